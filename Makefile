@@ -1,0 +1,131 @@
+# jobd. `make help` says what there is to make.
+#   SAN=address or SAN=thread builds with sanitizers, beside the plain build
+#   T=queue runs one test, V=1 shows the commands, CC and CFLAGS are yours
+
+PREFIX  ?= /usr/local
+DESTDIR ?=
+CC      ?= cc
+CFLAGS  ?= -O2 -g
+VERSION := $(shell sed -n 's/^\#define JOBD_VERSION "\(.*\)"/\1/p' include/jobd/queue.h)
+B       := build/$(or $(SAN),default)
+Q       := $(if $(V),,@)
+
+# ---- packages of Debian 12
+
+BUILD_PACKAGES := gcc libc6-dev binutils pkg-config libmicrohttpd-dev libcjson-dev libbsd-dev
+TEST_PACKAGES  := libcmocka-dev libcurl4-openssl-dev prometheus
+CHECK_PACKAGES := clang clang-format clang-tidy libclang-rt-14-dev cppcheck mandoc
+
+# ---- flags
+
+WARNINGS := -Werror -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes \
+            -Wmissing-prototypes -Wformat=2 -Wno-format-nonliteral -Wundef -Wvla -Wcast-qual \
+            -Wwrite-strings -Wpointer-arith
+SANITIZE_address := -fsanitize=address,undefined -fno-sanitize-recover=all
+SANITIZE_thread  := -fsanitize=thread
+SANITIZE := $(SANITIZE_$(SAN))
+BASE     := -std=c11 -D_GNU_SOURCE -Iinclude -Isrc -fvisibility=hidden -pthread -MMD -MP
+ALL_CFLAGS = $(BASE) $(WARNINGS) $(SANITIZE) $(CFLAGS)
+LIBS     := $(shell pkg-config --libs libmicrohttpd libcjson 2>/dev/null || echo -lmicrohttpd -lcjson)
+TEST_LIBS := -lcmocka -lcurl
+
+# ---- what is made of what
+
+LIBRARY := blob block call clock heap jobs life look pool rate ring wait words
+LIBRARY_OBJECTS := $(LIBRARY:%=$(B)/src/%.o)
+OBJECTS := $(patsubst %.c,$(B)/%.o,$(wildcard src/*.c))
+PARTS   := $(filter-out $(B)/src/main.o,$(OBJECTS))
+HELPERS := $(patsubst %.c,$(B)/%.o,$(filter-out tests/test_%.c tests/example.c,$(wildcard tests/*.c)))
+TESTS   := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/test_*.c))
+SOURCES := $(wildcard src/*.[ch] include/jobd/*.h tests/*.[ch] bench/*.[ch])
+
+all: $(B)/libjobd.a  ## build libjobd.a
+
+jobd: $(B)/jobd
+	$(Q)cp $< $@
+
+$(B)/jobd: $(OBJECTS)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(OBJECTS) $(LIBS)
+
+# One object in which all but jobd_* is local, so that names in a user's program cannot clash.
+$(B)/libjobd.a: $(LIBRARY_OBJECTS)
+	$(Q)ld -r -o $(B)/libjobd.o $(LIBRARY_OBJECTS)
+	$(Q)objcopy --localize-hidden $(B)/libjobd.o
+	$(Q)rm -f $@ && ar rcs $@ $(B)/libjobd.o
+
+$(B)/%.o: %.c Makefile
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
+
+$(B)/tests/%.o: BASE += -DJOBD_BINARY='"$(B)/jobd"' -DEXAMPLE_BINARY='"$(B)/tests/example"'
+
+$(B)/tests/test_%: $(B)/tests/test_%.o $(PARTS) $(HELPERS)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) $(TEST_LIBS)
+
+$(B)/tests/example: tests/example.c $(B)/libjobd.a
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -std=c11 $(SANITIZE) -Iinclude -o $@ $^ -pthread
+
+-include $(OBJECTS:.o=.d) $(TESTS:=.d) $(HELPERS:.o=.d)
+
+# ---- use
+
+deps:  ## install what building and testing need (Debian, as root)
+	$(Q)dpkg -s $(BUILD_PACKAGES) $(TEST_PACKAGES) >/dev/null 2>&1 || \
+	  { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
+	    $(BUILD_PACKAGES) $(TEST_PACKAGES); }
+
+deps-check: deps  ## install what `make check` needs beyond that
+	$(Q)dpkg -s $(CHECK_PACKAGES) >/dev/null 2>&1 || \
+	  { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
+	    $(CHECK_PACKAGES); }
+
+test: $(B)/tests/example $(TESTS)  ## run all tests, or one with T=queue
+	$(Q)sh tests/run $(if $(T),$(B)/tests/test_$(T),$(TESTS))
+
+# ---- checks
+
+check: lint analyze  ## all that can be checked, sanitizers included
+	$(Q)$(MAKE) --no-print-directory test
+	$(Q)$(MAKE) --no-print-directory test SAN=address
+	$(Q)$(MAKE) --no-print-directory test SAN=thread
+
+lint:  ## format
+	$(Q)clang-format --dry-run -Werror $(SOURCES)
+
+TIDY := -*,bugprone-*,clang-analyzer-*,-bugprone-easily-swappable-parameters,$\
+        -bugprone-reserved-identifier,-bugprone-assignment-in-if-condition,$\
+        -bugprone-narrowing-conversions,-bugprone-macro-parentheses,-bugprone-sizeof-expression,$\
+        -clang-analyzer-security.insecureAPI.*,-clang-analyzer-valist.Uninitialized
+
+analyze:  ## clang's thread-safety analysis, clang-tidy, cppcheck
+	$(Q)for f in $(wildcard src/*.c); do \
+	  clang $(filter-out -MMD -MP,$(BASE)) $(WARNINGS) -Wthread-safety -Wthread-safety-beta -O2 \
+	    -fsyntax-only $$f || exit 1; \
+	done
+	$(Q)clang-tidy --quiet --warnings-as-errors='*' --checks='$(TIDY)' $(wildcard src/*.c) -- \
+	  $(filter-out -MMD -MP,$(BASE)) 2>/dev/null
+	$(Q)cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability \
+	  --suppress=missingInclude --include=/usr/include/bsd/sys/queue.h \
+	  --include=/usr/include/bsd/sys/tree.h -Iinclude -Isrc -D_GNU_SOURCE src
+
+format:  ## format the sources
+	$(Q)clang-format -i $(SOURCES)
+
+# ---- install
+
+dist: build/jobd-$(VERSION).tar.gz  ## a source archive of the last commit
+
+build/jobd-$(VERSION).tar.gz: FORCE
+	$(Q)mkdir -p build && git archive --prefix=jobd-$(VERSION)/ -o $@ HEAD
+
+clean:  ## remove all that was made
+	$(Q)rm -rf build jobd
+
+help:  ## say this
+	$(Q)sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/\1\t\2/p' Makefile | sort | awk -F'\t' '{printf "  %-14s %s\n", $$1, $$2}'
+
+.PHONY: all deps deps-check test check lint analyze format dist \
+        clean help FORCE
+.SECONDARY:
+.DELETE_ON_ERROR:

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/* Threads for the queues of jobd/queue.h: each queue gets its workers, which take a job, run it and
+ * say how it ended, and one timer thread does what becomes due. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <jobd/queue.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Runs one attempt in a worker's thread: JOBD_DONE, JOBD_FAILED, or JOBD_CANCELLED when it was told
+ * to stop and did. */
+typedef enum jobd_state jobd_run(const struct jobd_task *task, void *context);
+
+struct jobd_runner {
+    jobd_run *run;
+    void *context;
+};
+
+struct jobd_pool;
+
+/* Makes the queues; runners[i] belongs to config->queues[i] (both borrowed until return; `earlier`
+ * must be NULL, it is the pool's). No thread runs yet. 0 and *pool, or -errno. */
+JOBD_API JOBD_MUST_READ int jobd_pool_new(struct jobd_pool **pool, const struct jobd_config *config,
+                                          const struct jobd_runner *runners);
+
+/* Starts the threads, with all signals blocked. 0, or -errno: then only jobd_pool_free() is
+ * allowed. */
+JOBD_API JOBD_MUST_READ int jobd_pool_start(struct jobd_pool *pool);
+
+/* The queues, to put jobs in. They end with the pool. */
+JOBD_API struct jobd *jobd_pool_jobd(struct jobd_pool *pool);
+
+/* Takes no new jobs from now on and waits until all have ended, at most so long; false when some
+ * are left. May be called again. */
+JOBD_API bool jobd_pool_drain(struct jobd_pool *pool, int64_t wait_us);
+
+/* Cancels what waits, tells what runs to stop, waits for it and frees all. Nobody may use the pool
+ * or its queues meanwhile. Takes NULL. */
+JOBD_API void jobd_pool_free(struct jobd_pool *pool);
+
+/* For the code of a job, in the worker's own thread: has this attempt been told to stop? */
+JOBD_API bool jobd_stopping(void);
+
+/* The same: sleeps so long; false as soon as the attempt has been told to stop. */
+JOBD_API bool jobd_sleep(int64_t us);
+
+/* Microseconds since 1970 that never go back: the time to pass to the queues. */
+JOBD_API int64_t jobd_now_us(void);
+
+#ifdef __cplusplus
+}
+#endif

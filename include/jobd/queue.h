@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: MIT */
+/* jobd's heart: named, bounded queues of jobs, each job a small state machine.
+ *
+ *     put ──> queued ──> running ──> done | failed
+ *        └─> scheduled ─┘  (due)       cancelled  <── from any that is not final
+ *
+ * It starts no thread, does no I/O and reads no clock: the caller says what time it is, in
+ * microseconds since 1970, and never goes back. Any function may be called from any thread and
+ * takes the one lock for a short, bounded time; none waits. What has to wait is a jobd_waiter,
+ * completed by its callback. Everything is allocated by jobd_new(); running out of room is an
+ * answer, JOBD_FULL. jobd/pool.h puts threads, a clock and function calls on top. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <jobd/due.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define JOBD_VERSION "0.1.0"
+
+#define JOBD_API       __attribute__((visibility("default")))
+#define JOBD_MUST_READ __attribute__((warn_unused_result))
+
+#define JOBD_QUEUE_NAME_MAX   64
+#define JOBD_PRIORITIES       8 /* 0 runs first; the scale of RFC 9218 */
+#define JOBD_PRIORITY_DEFAULT 3
+#define JOBD_NEVER            INT64_MAX
+#define JOBD_NO_QUEUE         UINT32_MAX
+
+/* ---- words ---------------------------------------------------------------------------------- */
+
+enum jobd_state {
+    JOBD_QUEUED,
+    JOBD_SCHEDULED, /* waits for a time */
+    JOBD_RUNNING,
+    JOBD_DONE,
+    JOBD_FAILED,
+    JOBD_CANCELLED,
+    JOBD_STATES
+};
+
+JOBD_API const char *jobd_state_name(enum jobd_state state);
+/* JOBD_STATES when there is no such state. */
+JOBD_API enum jobd_state jobd_state_named(const char *name);
+JOBD_API bool jobd_state_final(enum jobd_state state);
+
+enum jobd_result {
+    JOBD_OK,
+    JOBD_PENDING,  /* not now; what was asked for has begun and will be told */
+    JOBD_FULL,     /* the queue holds as many waiting jobs as it may */
+    JOBD_MEMORY,   /* payloads take as many bytes as they may */
+    JOBD_CLOSED,   /* no new jobs: draining */
+    JOBD_NO_JOB,   /* never was, or is forgotten */
+    JOBD_IS_FINAL, /* too late: the job has ended */
+    JOBD_TIMEOUT,
+    JOBD_CROWDED, /* as many wait as may wait */
+    JOBD_RESULTS
+};
+
+/* One line in English, without a full stop. */
+JOBD_API const char *jobd_result_text(enum jobd_result result);
+
+/* ---- payloads ------------------------------------------------------------------------------- */
+
+/* Bytes and their media type, shared by counting: whoever keeps one holds a reference. */
+struct jobd_blob {
+    size_t size;
+    const char *type; /* "" when not known */
+    struct {          /* private */
+        struct jobd_blob *next;
+        uint32_t references;
+    } link;
+    unsigned char bytes[] __attribute__((aligned(16)));
+};
+
+/* `size` bytes to be filled in before anybody else sees the blob, and a copy of `type` (borrowed,
+ * may be NULL). NULL when memory is short. The caller holds the one reference. */
+JOBD_API struct jobd_blob *jobd_blob_new(size_t size, const char *type);
+JOBD_API struct jobd_blob *jobd_blob_ref(struct jobd_blob *blob);
+/* Gives a reference back; the last one frees. Takes NULL. */
+JOBD_API void jobd_blob_unref(struct jobd_blob *blob);
+
+/* ---- start and end -------------------------------------------------------------------------- */
+
+struct jobd;
+
+struct jobd_queue_config {
+    const char *name;  /* 1 to JOBD_QUEUE_NAME_MAX bytes; borrowed until jobd_new() returns */
+    uint32_t capacity; /* jobs that may wait, at least 1 */
+    uint32_t workers;  /* jobs that may run at a time */
+};
+
+struct jobd_config {
+    const struct jobd_queue_config *queues; /* borrowed until jobd_new() returns */
+    uint32_t queues_len;                    /* at least 1; a queue is named by its index here */
+    uint32_t keep;        /* done jobs remembered; as many failed or cancelled ones */
+    size_t memory_bytes;  /* payloads at most, of all jobs that are remembered */
+    uint32_t waiters_max; /* jobd_waiters at a time */
+    uint64_t first_id;    /* at least 1; ids count on from here, below 2^53 */
+    /* Called, outside the lock, when something became due earlier than the last jobd_tick() said.
+     * May be NULL. */
+    void (*earlier)(void *context);
+    void *context;
+};
+
+/* 0 and *jobd, or -errno and *jobd untouched: -EINVAL, -ENOMEM. */
+JOBD_API JOBD_MUST_READ int jobd_new(struct jobd **jobd, const struct jobd_config *config);
+/* Nobody may use it any more, no job runs and nobody waits. Takes NULL. */
+JOBD_API void jobd_free(struct jobd *jobd);
+
+/* The queue's index, or JOBD_NO_QUEUE. */
+JOBD_API uint32_t jobd_queue_named(const struct jobd *jobd, const char *name);
+/* Valid until jobd_free(). */
+JOBD_API const char *jobd_queue_name(const struct jobd *jobd, uint32_t queue);
+JOBD_API uint32_t jobd_queues_len(const struct jobd *jobd);
+
+/* ---- waiting -------------------------------------------------------------------------------- */
+
+/* What a worker needs to run one attempt of a job. */
+struct jobd_task {
+    uint64_t id;
+    uint32_t queue;
+    uint32_t attempt;          /* 1 for the first */
+    struct jobd_blob *payload; /* NULL: none; borrowed until jobd_finish() */
+};
+
+/* A job at one moment. Times are 0 where they do not apply. */
+struct jobd_info {
+    uint64_t id;
+    uint32_t queue;
+    enum jobd_state state;
+    uint8_t priority;
+    bool stopping; /* runs, and has been told to stop */
+    uint32_t attempt, attempts;
+    int64_t created_us;
+    int64_t run_at_us; /* put with a delay: not before then */
+    int64_t started_us, finished_us;
+    size_t payload_bytes;
+};
+
+/* A job that asks to be let in. */
+struct jobd_put {
+    uint32_t queue;
+    uint8_t priority;          /* below JOBD_PRIORITIES */
+    int64_t delay_us;          /* 0: now */
+    struct jobd_blob *payload; /* NULL: none. The reference is taken on success */
+};
+
+/* Somebody who waits. The caller owns it, fills in the first block and leaves it alone while it
+ * waits: from JOBD_PENDING until wake() is called or jobd_unwait() has said true. One waiter
+ * waits for one thing at a time; zero it before its first use. */
+struct jobd_waiter {
+    int64_t deadline_us; /* JOBD_NEVER: none */
+    /* Called once, from the thread that made it happen, with no lock held. Must not block. The
+     * waiter is the caller's again. */
+    void (*wake)(struct jobd_waiter *waiter);
+    /* For jobd_take(): this attempt (without its payload), given to this waiter, shall stop. Called
+     * with no lock held; it may already have ended. May be NULL. */
+    void (*stop)(struct jobd_waiter *waiter, const struct jobd_task *task);
+
+    enum jobd_result result; /* why it was woken */
+    uint64_t id;             /* jobd_put_wait(): the job's */
+    struct jobd_task task;   /* jobd_take(): the job */
+    struct jobd_info info;   /* jobd_await(): the job at its end */
+
+    struct { /* private */
+        struct jobd_due due;
+        struct jobd_put put;
+        int kind;
+        uint32_t index;
+        void *job;
+        struct jobd_waiter *tqe_next;
+        struct jobd_waiter **tqe_prev;
+    } link;
+};
+
+/* Ends a wait early. True: it had not ended, wake() will not be called. False: it is woken, or is
+ * just being. */
+JOBD_API bool jobd_unwait(struct jobd *jobd, struct jobd_waiter *waiter);
+
+/* Does all that is due by now; the next moment at which something will be, or JOBD_NEVER. */
+JOBD_API int64_t jobd_tick(struct jobd *jobd, int64_t now_us);
+
+/* ---- putting jobs in, and stopping them ----------------------------------------------------- */
+
+/* What became of a put, and how full its queue is. */
+struct jobd_receipt {
+    uint64_t id; /* on JOBD_OK */
+    uint32_t waiting, capacity;
+    int64_t room_in_us; /* on JOBD_FULL: when a slot should be free, as measured; at least 0 */
+};
+
+/* JOBD_OK; or JOBD_FULL, JOBD_MEMORY, JOBD_CLOSED, and nothing was taken. */
+JOBD_API enum jobd_result jobd_put(struct jobd *jobd, const struct jobd_put *put, int64_t now_us,
+                                   struct jobd_receipt *receipt);
+
+/* The same, but where it would say JOBD_FULL it waits for room, in the order of coming:
+ * JOBD_PENDING, and the waiter is woken with JOBD_OK and its id, or with JOBD_TIMEOUT, JOBD_MEMORY
+ * or JOBD_CLOSED and nothing taken. JOBD_CROWDED when it cannot even wait. */
+JOBD_API enum jobd_result jobd_put_wait(struct jobd *jobd, const struct jobd_put *put,
+                                        struct jobd_waiter *waiter, int64_t now_us,
+                                        struct jobd_receipt *receipt);
+
+/* A waiting job is cancelled, and its slot free: JOBD_OK. A running one is told to stop:
+ * JOBD_PENDING. JOBD_IS_FINAL or JOBD_NO_JOB otherwise. */
+JOBD_API enum jobd_result jobd_cancel(struct jobd *jobd, uint64_t id, int64_t now_us);
+
+/* Cancels all that waited in the queue when it was called; how many. */
+JOBD_API uint32_t jobd_purge(struct jobd *jobd, uint32_t queue, int64_t now_us);
+
+/* A paused queue takes jobs in and gives none out. */
+JOBD_API void jobd_pause(struct jobd *jobd, uint32_t queue, bool paused, int64_t now_us);
+
+/* ---- looking -------------------------------------------------------------------------------- */
+
+/* JOBD_OK or JOBD_NO_JOB. */
+JOBD_API enum jobd_result jobd_look(struct jobd *jobd, uint64_t id, struct jobd_info *info);
+
+/* JOBD_OK and a reference to the payload, which is the caller's (NULL when the job has none); or
+ * JOBD_NO_JOB. */
+JOBD_API enum jobd_result jobd_payload(struct jobd *jobd, uint64_t id, struct jobd_blob **payload);
+
+/* JOBD_OK when the job is final, info as in jobd_look(); JOBD_PENDING when the waiter will be woken
+ * at its end (JOBD_OK, and its info) or at the deadline (JOBD_TIMEOUT); JOBD_NO_JOB; JOBD_CROWDED.
+ */
+JOBD_API enum jobd_result jobd_await(struct jobd *jobd, uint64_t id, struct jobd_waiter *waiter,
+                                     struct jobd_info *info);
+
+struct jobd_filter {
+    uint32_t queue;        /* JOBD_NO_QUEUE: all */
+    enum jobd_state state; /* JOBD_STATES: all */
+    uint64_t after;        /* only ids above this */
+};
+
+/* The oldest jobs that match, by id, at most `len` of them: how many. *next is the id to pass as
+ * `after` for those that follow, 0 when there are none. Holds the lock for a few hundred jobs at a
+ * time. */
+JOBD_API size_t jobd_list(struct jobd *jobd, const struct jobd_filter *filter,
+                          struct jobd_info *infos, size_t len, uint64_t *next);
+
+#define JOBD_HISTOGRAM_BUCKETS 18
+/* Upper bounds in microseconds, inclusive, the last one JOBD_NEVER. */
+extern JOBD_API const int64_t jobd_histogram_bounds_us[JOBD_HISTOGRAM_BUCKETS];
+
+struct jobd_histogram {
+    uint64_t counts[JOBD_HISTOGRAM_BUCKETS]; /* of each bucket alone */
+    uint64_t sum_us;
+};
+
+struct jobd_stats {
+    uint32_t capacity, workers;
+    bool paused;
+    uint32_t queued, scheduled, running;
+    uint64_t admitted, done, failed, cancelled; /* totals since the start */
+    uint64_t rejected;                          /* puts that met a full queue */
+    int64_t oldest_us;            /* how long the first in the queue has waited; 0: empty */
+    double drain_per_s;           /* slots that become free, as measured while jobs waited */
+    struct jobd_histogram waited; /* from being ready to run until running */
+    struct jobd_histogram ran;
+};
+
+JOBD_API void jobd_stats(struct jobd *jobd, uint32_t queue, int64_t now_us,
+                         struct jobd_stats *stats);
+
+/* Payload bytes that are remembered. */
+JOBD_API size_t jobd_memory(struct jobd *jobd);
+
+/* ---- working -------------------------------------------------------------------------------- */
+
+/* The next job of the queue, for this waiter to run: JOBD_OK and waiter->task; or JOBD_PENDING, and
+ * it is woken with the task (JOBD_OK), JOBD_TIMEOUT or JOBD_CLOSED. Takers are served in the order
+ * they came, one job to one taker. The waiter must stay until jobd_finish(). */
+JOBD_API enum jobd_result jobd_take(struct jobd *jobd, uint32_t queue, struct jobd_waiter *waiter,
+                                    int64_t now_us);
+
+/* The attempt has ended in `state`: JOBD_DONE, JOBD_FAILED, or JOBD_CANCELLED because it was told
+ * to stop. */
+JOBD_API void jobd_finish(struct jobd *jobd, const struct jobd_task *task, enum jobd_state state,
+                          int64_t now_us);
+
+/* ---- stopping ------------------------------------------------------------------------------- */
+
+/* No new jobs from now on: puts say JOBD_CLOSED, and so are woken those who wait for room. */
+JOBD_API void jobd_close(struct jobd *jobd);
+JOBD_API bool jobd_closed(struct jobd *jobd);
+
+/* JOBD_OK when nothing waits or runs; else JOBD_PENDING, and the waiter is woken when it is so, or
+ * at its deadline. */
+JOBD_API enum jobd_result jobd_await_idle(struct jobd *jobd, struct jobd_waiter *waiter);
+
+/* Gives up: cancels all that waits and tells all that runs to stop. */
+JOBD_API void jobd_abandon(struct jobd *jobd, int64_t now_us);
+
+/* Sends the takers home, with JOBD_CLOSED. Later ones are sent home at once. */
+JOBD_API void jobd_dismiss(struct jobd *jobd);
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+#include "heap.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "verify.h"
+
+int heap_init(struct heap *heap, uint32_t capacity)
+{
+    *heap = (struct heap){.capacity = capacity};
+    heap->items = calloc((size_t)capacity + 1, sizeof(struct jobd_due *));
+    return heap->items != NULL ? 0 : -ENOMEM;
+}
+
+void heap_release(struct heap *heap)
+{
+    free(heap->items);
+    heap->items = NULL;
+}
+
+static void put(struct heap *heap, uint32_t place, struct jobd_due *due)
+{
+    heap->items[place] = due;
+    due->place = place;
+}
+
+static void sift_up(struct heap *heap, struct jobd_due *due)
+{
+    uint32_t place = due->place;
+    for (; place > 1 && heap->items[place / 2]->at_us > due->at_us; place /= 2)
+        put(heap, place, heap->items[place / 2]);
+    put(heap, place, due);
+}
+
+static void sift_down(struct heap *heap, struct jobd_due *due)
+{
+    uint32_t place = due->place;
+    for (;;) {
+        uint32_t child = place * 2;
+        if (child > heap->length)
+            break;
+        if (child < heap->length && heap->items[child + 1]->at_us < heap->items[child]->at_us)
+            child++;
+        if (heap->items[child]->at_us >= due->at_us)
+            break;
+        put(heap, place, heap->items[child]);
+        place = child;
+    }
+    put(heap, place, due);
+}
+
+void heap_push(struct heap *heap, struct jobd_due *due, int64_t at_us)
+{
+    verify(due->place == 0 && heap->length < heap->capacity);
+    due->at_us = at_us;
+    put(heap, ++heap->length, due);
+    sift_up(heap, due);
+}
+
+struct jobd_due *heap_top(const struct heap *heap)
+{
+    return heap->length > 0 ? heap->items[1] : NULL;
+}
+
+void heap_remove(struct heap *heap, struct jobd_due *due)
+{
+    if (due->place == 0)
+        return;
+    verify(heap->items[due->place] == due);
+    struct jobd_due *last = heap->items[heap->length--];
+    if (last != due) {
+        put(heap, due->place, last);
+        sift_up(heap, last);
+        sift_down(heap, last);
+    }
+    due->place = 0;
+}

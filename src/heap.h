@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* A binary heap of moments, the earliest on top. What is due embeds a `struct jobd_due`, which
+ * knows its own place, so taking one out of the middle is as cheap as taking the top. No lock of
+ * its own. */
+#pragma once
+
+#include <stdint.h>
+
+#include "jobd/due.h"
+
+struct heap {
+    struct jobd_due **items; /* items[0] is not used */
+    uint32_t length, capacity;
+};
+
+/* 0 or -ENOMEM. */
+__attribute__((warn_unused_result)) int heap_init(struct heap *heap, uint32_t capacity);
+void heap_release(struct heap *heap);
+
+/* The heap must have room and not hold `due` yet. It borrows `due` until that is removed. */
+void heap_push(struct heap *heap, struct jobd_due *due, int64_t at_us);
+
+/* The earliest, or NULL. */
+struct jobd_due *heap_top(const struct heap *heap);
+
+/* Nothing happens when it is not in the heap. */
+void heap_remove(struct heap *heap, struct jobd_due *due);

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+/* The inside of jobd/queue.h, shared by the files of the heart alone:
+ *
+ *     life.c    put, take, finish, cancel: the only writer of a job's state
+ *     wait.c    who waits, who is woken, what is due
+ *     jobs.c    the records: found by id, remembered, forgotten
+ *     look.c    reads, changes nothing
+ *
+ * One lock guards all. A public verb is: lock, one _locked call, unlock_and_tell(). */
+#pragma once
+
+#include <bsd/sys/queue.h>
+#include <bsd/sys/tree.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "heap.h"
+#include "jobd/queue.h"
+#include "lock.h"
+#include "rate.h"
+#include "ring.h"
+
+/* The public jobd_waiter spells out what TAILQ_ENTRY would say. */
+TAILQ_HEAD(waiter_list, jobd_waiter);
+TAILQ_HEAD(job_list, job);
+
+struct job {
+    RB_ENTRY(job) by_id;
+    TAILQ_ENTRY(job) link; /* scheduled: of its queue; running; final: the remembered */
+    uint64_t id;
+    int64_t created_us;
+    int64_t ready_us; /* may run from then on */
+    union {
+        uint64_t position;   /* queued: in its ring */
+        struct jobd_due due; /* scheduled */
+        struct {             /* running and final; started 0: never ran */
+            int64_t started_us, finished_us;
+        };
+    };
+    struct jobd_blob *payload;
+    struct jobd_waiter *holder;  /* running: who runs it */
+    struct waiter_list awaiting; /* its end */
+    uint16_t queue;
+    uint16_t attempt, attempts;
+    uint8_t state;
+    uint8_t priority;
+    bool delayed : 1;  /* was put with a delay */
+    bool stopping : 1; /* running, and told to stop */
+};
+
+RB_HEAD(job_tree, job);
+RB_PROTOTYPE(job_tree, job, by_id, job_compare)
+
+/* jobs.c: the records. All are allocated at start; a record not used before costs no memory. */
+struct jobs {
+    struct job *records;
+    uint32_t records_max, records_used; /* used: so many were handed out at least once */
+    struct job_list spare;
+    struct job_tree tree;
+    uint32_t keep;
+    struct job_list remembered[2]; /* done; failed or cancelled; each the oldest end first */
+    uint32_t remembered_len[2];
+    struct job_list running;
+    size_t memory_max, memory, memory_living; /* payload bytes: of all, of those not final */
+};
+
+struct queue {
+    char name[JOBD_QUEUE_NAME_MAX + 1];
+    uint32_t capacity, workers;
+    bool paused;
+    struct ring lanes[JOBD_PRIORITIES];
+    struct job_list scheduled;
+    uint32_t in_state[JOBD_STATES]; /* jobs at present; 0 for the final ones */
+    uint64_t ended[JOBD_STATES];    /* totals of the final ones */
+    uint64_t admitted, rejected;
+    struct rate rate;
+    struct jobd_histogram waited, ran;
+    struct waiter_list takers, putters;
+};
+
+struct jobd {
+    struct mutex lock;
+    struct jobs jobs GUARDED;
+    struct queue *queues; /* names, capacity and workers never change, the rest is guarded */
+    uint32_t queues_len;
+    uint64_t next_id GUARDED;
+    bool closed GUARDED, dismissed GUARDED;
+    struct heap delays GUARDED;    /* of scheduled jobs */
+    struct heap deadlines GUARDED; /* of waiters */
+    uint32_t waiters GUARDED, waiters_max;
+    struct waiter_list idlers GUARDED; /* who wait until nothing waits or runs */
+    int64_t ticks_at_us GUARDED;       /* what the last jobd_tick() said */
+    void (*earlier)(void *context);
+    void *context;
+};
+
+/* What a verb leaves to be done when the lock is free again. */
+struct aftermath {
+    struct waiter_list woken;
+    struct jobd_blob *garbage;
+    struct jobd_waiter *stop; /* whose `stop_task` shall stop; NULL: nobody */
+    struct jobd_task stop_task;
+};
+
+#define AFTERMATH(name)                                                                            \
+    struct aftermath name = {.garbage = NULL};                                                     \
+    TAILQ_INIT(&(name).woken)
+
+/* ---- jobs.c */
+
+__attribute__((warn_unused_result)) int jobs_init(struct jobs *jobs, uint32_t records_max,
+                                                  uint32_t keep, size_t memory_max);
+void jobs_release(struct jobs *jobs);
+struct job *jobs_find(struct jobs *jobs, uint64_t id);
+/* The job with the lowest id above `id`, or NULL. */
+struct job *jobs_above(struct jobs *jobs, uint64_t id);
+/* Forgets final jobs until so many bytes more have room; false, and nothing forgotten, when that
+ * cannot be. */
+bool jobs_make_room(struct jobs *jobs, size_t bytes, struct aftermath *after);
+/* A record for a new job; there always is one, as capacity bounds them. Takes the payload. */
+struct job *jobs_add(struct jobs *jobs, uint64_t id, struct jobd_blob *payload);
+/* The job has become final; the oldest beyond `keep` are forgotten, perhaps this one. */
+void jobs_remember(struct jobs *jobs, struct job *job, struct aftermath *after);
+
+/* ---- wait.c */
+
+enum wait_kind { WAIT_NOT, WAIT_END, WAIT_ROOM, WAIT_JOB, WAIT_IDLE };
+
+/* JOBD_PENDING or JOBD_CROWDED. `job` for WAIT_END, `queue` for WAIT_ROOM and WAIT_JOB. */
+enum jobd_result wait_begin_locked(struct jobd *jobd, struct jobd_waiter *waiter,
+                                   enum wait_kind kind, struct job *job, uint32_t queue)
+    REQUIRES(jobd->lock);
+void wait_end_locked(struct jobd *jobd, struct jobd_waiter *waiter, enum jobd_result result,
+                     struct aftermath *after) REQUIRES(jobd->lock);
+void unlock_and_tell(struct jobd *jobd, struct aftermath *after) RELEASES(jobd->lock);
+
+/* ---- life.c */
+
+/* A scheduled job's time has come. */
+void life_due_locked(struct jobd *jobd, struct job *job, int64_t now_us, struct aftermath *after)
+    REQUIRES(jobd->lock);
+/* Hands jobs to takers and room to putters until neither has both. */
+void life_settle_locked(struct jobd *jobd, struct queue *queue, int64_t now_us,
+                        struct aftermath *after) REQUIRES(jobd->lock);
+uint32_t queue_waiting(const struct queue *queue);
+bool jobd_idle_locked(struct jobd *jobd) REQUIRES(jobd->lock);
+
+/* ---- look.c */
+
+void look_locked(const struct job *job, struct jobd_info *info);
+void histogram_add(struct jobd_histogram *histogram, int64_t us);

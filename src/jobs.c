@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+#include "heart.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "blob.h"
+
+static int job_compare(const struct job *a, const struct job *b)
+{
+    return (a->id > b->id) - (a->id < b->id);
+}
+
+RB_GENERATE(job_tree, job, by_id, job_compare)
+
+int jobs_init(struct jobs *jobs, uint32_t records_max, uint32_t keep, size_t memory_max)
+{
+    *jobs = (struct jobs){.records_max = records_max, .keep = keep, .memory_max = memory_max};
+    TAILQ_INIT(&jobs->spare);
+    RB_INIT(&jobs->tree);
+    TAILQ_INIT(&jobs->remembered[0]);
+    TAILQ_INIT(&jobs->remembered[1]);
+    TAILQ_INIT(&jobs->running);
+    jobs->records = calloc(records_max, sizeof *jobs->records);
+    return jobs->records != NULL ? 0 : -ENOMEM;
+}
+
+void jobs_release(struct jobs *jobs)
+{
+    struct job *job;
+    RB_FOREACH (job, job_tree, &jobs->tree)
+        jobd_blob_unref(job->payload);
+    free(jobs->records);
+    jobs->records = NULL;
+}
+
+struct job *jobs_find(struct jobs *jobs, uint64_t id)
+{
+    struct job key = {.id = id};
+    return RB_FIND(job_tree, &jobs->tree, &key);
+}
+
+struct job *jobs_above(struct jobs *jobs, uint64_t id)
+{
+    if (id == UINT64_MAX)
+        return NULL;
+    struct job key = {.id = id + 1};
+    return RB_NFIND(job_tree, &jobs->tree, &key);
+}
+
+static unsigned remembered_in(const struct job *job)
+{
+    return job->state == JOBD_DONE ? 0 : 1;
+}
+
+static void forget(struct jobs *jobs, struct job *job, struct aftermath *after)
+{
+    verify(jobd_state_final(job->state) && TAILQ_EMPTY(&job->awaiting));
+    TAILQ_REMOVE(&jobs->remembered[remembered_in(job)], job, link);
+    jobs->remembered_len[remembered_in(job)]--;
+    RB_REMOVE(job_tree, &jobs->tree, job);
+    jobs->memory -= blob_weight(job->payload);
+    if (job->payload != NULL && blob_unref_last(job->payload)) {
+        job->payload->link.next = after->garbage;
+        after->garbage = job->payload;
+    }
+    job->payload = NULL;
+    job->id = 0;
+    TAILQ_INSERT_HEAD(&jobs->spare, job, link);
+}
+
+static struct job *oldest_end(struct jobs *jobs)
+{
+    struct job *done = TAILQ_FIRST(&jobs->remembered[0]);
+    struct job *other = TAILQ_FIRST(&jobs->remembered[1]);
+    if (done == NULL || other == NULL)
+        return done != NULL ? done : other;
+    return done->finished_us <= other->finished_us ? done : other;
+}
+
+bool jobs_make_room(struct jobs *jobs, size_t bytes, struct aftermath *after)
+{
+    if (bytes > jobs->memory_max || jobs->memory_living > jobs->memory_max - bytes)
+        return false;
+    while (jobs->memory > jobs->memory_max - bytes)
+        forget(jobs, oldest_end(jobs), after);
+    return true;
+}
+
+struct job *jobs_add(struct jobs *jobs, uint64_t id, struct jobd_blob *payload)
+{
+    struct job *job = TAILQ_FIRST(&jobs->spare);
+    if (job != NULL) {
+        TAILQ_REMOVE(&jobs->spare, job, link);
+    } else {
+        verify(jobs->records_used < jobs->records_max);
+        job = &jobs->records[jobs->records_used++];
+    }
+    *job = (struct job){.id = id, .payload = payload};
+    TAILQ_INIT(&job->awaiting);
+    verify(RB_INSERT(job_tree, &jobs->tree, job) == NULL);
+    jobs->memory += blob_weight(payload);
+    jobs->memory_living += blob_weight(payload);
+    return job;
+}
+
+void jobs_remember(struct jobs *jobs, struct job *job, struct aftermath *after)
+{
+    unsigned in = remembered_in(job);
+    TAILQ_INSERT_TAIL(&jobs->remembered[in], job, link);
+    jobs->remembered_len[in]++;
+    jobs->memory_living -= blob_weight(job->payload);
+    while (jobs->remembered_len[in] > jobs->keep)
+        forget(jobs, TAILQ_FIRST(&jobs->remembered[in]), after);
+}

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: MIT */
+/* The hands: a thread for each worker (take, run, finish, again) and one for the timer. */
+#include "jobd/pool.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+
+#include "block.h"
+#include "clock.h"
+#include "pool_share.h"
+
+struct worker {
+    struct block block; /* first: a waiter is its block is its worker */
+    struct jobd_pool *pool;
+    uint32_t queue;
+    pthread_t thread;
+    uint64_t stop_id GUARDED; /* by block.lock: this attempt was told to stop */
+    uint32_t stop_attempt GUARDED;
+};
+
+struct timer {
+    struct mutex lock;
+    struct condition changed;
+    bool poked GUARDED, over GUARDED;
+    pthread_t thread;
+};
+
+struct jobd_pool {
+    struct jobd *jobd;
+    struct jobd_runner *runners;
+    struct worker *workers;
+    uint32_t workers_len, workers_started;
+    struct timer timer;
+    bool timer_made, timer_started;
+};
+
+static _Thread_local struct worker *this_worker;
+
+/* ---- timer */
+
+static void poke(void *context)
+{
+    struct jobd_pool *pool = context;
+    struct timer *timer = &pool->timer;
+    mutex_lock(&timer->lock);
+    timer->poked = true;
+    condition_signal(&timer->changed);
+    mutex_unlock(&timer->lock);
+}
+
+static bool timer_wait_locked(struct timer *timer, int64_t until_us) REQUIRES(timer->lock)
+{
+    struct timespec until = clock_monotonic(until_us);
+    while (!timer->poked && !timer->over) {
+        if (until_us == JOBD_NEVER)
+            condition_wait(&timer->changed, &timer->lock);
+        else if (!condition_wait_until(&timer->changed, &timer->lock, &until))
+            break;
+    }
+    timer->poked = false;
+    return !timer->over;
+}
+
+static void *timer_main(void *context)
+{
+    struct jobd_pool *pool = context;
+    bool go_on;
+    do {
+        int64_t next_us = jobd_tick(pool->jobd, clock_now_us());
+        mutex_lock(&pool->timer.lock);
+        go_on = timer_wait_locked(&pool->timer, next_us);
+        mutex_unlock(&pool->timer.lock);
+    } while (go_on);
+    return NULL;
+}
+
+/* ---- workers */
+
+static void stop(struct jobd_waiter *waiter, const struct jobd_task *task)
+{
+    struct worker *worker = (struct worker *)waiter;
+    mutex_lock(&worker->block.lock);
+    worker->stop_id = task->id;
+    worker->stop_attempt = task->attempt;
+    condition_signal(&worker->block.changed);
+    mutex_unlock(&worker->block.lock);
+}
+
+static bool stopping_locked(const struct worker *worker) REQUIRES(worker->block.lock)
+{
+    const struct jobd_task *task = &worker->block.waiter.task;
+    return worker->stop_id == task->id && worker->stop_attempt == task->attempt;
+}
+
+bool jobd_stopping(void)
+{
+    struct worker *worker = this_worker;
+    if (worker == NULL)
+        return false;
+    mutex_lock(&worker->block.lock);
+    bool stopping = stopping_locked(worker);
+    mutex_unlock(&worker->block.lock);
+    return stopping;
+}
+
+bool jobd_sleep(int64_t us)
+{
+    struct worker *worker = this_worker;
+    verify(worker != NULL);
+    struct timespec until = clock_monotonic(clock_now_us() + us);
+    mutex_lock(&worker->block.lock);
+    bool stopping = stopping_locked(worker);
+    while (!stopping && condition_wait_until(&worker->block.changed, &worker->block.lock, &until))
+        stopping = stopping_locked(worker);
+    mutex_unlock(&worker->block.lock);
+    return !stopping;
+}
+
+int64_t jobd_now_us(void)
+{
+    return clock_now_us();
+}
+
+static void *worker_main(void *context)
+{
+    struct worker *worker = context;
+    struct jobd *jobd = worker->pool->jobd;
+    const struct jobd_runner *runner = &worker->pool->runners[worker->queue];
+    this_worker = worker;
+    for (;;) {
+        enum jobd_result result =
+            jobd_take(jobd, worker->queue, &worker->block.waiter, clock_now_us());
+        if (result == JOBD_PENDING)
+            result = block_until(&worker->block, jobd, JOBD_NEVER);
+        if (result != JOBD_OK)
+            break;
+        const struct jobd_task *task = &worker->block.waiter.task;
+        enum jobd_state state = runner->run(task, runner->context);
+        jobd_finish(jobd, task, state, clock_now_us());
+    }
+    return NULL;
+}
+
+/* ---- the pool */
+
+int jobd_pool_new(struct jobd_pool **pool, const struct jobd_config *config,
+                  const struct jobd_runner *runners)
+{
+    if (config->earlier != NULL || config->queues_len == 0)
+        return -EINVAL;
+    struct jobd_pool *new = calloc(1, sizeof *new);
+    if (new == NULL)
+        return -ENOMEM;
+    struct jobd_config own = *config;
+    own.earlier = poke;
+    own.context = new;
+    int error = jobd_new(&new->jobd, &own);
+    if (error != 0)
+        goto fail;
+    size_t workers = 0;
+    for (uint32_t i = 0; i < config->queues_len; i++)
+        workers += config->queues[i].workers;
+    new->workers = calloc(workers > 0 ? workers : 1, sizeof *new->workers);
+    new->runners = calloc(config->queues_len, sizeof *new->runners);
+    error = -ENOMEM;
+    if (new->workers == NULL || new->runners == NULL)
+        goto fail;
+    error = mutex_init(&new->timer.lock);
+    if (error != 0)
+        goto fail;
+    error = condition_init(&new->timer.changed);
+    if (error != 0) {
+        mutex_release(&new->timer.lock);
+        goto fail;
+    }
+    new->timer_made = true;
+    for (uint32_t i = 0; i < config->queues_len; i++) {
+        new->runners[i] = runners[i];
+        for (uint32_t n = 0; n < config->queues[i].workers; n++) {
+            struct worker *worker = &new->workers[new->workers_len];
+            error = block_init(&worker->block);
+            if (error != 0)
+                goto fail;
+            worker->block.waiter.stop = stop;
+            worker->pool = new;
+            worker->queue = i;
+            new->workers_len++;
+        }
+    }
+    *pool = new;
+    return 0;
+fail:
+    jobd_pool_free(new);
+    return error;
+}
+
+int jobd_pool_start(struct jobd_pool *pool)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    int error = pthread_sigmask(SIG_SETMASK, &all, &before);
+    if (error != 0)
+        return -error;
+    error = pthread_create(&pool->timer.thread, NULL, timer_main, pool);
+    pool->timer_started = error == 0;
+    while (error == 0 && pool->workers_started < pool->workers_len) {
+        struct worker *worker = &pool->workers[pool->workers_started];
+        error = pthread_create(&worker->thread, NULL, worker_main, worker);
+        if (error == 0)
+            pool->workers_started++;
+    }
+    verify(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
+    return -error;
+}
+
+struct jobd *jobd_pool_jobd(struct jobd_pool *pool)
+{
+    return pool->jobd;
+}
+
+bool jobd_pool_drain(struct jobd_pool *pool, int64_t wait_us)
+{
+    struct block block;
+    if (block_init(&block) != 0)
+        return false;
+    int64_t now_us = clock_now_us();
+    jobd_close(pool->jobd);
+    enum jobd_result result = jobd_await_idle(pool->jobd, &block.waiter);
+    if (result == JOBD_PENDING)
+        result = block_until(&block, pool->jobd,
+                             wait_us < JOBD_NEVER - now_us ? now_us + wait_us : JOBD_NEVER);
+    block_release(&block);
+    return result == JOBD_OK;
+}
+
+static void timer_end(struct timer *timer, bool started)
+{
+    mutex_lock(&timer->lock);
+    timer->over = true;
+    condition_signal(&timer->changed);
+    mutex_unlock(&timer->lock);
+    if (started)
+        verify(pthread_join(timer->thread, NULL) == 0);
+    condition_release(&timer->changed);
+    mutex_release(&timer->lock);
+}
+
+void jobd_pool_free(struct jobd_pool *pool)
+{
+    if (pool == NULL)
+        return;
+    pool_unshare(pool);
+    if (pool->workers_started > 0) {
+        jobd_close(pool->jobd);
+        jobd_abandon(pool->jobd, clock_now_us());
+        jobd_dismiss(pool->jobd);
+    }
+    for (uint32_t i = 0; i < pool->workers_started; i++)
+        verify(pthread_join(pool->workers[i].thread, NULL) == 0);
+    for (uint32_t i = 0; i < pool->workers_len; i++)
+        block_release(&pool->workers[i].block);
+    if (pool->timer_made)
+        timer_end(&pool->timer, pool->timer_started);
+    jobd_free(pool->jobd);
+    free(pool->workers);
+    free(pool->runners);
+    free(pool);
+}

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+/* Who waits, who is woken, what is due. */
+#include "heart.h"
+
+#include <stddef.h>
+
+#include "blob.h"
+
+enum { DUE_AT_A_TIME = 256 }; /* bounds how long a tick holds the lock */
+
+#define container_of(pointer, type, field)                                                         \
+    ((type *)(void *)((char *)(pointer)-offsetof(type, field)))
+
+static struct waiter_list *list_locked(struct jobd *jobd, struct jobd_waiter *waiter)
+    REQUIRES(jobd->lock)
+{
+    switch ((enum wait_kind)waiter->link.kind) {
+    case WAIT_END:
+        return &((struct job *)waiter->link.job)->awaiting;
+    case WAIT_ROOM:
+        return &jobd->queues[waiter->link.index].putters;
+    case WAIT_JOB:
+        return &jobd->queues[waiter->link.index].takers;
+    case WAIT_IDLE:
+        return &jobd->idlers;
+    case WAIT_NOT:
+        break;
+    }
+    return NULL;
+}
+
+enum jobd_result wait_begin_locked(struct jobd *jobd, struct jobd_waiter *waiter,
+                                   enum wait_kind kind, struct job *job, uint32_t queue)
+{
+    verify(waiter->link.kind == WAIT_NOT && waiter->wake != NULL);
+    if (jobd->waiters == jobd->waiters_max)
+        return JOBD_CROWDED;
+    jobd->waiters++;
+    waiter->link.kind = (int)kind;
+    waiter->link.job = job;
+    waiter->link.index = queue;
+    waiter->result = JOBD_PENDING;
+    if (waiter->deadline_us != JOBD_NEVER)
+        heap_push(&jobd->deadlines, &waiter->link.due, waiter->deadline_us);
+    struct waiter_list *list = list_locked(jobd, waiter);
+    TAILQ_INSERT_TAIL(list, waiter, link);
+    return JOBD_PENDING;
+}
+
+static void forget_wait_locked(struct jobd *jobd, struct jobd_waiter *waiter) REQUIRES(jobd->lock)
+{
+    struct waiter_list *list = list_locked(jobd, waiter);
+    TAILQ_REMOVE(list, waiter, link);
+    heap_remove(&jobd->deadlines, &waiter->link.due);
+    waiter->link.kind = WAIT_NOT;
+    jobd->waiters--;
+}
+
+void wait_end_locked(struct jobd *jobd, struct jobd_waiter *waiter, enum jobd_result result,
+                     struct aftermath *after)
+{
+    forget_wait_locked(jobd, waiter);
+    waiter->result = result;
+    TAILQ_INSERT_TAIL(&after->woken, waiter, link);
+}
+
+static int64_t next_due_locked(struct jobd *jobd) REQUIRES(jobd->lock)
+{
+    const struct jobd_due *delay = heap_top(&jobd->delays);
+    const struct jobd_due *deadline = heap_top(&jobd->deadlines);
+    int64_t at_us = delay != NULL ? delay->at_us : JOBD_NEVER;
+    return deadline != NULL && deadline->at_us < at_us ? deadline->at_us : at_us;
+}
+
+void unlock_and_tell(struct jobd *jobd, struct aftermath *after)
+{
+    int64_t next_us = next_due_locked(jobd);
+    bool earlier = next_us < jobd->ticks_at_us;
+    if (earlier)
+        jobd->ticks_at_us = next_us;
+    mutex_unlock(&jobd->lock);
+
+    struct jobd_waiter *waiter;
+    while ((waiter = TAILQ_FIRST(&after->woken)) != NULL) {
+        TAILQ_REMOVE(&after->woken, waiter, link);
+        waiter->wake(waiter); /* from here on it is no longer ours to touch */
+    }
+    while (after->garbage != NULL) {
+        struct jobd_blob *blob = after->garbage;
+        after->garbage = blob->link.next;
+        blob_free(blob);
+    }
+    if (after->stop != NULL && after->stop->stop != NULL)
+        after->stop->stop(after->stop, &after->stop_task);
+    if (earlier && jobd->earlier != NULL)
+        jobd->earlier(jobd->context);
+}
+
+bool jobd_unwait(struct jobd *jobd, struct jobd_waiter *waiter)
+{
+    mutex_lock(&jobd->lock);
+    bool waited = waiter->link.kind != WAIT_NOT;
+    if (waited)
+        forget_wait_locked(jobd, waiter);
+    mutex_unlock(&jobd->lock);
+    return waited;
+}
+
+static int64_t tick_locked(struct jobd *jobd, int64_t now_us, struct aftermath *after)
+    REQUIRES(jobd->lock)
+{
+    /* Jobs first: one that becomes ready now is not missed by a taker whose time ends now. */
+    int left = DUE_AT_A_TIME;
+    struct jobd_due *due;
+    for (; left > 0 && (due = heap_top(&jobd->delays)) != NULL && due->at_us <= now_us; left--)
+        life_due_locked(jobd, container_of(due, struct job, due), now_us, after);
+    for (; left > 0 && (due = heap_top(&jobd->deadlines)) != NULL && due->at_us <= now_us; left--)
+        wait_end_locked(jobd, container_of(due, struct jobd_waiter, link.due), JOBD_TIMEOUT, after);
+    jobd->ticks_at_us = next_due_locked(jobd);
+    return jobd->ticks_at_us;
+}
+
+int64_t jobd_tick(struct jobd *jobd, int64_t now_us)
+{
+    int64_t next_us;
+    do {
+        AFTERMATH(after);
+        mutex_lock(&jobd->lock);
+        next_us = tick_locked(jobd, now_us, &after);
+        unlock_and_tell(jobd, &after);
+    } while (next_us <= now_us);
+    return next_us;
+}
+
+enum jobd_result jobd_await(struct jobd *jobd, uint64_t id, struct jobd_waiter *waiter,
+                            struct jobd_info *info)
+{
+    enum jobd_result result = JOBD_NO_JOB;
+    mutex_lock(&jobd->lock);
+    struct job *job = jobs_find(&jobd->jobs, id);
+    if (job != NULL) {
+        look_locked(job, info);
+        result = jobd_state_final(info->state) ? JOBD_OK
+                                               : wait_begin_locked(jobd, waiter, WAIT_END, job, 0);
+    }
+    AFTERMATH(after);
+    unlock_and_tell(jobd, &after);
+    return result;
+}
+
+enum jobd_result jobd_await_idle(struct jobd *jobd, struct jobd_waiter *waiter)
+{
+    AFTERMATH(after);
+    mutex_lock(&jobd->lock);
+    enum jobd_result result =
+        jobd_idle_locked(jobd) ? JOBD_OK : wait_begin_locked(jobd, waiter, WAIT_IDLE, NULL, 0);
+    unlock_and_tell(jobd, &after);
+    return result;
+}

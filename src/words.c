@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/* The names of states and results. */
+#include <string.h>
+
+#include "jobd/queue.h"
+
+static const char *const state_names[JOBD_STATES] = {
+    [JOBD_QUEUED] = "queued", [JOBD_SCHEDULED] = "scheduled", [JOBD_RUNNING] = "running",
+    [JOBD_DONE] = "done",     [JOBD_FAILED] = "failed",       [JOBD_CANCELLED] = "cancelled",
+};
+
+static const char *const result_texts[JOBD_RESULTS] = {
+    [JOBD_OK] = "ok",
+    [JOBD_PENDING] = "begun, not yet complete",
+    [JOBD_FULL] = "the queue is full",
+    [JOBD_MEMORY] = "payloads take as much memory as they may",
+    [JOBD_CLOSED] = "draining, no new jobs",
+    [JOBD_NO_JOB] = "no such job",
+    [JOBD_IS_FINAL] = "the job has ended",
+    [JOBD_TIMEOUT] = "not in time",
+    [JOBD_CROWDED] = "too many are waiting",
+};
+
+const char *jobd_state_name(enum jobd_state state)
+{
+    return (unsigned)state < JOBD_STATES ? state_names[state] : "?";
+}
+
+enum jobd_state jobd_state_named(const char *name)
+{
+    unsigned state = 0;
+    while (state < JOBD_STATES && strcmp(name, state_names[state]) != 0)
+        state++;
+    return (enum jobd_state)state;
+}
+
+bool jobd_state_final(enum jobd_state state)
+{
+    return state == JOBD_DONE || state == JOBD_FAILED || state == JOBD_CANCELLED;
+}
+
+const char *jobd_result_text(enum jobd_result result)
+{
+    return (unsigned)result < JOBD_RESULTS ? result_texts[result] : "?";
+}

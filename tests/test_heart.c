@@ -1,0 +1,426 @@
+/* SPDX-License-Identifier: MIT */
+/* The heart by itself, its time in the test's hand. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "check_heart.h"
+#include "jobd/queue.h"
+
+enum { MS = 1000, SECOND = 1000 * MS };
+#define HOUR (INT64_C(3600) * SECOND)
+#define YEAR (365 * 24 * HOUR)
+
+static struct jobd *open_queue(uint32_t capacity, uint32_t workers, uint32_t keep, size_t memory)
+{
+    struct jobd *jobd = NULL;
+    const struct jobd_config config = {
+        .queues = &(struct jobd_queue_config){"q", capacity, workers},
+        .queues_len = 1,
+        .keep = keep,
+        .memory_bytes = memory,
+        .waiters_max = 16,
+        .first_id = 1,
+    };
+    assert_int_equal(jobd_new(&jobd, &config), 0);
+    return jobd;
+}
+
+static enum jobd_result put_with(struct jobd *jobd, struct jobd_put put, int64_t now_us)
+{
+    struct jobd_receipt receipt;
+    enum jobd_result result = jobd_put(jobd, &put, now_us, &receipt);
+    if (result != JOBD_OK)
+        jobd_blob_unref(put.payload);
+    check_heart(jobd);
+    return result;
+}
+
+static enum jobd_result put(struct jobd *jobd, int64_t now_us)
+{
+    return put_with(jobd, (struct jobd_put){.priority = JOBD_PRIORITY_DEFAULT}, now_us);
+}
+
+static enum jobd_state state_of(struct jobd *jobd, uint64_t id)
+{
+    struct jobd_info info;
+    return jobd_look(jobd, id, &info) == JOBD_OK ? info.state : JOBD_STATES;
+}
+
+struct person {
+    struct jobd_waiter waiter; /* first */
+    unsigned woken, stopped;
+};
+
+static void wake(struct jobd_waiter *waiter)
+{
+    ((struct person *)waiter)->woken++;
+}
+
+static void stop(struct jobd_waiter *waiter, const struct jobd_task *task)
+{
+    struct person *person = (struct person *)waiter;
+    assert_int_equal(task->id, person->waiter.task.id);
+    person->stopped++;
+}
+
+static struct person person(void)
+{
+    return (struct person){.waiter = {.deadline_us = JOBD_NEVER, .wake = wake, .stop = stop}};
+}
+
+static uint64_t take(struct jobd *jobd, struct person *taker, int64_t now_us)
+{
+    assert_int_equal(jobd_take(jobd, 0, &taker->waiter, now_us), JOBD_OK);
+    check_heart(jobd);
+    return taker->waiter.task.id;
+}
+
+/* ---- */
+
+static void test_capacity_is_exact(void **state)
+{
+    struct jobd *jobd = open_queue(8, 1, 10, 100);
+    struct person worker = person();
+    (void)state;
+    for (int i = 0; i < 8; i++)
+        assert_int_equal(put(jobd, 1), JOBD_OK);
+    assert_int_equal(put(jobd, 1), JOBD_FULL);
+    assert_int_equal(take(jobd, &worker, 2), 1);
+    assert_int_equal(put(jobd, 3), JOBD_OK);
+    assert_int_equal(put(jobd, 3), JOBD_FULL);
+    assert_int_equal(jobd_cancel(jobd, 5, 4), JOBD_OK); /* from the middle of the ring */
+    assert_int_equal(put(jobd, 5), JOBD_OK);
+    assert_int_equal(put(jobd, 5), JOBD_FULL);
+    jobd_finish(jobd, &worker.waiter.task, JOBD_DONE, 6);
+    assert_int_equal(put(jobd, 6), JOBD_FULL); /* an end frees a worker, not a slot */
+    jobd_free(jobd);
+}
+
+static void test_slots_outlive_many_cancels(void **state)
+{
+    struct jobd *jobd = open_queue(3, 1, 0, 100);
+    (void)state;
+    assert_int_equal(put(jobd, 1), JOBD_OK); /* stays at the head of the ring */
+    for (uint64_t id = 2; id < 1000; id++) {
+        assert_int_equal(put(jobd, 1), JOBD_OK);
+        assert_int_equal(jobd_cancel(jobd, id, 1), JOBD_OK);
+        assert_int_equal(state_of(jobd, id), JOBD_STATES); /* keep 0: forgotten at once */
+    }
+    check_heart(jobd);
+    assert_int_equal(state_of(jobd, 1), JOBD_QUEUED);
+    jobd_free(jobd);
+}
+
+static void test_priorities_then_order(void **state)
+{
+    static const uint8_t priorities[] = {3, 7, 0, 3, 0};
+    static const uint64_t order[] = {3, 5, 1, 4, 2};
+    struct jobd *jobd = open_queue(8, 1, 10, 100);
+    (void)state;
+    for (size_t i = 0; i < 5; i++)
+        assert_int_equal(put_with(jobd, (struct jobd_put){.priority = priorities[i]}, 1), JOBD_OK);
+    for (size_t i = 0; i < 5; i++) {
+        struct person worker = person();
+        assert_int_equal(take(jobd, &worker, 2), order[i]);
+        jobd_finish(jobd, &worker.waiter.task, JOBD_DONE, 2);
+    }
+    jobd_free(jobd);
+}
+
+static void test_delays_over_a_year(void **state)
+{
+    struct jobd *jobd = open_queue(400, 1, 10, 100);
+    (void)state;
+    for (int64_t day = 365; day >= 1; day--)
+        assert_int_equal(put_with(jobd, (struct jobd_put){.delay_us = day * 24 * HOUR}, 1),
+                         JOBD_OK);
+    assert_int_equal(jobd_tick(jobd, 1), 1 + 24 * HOUR);
+    for (uint64_t day = 1; day <= 365; day++) {
+        int64_t now_us = 1 + (int64_t)day * 24 * HOUR;
+        assert_int_equal(state_of(jobd, 366 - day), JOBD_SCHEDULED);
+        int64_t next_us = jobd_tick(jobd, now_us);
+        assert_true(next_us == (day < 365 ? now_us + 24 * HOUR : JOBD_NEVER));
+        assert_int_equal(state_of(jobd, 366 - day), JOBD_QUEUED);
+    }
+    check_heart(jobd);
+    assert_int_equal(jobd_purge(jobd, 0, YEAR), 365);
+    jobd_free(jobd);
+}
+
+static void test_takers_in_their_order(void **state)
+{
+    struct jobd *jobd = open_queue(8, 3, 10, 100);
+    struct person takers[3] = {person(), person(), person()};
+    (void)state;
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(jobd_take(jobd, 0, &takers[i].waiter, 1), JOBD_PENDING);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(put(jobd, 1), JOBD_OK);
+        for (unsigned k = 0; k < 3; k++)
+            assert_int_equal(takers[k].woken, k <= i);
+        assert_int_equal(takers[i].waiter.task.id, i + 1);
+    }
+    for (int i = 0; i < 3; i++)
+        jobd_finish(jobd, &takers[i].waiter.task, JOBD_DONE, 2);
+    jobd_free(jobd);
+}
+
+static void test_room_in_order_of_coming(void **state)
+{
+    struct jobd *jobd = open_queue(1, 1, 10, 100);
+    struct person putters[2] = {person(), person()}, worker = person();
+    struct jobd_receipt receipt;
+    const struct jobd_put one = {.priority = 3};
+    (void)state;
+    assert_int_equal(put(jobd, 1), JOBD_OK);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(jobd_put_wait(jobd, &one, &putters[i].waiter, 1, &receipt), JOBD_PENDING);
+    take(jobd, &worker, 2);
+    assert_int_equal(putters[0].woken, 1);
+    assert_int_equal(putters[0].waiter.result, JOBD_OK);
+    assert_int_equal(putters[0].waiter.id, 2);
+    assert_int_equal(putters[1].woken, 0);
+    jobd_close(jobd);
+    assert_int_equal(putters[1].waiter.result, JOBD_CLOSED);
+    assert_int_equal(put(jobd, 3), JOBD_CLOSED);
+    jobd_finish(jobd, &worker.waiter.task, JOBD_FAILED, 4);
+    check_heart(jobd);
+    jobd_free(jobd);
+}
+
+static void test_deadlines(void **state)
+{
+    struct jobd *jobd = open_queue(1, 1, 10, 100);
+    struct person taker = person(), watcher = person();
+    struct jobd_info info;
+    (void)state;
+    taker.waiter.deadline_us = 5 * SECOND;
+    assert_int_equal(jobd_take(jobd, 0, &taker.waiter, 1), JOBD_PENDING);
+    assert_true(jobd_tick(jobd, 5 * SECOND - 1) == 5 * SECOND);
+    assert_int_equal(taker.woken, 0);
+    assert_true(jobd_tick(jobd, 5 * SECOND) == JOBD_NEVER);
+    assert_int_equal(taker.woken, 1);
+    assert_int_equal(taker.waiter.result, JOBD_TIMEOUT);
+    assert_false(jobd_unwait(jobd, &taker.waiter));
+
+    assert_int_equal(put(jobd, 6 * SECOND), JOBD_OK);
+    watcher.waiter.deadline_us = 7 * SECOND;
+    assert_int_equal(jobd_await(jobd, 1, &watcher.waiter, &info), JOBD_PENDING);
+    assert_int_equal(jobd_cancel(jobd, 1, 6 * SECOND), JOBD_OK);
+    assert_int_equal(watcher.waiter.result, JOBD_OK);
+    assert_int_equal(watcher.waiter.info.state, JOBD_CANCELLED);
+    assert_int_equal(jobd_await(jobd, 1, &watcher.waiter, &info), JOBD_OK);
+    assert_int_equal(jobd_await(jobd, 2, &watcher.waiter, &info), JOBD_NO_JOB);
+    jobd_free(jobd);
+}
+
+static void test_what_is_forgotten(void **state)
+{
+    struct jobd *jobd = open_queue(10, 1, 2, 100);
+    (void)state;
+    for (unsigned i = 0; i < 8; i++) {
+        struct person worker = person();
+        put(jobd, 1);
+        take(jobd, &worker, 1);
+        jobd_finish(jobd, &worker.waiter.task, i % 2 == 0 ? JOBD_DONE : JOBD_FAILED, 2);
+    }
+    for (uint64_t id = 1; id <= 4; id++)
+        assert_int_equal(state_of(jobd, id), JOBD_STATES);
+    for (uint64_t id = 5; id <= 8; id++)
+        assert_int_equal(state_of(jobd, id), id % 2 == 1 ? JOBD_DONE : JOBD_FAILED);
+    check_heart(jobd);
+    jobd_free(jobd);
+}
+
+static void test_memory_forgets_the_finished_only(void **state)
+{
+    struct jobd *jobd = open_queue(10, 1, 10, 100);
+    struct person worker = person();
+    (void)state;
+    assert_int_equal(put_with(jobd, (struct jobd_put){.payload = jobd_blob_new(60, NULL)}, 1),
+                     JOBD_OK);
+    assert_int_equal(put_with(jobd, (struct jobd_put){.payload = jobd_blob_new(60, NULL)}, 1),
+                     JOBD_MEMORY);
+    take(jobd, &worker, 1);
+    assert_int_equal(put_with(jobd, (struct jobd_put){.payload = jobd_blob_new(60, NULL)}, 1),
+                     JOBD_MEMORY);
+    jobd_finish(jobd, &worker.waiter.task, JOBD_DONE, 2);
+    assert_int_equal(jobd_memory(jobd), 60);
+    assert_int_equal(put_with(jobd, (struct jobd_put){.payload = jobd_blob_new(101, NULL)}, 3),
+                     JOBD_MEMORY);
+    assert_int_equal(state_of(jobd, 1), JOBD_DONE); /* in vain: so nothing is forgotten */
+    assert_int_equal(put_with(jobd, (struct jobd_put){.payload = jobd_blob_new(60, NULL)}, 3),
+                     JOBD_OK);
+    assert_int_equal(state_of(jobd, 1), JOBD_STATES);
+    assert_int_equal(jobd_memory(jobd), 60);
+    jobd_free(jobd);
+}
+
+static void test_a_payload_outlives_its_job(void **state)
+{
+    struct jobd *jobd = open_queue(1, 1, 0, 100);
+    struct jobd_blob *blob = jobd_blob_new(3, "text/plain"), *seen;
+    (void)state;
+    memcpy(blob->bytes, "abc", 3);
+    assert_int_equal(put_with(jobd, (struct jobd_put){.payload = blob}, 1), JOBD_OK);
+    assert_int_equal(jobd_payload(jobd, 1, &seen), JOBD_OK);
+    assert_int_equal(jobd_cancel(jobd, 1, 2), JOBD_OK);
+    assert_memory_equal(seen->bytes, "abc", 3);
+    assert_string_equal(seen->type, "text/plain");
+    jobd_blob_unref(seen);
+    assert_int_equal(jobd_payload(jobd, 1, &seen), JOBD_NO_JOB);
+    jobd_free(jobd);
+}
+
+static void test_retry_after_is_measured(void **state)
+{
+    struct jobd *jobd = open_queue(2, 1, 10, 100);
+    struct jobd_receipt receipt;
+    const struct jobd_put one = {.priority = 3};
+    int64_t now_us = SECOND;
+    (void)state;
+    /* One job every four seconds, and always some waiting. */
+    for (int i = 0; i < 100; i++) {
+        struct person worker = person();
+        while (put(jobd, now_us) == JOBD_OK)
+            ;
+        take(jobd, &worker, now_us);
+        put(jobd, now_us);
+        now_us += 4 * SECOND;
+        jobd_finish(jobd, &worker.waiter.task, JOBD_DONE, now_us);
+    }
+    struct person worker = person();
+    take(jobd, &worker, now_us);
+    put(jobd, now_us);
+    assert_int_equal(jobd_put(jobd, &one, now_us, &receipt), JOBD_FULL);
+    assert_int_equal(receipt.room_in_us, 4 * SECOND);
+    assert_int_equal(jobd_put(jobd, &one, now_us + 3 * SECOND, &receipt), JOBD_FULL);
+    assert_int_equal(receipt.room_in_us, SECOND);
+    /* Overdue: as long again as it has taken. */
+    assert_int_equal(jobd_put(jobd, &one, now_us + 60 * SECOND, &receipt), JOBD_FULL);
+    assert_int_equal(receipt.room_in_us, 60 * SECOND);
+    struct jobd_stats stats;
+    jobd_stats(jobd, 0, now_us, &stats);
+    assert_true(stats.drain_per_s > 0.249 && stats.drain_per_s < 0.251);
+    jobd_finish(jobd, &worker.waiter.task, JOBD_DONE, now_us);
+    jobd_free(jobd);
+}
+
+static void test_pause_and_purge(void **state)
+{
+    struct jobd *jobd = open_queue(600, 1, 1000, 100);
+    struct person worker = person();
+    (void)state;
+    jobd_pause(jobd, 0, true, 1);
+    for (int i = 0; i < 600; i++)
+        put_with(jobd,
+                 (struct jobd_put){.priority = (uint8_t)(i % 8), .delay_us = i % 3 == 0 ? HOUR : 0},
+                 1);
+    assert_int_equal(jobd_take(jobd, 0, &worker.waiter, 1), JOBD_PENDING);
+    assert_int_equal(jobd_purge(jobd, 0, 2), 600); /* more than one lock's worth */
+    check_heart(jobd);
+    put(jobd, 3);
+    assert_int_equal(worker.woken, 0);
+    jobd_pause(jobd, 0, false, 4);
+    assert_int_equal(worker.woken, 1);
+    jobd_finish(jobd, &worker.waiter.task, JOBD_DONE, 5);
+    jobd_free(jobd);
+}
+
+static void test_abandon_tells_all(void **state)
+{
+    struct jobd *jobd = open_queue(4, 2, 10, 100);
+    struct person workers[2] = {person(), person()}, idler = person();
+    (void)state;
+    for (int i = 0; i < 4; i++)
+        put(jobd, 1);
+    take(jobd, &workers[0], 1);
+    take(jobd, &workers[1], 1);
+    jobd_close(jobd);
+    assert_int_equal(jobd_await_idle(jobd, &idler.waiter), JOBD_PENDING);
+    jobd_abandon(jobd, 2);
+    assert_int_equal(jobd_cancel(jobd, 1, 2), JOBD_PENDING);
+    assert_int_equal(workers[0].stopped, 2); /* told again, as asked again */
+    assert_int_equal(workers[1].stopped, 1);
+    jobd_finish(jobd, &workers[0].waiter.task, JOBD_CANCELLED, 3);
+    assert_int_equal(idler.woken, 0);
+    jobd_finish(jobd, &workers[1].waiter.task, JOBD_DONE, 3);
+    assert_int_equal(idler.woken, 1);
+    assert_int_equal(jobd_await_idle(jobd, &idler.waiter), JOBD_OK);
+    jobd_dismiss(jobd);
+    assert_int_equal(jobd_take(jobd, 0, &workers[0].waiter, 4), JOBD_CLOSED);
+    jobd_free(jobd);
+}
+
+static void test_list_pages(void **state)
+{
+    struct jobd *jobd = open_queue(1000, 1, 1000, 100);
+    struct jobd_info infos[100];
+    struct jobd_filter filter = {.queue = JOBD_NO_QUEUE, .state = JOBD_QUEUED};
+    uint64_t expected = 1, next;
+    (void)state;
+    for (int i = 0; i < 1000; i++)
+        put(jobd, 1);
+    for (uint64_t id = 3; id <= 1000; id += 3)
+        jobd_cancel(jobd, id, 2);
+    do {
+        size_t len = jobd_list(jobd, &filter, infos, 100, &next);
+        for (size_t i = 0; i < len; i++) {
+            assert_int_equal(infos[i].id, expected);
+            expected += expected % 3 == 2 ? 2 : 1;
+        }
+        filter.after = next;
+    } while (next != 0);
+    assert_int_equal(expected, 1001);
+    filter = (struct jobd_filter){.queue = 0, .state = JOBD_CANCELLED, .after = 990};
+    assert_int_equal(jobd_list(jobd, &filter, infos, 100, &next), 3);
+    assert_int_equal(infos[0].id, 993);
+    assert_int_equal(next, 0);
+    jobd_free(jobd);
+}
+
+static void test_bad_configurations(void **state)
+{
+    struct jobd *jobd = NULL;
+    struct jobd_queue_config queue = {"q", 1, 1};
+    struct jobd_config config = {.queues = &queue, .queues_len = 1, .first_id = 1};
+    (void)state;
+    queue.capacity = 0;
+    assert_int_equal(jobd_new(&jobd, &config), -22);
+    queue = (struct jobd_queue_config){"", 1, 1};
+    assert_int_equal(jobd_new(&jobd, &config), -22);
+    queue = (struct jobd_queue_config){"q", UINT32_MAX, 1};
+    assert_int_equal(jobd_new(&jobd, &config), -22);
+    queue.capacity = 1;
+    config.first_id = 0;
+    assert_int_equal(jobd_new(&jobd, &config), -22);
+    assert_null(jobd);
+    jobd_free(NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_capacity_is_exact),
+        cmocka_unit_test(test_slots_outlive_many_cancels),
+        cmocka_unit_test(test_priorities_then_order),
+        cmocka_unit_test(test_delays_over_a_year),
+        cmocka_unit_test(test_takers_in_their_order),
+        cmocka_unit_test(test_room_in_order_of_coming),
+        cmocka_unit_test(test_deadlines),
+        cmocka_unit_test(test_what_is_forgotten),
+        cmocka_unit_test(test_memory_forgets_the_finished_only),
+        cmocka_unit_test(test_a_payload_outlives_its_job),
+        cmocka_unit_test(test_retry_after_is_measured),
+        cmocka_unit_test(test_pause_and_purge),
+        cmocka_unit_test(test_abandon_tells_all),
+        cmocka_unit_test(test_list_pages),
+        cmocka_unit_test(test_bad_configurations),
+    };
+    return cmocka_run_group_tests_name("heart", tests, NULL, NULL);
+}

@@ -1,0 +1,659 @@
+/* SPDX-License-Identifier: MIT */
+/* The heart driven at random, beside a model of it that is too simple to be wrong: arrays searched
+ * from end to end. After every step both must agree and the heart's invariants hold. A failure
+ * prints its seed; SEED=n in the environment runs that one. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "check_heart.h"
+#include "jobd/queue.h"
+#include "verify.h"
+
+enum {
+    QUEUES = 3,
+    JOBS_MAX = 4096,
+    TAKERS = 6,
+    PUTTERS = 4,
+    WATCHERS = 4,
+    KEEP = 5,
+    MEMORY = 4000,
+    WAITERS_MAX = 12,
+    STEPS = 3000,
+    RUNS = 60,
+};
+
+struct model_job {
+    uint64_t id;
+    unsigned queue, priority, attempt;
+    enum jobd_state state;
+    int64_t ready_us;
+    size_t bytes;
+    unsigned order; /* when it entered its lane */
+    unsigned ended; /* when it ended, and at what time */
+    int64_t ended_us;
+    bool forgotten;
+};
+
+/* Somebody who waits, in the heart and in the model. */
+struct actor {
+    struct jobd_waiter waiter; /* first */
+    struct model *model;
+    unsigned kind, queue;
+    bool waits;  /* as the model has it */
+    bool woken;  /* as the heart says */
+    bool holds;  /* a taker: a job */
+    uint64_t id; /* what it holds or watches */
+    unsigned since;
+    struct jobd_put put;
+    enum jobd_result expected;
+    uint64_t expected_id;
+};
+
+enum { TAKER, PUTTER, WATCHER };
+
+struct model {
+    struct jobd *jobd;
+    uint64_t random;
+    int64_t now_us;
+    uint64_t next_id;
+    unsigned clock; /* counts everything that has an order */
+    struct model_job jobs[JOBS_MAX];
+    unsigned jobs_len;
+    bool paused[QUEUES];
+    struct actor takers[TAKERS], putters[PUTTERS], watchers[WATCHERS];
+    unsigned rejected[QUEUES];
+};
+
+static const struct jobd_queue_config queues[QUEUES] = {
+    {.name = "one", .capacity = 1, .workers = 1},
+    {.name = "few", .capacity = 4, .workers = 2},
+    {.name = "many", .capacity = 9, .workers = 3},
+};
+
+/* xorshift64*, Marsaglia and Vigna */
+static unsigned below(struct model *model, unsigned bound)
+{
+    model->random ^= model->random >> 12;
+    model->random ^= model->random << 25;
+    model->random ^= model->random >> 27;
+    return (unsigned)((model->random * UINT64_C(2685821657736338717)) >> 33) % bound;
+}
+
+/* ---- the model */
+
+static bool final(const struct model_job *job)
+{
+    return job->state == JOBD_DONE || job->state == JOBD_FAILED || job->state == JOBD_CANCELLED;
+}
+
+static struct model_job *find(struct model *model, uint64_t id)
+{
+    for (unsigned i = 0; i < model->jobs_len; i++)
+        if (model->jobs[i].id == id && !model->jobs[i].forgotten)
+            return &model->jobs[i];
+    return NULL;
+}
+
+static unsigned count(const struct model *model, unsigned queue, enum jobd_state state)
+{
+    unsigned found = 0;
+    for (unsigned i = 0; i < model->jobs_len; i++)
+        found += model->jobs[i].queue == queue && model->jobs[i].state == state;
+    return found;
+}
+
+static unsigned waiting(const struct model *model, unsigned queue)
+{
+    return count(model, queue, JOBD_QUEUED) + count(model, queue, JOBD_SCHEDULED);
+}
+
+static unsigned waiters(const struct model *model)
+{
+    unsigned found = 0;
+    for (unsigned i = 0; i < TAKERS; i++)
+        found += model->takers[i].waits;
+    for (unsigned i = 0; i < PUTTERS; i++)
+        found += model->putters[i].waits;
+    for (unsigned i = 0; i < WATCHERS; i++)
+        found += model->watchers[i].waits;
+    return found;
+}
+
+static size_t bytes(const struct model *model, bool living_only)
+{
+    size_t sum = 0;
+    for (unsigned i = 0; i < model->jobs_len; i++)
+        if (!model->jobs[i].forgotten && (!living_only || !final(&model->jobs[i])))
+            sum += model->jobs[i].bytes;
+    return sum;
+}
+
+/* Of the same moment, the done ones first. */
+static bool ended_before(const struct model_job *a, const struct model_job *b)
+{
+    if (a->ended_us != b->ended_us)
+        return a->ended_us < b->ended_us;
+    if ((a->state == JOBD_DONE) != (b->state == JOBD_DONE))
+        return a->state == JOBD_DONE;
+    return a->ended < b->ended;
+}
+
+/* The remembered job that ended first, of the done (1), the others (2) or both (3). */
+static struct model_job *oldest_end(struct model *model, unsigned which)
+{
+    struct model_job *oldest = NULL;
+    for (unsigned i = 0; i < model->jobs_len; i++) {
+        struct model_job *job = &model->jobs[i];
+        if (job->forgotten || !final(job) || !(which & (job->state == JOBD_DONE ? 1U : 2U)))
+            continue;
+        if (oldest == NULL || ended_before(job, oldest))
+            oldest = job;
+    }
+    return oldest;
+}
+
+static void expect(struct actor *actor, enum jobd_result result, uint64_t id)
+{
+    actor->waits = false;
+    actor->expected = result;
+    actor->expected_id = id;
+}
+
+static void end(struct model *model, struct model_job *job, enum jobd_state state)
+{
+    unsigned which = state == JOBD_DONE ? 1 : 2, remembered = 0;
+    job->state = state;
+    job->ended = ++model->clock;
+    job->ended_us = model->now_us;
+    for (unsigned i = 0; i < WATCHERS; i++)
+        if (model->watchers[i].waits && model->watchers[i].id == job->id)
+            expect(&model->watchers[i], JOBD_OK, job->id);
+    for (unsigned i = 0; i < model->jobs_len; i++)
+        remembered += !model->jobs[i].forgotten && final(&model->jobs[i]) &&
+                      (model->jobs[i].state == JOBD_DONE) == (which == 1);
+    if (remembered > KEEP)
+        oldest_end(model, which)->forgotten = true;
+}
+
+static enum jobd_result admit(struct model *model, const struct jobd_put *put, size_t size,
+                              uint64_t *id)
+{
+    if (waiting(model, put->queue) >= queues[put->queue].capacity)
+        return JOBD_FULL;
+    if (bytes(model, true) + size > MEMORY)
+        return JOBD_MEMORY;
+    while (bytes(model, false) + size > MEMORY)
+        oldest_end(model, 3)->forgotten = true;
+    verify(model->jobs_len < JOBS_MAX);
+    struct model_job *job = &model->jobs[model->jobs_len++];
+    *job = (struct model_job){
+        .id = model->next_id++,
+        .queue = put->queue,
+        .priority = put->priority,
+        .state = put->delay_us > 0 ? JOBD_SCHEDULED : JOBD_QUEUED,
+        .ready_us = model->now_us + put->delay_us,
+        .bytes = size,
+        .order = ++model->clock,
+    };
+    *id = job->id;
+    return JOBD_OK;
+}
+
+static struct model_job *next_job(struct model *model, unsigned queue)
+{
+    struct model_job *best = NULL;
+    for (unsigned i = 0; i < model->jobs_len; i++) {
+        struct model_job *job = &model->jobs[i];
+        if (job->queue != queue || job->state != JOBD_QUEUED)
+            continue;
+        if (best == NULL || job->priority < best->priority ||
+            (job->priority == best->priority && job->order < best->order))
+            best = job;
+    }
+    return best;
+}
+
+static struct actor *first(struct actor *actors, unsigned len, unsigned queue)
+{
+    struct actor *found = NULL;
+    for (unsigned i = 0; i < len; i++)
+        if (actors[i].waits && actors[i].queue == queue &&
+            (found == NULL || actors[i].since < found->since))
+            found = &actors[i];
+    return found;
+}
+
+static bool can_give(struct model *model, unsigned queue)
+{
+    return !model->paused[queue] && next_job(model, queue) != NULL &&
+           count(model, queue, JOBD_RUNNING) < queues[queue].workers;
+}
+
+static void give(struct model *model, unsigned queue, struct actor *taker)
+{
+    struct model_job *job = next_job(model, queue);
+    job->state = JOBD_RUNNING;
+    job->attempt++;
+    expect(taker, JOBD_OK, job->id);
+    taker->holds = true;
+    taker->id = job->id;
+}
+
+static void settle(struct model *model, unsigned queue)
+{
+    for (;;) {
+        struct actor *taker = first(model->takers, TAKERS, queue);
+        struct actor *putter = first(model->putters, PUTTERS, queue);
+        if (taker != NULL && can_give(model, queue)) {
+            give(model, queue, taker);
+        } else if (putter != NULL && waiting(model, queue) < queues[queue].capacity) {
+            uint64_t id = 0;
+            enum jobd_result result = admit(
+                model, &putter->put, putter->put.payload ? putter->put.payload->size : 0, &id);
+            model->rejected[queue] += result == JOBD_MEMORY;
+            expect(putter, result, id);
+        } else {
+            return;
+        }
+    }
+}
+
+/* ---- steps: the same in both */
+
+static void wake(struct jobd_waiter *waiter)
+{
+    struct actor *actor = (struct actor *)waiter;
+    verify(!actor->woken);
+    actor->woken = true;
+}
+
+static struct jobd_put random_put(struct model *model)
+{
+    struct jobd_put put = {.queue = below(model, QUEUES),
+                           .priority = (uint8_t)below(model, JOBD_PRIORITIES)};
+    if (below(model, 4) == 0)
+        put.delay_us = 1 + below(model, 5000);
+    if (below(model, 3) > 0) {
+        put.payload = jobd_blob_new(below(model, 900), NULL);
+        verify(put.payload != NULL);
+        memset(put.payload->bytes, 'x', put.payload->size);
+    }
+    return put;
+}
+
+static void step_put(struct model *model)
+{
+    struct jobd_put put = random_put(model);
+    size_t size = put.payload != NULL ? put.payload->size : 0;
+    struct jobd_receipt receipt;
+    uint64_t id = 0;
+    enum jobd_result expected = admit(model, &put, size, &id);
+    enum jobd_result result = jobd_put(model->jobd, &put, model->now_us, &receipt);
+    verify(result == expected && (result != JOBD_OK || receipt.id == id));
+    if (result != JOBD_OK) {
+        model->rejected[put.queue]++;
+        jobd_blob_unref(put.payload);
+    }
+    settle(model, put.queue);
+    verify(receipt.waiting == waiting(model, put.queue));
+}
+
+static int64_t random_deadline(struct model *model)
+{
+    return below(model, 2) == 0 ? JOBD_NEVER : model->now_us + 1 + below(model, 5000);
+}
+
+static void begin(struct model *model, struct actor *actor, unsigned queue)
+{
+    actor->queue = queue;
+    actor->since = ++model->clock;
+    actor->woken = false;
+    actor->waiter.deadline_us = random_deadline(model);
+}
+
+static void step_put_wait(struct model *model)
+{
+    struct actor *putter = &model->putters[below(model, PUTTERS)];
+    struct jobd_receipt receipt;
+    if (putter->waits)
+        return;
+    putter->put = random_put(model);
+    begin(model, putter, putter->put.queue);
+    size_t size = putter->put.payload != NULL ? putter->put.payload->size : 0;
+    bool room = waiters(model) < WAITERS_MAX;
+    enum jobd_result expected = admit(model, &putter->put, size, &putter->expected_id);
+    if (expected == JOBD_FULL)
+        expected = room ? JOBD_PENDING : JOBD_CROWDED;
+    enum jobd_result result =
+        jobd_put_wait(model->jobd, &putter->put, &putter->waiter, model->now_us, &receipt);
+    verify(result == expected);
+    putter->waits = result == JOBD_PENDING;
+    model->rejected[putter->queue] += result == JOBD_MEMORY;
+    if (result != JOBD_OK && result != JOBD_PENDING)
+        jobd_blob_unref(putter->put.payload);
+    settle(model, putter->queue);
+}
+
+static void step_take(struct model *model)
+{
+    struct actor *taker = &model->takers[below(model, TAKERS)];
+    unsigned queue = below(model, QUEUES);
+    if (taker->waits || taker->holds)
+        return;
+    bool room = waiters(model) < WAITERS_MAX;
+    begin(model, taker, queue);
+    enum jobd_result result = jobd_take(model->jobd, queue, &taker->waiter, model->now_us);
+    if (first(model->takers, TAKERS, queue) == NULL && can_give(model, queue)) {
+        verify(result == JOBD_OK);
+        give(model, queue, taker);
+        verify(taker->waiter.task.id == taker->id);
+        settle(model, queue);
+    } else {
+        verify(result == (room ? JOBD_PENDING : JOBD_CROWDED));
+        taker->waits = room;
+    }
+}
+
+static void step_finish(struct model *model)
+{
+    static const enum jobd_state ends[] = {JOBD_DONE, JOBD_DONE, JOBD_FAILED, JOBD_CANCELLED};
+    struct actor *taker = &model->takers[below(model, TAKERS)];
+    if (!taker->holds)
+        return;
+    enum jobd_state state = ends[below(model, 4)];
+    struct model_job *job = find(model, taker->id);
+    taker->holds = false;
+    verify(taker->waiter.task.attempt == job->attempt);
+    jobd_finish(model->jobd, &taker->waiter.task, state, model->now_us);
+    end(model, job, state);
+    settle(model, job->queue);
+}
+
+static void step_cancel(struct model *model)
+{
+    uint64_t id = model->jobs_len == 0 ? 1 : model->next_id - 1 - below(model, 30);
+    struct model_job *job = find(model, id);
+    enum jobd_result expected = job == NULL                  ? JOBD_NO_JOB
+                                : final(job)                 ? JOBD_IS_FINAL
+                                : job->state == JOBD_RUNNING ? JOBD_PENDING
+                                                             : JOBD_OK;
+    verify(jobd_cancel(model->jobd, id, model->now_us) == expected);
+    if (expected == JOBD_OK) {
+        end(model, job, JOBD_CANCELLED);
+        settle(model, job->queue);
+    }
+}
+
+static void step_pause(struct model *model)
+{
+    unsigned queue = below(model, QUEUES);
+    model->paused[queue] = below(model, 3) == 0;
+    jobd_pause(model->jobd, queue, model->paused[queue], model->now_us);
+    settle(model, queue);
+}
+
+static void step_watch(struct model *model)
+{
+    struct actor *watcher = &model->watchers[below(model, WATCHERS)];
+    uint64_t id = model->next_id - 1 - below(model, 10);
+    struct model_job *job = find(model, id);
+    struct jobd_info info;
+    if (watcher->waits)
+        return;
+    bool room = waiters(model) < WAITERS_MAX;
+    begin(model, watcher, 0);
+    watcher->id = id;
+    enum jobd_result result = jobd_await(model->jobd, id, &watcher->waiter, &info);
+    enum jobd_result expected = job == NULL  ? JOBD_NO_JOB
+                                : final(job) ? JOBD_OK
+                                : room       ? JOBD_PENDING
+                                             : JOBD_CROWDED;
+    verify(result == expected);
+    watcher->waits = result == JOBD_PENDING;
+}
+
+static void step_unwait(struct model *model)
+{
+    struct actor *all[] = {&model->takers[below(model, TAKERS)],
+                           &model->putters[below(model, PUTTERS)],
+                           &model->watchers[below(model, WATCHERS)]};
+    struct actor *actor = all[below(model, 3)];
+    verify(jobd_unwait(model->jobd, &actor->waiter) == actor->waits);
+    if (actor->waits && actor->kind == PUTTER)
+        jobd_blob_unref(actor->put.payload);
+    actor->waits = false;
+}
+
+/* What is due by then, in the model: jobs first, then waiters, each by their time. */
+static void pass_time(struct model *model, int64_t now_us)
+{
+    model->now_us = now_us;
+    for (;;) {
+        struct model_job *due = NULL;
+        for (unsigned i = 0; i < model->jobs_len; i++) {
+            struct model_job *job = &model->jobs[i];
+            if (job->state == JOBD_SCHEDULED && job->ready_us <= now_us &&
+                (due == NULL || job->ready_us < due->ready_us))
+                due = job;
+        }
+        if (due == NULL)
+            break;
+        due->state = JOBD_QUEUED;
+        due->order = ++model->clock;
+        settle(model, due->queue);
+    }
+    struct actor *groups[] = {model->takers, model->putters, model->watchers};
+    const unsigned lens[] = {TAKERS, PUTTERS, WATCHERS};
+    for (unsigned g = 0; g < 3; g++)
+        for (unsigned i = 0; i < lens[g]; i++)
+            if (groups[g][i].waits && groups[g][i].waiter.deadline_us <= now_us)
+                expect(&groups[g][i], JOBD_TIMEOUT, 0);
+}
+
+/* The heart's heap leaves the order of equal moments open; so no two jobs may share one here. */
+static bool moments_differ(const struct model *model)
+{
+    for (unsigned i = 0; i < model->jobs_len; i++)
+        for (unsigned k = 0; k < i; k++)
+            if (model->jobs[i].state == JOBD_SCHEDULED && model->jobs[k].state == JOBD_SCHEDULED &&
+                model->jobs[i].ready_us == model->jobs[k].ready_us)
+                return false;
+    return true;
+}
+
+static void step_time(struct model *model)
+{
+    /* One microsecond at a time where two jobs become due together would not help: skip these. */
+    if (!moments_differ(model))
+        return;
+    int64_t now_us = model->now_us + below(model, 1500);
+    int64_t next_us = jobd_tick(model->jobd, now_us);
+    verify(next_us > now_us);
+    pass_time(model, now_us);
+}
+
+static void step_purge(struct model *model)
+{
+    unsigned queue = below(model, QUEUES);
+    uint64_t below_id = model->next_id;
+    unsigned putters = 0, expected = 0;
+    for (unsigned i = 0; i < PUTTERS; i++)
+        putters += model->putters[i].waits && model->putters[i].queue == queue;
+    if (putters > 0 || below(model, 4) > 0)
+        return; /* those let in meanwhile would make the model as clever as the heart */
+    /* Scheduled ones go first, then lane by lane: the order in which they are forgotten. */
+    for (unsigned pass = 0; pass <= JOBD_PRIORITIES; pass++) {
+        for (;;) {
+            struct model_job *next = NULL;
+            for (unsigned i = 0; i < model->jobs_len; i++) {
+                struct model_job *job = &model->jobs[i];
+                bool here = pass == 0 ? job->state == JOBD_SCHEDULED
+                                      : job->state == JOBD_QUEUED && job->priority == pass - 1;
+                if (job->queue == queue && here && job->id < below_id &&
+                    (next == NULL || job->order < next->order))
+                    next = job;
+            }
+            if (next == NULL)
+                break;
+            end(model, next, JOBD_CANCELLED);
+            expected++;
+        }
+    }
+    verify(jobd_purge(model->jobd, queue, model->now_us) == expected);
+}
+
+/* ---- both agree */
+
+static void compare_actor(struct actor *actor)
+{
+    if (actor->expected == JOBD_RESULTS) {
+        verify(!actor->woken);
+        return;
+    }
+    /* Set by the model when the heart should have woken it; a taker served at once is not woken. */
+    if (actor->woken) {
+        verify(actor->waiter.result == actor->expected);
+        if (actor->kind == TAKER && actor->expected == JOBD_OK)
+            verify(actor->waiter.task.id == actor->expected_id);
+        if (actor->kind == PUTTER && actor->expected == JOBD_OK)
+            verify(actor->waiter.id == actor->expected_id);
+        if (actor->kind == PUTTER && actor->expected != JOBD_OK)
+            jobd_blob_unref(actor->put.payload);
+        if (actor->kind == WATCHER && actor->expected == JOBD_OK)
+            verify(actor->waiter.info.id == actor->id &&
+                   jobd_state_final(actor->waiter.info.state));
+    } else {
+        verify(actor->kind == TAKER && actor->holds);
+    }
+    actor->expected = JOBD_RESULTS;
+    actor->woken = false;
+}
+
+static void compare_jobs(struct model *model)
+{
+    unsigned from = model->jobs_len > 64 ? model->jobs_len - 64 : 0;
+    for (unsigned i = from; i < model->jobs_len; i++) {
+        const struct model_job *job = &model->jobs[i];
+        struct jobd_info info;
+        enum jobd_result result = jobd_look(model->jobd, job->id, &info);
+        verify(result == (job->forgotten ? JOBD_NO_JOB : JOBD_OK));
+        if (result == JOBD_OK)
+            verify(info.state == job->state && info.queue == job->queue &&
+                   info.attempt == job->attempt && info.payload_bytes == job->bytes);
+    }
+}
+
+static void compare(struct model *model)
+{
+    for (unsigned i = 0; i < TAKERS; i++)
+        compare_actor(&model->takers[i]);
+    for (unsigned i = 0; i < PUTTERS; i++)
+        compare_actor(&model->putters[i]);
+    for (unsigned i = 0; i < WATCHERS; i++)
+        compare_actor(&model->watchers[i]);
+    for (unsigned i = 0; i < QUEUES; i++) {
+        struct jobd_stats stats;
+        jobd_stats(model->jobd, i, model->now_us, &stats);
+        verify(stats.queued == count(model, i, JOBD_QUEUED));
+        verify(stats.scheduled == count(model, i, JOBD_SCHEDULED));
+        verify(stats.running == count(model, i, JOBD_RUNNING));
+        verify(stats.done == count(model, i, JOBD_DONE));
+        verify(stats.failed == count(model, i, JOBD_FAILED));
+        verify(stats.cancelled == count(model, i, JOBD_CANCELLED));
+        verify(stats.rejected == model->rejected[i] && stats.paused == model->paused[i]);
+    }
+    compare_jobs(model);
+    verify(jobd_memory(model->jobd) == bytes(model, false));
+    check_heart(model->jobd);
+}
+
+/* ---- a run */
+
+typedef void step(struct model *model);
+
+static void take_one_step(struct model *model)
+{
+    /* The more often a step stands here, the more often it is taken. */
+    static step *const steps[] = {
+        step_put,  step_put,    step_put,    step_put_wait, step_take,
+        step_take, step_finish, step_finish, step_cancel,   step_time,
+        step_time, step_pause,  step_unwait, step_watch,    step_purge,
+    };
+    steps[below(model, sizeof steps / sizeof steps[0])](model);
+}
+
+static void set_up_actors(struct model *model, struct actor *actors, unsigned len, unsigned kind)
+{
+    for (unsigned i = 0; i < len; i++) {
+        actors[i].kind = kind;
+        actors[i].model = model;
+        actors[i].expected = JOBD_RESULTS;
+        actors[i].waiter.wake = wake;
+    }
+}
+
+static void tear_down(struct model *model)
+{
+    for (unsigned i = 0; i < PUTTERS; i++)
+        if (jobd_unwait(model->jobd, &model->putters[i].waiter))
+            jobd_blob_unref(model->putters[i].put.payload);
+    for (unsigned i = 0; i < WATCHERS; i++)
+        (void)jobd_unwait(model->jobd, &model->watchers[i].waiter);
+    for (unsigned i = 0; i < TAKERS; i++)
+        (void)jobd_unwait(model->jobd, &model->takers[i].waiter);
+    for (unsigned i = 0; i < TAKERS; i++)
+        if (model->takers[i].holds)
+            jobd_finish(model->jobd, &model->takers[i].waiter.task, JOBD_DONE, model->now_us);
+    jobd_free(model->jobd);
+}
+
+static void run(uint64_t seed)
+{
+    struct model *model = calloc(1, sizeof *model);
+    assert_non_null(model);
+    model->random = seed * 2 + 1;
+    model->now_us = 1000000;
+    model->next_id = 1;
+    set_up_actors(model, model->takers, TAKERS, TAKER);
+    set_up_actors(model, model->putters, PUTTERS, PUTTER);
+    set_up_actors(model, model->watchers, WATCHERS, WATCHER);
+    const struct jobd_config config = {.queues = queues,
+                                       .queues_len = QUEUES,
+                                       .keep = KEEP,
+                                       .memory_bytes = MEMORY,
+                                       .waiters_max = WAITERS_MAX,
+                                       .first_id = 1};
+    assert_int_equal(jobd_new(&model->jobd, &config), 0);
+    for (unsigned i = 0; i < STEPS && model->jobs_len < JOBS_MAX - 8; i++) {
+        take_one_step(model);
+        compare(model);
+    }
+    tear_down(model);
+    free(model);
+}
+
+static void test_agrees_with_model(void **state)
+{
+    (void)state;
+    const char *one = getenv("SEED");
+    uint64_t first_seed = one != NULL ? strtoull(one, NULL, 10) : 1;
+    uint64_t last_seed = one != NULL ? first_seed : RUNS;
+    for (uint64_t seed = first_seed; seed <= last_seed; seed++) {
+        /* Said before, as a broken invariant ends the process. */
+        fprintf(stderr, "\rseed %llu ", (unsigned long long)seed);
+        run(seed);
+    }
+    fputc('\n', stderr);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_agrees_with_model)};
+    return cmocka_run_group_tests_name("heart, at random", tests, NULL, NULL);
+}
