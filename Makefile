@@ -39,7 +39,7 @@ HELPERS := $(patsubst %.c,$(B)/%.o,$(filter-out tests/test_%.c tests/example.c,$
 TESTS   := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/test_*.c))
 SOURCES := $(wildcard src/*.[ch] include/jobd/*.h tests/*.[ch] bench/*.[ch])
 
-all: $(B)/libjobd.a  ## build libjobd.a
+all: jobd $(B)/libjobd.a  ## build ./jobd and libjobd.a
 
 jobd: $(B)/jobd
 	$(Q)cp $< $@
@@ -80,18 +80,22 @@ deps-check: deps  ## install what `make check` needs beyond that
 	  { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
 	    $(CHECK_PACKAGES); }
 
-test: $(B)/tests/example $(TESTS)  ## run all tests, or one with T=queue
+run: jobd  ## build and start it
+	./jobd
+
+test: $(B)/jobd $(B)/tests/example $(TESTS)  ## run all tests, or one with T=queue
 	$(Q)sh tests/run $(if $(T),$(B)/tests/test_$(T),$(TESTS))
 
 # ---- checks
 
-check: lint analyze  ## all that can be checked, sanitizers included
+check: lint analyze check-man check-install  ## all that can be checked, sanitizers included
 	$(Q)$(MAKE) --no-print-directory test
 	$(Q)$(MAKE) --no-print-directory test SAN=address
 	$(Q)$(MAKE) --no-print-directory test SAN=thread
 
-lint:  ## format
+lint:  ## format, floors, forbidden functions
 	$(Q)clang-format --dry-run -Werror $(SOURCES)
+	$(Q)sh tests/lint
 
 TIDY := -*,bugprone-*,clang-analyzer-*,-bugprone-easily-swappable-parameters,$\
         -bugprone-reserved-identifier,-bugprone-assignment-in-if-condition,$\
@@ -109,10 +113,33 @@ analyze:  ## clang's thread-safety analysis, clang-tidy, cppcheck
 	  --suppress=missingInclude --include=/usr/include/bsd/sys/queue.h \
 	  --include=/usr/include/bsd/sys/tree.h -Iinclude -Isrc -D_GNU_SOURCE src
 
+check-man:  ## lint the man page; it names every option
+	$(Q)mandoc -T lint -W warning src/jobd.1 >&2
+
+check-install:  ## install and uninstall leave nothing behind
+	$(Q)rm -rf $(B)/root && $(MAKE) --no-print-directory install DESTDIR=$(B)/root PREFIX=/usr
+	$(Q)$(MAKE) --no-print-directory uninstall DESTDIR=$(B)/root PREFIX=/usr
+	$(Q)test -z "$$(find $(B)/root ! -type d)"
+
 format:  ## format the sources
 	$(Q)clang-format -i $(SOURCES)
 
 # ---- install
+
+install: all  ## PREFIX=/usr/local, DESTDIR
+	$(Q)install -D -m 755 jobd $(DESTDIR)$(PREFIX)/bin/jobd
+	$(Q)install -D -m 644 $(B)/libjobd.a $(DESTDIR)$(PREFIX)/lib/libjobd.a
+	$(Q)install -d $(DESTDIR)$(PREFIX)/include/jobd $(DESTDIR)$(PREFIX)/lib/pkgconfig
+	$(Q)install -m 644 include/jobd/*.h $(DESTDIR)$(PREFIX)/include/jobd
+	$(Q)printf '%s\n' 'prefix=$(PREFIX)' 'Name: jobd' 'Description: bounded job queues and a thread pool' \
+	  'Version: $(VERSION)' 'Cflags: -I$${prefix}/include' 'Libs: -L$${prefix}/lib -ljobd -pthread' \
+	  > $(DESTDIR)$(PREFIX)/lib/pkgconfig/jobd.pc
+	$(Q)install -D -m 644 src/jobd.1 $(DESTDIR)$(PREFIX)/share/man/man1/jobd.1
+
+uninstall:  ## remove what install put there
+	$(Q)rm -rf $(DESTDIR)$(PREFIX)/include/jobd
+	$(Q)rm -f $(DESTDIR)$(PREFIX)/bin/jobd $(DESTDIR)$(PREFIX)/lib/libjobd.a \
+	  $(DESTDIR)$(PREFIX)/lib/pkgconfig/jobd.pc $(DESTDIR)$(PREFIX)/share/man/man1/jobd.1
 
 dist: build/jobd-$(VERSION).tar.gz  ## a source archive of the last commit
 
@@ -125,7 +152,7 @@ clean:  ## remove all that was made
 help:  ## say this
 	$(Q)sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/\1\t\2/p' Makefile | sort | awk -F'\t' '{printf "  %-14s %s\n", $$1, $$2}'
 
-.PHONY: all deps deps-check test check lint analyze format dist \
-        clean help FORCE
+.PHONY: all deps deps-check run test check lint analyze check-man check-install format install \
+        uninstall dist clean help FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:

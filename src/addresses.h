@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/* How many connections each address has. No lock of its own. */
+#pragma once
+
+#include <bsd/sys/tree.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+struct address;
+RB_HEAD(address_tree, address);
+
+struct addresses {
+    struct address_tree tree;
+};
+
+void addresses_init(struct addresses *addresses);
+void addresses_release(struct addresses *addresses);
+
+/* One connection more from there: false when it has `max` already, or when memory is short.
+ * *address is to be given to addresses_leave(); NULL for a unix socket, which has no limit. An IPv6
+ * address counts by its /64, which one host can have whole. */
+bool addresses_enter(struct addresses *addresses, const struct sockaddr *from, uint32_t max,
+                     struct address **address);
+/* Takes NULL. */
+void addresses_leave(struct addresses *addresses, struct address *address);

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+#include "farewell.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "verify.h"
+
+enum { LINGER_MS = 1000, ANSWER_SIZE = 256 };
+
+void farewell_init(struct farewell *farewell)
+{
+    for (int i = 0; i < LEAVERS_MAX; i++)
+        farewell->leavers[i].fd = -1;
+}
+
+static bool answer(int fd, const char *status, const char *field, const char *line)
+{
+    char text[ANSWER_SIZE];
+    int size = snprintf(text, sizeof text,
+                        "HTTP/1.1 %s\r\nContent-Type: text/plain; charset=utf-8\r\n"
+                        "Content-Length: %zu\r\n%sConnection: close\r\n\r\n%s",
+                        status, strlen(line), field, line);
+    verify(size > 0 && (size_t)size < sizeof text);
+    return send(fd, text, (size_t)size, MSG_NOSIGNAL | MSG_DONTWAIT) == size;
+}
+
+static bool hear_out(struct farewell *farewell, int epoll, uint64_t topic, int fd)
+{
+    for (uint32_t i = 0; i < LEAVERS_MAX; i++) {
+        if (farewell->leavers[i].fd >= 0)
+            continue;
+        struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP, .data.u64 = topic | i};
+        if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) != 0)
+            return false;
+        farewell->leavers[i].fd = fd;
+        farewell->leavers[i].until_ms = clock_coarse_ms() + LINGER_MS;
+        return true;
+    }
+    return false;
+}
+
+void farewell_say(struct farewell *farewell, int epoll, uint64_t topic, int fd, const char *line)
+{
+    if (!answer(fd, "503 Service Unavailable", "Retry-After: 1\r\n", line) ||
+        shutdown(fd, SHUT_WR) != 0 || !hear_out(farewell, epoll, topic, fd))
+        close(fd);
+}
+
+static void end(struct farewell *farewell, uint32_t number)
+{
+    close(farewell->leavers[number].fd);
+    farewell->leavers[number].fd = -1;
+}
+
+void farewell_hear(struct farewell *farewell, uint32_t number)
+{
+    char bin[4096];
+    int fd = farewell->leavers[number].fd;
+    if (fd < 0)
+        return;
+    ssize_t size = recv(fd, bin, sizeof bin, MSG_DONTWAIT);
+    if (size == 0 || (size < 0 && errno != EAGAIN && errno != EINTR))
+        end(farewell, number);
+}
+
+bool farewell_end(struct farewell *farewell, int64_t now_ms)
+{
+    bool left = false;
+    for (uint32_t i = 0; i < LEAVERS_MAX; i++) {
+        if (farewell->leavers[i].fd >= 0 && farewell->leavers[i].until_ms <= now_ms)
+            end(farewell, i);
+        left = left || farewell->leavers[i].fd >= 0;
+    }
+    return left;
+}
+
+void farewell_too_slow(int fd)
+{
+    (void)answer(fd, "408 Request Timeout", "", "the request did not come in time\n");
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/* How the gate ends a connection with a word of why, which the HTTP library would not say. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { LEAVERS_MAX = 64 };
+
+/* Refused connections that have their answer and are read from until they close: a close with
+ * bytes unread would make the system throw the answer away. */
+struct farewell {
+    struct {
+        int fd; /* -1: free */
+        int64_t until_ms;
+    } leavers[LEAVERS_MAX];
+};
+
+void farewell_init(struct farewell *farewell);
+
+/* Answers 503 with this line and closes `fd`, at once or after it is heard out: then `epoll`
+ * reports it, with its number added to `topic`, for farewell_hear(). */
+void farewell_say(struct farewell *farewell, int epoll, uint64_t topic, int fd, const char *line);
+void farewell_hear(struct farewell *farewell, uint32_t number);
+
+/* Closes those whose time is over; true when others are left. */
+bool farewell_end(struct farewell *farewell, int64_t now_ms);
+
+/* Answers 408 on a connection whose request did not come in time; does not close it. */
+void farewell_too_slow(int fd);

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/* The header fields of one request: what jobd reads of them, and whether they can be trusted.
+ *
+ * A request whose framing or target two servers could read differently is refused before it is
+ * acted on (RFC 9112, sections 2.2, 3.2, 5.1, 6.1 and 6.3), whatever the HTTP library let pass. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Points into the request; size 0 and text NULL when absent. */
+struct field {
+    const char *text;
+    size_t size;
+};
+
+struct headers {
+    bool http_1_0;
+    struct field host, origin, fetch_site, accept, content_type, content_encoding;
+    unsigned hosts, lengths, codings;
+    uint64_t length; /* of the body, by Content-Length */
+    bool chunked;
+    unsigned status; /* 0: sound; else what to refuse it with */
+    const char *why; /* one line without a line feed */
+};
+
+/* `version` as in the request line. Then each field in turn, then headers_end(). */
+void headers_begin(struct headers *headers, const char *version);
+void headers_field(struct headers *headers, const char *name, size_t name_size, const char *value,
+                   size_t value_size);
+/* True when the request is sound; else status and why say what is wrong. */
+bool headers_end(struct headers *headers);
+
+/* Does the client ask for JSON by name in its Accept field? */
+bool headers_want_json(const struct headers *headers);
+
+/* May a request to a server that trusts its own machine pass? Its Host must name the loopback
+ * exactly, and no browser may have marked it as coming from another site (Fetch Metadata,
+ * RFC 6454). Else *why says what is wrong. */
+bool headers_from_here(const struct headers *headers, const char **why);

@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: MIT */
+/* The server: the gate, the loops, start and stop.
+ *
+ * libmicrohttpd runs in loops of our own (its external polling), not in its internal threads: with
+ * exactly 128 ready connections its epoll loop waits without a limit while they are ready. A loop
+ * waits for the daemon's descriptor or its bell, then lets the daemon do what can be done at once.
+ */
+#include "http_inside.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "verify.h"
+
+enum {
+    /* libmicrohttpd zeroes its pool for every request of a connection: the smaller, the faster. It
+     * bounds the header. */
+    POOL_BYTES = 6144,
+    POOL_STEP_BYTES = 1536,
+    SLOWEST_BYTES_PER_S = 16384, /* bodies and replies slower than this are cut */
+};
+
+/* ---- loops */
+
+void loop_ring(struct loop *loop)
+{
+    const uint64_t one = 1;
+    if (!atomic_exchange(&loop->rung, true))
+        verify(write(loop->bell, &one, sizeof one) == sizeof one);
+}
+
+static void answer_bell(struct loop *loop)
+{
+    uint64_t rings;
+    (void)!read(loop->bell, &rings, sizeof rings);
+    atomic_store(&loop->rung, false); /* before looking: what comes now rings again */
+}
+
+static bool next_newcomer(struct loop *loop, struct newcomer *newcomer)
+{
+    mutex_lock(&loop->lock);
+    bool there = loop->newcomers_len > 0;
+    if (there)
+        *newcomer = loop->newcomers[--loop->newcomers_len];
+    mutex_unlock(&loop->lock);
+    return there;
+}
+
+static void take_in(struct loop *loop)
+{
+    struct newcomer newcomer;
+    while (next_newcomer(loop, &newcomer))
+        /* On failure it has closed the descriptor; the gate notices. */
+        if (MHD_add_connection(loop->daemon, newcomer.fd, (struct sockaddr *)&newcomer.address,
+                               newcomer.address_size) != MHD_YES)
+            atomic_fetch_sub(&loop->connections, 1);
+}
+
+static int patience_ms(struct MHD_Daemon *daemon)
+{
+    MHD_UNSIGNED_LONG_LONG left_ms;
+    if (MHD_get_timeout(daemon, &left_ms) != MHD_YES)
+        return -1;
+    return left_ms < 1000 ? (int)left_ms : 1000;
+}
+
+static void *loop_main(void *context)
+{
+    struct loop *loop = context;
+    while (!atomic_load(&loop->over)) {
+        struct pollfd polls[] = {{.fd = loop->events, .events = POLLIN},
+                                 {.fd = loop->bell, .events = POLLIN}};
+        if (poll(polls, 2, patience_ms(loop->daemon)) < 0 && errno != EINTR)
+            log_error("poll: %s", strerror(errno));
+        if ((polls[1].revents & POLLIN) != 0) {
+            answer_bell(loop);
+            take_in(loop);
+        }
+        MHD_run(loop->daemon);
+    }
+    return NULL;
+}
+
+static void library_says(void *context, const char *format, va_list arguments)
+{
+    char line[256];
+    (void)context;
+    vsnprintf(line, sizeof line, format, arguments);
+    line[strcspn(line, "\r\n")] = '\0';
+    log_debug("http: %s", line);
+}
+
+static struct MHD_Daemon *start_daemon(struct loop *loop)
+{
+    return MHD_start_daemon(
+        MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0,
+        NULL, NULL, request_handle, loop, MHD_OPTION_EXTERNAL_LOGGER, library_says, NULL,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_BYTES,
+        MHD_OPTION_CONNECTION_MEMORY_INCREMENT, (size_t)POOL_STEP_BYTES,
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)loop->http->config.connections_max + 1,
+        MHD_OPTION_NOTIFY_CONNECTION, connection_changed, loop, MHD_OPTION_NOTIFY_COMPLETED,
+        request_ended, loop, MHD_OPTION_URI_LOG_CALLBACK, request_begins, loop, MHD_OPTION_END);
+}
+
+/* 0 or -errno; loop_end() undoes what has begun. */
+static int loop_start(struct loop *loop, struct http *http)
+{
+    loop->http = http;
+    loop->bell = -1;
+    int error = mutex_init(&loop->lock);
+    if (error != 0)
+        return error;
+    http->loops_len++;
+    mutex_lock(&loop->lock);
+    loop->newcomers = calloc(http->config.connections_max, sizeof *loop->newcomers);
+    bool room = loop->newcomers != NULL;
+    mutex_unlock(&loop->lock);
+    if (!room)
+        return -ENOMEM;
+    loop->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (loop->bell < 0)
+        return -errno;
+    errno = 0;
+    loop->daemon = start_daemon(loop);
+    if (loop->daemon == NULL)
+        return errno != 0 ? -errno : -EAGAIN;
+    loop->events = MHD_get_daemon_info(loop->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
+    sigset_t all, before;
+    sigfillset(&all);
+    verify(pthread_sigmask(SIG_SETMASK, &all, &before) == 0);
+    error = pthread_create(&loop->thread, NULL, loop_main, loop);
+    verify(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
+    loop->started = error == 0;
+    return -error;
+}
+
+static void loop_end(struct loop *loop)
+{
+    if (loop->started) {
+        atomic_store(&loop->over, true);
+        loop_ring(loop);
+        verify(pthread_join(loop->thread, NULL) == 0);
+    }
+    if (loop->daemon != NULL)
+        MHD_stop_daemon(loop->daemon);
+    if (loop->bell >= 0)
+        close(loop->bell);
+    mutex_lock(&loop->lock);
+    while (loop->newcomers_len > 0)
+        close(loop->newcomers[--loop->newcomers_len].fd);
+    free(loop->newcomers);
+    mutex_unlock(&loop->lock);
+    mutex_release(&loop->lock);
+}
+
+/* ---- what the gate tells */
+
+static struct loop *least_busy(struct http *http)
+{
+    struct loop *least = &http->loops[0];
+    for (unsigned i = 1; i < http->loops_len; i++)
+        if (atomic_load(&http->loops[i].connections) < atomic_load(&least->connections))
+            least = &http->loops[i];
+    return least;
+}
+
+static void admit(void *context, int fd, const struct sockaddr *address, socklen_t size)
+{
+    struct loop *loop = least_busy(context);
+    struct newcomer newcomer = {.fd = fd, .address_size = size};
+    if (address->sa_family != AF_INET && address->sa_family != AF_INET6)
+        newcomer.address_size = sizeof address->sa_family;
+    verify(newcomer.address_size <= sizeof newcomer.address);
+    memcpy(&newcomer.address, address, newcomer.address_size);
+    atomic_fetch_add(&loop->connections, 1);
+    mutex_lock(&loop->lock);
+    bool room = loop->newcomers_len < loop->http->config.connections_max;
+    if (room)
+        loop->newcomers[loop->newcomers_len++] = newcomer;
+    mutex_unlock(&loop->lock);
+    if (room) {
+        loop_ring(loop);
+    } else {
+        close(fd);
+        atomic_fetch_sub(&loop->connections, 1);
+    }
+}
+
+static bool unpark(void *context, struct guest *guest)
+{
+    const struct http *http = context;
+    struct visit *visit = guest->owner;
+    return jobd_unwait(http->config.jobd, &visit->request.waiter);
+}
+
+static void hung_up(void *context, struct guest *guest)
+{
+    (void)context;
+    request_hung_up(guest->owner);
+}
+
+/* ---- start and stop */
+
+static unsigned processors(void)
+{
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) != 0)
+        return 1;
+    int count = CPU_COUNT(&set);
+    return count < 1 ? 1 : count > LOOPS_MAX ? LOOPS_MAX : (unsigned)count;
+}
+
+static int64_t transfer_ms(const struct http_config *config)
+{
+    return (config->header_us + (int64_t)(config->body_max_bytes / SLOWEST_BYTES_PER_S) * 1000000) /
+           1000;
+}
+
+int http_new(struct http **http, const struct http_config *config)
+{
+    struct http *new = calloc(1, sizeof *new);
+    if (new == NULL)
+        return -ENOMEM;
+    new->config = *config;
+    int error = gate_new(&new->gate, &(struct gate_config){
+                                         .listeners = config->listeners,
+                                         .connections_max = config->connections_max,
+                                         .per_address_max = config->per_address_max,
+                                         .header_ms = config->header_us / 1000,
+                                         .body_ms = transfer_ms(config),
+                                         .reply_ms = config->idle_us / 1000 + transfer_ms(config),
+                                         .idle_ms = config->idle_us / 1000,
+                                         .admit = admit,
+                                         .unpark = unpark,
+                                         .hung_up = hung_up,
+                                         .context = new,
+                                     });
+    if (error != 0) {
+        free(new);
+        return error;
+    }
+    *http = new;
+    return 0;
+}
+
+int http_start(struct http *http, request_handler *serve, void *context)
+{
+    http->serve = serve;
+    http->context = context;
+    for (unsigned i = 0; i < processors(); i++) {
+        int error = loop_start(&http->loops[i], http);
+        if (error != 0)
+            return error;
+    }
+    return gate_start(http->gate);
+}
+
+static void end_loops(struct http *http)
+{
+    for (unsigned i = 0; i < http->loops_len; i++)
+        loop_end(&http->loops[i]);
+    http->loops_len = 0;
+}
+
+void http_drain(struct http *http)
+{
+    atomic_store(&http->draining, true);
+}
+
+bool http_stop(struct http *http, int64_t wait_ms)
+{
+    http_drain(http);
+    gate_close_door(http->gate, wait_ms);
+    if (atomic_load(&http->parked) > 0)
+        return false; /* libmicrohttpd would abort */
+    end_loops(http);
+    return true;
+}
+
+void http_free(struct http *http)
+{
+    if (http == NULL)
+        return;
+    end_loops(http);
+    for (unsigned i = 0; i < http->shared_len; i++) {
+        if (http->shared[i].keeps != NULL)
+            MHD_destroy_response(http->shared[i].keeps);
+        if (http->shared[i].closes != NULL)
+            MHD_destroy_response(http->shared[i].closes);
+    }
+    gate_free(http->gate);
+    free(http);
+}
+
+void http_stats(struct http *http, struct http_stats *stats)
+{
+    gate_stats(http->gate, &stats->gate);
+    stats->parked = atomic_load(&http->parked);
+    for (int i = 0; i < 6; i++)
+        stats->replies[i] = atomic_load_explicit(&http->replies[i], memory_order_relaxed);
+}
+
+const char *http_library(void)
+{
+    return MHD_get_version();
+}

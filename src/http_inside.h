@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+/* What http.c and http_request.c share; no other file includes this, or microhttpd.h. */
+#pragma once
+
+#include <microhttpd.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "gate.h"
+#include "headers.h"
+#include "http.h"
+#include "lock.h"
+#include "request.h"
+
+enum { LOOPS_MAX = 16, SHARED_MAX = 64 };
+
+/* Where a request stands. */
+enum stage { STAGE_HEADER, STAGE_BODY, STAGE_SERVED, STAGE_PARKED };
+
+/* One connection as the HTTP layer sees it, and its request of the moment. */
+struct visit {
+    struct loop *loop;
+    struct guest *guest;
+    struct MHD_Connection *connection;
+    enum stage stage;
+    bool target_bad, target_long; /* as the request line said it */
+    bool too_large, no_memory;    /* the body is thrown away */
+    bool gone;                    /* parked, and the client has hung up */
+    size_t body_used;             /* of request.body */
+    struct headers headers;
+    struct request request;
+};
+
+/* A connection on its way from the gate to a loop. */
+struct newcomer {
+    int fd;
+    socklen_t address_size;
+    struct sockaddr_in6 address; /* the largest there is; of a unix socket only the family */
+};
+
+/* One libmicrohttpd daemon and the thread that runs it. */
+struct loop {
+    struct http *http;
+    struct MHD_Daemon *daemon;
+    int events, bell; /* the daemon's epoll descriptor; an eventfd that ends a poll() */
+    pthread_t thread;
+    bool started;
+    atomic_bool over, rung; /* rung: the bell was, and nobody has looked yet */
+    _Atomic uint32_t connections;
+    struct mutex lock;
+    struct newcomer *newcomers GUARDED;
+    uint32_t newcomers_len GUARDED;
+};
+
+struct shared_reply {
+    struct MHD_Response *keeps, *closes; /* the connection */
+    unsigned status;
+};
+
+struct http {
+    struct http_config config;
+    request_handler *serve;
+    void *context;
+    struct gate *gate;
+    struct loop loops[LOOPS_MAX];
+    unsigned loops_len;
+    struct shared_reply shared[SHARED_MAX];
+    unsigned shared_len;
+    atomic_bool draining;
+    _Atomic uint32_t parked;
+    _Atomic uint64_t replies[6];
+};
+
+/* ---- http.c */
+
+/* A connection in this loop was resumed: the loop shall look. Any thread. */
+void loop_ring(struct loop *loop);
+
+/* ---- http_request.c: what libmicrohttpd calls, with the loop as context */
+
+enum MHD_Result request_handle(void *context, struct MHD_Connection *connection, const char *path,
+                               const char *method, const char *version, const char *data,
+                               size_t *data_size, void **request);
+void *request_begins(void *context, const char *target, struct MHD_Connection *connection);
+void request_ended(void *context, struct MHD_Connection *connection, void **request,
+                   enum MHD_RequestTerminationCode why);
+void connection_changed(void *context, struct MHD_Connection *connection, void **socket_context,
+                        enum MHD_ConnectionNotificationCode what);
+
+/* The client of a parked request has hung up; its wait is over already. */
+void request_hung_up(struct visit *visit);

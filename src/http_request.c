@@ -1,0 +1,466 @@
+/* SPDX-License-Identifier: MIT */
+/* One request: its header is judged, its body collected, it is served, perhaps parked, answered. */
+#include "http_inside.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "verify.h"
+
+enum {
+    TARGET_MAX_BYTES = 2048,
+    TYPE_SIZE = 256,
+    BODY_FIRST_BYTES = 4096,
+};
+
+/* ---- the request, for the endpoints */
+
+const char *request_parameter(const struct request *request, const char *name)
+{
+    const char *value = NULL;
+    if (MHD_lookup_connection_value_n(request->source, MHD_GET_ARGUMENT_KIND, name, strlen(name),
+                                      &value, NULL) != MHD_YES)
+        return NULL;
+    return value != NULL ? value : "";
+}
+
+struct parameters {
+    bool (*each)(void *context, const char *name, const char *value);
+    void *context;
+};
+
+static enum MHD_Result one_parameter(void *context, enum MHD_ValueKind kind, const char *name,
+                                     const char *value)
+{
+    const struct parameters *parameters = context;
+    (void)kind;
+    return parameters->each(parameters->context, name, value != NULL ? value : "") ? MHD_YES
+                                                                                   : MHD_NO;
+}
+
+void request_parameters(const struct request *request,
+                        bool (*each)(void *context, const char *name, const char *value),
+                        void *context)
+{
+    struct parameters parameters = {each, context};
+    MHD_get_connection_values(request->source, MHD_GET_ARGUMENT_KIND, one_parameter, &parameters);
+}
+
+static enum method method_named(const char *name)
+{
+    static const struct {
+        const char *name;
+        enum method method;
+    } methods[] = {{"GET", METHOD_GET},
+                   {"POST", METHOD_POST},
+                   {"HEAD", METHOD_HEAD},
+                   {"DELETE", METHOD_DELETE},
+                   {"OPTIONS", METHOD_OPTIONS}};
+    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++)
+        if (strcmp(name, methods[i].name) == 0)
+            return methods[i].method;
+    return METHOD_OTHER;
+}
+
+/* ---- replies */
+
+static bool add(struct MHD_Response *response, const char *name, const char *value)
+{
+    return MHD_add_response_header(response, name, value) == MHD_YES;
+}
+
+static void blob_unref(void *blob)
+{
+    jobd_blob_unref(blob);
+}
+
+/* Takes what the reply owns, also on failure. */
+static struct MHD_Response *body_of(struct reply *reply)
+{
+    struct MHD_Response *response;
+    if (reply->blob != NULL) {
+        response = MHD_create_response_from_buffer_with_free_callback_cls(
+            reply->blob->size, reply->blob->bytes, blob_unref, reply->blob);
+        if (response == NULL)
+            jobd_blob_unref(reply->blob);
+    } else if (reply->owned != NULL) {
+        response = MHD_create_response_from_buffer(strlen(reply->owned), reply->owned,
+                                                   MHD_RESPMEM_MUST_FREE);
+        if (response == NULL)
+            free(reply->owned);
+    } else {
+        union {
+            const char *read;
+            void *given; /* libmicrohttpd only reads it, but does not say so */
+        } text = {.read = reply->text != NULL ? reply->text : ""};
+        response =
+            MHD_create_response_from_buffer(strlen(text.read), text.given, MHD_RESPMEM_PERSISTENT);
+    }
+    reply->owned = NULL;
+    reply->blob = NULL;
+    return response;
+}
+
+/* NULL when memory is short. Takes what the reply owns. */
+static struct MHD_Response *response_of(struct reply *reply)
+{
+    char type[TYPE_SIZE] = TYPE_BYTES;
+    if (reply->type != NULL)
+        snprintf(type, sizeof type, "%s", reply->type);
+    else if (reply->blob != NULL && reply->blob->type[0] != '\0')
+        snprintf(type, sizeof type, "%s", reply->blob->type);
+    bool empty = reply->blob == NULL && reply->owned == NULL && reply->text == NULL;
+    struct MHD_Response *response = body_of(reply);
+    if (response == NULL)
+        return NULL;
+    char seconds[24];
+    snprintf(seconds, sizeof seconds, "%llu", (unsigned long long)reply->retry_after_s);
+    if ((!empty && !add(response, MHD_HTTP_HEADER_CONTENT_TYPE, type)) ||
+        (reply->location[0] != '\0' && !add(response, MHD_HTTP_HEADER_LOCATION, reply->location)) ||
+        (reply->allow[0] != '\0' && !add(response, MHD_HTTP_HEADER_ALLOW, reply->allow)) ||
+        (reply->retry_after_s > 0 && !add(response, MHD_HTTP_HEADER_RETRY_AFTER, seconds)) ||
+        (reply->status == 415 && !add(response, MHD_HTTP_HEADER_ACCEPT_ENCODING, "identity")) ||
+        (reply->unsafe && (!add(response, "X-Content-Type-Options", "nosniff") ||
+                           !add(response, "Content-Security-Policy", "sandbox"))) ||
+        (reply->close && !add(response, MHD_HTTP_HEADER_CONNECTION, "close"))) {
+        MHD_destroy_response(response);
+        return NULL;
+    }
+    return response;
+}
+
+const struct shared_reply *http_share(struct http *http, const struct reply *reply)
+{
+    verify(reply->owned == NULL && reply->blob == NULL);
+    if (http->shared_len == SHARED_MAX)
+        return NULL;
+    struct shared_reply *shared = &http->shared[http->shared_len];
+    struct reply keeps = *reply, closes = *reply;
+    closes.close = true;
+    shared->status = reply->status;
+    shared->keeps = response_of(&keeps);
+    shared->closes = response_of(&closes);
+    http->shared_len++; /* from here on http_free() has it */
+    return shared->keeps != NULL && shared->closes != NULL ? shared : NULL;
+}
+
+static void count(struct http *http, unsigned status)
+{
+    atomic_fetch_add_explicit(&http->replies[status / 100 % 6], 1, memory_order_relaxed);
+}
+
+static enum MHD_Result send_reply(struct visit *visit, struct reply *reply)
+{
+    struct http *http = visit->loop->http;
+    bool draining = atomic_load_explicit(&http->draining, memory_order_relaxed);
+    visit->stage = STAGE_SERVED;
+    if (!gate_enter(http->gate, visit->guest, PHASE_REPLY)) {
+        jobd_blob_unref(reply->blob);
+        free(reply->owned);
+        return MHD_NO;
+    }
+    if (reply->shared != NULL) {
+        count(http, reply->shared->status);
+        return MHD_queue_response(visit->connection, reply->shared->status,
+                                  draining ? reply->shared->closes : reply->shared->keeps);
+    }
+    reply->close = reply->close || draining;
+    struct MHD_Response *response = response_of(reply);
+    if (response == NULL)
+        return MHD_NO; /* without memory for an answer, closing is the answer */
+    count(http, reply->status);
+    enum MHD_Result result = MHD_queue_response(visit->connection, reply->status, response);
+    MHD_destroy_response(response);
+    return result;
+}
+
+/* An error before any endpoint. */
+static enum MHD_Result refuse(struct visit *visit, unsigned status, const char *why)
+{
+    struct reply reply = {.close = true};
+    reply_error(&reply, headers_want_json(&visit->headers), status, why);
+    return send_reply(visit, &reply);
+}
+
+/* ---- the body */
+
+static void drop_body(struct visit *visit)
+{
+    jobd_blob_unref(visit->request.body);
+    visit->request.body = NULL;
+    visit->body_used = 0;
+}
+
+static struct jobd_blob *blob_with(const struct visit *visit, size_t room)
+{
+    char type[TYPE_SIZE] = "";
+    const struct field *field = &visit->headers.content_type;
+    if (field->size < sizeof type && field->size > 0) {
+        memcpy(type, field->text, field->size);
+        type[field->size] = '\0';
+    }
+    return jobd_blob_new(room, type);
+}
+
+/* Makes the body's blob hold `room` bytes, of which the used ones are kept. */
+static bool resize_body(struct visit *visit, size_t room)
+{
+    struct jobd_blob *blob = blob_with(visit, room);
+    if (blob == NULL)
+        return false;
+    if (visit->request.body != NULL)
+        memcpy(blob->bytes, visit->request.body->bytes, visit->body_used);
+    jobd_blob_unref(visit->request.body);
+    visit->request.body = blob;
+    return true;
+}
+
+static void collect(struct visit *visit, const char *data, size_t size)
+{
+    size_t max = (size_t)visit->loop->http->config.body_max_bytes;
+    if (visit->too_large || visit->no_memory)
+        return;
+    if (size > max - visit->body_used) {
+        visit->too_large = true;
+        drop_body(visit);
+        return;
+    }
+    size_t room = visit->request.body != NULL ? visit->request.body->size : 0;
+    size_t needed = visit->body_used + size;
+    if (needed > room) {
+        size_t next = room == 0 ? BODY_FIRST_BYTES : room * 2;
+        if (visit->headers.lengths > 0)
+            next = (size_t)visit->headers.length;
+        if (next < needed)
+            next = needed;
+        if (!resize_body(visit, next < max ? next : max)) {
+            visit->no_memory = true;
+            drop_body(visit);
+            return;
+        }
+    }
+    verify(visit->request.body != NULL);
+    memcpy(visit->request.body->bytes + visit->body_used, data, size);
+    visit->body_used += size;
+}
+
+/* A chunked body was given more room than it filled. */
+static void fit_body(struct visit *visit)
+{
+    if (visit->request.body == NULL || visit->request.body->size == visit->body_used)
+        return;
+    if (!resize_body(visit, visit->body_used)) {
+        visit->no_memory = true;
+        drop_body(visit);
+    }
+}
+
+/* ---- a request's way */
+
+static enum MHD_Result one_field(void *context, enum MHD_ValueKind kind, const char *name,
+                                 size_t name_size, const char *value, size_t value_size)
+{
+    (void)kind;
+    headers_field(context, name, name_size, value != NULL ? value : "",
+                  value != NULL ? value_size : 0);
+    return MHD_YES;
+}
+
+/* The header is complete. Whoever is refused here is answered at once and cut off; a good request
+ * is not answered yet, as libmicrohttpd would close its connection too. */
+static enum MHD_Result begin(struct visit *visit, const char *method, const char *version)
+{
+    const struct http *http = visit->loop->http;
+    struct headers *headers = &visit->headers;
+    const char *why;
+    headers_begin(headers, version);
+    MHD_get_connection_values_n(visit->connection, MHD_HEADER_KIND, one_field, headers);
+    visit->request.method = method_named(method);
+    visit->stage = STAGE_BODY;
+    if (!headers_end(headers))
+        return refuse(visit, headers->status, headers->why);
+    if (visit->target_bad)
+        return refuse(visit, 400, "the request's target has a NUL");
+    if (visit->target_long)
+        return refuse(visit, 414, "the request's target is longer than 2048 bytes");
+    if (visit->guest->from_local && !visit->guest->from_unix && !headers_from_here(headers, &why))
+        return refuse(visit, 403, why);
+    if (headers->content_encoding.size > 0 &&
+        (headers->content_encoding.size != 8 ||
+         strncmp(headers->content_encoding.text, "identity", 8) != 0))
+        return refuse(visit, 415, "a payload is taken as it is: no Content-Encoding");
+    if (headers->length > http->config.body_max_bytes)
+        return refuse(visit, 413, "the body is larger than --max-body allows");
+    visit->request.wants_json = headers_want_json(headers);
+    if ((headers->chunked || headers->length > 0) &&
+        !gate_enter(http->gate, visit->guest, PHASE_BODY))
+        return MHD_NO;
+    return MHD_YES;
+}
+
+static enum MHD_Result park(struct visit *visit, start_wait *start)
+{
+    struct http *http = visit->loop->http;
+    if (!gate_enter(http->gate, visit->guest, PHASE_PARKED))
+        return MHD_NO;
+    visit->stage = STAGE_PARKED;
+    atomic_fetch_add(&http->parked, 1);
+    /* Suspended before anybody can wake it: a resume that came first would be lost. */
+    MHD_suspend_connection(visit->connection);
+    enum jobd_result result = start(&visit->request, http->context);
+    if (result == JOBD_PENDING) {
+        gate_watch(http->gate, visit->guest);
+    } else {
+        visit->request.waiter.result = result;
+        MHD_resume_connection(visit->connection);
+        loop_ring(visit->loop);
+    }
+    return MHD_YES;
+}
+
+static void unpark(struct visit *visit)
+{
+    atomic_fetch_sub(&visit->loop->http->parked, 1);
+    gate_unwatch(visit->loop->http->gate, visit->guest);
+    visit->stage = STAGE_BODY;
+}
+
+static enum MHD_Result serve_request(struct visit *visit, const char *path)
+{
+    struct http *http = visit->loop->http;
+    struct reply reply = {.status = 500, .type = TYPE_TEXT};
+    start_wait *start = NULL;
+    if (visit->too_large)
+        return refuse(visit, 413, "the body is larger than --max-body allows");
+    if (visit->no_memory)
+        return refuse(visit, 503, "out of memory");
+    visit->request.path = path;
+    visit->request.source = visit->connection;
+    if (http->serve(&visit->request, &reply, &start, http->context) == STEP_PARK)
+        return park(visit, start);
+    return send_reply(visit, &reply);
+}
+
+enum MHD_Result request_handle(void *context, struct MHD_Connection *connection, const char *path,
+                               const char *method, const char *version, const char *data,
+                               size_t *data_size, void **request)
+{
+    struct visit *visit = *request;
+    (void)context;
+    if (visit == NULL)
+        return MHD_NO;
+    visit->connection = connection;
+    switch (visit->stage) {
+    case STAGE_HEADER:
+        return begin(visit, method, version);
+    case STAGE_BODY:
+        if (*data_size > 0) {
+            collect(visit, data, *data_size);
+            *data_size = 0;
+            return gate_phase(visit->guest) != PHASE_CUT ? MHD_YES : MHD_NO;
+        }
+        fit_body(visit);
+        return serve_request(visit, path);
+    case STAGE_PARKED:
+        unpark(visit);
+        if (visit->gone)
+            return MHD_NO;
+        visit->request.resumed = true;
+        return serve_request(visit, path);
+    case STAGE_SERVED:
+        break;
+    }
+    return MHD_NO;
+}
+
+/* ---- what libmicrohttpd tells */
+
+static struct visit *visit_of(struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    return info != NULL ? info->socket_context : NULL;
+}
+
+/* A request line has come; the visit is the request's context from here on. */
+void *request_begins(void *context, const char *target, struct MHD_Connection *connection)
+{
+    struct visit *visit = visit_of(connection);
+    (void)context;
+    if (visit == NULL)
+        return NULL;
+    visit->stage = STAGE_HEADER;
+    visit->target_bad = strstr(target, "%00") != NULL;
+    visit->target_long = strnlen(target, TARGET_MAX_BYTES + 1) > TARGET_MAX_BYTES;
+    visit->too_large = visit->no_memory = visit->gone = false;
+    visit->request.wants_json = visit->request.resumed = false;
+    (void)gate_enter(visit->loop->http->gate, visit->guest, PHASE_HEADER); /* begin() sees a cut */
+    return visit;
+}
+
+void request_ended(void *context, struct MHD_Connection *connection, void **request,
+                   enum MHD_RequestTerminationCode why)
+{
+    struct visit *visit = *request;
+    (void)context;
+    (void)connection;
+    (void)why;
+    if (visit == NULL)
+        return;
+    if (visit->stage == STAGE_PARKED) /* resumed, but its client turned out to be gone */
+        unpark(visit);
+    drop_body(visit);
+    *request = NULL;
+    (void)gate_enter(visit->loop->http->gate, visit->guest, PHASE_IDLE);
+}
+
+static void wake(struct jobd_waiter *waiter)
+{
+    struct visit *visit =
+        (struct visit *)(void *)((char *)waiter - offsetof(struct visit, request.waiter));
+    struct loop *loop = visit->loop; /* once resumed, the visit may be over */
+    MHD_resume_connection(visit->connection);
+    loop_ring(loop);
+}
+
+void request_hung_up(struct visit *visit)
+{
+    struct loop *loop = visit->loop;
+    visit->gone = true;
+    MHD_resume_connection(visit->connection);
+    loop_ring(loop);
+}
+
+void connection_changed(void *context, struct MHD_Connection *connection, void **socket_context,
+                        enum MHD_ConnectionNotificationCode what)
+{
+    struct loop *loop = context;
+    if (what == MHD_CONNECTION_NOTIFY_CLOSED) {
+        struct visit *visit = *socket_context;
+        atomic_fetch_sub(&loop->connections, 1);
+        if (visit != NULL) {
+            *socket_context = NULL;
+            gate_ended(loop->http->gate, visit->guest);
+        }
+        return;
+    }
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    struct guest *guest = info != NULL ? gate_started(loop->http->gate, info->connect_fd) : NULL;
+    if (guest == NULL)
+        return; /* its requests get MHD_NO */
+    struct visit *visit = guest->owner;
+    if (visit == NULL) {
+        visit = calloc(1, sizeof *visit);
+        if (visit == NULL) {
+            gate_ended(loop->http->gate, guest);
+            return;
+        }
+        visit->request.waiter.wake = wake;
+        guest->owner = visit;
+    }
+    visit->loop = loop;
+    visit->guest = guest;
+    *socket_context = visit;
+}

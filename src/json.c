@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+#include "json.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "text.h"
+
+bool json_add_int(cJSON *object, const char *name, int64_t value)
+{
+    char digits[24];
+    snprintf(digits, sizeof digits, "%" PRId64, value);
+    return cJSON_AddRawToObject(object, name, digits) != NULL;
+}
+
+bool json_add_time(cJSON *object, const char *name, int64_t us)
+{
+    char time[TEXT_TIME_SIZE];
+    text_time(us, time);
+    return cJSON_AddStringToObject(object, name, time) != NULL;
+}
+
+char *json_text(const cJSON *object)
+{
+    char *text = object != NULL ? cJSON_PrintUnformatted(object) : NULL;
+    if (text == NULL)
+        return NULL;
+    size_t length = strlen(text);
+    char *line = realloc(text, length + 2);
+    if (line == NULL) {
+        free(text);
+        return NULL;
+    }
+    memcpy(line + length, "\n", 2);
+    return line;
+}
+
+unsigned json_line_at(const char *text, const char *at)
+{
+    unsigned line = 1;
+    for (; text < at && *text != '\0'; text++)
+        line += *text == '\n';
+    return line;
+}
+
+/* Counts the keys of the tree in the order of the text, up to `item`'s. */
+static bool count_keys(const cJSON *tree, const cJSON *item, unsigned *keys)
+{
+    for (const cJSON *child = tree->child; child != NULL; child = child->next) {
+        if (child->string != NULL)
+            ++*keys;
+        if (child == item || count_keys(child, item, keys))
+            return true;
+    }
+    return false;
+}
+
+static const char *after_string(const char *at)
+{
+    for (at++; *at != '\0' && *at != '"'; at++)
+        if (*at == '\\' && at[1] != '\0')
+            at++;
+    return *at == '"' ? at + 1 : at;
+}
+
+unsigned json_line(const char *text, const cJSON *root, const cJSON *item)
+{
+    unsigned keys = 0;
+    if (!count_keys(root, item, &keys))
+        return 1;
+    const char *at = text;
+    while (*at != '\0') {
+        if (*at != '"') {
+            at++;
+            continue;
+        }
+        const char *string = at;
+        at = after_string(at);
+        const char *next = at;
+        while (*next == ' ' || *next == '\t' || *next == '\r' || *next == '\n')
+            next++;
+        if (*next == ':' && --keys == 0)
+            return json_line_at(text, string);
+    }
+    return 1;
+}

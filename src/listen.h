@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/* The sockets jobd listens on: TCP, unix, or handed over by systemd (sd_listen_fds(3)). */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+enum { LISTENERS_MAX = 16, LISTENER_NAME_SIZE = 160, LISTEN_ERROR_SIZE = 320 };
+
+struct listener {
+    int fd;
+    bool local;                    /* a unix socket: guarded by its file mode */
+    bool loopback;                 /* reached from this machine only */
+    char name[LISTENER_NAME_SIZE]; /* as people write it, with the real port */
+    dev_t device;                  /* of our own socket file, removed at the end */
+    ino_t inode;
+};
+
+struct listeners {
+    struct listener of[LISTENERS_MAX];
+    unsigned len;
+};
+
+enum listen_result {
+    LISTEN_OK,
+    LISTEN_WRONG,  /* the address is not one, or is not allowed: the user's mistake */
+    LISTEN_REFUSED /* the system says no */
+};
+
+/* Is `address` one of HOST:PORT, :PORT, [IPV6]:PORT, unix:PATH? Looks nothing up. */
+bool listen_address_valid(const char *address);
+
+/* Opens the sockets that systemd handed over, else those `address` names (a host name may have
+ * several). All but loopback and unix sockets need `open`. On any error none is open, and `error`
+ * is one line that names the place. May block on a name's lookup. */
+enum listen_result listen_open(struct listeners *listeners, const char *address, bool open,
+                               char error[LISTEN_ERROR_SIZE]);
+
+/* Would listen_open() be allowed to open `address`? Opens nothing; `error` as there. */
+enum listen_result listen_check(const char *address, bool open, char error[LISTEN_ERROR_SIZE]);
+
+/* Removes our own socket files; touches nothing else, so any thread may still be listening. */
+void listen_remove_files(const struct listeners *listeners);
+
+/* Removes them and closes all. */
+void listen_close(struct listeners *listeners);
+
+/* A connection to the server that listens at `address`, or -errno. Blocks. */
+int listen_connect(const char *address);

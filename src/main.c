@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: MIT */
+/* jobd: a job queue that anyone can use with curl. A job's way through the house:
+ *
+ *     client ──> gate ──> http ──> api ──> heart (ring) ──> worker ──> runner ──> heart ──> client
+ *
+ *     main.c       options in, start, wait for a signal, drain, exit code
+ *     options.c    every option: command line, environment, file, help
+ *     settings.c   the configuration file
+ *     probe.c      --health
+ *
+ *   the face     api.c       one function an endpoint
+ *                metrics.c   /metrics
+ *                http.c      libmicrohttpd: requests, replies, parking
+ *                headers.c   what a request's header may say
+ *                gate.c      connections: limits, deadlines, hang-ups
+ *                listen.c    the sockets
+ *   the hands    pool.c      worker threads and the timer
+ *                call.c      function calls as jobs
+ *                sleep.c     the pretend work
+ *   the heart    life.c      a job's states
+ *                wait.c      who waits for what
+ *                jobs.c      the records
+ *                look.c      reads
+ *   the ground   ring, heap, rate, blob, block, clock, lock, log, text, json, words, verify
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "api.h"
+#include "clock.h"
+#include "http.h"
+#include "jobd/pool.h"
+#include "json.h"
+#include "listen.h"
+#include "log.h"
+#include "options.h"
+#include "probe.h"
+#include "sleep.h"
+#include "verify.h"
+
+enum {
+    EXIT_LOST = 1,  /* work was lost, or something failed */
+    EXIT_WRONG = 2, /* the user's mistake; nothing was started */
+    DESCRIPTORS_SPARE = 64,
+    REPLIES_MS = 2000, /* at the end: for replies under way */
+    STOPPING_MS = 5000 /* after the grace: for runners told to stop */
+};
+
+/* Ids count microseconds from here at the start of a server that remembers nothing, so that they
+ * go on rising when it is started again: fewer than a million jobs a second came in between. */
+#define IDS_SINCE_US INT64_C(1767225600000000) /* 2026-01-01T00:00:00Z */
+
+/* A waiter that a poll() can wait for. */
+struct idle_event {
+    struct jobd_waiter waiter; /* first: a waiter is its event */
+    int fd;
+};
+
+struct server {
+    struct options options;
+    struct listeners listeners;
+    struct jobd_pool *pool;
+    struct jobd *jobd;
+    struct http *http;
+    struct api *api;
+    int signals; /* a signalfd */
+    struct idle_event idle;
+};
+
+/* ---- start */
+
+static int failed(const char *what, int error)
+{
+    log_error("%s: %s", what, strerror(error));
+    return EXIT_LOST;
+}
+
+/* Signals become readable; those that end it, and children left to process 1. */
+static int open_signals(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGCHLD);
+    if (sigprocmask(SIG_BLOCK, &set, NULL) != 0 || signal(SIGPIPE, SIG_IGN) == SIG_ERR)
+        return -1;
+    return signalfd(-1, &set, SFD_CLOEXEC);
+}
+
+/* As many descriptors as allowed; fewer connections when that is not enough. */
+static void fit_descriptors(struct options *options)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0 && getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    const rlim_t spare = DESCRIPTORS_SPARE;
+    uint64_t room = limit.rlim_cur > 2 * spare ? limit.rlim_cur - spare : spare;
+    if (options->connections_max > room) {
+        log_warn("the limit on open files allows %llu connections, not %llu",
+                 (unsigned long long)room, (unsigned long long)options->connections_max);
+        options->connections_max = room;
+    }
+}
+
+static uint64_t first_id(void)
+{
+    int64_t id = clock_now_us() - IDS_SINCE_US;
+    return id > 0 ? (uint64_t)id : 1;
+}
+
+static int new_pool(struct server *server)
+{
+    struct options *options = &server->options;
+    uint32_t len = options->queues_len, workers = 0;
+    struct jobd_queue_config *queues = calloc(len, sizeof *queues);
+    struct jobd_runner *runners = calloc(len, sizeof *runners);
+    int error = -ENOMEM;
+    if (queues != NULL && runners != NULL) {
+        for (uint32_t i = 0; i < len; i++) {
+            struct queue_options *queue = &options->queues[i];
+            queues[i] = (struct jobd_queue_config){.name = queue->name,
+                                                   .capacity = (uint32_t)queue->capacity,
+                                                   .workers = (uint32_t)queue->workers};
+            runners[i] = (struct jobd_runner){.run = sleep_run, .context = &queue->sleep_us};
+            workers += queues[i].workers;
+        }
+        const struct jobd_config config = {
+            .queues = queues,
+            .queues_len = len,
+            .keep = (uint32_t)options->keep,
+            .memory_bytes = (size_t)options->memory_bytes,
+            .waiters_max = workers + (uint32_t)options->connections_max + 1,
+            .first_id = first_id(),
+        };
+        error = jobd_pool_new(&server->pool, &config, runners);
+    }
+    free(queues);
+    free(runners);
+    return error;
+}
+
+static int start(struct server *server)
+{
+    const struct options *options = &server->options;
+    int error = new_pool(server);
+    if (error != 0)
+        return error;
+    server->jobd = jobd_pool_jobd(server->pool);
+    const struct http_config config = {
+        .jobd = server->jobd,
+        .listeners = &server->listeners,
+        .connections_max = (uint32_t)options->connections_max,
+        .per_address_max = (uint32_t)options->per_address_max,
+        .header_us = options->header_us,
+        .idle_us = options->idle_us,
+        .body_max_bytes = options->body_max_bytes,
+    };
+    if ((error = http_new(&server->http, &config)) != 0 ||
+        (error = api_new(&server->api, server->jobd, server->http)) != 0 ||
+        (error = jobd_pool_start(server->pool)) != 0)
+        return error;
+    return http_start(server->http, api_serve, server->api);
+}
+
+/* ---- counting */
+
+struct tally {
+    uint64_t waiting, running, done, failed, cancelled;
+};
+
+static struct tally count_jobs(struct jobd *jobd)
+{
+    struct tally tally = {0};
+    for (uint32_t i = 0; i < jobd_queues_len(jobd); i++) {
+        struct jobd_stats stats;
+        jobd_stats(jobd, i, clock_now_us(), &stats);
+        tally.waiting += stats.queued + stats.scheduled;
+        tally.running += stats.running;
+        tally.done += stats.done;
+        tally.failed += stats.failed;
+        tally.cancelled += stats.cancelled;
+    }
+    return tally;
+}
+
+/* ---- drain */
+
+static void idle(struct jobd_waiter *waiter)
+{
+    const struct idle_event *event = (struct idle_event *)waiter;
+    const uint64_t one = 1;
+    verify(write(event->fd, &one, sizeof one) == sizeof one);
+}
+
+static void reap(void)
+{
+    while (waitpid(-1, NULL, WNOHANG) > 0)
+        ;
+}
+
+/* The next signal that ends the server; 0 when none came within the time (-1: no limit), or when
+ * `other` (-1: none) became readable first. */
+static int next_signal(int signals, int other, int timeout_ms)
+{
+    const int64_t until_ms = clock_now_us() / 1000 + timeout_ms;
+    for (;;) {
+        struct pollfd polls[] = {{.fd = signals, .events = POLLIN},
+                                 {.fd = other, .events = POLLIN}};
+        int64_t left_ms = timeout_ms < 0 ? -1 : until_ms - clock_now_us() / 1000;
+        if (timeout_ms >= 0 && left_ms <= 0)
+            return 0;
+        if (poll(polls, 2, (int)left_ms) < 0 && errno != EINTR)
+            return SIGTERM;
+        struct signalfd_siginfo info;
+        if ((polls[0].revents & POLLIN) != 0 && read(signals, &info, sizeof info) == sizeof info) {
+            if (info.ssi_signo != SIGCHLD)
+                return (int)info.ssi_signo;
+            reap();
+        }
+        if ((polls[1].revents & POLLIN) != 0)
+            return 0;
+    }
+}
+
+static int to_ms(int64_t us)
+{
+    int64_t ms = (us + 999) / 1000;
+    return ms < INT32_MAX ? (int)ms : INT32_MAX;
+}
+
+/* True when all jobs ended by themselves. A second signal ends the process here. */
+static bool drain(struct server *server)
+{
+    struct tally tally = count_jobs(server->jobd);
+    log_info("draining: %llu waiting, %llu running", (unsigned long long)tally.waiting,
+             (unsigned long long)tally.running);
+    http_drain(server->http);
+    jobd_close(server->jobd);
+    enum jobd_result result = jobd_await_idle(server->jobd, &server->idle.waiter);
+    int again = result == JOBD_PENDING
+                    ? next_signal(server->signals, server->idle.fd, to_ms(server->options.grace_us))
+                    : 0;
+    tally = count_jobs(server->jobd);
+    uint64_t lost = tally.waiting + tally.running;
+    if (again != 0) {
+        log_error("stopped at once: %llu jobs lost", (unsigned long long)lost);
+        listen_remove_files(&server->listeners);
+        _exit(EXIT_LOST);
+    }
+    if (lost > 0) {
+        jobd_abandon(server->jobd, clock_now_us());
+        if (next_signal(server->signals, server->idle.fd, STOPPING_MS) != 0)
+            _exit(EXIT_LOST);
+    }
+    if (result == JOBD_PENDING)
+        (void)jobd_unwait(server->jobd, &server->idle.waiter);
+    if (lost > 0)
+        log_error("stopped: %llu jobs lost", (unsigned long long)lost);
+    return lost == 0;
+}
+
+/* ---- the process */
+
+static int serve_until_signal(struct server *server)
+{
+    for (unsigned i = 0; i < server->listeners.len; i++)
+        log_info("listening on %s", server->listeners.of[i].name);
+    int number = next_signal(server->signals, -1, -1);
+    log_info("%s", number == SIGINT ? "SIGINT" : "SIGTERM");
+    bool clean = drain(server);
+    if (!http_stop(server->http, REPLIES_MS)) {
+        log_error("stopped: requests are still waiting");
+        _exit(EXIT_LOST);
+    }
+    struct tally tally = count_jobs(server->jobd);
+    if (clean)
+        log_info("stopped: %llu done, %llu failed, %llu cancelled, none lost",
+                 (unsigned long long)tally.done, (unsigned long long)tally.failed,
+                 (unsigned long long)tally.cancelled);
+    return clean ? 0 : EXIT_LOST;
+}
+
+static int run(struct server *server)
+{
+    char error[LISTEN_ERROR_SIZE];
+    const struct options *options = &server->options;
+    log_setup((enum log_format)options->log_format, (enum log_level)options->log_level);
+    server->signals = open_signals();
+    if (server->signals < 0)
+        return failed("signals", errno);
+    server->idle = (struct idle_event){.waiter = {.deadline_us = JOBD_NEVER, .wake = idle},
+                                       .fd = eventfd(0, EFD_CLOEXEC)};
+    if (server->idle.fd < 0)
+        return failed("eventfd", errno);
+    fit_descriptors(&server->options);
+    switch (listen_open(&server->listeners, options->listen, options->open, error)) {
+    case LISTEN_OK:
+        break;
+    case LISTEN_WRONG:
+        fprintf(stderr, "jobd: %s\n", error);
+        return EXIT_WRONG;
+    case LISTEN_REFUSED:
+        fprintf(stderr, "jobd: %s\n", error);
+        return EXIT_LOST;
+    }
+    int problem = start(server);
+    int code = problem == 0 ? serve_until_signal(server) : failed("start", -problem);
+    http_free(server->http);
+    api_free(server->api);
+    jobd_pool_free(server->pool);
+    listen_close(&server->listeners);
+    close(server->idle.fd);
+    close(server->signals);
+    return code;
+}
+
+static int check(const struct options *options)
+{
+    char error[LISTEN_ERROR_SIZE];
+    if (listen_check(options->listen, options->open, error) != LISTEN_OK) {
+        fprintf(stderr, "jobd: %s\n", error);
+        return EXIT_WRONG;
+    }
+    printf("the configuration is good: %u queue%s\n", options->queues_len,
+           options->queues_len == 1 ? "" : "s");
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    static struct server server;
+    if (!options_read(&server.options, argc, argv))
+        return EXIT_WRONG;
+    int code = 0;
+    switch (server.options.action) {
+    case ACTION_RUN:
+        code = run(&server);
+        break;
+    case ACTION_CHECK:
+        code = check(&server.options);
+        break;
+    case ACTION_HEALTH:
+        code = probe_health(server.options.listen) ? 0 : EXIT_LOST;
+        break;
+    case ACTION_VERSION:
+        printf("jobd " JOBD_VERSION " (libmicrohttpd %s, cJSON %s)\n", http_library(),
+               cJSON_Version());
+        break;
+    case ACTION_HELP:
+        options_help(stdout);
+        break;
+    }
+    options_release(&server.options);
+    return code;
+}

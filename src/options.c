@@ -1,0 +1,453 @@
+/* SPDX-License-Identifier: MIT */
+#include "options.h"
+
+#include <ctype.h>
+#include <getopt.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "listen.h"
+#include "settings.h"
+#include "text.h"
+#include "verify.h"
+
+enum { FIRST_LONG = 256, NAME_SIZE = 40, PLACE_SIZE = 64 };
+
+#define DEFAULT_QUEUE "default"
+
+enum kind {
+    KIND_ADDRESS,
+    KIND_PATH,
+    KIND_NUMBER,
+    KIND_SIZE,
+    KIND_DURATION,
+    KIND_CHOICE,
+    KIND_FLAG,
+    KIND_ACTION
+};
+
+enum target { OF_SERVER, OF_QUEUE };
+
+struct option_spec {
+    const char *name;
+    char letter;       /* 0: none */
+    const char *takes; /* for the help; NULL: no value */
+    const char *standard;
+    enum kind kind;
+    enum target target;
+    size_t offset; /* in struct options or struct queue_options */
+    uint64_t min, max;
+    const char *const *choices;
+    const char *help;
+};
+
+#define SERVER(field) OF_SERVER, offsetof(struct options, field)
+#define QUEUE(field)  OF_QUEUE, offsetof(struct queue_options, field)
+
+#define SECOND     UINT64_C(1000000)
+#define DAY        (86400 * SECOND)
+#define MEMORY_MAX (UINT64_C(1) << 40)
+
+static const struct option_spec specs[] = {
+    {"listen", 'l', "ADDRESS", "127.0.0.1:8080", KIND_ADDRESS, SERVER(listen), 0, 0, NULL,
+     "HOST:PORT, :PORT (all interfaces), [::1]:PORT or unix:PATH; port 0 picks one"},
+    {"capacity", 'q', "N", "8", KIND_NUMBER, QUEUE(capacity), 1, 10000000, NULL,
+     "jobs that may wait"},
+    {"workers", 'w', "N", "1", KIND_NUMBER, QUEUE(workers), 0, 1024, NULL,
+     "threads, each running a job at a time; 0: jobs only wait"},
+    {"sleep", 0, "TIME", "50ms", KIND_DURATION, QUEUE(sleep_us), 0, 365 * DAY, NULL,
+     "the pretend work"},
+    {"max-body", 0, "SIZE", "64KiB", KIND_SIZE, SERVER(body_max_bytes), 0, UINT64_C(1) << 30, NULL,
+     "bytes of a request's body"},
+    {"memory", 0, "SIZE", "64MiB", KIND_SIZE, SERVER(memory_bytes), 0, MEMORY_MAX, NULL,
+     "bytes of all payloads that are remembered"},
+    {"keep", 0, "N", "1000", KIND_NUMBER, SERVER(keep), 0, 10000000, NULL,
+     "done jobs remembered; as many failed or cancelled ones"},
+    {"max-connections", 0, "N", "16384", KIND_NUMBER, SERVER(connections_max), 1, 1000000, NULL,
+     "connections at a time, parked ones included"},
+    {"max-per-address", 0, "N", "12288", KIND_NUMBER, SERVER(per_address_max), 1, 1000000, NULL,
+     "connections of one address (IPv6: of one /64) at a time"},
+    {"header-timeout", 0, "TIME", "10s", KIND_DURATION, SERVER(header_us), SECOND / 10, DAY, NULL,
+     "for a whole header; a body has this and a second for each 16 KiB of --max-body"},
+    {"idle-timeout", 0, "TIME", "60s", KIND_DURATION, SERVER(idle_us), SECOND / 10, DAY, NULL,
+     "for a connection between two requests"},
+    {"grace", 0, "TIME", "30s", KIND_DURATION, SERVER(grace_us), 0, 365 * DAY, NULL,
+     "how long a drain waits for jobs"},
+    {"open", 0, NULL, NULL, KIND_FLAG, SERVER(open), 0, 0, NULL,
+     "listen on more than loopback: whoever reaches the port may put jobs"},
+    {"log-format", 0, "FORMAT", "text", KIND_CHOICE, SERVER(log_format), 0, 0, log_format_names,
+     "text or json"},
+    {"log-level", 0, "LEVEL", "info", KIND_CHOICE, SERVER(log_level), 0, 0, log_level_names,
+     "error, warn, info or debug"},
+    {"config", 'c', "FILE", NULL, KIND_PATH, OF_SERVER, 0, 0, 0, NULL,
+     "read this JSON file: each option above is a key, and \"queues\" declares queues"},
+    {"check", 0, NULL, NULL, KIND_ACTION, OF_SERVER, 0, ACTION_CHECK, 0, NULL,
+     "check the configuration and end"},
+    {"health", 0, NULL, NULL, KIND_ACTION, OF_SERVER, 0, ACTION_HEALTH, 0, NULL,
+     "ask the server at --listen whether it lives and end"},
+    {"version", 'V', NULL, NULL, KIND_ACTION, OF_SERVER, 0, ACTION_VERSION, 0, NULL,
+     "say the version and what is built in, and end"},
+    {"help", 'h', NULL, NULL, KIND_ACTION, OF_SERVER, 0, ACTION_HELP, 0, NULL, "say this and end"},
+};
+
+enum { SPECS = sizeof specs / sizeof specs[0] };
+
+_Static_assert((int)SPECS <= (int)SETTINGS_MAX, "settings.h must hold every option");
+
+/* Where settings come from, the strongest first. */
+struct sources {
+    struct settings line, environment;
+    struct file_settings file;
+};
+
+/* ---- what a text means */
+
+/* What is allowed, for an error line. */
+static void describe(const struct option_spec *spec, char *out, size_t size)
+{
+    const unsigned long long min = spec->min, max = spec->max;
+    switch (spec->kind) {
+    case KIND_ADDRESS:
+        snprintf(out, size, "HOST:PORT, :PORT, [IPV6]:PORT or unix:PATH");
+        break;
+    case KIND_PATH:
+        snprintf(out, size, "a file's name");
+        break;
+    case KIND_NUMBER:
+        snprintf(out, size, "a whole number from %llu to %llu", min, max);
+        break;
+    case KIND_SIZE:
+        snprintf(out, size, "bytes, or a size like 64KiB, 10MiB or 1GiB, at most %llu", max);
+        break;
+    case KIND_DURATION:
+        snprintf(out, size, "a duration like 250ms, 30s, 5m, 2h or 7d, from %llums to %llus",
+                 min / 1000, max / SECOND);
+        break;
+    case KIND_CHOICE: {
+        size_t used = 0;
+        for (const char *const *choice = spec->choices; *choice != NULL; choice++)
+            used +=
+                (size_t)snprintf(out + used, size - used, "%s%s", used > 0 ? ", " : "", *choice);
+        break;
+    }
+    case KIND_FLAG:
+    case KIND_ACTION:
+        snprintf(out, size, "true or false");
+        break;
+    }
+}
+
+static bool read_choice(const struct option_spec *spec, const char *text, unsigned *choice)
+{
+    for (unsigned i = 0; spec->choices[i] != NULL; i++) {
+        if (strcmp(spec->choices[i], text) == 0) {
+            *choice = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool read_flag(const char *text, bool *flag)
+{
+    bool yes = strcmp(text, "true") == 0 || strcmp(text, "1") == 0;
+    bool no = strcmp(text, "false") == 0 || strcmp(text, "0") == 0;
+    *flag = yes;
+    return yes || no;
+}
+
+/* Writes the value at the option's place in `target`; false when the text is not allowed. */
+static bool apply(const struct option_spec *spec, void *target, const char *text)
+{
+    void *place = (char *)target + spec->offset;
+    uint64_t *number = place;
+    int64_t *us = place;
+    switch (spec->kind) {
+    case KIND_ADDRESS:
+        if (!listen_address_valid(text) || strlen(text) >= sizeof((struct options *)NULL)->listen)
+            return false;
+        strcpy(place, text);
+        return true;
+    case KIND_NUMBER:
+        return text_to_number(text, spec->max, number) && *number >= spec->min;
+    case KIND_SIZE:
+        return text_to_size(text, number) && *number >= spec->min && *number <= spec->max;
+    case KIND_DURATION:
+        return text_to_duration(text, us) && (uint64_t)*us >= spec->min &&
+               (uint64_t)*us <= spec->max;
+    case KIND_CHOICE:
+        return read_choice(spec, text, place);
+    case KIND_FLAG:
+        return read_flag(text, place);
+    case KIND_PATH:
+    case KIND_ACTION:
+        break;
+    }
+    return true;
+}
+
+static bool apply_setting(const struct option_spec *spec, void *target,
+                          const struct setting *setting)
+{
+    char allowed[160], shown[80];
+    if (apply(spec, target, setting->text))
+        return true;
+    describe(spec, allowed, sizeof allowed);
+    return settings_wrong(setting->place, "\"%s\" is not allowed; allowed is %s",
+                          text_printable(setting->text, shown, sizeof shown), allowed);
+}
+
+/* Every setting must be right, also one that a stronger source overrides. */
+static bool all_right(const struct settings *settings)
+{
+    struct options options;
+    struct queue_options queue;
+    for (size_t i = 0; i < SPECS; i++) {
+        void *target = specs[i].target == OF_QUEUE ? (void *)&queue : (void *)&options;
+        if (settings->of[i].text != NULL && !apply_setting(&specs[i], target, &settings->of[i]))
+            return false;
+    }
+    return true;
+}
+
+/* ---- sources */
+
+static bool wrong_option(int argc, char **argv, int code)
+{
+    char place[PLACE_SIZE], shown[PLACE_SIZE - 8];
+    const char *word = optind - 1 < argc ? argv[optind - 1] : "";
+    if (optopt > 0 && optopt < FIRST_LONG && strncmp(word, "--", 2) != 0)
+        snprintf(place, sizeof place, "-%c", isprint(optopt) ? optopt : '?');
+    else
+        snprintf(place, sizeof place, "%s", text_printable(word, shown, sizeof shown));
+    return settings_wrong(place, "%s; see jobd --help",
+                          code == ':' ? "needs a value"
+                          : optopt >= FIRST_LONG || (optopt != 0 && strchr(word, '=') != NULL)
+                              ? "takes no value"
+                              : "no such option");
+}
+
+static bool read_line(struct settings *line, enum action *action, int argc, char **argv)
+{
+    struct option longs[SPECS + 1] = {{0}};
+    char shorts[2 + 2 * SPECS] = ":";
+    size_t used = 1;
+    for (size_t i = 0; i < SPECS; i++) {
+        longs[i] =
+            (struct option){specs[i].name, specs[i].takes != NULL ? required_argument : no_argument,
+                            NULL, FIRST_LONG + (int)i};
+        if (specs[i].letter != 0) {
+            shorts[used++] = specs[i].letter;
+            if (specs[i].takes != NULL)
+                shorts[used++] = ':';
+        }
+    }
+    shorts[used] = '\0';
+    opterr = 0;
+    optind = 1;
+    int code;
+    while ((code = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
+        if (code == '?' || code == ':')
+            return wrong_option(argc, argv, code);
+        size_t i = 0;
+        while (i < SPECS && code != FIRST_LONG + (int)i && code != specs[i].letter)
+            i++;
+        verify(i < SPECS);
+        char place[PLACE_SIZE];
+        snprintf(place, sizeof place, "--%s", specs[i].name);
+        if (specs[i].kind == KIND_ACTION)
+            *action = (enum action)specs[i].min;
+        else if (!settings_set(line, i, place, optarg != NULL ? optarg : "true"))
+            return false;
+    }
+    if (optind < argc) {
+        char shown[PLACE_SIZE];
+        return settings_wrong(text_printable(argv[optind], shown, sizeof shown),
+                              "unexpected argument; see jobd --help");
+    }
+    return true;
+}
+
+static void environment_name(const struct option_spec *spec, char out[NAME_SIZE])
+{
+    snprintf(out, NAME_SIZE, "JOBD_%s", spec->name);
+    for (char *c = out; *c != '\0'; c++)
+        *c = *c == '-' ? '_' : (char)toupper((unsigned char)*c);
+}
+
+static bool read_environment(struct settings *environment)
+{
+    for (size_t i = 0; i < SPECS; i++) {
+        char name[NAME_SIZE];
+        environment_name(&specs[i], name);
+        const char *text = specs[i].kind != KIND_ACTION ? getenv(name) : NULL;
+        if (text != NULL && !settings_set(environment, i, name, text))
+            return false;
+    }
+    return true;
+}
+
+static enum setting_kind setting_kind(enum kind kind)
+{
+    switch (kind) {
+    case KIND_NUMBER:
+        return SETTING_NUMBER;
+    case KIND_SIZE:
+        return SETTING_SIZE;
+    case KIND_DURATION:
+        return SETTING_DURATION;
+    case KIND_FLAG:
+        return SETTING_FLAG;
+    case KIND_ADDRESS:
+    case KIND_PATH:
+    case KIND_CHOICE:
+    case KIND_ACTION:
+        break;
+    }
+    return SETTING_TEXT;
+}
+
+static bool read_file(struct file_settings *file, const char *path)
+{
+    struct setting_spec in_file[SPECS];
+    for (size_t i = 0; i < SPECS; i++)
+        in_file[i] = (struct setting_spec){
+            .name = specs[i].name,
+            .kind = setting_kind(specs[i].kind),
+            .of_queue = specs[i].target == OF_QUEUE,
+            .in_file = specs[i].kind != KIND_ACTION && specs[i].kind != KIND_PATH,
+        };
+    return settings_read_file(file, path, in_file, SPECS);
+}
+
+static size_t spec_named(const char *name)
+{
+    size_t i = 0;
+    while (i < SPECS && strcmp(specs[i].name, name) != 0)
+        i++;
+    return i;
+}
+
+static bool read_sources(struct sources *sources, enum action *action, int argc, char **argv)
+{
+    if (!read_line(&sources->line, action, argc, argv))
+        return false;
+    if (*action == ACTION_HELP || *action == ACTION_VERSION)
+        return true;
+    if (!read_environment(&sources->environment))
+        return false;
+    size_t config = spec_named("config");
+    const char *path = sources->line.of[config].text;
+    if (path == NULL)
+        path = sources->environment.of[config].text;
+    if (path != NULL && !read_file(&sources->file, path))
+        return false;
+    bool right = all_right(&sources->line) && all_right(&sources->environment) &&
+                 all_right(&sources->file.top);
+    for (size_t i = 0; i < sources->file.queues_len && right; i++)
+        right = all_right(&sources->file.queues[i].settings);
+    return right;
+}
+
+/* ---- which source counts */
+
+static const char *strongest(const struct sources *sources, size_t option,
+                             const struct queue_settings *queue)
+{
+    const char *line = sources->line.of[option].text;
+    const char *environment = sources->environment.of[option].text;
+    const char *own = queue != NULL ? queue->settings.of[option].text : NULL;
+    /* On the command line and in the environment a queue's option means the default queue; the
+     * others take it where they say nothing themselves. */
+    bool own_first = queue != NULL && strcmp(queue->name, DEFAULT_QUEUE) != 0;
+    const char *order[] = {
+        own_first ? own : NULL, line, environment, own, sources->file.top.of[option].text,
+        specs[option].standard};
+    for (size_t i = 0; i < sizeof order / sizeof order[0]; i++)
+        if (order[i] != NULL)
+            return order[i];
+    return NULL;
+}
+
+static void combine(void *target, enum target kind, const struct sources *sources,
+                    const struct queue_settings *queue)
+{
+    for (size_t i = 0; i < SPECS; i++) {
+        const char *text = strongest(sources, i, queue);
+        if (specs[i].target == kind && text != NULL)
+            (void)apply(&specs[i], target, text); /* all_right() has seen it */
+    }
+}
+
+static bool combine_all(struct options *options, const struct sources *sources)
+{
+    size_t len = sources->file.queues_len;
+    combine(options, OF_SERVER, sources, NULL);
+    options->queues_len = len > 0 ? (uint32_t)len : 1;
+    options->queues = calloc(options->queues_len, sizeof *options->queues);
+    if (options->queues == NULL)
+        return settings_wrong("queues", "out of memory");
+    for (uint32_t i = 0; i < options->queues_len; i++) {
+        const struct queue_settings *queue = len > 0 ? &sources->file.queues[i] : NULL;
+        snprintf(options->queues[i].name, sizeof options->queues[i].name, "%s",
+                 queue != NULL ? queue->name : DEFAULT_QUEUE);
+        combine(&options->queues[i], OF_QUEUE, sources, queue);
+    }
+    return true;
+}
+
+static bool agree(const struct options *options)
+{
+    if (options->body_max_bytes > options->memory_bytes)
+        return settings_wrong("--max-body", "is more than --memory allows for all payloads");
+    return true;
+}
+
+bool options_read(struct options *options, int argc, char **argv)
+{
+    struct sources *sources = calloc(1, sizeof *sources);
+    *options = (struct options){.action = ACTION_RUN};
+    if (sources == NULL)
+        return settings_wrong("options", "out of memory");
+    bool good = read_sources(sources, &options->action, argc, argv) &&
+                combine_all(options, sources) && agree(options);
+    settings_release(&sources->line);
+    settings_release(&sources->environment);
+    settings_release_file(&sources->file);
+    free(sources);
+    if (!good)
+        options_release(options);
+    return good;
+}
+
+void options_release(struct options *options)
+{
+    free(options->queues);
+    options->queues = NULL;
+    options->queues_len = 0;
+}
+
+/* ---- help */
+
+void options_help(FILE *out)
+{
+    fputs("Usage: jobd [options]\n"
+          "A job queue that anyone can use with curl: POST or GET /do puts a job in and is\n"
+          "answered at once, 202 queued or 429 busy.\n\n",
+          out);
+    for (size_t i = 0; i < SPECS; i++) {
+        const struct option_spec *spec = &specs[i];
+        char names[64], letter[8] = "    ";
+        if (spec->letter != 0)
+            snprintf(letter, sizeof letter, "-%c, ", spec->letter);
+        snprintf(names, sizeof names, "%s--%s%s%s", letter, spec->name,
+                 spec->takes != NULL ? " " : "", spec->takes != NULL ? spec->takes : "");
+        fprintf(out, "  %-26s %s%s%s%s\n", names, spec->help, spec->standard != NULL ? " [" : "",
+                spec->standard != NULL ? spec->standard : "", spec->standard != NULL ? "]" : "");
+    }
+    fputs(
+        "\nEach option but the last four is also a variable, JOBD_CAPACITY for --capacity, and a\n"
+        "key of the file; the command line counts before the environment, that before the file.\n",
+        out);
+}

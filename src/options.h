@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/* What the user wants: command line over environment over configuration file over defaults.
+ *
+ * Every option stands once, in the table of options.c: from it come the command line, the
+ * environment variables, the keys of the file and the help. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "jobd/queue.h"
+#include "log.h"
+
+struct queue_options {
+    char name[JOBD_QUEUE_NAME_MAX + 1];
+    uint64_t capacity, workers;
+    int64_t sleep_us;
+};
+
+enum action { ACTION_RUN, ACTION_CHECK, ACTION_HEALTH, ACTION_VERSION, ACTION_HELP };
+
+struct options {
+    enum action action;
+    char listen[256];
+    uint64_t body_max_bytes, memory_bytes, keep;
+    uint64_t connections_max, per_address_max;
+    int64_t header_us, idle_us, grace_us;
+    bool open;
+    unsigned log_format, log_level;
+    struct queue_options *queues; /* at least one */
+    uint32_t queues_len;
+};
+
+/* Reads all sources. False when something is wrong: then one line on standard error has said what,
+ * where, and what is allowed, and nothing needs releasing. */
+bool options_read(struct options *options, int argc, char **argv);
+void options_release(struct options *options);
+
+void options_help(FILE *out);

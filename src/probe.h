@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include <stdbool.h>
+
+/* Asks the server at `address` (as --listen takes it) for /healthz; true when it answers 200 within
+ * five seconds. Else says why in one line on standard error. Blocks. */
+bool probe_health(const char *address);

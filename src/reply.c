@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "json.h"
+#include "request.h"
+
+void reply_error(struct reply *reply, bool wants_json, unsigned status, const char *title)
+{
+    reply->status = status;
+    reply->type = wants_json ? TYPE_PROBLEM : TYPE_TEXT;
+    if (wants_json) {
+        cJSON *problem = cJSON_CreateObject();
+        if (json_add_int(problem, "status", status) &&
+            cJSON_AddStringToObject(problem, "title", title) != NULL)
+            reply->owned = json_text(problem);
+        cJSON_Delete(problem);
+    } else if (asprintf(&reply->owned, "%s\n", title) < 0) {
+        reply->owned = NULL;
+    }
+    if (reply->owned == NULL) {
+        reply->type = TYPE_TEXT;
+        reply->text = "out of memory\n";
+    }
+}

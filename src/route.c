@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+#include "route.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "text.h"
+
+static bool path_matches(const char *pattern, const char *path, char capture[ROUTE_CAPTURE_SIZE])
+{
+    capture[0] = '\0';
+    for (; *pattern != '\0'; pattern++) {
+        if (*pattern != '*') {
+            if (*path++ != *pattern)
+                return false;
+            continue;
+        }
+        size_t length = strcspn(path, "/");
+        if (length == 0 || length >= ROUTE_CAPTURE_SIZE)
+            return false;
+        memcpy(capture, path, length);
+        capture[length] = '\0';
+        path += length;
+    }
+    return *path == '\0';
+}
+
+static const struct route *find(const struct route *routes, size_t len, const char *path,
+                                char capture[ROUTE_CAPTURE_SIZE])
+{
+    for (size_t i = 0; i < len; i++)
+        if (path_matches(routes[i].path, path, capture))
+            return &routes[i];
+    return NULL;
+}
+
+static endpoint *endpoint_for(const struct route *route, enum method method)
+{
+    if (method == METHOD_HEAD && !route->acts_on_get)
+        method = METHOD_GET;
+    for (int i = 0; i < ROUTE_METHODS_MAX; i++)
+        if (route->methods[i].serve != NULL && route->methods[i].method == method)
+            return route->methods[i].serve;
+    return NULL;
+}
+
+static void allow(const struct route *route, char *out, size_t size)
+{
+    static const struct {
+        enum method method;
+        const char *name;
+    } names[] = {{METHOD_GET, "GET, "},
+                 {METHOD_HEAD, "HEAD, "},
+                 {METHOD_POST, "POST, "},
+                 {METHOD_DELETE, "DELETE, "}};
+    size_t used = 0;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (endpoint_for(route, names[i].method) != NULL)
+            used += (size_t)snprintf(out + used, size - used, "%s", names[i].name);
+    snprintf(out + used, size - used, "OPTIONS");
+}
+
+struct parameter_check {
+    const struct route *route;
+    unsigned seen; /* a bit for each of the route's parameters */
+    char why[320]; /* "": nothing wrong */
+};
+
+static bool check_parameter(void *context, const char *name, const char *value)
+{
+    struct parameter_check *check = context;
+    const char *const *known = check->route->parameters;
+    char shown[64];
+    (void)value;
+    unsigned i = 0;
+    while (i < ROUTE_PARAMETERS_MAX && known[i] != NULL && strcmp(known[i], name) != 0)
+        i++;
+    if (i < ROUTE_PARAMETERS_MAX && known[i] != NULL) {
+        if ((check->seen & 1U << i) != 0)
+            snprintf(check->why, sizeof check->why, "parameter %s is given twice", known[i]);
+        check->seen |= 1U << i;
+        return check->why[0] == '\0';
+    }
+    int used =
+        snprintf(check->why, sizeof check->why, "unknown parameter %s; there %s",
+                 text_printable(name, shown, sizeof shown), known[0] != NULL ? "is" : "are none");
+    for (i = 0; i < ROUTE_PARAMETERS_MAX && known[i] != NULL; i++)
+        used += snprintf(check->why + used, sizeof check->why - (size_t)used, "%s %s",
+                         i > 0 ? "," : "", known[i]);
+    return false;
+}
+
+static enum step refuse(struct call *call, unsigned status, const char *why)
+{
+    reply_error(call->reply, call->request->wants_json, status, why);
+    return STEP_REPLY;
+}
+
+static enum step serve_row(struct call *call, const struct route *route)
+{
+    endpoint *serve = endpoint_for(route, call->request->method);
+    if (serve == NULL) {
+        allow(route, call->reply->allow, sizeof call->reply->allow);
+        if (call->request->method != METHOD_OPTIONS)
+            return refuse(call, 405, "method not allowed");
+        call->reply->status = 204;
+        return STEP_REPLY;
+    }
+    if (!route->any_parameter && !call->request->resumed) {
+        struct parameter_check check = {.route = route};
+        request_parameters(call->request, check_parameter, &check);
+        if (check.why[0] != '\0')
+            return refuse(call, 400, check.why);
+    }
+    return serve(call);
+}
+
+enum step route_serve(struct call *call, const struct route *routes, size_t routes_len)
+{
+    const struct request *request = call->request;
+    const struct route *route = find(routes, routes_len, request->path, call->capture);
+    if (route != NULL)
+        return serve_row(call, route);
+    if (request->method == METHOD_OPTIONS && strcmp(request->path, "*") == 0) {
+        call->reply->status = 204;
+        snprintf(call->reply->allow, sizeof call->reply->allow, "GET, HEAD, POST, DELETE, OPTIONS");
+        return STEP_REPLY;
+    }
+    return refuse(call, 404, "not found");
+}

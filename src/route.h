@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/* The table of endpoints: which path, which methods, which parameters; and all that follows from
+ * a row: 404, 405 with Allow, OPTIONS, HEAD, unknown or doubled parameters. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "request.h"
+
+enum {
+    ROUTE_CAPTURE_SIZE = 80, /* a piece of a path: a queue's name or a job's id */
+    ROUTE_PARAMETERS_MAX = 5,
+    ROUTE_METHODS_MAX = 2
+};
+
+/* One request on its way through its endpoint. */
+struct call {
+    struct api *api;
+    struct request *request;
+    struct reply *reply;
+    start_wait **start;
+    char capture[ROUTE_CAPTURE_SIZE]; /* what stood for `*` in the path */
+};
+
+typedef enum step endpoint(struct call *call);
+
+struct route {
+    const char *path; /* `*` stands for one piece */
+    struct {
+        enum method method;
+        endpoint *serve;
+    } methods[ROUTE_METHODS_MAX];
+    bool acts_on_get;                             /* so HEAD would act too, and is refused */
+    bool any_parameter;                           /* of whatever others add to the address */
+    const char *parameters[ROUTE_PARAMETERS_MAX]; /* the ones there are, NULL at the end */
+};
+
+/* Serves the call by the row that matches; or answers it, when none does. */
+enum step route_serve(struct call *call, const struct route *routes, size_t routes_len);

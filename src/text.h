@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/* Words and numbers: what people write for durations, sizes and times. No locale, no allocation;
+ * a parser that says false leaves its result untouched. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Decimal digits only, at most `max`. */
+bool text_to_number(const char *text, uint64_t max, uint64_t *number);
+
+/* `250ms`, `30s`, `1.5m`, `2h`, `7d`: a number, up to three decimals, and a unit. */
+bool text_to_duration(const char *text, int64_t *us);
+
+/* `64KiB`, `10MiB`, `1GiB`, or plain bytes. */
+bool text_to_size(const char *text, uint64_t *bytes);
+
+enum { TEXT_TIME_SIZE = sizeof "2026-01-31T23:59:59.999Z" };
+
+/* RFC 3339 in UTC with milliseconds. */
+void text_time(int64_t us, char out[TEXT_TIME_SIZE]);
+
+/* A copy of `text` that can stand in a log line or an error: what is not printable ASCII becomes
+ * \xNN, quotes and backslashes are escaped; cut to `size` with `...`. Returns `out`. */
+char *text_printable(const char *text, char *out, size_t size);

@@ -1,0 +1,609 @@
+/* SPDX-License-Identifier: MIT */
+/* The rude client: requests no HTTP library would send, slow ones, too large ones, too many. Each
+ * gets a clear status or is closed, and those who are served go on. */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "client.h"
+#include "server.h"
+
+#define HOST   "Host: localhost\r\n"
+#define LAST   "Connection: close\r\n\r\n"
+#define ADMITS "jobd_jobs_admitted_total{queue=\"default\"}"
+
+static struct raw raw;
+
+/* ---- framing and syntax */
+
+struct row {
+    const char *request;
+    int status;
+};
+
+/* Sends each row on a connection of its own; the server must answer and close. */
+static void ask_rows(const struct server *server, const struct row *rows, size_t len)
+{
+    size_t wrong = 0;
+    for (size_t i = 0; i < len; i++) {
+        int status = raw_ask(server, rows[i].request, &raw);
+        if (status == rows[i].status)
+            continue;
+        print_error("%d, not %d, for:\n%s\nit said:\n%s\n", status, rows[i].status, rows[i].request,
+                    raw.text);
+        wrong++;
+    }
+    assert_int_equal(wrong, 0);
+}
+#define ASK_ROWS(server, rows) ask_rows(server, rows, sizeof(rows) / sizeof(rows)[0])
+
+static void one_meaning_or_none(void **state)
+{
+    static const struct row rows[] = {
+        {"GET /healthz HTTP/1.1\r\n" HOST LAST, 200},
+        {"\r\n\r\nGET /healthz HTTP/1.1\r\n" HOST LAST, 200},
+        {"GET http://localhost/healthz HTTP/1.1\r\n" HOST LAST, 404},
+        {"GET /healthz HTTP/1.1\r\n" LAST, 400},
+        {"GET /healthz HTTP/1.1\r\n" HOST HOST LAST, 400},
+        {"GET /healthz HTTP/1.1\r\nHost: localhost\r\nhost: evil\r\n" LAST, 400},
+        {"GET /healthz HTTP/1.1\r\nHost: a b\r\n" LAST, 400},
+        {"GET /healthz HTTP/1.1\r\nHost:\r\n" LAST, 400},
+        {"POST /do HTTP/1.1\r\n" HOST "Content-Length: 1\r\nContent-Length: 1\r\n" LAST "x", 400},
+        {"POST /do HTTP/1.1\r\n" HOST "Content-Length: 1\r\nContent-Length: 2\r\n" LAST "xx", 400},
+        {"POST /do HTTP/1.1\r\n" HOST "Content-Length: 1, 1\r\n" LAST "x", 400},
+        {"POST /do HTTP/1.1\r\n" HOST "Content-Length: +1\r\n" LAST "x", 400},
+        {"POST /do HTTP/1.1\r\n" HOST "Content-Length: -1\r\n" LAST "x", 400},
+        {"POST /do HTTP/1.1\r\n" HOST "Content-Length: 0x1\r\n" LAST "x", 400},
+        {"POST /do HTTP/1.1\r\n" HOST "Content-Length:\r\n" LAST, 400},
+        {"POST /do HTTP/1.1\r\n" HOST "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n" LAST
+         "0\r\n\r\n",
+         400},
+        {"POST /do HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n" LAST
+         "0\r\n\r\n",
+         400},
+        {"POST /do HTTP/1.1\r\n" HOST
+         "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n" LAST "0\r\n\r\n",
+         400},
+        {"POST /do HTTP/1.1\r\n" HOST "Transfer-Encoding: gzip\r\n" LAST, 501},
+        {"POST /do HTTP/1.1\r\n" HOST "Transfer-Encoding: gzip, chunked\r\n" LAST "0\r\n\r\n", 501},
+        {"POST /do HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked, identity\r\n" LAST, 501},
+        {"POST /do HTTP/1.1\r\n" HOST "Transfer-Encoding: xchunked\r\n" LAST, 501},
+        {"GET /do%00 HTTP/1.1\r\n" HOST LAST, 400},
+        {"GET /do?delay=1s%00 HTTP/1.1\r\n" HOST LAST, 400},
+        {"GET /healthz HTTP/1.1\r\n" HOST "X Y: z\r\n" LAST, 400},
+        {"GET /healthz HTTP/1.1\r\n" HOST "X-Y : z\r\n" LAST, 400},
+        {"GET /healthz HTTP/1.1\r\n" HOST "Content-Length : 5\r\n" LAST, 400},
+        {"GET /healthz HTTP/1.1\r\n" HOST "no colon\r\n" LAST, 400},
+        {"GET /healthz HTTP/1.1\r\n" HOST "X(Y): z\r\n" LAST, 400},
+        {"GET /healthz HTTP/1.1\r\n" HOST "X: a\x01z\r\n" LAST, 400},
+        {"GET /healthz HTTP/1.1\r\n" HOST "X: a\x7fz\r\n" LAST, 400},
+        {"OPTIONS * HTTP/1.1\r\n" HOST LAST, 204},
+    };
+    struct server *server = server_start("-w", "0");
+    struct client *client = client_new(server);
+    (void)state;
+    ASK_ROWS(server, rows);
+    assert_int_equal(client_metric(client, ADMITS), 0);
+    client_free(client);
+}
+
+/* Such a line is not the end of the header, and what follows it is no request. */
+static void a_field_without_a_name(void **state)
+{
+    struct server *server = server_start("-w", "0");
+    struct client *client = client_new(server);
+    (void)state;
+    assert_int_equal(raw_ask(server,
+                             "GET /healthz HTTP/1.1\r\n" HOST ": z\r\n"
+                             "GET /do HTTP/1.1\r\n" HOST LAST,
+                             &raw),
+                     400);
+    assert_int_equal(client_metric(client, ADMITS), 0);
+    client_free(client);
+}
+
+/* What is no HTTP/1 request at all may be closed without a word, but is never served. */
+static void what_is_no_request(void **state)
+{
+    static const char *const texts[] = {
+        "GET\r\n\r\n",
+        "GET /do\r\n\r\n",
+        "GET /do HTTP/2.0\r\n" HOST LAST,
+        "GET /do HTTP/0.9\r\n" HOST LAST,
+        "GET /do ICY/1.1\r\n" HOST LAST,
+        "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        ": : :\r\n\r\n",
+    };
+    struct server *server = server_start("-w", "0");
+    struct client *client = client_new(server);
+    (void)state;
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        int fd = raw_connect(server);
+        assert_true(raw_send(fd, texts[i]));
+        assert_int_equal(shutdown(fd, SHUT_WR), 0);
+        raw_read_until_close(fd, &raw);
+        close(fd);
+        int status = raw_status(raw.text);
+        if (status != 0 && (status < 400 || status > 505))
+            fail_msg("%d for:\n%s", status, texts[i]);
+    }
+    assert_int_equal(client_metric(client, ADMITS), 0);
+    client_free(client);
+}
+
+static void http_1_0(void **state)
+{
+    static const struct row rows[] = {
+        {"GET /healthz HTTP/1.0\r\n" HOST "\r\n", 200},
+        {"GET /do HTTP/1.0\r\n" HOST "\r\n", 202},
+        /* Without a Host nobody can tell that no web page sent it. */
+        {"GET /healthz HTTP/1.0\r\n\r\n", 403},
+        {"POST /do HTTP/1.0\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400},
+        {"POST /do HTTP/1.0\r\n" HOST "Content-Length: 2\r\n\r\nok", 202},
+    };
+    struct server *server = server_start("-w", "0");
+    (void)state;
+    ASK_ROWS(server, rows);
+}
+
+static void bodies(void **state)
+{
+    static const struct row rows[] = {
+        {"POST /do HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n" LAST
+         "3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nTrailer: x\r\n\r\n",
+         202},
+        {"POST /do HTTP/1.1\r\n" HOST "Transfer-Encoding: ChunKed\r\n" LAST "0\r\n\r\n", 202},
+        {"POST /do HTTP/1.1\r\n" HOST "Content-Length: 0\r\n" LAST, 202},
+        {"POST /do HTTP/1.1\r\n" HOST "Content-Encoding: identity\r\nContent-Length: 1\r\n" LAST
+         "x",
+         202},
+        {"POST /do HTTP/1.1\r\n" HOST "Content-Encoding: gzip\r\nContent-Length: 1\r\n" LAST "x",
+         415},
+        {"POST /do HTTP/1.1\r\n" HOST
+         "Content-Encoding: gzip\r\nContent-Encoding: identity\r\nContent-Length: 1\r\n" LAST "x",
+         415},
+        {"POST /do HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n" LAST "zz\r\nabc\r\n", 400},
+        {"POST /do HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n" LAST "-1\r\nabc\r\n", 400},
+        {"GET /do HTTP/1.1\r\n" HOST "Content-Length: 1\r\n" LAST "x", 400},
+    };
+    struct server *server = server_start("-w", "0");
+    struct client *client = client_new(server);
+    (void)state;
+    ASK_ROWS(server, rows);
+    assert_int_equal(client_metric(client, ADMITS), 4);
+    const struct answer *answer = client_get_json(client, "/jobs?limit=1");
+    assert_non_null(strstr(answer->body, "\"payload_bytes\":5"));
+    client_free(client);
+}
+
+/* A body that breaks off is no job. */
+static void half_a_body_is_no_job(void **state)
+{
+    static const char *const texts[] = {
+        "POST /do HTTP/1.1\r\n" HOST "Content-Length: 10\r\n\r\nhalf",
+        "POST /do HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n",
+        "POST /do HTTP/1.1\r\n" HOST "Content-Len",
+    };
+    struct server *server = server_start("-w", "0");
+    struct client *client = client_new(server);
+    (void)state;
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        int fd = raw_connect(server);
+        assert_true(raw_send(fd, texts[i]));
+        close(fd);
+    }
+    client_await_metric(client, "jobd_connections_accepted_total", 4);
+    client_await_metric(client, "jobd_connections", 1);
+    assert_int_equal(client_metric(client, ADMITS), 0);
+    client_free(client);
+}
+
+/* ---- sizes */
+
+/* The answer comes although not one byte of the body was sent. */
+static void too_large_is_said_before_the_body(void **state)
+{
+    static const struct row rows[] = {
+        {"POST /do HTTP/1.1\r\n" HOST "Content-Length: 101\r\n\r\n", 413},
+        {"POST /do HTTP/1.1\r\n" HOST "Content-Length: 99999999999999\r\n\r\n", 413},
+        {"POST /do HTTP/1.1\r\n" HOST "Expect: 100-continue\r\nContent-Length: 101\r\n\r\n", 413},
+    };
+    struct server *server = server_start("-w", "0", "--max-body", "100");
+    (void)state;
+    ASK_ROWS(server, rows);
+    assert_null(strstr(raw.text, "100 Continue"));
+    int fd = raw_connect(server);
+    assert_true(raw_send(fd, "POST /do HTTP/1.1\r\n" HOST
+                             "Expect: 100-continue\r\nContent-Length: 1\r\n" LAST));
+    raw_read_until(fd, &raw, "\r\n\r\n");
+    assert_int_equal(raw_status(raw.text), 100);
+    assert_true(raw_send(fd, "x"));
+    raw_read_until_close(fd, &raw);
+    assert_int_equal(raw_status(raw.text), 202);
+    close(fd);
+}
+
+/* A request of `size` bytes in all, made of a repeated filler; to be freed. */
+static char *filled(const char *before, char filler, size_t count, const char *after)
+{
+    size_t head = strlen(before), size = head + count + strlen(after);
+    char *text = malloc(size + 1);
+    assert_non_null(text);
+    memcpy(text, before, head);
+    memset(text + head, filler, count);
+    memcpy(text + head + count, after, strlen(after) + 1);
+    return text;
+}
+
+static void ask_filled(const struct server *server, const char *before, size_t count,
+                       const char *after, int status)
+{
+    char *text = filled(before, 'x', count, after);
+    int said = raw_ask(server, text, &raw);
+    if (said != status)
+        fail_msg("%d, not %d, for %s... with %zu bytes; it said: %s", said, status, before, count,
+                 raw.text);
+    free(text);
+}
+
+static void sizes_are_bounded(void **state)
+{
+    struct server *server = server_start("-w", "0", "--max-body", "100");
+    struct client *client = client_new(server);
+    (void)state;
+    ask_filled(server, "POST /do HTTP/1.1\r\n" HOST "Content-Length: 100\r\n" LAST, 100, "", 202);
+    ask_filled(server, "POST /do HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n" LAST "64\r\n",
+               100, "\r\n0\r\n\r\n", 202);
+    ask_filled(server, "POST /do HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n" LAST "65\r\n",
+               101, "\r\n0\r\n\r\n", 413);
+    ask_filled(server, "GET /", 2000, " HTTP/1.1\r\n" HOST LAST, 404);
+    ask_filled(server, "GET /", 2100, " HTTP/1.1\r\n" HOST LAST, 414);
+    ask_filled(server, "GET /healthz?", 2100, " HTTP/1.1\r\n" HOST LAST, 414);
+    ask_filled(server, "GET /", 30000, " HTTP/1.1\r\n" HOST LAST, 414);
+    ask_filled(server, "GET /healthz HTTP/1.1\r\n" HOST "X: ", 2000, "\r\n" LAST, 200);
+    ask_filled(server, "GET /healthz HTTP/1.1\r\n" HOST "X: ", 30000, "\r\n" LAST, 431);
+    ask_filled(server, "POST /do HTTP/1.1\r\n" HOST "Content-Type: ", 256, "\r\n" LAST, 400);
+    assert_int_equal(client_metric(client, ADMITS), 2);
+    client_free(client);
+}
+
+static void many_fields_are_too_many(void **state)
+{
+    struct server *server = server_start("-w", "0");
+    static char request[60000];
+    (void)state;
+    size_t used = (size_t)snprintf(request, sizeof request, "GET /healthz HTTP/1.1\r\n" HOST);
+    for (int i = 0; i < 3000; i++)
+        used += (size_t)snprintf(request + used, sizeof request - used, "X%d: y\r\n", i);
+    snprintf(request + used, sizeof request - used, LAST);
+    assert_int_equal(raw_ask(server, request, &raw), 431);
+}
+
+/* ---- pipelining */
+
+static void pipelined_requests_are_answered_in_turn(void **state)
+{
+    struct server *server = server_start("-q", "2", "-w", "0");
+    (void)state;
+    int fd = raw_connect(server);
+    assert_true(raw_send(fd, "POST /do HTTP/1.1\r\n" HOST "Content-Length: 3\r\n\r\nabc"
+                             "GET /nowhere HTTP/1.1\r\n" HOST "\r\n"
+                             "GET /do HTTP/1.1\r\n" HOST "\r\n"
+                             "POST /do HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n"
+                             "1\r\nx\r\n0\r\n\r\n"
+                             "GET /healthz HTTP/1.1\r\n" HOST LAST));
+    raw_read_until_close(fd, &raw);
+    close(fd);
+    static const int wanted[] = {202, 404, 202, 429, 200};
+    const char *at = raw.text;
+    for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++) {
+        assert_non_null(at);
+        assert_int_equal(raw_status(at), wanted[i]);
+        at = strstr(at + 1, "HTTP/1.1 ");
+    }
+    assert_null(at);
+}
+
+/* Nothing that follows a refused request is taken for a request. */
+static void nothing_is_smuggled(void **state)
+{
+    static const struct row rows[] = {
+        {"POST /do HTTP/1.1\r\n" HOST "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n"
+         "0\r\n\r\nGET /do HTTP/1.1\r\n" HOST LAST,
+         400},
+        {"POST /do HTTP/1.1\r\n" HOST "Content-Length: 6\r\nContent-Length: 0\r\n\r\n"
+         "GET /do HTTP/1.1\r\n" HOST LAST,
+         400},
+        {"POST /do HTTP/1.1\r\n" HOST "Content-Length: 70000\r\n\r\n"
+         "GET /do HTTP/1.1\r\n" HOST LAST,
+         413},
+        {"POST /do HTTP/1.1\r\nHost: evil.example\r\nContent-Length: 0\r\n\r\n"
+         "GET /do HTTP/1.1\r\n" HOST LAST,
+         403},
+    };
+    struct server *server = server_start("-w", "0");
+    struct client *client = client_new(server);
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        ask_rows(server, &rows[i], 1);
+        assert_null(strstr(raw.text + 1, "HTTP/1.1 "));
+    }
+    assert_int_equal(client_metric(client, ADMITS), 0);
+    client_free(client);
+}
+
+/* ---- slow clients */
+
+/* Sends one byte after the other, so slowly that the time is over long before the last. */
+static void dribble(int fd, const char *text)
+{
+    int64_t deadline_ms = now_ms() + PATIENCE_MS;
+    char byte;
+    for (; *text != '\0'; text++) {
+        if (!raw_send_bytes(fd, text, 1))
+            return;
+        if (recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0)
+            return;
+        for (int i = 0; i < 4; i++)
+            look_again(deadline_ms, "a dribbling client to be cut off");
+    }
+}
+
+static void a_dribbled_header_is_cut_off(void **state)
+{
+    struct server *server = server_start("--header-timeout", "500ms", "--idle-timeout", "1m");
+    struct client *client = client_new(server);
+    (void)state;
+    char *text = filled("GET /healthz HTTP/1.1\r\n" HOST "X: ", 'x', 2000, "\r\n" LAST);
+    int fd = raw_connect(server);
+    int64_t before_ms = now_ms();
+    dribble(fd, text);
+    raw_read_until_close(fd, &raw);
+    assert_int_equal(raw_status(raw.text), 408);
+    assert_in_range(now_ms() - before_ms, 450, 10000);
+    close(fd);
+    free(text);
+    assert_int_equal(client_metric(client, "jobd_connections_cut_total"), 1);
+    client_free(client);
+}
+
+static void silence_is_cut_off(void **state)
+{
+    static const char *const texts[] = {"", "G", "GET /do HTTP/1.1\r\n", "\r\n"};
+    struct server *server = server_start("--header-timeout", "300ms", "-w", "0");
+    int fds[4];
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        fds[i] = raw_connect(server);
+        assert_true(raw_send(fds[i], texts[i]));
+    }
+    for (int i = 0; i < 4; i++) {
+        raw_read_until_close(fds[i], &raw);
+        assert_int_equal(raw_status(raw.text), 408);
+        close(fds[i]);
+    }
+}
+
+static void a_slow_body_is_cut_off(void **state)
+{
+    struct server *server =
+        server_start("--header-timeout", "400ms", "--max-body", "1000", "-w", "0");
+    struct client *client = client_new(server);
+    (void)state;
+    char *text = filled("", 'x', 900, "");
+    int fd = raw_connect(server);
+    assert_true(raw_send(fd, "POST /do HTTP/1.1\r\n" HOST "Content-Length: 1000\r\n\r\n"));
+    dribble(fd, text);
+    raw_read_until_close(fd, &raw);
+    assert_int_equal(raw_status(raw.text), 408);
+    close(fd);
+    free(text);
+    assert_int_equal(client_metric(client, ADMITS), 0);
+    client_free(client);
+}
+
+static void an_idle_connection_is_closed(void **state)
+{
+    struct server *server = server_start("--idle-timeout", "300ms");
+    (void)state;
+    int fd = raw_connect(server);
+    assert_true(raw_send(fd, "GET /healthz HTTP/1.1\r\n" HOST "\r\n"));
+    raw_read_answer(fd, &raw);
+    assert_int_equal(raw_status(raw.text), 200);
+    int64_t before_ms = now_ms();
+    raw_read_until_close(fd, &raw);
+    assert_int_equal(raw.size, 0); /* without a word: it would be taken for the next answer */
+    assert_in_range(now_ms() - before_ms, 200, 10000);
+    close(fd);
+}
+
+/* Those who wait for a job are neither idle nor slow. */
+static void a_parked_request_is_left_alone(void **state)
+{
+    struct server *server = server_start("--idle-timeout", "200ms", "--header-timeout", "200ms",
+                                         "--max-body", "1KiB", "--sleep", "1500ms");
+    (void)state;
+    struct client *client = client_new(server);
+    char path[64];
+    snprintf(path, sizeof path, "/jobs/%llu?wait=15s",
+             (unsigned long long)client_put(client, "/do"));
+    const struct answer *answer = client_get(client, path);
+    assert_answer(answer, 200, NULL);
+    assert_non_null(strstr(answer->body, "\"state\":\"done\""));
+    client_free(client);
+}
+
+/* ---- how many */
+
+static int connect_and_ask(const struct server *server)
+{
+    int fd = raw_connect(server);
+    assert_true(raw_send(fd, "GET /healthz HTTP/1.1\r\n" HOST "\r\n"));
+    raw_read_answer(fd, &raw);
+    return fd;
+}
+
+static void limit_of_connections(const char *option)
+{
+    enum { MOST = 3 };
+    struct server *server = server_start(option, "3");
+    int fds[MOST];
+    for (int i = 0; i < MOST; i++) {
+        fds[i] = connect_and_ask(server);
+        assert_int_equal(raw_status(raw.text), 200);
+    }
+    for (int i = 0; i < 5; i++) { /* with and without a request of their own */
+        const char *request = i % 2 == 0 ? "GET /healthz HTTP/1.1\r\n" HOST "\r\n" : "";
+        assert_int_equal(raw_ask(server, request, &raw), 503);
+        assert_non_null(strstr(raw.text, "\r\nRetry-After: "));
+        assert_non_null(strstr(raw.text, "too many connections"));
+    }
+    for (int i = 0; i < MOST; i++) {
+        assert_true(raw_send(fds[i], "GET /healthz HTTP/1.1\r\n" HOST "\r\n"));
+        raw_read_answer(fds[i], &raw);
+        assert_int_equal(raw_status(raw.text), 200);
+    }
+    close(fds[0]);
+    int64_t deadline_ms = now_ms() + PATIENCE_MS;
+    while (raw_ask(server, "GET /healthz HTTP/1.1\r\n" HOST LAST, &raw) != 200)
+        look_again(deadline_ms, "room for a connection");
+    close(fds[1]);
+    close(fds[2]);
+}
+
+static void limit_of_all_connections(void **state)
+{
+    (void)state;
+    limit_of_connections("--max-connections");
+}
+
+static void limit_of_an_address(void **state)
+{
+    (void)state;
+    limit_of_connections("--max-per-address");
+}
+
+/* ---- who asks */
+
+static int ask_with(const struct server *server, const char *fields)
+{
+    char request[512];
+    snprintf(request, sizeof request, "POST /do HTTP/1.1\r\n%s" LAST, fields);
+    return raw_ask(server, request, &raw);
+}
+
+static void ask_for_host(const struct server *server, const char *host, int status)
+{
+    char fields[256];
+    snprintf(fields, sizeof fields, "Host: %s\r\n", host);
+    int said = ask_with(server, fields);
+    if (said != status)
+        fail_msg("%d, not %d, for %s", said, status, host);
+}
+
+static void only_loopback_names_are_served(void **state)
+{
+    static const char *const good[] = {"localhost", "LocalHost",   "localhost.", "localhost:8080",
+                                       "127.0.0.1", "127.0.0.1:1", "[::1]",      "[::1]:8080"};
+    static const char *const bad[] = {"evil.example",
+                                      "localhost.evil.example",
+                                      "localhost.evil.example:80",
+                                      "127.0.0.1.evil.example",
+                                      "localhost:80.evil.example",
+                                      "localhost:",
+                                      "localhost..",
+                                      "xlocalhost",
+                                      "127.0.0.2",
+                                      "0.0.0.0",
+                                      "[::2]",
+                                      "[::1].evil",
+                                      "::1",
+                                      "localhost:123456",
+                                      "127.1",
+                                      "[::1"};
+    struct server *server = server_start("-w", "0", "-q", "100");
+    struct client *client = client_new(server);
+    (void)state;
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
+        ask_for_host(server, good[i], 202);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        ask_for_host(server, bad[i], 403);
+    assert_int_equal(ask_with(server, "Host: evil.example\r\nX-Forwarded-Host: localhost\r\n"),
+                     403);
+    assert_int_equal(ask_with(server, HOST "X-Forwarded-Host: evil.example\r\n"), 202);
+    assert_int_equal(client_metric(client, ADMITS), sizeof good / sizeof good[0] + 1);
+    client_free(client);
+}
+
+static void other_web_sites_are_refused(void **state)
+{
+    static const struct {
+        const char *fields;
+        int status;
+    } rows[] = {
+        {HOST "Sec-Fetch-Site: same-origin\r\n", 202},
+        {HOST "Sec-Fetch-Site: none\r\n", 202},
+        {HOST "Sec-Fetch-Site: cross-site\r\n", 403},
+        {HOST "Sec-Fetch-Site: same-site\r\n", 403},
+        {HOST "Sec-Fetch-Site: \r\n", 403},
+        {HOST "Sec-Fetch-Site: none\r\nSec-Fetch-Site: cross-site\r\n", 403},
+        {HOST "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Site: none\r\n", 403},
+        {HOST "Origin: http://localhost\r\n", 202},
+        {"Host: 127.0.0.1:99\r\nOrigin: http://127.0.0.1:99\r\n", 202},
+        {"Host: localhost:99\r\nOrigin: http://localhost:98\r\n", 403},
+        {HOST "Origin: https://localhost\r\n", 403},
+        {HOST "Origin: http://evil.example\r\n", 403},
+        {HOST "Origin: http://localhost.evil.example\r\n", 403},
+        {HOST "Origin: null\r\n", 403},
+        {HOST "Origin: http://localhost\r\nOrigin: http://evil.example\r\n", 403},
+        {HOST "Origin: http://evil.example\r\nOrigin: http://localhost\r\n", 403},
+    };
+    struct server *server = server_start("-w", "0", "-q", "100");
+    (void)state;
+    size_t wrong = 0;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        int status = ask_with(server, rows[i].fields);
+        if (status != rows[i].status) {
+            print_error("%d, not %d, for:\n%s", status, rows[i].status, rows[i].fields);
+            wrong++;
+        }
+    }
+    assert_int_equal(wrong, 0);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_teardown(name, server_stop_all)
+    const struct CMUnitTest tests[] = {
+        TEST(one_meaning_or_none),
+        TEST(a_field_without_a_name),
+        TEST(what_is_no_request),
+        TEST(http_1_0),
+        TEST(bodies),
+        TEST(half_a_body_is_no_job),
+        TEST(too_large_is_said_before_the_body),
+        TEST(sizes_are_bounded),
+        TEST(many_fields_are_too_many),
+        TEST(pipelined_requests_are_answered_in_turn),
+        TEST(nothing_is_smuggled),
+        TEST(a_dribbled_header_is_cut_off),
+        TEST(silence_is_cut_off),
+        TEST(a_slow_body_is_cut_off),
+        TEST(an_idle_connection_is_closed),
+        TEST(a_parked_request_is_left_alone),
+        TEST(limit_of_all_connections),
+        TEST(limit_of_an_address),
+        TEST(only_loopback_names_are_served),
+        TEST(other_web_sites_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
