@@ -22,7 +22,7 @@
 
 extern char **environ;
 
-enum { SERVERS_MAX = 16, WORDS_MAX = 64, FILES_MAX = 64, LOOK_EVERY_MS = 5 };
+enum { SERVERS_MAX = 32, WORDS_MAX = 64, FILES_MAX = 64, LOOK_EVERY_MS = 5 };
 
 /* What one pipe has brought. */
 struct text {
