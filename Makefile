@@ -113,11 +113,14 @@ analyze:  ## clang's thread-safety analysis, clang-tidy, cppcheck
 	  --suppress=missingInclude --include=/usr/include/bsd/sys/queue.h \
 	  --include=/usr/include/bsd/sys/tree.h -Iinclude -Isrc -D_GNU_SOURCE src
 
-check-man:  ## lint the man page; it names every option
+check-man:  ## lint the man page
 	$(Q)mandoc -T lint -W warning src/jobd.1 >&2
 
-check-install:  ## install and uninstall leave nothing behind
+check-install:  ## the example builds with what is installed; uninstall leaves nothing behind
 	$(Q)rm -rf $(B)/root && $(MAKE) --no-print-directory install DESTDIR=$(B)/root PREFIX=/usr
+	$(Q)$(CC) -o $(B)/installed tests/example.c $$(PKG_CONFIG_LIBDIR=$(B)/root/usr/lib/pkgconfig \
+	  PKG_CONFIG_SYSROOT_DIR=$(B)/root PKG_CONFIG_ALLOW_SYSTEM_CFLAGS=1 \
+	  PKG_CONFIG_ALLOW_SYSTEM_LIBS=1 pkg-config --cflags --libs jobd) && $(B)/installed >/dev/null
 	$(Q)$(MAKE) --no-print-directory uninstall DESTDIR=$(B)/root PREFIX=/usr
 	$(Q)test -z "$$(find $(B)/root ! -type d)"
 

@@ -48,6 +48,7 @@ struct option_spec {
 #define SECOND     UINT64_C(1000000)
 #define DAY        (86400 * SECOND)
 #define MEMORY_MAX (UINT64_C(1) << 40)
+#define JOBS_MAX   (UINT64_C(1) << 32)
 
 static const struct option_spec specs[] = {
     {"listen", 'l', "ADDRESS", "127.0.0.1:8080", KIND_ADDRESS, SERVER(listen), 0, 0, NULL,
@@ -399,6 +400,14 @@ static bool combine_all(struct options *options, const struct sources *sources)
 
 static bool agree(const struct options *options)
 {
+    uint64_t jobs = 2 * options->keep;
+    for (uint32_t i = 0; i < options->queues_len; i++)
+        jobs += options->queues[i].capacity + options->queues[i].workers;
+    if (jobs >= JOBS_MAX)
+        return settings_wrong("--capacity",
+                              "all queues and --keep together are %llu jobs; allowed "
+                              "are fewer than %llu",
+                              (unsigned long long)jobs, (unsigned long long)JOBS_MAX);
     if (options->body_max_bytes > options->memory_bytes)
         return settings_wrong("--max-body", "is more than --memory allows for all payloads");
     return true;
