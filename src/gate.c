@@ -25,6 +25,7 @@ enum {
     FRESH_MS = 200,        /* closing: a new connection may still send its request */
     REST_MS = 100,         /* after accept() failed for lack of something */
     GIVE_UP_MS = 1000,     /* after cutting all: for the library to close them */
+    PROBES_A_ROUND = 256,  /* connections asked whether their client is still there */
     PHASE_BITS = 8,
 };
 
@@ -48,6 +49,7 @@ struct gate {
     int epoll, command;
     pthread_t thread;
     bool thread_started, door_closed;
+    uint32_t probe_next;    /* the slot to go on with */
     int64_t rests_until_ms; /* not accepting until then; 0: accepting */
     struct farewell farewell;
 };
@@ -346,14 +348,17 @@ static void hang_up(struct gate *gate, uint64_t data)
 }
 
 /* The descriptor is the guest's until gate_ended(), which needs the lock. */
-static void cut_locked(struct gate *gate, struct guest *guest, uint64_t state) REQUIRES(gate->lock)
+static void cut_locked(struct gate *gate, struct guest *guest, uint64_t state, bool too_slow)
+    REQUIRES(gate->lock)
 {
     enum phase phase = (enum phase)(state & ((1U << PHASE_BITS) - 1));
     if (!atomic_compare_exchange_strong(&guest->state, &state, state_of(PHASE_CUT, 0)))
         return; /* it moved on just in time */
-    gate->stats.cut++;
-    if (phase == PHASE_HEADER || phase == PHASE_BODY || (phase == PHASE_FRESH && !gate->closing_ms))
-        farewell_too_slow(guest->fd);
+    if (too_slow) {
+        gate->stats.cut++;
+        if (phase == PHASE_FRESH || phase == PHASE_HEADER || phase == PHASE_BODY)
+            farewell_too_slow(guest->fd);
+    }
     shutdown(guest->fd, SHUT_RDWR);
 }
 
@@ -366,6 +371,38 @@ static bool due_to_close(const struct gate *gate, enum phase phase, int64_t now_
     int64_t closing_for_ms = now_ms - gate->closing_ms;
     return phase == PHASE_IDLE || (phase == PHASE_FRESH && closing_for_ms > FRESH_MS) ||
            closing_for_ms > gate->closing_wait_ms;
+}
+
+/* A FIN that came with bytes is not reported to the library again: a connection that has stood
+ * still for a round, with nothing left to read but the end, is at its end. */
+static bool client_left(struct guest *guest, uint64_t state)
+{
+    char byte;
+    bool still = guest->seen == state;
+    guest->seen = state;
+    return still && recv(guest->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
+static bool reads(enum phase phase)
+{
+    return phase == PHASE_FRESH || phase == PHASE_HEADER || phase == PHASE_BODY ||
+           phase == PHASE_IDLE;
+}
+
+static void probe_some_locked(struct gate *gate) REQUIRES(gate->lock)
+{
+    uint32_t probes = gate->started < PROBES_A_ROUND ? gate->started : PROBES_A_ROUND;
+    for (uint32_t i = 0; i < gate->config.connections_max && probes > 0; i++) {
+        struct guest *guest = &gate->guests[gate->probe_next];
+        gate->probe_next = (gate->probe_next + 1) % gate->config.connections_max;
+        uint64_t state = atomic_load(&guest->state);
+        enum phase phase = (enum phase)(state & ((1U << PHASE_BITS) - 1));
+        if (phase == PHASE_FREE || !guest->started)
+            continue;
+        probes--;
+        if (reads(phase) && client_left(guest, state))
+            cut_locked(gate, guest, state, false);
+    }
 }
 
 static void make_round_locked(struct gate *gate, int64_t now_ms) REQUIRES(gate->lock)
@@ -384,7 +421,7 @@ static void make_round_locked(struct gate *gate, int64_t now_ms) REQUIRES(gate->
                 let_go_locked(gate, guest);
         } else if (phase != PHASE_CUT && phase != PHASE_PARKED &&
                    (late || due_to_close(gate, phase, now_ms))) {
-            cut_locked(gate, guest, state);
+            cut_locked(gate, guest, state, late);
         }
     }
 }
@@ -430,6 +467,7 @@ static struct outlook look_round_locked(struct gate *gate, int64_t now_ms) REQUI
 {
     struct outlook outlook = {.wait_ms = -1, .closing = gate->closing_ms != 0};
     make_round_locked(gate, now_ms);
+    probe_some_locked(gate);
     if (outlook.closing)
         outlook.wait_ms = CLOSING_ROUND_MS;
     else if (gate->connections > 0)

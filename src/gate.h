@@ -42,6 +42,7 @@ struct guest {
     bool watched;    /* its hang-up is watched */
     bool from_local; /* came in over a loopback or unix socket */
     bool from_unix;
+    uint64_t seen;           /* its state in the last round that looked */
     struct address *address; /* NULL: unix sockets have none */
     void *owner; /* the HTTP layer's, from malloc(); stays with the slot and is freed with it */
 };

@@ -123,6 +123,7 @@ static void only_one(struct field *field, struct field value)
 void headers_field(struct headers *headers, const char *name, size_t name_size, const char *value,
                    size_t value_size)
 {
+    headers->end = value_size > 0 ? value + value_size : name + name_size + 1; /* the colon */
     if (!token(name, name_size))
         refuse(headers, 400, "a header field's name is not a token");
     if (!value_sound(value, value_size))
@@ -139,7 +140,7 @@ void headers_field(struct headers *headers, const char *name, size_t name_size, 
     else if (is(name, name_size, "Transfer-Encoding"))
         transfer_encoding(headers, value, value_size);
     else if (is(name, name_size, "Content-Encoding"))
-        headers->content_encoding = field;
+        only_one(&headers->content_encoding, field);
     else if (is(name, name_size, "Origin"))
         only_one(&headers->origin, field);
     else if (is(name, name_size, "Sec-Fetch-Site"))
@@ -192,6 +193,12 @@ static bool refused_by_weight(struct field parameters)
             return true;
     }
     return false;
+}
+
+bool headers_plain_content(const struct headers *headers)
+{
+    const struct field *coding = &headers->content_encoding;
+    return coding->size == 0 || is(coding->text, coding->size, "identity");
 }
 
 bool headers_want_json(const struct headers *headers)

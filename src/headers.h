@@ -21,6 +21,7 @@ struct headers {
     unsigned hosts, lengths, codings;
     uint64_t length; /* of the body, by Content-Length */
     bool chunked;
+    const char *end; /* of the last field, in the request */
     unsigned status; /* 0: sound; else what to refuse it with */
     const char *why; /* one line without a line feed */
 };
@@ -31,6 +32,9 @@ void headers_field(struct headers *headers, const char *name, size_t name_size, 
                    size_t value_size);
 /* True when the request is sound; else status and why say what is wrong. */
 bool headers_end(struct headers *headers);
+
+/* Is the body what it is, in no Content-Encoding? */
+bool headers_plain_content(const struct headers *headers);
 
 /* Does the client ask for JSON by name in its Accept field? */
 bool headers_want_json(const struct headers *headers);

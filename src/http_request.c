@@ -267,6 +267,27 @@ static enum MHD_Result one_field(void *context, enum MHD_ValueKind kind, const c
     return MHD_YES;
 }
 
+/* libmicrohttpd before 1.0 takes a line that begins with a colon for the empty one that ends the
+ * header: what follows would be another request. So behind the last field only that one may stand.
+ * The method is the header's first byte there. */
+static bool ends_well(struct visit *visit, const char *method)
+{
+    if (MHD_VERSION >= 0x01000000)
+        return true;
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(visit->connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    const char *at = visit->headers.end, *end = info != NULL ? method + info->header_size : NULL;
+    if (at == NULL || end == NULL || at < method || at > end)
+        return at == NULL;
+    size_t breaks = 0;
+    for (; at < end; at++)
+        if (*at == '\0' || *at == '\r' || *at == '\n')
+            breaks++;
+        else if (*at != ' ' && *at != '\t')
+            return false;
+    return breaks <= 4;
+}
+
 /* The header is complete. Whoever is refused here is answered at once and cut off; a good request
  * is not answered yet, as libmicrohttpd would close its connection too. */
 static enum MHD_Result begin(struct visit *visit, const char *method, const char *version)
@@ -280,15 +301,15 @@ static enum MHD_Result begin(struct visit *visit, const char *method, const char
     visit->stage = STAGE_BODY;
     if (!headers_end(headers))
         return refuse(visit, headers->status, headers->why);
+    if (!ends_well(visit, method))
+        return refuse(visit, 400, "a header field has no name, or goes on in the next line");
     if (visit->target_bad)
         return refuse(visit, 400, "the request's target has a NUL");
     if (visit->target_long)
         return refuse(visit, 414, "the request's target is longer than 2048 bytes");
     if (visit->guest->from_local && !visit->guest->from_unix && !headers_from_here(headers, &why))
         return refuse(visit, 403, why);
-    if (headers->content_encoding.size > 0 &&
-        (headers->content_encoding.size != 8 ||
-         strncmp(headers->content_encoding.text, "identity", 8) != 0))
+    if (!headers_plain_content(headers))
         return refuse(visit, 415, "a payload is taken as it is: no Content-Encoding");
     if (headers->length > http->config.body_max_bytes)
         return refuse(visit, 413, "the body is larger than --max-body allows");

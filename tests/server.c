@@ -34,7 +34,7 @@ struct text {
 struct server {
     pid_t pid;
     int pidfd;
-    bool waited_for, is_wrapped;
+    bool waited_for;
     int code;
     char address[SERVER_ADDRESS_SIZE];
     pthread_t reader;
@@ -339,7 +339,6 @@ struct server *server_spawn(const struct server_plan *plan)
     char **environment = make_environment(plan);
     assert_int_equal(pipe2(out, O_CLOEXEC), 0);
     assert_int_equal(pipe2(err, O_CLOEXEC), 0);
-    server->is_wrapped = plan->wrapper != NULL;
     server->pid = fork();
     assert_true(server->pid >= 0);
     if (server->pid == 0)
@@ -473,6 +472,16 @@ static bool end_well(struct server *server)
     }
     release(server);
     return good;
+}
+
+void server_forget(struct server *server)
+{
+    size_t i = 0;
+    while (servers[i] != server)
+        i++;
+    servers[i] = servers[--servers_len];
+    if (!end_well(server))
+        fail_msg("a server did not end well");
 }
 
 static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *place)

@@ -59,6 +59,8 @@ void server_signal(struct server *server, int number);
 /* Waits for its end and for all its output. The exit code, or 128 + the signal that ended it. */
 int server_wait(struct server *server);
 bool server_runs(struct server *server);
+/* Frees one that has ended, before the test does; for tests that start many. */
+void server_forget(struct server *server);
 
 /* The teardown of every test: ends what is left. Not 0 when one could not be ended with SIGTERM
  * or a sanitizer has complained. */

@@ -1,196 +1,293 @@
 /* SPDX-License-Identifier: MIT */
-/* Queues, health and figures, from outside. */
+/* Named queues from outside, and what a server says of itself: queues, health, figures. */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
-#include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "client.h"
 #include "server.h"
 
-static const char three_queues[] =
-    "{\"queues\": {\"default\": {\"capacity\": 2, \"workers\": 0},\n"
-    "             \"mail\": {\"capacity\": 3, \"workers\": 1, \"sleep\": \"10m\"},\n"
-    "             \"gpu\": {\"workers\": 0}}}\n";
+static const char three_queues[] = "{\"sleep\": \"10m\",\n"
+                                   " \"queues\": {\n"
+                                   "  \"default\": {\"capacity\": 2, \"workers\": 0},\n"
+                                   "  \"mail\": {\"capacity\": 1, \"workers\": 1},\n"
+                                   "  \"a.b_c-D9\": {\"workers\": 0, \"sleep\": \"1ms\"}}}\n";
 
 static struct server *start_three(void)
 {
-    return server_start("-c", temporary_file("jobd.json", three_queues), "-q", "4");
+    return server_start("-c", temporary_file("jobd.json", three_queues));
 }
 
-static void put_many(struct client *client, const char *path, int count)
-{
-    for (int i = 0; i < count; i++)
-        client_put(client, path);
-}
+/* ---- queues */
 
-static void each_queue_has_its_bounds(void **state)
+static void queues_are_those_of_the_file(void **state)
 {
+    static const struct {
+        const char *name;
+        int capacity, workers;
+    } wanted[] = {{"default", 2, 0}, {"mail", 1, 1}, {"a.b_c-D9", 8, 0}};
     struct server *server = start_three();
     struct client *client = client_new(server);
     (void)state;
-    put_many(client, "/do", 4); /* -q is stronger than the file for the default queue */
-    assert_answer(client_post(client, "/do"), 429, "busy\n");
-    put_many(client, "/do/mail", 1);
-    client_await_metric(client, "jobd_queue_running{queue=\"mail\"}", 1);
-    put_many(client, "/do/mail", 3);
-    assert_answer(client_post(client, "/do/mail"), 429, "busy\n");
-    put_many(client, "/do/gpu", 4); /* says nothing itself, so -q counts */
-    assert_answer(client_post(client, "/do/gpu"), 429, "busy\n");
-    assert_answer(client_post(client, "/do/other"), 404, NULL);
-    client_free(client);
-}
-
-static const cJSON *queue_named(const cJSON *list, const char *name)
-{
-    const cJSON *queue;
-    cJSON_ArrayForEach(queue, cJSON_GetObjectItemCaseSensitive(list, "queues"))
-    {
-        if (strcmp(json_string(queue, "name"), name) == 0)
-            return queue;
+    const cJSON *queues =
+        cJSON_GetObjectItemCaseSensitive(client_json(client, "/queues"), "queues");
+    assert_int_equal(cJSON_GetArraySize(queues), 3);
+    for (int i = 0; i < 3; i++) {
+        const cJSON *queue = cJSON_GetArrayItem(queues, i);
+        assert_string_equal(json_string(queue, "name"), wanted[i].name);
+        assert_int_equal(json_number(queue, "capacity"), wanted[i].capacity);
+        assert_int_equal(json_number(queue, "workers"), wanted[i].workers);
+        assert_true(cJSON_IsFalse(cJSON_GetObjectItemCaseSensitive(queue, "paused")));
     }
-    fail_msg("no queue %s", name);
-    return NULL;
+    assert_answer(client_get(client, "/queues/nosuch"), 404, "no such queue\n");
+    assert_answer(client_post(client, "/queues/nosuch/pause"), 404, "no such queue\n");
+    client_free(client);
 }
 
-static void queues_tell_their_figures(void **state)
+static void each_queue_has_its_own_bound(void **state)
 {
     struct server *server = start_three();
     struct client *client = client_new(server);
     (void)state;
-    put_many(client, "/do/mail", 1);
-    client_await_metric(client, "jobd_queue_running{queue=\"mail\"}", 1);
-    put_many(client, "/do/mail", 1);
-    put_many(client, "/do/mail?delay=1h", 2);
+    client_await_state(client, client_put(client, "/do/mail"), "running");
+    client_put(client, "/do/mail");
     assert_answer(client_post(client, "/do/mail"), 429, "busy\n");
-    const cJSON *list = client_json(client, "/queues");
-    const cJSON *mail = queue_named(list, "mail");
-    assert_int_equal((int)json_number(mail, "capacity"), 3);
-    assert_int_equal((int)json_number(mail, "workers"), 1);
-    assert_int_equal((int)json_number(mail, "queued"), 1);
-    assert_int_equal((int)json_number(mail, "scheduled"), 2);
-    assert_int_equal((int)json_number(mail, "running"), 1);
-    assert_int_equal((int)json_number(mail, "rejected"), 1);
-    assert_int_equal((int)json_number(mail, "done"), 0);
-    assert_int_equal((int)json_number(mail, "failed"), 0);
-    assert_int_equal((int)json_number(mail, "cancelled"), 0);
-    assert_true(json_number(mail, "oldest_age_ms") >= 0);
-    assert_true(json_number(mail, "drain_per_s") >= 0);
-    assert_true(cJSON_IsFalse(cJSON_GetObjectItemCaseSensitive(mail, "paused")));
-    assert_int_equal((int)json_number(queue_named(list, "gpu"), "queued"), 0);
-    assert_int_equal((int)json_number(client_json(client, "/queues/mail"), "queued"), 1);
-    assert_answer(client_get(client, "/queues/other"), 404, "no such queue\n");
+    client_put(client, "/do");
+    client_put(client, "/do/default");
+    assert_answer(client_post(client, "/do"), 429, "busy\n");
+    for (int i = 0; i < 8; i++)
+        client_put(client, "/do/a.b_c-D9");
+    assert_answer(client_post(client, "/do/a.b_c-D9"), 429, "busy\n");
     client_free(client);
 }
 
-static void pause_holds_and_resume_lets_go(void **state)
+static void a_queue_counts(void **state)
 {
-    struct server *server = server_start("--sleep", "1ms");
+    struct server *server = start_three();
+    struct client *client = client_new(server);
+    char path[64];
+    (void)state;
+    uint64_t first = client_put(client, "/do/mail");
+    client_await_state(client, first, "running");
+    client_put(client, "/do/mail?delay=1h");
+    assert_int_equal(client_post(client, "/do/mail")->status, 429);
+    const cJSON *queue = client_json(client, "/queues/mail");
+    assert_int_equal(json_number(queue, "running"), 1);
+    assert_int_equal(json_number(queue, "scheduled"), 1);
+    assert_int_equal(json_number(queue, "queued"), 0);
+    assert_int_equal(json_number(queue, "rejected"), 1);
+    assert_int_equal(json_number(queue, "done"), 0);
+    assert_int_equal(json_number(queue, "failed"), 0);
+    assert_int_equal(json_number(queue, "cancelled"), 0);
+    assert_int_equal(json_number(queue, "oldest_age_ms"), 0);
+    assert_true(json_number(queue, "drain_per_s") >= 0);
+    snprintf(path, sizeof path, "/jobs/%llu", (unsigned long long)first);
+    client_send(client, "DELETE", path, NULL, NULL);
+    client_await_state(client, first, "cancelled");
+    assert_int_equal(json_number(client_json(client, "/queues/mail"), "cancelled"), 1);
+
+    client_put(client, "/do");
+    int64_t deadline_ms = now_ms() + PATIENCE_MS;
+    while (json_number(client_json(client, "/queues/default"), "oldest_age_ms") < 20)
+        look_again(deadline_ms, "a queued job to get older");
+    client_free(client);
+}
+
+static void a_paused_queue_gives_nothing_out(void **state)
+{
+    struct server *server = server_start("--sleep", "0ms", "-q", "3");
     struct client *client = client_new(server);
     (void)state;
     assert_answer(client_post(client, "/queues/default/pause"), 200, "paused\n");
-    uint64_t id = client_put(client, "/do");
-    assert_string_equal(json_string(client_job(client, id), "state"), "queued");
-    assert_true(cJSON_IsTrue(
-        cJSON_GetObjectItemCaseSensitive(client_json(client, "/queues/default"), "paused")));
-    assert_answer(client_post(client, "/queues/default/resume"), 200, "resumed\n");
-    client_await_state(client, id, "done");
-    assert_answer(client_get(client, "/queues/default/pause"), 405, NULL);
-    assert_answer(client_post(client, "/queues/other/pause"), 404, NULL);
+    assert_answer(client_post(client, "/queues/default/pause"), 200, "paused\n");
+    for (int i = 0; i < 3; i++)
+        client_put(client, "/do");
+    assert_answer(client_post(client, "/do"), 429, "busy\n"); /* and none was taken */
+    const cJSON *queue = client_json(client, "/queues/default");
+    assert_true(cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(queue, "paused")));
+    assert_int_equal(json_number(queue, "queued"), 3);
+    const struct answer *answer = client_send(client, "POST", "/queues/default/resume",
+                                              FIELDS("Accept: application/json"), NULL);
+    assert_answer(answer, 200, "{\"status\":\"resumed\"}\n");
+    server_await_lines(server, OUT, "done job ", 3);
     client_free(client);
 }
 
 static void purge_cancels_what_waits(void **state)
 {
-    struct server *server = server_start("--sleep", "10m", "-q", "600");
+    struct server *server = start_three();
     struct client *client = client_new(server);
     (void)state;
-    uint64_t running = client_put(client, "/do");
+    uint64_t running = client_put(client, "/do/mail");
     client_await_state(client, running, "running");
-    uint64_t waiting = client_put(client, "/do");
-    uint64_t delayed = client_put(client, "/do?delay=1h&priority=0");
-    put_many(client, "/do", 500);
-    assert_answer(client_post(client, "/queues/default/purge"), 200, "purged 502\n");
-    assert_string_equal(json_string(client_job(client, running), "state"), "running");
+    uint64_t waiting = client_put(client, "/do/mail");
+    uint64_t other = client_put(client, "/do");
+    client_put(client, "/do?delay=1h");
+    assert_answer(client_post(client, "/queues/mail/purge"), 200, "purged 1\n");
+    assert_answer(client_post(client, "/queues/mail/purge"), 200, "purged 0\n");
     assert_string_equal(json_string(client_job(client, waiting), "state"), "cancelled");
-    assert_string_equal(json_string(client_job(client, delayed), "state"), "cancelled");
-    const struct answer *answer = client_send(client, "POST", "/queues/default/purge",
-                                              FIELDS("Accept: application/json"), NULL);
-    assert_answer(answer, 200, "{\"purged\":0}\n");
+    assert_string_equal(json_string(client_job(client, running), "state"), "running");
+    assert_string_equal(json_string(client_job(client, other), "state"), "queued");
+    assert_answer(client_send(client, "POST", "/queues/default/purge",
+                              FIELDS("Accept: application/json"), NULL),
+                  200, "{\"purged\":2}\n");
+    client_put(client, "/do"); /* there is room at once */
     client_free(client);
 }
 
-static void health_and_readiness(void **state)
+static void busy_as_a_problem(void **state)
+{
+    struct server *server = start_three();
+    struct client *client = client_new(server);
+    char room[256];
+    (void)state;
+    client_put(client, "/do");
+    client_put(client, "/do?delay=1h");
+    static const char *const accepts[] = {"Accept: application/json",
+                                          "Accept: application/problem+json",
+                                          "Accept: text/html, application/json;q=0.5"};
+    for (int i = 0; i < 3; i++) {
+        const struct answer *answer =
+            client_send(client, "POST", "/do", FIELDS(accepts[i]), "payload");
+        assert_answer(answer, 429, NULL);
+        assert_field(answer, "Content-Type", "application/problem+json");
+        assert_true(atoi(answer_field(answer, "Retry-After", room)) >= 1);
+        cJSON *problem = cJSON_Parse(answer->body);
+        assert_non_null(problem);
+        assert_int_equal(json_number(problem, "status"), 429);
+        assert_string_equal(json_string(problem, "title"), "busy");
+        assert_string_equal(json_string(problem, "queue"), "default");
+        assert_int_equal(json_number(problem, "queued"), 2);
+        assert_int_equal(json_number(problem, "capacity"), 2);
+        cJSON_Delete(problem);
+    }
+    static const char *const texts[] = {"Accept: */*", "Accept: application/*",
+                                        "Accept: application/json;q=0", "Accept;"};
+    for (int i = 0; i < 4; i++)
+        assert_answer(client_send(client, "POST", "/do", FIELDS(texts[i]), NULL), 429, "busy\n");
+    client_free(client);
+}
+
+/* ---- health */
+
+static void healthy_and_ready(void **state)
 {
     struct server *server = start_three();
     struct client *client = client_new(server);
     (void)state;
     assert_answer(client_get(client, "/healthz"), 200, "ok\n");
     assert_answer(client_get(client, "/readyz"), 200, "ready\n");
+    assert_answer(client_get_json(client, "/healthz"), 200, "{\"status\":\"ok\"}\n");
     assert_answer(client_get_json(client, "/readyz"), 200, "{\"status\":\"ready\"}\n");
-    put_many(client, "/do", 4);
-    assert_answer(client_get(client, "/readyz"), 200, "ready\n"); /* the others have room */
-    put_many(client, "/do/gpu", 4);
-    put_many(client, "/do/mail", 1);
-    client_await_metric(client, "jobd_queue_running{queue=\"mail\"}", 1);
-    put_many(client, "/do/mail", 3);
-    assert_answer(client_get(client, "/readyz"), 503, "full\n");
-    assert_answer(client_get_json(client, "/readyz"), 503, "{\"status\":503,\"title\":\"full\"}\n");
-    assert_answer(client_get(client, "/healthz"), 200, "ok\n");
+    assert_answer(client_get(client, "/healthz?probe=1&probe=2"), 200, "ok\n");
+    assert_answer(client_send(client, "HEAD", "/healthz", NULL, NULL), 200, "");
     client_free(client);
 }
 
-static void busy_as_a_problem(void **state)
+static void not_ready_when_full(void **state)
 {
-    struct server *server = server_start("-w", "0", "-q", "2");
+    struct server *server = server_start("-q", "1", "-w", "0");
     struct client *client = client_new(server);
-    char type[256];
     (void)state;
-    put_many(client, "/do", 2);
-    const struct answer *answer =
-        client_send(client, "POST", "/do", FIELDS("Accept: application/json"), NULL);
-    assert_answer(answer, 429,
-                  "{\"status\":429,\"title\":\"busy\",\"queue\":\"default\",\"queued\":2,"
-                  "\"capacity\":2}\n");
-    assert_string_equal(answer_field(answer, "Content-Type", type), "application/problem+json");
+    assert_answer(client_get(client, "/readyz"), 200, "ready\n");
+    client_put(client, "/do");
+    assert_answer(client_get(client, "/readyz"), 503, "full\n");
+    assert_answer(client_get(client, "/healthz"), 200, "ok\n");
+    const struct answer *answer = client_get_json(client, "/readyz");
+    assert_answer(answer, 503, "{\"status\":503,\"title\":\"full\"}\n");
+    assert_field(answer, "Content-Type", "application/problem+json");
+    assert_answer(client_post(client, "/queues/default/purge"), 200, "purged 1\n");
+    assert_answer(client_get(client, "/readyz"), 200, "ready\n");
     client_free(client);
 }
 
-static void metrics_are_wellformed(void **state)
+static void not_ready_when_draining(void **state)
+{
+    struct server *server = server_start("--sleep", "10m", "--grace", "1m");
+    struct client *client = client_new(server);
+    char line[SERVER_LINE_SIZE];
+    (void)state;
+    client_await_state(client, client_put(client, "/do"), "running");
+    server_signal(server, SIGTERM);
+    server_await_line(server, ERR, "draining", line);
+    int64_t deadline_ms = now_ms() + PATIENCE_MS;
+    const struct answer *answer;
+    while ((answer = client_get(client, "/readyz"))->status == 200)
+        look_again(deadline_ms, "/readyz to say that it drains");
+    assert_answer(answer, 503, "draining\n");
+    assert_answer(client_get(client, "/healthz"), 200, "ok\n");
+    assert_answer(client_post(client, "/do"), 503, "draining\n");
+    assert_answer(client_get_json(client, "/do"), 503, "{\"status\":503,\"title\":\"draining\"}\n");
+    assert_answer(client_get(client, "/queues"), 200, NULL);
+    server_signal(server, SIGTERM);
+    assert_int_equal(server_wait(server), 1);
+    client_free(client);
+}
+
+/* ---- figures */
+
+static void figures_follow_what_happens(void **state)
 {
     struct server *server = start_three();
     struct client *client = client_new(server);
     (void)state;
-    put_many(client, "/do", 3);
-    assert_true(client_metric(client, "jobd_queue_queued{queue=\"default\"}") == 3);
-    assert_true(client_metric(client, "jobd_jobs_admitted_total{queue=\"default\"}") == 3);
-    assert_true(client_metric(client, "jobd_queue_capacity{queue=\"mail\"}") == 3);
-    const struct answer *answer = client_get(client, "/metrics");
-    assert_answer(answer, 200, NULL);
-    if (system("command -v promtool >/dev/null") != 0) {
-        print_message("promtool is not there: not checked with it\n");
-    } else {
-        FILE *promtool = popen("promtool check metrics", "w");
-        assert_non_null(promtool);
-        assert_int_equal(fwrite(answer->body, 1, answer->size, promtool), answer->size);
-        assert_int_equal(pclose(promtool), 0);
-    }
+    client_await_state(client, client_put(client, "/do/mail"), "running");
+    client_put(client, "/do/mail");
+    client_post(client, "/do/mail");
+    client_get(client, "/nowhere");
+    assert_field(client_get(client, "/metrics"), "Content-Type",
+                 "text/plain; version=0.0.4; charset=utf-8");
+    assert_int_equal(client_metric(client, "jobd_queue_running{queue=\"mail\"}"), 1);
+    assert_int_equal(client_metric(client, "jobd_queue_queued{queue=\"mail\"}"), 1);
+    assert_int_equal(client_metric(client, "jobd_queue_capacity{queue=\"a.b_c-D9\"}"), 8);
+    assert_int_equal(client_metric(client, "jobd_jobs_admitted_total{queue=\"mail\"}"), 2);
+    assert_int_equal(client_metric(client, "jobd_jobs_rejected_total{queue=\"mail\"}"), 1);
+    assert_int_equal(client_metric(client, "jobd_job_wait_seconds_count{queue=\"mail\"}"), 1);
+    assert_int_equal(client_metric(client, "jobd_replies_total{class=\"4xx\"}"), 2);
+    assert_int_equal(client_metric(client, "jobd_connections"), 1);
+    assert_int_equal(client_metric(client, "jobd_requests_parked"), 0);
     client_free(client);
 }
 
-#define TEST(name) cmocka_unit_test_teardown(name, server_stop_all)
+static void promtool_finds_no_fault(void **state)
+{
+    struct server *server = start_three();
+    struct client *client = client_new(server);
+    char command[256];
+    (void)state;
+    if (system("command -v promtool >/dev/null 2>&1") != 0) {
+        print_message("skipped: there is no promtool\n");
+        skip();
+    }
+    client_put(client, "/do/mail");
+    const char *figures = temporary_file("metrics", client_get(client, "/metrics")->body);
+    snprintf(command, sizeof command, "promtool check metrics < %s 1>&2", figures);
+    assert_int_equal(system(command), 0);
+    client_free(client);
+}
 
 int main(void)
 {
+#define TEST(name) cmocka_unit_test_teardown(name, server_stop_all)
     const struct CMUnitTest tests[] = {
-        TEST(each_queue_has_its_bounds),      TEST(queues_tell_their_figures),
-        TEST(pause_holds_and_resume_lets_go), TEST(purge_cancels_what_waits),
-        TEST(health_and_readiness),           TEST(busy_as_a_problem),
-        TEST(metrics_are_wellformed),
+        TEST(queues_are_those_of_the_file),
+        TEST(each_queue_has_its_own_bound),
+        TEST(a_queue_counts),
+        TEST(a_paused_queue_gives_nothing_out),
+        TEST(purge_cancels_what_waits),
+        TEST(busy_as_a_problem),
+        TEST(healthy_and_ready),
+        TEST(not_ready_when_full),
+        TEST(not_ready_when_draining),
+        TEST(figures_follow_what_happens),
+        TEST(promtool_finds_no_fault),
     };
-    return cmocka_run_group_tests_name("queues", tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }

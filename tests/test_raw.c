@@ -123,7 +123,7 @@ static void what_is_no_request(void **state)
         "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
         ": : :\r\n\r\n",
     };
-    struct server *server = server_start("-w", "0");
+    struct server *server = server_start("-w", "0", "--header-timeout", "500ms");
     struct client *client = client_new(server);
     (void)state;
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
@@ -185,7 +185,7 @@ static void bodies(void **state)
     client_free(client);
 }
 
-/* A body that breaks off is no job. */
+/* A request that breaks off is no job, and its connection goes long before its deadline. */
 static void half_a_body_is_no_job(void **state)
 {
     static const char *const texts[] = {
@@ -193,7 +193,7 @@ static void half_a_body_is_no_job(void **state)
         "POST /do HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n",
         "POST /do HTTP/1.1\r\n" HOST "Content-Len",
     };
-    struct server *server = server_start("-w", "0");
+    struct server *server = server_start("-w", "0", "--header-timeout", "1h");
     struct client *client = client_new(server);
     (void)state;
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
