@@ -50,7 +50,7 @@ int jobd_call_open(struct jobd_pool **pool, uint32_t capacity, uint32_t workers)
                                                                         .workers = workers},
                                   .queues_len = 1,
                                   .memory_bytes = SIZE_MAX,
-                                  .waiters_max = workers + CALLERS_MAX,
+                                  .waiters_max = CALLERS_MAX,
                                   .first_id = 1,
                               },
                               &(struct jobd_runner){.run = make_call});
@@ -108,10 +108,8 @@ enum jobd_result jobd_call_wait(struct jobd_pool *pool, void (*function)(void *)
     struct block block;
     if (block_init(&block) != 0)
         return JOBD_MEMORY;
-    int64_t now_us = clock_now_us();
     enum jobd_result result =
-        put_call(pool, function, argument, bytes, &block,
-                 wait_us < JOBD_NEVER - now_us ? now_us + wait_us : JOBD_NEVER);
+        put_call(pool, function, argument, bytes, &block, clock_after_us(wait_us));
     block_release(&block);
     return result;
 }

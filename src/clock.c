@@ -28,6 +28,12 @@ int64_t clock_now_us(void)
     return read_us(CLOCK_MONOTONIC) + wall_minus_monotonic_us;
 }
 
+int64_t clock_after_us(int64_t us)
+{
+    int64_t now_us = clock_now_us();
+    return us < INT64_MAX - now_us ? now_us + us : INT64_MAX;
+}
+
 int64_t clock_coarse_ms(void)
 {
     return read_us(CLOCK_MONOTONIC_COARSE) / 1000;

@@ -12,6 +12,9 @@
 
 int64_t clock_now_us(void);
 
+/* So long from now; INT64_MAX, for ever, when that is beyond all time. */
+int64_t clock_after_us(int64_t us);
+
 /* Milliseconds since boot, a few behind: cheap, for the deadlines of connections. */
 int64_t clock_coarse_ms(void);
 

@@ -33,8 +33,9 @@ __attribute__((warn_unused_result)) int http_start(struct http *http, request_ha
 /* From now on every reply closes its connection. */
 void http_drain(struct http *http);
 /* No more connections; replies under way finish within `wait_ms`. Every parked request must have
- * been woken. Blocks. False when something was left that could not be stopped: then the process
- * must end without http_free(). */
+ * been woken, and nobody be left who could wake one: jobd_pool_stop() comes first. Blocks. False
+ * when something was left that could not be stopped: then the process must end without http_free().
+ */
 bool http_stop(struct http *http, int64_t wait_ms);
 void http_free(struct http *http);
 

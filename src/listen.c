@@ -301,6 +301,16 @@ static enum listen_result open_all_interfaces(struct listeners *listeners, const
     return fd < 0 ? refused(error, name, -fd) : add(listeners, fd, open, error);
 }
 
+/* A name can have the same address twice. */
+static bool seen_before(const struct addrinfo *found, const struct addrinfo *at)
+{
+    for (; found != at; found = found->ai_next)
+        if (found->ai_addrlen == at->ai_addrlen &&
+            memcmp(found->ai_addr, at->ai_addr, at->ai_addrlen) == 0)
+            return true;
+    return false;
+}
+
 static enum listen_result open_host(struct listeners *listeners, const char *name,
                                     const struct addrinfo *found, bool open,
                                     char error[LISTEN_ERROR_SIZE])
@@ -310,6 +320,8 @@ static enum listen_result open_host(struct listeners *listeners, const char *nam
     for (const struct addrinfo *at = found; at != NULL && listeners->len < LISTENERS_MAX;
          at = at->ai_next) {
         union address address;
+        if (seen_before(found, at))
+            continue;
         memcpy(&address, at->ai_addr, at->ai_addrlen);
         if (!is_loopback(&address) && !open)
             return not_open(error, name);

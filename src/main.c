@@ -74,6 +74,7 @@ struct server {
     struct api *api;
     int signals; /* a signalfd */
     struct idle_event idle;
+    uint64_t lost; /* jobs that were not finished in the grace */
 };
 
 /* ---- start */
@@ -84,13 +85,14 @@ static int failed(const char *what, int error)
     return EXIT_LOST;
 }
 
-/* Signals become readable; those that end it, and children left to process 1. */
+/* Signals become readable: those that end it, SIGHUP, and that of children left to process 1. */
 static int open_signals(void)
 {
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
     sigaddset(&set, SIGCHLD);
     if (sigprocmask(SIG_BLOCK, &set, NULL) != 0 || signal(SIGPIPE, SIG_IGN) == SIG_ERR)
         return -1;
@@ -124,7 +126,7 @@ static uint64_t first_id(void)
 static int new_pool(struct server *server)
 {
     struct options *options = &server->options;
-    uint32_t len = options->queues_len, workers = 0;
+    uint32_t len = options->queues_len;
     struct jobd_queue_config *queues = calloc(len, sizeof *queues);
     struct jobd_runner *runners = calloc(len, sizeof *runners);
     int error = -ENOMEM;
@@ -135,14 +137,13 @@ static int new_pool(struct server *server)
                                                    .capacity = (uint32_t)queue->capacity,
                                                    .workers = (uint32_t)queue->workers};
             runners[i] = (struct jobd_runner){.run = sleep_run, .context = &queue->sleep_us};
-            workers += queues[i].workers;
         }
         const struct jobd_config config = {
             .queues = queues,
             .queues_len = len,
             .keep = (uint32_t)options->keep,
             .memory_bytes = (size_t)options->memory_bytes,
-            .waiters_max = workers + (uint32_t)options->connections_max + 1,
+            .waiters_max = (uint32_t)options->connections_max,
             .first_id = first_id(),
         };
         error = jobd_pool_new(&server->pool, &config, runners);
@@ -226,8 +227,10 @@ static int next_signal(int signals, int other, int timeout_ms)
             return SIGTERM;
         struct signalfd_siginfo info;
         if ((polls[0].revents & POLLIN) != 0 && read(signals, &info, sizeof info) == sizeof info) {
-            if (info.ssi_signo != SIGCHLD)
+            if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
                 return (int)info.ssi_signo;
+            if (info.ssi_signo == SIGHUP)
+                log_info("SIGHUP: no setting can be read again while it runs");
             reap();
         }
         if ((polls[1].revents & POLLIN) != 0)
@@ -241,35 +244,38 @@ static int to_ms(int64_t us)
     return ms < INT32_MAX ? (int)ms : INT32_MAX;
 }
 
-/* True when all jobs ended by themselves. A second signal ends the process here. */
-static bool drain(struct server *server)
+_Noreturn static void end_at_once(const struct server *server, const char *how)
+{
+    struct tally tally = count_jobs(server->jobd);
+    log_error("stopped%s: %llu jobs lost", how,
+              (unsigned long long)(tally.waiting + tally.running + server->lost));
+    listen_remove_files(&server->listeners);
+    _exit(EXIT_LOST);
+}
+
+/* Until all jobs have ended, or the grace is over and what is left has been told to stop; then
+ * nothing runs any more. A second signal, or a job that does not stop, ends the process here. */
+static void drain(struct server *server)
 {
     struct tally tally = count_jobs(server->jobd);
     log_info("draining: %llu waiting, %llu running", (unsigned long long)tally.waiting,
              (unsigned long long)tally.running);
     http_drain(server->http);
     jobd_close(server->jobd);
-    enum jobd_result result = jobd_await_idle(server->jobd, &server->idle.waiter);
-    int again = result == JOBD_PENDING
-                    ? next_signal(server->signals, server->idle.fd, to_ms(server->options.grace_us))
-                    : 0;
+    if (jobd_await_idle(server->jobd, &server->idle.waiter) == JOBD_OK)
+        return;
+    if (next_signal(server->signals, server->idle.fd, to_ms(server->options.grace_us)) != 0)
+        end_at_once(server, " at once");
     tally = count_jobs(server->jobd);
-    uint64_t lost = tally.waiting + tally.running;
-    if (again != 0) {
-        log_error("stopped at once: %llu jobs lost", (unsigned long long)lost);
-        listen_remove_files(&server->listeners);
-        _exit(EXIT_LOST);
-    }
-    if (lost > 0) {
-        jobd_abandon(server->jobd, clock_now_us());
-        if (next_signal(server->signals, server->idle.fd, STOPPING_MS) != 0)
-            _exit(EXIT_LOST);
-    }
-    if (result == JOBD_PENDING)
-        (void)jobd_unwait(server->jobd, &server->idle.waiter);
-    if (lost > 0)
-        log_error("stopped: %llu jobs lost", (unsigned long long)lost);
-    return lost == 0;
+    if (tally.waiting + tally.running == 0)
+        return;
+    jobd_abandon(server->jobd, clock_now_us());
+    server->lost = tally.waiting; /* those that run are still counted as such */
+    if (next_signal(server->signals, server->idle.fd, STOPPING_MS) != 0)
+        end_at_once(server, " at once");
+    if (count_jobs(server->jobd).running > 0)
+        end_at_once(server, ", not all jobs would");
+    server->lost = tally.waiting + tally.running;
 }
 
 /* ---- the process */
@@ -280,17 +286,19 @@ static int serve_until_signal(struct server *server)
         log_info("listening on %s", server->listeners.of[i].name);
     int number = next_signal(server->signals, -1, -1);
     log_info("%s", number == SIGINT ? "SIGINT" : "SIGTERM");
-    bool clean = drain(server);
-    if (!http_stop(server->http, REPLIES_MS)) {
-        log_error("stopped: requests are still waiting");
-        _exit(EXIT_LOST);
-    }
+    drain(server);
+    jobd_pool_stop(server->pool);
+    if (!http_stop(server->http, REPLIES_MS))
+        end_at_once(server, ", requests were still waiting");
     struct tally tally = count_jobs(server->jobd);
-    if (clean)
-        log_info("stopped: %llu done, %llu failed, %llu cancelled, none lost",
-                 (unsigned long long)tally.done, (unsigned long long)tally.failed,
-                 (unsigned long long)tally.cancelled);
-    return clean ? 0 : EXIT_LOST;
+    if (server->lost > 0) {
+        log_error("stopped: %llu jobs lost", (unsigned long long)server->lost);
+        return EXIT_LOST;
+    }
+    log_info("stopped: %llu done, %llu failed, %llu cancelled, none lost",
+             (unsigned long long)tally.done, (unsigned long long)tally.failed,
+             (unsigned long long)tally.cancelled);
+    return 0;
 }
 
 static int run(struct server *server)
@@ -301,8 +309,9 @@ static int run(struct server *server)
     server->signals = open_signals();
     if (server->signals < 0)
         return failed("signals", errno);
-    server->idle = (struct idle_event){.waiter = {.deadline_us = JOBD_NEVER, .wake = idle},
-                                       .fd = eventfd(0, EFD_CLOEXEC)};
+    server->idle =
+        (struct idle_event){.waiter = {.deadline_us = JOBD_NEVER, .exempt = true, .wake = idle},
+                            .fd = eventfd(0, EFD_CLOEXEC)};
     if (server->idle.fd < 0)
         return failed("eventfd", errno);
     fit_descriptors(&server->options);

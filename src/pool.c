@@ -109,7 +109,7 @@ bool jobd_sleep(int64_t us)
 {
     struct worker *worker = this_worker;
     verify(worker != NULL);
-    struct timespec until = clock_monotonic(clock_now_us() + us);
+    struct timespec until = clock_monotonic(clock_after_us(us));
     mutex_lock(&worker->block.lock);
     bool stopping = stopping_locked(worker);
     while (!stopping && condition_wait_until(&worker->block.changed, &worker->block.lock, &until))
@@ -184,6 +184,7 @@ int jobd_pool_new(struct jobd_pool **pool, const struct jobd_config *config,
             if (error != 0)
                 goto fail;
             worker->block.waiter.stop = stop;
+            worker->block.waiter.exempt = true;
             worker->pool = new;
             worker->queue = i;
             new->workers_len++;
@@ -225,26 +226,36 @@ bool jobd_pool_drain(struct jobd_pool *pool, int64_t wait_us)
     struct block block;
     if (block_init(&block) != 0)
         return false;
-    int64_t now_us = clock_now_us();
+    block.waiter.exempt = true;
     jobd_close(pool->jobd);
     enum jobd_result result = jobd_await_idle(pool->jobd, &block.waiter);
     if (result == JOBD_PENDING)
-        result = block_until(&block, pool->jobd,
-                             wait_us < JOBD_NEVER - now_us ? now_us + wait_us : JOBD_NEVER);
+        result = block_until(&block, pool->jobd, clock_after_us(wait_us));
     block_release(&block);
     return result == JOBD_OK;
 }
 
-static void timer_end(struct timer *timer, bool started)
+static void timer_join(struct timer *timer)
 {
     mutex_lock(&timer->lock);
     timer->over = true;
     condition_signal(&timer->changed);
     mutex_unlock(&timer->lock);
-    if (started)
-        verify(pthread_join(timer->thread, NULL) == 0);
-    condition_release(&timer->changed);
-    mutex_release(&timer->lock);
+    verify(pthread_join(timer->thread, NULL) == 0);
+}
+
+void jobd_pool_stop(struct jobd_pool *pool)
+{
+    if (pool->workers_started > 0) {
+        jobd_close(pool->jobd);
+        jobd_abandon(pool->jobd, clock_now_us());
+        jobd_dismiss(pool->jobd);
+    }
+    for (; pool->workers_started > 0; pool->workers_started--)
+        verify(pthread_join(pool->workers[pool->workers_started - 1].thread, NULL) == 0);
+    if (pool->timer_started)
+        timer_join(&pool->timer);
+    pool->timer_started = false;
 }
 
 void jobd_pool_free(struct jobd_pool *pool)
@@ -252,17 +263,13 @@ void jobd_pool_free(struct jobd_pool *pool)
     if (pool == NULL)
         return;
     pool_unshare(pool);
-    if (pool->workers_started > 0) {
-        jobd_close(pool->jobd);
-        jobd_abandon(pool->jobd, clock_now_us());
-        jobd_dismiss(pool->jobd);
-    }
-    for (uint32_t i = 0; i < pool->workers_started; i++)
-        verify(pthread_join(pool->workers[i].thread, NULL) == 0);
+    jobd_pool_stop(pool);
     for (uint32_t i = 0; i < pool->workers_len; i++)
         block_release(&pool->workers[i].block);
-    if (pool->timer_made)
-        timer_end(&pool->timer, pool->timer_started);
+    if (pool->timer_made) {
+        condition_release(&pool->timer.changed);
+        mutex_release(&pool->timer.lock);
+    }
     jobd_free(pool->jobd);
     free(pool->workers);
     free(pool->runners);

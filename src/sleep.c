@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -10,6 +11,19 @@
 #include <unistd.h>
 
 #include "log.h"
+
+enum { LOOK_EVERY_MS = 100 };
+
+/* Waits until a line can be written, so that a reader who does not read cannot hold a job that is
+ * told to stop. False when it was. */
+static bool await_reader(void)
+{
+    struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};
+    while (poll(&out, 1, LOOK_EVERY_MS) <= 0)
+        if (jobd_stopping())
+            return false;
+    return true;
+}
 
 /* One write a line: lines of several workers do not mix, and nothing waits in a buffer. */
 static bool say_done(uint64_t id)
@@ -19,7 +33,7 @@ static bool say_done(uint64_t id)
     const char *at = line;
     while (length > 0) {
         ssize_t written = write(STDOUT_FILENO, at, (size_t)length);
-        if (written < 0 && errno == EINTR)
+        if (written < 0 && (errno == EINTR || (errno == EAGAIN && await_reader())))
             continue;
         if (written < 0)
             return false;
@@ -33,7 +47,7 @@ enum jobd_state sleep_run(const struct jobd_task *task, void *context)
 {
     static atomic_flag complained = ATOMIC_FLAG_INIT;
     const int64_t *sleep_us = context;
-    if (!jobd_sleep(*sleep_us))
+    if (!jobd_sleep(*sleep_us) || !await_reader())
         return JOBD_CANCELLED;
     if (say_done(task->id))
         return JOBD_DONE;

@@ -33,9 +33,10 @@ enum jobd_result wait_begin_locked(struct jobd *jobd, struct jobd_waiter *waiter
                                    enum wait_kind kind, struct job *job, uint32_t queue)
 {
     verify(waiter->link.kind == WAIT_NOT && waiter->wake != NULL);
-    if (jobd->waiters == jobd->waiters_max)
+    verify(!waiter->exempt || waiter->deadline_us == JOBD_NEVER);
+    if (!waiter->exempt && jobd->waiters == jobd->waiters_max)
         return JOBD_CROWDED;
-    jobd->waiters++;
+    jobd->waiters += !waiter->exempt;
     waiter->link.kind = (int)kind;
     waiter->link.job = job;
     waiter->link.index = queue;
@@ -53,7 +54,7 @@ static void forget_wait_locked(struct jobd *jobd, struct jobd_waiter *waiter) RE
     TAILQ_REMOVE(list, waiter, link);
     heap_remove(&jobd->deadlines, &waiter->link.due);
     waiter->link.kind = WAIT_NOT;
-    jobd->waiters--;
+    jobd->waiters -= !waiter->exempt;
 }
 
 void wait_end_locked(struct jobd *jobd, struct jobd_waiter *waiter, enum jobd_result result,

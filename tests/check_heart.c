@@ -19,7 +19,7 @@ static uint32_t waiters_in(struct waiter_list *list, enum wait_kind kind)
     TAILQ_FOREACH (waiter, list, link) {
         verify(waiter->link.kind == (int)kind);
         verify((waiter->deadline_us != JOBD_NEVER) == (waiter->link.due.place != 0));
-        count++;
+        count += !waiter->exempt;
     }
     return count;
 }

@@ -309,6 +309,30 @@ static void test_timer_starts_what_is_due(void **state)
     door_release(&door);
 }
 
+/* The pool's own threads wait for jobs however many others may wait. */
+static void test_workers_always_wait(void **state)
+{
+    struct door door;
+    struct jobd_pool *pool;
+    (void)state;
+    door_init(&door);
+    const struct jobd_config config = {
+        .queues = &(struct jobd_queue_config){.name = "q", .capacity = 4, .workers = 3},
+        .queues_len = 1,
+        .waiters_max = 0,
+        .first_id = 1,
+    };
+    assert_int_equal(jobd_pool_new(&pool, &config, &(struct jobd_runner){sleep_long, &door}), 0);
+    assert_int_equal(jobd_pool_start(pool), 0);
+    for (unsigned i = 1; i <= 3; i++) {
+        put_one(pool, 0);
+        door_gather(&door, i);
+    }
+    door_open(&door);
+    jobd_pool_free(pool);
+    door_release(&door);
+}
+
 static void test_free_before_start(void **state)
 {
     struct jobd_pool *pool;
@@ -350,6 +374,7 @@ int main(void)
         cmocka_unit_test(test_none_lost_none_twice),
         cmocka_unit_test(test_cancel_reaches_the_runner),
         cmocka_unit_test(test_timer_starts_what_is_due),
+        cmocka_unit_test(test_workers_always_wait),
         cmocka_unit_test(test_free_before_start),
         cmocka_unit_test(test_example_in_the_readme),
     };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The process from outside: its options, its sockets, its log, its end. */
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -513,6 +514,44 @@ static void nobody_reads_its_output(void **state)
     assert_int_equal(server_wait(server), 0);
 }
 
+/* A reader that does not read holds the worker, but not the end. */
+static void its_output_is_not_read(void **state)
+{
+    char path[256], command[300], line[SERVER_LINE_SIZE];
+    (void)state;
+    snprintf(path, sizeof path, "%s/pipe", temporary_directory());
+    assert_int_equal(mkfifo(path, 0600), 0);
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    assert_true(fd >= 0 && fcntl(fd, F_SETPIPE_SZ, 4096) >= 4096);
+    snprintf(command, sizeof command, "exec \"$0\" \"$@\" >%s", path);
+    struct server *server =
+        server_spawn(&(struct server_plan){.wrapper = WORDS("sh", "-c", command),
+                                           .arguments = WORDS("-l", "127.0.0.1:0", "--sleep", "0ms",
+                                                              "-q", "1000", "--grace", "50ms")});
+    server_await_listening(server);
+    struct client *client = client_new(server);
+    for (int i = 0; i < 400; i++) /* lines of 24 bytes */
+        client_put(client, "/do");
+    client_free(client);
+    server_signal(server, SIGTERM);
+    assert_int_equal(server_wait(server), 1);
+    server_last_line(server, ERR, line);
+    assert_non_null(strstr(line, "jobs lost"));
+    close(fd);
+}
+
+static void a_hang_up_is_no_end(void **state)
+{
+    struct server *server = server_start("--sleep", "1ms");
+    struct client *client = client_new(server);
+    char line[SERVER_LINE_SIZE];
+    (void)state;
+    server_signal(server, SIGHUP);
+    server_await_line(server, ERR, "SIGHUP", line);
+    assert_answer(client_get(client, "/do"), 202, "queued\n");
+    client_free(client);
+}
+
 static void the_log_as_json(void **state)
 {
     struct server *server = server_start("--log-format", "json");
@@ -599,6 +638,8 @@ int main(void)
         TEST(a_second_signal_ends_at_once),
         TEST(parked_requests_do_not_hold_the_end_up),
         TEST(nobody_reads_its_output),
+        TEST(its_output_is_not_read),
+        TEST(a_hang_up_is_no_end),
         TEST(the_log_as_json),
         TEST(the_log_has_levels),
         TEST(as_process_1),

@@ -39,8 +39,11 @@ JOBD_API struct jobd *jobd_pool_jobd(struct jobd_pool *pool);
  * are left. May be called again. */
 JOBD_API bool jobd_pool_drain(struct jobd_pool *pool, int64_t wait_us);
 
-/* Cancels what waits, tells what runs to stop, waits for it and frees all. Nobody may use the pool
- * or its queues meanwhile. Takes NULL. */
+/* Cancels what waits, tells what runs to stop, waits for it and ends the threads: the queues can
+ * still be used, but nothing runs and no time passes. Again does nothing. */
+JOBD_API void jobd_pool_stop(struct jobd_pool *pool);
+
+/* Stops and frees all. Nobody may use the pool or its queues meanwhile. Takes NULL. */
 JOBD_API void jobd_pool_free(struct jobd_pool *pool);
 
 /* For the code of a job, in the worker's own thread: has this attempt been told to stop? */

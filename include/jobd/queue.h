@@ -100,7 +100,7 @@ struct jobd_config {
     uint32_t queues_len;                    /* at least 1; a queue is named by its index here */
     uint32_t keep;        /* done jobs remembered; as many failed or cancelled ones */
     size_t memory_bytes;  /* payloads at most, of all jobs that are remembered */
-    uint32_t waiters_max; /* jobd_waiters at a time */
+    uint32_t waiters_max; /* jobd_waiters at a time, those that are exempt not counted */
     uint64_t first_id;    /* at least 1; ids count on from here, below 2^53 */
     /* Called, outside the lock, when something became due earlier than the last jobd_tick() said.
      * May be NULL. */
@@ -156,6 +156,7 @@ struct jobd_put {
  * waits for one thing at a time; zero it before its first use. */
 struct jobd_waiter {
     int64_t deadline_us; /* JOBD_NEVER: none */
+    bool exempt; /* may always wait, and does not count for waiters_max; has no deadline then */
     /* Called once, from the thread that made it happen, with no lock held. Must not block. The
      * waiter is the caller's again. */
     void (*wake)(struct jobd_waiter *waiter);
