@@ -84,3 +84,9 @@ void farewell_too_slow(int fd)
 {
     (void)answer(fd, "408 Request Timeout", "", "the request did not come in time\n");
 }
+
+void farewell_too_large(int fd)
+{
+    (void)answer(fd, "431 Request Header Fields Too Large", "",
+                 "the header is larger than 4096 bytes, 64 added for each field\n");
+}

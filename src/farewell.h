@@ -26,5 +26,7 @@ void farewell_hear(struct farewell *farewell, uint32_t number);
 /* Closes those whose time is over; true when others are left. */
 bool farewell_end(struct farewell *farewell, int64_t now_ms);
 
-/* Answers 408 on a connection whose request did not come in time; does not close it. */
+/* Answers on a connection that is to be closed then: 408, the request did not come in time; 431,
+ * its header is too large. */
 void farewell_too_slow(int fd);
+void farewell_too_large(int fd);

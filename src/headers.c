@@ -123,6 +123,7 @@ static void only_one(struct field *field, struct field value)
 void headers_field(struct headers *headers, const char *name, size_t name_size, const char *value,
                    size_t value_size)
 {
+    headers->fields++;
     headers->end = value_size > 0 ? value + value_size : name + name_size + 1; /* the colon */
     if (!token(name, name_size))
         refuse(headers, 400, "a header field's name is not a token");
@@ -145,6 +146,19 @@ void headers_field(struct headers *headers, const char *name, size_t name_size, 
         only_one(&headers->origin, field);
     else if (is(name, name_size, "Sec-Fetch-Site"))
         only_one(&headers->fetch_site, field);
+}
+
+const char *headers_target(struct headers *headers, const char *target)
+{
+    static const char scheme[] = "http://";
+    if (strncasecmp(target, scheme, sizeof scheme - 1) != 0)
+        return target;
+    const char *authority = target + sizeof scheme - 1;
+    size_t size = strcspn(authority, "/");
+    if (!host_sound(authority, size))
+        refuse(headers, 400, "the target's host is not a host");
+    headers->host = (struct field){authority, size};
+    return authority[size] != '\0' ? authority + size : "/";
 }
 
 bool headers_end(struct headers *headers)

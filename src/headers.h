@@ -18,7 +18,7 @@ struct field {
 struct headers {
     bool http_1_0;
     struct field host, origin, fetch_site, accept, content_type, content_encoding;
-    unsigned hosts, lengths, codings;
+    unsigned fields, hosts, lengths, codings;
     uint64_t length; /* of the body, by Content-Length */
     bool chunked;
     const char *end; /* of the last field, in the request */
@@ -30,6 +30,9 @@ struct headers {
 void headers_begin(struct headers *headers, const char *version);
 void headers_field(struct headers *headers, const char *name, size_t name_size, const char *value,
                    size_t value_size);
+/* The path in a target, which may also be a whole URI (RFC 9112, section 3.2.2): then its authority
+ * counts as Host. After the fields. */
+const char *headers_target(struct headers *headers, const char *target);
 /* True when the request is sound; else status and why say what is wrong. */
 bool headers_end(struct headers *headers);
 

@@ -57,11 +57,15 @@ static bool next_newcomer(struct loop *loop, struct newcomer *newcomer)
 static void take_in(struct loop *loop)
 {
     struct newcomer newcomer;
-    while (next_newcomer(loop, &newcomer))
-        /* On failure it has closed the descriptor; the gate notices. */
+    while (next_newcomer(loop, &newcomer)) {
+        loop->saw_start = false;
+        /* On failure it has closed the descriptor, which the gate notices; and has told us of the
+         * end if it told us of the start. */
         if (MHD_add_connection(loop->daemon, newcomer.fd, (struct sockaddr *)&newcomer.address,
-                               newcomer.address_size) != MHD_YES)
+                               newcomer.address_size) != MHD_YES &&
+            !loop->saw_start)
             atomic_fetch_sub(&loop->connections, 1);
+    }
 }
 
 static int patience_ms(struct MHD_Daemon *daemon)
@@ -110,7 +114,7 @@ static struct MHD_Daemon *start_daemon(struct loop *loop)
         request_ended, loop, MHD_OPTION_URI_LOG_CALLBACK, request_begins, loop, MHD_OPTION_END);
 }
 
-/* 0 or -errno; loop_end() undoes what has begun. */
+/* 0 or -errno; loop_release() undoes what has begun. */
 static int loop_start(struct loop *loop, struct http *http)
 {
     loop->http = http;
@@ -142,13 +146,18 @@ static int loop_start(struct loop *loop, struct http *http)
     return -error;
 }
 
-static void loop_end(struct loop *loop)
+static void loop_join(struct loop *loop)
 {
-    if (loop->started) {
-        atomic_store(&loop->over, true);
-        loop_ring(loop);
-        verify(pthread_join(loop->thread, NULL) == 0);
-    }
+    if (!loop->started)
+        return;
+    atomic_store(&loop->over, true);
+    loop_ring(loop);
+    verify(pthread_join(loop->thread, NULL) == 0);
+}
+
+/* When no thread can ring any loop any more. */
+static void loop_release(struct loop *loop)
+{
     if (loop->daemon != NULL)
         MHD_stop_daemon(loop->daemon);
     if (loop->bell >= 0)
@@ -266,7 +275,9 @@ int http_start(struct http *http, request_handler *serve, void *context)
 static void end_loops(struct http *http)
 {
     for (unsigned i = 0; i < http->loops_len; i++)
-        loop_end(&http->loops[i]);
+        loop_join(&http->loops[i]);
+    for (unsigned i = 0; i < http->loops_len; i++)
+        loop_release(&http->loops[i]);
     http->loops_len = 0;
 }
 

@@ -30,6 +30,7 @@ struct visit {
     bool too_large, no_memory;    /* the body is thrown away */
     bool gone;                    /* parked, and the client has hung up */
     size_t body_used;             /* of request.body */
+    size_t parameters;            /* in the query */
     struct headers headers;
     struct request request;
 };
@@ -50,6 +51,7 @@ struct loop {
     bool started;
     atomic_bool over, rung; /* rung: the bell was, and nobody has looked yet */
     _Atomic uint32_t connections;
+    bool saw_start; /* MHD_add_connection() got so far */
     struct mutex lock;
     struct newcomer *newcomers GUARDED;
     uint32_t newcomers_len GUARDED;

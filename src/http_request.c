@@ -6,10 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "farewell.h"
 #include "verify.h"
 
 enum {
     TARGET_MAX_BYTES = 2048,
+    /* Of libmicrohttpd's pool for a connection: what stands behind it is for the reply, which must
+     * not fail for want of room once a job is in. A field or parameter takes a record there. */
+    HEADER_MAX_BYTES = 4096,
+    RECORD_BYTES = 64,
     TYPE_SIZE = 256,
     BODY_FIRST_BYTES = 4096,
 };
@@ -150,16 +155,12 @@ static void count(struct http *http, unsigned status)
     atomic_fetch_add_explicit(&http->replies[status / 100 % 6], 1, memory_order_relaxed);
 }
 
+/* In PHASE_REPLY. */
 static enum MHD_Result send_reply(struct visit *visit, struct reply *reply)
 {
     struct http *http = visit->loop->http;
     bool draining = atomic_load_explicit(&http->draining, memory_order_relaxed);
     visit->stage = STAGE_SERVED;
-    if (!gate_enter(http->gate, visit->guest, PHASE_REPLY)) {
-        jobd_blob_unref(reply->blob);
-        free(reply->owned);
-        return MHD_NO;
-    }
     if (reply->shared != NULL) {
         count(http, reply->shared->status);
         return MHD_queue_response(visit->connection, reply->shared->status,
@@ -179,6 +180,8 @@ static enum MHD_Result send_reply(struct visit *visit, struct reply *reply)
 static enum MHD_Result refuse(struct visit *visit, unsigned status, const char *why)
 {
     struct reply reply = {.close = true};
+    if (!gate_enter(visit->loop->http->gate, visit->guest, PHASE_REPLY))
+        return MHD_NO;
     reply_error(&reply, headers_want_json(&visit->headers), status, why);
     return send_reply(visit, &reply);
 }
@@ -288,9 +291,29 @@ static bool ends_well(struct visit *visit, const char *method)
     return breaks <= 4;
 }
 
+static size_t header_bytes(struct visit *visit)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(visit->connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    size_t records = visit->headers.fields + visit->parameters;
+    return (info != NULL ? info->header_size : 0) + records * RECORD_BYTES;
+}
+
+/* The pool may be too full for libmicrohttpd to send a reply: the gate says it instead. */
+static enum MHD_Result refuse_header(struct visit *visit)
+{
+    struct http *http = visit->loop->http;
+    if (gate_enter(http->gate, visit->guest, PHASE_REPLY)) {
+        farewell_too_large(visit->guest->fd);
+        count(http, 431);
+    }
+    return MHD_NO;
+}
+
 /* The header is complete. Whoever is refused here is answered at once and cut off; a good request
  * is not answered yet, as libmicrohttpd would close its connection too. */
-static enum MHD_Result begin(struct visit *visit, const char *method, const char *version)
+static enum MHD_Result begin(struct visit *visit, const char *target, const char *method,
+                             const char *version)
 {
     const struct http *http = visit->loop->http;
     struct headers *headers = &visit->headers;
@@ -299,6 +322,7 @@ static enum MHD_Result begin(struct visit *visit, const char *method, const char
     MHD_get_connection_values_n(visit->connection, MHD_HEADER_KIND, one_field, headers);
     visit->request.method = method_named(method);
     visit->stage = STAGE_BODY;
+    (void)headers_target(headers, target);
     if (!headers_end(headers))
         return refuse(visit, headers->status, headers->why);
     if (!ends_well(visit, method))
@@ -307,6 +331,8 @@ static enum MHD_Result begin(struct visit *visit, const char *method, const char
         return refuse(visit, 400, "the request's target has a NUL");
     if (visit->target_long)
         return refuse(visit, 414, "the request's target is longer than 2048 bytes");
+    if (header_bytes(visit) > HEADER_MAX_BYTES)
+        return refuse_header(visit);
     if (visit->guest->from_local && !visit->guest->from_unix && !headers_from_here(headers, &why))
         return refuse(visit, 403, why);
     if (!headers_plain_content(headers))
@@ -356,7 +382,10 @@ static enum MHD_Result serve_request(struct visit *visit, const char *path)
         return refuse(visit, 413, "the body is larger than --max-body allows");
     if (visit->no_memory)
         return refuse(visit, 503, "out of memory");
-    visit->request.path = path;
+    /* Before anything is done for it: who was cut must not get a job in. */
+    if (!gate_enter(http->gate, visit->guest, PHASE_REPLY))
+        return MHD_NO;
+    visit->request.path = headers_target(&visit->headers, path);
     visit->request.source = visit->connection;
     if (http->serve(&visit->request, &reply, &start, http->context) == STEP_PARK)
         return park(visit, start);
@@ -374,13 +403,15 @@ enum MHD_Result request_handle(void *context, struct MHD_Connection *connection,
     visit->connection = connection;
     switch (visit->stage) {
     case STAGE_HEADER:
-        return begin(visit, method, version);
+        return begin(visit, path, method, version);
     case STAGE_BODY:
         if (*data_size > 0) {
             collect(visit, data, *data_size);
             *data_size = 0;
             return gate_phase(visit->guest) != PHASE_CUT ? MHD_YES : MHD_NO;
         }
+        if (data != NULL) /* an empty body with another request behind it: not the last call yet */
+            return MHD_YES;
         fit_body(visit);
         return serve_request(visit, path);
     case STAGE_PARKED:
@@ -413,6 +444,9 @@ void *request_begins(void *context, const char *target, struct MHD_Connection *c
         return NULL;
     visit->stage = STAGE_HEADER;
     visit->target_bad = strstr(target, "%00") != NULL;
+    visit->parameters = 0;
+    for (const char *at = strchr(target, '?'); at != NULL; at = strchr(at + 1, '&'))
+        visit->parameters++;
     visit->target_long = strnlen(target, TARGET_MAX_BYTES + 1) > TARGET_MAX_BYTES;
     visit->too_large = visit->no_memory = visit->gone = false;
     visit->request.wants_json = visit->request.resumed = false;
@@ -468,6 +502,7 @@ void connection_changed(void *context, struct MHD_Connection *connection, void *
     }
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    loop->saw_start = true;
     struct guest *guest = info != NULL ? gate_started(loop->http->gate, info->connect_fd) : NULL;
     if (guest == NULL)
         return; /* its requests get MHD_NO */

@@ -50,7 +50,10 @@ static void one_meaning_or_none(void **state)
     static const struct row rows[] = {
         {"GET /healthz HTTP/1.1\r\n" HOST LAST, 200},
         {"\r\n\r\nGET /healthz HTTP/1.1\r\n" HOST LAST, 200},
-        {"GET http://localhost/healthz HTTP/1.1\r\n" HOST LAST, 404},
+        {"GET http://localhost/healthz HTTP/1.1\r\n" HOST LAST, 200},
+        {"GET http://localhost HTTP/1.1\r\n" HOST LAST, 404},
+        {"GET http://evil.example/healthz HTTP/1.1\r\n" HOST LAST, 403},
+        {"GET http://a b/healthz HTTP/1.1\r\n" HOST LAST, 400},
         {"GET /healthz HTTP/1.1\r\n" LAST, 400},
         {"GET /healthz HTTP/1.1\r\n" HOST HOST LAST, 400},
         {"GET /healthz HTTP/1.1\r\nHost: localhost\r\nhost: evil\r\n" LAST, 400},
@@ -289,6 +292,41 @@ static void many_fields_are_too_many(void **state)
 }
 
 /* ---- pipelining */
+
+/* Whatever the header's size: a job is in if and only if its client is told so. */
+static void every_job_is_answered(void **state)
+{
+    struct server *server = server_start("-w", "0", "-q", "1000");
+    struct client *client = client_new(server);
+    static char request[8192];
+    int told = 0;
+    (void)state;
+    for (int padding = 3000; padding < 6500; padding += 20) {
+        snprintf(request, sizeof request, "POST /do HTTP/1.1\r\n" HOST "X: %0*d\r\n" LAST, padding,
+                 0);
+        int status = raw_ask(server, request, &raw);
+        assert_true(status == 202 || status == 431);
+        told += status == 202;
+    }
+    assert_int_equal(client_metric(client, ADMITS), told);
+    assert_true(told > 10);
+    client_free(client);
+}
+
+/* The library's handler is called in one more way then. */
+static void an_expected_but_empty_body(void **state)
+{
+    struct server *server = server_start("-w", "0");
+    (void)state;
+    int fd = raw_connect(server);
+    assert_true(raw_send(fd, "POST /do HTTP/1.1\r\n" HOST
+                             "Content-Length: 0\r\nExpect: 100-continue\r\n\r\n"
+                             "GET /healthz HTTP/1.1\r\n" HOST LAST));
+    raw_read_until_close(fd, &raw);
+    close(fd);
+    assert_non_null(strstr(raw.text, "\r\nqueued\n"));
+    assert_non_null(strstr(raw.text, "\r\nok\n"));
+}
 
 static void pipelined_requests_are_answered_in_turn(void **state)
 {
@@ -593,6 +631,8 @@ int main(void)
         TEST(too_large_is_said_before_the_body),
         TEST(sizes_are_bounded),
         TEST(many_fields_are_too_many),
+        TEST(every_job_is_answered),
+        TEST(an_expected_but_empty_body),
         TEST(pipelined_requests_are_answered_in_turn),
         TEST(nothing_is_smuggled),
         TEST(a_dribbled_header_is_cut_off),
