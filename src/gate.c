@@ -24,6 +24,7 @@ enum {
     CLOSING_ROUND_MS = 10, /* the same while closing */
     FRESH_MS = 200,        /* closing: a new connection may still send its request */
     REST_MS = 100,         /* after accept() failed for lack of something */
+    QUIET_MS = 10000,      /* until that is said in the log again */
     GIVE_UP_MS = 1000,     /* after cutting all: for the library to close them */
     PROBES_A_ROUND = 256,  /* connections asked whether their client is still there */
     PHASE_BITS = 8,
@@ -51,6 +52,7 @@ struct gate {
     bool thread_started, door_closed;
     uint32_t probe_next;    /* the slot to go on with */
     int64_t rests_until_ms; /* not accepting until then; 0: accepting */
+    int64_t quiet_until_ms;
     struct farewell farewell;
 };
 
@@ -258,9 +260,13 @@ static bool passing(int error)
 
 static void rest(struct gate *gate, int error)
 {
-    log_warn("accept: %s; new connections wait", strerror(error));
+    int64_t now_ms = clock_coarse_ms();
+    if (now_ms >= gate->quiet_until_ms) {
+        log_warn("accept: %s; new connections wait", strerror(error));
+        gate->quiet_until_ms = now_ms + QUIET_MS;
+    }
     if (watch_listeners(gate, 0, EPOLL_CTL_MOD) == 0)
-        gate->rests_until_ms = clock_coarse_ms() + REST_MS;
+        gate->rests_until_ms = now_ms + REST_MS;
 }
 
 /* True when the backlog may hold more. */

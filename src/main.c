@@ -48,11 +48,11 @@
 #include "verify.h"
 
 enum {
-    EXIT_LOST = 1,  /* work was lost, or something failed */
-    EXIT_WRONG = 2, /* the user's mistake; nothing was started */
-    DESCRIPTORS_SPARE = 64,
-    REPLIES_MS = 2000, /* at the end: for replies under way */
-    STOPPING_MS = 5000 /* after the grace: for runners told to stop */
+    EXIT_LOST = 1,           /* work was lost, or something failed */
+    EXIT_WRONG = 2,          /* the user's mistake; nothing was started */
+    DESCRIPTORS_SPARE = 160, /* for listeners, loops, and clients that are being sent away */
+    REPLIES_MS = 2000,       /* at the end: for replies under way */
+    STOPPING_MS = 5000       /* after the grace: for runners told to stop */
 };
 
 /* Ids count microseconds from here at the start of a server that remembers nothing, so that they
@@ -99,22 +99,28 @@ static int open_signals(void)
     return signalfd(-1, &set, SFD_CLOEXEC);
 }
 
-/* As many descriptors as allowed; fewer connections when that is not enough. */
-static void fit_descriptors(struct options *options)
+/* As many descriptors as allowed; fewer connections when that is not enough. False when it is too
+ * few for any. */
+static bool fit_descriptors(struct options *options)
 {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-        return;
+        return true;
     limit.rlim_cur = limit.rlim_max;
     if (setrlimit(RLIMIT_NOFILE, &limit) != 0 && getrlimit(RLIMIT_NOFILE, &limit) != 0)
-        return;
-    const rlim_t spare = DESCRIPTORS_SPARE;
-    uint64_t room = limit.rlim_cur > 2 * spare ? limit.rlim_cur - spare : spare;
+        return true;
+    if (limit.rlim_cur <= DESCRIPTORS_SPARE) {
+        fprintf(stderr, "jobd: the limit on open files is %llu: allowed is %d and more\n",
+                (unsigned long long)limit.rlim_cur, DESCRIPTORS_SPARE + 1);
+        return false;
+    }
+    uint64_t room = limit.rlim_cur - DESCRIPTORS_SPARE;
     if (options->connections_max > room) {
         log_warn("the limit on open files allows %llu connections, not %llu",
                  (unsigned long long)room, (unsigned long long)options->connections_max);
         options->connections_max = room;
     }
+    return true;
 }
 
 static uint64_t first_id(void)
@@ -314,7 +320,8 @@ static int run(struct server *server)
                             .fd = eventfd(0, EFD_CLOEXEC)};
     if (server->idle.fd < 0)
         return failed("eventfd", errno);
-    fit_descriptors(&server->options);
+    if (!fit_descriptors(&server->options))
+        return EXIT_LOST;
     switch (listen_open(&server->listeners, options->listen, options->open, error)) {
     case LISTEN_OK:
         break;

@@ -400,3 +400,14 @@ int raw_ask(const struct server *server, const char *text, struct raw *raw)
 {
     return raw_ask_bytes(server, text, strlen(text), raw);
 }
+
+char *raw_filled(const char *before, char filler, size_t count, const char *after)
+{
+    size_t head = strlen(before), size = head + count + strlen(after);
+    char *text = malloc(size + 1);
+    assert_non_null(text);
+    memcpy(text, before, head);
+    memset(text + head, filler, count);
+    memcpy(text + head + count, after, strlen(after) + 1);
+    return text;
+}

@@ -89,3 +89,5 @@ int raw_status(const char *text);
 /* Connects, sends, reads until the server closes, closes; the status. */
 int raw_ask_bytes(const struct server *server, const char *bytes, size_t size, struct raw *raw);
 int raw_ask(const struct server *server, const char *text, struct raw *raw);
+/* `before`, `count` times `filler`, `after`; for the caller to free. */
+char *raw_filled(const char *before, char filler, size_t count, const char *after);

@@ -300,20 +300,21 @@ static void make_command(const struct server_plan *plan, const char *command[WOR
 }
 
 /* In the child, where other threads' locks may be held: system calls only. */
-static void become(const char *const *command, char *const *environment, const int outputs[2],
-                   int descriptor_3)
+static void become(const struct server_plan *plan, const char *const *command,
+                   char *const *environment, const int outputs[2])
 {
     union {
         const char *const *read;
         char *const *given; /* execve() only reads them */
     } words = {.read = command};
+    int copies[DESCRIPTORS_MAX]; /* out of the way of each other's numbers */
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     dup2(outputs[OUT], STDOUT_FILENO);
     dup2(outputs[ERR], STDERR_FILENO);
-    if (descriptor_3 > 0 && descriptor_3 != 3)
-        dup2(descriptor_3, 3);
-    else if (descriptor_3 == 3)
-        fcntl(3, F_SETFD, 0);
+    for (unsigned i = 0; i < plan->descriptors_len; i++)
+        copies[i] = fcntl(plan->descriptors[i], F_DUPFD_CLOEXEC, 3 + DESCRIPTORS_MAX);
+    for (unsigned i = 0; i < plan->descriptors_len; i++)
+        dup2(copies[i], 3 + (int)i);
     execvpe(command[0], words.given, environment);
     _exit(127);
 }
@@ -332,7 +333,7 @@ struct server *server_spawn(const struct server_plan *plan)
 {
     const char *command[WORDS_MAX];
     int out[2], err[2];
-    assert_true(servers_len < SERVERS_MAX);
+    assert_true(servers_len < SERVERS_MAX && plan->descriptors_len <= DESCRIPTORS_MAX);
     struct server *server = calloc(1, sizeof *server);
     assert_non_null(server);
     make_command(plan, command);
@@ -342,7 +343,7 @@ struct server *server_spawn(const struct server_plan *plan)
     server->pid = fork();
     assert_true(server->pid >= 0);
     if (server->pid == 0)
-        become(command, environment, (const int[]){out[1], err[1]}, plan->descriptor_3);
+        become(plan, command, environment, (const int[]){out[1], err[1]});
     server->pidfd = pidfd_open(server->pid, 0);
     servers[servers_len++] = server;
     close(out[1]);
@@ -484,6 +485,29 @@ void server_forget(struct server *server)
         fail_msg("a server did not end well");
 }
 
+int server_run(const char *const *arguments, const char *const *environment, char **out, char **err)
+{
+    struct server *server =
+        server_spawn(&(struct server_plan){.arguments = arguments, .environment = environment});
+    int code = server_wait(server);
+    *out = server_output(server, OUT);
+    *err = server_output(server, ERR);
+    server_forget(server);
+    return code;
+}
+
+int server_health(const char *address)
+{
+    char *out, *err;
+    const char *const arguments[] = {"--health", "-l", address, NULL};
+    int code = server_run(arguments, NULL, &out, &err);
+    assert_string_equal(out, "");
+    assert_int_equal(code == 0, err[0] == '\0');
+    free(out);
+    free(err);
+    return code;
+}
+
 static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *place)
 {
     (void)status;
@@ -528,4 +552,11 @@ const char *temporary_file(const char *name, const char *text)
     assert_true(fputs(text, out) >= 0);
     assert_int_equal(fclose(out), 0);
     return path;
+}
+
+const char *temporary_socket(void)
+{
+    static char address[128];
+    snprintf(address, sizeof address, "unix:%s/jobd.sock", temporary_directory());
+    return address;
 }

@@ -10,7 +10,12 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-enum { PATIENCE_MS = 20000, SERVER_ADDRESS_SIZE = 160, SERVER_LINE_SIZE = 1024 };
+enum {
+    PATIENCE_MS = 20000,
+    SERVER_ADDRESS_SIZE = 160,
+    SERVER_LINE_SIZE = 1024,
+    DESCRIPTORS_MAX = 4
+};
 
 enum stream { OUT, ERR };
 
@@ -20,12 +25,21 @@ struct server_plan {
     const char *const *arguments;   /* after the program's name; NULL at the end */
     const char *const *environment; /* additions, NAME=VALUE; NULL at the end, or NULL */
     const char *const *wrapper;     /* a command that runs the program; NULL at the end, or NULL */
-    int descriptor_3;               /* above 0: becomes the process's descriptor 3 */
+    const int *descriptors;         /* become the process's, from 3 on */
+    unsigned descriptors_len;       /* at most DESCRIPTORS_MAX */
 };
 
 /* Starts the process and does not wait. JOBD_* and LISTEN_* are not inherited. Unless the plan says
  * otherwise its grace is 0, so that server_stop_all() is quick. */
 struct server *server_spawn(const struct server_plan *plan);
+
+/* Runs the process to its end: the exit code, and all it said in *out and *err, for the caller to
+ * free. Either of the two lists may be NULL. */
+int server_run(const char *const *arguments, const char *const *environment, char **out,
+               char **err);
+
+/* What `jobd --health` says of an address: its exit code. */
+int server_health(const char *address);
 
 /* The usual server: any free port of 127.0.0.1 and these arguments, NULL for none; it listens
  * already. */
@@ -78,3 +92,5 @@ void look_again(int64_t deadline_ms, const char *waiting_for);
 const char *temporary_directory(void);
 /* Writes a file there; its path, valid until server_stop_all(). */
 const char *temporary_file(const char *name, const char *text);
+/* unix:PATH there, for --listen. */
+const char *temporary_socket(void);

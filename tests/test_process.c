@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The process from outside: its options, its sockets, its log, its end. */
-#include <arpa/inet.h>
+/* The process from outside: its options, its log, its end. */
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -10,9 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -24,24 +20,12 @@
 
 /* ---- options */
 
-/* The exit code; what it said is left in `out` and `err`, to be freed. */
-static int run(const char *const *arguments, const char *const *environment, char **out, char **err)
-{
-    struct server *server =
-        server_spawn(&(struct server_plan){.arguments = arguments, .environment = environment});
-    int code = server_wait(server);
-    *out = server_output(server, OUT);
-    *err = server_output(server, ERR);
-    server_forget(server);
-    return code;
-}
-
 /* It ends with 2 and nothing but this line. */
 static void assert_refused(const char *const *arguments, const char *const *environment,
                            const char *line)
 {
     char *out, *err;
-    int code = run(arguments, environment, &out, &err);
+    int code = server_run(arguments, environment, &out, &err);
     assert_string_equal(err, line);
     assert_string_equal(out, "");
     assert_int_equal(code, 2);
@@ -160,7 +144,7 @@ static void an_unknown_key_is_told_what_there_is(void **state)
     char *out, *err;
     (void)state;
     const char *path = temporary_file("jobd.json", "{\n\"colour\": \"red\"}");
-    assert_int_equal(run(WORDS("-c", path), NULL, &out, &err), 2);
+    assert_int_equal(server_run(WORDS("-c", path), NULL, &out, &err), 2);
     assert_non_null(strstr(err, "jobd.json:2: \"colour\": unknown key; allowed are listen, "));
     assert_ptr_equal(strchr(err, '\n'), err + strlen(err) - 1);
     free(out);
@@ -196,213 +180,22 @@ static void actions_that_end_at_once(void **state)
 {
     char *out, *err;
     (void)state;
-    assert_int_equal(run(WORDS("--version"), NULL, &out, &err), 0);
+    assert_int_equal(server_run(WORDS("--version"), NULL, &out, &err), 0);
     assert_non_null(strstr(out, "jobd "));
     assert_non_null(strstr(out, "libmicrohttpd"));
     assert_string_equal(err, "");
     free(out);
     free(err);
-    assert_int_equal(run(WORDS("-h"), WORDS("JOBD_CAPACITY=wrong"), &out, &err), 0);
+    assert_int_equal(server_run(WORDS("-h"), WORDS("JOBD_CAPACITY=wrong"), &out, &err), 0);
     assert_non_null(strstr(out, "--max-connections"));
     assert_non_null(strstr(out, "-q, --capacity"));
     assert_string_equal(err, "");
     free(out);
     free(err);
     const char *path = temporary_file("jobd.json", "{\"queues\": {\"a\": {}, \"b\": {}}}");
-    assert_int_equal(run(WORDS("--check", "-c", path), NULL, &out, &err), 0);
+    assert_int_equal(server_run(WORDS("--check", "-c", path), NULL, &out, &err), 0);
     assert_string_equal(out, "the configuration is good: 2 queues\n");
     free(out);
-    free(err);
-}
-
-/* ---- sockets */
-
-static int health_of(const char *address)
-{
-    char *out, *err;
-    int code = run(WORDS("--health", "-l", address), NULL, &out, &err);
-    assert_string_equal(out, "");
-    assert_int_equal(code == 0, err[0] == '\0');
-    free(out);
-    free(err);
-    return code;
-}
-
-static void health_over_tcp(void **state)
-{
-    char address[SERVER_ADDRESS_SIZE];
-    struct server *server = server_start(NULL);
-    (void)state;
-    snprintf(address, sizeof address, "%s", server_address(server));
-    assert_int_equal(health_of(address), 0);
-    server_signal(server, SIGTERM);
-    assert_int_equal(server_wait(server), 0);
-    assert_int_equal(health_of(address), 1);
-}
-
-static struct server *start_at(const char *address)
-{
-    struct server *server = server_spawn(&(struct server_plan){.arguments = WORDS("-l", address)});
-    server_await_listening(server);
-    assert_string_equal(server_address(server), address);
-    return server;
-}
-
-static const char *socket_address(void)
-{
-    static char address[128];
-    snprintf(address, sizeof address, "unix:%s/jobd.sock", temporary_directory());
-    return address;
-}
-
-static void a_unix_socket(void **state)
-{
-    const char *address = socket_address(), *path = address + strlen("unix:");
-    struct stat status;
-    (void)state;
-    assert_int_equal(health_of(address), 1);
-    struct server *server = start_at(address);
-    assert_int_equal(lstat(path, &status), 0);
-    assert_true(S_ISSOCK(status.st_mode));
-    struct client *client = client_new(server);
-    client_await_state(client, client_put(client, "/do"), "done");
-    /* Its file's mode is its guard, not the Host. */
-    const struct answer *answer =
-        client_send(client, "POST", "/do", FIELDS("Host: any.example"), NULL);
-    assert_answer(answer, 202, NULL);
-    client_await_state(client, answer_job(answer), "done");
-    client_free(client);
-    assert_int_equal(health_of(address), 0);
-
-    char *out, *err, wanted[256]; /* a live one is not taken away */
-    snprintf(wanted, sizeof wanted, "jobd: %s: Address already in use\n", path);
-    assert_int_equal(run(WORDS("-l", address), NULL, &out, &err), 1);
-    assert_string_equal(err, wanted);
-    free(out);
-    free(err);
-    assert_int_equal(health_of(address), 0);
-    server_signal(server, SIGTERM);
-    assert_int_equal(server_wait(server), 0);
-    assert_int_equal(lstat(path, &status), -1);
-}
-
-static void a_stale_socket_is_replaced(void **state)
-{
-    const char *address = socket_address(), *path = address + strlen("unix:");
-    struct stat status;
-    (void)state;
-    struct server *server = start_at(address);
-    server_signal(server, SIGKILL);
-    assert_int_equal(server_wait(server), 128 + SIGKILL);
-    assert_int_equal(lstat(path, &status), 0);
-    server = start_at(address);
-    assert_int_equal(health_of(address), 0);
-    server_signal(server, SIGTERM);
-    assert_int_equal(server_wait(server), 0);
-    assert_int_equal(lstat(path, &status), -1);
-}
-
-static void another_file_is_left_alone(void **state)
-{
-    char *out, *err, address[256];
-    struct stat status;
-    (void)state;
-    const char *path = temporary_file("precious", "text");
-    snprintf(address, sizeof address, "unix:%s", path);
-    assert_int_equal(run(WORDS("-l", address), NULL, &out, &err), 1);
-    assert_non_null(strstr(err, "File exists"));
-    assert_int_equal(lstat(path, &status), 0);
-    assert_int_equal(status.st_size, strlen("text"));
-    free(out);
-    free(err);
-}
-
-/* A listening socket on a free port of the loopback; -1 when there is no such address. */
-static int listening_socket(int family, char *address, size_t size)
-{
-    struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
-    bool is_v6 = family == AF_INET6;
-    struct sockaddr *any = is_v6 ? (struct sockaddr *)&v6 : (struct sockaddr *)&v4;
-    socklen_t length = is_v6 ? sizeof v6 : sizeof v4;
-    int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return -1;
-    if (bind(fd, any, length) != 0 || listen(fd, 16) != 0 || getsockname(fd, any, &length) != 0) {
-        close(fd);
-        return -1;
-    }
-    snprintf(address, size, is_v6 ? "[::1]:%u" : "127.0.0.1:%u",
-             ntohs(is_v6 ? v6.sin6_port : v4.sin_port));
-    return fd;
-}
-
-static void an_address_in_use(void **state)
-{
-    char *out, *err, address[64], wanted[128];
-    int fd = listening_socket(AF_INET, address, sizeof address);
-    (void)state;
-    assert_true(fd >= 0);
-    assert_int_equal(run(WORDS("-l", address), NULL, &out, &err), 1);
-    snprintf(wanted, sizeof wanted, "jobd: %s: Address already in use\n", address);
-    assert_string_equal(err, wanted);
-    free(out);
-    free(err);
-    close(fd);
-}
-
-static void over_ipv6(void **state)
-{
-    char address[64];
-    int fd = listening_socket(AF_INET6, address, sizeof address);
-    (void)state;
-    if (fd < 0) {
-        print_message("skipped: the machine has no [::1]\n");
-        skip();
-    }
-    close(fd);
-    struct server *server =
-        server_spawn(&(struct server_plan){.arguments = WORDS("-l", "[::1]:0")});
-    server_await_listening(server);
-    assert_int_equal(strncmp(server_address(server), "[::1]:", 6), 0);
-    struct client *client = client_new(server);
-    client_await_state(client, client_put(client, "/do"), "done");
-    assert_int_equal(health_of(server_address(server)), 0);
-    client_free(client);
-}
-
-static const char *const hand_over[] = {"/bin/sh", "-c", "LISTEN_FDS=1 LISTEN_PID=$$ exec \"$@\"",
-                                        "sh", NULL};
-
-static void sockets_are_handed_over(void **state)
-{
-    char address[64];
-    int fd = listening_socket(AF_INET, address, sizeof address);
-    (void)state;
-    assert_true(fd >= 0);
-    struct server *server =
-        server_spawn(&(struct server_plan){.wrapper = hand_over, .descriptor_3 = fd});
-    close(fd);
-    server_await_listening(server);
-    assert_string_equal(server_address(server), address);
-    struct client *client = client_new(server);
-    client_await_state(client, client_put(client, "/do"), "done");
-    client_free(client);
-    server_signal(server, SIGTERM);
-    assert_int_equal(server_wait(server), 0);
-}
-
-static void what_is_handed_over_must_listen(void **state)
-{
-    (void)state;
-    FILE *file = fopen(temporary_file("text", ""), "re");
-    assert_non_null(file);
-    struct server *server =
-        server_spawn(&(struct server_plan){.wrapper = hand_over, .descriptor_3 = fileno(file)});
-    fclose(file);
-    assert_int_equal(server_wait(server), 2);
-    char *err = server_output(server, ERR);
-    assert_string_equal(err, "jobd: LISTEN_FDS: descriptor 3 is not a listening stream socket\n");
     free(err);
 }
 
@@ -574,11 +367,11 @@ static void the_log_as_json(void **state)
 
 static void the_log_has_levels(void **state)
 {
-    struct server *server = server_spawn(
-        &(struct server_plan){.arguments = WORDS("-l", socket_address(), "--log-level", "error")});
+    struct server *server = server_spawn(&(struct server_plan){
+        .arguments = WORDS("-l", temporary_socket(), "--log-level", "error")});
     (void)state;
     int64_t deadline_ms = now_ms() + PATIENCE_MS;
-    while (health_of(socket_address()) != 0)
+    while (server_health(temporary_socket()) != 0)
         look_again(deadline_ms, "a silent server");
     server_signal(server, SIGTERM);
     assert_int_equal(server_wait(server), 0);
@@ -624,14 +417,6 @@ int main(void)
         TEST(an_unknown_key_is_told_what_there_is),
         TEST(flag_over_environment_over_file),
         TEST(actions_that_end_at_once),
-        TEST(health_over_tcp),
-        TEST(a_unix_socket),
-        TEST(a_stale_socket_is_replaced),
-        TEST(another_file_is_left_alone),
-        TEST(an_address_in_use),
-        TEST(over_ipv6),
-        TEST(sockets_are_handed_over),
-        TEST(what_is_handed_over_must_listen),
         TEST(a_drain_lets_all_jobs_end),
         TEST(sigint_drains_too),
         TEST(after_the_grace_jobs_are_lost),

@@ -2,7 +2,6 @@
 /* The rude client: requests no HTTP library would send, slow ones, too large ones, too many. Each
  * gets a clear status or is closed, and those who are served go on. */
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -235,22 +234,10 @@ static void too_large_is_said_before_the_body(void **state)
     close(fd);
 }
 
-/* A request of `size` bytes in all, made of a repeated filler; to be freed. */
-static char *filled(const char *before, char filler, size_t count, const char *after)
-{
-    size_t head = strlen(before), size = head + count + strlen(after);
-    char *text = malloc(size + 1);
-    assert_non_null(text);
-    memcpy(text, before, head);
-    memset(text + head, filler, count);
-    memcpy(text + head + count, after, strlen(after) + 1);
-    return text;
-}
-
 static void ask_filled(const struct server *server, const char *before, size_t count,
                        const char *after, int status)
 {
-    char *text = filled(before, 'x', count, after);
+    char *text = raw_filled(before, 'x', count, after);
     int said = raw_ask(server, text, &raw);
     if (said != status)
         fail_msg("%d, not %d, for %s... with %zu bytes; it said: %s", said, status, before, count,
@@ -379,157 +366,6 @@ static void nothing_is_smuggled(void **state)
     client_free(client);
 }
 
-/* ---- slow clients */
-
-/* Sends one byte after the other, so slowly that the time is over long before the last. */
-static void dribble(int fd, const char *text)
-{
-    int64_t deadline_ms = now_ms() + PATIENCE_MS;
-    char byte;
-    for (; *text != '\0'; text++) {
-        if (!raw_send_bytes(fd, text, 1))
-            return;
-        if (recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0)
-            return;
-        for (int i = 0; i < 4; i++)
-            look_again(deadline_ms, "a dribbling client to be cut off");
-    }
-}
-
-static void a_dribbled_header_is_cut_off(void **state)
-{
-    struct server *server = server_start("--header-timeout", "500ms", "--idle-timeout", "1m");
-    struct client *client = client_new(server);
-    (void)state;
-    char *text = filled("GET /healthz HTTP/1.1\r\n" HOST "X: ", 'x', 2000, "\r\n" LAST);
-    int fd = raw_connect(server);
-    int64_t before_ms = now_ms();
-    dribble(fd, text);
-    raw_read_until_close(fd, &raw);
-    assert_int_equal(raw_status(raw.text), 408);
-    assert_in_range(now_ms() - before_ms, 450, 10000);
-    close(fd);
-    free(text);
-    assert_int_equal(client_metric(client, "jobd_connections_cut_total"), 1);
-    client_free(client);
-}
-
-static void silence_is_cut_off(void **state)
-{
-    static const char *const texts[] = {"", "G", "GET /do HTTP/1.1\r\n", "\r\n"};
-    struct server *server = server_start("--header-timeout", "300ms", "-w", "0");
-    int fds[4];
-    (void)state;
-    for (int i = 0; i < 4; i++) {
-        fds[i] = raw_connect(server);
-        assert_true(raw_send(fds[i], texts[i]));
-    }
-    for (int i = 0; i < 4; i++) {
-        raw_read_until_close(fds[i], &raw);
-        assert_int_equal(raw_status(raw.text), 408);
-        close(fds[i]);
-    }
-}
-
-static void a_slow_body_is_cut_off(void **state)
-{
-    struct server *server =
-        server_start("--header-timeout", "400ms", "--max-body", "1000", "-w", "0");
-    struct client *client = client_new(server);
-    (void)state;
-    char *text = filled("", 'x', 900, "");
-    int fd = raw_connect(server);
-    assert_true(raw_send(fd, "POST /do HTTP/1.1\r\n" HOST "Content-Length: 1000\r\n\r\n"));
-    dribble(fd, text);
-    raw_read_until_close(fd, &raw);
-    assert_int_equal(raw_status(raw.text), 408);
-    close(fd);
-    free(text);
-    assert_int_equal(client_metric(client, ADMITS), 0);
-    client_free(client);
-}
-
-static void an_idle_connection_is_closed(void **state)
-{
-    struct server *server = server_start("--idle-timeout", "300ms");
-    (void)state;
-    int fd = raw_connect(server);
-    assert_true(raw_send(fd, "GET /healthz HTTP/1.1\r\n" HOST "\r\n"));
-    raw_read_answer(fd, &raw);
-    assert_int_equal(raw_status(raw.text), 200);
-    int64_t before_ms = now_ms();
-    raw_read_until_close(fd, &raw);
-    assert_int_equal(raw.size, 0); /* without a word: it would be taken for the next answer */
-    assert_in_range(now_ms() - before_ms, 200, 10000);
-    close(fd);
-}
-
-/* Those who wait for a job are neither idle nor slow. */
-static void a_parked_request_is_left_alone(void **state)
-{
-    struct server *server = server_start("--idle-timeout", "200ms", "--header-timeout", "200ms",
-                                         "--max-body", "1KiB", "--sleep", "1500ms");
-    (void)state;
-    struct client *client = client_new(server);
-    char path[64];
-    snprintf(path, sizeof path, "/jobs/%llu?wait=15s",
-             (unsigned long long)client_put(client, "/do"));
-    const struct answer *answer = client_get(client, path);
-    assert_answer(answer, 200, NULL);
-    assert_non_null(strstr(answer->body, "\"state\":\"done\""));
-    client_free(client);
-}
-
-/* ---- how many */
-
-static int connect_and_ask(const struct server *server)
-{
-    int fd = raw_connect(server);
-    assert_true(raw_send(fd, "GET /healthz HTTP/1.1\r\n" HOST "\r\n"));
-    raw_read_answer(fd, &raw);
-    return fd;
-}
-
-static void limit_of_connections(const char *option)
-{
-    enum { MOST = 3 };
-    struct server *server = server_start(option, "3");
-    int fds[MOST];
-    for (int i = 0; i < MOST; i++) {
-        fds[i] = connect_and_ask(server);
-        assert_int_equal(raw_status(raw.text), 200);
-    }
-    for (int i = 0; i < 5; i++) { /* with and without a request of their own */
-        const char *request = i % 2 == 0 ? "GET /healthz HTTP/1.1\r\n" HOST "\r\n" : "";
-        assert_int_equal(raw_ask(server, request, &raw), 503);
-        assert_non_null(strstr(raw.text, "\r\nRetry-After: "));
-        assert_non_null(strstr(raw.text, "too many connections"));
-    }
-    for (int i = 0; i < MOST; i++) {
-        assert_true(raw_send(fds[i], "GET /healthz HTTP/1.1\r\n" HOST "\r\n"));
-        raw_read_answer(fds[i], &raw);
-        assert_int_equal(raw_status(raw.text), 200);
-    }
-    close(fds[0]);
-    int64_t deadline_ms = now_ms() + PATIENCE_MS;
-    while (raw_ask(server, "GET /healthz HTTP/1.1\r\n" HOST LAST, &raw) != 200)
-        look_again(deadline_ms, "room for a connection");
-    close(fds[1]);
-    close(fds[2]);
-}
-
-static void limit_of_all_connections(void **state)
-{
-    (void)state;
-    limit_of_connections("--max-connections");
-}
-
-static void limit_of_an_address(void **state)
-{
-    (void)state;
-    limit_of_connections("--max-per-address");
-}
-
 /* ---- who asks */
 
 static int ask_with(const struct server *server, const char *fields)
@@ -635,13 +471,6 @@ int main(void)
         TEST(an_expected_but_empty_body),
         TEST(pipelined_requests_are_answered_in_turn),
         TEST(nothing_is_smuggled),
-        TEST(a_dribbled_header_is_cut_off),
-        TEST(silence_is_cut_off),
-        TEST(a_slow_body_is_cut_off),
-        TEST(an_idle_connection_is_closed),
-        TEST(a_parked_request_is_left_alone),
-        TEST(limit_of_all_connections),
-        TEST(limit_of_an_address),
         TEST(only_loopback_names_are_served),
         TEST(other_web_sites_are_refused),
     };
