@@ -60,14 +60,14 @@ bool addresses_enter(struct addresses *addresses, const struct sockaddr *from, u
     if (!make_key(from, wanted.key))
         return true;
     struct address *found = RB_FIND(address_tree, &addresses->tree, &wanted);
+    if ((found != NULL ? found->connections : 0) >= max)
+        return false;
     if (found == NULL) {
         found = calloc(1, sizeof *found);
         if (found == NULL)
             return false;
         memcpy(found->key, wanted.key, sizeof found->key);
         RB_INSERT(address_tree, &addresses->tree, found);
-    } else if (found->connections >= max) {
-        return false;
     }
     found->connections++;
     *address = found;

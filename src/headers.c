@@ -106,6 +106,13 @@ static void host(struct headers *headers, const char *value, size_t size)
     headers->host = (struct field){value, size};
 }
 
+/* Several fields are one list (RFC 9110, section 5.3); of it only counts who names JSON. */
+static void accept_field(struct headers *headers, struct field field)
+{
+    if (!headers_want_json(headers))
+        headers->accept = field;
+}
+
 static void content_type(struct headers *headers, const char *value, size_t size)
 {
     if (size > TYPE_MAX_BYTES)
@@ -133,7 +140,7 @@ void headers_field(struct headers *headers, const char *name, size_t name_size, 
     if (is(name, name_size, "Host"))
         host(headers, value, value_size);
     else if (is(name, name_size, "Accept"))
-        headers->accept = field;
+        accept_field(headers, field);
     else if (is(name, name_size, "Content-Length"))
         content_length(headers, value, value_size);
     else if (is(name, name_size, "Content-Type"))

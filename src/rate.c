@@ -38,7 +38,7 @@ int64_t rate_next_us(const struct rate *rate, int64_t now_us, uint32_t workers)
     int64_t interval_us = rate->interval_us;
     if (interval_us == 0 && workers > 0)
         interval_us = rate->run_us / workers;
-    int64_t elapsed_us = now_us - rate->last_us;
+    int64_t elapsed_us = now_us > rate->last_us ? now_us - rate->last_us : 0;
     return elapsed_us < interval_us ? interval_us - elapsed_us : elapsed_us;
 }
 

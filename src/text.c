@@ -99,18 +99,22 @@ bool text_to_size(const char *text, uint64_t *bytes)
 void text_time(int64_t us, char out[TEXT_TIME_SIZE])
 {
     time_t seconds = (time_t)(us / CLOCK_SECOND_US);
+    int64_t rest_us = us % CLOCK_SECOND_US;
     struct tm utc;
     char date[32];
+    if (rest_us < 0) {
+        rest_us += CLOCK_SECOND_US;
+        seconds--;
+    }
     if (gmtime_r(&seconds, &utc) == NULL ||
         strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &utc) == 0)
         date[0] = '\0';
-    snprintf(out, TEXT_TIME_SIZE, "%.19s.%03uZ", date,
-             (unsigned)(us % CLOCK_SECOND_US / 1000) % 1000);
+    snprintf(out, TEXT_TIME_SIZE, "%.19s.%03uZ", date, (unsigned)(rest_us / 1000) % 1000);
 }
 
 char *text_printable(const char *text, char *out, size_t size)
 {
-    size_t used = 0;
+    size_t used = 0, with_dots = 0; /* the second: how much may stay in front of them */
     for (; *text != '\0'; text++) {
         unsigned char c = (unsigned char)*text;
         char one[5];
@@ -121,13 +125,15 @@ char *text_printable(const char *text, char *out, size_t size)
         else
             snprintf(one, sizeof one, "%c", c);
         size_t length = strlen(one);
-        if (used + length + sizeof "..." > size) {
-            memcpy(out + used, "...", 3);
-            used += 3;
+        if (used + length >= size) {
+            memcpy(out + with_dots, "...", 3);
+            used = with_dots + 3;
             break;
         }
         memcpy(out + used, one, length);
         used += length;
+        if (used + sizeof "..." <= size)
+            with_dots = used;
     }
     out[used] = '\0';
     return out;

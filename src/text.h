@@ -18,9 +18,10 @@ bool text_to_size(const char *text, uint64_t *bytes);
 
 enum { TEXT_TIME_SIZE = sizeof "2026-01-31T23:59:59.999Z" };
 
-/* RFC 3339 in UTC with milliseconds. */
+/* RFC 3339 in UTC with milliseconds, from the year 1000 to 9999. */
 void text_time(int64_t us, char out[TEXT_TIME_SIZE]);
 
 /* A copy of `text` that can stand in a log line or an error: what is not printable ASCII becomes
- * \xNN, quotes and backslashes are escaped; cut to `size` with `...`. Returns `out`. */
+ * \xNN, quotes and backslashes are escaped. What is longer than `size`, at least 4, is cut with
+ * `...`. Returns `out`. */
 char *text_printable(const char *text, char *out, size_t size);
