@@ -32,12 +32,12 @@ void pool_unshare(struct jobd_pool *pool)
     atomic_compare_exchange_strong(&process_pool, &expected, NULL);
 }
 
-static enum jobd_state make_call(const struct jobd_task *task, void *context)
+static void make_call(const struct jobd_task *task, struct jobd_outcome *outcome, void *context)
 {
+    (void)outcome;
     (void)context;
     struct call *call = (struct call *)(void *)task->payload->bytes;
     call->function(call->bytes > 0 ? (void *)call->copy : call->argument);
-    return JOBD_DONE;
 }
 
 int jobd_call_open(struct jobd_pool **pool, uint32_t capacity, uint32_t workers)

@@ -367,8 +367,8 @@ enum jobd_result jobd_take(struct jobd *jobd, uint32_t queue_index, struct jobd_
     return result;
 }
 
-void jobd_finish(struct jobd *jobd, const struct jobd_task *task, enum jobd_state state,
-                 int64_t now_us)
+void jobd_finish(struct jobd *jobd, const struct jobd_task *task,
+                 const struct jobd_outcome *outcome, int64_t now_us)
 {
     AFTERMATH(after);
     mutex_lock(&jobd->lock);
@@ -378,7 +378,7 @@ void jobd_finish(struct jobd *jobd, const struct jobd_task *task, enum jobd_stat
     TAILQ_REMOVE(&jobd->jobs.running, job, link);
     histogram_add(&queue->ran, now_us - job->started_us);
     rate_ran(&queue->rate, now_us - job->started_us);
-    end_locked(jobd, job, state, now_us, &after);
+    end_locked(jobd, job, outcome->state, now_us, &after);
     life_settle_locked(jobd, queue, now_us, &after);
     unlock_and_tell(jobd, &after);
 }

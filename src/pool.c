@@ -6,6 +6,8 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "block.h"
 #include "clock.h"
@@ -16,6 +18,7 @@ struct worker {
     struct jobd_pool *pool;
     uint32_t queue;
     pthread_t thread;
+    int stop_event;           /* an eventfd, rung with the condition */
     uint64_t stop_id GUARDED; /* by block.lock: this attempt was told to stop */
     uint32_t stop_attempt GUARDED;
 };
@@ -81,10 +84,12 @@ static void *timer_main(void *context)
 static void stop(struct jobd_waiter *waiter, const struct jobd_task *task)
 {
     struct worker *worker = (struct worker *)waiter;
+    const uint64_t one = 1;
     mutex_lock(&worker->block.lock);
     worker->stop_id = task->id;
     worker->stop_attempt = task->attempt;
     condition_signal(&worker->block.changed);
+    verify(write(worker->stop_event, &one, sizeof one) == sizeof one);
     mutex_unlock(&worker->block.lock);
 }
 
@@ -92,6 +97,16 @@ static bool stopping_locked(const struct worker *worker) REQUIRES(worker->block.
 {
     const struct jobd_task *task = &worker->block.waiter.task;
     return worker->stop_id == task->id && worker->stop_attempt == task->attempt;
+}
+
+/* A stop that came for an attempt before this one must not be heard now. */
+static void forget_old_stop(struct worker *worker)
+{
+    uint64_t rings;
+    mutex_lock(&worker->block.lock);
+    if (!stopping_locked(worker))
+        (void)!read(worker->stop_event, &rings, sizeof rings);
+    mutex_unlock(&worker->block.lock);
 }
 
 bool jobd_stopping(void)
@@ -118,6 +133,11 @@ bool jobd_sleep(int64_t us)
     return !stopping;
 }
 
+int jobd_stop_descriptor(void)
+{
+    return this_worker != NULL ? this_worker->stop_event : -1;
+}
+
 int64_t jobd_now_us(void)
 {
     return clock_now_us();
@@ -137,8 +157,10 @@ static void *worker_main(void *context)
         if (result != JOBD_OK)
             break;
         const struct jobd_task *task = &worker->block.waiter.task;
-        enum jobd_state state = runner->run(task, runner->context);
-        jobd_finish(jobd, task, state, clock_now_us());
+        struct jobd_outcome outcome = {.state = JOBD_DONE};
+        forget_old_stop(worker);
+        runner->run(task, &outcome, runner->context);
+        jobd_finish(jobd, task, &outcome, clock_now_us());
     }
     return NULL;
 }
@@ -180,9 +202,16 @@ int jobd_pool_new(struct jobd_pool **pool, const struct jobd_config *config,
         new->runners[i] = runners[i];
         for (uint32_t n = 0; n < config->queues[i].workers; n++) {
             struct worker *worker = &new->workers[new->workers_len];
-            error = block_init(&worker->block);
-            if (error != 0)
+            worker->stop_event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+            if (worker->stop_event < 0) {
+                error = -errno;
                 goto fail;
+            }
+            error = block_init(&worker->block);
+            if (error != 0) {
+                close(worker->stop_event);
+                goto fail;
+            }
             worker->block.waiter.stop = stop;
             worker->block.waiter.exempt = true;
             worker->pool = new;
@@ -264,8 +293,10 @@ void jobd_pool_free(struct jobd_pool *pool)
         return;
     pool_unshare(pool);
     jobd_pool_stop(pool);
-    for (uint32_t i = 0; i < pool->workers_len; i++)
+    for (uint32_t i = 0; i < pool->workers_len; i++) {
+        close(pool->workers[i].stop_event);
         block_release(&pool->workers[i].block);
+    }
     if (pool->timer_made) {
         condition_release(&pool->timer.changed);
         mutex_release(&pool->timer.lock);

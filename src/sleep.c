@@ -43,15 +43,15 @@ static bool say_done(uint64_t id)
     return true;
 }
 
-enum jobd_state sleep_run(const struct jobd_task *task, void *context)
+void sleep_run(const struct jobd_task *task, struct jobd_outcome *outcome, void *context)
 {
     static atomic_flag complained = ATOMIC_FLAG_INIT;
     const int64_t *sleep_us = context;
-    if (!jobd_sleep(*sleep_us) || !await_reader())
-        return JOBD_CANCELLED;
-    if (say_done(task->id))
-        return JOBD_DONE;
-    if (!atomic_flag_test_and_set(&complained))
-        log_error("standard output: %s; jobs fail", strerror(errno));
-    return JOBD_FAILED;
+    if (!jobd_sleep(*sleep_us) || !await_reader()) {
+        outcome->state = JOBD_CANCELLED;
+    } else if (!say_done(task->id)) {
+        if (!atomic_flag_test_and_set(&complained))
+            log_error("standard output: %s; jobs fail", strerror(errno));
+        outcome->state = JOBD_FAILED;
+    }
 }

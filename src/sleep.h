@@ -7,4 +7,4 @@
 #include "jobd/pool.h"
 
 /* `context` is the time to sleep: int64_t microseconds. */
-enum jobd_state sleep_run(const struct jobd_task *task, void *context);
+void sleep_run(const struct jobd_task *task, struct jobd_outcome *outcome, void *context);

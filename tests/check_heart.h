@@ -6,3 +6,10 @@
 /* Walks the whole inside of the heart and ends the process where an invariant is broken. Takes the
  * heart's lock. */
 void check_heart(struct jobd *jobd);
+
+/* jobd_finish() with nothing but a state. */
+static inline void finish(struct jobd *jobd, const struct jobd_task *task, enum jobd_state state,
+                          int64_t now_us)
+{
+    jobd_finish(jobd, task, &(struct jobd_outcome){.state = state}, now_us);
+}

@@ -96,7 +96,7 @@ static void test_capacity_is_exact(void **state)
     assert_int_equal(jobd_cancel(jobd, 5, 4), JOBD_OK); /* from the middle of the ring */
     assert_int_equal(put(jobd, 5), JOBD_OK);
     assert_int_equal(put(jobd, 5), JOBD_FULL);
-    jobd_finish(jobd, &worker.waiter.task, JOBD_DONE, 6);
+    finish(jobd, &worker.waiter.task, JOBD_DONE, 6);
     assert_int_equal(put(jobd, 6), JOBD_FULL); /* an end frees a worker, not a slot */
     jobd_free(jobd);
 }
@@ -127,7 +127,7 @@ static void test_priorities_then_order(void **state)
     for (size_t i = 0; i < 5; i++) {
         struct person worker = person();
         assert_int_equal(take(jobd, &worker, 2), order[i]);
-        jobd_finish(jobd, &worker.waiter.task, JOBD_DONE, 2);
+        finish(jobd, &worker.waiter.task, JOBD_DONE, 2);
     }
     jobd_free(jobd);
 }
@@ -166,7 +166,7 @@ static void test_takers_in_their_order(void **state)
         assert_int_equal(takers[i].waiter.task.id, i + 1);
     }
     for (int i = 0; i < 3; i++)
-        jobd_finish(jobd, &takers[i].waiter.task, JOBD_DONE, 2);
+        finish(jobd, &takers[i].waiter.task, JOBD_DONE, 2);
     jobd_free(jobd);
 }
 
@@ -188,7 +188,7 @@ static void test_room_in_order_of_coming(void **state)
     jobd_close(jobd);
     assert_int_equal(putters[1].waiter.result, JOBD_CLOSED);
     assert_int_equal(put(jobd, 3), JOBD_CLOSED);
-    jobd_finish(jobd, &worker.waiter.task, JOBD_FAILED, 4);
+    finish(jobd, &worker.waiter.task, JOBD_FAILED, 4);
     check_heart(jobd);
     jobd_free(jobd);
 }
@@ -227,7 +227,7 @@ static void test_what_is_forgotten(void **state)
         struct person worker = person();
         put(jobd, 1);
         take(jobd, &worker, 1);
-        jobd_finish(jobd, &worker.waiter.task, i % 2 == 0 ? JOBD_DONE : JOBD_FAILED, 2);
+        finish(jobd, &worker.waiter.task, i % 2 == 0 ? JOBD_DONE : JOBD_FAILED, 2);
     }
     for (uint64_t id = 1; id <= 4; id++)
         assert_int_equal(state_of(jobd, id), JOBD_STATES);
@@ -249,7 +249,7 @@ static void test_memory_forgets_the_finished_only(void **state)
     take(jobd, &worker, 1);
     assert_int_equal(put_with(jobd, (struct jobd_put){.payload = jobd_blob_new(60, NULL)}, 1),
                      JOBD_MEMORY);
-    jobd_finish(jobd, &worker.waiter.task, JOBD_DONE, 2);
+    finish(jobd, &worker.waiter.task, JOBD_DONE, 2);
     assert_int_equal(jobd_memory(jobd), 60);
     assert_int_equal(put_with(jobd, (struct jobd_put){.payload = jobd_blob_new(101, NULL)}, 3),
                      JOBD_MEMORY);
@@ -292,7 +292,7 @@ static void test_retry_after_is_measured(void **state)
         take(jobd, &worker, now_us);
         put(jobd, now_us);
         now_us += 4 * SECOND;
-        jobd_finish(jobd, &worker.waiter.task, JOBD_DONE, now_us);
+        finish(jobd, &worker.waiter.task, JOBD_DONE, now_us);
     }
     struct person worker = person();
     take(jobd, &worker, now_us);
@@ -307,7 +307,7 @@ static void test_retry_after_is_measured(void **state)
     struct jobd_stats stats;
     jobd_stats(jobd, 0, now_us, &stats);
     assert_true(stats.drain_per_s > 0.249 && stats.drain_per_s < 0.251);
-    jobd_finish(jobd, &worker.waiter.task, JOBD_DONE, now_us);
+    finish(jobd, &worker.waiter.task, JOBD_DONE, now_us);
     jobd_free(jobd);
 }
 
@@ -328,7 +328,7 @@ static void test_pause_and_purge(void **state)
     assert_int_equal(worker.woken, 0);
     jobd_pause(jobd, 0, false, 4);
     assert_int_equal(worker.woken, 1);
-    jobd_finish(jobd, &worker.waiter.task, JOBD_DONE, 5);
+    finish(jobd, &worker.waiter.task, JOBD_DONE, 5);
     jobd_free(jobd);
 }
 
@@ -347,9 +347,9 @@ static void test_abandon_tells_all(void **state)
     assert_int_equal(jobd_cancel(jobd, 1, 2), JOBD_PENDING);
     assert_int_equal(workers[0].stopped, 2); /* told again, as asked again */
     assert_int_equal(workers[1].stopped, 1);
-    jobd_finish(jobd, &workers[0].waiter.task, JOBD_CANCELLED, 3);
+    finish(jobd, &workers[0].waiter.task, JOBD_CANCELLED, 3);
     assert_int_equal(idler.woken, 0);
-    jobd_finish(jobd, &workers[1].waiter.task, JOBD_DONE, 3);
+    finish(jobd, &workers[1].waiter.task, JOBD_DONE, 3);
     assert_int_equal(idler.woken, 1);
     assert_int_equal(jobd_await_idle(jobd, &idler.waiter), JOBD_OK);
     jobd_dismiss(jobd);

@@ -370,7 +370,7 @@ static void step_finish(struct model *model)
     struct model_job *job = find(model, taker->id);
     taker->holds = false;
     verify(taker->waiter.task.attempt == job->attempt);
-    jobd_finish(model->jobd, &taker->waiter.task, state, model->now_us);
+    finish(model->jobd, &taker->waiter.task, state, model->now_us);
     end(model, job, state);
     settle(model, job->queue);
 }
@@ -609,7 +609,7 @@ static void tear_down(struct model *model)
         (void)jobd_unwait(model->jobd, &model->takers[i].waiter);
     for (unsigned i = 0; i < TAKERS; i++)
         if (model->takers[i].holds)
-            jobd_finish(model->jobd, &model->takers[i].waiter.task, JOBD_DONE, model->now_us);
+            finish(model->jobd, &model->takers[i].waiter.task, JOBD_DONE, model->now_us);
     jobd_free(model->jobd);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Threads: the pool and calls in the background, from many threads at once. */
+#include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -237,11 +238,14 @@ static void test_none_lost_none_twice(void **state)
 
 /* ---- stopping */
 
-static enum jobd_state sleep_long(const struct jobd_task *task, void *context)
+static void sleep_long(const struct jobd_task *task, struct jobd_outcome *outcome, void *context)
 {
+    struct pollfd stop = {.fd = jobd_stop_descriptor(), .events = POLLIN};
     (void)task;
+    verify(poll(&stop, 1, 0) == 0);
     door_wait(context);
-    return jobd_sleep(3600 * (int64_t)SECOND_US) || !jobd_stopping() ? JOBD_DONE : JOBD_CANCELLED;
+    if (!jobd_sleep(3600 * (int64_t)SECOND_US) && jobd_stopping() && poll(&stop, 1, 0) == 1)
+        outcome->state = JOBD_CANCELLED;
 }
 
 static struct jobd_pool *open_sleepers(struct door *door, uint32_t workers)

@@ -12,9 +12,9 @@
 extern "C" {
 #endif
 
-/* Runs one attempt in a worker's thread: JOBD_DONE, JOBD_FAILED, or JOBD_CANCELLED when it was told
- * to stop and did. */
-typedef enum jobd_state jobd_run(const struct jobd_task *task, void *context);
+/* Runs one attempt in a worker's thread and says how it ended in *outcome, which is zero but for
+ * its state, JOBD_DONE. */
+typedef void jobd_run(const struct jobd_task *task, struct jobd_outcome *outcome, void *context);
 
 struct jobd_runner {
     jobd_run *run;
@@ -51,6 +51,10 @@ JOBD_API bool jobd_stopping(void);
 
 /* The same: sleeps so long; false as soon as the attempt has been told to stop. */
 JOBD_API bool jobd_sleep(int64_t us);
+
+/* The same: a descriptor for poll(), readable when this attempt has been told to stop. The pool's;
+ * -1 in any other thread. */
+JOBD_API int jobd_stop_descriptor(void);
 
 /* Microseconds since 1970 that never go back: the time to pass to the queues. */
 JOBD_API int64_t jobd_now_us(void);

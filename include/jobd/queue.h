@@ -121,12 +121,28 @@ JOBD_API uint32_t jobd_queues_len(const struct jobd *jobd);
 
 /* ---- waiting -------------------------------------------------------------------------------- */
 
-/* What a worker needs to run one attempt of a job. */
+/* What a worker needs to run one attempt of a job. What it points to is borrowed until
+ * jobd_finish(). */
 struct jobd_task {
     uint64_t id;
     uint32_t queue;
     uint32_t attempt;          /* 1 for the first */
-    struct jobd_blob *payload; /* NULL: none; borrowed until jobd_finish() */
+    int64_t timeout_us;        /* for this attempt; 0: none */
+    struct jobd_blob *payload; /* NULL: none */
+    const char *key;           /* the client's Idempotency-Key, "" without */
+    const char *trace;         /* its traceparent, "" without */
+};
+
+/* How an attempt ended. */
+struct jobd_outcome {
+    enum jobd_state state;    /* JOBD_DONE, JOBD_FAILED, or JOBD_CANCELLED: told to stop, and did */
+    bool for_good;            /* failed: not to be tried again */
+    int64_t retry_in_us;      /* failed: not to be tried again before so long */
+    struct jobd_blob *output; /* NULL: none. Its reference is taken, as that of `error` */
+    struct jobd_blob *error;  /* text */
+    bool output_truncated;
+    bool exited; /* exit_code counts */
+    int exit_code;
 };
 
 /* A job at one moment. Times are 0 where they do not apply. */
@@ -279,10 +295,9 @@ JOBD_API size_t jobd_memory(struct jobd *jobd);
 JOBD_API enum jobd_result jobd_take(struct jobd *jobd, uint32_t queue, struct jobd_waiter *waiter,
                                     int64_t now_us);
 
-/* The attempt has ended in `state`: JOBD_DONE, JOBD_FAILED, or JOBD_CANCELLED because it was told
- * to stop. */
-JOBD_API void jobd_finish(struct jobd *jobd, const struct jobd_task *task, enum jobd_state state,
-                          int64_t now_us);
+/* The attempt has ended so. */
+JOBD_API void jobd_finish(struct jobd *jobd, const struct jobd_task *task,
+                          const struct jobd_outcome *outcome, int64_t now_us);
 
 /* ---- stopping ------------------------------------------------------------------------------- */
 
