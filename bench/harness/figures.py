@@ -77,7 +77,11 @@ class Row:
         if self.value is None:
             return "no valid run"
         if self._met(self.beyond):
-            return "reached, beyond"
+            return "reached, beyond" + self._doubt(self.beyond)
         if self.reach is None:
-            return "" if self.beyond is None else "beyond missed"
-        return "reached" if self._met(self.reach) else "**missed**"
+            return "" if self.beyond is None else "beyond missed" + self._doubt(self.beyond)
+        return ("reached" if self._met(self.reach) else "**missed**") + self._doubt(self.reach)
+
+    def _doubt(self, limit):
+        """Some rounds say one thing and some the other: the median alone would claim too much."""
+        return ", not certain: rounds disagree" if self.value.low <= limit < self.value.high else ""

@@ -72,7 +72,7 @@ def tables(context):
     context.extras.append(
         (
             "Sleeping, computing, waiting",
-            "64 connections. Jobs sleep 50 ms, or compute for 50 ms, or the one who asks waits for room.",
+            "64 connections. Jobs sleep 50 ms, or compute for 50 ms, or the one who asks waits for room. Where 20 a second are answered, no latency can be longer than the window: the true ones are.",
             head,
             [line(context, title, runs) for title, runs in rows if runs],
         )

@@ -129,7 +129,9 @@ def backpressure(context):
     data = context.out / "split.tsv"
     parts = []
     for i, (peer, _) in enumerate(blocks):
-        look = f"pt 7 ps 0.6 lw 2 lc rgb '{COLOURS[peer]}'"
+        # The curves lie on each other, as they should: thinner ones are drawn on thicker ones.
+        width = 2 * (len(blocks) - i)
+        look = f"pt 7 ps {0.3 * (len(blocks) - i):.1f} lw {width} lc rgb '{COLOURS[peer]}'"
         title = context.peers[peer].title
         parts.append(f"'{data}' index {i} using 1:2 with linespoints {look} title '{title}: 202'")
         if peer != "axum-wait":

@@ -59,6 +59,12 @@ def honesty(context):
         f"{', at most %.0f %%' % max(r.others_percent for r in noisy) if noisy else ''}; "
         f"stolen by the host in any run: at most {stolen:.1f} %."
     )
+    for run in noisy:
+        yield f"  - {run.row}, round {run.round}, {run.peer} at {run.connections}: {run.others_percent:.0f} %"
+    yield (
+        "- There are slow spells that neither figure sees: for some seconds every server takes a quarter "
+        "or so more CPU a request. What makes them is not known; where they show is the spread."
+    )
     for name, why in context.left_out.items():
         yield f"- {context.peers[name].title} is left out: {why}."
 
