@@ -37,7 +37,7 @@ OBJECTS := $(patsubst %.c,$(B)/%.o,$(wildcard src/*.c))
 PARTS   := $(filter-out $(B)/src/main.o,$(OBJECTS))
 HELPERS := $(patsubst %.c,$(B)/%.o,$(filter-out tests/test_%.c tests/example.c,$(wildcard tests/*.c)))
 TESTS   := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/test_*.c))
-SOURCES := $(wildcard src/*.[ch] include/jobd/*.h tests/*.[ch] bench/*.[ch])
+SOURCES := $(wildcard src/*.[ch] include/jobd/*.h tests/*.[ch] bench/*.[ch] bench/peers/*.[ch])
 
 all: jobd $(B)/libjobd.a  ## build ./jobd and libjobd.a
 
@@ -127,6 +127,10 @@ check-install:  ## the example builds with what is installed; uninstall leaves n
 format:  ## format the sources
 	$(Q)clang-format -i $(SOURCES)
 
+# ---- benchmark
+
+include bench/Makefile
+
 # ---- install
 
 install: all  ## PREFIX=/usr/local, DESTDIR
@@ -153,7 +157,7 @@ clean:  ## remove all that was made
 	$(Q)rm -rf build jobd
 
 help:  ## say this
-	$(Q)sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/\1\t\2/p' Makefile | sort | awk -F'\t' '{printf "  %-14s %s\n", $$1, $$2}'
+	$(Q)sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/\1\t\2/p' Makefile bench/Makefile | sort | awk -F'\t' '{printf "  %-14s %s\n", $$1, $$2}'
 
 .PHONY: all deps deps-check run test check lint analyze check-man check-install format install \
         uninstall dist clean help FORCE

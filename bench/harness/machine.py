@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: MIT
+"""The machine: what it is, which cores are used, and what others did on it during a run."""
+
+import datetime
+import os
+import platform
+import resource
+import shutil
+import subprocess
+
+TICK = os.sysconf("SC_CLK_TCK")
+
+_cores = sorted(os.sched_getaffinity(0))
+SERVER_CORE, LOAD_CORE = _cores[0], _cores[-1]
+
+
+def pinned(core, command):
+    """The command, to be run on one core only; taskset gives way to it, so the pid is its own."""
+    return ["taskset", "-c", str(core), *map(str, command)]
+
+
+def raise_open_files():
+    """As many descriptors as are allowed: 10,000 connections need them on both sides."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard
+
+
+def busy_seconds():
+    """CPU time spent on the cores that are used, by anybody, and time stolen by other machines."""
+    busy = stolen = 0
+    for line in open("/proc/stat"):
+        words = line.split()
+        if words[0] in {f"cpu{SERVER_CORE}", f"cpu{LOAD_CORE}"}:
+            user, nice, system, _, _, irq, softirq, steal = map(int, words[1:9])
+            busy += user + nice + system + irq + softirq
+            stolen += steal
+    return busy / TICK, stolen / TICK
+
+
+def _first_line(*command):
+    if shutil.which(command[0]) is None:
+        return None
+    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return result.stdout.strip().splitlines()[0] if result.stdout.strip() else None
+
+
+def _package(name):
+    return _first_line("dpkg-query", "-W", "-f", "${Version}\n", name)
+
+
+def _processor():
+    names = [line.split(":", 1)[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def _siblings():
+    """Whether the two cores are two threads of one: then the load slows the server down."""
+    path = f"/sys/devices/system/cpu/cpu{SERVER_CORE}/topology/thread_siblings_list"
+    try:
+        threads = open(path).read().strip()
+    except OSError:
+        return "not known"
+    return (
+        f"share one core's threads ({threads})"
+        if threads != str(SERVER_CORE)
+        else "are not threads of one core"
+    )
+
+
+def facts(jobd):
+    """Name and value, for the head of the results."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    virtual = any(line.startswith("flags") and " hypervisor " in line + " " for line in open("/proc/cpuinfo"))
+    return [
+        ("date", datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")),
+        ("processor", f"{_processor()}, {len(_cores)} cores{', a virtual machine' if virtual else ''}"),
+        ("cores used", f"server {SERVER_CORE}, load {LOAD_CORE}; as the system says they {_siblings()}"),
+        ("memory", f"{memory:.0f} GiB"),
+        ("kernel", platform.release()),
+        ("jobd", _first_line(jobd, "--version")),
+        ("C compiler", _first_line("cc", "--version")),
+        ("libmicrohttpd", _package("libmicrohttpd12") or _package("libmicrohttpd-dev")),
+        ("nginx", _package("nginx") or "missing"),
+        ("Go", _first_line("go", "version") or "missing"),
+        ("Rust", _first_line("rustc", "--version") or "missing"),
+        ("beanstalkd", _package("beanstalkd") or "missing"),
+        ("wrk", _package("wrk") or "missing"),
+        ("open files allowed", resource.getrlimit(resource.RLIMIT_NOFILE)[1]),
+    ]

@@ -1,0 +1,3 @@
+module jobd/bench/peers/go
+
+go 1.19

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+#include "talk.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The plan, and what follows from it once for all connections. */
+static struct talk_plan plan;
+static char first[TALK_OUT];
+static size_t first_len;
+static enum talk_step (*hear)(struct talk *talk);
+
+static void say(struct talk *talk, const char *text, size_t length)
+{
+    memcpy(talk->out, text, length);
+    talk->out_len = length;
+    talk->out_sent = 0;
+}
+
+static void take_out(struct talk *talk, size_t length)
+{
+    talk->in_len -= length;
+    memmove(talk->in, talk->in + length, talk->in_len);
+}
+
+/* A header's value within a reply's head, or NULL; the name is given with its line's start. */
+static const char *value_of(const char *head, const char *name)
+{
+    const char *at = strcasestr(head, name);
+    return at != NULL ? at + strlen(name) + strspn(at + strlen(name), " ") : NULL;
+}
+
+/* The second request goes to the Location of the first one's reply. */
+static bool follow(struct talk *talk, const char *location)
+{
+    int length = snprintf(
+        talk->out, sizeof talk->out, "%s %.*s%s HTTP/1.1\r\nHost: %s\r\nContent-Length: 0\r\n\r\n",
+        plan.follow, (int)strcspn(location, "\r"), location, plan.suffix, plan.host);
+    talk->out_len = (size_t)length;
+    talk->out_sent = 0;
+    talk->second = true;
+    return length > 0 && (size_t)length < sizeof talk->out;
+}
+
+static enum talk_step hear_http(struct talk *talk)
+{
+    char *end = memmem(talk->in, talk->in_len, "\r\n\r\n", 4);
+    if (end == NULL)
+        return talk->in_len < TALK_IN ? TALK_MORE : TALK_BROKEN;
+    if (strncmp(talk->in, "HTTP/1.1 ", 9) != 0)
+        return TALK_BROKEN;
+    end[3] = '\0';
+    const char *length = value_of(talk->in, "\r\nContent-Length:");
+    size_t whole = (size_t)(end + 4 - talk->in) + (length != NULL ? strtoul(length, NULL, 10) : 0);
+    if (whole > TALK_IN)
+        return TALK_BROKEN;
+    if (talk->in_len < whole) {
+        end[3] = '\n';
+        return TALK_MORE;
+    }
+    talk->status = (unsigned)strtoul(talk->in + 9, NULL, 10);
+    enum talk_step step = TALK_ENDED;
+    const char *location = talk->second ? NULL : value_of(talk->in, "\r\nLocation:");
+    if (location != NULL && strncmp(location, "/jobs/", 6) == 0)
+        talk->job = strtoull(location + 6, NULL, 10);
+    if (location != NULL && plan.follow != NULL)
+        step = follow(talk, location) ? TALK_AGAIN : TALK_BROKEN;
+    take_out(talk, whole);
+    return step;
+}
+
+/* beanstalkd's replies in the numbers of HTTP, so that one table of statuses holds both. */
+static unsigned status_of(const char *line)
+{
+    static const struct {
+        const char *word;
+        unsigned status;
+    } words[] = {
+        {"INSERTED", 202}, {"DELETED", 200}, {"TIMED_OUT", 204}, {"BURIED", 507}, {"DRAINING", 503},
+    };
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (strncmp(line, words[i].word, strlen(words[i].word)) == 0)
+            return words[i].status;
+    return 500;
+}
+
+static enum talk_step hear_beanstalk(struct talk *talk)
+{
+    char *end = memmem(talk->in, talk->in_len, "\r\n", 2);
+    if (end == NULL)
+        return talk->in_len < TALK_IN ? TALK_MORE : TALK_BROKEN;
+    size_t whole = (size_t)(end + 2 - talk->in);
+    unsigned long long id, bytes;
+    if (sscanf(talk->in, "RESERVED %llu %llu", &id, &bytes) == 2) {
+        whole += bytes + 2;
+        if (whole > TALK_IN)
+            return TALK_BROKEN;
+        if (talk->in_len < whole)
+            return TALK_MORE;
+        int length = snprintf(talk->out, sizeof talk->out, "delete %llu\r\n", id);
+        talk->out_len = (size_t)length;
+        talk->out_sent = 0;
+        take_out(talk, whole);
+        return TALK_AGAIN;
+    }
+    talk->status = status_of(talk->in);
+    take_out(talk, whole);
+    return TALK_ENDED;
+}
+
+bool talk_init(const struct talk_plan *given)
+{
+    plan = *given;
+    int length = -1;
+    size_t payload = plan.payload;
+    if (strcmp(plan.protocol, "http") == 0) {
+        hear = hear_http;
+        length = snprintf(first, sizeof first, "%s %s HTTP/1.1\r\nHost: %s\r\n", plan.method,
+                          plan.path, plan.host);
+        if (length > 0 && (size_t)length < sizeof first && strcmp(plan.method, "POST") == 0)
+            length += snprintf(first + length, sizeof first - (size_t)length,
+                               "Content-Length: %zu\r\n", payload);
+        if (length > 0 && (size_t)length < sizeof first)
+            length += snprintf(first + length, sizeof first - (size_t)length, "\r\n");
+    } else if (strcmp(plan.protocol, "put") == 0) {
+        hear = hear_beanstalk;
+        length = snprintf(first, sizeof first, "put 0 0 60 %zu\r\n", payload);
+        payload += 2;
+    } else if (strcmp(plan.protocol, "take") == 0) {
+        hear = hear_beanstalk;
+        length = snprintf(first, sizeof first, "reserve-with-timeout 0\r\n");
+        payload = 0;
+    }
+    if (length < 0 || (size_t)length + payload > sizeof first)
+        return false;
+    memset(first + length, 'x', payload);
+    first_len = (size_t)length + payload;
+    if (strcmp(plan.protocol, "put") == 0)
+        memcpy(first + first_len - 2, "\r\n", 2);
+    return true;
+}
+
+void talk_ask(struct talk *talk)
+{
+    talk->second = false;
+    talk->job = 0;
+    say(talk, first, first_len);
+}
+
+enum talk_step talk_hear(struct talk *talk)
+{
+    return hear(talk);
+}
