@@ -260,7 +260,7 @@ static enum step get_job(struct call *call)
 static enum step get_payload(struct call *call)
 {
     struct jobd_blob *payload;
-    enum jobd_result result = jobd_payload(call->api->jobd, path_id(call), &payload);
+    enum jobd_result result = jobd_part(call->api->jobd, path_id(call), JOBD_PAYLOAD, &payload);
     if (result != JOBD_OK)
         return fail_with(call, result);
     call->reply->status = 200;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The inside of jobd/queue.h, shared by the files of the heart alone:
  *
+ *     heart.c   start, end, closing
  *     life.c    put, take, finish, cancel: the only writer of a job's state
  *     wait.c    who waits, who is woken, what is due
  *     jobs.c    the records: found by id, remembered, forgotten
@@ -25,6 +26,14 @@
 TAILQ_HEAD(waiter_list, jobd_waiter);
 TAILQ_HEAD(job_list, job);
 
+/* What few jobs have, and none of a million that wait: what was said beyond the usual, and what
+ * attempts have left. */
+struct extra {
+    int64_t timeout_us; /* 0: the queue's */
+    char trace[JOBD_TRACE_SIZE];
+    struct jobd_blob *output, *error;
+};
+
 struct job {
     RB_ENTRY(job) by_id;
     TAILQ_ENTRY(job) link; /* scheduled: of its queue; running; final: the remembered */
@@ -35,18 +44,25 @@ struct job {
         uint64_t position;   /* queued: in its ring */
         struct jobd_due due; /* scheduled */
         struct {             /* running and final; started 0: never ran */
-            int64_t started_us, finished_us;
+            int64_t started_us;
+            union {
+                struct jobd_waiter *holder; /* running: who runs it */
+                int64_t finished_us;        /* final */
+            };
         };
     };
     struct jobd_blob *payload;
-    struct jobd_waiter *holder;  /* running: who runs it */
+    struct extra *extra;         /* from malloc(); NULL: none */
     struct waiter_list awaiting; /* its end */
     uint16_t queue;
     uint16_t attempt, attempts;
     uint8_t state;
     uint8_t priority;
-    bool delayed : 1;  /* was put with a delay */
+    uint8_t exit_code;
+    bool delayed : 1;  /* runs not before ready_us, as was asked for, or for a retry */
     bool stopping : 1; /* running, and told to stop */
+    bool exited : 1;   /* exit_code counts */
+    bool output_truncated : 1;
 };
 
 RB_HEAD(job_tree, job);
@@ -62,18 +78,20 @@ struct jobs {
     struct job_list remembered[2]; /* done; failed or cancelled; each the oldest end first */
     uint32_t remembered_len[2];
     struct job_list running;
-    size_t memory_max, memory, memory_living; /* payload bytes: of all, of those not final */
+    size_t memory_max, memory, memory_living; /* bytes: of all, of those not final */
 };
 
 struct queue {
     char name[JOBD_QUEUE_NAME_MAX + 1];
     uint32_t capacity, workers;
+    uint16_t attempts;
+    int64_t timeout_us, backoff_min_us, backoff_max_us;
     bool paused;
     struct ring lanes[JOBD_PRIORITIES];
     struct job_list scheduled;
     uint32_t in_state[JOBD_STATES]; /* jobs at present; 0 for the final ones */
     uint64_t ended[JOBD_STATES];    /* totals of the final ones */
-    uint64_t admitted, rejected;
+    uint64_t admitted, rejected, retried;
     struct rate rate;
     struct jobd_histogram waited, ran;
     struct waiter_list takers, putters;
@@ -82,10 +100,10 @@ struct queue {
 struct jobd {
     struct mutex lock;
     struct jobs jobs GUARDED;
-    struct queue *queues; /* names, capacity and workers never change, the rest is guarded */
+    struct queue *queues; /* what their configuration said never changes, the rest is guarded */
     uint32_t queues_len;
     uint64_t next_id GUARDED;
-    bool closed GUARDED, dismissed GUARDED;
+    bool closed GUARDED, abandoned GUARDED, dismissed GUARDED;
     struct heap delays GUARDED;    /* of scheduled jobs */
     struct heap deadlines GUARDED; /* of waiters */
     uint32_t waiters GUARDED, waiters_max;
@@ -118,8 +136,21 @@ struct job *jobs_above(struct jobs *jobs, uint64_t id);
 /* Forgets final jobs until so many bytes more have room; false, and nothing forgotten, when that
  * cannot be. */
 bool jobs_make_room(struct jobs *jobs, size_t bytes, struct aftermath *after);
-/* A record for a new job; there always is one, as capacity bounds them. Takes the payload. */
-struct job *jobs_add(struct jobs *jobs, uint64_t id, struct jobd_blob *payload);
+/* A record for a new job; there always is one, as capacity bounds them. Takes payload and extra. */
+struct job *jobs_add(struct jobs *jobs, uint64_t id, struct jobd_blob *payload,
+                     struct extra *extra);
+/* Bytes a job counts for. */
+size_t jobs_weight(const struct job *job);
+/* Gives a reference back; freed when the lock is free again. Takes NULL. */
+void jobs_throw_away(struct jobd_blob *blob, struct aftermath *after);
+/* Gives a living job this extra, taken, when it has none; false when there is no room for it. */
+bool jobs_extend(struct jobs *jobs, struct job *job, struct extra **extra, struct aftermath *after);
+/* Puts `bytes`, taken, in place of what a living job's extra has at `part`, its output or error.
+ * Dropped when there is no room for it: false. */
+bool jobs_set(struct jobs *jobs, struct jobd_blob **part, struct jobd_blob *bytes,
+              struct aftermath *after);
+/* A final job lives again: no longer remembered as one that has ended. */
+void jobs_revive(struct jobs *jobs, struct job *job);
 /* The job has become final; the oldest beyond `keep` are forgotten, perhaps this one. */
 void jobs_remember(struct jobs *jobs, struct job *job, struct aftermath *after);
 
@@ -144,6 +175,9 @@ void life_due_locked(struct jobd *jobd, struct job *job, int64_t now_us, struct 
 void life_settle_locked(struct jobd *jobd, struct queue *queue, int64_t now_us,
                         struct aftermath *after) REQUIRES(jobd->lock);
 uint32_t queue_waiting(const struct queue *queue);
+
+/* ---- heart.c */
+
 bool jobd_idle_locked(struct jobd *jobd) REQUIRES(jobd->lock);
 
 /* ---- look.c */

@@ -28,8 +28,14 @@ int jobs_init(struct jobs *jobs, uint32_t records_max, uint32_t keep, size_t mem
 void jobs_release(struct jobs *jobs)
 {
     struct job *job;
-    RB_FOREACH (job, job_tree, &jobs->tree)
+    RB_FOREACH (job, job_tree, &jobs->tree) {
         jobd_blob_unref(job->payload);
+        if (job->extra != NULL) {
+            jobd_blob_unref(job->extra->output);
+            jobd_blob_unref(job->extra->error);
+        }
+        free(job->extra);
+    }
     free(jobs->records);
     jobs->records = NULL;
 }
@@ -53,18 +59,43 @@ static unsigned remembered_in(const struct job *job)
     return job->state == JOBD_DONE ? 0 : 1;
 }
 
+size_t jobs_weight(const struct job *job)
+{
+    const struct extra *extra = job->extra;
+    size_t weight = blob_weight(job->payload);
+    if (extra != NULL)
+        weight += sizeof *extra + blob_weight(extra->output) + blob_weight(extra->error);
+    return weight;
+}
+
+void jobs_throw_away(struct jobd_blob *blob, struct aftermath *after)
+{
+    if (blob != NULL && blob_unref_last(blob)) {
+        blob->link.next = after->garbage;
+        after->garbage = blob;
+    }
+}
+
+static void leave_remembered(struct jobs *jobs, struct job *job)
+{
+    TAILQ_REMOVE(&jobs->remembered[remembered_in(job)], job, link);
+    jobs->remembered_len[remembered_in(job)]--;
+}
+
 static void forget(struct jobs *jobs, struct job *job, struct aftermath *after)
 {
     verify(jobd_state_final(job->state) && TAILQ_EMPTY(&job->awaiting));
-    TAILQ_REMOVE(&jobs->remembered[remembered_in(job)], job, link);
-    jobs->remembered_len[remembered_in(job)]--;
+    leave_remembered(jobs, job);
     RB_REMOVE(job_tree, &jobs->tree, job);
-    jobs->memory -= blob_weight(job->payload);
-    if (job->payload != NULL && blob_unref_last(job->payload)) {
-        job->payload->link.next = after->garbage;
-        after->garbage = job->payload;
+    jobs->memory -= jobs_weight(job);
+    jobs_throw_away(job->payload, after);
+    if (job->extra != NULL) {
+        jobs_throw_away(job->extra->output, after);
+        jobs_throw_away(job->extra->error, after);
     }
+    free(job->extra);
     job->payload = NULL;
+    job->extra = NULL;
     job->id = 0;
     TAILQ_INSERT_HEAD(&jobs->spare, job, link);
 }
@@ -87,7 +118,7 @@ bool jobs_make_room(struct jobs *jobs, size_t bytes, struct aftermath *after)
     return true;
 }
 
-struct job *jobs_add(struct jobs *jobs, uint64_t id, struct jobd_blob *payload)
+struct job *jobs_add(struct jobs *jobs, uint64_t id, struct jobd_blob *payload, struct extra *extra)
 {
     struct job *job = TAILQ_FIRST(&jobs->spare);
     if (job != NULL) {
@@ -96,12 +127,42 @@ struct job *jobs_add(struct jobs *jobs, uint64_t id, struct jobd_blob *payload)
         verify(jobs->records_used < jobs->records_max);
         job = &jobs->records[jobs->records_used++];
     }
-    *job = (struct job){.id = id, .payload = payload};
+    *job = (struct job){.id = id, .payload = payload, .extra = extra};
     TAILQ_INIT(&job->awaiting);
     verify(RB_INSERT(job_tree, &jobs->tree, job) == NULL);
-    jobs->memory += blob_weight(payload);
-    jobs->memory_living += blob_weight(payload);
+    jobs->memory += jobs_weight(job);
+    jobs->memory_living += jobs_weight(job);
     return job;
+}
+
+bool jobs_extend(struct jobs *jobs, struct job *job, struct extra **extra, struct aftermath *after)
+{
+    if (job->extra != NULL)
+        return true;
+    if (*extra == NULL || !jobs_make_room(jobs, sizeof **extra, after))
+        return false;
+    job->extra = *extra;
+    *extra = NULL;
+    jobs->memory += sizeof *job->extra;
+    jobs->memory_living += sizeof *job->extra;
+    return true;
+}
+
+bool jobs_set(struct jobs *jobs, struct jobd_blob **part, struct jobd_blob *bytes,
+              struct aftermath *after)
+{
+    jobs->memory -= blob_weight(*part);
+    jobs->memory_living -= blob_weight(*part);
+    jobs_throw_away(*part, after);
+    *part = NULL;
+    if (!jobs_make_room(jobs, blob_weight(bytes), after)) {
+        jobs_throw_away(bytes, after);
+        return false;
+    }
+    *part = bytes;
+    jobs->memory += blob_weight(bytes);
+    jobs->memory_living += blob_weight(bytes);
+    return true;
 }
 
 void jobs_remember(struct jobs *jobs, struct job *job, struct aftermath *after)
@@ -109,7 +170,13 @@ void jobs_remember(struct jobs *jobs, struct job *job, struct aftermath *after)
     unsigned in = remembered_in(job);
     TAILQ_INSERT_TAIL(&jobs->remembered[in], job, link);
     jobs->remembered_len[in]++;
-    jobs->memory_living -= blob_weight(job->payload);
+    jobs->memory_living -= jobs_weight(job);
     while (jobs->remembered_len[in] > jobs->keep)
         forget(jobs, TAILQ_FIRST(&jobs->remembered[in]), after);
+}
+
+void jobs_revive(struct jobs *jobs, struct job *job)
+{
+    leave_remembered(jobs, job);
+    jobs->memory_living += jobs_weight(job);
 }

@@ -3,7 +3,11 @@
  *
  *     (new) ──> QUEUED ──────> RUNNING ──> DONE | FAILED
  *       └──> SCHEDULED ──^        │
+ *                 │  ^── again ───┤
  *                 └────── all three ─────> CANCELLED
+ *
+ * A job that comes back finds its queue open however full it is: as many more than the capacity may
+ * wait as may run. What is final can be put back in: QUEUED again.
  */
 #include "heart.h"
 
@@ -23,107 +27,12 @@ enum {
 static const unsigned legal_moves[] = {
     [JOBD_QUEUED] = TO(JOBD_RUNNING) | TO(JOBD_CANCELLED),
     [JOBD_SCHEDULED] = TO(JOBD_QUEUED) | TO(JOBD_CANCELLED),
-    [JOBD_RUNNING] = TO(JOBD_DONE) | TO(JOBD_FAILED) | TO(JOBD_CANCELLED),
-    [JOBD_DONE] = 0,
-    [JOBD_FAILED] = 0,
-    [JOBD_CANCELLED] = 0,
+    [JOBD_RUNNING] = TO(JOBD_SCHEDULED) | TO(JOBD_DONE) | TO(JOBD_FAILED) | TO(JOBD_CANCELLED),
+    [JOBD_DONE] = TO(JOBD_QUEUED),
+    [JOBD_FAILED] = TO(JOBD_QUEUED),
+    [JOBD_CANCELLED] = TO(JOBD_QUEUED),
     [NEW_BORN] = TO(JOBD_QUEUED) | TO(JOBD_SCHEDULED),
 };
-
-/* ---- start and end */
-
-static int queue_init(struct queue *queue, const struct jobd_queue_config *config)
-{
-    strcpy(queue->name, config->name);
-    queue->capacity = config->capacity;
-    queue->workers = config->workers;
-    TAILQ_INIT(&queue->scheduled);
-    TAILQ_INIT(&queue->takers);
-    TAILQ_INIT(&queue->putters);
-    int error = 0;
-    for (unsigned lane = 0; lane < JOBD_PRIORITIES && error == 0; lane++)
-        error = ring_init(&queue->lanes[lane], config->capacity);
-    return error;
-}
-
-static bool sound(const struct jobd_config *config, uint64_t *waiting_max, uint64_t *running_max)
-{
-    if (config->queues_len == 0 || config->queues_len > UINT16_MAX || config->first_id == 0)
-        return false;
-    for (uint32_t i = 0; i < config->queues_len; i++) {
-        const struct jobd_queue_config *queue = &config->queues[i];
-        size_t length = strlen(queue->name);
-        if (length == 0 || length > JOBD_QUEUE_NAME_MAX || queue->capacity == 0)
-            return false;
-        *waiting_max += queue->capacity;
-        *running_max += queue->workers;
-    }
-    return *waiting_max + *running_max + 2 * (uint64_t)config->keep < UINT32_MAX;
-}
-
-int jobd_new(struct jobd **jobd, const struct jobd_config *config)
-{
-    uint64_t waiting_max = 0, running_max = 0;
-    if (!sound(config, &waiting_max, &running_max))
-        return -EINVAL;
-    struct jobd *new = calloc(1, sizeof *new);
-    if (new == NULL)
-        return -ENOMEM;
-    int error = mutex_init(&new->lock);
-    if (error != 0) {
-        free(new);
-        return error;
-    }
-    mutex_lock(&new->lock); /* nobody else sees it yet: for the analysis */
-    new->next_id = config->first_id;
-    new->waiters_max = config->waiters_max;
-    new->earlier = config->earlier;
-    new->context = config->context;
-    new->ticks_at_us = JOBD_NEVER;
-    TAILQ_INIT(&new->idlers);
-    new->queues = calloc(config->queues_len, sizeof *new->queues);
-    if (new->queues == NULL)
-        error = -ENOMEM;
-    for (uint32_t i = 0; i < config->queues_len && error == 0; i++) {
-        error = queue_init(&new->queues[i], &config->queues[i]);
-        new->queues_len++;
-    }
-    if (error == 0)
-        error = jobs_init(&new->jobs,
-                          (uint32_t)(waiting_max + running_max + 2 * (uint64_t)config->keep),
-                          config->keep, config->memory_bytes);
-    if (error == 0)
-        error = heap_init(&new->delays, (uint32_t)waiting_max);
-    if (error == 0)
-        error = heap_init(&new->deadlines, config->waiters_max);
-    mutex_unlock(&new->lock);
-    if (error == 0)
-        *jobd = new;
-    else
-        jobd_free(new);
-    return error;
-}
-
-void jobd_free(struct jobd *jobd)
-{
-    if (jobd == NULL)
-        return;
-    mutex_lock(&jobd->lock);
-    verify(jobd->waiters == 0);
-    if (jobd->jobs.records != NULL) {
-        verify(TAILQ_EMPTY(&jobd->jobs.running));
-        jobs_release(&jobd->jobs);
-    }
-    heap_release(&jobd->delays);
-    heap_release(&jobd->deadlines);
-    for (uint32_t i = 0; i < jobd->queues_len; i++)
-        for (unsigned lane = 0; lane < JOBD_PRIORITIES; lane++)
-            ring_release(&jobd->queues[i].lanes[lane]);
-    free(jobd->queues);
-    mutex_unlock(&jobd->lock);
-    mutex_release(&jobd->lock);
-    free(jobd);
-}
 
 /* ---- moves */
 
@@ -136,14 +45,15 @@ static void move_locked(struct jobd *jobd, struct job *job, enum jobd_state to) 
 {
     struct queue *queue = &jobd->queues[job->queue];
     verify((legal_moves[job->state] & TO(to)) != 0);
-    if (job->state != NEW_BORN)
+    if (job->state != NEW_BORN && !jobd_state_final((enum jobd_state)job->state))
         queue->in_state[job->state]--;
     if (jobd_state_final(to))
         queue->ended[to]++;
     else
         queue->in_state[to]++;
     job->state = (uint8_t)to;
-    verify(queue_waiting(queue) <= queue->capacity);
+    verify(queue_waiting(queue) + queue->in_state[JOBD_RUNNING] <=
+           queue->capacity + queue->workers);
     verify(queue->in_state[JOBD_RUNNING] <= queue->workers);
 }
 
@@ -166,7 +76,11 @@ static void schedule_locked(struct jobd *jobd, struct job *job) REQUIRES(jobd->l
     move_locked(jobd, job, JOBD_SCHEDULED);
     job->due.place = 0;
     heap_push(&jobd->delays, &job->due, job->ready_us);
-    TAILQ_INSERT_TAIL(&jobd->queues[job->queue].scheduled, job, link);
+    /* In front those that come back, so that ids never fall behind: purge relies on it. */
+    if (job->attempt > 0)
+        TAILQ_INSERT_HEAD(&jobd->queues[job->queue].scheduled, job, link);
+    else
+        TAILQ_INSERT_TAIL(&jobd->queues[job->queue].scheduled, job, link);
 }
 
 static void unschedule_locked(struct jobd *jobd, struct job *job) REQUIRES(jobd->lock)
@@ -180,7 +94,6 @@ static void end_locked(struct jobd *jobd, struct job *job, enum jobd_state state
 {
     move_locked(jobd, job, state);
     job->finished_us = now_us;
-    job->holder = NULL;
     job->stopping = false;
     struct jobd_waiter *waiter;
     while ((waiter = TAILQ_FIRST(&job->awaiting)) != NULL) {
@@ -219,19 +132,23 @@ static struct job *next_queued_locked(struct jobd *jobd, struct queue *queue) RE
 
 /* ---- put */
 
-static enum jobd_result admit_locked(struct jobd *jobd, const struct jobd_put *put, int64_t now_us,
-                                     uint64_t *id, struct aftermath *after) REQUIRES(jobd->lock)
+/* Takes payload and *extra on JOBD_OK. */
+static enum jobd_result admit_locked(struct jobd *jobd, const struct jobd_put *put,
+                                     struct extra **extra, int64_t now_us, uint64_t *id,
+                                     struct aftermath *after) REQUIRES(jobd->lock)
 {
     struct queue *queue = &jobd->queues[put->queue];
     if (queue_waiting(queue) >= queue->capacity)
         return JOBD_FULL;
-    if (!jobs_make_room(&jobd->jobs, blob_weight(put->payload), after))
+    size_t bytes = blob_weight(put->payload) + (*extra != NULL ? sizeof **extra : 0);
+    if (!jobs_make_room(&jobd->jobs, bytes, after))
         return JOBD_MEMORY;
-    struct job *job = jobs_add(&jobd->jobs, jobd->next_id++, put->payload);
+    struct job *job = jobs_add(&jobd->jobs, jobd->next_id++, put->payload, *extra);
+    *extra = NULL;
     job->state = NEW_BORN;
     job->queue = (uint16_t)put->queue;
     job->priority = put->priority;
-    job->attempts = 1;
+    job->attempts = put->attempts > 0 ? (uint16_t)put->attempts : queue->attempts;
     job->created_us = now_us;
     job->delayed = put->delay_us > 0;
     job->ready_us = now_us + (job->delayed ? put->delay_us : 0);
@@ -244,47 +161,125 @@ static enum jobd_result admit_locked(struct jobd *jobd, const struct jobd_put *p
     return JOBD_OK;
 }
 
-static enum jobd_result put_locked(struct jobd *jobd, const struct jobd_put *put,
-                                   struct jobd_waiter *waiter, int64_t now_us,
-                                   struct jobd_receipt *receipt, struct aftermath *after)
-    REQUIRES(jobd->lock)
+/* What an answer to whoever is not let in says. */
+static void turn_away(struct queue *queue, enum jobd_result result, int64_t now_us,
+                      struct jobd_receipt *receipt)
 {
-    verify(put->queue < jobd->queues_len && put->priority < JOBD_PRIORITIES);
-    struct queue *queue = &jobd->queues[put->queue];
-    *receipt = (struct jobd_receipt){.capacity = queue->capacity};
-    enum jobd_result result =
-        jobd->closed ? JOBD_CLOSED : admit_locked(jobd, put, now_us, &receipt->id, after);
-    if (result == JOBD_OK)
-        life_settle_locked(jobd, queue, now_us, after);
-    receipt->waiting = queue_waiting(queue);
-    if (result == JOBD_FULL && waiter != NULL) {
-        waiter->link.put = *put;
-        return wait_begin_locked(jobd, waiter, WAIT_ROOM, NULL, put->queue);
-    }
     if (result == JOBD_FULL)
         receipt->room_in_us = rate_next_us(&queue->rate, now_us, queue->workers);
     if (result == JOBD_FULL || result == JOBD_MEMORY)
         queue->rejected++;
+}
+
+static enum jobd_result put_locked(struct jobd *jobd, const struct jobd_put *put,
+                                   struct extra **extra, struct jobd_waiter *waiter, int64_t now_us,
+                                   struct jobd_receipt *receipt, struct aftermath *after)
+    REQUIRES(jobd->lock)
+{
+    struct queue *queue = &jobd->queues[put->queue];
+    *receipt = (struct jobd_receipt){.capacity = queue->capacity};
+    enum jobd_result result =
+        jobd->closed ? JOBD_CLOSED : admit_locked(jobd, put, extra, now_us, &receipt->id, after);
+    if (result == JOBD_OK)
+        life_settle_locked(jobd, queue, now_us, after);
+    receipt->waiting = queue_waiting(queue);
+    if (result == JOBD_FULL && waiter != NULL) {
+        result = wait_begin_locked(jobd, waiter, WAIT_ROOM, NULL, put->queue);
+        if (result == JOBD_PENDING) {
+            waiter->link.put = *put;
+            waiter->link.extra = *extra;
+            *extra = NULL;
+        }
+        return result;
+    }
+    turn_away(queue, result, now_us, receipt);
+    return result;
+}
+
+/* 0 and *extra, NULL when the job has nothing of the kind; or -ENOMEM. */
+static int extra_new(const struct jobd_put *put, struct extra **extra)
+{
+    *extra = NULL;
+    if (put->timeout_us == 0 && put->trace == NULL)
+        return 0;
+    *extra = calloc(1, sizeof **extra);
+    if (*extra == NULL)
+        return -ENOMEM;
+    (*extra)->timeout_us = put->timeout_us;
+    if (put->trace != NULL)
+        memcpy((*extra)->trace, put->trace, strlen(put->trace) + 1);
+    return 0;
+}
+
+/* `waiter` NULL: does not wait for room. */
+static enum jobd_result put_or_wait(struct jobd *jobd, const struct jobd_put *put,
+                                    struct jobd_waiter *waiter, int64_t now_us,
+                                    struct jobd_receipt *receipt)
+{
+    struct extra *extra;
+    verify(put->queue < jobd->queues_len && put->priority < JOBD_PRIORITIES);
+    verify(put->attempts <= JOBD_ATTEMPTS_MAX && put->timeout_us >= 0);
+    verify(put->trace == NULL || strlen(put->trace) < JOBD_TRACE_SIZE);
+    if (extra_new(put, &extra) != 0)
+        return JOBD_MEMORY;
+    AFTERMATH(after);
+    mutex_lock(&jobd->lock);
+    enum jobd_result result = put_locked(jobd, put, &extra, waiter, now_us, receipt, &after);
+    unlock_and_tell(jobd, &after);
+    free(extra);
     return result;
 }
 
 enum jobd_result jobd_put(struct jobd *jobd, const struct jobd_put *put, int64_t now_us,
                           struct jobd_receipt *receipt)
 {
-    AFTERMATH(after);
-    mutex_lock(&jobd->lock);
-    enum jobd_result result = put_locked(jobd, put, NULL, now_us, receipt, &after);
-    unlock_and_tell(jobd, &after);
-    return result;
+    return put_or_wait(jobd, put, NULL, now_us, receipt);
 }
 
 enum jobd_result jobd_put_wait(struct jobd *jobd, const struct jobd_put *put,
                                struct jobd_waiter *waiter, int64_t now_us,
                                struct jobd_receipt *receipt)
 {
+    return put_or_wait(jobd, put, waiter, now_us, receipt);
+}
+
+static enum jobd_result retry_locked(struct jobd *jobd, struct job *job, int64_t now_us,
+                                     struct jobd_receipt *receipt, struct aftermath *after)
+    REQUIRES(jobd->lock)
+{
+    struct queue *queue = &jobd->queues[job->queue];
+    *receipt = (struct jobd_receipt){.capacity = queue->capacity, .waiting = queue_waiting(queue)};
+    if (!jobd_state_final((enum jobd_state)job->state))
+        return JOBD_NOT_FINAL;
+    if (jobd->closed)
+        return JOBD_CLOSED;
+    if (queue_waiting(queue) >= queue->capacity) {
+        turn_away(queue, JOBD_FULL, now_us, receipt);
+        return JOBD_FULL;
+    }
+    jobs_revive(&jobd->jobs, job);
+    if (job->extra != NULL) {
+        (void)jobs_set(&jobd->jobs, &job->extra->output, NULL, after);
+        (void)jobs_set(&jobd->jobs, &job->extra->error, NULL, after);
+    }
+    job->attempt = 0;
+    job->exited = job->output_truncated = job->delayed = false;
+    job->ready_us = now_us;
+    enqueue_locked(jobd, job);
+    queue->admitted++;
+    receipt->id = job->id;
+    life_settle_locked(jobd, queue, now_us, after);
+    return JOBD_OK;
+}
+
+enum jobd_result jobd_retry(struct jobd *jobd, uint64_t id, int64_t now_us,
+                            struct jobd_receipt *receipt)
+{
     AFTERMATH(after);
     mutex_lock(&jobd->lock);
-    enum jobd_result result = put_locked(jobd, put, waiter, now_us, receipt, &after);
+    struct job *job = jobs_find(&jobd->jobs, id);
+    enum jobd_result result =
+        job != NULL ? retry_locked(jobd, job, now_us, receipt, &after) : JOBD_NO_JOB;
     unlock_and_tell(jobd, &after);
     return result;
 }
@@ -306,14 +301,22 @@ static void hand_over_locked(struct jobd *jobd, struct job *job, struct jobd_wai
     verify(ring_pop(&queue->lanes[job->priority]) == job->id);
     move_locked(jobd, job, JOBD_RUNNING);
     job->started_us = now_us;
-    job->finished_us = 0;
     job->attempt++;
     job->holder = taker;
     TAILQ_INSERT_TAIL(&jobd->jobs.running, job, link);
     histogram_add(&queue->waited, now_us - job->ready_us);
     rate_taken(&queue->rate, now_us, queue->in_state[JOBD_QUEUED] > 0);
+    const struct extra *extra = job->extra;
     taker->task = (struct jobd_task){
-        .id = job->id, .queue = job->queue, .attempt = job->attempt, .payload = job->payload};
+        .id = job->id,
+        .queue = job->queue,
+        .attempt = job->attempt,
+        .timeout_us =
+            extra != NULL && extra->timeout_us > 0 ? extra->timeout_us : queue->timeout_us,
+        .payload = job->payload,
+        .key = "",
+        .trace = extra != NULL ? extra->trace : "",
+    };
 }
 
 static bool can_give_locked(struct jobd *jobd, const struct queue *queue) REQUIRES(jobd->lock)
@@ -332,8 +335,10 @@ void life_settle_locked(struct jobd *jobd, struct queue *queue, int64_t now_us,
             wait_end_locked(jobd, taker, JOBD_OK, after);
         } else if ((putter = TAILQ_FIRST(&queue->putters)) != NULL &&
                    queue_waiting(queue) < queue->capacity) {
+            struct extra *extra = putter->link.extra;
             enum jobd_result result =
-                admit_locked(jobd, &putter->link.put, now_us, &putter->id, after);
+                admit_locked(jobd, &putter->link.put, &extra, now_us, &putter->id, after);
+            putter->link.extra = extra;
             if (result == JOBD_MEMORY)
                 queue->rejected++;
             wait_end_locked(jobd, putter, result, after);
@@ -367,20 +372,90 @@ enum jobd_result jobd_take(struct jobd *jobd, uint32_t queue_index, struct jobd_
     return result;
 }
 
+/* Numbers without a pattern (Steele, Lea and Flood's SplitMix64, 2014). */
+static uint64_t scatter(uint64_t number)
+{
+    number += 0x9e3779b97f4a7c15;
+    number = (number ^ number >> 30) * 0xbf58476d1ce4e5b9;
+    number = (number ^ number >> 27) * 0x94d049bb133111eb;
+    return number ^ number >> 31;
+}
+
+/* Jobs that failed together shall not come back together: half of the time is chance. */
+static int64_t backoff_us(const struct queue *queue, const struct job *job)
+{
+    int64_t most_us = queue->backoff_min_us;
+    for (unsigned i = 0; i < job->attempt && most_us < queue->backoff_max_us; i++)
+        most_us = most_us <= queue->backoff_max_us / 2 ? most_us * 2 : queue->backoff_max_us;
+    uint64_t chance = scatter(job->id * (JOBD_ATTEMPTS_MAX + 1) + job->attempt);
+    int64_t us = most_us / 2 + (int64_t)(chance % (uint64_t)(most_us - most_us / 2 + 1));
+    return us > queue->backoff_min_us ? us : queue->backoff_min_us;
+}
+
+static bool goes_again(struct jobd *jobd, const struct job *job, const struct jobd_outcome *outcome)
+    REQUIRES(jobd->lock)
+{
+    return outcome->state == JOBD_FAILED && !outcome->for_good && !job->stopping &&
+           !jobd->abandoned && job->attempt < job->attempts;
+}
+
+/* Takes output, error and, when the job has none yet, *extra. */
+static void keep_outcome_locked(struct jobd *jobd, struct job *job,
+                                const struct jobd_outcome *outcome, struct extra **extra,
+                                struct aftermath *after) REQUIRES(jobd->lock)
+{
+    struct jobs *jobs = &jobd->jobs;
+    job->exited = outcome->exited;
+    job->exit_code = (uint8_t)outcome->exit_code;
+    job->output_truncated = outcome->output_truncated;
+    if (job->extra == NULL && outcome->output == NULL && outcome->error == NULL)
+        return;
+    if (jobs_extend(jobs, job, extra, after)) {
+        job->output_truncated |= !jobs_set(jobs, &job->extra->output, outcome->output, after);
+        (void)jobs_set(jobs, &job->extra->error, outcome->error, after);
+    } else {
+        job->output_truncated |= outcome->output != NULL;
+        jobs_throw_away(outcome->output, after);
+        jobs_throw_away(outcome->error, after);
+    }
+}
+
+static void go_again_locked(struct jobd *jobd, struct job *job, int64_t retry_in_us, int64_t now_us)
+    REQUIRES(jobd->lock)
+{
+    struct queue *queue = &jobd->queues[job->queue];
+    int64_t wait_us = backoff_us(queue, job);
+    job->ready_us = now_us + (wait_us > retry_in_us ? wait_us : retry_in_us);
+    job->delayed = true;
+    queue->retried++;
+    schedule_locked(jobd, job);
+}
+
 void jobd_finish(struct jobd *jobd, const struct jobd_task *task,
                  const struct jobd_outcome *outcome, int64_t now_us)
 {
+    /* Made outside the lock, though the job may have one. Without memory its outcome is dropped. */
+    bool leaves = outcome->output != NULL || outcome->error != NULL;
+    struct extra *extra = leaves ? calloc(1, sizeof *extra) : NULL;
     AFTERMATH(after);
     mutex_lock(&jobd->lock);
     struct job *job = jobs_find(&jobd->jobs, task->id);
     verify(job != NULL && job->state == JOBD_RUNNING && job->attempt == task->attempt);
+    verify(jobd_state_final(outcome->state));
     struct queue *queue = &jobd->queues[job->queue];
     TAILQ_REMOVE(&jobd->jobs.running, job, link);
     histogram_add(&queue->ran, now_us - job->started_us);
     rate_ran(&queue->rate, now_us - job->started_us);
-    end_locked(jobd, job, outcome->state, now_us, &after);
+    keep_outcome_locked(jobd, job, outcome, &extra, &after);
+    if (goes_again(jobd, job, outcome))
+        go_again_locked(jobd, job, outcome->retry_in_us, now_us);
+    else if (outcome->state == JOBD_FAILED && job->stopping)
+        end_locked(jobd, job, JOBD_CANCELLED, now_us, &after);
+    else
+        end_locked(jobd, job, outcome->state, now_us, &after);
     life_settle_locked(jobd, queue, now_us, &after);
     unlock_and_tell(jobd, &after);
+    free(extra);
 }
 
 /* ---- cancel, pause, purge */
@@ -436,6 +511,8 @@ static uint32_t purge_some_locked(struct jobd *jobd, struct queue *queue, uint64
     struct job *job, *next;
     for (job = TAILQ_FIRST(&queue->scheduled); job != NULL && purged < AT_A_TIME; job = next) {
         next = TAILQ_NEXT(job, link);
+        if (job->id >= below && job->attempt > 0)
+            continue;
         if (job->id >= below)
             break;
         cancel_waiting_locked(jobd, job, now_us, after);
@@ -472,50 +549,11 @@ uint32_t jobd_purge(struct jobd *jobd, uint32_t queue_index, int64_t now_us)
 
 /* ---- stopping */
 
-bool jobd_idle_locked(struct jobd *jobd)
-{
-    for (uint32_t i = 0; i < jobd->queues_len; i++)
-        if (queue_waiting(&jobd->queues[i]) > 0 || jobd->queues[i].in_state[JOBD_RUNNING] > 0)
-            return false;
-    return true;
-}
-
-void jobd_close(struct jobd *jobd)
-{
-    AFTERMATH(after);
-    mutex_lock(&jobd->lock);
-    jobd->closed = true;
-    for (uint32_t i = 0; i < jobd->queues_len; i++) {
-        struct jobd_waiter *putter;
-        while ((putter = TAILQ_FIRST(&jobd->queues[i].putters)) != NULL)
-            wait_end_locked(jobd, putter, JOBD_CLOSED, &after);
-    }
-    unlock_and_tell(jobd, &after);
-}
-
-bool jobd_closed(struct jobd *jobd)
-{
-    mutex_lock(&jobd->lock);
-    bool closed = jobd->closed;
-    mutex_unlock(&jobd->lock);
-    return closed;
-}
-
-void jobd_dismiss(struct jobd *jobd)
-{
-    AFTERMATH(after);
-    mutex_lock(&jobd->lock);
-    jobd->dismissed = true;
-    for (uint32_t i = 0; i < jobd->queues_len; i++) {
-        struct jobd_waiter *taker;
-        while ((taker = TAILQ_FIRST(&jobd->queues[i].takers)) != NULL)
-            wait_end_locked(jobd, taker, JOBD_CLOSED, &after);
-    }
-    unlock_and_tell(jobd, &after);
-}
-
 void jobd_abandon(struct jobd *jobd, int64_t now_us)
 {
+    mutex_lock(&jobd->lock);
+    jobd->abandoned = true; /* what fails from now on does not come back */
+    mutex_unlock(&jobd->lock);
     for (uint32_t i = 0; i < jobd->queues_len; i++)
         jobd_purge(jobd, i, now_us);
     struct job *job;

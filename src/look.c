@@ -43,6 +43,7 @@ void look_locked(const struct job *job, struct jobd_info *info)
 {
     enum jobd_state state = (enum jobd_state)job->state;
     bool started = state == JOBD_RUNNING || jobd_state_final(state);
+    const struct extra *extra = job->extra;
     *info = (struct jobd_info){
         .id = job->id,
         .queue = job->queue,
@@ -56,7 +57,14 @@ void look_locked(const struct job *job, struct jobd_info *info)
         .started_us = started ? job->started_us : 0,
         .finished_us = jobd_state_final(state) ? job->finished_us : 0,
         .payload_bytes = job->payload != NULL ? job->payload->size : 0,
+        .output_bytes = extra != NULL && extra->output != NULL ? extra->output->size : 0,
+        .output_truncated = job->output_truncated,
+        .has_error = extra != NULL && extra->error != NULL,
+        .exited = job->exited,
+        .exit_code = job->exit_code,
     };
+    if (extra != NULL)
+        memcpy(info->trace, extra->trace, sizeof info->trace);
 }
 
 enum jobd_result jobd_look(struct jobd *jobd, uint64_t id, struct jobd_info *info)
@@ -69,12 +77,28 @@ enum jobd_result jobd_look(struct jobd *jobd, uint64_t id, struct jobd_info *inf
     return job != NULL ? JOBD_OK : JOBD_NO_JOB;
 }
 
-enum jobd_result jobd_payload(struct jobd *jobd, uint64_t id, struct jobd_blob **payload)
+static struct jobd_blob *part_of(const struct job *job, enum jobd_part part)
+{
+    switch (part) {
+    case JOBD_PAYLOAD:
+        return job->payload;
+    case JOBD_OUTPUT:
+        return job->extra != NULL ? job->extra->output : NULL;
+    case JOBD_ERROR:
+        return job->extra != NULL ? job->extra->error : NULL;
+    }
+    return NULL;
+}
+
+enum jobd_result jobd_part(struct jobd *jobd, uint64_t id, enum jobd_part part,
+                           struct jobd_blob **bytes)
 {
     mutex_lock(&jobd->lock);
     const struct job *job = jobs_find(&jobd->jobs, id);
-    if (job != NULL)
-        *payload = job->payload != NULL ? jobd_blob_ref(job->payload) : NULL;
+    if (job != NULL) {
+        struct jobd_blob *blob = part_of(job, part);
+        *bytes = blob != NULL ? jobd_blob_ref(blob) : NULL;
+    }
     mutex_unlock(&jobd->lock);
     return job != NULL ? JOBD_OK : JOBD_NO_JOB;
 }
@@ -156,6 +180,7 @@ void jobd_stats(struct jobd *jobd, uint32_t queue_index, int64_t now_us, struct 
         .failed = queue->ended[JOBD_FAILED],
         .cancelled = queue->ended[JOBD_CANCELLED],
         .rejected = queue->rejected,
+        .retried = queue->retried,
         .oldest_us = oldest_us_locked(jobd, queue, now_us),
         .drain_per_s = rate_per_s(&queue->rate),
         .waited = queue->waited,

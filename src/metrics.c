@@ -124,7 +124,8 @@ static void server(FILE *out, struct jobd *jobd, struct http *http)
 {
     struct http_stats stats;
     http_stats(http, &stats);
-    head(out, "jobd_payload_bytes", "gauge", "Payload bytes that are remembered.");
+    head(out, "jobd_payload_bytes", "gauge",
+         "Bytes of payloads, outputs and errors that are remembered.");
     fprintf(out, "jobd_payload_bytes %zu\n", jobd_memory(jobd));
     head(out, "jobd_connections", "gauge", "Open connections.");
     fprintf(out, "jobd_connections %" PRIu32 "\n", stats.gate.connections);

@@ -3,6 +3,7 @@
 #include "heart.h"
 
 #include <stddef.h>
+#include <stdlib.h>
 
 #include "blob.h"
 
@@ -39,6 +40,7 @@ enum jobd_result wait_begin_locked(struct jobd *jobd, struct jobd_waiter *waiter
     jobd->waiters += !waiter->exempt;
     waiter->link.kind = (int)kind;
     waiter->link.job = job;
+    waiter->link.extra = NULL;
     waiter->link.index = queue;
     waiter->result = JOBD_PENDING;
     if (waiter->deadline_us != JOBD_NEVER)
@@ -54,6 +56,8 @@ static void forget_wait_locked(struct jobd *jobd, struct jobd_waiter *waiter) RE
     TAILQ_REMOVE(list, waiter, link);
     heap_remove(&jobd->deadlines, &waiter->link.due);
     waiter->link.kind = WAIT_NOT;
+    free(waiter->link.extra);
+    waiter->link.extra = NULL;
     jobd->waiters -= !waiter->exempt;
 }
 

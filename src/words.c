@@ -13,10 +13,11 @@ static const char *const result_texts[JOBD_RESULTS] = {
     [JOBD_OK] = "ok",
     [JOBD_PENDING] = "begun, not yet complete",
     [JOBD_FULL] = "the queue is full",
-    [JOBD_MEMORY] = "payloads take as much memory as they may",
+    [JOBD_MEMORY] = "payloads and outputs take as much memory as they may",
     [JOBD_CLOSED] = "draining, no new jobs",
     [JOBD_NO_JOB] = "no such job",
     [JOBD_IS_FINAL] = "the job has ended",
+    [JOBD_NOT_FINAL] = "the job has not ended",
     [JOBD_TIMEOUT] = "not in time",
     [JOBD_CROWDED] = "too many are waiting",
 };

@@ -66,7 +66,8 @@ static void check_queue(struct jobd *jobd, struct queue *queue, struct census *c
     }
     verify(queued == queue->in_state[JOBD_QUEUED]);
     verify(scheduled == queue->in_state[JOBD_SCHEDULED]);
-    verify(queue_waiting(queue) <= queue->capacity);
+    verify(queue_waiting(queue) + queue->in_state[JOBD_RUNNING] <=
+           queue->capacity + queue->workers);
     verify(queue->in_state[JOBD_RUNNING] <= queue->workers);
     verify(queue->admitted == queue_waiting(queue) + queue->in_state[JOBD_RUNNING] +
                                   queue->ended[JOBD_DONE] + queue->ended[JOBD_FAILED] +
@@ -74,7 +75,7 @@ static void check_queue(struct jobd *jobd, struct queue *queue, struct census *c
     /* Nobody waits in vain. */
     bool idle = queue->in_state[JOBD_RUNNING] < queue->workers;
     verify(TAILQ_EMPTY(&queue->takers) || queued == 0 || queue->paused || !idle);
-    verify(TAILQ_EMPTY(&queue->putters) || queue_waiting(queue) == queue->capacity);
+    verify(TAILQ_EMPTY(&queue->putters) || queue_waiting(queue) >= queue->capacity);
     for (unsigned state = 0; state < JOBD_STATES; state++)
         census->in_state[state] += queue->in_state[state];
     census->waiters +=
@@ -91,8 +92,9 @@ static void check_records(struct jobd *jobd, struct census *census) REQUIRES(job
         *(is_final ? &final : &living) += 1;
         verify(!is_final || TAILQ_EMPTY(&job->awaiting));
         census->waiters += waiters_in(&job->awaiting, WAIT_END);
-        census->memory += blob_weight(job->payload);
-        census->memory_living += is_final ? 0 : blob_weight(job->payload);
+        census->memory += jobs_weight(job);
+        census->memory_living += is_final ? 0 : jobs_weight(job);
+        verify(job->attempt <= job->attempts);
     }
     TAILQ_FOREACH (job, &jobs->spare, link)
         spare++;

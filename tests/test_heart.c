@@ -19,7 +19,8 @@ static struct jobd *open_queue(uint32_t capacity, uint32_t workers, uint32_t kee
 {
     struct jobd *jobd = NULL;
     const struct jobd_config config = {
-        .queues = &(struct jobd_queue_config){"q", capacity, workers},
+        .queues =
+            &(struct jobd_queue_config){.name = "q", .capacity = capacity, .workers = workers},
         .queues_len = 1,
         .keep = keep,
         .memory_bytes = memory,
@@ -268,12 +269,12 @@ static void test_a_payload_outlives_its_job(void **state)
     (void)state;
     memcpy(blob->bytes, "abc", 3);
     assert_int_equal(put_with(jobd, (struct jobd_put){.payload = blob}, 1), JOBD_OK);
-    assert_int_equal(jobd_payload(jobd, 1, &seen), JOBD_OK);
+    assert_int_equal(jobd_part(jobd, 1, JOBD_PAYLOAD, &seen), JOBD_OK);
     assert_int_equal(jobd_cancel(jobd, 1, 2), JOBD_OK);
     assert_memory_equal(seen->bytes, "abc", 3);
     assert_string_equal(seen->type, "text/plain");
     jobd_blob_unref(seen);
-    assert_int_equal(jobd_payload(jobd, 1, &seen), JOBD_NO_JOB);
+    assert_int_equal(jobd_part(jobd, 1, JOBD_PAYLOAD, &seen), JOBD_NO_JOB);
     jobd_free(jobd);
 }
 
@@ -384,17 +385,161 @@ static void test_list_pages(void **state)
     jobd_free(jobd);
 }
 
+static struct jobd *open_retrying(uint32_t attempts)
+{
+    struct jobd *jobd = NULL;
+    const struct jobd_queue_config queue = {.name = "q",
+                                            .capacity = 1,
+                                            .workers = 1,
+                                            .attempts = attempts,
+                                            .timeout_us = 7,
+                                            .backoff_min_us = 1000,
+                                            .backoff_max_us = 60000};
+    const struct jobd_config config = {
+        .queues = &queue, .queues_len = 1, .keep = 4, .memory_bytes = 1000, .first_id = 1};
+    assert_int_equal(jobd_new(&jobd, &config), 0);
+    return jobd;
+}
+
+static struct jobd_blob *text(const char *words)
+{
+    struct jobd_blob *blob = jobd_blob_new(strlen(words), "text/plain");
+    assert_non_null(blob);
+    memcpy(blob->bytes, words, strlen(words));
+    return blob;
+}
+
+/* Each failure waits about twice as long as the one before, up to the most. */
+static void test_failures_come_back_later_and_later(void **state)
+{
+    enum { ATTEMPTS = 12 };
+    struct jobd *jobd = open_retrying(ATTEMPTS);
+    struct person worker = person();
+    struct jobd_receipt receipt;
+    struct jobd_info info;
+    int64_t now_us = 1, most_us = 2000;
+    (void)state;
+    assert_int_equal(jobd_put(jobd, &(struct jobd_put){.queue = 0}, now_us, &receipt), JOBD_OK);
+    for (unsigned attempt = 1; attempt < ATTEMPTS; attempt++) {
+        assert_int_equal(jobd_take(jobd, 0, &worker.waiter, now_us), JOBD_OK);
+        assert_int_equal(worker.waiter.task.attempt, attempt);
+        assert_int_equal(worker.waiter.task.timeout_us, 7);
+        finish(jobd, &worker.waiter.task, JOBD_FAILED, now_us);
+        assert_int_equal(jobd_look(jobd, 1, &info), JOBD_OK);
+        assert_int_equal(info.state, JOBD_SCHEDULED);
+        assert_in_range(info.run_at_us - now_us, most_us / 2, most_us);
+        now_us = info.run_at_us;
+        assert_int_equal(jobd_tick(jobd, now_us), JOBD_NEVER);
+        most_us = most_us < 30000 ? most_us * 2 : 60000;
+        check_heart(jobd);
+    }
+    assert_int_equal(jobd_take(jobd, 0, &worker.waiter, now_us), JOBD_OK);
+    finish(jobd, &worker.waiter.task, JOBD_FAILED, now_us);
+    assert_int_equal(jobd_look(jobd, 1, &info), JOBD_OK);
+    assert_int_equal(info.state, JOBD_FAILED);
+    assert_int_equal(info.attempt, ATTEMPTS);
+    jobd_free(jobd);
+}
+
+/* Whoever took its place in the meantime keeps it, and still it comes back. */
+static void test_a_full_queue_takes_back(void **state)
+{
+    struct jobd *jobd = open_retrying(2);
+    struct person worker = person();
+    struct jobd_receipt receipt;
+    struct jobd_stats stats;
+    const struct jobd_put one = {.queue = 0};
+    (void)state;
+    assert_int_equal(jobd_put(jobd, &one, 1, &receipt), JOBD_OK);
+    assert_int_equal(jobd_take(jobd, 0, &worker.waiter, 1), JOBD_OK);
+    assert_int_equal(jobd_put(jobd, &one, 1, &receipt), JOBD_OK);
+    finish(jobd, &worker.waiter.task, JOBD_FAILED, 1);
+    check_heart(jobd);
+    jobd_stats(jobd, 0, 1, &stats);
+    assert_int_equal(stats.queued + stats.scheduled, 2);
+    assert_int_equal(stats.retried, 1);
+    assert_int_equal(jobd_put(jobd, &one, 1, &receipt), JOBD_FULL);
+    assert_int_equal(jobd_take(jobd, 0, &worker.waiter, 1), JOBD_OK);
+    assert_int_equal(jobd_put(jobd, &one, 1, &receipt), JOBD_FULL);
+    finish(jobd, &worker.waiter.task, JOBD_DONE, 2);
+    jobd_free(jobd);
+}
+
+static void test_what_an_attempt_leaves(void **state)
+{
+    struct jobd *jobd = open_retrying(1);
+    struct person worker = person();
+    struct jobd_receipt receipt;
+    struct jobd_info info;
+    struct jobd_blob *seen;
+    const struct jobd_put one = {.timeout_us = 9, .attempts = 2, .trace = "00-1-2-01"};
+    (void)state;
+    assert_int_equal(jobd_put(jobd, &one, 1, &receipt), JOBD_OK);
+    assert_int_equal(jobd_take(jobd, 0, &worker.waiter, 1), JOBD_OK);
+    assert_int_equal(worker.waiter.task.timeout_us, 9);
+    assert_string_equal(worker.waiter.task.trace, "00-1-2-01");
+    jobd_finish(jobd, &worker.waiter.task,
+                &(struct jobd_outcome){.state = JOBD_FAILED,
+                                       .for_good = true,
+                                       .exited = true,
+                                       .exit_code = 3,
+                                       .output = text("half"),
+                                       .error = text("no disk")},
+                2);
+    assert_int_equal(jobd_look(jobd, 1, &info), JOBD_OK);
+    assert_int_equal(info.state, JOBD_FAILED);
+    assert_true(info.exited && info.has_error);
+    assert_int_equal(info.exit_code, 3);
+    assert_int_equal(info.output_bytes, 4);
+    assert_string_equal(info.trace, "00-1-2-01");
+    assert_int_equal(jobd_part(jobd, 1, JOBD_ERROR, &seen), JOBD_OK);
+    assert_memory_equal(seen->bytes, "no disk", 7);
+    jobd_blob_unref(seen);
+    assert_int_equal(jobd_retry(jobd, 1, 3, &receipt), JOBD_OK);
+    assert_int_equal(jobd_look(jobd, 1, &info), JOBD_OK);
+    assert_int_equal(info.state, JOBD_QUEUED);
+    assert_int_equal(info.attempt, 0);
+    assert_false(info.exited || info.has_error);
+    assert_int_equal(info.output_bytes, 0);
+    check_heart(jobd);
+    assert_int_equal(jobd_retry(jobd, 1, 3, &receipt), JOBD_NOT_FINAL);
+    assert_int_equal(jobd_cancel(jobd, 1, 4), JOBD_OK);
+    jobd_free(jobd);
+}
+
+/* An output that has no room is dropped, and that is said. */
+static void test_outputs_count_for_memory(void **state)
+{
+    struct jobd *jobd = open_retrying(1);
+    struct person worker = person();
+    struct jobd_receipt receipt;
+    struct jobd_info info;
+    struct jobd_blob *payload = jobd_blob_new(900, NULL), *output = jobd_blob_new(101, NULL);
+    (void)state;
+    assert_non_null(payload);
+    assert_non_null(output);
+    assert_int_equal(jobd_put(jobd, &(struct jobd_put){.payload = payload}, 1, &receipt), JOBD_OK);
+    assert_int_equal(jobd_take(jobd, 0, &worker.waiter, 1), JOBD_OK);
+    jobd_finish(jobd, &worker.waiter.task,
+                &(struct jobd_outcome){.state = JOBD_DONE, .output = output}, 2);
+    assert_int_equal(jobd_look(jobd, 1, &info), JOBD_OK);
+    assert_int_equal(info.output_bytes, 0);
+    assert_true(info.output_truncated);
+    assert_in_range(jobd_memory(jobd), 900, 1000);
+    jobd_free(jobd);
+}
+
 static void test_bad_configurations(void **state)
 {
     struct jobd *jobd = NULL;
-    struct jobd_queue_config queue = {"q", 1, 1};
+    struct jobd_queue_config queue = {.name = "q", .capacity = 1, .workers = 1};
     struct jobd_config config = {.queues = &queue, .queues_len = 1, .first_id = 1};
     (void)state;
     queue.capacity = 0;
     assert_int_equal(jobd_new(&jobd, &config), -22);
-    queue = (struct jobd_queue_config){"", 1, 1};
+    queue = (struct jobd_queue_config){.name = "", .capacity = 1, .workers = 1};
     assert_int_equal(jobd_new(&jobd, &config), -22);
-    queue = (struct jobd_queue_config){"q", UINT32_MAX, 1};
+    queue = (struct jobd_queue_config){.name = "q", .capacity = UINT32_MAX, .workers = 1};
     assert_int_equal(jobd_new(&jobd, &config), -22);
     queue.capacity = 1;
     config.first_id = 0;
@@ -420,6 +565,10 @@ int main(void)
         cmocka_unit_test(test_pause_and_purge),
         cmocka_unit_test(test_abandon_tells_all),
         cmocka_unit_test(test_list_pages),
+        cmocka_unit_test(test_failures_come_back_later_and_later),
+        cmocka_unit_test(test_a_full_queue_takes_back),
+        cmocka_unit_test(test_what_an_attempt_leaves),
+        cmocka_unit_test(test_outputs_count_for_memory),
         cmocka_unit_test(test_bad_configurations),
     };
     return cmocka_run_group_tests_name("heart", tests, NULL, NULL);

@@ -30,12 +30,13 @@ enum {
 
 struct model_job {
     uint64_t id;
-    unsigned queue, priority, attempt;
+    unsigned queue, priority, attempt, attempts;
     enum jobd_state state;
+    bool stopping;
     int64_t ready_us;
-    size_t bytes;
-    unsigned order; /* when it entered its lane */
-    unsigned ended; /* when it ended, and at what time */
+    size_t payload, output, error, extra; /* bytes */
+    int order;                            /* when it entered its lane, or came back */
+    unsigned ended;                       /* when it ended, and at what time */
     int64_t ended_us;
     bool forgotten;
 };
@@ -67,13 +68,15 @@ struct model {
     unsigned jobs_len;
     bool paused[QUEUES];
     struct actor takers[TAKERS], putters[PUTTERS], watchers[WATCHERS];
-    unsigned rejected[QUEUES];
+    unsigned rejected[QUEUES], retried[QUEUES];
+    unsigned ended[QUEUES][JOBD_STATES];
+    size_t extra; /* what a job with output or error counts for, beside them */
 };
 
 static const struct jobd_queue_config queues[QUEUES] = {
-    {.name = "one", .capacity = 1, .workers = 1},
-    {.name = "few", .capacity = 4, .workers = 2},
-    {.name = "many", .capacity = 9, .workers = 3},
+    {.name = "one", .capacity = 1, .workers = 1, .attempts = 2},
+    {.name = "few", .capacity = 4, .workers = 2, .backoff_min_us = 50, .backoff_max_us = 900},
+    {.name = "many", .capacity = 9, .workers = 3, .attempts = 3, .backoff_max_us = 500},
 };
 
 /* xorshift64*, Marsaglia and Vigna */
@@ -130,7 +133,8 @@ static size_t bytes(const struct model *model, bool living_only)
     size_t sum = 0;
     for (unsigned i = 0; i < model->jobs_len; i++)
         if (!model->jobs[i].forgotten && (!living_only || !final(&model->jobs[i])))
-            sum += model->jobs[i].bytes;
+            sum += model->jobs[i].payload + model->jobs[i].output + model->jobs[i].error +
+                   model->jobs[i].extra;
     return sum;
 }
 
@@ -169,6 +173,8 @@ static void end(struct model *model, struct model_job *job, enum jobd_state stat
 {
     unsigned which = state == JOBD_DONE ? 1 : 2, remembered = 0;
     job->state = state;
+    job->stopping = false;
+    model->ended[job->queue][state]++;
     job->ended = ++model->clock;
     job->ended_us = model->now_us;
     for (unsigned i = 0; i < WATCHERS; i++)
@@ -181,15 +187,24 @@ static void end(struct model *model, struct model_job *job, enum jobd_state stat
         oldest_end(model, which)->forgotten = true;
 }
 
+/* Forgets what has ended until so many bytes more have room; false when that is not enough. */
+static bool make_room(struct model *model, size_t size)
+{
+    if (bytes(model, true) + size > MEMORY)
+        return false;
+    while (bytes(model, false) + size > MEMORY)
+        oldest_end(model, 3)->forgotten = true;
+    return true;
+}
+
 static enum jobd_result admit(struct model *model, const struct jobd_put *put, size_t size,
                               uint64_t *id)
 {
     if (waiting(model, put->queue) >= queues[put->queue].capacity)
         return JOBD_FULL;
-    if (bytes(model, true) + size > MEMORY)
+    if (!make_room(model, size))
         return JOBD_MEMORY;
-    while (bytes(model, false) + size > MEMORY)
-        oldest_end(model, 3)->forgotten = true;
+    unsigned usual = queues[put->queue].attempts > 0 ? queues[put->queue].attempts : 1;
     verify(model->jobs_len < JOBS_MAX);
     struct model_job *job = &model->jobs[model->jobs_len++];
     *job = (struct model_job){
@@ -198,8 +213,9 @@ static enum jobd_result admit(struct model *model, const struct jobd_put *put, s
         .priority = put->priority,
         .state = put->delay_us > 0 ? JOBD_SCHEDULED : JOBD_QUEUED,
         .ready_us = model->now_us + put->delay_us,
-        .bytes = size,
-        .order = ++model->clock,
+        .attempts = put->attempts > 0 ? put->attempts : usual,
+        .payload = size,
+        .order = (int)++model->clock,
     };
     *id = job->id;
     return JOBD_OK;
@@ -276,7 +292,8 @@ static void wake(struct jobd_waiter *waiter)
 static struct jobd_put random_put(struct model *model)
 {
     struct jobd_put put = {.queue = below(model, QUEUES),
-                           .priority = (uint8_t)below(model, JOBD_PRIORITIES)};
+                           .priority = (uint8_t)below(model, JOBD_PRIORITIES),
+                           .attempts = below(model, 4)};
     if (below(model, 4) == 0)
         put.delay_us = 1 + below(model, 5000);
     if (below(model, 3) > 0) {
@@ -360,18 +377,95 @@ static void step_take(struct model *model)
     }
 }
 
+static struct jobd_blob *random_bytes(struct model *model)
+{
+    if (below(model, 3) > 0)
+        return NULL;
+    struct jobd_blob *blob = jobd_blob_new(below(model, 400), NULL);
+    verify(blob != NULL);
+    memset(blob->bytes, 'x', blob->size);
+    return blob;
+}
+
+/* What replaces *part: the new bytes, or nothing when they have no room. */
+static void keep(struct model *model, size_t *part, const struct jobd_blob *blob)
+{
+    *part = 0;
+    if (make_room(model, blob != NULL ? blob->size : 0))
+        *part = blob != NULL ? blob->size : 0;
+}
+
+/* By chance, but within what the queue's backoff and the outcome allow. */
+static void go_again(struct model *model, struct model_job *job, int64_t retry_in_us)
+{
+    const struct jobd_queue_config *queue = &queues[job->queue];
+    struct jobd_info info;
+    verify(jobd_look(model->jobd, job->id, &info) == JOBD_OK);
+    int64_t wait_us = info.run_at_us - model->now_us;
+    verify(wait_us >= queue->backoff_min_us && wait_us >= retry_in_us);
+    verify(wait_us <= queue->backoff_max_us || wait_us == retry_in_us);
+    job->state = JOBD_SCHEDULED;
+    job->ready_us = info.run_at_us;
+    job->order = -(int)++model->clock;
+    model->retried[job->queue]++;
+}
+
 static void step_finish(struct model *model)
 {
-    static const enum jobd_state ends[] = {JOBD_DONE, JOBD_DONE, JOBD_FAILED, JOBD_CANCELLED};
+    static const enum jobd_state ends[] = {JOBD_DONE, JOBD_FAILED, JOBD_FAILED, JOBD_CANCELLED};
     struct actor *taker = &model->takers[below(model, TAKERS)];
     if (!taker->holds)
         return;
-    enum jobd_state state = ends[below(model, 4)];
+    struct jobd_outcome outcome = {
+        .state = ends[below(model, 4)],
+        .for_good = below(model, 6) == 0,
+        .retry_in_us = below(model, 6) == 0 ? 700 : 0,
+        .output = random_bytes(model),
+        .error = random_bytes(model),
+    };
     struct model_job *job = find(model, taker->id);
     taker->holds = false;
-    verify(taker->waiter.task.attempt == job->attempt);
-    finish(model->jobd, &taker->waiter.task, state, model->now_us);
-    end(model, job, state);
+    verify(taker->waiter.task.attempt == job->attempt && job->attempt <= job->attempts);
+    if (job->extra == 0 && (outcome.output != NULL || outcome.error != NULL) &&
+        make_room(model, model->extra))
+        job->extra = model->extra;
+    if (job->extra > 0) {
+        keep(model, &job->output, outcome.output);
+        keep(model, &job->error, outcome.error);
+    }
+    jobd_finish(model->jobd, &taker->waiter.task, &outcome, model->now_us);
+    if (outcome.state != JOBD_FAILED)
+        end(model, job, outcome.state);
+    else if (job->stopping)
+        end(model, job, JOBD_CANCELLED);
+    else if (!outcome.for_good && job->attempt < job->attempts)
+        go_again(model, job, outcome.retry_in_us);
+    else
+        end(model, job, JOBD_FAILED);
+    settle(model, job->queue);
+}
+
+static void step_retry(struct model *model)
+{
+    uint64_t id = model->jobs_len == 0 ? 1 : model->next_id - 1 - below(model, 30);
+    struct model_job *job = find(model, id);
+    struct jobd_receipt receipt;
+    enum jobd_result expected = JOBD_OK;
+    if (job == NULL)
+        expected = JOBD_NO_JOB;
+    else if (!final(job))
+        expected = JOBD_NOT_FINAL;
+    else if (waiting(model, job->queue) >= queues[job->queue].capacity)
+        expected = JOBD_FULL;
+    verify(jobd_retry(model->jobd, id, model->now_us, &receipt) == expected);
+    if (expected == JOBD_FULL)
+        model->rejected[job->queue]++;
+    if (expected != JOBD_OK)
+        return;
+    job->state = JOBD_QUEUED;
+    job->attempt = 0;
+    job->output = job->error = 0;
+    job->order = (int)++model->clock;
     settle(model, job->queue);
 }
 
@@ -384,6 +478,8 @@ static void step_cancel(struct model *model)
                                 : job->state == JOBD_RUNNING ? JOBD_PENDING
                                                              : JOBD_OK;
     verify(jobd_cancel(model->jobd, id, model->now_us) == expected);
+    if (expected == JOBD_PENDING)
+        job->stopping = true;
     if (expected == JOBD_OK) {
         end(model, job, JOBD_CANCELLED);
         settle(model, job->queue);
@@ -445,7 +541,7 @@ static void pass_time(struct model *model, int64_t now_us)
         if (due == NULL)
             break;
         due->state = JOBD_QUEUED;
-        due->order = ++model->clock;
+        due->order = (int)++model->clock;
         settle(model, due->queue);
     }
     struct actor *groups[] = {model->takers, model->putters, model->watchers};
@@ -545,7 +641,8 @@ static void compare_jobs(struct model *model)
         verify(result == (job->forgotten ? JOBD_NO_JOB : JOBD_OK));
         if (result == JOBD_OK)
             verify(info.state == job->state && info.queue == job->queue &&
-                   info.attempt == job->attempt && info.payload_bytes == job->bytes);
+                   info.attempt == job->attempt && info.payload_bytes == job->payload &&
+                   info.output_bytes == job->output && info.stopping == job->stopping);
     }
 }
 
@@ -563,10 +660,11 @@ static void compare(struct model *model)
         verify(stats.queued == count(model, i, JOBD_QUEUED));
         verify(stats.scheduled == count(model, i, JOBD_SCHEDULED));
         verify(stats.running == count(model, i, JOBD_RUNNING));
-        verify(stats.done == count(model, i, JOBD_DONE));
-        verify(stats.failed == count(model, i, JOBD_FAILED));
-        verify(stats.cancelled == count(model, i, JOBD_CANCELLED));
-        verify(stats.rejected == model->rejected[i] && stats.paused == model->paused[i]);
+        verify(stats.done == model->ended[i][JOBD_DONE]);
+        verify(stats.failed == model->ended[i][JOBD_FAILED]);
+        verify(stats.cancelled == model->ended[i][JOBD_CANCELLED]);
+        verify(stats.rejected == model->rejected[i] && stats.retried == model->retried[i]);
+        verify(stats.paused == model->paused[i]);
     }
     compare_jobs(model);
     verify(jobd_memory(model->jobd) == bytes(model, false));
@@ -581,9 +679,9 @@ static void take_one_step(struct model *model)
 {
     /* The more often a step stands here, the more often it is taken. */
     static step *const steps[] = {
-        step_put,  step_put,    step_put,    step_put_wait, step_take,
-        step_take, step_finish, step_finish, step_cancel,   step_time,
-        step_time, step_pause,  step_unwait, step_watch,    step_purge,
+        step_put,    step_put,    step_put,    step_put_wait, step_take, step_take,
+        step_finish, step_finish, step_cancel, step_time,     step_time, step_pause,
+        step_unwait, step_watch,  step_purge,  step_retry,
     };
     steps[below(model, sizeof steps / sizeof steps[0])](model);
 }
@@ -613,6 +711,19 @@ static void tear_down(struct model *model)
     jobd_free(model->jobd);
 }
 
+static size_t measure_extra(void)
+{
+    const struct jobd_config config = {
+        .queues = queues, .queues_len = 1, .keep = 1, .memory_bytes = MEMORY, .first_id = 1};
+    struct jobd *jobd;
+    struct jobd_receipt receipt;
+    assert_int_equal(jobd_new(&jobd, &config), 0);
+    assert_int_equal(jobd_put(jobd, &(struct jobd_put){.trace = ""}, 1, &receipt), JOBD_OK);
+    size_t bytes_used = jobd_memory(jobd);
+    jobd_free(jobd);
+    return bytes_used;
+}
+
 static void run(uint64_t seed)
 {
     struct model *model = calloc(1, sizeof *model);
@@ -620,6 +731,7 @@ static void run(uint64_t seed)
     model->random = seed * 2 + 1;
     model->now_us = 1000000;
     model->next_id = 1;
+    model->extra = measure_extra();
     set_up_actors(model, model->takers, TAKERS, TAKER);
     set_up_actors(model, model->putters, PUTTERS, PUTTER);
     set_up_actors(model, model->watchers, WATCHERS, WATCHER);

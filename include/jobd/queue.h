@@ -2,7 +2,8 @@
 /* jobd's heart: named, bounded queues of jobs, each job a small state machine.
  *
  *     put ──> queued ──> running ──> done | failed
- *        └─> scheduled ─┘  (due)       cancelled  <── from any that is not final
+ *        └─> scheduled ─┘  │           cancelled  <── from any that is not final
+ *               └──────────┘ (retry)
  *
  * It starts no thread, does no I/O and reads no clock: the caller says what time it is, in
  * microseconds since 1970, and never goes back. Any function may be called from any thread and
@@ -29,6 +30,8 @@ extern "C" {
 #define JOBD_QUEUE_NAME_MAX   64
 #define JOBD_PRIORITIES       8 /* 0 runs first; the scale of RFC 9218 */
 #define JOBD_PRIORITY_DEFAULT 3
+#define JOBD_ATTEMPTS_MAX     1000
+#define JOBD_TRACE_SIZE       64 /* a traceparent, with its NUL */
 #define JOBD_NEVER            INT64_MAX
 #define JOBD_NO_QUEUE         UINT32_MAX
 
@@ -51,12 +54,13 @@ JOBD_API bool jobd_state_final(enum jobd_state state);
 
 enum jobd_result {
     JOBD_OK,
-    JOBD_PENDING,  /* not now; what was asked for has begun and will be told */
-    JOBD_FULL,     /* the queue holds as many waiting jobs as it may */
-    JOBD_MEMORY,   /* payloads take as many bytes as they may */
-    JOBD_CLOSED,   /* no new jobs: draining */
-    JOBD_NO_JOB,   /* never was, or is forgotten */
-    JOBD_IS_FINAL, /* too late: the job has ended */
+    JOBD_PENDING,   /* not now; what was asked for has begun and will be told */
+    JOBD_FULL,      /* the queue holds as many waiting jobs as it may */
+    JOBD_MEMORY,    /* payloads take as many bytes as they may */
+    JOBD_CLOSED,    /* no new jobs: draining */
+    JOBD_NO_JOB,    /* never was, or is forgotten */
+    JOBD_IS_FINAL,  /* too late: the job has ended */
+    JOBD_NOT_FINAL, /* too early: it has not */
     JOBD_TIMEOUT,
     JOBD_CROWDED, /* as many wait as may wait */
     JOBD_RESULTS
@@ -90,16 +94,21 @@ JOBD_API void jobd_blob_unref(struct jobd_blob *blob);
 struct jobd;
 
 struct jobd_queue_config {
-    const char *name;  /* 1 to JOBD_QUEUE_NAME_MAX bytes; borrowed until jobd_new() returns */
-    uint32_t capacity; /* jobs that may wait, at least 1 */
-    uint32_t workers;  /* jobs that may run at a time */
+    const char *name;   /* 1 to JOBD_QUEUE_NAME_MAX bytes; borrowed until jobd_new() returns */
+    uint32_t capacity;  /* jobs that may wait, at least 1 */
+    uint32_t workers;   /* jobs that may run at a time */
+    uint32_t attempts;  /* a job's, when it does not say; 0 is 1 */
+    int64_t timeout_us; /* of an attempt, when its job does not say; 0: none */
+    /* After the nth failed attempt the next waits for 2^n times the first, half of that by chance,
+     * but between the two. */
+    int64_t backoff_min_us, backoff_max_us;
 };
 
 struct jobd_config {
     const struct jobd_queue_config *queues; /* borrowed until jobd_new() returns */
     uint32_t queues_len;                    /* at least 1; a queue is named by its index here */
     uint32_t keep;        /* done jobs remembered; as many failed or cancelled ones */
-    size_t memory_bytes;  /* payloads at most, of all jobs that are remembered */
+    size_t memory_bytes;  /* payloads, outputs and errors at most, of all remembered jobs */
     uint32_t waiters_max; /* jobd_waiters at a time, those that are exempt not counted */
     uint64_t first_id;    /* at least 1; ids count on from here, below 2^53 */
     /* Called, outside the lock, when something became due earlier than the last jobd_tick() said.
@@ -156,7 +165,12 @@ struct jobd_info {
     int64_t created_us;
     int64_t run_at_us; /* put with a delay: not before then */
     int64_t started_us, finished_us;
-    size_t payload_bytes;
+    size_t payload_bytes, output_bytes;
+    bool output_truncated;
+    bool has_error;
+    bool exited; /* exit_code counts */
+    int exit_code;
+    char trace[JOBD_TRACE_SIZE]; /* "": none */
 };
 
 /* A job that asks to be let in. */
@@ -164,6 +178,9 @@ struct jobd_put {
     uint32_t queue;
     uint8_t priority;          /* below JOBD_PRIORITIES */
     int64_t delay_us;          /* 0: now */
+    uint32_t attempts;         /* at most JOBD_ATTEMPTS_MAX; 0: the queue's */
+    int64_t timeout_us;        /* of an attempt; 0: the queue's */
+    const char *trace;         /* shorter than JOBD_TRACE_SIZE, copied; NULL: none */
     struct jobd_blob *payload; /* NULL: none. The reference is taken on success */
 };
 
@@ -190,7 +207,7 @@ struct jobd_waiter {
         struct jobd_put put;
         int kind;
         uint32_t index;
-        void *job;
+        void *job, *extra;
         struct jobd_waiter *tqe_next;
         struct jobd_waiter **tqe_prev;
     } link;
@@ -227,6 +244,11 @@ JOBD_API enum jobd_result jobd_put_wait(struct jobd *jobd, const struct jobd_put
  * JOBD_PENDING. JOBD_IS_FINAL or JOBD_NO_JOB otherwise. */
 JOBD_API enum jobd_result jobd_cancel(struct jobd *jobd, uint64_t id, int64_t now_us);
 
+/* A final job goes back in, with fresh attempts: JOBD_OK; or JOBD_FULL, JOBD_MEMORY, JOBD_CLOSED,
+ * JOBD_NOT_FINAL, JOBD_NO_JOB. */
+JOBD_API enum jobd_result jobd_retry(struct jobd *jobd, uint64_t id, int64_t now_us,
+                                     struct jobd_receipt *receipt);
+
 /* Cancels all that waited in the queue when it was called; how many. */
 JOBD_API uint32_t jobd_purge(struct jobd *jobd, uint32_t queue, int64_t now_us);
 
@@ -238,9 +260,12 @@ JOBD_API void jobd_pause(struct jobd *jobd, uint32_t queue, bool paused, int64_t
 /* JOBD_OK or JOBD_NO_JOB. */
 JOBD_API enum jobd_result jobd_look(struct jobd *jobd, uint64_t id, struct jobd_info *info);
 
-/* JOBD_OK and a reference to the payload, which is the caller's (NULL when the job has none); or
- * JOBD_NO_JOB. */
-JOBD_API enum jobd_result jobd_payload(struct jobd *jobd, uint64_t id, struct jobd_blob **payload);
+enum jobd_part { JOBD_PAYLOAD, JOBD_OUTPUT, JOBD_ERROR };
+
+/* JOBD_OK and a reference to these bytes of the job, which is the caller's (NULL when it has none);
+ * or JOBD_NO_JOB. Output and error are those of the last attempt that has ended. */
+JOBD_API enum jobd_result jobd_part(struct jobd *jobd, uint64_t id, enum jobd_part part,
+                                    struct jobd_blob **bytes);
 
 /* JOBD_OK when the job is final, info as in jobd_look(); JOBD_PENDING when the waiter will be woken
  * at its end (JOBD_OK, and its info) or at the deadline (JOBD_TIMEOUT); JOBD_NO_JOB; JOBD_CROWDED.
@@ -275,6 +300,7 @@ struct jobd_stats {
     uint32_t queued, scheduled, running;
     uint64_t admitted, done, failed, cancelled; /* totals since the start */
     uint64_t rejected;                          /* puts that met a full queue */
+    uint64_t retried;                           /* failed attempts that were not the last */
     int64_t oldest_us;            /* how long the first in the queue has waited; 0: empty */
     double drain_per_s;           /* slots that become free, as measured while jobs waited */
     struct jobd_histogram waited; /* from being ready to run until running */
@@ -284,7 +310,7 @@ struct jobd_stats {
 JOBD_API void jobd_stats(struct jobd *jobd, uint32_t queue, int64_t now_us,
                          struct jobd_stats *stats);
 
-/* Payload bytes that are remembered. */
+/* Bytes of payloads, outputs and errors that are remembered. */
 JOBD_API size_t jobd_memory(struct jobd *jobd);
 
 /* ---- working -------------------------------------------------------------------------------- */
@@ -295,7 +321,8 @@ JOBD_API size_t jobd_memory(struct jobd *jobd);
 JOBD_API enum jobd_result jobd_take(struct jobd *jobd, uint32_t queue, struct jobd_waiter *waiter,
                                     int64_t now_us);
 
-/* The attempt has ended so. */
+/* The attempt has ended so. A failed one goes back in when the job has attempts left, even into a
+ * full queue; not when it was told to stop. */
 JOBD_API void jobd_finish(struct jobd *jobd, const struct jobd_task *task,
                           const struct jobd_outcome *outcome, int64_t now_us);
 

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+/* The heart's start and end: its configuration, closing it, and whether it is idle. */
+#include "heart.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- start and end */
+
+static int queue_init(struct queue *queue, const struct jobd_queue_config *config)
+{
+    strcpy(queue->name, config->name);
+    queue->capacity = config->capacity;
+    queue->workers = config->workers;
+    queue->attempts = (uint16_t)(config->attempts > 0 ? config->attempts : 1);
+    queue->timeout_us = config->timeout_us;
+    queue->backoff_min_us = config->backoff_min_us;
+    queue->backoff_max_us = config->backoff_max_us;
+    TAILQ_INIT(&queue->scheduled);
+    TAILQ_INIT(&queue->takers);
+    TAILQ_INIT(&queue->putters);
+    int error = 0;
+    for (unsigned lane = 0; lane < JOBD_PRIORITIES && error == 0; lane++)
+        error = ring_init(&queue->lanes[lane], config->capacity + config->workers);
+    return error;
+}
+
+static bool sound(const struct jobd_config *config, uint64_t *waiting_max, uint64_t *running_max)
+{
+    if (config->queues_len == 0 || config->queues_len > UINT16_MAX || config->first_id == 0)
+        return false;
+    for (uint32_t i = 0; i < config->queues_len; i++) {
+        const struct jobd_queue_config *queue = &config->queues[i];
+        size_t length = strlen(queue->name);
+        if (length == 0 || length > JOBD_QUEUE_NAME_MAX || queue->capacity == 0 ||
+            queue->attempts > JOBD_ATTEMPTS_MAX || queue->timeout_us < 0 ||
+            queue->backoff_min_us < 0 || queue->backoff_max_us < queue->backoff_min_us)
+            return false;
+        *waiting_max += queue->capacity;
+        *running_max += queue->workers;
+    }
+    return *waiting_max + *running_max + 2 * (uint64_t)config->keep < UINT32_MAX;
+}
+
+int jobd_new(struct jobd **jobd, const struct jobd_config *config)
+{
+    uint64_t waiting_max = 0, running_max = 0;
+    if (!sound(config, &waiting_max, &running_max))
+        return -EINVAL;
+    struct jobd *new = calloc(1, sizeof *new);
+    if (new == NULL)
+        return -ENOMEM;
+    int error = mutex_init(&new->lock);
+    if (error != 0) {
+        free(new);
+        return error;
+    }
+    mutex_lock(&new->lock); /* nobody else sees it yet: for the analysis */
+    new->next_id = config->first_id;
+    new->waiters_max = config->waiters_max;
+    new->earlier = config->earlier;
+    new->context = config->context;
+    new->ticks_at_us = JOBD_NEVER;
+    TAILQ_INIT(&new->idlers);
+    new->queues = calloc(config->queues_len, sizeof *new->queues);
+    if (new->queues == NULL)
+        error = -ENOMEM;
+    for (uint32_t i = 0; i < config->queues_len && error == 0; i++) {
+        error = queue_init(&new->queues[i], &config->queues[i]);
+        new->queues_len++;
+    }
+    if (error == 0)
+        error = jobs_init(&new->jobs,
+                          (uint32_t)(waiting_max + running_max + 2 * (uint64_t)config->keep),
+                          config->keep, config->memory_bytes);
+    if (error == 0)
+        error = heap_init(&new->delays, (uint32_t)(waiting_max + running_max));
+    if (error == 0)
+        error = heap_init(&new->deadlines, config->waiters_max);
+    mutex_unlock(&new->lock);
+    if (error == 0)
+        *jobd = new;
+    else
+        jobd_free(new);
+    return error;
+}
+
+void jobd_free(struct jobd *jobd)
+{
+    if (jobd == NULL)
+        return;
+    mutex_lock(&jobd->lock);
+    verify(jobd->waiters == 0);
+    if (jobd->jobs.records != NULL) {
+        verify(TAILQ_EMPTY(&jobd->jobs.running));
+        jobs_release(&jobd->jobs);
+    }
+    heap_release(&jobd->delays);
+    heap_release(&jobd->deadlines);
+    for (uint32_t i = 0; i < jobd->queues_len; i++)
+        for (unsigned lane = 0; lane < JOBD_PRIORITIES; lane++)
+            ring_release(&jobd->queues[i].lanes[lane]);
+    free(jobd->queues);
+    mutex_unlock(&jobd->lock);
+    mutex_release(&jobd->lock);
+    free(jobd);
+}
+
+/* ---- stopping */
+
+bool jobd_idle_locked(struct jobd *jobd)
+{
+    for (uint32_t i = 0; i < jobd->queues_len; i++)
+        if (queue_waiting(&jobd->queues[i]) > 0 || jobd->queues[i].in_state[JOBD_RUNNING] > 0)
+            return false;
+    return true;
+}
+
+void jobd_close(struct jobd *jobd)
+{
+    AFTERMATH(after);
+    mutex_lock(&jobd->lock);
+    jobd->closed = true;
+    for (uint32_t i = 0; i < jobd->queues_len; i++) {
+        struct jobd_waiter *putter;
+        while ((putter = TAILQ_FIRST(&jobd->queues[i].putters)) != NULL)
+            wait_end_locked(jobd, putter, JOBD_CLOSED, &after);
+    }
+    unlock_and_tell(jobd, &after);
+}
+
+bool jobd_closed(struct jobd *jobd)
+{
+    mutex_lock(&jobd->lock);
+    bool closed = jobd->closed;
+    mutex_unlock(&jobd->lock);
+    return closed;
+}
+
+void jobd_dismiss(struct jobd *jobd)
+{
+    AFTERMATH(after);
+    mutex_lock(&jobd->lock);
+    jobd->dismissed = true;
+    for (uint32_t i = 0; i < jobd->queues_len; i++) {
+        struct jobd_waiter *taker;
+        while ((taker = TAILQ_FIRST(&jobd->queues[i].takers)) != NULL)
+            wait_end_locked(jobd, taker, JOBD_CLOSED, &after);
+    }
+    unlock_and_tell(jobd, &after);
+}
