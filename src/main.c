@@ -8,7 +8,9 @@
  *     settings.c   the configuration file
  *     probe.c      --health
  *
- *   the face     api.c       one function an endpoint
+ *   the face     api.c       the table of endpoints; each a function in
+ *                            api_put.c, api_jobs.c, api_queues.c
+ *                answer.c    what they share
  *                metrics.c   /metrics
  *                http.c      libmicrohttpd: requests, replies, parking
  *                headers.c   what a request's header may say

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+#include "answer.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "text.h"
+
+#define PARKED_ARE_MANY "as many requests wait as may wait"
+
+/* ---- replies */
+
+enum step answer_error(struct call *call, unsigned status, const char *title)
+{
+    reply_error(call->reply, call->request->wants_json, status, title);
+    return STEP_REPLY;
+}
+
+enum step answer_no_memory(struct call *call)
+{
+    return answer_error(call, 503, "out of memory");
+}
+
+enum step answer_json(struct call *call, unsigned status, cJSON *object, bool whole)
+{
+    char *text = whole ? json_text(object) : NULL;
+    cJSON_Delete(object);
+    if (text == NULL)
+        return answer_no_memory(call);
+    call->reply->status = status;
+    call->reply->type = TYPE_JSON;
+    call->reply->owned = text;
+    return STEP_REPLY;
+}
+
+enum step answer_word(struct call *call, unsigned status, const char *word, const char *line)
+{
+    if (call->request->wants_json) {
+        cJSON *object = cJSON_CreateObject();
+        return answer_json(call, status, object,
+                           cJSON_AddStringToObject(object, "status", word) != NULL);
+    }
+    call->reply->status = status;
+    call->reply->text = line;
+    return STEP_REPLY;
+}
+
+enum step answer_result(struct call *call, enum jobd_result result)
+{
+    static const struct {
+        enum jobd_result result;
+        unsigned status;
+        const char *title;
+    } rows[] = {
+        {JOBD_NO_JOB, 404, "no such job"},
+        {JOBD_IS_FINAL, 409, "the job has ended"},
+        {JOBD_CLOSED, 503, "draining"},
+        {JOBD_CROWDED, 503, PARKED_ARE_MANY},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (rows[i].result == result)
+            return answer_error(call, rows[i].status, rows[i].title);
+    return answer_error(call, 500, jobd_result_text(result));
+}
+
+/* ---- parameters */
+
+enum step answer_bad_value(struct call *call, const char *name, const char *allowed)
+{
+    char title[160];
+    snprintf(title, sizeof title, "bad value of %s: allowed is %s", name, allowed);
+    return answer_error(call, 400, title);
+}
+
+bool parameter_duration(struct call *call, const char *name, int64_t max_us, int64_t *us)
+{
+    const char *value = request_parameter(call->request, name);
+    return value == NULL || (text_to_duration(value, us) && *us <= max_us);
+}
+
+bool parameter_number(struct call *call, const char *name, uint64_t min, uint64_t max,
+                      uint64_t *number)
+{
+    const char *value = request_parameter(call->request, name);
+    return value == NULL || (text_to_number(value, max, number) && *number >= min);
+}

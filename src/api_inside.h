@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/* The endpoints, and what they share; no file outside api*.c includes this. */
+#pragma once
+
+#include "answer.h"
+#include "http.h"
+#include "jobd/queue.h"
+#include "route.h"
+
+enum {
+    BUSY_SHARED = 60, /* busy replies made in advance: Retry-After up to a minute */
+    LIST_DEFAULT = 100,
+    LIST_MAX = 1000
+};
+
+#define JOB_ID_MAX ((UINT64_C(1) << 53) - 1)
+
+struct api {
+    struct jobd *jobd;
+    struct http *http;
+    const struct shared_reply *busy[BUSY_SHARED + 1];
+};
+
+/* api_put.c: /do */
+endpoint put_job;
+
+/* api_jobs.c: /jobs. The job's id in the path, or 0. */
+uint64_t path_id(const struct call *call);
+endpoint list_jobs, get_job, get_payload, cancel_job;
+
+/* api_queues.c: /queues */
+endpoint list_queues, get_queue, pause_queue, resume_queue, purge_queue;

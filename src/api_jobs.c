@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+/* Looking at jobs, and cancelling them. */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "api_inside.h"
+#include "clock.h"
+#include "text.h"
+
+#define WAIT_MAX_US (INT64_C(3600) * CLOCK_SECOND_US)
+
+static cJSON *job_json(const struct api *api, const struct jobd_info *info)
+{
+    cJSON *job = cJSON_CreateObject();
+    bool whole =
+        json_add_int(job, "id", (int64_t)info->id) &&
+        cJSON_AddStringToObject(job, "queue", jobd_queue_name(api->jobd, info->queue)) != NULL &&
+        cJSON_AddStringToObject(job, "state", jobd_state_name(info->state)) != NULL &&
+        json_add_int(job, "priority", info->priority) &&
+        json_add_int(job, "attempt", info->attempt) &&
+        json_add_int(job, "attempts", info->attempts) &&
+        json_add_time(job, "created_at", info->created_us) &&
+        (info->run_at_us == 0 || json_add_time(job, "run_at", info->run_at_us)) &&
+        (info->started_us == 0 || json_add_time(job, "started_at", info->started_us)) &&
+        (info->finished_us == 0 || json_add_time(job, "finished_at", info->finished_us)) &&
+        (info->payload_bytes == 0 ||
+         json_add_int(job, "payload_bytes", (int64_t)info->payload_bytes));
+    if (!whole) {
+        cJSON_Delete(job);
+        return NULL;
+    }
+    return job;
+}
+
+static enum step reply_job(struct call *call, const struct jobd_info *info)
+{
+    return answer_json(call, 200, job_json(call->api, info), true);
+}
+
+uint64_t path_id(const struct call *call)
+{
+    uint64_t id = 0;
+    (void)(call->capture[0] != '0' && text_to_number(call->capture, JOB_ID_MAX, &id));
+    return id;
+}
+
+static enum jobd_result start_await(struct request *request, void *context)
+{
+    struct api *api = context;
+    return jobd_await(api->jobd, request->parked_for, &request->waiter, &request->waiter.info);
+}
+
+enum step get_job(struct call *call)
+{
+    struct request *request = call->request;
+    struct jobd_info info;
+    int64_t wait_us = 0;
+    if (request->resumed && request->waiter.result == JOBD_OK)
+        return reply_job(call, &request->waiter.info);
+    if (request->resumed && request->waiter.result == JOBD_CROWDED)
+        return answer_result(call, JOBD_CROWDED);
+    if (!parameter_duration(call, "wait", WAIT_MAX_US, &wait_us))
+        return answer_bad_value(call, "wait", "a duration of at most 1h, like 250ms, 30s or 5m");
+    enum jobd_result result = jobd_look(call->api->jobd, path_id(call), &info);
+    if (result != JOBD_OK)
+        return answer_result(call, result);
+    if (wait_us == 0 || request->resumed || jobd_state_final(info.state))
+        return reply_job(call, &info);
+    request->parked_for = info.id;
+    request->waiter.deadline_us = clock_now_us() + wait_us;
+    *call->start = start_await;
+    return STEP_PARK;
+}
+
+enum step get_payload(struct call *call)
+{
+    struct jobd_blob *payload;
+    enum jobd_result result = jobd_part(call->api->jobd, path_id(call), JOBD_PAYLOAD, &payload);
+    if (result != JOBD_OK)
+        return answer_result(call, result);
+    call->reply->status = 200;
+    call->reply->type = payload != NULL ? NULL : TYPE_BYTES;
+    call->reply->text = "";
+    call->reply->blob = payload;
+    call->reply->unsafe = true;
+    return STEP_REPLY;
+}
+
+enum step cancel_job(struct call *call)
+{
+    uint64_t id = path_id(call);
+    enum jobd_result result = jobd_cancel(call->api->jobd, id, clock_now_us());
+    bool running = result == JOBD_PENDING;
+    if (!running && result != JOBD_OK)
+        return answer_result(call, result);
+    unsigned status = running ? 202 : 200;
+    struct jobd_info info;
+    if (call->request->wants_json && jobd_look(call->api->jobd, id, &info) == JOBD_OK)
+        return answer_json(call, status, job_json(call->api, &info), true);
+    return answer_word(call, status, running ? "stopping" : "cancelled",
+                       running ? "stopping\n" : "cancelled\n");
+}
+
+static enum step reply_list(struct call *call, const struct jobd_info *infos, size_t len,
+                            uint64_t next)
+{
+    cJSON *list = cJSON_CreateObject();
+    cJSON *jobs = cJSON_AddArrayToObject(list, "jobs");
+    bool whole = jobs != NULL;
+    for (size_t i = 0; i < len && whole; i++) {
+        cJSON *job = job_json(call->api, &infos[i]);
+        whole = job != NULL && cJSON_AddItemToArray(jobs, job);
+    }
+    if (whole)
+        whole = next != 0 ? json_add_int(list, "next", (int64_t)next)
+                          : cJSON_AddNullToObject(list, "next") != NULL;
+    return answer_json(call, 200, list, whole);
+}
+
+enum step list_jobs(struct call *call)
+{
+    struct jobd_filter filter = {.queue = JOBD_NO_QUEUE, .state = JOBD_STATES};
+    const char *queue = request_parameter(call->request, "queue");
+    const char *state = request_parameter(call->request, "state");
+    uint64_t limit = LIST_DEFAULT, next;
+    if (queue != NULL && (filter.queue = jobd_queue_named(call->api->jobd, queue)) == JOBD_NO_QUEUE)
+        return answer_bad_value(call, "queue", "the name of a queue");
+    if (state != NULL && (filter.state = jobd_state_named(state)) == JOBD_STATES)
+        return answer_bad_value(call, "state",
+                                "queued, scheduled, running, done, failed or cancelled");
+    if (!parameter_number(call, "limit", 1, LIST_MAX, &limit))
+        return answer_bad_value(call, "limit", "1 to 1000");
+    if (!parameter_number(call, "after", 0, JOB_ID_MAX, &filter.after))
+        return answer_bad_value(call, "after", "a job's id");
+    struct jobd_info *infos = calloc((size_t)limit, sizeof *infos);
+    if (infos == NULL)
+        return answer_no_memory(call);
+    size_t len = jobd_list(call->api->jobd, &filter, infos, (size_t)limit, &next);
+    enum step step = reply_list(call, infos, len, next);
+    free(infos);
+    return step;
+}
