@@ -47,12 +47,16 @@ static enum step get_metrics(struct call *call)
 
 /* ---- the table of endpoints */
 
+#define PUT_PARAMETERS "delay", "priority", "attempts", "timeout", "block"
+
 static const struct route routes[] = {
-    {"/do", {{METHOD_POST, put_job}, {METHOD_GET, put_job}}, true, false, {"delay", "priority"}},
-    {"/do/*", {{METHOD_POST, put_job}, {METHOD_GET, put_job}}, true, false, {"delay", "priority"}},
+    {"/do", {{METHOD_POST, put_job}, {METHOD_GET, put_job}}, true, false, {PUT_PARAMETERS}},
+    {"/do/*", {{METHOD_POST, put_job}, {METHOD_GET, put_job}}, true, false, {PUT_PARAMETERS}},
     {"/jobs", {{METHOD_GET, list_jobs}}, false, false, {"queue", "state", "limit", "after"}},
     {"/jobs/*", {{METHOD_GET, get_job}, {METHOD_DELETE, cancel_job}}, false, false, {"wait"}},
     {"/jobs/*/payload", {{METHOD_GET, get_payload}}, false, false, {NULL}},
+    {"/jobs/*/output", {{METHOD_GET, get_output}}, false, false, {NULL}},
+    {"/jobs/*/retry", {{METHOD_POST, retry_job}}, false, false, {NULL}},
     {"/queues", {{METHOD_GET, list_queues}}, false, false, {NULL}},
     {"/queues/*", {{METHOD_GET, get_queue}}, false, false, {NULL}},
     {"/queues/*/pause", {{METHOD_POST, pause_queue}}, false, false, {NULL}},

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "answer.h"
+#include "clock.h"
 #include "http.h"
 #include "jobd/queue.h"
 #include "route.h"
@@ -13,7 +14,8 @@ enum {
     LIST_MAX = 1000
 };
 
-#define JOB_ID_MAX ((UINT64_C(1) << 53) - 1)
+#define WAIT_MAX_US (INT64_C(3600) * CLOCK_SECOND_US)
+#define JOB_ID_MAX  ((UINT64_C(1) << 53) - 1)
 
 struct api {
     struct jobd *jobd;
@@ -21,12 +23,12 @@ struct api {
     const struct shared_reply *busy[BUSY_SHARED + 1];
 };
 
-/* api_put.c: /do */
-endpoint put_job;
+/* api_put.c: /do and /jobs/{id}/retry */
+endpoint put_job, retry_job;
 
 /* api_jobs.c: /jobs. The job's id in the path, or 0. */
 uint64_t path_id(const struct call *call);
-endpoint list_jobs, get_job, get_payload, cancel_job;
+endpoint list_jobs, get_job, get_payload, get_output, cancel_job;
 
 /* api_queues.c: /queues */
 endpoint list_queues, get_queue, pause_queue, resume_queue, purge_queue;

@@ -7,7 +7,18 @@
 #include "clock.h"
 #include "text.h"
 
-#define WAIT_MAX_US (INT64_C(3600) * CLOCK_SECOND_US)
+/* Whatever bytes it has, as text that JSON can hold. */
+static bool add_error(const struct api *api, cJSON *job, uint64_t id)
+{
+    struct jobd_blob *error = NULL;
+    if (jobd_part(api->jobd, id, JOBD_ERROR, &error) != JOBD_OK || error == NULL)
+        return true; /* gone meanwhile */
+    char *text = text_utf8(error->bytes, error->size);
+    bool whole = text != NULL && cJSON_AddStringToObject(job, "error", text) != NULL;
+    free(text);
+    jobd_blob_unref(error);
+    return whole;
+}
 
 static cJSON *job_json(const struct api *api, const struct jobd_info *info)
 {
@@ -23,8 +34,14 @@ static cJSON *job_json(const struct api *api, const struct jobd_info *info)
         (info->run_at_us == 0 || json_add_time(job, "run_at", info->run_at_us)) &&
         (info->started_us == 0 || json_add_time(job, "started_at", info->started_us)) &&
         (info->finished_us == 0 || json_add_time(job, "finished_at", info->finished_us)) &&
+        (!info->exited || json_add_int(job, "exit_code", info->exit_code)) &&
+        (!info->has_error || add_error(api, job, info->id)) &&
         (info->payload_bytes == 0 ||
-         json_add_int(job, "payload_bytes", (int64_t)info->payload_bytes));
+         json_add_int(job, "payload_bytes", (int64_t)info->payload_bytes)) &&
+        (info->output_bytes == 0 ||
+         json_add_int(job, "output_bytes", (int64_t)info->output_bytes)) &&
+        (!info->output_truncated || cJSON_AddTrueToObject(job, "output_truncated") != NULL) &&
+        (info->trace[0] == '\0' || cJSON_AddStringToObject(job, "trace", info->trace) != NULL);
     if (!whole) {
         cJSON_Delete(job);
         return NULL;
@@ -72,18 +89,28 @@ enum step get_job(struct call *call)
     return STEP_PARK;
 }
 
-enum step get_payload(struct call *call)
+static enum step get_part(struct call *call, enum jobd_part part)
 {
-    struct jobd_blob *payload;
-    enum jobd_result result = jobd_part(call->api->jobd, path_id(call), JOBD_PAYLOAD, &payload);
+    struct jobd_blob *bytes;
+    enum jobd_result result = jobd_part(call->api->jobd, path_id(call), part, &bytes);
     if (result != JOBD_OK)
         return answer_result(call, result);
     call->reply->status = 200;
-    call->reply->type = payload != NULL ? NULL : TYPE_BYTES;
+    call->reply->type = bytes != NULL ? NULL : TYPE_BYTES;
     call->reply->text = "";
-    call->reply->blob = payload;
+    call->reply->blob = bytes;
     call->reply->unsafe = true;
     return STEP_REPLY;
+}
+
+enum step get_payload(struct call *call)
+{
+    return get_part(call, JOBD_PAYLOAD);
+}
+
+enum step get_output(struct call *call)
+{
+    return get_part(call, JOBD_OUTPUT);
 }
 
 enum step cancel_job(struct call *call)

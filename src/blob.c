@@ -23,6 +23,15 @@ struct jobd_blob *jobd_blob_new(size_t size, const char *type)
     return blob;
 }
 
+struct jobd_blob *jobd_blob_text(const char *text)
+{
+    size_t size = strlen(text);
+    struct jobd_blob *blob = jobd_blob_new(size, "text/plain; charset=utf-8");
+    if (blob != NULL)
+        memcpy(blob->bytes, text, size);
+    return blob;
+}
+
 struct jobd_blob *jobd_blob_ref(struct jobd_blob *blob)
 {
     __atomic_add_fetch(&blob->link.references, 1, __ATOMIC_RELAXED);

@@ -149,6 +149,8 @@ void headers_field(struct headers *headers, const char *name, size_t name_size, 
         transfer_encoding(headers, value, value_size);
     else if (is(name, name_size, "Content-Encoding"))
         only_one(&headers->content_encoding, field);
+    else if (is(name, name_size, "traceparent"))
+        only_one(&headers->trace, field);
     else if (is(name, name_size, "Origin"))
         only_one(&headers->origin, field);
     else if (is(name, name_size, "Sec-Fetch-Site"))
@@ -220,6 +222,23 @@ bool headers_plain_content(const struct headers *headers)
 {
     const struct field *coding = &headers->content_encoding;
     return coding->size == 0 || is(coding->text, coding->size, "identity");
+}
+
+void headers_trace(const struct headers *headers, char *out, size_t size)
+{
+    static const char form[] = "xx-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx-xxxxxxxxxxxxxxxx-xx";
+    const struct field *trace = &headers->trace;
+    bool sound = trace->size >= sizeof form - 1 && trace->size < size &&
+                 (trace->size == sizeof form - 1 || trace->text[sizeof form - 1] == '-');
+    for (size_t i = 0; sound && i < trace->size; i++) {
+        char c = trace->text[i];
+        bool hex = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+        sound = i < sizeof form - 1 && form[i] == '-' ? c == '-' : hex || c == '-';
+        sound = sound && (i >= sizeof form - 1 || form[i] == '-' || hex);
+    }
+    size_t used = sound && strncmp(trace->text, "ff", 2) != 0 ? trace->size : 0;
+    memcpy(out, used > 0 ? trace->text : "", used);
+    out[used] = '\0';
 }
 
 bool headers_want_json(const struct headers *headers)

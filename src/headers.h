@@ -17,7 +17,7 @@ struct field {
 
 struct headers {
     bool http_1_0;
-    struct field host, origin, fetch_site, accept, content_type, content_encoding;
+    struct field host, origin, fetch_site, accept, content_type, content_encoding, trace;
     unsigned fields, hosts, lengths, codings;
     uint64_t length; /* of the body, by Content-Length */
     bool chunked;
@@ -38,6 +38,10 @@ bool headers_end(struct headers *headers);
 
 /* Is the body what it is, in no Content-Encoding? */
 bool headers_plain_content(const struct headers *headers);
+
+/* The traceparent field (W3C Trace Context) in `out`, "" when there is none, several, or one that
+ * is no such thing: it is ignored then, as the standard wants. */
+void headers_trace(const struct headers *headers, char *out, size_t size);
 
 /* Does the client ask for JSON by name in its Accept field? */
 bool headers_want_json(const struct headers *headers);

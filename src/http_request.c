@@ -340,6 +340,7 @@ static enum MHD_Result begin(struct visit *visit, const char *target, const char
     if (headers->length > http->config.body_max_bytes)
         return refuse(visit, 413, "the body is larger than --max-body allows");
     visit->request.wants_json = headers_want_json(headers);
+    headers_trace(headers, visit->request.trace, sizeof visit->request.trace);
     if ((headers->chunked || headers->length > 0) &&
         !gate_enter(http->gate, visit->guest, PHASE_BODY))
         return MHD_NO;
@@ -371,6 +372,9 @@ static void unpark(struct visit *visit)
     atomic_fetch_sub(&visit->loop->http->parked, 1);
     gate_unwatch(visit->loop->http->gate, visit->guest);
     visit->stage = STAGE_BODY;
+    if (visit->request.gives_body && visit->request.waiter.result == JOBD_OK)
+        visit->request.body = NULL;
+    visit->request.gives_body = false;
 }
 
 static enum MHD_Result serve_request(struct visit *visit, const char *path)

@@ -143,7 +143,11 @@ static int new_pool(struct server *server)
             struct queue_options *queue = &options->queues[i];
             queues[i] = (struct jobd_queue_config){.name = queue->name,
                                                    .capacity = (uint32_t)queue->capacity,
-                                                   .workers = (uint32_t)queue->workers};
+                                                   .workers = (uint32_t)queue->workers,
+                                                   .attempts = (uint32_t)queue->attempts,
+                                                   .timeout_us = queue->timeout_us,
+                                                   .backoff_min_us = queue->backoff.min_us,
+                                                   .backoff_max_us = queue->backoff.max_us};
             runners[i] = (struct jobd_runner){.run = sleep_run, .context = &queue->sleep_us};
         }
         const struct jobd_config config = {

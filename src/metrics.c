@@ -49,6 +49,11 @@ static double admitted(const struct jobd_stats *s)
 {
     return (double)s->admitted;
 }
+static double retried(const struct jobd_stats *s)
+{
+    return (double)s->retried;
+}
+
 static double rejected(const struct jobd_stats *s)
 {
     return (double)s->rejected;
@@ -77,6 +82,7 @@ static const struct figure figures[] = {
     {"jobd_queue_drain_per_second", "gauge", "Slots that become free, as measured.", drain},
     {"jobd_jobs_admitted_total", "counter", "Jobs that were let in.", admitted},
     {"jobd_jobs_rejected_total", "counter", "Jobs that met a full queue.", rejected},
+    {"jobd_retries_total", "counter", "Failed attempts that were not the last.", retried},
     {"jobd_jobs_done_total", "counter", "Jobs that ended well.", done},
     {"jobd_jobs_failed_total", "counter", "Jobs whose attempts are used up.", failed},
     {"jobd_jobs_cancelled_total", "counter", "Jobs that were cancelled.", cancelled},

@@ -22,6 +22,7 @@ enum kind {
     KIND_NUMBER,
     KIND_SIZE,
     KIND_DURATION,
+    KIND_SPAN,
     KIND_CHOICE,
     KIND_FLAG,
     KIND_ACTION
@@ -59,10 +60,16 @@ static const struct option_spec specs[] = {
      "threads, each running a job at a time; 0: jobs only wait"},
     {"sleep", 0, "TIME", "50ms", KIND_DURATION, QUEUE(sleep_us), 0, 365 * DAY, NULL,
      "the pretend work"},
+    {"attempts", 0, "N", "1", KIND_NUMBER, QUEUE(attempts), 1, JOBD_ATTEMPTS_MAX, NULL,
+     "how often a job is tried, the first time included"},
+    {"timeout", 0, "TIME", NULL, KIND_DURATION, QUEUE(timeout_us), 1000, 365 * DAY, NULL,
+     "for one attempt; then it has failed [none]"},
+    {"backoff", 0, "SPAN", "1s..5m", KIND_SPAN, QUEUE(backoff), 0, 365 * DAY, NULL,
+     "until the next attempt: twice as long after each, half of it chance, between the two"},
     {"max-body", 0, "SIZE", "64KiB", KIND_SIZE, SERVER(body_max_bytes), 0, UINT64_C(1) << 30, NULL,
      "bytes of a request's body"},
     {"memory", 0, "SIZE", "64MiB", KIND_SIZE, SERVER(memory_bytes), 0, MEMORY_MAX, NULL,
-     "bytes of all payloads that are remembered"},
+     "bytes of all payloads and outputs that are remembered"},
     {"keep", 0, "N", "1000", KIND_NUMBER, SERVER(keep), 0, 10000000, NULL,
      "done jobs remembered; as many failed or cancelled ones"},
     {"max-connections", 0, "N", "16384", KIND_NUMBER, SERVER(connections_max), 1, 1000000, NULL,
@@ -125,6 +132,9 @@ static void describe(const struct option_spec *spec, char *out, size_t size)
         snprintf(out, size, "a duration like 250ms, 30s, 5m, 2h or 7d, from %llums to %llus",
                  min / 1000, max / SECOND);
         break;
+    case KIND_SPAN:
+        snprintf(out, size, "two durations like 1s..5m, the second not less than the first");
+        break;
     case KIND_CHOICE: {
         size_t used = 0;
         for (const char *const *choice = spec->choices; *choice != NULL; choice++)
@@ -148,6 +158,18 @@ static bool read_choice(const struct option_spec *spec, const char *text, unsign
         }
     }
     return false;
+}
+
+static bool read_span(const char *text, int64_t max_us, struct span *span)
+{
+    char first[32];
+    const char *dots = strstr(text, "..");
+    if (dots == NULL || (size_t)(dots - text) >= sizeof first)
+        return false;
+    memcpy(first, text, (size_t)(dots - text));
+    first[dots - text] = '\0';
+    return text_to_duration(first, &span->min_us) && text_to_duration(dots + 2, &span->max_us) &&
+           span->min_us <= span->max_us && span->max_us <= max_us;
 }
 
 static bool read_flag(const char *text, bool *flag)
@@ -177,6 +199,8 @@ static bool apply(const struct option_spec *spec, void *target, const char *text
     case KIND_DURATION:
         return text_to_duration(text, us) && (uint64_t)*us >= spec->min &&
                (uint64_t)*us <= spec->max;
+    case KIND_SPAN:
+        return read_span(text, (int64_t)spec->max, place);
     case KIND_CHOICE:
         return read_choice(spec, text, place);
     case KIND_FLAG:
@@ -298,6 +322,8 @@ static enum setting_kind setting_kind(enum kind kind)
         return SETTING_SIZE;
     case KIND_DURATION:
         return SETTING_DURATION;
+    case KIND_SPAN:
+        return SETTING_SPAN;
     case KIND_FLAG:
         return SETTING_FLAG;
     case KIND_ADDRESS:

@@ -12,10 +12,17 @@
 #include "jobd/queue.h"
 #include "log.h"
 
+struct span {
+    int64_t min_us, max_us;
+};
+
 struct queue_options {
     char name[JOBD_QUEUE_NAME_MAX + 1];
     uint64_t capacity, workers;
     int64_t sleep_us;
+    uint64_t attempts;
+    int64_t timeout_us; /* 0: none */
+    struct span backoff;
 };
 
 enum action { ACTION_RUN, ACTION_CHECK, ACTION_HEALTH, ACTION_VERSION, ACTION_HELP };

@@ -16,10 +16,13 @@ struct request {
     const char *path;       /* without the query, percent-decoded */
     struct jobd_blob *body; /* NULL when empty; an endpoint that keeps it sets it to NULL */
     bool wants_json;
-    bool resumed;              /* the endpoint parked it, and the waiter has been woken since */
-    struct jobd_waiter waiter; /* for an endpoint that parks */
-    uint64_t parked_for;       /* the endpoint's own, kept while parked */
-    void *source;              /* the HTTP library's */
+    char trace[JOBD_TRACE_SIZE]; /* its traceparent, "" without */
+    bool resumed;                /* the endpoint parked it, and the waiter has been woken since */
+    struct jobd_waiter waiter;   /* for an endpoint that parks */
+    uint64_t parked_for;         /* the endpoint's own, kept while parked, as is the next */
+    struct jobd_put put;
+    bool gives_body; /* parked: the body is gone when the waiter is woken with JOBD_OK */
+    void *source;    /* the HTTP library's */
 };
 
 /* The value of a query parameter, "" without one; NULL when the parameter is not there. */

@@ -92,7 +92,8 @@ static bool unknown_key(const struct reader *reader, const char *place, bool of_
 /* The value as text, as it would stand on the command line; NULL when it has the wrong type. */
 static const char *value_text(const cJSON *item, enum setting_kind kind, char *room, size_t size)
 {
-    bool text = kind == SETTING_TEXT || kind == SETTING_SIZE || kind == SETTING_DURATION;
+    bool text = kind == SETTING_TEXT || kind == SETTING_SIZE || kind == SETTING_DURATION ||
+                kind == SETTING_SPAN;
     bool number = kind == SETTING_NUMBER || kind == SETTING_SIZE;
     if (text && cJSON_IsString(item))
         return item->valuestring;
@@ -113,6 +114,7 @@ static bool read_setting(const struct reader *reader, const cJSON *item, struct 
         [SETTING_NUMBER] = "a number",
         [SETTING_SIZE] = "a number of bytes or a string like \"64KiB\"",
         [SETTING_DURATION] = "a string like \"30s\"",
+        [SETTING_SPAN] = "a string like \"1s..5m\"",
         [SETTING_FLAG] = "true or false",
     };
     char place[512], room[40];

@@ -32,7 +32,14 @@ struct file_settings {
 };
 
 /* What an option takes, as far as the file must know. */
-enum setting_kind { SETTING_TEXT, SETTING_NUMBER, SETTING_SIZE, SETTING_DURATION, SETTING_FLAG };
+enum setting_kind {
+    SETTING_TEXT,
+    SETTING_NUMBER,
+    SETTING_SIZE,
+    SETTING_DURATION,
+    SETTING_SPAN,
+    SETTING_FLAG
+};
 
 struct setting_spec {
     const char *name; /* as in --name */

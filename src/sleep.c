@@ -47,8 +47,12 @@ void sleep_run(const struct jobd_task *task, struct jobd_outcome *outcome, void 
 {
     static atomic_flag complained = ATOMIC_FLAG_INIT;
     const int64_t *sleep_us = context;
-    if (!jobd_sleep(*sleep_us) || !await_reader()) {
+    bool too_long = task->timeout_us > 0 && task->timeout_us < *sleep_us;
+    if (!jobd_sleep(too_long ? task->timeout_us : *sleep_us) || (!too_long && !await_reader())) {
         outcome->state = JOBD_CANCELLED;
+    } else if (too_long) {
+        outcome->state = JOBD_FAILED;
+        outcome->error = jobd_blob_text("timed out");
     } else if (!say_done(task->id)) {
         if (!atomic_flag_test_and_set(&complained))
             log_error("standard output: %s; jobs fail", strerror(errno));

@@ -138,3 +138,46 @@ char *text_printable(const char *text, char *out, size_t size)
     out[used] = '\0';
     return out;
 }
+
+/* Bytes of the UTF-8 character that begins here (RFC 3629, section 4); 0 when none does. */
+static size_t character(const unsigned char *at, size_t size)
+{
+    static const struct {
+        unsigned char first, last;   /* the first byte, from and to */
+        unsigned char second, until; /* the second, from and to; the others are 80 to BF */
+        size_t length;
+    } rows[] = {
+        {0x01, 0x7f, 0x00, 0x00, 1}, {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3},
+        {0xe1, 0xec, 0x80, 0xbf, 3}, {0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3},
+        {0xf0, 0xf0, 0x90, 0xbf, 4}, {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (at[0] < rows[i].first || at[0] > rows[i].last)
+            continue;
+        bool whole = size >= rows[i].length;
+        for (size_t k = 1; whole && k < rows[i].length; k++)
+            whole = at[k] >= (k == 1 ? rows[i].second : 0x80) &&
+                    at[k] <= (k == 1 ? rows[i].until : 0xbf);
+        return whole ? rows[i].length : 0;
+    }
+    return 0;
+}
+
+char *text_utf8(const unsigned char *bytes, size_t size)
+{
+    static const char replacement[] = "\xef\xbf\xbd";
+    enum { LENGTH = sizeof replacement - 1 };
+    char *text = size < SIZE_MAX / LENGTH ? malloc(size * LENGTH + 1) : NULL;
+    char *out = text;
+    if (text == NULL)
+        return NULL;
+    for (size_t at = 0; at < size;) {
+        size_t length = character(bytes + at, size - at);
+        memcpy(out, length > 0 ? (const char *)bytes + at : replacement,
+               length > 0 ? length : LENGTH);
+        out += length > 0 ? length : LENGTH;
+        at += length > 0 ? length : 1;
+    }
+    *out = '\0';
+    return text;
+}

@@ -128,7 +128,8 @@ static void wrong_files(void **state)
         {"{\"queues\": {\n \"a\": {\n  \"workers\": -1}}}\n",
          ":3: \"workers\": \"-1\" is not allowed; allowed is a whole number from 0 to 1024\n"},
         {"{\"queues\": {\n \"a\": {\n  \"keep\": 1}}}\n",
-         ":3: \"keep\": unknown key; allowed are capacity, workers, sleep\n"},
+         ":3: \"keep\": unknown key; allowed are capacity, workers, sleep, attempts, timeout, "
+         "backoff\n"},
     };
     char line[1024];
     (void)state;

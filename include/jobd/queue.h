@@ -85,6 +85,8 @@ struct jobd_blob {
 /* `size` bytes to be filled in before anybody else sees the blob, and a copy of `type` (borrowed,
  * may be NULL). NULL when memory is short. The caller holds the one reference. */
 JOBD_API struct jobd_blob *jobd_blob_new(size_t size, const char *type);
+/* The same with a text and its type. */
+JOBD_API struct jobd_blob *jobd_blob_text(const char *text);
 JOBD_API struct jobd_blob *jobd_blob_ref(struct jobd_blob *blob);
 /* Gives a reference back; the last one frees. Takes NULL. */
 JOBD_API void jobd_blob_unref(struct jobd_blob *blob);

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT */
+/* Options of a put: waiting for room, attempts, a timeout, a trace; and putting in again. */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "client.h"
+#include "server.h"
+
+#define HOST  "Host: localhost\r\n"
+#define TRACE "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+static struct raw raw;
+
+/* ---- block */
+
+static void blocked_is_let_in_when_there_is_room(void **state)
+{
+    struct server *server = server_start("-q", "1", "-w", "0");
+    struct client *client = client_new(server);
+    char path[64];
+    (void)state;
+    uint64_t first = client_put(client, "/do");
+    int fd = raw_connect(server);
+    assert_true(
+        raw_send(fd, "POST /do?block=15s HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\nhello"));
+    client_await_metric(client, "jobd_requests_parked", 1);
+    snprintf(path, sizeof path, "/jobs/%llu", (unsigned long long)first);
+    assert_answer(client_send(client, "DELETE", path, NULL, NULL), 200, "cancelled\n");
+    raw_read_answer(fd, &raw);
+    assert_int_equal(raw_status(raw.text), 202);
+    const char *location = strstr(raw.text, "\r\nLocation: /jobs/");
+    assert_non_null(location);
+    snprintf(path, sizeof path, "/jobs/%llu/payload",
+             strtoull(location + strlen("\r\nLocation: /jobs/"), NULL, 10));
+    assert_answer(client_get(client, path), 200, "hello");
+    client_await_metric(client, "jobd_requests_parked", 0);
+    close(fd);
+    client_free(client);
+}
+
+static void blocked_is_busy_when_its_time_is_over(void **state)
+{
+    struct server *server = server_start("-q", "1", "-w", "0");
+    struct client *client = client_new(server);
+    char room[256];
+    (void)state;
+    client_put(client, "/do");
+    int64_t before_ms = now_ms();
+    const struct answer *answer =
+        client_send(client, "POST", "/do?block=300ms", NULL, "some payload");
+    assert_answer(answer, 429, "busy\n");
+    assert_true(atoi(answer_field(answer, "Retry-After", room)) >= 1);
+    assert_in_range(now_ms() - before_ms, 250, 10000);
+    assert_answer(client_post(client, "/do?block=2h"), 400, NULL);
+    client_free(client);
+}
+
+static void blocked_come_in_their_order(void **state)
+{
+    enum { WAITING = 5 };
+    struct server *server = server_start("-q", "1", "--sleep", "1ms");
+    struct client *client = client_new(server);
+    uint64_t ids[WAITING];
+    int fds[WAITING];
+    (void)state;
+    assert_answer(client_post(client, "/queues/default/pause"), 200, "paused\n");
+    client_put(client, "/do");
+    for (int i = 0; i < WAITING; i++) {
+        fds[i] = raw_connect(server);
+        assert_true(raw_send(fds[i], "GET /do?block=15s HTTP/1.1\r\n" HOST "\r\n"));
+        client_await_metric(client, "jobd_requests_parked", i + 1);
+    }
+    assert_answer(client_post(client, "/queues/default/resume"), 200, "resumed\n");
+    for (int i = 0; i < WAITING; i++) {
+        raw_read_answer(fds[i], &raw);
+        assert_int_equal(raw_status(raw.text), 202);
+        const char *location = strstr(raw.text, "Location: /jobs/");
+        assert_non_null(location);
+        ids[i] = strtoull(location + strlen("Location: /jobs/"), NULL, 10);
+        assert_true(i == 0 || ids[i] > ids[i - 1]);
+        close(fds[i]);
+    }
+    server_await_lines(server, OUT, "done job ", WAITING + 1);
+    client_free(client);
+}
+
+/* Whoever leaves has put nothing in, and its place is the next one's. */
+static void blocked_who_leave_are_forgotten(void **state)
+{
+    struct server *server = server_start("-q", "1", "-w", "0");
+    struct client *client = client_new(server);
+    (void)state;
+    client_put(client, "/do");
+    int fd = raw_connect(server);
+    assert_true(
+        raw_send(fd, "POST /do?block=15s HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\nhello"));
+    client_await_metric(client, "jobd_requests_parked", 1);
+    close(fd);
+    client_await_metric(client, "jobd_requests_parked", 0);
+    assert_answer(client_post(client, "/queues/default/purge"), 200, "purged 1\n");
+    assert_int_equal(client_metric(client, "jobd_jobs_admitted_total{queue=\"default\"}"), 1);
+    client_put(client, "/do");
+    client_free(client);
+}
+
+static void blocked_are_told_of_a_drain(void **state)
+{
+    struct server *server = server_start("-q", "1", "-w", "0", "--grace", "10s");
+    struct client *client = client_new(server);
+    (void)state;
+    client_put(client, "/do");
+    int fd = raw_connect(server);
+    assert_true(raw_send(fd, "GET /do?block=15s HTTP/1.1\r\n" HOST "\r\n"));
+    client_await_metric(client, "jobd_requests_parked", 1);
+    server_signal(server, SIGTERM);
+    raw_read_answer(fd, &raw);
+    assert_int_equal(raw_status(raw.text), 503);
+    server_signal(server, SIGTERM);
+    assert_int_equal(server_wait(server), 1);
+    close(fd);
+    client_free(client);
+}
+
+/* ---- attempts */
+
+static void a_timeout_counts_as_an_attempt(void **state)
+{
+    struct server *server =
+        server_start("--sleep", "10m", "--timeout", "10ms", "--backoff", "1ms..2ms");
+    struct client *client = client_new(server);
+    (void)state;
+    uint64_t id = client_put(client, "/do?attempts=3");
+    client_await_state(client, id, "failed");
+    const cJSON *job = client_job(client, id);
+    assert_int_equal(json_number(job, "attempt"), 3);
+    assert_int_equal(json_number(job, "attempts"), 3);
+    assert_string_equal(json_string(job, "error"), "timed out");
+    assert_int_equal(client_metric(client, "jobd_retries_total{queue=\"default\"}"), 2);
+    assert_int_equal(client_metric(client, "jobd_jobs_failed_total{queue=\"default\"}"), 1);
+    client_free(client);
+}
+
+static void its_own_timeout_counts(void **state)
+{
+    struct server *server = server_start("--sleep", "100ms", "--timeout", "1ms");
+    struct client *client = client_new(server);
+    (void)state;
+    uint64_t id = client_put(client, "/do?timeout=1m");
+    client_await_state(client, id, "done");
+    client_await_state(client, client_put(client, "/do"), "failed");
+    client_free(client);
+}
+
+static void what_ended_goes_in_again(void **state)
+{
+    struct server *server = server_start("--sleep", "20ms", "-q", "1");
+    struct client *client = client_new(server);
+    char path[64];
+    (void)state;
+    uint64_t id = client_put(client, "/do?timeout=1ms");
+    snprintf(path, sizeof path, "/jobs/%llu/retry", (unsigned long long)id);
+    client_await_state(client, id, "failed");
+    const struct answer *answer = client_post(client, path);
+    assert_answer(answer, 202, "queued\n");
+    assert_int_equal(answer_job(answer), id);
+    client_await_state(client, id, "failed");
+    assert_int_equal(json_number(client_job(client, id), "attempt"), 1);
+
+    assert_answer(client_post(client, "/queues/default/pause"), 200, NULL);
+    client_put(client, "/do");
+    assert_answer(client_post(client, path), 429, "busy\n");
+    assert_answer(client_post(client, "/queues/default/purge"), 200, NULL);
+    assert_answer(client_post(client, path), 202, NULL);
+    assert_answer(client_post(client, path), 409, "the job has not ended\n");
+    assert_answer(client_post(client, "/jobs/1/retry"), 404, NULL);
+    assert_answer(client_get(client, path), 405, NULL);
+    client_free(client);
+}
+
+/* ---- trace */
+
+static void a_trace_is_kept_when_it_is_one(void **state)
+{
+    static const char *const bad[] = {"traceparent: x", "traceparent: " TRACE "0",
+                                      "traceparent: 00-4BF92F3577B34DA6A3CE929D0E0E4736-"
+                                      "00f067aa0ba902b7-01"};
+    struct server *server = server_start("-w", "0");
+    struct client *client = client_new(server);
+    (void)state;
+    const struct answer *answer =
+        client_send(client, "POST", "/do", FIELDS("traceparent: " TRACE), NULL);
+    assert_answer(answer, 202, NULL);
+    assert_string_equal(json_string(client_job(client, answer_job(answer)), "trace"), TRACE);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        answer = client_send(client, "POST", "/do", FIELDS(bad[i]), NULL);
+        assert_answer(answer, 202, NULL);
+        assert_null(cJSON_GetObjectItem(client_job(client, answer_job(answer)), "trace"));
+    }
+    client_free(client);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_teardown(name, server_stop_all)
+    const struct CMUnitTest tests[] = {
+        TEST(blocked_is_let_in_when_there_is_room),
+        TEST(blocked_is_busy_when_its_time_is_over),
+        TEST(blocked_come_in_their_order),
+        TEST(blocked_who_leave_are_forgotten),
+        TEST(blocked_are_told_of_a_drain),
+        TEST(a_timeout_counts_as_an_attempt),
+        TEST(its_own_timeout_counts),
+        TEST(what_ended_goes_in_again),
+        TEST(a_trace_is_kept_when_it_is_one),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
