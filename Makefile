@@ -31,7 +31,7 @@ TEST_LIBS := -lcmocka -lcurl
 
 # ---- what is made of what
 
-LIBRARY := blob block call clock heap heart jobs life look pool rate ring wait words
+LIBRARY := admit blob block call clock heap heart jobs life look pool rate ring wait words
 LIBRARY_OBJECTS := $(LIBRARY:%=$(B)/src/%.o)
 OBJECTS := $(patsubst %.c,$(B)/%.o,$(wildcard src/*.c))
 PARTS   := $(filter-out $(B)/src/main.o,$(OBJECTS))

@@ -109,7 +109,7 @@ static enum jobd_result start_put(struct request *request, void *context)
     enum jobd_result result =
         jobd_put_wait(api->jobd, &request->put, &request->waiter, clock_now_us(), &receipt);
     if (result == JOBD_OK) /* else it may have been woken already */
-        request->waiter.id = receipt.id;
+        request->waiter.receipt.id = receipt.id;
     return result;
 }
 
@@ -119,7 +119,7 @@ static enum step put_after_wait(struct call *call)
     const struct jobd_waiter *waiter = &call->request->waiter;
     if (waiter->result == JOBD_TIMEOUT || waiter->result == JOBD_MEMORY)
         return put_now(call);
-    return put_answer(call, waiter->result, &(struct jobd_receipt){.id = waiter->id});
+    return put_answer(call, waiter->result, &(struct jobd_receipt){.id = waiter->receipt.id});
 }
 
 enum step put_job(struct call *call)

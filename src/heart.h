@@ -2,7 +2,8 @@
 /* The inside of jobd/queue.h, shared by the files of the heart alone:
  *
  *     heart.c   start, end, closing
- *     life.c    put, take, finish, cancel: the only writer of a job's state
+ *     admit.c   put, retry: who is let in
+ *     life.c    take, finish, cancel: the only writer of a job's state
  *     wait.c    who waits, who is woken, what is due
  *     jobs.c    the records: found by id, remembered, forgotten
  *     look.c    reads, changes nothing
@@ -32,7 +33,14 @@ struct extra {
     int64_t timeout_us; /* 0: the queue's */
     char trace[JOBD_TRACE_SIZE];
     struct jobd_blob *output, *error;
+    RB_ENTRY(extra) by_key; /* when it has one */
+    struct job *job;        /* the same */
+    struct extra *next;     /* before they have jobs: of a batch */
+    char key[];             /* "": none */
 };
+
+RB_HEAD(key_tree, extra);
+RB_PROTOTYPE(key_tree, extra, by_key, key_compare)
 
 struct job {
     RB_ENTRY(job) by_id;
@@ -74,6 +82,7 @@ struct jobs {
     uint32_t records_max, records_used; /* used: so many were handed out at least once */
     struct job_list spare;
     struct job_tree tree;
+    struct key_tree keys; /* of all that are remembered */
     uint32_t keep;
     struct job_list remembered[2]; /* done; failed or cancelled; each the oldest end first */
     uint32_t remembered_len[2];
@@ -95,6 +104,7 @@ struct queue {
     struct rate rate;
     struct jobd_histogram waited, ran;
     struct waiter_list takers, putters;
+    bool unsettled; /* a putter left, perhaps in front of one who needs less room */
 };
 
 struct jobd {
@@ -108,6 +118,7 @@ struct jobd {
     struct heap deadlines GUARDED; /* of waiters */
     uint32_t waiters GUARDED, waiters_max;
     struct waiter_list idlers GUARDED; /* who wait until nothing waits or runs */
+    bool unsettled GUARDED;            /* some queue is: the next tick sees to it */
     int64_t ticks_at_us GUARDED;       /* what the last jobd_tick() said */
     void (*earlier)(void *context);
     void *context;
@@ -139,6 +150,11 @@ bool jobs_make_room(struct jobs *jobs, size_t bytes, struct aftermath *after);
 /* A record for a new job; there always is one, as capacity bounds them. Takes payload and extra. */
 struct job *jobs_add(struct jobs *jobs, uint64_t id, struct jobd_blob *payload,
                      struct extra *extra);
+/* Its key can be found from now on, when it has one. */
+void jobs_note_key(struct jobs *jobs, struct job *job);
+/* The remembered job of this queue with this key, or NULL. */
+const struct job *jobs_with_key(struct jobs *jobs, uint16_t queue, const char *key);
+size_t extra_weight(const struct extra *extra);
 /* Bytes a job counts for. */
 size_t jobs_weight(const struct job *job);
 /* Gives a reference back; freed when the lock is free again. Takes NULL. */
@@ -166,7 +182,21 @@ void wait_end_locked(struct jobd *jobd, struct jobd_waiter *waiter, enum jobd_re
                      struct aftermath *after) REQUIRES(jobd->lock);
 void unlock_and_tell(struct jobd *jobd, struct aftermath *after) RELEASES(jobd->lock);
 
+/* ---- admit.c */
+
+bool admit_has_room(const struct queue *queue, const struct jobd_put *put);
+/* For one who waits for room, and there is. */
+enum jobd_result admit_waiting_locked(struct jobd *jobd, struct jobd_waiter *putter, int64_t now_us,
+                                      struct aftermath *after) REQUIRES(jobd->lock);
+/* Frees it and those linked to it. Takes NULL. */
+void extra_free(struct extra *extra);
+
 /* ---- life.c */
+
+enum { LIFE_NEW = JOBD_STATES }; /* the state of a record that has not come in yet */
+
+/* A job comes in, queued or, when delayed, scheduled. */
+void life_enter_locked(struct jobd *jobd, struct job *job) REQUIRES(jobd->lock);
 
 /* A scheduled job's time has come. */
 void life_due_locked(struct jobd *jobd, struct job *job, int64_t now_us, struct aftermath *after)

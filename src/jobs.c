@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "blob.h"
 
@@ -13,11 +14,26 @@ static int job_compare(const struct job *a, const struct job *b)
 
 RB_GENERATE(job_tree, job, by_id, job_compare)
 
+static int key_order(unsigned queue, const char *key, const struct extra *at)
+{
+    if (queue != at->job->queue)
+        return queue < at->job->queue ? -1 : 1;
+    return strcmp(key, at->key);
+}
+
+static int key_compare(const struct extra *a, const struct extra *b)
+{
+    return key_order(a->job->queue, a->key, b);
+}
+
+RB_GENERATE(key_tree, extra, by_key, key_compare)
+
 int jobs_init(struct jobs *jobs, uint32_t records_max, uint32_t keep, size_t memory_max)
 {
     *jobs = (struct jobs){.records_max = records_max, .keep = keep, .memory_max = memory_max};
     TAILQ_INIT(&jobs->spare);
     RB_INIT(&jobs->tree);
+    RB_INIT(&jobs->keys);
     TAILQ_INIT(&jobs->remembered[0]);
     TAILQ_INIT(&jobs->remembered[1]);
     TAILQ_INIT(&jobs->running);
@@ -59,12 +75,17 @@ static unsigned remembered_in(const struct job *job)
     return job->state == JOBD_DONE ? 0 : 1;
 }
 
+size_t extra_weight(const struct extra *extra)
+{
+    return sizeof *extra + strlen(extra->key) + 1;
+}
+
 size_t jobs_weight(const struct job *job)
 {
     const struct extra *extra = job->extra;
     size_t weight = blob_weight(job->payload);
     if (extra != NULL)
-        weight += sizeof *extra + blob_weight(extra->output) + blob_weight(extra->error);
+        weight += extra_weight(extra) + blob_weight(extra->output) + blob_weight(extra->error);
     return weight;
 }
 
@@ -90,6 +111,8 @@ static void forget(struct jobs *jobs, struct job *job, struct aftermath *after)
     jobs->memory -= jobs_weight(job);
     jobs_throw_away(job->payload, after);
     if (job->extra != NULL) {
+        if (job->extra->key[0] != '\0')
+            RB_REMOVE(key_tree, &jobs->keys, job->extra);
         jobs_throw_away(job->extra->output, after);
         jobs_throw_away(job->extra->error, after);
     }
@@ -135,16 +158,33 @@ struct job *jobs_add(struct jobs *jobs, uint64_t id, struct jobd_blob *payload, 
     return job;
 }
 
+void jobs_note_key(struct jobs *jobs, struct job *job)
+{
+    if (job->extra == NULL || job->extra->key[0] == '\0')
+        return;
+    job->extra->job = job;
+    verify(RB_INSERT(key_tree, &jobs->keys, job->extra) == NULL);
+}
+
+const struct job *jobs_with_key(struct jobs *jobs, uint16_t queue, const char *key)
+{
+    const struct extra *at = RB_ROOT(&jobs->keys);
+    int order;
+    while (at != NULL && (order = key_order(queue, key, at)) != 0)
+        at = order < 0 ? RB_LEFT(at, by_key) : RB_RIGHT(at, by_key);
+    return at != NULL ? at->job : NULL;
+}
+
 bool jobs_extend(struct jobs *jobs, struct job *job, struct extra **extra, struct aftermath *after)
 {
     if (job->extra != NULL)
         return true;
-    if (*extra == NULL || !jobs_make_room(jobs, sizeof **extra, after))
+    if (*extra == NULL || !jobs_make_room(jobs, extra_weight(*extra), after))
         return false;
     job->extra = *extra;
     *extra = NULL;
-    jobs->memory += sizeof *job->extra;
-    jobs->memory_living += sizeof *job->extra;
+    jobs->memory += extra_weight(job->extra);
+    jobs->memory_living += extra_weight(job->extra);
     return true;
 }
 

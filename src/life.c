@@ -18,7 +18,6 @@
 #include "blob.h"
 
 enum {
-    NEW_BORN = JOBD_STATES,
     AT_A_TIME = 256, /* bounds how long purge and abandon hold the lock */
 };
 
@@ -31,7 +30,7 @@ static const unsigned legal_moves[] = {
     [JOBD_DONE] = TO(JOBD_QUEUED),
     [JOBD_FAILED] = TO(JOBD_QUEUED),
     [JOBD_CANCELLED] = TO(JOBD_QUEUED),
-    [NEW_BORN] = TO(JOBD_QUEUED) | TO(JOBD_SCHEDULED),
+    [LIFE_NEW] = TO(JOBD_QUEUED) | TO(JOBD_SCHEDULED),
 };
 
 /* ---- moves */
@@ -45,7 +44,7 @@ static void move_locked(struct jobd *jobd, struct job *job, enum jobd_state to) 
 {
     struct queue *queue = &jobd->queues[job->queue];
     verify((legal_moves[job->state] & TO(to)) != 0);
-    if (job->state != NEW_BORN && !jobd_state_final((enum jobd_state)job->state))
+    if (job->state != LIFE_NEW && !jobd_state_final((enum jobd_state)job->state))
         queue->in_state[job->state]--;
     if (jobd_state_final(to))
         queue->ended[to]++;
@@ -130,158 +129,14 @@ static struct job *next_queued_locked(struct jobd *jobd, struct queue *queue) RE
     return NULL;
 }
 
-/* ---- put */
+/* ---- coming in */
 
-/* Takes payload and *extra on JOBD_OK. */
-static enum jobd_result admit_locked(struct jobd *jobd, const struct jobd_put *put,
-                                     struct extra **extra, int64_t now_us, uint64_t *id,
-                                     struct aftermath *after) REQUIRES(jobd->lock)
+void life_enter_locked(struct jobd *jobd, struct job *job)
 {
-    struct queue *queue = &jobd->queues[put->queue];
-    if (queue_waiting(queue) >= queue->capacity)
-        return JOBD_FULL;
-    size_t bytes = blob_weight(put->payload) + (*extra != NULL ? sizeof **extra : 0);
-    if (!jobs_make_room(&jobd->jobs, bytes, after))
-        return JOBD_MEMORY;
-    struct job *job = jobs_add(&jobd->jobs, jobd->next_id++, put->payload, *extra);
-    *extra = NULL;
-    job->state = NEW_BORN;
-    job->queue = (uint16_t)put->queue;
-    job->priority = put->priority;
-    job->attempts = put->attempts > 0 ? (uint16_t)put->attempts : queue->attempts;
-    job->created_us = now_us;
-    job->delayed = put->delay_us > 0;
-    job->ready_us = now_us + (job->delayed ? put->delay_us : 0);
     if (job->delayed)
         schedule_locked(jobd, job);
     else
         enqueue_locked(jobd, job);
-    queue->admitted++;
-    *id = job->id;
-    return JOBD_OK;
-}
-
-/* What an answer to whoever is not let in says. */
-static void turn_away(struct queue *queue, enum jobd_result result, int64_t now_us,
-                      struct jobd_receipt *receipt)
-{
-    if (result == JOBD_FULL)
-        receipt->room_in_us = rate_next_us(&queue->rate, now_us, queue->workers);
-    if (result == JOBD_FULL || result == JOBD_MEMORY)
-        queue->rejected++;
-}
-
-static enum jobd_result put_locked(struct jobd *jobd, const struct jobd_put *put,
-                                   struct extra **extra, struct jobd_waiter *waiter, int64_t now_us,
-                                   struct jobd_receipt *receipt, struct aftermath *after)
-    REQUIRES(jobd->lock)
-{
-    struct queue *queue = &jobd->queues[put->queue];
-    *receipt = (struct jobd_receipt){.capacity = queue->capacity};
-    enum jobd_result result =
-        jobd->closed ? JOBD_CLOSED : admit_locked(jobd, put, extra, now_us, &receipt->id, after);
-    if (result == JOBD_OK)
-        life_settle_locked(jobd, queue, now_us, after);
-    receipt->waiting = queue_waiting(queue);
-    if (result == JOBD_FULL && waiter != NULL) {
-        result = wait_begin_locked(jobd, waiter, WAIT_ROOM, NULL, put->queue);
-        if (result == JOBD_PENDING) {
-            waiter->link.put = *put;
-            waiter->link.extra = *extra;
-            *extra = NULL;
-        }
-        return result;
-    }
-    turn_away(queue, result, now_us, receipt);
-    return result;
-}
-
-/* 0 and *extra, NULL when the job has nothing of the kind; or -ENOMEM. */
-static int extra_new(const struct jobd_put *put, struct extra **extra)
-{
-    *extra = NULL;
-    if (put->timeout_us == 0 && put->trace == NULL)
-        return 0;
-    *extra = calloc(1, sizeof **extra);
-    if (*extra == NULL)
-        return -ENOMEM;
-    (*extra)->timeout_us = put->timeout_us;
-    if (put->trace != NULL)
-        memcpy((*extra)->trace, put->trace, strlen(put->trace) + 1);
-    return 0;
-}
-
-/* `waiter` NULL: does not wait for room. */
-static enum jobd_result put_or_wait(struct jobd *jobd, const struct jobd_put *put,
-                                    struct jobd_waiter *waiter, int64_t now_us,
-                                    struct jobd_receipt *receipt)
-{
-    struct extra *extra;
-    verify(put->queue < jobd->queues_len && put->priority < JOBD_PRIORITIES);
-    verify(put->attempts <= JOBD_ATTEMPTS_MAX && put->timeout_us >= 0);
-    verify(put->trace == NULL || strlen(put->trace) < JOBD_TRACE_SIZE);
-    if (extra_new(put, &extra) != 0)
-        return JOBD_MEMORY;
-    AFTERMATH(after);
-    mutex_lock(&jobd->lock);
-    enum jobd_result result = put_locked(jobd, put, &extra, waiter, now_us, receipt, &after);
-    unlock_and_tell(jobd, &after);
-    free(extra);
-    return result;
-}
-
-enum jobd_result jobd_put(struct jobd *jobd, const struct jobd_put *put, int64_t now_us,
-                          struct jobd_receipt *receipt)
-{
-    return put_or_wait(jobd, put, NULL, now_us, receipt);
-}
-
-enum jobd_result jobd_put_wait(struct jobd *jobd, const struct jobd_put *put,
-                               struct jobd_waiter *waiter, int64_t now_us,
-                               struct jobd_receipt *receipt)
-{
-    return put_or_wait(jobd, put, waiter, now_us, receipt);
-}
-
-static enum jobd_result retry_locked(struct jobd *jobd, struct job *job, int64_t now_us,
-                                     struct jobd_receipt *receipt, struct aftermath *after)
-    REQUIRES(jobd->lock)
-{
-    struct queue *queue = &jobd->queues[job->queue];
-    *receipt = (struct jobd_receipt){.capacity = queue->capacity, .waiting = queue_waiting(queue)};
-    if (!jobd_state_final((enum jobd_state)job->state))
-        return JOBD_NOT_FINAL;
-    if (jobd->closed)
-        return JOBD_CLOSED;
-    if (queue_waiting(queue) >= queue->capacity) {
-        turn_away(queue, JOBD_FULL, now_us, receipt);
-        return JOBD_FULL;
-    }
-    jobs_revive(&jobd->jobs, job);
-    if (job->extra != NULL) {
-        (void)jobs_set(&jobd->jobs, &job->extra->output, NULL, after);
-        (void)jobs_set(&jobd->jobs, &job->extra->error, NULL, after);
-    }
-    job->attempt = 0;
-    job->exited = job->output_truncated = job->delayed = false;
-    job->ready_us = now_us;
-    enqueue_locked(jobd, job);
-    queue->admitted++;
-    receipt->id = job->id;
-    life_settle_locked(jobd, queue, now_us, after);
-    return JOBD_OK;
-}
-
-enum jobd_result jobd_retry(struct jobd *jobd, uint64_t id, int64_t now_us,
-                            struct jobd_receipt *receipt)
-{
-    AFTERMATH(after);
-    mutex_lock(&jobd->lock);
-    struct job *job = jobs_find(&jobd->jobs, id);
-    enum jobd_result result =
-        job != NULL ? retry_locked(jobd, job, now_us, receipt, &after) : JOBD_NO_JOB;
-    unlock_and_tell(jobd, &after);
-    return result;
 }
 
 void life_due_locked(struct jobd *jobd, struct job *job, int64_t now_us, struct aftermath *after)
@@ -314,7 +169,7 @@ static void hand_over_locked(struct jobd *jobd, struct job *job, struct jobd_wai
         .timeout_us =
             extra != NULL && extra->timeout_us > 0 ? extra->timeout_us : queue->timeout_us,
         .payload = job->payload,
-        .key = "",
+        .key = extra != NULL ? extra->key : "",
         .trace = extra != NULL ? extra->trace : "",
     };
 }
@@ -334,14 +189,8 @@ void life_settle_locked(struct jobd *jobd, struct queue *queue, int64_t now_us,
             hand_over_locked(jobd, next_queued_locked(jobd, queue), taker, now_us);
             wait_end_locked(jobd, taker, JOBD_OK, after);
         } else if ((putter = TAILQ_FIRST(&queue->putters)) != NULL &&
-                   queue_waiting(queue) < queue->capacity) {
-            struct extra *extra = putter->link.extra;
-            enum jobd_result result =
-                admit_locked(jobd, &putter->link.put, &extra, now_us, &putter->id, after);
-            putter->link.extra = extra;
-            if (result == JOBD_MEMORY)
-                queue->rejected++;
-            wait_end_locked(jobd, putter, result, after);
+                   admit_has_room(queue, &putter->link.put)) {
+            wait_end_locked(jobd, putter, admit_waiting_locked(jobd, putter, now_us, after), after);
         } else {
             break;
         }
@@ -436,7 +285,7 @@ void jobd_finish(struct jobd *jobd, const struct jobd_task *task,
 {
     /* Made outside the lock, though the job may have one. Without memory its outcome is dropped. */
     bool leaves = outcome->output != NULL || outcome->error != NULL;
-    struct extra *extra = leaves ? calloc(1, sizeof *extra) : NULL;
+    struct extra *extra = leaves ? calloc(1, sizeof *extra + 1) : NULL;
     AFTERMATH(after);
     mutex_lock(&jobd->lock);
     struct job *job = jobs_find(&jobd->jobs, task->id);

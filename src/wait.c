@@ -56,9 +56,17 @@ static void forget_wait_locked(struct jobd *jobd, struct jobd_waiter *waiter) RE
     TAILQ_REMOVE(list, waiter, link);
     heap_remove(&jobd->deadlines, &waiter->link.due);
     waiter->link.kind = WAIT_NOT;
-    free(waiter->link.extra);
+    extra_free(waiter->link.extra);
     waiter->link.extra = NULL;
     jobd->waiters -= !waiter->exempt;
+}
+
+/* Before somebody is forgotten who may have waited for room in front of others. */
+static void leave_room_locked(struct jobd *jobd, const struct jobd_waiter *waiter)
+    REQUIRES(jobd->lock)
+{
+    if (waiter->link.kind == WAIT_ROOM)
+        jobd->unsettled = jobd->queues[waiter->link.index].unsettled = true;
 }
 
 void wait_end_locked(struct jobd *jobd, struct jobd_waiter *waiter, enum jobd_result result,
@@ -71,6 +79,8 @@ void wait_end_locked(struct jobd *jobd, struct jobd_waiter *waiter, enum jobd_re
 
 static int64_t next_due_locked(struct jobd *jobd) REQUIRES(jobd->lock)
 {
+    if (jobd->unsettled)
+        return 0;
     const struct jobd_due *delay = heap_top(&jobd->delays);
     const struct jobd_due *deadline = heap_top(&jobd->deadlines);
     int64_t at_us = delay != NULL ? delay->at_us : JOBD_NEVER;
@@ -103,11 +113,14 @@ void unlock_and_tell(struct jobd *jobd, struct aftermath *after)
 
 bool jobd_unwait(struct jobd *jobd, struct jobd_waiter *waiter)
 {
+    AFTERMATH(after);
     mutex_lock(&jobd->lock);
     bool waited = waiter->link.kind != WAIT_NOT;
-    if (waited)
+    if (waited) {
+        leave_room_locked(jobd, waiter);
         forget_wait_locked(jobd, waiter);
-    mutex_unlock(&jobd->lock);
+    }
+    unlock_and_tell(jobd, &after);
     return waited;
 }
 
@@ -119,8 +132,17 @@ static int64_t tick_locked(struct jobd *jobd, int64_t now_us, struct aftermath *
     struct jobd_due *due;
     for (; left > 0 && (due = heap_top(&jobd->delays)) != NULL && due->at_us <= now_us; left--)
         life_due_locked(jobd, container_of(due, struct job, due), now_us, after);
-    for (; left > 0 && (due = heap_top(&jobd->deadlines)) != NULL && due->at_us <= now_us; left--)
-        wait_end_locked(jobd, container_of(due, struct jobd_waiter, link.due), JOBD_TIMEOUT, after);
+    for (; left > 0 && (due = heap_top(&jobd->deadlines)) != NULL && due->at_us <= now_us; left--) {
+        struct jobd_waiter *waiter = container_of(due, struct jobd_waiter, link.due);
+        leave_room_locked(jobd, waiter);
+        wait_end_locked(jobd, waiter, JOBD_TIMEOUT, after);
+    }
+    for (uint32_t i = 0; jobd->unsettled && i < jobd->queues_len; i++) {
+        if (jobd->queues[i].unsettled)
+            life_settle_locked(jobd, &jobd->queues[i], now_us, after);
+        jobd->queues[i].unsettled = false;
+    }
+    jobd->unsettled = false;
     jobd->ticks_at_us = next_due_locked(jobd);
     return jobd->ticks_at_us;
 }

@@ -18,6 +18,7 @@ static const char *const result_texts[JOBD_RESULTS] = {
     [JOBD_NO_JOB] = "no such job",
     [JOBD_IS_FINAL] = "the job has ended",
     [JOBD_NOT_FINAL] = "the job has not ended",
+    [JOBD_CONFLICT] = "the same key came with another payload",
     [JOBD_TIMEOUT] = "not in time",
     [JOBD_CROWDED] = "too many are waiting",
 };

@@ -75,7 +75,8 @@ static void check_queue(struct jobd *jobd, struct queue *queue, struct census *c
     /* Nobody waits in vain. */
     bool idle = queue->in_state[JOBD_RUNNING] < queue->workers;
     verify(TAILQ_EMPTY(&queue->takers) || queued == 0 || queue->paused || !idle);
-    verify(TAILQ_EMPTY(&queue->putters) || queue_waiting(queue) >= queue->capacity);
+    const struct jobd_waiter *putter = TAILQ_FIRST(&queue->putters);
+    verify(putter == NULL || queue->unsettled || !admit_has_room(queue, &putter->link.put));
     for (unsigned state = 0; state < JOBD_STATES; state++)
         census->in_state[state] += queue->in_state[state];
     census->waiters +=
@@ -85,7 +86,7 @@ static void check_queue(struct jobd *jobd, struct queue *queue, struct census *c
 static void check_records(struct jobd *jobd, struct census *census) REQUIRES(jobd->lock)
 {
     struct jobs *jobs = &jobd->jobs;
-    uint32_t spare = 0, living = 0, final = 0, running = 0, remembered[2] = {0};
+    uint32_t keys = 0, spare = 0, living = 0, final = 0, running = 0, remembered[2] = {0};
     struct job *job;
     RB_FOREACH (job, job_tree, &jobs->tree) {
         bool is_final = jobd_state_final((enum jobd_state)job->state);
@@ -95,7 +96,14 @@ static void check_records(struct jobd *jobd, struct census *census) REQUIRES(job
         census->memory += jobs_weight(job);
         census->memory_living += is_final ? 0 : jobs_weight(job);
         verify(job->attempt <= job->attempts);
+        bool keyed = job->extra != NULL && job->extra->key[0] != '\0';
+        verify(!keyed || jobs_with_key(jobs, job->queue, job->extra->key) == job);
+        keys += keyed;
     }
+    struct extra *extra;
+    RB_FOREACH (extra, key_tree, &jobs->keys)
+        keys--;
+    verify(keys == 0);
     TAILQ_FOREACH (job, &jobs->spare, link)
         spare++;
     TAILQ_FOREACH (job, &jobs->running, link) {

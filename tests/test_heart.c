@@ -184,7 +184,7 @@ static void test_room_in_order_of_coming(void **state)
     take(jobd, &worker, 2);
     assert_int_equal(putters[0].woken, 1);
     assert_int_equal(putters[0].waiter.result, JOBD_OK);
-    assert_int_equal(putters[0].waiter.id, 2);
+    assert_int_equal(putters[0].waiter.receipt.id, 2);
     assert_int_equal(putters[1].woken, 0);
     jobd_close(jobd);
     assert_int_equal(putters[1].waiter.result, JOBD_CLOSED);

@@ -26,6 +26,8 @@ enum {
     WAITERS_MAX = 12,
     STEPS = 3000,
     RUNS = 60,
+    BATCH_MAX = 3,
+    KEYS = 4,
 };
 
 struct model_job {
@@ -35,8 +37,9 @@ struct model_job {
     bool stopping;
     int64_t ready_us;
     size_t payload, output, error, extra; /* bytes */
-    int order;                            /* when it entered its lane, or came back */
-    unsigned ended;                       /* when it ended, and at what time */
+    const char *key;
+    int order;      /* when it entered its lane, or came back */
+    unsigned ended; /* when it ended, and at what time */
     int64_t ended_us;
     bool forgotten;
 };
@@ -52,6 +55,8 @@ struct actor {
     uint64_t id; /* what it holds or watches */
     unsigned since;
     struct jobd_put put;
+    struct jobd_blob *batch[BATCH_MAX];
+    size_t sizes[BATCH_MAX]; /* of its payloads, which the heart may have freed by now */
     enum jobd_result expected;
     uint64_t expected_id;
 };
@@ -197,13 +202,36 @@ static bool make_room(struct model *model, size_t size)
     return true;
 }
 
-static enum jobd_result admit(struct model *model, const struct jobd_put *put, size_t size,
-                              uint64_t *id)
+static unsigned jobs_of(const struct jobd_put *put)
 {
-    if (waiting(model, put->queue) >= queues[put->queue].capacity)
-        return JOBD_FULL;
-    if (!make_room(model, size))
-        return JOBD_MEMORY;
+    return put->batch_len > 0 ? put->batch_len : 1;
+}
+
+static void measure(const struct jobd_put *put, size_t sizes[BATCH_MAX])
+{
+    sizes[0] = put->payload != NULL ? put->payload->size : 0;
+    for (unsigned i = 0; i < put->batch_len; i++)
+        sizes[i] = put->batch[i]->size;
+}
+
+static bool has_room(const struct model *model, const struct jobd_put *put)
+{
+    return waiting(model, put->queue) + jobs_of(put) <= queues[put->queue].capacity;
+}
+
+static const struct model_job *with_key(const struct model *model, const struct jobd_put *put)
+{
+    for (unsigned i = 0; put->key != NULL && i < model->jobs_len; i++) {
+        const struct model_job *job = &model->jobs[i];
+        if (!job->forgotten && job->queue == put->queue && job->key != NULL &&
+            strcmp(job->key, put->key) == 0)
+            return job;
+    }
+    return NULL;
+}
+
+static void add(struct model *model, const struct jobd_put *put, size_t size)
+{
     unsigned usual = queues[put->queue].attempts > 0 ? queues[put->queue].attempts : 1;
     verify(model->jobs_len < JOBS_MAX);
     struct model_job *job = &model->jobs[model->jobs_len++];
@@ -215,9 +243,30 @@ static enum jobd_result admit(struct model *model, const struct jobd_put *put, s
         .ready_us = model->now_us + put->delay_us,
         .attempts = put->attempts > 0 ? put->attempts : usual,
         .payload = size,
+        .extra = put->key != NULL ? model->extra + strlen(put->key) : 0,
+        .key = put->key,
         .order = (int)++model->clock,
     };
-    *id = job->id;
+}
+
+static enum jobd_result admit(struct model *model, const struct jobd_put *put,
+                              const size_t sizes[BATCH_MAX], uint64_t *id)
+{
+    const struct model_job *twin = with_key(model, put);
+    size_t size = put->key != NULL ? model->extra + strlen(put->key) : 0;
+    if (twin != NULL) {
+        *id = twin->id;
+        return twin->payload == sizes[0] ? JOBD_OK : JOBD_CONFLICT;
+    }
+    if (!has_room(model, put))
+        return JOBD_FULL;
+    for (unsigned i = 0; i < jobs_of(put); i++)
+        size += sizes[i];
+    if (!make_room(model, size))
+        return JOBD_MEMORY;
+    *id = model->next_id;
+    for (unsigned i = 0; i < jobs_of(put); i++)
+        add(model, put, sizes[i]);
     return JOBD_OK;
 }
 
@@ -268,10 +317,9 @@ static void settle(struct model *model, unsigned queue)
         struct actor *putter = first(model->putters, PUTTERS, queue);
         if (taker != NULL && can_give(model, queue)) {
             give(model, queue, taker);
-        } else if (putter != NULL && waiting(model, queue) < queues[queue].capacity) {
+        } else if (putter != NULL && has_room(model, &putter->put)) {
             uint64_t id = 0;
-            enum jobd_result result = admit(
-                model, &putter->put, putter->put.payload ? putter->put.payload->size : 0, &id);
+            enum jobd_result result = admit(model, &putter->put, putter->sizes, &id);
             model->rejected[queue] += result == JOBD_MEMORY;
             expect(putter, result, id);
         } else {
@@ -289,33 +337,57 @@ static void wake(struct jobd_waiter *waiter)
     actor->woken = true;
 }
 
-static struct jobd_put random_put(struct model *model)
+static struct jobd_blob *some_bytes(struct model *model, unsigned most)
 {
+    struct jobd_blob *blob = jobd_blob_new(below(model, most), NULL);
+    verify(blob != NULL);
+    memset(blob->bytes, 'x', blob->size);
+    return blob;
+}
+
+static void drop_put(const struct jobd_put *put)
+{
+    jobd_blob_unref(put->payload);
+    for (unsigned i = 0; i < put->batch_len; i++)
+        jobd_blob_unref(put->batch[i]);
+}
+
+static struct jobd_put random_put(struct model *model, struct jobd_blob *batch[BATCH_MAX])
+{
+    static const char *const keys[KEYS] = {"a", "key", "ab", "A"};
     struct jobd_put put = {.queue = below(model, QUEUES),
                            .priority = (uint8_t)below(model, JOBD_PRIORITIES),
                            .attempts = below(model, 4)};
     if (below(model, 4) == 0)
         put.delay_us = 1 + below(model, 5000);
-    if (below(model, 3) > 0) {
-        put.payload = jobd_blob_new(below(model, 900), NULL);
-        verify(put.payload != NULL);
-        memset(put.payload->bytes, 'x', put.payload->size);
+    if (below(model, 6) == 0) {
+        put.batch = batch;
+        put.batch_len = 1 + below(model, BATCH_MAX);
+        for (unsigned i = 0; i < put.batch_len; i++)
+            batch[i] = some_bytes(model, 300);
+        return put;
     }
+    if (below(model, 4) == 0)
+        put.key = keys[below(model, KEYS)];
+    if (below(model, 3) > 0)
+        put.payload = some_bytes(model, put.key != NULL ? 3 : 900);
     return put;
 }
 
 static void step_put(struct model *model)
 {
-    struct jobd_put put = random_put(model);
-    size_t size = put.payload != NULL ? put.payload->size : 0;
+    struct jobd_blob *batch[BATCH_MAX];
+    struct jobd_put put = random_put(model, batch);
     struct jobd_receipt receipt;
     uint64_t id = 0;
-    enum jobd_result expected = admit(model, &put, size, &id);
+    size_t sizes[BATCH_MAX];
+    measure(&put, sizes);
+    enum jobd_result expected = admit(model, &put, sizes, &id);
     enum jobd_result result = jobd_put(model->jobd, &put, model->now_us, &receipt);
     verify(result == expected && (result != JOBD_OK || receipt.id == id));
     if (result != JOBD_OK) {
-        model->rejected[put.queue]++;
-        jobd_blob_unref(put.payload);
+        model->rejected[put.queue] += result != JOBD_CONFLICT;
+        drop_put(&put);
     }
     settle(model, put.queue);
     verify(receipt.waiting == waiting(model, put.queue));
@@ -340,11 +412,11 @@ static void step_put_wait(struct model *model)
     struct jobd_receipt receipt;
     if (putter->waits)
         return;
-    putter->put = random_put(model);
+    putter->put = random_put(model, putter->batch);
+    measure(&putter->put, putter->sizes);
     begin(model, putter, putter->put.queue);
-    size_t size = putter->put.payload != NULL ? putter->put.payload->size : 0;
     bool room = waiters(model) < WAITERS_MAX;
-    enum jobd_result expected = admit(model, &putter->put, size, &putter->expected_id);
+    enum jobd_result expected = admit(model, &putter->put, putter->sizes, &putter->expected_id);
     if (expected == JOBD_FULL)
         expected = room ? JOBD_PENDING : JOBD_CROWDED;
     enum jobd_result result =
@@ -353,7 +425,7 @@ static void step_put_wait(struct model *model)
     putter->waits = result == JOBD_PENDING;
     model->rejected[putter->queue] += result == JOBD_MEMORY;
     if (result != JOBD_OK && result != JOBD_PENDING)
-        jobd_blob_unref(putter->put.payload);
+        drop_put(&putter->put);
     settle(model, putter->queue);
 }
 
@@ -379,12 +451,7 @@ static void step_take(struct model *model)
 
 static struct jobd_blob *random_bytes(struct model *model)
 {
-    if (below(model, 3) > 0)
-        return NULL;
-    struct jobd_blob *blob = jobd_blob_new(below(model, 400), NULL);
-    verify(blob != NULL);
-    memset(blob->bytes, 'x', blob->size);
-    return blob;
+    return below(model, 3) > 0 ? NULL : some_bytes(model, 400);
 }
 
 /* What replaces *part: the new bytes, or nothing when they have no room. */
@@ -514,18 +581,6 @@ static void step_watch(struct model *model)
     watcher->waits = result == JOBD_PENDING;
 }
 
-static void step_unwait(struct model *model)
-{
-    struct actor *all[] = {&model->takers[below(model, TAKERS)],
-                           &model->putters[below(model, PUTTERS)],
-                           &model->watchers[below(model, WATCHERS)]};
-    struct actor *actor = all[below(model, 3)];
-    verify(jobd_unwait(model->jobd, &actor->waiter) == actor->waits);
-    if (actor->waits && actor->kind == PUTTER)
-        jobd_blob_unref(actor->put.payload);
-    actor->waits = false;
-}
-
 /* What is due by then, in the model: jobs first, then waiters, each by their time. */
 static void pass_time(struct model *model, int64_t now_us)
 {
@@ -550,6 +605,8 @@ static void pass_time(struct model *model, int64_t now_us)
         for (unsigned i = 0; i < lens[g]; i++)
             if (groups[g][i].waits && groups[g][i].waiter.deadline_us <= now_us)
                 expect(&groups[g][i], JOBD_TIMEOUT, 0);
+    for (unsigned queue = 0; queue < QUEUES; queue++)
+        settle(model, queue);
 }
 
 /* The heart's heap leaves the order of equal moments open; so no two jobs may share one here. */
@@ -561,6 +618,26 @@ static bool moments_differ(const struct model *model)
                 model->jobs[i].ready_us == model->jobs[k].ready_us)
                 return false;
     return true;
+}
+
+static void step_unwait(struct model *model)
+{
+    struct actor *all[] = {&model->takers[below(model, TAKERS)],
+                           &model->putters[below(model, PUTTERS)],
+                           &model->watchers[below(model, WATCHERS)]};
+    struct actor *actor = all[below(model, 3)];
+    if (actor->kind == PUTTER && !moments_differ(model))
+        return;
+    verify(jobd_unwait(model->jobd, &actor->waiter) == actor->waits);
+    if (actor->waits && actor->kind == PUTTER)
+        drop_put(&actor->put);
+    bool left_room = actor->waits && actor->kind == PUTTER;
+    actor->waits = false;
+    if (left_room) { /* who stood behind it may need less */
+        check_heart(model->jobd);
+        (void)jobd_tick(model->jobd, model->now_us);
+        pass_time(model, model->now_us);
+    }
 }
 
 static void step_time(struct model *model)
@@ -618,9 +695,9 @@ static void compare_actor(struct actor *actor)
         if (actor->kind == TAKER && actor->expected == JOBD_OK)
             verify(actor->waiter.task.id == actor->expected_id);
         if (actor->kind == PUTTER && actor->expected == JOBD_OK)
-            verify(actor->waiter.id == actor->expected_id);
+            verify(actor->waiter.receipt.id == actor->expected_id);
         if (actor->kind == PUTTER && actor->expected != JOBD_OK)
-            jobd_blob_unref(actor->put.payload);
+            drop_put(&actor->put);
         if (actor->kind == WATCHER && actor->expected == JOBD_OK)
             verify(actor->waiter.info.id == actor->id &&
                    jobd_state_final(actor->waiter.info.state));
@@ -700,7 +777,7 @@ static void tear_down(struct model *model)
 {
     for (unsigned i = 0; i < PUTTERS; i++)
         if (jobd_unwait(model->jobd, &model->putters[i].waiter))
-            jobd_blob_unref(model->putters[i].put.payload);
+            drop_put(&model->putters[i].put);
     for (unsigned i = 0; i < WATCHERS; i++)
         (void)jobd_unwait(model->jobd, &model->watchers[i].waiter);
     for (unsigned i = 0; i < TAKERS; i++)

@@ -31,7 +31,8 @@ extern "C" {
 #define JOBD_PRIORITIES       8 /* 0 runs first; the scale of RFC 9218 */
 #define JOBD_PRIORITY_DEFAULT 3
 #define JOBD_ATTEMPTS_MAX     1000
-#define JOBD_TRACE_SIZE       64 /* a traceparent, with its NUL */
+#define JOBD_TRACE_SIZE       64  /* a traceparent, with its NUL */
+#define JOBD_KEY_SIZE         256 /* an idempotency key, with its NUL */
 #define JOBD_NEVER            INT64_MAX
 #define JOBD_NO_QUEUE         UINT32_MAX
 
@@ -61,6 +62,7 @@ enum jobd_result {
     JOBD_NO_JOB,    /* never was, or is forgotten */
     JOBD_IS_FINAL,  /* too late: the job has ended */
     JOBD_NOT_FINAL, /* too early: it has not */
+    JOBD_CONFLICT,  /* the same key came with another payload */
     JOBD_TIMEOUT,
     JOBD_CROWDED, /* as many wait as may wait */
     JOBD_RESULTS
@@ -178,12 +180,28 @@ struct jobd_info {
 /* A job that asks to be let in. */
 struct jobd_put {
     uint32_t queue;
-    uint8_t priority;          /* below JOBD_PRIORITIES */
-    int64_t delay_us;          /* 0: now */
-    uint32_t attempts;         /* at most JOBD_ATTEMPTS_MAX; 0: the queue's */
-    int64_t timeout_us;        /* of an attempt; 0: the queue's */
-    const char *trace;         /* shorter than JOBD_TRACE_SIZE, copied; NULL: none */
+    uint8_t priority;   /* below JOBD_PRIORITIES */
+    int64_t delay_us;   /* 0: now */
+    uint32_t attempts;  /* at most JOBD_ATTEMPTS_MAX; 0: the queue's */
+    int64_t timeout_us; /* of an attempt; 0: the queue's */
+    const char *trace;  /* shorter than JOBD_TRACE_SIZE, copied; NULL: none */
+    /* Shorter than JOBD_KEY_SIZE, copied; NULL: none. While a job of the queue with the same key is
+     * remembered, nothing is added: the put gets that job, or JOBD_CONFLICT when its payload is
+     * another. */
+    const char *key;
     struct jobd_blob *payload; /* NULL: none. The reference is taken on success */
+    /* More jobs than one, all or none, in place of `payload`: so many, with ids that follow each
+     * other; without a key. Borrowed until success, then the references are taken. */
+    struct jobd_blob *const *batch;
+    uint32_t batch_len; /* 0: one job */
+};
+
+/* What became of a put, and how full its queue is. */
+struct jobd_receipt {
+    uint64_t id; /* on JOBD_OK; of a batch the first */
+    enum jobd_state state;
+    uint32_t waiting, capacity;
+    int64_t room_in_us; /* on JOBD_FULL: when a slot should be free, as measured; at least 0 */
 };
 
 /* Somebody who waits. The caller owns it, fills in the first block and leaves it alone while it
@@ -199,10 +217,10 @@ struct jobd_waiter {
      * with no lock held; it may already have ended. May be NULL. */
     void (*stop)(struct jobd_waiter *waiter, const struct jobd_task *task);
 
-    enum jobd_result result; /* why it was woken */
-    uint64_t id;             /* jobd_put_wait(): the job's */
-    struct jobd_task task;   /* jobd_take(): the job */
-    struct jobd_info info;   /* jobd_await(): the job at its end */
+    enum jobd_result result;     /* why it was woken */
+    struct jobd_receipt receipt; /* jobd_put_wait() */
+    struct jobd_task task;       /* jobd_take(): the job */
+    struct jobd_info info;       /* jobd_await(): the job at its end */
 
     struct { /* private */
         struct jobd_due due;
@@ -224,20 +242,14 @@ JOBD_API int64_t jobd_tick(struct jobd *jobd, int64_t now_us);
 
 /* ---- putting jobs in, and stopping them ----------------------------------------------------- */
 
-/* What became of a put, and how full its queue is. */
-struct jobd_receipt {
-    uint64_t id; /* on JOBD_OK */
-    uint32_t waiting, capacity;
-    int64_t room_in_us; /* on JOBD_FULL: when a slot should be free, as measured; at least 0 */
-};
-
-/* JOBD_OK; or JOBD_FULL, JOBD_MEMORY, JOBD_CLOSED, and nothing was taken. */
+/* JOBD_OK; or JOBD_FULL, JOBD_MEMORY, JOBD_CLOSED, JOBD_CONFLICT, and nothing was taken. */
 JOBD_API enum jobd_result jobd_put(struct jobd *jobd, const struct jobd_put *put, int64_t now_us,
                                    struct jobd_receipt *receipt);
 
 /* The same, but where it would say JOBD_FULL it waits for room, in the order of coming:
- * JOBD_PENDING, and the waiter is woken with JOBD_OK and its id, or with JOBD_TIMEOUT, JOBD_MEMORY
- * or JOBD_CLOSED and nothing taken. JOBD_CROWDED when it cannot even wait. */
+ * JOBD_PENDING, and the waiter is woken with JOBD_OK and its receipt, or with JOBD_TIMEOUT,
+ * JOBD_MEMORY, JOBD_CLOSED or JOBD_CONFLICT and nothing taken. JOBD_CROWDED when it cannot even
+ * wait. */
 JOBD_API enum jobd_result jobd_put_wait(struct jobd *jobd, const struct jobd_put *put,
                                         struct jobd_waiter *waiter, int64_t now_us,
                                         struct jobd_receipt *receipt);
