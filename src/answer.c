@@ -54,6 +54,7 @@ enum step answer_result(struct call *call, enum jobd_result result)
     } rows[] = {
         {JOBD_NO_JOB, 404, "no such job"},
         {JOBD_IS_FINAL, 409, "the job has ended"},
+        {JOBD_CONFLICT, 422, "the Idempotency-Key came with another payload"},
         {JOBD_NOT_FINAL, 409, "the job has not ended"},
         {JOBD_CLOSED, 503, "draining"},
         {JOBD_CROWDED, 503, PARKED_ARE_MANY},

@@ -47,7 +47,7 @@ static enum step get_metrics(struct call *call)
 
 /* ---- the table of endpoints */
 
-#define PUT_PARAMETERS "delay", "priority", "attempts", "timeout", "block"
+#define PUT_PARAMETERS "delay", "priority", "attempts", "timeout", "block", "batch"
 
 static const struct route routes[] = {
     {"/do", {{METHOD_POST, put_job}, {METHOD_GET, put_job}}, true, false, {PUT_PARAMETERS}},

@@ -28,6 +28,8 @@ endpoint put_job, retry_job;
 
 /* api_jobs.c: /jobs. The job's id in the path, or 0. */
 uint64_t path_id(const struct call *call);
+/* Waits for the end of the job that the request is parked for. */
+start_wait start_await;
 endpoint list_jobs, get_job, get_payload, get_output, cancel_job;
 
 /* api_queues.c: /queues */

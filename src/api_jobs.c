@@ -61,7 +61,7 @@ uint64_t path_id(const struct call *call)
     return id;
 }
 
-static enum jobd_result start_await(struct request *request, void *context)
+enum jobd_result start_await(struct request *request, void *context)
 {
     struct api *api = context;
     return jobd_await(api->jobd, request->parked_for, &request->waiter, &request->waiter.info);

@@ -2,6 +2,8 @@
 /* Putting jobs in, for the first time or again. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "api_inside.h"
 #include "clock.h"
@@ -40,9 +42,9 @@ static enum step busy(struct call *call, uint32_t queue, const struct jobd_recei
     return step;
 }
 
-/* The parameters a put has; the answer to a bad one, else STEP_PARK, and *put is complete but for
- * its payload. */
-static enum step read_put(struct call *call, struct jobd_put *put)
+/* ---- reading the request: STEP_PARK, or the answer to what is wrong with it */
+
+static enum step read_parameters(struct call *call, struct jobd_put *put)
 {
     uint64_t priority = JOBD_PRIORITY_DEFAULT, attempts = 0;
     if (!parameter_duration(call, "delay", INT64_MAX, &put->delay_us))
@@ -59,33 +61,176 @@ static enum step read_put(struct call *call, struct jobd_put *put)
     return STEP_PARK;
 }
 
-static enum step admitted(struct call *call, const struct jobd_put *put, uint64_t id)
+/* A line of the body, without its end; false when there is none any more. */
+static bool next_line(const struct jobd_blob *body, size_t *at, const unsigned char **line,
+                      size_t *size)
+{
+    if (*at >= body->size)
+        return false;
+    *line = body->bytes + *at;
+    const unsigned char *end = memchr(*line, '\n', body->size - *at);
+    *size = end != NULL ? (size_t)(end - *line) : body->size - *at;
+    *at += *size + 1;
+    if (*size > 0 && (*line)[*size - 1] == '\r')
+        --*size;
+    return true;
+}
+
+static uint64_t count_lines(const struct jobd_blob *body)
+{
+    const unsigned char *line;
+    size_t at = 0, size;
+    uint64_t count = 0;
+    while (next_line(body, &at, &line, &size))
+        count += size > 0;
+    return count;
+}
+
+/* False when memory is short: what was made is freed with the request. */
+static bool split_lines(struct request *request, uint64_t count)
+{
+    const unsigned char *line;
+    size_t at = 0, size;
+    request->put.batch_len = 0;
+    request->batch = calloc((size_t)count, sizeof *request->batch);
+    request->put.batch = request->batch;
+    while (request->batch != NULL && next_line(request->body, &at, &line, &size)) {
+        if (size == 0)
+            continue;
+        struct jobd_blob *blob = jobd_blob_new(size, request->body->type);
+        if (blob == NULL)
+            return false;
+        memcpy(blob->bytes, line, size);
+        request->batch[request->put.batch_len++] = blob;
+    }
+    return request->batch != NULL;
+}
+
+/* Each line of the body that is not empty is a job's payload. */
+static enum step read_batch(struct call *call, struct jobd_put *put)
+{
+    struct request *request = call->request;
+    const char *batch = request_parameter(request, "batch");
+    struct jobd_stats stats;
+    if (batch == NULL)
+        return STEP_PARK;
+    if (strcmp(batch, "lines") != 0)
+        return answer_bad_value(call, "batch", "lines");
+    if (put->key != NULL)
+        return answer_error(call, 400, "a batch has no Idempotency-Key");
+    uint64_t count = request->body != NULL ? count_lines(request->body) : 0;
+    if (count == 0)
+        return answer_error(call, 400, "the body has no line that is not empty");
+    jobd_stats(call->api->jobd, put->queue, clock_now_us(), &stats);
+    if (count > stats.capacity)
+        return answer_error(call, 413, "the body has more lines than the queue's capacity");
+    if (!split_lines(request, count))
+        return answer_no_memory(call);
+    jobd_blob_unref(request->body);
+    request->body = NULL;
+    put->payload = NULL;
+    return STEP_PARK;
+}
+
+static enum step read_put(struct call *call, char key[JOBD_KEY_SIZE])
+{
+    struct request *request = call->request;
+    const char *name = call->capture[0] != '\0' ? call->capture : DEFAULT_QUEUE;
+    struct jobd_put *put = &request->put;
+    *put = (struct jobd_put){.queue = jobd_queue_named(call->api->jobd, name),
+                             .payload = request->body};
+    if (put->queue == JOBD_NO_QUEUE)
+        return answer_error(call, 404, "no such queue");
+    if (request->method == METHOD_GET && request->body != NULL)
+        return answer_error(call, 400, "a GET has no payload: use POST");
+    if (!request_key(request, key))
+        return answer_error(call, 400, "Idempotency-Key must be 1 to 255 visible ASCII characters");
+    put->key = key[0] != '\0' ? key : NULL;
+    if (read_parameters(call, put) == STEP_REPLY || read_batch(call, put) == STEP_REPLY)
+        return STEP_REPLY;
+    return STEP_PARK;
+}
+
+/* ---- answers */
+
+static enum step admitted_batch(struct call *call, const struct jobd_receipt *receipt)
+{
+    uint32_t count = call->request->put.batch_len;
+    if (!call->request->wants_json) {
+        call->reply->status = 202;
+        return asprintf(&call->reply->owned, "queued %" PRIu32 "\n", count) >= 0
+                   ? STEP_REPLY
+                   : answer_no_memory(call);
+    }
+    cJSON *object = cJSON_CreateObject();
+    cJSON *ids = cJSON_AddArrayToObject(object, "ids");
+    bool whole = ids != NULL;
+    for (uint32_t i = 0; i < count && whole; i++) {
+        char digits[24];
+        snprintf(digits, sizeof digits, "%" PRIu64, receipt->id + i);
+        whole = cJSON_AddItemToArray(ids, cJSON_CreateRaw(digits));
+    }
+    return answer_json(call, 202, object, whole);
+}
+
+static enum step admitted(struct call *call, const struct jobd_receipt *receipt)
 {
     struct reply *reply = call->reply;
-    snprintf(reply->location, sizeof reply->location, "/jobs/%" PRIu64, id);
+    const struct jobd_put *put = &call->request->put;
+    if (put->batch_len > 0)
+        return admitted_batch(call, receipt);
+    snprintf(reply->location, sizeof reply->location, "/jobs/%" PRIu64, receipt->id);
     if (!call->request->wants_json) {
         reply->status = 202;
         reply->text = "queued\n";
         return STEP_REPLY;
     }
-    enum jobd_state state = put->delay_us > 0 ? JOBD_SCHEDULED : JOBD_QUEUED;
     cJSON *job = cJSON_CreateObject();
-    bool whole = json_add_int(job, "id", (int64_t)id) &&
+    bool whole = json_add_int(job, "id", (int64_t)receipt->id) &&
                  cJSON_AddStringToObject(job, "queue",
                                          jobd_queue_name(call->api->jobd, put->queue)) != NULL &&
-                 cJSON_AddStringToObject(job, "state", jobd_state_name(state)) != NULL;
+                 cJSON_AddStringToObject(job, "state", jobd_state_name(receipt->state)) != NULL;
     return answer_json(call, 202, job, whole);
 }
+
+/* The job has ended while its client waited: its output is the answer. */
+static enum step ended(struct call *call, const struct jobd_info *info)
+{
+    struct reply *reply = call->reply;
+    struct jobd_blob *output = NULL;
+    (void)jobd_part(call->api->jobd, info->id, JOBD_OUTPUT, &output);
+    snprintf(reply->location, sizeof reply->location, "/jobs/%" PRIu64, info->id);
+    reply_field(reply, "Preference-Applied", "wait=%" PRIu64, request_wait_s(call->request));
+    reply_field(reply, "Jobd-State", "%s", jobd_state_name(info->state));
+    reply->status = info->state == JOBD_DONE ? 200 : 500;
+    reply->type = output != NULL ? NULL : TYPE_BYTES;
+    reply->text = "";
+    reply->blob = output;
+    reply->unsafe = true;
+    return STEP_REPLY;
+}
+
+/* ---- putting: a request may wait twice, for room and then for the job's end */
+
+enum { FOR_ROOM, FOR_END };
 
 static enum step put_answer(struct call *call, enum jobd_result result,
                             const struct jobd_receipt *receipt)
 {
+    struct request *request = call->request;
     switch (result) {
     case JOBD_OK:
-        return admitted(call, &call->request->put, receipt->id);
+        if (request_wait_s(request) == 0 || request->put.batch_len > 0)
+            return admitted(call, receipt);
+        request->parked_as = FOR_END;
+        request->parked_for = receipt->id;
+        request->waiter.deadline_us =
+            clock_now_us() + (int64_t)request_wait_s(request) * CLOCK_SECOND_US;
+        *call->start = start_await;
+        return STEP_PARK;
     case JOBD_FULL:
     case JOBD_MEMORY:
-        return busy(call, call->request->put.queue, receipt);
+        return busy(call, request->put.queue, receipt);
     default:
         return answer_result(call, result);
     }
@@ -97,7 +242,7 @@ static enum step put_now(struct call *call)
     enum jobd_result result =
         jobd_put(call->api->jobd, &call->request->put, clock_now_us(), &receipt);
     if (result == JOBD_OK)
-        call->request->body = NULL; /* the job's now */
+        call->request->given = true;
     return put_answer(call, result, &receipt);
 }
 
@@ -105,43 +250,52 @@ static enum jobd_result start_put(struct request *request, void *context)
 {
     struct api *api = context;
     struct jobd_receipt receipt;
-    request->gives_body = true;
+    char key[JOBD_KEY_SIZE];
+    (void)request_key(request, key); /* it was good before */
+    request->put.key = key[0] != '\0' ? key : NULL;
+    request->offers = true;
     enum jobd_result result =
         jobd_put_wait(api->jobd, &request->put, &request->waiter, clock_now_us(), &receipt);
     if (result == JOBD_OK) /* else it may have been woken already */
-        request->waiter.receipt.id = receipt.id;
+        request->waiter.receipt = receipt;
     return result;
 }
 
-/* It waited for room. After its time it has a last try, which also says how full it is. */
-static enum step put_after_wait(struct call *call)
+static enum step put_after_wait(struct call *call, char key[JOBD_KEY_SIZE])
 {
-    const struct jobd_waiter *waiter = &call->request->waiter;
-    if (waiter->result == JOBD_TIMEOUT || waiter->result == JOBD_MEMORY)
-        return put_now(call);
-    return put_answer(call, waiter->result, &(struct jobd_receipt){.id = waiter->receipt.id});
+    struct request *request = call->request;
+    const struct jobd_waiter *waiter = &request->waiter;
+    if (request->parked_as == FOR_END) {
+        struct jobd_receipt receipt = {.id = request->parked_for};
+        struct jobd_info info;
+        if (waiter->result == JOBD_OK)
+            return ended(call, &waiter->info);
+        if (jobd_look(call->api->jobd, receipt.id, &info) == JOBD_OK)
+            receipt.state = info.state;
+        return admitted(call, &receipt);
+    }
+    if (waiter->result != JOBD_TIMEOUT && waiter->result != JOBD_MEMORY)
+        return put_answer(call, waiter->result, &waiter->receipt);
+    /* A last try, which also says how full it is. */
+    (void)request_key(request, key);
+    request->put.key = key[0] != '\0' ? key : NULL;
+    return put_now(call);
 }
 
 enum step put_job(struct call *call)
 {
     struct request *request = call->request;
-    const char *name = call->capture[0] != '\0' ? call->capture : DEFAULT_QUEUE;
-    struct jobd_put *put = &request->put;
+    char key[JOBD_KEY_SIZE];
     int64_t block_us = 0;
     if (request->resumed)
-        return put_after_wait(call);
-    *put = (struct jobd_put){.queue = jobd_queue_named(call->api->jobd, name)};
-    if (put->queue == JOBD_NO_QUEUE)
-        return answer_error(call, 404, "no such queue");
-    if (request->method == METHOD_GET && request->body != NULL)
-        return answer_error(call, 400, "a GET has no payload: use POST");
+        return put_after_wait(call, key);
     if (!parameter_duration(call, "block", WAIT_MAX_US, &block_us))
         return answer_bad_value(call, "block", "a duration of at most 1h, like 250ms, 30s or 5m");
-    if (read_put(call, put) == STEP_REPLY)
+    if (read_put(call, key) == STEP_REPLY)
         return STEP_REPLY;
-    put->payload = request->body;
     if (block_us == 0)
         return put_now(call);
+    request->parked_as = FOR_ROOM;
     request->waiter.deadline_us = clock_now_us() + block_us;
     *call->start = start_put;
     return STEP_PARK;

@@ -4,7 +4,9 @@
 #include <string.h>
 #include <strings.h>
 
-enum { TYPE_MAX_BYTES = 255 };
+#include "text.h"
+
+enum { TYPE_MAX_BYTES = 255, WAIT_MAX_S = 3600 };
 
 static void refuse(struct headers *headers, unsigned status, const char *why)
 {
@@ -106,6 +108,29 @@ static void host(struct headers *headers, const char *value, size_t size)
     headers->host = (struct field){value, size};
 }
 
+static struct field trimmed(const char *text, size_t size)
+{
+    while (size > 0 && (*text == ' ' || *text == '\t')) {
+        text++;
+        size--;
+    }
+    while (size > 0 && (text[size - 1] == ' ' || text[size - 1] == '\t'))
+        size--;
+    return (struct field){text, size};
+}
+
+/* Cuts the piece up to `separator` off the front. */
+static struct field cut(struct field *rest, char separator)
+{
+    const char *end = memchr(rest->text, separator, rest->size);
+    size_t size = end != NULL ? (size_t)(end - rest->text) : rest->size;
+    struct field piece = trimmed(rest->text, size);
+    size_t used = end != NULL ? size + 1 : size;
+    rest->text += used;
+    rest->size -= used;
+    return piece;
+}
+
 /* Several fields are one list (RFC 9110, section 5.3); of it only counts who names JSON. */
 static void accept_field(struct headers *headers, struct field field)
 {
@@ -125,6 +150,31 @@ static void only_one(struct field *field, struct field value)
 {
     static const char several[] = "several";
     *field = field->text == NULL ? value : (struct field){several, sizeof several - 1};
+}
+
+static void idempotency_key(struct headers *headers, struct field field)
+{
+    if (headers->keys++ > 0)
+        refuse(headers, 400, "more than one Idempotency-Key");
+    headers->key = field;
+}
+
+/* Of several the first counts; what is not understood is ignored (RFC 7240, section 2). */
+static void prefer(struct headers *headers, struct field field)
+{
+    while (field.size > 0) {
+        struct field preference = cut(&field, ',');
+        struct field word = cut(&preference, ';');
+        struct field name = cut(&word, '=');
+        char seconds[8];
+        if (!is(name.text, name.size, "wait") || headers->wait_s > 0 || word.size >= sizeof seconds)
+            continue;
+        struct field value = trimmed(word.text, word.size);
+        memcpy(seconds, value.text, value.size);
+        seconds[value.size] = '\0';
+        if (text_to_number(seconds, UINT32_MAX, &headers->wait_s) && headers->wait_s > WAIT_MAX_S)
+            headers->wait_s = WAIT_MAX_S;
+    }
 }
 
 void headers_field(struct headers *headers, const char *name, size_t name_size, const char *value,
@@ -149,6 +199,10 @@ void headers_field(struct headers *headers, const char *name, size_t name_size, 
         transfer_encoding(headers, value, value_size);
     else if (is(name, name_size, "Content-Encoding"))
         only_one(&headers->content_encoding, field);
+    else if (is(name, name_size, "Idempotency-Key"))
+        idempotency_key(headers, field);
+    else if (is(name, name_size, "Prefer"))
+        prefer(headers, field);
     else if (is(name, name_size, "traceparent"))
         only_one(&headers->trace, field);
     else if (is(name, name_size, "Origin"))
@@ -179,29 +233,6 @@ bool headers_end(struct headers *headers)
     if (headers->chunked && headers->lengths > 0)
         refuse(headers, 400, "both Content-Length and Transfer-Encoding");
     return headers->status == 0;
-}
-
-static struct field trimmed(const char *text, size_t size)
-{
-    while (size > 0 && (*text == ' ' || *text == '\t')) {
-        text++;
-        size--;
-    }
-    while (size > 0 && (text[size - 1] == ' ' || text[size - 1] == '\t'))
-        size--;
-    return (struct field){text, size};
-}
-
-/* Cuts the piece up to `separator` off the front. */
-static struct field cut(struct field *rest, char separator)
-{
-    const char *end = memchr(rest->text, separator, rest->size);
-    size_t size = end != NULL ? (size_t)(end - rest->text) : rest->size;
-    struct field piece = trimmed(rest->text, size);
-    size_t used = end != NULL ? size + 1 : size;
-    rest->text += used;
-    rest->size -= used;
-    return piece;
 }
 
 /* A weight of zero says "not this" (RFC 9110, section 12.4.2). */
@@ -239,6 +270,26 @@ void headers_trace(const struct headers *headers, char *out, size_t size)
     size_t used = sound && strncmp(trace->text, "ff", 2) != 0 ? trace->size : 0;
     memcpy(out, used > 0 ? trace->text : "", used);
     out[used] = '\0';
+}
+
+bool headers_key(const struct headers *headers, char *out, size_t size)
+{
+    struct field key = trimmed(headers->key.text, headers->key.size);
+    bool quoted = key.size >= 2 && key.text[0] == '"' && key.text[key.size - 1] == '"';
+    size_t used = 0, at = quoted ? 1 : 0, end = quoted ? key.size - 1 : key.size;
+    out[0] = '\0';
+    if (headers->keys == 0)
+        return true;
+    for (; at < end && used + 1 < size; at++) {
+        bool escaped = quoted && key.text[at] == '\\' && at + 1 < end;
+        char c = key.text[at += escaped];
+        bool special = c == '"' || c == '\\';
+        if (c < (quoted ? ' ' : '!') || c > '~' || special != escaped)
+            return false;
+        out[used++] = c;
+    }
+    out[used] = '\0';
+    return at == end && used > 0;
 }
 
 bool headers_want_json(const struct headers *headers)

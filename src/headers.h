@@ -17,8 +17,9 @@ struct field {
 
 struct headers {
     bool http_1_0;
-    struct field host, origin, fetch_site, accept, content_type, content_encoding, trace;
-    unsigned fields, hosts, lengths, codings;
+    struct field host, origin, fetch_site, accept, content_type, content_encoding, trace, key;
+    unsigned fields, hosts, lengths, codings, keys;
+    uint64_t wait_s; /* Prefer: wait (RFC 7240, section 4.3); 0: none */
     uint64_t length; /* of the body, by Content-Length */
     bool chunked;
     const char *end; /* of the last field, in the request */
@@ -42,6 +43,10 @@ bool headers_plain_content(const struct headers *headers);
 /* The traceparent field (W3C Trace Context) in `out`, "" when there is none, several, or one that
  * is no such thing: it is ignored then, as the standard wants. */
 void headers_trace(const struct headers *headers, char *out, size_t size);
+
+/* The Idempotency-Key field (draft-ietf-httpapi-idempotency-key-header, section 2), without its
+ * quotes, which are not insisted on; "" when there is none. False when it is none that fits. */
+bool headers_key(const struct headers *headers, char *out, size_t size);
 
 /* Does the client ask for JSON by name in its Accept field? */
 bool headers_want_json(const struct headers *headers);

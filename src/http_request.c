@@ -68,6 +68,35 @@ static enum method method_named(const char *name)
     return METHOD_OTHER;
 }
 
+static const struct visit *visit_with(const struct request *request)
+{
+    return (const struct visit *)(const void *)((const char *)request -
+                                                offsetof(struct visit, request));
+}
+
+bool request_key(const struct request *request, char key[JOBD_KEY_SIZE])
+{
+    return headers_key(&visit_with(request)->headers, key, JOBD_KEY_SIZE);
+}
+
+uint64_t request_wait_s(const struct request *request)
+{
+    return visit_with(request)->headers.wait_s;
+}
+
+void request_drop_body(struct request *request)
+{
+    if (!request->given) {
+        jobd_blob_unref(request->body);
+        for (uint32_t i = 0; request->batch != NULL && i < request->put.batch_len; i++)
+            jobd_blob_unref(request->batch[i]);
+    }
+    free(request->batch);
+    request->batch = NULL;
+    request->body = NULL;
+    request->given = false;
+}
+
 /* ---- replies */
 
 static bool add(struct MHD_Response *response, const char *name, const char *value)
@@ -107,6 +136,14 @@ static struct MHD_Response *body_of(struct reply *reply)
     return response;
 }
 
+static bool add_fields(struct MHD_Response *response, const struct reply *reply)
+{
+    for (unsigned i = 0; i < REPLY_FIELDS_MAX && reply->fields[i].name != NULL; i++)
+        if (!add(response, reply->fields[i].name, reply->fields[i].value))
+            return false;
+    return true;
+}
+
 /* NULL when memory is short. Takes what the reply owns. */
 static struct MHD_Response *response_of(struct reply *reply)
 {
@@ -128,7 +165,8 @@ static struct MHD_Response *response_of(struct reply *reply)
         (reply->status == 415 && !add(response, MHD_HTTP_HEADER_ACCEPT_ENCODING, "identity")) ||
         (reply->unsafe && (!add(response, "X-Content-Type-Options", "nosniff") ||
                            !add(response, "Content-Security-Policy", "sandbox"))) ||
-        (reply->close && !add(response, MHD_HTTP_HEADER_CONNECTION, "close"))) {
+        (reply->close && !add(response, MHD_HTTP_HEADER_CONNECTION, "close")) ||
+        !add_fields(response, reply)) {
         MHD_destroy_response(response);
         return NULL;
     }
@@ -190,8 +228,7 @@ static enum MHD_Result refuse(struct visit *visit, unsigned status, const char *
 
 static void drop_body(struct visit *visit)
 {
-    jobd_blob_unref(visit->request.body);
-    visit->request.body = NULL;
+    request_drop_body(&visit->request);
     visit->body_used = 0;
 }
 
@@ -372,9 +409,9 @@ static void unpark(struct visit *visit)
     atomic_fetch_sub(&visit->loop->http->parked, 1);
     gate_unwatch(visit->loop->http->gate, visit->guest);
     visit->stage = STAGE_BODY;
-    if (visit->request.gives_body && visit->request.waiter.result == JOBD_OK)
-        visit->request.body = NULL;
-    visit->request.gives_body = false;
+    if (visit->request.offers && visit->request.waiter.result == JOBD_OK)
+        visit->request.given = true;
+    visit->request.offers = false;
 }
 
 static enum MHD_Result serve_request(struct visit *visit, const char *path)

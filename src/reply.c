@@ -1,10 +1,26 @@
 /* SPDX-License-Identifier: MIT */
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "json.h"
 #include "request.h"
+#include "verify.h"
+
+void reply_field(struct reply *reply, const char *name, const char *format, ...)
+{
+    unsigned i = 0;
+    while (i < REPLY_FIELDS_MAX && reply->fields[i].name != NULL)
+        i++;
+    verify(i < REPLY_FIELDS_MAX);
+    va_list arguments;
+    va_start(arguments, format);
+    int length = vsnprintf(reply->fields[i].value, REPLY_VALUE_SIZE, format, arguments);
+    va_end(arguments);
+    verify(length >= 0 && length < REPLY_VALUE_SIZE);
+    reply->fields[i].name = name;
+}
 
 void reply_error(struct reply *reply, bool wants_json, unsigned status, const char *title)
 {

@@ -19,14 +19,24 @@ struct request {
     char trace[JOBD_TRACE_SIZE]; /* its traceparent, "" without */
     bool resumed;                /* the endpoint parked it, and the waiter has been woken since */
     struct jobd_waiter waiter;   /* for an endpoint that parks */
-    uint64_t parked_for;         /* the endpoint's own, kept while parked, as is the next */
+    uint64_t parked_for;         /* the endpoint's own, kept while parked, as are the next */
+    unsigned parked_as;
     struct jobd_put put;
-    bool gives_body; /* parked: the body is gone when the waiter is woken with JOBD_OK */
-    void *source;    /* the HTTP library's */
+    struct jobd_blob **batch; /* from malloc(), put.batch_len of them; freed with the request */
+    bool offers;  /* parked: body or batch are given when the waiter is woken with JOBD_OK */
+    bool given;   /* they are the heart's, the request must not give back their references */
+    void *source; /* the HTTP library's */
 };
 
 /* The value of a query parameter, "" without one; NULL when the parameter is not there. */
 const char *request_parameter(const struct request *request, const char *name);
+
+/* The client's Idempotency-Key, "" without; false when it is none. */
+bool request_key(const struct request *request, char key[JOBD_KEY_SIZE]);
+/* Prefer: wait, in seconds; 0 without. */
+uint64_t request_wait_s(const struct request *request);
+/* The body is not needed any more. */
+void request_drop_body(struct request *request);
 
 /* Calls `each` for every query parameter until it says false. */
 void request_parameters(const struct request *request,
@@ -35,6 +45,8 @@ void request_parameters(const struct request *request,
 
 /* A reply made once and sent many times. */
 struct shared_reply;
+
+enum { REPLY_FIELDS_MAX = 4, REPLY_VALUE_SIZE = 72 };
 
 /* The body is one of: text that outlives the server (`text`), a string from malloc() (`owned`), a
  * blob (`blob`); the last two are taken. */
@@ -48,9 +60,17 @@ struct reply {
     char allow[48];         /* methods, for 405 and OPTIONS; "": none */
     char location[40];      /* "": none */
     uint64_t retry_after_s; /* 0: none */
-    bool close;             /* close the connection after it */
-    bool unsafe;            /* the bytes are a client's: no browser shall run them */
+    struct {
+        const char *name; /* NULL: none */
+        char value[REPLY_VALUE_SIZE];
+    } fields[REPLY_FIELDS_MAX];
+    bool close;  /* close the connection after it */
+    bool unsafe; /* the bytes are a client's: no browser shall run them */
 };
+
+/* Adds a field; its name must outlive the reply. */
+__attribute__((format(printf, 3, 4))) void reply_field(struct reply *reply, const char *name,
+                                                       const char *format, ...);
 
 /* An error: a line of text, or RFC 9457's problem+json. `title` is copied. */
 void reply_error(struct reply *reply, bool wants_json, unsigned status, const char *title);

@@ -10,7 +10,7 @@
 
 enum {
     ROUTE_CAPTURE_SIZE = 80, /* a piece of a path: a queue's name or a job's id */
-    ROUTE_PARAMETERS_MAX = 5,
+    ROUTE_PARAMETERS_MAX = 6,
     ROUTE_METHODS_MAX = 2
 };
 

@@ -186,6 +186,167 @@ static void what_ended_goes_in_again(void **state)
     client_free(client);
 }
 
+/* ---- Idempotency-Key */
+
+static const struct answer *put_with_key(struct client *client, const char *key,
+                                         const char *payload)
+{
+    char field[400];
+    snprintf(field, sizeof field, "Idempotency-Key: %s", key);
+    return client_send(client, "POST", "/do", FIELDS(field), payload);
+}
+
+static void the_same_key_is_the_same_job(void **state)
+{
+    struct server *server = server_start("-w", "0", "-q", "2");
+    struct client *client = client_new(server);
+    (void)state;
+    uint64_t id = answer_job(put_with_key(client, "\"a b\"", "one"));
+    assert_true(id > 0);
+    for (int i = 0; i < 3; i++) {
+        const struct answer *answer = put_with_key(client, "\"a b\"", "one");
+        assert_answer(answer, 202, "queued\n");
+        assert_int_equal(answer_job(answer), id);
+    }
+    assert_answer(put_with_key(client, "\"a b\"", "two"), 422, NULL);
+    assert_true(answer_job(put_with_key(client, "a", "one")) != id);
+    assert_answer(put_with_key(client, "b", "one"), 429, "busy\n");
+    /* Full or not, what is in is in; bare or quoted, a key is the same. */
+    assert_answer(put_with_key(client, "\"a\"", "one"), 202, "queued\n");
+    assert_int_equal(client_metric(client, "jobd_jobs_admitted_total{queue=\"default\"}"), 2);
+    client_free(client);
+}
+
+static void a_key_lives_as_long_as_its_job(void **state)
+{
+    struct server *server = server_start("--keep", "1", "--sleep", "1ms");
+    struct client *client = client_new(server);
+    (void)state;
+    uint64_t id = answer_job(put_with_key(client, "k", "one"));
+    client_await_state(client, id, "done");
+    assert_int_equal(answer_job(put_with_key(client, "k", "one")), id);
+    client_await_state(client, client_put(client, "/do"), "done"); /* now it is forgotten */
+    assert_true(answer_job(put_with_key(client, "k", "two")) != id);
+    client_free(client);
+}
+
+static void keys_that_are_none(void **state)
+{
+    static const char *const bad[] = {"a b", "\"a", "a\"b", "\"a\\x\"", "\"\"", "\"a\";x=1"};
+    struct server *server = server_start("-w", "0");
+    struct client *client = client_new(server);
+    char *longest = raw_filled("Idempotency-Key: ", 'k', 255, "");
+    char *too_long = raw_filled("Idempotency-Key: ", 'k', 256, "");
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        assert_answer(put_with_key(client, bad[i], "x"), 400, NULL);
+    assert_answer(client_send(client, "POST", "/do", FIELDS(longest), "x"), 202, NULL);
+    assert_answer(client_send(client, "POST", "/do", FIELDS(too_long), "x"), 400, NULL);
+    assert_answer(
+        client_send(client, "POST", "/do", FIELDS("Idempotency-Key: a", "Idempotency-Key: a"), "x"),
+        400, NULL);
+    assert_answer(put_with_key(client, "\"q\\\"\\\\\"", "x"), 202, NULL);
+    free(longest);
+    free(too_long);
+    client_free(client);
+}
+
+/* ---- batch */
+
+static void each_line_is_a_job(void **state)
+{
+    struct server *server = server_start("-w", "0", "-q", "5");
+    struct client *client = client_new(server);
+    char path[64];
+    (void)state;
+    assert_answer(client_send(client, "POST", "/do?batch=lines", NULL, "one\n\ntwo\r\nthree"), 202,
+                  "queued 3\n");
+    const struct answer *answer =
+        client_send(client, "POST", "/do?batch=lines",
+                    FIELDS("Accept: application/json", "Content-Type: text/csv"), "4\n5\n");
+    assert_int_equal(answer->status, 202);
+    cJSON *json = cJSON_Parse(answer->body);
+    const cJSON *ids = cJSON_GetObjectItem(json, "ids");
+    assert_int_equal(cJSON_GetArraySize(ids), 2);
+    snprintf(path, sizeof path, "/jobs/%.0f/payload", cJSON_GetArrayItem(ids, 1)->valuedouble);
+    answer = client_get(client, path);
+    assert_answer(answer, 200, "5");
+    assert_field(answer, "Content-Type", "text/csv");
+    snprintf(path, sizeof path, "/jobs/%.0f/payload", cJSON_GetArrayItem(ids, 0)->valuedouble - 2);
+    assert_answer(client_get(client, path), 200, "two");
+    cJSON_Delete(json);
+    client_free(client);
+}
+
+static void a_batch_is_let_in_whole_or_not_at_all(void **state)
+{
+    struct server *server = server_start("-w", "0", "-q", "3");
+    struct client *client = client_new(server);
+    (void)state;
+    assert_answer(client_send(client, "POST", "/do?batch=lines", NULL, "1\n2\n3\n4\n"), 413, NULL);
+    assert_answer(client_send(client, "POST", "/do?batch=lines", NULL, "1\n2\n"), 202,
+                  "queued 2\n");
+    assert_answer(client_send(client, "POST", "/do?batch=lines", NULL, "1\n2\n"), 429, "busy\n");
+    assert_int_equal(json_number(client_json(client, "/queues/default"), "queued"), 2);
+    assert_answer(client_send(client, "POST", "/do?batch=lines", NULL, "\n\r\n"), 400, NULL);
+    assert_answer(client_send(client, "POST", "/do?batch=words", NULL, "1"), 400, NULL);
+    assert_answer(client_get(client, "/do?batch=lines"), 400, NULL);
+    assert_answer(
+        client_send(client, "POST", "/do?batch=lines", FIELDS("Idempotency-Key: k"), "1\n"), 400,
+        NULL);
+    client_free(client);
+}
+
+static void a_batch_can_wait_for_room(void **state)
+{
+    struct server *server = server_start("-w", "0", "-q", "2");
+    struct client *client = client_new(server);
+    (void)state;
+    client_put(client, "/do");
+    int fd = raw_connect(server);
+    assert_true(raw_send(fd, "POST /do?block=15s&batch=lines HTTP/1.1\r\n" HOST
+                             "Content-Length: 4\r\n\r\na\nb\n"));
+    client_await_metric(client, "jobd_requests_parked", 1);
+    assert_answer(client_post(client, "/queues/default/purge"), 200, "purged 1\n");
+    raw_read_answer(fd, &raw);
+    assert_int_equal(raw_status(raw.text), 202);
+    assert_non_null(strstr(raw.text, "queued 2\n"));
+    close(fd);
+    client_free(client);
+}
+
+/* ---- Prefer: wait */
+
+static void the_end_is_the_answer(void **state)
+{
+    struct server *server = server_start("--sleep", "20ms");
+    struct client *client = client_new(server);
+    (void)state;
+    const struct answer *answer =
+        client_send(client, "POST", "/do", FIELDS("Prefer: respond-async, wait=15"), "x");
+    assert_answer(answer, 200, "");
+    assert_field(answer, "Preference-Applied", "wait=15");
+    assert_field(answer, "Jobd-State", "done");
+    assert_true(answer_job(answer) > 0);
+    answer =
+        client_send(client, "POST", "/do?timeout=1ms", FIELDS("Prefer: wait=\"x\", wait=9"), "x");
+    assert_answer(answer, 500, "");
+    assert_field(answer, "Jobd-State", "failed");
+    client_free(client);
+}
+
+static void not_in_time_is_the_usual_answer(void **state)
+{
+    struct server *server = server_start("-w", "0");
+    struct client *client = client_new(server);
+    (void)state;
+    const struct answer *answer = client_send(client, "POST", "/do", FIELDS("Prefer: wait=1"), "x");
+    assert_answer(answer, 202, "queued\n");
+    assert_field(answer, "Preference-Applied", "");
+    assert_answer(client_send(client, "POST", "/do", FIELDS("Prefer: wait=0"), "x"), 202, NULL);
+    client_free(client);
+}
+
 /* ---- trace */
 
 static void a_trace_is_kept_when_it_is_one(void **state)
@@ -220,6 +381,14 @@ int main(void)
         TEST(a_timeout_counts_as_an_attempt),
         TEST(its_own_timeout_counts),
         TEST(what_ended_goes_in_again),
+        TEST(the_same_key_is_the_same_job),
+        TEST(a_key_lives_as_long_as_its_job),
+        TEST(keys_that_are_none),
+        TEST(each_line_is_a_job),
+        TEST(a_batch_is_let_in_whole_or_not_at_all),
+        TEST(a_batch_can_wait_for_room),
+        TEST(the_end_is_the_answer),
+        TEST(not_in_time_is_the_usual_answer),
         TEST(a_trace_is_kept_when_it_is_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
