@@ -17,6 +17,7 @@
  *   the hands    pool.c      worker threads and the timer
  *                call.c      function calls as jobs
  *                sleep.c     the pretend work
+ *                post.c      a request to a web service; web.c, libcurl
  *   the heart    life.c      a job's states
  *                wait.c      who waits for what
  *                jobs.c      the records
