@@ -12,8 +12,9 @@ Q       := $(if $(V),,@)
 
 # ---- packages of Debian 12
 
-BUILD_PACKAGES := gcc libc6-dev binutils pkg-config libmicrohttpd-dev libcjson-dev libbsd-dev
-TEST_PACKAGES  := libcmocka-dev libcurl4-openssl-dev prometheus
+BUILD_PACKAGES := gcc libc6-dev binutils pkg-config libmicrohttpd-dev libcjson-dev libbsd-dev \
+                  libcurl4-gnutls-dev
+TEST_PACKAGES  := libcmocka-dev prometheus
 CHECK_PACKAGES := clang clang-format clang-tidy libclang-rt-14-dev cppcheck mandoc
 
 # ---- flags
@@ -26,8 +27,9 @@ SANITIZE_thread  := -fsanitize=thread
 SANITIZE := $(SANITIZE_$(SAN))
 BASE     := -std=c11 -D_GNU_SOURCE -Iinclude -Isrc -fvisibility=hidden -pthread -MMD -MP
 ALL_CFLAGS = $(BASE) $(WARNINGS) $(SANITIZE) $(CFLAGS)
-LIBS     := $(shell pkg-config --libs libmicrohttpd libcjson 2>/dev/null || echo -lmicrohttpd -lcjson)
-TEST_LIBS := -lcmocka -lcurl
+LIBS     := $(shell pkg-config --libs libmicrohttpd libcjson libcurl 2>/dev/null || \
+              echo -lmicrohttpd -lcjson -lcurl)
+TEST_LIBS := -lcmocka
 
 # ---- what is made of what
 

@@ -19,10 +19,13 @@
  *   the hands    pool.c      worker threads and the timer
  *                call.c      function calls as jobs
  *                sleep.c     the pretend work
- *   the heart    life.c      a job's states
+ *                post.c      a request to a web service; web.c, libcurl
+ *   the heart    admit.c     who is let in
+ *                life.c      a job's states
  *                wait.c      who waits for what
  *                jobs.c      the records
  *                look.c      reads
+ *                heart.c     start and end
  *   the ground   ring, heap, rate, blob, block, clock, lock, log, text, json, words, verify
  */
 #include <errno.h>

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/* The `post` runner: an attempt is one POST of the payload to a web service.
+ *
+ * The request has the payload's type and these fields:
+ *
+ *     Jobd-Id, Jobd-Attempt, Jobd-Queue   which attempt of which job this is
+ *     Idempotency-Key                     the client's, or one of jobd's own; in every attempt the
+ *                                         same, in the quotes that the IETF's draft asks for
+ *     traceparent                         the client's, if it gave one
+ *
+ * The answer decides:
+ *
+ *     2xx                             done; its body is the output
+ *     408, 409, 425, 429, 5xx,        a failed attempt; Retry-After is heard, up to a day
+ *     no connection, no whole answer
+ *     any other                       failed for good; redirects are not followed
+ *
+ * A connection is kept for the next attempt. When the service has closed it meanwhile, the request
+ * goes out again over a new one, in the same attempt: a service may get an attempt twice, and knows
+ * it by its Idempotency-Key.
+ *
+ * Neither proxies nor anything else are taken from the environment. Certificates are checked with
+ * what the system trusts. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "jobd/pool.h"
+
+struct post;
+
+struct post_config {
+    const char *url;
+    const char *queue;       /* the queue's name */
+    size_t output_max_bytes; /* the rest is dropped; past 16 MiB of it the connection is cut */
+};
+
+/* Is it http:// or https:// and a host, all in printable ASCII? User names and passwords, which
+ * would show in logs, and fragments, which are never sent, are refused. */
+bool post_url_ok(const char *url);
+
+/* 0 and *post, or -errno: -EINVAL for a URL that is not ok, -ENOMEM. Copies the config. Sets
+ * libcurl up for the whole process, once. */
+JOBD_MUST_READ int post_new(struct post **post, const struct post_config *config);
+
+/* Closes the connections. No attempt runs any more. Takes NULL. */
+void post_free(struct post *post);
+
+/* A jobd_run; `context` is the struct post. In any number of threads at a time, each of which has
+ * its own connection. SIGPIPE must be blocked or ignored.
+ *
+ * Blocks until the answer is there, the task's timeout is over, there is no connection after 10
+ * seconds, or the attempt is told to stop. So without a timeout, a service that is alive and never
+ * answers holds the worker until a stop. A stop is heard at any moment, also while a name is being
+ * looked up; it cuts the connection, and what the service has begun it may well end. */
+void post_run(const struct jobd_task *task, struct jobd_outcome *outcome, void *context);
+
+/* The same with any descriptor that becomes readable to say stop, -1 for none. */
+void post_attempt(const struct jobd_task *task, struct jobd_outcome *outcome, struct post *post,
+                  int stop_fd);
