@@ -37,6 +37,60 @@ char *json_text(const cJSON *object)
     return line;
 }
 
+static bool all_strings(const cJSON *array, size_t *bytes)
+{
+    const cJSON *item;
+    cJSON_ArrayForEach(item, array)
+    {
+        if (!cJSON_IsString(item))
+            return false;
+        *bytes += strlen(item->valuestring) + 1;
+    }
+    return true;
+}
+
+static char **copy_words(const cJSON *array, size_t bytes)
+{
+    size_t len = (size_t)cJSON_GetArraySize(array);
+    char **words = malloc((len + 1) * sizeof *words + bytes);
+    if (words == NULL)
+        return NULL;
+    char *at = (char *)(words + len + 1);
+    size_t i = 0;
+    const cJSON *item;
+    cJSON_ArrayForEach(item, array)
+    {
+        size_t size = strlen(item->valuestring) + 1;
+        words[i++] = memcpy(at, item->valuestring, size);
+        at += size;
+    }
+    words[len] = NULL;
+    return words;
+}
+
+char **json_words(const char *text)
+{
+    cJSON *array = cJSON_Parse(text);
+    size_t bytes = 0;
+    char **words = NULL;
+    if (cJSON_IsArray(array) && array->child != NULL && all_strings(array, &bytes) &&
+        array->child->valuestring[0] != '\0')
+        words = copy_words(array, bytes);
+    cJSON_Delete(array);
+    return words;
+}
+
+char *json_from_words(char *const *words)
+{
+    cJSON *array = cJSON_CreateArray();
+    bool whole = array != NULL;
+    for (; whole && *words != NULL; words++)
+        whole = cJSON_AddItemToArray(array, cJSON_CreateString(*words));
+    char *text = whole ? cJSON_PrintUnformatted(array) : NULL;
+    cJSON_Delete(array);
+    return text;
+}
+
 unsigned json_line_at(const char *text, const char *at)
 {
     unsigned line = 1;

@@ -15,6 +15,12 @@ bool json_add_time(cJSON *object, const char *name, int64_t us);
 /* The object in one line with a line feed, to be freed; NULL when memory is short. */
 char *json_text(const cJSON *object);
 
+/* The strings of a JSON array, at least one and the first not empty, NULL at the end, in one piece
+ * to be freed; NULL when `text` is no such array, or memory is short. */
+char **json_words(const char *text);
+/* The other way round, to be freed. */
+char *json_from_words(char *const *words);
+
 /* The line of `text`, counted from 1, on which `item`'s key stands. `root` is `text` parsed. */
 unsigned json_line(const char *text, const cJSON *root, const cJSON *item);
 

@@ -19,6 +19,7 @@
  *   the hands    pool.c      worker threads and the timer
  *                call.c      function calls as jobs
  *                sleep.c     the pretend work
+ *                exec.c      a command
  *                post.c      a request to a web service; web.c, libcurl
  *   the heart    admit.c     who is let in
  *                life.c      a job's states
@@ -42,12 +43,14 @@
 
 #include "api.h"
 #include "clock.h"
+#include "exec.h"
 #include "http.h"
 #include "jobd/pool.h"
 #include "json.h"
 #include "listen.h"
 #include "log.h"
 #include "options.h"
+#include "post.h"
 #include "probe.h"
 #include "sleep.h"
 #include "verify.h"
@@ -60,6 +63,8 @@ enum {
     STOPPING_MS = 5000       /* after the grace: for runners told to stop */
 };
 
+#define KILL_AFTER_US (5 * CLOCK_SECOND_US) /* from TERM to KILL, for a command */
+
 /* Ids count microseconds from here at the start of a server that remembers nothing, so that they
  * go on rising when it is started again: fewer than a million jobs a second came in between. */
 #define IDS_SINCE_US INT64_C(1767225600000000) /* 2026-01-01T00:00:00Z */
@@ -70,9 +75,16 @@ struct idle_event {
     int fd;
 };
 
+/* What a queue's workers do their jobs with. */
+struct hand {
+    struct exec_config exec;
+    struct post *post;
+};
+
 struct server {
     struct options options;
     struct listeners listeners;
+    struct hand *hands; /* a queue's, by its index */
     struct jobd_pool *pool;
     struct jobd *jobd;
     struct http *http;
@@ -134,15 +146,49 @@ static uint64_t first_id(void)
     return id > 0 ? (uint64_t)id : 1;
 }
 
+/* 0 or -errno; release_hands() undoes what has begun. */
+static int choose_runner(const struct options *options, struct queue_options *queue,
+                         struct hand *hand, struct jobd_runner *runner)
+{
+    size_t output_max_bytes = (size_t)options->output_max_bytes;
+    if (queue->command != NULL) {
+        hand->exec = (struct exec_config){.command = (const char *const *)queue->command,
+                                          .queue = queue->name,
+                                          .output_max_bytes = output_max_bytes,
+                                          .kill_after_us = KILL_AFTER_US};
+        *runner = (struct jobd_runner){.run = exec_run, .context = &hand->exec};
+        return 0;
+    }
+    if (queue->post != NULL) {
+        const struct post_config config = {
+            .url = queue->post, .queue = queue->name, .output_max_bytes = output_max_bytes};
+        int error = post_new(&hand->post, &config);
+        *runner = (struct jobd_runner){.run = post_run, .context = hand->post};
+        return error;
+    }
+    *runner = (struct jobd_runner){.run = sleep_run, .context = &queue->sleep_us};
+    return 0;
+}
+
+static void release_hands(struct server *server)
+{
+    for (uint32_t i = 0; server->hands != NULL && i < server->options.queues_len; i++)
+        post_free(server->hands[i].post);
+    free(server->hands);
+    server->hands = NULL;
+}
+
 static int new_pool(struct server *server)
 {
     struct options *options = &server->options;
     uint32_t len = options->queues_len;
     struct jobd_queue_config *queues = calloc(len, sizeof *queues);
     struct jobd_runner *runners = calloc(len, sizeof *runners);
+    server->hands = calloc(len, sizeof *server->hands);
     int error = -ENOMEM;
-    if (queues != NULL && runners != NULL) {
-        for (uint32_t i = 0; i < len; i++) {
+    if (queues != NULL && runners != NULL && server->hands != NULL) {
+        error = 0;
+        for (uint32_t i = 0; i < len && error == 0; i++) {
             struct queue_options *queue = &options->queues[i];
             queues[i] = (struct jobd_queue_config){.name = queue->name,
                                                    .capacity = (uint32_t)queue->capacity,
@@ -151,7 +197,7 @@ static int new_pool(struct server *server)
                                                    .timeout_us = queue->timeout_us,
                                                    .backoff_min_us = queue->backoff.min_us,
                                                    .backoff_max_us = queue->backoff.max_us};
-            runners[i] = (struct jobd_runner){.run = sleep_run, .context = &queue->sleep_us};
+            error = choose_runner(options, queue, &server->hands[i], &runners[i]);
         }
         const struct jobd_config config = {
             .queues = queues,
@@ -161,7 +207,8 @@ static int new_pool(struct server *server)
             .waiters_max = (uint32_t)options->connections_max,
             .first_id = first_id(),
         };
-        error = jobd_pool_new(&server->pool, &config, runners);
+        if (error == 0)
+            error = jobd_pool_new(&server->pool, &config, runners);
     }
     free(queues);
     free(runners);
@@ -221,9 +268,11 @@ static void idle(struct jobd_waiter *waiter)
     verify(write(event->fd, &one, sizeof one) == sizeof one);
 }
 
+/* As process 1 the children that others left behind become ours, this thread's; those of a worker
+ * are its own to wait for. */
 static void reap(void)
 {
-    while (waitpid(-1, NULL, WNOHANG) > 0)
+    while (waitpid(-1, NULL, WNOHANG | __WNOTHREAD) > 0)
         ;
 }
 
@@ -346,6 +395,7 @@ static int run(struct server *server)
     http_free(server->http);
     api_free(server->api);
     jobd_pool_free(server->pool);
+    release_hands(server);
     listen_close(&server->listeners);
     close(server->idle.fd);
     close(server->signals);

@@ -7,7 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "json.h"
 #include "listen.h"
+#include "post.h"
 #include "settings.h"
 #include "text.h"
 #include "verify.h"
@@ -23,6 +25,8 @@ enum kind {
     KIND_SIZE,
     KIND_DURATION,
     KIND_SPAN,
+    KIND_URL,
+    KIND_COMMAND,
     KIND_CHOICE,
     KIND_FLAG,
     KIND_ACTION
@@ -60,6 +64,10 @@ static const struct option_spec specs[] = {
      "threads, each running a job at a time; 0: jobs only wait"},
     {"sleep", 0, "TIME", "50ms", KIND_DURATION, QUEUE(sleep_us), 0, 365 * DAY, NULL,
      "the pretend work"},
+    {"post", 0, "URL", NULL, KIND_URL, QUEUE(post), 0, 0, NULL,
+     "a job is a POST of its payload to this web service"},
+    {"exec", 0, NULL, NULL, KIND_COMMAND, QUEUE(command), 0, 0, NULL,
+     "a job is a run of this command, its payload on standard input"},
     {"attempts", 0, "N", "1", KIND_NUMBER, QUEUE(attempts), 1, JOBD_ATTEMPTS_MAX, NULL,
      "how often a job is tried, the first time included"},
     {"timeout", 0, "TIME", NULL, KIND_DURATION, QUEUE(timeout_us), 1000, 365 * DAY, NULL,
@@ -72,6 +80,8 @@ static const struct option_spec specs[] = {
      "bytes of all payloads and outputs that are remembered"},
     {"keep", 0, "N", "1000", KIND_NUMBER, SERVER(keep), 0, 10000000, NULL,
      "done jobs remembered; as many failed or cancelled ones"},
+    {"output-limit", 0, "SIZE", "64KiB", KIND_SIZE, SERVER(output_max_bytes), 0, UINT64_C(1) << 30,
+     NULL, "bytes of a job's output that are kept"},
     {"max-connections", 0, "N", "16384", KIND_NUMBER, SERVER(connections_max), 1, 1000000, NULL,
      "connections at a time, parked ones included"},
     {"max-per-address", 0, "N", "12288", KIND_NUMBER, SERVER(per_address_max), 1, 1000000, NULL,
@@ -134,6 +144,12 @@ static void describe(const struct option_spec *spec, char *out, size_t size)
         break;
     case KIND_SPAN:
         snprintf(out, size, "two durations like 1s..5m, the second not less than the first");
+        break;
+    case KIND_URL:
+        snprintf(out, size, "http://HOST or https://HOST, without user, password or fragment");
+        break;
+    case KIND_COMMAND:
+        snprintf(out, size, "a JSON array of strings, the command and its arguments");
         break;
     case KIND_CHOICE: {
         size_t used = 0;
@@ -201,6 +217,10 @@ static bool apply(const struct option_spec *spec, void *target, const char *text
                (uint64_t)*us <= spec->max;
     case KIND_SPAN:
         return read_span(text, (int64_t)spec->max, place);
+    case KIND_URL:
+        return post_url_ok(text) && (*(char **)place = strdup(text)) != NULL;
+    case KIND_COMMAND:
+        return (*(char ***)place = json_words(text)) != NULL;
     case KIND_CHOICE:
         return read_choice(spec, text, place);
     case KIND_FLAG:
@@ -223,17 +243,35 @@ static bool apply_setting(const struct option_spec *spec, void *target,
                           text_printable(setting->text, shown, sizeof shown), allowed);
 }
 
+static void release_queue(struct queue_options *queue)
+{
+    free(queue->post);
+    free(queue->command);
+}
+
+static size_t spec_named(const char *name)
+{
+    size_t i = 0;
+    while (i < SPECS && strcmp(specs[i].name, name) != 0)
+        i++;
+    return i;
+}
+
 /* Every setting must be right, also one that a stronger source overrides. */
 static bool all_right(const struct settings *settings)
 {
     struct options options;
-    struct queue_options queue;
-    for (size_t i = 0; i < SPECS; i++) {
+    struct queue_options queue = {.post = NULL};
+    const struct setting *post = &settings->of[spec_named("post")];
+    bool right = true;
+    for (size_t i = 0; i < SPECS && right; i++) {
         void *target = specs[i].target == OF_QUEUE ? (void *)&queue : (void *)&options;
-        if (settings->of[i].text != NULL && !apply_setting(&specs[i], target, &settings->of[i]))
-            return false;
+        right = settings->of[i].text == NULL || apply_setting(&specs[i], target, &settings->of[i]);
     }
-    return true;
+    if (right && queue.post != NULL && queue.command != NULL)
+        right = settings_wrong(post->place, "there is a command too; a queue has one runner");
+    release_queue(&queue);
+    return right;
 }
 
 /* ---- sources */
@@ -253,13 +291,25 @@ static bool wrong_option(int argc, char **argv, int code)
                               : "no such option");
 }
 
+/* What stands behind `--`. */
+static bool set_command(struct settings *line, char **words)
+{
+    char *text = json_from_words(words);
+    bool good = text != NULL ? settings_set(line, spec_named("exec"), "--", text)
+                             : settings_wrong("--", "out of memory");
+    free(text);
+    return good;
+}
+
 static bool read_line(struct settings *line, enum action *action, int argc, char **argv)
 {
     struct option longs[SPECS + 1] = {{0}};
-    char shorts[2 + 2 * SPECS] = ":";
-    size_t used = 1;
+    char shorts[3 + 2 * SPECS] = "+:";
+    size_t used = 2, longs_len = 0;
     for (size_t i = 0; i < SPECS; i++) {
-        longs[i] =
+        if (specs[i].kind == KIND_COMMAND)
+            continue;
+        longs[longs_len++] =
             (struct option){specs[i].name, specs[i].takes != NULL ? required_argument : no_argument,
                             NULL, FIRST_LONG + (int)i};
         if (specs[i].letter != 0) {
@@ -286,6 +336,8 @@ static bool read_line(struct settings *line, enum action *action, int argc, char
         else if (!settings_set(line, i, place, optarg != NULL ? optarg : "true"))
             return false;
     }
+    if (optind < argc && strcmp(argv[optind - 1], "--") == 0)
+        return set_command(line, argv + optind);
     if (optind < argc) {
         char shown[PLACE_SIZE];
         return settings_wrong(text_printable(argv[optind], shown, sizeof shown),
@@ -324,10 +376,13 @@ static enum setting_kind setting_kind(enum kind kind)
         return SETTING_DURATION;
     case KIND_SPAN:
         return SETTING_SPAN;
+    case KIND_COMMAND:
+        return SETTING_WORDS;
     case KIND_FLAG:
         return SETTING_FLAG;
     case KIND_ADDRESS:
     case KIND_PATH:
+    case KIND_URL:
     case KIND_CHOICE:
     case KIND_ACTION:
         break;
@@ -346,14 +401,6 @@ static bool read_file(struct file_settings *file, const char *path)
             .in_file = specs[i].kind != KIND_ACTION && specs[i].kind != KIND_PATH,
         };
     return settings_read_file(file, path, in_file, SPECS);
-}
-
-static size_t spec_named(const char *name)
-{
-    size_t i = 0;
-    while (i < SPECS && strcmp(specs[i].name, name) != 0)
-        i++;
-    return i;
 }
 
 static bool read_sources(struct sources *sources, enum action *action, int argc, char **argv)
@@ -379,22 +426,37 @@ static bool read_sources(struct sources *sources, enum action *action, int argc,
 
 /* ---- which source counts */
 
+enum { RANKS = 5 };
+
+/* A source, the strongest first; NULL when there is none of this rank. On the command line and in
+ * the environment a queue's option means the default queue; the others take it where they say
+ * nothing themselves. */
+static const struct settings *of_rank(const struct sources *sources,
+                                      const struct queue_settings *queue, unsigned rank)
+{
+    const struct settings *own = queue != NULL ? &queue->settings : NULL;
+    bool own_first = queue != NULL && strcmp(queue->name, DEFAULT_QUEUE) != 0;
+    const struct settings *const ranks[RANKS] = {own_first ? own : NULL, &sources->line,
+                                                 &sources->environment, own, &sources->file.top};
+    return ranks[rank];
+}
+
 static const char *strongest(const struct sources *sources, size_t option,
                              const struct queue_settings *queue)
 {
-    const char *line = sources->line.of[option].text;
-    const char *environment = sources->environment.of[option].text;
-    const char *own = queue != NULL ? queue->settings.of[option].text : NULL;
-    /* On the command line and in the environment a queue's option means the default queue; the
-     * others take it where they say nothing themselves. */
-    bool own_first = queue != NULL && strcmp(queue->name, DEFAULT_QUEUE) != 0;
-    const char *order[] = {
-        own_first ? own : NULL, line, environment, own, sources->file.top.of[option].text,
-        specs[option].standard};
-    for (size_t i = 0; i < sizeof order / sizeof order[0]; i++)
-        if (order[i] != NULL)
-            return order[i];
-    return NULL;
+    bool runner = specs[option].kind == KIND_URL || specs[option].kind == KIND_COMMAND;
+    size_t post = spec_named("post"), command = spec_named("exec");
+    for (unsigned rank = 0; rank < RANKS; rank++) {
+        const struct settings *source = of_rank(sources, queue, rank);
+        if (source == NULL)
+            continue;
+        if (source->of[option].text != NULL)
+            return source->of[option].text;
+        /* A runner overrides every weaker one, also one of another kind. */
+        if (runner && (source->of[post].text != NULL || source->of[command].text != NULL))
+            return NULL;
+    }
+    return specs[option].standard;
 }
 
 static void combine(void *target, enum target kind, const struct sources *sources,
@@ -458,6 +520,8 @@ bool options_read(struct options *options, int argc, char **argv)
 
 void options_release(struct options *options)
 {
+    for (uint32_t i = 0; options->queues != NULL && i < options->queues_len; i++)
+        release_queue(&options->queues[i]);
     free(options->queues);
     options->queues = NULL;
     options->queues_len = 0;
@@ -467,13 +531,17 @@ void options_release(struct options *options)
 
 void options_help(FILE *out)
 {
-    fputs("Usage: jobd [options]\n"
+    fputs("Usage: jobd [options] [-- command [argument...]]\n"
           "A job queue that anyone can use with curl: POST or GET /do puts a job in and is\n"
           "answered at once, 202 queued or 429 busy.\n\n",
           out);
     for (size_t i = 0; i < SPECS; i++) {
         const struct option_spec *spec = &specs[i];
         char names[64], letter[8] = "    ";
+        if (spec->kind == KIND_COMMAND) {
+            fprintf(out, "  %-26s %s\n", "-- COMMAND [ARGUMENT...]", spec->help);
+            continue;
+        }
         if (spec->letter != 0)
             snprintf(letter, sizeof letter, "-%c, ", spec->letter);
         snprintf(names, sizeof names, "%s--%s%s%s", letter, spec->name,

@@ -23,6 +23,8 @@ struct queue_options {
     uint64_t attempts;
     int64_t timeout_us; /* 0: none */
     struct span backoff;
+    char *post;     /* a URL, or NULL */
+    char **command; /* NULL at the end, or NULL */
 };
 
 enum action { ACTION_RUN, ACTION_CHECK, ACTION_HEALTH, ACTION_VERSION, ACTION_HELP };
@@ -30,7 +32,7 @@ enum action { ACTION_RUN, ACTION_CHECK, ACTION_HEALTH, ACTION_VERSION, ACTION_HE
 struct options {
     enum action action;
     char listen[256];
-    uint64_t body_max_bytes, memory_bytes, keep;
+    uint64_t body_max_bytes, memory_bytes, keep, output_max_bytes;
     uint64_t connections_max, per_address_max;
     int64_t header_us, idle_us, grace_us;
     bool open;

@@ -115,6 +115,7 @@ static bool read_setting(const struct reader *reader, const cJSON *item, struct 
         [SETTING_SIZE] = "a number of bytes or a string like \"64KiB\"",
         [SETTING_DURATION] = "a string like \"30s\"",
         [SETTING_SPAN] = "a string like \"1s..5m\"",
+        [SETTING_WORDS] = "an array of strings, the command and its arguments",
         [SETTING_FLAG] = "true or false",
     };
     char place[512], room[40];
@@ -123,10 +124,13 @@ static bool read_setting(const struct reader *reader, const cJSON *item, struct 
         const struct setting_spec *spec = &reader->specs[i];
         if (!spec->in_file || (of_queue && !spec->of_queue) || !same_key(item->string, spec->name))
             continue;
-        const char *text = value_text(item, spec->kind, room, sizeof room);
-        if (text == NULL)
-            return settings_wrong(place, "must be %s", wanted[spec->kind]);
-        return settings_set(settings, i, place, text);
+        char *words = spec->kind == SETTING_WORDS ? cJSON_PrintUnformatted(item) : NULL;
+        const char *text = words != NULL ? words : value_text(item, spec->kind, room, sizeof room);
+        bool good = text != NULL && (words == NULL || cJSON_IsArray(item))
+                        ? settings_set(settings, i, place, text)
+                        : settings_wrong(place, "must be %s", wanted[spec->kind]);
+        free(words);
+        return good;
     }
     return unknown_key(reader, place, of_queue);
 }

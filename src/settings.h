@@ -38,6 +38,7 @@ enum setting_kind {
     SETTING_SIZE,
     SETTING_DURATION,
     SETTING_SPAN,
+    SETTING_WORDS,
     SETTING_FLAG
 };
 

@@ -163,6 +163,14 @@ static size_t character(const unsigned char *at, size_t size)
     return 0;
 }
 
+bool text_is_utf8(const unsigned char *bytes, size_t size)
+{
+    size_t at = 0, length = 1;
+    for (; at < size && length > 0; at += length)
+        length = character(bytes + at, size - at);
+    return length > 0;
+}
+
 char *text_utf8(const unsigned char *bytes, size_t size)
 {
     static const char replacement[] = "\xef\xbf\xbd";

@@ -21,6 +21,9 @@ enum { TEXT_TIME_SIZE = sizeof "2026-01-31T23:59:59.999Z" };
 /* RFC 3339 in UTC with milliseconds, from the year 1000 to 9999. */
 void text_time(int64_t us, char out[TEXT_TIME_SIZE]);
 
+/* UTF-8 all through, and no byte 0? */
+bool text_is_utf8(const unsigned char *bytes, size_t size);
+
 /* UTF-8 as it is; in place of each byte that is not, or is 0, U+FFFD. From malloc(); NULL when
  * memory is short. */
 char *text_utf8(const unsigned char *bytes, size_t size);

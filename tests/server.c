@@ -388,6 +388,18 @@ pid_t server_pid(const struct server *server)
     return server->pid;
 }
 
+pid_t server_child(const struct server *server)
+{
+    char path[64];
+    long child = 0;
+    snprintf(path, sizeof path, "/proc/%d/task/%d/children", server->pid, server->pid);
+    FILE *children = fopen(path, "re");
+    assert_non_null(children);
+    assert_int_equal(fscanf(children, "%ld", &child), 1);
+    fclose(children);
+    return (pid_t)child;
+}
+
 /* ---- end */
 
 void server_signal(struct server *server, int number)

@@ -51,6 +51,8 @@ void server_await_listening(struct server *server);
 /* As the server says it: 127.0.0.1:40000, [::1]:40000 or unix:PATH. Once it listens. */
 const char *server_address(const struct server *server);
 pid_t server_pid(const struct server *server);
+/* The process that a wrapper like unshare has started. */
+pid_t server_child(const struct server *server);
 
 /* Waits for a line that contains the text, and copies it without its line feed. */
 void server_await_line(struct server *server, enum stream stream, const char *text,

@@ -128,7 +128,8 @@ static void wrong_files(void **state)
         {"{\"queues\": {\n \"a\": {\n  \"workers\": -1}}}\n",
          ":3: \"workers\": \"-1\" is not allowed; allowed is a whole number from 0 to 1024\n"},
         {"{\"queues\": {\n \"a\": {\n  \"keep\": 1}}}\n",
-         ":3: \"keep\": unknown key; allowed are capacity, workers, sleep, attempts, timeout, "
+         ":3: \"keep\": unknown key; allowed are capacity, workers, sleep, post, exec, attempts, "
+         "timeout, "
          "backoff\n"},
     };
     char line[1024];
@@ -394,15 +395,7 @@ static void as_process_1(void **state)
     struct client *client = client_new(server);
     for (int i = 0; i < 3; i++)
         client_put(client, "/do");
-    char path[64];
-    long child = 0;
-    snprintf(path, sizeof path, "/proc/%d/task/%d/children", server_pid(server),
-             server_pid(server));
-    FILE *children = fopen(path, "re");
-    assert_non_null(children);
-    assert_int_equal(fscanf(children, "%ld", &child), 1);
-    fclose(children);
-    assert_int_equal(kill((pid_t)child, SIGTERM), 0);
+    assert_int_equal(kill(server_child(server), SIGTERM), 0);
     assert_int_equal(server_wait(server), 0);
     assert_int_equal(server_count_lines(server, OUT, "done job "), 3);
     client_free(client);

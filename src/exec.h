@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/* The `exec` runner: an attempt is one run of a command.
+ *
+ * The command is started without a shell, looked up in PATH, in a process group of its own, with
+ * the payload on its standard input and jobd's environment, to which come
+ *
+ *     JOBD_ID, JOBD_QUEUE, JOBD_ATTEMPT   which attempt of which job this is
+ *     JOBD_CONTENT_TYPE                   the payload's type, if it has one
+ *     TRACEPARENT                         the client's, if it gave one
+ *
+ * and from which go the variables that name jobd's secrets and the sockets handed to it. It
+ * inherits no descriptor but its three.
+ *
+ *     exit 0                         done; standard output is the output, text when it is UTF-8
+ *     another exit code, a signal    a failed attempt; the end of standard error is the error
+ *     too late, told to stop         TERM to the group, KILL after a while
+ *
+ * When the command has ended its group is killed, so nothing it left behind goes on or holds the
+ * job up. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "jobd/pool.h"
+
+enum { EXEC_ERROR_BYTES = 1024 }; /* of standard error that are kept: the last ones */
+
+struct exec_config {
+    const char *const *command; /* NULL at the end; borrowed as long as attempts run */
+    const char *queue;          /* the queue's name, borrowed too */
+    size_t output_max_bytes;    /* of standard output; the rest is read and dropped */
+    int64_t kill_after_us;      /* from TERM to KILL */
+};
+
+/* A jobd_run; `context` is a struct exec_config. In any number of threads at a time. SIGPIPE must
+ * be ignored. Blocks until the command has ended; without a timeout that may be never. */
+void exec_run(const struct jobd_task *task, struct jobd_outcome *outcome, void *context);
+
+/* The same with any descriptor that becomes readable to say stop, -1 for none. */
+void exec_attempt(const struct jobd_task *task, struct jobd_outcome *outcome,
+                  const struct exec_config *config, int stop_fd);

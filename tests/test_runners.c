@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MIT */
+/* Commands and web services as the jobs of a server: what a user of each gets. */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "client.h"
+#include "server.h"
+#include "service.h"
+
+#define WORDS(...)   ((const char *const[]){__VA_ARGS__, NULL})
+#define LISTEN       "-l", "127.0.0.1:0"
+#define WAIT         FIELDS("Prefer: wait=15")
+#define COMMAND(...) WORDS(LISTEN, "--backoff", "1ms..2ms", __VA_ARGS__)
+
+static struct server *start(const char *const *arguments)
+{
+    struct server *server = server_spawn(&(struct server_plan){.arguments = arguments});
+    server_await_listening(server);
+    return server;
+}
+
+static const char *job_path(uint64_t id, const char *part)
+{
+    static char path[64];
+    snprintf(path, sizeof path, "/jobs/%llu%s", (unsigned long long)id, part);
+    return path;
+}
+
+/* ---- commands */
+
+static void a_command_in_the_background(void **state)
+{
+    struct server *server = start(COMMAND("--", "tr", "a-z", "A-Z"));
+    struct client *client = client_new(server);
+    (void)state;
+    const struct answer *answer = client_send(client, "POST", "/do", WAIT, "hello");
+    assert_answer(answer, 200, "HELLO");
+    assert_field(answer, "Content-Type", "text/plain; charset=utf-8");
+    uint64_t id = answer_job(client_send(client, "POST", "/do", NULL, "once more"));
+    client_await_state(client, id, "done");
+    assert_int_equal(json_number(client_job(client, id), "exit_code"), 0);
+    assert_int_equal(json_number(client_job(client, id), "output_bytes"), 9);
+    assert_answer(client_get(client, job_path(id, "/output")), 200, "ONCE MORE");
+    client_free(client);
+}
+
+/* Its second attempt finds what the first has left. */
+static void a_command_that_fails_is_tried_again(void **state)
+{
+    char script[256];
+    snprintf(script, sizeof script,
+             "test $JOBD_ATTEMPT = 3 && exit 0; echo no >&2; echo $JOBD_ATTEMPT; exit 4");
+    struct server *server = start(COMMAND("--attempts", "2", "--", "sh", "-c", script));
+    struct client *client = client_new(server);
+    (void)state;
+    uint64_t id = answer_job(client_send(client, "POST", "/do", NULL, NULL));
+    client_await_state(client, id, "failed");
+    const cJSON *job = client_job(client, id);
+    assert_int_equal(json_number(job, "attempt"), 2);
+    assert_int_equal(json_number(job, "exit_code"), 4);
+    assert_string_equal(json_string(job, "error"), "no");
+    assert_answer(client_get(client, job_path(id, "/output")), 200, "2\n");
+    assert_answer(client_send(client, "POST", "/do", WAIT, NULL), 500, "2\n");
+    uint64_t other = client_put(client, "/do?attempts=3");
+    client_await_state(client, other, "done");
+    client_free(client);
+}
+
+static void a_running_command_is_cancelled(void **state)
+{
+    struct server *server = start(COMMAND("--attempts", "9", "--", "sleep", "600"));
+    struct client *client = client_new(server);
+    (void)state;
+    uint64_t id = client_put(client, "/do");
+    client_await_state(client, id, "running");
+    assert_answer(client_send(client, "DELETE", job_path(id, ""), NULL, NULL), 202, "stopping\n");
+    client_await_state(client, id, "cancelled");
+    assert_int_equal(json_number(client_job(client, id), "attempt"), 1);
+    client_free(client);
+}
+
+static void output_past_the_limit_is_cut(void **state)
+{
+    struct server *server = start(COMMAND("--output-limit", "3", "--", "echo", "too long"));
+    struct client *client = client_new(server);
+    (void)state;
+    uint64_t id = client_put(client, "/do");
+    client_await_state(client, id, "done");
+    assert_true(cJSON_IsTrue(cJSON_GetObjectItem(client_job(client, id), "output_truncated")));
+    assert_answer(client_get(client, job_path(id, "/output")), 200, "too");
+    client_free(client);
+}
+
+/* What bytes a command says must not break the JSON that tells of them. */
+static void any_bytes_are_an_error(void **state)
+{
+    struct server *server =
+        start(COMMAND("--", "sh", "-c", "printf 'a\\377\"\\n\\001b' >&2; exit 1"));
+    struct client *client = client_new(server);
+    (void)state;
+    uint64_t id = client_put(client, "/do");
+    client_await_state(client, id, "failed");
+    assert_string_equal(json_string(client_job(client, id), "error"), "a\xef\xbf\xbd\"\n\001b");
+    client_free(client);
+}
+
+/* A command that runs when the time to drain is over is ended, and counted as lost. */
+static void a_drain_ends_commands(void **state)
+{
+    struct server *server = start(COMMAND("--grace", "100ms", "--", "sleep", "600"));
+    struct client *client = client_new(server);
+    char line[SERVER_LINE_SIZE];
+    (void)state;
+    client_await_state(client, client_put(client, "/do"), "running");
+    server_signal(server, SIGTERM);
+    assert_int_equal(server_wait(server), 1);
+    server_last_line(server, ERR, line);
+    assert_non_null(strstr(line, "stopped: 1 jobs lost"));
+    client_free(client);
+}
+
+/* Process 1 reaps what commands leave behind, and never a command that a worker waits for. */
+static void process_1_reaps_orphans_only(void **state)
+{
+    (void)state;
+    if (system("unshare --pid --fork --mount-proc true >/dev/null 2>&1") != 0) {
+        print_message("skipped: unshare is not allowed here\n");
+        skip();
+    }
+    struct server *server = server_spawn(&(struct server_plan){
+        .arguments = COMMAND("-w", "4", "-q", "100", "--", "sh", "-c", "setsid true & exit 7"),
+        .wrapper = WORDS("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")});
+    server_await_listening(server);
+    struct client *client = client_new(server);
+    for (int i = 0; i < 40; i++) {
+        uint64_t id = client_put(client, "/do");
+        client_await_state(client, id, "failed");
+        assert_int_equal(json_number(client_job(client, id), "exit_code"), 7);
+    }
+    char path[64], children[64] = "some";
+    snprintf(path, sizeof path, "/proc/%d/task/%d/children", server_child(server),
+             server_child(server));
+    int64_t deadline_ms = now_ms() + PATIENCE_MS;
+    for (;;) { /* dead or alive */
+        FILE *file = fopen(path, "re");
+        assert_non_null(file);
+        bool none = fgets(children, sizeof children, file) == NULL;
+        fclose(file);
+        if (none)
+            break;
+        look_again(deadline_ms, "orphans to be reaped");
+    }
+    assert_int_equal(kill(server_child(server), SIGTERM), 0);
+    assert_int_equal(server_wait(server), 0);
+    client_free(client);
+}
+
+/* ---- web services */
+
+static void a_web_service_does_the_work(void **state)
+{
+    struct service *service = service_start();
+    size_t size;
+    (void)state;
+    service_script(service, SERVICE_SCRIPT({.answer = "HTTP/1.1 200 OK\r\nContent-Type: text/x\r\n"
+                                                      "Content-Length: 4\r\n\r\nthey"},
+                                           {.answer = "HTTP/1.1 503 Not now\r\n"
+                                                      "Content-Length: 0\r\n\r\n"},
+                                           {.answer = OK_EMPTY},
+                                           {.answer = "HTTP/1.1 404 Not Found\r\n"
+                                                      "Content-Length: 0\r\n\r\n"}));
+    struct server *server = start(COMMAND("--attempts", "3", "--post", service_url(service)));
+    struct client *client = client_new(server);
+    const struct answer *answer =
+        client_send(client, "POST", "/do",
+                    FIELDS("Prefer: wait=15", "Content-Type: text/y", "Idempotency-Key: k1"), "we");
+    assert_answer(answer, 200, "they");
+    assert_field(answer, "Content-Type", "text/x");
+    const char *request = service_request(service, &size);
+    assert_non_null(strstr(request, "Content-Type: text/y\r\n"));
+    assert_non_null(strstr(request, "Idempotency-Key: \"k1\"\r\n"));
+    assert_non_null(strstr(request, "\r\n\r\nwe"));
+    uint64_t id = client_put(client, "/do"); /* 503, then 200 */
+    client_await_state(client, id, "done");
+    assert_int_equal(json_number(client_job(client, id), "attempt"), 2);
+    id = client_put(client, "/do"); /* 404: for good */
+    client_await_state(client, id, "failed");
+    assert_int_equal(json_number(client_job(client, id), "attempt"), 1);
+    assert_string_equal(json_string(client_job(client, id), "error"), "404 Not Found");
+    client_free(client);
+    service_stop(service);
+}
+
+/* ---- the file */
+
+static void each_queue_has_its_runner(void **state)
+{
+    const char *file =
+        temporary_file("jobd.json", "{\"listen\": \"127.0.0.1:0\", \"exec\": [\"echo\", \"top\"],\n"
+                                    " \"queues\": {\"default\": {},\n"
+                                    "   \"own\": {\"exec\": [\"echo\", \"own\", \"words\"]},\n"
+                                    "   \"web\": {\"post\": \"http://127.0.0.1:1/\"}}}\n");
+    struct server *server = start(WORDS("-c", file));
+    struct client *client = client_new(server);
+    (void)state;
+    assert_answer(client_send(client, "POST", "/do", WAIT, NULL), 200, "top\n");
+    assert_answer(client_send(client, "POST", "/do/own", WAIT, NULL), 200, "own words\n");
+    assert_answer(client_send(client, "POST", "/do/web", WAIT, NULL), 500, "");
+    client_free(client);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_teardown(name, server_stop_all)
+    const struct CMUnitTest tests[] = {
+        TEST(a_command_in_the_background),    TEST(a_command_that_fails_is_tried_again),
+        TEST(a_running_command_is_cancelled), TEST(output_past_the_limit_is_cut),
+        TEST(any_bytes_are_an_error),         TEST(a_drain_ends_commands),
+        TEST(process_1_reaps_orphans_only),   TEST(a_web_service_does_the_work),
+        TEST(each_queue_has_its_runner),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
