@@ -113,7 +113,7 @@ bool talk_init(const struct talk_plan *given)
 {
     plan = *given;
     int length = -1;
-    size_t payload = plan.payload;
+    size_t payload = plan.lines > 0 ? plan.lines * (plan.payload + 1) : plan.payload;
     if (strcmp(plan.protocol, "http") == 0) {
         hear = hear_http;
         length = snprintf(first, sizeof first, "%s %s HTTP/1.1\r\nHost: %s\r\n", plan.method,
@@ -136,6 +136,8 @@ bool talk_init(const struct talk_plan *given)
         return false;
     memset(first + length, 'x', payload);
     first_len = (size_t)length + payload;
+    for (size_t line = 1; line <= plan.lines; line++)
+        first[(size_t)length + line * (plan.payload + 1) - 1] = '\n';
     if (strcmp(plan.protocol, "put") == 0)
         memcpy(first + first_len - 2, "\r\n", 2);
     return true;

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { TALK_IN = 2048, TALK_OUT = 1024 };
+enum { TALK_IN = 2048, TALK_OUT = 16384 };
 
 enum talk_step {
     TALK_MORE,   /* the reply is not whole yet */
@@ -30,6 +30,7 @@ struct talk_plan {
     const char *protocol; /* http, put, take */
     const char *method, *host, *path;
     size_t payload;     /* bytes of a put's payload */
+    size_t lines;       /* above 0: so many payloads, each a line of the body */
     const char *follow; /* method of a request to each reply's Location, or NULL */
     const char *suffix; /* is added to that Location */
 };

@@ -9,6 +9,8 @@ CLIENTS = 64
 FEW = 8
 BYTES = 100
 ROOM = 4000000  # jobs that may wait: more than any window puts
+BATCH = 100
+BATCHES = 20000
 
 
 def start_waiting_room(context, *extra):
@@ -36,6 +38,28 @@ def put_jobd(context, round):
                 run.fail(f"{run.n202} times 202, {waiting:.0f} jobs wait")
             if run.n429:
                 run.fail(f"{run.n429} times 429: the queue was too small")
+    except (RuntimeError, OSError) as error:
+        run.fail(str(error))
+    context.finish(run)
+
+
+def put_batches(context, round):
+    """Many jobs a request: so many requests, not so long, as the queue would overflow."""
+    run = context.new_run("batch", round, "jobd", CLIENTS)
+    try:
+        with start_waiting_room(context) as server:
+            client_run(
+                context.build,
+                server,
+                run,
+                f"-n {CLIENTS} -c {BATCHES} -m POST -s {BYTES} -b {BATCH}",
+                "/do?batch=lines",
+                120,
+            )
+            waiting = prometheus(server.port)['jobd_queue_queued{queue="default"}']
+            if waiting != run.n202 * BATCH:
+                run.fail(f"{run.n202} times 202, {waiting:.0f} jobs wait")
+            run.operations *= BATCH
     except (RuntimeError, OSError) as error:
         run.fail(str(error))
     context.finish(run)
@@ -137,6 +161,7 @@ def run(context):
             beanstalkd_durable(context, round)
         if not round % 2:
             put_jobd(context, round)
+        put_batches(context, round)
         depth(context, round)
     rows(context)
 
@@ -150,6 +175,7 @@ def rows(context):
     left_out = context.peers["beanstalkd"].missing
     missing = f"left out: {left_out}" if left_out else ""
     put, put_b = context.of("put", "jobd"), context.of("put", "beanstalkd")
+    batch = context.of("batch", "jobd")
     take_b, durable_b = context.of("take", "beanstalkd"), context.of("durable put", "beanstalkd")
     cpu, theirs = of(put, "cpu_us"), of(put_b, "cpu_us")
     beside = f"{cpu.median:.1f} against {theirs.median:.1f} µs" if cpu and theirs else ""
@@ -174,15 +200,15 @@ def rows(context):
             missing=NOT_THERE,
         ),
         Row(
-            "`batch=lines`, 100 a request",
+            f"`batch=lines`, {BATCH} a request",
             "jobs/s, against beanstalkd's one by one",
-            None,
+            ratios(batch, put_b, "per_second"),
             8,
             20,
             least=True,
             form="{:.1f}",
-            beside=later(put_b),
-            missing=NOT_THERE,
+            beside=f"{rate_and_cpu(batch)}; {later(put_b)}",
+            missing=missing,
         ),
         Row(
             "take with `max=100`",
@@ -212,15 +238,6 @@ def rows(context):
             None,
             0.5,
             0.8,
-            least=True,
-            missing=NOT_THERE,
-        ),
-        Row(
-            "exec of a trivial command",
-            "commands/s, against a bare posix_spawn loop",
-            None,
-            0.85,
-            1.0,
             least=True,
             missing=NOT_THERE,
         ),
