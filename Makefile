@@ -14,7 +14,7 @@ Q       := $(if $(V),,@)
 
 BUILD_PACKAGES := gcc libc6-dev binutils pkg-config libmicrohttpd-dev libcjson-dev libbsd-dev \
                   libcurl4-gnutls-dev
-TEST_PACKAGES  := libcmocka-dev prometheus
+TEST_PACKAGES  := libcmocka-dev prometheus curl python3 nodejs
 CHECK_PACKAGES := clang clang-format clang-tidy libclang-rt-14-dev cppcheck mandoc
 
 # ---- flags
@@ -33,7 +33,7 @@ TEST_LIBS := -lcmocka
 
 # ---- what is made of what
 
-LIBRARY := admit blob block call clock heap heart jobs life look pool rate ring wait words
+LIBRARY := admit blob block call clock heap heart jobs lease life look pool rate ring wait words
 LIBRARY_OBJECTS := $(LIBRARY:%=$(B)/src/%.o)
 OBJECTS := $(patsubst %.c,$(B)/%.o,$(wildcard src/*.c))
 PARTS   := $(filter-out $(B)/src/main.o,$(OBJECTS))

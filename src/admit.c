@@ -42,6 +42,13 @@ static struct extra *extra_new(const struct jobd_put *put, struct extra *next)
     return extra;
 }
 
+struct extra *extra_for(const struct jobd_outcome *outcome)
+{
+    static const struct jobd_put nothing;
+    bool leaves = outcome->output != NULL || outcome->error != NULL;
+    return leaves ? extra_new(&nothing, NULL) : NULL;
+}
+
 void extra_free(struct extra *extra)
 {
     while (extra != NULL) {

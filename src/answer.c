@@ -54,6 +54,8 @@ enum step answer_result(struct call *call, enum jobd_result result)
     } rows[] = {
         {JOBD_NO_JOB, 404, "no such job"},
         {JOBD_IS_FINAL, 409, "the job has ended"},
+        {JOBD_NO_LEASE, 404, "no such lease"},
+        {JOBD_LEASE_OVER, 409, "the lease is over"},
         {JOBD_CONFLICT, 422, "the Idempotency-Key came with another payload"},
         {JOBD_NOT_FINAL, 409, "the job has not ended"},
         {JOBD_CLOSED, 503, "draining"},

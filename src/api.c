@@ -57,6 +57,12 @@ static const struct route routes[] = {
     {"/jobs/*/payload", {{METHOD_GET, get_payload}}, false, false, {NULL}},
     {"/jobs/*/output", {{METHOD_GET, get_output}}, false, false, {NULL}},
     {"/jobs/*/retry", {{METHOD_POST, retry_job}}, false, false, {NULL}},
+    {"/take", {{METHOD_POST, take_job}}, false, false, {"wait", "lease", "max"}},
+    {"/take/*", {{METHOD_POST, take_job}}, false, false, {"wait", "lease", "max"}},
+    {"/leases/*/done", {{METHOD_POST, lease_done}}, false, false, {NULL}},
+    {"/leases/*/fail", {{METHOD_POST, lease_fail}}, false, false, {"delay"}},
+    {"/leases/*/extend", {{METHOD_POST, lease_extend}}, false, false, {"lease"}},
+    {"/leases/*/release", {{METHOD_POST, lease_release}}, false, false, {"delay"}},
     {"/queues", {{METHOD_GET, list_queues}}, false, false, {NULL}},
     {"/queues/*", {{METHOD_GET, get_queue}}, false, false, {NULL}},
     {"/queues/*/pause", {{METHOD_POST, pause_queue}}, false, false, {NULL}},
@@ -75,13 +81,14 @@ enum step api_serve(struct request *request, struct reply *reply, start_wait **s
 
 /* ---- start and end */
 
-int api_new(struct api **api, struct jobd *jobd, struct http *http)
+int api_new(struct api **api, struct jobd *jobd, struct http *http, size_t output_max_bytes)
 {
     struct api *new = calloc(1, sizeof *new);
     if (new == NULL)
         return -ENOMEM;
     new->jobd = jobd;
     new->http = http;
+    new->output_max_bytes = output_max_bytes;
     for (unsigned seconds = 1; seconds <= BUSY_SHARED; seconds++) {
         const struct reply busy = {
             .status = 429, .type = TYPE_TEXT, .text = "busy\n", .retry_after_s = seconds};

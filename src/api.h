@@ -10,7 +10,7 @@ struct api;
 
 /* 0 and *api, or -errno. Both are borrowed until api_free(). */
 __attribute__((warn_unused_result)) int api_new(struct api **api, struct jobd *jobd,
-                                                struct http *http);
+                                                struct http *http, size_t output_max_bytes);
 void api_free(struct api *api);
 
 /* Serves one request; `context` is the api. Any thread; does not block. */

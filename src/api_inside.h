@@ -14,12 +14,14 @@ enum {
     LIST_MAX = 1000
 };
 
-#define WAIT_MAX_US (INT64_C(3600) * CLOCK_SECOND_US)
-#define JOB_ID_MAX  ((UINT64_C(1) << 53) - 1)
+#define WAIT_MAX_US   (INT64_C(3600) * CLOCK_SECOND_US)
+#define DEFAULT_QUEUE "default"
+#define JOB_ID_MAX    ((UINT64_C(1) << 53) - 1)
 
 struct api {
     struct jobd *jobd;
     struct http *http;
+    size_t output_max_bytes;
     const struct shared_reply *busy[BUSY_SHARED + 1];
 };
 
@@ -31,6 +33,9 @@ uint64_t path_id(const struct call *call);
 /* Waits for the end of the job that the request is parked for. */
 start_wait start_await;
 endpoint list_jobs, get_job, get_payload, get_output, cancel_job;
+
+/* api_work.c: /take and /leases */
+endpoint take_job, lease_done, lease_fail, lease_extend, lease_release;
 
 /* api_queues.c: /queues */
 endpoint list_queues, get_queue, pause_queue, resume_queue, purge_queue;

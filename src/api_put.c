@@ -10,8 +10,6 @@
 
 enum { RETRY_AFTER_MAX_S = 3600 };
 
-#define DEFAULT_QUEUE "default"
-
 static enum step busy(struct call *call, uint32_t queue, const struct jobd_receipt *receipt)
 {
     uint64_t seconds = (uint64_t)(receipt->room_in_us + CLOCK_SECOND_US - 1) / CLOCK_SECOND_US;

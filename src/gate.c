@@ -379,14 +379,19 @@ static bool due_to_close(const struct gate *gate, enum phase phase, int64_t now_
            closing_for_ms > gate->closing_wait_ms;
 }
 
+bool gate_left(const struct guest *guest)
+{
+    char byte;
+    return recv(guest->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
 /* A FIN that came with bytes is not reported to the library again: a connection that has stood
  * still for a round, with nothing left to read but the end, is at its end. */
 static bool client_left(struct guest *guest, uint64_t state)
 {
-    char byte;
     bool still = guest->seen == state;
     guest->seen = state;
-    return still && recv(guest->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+    return still && gate_left(guest);
 }
 
 static bool reads(enum phase phase)

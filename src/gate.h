@@ -82,6 +82,8 @@ void gate_ended(struct gate *gate, struct guest *guest);
 /* The connection enters a phase, with its deadline; false when it was cut. */
 bool gate_enter(struct gate *gate, struct guest *guest, enum phase phase);
 enum phase gate_phase(const struct guest *guest);
+/* Has its client closed the connection, or half of it, with nothing left to be read? */
+bool gate_left(const struct guest *guest);
 /* Watches a parked request's client from now on. */
 void gate_watch(struct gate *gate, struct guest *guest);
 void gate_unwatch(struct gate *gate, struct guest *guest);

@@ -8,7 +8,8 @@
 
 /* ---- start and end */
 
-static int queue_init(struct queue *queue, const struct jobd_queue_config *config)
+static int queue_init(struct queue *queue, const struct jobd_queue_config *config,
+                      uint32_t leases_max)
 {
     strcpy(queue->name, config->name);
     queue->capacity = config->capacity;
@@ -22,7 +23,7 @@ static int queue_init(struct queue *queue, const struct jobd_queue_config *confi
     TAILQ_INIT(&queue->putters);
     int error = 0;
     for (unsigned lane = 0; lane < JOBD_PRIORITIES && error == 0; lane++)
-        error = ring_init(&queue->lanes[lane], config->capacity + config->workers);
+        error = ring_init(&queue->lanes[lane], config->capacity + config->workers + leases_max);
     return error;
 }
 
@@ -40,6 +41,7 @@ static bool sound(const struct jobd_config *config, uint64_t *waiting_max, uint6
         *waiting_max += queue->capacity;
         *running_max += queue->workers;
     }
+    *running_max += config->leases_max;
     return *waiting_max + *running_max + 2 * (uint64_t)config->keep < UINT32_MAX;
 }
 
@@ -67,7 +69,7 @@ int jobd_new(struct jobd **jobd, const struct jobd_config *config)
     if (new->queues == NULL)
         error = -ENOMEM;
     for (uint32_t i = 0; i < config->queues_len && error == 0; i++) {
-        error = queue_init(&new->queues[i], &config->queues[i]);
+        error = queue_init(&new->queues[i], &config->queues[i], config->leases_max);
         new->queues_len++;
     }
     if (error == 0)
@@ -78,6 +80,8 @@ int jobd_new(struct jobd **jobd, const struct jobd_config *config)
         error = heap_init(&new->delays, (uint32_t)(waiting_max + running_max));
     if (error == 0)
         error = heap_init(&new->deadlines, config->waiters_max);
+    if (error == 0)
+        error = leases_init(&new->leases, config->leases_max);
     mutex_unlock(&new->lock);
     if (error == 0)
         *jobd = new;
@@ -96,6 +100,7 @@ void jobd_free(struct jobd *jobd)
         verify(TAILQ_EMPTY(&jobd->jobs.running));
         jobs_release(&jobd->jobs);
     }
+    leases_release(&jobd->leases);
     heap_release(&jobd->delays);
     heap_release(&jobd->deadlines);
     for (uint32_t i = 0; i < jobd->queues_len; i++)

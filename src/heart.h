@@ -4,6 +4,7 @@
  *     heart.c   start, end, closing
  *     admit.c   put, retry: who is let in
  *     life.c    take, finish, cancel: the only writer of a job's state
+ *     lease.c   attempts whose holders are elsewhere
  *     wait.c    who waits, who is woken, what is due
  *     jobs.c    the records: found by id, remembered, forgotten
  *     look.c    reads, changes nothing
@@ -55,6 +56,7 @@ struct job {
             int64_t started_us;
             union {
                 struct jobd_waiter *holder; /* running: who runs it */
+                struct lease *lease;        /* running and leased */
                 int64_t finished_us;        /* final */
             };
         };
@@ -69,12 +71,37 @@ struct job {
     uint8_t exit_code;
     bool delayed : 1;  /* runs not before ready_us, as was asked for, or for a retry */
     bool stopping : 1; /* running, and told to stop */
+    bool leased : 1;   /* running, by whoever has the token */
     bool exited : 1;   /* exit_code counts */
     bool output_truncated : 1;
 };
 
 RB_HEAD(job_tree, job);
 RB_PROTOTYPE(job_tree, job, by_id, job_compare)
+
+/* lease.c. A lease that is over stays known until its record is needed: the one that ended first.
+ */
+struct lease {
+    RB_ENTRY(lease) by_token;
+    TAILQ_ENTRY(lease) link;
+    struct jobd_due due;
+    struct job *job;             /* NULL: over */
+    char token[JOBD_TOKEN_SIZE]; /* "": never used */
+};
+
+RB_HEAD(lease_tree, lease);
+RB_PROTOTYPE(lease_tree, lease, by_token, lease_compare)
+TAILQ_HEAD(lease_list, lease);
+
+struct leases {
+    struct lease *all;
+    uint32_t max, used;      /* used: so many records were handed out at least once */
+    uint32_t held, promised; /* promised: to takers who wait */
+    struct lease_tree tree;  /* of all that are known */
+    struct lease_list spare; /* those that are over, or never were */
+    struct heap due;
+    struct jobd_blob *error; /* of a lease that ran out */
+};
 
 /* jobs.c: the records. All are allocated at start; a record not used before costs no memory. */
 struct jobs {
@@ -98,6 +125,7 @@ struct queue {
     bool paused;
     struct ring lanes[JOBD_PRIORITIES];
     struct job_list scheduled;
+    uint32_t leased;                /* of those that run */
     uint32_t in_state[JOBD_STATES]; /* jobs at present; 0 for the final ones */
     uint64_t ended[JOBD_STATES];    /* totals of the final ones */
     uint64_t admitted, rejected, retried;
@@ -110,6 +138,7 @@ struct queue {
 struct jobd {
     struct mutex lock;
     struct jobs jobs GUARDED;
+    struct leases leases GUARDED;
     struct queue *queues; /* what their configuration said never changes, the rest is guarded */
     uint32_t queues_len;
     uint64_t next_id GUARDED;
@@ -188,8 +217,19 @@ bool admit_has_room(const struct queue *queue, const struct jobd_put *put);
 /* For one who waits for room, and there is. */
 enum jobd_result admit_waiting_locked(struct jobd *jobd, struct jobd_waiter *putter, int64_t now_us,
                                       struct aftermath *after) REQUIRES(jobd->lock);
+/* Room for what an attempt leaves, when it leaves something; NULL when memory is short. */
+struct extra *extra_for(const struct jobd_outcome *outcome);
 /* Frees it and those linked to it. Takes NULL. */
 void extra_free(struct extra *extra);
+
+/* ---- lease.c */
+
+__attribute__((warn_unused_result)) int leases_init(struct leases *leases, uint32_t max);
+void leases_release(struct leases *leases);
+/* There must be room. */
+struct lease *leases_begin(struct leases *leases, struct job *job, const char *token,
+                           int64_t until_us);
+void leases_end(struct leases *leases, struct lease *lease);
 
 /* ---- life.c */
 
@@ -197,6 +237,17 @@ enum { LIFE_NEW = JOBD_STATES }; /* the state of a record that has not come in y
 
 /* A job comes in, queued or, when delayed, scheduled. */
 void life_enter_locked(struct jobd *jobd, struct job *job) REQUIRES(jobd->lock);
+/* The attempt of a running job has ended so. Takes what is in the outcome, and *extra when the job
+ * has none. */
+void life_attempt_ended_locked(struct jobd *jobd, struct job *job,
+                               const struct jobd_outcome *outcome, struct extra **extra,
+                               int64_t now_us, struct aftermath *after) REQUIRES(jobd->lock);
+/* A running job goes back in as if it had not been taken. */
+void life_give_back_locked(struct jobd *jobd, struct job *job, int64_t delay_us, int64_t now_us,
+                           struct aftermath *after) REQUIRES(jobd->lock);
+/* A lease has run out. */
+void lease_due_locked(struct jobd *jobd, struct lease *lease, int64_t now_us,
+                      struct aftermath *after) REQUIRES(jobd->lock);
 
 /* A scheduled job's time has come. */
 void life_due_locked(struct jobd *jobd, struct job *job, int64_t now_us, struct aftermath *after)

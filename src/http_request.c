@@ -414,6 +414,14 @@ static void unpark(struct visit *visit)
     visit->request.offers = false;
 }
 
+static void abandon(struct visit *visit)
+{
+    struct request *request = &visit->request;
+    if (request->abandoned != NULL && request->waiter.result == JOBD_OK)
+        request->abandoned(request, visit->loop->http->context);
+    request->abandoned = NULL;
+}
+
 static enum MHD_Result serve_request(struct visit *visit, const char *path)
 {
     struct http *http = visit->loop->http;
@@ -424,8 +432,10 @@ static enum MHD_Result serve_request(struct visit *visit, const char *path)
     if (visit->no_memory)
         return refuse(visit, 503, "out of memory");
     /* Before anything is done for it: who was cut must not get a job in. */
-    if (!gate_enter(http->gate, visit->guest, PHASE_REPLY))
+    if (!gate_enter(http->gate, visit->guest, PHASE_REPLY)) {
+        abandon(visit);
         return MHD_NO;
+    }
     visit->request.path = headers_target(&visit->headers, path);
     visit->request.source = visit->connection;
     if (http->serve(&visit->request, &reply, &start, http->context) == STEP_PARK)
@@ -459,6 +469,10 @@ enum MHD_Result request_handle(void *context, struct MHD_Connection *connection,
         unpark(visit);
         if (visit->gone)
             return MHD_NO;
+        if (visit->request.abandoned != NULL && gate_left(visit->guest)) {
+            abandon(visit);
+            return MHD_NO;
+        }
         visit->request.resumed = true;
         return serve_request(visit, path);
     case STAGE_SERVED:
@@ -491,6 +505,7 @@ void *request_begins(void *context, const char *target, struct MHD_Connection *c
     visit->target_long = strnlen(target, TARGET_MAX_BYTES + 1) > TARGET_MAX_BYTES;
     visit->too_large = visit->no_memory = visit->gone = false;
     visit->request.wants_json = visit->request.resumed = false;
+    visit->request.abandoned = NULL;
     (void)gate_enter(visit->loop->http->gate, visit->guest, PHASE_HEADER); /* begin() sees a cut */
     return visit;
 }
@@ -504,8 +519,10 @@ void request_ended(void *context, struct MHD_Connection *connection, void **requ
     (void)why;
     if (visit == NULL)
         return;
-    if (visit->stage == STAGE_PARKED) /* resumed, but its client turned out to be gone */
+    if (visit->stage == STAGE_PARKED) { /* resumed, but its client turned out to be gone */
         unpark(visit);
+        abandon(visit);
+    }
     drop_body(visit);
     *request = NULL;
     (void)gate_enter(visit->loop->http->gate, visit->guest, PHASE_IDLE);

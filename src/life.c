@@ -3,7 +3,7 @@
  *
  *     (new) ──> QUEUED ──────> RUNNING ──> DONE | FAILED
  *       └──> SCHEDULED ──^        │
- *                 │  ^── again ───┤
+ *                 │  ^── again ───┤  (QUEUED too, when it is given back)
  *                 └────── all three ─────> CANCELLED
  *
  * A job that comes back finds its queue open however full it is: as many more than the capacity may
@@ -26,7 +26,8 @@ enum {
 static const unsigned legal_moves[] = {
     [JOBD_QUEUED] = TO(JOBD_RUNNING) | TO(JOBD_CANCELLED),
     [JOBD_SCHEDULED] = TO(JOBD_QUEUED) | TO(JOBD_CANCELLED),
-    [JOBD_RUNNING] = TO(JOBD_SCHEDULED) | TO(JOBD_DONE) | TO(JOBD_FAILED) | TO(JOBD_CANCELLED),
+    [JOBD_RUNNING] =
+        TO(JOBD_QUEUED) | TO(JOBD_SCHEDULED) | TO(JOBD_DONE) | TO(JOBD_FAILED) | TO(JOBD_CANCELLED),
     [JOBD_DONE] = TO(JOBD_QUEUED),
     [JOBD_FAILED] = TO(JOBD_QUEUED),
     [JOBD_CANCELLED] = TO(JOBD_QUEUED),
@@ -52,8 +53,7 @@ static void move_locked(struct jobd *jobd, struct job *job, enum jobd_state to) 
         queue->in_state[to]++;
     job->state = (uint8_t)to;
     verify(queue_waiting(queue) + queue->in_state[JOBD_RUNNING] <=
-           queue->capacity + queue->workers);
-    verify(queue->in_state[JOBD_RUNNING] <= queue->workers);
+           queue->capacity + queue->workers + jobd->leases.max);
 }
 
 static void ring_moved_locked(void *context, uint64_t id, uint64_t position)
@@ -70,13 +70,14 @@ static void enqueue_locked(struct jobd *jobd, struct job *job) REQUIRES(jobd->lo
                               ring_moved_locked, &jobd->jobs);
 }
 
-static void schedule_locked(struct jobd *jobd, struct job *job) REQUIRES(jobd->lock)
+static void schedule_locked(struct jobd *jobd, struct job *job, bool comes_back)
+    REQUIRES(jobd->lock)
 {
     move_locked(jobd, job, JOBD_SCHEDULED);
     job->due.place = 0;
     heap_push(&jobd->delays, &job->due, job->ready_us);
     /* In front those that come back, so that ids never fall behind: purge relies on it. */
-    if (job->attempt > 0)
+    if (comes_back)
         TAILQ_INSERT_HEAD(&jobd->queues[job->queue].scheduled, job, link);
     else
         TAILQ_INSERT_TAIL(&jobd->queues[job->queue].scheduled, job, link);
@@ -134,7 +135,7 @@ static struct job *next_queued_locked(struct jobd *jobd, struct queue *queue) RE
 void life_enter_locked(struct jobd *jobd, struct job *job)
 {
     if (job->delayed)
-        schedule_locked(jobd, job);
+        schedule_locked(jobd, job, false);
     else
         enqueue_locked(jobd, job);
 }
@@ -157,7 +158,13 @@ static void hand_over_locked(struct jobd *jobd, struct job *job, struct jobd_wai
     move_locked(jobd, job, JOBD_RUNNING);
     job->started_us = now_us;
     job->attempt++;
-    job->holder = taker;
+    job->leased = taker->lease_us > 0;
+    if (job->leased) {
+        job->lease = leases_begin(&jobd->leases, job, taker->token, now_us + taker->lease_us);
+        queue->leased++;
+    } else {
+        job->holder = taker;
+    }
     TAILQ_INSERT_TAIL(&jobd->jobs.running, job, link);
     histogram_add(&queue->waited, now_us - job->ready_us);
     rate_taken(&queue->rate, now_us, queue->in_state[JOBD_QUEUED] > 0);
@@ -166,18 +173,41 @@ static void hand_over_locked(struct jobd *jobd, struct job *job, struct jobd_wai
         .id = job->id,
         .queue = job->queue,
         .attempt = job->attempt,
+        .expires_us = job->leased ? now_us + taker->lease_us : 0,
         .timeout_us =
             extra != NULL && extra->timeout_us > 0 ? extra->timeout_us : queue->timeout_us,
         .payload = job->payload,
         .key = extra != NULL ? extra->key : "",
         .trace = extra != NULL ? extra->trace : "",
     };
+    if (job->leased) { /* it may end at any moment */
+        taker->task.payload = job->payload != NULL ? jobd_blob_ref(job->payload) : NULL;
+        taker->task.key = taker->task.trace = "";
+    }
 }
 
-static bool can_give_locked(struct jobd *jobd, const struct queue *queue) REQUIRES(jobd->lock)
+static uint32_t running_here(const struct queue *queue)
+{
+    return queue->in_state[JOBD_RUNNING] - queue->leased;
+}
+
+static bool can_give_locked(struct jobd *jobd, const struct queue *queue,
+                            const struct jobd_waiter *taker) REQUIRES(jobd->lock)
 {
     return !queue->paused && !jobd->dismissed && queue->in_state[JOBD_QUEUED] > 0 &&
-           queue->in_state[JOBD_RUNNING] < queue->workers;
+           (taker->lease_us > 0 || running_here(queue) < queue->workers);
+}
+
+/* Who is next and can be given a job; NULL when nobody. */
+static struct jobd_waiter *next_taker_locked(struct jobd *jobd, struct queue *queue)
+    REQUIRES(jobd->lock)
+{
+    struct jobd_waiter *taker = NULL;
+    if (queue->in_state[JOBD_QUEUED] > 0)
+        TAILQ_FOREACH (taker, &queue->takers, link)
+            if (can_give_locked(jobd, queue, taker))
+                break;
+    return taker;
 }
 
 void life_settle_locked(struct jobd *jobd, struct queue *queue, int64_t now_us,
@@ -185,7 +215,7 @@ void life_settle_locked(struct jobd *jobd, struct queue *queue, int64_t now_us,
 {
     struct jobd_waiter *taker, *putter;
     for (;;) {
-        if ((taker = TAILQ_FIRST(&queue->takers)) != NULL && can_give_locked(jobd, queue)) {
+        if ((taker = next_taker_locked(jobd, queue)) != NULL) {
             hand_over_locked(jobd, next_queued_locked(jobd, queue), taker, now_us);
             wait_end_locked(jobd, taker, JOBD_OK, after);
         } else if ((putter = TAILQ_FIRST(&queue->putters)) != NULL &&
@@ -210,10 +240,15 @@ enum jobd_result jobd_take(struct jobd *jobd, uint32_t queue_index, struct jobd_
     mutex_lock(&jobd->lock);
     if (jobd->dismissed) {
         result = JOBD_CLOSED;
-    } else if (TAILQ_EMPTY(&queue->takers) && can_give_locked(jobd, queue)) {
+    } else if (waiter->lease_us > 0 &&
+               jobd->leases.held + jobd->leases.promised >= jobd->leases.max) {
+        result = JOBD_CROWDED;
+    } else if (can_give_locked(jobd, queue, waiter)) { /* so nobody waits who could have it */
         hand_over_locked(jobd, next_queued_locked(jobd, queue), waiter, now_us);
         life_settle_locked(jobd, queue, now_us, &after);
         result = JOBD_OK;
+    } else if (waiter->try_only) {
+        result = JOBD_TIMEOUT;
     } else {
         result = wait_begin_locked(jobd, waiter, WAIT_JOB, NULL, queue_index);
     }
@@ -269,52 +304,90 @@ static void keep_outcome_locked(struct jobd *jobd, struct job *job,
     }
 }
 
-static void go_again_locked(struct jobd *jobd, struct job *job, int64_t retry_in_us, int64_t now_us)
-    REQUIRES(jobd->lock)
+static void go_again_locked(struct jobd *jobd, struct job *job, const struct jobd_outcome *outcome,
+                            int64_t now_us) REQUIRES(jobd->lock)
 {
     struct queue *queue = &jobd->queues[job->queue];
-    int64_t wait_us = backoff_us(queue, job);
-    job->ready_us = now_us + (wait_us > retry_in_us ? wait_us : retry_in_us);
+    int64_t wait_us = outcome->retry_exactly ? 0 : backoff_us(queue, job);
+    job->ready_us = now_us + (wait_us > outcome->retry_in_us ? wait_us : outcome->retry_in_us);
     job->delayed = true;
     queue->retried++;
-    schedule_locked(jobd, job);
+    schedule_locked(jobd, job, true);
+}
+
+static void leave_running_locked(struct jobd *jobd, struct job *job) REQUIRES(jobd->lock)
+{
+    TAILQ_REMOVE(&jobd->jobs.running, job, link);
+    if (job->leased) {
+        leases_end(&jobd->leases, job->lease);
+        jobd->queues[job->queue].leased--;
+    }
+    job->leased = false;
+}
+
+void life_attempt_ended_locked(struct jobd *jobd, struct job *job,
+                               const struct jobd_outcome *outcome, struct extra **extra,
+                               int64_t now_us, struct aftermath *after)
+{
+    struct queue *queue = &jobd->queues[job->queue];
+    leave_running_locked(jobd, job);
+    histogram_add(&queue->ran, now_us - job->started_us);
+    rate_ran(&queue->rate, now_us - job->started_us);
+    keep_outcome_locked(jobd, job, outcome, extra, after);
+    if (goes_again(jobd, job, outcome))
+        go_again_locked(jobd, job, outcome, now_us);
+    else if (outcome->state == JOBD_FAILED && job->stopping)
+        end_locked(jobd, job, JOBD_CANCELLED, now_us, after);
+    else
+        end_locked(jobd, job, outcome->state, now_us, after);
+    life_settle_locked(jobd, queue, now_us, after);
+}
+
+void life_give_back_locked(struct jobd *jobd, struct job *job, int64_t delay_us, int64_t now_us,
+                           struct aftermath *after)
+{
+    leave_running_locked(jobd, job);
+    job->attempt--;
+    job->delayed = delay_us > 0;
+    job->ready_us = now_us + delay_us;
+    if (job->delayed)
+        schedule_locked(jobd, job, true);
+    else
+        enqueue_locked(jobd, job);
+    life_settle_locked(jobd, &jobd->queues[job->queue], now_us, after);
 }
 
 void jobd_finish(struct jobd *jobd, const struct jobd_task *task,
                  const struct jobd_outcome *outcome, int64_t now_us)
 {
-    /* Made outside the lock, though the job may have one. Without memory its outcome is dropped. */
-    bool leaves = outcome->output != NULL || outcome->error != NULL;
-    struct extra *extra = leaves ? calloc(1, sizeof *extra + 1) : NULL;
+    struct extra *extra = extra_for(outcome);
+    verify(jobd_state_final(outcome->state));
     AFTERMATH(after);
     mutex_lock(&jobd->lock);
     struct job *job = jobs_find(&jobd->jobs, task->id);
     verify(job != NULL && job->state == JOBD_RUNNING && job->attempt == task->attempt);
-    verify(jobd_state_final(outcome->state));
-    struct queue *queue = &jobd->queues[job->queue];
-    TAILQ_REMOVE(&jobd->jobs.running, job, link);
-    histogram_add(&queue->ran, now_us - job->started_us);
-    rate_ran(&queue->rate, now_us - job->started_us);
-    keep_outcome_locked(jobd, job, outcome, &extra, &after);
-    if (goes_again(jobd, job, outcome))
-        go_again_locked(jobd, job, outcome->retry_in_us, now_us);
-    else if (outcome->state == JOBD_FAILED && job->stopping)
-        end_locked(jobd, job, JOBD_CANCELLED, now_us, &after);
-    else
-        end_locked(jobd, job, outcome->state, now_us, &after);
-    life_settle_locked(jobd, queue, now_us, &after);
+    verify(!job->leased);
+    life_attempt_ended_locked(jobd, job, outcome, &extra, now_us, &after);
     unlock_and_tell(jobd, &after);
-    free(extra);
+    extra_free(extra);
 }
 
 /* ---- cancel, pause, purge */
 
-static void tell_to_stop(struct job *job, struct aftermath *after)
+/* A worker is told; a lease is taken away, and whoever has it learns when it comes back. */
+static void stop_running_locked(struct jobd *jobd, struct job *job, int64_t now_us,
+                                struct aftermath *after) REQUIRES(jobd->lock)
 {
+    if (job->leased) {
+        leave_running_locked(jobd, job);
+        end_locked(jobd, job, JOBD_CANCELLED, now_us, after);
+        life_settle_locked(jobd, &jobd->queues[job->queue], now_us, after);
+        return;
+    }
     job->stopping = true;
     after->stop = job->holder;
-    after->stop_task = (struct jobd_task){
-        .id = job->id, .queue = job->queue, .attempt = job->attempt, .payload = NULL};
+    after->stop_task =
+        (struct jobd_task){.id = job->id, .queue = job->queue, .attempt = job->attempt};
 }
 
 enum jobd_result jobd_cancel(struct jobd *jobd, uint64_t id, int64_t now_us)
@@ -328,7 +401,7 @@ enum jobd_result jobd_cancel(struct jobd *jobd, uint64_t id, int64_t now_us)
     } else if (jobd_state_final(job->state)) {
         result = JOBD_IS_FINAL;
     } else if (job->state == JOBD_RUNNING) {
-        tell_to_stop(job, &after);
+        stop_running_locked(jobd, job, now_us, &after);
         result = JOBD_PENDING;
     } else {
         struct queue *queue = &jobd->queues[job->queue];
@@ -413,7 +486,7 @@ void jobd_abandon(struct jobd *jobd, int64_t now_us)
             if (!job->stopping)
                 break;
         if (job != NULL)
-            tell_to_stop(job, &after);
+            stop_running_locked(jobd, job, now_us, &after);
         unlock_and_tell(jobd, &after);
     } while (job != NULL);
 }

@@ -9,7 +9,7 @@
  *     probe.c      --health
  *
  *   the face     api.c       the table of endpoints; each a function in
- *                            api_put.c, api_jobs.c, api_queues.c
+ *                            api_put.c, api_jobs.c, api_work.c, api_queues.c
  *                answer.c    what they share
  *                metrics.c   /metrics
  *                http.c      libmicrohttpd: requests, replies, parking
@@ -23,6 +23,7 @@
  *                post.c      a request to a web service; web.c, libcurl
  *   the heart    admit.c     who is let in
  *                life.c      a job's states
+ *                lease.c     attempts whose holders are elsewhere
  *                wait.c      who waits for what
  *                jobs.c      the records
  *                look.c      reads
@@ -205,6 +206,7 @@ static int new_pool(struct server *server)
             .keep = (uint32_t)options->keep,
             .memory_bytes = (size_t)options->memory_bytes,
             .waiters_max = (uint32_t)options->connections_max,
+            .leases_max = OPTIONS_LEASES_MAX,
             .first_id = first_id(),
         };
         if (error == 0)
@@ -232,7 +234,8 @@ static int start(struct server *server)
         .body_max_bytes = options->body_max_bytes,
     };
     if ((error = http_new(&server->http, &config)) != 0 ||
-        (error = api_new(&server->api, server->jobd, server->http)) != 0 ||
+        (error = api_new(&server->api, server->jobd, server->http,
+                         (size_t)options->output_max_bytes)) != 0 ||
         (error = jobd_pool_start(server->pool)) != 0)
         return error;
     return http_start(server->http, api_serve, server->api);

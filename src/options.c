@@ -488,7 +488,7 @@ static bool combine_all(struct options *options, const struct sources *sources)
 
 static bool agree(const struct options *options)
 {
-    uint64_t jobs = 2 * options->keep;
+    uint64_t jobs = 2 * options->keep + OPTIONS_LEASES_MAX;
     for (uint32_t i = 0; i < options->queues_len; i++)
         jobs += options->queues[i].capacity + options->queues[i].workers;
     if (jobs >= JOBS_MAX)

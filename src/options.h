@@ -12,6 +12,8 @@
 #include "jobd/queue.h"
 #include "log.h"
 
+enum { OPTIONS_LEASES_MAX = 16384 }; /* jobs that remote workers may hold at a time */
+
 struct span {
     int64_t min_us, max_us;
 };

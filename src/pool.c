@@ -275,7 +275,7 @@ static void timer_join(struct timer *timer)
 
 void jobd_pool_stop(struct jobd_pool *pool)
 {
-    if (pool->workers_started > 0) {
+    if (pool->timer_started) {
         jobd_close(pool->jobd);
         jobd_abandon(pool->jobd, clock_now_us());
         jobd_dismiss(pool->jobd);

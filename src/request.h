@@ -22,7 +22,13 @@ struct request {
     uint64_t parked_for;         /* the endpoint's own, kept while parked, as are the next */
     unsigned parked_as;
     struct jobd_put put;
-    struct jobd_blob **batch; /* from malloc(), put.batch_len of them; freed with the request */
+    struct jobd_blob **batch;
+    /* from malloc(), put.batch_len of them; freed with the request */ /* Parked, and woken with
+                                                                          JOBD_OK, but nobody is
+                                                                          there any more to be
+                                                                          answered. NULL:
+                                                                          nothing */
+    void (*abandoned)(struct request *request, void *context);
     bool offers;  /* parked: body or batch are given when the waiter is woken with JOBD_OK */
     bool given;   /* they are the heart's, the request must not give back their references */
     void *source; /* the HTTP library's */
@@ -58,7 +64,7 @@ struct reply {
     char *owned;
     struct jobd_blob *blob;
     char allow[48];         /* methods, for 405 and OPTIONS; "": none */
-    char location[40];      /* "": none */
+    char location[48];      /* "": none */
     uint64_t retry_after_s; /* 0: none */
     struct {
         const char *name; /* NULL: none */

@@ -189,3 +189,23 @@ char *text_utf8(const unsigned char *bytes, size_t size)
     *out = '\0';
     return text;
 }
+
+char *text_base64(const unsigned char *bytes, size_t size)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    char *text = size < SIZE_MAX / 2 ? malloc((size + 2) / 3 * 4 + 1) : NULL;
+    char *out = text;
+    if (text == NULL)
+        return NULL;
+    for (size_t at = 0; at < size; at += 3) {
+        size_t left = size - at;
+        unsigned bits = (unsigned)bytes[at] << 16 | (left > 1 ? (unsigned)bytes[at + 1] << 8 : 0) |
+                        (left > 2 ? bytes[at + 2] : 0);
+        *out++ = digits[bits >> 18];
+        *out++ = digits[bits >> 12 & 63];
+        *out++ = left > 1 ? digits[bits >> 6 & 63] : '=';
+        *out++ = left > 2 ? digits[bits & 63] : '=';
+    }
+    *out = '\0';
+    return text;
+}

@@ -28,6 +28,9 @@ bool text_is_utf8(const unsigned char *bytes, size_t size);
  * memory is short. */
 char *text_utf8(const unsigned char *bytes, size_t size);
 
+/* RFC 4648, section 4. From malloc(); NULL when memory is short. */
+char *text_base64(const unsigned char *bytes, size_t size);
+
 /* A copy of `text` that can stand in a log line or an error: what is not printable ASCII becomes
  * \xNN, quotes and backslashes are escaped. What is longer than `size`, at least 4, is cut with
  * `...`. Returns `out`. */

@@ -38,6 +38,7 @@ enum jobd_result wait_begin_locked(struct jobd *jobd, struct jobd_waiter *waiter
     if (!waiter->exempt && jobd->waiters == jobd->waiters_max)
         return JOBD_CROWDED;
     jobd->waiters += !waiter->exempt;
+    jobd->leases.promised += kind == WAIT_JOB && waiter->lease_us > 0;
     waiter->link.kind = (int)kind;
     waiter->link.job = job;
     waiter->link.extra = NULL;
@@ -55,6 +56,7 @@ static void forget_wait_locked(struct jobd *jobd, struct jobd_waiter *waiter) RE
     struct waiter_list *list = list_locked(jobd, waiter);
     TAILQ_REMOVE(list, waiter, link);
     heap_remove(&jobd->deadlines, &waiter->link.due);
+    jobd->leases.promised -= waiter->link.kind == WAIT_JOB && waiter->lease_us > 0;
     waiter->link.kind = WAIT_NOT;
     extra_free(waiter->link.extra);
     waiter->link.extra = NULL;
@@ -83,7 +85,10 @@ static int64_t next_due_locked(struct jobd *jobd) REQUIRES(jobd->lock)
         return 0;
     const struct jobd_due *delay = heap_top(&jobd->delays);
     const struct jobd_due *deadline = heap_top(&jobd->deadlines);
+    const struct jobd_due *lease = heap_top(&jobd->leases.due);
     int64_t at_us = delay != NULL ? delay->at_us : JOBD_NEVER;
+    if (lease != NULL && lease->at_us < at_us)
+        at_us = lease->at_us;
     return deadline != NULL && deadline->at_us < at_us ? deadline->at_us : at_us;
 }
 
@@ -132,6 +137,8 @@ static int64_t tick_locked(struct jobd *jobd, int64_t now_us, struct aftermath *
     struct jobd_due *due;
     for (; left > 0 && (due = heap_top(&jobd->delays)) != NULL && due->at_us <= now_us; left--)
         life_due_locked(jobd, container_of(due, struct job, due), now_us, after);
+    for (; left > 0 && (due = heap_top(&jobd->leases.due)) != NULL && due->at_us <= now_us; left--)
+        lease_due_locked(jobd, container_of(due, struct lease, due), now_us, after);
     for (; left > 0 && (due = heap_top(&jobd->deadlines)) != NULL && due->at_us <= now_us; left--) {
         struct jobd_waiter *waiter = container_of(due, struct jobd_waiter, link.due);
         leave_room_locked(jobd, waiter);

@@ -19,6 +19,8 @@ static const char *const result_texts[JOBD_RESULTS] = {
     [JOBD_IS_FINAL] = "the job has ended",
     [JOBD_NOT_FINAL] = "the job has not ended",
     [JOBD_CONFLICT] = "the same key came with another payload",
+    [JOBD_NO_LEASE] = "no such lease",
+    [JOBD_LEASE_OVER] = "the lease is over",
     [JOBD_TIMEOUT] = "not in time",
     [JOBD_CROWDED] = "too many are waiting",
 };

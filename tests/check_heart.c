@@ -67,14 +67,16 @@ static void check_queue(struct jobd *jobd, struct queue *queue, struct census *c
     verify(queued == queue->in_state[JOBD_QUEUED]);
     verify(scheduled == queue->in_state[JOBD_SCHEDULED]);
     verify(queue_waiting(queue) + queue->in_state[JOBD_RUNNING] <=
-           queue->capacity + queue->workers);
-    verify(queue->in_state[JOBD_RUNNING] <= queue->workers);
+           queue->capacity + queue->workers + jobd->leases.max);
+    verify(queue->in_state[JOBD_RUNNING] - queue->leased <= queue->workers);
     verify(queue->admitted == queue_waiting(queue) + queue->in_state[JOBD_RUNNING] +
                                   queue->ended[JOBD_DONE] + queue->ended[JOBD_FAILED] +
                                   queue->ended[JOBD_CANCELLED]);
     /* Nobody waits in vain. */
-    bool idle = queue->in_state[JOBD_RUNNING] < queue->workers;
-    verify(TAILQ_EMPTY(&queue->takers) || queued == 0 || queue->paused || !idle);
+    bool idle = queue->in_state[JOBD_RUNNING] - queue->leased < queue->workers;
+    const struct jobd_waiter *taker;
+    TAILQ_FOREACH (taker, &queue->takers, link)
+        verify(queued == 0 || queue->paused || (taker->lease_us == 0 && !idle));
     const struct jobd_waiter *putter = TAILQ_FIRST(&queue->putters);
     verify(putter == NULL || queue->unsettled || !admit_has_room(queue, &putter->link.put));
     for (unsigned state = 0; state < JOBD_STATES; state++)
@@ -86,7 +88,8 @@ static void check_queue(struct jobd *jobd, struct queue *queue, struct census *c
 static void check_records(struct jobd *jobd, struct census *census) REQUIRES(jobd->lock)
 {
     struct jobs *jobs = &jobd->jobs;
-    uint32_t keys = 0, spare = 0, living = 0, final = 0, running = 0, remembered[2] = {0};
+    uint32_t keys = 0, spare = 0, living = 0, leased = 0, final = 0, running = 0,
+             remembered[2] = {0};
     struct job *job;
     RB_FOREACH (job, job_tree, &jobs->tree) {
         bool is_final = jobd_state_final((enum jobd_state)job->state);
@@ -108,6 +111,8 @@ static void check_records(struct jobd *jobd, struct census *census) REQUIRES(job
         spare++;
     TAILQ_FOREACH (job, &jobs->running, link) {
         verify(job->state == JOBD_RUNNING && job->holder != NULL);
+        verify(!job->leased || (job->lease->job == job && job->lease->due.place != 0));
+        leased += job->leased;
         running++;
     }
     for (unsigned i = 0; i < 2; i++) {
@@ -120,6 +125,8 @@ static void check_records(struct jobd *jobd, struct census *census) REQUIRES(job
     verify(living == census->in_state[JOBD_QUEUED] + census->in_state[JOBD_SCHEDULED] +
                          census->in_state[JOBD_RUNNING]);
     verify(running == census->in_state[JOBD_RUNNING]);
+    verify(leased == jobd->leases.held && leased == jobd->leases.due.length);
+    verify(leased + jobd->leases.promised <= jobd->leases.max);
     verify(census->memory == jobs->memory && jobs->memory <= jobs->memory_max);
     verify(census->memory_living == jobs->memory_living);
 }
@@ -136,6 +143,7 @@ void check_heart(struct jobd *jobd)
     verify(TAILQ_EMPTY(&jobd->idlers) || !jobd_idle_locked(jobd));
     check_heap(&jobd->delays);
     check_heap(&jobd->deadlines);
+    check_heap(&jobd->leases.due);
     verify(jobd->delays.length == census.in_state[JOBD_SCHEDULED]);
     mutex_unlock(&jobd->lock);
 }

@@ -28,6 +28,10 @@ enum {
     RUNS = 60,
     BATCH_MAX = 3,
     KEYS = 4,
+    LEASERS = 4,
+    LEASES_MAX = 6,
+    TOKENS_MAX = 4096,
+    LATE_BYTES = sizeof "the lease ran out" - 1 + sizeof "text/plain; charset=utf-8" - 1,
 };
 
 struct model_job {
@@ -35,6 +39,8 @@ struct model_job {
     unsigned queue, priority, attempt, attempts;
     enum jobd_state state;
     bool stopping;
+    unsigned token; /* above 0: leased */
+    int64_t expires_us;
     int64_t ready_us;
     size_t payload, output, error, extra; /* bytes */
     const char *key;
@@ -61,7 +67,7 @@ struct actor {
     uint64_t expected_id;
 };
 
-enum { TAKER, PUTTER, WATCHER };
+enum { TAKER, PUTTER, WATCHER, LEASER };
 
 struct model {
     struct jobd *jobd;
@@ -72,16 +78,30 @@ struct model {
     struct model_job jobs[JOBS_MAX];
     unsigned jobs_len;
     bool paused[QUEUES];
-    struct actor takers[TAKERS], putters[PUTTERS], watchers[WATCHERS];
+    struct actor takers[TAKERS], leasers[LEASERS], putters[PUTTERS], watchers[WATCHERS];
     unsigned rejected[QUEUES], retried[QUEUES];
     unsigned ended[QUEUES][JOBD_STATES];
+    unsigned tokens;             /* given out so far, also in vain: 1 to this */
+    unsigned over[TOKENS_MAX];   /* leases that are over and known, the first first */
+    unsigned over_from, over_to; /* of those */
+    unsigned leases_used;
     size_t extra; /* what a job with output or error counts for, beside them */
 };
 
 static const struct jobd_queue_config queues[QUEUES] = {
-    {.name = "one", .capacity = 1, .workers = 1, .attempts = 2},
+    {.name = "one",
+     .capacity = 1,
+     .workers = 1,
+     .attempts = 2,
+     .backoff_min_us = 20,
+     .backoff_max_us = 90},
     {.name = "few", .capacity = 4, .workers = 2, .backoff_min_us = 50, .backoff_max_us = 900},
-    {.name = "many", .capacity = 9, .workers = 3, .attempts = 3, .backoff_max_us = 500},
+    {.name = "many",
+     .capacity = 9,
+     .workers = 3,
+     .attempts = 3,
+     .backoff_min_us = 1,
+     .backoff_max_us = 500},
 };
 
 /* xorshift64*, Marsaglia and Vigna */
@@ -121,9 +141,34 @@ static unsigned waiting(const struct model *model, unsigned queue)
     return count(model, queue, JOBD_QUEUED) + count(model, queue, JOBD_SCHEDULED);
 }
 
-static unsigned waiters(const struct model *model)
+static unsigned leased(const struct model *model)
 {
     unsigned found = 0;
+    for (unsigned i = 0; i < model->jobs_len; i++)
+        found += model->jobs[i].token > 0;
+    return found;
+}
+
+static unsigned promised(const struct model *model)
+{
+    unsigned found = 0;
+    for (unsigned i = 0; i < LEASERS; i++)
+        found += model->leasers[i].waits;
+    return found;
+}
+
+static unsigned running_here(const struct model *model, unsigned queue)
+{
+    unsigned found = 0;
+    for (unsigned i = 0; i < model->jobs_len; i++)
+        found += model->jobs[i].queue == queue && model->jobs[i].state == JOBD_RUNNING &&
+                 model->jobs[i].token == 0;
+    return found;
+}
+
+static unsigned waiters(const struct model *model)
+{
+    unsigned found = promised(model);
     for (unsigned i = 0; i < TAKERS; i++)
         found += model->takers[i].waits;
     for (unsigned i = 0; i < PUTTERS; i++)
@@ -294,10 +339,23 @@ static struct actor *first(struct actor *actors, unsigned len, unsigned queue)
     return found;
 }
 
-static bool can_give(struct model *model, unsigned queue)
+static bool can_give(struct model *model, unsigned queue, const struct actor *taker)
 {
     return !model->paused[queue] && next_job(model, queue) != NULL &&
-           count(model, queue, JOBD_RUNNING) < queues[queue].workers;
+           (taker->kind == LEASER || running_here(model, queue) < queues[queue].workers);
+}
+
+/* Of all who wait and could have a job, the one who came first. */
+static struct actor *next_taker(struct model *model, unsigned queue)
+{
+    struct actor *found = NULL;
+    for (unsigned i = 0; i < TAKERS + LEASERS; i++) {
+        struct actor *actor = i < TAKERS ? &model->takers[i] : &model->leasers[i - TAKERS];
+        if (actor->waits && actor->queue == queue && can_give(model, queue, actor) &&
+            (found == NULL || actor->since < found->since))
+            found = actor;
+    }
+    return found;
 }
 
 static void give(struct model *model, unsigned queue, struct actor *taker)
@@ -306,16 +364,32 @@ static void give(struct model *model, unsigned queue, struct actor *taker)
     job->state = JOBD_RUNNING;
     job->attempt++;
     expect(taker, JOBD_OK, job->id);
-    taker->holds = true;
     taker->id = job->id;
+    if (taker->kind != LEASER) {
+        taker->holds = true;
+        return;
+    }
+    job->token = (unsigned)strtoul(taker->waiter.token, NULL, 16);
+    job->expires_us = model->now_us + taker->waiter.lease_us;
+    if (model->leases_used < LEASES_MAX)
+        model->leases_used++;
+    else
+        model->over_from++; /* its record is this one's now */
+}
+
+static void end_lease(struct model *model, struct model_job *job)
+{
+    verify(model->over_to < TOKENS_MAX);
+    model->over[model->over_to++] = job->token;
+    job->token = 0;
 }
 
 static void settle(struct model *model, unsigned queue)
 {
     for (;;) {
-        struct actor *taker = first(model->takers, TAKERS, queue);
+        struct actor *taker = next_taker(model, queue);
         struct actor *putter = first(model->putters, PUTTERS, queue);
-        if (taker != NULL && can_give(model, queue)) {
+        if (taker != NULL) {
             give(model, queue, taker);
         } else if (putter != NULL && has_room(model, &putter->put)) {
             uint64_t id = 0;
@@ -438,7 +512,7 @@ static void step_take(struct model *model)
     bool room = waiters(model) < WAITERS_MAX;
     begin(model, taker, queue);
     enum jobd_result result = jobd_take(model->jobd, queue, &taker->waiter, model->now_us);
-    if (first(model->takers, TAKERS, queue) == NULL && can_give(model, queue)) {
+    if (can_give(model, queue, taker)) {
         verify(result == JOBD_OK);
         give(model, queue, taker);
         verify(taker->waiter.task.id == taker->id);
@@ -455,11 +529,11 @@ static struct jobd_blob *random_bytes(struct model *model)
 }
 
 /* What replaces *part: the new bytes, or nothing when they have no room. */
-static void keep(struct model *model, size_t *part, const struct jobd_blob *blob)
+static void keep(struct model *model, size_t *part, int size)
 {
     *part = 0;
-    if (make_room(model, blob != NULL ? blob->size : 0))
-        *part = blob != NULL ? blob->size : 0;
+    if (make_room(model, size > 0 ? (size_t)size : 0))
+        *part = size > 0 ? (size_t)size : 0;
 }
 
 /* By chance, but within what the queue's backoff and the outcome allow. */
@@ -477,38 +551,152 @@ static void go_again(struct model *model, struct model_job *job, int64_t retry_i
     model->retried[job->queue]++;
 }
 
-static void step_finish(struct model *model)
+static struct jobd_outcome random_outcome(struct model *model)
 {
     static const enum jobd_state ends[] = {JOBD_DONE, JOBD_FAILED, JOBD_FAILED, JOBD_CANCELLED};
-    struct actor *taker = &model->takers[below(model, TAKERS)];
-    if (!taker->holds)
-        return;
-    struct jobd_outcome outcome = {
+    return (struct jobd_outcome){
         .state = ends[below(model, 4)],
         .for_good = below(model, 6) == 0,
         .retry_in_us = below(model, 6) == 0 ? 700 : 0,
         .output = random_bytes(model),
         .error = random_bytes(model),
     };
+}
+
+/* The sizes are those of output and error, which the heart may have freed by now; -1: none. */
+static void attempt_ended(struct model *model, struct model_job *job,
+                          const struct jobd_outcome *outcome, int output, int error)
+{
+    if (job->token > 0)
+        end_lease(model, job);
+    if (job->extra == 0 && (output >= 0 || error >= 0) && make_room(model, model->extra))
+        job->extra = model->extra;
+    if (job->extra > 0) {
+        keep(model, &job->output, output);
+        keep(model, &job->error, error);
+    }
+    if (outcome->state != JOBD_FAILED)
+        end(model, job, outcome->state);
+    else if (job->stopping)
+        end(model, job, JOBD_CANCELLED);
+    else if (!outcome->for_good && job->attempt < job->attempts)
+        go_again(model, job, outcome->retry_in_us);
+    else
+        end(model, job, JOBD_FAILED);
+    settle(model, job->queue);
+}
+
+static int size_or_none(const struct jobd_blob *blob)
+{
+    return blob != NULL ? (int)blob->size : -1;
+}
+
+static void step_finish(struct model *model)
+{
+    struct actor *taker = &model->takers[below(model, TAKERS)];
+    if (!taker->holds)
+        return;
+    struct jobd_outcome outcome = random_outcome(model);
+    int output = size_or_none(outcome.output), error = size_or_none(outcome.error);
     struct model_job *job = find(model, taker->id);
     taker->holds = false;
     verify(taker->waiter.task.attempt == job->attempt && job->attempt <= job->attempts);
-    if (job->extra == 0 && (outcome.output != NULL || outcome.error != NULL) &&
-        make_room(model, model->extra))
-        job->extra = model->extra;
-    if (job->extra > 0) {
-        keep(model, &job->output, outcome.output);
-        keep(model, &job->error, outcome.error);
-    }
     jobd_finish(model->jobd, &taker->waiter.task, &outcome, model->now_us);
-    if (outcome.state != JOBD_FAILED)
-        end(model, job, outcome.state);
-    else if (job->stopping)
-        end(model, job, JOBD_CANCELLED);
-    else if (!outcome.for_good && job->attempt < job->attempts)
-        go_again(model, job, outcome.retry_in_us);
-    else
-        end(model, job, JOBD_FAILED);
+    attempt_ended(model, job, &outcome, output, error);
+}
+
+/* ---- leases */
+
+static void write_token(unsigned number, char token[JOBD_TOKEN_SIZE])
+{
+    snprintf(token, JOBD_TOKEN_SIZE, "%032x", number);
+}
+
+static void step_lease(struct model *model)
+{
+    struct actor *leaser = &model->leasers[below(model, LEASERS)];
+    unsigned queue = below(model, QUEUES);
+    if (leaser->waits || model->over_to + 2 * LEASES_MAX > TOKENS_MAX)
+        return;
+    bool room = waiters(model) < WAITERS_MAX;
+    bool free_lease = leased(model) + promised(model) < LEASES_MAX;
+    begin(model, leaser, queue);
+    leaser->waiter.lease_us = 1 + below(model, 4000);
+    leaser->waiter.try_only = below(model, 4) == 0;
+    write_token(++model->tokens, leaser->waiter.token);
+    enum jobd_result result = jobd_take(model->jobd, queue, &leaser->waiter, model->now_us);
+    if (!free_lease) {
+        verify(result == JOBD_CROWDED);
+    } else if (can_give(model, queue, leaser)) {
+        verify(result == JOBD_OK);
+        give(model, queue, leaser);
+        leaser->expected = JOBD_RESULTS; /* not woken */
+        verify(leaser->waiter.task.id == leaser->id);
+        jobd_blob_unref(leaser->waiter.task.payload);
+        settle(model, queue);
+    } else if (leaser->waiter.try_only) {
+        verify(result == JOBD_TIMEOUT);
+    } else {
+        verify(result == (room ? JOBD_PENDING : JOBD_CROWDED));
+        leaser->waits = room;
+    }
+}
+
+/* A token that may be any: of a lease that is held, over, forgotten, or never was. */
+static enum jobd_result pick_lease(struct model *model, char token[JOBD_TOKEN_SIZE],
+                                   struct model_job **job)
+{
+    unsigned number = model->tokens + 2 - below(model, 14 < model->tokens ? 14 : 2);
+    write_token(number, token);
+    for (unsigned i = 0; i < model->jobs_len; i++) {
+        if (model->jobs[i].token == number) {
+            *job = &model->jobs[i];
+            return JOBD_OK;
+        }
+    }
+    for (unsigned i = model->over_from; i < model->over_to; i++)
+        if (model->over[i] == number)
+            return JOBD_LEASE_OVER;
+    return JOBD_NO_LEASE;
+}
+
+static void step_lease_finish(struct model *model)
+{
+    char token[JOBD_TOKEN_SIZE];
+    struct model_job *job = NULL;
+    enum jobd_result expected = pick_lease(model, token, &job);
+    struct jobd_outcome outcome = random_outcome(model);
+    int output = size_or_none(outcome.output), error = size_or_none(outcome.error);
+    verify(jobd_lease_finish(model->jobd, token, &outcome, model->now_us) == expected);
+    if (expected == JOBD_OK) {
+        attempt_ended(model, job, &outcome, output, error);
+    } else {
+        jobd_blob_unref(outcome.output);
+        jobd_blob_unref(outcome.error);
+    }
+}
+
+static void step_lease_keep(struct model *model)
+{
+    char token[JOBD_TOKEN_SIZE];
+    struct model_job *job = NULL;
+    enum jobd_result expected = pick_lease(model, token, &job);
+    int64_t us = below(model, 3000);
+    if (below(model, 2) == 0) {
+        verify(jobd_lease_extend(model->jobd, token, us + 1, model->now_us) == expected);
+        if (expected == JOBD_OK)
+            job->expires_us = model->now_us + us + 1;
+        return;
+    }
+    us = below(model, 2) == 0 ? 0 : us;
+    verify(jobd_lease_release(model->jobd, token, us, model->now_us) == expected);
+    if (expected != JOBD_OK)
+        return;
+    end_lease(model, job);
+    job->attempt--;
+    job->state = us > 0 ? JOBD_SCHEDULED : JOBD_QUEUED;
+    job->ready_us = model->now_us + us;
+    job->order = us > 0 ? -(int)++model->clock : (int)++model->clock;
     settle(model, job->queue);
 }
 
@@ -545,8 +733,13 @@ static void step_cancel(struct model *model)
                                 : job->state == JOBD_RUNNING ? JOBD_PENDING
                                                              : JOBD_OK;
     verify(jobd_cancel(model->jobd, id, model->now_us) == expected);
-    if (expected == JOBD_PENDING)
+    if (expected == JOBD_PENDING && job->token == 0)
         job->stopping = true;
+    if (expected == JOBD_PENDING && job->token > 0) {
+        end_lease(model, job);
+        end(model, job, JOBD_CANCELLED);
+        settle(model, job->queue);
+    }
     if (expected == JOBD_OK) {
         end(model, job, JOBD_CANCELLED);
         settle(model, job->queue);
@@ -581,32 +774,54 @@ static void step_watch(struct model *model)
     watcher->waits = result == JOBD_PENDING;
 }
 
-/* What is due by then, in the model: jobs first, then waiters, each by their time. */
+static struct model_job *next_scheduled(struct model *model)
+{
+    struct model_job *due = NULL;
+    for (unsigned i = 0; i < model->jobs_len; i++) {
+        struct model_job *job = &model->jobs[i];
+        if (job->state == JOBD_SCHEDULED && job->ready_us <= model->now_us &&
+            (due == NULL || job->ready_us < due->ready_us))
+            due = job;
+    }
+    return due;
+}
+
+static struct model_job *next_expired(struct model *model)
+{
+    struct model_job *due = NULL;
+    for (unsigned i = 0; i < model->jobs_len; i++) {
+        struct model_job *job = &model->jobs[i];
+        if (job->token > 0 && job->expires_us <= model->now_us &&
+            (due == NULL || job->expires_us < due->expires_us))
+            due = job;
+    }
+    return due;
+}
+
+/* What is due by then, in the model: jobs first, then leases, then waiters, each by their time; and
+ * once more when a lease that ran out has made a job due at once. */
 static void pass_time(struct model *model, int64_t now_us)
 {
+    static const struct jobd_outcome late = {.state = JOBD_FAILED};
+    struct model_job *due;
     model->now_us = now_us;
-    for (;;) {
-        struct model_job *due = NULL;
-        for (unsigned i = 0; i < model->jobs_len; i++) {
-            struct model_job *job = &model->jobs[i];
-            if (job->state == JOBD_SCHEDULED && job->ready_us <= now_us &&
-                (due == NULL || job->ready_us < due->ready_us))
-                due = job;
+    do {
+        while ((due = next_scheduled(model)) != NULL) {
+            due->state = JOBD_QUEUED;
+            due->order = (int)++model->clock;
+            settle(model, due->queue);
         }
-        if (due == NULL)
-            break;
-        due->state = JOBD_QUEUED;
-        due->order = (int)++model->clock;
-        settle(model, due->queue);
-    }
-    struct actor *groups[] = {model->takers, model->putters, model->watchers};
-    const unsigned lens[] = {TAKERS, PUTTERS, WATCHERS};
-    for (unsigned g = 0; g < 3; g++)
-        for (unsigned i = 0; i < lens[g]; i++)
-            if (groups[g][i].waits && groups[g][i].waiter.deadline_us <= now_us)
-                expect(&groups[g][i], JOBD_TIMEOUT, 0);
-    for (unsigned queue = 0; queue < QUEUES; queue++)
-        settle(model, queue);
+        while ((due = next_expired(model)) != NULL)
+            attempt_ended(model, due, &late, -1, LATE_BYTES);
+        struct actor *groups[] = {model->takers, model->putters, model->watchers, model->leasers};
+        const unsigned lens[] = {TAKERS, PUTTERS, WATCHERS, LEASERS};
+        for (unsigned g = 0; g < 4; g++)
+            for (unsigned i = 0; i < lens[g]; i++)
+                if (groups[g][i].waits && groups[g][i].waiter.deadline_us <= now_us)
+                    expect(&groups[g][i], JOBD_TIMEOUT, 0);
+        for (unsigned queue = 0; queue < QUEUES; queue++)
+            settle(model, queue);
+    } while (next_scheduled(model) != NULL);
 }
 
 /* The heart's heap leaves the order of equal moments open; so no two jobs may share one here. */
@@ -614,18 +829,20 @@ static bool moments_differ(const struct model *model)
 {
     for (unsigned i = 0; i < model->jobs_len; i++)
         for (unsigned k = 0; k < i; k++)
-            if (model->jobs[i].state == JOBD_SCHEDULED && model->jobs[k].state == JOBD_SCHEDULED &&
-                model->jobs[i].ready_us == model->jobs[k].ready_us)
+            if ((model->jobs[i].state == JOBD_SCHEDULED && model->jobs[k].state == JOBD_SCHEDULED &&
+                 model->jobs[i].ready_us == model->jobs[k].ready_us) ||
+                (model->jobs[i].token > 0 && model->jobs[k].token > 0 &&
+                 model->jobs[i].expires_us == model->jobs[k].expires_us))
                 return false;
     return true;
 }
 
 static void step_unwait(struct model *model)
 {
-    struct actor *all[] = {&model->takers[below(model, TAKERS)],
-                           &model->putters[below(model, PUTTERS)],
-                           &model->watchers[below(model, WATCHERS)]};
-    struct actor *actor = all[below(model, 3)];
+    struct actor *all[] = {
+        &model->takers[below(model, TAKERS)], &model->putters[below(model, PUTTERS)],
+        &model->watchers[below(model, WATCHERS)], &model->leasers[below(model, LEASERS)]};
+    struct actor *actor = all[below(model, 4)];
     if (actor->kind == PUTTER && !moments_differ(model))
         return;
     verify(jobd_unwait(model->jobd, &actor->waiter) == actor->waits);
@@ -694,6 +911,10 @@ static void compare_actor(struct actor *actor)
         verify(actor->waiter.result == actor->expected);
         if (actor->kind == TAKER && actor->expected == JOBD_OK)
             verify(actor->waiter.task.id == actor->expected_id);
+        if (actor->kind == LEASER && actor->expected == JOBD_OK) {
+            verify(actor->waiter.task.id == actor->expected_id);
+            jobd_blob_unref(actor->waiter.task.payload);
+        }
         if (actor->kind == PUTTER && actor->expected == JOBD_OK)
             verify(actor->waiter.receipt.id == actor->expected_id);
         if (actor->kind == PUTTER && actor->expected != JOBD_OK)
@@ -727,6 +948,8 @@ static void compare(struct model *model)
 {
     for (unsigned i = 0; i < TAKERS; i++)
         compare_actor(&model->takers[i]);
+    for (unsigned i = 0; i < LEASERS; i++)
+        compare_actor(&model->leasers[i]);
     for (unsigned i = 0; i < PUTTERS; i++)
         compare_actor(&model->putters[i]);
     for (unsigned i = 0; i < WATCHERS; i++)
@@ -756,9 +979,10 @@ static void take_one_step(struct model *model)
 {
     /* The more often a step stands here, the more often it is taken. */
     static step *const steps[] = {
-        step_put,    step_put,    step_put,    step_put_wait, step_take, step_take,
-        step_finish, step_finish, step_cancel, step_time,     step_time, step_pause,
-        step_unwait, step_watch,  step_purge,  step_retry,
+        step_put,   step_put,    step_put,    step_put_wait,     step_take,
+        step_take,  step_finish, step_finish, step_cancel,       step_time,
+        step_time,  step_pause,  step_unwait, step_watch,        step_purge,
+        step_retry, step_lease,  step_lease,  step_lease_finish, step_lease_keep,
     };
     steps[below(model, sizeof steps / sizeof steps[0])](model);
 }
@@ -782,6 +1006,9 @@ static void tear_down(struct model *model)
         (void)jobd_unwait(model->jobd, &model->watchers[i].waiter);
     for (unsigned i = 0; i < TAKERS; i++)
         (void)jobd_unwait(model->jobd, &model->takers[i].waiter);
+    for (unsigned i = 0; i < LEASERS; i++)
+        (void)jobd_unwait(model->jobd, &model->leasers[i].waiter);
+    jobd_abandon(model->jobd, model->now_us); /* takes all leases away */
     for (unsigned i = 0; i < TAKERS; i++)
         if (model->takers[i].holds)
             finish(model->jobd, &model->takers[i].waiter.task, JOBD_DONE, model->now_us);
@@ -810,6 +1037,7 @@ static void run(uint64_t seed)
     model->next_id = 1;
     model->extra = measure_extra();
     set_up_actors(model, model->takers, TAKERS, TAKER);
+    set_up_actors(model, model->leasers, LEASERS, LEASER);
     set_up_actors(model, model->putters, PUTTERS, PUTTER);
     set_up_actors(model, model->watchers, WATCHERS, WATCHER);
     const struct jobd_config config = {.queues = queues,
@@ -817,6 +1045,7 @@ static void run(uint64_t seed)
                                        .keep = KEEP,
                                        .memory_bytes = MEMORY,
                                        .waiters_max = WAITERS_MAX,
+                                       .leases_max = LEASES_MAX,
                                        .first_id = 1};
     assert_int_equal(jobd_new(&model->jobd, &config), 0);
     for (unsigned i = 0; i < STEPS && model->jobs_len < JOBS_MAX - 8; i++) {

@@ -322,6 +322,61 @@ static void printable_at_random(void **state)
     edges_close(&edges);
 }
 
+static void bytes_become_utf8(void **state)
+{
+    static const struct {
+        const char *bytes;
+        size_t size;
+        const char *text;
+        bool sound;
+    } rows[] = {
+        {"", 0, "", true},
+        {"plain", 5, "plain", true},
+        {"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80", 9, "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80", true},
+        {"a\0b", 3,
+         "a\xef\xbf\xbd"
+         "b",
+         false},
+        {"\xff", 1, "\xef\xbf\xbd", false},
+        {"\xc0\xaf", 2, "\xef\xbf\xbd\xef\xbf\xbd", false},                 /* overlong */
+        {"\xed\xa0\x80", 3, "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd", false}, /* a surrogate */
+        {"\xf4\x90\x80\x80", 4, "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd", false},
+        {"x\xe2\x82", 3, "x\xef\xbf\xbd\xef\xbf\xbd", false}, /* cut off */
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const unsigned char *bytes = (const unsigned char *)rows[i].bytes;
+        char *text = text_utf8(bytes, rows[i].size);
+        assert_non_null(text);
+        assert_string_equal(text, rows[i].text);
+        assert_int_equal(text_is_utf8(bytes, rows[i].size), rows[i].sound);
+        free(text);
+    }
+}
+
+/* The vectors of RFC 4648, section 10, and two bytes that need the last digits. */
+static void bytes_become_base64(void **state)
+{
+    static const char *const rows[][2] = {
+        {"", ""},
+        {"f", "Zg=="},
+        {"fo", "Zm8="},
+        {"foo", "Zm9v"},
+        {"foob", "Zm9vYg=="},
+        {"fooba", "Zm9vYmE="},
+        {"foobar", "Zm9vYmFy"},
+        {"\xff\xfe", "//4="},
+        {"\xfb\xf0", "+/A="},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char *text = text_base64((const unsigned char *)rows[i][0], strlen(rows[i][0]));
+        assert_non_null(text);
+        assert_string_equal(text, rows[i][1]);
+        free(text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -332,6 +387,8 @@ int main(void)
         cmocka_unit_test(times),
         cmocka_unit_test(printable),
         cmocka_unit_test(printable_at_random),
+        cmocka_unit_test(bytes_become_utf8),
+        cmocka_unit_test(bytes_become_base64),
     };
     return cmocka_run_group_tests_name("text", tests, NULL, NULL);
 }

@@ -31,6 +31,7 @@ extern "C" {
 #define JOBD_PRIORITIES       8 /* 0 runs first; the scale of RFC 9218 */
 #define JOBD_PRIORITY_DEFAULT 3
 #define JOBD_ATTEMPTS_MAX     1000
+#define JOBD_TOKEN_SIZE       33  /* of a lease, with its NUL: 128 bits in hexadecimal */
 #define JOBD_TRACE_SIZE       64  /* a traceparent, with its NUL */
 #define JOBD_KEY_SIZE         256 /* an idempotency key, with its NUL */
 #define JOBD_NEVER            INT64_MAX
@@ -55,14 +56,16 @@ JOBD_API bool jobd_state_final(enum jobd_state state);
 
 enum jobd_result {
     JOBD_OK,
-    JOBD_PENDING,   /* not now; what was asked for has begun and will be told */
-    JOBD_FULL,      /* the queue holds as many waiting jobs as it may */
-    JOBD_MEMORY,    /* payloads take as many bytes as they may */
-    JOBD_CLOSED,    /* no new jobs: draining */
-    JOBD_NO_JOB,    /* never was, or is forgotten */
-    JOBD_IS_FINAL,  /* too late: the job has ended */
-    JOBD_NOT_FINAL, /* too early: it has not */
-    JOBD_CONFLICT,  /* the same key came with another payload */
+    JOBD_PENDING,    /* not now; what was asked for has begun and will be told */
+    JOBD_FULL,       /* the queue holds as many waiting jobs as it may */
+    JOBD_MEMORY,     /* payloads take as many bytes as they may */
+    JOBD_CLOSED,     /* no new jobs: draining */
+    JOBD_NO_JOB,     /* never was, or is forgotten */
+    JOBD_IS_FINAL,   /* too late: the job has ended */
+    JOBD_NOT_FINAL,  /* too early: it has not */
+    JOBD_CONFLICT,   /* the same key came with another payload */
+    JOBD_NO_LEASE,   /* never was, or is forgotten */
+    JOBD_LEASE_OVER, /* ended, or its time ran out */
     JOBD_TIMEOUT,
     JOBD_CROWDED, /* as many wait as may wait */
     JOBD_RESULTS
@@ -100,7 +103,7 @@ struct jobd;
 struct jobd_queue_config {
     const char *name;   /* 1 to JOBD_QUEUE_NAME_MAX bytes; borrowed until jobd_new() returns */
     uint32_t capacity;  /* jobs that may wait, at least 1 */
-    uint32_t workers;   /* jobs that may run at a time */
+    uint32_t workers;   /* jobs that may run at a time, leased ones not counted */
     uint32_t attempts;  /* a job's, when it does not say; 0 is 1 */
     int64_t timeout_us; /* of an attempt, when its job does not say; 0: none */
     /* After the nth failed attempt the next waits for 2^n times the first, half of that by chance,
@@ -114,6 +117,7 @@ struct jobd_config {
     uint32_t keep;        /* done jobs remembered; as many failed or cancelled ones */
     size_t memory_bytes;  /* payloads, outputs and errors at most, of all remembered jobs */
     uint32_t waiters_max; /* jobd_waiters at a time, those that are exempt not counted */
+    uint32_t leases_max;  /* jobs that may be leased at a time */
     uint64_t first_id;    /* at least 1; ids count on from here, below 2^53 */
     /* Called, outside the lock, when something became due earlier than the last jobd_tick() said.
      * May be NULL. */
@@ -140,6 +144,7 @@ struct jobd_task {
     uint64_t id;
     uint32_t queue;
     uint32_t attempt;          /* 1 for the first */
+    int64_t expires_us;        /* of a lease */
     int64_t timeout_us;        /* for this attempt; 0: none */
     struct jobd_blob *payload; /* NULL: none */
     const char *key;           /* the client's Idempotency-Key, "" without */
@@ -151,6 +156,7 @@ struct jobd_outcome {
     enum jobd_state state;    /* JOBD_DONE, JOBD_FAILED, or JOBD_CANCELLED: told to stop, and did */
     bool for_good;            /* failed: not to be tried again */
     int64_t retry_in_us;      /* failed: not to be tried again before so long */
+    bool retry_exactly;       /* then, without a backoff of the queue's */
     struct jobd_blob *output; /* NULL: none. Its reference is taken, as that of `error` */
     struct jobd_blob *error;  /* text */
     bool output_truncated;
@@ -215,7 +221,14 @@ struct jobd_waiter {
     void (*wake)(struct jobd_waiter *waiter);
     /* For jobd_take(): this attempt (without its payload), given to this waiter, shall stop. Called
      * with no lock held; it may already have ended. May be NULL. */
-    void (*stop)(struct jobd_waiter *waiter, const struct jobd_task *task);
+    void (*stop)(struct jobd_waiter *waiter,
+                 const struct jobd_task
+                     *task); /* For jobd_take(): above 0 the job is leased for so long, and this
+                              * waiter free at once. Whoever has the token, which must be new and
+                              * cannot be guessed, says how the attempt ended. */
+    int64_t lease_us;
+    char token[JOBD_TOKEN_SIZE];
+    bool try_only; /* jobd_take(): JOBD_TIMEOUT in place of waiting */
 
     enum jobd_result result;     /* why it was woken */
     struct jobd_receipt receipt; /* jobd_put_wait() */
@@ -331,7 +344,9 @@ JOBD_API size_t jobd_memory(struct jobd *jobd);
 
 /* The next job of the queue, for this waiter to run: JOBD_OK and waiter->task; or JOBD_PENDING, and
  * it is woken with the task (JOBD_OK), JOBD_TIMEOUT or JOBD_CLOSED. Takers are served in the order
- * they came, one job to one taker. The waiter must stay until jobd_finish(). */
+ * they came, one job to one taker. The waiter must stay until jobd_finish(); not so for a lease:
+ * its task's payload is a reference, the caller's, key and trace are "", and JOBD_CROWDED says that
+ * as many are leased or waited for as may be. */
 JOBD_API enum jobd_result jobd_take(struct jobd *jobd, uint32_t queue, struct jobd_waiter *waiter,
                                     int64_t now_us);
 
@@ -339,6 +354,21 @@ JOBD_API enum jobd_result jobd_take(struct jobd *jobd, uint32_t queue, struct jo
  * full queue; not when it was told to stop. */
 JOBD_API void jobd_finish(struct jobd *jobd, const struct jobd_task *task,
                           const struct jobd_outcome *outcome, int64_t now_us);
+
+/* ---- leases: the right to run one attempt until a deadline. JOBD_NO_LEASE when nobody was ever
+ * given this token, or long ago; JOBD_LEASE_OVER when it has ended or was taken away: nothing is
+ * changed then, and nothing taken. A lease that runs out is a failed attempt. */
+
+JOBD_API enum jobd_result jobd_lease_finish(struct jobd *jobd, const char *token,
+                                            const struct jobd_outcome *outcome, int64_t now_us);
+
+/* A new deadline, so long from now. */
+JOBD_API enum jobd_result jobd_lease_extend(struct jobd *jobd, const char *token, int64_t lease_us,
+                                            int64_t now_us);
+
+/* The job goes back in, after so long, and this attempt is not counted. */
+JOBD_API enum jobd_result jobd_lease_release(struct jobd *jobd, const char *token, int64_t delay_us,
+                                             int64_t now_us);
 
 /* ---- stopping ------------------------------------------------------------------------------- */
 

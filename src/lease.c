@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+/* Leases: attempts whose holders are elsewhere, and known by a token. */
+#include "heart.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int lease_compare(const struct lease *a, const struct lease *b)
+{
+    return strcmp(a->token, b->token);
+}
+
+RB_GENERATE(lease_tree, lease, by_token, lease_compare)
+
+int leases_init(struct leases *leases, uint32_t max)
+{
+    *leases = (struct leases){.max = max};
+    RB_INIT(&leases->tree);
+    TAILQ_INIT(&leases->spare);
+    int error = heap_init(&leases->due, max);
+    if (error != 0)
+        return error;
+    leases->all = calloc(max > 0 ? max : 1, sizeof *leases->all);
+    leases->error = jobd_blob_text("the lease ran out");
+    return leases->all != NULL && leases->error != NULL ? 0 : -ENOMEM;
+}
+
+void leases_release(struct leases *leases)
+{
+    heap_release(&leases->due);
+    jobd_blob_unref(leases->error);
+    free(leases->all);
+    leases->all = NULL;
+    leases->error = NULL;
+}
+
+struct lease *leases_begin(struct leases *leases, struct job *job, const char *token,
+                           int64_t until_us)
+{
+    struct lease *lease;
+    verify(leases->held < leases->max && strlen(token) == JOBD_TOKEN_SIZE - 1);
+    if (leases->used < leases->max) { /* a fresh one costs no memory before, and forgets nobody */
+        lease = &leases->all[leases->used++];
+    } else {
+        lease = TAILQ_FIRST(&leases->spare);
+        TAILQ_REMOVE(&leases->spare, lease, link);
+        RB_REMOVE(lease_tree, &leases->tree, lease);
+    }
+    lease->job = job;
+    memcpy(lease->token, token, JOBD_TOKEN_SIZE);
+    verify(RB_INSERT(lease_tree, &leases->tree, lease) == NULL);
+    heap_push(&leases->due, &lease->due, until_us);
+    leases->held++;
+    return lease;
+}
+
+void leases_end(struct leases *leases, struct lease *lease)
+{
+    heap_remove(&leases->due, &lease->due);
+    lease->job = NULL;
+    leases->held--;
+    TAILQ_INSERT_TAIL(&leases->spare, lease, link);
+}
+
+/* JOBD_OK and *lease, which is not over. */
+static enum jobd_result find_locked(struct jobd *jobd, const char *token, struct lease **lease)
+    REQUIRES(jobd->lock)
+{
+    struct lease key = {.job = NULL};
+    if (strlen(token) != JOBD_TOKEN_SIZE - 1)
+        return JOBD_NO_LEASE;
+    memcpy(key.token, token, JOBD_TOKEN_SIZE);
+    *lease = RB_FIND(lease_tree, &jobd->leases.tree, &key);
+    if (*lease == NULL)
+        return JOBD_NO_LEASE;
+    return (*lease)->job != NULL ? JOBD_OK : JOBD_LEASE_OVER;
+}
+
+enum jobd_result jobd_lease_finish(struct jobd *jobd, const char *token,
+                                   const struct jobd_outcome *outcome, int64_t now_us)
+{
+    struct lease *lease;
+    struct extra *extra = extra_for(outcome);
+    verify(jobd_state_final(outcome->state));
+    AFTERMATH(after);
+    mutex_lock(&jobd->lock);
+    enum jobd_result result = find_locked(jobd, token, &lease);
+    if (result == JOBD_OK)
+        life_attempt_ended_locked(jobd, lease->job, outcome, &extra, now_us, &after);
+    unlock_and_tell(jobd, &after);
+    extra_free(extra);
+    return result;
+}
+
+enum jobd_result jobd_lease_extend(struct jobd *jobd, const char *token, int64_t lease_us,
+                                   int64_t now_us)
+{
+    struct lease *lease;
+    AFTERMATH(after);
+    mutex_lock(&jobd->lock);
+    enum jobd_result result = find_locked(jobd, token, &lease);
+    if (result == JOBD_OK) {
+        heap_remove(&jobd->leases.due, &lease->due);
+        heap_push(&jobd->leases.due, &lease->due, now_us + lease_us);
+    }
+    unlock_and_tell(jobd, &after);
+    return result;
+}
+
+enum jobd_result jobd_lease_release(struct jobd *jobd, const char *token, int64_t delay_us,
+                                    int64_t now_us)
+{
+    struct lease *lease;
+    AFTERMATH(after);
+    mutex_lock(&jobd->lock);
+    enum jobd_result result = find_locked(jobd, token, &lease);
+    if (result == JOBD_OK)
+        life_give_back_locked(jobd, lease->job, delay_us, now_us, &after);
+    unlock_and_tell(jobd, &after);
+    return result;
+}
+
+void lease_due_locked(struct jobd *jobd, struct lease *lease, int64_t now_us,
+                      struct aftermath *after)
+{
+    const struct jobd_outcome late = {.state = JOBD_FAILED,
+                                      .error = jobd_blob_ref(jobd->leases.error)};
+    struct extra *extra = extra_for(&late);
+    life_attempt_ended_locked(jobd, lease->job, &late, &extra, now_us, after);
+    extra_free(extra);
+}
