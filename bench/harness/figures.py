@@ -5,6 +5,7 @@ import dataclasses
 import statistics
 
 NOT_THERE = "not there yet"
+NOT_MEASURED = "not measured yet"
 
 
 @dataclasses.dataclass

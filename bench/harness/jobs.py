@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Real jobs: puts of 100 bytes beside beanstalkd's, and what a put costs as the queue grows."""
 
-from .figures import NOT_THERE, Row, of, ratios
+from .figures import NOT_MEASURED, NOT_THERE, Row, of, ratios
 from .load import client_run
 from .peers import beanstalkd_figures, prometheus
 
@@ -197,7 +197,7 @@ def rows(context):
             1.0,
             0.9,
             beside=later(take_b),
-            missing=NOT_THERE,
+            missing=NOT_MEASURED,
         ),
         Row(
             f"`batch=lines`, {BATCH} a request",
@@ -219,7 +219,7 @@ def rows(context):
             least=True,
             form="{:.1f}",
             beside=later(take_b),
-            missing=NOT_THERE,
+            missing=NOT_MEASURED,
         ),
         Row(
             "durable put, 64 clients",

@@ -75,7 +75,10 @@ class Server:
         """Seconds of user and system time so far, ended threads included."""
         user = system = 0
         for pid in self.pids():
-            fields = open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()
+            try:
+                fields = open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()
+            except OSError:
+                continue  # a command that has just ended
             user += int(fields[11])
             system += int(fields[12])
         return user / machine.TICK, system / machine.TICK
@@ -84,9 +87,11 @@ class Server:
         """KiB; VmHWM is the most it ever was."""
         total = 0
         for pid in self.pids():
-            for line in open(f"/proc/{pid}/status"):
-                if line.startswith(field + ":"):
-                    total += int(line.split()[1])
+            try:
+                lines = open(f"/proc/{pid}/status").readlines()
+            except OSError:
+                continue
+            total += sum(int(line.split()[1]) for line in lines if line.startswith(field + ":"))
         return total
 
     def signal(self, number):
