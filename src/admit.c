@@ -94,7 +94,7 @@ static struct job *add_locked(struct jobd *jobd, const struct jobd_put *put, uin
     job->attempts = put->attempts > 0 ? (uint16_t)put->attempts : queue->attempts;
     job->created_us = now_us;
     job->delayed = put->delay_us > 0;
-    job->ready_us = now_us + (job->delayed ? put->delay_us : 0);
+    job->ready_us = later_us(now_us, job->delayed ? put->delay_us : 0);
     jobs_note_key(&jobd->jobs, job);
     life_enter_locked(jobd, job);
     queue->admitted++;
@@ -107,6 +107,13 @@ static bool same_bytes(const struct jobd_blob *a, const struct jobd_blob *b)
     if (size != (b != NULL ? b->size : 0))
         return false;
     return size == 0 || memcmp(a->bytes, b->bytes, size) == 0;
+}
+
+/* The remembered job with the same key. */
+static const struct job *twin_locked(struct jobd *jobd, const struct jobd_put *put,
+                                     const struct extra *extra) REQUIRES(jobd->lock)
+{
+    return put->key != NULL ? jobs_with_key(&jobd->jobs, (uint16_t)put->queue, extra->key) : NULL;
 }
 
 /* The key was seen before: no new job. */
@@ -126,8 +133,7 @@ static enum jobd_result admit_locked(struct jobd *jobd, const struct jobd_put *p
                                      struct jobd_receipt *receipt, struct aftermath *after)
     REQUIRES(jobd->lock)
 {
-    const struct job *twin =
-        put->key != NULL ? jobs_with_key(&jobd->jobs, (uint16_t)put->queue, (*extra)->key) : NULL;
+    const struct job *twin = twin_locked(jobd, put, *extra);
     if (twin != NULL)
         return repeat(twin, put, receipt, after);
     if (!admit_has_room(&jobd->queues[put->queue], put))
@@ -180,12 +186,18 @@ static enum jobd_result put_locked(struct jobd *jobd, const struct jobd_put *put
 {
     struct queue *queue = &jobd->queues[put->queue];
     *receipt = (struct jobd_receipt){.capacity = queue->capacity};
-    enum jobd_result result =
-        jobd->closed ? JOBD_CLOSED : admit_locked(jobd, put, extra, now_us, receipt, after);
+    enum jobd_result result;
+    if (jobd->closed)
+        result = JOBD_CLOSED;
+    else if (waiter != NULL && !TAILQ_EMPTY(&queue->putters) &&
+             twin_locked(jobd, put, *extra) == NULL)
+        result = JOBD_FULL; /* behind those who came before */
+    else
+        result = admit_locked(jobd, put, extra, now_us, receipt, after);
     if (result == JOBD_OK)
         life_settle_locked(jobd, queue, now_us, after);
     receipt->waiting = queue_waiting(queue);
-    if (result == JOBD_FULL && waiter != NULL) {
+    if (result == JOBD_FULL && waiter != NULL && jobs_of(put) <= queue->capacity) {
         result = wait_begin_locked(jobd, waiter, WAIT_ROOM, NULL, put->queue);
         if (result == JOBD_PENDING) {
             waiter->link.put = *put;
@@ -204,6 +216,7 @@ static enum jobd_result put_or_wait(struct jobd *jobd, const struct jobd_put *pu
                                     struct jobd_receipt *receipt)
 {
     struct extra *extra;
+    *receipt = (struct jobd_receipt){.id = 0};
     verify(put->queue < jobd->queues_len && put->priority < JOBD_PRIORITIES);
     verify(put->attempts <= JOBD_ATTEMPTS_MAX && put->timeout_us >= 0);
     verify(put->trace == NULL || strlen(put->trace) < JOBD_TRACE_SIZE);

@@ -191,12 +191,20 @@ static enum step admitted(struct call *call, const struct jobd_receipt *receipt)
     return answer_json(call, 202, job, whole);
 }
 
+static enum step forgotten(struct call *call)
+{
+    return answer_error(call, 500,
+                        "the job has ended, but it is forgotten already: see --keep and --memory");
+}
+
 /* The job has ended while its client waited: its output is the answer. */
 static enum step ended(struct call *call, const struct jobd_info *info)
 {
     struct reply *reply = call->reply;
     struct jobd_blob *output = NULL;
     (void)jobd_part(call->api->jobd, info->id, JOBD_OUTPUT, &output);
+    if (output == NULL && info->output_bytes > 0)
+        return forgotten(call);
     snprintf(reply->location, sizeof reply->location, "/jobs/%" PRIu64, info->id);
     reply_field(reply, "Preference-Applied", "wait=%" PRIu64, request_wait_s(call->request));
     reply_field(reply, "Jobd-State", "%s", jobd_state_name(info->state));
@@ -268,11 +276,13 @@ static enum step put_after_wait(struct call *call, char key[JOBD_KEY_SIZE])
         struct jobd_info info;
         if (waiter->result == JOBD_OK)
             return ended(call, &waiter->info);
+        if (waiter->result == JOBD_NO_JOB)
+            return forgotten(call);
         if (jobd_look(call->api->jobd, receipt.id, &info) == JOBD_OK)
             receipt.state = info.state;
         return admitted(call, &receipt);
     }
-    if (waiter->result != JOBD_TIMEOUT && waiter->result != JOBD_MEMORY)
+    if (waiter->result != JOBD_TIMEOUT)
         return put_answer(call, waiter->result, &waiter->receipt);
     /* A last try, which also says how full it is. */
     (void)request_key(request, key);
@@ -308,5 +318,6 @@ enum step retry_job(struct call *call)
         return answer_result(call, JOBD_NO_JOB);
     call->request->put = (struct jobd_put){.queue = info.queue};
     enum jobd_result result = jobd_retry(call->api->jobd, id, clock_now_us(), &receipt);
-    return put_answer(call, result, &receipt);
+    /* Not held for its end: a request that is resumed would put it in once more. */
+    return result == JOBD_OK ? admitted(call, &receipt) : put_answer(call, result, &receipt);
 }

@@ -166,7 +166,7 @@ static void prefer(struct headers *headers, struct field field)
         struct field preference = cut(&field, ',');
         struct field word = cut(&preference, ';');
         struct field name = cut(&word, '=');
-        char seconds[8];
+        char seconds[16];
         if (!is(name.text, name.size, "wait") || headers->wait_s > 0 || word.size >= sizeof seconds)
             continue;
         struct field value = trimmed(word.text, word.size);

@@ -264,4 +264,10 @@ bool jobd_idle_locked(struct jobd *jobd) REQUIRES(jobd->lock);
 /* ---- look.c */
 
 void look_locked(const struct job *job, struct jobd_info *info);
+/* `us` later; never, when that is past the end of time. */
+static inline int64_t later_us(int64_t at_us, int64_t us)
+{
+    return us < JOBD_NEVER - at_us ? at_us + us : JOBD_NEVER - 1;
+}
+
 void histogram_add(struct jobd_histogram *histogram, int64_t us);

@@ -160,7 +160,8 @@ static void hand_over_locked(struct jobd *jobd, struct job *job, struct jobd_wai
     job->attempt++;
     job->leased = taker->lease_us > 0;
     if (job->leased) {
-        job->lease = leases_begin(&jobd->leases, job, taker->token, now_us + taker->lease_us);
+        job->lease =
+            leases_begin(&jobd->leases, job, taker->token, later_us(now_us, taker->lease_us));
         queue->leased++;
     } else {
         job->holder = taker;
@@ -309,7 +310,8 @@ static void go_again_locked(struct jobd *jobd, struct job *job, const struct job
 {
     struct queue *queue = &jobd->queues[job->queue];
     int64_t wait_us = outcome->retry_exactly ? 0 : backoff_us(queue, job);
-    job->ready_us = now_us + (wait_us > outcome->retry_in_us ? wait_us : outcome->retry_in_us);
+    job->ready_us =
+        later_us(now_us, wait_us > outcome->retry_in_us ? wait_us : outcome->retry_in_us);
     job->delayed = true;
     queue->retried++;
     schedule_locked(jobd, job, true);
@@ -348,8 +350,13 @@ void life_give_back_locked(struct jobd *jobd, struct job *job, int64_t delay_us,
 {
     leave_running_locked(jobd, job);
     job->attempt--;
+    if (jobd->abandoned) { /* nobody will take it any more */
+        end_locked(jobd, job, JOBD_CANCELLED, now_us, after);
+        life_settle_locked(jobd, &jobd->queues[job->queue], now_us, after);
+        return;
+    }
     job->delayed = delay_us > 0;
-    job->ready_us = now_us + delay_us;
+    job->ready_us = later_us(now_us, delay_us);
     if (job->delayed)
         schedule_locked(jobd, job, true);
     else
@@ -433,10 +440,8 @@ static uint32_t purge_some_locked(struct jobd *jobd, struct queue *queue, uint64
     struct job *job, *next;
     for (job = TAILQ_FIRST(&queue->scheduled); job != NULL && purged < AT_A_TIME; job = next) {
         next = TAILQ_NEXT(job, link);
-        if (job->id >= below && job->attempt > 0)
-            continue;
         if (job->id >= below)
-            break;
+            continue; /* those that came back stand in front, whatever their id */
         cancel_waiting_locked(jobd, job, now_us, after);
         purged++;
     }

@@ -18,7 +18,10 @@ struct worker {
     struct jobd_pool *pool;
     uint32_t queue;
     pthread_t thread;
-    int stop_event;           /* an eventfd, rung with the condition */
+    int stop_event;    /* an eventfd, rung with the condition */
+    bool runs GUARDED; /* this attempt: */
+    uint64_t run_id GUARDED;
+    uint32_t run_attempt GUARDED;
     uint64_t stop_id GUARDED; /* by block.lock: this attempt was told to stop */
     uint32_t stop_attempt GUARDED;
 };
@@ -86,6 +89,10 @@ static void stop(struct jobd_waiter *waiter, const struct jobd_task *task)
     struct worker *worker = (struct worker *)waiter;
     const uint64_t one = 1;
     mutex_lock(&worker->block.lock);
+    if (worker->runs && (worker->run_id != task->id || worker->run_attempt != task->attempt)) {
+        mutex_unlock(&worker->block.lock); /* that one has ended meanwhile */
+        return;
+    }
     worker->stop_id = task->id;
     worker->stop_attempt = task->attempt;
     condition_signal(&worker->block.changed);
@@ -99,11 +106,15 @@ static bool stopping_locked(const struct worker *worker) REQUIRES(worker->block.
     return worker->stop_id == task->id && worker->stop_attempt == task->attempt;
 }
 
-/* A stop that came for an attempt before this one must not be heard now. */
-static void forget_old_stop(struct worker *worker)
+/* A stop for an attempt before this one must not be heard from here on. */
+static void begin_attempt(struct worker *worker)
 {
+    const struct jobd_task *task = &worker->block.waiter.task;
     uint64_t rings;
     mutex_lock(&worker->block.lock);
+    worker->runs = true;
+    worker->run_id = task->id;
+    worker->run_attempt = task->attempt;
     if (!stopping_locked(worker))
         (void)!read(worker->stop_event, &rings, sizeof rings);
     mutex_unlock(&worker->block.lock);
@@ -143,6 +154,13 @@ int64_t jobd_now_us(void)
     return clock_now_us();
 }
 
+static void end_attempt(struct worker *worker)
+{
+    mutex_lock(&worker->block.lock);
+    worker->runs = false;
+    mutex_unlock(&worker->block.lock);
+}
+
 static void *worker_main(void *context)
 {
     struct worker *worker = context;
@@ -158,8 +176,9 @@ static void *worker_main(void *context)
             break;
         const struct jobd_task *task = &worker->block.waiter.task;
         struct jobd_outcome outcome = {.state = JOBD_DONE};
-        forget_old_stop(worker);
+        begin_attempt(worker);
         runner->run(task, &outcome, runner->context);
+        end_attempt(worker);
         jobd_finish(jobd, task, &outcome, clock_now_us());
     }
     return NULL;

@@ -490,14 +490,17 @@ static void step_put_wait(struct model *model)
     measure(&putter->put, putter->sizes);
     begin(model, putter, putter->put.queue);
     bool room = waiters(model) < WAITERS_MAX;
-    enum jobd_result expected = admit(model, &putter->put, putter->sizes, &putter->expected_id);
-    if (expected == JOBD_FULL)
+    enum jobd_result expected = JOBD_FULL; /* behind those who came before */
+    if (first(model->putters, PUTTERS, putter->queue) == NULL ||
+        with_key(model, &putter->put) != NULL)
+        expected = admit(model, &putter->put, putter->sizes, &putter->expected_id);
+    if (expected == JOBD_FULL && jobs_of(&putter->put) <= queues[putter->queue].capacity)
         expected = room ? JOBD_PENDING : JOBD_CROWDED;
     enum jobd_result result =
         jobd_put_wait(model->jobd, &putter->put, &putter->waiter, model->now_us, &receipt);
     verify(result == expected);
     putter->waits = result == JOBD_PENDING;
-    model->rejected[putter->queue] += result == JOBD_MEMORY;
+    model->rejected[putter->queue] += result == JOBD_MEMORY || result == JOBD_FULL;
     if (result != JOBD_OK && result != JOBD_PENDING)
         drop_put(&putter->put);
     settle(model, putter->queue);

@@ -175,6 +175,11 @@ static void what_ended_goes_in_again(void **state)
     client_await_state(client, id, "failed");
     assert_int_equal(json_number(client_job(client, id), "attempt"), 1);
 
+    /* Whatever it prefers, it goes in once. */
+    assert_answer(client_send(client, "POST", path, FIELDS("Prefer: wait=15"), NULL), 202, NULL);
+    client_await_state(client, id, "failed");
+    assert_int_equal(client_metric(client, "jobd_jobs_admitted_total{queue=\"default\"}"), 3);
+
     assert_answer(client_post(client, "/queues/default/pause"), 200, NULL);
     client_put(client, "/do");
     assert_answer(client_post(client, path), 429, "busy\n");

@@ -51,6 +51,18 @@ static void a_command_in_the_background(void **state)
     client_free(client);
 }
 
+/* Never an empty answer in place of an output. */
+static void a_forgotten_output_is_said(void **state)
+{
+    struct server *server = start(COMMAND("--keep", "0", "--", "echo", "words"));
+    struct client *client = client_new(server);
+    (void)state;
+    const struct answer *answer = client_send(client, "POST", "/do", WAIT, NULL);
+    assert_int_equal(answer->status, 500);
+    assert_non_null(strstr(answer->body, "forgotten"));
+    client_free(client);
+}
+
 /* Its second attempt finds what the first has left. */
 static void a_command_that_fails_is_tried_again(void **state)
 {
@@ -220,10 +232,15 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_teardown(name, server_stop_all)
     const struct CMUnitTest tests[] = {
-        TEST(a_command_in_the_background),    TEST(a_command_that_fails_is_tried_again),
-        TEST(a_running_command_is_cancelled), TEST(output_past_the_limit_is_cut),
-        TEST(any_bytes_are_an_error),         TEST(a_drain_ends_commands),
-        TEST(process_1_reaps_orphans_only),   TEST(a_web_service_does_the_work),
+        TEST(a_command_in_the_background),
+        TEST(a_forgotten_output_is_said),
+        TEST(a_command_that_fails_is_tried_again),
+        TEST(a_running_command_is_cancelled),
+        TEST(output_past_the_limit_is_cut),
+        TEST(any_bytes_are_an_error),
+        TEST(a_drain_ends_commands),
+        TEST(process_1_reaps_orphans_only),
+        TEST(a_web_service_does_the_work),
         TEST(each_queue_has_its_runner),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
