@@ -21,8 +21,10 @@ def start_waiting_room(context, *extra):
 
 
 def put_jobd(context, round):
+    """Puts for the usual window, then takes what was put, each with its lease ended."""
     protocol = context.protocol
     run = context.new_run("put", round, "jobd", CLIENTS)
+    take = context.new_run("take", round, "jobd", CLIENTS)
     try:
         with start_waiting_room(context) as server:
             client_run(
@@ -38,9 +40,21 @@ def put_jobd(context, round):
                 run.fail(f"{run.n202} times 202, {waiting:.0f} jobs wait")
             if run.n429:
                 run.fail(f"{run.n429} times 429: the queue was too small")
+            client_run(
+                context.build,
+                server,
+                take,
+                f"-n {CLIENTS} -c {int(waiting) - CLIENTS} -m POST -f POST -F /done",
+                "/take",
+                600,
+            )
+            done = prometheus(server.port)['jobd_jobs_done_total{queue="default"}']
+            if done != take.operations:
+                take.fail(f"{take.operations} jobs taken and done, {done:.0f} are")
     except (RuntimeError, OSError) as error:
-        run.fail(str(error))
+        (take if run.operations else run).fail(str(error))
     context.finish(run)
+    context.finish(take)
 
 
 def put_batches(context, round):
@@ -175,7 +189,7 @@ def rows(context):
     left_out = context.peers["beanstalkd"].missing
     missing = f"left out: {left_out}" if left_out else ""
     put, put_b = context.of("put", "jobd"), context.of("put", "beanstalkd")
-    batch = context.of("batch", "jobd")
+    batch, take = context.of("batch", "jobd"), context.of("take", "jobd")
     take_b, durable_b = context.of("take", "beanstalkd"), context.of("durable put", "beanstalkd")
     cpu, theirs = of(put, "cpu_us"), of(put_b, "cpu_us")
     beside = f"{cpu.median:.1f} against {theirs.median:.1f} µs" if cpu and theirs else ""
@@ -193,11 +207,11 @@ def rows(context):
         Row(
             "take + done, 64 clients",
             "CPU a job, against beanstalkd's reserve + delete",
-            None,
+            ratios(take, take_b),
             1.0,
             0.9,
-            beside=later(take_b),
-            missing=NOT_MEASURED,
+            beside=f"{rate_and_cpu(take)}; {later(take_b)}",
+            missing=missing,
         ),
         Row(
             f"`batch=lines`, {BATCH} a request",
