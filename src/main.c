@@ -57,11 +57,12 @@
 #include "verify.h"
 
 enum {
-    EXIT_LOST = 1,           /* work was lost, or something failed */
-    EXIT_WRONG = 2,          /* the user's mistake; nothing was started */
-    DESCRIPTORS_SPARE = 160, /* for listeners, loops, and clients that are being sent away */
-    REPLIES_MS = 2000,       /* at the end: for replies under way */
-    STOPPING_MS = 5000       /* after the grace: for runners told to stop */
+    EXIT_LOST = 1,            /* work was lost, or something failed */
+    EXIT_WRONG = 2,           /* the user's mistake; nothing was started */
+    DESCRIPTORS_SPARE = 160,  /* for listeners, loops, and clients that are being sent away */
+    DESCRIPTORS_A_WORKER = 8, /* pipes of a command, connections to a web service */
+    REPLIES_MS = 2000,        /* at the end: for replies under way */
+    STOPPING_MS = 5000        /* after the grace: for runners told to stop */
 };
 
 #define KILL_AFTER_US (5 * CLOCK_SECOND_US) /* from TERM to KILL, for a command */
@@ -127,12 +128,15 @@ static bool fit_descriptors(struct options *options)
     limit.rlim_cur = limit.rlim_max;
     if (setrlimit(RLIMIT_NOFILE, &limit) != 0 && getrlimit(RLIMIT_NOFILE, &limit) != 0)
         return true;
-    if (limit.rlim_cur <= DESCRIPTORS_SPARE) {
-        fprintf(stderr, "jobd: the limit on open files is %llu: allowed is %d and more\n",
-                (unsigned long long)limit.rlim_cur, DESCRIPTORS_SPARE + 1);
+    rlim_t spare = DESCRIPTORS_SPARE;
+    for (uint32_t i = 0; i < options->queues_len; i++)
+        spare += options->queues[i].workers * DESCRIPTORS_A_WORKER;
+    if (limit.rlim_cur <= spare) {
+        fprintf(stderr, "jobd: the limit on open files is %llu: allowed is %llu and more\n",
+                (unsigned long long)limit.rlim_cur, (unsigned long long)spare + 1);
         return false;
     }
-    uint64_t room = limit.rlim_cur - DESCRIPTORS_SPARE;
+    uint64_t room = limit.rlim_cur - spare;
     if (options->connections_max > room) {
         log_warn("the limit on open files allows %llu connections, not %llu",
                  (unsigned long long)room, (unsigned long long)options->connections_max);
