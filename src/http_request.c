@@ -21,9 +21,17 @@ enum {
 
 /* ---- the request, for the endpoints */
 
+static const struct visit *visit_with(const struct request *request)
+{
+    return (const struct visit *)(const void *)((const char *)request -
+                                                offsetof(struct visit, request));
+}
+
 const char *request_parameter(const struct request *request, const char *name)
 {
     const char *value = NULL;
+    if (visit_with(request)->parameters == 0) /* most have none: do not ask for each by name */
+        return NULL;
     if (MHD_lookup_connection_value_n(request->source, MHD_GET_ARGUMENT_KIND, name, strlen(name),
                                       &value, NULL) != MHD_YES)
         return NULL;
@@ -66,12 +74,6 @@ static enum method method_named(const char *name)
         if (strcmp(name, methods[i].name) == 0)
             return methods[i].method;
     return METHOD_OTHER;
-}
-
-static const struct visit *visit_with(const struct request *request)
-{
-    return (const struct visit *)(const void *)((const char *)request -
-                                                offsetof(struct visit, request));
 }
 
 bool request_key(const struct request *request, char key[JOBD_KEY_SIZE])

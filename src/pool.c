@@ -138,7 +138,8 @@ bool jobd_sleep(int64_t us)
     struct timespec until = clock_monotonic(clock_after_us(us));
     mutex_lock(&worker->block.lock);
     bool stopping = stopping_locked(worker);
-    while (!stopping && condition_wait_until(&worker->block.changed, &worker->block.lock, &until))
+    while (us > 0 && !stopping &&
+           condition_wait_until(&worker->block.changed, &worker->block.lock, &until))
         stopping = stopping_locked(worker);
     mutex_unlock(&worker->block.lock);
     return !stopping;
