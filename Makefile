@@ -33,10 +33,12 @@ TEST_LIBS := -lcmocka
 
 # ---- what is made of what
 
-LIBRARY := admit blob block call clock heap heart jobs lease life look pool rate ring wait words
+LIBRARY := admit blob block call cancel clock heap heart jobs journal lease life look pool rate restore ring wait words
 LIBRARY_OBJECTS := $(LIBRARY:%=$(B)/src/%.o)
 OBJECTS := $(patsubst %.c,$(B)/%.o,$(wildcard src/*.c))
 PARTS   := $(filter-out $(B)/src/main.o,$(OBJECTS))
+# Run a second time with --data.
+DURABLE_TESTS := $(patsubst %,$(B)/tests/test_%,do exec jobs limits put queues runners work)
 HELPERS := $(patsubst %.c,$(B)/%.o,$(filter-out tests/test_%.c tests/example.c,$(wildcard tests/*.c)))
 TESTS   := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/test_*.c))
 SOURCES := $(wildcard src/*.[ch] include/jobd/*.h tests/*.[ch] bench/*.[ch] bench/peers/*.[ch])
@@ -86,7 +88,7 @@ run: jobd  ## build and start it
 	./jobd
 
 test: $(B)/jobd $(B)/tests/example $(TESTS)  ## run all tests, or one with T=queue
-	$(Q)sh tests/run $(if $(T),$(B)/tests/test_$(T),$(TESTS))
+	$(Q)sh tests/run $(if $(T),$(B)/tests/test_$(T),$(TESTS) --durable $(DURABLE_TESTS))
 
 # ---- checks
 

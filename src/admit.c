@@ -21,7 +21,7 @@ static struct jobd_blob *payload_of(const struct jobd_put *put, uint32_t number)
 
 bool admit_has_room(const struct queue *queue, const struct jobd_put *put)
 {
-    uint32_t waiting = queue_waiting(queue);
+    uint32_t waiting = queue_waiting(queue) + queue->entering;
     return waiting < queue->capacity && jobs_of(put) <= queue->capacity - waiting;
 }
 
@@ -96,8 +96,6 @@ static struct job *add_locked(struct jobd *jobd, const struct jobd_put *put, uin
     job->delayed = put->delay_us > 0;
     job->ready_us = later_us(now_us, job->delayed ? put->delay_us : 0);
     jobs_note_key(&jobd->jobs, job);
-    life_enter_locked(jobd, job);
-    queue->admitted++;
     return job;
 }
 
@@ -116,26 +114,70 @@ static const struct job *twin_locked(struct jobd *jobd, const struct jobd_put *p
     return put->key != NULL ? jobs_with_key(&jobd->jobs, (uint16_t)put->queue, extra->key) : NULL;
 }
 
-/* The key was seen before: no new job. */
-static enum jobd_result repeat(const struct job *job, const struct jobd_put *put,
-                               struct jobd_receipt *receipt, struct aftermath *after)
+static enum jobd_state first_state(const struct job *job)
 {
+    if (job->state != LIFE_NEW)
+        return (enum jobd_state)job->state;
+    return job->delayed ? JOBD_SCHEDULED : JOBD_QUEUED;
+}
+
+/* The key was seen before: no new job. */
+static enum jobd_result repeat_locked(struct jobd *jobd, const struct job *job,
+                                      const struct jobd_put *put, struct jobd_waiter *waiter,
+                                      int64_t now_us, struct jobd_receipt *receipt,
+                                      struct aftermath *after) REQUIRES(jobd->lock)
+{
+    bool pending = job->state == LIFE_NEW && waiter != NULL;
     if (!same_bytes(job->payload, put->payload))
         return JOBD_CONFLICT;
+    if (pending && !journal_admits_locked(jobd, waiter))
+        return JOBD_CROWDED;
     jobs_throw_away(put->payload, after);
     receipt->id = job->id;
-    receipt->state = (enum jobd_state)job->state;
-    return JOBD_OK;
+    receipt->state = first_state(job);
+    if (!pending)
+        return JOBD_OK;
+    journal_append_locked(jobd, ENTRY_TWIN, NULL, waiter, now_us, after)->number = job->id;
+    return JOBD_PENDING;
+}
+
+/* All of them, now or when they are written. */
+static enum jobd_result let_in_locked(struct jobd *jobd, const struct jobd_put *put,
+                                      struct extra **extra, struct jobd_waiter *waiter,
+                                      int64_t now_us, struct jobd_receipt *receipt,
+                                      struct aftermath *after) REQUIRES(jobd->lock)
+{
+    struct queue *queue = &jobd->queues[put->queue];
+    struct entry *entry = NULL;
+    if (journal_on(&jobd->journal))
+        entry = journal_append_locked(jobd, ENTRY_ENTER, NULL, waiter, now_us, after);
+    for (uint32_t i = 0; i < jobs_of(put); i++) {
+        struct job *job = add_locked(jobd, put, i, extra, now_us);
+        if (i == 0) {
+            receipt->id = job->id;
+            receipt->state = first_state(job);
+        }
+        if (entry != NULL) {
+            journal_add_job(entry, job);
+            queue->entering++;
+        } else {
+            life_enter_locked(jobd, job);
+            queue->admitted++;
+        }
+    }
+    return entry != NULL && waiter != NULL ? JOBD_PENDING : JOBD_OK;
 }
 
 static enum jobd_result admit_locked(struct jobd *jobd, const struct jobd_put *put,
-                                     struct extra **extra, int64_t now_us,
-                                     struct jobd_receipt *receipt, struct aftermath *after)
-    REQUIRES(jobd->lock)
+                                     struct extra **extra, struct jobd_waiter *waiter,
+                                     int64_t now_us, struct jobd_receipt *receipt,
+                                     struct aftermath *after) REQUIRES(jobd->lock)
 {
     const struct job *twin = twin_locked(jobd, put, *extra);
     if (twin != NULL)
-        return repeat(twin, put, receipt, after);
+        return repeat_locked(jobd, twin, put, waiter, now_us, receipt, after);
+    if (jobd->journal.refuses)
+        return JOBD_STORE;
     if (!admit_has_room(&jobd->queues[put->queue], put))
         return JOBD_FULL;
     size_t bytes = 0;
@@ -143,16 +185,12 @@ static enum jobd_result admit_locked(struct jobd *jobd, const struct jobd_put *p
         bytes += blob_weight(payload_of(put, i));
     if (*extra != NULL)
         bytes += jobs_of(put) * extra_weight(*extra);
+    if (journal_on(&jobd->journal) &&
+        (!journal_admits_locked(jobd, waiter) || jobs_of(put) > jobs_spare(&jobd->jobs)))
+        return JOBD_CROWDED;
     if (!jobs_make_room(&jobd->jobs, bytes, after))
         return JOBD_MEMORY;
-    for (uint32_t i = 0; i < jobs_of(put); i++) {
-        const struct job *job = add_locked(jobd, put, i, extra, now_us);
-        if (i == 0) {
-            receipt->id = job->id;
-            receipt->state = (enum jobd_state)job->state;
-        }
-    }
-    return JOBD_OK;
+    return let_in_locked(jobd, put, extra, waiter, now_us, receipt, after);
 }
 
 /* What an answer to whoever is not let in says. */
@@ -170,34 +208,40 @@ enum jobd_result admit_waiting_locked(struct jobd *jobd, struct jobd_waiter *put
 {
     struct queue *queue = &jobd->queues[putter->link.put.queue];
     struct extra *extra = putter->link.extra;
+    putter->link.extra = NULL;
     putter->receipt = (struct jobd_receipt){.capacity = queue->capacity};
     enum jobd_result result =
-        admit_locked(jobd, &putter->link.put, &extra, now_us, &putter->receipt, after);
-    putter->link.extra = extra;
+        admit_locked(jobd, &putter->link.put, &extra, putter, now_us, &putter->receipt, after);
+    extra_free(extra); /* that of a twin; or it is not let in, and does not ask again */
+    putter->accepted = result == JOBD_OK || result == JOBD_PENDING;
     putter->receipt.waiting = queue_waiting(queue);
     turn_away(queue, result, now_us, &putter->receipt);
     return result;
 }
 
+/* `for_room`: the waiter waits for room too. */
 static enum jobd_result put_locked(struct jobd *jobd, const struct jobd_put *put,
-                                   struct extra **extra, struct jobd_waiter *waiter, int64_t now_us,
-                                   struct jobd_receipt *receipt, struct aftermath *after)
-    REQUIRES(jobd->lock)
+                                   struct extra **extra, struct jobd_waiter *waiter, bool for_room,
+                                   int64_t now_us, struct jobd_receipt *receipt,
+                                   struct aftermath *after) REQUIRES(jobd->lock)
 {
     struct queue *queue = &jobd->queues[put->queue];
     *receipt = (struct jobd_receipt){.capacity = queue->capacity};
     enum jobd_result result;
     if (jobd->closed)
         result = JOBD_CLOSED;
-    else if (waiter != NULL && !TAILQ_EMPTY(&queue->putters) &&
-             twin_locked(jobd, put, *extra) == NULL)
+    else if (for_room && !TAILQ_EMPTY(&queue->putters) && twin_locked(jobd, put, *extra) == NULL)
         result = JOBD_FULL; /* behind those who came before */
     else
-        result = admit_locked(jobd, put, extra, now_us, receipt, after);
+        result = admit_locked(jobd, put, extra, waiter, now_us, receipt, after);
     if (result == JOBD_OK)
         life_settle_locked(jobd, queue, now_us, after);
     receipt->waiting = queue_waiting(queue);
-    if (result == JOBD_FULL && waiter != NULL && jobs_of(put) <= queue->capacity) {
+    if (waiter != NULL) {
+        waiter->accepted = result == JOBD_OK || result == JOBD_PENDING;
+        waiter->receipt = *receipt;
+    }
+    if (result == JOBD_FULL && for_room && jobs_of(put) <= queue->capacity) {
         result = wait_begin_locked(jobd, waiter, WAIT_ROOM, NULL, put->queue);
         if (result == JOBD_PENDING) {
             waiter->link.put = *put;
@@ -210,9 +254,8 @@ static enum jobd_result put_locked(struct jobd *jobd, const struct jobd_put *put
     return result;
 }
 
-/* `waiter` NULL: does not wait for room. */
 static enum jobd_result put_or_wait(struct jobd *jobd, const struct jobd_put *put,
-                                    struct jobd_waiter *waiter, int64_t now_us,
+                                    struct jobd_waiter *waiter, bool for_room, int64_t now_us,
                                     struct jobd_receipt *receipt)
 {
     struct extra *extra;
@@ -225,65 +268,84 @@ static enum jobd_result put_or_wait(struct jobd *jobd, const struct jobd_put *pu
         return JOBD_MEMORY;
     AFTERMATH(after);
     mutex_lock(&jobd->lock);
-    enum jobd_result result = put_locked(jobd, put, &extra, waiter, now_us, receipt, &after);
+    enum jobd_result result =
+        put_locked(jobd, put, &extra, waiter, for_room, now_us, receipt, &after);
     unlock_and_tell(jobd, &after);
     extra_free(extra);
     return result;
 }
 
-enum jobd_result jobd_put(struct jobd *jobd, const struct jobd_put *put, int64_t now_us,
-                          struct jobd_receipt *receipt)
+enum jobd_result jobd_put(struct jobd *jobd, const struct jobd_put *put, struct jobd_waiter *waiter,
+                          int64_t now_us, struct jobd_receipt *receipt)
 {
-    return put_or_wait(jobd, put, NULL, now_us, receipt);
+    return put_or_wait(jobd, put, waiter, false, now_us, receipt);
 }
 
 enum jobd_result jobd_put_wait(struct jobd *jobd, const struct jobd_put *put,
                                struct jobd_waiter *waiter, int64_t now_us,
                                struct jobd_receipt *receipt)
 {
-    return put_or_wait(jobd, put, waiter, now_us, receipt);
+    return put_or_wait(jobd, put, waiter, true, now_us, receipt);
 }
 
 /* ---- going in again */
 
-static enum jobd_result retry_locked(struct jobd *jobd, struct job *job, int64_t now_us,
-                                     struct jobd_receipt *receipt, struct aftermath *after)
-    REQUIRES(jobd->lock)
+void admit_again_locked(struct jobd *jobd, struct job *job, int64_t now_us, struct aftermath *after)
 {
-    struct queue *queue = &jobd->queues[job->queue];
-    *receipt = (struct jobd_receipt){.capacity = queue->capacity, .waiting = queue_waiting(queue)};
-    if (!jobd_state_final((enum jobd_state)job->state))
-        return JOBD_NOT_FINAL;
-    if (jobd->closed)
-        return JOBD_CLOSED;
-    if (queue_waiting(queue) >= queue->capacity) {
-        turn_away(queue, JOBD_FULL, now_us, receipt);
-        return JOBD_FULL;
-    }
-    jobs_revive(&jobd->jobs, job);
     if (job->extra != NULL) {
         (void)jobs_set(&jobd->jobs, &job->extra->output, NULL, after);
         (void)jobs_set(&jobd->jobs, &job->extra->error, NULL, after);
     }
     job->attempt = 0;
+    job->exit_code = 0;
     job->exited = job->output_truncated = job->delayed = false;
     job->ready_us = now_us;
     life_enter_locked(jobd, job);
-    queue->admitted++;
+    jobd->queues[job->queue].admitted++;
+}
+
+static enum jobd_result retry_locked(struct jobd *jobd, struct job *job, struct jobd_waiter *waiter,
+                                     int64_t now_us, struct jobd_receipt *receipt,
+                                     struct aftermath *after) REQUIRES(jobd->lock)
+{
+    struct queue *queue = &jobd->queues[job->queue];
+    *receipt = (struct jobd_receipt){.capacity = queue->capacity, .waiting = queue_waiting(queue)};
+    if (!jobd_state_final((enum jobd_state)job->state) || job->changing)
+        return JOBD_NOT_FINAL;
+    if (jobd->closed)
+        return JOBD_CLOSED;
+    if (jobd->journal.refuses)
+        return JOBD_STORE;
+    if (queue_waiting(queue) + queue->entering >= queue->capacity) {
+        turn_away(queue, JOBD_FULL, now_us, receipt);
+        return JOBD_FULL;
+    }
+    if (journal_on(&jobd->journal) && !journal_admits_locked(jobd, waiter))
+        return JOBD_CROWDED;
+    jobs_revive(&jobd->jobs, job);
     receipt->id = job->id;
     receipt->state = JOBD_QUEUED;
+    if (journal_on(&jobd->journal)) {
+        job->changing = true;
+        queue->entering++;
+        (void)journal_append_locked(jobd, ENTRY_RETRY, job, waiter, now_us, after);
+        return waiter != NULL ? JOBD_PENDING : JOBD_OK;
+    }
+    admit_again_locked(jobd, job, now_us, after);
     life_settle_locked(jobd, queue, now_us, after);
     return JOBD_OK;
 }
 
-enum jobd_result jobd_retry(struct jobd *jobd, uint64_t id, int64_t now_us,
-                            struct jobd_receipt *receipt)
+enum jobd_result jobd_retry(struct jobd *jobd, uint64_t id, struct jobd_waiter *waiter,
+                            int64_t now_us, struct jobd_receipt *receipt)
 {
     AFTERMATH(after);
     mutex_lock(&jobd->lock);
-    struct job *job = jobs_find(&jobd->jobs, id);
+    struct job *job = jobs_seen(&jobd->jobs, id);
     enum jobd_result result =
-        job != NULL ? retry_locked(jobd, job, now_us, receipt, &after) : JOBD_NO_JOB;
+        job != NULL ? retry_locked(jobd, job, waiter, now_us, receipt, &after) : JOBD_NO_JOB;
+    if (result == JOBD_PENDING)
+        waiter->receipt = *receipt;
     unlock_and_tell(jobd, &after);
     return result;
 }

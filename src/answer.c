@@ -61,6 +61,8 @@ enum step answer_result(struct call *call, enum jobd_result result)
         {JOBD_CLOSED, 503, "draining"},
         {JOBD_CROWDED, 503, PARKED_ARE_MANY},
     };
+    if (result == JOBD_STORE)
+        return answer_store(call);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         if (rows[i].result == result)
             return answer_error(call, rows[i].status, rows[i].title);

@@ -14,6 +14,8 @@ enum step answer_error(struct call *call, unsigned status, const char *title);
 enum step answer_no_memory(struct call *call);
 /* What the heart said, when it said no. */
 enum step answer_result(struct call *call, enum jobd_result result);
+/* 503: why nothing can be written down. */
+enum step answer_store(struct call *call);
 /* 400: allowed is ... */
 enum step answer_bad_value(struct call *call, const char *name, const char *allowed);
 /* Takes `object`, which may be NULL or incomplete (`whole` false) when memory was short. */

@@ -3,10 +3,34 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "api_inside.h"
 #include "clock.h"
 #include "metrics.h"
+#include "store.h"
+
+/* ---- verbs that may have to be written down */
+
+enum step act(struct call *call, start_wait *verb,
+              enum step (*answer)(struct call *call, enum jobd_result result))
+{
+    _Static_assert((int)REQUEST_SUBJECT_SIZE == (int)ROUTE_CAPTURE_SIZE, "a subject is a capture");
+    memcpy(call->request->subject, call->capture, sizeof call->capture);
+    if (call->api->store == NULL)
+        return answer(call, verb(call->request, call->api));
+    call->request->brief = true;
+    *call->start = verb;
+    return STEP_PARK;
+}
+
+enum step answer_store(struct call *call)
+{
+    char reason[STORE_ERROR_SIZE];
+    if (call->api->store == NULL || !store_failing(call->api->store, reason))
+        return answer_error(call, 503, "it could not be written down");
+    return answer_error(call, 503, reason);
+}
 
 /* ---- health */
 
@@ -30,6 +54,9 @@ static enum step ready(struct call *call)
 {
     if (jobd_closed(call->api->jobd))
         return answer_error(call, 503, "draining");
+    char reason[STORE_ERROR_SIZE];
+    if (call->api->store != NULL && store_failing(call->api->store, reason))
+        return answer_error(call, 503, reason);
     if (all_full(call->api->jobd))
         return answer_error(call, 503, "full");
     return answer_word(call, 200, "ready", "ready\n");
@@ -37,7 +64,7 @@ static enum step ready(struct call *call)
 
 static enum step get_metrics(struct call *call)
 {
-    call->reply->owned = metrics_text(call->api->jobd, call->api->http);
+    call->reply->owned = metrics_text(call->api->jobd, call->api->http, call->api->store);
     if (call->reply->owned == NULL)
         return answer_no_memory(call);
     call->reply->status = 200;
@@ -81,13 +108,15 @@ enum step api_serve(struct request *request, struct reply *reply, start_wait **s
 
 /* ---- start and end */
 
-int api_new(struct api **api, struct jobd *jobd, struct http *http, size_t output_max_bytes)
+int api_new(struct api **api, struct jobd *jobd, struct http *http, struct store *store,
+            size_t output_max_bytes)
 {
     struct api *new = calloc(1, sizeof *new);
     if (new == NULL)
         return -ENOMEM;
     new->jobd = jobd;
     new->http = http;
+    new->store = store;
     new->output_max_bytes = output_max_bytes;
     for (unsigned seconds = 1; seconds <= BUSY_SHARED; seconds++) {
         const struct reply busy = {

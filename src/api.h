@@ -5,12 +5,15 @@
 #include "http.h"
 #include "jobd/queue.h"
 #include "request.h"
+#include "store.h"
 
 struct api;
 
-/* 0 and *api, or -errno. Both are borrowed until api_free(). */
+/* 0 and *api, or -errno. All are borrowed until api_free(); `store` NULL: nothing is written down.
+ */
 __attribute__((warn_unused_result)) int api_new(struct api **api, struct jobd *jobd,
-                                                struct http *http, size_t output_max_bytes);
+                                                struct http *http, struct store *store,
+                                                size_t output_max_bytes);
 void api_free(struct api *api);
 
 /* Serves one request; `context` is the api. Any thread; does not block. */

@@ -21,10 +21,15 @@ enum {
 struct api {
     struct jobd *jobd;
     struct http *http;
+    struct store *store; /* NULL: nothing is written down */
     size_t output_max_bytes;
     const struct shared_reply *busy[BUSY_SHARED + 1];
 };
 
+/* Does what the request asks for: at once, and `answer` says what became of it; or, when that must
+ * be written down, parked, and the endpoint is called again. */
+enum step act(struct call *call, start_wait *verb,
+              enum step (*answer)(struct call *call, enum jobd_result result));
 /* api_put.c: /do and /jobs/{id}/retry */
 endpoint put_job, retry_job;
 

@@ -113,11 +113,16 @@ enum step get_output(struct call *call)
     return get_part(call, JOBD_OUTPUT);
 }
 
-enum step cancel_job(struct call *call)
+static enum jobd_result start_cancel(struct request *request, void *context)
 {
-    uint64_t id = path_id(call);
-    enum jobd_result result = jobd_cancel(call->api->jobd, id, clock_now_us());
-    bool running = result == JOBD_PENDING;
+    struct api *api = context;
+    return jobd_cancel(api->jobd, request->parked_for, &request->waiter, clock_now_us());
+}
+
+static enum step cancelled(struct call *call, enum jobd_result result)
+{
+    uint64_t id = call->request->parked_for;
+    bool running = result == JOBD_STOPPING;
     if (!running && result != JOBD_OK)
         return answer_result(call, result);
     unsigned status = running ? 202 : 200;
@@ -126,6 +131,14 @@ enum step cancel_job(struct call *call)
         return answer_json(call, status, job_json(call->api, &info), true);
     return answer_word(call, status, running ? "stopping" : "cancelled",
                        running ? "stopping\n" : "cancelled\n");
+}
+
+enum step cancel_job(struct call *call)
+{
+    if (call->request->resumed)
+        return cancelled(call, call->request->waiter.result);
+    call->request->parked_for = path_id(call);
+    return act(call, start_cancel, cancelled);
 }
 
 static enum step reply_list(struct call *call, const struct jobd_info *infos, size_t len,

@@ -216,9 +216,9 @@ static enum step ended(struct call *call, const struct jobd_info *info)
     return STEP_REPLY;
 }
 
-/* ---- putting: a request may wait twice, for room and then for the job's end */
+/* ---- putting: a request may wait for room, for the disk, and then for the job's end */
 
-enum { FOR_ROOM, FOR_END };
+enum { FOR_ROOM, FOR_DISK, FOR_END };
 
 static enum step put_answer(struct call *call, enum jobd_result result,
                             const struct jobd_receipt *receipt)
@@ -242,14 +242,11 @@ static enum step put_answer(struct call *call, enum jobd_result result,
     }
 }
 
-static enum step put_now(struct call *call)
+static void offer(struct request *request, char key[JOBD_KEY_SIZE])
 {
-    struct jobd_receipt receipt;
-    enum jobd_result result =
-        jobd_put(call->api->jobd, &call->request->put, clock_now_us(), &receipt);
-    if (result == JOBD_OK)
-        call->request->given = true;
-    return put_answer(call, result, &receipt);
+    (void)request_key(request, key); /* it was good before */
+    request->put.key = key[0] != '\0' ? key : NULL;
+    request->offers = true;
 }
 
 static enum jobd_result start_put(struct request *request, void *context)
@@ -257,14 +254,34 @@ static enum jobd_result start_put(struct request *request, void *context)
     struct api *api = context;
     struct jobd_receipt receipt;
     char key[JOBD_KEY_SIZE];
-    (void)request_key(request, key); /* it was good before */
-    request->put.key = key[0] != '\0' ? key : NULL;
-    request->offers = true;
+    offer(request, key);
+    return jobd_put(api->jobd, &request->put, &request->waiter, clock_now_us(), &receipt);
+}
+
+static enum jobd_result start_put_wait(struct request *request, void *context)
+{
+    struct api *api = context;
+    struct jobd_receipt receipt;
+    char key[JOBD_KEY_SIZE];
+    offer(request, key);
+    return jobd_put_wait(api->jobd, &request->put, &request->waiter, clock_now_us(), &receipt);
+}
+
+static enum step put_now(struct call *call)
+{
+    struct request *request = call->request;
+    struct jobd_receipt receipt;
+    if (call->api->store != NULL) {
+        request->parked_as = FOR_DISK;
+        request->brief = true;
+        *call->start = start_put;
+        return STEP_PARK;
+    }
     enum jobd_result result =
-        jobd_put_wait(api->jobd, &request->put, &request->waiter, clock_now_us(), &receipt);
-    if (result == JOBD_OK) /* else it may have been woken already */
-        request->waiter.receipt = receipt;
-    return result;
+        jobd_put(call->api->jobd, &request->put, NULL, clock_now_us(), &receipt);
+    if (result == JOBD_OK)
+        request->given = true;
+    return put_answer(call, result, &receipt);
 }
 
 static enum step put_after_wait(struct call *call, char key[JOBD_KEY_SIZE])
@@ -305,19 +322,38 @@ enum step put_job(struct call *call)
         return put_now(call);
     request->parked_as = FOR_ROOM;
     request->waiter.deadline_us = clock_now_us() + block_us;
-    *call->start = start_put;
+    *call->start = start_put_wait;
     return STEP_PARK;
+}
+
+/* ---- again */
+
+static enum jobd_result start_retry(struct request *request, void *context)
+{
+    struct api *api = context;
+    struct jobd_receipt receipt;
+    enum jobd_result result =
+        jobd_retry(api->jobd, request->parked_for, &request->waiter, clock_now_us(), &receipt);
+    if (result != JOBD_PENDING) /* else it may have been woken already */
+        request->waiter.receipt = receipt;
+    return result;
+}
+
+/* Not held for its end. */
+static enum step retried(struct call *call, enum jobd_result result)
+{
+    const struct jobd_receipt *receipt = &call->request->waiter.receipt;
+    return result == JOBD_OK ? admitted(call, receipt) : put_answer(call, result, receipt);
 }
 
 enum step retry_job(struct call *call)
 {
-    struct jobd_receipt receipt;
     struct jobd_info info;
-    uint64_t id = path_id(call);
-    if (jobd_look(call->api->jobd, id, &info) != JOBD_OK)
+    if (call->request->resumed)
+        return retried(call, call->request->waiter.result);
+    call->request->parked_for = path_id(call);
+    if (jobd_look(call->api->jobd, call->request->parked_for, &info) != JOBD_OK)
         return answer_result(call, JOBD_NO_JOB);
     call->request->put = (struct jobd_put){.queue = info.queue};
-    enum jobd_result result = jobd_retry(call->api->jobd, id, clock_now_us(), &receipt);
-    /* Not held for its end: a request that is resumed would put it in once more. */
-    return result == JOBD_OK ? admitted(call, &receipt) : put_answer(call, result, &receipt);
+    return act(call, start_retry, retried);
 }

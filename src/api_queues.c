@@ -69,20 +69,35 @@ enum step resume_queue(struct call *call)
     return set_paused(call, false, "resumed", "resumed\n");
 }
 
-enum step purge_queue(struct call *call)
+static enum jobd_result start_purge(struct request *request, void *context)
 {
-    uint32_t queue = jobd_queue_named(call->api->jobd, call->capture);
-    if (queue == JOBD_NO_QUEUE)
-        return answer_error(call, 404, "no such queue");
-    uint32_t purged = jobd_purge(call->api->jobd, queue, clock_now_us());
+    struct api *api = context;
+    return jobd_purge(api->jobd, jobd_queue_named(api->jobd, request->subject), &request->waiter,
+                      clock_now_us(), &request->count);
+}
+
+static enum step purged(struct call *call, enum jobd_result result)
+{
+    uint32_t count = call->request->count;
+    if (result != JOBD_OK)
+        return answer_result(call, result);
     if (call->request->wants_json) {
         cJSON *object = cJSON_CreateObject();
-        return answer_json(call, 200, object, json_add_int(object, "purged", purged));
+        return answer_json(call, 200, object, json_add_int(object, "purged", count));
     }
-    if (asprintf(&call->reply->owned, "purged %" PRIu32 "\n", purged) < 0) {
+    if (asprintf(&call->reply->owned, "purged %" PRIu32 "\n", count) < 0) {
         call->reply->owned = NULL;
         return answer_no_memory(call);
     }
     call->reply->status = 200;
     return STEP_REPLY;
+}
+
+enum step purge_queue(struct call *call)
+{
+    if (call->request->resumed)
+        return purged(call, call->request->waiter.result);
+    if (jobd_queue_named(call->api->jobd, call->capture) == JOBD_NO_QUEUE)
+        return answer_error(call, 404, "no such queue");
+    return act(call, start_purge, purged);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Workers elsewhere: they take jobs, and say how their attempts ended. */
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,23 +84,114 @@ static enum step answer_taken(struct call *call)
     return STEP_REPLY;
 }
 
-/* The first is there; as many more as are there at once. */
-static enum step answer_several(struct call *call, uint64_t max)
+/* ---- several at once: the first is given to the request's own waiter, the others to these */
+
+struct taken {
+    struct jobd_waiter waiter; /* first: a waiter is one of these */
+    struct takers *all;
+    struct taken *next;
+};
+
+struct takers {
+    struct request *request;
+    atomic_uint left; /* who are not told yet, and one for who asks for them */
+    struct taken *first;
+};
+
+static void release_takers(struct takers *takers)
+{
+    struct taken *taken = takers->first, *next;
+    for (; taken != NULL; taken = next) {
+        next = taken->next;
+        free(taken);
+    }
+    free(takers);
+}
+
+/* The last one resumes the request. */
+static void taken_woken(struct jobd_waiter *waiter)
+{
+    struct takers *all = ((struct taken *)(void *)waiter)->all;
+    struct jobd_waiter *own = &all->request->waiter;
+    if (atomic_fetch_sub(&all->left, 1) == 1)
+        own->wake(own);
+}
+
+static bool take_one_more(struct takers *takers, struct jobd *jobd, uint32_t queue,
+                          int64_t lease_us)
+{
+    struct taken *taken = calloc(1, sizeof *taken);
+    if (taken == NULL)
+        return false;
+    taken->all = takers;
+    taken->waiter = (struct jobd_waiter){.lease_us = lease_us,
+                                         .try_only = true,
+                                         .exempt = true,
+                                         .deadline_us = JOBD_NEVER,
+                                         .wake = taken_woken};
+    make_token(taken->waiter.token);
+    atomic_fetch_add(&takers->left, 1);
+    enum jobd_result result = jobd_take(jobd, queue, &taken->waiter, clock_now_us());
+    if (result != JOBD_PENDING)
+        atomic_fetch_sub(&takers->left, 1);
+    if (result != JOBD_PENDING && result != JOBD_OK) {
+        free(taken);
+        return false;
+    }
+    if (result == JOBD_OK)
+        taken->waiter.result = JOBD_OK;
+    taken->next = takers->first;
+    takers->first = taken;
+    return true;
+}
+
+/* As many more as are there at once. */
+static enum jobd_result start_more(struct request *request, void *context)
+{
+    struct api *api = context;
+    struct takers *takers = request->takers;
+    atomic_store(&takers->left, 1);
+    for (uint32_t i = 1; i < request->count; i++)
+        if (!take_one_more(takers, api->jobd, (uint32_t)request->parked_for,
+                           request->waiter.lease_us))
+            break;
+    return atomic_fetch_sub(&takers->left, 1) == 1 ? JOBD_OK : JOBD_PENDING;
+}
+
+static enum step several_taken(struct call *call, enum jobd_result result)
 {
     struct request *request = call->request;
+    struct takers *takers = request->takers;
     cJSON *list = cJSON_CreateObject();
     cJSON *jobs = cJSON_AddArrayToObject(list, "jobs");
-    struct jobd_waiter taker = request->waiter;
-    bool whole = cJSON_AddItemToArray(jobs, taken_json(&taker));
-    for (uint64_t i = 1; i < max && whole; i++) {
-        taker = (struct jobd_waiter){.lease_us = request->waiter.lease_us, .try_only = true};
-        make_token(taker.token);
-        if (jobd_take(call->api->jobd, (uint32_t)request->parked_for, &taker, clock_now_us()) !=
-            JOBD_OK)
-            break;
-        whole = cJSON_AddItemToArray(jobs, taken_json(&taker));
+    bool whole = cJSON_AddItemToArray(jobs, taken_json(&request->waiter));
+    struct taken *in_order = NULL, *taken, *next;
+    (void)result; /* it is the first one's */
+    for (taken = takers->first; taken != NULL; taken = next) {
+        next = taken->next;
+        taken->next = in_order;
+        in_order = taken;
     }
+    takers->first = in_order;
+    for (taken = in_order; taken != NULL; taken = taken->next)
+        if (taken->waiter.result == JOBD_OK)
+            whole = cJSON_AddItemToArray(jobs, taken_json(&taken->waiter)) && whole;
+    release_takers(takers);
+    request->takers = NULL;
     return answer_json(call, 200, list, whole);
+}
+
+static enum step take_more(struct call *call, uint64_t max)
+{
+    struct request *request = call->request;
+    request->takers = calloc(1, sizeof *request->takers);
+    if (request->takers == NULL) {
+        jobd_blob_unref(request->waiter.task.payload);
+        return answer_no_memory(call);
+    }
+    request->takers->request = request;
+    request->count = (uint32_t)max;
+    return act(call, start_more, several_taken);
 }
 
 /* ---- take */
@@ -110,19 +202,29 @@ static enum jobd_result start_take(struct request *request, void *context)
     return jobd_take(api->jobd, (uint32_t)request->parked_for, &request->waiter, clock_now_us());
 }
 
-/* Its client went away just when it was given a job: as if it had not been. */
+/* Its client went away just when it was given jobs: as if it had not been. */
 static void give_back(struct request *request, void *context)
 {
     struct api *api = context;
-    (void)jobd_lease_release(api->jobd, request->waiter.token, 0, clock_now_us());
+    (void)jobd_lease_release(api->jobd, request->waiter.token, 0, NULL, clock_now_us());
     jobd_blob_unref(request->waiter.task.payload);
+    if (request->takers == NULL)
+        return;
+    for (struct taken *taken = request->takers->first; taken != NULL; taken = taken->next) {
+        if (taken->waiter.result != JOBD_OK)
+            continue;
+        (void)jobd_lease_release(api->jobd, taken->waiter.token, 0, NULL, clock_now_us());
+        jobd_blob_unref(taken->waiter.task.payload);
+    }
+    release_takers(request->takers);
+    request->takers = NULL;
 }
 
 static enum step take_answer(struct call *call, enum jobd_result result, uint64_t max)
 {
     switch (result) {
     case JOBD_OK:
-        return request_parameter(call->request, "max") != NULL ? answer_several(call, max)
+        return request_parameter(call->request, "max") != NULL ? take_more(call, max)
                                                                : answer_taken(call);
     case JOBD_TIMEOUT:
         call->reply->status = 204;
@@ -152,6 +254,8 @@ enum step take_job(struct call *call)
         return answer_bad_value(call, "max", "1 to 1000");
     if (request_parameter(request, "max") != NULL && !request->wants_json)
         return answer_error(call, 400, "max needs Accept: application/json");
+    if (request->takers != NULL)
+        return several_taken(call, waiter->result);
     if (request->resumed)
         return take_answer(call, waiter->result, max);
     request->parked_for = queue;
@@ -160,7 +264,7 @@ enum step take_job(struct call *call)
     waiter->try_only = wait_us == 0;
     waiter->deadline_us = clock_now_us() + wait_us;
     make_token(waiter->token);
-    if (waiter->try_only)
+    if (waiter->try_only && call->api->store == NULL)
         return take_answer(call, start_take(request, call->api), max);
     *call->start = start_take;
     return STEP_PARK;
@@ -182,66 +286,128 @@ static struct jobd_blob *kept_body(struct request *request, size_t max, bool *sh
     return kept;
 }
 
+static enum step lease_answer(struct call *call, enum jobd_result result, const char *word,
+                              const char *line)
+{
+    if (result == JOBD_MEMORY)
+        return answer_no_memory(call);
+    return result == JOBD_OK ? answer_word(call, 200, word, line) : answer_result(call, result);
+}
+
 /* Takes output and error of the outcome. */
-static enum step end_lease(struct call *call, const struct jobd_outcome *outcome, const char *word,
-                           const char *line)
+static enum jobd_result end_lease(struct request *request, const struct api *api,
+                                  const struct jobd_outcome *outcome)
 {
     enum jobd_result result =
-        jobd_lease_finish(call->api->jobd, call->capture, outcome, clock_now_us());
-    if (result == JOBD_OK)
-        return answer_word(call, 200, word, line);
-    jobd_blob_unref(outcome->output);
-    jobd_blob_unref(outcome->error);
-    return answer_result(call, result);
+        jobd_lease_finish(api->jobd, request->subject, outcome, &request->waiter, clock_now_us());
+    if (result != JOBD_OK && result != JOBD_PENDING) {
+        jobd_blob_unref(outcome->output);
+        jobd_blob_unref(outcome->error);
+    }
+    return result;
+}
+
+static enum jobd_result start_done(struct request *request, void *context)
+{
+    const struct api *api = context;
+    bool short_memory = false;
+    size_t max = api->output_max_bytes;
+    const struct jobd_blob *body = request->body;
+    const struct jobd_outcome outcome = {.state = JOBD_DONE,
+                                         .output_truncated = body != NULL && body->size > max,
+                                         .output = kept_body(request, max, &short_memory)};
+    return short_memory ? JOBD_MEMORY : end_lease(request, api, &outcome);
+}
+
+static enum step is_done(struct call *call, enum jobd_result result)
+{
+    return lease_answer(call, result, "done", "done\n");
 }
 
 enum step lease_done(struct call *call)
 {
+    if (call->request->resumed)
+        return is_done(call, call->request->waiter.result);
+    return act(call, start_done, is_done);
+}
+
+static enum jobd_result start_fail(struct request *request, void *context)
+{
     bool short_memory = false;
-    size_t max = call->api->output_max_bytes;
-    struct jobd_blob *body = call->request->body;
-    struct jobd_outcome outcome = {.state = JOBD_DONE,
-                                   .output_truncated = body != NULL && body->size > max,
-                                   .output = kept_body(call->request, max, &short_memory)};
-    return short_memory ? answer_no_memory(call) : end_lease(call, &outcome, "done", "done\n");
+    const struct jobd_outcome outcome = {
+        .state = JOBD_FAILED,
+        .retry_exactly = request_parameter(request, "delay") != NULL,
+        .retry_in_us = request->us,
+        .error = kept_body(request, ERROR_MAX_BYTES, &short_memory)};
+    return short_memory ? JOBD_MEMORY : end_lease(request, context, &outcome);
+}
+
+static enum step has_failed(struct call *call, enum jobd_result result)
+{
+    return lease_answer(call, result, "failed", "failed\n");
 }
 
 enum step lease_fail(struct call *call)
 {
-    bool short_memory = false;
-    struct jobd_outcome outcome = {
-        .state = JOBD_FAILED, .retry_exactly = request_parameter(call->request, "delay") != NULL};
-    if (!parameter_duration(call, "delay", LEASE_MAX_US, &outcome.retry_in_us))
+    if (call->request->resumed)
+        return has_failed(call, call->request->waiter.result);
+    call->request->us = 0;
+    if (!parameter_duration(call, "delay", LEASE_MAX_US, &call->request->us))
         return answer_bad_value(call, "delay", "a duration of at most 7d, like 250ms, 30s or 5m");
-    outcome.error = kept_body(call->request, ERROR_MAX_BYTES, &short_memory);
-    return short_memory ? answer_no_memory(call) : end_lease(call, &outcome, "failed", "failed\n");
+    return act(call, start_fail, has_failed);
 }
 
-enum step lease_extend(struct call *call)
+static enum jobd_result start_extend(struct request *request, void *context)
 {
-    int64_t lease_us = LEASE_US, now_us = clock_now_us();
+    const struct api *api = context;
+    int64_t now_us = clock_now_us();
+    request->until_us = now_us + request->us;
+    return jobd_lease_extend(api->jobd, request->subject, request->us, &request->waiter, now_us);
+}
+
+static enum step extended(struct call *call, enum jobd_result result)
+{
     char expires[TEXT_TIME_SIZE];
-    if (!parameter_duration(call, "lease", LEASE_MAX_US, &lease_us) || lease_us < LEASE_MIN_US)
-        return answer_bad_value(call, "lease", LEASE_VALUES);
-    enum jobd_result result = jobd_lease_extend(call->api->jobd, call->capture, lease_us, now_us);
     if (result != JOBD_OK)
         return answer_result(call, result);
-    text_time(now_us + lease_us, expires);
+    text_time(call->request->until_us, expires);
     reply_field(call->reply, "Jobd-Expires", "%s", expires);
     if (!call->request->wants_json)
         return answer_word(call, 200, "extended", "extended\n");
     cJSON *object = cJSON_CreateObject();
-    return answer_json(call, 200, object, json_add_time(object, "expires_at", now_us + lease_us));
+    return answer_json(call, 200, object,
+                       json_add_time(object, "expires_at", call->request->until_us));
+}
+
+enum step lease_extend(struct call *call)
+{
+    if (call->request->resumed)
+        return extended(call, call->request->waiter.result);
+    call->request->us = LEASE_US;
+    if (!parameter_duration(call, "lease", LEASE_MAX_US, &call->request->us) ||
+        call->request->us < LEASE_MIN_US)
+        return answer_bad_value(call, "lease", LEASE_VALUES);
+    return act(call, start_extend, extended);
+}
+
+static enum jobd_result start_release(struct request *request, void *context)
+{
+    const struct api *api = context;
+    return jobd_lease_release(api->jobd, request->subject, request->us, &request->waiter,
+                              clock_now_us());
+}
+
+static enum step released(struct call *call, enum jobd_result result)
+{
+    return lease_answer(call, result, "released", "released\n");
 }
 
 enum step lease_release(struct call *call)
 {
-    int64_t delay_us = 0;
-    if (!parameter_duration(call, "delay", LEASE_MAX_US, &delay_us))
+    if (call->request->resumed)
+        return released(call, call->request->waiter.result);
+    call->request->us = 0;
+    if (!parameter_duration(call, "delay", LEASE_MAX_US, &call->request->us))
         return answer_bad_value(call, "delay", "a duration of at most 7d, like 250ms, 30s or 5m");
-    enum jobd_result result =
-        jobd_lease_release(call->api->jobd, call->capture, delay_us, clock_now_us());
-    if (result != JOBD_OK)
-        return answer_result(call, result);
-    return answer_word(call, 200, "released", "released\n");
+    return act(call, start_release, released);
 }

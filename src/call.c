@@ -87,7 +87,7 @@ static enum jobd_result put_call(struct jobd_pool *pool, void (*function)(void *
     struct jobd_put put = {.priority = JOBD_PRIORITY_DEFAULT, .payload = payload};
     struct jobd_receipt receipt;
     enum jobd_result result =
-        block == NULL ? jobd_put(jobd, &put, clock_now_us(), &receipt)
+        block == NULL ? jobd_put(jobd, &put, NULL, clock_now_us(), &receipt)
                       : jobd_put_wait(jobd, &put, &block->waiter, clock_now_us(), &receipt);
     if (result == JOBD_PENDING)
         result = block_until(block, jobd, until_us);

@@ -6,14 +6,32 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum {
+    ENTRIES_MORE = 1024, /* in the journal, for what waiters, workers and leases do not count for */
+    RECORDS_MORE = 8192  /* of jobs that are forgotten, but not on disk yet */
+};
+
 /* ---- start and end */
 
-static int queue_init(struct queue *queue, const struct jobd_queue_config *config,
+/* Jobs that wait at most, and that run: with a journal a worker may begin its next while the end of
+ * the one before is being written. */
+static uint32_t waiting_max(const struct jobd_queue_config *config)
+{
+    return config->restored > config->capacity ? config->restored : config->capacity;
+}
+
+static uint64_t running_max(const struct jobd_config *config, const struct jobd_queue_config *queue)
+{
+    return config->journal != NULL ? 2 * (uint64_t)queue->workers : queue->workers;
+}
+
+static int queue_init(struct queue *queue, const struct jobd_queue_config *config, uint32_t running,
                       uint32_t leases_max)
 {
     strcpy(queue->name, config->name);
     queue->capacity = config->capacity;
     queue->workers = config->workers;
+    queue->room = waiting_max(config) + running + leases_max;
     queue->attempts = (uint16_t)(config->attempts > 0 ? config->attempts : 1);
     queue->timeout_us = config->timeout_us;
     queue->backoff_min_us = config->backoff_min_us;
@@ -23,11 +41,18 @@ static int queue_init(struct queue *queue, const struct jobd_queue_config *confi
     TAILQ_INIT(&queue->putters);
     int error = 0;
     for (unsigned lane = 0; lane < JOBD_PRIORITIES && error == 0; lane++)
-        error = ring_init(&queue->lanes[lane], config->capacity + config->workers + leases_max);
+        error = ring_init(&queue->lanes[lane], queue->room);
     return error;
 }
 
-static bool sound(const struct jobd_config *config, uint64_t *waiting_max, uint64_t *running_max)
+/* Records of jobs that have ended; with a journal of those too whose end is being written. */
+static uint64_t records_kept(const struct jobd_config *config)
+{
+    uint64_t kept = 2 * (uint64_t)config->keep;
+    return config->journal != NULL ? 2 * kept + RECORDS_MORE : kept;
+}
+
+static bool sound(const struct jobd_config *config, uint64_t *waiting, uint64_t *running)
 {
     if (config->queues_len == 0 || config->queues_len > UINT16_MAX || config->first_id == 0)
         return false;
@@ -38,17 +63,28 @@ static bool sound(const struct jobd_config *config, uint64_t *waiting_max, uint6
             queue->attempts > JOBD_ATTEMPTS_MAX || queue->timeout_us < 0 ||
             queue->backoff_min_us < 0 || queue->backoff_max_us < queue->backoff_min_us)
             return false;
-        *waiting_max += queue->capacity;
-        *running_max += queue->workers;
+        *waiting += waiting_max(queue);
+        *running += running_max(config, queue);
     }
-    *running_max += config->leases_max;
-    return *waiting_max + *running_max + 2 * (uint64_t)config->keep < UINT32_MAX;
+    *running += config->leases_max;
+    return *waiting + *running + records_kept(config) < UINT32_MAX;
+}
+
+/* Whoever has ended has no more than one entry, whoever runs two; the rest is for those who ask. */
+static int new_journal(struct journal *journal, const struct jobd_config *config, uint64_t running)
+{
+    uint64_t reserved = 2 * running + ENTRIES_MORE, max = reserved + config->waiters_max;
+    if (config->journal == NULL)
+        return journal_init(journal, 0, 0);
+    return max + ENTRIES_MORE < UINT32_MAX
+               ? journal_init(journal, (uint32_t)max + ENTRIES_MORE, (uint32_t)reserved)
+               : -EINVAL;
 }
 
 int jobd_new(struct jobd **jobd, const struct jobd_config *config)
 {
-    uint64_t waiting_max = 0, running_max = 0;
-    if (!sound(config, &waiting_max, &running_max))
+    uint64_t waiting = 0, running = 0;
+    if (!sound(config, &waiting, &running))
         return -EINVAL;
     struct jobd *new = calloc(1, sizeof *new);
     if (new == NULL)
@@ -63,21 +99,26 @@ int jobd_new(struct jobd **jobd, const struct jobd_config *config)
     new->waiters_max = config->waiters_max;
     new->earlier = config->earlier;
     new->context = config->context;
+    new->wanted = config->journal;
+    new->wanted_context = config->journal_context;
     new->ticks_at_us = JOBD_NEVER;
     TAILQ_INIT(&new->idlers);
     new->queues = calloc(config->queues_len, sizeof *new->queues);
     if (new->queues == NULL)
         error = -ENOMEM;
     for (uint32_t i = 0; i < config->queues_len && error == 0; i++) {
-        error = queue_init(&new->queues[i], &config->queues[i], config->leases_max);
+        error = queue_init(&new->queues[i], &config->queues[i],
+                           (uint32_t)running_max(config, &config->queues[i]), config->leases_max);
         new->queues_len++;
     }
     if (error == 0)
-        error = jobs_init(&new->jobs,
-                          (uint32_t)(waiting_max + running_max + 2 * (uint64_t)config->keep),
+        error = jobs_init(&new->jobs, (uint32_t)(waiting + running + records_kept(config)),
                           config->keep, config->memory_bytes);
+    new->jobs.journal = &new->journal;
     if (error == 0)
-        error = heap_init(&new->delays, (uint32_t)(waiting_max + running_max));
+        error = new_journal(&new->journal, config, running);
+    if (error == 0)
+        error = heap_init(&new->delays, (uint32_t)(waiting + running));
     if (error == 0)
         error = heap_init(&new->deadlines, config->waiters_max);
     if (error == 0)
@@ -97,9 +138,10 @@ void jobd_free(struct jobd *jobd)
     mutex_lock(&jobd->lock);
     verify(jobd->waiters == 0);
     if (jobd->jobs.records != NULL) {
-        verify(TAILQ_EMPTY(&jobd->jobs.running));
+        verify(TAILQ_EMPTY(&jobd->jobs.running) || journal_on(&jobd->journal)); /* leased */
         jobs_release(&jobd->jobs);
     }
+    journal_release(&jobd->journal);
     leases_release(&jobd->leases);
     heap_release(&jobd->delays);
     heap_release(&jobd->deadlines);
@@ -116,9 +158,13 @@ void jobd_free(struct jobd *jobd)
 
 bool jobd_idle_locked(struct jobd *jobd)
 {
-    for (uint32_t i = 0; i < jobd->queues_len; i++)
-        if (queue_waiting(&jobd->queues[i]) > 0 || jobd->queues[i].in_state[JOBD_RUNNING] > 0)
+    bool lasts = journal_on(&jobd->journal); /* what waits or is leased outlives the process */
+    for (uint32_t i = 0; i < jobd->queues_len; i++) {
+        const struct queue *queue = &jobd->queues[i];
+        uint32_t leased = lasts ? queue->leased : 0;
+        if ((queue_waiting(queue) > 0 && !lasts) || queue->in_state[JOBD_RUNNING] > leased)
             return false;
+    }
     return true;
 }
 

@@ -397,7 +397,8 @@ static enum MHD_Result park(struct visit *visit, start_wait *start)
     MHD_suspend_connection(visit->connection);
     enum jobd_result result = start(&visit->request, http->context);
     if (result == JOBD_PENDING) {
-        gate_watch(http->gate, visit->guest);
+        if (!visit->request.brief)
+            gate_watch(http->gate, visit->guest);
     } else {
         visit->request.waiter.result = result;
         MHD_resume_connection(visit->connection);
@@ -411,7 +412,7 @@ static void unpark(struct visit *visit)
     atomic_fetch_sub(&visit->loop->http->parked, 1);
     gate_unwatch(visit->loop->http->gate, visit->guest);
     visit->stage = STAGE_BODY;
-    if (visit->request.offers && visit->request.waiter.result == JOBD_OK)
+    if (visit->request.offers && visit->request.waiter.accepted)
         visit->request.given = true;
     visit->request.offers = false;
 }
@@ -440,6 +441,7 @@ static enum MHD_Result serve_request(struct visit *visit, const char *path)
     }
     visit->request.path = headers_target(&visit->headers, path);
     visit->request.source = visit->connection;
+    visit->request.brief = false;
     if (http->serve(&visit->request, &reply, &start, http->context) == STEP_PARK)
         return park(visit, start);
     return send_reply(visit, &reply);
@@ -508,6 +510,7 @@ void *request_begins(void *context, const char *target, struct MHD_Connection *c
     visit->too_large = visit->no_memory = visit->gone = false;
     visit->request.wants_json = visit->request.resumed = false;
     visit->request.abandoned = NULL;
+    visit->request.takers = NULL;
     (void)gate_enter(visit->loop->http->gate, visit->guest, PHASE_HEADER); /* begin() sees a cut */
     return visit;
 }

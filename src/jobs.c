@@ -62,6 +62,12 @@ struct job *jobs_find(struct jobs *jobs, uint64_t id)
     return RB_FIND(job_tree, &jobs->tree, &key);
 }
 
+struct job *jobs_seen(struct jobs *jobs, uint64_t id)
+{
+    struct job *job = jobs_find(jobs, id);
+    return job != NULL && job->state != LIFE_NEW ? job : NULL;
+}
+
 struct job *jobs_above(struct jobs *jobs, uint64_t id)
 {
     if (id == UINT64_MAX)
@@ -103,10 +109,16 @@ static void leave_remembered(struct jobs *jobs, struct job *job)
     jobs->remembered_len[remembered_in(job)]--;
 }
 
-static void forget(struct jobs *jobs, struct job *job, struct aftermath *after)
+void jobs_release_record(struct jobs *jobs, struct job *job)
 {
-    verify(jobd_state_final(job->state) && TAILQ_EMPTY(&job->awaiting));
-    leave_remembered(jobs, job);
+    job->id = 0;
+    TAILQ_INSERT_HEAD(&jobs->spare, job, link);
+    jobs->spare_len++;
+}
+
+/* Out of all that finds it, and what it held is given back. */
+static void take_out(struct jobs *jobs, struct job *job, struct aftermath *after)
+{
     RB_REMOVE(job_tree, &jobs->tree, job);
     jobs->memory -= jobs_weight(job);
     jobs_throw_away(job->payload, after);
@@ -119,8 +131,25 @@ static void forget(struct jobs *jobs, struct job *job, struct aftermath *after)
     free(job->extra);
     job->payload = NULL;
     job->extra = NULL;
-    job->id = 0;
-    TAILQ_INSERT_HEAD(&jobs->spare, job, link);
+}
+
+static void forget(struct jobs *jobs, struct job *job, struct aftermath *after)
+{
+    verify(jobd_state_final(job->state) && TAILQ_EMPTY(&job->awaiting));
+    leave_remembered(jobs, job);
+    take_out(jobs, job, after);
+    if (journal_on(jobs->journal))
+        TAILQ_INSERT_TAIL(&jobs->journal->doomed, job, link);
+    else
+        jobs_release_record(jobs, job);
+}
+
+void jobs_drop(struct jobs *jobs, struct job *job, struct aftermath *after)
+{
+    verify(job->state == LIFE_NEW);
+    jobs->memory_living -= jobs_weight(job);
+    take_out(jobs, job, after);
+    jobs_release_record(jobs, job);
 }
 
 static struct job *oldest_end(struct jobs *jobs)
@@ -141,11 +170,17 @@ bool jobs_make_room(struct jobs *jobs, size_t bytes, struct aftermath *after)
     return true;
 }
 
+uint32_t jobs_spare(const struct jobs *jobs)
+{
+    return jobs->records_max - jobs->records_used + jobs->spare_len;
+}
+
 struct job *jobs_add(struct jobs *jobs, uint64_t id, struct jobd_blob *payload, struct extra *extra)
 {
     struct job *job = TAILQ_FIRST(&jobs->spare);
     if (job != NULL) {
         TAILQ_REMOVE(&jobs->spare, job, link);
+        jobs->spare_len--;
     } else {
         verify(jobs->records_used < jobs->records_max);
         job = &jobs->records[jobs->records_used++];

@@ -17,10 +17,6 @@
 
 #include "blob.h"
 
-enum {
-    AT_A_TIME = 256, /* bounds how long purge and abandon hold the lock */
-};
-
 #define TO(state) (1U << (state))
 
 static const unsigned legal_moves[] = {
@@ -52,8 +48,7 @@ static void move_locked(struct jobd *jobd, struct job *job, enum jobd_state to) 
     else
         queue->in_state[to]++;
     job->state = (uint8_t)to;
-    verify(queue_waiting(queue) + queue->in_state[JOBD_RUNNING] <=
-           queue->capacity + queue->workers + jobd->leases.max);
+    verify(queue_waiting(queue) + queue->in_state[JOBD_RUNNING] <= queue->room);
 }
 
 static void ring_moved_locked(void *context, uint64_t id, uint64_t position)
@@ -63,17 +58,21 @@ static void ring_moved_locked(void *context, uint64_t id, uint64_t position)
     job->position = position;
 }
 
-static void enqueue_locked(struct jobd *jobd, struct job *job) REQUIRES(jobd->lock)
+static void enter_ring_locked(struct jobd *jobd, struct job *job) REQUIRES(jobd->lock)
 {
-    move_locked(jobd, job, JOBD_QUEUED);
     job->position = ring_push(&jobd->queues[job->queue].lanes[job->priority], job->id,
                               ring_moved_locked, &jobd->jobs);
 }
 
-static void schedule_locked(struct jobd *jobd, struct job *job, bool comes_back)
+static void enqueue_locked(struct jobd *jobd, struct job *job) REQUIRES(jobd->lock)
+{
+    move_locked(jobd, job, JOBD_QUEUED);
+    enter_ring_locked(jobd, job);
+}
+
+static void enter_heap_locked(struct jobd *jobd, struct job *job, bool comes_back)
     REQUIRES(jobd->lock)
 {
-    move_locked(jobd, job, JOBD_SCHEDULED);
     job->due.place = 0;
     heap_push(&jobd->delays, &job->due, job->ready_us);
     /* In front those that come back, so that ids never fall behind: purge relies on it. */
@@ -81,6 +80,13 @@ static void schedule_locked(struct jobd *jobd, struct job *job, bool comes_back)
         TAILQ_INSERT_HEAD(&jobd->queues[job->queue].scheduled, job, link);
     else
         TAILQ_INSERT_TAIL(&jobd->queues[job->queue].scheduled, job, link);
+}
+
+static void schedule_locked(struct jobd *jobd, struct job *job, bool comes_back)
+    REQUIRES(jobd->lock)
+{
+    move_locked(jobd, job, JOBD_SCHEDULED);
+    enter_heap_locked(jobd, job, comes_back);
 }
 
 static void unschedule_locked(struct jobd *jobd, struct job *job) REQUIRES(jobd->lock)
@@ -103,18 +109,44 @@ static void end_locked(struct jobd *jobd, struct job *job, enum jobd_state state
     jobs_remember(&jobd->jobs, job, after);
 }
 
-static void cancel_waiting_locked(struct jobd *jobd, struct job *job, int64_t now_us,
-                                  struct aftermath *after) REQUIRES(jobd->lock)
+/* Jobs in its ring. */
+static uint32_t queue_ready(const struct queue *queue)
+{
+    return queue->in_state[JOBD_QUEUED] - queue->leaving;
+}
+
+void life_detach_locked(struct jobd *jobd, struct job *job)
 {
     struct queue *queue = &jobd->queues[job->queue];
-    if (job->state == JOBD_QUEUED)
+    job->changing = true;
+    if (job->state == JOBD_QUEUED) {
         ring_remove(&queue->lanes[job->priority], job->position);
-    else
+        queue->leaving++;
+    } else {
         unschedule_locked(jobd, job);
+    }
+    if (queue_ready(queue) == 0)
+        rate_interrupted(&queue->rate);
+}
+
+void life_cancelled_locked(struct jobd *jobd, struct job *job, int64_t now_us,
+                           struct aftermath *after)
+{
+    jobd->queues[job->queue].leaving -= job->state == JOBD_QUEUED;
+    job->changing = false;
     job->started_us = 0;
     end_locked(jobd, job, JOBD_CANCELLED, now_us, after);
-    if (queue->in_state[JOBD_QUEUED] == 0)
-        rate_interrupted(&queue->rate);
+}
+
+void life_attach_locked(struct jobd *jobd, struct job *job)
+{
+    job->changing = false;
+    if (job->state == JOBD_QUEUED) {
+        jobd->queues[job->queue].leaving--;
+        enter_ring_locked(jobd, job);
+    } else {
+        enter_heap_locked(jobd, job, true);
+    }
 }
 
 static struct job *next_queued_locked(struct jobd *jobd, struct queue *queue) REQUIRES(jobd->lock)
@@ -138,6 +170,23 @@ void life_enter_locked(struct jobd *jobd, struct job *job)
         schedule_locked(jobd, job, false);
     else
         enqueue_locked(jobd, job);
+}
+
+void life_restore_locked(struct jobd *jobd, struct job *job, enum jobd_state state)
+{
+    struct queue *queue = &jobd->queues[job->queue];
+    verify(job->state == LIFE_NEW);
+    job->state = (uint8_t)state;
+    if (jobd_state_final(state))
+        return;
+    queue->in_state[state]++;
+    verify(queue_waiting(queue) + queue->in_state[JOBD_RUNNING] <= queue->room);
+    if (state == JOBD_QUEUED)
+        enter_ring_locked(jobd, job);
+    else if (state == JOBD_SCHEDULED)
+        enter_heap_locked(jobd, job, false);
+    else
+        TAILQ_INSERT_TAIL(&jobd->jobs.running, job, link);
 }
 
 void life_due_locked(struct jobd *jobd, struct job *job, int64_t now_us, struct aftermath *after)
@@ -168,7 +217,7 @@ static void hand_over_locked(struct jobd *jobd, struct job *job, struct jobd_wai
     }
     TAILQ_INSERT_TAIL(&jobd->jobs.running, job, link);
     histogram_add(&queue->waited, now_us - job->ready_us);
-    rate_taken(&queue->rate, now_us, queue->in_state[JOBD_QUEUED] > 0);
+    rate_taken(&queue->rate, now_us, queue_ready(queue) > 0);
     const struct extra *extra = job->extra;
     taker->task = (struct jobd_task){
         .id = job->id,
@@ -182,21 +231,46 @@ static void hand_over_locked(struct jobd *jobd, struct job *job, struct jobd_wai
         .trace = extra != NULL ? extra->trace : "",
     };
     if (job->leased) { /* it may end at any moment */
-        taker->task.payload = job->payload != NULL ? jobd_blob_ref(job->payload) : NULL;
+        taker->task.payload = NULL;
+        if (job->payload != NULL && !journal_on(&jobd->journal)) /* else when it is written */
+            taker->task.payload = jobd_blob_ref(job->payload);
         taker->task.key = taker->task.trace = "";
     }
 }
 
-static uint32_t running_here(const struct queue *queue)
+/* A worker whose last attempt is still being written may begin another one, but no third. */
+static bool worker_free(const struct queue *queue)
 {
-    return queue->in_state[JOBD_RUNNING] - queue->leased;
+    uint32_t here = queue->in_state[JOBD_RUNNING] - queue->leased;
+    return here - queue->ending < queue->workers && here < 2 * queue->workers;
+}
+
+static bool lease_admitted_locked(struct jobd *jobd, const struct jobd_waiter *taker)
+    REQUIRES(jobd->lock)
+{
+    const struct jobd_waiter *newcomer = taker->link.kind == WAIT_NOT ? taker : NULL;
+    return !journal_on(&jobd->journal) || journal_admits_locked(jobd, newcomer);
 }
 
 static bool can_give_locked(struct jobd *jobd, const struct queue *queue,
                             const struct jobd_waiter *taker) REQUIRES(jobd->lock)
 {
-    return !queue->paused && !jobd->dismissed && queue->in_state[JOBD_QUEUED] > 0 &&
-           (taker->lease_us > 0 || running_here(queue) < queue->workers);
+    return !queue->paused && !jobd->dismissed && queue_ready(queue) > 0 &&
+           (taker->lease_us > 0 ? lease_admitted_locked(jobd, taker) : worker_free(queue));
+}
+
+/* With a journal, whoever leases is told when that is written. */
+static enum jobd_result given_locked(struct jobd *jobd, struct job *job, struct jobd_waiter *taker,
+                                     int64_t now_us, struct aftermath *after) REQUIRES(jobd->lock)
+{
+    if (!journal_on(&jobd->journal))
+        return JOBD_OK;
+    if (job->leased) {
+        (void)journal_append_locked(jobd, ENTRY_LEASED, job, taker, now_us, after);
+        return JOBD_PENDING;
+    }
+    journal_append_locked(jobd, ENTRY_TAKEN, job, NULL, now_us, after)->asked = false;
+    return JOBD_OK;
 }
 
 /* Who is next and can be given a job; NULL when nobody. */
@@ -204,7 +278,7 @@ static struct jobd_waiter *next_taker_locked(struct jobd *jobd, struct queue *qu
     REQUIRES(jobd->lock)
 {
     struct jobd_waiter *taker = NULL;
-    if (queue->in_state[JOBD_QUEUED] > 0)
+    if (queue_ready(queue) > 0)
         TAILQ_FOREACH (taker, &queue->takers, link)
             if (can_give_locked(jobd, queue, taker))
                 break;
@@ -217,11 +291,15 @@ void life_settle_locked(struct jobd *jobd, struct queue *queue, int64_t now_us,
     struct jobd_waiter *taker, *putter;
     for (;;) {
         if ((taker = next_taker_locked(jobd, queue)) != NULL) {
-            hand_over_locked(jobd, next_queued_locked(jobd, queue), taker, now_us);
-            wait_end_locked(jobd, taker, JOBD_OK, after);
+            struct job *job = next_queued_locked(jobd, queue);
+            hand_over_locked(jobd, job, taker, now_us);
+            if (given_locked(jobd, job, taker, now_us, after) == JOBD_OK)
+                wait_end_locked(jobd, taker, JOBD_OK, after);
         } else if ((putter = TAILQ_FIRST(&queue->putters)) != NULL &&
                    admit_has_room(queue, &putter->link.put)) {
-            wait_end_locked(jobd, putter, admit_waiting_locked(jobd, putter, now_us, after), after);
+            enum jobd_result result = admit_waiting_locked(jobd, putter, now_us, after);
+            if (result != JOBD_PENDING)
+                wait_end_locked(jobd, putter, result, after);
         } else {
             break;
         }
@@ -245,9 +323,10 @@ enum jobd_result jobd_take(struct jobd *jobd, uint32_t queue_index, struct jobd_
                jobd->leases.held + jobd->leases.promised >= jobd->leases.max) {
         result = JOBD_CROWDED;
     } else if (can_give_locked(jobd, queue, waiter)) { /* so nobody waits who could have it */
-        hand_over_locked(jobd, next_queued_locked(jobd, queue), waiter, now_us);
+        struct job *job = next_queued_locked(jobd, queue);
+        hand_over_locked(jobd, job, waiter, now_us);
+        result = given_locked(jobd, job, waiter, now_us, &after);
         life_settle_locked(jobd, queue, now_us, &after);
-        result = JOBD_OK;
     } else if (waiter->try_only) {
         result = JOBD_TIMEOUT;
     } else {
@@ -281,7 +360,7 @@ static bool goes_again(struct jobd *jobd, const struct job *job, const struct jo
     REQUIRES(jobd->lock)
 {
     return outcome->state == JOBD_FAILED && !outcome->for_good && !job->stopping &&
-           !jobd->abandoned && job->attempt < job->attempts;
+           (!jobd->abandoned || journal_on(&jobd->journal)) && job->attempt < job->attempts;
 }
 
 /* Takes output, error and, when the job has none yet, *extra. */
@@ -305,16 +384,23 @@ static void keep_outcome_locked(struct jobd *jobd, struct job *job,
     }
 }
 
-static void go_again_locked(struct jobd *jobd, struct job *job, const struct jobd_outcome *outcome,
-                            int64_t now_us) REQUIRES(jobd->lock)
+/* What an end with this outcome is: decided when it comes, also when it is to be written first. */
+static void decide_locked(struct jobd *jobd, const struct job *job,
+                          const struct jobd_outcome *outcome, int64_t now_us, struct ending *ending)
+    REQUIRES(jobd->lock)
 {
-    struct queue *queue = &jobd->queues[job->queue];
-    int64_t wait_us = outcome->retry_exactly ? 0 : backoff_us(queue, job);
-    job->ready_us =
-        later_us(now_us, wait_us > outcome->retry_in_us ? wait_us : outcome->retry_in_us);
-    job->delayed = true;
-    queue->retried++;
-    schedule_locked(jobd, job, true);
+    *ending = (struct ending){
+        .outcome = *outcome, .to = outcome->state, .at_us = now_us, .ready_us = now_us};
+    if (goes_again(jobd, job, outcome)) {
+        int64_t wait_us = outcome->retry_exactly ? 0 : backoff_us(&jobd->queues[job->queue], job);
+        ending->to = JOBD_SCHEDULED;
+        ending->ready_us =
+            later_us(now_us, wait_us > outcome->retry_in_us ? wait_us : outcome->retry_in_us);
+    }
+    if (outcome->state != JOBD_DONE && job->recalled && !job->stopping)
+        ending->to = JOBD_QUEUED;
+    else if (outcome->state == JOBD_FAILED && job->stopping)
+        ending->to = JOBD_CANCELLED;
 }
 
 static void leave_running_locked(struct jobd *jobd, struct job *job) REQUIRES(jobd->lock)
@@ -323,45 +409,96 @@ static void leave_running_locked(struct jobd *jobd, struct job *job) REQUIRES(jo
     if (job->leased) {
         leases_end(&jobd->leases, job->lease);
         jobd->queues[job->queue].leased--;
+    } else {
+        jobd->queues[job->queue].ending -= job->changing;
     }
-    job->leased = false;
+    job->leased = job->changing = job->recalled = false;
 }
 
-void life_attempt_ended_locked(struct jobd *jobd, struct job *job,
-                               const struct jobd_outcome *outcome, struct extra **extra,
-                               int64_t now_us, struct aftermath *after)
+/* Back in the queue as if it had not been taken. */
+static void go_back_locked(struct jobd *jobd, struct job *job, const struct ending *ending,
+                           struct aftermath *after) REQUIRES(jobd->lock)
 {
-    struct queue *queue = &jobd->queues[job->queue];
-    leave_running_locked(jobd, job);
-    histogram_add(&queue->ran, now_us - job->started_us);
-    rate_ran(&queue->rate, now_us - job->started_us);
-    keep_outcome_locked(jobd, job, outcome, extra, after);
-    if (goes_again(jobd, job, outcome))
-        go_again_locked(jobd, job, outcome, now_us);
-    else if (outcome->state == JOBD_FAILED && job->stopping)
-        end_locked(jobd, job, JOBD_CANCELLED, now_us, after);
-    else
-        end_locked(jobd, job, outcome->state, now_us, after);
-    life_settle_locked(jobd, queue, now_us, after);
-}
-
-void life_give_back_locked(struct jobd *jobd, struct job *job, int64_t delay_us, int64_t now_us,
-                           struct aftermath *after)
-{
-    leave_running_locked(jobd, job);
     job->attempt--;
-    if (jobd->abandoned) { /* nobody will take it any more */
-        end_locked(jobd, job, JOBD_CANCELLED, now_us, after);
-        life_settle_locked(jobd, &jobd->queues[job->queue], now_us, after);
-        return;
-    }
-    job->delayed = delay_us > 0;
-    job->ready_us = later_us(now_us, delay_us);
+    job->stopping = false;
+    job->ready_us = ending->ready_us;
+    job->delayed = ending->ready_us > ending->at_us;
     if (job->delayed)
         schedule_locked(jobd, job, true);
     else
         enqueue_locked(jobd, job);
-    life_settle_locked(jobd, &jobd->queues[job->queue], now_us, after);
+    jobs_throw_away(ending->outcome.output, after);
+    jobs_throw_away(ending->outcome.error, after);
+}
+
+void life_ended_locked(struct jobd *jobd, struct job *job, const struct ending *ending,
+                       struct extra **extra, struct aftermath *after)
+{
+    struct queue *queue = &jobd->queues[job->queue];
+    leave_running_locked(jobd, job);
+    if (ending->to == JOBD_QUEUED) {
+        go_back_locked(jobd, job, ending, after);
+        life_settle_locked(jobd, queue, ending->at_us, after);
+        return;
+    }
+    if (!ending->cut) {
+        histogram_add(&queue->ran, ending->at_us - job->started_us);
+        rate_ran(&queue->rate, ending->at_us - job->started_us);
+        keep_outcome_locked(jobd, job, &ending->outcome, extra, after);
+    }
+    if (ending->to == JOBD_SCHEDULED) {
+        job->ready_us = ending->ready_us;
+        job->delayed = true;
+        queue->retried++;
+        schedule_locked(jobd, job, true);
+    } else {
+        end_locked(jobd, job, ending->to, ending->at_us, after);
+    }
+    life_settle_locked(jobd, queue, ending->at_us, after);
+}
+
+enum jobd_result life_end_so_locked(struct jobd *jobd, struct job *job, const struct ending *ending,
+                                    struct extra **extra, struct jobd_waiter *waiter,
+                                    enum jobd_result result, int64_t now_us,
+                                    struct aftermath *after)
+{
+    if (!journal_on(&jobd->journal)) {
+        life_ended_locked(jobd, job, ending, extra, after);
+        return result;
+    }
+    if (waiter != NULL && !journal_admits_locked(jobd, waiter))
+        return JOBD_CROWDED;
+    struct entry *entry = journal_append_locked(jobd, ENTRY_ENDED, job, waiter, now_us, after);
+    entry->asked = waiter != NULL;
+    entry->result = result;
+    entry->ending = *ending;
+    entry->extra = *extra;
+    *extra = NULL;
+    job->changing = true;
+    jobd->queues[job->queue].ending += !job->leased;
+    return waiter != NULL ? JOBD_PENDING : result;
+}
+
+enum jobd_result life_end_attempt_locked(struct jobd *jobd, struct job *job,
+                                         const struct jobd_outcome *outcome, struct extra **extra,
+                                         struct jobd_waiter *waiter, int64_t now_us,
+                                         struct aftermath *after)
+{
+    struct ending ending;
+    decide_locked(jobd, job, outcome, now_us, &ending);
+    return life_end_so_locked(jobd, job, &ending, extra, waiter, JOBD_OK, now_us, after);
+}
+
+enum jobd_result life_give_back_locked(struct jobd *jobd, struct job *job, int64_t delay_us,
+                                       struct jobd_waiter *waiter, int64_t now_us,
+                                       struct aftermath *after)
+{
+    struct extra *none = NULL;
+    struct ending ending = {
+        .cut = true, .to = JOBD_QUEUED, .at_us = now_us, .ready_us = later_us(now_us, delay_us)};
+    if (jobd->abandoned && !journal_on(&jobd->journal)) /* nobody will take it any more */
+        ending.to = JOBD_CANCELLED;
+    return life_end_so_locked(jobd, job, &ending, &none, waiter, JOBD_OK, now_us, after);
 }
 
 void jobd_finish(struct jobd *jobd, const struct jobd_task *task,
@@ -373,125 +510,8 @@ void jobd_finish(struct jobd *jobd, const struct jobd_task *task,
     mutex_lock(&jobd->lock);
     struct job *job = jobs_find(&jobd->jobs, task->id);
     verify(job != NULL && job->state == JOBD_RUNNING && job->attempt == task->attempt);
-    verify(!job->leased);
-    life_attempt_ended_locked(jobd, job, outcome, &extra, now_us, &after);
+    verify(!job->leased && !job->changing);
+    (void)life_end_attempt_locked(jobd, job, outcome, &extra, NULL, now_us, &after);
     unlock_and_tell(jobd, &after);
     extra_free(extra);
-}
-
-/* ---- cancel, pause, purge */
-
-/* A worker is told; a lease is taken away, and whoever has it learns when it comes back. */
-static void stop_running_locked(struct jobd *jobd, struct job *job, int64_t now_us,
-                                struct aftermath *after) REQUIRES(jobd->lock)
-{
-    if (job->leased) {
-        leave_running_locked(jobd, job);
-        end_locked(jobd, job, JOBD_CANCELLED, now_us, after);
-        life_settle_locked(jobd, &jobd->queues[job->queue], now_us, after);
-        return;
-    }
-    job->stopping = true;
-    after->stop = job->holder;
-    after->stop_task =
-        (struct jobd_task){.id = job->id, .queue = job->queue, .attempt = job->attempt};
-}
-
-enum jobd_result jobd_cancel(struct jobd *jobd, uint64_t id, int64_t now_us)
-{
-    enum jobd_result result;
-    AFTERMATH(after);
-    mutex_lock(&jobd->lock);
-    struct job *job = jobs_find(&jobd->jobs, id);
-    if (job == NULL) {
-        result = JOBD_NO_JOB;
-    } else if (jobd_state_final(job->state)) {
-        result = JOBD_IS_FINAL;
-    } else if (job->state == JOBD_RUNNING) {
-        stop_running_locked(jobd, job, now_us, &after);
-        result = JOBD_PENDING;
-    } else {
-        struct queue *queue = &jobd->queues[job->queue];
-        cancel_waiting_locked(jobd, job, now_us, &after);
-        life_settle_locked(jobd, queue, now_us, &after);
-        result = JOBD_OK;
-    }
-    unlock_and_tell(jobd, &after);
-    return result;
-}
-
-void jobd_pause(struct jobd *jobd, uint32_t queue_index, bool paused, int64_t now_us)
-{
-    verify(queue_index < jobd->queues_len);
-    struct queue *queue = &jobd->queues[queue_index];
-    AFTERMATH(after);
-    mutex_lock(&jobd->lock);
-    queue->paused = paused;
-    rate_interrupted(&queue->rate);
-    life_settle_locked(jobd, queue, now_us, &after);
-    unlock_and_tell(jobd, &after);
-}
-
-/* Waiting jobs of the queue with an id below `below`; those that came later stand behind them. */
-static uint32_t purge_some_locked(struct jobd *jobd, struct queue *queue, uint64_t below,
-                                  int64_t now_us, struct aftermath *after) REQUIRES(jobd->lock)
-{
-    uint32_t purged = 0;
-    struct job *job, *next;
-    for (job = TAILQ_FIRST(&queue->scheduled); job != NULL && purged < AT_A_TIME; job = next) {
-        next = TAILQ_NEXT(job, link);
-        if (job->id >= below)
-            continue; /* those that came back stand in front, whatever their id */
-        cancel_waiting_locked(jobd, job, now_us, after);
-        purged++;
-    }
-    for (unsigned lane = 0; lane < JOBD_PRIORITIES; lane++) {
-        uint64_t id;
-        while (purged < AT_A_TIME && (id = ring_peek(&queue->lanes[lane])) != 0 && id < below) {
-            cancel_waiting_locked(jobd, jobs_find(&jobd->jobs, id), now_us, after);
-            purged++;
-        }
-    }
-    life_settle_locked(jobd, queue, now_us, after);
-    return purged;
-}
-
-uint32_t jobd_purge(struct jobd *jobd, uint32_t queue_index, int64_t now_us)
-{
-    verify(queue_index < jobd->queues_len);
-    struct queue *queue = &jobd->queues[queue_index];
-    uint64_t below = 0;
-    uint32_t purged = 0, more;
-    do {
-        AFTERMATH(after);
-        mutex_lock(&jobd->lock);
-        if (below == 0)
-            below = jobd->next_id;
-        more = purge_some_locked(jobd, queue, below, now_us, &after);
-        unlock_and_tell(jobd, &after);
-        purged += more;
-    } while (more > 0);
-    return purged;
-}
-
-/* ---- stopping */
-
-void jobd_abandon(struct jobd *jobd, int64_t now_us)
-{
-    mutex_lock(&jobd->lock);
-    jobd->abandoned = true; /* what fails from now on does not come back */
-    mutex_unlock(&jobd->lock);
-    for (uint32_t i = 0; i < jobd->queues_len; i++)
-        jobd_purge(jobd, i, now_us);
-    struct job *job;
-    do {
-        AFTERMATH(after);
-        mutex_lock(&jobd->lock);
-        TAILQ_FOREACH (job, &jobd->jobs.running, link)
-            if (!job->stopping)
-                break;
-        if (job != NULL)
-            stop_running_locked(jobd, job, now_us, &after);
-        unlock_and_tell(jobd, &after);
-    } while (job != NULL);
 }

@@ -70,7 +70,7 @@ void look_locked(const struct job *job, struct jobd_info *info)
 enum jobd_result jobd_look(struct jobd *jobd, uint64_t id, struct jobd_info *info)
 {
     mutex_lock(&jobd->lock);
-    const struct job *job = jobs_find(&jobd->jobs, id);
+    const struct job *job = jobs_seen(&jobd->jobs, id);
     if (job != NULL)
         look_locked(job, info);
     mutex_unlock(&jobd->lock);
@@ -94,7 +94,7 @@ enum jobd_result jobd_part(struct jobd *jobd, uint64_t id, enum jobd_part part,
                            struct jobd_blob **bytes)
 {
     mutex_lock(&jobd->lock);
-    const struct job *job = jobs_find(&jobd->jobs, id);
+    const struct job *job = jobs_seen(&jobd->jobs, id);
     if (job != NULL) {
         struct jobd_blob *blob = part_of(job, part);
         *bytes = blob != NULL ? jobd_blob_ref(blob) : NULL;
@@ -122,7 +122,7 @@ static bool list_some_locked(struct jobd *jobd, const struct jobd_filter *filter
 {
     const struct job *job = jobs_above(&jobd->jobs, listing->after);
     for (int looked = 0; job != NULL && looked < LOOKS_AT_A_TIME; looked++) {
-        if (matches(filter, job)) {
+        if (job->state != LIFE_NEW && matches(filter, job)) {
             listing->more = listing->found == listing->len;
             if (listing->more)
                 return false;
@@ -175,6 +175,7 @@ void jobd_stats(struct jobd *jobd, uint32_t queue_index, int64_t now_us, struct 
         .queued = queue->in_state[JOBD_QUEUED],
         .scheduled = queue->in_state[JOBD_SCHEDULED],
         .running = queue->in_state[JOBD_RUNNING],
+        .leased = queue->leased,
         .admitted = queue->admitted,
         .done = queue->ended[JOBD_DONE],
         .failed = queue->ended[JOBD_FAILED],

@@ -28,6 +28,11 @@
  *                jobs.c      the records
  *                look.c      reads
  *                heart.c     start and end
+ *                journal.c   changes on their way to disk; restore.c, back
+ *                cancel.c    cancel, purge, pause
+ *   the memory   store.c     the writer; recall.c, the start
+ *                database.c  the file; rows.c, a job in it
+ *                ballast.c   space for a full disk
  *   the ground   ring, heap, rate, blob, block, clock, lock, log, text, json, words, verify
  */
 #include <errno.h>
@@ -44,6 +49,7 @@
 
 #include "api.h"
 #include "clock.h"
+#include "database.h"
 #include "exec.h"
 #include "http.h"
 #include "jobd/pool.h"
@@ -54,7 +60,9 @@
 #include "post.h"
 #include "probe.h"
 #include "sleep.h"
+#include "store.h"
 #include "verify.h"
+#include "web.h"
 
 enum {
     EXIT_LOST = 1,            /* work was lost, or something failed */
@@ -62,13 +70,14 @@ enum {
     DESCRIPTORS_SPARE = 160,  /* for listeners, loops, and clients that are being sent away */
     DESCRIPTORS_A_WORKER = 8, /* pipes of a command, connections to a web service */
     REPLIES_MS = 2000,        /* at the end: for replies under way */
-    STOPPING_MS = 5000        /* after the grace: for runners told to stop */
+    STOPPING_MS = 5000,       /* after the grace: for runners told to stop */
+    STORE_MS = 5000           /* at the end, for a disk that fails */
 };
 
 #define KILL_AFTER_US (5 * CLOCK_SECOND_US) /* from TERM to KILL, for a command */
 
-/* Ids count microseconds from here at the start of a server that remembers nothing, so that they
- * go on rising when it is started again: fewer than a million jobs a second came in between. */
+/* Ids count microseconds from here at the start of a server, so that they go on rising when one
+ * that remembers nothing is started again: fewer than a million jobs a second came in between. */
 #define IDS_SINCE_US INT64_C(1767225600000000) /* 2026-01-01T00:00:00Z */
 
 /* A waiter that a poll() can wait for. */
@@ -86,7 +95,8 @@ struct hand {
 struct server {
     struct options options;
     struct listeners listeners;
-    struct hand *hands; /* a queue's, by its index */
+    struct hand *hands;  /* a queue's, by its index */
+    struct store *store; /* NULL: memory only */
     struct jobd_pool *pool;
     struct jobd *jobd;
     struct http *http;
@@ -145,10 +155,18 @@ static bool fit_descriptors(struct options *options)
     return true;
 }
 
-static uint64_t first_id(void)
+/* The clock may have been put back meanwhile; a store knows. */
+static uint64_t first_id(struct store *store)
 {
     int64_t id = clock_now_us() - IDS_SINCE_US;
-    return id > 0 ? (uint64_t)id : 1;
+    uint64_t by_clock = id > 0 ? (uint64_t)id : 1;
+    uint64_t by_store = store != NULL ? store_first_id(store) : 1;
+    return by_clock > by_store ? by_clock : by_store;
+}
+
+static uint32_t waiting_on_disk(const struct server *server, const struct queue_options *queue)
+{
+    return server->store != NULL ? store_waiting(server->store, queue->name) : 0;
 }
 
 /* 0 or -errno; release_hands() undoes what has begun. */
@@ -201,7 +219,8 @@ static int new_pool(struct server *server)
                                                    .attempts = (uint32_t)queue->attempts,
                                                    .timeout_us = queue->timeout_us,
                                                    .backoff_min_us = queue->backoff.min_us,
-                                                   .backoff_max_us = queue->backoff.max_us};
+                                                   .backoff_max_us = queue->backoff.max_us,
+                                                   .restored = waiting_on_disk(server, queue)};
             error = choose_runner(options, queue, &server->hands[i], &runners[i]);
         }
         const struct jobd_config config = {
@@ -211,7 +230,9 @@ static int new_pool(struct server *server)
             .memory_bytes = (size_t)options->memory_bytes,
             .waiters_max = (uint32_t)options->connections_max,
             .leases_max = OPTIONS_LEASES_MAX,
-            .first_id = first_id(),
+            .first_id = first_id(server->store),
+            .journal = server->store != NULL ? store_ring : NULL,
+            .journal_context = server->store,
         };
         if (error == 0)
             error = jobd_pool_new(&server->pool, &config, runners);
@@ -228,6 +249,11 @@ static int start(struct server *server)
     if (error != 0)
         return error;
     server->jobd = jobd_pool_jobd(server->pool);
+    char reason[STORE_ERROR_SIZE];
+    if (server->store != NULL && !store_load(server->store, server->jobd, clock_now_us(), reason)) {
+        log_error("%s", reason);
+        return -EIO;
+    }
     const struct http_config config = {
         .jobd = server->jobd,
         .listeners = &server->listeners,
@@ -238,8 +264,9 @@ static int start(struct server *server)
         .body_max_bytes = options->body_max_bytes,
     };
     if ((error = http_new(&server->http, &config)) != 0 ||
-        (error = api_new(&server->api, server->jobd, server->http,
+        (error = api_new(&server->api, server->jobd, server->http, server->store,
                          (size_t)options->output_max_bytes)) != 0 ||
+        (server->store != NULL && (error = store_start(server->store, server->jobd)) != 0) ||
         (error = jobd_pool_start(server->pool)) != 0)
         return error;
     return http_start(server->http, api_serve, server->api);
@@ -264,6 +291,18 @@ static struct tally count_jobs(struct jobd *jobd)
         tally.cancelled += stats.cancelled;
     }
     return tally;
+}
+
+/* Jobs that run in this process. */
+static uint64_t jobs_here(const struct server *server)
+{
+    uint64_t running = 0;
+    for (uint32_t i = 0; i < jobd_queues_len(server->jobd); i++) {
+        struct jobd_stats stats;
+        jobd_stats(server->jobd, i, clock_now_us(), &stats);
+        running += stats.running - stats.leased;
+    }
+    return running;
 }
 
 /* ---- drain */
@@ -318,10 +357,29 @@ static int to_ms(int64_t us)
 _Noreturn static void end_at_once(const struct server *server, const char *how)
 {
     struct tally tally = count_jobs(server->jobd);
-    log_error("stopped%s: %llu jobs lost", how,
-              (unsigned long long)(tally.waiting + tally.running + server->lost));
+    if (server->store != NULL)
+        log_error("stopped%s: %llu jobs wait on disk, %llu that ran go again", how,
+                  (unsigned long long)tally.waiting, (unsigned long long)tally.running);
+    else
+        log_error("stopped%s: %llu jobs lost", how,
+                  (unsigned long long)(tally.waiting + tally.running + server->lost));
     listen_remove_files(&server->listeners);
     _exit(EXIT_LOST);
+}
+
+/* Until no job runs here any more; one that does not end in time goes back to the disk. */
+static void drain_durable(struct server *server)
+{
+    jobd_dismiss(server->jobd); /* no worker begins another one */
+    if (jobd_await_idle(server->jobd, &server->idle.waiter) == JOBD_OK)
+        return;
+    if (next_signal(server->signals, server->idle.fd, to_ms(server->options.grace_us)) != 0)
+        end_at_once(server, " at once");
+    jobd_abandon(server->jobd, clock_now_us());
+    if (jobs_here(server) > 0 && next_signal(server->signals, server->idle.fd, STOPPING_MS) != 0)
+        end_at_once(server, " at once");
+    if (jobs_here(server) > 0)
+        end_at_once(server, ", not all jobs would");
 }
 
 /* Until all jobs have ended, or the grace is over and what is left has been told to stop; then
@@ -333,6 +391,10 @@ static void drain(struct server *server)
              (unsigned long long)tally.running);
     http_drain(server->http);
     jobd_close(server->jobd);
+    if (server->store != NULL) { /* what waits, or is leased, stays on disk */
+        drain_durable(server);
+        return;
+    }
     if (jobd_await_idle(server->jobd, &server->idle.waiter) == JOBD_OK)
         return;
     if (next_signal(server->signals, server->idle.fd, to_ms(server->options.grace_us)) != 0)
@@ -361,14 +423,22 @@ static int serve_until_signal(struct server *server)
     jobd_pool_stop(server->pool);
     if (!http_stop(server->http, REPLIES_MS))
         end_at_once(server, ", requests were still waiting");
+    bool written = server->store == NULL || store_stop(server->store, STORE_MS * INT64_C(1000));
     struct tally tally = count_jobs(server->jobd);
     if (server->lost > 0) {
         log_error("stopped: %llu jobs lost", (unsigned long long)server->lost);
         return EXIT_LOST;
     }
+    if (!written) {
+        log_error("stopped: not all ends could be written down: those jobs go again");
+        return EXIT_LOST;
+    }
     log_info("stopped: %llu done, %llu failed, %llu cancelled, none lost",
              (unsigned long long)tally.done, (unsigned long long)tally.failed,
              (unsigned long long)tally.cancelled);
+    if (server->store != NULL)
+        log_info("%llu jobs wait on disk, %llu are leased", (unsigned long long)tally.waiting,
+                 (unsigned long long)tally.running);
     return 0;
 }
 
@@ -397,12 +467,22 @@ static int run(struct server *server)
         fprintf(stderr, "jobd: %s\n", error);
         return EXIT_LOST;
     }
+    if (options->data != NULL) {
+        char reason[STORE_ERROR_SIZE];
+        server->store = store_open(options->data, (enum store_sync)options->sync, reason);
+        if (server->store == NULL) {
+            fprintf(stderr, "jobd: %s\n", reason);
+            listen_close(&server->listeners);
+            return EXIT_LOST;
+        }
+    }
     int problem = start(server);
     int code = problem == 0 ? serve_until_signal(server) : failed("start", -problem);
     http_free(server->http);
     api_free(server->api);
     jobd_pool_free(server->pool);
     release_hands(server);
+    store_free(server->store);
     listen_close(&server->listeners);
     close(server->idle.fd);
     close(server->signals);
@@ -438,8 +518,8 @@ int main(int argc, char **argv)
         code = probe_health(server.options.listen) ? 0 : EXIT_LOST;
         break;
     case ACTION_VERSION:
-        printf("jobd " JOBD_VERSION " (libmicrohttpd %s, cJSON %s)\n", http_library(),
-               cJSON_Version());
+        printf("jobd " JOBD_VERSION " (libmicrohttpd %s, cJSON %s, libcurl %s, SQLite %s)\n",
+               http_library(), cJSON_Version(), web_library(), database_library());
         break;
     case ACTION_HELP:
         options_help(stdout);

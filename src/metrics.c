@@ -37,6 +37,10 @@ static double running(const struct jobd_stats *s)
 {
     return s->running;
 }
+static double leased(const struct jobd_stats *s)
+{
+    return s->leased;
+}
 static double oldest(const struct jobd_stats *s)
 {
     return (double)s->oldest_us / 1e6;
@@ -78,6 +82,7 @@ static const struct figure figures[] = {
     {"jobd_queue_queued", "gauge", "Jobs that wait for a worker.", queued},
     {"jobd_queue_scheduled", "gauge", "Jobs that wait for a time.", scheduled},
     {"jobd_queue_running", "gauge", "Jobs that run.", running},
+    {"jobd_queue_leased", "gauge", "Of those that run: by remote workers.", leased},
     {"jobd_queue_oldest_seconds", "gauge", "How long the oldest queued job has waited.", oldest},
     {"jobd_queue_drain_per_second", "gauge", "Slots that become free, as measured.", drain},
     {"jobd_jobs_admitted_total", "counter", "Jobs that were let in.", admitted},
@@ -154,7 +159,23 @@ static void server(FILE *out, struct jobd *jobd, struct http *http)
             http_library());
 }
 
-char *metrics_text(struct jobd *jobd, struct http *http)
+static void store_figures(FILE *out, struct store *store)
+{
+    struct store_stats stats;
+    store_stats(store, &stats);
+    head(out, "jobd_store_failing", "gauge", "1: nothing new can be written down.");
+    fprintf(out, "jobd_store_failing %d\n", stats.failing);
+    head(out, "jobd_store_commits_total", "counter", "Transactions.");
+    fprintf(out, "jobd_store_commits_total %" PRIu64 "\n", stats.commits);
+    head(out, "jobd_store_changes_total", "counter", "Changes in them.");
+    fprintf(out, "jobd_store_changes_total %" PRIu64 "\n", stats.changes);
+    head(out, "jobd_store_failures_total", "counter", "Times that the disk was full or failed.");
+    fprintf(out, "jobd_store_failures_total %" PRIu64 "\n", stats.failures);
+    head(out, "jobd_store_bytes", "gauge", "Size of the database and its log.");
+    fprintf(out, "jobd_store_bytes %" PRIu64 "\n", stats.bytes);
+}
+
+char *metrics_text(struct jobd *jobd, struct http *http, struct store *store)
 {
     char *text = NULL;
     size_t size;
@@ -167,6 +188,8 @@ char *metrics_text(struct jobd *jobd, struct http *http)
             jobd_stats(jobd, i, now_us, &stats[i]);
         queues(out, jobd, stats);
         server(out, jobd, http);
+        if (store != NULL)
+            store_figures(out, store);
         bool failed = ferror(out) != 0;
         if (fclose(out) != 0 || failed) {
             free(text);

@@ -11,6 +11,7 @@
 #include "listen.h"
 #include "post.h"
 #include "settings.h"
+#include "store.h"
 #include "text.h"
 #include "verify.h"
 
@@ -21,6 +22,7 @@ enum { FIRST_LONG = 256, NAME_SIZE = 40, PLACE_SIZE = 64 };
 enum kind {
     KIND_ADDRESS,
     KIND_PATH,
+    KIND_FOLDER,
     KIND_NUMBER,
     KIND_SIZE,
     KIND_DURATION,
@@ -90,6 +92,10 @@ static const struct option_spec specs[] = {
      "for a whole header; a body has this and a second for each 16 KiB of --max-body"},
     {"idle-timeout", 0, "TIME", "60s", KIND_DURATION, SERVER(idle_us), SECOND / 10, DAY, NULL,
      "for a connection between two requests"},
+    {"data", 'd', "DIR", NULL, KIND_FOLDER, SERVER(data), 0, 0, NULL,
+     "keep jobs on disk in this directory: a 202 means written down [memory only]"},
+    {"sync", 0, "WHEN", "commit", KIND_CHOICE, SERVER(sync), 0, 0, store_sync_names,
+     "written down for good: commit, before each answer; 1s, a second later; off, by the system"},
     {"grace", 0, "TIME", "30s", KIND_DURATION, SERVER(grace_us), 0, 365 * DAY, NULL,
      "how long a drain waits for jobs"},
     {"open", 0, NULL, NULL, KIND_FLAG, SERVER(open), 0, 0, NULL,
@@ -131,6 +137,9 @@ static void describe(const struct option_spec *spec, char *out, size_t size)
         break;
     case KIND_PATH:
         snprintf(out, size, "a file's name");
+        break;
+    case KIND_FOLDER:
+        snprintf(out, size, "a directory's name");
         break;
     case KIND_NUMBER:
         snprintf(out, size, "a whole number from %llu to %llu", min, max);
@@ -217,6 +226,8 @@ static bool apply(const struct option_spec *spec, void *target, const char *text
                (uint64_t)*us <= spec->max;
     case KIND_SPAN:
         return read_span(text, (int64_t)spec->max, place);
+    case KIND_FOLDER:
+        return *text != '\0' && (*(char **)place = strdup(text)) != NULL;
     case KIND_URL:
         return post_url_ok(text) && (*(char **)place = strdup(text)) != NULL;
     case KIND_COMMAND:
@@ -260,7 +271,7 @@ static size_t spec_named(const char *name)
 /* Every setting must be right, also one that a stronger source overrides. */
 static bool all_right(const struct settings *settings)
 {
-    struct options options;
+    struct options options = {.data = NULL};
     struct queue_options queue = {.post = NULL};
     const struct setting *post = &settings->of[spec_named("post")];
     bool right = true;
@@ -271,6 +282,7 @@ static bool all_right(const struct settings *settings)
     if (right && queue.post != NULL && queue.command != NULL)
         right = settings_wrong(post->place, "there is a command too; a queue has one runner");
     release_queue(&queue);
+    free(options.data);
     return right;
 }
 
@@ -382,6 +394,7 @@ static enum setting_kind setting_kind(enum kind kind)
         return SETTING_FLAG;
     case KIND_ADDRESS:
     case KIND_PATH:
+    case KIND_FOLDER:
     case KIND_URL:
     case KIND_CHOICE:
     case KIND_ACTION:
@@ -523,6 +536,7 @@ void options_release(struct options *options)
     for (uint32_t i = 0; options->queues != NULL && i < options->queues_len; i++)
         release_queue(&options->queues[i]);
     free(options->queues);
+    free(options->data);
     options->queues = NULL;
     options->queues_len = 0;
 }

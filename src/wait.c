@@ -24,6 +24,7 @@ static struct waiter_list *list_locked(struct jobd *jobd, struct jobd_waiter *wa
         return &jobd->queues[waiter->link.index].takers;
     case WAIT_IDLE:
         return &jobd->idlers;
+    case WAIT_DISK:
     case WAIT_NOT:
         break;
     }
@@ -53,14 +54,29 @@ enum jobd_result wait_begin_locked(struct jobd *jobd, struct jobd_waiter *waiter
 
 static void forget_wait_locked(struct jobd *jobd, struct jobd_waiter *waiter) REQUIRES(jobd->lock)
 {
-    struct waiter_list *list = list_locked(jobd, waiter);
-    TAILQ_REMOVE(list, waiter, link);
+    if (waiter->link.kind == WAIT_DISK)
+        ((struct entry *)waiter->link.entry)->waiter = NULL;
+    else
+        TAILQ_REMOVE(list_locked(jobd, waiter), waiter, link);
     heap_remove(&jobd->deadlines, &waiter->link.due);
     jobd->leases.promised -= waiter->link.kind == WAIT_JOB && waiter->lease_us > 0;
     waiter->link.kind = WAIT_NOT;
     extra_free(waiter->link.extra);
     waiter->link.extra = NULL;
     jobd->waiters -= !waiter->exempt;
+}
+
+void wait_for_disk_locked(struct jobd *jobd, struct jobd_waiter *waiter, struct entry *entry)
+{
+    if (waiter->link.kind != WAIT_NOT)
+        forget_wait_locked(jobd, waiter);
+    verify(waiter->exempt || jobd->waiters < jobd->waiters_max);
+    jobd->waiters += !waiter->exempt;
+    waiter->link.kind = WAIT_DISK;
+    waiter->link.extra = NULL;
+    waiter->link.entry = entry;
+    waiter->result = JOBD_PENDING;
+    entry->waiter = waiter;
 }
 
 /* Before somebody is forgotten who may have waited for room in front of others. */
@@ -101,6 +117,8 @@ void unlock_and_tell(struct jobd *jobd, struct aftermath *after)
     mutex_unlock(&jobd->lock);
 
     struct jobd_waiter *waiter;
+    if (after->journal)
+        jobd->wanted(jobd->wanted_context);
     while ((waiter = TAILQ_FIRST(&after->woken)) != NULL) {
         TAILQ_REMOVE(&after->woken, waiter, link);
         waiter->wake(waiter); /* from here on it is no longer ours to touch */
@@ -171,7 +189,7 @@ enum jobd_result jobd_await(struct jobd *jobd, uint64_t id, struct jobd_waiter *
 {
     enum jobd_result result = JOBD_NO_JOB;
     mutex_lock(&jobd->lock);
-    struct job *job = jobs_find(&jobd->jobs, id);
+    struct job *job = jobs_seen(&jobd->jobs, id);
     if (job != NULL) {
         look_locked(job, info);
         result = jobd_state_final(info->state) ? JOBD_OK

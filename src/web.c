@@ -434,3 +434,8 @@ bool web_url_ok(const char *url)
     curl_url_cleanup(parsed);
     return ok;
 }
+
+const char *web_library(void)
+{
+    return curl_version_info(CURLVERSION_NOW)->version;
+}

@@ -59,3 +59,6 @@ JOBD_MUST_READ enum web_end web_post(struct web_line *line, struct jobd_blob *pa
 /* Forgets the last request, and cuts its connection where it has not ended. False when that cannot
  * be yet, as a name is still being looked up: to be called again later. Does not block. */
 JOBD_MUST_READ bool web_reset(struct web_line *line);
+
+/* libcurl's version. */
+const char *web_library(void);

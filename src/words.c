@@ -23,6 +23,8 @@ static const char *const result_texts[JOBD_RESULTS] = {
     [JOBD_LEASE_OVER] = "the lease is over",
     [JOBD_TIMEOUT] = "not in time",
     [JOBD_CROWDED] = "too many are waiting",
+    [JOBD_STOPPING] = "told to stop",
+    [JOBD_STORE] = "it could not be written down",
 };
 
 const char *jobd_state_name(enum jobd_state state)

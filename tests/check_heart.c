@@ -10,7 +10,54 @@ struct census {
     uint32_t in_state[JOBD_STATES];
     uint32_t waiters;
     size_t memory, memory_living;
+    /* on their way to disk */
+    uint32_t entering, retrying;
 };
+
+struct way {
+    uint32_t entries, entering, leaving, unscheduled, retrying, ending;
+};
+
+/* What the entries of a list say of a queue's jobs; all queues when it is NULL. */
+static void count_entries(struct jobd *jobd, struct entry_list *list, const struct queue *queue,
+                          struct way *way) REQUIRES(jobd->lock)
+{
+    struct entry *entry;
+    struct job *job;
+    TAILQ_FOREACH (entry, list, link) {
+        way->entries++;
+        verify(entry->waiter == NULL ||
+               (entry->waiter->link.kind == WAIT_DISK && entry->waiter->link.entry == entry));
+        TAILQ_FOREACH (job, &entry->jobs, link) {
+            if (queue != NULL && &jobd->queues[job->queue] != queue)
+                continue;
+            verify((entry->kind == ENTRY_ENTER) == (job->state == LIFE_NEW));
+            verify((entry->kind == ENTRY_CANCEL) == job->changing);
+            way->entering += entry->kind == ENTRY_ENTER;
+            way->leaving += entry->kind == ENTRY_CANCEL && job->state == JOBD_QUEUED;
+            way->unscheduled += entry->kind == ENTRY_CANCEL && job->state == JOBD_SCHEDULED;
+        }
+        job = entry->job;
+        if (job == NULL || (queue != NULL && &jobd->queues[job->queue] != queue))
+            continue;
+        if (entry->kind == ENTRY_RETRY) {
+            verify(jobd_state_final((enum jobd_state)job->state) && job->changing);
+            way->retrying++;
+        }
+        if (entry->kind == ENTRY_ENDED) {
+            verify(job->state == JOBD_RUNNING && job->changing);
+            way->ending += !job->leased;
+        }
+    }
+}
+
+static struct way count_ways(struct jobd *jobd, const struct queue *queue) REQUIRES(jobd->lock)
+{
+    struct way way = {0};
+    count_entries(jobd, &jobd->journal.waiting, queue, &way);
+    count_entries(jobd, &jobd->journal.gathered, queue, &way);
+    return way;
+}
 
 static uint32_t waiters_in(struct waiter_list *list, enum wait_kind kind)
 {
@@ -64,16 +111,21 @@ static void check_queue(struct jobd *jobd, struct queue *queue, struct census *c
         verify(job->state == JOBD_SCHEDULED && job->due.place != 0);
         scheduled++;
     }
-    verify(queued == queue->in_state[JOBD_QUEUED]);
-    verify(scheduled == queue->in_state[JOBD_SCHEDULED]);
-    verify(queue_waiting(queue) + queue->in_state[JOBD_RUNNING] <=
-           queue->capacity + queue->workers + jobd->leases.max);
-    verify(queue->in_state[JOBD_RUNNING] - queue->leased <= queue->workers);
-    verify(queue->admitted == queue_waiting(queue) + queue->in_state[JOBD_RUNNING] +
-                                  queue->ended[JOBD_DONE] + queue->ended[JOBD_FAILED] +
-                                  queue->ended[JOBD_CANCELLED]);
+    const struct way way = count_ways(jobd, queue);
+    bool durable = journal_on(&jobd->journal);
+    uint32_t here = queue->in_state[JOBD_RUNNING] - queue->leased;
+    verify(way.leaving == queue->leaving && way.ending == queue->ending);
+    verify(way.entering + way.retrying == queue->entering);
+    verify(queued + way.leaving == queue->in_state[JOBD_QUEUED]);
+    verify(scheduled + way.unscheduled == queue->in_state[JOBD_SCHEDULED]);
+    verify(queue_waiting(queue) + queue->in_state[JOBD_RUNNING] <= queue->room);
+    verify(here - queue->ending <= queue->workers && here <= (durable ? 2 : 1) * queue->workers);
+    uint64_t counted = queue_waiting(queue) + queue->in_state[JOBD_RUNNING] +
+                       queue->ended[JOBD_DONE] + queue->ended[JOBD_FAILED] +
+                       queue->ended[JOBD_CANCELLED];
+    verify(durable ? queue->admitted <= counted : queue->admitted == counted); /* some came back */
     /* Nobody waits in vain. */
-    bool idle = queue->in_state[JOBD_RUNNING] - queue->leased < queue->workers;
+    bool idle = here - queue->ending < queue->workers && here < 2 * queue->workers;
     const struct jobd_waiter *taker;
     TAILQ_FOREACH (taker, &queue->takers, link)
         verify(queued == 0 || queue->paused || (taker->lease_us == 0 && !idle));
@@ -93,11 +145,16 @@ static void check_records(struct jobd *jobd, struct census *census) REQUIRES(job
     struct job *job;
     RB_FOREACH (job, job_tree, &jobs->tree) {
         bool is_final = jobd_state_final((enum jobd_state)job->state);
-        *(is_final ? &final : &living) += 1;
+        bool retrying = is_final && job->changing;
+        if (job->state == LIFE_NEW)
+            census->entering++;
+        else
+            *(is_final ? &final : &living) += 1;
+        census->retrying += retrying;
         verify(!is_final || TAILQ_EMPTY(&job->awaiting));
         census->waiters += waiters_in(&job->awaiting, WAIT_END);
         census->memory += jobs_weight(job);
-        census->memory_living += is_final ? 0 : jobs_weight(job);
+        census->memory_living += is_final && !retrying ? 0 : jobs_weight(job);
         verify(job->attempt <= job->attempts);
         bool keyed = job->extra != NULL && job->extra->key[0] != '\0';
         verify(!keyed || jobs_with_key(jobs, job->queue, job->extra->key) == job);
@@ -108,6 +165,11 @@ static void check_records(struct jobd *jobd, struct census *census) REQUIRES(job
         keys--;
     verify(keys == 0);
     TAILQ_FOREACH (job, &jobs->spare, link)
+        spare++;
+    verify(spare == jobs->spare_len);
+    TAILQ_FOREACH (job, &jobd->journal.doomed, link)
+        spare++;
+    TAILQ_FOREACH (job, &jobd->journal.doomed_gathered, link)
         spare++;
     TAILQ_FOREACH (job, &jobs->running, link) {
         verify(job->state == JOBD_RUNNING && job->holder != NULL);
@@ -120,15 +182,27 @@ static void check_records(struct jobd *jobd, struct census *census) REQUIRES(job
             remembered[i]++;
         verify(remembered[i] == jobs->remembered_len[i] && remembered[i] <= jobs->keep);
     }
-    verify(final == remembered[0] + remembered[1]);
-    verify(spare + living + final == jobs->records_used);
+    verify(final == remembered[0] + remembered[1] + census->retrying);
+    verify(spare + census->entering + living + final == jobs->records_used);
     verify(living == census->in_state[JOBD_QUEUED] + census->in_state[JOBD_SCHEDULED] +
                          census->in_state[JOBD_RUNNING]);
     verify(running == census->in_state[JOBD_RUNNING]);
     verify(leased == jobd->leases.held && leased == jobd->leases.due.length);
     verify(leased + jobd->leases.promised <= jobd->leases.max);
-    verify(census->memory == jobs->memory && jobs->memory <= jobs->memory_max);
+    verify(census->memory == jobs->memory);
+    verify(jobs->memory <= jobs->memory_max || jobs->memory == jobs->memory_living);
     verify(census->memory_living == jobs->memory_living);
+}
+
+static uint32_t waiters_for_disk(struct jobd *jobd) REQUIRES(jobd->lock)
+{
+    uint32_t count = 0;
+    const struct entry *entry;
+    TAILQ_FOREACH (entry, &jobd->journal.waiting, link)
+        count += entry->waiter != NULL && !entry->waiter->exempt;
+    TAILQ_FOREACH (entry, &jobd->journal.gathered, link)
+        count += entry->waiter != NULL && !entry->waiter->exempt;
+    return count;
 }
 
 void check_heart(struct jobd *jobd)
@@ -138,12 +212,15 @@ void check_heart(struct jobd *jobd)
     for (uint32_t i = 0; i < jobd->queues_len; i++)
         check_queue(jobd, &jobd->queues[i], &census);
     check_records(jobd, &census);
-    census.waiters += waiters_in(&jobd->idlers, WAIT_IDLE);
+    census.waiters += waiters_in(&jobd->idlers, WAIT_IDLE) + waiters_for_disk(jobd);
+    const struct way way = count_ways(jobd, NULL);
+    verify(way.entries + jobd->journal.free == jobd->journal.max);
+    verify(way.entering == census.entering && way.retrying == census.retrying);
     verify(census.waiters == jobd->waiters && jobd->waiters <= jobd->waiters_max);
     verify(TAILQ_EMPTY(&jobd->idlers) || !jobd_idle_locked(jobd));
     check_heap(&jobd->delays);
     check_heap(&jobd->deadlines);
     check_heap(&jobd->leases.due);
-    verify(jobd->delays.length == census.in_state[JOBD_SCHEDULED]);
+    verify(jobd->delays.length + way.unscheduled == census.in_state[JOBD_SCHEDULED]);
     mutex_unlock(&jobd->lock);
 }

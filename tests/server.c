@@ -365,6 +365,11 @@ void server_await_listening(struct server *server)
     server->address[size] = '\0';
 }
 
+bool server_durable(void)
+{
+    return getenv("TEST_DURABLE") != NULL;
+}
+
 struct server *server_start_with(const char *const *arguments)
 {
     const char *all[WORDS_MAX] = {"-l", "127.0.0.1:0"};
@@ -373,7 +378,14 @@ struct server *server_start_with(const char *const *arguments)
         assert_true(used + 1 < WORDS_MAX);
         all[used++] = arguments[i];
     }
-    struct server *server = server_spawn(&(struct server_plan){.arguments = all});
+    /* The same tests for a server that keeps its jobs on disk. */
+    char data[SERVER_ADDRESS_SIZE];
+    const char *environment[] = {data, NULL};
+    bool durable = server_durable();
+    if (durable)
+        snprintf(data, sizeof data, "JOBD_DATA=%s/data-%zu", temporary_directory(), servers_len);
+    struct server *server = server_spawn(
+        &(struct server_plan){.arguments = all, .environment = durable ? environment : NULL});
     server_await_listening(server);
     return server;
 }

@@ -44,6 +44,8 @@ int server_health(const char *address);
 /* The usual server: any free port of 127.0.0.1 and these arguments, NULL for none; it listens
  * already. */
 struct server *server_start_with(const char *const *arguments);
+/* Whether such servers keep their jobs on disk: the tests are run a second time so. */
+bool server_durable(void);
 #define server_start(...) server_start_with((const char *const[]){__VA_ARGS__, NULL})
 
 /* Waits until it listens. */

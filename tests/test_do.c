@@ -149,6 +149,11 @@ static void all_that_was_admitted_is_done_once(void **state)
     struct burst burst = send_burst(server);
     (void)state;
     assert_distinct(&burst);
+    if (server_durable()) { /* what waits at the end stays on disk: test_durable */
+        struct client *client = client_new(server);
+        client_await_metric(client, "jobd_jobs_done_total{queue=\"default\"}", burst.accepted);
+        client_free(client);
+    }
     server_signal(server, SIGTERM);
     assert_int_equal(server_wait(server), 0);
     for (unsigned i = 0; i < burst.accepted; i++)

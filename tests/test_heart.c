@@ -34,7 +34,7 @@ static struct jobd *open_queue(uint32_t capacity, uint32_t workers, uint32_t kee
 static enum jobd_result put_with(struct jobd *jobd, struct jobd_put put, int64_t now_us)
 {
     struct jobd_receipt receipt;
-    enum jobd_result result = jobd_put(jobd, &put, now_us, &receipt);
+    enum jobd_result result = jobd_put(jobd, &put, NULL, now_us, &receipt);
     if (result != JOBD_OK)
         jobd_blob_unref(put.payload);
     check_heart(jobd);
@@ -44,6 +44,13 @@ static enum jobd_result put_with(struct jobd *jobd, struct jobd_put put, int64_t
 static enum jobd_result put(struct jobd *jobd, int64_t now_us)
 {
     return put_with(jobd, (struct jobd_put){.priority = JOBD_PRIORITY_DEFAULT}, now_us);
+}
+
+static uint32_t purge(struct jobd *jobd, int64_t now_us)
+{
+    uint32_t purged;
+    assert_int_equal(jobd_purge(jobd, 0, NULL, now_us, &purged), JOBD_OK);
+    return purged;
 }
 
 static enum jobd_state state_of(struct jobd *jobd, uint64_t id)
@@ -94,7 +101,7 @@ static void test_capacity_is_exact(void **state)
     assert_int_equal(take(jobd, &worker, 2), 1);
     assert_int_equal(put(jobd, 3), JOBD_OK);
     assert_int_equal(put(jobd, 3), JOBD_FULL);
-    assert_int_equal(jobd_cancel(jobd, 5, 4), JOBD_OK); /* from the middle of the ring */
+    assert_int_equal(jobd_cancel(jobd, 5, NULL, 4), JOBD_OK); /* from the middle of the ring */
     assert_int_equal(put(jobd, 5), JOBD_OK);
     assert_int_equal(put(jobd, 5), JOBD_FULL);
     finish(jobd, &worker.waiter.task, JOBD_DONE, 6);
@@ -109,7 +116,7 @@ static void test_slots_outlive_many_cancels(void **state)
     assert_int_equal(put(jobd, 1), JOBD_OK); /* stays at the head of the ring */
     for (uint64_t id = 2; id < 1000; id++) {
         assert_int_equal(put(jobd, 1), JOBD_OK);
-        assert_int_equal(jobd_cancel(jobd, id, 1), JOBD_OK);
+        assert_int_equal(jobd_cancel(jobd, id, NULL, 1), JOBD_OK);
         assert_int_equal(state_of(jobd, id), JOBD_STATES); /* keep 0: forgotten at once */
     }
     check_heart(jobd);
@@ -149,7 +156,7 @@ static void test_delays_over_a_year(void **state)
         assert_int_equal(state_of(jobd, 366 - day), JOBD_QUEUED);
     }
     check_heart(jobd);
-    assert_int_equal(jobd_purge(jobd, 0, YEAR), 365);
+    assert_int_equal(purge(jobd, YEAR), 365);
     jobd_free(jobd);
 }
 
@@ -212,7 +219,7 @@ static void test_deadlines(void **state)
     assert_int_equal(put(jobd, 6 * SECOND), JOBD_OK);
     watcher.waiter.deadline_us = 7 * SECOND;
     assert_int_equal(jobd_await(jobd, 1, &watcher.waiter, &info), JOBD_PENDING);
-    assert_int_equal(jobd_cancel(jobd, 1, 6 * SECOND), JOBD_OK);
+    assert_int_equal(jobd_cancel(jobd, 1, NULL, 6 * SECOND), JOBD_OK);
     assert_int_equal(watcher.waiter.result, JOBD_OK);
     assert_int_equal(watcher.waiter.info.state, JOBD_CANCELLED);
     assert_int_equal(jobd_await(jobd, 1, &watcher.waiter, &info), JOBD_OK);
@@ -270,7 +277,7 @@ static void test_a_payload_outlives_its_job(void **state)
     memcpy(blob->bytes, "abc", 3);
     assert_int_equal(put_with(jobd, (struct jobd_put){.payload = blob}, 1), JOBD_OK);
     assert_int_equal(jobd_part(jobd, 1, JOBD_PAYLOAD, &seen), JOBD_OK);
-    assert_int_equal(jobd_cancel(jobd, 1, 2), JOBD_OK);
+    assert_int_equal(jobd_cancel(jobd, 1, NULL, 2), JOBD_OK);
     assert_memory_equal(seen->bytes, "abc", 3);
     assert_string_equal(seen->type, "text/plain");
     jobd_blob_unref(seen);
@@ -298,12 +305,12 @@ static void test_retry_after_is_measured(void **state)
     struct person worker = person();
     take(jobd, &worker, now_us);
     put(jobd, now_us);
-    assert_int_equal(jobd_put(jobd, &one, now_us, &receipt), JOBD_FULL);
+    assert_int_equal(jobd_put(jobd, &one, NULL, now_us, &receipt), JOBD_FULL);
     assert_int_equal(receipt.room_in_us, 4 * SECOND);
-    assert_int_equal(jobd_put(jobd, &one, now_us + 3 * SECOND, &receipt), JOBD_FULL);
+    assert_int_equal(jobd_put(jobd, &one, NULL, now_us + 3 * SECOND, &receipt), JOBD_FULL);
     assert_int_equal(receipt.room_in_us, SECOND);
     /* Overdue: as long again as it has taken. */
-    assert_int_equal(jobd_put(jobd, &one, now_us + 60 * SECOND, &receipt), JOBD_FULL);
+    assert_int_equal(jobd_put(jobd, &one, NULL, now_us + 60 * SECOND, &receipt), JOBD_FULL);
     assert_int_equal(receipt.room_in_us, 60 * SECOND);
     struct jobd_stats stats;
     jobd_stats(jobd, 0, now_us, &stats);
@@ -323,7 +330,7 @@ static void test_pause_and_purge(void **state)
                  (struct jobd_put){.priority = (uint8_t)(i % 8), .delay_us = i % 3 == 0 ? HOUR : 0},
                  1);
     assert_int_equal(jobd_take(jobd, 0, &worker.waiter, 1), JOBD_PENDING);
-    assert_int_equal(jobd_purge(jobd, 0, 2), 600); /* more than one lock's worth */
+    assert_int_equal(purge(jobd, 2), 600); /* more than one lock's worth */
     check_heart(jobd);
     put(jobd, 3);
     assert_int_equal(worker.woken, 0);
@@ -345,7 +352,7 @@ static void test_abandon_tells_all(void **state)
     jobd_close(jobd);
     assert_int_equal(jobd_await_idle(jobd, &idler.waiter), JOBD_PENDING);
     jobd_abandon(jobd, 2);
-    assert_int_equal(jobd_cancel(jobd, 1, 2), JOBD_PENDING);
+    assert_int_equal(jobd_cancel(jobd, 1, NULL, 2), JOBD_STOPPING);
     assert_int_equal(workers[0].stopped, 2); /* told again, as asked again */
     assert_int_equal(workers[1].stopped, 1);
     finish(jobd, &workers[0].waiter.task, JOBD_CANCELLED, 3);
@@ -368,7 +375,7 @@ static void test_list_pages(void **state)
     for (int i = 0; i < 1000; i++)
         put(jobd, 1);
     for (uint64_t id = 3; id <= 1000; id += 3)
-        jobd_cancel(jobd, id, 2);
+        jobd_cancel(jobd, id, NULL, 2);
     do {
         size_t len = jobd_list(jobd, &filter, infos, 100, &next);
         for (size_t i = 0; i < len; i++) {
@@ -419,7 +426,8 @@ static void test_failures_come_back_later_and_later(void **state)
     struct jobd_info info;
     int64_t now_us = 1, most_us = 2000;
     (void)state;
-    assert_int_equal(jobd_put(jobd, &(struct jobd_put){.queue = 0}, now_us, &receipt), JOBD_OK);
+    assert_int_equal(jobd_put(jobd, &(struct jobd_put){.queue = 0}, NULL, now_us, &receipt),
+                     JOBD_OK);
     for (unsigned attempt = 1; attempt < ATTEMPTS; attempt++) {
         assert_int_equal(jobd_take(jobd, 0, &worker.waiter, now_us), JOBD_OK);
         assert_int_equal(worker.waiter.task.attempt, attempt);
@@ -450,17 +458,17 @@ static void test_a_full_queue_takes_back(void **state)
     struct jobd_stats stats;
     const struct jobd_put one = {.queue = 0};
     (void)state;
-    assert_int_equal(jobd_put(jobd, &one, 1, &receipt), JOBD_OK);
+    assert_int_equal(jobd_put(jobd, &one, NULL, 1, &receipt), JOBD_OK);
     assert_int_equal(jobd_take(jobd, 0, &worker.waiter, 1), JOBD_OK);
-    assert_int_equal(jobd_put(jobd, &one, 1, &receipt), JOBD_OK);
+    assert_int_equal(jobd_put(jobd, &one, NULL, 1, &receipt), JOBD_OK);
     finish(jobd, &worker.waiter.task, JOBD_FAILED, 1);
     check_heart(jobd);
     jobd_stats(jobd, 0, 1, &stats);
     assert_int_equal(stats.queued + stats.scheduled, 2);
     assert_int_equal(stats.retried, 1);
-    assert_int_equal(jobd_put(jobd, &one, 1, &receipt), JOBD_FULL);
+    assert_int_equal(jobd_put(jobd, &one, NULL, 1, &receipt), JOBD_FULL);
     assert_int_equal(jobd_take(jobd, 0, &worker.waiter, 1), JOBD_OK);
-    assert_int_equal(jobd_put(jobd, &one, 1, &receipt), JOBD_FULL);
+    assert_int_equal(jobd_put(jobd, &one, NULL, 1, &receipt), JOBD_FULL);
     finish(jobd, &worker.waiter.task, JOBD_DONE, 2);
     jobd_free(jobd);
 }
@@ -474,7 +482,7 @@ static void test_what_an_attempt_leaves(void **state)
     struct jobd_blob *seen;
     const struct jobd_put one = {.timeout_us = 9, .attempts = 2, .trace = "00-1-2-01"};
     (void)state;
-    assert_int_equal(jobd_put(jobd, &one, 1, &receipt), JOBD_OK);
+    assert_int_equal(jobd_put(jobd, &one, NULL, 1, &receipt), JOBD_OK);
     assert_int_equal(jobd_take(jobd, 0, &worker.waiter, 1), JOBD_OK);
     assert_int_equal(worker.waiter.task.timeout_us, 9);
     assert_string_equal(worker.waiter.task.trace, "00-1-2-01");
@@ -495,15 +503,15 @@ static void test_what_an_attempt_leaves(void **state)
     assert_int_equal(jobd_part(jobd, 1, JOBD_ERROR, &seen), JOBD_OK);
     assert_memory_equal(seen->bytes, "no disk", 7);
     jobd_blob_unref(seen);
-    assert_int_equal(jobd_retry(jobd, 1, 3, &receipt), JOBD_OK);
+    assert_int_equal(jobd_retry(jobd, 1, NULL, 3, &receipt), JOBD_OK);
     assert_int_equal(jobd_look(jobd, 1, &info), JOBD_OK);
     assert_int_equal(info.state, JOBD_QUEUED);
     assert_int_equal(info.attempt, 0);
     assert_false(info.exited || info.has_error);
     assert_int_equal(info.output_bytes, 0);
     check_heart(jobd);
-    assert_int_equal(jobd_retry(jobd, 1, 3, &receipt), JOBD_NOT_FINAL);
-    assert_int_equal(jobd_cancel(jobd, 1, 4), JOBD_OK);
+    assert_int_equal(jobd_retry(jobd, 1, NULL, 3, &receipt), JOBD_NOT_FINAL);
+    assert_int_equal(jobd_cancel(jobd, 1, NULL, 4), JOBD_OK);
     jobd_free(jobd);
 }
 
@@ -518,7 +526,8 @@ static void test_outputs_count_for_memory(void **state)
     (void)state;
     assert_non_null(payload);
     assert_non_null(output);
-    assert_int_equal(jobd_put(jobd, &(struct jobd_put){.payload = payload}, 1, &receipt), JOBD_OK);
+    assert_int_equal(jobd_put(jobd, &(struct jobd_put){.payload = payload}, NULL, 1, &receipt),
+                     JOBD_OK);
     assert_int_equal(jobd_take(jobd, 0, &worker.waiter, 1), JOBD_OK);
     jobd_finish(jobd, &worker.waiter.task,
                 &(struct jobd_outcome){.state = JOBD_DONE, .output = output}, 2);

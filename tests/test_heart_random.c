@@ -457,7 +457,7 @@ static void step_put(struct model *model)
     size_t sizes[BATCH_MAX];
     measure(&put, sizes);
     enum jobd_result expected = admit(model, &put, sizes, &id);
-    enum jobd_result result = jobd_put(model->jobd, &put, model->now_us, &receipt);
+    enum jobd_result result = jobd_put(model->jobd, &put, NULL, model->now_us, &receipt);
     verify(result == expected && (result != JOBD_OK || receipt.id == id));
     if (result != JOBD_OK) {
         model->rejected[put.queue] += result != JOBD_CONFLICT;
@@ -670,7 +670,7 @@ static void step_lease_finish(struct model *model)
     enum jobd_result expected = pick_lease(model, token, &job);
     struct jobd_outcome outcome = random_outcome(model);
     int output = size_or_none(outcome.output), error = size_or_none(outcome.error);
-    verify(jobd_lease_finish(model->jobd, token, &outcome, model->now_us) == expected);
+    verify(jobd_lease_finish(model->jobd, token, &outcome, NULL, model->now_us) == expected);
     if (expected == JOBD_OK) {
         attempt_ended(model, job, &outcome, output, error);
     } else {
@@ -686,13 +686,13 @@ static void step_lease_keep(struct model *model)
     enum jobd_result expected = pick_lease(model, token, &job);
     int64_t us = below(model, 3000);
     if (below(model, 2) == 0) {
-        verify(jobd_lease_extend(model->jobd, token, us + 1, model->now_us) == expected);
+        verify(jobd_lease_extend(model->jobd, token, us + 1, NULL, model->now_us) == expected);
         if (expected == JOBD_OK)
             job->expires_us = model->now_us + us + 1;
         return;
     }
     us = below(model, 2) == 0 ? 0 : us;
-    verify(jobd_lease_release(model->jobd, token, us, model->now_us) == expected);
+    verify(jobd_lease_release(model->jobd, token, us, NULL, model->now_us) == expected);
     if (expected != JOBD_OK)
         return;
     end_lease(model, job);
@@ -715,7 +715,7 @@ static void step_retry(struct model *model)
         expected = JOBD_NOT_FINAL;
     else if (waiting(model, job->queue) >= queues[job->queue].capacity)
         expected = JOBD_FULL;
-    verify(jobd_retry(model->jobd, id, model->now_us, &receipt) == expected);
+    verify(jobd_retry(model->jobd, id, NULL, model->now_us, &receipt) == expected);
     if (expected == JOBD_FULL)
         model->rejected[job->queue]++;
     if (expected != JOBD_OK)
@@ -733,12 +733,12 @@ static void step_cancel(struct model *model)
     struct model_job *job = find(model, id);
     enum jobd_result expected = job == NULL                  ? JOBD_NO_JOB
                                 : final(job)                 ? JOBD_IS_FINAL
-                                : job->state == JOBD_RUNNING ? JOBD_PENDING
+                                : job->state == JOBD_RUNNING ? JOBD_STOPPING
                                                              : JOBD_OK;
-    verify(jobd_cancel(model->jobd, id, model->now_us) == expected);
-    if (expected == JOBD_PENDING && job->token == 0)
+    verify(jobd_cancel(model->jobd, id, NULL, model->now_us) == expected);
+    if (expected == JOBD_STOPPING && job->token == 0)
         job->stopping = true;
-    if (expected == JOBD_PENDING && job->token > 0) {
+    if (expected == JOBD_STOPPING && job->token > 0) {
         end_lease(model, job);
         end(model, job, JOBD_CANCELLED);
         settle(model, job->queue);
@@ -898,7 +898,9 @@ static void step_purge(struct model *model)
             expected++;
         }
     }
-    verify(jobd_purge(model->jobd, queue, model->now_us) == expected);
+    uint32_t purged;
+    verify(jobd_purge(model->jobd, queue, NULL, model->now_us, &purged) == JOBD_OK);
+    verify(purged == expected);
 }
 
 /* ---- both agree */
@@ -1025,7 +1027,7 @@ static size_t measure_extra(void)
     struct jobd *jobd;
     struct jobd_receipt receipt;
     assert_int_equal(jobd_new(&jobd, &config), 0);
-    assert_int_equal(jobd_put(jobd, &(struct jobd_put){.trace = ""}, 1, &receipt), JOBD_OK);
+    assert_int_equal(jobd_put(jobd, &(struct jobd_put){.trace = ""}, NULL, 1, &receipt), JOBD_OK);
     size_t bytes_used = jobd_memory(jobd);
     jobd_free(jobd);
     return bytes_used;

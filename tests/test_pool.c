@@ -267,7 +267,7 @@ static uint64_t put_one(struct jobd_pool *pool, int64_t delay_us)
 {
     struct jobd_receipt receipt;
     const struct jobd_put put = {.delay_us = delay_us};
-    assert_int_equal(jobd_put(jobd_pool_jobd(pool), &put, jobd_now_us(), &receipt), JOBD_OK);
+    assert_int_equal(jobd_put(jobd_pool_jobd(pool), &put, NULL, jobd_now_us(), &receipt), JOBD_OK);
     return receipt.id;
 }
 
@@ -285,7 +285,7 @@ static void test_cancel_reaches_the_runner(void **state)
         /* From the second half on without waiting: the stop may come before the start. */
         if (i <= 10)
             door_gather(&door, i);
-        (void)jobd_cancel(jobd, id, jobd_now_us());
+        (void)jobd_cancel(jobd, id, NULL, jobd_now_us());
     }
     assert_true(jobd_pool_drain(pool, PATIENCE_US));
     struct jobd_stats stats;
@@ -350,7 +350,7 @@ static void test_free_before_start(void **state)
     };
     assert_int_equal(jobd_pool_new(&pool, &config, &(struct jobd_runner){sleep_long, NULL}), 0);
     const struct jobd_put put = {.payload = jobd_blob_new(10, "text/plain")};
-    assert_int_equal(jobd_put(jobd_pool_jobd(pool), &put, 1, &receipt), JOBD_OK);
+    assert_int_equal(jobd_put(jobd_pool_jobd(pool), &put, NULL, 1, &receipt), JOBD_OK);
     jobd_pool_free(pool);
 }
 

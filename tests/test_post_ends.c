@@ -376,9 +376,9 @@ static void test_in_a_pool(void **state)
     assert_int_equal(jobd_pool_start(pool), 0);
     struct jobd *jobd = jobd_pool_jobd(pool);
     for (unsigned i = 0; i < 2; i++)
-        assert_int_equal(jobd_put(jobd, &put, jobd_now_us(), &receipts[i]), JOBD_OK);
+        assert_int_equal(jobd_put(jobd, &put, NULL, jobd_now_us(), &receipts[i]), JOBD_OK);
     service_await(service, SERVICE_REQUESTS, 2);
-    assert_int_equal(jobd_cancel(jobd, receipts[1].id, jobd_now_us()), JOBD_PENDING);
+    assert_int_equal(jobd_cancel(jobd, receipts[1].id, NULL, jobd_now_us()), JOBD_STOPPING);
     assert_true(jobd_pool_drain(pool, PATIENCE_US));
     assert_int_equal(jobd_look(jobd, receipts[0].id, &info), JOBD_OK);
     assert_int_equal(info.state, JOBD_DONE);

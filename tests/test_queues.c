@@ -258,14 +258,14 @@ static void figures_follow_what_happens(void **state)
 
 static void promtool_finds_no_fault(void **state)
 {
-    struct server *server = start_three();
-    struct client *client = client_new(server);
     char command[256];
     (void)state;
     if (system("command -v promtool >/dev/null 2>&1") != 0) {
         print_message("skipped: there is no promtool\n");
         skip();
     }
+    struct server *server = start_three();
+    struct client *client = client_new(server);
     client_put(client, "/do/mail");
     const char *figures = temporary_file("metrics", client_get(client, "/metrics")->body);
     snprintf(command, sizeof command, "promtool check metrics < %s 1>&2", figures);

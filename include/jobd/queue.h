@@ -67,7 +67,9 @@ enum jobd_result {
     JOBD_NO_LEASE,   /* never was, or is forgotten */
     JOBD_LEASE_OVER, /* ended, or its time ran out */
     JOBD_TIMEOUT,
-    JOBD_CROWDED, /* as many wait as may wait */
+    JOBD_CROWDED,  /* as many wait as may wait */
+    JOBD_STOPPING, /* the job runs, and has been told to stop */
+    JOBD_STORE,    /* it could not be written down: nothing was done */
     JOBD_RESULTS
 };
 
@@ -109,6 +111,7 @@ struct jobd_queue_config {
     /* After the nth failed attempt the next waits for 2^n times the first, half of that by chance,
      * but between the two. */
     int64_t backoff_min_us, backoff_max_us;
+    uint32_t restored; /* waiting jobs that will be brought back, perhaps more than the capacity */
 };
 
 struct jobd_config {
@@ -123,6 +126,10 @@ struct jobd_config {
      * May be NULL. */
     void (*earlier)(void *context);
     void *context;
+    /* Not NULL: there is a journal, which a store writes down, and verbs end when it has. Called,
+     * outside the lock, when something waits there again. */
+    void (*journal)(void *context);
+    void *journal_context;
 };
 
 /* 0 and *jobd, or -errno and *jobd untouched: -EINVAL, -ENOMEM. */
@@ -231,6 +238,7 @@ struct jobd_waiter {
     bool try_only; /* jobd_take(): JOBD_TIMEOUT in place of waiting */
 
     enum jobd_result result;     /* why it was woken */
+    bool accepted;               /* jobd_put_wait(): the put is in, or was; see there */
     struct jobd_receipt receipt; /* jobd_put_wait() */
     struct jobd_task task;       /* jobd_take(): the job */
     struct jobd_info info;       /* jobd_await(): the job at its end */
@@ -240,7 +248,7 @@ struct jobd_waiter {
         struct jobd_put put;
         int kind;
         uint32_t index;
-        void *job, *extra;
+        void *job, *extra, *entry;
         struct jobd_waiter *tqe_next;
         struct jobd_waiter **tqe_prev;
     } link;
@@ -253,31 +261,43 @@ JOBD_API bool jobd_unwait(struct jobd *jobd, struct jobd_waiter *waiter);
 /* Does all that is due by now; the next moment at which something will be, or JOBD_NEVER. */
 JOBD_API int64_t jobd_tick(struct jobd *jobd, int64_t now_us);
 
+/* ---- verbs, and when they end ---------------------------------------------------------------
+ *
+ * Without a journal they end at once. With one, where they would say JOBD_OK or JOBD_STOPPING they
+ * say JOBD_PENDING, and the waiter is woken with that when it is written down, or with JOBD_STORE:
+ * then nothing was done. What they take is taken with JOBD_PENDING too. A deadline does not count
+ * for this. `waiter` NULL: nobody is told, and they end at once. JOBD_CROWDED: as many wait as may,
+ * nothing was done. */
+
 /* ---- putting jobs in, and stopping them ----------------------------------------------------- */
 
 /* JOBD_OK; or JOBD_FULL, JOBD_MEMORY, JOBD_CLOSED, JOBD_CONFLICT, and nothing was taken. */
-JOBD_API enum jobd_result jobd_put(struct jobd *jobd, const struct jobd_put *put, int64_t now_us,
+JOBD_API enum jobd_result jobd_put(struct jobd *jobd, const struct jobd_put *put,
+                                   struct jobd_waiter *waiter, int64_t now_us,
                                    struct jobd_receipt *receipt);
 
 /* The same, but where it would say JOBD_FULL it waits for room, in the order of coming:
  * JOBD_PENDING, and the waiter is woken with JOBD_OK and its receipt, or with JOBD_TIMEOUT,
  * JOBD_MEMORY, JOBD_CLOSED or JOBD_CONFLICT and nothing taken. JOBD_CROWDED when it cannot even
- * wait. */
+ * wait. What was offered has been taken when waiter->accepted says so, which it may from the moment
+ * of JOBD_PENDING on. */
 JOBD_API enum jobd_result jobd_put_wait(struct jobd *jobd, const struct jobd_put *put,
                                         struct jobd_waiter *waiter, int64_t now_us,
                                         struct jobd_receipt *receipt);
 
 /* A waiting job is cancelled, and its slot free: JOBD_OK. A running one is told to stop:
- * JOBD_PENDING. JOBD_IS_FINAL or JOBD_NO_JOB otherwise. */
-JOBD_API enum jobd_result jobd_cancel(struct jobd *jobd, uint64_t id, int64_t now_us);
+ * JOBD_STOPPING. JOBD_IS_FINAL or JOBD_NO_JOB otherwise. */
+JOBD_API enum jobd_result jobd_cancel(struct jobd *jobd, uint64_t id, struct jobd_waiter *waiter,
+                                      int64_t now_us);
 
 /* A final job goes back in, with fresh attempts: JOBD_OK; or JOBD_FULL, JOBD_MEMORY, JOBD_CLOSED,
  * JOBD_NOT_FINAL, JOBD_NO_JOB. */
-JOBD_API enum jobd_result jobd_retry(struct jobd *jobd, uint64_t id, int64_t now_us,
-                                     struct jobd_receipt *receipt);
+JOBD_API enum jobd_result jobd_retry(struct jobd *jobd, uint64_t id, struct jobd_waiter *waiter,
+                                     int64_t now_us, struct jobd_receipt *receipt);
 
-/* Cancels all that waited in the queue when it was called; how many. */
-JOBD_API uint32_t jobd_purge(struct jobd *jobd, uint32_t queue, int64_t now_us);
+/* Cancels all that waited in the queue when it was called: JOBD_OK, and how many. */
+JOBD_API enum jobd_result jobd_purge(struct jobd *jobd, uint32_t queue, struct jobd_waiter *waiter,
+                                     int64_t now_us, uint32_t *purged);
 
 /* A paused queue takes jobs in and gives none out. */
 JOBD_API void jobd_pause(struct jobd *jobd, uint32_t queue, bool paused, int64_t now_us);
@@ -325,6 +345,7 @@ struct jobd_stats {
     uint32_t capacity, workers;
     bool paused;
     uint32_t queued, scheduled, running;
+    uint32_t leased;                            /* of those that run */
     uint64_t admitted, done, failed, cancelled; /* totals since the start */
     uint64_t rejected;                          /* puts that met a full queue */
     uint64_t retried;                           /* failed attempts that were not the last */
@@ -346,7 +367,8 @@ JOBD_API size_t jobd_memory(struct jobd *jobd);
  * it is woken with the task (JOBD_OK), JOBD_TIMEOUT or JOBD_CLOSED. Takers are served in the order
  * they came, one job to one taker. The waiter must stay until jobd_finish(); not so for a lease:
  * its task's payload is a reference, the caller's, key and trace are "", and JOBD_CROWDED says that
- * as many are leased or waited for as may be. */
+ * as many are leased or waited for as may be. With a journal a lease is given when it is written
+ * down (JOBD_PENDING, also with try_only). */
 JOBD_API enum jobd_result jobd_take(struct jobd *jobd, uint32_t queue, struct jobd_waiter *waiter,
                                     int64_t now_us);
 
@@ -360,15 +382,16 @@ JOBD_API void jobd_finish(struct jobd *jobd, const struct jobd_task *task,
  * changed then, and nothing taken. A lease that runs out is a failed attempt. */
 
 JOBD_API enum jobd_result jobd_lease_finish(struct jobd *jobd, const char *token,
-                                            const struct jobd_outcome *outcome, int64_t now_us);
+                                            const struct jobd_outcome *outcome,
+                                            struct jobd_waiter *waiter, int64_t now_us);
 
 /* A new deadline, so long from now. */
 JOBD_API enum jobd_result jobd_lease_extend(struct jobd *jobd, const char *token, int64_t lease_us,
-                                            int64_t now_us);
+                                            struct jobd_waiter *waiter, int64_t now_us);
 
 /* The job goes back in, after so long, and this attempt is not counted. */
 JOBD_API enum jobd_result jobd_lease_release(struct jobd *jobd, const char *token, int64_t delay_us,
-                                             int64_t now_us);
+                                             struct jobd_waiter *waiter, int64_t now_us);
 
 /* ---- stopping ------------------------------------------------------------------------------- */
 
@@ -376,11 +399,13 @@ JOBD_API enum jobd_result jobd_lease_release(struct jobd *jobd, const char *toke
 JOBD_API void jobd_close(struct jobd *jobd);
 JOBD_API bool jobd_closed(struct jobd *jobd);
 
-/* JOBD_OK when nothing waits or runs; else JOBD_PENDING, and the waiter is woken when it is so, or
- * at its deadline. */
+/* JOBD_OK when nothing waits or runs; with a journal, when nothing runs in this process: what waits
+ * or is leased outlives it. Else JOBD_PENDING, and the waiter is woken when it is so, or at its
+ * deadline. */
 JOBD_API enum jobd_result jobd_await_idle(struct jobd *jobd, struct jobd_waiter *waiter);
 
-/* Gives up: cancels all that waits and tells all that runs to stop. */
+/* Gives up: cancels all that waits and tells all that runs to stop. With a journal nothing is
+ * cancelled, and what had to stop goes back as if it had not been taken. */
 JOBD_API void jobd_abandon(struct jobd *jobd, int64_t now_us);
 
 /* Sends the takers home, with JOBD_CLOSED. Later ones are sent home at once. */

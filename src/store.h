@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/* The memory: writes the heart's journal down, in group commits to an SQLite database in a
+ * directory, and brings back what was there.
+ *
+ * One thread, the writer, takes what waits in the journal into one transaction, commits, and says
+ * so; while the disk works the next group gathers. Nothing waits for company. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "jobd/queue.h"
+
+enum store_sync { STORE_SYNC_COMMIT, STORE_SYNC_SECOND, STORE_SYNC_OFF };
+
+/* For --sync: "commit", "1s", "off", NULL. */
+extern const char *const store_sync_names[];
+
+enum { STORE_ERROR_SIZE = 512 };
+
+struct store;
+
+/* Takes the directory for this process alone (made when it is missing, mode 0700) and opens, makes
+ * or migrates its database. NULL, and one line in `error` that names the file and what to do. May
+ * block for as long as a check of the database takes. */
+struct store *store_open(const char *directory, enum store_sync sync, char error[STORE_ERROR_SIZE]);
+
+/* Jobs on disk that are not final, of this queue: what jobd_queue_config.restored wants. */
+uint32_t store_waiting(struct store *store, const char *queue);
+
+/* Ids below this may have been given out: what jobd_config.first_id must not be below. */
+uint64_t store_first_id(struct store *store);
+
+/* What jobd_config.journal wants, with the store as context: rings the writer. Any thread; does not
+ * block. */
+void store_ring(void *store);
+
+/* Brings all jobs back into the heart. Says its progress in the log when it takes long, and names
+ * what is damaged or belongs to no queue: that stays on disk and does not run. False, and one line
+ * in `error`, when the database cannot be read or memory is short. */
+bool store_load(struct store *store, struct jobd *jobd, int64_t now_us,
+                char error[STORE_ERROR_SIZE]);
+
+/* Starts the writer, with all signals blocked. 0 or -errno. */
+__attribute__((warn_unused_result)) int store_start(struct store *store, struct jobd *jobd);
+
+/* Why new jobs are refused at present, as a text for people; false when they are not. Any thread;
+ * never waits for the disk. */
+bool store_failing(struct store *store, char reason[STORE_ERROR_SIZE]);
+
+struct store_stats {
+    uint64_t commits, changes, failures;
+    uint64_t bytes; /* of the database and its log on disk */
+    bool failing;
+};
+
+/* Any thread; never waits for the disk. */
+void store_stats(struct store *store, struct store_stats *stats);
+
+/* Writes what is left, at most so long, ends the writer and closes the database, checkpointed.
+ * False when something could not be written. */
+bool store_stop(struct store *store, int64_t wait_us);
+
+/* Takes NULL. */
+void store_free(struct store *store);
