@@ -90,6 +90,12 @@ run: jobd  ## build and start it
 test: $(B)/jobd $(B)/tests/example $(TESTS)  ## run all tests, or one with T=queue
 	$(Q)sh tests/run $(if $(T),$(B)/tests/test_$(T),$(TESTS) --durable $(DURABLE_TESTS))
 
+crash: $(B)/jobd $(B)/tests/test_crash  ## kill and cut a durable server hundreds of times; KILLS, CUTS
+	$(Q)KILLS=$(or $(KILLS),300) CUTS=$(or $(CUTS),20) sh tests/run $(B)/tests/test_crash
+
+crash-controls:  ## faults that the tests of durability must find
+	$(Q)sh tests/controls
+
 # ---- checks
 
 check: lint analyze check-man check-install  ## all that can be checked, sanitizers included
@@ -163,7 +169,7 @@ clean:  ## remove all that was made
 help:  ## say this
 	$(Q)sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/\1\t\2/p' Makefile bench/Makefile | sort | awk -F'\t' '{printf "  %-14s %s\n", $$1, $$2}'
 
-.PHONY: all deps deps-check run test check lint analyze check-man check-install format install \
+.PHONY: all deps deps-check run test crash crash-controls check lint analyze check-man check-install format install \
         uninstall dist clean help FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
