@@ -193,12 +193,15 @@ static enum jobd_result admit_locked(struct jobd *jobd, const struct jobd_put *p
     return let_in_locked(jobd, put, extra, waiter, now_us, receipt, after);
 }
 
-/* What an answer to whoever is not let in says. */
-static void turn_away(struct queue *queue, enum jobd_result result, int64_t now_us,
+/* What an answer to so many jobs that are not let in says. */
+static void turn_away(struct queue *queue, uint32_t jobs, enum jobd_result result, int64_t now_us,
                       struct jobd_receipt *receipt)
 {
-    if (result == JOBD_FULL)
-        receipt->room_in_us = rate_next_us(&queue->rate, now_us, queue->workers);
+    if (result == JOBD_FULL) {
+        uint64_t needed = (uint64_t)queue_waiting(queue) + queue->entering + jobs;
+        uint64_t slots = needed > queue->capacity ? needed - queue->capacity : 1;
+        receipt->room_in_us = rate_nth_us(&queue->rate, now_us, queue->workers, slots);
+    }
     if (result == JOBD_FULL || result == JOBD_MEMORY)
         queue->rejected++;
 }
@@ -215,7 +218,7 @@ enum jobd_result admit_waiting_locked(struct jobd *jobd, struct jobd_waiter *put
     extra_free(extra); /* that of a twin; or it is not let in, and does not ask again */
     putter->accepted = result == JOBD_OK || result == JOBD_PENDING;
     putter->receipt.waiting = queue_waiting(queue);
-    turn_away(queue, result, now_us, &putter->receipt);
+    turn_away(queue, jobs_of(&putter->link.put), result, now_us, &putter->receipt);
     return result;
 }
 
@@ -250,7 +253,7 @@ static enum jobd_result put_locked(struct jobd *jobd, const struct jobd_put *put
         }
         return result;
     }
-    turn_away(queue, result, now_us, receipt);
+    turn_away(queue, jobs_of(put), result, now_us, receipt);
     return result;
 }
 
@@ -317,7 +320,7 @@ static enum jobd_result retry_locked(struct jobd *jobd, struct job *job, struct 
     if (jobd->journal.refuses)
         return JOBD_STORE;
     if (queue_waiting(queue) + queue->entering >= queue->capacity) {
-        turn_away(queue, JOBD_FULL, now_us, receipt);
+        turn_away(queue, 1, JOBD_FULL, now_us, receipt);
         return JOBD_FULL;
     }
     if (journal_on(&jobd->journal) && !journal_admits_locked(jobd, waiter))

@@ -12,7 +12,8 @@ enum { RETRY_AFTER_MAX_S = 3600 };
 
 static enum step busy(struct call *call, uint32_t queue, const struct jobd_receipt *receipt)
 {
-    uint64_t seconds = (uint64_t)(receipt->room_in_us + CLOCK_SECOND_US - 1) / CLOCK_SECOND_US;
+    uint64_t us = (uint64_t)receipt->room_in_us;
+    uint64_t seconds = us / CLOCK_SECOND_US + (us % CLOCK_SECOND_US > 0);
     if (seconds < 1)
         seconds = 1;
     if (seconds > RETRY_AFTER_MAX_S)

@@ -26,5 +26,8 @@ void rate_ran(struct rate *rate, int64_t run_us);
  * already taken. */
 int64_t rate_next_us(const struct rate *rate, int64_t now_us, uint32_t workers);
 
+/* The same for the nth take from now on; n is at least 1. At most INT64_MAX. */
+int64_t rate_nth_us(const struct rate *rate, int64_t now_us, uint32_t workers, uint64_t n);
+
 /* Takes per second, 0 when not known. */
 double rate_per_s(const struct rate *rate);

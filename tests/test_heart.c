@@ -307,6 +307,18 @@ static void test_retry_after_is_measured(void **state)
     put(jobd, now_us);
     assert_int_equal(jobd_put(jobd, &one, NULL, now_us, &receipt), JOBD_FULL);
     assert_int_equal(receipt.room_in_us, 4 * SECOND);
+    struct jobd_blob *lines[] = {NULL, NULL};
+    const struct jobd_put two = {.priority = 3, .batch = lines, .batch_len = 2};
+    assert_int_equal(jobd_put(jobd, &two, NULL, now_us, &receipt), JOBD_FULL);
+    assert_int_equal(receipt.room_in_us, 8 * SECOND);
+    const struct jobd_filter queued = {.queue = 0, .state = JOBD_QUEUED};
+    struct jobd_info info;
+    uint64_t next;
+    assert_int_equal(jobd_list(jobd, &queued, &info, 1, &next), 1);
+    assert_int_equal(jobd_cancel(jobd, info.id, NULL, now_us), JOBD_OK);
+    assert_int_equal(jobd_put(jobd, &two, NULL, now_us, &receipt), JOBD_FULL);
+    assert_int_equal(receipt.room_in_us, 4 * SECOND); /* one of the two is there */
+    assert_int_equal(put(jobd, now_us), JOBD_OK);
     assert_int_equal(jobd_put(jobd, &one, NULL, now_us + 3 * SECOND, &receipt), JOBD_FULL);
     assert_int_equal(receipt.room_in_us, SECOND);
     /* Overdue: as long again as it has taken. */

@@ -131,6 +131,21 @@ static void a_moment_before_the_last_take_counts_as_that(void **state)
     assert_true(rate_per_s(&rate) > 0);
 }
 
+static void several_takes_come_one_after_the_other(void **state)
+{
+    struct rate rate = {0};
+    (void)state;
+    assert_int_equal(rate_nth_us(&rate, SECOND, 1, 100), 0); /* nothing is known */
+    rate_taken(&rate, SECOND, true);
+    rate_ran(&rate, 8000);
+    assert_int_equal(rate_nth_us(&rate, SECOND + 500, 4, 3), 1500 + 2 * 2000);
+    rate = (struct rate){0};
+    int64_t now_us = drain(&rate, SECOND, 4000, 20);
+    assert_int_equal(rate_nth_us(&rate, now_us + 1000, 1, 1), 3000);
+    assert_int_equal(rate_nth_us(&rate, now_us + 1000, 1, 5), 3000 + 4 * 4000);
+    assert_int_equal(rate_nth_us(&rate, now_us + 9000, 1, 5), 9000 + 4 * 4000); /* overdue */
+}
+
 /* No sum or difference overflows: the sanitizer would say so. */
 static void times_at_the_ends_of_all_time(void **state)
 {
@@ -146,6 +161,11 @@ static void times_at_the_ends_of_all_time(void **state)
         int64_t asked_us = moments[i / MOMENTS / MOMENTS];
         assert_true(rate_next_us(&rate, asked_us, 1) >= 0);
         assert_true(rate_next_us(&rate, asked_us, UINT32_MAX) >= 0);
+        assert_true(rate_nth_us(&rate, asked_us, 1, 1) == rate_next_us(&rate, asked_us, 1));
+        assert_true(rate_nth_us(&rate, asked_us, 1, UINT32_MAX) >=
+                    rate_next_us(&rate, asked_us, 1));
+        assert_true(rate_nth_us(&rate, asked_us, 1, UINT64_MAX) >=
+                    rate_next_us(&rate, asked_us, 1));
         assert_true(rate_per_s(&rate) > 0 && rate_per_s(&rate) <= 1e6);
         rate_interrupted(&rate);
         rate_taken(&rate, asked_us, true);
@@ -164,6 +184,7 @@ int main(void)
         cmocka_unit_test(overdue_takes_as_long_again),
         cmocka_unit_test(before_the_second_take_the_run_time_counts),
         cmocka_unit_test(a_moment_before_the_last_take_counts_as_that),
+        cmocka_unit_test(several_takes_come_one_after_the_other),
         cmocka_unit_test(times_at_the_ends_of_all_time),
     };
     return cmocka_run_group_tests_name("rate", tests, NULL, NULL);

@@ -214,7 +214,7 @@ struct jobd_receipt {
     uint64_t id; /* on JOBD_OK; of a batch the first */
     enum jobd_state state;
     uint32_t waiting, capacity;
-    int64_t room_in_us; /* on JOBD_FULL: when a slot should be free, as measured; at least 0 */
+    int64_t room_in_us; /* on JOBD_FULL: when there should be room for all of it, as measured */
 };
 
 /* Somebody who waits. The caller owns it, fills in the first block and leaves it alone while it
