@@ -48,8 +48,9 @@ static void a_job_through_its_life(void **state)
     struct server *server = server_start("--sleep", "10m", "-q", "4");
     struct client *client = client_new(server);
     (void)state;
-    uint64_t first = client_put(client, "/do?priority=5"), second = client_put(client, "/do");
+    uint64_t first = client_put(client, "/do?priority=5");
     client_await_state(client, first, "running");
+    uint64_t second = client_put(client, "/do");
     const cJSON *job = client_job(client, first);
     assert_int_equal(json_number(job, "id"), first);
     assert_string_equal(json_string(job, "queue"), "default");
