@@ -199,13 +199,12 @@ static enum step forgotten(struct call *call)
 }
 
 /* The job has ended while its client waited: its output is the answer. */
-static enum step ended(struct call *call, const struct jobd_info *info)
+static enum step ended(struct call *call, struct jobd_waiter *waiter)
 {
     struct reply *reply = call->reply;
-    struct jobd_blob *output = NULL;
-    (void)jobd_part(call->api->jobd, info->id, JOBD_OUTPUT, &output);
-    if (output == NULL && info->output_bytes > 0)
-        return forgotten(call);
+    const struct jobd_info *info = &waiter->info;
+    struct jobd_blob *output = waiter->output;
+    waiter->output = NULL;
     snprintf(reply->location, sizeof reply->location, "/jobs/%" PRIu64, info->id);
     reply_field(reply, "Preference-Applied", "wait=%" PRIu64, request_wait_s(call->request));
     reply_field(reply, "Jobd-State", "%s", jobd_state_name(info->state));
@@ -231,6 +230,7 @@ static enum step put_answer(struct call *call, enum jobd_result result,
             return admitted(call, receipt);
         request->parked_as = FOR_END;
         request->parked_for = receipt->id;
+        request->waiter.wants_output = true;
         request->waiter.deadline_us =
             clock_now_us() + (int64_t)request_wait_s(request) * CLOCK_SECOND_US;
         *call->start = start_await;
@@ -288,12 +288,12 @@ static enum step put_now(struct call *call)
 static enum step put_after_wait(struct call *call, char key[JOBD_KEY_SIZE])
 {
     struct request *request = call->request;
-    const struct jobd_waiter *waiter = &request->waiter;
+    struct jobd_waiter *waiter = &request->waiter;
     if (request->parked_as == FOR_END) {
         struct jobd_receipt receipt = {.id = request->parked_for};
         struct jobd_info info;
         if (waiter->result == JOBD_OK)
-            return ended(call, &waiter->info);
+            return ended(call, waiter);
         if (waiter->result == JOBD_NO_JOB)
             return forgotten(call);
         if (jobd_look(call->api->jobd, receipt.id, &info) == JOBD_OK)

@@ -384,6 +384,8 @@ bool jobd_idle_locked(struct jobd *jobd) REQUIRES(jobd->lock);
 /* ---- look.c */
 
 void look_locked(const struct job *job, struct jobd_info *info);
+/* A final job's output for who waits for its end, when wanted. */
+void look_at_output_locked(const struct job *job, struct jobd_waiter *waiter);
 /* `us` later; never, when that is past the end of time. */
 static inline int64_t later_us(int64_t at_us, int64_t us)
 {

@@ -511,6 +511,7 @@ void *request_begins(void *context, const char *target, struct MHD_Connection *c
     visit->request.wants_json = visit->request.resumed = false;
     visit->request.abandoned = NULL;
     visit->request.takers = NULL;
+    visit->request.waiter.wants_output = false;
     (void)gate_enter(visit->loop->http->gate, visit->guest, PHASE_HEADER); /* begin() sees a cut */
     return visit;
 }
@@ -529,6 +530,8 @@ void request_ended(void *context, struct MHD_Connection *connection, void **requ
         abandon(visit);
     }
     drop_body(visit);
+    jobd_blob_unref(visit->request.waiter.output); /* nobody has answered with it */
+    visit->request.waiter.output = NULL;
     *request = NULL;
     (void)gate_enter(visit->loop->http->gate, visit->guest, PHASE_IDLE);
 }

@@ -104,6 +104,7 @@ static void end_locked(struct jobd *jobd, struct job *job, enum jobd_state state
     struct jobd_waiter *waiter;
     while ((waiter = TAILQ_FIRST(&job->awaiting)) != NULL) {
         look_locked(job, &waiter->info);
+        look_at_output_locked(job, waiter);
         wait_end_locked(jobd, waiter, JOBD_OK, after);
     }
     jobs_remember(&jobd->jobs, job, after);

@@ -67,6 +67,12 @@ void look_locked(const struct job *job, struct jobd_info *info)
         memcpy(info->trace, extra->trace, sizeof info->trace);
 }
 
+void look_at_output_locked(const struct job *job, struct jobd_waiter *waiter)
+{
+    struct jobd_blob *output = job->extra != NULL ? job->extra->output : NULL;
+    waiter->output = waiter->wants_output && output != NULL ? jobd_blob_ref(output) : NULL;
+}
+
 enum jobd_result jobd_look(struct jobd *jobd, uint64_t id, struct jobd_info *info)
 {
     mutex_lock(&jobd->lock);

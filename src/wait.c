@@ -192,8 +192,12 @@ enum jobd_result jobd_await(struct jobd *jobd, uint64_t id, struct jobd_waiter *
     struct job *job = jobs_seen(&jobd->jobs, id);
     if (job != NULL) {
         look_locked(job, info);
-        result = jobd_state_final(info->state) ? JOBD_OK
-                                               : wait_begin_locked(jobd, waiter, WAIT_END, job, 0);
+        if (jobd_state_final(info->state)) {
+            look_at_output_locked(job, waiter);
+            result = JOBD_OK;
+        } else {
+            result = wait_begin_locked(jobd, waiter, WAIT_END, job, 0);
+        }
     }
     AFTERMATH(after);
     unlock_and_tell(jobd, &after);

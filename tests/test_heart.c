@@ -527,6 +527,31 @@ static void test_what_an_attempt_leaves(void **state)
     jobd_free(jobd);
 }
 
+/* Nothing is remembered, but who waits for the end gets it, and the output when wanted. */
+static void test_an_output_outlives_its_job(void **state)
+{
+    struct jobd *jobd = open_queue(1, 1, 0, 10000);
+    struct person worker = person(), plain = person(), eager = person();
+    struct jobd_info info;
+    (void)state;
+    eager.waiter.wants_output = true;
+    assert_int_equal(put(jobd, 1), JOBD_OK);
+    assert_int_equal(jobd_await(jobd, 1, &plain.waiter, &info), JOBD_PENDING);
+    assert_int_equal(jobd_await(jobd, 1, &eager.waiter, &info), JOBD_PENDING);
+    take(jobd, &worker, 1);
+    jobd_finish(jobd, &worker.waiter.task,
+                &(struct jobd_outcome){.state = JOBD_DONE, .output = text("half")}, 2);
+    assert_int_equal(state_of(jobd, 1), JOBD_STATES);
+    assert_int_equal(plain.woken, 1);
+    assert_int_equal(eager.woken, 1);
+    assert_int_equal(eager.waiter.info.output_bytes, 4);
+    assert_null(plain.waiter.output);
+    assert_memory_equal(eager.waiter.output->bytes, "half", 4);
+    jobd_blob_unref(eager.waiter.output);
+    check_heart(jobd);
+    jobd_free(jobd);
+}
+
 /* An output that has no room is dropped, and that is said. */
 static void test_outputs_count_for_memory(void **state)
 {
@@ -589,6 +614,7 @@ int main(void)
         cmocka_unit_test(test_failures_come_back_later_and_later),
         cmocka_unit_test(test_a_full_queue_takes_back),
         cmocka_unit_test(test_what_an_attempt_leaves),
+        cmocka_unit_test(test_an_output_outlives_its_job),
         cmocka_unit_test(test_outputs_count_for_memory),
         cmocka_unit_test(test_bad_configurations),
     };

@@ -757,6 +757,15 @@ static void step_pause(struct model *model)
     settle(model, queue);
 }
 
+/* Of a job that has ended. */
+static void drop_output(struct actor *watcher, size_t output_bytes)
+{
+    struct jobd_blob *output = watcher->waiter.output;
+    verify(output == NULL || (watcher->waiter.wants_output && output->size == output_bytes));
+    verify(output != NULL || !watcher->waiter.wants_output || output_bytes == 0);
+    jobd_blob_unref(output);
+}
+
 static void step_watch(struct model *model)
 {
     struct actor *watcher = &model->watchers[below(model, WATCHERS)];
@@ -767,6 +776,7 @@ static void step_watch(struct model *model)
         return;
     bool room = waiters(model) < WAITERS_MAX;
     begin(model, watcher, 0);
+    watcher->waiter.wants_output = below(model, 2) == 0;
     watcher->id = id;
     enum jobd_result result = jobd_await(model->jobd, id, &watcher->waiter, &info);
     enum jobd_result expected = job == NULL  ? JOBD_NO_JOB
@@ -774,6 +784,8 @@ static void step_watch(struct model *model)
                                 : room       ? JOBD_PENDING
                                              : JOBD_CROWDED;
     verify(result == expected);
+    if (result == JOBD_OK)
+        drop_output(watcher, job->output);
     watcher->waits = result == JOBD_PENDING;
 }
 
@@ -924,9 +936,11 @@ static void compare_actor(struct actor *actor)
             verify(actor->waiter.receipt.id == actor->expected_id);
         if (actor->kind == PUTTER && actor->expected != JOBD_OK)
             drop_put(&actor->put);
-        if (actor->kind == WATCHER && actor->expected == JOBD_OK)
+        if (actor->kind == WATCHER && actor->expected == JOBD_OK) {
             verify(actor->waiter.info.id == actor->id &&
                    jobd_state_final(actor->waiter.info.state));
+            drop_output(actor, actor->waiter.info.output_bytes);
+        }
     } else {
         verify(actor->kind == TAKER && actor->holds);
     }

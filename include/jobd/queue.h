@@ -235,13 +235,15 @@ struct jobd_waiter {
                               * cannot be guessed, says how the attempt ended. */
     int64_t lease_us;
     char token[JOBD_TOKEN_SIZE];
-    bool try_only; /* jobd_take(): JOBD_TIMEOUT in place of waiting */
+    bool try_only;     /* jobd_take(): JOBD_TIMEOUT in place of waiting */
+    bool wants_output; /* jobd_await(): the job's output too */
 
     enum jobd_result result;     /* why it was woken */
     bool accepted;               /* jobd_put_wait(): the put is in, or was; see there */
     struct jobd_receipt receipt; /* jobd_put_wait() */
     struct jobd_task task;       /* jobd_take(): the job */
     struct jobd_info info;       /* jobd_await(): the job at its end */
+    struct jobd_blob *output;    /* on JOBD_OK, where wanted: a reference, the caller's; or NULL */
 
     struct { /* private */
         struct jobd_due due;
@@ -316,7 +318,7 @@ JOBD_API enum jobd_result jobd_part(struct jobd *jobd, uint64_t id, enum jobd_pa
 
 /* JOBD_OK when the job is final, info as in jobd_look(); JOBD_PENDING when the waiter will be woken
  * at its end (JOBD_OK, and its info) or at the deadline (JOBD_TIMEOUT); JOBD_NO_JOB; JOBD_CROWDED.
- */
+ * With JOBD_OK the waiter has the output when it wants it, even if the job is forgotten at once. */
 JOBD_API enum jobd_result jobd_await(struct jobd *jobd, uint64_t id, struct jobd_waiter *waiter,
                                      struct jobd_info *info);
 
