@@ -206,6 +206,15 @@ static void turn_away(struct queue *queue, uint32_t jobs, enum jobd_result resul
         queue->rejected++;
 }
 
+/* A job is in; its putter may wait for its end too. */
+static enum jobd_result let_in_result_locked(struct jobd *jobd, struct jobd_waiter *putter,
+                                             uint64_t id, int64_t now_us) REQUIRES(jobd->lock)
+{
+    if (putter == NULL || putter->end_us == 0)
+        return JOBD_OK;
+    return wait_for_end_locked(jobd, putter, jobs_find(&jobd->jobs, id), now_us);
+}
+
 enum jobd_result admit_waiting_locked(struct jobd *jobd, struct jobd_waiter *putter, int64_t now_us,
                                       struct aftermath *after)
 {
@@ -219,7 +228,8 @@ enum jobd_result admit_waiting_locked(struct jobd *jobd, struct jobd_waiter *put
     putter->accepted = result == JOBD_OK || result == JOBD_PENDING;
     putter->receipt.waiting = queue_waiting(queue);
     turn_away(queue, jobs_of(&putter->link.put), result, now_us, &putter->receipt);
-    return result;
+    return result == JOBD_OK ? let_in_result_locked(jobd, putter, putter->receipt.id, now_us)
+                             : result;
 }
 
 /* `for_room`: the waiter waits for room too. */
@@ -237,13 +247,13 @@ static enum jobd_result put_locked(struct jobd *jobd, const struct jobd_put *put
         result = JOBD_FULL; /* behind those who came before */
     else
         result = admit_locked(jobd, put, extra, waiter, now_us, receipt, after);
-    if (result == JOBD_OK)
-        life_settle_locked(jobd, queue, now_us, after);
-    receipt->waiting = queue_waiting(queue);
-    if (waiter != NULL) {
+    if (waiter != NULL)
         waiter->accepted = result == JOBD_OK || result == JOBD_PENDING;
-        waiter->receipt = *receipt;
+    if (result == JOBD_OK) {
+        result = let_in_result_locked(jobd, waiter, receipt->id, now_us);
+        life_settle_locked(jobd, queue, now_us, after);
     }
+    receipt->waiting = queue_waiting(queue);
     if (result == JOBD_FULL && for_room && jobs_of(put) <= queue->capacity) {
         result = wait_begin_locked(jobd, waiter, WAIT_ROOM, NULL, put->queue);
         if (result == JOBD_PENDING) {
@@ -267,12 +277,15 @@ static enum jobd_result put_or_wait(struct jobd *jobd, const struct jobd_put *pu
     verify(put->attempts <= JOBD_ATTEMPTS_MAX && put->timeout_us >= 0);
     verify(put->trace == NULL || strlen(put->trace) < JOBD_TRACE_SIZE);
     verify(put->key == NULL || (strlen(put->key) < JOBD_KEY_SIZE && put->batch_len == 0));
+    verify(waiter == NULL || waiter->end_us == 0 || put->batch_len == 0);
     if (extras_new(put, &extra) != 0)
         return JOBD_MEMORY;
     AFTERMATH(after);
     mutex_lock(&jobd->lock);
     enum jobd_result result =
         put_locked(jobd, put, &extra, waiter, for_room, now_us, receipt, &after);
+    if (waiter != NULL)
+        waiter->receipt = *receipt;
     unlock_and_tell(jobd, &after);
     extra_free(extra);
     return result;

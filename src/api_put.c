@@ -192,12 +192,6 @@ static enum step admitted(struct call *call, const struct jobd_receipt *receipt)
     return answer_json(call, 202, job, whole);
 }
 
-static enum step forgotten(struct call *call)
-{
-    return answer_error(call, 500,
-                        "the job has ended, but it is forgotten already: see --keep and --memory");
-}
-
 /* The job has ended while its client waited: its output is the answer. */
 static enum step ended(struct call *call, struct jobd_waiter *waiter)
 {
@@ -218,26 +212,15 @@ static enum step ended(struct call *call, struct jobd_waiter *waiter)
 
 /* ---- putting: a request may wait for room, for the disk, and then for the job's end */
 
-enum { FOR_ROOM, FOR_DISK, FOR_END };
-
 static enum step put_answer(struct call *call, enum jobd_result result,
                             const struct jobd_receipt *receipt)
 {
-    struct request *request = call->request;
     switch (result) {
     case JOBD_OK:
-        if (request_wait_s(request) == 0 || request->put.batch_len > 0)
-            return admitted(call, receipt);
-        request->parked_as = FOR_END;
-        request->parked_for = receipt->id;
-        request->waiter.wants_output = true;
-        request->waiter.deadline_us =
-            clock_now_us() + (int64_t)request_wait_s(request) * CLOCK_SECOND_US;
-        *call->start = start_await;
-        return STEP_PARK;
+        return admitted(call, receipt);
     case JOBD_FULL:
     case JOBD_MEMORY:
-        return busy(call, request->put.queue, receipt);
+        return busy(call, call->request->put.queue, receipt);
     default:
         return answer_result(call, result);
     }
@@ -272,9 +255,8 @@ static enum step put_now(struct call *call)
 {
     struct request *request = call->request;
     struct jobd_receipt receipt;
-    if (call->api->store != NULL) {
-        request->parked_as = FOR_DISK;
-        request->brief = true;
+    if (call->api->store != NULL || request->waiter.end_us > 0) {
+        request->brief = request->waiter.end_us == 0;
         *call->start = start_put;
         return STEP_PARK;
     }
@@ -285,21 +267,24 @@ static enum step put_now(struct call *call)
     return put_answer(call, result, &receipt);
 }
 
+/* In, but it has not ended in time. */
+static enum step not_ended(struct call *call, struct jobd_receipt *receipt)
+{
+    struct jobd_info info;
+    if (jobd_look(call->api->jobd, receipt->id, &info) == JOBD_OK)
+        receipt->state = info.state;
+    return admitted(call, receipt);
+}
+
 static enum step put_after_wait(struct call *call, char key[JOBD_KEY_SIZE])
 {
     struct request *request = call->request;
     struct jobd_waiter *waiter = &request->waiter;
-    if (request->parked_as == FOR_END) {
-        struct jobd_receipt receipt = {.id = request->parked_for};
-        struct jobd_info info;
-        if (waiter->result == JOBD_OK)
-            return ended(call, waiter);
-        if (waiter->result == JOBD_NO_JOB)
-            return forgotten(call);
-        if (jobd_look(call->api->jobd, receipt.id, &info) == JOBD_OK)
-            receipt.state = info.state;
-        return admitted(call, &receipt);
-    }
+    bool in_time = waiter->result != JOBD_TIMEOUT && waiter->result != JOBD_CROWDED;
+    if (waiter->end_us > 0 && waiter->result == JOBD_OK)
+        return ended(call, waiter);
+    if (waiter->end_us > 0 && !in_time && waiter->accepted)
+        return not_ended(call, &waiter->receipt);
     if (waiter->result != JOBD_TIMEOUT)
         return put_answer(call, waiter->result, &waiter->receipt);
     /* A last try, which also says how full it is. */
@@ -319,9 +304,11 @@ enum step put_job(struct call *call)
         return answer_bad_value(call, "block", "a duration of at most 1h, like 250ms, 30s or 5m");
     if (read_put(call, key) == STEP_REPLY)
         return STEP_REPLY;
+    if (request->put.batch_len == 0)
+        request->waiter.end_us = (int64_t)request_wait_s(request) * CLOCK_SECOND_US;
+    request->waiter.wants_output = true;
     if (block_us == 0)
         return put_now(call);
-    request->parked_as = FOR_ROOM;
     request->waiter.deadline_us = clock_now_us() + block_us;
     *call->start = start_put_wait;
     return STEP_PARK;

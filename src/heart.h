@@ -288,6 +288,10 @@ void wait_for_disk_locked(struct jobd *jobd, struct jobd_waiter *waiter, struct 
     REQUIRES(jobd->lock);
 void wait_end_locked(struct jobd *jobd, struct jobd_waiter *waiter, enum jobd_result result,
                      struct aftermath *after) REQUIRES(jobd->lock);
+/* The job's end, for a waiter with `end_us`, whatever it waited for before: JOBD_OK, it has ended;
+ * JOBD_PENDING; or JOBD_CROWDED when it did not wait before. */
+enum jobd_result wait_for_end_locked(struct jobd *jobd, struct jobd_waiter *waiter, struct job *job,
+                                     int64_t now_us) REQUIRES(jobd->lock);
 void unlock_and_tell(struct jobd *jobd, struct aftermath *after) RELEASES(jobd->lock);
 
 /* ---- admit.c */

@@ -512,6 +512,7 @@ void *request_begins(void *context, const char *target, struct MHD_Connection *c
     visit->request.abandoned = NULL;
     visit->request.takers = NULL;
     visit->request.waiter.wants_output = false;
+    visit->request.waiter.end_us = 0;
     (void)gate_enter(visit->loop->http->gate, visit->guest, PHASE_HEADER); /* begin() sees a cut */
     return visit;
 }

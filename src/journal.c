@@ -92,19 +92,26 @@ void journal_add_job(struct entry *entry, struct job *job)
     entry->bytes += blob_weight(entry->kind == ENTRY_ENTER ? job->payload : NULL);
 }
 
+/* Whoever waits is told; or waits on, for the end of the job that is in now. */
 static void tell_locked(struct jobd *jobd, struct entry *entry, enum jobd_result result,
-                        struct aftermath *after) REQUIRES(jobd->lock)
+                        int64_t now_us, struct aftermath *after) REQUIRES(jobd->lock)
 {
-    if (entry->waiter != NULL)
-        wait_end_locked(jobd, entry->waiter, result, after);
+    struct jobd_waiter *waiter = entry->waiter;
+    bool is_in = (entry->kind == ENTRY_ENTER || entry->kind == ENTRY_TWIN) && result == JOBD_OK;
+    if (waiter != NULL && is_in && waiter->end_us > 0)
+        result =
+            wait_for_end_locked(jobd, waiter, jobs_find(&jobd->jobs, waiter->receipt.id), now_us);
+    if (waiter != NULL && result != JOBD_PENDING)
+        wait_end_locked(jobd, waiter, result, after);
 }
 
 /* Frees the entry; who waits is told. */
 static void close_locked(struct jobd *jobd, struct entry_list *list, struct entry *entry,
-                         enum jobd_result result, struct aftermath *after) REQUIRES(jobd->lock)
+                         enum jobd_result result, int64_t now_us, struct aftermath *after)
+    REQUIRES(jobd->lock)
 {
     struct journal *journal = &jobd->journal;
-    tell_locked(jobd, entry, result, after);
+    tell_locked(jobd, entry, result, now_us, after);
     extra_free(entry->extra);
     entry->extra = NULL;
     TAILQ_REMOVE(list, entry, link);
@@ -451,7 +458,7 @@ static void conclude_locked(struct jobd *jobd, struct entry_list *list, struct e
         break;
     }
     --*left;
-    close_locked(jobd, list, entry, result_of_locked(jobd, entry, written), after);
+    close_locked(jobd, list, entry, result_of_locked(jobd, entry, written), now_us, after);
 }
 
 void journal_written(struct jobd *jobd, int64_t now_us)

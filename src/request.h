@@ -22,19 +22,14 @@ struct request {
     bool resumed;                /* the endpoint parked it, and the waiter has been woken since */
     struct jobd_waiter waiter;   /* for an endpoint that parks */
     uint64_t parked_for;         /* the endpoint's own, kept while parked, as are the next */
-    unsigned parked_as;
     bool brief; /* parked for the disk alone: not worth being watched for a hang-up */
     char subject[REQUEST_SUBJECT_SIZE]; /* for start(): what stood for `*` in the path */
     int64_t us, until_us;
     uint32_t count;
     struct takers *takers; /* who take more than one job: api_work.c's */
     struct jobd_put put;
-    struct jobd_blob **batch;
-    /* from malloc(), put.batch_len of them; freed with the request */ /* Parked, and woken with
-                                                                          JOBD_OK, but nobody is
-                                                                          there any more to be
-                                                                          answered. NULL:
-                                                                          nothing */
+    struct jobd_blob **batch; /* from malloc(), put.batch_len of them; freed with the request */
+    /* Parked, and woken with JOBD_OK, but nobody is there any more to be answered. NULL: nothing */
     void (*abandoned)(struct request *request, void *context);
     bool offers;  /* parked: body or batch are given when the waiter says accepted */
     bool given;   /* they are the heart's, the request must not give back their references */

@@ -184,21 +184,35 @@ int64_t jobd_tick(struct jobd *jobd, int64_t now_us)
     return next_us;
 }
 
+/* JOBD_OK when it has ended, else JOBD_PENDING or JOBD_CROWDED. */
+static enum jobd_result await_locked(struct jobd *jobd, struct job *job, struct jobd_waiter *waiter,
+                                     struct jobd_info *info) REQUIRES(jobd->lock)
+{
+    look_locked(job, info);
+    if (!jobd_state_final(info->state))
+        return wait_begin_locked(jobd, waiter, WAIT_END, job, 0);
+    look_at_output_locked(job, waiter);
+    return JOBD_OK;
+}
+
+enum jobd_result wait_for_end_locked(struct jobd *jobd, struct jobd_waiter *waiter, struct job *job,
+                                     int64_t now_us)
+{
+    bool has_ended = jobd_state_final((enum jobd_state)job->state);
+    if (!has_ended && waiter->link.kind != WAIT_NOT)
+        forget_wait_locked(jobd, waiter);
+    waiter->deadline_us = later_us(now_us, waiter->end_us);
+    return await_locked(jobd, job, waiter, &waiter->info);
+}
+
 enum jobd_result jobd_await(struct jobd *jobd, uint64_t id, struct jobd_waiter *waiter,
                             struct jobd_info *info)
 {
     enum jobd_result result = JOBD_NO_JOB;
     mutex_lock(&jobd->lock);
     struct job *job = jobs_seen(&jobd->jobs, id);
-    if (job != NULL) {
-        look_locked(job, info);
-        if (jobd_state_final(info->state)) {
-            look_at_output_locked(job, waiter);
-            result = JOBD_OK;
-        } else {
-            result = wait_begin_locked(jobd, waiter, WAIT_END, job, 0);
-        }
-    }
+    if (job != NULL)
+        result = await_locked(jobd, job, waiter, info);
     AFTERMATH(after);
     unlock_and_tell(jobd, &after);
     return result;

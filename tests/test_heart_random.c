@@ -58,6 +58,7 @@ struct actor {
     bool waits;  /* as the model has it */
     bool woken;  /* as the heart says */
     bool holds;  /* a taker: a job */
+    bool is_in;  /* a putter: its job, for whose end it waits */
     uint64_t id; /* what it holds or watches */
     unsigned since;
     struct jobd_put put;
@@ -230,6 +231,9 @@ static void end(struct model *model, struct model_job *job, enum jobd_state stat
     for (unsigned i = 0; i < WATCHERS; i++)
         if (model->watchers[i].waits && model->watchers[i].id == job->id)
             expect(&model->watchers[i], JOBD_OK, job->id);
+    for (unsigned i = 0; i < PUTTERS; i++)
+        if (model->putters[i].waits && model->putters[i].is_in && model->putters[i].id == job->id)
+            expect(&model->putters[i], JOBD_OK, job->id);
     for (unsigned i = 0; i < model->jobs_len; i++)
         remembered += !model->jobs[i].forgotten && final(&model->jobs[i]) &&
                       (model->jobs[i].state == JOBD_DONE) == (which == 1);
@@ -333,7 +337,7 @@ static struct actor *first(struct actor *actors, unsigned len, unsigned queue)
 {
     struct actor *found = NULL;
     for (unsigned i = 0; i < len; i++)
-        if (actors[i].waits && actors[i].queue == queue &&
+        if (actors[i].waits && !actors[i].is_in && actors[i].queue == queue &&
             (found == NULL || actors[i].since < found->since))
             found = &actors[i];
     return found;
@@ -384,6 +388,16 @@ static void end_lease(struct model *model, struct model_job *job)
     job->token = 0;
 }
 
+/* A job is in, new or not: what its putter, who may wait for its end too, is told. */
+static enum jobd_result let_in(struct model *model, struct actor *putter, uint64_t id)
+{
+    if (putter->waiter.end_us == 0 || final(find(model, id)))
+        return JOBD_OK;
+    putter->is_in = true;
+    putter->id = id;
+    return JOBD_PENDING;
+}
+
 static void settle(struct model *model, unsigned queue)
 {
     for (;;) {
@@ -395,7 +409,10 @@ static void settle(struct model *model, unsigned queue)
             uint64_t id = 0;
             enum jobd_result result = admit(model, &putter->put, putter->sizes, &id);
             model->rejected[queue] += result == JOBD_MEMORY;
-            expect(putter, result, id);
+            if (result == JOBD_OK)
+                result = let_in(model, putter, id);
+            if (result != JOBD_PENDING)
+                expect(putter, result, id);
         } else {
             return;
         }
@@ -480,6 +497,15 @@ static void begin(struct model *model, struct actor *actor, unsigned queue)
     actor->waiter.deadline_us = random_deadline(model);
 }
 
+/* Of a job that has ended. */
+static void drop_output(struct actor *actor, size_t output_bytes)
+{
+    struct jobd_blob *output = actor->waiter.output;
+    verify(output == NULL || (actor->waiter.wants_output && output->size == output_bytes));
+    verify(output != NULL || !actor->waiter.wants_output || output_bytes == 0);
+    jobd_blob_unref(output);
+}
+
 static void step_put_wait(struct model *model)
 {
     struct actor *putter = &model->putters[below(model, PUTTERS)];
@@ -489,19 +515,35 @@ static void step_put_wait(struct model *model)
     putter->put = random_put(model, putter->batch);
     measure(&putter->put, putter->sizes);
     begin(model, putter, putter->put.queue);
+    putter->is_in = false;
+    putter->waiter.end_us = 0;
+    if (putter->put.batch_len == 0 && below(model, 2) == 0)
+        putter->waiter.end_us = 1 + below(model, 5000);
+    putter->waiter.wants_output = below(model, 2) == 0;
     bool room = waiters(model) < WAITERS_MAX;
+    bool blocks = below(model, 3) > 0;
+    uint64_t id = 0;
     enum jobd_result expected = JOBD_FULL; /* behind those who came before */
-    if (first(model->putters, PUTTERS, putter->queue) == NULL ||
+    if (!blocks || first(model->putters, PUTTERS, putter->queue) == NULL ||
         with_key(model, &putter->put) != NULL)
-        expected = admit(model, &putter->put, putter->sizes, &putter->expected_id);
-    if (expected == JOBD_FULL && jobs_of(&putter->put) <= queues[putter->queue].capacity)
-        expected = room ? JOBD_PENDING : JOBD_CROWDED;
-    enum jobd_result result =
-        jobd_put_wait(model->jobd, &putter->put, &putter->waiter, model->now_us, &receipt);
-    verify(result == expected);
+        expected = admit(model, &putter->put, putter->sizes, &id);
+    bool accepted = expected == JOBD_OK;
+    if (accepted)
+        expected = let_in(model, putter, id);
+    else if (blocks && expected == JOBD_FULL &&
+             jobs_of(&putter->put) <= queues[putter->queue].capacity)
+        expected = JOBD_PENDING;
+    if (expected == JOBD_PENDING && !room)
+        expected = JOBD_CROWDED;
+    enum jobd_result result = (blocks ? jobd_put_wait : jobd_put)(
+        model->jobd, &putter->put, &putter->waiter, model->now_us, &receipt);
+    verify(result == expected && putter->waiter.accepted == accepted);
+    verify(!accepted || (receipt.id == id && putter->waiter.receipt.id == id));
+    if (accepted && result == JOBD_OK && putter->waiter.end_us > 0)
+        drop_output(putter, putter->waiter.info.output_bytes);
     putter->waits = result == JOBD_PENDING;
     model->rejected[putter->queue] += result == JOBD_MEMORY || result == JOBD_FULL;
-    if (result != JOBD_OK && result != JOBD_PENDING)
+    if (!accepted && result != JOBD_PENDING)
         drop_put(&putter->put);
     settle(model, putter->queue);
 }
@@ -757,15 +799,6 @@ static void step_pause(struct model *model)
     settle(model, queue);
 }
 
-/* Of a job that has ended. */
-static void drop_output(struct actor *watcher, size_t output_bytes)
-{
-    struct jobd_blob *output = watcher->waiter.output;
-    verify(output == NULL || (watcher->waiter.wants_output && output->size == output_bytes));
-    verify(output != NULL || !watcher->waiter.wants_output || output_bytes == 0);
-    jobd_blob_unref(output);
-}
-
 static void step_watch(struct model *model)
 {
     struct actor *watcher = &model->watchers[below(model, WATCHERS)];
@@ -861,9 +894,9 @@ static void step_unwait(struct model *model)
     if (actor->kind == PUTTER && !moments_differ(model))
         return;
     verify(jobd_unwait(model->jobd, &actor->waiter) == actor->waits);
-    if (actor->waits && actor->kind == PUTTER)
+    bool left_room = actor->waits && actor->kind == PUTTER && !actor->is_in;
+    if (left_room)
         drop_put(&actor->put);
-    bool left_room = actor->waits && actor->kind == PUTTER;
     actor->waits = false;
     if (left_room) { /* who stood behind it may need less */
         check_heart(model->jobd);
@@ -932,12 +965,15 @@ static void compare_actor(struct actor *actor)
             verify(actor->waiter.task.id == actor->expected_id);
             jobd_blob_unref(actor->waiter.task.payload);
         }
-        if (actor->kind == PUTTER && actor->expected == JOBD_OK)
+        bool put = actor->kind == PUTTER;
+        verify(!put || actor->waiter.accepted == (actor->is_in || actor->expected == JOBD_OK));
+        if (put && actor->expected == JOBD_OK)
             verify(actor->waiter.receipt.id == actor->expected_id);
-        if (actor->kind == PUTTER && actor->expected != JOBD_OK)
+        if (put && !actor->waiter.accepted)
             drop_put(&actor->put);
-        if (actor->kind == WATCHER && actor->expected == JOBD_OK) {
-            verify(actor->waiter.info.id == actor->id &&
+        bool ended = actor->kind == WATCHER || (put && actor->waiter.end_us > 0);
+        if (ended && actor->expected == JOBD_OK) {
+            verify(actor->waiter.info.id == actor->expected_id &&
                    jobd_state_final(actor->waiter.info.state));
             drop_output(actor, actor->waiter.info.output_bytes);
         }
@@ -1019,7 +1055,7 @@ static void set_up_actors(struct model *model, struct actor *actors, unsigned le
 static void tear_down(struct model *model)
 {
     for (unsigned i = 0; i < PUTTERS; i++)
-        if (jobd_unwait(model->jobd, &model->putters[i].waiter))
+        if (jobd_unwait(model->jobd, &model->putters[i].waiter) && !model->putters[i].is_in)
             drop_put(&model->putters[i].put);
     for (unsigned i = 0; i < WATCHERS; i++)
         (void)jobd_unwait(model->jobd, &model->watchers[i].waiter);

@@ -235,14 +235,17 @@ struct jobd_waiter {
                               * cannot be guessed, says how the attempt ended. */
     int64_t lease_us;
     char token[JOBD_TOKEN_SIZE];
-    bool try_only;     /* jobd_take(): JOBD_TIMEOUT in place of waiting */
-    bool wants_output; /* jobd_await(): the job's output too */
+    bool try_only; /* jobd_take(): JOBD_TIMEOUT in place of waiting */
+    /* jobd_put(), jobd_put_wait(): above 0 it waits for the end of its job too, at most so long
+     * from when that is in; see there. */
+    int64_t end_us;
+    bool wants_output; /* at the end of a job: its output too */
 
     enum jobd_result result;     /* why it was woken */
-    bool accepted;               /* jobd_put_wait(): the put is in, or was; see there */
+    bool accepted;               /* jobd_put(), jobd_put_wait(): what was offered has been taken */
     struct jobd_receipt receipt; /* jobd_put_wait() */
     struct jobd_task task;       /* jobd_take(): the job */
-    struct jobd_info info;       /* jobd_await(): the job at its end */
+    struct jobd_info info;       /* the job at its end, for who waits for that */
     struct jobd_blob *output;    /* on JOBD_OK, where wanted: a reference, the caller's; or NULL */
 
     struct { /* private */
@@ -273,7 +276,13 @@ JOBD_API int64_t jobd_tick(struct jobd *jobd, int64_t now_us);
 
 /* ---- putting jobs in, and stopping them ----------------------------------------------------- */
 
-/* JOBD_OK; or JOBD_FULL, JOBD_MEMORY, JOBD_CLOSED, JOBD_CONFLICT, and nothing was taken. */
+/* JOBD_OK; or JOBD_FULL, JOBD_MEMORY, JOBD_CLOSED, JOBD_CONFLICT, and nothing was taken. A waiter
+ * has the receipt too.
+ *
+ * With waiter->end_us a job that is in is waited for in the same step, so that its end cannot be
+ * missed: JOBD_PENDING where it would say JOBD_OK, and JOBD_OK, with info and output as from
+ * jobd_await(), when it has ended; JOBD_TIMEOUT when it has not ended in time, JOBD_CROWDED when as
+ * many wait as may, and then waiter->accepted says that it is in. Not for a batch. */
 JOBD_API enum jobd_result jobd_put(struct jobd *jobd, const struct jobd_put *put,
                                    struct jobd_waiter *waiter, int64_t now_us,
                                    struct jobd_receipt *receipt);
