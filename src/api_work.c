@@ -21,10 +21,14 @@ enum { TAKES_MAX = 1000, ERROR_MAX_BYTES = 1024 };
 /* 128 bits that nobody can guess. */
 static void make_token(char token[JOBD_TOKEN_SIZE])
 {
+    static const char digits[] = "0123456789abcdef";
     unsigned char bytes[(JOBD_TOKEN_SIZE - 1) / 2];
     verify(getrandom(bytes, sizeof bytes, 0) == sizeof bytes);
-    for (size_t i = 0; i < sizeof bytes; i++)
-        snprintf(token + 2 * i, 3, "%02x", bytes[i]);
+    for (size_t i = 0; i < sizeof bytes; i++) {
+        token[2 * i] = digits[bytes[i] / 16];
+        token[2 * i + 1] = digits[bytes[i] % 16];
+    }
+    token[JOBD_TOKEN_SIZE - 1] = '\0';
 }
 
 /* ---- answers */
