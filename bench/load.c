@@ -282,6 +282,7 @@ static const char usage[] =
     "  -m METHOD    [GET]\n"
     "  -s BYTES     of a POST or put [0]\n"
     "  -b LINES     a POST has so many lines of so many bytes\n"
+    "  -j           asks for JSON\n"
     "  -f METHOD    then ask this of the Location that was answered\n"
     "  -F SUFFIX    is added to that Location\n"
     "  -H           one operation a connection; stay open until standard input ends\n"
@@ -291,7 +292,7 @@ int main(int argc, char **argv)
 {
     char host[32];
     struct talk_plan plan = {.protocol = "http", .method = "GET", .path = "/", .suffix = ""};
-    for (int option; (option = getopt(argc, argv, "p:n:w:d:c:r:m:s:b:f:F:Hl")) != -1;)
+    for (int option; (option = getopt(argc, argv, "p:n:w:d:c:r:m:s:b:jf:F:Hl")) != -1;)
         switch (option) {
         case 'p':
             plan.protocol = optarg;
@@ -319,6 +320,9 @@ int main(int argc, char **argv)
             break;
         case 'b':
             plan.lines = strtoul(optarg, NULL, 10);
+            break;
+        case 'j':
+            plan.json = true;
             break;
         case 'f':
             plan.follow = optarg;

@@ -10,11 +10,19 @@ import sys
 import tempfile
 import time
 
-from harness import commands, do, jobs, machine, meanings, memory, peers, plots, report, servers, times
+from harness import commands, disk, do, jobs, machine, meanings, memory, peers, plots, report, servers, times
 from harness.context import Context, Protocol
 
 HERE = pathlib.Path(__file__).resolve().parent
-PARTS = {"do": do, "meanings": meanings, "jobs": jobs, "commands": commands, "memory": memory, "times": times}
+PARTS = {
+    "do": do,
+    "meanings": meanings,
+    "jobs": jobs,
+    "disk": disk,
+    "commands": commands,
+    "memory": memory,
+    "times": times,
+}
 
 
 def arguments():

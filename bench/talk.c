@@ -43,8 +43,20 @@ static bool follow(struct talk *talk, const char *location)
     return length > 0 && (size_t)length < sizeof talk->out;
 }
 
+/* Bodies are not looked at, and may be longer than the buffer. */
+static enum talk_step hear_body(struct talk *talk)
+{
+    size_t got = talk->in_len < talk->body_left ? talk->in_len : talk->body_left;
+    take_out(talk, got);
+    talk->body_left -= got;
+    talk->in_body = talk->body_left > 0;
+    return talk->in_body ? TALK_MORE : talk->step;
+}
+
 static enum talk_step hear_http(struct talk *talk)
 {
+    if (talk->in_body)
+        return hear_body(talk);
     char *end = memmem(talk->in, talk->in_len, "\r\n\r\n", 4);
     if (end == NULL)
         return talk->in_len < TALK_IN ? TALK_MORE : TALK_BROKEN;
@@ -52,22 +64,17 @@ static enum talk_step hear_http(struct talk *talk)
         return TALK_BROKEN;
     end[3] = '\0';
     const char *length = value_of(talk->in, "\r\nContent-Length:");
-    size_t whole = (size_t)(end + 4 - talk->in) + (length != NULL ? strtoul(length, NULL, 10) : 0);
-    if (whole > TALK_IN)
-        return TALK_BROKEN;
-    if (talk->in_len < whole) {
-        end[3] = '\n';
-        return TALK_MORE;
-    }
+    talk->body_left = length != NULL ? strtoul(length, NULL, 10) : 0;
+    talk->in_body = true;
     talk->status = (unsigned)strtoul(talk->in + 9, NULL, 10);
-    enum talk_step step = TALK_ENDED;
+    talk->step = TALK_ENDED;
     const char *location = talk->second ? NULL : value_of(talk->in, "\r\nLocation:");
     if (location != NULL && strncmp(location, "/jobs/", 6) == 0)
         talk->job = strtoull(location + 6, NULL, 10);
     if (location != NULL && plan.follow != NULL)
-        step = follow(talk, location) ? TALK_AGAIN : TALK_BROKEN;
-    take_out(talk, whole);
-    return step;
+        talk->step = follow(talk, location) ? TALK_AGAIN : TALK_BROKEN;
+    take_out(talk, (size_t)(end + 4 - talk->in));
+    return hear_body(talk);
 }
 
 /* beanstalkd's replies in the numbers of HTTP, so that one table of statuses holds both. */
@@ -118,6 +125,9 @@ bool talk_init(const struct talk_plan *given)
         hear = hear_http;
         length = snprintf(first, sizeof first, "%s %s HTTP/1.1\r\nHost: %s\r\n", plan.method,
                           plan.path, plan.host);
+        if (length > 0 && (size_t)length < sizeof first && plan.json)
+            length += snprintf(first + length, sizeof first - (size_t)length,
+                               "Accept: application/json\r\n");
         if (length > 0 && (size_t)length < sizeof first && strcmp(plan.method, "POST") == 0)
             length += snprintf(first + length, sizeof first - (size_t)length,
                                "Content-Length: %zu\r\n", payload);

@@ -24,12 +24,16 @@ struct talk {
     bool second;     /* the operation's second request is under way */
     unsigned status; /* of the last reply */
     uint64_t job;    /* the id that Location named, or 0 */
+    bool in_body;    /* of an HTTP reply, which is `step` when it is whole */
+    size_t body_left;
+    enum talk_step step;
 };
 
 struct talk_plan {
     const char *protocol; /* http, put, take */
     const char *method, *host, *path;
     size_t payload;     /* bytes of a put's payload */
+    bool json;          /* asks for JSON */
     size_t lines;       /* above 0: so many payloads, each a line of the body */
     const char *follow; /* method of a request to each reply's Location, or NULL */
     const char *suffix; /* is added to that Location */

@@ -4,9 +4,6 @@
 import dataclasses
 import statistics
 
-NOT_THERE = "not there yet"
-NOT_MEASURED = "not measured yet"
-
 
 @dataclasses.dataclass
 class Figure:

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Real jobs: puts of 100 bytes beside beanstalkd's, and what a put costs as the queue grows."""
 
-from .figures import NOT_MEASURED, NOT_THERE, Row, of, ratios
+import time
+
+from .figures import Row, of, ratios
 from .load import client_run
 from .peers import beanstalkd_figures, prometheus
 
@@ -11,6 +13,8 @@ BYTES = 100
 ROOM = 4000000  # jobs that may wait: more than any window puts
 BATCH = 100
 BATCHES = 20000
+TAKES = 160  # of BATCH jobs: as many as may be leased
+TAKE_TURNS = 10
 
 
 def start_waiting_room(context, *extra):
@@ -107,25 +111,41 @@ def beanstalkd_put_and_take(context, round):
     context.finish(take)
 
 
-def beanstalkd_durable(context, round):
-    protocol = context.protocol
-    run = context.new_run("durable put", round, "beanstalkd", CLIENTS)
-    data = context.folder / f"beanstalkd-{round}"
-    data.mkdir(exist_ok=True)
+def take_many(context, round):
+    """Up to 100 jobs a request. Only so many leases may be out: takes as many, lets them run out, and again."""
+    run = context.new_run("take many", round, "jobd", FEW)
+    operations, seconds, user, system = 0, 0.0, 0.0, 0.0
     try:
-        with context.peers["beanstalkd"].start(context.folder, "-b", data, "-f0") as server:
-            client_run(
-                context.build,
-                server,
-                run,
-                f"-p put -n {CLIENTS} -w {min(protocol.warmup, 5)} -d {protocol.seconds} -s {BYTES}",
-                "",
-                protocol.warmup + protocol.seconds,
-            )
+        with start_waiting_room(context, "--keep", 0) as server:
+            for _ in range(TAKE_TURNS):
+                fill = context.new_run("fill to take", round, "jobd", CLIENTS)
+                context.runs.remove(fill)
+                client_run(
+                    context.build,
+                    server,
+                    fill,
+                    f"-n {FEW} -c {TAKES} -m POST -s {BYTES} -b {BATCH}",
+                    "/do?batch=lines",
+                    60,
+                )
+                client_run(
+                    context.build,
+                    server,
+                    run,
+                    f"-n {FEW} -c {TAKES} -m POST -j",
+                    f"/take?max={BATCH}&lease=1s",
+                    60,
+                )
+                leased = prometheus(server.port)['jobd_queue_leased{queue="default"}']
+                if leased != run.operations * BATCH:
+                    run.fail(f"{run.operations} times {BATCH} jobs taken, {leased:.0f} are")
+                operations, seconds = operations + run.operations * BATCH, seconds + run.seconds
+                user, system = user + run.user_s, system + run.system_s
+                while prometheus(server.port)['jobd_queue_leased{queue="default"}']:
+                    time.sleep(0.1)
     except (RuntimeError, OSError) as error:
         run.fail(str(error))
-    for file in data.iterdir():
-        file.unlink()
+    run.operations, run.seconds, run.user_s, run.system_s = operations, seconds, user, system
     context.finish(run)
 
 
@@ -172,10 +192,10 @@ def run(context):
             put_jobd(context, round)
         if beanstalkd:
             beanstalkd_put_and_take(context, round)
-            beanstalkd_durable(context, round)
         if not round % 2:
             put_jobd(context, round)
         put_batches(context, round)
+        take_many(context, round)
         depth(context, round)
     rows(context)
 
@@ -190,7 +210,7 @@ def rows(context):
     missing = f"left out: {left_out}" if left_out else ""
     put, put_b = context.of("put", "jobd"), context.of("put", "beanstalkd")
     batch, take = context.of("batch", "jobd"), context.of("take", "jobd")
-    take_b, durable_b = context.of("take", "beanstalkd"), context.of("durable put", "beanstalkd")
+    take_b, many = context.of("take", "beanstalkd"), context.of("take many", "jobd")
     cpu, theirs = of(put, "cpu_us"), of(put_b, "cpu_us")
     beside = f"{cpu.median:.1f} against {theirs.median:.1f} µs" if cpu and theirs else ""
     later = lambda runs: f"beanstalkd: {rate_and_cpu(runs)}" if not left_out else ""
@@ -227,33 +247,13 @@ def rows(context):
         Row(
             "take with `max=100`",
             "jobs/s, against beanstalkd's one by one",
-            None,
+            ratios(many, take_b, "per_second"),
             8,
             20,
             least=True,
             form="{:.1f}",
-            beside=later(take_b),
-            missing=NOT_MEASURED,
-        ),
-        Row(
-            "durable put, 64 clients",
-            "puts/s, against beanstalkd `-f0`",
-            None,
-            8,
-            15,
-            least=True,
-            form="{:.1f}",
-            beside=later(durable_b),
-            missing=NOT_THERE,
-        ),
-        Row(
-            "durable put, 64 clients",
-            "puts/s, against jobd in memory",
-            None,
-            0.5,
-            0.8,
-            least=True,
-            missing=NOT_THERE,
+            beside=f"{rate_and_cpu(many)}, without their `done`; {later(take_b)}",
+            missing=missing,
         ),
     ]
     cost = {jobs: context.of(f"depth {jobs}", "jobd") for jobs in (10, 1000, 1000000)}

@@ -8,7 +8,7 @@ import time
 import urllib.request
 
 from .do import measure
-from .figures import NOT_THERE, Row, figure, ratios
+from .figures import Row, figure, ratios
 from .jobs import BYTES, CLIENTS
 from .load import Client, Watch, client_run, wrk
 from .peers import get, prometheus
@@ -106,6 +106,22 @@ def parked_after_an_answer(context):
     return each
 
 
+def parked_at(context, path, waiting):
+    """Puts of 100 bytes that wait for room, or takers who wait for a job, at a queue that holds so many."""
+    with context.peers["jobd"].start(context.folder, "-q", 1, "-w", 0, "--grace", "1ms") as server:
+        get(server.port, "/healthz")
+        for _ in range(waiting):
+            far_job(server.port)
+        before = server.memory()
+        options = f"-H -n {HELD} -m POST -s {BYTES if waiting else 0}"
+        with Client(context.build, options, server.port, path, subprocess.PIPE) as client:
+            client.wait_for("asked")
+            until(lambda: prometheus(server.port)["jobd_requests_parked"] == HELD)
+            each = (server.memory() - before) / HELD
+            client.process.stdin.close()
+    return each
+
+
 def parked(context):
     """`/do` with and without 10,000 parked requests, turn and turn about."""
     protocol = context.protocol
@@ -144,6 +160,8 @@ def parked(context):
         except (RuntimeError, OSError) as error:
             run.fail(str(error))
         context.finish(run)
+    blocked = [parked_at(context, "/do?block=1h", 1) for _ in range(protocol.rounds)]
+    taking = [parked_at(context, "/take?wait=1h", 0) for _ in range(protocol.rounds)]
     beside, alone = context.of("do beside parked", "jobd"), context.of("do beside nothing", "jobd")
     context.rows += [
         Row(
@@ -172,12 +190,12 @@ def parked(context):
         Row(
             f"{HELD:,} requests parked at `?block=`, at take",
             "memory each",
-            None,
+            figure(blocked),
             8,
             4,
-            form="{:.0f}",
+            form="{:.1f}",
             unit=" KiB",
-            missing=NOT_THERE,
+            beside=f"at take: {figure(taking).median:.1f}",
         ),
     ]
 

@@ -4,7 +4,7 @@
 import subprocess
 
 from . import machine
-from .figures import NOT_THERE, Row, figure
+from .figures import Row, figure
 from .load import Client, Watch
 from .peers import prometheus
 from .servers import free_port
@@ -42,16 +42,6 @@ def first_answer(context):
             form="{:.1f}",
             unit=" ms",
             beside=others,
-        ),
-        Row(
-            "start with a million jobs on disk",
-            "from exec to the first answer",
-            None,
-            3,
-            1,
-            form="{:.0f}",
-            unit=" s",
-            missing=NOT_THERE,
         ),
     ]
 
