@@ -295,12 +295,14 @@ static bool prepare(struct database *database, const char *path, char error[DATA
     return true;
 }
 
-/* SQLite would let others read it. */
-static bool make_private(const char *path, char error[DATABASE_ERROR_SIZE])
+/* SQLite would let others read it. A start reads all of it, which takes the system a tenth of the
+ * time when it knows. */
+static bool make_ready(const char *path, char error[DATABASE_ERROR_SIZE])
 {
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0)
         return refuse(error, path, "%s", strerror(errno));
+    (void)posix_fadvise(fd, 0, 0, POSIX_FADV_WILLNEED);
     close(fd);
     return true;
 }
@@ -309,7 +311,7 @@ struct database *database_open(const char *path, enum database_sync sync,
                                char error[DATABASE_ERROR_SIZE])
 {
     int64_t version = 0;
-    if (!make_private(path, error))
+    if (!make_ready(path, error))
         return NULL;
     struct database *database = calloc(1, sizeof *database);
     if (database == NULL) {

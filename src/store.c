@@ -22,7 +22,8 @@
 enum {
     LOG_PAGES_MAX = 1000, /* then a checkpoint, which stalls the answers for some milliseconds */
     QUEUES_KNOWN_MAX = 1024,
-    TRY_EVERY_MS = 100 /* when it stops */
+    TRY_EVERY_MS = 100,             /* when it stops */
+    CHECK_IS_LONG_BYTES = 128 << 20 /* so that the log should say what keeps the start */
 };
 
 #define AGAIN_US                                                                                   \
@@ -393,6 +394,7 @@ static bool make_paths(struct store *store, const char *directory)
 static bool open_all(struct store *store, const char *directory, char error[STORE_ERROR_SIZE])
 {
     char problem[DATABASE_ERROR_SIZE];
+    struct stat file;
     store->folder = take_folder(directory, error);
     if (store->folder < 0)
         return false;
@@ -401,6 +403,8 @@ static bool open_all(struct store *store, const char *directory, char error[STOR
         snprintf(error, STORE_ERROR_SIZE, "%s: out of memory", directory);
         return false;
     }
+    if (stat(store->path, &file) == 0 && file.st_size > CHECK_IS_LONG_BYTES)
+        log_info("%s: checking %lld MiB", store->path, (long long)file.st_size >> 20);
     store->database = database_open(store->path, database_sync_of(store->sync), problem);
     if (store->database == NULL) {
         snprintf(error, STORE_ERROR_SIZE, "%s", problem);
