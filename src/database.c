@@ -13,7 +13,8 @@
 enum {
     APPLICATION_ID = 0x6a6f6264, /* "jobd" */
     IDS_AHEAD = 1000,            /* reserved with one write */
-    LOG_SIZE_LIMIT = 16 << 20    /* to which the log's file is cut back */
+    AHEAD_BYTES = 1 << 20,
+    LOG_SIZE_LIMIT = 16 << 20 /* to which the log's file is cut back */
 };
 
 static const char *const statement_texts[STATEMENTS_MAX] = {
@@ -302,7 +303,10 @@ static bool make_ready(const char *path, char error[DATABASE_ERROR_SIZE])
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0)
         return refuse(error, path, "%s", strerror(errno));
-    (void)posix_fadvise(fd, 0, 0, POSIX_FADV_WILLNEED);
+    struct stat file;
+    if (fstat(fd, &file) == 0) /* the system takes so much at a time of it, and drops the rest */
+        for (off_t at = 0; at < file.st_size; at += AHEAD_BYTES)
+            (void)posix_fadvise(fd, at, AHEAD_BYTES, POSIX_FADV_WILLNEED);
     close(fd);
     return true;
 }

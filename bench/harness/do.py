@@ -70,7 +70,7 @@ def run(context):
         for connections in sorted(MAIN + (QUICK_SWEEP if protocol.quick else SWEEP)):
             main = connections in MAIN or connections == 4096
             warmup = protocol.warmup if main else max(1, protocol.warmup // 4)
-            seconds = protocol.seconds if main else max(1, protocol.seconds // 2)
+            seconds = protocol.seconds if main else max(1, protocol.seconds // 4)
             for peer in rotated(peers, round):
                 measure(context, "do", round, peer, connections, warmup, seconds)
     rows(context)

@@ -11,6 +11,7 @@ CLIENTS = 64
 FEW = 8
 BYTES = 100
 ROOM = 4000000  # jobs that may wait: more than any window puts
+TAKEN = 500000  # at most, of what was put
 BATCH = 100
 BATCHES = 20000
 TAKES = 160  # of BATCH jobs: as many as may be leased
@@ -25,7 +26,7 @@ def start_waiting_room(context, *extra):
 
 
 def put_jobd(context, round):
-    """Puts for the usual window, then takes what was put, each with its lease ended."""
+    """Puts for the usual window, then takes what was put, at most so much, each with its lease ended."""
     protocol = context.protocol
     run = context.new_run("put", round, "jobd", CLIENTS)
     take = context.new_run("take", round, "jobd", CLIENTS)
@@ -48,7 +49,7 @@ def put_jobd(context, round):
                 context.build,
                 server,
                 take,
-                f"-n {CLIENTS} -c {int(waiting) - CLIENTS} -m POST -f POST -F /done",
+                f"-n {CLIENTS} -c {min(int(waiting) - CLIENTS, TAKEN)} -m POST -f POST -F /done",
                 "/take",
                 600,
             )
@@ -84,7 +85,7 @@ def put_batches(context, round):
 
 
 def beanstalkd_put_and_take(context, round):
-    """Puts for the usual window, then takes what was put until it is nearly all gone."""
+    """Puts for the usual window, then takes what was put, at most so much."""
     protocol = context.protocol
     run = context.new_run("put", round, "beanstalkd", CLIENTS)
     take = context.new_run("take", round, "beanstalkd", CLIENTS)
@@ -101,7 +102,8 @@ def beanstalkd_put_and_take(context, round):
             waiting = int(beanstalkd_figures(server.port)["current-jobs-ready"])
             if waiting < run.n202:
                 run.fail(f"{run.n202} puts, {waiting} jobs wait")
-            client_run(context.build, server, take, f"-p take -n {CLIENTS} -c {waiting - CLIENTS}", "", 600)
+            count = min(waiting - CLIENTS, TAKEN)
+            client_run(context.build, server, take, f"-p take -n {CLIENTS} -c {count}", "", 600)
             left = int(beanstalkd_figures(server.port)["current-jobs-ready"])
             if waiting - left != take.operations:
                 take.fail(f"{take.operations} jobs taken, {waiting - left} gone")
