@@ -18,13 +18,21 @@ enum { TAKES_MAX = 1000, ERROR_MAX_BYTES = 1024 };
 #define LEASE_MAX_US (INT64_C(7) * 86400 * CLOCK_SECOND_US)
 #define LEASE_VALUES "a duration from 100ms to 7d, like 30s, 5m or 2h"
 
-/* 128 bits that nobody can guess. */
+enum { TOKEN_BYTES = (JOBD_TOKEN_SIZE - 1) / 2, TOKENS_AHEAD = 16 };
+
+/* 128 bits that nobody can guess. The system is asked for several at a time, as many as it gives
+ * whole for sure: 256 bytes. */
 static void make_token(char token[JOBD_TOKEN_SIZE])
 {
     static const char digits[] = "0123456789abcdef";
-    unsigned char bytes[(JOBD_TOKEN_SIZE - 1) / 2];
-    verify(getrandom(bytes, sizeof bytes, 0) == sizeof bytes);
-    for (size_t i = 0; i < sizeof bytes; i++) {
+    static _Thread_local unsigned char ahead[TOKENS_AHEAD][TOKEN_BYTES];
+    static _Thread_local unsigned left;
+    if (left == 0) {
+        verify(getrandom(ahead, sizeof ahead, 0) == sizeof ahead);
+        left = TOKENS_AHEAD;
+    }
+    const unsigned char *bytes = ahead[--left];
+    for (size_t i = 0; i < TOKEN_BYTES; i++) {
         token[2 * i] = digits[bytes[i] / 16];
         token[2 * i + 1] = digits[bytes[i] % 16];
     }

@@ -96,20 +96,34 @@ bool text_to_size(const char *text, uint64_t *bytes)
     return true;
 }
 
+/* The last ones; printf() would take a microsecond for a whole date. */
+static void put_digits(char *out, int count, int value)
+{
+    while (count-- > 0) {
+        out[count] = (char)('0' + value % 10);
+        value /= 10;
+    }
+}
+
 void text_time(int64_t us, char out[TEXT_TIME_SIZE])
 {
     time_t seconds = (time_t)(us / CLOCK_SECOND_US);
     int64_t rest_us = us % CLOCK_SECOND_US;
     struct tm utc;
-    char date[32];
     if (rest_us < 0) {
         rest_us += CLOCK_SECOND_US;
         seconds--;
     }
-    if (gmtime_r(&seconds, &utc) == NULL ||
-        strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &utc) == 0)
-        date[0] = '\0';
-    snprintf(out, TEXT_TIME_SIZE, "%.19s.%03uZ", date, (unsigned)(rest_us / 1000) % 1000);
+    if (gmtime_r(&seconds, &utc) == NULL)
+        utc = (struct tm){.tm_mday = 1, .tm_year = -1900};
+    memcpy(out, "0000-00-00T00:00:00.000Z", TEXT_TIME_SIZE);
+    put_digits(out, 4, utc.tm_year + 1900);
+    put_digits(out + 5, 2, utc.tm_mon + 1);
+    put_digits(out + 8, 2, utc.tm_mday);
+    put_digits(out + 11, 2, utc.tm_hour);
+    put_digits(out + 14, 2, utc.tm_min);
+    put_digits(out + 17, 2, utc.tm_sec);
+    put_digits(out + 20, 3, (int)(rest_us / 1000));
 }
 
 char *text_printable(const char *text, char *out, size_t size)
