@@ -161,6 +161,40 @@ static void output_past_the_limit_is_cut(void **state)
 }
 
 /* What bytes a command says must not break the JSON that tells of them. */
+/* What has ended goes, the oldest first, before anything that waits. */
+static void outputs_count_for_memory(void **state)
+{
+    enum { JOBS = 20, OUTPUT = 3000, PAYLOAD = 1000, MEMORY = 10000 };
+    struct server *server = start(COMMAND("--memory", "10000", "--max-body", "1000", "-q", "20",
+                                          "--", "sh", "-c", "head -c 3000 /dev/zero | tr '\\0' x"));
+    struct client *client = client_new(server);
+    char payload[PAYLOAD + 1];
+    uint64_t ids[JOBS];
+    (void)state;
+    for (int i = 0; i < JOBS; i++) {
+        const struct answer *answer = client_send(client, "POST", "/do", WAIT, NULL);
+        assert_int_equal(answer->status, 200);
+        assert_int_equal(answer->size, OUTPUT);
+        ids[i] = answer_job(answer);
+        assert_true(client_metric(client, "jobd_payload_bytes") <= MEMORY);
+    }
+    assert_answer(client_get(client, job_path(ids[JOBS - 4], "")), 404, NULL);
+    assert_int_equal(client_get(client, job_path(ids[JOBS - 3], "/output"))->size, OUTPUT);
+    memset(payload, 'p', PAYLOAD);
+    payload[PAYLOAD] = '\0';
+    assert_int_equal(client_post(client, "/queues/default/pause")->status, 200);
+    int waiting = 0; /* a payload's type counts too */
+    while (client_send(client, "POST", "/do", NULL, payload)->status == 202)
+        waiting++;
+    assert_in_range(waiting, MEMORY / PAYLOAD - 2, MEMORY / PAYLOAD);
+    assert_int_equal(client_send(client, "POST", "/do", NULL, payload)->status, 429);
+    assert_answer(client_get(client, job_path(ids[JOBS - 1], "")), 404, NULL);
+    assert_int_equal(client_post(client, "/queues/default/resume")->status, 200);
+    client_await_metric(client, "jobd_jobs_done_total{queue=\"default\"}", JOBS + waiting);
+    assert_true(client_metric(client, "jobd_payload_bytes") <= MEMORY);
+    client_free(client);
+}
+
 static void any_bytes_are_an_error(void **state)
 {
     struct server *server =
@@ -288,6 +322,7 @@ int main(void)
         TEST(a_command_that_fails_is_tried_again),
         TEST(a_running_command_is_cancelled),
         TEST(output_past_the_limit_is_cut),
+        TEST(outputs_count_for_memory),
         TEST(any_bytes_are_an_error),
         TEST(a_drain_ends_commands),
         TEST(process_1_reaps_orphans_only),

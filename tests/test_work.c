@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Workers elsewhere: they take jobs over HTTP and say how their attempts ended. */
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -8,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -273,6 +275,44 @@ static void takers_are_served_in_their_order(void **state)
     client_free(client);
 }
 
+/* One job wakes one of them; the others wait on, and go when they like. */
+static void one_job_for_ten_thousand_takers(void **state)
+{
+    enum { TAKERS = 10000, SPARE = 500 };
+    static struct pollfd fds[TAKERS];
+    struct rlimit limit;
+    (void)state;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    limit.rlim_cur = limit.rlim_max;
+    if (limit.rlim_max < TAKERS + SPARE || setrlimit(RLIMIT_NOFILE, &limit) != 0) {
+        print_message("skipped: fewer than %d open files are allowed\n", TAKERS + SPARE);
+        skip();
+    }
+    struct server *server = start();
+    struct client *client = client_new(server);
+    for (int i = 0; i < TAKERS; i++) {
+        fds[i] = (struct pollfd){.fd = raw_connect(server), .events = POLLIN};
+        assert_true(raw_send(fds[i].fd, "POST /take?wait=1h HTTP/1.1\r\n" EMPTY));
+        if (i == 0) /* who is sure to have come first */
+            client_await_metric(client, "jobd_requests_parked", 1);
+    }
+    client_await_metric(client, "jobd_requests_parked", TAKERS);
+    put(client, "/do", "the only one");
+    assert_int_equal(poll(fds, TAKERS, PATIENCE_MS), 1);
+    assert_true((fds[0].revents & POLLIN) != 0);
+    raw_read_answer(fds[0].fd, &raw);
+    assert_int_equal(raw_status(raw.text), 200);
+    assert_non_null(strstr(raw.text, "the only one"));
+    client_await_metric(client, "jobd_requests_parked", TAKERS - 1);
+    assert_int_equal(poll(fds, TAKERS, 0), 0);
+    for (int i = 0; i < TAKERS; i++)
+        close(fds[i].fd);
+    client_await_metric(client, "jobd_requests_parked", 0);
+    put(client, "/do", "for whoever comes");
+    free(take_with(client, "/take", "for whoever comes"));
+    client_free(client);
+}
+
 /* Those who leave get nothing, and nothing is lost with them. */
 static void takers_who_leave_get_nothing(void **state)
 {
@@ -416,6 +456,7 @@ int main(void)
         TEST(a_cancelled_job_is_taken_away),
         TEST(several_at_a_time),
         TEST(takers_are_served_in_their_order),
+        TEST(one_job_for_ten_thousand_takers),
         TEST(takers_who_leave_get_nothing),
         TEST(nothing_in_time_is_no_content),
         TEST(a_drain_waits_for_leases),
