@@ -13,8 +13,8 @@ Q       := $(if $(V),,@)
 # ---- packages of Debian 12
 
 BUILD_PACKAGES := gcc libc6-dev binutils pkg-config libmicrohttpd-dev libcjson-dev libbsd-dev \
-                  libcurl4-gnutls-dev libsqlite3-dev zlib1g-dev
-TEST_PACKAGES  := libcmocka-dev prometheus curl python3 nodejs
+                  libcurl4-gnutls-dev libsqlite3-dev zlib1g-dev libgnutls28-dev
+TEST_PACKAGES  := libcmocka-dev prometheus curl openssl python3 nodejs
 CHECK_PACKAGES := clang clang-format clang-tidy libclang-rt-14-dev cppcheck mandoc
 
 # ---- flags
@@ -27,8 +27,8 @@ SANITIZE_thread  := -fsanitize=thread
 SANITIZE := $(SANITIZE_$(SAN))
 BASE     := -std=c11 -D_GNU_SOURCE -Iinclude -Isrc -fvisibility=hidden -pthread -MMD -MP
 ALL_CFLAGS = $(BASE) $(WARNINGS) $(SANITIZE) $(CFLAGS)
-LIBS     := $(shell pkg-config --libs libmicrohttpd libcjson libcurl sqlite3 zlib 2>/dev/null || \
-              echo -lmicrohttpd -lcjson -lcurl -lsqlite3 -lz)
+LIBS     := $(shell pkg-config --libs libmicrohttpd libcjson libcurl sqlite3 zlib gnutls 2>/dev/null || \
+              echo -lmicrohttpd -lcjson -lcurl -lsqlite3 -lz -lgnutls)
 TEST_LIBS := -lcmocka
 
 # ---- what is made of what

@@ -4,16 +4,23 @@
 
 #include "http.h"
 #include "jobd/queue.h"
+#include "keys.h"
 #include "request.h"
 #include "store.h"
 
 struct api;
 
-/* 0 and *api, or -errno. All are borrowed until api_free(); `store` NULL: nothing is written down.
- */
-__attribute__((warn_unused_result)) int api_new(struct api **api, struct jobd *jobd,
-                                                struct http *http, struct store *store,
-                                                size_t output_max_bytes);
+/* All borrowed until api_free(). */
+struct api_config {
+    struct jobd *jobd;
+    struct http *http;
+    struct store *store; /* NULL: nothing is written down */
+    struct keys *keys;   /* NULL: everybody may do all */
+    size_t output_max_bytes;
+};
+
+/* 0 and *api, or -errno. */
+__attribute__((warn_unused_result)) int api_new(struct api **api, const struct api_config *config);
 void api_free(struct api *api);
 
 /* Serves one request; `context` is the api. Any thread; does not block. */

@@ -249,6 +249,8 @@ static void welcome(struct gate *gate, const struct listener *listener, int fd,
     mutex_unlock(&gate->lock);
     if (guest != NULL)
         gate->config.admit(gate->config.context, fd, from, size);
+    else if (gate->config.mute)
+        close(fd);
     else
         farewell_say(&gate->farewell, gate->epoll, (uint64_t)TOPIC_LEAVER << 56, fd, why);
 }
@@ -362,7 +364,8 @@ static void cut_locked(struct gate *gate, struct guest *guest, uint64_t state, b
         return; /* it moved on just in time */
     if (too_slow) {
         gate->stats.cut++;
-        if (phase == PHASE_FRESH || phase == PHASE_HEADER || phase == PHASE_BODY)
+        bool waits = phase == PHASE_FRESH || phase == PHASE_HEADER || phase == PHASE_BODY;
+        if (waits && !gate->config.mute)
             farewell_too_slow(guest->fd);
     }
     shutdown(guest->fd, SHUT_RDWR);

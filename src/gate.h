@@ -50,6 +50,7 @@ struct guest {
 struct gate_config {
     struct listeners *listeners; /* borrowed; closed by gate_close_door() or gate_free() */
     uint32_t connections_max, per_address_max;
+    bool mute; /* connections speak TLS: who is turned away, or cut, is told nothing */
     int64_t header_ms, body_ms, reply_ms, idle_ms;
     /* A new connection: takes the descriptor. Must not block. */
     void (*admit)(void *context, int fd, const struct sockaddr *address, socklen_t size);

@@ -119,13 +119,19 @@ static struct field trimmed(const char *text, size_t size)
     return (struct field){text, size};
 }
 
-/* Cuts the piece up to `separator` off the front. */
+/* Cuts the piece up to `separator` off the front, which within quotes is none (RFC 9110, section
+ * 5.6.4). */
 static struct field cut(struct field *rest, char separator)
 {
-    const char *end = memchr(rest->text, separator, rest->size);
-    size_t size = end != NULL ? (size_t)(end - rest->text) : rest->size;
+    bool quoted = false;
+    size_t size = 0;
+    for (; size < rest->size && (quoted || rest->text[size] != separator); size++)
+        if (rest->text[size] == '"')
+            quoted = !quoted;
+        else if (quoted && rest->text[size] == '\\' && size + 1 < rest->size)
+            size++;
     struct field piece = trimmed(rest->text, size);
-    size_t used = end != NULL ? size + 1 : size;
+    size_t used = size < rest->size ? size + 1 : size;
     rest->text += used;
     rest->size -= used;
     return piece;
@@ -159,6 +165,12 @@ static void idempotency_key(struct headers *headers, struct field field)
     headers->key = field;
 }
 
+static struct field unquoted(struct field field)
+{
+    bool quoted = field.size >= 2 && field.text[0] == '"' && field.text[field.size - 1] == '"';
+    return quoted ? (struct field){field.text + 1, field.size - 2} : field;
+}
+
 /* Of several the first counts; what is not understood is ignored (RFC 7240, section 2). */
 static void prefer(struct headers *headers, struct field field)
 {
@@ -169,7 +181,7 @@ static void prefer(struct headers *headers, struct field field)
         char seconds[16];
         if (!is(name.text, name.size, "wait") || headers->wait_s > 0 || word.size >= sizeof seconds)
             continue;
-        struct field value = trimmed(word.text, word.size);
+        struct field value = unquoted(trimmed(word.text, word.size));
         memcpy(seconds, value.text, value.size);
         seconds[value.size] = '\0';
         if (text_to_number(seconds, UINT32_MAX, &headers->wait_s) && headers->wait_s > WAIT_MAX_S)
@@ -205,6 +217,8 @@ void headers_field(struct headers *headers, const char *name, size_t name_size, 
         prefer(headers, field);
     else if (is(name, name_size, "traceparent"))
         only_one(&headers->trace, field);
+    else if (is(name, name_size, "Authorization"))
+        only_one(&headers->authorization, field);
     else if (is(name, name_size, "Origin"))
         only_one(&headers->origin, field);
     else if (is(name, name_size, "Sec-Fetch-Site"))
@@ -253,6 +267,16 @@ bool headers_plain_content(const struct headers *headers)
 {
     const struct field *coding = &headers->content_encoding;
     return coding->size == 0 || is(coding->text, coding->size, "identity");
+}
+
+struct field headers_token(const struct headers *headers)
+{
+    struct field rest = headers->authorization;
+    if (rest.size == 0)
+        return (struct field){NULL, 0};
+    struct field scheme = cut(&rest, ' ');
+    return is(scheme.text, scheme.size, "Bearer") ? trimmed(rest.text, rest.size)
+                                                  : (struct field){NULL, 0};
 }
 
 void headers_trace(const struct headers *headers, char *out, size_t size)

@@ -18,6 +18,7 @@ struct field {
 struct headers {
     bool http_1_0;
     struct field host, origin, fetch_site, accept, content_type, content_encoding, trace, key;
+    struct field authorization;
     unsigned fields, hosts, lengths, codings, keys;
     uint64_t wait_s; /* Prefer: wait (RFC 7240, section 4.3); 0: none */
     uint64_t length; /* of the body, by Content-Length */
@@ -47,6 +48,9 @@ void headers_trace(const struct headers *headers, char *out, size_t size);
 /* The Idempotency-Key field (draft-ietf-httpapi-idempotency-key-header, section 2), without its
  * quotes, which are not insisted on; "" when there is none. False when it is none that fits. */
 bool headers_key(const struct headers *headers, char *out, size_t size);
+
+/* The token of `Authorization: Bearer` (RFC 6750, section 2.1); size 0 when there is none. */
+struct field headers_token(const struct headers *headers);
 
 /* Does the client ask for JSON by name in its Accept field? */
 bool headers_want_json(const struct headers *headers);

@@ -25,6 +25,20 @@ static uint64_t running_max(const struct jobd_config *config, const struct jobd_
     return config->journal != NULL ? 2 * (uint64_t)queue->workers : queue->workers;
 }
 
+static bool terms_sound(const struct jobd_queue_config *config)
+{
+    return config->attempts <= JOBD_ATTEMPTS_MAX && config->timeout_us >= 0 &&
+           config->backoff_min_us >= 0 && config->backoff_max_us >= config->backoff_min_us;
+}
+
+static void set_terms(struct queue *queue, const struct jobd_queue_config *config)
+{
+    queue->attempts = (uint16_t)(config->attempts > 0 ? config->attempts : 1);
+    queue->timeout_us = config->timeout_us;
+    queue->backoff_min_us = config->backoff_min_us;
+    queue->backoff_max_us = config->backoff_max_us;
+}
+
 static int queue_init(struct queue *queue, const struct jobd_queue_config *config, uint32_t running,
                       uint32_t leases_max)
 {
@@ -32,10 +46,7 @@ static int queue_init(struct queue *queue, const struct jobd_queue_config *confi
     queue->capacity = config->capacity;
     queue->workers = config->workers;
     queue->room = waiting_max(config) + running + leases_max;
-    queue->attempts = (uint16_t)(config->attempts > 0 ? config->attempts : 1);
-    queue->timeout_us = config->timeout_us;
-    queue->backoff_min_us = config->backoff_min_us;
-    queue->backoff_max_us = config->backoff_max_us;
+    set_terms(queue, config);
     TAILQ_INIT(&queue->scheduled);
     TAILQ_INIT(&queue->takers);
     TAILQ_INIT(&queue->putters);
@@ -60,8 +71,7 @@ static bool sound(const struct jobd_config *config, uint64_t *waiting, uint64_t 
         const struct jobd_queue_config *queue = &config->queues[i];
         size_t length = strlen(queue->name);
         if (length == 0 || length > JOBD_QUEUE_NAME_MAX || queue->capacity == 0 ||
-            queue->attempts > JOBD_ATTEMPTS_MAX || queue->timeout_us < 0 ||
-            queue->backoff_min_us < 0 || queue->backoff_max_us < queue->backoff_min_us)
+            !terms_sound(queue))
             return false;
         *waiting += waiting_max(queue);
         *running += running_max(config, queue);
@@ -200,4 +210,15 @@ void jobd_dismiss(struct jobd *jobd)
             wait_end_locked(jobd, taker, JOBD_CLOSED, &after);
     }
     unlock_and_tell(jobd, &after);
+}
+
+int jobd_queue_change(struct jobd *jobd, uint32_t queue, const struct jobd_queue_config *config)
+{
+    verify(queue < jobd->queues_len);
+    if (!terms_sound(config))
+        return -EINVAL;
+    mutex_lock(&jobd->lock);
+    set_terms(&jobd->queues[queue], config);
+    mutex_unlock(&jobd->lock);
+    return 0;
 }

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "tls.h"
 #include "verify.h"
 
 enum {
@@ -104,14 +105,24 @@ static void library_says(void *context, const char *format, va_list arguments)
 
 static struct MHD_Daemon *start_daemon(struct loop *loop)
 {
+    struct MHD_OptionItem tls[] = {
+        {MHD_OPTION_HTTPS_CERT_CALLBACK, 0, tls_certificate_callback()},
+        {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)tls_priorities()},
+        {MHD_OPTION_END, 0, NULL}};
+    unsigned flags =
+        MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+    if (loop->http->config.tls)
+        flags |= MHD_USE_TLS;
+    else
+        tls[0].option = MHD_OPTION_END;
     return MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0,
-        NULL, NULL, request_handle, loop, MHD_OPTION_EXTERNAL_LOGGER, library_says, NULL,
+        flags, 0, NULL, NULL, request_handle, loop, MHD_OPTION_EXTERNAL_LOGGER, library_says, NULL,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_BYTES,
         MHD_OPTION_CONNECTION_MEMORY_INCREMENT, (size_t)POOL_STEP_BYTES,
         MHD_OPTION_CONNECTION_LIMIT, (unsigned)loop->http->config.connections_max + 1,
         MHD_OPTION_NOTIFY_CONNECTION, connection_changed, loop, MHD_OPTION_NOTIFY_COMPLETED,
-        request_ended, loop, MHD_OPTION_URI_LOG_CALLBACK, request_begins, loop, MHD_OPTION_END);
+        request_ended, loop, MHD_OPTION_URI_LOG_CALLBACK, request_begins, loop, MHD_OPTION_ARRAY,
+        tls, MHD_OPTION_END);
 }
 
 /* 0 or -errno; loop_release() undoes what has begun. */
@@ -243,6 +254,7 @@ int http_new(struct http **http, const struct http_config *config)
                                          .listeners = config->listeners,
                                          .connections_max = config->connections_max,
                                          .per_address_max = config->per_address_max,
+                                         .mute = config->tls,
                                          .header_ms = config->header_us / 1000,
                                          .body_ms = transfer_ms(config),
                                          .reply_ms = config->idle_us / 1000 + transfer_ms(config),
@@ -317,6 +329,12 @@ void http_stats(struct http *http, struct http_stats *stats)
     stats->parked = atomic_load(&http->parked);
     for (int i = 0; i < 6; i++)
         stats->replies[i] = atomic_load_explicit(&http->replies[i], memory_order_relaxed);
+}
+
+bool http_has_tls(void)
+{
+    return MHD_is_feature_supported(MHD_FEATURE_TLS) == MHD_YES &&
+           MHD_is_feature_supported(MHD_FEATURE_HTTPS_CERT_CALLBACK) == MHD_YES;
 }
 
 const char *http_library(void)

@@ -20,6 +20,8 @@ struct http_config {
     uint32_t connections_max, per_address_max;
     int64_t header_us, idle_us;
     uint64_t body_max_bytes;
+    bool tls;   /* as tls.h has it, which must be open */
+    bool keyed; /* requests show tokens: where they come from does not count */
 };
 
 struct http;
@@ -49,5 +51,7 @@ struct http_stats {
 };
 void http_stats(struct http *http, struct http_stats *stats);
 
+/* Is TLS built into the HTTP library? */
+bool http_has_tls(void);
 /* The HTTP library's name and version. */
 const char *http_library(void);

@@ -76,6 +76,13 @@ static enum method method_named(const char *name)
     return METHOD_OTHER;
 }
 
+const char *request_token(const struct request *request, size_t *size)
+{
+    struct field token = headers_token(&visit_with(request)->headers);
+    *size = token.size;
+    return token.text;
+}
+
 bool request_key(const struct request *request, char key[JOBD_KEY_SIZE])
 {
     return headers_key(&visit_with(request)->headers, key, JOBD_KEY_SIZE);
@@ -343,7 +350,8 @@ static enum MHD_Result refuse_header(struct visit *visit)
 {
     struct http *http = visit->loop->http;
     if (gate_enter(http->gate, visit->guest, PHASE_REPLY)) {
-        farewell_too_large(visit->guest->fd);
+        if (!http->config.tls)
+            farewell_too_large(visit->guest->fd);
         count(http, 431);
     }
     return MHD_NO;
@@ -372,7 +380,8 @@ static enum MHD_Result begin(struct visit *visit, const char *target, const char
         return refuse(visit, 414, "the request's target is longer than 2048 bytes");
     if (header_bytes(visit) > HEADER_MAX_BYTES)
         return refuse_header(visit);
-    if (visit->guest->from_local && !visit->guest->from_unix && !headers_from_here(headers, &why))
+    bool by_place = !http->config.keyed && visit->guest->from_local && !visit->guest->from_unix;
+    if (by_place && !headers_from_here(headers, &why))
         return refuse(visit, 403, why);
     if (!headers_plain_content(headers))
         return refuse(visit, 415, "a payload is taken as it is: no Content-Encoding");

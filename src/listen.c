@@ -124,10 +124,11 @@ static enum listen_result refused(char error[LISTEN_ERROR_SIZE], const char *add
 
 static enum listen_result not_open(char error[LISTEN_ERROR_SIZE], const char *name)
 {
-    snprintf(error, LISTEN_ERROR_SIZE,
-             "%s can be reached from other machines: this needs --open, by which you say that "
-             "whoever reaches the port may put jobs",
-             name);
+    snprintf(
+        error, LISTEN_ERROR_SIZE,
+        "%s can be reached from other machines: this needs --token-file, or --open, by which you "
+        "say that whoever reaches the port may put jobs",
+        name);
     return LISTEN_WRONG;
 }
 

@@ -5,7 +5,11 @@
  *
  *     main.c       options in, start, wait for a signal, drain, exit code
  *     options.c    every option: command line, environment, file, help
+ *                  option_values.c, what their texts mean
  *     settings.c   the configuration file
+ *     reread.c     SIGHUP
+ *     keys.c       tokens: who may do what
+ *     tls.c        the certificate
  *     probe.c      --health
  *
  *   the face     api.c       the table of endpoints; each a function in
@@ -18,6 +22,7 @@
  *                listen.c    the sockets
  *   the hands    pool.c      worker threads and the timer
  *                call.c      function calls as jobs
+ *                runner.c    what a queue's jobs are done with:
  *                sleep.c     the pretend work
  *                exec.c      a command
  *                post.c      a request to a web service; web.c, libcurl
@@ -50,17 +55,17 @@
 #include "api.h"
 #include "clock.h"
 #include "database.h"
-#include "exec.h"
 #include "http.h"
 #include "jobd/pool.h"
 #include "json.h"
 #include "listen.h"
 #include "log.h"
 #include "options.h"
-#include "post.h"
 #include "probe.h"
-#include "sleep.h"
+#include "reread.h"
+#include "runner.h"
 #include "store.h"
+#include "tls.h"
 #include "verify.h"
 #include "web.h"
 
@@ -74,8 +79,6 @@ enum {
     STORE_MS = 5000           /* at the end, for a disk that fails */
 };
 
-#define KILL_AFTER_US (5 * CLOCK_SECOND_US) /* from TERM to KILL, for a command */
-
 /* Ids count microseconds from here at the start of a server, so that they go on rising when one
  * that remembers nothing is started again: fewer than a million jobs a second came in between. */
 #define IDS_SINCE_US INT64_C(1767225600000000) /* 2026-01-01T00:00:00Z */
@@ -86,17 +89,16 @@ struct idle_event {
     int fd;
 };
 
-/* What a queue's workers do their jobs with. */
-struct hand {
-    struct exec_config exec;
-    struct post *post;
-};
-
 struct server {
+    int argc;
+    char **argv;
     struct options options;
+    uint32_t connections_max; /* as many as the limit on open files allows */
     struct listeners listeners;
-    struct hand *hands;  /* a queue's, by its index */
-    struct store *store; /* NULL: memory only */
+    struct runner **runners; /* a queue's, by its index */
+    struct store *store;     /* NULL: memory only */
+    struct keys *keys;       /* NULL: everybody may come in */
+    struct tls *tls;         /* NULL: in clear */
     struct jobd_pool *pool;
     struct jobd *jobd;
     struct http *http;
@@ -130,8 +132,9 @@ static int open_signals(void)
 
 /* As many descriptors as allowed; fewer connections when that is not enough. False when it is too
  * few for any. */
-static bool fit_descriptors(struct options *options)
+static bool fit_descriptors(const struct options *options, uint32_t *connections_max)
 {
+    *connections_max = (uint32_t)options->connections_max;
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
         return true;
@@ -150,7 +153,7 @@ static bool fit_descriptors(struct options *options)
     if (options->connections_max > room) {
         log_warn("the limit on open files allows %llu connections, not %llu",
                  (unsigned long long)room, (unsigned long long)options->connections_max);
-        options->connections_max = room;
+        *connections_max = (uint32_t)room;
     }
     return true;
 }
@@ -169,66 +172,49 @@ static uint32_t waiting_on_disk(const struct server *server, const struct queue_
     return server->store != NULL ? store_waiting(server->store, queue->name) : 0;
 }
 
-/* 0 or -errno; release_hands() undoes what has begun. */
-static int choose_runner(const struct options *options, struct queue_options *queue,
-                         struct hand *hand, struct jobd_runner *runner)
+static void release_runners(struct server *server)
 {
-    size_t output_max_bytes = (size_t)options->output_max_bytes;
-    if (queue->command != NULL) {
-        hand->exec = (struct exec_config){.command = (const char *const *)queue->command,
-                                          .queue = queue->name,
-                                          .output_max_bytes = output_max_bytes,
-                                          .kill_after_us = KILL_AFTER_US};
-        *runner = (struct jobd_runner){.run = exec_run, .context = &hand->exec};
-        return 0;
-    }
-    if (queue->post != NULL) {
-        const struct post_config config = {
-            .url = queue->post, .queue = queue->name, .output_max_bytes = output_max_bytes};
-        int error = post_new(&hand->post, &config);
-        *runner = (struct jobd_runner){.run = post_run, .context = hand->post};
-        return error;
-    }
-    *runner = (struct jobd_runner){.run = sleep_run, .context = &queue->sleep_us};
-    return 0;
+    for (uint32_t i = 0; server->runners != NULL && i < server->options.queues_len; i++)
+        runner_free(server->runners[i]);
+    free(server->runners);
+    server->runners = NULL;
 }
 
-static void release_hands(struct server *server)
+/* 0 or -errno; release_runners() undoes what has begun. */
+static int new_queue(struct server *server, uint32_t index, struct jobd_queue_config *config,
+                     struct jobd_runner *runner)
 {
-    for (uint32_t i = 0; server->hands != NULL && i < server->options.queues_len; i++)
-        post_free(server->hands[i].post);
-    free(server->hands);
-    server->hands = NULL;
+    const struct queue_options *queue = &server->options.queues[index];
+    struct runner_config runs;
+    *config = (struct jobd_queue_config){.name = queue->name,
+                                         .capacity = (uint32_t)queue->capacity,
+                                         .workers = (uint32_t)queue->workers,
+                                         .restored = waiting_on_disk(server, queue)};
+    queue_terms(queue, config);
+    queue_runner(&server->options, queue, &runs);
+    int error = runner_new(&server->runners[index], &runs);
+    *runner = (struct jobd_runner){.run = runner_run, .context = server->runners[index]};
+    return error;
 }
 
 static int new_pool(struct server *server)
 {
-    struct options *options = &server->options;
+    const struct options *options = &server->options;
     uint32_t len = options->queues_len;
     struct jobd_queue_config *queues = calloc(len, sizeof *queues);
     struct jobd_runner *runners = calloc(len, sizeof *runners);
-    server->hands = calloc(len, sizeof *server->hands);
+    server->runners = calloc(len, sizeof(struct runner *));
     int error = -ENOMEM;
-    if (queues != NULL && runners != NULL && server->hands != NULL) {
+    if (queues != NULL && runners != NULL && server->runners != NULL) {
         error = 0;
-        for (uint32_t i = 0; i < len && error == 0; i++) {
-            struct queue_options *queue = &options->queues[i];
-            queues[i] = (struct jobd_queue_config){.name = queue->name,
-                                                   .capacity = (uint32_t)queue->capacity,
-                                                   .workers = (uint32_t)queue->workers,
-                                                   .attempts = (uint32_t)queue->attempts,
-                                                   .timeout_us = queue->timeout_us,
-                                                   .backoff_min_us = queue->backoff.min_us,
-                                                   .backoff_max_us = queue->backoff.max_us,
-                                                   .restored = waiting_on_disk(server, queue)};
-            error = choose_runner(options, queue, &server->hands[i], &runners[i]);
-        }
+        for (uint32_t i = 0; i < len && error == 0; i++)
+            error = new_queue(server, i, &queues[i], &runners[i]);
         const struct jobd_config config = {
             .queues = queues,
             .queues_len = len,
             .keep = (uint32_t)options->keep,
             .memory_bytes = (size_t)options->memory_bytes,
-            .waiters_max = (uint32_t)options->connections_max,
+            .waiters_max = server->connections_max,
             .leases_max = OPTIONS_LEASES_MAX,
             .first_id = first_id(server->store),
             .journal = server->store != NULL ? store_ring : NULL,
@@ -240,6 +226,16 @@ static int new_pool(struct server *server)
     free(queues);
     free(runners);
     return error;
+}
+
+static int new_api(struct server *server)
+{
+    const struct api_config config = {.jobd = server->jobd,
+                                      .http = server->http,
+                                      .store = server->store,
+                                      .keys = server->keys,
+                                      .output_max_bytes = (size_t)server->options.output_max_bytes};
+    return api_new(&server->api, &config);
 }
 
 static int start(struct server *server)
@@ -257,15 +253,15 @@ static int start(struct server *server)
     const struct http_config config = {
         .jobd = server->jobd,
         .listeners = &server->listeners,
-        .connections_max = (uint32_t)options->connections_max,
+        .connections_max = server->connections_max,
         .per_address_max = (uint32_t)options->per_address_max,
         .header_us = options->header_us,
         .idle_us = options->idle_us,
         .body_max_bytes = options->body_max_bytes,
+        .tls = server->tls != NULL,
+        .keyed = server->keys != NULL,
     };
-    if ((error = http_new(&server->http, &config)) != 0 ||
-        (error = api_new(&server->api, server->jobd, server->http, server->store,
-                         (size_t)options->output_max_bytes)) != 0 ||
+    if ((error = http_new(&server->http, &config)) != 0 || (error = new_api(server)) != 0 ||
         (server->store != NULL && (error = store_start(server->store, server->jobd)) != 0) ||
         (error = jobd_pool_start(server->pool)) != 0)
         return error;
@@ -322,13 +318,23 @@ static void reap(void)
         ;
 }
 
-/* The next signal that ends the server; 0 when none came within the time (-1: no limit), or when
- * `other` (-1: none) became readable first. */
-static int next_signal(int signals, int other, int timeout_ms)
+static void hear(struct server *server, uint32_t signal, bool drains)
+{
+    if (signal == SIGHUP && drains)
+        log_info("SIGHUP: it drains, nothing is read again");
+    else if (signal == SIGHUP)
+        reread(&server->options, server->argc, server->argv, server->jobd, server->runners,
+               server->keys, server->tls);
+    reap();
+}
+
+/* The next signal that ends the server; 0 when none came within the time (-1: no limit, it does not
+ * drain yet), or when `other` (-1: none) became readable first. */
+static int next_signal(struct server *server, int other, int timeout_ms)
 {
     const int64_t until_ms = clock_now_us() / 1000 + timeout_ms;
     for (;;) {
-        struct pollfd polls[] = {{.fd = signals, .events = POLLIN},
+        struct pollfd polls[] = {{.fd = server->signals, .events = POLLIN},
                                  {.fd = other, .events = POLLIN}};
         int64_t left_ms = timeout_ms < 0 ? -1 : until_ms - clock_now_us() / 1000;
         if (timeout_ms >= 0 && left_ms <= 0)
@@ -336,12 +342,11 @@ static int next_signal(int signals, int other, int timeout_ms)
         if (poll(polls, 2, (int)left_ms) < 0 && errno != EINTR)
             return SIGTERM;
         struct signalfd_siginfo info;
-        if ((polls[0].revents & POLLIN) != 0 && read(signals, &info, sizeof info) == sizeof info) {
+        if ((polls[0].revents & POLLIN) != 0 &&
+            read(server->signals, &info, sizeof info) == sizeof info) {
             if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
                 return (int)info.ssi_signo;
-            if (info.ssi_signo == SIGHUP)
-                log_info("SIGHUP: no setting can be read again while it runs");
-            reap();
+            hear(server, info.ssi_signo, timeout_ms >= 0);
         }
         if ((polls[1].revents & POLLIN) != 0)
             return 0;
@@ -373,10 +378,10 @@ static void drain_durable(struct server *server)
     jobd_dismiss(server->jobd); /* no worker begins another one */
     if (jobd_await_idle(server->jobd, &server->idle.waiter) == JOBD_OK)
         return;
-    if (next_signal(server->signals, server->idle.fd, to_ms(server->options.grace_us)) != 0)
+    if (next_signal(server, server->idle.fd, to_ms(server->options.grace_us)) != 0)
         end_at_once(server, " at once");
     jobd_abandon(server->jobd, clock_now_us());
-    if (jobs_here(server) > 0 && next_signal(server->signals, server->idle.fd, STOPPING_MS) != 0)
+    if (jobs_here(server) > 0 && next_signal(server, server->idle.fd, STOPPING_MS) != 0)
         end_at_once(server, " at once");
     if (jobs_here(server) > 0)
         end_at_once(server, ", not all jobs would");
@@ -397,14 +402,14 @@ static void drain(struct server *server)
     }
     if (jobd_await_idle(server->jobd, &server->idle.waiter) == JOBD_OK)
         return;
-    if (next_signal(server->signals, server->idle.fd, to_ms(server->options.grace_us)) != 0)
+    if (next_signal(server, server->idle.fd, to_ms(server->options.grace_us)) != 0)
         end_at_once(server, " at once");
     tally = count_jobs(server->jobd);
     if (tally.waiting + tally.running == 0)
         return;
     jobd_abandon(server->jobd, clock_now_us());
     server->lost = tally.waiting; /* those that run are still counted as such */
-    if (next_signal(server->signals, server->idle.fd, STOPPING_MS) != 0)
+    if (next_signal(server, server->idle.fd, STOPPING_MS) != 0)
         end_at_once(server, " at once");
     if (count_jobs(server->jobd).running > 0)
         end_at_once(server, ", not all jobs would");
@@ -417,7 +422,7 @@ static int serve_until_signal(struct server *server)
 {
     for (unsigned i = 0; i < server->listeners.len; i++)
         log_info("listening on %s", server->listeners.of[i].name);
-    int number = next_signal(server->signals, -1, -1);
+    int number = next_signal(server, -1, -1);
     log_info("%s", number == SIGINT ? "SIGINT" : "SIGTERM");
     drain(server);
     jobd_pool_stop(server->pool);
@@ -442,6 +447,32 @@ static int serve_until_signal(struct server *server)
     return 0;
 }
 
+/* Whoever reaches the port is known, or welcome. */
+static bool guarded(const struct options *options)
+{
+    return options->open || options->token_file != NULL;
+}
+
+static bool open_keys(const struct options *options, struct keys **keys)
+{
+    char error[KEYS_ERROR_SIZE];
+    if (options->token_file == NULL || keys_open(keys, options->token_file, error))
+        return true;
+    fprintf(stderr, "jobd: %s\n", error);
+    return false;
+}
+
+static bool open_tls(const struct options *options, struct tls **tls)
+{
+    char error[TLS_ERROR_SIZE] = "--tls-cert: this jobd is built without TLS";
+    if (options->tls_certificate == NULL ||
+        (http_has_tls() &&
+         tls_open(tls, options->tls_certificate, options->tls_key, options->header_us, error)))
+        return true;
+    fprintf(stderr, "jobd: %s\n", error);
+    return false;
+}
+
 static int run(struct server *server)
 {
     char error[LISTEN_ERROR_SIZE];
@@ -455,9 +486,11 @@ static int run(struct server *server)
                             .fd = eventfd(0, EFD_CLOEXEC)};
     if (server->idle.fd < 0)
         return failed("eventfd", errno);
-    if (!fit_descriptors(&server->options))
+    if (!fit_descriptors(&server->options, &server->connections_max))
         return EXIT_LOST;
-    switch (listen_open(&server->listeners, options->listen, options->open, error)) {
+    if (!open_keys(options, &server->keys) || !open_tls(options, &server->tls))
+        return EXIT_WRONG;
+    switch (listen_open(&server->listeners, options->listen, guarded(options), error)) {
     case LISTEN_OK:
         break;
     case LISTEN_WRONG:
@@ -481,8 +514,10 @@ static int run(struct server *server)
     http_free(server->http);
     api_free(server->api);
     jobd_pool_free(server->pool);
-    release_hands(server);
+    release_runners(server);
     store_free(server->store);
+    keys_free(server->keys);
+    tls_free(server->tls);
     listen_close(&server->listeners);
     close(server->idle.fd);
     close(server->signals);
@@ -492,7 +527,14 @@ static int run(struct server *server)
 static int check(const struct options *options)
 {
     char error[LISTEN_ERROR_SIZE];
-    if (listen_check(options->listen, options->open, error) != LISTEN_OK) {
+    struct keys *keys = NULL;
+    struct tls *tls = NULL;
+    bool good = open_keys(options, &keys) && open_tls(options, &tls);
+    keys_free(keys);
+    tls_free(tls);
+    if (!good)
+        return EXIT_WRONG;
+    if (listen_check(options->listen, guarded(options), error) != LISTEN_OK) {
         fprintf(stderr, "jobd: %s\n", error);
         return EXIT_WRONG;
     }
@@ -504,6 +546,8 @@ static int check(const struct options *options)
 int main(int argc, char **argv)
 {
     static struct server server;
+    server.argc = argc;
+    server.argv = argv;
     if (!options_read(&server.options, argc, argv))
         return EXIT_WRONG;
     int code = 0;
@@ -515,11 +559,14 @@ int main(int argc, char **argv)
         code = check(&server.options);
         break;
     case ACTION_HEALTH:
-        code = probe_health(server.options.listen) ? 0 : EXIT_LOST;
+        code = probe_health(server.options.listen, server.options.tls_certificate != NULL)
+                   ? 0
+                   : EXIT_LOST;
         break;
     case ACTION_VERSION:
-        printf("jobd " JOBD_VERSION " (libmicrohttpd %s, cJSON %s, libcurl %s, SQLite %s)\n",
-               http_library(), cJSON_Version(), web_library(), database_library());
+        printf("jobd " JOBD_VERSION
+               " (libmicrohttpd %s, cJSON %s, libcurl %s, SQLite %s, GnuTLS %s)\n",
+               http_library(), cJSON_Version(), web_library(), database_library(), tls_library());
         break;
     case ACTION_HELP:
         options_help(stdout);

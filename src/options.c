@@ -8,8 +8,7 @@
 #include <string.h>
 
 #include "json.h"
-#include "listen.h"
-#include "post.h"
+#include "option_values.h"
 #include "settings.h"
 #include "store.h"
 #include "text.h"
@@ -18,36 +17,6 @@
 enum { FIRST_LONG = 256, NAME_SIZE = 40, PLACE_SIZE = 64 };
 
 #define DEFAULT_QUEUE "default"
-
-enum kind {
-    KIND_ADDRESS,
-    KIND_PATH,
-    KIND_FOLDER,
-    KIND_NUMBER,
-    KIND_SIZE,
-    KIND_DURATION,
-    KIND_SPAN,
-    KIND_URL,
-    KIND_COMMAND,
-    KIND_CHOICE,
-    KIND_FLAG,
-    KIND_ACTION
-};
-
-enum target { OF_SERVER, OF_QUEUE };
-
-struct option_spec {
-    const char *name;
-    char letter;       /* 0: none */
-    const char *takes; /* for the help; NULL: no value */
-    const char *standard;
-    enum kind kind;
-    enum target target;
-    size_t offset; /* in struct options or struct queue_options */
-    uint64_t min, max;
-    const char *const *choices;
-    const char *help;
-};
 
 #define SERVER(field) OF_SERVER, offsetof(struct options, field)
 #define QUEUE(field)  OF_QUEUE, offsetof(struct queue_options, field)
@@ -98,6 +67,12 @@ static const struct option_spec specs[] = {
      "written down for good: commit, before each answer; 1s, a second later; off, by the system"},
     {"grace", 0, "TIME", "30s", KIND_DURATION, SERVER(grace_us), 0, 365 * DAY, NULL,
      "how long a drain waits for jobs"},
+    {"token-file", 0, "FILE", NULL, KIND_FILE, SERVER(token_file), 0, 0, NULL,
+     "who may come in: lines of a scope, put, work or admin, and a bearer token [everybody]"},
+    {"tls-cert", 0, "FILE", NULL, KIND_FILE, SERVER(tls_certificate), 0, 0, NULL,
+     "speak TLS: the certificate, and its chain, in PEM [no TLS]"},
+    {"tls-key", 0, "FILE", NULL, KIND_FILE, SERVER(tls_key), 0, 0, NULL,
+     "the certificate's key, in PEM"},
     {"open", 0, NULL, NULL, KIND_FLAG, SERVER(open), 0, 0, NULL,
      "listen on more than loopback: whoever reaches the port may put jobs"},
     {"log-format", 0, "FORMAT", "text", KIND_CHOICE, SERVER(log_format), 0, 0, log_format_names,
@@ -127,129 +102,13 @@ struct sources {
 
 /* ---- what a text means */
 
-/* What is allowed, for an error line. */
-static void describe(const struct option_spec *spec, char *out, size_t size)
-{
-    const unsigned long long min = spec->min, max = spec->max;
-    switch (spec->kind) {
-    case KIND_ADDRESS:
-        snprintf(out, size, "HOST:PORT, :PORT, [IPV6]:PORT or unix:PATH");
-        break;
-    case KIND_PATH:
-        snprintf(out, size, "a file's name");
-        break;
-    case KIND_FOLDER:
-        snprintf(out, size, "a directory's name");
-        break;
-    case KIND_NUMBER:
-        snprintf(out, size, "a whole number from %llu to %llu", min, max);
-        break;
-    case KIND_SIZE:
-        snprintf(out, size, "bytes, or a size like 64KiB, 10MiB or 1GiB, at most %llu", max);
-        break;
-    case KIND_DURATION:
-        snprintf(out, size, "a duration like 250ms, 30s, 5m, 2h or 7d, from %llums to %llus",
-                 min / 1000, max / SECOND);
-        break;
-    case KIND_SPAN:
-        snprintf(out, size, "two durations like 1s..5m, the second not less than the first");
-        break;
-    case KIND_URL:
-        snprintf(out, size, "http://HOST or https://HOST, without user, password or fragment");
-        break;
-    case KIND_COMMAND:
-        snprintf(out, size, "a JSON array of strings, the command and its arguments");
-        break;
-    case KIND_CHOICE: {
-        size_t used = 0;
-        for (const char *const *choice = spec->choices; *choice != NULL; choice++)
-            used +=
-                (size_t)snprintf(out + used, size - used, "%s%s", used > 0 ? ", " : "", *choice);
-        break;
-    }
-    case KIND_FLAG:
-    case KIND_ACTION:
-        snprintf(out, size, "true or false");
-        break;
-    }
-}
-
-static bool read_choice(const struct option_spec *spec, const char *text, unsigned *choice)
-{
-    for (unsigned i = 0; spec->choices[i] != NULL; i++) {
-        if (strcmp(spec->choices[i], text) == 0) {
-            *choice = i;
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool read_span(const char *text, int64_t max_us, struct span *span)
-{
-    char first[32];
-    const char *dots = strstr(text, "..");
-    if (dots == NULL || (size_t)(dots - text) >= sizeof first)
-        return false;
-    memcpy(first, text, (size_t)(dots - text));
-    first[dots - text] = '\0';
-    return text_to_duration(first, &span->min_us) && text_to_duration(dots + 2, &span->max_us) &&
-           span->min_us <= span->max_us && span->max_us <= max_us;
-}
-
-static bool read_flag(const char *text, bool *flag)
-{
-    bool yes = strcmp(text, "true") == 0 || strcmp(text, "1") == 0;
-    bool no = strcmp(text, "false") == 0 || strcmp(text, "0") == 0;
-    *flag = yes;
-    return yes || no;
-}
-
-/* Writes the value at the option's place in `target`; false when the text is not allowed. */
-static bool apply(const struct option_spec *spec, void *target, const char *text)
-{
-    void *place = (char *)target + spec->offset;
-    uint64_t *number = place;
-    int64_t *us = place;
-    switch (spec->kind) {
-    case KIND_ADDRESS:
-        if (!listen_address_valid(text) || strlen(text) >= sizeof((struct options *)NULL)->listen)
-            return false;
-        strcpy(place, text);
-        return true;
-    case KIND_NUMBER:
-        return text_to_number(text, spec->max, number) && *number >= spec->min;
-    case KIND_SIZE:
-        return text_to_size(text, number) && *number >= spec->min && *number <= spec->max;
-    case KIND_DURATION:
-        return text_to_duration(text, us) && (uint64_t)*us >= spec->min &&
-               (uint64_t)*us <= spec->max;
-    case KIND_SPAN:
-        return read_span(text, (int64_t)spec->max, place);
-    case KIND_FOLDER:
-        return *text != '\0' && (*(char **)place = strdup(text)) != NULL;
-    case KIND_URL:
-        return post_url_ok(text) && (*(char **)place = strdup(text)) != NULL;
-    case KIND_COMMAND:
-        return (*(char ***)place = json_words(text)) != NULL;
-    case KIND_CHOICE:
-        return read_choice(spec, text, place);
-    case KIND_FLAG:
-        return read_flag(text, place);
-    case KIND_PATH:
-    case KIND_ACTION:
-        break;
-    }
-    return true;
-}
-
 static bool apply_setting(const struct option_spec *spec, void *target,
                           const struct setting *setting)
 {
     char allowed[160], shown[80];
-    if (apply(spec, target, setting->text))
+    if (option_apply(spec, target, setting->text))
         return true;
-    describe(spec, allowed, sizeof allowed);
+    option_allowed(spec, allowed, sizeof allowed);
     return settings_wrong(setting->place, "\"%s\" is not allowed; allowed is %s",
                           text_printable(setting->text, shown, sizeof shown), allowed);
 }
@@ -258,6 +117,14 @@ static void release_queue(struct queue_options *queue)
 {
     free(queue->post);
     free(queue->command);
+}
+
+static void release_files(struct options *options)
+{
+    free(options->data);
+    free(options->token_file);
+    free(options->tls_certificate);
+    free(options->tls_key);
 }
 
 static size_t spec_named(const char *name)
@@ -282,7 +149,7 @@ static bool all_right(const struct settings *settings)
     if (right && queue.post != NULL && queue.command != NULL)
         right = settings_wrong(post->place, "there is a command too; a queue has one runner");
     release_queue(&queue);
-    free(options.data);
+    release_files(&options);
     return right;
 }
 
@@ -332,7 +199,7 @@ static bool read_line(struct settings *line, enum action *action, int argc, char
     }
     shorts[used] = '\0';
     opterr = 0;
-    optind = 1;
+    optind = 0; /* an earlier scan, which SIGHUP repeats, is forgotten whole */
     int code;
     while ((code = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
         if (code == '?' || code == ':')
@@ -394,6 +261,7 @@ static enum setting_kind setting_kind(enum kind kind)
         return SETTING_FLAG;
     case KIND_ADDRESS:
     case KIND_PATH:
+    case KIND_FILE:
     case KIND_FOLDER:
     case KIND_URL:
     case KIND_CHOICE:
@@ -478,7 +346,7 @@ static void combine(void *target, enum target kind, const struct sources *source
     for (size_t i = 0; i < SPECS; i++) {
         const char *text = strongest(sources, i, queue);
         if (specs[i].target == kind && text != NULL)
-            (void)apply(&specs[i], target, text); /* all_right() has seen it */
+            (void)option_apply(&specs[i], target, text); /* all_right() has seen it */
     }
 }
 
@@ -509,6 +377,9 @@ static bool agree(const struct options *options)
                               "all queues and --keep together are %llu jobs; allowed "
                               "are fewer than %llu",
                               (unsigned long long)jobs, (unsigned long long)JOBS_MAX);
+    if ((options->tls_certificate == NULL) != (options->tls_key == NULL))
+        return settings_wrong(options->tls_key == NULL ? "--tls-cert" : "--tls-key",
+                              "--tls-cert and --tls-key belong together");
     if (options->body_max_bytes > options->memory_bytes)
         return settings_wrong("--max-body", "is more than --memory allows for all payloads");
     return true;
@@ -536,9 +407,38 @@ void options_release(struct options *options)
     for (uint32_t i = 0; options->queues != NULL && i < options->queues_len; i++)
         release_queue(&options->queues[i]);
     free(options->queues);
-    free(options->data);
+    release_files(options);
     options->queues = NULL;
     options->queues_len = 0;
+}
+
+/* ---- what has changed */
+
+/* What a queue is made of cannot change; how it runs its jobs can. */
+static bool is_live(const struct option_spec *spec)
+{
+    return spec->target == OF_QUEUE && strcmp(spec->name, "capacity") != 0 &&
+           strcmp(spec->name, "workers") != 0;
+}
+
+static void compare(enum target target, const void *one, const void *other, options_differ *each,
+                    void *context)
+{
+    for (size_t i = 0; i < SPECS; i++)
+        if (specs[i].target == target && !option_same(&specs[i], one, other))
+            each(context, specs[i].name, is_live(&specs[i]));
+}
+
+void options_compare(const struct options *options, const struct options *others,
+                     options_differ *each, void *context)
+{
+    compare(OF_SERVER, options, others, each, context);
+}
+
+void options_compare_queues(const struct queue_options *queue, const struct queue_options *other,
+                            options_differ *each, void *context)
+{
+    compare(OF_QUEUE, queue, other, each, context);
 }
 
 /* ---- help */

@@ -37,8 +37,10 @@ struct options {
     uint64_t body_max_bytes, memory_bytes, keep, output_max_bytes;
     uint64_t connections_max, per_address_max;
     int64_t header_us, idle_us, grace_us;
-    char *data;    /* a directory, or NULL: memory only */
-    unsigned sync; /* enum store_sync */
+    char *data;                      /* a directory, or NULL: memory only */
+    unsigned sync;                   /* enum store_sync */
+    char *token_file;                /* or NULL */
+    char *tls_certificate, *tls_key; /* both or none */
     bool open;
     unsigned log_format, log_level;
     struct queue_options *queues; /* at least one */
@@ -49,5 +51,13 @@ struct options {
  * where, and what is allowed, and nothing needs releasing. */
 bool options_read(struct options *options, int argc, char **argv);
 void options_release(struct options *options);
+
+/* Names each option that differs: those of two servers, or of two queues. `live`: it can be changed
+ * while the server runs. */
+typedef void options_differ(void *context, const char *option, bool live);
+void options_compare(const struct options *options, const struct options *others,
+                     options_differ *each, void *context);
+void options_compare_queues(const struct queue_options *queue, const struct queue_options *other,
+                            options_differ *each, void *context);
 
 void options_help(FILE *out);

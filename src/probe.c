@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "listen.h"
+#include "tls.h"
 
 static bool say(const char *address, const char *why)
 {
@@ -17,7 +18,7 @@ static bool say(const char *address, const char *why)
     return false;
 }
 
-bool probe_health(const char *address)
+bool probe_health(const char *address, bool tls)
 {
     static const char request[] =
         "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
@@ -27,13 +28,17 @@ bool probe_health(const char *address)
     if (fd < 0)
         return say(address, strerror(-fd));
     const struct timeval patience = {.tv_sec = 5};
+    const char *why = NULL;
     ssize_t got = -1;
-    if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) == 0 &&
-        send(fd, request, sizeof request - 1, MSG_NOSIGNAL) == (ssize_t)sizeof request - 1)
+    bool heard = setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) == 0;
+    if (heard && tls)
+        got = tls_ask(fd, request, answer, sizeof good - 1, &why);
+    else if (heard &&
+             send(fd, request, sizeof request - 1, MSG_NOSIGNAL) == (ssize_t)sizeof request - 1)
         got = recv(fd, answer, sizeof good - 1, MSG_WAITALL);
     int error = errno;
     close(fd);
     if (got < 0)
-        return say(address, strerror(error));
+        return say(address, why != NULL ? why : strerror(error));
     return strcmp(answer, good) == 0 || say(address, "the answer is not 200");
 }

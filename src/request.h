@@ -39,6 +39,8 @@ struct request {
 /* The value of a query parameter, "" without one; NULL when the parameter is not there. */
 const char *request_parameter(const struct request *request, const char *name);
 
+/* The token of its `Authorization: Bearer`, *size bytes; NULL when it has none. */
+const char *request_token(const struct request *request, size_t *size);
 /* The client's Idempotency-Key, "" without; false when it is none. */
 bool request_key(const struct request *request, char key[JOBD_KEY_SIZE]);
 /* Prefer: wait, in seconds; 0 without. */

@@ -34,13 +34,13 @@ static const struct route *find(const struct route *routes, size_t len, const ch
     return NULL;
 }
 
-static endpoint *endpoint_for(const struct route *route, enum method method)
+static const struct route_method *method_for(const struct route *route, enum method method)
 {
     if (method == METHOD_HEAD && !route->acts_on_get)
         method = METHOD_GET;
     for (int i = 0; i < ROUTE_METHODS_MAX; i++)
         if (route->methods[i].serve != NULL && route->methods[i].method == method)
-            return route->methods[i].serve;
+            return &route->methods[i];
     return NULL;
 }
 
@@ -55,13 +55,13 @@ static void allow(const struct route *route, char *out, size_t size)
                  {METHOD_DELETE, "DELETE, "}};
     size_t used = 0;
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (endpoint_for(route, names[i].method) != NULL)
+        if (method_for(route, names[i].method) != NULL)
             used += (size_t)snprintf(out + used, size - used, "%s", names[i].name);
     snprintf(out + used, size - used, "OPTIONS");
 }
 
 struct parameter_check {
-    const struct route *route;
+    const char *const *known;
     unsigned seen; /* a bit for each of the route's parameters */
     char why[320]; /* "": nothing wrong */
 };
@@ -69,7 +69,7 @@ struct parameter_check {
 static bool check_parameter(void *context, const char *name, const char *value)
 {
     struct parameter_check *check = context;
-    const char *const *known = check->route->parameters;
+    const char *const *known = check->known;
     char shown[64];
     (void)value;
     unsigned i = 0;
@@ -96,31 +96,36 @@ static enum step refuse(struct call *call, unsigned status, const char *why)
     return STEP_REPLY;
 }
 
-static enum step serve_row(struct call *call, const struct route *route)
+static enum step serve_row(struct call *call, const struct route *route, route_guard *guard)
 {
-    endpoint *serve = endpoint_for(route, call->request->method);
-    if (serve == NULL) {
+    static const char *const none[ROUTE_PARAMETERS_MAX] = {NULL};
+    const struct route_method *method = method_for(route, call->request->method);
+    if (method == NULL) {
         allow(route, call->reply->allow, sizeof call->reply->allow);
         if (call->request->method != METHOD_OPTIONS)
             return refuse(call, 405, "method not allowed");
         call->reply->status = 204;
         return STEP_REPLY;
     }
+    if (!call->request->resumed && !guard(call, route, method->scope))
+        return STEP_REPLY;
     if (!route->any_parameter && !call->request->resumed) {
-        struct parameter_check check = {.route = route};
+        bool first = method->serve == route->methods[0].serve;
+        struct parameter_check check = {.known = first ? route->parameters : none};
         request_parameters(call->request, check_parameter, &check);
         if (check.why[0] != '\0')
             return refuse(call, 400, check.why);
     }
-    return serve(call);
+    return method->serve(call);
 }
 
-enum step route_serve(struct call *call, const struct route *routes, size_t routes_len)
+enum step route_serve(struct call *call, const struct route *routes, size_t routes_len,
+                      route_guard *guard)
 {
     const struct request *request = call->request;
     const struct route *route = find(routes, routes_len, request->path, call->capture);
     if (route != NULL)
-        return serve_row(call, route);
+        return serve_row(call, route, guard);
     if (request->method == METHOD_OPTIONS && strcmp(request->path, "*") == 0) {
         call->reply->status = 204;
         snprintf(call->reply->allow, sizeof call->reply->allow, "GET, HEAD, POST, DELETE, OPTIONS");

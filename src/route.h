@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "keys.h"
 #include "request.h"
 
 enum {
@@ -25,16 +26,26 @@ struct call {
 
 typedef enum step endpoint(struct call *call);
 
+/* What a call concerns, for tokens that are good for one queue only. */
+enum about { ABOUT_ALL, ABOUT_QUEUE, ABOUT_JOB, ABOUT_LEASE, ABOUT_FILTER };
+
 struct route {
     const char *path; /* `*` stands for one piece */
-    struct {
+    struct route_method {
         enum method method;
         endpoint *serve;
+        enum scope scope; /* that a token needs */
     } methods[ROUTE_METHODS_MAX];
-    bool acts_on_get;                             /* so HEAD would act too, and is refused */
-    bool any_parameter;                           /* of whatever others add to the address */
-    const char *parameters[ROUTE_PARAMETERS_MAX]; /* the ones there are, NULL at the end */
+    enum about about;
+    bool acts_on_get;   /* so HEAD would act too, and is refused */
+    bool any_parameter; /* of whatever others add to the address */
+    /* The ones there are, NULL at the end; for the first endpoint: another one takes none. */
+    const char *parameters[ROUTE_PARAMETERS_MAX];
 };
 
+/* May the call do that? False when it has been answered instead. */
+typedef bool route_guard(struct call *call, const struct route *route, enum scope scope);
+
 /* Serves the call by the row that matches; or answers it, when none does. */
-enum step route_serve(struct call *call, const struct route *routes, size_t routes_len);
+enum step route_serve(struct call *call, const struct route *routes, size_t routes_len,
+                      route_guard *guard);

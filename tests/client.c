@@ -82,6 +82,14 @@ struct client *client_new(const struct server *server)
     return client;
 }
 
+struct client *client_new_tls(const struct server *server, const char *certificate)
+{
+    struct client *client = client_new(server);
+    snprintf(client->base, sizeof client->base, "https://%s", server_address(server));
+    curl_easy_setopt(client->curl, CURLOPT_CAINFO, certificate);
+    return client;
+}
+
 void client_free(struct client *client)
 {
     curl_easy_cleanup(client->curl);

@@ -27,6 +27,8 @@ struct answer {
 };
 
 struct client *client_new(const struct server *server);
+/* Over TLS, trusting this certificate alone. */
+struct client *client_new_tls(const struct server *server, const char *certificate);
 void client_free(struct client *client);
 
 /* Any method. `fields` is NULL or header lines, NULL at the end; `body` may be NULL. */

@@ -377,6 +377,70 @@ static void content_is_plain_or_not(void **state)
     }
 }
 
+static void who_prefers_to_wait_says_how_long(void **state)
+{
+    static const struct {
+        const char *fields;
+        uint64_t wait_s;
+    } rows[] = {
+        {"", 0},
+        {"Prefer: wait=10\n", 10},
+        {"prefer: WAIT = 10\n", 10},
+        {"Prefer: wait=\"10\"\n", 10},
+        {"Prefer: wait=10; x=y\n", 10},
+        {"Prefer: respond-async, wait=10\n", 10},
+        {"Prefer: wait=10, wait=20\n", 10},
+        {"Prefer: return=minimal\nPrefer: wait=10\n", 10},
+        {"Prefer: x=\"a, wait=5\", wait=10\n", 10},
+        {"Prefer: x=\"a\\\", wait=5\", wait=10\n", 10},
+        {"Prefer: x=\"a, wait=5\n", 0},
+        {"Prefer: wait=\"\n", 0},
+        {"Prefer: wait=\"\"\n", 0},
+        {"Prefer: wait\n", 0},
+        {"Prefer: wait=\n", 0},
+        {"Prefer: wait=-1\n", 0},
+        {"Prefer: wait=1s\n", 0},
+        {"Prefer: waits=1\n", 0},
+        {"Prefer: wait=99999999\n", 3600},
+        {"Prefer: wait=99999999999999999999\n", 0},
+        {"Prefer: ,;=,\n", 0},
+    };
+    struct headers headers;
+    (void)state;
+    for (size_t i = 0; i < LEN(rows); i++) {
+        assert_true(read_request(&headers, "HTTP/1.0", rows[i].fields, NULL));
+        if (headers.wait_s != rows[i].wait_s)
+            fail_msg("%s: %llu", rows[i].fields, (unsigned long long)headers.wait_s);
+    }
+}
+
+static void a_token_is_shown(void **state)
+{
+    static const struct {
+        const char *fields, *token;
+    } rows[] = {
+        {"", NULL},
+        {"Authorization: Bearer abc\n", "abc"},
+        {"AUTHORIZATION: bearer   abc== \n", "abc=="},
+        {"Authorization: Bearer\n", NULL},
+        {"Authorization: Bearer \n", NULL},
+        {"Authorization: Basic abc\n", NULL},
+        {"Authorization: Bearerabc\n", NULL},
+        {"Authorization: abc\n", NULL},
+        {"Authorization:\n", NULL},
+        {"Authorization: Bearer abc\nAuthorization: Bearer abc\n", NULL},
+    };
+    struct headers headers;
+    (void)state;
+    for (size_t i = 0; i < LEN(rows); i++) {
+        assert_true(read_request(&headers, "HTTP/1.0", rows[i].fields, NULL));
+        struct field token = headers_token(&headers);
+        size_t size = rows[i].token != NULL ? strlen(rows[i].token) : 0;
+        if (token.size != size || (size > 0 && memcmp(token.text, rows[i].token, size) != 0))
+            fail_msg("%s: %.*s", rows[i].fields, (int)token.size, token.text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -388,6 +452,8 @@ int main(void)
         cmocka_unit_test(targets),
         cmocka_unit_test(json_is_given_to_who_names_it),
         cmocka_unit_test(content_is_plain_or_not),
+        cmocka_unit_test(who_prefers_to_wait_says_how_long),
+        cmocka_unit_test(a_token_is_shown),
     };
     return cmocka_run_group_tests_name("headers", tests, open_edges, close_edges);
 }

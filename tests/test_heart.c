@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The heart by itself, its time in the test's hand. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -575,6 +576,41 @@ static void test_outputs_count_for_memory(void **state)
     jobd_free(jobd);
 }
 
+/* What a queue's config says of attempts, timeouts and backoff can be changed while jobs are there.
+ */
+static void test_terms_can_change(void **state)
+{
+    struct jobd *jobd = open_queue(4, 2, 10, 1000);
+    struct jobd_queue_config terms = {.attempts = 3,
+                                      .timeout_us = 5 * SECOND,
+                                      .backoff_min_us = 2 * SECOND,
+                                      .backoff_max_us = 2 * SECOND};
+    struct person early = person(), late = person();
+    struct jobd_info info;
+    (void)state;
+    assert_int_equal(put(jobd, 1), JOBD_OK);
+    take(jobd, &early, 1);
+    assert_int_equal(jobd_queue_change(jobd, 0, &terms), 0);
+    assert_int_equal(put(jobd, 2), JOBD_OK);
+    take(jobd, &late, 2);
+    assert_int_equal(early.waiter.task.timeout_us, 0);
+    assert_int_equal(late.waiter.task.timeout_us, 5 * SECOND);
+    finish(jobd, &early.waiter.task, JOBD_FAILED, 3);
+    finish(jobd, &late.waiter.task, JOBD_FAILED, 3);
+    assert_int_equal(state_of(jobd, 1), JOBD_FAILED); /* one attempt, as it came in */
+    assert_int_equal(jobd_look(jobd, 2, &info), JOBD_OK);
+    assert_int_equal(info.state, JOBD_SCHEDULED);
+    assert_int_equal(info.attempts, 3);
+    assert_int_equal(info.run_at_us, 2 * SECOND + 3);
+    terms.backoff_max_us = SECOND;
+    assert_int_equal(jobd_queue_change(jobd, 0, &terms), -EINVAL);
+    terms.backoff_max_us = 2 * SECOND;
+    terms.attempts = JOBD_ATTEMPTS_MAX + 1;
+    assert_int_equal(jobd_queue_change(jobd, 0, &terms), -EINVAL);
+    check_heart(jobd);
+    jobd_free(jobd);
+}
+
 static void test_bad_configurations(void **state)
 {
     struct jobd *jobd = NULL;
@@ -616,6 +652,7 @@ int main(void)
         cmocka_unit_test(test_what_an_attempt_leaves),
         cmocka_unit_test(test_an_output_outlives_its_job),
         cmocka_unit_test(test_outputs_count_for_memory),
+        cmocka_unit_test(test_terms_can_change),
         cmocka_unit_test(test_bad_configurations),
     };
     return cmocka_run_group_tests_name("heart", tests, NULL, NULL);

@@ -237,6 +237,8 @@ static void all_who_wait_are_answered(void **state)
     for (int i = 0; i < WAITERS; i++)
         fds[i] = park(server, id);
     client_await_metric(client, PARKED, WAITERS);
+    assert_int_equal(client_send(client, "DELETE", job_path(id, "?wait=1s"), NULL, NULL)->status,
+                     400);
     assert_answer(client_send(client, "DELETE", job_path(id, ""), NULL, NULL), 200, NULL);
     for (int i = 0; i < WAITERS; i++) {
         raw_read_answer(fds[i], &raw);

@@ -74,10 +74,12 @@ static void wrong_command_lines(void **state)
         {{"-c", "/nonexistent/jobd.json"},
          "jobd: /nonexistent/jobd.json: No such file or directory\n"},
         {{"-l", "0.0.0.0:0"},
-         "jobd: 0.0.0.0:0 can be reached from other machines: this needs --open, by which you say "
+         "jobd: 0.0.0.0:0 can be reached from other machines: this needs --token-file, or --open, "
+         "by which you say "
          "that whoever reaches the port may put jobs\n"},
         {{"-l", ":0"},
-         "jobd: :0 can be reached from other machines: this needs --open, by which you say that "
+         "jobd: :0 can be reached from other machines: this needs --token-file, or --open, by "
+         "which you say that "
          "whoever reaches the port may put jobs\n"},
     };
     (void)state;
@@ -98,7 +100,8 @@ static void wrong_environments(void **state)
     assert_refused(WORDS("--check"), WORDS("JOBD_OPEN=maybe"),
                    "jobd: JOBD_OPEN: \"maybe\" is not allowed; allowed is true or false\n");
     assert_refused(NULL, WORDS("JOBD_LISTEN=192.0.2.1:0"),
-                   "jobd: 192.0.2.1:0 can be reached from other machines: this needs --open, by "
+                   "jobd: 192.0.2.1:0 can be reached from other machines: this needs --token-file, "
+                   "or --open, by "
                    "which you say that whoever reaches the port may put jobs\n");
 }
 

@@ -143,6 +143,11 @@ JOBD_API uint32_t jobd_queue_named(const struct jobd *jobd, const char *name);
 JOBD_API const char *jobd_queue_name(const struct jobd *jobd, uint32_t queue);
 JOBD_API uint32_t jobd_queues_len(const struct jobd *jobd);
 
+/* What a config says of attempts, timeout_us and backoff counts from now on: for jobs that come in
+ * and attempts that begin or fail. 0; or -EINVAL, and nothing is changed. */
+JOBD_API JOBD_MUST_READ int jobd_queue_change(struct jobd *jobd, uint32_t queue,
+                                              const struct jobd_queue_config *config);
+
 /* ---- waiting -------------------------------------------------------------------------------- */
 
 /* What a worker needs to run one attempt of a job. What it points to is borrowed until

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: MIT */
+#include "keys.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "jobd/queue.h"
+#include "lock.h"
+#include "log.h"
+
+enum {
+    TOKEN_MAX = 256,
+    TOKEN_SHORT = 16, /* fewer characters can be guessed */
+    LINE_SIZE = 512,
+    KEYS_MAX = 1000 /* each is looked at for every request */
+};
+
+struct key {
+    enum scope scope;
+    char queue[JOBD_QUEUE_NAME_MAX + 1]; /* "": all */
+    size_t size;
+    unsigned char token[TOKEN_MAX]; /* zeros behind it */
+};
+
+struct table {
+    size_t len;
+    struct key of[];
+};
+
+struct keys {
+    const char *path;
+    struct mutex lock;
+    struct table *table GUARDED;
+};
+
+/* ---- the file */
+
+struct place {
+    const char *path;
+    unsigned line; /* 0: the file as a whole */
+    char *error;
+};
+
+static bool wrong(const struct place *place, const char *what)
+{
+    if (place->line > 0)
+        snprintf(place->error, KEYS_ERROR_SIZE, "%s:%u: %s", place->path, place->line, what);
+    else
+        snprintf(place->error, KEYS_ERROR_SIZE, "%s: %s", place->path, what);
+    return false;
+}
+
+static bool read_scope(char *word, struct key *key)
+{
+    static const struct {
+        const char *name;
+        enum scope scope;
+    } scopes[] = {{"put", SCOPE_PUT}, {"work", SCOPE_WORK}, {"admin", SCOPE_ADMIN}};
+    char *colon = strchr(word, ':');
+    if (colon != NULL) {
+        size_t size = strlen(colon + 1);
+        if (size == 0 || size > JOBD_QUEUE_NAME_MAX || strcmp(colon + 1, "*") == 0)
+            return false;
+        memcpy(key->queue, colon + 1, size + 1);
+        *colon = '\0';
+    }
+    for (size_t i = 0; i < sizeof scopes / sizeof scopes[0]; i++) {
+        if (strcmp(word, scopes[i].name) == 0) {
+            key->scope = scopes[i].scope;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What may stand in an Authorization field: RFC 6750's b64token. */
+static bool read_token(const char *word, struct key *key)
+{
+    size_t size = strlen(word);
+    size_t body = strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                               "-._~+/");
+    if (body == 0 || body + strspn(word + body, "=") != size || size > TOKEN_MAX)
+        return false;
+    key->size = size;
+    memcpy(key->token, word, size);
+    return true;
+}
+
+/* An empty line or a comment leaves the scope open. */
+static bool read_line(const struct place *place, char *line, struct key *key)
+{
+    static const char blanks[] = " \t\r\n";
+    char *rest = NULL;
+    char *scope = strtok_r(line, blanks, &rest);
+    if (scope == NULL || *scope == '#')
+        return true;
+    char *token = strtok_r(NULL, blanks, &rest);
+    if (token == NULL || strtok_r(NULL, blanks, &rest) != NULL)
+        return wrong(place, "a line is a scope and a token");
+    if (!read_scope(scope, key))
+        return wrong(place, "no such scope; allowed are put, work and admin, and each with a "
+                            "queue's name behind a colon");
+    if (!read_token(token, key))
+        return wrong(place, "not a token; allowed are 1 to 256 letters, digits and -._~+/, and = "
+                            "at the end");
+    if (key->size < TOKEN_SHORT)
+        log_warn("%s:%u: the token has fewer than %d characters: it can be guessed", place->path,
+                 place->line, TOKEN_SHORT);
+    return true;
+}
+
+static bool read_lines(struct place *place, FILE *in, struct table *table)
+{
+    char line[LINE_SIZE];
+    bool good = true;
+    while (good && fgets(line, sizeof line, in) != NULL) {
+        struct key key = {.scope = SCOPE_OPEN};
+        place->line++;
+        if (strchr(line, '\n') == NULL && strlen(line) == sizeof line - 1)
+            good = wrong(place, "the line is too long");
+        else
+            good = read_line(place, line, &key);
+        if (good && key.scope != SCOPE_OPEN && table->len == KEYS_MAX)
+            good = wrong(place, "more than 1000 tokens");
+        else if (good && key.scope != SCOPE_OPEN)
+            table->of[table->len++] = key;
+    }
+    explicit_bzero(line, sizeof line);
+    place->line = 0;
+    if (good && ferror(in))
+        return wrong(place, strerror(errno));
+    if (good && table->len == 0)
+        return wrong(place, "there is no token in it");
+    return good;
+}
+
+static void table_free(struct table *table)
+{
+    if (table != NULL)
+        explicit_bzero(table, sizeof *table + table->len * sizeof table->of[0]);
+    free(table);
+}
+
+static struct table *table_read(const char *path, char error[KEYS_ERROR_SIZE])
+{
+    struct place place = {.path = path, .error = error};
+    struct stat status;
+    FILE *in = fopen(path, "re");
+    if (in == NULL || fstat(fileno(in), &status) != 0) {
+        (void)wrong(&place, strerror(errno));
+        if (in != NULL)
+            fclose(in);
+        return NULL;
+    }
+    if ((status.st_mode & (S_IRWXG | S_IRWXO)) != 0)
+        log_warn("%s: others can read the tokens: its mode is %03o", path,
+                 (unsigned)status.st_mode & 0777);
+    struct table *table = calloc(1, sizeof *table + KEYS_MAX * sizeof table->of[0]);
+    bool good = table != NULL ? read_lines(&place, in, table) : wrong(&place, "out of memory");
+    fclose(in);
+    if (good)
+        return table;
+    table_free(table);
+    return NULL;
+}
+
+bool keys_open(struct keys **keys, const char *path, char error[KEYS_ERROR_SIZE])
+{
+    struct table *table = table_read(path, error);
+    struct keys *new = table != NULL ? calloc(1, sizeof *new) : NULL;
+    if (new != NULL && mutex_init(&new->lock) == 0) {
+        new->path = path;
+        mutex_lock(&new->lock);
+        new->table = table;
+        mutex_unlock(&new->lock);
+        *keys = new;
+        return true;
+    }
+    if (table != NULL)
+        snprintf(error, KEYS_ERROR_SIZE, "%s: out of memory", path);
+    table_free(table);
+    free(new);
+    return false;
+}
+
+bool keys_reread(struct keys *keys, char error[KEYS_ERROR_SIZE])
+{
+    struct table *table = table_read(keys->path, error);
+    if (table == NULL)
+        return false;
+    mutex_lock(&keys->lock);
+    struct table *former = keys->table;
+    keys->table = table;
+    mutex_unlock(&keys->lock);
+    table_free(former);
+    return true;
+}
+
+void keys_free(struct keys *keys)
+{
+    if (keys == NULL)
+        return;
+    mutex_lock(&keys->lock);
+    table_free(keys->table);
+    mutex_unlock(&keys->lock);
+    mutex_release(&keys->lock);
+    free(keys);
+}
+
+/* ---- judging */
+
+/* The time it takes says nothing of the bytes. */
+static bool same_token(const struct key *key, const unsigned char shown[TOKEN_MAX], size_t size)
+{
+    unsigned different = key->size != size;
+    for (size_t i = 0; i < TOKEN_MAX; i++)
+        different |= key->token[i] ^ shown[i];
+    return different == 0;
+}
+
+static bool reaches(const struct key *key, enum scope scope, const char *queue)
+{
+    bool there = key->queue[0] == '\0' ||
+                 (queue != NULL && (strcmp(queue, "*") == 0 || strcmp(queue, key->queue) == 0));
+    return there && (scope == SCOPE_READ || key->scope == scope || key->scope == SCOPE_ADMIN);
+}
+
+enum verdict keys_judge(struct keys *keys, const char *token, size_t size, enum scope scope,
+                        const char *queue)
+{
+    unsigned char shown[TOKEN_MAX] = {0};
+    bool known = false, good = false;
+    if (scope == SCOPE_OPEN)
+        return VERDICT_GOOD;
+    if (size == 0 || size > TOKEN_MAX)
+        return VERDICT_UNKNOWN;
+    memcpy(shown, token, size);
+    mutex_lock(&keys->lock);
+    for (size_t i = 0; i < keys->table->len; i++) { /* all of them, also behind the right one */
+        bool same = same_token(&keys->table->of[i], shown, size);
+        known |= same;
+        good |= same && reaches(&keys->table->of[i], scope, queue);
+    }
+    mutex_unlock(&keys->lock);
+    return good ? VERDICT_GOOD : known ? VERDICT_SMALL : VERDICT_UNKNOWN;
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/* SIGHUP: the settings are read again, and what can change while the server runs does. */
+#pragma once
+
+#include "jobd/queue.h"
+#include "keys.h"
+#include "options.h"
+#include "runner.h"
+#include "tls.h"
+
+/* A queue's settings as the heart and its runner take them; strings are borrowed. */
+void queue_terms(const struct queue_options *queue, struct jobd_queue_config *config);
+void queue_runner(const struct options *options, const struct queue_options *queue,
+                  struct runner_config *config);
+
+/* Reads all sources again, from the arguments of main(). `options` is what counts now, and then
+ * what counts afterwards; runners[i] is that of its ith queue. A mistake is said and changes
+ * nothing; what cannot change is named in the log. Then the files of tokens and certificate, NULL
+ * for none: each that is wrong stays as it was. */
+void reread(struct options *options, int argc, char **argv, struct jobd *jobd,
+            struct runner *const *runners, struct keys *keys, struct tls *tls);

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* The server's certificate and its key, for TLS 1.2 and 1.3. They can be read again while
+ * connections are made: a handshake goes on with what it began with. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum { TLS_ERROR_SIZE = 512 };
+
+/* There is one at a time in a process: the HTTP library's callback has no context. */
+struct tls;
+
+/* Both files are PEM; the certificate's may go on with its chain. Borrowed names. `handshake_us`:
+ * longer takes none. False, with one line in `error` that names the file. A key that others can
+ * read is warned of. */
+bool tls_open(struct tls **tls, const char *certificate, const char *key, int64_t handshake_us,
+              char error[TLS_ERROR_SIZE]);
+/* Reads both again; when they are wrong, as above, what was read before still counts. */
+bool tls_reread(struct tls *tls, char error[TLS_ERROR_SIZE]);
+/* No handshake is under way. Takes NULL. */
+void tls_free(struct tls *tls);
+
+/* For libmicrohttpd: a gnutls_certificate_retrieve_function2, and the versions and ciphers. */
+void *tls_certificate_callback(void);
+const char *tls_priorities(void);
+
+/* For a probe: says the request over a connected socket, whoever the server says it is, and hears
+ * the first bytes of its answer. How many; or -1 and *why. Blocks, as long as the socket does. */
+ssize_t tls_ask(int fd, const char *request, char *answer, size_t size, const char **why);
+
+/* The TLS library's version. */
+const char *tls_library(void);

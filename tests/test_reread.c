@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+/* SIGHUP: settings that are read again. */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "client.h"
+#include "server.h"
+
+#define WAIT FIELDS("Prefer: wait=15")
+
+static const char *write_config(const char *text)
+{
+    return temporary_file("reread.json", text);
+}
+
+/* Reads the file anew; `line` is what the log must say then. */
+static void reread(struct server *server, const char *text, const char *line)
+{
+    char said[SERVER_LINE_SIZE];
+    write_config(text);
+    server_signal(server, SIGHUP);
+    server_await_line(server, ERR, line, said);
+}
+
+static void how_jobs_run_can_change(void **state)
+{
+    struct server *server =
+        server_start("-c", write_config("{\"queues\": {\"default\": {\"capacity\": 20},"
+                                        " \"slow\": {\"sleep\": \"10m\", \"workers\": 2}}}"));
+    struct client *client = client_new(server);
+    (void)state;
+    uint64_t first = client_put(client, "/do/slow");
+    client_await_state(client, first, "running");
+    reread(server,
+           "{\"queues\": {\"default\": {\"capacity\": 20, \"exec\": [\"echo\", \"words\"]},"
+           " \"slow\": {\"sleep\": \"1ms\", \"workers\": 2, \"attempts\": 7}}}",
+           "SIGHUP: queue slow: changed: sleep, attempts");
+    server_await_line(server, ERR, "SIGHUP: queue default: changed: exec",
+                      (char[SERVER_LINE_SIZE]){0});
+    assert_answer(client_send(client, "POST", "/do", WAIT, NULL), 200, "words\n");
+    uint64_t second = client_put(client, "/do/slow");
+    client_await_state(client, second, "done");
+    assert_int_equal(json_number(client_job(client, second), "attempts"), 7);
+    const cJSON *job = client_job(client, first); /* it goes on as it began */
+    assert_string_equal(json_string(job, "state"), "running");
+    assert_int_equal(json_number(job, "attempts"), 1);
+    reread(server,
+           "{\"queues\": {\"default\": {\"capacity\": 20, \"exec\": [\"false\"],"
+           " \"attempts\": 2, \"backoff\": \"1ms..2ms\", \"timeout\": \"9s\"},"
+           " \"slow\": {\"sleep\": \"1ms\", \"workers\": 2, \"attempts\": 7}}}",
+           "SIGHUP: queue default: changed: exec, attempts, timeout, backoff");
+    const struct answer *answer = client_send(client, "POST", "/do", WAIT, NULL);
+    assert_int_equal(answer->status, 500);
+    job = client_job(client, answer_job(answer));
+    assert_int_equal(json_number(job, "attempt"), 2);
+    client_free(client);
+}
+
+static void what_cannot_change_is_named(void **state)
+{
+    struct server *server =
+        server_start("-c", write_config("{\"queues\": {\"default\": {\"sleep\": \"1ms\"},"
+                                        " \"old\": {}}}"));
+    struct client *client = client_new(server);
+    char line[SERVER_LINE_SIZE];
+    (void)state;
+    reread(server,
+           "{\"keep\": 5, \"memory\": \"1MiB\", \"queues\": {\"new\": {}, \"default\":"
+           " {\"capacity\": 9, \"workers\": 2, \"attempts\": 3, \"sleep\": \"1ms\"}}}",
+           "SIGHUP: the settings have been read again");
+    server_await_line(server, ERR, "SIGHUP: memory, keep cannot change", line);
+    server_await_line(server, ERR, "queue default: capacity, workers cannot change", line);
+    server_await_line(server, ERR, "queue new: a new one needs a start", line);
+    server_await_line(server, ERR, "queue old: is not declared any more", line);
+    const cJSON *queue = client_json(client, "/queues/default");
+    assert_int_equal(json_number(queue, "capacity"), 8);
+    assert_int_equal(json_number(queue, "workers"), 1);
+    assert_int_equal(json_number(client_job(client, client_put(client, "/do")), "attempts"), 3);
+    client_await_state(client, client_put(client, "/do/old"), "done");
+    client_free(client);
+}
+
+static void a_mistake_changes_nothing(void **state)
+{
+    struct server *server = server_start(
+        "-c", write_config("{\"queues\": {\"default\": {\"attempts\": 2, \"sleep\": \"1ms\"}}}"));
+    struct client *client = client_new(server);
+    char line[SERVER_LINE_SIZE];
+    (void)state;
+    reread(server, "{\"queues\": {\"default\": {\"attempts\": 5, \"sleep\": \"soon\"}}}",
+           "a setting is wrong: nothing is changed");
+    server_await_line(server, ERR, "reread.json:1: \"sleep\": \"soon\" is not allowed", line);
+    assert_int_equal(json_number(client_job(client, client_put(client, "/do")), "attempts"), 2);
+    reread(server, "{\"queues\": {\"default\": {\"attempts\": 5, \"sleep\": \"2ms\"}}}",
+           "changed: sleep, attempts");
+    assert_int_equal(json_number(client_job(client, client_put(client, "/do")), "attempts"), 5);
+    client_free(client);
+}
+
+/* Jobs come and run while their runner is exchanged. */
+static void it_may_happen_at_any_moment(void **state)
+{
+    enum { TIMES = 20 };
+    const char *const echo = "{\"capacity\": 1000, \"workers\": 4, \"exec\": [\"true\"]}";
+    const char *const nap = "{\"capacity\": 1000, \"workers\": 4, \"sleep\": \"1ms\"}";
+    struct server *server = server_start("-c", write_config(echo));
+    struct client *client = client_new(server);
+    unsigned put = 0;
+    (void)state;
+    for (int i = 0; i < TIMES; i++) {
+        write_config(i % 2 == 0 ? nap : echo);
+        server_signal(server, SIGHUP);
+        for (int j = 0; j < 10; j++, put++)
+            client_put(client, "/do");
+    }
+    client_await_metric(client, "jobd_jobs_done_total{queue=\"default\"}", put);
+    client_free(client);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_teardown(name, server_stop_all)
+    const struct CMUnitTest tests[] = {
+        TEST(how_jobs_run_can_change),
+        TEST(what_cannot_change_is_named),
+        TEST(a_mistake_changes_nothing),
+        TEST(it_may_happen_at_any_moment),
+    };
+    return cmocka_run_group_tests_name("reread", tests, NULL, NULL);
+}
