@@ -25,8 +25,14 @@ WARNINGS := -Werror -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prot
 SANITIZE_address := -fsanitize=address,undefined -fno-sanitize-recover=all
 SANITIZE_thread  := -fsanitize=thread
 SANITIZE := $(SANITIZE_$(SAN))
+# OpenSSF's flags for hardening; not under sanitizers, which want to see for themselves.
+HARDENED := -fstack-protector-strong -fstack-clash-protection -fno-strict-overflow -fPIE \
+            $(if $(filter -O%,$(filter-out -O0,$(CFLAGS))),-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3) \
+            $(if $(filter x86_64-%,$(shell $(CC) -dumpmachine)),-fcf-protection=full)
+HARDEN   := $(if $(SAN),,$(HARDENED))
+HARDEN_LINK := $(if $(SAN),,-pie -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed)
 BASE     := -std=c11 -D_GNU_SOURCE -Iinclude -Isrc -fvisibility=hidden -pthread -MMD -MP
-ALL_CFLAGS = $(BASE) $(WARNINGS) $(SANITIZE) $(CFLAGS)
+ALL_CFLAGS = $(BASE) $(WARNINGS) $(HARDEN) $(SANITIZE) $(CFLAGS)
 LIBS     := $(shell pkg-config --libs libmicrohttpd libcjson libcurl sqlite3 zlib gnutls 2>/dev/null || \
               echo -lmicrohttpd -lcjson -lcurl -lsqlite3 -lz -lgnutls)
 TEST_LIBS := -lcmocka
@@ -49,7 +55,7 @@ jobd: $(B)/jobd
 	$(Q)cp $< $@
 
 $(B)/jobd: $(OBJECTS)
-	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(OBJECTS) $(LIBS)
+	$(Q)$(CC) $(ALL_CFLAGS) $(HARDEN_LINK) $(LDFLAGS) -o $@ $(OBJECTS) $(LIBS)
 
 # One object in which all but jobd_* is local, so that names in a user's program cannot clash.
 $(B)/libjobd.a: $(LIBRARY_OBJECTS)
@@ -98,7 +104,7 @@ crash-controls:  ## faults that the tests of durability must find
 
 # ---- checks
 
-check: lint analyze check-man check-install  ## all that can be checked, sanitizers included
+check: lint analyze check-man check-binary check-units check-install  ## all that can be checked, sanitizers included
 	$(Q)$(MAKE) --no-print-directory test
 	$(Q)$(MAKE) --no-print-directory test SAN=address
 	$(Q)$(MAKE) --no-print-directory test SAN=thread
@@ -126,6 +132,12 @@ analyze:  ## clang's thread-safety analysis, clang-tidy, cppcheck
 check-man:  ## lint the man page
 	$(Q)mandoc -T lint -W warning src/jobd.1 >&2
 
+check-binary: $(B)/jobd  ## the binary is hardened
+	$(Q)sh tests/binary $(B)/jobd
+
+check-units:  ## systemd has nothing to say against the units
+	$(Q)sh tests/units src/jobd.service
+
 check-install:  ## the example builds with what is installed; uninstall leaves nothing behind
 	$(Q)rm -rf $(B)/root && $(MAKE) --no-print-directory install DESTDIR=$(B)/root PREFIX=/usr
 	$(Q)$(CC) -o $(B)/installed tests/example.c $$(PKG_CONFIG_LIBDIR=$(B)/root/usr/lib/pkgconfig \
@@ -152,11 +164,15 @@ install: all  ## PREFIX=/usr/local, DESTDIR
 	  'Version: $(VERSION)' 'Cflags: -I$${prefix}/include' 'Libs: -L$${prefix}/lib -ljobd -pthread' \
 	  > $(DESTDIR)$(PREFIX)/lib/pkgconfig/jobd.pc
 	$(Q)install -D -m 644 src/jobd.1 $(DESTDIR)$(PREFIX)/share/man/man1/jobd.1
+	$(Q)install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	$(Q)sed 's,/usr/local,$(PREFIX),' src/jobd.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/jobd.service
+	$(Q)install -m 644 src/jobd.socket $(DESTDIR)$(PREFIX)/lib/systemd/system/jobd.socket
 
 uninstall:  ## remove what install put there
 	$(Q)rm -rf $(DESTDIR)$(PREFIX)/include/jobd
 	$(Q)rm -f $(DESTDIR)$(PREFIX)/bin/jobd $(DESTDIR)$(PREFIX)/lib/libjobd.a \
-	  $(DESTDIR)$(PREFIX)/lib/pkgconfig/jobd.pc $(DESTDIR)$(PREFIX)/share/man/man1/jobd.1
+	  $(DESTDIR)$(PREFIX)/lib/pkgconfig/jobd.pc $(DESTDIR)$(PREFIX)/share/man/man1/jobd.1 \
+	  $(DESTDIR)$(PREFIX)/lib/systemd/system/jobd.service $(DESTDIR)$(PREFIX)/lib/systemd/system/jobd.socket
 
 dist: build/jobd-$(VERSION).tar.gz  ## a source archive of the last commit
 
@@ -169,7 +185,7 @@ clean:  ## remove all that was made
 help:  ## say this
 	$(Q)sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/\1\t\2/p' Makefile bench/Makefile | sort | awk -F'\t' '{printf "  %-14s %s\n", $$1, $$2}'
 
-.PHONY: all deps deps-check run test crash crash-controls check lint analyze check-man check-install format install \
+.PHONY: all deps deps-check run test crash crash-controls check lint analyze check-man check-binary check-units check-install format install \
         uninstall dist clean help FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
