@@ -45,7 +45,9 @@ OBJECTS := $(patsubst %.c,$(B)/%.o,$(wildcard src/*.c))
 PARTS   := $(filter-out $(B)/src/main.o,$(OBJECTS))
 # Run a second time with --data.
 DURABLE_TESTS := $(patsubst %,$(B)/tests/test_%,do exec jobs limits put queues runners work)
-HELPERS := $(patsubst %.c,$(B)/%.o,$(filter-out tests/test_%.c tests/example.c,$(wildcard tests/*.c)))
+HELPERS := $(patsubst %.c,$(B)/%.o,$(filter-out tests/test_%.c tests/example.c tests/fuzz_main.c,\
+             $(wildcard tests/*.c)))
+FUZZERS := http settings options keys text
 TESTS   := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/test_*.c))
 SOURCES := $(wildcard src/*.[ch] include/jobd/*.h tests/*.[ch] bench/*.[ch] bench/peers/*.[ch])
 
@@ -101,6 +103,23 @@ crash: $(B)/jobd $(B)/tests/test_crash  ## kill and cut a durable server hundred
 
 crash-controls:  ## faults that the tests of durability must find
 	$(Q)sh tests/controls
+
+FUZZ_OBJECTS := $(patsubst %.c,build/fuzz/%.o,$(filter-out src/main.c tests/fuzz_main.c,\
+                  $(wildcard src/*.c tests/fuzz_*.c)))
+FUZZ_CC := clang $(BASE) -Itests -O1 -g -fno-sanitize-recover=all
+
+build/fuzz/%.o: %.c Makefile
+	$(Q)mkdir -p $(@D)
+	$(Q)$(FUZZ_CC) -fsanitize=fuzzer-no-link,address,undefined -c -o $@ $<
+
+build/fuzz/run-%: tests/fuzz_main.c $(FUZZ_OBJECTS)
+	$(Q)mkdir -p build/fuzz/found/$* build/fuzz/corpus/$*
+	$(Q)$(FUZZ_CC) -DFUZZED=fuzz_$* -fsanitize=fuzzer,address,undefined -o $@ $^ $(LIBS)
+
+fuzz: $(FUZZERS:%=build/fuzz/run-%)  ## run each fuzzer for SECONDS=60, or with ONLY=http one of them
+	$(Q)sh tests/fuzz $(or $(SECONDS),60) $(or $(ONLY),$(FUZZERS))
+
+-include $(FUZZ_OBJECTS:.o=.d)
 
 # ---- checks
 
@@ -185,7 +204,7 @@ clean:  ## remove all that was made
 help:  ## say this
 	$(Q)sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/\1\t\2/p' Makefile bench/Makefile | sort | awk -F'\t' '{printf "  %-14s %s\n", $$1, $$2}'
 
-.PHONY: all deps deps-check run test crash crash-controls check lint analyze check-man check-binary check-units check-install format install \
+.PHONY: all deps deps-check run test crash crash-controls fuzz check lint analyze check-man check-binary check-units check-install format install \
         uninstall dist clean help FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:

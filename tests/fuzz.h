@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/* What the fuzzers feed: each takes any bytes, and must neither crash nor hang. `make fuzz` runs
+ * them, each beginning with what stands in tests/corpus/; test_corpora replays that. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* The bytes that a client sends over a connection, to a whole server in this process. */
+void fuzz_http(const uint8_t *bytes, size_t size);
+/* Ends that server. */
+void fuzz_http_end(void);
+
+/* A configuration file. */
+void fuzz_settings(const uint8_t *bytes, size_t size);
+/* A command line: words, each ended by a line feed. */
+void fuzz_options(const uint8_t *bytes, size_t size);
+/* A file of tokens, and then a token. */
+void fuzz_keys(const uint8_t *bytes, size_t size);
+/* Durations, sizes, numbers, and any text that is shown or made UTF-8. */
+void fuzz_text(const uint8_t *bytes, size_t size);

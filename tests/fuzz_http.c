@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "api.h"
+#include "clock.h"
+#include "fuzz.h"
+#include "http.h"
+#include "jobd/pool.h"
+#include "log.h"
+#include "sleep.h"
+#include "verify.h"
+
+enum { CAPACITY = 8, BODY_MAX = 4096, PATIENCE_S = 10 };
+
+static struct {
+    bool started;
+    char folder[32], address[64];
+    struct listeners listeners;
+    struct jobd_pool *pool;
+    struct http *http;
+    struct api *api;
+} server;
+
+static void start(void)
+{
+    static int64_t nap_us;
+    char error[LISTEN_ERROR_SIZE];
+    const struct jobd_queue_config queue = {.name = "default", .capacity = CAPACITY};
+    const struct jobd_runner runner = {.run = sleep_run, .context = &nap_us};
+    const struct jobd_config queues = {.queues = &queue,
+                                       .queues_len = 1,
+                                       .keep = 10,
+                                       .memory_bytes = 1 << 20,
+                                       .waiters_max = 64,
+                                       .leases_max = 64,
+                                       .first_id = 1};
+    log_setup(LOG_TEXT, LOG_ERROR);
+    verify(signal(SIGPIPE, SIG_IGN) != SIG_ERR);
+    strcpy(server.folder, "/tmp/jobd-fuzz-XXXXXX");
+    verify(mkdtemp(server.folder) != NULL);
+    snprintf(server.address, sizeof server.address, "unix:%s/socket", server.folder);
+    verify(listen_open(&server.listeners, server.address, false, error) == LISTEN_OK);
+    verify(jobd_pool_new(&server.pool, &queues, &runner) == 0);
+    struct jobd *jobd = jobd_pool_jobd(server.pool);
+    const struct http_config http = {.jobd = jobd,
+                                     .listeners = &server.listeners,
+                                     .connections_max = 64,
+                                     .per_address_max = 64,
+                                     .header_us = PATIENCE_S * CLOCK_SECOND_US / 2,
+                                     .idle_us = PATIENCE_S * CLOCK_SECOND_US / 2,
+                                     .body_max_bytes = BODY_MAX};
+    verify(http_new(&server.http, &http) == 0);
+    const struct api_config api = {.jobd = jobd, .http = server.http, .output_max_bytes = BODY_MAX};
+    verify(api_new(&server.api, &api) == 0);
+    verify(jobd_pool_start(server.pool) == 0);
+    verify(http_start(server.http, api_serve, server.api) == 0);
+    server.started = true;
+}
+
+static void exchange(const uint8_t *bytes, size_t size)
+{
+    const struct timeval patience = {.tv_sec = PATIENCE_S};
+    char answer[4096];
+    ssize_t got;
+    int fd = listen_connect(server.address);
+    verify(fd >= 0);
+    verify(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) == 0);
+    for (size_t sent = 0; sent < size;) {
+        ssize_t more = send(fd, bytes + sent, size - sent, MSG_NOSIGNAL);
+        if (more < 0)
+            break; /* it has heard enough */
+        sent += (size_t)more;
+    }
+    (void)shutdown(fd, SHUT_WR);
+    do
+        got = recv(fd, answer, sizeof answer, 0);
+    while (got > 0 || (got < 0 && errno == EINTR));
+    verify(got == 0 || errno == ECONNRESET); /* and not too late */
+    close(fd);
+}
+
+void fuzz_http(const uint8_t *bytes, size_t size)
+{
+    uint32_t purged;
+    if (!server.started)
+        start();
+    exchange(bytes, size);
+    (void)jobd_purge(jobd_pool_jobd(server.pool), 0, NULL, clock_now_us(), &purged);
+}
+
+void fuzz_http_end(void)
+{
+    if (!server.started)
+        return;
+    http_drain(server.http);
+    jobd_pool_stop(server.pool);
+    verify(http_stop(server.http, 1000));
+    http_free(server.http);
+    api_free(server.api);
+    jobd_pool_free(server.pool);
+    listen_close(&server.listeners);
+    (void)rmdir(server.folder);
+    server.started = false;
+}
