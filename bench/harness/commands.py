@@ -10,7 +10,7 @@ from .load import Watch, client_run
 from .peers import prometheus
 
 COMMAND = ("/bin/true",)
-JOBS = 50000  # more than any window runs
+MOST_A_SECOND = 10000  # more than any machine runs
 
 
 def by_jobd(context, round):
@@ -18,11 +18,12 @@ def by_jobd(context, round):
     protocol = context.protocol
     run = context.new_run("exec", round, "jobd", 1)
     fill = context.new_run("exec, filling", round, "jobd", 1)
+    jobs = protocol.seconds * MOST_A_SECOND
     try:
         with context.peers["jobd"].start(
-            context.folder, "-q", JOBS, "--grace", "1ms", "--", *COMMAND
+            context.folder, "-q", jobs, "--grace", "1ms", "--", *COMMAND
         ) as server:
-            client_run(context.build, server, fill, f"-n 16 -c {JOBS // 2} -m POST", "/do", 120)
+            client_run(context.build, server, fill, f"-n 16 -c {jobs} -m POST", "/do", 120)
             done = 'jobd_jobs_done_total{queue="default"}'
             before, begun = prometheus(server.port), time.monotonic()
             watch = Watch(server)

@@ -10,7 +10,7 @@ from .peers import beanstalkd_figures, prometheus
 CLIENTS = 64
 FEW = 8
 BYTES = 100
-ROOM = 4000000  # jobs that may wait: more than any window puts
+ROOM = 10000000  # jobs that may wait: more than any window puts
 TAKEN = 500000  # at most, of what was put
 BATCH = 100
 BATCHES = 20000
@@ -21,7 +21,7 @@ TAKE_TURNS = 10
 def start_waiting_room(context, *extra):
     """A jobd whose jobs only wait; it is not to wait for them in turn when it is stopped."""
     return context.peers["jobd"].start(
-        context.folder, "-q", ROOM, "-w", 0, "--memory", "1GiB", "--grace", "1ms", *extra
+        context.folder, "-q", ROOM, "-w", 0, "--memory", "4GiB", "--grace", "1ms", *extra
     )
 
 
