@@ -18,7 +18,7 @@ static enum step busy(struct call *call, uint32_t queue, const struct jobd_recei
         seconds = 1;
     if (seconds > RETRY_AFTER_MAX_S)
         seconds = RETRY_AFTER_MAX_S;
-    if (!call->request->wants_json && seconds <= BUSY_SHARED) {
+    if (!call->request->wants_json && !call->request->crosses && seconds <= BUSY_SHARED) {
         call->reply->shared = call->api->busy[seconds];
         return STEP_REPLY;
     }

@@ -57,5 +57,5 @@ bool headers_want_json(const struct headers *headers);
 
 /* May a request to a server that trusts its own machine pass? Its Host must name the loopback
  * exactly, and no browser may have marked it as coming from another site (Fetch Metadata,
- * RFC 6454). Else *why says what is wrong. */
-bool headers_from_here(const struct headers *headers, const char **why);
+ * RFC 6454), unless it is a `friend`. Else *why says what is wrong. */
+bool headers_from_here(const struct headers *headers, bool friend, const char **why);

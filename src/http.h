@@ -20,8 +20,9 @@ struct http_config {
     uint32_t connections_max, per_address_max;
     int64_t header_us, idle_us;
     uint64_t body_max_bytes;
-    bool tls;   /* as tls.h has it, which must be open */
-    bool keyed; /* requests show tokens: where they come from does not count */
+    bool tls;                /* as tls.h has it, which must be open */
+    const char *cors_origin; /* borrowed; NULL: no page of another site may come in */
+    bool keyed;              /* requests show tokens: where they come from does not count */
 };
 
 struct http;

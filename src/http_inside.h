@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What http.c and http_request.c share; no other file includes this, or microhttpd.h. */
+/* What http.c, http_request.c and http_reply.c share; no other file includes this, or microhttpd.h.
+ */
 #pragma once
 
 #include <microhttpd.h>
@@ -15,7 +16,7 @@
 #include "lock.h"
 #include "request.h"
 
-enum { LOOPS_MAX = 16, SHARED_MAX = 64 };
+enum { LOOPS_MAX = 16, SHARED_MAX = 64, TYPE_SIZE = 256 };
 
 /* Where a request stands. */
 enum stage { STAGE_HEADER, STAGE_BODY, STAGE_SERVED, STAGE_PARKED };
@@ -80,6 +81,13 @@ struct http {
 
 /* A connection in this loop was resumed: the loop shall look. Any thread. */
 void loop_ring(struct loop *loop);
+
+/* ---- http_reply.c */
+
+/* In PHASE_REPLY. Takes what the reply owns, also on failure. */
+enum MHD_Result reply_send(struct visit *visit, struct reply *reply);
+/* For the statistics, when the answer did not go through reply_send(). */
+void reply_count(struct http *http, unsigned status);
 
 /* ---- http_request.c: what libmicrohttpd calls, with the loop as context */
 

@@ -16,8 +16,9 @@
  *                            api_put.c, api_jobs.c, api_work.c, api_queues.c
  *                answer.c    what they share
  *                metrics.c   /metrics
- *                http.c      libmicrohttpd: requests, replies, parking
+ *                http.c      libmicrohttpd: http_request.c, http_reply.c
  *                headers.c   what a request's header may say
+ *                cors.c      pages of another site
  *                gate.c      connections: limits, deadlines, hang-ups
  *                listen.c    the sockets
  *   the hands    pool.c      worker threads and the timer
@@ -260,6 +261,7 @@ static int start(struct server *server)
         .body_max_bytes = options->body_max_bytes,
         .tls = server->tls != NULL,
         .keyed = server->keys != NULL,
+        .cors_origin = options->cors_origin,
     };
     if ((error = http_new(&server->http, &config)) != 0 || (error = new_api(server)) != 0 ||
         (server->store != NULL && (error = store_start(server->store, server->jobd)) != 0) ||

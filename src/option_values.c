@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cors.h"
 #include "json.h"
 #include "listen.h"
 #include "options.h"
@@ -42,6 +43,9 @@ void option_allowed(const struct option_spec *spec, char *out, size_t size)
         break;
     case KIND_URL:
         snprintf(out, size, "http://HOST or https://HOST, without user, password or fragment");
+        break;
+    case KIND_ORIGIN:
+        snprintf(out, size, "an origin like https://app.example, in lower case, no path");
         break;
     case KIND_COMMAND:
         snprintf(out, size, "a JSON array of strings, the command and its arguments");
@@ -116,6 +120,8 @@ bool option_apply(const struct option_spec *spec, void *target, const char *text
         return *text != '\0' && (*(char **)place = strdup(text)) != NULL;
     case KIND_URL:
         return post_url_ok(text) && (*(char **)place = strdup(text)) != NULL;
+    case KIND_ORIGIN:
+        return cors_origin_valid(text) && (*(char **)place = strdup(text)) != NULL;
     case KIND_COMMAND:
         return (*(char ***)place = json_words(text)) != NULL;
     case KIND_CHOICE:
@@ -161,6 +167,7 @@ bool option_same(const struct option_spec *spec, const void *target, const void 
     case KIND_FILE:
     case KIND_FOLDER:
     case KIND_URL:
+    case KIND_ORIGIN:
         return same_text(*(char *const *)place, *(char *const *)against);
     case KIND_COMMAND:
         return same_words(*(char **const *)place, *(char **const *)against);

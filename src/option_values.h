@@ -16,6 +16,7 @@ enum kind {
     KIND_DURATION,
     KIND_SPAN,
     KIND_URL,
+    KIND_ORIGIN,
     KIND_COMMAND,
     KIND_CHOICE,
     KIND_FLAG,

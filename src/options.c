@@ -73,6 +73,8 @@ static const struct option_spec specs[] = {
      "speak TLS: the certificate, and its chain, in PEM [no TLS]"},
     {"tls-key", 0, "FILE", NULL, KIND_FILE, SERVER(tls_key), 0, 0, NULL,
      "the certificate's key, in PEM"},
+    {"cors-origin", 0, "ORIGIN", NULL, KIND_ORIGIN, SERVER(cors_origin), 0, 0, NULL,
+     "pages of this web site may come in and read the answers [none]"},
     {"open", 0, NULL, NULL, KIND_FLAG, SERVER(open), 0, 0, NULL,
      "listen on more than loopback: whoever reaches the port may put jobs"},
     {"log-format", 0, "FORMAT", "text", KIND_CHOICE, SERVER(log_format), 0, 0, log_format_names,
@@ -125,6 +127,7 @@ static void release_files(struct options *options)
     free(options->token_file);
     free(options->tls_certificate);
     free(options->tls_key);
+    free(options->cors_origin);
 }
 
 static size_t spec_named(const char *name)
@@ -264,6 +267,7 @@ static enum setting_kind setting_kind(enum kind kind)
     case KIND_FILE:
     case KIND_FOLDER:
     case KIND_URL:
+    case KIND_ORIGIN:
     case KIND_CHOICE:
     case KIND_ACTION:
         break;

@@ -41,6 +41,7 @@ struct options {
     unsigned sync;                   /* enum store_sync */
     char *token_file;                /* or NULL */
     char *tls_certificate, *tls_key; /* both or none */
+    char *cors_origin;               /* or NULL */
     bool open;
     unsigned log_format, log_level;
     struct queue_options *queues; /* at least one */

@@ -18,6 +18,7 @@ struct request {
     const char *path;       /* without the query, percent-decoded */
     struct jobd_blob *body; /* NULL when empty; an endpoint that keeps it sets it to NULL */
     bool wants_json;
+    bool crosses; /* from a page of --cors-origin, whose replies say so: none of them is shared */
     char trace[JOBD_TRACE_SIZE]; /* its traceparent, "" without */
     bool resumed;                /* the endpoint parked it, and the waiter has been woken since */
     struct jobd_waiter waiter;   /* for an endpoint that parks */

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "cors.h"
 #include "edge.h"
 #include "headers.h"
 
@@ -52,7 +53,7 @@ static void begin(struct headers *headers, const char *host)
 static const char *refusal(const struct headers *headers)
 {
     const char *why = "untouched";
-    bool passes = headers_from_here(headers, &why);
+    bool passes = headers_from_here(headers, false, &why);
     assert_int_equal(passes, why == NULL);
     return why;
 }
@@ -262,6 +263,49 @@ static void each_mark_counts_beside_the_others(void **state)
     assert_string_equal(refusal(&headers), bad_host);
 }
 
+/* Its page may come in, but not by a name that was made to point here. */
+static void the_origin_of_a_friend(void **state)
+{
+    const char *why;
+    struct headers headers;
+    (void)state;
+    begin(&headers, "localhost");
+    add(&headers, "Origin", "https://app.example");
+    add(&headers, "Sec-Fetch-Site", "cross-site");
+    assert_true(cors_allows(&headers, "https://app.example"));
+    assert_false(cors_allows(&headers, "https://app.exampl"));
+    assert_false(cors_allows(&headers, "https://app.example:1"));
+    assert_false(cors_allows(&headers, NULL));
+    assert_true(headers_from_here(&headers, true, &why));
+    assert_false(headers_from_here(&headers, false, &why));
+    add(&headers, "Origin", "https://app.example"); /* two are nobody's */
+    assert_false(cors_allows(&headers, "https://app.example"));
+    begin(&headers, "evil.example");
+    assert_false(cors_allows(&headers, "https://app.example"));
+    assert_false(headers_from_here(&headers, true, &why));
+}
+
+static void what_an_origin_is(void **state)
+{
+    static const char *const good[] = {"https://app.example", "http://localhost:3000",
+                                       "https://[::1]:8443"};
+    static const char *const bad[] = {"",
+                                      "*",
+                                      "null",
+                                      "https://",
+                                      "https://app.example/",
+                                      "https://App.example",
+                                      "https://a b",
+                                      "https://a,https://b",
+                                      "ftp://a",
+                                      "https://a\r\nSet-Cookie: x"};
+    (void)state;
+    for (size_t i = 0; i < LEN(good); i++)
+        assert_true(cors_origin_valid(good[i]));
+    for (size_t i = 0; i < LEN(bad); i++)
+        assert_false(cors_origin_valid(bad[i]));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -271,6 +315,8 @@ int main(void)
         cmocka_unit_test(no_other_origin),
         cmocka_unit_test(two_marks_are_nobodys),
         cmocka_unit_test(each_mark_counts_beside_the_others),
+        cmocka_unit_test(the_origin_of_a_friend),
+        cmocka_unit_test(what_an_origin_is),
     };
     return cmocka_run_group_tests_name("from here", tests, open_edges, close_edges);
 }

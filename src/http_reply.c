@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+/* One reply: what an endpoint said becomes a response of libmicrohttpd's. */
+#include "http_inside.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cors.h"
+#include "verify.h"
+
+static bool add(struct MHD_Response *response, const char *name, const char *value)
+{
+    return MHD_add_response_header(response, name, value) == MHD_YES;
+}
+
+static void blob_unref(void *blob)
+{
+    jobd_blob_unref(blob);
+}
+
+/* Takes what the reply owns, also on failure. */
+static struct MHD_Response *body_of(struct reply *reply)
+{
+    struct MHD_Response *response;
+    if (reply->blob != NULL) {
+        response = MHD_create_response_from_buffer_with_free_callback_cls(
+            reply->blob->size, reply->blob->bytes, blob_unref, reply->blob);
+        if (response == NULL)
+            jobd_blob_unref(reply->blob);
+    } else if (reply->owned != NULL) {
+        response = MHD_create_response_from_buffer(strlen(reply->owned), reply->owned,
+                                                   MHD_RESPMEM_MUST_FREE);
+        if (response == NULL)
+            free(reply->owned);
+    } else {
+        union {
+            const char *read;
+            void *given; /* libmicrohttpd only reads it, but does not say so */
+        } text = {.read = reply->text != NULL ? reply->text : ""};
+        response =
+            MHD_create_response_from_buffer(strlen(text.read), text.given, MHD_RESPMEM_PERSISTENT);
+    }
+    reply->owned = NULL;
+    reply->blob = NULL;
+    return response;
+}
+
+static bool add_fields(struct MHD_Response *response, const struct reply *reply)
+{
+    for (unsigned i = 0; i < REPLY_FIELDS_MAX && reply->fields[i].name != NULL; i++)
+        if (!add(response, reply->fields[i].name, reply->fields[i].value))
+            return false;
+    return true;
+}
+
+/* NULL when memory is short. Takes what the reply owns. */
+static struct MHD_Response *response_of(struct reply *reply)
+{
+    char type[TYPE_SIZE] = TYPE_BYTES;
+    if (reply->type != NULL)
+        snprintf(type, sizeof type, "%s", reply->type);
+    else if (reply->blob != NULL && reply->blob->type[0] != '\0')
+        snprintf(type, sizeof type, "%s", reply->blob->type);
+    bool empty = reply->blob == NULL && reply->owned == NULL && reply->text == NULL;
+    struct MHD_Response *response = body_of(reply);
+    if (response == NULL)
+        return NULL;
+    char seconds[24];
+    snprintf(seconds, sizeof seconds, "%llu", (unsigned long long)reply->retry_after_s);
+    if ((!empty && !add(response, MHD_HTTP_HEADER_CONTENT_TYPE, type)) ||
+        (reply->location[0] != '\0' && !add(response, MHD_HTTP_HEADER_LOCATION, reply->location)) ||
+        (reply->allow[0] != '\0' && !add(response, MHD_HTTP_HEADER_ALLOW, reply->allow)) ||
+        (reply->retry_after_s > 0 && !add(response, MHD_HTTP_HEADER_RETRY_AFTER, seconds)) ||
+        (reply->status == 415 && !add(response, MHD_HTTP_HEADER_ACCEPT_ENCODING, "identity")) ||
+        (reply->unsafe && (!add(response, "X-Content-Type-Options", "nosniff") ||
+                           !add(response, "Content-Security-Policy", "sandbox"))) ||
+        (reply->close && !add(response, MHD_HTTP_HEADER_CONNECTION, "close")) ||
+        !add_fields(response, reply)) {
+        MHD_destroy_response(response);
+        return NULL;
+    }
+    return response;
+}
+
+const struct shared_reply *http_share(struct http *http, const struct reply *reply)
+{
+    verify(reply->owned == NULL && reply->blob == NULL);
+    if (http->shared_len == SHARED_MAX)
+        return NULL;
+    struct shared_reply *shared = &http->shared[http->shared_len];
+    struct reply keeps = *reply, closes = *reply;
+    closes.close = true;
+    shared->status = reply->status;
+    shared->keeps = response_of(&keeps);
+    shared->closes = response_of(&closes);
+    http->shared_len++; /* from here on http_free() has it */
+    return shared->keeps != NULL && shared->closes != NULL ? shared : NULL;
+}
+
+void reply_count(struct http *http, unsigned status)
+{
+    atomic_fetch_add_explicit(&http->replies[status / 100 % 6], 1, memory_order_relaxed);
+}
+
+static bool add_for_page(void *response, const char *name, const char *value)
+{
+    return add(response, name, value);
+}
+
+enum MHD_Result reply_send(struct visit *visit, struct reply *reply)
+{
+    struct http *http = visit->loop->http;
+    bool draining = atomic_load_explicit(&http->draining, memory_order_relaxed);
+    visit->stage = STAGE_SERVED;
+    if (reply->shared != NULL) {
+        reply_count(http, reply->shared->status);
+        return MHD_queue_response(visit->connection, reply->shared->status,
+                                  draining ? reply->shared->closes : reply->shared->keeps);
+    }
+    reply->close = reply->close || draining;
+    struct MHD_Response *response = response_of(reply);
+    if (response == NULL)
+        return MHD_NO; /* without memory for an answer, closing is the answer */
+    if (visit->request.crosses &&
+        !cors_fields(http->config.cors_origin, reply->allow, add_for_page, response)) {
+        MHD_destroy_response(response);
+        return MHD_NO;
+    }
+    reply_count(http, reply->status);
+    enum MHD_Result result = MHD_queue_response(visit->connection, reply->status, response);
+    MHD_destroy_response(response);
+    return result;
+}
