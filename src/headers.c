@@ -79,35 +79,6 @@ void headers_begin(struct headers *headers, const char *version)
     *headers = (struct headers){.http_1_0 = strcmp(version, "HTTP/1.0") == 0};
 }
 
-static void content_length(struct headers *headers, const char *value, size_t size)
-{
-    uint64_t length;
-    if (!read_length(value, size, &length))
-        refuse(headers, 400, "Content-Length is not a number");
-    else if (headers->lengths++ > 0)
-        refuse(headers, 400, "more than one Content-Length");
-    else
-        headers->length = length;
-}
-
-static void transfer_encoding(struct headers *headers, const char *value, size_t size)
-{
-    if (headers->codings++ > 0)
-        refuse(headers, 400, "more than one Transfer-Encoding");
-    else if (!is(value, size, "chunked"))
-        refuse(headers, 501, "the only Transfer-Encoding is chunked");
-    headers->chunked = true;
-}
-
-static void host(struct headers *headers, const char *value, size_t size)
-{
-    if (headers->hosts++ > 0)
-        refuse(headers, 400, "more than one Host");
-    else if (!host_sound(value, size))
-        refuse(headers, 400, "Host is not a host");
-    headers->host = (struct field){value, size};
-}
-
 static struct field trimmed(const char *text, size_t size)
 {
     while (size > 0 && (*text == ' ' || *text == '\t')) {
@@ -135,6 +106,51 @@ static struct field cut(struct field *rest, char separator)
     rest->text += used;
     rest->size -= used;
     return piece;
+}
+
+static void content_length(struct headers *headers, const char *value, size_t size)
+{
+    uint64_t length;
+    if (!read_length(value, size, &length))
+        refuse(headers, 400, "Content-Length is not a number");
+    else if (headers->lengths++ > 0)
+        refuse(headers, 400, "more than one Content-Length");
+    else
+        headers->length = length;
+}
+
+/* Behind chunked nothing may come (RFC 9112, section 6.3, rule 4): nobody could tell where it ends.
+ */
+static bool chunked_not_last(struct field list)
+{
+    bool seen = false;
+    while (list.size > 0) {
+        if (seen)
+            return true;
+        struct field coding = cut(&list, ',');
+        seen = is(coding.text, coding.size, "chunked");
+    }
+    return false;
+}
+
+static void transfer_encoding(struct headers *headers, const char *value, size_t size)
+{
+    if (headers->codings++ > 0)
+        refuse(headers, 400, "more than one Transfer-Encoding");
+    else if (chunked_not_last((struct field){value, size}))
+        refuse(headers, 400, "a Transfer-Encoding behind chunked");
+    else if (!is(value, size, "chunked"))
+        refuse(headers, 501, "the only Transfer-Encoding is chunked");
+    headers->chunked = true;
+}
+
+static void host(struct headers *headers, const char *value, size_t size)
+{
+    if (headers->hosts++ > 0)
+        refuse(headers, 400, "more than one Host");
+    else if (!host_sound(value, size))
+        refuse(headers, 400, "Host is not a host");
+    headers->host = (struct field){value, size};
 }
 
 /* Several fields are one list (RFC 9110, section 5.3); of it only counts who names JSON. */

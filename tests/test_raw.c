@@ -76,7 +76,8 @@ static void one_meaning_or_none(void **state)
          400},
         {"POST /do HTTP/1.1\r\n" HOST "Transfer-Encoding: gzip\r\n" LAST, 501},
         {"POST /do HTTP/1.1\r\n" HOST "Transfer-Encoding: gzip, chunked\r\n" LAST "0\r\n\r\n", 501},
-        {"POST /do HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked, identity\r\n" LAST, 501},
+        {"POST /do HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked, identity\r\n" LAST, 400},
+        {"POST /do HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked, chunked\r\n" LAST, 400},
         {"POST /do HTTP/1.1\r\n" HOST "Transfer-Encoding: xchunked\r\n" LAST, 501},
         {"GET /do%00 HTTP/1.1\r\n" HOST LAST, 400},
         {"GET /do?delay=1s%00 HTTP/1.1\r\n" HOST LAST, 400},
@@ -87,6 +88,7 @@ static void one_meaning_or_none(void **state)
         {"GET /healthz HTTP/1.1\r\n" HOST "X(Y): z\r\n" LAST, 400},
         {"GET /healthz HTTP/1.1\r\n" HOST "X: a\x01z\r\n" LAST, 400},
         {"GET /healthz HTTP/1.1\r\n" HOST "X: a\x7fz\r\n" LAST, 400},
+        {"GET /healthz HTTP/1.1\r\n" HOST "  folded\r\n" LAST, 400},
         {"OPTIONS * HTTP/1.1\r\n" HOST LAST, 204},
     };
     struct server *server = server_start("-w", "0");
