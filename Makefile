@@ -121,6 +121,10 @@ fuzz: $(FUZZERS:%=build/fuzz/run-%)  ## run each fuzzer for SECONDS=60, or with 
 
 -include $(FUZZ_OBJECTS:.o=.d)
 
+slow: $(B)/jobd  ## 500 slow clients against a limit of 300, wrk beside 400
+	$(Q)dpkg -s slowhttptest wrk >/dev/null 2>&1 || apt-get install -y --no-install-recommends slowhttptest wrk
+	$(Q)python3 tests/slow.py $(B)/jobd
+
 # ---- checks
 
 check: lint analyze check-man check-binary check-units check-install  ## all that can be checked, sanitizers included
@@ -204,7 +208,7 @@ clean:  ## remove all that was made
 help:  ## say this
 	$(Q)sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/\1\t\2/p' Makefile bench/Makefile | sort | awk -F'\t' '{printf "  %-14s %s\n", $$1, $$2}'
 
-.PHONY: all deps deps-check run test crash crash-controls fuzz check lint analyze check-man check-binary check-units check-install format install \
+.PHONY: all deps deps-check run test slow crash crash-controls fuzz check lint analyze check-man check-binary check-units check-install format install \
         uninstall dist clean help FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
