@@ -24,6 +24,7 @@ WARNINGS := -Werror -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prot
             -Wwrite-strings -Wpointer-arith
 SANITIZE_address := -fsanitize=address,undefined -fno-sanitize-recover=all
 SANITIZE_thread  := -fsanitize=thread
+SANITIZE_coverage := --coverage -O0 -fprofile-update=atomic
 SANITIZE := $(SANITIZE_$(SAN))
 # OpenSSF's flags for hardening; not under sanitizers, which want to see for themselves.
 HARDENED := -fstack-protector-strong -fstack-clash-protection -fno-strict-overflow -fPIE \
@@ -121,6 +122,13 @@ fuzz: $(FUZZERS:%=build/fuzz/run-%)  ## run each fuzzer for SECONDS=60, or with 
 
 -include $(FUZZ_OBJECTS:.o=.d)
 
+# A branch inside verify() is one that nothing may ever take.
+coverage:  ## run all tests, say which share of lines and branches in src/ they reach
+	$(Q)dpkg -s gcovr >/dev/null 2>&1 || apt-get install -y --no-install-recommends gcovr
+	$(Q)rm -rf build/coverage && $(MAKE) --no-print-directory test SAN=coverage
+	$(Q)gcovr -r . -f src/ --exclude-branches-by-pattern '.*verify\(.*' --sort-uncovered \
+	  --txt build/coverage/report.txt --print-summary build/coverage | grep -E '^(lines|branches)'
+
 slow: $(B)/jobd  ## 500 slow clients against a limit of 300, wrk beside 400
 	$(Q)dpkg -s slowhttptest wrk >/dev/null 2>&1 || apt-get install -y --no-install-recommends slowhttptest wrk
 	$(Q)python3 tests/slow.py $(B)/jobd
@@ -208,7 +216,7 @@ clean:  ## remove all that was made
 help:  ## say this
 	$(Q)sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/\1\t\2/p' Makefile bench/Makefile | sort | awk -F'\t' '{printf "  %-14s %s\n", $$1, $$2}'
 
-.PHONY: all deps deps-check run test slow crash crash-controls fuzz check lint analyze check-man check-binary check-units check-install format install \
+.PHONY: all deps deps-check run test coverage slow crash crash-controls fuzz check lint analyze check-man check-binary check-units check-install format install \
         uninstall dist clean help FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
