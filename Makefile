@@ -102,6 +102,13 @@ test: $(B)/jobd $(B)/tests/example $(TESTS)  ## run all tests, or one with T=que
 crash: $(B)/jobd $(B)/tests/test_crash  ## kill and cut a durable server hundreds of times; KILLS, CUTS
 	$(Q)KILLS=$(or $(KILLS),300) CUTS=$(or $(CUTS),20) sh tests/run $(B)/tests/test_crash
 
+soak:  ## mixed traffic for MINUTES=10, under both sanitizers or SAN=thread alone; SEED
+	$(Q)for san in $(or $(SAN),address thread); do \
+	  $(MAKE) --no-print-directory SAN=$$san build/$$san/jobd && \
+	  MINUTES=$(or $(MINUTES),10) SEED=$(SEED) DATA=$$([ $$san = address ] && echo 1) \
+	    python3 tests/soak.py build/$$san/jobd || exit 1; \
+	done
+
 crash-controls:  ## faults that the tests of durability must find
 	$(Q)sh tests/controls
 
@@ -216,7 +223,7 @@ clean:  ## remove all that was made
 help:  ## say this
 	$(Q)sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/\1\t\2/p' Makefile bench/Makefile | sort | awk -F'\t' '{printf "  %-14s %s\n", $$1, $$2}'
 
-.PHONY: all deps deps-check run test coverage slow crash crash-controls fuzz check lint analyze check-man check-binary check-units check-install format install \
+.PHONY: all deps deps-check run test coverage slow soak crash crash-controls fuzz check lint analyze check-man check-binary check-units check-install format install \
         uninstall dist clean help FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:

@@ -1,0 +1,559 @@
+# SPDX-License-Identifier: MIT
+"""Minutes of mixed traffic against the binary: soak.py BINARY, with MINUTES, SEED and DATA=1 from the
+environment. Prints a summary and a verdict; the exit status is 0 when all was as it must be."""
+import asyncio, collections, json, os, random, re, shutil, signal, socket, struct, subprocess, sys, tempfile, time
+import http.client
+
+QUEUES = ["now", "cat", "late", "far", "web"]
+MAX_CONNECTIONS = 900
+CROWD = {"polite": 300, "slow": 130, "rude": 120, "parked": 330, "worker": 80, "vanishing": 60}
+PROCESSES = 4
+SLACK_KIB = 24 * 1024
+WEB_DESCRIPTORS = 4 * 3  # what libcurl keeps open in the four workers of the queue web
+REPORTS = re.compile(rb"ERROR: AddressSanitizer|runtime error|WARNING: ThreadSanitizer|LeakSanitizer"
+                     rb"|verify|Assertion")
+
+# What each kind of request may be answered; 408, 429 and 503 are for those who are slow or too many.
+ALWAYS = {408, 503}
+ALLOWED = {
+    "put": {200, 202, 413, 422, 429, 500}, "retry": {202, 404, 409, 429}, "delete": {200, 202, 404, 409},
+    "look": {200, 404}, "list": {200}, "take": {200, 204}, "lease": {200, 404, 409}, "queues": {200},
+    "health": {200}, "wrong": {400, 404, 405, 413, 414, 415, 422, 431, 501},
+    "raw": {200, 202, 204, 400, 403, 404, 405, 411, 413, 414, 415, 429, 431, 501, 505},
+}
+
+
+class Cut(Exception):
+    """The connection ended before the answer."""
+
+
+class Ledger:
+    def __init__(self):
+        # Entries into each queue: acknowledged; sent but never answered.
+        self.sure, self.unsure = collections.Counter(), collections.Counter()
+        self.keyed = {queue: set() for queue in QUEUES}  # ids of puts that a key makes repeatable: each counts once
+        self.faults = collections.Counter()
+        self.requests = collections.Counter()
+        self.statuses = collections.Counter()
+        self.resets = self.killed = self.reread = self.cuts = self.connections = self.connections_max = 0
+        self.probe_worst = 0.0
+        self.jobs = collections.deque(maxlen=500)
+
+    def fault(self, text):
+        if not self.faults[text] and len(self.faults) < 40:
+            print("fault:", text, flush=True)
+        self.faults[text] += 1
+
+
+class Connection:
+    def __init__(self, soak, kind):
+        self.soak, self.ledger, self.kind, self.writer = soak, soak.ledger, kind, None
+
+    async def __aenter__(self):
+        self.reader, self.writer = await asyncio.wait_for(
+            asyncio.open_connection("127.0.0.1", self.soak.port, limit=1 << 20), 30)
+        self.ledger.connections += 1
+        self.ledger.connections_max = max(self.ledger.connections_max, self.ledger.connections)
+        return self
+
+    async def __aexit__(self, *_):
+        self.ledger.connections -= 1
+        self.writer.transport.abort()
+
+    def reset(self):
+        self.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.ledger.resets += 1
+        self.writer.transport.abort()
+
+    async def send(self, data):
+        try:
+            self.writer.write(data)
+            await self.writer.drain()
+        except OSError as error:
+            raise Cut from error
+
+    async def answer(self, name, head=False, patience=60, slow=False):
+        """Reads one answer: status, fields, body."""
+        try:
+            text = await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), patience)
+            lines = text.decode("latin-1").split("\r\n")
+            status = int(lines[0].split()[1])
+            fields = {k.lower(): v.strip() for k, _, v in (line.partition(":") for line in lines[1:] if line)}
+            length = 0 if head or status in (204, 304) else int(fields.get("content-length", 0))
+            body = b""
+            while slow and len(body) < min(length, 40):
+                body += await asyncio.wait_for(self.reader.readexactly(1), patience)
+                await asyncio.sleep(0.05)
+            body += await asyncio.wait_for(self.reader.readexactly(length - len(body)), patience)
+        except asyncio.TimeoutError:
+            self.ledger.fault(f"no answer in {patience} s: {self.kind} {name}")
+            raise Cut from None
+        except (OSError, asyncio.IncompleteReadError) as error:
+            raise Cut from error
+        self.ledger.statuses[status] += 1
+        if status not in ALLOWED[name] and status not in ALWAYS:
+            self.ledger.fault(f"{self.kind} {name}: status {status} {body[:80]!r}")
+        if status == 500 and "jobd-state" not in fields:
+            self.ledger.fault(f"{self.kind} {name}: 500 {body[:80]!r}")
+        return status, fields, body
+
+    async def ask(self, name, method, path, body=b"", fields="", entries=0, queue="", key=False, slow=False):
+        """One request and its answer. `entries` jobs go into `queue` when it succeeds; as long as that
+        is not known they are unsure."""
+        ledger = self.ledger
+        ledger.requests[self.kind] += 1
+        ledger.unsure[queue] += entries
+        length = f"Content-Length: {len(body)}\r\n" if method == "POST" else ""
+        await self.send(f"{method} {path} HTTP/1.1\r\nHost: localhost\r\n{length}{fields}\r\n".encode() + body)
+        status, got, text = await self.answer(name, method == "HEAD", slow=slow)
+        ledger.unsure[queue] -= entries
+        if entries and (status == 202 or "jobd-state" in got):
+            location = got.get("location", "")
+            if key:
+                ledger.keyed[queue].add(location)
+            else:
+                ledger.sure[queue] += entries
+            if location:
+                ledger.jobs.append((location, queue))
+        if got.get("connection", "").lower() == "close":
+            raise Cut
+        return status, got, text
+
+
+class Soak:
+    def __init__(self, binary, minutes, data, seed):
+        self.binary, self.seconds, self.data = binary, minutes * 60, data
+        self.chance = random.Random(seed)
+        self.ledger = Ledger()
+        self.folder = tempfile.mkdtemp(prefix="jobd-soak-")
+        self.mark = f"JOBD_SOAK_MARK={os.getpid()}.{seed}"
+        self.samples, self.running = [], True
+
+    # ---- the server
+
+    def configure(self):
+        text = {
+            "capacity": 2000, "workers": 2, "max-connections": MAX_CONNECTIONS, "header-timeout": "3s",
+            "idle-timeout": "20s", "keep": 300, "memory": "16MiB", "max-body": "16KiB", "output-limit": "4KiB",
+            "grace": "60s", "queues": {
+                "now": {"sleep": self.chance.choice(["0ms", "1ms"])},
+                "cat": {"exec": ["/bin/cat"], "timeout": "5s", "capacity": 100},
+                "late": {"exec": ["/bin/sh", "-c", "sleep 1 & wait"], "timeout": "200ms", "capacity": 20, "workers": 1},
+                "far": {"workers": 0, "attempts": 3, "backoff": "10ms..200ms", "capacity": 300},
+                "web": {"post": f"http://127.0.0.1:{self.web_port}/work", "timeout": "1s", "attempts": 3,
+                        "backoff": "10ms..200ms", "capacity": 200, "workers": 4}}}
+        with open(f"{self.folder}/new.json", "w", encoding="ascii") as out:
+            json.dump(text, out)
+        os.rename(f"{self.folder}/new.json", f"{self.folder}/config.json")
+
+    async def start(self):
+        self.web_server = await asyncio.start_server(self.web, "127.0.0.1", 0)
+        self.web_port = self.web_server.sockets[0].getsockname()[1]
+        self.configure()
+        command = [self.binary, "-l", "127.0.0.1:0", "-c", f"{self.folder}/config.json"]
+        command += ["-d", f"{self.folder}/data"] if self.data else []
+        name, _, value = self.mark.partition("=")
+        environment = dict(os.environ, ASAN_OPTIONS="quarantine_size_mb=16", TSAN_OPTIONS="history_size=2")
+        environment[name] = value
+        with open(f"{self.folder}/log", "wb") as log:
+            self.server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log,
+                                           env=environment)
+        for _ in range(600):
+            await asyncio.sleep(0.1)
+            found = re.search(rb"listening on 127\.0\.0\.1:(\d+)", self.log())
+            if found:
+                self.port = int(found.group(1))
+                return
+        sys.exit(f"the server did not start: {self.log()!r}")
+
+    def log(self):
+        with open(f"{self.folder}/log", "rb") as log:
+            return log.read()
+
+    def rss_kib(self):
+        with open(f"/proc/{self.server.pid}/status", encoding="ascii") as status:
+            return int(re.search(r"VmRSS:\s+(\d+)", status.read()).group(1))
+
+    def descriptors(self):
+        return len(os.listdir(f"/proc/{self.server.pid}/fd"))
+
+    def children_left(self):
+        left = 0
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open(f"/proc/{pid}/environ", "rb") as environment:
+                    left += self.mark.encode() in environment.read()
+            except OSError:
+                pass
+        return left
+
+    async def web(self, reader, writer):
+        """The web service that does the jobs of one queue, now and then badly."""
+        try:
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                found = re.search(rb"content-length: *(\d+)", head, re.I)
+                await reader.readexactly(int(found.group(1)) if found else 0)
+                dice = self.chance.random()
+                if dice < 0.05:
+                    break
+                if dice < 0.1:
+                    await asyncio.sleep(self.chance.random() * 1.5)
+                status = b"500 No" if dice > 0.9 else b"503 Later" if dice > 0.8 else b"200 OK"
+                writer.write(b"HTTP/1.1 " + status + b"\r\nContent-Length: 4\r\n\r\ndone")
+                await writer.drain()
+        except (OSError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.close()
+
+    # ---- polite clients
+
+    async def put(self, c, slow=False):
+        chance = self.chance
+        queue, fields, entries, key, query = chance.choice(QUEUES), "", 1, False, []
+        method = chance.choice(["GET", "POST", "POST"])
+        body = chance.randbytes(chance.choice([0, 10, 100, 3000])) if method == "POST" else b""
+        if chance.random() < 0.3:
+            query.append(f"delay={chance.randrange(1500)}ms")
+        if chance.random() < 0.3:
+            query.append(f"priority={chance.randrange(8)}")
+        if chance.random() < 0.2:
+            query.append(f"attempts={chance.randrange(1, 4)}")
+        if chance.random() < 0.2:
+            query.append(f"timeout={chance.randrange(100, 900)}ms")
+        if chance.random() < 0.2:
+            query.append(f"block={chance.randrange(2000)}ms")
+        if chance.random() < 0.4:
+            fields += "Accept: application/json\r\n"
+        kind = chance.random()
+        if kind < 0.1 and method == "POST":
+            entries = chance.randrange(1, 15)
+            query.append("batch=lines")
+            body = b"a line\n\n" * entries
+        elif kind < 0.25 and method == "POST":
+            key, name = True, chance.randrange(3000)
+            queue, body = QUEUES[name % len(QUEUES)], b"%d" % (name + (chance.random() < 0.05))
+            fields += f"Idempotency-Key: k{name}\r\n"
+        elif kind < 0.35:
+            fields += f"Prefer: wait={chance.randrange(1, 4)}\r\n"
+        await c.ask("put", method, f"/do/{queue}" + "?" * bool(query) + "&".join(query), body, fields, entries,
+                    queue, key, slow)
+
+    def some_job(self):
+        return self.chance.choice(self.ledger.jobs) if self.ledger.jobs else ("/jobs/1", "now")
+
+    async def about_job(self, c):
+        chance = self.chance
+        job, queue = self.some_job()
+        dice = chance.randrange(7)
+        if dice < 4:
+            await c.ask("look", chance.choice(["GET", "HEAD"]), job + ["", "?wait=1s", "/payload", "/output"][dice])
+        elif dice == 4:
+            await c.ask("delete", "DELETE", job)
+        elif dice == 5:
+            await c.ask("retry", "POST", job + "/retry", entries=1, queue=queue)
+        else:
+            state = chance.choice(["queued", "scheduled", "running", "done", "failed", "cancelled"])
+            await c.ask("list", "GET", f"/jobs?queue={chance.choice(QUEUES)}&state={state}&limit={chance.randrange(1, 60)}")
+
+    async def about_server(self, c):
+        chance = self.chance
+        dice = chance.random()
+        queue = f"/queues/{chance.choice(QUEUES)}"
+        if dice < 0.02:
+            await c.ask("queues", "POST", queue + "/purge")
+        elif dice < 0.05:
+            try:
+                await c.ask("queues", "POST", queue + "/pause")
+                await asyncio.sleep(0.3)
+            finally:
+                async with Connection(self, c.kind) as other:
+                    await other.ask("queues", "POST", queue + "/resume")
+        elif dice < 0.2:
+            await c.ask("wrong", *chance.choice([("GET", "/nothing"), ("POST", "/do/nowhere"), ("GET", "/do?delay=x"),
+                                                 ("HEAD", "/do"), ("POST", "/jobs/1"), ("GET", "/jobs?limit=0")]))
+        else:
+            path = chance.choice(["/healthz", "/readyz", "/metrics", "/queues", queue])
+            await c.ask("health" if path.endswith("z") else "queues", chance.choice(["GET", "GET", "HEAD"]), path)
+
+    async def polite(self, c):
+        for _ in range(self.chance.randrange(1, 60)):
+            await self.chance.choice([self.put, self.put, self.about_job, self.about_server])(c)
+            await asyncio.sleep(self.chance.expovariate(2))
+
+    # ---- the others
+
+    async def slow(self, c):
+        dice = self.chance.randrange(3)
+        if dice == 0:
+            await self.put(c, slow=True)
+            return
+        text = b"POST /do/now HTTP/1.1\r\nHost: localhost\r\nContent-Length: 30\r\n\r\n" + b"x" * 30
+        at = 0 if dice == 1 else len(text) - 30
+        c.ledger.requests[c.kind] += 1
+        await c.send(text[:at])
+        reading = asyncio.create_task(c.answer("put"))
+        pause = self.chance.choice([0.02, 0.5])
+        try:
+            while at < len(text) and not reading.done():
+                c.ledger.unsure["now"] += at + 1 == len(text)
+                await c.send(text[at:at + 1])
+                at += 1
+                await asyncio.sleep(pause)
+        except Cut:
+            pass  # there may be an answer all the same
+        status, _, _ = await reading
+        c.ledger.unsure["now"] -= at == len(text)
+        c.ledger.sure["now"] += status == 202
+
+    async def rude(self, c):
+        chance = self.chance
+        c.ledger.requests[c.kind] += 1
+        put = b"POST /do/now HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello"
+        dice = chance.randrange(8)
+        if dice == 0:
+            await c.send(chance.randbytes(chance.randrange(1, 3000)) + b"\r\n\r\n")
+        elif dice == 1:  # a reset in any phase
+            sent = chance.choice([chance.randrange(len(put)), len(put)])
+            c.ledger.unsure["now"] += sent == len(put)
+            await c.send(put[:sent])
+            await asyncio.sleep(chance.choice([0, 0.001, 0.1]))
+            c.reset()
+            return
+        elif dice == 2:  # half-closed
+            sent = chance.choice([20, len(put) - 2, len(put)])
+            c.ledger.unsure["now"] += sent == len(put)
+            await c.send(put[:sent])
+            c.writer.write_eof()
+        elif dice == 3:  # pipelined, some not read
+            count = chance.randrange(2, 30)
+            c.ledger.unsure["now"] += count
+            await c.send(put * count)
+            for _ in range(chance.choice([count, count, count, count // 2])):
+                status, _, _ = await c.answer("put")
+                c.ledger.unsure["now"] -= 1
+                c.ledger.sure["now"] += status == 202
+            c.reset()
+            return
+        elif dice == 4:
+            await c.send(b"POST /do/now HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999\r\n\r\n" + b"y" * 99999)
+        elif dice == 5:
+            await c.send(b"GET /do/now HTTP/1.1\r\nHost: localhost\r\nX: " + b"z" * chance.choice([5000, 30000]) + b"\r\n\r\n")
+        elif dice == 6:
+            await c.send(b"POST /do/now HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n5x\r\nhello\r\nq\r\n")
+        else:
+            await c.send(b"POST /do/now HTTP/1.1\r\nHost: localhost\r\nHost: b\r\nContent-Length: 1\r\n"
+                         b"Content-Length: 2\r\n\r\nab")
+        await c.answer("raw", patience=30)
+
+    async def parked(self, c):
+        chance = self.chance
+        path = chance.choice(["/take/now", "/take/cat", "/do/far?block=9s", "/jobs?wait"])
+        if path.startswith("/jobs"):
+            path, method = self.some_job()[0] + "?wait=20s", "GET"
+        else:
+            method = "POST"
+        c.ledger.requests[c.kind] += 1
+        c.ledger.unsure["far"] += path.startswith("/do")
+        if path.startswith("/take"):
+            path = "/take/far?lease=1s&wait=20s" if chance.random() < 0.2 else path + "?wait=20s&lease=1s"
+        await c.send(f"{method} {path} HTTP/1.1\r\nHost: localhost\r\n{'Content-Length: 0' if method == 'POST' else 'A: b'}"
+                     "\r\n\r\n".encode())
+        await asyncio.sleep(chance.random() * 8)
+        if chance.random() < 0.5:
+            c.reset()
+
+    async def worker(self, c):
+        chance = self.chance
+        for _ in range(20):
+            status, got, _ = await c.ask("take", "POST", "/take/far?wait=2s&lease=2s")
+            if status != 200:
+                continue
+            lease = got["location"]
+            if chance.random() < 0.3:
+                await c.ask("lease", "POST", lease + "/extend?lease=3s")
+            end = chance.choice(["/done", "/done", "/done", "/fail?delay=100ms", "/fail", "/release", "/release?delay=50ms"])
+            await c.ask("lease", "POST", lease + end, b"put out")
+            await asyncio.sleep(chance.random())
+
+    async def vanishing(self, c):
+        if self.chance.random() < 0.3:
+            await c.ask("take", "POST", "/take/far?wait=1s&lease=1s&max=3", fields="Accept: application/json\r\n")
+        else:
+            await c.ask("take", "POST", f"/take/{self.chance.choice(QUEUES)}?wait=1s&lease=1s")
+        await asyncio.sleep(self.chance.random())
+
+    # ---- all at once
+
+    async def again(self, kind):
+        """One client of a kind after the other, each on a connection of its own."""
+        await asyncio.sleep(self.chance.random() * 3)
+        while self.running:
+            try:
+                async with Connection(self, kind) as c:
+                    await getattr(self, kind)(c)
+            except Cut:
+                self.ledger.cuts += 1
+            except (OSError, asyncio.TimeoutError):
+                self.ledger.cuts += 1
+            await asyncio.sleep(self.chance.random() * 0.5)
+
+    async def probe(self):
+        """One connection throughout, which must be answered always."""
+        async with Connection(self, "prober") as c:
+            while not self.quiet:
+                begin = time.monotonic()
+                try:
+                    status, _, _ = await asyncio.wait_for(c.ask("health", "GET", "/healthz"), 5)
+                    if status != 200:
+                        self.ledger.fault(f"/healthz says {status}")
+                except (Cut, asyncio.TimeoutError) as error:
+                    self.ledger.fault(f"/healthz: {type(error).__name__}")
+                    return
+                self.ledger.probe_worst = max(self.ledger.probe_worst, time.monotonic() - begin)
+                await asyncio.sleep(0.1)
+
+    async def measure(self):
+        while self.running:
+            self.samples.append(self.rss_kib())
+            await asyncio.sleep(2)
+
+    async def reread(self):
+        while self.running:
+            await asyncio.sleep(5 + 5 * self.chance.random())
+            self.configure()
+            self.server.send_signal(signal.SIGHUP)
+            self.ledger.reread += 1
+
+    async def kill_workers(self):
+        workers = []
+        while self.running:
+            while len(workers) < PROCESSES:
+                workers.append(subprocess.Popen([sys.executable, __file__, "--worker", str(self.port)]))
+            await asyncio.sleep(1 + 2 * self.chance.random())
+            victim = workers.pop(self.chance.randrange(len(workers)))
+            victim.kill()
+            victim.wait()
+            self.ledger.killed += 1
+        for worker in workers:
+            worker.kill()
+            worker.wait()
+
+    async def settle(self):
+        """Purges and waits until nothing is in any queue; says the counts."""
+        for _ in range(240):
+            try:
+                async with Connection(self, "settler") as c:
+                    for queue in QUEUES:
+                        await c.ask("queues", "POST", f"/queues/{queue}/resume")
+                        await c.ask("queues", "POST", f"/queues/{queue}/purge")
+                    _, _, text = await c.ask("queues", "GET", "/queues")
+                queues = json.loads(text)["queues"]
+                if not any(q[state] for q in queues for state in ("queued", "scheduled", "running")):
+                    return queues
+            except (Cut, ValueError):
+                pass
+            await asyncio.sleep(0.5)
+        self.ledger.fault("the queues did not become empty in two minutes")
+        return []
+
+    def judge_memory(self):
+        rest = self.samples[len(self.samples) // 3:]
+        fifth = max(1, len(rest) // 5)
+        first, last = sum(rest[:fifth]) / fifth, sum(rest[-fifth:]) / fifth
+        if last > first * 1.1 + SLACK_KIB:
+            self.ledger.fault(f"memory grows: {first:.0f} to {last:.0f} KiB")
+        return f"RSS {first / 1024:.1f} MiB after the warm-up, {last / 1024:.1f} at the end"
+
+    async def stop(self, descriptors):
+        ledger = self.ledger
+        for _ in range(60):
+            if self.descriptors() <= descriptors + WEB_DESCRIPTORS:
+                break
+            await asyncio.sleep(0.5)
+        else:
+            ledger.fault(f"descriptors: {descriptors} at the start, {self.descriptors()} at the end")
+        self.server.terminate()
+        try:
+            status = await asyncio.to_thread(self.server.wait, 90)
+        except subprocess.TimeoutExpired:
+            self.server.kill()
+            status = "none in 90 s"
+        if status != 0:
+            ledger.fault(f"exit status {status}")
+        if REPORTS.search(self.log()):
+            ledger.fault(f"a report in {self.folder}/log")
+        left = self.children_left()
+        if left:
+            ledger.fault(f"{left} child processes left")
+
+    async def run(self):
+        ledger = self.ledger
+        await self.start()
+        descriptors, self.quiet = self.descriptors(), False
+        prober = asyncio.create_task(self.probe())
+        await asyncio.sleep(0.5)
+        tasks = [asyncio.create_task(task()) for task in (self.measure, self.reread, self.kill_workers)]
+        tasks += [asyncio.create_task(self.again(kind)) for kind, count in CROWD.items() for _ in range(count)]
+        end = time.monotonic() + self.seconds
+        while time.monotonic() < end and self.server.poll() is None:
+            await asyncio.sleep(1)
+        self.running = False
+        _, late = await asyncio.wait(tasks, timeout=90)
+        for task in tasks:
+            if task in late:
+                task.cancel()
+            elif task.exception():
+                ledger.fault(f"the driver itself: {task.exception()!r}")
+        if self.server.poll() is not None:
+            ledger.fault(f"the server ended by itself: {self.server.poll()}; {self.folder}/log")
+            memory = ""
+        else:
+            memory = self.judge_memory()
+            queues = await self.settle()
+            self.quiet = True
+            await prober
+            for q in queues:
+                sure = ledger.sure[q["name"]] + len(ledger.keyed[q["name"]])
+                most, ends = sure + ledger.unsure[q["name"]], q["done"] + q["failed"] + q["cancelled"]
+                print(f"queue {q['name']}: {sure} jobs acknowledged, {most} put at most, {ends} ended")
+                if not sure <= ends <= most:
+                    ledger.fault(f"queue {q['name']}: the counts do not agree")
+            await self.stop(descriptors)
+        print(f"{self.seconds / 60:g} minutes; requests", dict(ledger.requests))
+        print("statuses", dict(sorted(ledger.statuses.items())))
+        print(f"connections {ledger.connections_max} at most; {ledger.resets} resets, {ledger.cuts} cut, {ledger.killed} "
+              f"workers killed, {ledger.reread} SIGHUP, /healthz at worst {ledger.probe_worst * 1000:.0f} ms; {memory}")
+        if not ledger.faults:
+            shutil.rmtree(self.folder)
+        for text, count in ledger.faults.items():
+            print(f"fault, {count} times: {text}")
+        print("soak: FAILED" if ledger.faults else "soak: all as it must be", flush=True)
+        return bool(ledger.faults)
+
+
+def worker(port):
+    """A worker in a process of its own, which is killed at any moment."""
+    while True:
+        try:
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+            while True:
+                connection.request("POST", "/take/far?wait=2s&lease=1s")
+                answer = connection.getresponse()
+                answer.read()
+                if answer.status == 200:
+                    time.sleep(0.02)
+                    connection.request("POST", answer.headers["Location"] + "/done", b"by a process")
+                    connection.getresponse().read()
+        except (OSError, http.client.HTTPException):
+            time.sleep(0.5)
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "--worker":
+        worker(int(sys.argv[2]))
+    the_seed = int(os.environ.get("SEED") or random.randrange(1 << 31))
+    on_disk = os.environ.get("DATA") == "1"
+    print(f"soak: {sys.argv[1]}, {'on disk' if on_disk else 'in memory'}, SEED={the_seed}", flush=True)
+    sys.exit(asyncio.run(Soak(sys.argv[1], float(os.environ.get("MINUTES") or 10), on_disk, the_seed).run()))
