@@ -212,6 +212,7 @@ static bool configure(struct database *database, const char *path, enum database
         {synchronous, "PRAGMA synchronous", syncs[sync]},
         {"PRAGMA wal_autocheckpoint = 0", "PRAGMA wal_autocheckpoint", "0"},
         {limit, "PRAGMA journal_size_limit", limited},
+        {"PRAGMA temp_store = MEMORY", "PRAGMA temp_store", "2"}, /* no file elsewhere */
         {"PRAGMA cell_size_check = 1", "PRAGMA cell_size_check", "1"},
         {"PRAGMA trusted_schema = 0", "PRAGMA trusted_schema", "0"},
     };

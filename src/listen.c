@@ -420,6 +420,14 @@ enum listen_result listen_check(const char *address, bool open, char error[LISTE
     return result;
 }
 
+const char *listen_own_file(const struct listeners *listeners)
+{
+    for (unsigned i = 0; i < listeners->len; i++)
+        if (listeners->of[i].inode != 0 && unix_path(listeners->of[i].name) != NULL)
+            return unix_path(listeners->of[i].name);
+    return NULL;
+}
+
 void listen_remove_files(const struct listeners *listeners)
 {
     for (unsigned i = 0; i < listeners->len; i++) {

@@ -40,6 +40,9 @@ enum listen_result listen_open(struct listeners *listeners, const char *address,
 /* Would listen_open() be allowed to open `address`? Opens nothing; `error` as there. */
 enum listen_result listen_check(const char *address, bool open, char error[LISTEN_ERROR_SIZE]);
 
+/* The socket file that is ours to remove; NULL: none is. */
+const char *listen_own_file(const struct listeners *listeners);
+
 /* Removes our own socket files; touches nothing else, so any thread may still be listening. */
 void listen_remove_files(const struct listeners *listeners);
 

@@ -10,6 +10,7 @@
  *     reread.c     SIGHUP
  *     keys.c       tokens: who may do what
  *     tls.c        the certificate
+ *     sandbox.c    what is given up: landlock.c files, seccomp.c system calls
  *     probe.c      --health
  *
  *   the face     api.c       the table of endpoints; each a function in
@@ -65,6 +66,7 @@
 #include "probe.h"
 #include "reread.h"
 #include "runner.h"
+#include "sandbox.h"
 #include "store.h"
 #include "tls.h"
 #include "verify.h"
@@ -475,6 +477,21 @@ static bool open_tls(const struct options *options, struct tls **tls)
     return false;
 }
 
+/* All is open that needs rights, and no thread runs yet. */
+static void give_up_rights(const struct server *server)
+{
+    const struct options *options = &server->options;
+    struct sandbox sandbox = {
+        .secrets = options->token_file != NULL || options->tls_key != NULL,
+        .files = {options->config, options->token_file, options->tls_certificate, options->tls_key},
+        .database = server->store != NULL ? store_path(server->store) : NULL,
+        .socket = listen_own_file(&server->listeners),
+    };
+    for (uint32_t i = 0; i < options->queues_len; i++)
+        sandbox.commands |= options->queues[i].command != NULL;
+    sandbox_enter(&sandbox);
+}
+
 static int run(struct server *server)
 {
     char error[LISTEN_ERROR_SIZE];
@@ -511,6 +528,7 @@ static int run(struct server *server)
             return EXIT_LOST;
         }
     }
+    give_up_rights(server);
     int problem = start(server);
     int code = problem == 0 ? serve_until_signal(server) : failed("start", -problem);
     http_free(server->http);

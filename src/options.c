@@ -123,6 +123,7 @@ static void release_queue(struct queue_options *queue)
 
 static void release_files(struct options *options)
 {
+    free(options->config);
     free(options->data);
     free(options->token_file);
     free(options->tls_certificate);
@@ -288,6 +289,13 @@ static bool read_file(struct file_settings *file, const char *path)
     return settings_read_file(file, path, in_file, SPECS);
 }
 
+static const char *config_path(const struct sources *sources)
+{
+    size_t config = spec_named("config");
+    const char *path = sources->line.of[config].text;
+    return path != NULL ? path : sources->environment.of[config].text;
+}
+
 static bool read_sources(struct sources *sources, enum action *action, int argc, char **argv)
 {
     if (!read_line(&sources->line, action, argc, argv))
@@ -296,10 +304,7 @@ static bool read_sources(struct sources *sources, enum action *action, int argc,
         return true;
     if (!read_environment(&sources->environment))
         return false;
-    size_t config = spec_named("config");
-    const char *path = sources->line.of[config].text;
-    if (path == NULL)
-        path = sources->environment.of[config].text;
+    const char *path = config_path(sources);
     if (path != NULL && !read_file(&sources->file, path))
         return false;
     bool right = all_right(&sources->line) && all_right(&sources->environment) &&
@@ -357,6 +362,9 @@ static void combine(void *target, enum target kind, const struct sources *source
 static bool combine_all(struct options *options, const struct sources *sources)
 {
     size_t len = sources->file.queues_len;
+    const char *config = config_path(sources);
+    if (config != NULL && (options->config = strdup(config)) == NULL)
+        return settings_wrong("options", "out of memory");
     combine(options, OF_SERVER, sources, NULL);
     options->queues_len = len > 0 ? (uint32_t)len : 1;
     options->queues = calloc(options->queues_len, sizeof *options->queues);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "log.h"
+#include "sandbox.h"
 
 enum { NAMES_SIZE = 256 };
 
@@ -111,6 +112,19 @@ static void reread_files(struct keys *keys, struct tls *tls)
         log_error("SIGHUP: %s: the certificate stays as it was", tls_error);
 }
 
+/* A server that was started without commands has given up to run any. */
+static bool wants_commands_in_vain(const struct options *options, const struct options *fresh)
+{
+    for (uint32_t i = 0; i < fresh->queues_len && !sandbox_allows_commands(); i++)
+        if (fresh->queues[i].command != NULL && find(options, fresh->queues[i].name) != NULL) {
+            log_error("SIGHUP: queue %s: exec: a server that was started without commands runs "
+                      "none; start it again: nothing is changed",
+                      fresh->queues[i].name);
+            return true;
+        }
+    return false;
+}
+
 void reread(struct options *options, int argc, char **argv, struct jobd *jobd,
             struct runner *const *runners, struct keys *keys, struct tls *tls)
 {
@@ -118,6 +132,10 @@ void reread(struct options *options, int argc, char **argv, struct jobd *jobd,
     struct differences differences = {0};
     if (!options_read(&fresh, argc, argv)) {
         log_error("SIGHUP: a setting is wrong: nothing is changed");
+        return;
+    }
+    if (wants_commands_in_vain(options, &fresh)) {
+        options_release(&fresh);
         return;
     }
     reread_files(keys, tls);

@@ -50,6 +50,11 @@ bool store_failing(struct store *store, char reason[STORE_ERROR_SIZE])
     return reason[0] != '\0';
 }
 
+const char *store_path(const struct store *store)
+{
+    return store->path;
+}
+
 void store_stats(struct store *store, struct store_stats *stats)
 {
     struct stat file;

@@ -26,6 +26,9 @@ struct store;
  * block for as long as a check of the database takes. */
 struct store *store_open(const char *directory, enum store_sync sync, char error[STORE_ERROR_SIZE]);
 
+/* Of the database; all other files stand in the same directory. */
+const char *store_path(const struct store *store);
+
 /* Jobs on disk that are not final, of this queue: what jobd_queue_config.restored wants. */
 uint32_t store_waiting(struct store *store, const char *queue);
 

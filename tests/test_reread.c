@@ -29,9 +29,10 @@ static void reread(struct server *server, const char *text, const char *line)
 
 static void how_jobs_run_can_change(void **state)
 {
-    struct server *server =
-        server_start("-c", write_config("{\"queues\": {\"default\": {\"capacity\": 20},"
-                                        " \"slow\": {\"sleep\": \"10m\", \"workers\": 2}}}"));
+    struct server *server = server_start(
+        "-c",
+        write_config("{\"queues\": {\"default\": {\"capacity\": 20,"
+                     " \"exec\": [\"true\"]}, \"slow\": {\"sleep\": \"10m\", \"workers\": 2}}}"));
     struct client *client = client_new(server);
     (void)state;
     uint64_t first = client_put(client, "/do/slow");
