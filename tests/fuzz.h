@@ -6,7 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The bytes that a client sends over a connection, to a whole server in this process. */
+/* The bytes that a client sends over a connection, to a whole server in this process; at 0xff 0xff
+ * it waits until they are read. */
 void fuzz_http(const uint8_t *bytes, size_t size);
 /* Ends that server. */
 void fuzz_http_end(void);
@@ -19,3 +20,5 @@ void fuzz_options(const uint8_t *bytes, size_t size);
 void fuzz_keys(const uint8_t *bytes, size_t size);
 /* Durations, sizes, numbers, and any text that is shown or made UTF-8. */
 void fuzz_text(const uint8_t *bytes, size_t size);
+/* Steps of the heart, compared with a model of it. */
+void fuzz_heart(const uint8_t *bytes, size_t size);

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <linux/sockios.h>
+#include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #include "api.h"
@@ -17,7 +20,7 @@
 #include "sleep.h"
 #include "verify.h"
 
-enum { CAPACITY = 8, BODY_MAX = 4096, PATIENCE_S = 10 };
+enum { CAPACITY = 8, BODY_MAX = 4096, PATIENCE_S = 10, READ_US = 1000, END_MS = 2 };
 
 static struct {
     bool started;
@@ -64,26 +67,79 @@ static void start(void)
     server.started = true;
 }
 
-static void exchange(const uint8_t *bytes, size_t size)
+/* Takes what the server says; false when it has closed. */
+static bool hear(int fd)
 {
-    const struct timeval patience = {.tv_sec = PATIENCE_S};
     char answer[4096];
     ssize_t got;
+    do
+        got = recv(fd, answer, sizeof answer, MSG_DONTWAIT);
+    while (got > 0 || (got < 0 && errno == EINTR));
+    return got < 0 && errno == EAGAIN;
+}
+
+/* Until the server has read all that was sent, which it may put off while it is busy. An end that
+ * comes with bytes it would notice a round of the gate later only. */
+static bool wait_until_read(int fd)
+{
+    const int64_t until_us = clock_now_us() + READ_US;
+    int unread;
+    while (hear(fd)) {
+        verify(ioctl(fd, SIOCOUTQ, &unread) == 0);
+        if (unread == 0 || clock_now_us() > until_us)
+            return true;
+        sched_yield();
+    }
+    return false;
+}
+
+/* False when the server has heard enough. */
+static bool say(int fd, const uint8_t *bytes, size_t size)
+{
+    while (size > 0) {
+        ssize_t sent = send(fd, bytes, size, MSG_NOSIGNAL);
+        if (sent < 0)
+            return false;
+        bytes += sent;
+        size -= (size_t)sent;
+    }
+    return wait_until_read(fd);
+}
+
+/* Every client is let go, whatever it has said. */
+static void wait_until_let_go(void)
+{
+    const int64_t until_us = clock_now_us() + PATIENCE_S * CLOCK_SECOND_US;
+    struct http_stats stats;
+    for (;;) {
+        http_stats(server.http, &stats);
+        if (stats.gate.connections == 0)
+            return;
+        verify(clock_now_us() < until_us);
+        sched_yield();
+    }
+}
+
+static void exchange(const uint8_t *bytes, size_t size)
+{
+    static const uint8_t pause[] = {0xff, 0xff};
+    const uint8_t *mark;
+    bool open = true;
     int fd = listen_connect(server.address);
     verify(fd >= 0);
-    verify(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) == 0);
-    for (size_t sent = 0; sent < size;) {
-        ssize_t more = send(fd, bytes + sent, size - sent, MSG_NOSIGNAL);
-        if (more < 0)
-            break; /* it has heard enough */
-        sent += (size_t)more;
+    while (open && (mark = memmem(bytes, size, pause, sizeof pause)) != NULL) {
+        open = say(fd, bytes, (size_t)(mark - bytes));
+        size -= (size_t)(mark - bytes) + sizeof pause;
+        bytes = mark + sizeof pause;
     }
-    (void)shutdown(fd, SHUT_WR);
-    do
-        got = recv(fd, answer, sizeof answer, 0);
-    while (got > 0 || (got < 0 && errno == EINTR));
-    verify(got == 0 || errno == ECONNRESET); /* and not too late */
+    if (open && say(fd, bytes, size)) {
+        struct pollfd end = {.fd = fd, .events = POLLIN};
+        (void)shutdown(fd, SHUT_WR);
+        while (hear(fd) && poll(&end, 1, END_MS) > 0)
+            ;
+    }
     close(fd);
+    wait_until_let_go();
 }
 
 void fuzz_http(const uint8_t *bytes, size_t size)

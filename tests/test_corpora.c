@@ -74,11 +74,17 @@ static void text(void **state)
     replay("text", fuzz_text);
 }
 
+static void heart(void **state)
+{
+    (void)state;
+    replay("heart", fuzz_heart);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(http), cmocka_unit_test(settings), cmocka_unit_test(options),
-        cmocka_unit_test(keys), cmocka_unit_test(text),
+        cmocka_unit_test(keys), cmocka_unit_test(text),     cmocka_unit_test(heart),
     };
     return cmocka_run_group_tests_name("corpora", tests, NULL, NULL);
 }
