@@ -192,6 +192,10 @@ format:  ## format the sources
 
 include bench/Makefile
 
+# ---- one static file
+
+include src/static.mk
+
 # ---- install
 
 install: all  ## PREFIX=/usr/local, DESTDIR
@@ -222,7 +226,7 @@ clean:  ## remove all that was made
 	$(Q)rm -rf build jobd
 
 help:  ## say this
-	$(Q)sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/\1\t\2/p' Makefile bench/Makefile | sort | awk -F'\t' '{printf "  %-14s %s\n", $$1, $$2}'
+	$(Q)sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/\1\t\2/p' Makefile bench/Makefile src/static.mk | sort | awk -F'\t' '{printf "  %-14s %s\n", $$1, $$2}'
 
 .PHONY: all deps deps-check run test coverage slow soak crash crash-controls fuzz check lint analyze check-man check-binary check-units check-install format install \
         uninstall dist clean help FORCE

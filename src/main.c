@@ -468,7 +468,7 @@ static bool open_keys(const struct options *options, struct keys **keys)
 
 static bool open_tls(const struct options *options, struct tls **tls)
 {
-    char error[TLS_ERROR_SIZE] = "--tls-cert: this jobd is built without TLS";
+    char error[TLS_ERROR_SIZE] = "--tls-cert: TLS is not built in";
     if (options->tls_certificate == NULL ||
         (http_has_tls() &&
          tls_open(tls, options->tls_certificate, options->tls_key, options->header_us, error)))
@@ -585,7 +585,7 @@ int main(int argc, char **argv)
         break;
     case ACTION_VERSION:
         printf("jobd " JOBD_VERSION
-               " (libmicrohttpd %s, cJSON %s, libcurl %s, SQLite %s, GnuTLS %s)\n",
+               " (libmicrohttpd %s, cJSON %s, libcurl %s, SQLite %s, %s)\n",
                http_library(), cJSON_Version(), web_library(), database_library(), tls_library());
         break;
     case ACTION_HELP:

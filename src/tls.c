@@ -282,5 +282,7 @@ ssize_t tls_ask(int fd, const char *request, char *answer, size_t size, const ch
 
 const char *tls_library(void)
 {
-    return gnutls_check_version(NULL);
+    static char name[64];
+    snprintf(name, sizeof name, "GnuTLS %s", gnutls_check_version(NULL));
+    return name;
 }

@@ -30,5 +30,5 @@ const char *tls_priorities(void);
  * the first bytes of its answer. How many; or -1 and *why. Blocks, as long as the socket does. */
 ssize_t tls_ask(int fd, const char *request, char *answer, size_t size, const char **why);
 
-/* The TLS library's version. */
+/* The TLS library and its version, or that there is none. */
 const char *tls_library(void);
