@@ -12,11 +12,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "clock.h"
+#include "portable.h"
 #include "text.h"
 #include "verify.h"
 
@@ -93,8 +93,7 @@ static void judge(const struct run *run, int status, struct jobd_outcome *outcom
              errors);
     } else if (WIFSIGNALED(status)) {
         int number = WTERMSIG(status);
-        const char *name = sigabbrev_np(number);
-        fail(outcome, "killed by signal %d (%s)%s%s", number, name != NULL ? name : "?", between,
+        fail(outcome, "killed by signal %d (%s)%s%s", number, portable_signal_name(number), between,
              errors);
     } else {
         outcome->exited = true;
@@ -307,7 +306,7 @@ static int add_actions(posix_spawn_file_actions_t *actions, int pairs[PIPES][2],
         error = posix_spawn_file_actions_adddup2(actions, pairs[ERRORS][1], 2);
     /* What jobd itself was started with, and libraries open, may lack O_CLOEXEC. */
     if (error == 0)
-        error = posix_spawn_file_actions_addclosefrom_np(actions, 3);
+        error = portable_close_from(actions, 3);
     return error;
 }
 
@@ -476,7 +475,7 @@ void exec_attempt(const struct jobd_task *task, struct jobd_outcome *outcome,
         free(room);
         return;
     }
-    run.pidfd = pidfd_open(run.pid, 0);
+    run.pidfd = portable_pidfd(run.pid);
     if (run.pidfd >= 0)
         attend(&run, stop_fd, room);
     int unwatched = errno;

@@ -119,6 +119,9 @@ static struct MHD_Daemon *start_daemon(struct loop *loop)
         flags, 0, NULL, NULL, request_handle, loop, MHD_OPTION_EXTERNAL_LOGGER, library_says, NULL,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_BYTES,
         MHD_OPTION_CONNECTION_MEMORY_INCREMENT, (size_t)POOL_STEP_BYTES,
+#if MHD_VERSION >= 0x01000000
+        MHD_OPTION_CLIENT_DISCIPLINE_LVL, 1, /* folded lines, lone line feeds: 400 */
+#endif
         MHD_OPTION_CONNECTION_LIMIT, (unsigned)loop->http->config.connections_max + 1,
         MHD_OPTION_NOTIFY_CONNECTION, connection_changed, loop, MHD_OPTION_NOTIFY_COMPLETED,
         request_ended, loop, MHD_OPTION_URI_LOG_CALLBACK, request_begins, loop, MHD_OPTION_ARRAY,

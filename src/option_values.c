@@ -11,6 +11,7 @@
 #include "options.h"
 #include "post.h"
 #include "text.h"
+#include "web.h"
 
 #define SECOND UINT64_C(1000000)
 
@@ -42,7 +43,8 @@ void option_allowed(const struct option_spec *spec, char *out, size_t size)
         snprintf(out, size, "two durations like 1s..5m, the second not less than the first");
         break;
     case KIND_URL:
-        snprintf(out, size, "http://HOST or https://HOST, without user, password or fragment");
+        snprintf(out, size, "http://HOST%s, without user, password or fragment",
+                 web_has_tls() ? " or https://HOST" : "");
         break;
     case KIND_ORIGIN:
         snprintf(out, size, "an origin like https://app.example, in lower case, no path");

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "clock.h"
 #include "lock.h"
@@ -290,7 +291,7 @@ void post_run(const struct jobd_task *task, struct jobd_outcome *outcome, void *
 
 bool post_url_ok(const char *url)
 {
-    return web_url_ok(url);
+    return web_url_ok(url) && (web_has_tls() || strncasecmp(url, "https:", 6) != 0);
 }
 
 int post_new(struct post **post, const struct post_config *config)

@@ -40,12 +40,14 @@ $(STATIC)/src/%.o: src/%.c Makefile src/static.mk $(STATIC_PARTS:%=$(STATIC)/par
 	$(Q)mkdir -p $(@D)
 	$(Q)musl-gcc $(BASE) $(WARNINGS) -isystem $(STATIC)/include -DCURL_STATICLIB $(STATIC_FLAGS) -c -o $@ $<
 
-# No more than these of the C library of BSD: its other headers would bring glibc's.
+# The kernel's headers, and no more than these of the C library of BSD: others would bring glibc's.
 $(STATIC)/include/bsd:
 	$(Q)mkdir -p $@/sys $(STATIC)/include/sys
 	$(Q)cp /usr/include/bsd/sys/cdefs.h /usr/include/bsd/sys/queue.h \
 	  /usr/include/bsd/sys/tree.h $@/sys
 	$(Q): >$(STATIC)/include/sys/cdefs.h
+	$(Q)cp -r /usr/include/linux /usr/include/asm-generic $(STATIC)/include/
+	$(Q)cp -r /usr/include/$(shell $(CC) -print-multiarch)/asm $(STATIC)/include/
 	$(Q)touch $@
 
 # ---- sources
@@ -87,7 +89,7 @@ $(STATIC)/parts/curl.a: $(STATIC)/source/curl/unpacked
 	  --enable-threaded-resolver --enable-ipv6 \
 	  $(addprefix --disable-,alt-svc aws cookies crypto-auth dateparse dict doh file ftp get-easy-options \
 	    gopher headers-api hsts imap kerberos-auth ldap ldaps manual mime mqtt netrc ntlm \
-	    pop3 progress-meter proxy rtsp smb smtp socketpair telnet tftp tls-srp unix-sockets verbose \
+	    pop3 progress-meter rtsp smb smtp socketpair telnet tftp tls-srp unix-sockets verbose \
 	    websockets) && $(MAKE) -C lib libcurl.la; } >../log 2>&1 || { tail ../log; exit 1; }
 	$(Q)cp $(<D)/tree/include/curl/*.h $(STATIC)/include/curl/
 	$(Q)cp $(<D)/tree/lib/.libs/libcurl.a $@

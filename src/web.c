@@ -154,7 +154,7 @@ static bool set_options(struct web_line *line, const char *url)
     unsigned wrong = 0;
     wrong |= curl_easy_setopt(easy, CURLOPT_URL, url);
     wrong |= curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
-    wrong |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    wrong |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, web_has_tls() ? "http,https" : "http");
     /* A line has one request at a time: the second version would bring nothing. */
     wrong |= curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     wrong |= curl_easy_setopt(easy, CURLOPT_HTTP09_ALLOWED, 0L);
@@ -433,6 +433,11 @@ bool web_url_ok(const char *url)
     bool ok = parsed != NULL && curl_url_set(parsed, CURLUPART_URL, url, 0) == CURLUE_OK;
     curl_url_cleanup(parsed);
     return ok;
+}
+
+bool web_has_tls(void)
+{
+    return (curl_version_info(CURLVERSION_NOW)->features & CURL_VERSION_SSL) != 0;
 }
 
 const char *web_library(void)

@@ -62,3 +62,5 @@ JOBD_MUST_READ bool web_reset(struct web_line *line);
 
 /* libcurl's version. */
 const char *web_library(void);
+/* Does it speak https? */
+bool web_has_tls(void);
