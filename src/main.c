@@ -584,8 +584,7 @@ int main(int argc, char **argv)
                    : EXIT_LOST;
         break;
     case ACTION_VERSION:
-        printf("jobd " JOBD_VERSION
-               " (libmicrohttpd %s, cJSON %s, libcurl %s, SQLite %s, %s)\n",
+        printf("jobd " JOBD_VERSION " (libmicrohttpd %s, cJSON %s, libcurl %s, SQLite %s, %s)\n",
                http_library(), cJSON_Version(), web_library(), database_library(), tls_library());
         break;
     case ACTION_HELP:
