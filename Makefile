@@ -46,7 +46,7 @@ OBJECTS := $(patsubst %.c,$(B)/%.o,$(wildcard src/*.c))
 PARTS   := $(filter-out $(B)/src/main.o,$(OBJECTS))
 # Run a second time with --data.
 DURABLE_TESTS := $(patsubst %,$(B)/tests/test_%,do exec jobs limits put queues runners work)
-HELPERS := $(patsubst %.c,$(B)/%.o,$(filter-out tests/test_%.c tests/example.c tests/fuzz_main.c,\
+HELPERS := $(patsubst %.c,$(B)/%.o,$(filter-out tests/test_%.c tests/example.c tests/fuzz_main.c tests/failing.c,\
              $(wildcard tests/*.c)))
 FUZZERS := http heart settings options keys text
 TESTS   := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/test_*.c))
@@ -79,6 +79,10 @@ $(B)/tests/example: tests/example.c $(B)/libjobd.a
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -std=c11 $(SANITIZE) -Iinclude -o $@ $^ -pthread
 
+build/default/tests/failing.so: tests/failing.c tests/failing.h
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(filter-out -MMD -MP,$(BASE)) $(WARNINGS) -O2 -fPIC -shared -o $@ $< -ldl
+
 -include $(OBJECTS:.o=.d) $(TESTS:=.d) $(HELPERS:.o=.d)
 
 # ---- use
@@ -96,8 +100,11 @@ deps-check: deps  ## install what `make check` needs beyond that
 run: jobd  ## build and start it
 	./jobd
 
-test: $(B)/jobd $(B)/tests/example $(TESTS)  ## run all tests, or one with T=queue
+test: $(B)/jobd $(B)/tests/example build/default/tests/failing.so $(TESTS)  ## run all tests, or one with T=queue
 	$(Q)sh tests/run $(if $(T),$(B)/tests/test_$(T),$(TESTS) --durable $(DURABLE_TESTS))
+
+faults: $(B)/jobd build/default/tests/failing.so $(B)/tests/test_faults  ## every allocation fails in turn, and many at random; SECONDS, STOP_MS
+	$(Q)FAULT_TURNS=0 FAULT_MS=$(or $(SECONDS),30)000 sh tests/run $(B)/tests/test_faults
 
 crash: $(B)/jobd $(B)/tests/test_crash  ## kill and cut a durable server hundreds of times; KILLS, CUTS
 	$(Q)KILLS=$(or $(KILLS),300) CUTS=$(or $(CUTS),20) sh tests/run $(B)/tests/test_crash
@@ -228,7 +235,7 @@ clean:  ## remove all that was made
 help:  ## say this
 	$(Q)sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/\1\t\2/p' Makefile bench/Makefile src/static.mk | sort | awk -F'\t' '{printf "  %-14s %s\n", $$1, $$2}'
 
-.PHONY: all deps deps-check run test coverage slow soak crash crash-controls fuzz check lint analyze check-man check-binary check-units check-install format install \
+.PHONY: all deps deps-check run test faults coverage slow soak crash crash-controls fuzz check lint analyze check-man check-binary check-units check-install format install \
         uninstall dist clean help FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:

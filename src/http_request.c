@@ -466,12 +466,17 @@ void connection_changed(void *context, struct MHD_Connection *connection, void *
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
     loop->saw_start = true;
     struct guest *guest = info != NULL ? gate_started(loop->http->gate, info->connect_fd) : NULL;
-    if (guest == NULL)
-        return; /* its requests get MHD_NO */
+    if (guest == NULL) {
+        /* The gate gave it up before we came to it, and looks after it no more. */
+        if (info != NULL)
+            shutdown(info->connect_fd, SHUT_RDWR);
+        return;
+    }
     struct visit *visit = guest->owner;
     if (visit == NULL) {
         visit = calloc(1, sizeof *visit);
         if (visit == NULL) {
+            shutdown(info->connect_fd, SHUT_RDWR);
             gate_ended(loop->http->gate, guest);
             return;
         }
