@@ -82,7 +82,8 @@ def main(binary):
         prober.join()
         cut, jobs = server.metric("jobd_connections_cut_total"), server.metric("jobd_jobs_admitted_total")
         back = prober.gap <= DEADLINE_S + 1  # a round of the gate, and a probe's own time
-        right = right and back and cut >= LIMIT * 9 // 10 and jobs <= 1 and server.stop() == (1 if jobs else 0)
+        ended = server.stop()
+        right = right and back and cut >= LIMIT * 9 // 10 and jobs <= 1 and ended == (1 if jobs else 0)
         print(f"{name}: {SLOW} against {LIMIT}: {cut:.0f} cut, {prober.served} newcomers served, {prober.refused} "
               f"refused, without service at most {prober.gap:.1f} s, {jobs:.0f} jobs{'' if back else ', too long'}")
     for beside in (0, BESIDE):
@@ -95,7 +96,8 @@ def main(binary):
         print(f"wrk beside {beside} slow clients: p99 {p99}, {rate} requests a second")
         if slow:
             slow.wait()
-        right = right and server.stop() in (0, 1)  # 1: /do left a job that nobody takes
+        ended = server.stop()
+        right = right and ended in (0, 1)  # 1: /do left a job that nobody takes
     return 0 if right else 1
 
 
