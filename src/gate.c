@@ -25,6 +25,7 @@ enum {
     FRESH_MS = 200,        /* closing: a new connection may still send its request */
     REST_MS = 100,         /* after accept() failed for lack of something */
     QUIET_MS = 10000,      /* until that is said in the log again */
+    LINGER_MS = 1000,      /* a cut connection is closed by then, or was forgotten */
     GIVE_UP_MS = 1000,     /* after cutting all: for the library to close them */
     PROBES_A_ROUND = 256,  /* connections asked whether their client is still there */
     PHASE_BITS = 8,
@@ -294,12 +295,13 @@ static bool accept_some(struct gate *gate, const struct listener *listener)
 
 /* ---- for the HTTP layer */
 
-struct guest *gate_started(struct gate *gate, int fd)
+struct guest *gate_started(struct gate *gate, int fd, void *keeper)
 {
     mutex_lock(&gate->lock);
     struct guest *guest = fd >= 0 && (size_t)fd < gate->by_fd_len ? gate->by_fd[fd] : NULL;
     if (guest != NULL) {
         guest->started = true;
+        guest->keeper = keeper;
         gate->started++;
     }
     mutex_unlock(&gate->lock);
@@ -360,7 +362,8 @@ static void cut_locked(struct gate *gate, struct guest *guest, uint64_t state, b
     REQUIRES(gate->lock)
 {
     enum phase phase = (enum phase)(state & ((1U << PHASE_BITS) - 1));
-    if (!atomic_compare_exchange_strong(&guest->state, &state, state_of(PHASE_CUT, 0)))
+    uint64_t cut = state_of(PHASE_CUT, clock_coarse_ms() + LINGER_MS);
+    if (!atomic_compare_exchange_strong(&guest->state, &state, cut))
         return; /* it moved on just in time */
     if (too_slow) {
         gate->stats.cut++;
@@ -380,6 +383,15 @@ static bool due_to_close(const struct gate *gate, enum phase phase, int64_t now_
     int64_t closing_for_ms = now_ms - gate->closing_ms;
     return phase == PHASE_IDLE || (phase == PHASE_FRESH && closing_for_ms > FRESH_MS) ||
            closing_for_ms > gate->closing_wait_ms;
+}
+
+bool gate_lingers(struct gate *gate, const struct guest *guest, uint32_t generation)
+{
+    mutex_lock(&gate->lock);
+    bool lingers =
+        guest->generation == generation && guest->started && gate_phase(guest) == PHASE_CUT;
+    mutex_unlock(&gate->lock);
+    return lingers;
 }
 
 bool gate_left(const struct guest *guest)
@@ -433,6 +445,9 @@ static void make_round_locked(struct gate *gate, int64_t now_ms) REQUIRES(gate->
         if (!guest->started) {
             if (late) /* closed by the library before it was taken up; not ours to touch */
                 let_go_locked(gate, guest);
+        } else if (phase == PHASE_CUT && late) {
+            atomic_store(&guest->state, state_of(PHASE_CUT, now_ms + LINGER_MS));
+            gate->config.linger(gate->config.context, guest);
         } else if (phase != PHASE_CUT && phase != PHASE_PARKED &&
                    (late || due_to_close(gate, phase, now_ms))) {
             cut_locked(gate, guest, state, late);

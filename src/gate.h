@@ -44,6 +44,7 @@ struct guest {
     bool from_unix;
     uint64_t seen;           /* its state in the last round that looked */
     struct address *address; /* NULL: unix sockets have none */
+    void *keeper;            /* who has taken it up, as gate_started() was told */
     void *owner; /* the HTTP layer's, from malloc(); stays with the slot and is freed with it */
 };
 
@@ -58,6 +59,9 @@ struct gate_config {
      * hung_up() shall be called; the first under the gate's lock, the second without. */
     bool (*unpark)(void *context, struct guest *guest);
     void (*hung_up)(void *context, struct guest *guest);
+    /* It was cut a while ago and is still there: the HTTP layer has lost sight of it. Called again
+     * until it is gone, under the gate's lock. */
+    void (*linger)(void *context, struct guest *guest);
     void *context;
 };
 
@@ -77,7 +81,7 @@ void gate_free(struct gate *gate);
 /* ---- for the HTTP layer, from its threads */
 
 /* The library has taken up this descriptor; NULL when the gate does not know it. */
-struct guest *gate_started(struct gate *gate, int fd);
+struct guest *gate_started(struct gate *gate, int fd, void *keeper);
 /* It is about to close it. */
 void gate_ended(struct gate *gate, struct guest *guest);
 /* The connection enters a phase, with its deadline; false when it was cut. */
@@ -85,6 +89,9 @@ bool gate_enter(struct gate *gate, struct guest *guest, enum phase phase);
 enum phase gate_phase(const struct guest *guest);
 /* Has its client closed the connection, or half of it, with nothing left to be read? */
 bool gate_left(const struct guest *guest);
+/* Is this the connection that was cut, and still there? In the thread that would end it the answer
+ * holds until it does. */
+bool gate_lingers(struct gate *gate, const struct guest *guest, uint32_t generation);
 /* Watches a parked request's client from now on. */
 void gate_watch(struct gate *gate, struct guest *guest);
 void gate_unwatch(struct gate *gate, struct guest *guest);

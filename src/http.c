@@ -69,6 +69,31 @@ static void take_in(struct loop *loop)
     }
 }
 
+static bool next_lingerer(struct loop *loop, struct lingerer *lingerer)
+{
+    mutex_lock(&loop->lock);
+    bool there = loop->lingerers_len > 0;
+    if (there)
+        *lingerer = loop->lingerers[--loop->lingerers_len];
+    mutex_unlock(&loop->lock);
+    return there;
+}
+
+/* When its pool is used up by the header and more has come than it can read, libmicrohttpd before
+ * 1.0 takes a connection for closed but forgets to close it: it is in none of its lists of who is
+ * ready, and not in its epoll set. Resumed, it is looked at once more. */
+static void see_off(struct loop *loop)
+{
+    struct lingerer lingerer;
+    while (next_lingerer(loop, &lingerer)) {
+        if (!gate_lingers(loop->http->gate, lingerer.guest, lingerer.generation))
+            continue;
+        const struct visit *visit = lingerer.guest->owner;
+        MHD_suspend_connection(visit->connection);
+        MHD_resume_connection(visit->connection);
+    }
+}
+
 static int patience_ms(struct MHD_Daemon *daemon)
 {
     MHD_UNSIGNED_LONG_LONG left_ms;
@@ -88,6 +113,7 @@ static void *loop_main(void *context)
         if ((polls[1].revents & POLLIN) != 0) {
             answer_bell(loop);
             take_in(loop);
+            see_off(loop);
         }
         MHD_run(loop->daemon);
     }
@@ -230,6 +256,17 @@ static void hung_up(void *context, struct guest *guest)
     request_hung_up(guest->owner);
 }
 
+static void linger(void *context, struct guest *guest)
+{
+    struct loop *loop = guest->keeper;
+    (void)context;
+    mutex_lock(&loop->lock);
+    if (loop->lingerers_len < LINGERERS_MAX)
+        loop->lingerers[loop->lingerers_len++] = (struct lingerer){guest, guest->generation};
+    mutex_unlock(&loop->lock);
+    loop_ring(loop);
+}
+
 /* ---- start and stop */
 
 static unsigned processors(void)
@@ -265,6 +302,7 @@ int http_new(struct http **http, const struct http_config *config)
                                          .admit = admit,
                                          .unpark = unpark,
                                          .hung_up = hung_up,
+                                         .linger = linger,
                                          .context = new,
                                      });
     if (error != 0) {

@@ -16,7 +16,7 @@
 #include "lock.h"
 #include "request.h"
 
-enum { LOOPS_MAX = 16, SHARED_MAX = 64, TYPE_SIZE = 256 };
+enum { LOOPS_MAX = 16, LINGERERS_MAX = 64, SHARED_MAX = 64, TYPE_SIZE = 256 };
 
 /* Where a request stands. */
 enum stage { STAGE_HEADER, STAGE_BODY, STAGE_SERVED, STAGE_PARKED };
@@ -43,6 +43,12 @@ struct newcomer {
     struct sockaddr_in6 address; /* the largest there is; of a unix socket only the family */
 };
 
+/* A connection that was cut but not closed. */
+struct lingerer {
+    struct guest *guest;
+    uint32_t generation;
+};
+
 /* One libmicrohttpd daemon and the thread that runs it. */
 struct loop {
     struct http *http;
@@ -56,6 +62,8 @@ struct loop {
     struct mutex lock;
     struct newcomer *newcomers GUARDED;
     uint32_t newcomers_len GUARDED;
+    struct lingerer lingerers[LINGERERS_MAX] GUARDED; /* for more there is another time */
+    uint32_t lingerers_len GUARDED;
 };
 
 struct shared_reply {

@@ -465,7 +465,8 @@ void connection_changed(void *context, struct MHD_Connection *connection, void *
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
     loop->saw_start = true;
-    struct guest *guest = info != NULL ? gate_started(loop->http->gate, info->connect_fd) : NULL;
+    struct guest *guest =
+        info != NULL ? gate_started(loop->http->gate, info->connect_fd, loop) : NULL;
     if (guest == NULL) {
         /* The gate gave it up before we came to it, and looks after it no more. */
         if (info != NULL)
@@ -485,5 +486,6 @@ void connection_changed(void *context, struct MHD_Connection *connection, void *
     }
     visit->loop = loop;
     visit->guest = guest;
+    visit->connection = connection;
     *socket_context = visit;
 }

@@ -56,8 +56,8 @@ static void start(void)
                                      .listeners = &server.listeners,
                                      .connections_max = 64,
                                      .per_address_max = 64,
-                                     .header_us = PATIENCE_S * CLOCK_SECOND_US / 2,
-                                     .idle_us = PATIENCE_S * CLOCK_SECOND_US / 2,
+                                     .header_us = CLOCK_SECOND_US,
+                                     .idle_us = CLOCK_SECOND_US,
                                      .body_max_bytes = BODY_MAX};
     verify(http_new(&server.http, &http) == 0);
     const struct api_config api = {.jobd = jobd, .http = server.http, .output_max_bytes = BODY_MAX};

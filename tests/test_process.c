@@ -306,10 +306,10 @@ static void nobody_reads_its_output(void **state)
     for (int i = 0; i < 3; i++)
         client_await_state(client, client_put(client, "/do"), "failed");
     assert_answer(client_get(client, "/healthz"), 200, "ok\n");
-    assert_int_equal(server_count_lines(server, ERR, "standard output: Broken pipe"), 1);
     client_free(client);
     server_signal(server, SIGTERM);
     assert_int_equal(server_wait(server), 0);
+    assert_int_equal(server_count_lines(server, ERR, "standard output: Broken pipe"), 1);
 }
 
 /* A reader that does not read holds the worker, but not the end. */
