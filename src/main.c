@@ -79,7 +79,8 @@ enum {
     DESCRIPTORS_A_WORKER = 8, /* pipes of a command, connections to a web service */
     REPLIES_MS = 2000,        /* at the end: for replies under way */
     STOPPING_MS = 5000,       /* after the grace: for runners told to stop */
-    STORE_MS = 5000           /* at the end, for a disk that fails */
+    STORE_MS = 5000,          /* at the end, for a disk that fails */
+    REST_MS = 100             /* after poll() failed */
 };
 
 /* Ids count microseconds from here at the start of a server, so that they go on rising when one
@@ -343,8 +344,9 @@ static int next_signal(struct server *server, int other, int timeout_ms)
         int64_t left_ms = timeout_ms < 0 ? -1 : until_ms - clock_now_us() / 1000;
         if (timeout_ms >= 0 && left_ms <= 0)
             return 0;
+        /* A limit on open files below 2 is one for poll() too: no reason to end. */
         if (poll(polls, 2, (int)left_ms) < 0 && errno != EINTR)
-            return SIGTERM;
+            (void)poll(NULL, 0, REST_MS);
         struct signalfd_siginfo info;
         if ((polls[0].revents & POLLIN) != 0 &&
             read(server->signals, &info, sizeof info) == sizeof info) {

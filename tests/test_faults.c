@@ -259,11 +259,14 @@ static long ticks_used(const struct server *server)
 static void without_descriptors_it_does_not_spin(void **state)
 {
     enum { SHARE = 5, LASTS_MS = 1000 };
-    struct server *server = server_start(NULL);
+    /* The command ends meanwhile; or it could not even start, and goes again. */
+    struct server *server =
+        server_start("--attempts", "50", "--backoff", "100ms..100ms", "--", "/bin/sleep", "0.5");
     struct client *client = client_new(server);
     struct rlimit before, none;
     (void)state;
-    assert_answer(client_get(client, "/healthz"), 200, "ok\n");
+    uint64_t id = client_put(client, "/do");
+    client_await_state(client, id, "running");
     assert_int_equal(prlimit(server_pid(server), RLIMIT_NOFILE, NULL, &before), 0);
     none = (struct rlimit){0, before.rlim_max};
     assert_int_equal(prlimit(server_pid(server), RLIMIT_NOFILE, &none, NULL), 0);
@@ -280,6 +283,7 @@ static void without_descriptors_it_does_not_spin(void **state)
     raw_read_until_close(fd, &raw);
     assert_int_equal(raw_status(raw.text), 200);
     close(fd);
+    client_await_state(client, id, "done");
     client_await_metric(client, "jobd_connections", 1);
     client_free(client);
 }
