@@ -272,7 +272,7 @@ static void without_descriptors_it_does_not_spin(void **state)
     assert_int_equal(prlimit(server_pid(server), RLIMIT_NOFILE, &none, NULL), 0);
     int fd = raw_connect(server);
     assert_true(raw_send(fd, "GET /healthz HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n"));
-    server_await_lines(server, ERR, "accept: Too many open files; new connections wait", 1);
+    server_await_lines(server, ERR, "new connections wait", 1);
     long used = ticks_used(server);
     int64_t over_ms = now_ms() + LASTS_MS;
     while (now_ms() < over_ms)

@@ -276,7 +276,7 @@ static void out_of_descriptors(void **state)
     assert_int_equal(prlimit(server_pid(server), RLIMIT_NOFILE, &none, NULL), 0);
     int fd = raw_connect(server);
     assert_true(raw_send(fd, "GET /healthz HTTP/1.1\r\n" HOST LAST));
-    server_await_lines(server, ERR, "accept: Too many open files; new connections wait", 1);
+    server_await_lines(server, ERR, "new connections wait", 1);
     assert_answer(client_get(client, "/healthz"), 200, "ok\n");
     assert_int_equal(prlimit(server_pid(server), RLIMIT_NOFILE, &before, NULL), 0);
     raw_read_until_close(fd, &raw);
