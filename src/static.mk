@@ -2,7 +2,7 @@
 # Debian's source packages. apt fetches them and checks their signatures; its lists and sources are
 # kept under build/static, so that neither root nor a change to the system is needed.
 
-STATIC_PACKAGES := make gcc libc6-dev binutils ca-certificates dpkg-dev file libbsd-dev musl-tools \
+STATIC_PACKAGES := make gcc libc6-dev binutils ca-certificates dpkg-dev file libbsd-dev musl-tools pkg-config \
                    tcl xz-utils
 STATIC  := build/static
 MUSL    := x86_64-linux-musl
@@ -75,7 +75,7 @@ $(STATIC)/parts/libmicrohttpd.a: $(STATIC)/source/libmicrohttpd/unpacked
 	$(Q)mkdir -p $(@D) $(STATIC)/include
 	$(Q)cd $(<D)/tree && { $(FRESH) && $(CONFIGURE) --disable-https --disable-doc --disable-examples \
 	  --disable-tools --disable-curl --disable-bauth --disable-dauth --disable-postprocessor \
-	  --disable-httpupgrade --disable-cookie --disable-nls && \
+	  --disable-httpupgrade --disable-cookie && \
 	  $(MAKE) -C src/microhttpd libmicrohttpd.la; } >../log 2>&1 || { tail ../log; exit 1; }
 	$(Q)cp $(<D)/tree/src/include/microhttpd.h $(STATIC)/include/
 	$(Q)cp $(<D)/tree/src/microhttpd/.libs/libmicrohttpd.a $@
