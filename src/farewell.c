@@ -85,6 +85,11 @@ void farewell_too_slow(int fd)
     (void)answer(fd, "408 Request Timeout", "", "the request did not come in time\n");
 }
 
+void farewell_bad_length(int fd)
+{
+    (void)answer(fd, "400 Bad Request", "", "Content-Length is not a number\n");
+}
+
 void farewell_too_large(int fd)
 {
     (void)answer(fd, "431 Request Header Fields Too Large", "",

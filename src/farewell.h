@@ -27,6 +27,7 @@ void farewell_hear(struct farewell *farewell, uint32_t number);
 bool farewell_end(struct farewell *farewell, int64_t now_ms);
 
 /* Answers on a connection that is to be closed then: 408, the request did not come in time; 431,
- * its header is too large. */
+ * its header is too large; 400, its Content-Length is none. */
 void farewell_too_slow(int fd);
+void farewell_bad_length(int fd);
 void farewell_too_large(int fd);

@@ -123,8 +123,13 @@ static void *loop_main(void *context)
 
 static void library_says(void *context, const char *format, va_list arguments)
 {
+    /* Before 1.0 it would say the status line and the fields of that answer twice. */
+    static const char malformed[] = "Failed to parse `Content-Length'",
+                      too_large[] = "Too large value of 'Content-Length'";
     char line[256];
-    (void)context;
+    if (strncmp(format, malformed, sizeof malformed - 1) == 0 ||
+        strncmp(format, too_large, sizeof too_large - 1) == 0)
+        request_bad_length(context);
     vsnprintf(line, sizeof line, format, arguments);
     line[strcspn(line, "\r\n")] = '\0';
     log_debug("http: %s", line);
@@ -143,7 +148,7 @@ static struct MHD_Daemon *start_daemon(struct loop *loop)
     else
         tls[0].option = MHD_OPTION_END;
     return MHD_start_daemon(
-        flags, 0, NULL, NULL, request_handle, loop, MHD_OPTION_EXTERNAL_LOGGER, library_says, NULL,
+        flags, 0, NULL, NULL, request_handle, loop, MHD_OPTION_EXTERNAL_LOGGER, library_says, loop,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_BYTES,
         MHD_OPTION_CONNECTION_MEMORY_INCREMENT, (size_t)POOL_STEP_BYTES,
 #if MHD_VERSION >= 0x01000000

@@ -3,6 +3,7 @@
  */
 #pragma once
 
+#include <bsd/sys/queue.h>
 #include <microhttpd.h>
 #include <netinet/in.h>
 #include <pthread.h>
@@ -27,6 +28,7 @@ struct visit {
     struct guest *guest;
     struct MHD_Connection *connection;
     enum stage stage;
+    LIST_ENTRY(visit) head;       /* in the loop's heads, while the header is read */
     bool target_bad, target_long; /* as the request line said it */
     bool too_large, no_memory;    /* the body is thrown away */
     bool gone;                    /* parked, and the client has hung up */
@@ -58,7 +60,8 @@ struct loop {
     bool started;
     atomic_bool over, rung; /* rung: the bell was, and nobody has looked yet */
     _Atomic uint32_t connections;
-    bool saw_start; /* MHD_add_connection() got so far */
+    LIST_HEAD(heads, visit) heads; /* whose header is being read */
+    bool saw_start;                /* MHD_add_connection() got so far */
     struct mutex lock;
     struct newcomer *newcomers GUARDED;
     uint32_t newcomers_len GUARDED;
@@ -107,6 +110,10 @@ void request_ended(void *context, struct MHD_Connection *connection, void **requ
                    enum MHD_RequestTerminationCode why);
 void connection_changed(void *context, struct MHD_Connection *connection, void **socket_context,
                         enum MHD_ConnectionNotificationCode what);
+
+/* libmicrohttpd is about to refuse a Content-Length, of the loop's only header if there is but one:
+ * then it is refused here. */
+void request_bad_length(struct loop *loop);
 
 /* The client of a parked request has hung up; its wait is over already. */
 void request_hung_up(struct visit *visit);

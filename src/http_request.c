@@ -253,6 +253,7 @@ static enum MHD_Result begin(struct visit *visit, const char *target, const char
     headers_begin(headers, version);
     MHD_get_connection_values_n(visit->connection, MHD_HEADER_KIND, one_field, headers);
     visit->request.method = method_named(method);
+    LIST_REMOVE(visit, head);
     visit->request.crosses = cors_allows(headers, http->config.cors_origin);
     visit->stage = STAGE_BODY;
     (void)headers_target(headers, target);
@@ -382,6 +383,18 @@ enum MHD_Result request_handle(void *context, struct MHD_Connection *connection,
 
 /* ---- what libmicrohttpd tells */
 
+void request_bad_length(struct loop *loop)
+{
+    struct http *http = loop->http;
+    struct visit *visit = LIST_FIRST(&loop->heads);
+    if (http->config.tls || visit == NULL || LIST_NEXT(visit, head) != NULL ||
+        !gate_enter(http->gate, visit->guest, PHASE_REPLY))
+        return;
+    farewell_bad_length(visit->guest->fd);
+    reply_count(http, 400);
+    shutdown(visit->guest->fd, SHUT_WR); /* what it says itself goes nowhere */
+}
+
 static struct visit *visit_of(struct MHD_Connection *connection)
 {
     const union MHD_ConnectionInfo *info =
@@ -397,6 +410,7 @@ void *request_begins(void *context, const char *target, struct MHD_Connection *c
     if (visit == NULL)
         return NULL;
     visit->stage = STAGE_HEADER;
+    LIST_INSERT_HEAD(&visit->loop->heads, visit, head);
     visit->target_bad = strstr(target, "%00") != NULL;
     visit->parameters = 0;
     for (const char *at = strchr(target, '?'); at != NULL; at = strchr(at + 1, '&'))
@@ -425,6 +439,8 @@ void request_ended(void *context, struct MHD_Connection *connection, void **requ
         unpark(visit);
         abandon(visit);
     }
+    if (visit->stage == STAGE_HEADER) /* libmicrohttpd has refused it by itself */
+        LIST_REMOVE(visit, head);
     drop_body(visit);
     jobd_blob_unref(visit->request.waiter.output); /* nobody has answered with it */
     visit->request.waiter.output = NULL;

@@ -34,7 +34,8 @@ static void ask_rows(const struct server *server, const struct row *rows, size_t
     size_t wrong = 0;
     for (size_t i = 0; i < len; i++) {
         int status = raw_ask(server, rows[i].request, &raw);
-        if (status == rows[i].status)
+        /* One answer, with one status line; a body may speak of HTTP. */
+        if (status == rows[i].status && strstr(raw.text + 1, "\nHTTP/1.1 ") == NULL)
             continue;
         print_error("%d, not %d, for:\n%s\nit said:\n%s\n", status, rows[i].status, rows[i].request,
                     raw.text);
@@ -65,6 +66,7 @@ static void one_meaning_or_none(void **state)
         {"POST /do HTTP/1.1\r\n" HOST "Content-Length: -1\r\n" LAST "x", 400},
         {"POST /do HTTP/1.1\r\n" HOST "Content-Length: 0x1\r\n" LAST "x", 400},
         {"POST /do HTTP/1.1\r\n" HOST "Content-Length:\r\n" LAST, 400},
+        {"POST /do HTTP/1.1\r\n" HOST "Content-Length: 99999999999999999999\r\n" LAST, 400},
         {"POST /do HTTP/1.1\r\n" HOST "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n" LAST
          "0\r\n\r\n",
          400},
