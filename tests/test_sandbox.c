@@ -239,10 +239,13 @@ static void threads_and_sockets(void)
     demand(pthread_create(&thread, NULL, nothing, NULL) == 0);
     demand(pthread_join(thread, NULL) == 0);
     demand(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
-    demand(getaddrinfo("localhost", "80", &hints, &found) == 0);
-    int fd = socket(found->ai_family, found->ai_socktype, 0);
+    /* A machine may lack the name, but not the means to look it up. */
+    int looked_up = getaddrinfo("localhost", "80", &hints, &found);
+    demand(looked_up == 0 || looked_up == EAI_NONAME || looked_up == EAI_AGAIN);
+    if (looked_up == 0)
+        freeaddrinfo(found);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
     demand(fd >= 0 && listen(fd, 1) == 0);
-    freeaddrinfo(found);
 }
 
 static void calls(void)
@@ -311,7 +314,7 @@ static void files(void)
     char path[SERVER_LINE_SIZE + 8];
     sandbox_enter(&(struct sandbox){.secrets = true, .files = {secret}, .database = database});
     demand(prctl(PR_GET_DUMPABLE) == 0);
-    demand(may_open("/etc/hosts", O_RDONLY));
+    demand(may_open("/etc/passwd", O_RDONLY));
     demand(may_open(secret, O_RDONLY));
     demand(!may_open(secret, O_WRONLY));
     demand(may_open(database, O_RDWR | O_CREAT | O_TRUNC));
