@@ -219,7 +219,11 @@ static void it_stands_still(void **state)
     assert_answer(client_post(client, "/take?lease=500ms"), 200, NULL);
     int slow = raw_connect(server), parked = raw_connect(server);
     assert_true(raw_send(slow, "GET /heal"));
-    assert_true(raw_send(parked, "GET /jobs/1?wait=1s HTTP/1.1\r\n" HOST "\r\n"));
+    char request[128];
+    snprintf(request, sizeof request, "GET /jobs/%llu?wait=1s HTTP/1.1\r\n" HOST "\r\n",
+             (unsigned long long)id);
+    assert_true(raw_send(parked, request));
+    client_await_metric(client, "jobd_requests_parked", 1);
     server_signal(server, SIGSTOP);
     int64_t over_ms = now_ms() + number_from("STOP_MS", 1500);
     while (now_ms() < over_ms)
@@ -230,6 +234,8 @@ static void it_stands_still(void **state)
     /* Or without a word, when it stood still before it had taken the connection up. */
     assert_true(raw.size == 0 || raw_status(raw.text) == 408);
     close(slow);
+    raw_read_answer(parked, &raw); /* its time is over too */
+    assert_int_equal(raw_status(raw.text), 200);
     close(parked);
     assert_answer(client_post(client, "/take?wait=10s"), 200, NULL); /* its lease is over */
     assert_int_equal(json_number(client_job(client, id), "attempt"), 2);
