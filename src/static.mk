@@ -12,6 +12,12 @@ STATIC_MAX_BYTES := 3145728
 STATIC_PARTS := libmicrohttpd cjson curl sqlite3 zlib
 SUITES_libmicrohttpd := debian|sid
 SUITES := debian|bookworm debian-security|bookworm-security
+# A mirror may stand still for longer than its signature says; what it has must be no older than this.
+LEAST_libmicrohttpd := 1.0.10
+LEAST_cjson   := 1.7.15-1+deb12u4
+LEAST_curl    := 7.88.1-10+deb12u15
+LEAST_sqlite3 := 3.40.1-2+deb12u2
+LEAST_zlib    := 1:1.2.13
 
 STATIC_FLAGS := -O2 -fPIE -ffunction-sections -fdata-sections -fstack-protector-strong \
                 -fstack-clash-protection -fno-strict-overflow \
@@ -56,13 +62,16 @@ $(STATIC)/include/bsd:
 $(STATIC)/source/%/unpacked:
 	$(Q)rm -rf $(@D) && mkdir -p $(@D)/apt/lists/partial $(@D)/apt/cache/archives/partial
 	$(Q)for suite in $(foreach s,$(or $(SUITES_$*),$(SUITES)),'$s'); do \
-	  echo "deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]" \
+	  echo "deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg check-valid-until=no]" \
 	    "http://deb.debian.org/$${suite%|*} $${suite#*|} main"; done >$(@D)/apt/sources.list
 	$(Q)cd $(@D) && for step in update 'source --only-source $*'; do \
 	  apt-get -qq -o Dir::Etc::SourceList=$$PWD/apt/sources.list -o Dir::Etc::SourceParts=/dev/null \
 	    -o Dir::State::Lists=$$PWD/apt/lists -o Dir::Cache=$$PWD/apt/cache \
 	    -o APT::Sandbox::User=$$(id -un) $$step >apt/log 2>&1 || { cat apt/log; exit 1; }; done
-	$(Q)cd $(@D) && rm -rf apt && mv $*-*/ tree && sed -n 's/^Version: //p' $*_*.dsc >unpacked
+	$(Q)cd $(@D) && version=$$(sed -n 's/^Version: //p' $*_*.dsc) && \
+	  { dpkg --compare-versions "$$version" ge $(LEAST_$*) || \
+	    { echo "$* is $$version; needed is $(LEAST_$*) or later"; exit 1; }; } && \
+	  rm -rf apt && mv $*-*/ tree && echo "$$version" >unpacked
 
 # ---- parts: an archive each, and what jobd includes of it
 
