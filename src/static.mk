@@ -151,6 +151,12 @@ $(STATIC)/LICENSES: LICENSE src/static.mk $(STATIC_PARTS:%=$(STATIC)/source/%/un
 check-static: static  ## the static file is static, small, and works alone in an empty root
 	$(Q)sh tests/static $(STATIC)/jobd $(STATIC_MAX_BYTES)
 
+check-container:  ## the image is built, with buildah, and works (Debian, as root)
+	$(Q)dpkg -s buildah curl debootstrap procps >/dev/null 2>&1 || \
+	  { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
+	    buildah curl debootstrap procps; }
+	$(Q)sh tests/container
+
 # The tests from outside, with the static file as what they start.
 STATIC_TESTS := $(or $(T),do exec jobs limits post post_ends put queues raw reread runners work process)
 
@@ -168,4 +174,4 @@ test-static: static $(B)/tests/example $(STATIC_TESTS:%=$(STATIC)/tests/test_%) 
 
 -include $(STATIC_OBJECTS:.o=.d) $(wildcard $(STATIC)/tests/*.d)
 
-.PHONY: static deps-static check-static test-static
+.PHONY: static deps-static check-static check-container test-static
