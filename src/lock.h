@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* A mutex and a condition variable that clang's thread-safety analysis understands.
  *
- * What a lock guards is marked GUARDED and touched by functions marked REQUIRES only; `make check`
- * proves it. An error from a lock is a bug of ours and ends the process. Condition variables
- * measure the monotonic clock.
+ * What a lock guards is marked GUARDED, and functions that need it held are marked REQUIRES: `make
+ * analyze` holds the code to both. An error from a lock is a bug of ours and ends the process.
+ * Condition variables measure the monotonic clock.
  *
- * Order, outer first: gate.lock, jobd.lock. No other lock is taken under another. */
+ * Order, outer first: gate.lock; then one of jobd.lock, loop.lock, timer.lock, as the gate calls
+ * unpark() and linger() with its own lock held. No other lock is taken under another. */
 #pragma once
 
 #include "verify.h"

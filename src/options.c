@@ -475,8 +475,10 @@ void options_help(FILE *out)
         fprintf(out, "  %-26s %s%s%s%s\n", names, spec->help, spec->standard != NULL ? " [" : "",
                 spec->standard != NULL ? spec->standard : "", spec->standard != NULL ? "]" : "");
     }
-    fputs(
-        "\nEach option but the last four is also a variable, JOBD_CAPACITY for --capacity, and a\n"
-        "key of the file; the command line counts before the environment, that before the file.\n",
-        out);
+    fputs("\nEach option but the last four is also a variable, JOBD_CAPACITY for --capacity, and, "
+          "all but\n"
+          "--config, a key of the file, where the command is \"exec\", an array. The command line "
+          "counts\n"
+          "before the environment, that before the file.\n",
+          out);
 }

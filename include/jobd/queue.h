@@ -6,10 +6,14 @@
  *               └──────────┘ (retry)
  *
  * It starts no thread, does no I/O and reads no clock: the caller says what time it is, in
- * microseconds since 1970, and never goes back. Any function may be called from any thread and
+ * microseconds since 1970, which must never go back. Any function may be called from any thread and
  * takes the one lock for a short, bounded time; none waits. What has to wait is a jobd_waiter,
- * completed by its callback. Everything is allocated by jobd_new(); running out of room is an
- * answer, JOBD_FULL. jobd/pool.h puts threads, a clock and function calls on top. */
+ * completed by its callback. A broken precondition ends the process.
+ *
+ * The records are allocated by jobd_new(); running out of them is an answer, JOBD_FULL. A job with
+ * a key, a trace, a timeout of its own, an output or an error has one more small allocation, which
+ * counts in memory_bytes: when it fails a put says JOBD_MEMORY, and an end goes without output and
+ * error. jobd/pool.h puts threads, a clock and function calls on top. */
 #pragma once
 
 #include <stdbool.h>
@@ -108,8 +112,8 @@ struct jobd_queue_config {
     uint32_t workers;   /* jobs that may run at a time, leased ones not counted */
     uint32_t attempts;  /* a job's, when it does not say; 0 is 1 */
     int64_t timeout_us; /* of an attempt, when its job does not say; 0: none */
-    /* After the nth failed attempt the next waits for 2^n times the first, half of that by chance,
-     * but between the two. */
+    /* After the nth failed attempt the next waits a random time between half of and the whole of
+     * backoff_min_us * 2^n, but no less than backoff_min_us and no more than backoff_max_us. */
     int64_t backoff_min_us, backoff_max_us;
     uint32_t restored; /* waiting jobs that will be brought back, perhaps more than the capacity */
 };
@@ -118,16 +122,16 @@ struct jobd_config {
     const struct jobd_queue_config *queues; /* borrowed until jobd_new() returns */
     uint32_t queues_len;                    /* at least 1; a queue is named by its index here */
     uint32_t keep;        /* done jobs remembered; as many failed or cancelled ones */
-    size_t memory_bytes;  /* payloads, outputs and errors at most, of all remembered jobs */
+    size_t memory_bytes;  /* payloads, outputs, errors, their types and keys of all jobs, at most */
     uint32_t waiters_max; /* jobd_waiters at a time, those that are exempt not counted */
     uint32_t leases_max;  /* jobs that may be leased at a time */
     uint64_t first_id;    /* at least 1; ids count on from here, below 2^53 */
-    /* Called, outside the lock, when something became due earlier than the last jobd_tick() said.
-     * May be NULL. */
+    /* Called when something became due earlier than the last jobd_tick() said. In any thread, with
+     * no lock held; must neither block nor call back into this heart. May be NULL. */
     void (*earlier)(void *context);
     void *context;
     /* Not NULL: there is a journal, which a store writes down, and verbs end when it has. Called,
-     * outside the lock, when something waits there again. */
+     * as `earlier` is, when something waits there again. */
     void (*journal)(void *context);
     void *journal_context;
 };
@@ -167,8 +171,8 @@ struct jobd_task {
 struct jobd_outcome {
     enum jobd_state state;    /* JOBD_DONE, JOBD_FAILED, or JOBD_CANCELLED: told to stop, and did */
     bool for_good;            /* failed: not to be tried again */
-    int64_t retry_in_us;      /* failed: not to be tried again before so long */
-    bool retry_exactly;       /* then, without a backoff of the queue's */
+    int64_t retry_in_us;      /* failed: not to be tried again before this has passed */
+    bool retry_exactly;       /* after exactly retry_in_us, without the queue's backoff */
     struct jobd_blob *output; /* NULL: none. Its reference is taken, as that of `error` */
     struct jobd_blob *error;  /* text */
     bool output_truncated;
@@ -185,7 +189,7 @@ struct jobd_info {
     bool stopping; /* runs, and has been told to stop */
     uint32_t attempt, attempts;
     int64_t created_us;
-    int64_t run_at_us; /* put with a delay: not before then */
+    int64_t run_at_us; /* not before then: its delay, or the backoff of its next attempt */
     int64_t started_us, finished_us;
     size_t payload_bytes, output_bytes;
     bool output_truncated;
@@ -208,8 +212,8 @@ struct jobd_put {
      * another. */
     const char *key;
     struct jobd_blob *payload; /* NULL: none. The reference is taken on success */
-    /* More jobs than one, all or none, in place of `payload`: so many, with ids that follow each
-     * other; without a key. Borrowed until success, then the references are taken. */
+    /* More jobs than one, all or none, in place of `payload`: batch_len of them, with ids that
+     * follow each other; without a key. Borrowed until success, then the references are taken. */
     struct jobd_blob *const *batch;
     uint32_t batch_len; /* 0: one job */
 };
@@ -231,18 +235,16 @@ struct jobd_waiter {
     /* Called once, from the thread that made it happen, with no lock held. Must not block. The
      * waiter is the caller's again. */
     void (*wake)(struct jobd_waiter *waiter);
-    /* For jobd_take(): this attempt (without its payload), given to this waiter, shall stop. Called
-     * with no lock held; it may already have ended. May be NULL. */
-    void (*stop)(struct jobd_waiter *waiter,
-                 const struct jobd_task
-                     *task); /* For jobd_take(): above 0 the job is leased for so long, and this
-                              * waiter free at once. Whoever has the token, which must be new and
-                              * cannot be guessed, says how the attempt ended. */
+    /* jobd_take(): tells the holder to stop this attempt; `task` has no payload. Called with no
+     * lock held; the attempt may already have ended. NULL: not told. */
+    void (*stop)(struct jobd_waiter *waiter, const struct jobd_task *task);
+    /* jobd_take(): above 0 the job is leased for this long, and the waiter is free at once. Whoever
+     * has the token, which must be new and unguessable, says how the attempt ended. */
     int64_t lease_us;
     char token[JOBD_TOKEN_SIZE];
     bool try_only; /* jobd_take(): JOBD_TIMEOUT in place of waiting */
-    /* jobd_put(), jobd_put_wait(): above 0 it waits for the end of its job too, at most so long
-     * from when that is in; see there. */
+    /* jobd_put(), jobd_put_wait(): above 0 it waits for the end of its job too, for at most this
+     * long from when that is in; see there. */
     int64_t end_us;
     bool wants_output; /* at the end of a job: its output too */
 
@@ -265,7 +267,8 @@ struct jobd_waiter {
 };
 
 /* Ends a wait early. True: it had not ended, wake() will not be called. False: it is woken, or is
- * just being. */
+ * just being. What had begun goes on, but nobody is told: a put that waits for the disk is still
+ * written, a lease that does is given back. */
 JOBD_API bool jobd_unwait(struct jobd *jobd, struct jobd_waiter *waiter);
 
 /* Does all that is due by now; the next moment at which something will be, or JOBD_NEVER. */
@@ -365,7 +368,7 @@ struct jobd_stats {
     uint64_t admitted, done, failed, cancelled; /* totals since the start */
     uint64_t rejected;                          /* puts that met a full queue */
     uint64_t retried;                           /* failed attempts that were not the last */
-    int64_t oldest_us;            /* how long the first in the queue has waited; 0: empty */
+    int64_t oldest_us;            /* the longest wait among the first of each priority; 0: empty */
     double drain_per_s;           /* slots that become free, as measured while jobs waited */
     struct jobd_histogram waited; /* from being ready to run until running */
     struct jobd_histogram ran;
@@ -374,7 +377,7 @@ struct jobd_stats {
 JOBD_API void jobd_stats(struct jobd *jobd, uint32_t queue, int64_t now_us,
                          struct jobd_stats *stats);
 
-/* Bytes of payloads, outputs and errors that are remembered. */
+/* Bytes that count for memory_bytes. */
 JOBD_API size_t jobd_memory(struct jobd *jobd);
 
 /* ---- working -------------------------------------------------------------------------------- */
@@ -388,8 +391,9 @@ JOBD_API size_t jobd_memory(struct jobd *jobd);
 JOBD_API enum jobd_result jobd_take(struct jobd *jobd, uint32_t queue, struct jobd_waiter *waiter,
                                     int64_t now_us);
 
-/* The attempt has ended so. A failed one goes back in when the job has attempts left, even into a
- * full queue; not when it was told to stop. */
+/* The attempt has ended like this. A failed one goes back in when the job has attempts left, even
+ * into a full queue; not when it was told to stop. Output and error are taken in any case. The task
+ * must be one that was given to a waiter and has not been finished. */
 JOBD_API void jobd_finish(struct jobd *jobd, const struct jobd_task *task,
                           const struct jobd_outcome *outcome, int64_t now_us);
 
@@ -401,11 +405,11 @@ JOBD_API enum jobd_result jobd_lease_finish(struct jobd *jobd, const char *token
                                             const struct jobd_outcome *outcome,
                                             struct jobd_waiter *waiter, int64_t now_us);
 
-/* A new deadline, so long from now. */
+/* A new deadline, lease_us from now. */
 JOBD_API enum jobd_result jobd_lease_extend(struct jobd *jobd, const char *token, int64_t lease_us,
                                             struct jobd_waiter *waiter, int64_t now_us);
 
-/* The job goes back in, after so long, and this attempt is not counted. */
+/* The job goes back in, after delay_us, and this attempt is not counted. */
 JOBD_API enum jobd_result jobd_lease_release(struct jobd *jobd, const char *token, int64_t delay_us,
                                              struct jobd_waiter *waiter, int64_t now_us);
 
