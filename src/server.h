@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/* The process's parts, for main.c, which opens them, and drain.c, which brings them to their end.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "jobd/queue.h"
+#include "listen.h"
+#include "options.h"
+
+enum {
+    EXIT_LOST = 1, /* work was lost, or something failed */
+    EXIT_WRONG = 2 /* the user's mistake; nothing was started */
+};
+
+/* A waiter that a poll() can wait for. */
+struct idle_event {
+    struct jobd_waiter waiter; /* first: a waiter is its event */
+    int fd;
+};
+
+struct server {
+    int argc;
+    char **argv;
+    struct options options;
+    uint32_t connections_max; /* as many as the limit on open files allows */
+    struct listeners listeners;
+    struct runner **runners; /* a queue's, by its index */
+    struct store *store;     /* NULL: memory only */
+    struct keys *keys;       /* NULL: everybody may come in */
+    struct tls *tls;         /* NULL: in clear */
+    struct jobd_pool *pool;
+    struct jobd *jobd;
+    struct http *http;
+    struct api *api;
+    int signals; /* a signalfd */
+    struct idle_event idle;
+    uint64_t lost; /* jobs that were not finished in the grace */
+};
