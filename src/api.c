@@ -110,6 +110,11 @@ static const struct route routes[] = {
     {"/metrics", GET(get_metrics, SCOPE_READ), ABOUT_ALL, false, true, {NULL}},
 };
 
+const char *path_queue(const struct call *call)
+{
+    return call->capture[0] != '\0' ? call->capture : "default";
+}
+
 /* ---- who may */
 
 /* The queue a call concerns, as keys_judge() takes it. */
@@ -119,7 +124,7 @@ static const char *concerned(const struct call *call, enum about about)
     struct jobd_info info;
     switch (about) {
     case ABOUT_QUEUE:
-        return call->capture[0] != '\0' ? call->capture : DEFAULT_QUEUE;
+        return path_queue(call);
     case ABOUT_JOB:
         if (jobd_look(call->api->jobd, path_id(call), &info) != JOBD_OK)
             return NULL;

@@ -14,9 +14,8 @@ enum {
     LIST_MAX = 1000
 };
 
-#define WAIT_MAX_US   (INT64_C(3600) * CLOCK_SECOND_US)
-#define DEFAULT_QUEUE "default"
-#define JOB_ID_MAX    ((UINT64_C(1) << 53) - 1)
+#define WAIT_MAX_US (INT64_C(3600) * CLOCK_SECOND_US)
+#define JOB_ID_MAX  ((UINT64_C(1) << 53) - 1)
 
 struct api {
     struct jobd *jobd;
@@ -31,6 +30,8 @@ struct api {
  * be written down, parked, and the endpoint is called again. */
 enum step act(struct call *call, start_wait *verb,
               enum step (*answer)(struct call *call, enum jobd_result result));
+/* The name of the queue in the path, or the default one's. */
+const char *path_queue(const struct call *call);
 /* api_put.c: /do and /jobs/{id}/retry */
 endpoint put_job, retry_job;
 

@@ -134,7 +134,7 @@ static enum step read_batch(struct call *call, struct jobd_put *put)
 static enum step read_put(struct call *call, char key[JOBD_KEY_SIZE])
 {
     struct request *request = call->request;
-    const char *name = call->capture[0] != '\0' ? call->capture : DEFAULT_QUEUE;
+    const char *name = path_queue(call);
     struct jobd_put *put = &request->put;
     *put = (struct jobd_put){.queue = jobd_queue_named(call->api->jobd, name),
                              .payload = request->body};

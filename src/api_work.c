@@ -252,7 +252,7 @@ enum step take_job(struct call *call)
 {
     struct request *request = call->request;
     struct jobd_waiter *waiter = &request->waiter;
-    const char *name = call->capture[0] != '\0' ? call->capture : DEFAULT_QUEUE;
+    const char *name = path_queue(call);
     int64_t wait_us = 0, lease_us = LEASE_US;
     uint64_t max = 1;
     uint32_t queue = jobd_queue_named(call->api->jobd, name);

@@ -11,7 +11,7 @@
 
 enum { CALLERS_MAX = 4096 }; /* threads that may wait for room at a time */
 
-struct call {
+struct packed_call {
     void (*function)(void *);
     void *argument; /* used when `bytes` is 0 */
     size_t bytes;
@@ -36,7 +36,7 @@ static void make_call(const struct jobd_task *task, struct jobd_outcome *outcome
 {
     (void)outcome;
     (void)context;
-    struct call *call = (struct call *)(void *)task->payload->bytes;
+    struct packed_call *call = (struct packed_call *)(void *)task->payload->bytes;
     call->function(call->bytes > 0 ? (void *)call->copy : call->argument);
 }
 
@@ -75,11 +75,11 @@ static enum jobd_result put_call(struct jobd_pool *pool, void (*function)(void *
         return JOBD_CLOSED;
     if (bytes > SIZE_MAX / 4)
         return JOBD_MEMORY;
-    struct jobd_blob *payload = jobd_blob_new(sizeof(struct call) + bytes, NULL);
+    struct jobd_blob *payload = jobd_blob_new(sizeof(struct packed_call) + bytes, NULL);
     if (payload == NULL)
         return JOBD_MEMORY;
-    struct call *call = (struct call *)(void *)payload->bytes;
-    *call = (struct call){.function = function, .argument = argument, .bytes = bytes};
+    struct packed_call *call = (struct packed_call *)(void *)payload->bytes;
+    *call = (struct packed_call){.function = function, .argument = argument, .bytes = bytes};
     if (bytes > 0)
         memcpy(call->copy, argument, bytes);
 

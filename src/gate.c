@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -16,6 +15,7 @@
 #include "farewell.h"
 #include "lock.h"
 #include "log.h"
+#include "thread.h"
 
 enum {
     ACCEPTS_AT_A_TIME = 64,
@@ -64,9 +64,14 @@ static uint64_t state_of(enum phase phase, int64_t deadline_ms)
     return (uint64_t)deadline_ms << PHASE_BITS | phase;
 }
 
+static enum phase phase_of(uint64_t state)
+{
+    return (enum phase)(state & ((1U << PHASE_BITS) - 1));
+}
+
 enum phase gate_phase(const struct guest *guest)
 {
-    return (enum phase)(atomic_load(&guest->state) & ((1U << PHASE_BITS) - 1));
+    return phase_of(atomic_load(&guest->state));
 }
 
 static int64_t deadline_of(uint64_t state)
@@ -100,7 +105,7 @@ bool gate_enter(struct gate *gate, struct guest *guest, enum phase phase)
     uint64_t next = state_of(phase, lasts_ms > 0 ? clock_coarse_ms() + lasts_ms : 0);
     uint64_t now = atomic_load_explicit(&guest->state, memory_order_relaxed);
     do {
-        if ((now & ((1U << PHASE_BITS) - 1)) == PHASE_CUT)
+        if (phase_of(now) == PHASE_CUT)
             return false;
     } while (!atomic_compare_exchange_weak(&guest->state, &now, next));
     return true;
@@ -361,7 +366,7 @@ static void hang_up(struct gate *gate, uint64_t data)
 static void cut_locked(struct gate *gate, struct guest *guest, uint64_t state, bool too_slow)
     REQUIRES(gate->lock)
 {
-    enum phase phase = (enum phase)(state & ((1U << PHASE_BITS) - 1));
+    enum phase phase = phase_of(state);
     uint64_t cut = state_of(PHASE_CUT, clock_coarse_ms() + LINGER_MS);
     if (!atomic_compare_exchange_strong(&guest->state, &state, cut))
         return; /* it moved on just in time */
@@ -422,7 +427,7 @@ static void probe_some_locked(struct gate *gate) REQUIRES(gate->lock)
         struct guest *guest = &gate->guests[gate->probe_next];
         gate->probe_next = (gate->probe_next + 1) % gate->config.connections_max;
         uint64_t state = atomic_load(&guest->state);
-        enum phase phase = (enum phase)(state & ((1U << PHASE_BITS) - 1));
+        enum phase phase = phase_of(state);
         if (phase == PHASE_FREE || !guest->started)
             continue;
         probes--;
@@ -437,7 +442,7 @@ static void make_round_locked(struct gate *gate, int64_t now_ms) REQUIRES(gate->
     for (uint32_t i = 0; i < gate->config.connections_max && left > 0; i++) {
         struct guest *guest = &gate->guests[i];
         uint64_t state = atomic_load(&guest->state);
-        enum phase phase = (enum phase)(state & ((1U << PHASE_BITS) - 1));
+        enum phase phase = phase_of(state);
         if (phase == PHASE_FREE)
             continue;
         left--;
@@ -550,13 +555,9 @@ static void *gate_main(void *context)
 
 int gate_start(struct gate *gate)
 {
-    sigset_t all, before;
-    sigfillset(&all);
-    verify(pthread_sigmask(SIG_SETMASK, &all, &before) == 0);
-    int error = pthread_create(&gate->thread, NULL, gate_main, gate);
-    verify(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
+    int error = thread_start(&gate->thread, gate_main, gate);
     gate->thread_started = error == 0;
-    return -error;
+    return error;
 }
 
 void gate_close_door(struct gate *gate, int64_t wait_ms)

@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +17,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "thread.h"
 #include "tls.h"
 #include "verify.h"
 
@@ -183,13 +183,9 @@ static int loop_start(struct loop *loop, struct http *http)
     if (loop->daemon == NULL)
         return errno != 0 ? -errno : -EAGAIN;
     loop->events = MHD_get_daemon_info(loop->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
-    sigset_t all, before;
-    sigfillset(&all);
-    verify(pthread_sigmask(SIG_SETMASK, &all, &before) == 0);
-    error = pthread_create(&loop->thread, NULL, loop_main, loop);
-    verify(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
+    error = thread_start(&loop->thread, loop_main, loop);
     loop->started = error == 0;
-    return -error;
+    return error;
 }
 
 static void loop_join(struct loop *loop)

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -12,6 +11,7 @@
 #include "block.h"
 #include "clock.h"
 #include "pool_share.h"
+#include "thread.h"
 
 struct worker {
     struct block block; /* first: a waiter is its block is its worker */
@@ -187,6 +187,34 @@ static void *worker_main(void *context)
 
 /* ---- the pool */
 
+static int timer_init(struct timer *timer)
+{
+    int error = mutex_init(&timer->lock);
+    if (error != 0)
+        return error;
+    error = condition_init(&timer->changed);
+    if (error != 0)
+        mutex_release(&timer->lock);
+    return error;
+}
+
+static int worker_init(struct worker *worker, struct jobd_pool *pool, uint32_t queue)
+{
+    worker->stop_event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (worker->stop_event < 0)
+        return -errno;
+    int error = block_init(&worker->block);
+    if (error != 0) {
+        close(worker->stop_event);
+        return error;
+    }
+    worker->block.waiter.stop = stop;
+    worker->block.waiter.exempt = true;
+    worker->pool = pool;
+    worker->queue = queue;
+    return 0;
+}
+
 int jobd_pool_new(struct jobd_pool **pool, const struct jobd_config *config,
                   const struct jobd_runner *runners)
 {
@@ -209,33 +237,17 @@ int jobd_pool_new(struct jobd_pool **pool, const struct jobd_config *config,
     error = -ENOMEM;
     if (new->workers == NULL || new->runners == NULL)
         goto fail;
-    error = mutex_init(&new->timer.lock);
+    error = timer_init(&new->timer);
     if (error != 0)
         goto fail;
-    error = condition_init(&new->timer.changed);
-    if (error != 0) {
-        mutex_release(&new->timer.lock);
-        goto fail;
-    }
     new->timer_made = true;
     for (uint32_t i = 0; i < config->queues_len; i++) {
         new->runners[i] = runners[i];
         for (uint32_t n = 0; n < config->queues[i].workers; n++) {
             struct worker *worker = &new->workers[new->workers_len];
-            worker->stop_event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-            if (worker->stop_event < 0) {
-                error = -errno;
+            error = worker_init(worker, new, i);
+            if (error != 0)
                 goto fail;
-            }
-            error = block_init(&worker->block);
-            if (error != 0) {
-                close(worker->stop_event);
-                goto fail;
-            }
-            worker->block.waiter.stop = stop;
-            worker->block.waiter.exempt = true;
-            worker->pool = new;
-            worker->queue = i;
             new->workers_len++;
         }
     }
@@ -248,21 +260,15 @@ fail:
 
 int jobd_pool_start(struct jobd_pool *pool)
 {
-    sigset_t all, before;
-    sigfillset(&all);
-    int error = pthread_sigmask(SIG_SETMASK, &all, &before);
-    if (error != 0)
-        return -error;
-    error = pthread_create(&pool->timer.thread, NULL, timer_main, pool);
+    int error = thread_start(&pool->timer.thread, timer_main, pool);
     pool->timer_started = error == 0;
     while (error == 0 && pool->workers_started < pool->workers_len) {
         struct worker *worker = &pool->workers[pool->workers_started];
-        error = pthread_create(&worker->thread, NULL, worker_main, worker);
+        error = thread_start(&worker->thread, worker_main, worker);
         if (error == 0)
             pool->workers_started++;
     }
-    verify(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
-    return -error;
+    return error;
 }
 
 struct jobd *jobd_pool_jobd(struct jobd_pool *pool)

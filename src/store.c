@@ -6,7 +6,6 @@
 #include <libgen.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +17,7 @@
 #include "clock.h"
 #include "log.h"
 #include "store_inside.h"
+#include "thread.h"
 
 enum {
     LOG_PAGES_MAX = 1000, /* then a checkpoint, which stalls the answers for some milliseconds */
@@ -451,7 +451,6 @@ struct store *store_open(const char *directory, enum store_sync sync, char error
 
 int store_start(struct store *store, struct jobd *jobd)
 {
-    sigset_t all, before;
     store->jobd = jobd;
     if (store->sync == STORE_SYNC_SECOND)
         log_info("%s: --sync 1s: a power cut loses what came in the second before", store->path);
@@ -459,14 +458,9 @@ int store_start(struct store *store, struct jobd *jobd)
         log_info("%s: --sync off: a power cut loses what the system has not written", store->path);
     if (!ballast_hold(store->ballast_path, 0))
         fails(store, FULL, "");
-    sigfillset(&all);
-    int error = pthread_sigmask(SIG_SETMASK, &all, &before);
-    if (error != 0)
-        return -error;
-    error = pthread_create(&store->thread, NULL, writer_main, store);
-    verify(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
+    int error = thread_start(&store->thread, writer_main, store);
     store->started = error == 0;
-    return -error;
+    return error;
 }
 
 static void join(struct store *store)
