@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "addresses.h"
 
+#include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,26 +53,26 @@ static bool make_key(const struct sockaddr *from, unsigned char key[16])
     return false;
 }
 
-bool addresses_enter(struct addresses *addresses, const struct sockaddr *from, uint32_t max,
-                     struct address **address)
+int addresses_enter(struct addresses *addresses, const struct sockaddr *from, uint32_t max,
+                    struct address **address)
 {
     struct address wanted = {.connections = 0};
     *address = NULL;
     if (!make_key(from, wanted.key))
-        return true;
+        return 0;
     struct address *found = RB_FIND(address_tree, &addresses->tree, &wanted);
     if ((found != NULL ? found->connections : 0) >= max)
-        return false;
+        return -EUSERS;
     if (found == NULL) {
         found = calloc(1, sizeof *found);
         if (found == NULL)
-            return false;
+            return -ENOMEM;
         memcpy(found->key, wanted.key, sizeof found->key);
         RB_INSERT(address_tree, &addresses->tree, found);
     }
     found->connections++;
     *address = found;
-    return true;
+    return 0;
 }
 
 void addresses_leave(struct addresses *addresses, struct address *address)

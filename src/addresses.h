@@ -17,10 +17,10 @@ struct addresses {
 void addresses_init(struct addresses *addresses);
 void addresses_release(struct addresses *addresses);
 
-/* One connection more from there: false when it has `max` already, or when memory is short.
- * *address is to be given to addresses_leave(); NULL for a unix socket, which has no limit. An IPv6
- * address counts by its /64, which one host can have whole. */
-bool addresses_enter(struct addresses *addresses, const struct sockaddr *from, uint32_t max,
-                     struct address **address);
+/* One connection more from there: 0; -EUSERS when it has `max` already; -ENOMEM. *address is to be
+ * given to addresses_leave(); NULL for a unix socket, which has no limit. An IPv6 address counts by
+ * its /64, which one host can have whole. */
+int addresses_enter(struct addresses *addresses, const struct sockaddr *from, uint32_t max,
+                    struct address **address);
 /* Takes NULL. */
 void addresses_leave(struct addresses *addresses, struct address *address);

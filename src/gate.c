@@ -223,9 +223,10 @@ static struct guest *seat_locked(struct gate *gate, int fd, const struct sockadd
         *why = "too many connections\n";
         return NULL;
     }
-    if (!addresses_enter(&gate->addresses, from, gate->config.per_address_max, &address)) {
+    int error = addresses_enter(&gate->addresses, from, gate->config.per_address_max, &address);
+    if (error != 0) {
         gate->stats.refused_address++;
-        *why = "too many connections from your address\n";
+        *why = error == -ENOMEM ? "out of memory\n" : "too many connections from your address\n";
         return NULL;
     }
     struct guest *guest = &gate->guests[gate->spare[--gate->spare_len]];

@@ -299,7 +299,7 @@ int post_new(struct post **post, const struct post_config *config)
     if (!post_url_ok(config->url))
         return -EINVAL;
     struct post *new = calloc(1, sizeof *new);
-    int error = new != NULL &&web_set_up() ? mutex_init(&new->lock) : -ENOMEM;
+    int error = new == NULL || !web_set_up() ? -ENOMEM : mutex_init(&new->lock);
     if (error != 0) {
         free(new);
         return error;

@@ -189,6 +189,12 @@ static bool column_blob(sqlite3_stmt *row, int at, const char *type, struct jobd
     return *blob != NULL;
 }
 
+static bool failed(struct database *database, const char *what)
+{
+    (void)database_failed(database, what);
+    return false;
+}
+
 bool database_count(struct database *database,
                     bool (*each)(void *context, const char *queue, uint64_t jobs), void *context)
 {
@@ -196,13 +202,13 @@ bool database_count(struct database *database,
                                " WHERE coalesce(state, 0) < 3 GROUP BY queue";
     sqlite3_stmt *row;
     if (sqlite3_prepare_v2(database->handle, text, -1, &row, NULL) != SQLITE_OK)
-        return database_failed(database, "count") == DATABASE_OK;
+        return failed(database, "count");
     int code;
     bool good = true;
     while (good && (code = sqlite3_step(row)) == SQLITE_ROW)
         good = each(context, column_text(row, 0), (uint64_t)sqlite3_column_int64(row, 1));
     if (good && code != SQLITE_DONE)
-        good = database_failed(database, "count") == DATABASE_OK;
+        good = failed(database, "count");
     (void)sqlite3_finalize(row);
     return good;
 }
@@ -312,13 +318,13 @@ bool database_scan(struct database *database, bool ended,
     const char *text = ended ? SCAN "WHERE state >= 3 ORDER BY finished, id"
                              : SCAN "WHERE coalesce(state, 0) < 3 ORDER BY job.id";
     if (sqlite3_prepare_v2(database->handle, text, -1, &row, NULL) != SQLITE_OK)
-        return database_failed(database, "scan") == DATABASE_OK;
+        return failed(database, "scan");
     int code;
     bool good = true;
     while (good && (code = sqlite3_step(row)) == SQLITE_ROW)
         good = each_row(row, each, context);
     if (good && code != SQLITE_DONE)
-        good = database_failed(database, "scan") == DATABASE_OK;
+        good = failed(database, "scan");
     (void)sqlite3_finalize(row);
     return good;
 }

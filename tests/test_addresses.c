@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Connections counted by address: limits, what counts as one address, and a run at random beside
  * a plain array. */
+#include <errno.h>
 #include <arpa/inet.h>
 #include <malloc.h>
 #include <netinet/in.h>
@@ -47,7 +48,9 @@ static bool enter(struct addresses *addresses, const char *text, uint32_t max,
 {
     static uint16_t port;
     union socket_address from = parsed(text, ++port); /* which does not count */
-    return addresses_enter(addresses, &from.any, max, address);
+    int error = addresses_enter(addresses, &from.any, max, address);
+    assert_true(error == 0 || error == -EUSERS);
+    return error == 0;
 }
 
 static void each_address_has_its_limit(void **state)
@@ -139,8 +142,8 @@ static void unix_sockets_have_no_limit(void **state)
     *family = AF_UNIX;
     addresses_init(&addresses);
     for (int i = 0; i < 100; i++) {
-        assert_true(
-            addresses_enter(&addresses, (const struct sockaddr *)(void *)family, 1, &address));
+        assert_int_equal(
+            addresses_enter(&addresses, (const struct sockaddr *)(void *)family, 1, &address), 0);
         assert_null(address);
         addresses_leave(&addresses, address);
     }
@@ -186,7 +189,8 @@ static void step_enter(struct model *model, struct chance *chance)
     union socket_address from = numbered(chance, number);
     struct address *address;
     bool room = model->connections[number] < max;
-    assert_int_equal(addresses_enter(&model->addresses, &from.any, max, &address), room);
+    assert_int_equal(addresses_enter(&model->addresses, &from.any, max, &address),
+                     room ? 0 : -EUSERS);
     if (!room) {
         assert_null(address);
         return;
@@ -234,7 +238,7 @@ static void release_frees_them_all(void **state)
     addresses_init(&addresses);
     for (unsigned number = 0; number < ADDRESSES; number++) {
         union socket_address from = numbered(&chance, number);
-        assert_true(addresses_enter(&addresses, &from.any, 1, &address));
+        assert_int_equal(addresses_enter(&addresses, &from.any, 1, &address), 0);
     }
     addresses_release(&addresses);
     assert_true(RB_EMPTY(&addresses.tree));

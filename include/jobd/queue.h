@@ -291,18 +291,19 @@ JOBD_API int64_t jobd_tick(struct jobd *jobd, int64_t now_us);
  * missed: JOBD_PENDING where it would say JOBD_OK, and JOBD_OK, with info and output as from
  * jobd_await(), when it has ended; JOBD_TIMEOUT when it has not ended in time, JOBD_CROWDED when as
  * many wait as may, and then waiter->accepted says that it is in. Not for a batch. */
-JOBD_API enum jobd_result jobd_put(struct jobd *jobd, const struct jobd_put *put,
-                                   struct jobd_waiter *waiter, int64_t now_us,
-                                   struct jobd_receipt *receipt);
+JOBD_API JOBD_MUST_READ enum jobd_result jobd_put(struct jobd *jobd, const struct jobd_put *put,
+                                                  struct jobd_waiter *waiter, int64_t now_us,
+                                                  struct jobd_receipt *receipt);
 
 /* The same, but where it would say JOBD_FULL it waits for room, in the order of coming:
  * JOBD_PENDING, and the waiter is woken with JOBD_OK and its receipt, or with JOBD_TIMEOUT,
  * JOBD_MEMORY, JOBD_CLOSED or JOBD_CONFLICT and nothing taken. JOBD_CROWDED when it cannot even
  * wait. What was offered has been taken when waiter->accepted says so, which it may from the moment
  * of JOBD_PENDING on. */
-JOBD_API enum jobd_result jobd_put_wait(struct jobd *jobd, const struct jobd_put *put,
-                                        struct jobd_waiter *waiter, int64_t now_us,
-                                        struct jobd_receipt *receipt);
+JOBD_API JOBD_MUST_READ enum jobd_result jobd_put_wait(struct jobd *jobd,
+                                                       const struct jobd_put *put,
+                                                       struct jobd_waiter *waiter, int64_t now_us,
+                                                       struct jobd_receipt *receipt);
 
 /* A waiting job is cancelled, and its slot free: JOBD_OK. A running one is told to stop:
  * JOBD_STOPPING. JOBD_IS_FINAL or JOBD_NO_JOB otherwise. */
@@ -311,8 +312,9 @@ JOBD_API enum jobd_result jobd_cancel(struct jobd *jobd, uint64_t id, struct job
 
 /* A final job goes back in, with fresh attempts: JOBD_OK; or JOBD_FULL, JOBD_MEMORY, JOBD_CLOSED,
  * JOBD_NOT_FINAL, JOBD_NO_JOB. */
-JOBD_API enum jobd_result jobd_retry(struct jobd *jobd, uint64_t id, struct jobd_waiter *waiter,
-                                     int64_t now_us, struct jobd_receipt *receipt);
+JOBD_API JOBD_MUST_READ enum jobd_result jobd_retry(struct jobd *jobd, uint64_t id,
+                                                    struct jobd_waiter *waiter, int64_t now_us,
+                                                    struct jobd_receipt *receipt);
 
 /* Cancels all that waited in the queue when it was called: JOBD_OK, and how many. */
 JOBD_API enum jobd_result jobd_purge(struct jobd *jobd, uint32_t queue, struct jobd_waiter *waiter,
@@ -330,14 +332,14 @@ enum jobd_part { JOBD_PAYLOAD, JOBD_OUTPUT, JOBD_ERROR };
 
 /* JOBD_OK and a reference to these bytes of the job, which is the caller's (NULL when it has none);
  * or JOBD_NO_JOB. Output and error are those of the last attempt that has ended. */
-JOBD_API enum jobd_result jobd_part(struct jobd *jobd, uint64_t id, enum jobd_part part,
-                                    struct jobd_blob **bytes);
+JOBD_API JOBD_MUST_READ enum jobd_result jobd_part(struct jobd *jobd, uint64_t id,
+                                                   enum jobd_part part, struct jobd_blob **bytes);
 
 /* JOBD_OK when the job is final, info as in jobd_look(); JOBD_PENDING when the waiter will be woken
  * at its end (JOBD_OK, and its info) or at the deadline (JOBD_TIMEOUT); JOBD_NO_JOB; JOBD_CROWDED.
  * With JOBD_OK the waiter has the output when it wants it, even if the job is forgotten at once. */
-JOBD_API enum jobd_result jobd_await(struct jobd *jobd, uint64_t id, struct jobd_waiter *waiter,
-                                     struct jobd_info *info);
+JOBD_API JOBD_MUST_READ enum jobd_result
+jobd_await(struct jobd *jobd, uint64_t id, struct jobd_waiter *waiter, struct jobd_info *info);
 
 struct jobd_filter {
     uint32_t queue;        /* JOBD_NO_QUEUE: all */
@@ -388,8 +390,8 @@ JOBD_API size_t jobd_memory(struct jobd *jobd);
  * its task's payload is a reference, the caller's, key and trace are "", and JOBD_CROWDED says that
  * as many are leased or waited for as may be. With a journal a lease is given when it is written
  * down (JOBD_PENDING, also with try_only). */
-JOBD_API enum jobd_result jobd_take(struct jobd *jobd, uint32_t queue, struct jobd_waiter *waiter,
-                                    int64_t now_us);
+JOBD_API JOBD_MUST_READ enum jobd_result jobd_take(struct jobd *jobd, uint32_t queue,
+                                                   struct jobd_waiter *waiter, int64_t now_us);
 
 /* The attempt has ended like this. A failed one goes back in when the job has attempts left, even
  * into a full queue; not when it was told to stop. Output and error are taken in any case. The task
@@ -401,9 +403,10 @@ JOBD_API void jobd_finish(struct jobd *jobd, const struct jobd_task *task,
  * given this token, or long ago; JOBD_LEASE_OVER when it has ended or was taken away: nothing is
  * changed then, and nothing taken. A lease that runs out is a failed attempt. */
 
-JOBD_API enum jobd_result jobd_lease_finish(struct jobd *jobd, const char *token,
-                                            const struct jobd_outcome *outcome,
-                                            struct jobd_waiter *waiter, int64_t now_us);
+JOBD_API JOBD_MUST_READ enum jobd_result jobd_lease_finish(struct jobd *jobd, const char *token,
+                                                           const struct jobd_outcome *outcome,
+                                                           struct jobd_waiter *waiter,
+                                                           int64_t now_us);
 
 /* A new deadline, lease_us from now. */
 JOBD_API enum jobd_result jobd_lease_extend(struct jobd *jobd, const char *token, int64_t lease_us,
@@ -422,7 +425,8 @@ JOBD_API bool jobd_closed(struct jobd *jobd);
 /* JOBD_OK when nothing waits or runs; with a journal, when nothing runs in this process: what waits
  * or is leased outlives it. Else JOBD_PENDING, and the waiter is woken when it is so, or at its
  * deadline. */
-JOBD_API enum jobd_result jobd_await_idle(struct jobd *jobd, struct jobd_waiter *waiter);
+JOBD_API JOBD_MUST_READ enum jobd_result jobd_await_idle(struct jobd *jobd,
+                                                         struct jobd_waiter *waiter);
 
 /* Gives up: cancels all that waits and tells all that runs to stop. With a journal nothing is
  * cancelled, and what had to stop goes back as if it had not been taken. */
