@@ -2,7 +2,6 @@
 #include "answer.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "text.h"
 

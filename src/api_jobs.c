@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* Looking at jobs, and cancelling them. */
-#include <inttypes.h>
 #include <stdlib.h>
 
 #include "api_inside.h"

@@ -2,7 +2,6 @@
 /* Changes on their way to disk: in order, each with whoever waits for it. */
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "blob.h"
 #include "heart.h"

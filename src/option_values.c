@@ -2,7 +2,6 @@
 #include "option_values.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "cors.h"

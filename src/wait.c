@@ -3,7 +3,6 @@
 #include "heart.h"
 
 #include <stddef.h>
-#include <stdlib.h>
 
 #include "blob.h"
 
