@@ -12,7 +12,7 @@
 
 #include "addresses.h"
 #include "clock.h"
-#include "farewell.h"
+#include "reject.h"
 #include "lock.h"
 #include "log.h"
 #include "thread.h"
@@ -25,22 +25,22 @@ enum {
     FRESH_MS = 200,        /* closing: a new connection may still send its request */
     REST_MS = 100,         /* after accept() failed for lack of something */
     QUIET_MS = 10000,      /* until that is said in the log again */
-    LINGER_MS = 1000,      /* a cut connection is closed by then, or was forgotten */
+    STUCK_MS = 1000,       /* a cut connection is closed by then, or was forgotten */
     GIVE_UP_MS = 1000,     /* after cutting all: for the library to close them */
     PROBES_A_ROUND = 256,  /* connections asked whether their client is still there */
     PHASE_BITS = 8,
 };
 
 /* What an epoll event is about, in the upper byte of its data. */
-enum topic { TOPIC_LISTENER, TOPIC_COMMAND, TOPIC_GUEST, TOPIC_LEAVER };
+enum topic { TOPIC_LISTENER, TOPIC_COMMAND, TOPIC_SLOT, TOPIC_REJECTED };
 
 struct gate {
     struct gate_config config;
     struct mutex lock;
-    struct guest *guests; /* their state is atomic, the rest guarded */
+    struct slot *slots; /* their state is atomic, the rest guarded */
     uint32_t *spare GUARDED;
     uint32_t spare_len GUARDED, connections GUARDED, started GUARDED;
-    struct guest **by_fd GUARDED;
+    struct slot **by_fd GUARDED;
     size_t by_fd_len;
     struct addresses addresses GUARDED;
     struct gate_stats stats GUARDED;
@@ -54,10 +54,10 @@ struct gate {
     uint32_t probe_next;    /* the slot to go on with */
     int64_t rests_until_ms; /* not accepting until then; 0: accepting */
     int64_t quiet_until_ms;
-    struct farewell farewell;
+    struct rejects rejects;
 };
 
-/* ---- a guest's state */
+/* ---- a slot's state */
 
 static uint64_t state_of(enum phase phase, int64_t deadline_ms)
 {
@@ -69,9 +69,9 @@ static enum phase phase_of(uint64_t state)
     return (enum phase)(state & ((1U << PHASE_BITS) - 1));
 }
 
-enum phase gate_phase(const struct guest *guest)
+enum phase gate_phase(const struct slot *slot)
 {
-    return phase_of(atomic_load(&guest->state));
+    return phase_of(atomic_load(&slot->state));
 }
 
 static int64_t deadline_of(uint64_t state)
@@ -99,15 +99,15 @@ static int64_t phase_ms(const struct gate *gate, enum phase phase)
     return 0;
 }
 
-bool gate_enter(struct gate *gate, struct guest *guest, enum phase phase)
+bool gate_enter(struct gate *gate, struct slot *slot, enum phase phase)
 {
     int64_t lasts_ms = phase_ms(gate, phase);
     uint64_t next = state_of(phase, lasts_ms > 0 ? clock_coarse_ms() + lasts_ms : 0);
-    uint64_t now = atomic_load_explicit(&guest->state, memory_order_relaxed);
+    uint64_t now = atomic_load_explicit(&slot->state, memory_order_relaxed);
     do {
         if (phase_of(now) == PHASE_CUT)
             return false;
-    } while (!atomic_compare_exchange_weak(&guest->state, &now, next));
+    } while (!atomic_compare_exchange_weak(&slot->state, &now, next));
     return true;
 }
 
@@ -147,11 +147,11 @@ int gate_new(struct gate **gate, const struct gate_config *config)
     new->epoll = new->command = -1;
     new->by_fd_len = descriptors_max();
     addresses_init(&new->addresses);
-    farewell_init(&new->farewell);
-    new->guests = calloc(config->connections_max, sizeof *new->guests);
+    reject_init(&new->rejects);
+    new->slots = calloc(config->connections_max, sizeof *new->slots);
     new->spare = calloc(config->connections_max, sizeof *new->spare);
     new->by_fd = calloc(new->by_fd_len, sizeof *new->by_fd);
-    if (new->guests == NULL || new->spare == NULL || new->by_fd == NULL) {
+    if (new->slots == NULL || new->spare == NULL || new->by_fd == NULL) {
         error = -ENOMEM;
     } else if ((new->epoll = epoll_create1(EPOLL_CLOEXEC)) < 0 ||
                (new->command = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) < 0) {
@@ -163,7 +163,7 @@ int gate_new(struct gate **gate, const struct gate_config *config)
                     : -errno;
         for (uint32_t i = 0; i < config->connections_max; i++) {
             new->spare[i] = config->connections_max - 1 - i; /* low slots first: warm ones */
-            new->guests[i].index = i;
+            new->slots[i].index = i;
         }
         new->spare_len = config->connections_max;
     }
@@ -186,9 +186,9 @@ void gate_free(struct gate *gate)
     if (gate->command >= 0)
         close(gate->command);
     addresses_release(&gate->addresses);
-    for (uint32_t i = 0; gate->guests != NULL && i < gate->config.connections_max; i++)
-        free(gate->guests[i].owner);
-    free(gate->guests);
+    for (uint32_t i = 0; gate->slots != NULL && i < gate->config.connections_max; i++)
+        free(gate->slots[i].owner);
+    free(gate->slots);
     free(gate->spare);
     free(gate->by_fd);
     mutex_unlock(&gate->lock);
@@ -198,21 +198,21 @@ void gate_free(struct gate *gate)
 
 /* ---- coming in */
 
-static void let_go_locked(struct gate *gate, struct guest *guest) REQUIRES(gate->lock)
+static void let_go_locked(struct gate *gate, struct slot *slot) REQUIRES(gate->lock)
 {
-    addresses_leave(&gate->addresses, guest->address);
-    guest->address = NULL;
-    gate->by_fd[guest->fd] = NULL;
-    guest->fd = -1;
-    guest->generation++;
-    atomic_store(&guest->state, state_of(PHASE_FREE, 0));
-    gate->spare[gate->spare_len++] = guest->index;
+    addresses_leave(&gate->addresses, slot->address);
+    slot->address = NULL;
+    gate->by_fd[slot->fd] = NULL;
+    slot->fd = -1;
+    slot->generation++;
+    atomic_store(&slot->state, state_of(PHASE_FREE, 0));
+    gate->spare[gate->spare_len++] = slot->index;
     gate->connections--;
 }
 
 /* A slot for the newcomer; else NULL, and *why says why not. */
-static struct guest *seat_locked(struct gate *gate, int fd, const struct sockaddr *from,
-                                 const char **why) REQUIRES(gate->lock)
+static struct slot *seat_locked(struct gate *gate, int fd, const struct sockaddr *from,
+                                const char **why) REQUIRES(gate->lock)
 {
     struct address *address = NULL;
     gate->stats.accepted++;
@@ -229,14 +229,14 @@ static struct guest *seat_locked(struct gate *gate, int fd, const struct sockadd
         *why = error == -ENOMEM ? "out of memory\n" : "too many connections from your address\n";
         return NULL;
     }
-    struct guest *guest = &gate->guests[gate->spare[--gate->spare_len]];
+    struct slot *slot = &gate->slots[gate->spare[--gate->spare_len]];
     gate->connections++;
-    guest->fd = fd;
-    guest->started = guest->watched = false;
-    guest->address = address;
-    gate->by_fd[fd] = guest;
-    atomic_store(&guest->state, state_of(PHASE_FRESH, clock_coarse_ms() + gate->config.header_ms));
-    return guest;
+    slot->fd = fd;
+    slot->started = slot->watched = false;
+    slot->address = address;
+    gate->by_fd[fd] = slot;
+    atomic_store(&slot->state, state_of(PHASE_FRESH, clock_coarse_ms() + gate->config.header_ms));
+    return slot;
 }
 
 static void welcome(struct gate *gate, const struct listener *listener, int fd,
@@ -248,18 +248,18 @@ static void welcome(struct gate *gate, const struct listener *listener, int fd,
         return;
     }
     mutex_lock(&gate->lock);
-    struct guest *guest = seat_locked(gate, fd, from, &why);
-    if (guest != NULL) {
-        guest->from_local = listener->local || listener->loopback;
-        guest->from_unix = listener->local;
+    struct slot *slot = seat_locked(gate, fd, from, &why);
+    if (slot != NULL) {
+        slot->from_local = listener->local || listener->loopback;
+        slot->from_unix = listener->local;
     }
     mutex_unlock(&gate->lock);
-    if (guest != NULL)
+    if (slot != NULL)
         gate->config.admit(gate->config.context, fd, from, size);
     else if (gate->config.mute)
         close(fd);
     else
-        farewell_say(&gate->farewell, gate->epoll, (uint64_t)TOPIC_LEAVER << 56, fd, why);
+        reject_send(&gate->rejects, gate->epoll, (uint64_t)TOPIC_REJECTED << 56, fd, why);
 }
 
 static bool passing(int error)
@@ -301,42 +301,42 @@ static bool accept_some(struct gate *gate, const struct listener *listener)
 
 /* ---- for the HTTP layer */
 
-struct guest *gate_started(struct gate *gate, int fd, void *keeper)
+struct slot *gate_started(struct gate *gate, int fd, void *loop)
 {
     mutex_lock(&gate->lock);
-    struct guest *guest = fd >= 0 && (size_t)fd < gate->by_fd_len ? gate->by_fd[fd] : NULL;
-    if (guest != NULL) {
-        guest->started = true;
-        guest->keeper = keeper;
+    struct slot *slot = fd >= 0 && (size_t)fd < gate->by_fd_len ? gate->by_fd[fd] : NULL;
+    if (slot != NULL) {
+        slot->started = true;
+        slot->loop = loop;
         gate->started++;
     }
     mutex_unlock(&gate->lock);
-    return guest;
+    return slot;
 }
 
-void gate_ended(struct gate *gate, struct guest *guest)
+void gate_ended(struct gate *gate, struct slot *slot)
 {
     mutex_lock(&gate->lock);
     gate->started--;
-    let_go_locked(gate, guest);
+    let_go_locked(gate, slot);
     mutex_unlock(&gate->lock);
 }
 
-void gate_watch(struct gate *gate, struct guest *guest)
+void gate_watch(struct gate *gate, struct slot *slot)
 {
     struct epoll_event event = {.events = EPOLLRDHUP | EPOLLONESHOT,
-                                .data.u64 = (uint64_t)TOPIC_GUEST << 56 |
-                                            (uint64_t)(guest->generation & 0xffffff) << 32 |
-                                            guest->index};
+                                .data.u64 = (uint64_t)TOPIC_SLOT << 56 |
+                                            (uint64_t)(slot->generation & 0xffffff) << 32 |
+                                            slot->index};
     /* Without it the wait still ends by itself, at its deadline. */
-    guest->watched = epoll_ctl(gate->epoll, EPOLL_CTL_ADD, guest->fd, &event) == 0;
+    slot->watched = epoll_ctl(gate->epoll, EPOLL_CTL_ADD, slot->fd, &event) == 0;
 }
 
-void gate_unwatch(struct gate *gate, struct guest *guest)
+void gate_unwatch(struct gate *gate, struct slot *slot)
 {
-    if (guest->watched)
-        epoll_ctl(gate->epoll, EPOLL_CTL_DEL, guest->fd, NULL);
-    guest->watched = false;
+    if (slot->watched)
+        epoll_ctl(gate->epoll, EPOLL_CTL_DEL, slot->fd, NULL);
+    slot->watched = false;
 }
 
 void gate_stats(struct gate *gate, struct gate_stats *stats)
@@ -352,32 +352,31 @@ void gate_stats(struct gate *gate, struct gate_stats *stats)
 
 static void hang_up(struct gate *gate, uint64_t data)
 {
-    struct guest *guest = &gate->guests[(uint32_t)data];
+    struct slot *slot = &gate->slots[(uint32_t)data];
     mutex_lock(&gate->lock);
-    bool gone = (guest->generation & 0xffffff) == (data >> 32 & 0xffffff) && guest->started &&
-                gate_phase(guest) == PHASE_PARKED &&
-                gate->config.unpark(gate->config.context, guest);
+    bool gone = (slot->generation & 0xffffff) == (data >> 32 & 0xffffff) && slot->started &&
+                gate_phase(slot) == PHASE_PARKED && gate->config.unpark(gate->config.context, slot);
     mutex_unlock(&gate->lock);
     /* Its wait is over and nobody else will wake it: it stays until hung_up() does. */
     if (gone)
-        gate->config.hung_up(gate->config.context, guest);
+        gate->config.hung_up(gate->config.context, slot);
 }
 
-/* The descriptor is the guest's until gate_ended(), which needs the lock. */
-static void cut_locked(struct gate *gate, struct guest *guest, uint64_t state, bool too_slow)
+/* The descriptor is the slot's until gate_ended(), which needs the lock. */
+static void cut_locked(struct gate *gate, struct slot *slot, uint64_t state, bool too_slow)
     REQUIRES(gate->lock)
 {
     enum phase phase = phase_of(state);
-    uint64_t cut = state_of(PHASE_CUT, clock_coarse_ms() + LINGER_MS);
-    if (!atomic_compare_exchange_strong(&guest->state, &state, cut))
+    uint64_t cut = state_of(PHASE_CUT, clock_coarse_ms() + STUCK_MS);
+    if (!atomic_compare_exchange_strong(&slot->state, &state, cut))
         return; /* it moved on just in time */
     if (too_slow) {
         gate->stats.cut++;
         bool waits = phase == PHASE_FRESH || phase == PHASE_HEADER || phase == PHASE_BODY;
         if (waits && !gate->config.mute)
-            farewell_too_slow(guest->fd);
+            reject_too_slow(slot->fd);
     }
-    shutdown(guest->fd, SHUT_RDWR);
+    shutdown(slot->fd, SHUT_RDWR);
 }
 
 /* While closing, who has nothing to say or has had time enough goes. */
@@ -391,28 +390,27 @@ static bool due_to_close(const struct gate *gate, enum phase phase, int64_t now_
            closing_for_ms > gate->closing_wait_ms;
 }
 
-bool gate_lingers(struct gate *gate, const struct guest *guest, uint32_t generation)
+bool gate_is_stuck(struct gate *gate, const struct slot *slot, uint32_t generation)
 {
     mutex_lock(&gate->lock);
-    bool lingers =
-        guest->generation == generation && guest->started && gate_phase(guest) == PHASE_CUT;
+    bool lingers = slot->generation == generation && slot->started && gate_phase(slot) == PHASE_CUT;
     mutex_unlock(&gate->lock);
     return lingers;
 }
 
-bool gate_left(const struct guest *guest)
+bool gate_left(const struct slot *slot)
 {
     char byte;
-    return recv(guest->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+    return recv(slot->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
 }
 
 /* A FIN that came with bytes is not reported to the library again: a connection that has stood
  * still for a round, with nothing left to read but the end, is at its end. */
-static bool client_left(struct guest *guest, uint64_t state)
+static bool client_left(struct slot *slot, uint64_t state)
 {
-    bool still = guest->seen == state;
-    guest->seen = state;
-    return still && gate_left(guest);
+    bool still = slot->seen == state;
+    slot->seen = state;
+    return still && gate_left(slot);
 }
 
 static bool reads(enum phase phase)
@@ -425,15 +423,15 @@ static void probe_some_locked(struct gate *gate) REQUIRES(gate->lock)
 {
     uint32_t probes = gate->started < PROBES_A_ROUND ? gate->started : PROBES_A_ROUND;
     for (uint32_t i = 0; i < gate->config.connections_max && probes > 0; i++) {
-        struct guest *guest = &gate->guests[gate->probe_next];
+        struct slot *slot = &gate->slots[gate->probe_next];
         gate->probe_next = (gate->probe_next + 1) % gate->config.connections_max;
-        uint64_t state = atomic_load(&guest->state);
+        uint64_t state = atomic_load(&slot->state);
         enum phase phase = phase_of(state);
-        if (phase == PHASE_FREE || !guest->started)
+        if (phase == PHASE_FREE || !slot->started)
             continue;
         probes--;
-        if (reads(phase) && client_left(guest, state))
-            cut_locked(gate, guest, state, false);
+        if (reads(phase) && client_left(slot, state))
+            cut_locked(gate, slot, state, false);
     }
 }
 
@@ -441,22 +439,22 @@ static void make_round_locked(struct gate *gate, int64_t now_ms) REQUIRES(gate->
 {
     uint32_t left = gate->connections;
     for (uint32_t i = 0; i < gate->config.connections_max && left > 0; i++) {
-        struct guest *guest = &gate->guests[i];
-        uint64_t state = atomic_load(&guest->state);
+        struct slot *slot = &gate->slots[i];
+        uint64_t state = atomic_load(&slot->state);
         enum phase phase = phase_of(state);
         if (phase == PHASE_FREE)
             continue;
         left--;
         bool late = deadline_of(state) != 0 && deadline_of(state) <= now_ms;
-        if (!guest->started) {
+        if (!slot->started) {
             if (late) /* closed by the library before it was taken up; not ours to touch */
-                let_go_locked(gate, guest);
+                let_go_locked(gate, slot);
         } else if (phase == PHASE_CUT && late) {
-            atomic_store(&guest->state, state_of(PHASE_CUT, now_ms + LINGER_MS));
-            gate->config.linger(gate->config.context, guest);
+            atomic_store(&slot->state, state_of(PHASE_CUT, now_ms + STUCK_MS));
+            gate->config.report_stuck(gate->config.context, slot);
         } else if (phase != PHASE_CUT && phase != PHASE_PARKED &&
                    (late || due_to_close(gate, phase, now_ms))) {
-            cut_locked(gate, guest, state, late);
+            cut_locked(gate, slot, state, late);
         }
     }
 }
@@ -484,11 +482,11 @@ static void handle(struct gate *gate, const struct epoll_event *event)
     case TOPIC_COMMAND:
         (void)!read(gate->command, &number, sizeof number);
         break;
-    case TOPIC_GUEST:
+    case TOPIC_SLOT:
         hang_up(gate, data);
         break;
-    case TOPIC_LEAVER:
-        farewell_hear(&gate->farewell, (uint32_t)data);
+    case TOPIC_REJECTED:
+        reject_read(&gate->rejects, (uint32_t)data);
         break;
     }
 }
@@ -544,8 +542,8 @@ static void *gate_main(void *context)
         mutex_lock(&gate->lock);
         outlook = look_round_locked(gate, now_ms);
         mutex_unlock(&gate->lock);
-        bool leavers = farewell_end(&gate->farewell, outlook.over ? INT64_MAX : now_ms);
-        if (outlook.wait_ms < 0 && (leavers || gate->rests_until_ms != 0))
+        bool rejected = reject_expire(&gate->rejects, outlook.over ? INT64_MAX : now_ms);
+        if (outlook.wait_ms < 0 && (rejected || gate->rests_until_ms != 0))
             outlook.wait_ms = ROUND_MS;
         if (gate->rests_until_ms != 0 && outlook.wait_ms > REST_MS)
             outlook.wait_ms = REST_MS;

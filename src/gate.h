@@ -34,7 +34,7 @@ enum phase {
 struct address;
 
 /* One connection as the gate sees it. */
-struct guest {
+struct slot {
     _Atomic uint64_t state;
     int fd;
     uint32_t index, generation;
@@ -44,7 +44,7 @@ struct guest {
     bool from_unix;
     uint64_t seen;           /* its state in the last round that looked */
     struct address *address; /* NULL: unix sockets have none */
-    void *keeper;            /* who has taken it up, as gate_started() was told */
+    void *loop;              /* who has taken it up, as gate_started() was told */
     void *owner; /* the HTTP layer's, from malloc(); stays with the slot and is freed with it */
 };
 
@@ -57,11 +57,11 @@ struct gate_config {
     void (*admit)(void *context, int fd, const struct sockaddr *address, socklen_t size);
     /* The client of a parked request is gone. True when its wait was ended by this, and
      * hung_up() shall be called; the first under the gate's lock, the second without. */
-    bool (*unpark)(void *context, struct guest *guest);
-    void (*hung_up)(void *context, struct guest *guest);
+    bool (*unpark)(void *context, struct slot *slot);
+    void (*hung_up)(void *context, struct slot *slot);
     /* It was cut a while ago and is still there: the HTTP layer has lost sight of it. Called again
      * until it is gone, under the gate's lock. */
-    void (*linger)(void *context, struct guest *guest);
+    void (*report_stuck)(void *context, struct slot *slot);
     void *context;
 };
 
@@ -81,20 +81,20 @@ void gate_free(struct gate *gate);
 /* ---- for the HTTP layer, from its threads */
 
 /* The library has taken up this descriptor; NULL when the gate does not know it. */
-struct guest *gate_started(struct gate *gate, int fd, void *keeper);
+struct slot *gate_started(struct gate *gate, int fd, void *loop);
 /* It is about to close it. */
-void gate_ended(struct gate *gate, struct guest *guest);
+void gate_ended(struct gate *gate, struct slot *slot);
 /* The connection enters a phase, with its deadline; false when it was cut. */
-bool gate_enter(struct gate *gate, struct guest *guest, enum phase phase);
-enum phase gate_phase(const struct guest *guest);
+bool gate_enter(struct gate *gate, struct slot *slot, enum phase phase);
+enum phase gate_phase(const struct slot *slot);
 /* Has its client closed the connection, or half of it, with nothing left to be read? */
-bool gate_left(const struct guest *guest);
+bool gate_left(const struct slot *slot);
 /* Is this the connection that was cut, and still there? In the thread that would end it the answer
  * holds until it does. */
-bool gate_lingers(struct gate *gate, const struct guest *guest, uint32_t generation);
+bool gate_is_stuck(struct gate *gate, const struct slot *slot, uint32_t generation);
 /* Watches a parked request's client from now on. */
-void gate_watch(struct gate *gate, struct guest *guest);
-void gate_unwatch(struct gate *gate, struct guest *guest);
+void gate_watch(struct gate *gate, struct slot *slot);
+void gate_unwatch(struct gate *gate, struct slot *slot);
 
 struct gate_stats {
     uint32_t connections, connections_max;

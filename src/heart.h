@@ -157,7 +157,7 @@ struct journal {
     struct entry_list spare, waiting, gathered;
     struct job_list doomed, doomed_gathered; /* forgotten, but not on disk yet */
     bool refuses;                            /* new jobs */
-    bool rung;                               /* the store knows that something waits */
+    bool notified;                           /* the store knows that something waits */
     uint64_t failures;
 };
 

@@ -3,7 +3,8 @@
  *
  * libmicrohttpd runs in loops of our own (its external polling), not in its internal threads: with
  * exactly 128 ready connections its epoll loop waits without a limit while they are ready. A loop
- * waits for the daemon's descriptor or its bell, then lets the daemon do what can be done at once.
+ * waits for the daemon's descriptor or to be woken, then lets the daemon do what can be done at
+ * once.
  */
 #include "http_inside.h"
 
@@ -32,50 +33,50 @@ enum {
 
 /* ---- loops */
 
-void loop_ring(struct loop *loop)
+void loop_wake(struct loop *loop)
 {
     const uint64_t one = 1;
-    if (!atomic_exchange(&loop->rung, true))
-        verify(write(loop->bell, &one, sizeof one) == sizeof one);
+    if (!atomic_exchange(&loop->woken, true))
+        verify(write(loop->wakeup, &one, sizeof one) == sizeof one);
 }
 
-static void answer_bell(struct loop *loop)
+static void take_wakeup(struct loop *loop)
 {
-    uint64_t rings;
-    (void)!read(loop->bell, &rings, sizeof rings);
-    atomic_store(&loop->rung, false); /* before looking: what comes now rings again */
+    uint64_t count;
+    (void)!read(loop->wakeup, &count, sizeof count);
+    atomic_store(&loop->woken, false); /* before looking: what comes now wakes it again */
 }
 
-static bool next_newcomer(struct loop *loop, struct newcomer *newcomer)
+static bool next_accepted(struct loop *loop, struct accepted *accepted)
 {
     mutex_lock(&loop->lock);
-    bool there = loop->newcomers_len > 0;
+    bool there = loop->accepted_len > 0;
     if (there)
-        *newcomer = loop->newcomers[--loop->newcomers_len];
+        *accepted = loop->accepted[--loop->accepted_len];
     mutex_unlock(&loop->lock);
     return there;
 }
 
 static void take_in(struct loop *loop)
 {
-    struct newcomer newcomer;
-    while (next_newcomer(loop, &newcomer)) {
+    struct accepted accepted;
+    while (next_accepted(loop, &accepted)) {
         loop->saw_start = false;
         /* On failure it has closed the descriptor, which the gate notices; and has told us of the
          * end if it told us of the start. */
-        if (MHD_add_connection(loop->daemon, newcomer.fd, (struct sockaddr *)&newcomer.address,
-                               newcomer.address_size) != MHD_YES &&
+        if (MHD_add_connection(loop->daemon, accepted.fd, (struct sockaddr *)&accepted.address,
+                               accepted.address_size) != MHD_YES &&
             !loop->saw_start)
             atomic_fetch_sub(&loop->connections, 1);
     }
 }
 
-static bool next_lingerer(struct loop *loop, struct lingerer *lingerer)
+static bool next_stuck(struct loop *loop, struct stuck *stuck)
 {
     mutex_lock(&loop->lock);
-    bool there = loop->lingerers_len > 0;
+    bool there = loop->stuck_len > 0;
     if (there)
-        *lingerer = loop->lingerers[--loop->lingerers_len];
+        *stuck = loop->stuck[--loop->stuck_len];
     mutex_unlock(&loop->lock);
     return there;
 }
@@ -83,15 +84,15 @@ static bool next_lingerer(struct loop *loop, struct lingerer *lingerer)
 /* When its pool is used up by the header and more has come than it can read, libmicrohttpd before
  * 1.0 takes a connection for closed but forgets to close it: it is in none of its lists of who is
  * ready, and not in its epoll set. Resumed, it is looked at once more. */
-static void see_off(struct loop *loop)
+static void close_stuck(struct loop *loop)
 {
-    struct lingerer lingerer;
-    while (next_lingerer(loop, &lingerer)) {
-        if (!gate_lingers(loop->http->gate, lingerer.guest, lingerer.generation))
+    struct stuck stuck;
+    while (next_stuck(loop, &stuck)) {
+        if (!gate_is_stuck(loop->http->gate, stuck.slot, stuck.generation))
             continue;
-        const struct visit *visit = lingerer.guest->owner;
-        MHD_suspend_connection(visit->connection);
-        MHD_resume_connection(visit->connection);
+        const struct exchange *exchange = stuck.slot->owner;
+        MHD_suspend_connection(exchange->connection);
+        MHD_resume_connection(exchange->connection);
     }
 }
 
@@ -108,13 +109,13 @@ static void *loop_main(void *context)
     struct loop *loop = context;
     while (!atomic_load(&loop->over)) {
         struct pollfd polls[] = {{.fd = loop->events, .events = POLLIN},
-                                 {.fd = loop->bell, .events = POLLIN}};
+                                 {.fd = loop->wakeup, .events = POLLIN}};
         if (poll(polls, 2, patience_ms(loop->daemon)) < 0 && errno != EINTR)
             (void)poll(NULL, 0, REST_MS); /* the limit on open files is below 2 */
         if ((polls[1].revents & POLLIN) != 0) {
-            answer_bell(loop);
+            take_wakeup(loop);
             take_in(loop);
-            see_off(loop);
+            close_stuck(loop);
         }
         MHD_run(loop->daemon);
     }
@@ -164,19 +165,19 @@ static struct MHD_Daemon *start_daemon(struct loop *loop)
 static int loop_start(struct loop *loop, struct http *http)
 {
     loop->http = http;
-    loop->bell = -1;
+    loop->wakeup = -1;
     int error = mutex_init(&loop->lock);
     if (error != 0)
         return error;
     http->loops_len++;
     mutex_lock(&loop->lock);
-    loop->newcomers = calloc(http->config.connections_max, sizeof *loop->newcomers);
-    bool room = loop->newcomers != NULL;
+    loop->accepted = calloc(http->config.connections_max, sizeof *loop->accepted);
+    bool room = loop->accepted != NULL;
     mutex_unlock(&loop->lock);
     if (!room)
         return -ENOMEM;
-    loop->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (loop->bell < 0)
+    loop->wakeup = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (loop->wakeup < 0)
         return -errno;
     errno = 0;
     loop->daemon = start_daemon(loop);
@@ -193,21 +194,21 @@ static void loop_join(struct loop *loop)
     if (!loop->started)
         return;
     atomic_store(&loop->over, true);
-    loop_ring(loop);
+    loop_wake(loop);
     verify(pthread_join(loop->thread, NULL) == 0);
 }
 
-/* When no thread can ring any loop any more. */
+/* When no thread can wake any loop any more. */
 static void loop_release(struct loop *loop)
 {
     if (loop->daemon != NULL)
         MHD_stop_daemon(loop->daemon);
-    if (loop->bell >= 0)
-        close(loop->bell);
+    if (loop->wakeup >= 0)
+        close(loop->wakeup);
     mutex_lock(&loop->lock);
-    while (loop->newcomers_len > 0)
-        close(loop->newcomers[--loop->newcomers_len].fd);
-    free(loop->newcomers);
+    while (loop->accepted_len > 0)
+        close(loop->accepted[--loop->accepted_len].fd);
+    free(loop->accepted);
     mutex_unlock(&loop->lock);
     mutex_release(&loop->lock);
 }
@@ -226,47 +227,47 @@ static struct loop *least_busy(struct http *http)
 static void admit(void *context, int fd, const struct sockaddr *address, socklen_t size)
 {
     struct loop *loop = least_busy(context);
-    struct newcomer newcomer = {.fd = fd, .address_size = size};
+    struct accepted accepted = {.fd = fd, .address_size = size};
     if (address->sa_family != AF_INET && address->sa_family != AF_INET6)
-        newcomer.address_size = sizeof address->sa_family;
-    verify(newcomer.address_size <= sizeof newcomer.address);
-    memcpy(&newcomer.address, address, newcomer.address_size);
+        accepted.address_size = sizeof address->sa_family;
+    verify(accepted.address_size <= sizeof accepted.address);
+    memcpy(&accepted.address, address, accepted.address_size);
     atomic_fetch_add(&loop->connections, 1);
     mutex_lock(&loop->lock);
-    bool room = loop->newcomers_len < loop->http->config.connections_max;
+    bool room = loop->accepted_len < loop->http->config.connections_max;
     if (room)
-        loop->newcomers[loop->newcomers_len++] = newcomer;
+        loop->accepted[loop->accepted_len++] = accepted;
     mutex_unlock(&loop->lock);
     if (room) {
-        loop_ring(loop);
+        loop_wake(loop);
     } else {
         close(fd);
         atomic_fetch_sub(&loop->connections, 1);
     }
 }
 
-static bool unpark(void *context, struct guest *guest)
+static bool unpark(void *context, struct slot *slot)
 {
     const struct http *http = context;
-    struct visit *visit = guest->owner;
-    return jobd_unwait(http->config.jobd, &visit->request.waiter);
+    struct exchange *exchange = slot->owner;
+    return jobd_unwait(http->config.jobd, &exchange->request.waiter);
 }
 
-static void hung_up(void *context, struct guest *guest)
+static void hung_up(void *context, struct slot *slot)
 {
     (void)context;
-    request_hung_up(guest->owner);
+    request_hung_up(slot->owner);
 }
 
-static void linger(void *context, struct guest *guest)
+static void report_stuck(void *context, struct slot *slot)
 {
-    struct loop *loop = guest->keeper;
+    struct loop *loop = slot->loop;
     (void)context;
     mutex_lock(&loop->lock);
-    if (loop->lingerers_len < LINGERERS_MAX)
-        loop->lingerers[loop->lingerers_len++] = (struct lingerer){guest, guest->generation};
+    if (loop->stuck_len < STUCK_MAX)
+        loop->stuck[loop->stuck_len++] = (struct stuck){slot, slot->generation};
     mutex_unlock(&loop->lock);
-    loop_ring(loop);
+    loop_wake(loop);
 }
 
 /* ---- start and stop */
@@ -304,7 +305,7 @@ int http_new(struct http **http, const struct http_config *config)
                                          .admit = admit,
                                          .unpark = unpark,
                                          .hung_up = hung_up,
-                                         .linger = linger,
+                                         .report_stuck = report_stuck,
                                          .context = new,
                                      });
     if (error != 0) {

@@ -17,18 +17,18 @@
 #include "lock.h"
 #include "request.h"
 
-enum { LOOPS_MAX = 16, LINGERERS_MAX = 64, SHARED_MAX = 64, TYPE_SIZE = 256 };
+enum { LOOPS_MAX = 16, STUCK_MAX = 64, SHARED_MAX = 64, TYPE_SIZE = 256 };
 
 /* Where a request stands. */
 enum stage { STAGE_HEADER, STAGE_BODY, STAGE_SERVED, STAGE_PARKED };
 
 /* One connection as the HTTP layer sees it, and its request of the moment. */
-struct visit {
+struct exchange {
     struct loop *loop;
-    struct guest *guest;
+    struct slot *slot;
     struct MHD_Connection *connection;
     enum stage stage;
-    LIST_ENTRY(visit) head;       /* in the loop's heads, while the header is read */
+    LIST_ENTRY(exchange) head;    /* in the loop's heads, while the header is read */
     bool target_bad, target_long; /* as the request line said it */
     bool too_large, no_memory;    /* the body is thrown away */
     bool gone;                    /* parked, and the client has hung up */
@@ -39,15 +39,15 @@ struct visit {
 };
 
 /* A connection on its way from the gate to a loop. */
-struct newcomer {
+struct accepted {
     int fd;
     socklen_t address_size;
     struct sockaddr_in6 address; /* the largest there is; of a unix socket only the family */
 };
 
 /* A connection that was cut but not closed. */
-struct lingerer {
-    struct guest *guest;
+struct stuck {
+    struct slot *slot;
     uint32_t generation;
 };
 
@@ -55,18 +55,18 @@ struct lingerer {
 struct loop {
     struct http *http;
     struct MHD_Daemon *daemon;
-    int events, bell; /* the daemon's epoll descriptor; an eventfd that ends a poll() */
+    int events, wakeup; /* the daemon's epoll descriptor; an eventfd that ends a poll() */
     pthread_t thread;
     bool started;
-    atomic_bool over, rung; /* rung: the bell was, and nobody has looked yet */
+    atomic_bool over, woken; /* woken: and has not looked yet */
     _Atomic uint32_t connections;
-    LIST_HEAD(heads, visit) heads; /* whose header is being read */
-    bool saw_start;                /* MHD_add_connection() got so far */
+    LIST_HEAD(heads, exchange) heads; /* whose header is being read */
+    bool saw_start;                   /* MHD_add_connection() got so far */
     struct mutex lock;
-    struct newcomer *newcomers GUARDED;
-    uint32_t newcomers_len GUARDED;
-    struct lingerer lingerers[LINGERERS_MAX] GUARDED; /* for more there is another time */
-    uint32_t lingerers_len GUARDED;
+    struct accepted *accepted GUARDED;
+    uint32_t accepted_len GUARDED;
+    struct stuck stuck[STUCK_MAX] GUARDED; /* for more there is another time */
+    uint32_t stuck_len GUARDED;
 };
 
 struct shared_reply {
@@ -91,12 +91,12 @@ struct http {
 /* ---- http.c */
 
 /* A connection in this loop was resumed: the loop shall look. Any thread. */
-void loop_ring(struct loop *loop);
+void loop_wake(struct loop *loop);
 
 /* ---- http_reply.c */
 
 /* In PHASE_REPLY. Takes what the reply owns, also on failure. */
-enum MHD_Result reply_send(struct visit *visit, struct reply *reply);
+enum MHD_Result reply_send(struct exchange *exchange, struct reply *reply);
 /* For the statistics, when the answer did not go through reply_send(). */
 void reply_count(struct http *http, unsigned status);
 
@@ -116,4 +116,4 @@ void connection_changed(void *context, struct MHD_Connection *connection, void *
 void request_bad_length(struct loop *loop);
 
 /* The client of a parked request has hung up; its wait is over already. */
-void request_hung_up(struct visit *visit);
+void request_hung_up(struct exchange *exchange);

@@ -108,27 +108,27 @@ static bool add_for_page(void *response, const char *name, const char *value)
     return add(response, name, value);
 }
 
-enum MHD_Result reply_send(struct visit *visit, struct reply *reply)
+enum MHD_Result reply_send(struct exchange *exchange, struct reply *reply)
 {
-    struct http *http = visit->loop->http;
+    struct http *http = exchange->loop->http;
     bool draining = atomic_load_explicit(&http->draining, memory_order_relaxed);
-    visit->stage = STAGE_SERVED;
+    exchange->stage = STAGE_SERVED;
     if (reply->shared != NULL) {
         reply_count(http, reply->shared->status);
-        return MHD_queue_response(visit->connection, reply->shared->status,
+        return MHD_queue_response(exchange->connection, reply->shared->status,
                                   draining ? reply->shared->closes : reply->shared->keeps);
     }
     reply->close = reply->close || draining;
     struct MHD_Response *response = response_of(reply);
     if (response == NULL)
         return MHD_NO; /* without memory for an answer, closing is the answer */
-    if (visit->request.crosses &&
+    if (exchange->request.crosses &&
         !cors_fields(http->config.cors_origin, reply->allow, add_for_page, response)) {
         MHD_destroy_response(response);
         return MHD_NO;
     }
     reply_count(http, reply->status);
-    enum MHD_Result result = MHD_queue_response(visit->connection, reply->status, response);
+    enum MHD_Result result = MHD_queue_response(exchange->connection, reply->status, response);
     MHD_destroy_response(response);
     return result;
 }

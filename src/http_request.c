@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "cors.h"
-#include "farewell.h"
+#include "reject.h"
 #include "verify.h"
 
 enum {
@@ -21,10 +21,10 @@ enum {
 
 /* ---- the request, for the endpoints */
 
-static const struct visit *visit_with(const struct request *request)
+static const struct exchange *visit_with(const struct request *request)
 {
-    return (const struct visit *)(const void *)((const char *)request -
-                                                offsetof(struct visit, request));
+    return (const struct exchange *)(const void *)((const char *)request -
+                                                   offsetof(struct exchange, request));
 }
 
 const char *request_parameter(const struct request *request, const char *name)
@@ -109,27 +109,27 @@ void request_drop_body(struct request *request)
 /* ---- refusals */
 
 /* An error before any endpoint. */
-static enum MHD_Result refuse(struct visit *visit, unsigned status, const char *why)
+static enum MHD_Result refuse(struct exchange *exchange, unsigned status, const char *why)
 {
     struct reply reply = {.close = true};
-    if (!gate_enter(visit->loop->http->gate, visit->guest, PHASE_REPLY))
+    if (!gate_enter(exchange->loop->http->gate, exchange->slot, PHASE_REPLY))
         return MHD_NO;
-    reply_error(&reply, headers_want_json(&visit->headers), status, why);
-    return reply_send(visit, &reply);
+    reply_error(&reply, headers_want_json(&exchange->headers), status, why);
+    return reply_send(exchange, &reply);
 }
 
 /* ---- the body */
 
-static void drop_body(struct visit *visit)
+static void drop_body(struct exchange *exchange)
 {
-    request_drop_body(&visit->request);
-    visit->body_used = 0;
+    request_drop_body(&exchange->request);
+    exchange->body_used = 0;
 }
 
-static struct jobd_blob *blob_with(const struct visit *visit, size_t room)
+static struct jobd_blob *blob_with(const struct exchange *exchange, size_t room)
 {
     char type[TYPE_SIZE] = "";
-    const struct field *field = &visit->headers.content_type;
+    const struct field *field = &exchange->headers.content_type;
     if (field->size < sizeof type && field->size > 0) {
         memcpy(type, field->text, field->size);
         type[field->size] = '\0';
@@ -138,55 +138,55 @@ static struct jobd_blob *blob_with(const struct visit *visit, size_t room)
 }
 
 /* Makes the body's blob hold `room` bytes, of which the used ones are kept. */
-static bool resize_body(struct visit *visit, size_t room)
+static bool resize_body(struct exchange *exchange, size_t room)
 {
-    struct jobd_blob *blob = blob_with(visit, room);
+    struct jobd_blob *blob = blob_with(exchange, room);
     if (blob == NULL)
         return false;
-    if (visit->request.body != NULL)
-        memcpy(blob->bytes, visit->request.body->bytes, visit->body_used);
-    jobd_blob_unref(visit->request.body);
-    visit->request.body = blob;
+    if (exchange->request.body != NULL)
+        memcpy(blob->bytes, exchange->request.body->bytes, exchange->body_used);
+    jobd_blob_unref(exchange->request.body);
+    exchange->request.body = blob;
     return true;
 }
 
-static void collect(struct visit *visit, const char *data, size_t size)
+static void collect(struct exchange *exchange, const char *data, size_t size)
 {
-    size_t max = (size_t)visit->loop->http->config.body_max_bytes;
-    if (visit->too_large || visit->no_memory)
+    size_t max = (size_t)exchange->loop->http->config.body_max_bytes;
+    if (exchange->too_large || exchange->no_memory)
         return;
-    if (size > max - visit->body_used) {
-        visit->too_large = true;
-        drop_body(visit);
+    if (size > max - exchange->body_used) {
+        exchange->too_large = true;
+        drop_body(exchange);
         return;
     }
-    size_t room = visit->request.body != NULL ? visit->request.body->size : 0;
-    size_t needed = visit->body_used + size;
+    size_t room = exchange->request.body != NULL ? exchange->request.body->size : 0;
+    size_t needed = exchange->body_used + size;
     if (needed > room) {
         size_t next = room == 0 ? BODY_FIRST_BYTES : room * 2;
-        if (visit->headers.lengths > 0)
-            next = (size_t)visit->headers.length;
+        if (exchange->headers.lengths > 0)
+            next = (size_t)exchange->headers.length;
         if (next < needed)
             next = needed;
-        if (!resize_body(visit, next < max ? next : max)) {
-            visit->no_memory = true;
-            drop_body(visit);
+        if (!resize_body(exchange, next < max ? next : max)) {
+            exchange->no_memory = true;
+            drop_body(exchange);
             return;
         }
     }
-    verify(visit->request.body != NULL);
-    memcpy(visit->request.body->bytes + visit->body_used, data, size);
-    visit->body_used += size;
+    verify(exchange->request.body != NULL);
+    memcpy(exchange->request.body->bytes + exchange->body_used, data, size);
+    exchange->body_used += size;
 }
 
 /* A chunked body was given more room than it filled. */
-static void fit_body(struct visit *visit)
+static void fit_body(struct exchange *exchange)
 {
-    if (visit->request.body == NULL || visit->request.body->size == visit->body_used)
+    if (exchange->request.body == NULL || exchange->request.body->size == exchange->body_used)
         return;
-    if (!resize_body(visit, visit->body_used)) {
-        visit->no_memory = true;
-        drop_body(visit);
+    if (!resize_body(exchange, exchange->body_used)) {
+        exchange->no_memory = true;
+        drop_body(exchange);
     }
 }
 
@@ -204,13 +204,13 @@ static enum MHD_Result one_field(void *context, enum MHD_ValueKind kind, const c
 /* libmicrohttpd before 1.0 takes a line that begins with a colon for the empty one that ends the
  * header: what follows would be another request. So behind the last field only that one may stand.
  * The method is the header's first byte there. */
-static bool ends_well(struct visit *visit, const char *method)
+static bool ends_well(struct exchange *exchange, const char *method)
 {
     if (MHD_VERSION >= 0x01000000)
         return true;
     const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(visit->connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
-    const char *at = visit->headers.end, *end = info != NULL ? method + info->header_size : NULL;
+        MHD_get_connection_info(exchange->connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    const char *at = exchange->headers.end, *end = info != NULL ? method + info->header_size : NULL;
     if (at == NULL || end == NULL || at < method || at > end)
         return at == NULL;
     size_t breaks = 0;
@@ -222,21 +222,21 @@ static bool ends_well(struct visit *visit, const char *method)
     return breaks <= 4;
 }
 
-static size_t header_bytes(struct visit *visit)
+static size_t header_bytes(struct exchange *exchange)
 {
     const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(visit->connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
-    size_t records = visit->headers.fields + visit->parameters;
+        MHD_get_connection_info(exchange->connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    size_t records = exchange->headers.fields + exchange->parameters;
     return (info != NULL ? info->header_size : 0) + records * RECORD_BYTES;
 }
 
 /* The pool may be too full for libmicrohttpd to send a reply: the gate says it instead. */
-static enum MHD_Result refuse_header(struct visit *visit)
+static enum MHD_Result refuse_header(struct exchange *exchange)
 {
-    struct http *http = visit->loop->http;
-    if (gate_enter(http->gate, visit->guest, PHASE_REPLY)) {
+    struct http *http = exchange->loop->http;
+    if (gate_enter(http->gate, exchange->slot, PHASE_REPLY)) {
         if (!http->config.tls)
-            farewell_too_large(visit->guest->fd);
+            reject_too_large(exchange->slot->fd);
         reply_count(http, 431);
     }
     return MHD_NO;
@@ -244,137 +244,137 @@ static enum MHD_Result refuse_header(struct visit *visit)
 
 /* The header is complete. Whoever is refused here is answered at once and cut off; a good request
  * is not answered yet, as libmicrohttpd would close its connection too. */
-static enum MHD_Result begin(struct visit *visit, const char *target, const char *method,
+static enum MHD_Result begin(struct exchange *exchange, const char *target, const char *method,
                              const char *version)
 {
-    const struct http *http = visit->loop->http;
-    struct headers *headers = &visit->headers;
+    const struct http *http = exchange->loop->http;
+    struct headers *headers = &exchange->headers;
     const char *why;
     headers_begin(headers, version);
-    MHD_get_connection_values_n(visit->connection, MHD_HEADER_KIND, one_field, headers);
-    visit->request.method = method_named(method);
-    LIST_REMOVE(visit, head);
-    visit->request.crosses = cors_allows(headers, http->config.cors_origin);
-    visit->stage = STAGE_BODY;
+    MHD_get_connection_values_n(exchange->connection, MHD_HEADER_KIND, one_field, headers);
+    exchange->request.method = method_named(method);
+    LIST_REMOVE(exchange, head);
+    exchange->request.crosses = cors_allows(headers, http->config.cors_origin);
+    exchange->stage = STAGE_BODY;
     (void)headers_target(headers, target);
     if (!headers_end(headers))
-        return refuse(visit, headers->status, headers->why);
-    if (!ends_well(visit, method))
-        return refuse(visit, 400, "a header field has no name, or goes on in the next line");
-    if (visit->target_bad)
-        return refuse(visit, 400, "the request's target has a NUL");
-    if (visit->target_long)
-        return refuse(visit, 414, "the request's target is longer than 2048 bytes");
-    if (header_bytes(visit) > HEADER_MAX_BYTES)
-        return refuse_header(visit);
-    bool by_place = !http->config.keyed && visit->guest->from_local && !visit->guest->from_unix;
-    if (by_place && !headers_from_here(headers, visit->request.crosses, &why))
-        return refuse(visit, 403, why);
+        return refuse(exchange, headers->status, headers->why);
+    if (!ends_well(exchange, method))
+        return refuse(exchange, 400, "a header field has no name, or goes on in the next line");
+    if (exchange->target_bad)
+        return refuse(exchange, 400, "the request's target has a NUL");
+    if (exchange->target_long)
+        return refuse(exchange, 414, "the request's target is longer than 2048 bytes");
+    if (header_bytes(exchange) > HEADER_MAX_BYTES)
+        return refuse_header(exchange);
+    bool by_place = !http->config.keyed && exchange->slot->from_local && !exchange->slot->from_unix;
+    if (by_place && !headers_from_here(headers, exchange->request.crosses, &why))
+        return refuse(exchange, 403, why);
     if (!headers_plain_content(headers))
-        return refuse(visit, 415, "a payload is taken as it is: no Content-Encoding");
+        return refuse(exchange, 415, "a payload is taken as it is: no Content-Encoding");
     if (headers->length > http->config.body_max_bytes)
-        return refuse(visit, 413, "the body is larger than --max-body allows");
-    visit->request.wants_json = headers_want_json(headers);
-    headers_trace(headers, visit->request.trace, sizeof visit->request.trace);
+        return refuse(exchange, 413, "the body is larger than --max-body allows");
+    exchange->request.wants_json = headers_want_json(headers);
+    headers_trace(headers, exchange->request.trace, sizeof exchange->request.trace);
     if ((headers->chunked || headers->length > 0) &&
-        !gate_enter(http->gate, visit->guest, PHASE_BODY))
+        !gate_enter(http->gate, exchange->slot, PHASE_BODY))
         return MHD_NO;
     return MHD_YES;
 }
 
-static enum MHD_Result park(struct visit *visit, start_wait *start)
+static enum MHD_Result park(struct exchange *exchange, start_wait *start)
 {
-    struct http *http = visit->loop->http;
-    if (!gate_enter(http->gate, visit->guest, PHASE_PARKED))
+    struct http *http = exchange->loop->http;
+    if (!gate_enter(http->gate, exchange->slot, PHASE_PARKED))
         return MHD_NO;
-    visit->stage = STAGE_PARKED;
+    exchange->stage = STAGE_PARKED;
     atomic_fetch_add(&http->parked, 1);
     /* Suspended before anybody can wake it: a resume that came first would be lost. */
-    MHD_suspend_connection(visit->connection);
-    enum jobd_result result = start(&visit->request, http->context);
+    MHD_suspend_connection(exchange->connection);
+    enum jobd_result result = start(&exchange->request, http->context);
     if (result == JOBD_PENDING) {
-        if (!visit->request.brief)
-            gate_watch(http->gate, visit->guest);
+        if (!exchange->request.brief)
+            gate_watch(http->gate, exchange->slot);
     } else {
-        visit->request.waiter.result = result;
-        MHD_resume_connection(visit->connection);
-        loop_ring(visit->loop);
+        exchange->request.waiter.result = result;
+        MHD_resume_connection(exchange->connection);
+        loop_wake(exchange->loop);
     }
     return MHD_YES;
 }
 
-static void unpark(struct visit *visit)
+static void unpark(struct exchange *exchange)
 {
-    atomic_fetch_sub(&visit->loop->http->parked, 1);
-    gate_unwatch(visit->loop->http->gate, visit->guest);
-    visit->stage = STAGE_BODY;
-    if (visit->request.offers && visit->request.waiter.accepted)
-        visit->request.given = true;
-    visit->request.offers = false;
+    atomic_fetch_sub(&exchange->loop->http->parked, 1);
+    gate_unwatch(exchange->loop->http->gate, exchange->slot);
+    exchange->stage = STAGE_BODY;
+    if (exchange->request.offers && exchange->request.waiter.accepted)
+        exchange->request.given = true;
+    exchange->request.offers = false;
 }
 
-static void abandon(struct visit *visit)
+static void abandon(struct exchange *exchange)
 {
-    struct request *request = &visit->request;
+    struct request *request = &exchange->request;
     if (request->abandoned != NULL && request->waiter.result == JOBD_OK)
-        request->abandoned(request, visit->loop->http->context);
+        request->abandoned(request, exchange->loop->http->context);
     request->abandoned = NULL;
 }
 
-static enum MHD_Result serve_request(struct visit *visit, const char *path)
+static enum MHD_Result serve_request(struct exchange *exchange, const char *path)
 {
-    struct http *http = visit->loop->http;
+    struct http *http = exchange->loop->http;
     struct reply reply = {.status = 500, .type = TYPE_TEXT};
     start_wait *start = NULL;
-    if (visit->too_large)
-        return refuse(visit, 413, "the body is larger than --max-body allows");
-    if (visit->no_memory)
-        return refuse(visit, 503, "out of memory");
+    if (exchange->too_large)
+        return refuse(exchange, 413, "the body is larger than --max-body allows");
+    if (exchange->no_memory)
+        return refuse(exchange, 503, "out of memory");
     /* Before anything is done for it: who was cut must not get a job in. */
-    if (!gate_enter(http->gate, visit->guest, PHASE_REPLY)) {
-        abandon(visit);
+    if (!gate_enter(http->gate, exchange->slot, PHASE_REPLY)) {
+        abandon(exchange);
         return MHD_NO;
     }
-    visit->request.path = headers_target(&visit->headers, path);
-    visit->request.source = visit->connection;
-    visit->request.brief = false;
-    if (http->serve(&visit->request, &reply, &start, http->context) == STEP_PARK)
-        return park(visit, start);
-    return reply_send(visit, &reply);
+    exchange->request.path = headers_target(&exchange->headers, path);
+    exchange->request.source = exchange->connection;
+    exchange->request.brief = false;
+    if (http->serve(&exchange->request, &reply, &start, http->context) == STEP_PARK)
+        return park(exchange, start);
+    return reply_send(exchange, &reply);
 }
 
 enum MHD_Result request_handle(void *context, struct MHD_Connection *connection, const char *path,
                                const char *method, const char *version, const char *data,
                                size_t *data_size, void **request)
 {
-    struct visit *visit = *request;
+    struct exchange *exchange = *request;
     (void)context;
-    if (visit == NULL)
+    if (exchange == NULL)
         return MHD_NO;
-    visit->connection = connection;
-    switch (visit->stage) {
+    exchange->connection = connection;
+    switch (exchange->stage) {
     case STAGE_HEADER:
-        return begin(visit, path, method, version);
+        return begin(exchange, path, method, version);
     case STAGE_BODY:
         if (*data_size > 0) {
-            collect(visit, data, *data_size);
+            collect(exchange, data, *data_size);
             *data_size = 0;
-            return gate_phase(visit->guest) != PHASE_CUT ? MHD_YES : MHD_NO;
+            return gate_phase(exchange->slot) != PHASE_CUT ? MHD_YES : MHD_NO;
         }
         if (data != NULL) /* an empty body with another request behind it: not the last call yet */
             return MHD_YES;
-        fit_body(visit);
-        return serve_request(visit, path);
+        fit_body(exchange);
+        return serve_request(exchange, path);
     case STAGE_PARKED:
-        unpark(visit);
-        if (visit->gone)
+        unpark(exchange);
+        if (exchange->gone)
             return MHD_NO;
-        if (visit->request.abandoned != NULL && gate_left(visit->guest)) {
-            abandon(visit);
+        if (exchange->request.abandoned != NULL && gate_left(exchange->slot)) {
+            abandon(exchange);
             return MHD_NO;
         }
-        visit->request.resumed = true;
-        return serve_request(visit, path);
+        exchange->request.resumed = true;
+        return serve_request(exchange, path);
     case STAGE_SERVED:
         break;
     }
@@ -386,83 +386,84 @@ enum MHD_Result request_handle(void *context, struct MHD_Connection *connection,
 void request_bad_length(struct loop *loop)
 {
     struct http *http = loop->http;
-    struct visit *visit = LIST_FIRST(&loop->heads);
-    if (http->config.tls || visit == NULL || LIST_NEXT(visit, head) != NULL ||
-        !gate_enter(http->gate, visit->guest, PHASE_REPLY))
+    struct exchange *exchange = LIST_FIRST(&loop->heads);
+    if (http->config.tls || exchange == NULL || LIST_NEXT(exchange, head) != NULL ||
+        !gate_enter(http->gate, exchange->slot, PHASE_REPLY))
         return;
-    farewell_bad_length(visit->guest->fd);
+    reject_bad_length(exchange->slot->fd);
     reply_count(http, 400);
-    shutdown(visit->guest->fd, SHUT_WR); /* what it says itself goes nowhere */
+    shutdown(exchange->slot->fd, SHUT_WR); /* what it says itself goes nowhere */
 }
 
-static struct visit *visit_of(struct MHD_Connection *connection)
+static struct exchange *exchange_of(struct MHD_Connection *connection)
 {
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     return info != NULL ? info->socket_context : NULL;
 }
 
-/* A request line has come; the visit is the request's context from here on. */
+/* A request line has come; the exchange is the request's context from here on. */
 void *request_begins(void *context, const char *target, struct MHD_Connection *connection)
 {
-    struct visit *visit = visit_of(connection);
+    struct exchange *exchange = exchange_of(connection);
     (void)context;
-    if (visit == NULL)
+    if (exchange == NULL)
         return NULL;
-    visit->stage = STAGE_HEADER;
-    LIST_INSERT_HEAD(&visit->loop->heads, visit, head);
-    visit->target_bad = strstr(target, "%00") != NULL;
-    visit->parameters = 0;
+    exchange->stage = STAGE_HEADER;
+    LIST_INSERT_HEAD(&exchange->loop->heads, exchange, head);
+    exchange->target_bad = strstr(target, "%00") != NULL;
+    exchange->parameters = 0;
     for (const char *at = strchr(target, '?'); at != NULL; at = strchr(at + 1, '&'))
-        visit->parameters++;
-    visit->target_long = strnlen(target, TARGET_MAX_BYTES + 1) > TARGET_MAX_BYTES;
-    visit->too_large = visit->no_memory = visit->gone = false;
-    visit->request.wants_json = visit->request.resumed = false;
-    visit->request.abandoned = NULL;
-    visit->request.takers = NULL;
-    visit->request.waiter.wants_output = false;
-    visit->request.waiter.end_us = 0;
-    (void)gate_enter(visit->loop->http->gate, visit->guest, PHASE_HEADER); /* begin() sees a cut */
-    return visit;
+        exchange->parameters++;
+    exchange->target_long = strnlen(target, TARGET_MAX_BYTES + 1) > TARGET_MAX_BYTES;
+    exchange->too_large = exchange->no_memory = exchange->gone = false;
+    exchange->request.wants_json = exchange->request.resumed = false;
+    exchange->request.abandoned = NULL;
+    exchange->request.takers = NULL;
+    exchange->request.waiter.wants_output = false;
+    exchange->request.waiter.end_us = 0;
+    (void)gate_enter(exchange->loop->http->gate, exchange->slot,
+                     PHASE_HEADER); /* begin() sees a cut */
+    return exchange;
 }
 
 void request_ended(void *context, struct MHD_Connection *connection, void **request,
                    enum MHD_RequestTerminationCode why)
 {
-    struct visit *visit = *request;
+    struct exchange *exchange = *request;
     (void)context;
     (void)connection;
     (void)why;
-    if (visit == NULL)
+    if (exchange == NULL)
         return;
-    if (visit->stage == STAGE_PARKED) { /* resumed, but its client turned out to be gone */
-        unpark(visit);
-        abandon(visit);
+    if (exchange->stage == STAGE_PARKED) { /* resumed, but its client turned out to be gone */
+        unpark(exchange);
+        abandon(exchange);
     }
-    if (visit->stage == STAGE_HEADER) /* libmicrohttpd has refused it by itself */
-        LIST_REMOVE(visit, head);
-    drop_body(visit);
-    jobd_blob_unref(visit->request.waiter.output); /* nobody has answered with it */
-    visit->request.waiter.output = NULL;
+    if (exchange->stage == STAGE_HEADER) /* libmicrohttpd has refused it by itself */
+        LIST_REMOVE(exchange, head);
+    drop_body(exchange);
+    jobd_blob_unref(exchange->request.waiter.output); /* nobody has answered with it */
+    exchange->request.waiter.output = NULL;
     *request = NULL;
-    (void)gate_enter(visit->loop->http->gate, visit->guest, PHASE_IDLE);
+    (void)gate_enter(exchange->loop->http->gate, exchange->slot, PHASE_IDLE);
 }
 
 static void wake(struct jobd_waiter *waiter)
 {
-    struct visit *visit =
-        (struct visit *)(void *)((char *)waiter - offsetof(struct visit, request.waiter));
-    struct loop *loop = visit->loop; /* once resumed, the visit may be over */
-    MHD_resume_connection(visit->connection);
-    loop_ring(loop);
+    struct exchange *exchange =
+        (struct exchange *)(void *)((char *)waiter - offsetof(struct exchange, request.waiter));
+    struct loop *loop = exchange->loop; /* once resumed, the exchange may be over */
+    MHD_resume_connection(exchange->connection);
+    loop_wake(loop);
 }
 
-void request_hung_up(struct visit *visit)
+void request_hung_up(struct exchange *exchange)
 {
-    struct loop *loop = visit->loop;
-    visit->gone = true;
-    MHD_resume_connection(visit->connection);
-    loop_ring(loop);
+    struct loop *loop = exchange->loop;
+    exchange->gone = true;
+    MHD_resume_connection(exchange->connection);
+    loop_wake(loop);
 }
 
 void connection_changed(void *context, struct MHD_Connection *connection, void **socket_context,
@@ -470,38 +471,38 @@ void connection_changed(void *context, struct MHD_Connection *connection, void *
 {
     struct loop *loop = context;
     if (what == MHD_CONNECTION_NOTIFY_CLOSED) {
-        struct visit *visit = *socket_context;
+        struct exchange *exchange = *socket_context;
         atomic_fetch_sub(&loop->connections, 1);
-        if (visit != NULL) {
+        if (exchange != NULL) {
             *socket_context = NULL;
-            gate_ended(loop->http->gate, visit->guest);
+            gate_ended(loop->http->gate, exchange->slot);
         }
         return;
     }
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
     loop->saw_start = true;
-    struct guest *guest =
+    struct slot *slot =
         info != NULL ? gate_started(loop->http->gate, info->connect_fd, loop) : NULL;
-    if (guest == NULL) {
+    if (slot == NULL) {
         /* The gate gave it up before we came to it, and looks after it no more. */
         if (info != NULL)
             shutdown(info->connect_fd, SHUT_RDWR);
         return;
     }
-    struct visit *visit = guest->owner;
-    if (visit == NULL) {
-        visit = calloc(1, sizeof *visit);
-        if (visit == NULL) {
+    struct exchange *exchange = slot->owner;
+    if (exchange == NULL) {
+        exchange = calloc(1, sizeof *exchange);
+        if (exchange == NULL) {
             shutdown(info->connect_fd, SHUT_RDWR);
-            gate_ended(loop->http->gate, guest);
+            gate_ended(loop->http->gate, slot);
             return;
         }
-        visit->request.waiter.wake = wake;
-        guest->owner = visit;
+        exchange->request.waiter.wake = wake;
+        slot->owner = exchange;
     }
-    visit->loop = loop;
-    visit->guest = guest;
-    visit->connection = connection;
-    *socket_context = visit;
+    exchange->loop = loop;
+    exchange->slot = slot;
+    exchange->connection = connection;
+    *socket_context = exchange;
 }

@@ -63,8 +63,8 @@ static struct entry *new_entry(struct journal *journal)
 
 void journal_news_locked(struct jobd *jobd, struct aftermath *after)
 {
-    after->journal |= !jobd->journal.rung;
-    jobd->journal.rung = true;
+    after->journal |= !jobd->journal.notified;
+    jobd->journal.notified = true;
 }
 
 struct entry *journal_append_locked(struct jobd *jobd, enum entry_kind kind, struct job *job,
@@ -149,7 +149,7 @@ size_t journal_gather(struct jobd *jobd, size_t changes_max, size_t bytes_max)
         bytes += weight(entry);
     }
     if (gathered == 0)
-        journal->rung = false;
+        journal->notified = false;
     mutex_unlock(&jobd->lock);
     return gathered;
 }
@@ -504,7 +504,7 @@ void journal_failed(struct jobd *jobd, int64_t now_us)
             TAILQ_CONCAT(&journal->waiting, &journal->gathered, link);
             TAILQ_CONCAT(&journal->doomed_gathered, &journal->doomed, link);
             TAILQ_CONCAT(&journal->doomed, &journal->doomed_gathered, link);
-            journal->rung = false; /* what comes now may be tried at once */
+            journal->notified = false; /* what comes now may be tried at once */
         }
         unlock_and_tell(jobd, &after);
     }

@@ -18,7 +18,7 @@ struct worker {
     struct jobd_pool *pool;
     uint32_t queue;
     pthread_t thread;
-    int stop_event;    /* an eventfd, rung with the condition */
+    int stop_event;    /* an eventfd, written with the condition */
     bool runs GUARDED; /* this attempt: */
     uint64_t run_id GUARDED;
     uint32_t run_attempt GUARDED;

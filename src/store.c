@@ -33,11 +33,11 @@ const char *const store_sync_names[] = {"commit", "1s", "off", NULL};
 
 /* ---- what others may ask */
 
-void store_ring(void *context)
+void store_wake(void *context)
 {
     struct store *store = context;
     mutex_lock(&store->lock);
-    store->rung = true;
+    store->woken = true;
     condition_signal(&store->changed);
     mutex_unlock(&store->lock);
 }
@@ -283,20 +283,20 @@ static void sync_log(struct store *store)
         close(fd);
 }
 
-enum wait { RUNG, LATE, OVER };
+enum wait { WOKEN, LATE, OVER };
 
-/* Until it is rung, or so late. */
+/* Until it is woken, or until then. */
 static enum wait wait_until(struct store *store, int64_t at_us)
 {
     struct timespec until = clock_monotonic(at_us);
-    enum wait why = RUNG;
+    enum wait why = WOKEN;
     mutex_lock(&store->lock);
-    while (!store->rung && !store->over && why == RUNG)
+    while (!store->woken && !store->over && why == WOKEN)
         if (at_us == JOBD_NEVER)
             condition_wait(&store->changed, &store->lock);
         else if (!condition_wait_until(&store->changed, &store->lock, &until))
             why = LATE;
-    store->rung = false;
+    store->woken = false;
     why = store->over ? OVER : why;
     mutex_unlock(&store->lock);
     return why;
@@ -327,10 +327,10 @@ static int64_t next_us(const struct store *store)
 static void *writer_main(void *context)
 {
     struct store *store = context;
-    enum wait why = RUNG;
+    enum wait why = WOKEN;
     while (why != OVER) {
         tend(store, why == LATE);
-        why = RUNG;
+        why = WOKEN;
         size_t changes = journal_gather(store->jobd, CHANGES_MAX, BYTES_MAX);
         if (changes > 0)
             write_changes(store, changes);

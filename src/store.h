@@ -37,7 +37,7 @@ uint64_t store_first_id(struct store *store);
 
 /* What jobd_config.journal wants, with the store as context: rings the writer. Any thread; does not
  * block. */
-void store_ring(void *store);
+void store_wake(void *store);
 
 /* Brings all jobs back into the heart. Says its progress in the log when it takes long, and names
  * what is damaged or belongs to no queue: that stays on disk and does not run. False, and one line

@@ -48,7 +48,7 @@ struct store {
 
     struct mutex lock;
     struct condition changed;
-    bool rung GUARDED, over GUARDED;
+    bool woken GUARDED, over GUARDED;
     char reason[STORE_ERROR_SIZE] GUARDED; /* "": new jobs are let in */
     struct store_stats stats GUARDED;
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "farewell.h"
+#include "reject.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -13,10 +13,10 @@
 
 enum { LINGER_MS = 1000, ANSWER_SIZE = 256 };
 
-void farewell_init(struct farewell *farewell)
+void reject_init(struct rejects *rejects)
 {
-    for (int i = 0; i < LEAVERS_MAX; i++)
-        farewell->leavers[i].fd = -1;
+    for (int i = 0; i < REJECTED_MAX; i++)
+        rejects->rejected[i].fd = -1;
 }
 
 static bool answer(int fd, const char *status, const char *field, const char *line)
@@ -30,67 +30,67 @@ static bool answer(int fd, const char *status, const char *field, const char *li
     return send(fd, text, (size_t)size, MSG_NOSIGNAL | MSG_DONTWAIT) == size;
 }
 
-static bool hear_out(struct farewell *farewell, int epoll, uint64_t topic, int fd)
+static bool hear_out(struct rejects *rejects, int epoll, uint64_t topic, int fd)
 {
-    for (uint32_t i = 0; i < LEAVERS_MAX; i++) {
-        if (farewell->leavers[i].fd >= 0)
+    for (uint32_t i = 0; i < REJECTED_MAX; i++) {
+        if (rejects->rejected[i].fd >= 0)
             continue;
         struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP, .data.u64 = topic | i};
         if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) != 0)
             return false;
-        farewell->leavers[i].fd = fd;
-        farewell->leavers[i].until_ms = clock_coarse_ms() + LINGER_MS;
+        rejects->rejected[i].fd = fd;
+        rejects->rejected[i].until_ms = clock_coarse_ms() + LINGER_MS;
         return true;
     }
     return false;
 }
 
-void farewell_say(struct farewell *farewell, int epoll, uint64_t topic, int fd, const char *line)
+void reject_send(struct rejects *rejects, int epoll, uint64_t topic, int fd, const char *line)
 {
     if (!answer(fd, "503 Service Unavailable", "Retry-After: 1\r\n", line) ||
-        shutdown(fd, SHUT_WR) != 0 || !hear_out(farewell, epoll, topic, fd))
+        shutdown(fd, SHUT_WR) != 0 || !hear_out(rejects, epoll, topic, fd))
         close(fd);
 }
 
-static void end(struct farewell *farewell, uint32_t number)
+static void end(struct rejects *rejects, uint32_t number)
 {
-    close(farewell->leavers[number].fd);
-    farewell->leavers[number].fd = -1;
+    close(rejects->rejected[number].fd);
+    rejects->rejected[number].fd = -1;
 }
 
-void farewell_hear(struct farewell *farewell, uint32_t number)
+void reject_read(struct rejects *rejects, uint32_t number)
 {
     char bin[4096];
-    int fd = farewell->leavers[number].fd;
+    int fd = rejects->rejected[number].fd;
     if (fd < 0)
         return;
     ssize_t size = recv(fd, bin, sizeof bin, MSG_DONTWAIT);
     if (size == 0 || (size < 0 && errno != EAGAIN && errno != EINTR))
-        end(farewell, number);
+        end(rejects, number);
 }
 
-bool farewell_end(struct farewell *farewell, int64_t now_ms)
+bool reject_expire(struct rejects *rejects, int64_t now_ms)
 {
     bool left = false;
-    for (uint32_t i = 0; i < LEAVERS_MAX; i++) {
-        if (farewell->leavers[i].fd >= 0 && farewell->leavers[i].until_ms <= now_ms)
-            end(farewell, i);
-        left = left || farewell->leavers[i].fd >= 0;
+    for (uint32_t i = 0; i < REJECTED_MAX; i++) {
+        if (rejects->rejected[i].fd >= 0 && rejects->rejected[i].until_ms <= now_ms)
+            end(rejects, i);
+        left = left || rejects->rejected[i].fd >= 0;
     }
     return left;
 }
 
-void farewell_too_slow(int fd)
+void reject_too_slow(int fd)
 {
     (void)answer(fd, "408 Request Timeout", "", "the request did not come in time\n");
 }
 
-void farewell_bad_length(int fd)
+void reject_bad_length(int fd)
 {
     (void)answer(fd, "400 Bad Request", "", "Content-Length is not a number\n");
 }
 
-void farewell_too_large(int fd)
+void reject_too_large(int fd)
 {
     (void)answer(fd, "431 Request Header Fields Too Large", "",
                  "the header is larger than 4096 bytes, 64 added for each field\n");
