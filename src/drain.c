@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "groups.h"
 #include "http.h"
 #include "jobd/pool.h"
 #include "log.h"
@@ -19,10 +20,11 @@
 #include "verify.h"
 
 enum {
-    REPLIES_MS = 2000,  /* at the end: for replies under way */
-    STOPPING_MS = 5000, /* after the grace: for runners told to stop */
-    STORE_MS = 5000,    /* at the end, for a disk that fails */
-    REST_MS = 100       /* after poll() failed */
+    REPLIES_MS = 2000, /* at the end: for replies under way */
+    STOPPING_MS =
+        7000,        /* after the grace: for runners told to stop; a command is killed after 5 s */
+    STORE_MS = 5000, /* at the end, for a disk that fails */
+    REST_MS = 100    /* after poll() failed */
 };
 
 /* ---- signals */
@@ -147,6 +149,7 @@ static int to_ms(int64_t us)
 
 _Noreturn static void end_at_once(const struct server *server, const char *how)
 {
+    groups_kill();
     struct tally tally = count_jobs(server->jobd);
     if (server->store != NULL)
         log_error("stopped%s: %llu jobs wait on disk, %llu that ran go again", how,

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "groups.h"
 #include "portable.h"
 #include "text.h"
 #include "verify.h"
@@ -30,6 +31,7 @@ enum {
 };
 
 enum { INPUT, OUTPUT, ERRORS, PIPES };
+enum { PIDFD = PIPES, STOP, POLLS }; /* what is waited for beside them */
 
 /* Why a command that runs was told to end. */
 enum reason { REASON_NONE, REASON_STOP, REASON_TIMEOUT };
@@ -38,7 +40,7 @@ enum reason { REASON_NONE, REASON_STOP, REASON_TIMEOUT };
 struct run {
     const struct jobd_task *task;
     const struct exec_config *config;
-    pid_t pid;
+    struct group group;
     int pidfd;
     int ends[PIPES]; /* our ends; -1: closed */
     size_t written;  /* of the payload */
@@ -329,6 +331,21 @@ static int set_attributes(posix_spawnattr_t *attributes)
     return error;
 }
 
+static int spawn_group(struct group *group, char *const *command,
+                       const posix_spawn_file_actions_t *actions,
+                       const posix_spawnattr_t *attributes, char **environment)
+{
+    pid_t id;
+    if (!groups_begin())
+        return ECANCELED;
+    int error = posix_spawnp(&id, command[0], actions, attributes, command, environment);
+    if (error == 0)
+        groups_add(group, id);
+    else
+        groups_give_up();
+    return error;
+}
+
 static int spawn(struct run *run, int pairs[PIPES][2], char **environment)
 {
     union {
@@ -346,8 +363,7 @@ static int spawn(struct run *run, int pairs[PIPES][2], char **environment)
         if (error == 0)
             error = set_attributes(&attributes);
         if (error == 0)
-            error = posix_spawnp(&run->pid, command.read[0], &actions, &attributes, command.given,
-                                 environment);
+            error = spawn_group(&run->group, command.given, &actions, &attributes, environment);
         posix_spawnattr_destroy(&attributes);
     }
     posix_spawn_file_actions_destroy(&actions);
@@ -390,7 +406,7 @@ static int start(struct run *run)
 
 static void signal_group(const struct run *run, int number)
 {
-    (void)kill(-run->pid, number); /* it may have ended: then there is nobody */
+    (void)kill(-run->group.id, number); /* it may have ended: then there is nobody */
 }
 
 static void tell_to_end(struct run *run, enum reason reason)
@@ -424,14 +440,14 @@ static int patience_ms(const struct run *run)
 static void attend(struct run *run, int stop_fd, char *room)
 {
     for (;;) {
-        struct pollfd polls[] = {
-            {.fd = run->ends[INPUT], .events = POLLOUT},
-            {.fd = run->ends[OUTPUT], .events = POLLIN},
-            {.fd = run->ends[ERRORS], .events = POLLIN},
-            {.fd = run->pidfd, .events = POLLIN},
-            {.fd = run->reason == REASON_NONE ? stop_fd : -1, .events = POLLIN},
+        struct pollfd polls[POLLS] = {
+            [INPUT] = {.fd = run->ends[INPUT], .events = POLLOUT},
+            [OUTPUT] = {.fd = run->ends[OUTPUT], .events = POLLIN},
+            [ERRORS] = {.fd = run->ends[ERRORS], .events = POLLIN},
+            [PIDFD] = {.fd = run->pidfd, .events = POLLIN},
+            [STOP] = {.fd = run->reason == REASON_NONE ? stop_fd : -1, .events = POLLIN},
         };
-        int ready = poll(polls, sizeof polls / sizeof polls[0], patience_ms(run));
+        int ready = poll(polls, POLLS, patience_ms(run));
         if (ready < 0 && errno != EINTR)
             (void)poll(NULL, 0, REST_MS); /* no memory, or the limit on open files is below 5 */
         if (ready > 0 && polls[INPUT].revents != 0)
@@ -440,23 +456,24 @@ static void attend(struct run *run, int stop_fd, char *room)
             (void)read_some(run, OUTPUT, room);
         if (ready > 0 && polls[ERRORS].revents != 0)
             (void)read_some(run, ERRORS, room);
-        if (ready > 0 && polls[3].revents != 0)
+        if (ready > 0 && polls[PIDFD].revents != 0)
             return;
-        if (ready > 0 && polls[4].revents != 0)
+        if (ready > 0 && polls[STOP].revents != 0)
             tell_to_end(run, REASON_STOP);
         look_at_time(run);
     }
 }
 
 /* Its group lives on as long as the command is not reaped, so the signal cannot hit a stranger. */
-static int reap(const struct run *run)
+static int reap(struct run *run)
 {
     siginfo_t info;
     int status = 0;
-    while (waitid(P_PID, (id_t)run->pid, &info, WEXITED | WNOWAIT) != 0 && errno == EINTR)
+    while (waitid(P_PID, (id_t)run->group.id, &info, WEXITED | WNOWAIT) != 0 && errno == EINTR)
         ;
     signal_group(run, SIGKILL);
-    while (waitpid(run->pid, &status, 0) < 0 && errno == EINTR)
+    groups_remove(&run->group);
+    while (waitpid(run->group.id, &status, 0) < 0 && errno == EINTR)
         ;
     return status;
 }
@@ -477,7 +494,7 @@ void exec_attempt(const struct jobd_task *task, struct jobd_outcome *outcome,
         free(room);
         return;
     }
-    run.pidfd = portable_pidfd(run.pid);
+    run.pidfd = portable_pidfd(run.group.id);
     if (run.pidfd >= 0)
         attend(&run, stop_fd, room);
     int unwatched = errno;

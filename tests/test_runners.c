@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Commands and web services as the jobs of a server: what a user of each gets. */
+#include <fcntl.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -222,6 +224,34 @@ static void a_drain_ends_commands(void **state)
     client_free(client);
 }
 
+/* Held by what the command started too: at its end none of them is left. */
+static void no_command_outlives_a_second_signal(void **state)
+{
+    char fifo[512], script[600], line[SERVER_LINE_SIZE];
+    (void)state;
+    snprintf(fifo, sizeof fifo, "%s/alive", temporary_directory());
+    assert_int_equal(mkfifo(fifo, 0600), 0);
+    int alive = open(fifo, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    assert_true(alive >= 0);
+    snprintf(script, sizeof script, "exec 9>%s; trap '' TERM; sleep 600 & sleep 600", fifo);
+    struct server *server = start(COMMAND("--grace", "10m", "--", "sh", "-c", script));
+    struct client *client = client_new(server);
+    client_put(client, "/do");
+    struct pollfd held = {.fd = alive, .events = POLLIN};
+    client_await_state(client, client_put(client, "/do"), "queued");
+    int64_t deadline_ms = now_ms() + PATIENCE_MS;
+    for (char byte; read(alive, &byte, 1) == 0;) /* until the command has opened it */
+        look_again(deadline_ms, "the command");
+    server_signal(server, SIGTERM);
+    server_await_line(server, ERR, "draining", line);
+    server_signal(server, SIGTERM);
+    assert_int_equal(server_wait(server), 1);
+    assert_int_equal(poll(&held, 1, PATIENCE_MS), 1);
+    assert_int_equal(held.revents, POLLHUP);
+    close(alive);
+    client_free(client);
+}
+
 /* Process 1 reaps what commands leave behind, and never a command that a worker waits for. */
 static void process_1_reaps_orphans_only(void **state)
 {
@@ -325,6 +355,7 @@ int main(void)
         TEST(outputs_count_for_memory),
         TEST(any_bytes_are_an_error),
         TEST(a_drain_ends_commands),
+        TEST(no_command_outlives_a_second_signal),
         TEST(process_1_reaps_orphans_only),
         TEST(a_web_service_does_the_work),
         TEST(each_queue_has_its_runner),
