@@ -60,7 +60,7 @@ static bool host_sound(const char *text, size_t size)
     return size > 0;
 }
 
-static bool read_length(const char *text, size_t size, uint64_t *length)
+bool headers_read_length(const char *text, size_t size, uint64_t *length)
 {
     uint64_t value = 0;
     if (!digits(text, size))
@@ -111,8 +111,8 @@ static struct field cut(struct field *rest, char separator)
 static void content_length(struct headers *headers, const char *value, size_t size)
 {
     uint64_t length;
-    if (!read_length(value, size, &length))
-        refuse(headers, 400, "Content-Length is not a number");
+    if (!headers_read_length(value, size, &length))
+        refuse(headers, 400, HEADERS_BAD_LENGTH);
     else if (headers->lengths++ > 0)
         refuse(headers, 400, "more than one Content-Length");
     else

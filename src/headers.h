@@ -28,6 +28,11 @@ struct headers {
     const char *why; /* one line without a line feed */
 };
 
+#define HEADERS_BAD_LENGTH "Content-Length is not a number, or one too large to count"
+
+/* A Content-Length; false when it is one of these. */
+bool headers_read_length(const char *text, size_t size, uint64_t *length);
+
 /* `version` as in the request line. Then each field in turn, then headers_end(). */
 void headers_begin(struct headers *headers, const char *version);
 void headers_field(struct headers *headers, const char *name, size_t name_size, const char *value,

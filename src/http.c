@@ -128,8 +128,8 @@ static void library_says(void *context, const char *format, va_list arguments)
     static const char malformed[] = "Failed to parse `Content-Length'",
                       too_large[] = "Too large value of 'Content-Length'";
     char line[256];
-    if (strncmp(format, malformed, sizeof malformed - 1) == 0 ||
-        strncmp(format, too_large, sizeof too_large - 1) == 0)
+    if (MHD_VERSION < 0x01000000 && (strncmp(format, malformed, sizeof malformed - 1) == 0 ||
+                                     strncmp(format, too_large, sizeof too_large - 1) == 0))
         request_bad_length(context);
     vsnprintf(line, sizeof line, format, arguments);
     line[strcspn(line, "\r\n")] = '\0';
@@ -172,7 +172,8 @@ static int loop_start(struct loop *loop, struct http *http)
     http->loops_len++;
     mutex_lock(&loop->lock);
     loop->accepted = calloc(http->config.connections_max, sizeof *loop->accepted);
-    bool room = loop->accepted != NULL;
+    loop->stuck = calloc(http->config.connections_max, sizeof *loop->stuck);
+    bool room = loop->accepted != NULL && loop->stuck != NULL;
     mutex_unlock(&loop->lock);
     if (!room)
         return -ENOMEM;
@@ -209,6 +210,7 @@ static void loop_release(struct loop *loop)
     while (loop->accepted_len > 0)
         close(loop->accepted[--loop->accepted_len].fd);
     free(loop->accepted);
+    free(loop->stuck);
     mutex_unlock(&loop->lock);
     mutex_release(&loop->lock);
 }
@@ -264,7 +266,7 @@ static void report_stuck(void *context, struct slot *slot)
     struct loop *loop = slot->loop;
     (void)context;
     mutex_lock(&loop->lock);
-    if (loop->stuck_len < STUCK_MAX)
+    if (loop->stuck_len < loop->http->config.connections_max)
         loop->stuck[loop->stuck_len++] = (struct stuck){slot, slot->generation};
     mutex_unlock(&loop->lock);
     loop_wake(loop);

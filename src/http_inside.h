@@ -17,7 +17,7 @@
 #include "lock.h"
 #include "request.h"
 
-enum { LOOPS_MAX = 16, STUCK_MAX = 64, SHARED_MAX = 64, TYPE_SIZE = 256 };
+enum { LOOPS_MAX = 16, SHARED_MAX = 64, TYPE_SIZE = 256 };
 
 /* Where a request stands. */
 enum stage { STAGE_HEADER, STAGE_BODY, STAGE_SERVED, STAGE_PARKED };
@@ -29,6 +29,7 @@ struct exchange {
     struct MHD_Connection *connection;
     enum stage stage;
     LIST_ENTRY(exchange) head;    /* in the loop's heads, while the header is read */
+    bool listed;                  /* it is in there */
     bool target_bad, target_long; /* as the request line said it */
     bool too_large, no_memory;    /* the body is thrown away */
     bool gone;                    /* parked, and the client has hung up */
@@ -65,7 +66,7 @@ struct loop {
     struct mutex lock;
     struct accepted *accepted GUARDED;
     uint32_t accepted_len GUARDED;
-    struct stuck stuck[STUCK_MAX] GUARDED; /* for more there is another time */
+    struct stuck *stuck GUARDED;
     uint32_t stuck_len GUARDED;
 };
 

@@ -192,6 +192,13 @@ static void fit_body(struct exchange *exchange)
 
 /* ---- a request's way */
 
+static void leave_heads(struct exchange *exchange)
+{
+    if (exchange->listed)
+        LIST_REMOVE(exchange, head);
+    exchange->listed = false;
+}
+
 static enum MHD_Result one_field(void *context, enum MHD_ValueKind kind, const char *name,
                                  size_t name_size, const char *value, size_t value_size)
 {
@@ -253,7 +260,7 @@ static enum MHD_Result begin(struct exchange *exchange, const char *target, cons
     headers_begin(headers, version);
     MHD_get_connection_values_n(exchange->connection, MHD_HEADER_KIND, one_field, headers);
     exchange->request.method = method_named(method);
-    LIST_REMOVE(exchange, head);
+    leave_heads(exchange);
     exchange->request.crosses = cors_allows(headers, http->config.cors_origin);
     exchange->stage = STAGE_BODY;
     (void)headers_target(headers, target);
@@ -383,16 +390,31 @@ enum MHD_Result request_handle(void *context, struct MHD_Connection *connection,
 
 /* ---- what libmicrohttpd tells */
 
+static bool has_bad_length(const struct exchange *exchange)
+{
+    const char *text = MHD_lookup_connection_value(exchange->connection, MHD_HEADER_KIND,
+                                                   MHD_HTTP_HEADER_CONTENT_LENGTH);
+    uint64_t length;
+    return text != NULL && !headers_read_length(text, strlen(text), &length);
+}
+
 void request_bad_length(struct loop *loop)
 {
     struct http *http = loop->http;
-    struct exchange *exchange = LIST_FIRST(&loop->heads);
-    if (http->config.tls || exchange == NULL || LIST_NEXT(exchange, head) != NULL ||
-        !gate_enter(http->gate, exchange->slot, PHASE_REPLY))
+    struct exchange *exchange, *found = NULL;
+    LIST_FOREACH(exchange, &loop->heads, head)
+    {
+        if (!has_bad_length(exchange))
+            continue;
+        if (found != NULL)
+            return; /* which of them it is nobody says */
+        found = exchange;
+    }
+    if (http->config.tls || found == NULL || !gate_enter(http->gate, found->slot, PHASE_REPLY))
         return;
-    reject_bad_length(exchange->slot->fd);
+    reject_bad_length(found->slot->fd);
     reply_count(http, 400);
-    shutdown(exchange->slot->fd, SHUT_WR); /* what it says itself goes nowhere */
+    shutdown(found->slot->fd, SHUT_WR); /* what it says itself goes nowhere */
 }
 
 static struct exchange *exchange_of(struct MHD_Connection *connection)
@@ -411,6 +433,7 @@ void *request_begins(void *context, const char *target, struct MHD_Connection *c
         return NULL;
     exchange->stage = STAGE_HEADER;
     LIST_INSERT_HEAD(&exchange->loop->heads, exchange, head);
+    exchange->listed = true;
     exchange->target_bad = strstr(target, "%00") != NULL;
     exchange->parameters = 0;
     for (const char *at = strchr(target, '?'); at != NULL; at = strchr(at + 1, '&'))
@@ -440,8 +463,7 @@ void request_ended(void *context, struct MHD_Connection *connection, void **requ
         unpark(exchange);
         abandon(exchange);
     }
-    if (exchange->stage == STAGE_HEADER) /* libmicrohttpd has refused it by itself */
-        LIST_REMOVE(exchange, head);
+    leave_heads(exchange); /* libmicrohttpd has refused it by itself */
     drop_body(exchange);
     jobd_blob_unref(exchange->request.waiter.output); /* nobody has answered with it */
     exchange->request.waiter.output = NULL;
@@ -475,6 +497,7 @@ void connection_changed(void *context, struct MHD_Connection *connection, void *
         atomic_fetch_sub(&loop->connections, 1);
         if (exchange != NULL) {
             *socket_context = NULL;
+            leave_heads(exchange); /* request_ended() is not called for one that was forgotten */
             gate_ended(loop->http->gate, exchange->slot);
         }
         return;

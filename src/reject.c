@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "headers.h"
 #include "verify.h"
 
 enum { LINGER_MS = 1000, ANSWER_SIZE = 256 };
@@ -87,11 +88,11 @@ void reject_too_slow(int fd)
 
 void reject_bad_length(int fd)
 {
-    (void)answer(fd, "400 Bad Request", "", "Content-Length is not a number\n");
+    (void)answer(fd, "400 Bad Request", "", HEADERS_BAD_LENGTH "\n");
 }
 
 void reject_too_large(int fd)
 {
     (void)answer(fd, "431 Request Header Fields Too Large", "",
-                 "the header is larger than 4096 bytes, 64 added for each field\n");
+                 "the header is larger than 4096 bytes; each field counts as 64 more\n");
 }

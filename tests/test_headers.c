@@ -63,8 +63,7 @@ static bool read_request(struct headers *headers, const char *version, const cha
 static void one_meaning_or_none(void **state)
 {
     static const char host_twice[] = "more than one Host", no_host[] = "no Host",
-                      not_a_host[] = "Host is not a host",
-                      not_a_number[] = "Content-Length is not a number",
+                      not_a_host[] = "Host is not a host", not_a_number[] = HEADERS_BAD_LENGTH,
                       lengths[] = "more than one Content-Length",
                       codings[] = "more than one Transfer-Encoding",
                       behind[] = "a Transfer-Encoding behind chunked",

@@ -208,6 +208,65 @@ static void bodies(void **state)
 }
 
 /* A request that breaks off is no job, and its connection goes long before its deadline. */
+/* Also while others are in the middle of their header. */
+static void a_length_that_is_none_has_one_answer(void **state)
+{
+    static const struct row rows[] = {
+        {"POST /do HTTP/1.1\r\n" HOST "Content-Length: abc\r\n" LAST, 400},
+        {"POST /do HTTP/1.1\r\n" HOST "Content-Length: +5\r\n" LAST "hello", 400},
+        {"POST /do HTTP/1.1\r\n" HOST "Content-Length: 9223372036854775807\r\n" LAST, 413},
+        {"POST /do HTTP/1.1\r\n" HOST "Content-Length: 18446744073709551615\r\n" LAST, 400},
+        {"POST /do HTTP/1.1\r\n" HOST "Content-Length: 99999999999999999999\r\n" LAST, 400},
+    };
+    struct server *server = server_start("-w", "0");
+    struct client *client = client_new(server);
+    int others[8];
+    (void)state;
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        others[i] = raw_connect(server);
+        assert_true(raw_send(others[i], "POST /do HTTP/1.1\r\n" HOST "Content-Length: 5\r\n"));
+    }
+    ASK_ROWS(server, rows);
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        assert_true(raw_send(others[i], LAST "hello"));
+        raw_read_until_close(others[i], &raw);
+        assert_int_equal(raw_status(raw.text), 202);
+        close(others[i]);
+    }
+    assert_int_equal(client_metric(client, ADMITS), sizeof others / sizeof others[0]);
+    client_free(client);
+}
+
+/* One whose header used up its room, with more behind it, is forgotten by libmicrohttpd before 1.0.
+ * When it has been closed its place is another's: a length that is none must not be answered there.
+ */
+static void a_place_is_free_once_it_was_forgotten(void **state)
+{
+    struct server *server = server_spawn(&(struct server_plan){
+        .arguments = (const char *const[]){"-l", "127.0.0.1:0", "--header-timeout", "300ms", NULL},
+        .wrapper = (const char *const[]){"taskset", "1", NULL}}); /* all in one loop */
+    server_await_listening(server);
+    char *query = raw_filled("POST /take?wait=1ms HTTP/1.1\r\n" HOST "\r\nGET /?", '&', 100,
+                             " HTTP/1.1\r\n" HOST "X: y\r\n\r\n");
+    char *filled = raw_filled(query, 'z', 3500, "");
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        (void)raw_ask(server, filled, &raw);
+        int honest = raw_connect(server);
+        assert_true(raw_send(honest, "POST /do HTTP/1.1\r\n" HOST
+                                     "Prefer: wait=10\r\nContent-Length: 5\r\n" LAST "hello"));
+        int status =
+            raw_ask(server, "POST /do HTTP/1.1\r\n" HOST "Content-Length: abc\r\n" LAST, &raw);
+        assert_int_equal(status, 400);
+        assert_null(strstr(raw.text + 1, "HTTP/1.1"));
+        raw_read_until_close(honest, &raw);
+        assert_int_equal(raw_status(raw.text), 200);
+        close(honest);
+    }
+    free(query);
+    free(filled);
+}
+
 static void half_a_body_is_no_job(void **state)
 {
     static const char *const texts[] = {
@@ -484,6 +543,8 @@ int main(void)
         TEST(what_is_no_request),
         TEST(http_1_0),
         TEST(bodies),
+        TEST(a_length_that_is_none_has_one_answer),
+        TEST(a_place_is_free_once_it_was_forgotten),
         TEST(half_a_body_is_no_job),
         TEST(too_large_is_said_before_the_body),
         TEST(sizes_are_bounded),
