@@ -3,16 +3,14 @@
 
 #include <string.h>
 
-/* Lower case, as browsers write it: an origin is compared byte by byte. */
+#include "web.h"
+
+/* It will be compared byte by byte. */
 bool cors_origin_valid(const char *text)
 {
-    static const char plain[] = "http://", secure[] = "https://";
-    const char *host = strncmp(text, plain, sizeof plain - 1) == 0     ? text + sizeof plain - 1
-                       : strncmp(text, secure, sizeof secure - 1) == 0 ? text + sizeof secure - 1
-                                                                       : "";
-    static const char allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789-._:[]";
-    return *host != '\0' && strspn(host, allowed) == strlen(host) &&
-           strlen(text) <= CORS_ORIGIN_MAX;
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789-._:[]/";
+    return strspn(text, allowed) == strlen(text) && strlen(text) <= CORS_ORIGIN_MAX &&
+           web_origin_ok(text);
 }
 
 bool cors_allows(const struct headers *headers, const char *origin)
@@ -26,7 +24,6 @@ bool cors_fields(const char *origin, const char *allow, cors_add *add, void *con
     const struct {
         const char *name, *value;
     } always[] = {{"Access-Control-Allow-Origin", origin},
-                  {"Vary", "Origin"},
                   {"Access-Control-Expose-Headers",
                    "Location, Retry-After, Jobd-Id, Jobd-Attempt, Jobd-Expires, Jobd-State, "
                    "Preference-Applied, WWW-Authenticate"}},

@@ -122,8 +122,10 @@ enum MHD_Result reply_send(struct exchange *exchange, struct reply *reply)
     struct MHD_Response *response = response_of(reply);
     if (response == NULL)
         return MHD_NO; /* without memory for an answer, closing is the answer */
-    if (exchange->request.crosses &&
-        !cors_fields(http->config.cors_origin, reply->allow, add_for_page, response)) {
+    /* A cache must not give the page what somebody else was told, without the fields for pages. */
+    if ((http->config.cors_origin != NULL && !add(response, MHD_HTTP_HEADER_VARY, "Origin")) ||
+        (exchange->request.crosses &&
+         !cors_fields(http->config.cors_origin, reply->allow, add_for_page, response))) {
         MHD_destroy_response(response);
         return MHD_NO;
     }

@@ -435,6 +435,20 @@ bool web_url_ok(const char *url)
     return ok;
 }
 
+bool web_origin_ok(const char *origin)
+{
+    CURLU *parsed = curl_url();
+    char *normal = NULL;
+    size_t size = strlen(origin);
+    bool ok = web_url_ok(origin) && parsed != NULL &&
+              curl_url_set(parsed, CURLUPART_URL, origin, 0) == CURLUE_OK &&
+              curl_url_get(parsed, CURLUPART_URL, &normal, CURLU_NO_DEFAULT_PORT) == CURLUE_OK &&
+              strncmp(normal, origin, size) == 0 && strcmp(normal + size, "/") == 0;
+    curl_free(normal);
+    curl_url_cleanup(parsed);
+    return ok;
+}
+
 bool web_has_tls(void)
 {
     return (curl_version_info(CURLVERSION_NOW)->features & CURL_VERSION_SSL) != 0;

@@ -36,6 +36,9 @@ JOBD_MUST_READ bool web_set_up(void);
 /* http:// or https:// and a host in printable ASCII, without user, password or fragment. */
 bool web_url_ok(const char *url);
 
+/* Such a URL without path and query, and with a port only when it is not its scheme's own. */
+bool web_origin_ok(const char *origin);
+
 /* May it be the value of a header field (RFC 9110, section 5.5)? Blanks alone may not. */
 bool web_value_ok(const char *value);
 

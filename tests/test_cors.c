@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,6 +35,9 @@ static void the_named_site_may(void **state)
     answer = client_send(client, "POST", "/do", NULL, "job");
     assert_answer(answer, 429, "busy\n");
     assert_field(answer, "Access-Control-Allow-Origin", "");
+    answer = client_get(client, "/jobs"); /* which a cache must not give to a page */
+    assert_field(answer, "Access-Control-Allow-Origin", "");
+    assert_field(answer, "Vary", "Origin");
     client_free(client);
 }
 
@@ -81,14 +85,46 @@ static void others_may_not(void **state)
 
 static void a_wrong_origin_is_named(void **state)
 {
-    char *out, *err;
-    const char *const arguments[] = {"--cors-origin", "*", NULL};
+    /* None of these would ever be what a browser sends. */
+    static const char *const wrong[] = {
+        "*",
+        "null",
+        "app.example",
+        "ftp://app.example",
+        "https://",
+        "https://App.example",
+        "https://app.example/",
+        "https://app.example/x",
+        "https://app.example:",
+        "https://app.example:443",
+        "http://app.example:80",
+        "https://app.example:99999",
+        "https://user@app.example",
+        "http://:::",
+        "http://[",
+    };
+    static const char *const right[] = {"https://app.example", "http://localhost:3000",
+                                        "https://app.example:80", "http://[::1]:3000"};
+    char *out, *err, expected[256];
     (void)state;
-    assert_int_equal(server_run(arguments, NULL, &out, &err), 2);
-    assert_string_equal(err, "jobd: --cors-origin: \"*\" is not allowed; allowed is an origin like "
-                             "https://app.example, in lower case, no path\n");
-    free(out);
-    free(err);
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        const char *const arguments[] = {"--check", "--cors-origin", wrong[i], NULL};
+        snprintf(expected, sizeof expected,
+                 "jobd: --cors-origin: \"%s\" is not allowed; allowed is an origin like "
+                 "https://app.example, in lower case, no path\n",
+                 wrong[i]);
+        assert_int_equal(server_run(arguments, NULL, &out, &err), 2);
+        assert_string_equal(err, expected);
+        free(out);
+        free(err);
+    }
+    for (size_t i = 0; i < sizeof right / sizeof right[0]; i++) {
+        const char *const arguments[] = {"--check", "--cors-origin", right[i], NULL};
+        assert_int_equal(server_run(arguments, NULL, &out, &err), 0);
+        assert_string_equal(err, "");
+        free(out);
+        free(err);
+    }
 }
 
 int main(void)
