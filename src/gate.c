@@ -102,11 +102,14 @@ static int64_t phase_ms(const struct gate *gate, enum phase phase)
 bool gate_enter(struct gate *gate, struct slot *slot, enum phase phase)
 {
     int64_t lasts_ms = phase_ms(gate, phase);
-    uint64_t next = state_of(phase, lasts_ms > 0 ? clock_coarse_ms() + lasts_ms : 0);
+    uint64_t fresh = state_of(phase, lasts_ms > 0 ? clock_coarse_ms() + lasts_ms : 0), next;
     uint64_t now = atomic_load_explicit(&slot->state, memory_order_relaxed);
     do {
-        if (phase_of(now) == PHASE_CUT)
+        if (phase_of(now) == PHASE_CUT || phase_of(now) == PHASE_FREE)
             return false;
+        /* A connection's first header began with the connection. */
+        bool goes_on = phase == PHASE_HEADER && phase_of(now) == PHASE_FRESH;
+        next = goes_on ? state_of(phase, deadline_of(now)) : fresh;
     } while (!atomic_compare_exchange_weak(&slot->state, &now, next));
     return true;
 }

@@ -2,6 +2,7 @@
 /* Slow clients, and too many of them: each gets a clear status or is closed, and those who are
  * served go on. */
 #include <fcntl.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -57,6 +58,31 @@ static void a_dribbled_header_is_cut_off(void **state)
     free(text);
     assert_int_equal(client_metric(client, "jobd_connections_cut_total"), 1);
     client_free(client);
+}
+
+static void await_ms(int64_t until_ms)
+{
+    while (now_ms() < until_ms)
+        look_again(until_ms + PATIENCE_MS, "time to pass");
+}
+
+/* The time of a connection's first header begins with the connection: whoever sends the request
+ * line late is cut before one that came later and is silent. */
+static void a_late_request_line_gains_no_time(void **state)
+{
+    struct server *server = server_start("--header-timeout", "1s", "-w", "0");
+    int64_t began_ms = now_ms();
+    struct pollfd clients[] = {{.fd = raw_connect(server), .events = POLLIN},
+                               {.fd = -1, .events = POLLIN}};
+    (void)state;
+    await_ms(began_ms + 400);
+    clients[1].fd = raw_connect(server);
+    await_ms(began_ms + 750);
+    (void)raw_send(clients[0].fd, "GET /healthz HTTP/1.1\r\n");
+    assert_true(poll(clients, 2, PATIENCE_MS) > 0);
+    assert_int_not_equal(clients[0].revents, 0);
+    close(clients[0].fd);
+    close(clients[1].fd);
 }
 
 static void silence_is_cut_off(void **state)
@@ -315,6 +341,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_teardown(name, server_stop_all)
     const struct CMUnitTest tests[] = {
         TEST(a_dribbled_header_is_cut_off),
+        TEST(a_late_request_line_gains_no_time),
         TEST(silence_is_cut_off),
         TEST(a_slow_body_is_cut_off),
         TEST(an_idle_connection_is_closed),
