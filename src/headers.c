@@ -209,7 +209,6 @@ void headers_field(struct headers *headers, const char *name, size_t name_size, 
                    size_t value_size)
 {
     headers->fields++;
-    headers->end = value_size > 0 ? value + value_size : name + name_size + 1; /* the colon */
     if (!token(name, name_size))
         refuse(headers, 400, "a header field's name is not a token");
     if (!value_sound(value, value_size))

@@ -23,7 +23,6 @@ struct headers {
     uint64_t wait_s; /* Prefer: wait (RFC 7240, section 4.3); 0: none */
     uint64_t length; /* of the body, by Content-Length */
     bool chunked;
-    const char *end; /* of the last field, in the request */
     unsigned status; /* 0: sound; else what to refuse it with */
     const char *why; /* one line without a line feed */
 };

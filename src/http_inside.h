@@ -28,13 +28,14 @@ struct exchange {
     struct slot *slot;
     struct MHD_Connection *connection;
     enum stage stage;
-    LIST_ENTRY(exchange) head;    /* in the loop's heads, while the header is read */
-    bool listed;                  /* it is in there */
-    bool target_bad, target_long; /* as the request line said it */
-    bool too_large, no_memory;    /* the body is thrown away */
-    bool gone;                    /* parked, and the client has hung up */
-    size_t body_used;             /* of request.body */
-    size_t parameters;            /* in the query */
+    LIST_ENTRY(exchange) head; /* in the loop's heads, while the header is read */
+    bool listed;               /* it is in there */
+    size_t target_size;        /* as the request line said it */
+    bool target_bad;           /* it had a NUL, encoded */
+    bool too_large, no_memory; /* the body is thrown away */
+    bool gone;                 /* parked, and the client has hung up */
+    size_t body_used;          /* of request.body */
+    size_t parameters;         /* in the query */
     struct headers headers;
     struct request request;
 };

@@ -108,17 +108,26 @@ static bool add_for_page(void *response, const char *name, const char *value)
     return add(response, name, value);
 }
 
+/* libmicrohttpd before 1.0 takes lone line feeds between chunks, and a line in the trailer that
+ * begins with a colon, for ends of lines and of the request: what another server reads as the rest
+ * of this one must not become the next. */
+static bool ends_unsure(const struct exchange *exchange)
+{
+    return MHD_VERSION < 0x01000000 && exchange->headers.chunked;
+}
+
 enum MHD_Result reply_send(struct exchange *exchange, struct reply *reply)
 {
     struct http *http = exchange->loop->http;
-    bool draining = atomic_load_explicit(&http->draining, memory_order_relaxed);
+    bool ends =
+        atomic_load_explicit(&http->draining, memory_order_relaxed) || ends_unsure(exchange);
     exchange->stage = STAGE_SERVED;
     if (reply->shared != NULL) {
         reply_count(http, reply->shared->status);
         return MHD_queue_response(exchange->connection, reply->shared->status,
-                                  draining ? reply->shared->closes : reply->shared->keeps);
+                                  ends ? reply->shared->closes : reply->shared->keeps);
     }
-    reply->close = reply->close || draining;
+    reply->close = reply->close || ends;
     struct MHD_Response *response = response_of(reply);
     if (response == NULL)
         return MHD_NO; /* without memory for an answer, closing is the answer */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cors.h"
+#include "framing.h"
 #include "reject.h"
 #include "verify.h"
 
@@ -199,42 +200,46 @@ static void leave_heads(struct exchange *exchange)
     exchange->listed = false;
 }
 
+struct reading {
+    struct headers *headers;
+    struct framing framing;
+};
+
 static enum MHD_Result one_field(void *context, enum MHD_ValueKind kind, const char *name,
                                  size_t name_size, const char *value, size_t value_size)
 {
+    struct reading *reading = context;
     (void)kind;
-    headers_field(context, name, name_size, value != NULL ? value : "",
+    framing_field(&reading->framing, name, name_size, value, value_size);
+    headers_field(reading->headers, name, name_size, value != NULL ? value : "",
                   value != NULL ? value_size : 0);
     return MHD_YES;
 }
 
-/* libmicrohttpd before 1.0 takes a line that begins with a colon for the empty one that ends the
- * header: what follows would be another request. So behind the last field only that one may stand.
- * The method is the header's first byte there. */
-static bool ends_well(struct exchange *exchange, const char *method)
+static size_t header_size(struct exchange *exchange)
 {
-    if (MHD_VERSION >= 0x01000000)
-        return true;
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(exchange->connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
-    const char *at = exchange->headers.end, *end = info != NULL ? method + info->header_size : NULL;
-    if (at == NULL || end == NULL || at < method || at > end)
-        return at == NULL;
-    size_t breaks = 0;
-    for (; at < end; at++)
-        if (*at == '\0' || *at == '\r' || *at == '\n')
-            breaks++;
-        else if (*at != ' ' && *at != '\t')
-            return false;
-    return breaks <= 4;
+    return info != NULL ? info->header_size : 0;
+}
+
+/* False when there is more in the header than libmicrohttpd hands out; from 1.0 on it refuses that
+ * itself. */
+static bool read_header(struct exchange *exchange, const char *target, const char *method,
+                        const char *version)
+{
+    struct reading reading = {.headers = &exchange->headers};
+    framing_begin(&reading.framing, method, target, exchange->target_size, version,
+                  header_size(exchange));
+    headers_begin(&exchange->headers, version);
+    MHD_get_connection_values_n(exchange->connection, MHD_HEADER_KIND, one_field, &reading);
+    return MHD_VERSION >= 0x01000000 || framing_end(&reading.framing);
 }
 
 static size_t header_bytes(struct exchange *exchange)
 {
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(exchange->connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
     size_t records = exchange->headers.fields + exchange->parameters;
-    return (info != NULL ? info->header_size : 0) + records * RECORD_BYTES;
+    return header_size(exchange) + records * RECORD_BYTES;
 }
 
 /* The pool may be too full for libmicrohttpd to send a reply: the gate says it instead. */
@@ -257,8 +262,7 @@ static enum MHD_Result begin(struct exchange *exchange, const char *target, cons
     const struct http *http = exchange->loop->http;
     struct headers *headers = &exchange->headers;
     const char *why;
-    headers_begin(headers, version);
-    MHD_get_connection_values_n(exchange->connection, MHD_HEADER_KIND, one_field, headers);
+    bool whole = read_header(exchange, target, method, version);
     exchange->request.method = method_named(method);
     leave_heads(exchange);
     exchange->request.crosses = cors_allows(headers, http->config.cors_origin);
@@ -266,11 +270,13 @@ static enum MHD_Result begin(struct exchange *exchange, const char *target, cons
     (void)headers_target(headers, target);
     if (!headers_end(headers))
         return refuse(exchange, headers->status, headers->why);
-    if (!ends_well(exchange, method))
-        return refuse(exchange, 400, "a header field has no name, or goes on in the next line");
+    if (!whole)
+        return refuse(exchange, 400,
+                      "the header has a NUL, a field without a name, or one that goes "
+                      "on in the next line");
     if (exchange->target_bad)
         return refuse(exchange, 400, "the request's target has a NUL");
-    if (exchange->target_long)
+    if (exchange->target_size > TARGET_MAX_BYTES)
         return refuse(exchange, 414, "the request's target is longer than 2048 bytes");
     if (header_bytes(exchange) > HEADER_MAX_BYTES)
         return refuse_header(exchange);
@@ -438,7 +444,7 @@ void *request_begins(void *context, const char *target, struct MHD_Connection *c
     exchange->parameters = 0;
     for (const char *at = strchr(target, '?'); at != NULL; at = strchr(at + 1, '&'))
         exchange->parameters++;
-    exchange->target_long = strnlen(target, TARGET_MAX_BYTES + 1) > TARGET_MAX_BYTES;
+    exchange->target_size = strlen(target);
     exchange->too_large = exchange->no_memory = exchange->gone = false;
     exchange->request.wants_json = exchange->request.resumed = false;
     exchange->request.abandoned = NULL;

@@ -231,21 +231,6 @@ static void a_content_type_has_255_bytes(void **state)
     }
 }
 
-/* The caller looks what stands behind the last field. */
-static void the_last_fields_end_is_known(void **state)
-{
-    static const char text[] = "One: two\r\nThree:\r\n";
-    struct headers headers;
-    (void)state;
-    headers_begin(&headers, "HTTP/1.0");
-    assert_null(headers.end);
-    headers_field(&headers, text, 3, text + 5, 3);
-    assert_ptr_equal(headers.end, text + 8);
-    headers_field(&headers, text + 10, 5, "", 0);
-    assert_ptr_equal(headers.end, text + 16);
-    assert_int_equal(headers.fields, 2);
-}
-
 static void targets(void **state)
 {
     static const struct {
@@ -448,7 +433,6 @@ int main(void)
         cmocka_unit_test(each_byte_of_names_and_values),
         cmocka_unit_test(a_length_is_read_exactly),
         cmocka_unit_test(a_content_type_has_255_bytes),
-        cmocka_unit_test(the_last_fields_end_is_known),
         cmocka_unit_test(targets),
         cmocka_unit_test(json_is_given_to_who_names_it),
         cmocka_unit_test(content_is_plain_or_not),

@@ -132,6 +132,63 @@ static void a_field_without_a_name(void **state)
     client_free(client);
 }
 
+/* With a NUL in it, or going on in the next line, a header could be read in two ways. */
+static void nothing_is_hidden(void **state)
+{
+#define BYTES(text) text, sizeof(text) - 1
+    static const struct {
+        const char *bytes;
+        size_t size;
+    } rows[] = {
+        {BYTES("GET /do\0x HTTP/1.1\r\n" HOST LAST)},
+        {BYTES("GET\0 /do HTTP/1.1\r\n" HOST LAST)},
+        {BYTES("GET /do HTTP/1.1\0\r\n" HOST LAST)},
+        {BYTES("GET /do HTTP/1.1\r\n" HOST "X: a\0b\r\n" LAST)},
+        {BYTES("GET /do HTTP/1.1\r\n" HOST "X\0: b\r\nY: c\r\n" LAST)},
+        {BYTES("GET /do HTTP/1.1\r\n" HOST "X: a\r\n b\r\nY: c\r\n" LAST)},
+        {BYTES("GET /do HTTP/1.1\r\n" HOST "X: a\r\n\tb\r\nY: c\r\n" LAST)},
+        {BYTES("GET /do HTTP/1.1\r\n" HOST "X: a\r\n b\r\n\r\n")},
+        {BYTES("POST /do HTTP/1.1\r\n" HOST "Content-Length: 5\0000\r\nY: c\r\n" LAST "hello")},
+        {BYTES("POST /do HTTP/1.1\r\n" HOST "Content-Length: 1\r\n\t0\r\nY: c\r\n" LAST "h")},
+        {BYTES("POST /do HTTP/1.1\r\n" HOST
+               "Transfer-Encoding: chunked\0, identity\r\nY: c\r\n" LAST "0\r\n\r\n")},
+    };
+    struct server *server = server_start("-w", "0");
+    struct client *client = client_new(server);
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        int status = raw_ask_bytes(server, rows[i].bytes, rows[i].size, &raw);
+        if (status != 400 || strstr(raw.text + 1, "\nHTTP/1.1 ") != NULL)
+            fail_msg("%d for row %zu:\n%s", status, i, raw.text);
+    }
+    assert_int_equal(client_metric(client, ADMITS), 0);
+    client_free(client);
+}
+
+/* What another server would read as a part of this request's body does not become the next. */
+static void nothing_comes_behind_an_unsure_end(void **state)
+{
+    static const char *const bodies[] = {
+        "1\r\na\r\n0\r\nA: b\r\n:\r\n", "1\r\na\r\n0\r\nA: b\r\n: x: y\r\n",
+        "1;\nA\r\n0\r\n\r\n",           "1\r\na\r\n0\n\n",
+        "1;x\n1\r\na\r\n0\r\n\r\n",
+    };
+    struct server *server = server_start("-w", "0");
+    struct client *client = client_new(server);
+    char request[512];
+    (void)state;
+    for (size_t i = 0; i < sizeof bodies / sizeof bodies[0]; i++) {
+        snprintf(request, sizeof request,
+                 "POST /healthz HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n%s"
+                 "GET /do HTTP/1.1\r\n" HOST LAST,
+                 bodies[i]);
+        (void)raw_ask(server, request, &raw);
+        assert_null(strstr(raw.text + 1, "\nHTTP/1.1 "));
+    }
+    assert_int_equal(client_metric(client, ADMITS), 0);
+    client_free(client);
+}
+
 /* What is no HTTP/1 request at all may be closed without a word, but is never served. */
 static void what_is_no_request(void **state)
 {
@@ -402,12 +459,12 @@ static void pipelined_requests_are_answered_in_turn(void **state)
     assert_true(raw_send(fd, "POST /do HTTP/1.1\r\n" HOST "Content-Length: 3\r\n\r\nabc"
                              "GET /nowhere HTTP/1.1\r\n" HOST "\r\n"
                              "GET /do HTTP/1.1\r\n" HOST "\r\n"
-                             "POST /do HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n"
-                             "1\r\nx\r\n0\r\n\r\n"
-                             "GET /healthz HTTP/1.1\r\n" HOST LAST));
+                             "GET /healthz HTTP/1.1\r\n" HOST "\r\n"
+                             "POST /do HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n" LAST
+                             "1\r\nx\r\n0\r\n\r\n"));
     raw_read_until_close(fd, &raw);
     close(fd);
-    static const int wanted[] = {202, 404, 202, 429, 200};
+    static const int wanted[] = {202, 404, 202, 200, 429};
     const char *at = raw.text;
     for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++) {
         assert_non_null(at);
@@ -540,6 +597,8 @@ int main(void)
         TEST(one_meaning_or_none),
         TEST(nothing_stands_behind_chunked),
         TEST(a_field_without_a_name),
+        TEST(nothing_is_hidden),
+        TEST(nothing_comes_behind_an_unsure_end),
         TEST(what_is_no_request),
         TEST(http_1_0),
         TEST(bodies),
