@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -71,31 +72,6 @@ static void take_in(struct loop *loop)
     }
 }
 
-static bool next_stuck(struct loop *loop, struct stuck *stuck)
-{
-    mutex_lock(&loop->lock);
-    bool there = loop->stuck_len > 0;
-    if (there)
-        *stuck = loop->stuck[--loop->stuck_len];
-    mutex_unlock(&loop->lock);
-    return there;
-}
-
-/* When its pool is used up by the header and more has come than it can read, libmicrohttpd before
- * 1.0 takes a connection for closed but forgets to close it: it is in none of its lists of who is
- * ready, and not in its epoll set. Resumed, it is looked at once more. */
-static void close_stuck(struct loop *loop)
-{
-    struct stuck stuck;
-    while (next_stuck(loop, &stuck)) {
-        if (!gate_is_stuck(loop->http->gate, stuck.slot, stuck.generation))
-            continue;
-        const struct exchange *exchange = stuck.slot->owner;
-        MHD_suspend_connection(exchange->connection);
-        MHD_resume_connection(exchange->connection);
-    }
-}
-
 static int patience_ms(struct MHD_Daemon *daemon)
 {
     MHD_UNSIGNED_LONG_LONG left_ms;
@@ -109,16 +85,22 @@ static void *loop_main(void *context)
     struct loop *loop = context;
     while (!atomic_load(&loop->over)) {
         struct pollfd polls[] = {{.fd = loop->events, .events = POLLIN},
-                                 {.fd = loop->wakeup, .events = POLLIN}};
-        if (poll(polls, 2, patience_ms(loop->daemon)) < 0 && errno != EINTR)
+                                 {.fd = loop->wakeup, .events = POLLIN},
+                                 {.fd = loop->sleepers, .events = POLLIN}};
+        if (poll(polls, 3, patience_ms(loop->daemon)) < 0 && errno != EINTR)
             (void)poll(NULL, 0, REST_MS); /* the limit on open files is below 2 */
         if ((polls[1].revents & POLLIN) != 0) {
             take_wakeup(loop);
             take_in(loop);
-            close_stuck(loop);
+            watch_close_stuck(loop);
         }
+        if ((polls[2].revents & POLLIN) != 0)
+            watch_wake(loop);
         MHD_run(loop->daemon);
+        watch_turn(loop);
     }
+    watch_wake_all(loop); /* libmicrohttpd must not end with one that sleeps */
+    MHD_run(loop->daemon);
     return NULL;
 }
 
@@ -130,7 +112,7 @@ static void library_says(void *context, const char *format, va_list arguments)
     char line[256];
     if (MHD_VERSION < 0x01000000 && (strncmp(format, malformed, sizeof malformed - 1) == 0 ||
                                      strncmp(format, too_large, sizeof too_large - 1) == 0))
-        request_bad_length(context);
+        watch_bad_length(context);
     vsnprintf(line, sizeof line, format, arguments);
     line[strcspn(line, "\r\n")] = '\0';
     log_debug("http: %s", line);
@@ -165,7 +147,8 @@ static struct MHD_Daemon *start_daemon(struct loop *loop)
 static int loop_start(struct loop *loop, struct http *http)
 {
     loop->http = http;
-    loop->wakeup = -1;
+    loop->wakeup = loop->sleepers = -1;
+    watch_init(loop);
     int error = mutex_init(&loop->lock);
     if (error != 0)
         return error;
@@ -178,7 +161,8 @@ static int loop_start(struct loop *loop, struct http *http)
     if (!room)
         return -ENOMEM;
     loop->wakeup = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (loop->wakeup < 0)
+    loop->sleepers = http->config.tls ? epoll_create1(EPOLL_CLOEXEC) : -1;
+    if (loop->wakeup < 0 || (http->config.tls && loop->sleepers < 0))
         return -errno;
     errno = 0;
     loop->daemon = start_daemon(loop);
@@ -206,6 +190,8 @@ static void loop_release(struct loop *loop)
         MHD_stop_daemon(loop->daemon);
     if (loop->wakeup >= 0)
         close(loop->wakeup);
+    if (loop->sleepers >= 0)
+        close(loop->sleepers);
     mutex_lock(&loop->lock);
     while (loop->accepted_len > 0)
         close(loop->accepted[--loop->accepted_len].fd);

@@ -22,20 +22,24 @@ enum { LOOPS_MAX = 16, SHARED_MAX = 64, TYPE_SIZE = 256 };
 /* Where a request stands. */
 enum stage { STAGE_HEADER, STAGE_BODY, STAGE_SERVED, STAGE_PARKED };
 
+/* What is wrong with libmicrohttpd while a connection does this; see http_watch.c. */
+enum watch { WATCH_NONE, WATCH_HANDSHAKE, WATCH_ASLEEP, WATCH_HEADER, WATCH_CHUNKS, WATCHES };
+
 /* One connection as the HTTP layer sees it, and its request of the moment. */
 struct exchange {
     struct loop *loop;
     struct slot *slot;
     struct MHD_Connection *connection;
     enum stage stage;
-    LIST_ENTRY(exchange) head; /* in the loop's heads, while the header is read */
-    bool listed;               /* it is in there */
-    size_t target_size;        /* as the request line said it */
-    bool target_bad;           /* it had a NUL, encoded */
-    bool too_large, no_memory; /* the body is thrown away */
-    bool gone;                 /* parked, and the client has hung up */
-    size_t body_used;          /* of request.body */
-    size_t parameters;         /* in the query */
+    enum watch watched;
+    TAILQ_ENTRY(exchange) entry; /* in the loop's list of those */
+    unsigned turns;              /* of the loop, that changed nothing */
+    size_t target_size;          /* as the request line said it */
+    bool target_bad;             /* it had a NUL, encoded */
+    bool too_large, no_memory;   /* the body is thrown away */
+    bool gone;                   /* parked, and the client has hung up */
+    size_t body_used;            /* of request.body */
+    size_t parameters;           /* in the query */
     struct headers headers;
     struct request request;
 };
@@ -62,8 +66,9 @@ struct loop {
     bool started;
     atomic_bool over, woken; /* woken: and has not looked yet */
     _Atomic uint32_t connections;
-    LIST_HEAD(heads, exchange) heads; /* whose header is being read */
-    bool saw_start;                   /* MHD_add_connection() got so far */
+    TAILQ_HEAD(watched, exchange) watched[WATCHES];
+    int sleepers;   /* an epoll descriptor: of WATCH_ASLEEP those whose client goes on */
+    bool saw_start; /* MHD_add_connection() got so far */
     struct mutex lock;
     struct accepted *accepted GUARDED;
     uint32_t accepted_len GUARDED;
@@ -102,6 +107,22 @@ enum MHD_Result reply_send(struct exchange *exchange, struct reply *reply);
 /* For the statistics, when the answer did not go through reply_send(). */
 void reply_count(struct http *http, unsigned status);
 
+/* ---- http_watch.c: in the loop's thread */
+
+void watch_init(struct loop *loop);
+/* From now on, until the next of these. WATCH_NONE when the connection is closed at the latest. */
+void watch(struct exchange *exchange, enum watch what);
+/* After a turn of the daemon. */
+void watch_turn(struct loop *loop);
+/* `sleepers` is readable; or nobody may sleep any more. */
+void watch_wake(struct loop *loop);
+void watch_wake_all(struct loop *loop);
+/* libmicrohttpd is about to refuse a Content-Length and would say so twice: it is refused here,
+ * when it can be told whose it is. */
+void watch_bad_length(struct loop *loop);
+/* The gate has reported some. */
+void watch_close_stuck(struct loop *loop);
+
 /* ---- http_request.c: what libmicrohttpd calls, with the loop as context */
 
 enum MHD_Result request_handle(void *context, struct MHD_Connection *connection, const char *path,
@@ -112,10 +133,6 @@ void request_ended(void *context, struct MHD_Connection *connection, void **requ
                    enum MHD_RequestTerminationCode why);
 void connection_changed(void *context, struct MHD_Connection *connection, void **socket_context,
                         enum MHD_ConnectionNotificationCode what);
-
-/* libmicrohttpd is about to refuse a Content-Length, of the loop's only header if there is but one:
- * then it is refused here. */
-void request_bad_length(struct loop *loop);
 
 /* The client of a parked request has hung up; its wait is over already. */
 void request_hung_up(struct exchange *exchange);

@@ -193,13 +193,6 @@ static void fit_body(struct exchange *exchange)
 
 /* ---- a request's way */
 
-static void leave_heads(struct exchange *exchange)
-{
-    if (exchange->listed)
-        LIST_REMOVE(exchange, head);
-    exchange->listed = false;
-}
-
 struct reading {
     struct headers *headers;
     struct framing framing;
@@ -264,7 +257,7 @@ static enum MHD_Result begin(struct exchange *exchange, const char *target, cons
     const char *why;
     bool whole = read_header(exchange, target, method, version);
     exchange->request.method = method_named(method);
-    leave_heads(exchange);
+    watch(exchange, WATCH_NONE);
     exchange->request.crosses = cors_allows(headers, http->config.cors_origin);
     exchange->stage = STAGE_BODY;
     (void)headers_target(headers, target);
@@ -292,6 +285,8 @@ static enum MHD_Result begin(struct exchange *exchange, const char *target, cons
     if ((headers->chunked || headers->length > 0) &&
         !gate_enter(http->gate, exchange->slot, PHASE_BODY))
         return MHD_NO;
+    if (headers->chunked)
+        watch(exchange, WATCH_CHUNKS);
     return MHD_YES;
 }
 
@@ -371,11 +366,13 @@ enum MHD_Result request_handle(void *context, struct MHD_Connection *connection,
     case STAGE_BODY:
         if (*data_size > 0) {
             collect(exchange, data, *data_size);
+            exchange->turns = 0;
             *data_size = 0;
             return gate_phase(exchange->slot) != PHASE_CUT ? MHD_YES : MHD_NO;
         }
         if (data != NULL) /* an empty body with another request behind it: not the last call yet */
             return MHD_YES;
+        watch(exchange, WATCH_NONE);
         fit_body(exchange);
         return serve_request(exchange, path);
     case STAGE_PARKED:
@@ -396,33 +393,6 @@ enum MHD_Result request_handle(void *context, struct MHD_Connection *connection,
 
 /* ---- what libmicrohttpd tells */
 
-static bool has_bad_length(const struct exchange *exchange)
-{
-    const char *text = MHD_lookup_connection_value(exchange->connection, MHD_HEADER_KIND,
-                                                   MHD_HTTP_HEADER_CONTENT_LENGTH);
-    uint64_t length;
-    return text != NULL && !headers_read_length(text, strlen(text), &length);
-}
-
-void request_bad_length(struct loop *loop)
-{
-    struct http *http = loop->http;
-    struct exchange *exchange, *found = NULL;
-    LIST_FOREACH(exchange, &loop->heads, head)
-    {
-        if (!has_bad_length(exchange))
-            continue;
-        if (found != NULL)
-            return; /* which of them it is nobody says */
-        found = exchange;
-    }
-    if (http->config.tls || found == NULL || !gate_enter(http->gate, found->slot, PHASE_REPLY))
-        return;
-    reject_bad_length(found->slot->fd);
-    reply_count(http, 400);
-    shutdown(found->slot->fd, SHUT_WR); /* what it says itself goes nowhere */
-}
-
 static struct exchange *exchange_of(struct MHD_Connection *connection)
 {
     const union MHD_ConnectionInfo *info =
@@ -438,8 +408,7 @@ void *request_begins(void *context, const char *target, struct MHD_Connection *c
     if (exchange == NULL)
         return NULL;
     exchange->stage = STAGE_HEADER;
-    LIST_INSERT_HEAD(&exchange->loop->heads, exchange, head);
-    exchange->listed = true;
+    watch(exchange, WATCH_HEADER);
     exchange->target_bad = strstr(target, "%00") != NULL;
     exchange->parameters = 0;
     for (const char *at = strchr(target, '?'); at != NULL; at = strchr(at + 1, '&'))
@@ -469,7 +438,7 @@ void request_ended(void *context, struct MHD_Connection *connection, void **requ
         unpark(exchange);
         abandon(exchange);
     }
-    leave_heads(exchange); /* libmicrohttpd has refused it by itself */
+    watch(exchange, WATCH_NONE);
     drop_body(exchange);
     jobd_blob_unref(exchange->request.waiter.output); /* nobody has answered with it */
     exchange->request.waiter.output = NULL;
@@ -503,7 +472,7 @@ void connection_changed(void *context, struct MHD_Connection *connection, void *
         atomic_fetch_sub(&loop->connections, 1);
         if (exchange != NULL) {
             *socket_context = NULL;
-            leave_heads(exchange); /* request_ended() is not called for one that was forgotten */
+            watch(exchange, WATCH_NONE); /* for one that was forgotten no request ends */
             gate_ended(loop->http->gate, exchange->slot);
         }
         return;
@@ -534,4 +503,6 @@ void connection_changed(void *context, struct MHD_Connection *connection, void *
     exchange->slot = slot;
     exchange->connection = connection;
     *socket_context = exchange;
+    if (loop->http->config.tls)
+        watch(exchange, WATCH_HANDSHAKE);
 }

@@ -86,6 +86,11 @@ void reject_too_slow(int fd)
     (void)answer(fd, "408 Request Timeout", "", "the request did not come in time\n");
 }
 
+void reject_unreadable(int fd)
+{
+    (void)answer(fd, "400 Bad Request", "", "a line between two chunks is too long\n");
+}
+
 void reject_bad_length(int fd)
 {
     (void)answer(fd, "400 Bad Request", "", HEADERS_BAD_LENGTH "\n");

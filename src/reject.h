@@ -27,7 +27,9 @@ void reject_read(struct rejects *rejects, uint32_t number);
 bool reject_expire(struct rejects *rejects, int64_t now_ms);
 
 /* Answers on a connection that is to be closed then: 408, the request did not come in time; 431,
- * its header is too large; 400, its Content-Length is none. */
+ * its header is too large; 400, its Content-Length is none, or its
+ * body cannot be read. */
 void reject_too_slow(int fd);
 void reject_bad_length(int fd);
+void reject_unreadable(int fd);
 void reject_too_large(int fd);

@@ -452,6 +452,22 @@ int server_wait(struct server *server)
     return server->code;
 }
 
+int64_t server_cpu_ms(const struct server *server)
+{
+    char path[64], text[1024];
+    unsigned long user = 0, system = 0;
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)server->pid);
+    FILE *file = fopen(path, "re");
+    assert_non_null(file);
+    text[fread(text, 1, sizeof text - 1, file)] = '\0';
+    fclose(file);
+    const char *at = strrchr(text, ')');
+    assert_non_null(at);
+    assert_int_equal(
+        sscanf(at, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system), 2);
+    return (int64_t)(user + system) * 1000 / sysconf(_SC_CLK_TCK);
+}
+
 bool server_runs(struct server *server)
 {
     return !wait_for_end(server, 0);

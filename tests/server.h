@@ -77,6 +77,8 @@ void server_signal(struct server *server, int number);
 /* Waits for its end and for all its output. The exit code, or 128 + the signal that ended it. */
 int server_wait(struct server *server);
 bool server_runs(struct server *server);
+/* Processor time it has used. */
+int64_t server_cpu_ms(const struct server *server);
 /* Frees one that has ended, before the test does; for tests that start many. */
 void server_forget(struct server *server);
 

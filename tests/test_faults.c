@@ -246,22 +246,6 @@ static void it_stands_still(void **state)
 
 /* ---- descriptors */
 
-static long ticks_used(const struct server *server)
-{
-    char path[64], text[1024];
-    unsigned long user = 0, system = 0;
-    snprintf(path, sizeof path, "/proc/%d/stat", (int)server_pid(server));
-    FILE *file = fopen(path, "re");
-    assert_non_null(file);
-    text[fread(text, 1, sizeof text - 1, file)] = '\0';
-    fclose(file);
-    const char *at = strrchr(text, ')');
-    assert_non_null(at);
-    assert_int_equal(
-        sscanf(at, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system), 2);
-    return (long)(user + system);
-}
-
 static void without_descriptors_it_does_not_spin(void **state)
 {
     enum { SHARE = 5, LASTS_MS = 1000 };
@@ -279,12 +263,11 @@ static void without_descriptors_it_does_not_spin(void **state)
     int fd = raw_connect(server);
     assert_true(raw_send(fd, "GET /healthz HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n"));
     server_await_lines(server, ERR, "new connections wait", 1);
-    long used = ticks_used(server);
+    int64_t used_ms = server_cpu_ms(server);
     int64_t over_ms = now_ms() + LASTS_MS;
     while (now_ms() < over_ms)
         look_again(over_ms + PATIENCE_MS, "time to pass");
-    used = ticks_used(server) - used;
-    assert_in_range(used * 1000 / sysconf(_SC_CLK_TCK), 0, LASTS_MS / SHARE);
+    assert_in_range(server_cpu_ms(server) - used_ms, 0, LASTS_MS / SHARE);
     assert_int_equal(prlimit(server_pid(server), RLIMIT_NOFILE, &before, NULL), 0);
     raw_read_until_close(fd, &raw);
     assert_int_equal(raw_status(raw.text), 200);

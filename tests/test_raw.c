@@ -345,6 +345,20 @@ static void half_a_body_is_no_job(void **state)
     client_free(client);
 }
 
+/* Such a line is refused at once, not when the time for the body is over. */
+static void a_chunks_line_is_bounded(void **state)
+{
+    struct server *server = server_start("-w", "0");
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        char *text = raw_filled("POST /do HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n1",
+                                i == 0 ? '0' : ';', 7000, "");
+        int status = raw_ask(server, text, &raw);
+        assert_true(status == 400 || status == 413);
+        free(text);
+    }
+}
+
 /* ---- sizes */
 
 /* The answer comes although not one byte of the body was sent. */
@@ -605,6 +619,7 @@ int main(void)
         TEST(a_length_that_is_none_has_one_answer),
         TEST(a_place_is_free_once_it_was_forgotten),
         TEST(half_a_body_is_no_job),
+        TEST(a_chunks_line_is_bounded),
         TEST(too_large_is_said_before_the_body),
         TEST(sizes_are_bounded),
         TEST(many_fields_are_too_many),

@@ -97,6 +97,27 @@ static void who_speaks_in_clear_gets_nothing(void **state)
     client_free(client);
 }
 
+/* Also in the middle of a handshake, until it is cut. */
+static void waiting_for_a_client_costs_nothing(void **state)
+{
+    static const char *const texts[] = {"", "\x16", "\x16\x03\x01\x02"};
+    enum { CLIENTS = sizeof texts / sizeof texts[0], CUT_MS = 1000 };
+    static struct raw raw;
+    struct server *server = start();
+    int fds[CLIENTS];
+    (void)state;
+    int64_t used_ms = server_cpu_ms(server);
+    for (unsigned i = 0; i < CLIENTS; i++) {
+        fds[i] = raw_connect(server);
+        assert_true(raw_send(fds[i], texts[i]));
+    }
+    for (unsigned i = 0; i < CLIENTS; i++) {
+        raw_read_until_close(fds[i], &raw);
+        close(fds[i]);
+    }
+    assert_in_range(server_cpu_ms(server) - used_ms, 0, CUT_MS / 2);
+}
+
 static void old_versions_are_refused(void **state)
 {
     struct server *server = start();
@@ -204,9 +225,13 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, server_stop_all)
     const struct CMUnitTest tests[] = {
-        TEST(requests_over_tls),        TEST(who_speaks_in_clear_gets_nothing),
-        TEST(old_versions_are_refused), TEST(certificates_are_read_again),
-        TEST(files_that_are_wrong),     TEST(health_over_tls),
+        TEST(requests_over_tls),
+        TEST(who_speaks_in_clear_gets_nothing),
+        TEST(waiting_for_a_client_costs_nothing),
+        TEST(old_versions_are_refused),
+        TEST(certificates_are_read_again),
+        TEST(files_that_are_wrong),
+        TEST(health_over_tls),
     };
     if (system("command -v openssl >/dev/null") != 0) {
         print_message("[  SKIPPED ] there is no openssl\n");
