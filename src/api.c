@@ -167,6 +167,13 @@ enum step api_serve(struct request *request, struct reply *reply, start_wait **s
     return route_serve(&call, routes, sizeof routes / sizeof routes[0], may);
 }
 
+bool api_admits(struct request *request, struct reply *reply, void *context)
+{
+    struct call call = {.api = context, .request = request, .reply = reply};
+    return call.api->keys == NULL ||
+           route_admits(&call, routes, sizeof routes / sizeof routes[0], may);
+}
+
 /* ---- start and end */
 
 int api_new(struct api **api, const struct api_config *config)

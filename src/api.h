@@ -26,3 +26,5 @@ void api_free(struct api *api);
 /* Serves one request; `context` is the api. Any thread; does not block. */
 enum step api_serve(struct request *request, struct reply *reply, start_wait **start,
                     void *context);
+/* Whether its token, where one is needed, lets it in, before its body has come. Any thread. */
+bool api_admits(struct request *request, struct reply *reply, void *context);

@@ -114,6 +114,16 @@ bool gate_enter(struct gate *gate, struct slot *slot, enum phase phase)
     return true;
 }
 
+void gate_allow(struct gate *gate, struct slot *slot, size_t bytes)
+{
+    int64_t more_ms = (int64_t)(bytes / (size_t)gate->config.slowest_bytes_per_s) * 1000;
+    uint64_t now = atomic_load_explicit(&slot->state, memory_order_relaxed);
+    while (phase_of(now) == PHASE_REPLY &&
+           !atomic_compare_exchange_weak(&slot->state, &now,
+                                         state_of(PHASE_REPLY, deadline_of(now) + more_ms)))
+        ;
+}
+
 /* ---- start and end */
 
 static size_t descriptors_max(void)

@@ -53,6 +53,7 @@ struct gate_config {
     uint32_t connections_max, per_address_max;
     bool mute; /* connections speak TLS: who is turned away, or cut, is told nothing */
     int64_t header_ms, body_ms, reply_ms, idle_ms;
+    int64_t slowest_bytes_per_s; /* of replies that gate_allow() knows of */
     /* A new connection: takes the descriptor. Must not block. */
     void (*admit)(void *context, int fd, const struct sockaddr *address, socklen_t size);
     /* The client of a parked request is gone. True when its wait was ended by this, and
@@ -87,6 +88,8 @@ void gate_ended(struct gate *gate, struct slot *slot);
 /* The connection enters a phase, with its deadline; false when it was cut. */
 bool gate_enter(struct gate *gate, struct slot *slot, enum phase phase);
 enum phase gate_phase(const struct slot *slot);
+/* The reply it has entered PHASE_REPLY for has so many bytes: time for them is added. */
+void gate_allow(struct gate *gate, struct slot *slot, size_t bytes);
 /* Has its client closed the connection, or half of it, with nothing left to be read? */
 bool gate_left(const struct slot *slot);
 /* Is this the connection that was cut, and still there? In the thread that would end it the answer

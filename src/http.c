@@ -201,6 +201,34 @@ static void loop_release(struct loop *loop)
     mutex_release(&loop->lock);
 }
 
+/* ---- bytes under way */
+
+bool http_charge(struct exchange *exchange, size_t size, bool must)
+{
+    struct http *http = exchange->loop->http;
+    size_t before = atomic_fetch_add_explicit(&http->bytes, size, memory_order_relaxed);
+    if (!must &&
+        (before > http->config.memory_bytes || size > http->config.memory_bytes - before)) {
+        atomic_fetch_sub_explicit(&http->bytes, size, memory_order_relaxed);
+        return false;
+    }
+    exchange->charged += size;
+    return true;
+}
+
+void http_discharge(struct exchange *exchange)
+{
+    if (exchange->charged > 0)
+        atomic_fetch_sub_explicit(&exchange->loop->http->bytes, exchange->charged,
+                                  memory_order_relaxed);
+    exchange->charged = 0;
+}
+
+bool http_is_full(const struct http *http)
+{
+    return atomic_load_explicit(&http->bytes, memory_order_relaxed) >= http->config.memory_bytes;
+}
+
 /* ---- what the gate tells */
 
 static struct loop *least_busy(struct http *http)
@@ -288,8 +316,9 @@ int http_new(struct http **http, const struct http_config *config)
                                          .mute = config->tls,
                                          .header_ms = config->header_us / 1000,
                                          .body_ms = transfer_ms(config),
-                                         .reply_ms = config->idle_us / 1000 + transfer_ms(config),
+                                         .reply_ms = (config->idle_us + config->header_us) / 1000,
                                          .idle_ms = config->idle_us / 1000,
+                                         .slowest_bytes_per_s = SLOWEST_BYTES_PER_S,
                                          .admit = admit,
                                          .unpark = unpark,
                                          .hung_up = hung_up,
@@ -304,9 +333,10 @@ int http_new(struct http **http, const struct http_config *config)
     return 0;
 }
 
-int http_start(struct http *http, request_handler *serve, void *context)
+int http_start(struct http *http, request_handler *serve, request_admitter *admits, void *context)
 {
     http->serve = serve;
+    http->admits = admits;
     http->context = context;
     for (unsigned i = 0; i < processors(); i++) {
         int error = loop_start(&http->loops[i], http);
@@ -359,6 +389,7 @@ void http_stats(struct http *http, struct http_stats *stats)
 {
     gate_stats(http->gate, &stats->gate);
     stats->parked = atomic_load(&http->parked);
+    stats->bytes = atomic_load(&http->bytes);
     for (int i = 0; i < 6; i++)
         stats->replies[i] = atomic_load_explicit(&http->replies[i], memory_order_relaxed);
 }

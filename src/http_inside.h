@@ -39,6 +39,7 @@ struct exchange {
     bool too_large, no_memory;   /* the body is thrown away */
     bool gone;                   /* parked, and the client has hung up */
     size_t body_used;            /* of request.body */
+    size_t charged;              /* for body and reply, by http_charge() */
     size_t parameters;           /* in the query */
     struct headers headers;
     struct request request;
@@ -84,6 +85,7 @@ struct shared_reply {
 struct http {
     struct http_config config;
     request_handler *serve;
+    request_admitter *admits;
     void *context;
     struct gate *gate;
     struct loop loops[LOOPS_MAX];
@@ -92,6 +94,7 @@ struct http {
     unsigned shared_len;
     atomic_bool draining;
     _Atomic uint32_t parked;
+    _Atomic size_t bytes; /* of bodies and replies under way */
     _Atomic uint64_t replies[6];
 };
 
@@ -99,6 +102,11 @@ struct http {
 
 /* A connection in this loop was resumed: the loop shall look. Any thread. */
 void loop_wake(struct loop *loop);
+
+/* So many bytes more of the exchange are under way, until its end. False when these are too many;
+ * never for what `must` be. Any of the loops' threads. */
+bool http_charge(struct exchange *exchange, size_t size, bool must);
+void http_discharge(struct exchange *exchange);
 
 /* ---- http_reply.c */
 

@@ -9,6 +9,9 @@
 #include "cors.h"
 #include "verify.h"
 
+/* A reply of up to so many bytes, like /metrics, is bounded by the connections there may be. */
+enum { SMALL_BYTES = 16384 };
+
 static bool add(struct MHD_Response *response, const char *name, const char *value)
 {
     return MHD_add_response_header(response, name, value) == MHD_YES;
@@ -116,6 +119,26 @@ static bool ends_unsure(const struct exchange *exchange)
     return MHD_VERSION < 0x01000000 && exchange->headers.chunked;
 }
 
+/* A large reply needs memory until its client has read it. An answer to a GET can be asked for
+ * again; what another method has done must be told. */
+static void charge(struct exchange *exchange, struct reply *reply)
+{
+    size_t size = reply->blob != NULL    ? reply->blob->size
+                  : reply->owned != NULL ? strlen(reply->owned)
+                                         : 0;
+    bool again = exchange->request.method == METHOD_GET;
+    if (size <= SMALL_BYTES)
+        return;
+    gate_allow(exchange->loop->http->gate, exchange->slot, size);
+    if (http_charge(exchange, size, !again))
+        return;
+    jobd_blob_unref(reply->blob);
+    free(reply->owned);
+    *reply = (struct reply){.close = reply->close, .retry_after_s = 1};
+    reply_error(reply, exchange->request.wants_json, 503,
+                "there is no memory for the answer at the moment");
+}
+
 enum MHD_Result reply_send(struct exchange *exchange, struct reply *reply)
 {
     struct http *http = exchange->loop->http;
@@ -128,6 +151,7 @@ enum MHD_Result reply_send(struct exchange *exchange, struct reply *reply)
                                   ends ? reply->shared->closes : reply->shared->keeps);
     }
     reply->close = reply->close || ends;
+    charge(exchange, reply);
     struct MHD_Response *response = response_of(reply);
     if (response == NULL)
         return MHD_NO; /* without memory for an answer, closing is the answer */

@@ -112,7 +112,7 @@ void request_drop_body(struct request *request)
 /* An error before any endpoint. */
 static enum MHD_Result refuse(struct exchange *exchange, unsigned status, const char *why)
 {
-    struct reply reply = {.close = true};
+    struct reply reply = {.close = true, .retry_after_s = status == 503};
     if (!gate_enter(exchange->loop->http->gate, exchange->slot, PHASE_REPLY))
         return MHD_NO;
     reply_error(&reply, headers_want_json(&exchange->headers), status, why);
@@ -141,6 +141,9 @@ static struct jobd_blob *blob_with(const struct exchange *exchange, size_t room)
 /* Makes the body's blob hold `room` bytes, of which the used ones are kept. */
 static bool resize_body(struct exchange *exchange, size_t room)
 {
+    size_t now = exchange->request.body != NULL ? exchange->request.body->size : 0;
+    if (room > now && !http_charge(exchange, room - now, false))
+        return false;
     struct jobd_blob *blob = blob_with(exchange, room);
     if (blob == NULL)
         return false;
@@ -164,11 +167,12 @@ static void collect(struct exchange *exchange, const char *data, size_t size)
     size_t room = exchange->request.body != NULL ? exchange->request.body->size : 0;
     size_t needed = exchange->body_used + size;
     if (needed > room) {
+        /* Room for what has come, not for what was announced: whoever wants it must send it. */
         size_t next = room == 0 ? BODY_FIRST_BYTES : room * 2;
-        if (exchange->headers.lengths > 0)
-            next = (size_t)exchange->headers.length;
         if (next < needed)
             next = needed;
+        if (exchange->headers.lengths > 0 && next > exchange->headers.length)
+            next = (size_t)exchange->headers.length;
         if (!resize_body(exchange, next < max ? next : max)) {
             exchange->no_memory = true;
             drop_body(exchange);
@@ -247,6 +251,14 @@ static enum MHD_Result refuse_header(struct exchange *exchange)
     return MHD_NO;
 }
 
+static bool admitted(struct exchange *exchange, const char *target, struct reply *reply)
+{
+    const struct http *http = exchange->loop->http;
+    exchange->request.path = headers_target(&exchange->headers, target);
+    exchange->request.source = exchange->connection;
+    return http->admits(&exchange->request, reply, http->context);
+}
+
 /* The header is complete. Whoever is refused here is answered at once and cut off; a good request
  * is not answered yet, as libmicrohttpd would close its connection too. */
 static enum MHD_Result begin(struct exchange *exchange, const char *target, const char *method,
@@ -254,6 +266,7 @@ static enum MHD_Result begin(struct exchange *exchange, const char *target, cons
 {
     const struct http *http = exchange->loop->http;
     struct headers *headers = &exchange->headers;
+    struct reply reply = {.status = 500, .type = TYPE_TEXT};
     const char *why;
     bool whole = read_header(exchange, target, method, version);
     exchange->request.method = method_named(method);
@@ -282,8 +295,14 @@ static enum MHD_Result begin(struct exchange *exchange, const char *target, cons
         return refuse(exchange, 413, "the body is larger than --max-body allows");
     exchange->request.wants_json = headers_want_json(headers);
     headers_trace(headers, exchange->request.trace, sizeof exchange->request.trace);
-    if ((headers->chunked || headers->length > 0) &&
-        !gate_enter(http->gate, exchange->slot, PHASE_BODY))
+    if (!headers->chunked && headers->length == 0)
+        return MHD_YES;
+    if (!admitted(exchange, target, &reply)) {
+        reply.close = true;
+        return gate_enter(http->gate, exchange->slot, PHASE_REPLY) ? reply_send(exchange, &reply)
+                                                                   : MHD_NO;
+    }
+    if (!gate_enter(http->gate, exchange->slot, PHASE_BODY))
         return MHD_NO;
     if (headers->chunked)
         watch(exchange, WATCH_CHUNKS);
@@ -337,7 +356,7 @@ static enum MHD_Result serve_request(struct exchange *exchange, const char *path
     if (exchange->too_large)
         return refuse(exchange, 413, "the body is larger than --max-body allows");
     if (exchange->no_memory)
-        return refuse(exchange, 503, "out of memory");
+        return refuse(exchange, 503, "there is no memory for the body at the moment");
     /* Before anything is done for it: who was cut must not get a job in. */
     if (!gate_enter(http->gate, exchange->slot, PHASE_REPLY)) {
         abandon(exchange);
@@ -440,6 +459,7 @@ void request_ended(void *context, struct MHD_Connection *connection, void **requ
     }
     watch(exchange, WATCH_NONE);
     drop_body(exchange);
+    http_discharge(exchange);
     jobd_blob_unref(exchange->request.waiter.output); /* nobody has answered with it */
     exchange->request.waiter.output = NULL;
     *request = NULL;

@@ -172,6 +172,7 @@ static int start(struct server *server)
         .header_us = options->header_us,
         .idle_us = options->idle_us,
         .body_max_bytes = options->body_max_bytes,
+        .memory_bytes = (size_t)options->memory_bytes,
         .tls = server->tls != NULL,
         .keyed = server->keys != NULL,
         .cors_origin = options->cors_origin,
@@ -180,7 +181,7 @@ static int start(struct server *server)
         (server->store != NULL && (error = store_start(server->store, server->jobd)) != 0) ||
         (error = jobd_pool_start(server->pool)) != 0)
         return error;
-    return http_start(server->http, api_serve, server->api);
+    return http_start(server->http, api_serve, api_admits, server->api);
 }
 
 /* ---- the process */

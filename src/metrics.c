@@ -151,6 +151,8 @@ static void server(FILE *out, struct jobd *jobd, struct http *http)
     fprintf(out, "jobd_connections_cut_total %" PRIu64 "\n", stats.gate.cut);
     head(out, "jobd_requests_parked", "gauge", "Requests that wait for a job.");
     fprintf(out, "jobd_requests_parked %" PRIu32 "\n", stats.parked);
+    head(out, "jobd_request_bytes", "gauge", "Bytes of bodies and replies under way.");
+    fprintf(out, "jobd_request_bytes %zu\n", stats.bytes);
     head(out, "jobd_replies_total", "counter", "Replies by the class of their status.");
     for (int i = 2; i < 6; i++)
         fprintf(out, "jobd_replies_total{class=\"%dxx\"} %" PRIu64 "\n", i, stats.replies[i]);

@@ -93,6 +93,8 @@ enum step { STEP_REPLY, STEP_PARK };
 typedef enum jobd_result start_wait(struct request *request, void *context);
 typedef enum step request_handler(struct request *request, struct reply *reply, start_wait **start,
                                   void *context);
+/* May the request come in, body and all? False, and why not is in the reply. */
+typedef bool request_admitter(struct request *request, struct reply *reply, void *context);
 
 #define TYPE_TEXT    "text/plain; charset=utf-8"
 #define TYPE_JSON    "application/json"

@@ -119,6 +119,15 @@ static enum step serve_row(struct call *call, const struct route *route, route_g
     return method->serve(call);
 }
 
+bool route_admits(struct call *call, const struct route *routes, size_t routes_len,
+                  route_guard *guard)
+{
+    const struct request *request = call->request;
+    const struct route *route = find(routes, routes_len, request->path, call->capture);
+    const struct route_method *method = route != NULL ? method_for(route, request->method) : NULL;
+    return method == NULL || guard(call, route, method->scope);
+}
+
 enum step route_serve(struct call *call, const struct route *routes, size_t routes_len,
                       route_guard *guard)
 {

@@ -46,6 +46,9 @@ struct route {
 /* May the call do that? False when it has been answered instead. */
 typedef bool route_guard(struct call *call, const struct route *route, enum scope scope);
 
+/* What the guard says, where there is a row and a method; else true. */
+bool route_admits(struct call *call, const struct route *routes, size_t routes_len,
+                  route_guard *guard);
 /* Serves the call by the row that matches; or answers it, when none does. */
 enum step route_serve(struct call *call, const struct route *routes, size_t routes_len,
                       route_guard *guard);

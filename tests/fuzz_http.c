@@ -58,12 +58,13 @@ static void start(void)
                                      .per_address_max = 64,
                                      .header_us = CLOCK_SECOND_US,
                                      .idle_us = CLOCK_SECOND_US,
-                                     .body_max_bytes = BODY_MAX};
+                                     .body_max_bytes = BODY_MAX,
+                                     .memory_bytes = 1 << 20};
     verify(http_new(&server.http, &http) == 0);
     const struct api_config api = {.jobd = jobd, .http = server.http, .output_max_bytes = BODY_MAX};
     verify(api_new(&server.api, &api) == 0);
     verify(jobd_pool_start(server.pool) == 0);
-    verify(http_start(server.http, api_serve, server.api) == 0);
+    verify(http_start(server.http, api_serve, api_admits, server.api) == 0);
     server.started = true;
 }
 

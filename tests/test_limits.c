@@ -242,6 +242,129 @@ static void limit_of_an_address(void **state)
     limit_of_connections("--max-per-address");
 }
 
+/* ---- bytes under way */
+
+enum { MIB = 1 << 20 };
+
+static struct server *start_on_socket(const char *const *arguments)
+{
+    struct server *server = server_spawn(&(struct server_plan){.arguments = arguments});
+    server_await_listening(server);
+    return server;
+}
+
+/* Whoever wants memory must send, and gets no more than there is. */
+static void bodies_share_their_memory(void **state)
+{
+    struct server *server = server_start("-w", "0", "--memory", "128KiB", "--max-body", "60000");
+    struct client *client = client_new(server);
+    int fds[2];
+    (void)state;
+    char *body =
+        raw_filled("POST /do HTTP/1.1\r\n" HOST "Content-Length: 60000\r\n" LAST, 'x', 59999, "");
+    char *whole = raw_filled(body, 'x', 1, "");
+    for (int i = 0; i < 2; i++) {
+        fds[i] = raw_connect(server);
+        assert_true(raw_send(fds[i], body));
+    }
+    client_await_metric(client, "jobd_request_bytes", 120000);
+    assert_int_equal(raw_ask(server, whole, &raw), 503);
+    assert_non_null(strstr(raw.text, "\r\nRetry-After: 1\r\n"));
+    for (int i = 0; i < 2; i++) {
+        assert_true(raw_send(fds[i], "x"));
+        raw_read_until_close(fds[i], &raw);
+        assert_int_equal(raw_status(raw.text), 202);
+        close(fds[i]);
+    }
+    client_await_metric(client, "jobd_request_bytes", 0);
+    assert_int_equal(raw_ask(server, whole, &raw), 429); /* now jobs have it */
+    free(body);
+    free(whole);
+    client_free(client);
+}
+
+/* Before its body, and without the leave to send it. */
+static void who_may_not_is_told_at_once(void **state)
+{
+    const char *tokens = temporary_file("tokens", "put 0123456789abcdef\n");
+    struct server *server = server_start("-w", "0", "--token-file", tokens);
+    static const char *const fields[] = {"Content-Length: 60000\r\n",
+                                         "Transfer-Encoding: chunked\r\n",
+                                         "Content-Length: 60000\r\nExpect: 100-continue\r\n"};
+    char request[256];
+    (void)state;
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
+        snprintf(request, sizeof request, "POST /do HTTP/1.1\r\n" HOST "%s\r\n", fields[i]);
+        assert_int_equal(raw_ask(server, request, &raw), 401);
+        snprintf(request, sizeof request,
+                 "POST /take HTTP/1.1\r\n" HOST "Authorization: Bearer 0123456789abcdef\r\n%s\r\n",
+                 fields[i]);
+        assert_int_equal(raw_ask(server, request, &raw), 403);
+    }
+}
+
+static void unread_replies_share_their_memory(void **state)
+{
+    enum { ROOM = 4 };
+    struct server *server = start_on_socket((const char *const[]){
+        "-l", temporary_socket(), "-w", "0", "--memory", "4MiB", "--max-body", "1MiB", NULL});
+    struct client *client = client_new(server);
+    char request[128];
+    int fds[ROOM];
+    (void)state;
+    char *body = raw_filled("", 'x', MIB, "");
+    uint64_t id = answer_job(client_send(client, "POST", "/do", NULL, body));
+    client_await_metric(client, "jobd_request_bytes", 0);
+    snprintf(request, sizeof request, "GET /jobs/%llu/payload HTTP/1.1\r\n" HOST LAST,
+             (unsigned long long)id);
+    for (int i = 0; i < ROOM; i++) {
+        fds[i] = raw_connect(server);
+        assert_true(raw_send(fds[i], request));
+        client_await_metric(client, "jobd_request_bytes", (i + 1) * MIB);
+    }
+    assert_int_equal(raw_ask(server, request, &raw), 503);
+    assert_non_null(strstr(raw.text, "\r\nRetry-After: 1\r\n"));
+    close(fds[0]);
+    client_await_metric(client, "jobd_request_bytes", (ROOM - 1) * MIB);
+    for (int i = 1; i < ROOM; i++)
+        close(fds[i]);
+    client_await_metric(client, "jobd_request_bytes", 0);
+    free(body);
+    client_free(client);
+}
+
+/* Its time grows with it. */
+static void a_large_reply_has_time(void **state)
+{
+    enum { TIMES = 4, TIMEOUT_MS = 200 };
+    struct server *server = start_on_socket(
+        (const char *const[]){"-l", temporary_socket(), "-w", "0", "--max-body", "1MiB",
+                              "--header-timeout", "200ms", "--idle-timeout", "200ms", NULL});
+    struct client *client = client_new(server);
+    char request[128], byte;
+    size_t size = 0;
+    ssize_t got;
+    (void)state;
+    char *body = raw_filled("", 'x', MIB, "");
+    uint64_t id = answer_job(client_send(client, "POST", "/do", NULL, body));
+    snprintf(request, sizeof request, "GET /jobs/%llu/payload HTTP/1.1\r\n" HOST LAST,
+             (unsigned long long)id);
+    int fd = raw_connect(server);
+    assert_true(raw_send(fd, request));
+    for (int i = 0; i < TIMES; i++) /* others are cut meanwhile, who are too slow */
+        assert_int_equal(raw_ask(server, "GET /", &raw), 408);
+    char *room = malloc(MIB);
+    assert_non_null(room);
+    while ((got = recv(fd, room, MIB, 0)) > 0)
+        size += (size_t)got;
+    assert_true(size > MIB);
+    assert_int_equal(recv(fd, &byte, 1, 0), 0);
+    close(fd);
+    free(room);
+    free(body);
+    client_free(client);
+}
+
 /* ---- descriptors */
 
 static struct server *start_with_files(const char *command)
@@ -349,6 +472,10 @@ int main(void)
         TEST(a_parked_request_is_left_alone),
         TEST(limit_of_all_connections),
         TEST(limit_of_an_address),
+        TEST(bodies_share_their_memory),
+        TEST(who_may_not_is_told_at_once),
+        TEST(unread_replies_share_their_memory),
+        TEST(a_large_reply_has_time),
         TEST(descriptors_bound_the_connections),
         TEST(too_few_descriptors_are_said),
         TEST(out_of_descriptors),
