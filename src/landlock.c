@@ -6,9 +6,11 @@
 #include <libgen.h>
 #include <limits.h>
 #include <linux/landlock.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -64,14 +66,40 @@ int landlock_allow(int set, const char *path, enum landlock_right right)
     return error;
 }
 
-int landlock_allow_beside(int set, const char *path, enum landlock_right right)
+/* Its directory; of / the file alone, as all stands beneath it. */
+static int allow_around(int set, const char *path, enum landlock_right right)
 {
-    char copy[PATH_MAX], real[PATH_MAX];
+    char copy[PATH_MAX];
     if (snprintf(copy, sizeof copy, "%s", path) >= (int)sizeof copy)
         return -ENAMETOOLONG;
-    int error = landlock_allow(set, dirname(copy), right);
+    const char *directory = dirname(copy);
+    bool all = strcmp(directory, "/") == 0 && right == LANDLOCK_READ;
+    return landlock_allow(set, all ? path : directory, right);
+}
+
+/* Where a link leads that leads nowhere yet: the nearest directory that is there, but not /. */
+static void allow_where_it_leads(int set, const char *path, enum landlock_right right)
+{
+    char copy[PATH_MAX], target[PATH_MAX] = "", whole[2 * PATH_MAX];
+    if (readlink(path, target, sizeof target - 1) < 0)
+        return;
+    snprintf(copy, sizeof copy, "%s", path);
+    snprintf(whole, sizeof whole, "%s%s%s", target[0] != '/' ? dirname(copy) : "",
+             target[0] != '/' ? "/" : "", target);
+    const char *at = whole;
+    do
+        at = dirname(whole);
+    while (strlen(at) > 1 && landlock_allow(set, at, right) == -ENOENT);
+}
+
+int landlock_allow_beside(int set, const char *path, enum landlock_right right)
+{
+    char real[PATH_MAX];
+    int error = allow_around(set, path, right);
     if (error == 0 && realpath(path, real) != NULL)
-        error = landlock_allow(set, dirname(real), right);
+        error = allow_around(set, real, right);
+    else if (error == 0)
+        allow_where_it_leads(set, path, right);
     return error;
 }
 

@@ -17,7 +17,9 @@ int landlock_new(void);
 int landlock_allow(int set, const char *path, enum landlock_right right);
 
 /* All that stands in the same directory as this file, and where its links lead now: what a rename
- * puts there later is meant too. 0, or -errno of the first. */
+ * puts there later is meant too. To read a file in / means that file alone. 0, or -errno of the
+ * first.
+ */
 int landlock_allow_beside(int set, const char *path, enum landlock_right right);
 
 /* For this thread and those it starts, for good; needs no_new_privs. 0 or -errno. */

@@ -79,7 +79,8 @@ static int drop_capabilities(const struct sandbox *sandbox)
 {
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct __user_cap_data_struct now[_LINUX_CAPABILITY_U32S_3], kept = {0};
-    uint32_t files = has_files(sandbox) ? 1U << CAP_DAC_OVERRIDE | 1U << CAP_CHOWN : 0;
+    uint32_t files = (has_files(sandbox) ? 1U << CAP_DAC_OVERRIDE : 0) |
+                     (sandbox->database != NULL ? 1U << CAP_CHOWN : 0); /* SQLite's, of its files */
     if (syscall(SYS_capget, &header, now) != 0)
         return -errno;
     kept.permitted = now[0].permitted & files;

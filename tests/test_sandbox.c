@@ -19,6 +19,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -261,6 +262,15 @@ static void calls(void)
     demand(unshare(CLONE_NEWUSER) == -1 && errno == EPERM);
     demand(mount("none", "/", "tmpfs", 0, NULL) == -1 && errno == EPERM);
     demand(setuid(getuid()) == -1 && errno == EPERM);
+    demand(chmod("/dev/null", 0666) == -1 && errno == EPERM);
+    demand(fchmod(0, 0666) == -1 && errno == EPERM);
+    demand(syscall(452, AT_FDCWD, "/dev/null", 0666, 0) == -1 &&
+           (errno == EPERM || errno == ENOSYS));
+    demand(chown("/dev/null", 0, 0) == -1 && errno == EPERM);
+    demand(lchown("/dev/null", 0, 0) == -1 && errno == EPERM);
+    demand(utimensat(AT_FDCWD, "/dev/null", NULL, 0) == -1 && errno == EPERM);
+    demand(setxattr("/dev/null", "user.jobd", "", 0, 0) == -1 && errno == EPERM);
+    demand(removexattr("/dev/null", "user.jobd") == -1 && errno == EPERM);
 #ifdef __x86_64__
     demand(syscall(0x40000000 | SYS_getpid) == -1 && errno == EPERM);
 #endif
@@ -297,7 +307,8 @@ static void another_machines_calls_end_the_process(void **state)
 }
 #endif
 
-static char secret[SERVER_LINE_SIZE], database[SERVER_LINE_SIZE], foreign[SERVER_LINE_SIZE];
+static char secret[SERVER_LINE_SIZE], database[SERVER_LINE_SIZE], foreign[SERVER_LINE_SIZE],
+    later[SERVER_LINE_SIZE], leads_nowhere[SERVER_LINE_SIZE];
 
 static bool may_open(const char *path, int flags)
 {
@@ -312,11 +323,14 @@ static bool may_open(const char *path, int flags)
 static void files(void)
 {
     char path[SERVER_LINE_SIZE + 8];
-    sandbox_enter(&(struct sandbox){.secrets = true, .files = {secret}, .database = database});
+    sandbox_enter(
+        &(struct sandbox){.secrets = true, .files = {secret, leads_nowhere}, .database = database});
     demand(prctl(PR_GET_DUMPABLE) == 0);
     demand(may_open("/etc/passwd", O_RDONLY));
     demand(may_open(secret, O_RDONLY));
     demand(!may_open(secret, O_WRONLY));
+    demand(may_open(later, O_RDONLY)); /* where the link leads there may be a file one day */
+    demand(!may_open(later, O_WRONLY));
     demand(may_open(database, O_RDWR | O_CREAT | O_TRUNC));
     snprintf(path, sizeof path, "%s-wal", database);
     demand(may_open(path, O_RDWR | O_CREAT));
@@ -338,6 +352,7 @@ static void place_in(char place[SERVER_LINE_SIZE], const char *directory)
 
 static void other_files_are_out_of_reach(void **state)
 {
+    char missing[SERVER_LINE_SIZE];
     (void)state;
     if (syscall(SYS_landlock_create_ruleset, NULL, 0, 1) < 1) {
         skip();
@@ -345,6 +360,11 @@ static void other_files_are_out_of_reach(void **state)
     place_in(secret, "secret");
     place_in(database, "data");
     place_in(foreign, "foreign");
+    place_in(later, "later");
+    place_in(leads_nowhere, "link");
+    snprintf(missing, sizeof missing, "%s/later/missing/file", temporary_directory());
+    assert_int_equal(unlink(leads_nowhere), 0);
+    assert_int_equal(symlink(missing, leads_nowhere), 0);
     in_a_child(files);
     assert_int_equal(access(foreign, F_OK), 0);
 }
