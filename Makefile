@@ -56,7 +56,7 @@ SOURCES := $(wildcard src/*.[ch] include/jobd/*.h tests/*.[ch] bench/*.[ch] benc
 all: jobd $(B)/libjobd.a  ## build ./jobd and libjobd.a
 
 jobd: $(B)/jobd
-	$(Q)cp $< $@
+	$(Q)cp --remove-destination $< $@ # it may be running
 
 $(B)/jobd: $(OBJECTS)
 	$(Q)$(CC) $(ALL_CFLAGS) $(HARDEN_LINK) $(LDFLAGS) -o $@ $(OBJECTS) $(LIBS)

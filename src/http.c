@@ -106,13 +106,8 @@ static void *loop_main(void *context)
 
 static void library_says(void *context, const char *format, va_list arguments)
 {
-    /* Before 1.0 it would say the status line and the fields of that answer twice. */
-    static const char malformed[] = "Failed to parse `Content-Length'",
-                      too_large[] = "Too large value of 'Content-Length'";
     char line[256];
-    if (MHD_VERSION < 0x01000000 && (strncmp(format, malformed, sizeof malformed - 1) == 0 ||
-                                     strncmp(format, too_large, sizeof too_large - 1) == 0))
-        watch_bad_length(context);
+    watch_message(context, format);
     vsnprintf(line, sizeof line, format, arguments);
     line[strcspn(line, "\r\n")] = '\0';
     log_debug("http: %s", line);

@@ -125,9 +125,9 @@ void watch_turn(struct loop *loop);
 /* `sleepers` is readable; or nobody may sleep any more. */
 void watch_wake(struct loop *loop);
 void watch_wake_all(struct loop *loop);
-/* libmicrohttpd is about to refuse a Content-Length and would say so twice: it is refused here,
- * when it can be told whose it is. */
-void watch_bad_length(struct loop *loop);
+/* libmicrohttpd says this for the log. When it is about to refuse a header in two answers, and it
+ * can be told whose, that is refused here in one. */
+void watch_message(struct loop *loop, const char *format);
 /* The gate has reported some. */
 void watch_close_stuck(struct loop *loop);
 

@@ -32,7 +32,8 @@ void watch(struct exchange *exchange, enum watch what)
         TAILQ_INSERT_TAIL(&loop->watched[what], exchange, entry);
 }
 
-/* ---- while a header is read: a length that is none */
+/* ---- while a header is read: what is refused late in it would have its status line and fields
+ * twice */
 
 static bool has_bad_length(const struct exchange *exchange)
 {
@@ -42,22 +43,64 @@ static bool has_bad_length(const struct exchange *exchange)
     return text != NULL && !headers_read_length(text, strlen(text), &length);
 }
 
-void watch_bad_length(struct loop *loop)
+static bool has_cookies(const struct exchange *exchange)
 {
-    struct http *http = loop->http;
+    return MHD_lookup_connection_value(exchange->connection, MHD_HEADER_KIND,
+                                       MHD_HTTP_HEADER_COOKIE) != NULL;
+}
+
+static bool anybody(const struct exchange *exchange)
+{
+    return exchange->stage == STAGE_HEADER;
+}
+
+/* By what it says, for the log, just before: it does not say of whom. */
+static const struct refusal {
+    const char *message;
+    bool (*concerns)(const struct exchange *exchange);
+    void (*say)(int fd);
+    unsigned status;
+} refusals[] = {
+    {"Failed to parse `Content-Length'", has_bad_length, reject_bad_length, 400},
+    {"Too large value of 'Content-Length'", has_bad_length, reject_bad_length, 400},
+    {"Not enough memory in pool to parse cookies", has_cookies, reject_too_large, 431},
+    {"Not enough memory in pool to allocate header record", anybody, reject_too_large, 431},
+};
+
+/* The only one whose header is being read that it can concern, or NULL. */
+static struct exchange *concerned(struct loop *loop, const struct refusal *refusal)
+{
     struct exchange *exchange, *found = NULL;
     TAILQ_FOREACH (exchange, &loop->watched[WATCH_HEADER], entry) {
-        if (!has_bad_length(exchange))
+        if (!refusal->concerns(exchange))
             continue;
         if (found != NULL)
-            return; /* which of them it is nobody says */
+            return NULL;
         found = exchange;
     }
-    if (http->config.tls || found == NULL || !gate_enter(http->gate, found->slot, PHASE_REPLY))
+    return found;
+}
+
+static void refuse(struct exchange *exchange, const struct refusal *refusal)
+{
+    struct http *http = exchange->loop->http;
+    if (!gate_enter(http->gate, exchange->slot, PHASE_REPLY))
         return;
-    reject_bad_length(found->slot->fd);
-    reply_count(http, 400);
-    shutdown(found->slot->fd, SHUT_WR); /* what it says itself goes nowhere */
+    if (!http->config.tls)
+        refusal->say(exchange->slot->fd);
+    reply_count(http, refusal->status);
+    shutdown(exchange->slot->fd, SHUT_WR); /* what it says itself goes nowhere */
+}
+
+void watch_message(struct loop *loop, const char *format)
+{
+    for (size_t i = 0; MHD_VERSION < 0x01000000 && i < sizeof refusals / sizeof refusals[0]; i++)
+        if (strncmp(format, refusals[i].message, strlen(refusals[i].message)) == 0) {
+            struct exchange *exchange = concerned(loop, &refusals[i]);
+            if (exchange != NULL)
+                refuse(exchange, &refusals[i]);
+            return;
+        }
 }
 
 /* ---- while chunks are read: a line that its pool is too small for is tried turn after turn */

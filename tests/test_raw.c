@@ -416,6 +416,23 @@ static void sizes_are_bounded(void **state)
     client_free(client);
 }
 
+/* libmicrohttpd makes a copy of them, and a record of each. */
+static void many_cookies_are_too_many(void **state)
+{
+    struct server *server = server_start("-w", "0");
+    (void)state;
+    char *large = raw_filled("GET /healthz HTTP/1.1\r\n" HOST "Cookie: a=", 'x', 3500, "\r\n" LAST);
+    assert_int_equal(raw_ask(server, large, &raw), 431);
+    assert_null(strstr(raw.text + 1, "\nHTTP/1.1 "));
+    free(large);
+    char many[2048] = "GET /healthz HTTP/1.1\r\n" HOST "Cookie: a=b";
+    for (int i = 0; i < 200; i++)
+        strcat(many, "; a=b");
+    strcat(many, "\r\n" LAST);
+    assert_int_equal(raw_ask(server, many, &raw), 431);
+    assert_null(strstr(raw.text + 1, "\nHTTP/1.1 "));
+}
+
 static void many_fields_are_too_many(void **state)
 {
     struct server *server = server_start("-w", "0");
@@ -622,6 +639,7 @@ int main(void)
         TEST(a_chunks_line_is_bounded),
         TEST(too_large_is_said_before_the_body),
         TEST(sizes_are_bounded),
+        TEST(many_cookies_are_too_many),
         TEST(many_fields_are_too_many),
         TEST(every_job_is_answered),
         TEST(an_expected_but_empty_body),
