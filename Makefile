@@ -121,7 +121,7 @@ crash-controls:  ## faults that the tests of durability must find
 	$(Q)sh tests/controls
 
 FUZZ_OBJECTS := $(patsubst %.c,build/fuzz/%.o,$(filter-out src/main.c tests/fuzz_main.c,\
-                  $(wildcard src/*.c tests/fuzz_*.c) tests/check_heart.c tests/heart_model.c))
+                  $(wildcard src/*.c tests/fuzz_*.c) tests/check_heart.c $(wildcard tests/heart_*.c)))
 FUZZ_CC := clang $(BASE) -Itests -O1 -g -fno-sanitize-recover=all
 
 # Only what is tested guides the fuzzers.
