@@ -10,6 +10,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "temporary.h"
+
 enum {
     PATIENCE_MS = 20000,
     SERVER_ADDRESS_SIZE = 160,
@@ -82,8 +84,8 @@ int64_t server_cpu_ms(const struct server *server);
 /* Frees one that has ended, before the test does; for tests that start many. */
 void server_forget(struct server *server);
 
-/* The teardown of every test: ends what is left. Not 0 when one could not be ended with SIGTERM
- * or a sanitizer has complained. */
+/* The teardown of every test: ends what is left, removes temporary files. Not 0 when one could not
+ * be ended with SIGTERM or a sanitizer has complained. */
 int server_stop_all(void **state);
 
 /* ---- for waits of any kind */
@@ -91,12 +93,3 @@ int server_stop_all(void **state);
 int64_t now_ms(void);
 /* Lets a little time pass between two looks; ends the test when the deadline is over. */
 void look_again(int64_t deadline_ms, const char *waiting_for);
-
-/* ---- files */
-
-/* A directory of the test's own; removed, with all in it, by server_stop_all(). */
-const char *temporary_directory(void);
-/* Writes a file there; its path, valid until server_stop_all(). */
-const char *temporary_file(const char *name, const char *text);
-/* unix:PATH there, for --listen. */
-const char *temporary_socket(void);
