@@ -15,7 +15,7 @@ Q       := $(if $(V),,@)
 BUILD_PACKAGES := gcc libc6-dev binutils pkg-config libmicrohttpd-dev libcjson-dev libbsd-dev \
                   libcurl4-gnutls-dev libsqlite3-dev zlib1g-dev libgnutls28-dev
 TEST_PACKAGES  := libcmocka-dev prometheus curl openssl python3 nodejs
-CHECK_PACKAGES := clang clang-format clang-tidy libclang-rt-14-dev cppcheck mandoc
+CHECK_PACKAGES := clang clang-format clang-tidy libclang-rt-14-dev cppcheck mandoc systemd
 
 # ---- flags
 
