@@ -11,7 +11,7 @@ PROCESSES = 4
 SLACK_KIB = 24 * 1024
 WEB_DESCRIPTORS = 4 * 3  # what libcurl keeps open in the four workers of the queue web
 REPORTS = re.compile(rb"ERROR: AddressSanitizer|runtime error|WARNING: ThreadSanitizer|LeakSanitizer"
-                     rb"|verify|Assertion")
+                     rb"|broken invariant|Assertion")
 
 # What each kind of request may be answered; 408, 429 and 503 are for those who are slow or too many.
 ALWAYS = {408, 503}
