@@ -22,6 +22,7 @@
 #include "client.h"
 #include "failing.h"
 #include "server.h"
+#include "service.h"
 
 #define HOST       "Host: localhost\r\n"
 #define LIBRARY    "build/default/tests/failing.so"
@@ -147,7 +148,10 @@ static void each_allocation_fails(void **state)
     fail_in_turn(START_FAILING("--sleep", "1ms"), false);
     fail_in_turn(START_FAILING("-w", "0"), true);
     fail_in_turn(START_FAILING("-w", "2", "--", "/bin/cat"), false);
-    fail_in_turn(START_FAILING("--post", "http://127.0.0.1:1/"), false);
+    char url[SERVICE_URL_SIZE];
+    int nobody = service_socket(url);
+    fail_in_turn(START_FAILING("--post", url), false);
+    close(nobody);
     fail_in_turn(START_FAILING("--sleep", "1ms", "-d", temporary_directory()), false);
 }
 
