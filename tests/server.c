@@ -63,6 +63,13 @@ void look_again(int64_t deadline_ms, const char *waiting_for)
     poll(NULL, 0, LOOK_EVERY_MS);
 }
 
+void let_pass(int64_t ms)
+{
+    const int64_t over_ms = now_ms() + ms;
+    for (int64_t left_ms = ms; left_ms > 0; left_ms = over_ms - now_ms())
+        poll(NULL, 0, (int)left_ms);
+}
+
 /* ---- the reader */
 
 static void *room_for(struct text *text, size_t more)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* A server under test: the program itself, in a process of its own, seen from outside.
  *
- * Every wait has a deadline and ends the test when it passes; nothing sleeps for a fixed time. All
- * functions are for the test's own thread. */
+ * Every wait has a deadline and ends the test when it passes; nothing but let_pass() sleeps for a
+ * fixed time. All functions are for the test's own thread. */
 #pragma once
 
 #include <stdbool.h>
@@ -93,3 +93,6 @@ int server_stop_all(void **state);
 int64_t now_ms(void);
 /* Lets a little time pass between two looks; ends the test when the deadline is over. */
 void look_again(int64_t deadline_ms, const char *waiting_for);
+/* Only where time itself is what the test is about, as while a process stands still: there is no
+ * event to wait for. */
+void let_pass(int64_t ms);

@@ -231,9 +231,7 @@ static void it_stands_still(void **state)
     assert_true(raw_send(parked, request));
     client_await_metric(client, "jobd_requests_parked", 1);
     server_signal(server, SIGSTOP);
-    int64_t over_ms = now_ms() + number_from("STOP_MS", 1500);
-    while (now_ms() < over_ms)
-        look_again(over_ms + PATIENCE_MS, "time to pass");
+    let_pass(number_from("STOP_MS", 1500));
     server_signal(server, SIGCONT);
     assert_answer(client_get(client, "/healthz"), 200, "ok\n");
     raw_read_until_close(slow, &raw);
@@ -270,9 +268,7 @@ static void without_descriptors_it_does_not_spin(void **state)
     assert_true(raw_send(fd, "GET /healthz HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n"));
     server_await_lines(server, ERR, "new connections wait", 1);
     int64_t used_ms = server_cpu_ms(server);
-    int64_t over_ms = now_ms() + LASTS_MS;
-    while (now_ms() < over_ms)
-        look_again(over_ms + PATIENCE_MS, "time to pass");
+    let_pass(LASTS_MS);
     assert_in_range(server_cpu_ms(server) - used_ms, 0, LASTS_MS / SHARE);
     assert_int_equal(prlimit(server_pid(server), RLIMIT_NOFILE, &before, NULL), 0);
     raw_read_until_close(fd, &raw);
