@@ -108,9 +108,10 @@ check: lint analyze check-man check-binary check-units check-install  ## all tha
 	$(Q)$(MAKE) --no-print-directory test SAN=address
 	$(Q)$(MAKE) --no-print-directory test SAN=thread
 
-lint:  ## format, floors, forbidden functions
+lint:  ## format, floors, forbidden functions; that the soak's checks can complain
 	$(Q)clang-format --dry-run -Werror $(SOURCES)
 	$(Q)sh tests/lint
+	$(Q)python3 tests/soak.py --self-test
 
 TIDY := -*,bugprone-*,clang-analyzer-*,-bugprone-easily-swappable-parameters,$\
         -bugprone-reserved-identifier,-bugprone-assignment-in-if-condition,$\
