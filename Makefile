@@ -1,6 +1,6 @@
 # jobd. `make help` says what there is to make.
 #   SAN=address or SAN=thread builds with sanitizers, beside the plain build
-#   T=queue runs one test, V=1 shows the commands, CC and CFLAGS are yours
+#   T=queues builds and runs one test, V=1 shows the commands, CC and CFLAGS are yours
 
 PREFIX  ?= /usr/local
 DESTDIR ?=
@@ -15,7 +15,8 @@ Q       := $(if $(V),,@)
 BUILD_PACKAGES := gcc libc6-dev binutils pkg-config libmicrohttpd-dev libcjson-dev libbsd-dev \
                   libcurl4-gnutls-dev libsqlite3-dev zlib1g-dev libgnutls28-dev
 TEST_PACKAGES  := libcmocka-dev prometheus curl openssl python3 nodejs
-CHECK_PACKAGES := clang clang-format clang-tidy libclang-rt-14-dev cppcheck mandoc
+CHECK_PACKAGES := clang clang-format clang-tidy libclang-rt-14-dev cppcheck mandoc systemd \
+                  gcovr slowhttptest wrk
 
 # ---- flags
 
@@ -49,8 +50,8 @@ PARTS   := $(filter-out $(B)/src/main.o,$(OBJECTS))
 DURABLE_TESTS := $(patsubst %,$(B)/tests/test_%,do exec jobs limits put queues runners work)
 HELPERS := $(patsubst %.c,$(B)/%.o,$(filter-out tests/test_%.c tests/example.c tests/fuzz_main.c tests/failing.c,\
              $(wildcard tests/*.c)))
-FUZZERS := http heart settings options keys text
 TESTS   := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/test_*.c))
+CHOSEN  := $(or $(T:%=$(B)/tests/test_%),$(TESTS))
 SOURCES := $(wildcard src/*.[ch] include/jobd/*.h tests/*.[ch] bench/*.[ch] bench/peers/*.[ch])
 
 all: jobd $(B)/libjobd.a  ## build ./jobd and libjobd.a
@@ -80,10 +81,6 @@ $(B)/tests/example: tests/example.c $(B)/libjobd.a
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -std=c11 $(SANITIZE) -Iinclude -o $@ $^ -pthread
 
-build/default/tests/failing.so: tests/failing.c tests/failing.h
-	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(filter-out -MMD -MP,$(BASE)) $(WARNINGS) -O2 -fPIC -shared -o $@ $< -ldl
-
 -include $(OBJECTS:.o=.d) $(TESTS:=.d) $(HELPERS:.o=.d)
 
 # ---- use
@@ -93,7 +90,7 @@ deps:  ## install what building and testing need (Debian, as root)
 	  { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
 	    $(BUILD_PACKAGES) $(TEST_PACKAGES); }
 
-deps-check: deps  ## install what `make check` needs beyond that
+deps-check: deps  ## install what `make check` and the longer tests need beyond that
 	$(Q)dpkg -s $(CHECK_PACKAGES) >/dev/null 2>&1 || \
 	  { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
 	    $(CHECK_PACKAGES); }
@@ -101,53 +98,8 @@ deps-check: deps  ## install what `make check` needs beyond that
 run: jobd  ## build and start it
 	./jobd
 
-test: $(B)/jobd $(B)/tests/example build/default/tests/failing.so $(TESTS)  ## run all tests, or one with T=queue
-	$(Q)sh tests/run $(if $(T),$(B)/tests/test_$(T),$(TESTS) --durable $(DURABLE_TESTS))
-
-faults: $(B)/jobd build/default/tests/failing.so $(B)/tests/test_faults  ## every allocation fails in turn, and many at random; SECONDS, STOP_MS
-	$(Q)FAULT_TURNS=0 FAULT_MS=$(or $(SECONDS),30)000 sh tests/run $(B)/tests/test_faults
-
-crash: $(B)/jobd $(B)/tests/test_crash  ## kill and cut a durable server hundreds of times; KILLS, CUTS
-	$(Q)KILLS=$(or $(KILLS),300) CUTS=$(or $(CUTS),20) sh tests/run $(B)/tests/test_crash
-
-soak:  ## mixed traffic for MINUTES=10, under both sanitizers or SAN=thread alone; SEED
-	$(Q)for san in $(or $(SAN),address thread); do \
-	  $(MAKE) --no-print-directory SAN=$$san build/$$san/jobd && \
-	  MINUTES=$(or $(MINUTES),10) SEED=$(SEED) DATA=$$([ $$san = address ] && echo 1) \
-	    python3 tests/soak.py build/$$san/jobd || exit 1; \
-	done
-
-crash-controls:  ## faults that the tests of durability must find
-	$(Q)sh tests/controls
-
-FUZZ_OBJECTS := $(patsubst %.c,build/fuzz/%.o,$(filter-out src/main.c tests/fuzz_main.c,\
-                  $(wildcard src/*.c tests/fuzz_*.c) tests/check_heart.c tests/heart_model.c))
-FUZZ_CC := clang $(BASE) -Itests -O1 -g -fno-sanitize-recover=all
-
-# Only what is tested guides the fuzzers.
-build/fuzz/%.o: %.c Makefile
-	$(Q)mkdir -p $(@D)
-	$(Q)$(FUZZ_CC) $(if $(filter src/%,$<),-fsanitize=fuzzer-no-link) -fsanitize=address,undefined -c -o $@ $<
-
-build/fuzz/run-%: tests/fuzz_main.c $(FUZZ_OBJECTS)
-	$(Q)mkdir -p build/fuzz/found/$* build/fuzz/corpus/$*
-	$(Q)$(FUZZ_CC) -DFUZZED=fuzz_$* -fsanitize=fuzzer,address,undefined -o $@ $^ $(LIBS)
-
-fuzz: $(FUZZERS:%=build/fuzz/run-%)  ## run each fuzzer for SECONDS=60, or with ONLY=http one of them
-	$(Q)sh tests/fuzz $(or $(SECONDS),60) $(or $(ONLY),$(FUZZERS))
-
--include $(FUZZ_OBJECTS:.o=.d)
-
-# A branch inside verify() is one that nothing may ever take.
-coverage:  ## run all tests, say which share of lines and branches in src/ they reach
-	$(Q)dpkg -s gcovr >/dev/null 2>&1 || apt-get install -y --no-install-recommends gcovr
-	$(Q)rm -rf build/coverage && $(MAKE) --no-print-directory test SAN=coverage
-	$(Q)gcovr -r . -f src/ --exclude-branches-by-pattern '.*verify\(.*' --sort-uncovered \
-	  --txt build/coverage/report.txt --print-summary build/coverage | grep -E '^(lines|branches)'
-
-slow: $(B)/jobd  ## 500 slow clients against a limit of 300, wrk beside 400
-	$(Q)dpkg -s slowhttptest wrk >/dev/null 2>&1 || apt-get install -y --no-install-recommends slowhttptest wrk
-	$(Q)python3 tests/slow.py $(B)/jobd
+test: $(B)/jobd $(B)/tests/example build/default/tests/failing.so $(CHOSEN)  ## run all tests, or one with T=queues
+	$(Q)sh tests/run $(CHOSEN) $(if $(T),,--durable $(DURABLE_TESTS))
 
 # ---- checks
 
@@ -156,9 +108,10 @@ check: lint analyze check-man check-binary check-units check-install  ## all tha
 	$(Q)$(MAKE) --no-print-directory test SAN=address
 	$(Q)$(MAKE) --no-print-directory test SAN=thread
 
-lint:  ## format, floors, forbidden functions
+lint:  ## format, floors, forbidden functions; that the soak's checks can complain
 	$(Q)clang-format --dry-run -Werror $(SOURCES)
 	$(Q)sh tests/lint
+	$(Q)python3 tests/soak.py --self-test
 
 TIDY := -*,bugprone-*,clang-analyzer-*,-bugprone-easily-swappable-parameters,$\
         -bugprone-reserved-identifier,-bugprone-assignment-in-if-condition,$\
@@ -195,6 +148,10 @@ check-install:  ## the example builds with what is installed; uninstall leaves n
 
 format:  ## format the sources
 	$(Q)clang-format -i $(SOURCES)
+
+# ---- longer tests
+
+include tests/Makefile
 
 # ---- benchmark
 
@@ -234,9 +191,9 @@ clean:  ## remove all that was made
 	$(Q)rm -rf build jobd
 
 help:  ## say this
-	$(Q)sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/\1\t\2/p' Makefile bench/Makefile src/static.mk | sort | awk -F'\t' '{printf "  %-14s %s\n", $$1, $$2}'
+	$(Q)sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/\1\t\2/p' Makefile tests/Makefile bench/Makefile src/static.mk | sort | awk -F'\t' '{printf "  %-15s %s\n", $$1, $$2}'
 
-.PHONY: all deps deps-check run test faults coverage slow soak crash crash-controls fuzz check lint analyze check-man check-binary check-units check-install format install \
-        uninstall dist clean help FORCE
+.PHONY: all deps deps-check run test check lint analyze check-man check-binary check-units check-install format \
+        install uninstall dist clean help FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -22,7 +21,7 @@
 
 extern char **environ;
 
-enum { SERVERS_MAX = 32, WORDS_MAX = 64, FILES_MAX = 64, LOOK_EVERY_MS = 5 };
+enum { SERVERS_MAX = 32, WORDS_MAX = 64, LOOK_EVERY_MS = 5 };
 
 /* What one pipe has brought. */
 struct text {
@@ -47,9 +46,6 @@ struct server {
 
 static struct server *servers[SERVERS_MAX];
 static size_t servers_len;
-static char directory[64];
-static char *files[FILES_MAX];
-static size_t files_len;
 
 /* ---- time */
 
@@ -65,6 +61,13 @@ void look_again(int64_t deadline_ms, const char *waiting_for)
     if (now_ms() > deadline_ms)
         fail_msg("waited in vain: %s", waiting_for);
     poll(NULL, 0, LOOK_EVERY_MS);
+}
+
+void let_pass(int64_t ms)
+{
+    const int64_t over_ms = now_ms() + ms;
+    for (int64_t left_ms = ms; left_ms > 0; left_ms = over_ms - now_ms())
+        poll(NULL, 0, (int)left_ms);
 }
 
 /* ---- the reader */
@@ -548,55 +551,12 @@ int server_health(const char *address)
     return code;
 }
 
-static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *place)
-{
-    (void)status;
-    (void)kind;
-    (void)place;
-    return remove(path);
-}
-
 int server_stop_all(void **state)
 {
     bool good = true;
     (void)state;
     while (servers_len > 0)
         good = end_well(servers[--servers_len]) && good;
-    while (files_len > 0)
-        free(files[--files_len]);
-    if (directory[0] != '\0')
-        nftw(directory, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-    directory[0] = '\0';
+    temporary_remove_all();
     return good ? 0 : -1;
-}
-
-/* ---- files */
-
-const char *temporary_directory(void)
-{
-    if (directory[0] == '\0') {
-        snprintf(directory, sizeof directory, "/tmp/jobd-test-XXXXXX");
-        assert_non_null(mkdtemp(directory));
-    }
-    return directory;
-}
-
-const char *temporary_file(const char *name, const char *text)
-{
-    char *path;
-    assert_true(files_len < FILES_MAX);
-    assert_true(asprintf(&path, "%s/%s", temporary_directory(), name) > 0);
-    files[files_len++] = path;
-    FILE *out = fopen(path, "we");
-    assert_non_null(out);
-    assert_true(fputs(text, out) >= 0);
-    assert_int_equal(fclose(out), 0);
-    return path;
-}
-
-const char *temporary_socket(void)
-{
-    static char address[128];
-    snprintf(address, sizeof address, "unix:%s/jobd.sock", temporary_directory());
-    return address;
 }

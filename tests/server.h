@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* A server under test: the program itself, in a process of its own, seen from outside.
  *
- * Every wait has a deadline and ends the test when it passes; nothing sleeps for a fixed time. All
- * functions are for the test's own thread. */
+ * Every wait has a deadline and ends the test when it passes; nothing but let_pass() sleeps for a
+ * fixed time. All functions are for the test's own thread. */
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+
+#include "temporary.h"
 
 enum {
     PATIENCE_MS = 20000,
@@ -82,8 +84,8 @@ int64_t server_cpu_ms(const struct server *server);
 /* Frees one that has ended, before the test does; for tests that start many. */
 void server_forget(struct server *server);
 
-/* The teardown of every test: ends what is left. Not 0 when one could not be ended with SIGTERM
- * or a sanitizer has complained. */
+/* The teardown of every test: ends what is left, removes temporary files. Not 0 when one could not
+ * be ended with SIGTERM or a sanitizer has complained. */
 int server_stop_all(void **state);
 
 /* ---- for waits of any kind */
@@ -91,12 +93,6 @@ int server_stop_all(void **state);
 int64_t now_ms(void);
 /* Lets a little time pass between two looks; ends the test when the deadline is over. */
 void look_again(int64_t deadline_ms, const char *waiting_for);
-
-/* ---- files */
-
-/* A directory of the test's own; removed, with all in it, by server_stop_all(). */
-const char *temporary_directory(void);
-/* Writes a file there; its path, valid until server_stop_all(). */
-const char *temporary_file(const char *name, const char *text);
-/* unix:PATH there, for --listen. */
-const char *temporary_socket(void);
+/* Only where time itself is what the test is about, as while a process stands still: there is no
+ * event to wait for. */
+void let_pass(int64_t ms);

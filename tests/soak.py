@@ -1,48 +1,20 @@
 # SPDX-License-Identifier: MIT
 """Minutes of mixed traffic against the binary: soak.py BINARY, with MINUTES, SEED and DATA=1 from the
-environment. Prints a summary and a verdict; the exit status is 0 when all was as it must be."""
-import asyncio, collections, json, os, random, re, shutil, signal, socket, struct, subprocess, sys, tempfile, time
+environment. Prints a summary and a verdict; the exit status is 0 when all was as it must be. With
+--self-test the checks are shown what they must complain of."""
+import asyncio, json, os, random, re, shutil, signal, socket, struct, subprocess, sys, tempfile, time
 import http.client
+from soak_ledger import WEB_DESCRIPTORS, Ledger, children, descriptors, marked, rss_kib, sanitized, self_test
 
 QUEUES = ["now", "cat", "late", "far", "web"]
+BLIND = "blind"  # for those who leave before they are answered: only in it the counts may differ
 MAX_CONNECTIONS = 900
 CROWD = {"polite": 300, "slow": 130, "rude": 120, "parked": 330, "worker": 80, "vanishing": 60}
 PROCESSES = 4
-SLACK_KIB = 24 * 1024
-WEB_DESCRIPTORS = 4 * 3  # what libcurl keeps open in the four workers of the queue web
-REPORTS = re.compile(rb"ERROR: AddressSanitizer|runtime error|WARNING: ThreadSanitizer|LeakSanitizer"
-                     rb"|verify|Assertion")
-
-# What each kind of request may be answered; 408, 429 and 503 are for those who are slow or too many.
-ALWAYS = {408, 503}
-ALLOWED = {
-    "put": {200, 202, 413, 422, 429, 500}, "retry": {202, 404, 409, 429}, "delete": {200, 202, 404, 409},
-    "look": {200, 404}, "list": {200}, "take": {200, 204}, "lease": {200, 404, 409}, "queues": {200},
-    "health": {200}, "wrong": {400, 404, 405, 413, 414, 415, 422, 431, 501},
-    "raw": {200, 202, 204, 400, 403, 404, 405, 411, 413, 414, 415, 429, 431, 501, 505},
-}
 
 
 class Cut(Exception):
     """The connection ended before the answer."""
-
-
-class Ledger:
-    def __init__(self):
-        # Entries into each queue: acknowledged; sent but never answered.
-        self.sure, self.unsure = collections.Counter(), collections.Counter()
-        self.keyed = {queue: set() for queue in QUEUES}  # ids of puts that a key makes repeatable: each counts once
-        self.faults = collections.Counter()
-        self.requests = collections.Counter()
-        self.statuses = collections.Counter()
-        self.resets = self.killed = self.reread = self.cuts = self.connections = self.connections_max = 0
-        self.probe_worst = 0.0
-        self.jobs = collections.deque(maxlen=500)
-
-    def fault(self, text):
-        if not self.faults[text] and len(self.faults) < 40:
-            print("fault:", text, flush=True)
-        self.faults[text] += 1
 
 
 class Connection:
@@ -90,11 +62,7 @@ class Connection:
             raise Cut from None
         except (OSError, asyncio.IncompleteReadError) as error:
             raise Cut from error
-        self.ledger.statuses[status] += 1
-        if status not in ALLOWED[name] and status not in ALWAYS:
-            self.ledger.fault(f"{self.kind} {name}: status {status} {body[:80]!r}")
-        if status == 500 and "jobd-state" not in fields:
-            self.ledger.fault(f"{self.kind} {name}: 500 {body[:80]!r}")
+        self.ledger.judge_answer(self.kind, name, status, fields, body)
         return status, fields, body
 
     async def ask(self, name, method, path, body=b"", fields="", entries=0, queue="", key=False, slow=False):
@@ -140,6 +108,7 @@ class Soak:
                 "cat": {"exec": ["/bin/cat"], "timeout": "5s", "capacity": 100},
                 "late": {"exec": ["/bin/sh", "-c", "sleep 1 & wait"], "timeout": "200ms", "capacity": 20, "workers": 1},
                 "far": {"workers": 0, "attempts": 3, "backoff": "10ms..200ms", "capacity": 300},
+                BLIND: {"sleep": "5ms", "capacity": 20},
                 "web": {"post": f"http://127.0.0.1:{self.web_port}/work", "timeout": "1s", "attempts": 3,
                         "backoff": "10ms..200ms", "capacity": 200, "workers": 4}}}
         with open(f"{self.folder}/new.json", "w", encoding="ascii") as out:
@@ -169,23 +138,6 @@ class Soak:
     def log(self):
         with open(f"{self.folder}/log", "rb") as log:
             return log.read()
-
-    def rss_kib(self):
-        with open(f"/proc/{self.server.pid}/status", encoding="ascii") as status:
-            return int(re.search(r"VmRSS:\s+(\d+)", status.read()).group(1))
-
-    def descriptors(self):
-        return len(os.listdir(f"/proc/{self.server.pid}/fd"))
-
-    def children_left(self):
-        left = 0
-        for pid in filter(str.isdigit, os.listdir("/proc")):
-            try:
-                with open(f"/proc/{pid}/environ", "rb") as environment:
-                    left += self.mark.encode() in environment.read()
-            except OSError:
-                pass
-        return left
 
     async def web(self, reader, writer):
         """The web service that does the jobs of one queue, now and then badly."""
@@ -295,45 +247,53 @@ class Soak:
         await c.send(text[:at])
         reading = asyncio.create_task(c.answer("put"))
         pause = self.chance.choice([0.02, 0.5])
+        whole = False
         try:
             while at < len(text) and not reading.done():
-                c.ledger.unsure["now"] += at + 1 == len(text)
+                whole = at + 1 == len(text)
+                c.ledger.unsure["now"] += whole
                 await c.send(text[at:at + 1])
                 at += 1
                 await asyncio.sleep(pause)
         except Cut:
             pass  # there may be an answer all the same
         status, _, _ = await reading
-        c.ledger.unsure["now"] -= at == len(text)
+        c.ledger.unsure["now"] -= whole
         c.ledger.sure["now"] += status == 202
 
     async def rude(self, c):
         chance = self.chance
         c.ledger.requests[c.kind] += 1
-        put = b"POST /do/now HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello"
-        dice = chance.randrange(8)
+        put, blind = (f"POST /do/{queue} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello".encode()
+                      for queue in ("now", BLIND))
+        dice, whole = chance.randrange(8), False
         if dice == 0:
             await c.send(chance.randbytes(chance.randrange(1, 3000)) + b"\r\n\r\n")
         elif dice == 1:  # a reset in any phase
-            sent = chance.choice([chance.randrange(len(put)), len(put)])
-            c.ledger.unsure["now"] += sent == len(put)
-            await c.send(put[:sent])
+            sent = chance.choice([chance.randrange(len(blind)), len(blind)])
+            c.ledger.unsure[BLIND] += sent == len(blind)
+            await c.send(blind[:sent])
             await asyncio.sleep(chance.choice([0, 0.001, 0.1]))
             c.reset()
             return
-        elif dice == 2:  # half-closed
-            sent = chance.choice([20, len(put) - 2, len(put)])
-            c.ledger.unsure["now"] += sent == len(put)
-            await c.send(put[:sent])
+        elif dice == 2:  # half-closed: who is not answered at once is taken for gone
+            sent = chance.choice([20, len(blind) - 2, len(blind)])
+            whole = sent == len(blind)
+            c.ledger.unsure[BLIND] += whole
+            await c.send(blind[:sent])
             c.writer.write_eof()
         elif dice == 3:  # pipelined, some not read
             count = chance.randrange(2, 30)
-            c.ledger.unsure["now"] += count
-            await c.send(put * count)
-            for _ in range(chance.choice([count, count, count, count // 2])):
-                status, _, _ = await c.answer("put")
-                c.ledger.unsure["now"] -= 1
-                c.ledger.sure["now"] += status == 202
+            queue, text, reads = chance.choice([("now", put, count)] * 3 + [(BLIND, blind, count // 2)])
+            c.ledger.unsure[queue] += count
+            await c.send(text * count)
+            for left in range(count, count - reads, -1):
+                status, got, _ = await c.answer("put")
+                closed = got.get("connection", "").lower() == "close"
+                c.ledger.unsure[queue] -= left if closed else 1  # behind that nothing is taken up
+                c.ledger.sure[queue] += status == 202
+                if closed:
+                    break
             c.reset()
             return
         elif dice == 4:
@@ -345,17 +305,22 @@ class Soak:
         else:
             await c.send(b"POST /do/now HTTP/1.1\r\nHost: localhost\r\nHost: b\r\nContent-Length: 1\r\n"
                          b"Content-Length: 2\r\n\r\nab")
-        await c.answer("raw", patience=30)
+        status, _, _ = await c.answer("raw", patience=30)
+        c.ledger.unsure[BLIND] -= whole
+        c.ledger.sure[BLIND] += whole and status == 202
 
     async def parked(self, c):
         chance = self.chance
-        path = chance.choice(["/take/now", "/take/cat", "/do/far?block=9s", "/jobs?wait"])
+        path = chance.choice(["/take/now", "/take/cat", "/do/far?block=9s", f"/do/{BLIND}?block=9s", "/jobs?wait"])
+        if path.startswith("/do/far"):  # waits to the end
+            await c.ask("put", "POST", path, entries=1, queue="far")
+            return
         if path.startswith("/jobs"):
             path, method = self.some_job()[0] + "?wait=20s", "GET"
         else:
             method = "POST"
         c.ledger.requests[c.kind] += 1
-        c.ledger.unsure["far"] += path.startswith("/do")
+        c.ledger.unsure[BLIND] += path.startswith("/do")
         if path.startswith("/take"):
             path = "/take/far?lease=1s&wait=20s" if chance.random() < 0.2 else path + "?wait=20s&lease=1s"
         await c.send(f"{method} {path} HTTP/1.1\r\nHost: localhost\r\n{'Content-Length: 0' if method == 'POST' else 'A: b'}"
@@ -406,17 +371,16 @@ class Soak:
                 begin = time.monotonic()
                 try:
                     status, _, _ = await asyncio.wait_for(c.ask("health", "GET", "/healthz"), 5)
-                    if status != 200:
-                        self.ledger.fault(f"/healthz says {status}")
                 except (Cut, asyncio.TimeoutError) as error:
-                    self.ledger.fault(f"/healthz: {type(error).__name__}")
+                    self.ledger.judge_probe(type(error).__name__)
                     return
+                self.ledger.judge_probe(status)
                 self.ledger.probe_worst = max(self.ledger.probe_worst, time.monotonic() - begin)
                 await asyncio.sleep(0.1)
 
     async def measure(self):
         while self.running:
-            self.samples.append(self.rss_kib())
+            self.samples.append(rss_kib(self.server.pid))
             await asyncio.sleep(2)
 
     async def reread(self):
@@ -441,57 +405,47 @@ class Soak:
             worker.wait()
 
     async def settle(self):
-        """Purges and waits until nothing is in any queue; says the counts."""
+        """Purges and waits until nothing is in any queue; the counts then: queue, admitted, ended."""
         for _ in range(240):
             try:
                 async with Connection(self, "settler") as c:
-                    for queue in QUEUES:
+                    for queue in QUEUES + [BLIND]:
                         await c.ask("queues", "POST", f"/queues/{queue}/resume")
                         await c.ask("queues", "POST", f"/queues/{queue}/purge")
                     _, _, text = await c.ask("queues", "GET", "/queues")
+                    _, _, metrics = await c.ask("queues", "GET", "/metrics")
                 queues = json.loads(text)["queues"]
                 if not any(q[state] for q in queues for state in ("queued", "scheduled", "running")):
-                    return queues
+                    admitted = dict(re.findall(r'jobd_jobs_admitted_total\{queue="(\w+)"\} (\d+)', metrics.decode()))
+                    return [(q["name"], int(admitted[q["name"]]), q["done"] + q["failed"] + q["cancelled"])
+                            for q in queues]
             except (Cut, ValueError):
                 pass
             await asyncio.sleep(0.5)
         self.ledger.fault("the queues did not become empty in two minutes")
         return []
 
-    def judge_memory(self):
-        rest = self.samples[len(self.samples) // 3:]
-        fifth = max(1, len(rest) // 5)
-        first, last = sum(rest[:fifth]) / fifth, sum(rest[-fifth:]) / fifth
-        if last > first * 1.1 + SLACK_KIB:
-            self.ledger.fault(f"memory grows: {first:.0f} to {last:.0f} KiB")
-        return f"RSS {first / 1024:.1f} MiB after the warm-up, {last / 1024:.1f} at the end"
-
-    async def stop(self, descriptors):
-        ledger = self.ledger
-        for _ in range(60):
-            if self.descriptors() <= descriptors + WEB_DESCRIPTORS:
+    async def stop(self, before):
+        ledger, pid = self.ledger, self.server.pid
+        for _ in range(60):  # until what the clients have left is closed
+            if descriptors(pid) <= before + WEB_DESCRIPTORS and children(pid) == 0:
                 break
             await asyncio.sleep(0.5)
-        else:
-            ledger.fault(f"descriptors: {descriptors} at the start, {self.descriptors()} at the end")
+        ledger.judge_descriptors(before, descriptors(pid))
+        ledger.judge_children(children(pid), "when nothing runs")
         self.server.terminate()
         try:
             status = await asyncio.to_thread(self.server.wait, 90)
         except subprocess.TimeoutExpired:
             self.server.kill()
             status = "none in 90 s"
-        if status != 0:
-            ledger.fault(f"exit status {status}")
-        if REPORTS.search(self.log()):
-            ledger.fault(f"a report in {self.folder}/log")
-        left = self.children_left()
-        if left:
-            ledger.fault(f"{left} child processes left")
+        ledger.judge_end(status, self.log(), f"{self.folder}/log")
+        ledger.judge_children(marked(self.mark), "behind it")
 
     async def run(self):
         ledger = self.ledger
         await self.start()
-        descriptors, self.quiet = self.descriptors(), False
+        before, self.quiet = descriptors(self.server.pid), False
         prober = asyncio.create_task(self.probe())
         await asyncio.sleep(0.5)
         tasks = [asyncio.create_task(task()) for task in (self.measure, self.reread, self.kill_workers)]
@@ -510,17 +464,13 @@ class Soak:
             ledger.fault(f"the server ended by itself: {self.server.poll()}; {self.folder}/log")
             memory = ""
         else:
-            memory = self.judge_memory()
-            queues = await self.settle()
+            memory = ledger.judge_memory(self.samples, "sanitized" if sanitized(self.binary) else "plain")
+            counts = await self.settle()
             self.quiet = True
             await prober
-            for q in queues:
-                sure = ledger.sure[q["name"]] + len(ledger.keyed[q["name"]])
-                most, ends = sure + ledger.unsure[q["name"]], q["done"] + q["failed"] + q["cancelled"]
-                print(f"queue {q['name']}: {sure} jobs acknowledged, {most} put at most, {ends} ended")
-                if not sure <= ends <= most:
-                    ledger.fault(f"queue {q['name']}: the counts do not agree")
-            await self.stop(descriptors)
+            for queue, admitted, ended in counts:
+                ledger.judge_counts(queue, admitted, ended)
+            await self.stop(before)
         print(f"{self.seconds / 60:g} minutes; requests", dict(ledger.requests))
         print("statuses", dict(sorted(ledger.statuses.items())))
         print(f"connections {ledger.connections_max} at most; {ledger.resets} resets, {ledger.cuts} cut, {ledger.killed} "
@@ -553,6 +503,8 @@ def worker(port):
 if __name__ == "__main__":
     if sys.argv[1] == "--worker":
         worker(int(sys.argv[2]))
+    if sys.argv[1] == "--self-test":
+        sys.exit(self_test())
     the_seed = int(os.environ.get("SEED") or random.randrange(1 << 31))
     on_disk = os.environ.get("DATA") == "1"
     print(f"soak: {sys.argv[1]}, {'on disk' if on_disk else 'in memory'}, SEED={the_seed}", flush=True)

@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
-#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -21,307 +20,13 @@
 
 #include <cmocka.h>
 
-#include "chance.h"
 #include "client.h"
-#include "server.h"
-#include "verify.h"
+#include "crash_clients.h"
 
-enum {
-    CLIENTS = 4,
-    JOBS_MAX = 400000,
-    TEXT_SIZE = 160,
-    PAGE = 1000,
-    USUAL_KILLS = 15,
-    USUAL_CUTS = 2
-};
-
-/* What a job should be, by what its clients were told. */
-enum last { UNKNOWN, WAITS, LEASED, DONE, CANCELLED, REFUSED };
+enum { PAGE = 1000, USUAL_KILLS = 15, USUAL_CUTS = 2 };
 
 static const char *const last_names[] = {"unknown", "waiting",   "leased",
                                          "done",    "cancelled", "refused"};
-
-struct line {
-    uint64_t id;      /* 0: not known */
-    bool local;       /* workers of the server run it */
-    enum last last;   /* acknowledged */
-    bool unsure;      /* something was asked for after that, and not answered */
-    bool held;        /* one client is at it */
-    bool moved;       /* and meanwhile it was given to another */
-    unsigned attempt; /* the last that somebody was given */
-    char token[48];
-    unsigned cancelled; /* the number of the last end that was its cancelling; 0: none */
-    unsigned seen;      /* in the last comparison */
-};
-
-struct ledger {
-    pthread_mutex_t lock;
-    struct line *lines; /* a job is known by its payload, which is its number here */
-    uint32_t len;
-    uint64_t highest_id, highest_before; /* of all; of those before the last start */
-    unsigned surprises;                  /* takes of this round that were not answered */
-    unsigned kills, acknowledged, ends, deliveries, repeats;
-};
-
-static struct ledger ledger;
-
-struct hand {
-    struct client *client;
-    struct chance chance;
-    pthread_t thread;
-    bool dead; /* the server has not answered */
-};
-
-static struct line *line_of(uint32_t number)
-{
-    verify(number < ledger.len);
-    return &ledger.lines[number];
-}
-
-/* ---- what clients do */
-
-static const struct answer *ask(struct hand *hand, const char *method, const char *path,
-                                const char *body)
-{
-    const struct answer *answer = client_send(hand->client, method, path, NULL, body);
-    hand->dead = answer->status == 0;
-    return answer;
-}
-
-/* The client's job of this kind to go on with; NULL when it finds none. It is held. */
-static struct line *pick(struct hand *hand, enum last last)
-{
-    struct line *found = NULL;
-    pthread_mutex_lock(&ledger.lock);
-    for (int tries = 0; tries < 20 && found == NULL && ledger.len > 0; tries++) {
-        uint32_t back = chance_below(&hand->chance, ledger.len < 200 ? ledger.len : 200);
-        struct line *line = line_of(ledger.len - 1 - back);
-        if (line->last == last && !line->held && !line->unsure && !line->local)
-            found = line;
-    }
-    if (found != NULL)
-        found->held = true;
-    pthread_mutex_unlock(&ledger.lock);
-    return found;
-}
-
-/* Before something is asked for: until it is answered, nobody knows. */
-static void intend(struct line *line)
-{
-    pthread_mutex_lock(&ledger.lock);
-    line->unsure = true;
-    pthread_mutex_unlock(&ledger.lock);
-}
-
-static void settle_locked(struct line *line, bool answered, bool good, enum last last)
-{
-    line->unsure = !answered || line->moved;
-    if (good && !line->moved)
-        line->last = last;
-    line->held = line->moved = false;
-}
-
-static void settle(struct line *line, bool answered, bool good, enum last last)
-{
-    pthread_mutex_lock(&ledger.lock);
-    settle_locked(line, answered, good, last);
-    ledger.ends += good && (last == DONE || last == CANCELLED);
-    if (good && last == CANCELLED)
-        line->cancelled = ledger.ends;
-    pthread_mutex_unlock(&ledger.lock);
-}
-
-static void put(struct hand *hand)
-{
-    char path[TEXT_SIZE], number[16];
-    pthread_mutex_lock(&ledger.lock);
-    verify(ledger.len < JOBS_MAX);
-    uint32_t mine = ledger.len++;
-    struct line *line = line_of(mine);
-    *line =
-        (struct line){.local = chance_below(&hand->chance, 4) == 0, .unsure = true, .held = true};
-    pthread_mutex_unlock(&ledger.lock);
-    snprintf(number, sizeof number, "%" PRIu32, mine);
-    snprintf(path, sizeof path, "/do/%s?attempts=9&priority=%u%s", line->local ? "local" : "remote",
-             chance_below(&hand->chance, 8),
-             chance_below(&hand->chance, 8) == 0 ? "&delay=10ms" : "");
-    const struct answer *answer = ask(hand, "POST", path, number);
-    pthread_mutex_lock(&ledger.lock);
-    settle_locked(line, answer->status != 0, answer->status != 0,
-                  answer->status == 202 ? WAITS : REFUSED);
-    if (answer->status == 202) {
-        line->id = answer_job(answer);
-        ledger.acknowledged++;
-        if (line->id > ledger.highest_id)
-            ledger.highest_id = line->id;
-        verify(line->id > ledger.highest_before); /* also after a restart */
-    }
-    pthread_mutex_unlock(&ledger.lock);
-}
-
-/* Several jobs in one request, all or none. */
-static void put_batch(struct hand *hand)
-{
-    char body[64];
-    pthread_mutex_lock(&ledger.lock);
-    uint32_t first = ledger.len;
-    ledger.len += 3;
-    for (uint32_t i = 0; i < 3; i++)
-        *line_of(first + i) = (struct line){.unsure = true, .held = true};
-    pthread_mutex_unlock(&ledger.lock);
-    snprintf(body, sizeof body, "%" PRIu32 "\n%" PRIu32 "\n%" PRIu32 "\n", first, first + 1,
-             first + 2);
-    const struct answer *answer =
-        client_send(hand->client, "POST", "/do/remote?attempts=9&batch=lines",
-                    FIELDS("Accept: application/json"), body);
-    hand->dead = answer->status == 0;
-    cJSON *json = answer->status == 202 ? cJSON_Parse(answer->body) : NULL;
-    pthread_mutex_lock(&ledger.lock);
-    for (int i = 0; i < 3; i++) {
-        struct line *line = line_of(first + (uint32_t)i);
-        settle_locked(line, answer->status != 0, answer->status != 0,
-                      json != NULL ? WAITS : REFUSED);
-        if (json != NULL)
-            line->id = (uint64_t)cJSON_GetNumberValue(
-                cJSON_GetArrayItem(cJSON_GetObjectItem(json, "ids"), i));
-        ledger.acknowledged += json != NULL;
-    }
-    pthread_mutex_unlock(&ledger.lock);
-    cJSON_Delete(json);
-}
-
-/* What a lease's holder says of it. */
-static void end_lease(struct hand *hand, struct line *line, uint32_t number)
-{
-    char path[TEXT_SIZE], body[32];
-    unsigned which = chance_below(&hand->chance, 10);
-    if (which >= 8) { /* keeps it */
-        settle(line, true, false, LEASED);
-        return;
-    }
-    intend(line);
-    snprintf(body, sizeof body, "output %" PRIu32, number);
-    snprintf(path, sizeof path, "%s/%s", line->token,
-             which < 4   ? "done"
-             : which < 5 ? "fail?delay=0ms"
-             : which < 7 ? "release"
-                         : "extend?lease=1h");
-    const struct answer *answer = ask(hand, "POST", path, which < 4 ? body : NULL);
-    settle(line, answer->status != 0, answer->status == 200,
-           which < 4   ? DONE
-           : which < 7 ? WAITS
-                       : LEASED);
-}
-
-static void take(struct hand *hand)
-{
-    char room[256];
-    pthread_mutex_lock(&ledger.lock);
-    unsigned before = ledger.ends;
-    pthread_mutex_unlock(&ledger.lock);
-    const struct answer *answer = ask(hand, "POST", "/take/remote?lease=1h", NULL);
-    if (answer->status != 200)
-        return;
-    uint32_t number = (uint32_t)strtoul(answer->body, NULL, 10);
-    pthread_mutex_lock(&ledger.lock);
-    struct line *line = line_of(number);
-    if (line->cancelled > before) { /* before it was taken, or after: nobody knows */
-        line->unsure = true;
-        line->moved = line->held;
-        pthread_mutex_unlock(&ledger.lock);
-        return;
-    }
-    /* Nobody else has it, unless the ledger does not know. */
-    verify(line->last != LEASED || line->unsure);
-    verify((line->last != DONE && line->last != CANCELLED && line->last != REFUSED) ||
-           line->unsure);
-    unsigned attempt = (unsigned)strtoul(answer_field(answer, "Jobd-Attempt", room), NULL, 10);
-    ledger.deliveries++;
-    ledger.repeats += attempt > 1;
-    line->attempt = attempt;
-    line->id = strtoull(answer_field(answer, "Jobd-Id", room), NULL, 10);
-    snprintf(line->token, sizeof line->token, "/leases/%.32s",
-             answer_field(answer, "Location", room) + strlen("/leases/"));
-    line->last = LEASED;
-    bool held = line->held; /* its putter, or who cancels it, is not answered yet */
-    line->unsure = line->moved = held;
-    line->held = true;
-    pthread_mutex_unlock(&ledger.lock);
-    if (!held)
-        end_lease(hand, line, number);
-}
-
-static void go_on_with_lease(struct hand *hand)
-{
-    struct line *line = pick(hand, LEASED);
-    if (line != NULL)
-        end_lease(hand, line, (uint32_t)(line - ledger.lines));
-}
-
-/* A worker that was too slow: its job has ended or goes again, and nothing it says changes that. */
-static void be_late(struct hand *hand)
-{
-    char path[TEXT_SIZE];
-    struct line *line = pick(hand, chance_below(&hand->chance, 2) == 0 ? WAITS : CANCELLED);
-    if (line == NULL)
-        return;
-    pthread_mutex_lock(&ledger.lock);
-    bool known = line->token[0] != '\0' && line->last != LEASED;
-    snprintf(path, sizeof path, "%s/done", line->token);
-    pthread_mutex_unlock(&ledger.lock);
-    long status = known ? ask(hand, "POST", path, "late")->status : 409;
-    verify(status == 0 || status == 404 || status == 409);
-    pthread_mutex_lock(&ledger.lock);
-    settle_locked(line, true, false, line->last);
-    pthread_mutex_unlock(&ledger.lock);
-}
-
-static void cancel(struct hand *hand)
-{
-    char path[TEXT_SIZE];
-    struct line *line = pick(hand, chance_below(&hand->chance, 2) == 0 ? WAITS : LEASED);
-    if (line == NULL)
-        return;
-    intend(line);
-    snprintf(path, sizeof path, "/jobs/%" PRIu64, line->id);
-    const struct answer *answer = ask(hand, "DELETE", path, NULL);
-    settle(line, answer->status != 0, answer->status == 200 || answer->status == 202, CANCELLED);
-}
-
-static void retry(struct hand *hand)
-{
-    char path[TEXT_SIZE];
-    struct line *line = pick(hand, CANCELLED);
-    if (line == NULL)
-        return;
-    intend(line);
-    snprintf(path, sizeof path, "/jobs/%" PRIu64 "/retry", line->id);
-    const struct answer *answer = ask(hand, "POST", path, NULL);
-    settle(line, answer->status != 0, answer->status == 202, WAITS);
-}
-
-static void *work(void *context)
-{
-    struct hand *hand = context;
-    while (!hand->dead) {
-        unsigned which = chance_below(&hand->chance, 20);
-        if (which < 7)
-            put(hand);
-        else if (which < 8)
-            put_batch(hand);
-        else if (which < 13)
-            take(hand);
-        else if (which < 16)
-            go_on_with_lease(hand);
-        else if (which < 18)
-            cancel(hand);
-        else if (which < 19)
-            be_late(hand);
-        else
-            retry(hand);
-    }
-    return NULL;
-}
 
 /* ---- the comparison */
 
@@ -353,7 +58,7 @@ static void compare_job(struct client *client, const cJSON *job)
     snprintf(path, sizeof path, "/jobs/%" PRIu64 "/payload", id);
     const struct answer *answer = client_get(client, path);
     assert_int_equal(answer->status, 200);
-    struct line *line = line_of((uint32_t)strtoul(answer->body, NULL, 10));
+    struct line *line = ledger_line((uint32_t)strtoul(answer->body, NULL, 10));
     snprintf(expected, sizeof expected, "%" PRIu32, (uint32_t)(line - ledger.lines));
     assert_string_equal(answer->body, expected);
     if (line->seen++ > 0)
@@ -440,6 +145,7 @@ static void compare_tokens(struct client *client)
 static const char config[] =
     "{\"queues\": {\"remote\": {\"capacity\": 20000, \"workers\": 0},"
     " \"local\": {\"capacity\": 20000, \"workers\": 2, \"sleep\": \"1ms\"}}}";
+
 static const char *config_file;
 
 static struct server *spawn_on(const char *folder)
@@ -466,19 +172,10 @@ static void kill_server(struct server *server)
 
 static void work_until_killed(struct server *server, struct chance *chance, unsigned most_ms)
 {
-    struct hand hands[CLIENTS];
-    ledger.highest_before = ledger.highest_id;
-    for (unsigned i = 0; i < CLIENTS; i++) {
-        hands[i] = (struct hand){.client = client_new(server),
-                                 .chance = {chance_below(chance, 1U << 30) * 2 + 1}};
-        assert_int_equal(pthread_create(&hands[i].thread, NULL, work, &hands[i]), 0);
-    }
+    clients_start(server, chance);
     (void)poll(NULL, 0, 1 + (int)chance_below(chance, most_ms)); /* the moment of the kill */
     kill_server(server);
-    for (unsigned i = 0; i < CLIENTS; i++) {
-        assert_int_equal(pthread_join(hands[i].thread, NULL), 0);
-        client_free(hands[i].client);
-    }
+    clients_join();
 }
 
 static void check_server(struct server *server)
@@ -489,22 +186,10 @@ static void check_server(struct server *server)
     client_free(client);
 }
 
-static void begin_ledger(void)
+static void begin(void)
 {
-    ledger = (struct ledger){.lock = PTHREAD_MUTEX_INITIALIZER,
-                             .lines = calloc(JOBS_MAX, sizeof *ledger.lines)};
+    ledger_begin();
     config_file = temporary_file("crash.json", config);
-    assert_non_null(ledger.lines);
-}
-
-static void end_ledger(const char *what)
-{
-    fprintf(stderr,
-            "%s: %u kills, %u puts and %u ends acknowledged, 0 lost, 0 forgotten, 0 doubled; "
-            "%u deliveries, %u of them again\n",
-            what, ledger.kills, ledger.acknowledged, ledger.ends, ledger.deliveries,
-            ledger.repeats);
-    free(ledger.lines);
 }
 
 static unsigned from_environment(const char *name, unsigned usual)
@@ -519,7 +204,7 @@ static void test_kills_lose_nothing(void **state)
     struct chance chance = chance_begin();
     unsigned kills = from_environment("KILLS", USUAL_KILLS);
     (void)state;
-    begin_ledger();
+    begin();
     for (unsigned i = 0, generation = 0; i < kills; i++) {
         if (i % 25 == 0) { /* now and then from an empty directory, so that it stays quick */
             ledger.len = 0;
@@ -535,7 +220,7 @@ static void test_kills_lose_nothing(void **state)
         check_server(server);
         kill_server(server);
     }
-    end_ledger("killed");
+    ledger_end("killed");
 }
 
 /* ---- power cuts */
@@ -586,7 +271,7 @@ static void test_power_cuts_lose_nothing(void **state)
         fprintf(stderr, "no root, or no loop devices: left out\n");
         skip();
     }
-    begin_ledger();
+    begin();
     for (unsigned i = 0; i < from_environment("CUTS", USUAL_CUTS); i++) {
         work_until_killed(start_on(data), &chance, 300);
         cut_power(folder);
@@ -595,7 +280,7 @@ static void test_power_cuts_lose_nothing(void **state)
         check_server(server);
         kill_server(server);
     }
-    end_ledger("cut");
+    ledger_end("cut");
     assert_int_equal(run("umount %s", folder), 0);
 }
 

@@ -60,12 +60,6 @@ static void a_dribbled_header_is_cut_off(void **state)
     client_free(client);
 }
 
-static void await_ms(int64_t until_ms)
-{
-    while (now_ms() < until_ms)
-        look_again(until_ms + PATIENCE_MS, "time to pass");
-}
-
 /* The time of a connection's first header begins with the connection: whoever sends the request
  * line late is cut before one that came later and is silent. */
 static void a_late_request_line_gains_no_time(void **state)
@@ -75,9 +69,9 @@ static void a_late_request_line_gains_no_time(void **state)
     struct pollfd clients[] = {{.fd = raw_connect(server), .events = POLLIN},
                                {.fd = -1, .events = POLLIN}};
     (void)state;
-    await_ms(began_ms + 400);
+    let_pass(began_ms + 400 - now_ms());
     clients[1].fd = raw_connect(server);
-    await_ms(began_ms + 750);
+    let_pass(began_ms + 750 - now_ms());
     (void)raw_send(clients[0].fd, "GET /healthz HTTP/1.1\r\n");
     assert_true(poll(clients, 2, PATIENCE_MS) > 0);
     assert_int_not_equal(clients[0].revents, 0);
@@ -159,11 +153,9 @@ static void who_is_cut_has_no_job_in(void **state)
         for (int i = 0; i < CONNECTIONS; i++)
             told += count_told(fds[i]);
         server_signal(server, SIGSTOP);
-        int64_t over_ms = now_ms() + LATE_MS;
         for (int i = 0; i < CONNECTIONS; i++)
             (void)raw_send(fds[i], request);
-        while (now_ms() < over_ms)
-            look_again(over_ms + PATIENCE_MS, "the time to idle to pass");
+        let_pass(LATE_MS);
         server_signal(server, SIGCONT);
         for (int i = 0; i < CONNECTIONS; i++) {
             told += count_told(fds[i]);

@@ -358,9 +358,11 @@ static void not_in_time_is_the_usual_answer(void **state)
 
 static void a_trace_is_kept_when_it_is_one(void **state)
 {
-    static const char *const bad[] = {"traceparent: x", "traceparent: " TRACE "0",
-                                      "traceparent: 00-4BF92F3577B34DA6A3CE929D0E0E4736-"
-                                      "00f067aa0ba902b7-01"};
+    static const char *const bad[] = {
+        "traceparent: x",
+        "traceparent: " TRACE "0",
+        "traceparent: 00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
+    };
     struct server *server = server_start("-w", "0");
     struct client *client = client_new(server);
     (void)state;

@@ -87,7 +87,7 @@ static void a_queue_counts(void **state)
     assert_int_equal(json_number(queue, "failed"), 0);
     assert_int_equal(json_number(queue, "cancelled"), 0);
     assert_int_equal(json_number(queue, "oldest_age_ms"), 0);
-    assert_true(json_number(queue, "drain_per_s") >= 0);
+    assert_true(json_number(queue, "drain_per_s") == 0); /* nothing waited: not measured */
     snprintf(path, sizeof path, "/jobs/%llu", (unsigned long long)first);
     client_send(client, "DELETE", path, NULL, NULL);
     client_await_state(client, first, "cancelled");
@@ -117,6 +117,22 @@ static void a_paused_queue_gives_nothing_out(void **state)
                                               FIELDS("Accept: application/json"), NULL);
     assert_answer(answer, 200, "{\"status\":\"resumed\"}\n");
     server_await_lines(server, OUT, "done job ", 3);
+    client_free(client);
+}
+
+/* Between two takes, while others wait. */
+static void a_drain_is_measured(void **state)
+{
+    struct server *server = server_start("--sleep", "0ms", "-q", "3");
+    struct client *client = client_new(server);
+    (void)state;
+    assert_answer(client_post(client, "/queues/default/pause"), 200, NULL);
+    for (int i = 0; i < 3; i++)
+        client_put(client, "/do");
+    assert_answer(client_post(client, "/queues/default/resume"), 200, NULL);
+    server_await_lines(server, OUT, "done job ", 3);
+    assert_true(json_number(client_json(client, "/queues/default"), "drain_per_s") > 0);
+    assert_true(client_metric(client, "jobd_queue_drain_per_second{queue=\"default\"}") > 0);
     client_free(client);
 }
 
@@ -281,6 +297,7 @@ int main(void)
         TEST(each_queue_has_its_own_bound),
         TEST(a_queue_counts),
         TEST(a_paused_queue_gives_nothing_out),
+        TEST(a_drain_is_measured),
         TEST(purge_cancels_what_waits),
         TEST(busy_as_a_problem),
         TEST(healthy_and_ready),

@@ -403,12 +403,13 @@ static void worker_in(const char *command, const char *file)
     snprintf(address, sizeof address, "http://%s", server_address(server));
     assert_non_null(getcwd(here, sizeof here));
     snprintf(script, sizeof script, "%s/%s", here, file);
+    const char *folder = temporary_directory(); /* this process is the one to remove it */
     pid_t worker = fork();
     assert_true(worker >= 0);
     if (worker == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         setpgid(0, 0);
-        if (chdir(temporary_directory()) != 0 || setenv("JOBD", address, 1) != 0 ||
+        if (chdir(folder) != 0 || setenv("JOBD", address, 1) != 0 ||
             freopen("/dev/null", "w", stdout) == NULL)
             _exit(126);
         execlp(command, command, script, (char *)NULL);

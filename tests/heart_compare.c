@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/* Both agree: on who was woken and with what, on the last jobs, and on all that is counted. */
+#include "heart_model_inside.h"
+
+#include "check_heart.h"
+#include "verify.h"
+
+static void compare_actor(struct actor *actor)
+{
+    if (actor->expected == JOBD_RESULTS) {
+        verify(!actor->woken);
+        return;
+    }
+    /* Set by the model when the heart should have woken it; a taker served at once is not woken. */
+    if (actor->woken) {
+        verify(actor->waiter.result == actor->expected);
+        if (actor->kind == TAKER && actor->expected == JOBD_OK)
+            verify(actor->waiter.task.id == actor->expected_id);
+        if (actor->kind == LEASER && actor->expected == JOBD_OK) {
+            verify(actor->waiter.task.id == actor->expected_id);
+            jobd_blob_unref(actor->waiter.task.payload);
+        }
+        bool put = actor->kind == PUTTER;
+        verify(!put || actor->waiter.accepted == (actor->is_in || actor->expected == JOBD_OK));
+        if (put && actor->expected == JOBD_OK)
+            verify(actor->waiter.receipt.id == actor->expected_id);
+        if (put && !actor->waiter.accepted)
+            model_drop_put(&actor->put);
+        bool ended = actor->kind == WATCHER || (put && actor->waiter.end_us > 0);
+        if (ended && actor->expected == JOBD_OK) {
+            verify(actor->waiter.info.id == actor->expected_id &&
+                   jobd_state_final(actor->waiter.info.state));
+            model_drop_output(actor, actor->waiter.info.output_bytes);
+        }
+    } else {
+        verify(actor->kind == TAKER && actor->holds);
+    }
+    actor->expected = JOBD_RESULTS;
+    actor->woken = false;
+}
+
+static void compare_jobs(struct model *model)
+{
+    unsigned from = model->jobs_len > 64 ? model->jobs_len - 64 : 0;
+    for (unsigned i = from; i < model->jobs_len; i++) {
+        const struct model_job *job = &model->jobs[i];
+        struct jobd_info info;
+        enum jobd_result result = jobd_look(model->jobd, job->id, &info);
+        verify(result == (job->forgotten ? JOBD_NO_JOB : JOBD_OK));
+        if (result == JOBD_OK)
+            verify(info.state == job->state && info.queue == job->queue &&
+                   info.attempt == job->attempt && info.payload_bytes == job->payload &&
+                   info.output_bytes == job->output && info.stopping == job->stopping);
+    }
+}
+
+void model_compare(struct model *model)
+{
+    for (unsigned i = 0; i < TAKERS; i++)
+        compare_actor(&model->takers[i]);
+    for (unsigned i = 0; i < LEASERS; i++)
+        compare_actor(&model->leasers[i]);
+    for (unsigned i = 0; i < PUTTERS; i++)
+        compare_actor(&model->putters[i]);
+    for (unsigned i = 0; i < WATCHERS; i++)
+        compare_actor(&model->watchers[i]);
+    for (unsigned i = 0; i < QUEUES; i++) {
+        struct jobd_stats stats;
+        jobd_stats(model->jobd, i, model->now_us, &stats);
+        verify(stats.queued == model_count(model, i, JOBD_QUEUED));
+        verify(stats.scheduled == model_count(model, i, JOBD_SCHEDULED));
+        verify(stats.running == model_count(model, i, JOBD_RUNNING));
+        verify(stats.done == model->ended[i][JOBD_DONE]);
+        verify(stats.failed == model->ended[i][JOBD_FAILED]);
+        verify(stats.cancelled == model->ended[i][JOBD_CANCELLED]);
+        verify(stats.rejected == model->rejected[i] && stats.retried == model->retried[i]);
+        verify(stats.paused == model->paused[i]);
+    }
+    compare_jobs(model);
+    verify(jobd_memory(model->jobd) == model_bytes(model, false));
+    check_heart(model->jobd);
+}
