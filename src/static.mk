@@ -158,7 +158,7 @@ check-container:  ## the image is built, with buildah, and works (Debian, as roo
 	$(Q)sh tests/container
 
 # The tests from outside, with the static file as what they start.
-STATIC_TESTS := $(or $(T),do exec jobs limits post post_ends put queues raw reread runners work process)
+STATIC_TESTS := $(or $(T),do exec jobs limits post post_ends put queues raw reread runners who_asks work process)
 
 $(STATIC)/tests/%.o: tests/%.c Makefile
 	$(Q)mkdir -p $(@D)
