@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The memory: writes the heart's journal down, in group commits to an SQLite database in a
+/* The disk: writes the heart's journal down, in group commits to an SQLite database in a
  * directory, and brings back what was there.
  *
  * One thread, the writer, takes what waits in the journal into one transaction, commits, and says
