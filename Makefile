@@ -16,7 +16,7 @@ BUILD_PACKAGES := gcc libc6-dev binutils pkg-config libmicrohttpd-dev libcjson-d
                   libcurl4-gnutls-dev libsqlite3-dev zlib1g-dev libgnutls28-dev
 TEST_PACKAGES  := libcmocka-dev prometheus curl openssl python3 nodejs
 CHECK_PACKAGES := clang clang-format clang-tidy libclang-rt-14-dev cppcheck mandoc systemd \
-                  gcovr slowhttptest wrk
+                  gcovr slowhttptest wrk buildah debootstrap procps
 
 # ---- flags
 

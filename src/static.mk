@@ -152,9 +152,8 @@ check-static: static  ## the static file is static, small, and works alone in an
 	$(Q)sh tests/static $(STATIC)/jobd $(STATIC_MAX_BYTES)
 
 check-container:  ## the image is built, with buildah, and works (Debian, as root)
-	$(Q)dpkg -s buildah curl debootstrap procps >/dev/null 2>&1 || \
-	  { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-	    buildah curl debootstrap procps; }
+	$(Q)$(call needs,buildah)
+	$(Q)$(call needs,debootstrap)
 	$(Q)sh tests/container
 
 # The tests from outside, with the static file as what they start.
