@@ -203,7 +203,11 @@ void watch_close_stuck(struct loop *loop)
     while (next_stuck(loop, &stuck)) {
         if (!gate_is_stuck(loop->http->gate, stuck.slot, stuck.generation))
             continue;
-        const struct exchange *exchange = stuck.slot->owner;
+        struct exchange *exchange = stuck.slot->owner;
+        if (exchange->watched == WATCH_ASLEEP) {
+            wake(exchange);
+            continue;
+        }
         MHD_suspend_connection(exchange->connection);
         MHD_resume_connection(exchange->connection);
     }
