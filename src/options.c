@@ -46,7 +46,7 @@ static const struct option_spec specs[] = {
     {"backoff", 0, "SPAN", "1s..5m", KIND_SPAN, QUEUE(backoff), 0, 365 * DAY, NULL,
      "until the next attempt: twice as long after each, half of it chance, between the two"},
     {"max-body", 0, "SIZE", "64KiB", KIND_SIZE, SERVER(body_max_bytes), 0, UINT64_C(1) << 30, NULL,
-     "bytes of a request's body"},
+     "bytes of a request's body; no more than --memory"},
     {"memory", 0, "SIZE", "64MiB", KIND_SIZE, SERVER(memory_bytes), 0, MEMORY_MAX, NULL,
      "bytes of all payloads and outputs that are remembered"},
     {"keep", 0, "N", "1000", KIND_NUMBER, SERVER(keep), 0, 10000000, NULL,
@@ -349,6 +349,18 @@ static const char *strongest(const struct sources *sources, size_t option,
     return specs[option].standard;
 }
 
+/* What has been said of one of the server's options; NULL: its default counts. */
+static const struct setting *said(const struct sources *sources, const char *name)
+{
+    size_t option = spec_named(name);
+    for (unsigned rank = 0; rank < RANKS; rank++) {
+        const struct settings *source = of_rank(sources, NULL, rank);
+        if (source != NULL && source->of[option].text != NULL)
+            return &source->of[option];
+    }
+    return NULL;
+}
+
 static void combine(void *target, enum target kind, const struct sources *sources,
                     const struct queue_settings *queue)
 {
@@ -379,6 +391,26 @@ static bool combine_all(struct options *options, const struct sources *sources)
     return true;
 }
 
+/* A body must fit; a default makes room for what somebody has said. */
+static bool fit_body(struct options *options, const struct sources *sources)
+{
+    const struct setting *body = said(sources, "max-body");
+    char text[40], memory[40];
+    if (options->body_max_bytes <= options->memory_bytes)
+        return true;
+    if (body == NULL) {
+        options->body_max_bytes = options->memory_bytes;
+        return true;
+    }
+    return settings_wrong(
+        body->place,
+        "\"%s\" is more than --memory \"%s\", which holds all payloads; allowed "
+        "is at most %llu, or a larger --memory",
+        text_printable(body->text, text, sizeof text),
+        text_printable(strongest(sources, spec_named("memory"), NULL), memory, sizeof memory),
+        (unsigned long long)options->memory_bytes);
+}
+
 static bool agree(const struct options *options)
 {
     uint64_t jobs = 2 * options->keep + OPTIONS_LEASES_MAX;
@@ -392,8 +424,6 @@ static bool agree(const struct options *options)
     if ((options->tls_certificate == NULL) != (options->tls_key == NULL))
         return settings_wrong(options->tls_key == NULL ? "--tls-cert" : "--tls-key",
                               "--tls-cert and --tls-key belong together");
-    if (options->body_max_bytes > options->memory_bytes)
-        return settings_wrong("--max-body", "is more than --memory allows for all payloads");
     return true;
 }
 
@@ -404,7 +434,7 @@ bool options_read(struct options *options, int argc, char **argv)
     if (sources == NULL)
         return settings_wrong("options", "out of memory");
     bool good = read_sources(sources, &options->action, argc, argv) &&
-                combine_all(options, sources) && agree(options);
+                combine_all(options, sources) && fit_body(options, sources) && agree(options);
     settings_release(&sources->line);
     settings_release(&sources->environment);
     settings_release_file(&sources->file);

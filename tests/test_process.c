@@ -62,7 +62,11 @@ static void wrong_command_lines(void **state)
          "jobd: --max-body: \"64kb\" is not allowed; allowed is bytes, or a size like 64KiB, 10MiB "
          "or 1GiB, at most 1073741824\n"},
         {{"--max-body", "2KiB", "--memory", "1KiB"},
-         "jobd: --max-body: is more than --memory allows for all payloads\n"},
+         "jobd: --max-body: \"2KiB\" is more than --memory \"1KiB\", which holds all payloads; "
+         "allowed is at most 1024, or a larger --memory\n"},
+        {{"--max-body", "100MiB"},
+         "jobd: --max-body: \"100MiB\" is more than --memory \"64MiB\", which holds all payloads; "
+         "allowed is at most 67108864, or a larger --memory\n"},
         {{"-l", "nonsense"},
          "jobd: --listen: \"nonsense\" is not allowed; allowed is HOST:PORT, :PORT, [IPV6]:PORT or "
          "unix:PATH\n"},
@@ -179,6 +183,24 @@ static void flag_over_environment_over_file(void **state)
     assert_int_equal(json_number(queue, "capacity"), 5);
     assert_int_equal(json_number(queue, "workers"), 2);
     client_free(client);
+}
+
+/* A default yields to what is said. */
+static void little_memory_alone_means_small_bodies(void **state)
+{
+    struct server *server = server_start("--memory", "2KiB", "-w", "0");
+    struct client *client = client_new(server);
+    char *body = raw_filled("", 'x', 2049, "");
+    (void)state;
+    const struct answer *answer = client_send(client, "POST", "/do", NULL, body);
+    assert_answer(answer, 413, "the body is larger than --max-body allows\n");
+    body[1000] = '\0';
+    assert_answer(client_send(client, "POST", "/do", NULL, body), 202, "queued\n");
+    free(body);
+    client_free(client);
+    assert_refused(WORDS("--check", "--memory", "2KiB"), WORDS("JOBD_MAX_BODY=1MiB"),
+                   "jobd: JOBD_MAX_BODY: \"1MiB\" is more than --memory \"2KiB\", which holds all "
+                   "payloads; allowed is at most 2048, or a larger --memory\n");
 }
 
 static void actions_that_end_at_once(void **state)
@@ -413,6 +435,7 @@ int main(void)
         TEST(wrong_files),
         TEST(an_unknown_key_is_told_what_there_is),
         TEST(flag_over_environment_over_file),
+        TEST(little_memory_alone_means_small_bodies),
         TEST(actions_that_end_at_once),
         TEST(a_drain_lets_all_jobs_end),
         TEST(sigint_drains_too),
