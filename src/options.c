@@ -159,24 +159,37 @@ static bool all_right(const struct settings *settings)
 
 /* ---- sources */
 
-static bool wrong_option(int argc, char **argv, int code)
+/* getopt_long() would take beginnings too, which a later option may make ambiguous. */
+static bool is_whole(const char *word)
+{
+    bool whole = strncmp(word, "--", 2) != 0 || word[2] == '\0';
+    size_t length = whole ? 0 : strcspn(word + 2, "=");
+    for (size_t i = 0; i < SPECS && !whole; i++)
+        whole = specs[i].kind != KIND_COMMAND && strlen(specs[i].name) == length &&
+                memcmp(specs[i].name, word + 2, length) == 0;
+    return whole;
+}
+
+static bool wrong_option(const char *word, int code)
 {
     char place[PLACE_SIZE], shown[PLACE_SIZE - 8];
-    const char *word = optind - 1 < argc ? argv[optind - 1] : "";
-    if (optopt > 0 && optopt < FIRST_LONG && strncmp(word, "--", 2) != 0)
-        snprintf(place, sizeof place, "-%c", isprint(optopt) ? optopt : '?');
-    else
+    bool is_long = strncmp(word, "--", 2) == 0;
+    if (is_long)
         snprintf(place, sizeof place, "%s", text_printable(word, shown, sizeof shown));
+    else
+        snprintf(place, sizeof place, "-%c", isprint(optopt) ? optopt : '?');
     return settings_wrong(place, "%s; see jobd --help",
-                          code == ':' ? "needs a value"
-                          : optopt >= FIRST_LONG || (optopt != 0 && strchr(word, '=') != NULL)
-                              ? "takes no value"
-                              : "no such option");
+                          !is_whole(word) ? "no such option"
+                          : code == ':'   ? "needs a value"
+                          : is_long       ? "takes no value"
+                                          : "no such option");
 }
 
 /* What stands behind `--`. */
 static bool set_command(struct settings *line, char **words)
 {
+    if (*words == NULL)
+        return settings_wrong("--", "needs a command; see jobd --help");
     char *text = json_from_words(words);
     bool good = text != NULL ? settings_set(line, spec_named("exec"), "--", text)
                              : settings_wrong("--", "out of memory");
@@ -203,11 +216,11 @@ static bool read_line(struct settings *line, enum action *action, int argc, char
     }
     shorts[used] = '\0';
     opterr = 0;
-    optind = 0; /* an earlier scan, which SIGHUP repeats, is forgotten whole */
-    int code;
-    while ((code = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
-        if (code == '?' || code == ':')
-            return wrong_option(argc, argv, code);
+    optind = 0;       /* an earlier scan, which SIGHUP repeats, is forgotten whole */
+    int code, at = 1; /* the word that is read */
+    for (; (code = getopt_long(argc, argv, shorts, longs, NULL)) != -1; at = optind) {
+        if (code == '?' || code == ':' || !is_whole(argv[at]))
+            return wrong_option(argv[at], code);
         size_t i = 0;
         while (i < SPECS && code != FIRST_LONG + (int)i && code != specs[i].letter)
             i++;
@@ -219,7 +232,7 @@ static bool read_line(struct settings *line, enum action *action, int argc, char
         else if (!settings_set(line, i, place, optarg != NULL ? optarg : "true"))
             return false;
     }
-    if (optind < argc && strcmp(argv[optind - 1], "--") == 0)
+    if (at < argc && strcmp(argv[at], "--") == 0)
         return set_command(line, argv + optind);
     if (optind < argc) {
         char shown[PLACE_SIZE];
