@@ -197,10 +197,8 @@ void reread(struct options *options, int argc, char **argv, struct jobd *jobd,
     struct options fresh;
     struct differences differences = {0};
     struct changes changes = {0};
-    if (!options_read(&fresh, argc, argv)) {
-        log_error("SIGHUP: a setting is wrong: nothing is changed");
+    if (!options_read(&fresh, argc, argv))
         return;
-    }
     if (!wants_commands_in_vain(options, &fresh) && read_files(&changes, keys, tls) &&
         make_tools(&changes, options, &fresh)) {
         options_compare(options, &fresh, note, &differences);

@@ -8,18 +8,22 @@
 #include <string.h>
 
 #include "json.h"
+#include "log.h"
 #include "text.h"
 
-enum { FILE_MAX_BYTES = 1 << 20, KEYS_SHOWN_BYTES = 512 };
+enum { FILE_MAX_BYTES = 1 << 20, KEYS_SHOWN_BYTES = 512, PROBLEM_SIZE = 640 };
 
 bool settings_wrong(const char *place, const char *format, ...)
 {
+    char problem[PROBLEM_SIZE];
     va_list arguments;
-    fprintf(stderr, "jobd: %s: ", place);
     va_start(arguments, format);
-    vfprintf(stderr, format, arguments);
+    vsnprintf(problem, sizeof problem, format, arguments);
     va_end(arguments);
-    fputc('\n', stderr);
+    if (log_is_open())
+        log_error("SIGHUP: %s: %s: nothing is changed", place, problem);
+    else
+        fprintf(stderr, "jobd: %s: %s\n", place, problem);
     return false;
 }
 

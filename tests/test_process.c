@@ -383,8 +383,13 @@ static void a_hang_up_is_no_end(void **state)
 
 static void the_log_as_json(void **state)
 {
-    struct server *server = server_start("--log-format", "json");
+    const char *path = temporary_file("jobd.json", "{}");
+    struct server *server = server_start("--log-format", "json", "-c", path);
+    char mistake[SERVER_LINE_SIZE];
     (void)state;
+    temporary_file("jobd.json", "{\"colour\": \"red\"}");
+    server_signal(server, SIGHUP);
+    server_await_line(server, ERR, "nothing is changed", mistake);
     server_signal(server, SIGTERM);
     assert_int_equal(server_wait(server), 0);
     char *err = server_output(server, ERR), *rest = err;
@@ -392,7 +397,8 @@ static void the_log_as_json(void **state)
     for (char *line; (line = strsep(&rest, "\n")) != NULL && *line != '\0'; lines++) {
         cJSON *entry = cJSON_Parse(line);
         assert_non_null(entry);
-        assert_string_equal(json_string(entry, "level"), "info");
+        bool wrong = strstr(json_string(entry, "message"), "unknown key") != NULL;
+        assert_string_equal(json_string(entry, "level"), wrong ? "error" : "info");
         assert_int_equal(strlen(json_string(entry, "time")), strlen("2026-01-01T00:00:00.000Z"));
         assert_true(strlen(json_string(entry, "message")) > 0);
         cJSON_Delete(entry);
