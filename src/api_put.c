@@ -8,7 +8,7 @@
 #include "api_inside.h"
 #include "clock.h"
 
-enum { RETRY_AFTER_MAX_S = 3600 };
+enum { RETRY_AFTER_MAX_S = 3600, TIMEOUT_MIN_US = 1000 };
 
 static enum step busy(struct call *call, uint32_t queue, const struct jobd_receipt *receipt)
 {
@@ -52,8 +52,10 @@ static enum step read_parameters(struct call *call, struct jobd_put *put)
         return answer_bad_value(call, "priority", "0 to 7");
     if (!parameter_number(call, "attempts", 1, JOBD_ATTEMPTS_MAX, &attempts))
         return answer_bad_value(call, "attempts", "1 to 1000");
-    if (!parameter_duration(call, "timeout", INT64_MAX, &put->timeout_us))
-        return answer_bad_value(call, "timeout", "a duration like 250ms, 30s, 5m, 2h or 7d");
+    bool has_timeout = request_parameter(call->request, "timeout") != NULL; /* else the queue's */
+    if (!parameter_duration(call, "timeout", INT64_MAX, &put->timeout_us) ||
+        (has_timeout && put->timeout_us < TIMEOUT_MIN_US))
+        return answer_bad_value(call, "timeout", "a duration from 1ms, like 30s, 5m, 2h or 7d");
     put->priority = (uint8_t)priority;
     put->attempts = (uint32_t)attempts;
     put->trace = call->request->trace[0] != '\0' ? call->request->trace : NULL;

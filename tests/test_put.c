@@ -159,6 +159,11 @@ static void its_own_timeout_counts(void **state)
     uint64_t id = client_put(client, "/do?timeout=1m");
     client_await_state(client, id, "done");
     client_await_state(client, client_put(client, "/do"), "failed");
+    static const char *const none[] = {"/do?timeout=0s", "/do?timeout=0.9ms", "/do?timeout=none"};
+    for (size_t i = 0; i < sizeof none / sizeof none[0]; i++)
+        assert_answer(client_post(client, none[i]), 400,
+                      "bad value of timeout: allowed is a duration from 1ms, like 30s, 5m, 2h or "
+                      "7d\n");
     client_free(client);
 }
 
