@@ -35,8 +35,7 @@ static cJSON *job_json(const struct api *api, const struct jobd_info *info)
         (info->finished_us == 0 || json_add_time(job, "finished_at", info->finished_us)) &&
         (!info->exited || json_add_int(job, "exit_code", info->exit_code)) &&
         (!info->has_error || add_error(api, job, info->id)) &&
-        (info->payload_bytes == 0 ||
-         json_add_int(job, "payload_bytes", (int64_t)info->payload_bytes)) &&
+        json_add_int(job, "payload_bytes", (int64_t)info->payload_bytes) &&
         (info->output_bytes == 0 ||
          json_add_int(job, "output_bytes", (int64_t)info->output_bytes)) &&
         (!info->output_truncated || cJSON_AddTrueToObject(job, "output_truncated") != NULL) &&

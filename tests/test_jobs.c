@@ -59,7 +59,8 @@ static void a_job_through_its_life(void **state)
     assert_int_equal(json_number(job, "attempts"), 1);
     assert_time(job, "created_at");
     assert_time(job, "started_at");
-    assert_false(has(job, "finished_at") || has(job, "run_at") || has(job, "payload_bytes"));
+    assert_false(has(job, "finished_at") || has(job, "run_at") || has(job, "output_bytes"));
+    assert_int_equal(json_number(job, "payload_bytes"), 0);
 
     job = client_job(client, second);
     assert_string_equal(json_string(job, "state"), "queued");
