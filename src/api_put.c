@@ -28,10 +28,8 @@ static enum step busy(struct call *call, uint32_t queue, const struct jobd_recei
         call->reply->text = "busy\n";
         return STEP_REPLY;
     }
-    cJSON *problem = cJSON_CreateObject();
-    bool whole = json_add_int(problem, "status", 429) &&
-                 cJSON_AddStringToObject(problem, "title", "busy") != NULL &&
-                 cJSON_AddStringToObject(problem, "queue",
+    cJSON *problem = reply_problem(429, "busy");
+    bool whole = cJSON_AddStringToObject(problem, "queue",
                                          jobd_queue_name(call->api->jobd, queue)) != NULL &&
                  json_add_int(problem, "queued", receipt->waiting) &&
                  json_add_int(problem, "capacity", receipt->capacity);

@@ -110,7 +110,8 @@ static void ids_that_are_none(void **state)
         assert_answer(client_get(client, path), 404, "no such job\n");
     }
     const struct answer *answer = client_get_json(client, "/jobs/1");
-    assert_answer(answer, 404, "{\"status\":404,\"title\":\"no such job\"}\n");
+    assert_answer(answer, 404,
+                  "{\"status\":404,\"title\":\"Not Found\",\"detail\":\"no such job\"}\n");
     assert_field(answer, "Content-Type", "application/problem+json");
     client_free(client);
 }
@@ -406,7 +407,8 @@ static void delete_in_each_state(void **state)
     assert_answer(client_send(client, "DELETE", job_path(queued, ""), NULL, NULL), 409,
                   "the job has ended\n");
     const struct answer *answer = client_send(client, "DELETE", job_path(queued, ""), json, NULL);
-    assert_answer(answer, 409, "{\"status\":409,\"title\":\"the job has ended\"}\n");
+    assert_answer(answer, 409,
+                  "{\"status\":409,\"title\":\"Conflict\",\"detail\":\"the job has ended\"}\n");
     assert_field(answer, "Content-Type", "application/problem+json");
     answer = client_send(client, "DELETE", job_path(scheduled, ""), json, NULL);
     assert_answer(answer, 200, NULL);
@@ -534,6 +536,37 @@ static void a_bad_name_is_shown_printable(void **state)
     client_free(client);
 }
 
+static void a_problem_has_the_title_of_its_status(void **state)
+{
+    static const struct {
+        const char *method, *path, *field, *body, *title, *detail;
+    } rows[] = {
+        {"POST", "/do?delay=x", NULL, "job", "Bad Request", "bad value of delay: allowed is"},
+        {"POST", "/do", "Host: evil.example", "job", "Forbidden", "Host must be localhost"},
+        {"GET", "/nowhere", NULL, NULL, "Not Found", "not found"},
+        {"PUT", "/do", NULL, "job", "Method Not Allowed", "method not allowed"},
+        {"POST", "/do", "Content-Encoding: gzip", "job", "Unsupported Media Type", "a payload is"},
+        {"POST", "/do", NULL, "jobs", "Content Too Large", "the body is larger than"},
+        {"POST", "/do", "Transfer-Encoding: gzip", "job", "Not Implemented", "the only Transfer-"},
+    };
+    struct server *server = server_start("-w", "0", "--max-body", "3");
+    struct client *client = client_new(server);
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const char *const fields[] = {"Accept: application/json", rows[i].field, NULL};
+        const struct answer *answer =
+            client_send(client, rows[i].method, rows[i].path, fields, rows[i].body);
+        cJSON *problem = cJSON_Parse(answer->body);
+        assert_non_null(problem);
+        assert_field(answer, "Content-Type", "application/problem+json");
+        assert_int_equal(json_number(problem, "status"), answer->status);
+        assert_string_equal(json_string(problem, "title"), rows[i].title);
+        assert_memory_equal(json_string(problem, "detail"), rows[i].detail, strlen(rows[i].detail));
+        cJSON_Delete(problem);
+    }
+    client_free(client);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_teardown(name, server_stop_all)
@@ -557,6 +590,7 @@ int main(void)
         TEST(lower_numbers_run_first),
         TEST(bad_parameters_are_named),
         TEST(a_bad_name_is_shown_printable),
+        TEST(a_problem_has_the_title_of_its_status),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
