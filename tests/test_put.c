@@ -367,6 +367,9 @@ static void a_trace_is_kept_when_it_is_one(void **state)
         "traceparent: x",
         "traceparent: " TRACE "0",
         "traceparent: 00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
+        "traceparent: 00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+        "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
+        "traceparent: " TRACE "-more",
     };
     struct server *server = server_start("-w", "0");
     struct client *client = client_new(server);
