@@ -6,15 +6,12 @@
 #include "clock.h"
 #include "text.h"
 
-/* Whatever bytes it has, as text that JSON can hold. */
 static bool add_error(const struct api *api, cJSON *job, uint64_t id)
 {
     struct jobd_blob *error = NULL;
     if (jobd_part(api->jobd, id, JOBD_ERROR, &error) != JOBD_OK || error == NULL)
         return true; /* gone meanwhile */
-    char *text = text_utf8(error->bytes, error->size);
-    bool whole = text != NULL && cJSON_AddStringToObject(job, "error", text) != NULL;
-    free(text);
+    bool whole = json_add_bytes(job, "error", error->bytes, error->size);
     jobd_blob_unref(error);
     return whole;
 }

@@ -15,6 +15,14 @@ bool json_add_int(cJSON *object, const char *name, int64_t value)
     return cJSON_AddRawToObject(object, name, digits) != NULL;
 }
 
+bool json_add_bytes(cJSON *object, const char *name, const void *bytes, size_t size)
+{
+    char *text = text_utf8(bytes, size);
+    bool added = text != NULL && cJSON_AddStringToObject(object, name, text) != NULL;
+    free(text);
+    return added;
+}
+
 bool json_add_time(cJSON *object, const char *name, int64_t us)
 {
     char time[TEXT_TIME_SIZE];
