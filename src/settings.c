@@ -73,6 +73,20 @@ static void place_of(const struct reader *reader, const cJSON *item, char *out, 
              text_printable(item->string, key, sizeof key));
 }
 
+/* cJSON would cut such a string, and what is left may be a value that nobody meant. */
+static bool has_no_nul(const struct reader *reader)
+{
+    size_t size;
+    char place[512], key[96], shown[96];
+    const char *at = json_cut_key(reader->text, &size);
+    if (at == NULL)
+        return true;
+    snprintf(key, sizeof key, "%.*s", (int)size, at);
+    snprintf(place, sizeof place, "%s:%u: \"%s\"", reader->path, json_line_at(reader->text, at),
+             text_printable(key, shown, sizeof shown));
+    return settings_wrong(place, "a string with \\u0000 is not allowed");
+}
+
 /* Underscores may stand for hyphens. */
 static bool same_key(const char *key, const char *name)
 {
@@ -249,7 +263,7 @@ bool settings_read_file(struct file_settings *file, const char *path,
                         const struct setting_spec *specs, size_t specs_len)
 {
     struct reader reader = {.path = path, .specs = specs, .specs_len = specs_len, .file = file};
-    bool good = load(&reader) && read_top(&reader);
+    bool good = load(&reader) && has_no_nul(&reader) && read_top(&reader);
     cJSON_Delete(reader.root);
     free(reader.text);
     return good;

@@ -112,6 +112,10 @@ static void wrong_environments(void **state)
                    "5m, 2h or 7d, from 0ms to 31536000s\n");
     assert_refused(WORDS("--check"), WORDS("JOBD_OPEN=maybe"),
                    "jobd: JOBD_OPEN: \"maybe\" is not allowed; allowed is true or false\n");
+    assert_refused(
+        WORDS("--check"), WORDS("JOBD_EXEC=[\"echo\", \"a\\u0000b\"]"),
+        "jobd: JOBD_EXEC: \"[\\\"echo\\\", \\\"a\\\\u0000b\\\"]\" is not allowed; allowed "
+        "is a JSON array of strings, the command and its arguments\n");
     assert_refused(NULL, WORDS("JOBD_LISTEN=192.0.2.1:0"),
                    "jobd: 192.0.2.1:0 can be reached from other machines: this needs --token-file, "
                    "or --open, by "
@@ -143,6 +147,12 @@ static void wrong_files(void **state)
         {"{\"queues\": {\"a\": {},\n\"a\": {}}}\n", ":2: \"a\": is given twice\n"},
         {"{\"queues\": {\n \"a\": {\n  \"workers\": -1}}}\n",
          ":3: \"workers\": \"-1\" is not allowed; allowed is a whole number from 0 to 1024\n"},
+        {"{\n\"listen\": \"127.0.0.1:0\\u0000.example\"}\n",
+         ":2: \"listen\": a string with \\u0000 is not allowed\n"},
+        {"{\"exec\": [\"echo\",\n\"a\\\\u0000\\u0000b\"]}\n",
+         ":1: \"exec\": a string with \\u0000 is not allowed\n"},
+        {"{\"queues\": {\n\"a\\u0000b\": {}}}\n",
+         ":2: \"a\\\\u0000b\": a string with \\u0000 is not allowed\n"},
         {"{\"queues\": {\n \"a\": {\n  \"keep\": 1}}}\n",
          ":3: \"keep\": unknown key; allowed are capacity, workers, sleep, post, exec, attempts, "
          "timeout, "
