@@ -75,7 +75,10 @@ static bool check_parameter(void *context, const char *name, const char *value)
     struct parameter_check *check = context;
     const char *const *known = check->known;
     char shown[64];
-    (void)value;
+    if (*name == '\0' && *value == '\0') /* between two `&`: as parsers of forms see it, nothing */
+        return true;
+    if (*name == '\0')
+        name = "without a name";
     unsigned i = 0;
     while (i < ROUTE_PARAMETERS_MAX && known[i] != NULL && strcmp(known[i], name) != 0)
         i++;

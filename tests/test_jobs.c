@@ -498,7 +498,10 @@ static void bad_parameters_are_named(void **state)
         {"GET", "/jobs/1?wait=2h", "wait"},
         {"GET", "/queues?x=1", "x"},
         {"POST", "/queues/default/pause?for=1h", "for"},
+        {"POST", "/do?=1s", "unknown parameter without a name; there is delay"},
         {"GET", "/do?", NULL},
+        {"GET", "/do?&", NULL},
+        {"GET", "/do?&&delay=0ms&", NULL},
         {"GET", "/do?priority=0&delay=0ms", NULL},
     };
     struct server *server = server_start("-w", "0");
@@ -514,7 +517,7 @@ static void bad_parameters_are_named(void **state)
     const struct answer *answer = client_get_json(client, "/do?colour=%22red%0a");
     assert_answer(answer, 400, NULL);
     assert_field(answer, "Content-Type", "application/problem+json");
-    assert_int_equal(client_metric(client, "jobd_jobs_admitted_total{queue=\"default\"}"), 2);
+    assert_int_equal(client_metric(client, "jobd_jobs_admitted_total{queue=\"default\"}"), 4);
     client_free(client);
 }
 
