@@ -9,9 +9,9 @@
 
 /* ---- replies */
 
-enum step answer_error(struct call *call, unsigned status, const char *title)
+enum step answer_error(struct call *call, unsigned status, const char *detail)
 {
-    reply_error(call->reply, call->request->wants_json, status, title);
+    reply_error(call->reply, call->request->wants_json, status, detail);
     return STEP_REPLY;
 }
 
@@ -49,7 +49,7 @@ enum step answer_result(struct call *call, enum jobd_result result)
     static const struct {
         enum jobd_result result;
         unsigned status;
-        const char *title;
+        const char *detail;
     } rows[] = {
         {JOBD_NO_JOB, 404, "no such job"},
         {JOBD_IS_FINAL, 409, "the job has ended"},
@@ -64,7 +64,7 @@ enum step answer_result(struct call *call, enum jobd_result result)
         return answer_store(call);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         if (rows[i].result == result)
-            return answer_error(call, rows[i].status, rows[i].title);
+            return answer_error(call, rows[i].status, rows[i].detail);
     return answer_error(call, 500, jobd_result_text(result));
 }
 
@@ -72,9 +72,9 @@ enum step answer_result(struct call *call, enum jobd_result result)
 
 enum step answer_bad_value(struct call *call, const char *name, const char *allowed)
 {
-    char title[160];
-    snprintf(title, sizeof title, "bad value of %s: allowed is %s", name, allowed);
-    return answer_error(call, 400, title);
+    char detail[160];
+    snprintf(detail, sizeof detail, "bad value of %s: allowed is %s", name, allowed);
+    return answer_error(call, 400, detail);
 }
 
 bool parameter_duration(struct call *call, const char *name, int64_t max_us, int64_t *us)

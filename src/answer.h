@@ -10,7 +10,7 @@
 #include "route.h"
 
 /* An error, as text or as a problem. */
-enum step answer_error(struct call *call, unsigned status, const char *title);
+enum step answer_error(struct call *call, unsigned status, const char *detail);
 enum step answer_no_memory(struct call *call);
 /* What the heart said, when it said no. */
 enum step answer_result(struct call *call, enum jobd_result result);

@@ -6,15 +6,12 @@
 #include "clock.h"
 #include "text.h"
 
-/* Whatever bytes it has, as text that JSON can hold. */
 static bool add_error(const struct api *api, cJSON *job, uint64_t id)
 {
     struct jobd_blob *error = NULL;
     if (jobd_part(api->jobd, id, JOBD_ERROR, &error) != JOBD_OK || error == NULL)
         return true; /* gone meanwhile */
-    char *text = text_utf8(error->bytes, error->size);
-    bool whole = text != NULL && cJSON_AddStringToObject(job, "error", text) != NULL;
-    free(text);
+    bool whole = json_add_bytes(job, "error", error->bytes, error->size);
     jobd_blob_unref(error);
     return whole;
 }
@@ -35,8 +32,7 @@ static cJSON *job_json(const struct api *api, const struct jobd_info *info)
         (info->finished_us == 0 || json_add_time(job, "finished_at", info->finished_us)) &&
         (!info->exited || json_add_int(job, "exit_code", info->exit_code)) &&
         (!info->has_error || add_error(api, job, info->id)) &&
-        (info->payload_bytes == 0 ||
-         json_add_int(job, "payload_bytes", (int64_t)info->payload_bytes)) &&
+        json_add_int(job, "payload_bytes", (int64_t)info->payload_bytes) &&
         (info->output_bytes == 0 ||
          json_add_int(job, "output_bytes", (int64_t)info->output_bytes)) &&
         (!info->output_truncated || cJSON_AddTrueToObject(job, "output_truncated") != NULL) &&

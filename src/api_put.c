@@ -8,7 +8,7 @@
 #include "api_inside.h"
 #include "clock.h"
 
-enum { RETRY_AFTER_MAX_S = 3600 };
+enum { RETRY_AFTER_MAX_S = 3600, TIMEOUT_MIN_US = 1000 };
 
 static enum step busy(struct call *call, uint32_t queue, const struct jobd_receipt *receipt)
 {
@@ -28,10 +28,8 @@ static enum step busy(struct call *call, uint32_t queue, const struct jobd_recei
         call->reply->text = "busy\n";
         return STEP_REPLY;
     }
-    cJSON *problem = cJSON_CreateObject();
-    bool whole = json_add_int(problem, "status", 429) &&
-                 cJSON_AddStringToObject(problem, "title", "busy") != NULL &&
-                 cJSON_AddStringToObject(problem, "queue",
+    cJSON *problem = reply_problem(429, "busy");
+    bool whole = cJSON_AddStringToObject(problem, "queue",
                                          jobd_queue_name(call->api->jobd, queue)) != NULL &&
                  json_add_int(problem, "queued", receipt->waiting) &&
                  json_add_int(problem, "capacity", receipt->capacity);
@@ -43,6 +41,16 @@ static enum step busy(struct call *call, uint32_t queue, const struct jobd_recei
 
 /* ---- reading the request: STEP_PARK, or the answer to what is wrong with it */
 
+/* Is a well-formed traceparent valid too (W3C Trace Context, section 3.2.2)? Ids of zeros alone
+ * name nothing, and only later versions go on behind the flags. */
+static bool valid_trace(const char *trace)
+{
+    enum { TRACE_ID = 3, TRACE_ID_SIZE = 32, PARENT_ID = 36, PARENT_ID_SIZE = 16, END = 55 };
+    return strspn(trace + TRACE_ID, "0") < TRACE_ID_SIZE &&
+           strspn(trace + PARENT_ID, "0") < PARENT_ID_SIZE &&
+           (trace[END] == '\0' || strncmp(trace, "00", 2) != 0);
+}
+
 static enum step read_parameters(struct call *call, struct jobd_put *put)
 {
     uint64_t priority = JOBD_PRIORITY_DEFAULT, attempts = 0;
@@ -52,11 +60,14 @@ static enum step read_parameters(struct call *call, struct jobd_put *put)
         return answer_bad_value(call, "priority", "0 to 7");
     if (!parameter_number(call, "attempts", 1, JOBD_ATTEMPTS_MAX, &attempts))
         return answer_bad_value(call, "attempts", "1 to 1000");
-    if (!parameter_duration(call, "timeout", INT64_MAX, &put->timeout_us))
-        return answer_bad_value(call, "timeout", "a duration like 250ms, 30s, 5m, 2h or 7d");
+    bool has_timeout = request_parameter(call->request, "timeout") != NULL; /* else the queue's */
+    if (!parameter_duration(call, "timeout", INT64_MAX, &put->timeout_us) ||
+        (has_timeout && put->timeout_us < TIMEOUT_MIN_US))
+        return answer_bad_value(call, "timeout", "a duration from 1ms, like 30s, 5m, 2h or 7d");
     put->priority = (uint8_t)priority;
     put->attempts = (uint32_t)attempts;
-    put->trace = call->request->trace[0] != '\0' ? call->request->trace : NULL;
+    const char *trace = call->request->trace;
+    put->trace = trace[0] != '\0' && valid_trace(trace) ? trace : NULL;
     return STEP_PARK;
 }
 

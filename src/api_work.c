@@ -46,7 +46,7 @@ static bool add_payload(cJSON *job, const struct jobd_blob *payload)
     if (payload == NULL)
         return cJSON_AddStringToObject(job, "payload", "") != NULL;
     if (payload->type[0] != '\0' &&
-        cJSON_AddStringToObject(job, "content_type", payload->type) == NULL)
+        !json_add_bytes(job, "content_type", payload->type, strlen(payload->type)))
         return false;
     bool is_text = text_is_utf8(payload->bytes, payload->size);
     char *text = is_text ? text_utf8(payload->bytes, payload->size)

@@ -151,7 +151,7 @@ _Noreturn static void end_at_once(const struct server *server, const char *how)
 {
     groups_kill();
     struct tally tally = count_jobs(server->jobd);
-    if (server->store != NULL)
+    if (server->store != NULL && store_gone(server->store) == NULL)
         log_error("stopped%s: %llu jobs wait on disk, %llu that ran go again", how,
                   (unsigned long long)tally.waiting, (unsigned long long)tally.running);
     else
@@ -217,6 +217,12 @@ int serve_until_signal(struct server *server)
         end_at_once(server, ", requests were still waiting");
     bool written = server->store == NULL || store_stop(server->store, STORE_MS * INT64_C(1000));
     struct tally tally = count_jobs(server->jobd);
+    const char *gone = server->store != NULL ? store_gone(server->store) : NULL;
+    if (gone != NULL) {
+        log_error("stopped: %llu jobs lost: %s is gone",
+                  (unsigned long long)(tally.waiting + tally.running), gone);
+        return EXIT_LOST;
+    }
     if (server->lost > 0) {
         log_error("stopped: %llu jobs lost", (unsigned long long)server->lost);
         return EXIT_LOST;

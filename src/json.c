@@ -15,6 +15,14 @@ bool json_add_int(cJSON *object, const char *name, int64_t value)
     return cJSON_AddRawToObject(object, name, digits) != NULL;
 }
 
+bool json_add_bytes(cJSON *object, const char *name, const void *bytes, size_t size)
+{
+    char *text = text_utf8(bytes, size);
+    bool added = text != NULL && cJSON_AddStringToObject(object, name, text) != NULL;
+    free(text);
+    return added;
+}
+
 bool json_add_time(cJSON *object, const char *name, int64_t us)
 {
     char time[TEXT_TIME_SIZE];
@@ -71,10 +79,10 @@ static char **copy_words(const cJSON *array, size_t bytes)
 char **json_words(const char *text)
 {
     cJSON *array = cJSON_Parse(text);
-    size_t bytes = 0;
+    size_t bytes = 0, size;
     char **words = NULL;
     if (cJSON_IsArray(array) && array->child != NULL && all_strings(array, &bytes) &&
-        array->child->valuestring[0] != '\0')
+        array->child->valuestring[0] != '\0' && json_cut_key(text, &size) == NULL)
         words = copy_words(array, bytes);
     cJSON_Delete(array);
     return words;
@@ -119,6 +127,12 @@ static const char *after_string(const char *at)
     return *at == '"' ? at + 1 : at;
 }
 
+/* What a string is, by what stands behind it. */
+static bool is_key(const char *behind)
+{
+    return behind[strspn(behind, " \t\r\n")] == ':';
+}
+
 unsigned json_line(const char *text, const cJSON *root, const cJSON *item)
 {
     unsigned keys = 0;
@@ -132,11 +146,37 @@ unsigned json_line(const char *text, const cJSON *root, const cJSON *item)
         }
         const char *string = at;
         at = after_string(at);
-        const char *next = at;
-        while (*next == ' ' || *next == '\t' || *next == '\r' || *next == '\n')
-            next++;
-        if (*next == ':' && --keys == 0)
+        if (is_key(at) && --keys == 0)
             return json_line_at(text, string);
     }
     return 1;
+}
+
+static bool has_nul(const char *string, const char *end)
+{
+    for (; string < end; string++)
+        if (*string == '\\' && strncmp(++string, "u0000", 5) == 0)
+            return true;
+    return false;
+}
+
+const char *json_cut_key(const char *text, size_t *size)
+{
+    const char *key = text;
+    *size = 0;
+    while (*text != '\0') {
+        if (*text != '"') {
+            text++;
+            continue;
+        }
+        const char *string = text;
+        text = after_string(string);
+        if (is_key(text)) {
+            key = string + 1;
+            *size = (size_t)(text - string) - 2;
+        }
+        if (has_nul(string, text))
+            return key;
+    }
+    return NULL;
 }

@@ -4,10 +4,14 @@
 
 #include <cjson/cJSON.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* A whole number, exact up to 2^63 (cJSON's own numbers are doubles). */
 bool json_add_int(cJSON *object, const char *name, int64_t value);
+
+/* Whatever bytes a client has sent, as a string: what is not UTF-8 is replaced by U+FFFD. */
+bool json_add_bytes(cJSON *object, const char *name, const void *bytes, size_t size);
 
 /* RFC 3339. */
 bool json_add_time(cJSON *object, const char *name, int64_t us);
@@ -15,14 +19,18 @@ bool json_add_time(cJSON *object, const char *name, int64_t us);
 /* The object in one line with a line feed, to be freed; NULL when memory is short. */
 char *json_text(const cJSON *object);
 
-/* The strings of a JSON array, at least one and the first not empty, NULL at the end, in one piece
- * to be freed; NULL when `text` is no such array, or memory is short. */
+/* The strings of a JSON array, at least one and the first not empty, none with a NUL, NULL at the
+ * end, in one piece to be freed; NULL when `text` is no such array, or memory is short. */
 char **json_words(const char *text);
 /* The other way round, to be freed. */
 char *json_from_words(char *const *words);
 
 /* The line of `text`, counted from 1, on which `item`'s key stands. `root` is `text` parsed. */
 unsigned json_line(const char *text, const cJSON *root, const cJSON *item);
+
+/* Where the key stands whose string has a \u0000, at which cJSON cuts it, or that has one itself,
+ * and its *size in `text`, which is JSON; NULL when there is none. */
+const char *json_cut_key(const char *text, size_t *size);
 
 /* The line of the character at `at` in `text`. */
 unsigned json_line_at(const char *text, const char *at);

@@ -21,11 +21,13 @@ enum {
 struct key {
     enum scope scope;
     char queue[JOBD_QUEUE_NAME_MAX + 1]; /* "": all */
+    unsigned line;                       /* of the file */
     size_t size;
     unsigned char token[TOKEN_MAX]; /* zeros behind it */
 };
 
-struct table {
+struct tokens {
+    unsigned mode; /* the file's */
     size_t len;
     struct key of[];
 };
@@ -33,7 +35,7 @@ struct table {
 struct keys {
     const char *path;
     struct mutex lock;
-    struct table *table GUARDED;
+    struct tokens *tokens GUARDED;
 };
 
 /* ---- the file */
@@ -106,45 +108,41 @@ static bool read_line(const struct place *place, char *line, struct key *key)
     if (!read_token(token, key))
         return wrong(place, "not a token; allowed are 1 to 256 letters, digits and -._~+/, and = "
                             "at the end");
-    if (key->size < TOKEN_SHORT)
-        log_warn("%s:%u: the token has fewer than %d characters: it can be guessed", place->path,
-                 place->line, TOKEN_SHORT);
     return true;
 }
 
-static bool read_lines(struct place *place, FILE *in, struct table *table)
+static bool read_lines(struct place *place, FILE *in, struct tokens *tokens)
 {
     char line[LINE_SIZE];
     bool good = true;
     while (good && fgets(line, sizeof line, in) != NULL) {
-        struct key key = {.scope = SCOPE_OPEN};
-        place->line++;
+        struct key key = {.scope = SCOPE_OPEN, .line = ++place->line};
         if (strchr(line, '\n') == NULL && strlen(line) == sizeof line - 1)
             good = wrong(place, "the line is too long");
         else
             good = read_line(place, line, &key);
-        if (good && key.scope != SCOPE_OPEN && table->len == KEYS_MAX)
+        if (good && key.scope != SCOPE_OPEN && tokens->len == KEYS_MAX)
             good = wrong(place, "more than 1000 tokens");
         else if (good && key.scope != SCOPE_OPEN)
-            table->of[table->len++] = key;
+            tokens->of[tokens->len++] = key;
     }
     explicit_bzero(line, sizeof line);
     place->line = 0;
     if (good && ferror(in))
         return wrong(place, strerror(errno));
-    if (good && table->len == 0)
+    if (good && tokens->len == 0)
         return wrong(place, "there is no token in it");
     return good;
 }
 
-static void table_free(struct table *table)
+void tokens_free(struct tokens *tokens)
 {
-    if (table != NULL)
-        explicit_bzero(table, sizeof *table + table->len * sizeof table->of[0]);
-    free(table);
+    if (tokens != NULL)
+        explicit_bzero(tokens, sizeof *tokens + tokens->len * sizeof tokens->of[0]);
+    free(tokens);
 }
 
-static struct table *table_read(const char *path, char error[KEYS_ERROR_SIZE])
+static struct tokens *read_file(const char *path, char error[KEYS_ERROR_SIZE])
 {
     struct place place = {.path = path, .error = error};
     struct stat status;
@@ -155,48 +153,62 @@ static struct table *table_read(const char *path, char error[KEYS_ERROR_SIZE])
             fclose(in);
         return NULL;
     }
-    if ((status.st_mode & (S_IRWXG | S_IRWXO)) != 0)
-        log_warn("%s: others can read the tokens: its mode is %03o", path,
-                 (unsigned)status.st_mode & 0777);
-    struct table *table = calloc(1, sizeof *table + KEYS_MAX * sizeof table->of[0]);
-    bool good = table != NULL ? read_lines(&place, in, table) : wrong(&place, "out of memory");
+    struct tokens *tokens = calloc(1, sizeof *tokens + KEYS_MAX * sizeof tokens->of[0]);
+    bool good = tokens != NULL ? read_lines(&place, in, tokens) : wrong(&place, "out of memory");
     fclose(in);
-    if (good)
-        return table;
-    table_free(table);
-    return NULL;
+    if (!good) {
+        tokens_free(tokens);
+        return NULL;
+    }
+    tokens->mode = (unsigned)status.st_mode;
+    return tokens;
 }
 
 bool keys_open(struct keys **keys, const char *path, char error[KEYS_ERROR_SIZE])
 {
-    struct table *table = table_read(path, error);
-    struct keys *new = table != NULL ? calloc(1, sizeof *new) : NULL;
+    struct tokens *tokens = read_file(path, error);
+    struct keys *new = tokens != NULL ? calloc(1, sizeof *new) : NULL;
     if (new != NULL && mutex_init(&new->lock) == 0) {
         new->path = path;
         mutex_lock(&new->lock);
-        new->table = table;
+        new->tokens = tokens;
         mutex_unlock(&new->lock);
         *keys = new;
         return true;
     }
-    if (table != NULL)
+    if (tokens != NULL)
         snprintf(error, KEYS_ERROR_SIZE, "%s: out of memory", path);
-    table_free(table);
+    tokens_free(tokens);
     free(new);
     return false;
 }
 
-bool keys_reread(struct keys *keys, char error[KEYS_ERROR_SIZE])
+struct tokens *keys_read(const struct keys *keys, char error[KEYS_ERROR_SIZE])
 {
-    struct table *table = table_read(keys->path, error);
-    if (table == NULL)
-        return false;
+    return read_file(keys->path, error);
+}
+
+void keys_replace(struct keys *keys, struct tokens *tokens)
+{
     mutex_lock(&keys->lock);
-    struct table *former = keys->table;
-    keys->table = table;
+    struct tokens *former = keys->tokens;
+    keys->tokens = tokens;
     mutex_unlock(&keys->lock);
-    table_free(former);
-    return true;
+    tokens_free(former);
+}
+
+void keys_warn(struct keys *keys)
+{
+    mutex_lock(&keys->lock);
+    const struct tokens *tokens = keys->tokens; /* nobody else replaces them */
+    mutex_unlock(&keys->lock);
+    if ((tokens->mode & (S_IRWXG | S_IRWXO)) != 0)
+        log_warn("%s: others can read the tokens: its mode is %03o", keys->path,
+                 tokens->mode & 0777);
+    for (size_t i = 0; i < tokens->len; i++)
+        if (tokens->of[i].size < TOKEN_SHORT)
+            log_warn("%s:%u: the token has fewer than %d characters: it can be guessed", keys->path,
+                     tokens->of[i].line, TOKEN_SHORT);
 }
 
 void keys_free(struct keys *keys)
@@ -204,7 +216,7 @@ void keys_free(struct keys *keys)
     if (keys == NULL)
         return;
     mutex_lock(&keys->lock);
-    table_free(keys->table);
+    tokens_free(keys->tokens);
     mutex_unlock(&keys->lock);
     mutex_release(&keys->lock);
     free(keys);
@@ -239,10 +251,10 @@ enum verdict keys_judge(struct keys *keys, const char *token, size_t size, enum 
         return VERDICT_UNKNOWN;
     memcpy(shown, token, size);
     mutex_lock(&keys->lock);
-    for (size_t i = 0; i < keys->table->len; i++) { /* all of them, also behind the right one */
-        bool same = same_token(&keys->table->of[i], shown, size);
+    for (size_t i = 0; i < keys->tokens->len; i++) { /* all of them, also behind the right one */
+        bool same = same_token(&keys->tokens->of[i], shown, size);
         known |= same;
-        good |= same && reaches(&keys->table->of[i], scope, queue);
+        good |= same && reaches(&keys->tokens->of[i], scope, queue);
     }
     mutex_unlock(&keys->lock);
     return good ? VERDICT_GOOD : known ? VERDICT_SMALL : VERDICT_UNKNOWN;

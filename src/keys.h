@@ -29,12 +29,20 @@ enum verdict {
 };
 
 struct keys;
+struct tokens; /* what the file says */
 
 /* Reads the file; it is borrowed as long as the keys live. False, with one line in `error` that
- * names file, line and what is allowed, but no token. A file that others can read is warned of. */
+ * names file, line and what is allowed, but no token. */
 bool keys_open(struct keys **keys, const char *path, char error[KEYS_ERROR_SIZE]);
-/* Reads it again; when it is wrong, as above, what was read before still counts. */
-bool keys_reread(struct keys *keys, char error[KEYS_ERROR_SIZE]);
+/* Reads it again, for keys_replace() or tokens_free(). NULL when it is wrong, as above. */
+struct tokens *keys_read(const struct keys *keys, char error[KEYS_ERROR_SIZE]);
+/* These count from now on; they are taken. */
+void keys_replace(struct keys *keys, struct tokens *tokens);
+/* Takes NULL. */
+void tokens_free(struct tokens *tokens);
+/* Logs what is allowed and risky: a file that others can read, tokens that can be guessed. In the
+ * thread that replaces them. */
+void keys_warn(struct keys *keys);
 /* Takes NULL. */
 void keys_free(struct keys *keys);
 

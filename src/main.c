@@ -64,11 +64,8 @@ static bool fit_descriptors(const struct options *options, uint32_t *connections
         return false;
     }
     uint64_t room = limit.rlim_cur - spare;
-    if (options->connections_max > room) {
-        log_warn("the limit on open files allows %llu connections, not %llu",
-                 (unsigned long long)room, (unsigned long long)options->connections_max);
+    if (options->connections_max > room)
         *connections_max = (uint32_t)room;
-    }
     return true;
 }
 
@@ -212,6 +209,15 @@ static bool open_tls(const struct options *options, struct tls **tls)
     return false;
 }
 
+/* What is allowed and risky is said once nothing is wrong: a mistake is one line. */
+static void warn(struct keys *keys, struct tls *tls)
+{
+    if (keys != NULL)
+        keys_warn(keys);
+    if (tls != NULL)
+        tls_warn(tls);
+}
+
 /* All is open that needs rights, and no thread runs yet. */
 static void give_up_rights(const struct server *server)
 {
@@ -258,6 +264,10 @@ static int run(struct server *server)
             return EXIT_LOST;
         }
     }
+    if (server->connections_max < options->connections_max)
+        log_warn("the limit on open files allows %u connections, not %llu",
+                 (unsigned)server->connections_max, (unsigned long long)options->connections_max);
+    warn(server->keys, server->tls);
     give_up_rights(server);
     problem = start(server);
     int code = problem == 0 ? serve_until_signal(server) : failed("start", -problem);
@@ -279,17 +289,18 @@ static int check(const struct options *options)
     struct keys *keys = NULL;
     struct tls *tls = NULL;
     bool good = open_keys(options, &keys) && open_tls(options, &tls);
+    if (good && listen_check(options->listen, guarded(options), error) != LISTEN_OK) {
+        fprintf(stderr, "jobd: %s\n", error);
+        good = false;
+    }
+    if (good) {
+        warn(keys, tls);
+        printf("the configuration is good: %u queue%s\n", options->queues_len,
+               options->queues_len == 1 ? "" : "s");
+    }
     keys_free(keys);
     tls_free(tls);
-    if (!good)
-        return EXIT_WRONG;
-    if (listen_check(options->listen, guarded(options), error) != LISTEN_OK) {
-        fprintf(stderr, "jobd: %s\n", error);
-        return EXIT_WRONG;
-    }
-    printf("the configuration is good: %u queue%s\n", options->queues_len,
-           options->queues_len == 1 ? "" : "s");
-    return 0;
+    return good ? 0 : EXIT_WRONG;
 }
 
 int main(int argc, char **argv)

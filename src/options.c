@@ -46,7 +46,7 @@ static const struct option_spec specs[] = {
     {"backoff", 0, "SPAN", "1s..5m", KIND_SPAN, QUEUE(backoff), 0, 365 * DAY, NULL,
      "until the next attempt: twice as long after each, half of it chance, between the two"},
     {"max-body", 0, "SIZE", "64KiB", KIND_SIZE, SERVER(body_max_bytes), 0, UINT64_C(1) << 30, NULL,
-     "bytes of a request's body"},
+     "bytes of a request's body; no more than --memory"},
     {"memory", 0, "SIZE", "64MiB", KIND_SIZE, SERVER(memory_bytes), 0, MEMORY_MAX, NULL,
      "bytes of all payloads and outputs that are remembered"},
     {"keep", 0, "N", "1000", KIND_NUMBER, SERVER(keep), 0, 10000000, NULL,
@@ -159,24 +159,37 @@ static bool all_right(const struct settings *settings)
 
 /* ---- sources */
 
-static bool wrong_option(int argc, char **argv, int code)
+/* getopt_long() would take beginnings too, which a later option may make ambiguous. */
+static bool is_whole(const char *word)
+{
+    bool whole = strncmp(word, "--", 2) != 0 || word[2] == '\0';
+    size_t length = whole ? 0 : strcspn(word + 2, "=");
+    for (size_t i = 0; i < SPECS && !whole; i++)
+        whole = specs[i].kind != KIND_COMMAND && strlen(specs[i].name) == length &&
+                memcmp(specs[i].name, word + 2, length) == 0;
+    return whole;
+}
+
+static bool wrong_option(const char *word, int code)
 {
     char place[PLACE_SIZE], shown[PLACE_SIZE - 8];
-    const char *word = optind - 1 < argc ? argv[optind - 1] : "";
-    if (optopt > 0 && optopt < FIRST_LONG && strncmp(word, "--", 2) != 0)
-        snprintf(place, sizeof place, "-%c", isprint(optopt) ? optopt : '?');
-    else
+    bool is_long = strncmp(word, "--", 2) == 0;
+    if (is_long)
         snprintf(place, sizeof place, "%s", text_printable(word, shown, sizeof shown));
+    else
+        snprintf(place, sizeof place, "-%c", isprint(optopt) ? optopt : '?');
     return settings_wrong(place, "%s; see jobd --help",
-                          code == ':' ? "needs a value"
-                          : optopt >= FIRST_LONG || (optopt != 0 && strchr(word, '=') != NULL)
-                              ? "takes no value"
-                              : "no such option");
+                          !is_whole(word) ? "no such option"
+                          : code == ':'   ? "needs a value"
+                          : is_long       ? "takes no value"
+                                          : "no such option");
 }
 
 /* What stands behind `--`. */
 static bool set_command(struct settings *line, char **words)
 {
+    if (*words == NULL)
+        return settings_wrong("--", "needs a command; see jobd --help");
     char *text = json_from_words(words);
     bool good = text != NULL ? settings_set(line, spec_named("exec"), "--", text)
                              : settings_wrong("--", "out of memory");
@@ -203,11 +216,11 @@ static bool read_line(struct settings *line, enum action *action, int argc, char
     }
     shorts[used] = '\0';
     opterr = 0;
-    optind = 0; /* an earlier scan, which SIGHUP repeats, is forgotten whole */
-    int code;
-    while ((code = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
-        if (code == '?' || code == ':')
-            return wrong_option(argc, argv, code);
+    optind = 0;       /* an earlier scan, which SIGHUP repeats, is forgotten whole */
+    int code, at = 1; /* the word that is read */
+    for (; (code = getopt_long(argc, argv, shorts, longs, NULL)) != -1; at = optind) {
+        if (code == '?' || code == ':' || !is_whole(argv[at]))
+            return wrong_option(argv[at], code);
         size_t i = 0;
         while (i < SPECS && code != FIRST_LONG + (int)i && code != specs[i].letter)
             i++;
@@ -219,7 +232,7 @@ static bool read_line(struct settings *line, enum action *action, int argc, char
         else if (!settings_set(line, i, place, optarg != NULL ? optarg : "true"))
             return false;
     }
-    if (optind < argc && strcmp(argv[optind - 1], "--") == 0)
+    if (at < argc && strcmp(argv[at], "--") == 0)
         return set_command(line, argv + optind);
     if (optind < argc) {
         char shown[PLACE_SIZE];
@@ -349,6 +362,18 @@ static const char *strongest(const struct sources *sources, size_t option,
     return specs[option].standard;
 }
 
+/* What has been said of one of the server's options; NULL: its default counts. */
+static const struct setting *said(const struct sources *sources, const char *name)
+{
+    size_t option = spec_named(name);
+    for (unsigned rank = 0; rank < RANKS; rank++) {
+        const struct settings *source = of_rank(sources, NULL, rank);
+        if (source != NULL && source->of[option].text != NULL)
+            return &source->of[option];
+    }
+    return NULL;
+}
+
 static void combine(void *target, enum target kind, const struct sources *sources,
                     const struct queue_settings *queue)
 {
@@ -379,6 +404,26 @@ static bool combine_all(struct options *options, const struct sources *sources)
     return true;
 }
 
+/* A body must fit; a default makes room for what somebody has said. */
+static bool fit_body(struct options *options, const struct sources *sources)
+{
+    const struct setting *body = said(sources, "max-body");
+    char text[40], memory[40];
+    if (options->body_max_bytes <= options->memory_bytes)
+        return true;
+    if (body == NULL) {
+        options->body_max_bytes = options->memory_bytes;
+        return true;
+    }
+    return settings_wrong(
+        body->place,
+        "\"%s\" is more than --memory \"%s\", which holds all payloads; allowed "
+        "is at most %llu, or a larger --memory",
+        text_printable(body->text, text, sizeof text),
+        text_printable(strongest(sources, spec_named("memory"), NULL), memory, sizeof memory),
+        (unsigned long long)options->memory_bytes);
+}
+
 static bool agree(const struct options *options)
 {
     uint64_t jobs = 2 * options->keep + OPTIONS_LEASES_MAX;
@@ -392,8 +437,6 @@ static bool agree(const struct options *options)
     if ((options->tls_certificate == NULL) != (options->tls_key == NULL))
         return settings_wrong(options->tls_key == NULL ? "--tls-cert" : "--tls-key",
                               "--tls-cert and --tls-key belong together");
-    if (options->body_max_bytes > options->memory_bytes)
-        return settings_wrong("--max-body", "is more than --memory allows for all payloads");
     return true;
 }
 
@@ -404,7 +447,7 @@ bool options_read(struct options *options, int argc, char **argv)
     if (sources == NULL)
         return settings_wrong("options", "out of memory");
     bool good = read_sources(sources, &options->action, argc, argv) &&
-                combine_all(options, sources) && agree(options);
+                combine_all(options, sources) && fit_body(options, sources) && agree(options);
     settings_release(&sources->line);
     settings_release(&sources->environment);
     settings_release_file(&sources->file);

@@ -8,6 +8,8 @@
 
 #include "jobd/queue.h"
 
+struct cJSON;
+
 enum { REQUEST_SUBJECT_SIZE = 80 };
 
 enum method { METHOD_GET, METHOD_HEAD, METHOD_POST, METHOD_DELETE, METHOD_OPTIONS, METHOD_OTHER };
@@ -83,8 +85,10 @@ struct reply {
 __attribute__((format(printf, 3, 4))) void reply_field(struct reply *reply, const char *name,
                                                        const char *format, ...);
 
-/* An error: a line of text, or RFC 9457's problem+json. `title` is copied. */
-void reply_error(struct reply *reply, bool wants_json, unsigned status, const char *title);
+/* An error: a line of text, or RFC 9457's problem+json. `detail` is copied. */
+void reply_error(struct reply *reply, bool wants_json, unsigned status, const char *detail);
+/* Such a problem, for more members, the caller's; NULL when memory is short. */
+struct cJSON *reply_problem(unsigned status, const char *detail);
 
 /* What an endpoint says: the reply is filled in; or park the request, call start(), and call the
  * endpoint again once the waiter was woken. start() returns JOBD_PENDING, or what the waiter would

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "reread.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "log.h"
 #include "sandbox.h"
+#include "verify.h"
 
 enum { NAMES_SIZE = 256 };
 
@@ -17,6 +20,13 @@ struct names {
 
 struct differences {
     struct names live, fixed;
+};
+
+/* What shall change hands, made before any of it does. */
+struct changes {
+    struct tool **tools; /* of each queue; NULL: nothing of it changes */
+    struct tokens *tokens;
+    struct identity *identity;
 };
 
 void queue_terms(const struct queue_options *queue, struct jobd_queue_config *config)
@@ -55,61 +65,50 @@ static struct queue_options *find(const struct options *options, const char *nam
     return NULL;
 }
 
-/* What is live changes hands: `fresh` is released with what counted before. The name stays where it
- * is, as workers may be reading it. */
-static void exchange(struct queue_options *queue, struct queue_options *fresh)
-{
-    char *post = queue->post, **command = queue->command;
-    queue->sleep_us = fresh->sleep_us;
-    queue->attempts = fresh->attempts;
-    queue->timeout_us = fresh->timeout_us;
-    queue->backoff = fresh->backoff;
-    queue->post = fresh->post;
-    queue->command = fresh->command;
-    fresh->post = post;
-    fresh->command = command;
-}
+/* ---- before anything counts */
 
-/* False when memory is short: then nothing is changed. */
-static bool change_queue(const struct options *options, const struct queue_options *queue,
-                         const struct queue_options *fresh, struct jobd *jobd,
-                         struct runner *runner)
+static bool make_tools(struct changes *changes, const struct options *options,
+                       const struct options *fresh)
 {
-    struct jobd_queue_config terms = {.name = queue->name};
-    struct runner_config config;
-    queue_terms(fresh, &terms);
-    queue_runner(options, fresh, &config);
-    config.queue = queue->name; /* that of `fresh` goes */
-    int error = runner_change(runner, &config);
-    if (error == 0)
-        error = jobd_queue_change(jobd, jobd_queue_named(jobd, queue->name), &terms);
+    changes->tools = calloc(options->queues_len, sizeof(struct tool *));
+    int error = changes->tools != NULL ? 0 : -ENOMEM;
+    for (uint32_t i = 0; i < options->queues_len && error == 0; i++) {
+        const struct queue_options *queue = &options->queues[i];
+        const struct queue_options *then = find(fresh, queue->name);
+        struct differences differences = {0};
+        struct runner_config config;
+        if (then != NULL)
+            options_compare_queues(queue, then, note, &differences);
+        if (differences.live.used == 0)
+            continue;
+        queue_runner(options, then, &config);
+        config.queue = queue->name; /* that of `fresh` goes */
+        error = tool_new(&changes->tools[i], &config);
+    }
     if (error != 0)
-        log_error("SIGHUP: queue %s: %s: it stays as it was", queue->name, strerror(-error));
+        log_error("SIGHUP: %s: nothing is changed", strerror(-error));
     return error == 0;
 }
 
-static void reread_queue(struct options *options, uint32_t index, struct queue_options *fresh,
-                         struct jobd *jobd, struct runner *runner)
-{
-    struct queue_options *queue = &options->queues[index];
-    struct differences differences = {0};
-    options_compare_queues(queue, fresh, note, &differences);
-    if (differences.fixed.used > 0)
-        log_warn("SIGHUP: queue %s: %s cannot change while the server runs", queue->name,
-                 differences.fixed.text);
-    if (differences.live.used == 0 || !change_queue(options, queue, fresh, jobd, runner))
-        return;
-    exchange(queue, fresh);
-    log_info("SIGHUP: queue %s: changed: %s", queue->name, differences.live.text);
-}
-
-static void reread_files(struct keys *keys, struct tls *tls)
+static bool read_files(struct changes *changes, const struct keys *keys, const struct tls *tls)
 {
     char keys_error[KEYS_ERROR_SIZE], tls_error[TLS_ERROR_SIZE];
-    if (keys != NULL && !keys_reread(keys, keys_error))
-        log_error("SIGHUP: %s: the tokens stay as they were", keys_error);
-    if (tls != NULL && !tls_reread(tls, tls_error))
-        log_error("SIGHUP: %s: the certificate stays as it was", tls_error);
+    if (keys != NULL && (changes->tokens = keys_read(keys, keys_error)) == NULL)
+        log_error("SIGHUP: %s: nothing is changed", keys_error);
+    else if (tls != NULL && (changes->identity = tls_read(tls, tls_error)) == NULL)
+        log_error("SIGHUP: %s: nothing is changed", tls_error);
+    else
+        return true;
+    return false;
+}
+
+static void release(struct changes *changes, uint32_t queues_len)
+{
+    for (uint32_t i = 0; changes->tools != NULL && i < queues_len; i++)
+        tool_free(changes->tools[i]);
+    free(changes->tools);
+    tokens_free(changes->tokens);
+    identity_free(changes->identity);
 }
 
 /* A server that was started without commands has given up to run any. */
@@ -125,34 +124,90 @@ static bool wants_commands_in_vain(const struct options *options, const struct o
     return false;
 }
 
+/* ---- from here on nothing can fail */
+
+/* What is live changes hands: `fresh` is released with what counted before. The name stays where it
+ * is, as workers may be reading it. */
+static void swap(struct queue_options *queue, struct queue_options *fresh)
+{
+    char *post = queue->post, **command = queue->command;
+    queue->sleep_us = fresh->sleep_us;
+    queue->attempts = fresh->attempts;
+    queue->timeout_us = fresh->timeout_us;
+    queue->backoff = fresh->backoff;
+    queue->post = fresh->post;
+    queue->command = fresh->command;
+    fresh->post = post;
+    fresh->command = command;
+}
+
+/* Takes the tool, NULL when nothing that is live differs. */
+static void change_queue(struct queue_options *queue, struct queue_options *fresh,
+                         struct jobd *jobd, struct runner *runner, struct tool *tool)
+{
+    struct differences differences = {0};
+    struct jobd_queue_config terms = {.name = queue->name};
+    options_compare_queues(queue, fresh, note, &differences);
+    if (differences.fixed.used > 0)
+        log_warn("SIGHUP: queue %s: %s cannot change while the server runs", queue->name,
+                 differences.fixed.text);
+    if (tool == NULL)
+        return;
+    runner_change(runner, tool);
+    queue_terms(fresh, &terms);
+    verify(jobd_queue_change(jobd, jobd_queue_named(jobd, queue->name), &terms) == 0);
+    swap(queue, fresh);
+    log_info("SIGHUP: queue %s: changed: %s", queue->name, differences.live.text);
+}
+
+static void change_queues(struct options *options, const struct options *fresh, struct jobd *jobd,
+                          struct runner *const *runners, struct changes *changes)
+{
+    for (uint32_t i = 0; i < fresh->queues_len; i++)
+        if (find(options, fresh->queues[i].name) == NULL)
+            log_warn("SIGHUP: queue %s: a new one needs a start", fresh->queues[i].name);
+    for (uint32_t i = 0; i < options->queues_len; i++) {
+        struct queue_options *queue = find(fresh, options->queues[i].name);
+        if (queue != NULL)
+            change_queue(&options->queues[i], queue, jobd, runners[i], changes->tools[i]);
+        else
+            log_warn("SIGHUP: queue %s: is not declared any more, and goes with the next start",
+                     options->queues[i].name);
+        changes->tools[i] = NULL;
+    }
+}
+
+static void change_files(struct keys *keys, struct tls *tls, struct changes *changes)
+{
+    if (keys != NULL) {
+        keys_replace(keys, changes->tokens);
+        keys_warn(keys);
+    }
+    if (tls != NULL) {
+        tls_replace(tls, changes->identity);
+        tls_warn(tls);
+    }
+    changes->tokens = NULL;
+    changes->identity = NULL;
+}
+
 void reread(struct options *options, int argc, char **argv, struct jobd *jobd,
             struct runner *const *runners, struct keys *keys, struct tls *tls)
 {
     struct options fresh;
     struct differences differences = {0};
-    if (!options_read(&fresh, argc, argv)) {
-        log_error("SIGHUP: a setting is wrong: nothing is changed");
+    struct changes changes = {0};
+    if (!options_read(&fresh, argc, argv))
         return;
+    if (!wants_commands_in_vain(options, &fresh) && read_files(&changes, keys, tls) &&
+        make_tools(&changes, options, &fresh)) {
+        options_compare(options, &fresh, note, &differences);
+        if (differences.fixed.used > 0)
+            log_warn("SIGHUP: %s cannot change while the server runs", differences.fixed.text);
+        change_files(keys, tls, &changes);
+        change_queues(options, &fresh, jobd, runners, &changes);
+        log_info("SIGHUP: the settings have been read again");
     }
-    if (wants_commands_in_vain(options, &fresh)) {
-        options_release(&fresh);
-        return;
-    }
-    reread_files(keys, tls);
-    options_compare(options, &fresh, note, &differences);
-    if (differences.fixed.used > 0)
-        log_warn("SIGHUP: %s cannot change while the server runs", differences.fixed.text);
-    for (uint32_t i = 0; i < fresh.queues_len; i++)
-        if (find(options, fresh.queues[i].name) == NULL)
-            log_warn("SIGHUP: queue %s: a new one needs a start", fresh.queues[i].name);
-    for (uint32_t i = 0; i < options->queues_len; i++) {
-        struct queue_options *queue = find(&fresh, options->queues[i].name);
-        if (queue != NULL)
-            reread_queue(options, i, queue, jobd, runners[i]);
-        else
-            log_warn("SIGHUP: queue %s: is not declared any more, and goes with the next start",
-                     options->queues[i].name);
-    }
-    log_info("SIGHUP: the settings have been read again");
+    release(&changes, options->queues_len);
     options_release(&fresh);
 }

@@ -13,9 +13,9 @@ void queue_terms(const struct queue_options *queue, struct jobd_queue_config *co
 void queue_runner(const struct options *options, const struct queue_options *queue,
                   struct runner_config *config);
 
-/* Reads all sources again, from the arguments of main(). `options` is what counts now, and then
- * what counts afterwards; runners[i] is that of its ith queue. A mistake is said and changes
- * nothing; what cannot change is named in the log. Then the files of tokens and certificate, NULL
- * for none: each that is wrong stays as it was. */
+/* Reads all sources again, from the arguments of main(), and the files of tokens and certificate,
+ * NULL for none. `options` is what counts now, and then what counts afterwards; runners[i] is that
+ * of its ith queue. All of it is read and made before any of it counts: a mistake is logged and
+ * changes nothing. What cannot change is named in the log. */
 void reread(struct options *options, int argc, char **argv, struct jobd *jobd,
             struct runner *const *runners, struct keys *keys, struct tls *tls);

@@ -44,20 +44,24 @@ static const struct route_method *method_for(const struct route *route, enum met
     return NULL;
 }
 
-static void allow(const struct route *route, char *out, size_t size)
+/* route NULL: what any of them takes */
+static void allow(const struct route *route, bool options, char *out, size_t size)
 {
     static const struct {
         enum method method;
         const char *name;
-    } names[] = {{METHOD_GET, "GET, "},
-                 {METHOD_HEAD, "HEAD, "},
-                 {METHOD_POST, "POST, "},
-                 {METHOD_DELETE, "DELETE, "}};
+    } names[] = {{METHOD_GET, "GET"},
+                 {METHOD_HEAD, "HEAD"},
+                 {METHOD_POST, "POST"},
+                 {METHOD_DELETE, "DELETE"},
+                 {METHOD_OPTIONS, "OPTIONS"}};
     size_t used = 0;
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (method_for(route, names[i].method) != NULL)
-            used += (size_t)snprintf(out + used, size - used, "%s", names[i].name);
-    snprintf(out + used, size - used, "OPTIONS");
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        bool is_options = names[i].method == METHOD_OPTIONS;
+        if (is_options ? options : route == NULL || method_for(route, names[i].method) != NULL)
+            used += (size_t)snprintf(out + used, size - used, "%s%s", used > 0 ? ", " : "",
+                                     names[i].name);
+    }
 }
 
 struct parameter_check {
@@ -71,7 +75,10 @@ static bool check_parameter(void *context, const char *name, const char *value)
     struct parameter_check *check = context;
     const char *const *known = check->known;
     char shown[64];
-    (void)value;
+    if (*name == '\0' && *value == '\0') /* between two `&`: as parsers of forms see it, nothing */
+        return true;
+    if (*name == '\0')
+        name = "without a name";
     unsigned i = 0;
     while (i < ROUTE_PARAMETERS_MAX && known[i] != NULL && strcmp(known[i], name) != 0)
         i++;
@@ -96,17 +103,24 @@ static enum step refuse(struct call *call, unsigned status, const char *why)
     return STEP_REPLY;
 }
 
+/* The method is not one of the row's; NULL: it asks for the whole server. OPTIONS is for the pages
+ * of another site alone, whose browser asks first. */
+static enum step other_method(struct call *call, const struct route *route)
+{
+    const struct request *request = call->request;
+    allow(route, request->crosses, call->reply->allow, sizeof call->reply->allow);
+    if (request->method != METHOD_OPTIONS || !request->crosses)
+        return refuse(call, 405, "method not allowed");
+    call->reply->status = 204;
+    return STEP_REPLY;
+}
+
 static enum step serve_row(struct call *call, const struct route *route, route_guard *guard)
 {
     static const char *const none[ROUTE_PARAMETERS_MAX] = {NULL};
     const struct route_method *method = method_for(route, call->request->method);
-    if (method == NULL) {
-        allow(route, call->reply->allow, sizeof call->reply->allow);
-        if (call->request->method != METHOD_OPTIONS)
-            return refuse(call, 405, "method not allowed");
-        call->reply->status = 204;
-        return STEP_REPLY;
-    }
+    if (method == NULL)
+        return other_method(call, route);
     if (!call->request->resumed && !guard(call, route, method->scope))
         return STEP_REPLY;
     if (!route->any_parameter && !call->request->resumed) {
@@ -135,10 +149,7 @@ enum step route_serve(struct call *call, const struct route *routes, size_t rout
     const struct route *route = find(routes, routes_len, request->path, call->capture);
     if (route != NULL)
         return serve_row(call, route, guard);
-    if (request->method == METHOD_OPTIONS && strcmp(request->path, "*") == 0) {
-        call->reply->status = 204;
-        snprintf(call->reply->allow, sizeof call->reply->allow, "GET, HEAD, POST, DELETE, OPTIONS");
-        return STEP_REPLY;
-    }
+    if (request->method == METHOD_OPTIONS && strcmp(request->path, "*") == 0)
+        return other_method(call, NULL);
     return refuse(call, 404, "not found");
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The table of endpoints: which path, which methods, which parameters; and all that follows from
- * a row: 404, 405 with Allow, OPTIONS, HEAD, unknown or doubled parameters. */
+ * a row: 404, 405 with Allow, OPTIONS of other sites' pages, HEAD, unknown or doubled parameters.
+ */
 #pragma once
 
 #include <stdbool.h>

@@ -44,14 +44,16 @@ static char **copy_words(char *const *words)
     return copy;
 }
 
-static void tool_free(struct tool *tool)
+void tool_free(struct tool *tool)
 {
+    if (tool == NULL)
+        return;
     post_free(tool->post);
     free(tool->command);
     free(tool);
 }
 
-static int tool_new(struct tool **tool, const struct runner_config *config)
+int tool_new(struct tool **tool, const struct runner_config *config)
 {
     struct tool *new = calloc(1, sizeof *new);
     if (new == NULL)
@@ -131,18 +133,13 @@ void runner_free(struct runner *runner)
     free(runner);
 }
 
-int runner_change(struct runner *runner, const struct runner_config *config)
+void runner_change(struct runner *runner, struct tool *tool)
 {
-    struct tool *tool, *former;
-    int error = tool_new(&tool, config);
-    if (error != 0)
-        return error;
     mutex_lock(&runner->lock);
-    former = runner->tool;
+    struct tool *former = runner->tool;
     runner->tool = tool;
     mutex_unlock(&runner->lock);
     put_down(runner, former);
-    return 0;
 }
 
 void runner_run(const struct jobd_task *task, struct jobd_outcome *outcome, void *context)

@@ -9,6 +9,7 @@
 #include "jobd/pool.h"
 
 struct runner;
+struct tool;
 
 /* All borrowed, and copied; but the queue's name must stay. The first that is there counts. */
 struct runner_config {
@@ -24,8 +25,12 @@ JOBD_MUST_READ int runner_new(struct runner **runner, const struct runner_config
 /* No attempt runs any more. Takes NULL. */
 void runner_free(struct runner *runner);
 
-/* For attempts that begin from now on. 0, or -errno and nothing is changed. */
-JOBD_MUST_READ int runner_change(struct runner *runner, const struct runner_config *config);
+/* What attempts are made with. 0 and *tool, or -errno. */
+JOBD_MUST_READ int tool_new(struct tool **tool, const struct runner_config *config);
+/* No attempt uses it. Takes NULL. */
+void tool_free(struct tool *tool);
+/* For attempts that begin from now on; it is taken. */
+void runner_change(struct runner *runner, struct tool *tool);
 
 /* A jobd_run; `context` is the struct runner. In any number of threads at a time. */
 void runner_run(const struct jobd_task *task, struct jobd_outcome *outcome, void *context);

@@ -8,18 +8,22 @@
 #include <string.h>
 
 #include "json.h"
+#include "log.h"
 #include "text.h"
 
-enum { FILE_MAX_BYTES = 1 << 20, KEYS_SHOWN_BYTES = 512 };
+enum { FILE_MAX_BYTES = 1 << 20, KEYS_SHOWN_BYTES = 512, PROBLEM_SIZE = 640 };
 
 bool settings_wrong(const char *place, const char *format, ...)
 {
+    char problem[PROBLEM_SIZE];
     va_list arguments;
-    fprintf(stderr, "jobd: %s: ", place);
     va_start(arguments, format);
-    vfprintf(stderr, format, arguments);
+    vsnprintf(problem, sizeof problem, format, arguments);
     va_end(arguments);
-    fputc('\n', stderr);
+    if (log_is_open())
+        log_error("SIGHUP: %s: %s: nothing is changed", place, problem);
+    else
+        fprintf(stderr, "jobd: %s: %s\n", place, problem);
     return false;
 }
 
@@ -67,6 +71,20 @@ static void place_of(const struct reader *reader, const cJSON *item, char *out, 
     char key[96];
     snprintf(out, size, "%s:%u: \"%s\"", reader->path, json_line(reader->text, reader->root, item),
              text_printable(item->string, key, sizeof key));
+}
+
+/* cJSON would cut such a string, and what is left may be a value that nobody meant. */
+static bool has_no_nul(const struct reader *reader)
+{
+    size_t size;
+    char place[512], key[96], shown[96];
+    const char *at = json_cut_key(reader->text, &size);
+    if (at == NULL)
+        return true;
+    snprintf(key, sizeof key, "%.*s", (int)size, at);
+    snprintf(place, sizeof place, "%s:%u: \"%s\"", reader->path, json_line_at(reader->text, at),
+             text_printable(key, shown, sizeof shown));
+    return settings_wrong(place, "a string with \\u0000 is not allowed");
 }
 
 /* Underscores may stand for hyphens. */
@@ -245,7 +263,7 @@ bool settings_read_file(struct file_settings *file, const char *path,
                         const struct setting_spec *specs, size_t specs_len)
 {
     struct reader reader = {.path = path, .specs = specs, .specs_len = specs_len, .file = file};
-    bool good = load(&reader) && read_top(&reader);
+    bool good = load(&reader) && has_no_nul(&reader) && read_top(&reader);
     cJSON_Delete(reader.root);
     free(reader.text);
     return good;

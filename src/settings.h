@@ -53,7 +53,8 @@ struct setting_spec {
 bool settings_set(struct settings *settings, size_t option, const char *place, const char *text);
 void settings_release(struct settings *settings);
 
-/* Says `place: problem` in one line on standard error. Returns false. */
+/* Says `place: problem` in one line: on standard error at the start, in the log of a server that
+ * reads again. Returns false. */
 __attribute__((format(printf, 2, 3))) bool settings_wrong(const char *place, const char *format,
                                                           ...);
 

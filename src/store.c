@@ -28,6 +28,7 @@ enum {
 
 #define AGAIN_US                                                                                   \
     CLOCK_SECOND_US /* between two attempts to recover, or until a checkpoint when idle */
+#define LOOK_US CLOCK_SECOND_US /* a look takes two microseconds: too long for each commit */
 
 const char *const store_sync_names[] = {"commit", "1s", "off", NULL};
 
@@ -68,6 +69,21 @@ void store_stats(struct store *store, struct store_stats *stats)
         stats->bytes += (uint64_t)file.st_size;
 }
 
+static bool is_there(const char *path, const struct file_id *id)
+{
+    struct stat file;
+    if (stat(path, &file) != 0)
+        return errno != ENOENT && errno != ENOTDIR; /* else the next write will tell */
+    return file.st_dev == id->device && file.st_ino == id->inode;
+}
+
+const char *store_gone(const struct store *store)
+{
+    return !is_there(store->path, &store->file)      ? "jobd.db"
+           : !is_there(store->log_path, &store->log) ? "jobd.db-wal"
+                                                     : NULL;
+}
+
 uint32_t store_waiting(struct store *store, const char *queue)
 {
     for (size_t i = 0; i < store->waiting_len; i++)
@@ -96,7 +112,7 @@ static void fails(struct store *store, enum health health, const char *why)
     store->stats.failures++;
     mutex_unlock(&store->lock);
     if (store->health == GOOD) /* a broken one is opened again at once, for the first time */
-        store->again_us = clock_now_us() + (health == FULL ? AGAIN_US : 0);
+        store->again_us = clock_now_us() + (health == BROKEN ? 0 : AGAIN_US);
     store->health = health;
     if (news)
         log_error("%s: %s: no new jobs until that is over", store->path, reason);
@@ -112,6 +128,18 @@ static void is_well(struct store *store)
     mutex_unlock(&store->lock);
     journal_refuse(store->jobd, false, clock_now_us());
     log_info("%s: writes again", store->path);
+}
+
+/* SQLite would go on writing to files that no one will ever find. */
+static bool misses_file(struct store *store)
+{
+    const char *name = store_gone(store);
+    char why[32];
+    if (name == NULL || store->health == GONE)
+        return name != NULL;
+    snprintf(why, sizeof why, "%s is gone", name);
+    fails(store, GONE, why);
+    return true;
 }
 
 static bool doubt(void *context, enum change_kind kind, const struct record *record)
@@ -193,9 +221,18 @@ static bool has_space(struct store *store)
            ballast_hold(store->ballast_path, BALLAST_BYTES);
 }
 
+static bool recovers(struct store *store)
+{
+    if (misses_file(store))
+        return false; /* opening it would make a new one */
+    if (store->health == FULL)
+        return has_space(store);
+    return store->database != NULL || reopen(store);
+}
+
 static void try_to_recover(struct store *store)
 {
-    if (store->health == FULL ? has_space(store) : reopen(store))
+    if (recovers(store))
         is_well(store);
     else
         store->again_us = clock_now_us() + AGAIN_US;
@@ -228,7 +265,7 @@ static void written(struct store *store, size_t changes)
 
 static void failed(struct store *store, enum database_result result)
 {
-    if (result == DATABASE_BROKEN && store->database != NULL) {
+    if (result == DATABASE_BROKEN && store->database != NULL && store->health != GONE) {
         (void)journal_each(store->jobd, doubt, store);
         breaks(store);
     } else if (result == DATABASE_FULL) {
@@ -240,8 +277,8 @@ static void failed(struct store *store, enum database_result result)
 /* One group. When the disk is full, the ballast is let go for it. */
 static void write_changes(struct store *store, size_t changes)
 {
-    enum database_result result =
-        store->database != NULL ? store_write_group(store) : DATABASE_BROKEN;
+    bool can = store->database != NULL && store->health != GONE;
+    enum database_result result = can ? store_write_group(store) : DATABASE_BROKEN;
     if (result == DATABASE_FULL && ballast_release(store->ballast_path)) {
         fails(store, FULL, "");
         result = store_write_group(store);
@@ -306,9 +343,13 @@ static enum wait wait_until(struct store *store, int64_t at_us)
 static void tend(struct store *store, bool idle)
 {
     int64_t now_us = clock_now_us();
+    if (now_us >= store->look_us) {
+        (void)misses_file(store);
+        store->look_us = now_us + LOOK_US;
+    }
     if (store->health != GOOD && now_us >= store->again_us)
         try_to_recover(store);
-    if (store->database != NULL && now_us >= store->sync_us)
+    if (store->database != NULL && now_us >= store->sync_us && !misses_file(store))
         sync_log(store);
     if (store->health == GOOD && database_log_pages(store->database) >= (idle ? 1 : LOG_PAGES_MAX))
         (void)checkpoint(store, false);
@@ -318,6 +359,8 @@ static void tend(struct store *store, bool idle)
 static int64_t next_us(const struct store *store)
 {
     int64_t at_us = store->sync_us;
+    if (store->health == GONE)
+        return store->again_us;
     if (store->health != GOOD)
         return store->again_us < at_us ? store->again_us : at_us;
     int64_t idle_us = clock_now_us() + AGAIN_US;
@@ -395,6 +438,15 @@ static bool make_paths(struct store *store, const char *directory)
            asprintf(&store->ballast_path, "%s/ballast", directory) > 0;
 }
 
+static bool note_file(const char *path, struct file_id *id)
+{
+    struct stat file;
+    if (stat(path, &file) != 0)
+        return false;
+    *id = (struct file_id){.device = file.st_dev, .inode = file.st_ino};
+    return true;
+}
+
 /* What has begun is undone by store_free(). */
 static bool open_all(struct store *store, const char *directory, char error[STORE_ERROR_SIZE])
 {
@@ -416,7 +468,9 @@ static bool open_all(struct store *store, const char *directory, char error[STOR
         return false;
     }
     /* The new file's name must be on disk too, before anything in it is promised. */
-    if (fsync(store->folder) != 0 || !database_count(store->database, note_waiting, store)) {
+    if (fsync(store->folder) != 0 || !note_file(store->path, &store->file) ||
+        !note_file(store->log_path, &store->log) ||
+        !database_count(store->database, note_waiting, store)) {
         snprintf(error, STORE_ERROR_SIZE, "%s: %s", store->path,
                  database_problem(store->database)[0] != '\0' ? database_problem(store->database)
                                                               : strerror(errno));
@@ -481,6 +535,8 @@ bool store_stop(struct store *store, int64_t wait_us)
     int64_t until_us = clock_after_us(wait_us);
     size_t changes;
     join(store);
+    if (misses_file(store))
+        return false;
     do {
         if (store->database == NULL)
             try_to_recover(store);

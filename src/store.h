@@ -52,6 +52,10 @@ __attribute__((warn_unused_result)) int store_start(struct store *store, struct 
  * never waits for the disk. */
 bool store_failing(struct store *store, char reason[STORE_ERROR_SIZE]);
 
+/* The name of a file of the store that somebody has deleted, moved or replaced: what is written
+ * goes nowhere, and what was written is lost unless it comes back. NULL: none. Any thread. */
+const char *store_gone(const struct store *store);
+
 struct store_stats {
     uint64_t commits, changes, failures;
     uint64_t bytes; /* of the database and its log on disk */

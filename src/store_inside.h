@@ -4,6 +4,7 @@
 #pragma once
 
 #include <pthread.h>
+#include <sys/types.h>
 
 #include "database.h"
 #include "lock.h"
@@ -17,8 +18,15 @@ enum {
 /* What the disk lets us do. */
 enum health {
     GOOD,
-    FULL,  /* no new jobs; what is left of the ballast is for ends */
-    BROKEN /* no database is open */
+    FULL,   /* no new jobs; what is left of the ballast is for ends */
+    BROKEN, /* no database is open */
+    GONE    /* a file of it is not there any more, as store_gone() says */
+};
+
+/* Which file it is, whatever its name. */
+struct file_id {
+    dev_t device;
+    ino_t inode;
 };
 
 struct waiting {
@@ -28,7 +36,8 @@ struct waiting {
 
 struct store {
     char *path, *log_path, *ballast_path;
-    int folder; /* locked */
+    struct file_id file, log; /* what stands at the first two as long as the store is open */
+    int folder;               /* locked */
     enum store_sync sync;
     struct waiting *waiting;
     size_t waiting_len;
@@ -41,6 +50,7 @@ struct store {
     enum health health;
     enum database_result result; /* of the last change */
     int64_t again_us;            /* then it is tried to recover */
+    int64_t look_us;             /* then it is looked whether the files are there */
     int64_t sync_us;             /* the log is to be synced then; JOBD_NEVER: it is */
     uint64_t *doubtful;          /* jobs of which nobody knows what is on disk */
     size_t doubtful_len, doubtful_max;

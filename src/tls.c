@@ -22,6 +22,7 @@ struct identity {
     gnutls_pcert_st chain[CHAIN_MAX];
     unsigned chain_len;
     gnutls_privkey_t key;
+    unsigned key_mode; /* of its file */
     int64_t retired_us;
     struct identity *next; /* retired before */
 };
@@ -44,8 +45,10 @@ static bool wrong(char error[TLS_ERROR_SIZE], const char *file, const char *why)
 
 /* ---- reading */
 
-static void identity_free(struct identity *identity)
+void identity_free(struct identity *identity)
 {
+    if (identity == NULL)
+        return;
     for (unsigned i = 0; i < identity->chain_len; i++)
         gnutls_pcert_deinit(&identity->chain[i]);
     if (identity->key != NULL)
@@ -54,11 +57,13 @@ static void identity_free(struct identity *identity)
 }
 
 /* Release with gnutls_free(); for a key its bytes too. */
-static bool load(const char *file, gnutls_datum_t *bytes, char error[TLS_ERROR_SIZE])
+static bool load(const char *file, gnutls_datum_t *bytes, unsigned *mode,
+                 char error[TLS_ERROR_SIZE])
 {
     struct stat status;
     if (stat(file, &status) != 0)
         return wrong(error, file, strerror(errno));
+    *mode = (unsigned)status.st_mode;
     int code = gnutls_load_file(file, bytes);
     return code == 0 || wrong(error, file, gnutls_strerror(code));
 }
@@ -66,8 +71,8 @@ static bool load(const char *file, gnutls_datum_t *bytes, char error[TLS_ERROR_S
 static bool read_chain(struct identity *identity, const char *file, char error[TLS_ERROR_SIZE])
 {
     gnutls_datum_t bytes;
-    unsigned len = CHAIN_MAX;
-    if (!load(file, &bytes, error))
+    unsigned len = CHAIN_MAX, mode;
+    if (!load(file, &bytes, &mode, error))
         return false;
     int code =
         gnutls_pcert_list_import_x509_raw(identity->chain, &len, &bytes, GNUTLS_X509_FMT_PEM, 0);
@@ -81,12 +86,8 @@ static bool read_chain(struct identity *identity, const char *file, char error[T
 static bool read_key(struct identity *identity, const char *file, char error[TLS_ERROR_SIZE])
 {
     gnutls_datum_t bytes;
-    struct stat status;
-    if (!load(file, &bytes, error))
+    if (!load(file, &bytes, &identity->key_mode, error))
         return false;
-    if (stat(file, &status) == 0 && (status.st_mode & (S_IRWXG | S_IRWXO)) != 0)
-        log_warn("%s: others can read the key: its mode is %03o", file,
-                 (unsigned)status.st_mode & 0777);
     int code = gnutls_privkey_init(&identity->key);
     if (code == 0)
         code = gnutls_privkey_import_x509_raw(identity->key, &bytes, GNUTLS_X509_FMT_PEM, NULL, 0);
@@ -115,7 +116,7 @@ static bool belong_together(const struct identity *identity)
     return same;
 }
 
-static struct identity *identity_read(const struct tls *tls, char error[TLS_ERROR_SIZE])
+struct identity *tls_read(const struct tls *tls, char error[TLS_ERROR_SIZE])
 {
     struct identity *identity = calloc(1, sizeof *identity);
     if (identity == NULL) {
@@ -144,7 +145,7 @@ bool tls_open(struct tls **tls, const char *certificate, const char *key, int64_
     new->certificate = certificate;
     new->key = key;
     new->handshake_us = handshake_us;
-    struct identity *identity = identity_read(new, error);
+    struct identity *identity = tls_read(new, error);
     mutex_lock(&new->lock);
     new->current = identity;
     mutex_unlock(&new->lock);
@@ -169,11 +170,8 @@ static void free_retired(struct tls *tls, int64_t before_us)
     }
 }
 
-bool tls_reread(struct tls *tls, char error[TLS_ERROR_SIZE])
+void tls_replace(struct tls *tls, struct identity *identity)
 {
-    struct identity *identity = identity_read(tls, error);
-    if (identity == NULL)
-        return false;
     int64_t now_us = clock_now_us();
     mutex_lock(&tls->lock);
     struct identity *former = tls->current;
@@ -183,7 +181,15 @@ bool tls_reread(struct tls *tls, char error[TLS_ERROR_SIZE])
     former->next = tls->retired;
     tls->retired = former;
     free_retired(tls, now_us - tls->handshake_us - CLOCK_SECOND_US);
-    return true;
+}
+
+void tls_warn(struct tls *tls)
+{
+    mutex_lock(&tls->lock);
+    unsigned mode = tls->current->key_mode;
+    mutex_unlock(&tls->lock);
+    if ((mode & (S_IRWXG | S_IRWXO)) != 0)
+        log_warn("%s: others can read the key: its mode is %03o", tls->key, mode & 0777);
 }
 
 void tls_free(struct tls *tls)
@@ -195,8 +201,7 @@ void tls_free(struct tls *tls)
     mutex_lock(&tls->lock);
     struct identity *identity = tls->current;
     mutex_unlock(&tls->lock);
-    if (identity != NULL)
-        identity_free(identity);
+    identity_free(identity);
     mutex_release(&tls->lock);
     free(tls);
 }

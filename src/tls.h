@@ -11,14 +11,20 @@ enum { TLS_ERROR_SIZE = 512 };
 
 /* There is one at a time in a process: the HTTP library's callback has no context. */
 struct tls;
+struct identity; /* a certificate and its key, as both files say them */
 
 /* Both files are PEM; the certificate's may go on with its chain. Borrowed names. `handshake_us`:
- * longer takes none. False, with one line in `error` that names the file. A key that others can
- * read is warned of. */
+ * longer takes none. False, with one line in `error` that names the file. */
 bool tls_open(struct tls **tls, const char *certificate, const char *key, int64_t handshake_us,
               char error[TLS_ERROR_SIZE]);
-/* Reads both again; when they are wrong, as above, what was read before still counts. */
-bool tls_reread(struct tls *tls, char error[TLS_ERROR_SIZE]);
+/* Reads both again, for tls_replace() or identity_free(). NULL when they are wrong, as above. */
+struct identity *tls_read(const struct tls *tls, char error[TLS_ERROR_SIZE]);
+/* It is shown from now on; it is taken. One thread at a time. */
+void tls_replace(struct tls *tls, struct identity *identity);
+/* Takes NULL. */
+void identity_free(struct identity *identity);
+/* Logs that others can read the key, if so. In the thread that replaces it. */
+void tls_warn(struct tls *tls);
 /* No handshake is under way. Takes NULL. */
 void tls_free(struct tls *tls);
 

@@ -22,6 +22,8 @@
 
 enum {
     DROP_MAX_BYTES = 16 * 1024 * 1024, /* read beyond what is kept, to keep the connection too */
+    FIELDS_MAX_BYTES = 256 * 1024,     /* of all headers and of trailers: libcurl keeps them all */
+    FIELD_BYTES = 64,                  /* that each takes besides */
     REASON_SIZE = 128,
     TYPE_MAX = 255,
     FIRST_BYTES = 4096, /* room for an answer's body, doubled when it is full */
@@ -40,6 +42,7 @@ struct coming {
     size_t keep_bytes; /* at most */
     uint64_t dropped_bytes;
     bool enough; /* the rest was cut off */
+    size_t fields_bytes;
 };
 
 struct web_line {
@@ -96,6 +99,9 @@ static size_t on_header(char *from, size_t one, size_t size, void *context)
     struct web_line *line = context;
     struct coming *coming = &line->coming;
     (void)one;
+    coming->fields_bytes += size + FIELD_BYTES;
+    if (coming->fields_bytes > FIELDS_MAX_BYTES)
+        return 0;
     if (from[0] == '\r' || from[0] == '\n')
         coming->whole_header = true;
     if (size < 5 || strncasecmp(from, "HTTP/", 5) != 0 || coming->size + coming->dropped_bytes > 0)
@@ -348,7 +354,10 @@ static void explain(struct web_line *line, CURLcode code)
 {
     size_t used = strlen(line->error), left = sizeof line->error - used;
     long number = 0;
-    if (used == 0)
+    if (line->coming.fields_bytes > FIELDS_MAX_BYTES)
+        snprintf(line->error, sizeof line->error, "the answer's fields take more than %d KiB",
+                 FIELDS_MAX_BYTES / 1024);
+    else if (used == 0)
         snprintf(line->error, left, "%s", curl_easy_strerror(code));
     else if (code == CURLE_COULDNT_CONNECT && /* alone it does not help much */
              curl_easy_getinfo(line->easy, CURLINFO_OS_ERRNO, &number) == CURLE_OK && number > 0)

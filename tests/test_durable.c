@@ -322,6 +322,79 @@ static void a_full_disk_lets_jobs_end(void **state)
     assert_int_equal(umount(folder), 0);
 }
 
+static const char *file_named(const char *name)
+{
+    static char path[PATH_SIZE + 16];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    return path;
+}
+
+/* Puts until it is noticed: how many were let in. */
+static unsigned put_until_gone(struct client *client, const char *reason)
+{
+    int64_t deadline_ms = now_ms() + PATIENCE_MS;
+    const struct answer *answer;
+    unsigned puts = 0;
+    for (; (answer = client_post(client, "/do?delay=1h"))->status == 202; puts++)
+        look_again(deadline_ms, "a put that is refused");
+    assert_answer(answer, 503, reason);
+    assert_answer(client_get(client, "/readyz"), 503, reason);
+    return puts;
+}
+
+static void deleted_files_are_noticed(void **state)
+{
+    static const struct {
+        const char *file, *reason, *sync, *last;
+    } rows[] = {
+        {"jobd.db", "the store fails: jobd.db is gone\n", "commit", "jobs lost: jobd.db is gone"},
+        {"jobd.db-wal", "the store fails: jobd.db-wal is gone\n", "1s",
+         "jobs lost: jobd.db-wal is gone"},
+    };
+    char line[SERVER_LINE_SIZE];
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        fresh_folder();
+        struct server *server = start_durable("-q", "100000", "--sync", rows[i].sync);
+        struct client *client = client_new(server);
+        client_put(client, "/do?delay=1h");
+        assert_int_equal(unlink(file_named(rows[i].file)), 0);
+        unsigned puts = 1 + put_until_gone(client, rows[i].reason);
+        server_await_line(server, ERR, "is gone: no new jobs until that is over", line);
+        client_free(client);
+        server_signal(server, SIGTERM);
+        assert_int_equal(server_wait(server), 1);
+        server_last_line(server, ERR, line);
+        assert_non_null(strstr(line, rows[i].last));
+        assert_int_equal(strtoul(strstr(line, "stopped: ") + strlen("stopped: "), NULL, 10), puts);
+        assert_int_equal(server_count_lines(server, ERR, "on disk"), 0);
+        assert_int_equal(access(file_named(rows[i].file), F_OK), -1); /* not made anew */
+    }
+}
+
+static void a_file_that_comes_back_goes_on(void **state)
+{
+    char line[SERVER_LINE_SIZE], away[PATH_SIZE + 16];
+    (void)state;
+    fresh_folder();
+    struct server *server = start_durable("-q", "100000");
+    struct client *client = client_new(server);
+    snprintf(away, sizeof away, "%s/away", folder);
+    assert_int_equal(rename(file_named("jobd.db"), away), 0);
+    unsigned puts = put_until_gone(client, "the store fails: jobd.db is gone\n");
+    assert_int_equal(rename(away, file_named("jobd.db")), 0);
+    server_await_line(server, ERR, "writes again", line);
+    assert_answer(client_get(client, "/readyz"), 200, NULL);
+    client_put(client, "/do?delay=1h");
+    client_free(client);
+    server_signal(server, SIGTERM);
+    assert_int_equal(server_wait(server), 0);
+    server = start_durable("-q", "100000");
+    client = client_new(server);
+    assert_int_equal(client_metric(client, "jobd_queue_scheduled{queue=\"default\"}"), puts + 1);
+    client_free(client);
+}
+
 static void queues_that_are_not_declared_stay(void **state)
 {
     char line[SERVER_LINE_SIZE];
@@ -359,6 +432,8 @@ int main(void)
         DURABLE(a_foreign_file_is_left_alone),
         DURABLE(a_directory_that_cannot_be_written),
         DURABLE(a_full_disk_lets_jobs_end),
+        DURABLE(deleted_files_are_noticed),
+        DURABLE(a_file_that_comes_back_goes_on),
         DURABLE(queues_that_are_not_declared_stay),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -59,7 +59,8 @@ static void a_job_through_its_life(void **state)
     assert_int_equal(json_number(job, "attempts"), 1);
     assert_time(job, "created_at");
     assert_time(job, "started_at");
-    assert_false(has(job, "finished_at") || has(job, "run_at") || has(job, "payload_bytes"));
+    assert_false(has(job, "finished_at") || has(job, "run_at") || has(job, "output_bytes"));
+    assert_int_equal(json_number(job, "payload_bytes"), 0);
 
     job = client_job(client, second);
     assert_string_equal(json_string(job, "state"), "queued");
@@ -109,7 +110,8 @@ static void ids_that_are_none(void **state)
         assert_answer(client_get(client, path), 404, "no such job\n");
     }
     const struct answer *answer = client_get_json(client, "/jobs/1");
-    assert_answer(answer, 404, "{\"status\":404,\"title\":\"no such job\"}\n");
+    assert_answer(answer, 404,
+                  "{\"status\":404,\"title\":\"Not Found\",\"detail\":\"no such job\"}\n");
     assert_field(answer, "Content-Type", "application/problem+json");
     client_free(client);
 }
@@ -405,7 +407,8 @@ static void delete_in_each_state(void **state)
     assert_answer(client_send(client, "DELETE", job_path(queued, ""), NULL, NULL), 409,
                   "the job has ended\n");
     const struct answer *answer = client_send(client, "DELETE", job_path(queued, ""), json, NULL);
-    assert_answer(answer, 409, "{\"status\":409,\"title\":\"the job has ended\"}\n");
+    assert_answer(answer, 409,
+                  "{\"status\":409,\"title\":\"Conflict\",\"detail\":\"the job has ended\"}\n");
     assert_field(answer, "Content-Type", "application/problem+json");
     answer = client_send(client, "DELETE", job_path(scheduled, ""), json, NULL);
     assert_answer(answer, 200, NULL);
@@ -495,7 +498,10 @@ static void bad_parameters_are_named(void **state)
         {"GET", "/jobs/1?wait=2h", "wait"},
         {"GET", "/queues?x=1", "x"},
         {"POST", "/queues/default/pause?for=1h", "for"},
+        {"POST", "/do?=1s", "unknown parameter without a name; there is delay"},
         {"GET", "/do?", NULL},
+        {"GET", "/do?&", NULL},
+        {"GET", "/do?&&delay=0ms&", NULL},
         {"GET", "/do?priority=0&delay=0ms", NULL},
     };
     struct server *server = server_start("-w", "0");
@@ -511,7 +517,7 @@ static void bad_parameters_are_named(void **state)
     const struct answer *answer = client_get_json(client, "/do?colour=%22red%0a");
     assert_answer(answer, 400, NULL);
     assert_field(answer, "Content-Type", "application/problem+json");
-    assert_int_equal(client_metric(client, "jobd_jobs_admitted_total{queue=\"default\"}"), 2);
+    assert_int_equal(client_metric(client, "jobd_jobs_admitted_total{queue=\"default\"}"), 4);
     client_free(client);
 }
 
@@ -530,6 +536,37 @@ static void a_bad_name_is_shown_printable(void **state)
     assert_non_null(problem);
     assert_int_equal(json_number(problem, "status"), 400);
     cJSON_Delete(problem);
+    client_free(client);
+}
+
+static void a_problem_has_the_title_of_its_status(void **state)
+{
+    static const struct {
+        const char *method, *path, *field, *body, *title, *detail;
+    } rows[] = {
+        {"POST", "/do?delay=x", NULL, "job", "Bad Request", "bad value of delay: allowed is"},
+        {"POST", "/do", "Host: evil.example", "job", "Forbidden", "Host must be localhost"},
+        {"GET", "/nowhere", NULL, NULL, "Not Found", "not found"},
+        {"PUT", "/do", NULL, "job", "Method Not Allowed", "method not allowed"},
+        {"POST", "/do", "Content-Encoding: gzip", "job", "Unsupported Media Type", "a payload is"},
+        {"POST", "/do", NULL, "jobs", "Content Too Large", "the body is larger than"},
+        {"POST", "/do", "Transfer-Encoding: gzip", "job", "Not Implemented", "the only Transfer-"},
+    };
+    struct server *server = server_start("-w", "0", "--max-body", "3");
+    struct client *client = client_new(server);
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const char *const fields[] = {"Accept: application/json", rows[i].field, NULL};
+        const struct answer *answer =
+            client_send(client, rows[i].method, rows[i].path, fields, rows[i].body);
+        cJSON *problem = cJSON_Parse(answer->body);
+        assert_non_null(problem);
+        assert_field(answer, "Content-Type", "application/problem+json");
+        assert_int_equal(json_number(problem, "status"), answer->status);
+        assert_string_equal(json_string(problem, "title"), rows[i].title);
+        assert_memory_equal(json_string(problem, "detail"), rows[i].detail, strlen(rows[i].detail));
+        cJSON_Delete(problem);
+    }
     client_free(client);
 }
 
@@ -556,6 +593,7 @@ int main(void)
         TEST(lower_numbers_run_first),
         TEST(bad_parameters_are_named),
         TEST(a_bad_name_is_shown_printable),
+        TEST(a_problem_has_the_title_of_its_status),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

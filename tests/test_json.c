@@ -158,6 +158,30 @@ static void a_keys_line(void **state)
     assert_int_equal(wrong, 0);
 }
 
+static void what_a_nul_cuts_has_a_key(void **state)
+{
+    static const struct {
+        const char *text, *key; /* NULL: nothing is cut */
+    } rows[] = {
+        {"{}", NULL},
+        {"{\"a\": \"\\\\u0000\", \"b\": \"u0000\", \"c\": \"\\u0001\\u00000\"}", "c"},
+        {"{\"a\": \"\\\\u0000\", \"b\": \"\\\\\\\"u0000\"}", NULL},
+        {"{\"a\": {\"b\" : [1, \"x\", \"\\u0000\"]}}", "b"},
+        {"{\"a\": \"b\", \"c\\u0000\": 1}", "c\\u0000"},
+        {"\"\\u0000\"", ""},
+    };
+    (void)state;
+    for (size_t i = 0; i < LEN(rows); i++) {
+        size_t size;
+        const char *key = json_cut_key(rows[i].text, &size);
+        assert_true((key == NULL) == (rows[i].key == NULL));
+        if (key == NULL)
+            continue;
+        assert_int_equal(size, strlen(rows[i].key));
+        assert_memory_equal(key, rows[i].key, size);
+    }
+}
+
 static void of_two_same_keys_each_has_its_line(void **state)
 {
     static const char text[] = "{\"a\":1,\n\"a\":2,\n\n\"a\":3}";
@@ -289,6 +313,7 @@ int main(void)
         cmocka_unit_test(nothing_is_added_to_nothing),
         cmocka_unit_test(a_characters_line),
         cmocka_unit_test(a_keys_line),
+        cmocka_unit_test(what_a_nul_cuts_has_a_key),
         cmocka_unit_test(of_two_same_keys_each_has_its_line),
         cmocka_unit_test(each_key_of_any_text_has_its_line),
     };

@@ -120,11 +120,13 @@ static void so_many_tokens_and_no_more(void **state)
     assert_int_equal(judge(keys, last, SCOPE_PUT, "x"), VERDICT_GOOD);
     strcpy(at, "put one-too-many-of-them\n");
     private_file("many", text);
-    assert_false(keys_reread(keys, error));
+    assert_null(keys_read(keys, error));
     assert_non_null(strstr(error, "more than 1000"));
-    assert_int_equal(judge(keys, last, SCOPE_PUT, "x"), VERDICT_GOOD); /* as before */
     private_file("many", "work " WORKS);
-    assert_true(keys_reread(keys, error));
+    struct tokens *fresh = keys_read(keys, error);
+    assert_non_null(fresh);
+    assert_int_equal(judge(keys, last, SCOPE_PUT, "x"), VERDICT_GOOD); /* as before */
+    keys_replace(keys, fresh);
     assert_int_equal(judge(keys, last, SCOPE_PUT, "x"), VERDICT_UNKNOWN);
     assert_int_equal(judge(keys, WORKS, SCOPE_WORK, "x"), VERDICT_GOOD);
     keys_free(keys);
@@ -257,6 +259,7 @@ static void the_file_is_read_again(void **state)
     private_file("tokens", "all newcomer-7d1e5f2a\n");
     server_signal(server, SIGHUP);
     server_await_line(server, ERR, "tokens:1: no such scope", line);
+    assert_non_null(strstr(line, ": nothing is changed"));
     assert_int_equal(ask(client, "POST", "/do", "newcomer-7d1e5f2a")->status, 202);
     char *err = server_output(server, ERR);
     assert_null(strstr(err, "newcomer"));
@@ -264,19 +267,45 @@ static void the_file_is_read_again(void **state)
     client_free(client);
 }
 
-static void a_file_that_others_can_read_is_named(void **state)
+static void what_is_risky_is_named(void **state)
 {
-    const char *path = private_file("tokens", tokens);
-    char line[SERVER_LINE_SIZE], *out, *err;
+    const char *path = private_file("tokens", "put short\n"
+                                              "admin " ADMIN "\n");
+    char line[SERVER_LINE_SIZE];
     (void)state;
     assert_int_equal(chmod(path, 0644), 0);
     const char *const arguments[] = {"-l", "0.0.0.0:0", "--token-file", path, NULL};
     struct server *server = server_spawn(&(struct server_plan){.arguments = arguments});
-    server_await_line(server, ERR, "others can read the tokens", line);
+    server_await_line(server, ERR, "others can read the tokens: its mode is 644", line);
     assert_non_null(strstr(line, path));
-    const char *const wrong[] = {"--token-file", private_file("empty", ""), "--check", NULL};
+    server_await_line(server, ERR, "tokens:1: the token has fewer than 16 characters", line);
+    server_signal(server, SIGHUP);
+    server_await_lines(server, ERR, "others can read the tokens", 2);
+}
+
+/* But a mistake is one line. */
+static void what_is_wrong_is_not_named_risky_too(void **state)
+{
+    const char *path = private_file("tokens", "put short\n"
+                                              "get " PUTS "\n");
+    char expected[300], *out, *err;
+    (void)state;
+    assert_int_equal(chmod(path, 0644), 0);
+    const char *const wrong[] = {"--token-file", path, "--check", NULL};
     assert_int_equal(server_run(wrong, NULL, &out, &err), 2);
-    assert_non_null(strstr(err, "there is no token in it"));
+    snprintf(expected, sizeof expected,
+             "jobd: %s:2: no such scope; allowed are put, work and admin, and each with a queue's "
+             "name behind a colon\n",
+             path);
+    assert_string_equal(err, expected);
+    free(out);
+    free(err);
+    assert_int_equal(chmod(private_file("tokens", "put short\n"), 0644), 0);
+    const char *const elsewhere[] = {"--token-file", path, "--tls-cert", path,
+                                     "--tls-key",    path, NULL};
+    assert_int_equal(server_run(elsewhere, NULL, &out, &err), 2);
+    snprintf(expected, sizeof expected, "jobd: %s: it is no certificate in PEM\n", path);
+    assert_string_equal(err, expected);
     free(out);
     free(err);
 }
@@ -292,7 +321,8 @@ int main(void)
         TEST(a_job_is_read_by_tokens_of_its_queue),
         TEST(what_the_answers_say),
         TEST(the_file_is_read_again),
-        TEST(a_file_that_others_can_read_is_named),
+        TEST(what_is_risky_is_named),
+        TEST(what_is_wrong_is_not_named_risky_too),
     };
     return cmocka_run_group_tests_name("keys", tests, NULL, NULL);
 }

@@ -134,6 +134,41 @@ static void test_endless_header(void **state)
     free(many);
 }
 
+/* `begin`, then `again` until it is so long, then `end`; for the caller to free. */
+static char *long_answer(const char *begin, const char *again, size_t size, const char *end)
+{
+    char *answer = malloc(size + 256), *at = answer;
+    assert_non_null(answer);
+    at = stpcpy(at, begin);
+    while (at < answer + size)
+        at = stpcpy(at, again);
+    strcpy(at, end);
+    return answer;
+}
+
+/* Behind the body, and in answers in front of the answer. */
+static void test_endless_fields(void **state)
+{
+    static const struct {
+        const char *begin, *again, *end;
+    } rows[] = {
+        {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n",
+         "X-Trailer: some value of it\r\n", "\r\n"},
+        {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", "a:b\r\n", "\r\n"},
+        {"", "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n", OK_EMPTY},
+    };
+    struct scene *scene = *state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char *few = long_answer(rows[i].begin, rows[i].again, 1000, rows[i].end);
+        char *many = long_answer(rows[i].begin, rows[i].again, (size_t)300 * 1024, rows[i].end);
+        assert_int_equal(attempt_answered(scene, few), JOBD_DONE);
+        assert_failed(attempt_answered(scene, many), scene, false);
+        assert_blob(scene->outcome.error, "the answer's fields take more than 256 KiB");
+        free(few);
+        free(many);
+    }
+}
+
 /* TLS where there is none: its hello is no request, so the service says nothing. */
 static void test_https(void **state)
 {
@@ -461,6 +496,7 @@ int main(void)
         scene_test(test_slow_but_in_time),
         scene_test(test_rubbish),
         scene_test(test_endless_header),
+        scene_test(test_endless_fields),
         scene_test(test_https),
         scene_test(test_connection_is_kept),
         scene_test(test_threads),

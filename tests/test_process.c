@@ -44,6 +44,15 @@ static void wrong_command_lines(void **state)
         {{"--capacity"}, "jobd: --capacity: needs a value; see jobd --help\n"},
         {{"-q"}, "jobd: -q: needs a value; see jobd --help\n"},
         {{"--open=yes"}, "jobd: --open=yes: takes no value; see jobd --help\n"},
+        {{"--cap=5"}, "jobd: --cap=5: no such option; see jobd --help\n"},
+        {{"--cap", "5"}, "jobd: --cap: no such option; see jobd --help\n"},
+        {{"--cap"}, "jobd: --cap: no such option; see jobd --help\n"},
+        {{"--ope=yes"}, "jobd: --ope=yes: no such option; see jobd --help\n"},
+        {{"--max=5"}, "jobd: --max=5: no such option; see jobd --help\n"},
+        {{"--exec=true"}, "jobd: --exec=true: no such option; see jobd --help\n"},
+        {{"--=5"}, "jobd: --=5: no such option; see jobd --help\n"},
+        {{"-w1", "--"}, "jobd: --: needs a command; see jobd --help\n"},
+        {{"--sync", "--", "true"}, "jobd: true: unexpected argument; see jobd --help\n"},
         {{"extra"}, "jobd: extra: unexpected argument; see jobd --help\n"},
         {{"--capacity", "0"},
          "jobd: --capacity: \"0\" is not allowed; allowed is a whole number from 1 to 10000000\n"},
@@ -62,7 +71,11 @@ static void wrong_command_lines(void **state)
          "jobd: --max-body: \"64kb\" is not allowed; allowed is bytes, or a size like 64KiB, 10MiB "
          "or 1GiB, at most 1073741824\n"},
         {{"--max-body", "2KiB", "--memory", "1KiB"},
-         "jobd: --max-body: is more than --memory allows for all payloads\n"},
+         "jobd: --max-body: \"2KiB\" is more than --memory \"1KiB\", which holds all payloads; "
+         "allowed is at most 1024, or a larger --memory\n"},
+        {{"--max-body", "100MiB"},
+         "jobd: --max-body: \"100MiB\" is more than --memory \"64MiB\", which holds all payloads; "
+         "allowed is at most 67108864, or a larger --memory\n"},
         {{"-l", "nonsense"},
          "jobd: --listen: \"nonsense\" is not allowed; allowed is HOST:PORT, :PORT, [IPV6]:PORT or "
          "unix:PATH\n"},
@@ -99,6 +112,10 @@ static void wrong_environments(void **state)
                    "5m, 2h or 7d, from 0ms to 31536000s\n");
     assert_refused(WORDS("--check"), WORDS("JOBD_OPEN=maybe"),
                    "jobd: JOBD_OPEN: \"maybe\" is not allowed; allowed is true or false\n");
+    assert_refused(
+        WORDS("--check"), WORDS("JOBD_EXEC=[\"echo\", \"a\\u0000b\"]"),
+        "jobd: JOBD_EXEC: \"[\\\"echo\\\", \\\"a\\\\u0000b\\\"]\" is not allowed; allowed "
+        "is a JSON array of strings, the command and its arguments\n");
     assert_refused(NULL, WORDS("JOBD_LISTEN=192.0.2.1:0"),
                    "jobd: 192.0.2.1:0 can be reached from other machines: this needs --token-file, "
                    "or --open, by "
@@ -130,6 +147,12 @@ static void wrong_files(void **state)
         {"{\"queues\": {\"a\": {},\n\"a\": {}}}\n", ":2: \"a\": is given twice\n"},
         {"{\"queues\": {\n \"a\": {\n  \"workers\": -1}}}\n",
          ":3: \"workers\": \"-1\" is not allowed; allowed is a whole number from 0 to 1024\n"},
+        {"{\n\"listen\": \"127.0.0.1:0\\u0000.example\"}\n",
+         ":2: \"listen\": a string with \\u0000 is not allowed\n"},
+        {"{\"exec\": [\"echo\",\n\"a\\\\u0000\\u0000b\"]}\n",
+         ":1: \"exec\": a string with \\u0000 is not allowed\n"},
+        {"{\"queues\": {\n\"a\\u0000b\": {}}}\n",
+         ":2: \"a\\\\u0000b\": a string with \\u0000 is not allowed\n"},
         {"{\"queues\": {\n \"a\": {\n  \"keep\": 1}}}\n",
          ":3: \"keep\": unknown key; allowed are capacity, workers, sleep, post, exec, attempts, "
          "timeout, "
@@ -179,6 +202,24 @@ static void flag_over_environment_over_file(void **state)
     assert_int_equal(json_number(queue, "capacity"), 5);
     assert_int_equal(json_number(queue, "workers"), 2);
     client_free(client);
+}
+
+/* A default yields to what is said. */
+static void little_memory_alone_means_small_bodies(void **state)
+{
+    struct server *server = server_start("--memory", "2KiB", "-w", "0");
+    struct client *client = client_new(server);
+    char *body = raw_filled("", 'x', 2049, "");
+    (void)state;
+    const struct answer *answer = client_send(client, "POST", "/do", NULL, body);
+    assert_answer(answer, 413, "the body is larger than --max-body allows\n");
+    body[1000] = '\0';
+    assert_answer(client_send(client, "POST", "/do", NULL, body), 202, "queued\n");
+    free(body);
+    client_free(client);
+    assert_refused(WORDS("--check", "--memory", "2KiB"), WORDS("JOBD_MAX_BODY=1MiB"),
+                   "jobd: JOBD_MAX_BODY: \"1MiB\" is more than --memory \"2KiB\", which holds all "
+                   "payloads; allowed is at most 2048, or a larger --memory\n");
 }
 
 static void actions_that_end_at_once(void **state)
@@ -352,8 +393,13 @@ static void a_hang_up_is_no_end(void **state)
 
 static void the_log_as_json(void **state)
 {
-    struct server *server = server_start("--log-format", "json");
+    const char *path = temporary_file("jobd.json", "{}");
+    struct server *server = server_start("--log-format", "json", "-c", path);
+    char mistake[SERVER_LINE_SIZE];
     (void)state;
+    temporary_file("jobd.json", "{\"colour\": \"red\"}");
+    server_signal(server, SIGHUP);
+    server_await_line(server, ERR, "nothing is changed", mistake);
     server_signal(server, SIGTERM);
     assert_int_equal(server_wait(server), 0);
     char *err = server_output(server, ERR), *rest = err;
@@ -361,7 +407,8 @@ static void the_log_as_json(void **state)
     for (char *line; (line = strsep(&rest, "\n")) != NULL && *line != '\0'; lines++) {
         cJSON *entry = cJSON_Parse(line);
         assert_non_null(entry);
-        assert_string_equal(json_string(entry, "level"), "info");
+        bool wrong = strstr(json_string(entry, "message"), "unknown key") != NULL;
+        assert_string_equal(json_string(entry, "level"), wrong ? "error" : "info");
         assert_int_equal(strlen(json_string(entry, "time")), strlen("2026-01-01T00:00:00.000Z"));
         assert_true(strlen(json_string(entry, "message")) > 0);
         cJSON_Delete(entry);
@@ -413,6 +460,7 @@ int main(void)
         TEST(wrong_files),
         TEST(an_unknown_key_is_told_what_there_is),
         TEST(flag_over_environment_over_file),
+        TEST(little_memory_alone_means_small_bodies),
         TEST(actions_that_end_at_once),
         TEST(a_drain_lets_all_jobs_end),
         TEST(sigint_drains_too),

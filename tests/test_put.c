@@ -159,6 +159,11 @@ static void its_own_timeout_counts(void **state)
     uint64_t id = client_put(client, "/do?timeout=1m");
     client_await_state(client, id, "done");
     client_await_state(client, client_put(client, "/do"), "failed");
+    static const char *const none[] = {"/do?timeout=0s", "/do?timeout=0.9ms", "/do?timeout=none"};
+    for (size_t i = 0; i < sizeof none / sizeof none[0]; i++)
+        assert_answer(client_post(client, none[i]), 400,
+                      "bad value of timeout: allowed is a duration from 1ms, like 30s, 5m, 2h or "
+                      "7d\n");
     client_free(client);
 }
 
@@ -362,6 +367,9 @@ static void a_trace_is_kept_when_it_is_one(void **state)
         "traceparent: x",
         "traceparent: " TRACE "0",
         "traceparent: 00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
+        "traceparent: 00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+        "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
+        "traceparent: " TRACE "-more",
     };
     struct server *server = server_start("-w", "0");
     struct client *client = client_new(server);

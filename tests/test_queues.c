@@ -178,7 +178,8 @@ static void busy_as_a_problem(void **state)
         cJSON *problem = cJSON_Parse(answer->body);
         assert_non_null(problem);
         assert_int_equal(json_number(problem, "status"), 429);
-        assert_string_equal(json_string(problem, "title"), "busy");
+        assert_string_equal(json_string(problem, "title"), "Too Many Requests");
+        assert_string_equal(json_string(problem, "detail"), "busy");
         assert_string_equal(json_string(problem, "queue"), "default");
         assert_int_equal(json_number(problem, "queued"), 2);
         assert_int_equal(json_number(problem, "capacity"), 2);
@@ -217,7 +218,8 @@ static void not_ready_when_full(void **state)
     assert_answer(client_get(client, "/readyz"), 503, "full\n");
     assert_answer(client_get(client, "/healthz"), 200, "ok\n");
     const struct answer *answer = client_get_json(client, "/readyz");
-    assert_answer(answer, 503, "{\"status\":503,\"title\":\"full\"}\n");
+    assert_answer(answer, 503,
+                  "{\"status\":503,\"title\":\"Service Unavailable\",\"detail\":\"full\"}\n");
     assert_field(answer, "Content-Type", "application/problem+json");
     assert_answer(client_post(client, "/queues/default/purge"), 200, "purged 1\n");
     assert_answer(client_get(client, "/readyz"), 200, "ready\n");
@@ -240,7 +242,8 @@ static void not_ready_when_draining(void **state)
     assert_answer(answer, 503, "draining\n");
     assert_answer(client_get(client, "/healthz"), 200, "ok\n");
     assert_answer(client_post(client, "/do"), 503, "draining\n");
-    assert_answer(client_get_json(client, "/do"), 503, "{\"status\":503,\"title\":\"draining\"}\n");
+    assert_answer(client_get_json(client, "/do"), 503,
+                  "{\"status\":503,\"title\":\"Service Unavailable\",\"detail\":\"draining\"}\n");
     assert_answer(client_get(client, "/queues"), 200, NULL);
     server_signal(server, SIGTERM);
     assert_int_equal(server_wait(server), 1);

@@ -159,12 +159,13 @@ static void certificates_are_read_again(void **state)
     copy_file(other_certificate, crt);
     server_signal(server, SIGHUP);
     server_await_line(server, ERR, "it is not the key of the certificate", line);
+    assert_non_null(strstr(line, ": nothing is changed"));
     struct client *second = client_new_tls(server, certificate);
     assert_int_equal(client_get(second, "/healthz")->status, 200);
     copy_file(other_key, pem);
     for (int i = 0; i < 3; i++) {
         server_signal(server, SIGHUP);
-        server_await_lines(server, ERR, "the settings have been read again", (unsigned)i + 2);
+        server_await_lines(server, ERR, "the settings have been read again", (unsigned)i + 1);
     }
     assert_int_equal(client_get(client, "/healthz")->status, 200); /* its connection goes on */
     struct client *third = client_new_tls(server, other_certificate);
@@ -175,6 +176,28 @@ static void certificates_are_read_again(void **state)
     client_free(second);
     client_free(third);
     client_free(fourth);
+}
+
+/* A bad certificate leaves the tokens as they were, though theirs is the better file. */
+static void a_mistake_in_one_file_changes_neither(void **state)
+{
+    const char *crt = temporary_file("now.crt", "");
+    const char *tokens = temporary_file("tokens", "admin first-6b1f0c9e2d\n");
+    char line[SERVER_LINE_SIZE];
+    (void)state;
+    assert_int_equal(chmod(tokens, 0600), 0);
+    copy_file(certificate, crt);
+    struct server *server =
+        server_start("--tls-cert", crt, "--tls-key", key, "--token-file", tokens);
+    struct client *client = client_new_tls(server, certificate);
+    temporary_file("tokens", "admin second-77a0b3d1e5\n");
+    temporary_file("now.crt", "none");
+    server_signal(server, SIGHUP);
+    server_await_line(server, ERR, "it is no certificate in PEM: nothing is changed", line);
+    const char *const *first = FIELDS("Authorization: Bearer first-6b1f0c9e2d");
+    assert_int_equal(client_send(client, "POST", "/do", first, NULL)->status, 202);
+    assert_int_equal(server_count_lines(server, ERR, "SIGHUP"), 1);
+    client_free(client);
 }
 
 static void files_that_are_wrong(void **state)
@@ -190,6 +213,7 @@ static void files_that_are_wrong(void **state)
         {certificate, NULL, "--tls-cert and --tls-key belong together"},
     };
     (void)state;
+    assert_int_equal(chmod(other_key, 0644), 0); /* not warned of: a mistake is one line */
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         const char *arguments[] = {"--check",   "--tls-cert", rows[i].certificate,
                                    "--tls-key", rows[i].key,  NULL};
@@ -199,9 +223,17 @@ static void files_that_are_wrong(void **state)
         assert_int_equal(server_run(arguments, NULL, &out, &err), 2);
         if (strstr(err, rows[i].error) == NULL)
             fail_msg("row %zu: %s", i, err);
+        assert_ptr_equal(strchr(err, '\n'), err + strlen(err) - 1);
         free(out);
         free(err);
     }
+    const char *const good[] = {"--check",   "--tls-cert", other_certificate,
+                                "--tls-key", other_key,    NULL};
+    char *out, *err;
+    assert_int_equal(server_run(good, NULL, &out, &err), 0);
+    assert_non_null(strstr(err, "others can read the key: its mode is 644"));
+    free(out);
+    free(err);
 }
 
 static void health_over_tls(void **state)
@@ -230,6 +262,7 @@ int main(void)
         TEST(waiting_for_a_client_costs_nothing),
         TEST(old_versions_are_refused),
         TEST(certificates_are_read_again),
+        TEST(a_mistake_in_one_file_changes_neither),
         TEST(files_that_are_wrong),
         TEST(health_over_tls),
     };

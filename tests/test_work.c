@@ -215,6 +215,23 @@ static void a_cancelled_job_is_taken_away(void **state)
 
 /* ---- JSON */
 
+/* JSON is UTF-8 (RFC 8259, section 8.1), a field's value need not be. */
+static void any_content_type_makes_json(void **state)
+{
+    struct server *server = start();
+    struct client *client = client_new(server);
+    (void)state;
+    assert_int_equal(
+        client_send(client, "POST", "/do", FIELDS("Content-Type: text/\xff\"\xc3\xbc\xc3"), "x")
+            ->status,
+        202);
+    const struct answer *answer = client_send(client, "POST", "/take", JSON, NULL);
+    assert_int_equal(answer->status, 200);
+    assert_non_null(
+        strstr(answer->body, "\"content_type\":\"text/\xef\xbf\xbd\\\"\xc3\xbc\xef\xbf\xbd\""));
+    client_free(client);
+}
+
 static void several_at_a_time(void **state)
 {
     struct server *server = start();
@@ -455,6 +472,7 @@ int main(void)
         TEST(a_lease_that_ran_out_is_lost),
         TEST(a_lease_is_extended),
         TEST(a_cancelled_job_is_taken_away),
+        TEST(any_content_type_makes_json),
         TEST(several_at_a_time),
         TEST(takers_are_served_in_their_order),
         TEST(one_job_for_ten_thousand_takers),

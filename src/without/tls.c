@@ -18,11 +18,26 @@ bool tls_open(struct tls **tls, const char *certificate, const char *key, int64_
     return false;
 }
 
-bool tls_reread(struct tls *tls, char error[TLS_ERROR_SIZE])
+struct identity *tls_read(const struct tls *tls, char error[TLS_ERROR_SIZE])
 {
     (void)tls;
     snprintf(error, TLS_ERROR_SIZE, "%s", without);
-    return false;
+    return NULL;
+}
+
+void tls_replace(struct tls *tls, struct identity *identity)
+{
+    (void)tls, (void)identity;
+}
+
+void identity_free(struct identity *identity)
+{
+    (void)identity;
+}
+
+void tls_warn(struct tls *tls)
+{
+    (void)tls;
 }
 
 void tls_free(struct tls *tls)
