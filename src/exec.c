@@ -161,6 +161,7 @@ static void keep_output(struct run *run, const char *bytes, size_t size)
         run->truncated = true;
         return;
     }
+    verify(run->output != NULL);
     memcpy(run->output->bytes + run->output_used, bytes, size);
     run->output_used += size;
 }

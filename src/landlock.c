@@ -86,7 +86,7 @@ static void allow_where_it_leads(int set, const char *path, enum landlock_right 
     snprintf(copy, sizeof copy, "%s", path);
     snprintf(whole, sizeof whole, "%s%s%s", target[0] != '/' ? dirname(copy) : "",
              target[0] != '/' ? "/" : "", target);
-    const char *at = whole;
+    const char *at;
     do
         at = dirname(whole);
     while (strlen(at) > 1 && landlock_allow(set, at, right) == -ENOENT);
