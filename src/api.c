@@ -117,7 +117,7 @@ const char *path_queue(const struct call *call)
 
 /* ---- who may */
 
-/* The queue a call concerns, as keys_judge() takes it. */
+/* The queue a call concerns, as auth_judge() takes it. */
 static const char *concerned(const struct call *call, enum about about)
 {
     const struct jobd *jobd = call->api->jobd;
@@ -142,13 +142,13 @@ static const char *concerned(const struct call *call, enum about about)
 static bool may(struct call *call, const struct route *route, enum scope scope)
 {
     size_t size;
-    if (call->api->keys == NULL || scope == SCOPE_OPEN)
+    if (call->api->auth == NULL || scope == SCOPE_OPEN)
         return true;
     const char *token = request_token(call->request, &size);
-    switch (keys_judge(call->api->keys, token, size, scope, concerned(call, route->about))) {
+    switch (auth_judge(call->api->auth, token, size, scope, concerned(call, route->about))) {
     case VERDICT_GOOD:
         return true;
-    case VERDICT_SMALL:
+    case VERDICT_FORBIDDEN:
         (void)answer_error(call, 403, "the token's scope does not reach that far");
         reply_field(call->reply, "WWW-Authenticate", "Bearer error=\"insufficient_scope\"");
         break;
@@ -170,7 +170,7 @@ enum step api_serve(struct request *request, struct reply *reply, start_wait **s
 bool api_admits(struct request *request, struct reply *reply, void *context)
 {
     struct call call = {.api = context, .request = request, .reply = reply};
-    return call.api->keys == NULL ||
+    return call.api->auth == NULL ||
            route_admits(&call, routes, sizeof routes / sizeof routes[0], may);
 }
 
@@ -184,7 +184,7 @@ int api_new(struct api **api, const struct api_config *config)
     new->jobd = config->jobd;
     new->http = config->http;
     new->store = config->store;
-    new->keys = config->keys;
+    new->auth = config->auth;
     new->output_max_bytes = config->output_max_bytes;
     for (unsigned seconds = 1; seconds <= BUSY_SHARED; seconds++) {
         const struct reply busy = {

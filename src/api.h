@@ -4,7 +4,7 @@
 
 #include "http.h"
 #include "jobd/queue.h"
-#include "keys.h"
+#include "auth.h"
 #include "request.h"
 #include "store.h"
 
@@ -15,7 +15,7 @@ struct api_config {
     struct jobd *jobd;
     struct http *http;
     struct store *store; /* NULL: nothing is written down */
-    struct keys *keys;   /* NULL: everybody may do all */
+    struct auth *auth;   /* NULL: everybody may do all */
     size_t output_max_bytes;
 };
 

@@ -21,7 +21,7 @@ struct api {
     struct jobd *jobd;
     struct http *http;
     struct store *store; /* NULL: nothing is written down */
-    struct keys *keys;   /* NULL: everybody may do all */
+    struct auth *auth;   /* NULL: everybody may do all */
     size_t output_max_bytes;
     const struct shared_reply *busy[BUSY_SHARED + 1];
 };

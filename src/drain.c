@@ -76,7 +76,7 @@ static void hear(struct server *server, uint32_t signal, bool drains)
         log_info("SIGHUP: it drains, nothing is read again");
     else if (signal == SIGHUP)
         reread(&server->options, server->argc, server->argv, server->jobd, server->runners,
-               server->keys, server->tls);
+               server->auth, server->tls);
     reap();
 }
 

@@ -16,7 +16,7 @@
 #include "http.h"
 #include "jobd/pool.h"
 #include "json.h"
-#include "keys.h"
+#include "auth.h"
 #include "log.h"
 #include "probe.h"
 #include "reread.h"
@@ -144,7 +144,7 @@ static int new_api(struct server *server)
     const struct api_config config = {.jobd = server->jobd,
                                       .http = server->http,
                                       .store = server->store,
-                                      .keys = server->keys,
+                                      .auth = server->auth,
                                       .output_max_bytes = (size_t)server->options.output_max_bytes};
     return api_new(&server->api, &config);
 }
@@ -171,7 +171,7 @@ static int start(struct server *server)
         .body_max_bytes = options->body_max_bytes,
         .memory_bytes = (size_t)options->memory_bytes,
         .tls = server->tls != NULL,
-        .keyed = server->keys != NULL,
+        .keyed = server->auth != NULL,
         .cors_origin = options->cors_origin,
     };
     if ((error = http_new(&server->http, &config)) != 0 || (error = new_api(server)) != 0 ||
@@ -189,10 +189,10 @@ static bool guarded(const struct options *options)
     return options->open || options->token_file != NULL;
 }
 
-static bool open_keys(const struct options *options, struct keys **keys)
+static bool open_auth(const struct options *options, struct auth **auth)
 {
-    char error[KEYS_ERROR_SIZE];
-    if (options->token_file == NULL || keys_open(keys, options->token_file, error))
+    char error[AUTH_ERROR_SIZE];
+    if (options->token_file == NULL || auth_open(auth, options->token_file, error))
         return true;
     fprintf(stderr, "jobd: %s\n", error);
     return false;
@@ -210,10 +210,10 @@ static bool open_tls(const struct options *options, struct tls **tls)
 }
 
 /* What is allowed and risky is said once nothing is wrong: a mistake is one line. */
-static void warn(struct keys *keys, struct tls *tls)
+static void warn(struct auth *auth, struct tls *tls)
 {
-    if (keys != NULL)
-        keys_warn(keys);
+    if (auth != NULL)
+        auth_warn(auth);
     if (tls != NULL)
         tls_warn(tls);
 }
@@ -243,7 +243,7 @@ static int run(struct server *server)
         return failed("signals", -problem);
     if (!fit_descriptors(&server->options, &server->connections_max))
         return EXIT_LOST;
-    if (!open_keys(options, &server->keys) || !open_tls(options, &server->tls))
+    if (!open_auth(options, &server->auth) || !open_tls(options, &server->tls))
         return EXIT_WRONG;
     switch (listen_open(&server->listeners, options->listen, guarded(options), error)) {
     case LISTEN_OK:
@@ -267,7 +267,7 @@ static int run(struct server *server)
     if (server->connections_max < options->connections_max)
         log_warn("the limit on open files allows %u connections, not %llu",
                  (unsigned)server->connections_max, (unsigned long long)options->connections_max);
-    warn(server->keys, server->tls);
+    warn(server->auth, server->tls);
     give_up_rights(server);
     problem = start(server);
     int code = problem == 0 ? serve_until_signal(server) : failed("start", -problem);
@@ -276,7 +276,7 @@ static int run(struct server *server)
     jobd_pool_free(server->pool);
     release_runners(server);
     store_free(server->store);
-    keys_free(server->keys);
+    auth_free(server->auth);
     tls_free(server->tls);
     listen_close(&server->listeners);
     drain_release(server);
@@ -286,19 +286,19 @@ static int run(struct server *server)
 static int check(const struct options *options)
 {
     char error[LISTEN_ERROR_SIZE];
-    struct keys *keys = NULL;
+    struct auth *auth = NULL;
     struct tls *tls = NULL;
-    bool good = open_keys(options, &keys) && open_tls(options, &tls);
+    bool good = open_auth(options, &auth) && open_tls(options, &tls);
     if (good && listen_check(options->listen, guarded(options), error) != LISTEN_OK) {
         fprintf(stderr, "jobd: %s\n", error);
         good = false;
     }
     if (good) {
-        warn(keys, tls);
+        warn(auth, tls);
         printf("the configuration is good: %u queue%s\n", options->queues_len,
                options->queues_len == 1 ? "" : "s");
     }
-    keys_free(keys);
+    auth_free(auth);
     tls_free(tls);
     return good ? 0 : EXIT_WRONG;
 }

@@ -90,11 +90,11 @@ static bool make_tools(struct changes *changes, const struct options *options,
     return error == 0;
 }
 
-static bool read_files(struct changes *changes, const struct keys *keys, const struct tls *tls)
+static bool read_files(struct changes *changes, const struct auth *auth, const struct tls *tls)
 {
-    char keys_error[KEYS_ERROR_SIZE], tls_error[TLS_ERROR_SIZE];
-    if (keys != NULL && (changes->tokens = keys_read(keys, keys_error)) == NULL)
-        log_error("SIGHUP: %s: nothing is changed", keys_error);
+    char auth_error[AUTH_ERROR_SIZE], tls_error[TLS_ERROR_SIZE];
+    if (auth != NULL && (changes->tokens = auth_read(auth, auth_error)) == NULL)
+        log_error("SIGHUP: %s: nothing is changed", auth_error);
     else if (tls != NULL && (changes->identity = tls_read(tls, tls_error)) == NULL)
         log_error("SIGHUP: %s: nothing is changed", tls_error);
     else
@@ -177,11 +177,11 @@ static void change_queues(struct options *options, const struct options *fresh, 
     }
 }
 
-static void change_files(struct keys *keys, struct tls *tls, struct changes *changes)
+static void change_files(struct auth *auth, struct tls *tls, struct changes *changes)
 {
-    if (keys != NULL) {
-        keys_replace(keys, changes->tokens);
-        keys_warn(keys);
+    if (auth != NULL) {
+        auth_replace(auth, changes->tokens);
+        auth_warn(auth);
     }
     if (tls != NULL) {
         tls_replace(tls, changes->identity);
@@ -192,19 +192,19 @@ static void change_files(struct keys *keys, struct tls *tls, struct changes *cha
 }
 
 void reread(struct options *options, int argc, char **argv, struct jobd *jobd,
-            struct runner *const *runners, struct keys *keys, struct tls *tls)
+            struct runner *const *runners, struct auth *auth, struct tls *tls)
 {
     struct options fresh;
     struct differences differences = {0};
     struct changes changes = {0};
     if (!options_read(&fresh, argc, argv))
         return;
-    if (!wants_commands_in_vain(options, &fresh) && read_files(&changes, keys, tls) &&
+    if (!wants_commands_in_vain(options, &fresh) && read_files(&changes, auth, tls) &&
         make_tools(&changes, options, &fresh)) {
         options_compare(options, &fresh, note, &differences);
         if (differences.fixed.used > 0)
             log_warn("SIGHUP: %s cannot change while the server runs", differences.fixed.text);
-        change_files(keys, tls, &changes);
+        change_files(auth, tls, &changes);
         change_queues(options, &fresh, jobd, runners, &changes);
         log_info("SIGHUP: the settings have been read again");
     }

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "jobd/queue.h"
-#include "keys.h"
+#include "auth.h"
 #include "options.h"
 #include "runner.h"
 #include "tls.h"
@@ -18,4 +18,4 @@ void queue_runner(const struct options *options, const struct queue_options *que
  * of its ith queue. All of it is read and made before any of it counts: a mistake is logged and
  * changes nothing. What cannot change is named in the log. */
 void reread(struct options *options, int argc, char **argv, struct jobd *jobd,
-            struct runner *const *runners, struct keys *keys, struct tls *tls);
+            struct runner *const *runners, struct auth *auth, struct tls *tls);

@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "keys.h"
+#include "auth.h"
 #include "request.h"
 
 enum {

@@ -28,7 +28,7 @@ struct server {
     struct listeners listeners;
     struct runner **runners; /* a queue's, by its index */
     struct store *store;     /* NULL: memory only */
-    struct keys *keys;       /* NULL: everybody may come in */
+    struct auth *auth;       /* NULL: everybody may come in */
     struct tls *tls;         /* NULL: in clear */
     struct jobd_pool *pool;
     struct jobd *jobd;

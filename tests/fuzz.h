@@ -17,7 +17,7 @@ void fuzz_settings(const uint8_t *bytes, size_t size);
 /* A command line: words, each ended by a line feed. */
 void fuzz_options(const uint8_t *bytes, size_t size);
 /* A file of tokens, and then a token. */
-void fuzz_keys(const uint8_t *bytes, size_t size);
+void fuzz_auth(const uint8_t *bytes, size_t size);
 /* Durations, sizes, numbers, and any text that is shown or made UTF-8. */
 void fuzz_text(const uint8_t *bytes, size_t size);
 /* Steps of the heart, compared with a model of it. */

@@ -8,7 +8,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "keys.h"
+#include "auth.h"
 #include "log.h"
 #include "options.h"
 #include "text.h"
@@ -82,25 +82,25 @@ struct key_file {
     size_t size;
 };
 
-static void read_keys(void *context)
+static void read_tokens(void *context)
 {
     struct key_file *file = context;
-    char error[KEYS_ERROR_SIZE];
-    struct keys *keys;
-    if (!keys_open(&keys, file->path, error)) {
+    char error[AUTH_ERROR_SIZE];
+    struct auth *auth;
+    if (!auth_open(&auth, file->path, error)) {
         verify(error[0] != '\0' && strchr(error, '\n') == NULL);
         return;
     }
-    (void)keys_judge(keys, file->token, file->size, SCOPE_PUT, "mail");
-    verify(keys_judge(keys, "?", 1, SCOPE_READ, "*") == VERDICT_UNKNOWN);
-    keys_free(keys);
+    (void)auth_judge(auth, file->token, file->size, SCOPE_PUT, "mail");
+    verify(auth_judge(auth, "?", 1, SCOPE_READ, "*") == VERDICT_UNKNOWN);
+    auth_free(auth);
 }
 
-void fuzz_keys(const uint8_t *bytes, size_t size)
+void fuzz_auth(const uint8_t *bytes, size_t size)
 {
     struct key_file file = {.token = (const char *)bytes, .size = size < 40 ? size : 40};
     int fd = file_with(bytes, size, file.path);
-    in_silence(read_keys, &file);
+    in_silence(read_tokens, &file);
     close(fd);
 }
 

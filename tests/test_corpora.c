@@ -62,10 +62,10 @@ static void options(void **state)
     replay("options", fuzz_options);
 }
 
-static void keys(void **state)
+static void auth(void **state)
 {
     (void)state;
-    replay("keys", fuzz_keys);
+    replay("auth", fuzz_auth);
 }
 
 static void text(void **state)
@@ -84,7 +84,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(http), cmocka_unit_test(settings), cmocka_unit_test(options),
-        cmocka_unit_test(keys), cmocka_unit_test(text),     cmocka_unit_test(heart),
+        cmocka_unit_test(auth), cmocka_unit_test(text),     cmocka_unit_test(heart),
     };
     return cmocka_run_group_tests_name("corpora", tests, NULL, NULL);
 }

@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "client.h"
-#include "keys.h"
+#include "auth.h"
 #include "server.h"
 
 #define PUTS   "puts-1f6b0c6e9a7d4c52"
@@ -38,9 +38,9 @@ static const char *private_file(const char *name, const char *text)
 
 /* ---- the file */
 
-static enum verdict judge(struct keys *keys, const char *token, enum scope scope, const char *queue)
+static enum verdict judge(struct auth *auth, const char *token, enum scope scope, const char *queue)
 {
-    return keys_judge(keys, token, strlen(token), scope, queue);
+    return auth_judge(auth, token, strlen(token), scope, queue);
 }
 
 static void each_scope_reaches_so_far(void **state)
@@ -51,27 +51,38 @@ static void each_scope_reaches_so_far(void **state)
         const char *queue;
         enum verdict verdict;
     } rows[] = {
-        {PUTS, SCOPE_PUT, "mail", VERDICT_GOOD},     {PUTS, SCOPE_READ, NULL, VERDICT_GOOD},
-        {PUTS, SCOPE_WORK, "mail", VERDICT_SMALL},   {PUTS, SCOPE_ADMIN, "mail", VERDICT_SMALL},
-        {MAILS, SCOPE_PUT, "mail", VERDICT_GOOD},    {MAILS, SCOPE_PUT, "default", VERDICT_SMALL},
-        {MAILS, SCOPE_READ, "mail", VERDICT_GOOD},   {MAILS, SCOPE_READ, NULL, VERDICT_SMALL},
-        {MAILS, SCOPE_READ, "mai", VERDICT_SMALL},   {WORKS, SCOPE_WORK, "x", VERDICT_GOOD},
-        {WORKS, SCOPE_PUT, "x", VERDICT_SMALL},      {ADMIN, SCOPE_ADMIN, NULL, VERDICT_GOOD},
-        {ADMIN, SCOPE_PUT, "x", VERDICT_GOOD},       {ADMIN, SCOPE_WORK, "*", VERDICT_GOOD},
-        {MAILER, SCOPE_WORK, "mail", VERDICT_GOOD},  {MAILER, SCOPE_PUT, "mail", VERDICT_GOOD},
-        {MAILER, SCOPE_WORK, "*", VERDICT_GOOD},     {MAILER, SCOPE_PUT, "x", VERDICT_SMALL},
-        {PUTS "x", SCOPE_PUT, "x", VERDICT_UNKNOWN}, {"puts", SCOPE_PUT, "x", VERDICT_UNKNOWN},
-        {"", SCOPE_READ, "x", VERDICT_UNKNOWN},      {"", SCOPE_OPEN, NULL, VERDICT_GOOD},
+        {PUTS, SCOPE_PUT, "mail", VERDICT_GOOD},
+        {PUTS, SCOPE_READ, NULL, VERDICT_GOOD},
+        {PUTS, SCOPE_WORK, "mail", VERDICT_FORBIDDEN},
+        {PUTS, SCOPE_ADMIN, "mail", VERDICT_FORBIDDEN},
+        {MAILS, SCOPE_PUT, "mail", VERDICT_GOOD},
+        {MAILS, SCOPE_PUT, "default", VERDICT_FORBIDDEN},
+        {MAILS, SCOPE_READ, "mail", VERDICT_GOOD},
+        {MAILS, SCOPE_READ, NULL, VERDICT_FORBIDDEN},
+        {MAILS, SCOPE_READ, "mai", VERDICT_FORBIDDEN},
+        {WORKS, SCOPE_WORK, "x", VERDICT_GOOD},
+        {WORKS, SCOPE_PUT, "x", VERDICT_FORBIDDEN},
+        {ADMIN, SCOPE_ADMIN, NULL, VERDICT_GOOD},
+        {ADMIN, SCOPE_PUT, "x", VERDICT_GOOD},
+        {ADMIN, SCOPE_WORK, "*", VERDICT_GOOD},
+        {MAILER, SCOPE_WORK, "mail", VERDICT_GOOD},
+        {MAILER, SCOPE_PUT, "mail", VERDICT_GOOD},
+        {MAILER, SCOPE_WORK, "*", VERDICT_GOOD},
+        {MAILER, SCOPE_PUT, "x", VERDICT_FORBIDDEN},
+        {PUTS "x", SCOPE_PUT, "x", VERDICT_UNKNOWN},
+        {"puts", SCOPE_PUT, "x", VERDICT_UNKNOWN},
+        {"", SCOPE_READ, "x", VERDICT_UNKNOWN},
+        {"", SCOPE_OPEN, NULL, VERDICT_GOOD},
     };
-    char error[KEYS_ERROR_SIZE], *longest = raw_filled("", 'x', 300, "");
-    struct keys *keys;
+    char error[AUTH_ERROR_SIZE], *longest = raw_filled("", 'x', 300, "");
+    struct auth *auth;
     (void)state;
-    assert_true(keys_open(&keys, private_file("tokens", tokens), error));
+    assert_true(auth_open(&auth, private_file("tokens", tokens), error));
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-        assert_int_equal(judge(keys, rows[i].token, rows[i].scope, rows[i].queue), rows[i].verdict);
-    assert_int_equal(judge(keys, longest, SCOPE_READ, NULL), VERDICT_UNKNOWN);
+        assert_int_equal(judge(auth, rows[i].token, rows[i].scope, rows[i].queue), rows[i].verdict);
+    assert_int_equal(judge(auth, longest, SCOPE_READ, NULL), VERDICT_UNKNOWN);
     free(longest);
-    keys_free(keys);
+    auth_free(auth);
 }
 
 static void mistakes_are_named(void **state)
@@ -91,45 +102,45 @@ static void mistakes_are_named(void **state)
         {"put a=b\n", "bad:1: not a token"},
         {"put ====\n", "bad:1: not a token"},
     };
-    char error[KEYS_ERROR_SIZE], *longest = raw_filled("put ", 'x', 600, "\n");
-    struct keys *keys;
+    char error[AUTH_ERROR_SIZE], *longest = raw_filled("put ", 'x', 600, "\n");
+    struct auth *auth;
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        assert_false(keys_open(&keys, private_file("bad", rows[i].text), error));
+        assert_false(auth_open(&auth, private_file("bad", rows[i].text), error));
         assert_non_null(strstr(error, rows[i].error));
         assert_null(strstr(error, PUTS));
     }
-    assert_false(keys_open(&keys, private_file("bad", longest), error));
+    assert_false(auth_open(&auth, private_file("bad", longest), error));
     assert_non_null(strstr(error, "bad:1: the line is too long"));
     free(longest);
-    assert_false(keys_open(&keys, "/nowhere/tokens", error));
+    assert_false(auth_open(&auth, "/nowhere/tokens", error));
     assert_non_null(strstr(error, "No such file"));
 }
 
 static void so_many_tokens_and_no_more(void **state)
 {
     enum { MOST = 1000, SIZE = 32 };
-    char *text = calloc(MOST + 1, SIZE), *at = text, error[KEYS_ERROR_SIZE], last[SIZE];
-    struct keys *keys;
+    char *text = calloc(MOST + 1, SIZE), *at = text, error[AUTH_ERROR_SIZE], last[SIZE];
+    struct auth *auth;
     (void)state;
     assert_non_null(text);
     for (int i = 0; i < MOST; i++)
         at += sprintf(at, "put token-number-%04d\n", i);
     snprintf(last, sizeof last, "token-number-%04d", MOST - 1);
-    assert_true(keys_open(&keys, private_file("many", text), error));
-    assert_int_equal(judge(keys, last, SCOPE_PUT, "x"), VERDICT_GOOD);
+    assert_true(auth_open(&auth, private_file("many", text), error));
+    assert_int_equal(judge(auth, last, SCOPE_PUT, "x"), VERDICT_GOOD);
     strcpy(at, "put one-too-many-of-them\n");
     private_file("many", text);
-    assert_null(keys_read(keys, error));
+    assert_null(auth_read(auth, error));
     assert_non_null(strstr(error, "more than 1000"));
     private_file("many", "work " WORKS);
-    struct tokens *fresh = keys_read(keys, error);
+    struct tokens *fresh = auth_read(auth, error);
     assert_non_null(fresh);
-    assert_int_equal(judge(keys, last, SCOPE_PUT, "x"), VERDICT_GOOD); /* as before */
-    keys_replace(keys, fresh);
-    assert_int_equal(judge(keys, last, SCOPE_PUT, "x"), VERDICT_UNKNOWN);
-    assert_int_equal(judge(keys, WORKS, SCOPE_WORK, "x"), VERDICT_GOOD);
-    keys_free(keys);
+    assert_int_equal(judge(auth, last, SCOPE_PUT, "x"), VERDICT_GOOD); /* as before */
+    auth_replace(auth, fresh);
+    assert_int_equal(judge(auth, last, SCOPE_PUT, "x"), VERDICT_UNKNOWN);
+    assert_int_equal(judge(auth, WORKS, SCOPE_WORK, "x"), VERDICT_GOOD);
+    auth_free(auth);
     free(text);
 }
 
@@ -324,5 +335,5 @@ int main(void)
         TEST(what_is_risky_is_named),
         TEST(what_is_wrong_is_not_named_risky_too),
     };
-    return cmocka_run_group_tests_name("keys", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("auth", tests, NULL, NULL);
 }

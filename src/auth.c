@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "keys.h"
+#include "auth.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -15,7 +15,7 @@ enum {
     TOKEN_MAX = 256,
     TOKEN_SHORT = 16, /* fewer characters can be guessed */
     LINE_SIZE = 512,
-    KEYS_MAX = 1000 /* each is looked at for every request */
+    TOKENS_MAX = 1000 /* each is looked at for every request */
 };
 
 struct key {
@@ -32,7 +32,7 @@ struct tokens {
     struct key of[];
 };
 
-struct keys {
+struct auth {
     const char *path;
     struct mutex lock;
     struct tokens *tokens GUARDED;
@@ -49,9 +49,9 @@ struct place {
 static bool wrong(const struct place *place, const char *what)
 {
     if (place->line > 0)
-        snprintf(place->error, KEYS_ERROR_SIZE, "%s:%u: %s", place->path, place->line, what);
+        snprintf(place->error, AUTH_ERROR_SIZE, "%s:%u: %s", place->path, place->line, what);
     else
-        snprintf(place->error, KEYS_ERROR_SIZE, "%s: %s", place->path, what);
+        snprintf(place->error, AUTH_ERROR_SIZE, "%s: %s", place->path, what);
     return false;
 }
 
@@ -121,7 +121,7 @@ static bool read_lines(struct place *place, FILE *in, struct tokens *tokens)
             good = wrong(place, "the line is too long");
         else
             good = read_line(place, line, &key);
-        if (good && key.scope != SCOPE_OPEN && tokens->len == KEYS_MAX)
+        if (good && key.scope != SCOPE_OPEN && tokens->len == TOKENS_MAX)
             good = wrong(place, "more than 1000 tokens");
         else if (good && key.scope != SCOPE_OPEN)
             tokens->of[tokens->len++] = key;
@@ -142,7 +142,7 @@ void tokens_free(struct tokens *tokens)
     free(tokens);
 }
 
-static struct tokens *read_file(const char *path, char error[KEYS_ERROR_SIZE])
+static struct tokens *read_file(const char *path, char error[AUTH_ERROR_SIZE])
 {
     struct place place = {.path = path, .error = error};
     struct stat status;
@@ -153,7 +153,7 @@ static struct tokens *read_file(const char *path, char error[KEYS_ERROR_SIZE])
             fclose(in);
         return NULL;
     }
-    struct tokens *tokens = calloc(1, sizeof *tokens + KEYS_MAX * sizeof tokens->of[0]);
+    struct tokens *tokens = calloc(1, sizeof *tokens + TOKENS_MAX * sizeof tokens->of[0]);
     bool good = tokens != NULL ? read_lines(&place, in, tokens) : wrong(&place, "out of memory");
     fclose(in);
     if (!good) {
@@ -164,62 +164,62 @@ static struct tokens *read_file(const char *path, char error[KEYS_ERROR_SIZE])
     return tokens;
 }
 
-bool keys_open(struct keys **keys, const char *path, char error[KEYS_ERROR_SIZE])
+bool auth_open(struct auth **auth, const char *path, char error[AUTH_ERROR_SIZE])
 {
     struct tokens *tokens = read_file(path, error);
-    struct keys *new = tokens != NULL ? calloc(1, sizeof *new) : NULL;
+    struct auth *new = tokens != NULL ? calloc(1, sizeof *new) : NULL;
     if (new != NULL && mutex_init(&new->lock) == 0) {
         new->path = path;
         mutex_lock(&new->lock);
         new->tokens = tokens;
         mutex_unlock(&new->lock);
-        *keys = new;
+        *auth = new;
         return true;
     }
     if (tokens != NULL)
-        snprintf(error, KEYS_ERROR_SIZE, "%s: out of memory", path);
+        snprintf(error, AUTH_ERROR_SIZE, "%s: out of memory", path);
     tokens_free(tokens);
     free(new);
     return false;
 }
 
-struct tokens *keys_read(const struct keys *keys, char error[KEYS_ERROR_SIZE])
+struct tokens *auth_read(const struct auth *auth, char error[AUTH_ERROR_SIZE])
 {
-    return read_file(keys->path, error);
+    return read_file(auth->path, error);
 }
 
-void keys_replace(struct keys *keys, struct tokens *tokens)
+void auth_replace(struct auth *auth, struct tokens *tokens)
 {
-    mutex_lock(&keys->lock);
-    struct tokens *former = keys->tokens;
-    keys->tokens = tokens;
-    mutex_unlock(&keys->lock);
+    mutex_lock(&auth->lock);
+    struct tokens *former = auth->tokens;
+    auth->tokens = tokens;
+    mutex_unlock(&auth->lock);
     tokens_free(former);
 }
 
-void keys_warn(struct keys *keys)
+void auth_warn(struct auth *auth)
 {
-    mutex_lock(&keys->lock);
-    const struct tokens *tokens = keys->tokens; /* nobody else replaces them */
-    mutex_unlock(&keys->lock);
+    mutex_lock(&auth->lock);
+    const struct tokens *tokens = auth->tokens; /* nobody else replaces them */
+    mutex_unlock(&auth->lock);
     if ((tokens->mode & (S_IRWXG | S_IRWXO)) != 0)
-        log_warn("%s: others can read the tokens: its mode is %03o", keys->path,
+        log_warn("%s: others can read the tokens: its mode is %03o", auth->path,
                  tokens->mode & 0777);
     for (size_t i = 0; i < tokens->len; i++)
         if (tokens->of[i].size < TOKEN_SHORT)
-            log_warn("%s:%u: the token has fewer than %d characters: it can be guessed", keys->path,
+            log_warn("%s:%u: the token has fewer than %d characters: it can be guessed", auth->path,
                      tokens->of[i].line, TOKEN_SHORT);
 }
 
-void keys_free(struct keys *keys)
+void auth_free(struct auth *auth)
 {
-    if (keys == NULL)
+    if (auth == NULL)
         return;
-    mutex_lock(&keys->lock);
-    tokens_free(keys->tokens);
-    mutex_unlock(&keys->lock);
-    mutex_release(&keys->lock);
-    free(keys);
+    mutex_lock(&auth->lock);
+    tokens_free(auth->tokens);
+    mutex_unlock(&auth->lock);
+    mutex_release(&auth->lock);
+    free(auth);
 }
 
 /* ---- judging */
@@ -240,7 +240,7 @@ static bool reaches(const struct key *key, enum scope scope, const char *queue)
     return there && (scope == SCOPE_READ || key->scope == scope || key->scope == SCOPE_ADMIN);
 }
 
-enum verdict keys_judge(struct keys *keys, const char *token, size_t size, enum scope scope,
+enum verdict auth_judge(struct auth *auth, const char *token, size_t size, enum scope scope,
                         const char *queue)
 {
     unsigned char shown[TOKEN_MAX] = {0};
@@ -250,12 +250,12 @@ enum verdict keys_judge(struct keys *keys, const char *token, size_t size, enum 
     if (size == 0 || size > TOKEN_MAX)
         return VERDICT_UNKNOWN;
     memcpy(shown, token, size);
-    mutex_lock(&keys->lock);
-    for (size_t i = 0; i < keys->tokens->len; i++) { /* all of them, also behind the right one */
-        bool same = same_token(&keys->tokens->of[i], shown, size);
+    mutex_lock(&auth->lock);
+    for (size_t i = 0; i < auth->tokens->len; i++) { /* all of them, also behind the right one */
+        bool same = same_token(&auth->tokens->of[i], shown, size);
         known |= same;
-        good |= same && reaches(&keys->tokens->of[i], scope, queue);
+        good |= same && reaches(&auth->tokens->of[i], scope, queue);
     }
-    mutex_unlock(&keys->lock);
-    return good ? VERDICT_GOOD : known ? VERDICT_SMALL : VERDICT_UNKNOWN;
+    mutex_unlock(&auth->lock);
+    return good ? VERDICT_GOOD : known ? VERDICT_FORBIDDEN : VERDICT_UNKNOWN;
 }

@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { KEYS_ERROR_SIZE = 512 };
+enum { AUTH_ERROR_SIZE = 512 };
 
 enum scope {
     SCOPE_OPEN, /* for everybody, also without a token */
@@ -24,30 +24,30 @@ enum scope {
 
 enum verdict {
     VERDICT_GOOD,
-    VERDICT_UNKNOWN, /* there is no such token */
-    VERDICT_SMALL    /* its scope does not reach that far */
+    VERDICT_UNKNOWN,  /* there is no such token */
+    VERDICT_FORBIDDEN /* its scope does not reach that far */
 };
 
-struct keys;
+struct auth;
 struct tokens; /* what the file says */
 
-/* Reads the file; it is borrowed as long as the keys live. False, with one line in `error` that
+/* Reads the file; it is borrowed until auth_free(). False, with one line in `error` that
  * names file, line and what is allowed, but no token. */
-bool keys_open(struct keys **keys, const char *path, char error[KEYS_ERROR_SIZE]);
-/* Reads it again, for keys_replace() or tokens_free(). NULL when it is wrong, as above. */
-struct tokens *keys_read(const struct keys *keys, char error[KEYS_ERROR_SIZE]);
+bool auth_open(struct auth **auth, const char *path, char error[AUTH_ERROR_SIZE]);
+/* Reads it again, for auth_replace() or tokens_free(). NULL when it is wrong, as above. */
+struct tokens *auth_read(const struct auth *auth, char error[AUTH_ERROR_SIZE]);
 /* These count from now on; they are taken. */
-void keys_replace(struct keys *keys, struct tokens *tokens);
+void auth_replace(struct auth *auth, struct tokens *tokens);
 /* Takes NULL. */
 void tokens_free(struct tokens *tokens);
 /* Logs what is allowed and risky: a file that others can read, tokens that can be guessed. In the
  * thread that replaces them. */
-void keys_warn(struct keys *keys);
+void auth_warn(struct auth *auth);
 /* Takes NULL. */
-void keys_free(struct keys *keys);
+void auth_free(struct auth *auth);
 
 /* May whoever shows this token do what needs `scope`? `queue`: what it concerns; "*" is any one
  * queue, NULL none in particular, which tokens for one queue do not reach. In any thread; blocks
  * for no longer than a swap. */
-enum verdict keys_judge(struct keys *keys, const char *token, size_t size, enum scope scope,
+enum verdict auth_judge(struct auth *auth, const char *token, size_t size, enum scope scope,
                         const char *queue);
