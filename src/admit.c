@@ -344,6 +344,7 @@ static enum jobd_result retry_locked(struct jobd *jobd, struct job *job, struct 
     if (journal_on(&jobd->journal)) {
         job->changing = true;
         queue->entering++;
+        jobd->jobs.reviving++;
         (void)journal_append_locked(jobd, ENTRY_RETRY, job, waiter, now_us, after);
         return waiter != NULL ? JOBD_PENDING : JOBD_OK;
     }

@@ -48,6 +48,7 @@ static int queue_init(struct queue *queue, const struct jobd_queue_config *confi
     queue->room = waiting_max(config) + running + leases_max;
     set_terms(queue, config);
     TAILQ_INIT(&queue->scheduled);
+    TAILQ_INIT(&queue->running);
     TAILQ_INIT(&queue->takers);
     TAILQ_INIT(&queue->putters);
     int error = 0;
@@ -148,7 +149,8 @@ void jobd_free(struct jobd *jobd)
     mutex_lock(&jobd->lock);
     verify(jobd->waiters == 0);
     if (jobd->jobs.records != NULL) {
-        verify(TAILQ_EMPTY(&jobd->jobs.running) || journal_on(&jobd->journal)); /* leased */
+        for (uint32_t i = 0; i < jobd->queues_len; i++) /* with a journal leases outlive it */
+            verify(TAILQ_EMPTY(&jobd->queues[i].running) || journal_on(&jobd->journal));
         jobs_release(&jobd->jobs);
     }
     journal_release(&jobd->journal);

@@ -48,7 +48,7 @@ RB_PROTOTYPE(key_tree, extra, by_key, key_compare)
 
 struct job {
     RB_ENTRY(job) by_id;
-    TAILQ_ENTRY(job) link; /* scheduled: of its queue; running; final: the remembered */
+    TAILQ_ENTRY(job) link; /* scheduled, running: of its queue; final: the remembered */
     uint64_t id;
     int64_t created_us;
     int64_t ready_us; /* may run from then on */
@@ -172,8 +172,8 @@ struct jobs {
     uint32_t keep;
     struct job_list remembered[2]; /* done; failed or cancelled; each the oldest end first */
     uint32_t remembered_len[2];
-    struct job_list running;
-    struct journal *journal;                  /* where the forgotten go */
+    uint32_t reviving;       /* final and in neither: they are just being retried */
+    struct journal *journal; /* where the forgotten go */
     size_t memory_max, memory, memory_living; /* bytes: of all, of those not final */
 };
 
@@ -186,6 +186,7 @@ struct queue {
     bool paused;
     struct ring lanes[JOBD_PRIORITIES];
     struct job_list scheduled;
+    struct job_list running;        /* in the order they began */
     uint32_t leased;                /* of those that run */
     uint32_t ending;                /* of those that run in this process: not written yet */
     uint32_t entering;              /* places promised to jobs that are not written yet */

@@ -186,7 +186,7 @@ void life_restore_locked(struct jobd *jobd, struct job *job, enum jobd_state sta
     else if (state == JOBD_SCHEDULED)
         enter_heap_locked(jobd, job, false);
     else
-        TAILQ_INSERT_TAIL(&jobd->jobs.running, job, link);
+        TAILQ_INSERT_TAIL(&queue->running, job, link);
 }
 
 void life_due_locked(struct jobd *jobd, struct job *job, int64_t now_us, struct aftermath *after)
@@ -215,7 +215,7 @@ static void hand_over_locked(struct jobd *jobd, struct job *job, struct jobd_wai
     } else {
         job->holder = taker;
     }
-    TAILQ_INSERT_TAIL(&jobd->jobs.running, job, link);
+    TAILQ_INSERT_TAIL(&queue->running, job, link);
     histogram_add(&queue->waited, now_us - job->ready_us);
     rate_taken(&queue->rate, now_us, queue_ready(queue) > 0);
     const struct extra *extra = job->extra;
@@ -405,7 +405,7 @@ static void decide_locked(struct jobd *jobd, const struct job *job,
 
 static void leave_running_locked(struct jobd *jobd, struct job *job) REQUIRES(jobd->lock)
 {
-    TAILQ_REMOVE(&jobd->jobs.running, job, link);
+    TAILQ_REMOVE(&jobd->queues[job->queue].running, job, link);
     if (job->leased) {
         leases_end(&jobd->leases, job->lease);
         jobd->queues[job->queue].leased--;
