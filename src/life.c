@@ -227,6 +227,7 @@ static void hand_over_locked(struct jobd *jobd, struct job *job, struct jobd_wai
         .timeout_us =
             extra != NULL && extra->timeout_us > 0 ? extra->timeout_us : queue->timeout_us,
         .payload = job->payload,
+        .payload_bytes = job->payload != NULL ? job->payload->size : 0,
         .key = extra != NULL ? extra->key : "",
         .trace = extra != NULL ? extra->trace : "",
     };

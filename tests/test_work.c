@@ -265,6 +265,37 @@ static void several_at_a_time(void **state)
     client_free(client);
 }
 
+/* An answer has some 256 KiB of payloads; what was not taken is there for the next. */
+static void several_make_no_huge_answer(void **state)
+{
+    enum { JOBS = 12, PAYLOAD_BYTES = 60000 };
+    struct server *server = start();
+    struct client *client = client_new(server);
+    static const int taken[] = {5, 5, 2};
+    char *payload = raw_filled("", 'x', PAYLOAD_BYTES, "");
+    double id = 0;
+    (void)state;
+    for (int i = 0; i < JOBS; i++)
+        put(client, "/do", payload);
+    for (size_t i = 0; i < sizeof taken / sizeof taken[0]; i++) {
+        const struct answer *answer = client_send(client, "POST", "/take?max=1000", JSON, NULL);
+        assert_int_equal(answer->status, 200);
+        cJSON *json = cJSON_Parse(answer->body);
+        const cJSON *job, *jobs = cJSON_GetObjectItem(json, "jobs");
+        assert_int_equal(cJSON_GetArraySize(jobs), taken[i]);
+        cJSON_ArrayForEach(job, jobs)
+        {
+            assert_true(json_number(job, "id") > id);
+            id = json_number(job, "id");
+            assert_string_equal(json_string(job, "payload"), payload);
+        }
+        cJSON_Delete(json);
+    }
+    assert_answer(client_send(client, "POST", "/take?max=1000", JSON, NULL), 204, "");
+    free(payload);
+    client_free(client);
+}
+
 /* Errors of control characters grow sixfold in JSON: a page with many ends before `limit`. */
 static void a_page_of_long_errors_ends_early(void **state)
 {
@@ -517,6 +548,7 @@ int main(void)
         TEST(a_cancelled_job_is_taken_away),
         TEST(any_content_type_makes_json),
         TEST(several_at_a_time),
+        TEST(several_make_no_huge_answer),
         TEST(a_page_of_long_errors_ends_early),
         TEST(takers_are_served_in_their_order),
         TEST(one_job_for_ten_thousand_takers),

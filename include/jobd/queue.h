@@ -163,6 +163,7 @@ struct jobd_task {
     int64_t expires_us;        /* of a lease */
     int64_t timeout_us;        /* for this attempt; 0: none */
     struct jobd_blob *payload; /* NULL: none */
+    size_t payload_bytes;      /* known also while a lease waits to be written down */
     const char *key;           /* the client's Idempotency-Key, "" without */
     const char *trace;         /* its traceparent, "" without */
 };
