@@ -77,7 +77,7 @@ void jobd_pause(struct jobd *jobd, uint32_t queue_index, bool paused, int64_t no
     AFTERMATH(after);
     mutex_lock(&jobd->lock);
     queue->paused = paused;
-    rate_interrupted(&queue->rate);
+    rate_waits(&queue->rate, now_us);
     life_settle_locked(jobd, queue, now_us, &after);
     unlock_and_tell(jobd, &after);
 }

@@ -111,6 +111,10 @@ static void check_queue(struct jobd *jobd, struct queue *queue, struct census *c
         verify(job->state == JOBD_SCHEDULED && job->due.place != 0);
         scheduled++;
     }
+    const struct jobd_due *earliest = heap_top(&queue->delays);
+    check_heap(&queue->delays);
+    verify(queue->delays.length == scheduled && (queue->due.place != 0) == (scheduled > 0));
+    verify(scheduled == 0 || queue->due.at_us == earliest->at_us);
     TAILQ_FOREACH (job, &queue->running, link) {
         verify(job->state == JOBD_RUNNING && job->holder != NULL);
         verify(!job->leased || (job->lease->job == job && job->lease->due.place != 0));
@@ -223,6 +227,5 @@ void check_heart(struct jobd *jobd)
     check_heap(&jobd->delays);
     check_heap(&jobd->deadlines);
     check_heap(&jobd->leases.due);
-    verify(jobd->delays.length + way.unscheduled == census.in_state[JOBD_SCHEDULED]);
     mutex_unlock(&jobd->lock);
 }
