@@ -47,7 +47,7 @@ LIBRARY_OBJECTS := $(LIBRARY:%=$(B)/src/%.o)
 OBJECTS := $(patsubst %.c,$(B)/%.o,$(wildcard src/*.c))
 PARTS   := $(filter-out $(B)/src/main.o,$(OBJECTS))
 # Run a second time with --data.
-DURABLE_TESTS := $(patsubst %,$(B)/tests/test_%,do exec jobs limits put queues runners work)
+DURABLE_TESTS := $(patsubst %,$(B)/tests/test_%,do exec jobs limits lists put queues runners work)
 HELPERS := $(patsubst %.c,$(B)/%.o,$(filter-out tests/test_%.c tests/example.c tests/fuzz_main.c tests/failing.c,\
              $(wildcard tests/*.c)))
 TESTS   := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/test_*.c))

@@ -6,6 +6,11 @@
 #include "clock.h"
 #include "text.h"
 
+enum {
+    PAGE_BYTES = 256 * 1024, /* of a list, about; LIST_MAX jobs without errors are fewer */
+    JOB_BYTES = 256          /* that a job counts for, and its error */
+};
+
 static bool add_error(const struct api *api, cJSON *job, uint64_t id)
 {
     struct jobd_blob *error = NULL;
@@ -136,15 +141,23 @@ enum step cancel_job(struct call *call)
     return act(call, start_cancel, cancelled);
 }
 
+/* Ends earlier when it gets long, with its last job as the one to go on after. */
 static enum step reply_list(struct call *call, const struct jobd_info *infos, size_t len,
                             uint64_t next)
 {
+    size_t bytes = 0;
     cJSON *list = cJSON_CreateObject();
     cJSON *jobs = cJSON_AddArrayToObject(list, "jobs");
     bool whole = jobs != NULL;
     for (size_t i = 0; i < len && whole; i++) {
+        if (bytes > PAGE_BYTES) {
+            next = infos[i - 1].id;
+            break;
+        }
         cJSON *job = job_json(call->api, &infos[i]);
         whole = job != NULL && cJSON_AddItemToArray(jobs, job);
+        const cJSON *error = cJSON_GetObjectItemCaseSensitive(job, "error");
+        bytes += JOB_BYTES + (error != NULL ? json_string_bytes(error->valuestring) : 0);
     }
     if (whole)
         whole = next != 0 ? json_add_int(list, "next", (int64_t)next)

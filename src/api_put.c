@@ -8,7 +8,7 @@
 #include "api_inside.h"
 #include "clock.h"
 
-enum { RETRY_AFTER_MAX_S = 3600, TIMEOUT_MIN_US = 1000 };
+enum { RETRY_AFTER_MAX_S = 24 * 60 * 60, TIMEOUT_MIN_US = 1000 };
 
 static enum step busy(struct call *call, uint32_t queue, const struct jobd_receipt *receipt)
 {

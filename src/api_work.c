@@ -11,7 +11,11 @@
 #include "text.h"
 #include "verify.h"
 
-enum { TAKES_MAX = 1000, ERROR_MAX_BYTES = 1024 };
+enum {
+    TAKES_MAX = 1000,
+    TAKES_BYTES = 256 * 1024, /* of payloads in an answer, about: the last one passes it */
+    ERROR_MAX_BYTES = 1024
+};
 
 #define LEASE_US     (60 * CLOCK_SECOND_US)
 #define LEASE_MIN_US (CLOCK_SECOND_US / 10)
@@ -129,12 +133,13 @@ static void taken_woken(struct jobd_waiter *waiter)
         own->wake(own);
 }
 
-static bool take_one_more(struct takers *takers, struct jobd *jobd, uint32_t queue,
-                          int64_t lease_us)
+/* NULL when there is none at once. */
+static const struct taken *take_one_more(struct takers *takers, struct jobd *jobd, uint32_t queue,
+                                         int64_t lease_us)
 {
     struct taken *taken = calloc(1, sizeof *taken);
     if (taken == NULL)
-        return false;
+        return NULL;
     taken->all = takers;
     taken->waiter = (struct jobd_waiter){.lease_us = lease_us,
                                          .try_only = true,
@@ -148,25 +153,29 @@ static bool take_one_more(struct takers *takers, struct jobd *jobd, uint32_t que
         atomic_fetch_sub(&takers->left, 1);
     if (result != JOBD_PENDING && result != JOBD_OK) {
         free(taken);
-        return false;
+        return NULL;
     }
     if (result == JOBD_OK)
         taken->waiter.result = JOBD_OK;
     taken->next = takers->first;
     takers->first = taken;
-    return true;
+    return taken;
 }
 
-/* As many more as are there at once. */
+/* As many more as are there at once, and make an answer of some size. */
 static enum jobd_result start_more(struct request *request, void *context)
 {
     struct api *api = context;
     struct takers *takers = request->takers;
+    size_t bytes = request->waiter.task.payload_bytes;
     atomic_store(&takers->left, 1);
-    for (uint32_t i = 1; i < request->count; i++)
-        if (!take_one_more(takers, api->jobd, (uint32_t)request->parked_for,
-                           request->waiter.lease_us))
+    for (uint32_t i = 1; i < request->count && bytes <= TAKES_BYTES; i++) {
+        const struct taken *taken = take_one_more(takers, api->jobd, (uint32_t)request->parked_for,
+                                                  request->waiter.lease_us);
+        if (taken == NULL)
             break;
+        bytes += taken->waiter.task.payload_bytes;
+    }
     return atomic_fetch_sub(&takers->left, 1) == 1 ? JOBD_OK : JOBD_PENDING;
 }
 

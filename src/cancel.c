@@ -77,7 +77,7 @@ void jobd_pause(struct jobd *jobd, uint32_t queue_index, bool paused, int64_t no
     AFTERMATH(after);
     mutex_lock(&jobd->lock);
     queue->paused = paused;
-    rate_interrupted(&queue->rate);
+    rate_waits(&queue->rate, now_us);
     life_settle_locked(jobd, queue, now_us, &after);
     unlock_and_tell(jobd, &after);
 }
@@ -163,10 +163,11 @@ static bool stop_one_locked(struct jobd *jobd, int64_t now_us, struct aftermath 
     REQUIRES(jobd->lock)
 {
     bool lasts = journal_on(&jobd->journal);
-    struct job *job;
-    TAILQ_FOREACH (job, &jobd->jobs.running, link)
-        if (!job->stopping && !job->recalled && !(lasts && (job->leased || job->changing)))
-            break;
+    struct job *job = NULL;
+    for (uint32_t i = 0; i < jobd->queues_len && job == NULL; i++)
+        TAILQ_FOREACH (job, &jobd->queues[i].running, link)
+            if (!job->stopping && !job->recalled && !(lasts && (job->leased || job->changing)))
+                break;
     if (job == NULL)
         return false;
     if (lasts) {

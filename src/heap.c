@@ -64,6 +64,24 @@ struct jobd_due *heap_top(const struct heap *heap)
     return heap->length > 0 ? heap->items[1] : NULL;
 }
 
+const struct jobd_due *heap_nth(const struct heap *heap, uint64_t n)
+{
+    uint32_t next[HEAP_NTH_MAX + 1] = {1}, len = 1; /* places that may have the next one */
+    const struct jobd_due *nth = heap->items[1];
+    for (uint32_t i = 0; i < n && i < HEAP_NTH_MAX && len > 0; i++) {
+        uint32_t least = 0;
+        for (uint32_t k = 1; k < len; k++)
+            if (heap->items[next[k]]->at_us < heap->items[next[least]]->at_us)
+                least = k;
+        uint32_t place = next[least];
+        nth = heap->items[place];
+        next[least] = next[--len];
+        for (uint32_t child = 2 * place; child <= 2 * place + 1 && child <= heap->length; child++)
+            next[len++] = child;
+    }
+    return nth;
+}
+
 void heap_remove(struct heap *heap, struct jobd_due *due)
 {
     if (due->place == 0)

@@ -23,5 +23,10 @@ void heap_push(struct heap *heap, struct jobd_due *due, int64_t at_us);
 /* The earliest, or NULL. */
 struct jobd_due *heap_top(const struct heap *heap);
 
+/* The nth earliest, in some n * n steps, of a heap that is not empty; the last one or the
+ * HEAP_NTH_MAXth when n is more than that. */
+enum { HEAP_NTH_MAX = 64 };
+const struct jobd_due *heap_nth(const struct heap *heap, uint64_t n);
+
 /* Nothing happens when it is not in the heap. */
 void heap_remove(struct heap *heap, struct jobd_due *due);

@@ -48,9 +48,10 @@ static int queue_init(struct queue *queue, const struct jobd_queue_config *confi
     queue->room = waiting_max(config) + running + leases_max;
     set_terms(queue, config);
     TAILQ_INIT(&queue->scheduled);
+    TAILQ_INIT(&queue->running);
     TAILQ_INIT(&queue->takers);
     TAILQ_INIT(&queue->putters);
-    int error = 0;
+    int error = heap_init(&queue->delays, queue->room);
     for (unsigned lane = 0; lane < JOBD_PRIORITIES && error == 0; lane++)
         error = ring_init(&queue->lanes[lane], queue->room);
     return error;
@@ -128,7 +129,7 @@ int jobd_new(struct jobd **jobd, const struct jobd_config *config)
     if (error == 0)
         error = new_journal(&new->journal, config, running);
     if (error == 0)
-        error = heap_init(&new->delays, (uint32_t)(waiting + running));
+        error = heap_init(&new->delays, config->queues_len);
     if (error == 0)
         error = heap_init(&new->deadlines, config->waiters_max);
     if (error == 0)
@@ -148,16 +149,19 @@ void jobd_free(struct jobd *jobd)
     mutex_lock(&jobd->lock);
     verify(jobd->waiters == 0);
     if (jobd->jobs.records != NULL) {
-        verify(TAILQ_EMPTY(&jobd->jobs.running) || journal_on(&jobd->journal)); /* leased */
+        for (uint32_t i = 0; i < jobd->queues_len; i++) /* with a journal leases outlive it */
+            verify(TAILQ_EMPTY(&jobd->queues[i].running) || journal_on(&jobd->journal));
         jobs_release(&jobd->jobs);
     }
     journal_release(&jobd->journal);
     leases_release(&jobd->leases);
     heap_release(&jobd->delays);
     heap_release(&jobd->deadlines);
-    for (uint32_t i = 0; i < jobd->queues_len; i++)
+    for (uint32_t i = 0; i < jobd->queues_len; i++) {
+        heap_release(&jobd->queues[i].delays);
         for (unsigned lane = 0; lane < JOBD_PRIORITIES; lane++)
             ring_release(&jobd->queues[i].lanes[lane]);
+    }
     free(jobd->queues);
     mutex_unlock(&jobd->lock);
     mutex_release(&jobd->lock);

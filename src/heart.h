@@ -48,7 +48,7 @@ RB_PROTOTYPE(key_tree, extra, by_key, key_compare)
 
 struct job {
     RB_ENTRY(job) by_id;
-    TAILQ_ENTRY(job) link; /* scheduled: of its queue; running; final: the remembered */
+    TAILQ_ENTRY(job) link; /* scheduled, running: of its queue; final: the remembered */
     uint64_t id;
     int64_t created_us;
     int64_t ready_us; /* may run from then on */
@@ -172,8 +172,8 @@ struct jobs {
     uint32_t keep;
     struct job_list remembered[2]; /* done; failed or cancelled; each the oldest end first */
     uint32_t remembered_len[2];
-    struct job_list running;
-    struct journal *journal;                  /* where the forgotten go */
+    uint32_t reviving;       /* final and in neither: they are just being retried */
+    struct journal *journal; /* where the forgotten go */
     size_t memory_max, memory, memory_living; /* bytes: of all, of those not final */
 };
 
@@ -186,6 +186,9 @@ struct queue {
     bool paused;
     struct ring lanes[JOBD_PRIORITIES];
     struct job_list scheduled;
+    struct heap delays;             /* of the same */
+    struct jobd_due due;            /* the earliest of them, in the heart's heap */
+    struct job_list running;        /* in the order they began */
     uint32_t leased;                /* of those that run */
     uint32_t ending;                /* of those that run in this process: not written yet */
     uint32_t entering;              /* places promised to jobs that are not written yet */
@@ -208,7 +211,7 @@ struct jobd {
     uint32_t queues_len;
     uint64_t next_id GUARDED;
     bool closed GUARDED, abandoned GUARDED, dismissed GUARDED;
-    struct heap delays GUARDED;    /* of scheduled jobs */
+    struct heap delays GUARDED;    /* of queues, by their earliest scheduled job */
     struct heap deadlines GUARDED; /* of waiters */
     uint32_t waiters GUARDED, waiters_max;
     struct waiter_list idlers GUARDED; /* who wait until nothing waits or runs */
@@ -361,6 +364,10 @@ void life_due_locked(struct jobd *jobd, struct job *job, int64_t now_us, struct 
 void life_settle_locked(struct jobd *jobd, struct queue *queue, int64_t now_us,
                         struct aftermath *after) REQUIRES(jobd->lock);
 uint32_t queue_waiting(const struct queue *queue);
+/* Jobs in its ring. */
+uint32_t queue_ready(const struct queue *queue);
+/* Its workers that run a job. */
+uint32_t queue_busy(const struct queue *queue);
 
 /* ---- journal.c */
 

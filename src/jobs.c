@@ -36,7 +36,6 @@ int jobs_init(struct jobs *jobs, uint32_t records_max, uint32_t keep, size_t mem
     RB_INIT(&jobs->keys);
     TAILQ_INIT(&jobs->remembered[0]);
     TAILQ_INIT(&jobs->remembered[1]);
-    TAILQ_INIT(&jobs->running);
     jobs->records = calloc(records_max, sizeof *jobs->records);
     return jobs->records != NULL ? 0 : -ENOMEM;
 }

@@ -377,6 +377,7 @@ static void retried_locked(struct jobd *jobd, struct entry *entry, bool written,
 {
     struct job *job = entry->job;
     jobd->queues[job->queue].entering--;
+    jobd->jobs.reviving--;
     job->changing = false;
     if (written)
         admit_again_locked(jobd, job, entry->at_us, after);

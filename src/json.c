@@ -30,6 +30,18 @@ bool json_add_time(cJSON *object, const char *name, int64_t us)
     return cJSON_AddStringToObject(object, name, time) != NULL;
 }
 
+size_t json_string_bytes(const char *string)
+{
+    size_t bytes = 2;
+    for (const unsigned char *at = (const unsigned char *)string; *at != '\0'; at++) {
+        if (strchr("\"\\\b\f\n\r\t", *at) != NULL)
+            bytes += 2;
+        else
+            bytes += *at < 0x20 ? sizeof "\\u0000" - 1 : 1;
+    }
+    return bytes;
+}
+
 char *json_text(const cJSON *object)
 {
     char *text = object != NULL ? cJSON_PrintUnformatted(object) : NULL;

@@ -16,6 +16,9 @@ bool json_add_bytes(cJSON *object, const char *name, const void *bytes, size_t s
 /* RFC 3339. */
 bool json_add_time(cJSON *object, const char *name, int64_t us);
 
+/* Bytes that the string takes as text, its quotes included. */
+size_t json_string_bytes(const char *string);
+
 /* The object in one line with a line feed, to be freed; NULL when memory is short. */
 char *json_text(const cJSON *object);
 

@@ -36,6 +36,16 @@ uint32_t queue_waiting(const struct queue *queue)
     return queue->in_state[JOBD_QUEUED] + queue->in_state[JOBD_SCHEDULED];
 }
 
+uint32_t queue_ready(const struct queue *queue)
+{
+    return queue->in_state[JOBD_QUEUED] - queue->leaving;
+}
+
+uint32_t queue_busy(const struct queue *queue)
+{
+    return queue->in_state[JOBD_RUNNING] - queue->leased - queue->ending;
+}
+
 static void move_locked(struct jobd *jobd, struct job *job, enum jobd_state to) REQUIRES(jobd->lock)
 {
     struct queue *queue = &jobd->queues[job->queue];
@@ -59,8 +69,11 @@ static void ring_moved_locked(void *context, uint64_t id, uint64_t position)
 
 static void enter_ring_locked(struct jobd *jobd, struct job *job) REQUIRES(jobd->lock)
 {
-    job->position = ring_push(&jobd->queues[job->queue].lanes[job->priority], job->id,
-                              ring_moved_locked, &jobd->jobs);
+    struct queue *queue = &jobd->queues[job->queue];
+    job->position =
+        ring_push(&queue->lanes[job->priority], job->id, ring_moved_locked, &jobd->jobs);
+    if (queue_ready(queue) == 1)
+        rate_waits(&queue->rate, job->ready_us);
 }
 
 static void enqueue_locked(struct jobd *jobd, struct job *job) REQUIRES(jobd->lock)
@@ -69,16 +82,29 @@ static void enqueue_locked(struct jobd *jobd, struct job *job) REQUIRES(jobd->lo
     enter_ring_locked(jobd, job);
 }
 
+/* Its place among the queues is that of its earliest scheduled job. */
+static void place_queue_locked(struct jobd *jobd, struct queue *queue) REQUIRES(jobd->lock)
+{
+    const struct jobd_due *earliest = heap_top(&queue->delays);
+    if (earliest != NULL && queue->due.place != 0 && queue->due.at_us == earliest->at_us)
+        return;
+    heap_remove(&jobd->delays, &queue->due);
+    if (earliest != NULL)
+        heap_push(&jobd->delays, &queue->due, earliest->at_us);
+}
+
 static void enter_heap_locked(struct jobd *jobd, struct job *job, bool comes_back)
     REQUIRES(jobd->lock)
 {
+    struct queue *queue = &jobd->queues[job->queue];
     job->due.place = 0;
-    heap_push(&jobd->delays, &job->due, job->ready_us);
+    heap_push(&queue->delays, &job->due, job->ready_us);
+    place_queue_locked(jobd, queue);
     /* In front those that come back, so that ids never fall behind: purge relies on it. */
     if (comes_back)
-        TAILQ_INSERT_HEAD(&jobd->queues[job->queue].scheduled, job, link);
+        TAILQ_INSERT_HEAD(&queue->scheduled, job, link);
     else
-        TAILQ_INSERT_TAIL(&jobd->queues[job->queue].scheduled, job, link);
+        TAILQ_INSERT_TAIL(&queue->scheduled, job, link);
 }
 
 static void schedule_locked(struct jobd *jobd, struct job *job, bool comes_back)
@@ -90,8 +116,10 @@ static void schedule_locked(struct jobd *jobd, struct job *job, bool comes_back)
 
 static void unschedule_locked(struct jobd *jobd, struct job *job) REQUIRES(jobd->lock)
 {
-    heap_remove(&jobd->delays, &job->due);
-    TAILQ_REMOVE(&jobd->queues[job->queue].scheduled, job, link);
+    struct queue *queue = &jobd->queues[job->queue];
+    heap_remove(&queue->delays, &job->due);
+    place_queue_locked(jobd, queue);
+    TAILQ_REMOVE(&queue->scheduled, job, link);
 }
 
 static void end_locked(struct jobd *jobd, struct job *job, enum jobd_state state, int64_t now_us,
@@ -109,12 +137,6 @@ static void end_locked(struct jobd *jobd, struct job *job, enum jobd_state state
     jobs_remember(&jobd->jobs, job, after);
 }
 
-/* Jobs in its ring. */
-static uint32_t queue_ready(const struct queue *queue)
-{
-    return queue->in_state[JOBD_QUEUED] - queue->leaving;
-}
-
 void life_detach_locked(struct jobd *jobd, struct job *job)
 {
     struct queue *queue = &jobd->queues[job->queue];
@@ -125,8 +147,6 @@ void life_detach_locked(struct jobd *jobd, struct job *job)
     } else {
         unschedule_locked(jobd, job);
     }
-    if (queue_ready(queue) == 0)
-        rate_interrupted(&queue->rate);
 }
 
 void life_cancelled_locked(struct jobd *jobd, struct job *job, int64_t now_us,
@@ -186,7 +206,7 @@ void life_restore_locked(struct jobd *jobd, struct job *job, enum jobd_state sta
     else if (state == JOBD_SCHEDULED)
         enter_heap_locked(jobd, job, false);
     else
-        TAILQ_INSERT_TAIL(&jobd->jobs.running, job, link);
+        TAILQ_INSERT_TAIL(&queue->running, job, link);
 }
 
 void life_due_locked(struct jobd *jobd, struct job *job, int64_t now_us, struct aftermath *after)
@@ -215,9 +235,9 @@ static void hand_over_locked(struct jobd *jobd, struct job *job, struct jobd_wai
     } else {
         job->holder = taker;
     }
-    TAILQ_INSERT_TAIL(&jobd->jobs.running, job, link);
+    TAILQ_INSERT_TAIL(&queue->running, job, link);
     histogram_add(&queue->waited, now_us - job->ready_us);
-    rate_taken(&queue->rate, now_us, queue_ready(queue) > 0);
+    rate_taken(&queue->rate, now_us);
     const struct extra *extra = job->extra;
     taker->task = (struct jobd_task){
         .id = job->id,
@@ -227,6 +247,7 @@ static void hand_over_locked(struct jobd *jobd, struct job *job, struct jobd_wai
         .timeout_us =
             extra != NULL && extra->timeout_us > 0 ? extra->timeout_us : queue->timeout_us,
         .payload = job->payload,
+        .payload_bytes = job->payload != NULL ? job->payload->size : 0,
         .key = extra != NULL ? extra->key : "",
         .trace = extra != NULL ? extra->trace : "",
     };
@@ -242,7 +263,7 @@ static void hand_over_locked(struct jobd *jobd, struct job *job, struct jobd_wai
 static bool worker_free(const struct queue *queue)
 {
     uint32_t here = queue->in_state[JOBD_RUNNING] - queue->leased;
-    return here - queue->ending < queue->workers && here < 2 * queue->workers;
+    return queue_busy(queue) < queue->workers && here < 2 * queue->workers;
 }
 
 static bool lease_admitted_locked(struct jobd *jobd, const struct jobd_waiter *taker)
@@ -405,7 +426,7 @@ static void decide_locked(struct jobd *jobd, const struct job *job,
 
 static void leave_running_locked(struct jobd *jobd, struct job *job) REQUIRES(jobd->lock)
 {
-    TAILQ_REMOVE(&jobd->jobs.running, job, link);
+    TAILQ_REMOVE(&jobd->queues[job->queue].running, job, link);
     if (job->leased) {
         leases_end(&jobd->leases, job->lease);
         jobd->queues[job->queue].leased--;

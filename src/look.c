@@ -2,9 +2,14 @@
 /* Reads of the heart; nothing here changes a job. */
 #include "heart.h"
 
+#include <stdlib.h>
 #include <string.h>
 
-enum { LOOKS_AT_A_TIME = 256 }; /* bounds how long a listing holds the lock */
+enum {
+    LOOKS_AT_A_TIME = 256, /* bounds how long a listing holds the lock, */
+    LOOKS_MAX = 10000,     /* and how long it takes */
+    FEW = 1024             /* as many of a state are gathered at once */
+};
 
 const int64_t jobd_histogram_bounds_us[JOBD_HISTOGRAM_BUCKETS] = {
     100,    250,    500,    1000,    2500,    5000,     10000,     25000,      50000,
@@ -115,42 +120,125 @@ static bool matches(const struct jobd_filter *filter, const struct job *job)
            (filter->state == JOBD_STATES || filter->state == job->state);
 }
 
-/* One more match than asked for tells whether there is a next page. */
+/* A page that is being filled, with one match more than asked for as the sign of a next one. */
 struct listing {
+    const struct jobd_filter *filter;
     struct jobd_info *infos;
     size_t len, found;
+    unsigned looks;
     uint64_t after; /* all jobs up to this id have been looked at */
-    bool more;
+    bool more;      /* not all above it */
 };
 
-static bool list_some_locked(struct jobd *jobd, const struct jobd_filter *filter,
-                             struct listing *listing) REQUIRES(jobd->lock)
+/* False when it matches but the page is full. */
+static bool list_job(struct listing *listing, const struct job *job)
 {
-    const struct job *job = jobs_above(&jobd->jobs, listing->after);
-    for (int looked = 0; job != NULL && looked < LOOKS_AT_A_TIME; looked++) {
-        if (job->state != LIFE_NEW && matches(filter, job)) {
-            listing->more = listing->found == listing->len;
-            if (listing->more)
-                return false;
-            look_locked(job, &listing->infos[listing->found++]);
-        }
-        listing->after = job->id;
-        job = jobs_above(&jobd->jobs, job->id);
+    if (job->state != LIFE_NEW && matches(listing->filter, job)) {
+        if (listing->found == listing->len)
+            return false;
+        look_locked(job, &listing->infos[listing->found++]);
     }
-    return job != NULL;
+    listing->after = job->id;
+    return true;
+}
+
+static bool list_some_locked(struct jobd *jobd, struct listing *listing) REQUIRES(jobd->lock)
+{
+    unsigned until = listing->looks + LOOKS_AT_A_TIME;
+    bool fits = true;
+    struct job *job = jobs_above(&jobd->jobs, listing->after);
+    while (job != NULL && listing->looks < until && (fits = list_job(listing, job))) {
+        listing->looks++;
+        job = RB_NEXT(job_tree, &jobd->jobs.tree, job);
+    }
+    listing->more = job != NULL;
+    return listing->more && fits && listing->looks < LOOKS_MAX;
+}
+
+/* ---- a state that few jobs have: they stand in lists, which are gathered, and put in order */
+
+struct few {
+    uint64_t ids[FEW];
+    uint32_t len, looks;
+};
+
+/* False when they are more, or when the list lacks one of `len`: it may come back there. */
+static bool gather(struct few *few, const struct job_list *list, uint32_t len,
+                   const struct jobd_filter *filter)
+{
+    uint32_t all = few->looks + len;
+    const struct job *job;
+    if (len > FEW - few->looks)
+        return false;
+    TAILQ_FOREACH (job, list, link) {
+        few->looks++;
+        if (job->id > filter->after && matches(filter, job))
+            few->ids[few->len++] = job->id;
+    }
+    return few->looks == all;
+}
+
+static bool gather_locked(struct jobd *jobd, const struct jobd_filter *filter, struct few *few)
+    REQUIRES(jobd->lock)
+{
+    const struct jobs *jobs = &jobd->jobs;
+    enum jobd_state state = filter->state;
+    if (state == JOBD_QUEUED || state == JOBD_STATES)
+        return false;
+    if (jobd_state_final(state)) {
+        unsigned in = state == JOBD_DONE ? 0 : 1;
+        return jobs->reviving == 0 &&
+               gather(few, &jobs->remembered[in], jobs->remembered_len[in], filter);
+    }
+    for (uint32_t i = 0; i < jobd->queues_len; i++) {
+        const struct queue *queue = &jobd->queues[i];
+        if (filter->queue != JOBD_NO_QUEUE && filter->queue != i)
+            continue;
+        if (!gather(few, state == JOBD_RUNNING ? &queue->running : &queue->scheduled,
+                    queue->in_state[state], filter))
+            return false;
+    }
+    return true;
+}
+
+static int id_compare(const void *left, const void *right)
+{
+    const uint64_t *a = left, *b = right;
+    return (*a > *b) - (*a < *b);
+}
+
+static void list_few(struct jobd *jobd, struct few *few, struct listing *listing)
+{
+    qsort(few->ids, few->len, sizeof few->ids[0], id_compare);
+    for (uint32_t i = 0; i < few->len && !listing->more;) {
+        uint32_t until = few->len - i > LOOKS_AT_A_TIME ? i + LOOKS_AT_A_TIME : few->len;
+        mutex_lock(&jobd->lock);
+        for (; i < until && !listing->more; i++) {
+            const struct job *job = jobs_seen(&jobd->jobs, few->ids[i]);
+            listing->more = job != NULL && !list_job(listing, job);
+        }
+        mutex_unlock(&jobd->lock);
+    }
 }
 
 size_t jobd_list(struct jobd *jobd, const struct jobd_filter *filter, struct jobd_info *infos,
                  size_t len, uint64_t *next)
 {
-    struct listing listing = {.infos = infos, .len = len, .after = filter->after};
-    bool go_on;
-    do {
+    struct listing listing = {.filter = filter, .infos = infos, .len = len, .after = filter->after};
+    struct few few;
+    few.len = few.looks = 0;
+    mutex_lock(&jobd->lock);
+    bool are_few = gather_locked(jobd, filter, &few);
+    bool go_on = !are_few && list_some_locked(jobd, &listing);
+    mutex_unlock(&jobd->lock);
+    if (are_few)
+        list_few(jobd, &few, &listing);
+    while (go_on) {
         mutex_lock(&jobd->lock);
-        go_on = list_some_locked(jobd, filter, &listing);
+        go_on = list_some_locked(jobd, &listing);
         mutex_unlock(&jobd->lock);
-    } while (go_on);
-    *next = listing.more && listing.found > 0 ? infos[listing.found - 1].id : 0;
+    }
+    *next = listing.more ? listing.after : 0;
     return listing.found;
 }
 

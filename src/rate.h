@@ -1,32 +1,41 @@
 /* SPDX-License-Identifier: MIT */
-/* How fast a queue drains, measured where it can be: between two takes with jobs waiting all the
- * while. Intervals are smoothed exponentially, each new one counting a sixteenth. */
+/* How fast a queue drains, measured while jobs wait.
+ *
+ *     takes   | | |               | | |               | | |       three workers in step
+ *     gaps     0 0        G        0 0        G        0 0
+ *
+ * Takes a second are counted over some ten seconds, or sixteen takes. But whoever meets a full
+ * queue does so in a long gap, not in one of those between workers in step: so a gap weighs as much
+ * as it is long, and the next take is expected when the gap that has begun is as long as such gaps
+ * are. Old ones are forgotten after some two such gaps, five seconds at most. */
 #pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
 
 struct rate {
-    int64_t last_us;     /* when a job was last taken; 0: never */
-    int64_t interval_us; /* from take to take; 0: not measured yet */
-    int64_t run_us;      /* how long a job runs; 0: not measured yet */
-    bool measuring;      /* jobs have waited without a break since last_us */
+    int64_t last_us;       /* when a job was last taken; 0: never */
+    int64_t since_us;      /* jobs have waited without a break since then, or since last_us */
+    double gap_us;         /* from take to take, each gap weighed by its length; 0: not known */
+    double takes, span_us; /* of late: so many in so long */
+    double run_us,
+        spread_us; /* how long a job runs, weighed so too, and how far most are from it */
 };
 
-/* A job was taken, and more wait or not. */
-void rate_taken(struct rate *rate, int64_t now_us, bool more_wait);
+/* A job waits and none has before; or from now on the queue is not paused any more, or is. */
+void rate_waits(struct rate *rate, int64_t now_us);
 
-/* The queue was paused or ran empty: the time until the next take says nothing. */
-void rate_interrupted(struct rate *rate);
+/* A job was taken. */
+void rate_taken(struct rate *rate, int64_t now_us);
 
 /* A job has run for so long. */
 void rate_ran(struct rate *rate, int64_t run_us);
 
-/* When the next take should come, from now on; at least 0. Once overdue, as long again as it has
- * already taken. */
-int64_t rate_next_us(const struct rate *rate, int64_t now_us, uint32_t workers);
+/* How long a job runs, when they run for about equally long; else 0. */
+int64_t rate_run_us(const struct rate *rate);
 
-/* The same for the nth take from now on; n is at least 1. At most INT64_MAX. */
+/* When the nth take should come, from now on; n is at least 1. Once the next one is overdue, it is
+ * expected to be late by as much again. At most INT64_MAX. */
 int64_t rate_nth_us(const struct rate *rate, int64_t now_us, uint32_t workers, uint64_t n);
 
 /* Takes per second, 0 when not known. */

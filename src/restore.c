@@ -112,6 +112,7 @@ bool jobd_restore(struct jobd *jobd, const struct record *record, int64_t now_us
     if ((state == JOBD_QUEUED || state == JOBD_SCHEDULED) && job->attempts <= job->attempt)
         job->attempts = (uint16_t)(job->attempt + 1);
     life_restore_locked(jobd, job, state);
+    rate_waits(&jobd->queues[queue].rate, now_us); /* not since the process before */
     if (jobd_state_final(state))
         jobs_remember(&jobd->jobs, job, &after);
     else if (record->stopping && state == JOBD_QUEUED && jobd->journal.free > 0)

@@ -152,8 +152,10 @@ static int64_t tick_locked(struct jobd *jobd, int64_t now_us, struct aftermath *
     /* Jobs first: one that becomes ready now is not missed by a taker whose time ends now. */
     int left = DUE_AT_A_TIME;
     struct jobd_due *due;
-    for (; left > 0 && (due = heap_top(&jobd->delays)) != NULL && due->at_us <= now_us; left--)
+    for (; left > 0 && (due = heap_top(&jobd->delays)) != NULL && due->at_us <= now_us; left--) {
+        due = heap_top(&container_of(due, struct queue, due)->delays);
         life_due_locked(jobd, container_of(due, struct job, due), now_us, after);
+    }
     for (; left > 0 && (due = heap_top(&jobd->leases.due)) != NULL && due->at_us <= now_us; left--)
         lease_due_locked(jobd, container_of(due, struct lease, due), now_us, after);
     for (; left > 0 && (due = heap_top(&jobd->deadlines)) != NULL && due->at_us <= now_us; left--) {

@@ -8,7 +8,7 @@
 
 struct census {
     uint32_t in_state[JOBD_STATES];
-    uint32_t waiters;
+    uint32_t waiters, leased;
     size_t memory, memory_living;
     /* on their way to disk */
     uint32_t entering, retrying;
@@ -101,7 +101,7 @@ static void check_ring(struct jobd *jobd, const struct queue *queue, unsigned la
 static void check_queue(struct jobd *jobd, struct queue *queue, struct census *census)
     REQUIRES(jobd->lock)
 {
-    uint32_t queued = 0, scheduled = 0;
+    uint32_t queued = 0, scheduled = 0, running = 0, leased = 0;
     struct job *job;
     for (unsigned lane = 0; lane < JOBD_PRIORITIES; lane++) {
         check_ring(jobd, queue, lane);
@@ -111,6 +111,19 @@ static void check_queue(struct jobd *jobd, struct queue *queue, struct census *c
         verify(job->state == JOBD_SCHEDULED && job->due.place != 0);
         scheduled++;
     }
+    const struct jobd_due *earliest = heap_top(&queue->delays);
+    check_heap(&queue->delays);
+    verify(queue->delays.length == scheduled && (queue->due.place != 0) == (scheduled > 0));
+    verify(scheduled == 0 || queue->due.at_us == earliest->at_us);
+    TAILQ_FOREACH (job, &queue->running, link) {
+        verify(job->state == JOBD_RUNNING && job->holder != NULL);
+        verify(!job->leased || (job->lease->job == job && job->lease->due.place != 0));
+        verify(&jobd->queues[job->queue] == queue);
+        leased += job->leased;
+        running++;
+    }
+    verify(running == queue->in_state[JOBD_RUNNING] && leased == queue->leased);
+    census->leased += leased;
     const struct way way = count_ways(jobd, queue);
     bool durable = journal_on(&jobd->journal);
     uint32_t here = queue->in_state[JOBD_RUNNING] - queue->leased;
@@ -140,8 +153,7 @@ static void check_queue(struct jobd *jobd, struct queue *queue, struct census *c
 static void check_records(struct jobd *jobd, struct census *census) REQUIRES(jobd->lock)
 {
     struct jobs *jobs = &jobd->jobs;
-    uint32_t keys = 0, spare = 0, living = 0, leased = 0, final = 0, running = 0,
-             remembered[2] = {0};
+    uint32_t keys = 0, spare = 0, living = 0, final = 0, remembered[2] = {0};
     struct job *job;
     RB_FOREACH (job, job_tree, &jobs->tree) {
         bool is_final = jobd_state_final((enum jobd_state)job->state);
@@ -171,24 +183,18 @@ static void check_records(struct jobd *jobd, struct census *census) REQUIRES(job
         spare++;
     TAILQ_FOREACH (job, &jobd->journal.doomed_gathered, link)
         spare++;
-    TAILQ_FOREACH (job, &jobs->running, link) {
-        verify(job->state == JOBD_RUNNING && job->holder != NULL);
-        verify(!job->leased || (job->lease->job == job && job->lease->due.place != 0));
-        leased += job->leased;
-        running++;
-    }
     for (unsigned i = 0; i < 2; i++) {
         TAILQ_FOREACH (job, &jobs->remembered[i], link)
             remembered[i]++;
         verify(remembered[i] == jobs->remembered_len[i] && remembered[i] <= jobs->keep);
     }
     verify(final == remembered[0] + remembered[1] + census->retrying);
+    verify(jobs->reviving == census->retrying);
     verify(spare + census->entering + living + final == jobs->records_used);
     verify(living == census->in_state[JOBD_QUEUED] + census->in_state[JOBD_SCHEDULED] +
                          census->in_state[JOBD_RUNNING]);
-    verify(running == census->in_state[JOBD_RUNNING]);
-    verify(leased == jobd->leases.held && leased == jobd->leases.due.length);
-    verify(leased + jobd->leases.promised <= jobd->leases.max);
+    verify(census->leased == jobd->leases.held && census->leased == jobd->leases.due.length);
+    verify(census->leased + jobd->leases.promised <= jobd->leases.max);
     verify(census->memory == jobs->memory);
     verify(jobs->memory <= jobs->memory_max || jobs->memory == jobs->memory_living);
     verify(census->memory_living == jobs->memory_living);
@@ -221,6 +227,5 @@ void check_heart(struct jobd *jobd)
     check_heap(&jobd->delays);
     check_heap(&jobd->deadlines);
     check_heap(&jobd->leases.due);
-    verify(jobd->delays.length + way.unscheduled == census.in_state[JOBD_SCHEDULED]);
     mutex_unlock(&jobd->lock);
 }

@@ -54,6 +54,40 @@ static void compare_jobs(struct model *model)
     }
 }
 
+static bool is_listed(const struct jobd_filter *filter, const struct model_job *job)
+{
+    return !job->forgotten && (filter->queue == JOBD_NO_QUEUE || filter->queue == job->queue) &&
+           (filter->state == JOBD_STATES || filter->state == job->state);
+}
+
+/* Page by page; each time another filter, so that all get their turn. */
+static void compare_list(struct model *model)
+{
+    struct jobd_info infos[3];
+    unsigned turn = model->lists++, at = 0;
+    size_t limit = 1 + turn % 3;
+    uint64_t next = turn / 3 % 2 == 0 || model->next_id < 20 ? 0 : model->next_id - 20;
+    struct jobd_filter filter = {.queue = turn / 6 % (QUEUES + 1),
+                                 .state = (enum jobd_state)(turn / 24 % (JOBD_STATES + 1))};
+    if (filter.queue == QUEUES)
+        filter.queue = JOBD_NO_QUEUE;
+    while (at < model->jobs_len && model->jobs[at].id <= next)
+        at++;
+    do {
+        filter.after = next;
+        size_t len = jobd_list(model->jobd, &filter, infos, limit, &next);
+        verify(len == limit || next == 0);
+        for (size_t i = 0; i < len; at++) {
+            const struct model_job *job = &model->jobs[at];
+            verify(at < model->jobs_len);
+            if (is_listed(&filter, job))
+                verify(infos[i].id == job->id && infos[i++].state == job->state);
+        }
+    } while (next != 0);
+    for (; at < model->jobs_len; at++)
+        verify(!is_listed(&filter, &model->jobs[at]));
+}
+
 void model_compare(struct model *model)
 {
     for (unsigned i = 0; i < TAKERS; i++)
@@ -77,6 +111,7 @@ void model_compare(struct model *model)
         verify(stats.paused == model->paused[i]);
     }
     compare_jobs(model);
+    compare_list(model);
     verify(jobd_memory(model->jobd) == model_bytes(model, false));
     check_heart(model->jobd);
 }

@@ -62,6 +62,7 @@ struct model {
     int64_t now_us;
     uint64_t next_id;
     unsigned clock; /* counts everything that has an order */
+    unsigned lists; /* that were compared */
     struct model_job jobs[JOBS_MAX];
     unsigned jobs_len;
     bool paused[QUEUES];

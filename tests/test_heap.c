@@ -12,7 +12,7 @@
 #include "chance.h"
 #include "heap.h"
 
-enum { CAPACITY = 60, STEPS = 20000 };
+enum { CAPACITY = 100, STEPS = 20000 };
 
 /* The same moments, the earliest first. */
 struct model {
@@ -20,6 +20,7 @@ struct model {
     struct jobd_due items[CAPACITY];
     int64_t sorted[CAPACITY];
     uint32_t length;
+    uint64_t nth; /* that was compared last */
 };
 
 static void open_model(struct model *model)
@@ -28,7 +29,7 @@ static void open_model(struct model *model)
     assert_int_equal(heap_init(&model->heap, CAPACITY), 0);
 }
 
-static void compare(const struct model *model)
+static void compare(struct model *model)
 {
     const struct heap *heap = &model->heap;
     const struct jobd_due *top = heap_top(heap);
@@ -46,6 +47,12 @@ static void compare(const struct model *model)
     for (size_t i = 0; i < CAPACITY; i++)
         in += model->items[i].place != 0;
     assert_int_equal(in, model->length);
+    uint64_t n = model->nth = model->nth % (CAPACITY + 2) + 1; /* each in its turn */
+    if (model->length == 0)
+        return;
+    uint64_t reached = n < HEAP_NTH_MAX ? n : HEAP_NTH_MAX;
+    reached = reached < model->length ? reached : model->length;
+    assert_int_equal(heap_nth(heap, n)->at_us, model->sorted[reached - 1]);
 }
 
 static void push(struct model *model, struct jobd_due *due, int64_t at_us)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Jobs from outside: looked at, waited for, listed, cancelled; their options and payloads. */
+/* Jobs from outside: looked at, waited for, cancelled; their options and payloads. */
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -318,78 +318,6 @@ static void memory_is_bounded(void **state)
     client_free(client);
 }
 
-/* ---- listing */
-
-static size_t list(struct client *client, const char *path, uint64_t *next)
-{
-    const cJSON *root = client_json(client, path);
-    const cJSON *jobs = cJSON_GetObjectItemCaseSensitive(root, "jobs");
-    const cJSON *link = cJSON_GetObjectItemCaseSensitive(root, "next");
-    assert_true(cJSON_IsArray(jobs));
-    assert_true(cJSON_IsNull(link) || cJSON_IsNumber(link));
-    *next = cJSON_IsNumber(link) ? (uint64_t)link->valuedouble : 0;
-    double before = 0;
-    const cJSON *job;
-    cJSON_ArrayForEach(job, jobs)
-    {
-        assert_true(json_number(job, "id") > before);
-        before = json_number(job, "id");
-    }
-    return (size_t)cJSON_GetArraySize(jobs);
-}
-
-static void lists_have_pages(void **state)
-{
-    struct server *server = server_start("-w", "0", "-q", "20");
-    struct client *client = client_new(server);
-    uint64_t next;
-    char path[96];
-    (void)state;
-    assert_int_equal(list(client, "/jobs", &next), 0);
-    assert_int_equal(next, 0);
-    for (int i = 0; i < 7; i++)
-        client_put(client, "/do");
-    assert_int_equal(list(client, "/jobs", &next), 7);
-    assert_int_equal(next, 0);
-    assert_int_equal(list(client, "/jobs?limit=7", &next), 7);
-    assert_int_equal(next, 0);
-    size_t seen = 0, pages = 0;
-    next = 0;
-    do {
-        snprintf(path, sizeof path, "/jobs?limit=3&after=%llu", (unsigned long long)next);
-        seen += list(client, path, &next);
-        pages++;
-    } while (next != 0);
-    assert_int_equal(seen, 7);
-    assert_int_equal(pages, 3);
-    assert_int_equal(list(client, "/jobs?after=9007199254740991", &next), 0);
-    client_free(client);
-}
-
-static void lists_are_filtered(void **state)
-{
-    const char *config = temporary_file(
-        "jobd.json", "{\"queues\": {\"default\": {\"workers\": 0}, \"mail\": {\"workers\": 0}}}");
-    struct server *server = server_start("-c", config);
-    struct client *client = client_new(server);
-    uint64_t next;
-    (void)state;
-    client_put(client, "/do?delay=1h");
-    uint64_t gone = client_put(client, "/do");
-    client_put(client, "/do/mail");
-    client_put(client, "/do/mail?delay=1h");
-    client_send(client, "DELETE", job_path(gone, ""), NULL, NULL);
-    assert_int_equal(list(client, "/jobs", &next), 4);
-    assert_int_equal(list(client, "/jobs?queue=mail", &next), 2);
-    assert_int_equal(list(client, "/jobs?state=scheduled", &next), 2);
-    assert_int_equal(list(client, "/jobs?state=queued&queue=mail", &next), 1);
-    assert_int_equal(list(client, "/jobs?state=cancelled", &next), 1);
-    assert_int_equal(list(client, "/jobs?state=done", &next), 0);
-    assert_int_equal(list(client, "/jobs?queue=mail&state=scheduled&limit=1", &next), 1);
-    assert_int_equal(next, 0);
-    client_free(client);
-}
-
 /* ---- cancelling */
 
 static void delete_in_each_state(void **state)
@@ -586,8 +514,6 @@ int main(void)
         TEST(payloads_come_back_as_they_were),
         TEST(any_bytes_are_a_payload),
         TEST(memory_is_bounded),
-        TEST(lists_have_pages),
-        TEST(lists_are_filtered),
         TEST(delete_in_each_state),
         TEST(a_delayed_job_runs_in_time),
         TEST(lower_numbers_run_first),

@@ -235,6 +235,83 @@ static void test_a_purge_is_written_whole(void **state)
     disk_clear();
 }
 
+/* What a full queue says of when there will be room. */
+static int64_t room_in_us(struct jobd *jobd, int64_t now_us)
+{
+    struct jobd_receipt receipt;
+    assert_int_equal(jobd_put(jobd, &(struct jobd_put){.delay_us = 0}, NULL, now_us, &receipt),
+                     JOBD_FULL);
+    return receipt.room_in_us;
+}
+
+/* Of an attempt whose end is being written nobody waits for the end: its worker has the next. */
+static void test_room_does_not_wait_for_the_disk(void **state)
+{
+    struct jobd *jobd = disk_open_heart(4, 0, 1);
+    struct person putters[6], workers[2] = {person_new(), person_new()};
+    const int64_t run_us = 3000000;
+    int64_t now_us = 1;
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        putters[i] = person_new();
+        put(jobd, &putters[i], NULL, now_us);
+    }
+    disk_write_all(jobd, now_us);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(jobd_take(jobd, 0, &workers[i].waiter, now_us), JOBD_OK);
+        putters[4 + i] = person_new();
+        put(jobd, &putters[4 + i], NULL, now_us);
+    }
+    now_us += run_us;
+    for (int i = 0; i < 2; i++) {
+        finish(jobd, &workers[i].waiter.task, JOBD_DONE, now_us);
+        disk_write_all(jobd, now_us);
+        workers[i] = person_new();
+        assert_int_equal(jobd_take(jobd, 0, &workers[i].waiter, now_us), JOBD_OK);
+    }
+    for (int i = 0; i < 2; i++) {
+        putters[i] = person_new();
+        put(jobd, &putters[i], NULL, now_us);
+    }
+    disk_write_all(jobd, now_us);
+    now_us += run_us;
+    assert_int_equal(room_in_us(jobd, now_us), 0);
+    for (int i = 0; i < 2; i++) {
+        finish(jobd, &workers[i].waiter.task, JOBD_DONE, now_us);
+        workers[i] = person_new();
+        assert_int_equal(jobd_take(jobd, 0, &workers[i].waiter, now_us), JOBD_OK);
+        putters[i] = person_new();
+        put(jobd, &putters[i], NULL, now_us);
+    }
+    assert_int_equal(room_in_us(jobd, now_us), run_us);
+    disk_write_all(jobd, now_us);
+    assert_int_equal(room_in_us(jobd, now_us), run_us);
+    for (int i = 0; i < 2; i++)
+        finish(jobd, &workers[i].waiter.task, JOBD_DONE, now_us);
+    disk_write_all(jobd, now_us);
+    jobd_free(jobd);
+    disk_clear();
+}
+
+/* How long jobs have waited in the process before says nothing of this one's workers. */
+static void test_room_does_not_count_the_time_before(void **state)
+{
+    struct jobd *jobd = disk_open_heart(CAPACITY, 0, 1);
+    struct person putters[CAPACITY];
+    const int64_t later_us = INT64_C(3600) * 1000000;
+    (void)state;
+    for (int i = 0; i < CAPACITY; i++) {
+        putters[i] = person_new();
+        put(jobd, &putters[i], NULL, 1);
+    }
+    disk_write_all(jobd, 1);
+    jobd_free(jobd);
+    jobd = disk_restore(100, later_us);
+    assert_int_equal(room_in_us(jobd, later_us + 5), 5);
+    jobd_free(jobd);
+    disk_clear();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -245,6 +322,8 @@ int main(void)
         cmocka_unit_test(test_who_ran_here_goes_again),
         cmocka_unit_test(test_giving_up_puts_back),
         cmocka_unit_test(test_a_purge_is_written_whole),
+        cmocka_unit_test(test_room_does_not_wait_for_the_disk),
+        cmocka_unit_test(test_room_does_not_count_the_time_before),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

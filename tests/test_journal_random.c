@@ -207,6 +207,30 @@ static void compare(struct world *world)
     }
 }
 
+/* A state's list has all that can be seen in it, also what is just about to leave it. */
+static void compare_lists(struct world *world)
+{
+    uint64_t after = world->next_id > 60 ? world->next_id - 60 : 0;
+    for (unsigned state = 0; state < JOBD_STATES; state++) {
+        struct jobd_filter filter = {.queue = JOBD_NO_QUEUE, .state = (enum jobd_state)state};
+        struct jobd_info infos[5];
+        uint64_t id = after + 1, next = after;
+        do {
+            filter.after = next;
+            size_t len = jobd_list(world->jobd, &filter, infos, 5, &next);
+            for (size_t i = 0; i < len; id++) {
+                verify(id <= infos[i].id);
+                if (id == infos[i].id)
+                    verify(infos[i++].state == filter.state);
+                else
+                    verify(state_of(world->jobd, id) != filter.state);
+            }
+        } while (next != 0);
+        for (; id < world->next_id; id++)
+            verify(state_of(world->jobd, id) != filter.state);
+    }
+}
+
 static void check_restored(struct world *world)
 {
     for (uint64_t id = 1; id < world->next_id; id++) {
@@ -273,6 +297,7 @@ static void test_at_random(void **state)
             crash(&world);
         check_heart(world.jobd);
         compare(&world);
+        compare_lists(&world);
     }
     crash(&world);
     jobd_free(world.jobd);

@@ -50,6 +50,23 @@ static void whole_numbers_are_exact(void **state)
     }
 }
 
+static void the_bytes_of_a_string_are_known(void **state)
+{
+    struct chance chance = chance_begin();
+    (void)state;
+    for (unsigned i = 0; i < 2000; i++) {
+        char string[40] = "";
+        for (unsigned k = chance_below(&chance, sizeof string); k-- > 0;)
+            string[k] = (char)(1 + chance_below(&chance, i % 2 == 0 ? 255 : 40));
+        cJSON *json = cJSON_CreateString(string);
+        char *text = cJSON_PrintUnformatted(json);
+        assert_non_null(text);
+        assert_int_equal(json_string_bytes(string), strlen(text));
+        cJSON_free(text);
+        cJSON_Delete(json);
+    }
+}
+
 static void a_text_is_one_line(void **state)
 {
     cJSON *object = cJSON_CreateObject(), *inner = cJSON_CreateArray();
@@ -309,6 +326,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(whole_numbers_are_exact),
+        cmocka_unit_test(the_bytes_of_a_string_are_known),
         cmocka_unit_test(a_text_is_one_line),
         cmocka_unit_test(nothing_is_added_to_nothing),
         cmocka_unit_test(a_characters_line),

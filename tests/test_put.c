@@ -64,6 +64,28 @@ static void blocked_is_busy_when_its_time_is_over(void **state)
     client_free(client);
 }
 
+/* Who is full of jobs for later knows when there is room. */
+static void retry_after_is_when_a_job_is_due(void **state)
+{
+    static const struct {
+        const char *path;
+        int seconds;
+    } rows[] = {{"/do?delay=60s", 60}, {"/do?delay=5h", 5 * 3600}, {"/do?delay=7d", 24 * 3600}};
+    struct server *server = server_start("-q", "1");
+    struct client *client = client_new(server);
+    char room[256];
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        client_put(client, rows[i].path);
+        const struct answer *answer = client_post(client, "/do");
+        assert_answer(answer, 429, "busy\n");
+        assert_in_range(atoi(answer_field(answer, "Retry-After", room)), rows[i].seconds - 20,
+                        rows[i].seconds);
+        assert_answer(client_post(client, "/queues/default/purge"), 200, NULL);
+    }
+    client_free(client);
+}
+
 static void blocked_come_in_their_order(void **state)
 {
     enum { WAITING = 5 };
@@ -392,6 +414,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(blocked_is_let_in_when_there_is_room),
         TEST(blocked_is_busy_when_its_time_is_over),
+        TEST(retry_after_is_when_a_job_is_due),
         TEST(blocked_come_in_their_order),
         TEST(blocked_who_leave_are_forgotten),
         TEST(blocked_are_told_of_a_drain),

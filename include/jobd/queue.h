@@ -163,6 +163,7 @@ struct jobd_task {
     int64_t expires_us;        /* of a lease */
     int64_t timeout_us;        /* for this attempt; 0: none */
     struct jobd_blob *payload; /* NULL: none */
+    size_t payload_bytes;      /* known also while a lease waits to be written down */
     const char *key;           /* the client's Idempotency-Key, "" without */
     const char *trace;         /* its traceparent, "" without */
 };
@@ -348,8 +349,10 @@ struct jobd_filter {
 };
 
 /* The oldest jobs that match, by id, at most `len` of them: how many. *next is the id to pass as
- * `after` for those that follow, 0 when there are none. Holds the lock for a few hundred jobs at a
- * time. */
+ * `after` for those that follow, 0 when there are none. It looks at some 10,000 jobs at most: then
+ * it says what it has found by then, perhaps nothing, and *next, where to go on. A state that no
+ * more than 1024 jobs have, scheduled, running or final, is found without looking at others. Holds
+ * the lock for about as many at a time. */
 JOBD_API size_t jobd_list(struct jobd *jobd, const struct jobd_filter *filter,
                           struct jobd_info *infos, size_t len, uint64_t *next);
 
