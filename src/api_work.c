@@ -279,6 +279,10 @@ enum step take_job(struct call *call)
         return several_taken(call, waiter->result);
     if (request->resumed)
         return take_answer(call, waiter->result, max);
+    if (http_is_full(call->api->http)) { /* whoever takes a job must be told */
+        call->reply->retry_after_s = 1;
+        return answer_error(call, 503, "there is no memory for the answer at the moment");
+    }
     request->parked_for = queue;
     request->abandoned = give_back;
     waiter->lease_us = lease_us;

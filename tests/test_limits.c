@@ -316,6 +316,8 @@ static void unread_replies_share_their_memory(void **state)
     }
     assert_int_equal(raw_ask(server, request, &raw), 503);
     assert_non_null(strstr(raw.text, "\r\nRetry-After: 1\r\n"));
+    assert_int_equal(client_post(client, "/take")->status, 503);
+    assert_string_equal(json_string(client_job(client, id), "state"), "queued");
     close(fds[0]);
     client_await_metric(client, "jobd_request_bytes", (ROOM - 1) * MIB);
     for (int i = 1; i < ROOM; i++)
