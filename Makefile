@@ -42,7 +42,7 @@ TEST_LIBS := -lcmocka
 
 # ---- what is made of what
 
-LIBRARY := admit blob block call cancel clock heap heart jobs journal lease life look pool rate restore ring wait words
+LIBRARY := admit blob block call cancel clock heap heart jobs journal lease life look pool rate restore ring wait words zeroed
 LIBRARY_OBJECTS := $(LIBRARY:%=$(B)/src/%.o)
 OBJECTS := $(patsubst %.c,$(B)/%.o,$(wildcard src/*.c))
 PARTS   := $(filter-out $(B)/src/main.o,$(OBJECTS))

@@ -3,20 +3,20 @@
 
 #include <errno.h>
 #include <stdint.h>
-#include <stdlib.h>
 
 #include "verify.h"
+#include "zeroed.h"
 
 int heap_init(struct heap *heap, uint32_t capacity)
 {
     *heap = (struct heap){.capacity = capacity};
-    heap->items = calloc((size_t)capacity + 1, sizeof(struct jobd_due *));
+    heap->items = zeroed_new((size_t)capacity + 1, sizeof(struct jobd_due *));
     return heap->items != NULL ? 0 : -ENOMEM;
 }
 
 void heap_release(struct heap *heap)
 {
-    free(heap->items);
+    zeroed_free(heap->items, (size_t)heap->capacity + 1, sizeof(struct jobd_due *));
     heap->items = NULL;
 }
 

@@ -3,9 +3,9 @@
 
 #include <errno.h>
 #include <stdint.h>
-#include <stdlib.h>
 
 #include "verify.h"
+#include "zeroed.h"
 
 static uint64_t slots(const struct ring *ring)
 {
@@ -21,14 +21,13 @@ int ring_init(struct ring *ring, uint32_t capacity)
 {
     verify(capacity > 0);
     *ring = (struct ring){.capacity = capacity};
-    /* calloc: pages that no job has reached yet cost nothing. */
-    ring->ids = calloc((size_t)slots(ring), sizeof *ring->ids);
+    ring->ids = zeroed_new((size_t)slots(ring), sizeof *ring->ids);
     return ring->ids != NULL ? 0 : -ENOMEM;
 }
 
 void ring_release(struct ring *ring)
 {
-    free(ring->ids);
+    zeroed_free(ring->ids, (size_t)slots(ring), sizeof *ring->ids);
     ring->ids = NULL;
 }
 
