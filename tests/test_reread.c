@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 #include <sys/stat.h>
 
 #include <cmocka.h>
@@ -30,18 +31,23 @@ static void reread(struct server *server, const char *text, const char *line)
 
 static void how_jobs_run_can_change(void **state)
 {
-    struct server *server = server_start(
-        "-c",
-        write_config("{\"queues\": {\"default\": {\"capacity\": 20,"
-                     " \"exec\": [\"true\"]}, \"slow\": {\"sleep\": \"10m\", \"workers\": 2}}}"));
+    char begun[256], config[1024];
+    snprintf(begun, sizeof begun, "%s/begun", temporary_directory());
+    snprintf(config, sizeof config,
+             "{\"queues\": {\"default\": {\"capacity\": 20, \"exec\": [\"true\"]}, \"slow\":"
+             " {\"exec\": [\"sh\", \"-c\", \"touch %s; exec sleep 600\"], \"workers\": 2}}}",
+             begun);
+    struct server *server = server_start("-c", write_config(config));
     struct client *client = client_new(server);
     (void)state;
     uint64_t first = client_put(client, "/do/slow");
-    client_await_state(client, first, "running");
+    int64_t deadline_ms = now_ms() + PATIENCE_MS;
+    while (access(begun, F_OK) != 0)
+        look_again(deadline_ms, "the command to begin");
     reread(server,
            "{\"queues\": {\"default\": {\"capacity\": 20, \"exec\": [\"echo\", \"words\"]},"
-           " \"slow\": {\"sleep\": \"1ms\", \"workers\": 2, \"attempts\": 7}}}",
-           "SIGHUP: queue slow: changed: sleep, attempts");
+           " \"slow\": {\"exec\": [\"true\"], \"workers\": 2, \"attempts\": 7}}}",
+           "SIGHUP: queue slow: changed: exec, attempts");
     server_await_line(server, ERR, "SIGHUP: queue default: changed: exec",
                       (char[SERVER_LINE_SIZE]){0});
     assert_answer(client_send(client, "POST", "/do", WAIT, NULL), 200, "words\n");
@@ -54,7 +60,7 @@ static void how_jobs_run_can_change(void **state)
     reread(server,
            "{\"queues\": {\"default\": {\"capacity\": 20, \"exec\": [\"false\"],"
            " \"attempts\": 2, \"backoff\": \"1ms..2ms\", \"timeout\": \"9s\"},"
-           " \"slow\": {\"sleep\": \"1ms\", \"workers\": 2, \"attempts\": 7}}}",
+           " \"slow\": {\"exec\": [\"true\"], \"workers\": 2, \"attempts\": 7}}}",
            "SIGHUP: queue default: changed: exec, attempts, timeout, backoff");
     const struct answer *answer = client_send(client, "POST", "/do", WAIT, NULL);
     assert_int_equal(answer->status, 500);
