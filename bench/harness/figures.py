@@ -75,9 +75,9 @@ class Row:
         if self.value is None:
             return "no valid run"
         if self._met(self.beyond):
-            return "reached, beyond" + self._doubt(self.beyond)
+            return "reached, the stretch goal too" + self._doubt(self.beyond)
         if self.reach is None:
-            return "" if self.beyond is None else "beyond missed" + self._doubt(self.beyond)
+            return "" if self.beyond is None else "stretch goal missed" + self._doubt(self.beyond)
         return ("reached" if self._met(self.reach) else "**missed**") + self._doubt(self.reach)
 
     def _doubt(self, limit):

@@ -35,7 +35,7 @@ def idle(context):
             2,
             form="{:.1f}",
             unit=" MiB",
-            beside=f"{figure(private).median:.1f} MiB without what it maps from files; beyond means static, binary and all",
+            beside=f"{figure(private).median:.1f} MiB without what it maps from files; the stretch goal means static, binary and all",
         )
     )
 

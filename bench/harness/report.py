@@ -19,7 +19,7 @@ def table(head, lines):
 
 
 def summary(context):
-    head = ["work", "measure", "figure, median (least–most)", "reach", "beyond", ""]
+    head = ["work", "measure", "figure, median (least–most)", "goal", "stretch goal", ""]
     return table(
         head,
         [
