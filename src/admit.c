@@ -9,7 +9,7 @@
 
 #include "blob.h"
 
-enum { STUCK_MAX = 64 }; /* attempts that a put looks at, to say when there will be room */
+enum { LOOKS_MAX = 64 }; /* attempts that a put looks at, to say when there will be room */
 
 static uint32_t jobs_of(const struct jobd_put *put)
 {
@@ -211,7 +211,7 @@ static bool nth_take(const struct queue *queue, int64_t now_us, uint64_t n, int6
         return false;
     for (; busy > 0 && (job->changing || now_us - job->started_us > run_us + run_us / 4);
          job = TAILQ_NEXT(job, link)) {
-        if (looks++ == STUCK_MAX)
+        if (looks++ == LOOKS_MAX)
             return false;
         busy -= !job->changing;
     }
@@ -220,8 +220,11 @@ static bool nth_take(const struct queue *queue, int64_t now_us, uint64_t n, int6
     uint64_t rounds = (n - 1) / (idle + busy), turn = (n - 1) % (idle + busy);
     int64_t end_us = 0;
     if (turn >= idle) {
-        for (turn -= idle; turn > 0 || job->changing; job = TAILQ_NEXT(job, link))
+        for (turn -= idle; turn > 0 || job->changing; job = TAILQ_NEXT(job, link)) {
+            if (looks++ == LOOKS_MAX)
+                return false;
             turn -= !job->changing;
+        }
         end_us = later_us(job->started_us, run_us) - now_us;
     }
     end_us = end_us > 0 ? end_us : 0;

@@ -149,8 +149,8 @@ static int to_ms(int64_t us)
 
 _Noreturn static void end_at_once(const struct server *server, const char *how)
 {
-    groups_kill();
     struct tally tally = count_jobs(server->jobd);
+    groups_kill();
     if (server->store != NULL && store_gone(server->store) == NULL)
         log_error("stopped%s: %llu jobs wait on disk, %llu that ran go again", how,
                   (unsigned long long)tally.waiting, (unsigned long long)tally.running);

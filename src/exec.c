@@ -337,8 +337,7 @@ static int spawn_group(struct group *group, char *const *command,
                        const posix_spawnattr_t *attributes, char **environment)
 {
     pid_t id;
-    if (!groups_begin())
-        return ECANCELED;
+    groups_begin();
     int error = posix_spawnp(&id, command[0], actions, attributes, command, environment);
     if (error == 0)
         groups_add(group, id);

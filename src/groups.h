@@ -5,7 +5,6 @@
 #pragma once
 
 #include <bsd/sys/queue.h>
-#include <stdbool.h>
 #include <sys/types.h>
 
 struct group {
@@ -13,15 +12,16 @@ struct group {
     LIST_ENTRY(group) entry;
 };
 
-/* A command is about to be started; false when none may any more. Else one of these must follow:
- * it has been, and `group` stays where it is until groups_remove(); or it has not. */
-bool groups_begin(void);
+/* A command is about to be started. Then one of these must follow: it has been, and `group` stays
+ * where it is until groups_remove(); or it has not. */
+void groups_begin(void);
 void groups_add(struct group *group, pid_t id);
 void groups_give_up(void);
 
 /* Before the leader is reaped: from then on its id may be a stranger's. */
 void groups_remove(struct group *group);
 
-/* No command begins any more, and SIGKILL for all that run. Blocks while one is being started,
- * which is killed too, but for at most a second. */
+/* SIGKILL for all that run, before the process ends. No command begins any more, and groups_begin()
+ * and groups_remove() do not return: nothing happens to the jobs any more. Blocks while a command
+ * is being started, which is killed too, but for at most a second. */
 void groups_kill(void);

@@ -238,6 +238,8 @@ void headers_field(struct headers *headers, const char *name, size_t name_size, 
         only_one(&headers->origin, field);
     else if (is(name, name_size, "Sec-Fetch-Site"))
         only_one(&headers->fetch_site, field);
+    else if (is(name, name_size, "Cookie") && headers->cookie_size == 0)
+        headers->cookie_size = value_size;
 }
 
 const char *headers_target(struct headers *headers, const char *target)

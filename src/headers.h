@@ -22,6 +22,7 @@ struct headers {
     unsigned fields, hosts, lengths, codings, keys;
     uint64_t wait_s; /* Prefer: wait (RFC 7240, section 4.3); 0: none */
     uint64_t length; /* of the body, by Content-Length */
+    size_t cookie_size;
     bool chunked;
     unsigned status; /* 0: sound; else what to refuse it with */
     const char *why; /* one line without a line feed */

@@ -126,7 +126,7 @@ static void charge(struct exchange *exchange, struct reply *reply)
     size_t size = reply->blob != NULL    ? reply->blob->size
                   : reply->owned != NULL ? strlen(reply->owned)
                                          : 0;
-    bool again = exchange->request.method == METHOD_GET;
+    bool again = exchange->request.method == METHOD_GET && !exchange->request.given; /* no put */
     if (size <= SMALL_BYTES)
         return;
     gate_allow(exchange->loop->http->gate, exchange->slot, size);

@@ -233,10 +233,19 @@ static bool read_header(struct exchange *exchange, const char *target, const cha
     return MHD_VERSION >= 0x01000000 || framing_end(&reading.framing);
 }
 
+/* Before 1.0 the pool has a copy of the cookies and a record of each too. */
+static size_t cookie_bytes(struct exchange *exchange)
+{
+    if (MHD_VERSION >= 0x01000000 || exchange->headers.cookie_size == 0)
+        return 0;
+    int cookies = MHD_get_connection_values(exchange->connection, MHD_COOKIE_KIND, NULL, NULL);
+    return exchange->headers.cookie_size + (cookies > 0 ? (size_t)cookies : 0) * RECORD_BYTES;
+}
+
 static size_t header_bytes(struct exchange *exchange)
 {
     size_t records = exchange->headers.fields + exchange->parameters;
-    return header_size(exchange) + records * RECORD_BYTES;
+    return header_size(exchange) + records * RECORD_BYTES + cookie_bytes(exchange);
 }
 
 /* The pool may be too full for libmicrohttpd to send a reply: the gate says it instead. */
@@ -444,15 +453,9 @@ void *request_begins(void *context, const char *target, struct MHD_Connection *c
     return exchange;
 }
 
-void request_ended(void *context, struct MHD_Connection *connection, void **request,
-                   enum MHD_RequestTerminationCode why)
+/* Once more changes nothing. */
+static void end_request(struct exchange *exchange)
 {
-    struct exchange *exchange = *request;
-    (void)context;
-    (void)connection;
-    (void)why;
-    if (exchange == NULL)
-        return;
     if (exchange->stage == STAGE_PARKED) { /* resumed, but its client turned out to be gone */
         unpark(exchange);
         abandon(exchange);
@@ -462,6 +465,18 @@ void request_ended(void *context, struct MHD_Connection *connection, void **requ
     http_discharge(exchange);
     jobd_blob_unref(exchange->request.waiter.output); /* nobody has answered with it */
     exchange->request.waiter.output = NULL;
+}
+
+void request_ended(void *context, struct MHD_Connection *connection, void **request,
+                   enum MHD_RequestTerminationCode why)
+{
+    struct exchange *exchange = *request;
+    (void)context;
+    (void)connection;
+    (void)why;
+    if (exchange == NULL)
+        return;
+    end_request(exchange);
     *request = NULL;
     (void)gate_enter(exchange->loop->http->gate, exchange->slot, PHASE_IDLE);
 }
@@ -492,7 +507,7 @@ void connection_changed(void *context, struct MHD_Connection *connection, void *
         atomic_fetch_sub(&loop->connections, 1);
         if (exchange != NULL) {
             *socket_context = NULL;
-            watch(exchange, WATCH_NONE); /* for one that was forgotten no request ends */
+            end_request(exchange); /* libmicrohttpd may have closed it without saying so before */
             gate_ended(loop->http->gate, exchange->slot);
         }
         return;

@@ -10,7 +10,7 @@
 
 enum {
     LOOKS_A_TURN = 16,   /* so that many connections do not make a turn long */
-    IDLE_TURNS = 2,      /* a handshake has done what it could */
+    IDLE_TURNS = 32,     /* a handshake has done what it could, and what came behind it is read */
     UNREAD_TURNS = 64,   /* what waits all that time is not read */
     WAKE_AT_A_TIME = 64, /* handshakes whose client has gone on */
 };

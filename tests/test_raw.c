@@ -436,6 +436,34 @@ static void many_cookies_are_too_many(void **state)
     assert_null(strstr(raw.text + 1, "\nHTTP/1.1 "));
 }
 
+/* Nor is a put let in for whose answer they leave no room. */
+static void a_put_with_cookies_is_answered(void **state)
+{
+    struct server *server = server_start("-w", "0", "-q", "1000");
+    struct client *client = client_new(server);
+    int admitted = 0;
+    (void)state;
+    for (int cookies = 10; cookies < 200; cookies += 3) {
+        char request[2048] = "POST /do HTTP/1.1\r\n" HOST "Cookie: a";
+        for (int i = 0; i < cookies; i++)
+            strcat(request, ";a");
+        strcat(request, "\r\n" LAST);
+        int status = raw_ask(server, request, &raw);
+        assert_true(status == 202 || status == 431);
+        admitted += status == 202;
+    }
+    for (size_t size = 500; size < 4000; size += 100) {
+        char *request =
+            raw_filled("POST /do HTTP/1.1\r\n" HOST "Cookie: a=", 'x', size, "\r\n" LAST);
+        int status = raw_ask(server, request, &raw);
+        assert_true(status == 202 || status == 431);
+        admitted += status == 202;
+        free(request);
+    }
+    assert_int_equal(client_metric(client, ADMITS), admitted);
+    client_free(client);
+}
+
 static void many_fields_are_too_many(void **state)
 {
     struct server *server = server_start("-w", "0");
@@ -555,6 +583,7 @@ int main(void)
         TEST(too_large_is_said_before_the_body),
         TEST(sizes_are_bounded),
         TEST(many_cookies_are_too_many),
+        TEST(a_put_with_cookies_is_answered),
         TEST(many_fields_are_too_many),
         TEST(every_job_is_answered),
         TEST(an_expected_but_empty_body),
