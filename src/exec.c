@@ -172,7 +172,7 @@ static void keep_errors(struct run *run, const char *bytes, size_t size)
         run->errors[run->errors_total++ % EXEC_ERROR_BYTES] = bytes[i];
 }
 
-/* One read; false when there is nothing more for now, or for ever. */
+/* One read; false when nothing more has come, or nothing more will. */
 static bool read_some(struct run *run, int pipe, char *room)
 {
     if (run->ends[pipe] < 0)

@@ -406,9 +406,9 @@ static bool due_to_close(const struct gate *gate, enum phase phase, int64_t now_
 bool gate_is_stuck(struct gate *gate, const struct slot *slot, uint32_t generation)
 {
     mutex_lock(&gate->lock);
-    bool lingers = slot->generation == generation && slot->started && gate_phase(slot) == PHASE_CUT;
+    bool stuck = slot->generation == generation && slot->started && gate_phase(slot) == PHASE_CUT;
     mutex_unlock(&gate->lock);
-    return lingers;
+    return stuck;
 }
 
 bool gate_left(const struct slot *slot)

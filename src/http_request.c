@@ -22,7 +22,7 @@ enum {
 
 /* ---- the request, for the endpoints */
 
-static const struct exchange *visit_with(const struct request *request)
+static const struct exchange *exchange_with(const struct request *request)
 {
     return (const struct exchange *)(const void *)((const char *)request -
                                                    offsetof(struct exchange, request));
@@ -31,7 +31,7 @@ static const struct exchange *visit_with(const struct request *request)
 const char *request_parameter(const struct request *request, const char *name)
 {
     const char *value = NULL;
-    if (visit_with(request)->parameters == 0) /* most have none: do not ask for each by name */
+    if (exchange_with(request)->parameters == 0) /* most have none: do not ask for each by name */
         return NULL;
     if (MHD_lookup_connection_value_n(request->source, MHD_GET_ARGUMENT_KIND, name, strlen(name),
                                       &value, NULL) != MHD_YES)
@@ -79,19 +79,19 @@ static enum method method_named(const char *name)
 
 const char *request_token(const struct request *request, size_t *size)
 {
-    struct field token = headers_token(&visit_with(request)->headers);
+    struct field token = headers_token(&exchange_with(request)->headers);
     *size = token.size;
     return token.text;
 }
 
 bool request_key(const struct request *request, char key[JOBD_KEY_SIZE])
 {
-    return headers_key(&visit_with(request)->headers, key, JOBD_KEY_SIZE);
+    return headers_key(&exchange_with(request)->headers, key, JOBD_KEY_SIZE);
 }
 
 uint64_t request_wait_s(const struct request *request)
 {
-    return visit_with(request)->headers.wait_s;
+    return exchange_with(request)->headers.wait_s;
 }
 
 void request_drop_body(struct request *request)

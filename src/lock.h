@@ -6,7 +6,7 @@
  * Condition variables measure the monotonic clock.
  *
  * Order, outer first: gate.lock; then one of jobd.lock, loop.lock, timer.lock, as the gate calls
- * unpark() and linger() with its own lock held. No other lock is taken under another. */
+ * unpark() and report_stuck() with its own lock held. No other lock is taken under another. */
 #pragma once
 
 #include "verify.h"
