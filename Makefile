@@ -42,17 +42,22 @@ TEST_LIBS := -lcmocka
 
 # ---- what is made of what
 
-LIBRARY := admit blob block call cancel clock heap heart jobs journal lease life look pool rate restore ring wait words zeroed
-LIBRARY_OBJECTS := $(LIBRARY:%=$(B)/src/%.o)
-OBJECTS := $(patsubst %.c,$(B)/%.o,$(wildcard src/*.c))
+# libjobd.a: what needs neither HTTP nor a disk.
+LIBRARY := $(wildcard src/engine/*.c) $(addprefix src/base/,clock.c heap.c pages.c rate.c ring.c) \
+           $(addprefix src/run/,call.c pool.c wait_sync.c)
+LIBRARY_OBJECTS := $(LIBRARY:%.c=$(B)/%.o)
+SRC     := $(filter-out src/http/tls_none.c,$(wildcard src/*.c src/*/*.c))
+OBJECTS := $(SRC:%.c=$(B)/%.o)
 PARTS   := $(filter-out $(B)/src/main.o,$(OBJECTS))
+ALL_TESTS := $(wildcard tests/*/test_*.c)
+tests_named = $(foreach t,$(1),$(filter %/test_$t.c,$(ALL_TESTS)))
 # Run a second time with --data.
-DURABLE_TESTS := $(patsubst %,$(B)/tests/test_%,do exec jobs limits lists put queues runners work)
-HELPERS := $(patsubst %.c,$(B)/%.o,$(filter-out tests/test_%.c tests/example.c tests/fuzz_main.c tests/failing.c,\
-             $(wildcard tests/*.c)))
-TESTS   := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/test_*.c))
-CHOSEN  := $(or $(T:%=$(B)/tests/test_%),$(TESTS))
-SOURCES := $(wildcard src/*.[ch] include/jobd/*.h tests/*.[ch] bench/*.[ch] bench/peers/*.[ch])
+DURABLE_TESTS := $(patsubst %.c,$(B)/%,$(call tests_named,do exec jobs limits lists put queues runners work))
+HELPERS := $(patsubst %.c,$(B)/%.o,$(filter-out $(ALL_TESTS) tests/examples/example.c tests/fuzz/fuzz_main.c \
+             tests/support/failing.c,$(wildcard tests/*/*.c tests/*/*/*.c)))
+TESTS   := $(ALL_TESTS:%.c=$(B)/%)
+CHOSEN  := $(if $(T),$(patsubst %.c,$(B)/%,$(or $(call tests_named,$(T)),$(error there is no test named $(T)))),$(TESTS))
+SOURCES := $(wildcard src/*.c src/*/*.[ch] include/jobd/*.h tests/*/*.[ch] tests/*/*/*.[ch] bench/*.[ch] bench/peers/*.[ch])
 
 all: jobd $(B)/libjobd.a  ## build ./jobd and libjobd.a
 
@@ -72,12 +77,12 @@ $(B)/%.o: %.c Makefile
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
-$(B)/tests/%.o: BASE += -DJOBD_BINARY='"$(B)/jobd"' -DEXAMPLE_BINARY='"$(B)/tests/example"'
+$(B)/tests/%.o: BASE += -Itests -DJOBD_BINARY='"$(B)/jobd"' -DEXAMPLE_BINARY='"$(B)/tests/example"'
 
-$(B)/tests/test_%: $(B)/tests/test_%.o $(PARTS) $(HELPERS)
+$(TESTS): %: %.o $(PARTS) $(HELPERS)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) $(TEST_LIBS)
 
-$(B)/tests/example: tests/example.c $(B)/libjobd.a
+$(B)/tests/example: tests/examples/example.c $(B)/libjobd.a
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -std=c11 $(SANITIZE) -Iinclude -o $@ $^ -pthread
 
@@ -99,7 +104,7 @@ run: jobd  ## build and start it
 	./jobd
 
 test: $(B)/jobd $(B)/tests/example build/default/tests/failing.so $(CHOSEN)  ## run all tests, or one with T=queues
-	$(Q)sh tests/run $(CHOSEN) $(if $(T),,--durable $(DURABLE_TESTS))
+	$(Q)sh tests/run.sh $(CHOSEN) $(if $(T),,--durable $(DURABLE_TESTS))
 
 # ---- checks
 
@@ -108,10 +113,11 @@ check: lint analyze check-man check-binary check-units check-install  ## all tha
 	$(Q)$(MAKE) --no-print-directory test SAN=address
 	$(Q)$(MAKE) --no-print-directory test SAN=thread
 
-lint:  ## format, floors, forbidden functions; that the soak's checks can complain
+lint: $(OBJECTS)  ## format, floors, circles, forbidden functions; that the soak's checks can complain
 	$(Q)clang-format --dry-run -Werror $(SOURCES)
-	$(Q)sh tests/lint
-	$(Q)python3 tests/soak.py --self-test
+	$(Q)sh tests/check/lint.sh
+	$(Q)sh tests/check/circles.sh $(B)/src
+	$(Q)python3 tests/long/soak.py --self-test
 
 TIDY := -*,bugprone-*,clang-analyzer-*,-bugprone-easily-swappable-parameters,$\
         -bugprone-reserved-identifier,-bugprone-assignment-in-if-condition,$\
@@ -119,28 +125,28 @@ TIDY := -*,bugprone-*,clang-analyzer-*,-bugprone-easily-swappable-parameters,$\
         -clang-analyzer-security.insecureAPI.*,-clang-analyzer-valist.Uninitialized
 
 analyze:  ## clang's thread-safety analysis, clang-tidy, cppcheck
-	$(Q)for f in $(wildcard src/*.c); do \
+	$(Q)for f in $(SRC); do \
 	  clang $(filter-out -MMD -MP,$(BASE)) $(WARNINGS) -Wthread-safety -Wthread-safety-beta -O2 \
 	    -fsyntax-only $$f || exit 1; \
 	done
-	$(Q)clang-tidy --quiet --warnings-as-errors='*' --checks='$(TIDY)' $(wildcard src/*.c) -- \
+	$(Q)clang-tidy --quiet --warnings-as-errors='*' --checks='$(TIDY)' $(SRC) -- \
 	  $(filter-out -MMD -MP,$(BASE)) 2>/dev/null
 	$(Q)cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability \
 	  --suppress=missingInclude --include=/usr/include/bsd/sys/queue.h \
 	  --include=/usr/include/bsd/sys/tree.h -Iinclude -Isrc -D_GNU_SOURCE src
 
 check-man:  ## lint the man page
-	$(Q)mandoc -T lint -W warning src/jobd.1 >&2
+	$(Q)mandoc -T lint -W warning src/dist/jobd.1 >&2
 
 check-binary: $(B)/jobd  ## the binary is hardened
-	$(Q)sh tests/binary $(B)/jobd
+	$(Q)sh tests/check/binary.sh $(B)/jobd
 
 check-units:  ## systemd has nothing to say against the units
-	$(Q)sh tests/units src/jobd.service
+	$(Q)sh tests/check/units.sh src/dist/jobd.service
 
 check-install:  ## the example builds with what is installed; uninstall leaves nothing behind
 	$(Q)rm -rf $(B)/root && $(MAKE) --no-print-directory install DESTDIR=$(B)/root PREFIX=/usr
-	$(Q)$(CC) -o $(B)/installed tests/example.c $$(PKG_CONFIG_LIBDIR=$(B)/root/usr/lib/pkgconfig \
+	$(Q)$(CC) -o $(B)/installed tests/examples/example.c $$(PKG_CONFIG_LIBDIR=$(B)/root/usr/lib/pkgconfig \
 	  PKG_CONFIG_SYSROOT_DIR=$(B)/root PKG_CONFIG_ALLOW_SYSTEM_CFLAGS=1 \
 	  PKG_CONFIG_ALLOW_SYSTEM_LIBS=1 pkg-config --cflags --libs jobd) && $(B)/installed >/dev/null
 	$(Q)$(MAKE) --no-print-directory uninstall DESTDIR=$(B)/root PREFIX=/usr
@@ -151,15 +157,15 @@ format:  ## format the sources
 
 # ---- longer tests
 
-include tests/Makefile
+include tests/tests.mk
 
 # ---- benchmark
 
-include bench/Makefile
+include bench/bench.mk
 
 # ---- one static file
 
-include src/static.mk
+include src/dist/static.mk
 
 # ---- install
 
@@ -171,10 +177,10 @@ install: all  ## PREFIX=/usr/local, DESTDIR
 	$(Q)printf '%s\n' 'prefix=$(PREFIX)' 'Name: jobd' 'Description: bounded job queues and a thread pool' \
 	  'Version: $(VERSION)' 'Cflags: -I$${prefix}/include' 'Libs: -L$${prefix}/lib -ljobd -pthread' \
 	  > $(DESTDIR)$(PREFIX)/lib/pkgconfig/jobd.pc
-	$(Q)install -D -m 644 src/jobd.1 $(DESTDIR)$(PREFIX)/share/man/man1/jobd.1
+	$(Q)install -D -m 644 src/dist/jobd.1 $(DESTDIR)$(PREFIX)/share/man/man1/jobd.1
 	$(Q)install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
-	$(Q)sed 's,/usr/local,$(PREFIX),' src/jobd.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/jobd.service
-	$(Q)install -m 644 src/jobd.socket $(DESTDIR)$(PREFIX)/lib/systemd/system/jobd.socket
+	$(Q)sed 's,/usr/local,$(PREFIX),' src/dist/jobd.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/jobd.service
+	$(Q)install -m 644 src/dist/jobd.socket $(DESTDIR)$(PREFIX)/lib/systemd/system/jobd.socket
 
 uninstall:  ## remove what install put there
 	$(Q)rm -rf $(DESTDIR)$(PREFIX)/include/jobd
@@ -191,7 +197,7 @@ clean:  ## remove all that was made
 	$(Q)rm -rf build jobd
 
 help:  ## say this
-	$(Q)sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/\1\t\2/p' Makefile tests/Makefile bench/Makefile src/static.mk | sort | awk -F'\t' '{printf "  %-15s %s\n", $$1, $$2}'
+	$(Q)sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/\1\t\2/p' Makefile tests/tests.mk bench/bench.mk src/dist/static.mk | sort | awk -F'\t' '{printf "  %-15s %s\n", $$1, $$2}'
 
 .PHONY: all deps deps-check run test check lint analyze check-man check-binary check-units check-install format \
         install uninstall dist clean help FORCE

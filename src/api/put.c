@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: MIT */
+/* Putting jobs in, for the first time or again. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/endpoint.h"
+#include "base/clock.h"
+
+enum { RETRY_AFTER_MAX_S = 24 * 60 * 60, TIMEOUT_MIN_US = 1000 };
+
+static enum step busy(struct call *call, uint32_t queue, const struct jobd_receipt *receipt)
+{
+    uint64_t us = (uint64_t)receipt->room_in_us;
+    uint64_t seconds = us / CLOCK_SECOND_US + (us % CLOCK_SECOND_US > 0);
+    if (seconds < 1)
+        seconds = 1;
+    if (seconds > RETRY_AFTER_MAX_S)
+        seconds = RETRY_AFTER_MAX_S;
+    if (!call->request->wants_json && !call->request->crosses && seconds <= BUSY_SHARED) {
+        call->reply->shared = call->api->busy[seconds];
+        return STEP_REPLY;
+    }
+    call->reply->retry_after_s = seconds;
+    if (!call->request->wants_json) {
+        call->reply->status = 429;
+        call->reply->text = "busy\n";
+        return STEP_REPLY;
+    }
+    cJSON *problem = reply_problem(429, "busy");
+    bool whole = cJSON_AddStringToObject(problem, "queue",
+                                         jobd_queue_name(call->api->jobd, queue)) != NULL &&
+                 json_add_int(problem, "queued", receipt->waiting) &&
+                 json_add_int(problem, "capacity", receipt->capacity);
+    enum step step = answer_json(call, 429, problem, whole);
+    if (whole)
+        call->reply->type = TYPE_PROBLEM;
+    return step;
+}
+
+/* ---- reading the request: STEP_PARK, or the answer to what is wrong with it */
+
+/* Is a well-formed traceparent valid too (W3C Trace Context, section 3.2.2)? Ids of zeros alone
+ * name nothing, and only later versions go on behind the flags. */
+static bool valid_trace(const char *trace)
+{
+    enum { TRACE_ID = 3, TRACE_ID_SIZE = 32, PARENT_ID = 36, PARENT_ID_SIZE = 16, END = 55 };
+    return strspn(trace + TRACE_ID, "0") < TRACE_ID_SIZE &&
+           strspn(trace + PARENT_ID, "0") < PARENT_ID_SIZE &&
+           (trace[END] == '\0' || strncmp(trace, "00", 2) != 0);
+}
+
+static enum step read_parameters(struct call *call, struct jobd_put *put)
+{
+    uint64_t priority = JOBD_PRIORITY_DEFAULT, attempts = 0;
+    if (!parameter_duration(call, "delay", INT64_MAX, &put->delay_us))
+        return answer_bad_value(call, "delay", "a duration like 250ms, 30s, 5m, 2h or 7d");
+    if (!parameter_number(call, "priority", 0, JOBD_PRIORITIES - 1, &priority))
+        return answer_bad_value(call, "priority", "0 to 7");
+    if (!parameter_number(call, "attempts", 1, JOBD_ATTEMPTS_MAX, &attempts))
+        return answer_bad_value(call, "attempts", "1 to 1000");
+    bool has_timeout = request_parameter(call->request, "timeout") != NULL; /* else the queue's */
+    if (!parameter_duration(call, "timeout", INT64_MAX, &put->timeout_us) ||
+        (has_timeout && put->timeout_us < TIMEOUT_MIN_US))
+        return answer_bad_value(call, "timeout", "a duration from 1ms, like 30s, 5m, 2h or 7d");
+    put->priority = (uint8_t)priority;
+    put->attempts = (uint32_t)attempts;
+    const char *trace = call->request->trace;
+    put->trace = trace[0] != '\0' && valid_trace(trace) ? trace : NULL;
+    return STEP_PARK;
+}
+
+/* A line of the body, without its end; false when there is none any more. */
+static bool next_line(const struct jobd_blob *body, size_t *at, const unsigned char **line,
+                      size_t *size)
+{
+    if (*at >= body->size)
+        return false;
+    *line = body->bytes + *at;
+    const unsigned char *end = memchr(*line, '\n', body->size - *at);
+    *size = end != NULL ? (size_t)(end - *line) : body->size - *at;
+    *at += *size + 1;
+    if (*size > 0 && (*line)[*size - 1] == '\r')
+        --*size;
+    return true;
+}
+
+static uint64_t count_lines(const struct jobd_blob *body)
+{
+    const unsigned char *line;
+    size_t at = 0, size;
+    uint64_t count = 0;
+    while (next_line(body, &at, &line, &size))
+        count += size > 0;
+    return count;
+}
+
+/* False when memory is short: what was made is freed with the request. */
+static bool split_lines(struct request *request, uint64_t count)
+{
+    const unsigned char *line;
+    size_t at = 0, size;
+    request->put.batch_len = 0;
+    request->batch = calloc((size_t)count, sizeof *request->batch);
+    request->put.batch = request->batch;
+    while (request->batch != NULL && next_line(request->body, &at, &line, &size)) {
+        if (size == 0)
+            continue;
+        struct jobd_blob *blob = jobd_blob_new(size, request->body->type);
+        if (blob == NULL)
+            return false;
+        memcpy(blob->bytes, line, size);
+        request->batch[request->put.batch_len++] = blob;
+    }
+    return request->batch != NULL;
+}
+
+/* Each line of the body that is not empty is a job's payload. */
+static enum step read_batch(struct call *call, struct jobd_put *put)
+{
+    struct request *request = call->request;
+    const char *batch = request_parameter(request, "batch");
+    struct jobd_stats stats;
+    if (batch == NULL)
+        return STEP_PARK;
+    if (strcmp(batch, "lines") != 0)
+        return answer_bad_value(call, "batch", "lines");
+    if (put->key != NULL)
+        return answer_error(call, 400, "a batch has no Idempotency-Key");
+    uint64_t count = request->body != NULL ? count_lines(request->body) : 0;
+    if (count == 0)
+        return answer_error(call, 400, "the body has no line that is not empty");
+    jobd_stats(call->api->jobd, put->queue, clock_now_us(), &stats);
+    if (count > stats.capacity)
+        return answer_error(call, 413, "the body has more lines than the queue's capacity");
+    if (!split_lines(request, count))
+        return answer_no_memory(call);
+    jobd_blob_unref(request->body);
+    request->body = NULL;
+    put->payload = NULL;
+    return STEP_PARK;
+}
+
+static enum step read_put(struct call *call, char key[JOBD_KEY_SIZE])
+{
+    struct request *request = call->request;
+    const char *name = path_queue(call);
+    struct jobd_put *put = &request->put;
+    *put = (struct jobd_put){.queue = jobd_queue_named(call->api->jobd, name),
+                             .payload = request->body};
+    if (put->queue == JOBD_NO_QUEUE)
+        return answer_error(call, 404, "no such queue");
+    if (request->method == METHOD_GET && request->body != NULL)
+        return answer_error(call, 400, "a GET has no payload: use POST");
+    if (!request_key(request, key))
+        return answer_error(call, 400, "Idempotency-Key must be 1 to 255 visible ASCII characters");
+    put->key = key[0] != '\0' ? key : NULL;
+    if (read_parameters(call, put) == STEP_REPLY || read_batch(call, put) == STEP_REPLY)
+        return STEP_REPLY;
+    return STEP_PARK;
+}
+
+/* ---- answers */
+
+static enum step admitted_batch(struct call *call, const struct jobd_receipt *receipt)
+{
+    uint32_t count = call->request->put.batch_len;
+    if (!call->request->wants_json) {
+        call->reply->status = 202;
+        return asprintf(&call->reply->owned, "queued %" PRIu32 "\n", count) >= 0
+                   ? STEP_REPLY
+                   : answer_no_memory(call);
+    }
+    cJSON *object = cJSON_CreateObject();
+    cJSON *ids = cJSON_AddArrayToObject(object, "ids");
+    bool whole = ids != NULL;
+    for (uint32_t i = 0; i < count && whole; i++) {
+        char digits[24];
+        snprintf(digits, sizeof digits, "%" PRIu64, receipt->id + i);
+        whole = cJSON_AddItemToArray(ids, cJSON_CreateRaw(digits));
+    }
+    return answer_json(call, 202, object, whole);
+}
+
+static enum step admitted(struct call *call, const struct jobd_receipt *receipt)
+{
+    struct reply *reply = call->reply;
+    const struct jobd_put *put = &call->request->put;
+    if (put->batch_len > 0)
+        return admitted_batch(call, receipt);
+    snprintf(reply->location, sizeof reply->location, "/jobs/%" PRIu64, receipt->id);
+    if (!call->request->wants_json) {
+        reply->status = 202;
+        reply->text = "queued\n";
+        return STEP_REPLY;
+    }
+    cJSON *job = cJSON_CreateObject();
+    bool whole = json_add_int(job, "id", (int64_t)receipt->id) &&
+                 cJSON_AddStringToObject(job, "queue",
+                                         jobd_queue_name(call->api->jobd, put->queue)) != NULL &&
+                 cJSON_AddStringToObject(job, "state", jobd_state_name(receipt->state)) != NULL;
+    return answer_json(call, 202, job, whole);
+}
+
+/* The job has ended while its client waited: its output is the answer. */
+static enum step ended(struct call *call, struct jobd_waiter *waiter)
+{
+    struct reply *reply = call->reply;
+    const struct jobd_info *info = &waiter->info;
+    struct jobd_blob *output = waiter->output;
+    waiter->output = NULL;
+    snprintf(reply->location, sizeof reply->location, "/jobs/%" PRIu64, info->id);
+    reply_field(reply, "Preference-Applied", "wait=%" PRIu64, request_wait_s(call->request));
+    reply_field(reply, "Jobd-State", "%s", jobd_state_name(info->state));
+    reply->status = info->state == JOBD_DONE ? 200 : 500;
+    reply->type = output != NULL ? NULL : TYPE_BYTES;
+    reply->text = "";
+    reply->blob = output;
+    reply->unsafe = true;
+    return STEP_REPLY;
+}
+
+/* ---- putting: a request may wait for room, for the disk, and then for the job's end */
+
+static enum step put_answer(struct call *call, enum jobd_result result,
+                            const struct jobd_receipt *receipt)
+{
+    switch (result) {
+    case JOBD_OK:
+        return admitted(call, receipt);
+    case JOBD_FULL:
+    case JOBD_MEMORY:
+        return busy(call, call->request->put.queue, receipt);
+    default:
+        return answer_result(call, result);
+    }
+}
+
+static void offer(struct request *request, char key[JOBD_KEY_SIZE])
+{
+    (void)request_key(request, key); /* it was good before */
+    request->put.key = key[0] != '\0' ? key : NULL;
+    request->offers = true;
+}
+
+static enum jobd_result start_put(struct request *request, void *context)
+{
+    struct api *api = context;
+    struct jobd_receipt receipt;
+    char key[JOBD_KEY_SIZE];
+    offer(request, key);
+    return jobd_put(api->jobd, &request->put, &request->waiter, clock_now_us(), &receipt);
+}
+
+static enum jobd_result start_put_wait(struct request *request, void *context)
+{
+    struct api *api = context;
+    struct jobd_receipt receipt;
+    char key[JOBD_KEY_SIZE];
+    offer(request, key);
+    return jobd_put_wait(api->jobd, &request->put, &request->waiter, clock_now_us(), &receipt);
+}
+
+static enum step put_now(struct call *call)
+{
+    struct request *request = call->request;
+    struct jobd_receipt receipt;
+    if (call->api->store != NULL || request->waiter.end_us > 0) {
+        request->brief = request->waiter.end_us == 0;
+        *call->start = start_put;
+        return STEP_PARK;
+    }
+    enum jobd_result result =
+        jobd_put(call->api->jobd, &request->put, NULL, clock_now_us(), &receipt);
+    if (result == JOBD_OK)
+        request->given = true;
+    return put_answer(call, result, &receipt);
+}
+
+/* In, but it has not ended in time. */
+static enum step not_ended(struct call *call, struct jobd_receipt *receipt)
+{
+    struct jobd_info info;
+    if (jobd_look(call->api->jobd, receipt->id, &info) == JOBD_OK)
+        receipt->state = info.state;
+    return admitted(call, receipt);
+}
+
+static enum step put_after_wait(struct call *call, char key[JOBD_KEY_SIZE])
+{
+    struct request *request = call->request;
+    struct jobd_waiter *waiter = &request->waiter;
+    bool in_time = waiter->result != JOBD_TIMEOUT && waiter->result != JOBD_CROWDED;
+    if (waiter->end_us > 0 && waiter->result == JOBD_OK)
+        return ended(call, waiter);
+    if (waiter->end_us > 0 && !in_time && waiter->accepted)
+        return not_ended(call, &waiter->receipt);
+    if (waiter->result != JOBD_TIMEOUT)
+        return put_answer(call, waiter->result, &waiter->receipt);
+    /* A last try, which also says how full it is. */
+    (void)request_key(request, key);
+    request->put.key = key[0] != '\0' ? key : NULL;
+    return put_now(call);
+}
+
+enum step put_job(struct call *call)
+{
+    struct request *request = call->request;
+    char key[JOBD_KEY_SIZE];
+    int64_t block_us = 0;
+    if (request->resumed)
+        return put_after_wait(call, key);
+    if (!parameter_duration(call, "block", WAIT_MAX_US, &block_us))
+        return answer_bad_value(call, "block", "a duration of at most 1h, like 250ms, 30s or 5m");
+    if (read_put(call, key) == STEP_REPLY)
+        return STEP_REPLY;
+    if (request->put.batch_len == 0)
+        request->waiter.end_us = (int64_t)request_wait_s(request) * CLOCK_SECOND_US;
+    request->waiter.wants_output = true;
+    if (block_us == 0)
+        return put_now(call);
+    request->waiter.deadline_us = clock_now_us() + block_us;
+    *call->start = start_put_wait;
+    return STEP_PARK;
+}
+
+/* ---- again */
+
+static enum jobd_result start_retry(struct request *request, void *context)
+{
+    struct api *api = context;
+    struct jobd_receipt receipt;
+    enum jobd_result result =
+        jobd_retry(api->jobd, request->parked_for, &request->waiter, clock_now_us(), &receipt);
+    if (result != JOBD_PENDING) /* else it may have been woken already */
+        request->waiter.receipt = receipt;
+    return result;
+}
+
+/* Not held for its end. */
+static enum step retried(struct call *call, enum jobd_result result)
+{
+    const struct jobd_receipt *receipt = &call->request->waiter.receipt;
+    return result == JOBD_OK ? admitted(call, receipt) : put_answer(call, result, receipt);
+}
+
+enum step retry_job(struct call *call)
+{
+    struct jobd_info info;
+    if (call->request->resumed)
+        return retried(call, call->request->waiter.result);
+    call->request->parked_for = path_id(call);
+    if (jobd_look(call->api->jobd, call->request->parked_for, &info) != JOBD_OK)
+        return answer_result(call, JOBD_NO_JOB);
+    call->request->put = (struct jobd_put){.queue = info.queue};
+    return act(call, start_retry, retried);
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/log.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+
+enum { LINE_MAX_BYTES = 1024 };
+
+const char *const log_level_names[] = {"error", "warn", "info", "debug", NULL};
+const char *const log_format_names[] = {"text", "json", NULL};
+
+static enum log_format log_as = LOG_TEXT;
+static enum log_level log_up_to = LOG_INFO;
+static bool is_open;
+
+void log_setup(enum log_format format, enum log_level level)
+{
+    log_as = format;
+    log_up_to = level;
+    is_open = true;
+}
+
+bool log_is_open(void)
+{
+    return is_open;
+}
+
+/* Quotes, backslashes and control characters as JSON wants them; the rest are our own words. */
+static void json_escape(const char *text, char *out, size_t size)
+{
+    size_t used = 0;
+    for (; *text != '\0' && used + sizeof "\\u0000" < size; text++) {
+        unsigned char c = (unsigned char)*text;
+        if (c == '"' || c == '\\') {
+            out[used++] = '\\';
+            out[used++] = (char)c;
+        } else if (c < 0x20 || c > 0x7e) {
+            used += (size_t)snprintf(out + used, size - used, "\\u%04x", c);
+        } else {
+            out[used++] = (char)c;
+        }
+    }
+    out[used] = '\0';
+}
+
+static void write_all(const char *line, size_t size)
+{
+    while (size > 0) {
+        ssize_t written = write(STDERR_FILENO, line, size);
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written <= 0)
+            return; /* nowhere left to say so */
+        line += written;
+        size -= (size_t)written;
+    }
+}
+
+void log_line(enum log_level level, const char *format, ...)
+{
+    if (level > log_up_to)
+        return;
+    int kept_errno = errno;
+    char time[TEXT_TIME_SIZE], message[LINE_MAX_BYTES], line[3 * LINE_MAX_BYTES];
+    text_time(clock_now_us(), time);
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(message, sizeof message, format, arguments);
+    va_end(arguments);
+    int length;
+    if (log_as == LOG_JSON) {
+        char escaped[2 * LINE_MAX_BYTES];
+        json_escape(message, escaped, sizeof escaped);
+        length =
+            snprintf(line, sizeof line, "{\"time\":\"%s\",\"level\":\"%s\",\"message\":\"%s\"}\n",
+                     time, log_level_names[level], escaped);
+    } else {
+        length = snprintf(line, sizeof line, "%s %s %s\n", time, log_level_names[level], message);
+    }
+    if (length > 0)
+        write_all(line, (size_t)length);
+    errno = kept_errno;
+}

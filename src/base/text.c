@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/text.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+
+struct unit {
+    const char *name;
+    uint64_t factor;
+};
+
+static const struct unit durations[] = {
+    {"ms", 1000}, {"s", 1000000}, {"m", 60000000}, {"h", 3600000000}, {"d", 86400000000},
+};
+
+static const struct unit sizes[] = {
+    {"", 1},
+    {"KiB", UINT64_C(1) << 10},
+    {"MiB", UINT64_C(1) << 20},
+    {"GiB", UINT64_C(1) << 30},
+};
+
+static bool digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static bool read_number(const char **at, uint64_t *number)
+{
+    if (!digit(**at))
+        return false;
+    char *end;
+    errno = 0;
+    unsigned long long value = strtoull(*at, &end, 10);
+    if (errno != 0)
+        return false;
+    *at = end;
+    *number = value;
+    return true;
+}
+
+bool text_to_number(const char *text, uint64_t max, uint64_t *number)
+{
+    uint64_t value;
+    if (!read_number(&text, &value) || *text != '\0' || value > max)
+        return false;
+    *number = value;
+    return true;
+}
+
+static const struct unit *unit_named(const struct unit *units, size_t len, const char *name)
+{
+    for (size_t i = 0; i < len; i++)
+        if (strcmp(units[i].name, name) == 0)
+            return &units[i];
+    return NULL;
+}
+
+bool text_to_duration(const char *text, int64_t *us)
+{
+    uint64_t whole, thousandths = 0;
+    if (!read_number(&text, &whole))
+        return false;
+    if (*text == '.') {
+        text++;
+        if (!digit(*text))
+            return false;
+        for (uint64_t weight = 100; digit(*text); text++, weight /= 10) {
+            if (weight == 0)
+                return false;
+            thousandths += (uint64_t)(*text - '0') * weight;
+        }
+    }
+    const struct unit *unit = unit_named(durations, sizeof durations / sizeof durations[0], text);
+    const uint64_t max_us = UINT64_C(100) * 366 * 86400000000;
+    if (unit == NULL || whole > max_us / unit->factor)
+        return false;
+    *us = (int64_t)(whole * unit->factor + thousandths * (unit->factor / 1000));
+    return true;
+}
+
+bool text_to_size(const char *text, uint64_t *bytes)
+{
+    uint64_t whole;
+    if (!read_number(&text, &whole))
+        return false;
+    const struct unit *unit = unit_named(sizes, sizeof sizes / sizeof sizes[0], text);
+    if (unit == NULL || whole > (UINT64_C(1) << 60) / unit->factor)
+        return false;
+    *bytes = whole * unit->factor;
+    return true;
+}
+
+/* The last ones; printf() would take a microsecond for a whole date. */
+static void put_digits(char *out, int count, int value)
+{
+    while (count-- > 0) {
+        out[count] = (char)('0' + value % 10);
+        value /= 10;
+    }
+}
+
+void text_time(int64_t us, char out[TEXT_TIME_SIZE])
+{
+    time_t seconds = (time_t)(us / CLOCK_SECOND_US);
+    int64_t rest_us = us % CLOCK_SECOND_US;
+    struct tm utc;
+    if (rest_us < 0) {
+        rest_us += CLOCK_SECOND_US;
+        seconds--;
+    }
+    if (gmtime_r(&seconds, &utc) == NULL)
+        utc = (struct tm){.tm_mday = 1, .tm_year = -1900};
+    memcpy(out, "0000-00-00T00:00:00.000Z", TEXT_TIME_SIZE);
+    put_digits(out, 4, utc.tm_year + 1900);
+    put_digits(out + 5, 2, utc.tm_mon + 1);
+    put_digits(out + 8, 2, utc.tm_mday);
+    put_digits(out + 11, 2, utc.tm_hour);
+    put_digits(out + 14, 2, utc.tm_min);
+    put_digits(out + 17, 2, utc.tm_sec);
+    put_digits(out + 20, 3, (int)(rest_us / 1000));
+}
+
+char *text_printable(const char *text, char *out, size_t size)
+{
+    size_t used = 0, with_dots = 0; /* the second: how much may stay in front of them */
+    for (; *text != '\0'; text++) {
+        unsigned char c = (unsigned char)*text;
+        char one[5];
+        if (c < 0x20 || c > 0x7e)
+            snprintf(one, sizeof one, "\\x%02x", c);
+        else if (c == '"' || c == '\\')
+            snprintf(one, sizeof one, "\\%c", c);
+        else
+            snprintf(one, sizeof one, "%c", c);
+        size_t length = strlen(one);
+        if (used + length >= size) {
+            memcpy(out + with_dots, "...", 3);
+            used = with_dots + 3;
+            break;
+        }
+        memcpy(out + used, one, length);
+        used += length;
+        if (used + sizeof "..." <= size)
+            with_dots = used;
+    }
+    out[used] = '\0';
+    return out;
+}
+
+/* Bytes of the UTF-8 character that begins here (RFC 3629, section 4); 0 when none does. */
+static size_t character(const unsigned char *at, size_t size)
+{
+    static const struct {
+        unsigned char first, last;   /* the first byte, from and to */
+        unsigned char second, until; /* the second, from and to; the others are 80 to BF */
+        size_t length;
+    } rows[] = {
+        {0x01, 0x7f, 0x00, 0x00, 1}, {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3},
+        {0xe1, 0xec, 0x80, 0xbf, 3}, {0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3},
+        {0xf0, 0xf0, 0x90, 0xbf, 4}, {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (at[0] < rows[i].first || at[0] > rows[i].last)
+            continue;
+        bool whole = size >= rows[i].length;
+        for (size_t k = 1; whole && k < rows[i].length; k++)
+            whole = at[k] >= (k == 1 ? rows[i].second : 0x80) &&
+                    at[k] <= (k == 1 ? rows[i].until : 0xbf);
+        return whole ? rows[i].length : 0;
+    }
+    return 0;
+}
+
+bool text_is_utf8(const unsigned char *bytes, size_t size)
+{
+    size_t at = 0, length = 1;
+    for (; at < size && length > 0; at += length)
+        length = character(bytes + at, size - at);
+    return length > 0;
+}
+
+char *text_utf8(const unsigned char *bytes, size_t size)
+{
+    static const char replacement[] = "\xef\xbf\xbd";
+    enum { LENGTH = sizeof replacement - 1 };
+    char *text = size < SIZE_MAX / LENGTH ? malloc(size * LENGTH + 1) : NULL;
+    char *out = text;
+    if (text == NULL)
+        return NULL;
+    for (size_t at = 0; at < size;) {
+        size_t length = character(bytes + at, size - at);
+        memcpy(out, length > 0 ? (const char *)bytes + at : replacement,
+               length > 0 ? length : LENGTH);
+        out += length > 0 ? length : LENGTH;
+        at += length > 0 ? length : 1;
+    }
+    *out = '\0';
+    return text;
+}
+
+char *text_base64(const unsigned char *bytes, size_t size)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    char *text = size < SIZE_MAX / 2 ? malloc((size + 2) / 3 * 4 + 1) : NULL;
+    char *out = text;
+    if (text == NULL)
+        return NULL;
+    for (size_t at = 0; at < size; at += 3) {
+        size_t left = size - at;
+        unsigned bits = (unsigned)bytes[at] << 16 | (left > 1 ? (unsigned)bytes[at + 1] << 8 : 0) |
+                        (left > 2 ? bytes[at + 2] : 0);
+        *out++ = digits[bits >> 18];
+        *out++ = digits[bits >> 12 & 63];
+        *out++ = left > 1 ? digits[bits >> 6 & 63] : '=';
+        *out++ = left > 2 ? digits[bits & 63] : '=';
+    }
+    *out = '\0';
+    return text;
+}

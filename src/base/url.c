@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/url.h"
+
+#include <curl/curl.h>
+#include <string.h>
+#include <strings.h>
+
+static size_t scheme_length(const char *url)
+{
+    static const char *const schemes[] = {"http://", "https://"};
+    for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++)
+        if (strncasecmp(url, schemes[i], strlen(schemes[i])) == 0)
+            return strlen(schemes[i]);
+    return 0;
+}
+
+bool web_url_ok(const char *url)
+{
+    size_t scheme = scheme_length(url), authority = strcspn(url + scheme, "/?");
+    if (scheme == 0 || authority == 0 || memchr(url + scheme, '@', authority) != NULL)
+        return false;
+    for (const char *at = url; *at != '\0'; at++)
+        if (*at <= ' ' || *at > '~' || *at == '#')
+            return false;
+    CURLU *parsed = curl_url();
+    bool ok = parsed != NULL && curl_url_set(parsed, CURLUPART_URL, url, 0) == CURLUE_OK;
+    curl_url_cleanup(parsed);
+    return ok;
+}
+
+bool web_origin_ok(const char *origin)
+{
+    CURLU *parsed = curl_url();
+    char *normal = NULL;
+    size_t size = strlen(origin);
+    bool ok = web_url_ok(origin) && parsed != NULL &&
+              curl_url_set(parsed, CURLUPART_URL, origin, 0) == CURLUE_OK &&
+              curl_url_get(parsed, CURLUPART_URL, &normal, CURLU_NO_DEFAULT_PORT) == CURLUE_OK &&
+              strncmp(normal, origin, size) == 0 && strcmp(normal + size, "/") == 0;
+    curl_free(normal);
+    curl_url_cleanup(parsed);
+    return ok;
+}

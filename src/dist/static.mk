@@ -1,0 +1,177 @@
+# One static file; part of the Makefile above. Everything but TLS is in it, compiled with musl from
+# Debian's source packages. apt fetches them and checks their signatures; its lists and sources are
+# kept under build/static, so that neither root nor a change to the system is needed.
+
+STATIC_PACKAGES := make gcc libc6-dev binutils ca-certificates dpkg-dev file libbsd-dev musl-tools pkg-config \
+                   tcl xz-utils
+STATIC  := build/static
+MUSL    := x86_64-linux-musl
+STATIC_MAX_BYTES := 3145728
+
+# libmicrohttpd 1.0 is not in Debian 12; the other parts are its own, with its security updates.
+STATIC_PARTS := libmicrohttpd cjson curl sqlite3 zlib
+SUITES_libmicrohttpd := debian|sid
+SUITES := debian|bookworm debian-security|bookworm-security
+# A mirror may stand still for longer than its signature says; what it has must be no older than this.
+LEAST_libmicrohttpd := 1.0.10
+LEAST_cjson   := 1.7.15-1+deb12u4
+LEAST_curl    := 7.88.1-10+deb12u15
+LEAST_sqlite3 := 3.40.1-2+deb12u2
+LEAST_zlib    := 1:1.2.13
+
+STATIC_FLAGS := -O2 -fPIE -ffunction-sections -fdata-sections -fstack-protector-strong \
+                -fstack-clash-protection -fno-strict-overflow \
+                $(if $(filter x86_64-%,$(MUSL)),-fcf-protection=full) \
+                -ffile-prefix-map=$(CURDIR)/= -Wa,--noexecstack
+# musl's own start file that relocates the program itself: the wrapper of Debian knows no -static-pie.
+MUSL_LIB    := /usr/lib/$(MUSL)
+STATIC_LINK := -static -nostartfiles -Wl,-pie,--no-dynamic-linker,-z,text,-z,relro,-z,now,-z,noexecstack \
+               -Wl,--gc-sections,--build-id=none -s
+STATIC_OBJECTS := $(patsubst %.c,$(STATIC)/%.o,$(filter-out src/http/tls.c,$(SRC)) src/http/tls_none.c)
+
+static: $(STATIC)/jobd $(STATIC)/LICENSES  ## build build/static/jobd, one file that needs no other, without TLS
+
+deps-static:  ## install what `make static` needs (Debian, as root)
+	$(Q)dpkg -s $(STATIC_PACKAGES) >/dev/null 2>&1 || \
+	  { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
+	    $(STATIC_PACKAGES); }
+
+$(STATIC)/jobd: $(STATIC_OBJECTS) $(STATIC_PARTS:%=$(STATIC)/parts/%.a)
+	$(Q)musl-gcc $(STATIC_LINK) -o $@ $(MUSL_LIB)/rcrt1.o $(MUSL_LIB)/crti.o $(STATIC_OBJECTS) \
+	  $(STATIC_PARTS:%=$(STATIC)/parts/%.a) $(MUSL_LIB)/crtn.o
+	$(Q)test "$$(stat -c %s $@)" -le $(STATIC_MAX_BYTES)
+
+$(STATIC)/src/%.o: src/%.c Makefile src/dist/static.mk $(STATIC_PARTS:%=$(STATIC)/parts/%.a) $(STATIC)/include/bsd
+	$(Q)mkdir -p $(@D)
+	$(Q)musl-gcc $(BASE) $(WARNINGS) -isystem $(STATIC)/include -DCURL_STATICLIB $(STATIC_FLAGS) -c -o $@ $<
+
+# The kernel's headers, and no more than these of the C library of BSD: others would bring glibc's.
+$(STATIC)/include/bsd:
+	$(Q)mkdir -p $@/sys $(STATIC)/include/sys
+	$(Q)cp /usr/include/bsd/sys/cdefs.h /usr/include/bsd/sys/queue.h \
+	  /usr/include/bsd/sys/tree.h $@/sys
+	$(Q): >$(STATIC)/include/sys/cdefs.h
+	$(Q)cp -r /usr/include/linux /usr/include/asm-generic $(STATIC)/include/
+	$(Q)cp -r /usr/include/$(shell $(CC) -print-multiarch)/asm $(STATIC)/include/
+	$(Q)touch $@
+
+# ---- sources
+
+# apt with lists of its own. A part's folder below source/ is what Debian ships, its patches applied.
+$(STATIC)/source/%/unpacked:
+	$(Q)rm -rf $(@D) && mkdir -p $(@D)/apt/lists/partial $(@D)/apt/cache/archives/partial
+	$(Q)for suite in $(foreach s,$(or $(SUITES_$*),$(SUITES)),'$s'); do \
+	  echo "deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg check-valid-until=no]" \
+	    "http://deb.debian.org/$${suite%|*} $${suite#*|} main"; done >$(@D)/apt/sources.list
+	$(Q)cd $(@D) && for step in update 'source --only-source $*'; do \
+	  apt-get -qq -o Dir::Etc::SourceList=$$PWD/apt/sources.list -o Dir::Etc::SourceParts=/dev/null \
+	    -o Dir::State::Lists=$$PWD/apt/lists -o Dir::Cache=$$PWD/apt/cache \
+	    -o APT::Sandbox::User=$$(id -un) $$step >apt/log 2>&1 || { cat apt/log; exit 1; }; done
+	$(Q)cd $(@D) && version=$$(sed -n 's/^Version: //p' $*_*.dsc) && \
+	  { dpkg --compare-versions "$$version" ge $(LEAST_$*) || \
+	    { echo "$* is $$version; needed is $(LEAST_$*) or later"; exit 1; }; } && \
+	  rm -rf apt && mv $*-*/ tree && echo "$$version" >unpacked
+
+# ---- parts: an archive each, and what jobd includes of it
+
+CONFIGURE = ./configure --quiet --host=$(MUSL) CC=musl-gcc CFLAGS='$(STATIC_FLAGS)' --disable-shared \
+            --enable-static
+# Debian's patches may leave what autoconf made older than what it is made of.
+FRESH = find . \( -name aclocal.m4 -o -name configure -o -name Makefile.in -o -name '*.h.in' \) -exec touch {} +
+
+$(STATIC)/parts/libmicrohttpd.a: $(STATIC)/source/libmicrohttpd/unpacked
+	$(Q)mkdir -p $(@D) $(STATIC)/include
+	$(Q)cd $(<D)/tree && { $(FRESH) && $(CONFIGURE) --disable-https --disable-doc --disable-examples \
+	  --disable-tools --disable-curl --disable-bauth --disable-dauth --disable-postprocessor \
+	  --disable-httpupgrade --disable-cookie && \
+	  $(MAKE) -C src/microhttpd libmicrohttpd.la; } >../log 2>&1 || { tail ../log; exit 1; }
+	$(Q)cp $(<D)/tree/src/include/microhttpd.h $(STATIC)/include/
+	$(Q)cp $(<D)/tree/src/microhttpd/.libs/libmicrohttpd.a $@
+
+# What the `post` runner needs: HTTP, and names looked up in a thread.
+$(STATIC)/parts/curl.a: $(STATIC)/source/curl/unpacked
+	$(Q)mkdir -p $(@D) $(STATIC)/include/curl
+	$(Q)cd $(<D)/tree && { $(FRESH) && $(CONFIGURE) --without-ssl --without-zlib --without-brotli \
+	  --without-zstd --without-libpsl --without-libidn2 --without-nghttp2 --without-librtmp \
+	  --without-libssh2 --without-libgsasl --without-ca-bundle --without-ca-path \
+	  --enable-threaded-resolver --enable-ipv6 \
+	  $(addprefix --disable-,alt-svc aws cookies crypto-auth dateparse dict doh file ftp get-easy-options \
+	    gopher headers-api hsts imap kerberos-auth ldap ldaps manual mime mqtt netrc ntlm \
+	    pop3 progress-meter rtsp smb smtp socketpair telnet tftp tls-srp unix-sockets verbose \
+	    websockets) && $(MAKE) -C lib libcurl.la; } >../log 2>&1 || { tail ../log; exit 1; }
+	$(Q)cp $(<D)/tree/include/curl/*.h $(STATIC)/include/curl/
+	$(Q)cp $(<D)/tree/lib/.libs/libcurl.a $@
+
+$(STATIC)/parts/sqlite3.a: $(STATIC)/source/sqlite3/unpacked
+	$(Q)mkdir -p $(@D) $(STATIC)/include
+	$(Q)cd $(<D)/tree && { $(FRESH) && ./configure --quiet --disable-tcl --disable-readline && \
+	  $(MAKE) sqlite3.c && musl-gcc $(STATIC_FLAGS) -DSQLITE_THREADSAFE=1 -DSQLITE_DQS=0 \
+	    -DSQLITE_OMIT_LOAD_EXTENSION -DSQLITE_OMIT_DEPRECATED -DSQLITE_OMIT_SHARED_CACHE \
+	    -DSQLITE_DEFAULT_MEMSTATUS=0 -DHAVE_USLEEP=1 -c sqlite3.c; } >../log 2>&1 || { tail ../log; exit 1; }
+	$(Q)cp $(<D)/tree/sqlite3.h $(STATIC)/include/
+	$(Q)rm -f $@ && ar rcsD $@ $(<D)/tree/sqlite3.o
+
+$(STATIC)/parts/cjson.a: $(STATIC)/source/cjson/unpacked
+	$(Q)mkdir -p $(@D) $(STATIC)/include/cjson
+	$(Q)musl-gcc $(STATIC_FLAGS) -c -o $(<D)/cJSON.o $(<D)/tree/cJSON.c
+	$(Q)cp $(<D)/tree/cJSON.h $(STATIC)/include/cjson/
+	$(Q)rm -f $@ && ar rcsD $@ $(<D)/cJSON.o
+
+$(STATIC)/parts/zlib.a: $(STATIC)/source/zlib/unpacked
+	$(Q)mkdir -p $(@D) $(STATIC)/include
+	$(Q)cd $(<D)/tree && musl-gcc $(STATIC_FLAGS) -D_LARGEFILE64_SOURCE=1 -DHAVE_UNISTD_H -c -o ../crc32.o crc32.c
+	$(Q)cp $(<D)/tree/zlib.h $(<D)/tree/zconf.h $(STATIC)/include/
+	$(Q)rm -f $@ && ar rcsD $@ $(<D)/crc32.o
+
+# ---- what is inside
+
+LICENCE_jobd          := MIT
+LICENCE_libmicrohttpd := LGPL-2.1-or-later
+LICENCE_curl          := curl
+LICENCE_sqlite3       := public domain
+LICENCE_cjson         := MIT
+LICENCE_zlib          := Zlib
+
+$(STATIC)/LICENSES: LICENSE src/dist/static.mk $(STATIC_PARTS:%=$(STATIC)/source/%/unpacked)
+	$(Q){ echo "Inside the static jobd, versions as of Debian:"; echo; \
+	  printf '%-14s %-26s %s\n' jobd '$(VERSION)' '$(LICENCE_jobd)' \
+	    $(foreach p,$(STATIC_PARTS),$p "$$(cat $(STATIC)/source/$p/unpacked)" '$(LICENCE_$p)') \
+	    musl "$$(dpkg-query -W -f '$${Version}' musl-dev)" MIT \
+	    libbsd "$$(dpkg-query -W -f '$${Version}' libbsd-dev)" 'BSD-2-Clause, BSD-3-Clause (two headers)'; \
+	  licence() { printf '\n======== %s\n\n' "$$1"; cat "$$2"; }; \
+	  licence jobd LICENSE; \
+	  $(foreach p,$(STATIC_PARTS),licence $p $(STATIC)/source/$p/tree/debian/copyright;) \
+	  licence 'GNU Lesser General Public License' $(STATIC)/source/libmicrohttpd/tree/COPYING; \
+	  licence musl /usr/share/doc/musl-dev/copyright; \
+	  licence libbsd /usr/share/doc/libbsd-dev/copyright; } >$@
+
+# ---- tests
+
+check-static: static  ## the static file is static, small, and works alone in an empty root
+	$(Q)sh tests/check/static.sh $(STATIC)/jobd $(STATIC_MAX_BYTES)
+
+check-container:  ## the image is built, with buildah, and works (Debian, as root)
+	$(Q)$(call needs,buildah)
+	$(Q)$(call needs,debootstrap)
+	$(Q)sh tests/check/container.sh
+
+# The tests from outside, with the static file as what they start.
+STATIC_TESTS := $(or $(T),do exec jobs limits post post_ends put queues raw reread runners who_asks work process)
+
+$(STATIC)/tests/%.o: tests/%.c Makefile
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(BASE) -Itests -DJOBD_BINARY='"$(STATIC)/jobd"' -DEXAMPLE_BINARY='"$(B)/tests/example"' \
+	  $(WARNINGS) $(HARDEN) $(CFLAGS) -c -o $@ $<
+
+STATIC_PROGRAMS := $(patsubst %.c,$(STATIC)/%,$(call tests_named,$(STATIC_TESTS)))
+
+$(STATIC_PROGRAMS): %: %.o $(PARTS) $(HELPERS:$(B)/%=$(STATIC)/%)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) $(TEST_LIBS)
+
+test-static: static $(B)/tests/example $(STATIC_PROGRAMS)  ## the tests from outside against it; T=raw for one
+	$(Q)sh tests/run.sh $(STATIC_PROGRAMS) $(if $(T),,--durable \
+	  $(filter $(STATIC_PROGRAMS),$(DURABLE_TESTS:$(B)/%=$(STATIC)/%)))
+
+-include $(STATIC_OBJECTS:.o=.d) $(wildcard $(STATIC)/tests/*/*.d $(STATIC)/tests/*/*/*.d)
+
+.PHONY: static deps-static check-static check-container test-static

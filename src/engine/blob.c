@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine/blob.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/verify.h"
+
+struct jobd_blob *jobd_blob_new(size_t size, const char *type)
+{
+    size_t type_size = type != NULL && type[0] != '\0' ? strlen(type) + 1 : 0;
+    if (size > SIZE_MAX / 2 || type_size > SIZE_MAX / 4)
+        return NULL;
+    struct jobd_blob *blob = malloc(sizeof *blob + size + type_size);
+    if (blob == NULL)
+        return NULL;
+    blob->size = size;
+    blob->type = "";
+    blob->link.next = NULL;
+    blob->link.references = 1;
+    if (type_size > 0)
+        blob->type = memcpy(blob->bytes + size, type, type_size);
+    return blob;
+}
+
+struct jobd_blob *jobd_blob_text(const char *text)
+{
+    size_t size = strlen(text);
+    struct jobd_blob *blob = jobd_blob_new(size, "text/plain; charset=utf-8");
+    if (blob != NULL)
+        memcpy(blob->bytes, text, size);
+    return blob;
+}
+
+struct jobd_blob *jobd_blob_ref(struct jobd_blob *blob)
+{
+    __atomic_add_fetch(&blob->link.references, 1, __ATOMIC_RELAXED);
+    return blob;
+}
+
+size_t blob_weight(const struct jobd_blob *blob)
+{
+    return blob != NULL ? blob->size + strlen(blob->type) : 0;
+}
+
+bool blob_unref_last(struct jobd_blob *blob)
+{
+    uint32_t left = __atomic_sub_fetch(&blob->link.references, 1, __ATOMIC_ACQ_REL);
+    verify(left != UINT32_MAX);
+    return left == 0;
+}
+
+void blob_free(struct jobd_blob *blob)
+{
+    free(blob);
+}
+
+void jobd_blob_unref(struct jobd_blob *blob)
+{
+    if (blob != NULL && blob_unref_last(blob))
+        blob_free(blob);
+}

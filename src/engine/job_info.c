@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine/job_info.h"
+
+#include <string.h>
+
+const int64_t jobd_histogram_bounds_us[JOBD_HISTOGRAM_BUCKETS] = {
+    100,    250,    500,    1000,    2500,    5000,     10000,     25000,      50000,
+    100000, 250000, 500000, 1000000, 5000000, 30000000, 300000000, 3600000000, JOBD_NEVER,
+};
+
+void histogram_add(struct jobd_histogram *histogram, int64_t us)
+{
+    unsigned bucket = 0;
+    while (us > jobd_histogram_bounds_us[bucket])
+        bucket++;
+    histogram->counts[bucket]++;
+    histogram->sum_us += us > 0 ? (uint64_t)us : 0;
+}
+
+void look_locked(const struct job *job, struct jobd_info *info)
+{
+    enum jobd_state state = (enum jobd_state)job->state;
+    bool started = state == JOBD_RUNNING || jobd_state_final(state);
+    const struct extra *extra = job->extra;
+    *info = (struct jobd_info){
+        .id = job->id,
+        .queue = job->queue,
+        .state = state,
+        .priority = job->priority,
+        .stopping = job->stopping,
+        .attempt = job->attempt,
+        .attempts = job->attempts,
+        .created_us = job->created_us,
+        .run_at_us = job->delayed ? job->ready_us : 0,
+        .started_us = started ? job->started_us : 0,
+        .finished_us = jobd_state_final(state) ? job->finished_us : 0,
+        .payload_bytes = job->payload != NULL ? job->payload->size : 0,
+        .output_bytes = extra != NULL && extra->output != NULL ? extra->output->size : 0,
+        .output_truncated = job->output_truncated,
+        .has_error = extra != NULL && extra->error != NULL,
+        .exited = job->exited,
+        .exit_code = job->exit_code,
+    };
+    if (extra != NULL)
+        memcpy(info->trace, extra->trace, sizeof info->trace);
+}
+
+void look_at_output_locked(const struct job *job, struct jobd_waiter *waiter)
+{
+    struct jobd_blob *output = job->extra != NULL ? job->extra->output : NULL;
+    waiter->output = waiter->wants_output && output != NULL ? jobd_blob_ref(output) : NULL;
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/* A job as those outside see it. */
+#pragma once
+
+#include <stdint.h>
+
+#include "engine/job_table.h"
+#include "jobd/queue.h"
+
+void look_locked(const struct job *job, struct jobd_info *info);
+/* A final job's output for who waits for its end, when wanted. */
+void look_at_output_locked(const struct job *job, struct jobd_waiter *waiter);
+void histogram_add(struct jobd_histogram *histogram, int64_t us);

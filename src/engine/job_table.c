@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine/job_table.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/verify.h"
+#include "engine/blob.h"
+
+static int job_compare(const struct job *a, const struct job *b)
+{
+    return (a->id > b->id) - (a->id < b->id);
+}
+
+RB_GENERATE(job_tree, job, by_id, job_compare)
+
+static int key_order(unsigned queue, const char *key, const struct extra *at)
+{
+    if (queue != at->job->queue)
+        return queue < at->job->queue ? -1 : 1;
+    return strcmp(key, at->key);
+}
+
+static int key_compare(const struct extra *a, const struct extra *b)
+{
+    return key_order(a->job->queue, a->key, b);
+}
+
+RB_GENERATE(key_tree, extra, by_key, key_compare)
+
+int jobs_init(struct jobs *jobs, uint32_t records_max, uint32_t keep, size_t memory_max,
+              bool keeps_doomed)
+{
+    *jobs = (struct jobs){.records_max = records_max,
+                          .keep = keep,
+                          .memory_max = memory_max,
+                          .keeps_doomed = keeps_doomed};
+    TAILQ_INIT(&jobs->doomed);
+    TAILQ_INIT(&jobs->doomed_gathered);
+    TAILQ_INIT(&jobs->spare);
+    RB_INIT(&jobs->tree);
+    RB_INIT(&jobs->keys);
+    TAILQ_INIT(&jobs->remembered[0]);
+    TAILQ_INIT(&jobs->remembered[1]);
+    jobs->records = calloc(records_max, sizeof *jobs->records);
+    return jobs->records != NULL ? 0 : -ENOMEM;
+}
+
+void jobs_release(struct jobs *jobs)
+{
+    struct job *job;
+    RB_FOREACH (job, job_tree, &jobs->tree) {
+        jobd_blob_unref(job->payload);
+        if (job->extra != NULL) {
+            jobd_blob_unref(job->extra->output);
+            jobd_blob_unref(job->extra->error);
+        }
+        free(job->extra);
+    }
+    free(jobs->records);
+    jobs->records = NULL;
+}
+
+struct job *jobs_find(struct jobs *jobs, uint64_t id)
+{
+    struct job key = {.id = id};
+    return RB_FIND(job_tree, &jobs->tree, &key);
+}
+
+struct job *jobs_seen(struct jobs *jobs, uint64_t id)
+{
+    struct job *job = jobs_find(jobs, id);
+    return job != NULL && job->state != LIFE_NEW ? job : NULL;
+}
+
+struct job *jobs_above(struct jobs *jobs, uint64_t id)
+{
+    if (id == UINT64_MAX)
+        return NULL;
+    struct job key = {.id = id + 1};
+    return RB_NFIND(job_tree, &jobs->tree, &key);
+}
+
+static unsigned remembered_in(const struct job *job)
+{
+    return job->state == JOBD_DONE ? 0 : 1;
+}
+
+size_t extra_weight(const struct extra *extra)
+{
+    return sizeof *extra + strlen(extra->key) + 1;
+}
+
+size_t jobs_weight(const struct job *job)
+{
+    const struct extra *extra = job->extra;
+    size_t weight = blob_weight(job->payload);
+    if (extra != NULL)
+        weight += extra_weight(extra) + blob_weight(extra->output) + blob_weight(extra->error);
+    return weight;
+}
+
+void jobs_throw_away(struct jobd_blob *blob, struct aftermath *after)
+{
+    if (blob != NULL && blob_unref_last(blob)) {
+        blob->link.next = after->garbage;
+        after->garbage = blob;
+    }
+}
+
+static void leave_remembered(struct jobs *jobs, struct job *job)
+{
+    TAILQ_REMOVE(&jobs->remembered[remembered_in(job)], job, link);
+    jobs->remembered_len[remembered_in(job)]--;
+}
+
+void jobs_release_record(struct jobs *jobs, struct job *job)
+{
+    job->id = 0;
+    TAILQ_INSERT_HEAD(&jobs->spare, job, link);
+    jobs->spare_len++;
+}
+
+/* Out of all that finds it, and what it held is given back. */
+static void take_out(struct jobs *jobs, struct job *job, struct aftermath *after)
+{
+    RB_REMOVE(job_tree, &jobs->tree, job);
+    jobs->memory -= jobs_weight(job);
+    jobs_throw_away(job->payload, after);
+    if (job->extra != NULL) {
+        if (job->extra->key[0] != '\0')
+            RB_REMOVE(key_tree, &jobs->keys, job->extra);
+        jobs_throw_away(job->extra->output, after);
+        jobs_throw_away(job->extra->error, after);
+    }
+    free(job->extra);
+    job->payload = NULL;
+    job->extra = NULL;
+}
+
+static void forget(struct jobs *jobs, struct job *job, struct aftermath *after)
+{
+    verify(jobd_state_final(job->state) && TAILQ_EMPTY(&job->awaiting));
+    leave_remembered(jobs, job);
+    take_out(jobs, job, after);
+    if (jobs->keeps_doomed)
+        TAILQ_INSERT_TAIL(&jobs->doomed, job, link);
+    else
+        jobs_release_record(jobs, job);
+}
+
+void jobs_drop(struct jobs *jobs, struct job *job, struct aftermath *after)
+{
+    verify(job->state == LIFE_NEW);
+    jobs->memory_living -= jobs_weight(job);
+    take_out(jobs, job, after);
+    jobs_release_record(jobs, job);
+}
+
+static struct job *oldest_end(struct jobs *jobs)
+{
+    struct job *done = TAILQ_FIRST(&jobs->remembered[0]);
+    struct job *other = TAILQ_FIRST(&jobs->remembered[1]);
+    if (done == NULL || other == NULL)
+        return done != NULL ? done : other;
+    return done->finished_us <= other->finished_us ? done : other;
+}
+
+bool jobs_make_room(struct jobs *jobs, size_t bytes, struct aftermath *after)
+{
+    if (bytes > jobs->memory_max || jobs->memory_living > jobs->memory_max - bytes)
+        return false;
+    while (jobs->memory > jobs->memory_max - bytes)
+        forget(jobs, oldest_end(jobs), after);
+    return true;
+}
+
+uint32_t jobs_spare(const struct jobs *jobs)
+{
+    return jobs->records_max - jobs->records_used + jobs->spare_len;
+}
+
+struct job *jobs_add(struct jobs *jobs, uint64_t id, struct jobd_blob *payload, struct extra *extra)
+{
+    struct job *job = TAILQ_FIRST(&jobs->spare);
+    if (job != NULL) {
+        TAILQ_REMOVE(&jobs->spare, job, link);
+        jobs->spare_len--;
+    } else {
+        verify(jobs->records_used < jobs->records_max);
+        job = &jobs->records[jobs->records_used++];
+    }
+    *job = (struct job){.id = id, .payload = payload, .extra = extra};
+    TAILQ_INIT(&job->awaiting);
+    verify(RB_INSERT(job_tree, &jobs->tree, job) == NULL);
+    jobs->memory += jobs_weight(job);
+    jobs->memory_living += jobs_weight(job);
+    return job;
+}
+
+void jobs_note_key(struct jobs *jobs, struct job *job)
+{
+    if (job->extra == NULL || job->extra->key[0] == '\0')
+        return;
+    job->extra->job = job;
+    verify(RB_INSERT(key_tree, &jobs->keys, job->extra) == NULL);
+}
+
+const struct job *jobs_with_key(struct jobs *jobs, uint16_t queue, const char *key)
+{
+    const struct extra *at = RB_ROOT(&jobs->keys);
+    int order;
+    while (at != NULL && (order = key_order(queue, key, at)) != 0)
+        at = order < 0 ? RB_LEFT(at, by_key) : RB_RIGHT(at, by_key);
+    return at != NULL ? at->job : NULL;
+}
+
+bool jobs_extend(struct jobs *jobs, struct job *job, struct extra **extra, struct aftermath *after)
+{
+    if (job->extra != NULL)
+        return true;
+    if (*extra == NULL || !jobs_make_room(jobs, extra_weight(*extra), after))
+        return false;
+    job->extra = *extra;
+    *extra = NULL;
+    jobs->memory += extra_weight(job->extra);
+    jobs->memory_living += extra_weight(job->extra);
+    return true;
+}
+
+bool jobs_set(struct jobs *jobs, struct jobd_blob **part, struct jobd_blob *bytes,
+              struct aftermath *after)
+{
+    jobs->memory -= blob_weight(*part);
+    jobs->memory_living -= blob_weight(*part);
+    jobs_throw_away(*part, after);
+    *part = NULL;
+    if (!jobs_make_room(jobs, blob_weight(bytes), after)) {
+        jobs_throw_away(bytes, after);
+        return false;
+    }
+    *part = bytes;
+    jobs->memory += blob_weight(bytes);
+    jobs->memory_living += blob_weight(bytes);
+    return true;
+}
+
+void jobs_remember(struct jobs *jobs, struct job *job, struct aftermath *after)
+{
+    unsigned in = remembered_in(job);
+    TAILQ_INSERT_TAIL(&jobs->remembered[in], job, link);
+    jobs->remembered_len[in]++;
+    jobs->memory_living -= jobs_weight(job);
+    while (jobs->remembered_len[in] > jobs->keep)
+        forget(jobs, TAILQ_FIRST(&jobs->remembered[in]), after);
+}
+
+void jobs_revive(struct jobs *jobs, struct job *job)
+{
+    leave_remembered(jobs, job);
+    jobs->memory_living += jobs_weight(job);
+}
+
+/* ---- what few jobs have */
+
+struct extra *extra_new(const struct jobd_put *put, struct extra *next)
+{
+    size_t key_size = put->key != NULL ? strlen(put->key) + 1 : 1;
+    struct extra *extra = calloc(1, sizeof *extra + key_size);
+    if (extra == NULL)
+        return NULL;
+    extra->next = next;
+    extra->timeout_us = put->timeout_us;
+    if (put->trace != NULL)
+        memcpy(extra->trace, put->trace, strlen(put->trace) + 1);
+    if (put->key != NULL)
+        memcpy(extra->key, put->key, key_size);
+    return extra;
+}
+
+struct extra *extra_for(const struct jobd_outcome *outcome)
+{
+    static const struct jobd_put nothing;
+    bool leaves = outcome->output != NULL || outcome->error != NULL;
+    return leaves ? extra_new(&nothing, NULL) : NULL;
+}
+
+void extra_free(struct extra *extra)
+{
+    while (extra != NULL) {
+        struct extra *next = extra->next;
+        free(extra);
+        extra = next;
+    }
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine/queue.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* Jobs that wait at most, and that run: with a journal a worker may begin its next while the end of
+ * the one before is being written. */
+uint32_t queue_waiting_max(const struct jobd_queue_config *config)
+{
+    return config->restored > config->capacity ? config->restored : config->capacity;
+}
+
+bool queue_terms_sound(const struct jobd_queue_config *config)
+{
+    return config->attempts <= JOBD_ATTEMPTS_MAX && config->timeout_us >= 0 &&
+           config->backoff_min_us >= 0 && config->backoff_max_us >= config->backoff_min_us;
+}
+
+void queue_set_terms(struct queue *queue, const struct jobd_queue_config *config)
+{
+    queue->attempts = (uint16_t)(config->attempts > 0 ? config->attempts : 1);
+    queue->timeout_us = config->timeout_us;
+    queue->backoff_min_us = config->backoff_min_us;
+    queue->backoff_max_us = config->backoff_max_us;
+}
+
+int queue_init(struct queue *queue, const struct jobd_queue_config *config, uint32_t running,
+               uint32_t leases_max)
+{
+    strcpy(queue->name, config->name);
+    queue->capacity = config->capacity;
+    queue->workers = config->workers;
+    queue->room = queue_waiting_max(config) + running + leases_max;
+    queue_set_terms(queue, config);
+    TAILQ_INIT(&queue->scheduled);
+    TAILQ_INIT(&queue->running);
+    TAILQ_INIT(&queue->takers);
+    TAILQ_INIT(&queue->putters);
+    int error = heap_init(&queue->delays, queue->room);
+    for (unsigned lane = 0; lane < JOBD_PRIORITIES && error == 0; lane++)
+        error = ring_init(&queue->lanes[lane], queue->room);
+    return error;
+}
+
+void queue_release(struct queue *queue)
+{
+    heap_release(&queue->delays);
+    for (unsigned lane = 0; lane < JOBD_PRIORITIES; lane++)
+        ring_release(&queue->lanes[lane]);
+}
+
+uint32_t queue_waiting(const struct queue *queue)
+{
+    return queue->in_state[JOBD_QUEUED] + queue->in_state[JOBD_SCHEDULED];
+}
+
+uint32_t queue_ready(const struct queue *queue)
+{
+    return queue->in_state[JOBD_QUEUED] - queue->leaving;
+}
+
+uint32_t queue_busy(const struct queue *queue)
+{
+    return queue->in_state[JOBD_RUNNING] - queue->leased - queue->ending;
+}

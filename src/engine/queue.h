@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/* One queue: its lanes, its delays, its counters. No lock of its own. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/heap.h"
+#include "base/rate.h"
+#include "base/ring.h"
+#include "engine/effects.h"
+#include "engine/job_table.h"
+#include "jobd/queue.h"
+
+struct queue {
+    char name[JOBD_QUEUE_NAME_MAX + 1];
+    uint32_t capacity, workers;
+    uint32_t room; /* jobs that wait or run at most, restored ones included */
+    uint16_t attempts;
+    int64_t timeout_us, backoff_min_us, backoff_max_us;
+    bool paused;
+    struct ring lanes[JOBD_PRIORITIES];
+    struct job_list scheduled;
+    struct heap delays;             /* of the same */
+    struct jobd_due due;            /* the earliest of them, in the heart's heap */
+    struct job_list running;        /* in the order they began */
+    uint32_t leased;                /* of those that run */
+    uint32_t ending;                /* of those that run in this process: not written yet */
+    uint32_t entering;              /* places promised to jobs that are not written yet */
+    uint32_t leaving;               /* queued, but out of the ring: to be cancelled */
+    uint32_t in_state[JOBD_STATES]; /* jobs at present; 0 for the final ones */
+    uint64_t ended[JOBD_STATES];    /* totals of the final ones */
+    uint64_t admitted, rejected, retried;
+    struct rate rate;
+    struct jobd_histogram waited, ran;
+    struct waiter_list takers, putters;
+    bool unsettled; /* a putter left, perhaps in front of one who needs less room */
+};
+
+/* `running`: jobs of its own workers at a time. 0 or -errno; queue_release() also undoes a part. */
+__attribute__((warn_unused_result)) int queue_init(struct queue *queue,
+                                                   const struct jobd_queue_config *config,
+                                                   uint32_t running, uint32_t leases_max);
+void queue_release(struct queue *queue);
+/* Are attempts, timeout and backoff possible ones? */
+bool queue_terms_sound(const struct jobd_queue_config *config);
+void queue_set_terms(struct queue *queue, const struct jobd_queue_config *config);
+/* Jobs that wait at most. */
+uint32_t queue_waiting_max(const struct jobd_queue_config *config);
+uint32_t queue_waiting(const struct queue *queue);
+/* Jobs in its ring. */
+uint32_t queue_ready(const struct queue *queue);
+/* Its workers that run a job. */
+uint32_t queue_busy(const struct queue *queue);

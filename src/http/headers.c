@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: MIT */
+#include "http/headers.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "base/text.h"
+
+enum { TYPE_MAX_BYTES = 255, WAIT_MAX_S = 3600 };
+
+static void refuse(struct headers *headers, unsigned status, const char *why)
+{
+    if (headers->status == 0) {
+        headers->status = status;
+        headers->why = why;
+    }
+}
+
+static bool is(const char *text, size_t size, const char *word)
+{
+    return size == strlen(word) && strncasecmp(text, word, size) == 0;
+}
+
+static bool digits(const char *text, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        if (text[i] < '0' || text[i] > '9')
+            return false;
+    return size > 0;
+}
+
+static bool letter_or_digit(char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+static bool token(const char *text, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        if (!letter_or_digit(text[i]) && (text[i] == '\0' || !strchr("!#$%&'*+-.^_`|~", text[i])))
+            return false;
+    return size > 0;
+}
+
+static bool value_sound(const char *text, size_t size)
+{
+    for (size_t i = 0; i < size; i++) {
+        unsigned char c = (unsigned char)text[i];
+        if ((c < 0x20 && c != '\t') || c == 0x7f)
+            return false;
+    }
+    return true;
+}
+
+static bool host_sound(const char *text, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        if (!letter_or_digit(text[i]) && (text[i] == '\0' || !strchr("-._~:[]%", text[i])))
+            return false;
+    return size > 0;
+}
+
+bool headers_read_length(const char *text, size_t size, uint64_t *length)
+{
+    uint64_t value = 0;
+    if (!digits(text, size))
+        return false;
+    for (size_t i = 0; i < size; i++) {
+        if (value > (UINT64_MAX >> 1) / 10)
+            return false;
+        value = value * 10 + (uint64_t)(text[i] - '0');
+    }
+    *length = value;
+    return true;
+}
+
+void headers_begin(struct headers *headers, const char *version)
+{
+    *headers = (struct headers){.http_1_0 = strcmp(version, "HTTP/1.0") == 0};
+}
+
+static struct field trimmed(const char *text, size_t size)
+{
+    while (size > 0 && (*text == ' ' || *text == '\t')) {
+        text++;
+        size--;
+    }
+    while (size > 0 && (text[size - 1] == ' ' || text[size - 1] == '\t'))
+        size--;
+    return (struct field){text, size};
+}
+
+/* Cuts the piece up to `separator` off the front, which within quotes is none (RFC 9110, section
+ * 5.6.4). */
+static struct field cut(struct field *rest, char separator)
+{
+    bool quoted = false;
+    size_t size = 0;
+    for (; size < rest->size && (quoted || rest->text[size] != separator); size++)
+        if (rest->text[size] == '"')
+            quoted = !quoted;
+        else if (quoted && rest->text[size] == '\\' && size + 1 < rest->size)
+            size++;
+    struct field piece = trimmed(rest->text, size);
+    size_t used = size < rest->size ? size + 1 : size;
+    rest->text += used;
+    rest->size -= used;
+    return piece;
+}
+
+static void content_length(struct headers *headers, const char *value, size_t size)
+{
+    uint64_t length;
+    if (!headers_read_length(value, size, &length))
+        refuse(headers, 400, HEADERS_BAD_LENGTH);
+    else if (headers->lengths++ > 0)
+        refuse(headers, 400, "more than one Content-Length");
+    else
+        headers->length = length;
+}
+
+/* Behind chunked nothing may come (RFC 9112, section 6.3, rule 4): nobody could tell where it ends.
+ */
+static bool chunked_not_last(struct field list)
+{
+    bool seen = false;
+    while (list.size > 0) {
+        if (seen)
+            return true;
+        struct field coding = cut(&list, ',');
+        seen = is(coding.text, coding.size, "chunked");
+    }
+    return false;
+}
+
+static void transfer_encoding(struct headers *headers, const char *value, size_t size)
+{
+    if (headers->codings++ > 0)
+        refuse(headers, 400, "more than one Transfer-Encoding");
+    else if (chunked_not_last((struct field){value, size}))
+        refuse(headers, 400, "a Transfer-Encoding behind chunked");
+    else if (!is(value, size, "chunked"))
+        refuse(headers, 501, "the only Transfer-Encoding is chunked");
+    headers->chunked = true;
+}
+
+static void host(struct headers *headers, const char *value, size_t size)
+{
+    if (headers->hosts++ > 0)
+        refuse(headers, 400, "more than one Host");
+    else if (!host_sound(value, size))
+        refuse(headers, 400, "Host is not a host");
+    headers->host = (struct field){value, size};
+}
+
+/* Several fields are one list (RFC 9110, section 5.3); of it only counts who names JSON. */
+static void accept_field(struct headers *headers, struct field field)
+{
+    if (!headers_want_json(headers))
+        headers->accept = field;
+}
+
+static void content_type(struct headers *headers, const char *value, size_t size)
+{
+    if (size > TYPE_MAX_BYTES)
+        refuse(headers, 400, "Content-Type is longer than 255 bytes");
+    headers->content_type = (struct field){value, size};
+}
+
+/* A second one makes a value that is nobody's: what marks a request must not be overruled. */
+static void only_one(struct field *field, struct field value)
+{
+    static const char several[] = "several";
+    *field = field->text == NULL ? value : (struct field){several, sizeof several - 1};
+}
+
+static void idempotency_key(struct headers *headers, struct field field)
+{
+    if (headers->keys++ > 0)
+        refuse(headers, 400, "more than one Idempotency-Key");
+    headers->key = field;
+}
+
+static struct field unquoted(struct field field)
+{
+    bool quoted = field.size >= 2 && field.text[0] == '"' && field.text[field.size - 1] == '"';
+    return quoted ? (struct field){field.text + 1, field.size - 2} : field;
+}
+
+/* Of several the first counts; what is not understood is ignored (RFC 7240, section 2). */
+static void prefer(struct headers *headers, struct field field)
+{
+    while (field.size > 0) {
+        struct field preference = cut(&field, ',');
+        struct field word = cut(&preference, ';');
+        struct field name = cut(&word, '=');
+        char seconds[16];
+        if (!is(name.text, name.size, "wait") || headers->wait_s > 0 || word.size >= sizeof seconds)
+            continue;
+        struct field value = unquoted(trimmed(word.text, word.size));
+        memcpy(seconds, value.text, value.size);
+        seconds[value.size] = '\0';
+        if (text_to_number(seconds, UINT32_MAX, &headers->wait_s) && headers->wait_s > WAIT_MAX_S)
+            headers->wait_s = WAIT_MAX_S;
+    }
+}
+
+void headers_field(struct headers *headers, const char *name, size_t name_size, const char *value,
+                   size_t value_size)
+{
+    headers->fields++;
+    if (!token(name, name_size))
+        refuse(headers, 400, "a header field's name is not a token");
+    if (!value_sound(value, value_size))
+        refuse(headers, 400, "a header field has a control character");
+    struct field field = {value, value_size};
+    if (is(name, name_size, "Host"))
+        host(headers, value, value_size);
+    else if (is(name, name_size, "Accept"))
+        accept_field(headers, field);
+    else if (is(name, name_size, "Content-Length"))
+        content_length(headers, value, value_size);
+    else if (is(name, name_size, "Content-Type"))
+        content_type(headers, value, value_size);
+    else if (is(name, name_size, "Transfer-Encoding"))
+        transfer_encoding(headers, value, value_size);
+    else if (is(name, name_size, "Content-Encoding"))
+        only_one(&headers->content_encoding, field);
+    else if (is(name, name_size, "Idempotency-Key"))
+        idempotency_key(headers, field);
+    else if (is(name, name_size, "Prefer"))
+        prefer(headers, field);
+    else if (is(name, name_size, "traceparent"))
+        only_one(&headers->trace, field);
+    else if (is(name, name_size, "Authorization"))
+        only_one(&headers->authorization, field);
+    else if (is(name, name_size, "Origin"))
+        only_one(&headers->origin, field);
+    else if (is(name, name_size, "Sec-Fetch-Site"))
+        only_one(&headers->fetch_site, field);
+    else if (is(name, name_size, "Cookie") && headers->cookie_size == 0)
+        headers->cookie_size = value_size;
+}
+
+const char *headers_target(struct headers *headers, const char *target)
+{
+    static const char scheme[] = "http://";
+    if (strncasecmp(target, scheme, sizeof scheme - 1) != 0)
+        return target;
+    const char *authority = target + sizeof scheme - 1;
+    size_t size = strcspn(authority, "/");
+    if (!host_sound(authority, size))
+        refuse(headers, 400, "the target's host is not a host");
+    headers->host = (struct field){authority, size};
+    return authority[size] != '\0' ? authority + size : "/";
+}
+
+bool headers_end(struct headers *headers)
+{
+    if (headers->hosts == 0 && !headers->http_1_0)
+        refuse(headers, 400, "no Host");
+    if (headers->chunked && headers->http_1_0)
+        refuse(headers, 400, "Transfer-Encoding in HTTP/1.0");
+    if (headers->chunked && headers->lengths > 0)
+        refuse(headers, 400, "both Content-Length and Transfer-Encoding");
+    return headers->status == 0;
+}
+
+/* A weight of zero says "not this" (RFC 9110, section 12.4.2). */
+static bool refused_by_weight(struct field parameters)
+{
+    while (parameters.size > 0) {
+        struct field weight = cut(&parameters, ';');
+        bool zero = weight.size >= 3 && strncasecmp(weight.text, "q=0", 3) == 0;
+        for (size_t i = 3; zero && i < weight.size; i++)
+            zero = weight.text[i] == '.' || weight.text[i] == '0';
+        if (zero)
+            return true;
+    }
+    return false;
+}
+
+bool headers_plain_content(const struct headers *headers)
+{
+    const struct field *coding = &headers->content_encoding;
+    return coding->size == 0 || is(coding->text, coding->size, "identity");
+}
+
+struct field headers_token(const struct headers *headers)
+{
+    struct field rest = headers->authorization;
+    if (rest.size == 0)
+        return (struct field){NULL, 0};
+    struct field scheme = cut(&rest, ' ');
+    return is(scheme.text, scheme.size, "Bearer") ? trimmed(rest.text, rest.size)
+                                                  : (struct field){NULL, 0};
+}
+
+void headers_trace(const struct headers *headers, char *out, size_t size)
+{
+    static const char form[] = "xx-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx-xxxxxxxxxxxxxxxx-xx";
+    const struct field *trace = &headers->trace;
+    bool sound = trace->size >= sizeof form - 1 && trace->size < size &&
+                 (trace->size == sizeof form - 1 || trace->text[sizeof form - 1] == '-');
+    for (size_t i = 0; sound && i < trace->size; i++) {
+        char c = trace->text[i];
+        bool hex = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+        sound = i < sizeof form - 1 && form[i] == '-' ? c == '-' : hex || c == '-';
+        sound = sound && (i >= sizeof form - 1 || form[i] == '-' || hex);
+    }
+    size_t used = sound && strncmp(trace->text, "ff", 2) != 0 ? trace->size : 0;
+    memcpy(out, used > 0 ? trace->text : "", used);
+    out[used] = '\0';
+}
+
+bool headers_key(const struct headers *headers, char *out, size_t size)
+{
+    struct field key = trimmed(headers->key.text, headers->key.size);
+    bool quoted = key.size >= 2 && key.text[0] == '"' && key.text[key.size - 1] == '"';
+    size_t used = 0, at = quoted ? 1 : 0, end = quoted ? key.size - 1 : key.size;
+    out[0] = '\0';
+    if (headers->keys == 0)
+        return true;
+    for (; at < end && used + 1 < size; at++) {
+        bool escaped = quoted && key.text[at] == '\\' && at + 1 < end;
+        char c = key.text[at += escaped];
+        bool special = c == '"' || c == '\\';
+        if (c < (quoted ? ' ' : '!') || c > '~' || special != escaped)
+            return false;
+        out[used++] = c;
+    }
+    out[used] = '\0';
+    return at == end && used > 0;
+}
+
+bool headers_want_json(const struct headers *headers)
+{
+    struct field rest = headers->accept;
+    while (rest.size > 0) {
+        struct field range = cut(&rest, ',');
+        struct field type = cut(&range, ';');
+        if (is(type.text, type.size, "application/json") ||
+            is(type.text, type.size, "application/problem+json"))
+            return !refused_by_weight(range);
+    }
+    return false;
+}
+
+static bool names_loopback(struct field host)
+{
+    static const char *const names[] = {"localhost", "localhost.", "127.0.0.1", "[::1]"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        size_t length = strlen(names[i]);
+        if (host.size < length || strncasecmp(host.text, names[i], length) != 0)
+            continue;
+        if (host.size == length)
+            return true;
+        if (host.text[length] == ':' && host.size - length <= sizeof ":65535" - 1 &&
+            digits(host.text + length + 1, host.size - length - 1))
+            return true;
+    }
+    return false;
+}
+
+bool headers_from_here(const struct headers *headers, bool friend, const char **why)
+{
+    static const char scheme[] = "http://";
+    struct field host = headers->host, origin = headers->origin, site = headers->fetch_site;
+    *why = NULL;
+    if (host.text == NULL || !names_loopback(host))
+        *why = "Host must be localhost, 127.0.0.1 or [::1]";
+    else if (friend)
+        return true;
+    else if (site.text != NULL && !is(site.text, site.size, "same-origin") &&
+             !is(site.text, site.size, "none"))
+        *why = "requests from other web sites are refused";
+    else if (origin.text != NULL &&
+             (origin.size != host.size + sizeof scheme - 1 ||
+              strncasecmp(origin.text, scheme, sizeof scheme - 1) != 0 ||
+              strncasecmp(origin.text + sizeof scheme - 1, host.text, host.size) != 0))
+        *why = "requests from other origins are refused";
+    return *why == NULL;
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/* The HTTP face: libmicrohttpd behind a gate. Knows requests and replies, no endpoint.
+ *
+ * One libmicrohttpd daemon a processor, each in a loop and thread of its own; the gate (gate.h)
+ * accepts and hands them connections. A request is refused while its header is read (headers.h),
+ * collects its body, is served by the endpoint, and may be parked in between: then it holds no
+ * thread, only its connection. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "http/gate.h"
+#include "http/listen.h"
+#include "http/request.h"
+
+struct http_config {
+    struct jobd *jobd;           /* parked requests are its waiters */
+    struct listeners *listeners; /* borrowed; http_stop() closes them */
+    uint32_t connections_max, per_address_max;
+    int64_t header_us, idle_us;
+    uint64_t body_max_bytes;
+    size_t memory_bytes;     /* of bodies that have come in and replies not yet sent, at most */
+    bool tls;                /* as tls.h has it, which must be open */
+    const char *cors_origin; /* borrowed; NULL: no page of another site may come in */
+    bool keyed;              /* requests show tokens: where they come from does not count */
+};
+
+struct http;
+
+/* 0 and *http, or -errno. Nothing is served yet. */
+__attribute__((warn_unused_result)) int http_new(struct http **http,
+                                                 const struct http_config *config);
+/* Serves with `serve`, called in any of the server's threads; it must not block. Before a body is
+ * read `admit` is asked: false, and its reply ends the request. 0 or -errno. */
+__attribute__((warn_unused_result)) int http_start(struct http *http, request_handler *serve,
+                                                   request_admitter *admits, void *context);
+/* From now on every reply closes its connection. */
+void http_drain(struct http *http);
+/* No more connections; replies under way finish within `wait_ms`. Every parked request must have
+ * been woken, and nobody be left who could wake one: jobd_pool_stop() comes first. Blocks. False
+ * when something was left that could not be stopped: then the process must end without http_free().
+ */
+bool http_stop(struct http *http, int64_t wait_ms);
+void http_free(struct http *http);
+
+/* Makes a reply to be sent many times; NULL when memory is short. Ends with the server. */
+const struct shared_reply *http_share(struct http *http, const struct reply *reply);
+
+struct http_stats {
+    struct gate_stats gate;
+    uint32_t parked;
+    size_t bytes;        /* as memory_bytes counts them */
+    uint64_t replies[6]; /* by the first digit of their status */
+};
+void http_stats(struct http *http, struct http_stats *stats);
+/* Have bodies and replies under way all the memory they may have? Any thread. */
+bool http_is_full(const struct http *http);
+
+/* Is TLS built into the HTTP library? */
+bool http_has_tls(void);
+/* The HTTP library's name and version. */
+const char *http_library(void);

@@ -1,0 +1,483 @@
+/* SPDX-License-Identifier: MIT */
+#include "http/listen.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/text.h"
+
+#define UNIX_PREFIX "unix:"
+
+enum { SYSTEMD_FIRST_FD = 3, BACKLOG = 4096 };
+
+union address {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+    struct sockaddr_un local;
+    struct sockaddr_storage storage;
+};
+
+/* ---- what people write */
+
+struct host_port {
+    char host[128]; /* "": all interfaces */
+    char port[8];
+    uint16_t number;
+};
+
+static const char *unix_path(const char *address)
+{
+    size_t prefix = sizeof UNIX_PREFIX - 1;
+    return strncmp(address, UNIX_PREFIX, prefix) == 0 ? address + prefix : NULL;
+}
+
+static bool split(const char *address, struct host_port *parts)
+{
+    const char *colon = strrchr(address, ':');
+    uint64_t port;
+    if (colon == NULL || !text_to_number(colon + 1, 65535, &port))
+        return false;
+    const char *host = address;
+    size_t length = (size_t)(colon - address);
+    if (length >= 2 && host[0] == '[' && host[length - 1] == ']') {
+        host++;
+        length -= 2;
+        if (length == 0)
+            return false;
+    } else if (memchr(host, ':', length) != NULL || memchr(host, '[', length) != NULL) {
+        return false;
+    }
+    if (length >= sizeof parts->host)
+        return false;
+    memcpy(parts->host, host, length);
+    parts->host[length] = '\0';
+    parts->number = (uint16_t)port;
+    snprintf(parts->port, sizeof parts->port, "%u", parts->number);
+    return true;
+}
+
+bool listen_address_valid(const char *address)
+{
+    const char *path = unix_path(address);
+    struct host_port parts;
+    if (path != NULL)
+        return path[0] != '\0' && strlen(path) < sizeof((struct sockaddr_un *)NULL)->sun_path;
+    return split(address, &parts);
+}
+
+/* ---- what the system says */
+
+static bool is_loopback(const union address *address)
+{
+    if (address->any.sa_family == AF_INET)
+        return ntohl(address->v4.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+    if (address->any.sa_family != AF_INET6)
+        return false;
+    const struct in6_addr *v6 = &address->v6.sin6_addr;
+    return IN6_IS_ADDR_LOOPBACK(v6) || (IN6_IS_ADDR_V4MAPPED(v6) && v6->s6_addr[12] == 127);
+}
+
+/* Fills in the listener from the socket itself: also right for port 0 and handed-over sockets. */
+static int describe(struct listener *listener)
+{
+    union address address;
+    socklen_t size = sizeof address;
+    memset(&address, 0, sizeof address);
+    if (getsockname(listener->fd, &address.any, &size) != 0)
+        return -errno;
+    listener->local = address.any.sa_family == AF_UNIX;
+    listener->loopback = is_loopback(&address);
+    char host[INET6_ADDRSTRLEN] = "?";
+    if (address.any.sa_family == AF_INET) {
+        inet_ntop(AF_INET, &address.v4.sin_addr, host, sizeof host);
+        snprintf(listener->name, sizeof listener->name, "%s:%u", host, ntohs(address.v4.sin_port));
+    } else if (address.any.sa_family == AF_INET6) {
+        inet_ntop(AF_INET6, &address.v6.sin6_addr, host, sizeof host);
+        snprintf(listener->name, sizeof listener->name, "[%s]:%u", host,
+                 ntohs(address.v6.sin6_port));
+    } else if (listener->local) {
+        snprintf(listener->name, sizeof listener->name, UNIX_PREFIX "%s", address.local.sun_path);
+    } else {
+        return -EAFNOSUPPORT;
+    }
+    return 0;
+}
+
+static enum listen_result refused(char error[LISTEN_ERROR_SIZE], const char *address, int number)
+{
+    char shown[LISTENER_NAME_SIZE];
+    snprintf(error, LISTEN_ERROR_SIZE, "%s: %s", text_printable(address, shown, sizeof shown),
+             strerror(number));
+    return LISTEN_REFUSED;
+}
+
+static enum listen_result not_open(char error[LISTEN_ERROR_SIZE], const char *name)
+{
+    snprintf(
+        error, LISTEN_ERROR_SIZE,
+        "%s can be reached from other machines: this needs --token-file, or --open, by which you "
+        "say that whoever reaches the port may put jobs",
+        name);
+    return LISTEN_WRONG;
+}
+
+static enum listen_result add(struct listeners *listeners, int fd, bool open,
+                              char error[LISTEN_ERROR_SIZE])
+{
+    struct listener *listener = &listeners->of[listeners->len];
+    *listener = (struct listener){.fd = fd};
+    int problem = describe(listener);
+    if (problem != 0) {
+        close(fd);
+        return refused(error, "a listening socket", -problem);
+    }
+    if (!listener->local && !listener->loopback && !open) {
+        close(fd);
+        return not_open(error, listener->name);
+    }
+    listeners->len++;
+    return LISTEN_OK;
+}
+
+/* ---- systemd */
+
+static unsigned handed_over(void)
+{
+    uint64_t pid, count;
+    const char *for_pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS");
+    if (for_pid == NULL || fds == NULL || !text_to_number(for_pid, INT32_MAX, &pid) ||
+        pid != (uint64_t)getpid() || !text_to_number(fds, INT32_MAX, &count))
+        return 0;
+    unsetenv("LISTEN_PID");
+    unsetenv("LISTEN_FDS");
+    unsetenv("LISTEN_FDNAMES");
+    return (unsigned)count;
+}
+
+static enum listen_result take_over(struct listeners *listeners, unsigned count, bool open,
+                                    char error[LISTEN_ERROR_SIZE])
+{
+    if (count > LISTENERS_MAX) {
+        snprintf(error, LISTEN_ERROR_SIZE, "LISTEN_FDS: %u sockets; at most %d are allowed", count,
+                 LISTENERS_MAX);
+        return LISTEN_WRONG;
+    }
+    for (int fd = SYSTEMD_FIRST_FD; fd < SYSTEMD_FIRST_FD + (int)count; fd++) {
+        int listening = 0, type = 0;
+        socklen_t size = sizeof listening;
+        if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) != 0 || !listening ||
+            getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) != 0 || type != SOCK_STREAM) {
+            snprintf(error, LISTEN_ERROR_SIZE,
+                     "LISTEN_FDS: descriptor %d is not a listening stream socket", fd);
+            return LISTEN_WRONG;
+        }
+        if (fcntl(fd, F_SETFD, FD_CLOEXEC) != 0 || fcntl(fd, F_SETFL, O_NONBLOCK) != 0)
+            return refused(error, "LISTEN_FDS", errno);
+        enum listen_result result = add(listeners, fd, open, error);
+        if (result != LISTEN_OK)
+            return result;
+    }
+    return LISTEN_OK;
+}
+
+/* ---- unix sockets */
+
+static int connect_unix(const char *path)
+{
+    union address address = {.local = {.sun_family = AF_UNIX}};
+    strncpy(address.local.sun_path, path, sizeof address.local.sun_path - 1);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    if (connect(fd, &address.any, sizeof address.local) == 0)
+        return fd;
+    int error = errno;
+    close(fd);
+    return -error;
+}
+
+/* Removes a socket file that nobody listens on any more. 0 or -errno. */
+static int remove_stale(const char *path)
+{
+    struct stat status;
+    if (lstat(path, &status) != 0)
+        return errno == ENOENT ? 0 : -errno;
+    if (!S_ISSOCK(status.st_mode))
+        return -EEXIST;
+    int fd = connect_unix(path);
+    if (fd >= 0)
+        close(fd);
+    if (fd != -ECONNREFUSED)
+        return -EADDRINUSE;
+    return unlink(path) == 0 ? 0 : -errno;
+}
+
+static enum listen_result open_unix(struct listeners *listeners, const char *path, bool open,
+                                    char error[LISTEN_ERROR_SIZE])
+{
+    union address address = {.local = {.sun_family = AF_UNIX}};
+    strncpy(address.local.sun_path, path, sizeof address.local.sun_path - 1);
+    int problem = remove_stale(path);
+    if (problem != 0)
+        return refused(error, path, -problem);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return refused(error, path, errno);
+    struct stat status;
+    if (bind(fd, &address.any, sizeof address.local) != 0 || listen(fd, BACKLOG) != 0 ||
+        lstat(path, &status) != 0) {
+        int number = errno;
+        close(fd);
+        return refused(error, path, number);
+    }
+    enum listen_result result = add(listeners, fd, open, error);
+    if (result == LISTEN_OK) {
+        listeners->of[listeners->len - 1].device = status.st_dev;
+        listeners->of[listeners->len - 1].inode = status.st_ino;
+    }
+    return result;
+}
+
+/* ---- TCP */
+
+static void set_port(union address *address, in_port_t port)
+{
+    if (address->any.sa_family == AF_INET)
+        address->v4.sin_port = port;
+    else
+        address->v6.sin6_port = port;
+}
+
+static in_port_t port_of(int fd)
+{
+    union address address;
+    socklen_t size = sizeof address;
+    memset(&address, 0, sizeof address);
+    if (getsockname(fd, &address.any, &size) != 0)
+        return 0;
+    return address.any.sa_family == AF_INET ? address.v4.sin_port : address.v6.sin6_port;
+}
+
+/* A listening socket, or -errno. */
+static int open_tcp(const union address *address, socklen_t size, bool all_interfaces)
+{
+    int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return -errno;
+    int yes = 1, v6_only = !all_interfaces;
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) != 0 ||
+        (address->any.sa_family == AF_INET6 &&
+         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6_only, sizeof v6_only) != 0) ||
+        bind(fd, &address->any, size) != 0 || listen(fd, BACKLOG) != 0) {
+        int error = errno;
+        close(fd);
+        return -error;
+    }
+    return fd;
+}
+
+static enum listen_result open_all_interfaces(struct listeners *listeners, const char *name,
+                                              in_port_t port, bool open,
+                                              char error[LISTEN_ERROR_SIZE])
+{
+    union address address = {.v6 = {.sin6_family = AF_INET6, .sin6_port = port}};
+    if (!open)
+        return not_open(error, name);
+    int fd = open_tcp(&address, sizeof address.v6, true);
+    if (fd == -EAFNOSUPPORT || fd == -EADDRNOTAVAIL) { /* a machine without IPv6 */
+        address = (union address){.v4 = {.sin_family = AF_INET, .sin_port = port}};
+        fd = open_tcp(&address, sizeof address.v4, true);
+    }
+    return fd < 0 ? refused(error, name, -fd) : add(listeners, fd, open, error);
+}
+
+/* A name can have the same address twice. */
+static bool seen_before(const struct addrinfo *found, const struct addrinfo *at)
+{
+    for (; found != at; found = found->ai_next)
+        if (found->ai_addrlen == at->ai_addrlen &&
+            memcmp(found->ai_addr, at->ai_addr, at->ai_addrlen) == 0)
+            return true;
+    return false;
+}
+
+static enum listen_result open_host(struct listeners *listeners, const char *name,
+                                    const struct addrinfo *found, bool open,
+                                    char error[LISTEN_ERROR_SIZE])
+{
+    in_port_t port = 0; /* with port 0, the one the first address got */
+    int problem = 0;
+    for (const struct addrinfo *at = found; at != NULL && listeners->len < LISTENERS_MAX;
+         at = at->ai_next) {
+        union address address;
+        if (seen_before(found, at))
+            continue;
+        memcpy(&address, at->ai_addr, at->ai_addrlen);
+        if (!is_loopback(&address) && !open)
+            return not_open(error, name);
+        if (port != 0)
+            set_port(&address, port);
+        int fd = open_tcp(&address, at->ai_addrlen, false);
+        if (fd == -EADDRNOTAVAIL || fd == -EAFNOSUPPORT) {
+            problem = -fd; /* of a name's several addresses, one may not exist here */
+            continue;
+        }
+        if (fd < 0)
+            return refused(error, name, -fd);
+        enum listen_result result = add(listeners, fd, open, error);
+        if (result != LISTEN_OK)
+            return result;
+        port = port_of(fd);
+    }
+    return listeners->len > 0 ? LISTEN_OK : refused(error, name, problem);
+}
+
+static enum listen_result not_an_address(char error[LISTEN_ERROR_SIZE])
+{
+    snprintf(error, LISTEN_ERROR_SIZE, "not an address to listen on");
+    return LISTEN_WRONG;
+}
+
+/* *found is to be freed, and NULL on error. */
+static enum listen_result resolve(const char *address, const struct host_port *parts, int flags,
+                                  struct addrinfo **found, char error[LISTEN_ERROR_SIZE])
+{
+    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = flags};
+    *found = NULL;
+    int problem = getaddrinfo(parts->host, parts->port, &hints, found);
+    if (problem == 0)
+        return LISTEN_OK;
+    *found = NULL;
+    snprintf(error, LISTEN_ERROR_SIZE, "%s: %s", address, gai_strerror(problem));
+    bool passing = problem == EAI_SYSTEM || problem == EAI_AGAIN || problem == EAI_MEMORY;
+    return passing ? LISTEN_REFUSED : LISTEN_WRONG;
+}
+
+static enum listen_result open_address(struct listeners *listeners, const char *address, bool open,
+                                       char error[LISTEN_ERROR_SIZE])
+{
+    struct host_port parts = {.number = 0};
+    const char *path = unix_path(address);
+    if (path != NULL)
+        return open_unix(listeners, path, open, error);
+    if (!split(address, &parts))
+        return not_an_address(error);
+    if (parts.host[0] == '\0')
+        return open_all_interfaces(listeners, address, htons(parts.number), open, error);
+    struct addrinfo *found;
+    enum listen_result result = resolve(address, &parts, AI_PASSIVE, &found, error);
+    if (found == NULL)
+        return result;
+    result = open_host(listeners, address, found, open, error);
+    freeaddrinfo(found);
+    return result;
+}
+
+/* ---- the door */
+
+enum listen_result listen_open(struct listeners *listeners, const char *address, bool open,
+                               char error[LISTEN_ERROR_SIZE])
+{
+    listeners->len = 0;
+    unsigned count = handed_over();
+    enum listen_result result = count > 0 ? take_over(listeners, count, open, error)
+                                          : open_address(listeners, address, open, error);
+    if (result != LISTEN_OK)
+        listen_close(listeners);
+    return result;
+}
+
+enum listen_result listen_check(const char *address, bool open, char error[LISTEN_ERROR_SIZE])
+{
+    struct host_port parts = {.number = 0};
+    if (unix_path(address) != NULL || open)
+        return LISTEN_OK;
+    if (!split(address, &parts))
+        return not_an_address(error);
+    if (parts.host[0] == '\0')
+        return not_open(error, address);
+    struct addrinfo *found;
+    enum listen_result result = resolve(address, &parts, AI_PASSIVE, &found, error);
+    for (const struct addrinfo *at = found; at != NULL && result == LISTEN_OK; at = at->ai_next) {
+        union address place;
+        memcpy(&place, at->ai_addr, at->ai_addrlen);
+        if (!is_loopback(&place))
+            result = not_open(error, address);
+    }
+    if (found != NULL)
+        freeaddrinfo(found);
+    return result;
+}
+
+const char *listen_own_file(const struct listeners *listeners)
+{
+    for (unsigned i = 0; i < listeners->len; i++)
+        if (listeners->of[i].inode != 0 && unix_path(listeners->of[i].name) != NULL)
+            return unix_path(listeners->of[i].name);
+    return NULL;
+}
+
+void listen_remove_files(const struct listeners *listeners)
+{
+    for (unsigned i = 0; i < listeners->len; i++) {
+        const struct listener *listener = &listeners->of[i];
+        const char *path = unix_path(listener->name);
+        struct stat status;
+        if (path != NULL && listener->inode != 0 && lstat(path, &status) == 0 &&
+            status.st_dev == listener->device && status.st_ino == listener->inode)
+            unlink(path);
+    }
+}
+
+void listen_close(struct listeners *listeners)
+{
+    listen_remove_files(listeners);
+    for (unsigned i = 0; i < listeners->len; i++)
+        close(listeners->of[i].fd);
+    listeners->len = 0;
+}
+
+int listen_connect(const char *address)
+{
+    struct host_port parts = {.number = 0};
+    const char *path = unix_path(address);
+    if (path != NULL)
+        return connect_unix(path);
+    if (!split(address, &parts))
+        return -EINVAL;
+    if (parts.host[0] == '\0' || strcmp(parts.host, "0.0.0.0") == 0)
+        strcpy(parts.host, "127.0.0.1");
+    else if (strcmp(parts.host, "::") == 0)
+        strcpy(parts.host, "::1");
+    char unused[LISTEN_ERROR_SIZE];
+    struct addrinfo *found;
+    int error = EHOSTUNREACH;
+    (void)resolve(address, &parts, 0, &found, unused);
+    for (const struct addrinfo *at = found; at != NULL; at = at->ai_next) {
+        int fd = socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (fd < 0) {
+            error = errno;
+            continue;
+        }
+        if (connect(fd, at->ai_addr, at->ai_addrlen) == 0) {
+            freeaddrinfo(found);
+            return fd;
+        }
+        error = errno;
+        close(fd);
+    }
+    if (found != NULL)
+        freeaddrinfo(found);
+    return -error;
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/json.h"
+#include "http/request.h"
+#include "base/verify.h"
+
+void reply_field(struct reply *reply, const char *name, const char *format, ...)
+{
+    unsigned i = 0;
+    while (i < REPLY_FIELDS_MAX && reply->fields[i].name != NULL)
+        i++;
+    verify(i < REPLY_FIELDS_MAX);
+    va_list arguments;
+    va_start(arguments, format);
+    int length = vsnprintf(reply->fields[i].value, REPLY_VALUE_SIZE, format, arguments);
+    va_end(arguments);
+    verify(length >= 0 && length < REPLY_VALUE_SIZE);
+    reply->fields[i].name = name;
+}
+
+/* Without a type of its own a problem's title is the status's phrase (RFC 9457, section 4.2.1);
+ * those are RFC 9110's. */
+static const char *phrase(unsigned status)
+{
+    static const struct {
+        unsigned status;
+        const char *phrase;
+    } rows[] = {
+        {400, "Bad Request"},
+        {401, "Unauthorized"},
+        {403, "Forbidden"},
+        {404, "Not Found"},
+        {405, "Method Not Allowed"},
+        {409, "Conflict"},
+        {413, "Content Too Large"},
+        {414, "URI Too Long"},
+        {415, "Unsupported Media Type"},
+        {422, "Unprocessable Content"},
+        {429, "Too Many Requests"},
+        {500, "Internal Server Error"},
+        {501, "Not Implemented"},
+        {503, "Service Unavailable"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (rows[i].status == status)
+            return rows[i].phrase;
+    return "Error"; /* a row is missing */
+}
+
+struct cJSON *reply_problem(unsigned status, const char *detail)
+{
+    cJSON *problem = cJSON_CreateObject();
+    if (json_add_int(problem, "status", status) &&
+        cJSON_AddStringToObject(problem, "title", phrase(status)) != NULL &&
+        cJSON_AddStringToObject(problem, "detail", detail) != NULL)
+        return problem;
+    cJSON_Delete(problem);
+    return NULL;
+}
+
+void reply_error(struct reply *reply, bool wants_json, unsigned status, const char *detail)
+{
+    reply->status = status;
+    reply->type = wants_json ? TYPE_PROBLEM : TYPE_TEXT;
+    if (wants_json) {
+        cJSON *problem = reply_problem(status, detail);
+        reply->owned = json_text(problem);
+        cJSON_Delete(problem);
+    } else if (asprintf(&reply->owned, "%s\n", detail) < 0) {
+        reply->owned = NULL;
+    }
+    if (reply->owned == NULL) {
+        reply->type = TYPE_TEXT;
+        reply->text = "out of memory\n";
+    }
+}

@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: MIT */
+#include "http/tls.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <gnutls/abstract.h>
+#include <gnutls/gnutls.h>
+
+#include "base/clock.h"
+#include "base/lock.h"
+#include "base/log.h"
+#include "base/verify.h"
+
+enum { CHAIN_MAX = 16, KEY_ID_SIZE = 64 };
+
+/* What is shown to clients. */
+struct identity {
+    gnutls_pcert_st chain[CHAIN_MAX];
+    unsigned chain_len;
+    gnutls_privkey_t key;
+    unsigned key_mode; /* of its file */
+    int64_t retired_us;
+    struct identity *next; /* retired before */
+};
+
+struct tls {
+    const char *certificate, *key;
+    int64_t handshake_us;
+    struct mutex lock;
+    struct identity *current GUARDED;
+    struct identity *retired; /* a handshake may still use them; the latest first */
+};
+
+static struct tls *of_process;
+
+static bool wrong(char error[TLS_ERROR_SIZE], const char *file, const char *why)
+{
+    snprintf(error, TLS_ERROR_SIZE, "%s: %s", file, why);
+    return false;
+}
+
+/* ---- reading */
+
+void identity_free(struct identity *identity)
+{
+    if (identity == NULL)
+        return;
+    for (unsigned i = 0; i < identity->chain_len; i++)
+        gnutls_pcert_deinit(&identity->chain[i]);
+    if (identity->key != NULL)
+        gnutls_privkey_deinit(identity->key);
+    free(identity);
+}
+
+/* Release with gnutls_free(); for a key its bytes too. */
+static bool load(const char *file, gnutls_datum_t *bytes, unsigned *mode,
+                 char error[TLS_ERROR_SIZE])
+{
+    struct stat status;
+    if (stat(file, &status) != 0)
+        return wrong(error, file, strerror(errno));
+    *mode = (unsigned)status.st_mode;
+    int code = gnutls_load_file(file, bytes);
+    return code == 0 || wrong(error, file, gnutls_strerror(code));
+}
+
+static bool read_chain(struct identity *identity, const char *file, char error[TLS_ERROR_SIZE])
+{
+    gnutls_datum_t bytes;
+    unsigned len = CHAIN_MAX, mode;
+    if (!load(file, &bytes, &mode, error))
+        return false;
+    int code =
+        gnutls_pcert_list_import_x509_raw(identity->chain, &len, &bytes, GNUTLS_X509_FMT_PEM, 0);
+    gnutls_free(bytes.data);
+    if (code < 0)
+        return wrong(error, file, "it is no certificate in PEM");
+    identity->chain_len = len;
+    return true;
+}
+
+static bool read_key(struct identity *identity, const char *file, char error[TLS_ERROR_SIZE])
+{
+    gnutls_datum_t bytes;
+    if (!load(file, &bytes, &identity->key_mode, error))
+        return false;
+    int code = gnutls_privkey_init(&identity->key);
+    if (code == 0)
+        code = gnutls_privkey_import_x509_raw(identity->key, &bytes, GNUTLS_X509_FMT_PEM, NULL, 0);
+    explicit_bzero(bytes.data, bytes.size);
+    gnutls_free(bytes.data);
+    return code == 0 || wrong(error, file, "it is no private key in PEM without a password");
+}
+
+static bool key_id(gnutls_pubkey_t key, unsigned char id[KEY_ID_SIZE], size_t *size)
+{
+    *size = KEY_ID_SIZE;
+    return gnutls_pubkey_get_key_id(key, GNUTLS_KEYID_USE_SHA256, id, size) == 0;
+}
+
+static bool belong_together(const struct identity *identity)
+{
+    unsigned char one[KEY_ID_SIZE], other[KEY_ID_SIZE];
+    size_t size, other_size;
+    gnutls_pubkey_t key;
+    if (gnutls_pubkey_init(&key) != 0)
+        return false;
+    bool same = gnutls_pubkey_import_privkey(key, identity->key, 0, 0) == 0 &&
+                key_id(key, one, &size) && key_id(identity->chain[0].pubkey, other, &other_size) &&
+                size == other_size && memcmp(one, other, size) == 0;
+    gnutls_pubkey_deinit(key);
+    return same;
+}
+
+struct identity *tls_read(const struct tls *tls, char error[TLS_ERROR_SIZE])
+{
+    struct identity *identity = calloc(1, sizeof *identity);
+    if (identity == NULL) {
+        (void)wrong(error, tls->key, "out of memory");
+        return NULL;
+    }
+    if (read_chain(identity, tls->certificate, error) && read_key(identity, tls->key, error) &&
+        (belong_together(identity) ||
+         wrong(error, tls->key, "it is not the key of the certificate in --tls-cert")))
+        return identity;
+    identity_free(identity);
+    return NULL;
+}
+
+/* ---- its life */
+
+bool tls_open(struct tls **tls, const char *certificate, const char *key, int64_t handshake_us,
+              char error[TLS_ERROR_SIZE])
+{
+    verify(of_process == NULL);
+    struct tls *new = calloc(1, sizeof *new);
+    if (new == NULL || mutex_init(&new->lock) != 0) {
+        free(new);
+        return wrong(error, certificate, "out of memory");
+    }
+    new->certificate = certificate;
+    new->key = key;
+    new->handshake_us = handshake_us;
+    struct identity *identity = tls_read(new, error);
+    mutex_lock(&new->lock);
+    new->current = identity;
+    mutex_unlock(&new->lock);
+    *tls = of_process = new;
+    if (identity != NULL)
+        return true;
+    tls_free(new);
+    *tls = NULL;
+    return false;
+}
+
+static void free_retired(struct tls *tls, int64_t before_us)
+{
+    struct identity **link = &tls->retired;
+    while (*link != NULL && (*link)->retired_us > before_us)
+        link = &(*link)->next;
+    struct identity *old = *link, *next;
+    *link = NULL;
+    for (; old != NULL; old = next) {
+        next = old->next;
+        identity_free(old);
+    }
+}
+
+void tls_replace(struct tls *tls, struct identity *identity)
+{
+    int64_t now_us = clock_now_us();
+    mutex_lock(&tls->lock);
+    struct identity *former = tls->current;
+    tls->current = identity;
+    mutex_unlock(&tls->lock);
+    former->retired_us = now_us;
+    former->next = tls->retired;
+    tls->retired = former;
+    free_retired(tls, now_us - tls->handshake_us - CLOCK_SECOND_US);
+}
+
+void tls_warn(struct tls *tls)
+{
+    mutex_lock(&tls->lock);
+    unsigned mode = tls->current->key_mode;
+    mutex_unlock(&tls->lock);
+    if ((mode & (S_IRWXG | S_IRWXO)) != 0)
+        log_warn("%s: others can read the key: its mode is %03o", tls->key, mode & 0777);
+}
+
+void tls_free(struct tls *tls)
+{
+    if (tls == NULL)
+        return;
+    of_process = NULL;
+    free_retired(tls, INT64_MAX);
+    mutex_lock(&tls->lock);
+    struct identity *identity = tls->current;
+    mutex_unlock(&tls->lock);
+    identity_free(identity);
+    mutex_release(&tls->lock);
+    free(tls);
+}
+
+/* ---- for the HTTP library */
+
+static int show(gnutls_session_t session, const gnutls_datum_t *authorities, int authorities_len,
+                const gnutls_pk_algorithm_t *algorithms, int algorithms_len,
+                gnutls_pcert_st **chain, unsigned *chain_len, gnutls_privkey_t *key)
+{
+    (void)session;
+    (void)authorities;
+    (void)authorities_len;
+    (void)algorithms;
+    (void)algorithms_len;
+    mutex_lock(&of_process->lock);
+    struct identity *identity = of_process->current;
+    mutex_unlock(&of_process->lock);
+    *chain = identity->chain;
+    *chain_len = identity->chain_len;
+    *key = identity->key;
+    return 0;
+}
+
+void *tls_certificate_callback(void)
+{
+    gnutls_certificate_retrieve_function2 *function = show;
+    void *pointer;
+    memcpy(&pointer, &function, sizeof pointer); /* as POSIX allows and C does not */
+    return pointer;
+}
+
+const char *tls_priorities(void)
+{
+    return "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2";
+}
+
+/* ---- asking */
+
+static ssize_t converse(gnutls_session_t session, const char *request, char *answer, size_t size)
+{
+    size_t got = 0;
+    int code;
+    do
+        code = gnutls_handshake(session);
+    while (code < 0 && !gnutls_error_is_fatal(code) && code != GNUTLS_E_AGAIN);
+    if (code < 0)
+        return code;
+    ssize_t sent = gnutls_record_send(session, request, strlen(request));
+    if (sent < 0)
+        return sent;
+    while (got < size) {
+        ssize_t more = gnutls_record_recv(session, answer + got, size - got);
+        if (more < 0 && more != GNUTLS_E_INTERRUPTED)
+            return more;
+        if (more == 0)
+            break;
+        got += more > 0 ? (size_t)more : 0;
+    }
+    return (ssize_t)got;
+}
+
+ssize_t tls_ask(int fd, const char *request, char *answer, size_t size, const char **why)
+{
+    gnutls_certificate_credentials_t nobody = NULL;
+    gnutls_session_t session = NULL;
+    ssize_t got = GNUTLS_E_MEMORY_ERROR;
+    if (gnutls_certificate_allocate_credentials(&nobody) == 0 &&
+        gnutls_init(&session, GNUTLS_CLIENT | GNUTLS_NO_SIGNAL) == 0 &&
+        gnutls_set_default_priority(session) == 0 &&
+        gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, nobody) == 0) {
+        gnutls_transport_set_int(session, fd);
+        got = converse(session, request, answer, size);
+    }
+    if (session != NULL)
+        gnutls_deinit(session);
+    if (nobody != NULL)
+        gnutls_certificate_free_credentials(nobody);
+    if (got < 0)
+        *why = gnutls_strerror((int)got);
+    return got < 0 ? -1 : got;
+}
+
+const char *tls_library(void)
+{
+    static char name[64];
+    snprintf(name, sizeof name, "GnuTLS %s", gnutls_check_version(NULL));
+    return name;
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/* In place of ../tls.c where GnuTLS is not linked: http_has_tls() says no, so that
+ * little of this comes to be asked. */
+#include "http/tls.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+
+static const char without[] = "TLS is not built in";
+
+bool tls_open(struct tls **tls, const char *certificate, const char *key, int64_t handshake_us,
+              char error[TLS_ERROR_SIZE])
+{
+    (void)certificate, (void)key, (void)handshake_us;
+    *tls = NULL;
+    snprintf(error, TLS_ERROR_SIZE, "--tls-cert: %s", without);
+    return false;
+}
+
+struct identity *tls_read(const struct tls *tls, char error[TLS_ERROR_SIZE])
+{
+    (void)tls;
+    snprintf(error, TLS_ERROR_SIZE, "%s", without);
+    return NULL;
+}
+
+void tls_replace(struct tls *tls, struct identity *identity)
+{
+    (void)tls, (void)identity;
+}
+
+void identity_free(struct identity *identity)
+{
+    (void)identity;
+}
+
+void tls_warn(struct tls *tls)
+{
+    (void)tls;
+}
+
+void tls_free(struct tls *tls)
+{
+    (void)tls;
+}
+
+void *tls_certificate_callback(void)
+{
+    return NULL;
+}
+
+const char *tls_priorities(void)
+{
+    return "";
+}
+
+ssize_t tls_ask(int fd, const char *request, char *answer, size_t size, const char **why)
+{
+    (void)fd, (void)request, (void)answer, (void)size;
+    errno = EPROTONOSUPPORT;
+    *why = without;
+    return -1;
+}
+
+const char *tls_library(void)
+{
+    return "no TLS";
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/* Function calls as jobs: the payload is the function and its argument. */
+#include "jobd/call.h"
+
+#include <string.h>
+
+#include "run/wait_sync.h"
+#include "base/clock.h"
+#include "run/pool_share.h"
+
+enum { CALLERS_MAX = 4096 }; /* threads that may wait for room at a time */
+
+struct packed_call {
+    void (*function)(void *);
+    void *argument; /* used when `bytes` is 0 */
+    size_t bytes;
+    unsigned char copy[] __attribute__((aligned(16)));
+};
+
+static void make_call(const struct jobd_task *task, struct jobd_outcome *outcome, void *context)
+{
+    (void)outcome;
+    (void)context;
+    struct packed_call *call = (struct packed_call *)(void *)task->payload->bytes;
+    call->function(call->bytes > 0 ? (void *)call->copy : call->argument);
+}
+
+int jobd_call_open(struct jobd_pool **pool, uint32_t capacity, uint32_t workers)
+{
+    struct jobd_pool *new = NULL;
+    int error = jobd_pool_new(&new,
+                              &(struct jobd_config){
+                                  .queues = &(struct jobd_queue_config){.name = "calls",
+                                                                        .capacity = capacity,
+                                                                        .workers = workers},
+                                  .queues_len = 1,
+                                  .memory_bytes = SIZE_MAX,
+                                  .waiters_max = CALLERS_MAX,
+                                  .first_id = 1,
+                              },
+                              &(struct jobd_runner){.run = make_call});
+    if (error == 0)
+        error = jobd_pool_start(new);
+    if (error != 0) {
+        jobd_pool_free(new);
+        return error;
+    }
+    pool_share(new);
+    *pool = new;
+    return 0;
+}
+
+/* `block` NULL: do not wait for room. */
+static enum jobd_result put_call(struct jobd_pool *pool, void (*function)(void *), void *argument,
+                                 size_t bytes, struct block *block, int64_t until_us)
+{
+    if (pool == NULL)
+        pool = pool_shared();
+    if (pool == NULL)
+        return JOBD_CLOSED;
+    if (bytes > SIZE_MAX / 4)
+        return JOBD_MEMORY;
+    struct jobd_blob *payload = jobd_blob_new(sizeof(struct packed_call) + bytes, NULL);
+    if (payload == NULL)
+        return JOBD_MEMORY;
+    struct packed_call *call = (struct packed_call *)(void *)payload->bytes;
+    *call = (struct packed_call){.function = function, .argument = argument, .bytes = bytes};
+    if (bytes > 0)
+        memcpy(call->copy, argument, bytes);
+
+    struct jobd *jobd = jobd_pool_jobd(pool);
+    struct jobd_put put = {.priority = JOBD_PRIORITY_DEFAULT, .payload = payload};
+    struct jobd_receipt receipt;
+    enum jobd_result result =
+        block == NULL ? jobd_put(jobd, &put, NULL, clock_now_us(), &receipt)
+                      : jobd_put_wait(jobd, &put, &block->waiter, clock_now_us(), &receipt);
+    if (result == JOBD_PENDING)
+        result = block_until(block, jobd, until_us);
+    if (result != JOBD_OK)
+        jobd_blob_unref(payload);
+    return result;
+}
+
+enum jobd_result jobd_call(struct jobd_pool *pool, void (*function)(void *), void *argument,
+                           size_t bytes)
+{
+    return put_call(pool, function, argument, bytes, NULL, 0);
+}
+
+enum jobd_result jobd_call_wait(struct jobd_pool *pool, void (*function)(void *), void *argument,
+                                size_t bytes, int64_t wait_us)
+{
+    struct block block;
+    if (block_init(&block) != 0)
+        return JOBD_MEMORY;
+    enum jobd_result result =
+        put_call(pool, function, argument, bytes, &block, clock_after_us(wait_us));
+    block_release(&block);
+    return result;
+}

@@ -1,0 +1,432 @@
+/* SPDX-License-Identifier: MIT */
+/* A line waits for the answer, the time and the stop all at once.
+ *
+ * Times are kept here and not by libcurl: when its time is over while a name is being looked up, it
+ * joins the thread that looks (getaddrinfo() cannot be cancelled) and hears no stop meanwhile. Its
+ * way out, CURLOPT_QUICK_EXIT, may touch freed memory when that thread ends at that very moment
+ * (before libcurl 8.14). So such a line is given up, and comes back when the thread has ended. */
+#include "run/http_client.h"
+
+#include <curl/curl.h>
+#include <limits.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+
+#include "base/clock.h"
+#include "base/verify.h"
+
+enum {
+    DROP_MAX_BYTES = 16 * 1024 * 1024, /* read beyond what is kept, to keep the connection too */
+    FIELDS_MAX_BYTES = 256 * 1024,     /* of all headers and of trailers: libcurl keeps them all */
+    FIELD_BYTES = 64,                  /* that each takes besides */
+    REASON_SIZE = 128,
+    TYPE_MAX = 255,
+    FIRST_BYTES = 4096, /* room for an answer's body, doubled when it is full */
+    POLL_MAX_MS = 60000
+};
+
+enum phase { BEGUN, RESOLVING, CONNECTING, ASKED };
+
+/* What has come of an answer. */
+struct coming {
+    long status;
+    bool whole_header; /* an end in the midst of it is none for libcurl */
+    char reason[REASON_SIZE];
+    char *bytes;
+    size_t size, room;
+    size_t keep_bytes; /* at most */
+    uint64_t dropped_bytes;
+    bool enough; /* the rest was cut off */
+    size_t fields_bytes;
+};
+
+struct web_line {
+    CURL *easy;
+    CURLM *multi; /* the line's own: it holds the connection */
+    size_t keep_bytes;
+    enum phase phase;
+    int64_t connect_until_us;
+    bool under_way; /* the easy handle is in the multi handle */
+    bool given_up;  /* nothing may be sent any more */
+    struct coming coming;
+    struct curl_slist *fields;
+    struct jobd_blob *payload;
+    char error[CURL_ERROR_SIZE + 64];
+};
+
+/* ---- what libcurl calls */
+
+static void begin_connecting(struct web_line *line, enum phase phase)
+{
+    if (line->phase == BEGUN || line->phase == ASKED) /* again: the kept connection was stale */
+        line->connect_until_us = clock_after_us(WEB_CONNECT_MS * INT64_C(1000));
+    line->phase = phase;
+}
+
+static int on_resolve(void *resolver, void *reserved, void *context)
+{
+    (void)resolver, (void)reserved;
+    begin_connecting(context, RESOLVING);
+    return 0;
+}
+
+static curl_socket_t on_socket(void *context, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    struct web_line *line = context;
+    (void)purpose;
+    if (line->given_up)
+        return CURL_SOCKET_BAD;
+    begin_connecting(line, CONNECTING);
+    return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
+static int on_connection(void *context, char *to, char *from, int to_port, int from_port)
+{
+    struct web_line *line = context;
+    (void)to, (void)from, (void)to_port, (void)from_port;
+    line->phase = ASKED;
+    return CURL_PREREQFUNC_OK;
+}
+
+/* A line of the header. The last status line counts: there may have been a 103. */
+static size_t on_header(char *from, size_t one, size_t size, void *context)
+{
+    struct web_line *line = context;
+    struct coming *coming = &line->coming;
+    (void)one;
+    coming->fields_bytes += size + FIELD_BYTES;
+    if (coming->fields_bytes > FIELDS_MAX_BYTES)
+        return 0;
+    if (from[0] == '\r' || from[0] == '\n')
+        coming->whole_header = true;
+    if (size < 5 || strncasecmp(from, "HTTP/", 5) != 0 || coming->size + coming->dropped_bytes > 0)
+        return size; /* a field, perhaps one behind the body */
+    coming->whole_header = false;
+    const char *end = from + size, *at = memchr(from, ' ', size);
+    at = at != NULL ? memchr(at + 1, ' ', (size_t)(end - at - 1)) : NULL;
+    if (at == NULL)
+        at = end - 1;
+    snprintf(coming->reason, sizeof coming->reason, "%.*s", (int)(end - at - 1), at + 1);
+    if (curl_easy_getinfo(line->easy, CURLINFO_RESPONSE_CODE, &coming->status) != CURLE_OK)
+        return 0;
+    coming->keep_bytes = coming->status / 100 == 2 ? line->keep_bytes : WEB_ERROR_BYTES;
+    coming->enough = coming->status == 101; /* what follows is not HTTP */
+    return coming->enough ? 0 : size;
+}
+
+/* Makes room for so many bytes; for how many there is some. */
+static size_t make_room(struct coming *coming, size_t size)
+{
+    size_t left = coming->keep_bytes - coming->size, room = coming->room;
+    if (size > left)
+        size = left;
+    if (size <= room - coming->size)
+        return size;
+    if (room < FIRST_BYTES)
+        room = FIRST_BYTES;
+    while (room < coming->size + size)
+        room = room <= SIZE_MAX / 2 ? room * 2 : SIZE_MAX;
+    char *grown = realloc(coming->bytes, room);
+    if (grown == NULL)
+        return 0;
+    coming->bytes = grown;
+    coming->room = room;
+    return size;
+}
+
+static size_t on_body(char *from, size_t one, size_t size, void *context)
+{
+    struct coming *coming = &((struct web_line *)context)->coming;
+    (void)one;
+    size_t kept = coming->dropped_bytes == 0 ? make_room(coming, size) : 0;
+    if (kept > 0)
+        memcpy(coming->bytes + coming->size, from, kept);
+    coming->size += kept;
+    coming->dropped_bytes += size - kept;
+    coming->enough = coming->dropped_bytes > DROP_MAX_BYTES;
+    return coming->enough ? 0 : size;
+}
+
+/* ---- lines */
+
+static bool set_options(struct web_line *line, const char *url)
+{
+    CURL *easy = line->easy;
+    unsigned wrong = 0;
+    wrong |= curl_easy_setopt(easy, CURLOPT_URL, url);
+    wrong |= curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
+    wrong |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, web_has_tls() ? "http,https" : "http");
+    /* A line has one request at a time: the second version would bring nothing. */
+    wrong |= curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    wrong |= curl_easy_setopt(easy, CURLOPT_HTTP09_ALLOWED, 0L);
+    wrong |= curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+    wrong |= curl_easy_setopt(easy, CURLOPT_POST, 1L);
+    wrong |= curl_easy_setopt(easy, CURLOPT_PROXY, "");
+    wrong |= curl_easy_setopt(easy, CURLOPT_USERAGENT, "jobd/" JOBD_VERSION);
+    wrong |= curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    wrong |= curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L); /* finds a dead machine */
+    wrong |= curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)INT_MAX);
+    wrong |= curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, line->error);
+    wrong |= curl_easy_setopt(easy, CURLOPT_RESOLVER_START_FUNCTION, on_resolve);
+    wrong |= curl_easy_setopt(easy, CURLOPT_RESOLVER_START_DATA, line);
+    wrong |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_socket);
+    wrong |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, line);
+    wrong |= curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_connection);
+    wrong |= curl_easy_setopt(easy, CURLOPT_PREREQDATA, line);
+    wrong |= curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+    wrong |= curl_easy_setopt(easy, CURLOPT_HEADERDATA, line);
+    wrong |= curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+    wrong |= curl_easy_setopt(easy, CURLOPT_WRITEDATA, line);
+    return wrong == 0 && curl_multi_setopt(line->multi, CURLMOPT_MAXCONNECTS, 1L) == CURLM_OK;
+}
+
+struct web_line *web_new(const char *url, size_t keep_bytes)
+{
+    struct web_line *line = calloc(1, sizeof *line);
+    if (line == NULL)
+        return NULL;
+    line->keep_bytes = keep_bytes;
+    line->easy = curl_easy_init();
+    line->multi = curl_multi_init();
+    if (line->easy == NULL || line->multi == NULL || !set_options(line, url)) {
+        web_free(line);
+        return NULL;
+    }
+    return line;
+}
+
+static void forget(struct web_line *line)
+{
+    curl_slist_free_all(line->fields);
+    jobd_blob_unref(line->payload);
+    free(line->coming.bytes);
+    line->fields = NULL;
+    line->payload = NULL;
+    line->coming = (struct coming){0};
+    line->phase = BEGUN;
+    line->given_up = false;
+    line->error[0] = '\0';
+}
+
+void web_free(struct web_line *line)
+{
+    /* Else this would wait for a lookup that nobody waits for any more. The little danger, see
+     * above, is worth it at the end only. */
+    if (line->given_up)
+        (void)curl_easy_setopt(line->easy, CURLOPT_QUICK_EXIT, 1L);
+    if (line->under_way)
+        (void)curl_multi_remove_handle(line->multi, line->easy);
+    curl_easy_cleanup(line->easy);
+    (void)curl_multi_cleanup(line->multi);
+    forget(line);
+    free(line);
+}
+
+/* Goes on as far as it can without waiting; false when the line is broken. */
+static bool go_on(struct web_line *line, bool *ended, CURLcode *code)
+{
+    int running, left;
+    if (curl_multi_perform(line->multi, &running) != CURLM_OK)
+        return false;
+    const CURLMsg *message = curl_multi_info_read(line->multi, &left);
+    *ended = message != NULL && message->msg == CURLMSG_DONE;
+    if (*ended)
+        *code = message->data.result;
+    return running > 0 || *ended;
+}
+
+bool web_reset(struct web_line *line)
+{
+    if (line->under_way && line->phase == RESOLVING) {
+        bool ended;
+        CURLcode code;
+        line->given_up = true;
+        if (go_on(line, &ended, &code) && !ended)
+            return false;
+    }
+    if (line->under_way)
+        verify(curl_multi_remove_handle(line->multi, line->easy) == CURLM_OK);
+    line->under_way = false;
+    forget(line);
+    return true;
+}
+
+/* ---- the request */
+
+bool web_value_ok(const char *value)
+{
+    bool blank = true;
+    for (; *value != '\0'; value++) {
+        unsigned char c = (unsigned char)*value;
+        if ((c < 0x20 && c != '\t') || c == 0x7f)
+            return false;
+        blank = blank && (c == ' ' || c == '\t');
+    }
+    return !blank;
+}
+
+static bool add_text(struct web_line *line, const char *text)
+{
+    struct curl_slist *fields = curl_slist_append(line->fields, text);
+    if (fields != NULL)
+        line->fields = fields;
+    return fields != NULL;
+}
+
+bool web_field(struct web_line *line, const char *name, const char *value)
+{
+    char *text;
+    if (!web_value_ok(value))
+        return true;
+    if (asprintf(&text, "%s: %s", name, value) < 0)
+        return false;
+    bool added = add_text(line, text);
+    free(text);
+    return added;
+}
+
+static bool begin(struct web_line *line, struct jobd_blob *payload)
+{
+    const char *bytes = "";
+    size_t size = 0;
+    unsigned wrong = 0;
+    if (payload != NULL) {
+        line->payload = jobd_blob_ref(payload); /* a line given up outlives the request */
+        bytes = (const char *)payload->bytes;
+        size = payload->size;
+    }
+    /* What libcurl would add: a field without a value takes it away. */
+    if (!add_text(line, "Expect:") || (payload == NULL && !add_text(line, "Content-Type:")))
+        return false;
+    wrong |= curl_easy_setopt(line->easy, CURLOPT_HTTPHEADER, line->fields);
+    wrong |= curl_easy_setopt(line->easy, CURLOPT_POSTFIELDS, bytes);
+    wrong |= curl_easy_setopt(line->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)size);
+    line->under_way = wrong == 0 && curl_multi_add_handle(line->multi, line->easy) == CURLM_OK;
+    return line->under_way;
+}
+
+static int ms_until(int64_t until_us)
+{
+    int64_t left_us = until_us - clock_now_us();
+    if (left_us >= POLL_MAX_MS * INT64_C(1000))
+        return POLL_MAX_MS;
+    return left_us > 0 ? (int)((left_us + 999) / 1000) : 0;
+}
+
+static bool readable(int fd)
+{
+    struct pollfd look = {.fd = fd, .events = POLLIN};
+    return poll(&look, 1, 0) > 0;
+}
+
+static enum web_end converse(struct web_line *line, int64_t until_us, int stop_fd, CURLcode *code)
+{
+    struct curl_waitfd stop = {.fd = stop_fd, .events = CURL_WAIT_POLLIN};
+    for (;;) {
+        bool ended;
+        if (!go_on(line, &ended, code))
+            return WEB_BROKEN;
+        if (ended)
+            return WEB_ENDED;
+        if (stop.revents != 0)
+            return WEB_STOPPED;
+        bool connects = line->phase == RESOLVING || line->phase == CONNECTING;
+        int ms = ms_until(connects && line->connect_until_us < until_us ? line->connect_until_us
+                                                                        : until_us);
+        if (ms == 0)
+            return WEB_LATE;
+        if (curl_multi_poll(line->multi, &stop, stop_fd >= 0 ? 1 : 0, ms, NULL) != CURLM_OK)
+            return WEB_BROKEN;
+        /* Told to stop: nothing is sent any more, but an answer that has come already counts. */
+        if (stop.revents != 0 && line->phase != ASKED)
+            return WEB_STOPPED;
+    }
+}
+
+/* ---- the answer */
+
+static void explain(struct web_line *line, CURLcode code)
+{
+    size_t used = strlen(line->error), left = sizeof line->error - used;
+    long number = 0;
+    if (line->coming.fields_bytes > FIELDS_MAX_BYTES)
+        snprintf(line->error, sizeof line->error, "the answer's fields take more than %d KiB",
+                 FIELDS_MAX_BYTES / 1024);
+    else if (used == 0)
+        snprintf(line->error, left, "%s", curl_easy_strerror(code));
+    else if (code == CURLE_COULDNT_CONNECT && /* alone it does not help much */
+             curl_easy_getinfo(line->easy, CURLINFO_OS_ERRNO, &number) == CURLE_OK && number > 0)
+        snprintf(line->error + used, left, ": %s", strerror((int)number));
+}
+
+static void take_answer(struct web_line *line, CURLcode code, struct web_answer *answer)
+{
+    struct coming *coming = &line->coming;
+    const char *type = NULL;
+    curl_off_t seconds = 0;
+    if (code == CURLE_OK && !coming->whole_header)
+        code = CURLE_GOT_NOTHING;
+    if (code != CURLE_OK && !coming->enough) {
+        explain(line, code);
+        answer->reason = line->error;
+        return;
+    }
+    if (curl_easy_getinfo(line->easy, CURLINFO_CONTENT_TYPE, &type) == CURLE_OK && type != NULL &&
+        strlen(type) <= TYPE_MAX && web_value_ok(type))
+        answer->type = type;
+    if (curl_easy_getinfo(line->easy, CURLINFO_RETRY_AFTER, &seconds) == CURLE_OK && seconds > 0)
+        answer->wait_for_s = seconds; /* below 0: a date that is over */
+    answer->status = coming->status;
+    answer->reason = coming->reason;
+    answer->bytes = coming->bytes;
+    answer->size = coming->size;
+    answer->cut = coming->dropped_bytes > 0;
+}
+
+enum web_end web_post(struct web_line *line, struct jobd_blob *payload, int64_t timeout_us,
+                      int stop_fd, struct web_answer *answer)
+{
+    int64_t until_us = timeout_us > 0 ? clock_after_us(timeout_us) : INT64_MAX;
+    CURLcode code = CURLE_OK;
+    *answer = (struct web_answer){.reason = "", .type = ""};
+    if (readable(stop_fd))
+        return WEB_STOPPED;
+    if (!begin(line, payload))
+        return WEB_BROKEN;
+    enum web_end end = converse(line, until_us, stop_fd, &code);
+    answer->asked = line->phase == ASKED;
+    if (end == WEB_ENDED)
+        take_answer(line, code, answer);
+    return end;
+}
+
+/* ---- once */
+
+static CURLcode global_code;
+
+static void set_up(void)
+{
+    global_code = curl_global_init(CURL_GLOBAL_DEFAULT);
+}
+
+bool web_set_up(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    verify(pthread_once(&once, set_up) == 0);
+    return global_code == CURLE_OK;
+}
+
+bool web_has_tls(void)
+{
+    return (curl_version_info(CURLVERSION_NOW)->features & CURL_VERSION_SSL) != 0;
+}
+
+const char *web_library(void)
+{
+    return curl_version_info(CURLVERSION_NOW)->version;
+}

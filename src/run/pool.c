@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: MIT */
+/* The hands: a thread for each worker (take, run, finish, again) and one for the timer. */
+#include "jobd/pool.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "run/wait_sync.h"
+#include "base/clock.h"
+#include "run/pool_share.h"
+#include "base/thread.h"
+
+struct worker {
+    struct block block; /* first: a waiter is its block is its worker */
+    struct jobd_pool *pool;
+    uint32_t queue;
+    pthread_t thread;
+    int stop_event;    /* an eventfd, written with the condition */
+    bool runs GUARDED; /* this attempt: */
+    uint64_t run_id GUARDED;
+    uint32_t run_attempt GUARDED;
+    uint64_t stop_id GUARDED; /* by block.lock: this attempt was told to stop */
+    uint32_t stop_attempt GUARDED;
+};
+
+struct timer {
+    struct mutex lock;
+    struct condition changed;
+    bool poked GUARDED, over GUARDED;
+    pthread_t thread;
+};
+
+struct jobd_pool {
+    struct jobd *jobd;
+    struct jobd_runner *runners;
+    struct worker *workers;
+    uint32_t workers_len, workers_started;
+    struct timer timer;
+    bool timer_made, timer_started;
+};
+
+static _Thread_local struct worker *this_worker;
+
+/* ---- timer */
+
+static void poke(void *context)
+{
+    struct jobd_pool *pool = context;
+    struct timer *timer = &pool->timer;
+    mutex_lock(&timer->lock);
+    timer->poked = true;
+    condition_signal(&timer->changed);
+    mutex_unlock(&timer->lock);
+}
+
+static bool timer_wait_locked(struct timer *timer, int64_t until_us) REQUIRES(timer->lock)
+{
+    struct timespec until = clock_monotonic(until_us);
+    while (!timer->poked && !timer->over) {
+        if (until_us == JOBD_NEVER)
+            condition_wait(&timer->changed, &timer->lock);
+        else if (!condition_wait_until(&timer->changed, &timer->lock, &until))
+            break;
+    }
+    timer->poked = false;
+    return !timer->over;
+}
+
+static void *timer_main(void *context)
+{
+    struct jobd_pool *pool = context;
+    bool go_on;
+    do {
+        int64_t next_us = jobd_tick(pool->jobd, clock_now_us());
+        mutex_lock(&pool->timer.lock);
+        go_on = timer_wait_locked(&pool->timer, next_us);
+        mutex_unlock(&pool->timer.lock);
+    } while (go_on);
+    return NULL;
+}
+
+/* ---- workers */
+
+static void stop(struct jobd_waiter *waiter, const struct jobd_task *task)
+{
+    struct worker *worker = (struct worker *)waiter;
+    const uint64_t one = 1;
+    mutex_lock(&worker->block.lock);
+    if (worker->runs && (worker->run_id != task->id || worker->run_attempt != task->attempt)) {
+        mutex_unlock(&worker->block.lock); /* that one has ended meanwhile */
+        return;
+    }
+    worker->stop_id = task->id;
+    worker->stop_attempt = task->attempt;
+    condition_signal(&worker->block.changed);
+    verify(write(worker->stop_event, &one, sizeof one) == sizeof one);
+    mutex_unlock(&worker->block.lock);
+}
+
+static bool stopping_locked(const struct worker *worker) REQUIRES(worker->block.lock)
+{
+    const struct jobd_task *task = &worker->block.waiter.task;
+    return worker->stop_id == task->id && worker->stop_attempt == task->attempt;
+}
+
+/* A stop for an attempt before this one must not be heard from here on. */
+static void begin_attempt(struct worker *worker)
+{
+    const struct jobd_task *task = &worker->block.waiter.task;
+    uint64_t rings;
+    mutex_lock(&worker->block.lock);
+    worker->runs = true;
+    worker->run_id = task->id;
+    worker->run_attempt = task->attempt;
+    if (!stopping_locked(worker))
+        (void)!read(worker->stop_event, &rings, sizeof rings);
+    mutex_unlock(&worker->block.lock);
+}
+
+bool jobd_stopping(void)
+{
+    struct worker *worker = this_worker;
+    if (worker == NULL)
+        return false;
+    mutex_lock(&worker->block.lock);
+    bool stopping = stopping_locked(worker);
+    mutex_unlock(&worker->block.lock);
+    return stopping;
+}
+
+bool jobd_sleep(int64_t us)
+{
+    struct worker *worker = this_worker;
+    verify(worker != NULL);
+    struct timespec until = clock_monotonic(clock_after_us(us));
+    mutex_lock(&worker->block.lock);
+    bool stopping = stopping_locked(worker);
+    while (us > 0 && !stopping &&
+           condition_wait_until(&worker->block.changed, &worker->block.lock, &until))
+        stopping = stopping_locked(worker);
+    mutex_unlock(&worker->block.lock);
+    return !stopping;
+}
+
+int jobd_stop_descriptor(void)
+{
+    return this_worker != NULL ? this_worker->stop_event : -1;
+}
+
+int64_t jobd_now_us(void)
+{
+    return clock_now_us();
+}
+
+static void end_attempt(struct worker *worker)
+{
+    mutex_lock(&worker->block.lock);
+    worker->runs = false;
+    mutex_unlock(&worker->block.lock);
+}
+
+static void *worker_main(void *context)
+{
+    struct worker *worker = context;
+    struct jobd *jobd = worker->pool->jobd;
+    const struct jobd_runner *runner = &worker->pool->runners[worker->queue];
+    this_worker = worker;
+    for (;;) {
+        enum jobd_result result =
+            jobd_take(jobd, worker->queue, &worker->block.waiter, clock_now_us());
+        if (result == JOBD_PENDING)
+            result = block_until(&worker->block, jobd, JOBD_NEVER);
+        if (result != JOBD_OK)
+            break;
+        const struct jobd_task *task = &worker->block.waiter.task;
+        struct jobd_outcome outcome = {.state = JOBD_DONE};
+        begin_attempt(worker);
+        runner->run(task, &outcome, runner->context);
+        end_attempt(worker);
+        jobd_finish(jobd, task, &outcome, clock_now_us());
+    }
+    return NULL;
+}
+
+/* ---- the process's own pool */
+
+static _Atomic(struct jobd_pool *) process_pool;
+
+void pool_share(struct jobd_pool *pool)
+{
+    struct jobd_pool *none = NULL;
+    atomic_compare_exchange_strong(&process_pool, &none, pool);
+}
+
+void pool_unshare(struct jobd_pool *pool)
+{
+    struct jobd_pool *expected = pool;
+    atomic_compare_exchange_strong(&process_pool, &expected, NULL);
+}
+
+struct jobd_pool *pool_shared(void)
+{
+    return atomic_load(&process_pool);
+}
+
+/* ---- the pool */
+
+static int timer_init(struct timer *timer)
+{
+    int error = mutex_init(&timer->lock);
+    if (error != 0)
+        return error;
+    error = condition_init(&timer->changed);
+    if (error != 0)
+        mutex_release(&timer->lock);
+    return error;
+}
+
+static int worker_init(struct worker *worker, struct jobd_pool *pool, uint32_t queue)
+{
+    worker->stop_event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (worker->stop_event < 0)
+        return -errno;
+    int error = block_init(&worker->block);
+    if (error != 0) {
+        close(worker->stop_event);
+        return error;
+    }
+    worker->block.waiter.stop = stop;
+    worker->block.waiter.exempt = true;
+    worker->pool = pool;
+    worker->queue = queue;
+    return 0;
+}
+
+int jobd_pool_new(struct jobd_pool **pool, const struct jobd_config *config,
+                  const struct jobd_runner *runners)
+{
+    if (config->earlier != NULL || config->queues_len == 0)
+        return -EINVAL;
+    struct jobd_pool *new = calloc(1, sizeof *new);
+    if (new == NULL)
+        return -ENOMEM;
+    struct jobd_config own = *config;
+    own.earlier = poke;
+    own.context = new;
+    int error = jobd_new(&new->jobd, &own);
+    if (error != 0)
+        goto fail;
+    size_t workers = 0;
+    for (uint32_t i = 0; i < config->queues_len; i++)
+        workers += config->queues[i].workers;
+    new->workers = calloc(workers > 0 ? workers : 1, sizeof *new->workers);
+    new->runners = calloc(config->queues_len, sizeof *new->runners);
+    error = -ENOMEM;
+    if (new->workers == NULL || new->runners == NULL)
+        goto fail;
+    error = timer_init(&new->timer);
+    if (error != 0)
+        goto fail;
+    new->timer_made = true;
+    for (uint32_t i = 0; i < config->queues_len; i++) {
+        new->runners[i] = runners[i];
+        for (uint32_t n = 0; n < config->queues[i].workers; n++) {
+            struct worker *worker = &new->workers[new->workers_len];
+            error = worker_init(worker, new, i);
+            if (error != 0)
+                goto fail;
+            new->workers_len++;
+        }
+    }
+    *pool = new;
+    return 0;
+fail:
+    jobd_pool_free(new);
+    return error;
+}
+
+int jobd_pool_start(struct jobd_pool *pool)
+{
+    int error = thread_start(&pool->timer.thread, timer_main, pool);
+    pool->timer_started = error == 0;
+    while (error == 0 && pool->workers_started < pool->workers_len) {
+        struct worker *worker = &pool->workers[pool->workers_started];
+        error = thread_start(&worker->thread, worker_main, worker);
+        if (error == 0)
+            pool->workers_started++;
+    }
+    return error;
+}
+
+struct jobd *jobd_pool_jobd(struct jobd_pool *pool)
+{
+    return pool->jobd;
+}
+
+bool jobd_pool_drain(struct jobd_pool *pool, int64_t wait_us)
+{
+    struct block block;
+    if (block_init(&block) != 0)
+        return false;
+    block.waiter.exempt = true;
+    jobd_close(pool->jobd);
+    enum jobd_result result = jobd_await_idle(pool->jobd, &block.waiter);
+    if (result == JOBD_PENDING)
+        result = block_until(&block, pool->jobd, clock_after_us(wait_us));
+    block_release(&block);
+    return result == JOBD_OK;
+}
+
+static void timer_join(struct timer *timer)
+{
+    mutex_lock(&timer->lock);
+    timer->over = true;
+    condition_signal(&timer->changed);
+    mutex_unlock(&timer->lock);
+    verify(pthread_join(timer->thread, NULL) == 0);
+}
+
+void jobd_pool_stop(struct jobd_pool *pool)
+{
+    if (pool->timer_started) {
+        jobd_close(pool->jobd);
+        jobd_abandon(pool->jobd, clock_now_us());
+        jobd_dismiss(pool->jobd);
+    }
+    for (; pool->workers_started > 0; pool->workers_started--)
+        verify(pthread_join(pool->workers[pool->workers_started - 1].thread, NULL) == 0);
+    if (pool->timer_started)
+        timer_join(&pool->timer);
+    pool->timer_started = false;
+}
+
+void jobd_pool_free(struct jobd_pool *pool)
+{
+    if (pool == NULL)
+        return;
+    pool_unshare(pool);
+    jobd_pool_stop(pool);
+    for (uint32_t i = 0; i < pool->workers_len; i++) {
+        close(pool->workers[i].stop_event);
+        block_release(&pool->workers[i].block);
+    }
+    if (pool->timer_made) {
+        condition_release(&pool->timer.changed);
+        mutex_release(&pool->timer.lock);
+    }
+    jobd_free(pool->jobd);
+    free(pool->workers);
+    free(pool->runners);
+    free(pool);
+}

@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: MIT */
+/* The `post` runner: what a request says, what an answer means, and the lines, which an attempt
+ * borrows. */
+#include "run/post.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/clock.h"
+#include "base/lock.h"
+#include "base/url.h"
+#include "run/http_client.h"
+
+enum {
+    RETRY_MAX_S = 24 * 60 * 60,
+    ERROR_SIZE = 800 /* of the text in an outcome */
+};
+
+/* A connection to the service, and what it belongs to while no attempt has it. */
+struct line {
+    struct line *next;
+    struct web_line *web;
+};
+
+struct post {
+    char *url, *queue;
+    size_t output_max_bytes;
+    struct mutex lock;
+    struct line *ready GUARDED;   /* the last used first, so that in a lull the others grow old */
+    struct line *hanging GUARDED; /* in a lookup that nobody waits for any more */
+};
+
+/* ---- lines */
+
+static void line_free(struct line *line)
+{
+    web_free(line->web);
+    free(line);
+}
+
+static struct line *line_new(const struct post *post)
+{
+    struct line *line = malloc(sizeof *line);
+    struct web_line *web = web_new(post->url, post->output_max_bytes);
+    if (line == NULL || web == NULL) {
+        if (web != NULL)
+            web_free(web);
+        free(line);
+        return NULL;
+    }
+    line->web = web;
+    return line;
+}
+
+static void put_back(struct post *post, struct line *line)
+{
+    bool ready = web_reset(line->web);
+    mutex_lock(&post->lock);
+    struct line **list = ready ? &post->ready : &post->hanging;
+    line->next = *list;
+    *list = line;
+    mutex_unlock(&post->lock);
+}
+
+/* The lines whose lookup has ended can be used again. */
+static void look_at_hanging(struct post *post)
+{
+    mutex_lock(&post->lock);
+    struct line *line = post->hanging, *next;
+    post->hanging = NULL;
+    mutex_unlock(&post->lock);
+    for (; line != NULL; line = next) {
+        next = line->next;
+        put_back(post, line);
+    }
+}
+
+static struct line *borrow(struct post *post)
+{
+    look_at_hanging(post);
+    mutex_lock(&post->lock);
+    struct line *line = post->ready;
+    if (line != NULL)
+        post->ready = line->next;
+    mutex_unlock(&post->lock);
+    return line != NULL ? line : line_new(post);
+}
+
+/* ---- the request */
+
+/* Is it a String of structured fields (RFC 9651, section 3.3.3) already? */
+static bool is_string(const char *text)
+{
+    if (*text++ != '"')
+        return false;
+    for (; *text != '"'; text++) {
+        if (*text == '\\' && *++text != '"' && *text != '\\')
+            return false;
+        if (*text < 0x20 || *text > 0x7e)
+            return false;
+    }
+    return text[1] == '\0';
+}
+
+/* Can it be written as one? */
+static bool fits_string(const char *text)
+{
+    for (; *text != '\0'; text++)
+        if (*text < 0x20 || *text > 0x7e)
+            return false;
+    return true;
+}
+
+/* The key as draft-ietf-httpapi-idempotency-key-header wants it, a String; for the caller to free.
+ * NULL when memory is short. */
+static char *key_string(const struct jobd_task *task)
+{
+    const char *key = task->key;
+    char own[40];
+    snprintf(own, sizeof own, "jobd-%" PRIu64, task->id);
+    if (is_string(key))
+        return strdup(key);
+    if (*key == '\0' || !fits_string(key))
+        key = own;
+    char *quoted = malloc(2 * strlen(key) + sizeof "\"\""), *to = quoted;
+    if (quoted == NULL)
+        return NULL;
+    *to++ = '"';
+    for (; *key != '\0'; key++) {
+        if (*key == '"' || *key == '\\')
+            *to++ = '\\';
+        *to++ = *key;
+    }
+    *to++ = '"';
+    *to = '\0';
+    return quoted;
+}
+
+static bool add_number(struct web_line *web, const char *name, uint64_t number)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%" PRIu64, number);
+    return web_field(web, name, text);
+}
+
+static bool add_key(struct web_line *web, const struct jobd_task *task)
+{
+    char *key = key_string(task);
+    bool added = key != NULL && web_field(web, "Idempotency-Key", key);
+    free(key);
+    return added;
+}
+
+static bool add_type(struct web_line *web, const struct jobd_blob *payload)
+{
+    if (payload == NULL)
+        return true;
+    bool known = web_value_ok(payload->type);
+    return web_field(web, "Content-Type", known ? payload->type : "application/octet-stream");
+}
+
+static bool add_fields(struct web_line *web, const struct post *post, const struct jobd_task *task)
+{
+    return add_type(web, task->payload) && add_number(web, "Jobd-Id", task->id) &&
+           add_number(web, "Jobd-Attempt", task->attempt) &&
+           web_field(web, "Jobd-Queue", post->queue) && add_key(web, task) &&
+           web_field(web, "traceparent", task->trace);
+}
+
+/* ---- the outcome */
+
+/* Appends what is printable ASCII of the bytes to a text in ERROR_SIZE bytes, each run of blanks
+ * and control characters as one space, so that it stays one line. */
+static void append(char *text, const char *bytes, size_t size)
+{
+    size_t used = strlen(text);
+    for (const char *end = bytes + size; bytes < end && used + 1 < ERROR_SIZE; bytes++) {
+        unsigned char c = (unsigned char)*bytes;
+        if (c > ' ' && c != 0x7f)
+            text[used++] = c < 0x7f ? (char)c : '?';
+        else if (used > 0 && text[used - 1] != ' ')
+            text[used++] = ' ';
+    }
+    while (used > 0 && text[used - 1] == ' ')
+        used--;
+    text[used] = '\0';
+}
+
+static struct jobd_blob *blob_of(const char *bytes, size_t size, const char *type)
+{
+    struct jobd_blob *blob = jobd_blob_new(size, type);
+    if (blob != NULL)
+        memcpy(blob->bytes, bytes, size);
+    return blob;
+}
+
+/* `why: more`, where the second may be empty. */
+static void fail(struct jobd_outcome *outcome, const char *why, const char *more, size_t more_size)
+{
+    char text[ERROR_SIZE] = "";
+    append(text, why, strlen(why));
+    size_t used = strlen(text);
+    snprintf(text + used, sizeof text - used, ": ");
+    append(text, more, more_size);
+    if (strlen(text) == used + 1) /* nothing followed */
+        text[used] = '\0';
+    outcome->state = JOBD_FAILED;
+    outcome->error = blob_of(text, strlen(text), "text/plain; charset=utf-8");
+}
+
+static void fail_late(struct jobd_outcome *outcome, int64_t timeout_us, bool asked)
+{
+    char text[80];
+    int64_t ms = timeout_us / 1000;
+    if (!asked && (timeout_us == 0 || ms > WEB_CONNECT_MS))
+        ms = WEB_CONNECT_MS;
+    snprintf(text, sizeof text, "no %s after %" PRId64 " ms", asked ? "whole answer" : "connection",
+             ms);
+    fail(outcome, text, "", 0);
+}
+
+static void take_output(struct jobd_outcome *outcome, const struct web_answer *answer)
+{
+    outcome->state = JOBD_DONE;
+    outcome->output_truncated = answer->cut;
+    if (answer->size > 0) {
+        outcome->output = blob_of(answer->bytes, answer->size, answer->type);
+        if (outcome->output == NULL) /* the work was done all the same */
+            outcome->output_truncated = true;
+    }
+}
+
+/* The service is not at its best, or not yet; anything else would fail the next time too. */
+static bool may_pass(long status)
+{
+    return status == 408 || status == 409 || status == 425 || status == 429 || status >= 500;
+}
+
+static void fail_with(struct jobd_outcome *outcome, const struct web_answer *answer)
+{
+    char text[160];
+    snprintf(text, sizeof text, "%ld %s", answer->status, answer->reason);
+    fail(outcome, text, answer->bytes, answer->size);
+    outcome->for_good = !may_pass(answer->status);
+    if (!outcome->for_good)
+        outcome->retry_in_us =
+            (answer->wait_for_s < RETRY_MAX_S ? answer->wait_for_s : RETRY_MAX_S) * CLOCK_SECOND_US;
+}
+
+static void judge(struct jobd_outcome *outcome, const struct web_answer *answer)
+{
+    if (answer->status == 0)
+        fail(outcome, answer->reason, "", 0);
+    else if (answer->status / 100 == 2)
+        take_output(outcome, answer);
+    else
+        fail_with(outcome, answer);
+}
+
+void post_attempt(const struct jobd_task *task, struct jobd_outcome *outcome, struct post *post,
+                  int stop_fd)
+{
+    enum web_end end = WEB_BROKEN;
+    struct web_answer answer;
+    struct line *line = borrow(post);
+    *outcome = (struct jobd_outcome){.state = JOBD_CANCELLED};
+    if (line != NULL && add_fields(line->web, post, task))
+        end = web_post(line->web, task->payload, task->timeout_us, stop_fd, &answer);
+    if (end == WEB_BROKEN)
+        fail(outcome, "out of memory", "", 0);
+    else if (end == WEB_LATE)
+        fail_late(outcome, task->timeout_us, answer.asked);
+    else if (end == WEB_ENDED)
+        judge(outcome, &answer);
+    if (end != WEB_BROKEN)
+        put_back(post, line);
+    else if (line != NULL)
+        line_free(line);
+}
+
+void post_run(const struct jobd_task *task, struct jobd_outcome *outcome, void *context)
+{
+    post_attempt(task, outcome, context, jobd_stop_descriptor());
+}
+
+/* ---- start and end */
+
+bool post_url_ok(const char *url)
+{
+    return web_url_ok(url) && (web_has_tls() || strncasecmp(url, "https:", 6) != 0);
+}
+
+int post_new(struct post **post, const struct post_config *config)
+{
+    if (!post_url_ok(config->url))
+        return -EINVAL;
+    struct post *new = calloc(1, sizeof *new);
+    int error = new == NULL || !web_set_up() ? -ENOMEM : mutex_init(&new->lock);
+    if (error != 0) {
+        free(new);
+        return error;
+    }
+    new->url = strdup(config->url);
+    new->queue = strdup(config->queue);
+    new->output_max_bytes = config->output_max_bytes;
+    if (new->url == NULL || new->queue == NULL) {
+        post_free(new);
+        return -ENOMEM;
+    }
+    *post = new;
+    return 0;
+}
+
+static void free_lines(struct line *line)
+{
+    while (line != NULL) {
+        struct line *next = line->next;
+        line_free(line);
+        line = next;
+    }
+}
+
+void post_free(struct post *post)
+{
+    if (post == NULL)
+        return;
+    look_at_hanging(post);
+    mutex_lock(&post->lock);
+    free_lines(post->ready);
+    free_lines(post->hanging);
+    mutex_unlock(&post->lock);
+    mutex_release(&post->lock);
+    free(post->queue);
+    free(post->url);
+    free(post);
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+#include "run/sleep.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+
+enum { LOOK_EVERY_MS = 100 };
+
+/* Waits until a line can be written, so that a reader who does not read cannot hold a job that is
+ * told to stop. False when it was. */
+static bool await_reader(void)
+{
+    struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};
+    while (poll(&out, 1, LOOK_EVERY_MS) <= 0)
+        if (jobd_stopping())
+            return false;
+    return true;
+}
+
+/* One write a line: lines of several workers do not mix, and nothing waits in a buffer. */
+static bool say_done(uint64_t id)
+{
+    char line[48];
+    int length = snprintf(line, sizeof line, "done job %" PRIu64 "\n", id);
+    const char *at = line;
+    while (length > 0) {
+        ssize_t written = write(STDOUT_FILENO, at, (size_t)length);
+        if (written < 0 && (errno == EINTR || (errno == EAGAIN && await_reader())))
+            continue;
+        if (written < 0)
+            return false;
+        at += written;
+        length -= (int)written;
+    }
+    return true;
+}
+
+void sleep_run(const struct jobd_task *task, struct jobd_outcome *outcome, void *context)
+{
+    static atomic_flag complained = ATOMIC_FLAG_INIT;
+    const int64_t *sleep_us = context;
+    bool too_long = task->timeout_us > 0 && task->timeout_us < *sleep_us;
+    if (!jobd_sleep(too_long ? task->timeout_us : *sleep_us) || (!too_long && !await_reader())) {
+        outcome->state = JOBD_CANCELLED;
+    } else if (too_long) {
+        outcome->state = JOBD_FAILED;
+        outcome->error = jobd_blob_text("timed out");
+    } else if (!say_done(task->id)) {
+        if (!atomic_flag_test_and_set(&complained))
+            log_error("standard output: %s; jobs fail", strerror(errno));
+        outcome->state = JOBD_FAILED;
+    }
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/* The process's parts, which server.c opens, and shutdown.c brings to their end. */
+#pragma once
+
+#include <stdint.h>
+
+#include "jobd/queue.h"
+#include "http/listen.h"
+#include "server/options.h"
+
+enum {
+    EXIT_LOST = 1, /* work was lost, or something failed */
+    EXIT_WRONG = 2 /* the user's mistake; nothing was started */
+};
+
+/* A waiter that a poll() can wait for. */
+struct idle_event {
+    struct jobd_waiter waiter; /* first: a waiter is its event */
+    int fd;
+};
+
+struct server {
+    int argc;
+    char **argv;
+    struct options options;
+    uint32_t connections_max; /* as many as the limit on open files allows */
+    struct listeners listeners;
+    struct runner **runners; /* a queue's, by its index */
+    struct store *store;     /* NULL: memory only */
+    struct auth *auth;       /* NULL: everybody may come in */
+    struct tls *tls;         /* NULL: in clear */
+    struct jobd_pool *pool;
+    struct jobd *jobd;
+    struct http *http;
+    struct api *api;
+    int signals; /* a signalfd */
+    struct idle_event idle;
+    uint64_t lost; /* jobs that were not finished in the grace */
+};
+
+/* Opens all, serves until a signal, closes all: the exit status. A mistake of the user's is one
+ * line on standard error. Blocks; in the main thread. */
+int server_main(struct server *server);
+/* Is what the options name good? Opens and starts nothing: the exit status. */
+int server_check(const struct options *options);

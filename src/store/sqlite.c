@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "store/sqlite_inside.h"
+
+enum {
+    APPLICATION_ID = 0x6a6f6264, /* "jobd" */
+    IDS_AHEAD = 1000,            /* reserved with one write */
+    AHEAD_BYTES = 1 << 20,
+    LOG_SIZE_LIMIT = 16 << 20 /* to which the log's file is cut back */
+};
+
+static const char *const statement_texts[STATEMENTS_MAX] = {
+    [BEGIN] = "BEGIN IMMEDIATE",
+    [COMMIT] = "COMMIT",
+    [ROLLBACK] = "ROLLBACK",
+    [ADD] = "INSERT OR REPLACE INTO job VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
+    [SET] = ("INSERT OR REPLACE INTO progress SELECT ?,?,?,?,?,?,?,?,?,?,?,?,?,?"
+             " WHERE EXISTS (SELECT 1 FROM job WHERE id = ?1)"),
+    [REMOVE_JOB] = "DELETE FROM job WHERE id = ?",
+    [REMOVE_PROGRESS] = "DELETE FROM progress WHERE id = ?",
+    [RESERVE] = "INSERT OR REPLACE INTO meta VALUES ('next_id', ?)",
+};
+
+/* Each brings the schema to the version that is its place here plus one. Times are microseconds
+ * since 1970. */
+static const char *const migrations[] = {
+    "CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;"
+    /* what never changes; written once */
+    "CREATE TABLE job (id INTEGER PRIMARY KEY, queue TEXT NOT NULL, priority INTEGER NOT NULL,"
+    " attempts INTEGER NOT NULL, created INTEGER NOT NULL, run_at INTEGER NOT NULL,"
+    " timeout INTEGER NOT NULL, key TEXT NOT NULL, trace TEXT NOT NULL, type TEXT,"
+    " payload BLOB, crc INTEGER NOT NULL);"
+    /* how far it is; not there as long as it waits as it was put in */
+    "CREATE TABLE progress (id INTEGER PRIMARY KEY, state INTEGER NOT NULL,"
+    " attempt INTEGER NOT NULL, ready INTEGER NOT NULL, started INTEGER NOT NULL,"
+    " finished INTEGER NOT NULL, flags INTEGER NOT NULL, exit_code INTEGER NOT NULL,"
+    " token TEXT NOT NULL, expires INTEGER NOT NULL, output_type TEXT, output BLOB, error BLOB,"
+    " crc INTEGER NOT NULL);",
+    /* for people */
+    "CREATE VIEW jobs AS SELECT id, queue,"
+    " CASE coalesce(state, 0) WHEN 0 THEN iif(run_at / 1000000 > strftime('%s', 'now')"
+    "  AND state IS NULL, 'scheduled', 'queued') WHEN 1 THEN 'scheduled' WHEN 2 THEN 'running'"
+    "  WHEN 3 THEN 'done' WHEN 4 THEN 'failed' WHEN 5 THEN 'cancelled' END AS state,"
+    " priority, coalesce(attempt, 0) AS attempt, attempts,"
+    " datetime(created / 1000000, 'unixepoch') AS created_at,"
+    " datetime(nullif(started, 0) / 1000000, 'unixepoch') AS started_at,"
+    " datetime(nullif(finished, 0) / 1000000, 'unixepoch') AS finished_at,"
+    " nullif(key, '') AS key, type, payload, output, CAST(error AS TEXT) AS error"
+    " FROM job LEFT JOIN progress USING (id);",
+};
+
+enum { VERSION = sizeof migrations / sizeof migrations[0] };
+
+/* ---- errors */
+
+enum database_result database_failed(struct database *database, const char *what)
+{
+    int code = sqlite3_extended_errcode(database->handle);
+    snprintf(database->problem, sizeof database->problem, "%s: %s (%d)", what,
+             sqlite3_errmsg(database->handle), code);
+    return (code & 0xff) == SQLITE_FULL ? DATABASE_FULL : DATABASE_BROKEN;
+}
+
+const char *database_problem(const struct database *database)
+{
+    return database->problem;
+}
+
+__attribute__((format(printf, 3, 4))) static bool refuse(char error[DATABASE_ERROR_SIZE],
+                                                         const char *path, const char *format, ...)
+{
+    char why[DATABASE_ERROR_SIZE / 2];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(why, sizeof why, format, arguments);
+    va_end(arguments);
+    snprintf(error, DATABASE_ERROR_SIZE, "%s: %s", path, why);
+    return false;
+}
+
+/* Runs a statement that gives no rows; must have changed `rows` of them, unless that is negative.
+ */
+enum database_result database_step(struct database *database, enum statement which, int rows)
+{
+    sqlite3_stmt *statement = database->statements[which];
+    int code = sqlite3_step(statement);
+    enum database_result result =
+        code == SQLITE_DONE ? DATABASE_OK : database_failed(database, statement_texts[which]);
+    if (result == DATABASE_OK && rows >= 0 && sqlite3_changes(database->handle) != rows) {
+        snprintf(database->problem, sizeof database->problem, "%s: %d rows changed, not %d",
+                 statement_texts[which], sqlite3_changes(database->handle), rows);
+        result = DATABASE_BROKEN;
+    }
+    (void)sqlite3_reset(statement); /* says again what the step has said */
+    return result;
+}
+
+enum database_result database_begin(struct database *database)
+{
+    return database_step(database, BEGIN, -1);
+}
+
+enum database_result database_commit(struct database *database)
+{
+    uint64_t reserved = database->reserved;
+    enum database_result result = DATABASE_OK;
+    if (database->highest >= reserved) {
+        reserved = database->highest + IDS_AHEAD;
+        (void)sqlite3_bind_int64(database->statements[RESERVE], 1, (int64_t)reserved);
+        result = database_step(database, RESERVE, 1);
+    }
+    if (result == DATABASE_OK)
+        result = database_step(database, COMMIT, -1);
+    if (result == DATABASE_OK)
+        database->reserved = reserved;
+    return result;
+}
+
+void database_rollback(struct database *database)
+{
+    database->highest = 0;
+    if (sqlite3_get_autocommit(database->handle) == 0) /* some errors have rolled back already */
+        (void)database_step(database, ROLLBACK, -1);
+}
+
+/* ---- the log */
+
+static int log_grew(void *context, sqlite3 *handle, const char *name, int pages)
+{
+    struct database *database = context;
+    (void)handle;
+    (void)name;
+    database->log_pages = pages;
+    return SQLITE_OK;
+}
+
+unsigned database_log_pages(const struct database *database)
+{
+    return (unsigned)database->log_pages;
+}
+
+enum database_result database_checkpoint(struct database *database, bool whole)
+{
+    int in_log, copied;
+    int code = sqlite3_wal_checkpoint_v2(
+        database->handle, NULL, whole ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE,
+        &in_log, &copied);
+    if (code != SQLITE_OK)
+        return database_failed(database, "checkpoint");
+    if (in_log != copied) { /* nobody else reads: nothing can be in the way */
+        snprintf(database->problem, sizeof database->problem, "checkpoint: %d of %d pages copied",
+                 copied, in_log);
+        return DATABASE_BROKEN;
+    }
+    database->log_pages = 0;
+    return DATABASE_OK;
+}
+
+/* ---- reading */
+
+uint64_t database_first_id(const struct database *database)
+{
+    return database->reserved;
+}
+
+/* ---- opening */
+
+/* The first column of the first row, as a number or a text; false on an error. */
+static bool ask_number(sqlite3 *handle, const char *text, int64_t *number)
+{
+    sqlite3_stmt *row;
+    if (sqlite3_prepare_v2(handle, text, -1, &row, NULL) != SQLITE_OK)
+        return false;
+    int code = sqlite3_step(row);
+    *number = code == SQLITE_ROW ? sqlite3_column_int64(row, 0) : 0;
+    (void)sqlite3_finalize(row);
+    return code == SQLITE_ROW || code == SQLITE_DONE;
+}
+
+static bool ask_text(sqlite3 *handle, const char *text, char *out, size_t size)
+{
+    sqlite3_stmt *row;
+    if (sqlite3_prepare_v2(handle, text, -1, &row, NULL) != SQLITE_OK)
+        return false;
+    int code = sqlite3_step(row);
+    snprintf(out, size, "%s", code == SQLITE_ROW ? (const char *)sqlite3_column_text(row, 0) : "");
+    (void)sqlite3_finalize(row);
+    return code == SQLITE_ROW || code == SQLITE_DONE;
+}
+
+/* Sets what must be so, and looks whether it is. */
+static bool configure(struct database *database, const char *path, enum database_sync sync,
+                      char error[DATABASE_ERROR_SIZE])
+{
+    static const char *const syncs[] = {"2", "1", "0"};
+    char synchronous[40], limit[48], limited[24];
+    snprintf(synchronous, sizeof synchronous, "PRAGMA synchronous = %s", syncs[sync]);
+    snprintf(limit, sizeof limit, "PRAGMA journal_size_limit = %d", LOG_SIZE_LIMIT);
+    snprintf(limited, sizeof limited, "%d", LOG_SIZE_LIMIT);
+    const struct {
+        const char *set, *ask, *expected;
+    } settings[] = {
+        {"PRAGMA journal_mode = WAL", "PRAGMA journal_mode", "wal"},
+        {synchronous, "PRAGMA synchronous", syncs[sync]},
+        {"PRAGMA wal_autocheckpoint = 0", "PRAGMA wal_autocheckpoint", "0"},
+        {limit, "PRAGMA journal_size_limit", limited},
+        {"PRAGMA temp_store = MEMORY", "PRAGMA temp_store", "2"}, /* no file elsewhere */
+        {"PRAGMA cell_size_check = 1", "PRAGMA cell_size_check", "1"},
+        {"PRAGMA trusted_schema = 0", "PRAGMA trusted_schema", "0"},
+    };
+    for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++) {
+        char value[32];
+        if (sqlite3_exec(database->handle, settings[i].set, NULL, NULL, NULL) != SQLITE_OK ||
+            !ask_text(database->handle, settings[i].ask, value, sizeof value))
+            return refuse(error, path, "%s: %s", settings[i].set, sqlite3_errmsg(database->handle));
+        if (strcmp(value, settings[i].expected) != 0)
+            return refuse(error, path, "%s, but it is %s", settings[i].set, value);
+    }
+    (void)sqlite3_wal_hook(database->handle, log_grew, database);
+    return true;
+}
+
+#define DAMAGED                                                                                    \
+    "it is damaged (%s): restore a copy, or save what can be read with the sqlite3 tool's "        \
+    ".recover and move it away"
+
+/* Reads only: what is not ours stays as it is. *version 0: it is empty. */
+static bool is_ours(struct database *database, const char *path, int64_t *version,
+                    char error[DATABASE_ERROR_SIZE])
+{
+    sqlite3 *handle = database->handle;
+    int64_t application, tables;
+    char check[96];
+    if (sqlite3_exec(handle, "PRAGMA locking_mode = EXCLUSIVE", NULL, NULL, NULL) != SQLITE_OK ||
+        !ask_number(handle, "PRAGMA application_id", &application) ||
+        !ask_number(handle, "PRAGMA user_version", version) ||
+        !ask_number(handle, "SELECT count(*) FROM sqlite_schema", &tables)) {
+        switch (sqlite3_errcode(handle)) {
+        case SQLITE_BUSY:
+            return refuse(error, path, "another process uses it");
+        case SQLITE_NOTADB:
+            return refuse(error, path, "it is no SQLite database: move it away");
+        case SQLITE_CORRUPT:
+            return refuse(error, path, DAMAGED, sqlite3_errmsg(handle));
+        default:
+            return refuse(error, path, "%s", sqlite3_errmsg(handle));
+        }
+    }
+    if (application != APPLICATION_ID && (application != 0 || *version != 0 || tables > 0))
+        return refuse(error, path, "it is a database of another program: move it away");
+    if (*version > VERSION)
+        return refuse(error, path,
+                      "its schema is of version %lld, this jobd knows %d: start a newer jobd",
+                      (long long)*version, VERSION);
+    if (!ask_text(handle, "PRAGMA quick_check(1)", check, sizeof check))
+        return refuse(error, path, DAMAGED, sqlite3_errmsg(handle));
+    if (strcmp(check, "ok") != 0)
+        return refuse(error, path, DAMAGED, check);
+    return true;
+}
+
+static bool migrate(struct database *database, const char *path, int64_t version,
+                    char error[DATABASE_ERROR_SIZE])
+{
+    for (; version < VERSION; version++) {
+        char *text = sqlite3_mprintf("BEGIN IMMEDIATE; PRAGMA application_id = %d; %s"
+                                     " PRAGMA user_version = %lld; COMMIT",
+                                     APPLICATION_ID, migrations[version], (long long)version + 1);
+        int code =
+            text != NULL ? sqlite3_exec(database->handle, text, NULL, NULL, NULL) : SQLITE_NOMEM;
+        sqlite3_free(text);
+        if (code != SQLITE_OK)
+            return refuse(error, path, "to version %lld: %s", (long long)version + 1,
+                          sqlite3_errmsg(database->handle));
+    }
+    return true;
+}
+
+static bool prepare(struct database *database, const char *path, char error[DATABASE_ERROR_SIZE])
+{
+    int64_t next_id;
+    if (!ask_number(database->handle, "SELECT value FROM meta WHERE name = 'next_id'", &next_id))
+        return refuse(error, path, "%s", sqlite3_errmsg(database->handle));
+    database->reserved = next_id > 0 ? (uint64_t)next_id : 1;
+    for (int i = 0; i < STATEMENTS_MAX; i++)
+        if (sqlite3_prepare_v3(database->handle, statement_texts[i], -1, SQLITE_PREPARE_PERSISTENT,
+                               &database->statements[i], NULL) != SQLITE_OK)
+            return refuse(error, path, "%s", sqlite3_errmsg(database->handle));
+    return true;
+}
+
+/* SQLite would let others read it. A start reads all of it, which takes the system a tenth of the
+ * time when it knows. */
+static bool make_ready(const char *path, char error[DATABASE_ERROR_SIZE])
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return refuse(error, path, "%s", strerror(errno));
+    struct stat file;
+    if (fstat(fd, &file) == 0) /* the system takes so much at a time of it, and drops the rest */
+        for (off_t at = 0; at < file.st_size; at += AHEAD_BYTES)
+            (void)posix_fadvise(fd, at, AHEAD_BYTES, POSIX_FADV_WILLNEED);
+    close(fd);
+    return true;
+}
+
+struct database *database_open(const char *path, enum database_sync sync,
+                               char error[DATABASE_ERROR_SIZE])
+{
+    int64_t version = 0;
+    if (!make_ready(path, error))
+        return NULL;
+    struct database *database = calloc(1, sizeof *database);
+    if (database == NULL) {
+        (void)refuse(error, path, "out of memory");
+        return NULL;
+    }
+    if (sqlite3_open_v2(path, &database->handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
+                        NULL) != SQLITE_OK ||
+        sqlite3_extended_result_codes(database->handle, 1) != SQLITE_OK ||
+        sqlite3_db_config(database->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL) !=
+            SQLITE_OK) {
+        (void)refuse(error, path, "%s",
+                     database->handle != NULL ? sqlite3_errmsg(database->handle) : "out of memory");
+        database_close(database);
+        return NULL;
+    }
+    if (!is_ours(database, path, &version, error) || !configure(database, path, sync, error) ||
+        !migrate(database, path, version, error) || !prepare(database, path, error)) {
+        database_close(database);
+        return NULL;
+    }
+    return database;
+}
+
+void database_close(struct database *database)
+{
+    if (database == NULL)
+        return;
+    for (int i = 0; i < STATEMENTS_MAX; i++)
+        (void)sqlite3_finalize(database->statements[i]);
+    (void)sqlite3_close(database->handle);
+    free(database);
+}
+
+const char *database_library(void)
+{
+    return sqlite3_libversion();
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/* The jobs in an SQLite database: what is a row, how it is read and written. Knows no journal and
+ * starts no thread; all but opening is for the one thread that owns it, and may wait for the disk.
+ *
+ * The one connection has the file to itself, with a write-ahead log that is checkpointed only when
+ * told to: an error that SQLite's own checkpoint meets is silent, and closing does none. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/journal.h"
+
+enum { DATABASE_ERROR_SIZE = 384 };
+
+enum database_result {
+    DATABASE_OK,
+    DATABASE_FULL,  /* no space: the transaction is undone, the handle is good */
+    DATABASE_BROKEN /* any other: what is on disk is not known, the handle must be closed */
+};
+
+struct database;
+
+/* When COMMIT has done its work: on disk; or in the system's hands, the log synced by whoever
+ * cares, or by nobody. */
+enum database_sync { DATABASE_SYNC_FULL, DATABASE_SYNC_LOG, DATABASE_SYNC_OFF };
+
+/* Opens the file, makes or migrates its tables. NULL, and a line that names the file and what to
+ * do, when it is not there for us: used by another process, not ours, newer than we, damaged. What
+ * is not ours is not written to. */
+struct database *database_open(const char *path, enum database_sync sync,
+                               char error[DATABASE_ERROR_SIZE]);
+/* Without a checkpoint. Takes NULL. */
+void database_close(struct database *database);
+
+/* What the last call that was not DATABASE_OK met, for people. */
+const char *database_problem(const struct database *database);
+
+enum database_result database_begin(struct database *database);
+/* In a transaction. */
+enum database_result database_change(struct database *database, enum change_kind kind,
+                                     const struct record *record);
+/* When it is not DATABASE_OK, nothing of the transaction is there; or, DATABASE_BROKEN, perhaps all
+ * of it. */
+enum database_result database_commit(struct database *database);
+void database_rollback(struct database *database);
+
+/* Copies the log into the database and syncs that; `whole` empties the log too. */
+enum database_result database_checkpoint(struct database *database, bool whole);
+/* Pages in the log that are not checkpointed. */
+unsigned database_log_pages(const struct database *database);
+
+/* Above all ids that may have been given out. */
+uint64_t database_first_id(const struct database *database);
+
+/* Jobs that have not ended, a queue at a time. False when the database cannot be read, or `each`
+ * said so. */
+bool database_count(struct database *database,
+                    bool (*each)(void *context, const char *queue, uint64_t jobs), void *context);
+
+/* All jobs that have ended, in the order of their ends; or all others, by id. `record` is NULL when
+ * the row is damaged. False as above. */
+bool database_scan(struct database *database, bool ended,
+                   bool (*each)(void *context, uint64_t id, const struct record *record),
+                   void *context);
+
+/* SQLite's version. */
+const char *database_library(void);

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine/journal_scene.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/model/check_engine.h"
+#include "base/verify.h"
+
+struct disk disk;
+
+static struct jobd_blob *share(const struct jobd_blob *blob)
+{
+    union {
+        const struct jobd_blob *read;
+        struct jobd_blob *shared;
+    } as = {.read = blob};
+    return blob != NULL ? jobd_blob_ref(as.shared) : NULL;
+}
+
+static void replace(struct jobd_blob **place, const struct jobd_blob *blob)
+{
+    struct jobd_blob *before = *place;
+    *place = share(blob);
+    jobd_blob_unref(before);
+}
+
+static void keep_progress(struct kept *kept, const struct record *record)
+{
+    struct record *own = &kept->record;
+    own->state = record->state;
+    own->attempt = record->attempt;
+    own->ready_us = record->ready_us;
+    own->started_us = record->started_us;
+    own->finished_us = record->finished_us;
+    own->delayed = record->delayed;
+    own->stopping = record->stopping;
+    own->output_truncated = record->output_truncated;
+    own->exited = record->exited;
+    own->exit_code = record->exit_code;
+    strcpy(kept->token, record->token);
+    own->token = kept->token;
+    own->expires_us = record->expires_us;
+    replace(&kept->output, record->output);
+    replace(&kept->error, record->error);
+    own->output = kept->output;
+    own->error = kept->error;
+}
+
+static void forget(struct kept *kept)
+{
+    jobd_blob_unref(kept->payload);
+    jobd_blob_unref(kept->output);
+    jobd_blob_unref(kept->error);
+    memset(kept, 0, sizeof *kept);
+}
+
+static void remember_for_undo(uint64_t id)
+{
+    if (disk.undo[id] != NULL)
+        return;
+    struct kept *copy = malloc(sizeof *copy);
+    verify(copy != NULL);
+    *copy = disk.jobs[id];
+    copy->payload = share(copy->payload);
+    copy->output = share(copy->output);
+    copy->error = share(copy->error);
+    disk.undo[id] = copy;
+}
+
+static bool write_change(void *context, enum change_kind kind, const struct record *record)
+{
+    size_t *left = context;
+    struct kept *kept = &disk.jobs[record->id];
+    verify(record->id < IDS);
+    if ((*left)-- == 0)
+        return false;
+    remember_for_undo(record->id);
+    if (kind == CHANGE_REMOVE) {
+        forget(kept);
+        return true;
+    }
+    if (kind == CHANGE_ADD) {
+        forget(kept);
+        kept->there = true;
+        kept->record = *record;
+        kept->record.queue = strcmp(record->queue, "one") == 0 ? "one" : "two";
+        strcpy(kept->key, record->key);
+        strcpy(kept->trace, record->trace);
+        replace(&kept->payload, record->payload);
+    }
+    verify(kept->there);
+    if (kind == CHANGE_SET)
+        keep_progress(kept, record);
+    kept->record.key = kept->key;
+    kept->record.trace = kept->trace;
+    kept->record.token = kept->token;
+    kept->record.payload = kept->payload;
+    return true;
+}
+
+static void end_transaction(bool good)
+{
+    for (uint64_t id = 0; id < IDS; id++) {
+        struct kept *before = disk.undo[id];
+        if (before == NULL)
+            continue;
+        if (good) {
+            forget(before);
+        } else {
+            struct kept *kept = &disk.jobs[id];
+            forget(kept);
+            *kept = *before;
+            kept->record.key = kept->key;
+            kept->record.trace = kept->trace;
+            kept->record.token = kept->token;
+        }
+        free(before);
+        disk.undo[id] = NULL;
+    }
+}
+
+static void wanted(void *context)
+{
+    (void)context;
+    disk.wanted++;
+}
+
+size_t disk_write_group(struct jobd *jobd, size_t max, size_t fails_after, int64_t now_us)
+{
+    size_t gathered = journal_gather(jobd, max, SIZE_MAX);
+    if (gathered == 0)
+        return 0;
+    bool good = journal_each(jobd, write_change, &fails_after);
+    end_transaction(good);
+    if (good)
+        journal_written(jobd, now_us);
+    else
+        journal_failed(jobd, now_us);
+    return gathered;
+}
+
+void disk_write_all(struct jobd *jobd, int64_t now_us)
+{
+    while (disk_write_group(jobd, 64, SIZE_MAX, now_us) > 0)
+        ;
+}
+
+void disk_clear(void)
+{
+    for (uint64_t id = 0; id < IDS; id++)
+        if (disk.jobs[id].there)
+            forget(&disk.jobs[id]);
+    disk.wanted = 0;
+}
+
+struct jobd *disk_open_heart(uint32_t capacity, uint32_t restored, uint64_t first_id)
+{
+    struct jobd *jobd = NULL;
+    struct jobd_queue_config queues[QUEUES] = {
+        {.name = "one", .capacity = capacity, .workers = WORKERS, .attempts = 1},
+        {.name = "two", .capacity = capacity, .workers = WORKERS, .attempts = 3},
+    };
+    queues[0].restored = queues[1].restored = restored;
+    const struct jobd_config config = {.queues = queues,
+                                       .queues_len = QUEUES,
+                                       .keep = KEEP,
+                                       .memory_bytes = 1 << 20,
+                                       .waiters_max = 64,
+                                       .leases_max = LEASES,
+                                       .first_id = first_id,
+                                       .journal = wanted};
+    verify(jobd_new(&jobd, &config) == 0);
+    return jobd;
+}
+
+static int by_end(const void *a, const void *b)
+{
+    const struct record *one = &(*(struct kept *const *)a)->record;
+    const struct record *two = &(*(struct kept *const *)b)->record;
+    return (one->finished_us > two->finished_us) - (one->finished_us < two->finished_us);
+}
+
+struct jobd *disk_restore(uint64_t first_id, int64_t now_us)
+{
+    static struct kept *ended[IDS];
+    size_t ended_len = 0;
+    struct jobd *jobd = disk_open_heart(CAPACITY, CAPACITY + 2 * WORKERS + LEASES, first_id);
+    for (uint64_t id = 1; id < IDS; id++)
+        if (disk.jobs[id].there && jobd_state_final(disk.jobs[id].record.state))
+            ended[ended_len++] = &disk.jobs[id];
+    qsort(ended, ended_len, sizeof *ended, by_end);
+    for (size_t i = 0; i < ended_len; i++)
+        verify(jobd_restore(jobd, &ended[i]->record, now_us));
+    for (uint64_t id = 1; id < IDS; id++)
+        if (disk.jobs[id].there && !jobd_state_final(disk.jobs[id].record.state))
+            verify(jobd_restore(jobd, &disk.jobs[id].record, now_us));
+    check_heart(jobd);
+    return jobd;
+}
+
+/* ---- people */
+
+/* Whoever is told that it is done finds it on disk at that moment; whoever is told that it is not,
+ * does not. */
+static void hold_to_account(const struct person *who)
+{
+    const struct kept *kept = &disk.jobs[who->id];
+    bool good = who->waiter.result == JOBD_OK;
+    switch (who->verb) {
+    case 'p':
+        verify(good ? kept->there : who->waiter.result != JOBD_STORE || !kept->there);
+        break;
+    case 'c':
+        verify(!good || (kept->there && kept->record.state == JOBD_CANCELLED));
+        verify(who->waiter.result != JOBD_STOPPING ||
+               (kept->there && (kept->record.stopping || jobd_state_final(kept->record.state))));
+        break;
+    case 'a':
+        verify(!good || (kept->there && kept->record.state == JOBD_QUEUED));
+        break;
+    case 'l':
+        verify(kept->there); /* it may have run out meanwhile */
+        verify(!good || kept->record.state != JOBD_RUNNING ||
+               strcmp(kept->token, who->waiter.token) == 0);
+        verify(good || strcmp(kept->token, who->waiter.token) != 0);
+        break;
+    default:
+        break;
+    }
+}
+
+static void wake(struct jobd_waiter *waiter)
+{
+    struct person *who = (struct person *)(void *)waiter;
+    who->waits = false;
+    hold_to_account(who);
+}
+
+struct person person_new(void)
+{
+    return (struct person){.waiter = {.deadline_us = JOBD_NEVER, .wake = wake}};
+}

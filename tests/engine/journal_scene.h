@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/* What the tests of the journal share: a heart of two queues, a store that is a table, and people
+ * who hold the heart to what they were told. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/journal.h"
+
+enum { QUEUES = 2, CAPACITY = 12, KEEP = 6, WORKERS = 2, LEASES = 4, IDS = 20000 };
+
+struct kept {
+    bool there;
+    struct record record; /* its texts are these */
+    char key[JOBD_KEY_SIZE], trace[JOBD_TRACE_SIZE], token[JOBD_TOKEN_SIZE];
+    struct jobd_blob *payload, *output, *error;
+};
+
+struct disk {
+    struct kept jobs[IDS];
+    struct kept *undo[IDS]; /* what the transaction has changed: as it was before */
+    unsigned wanted;
+};
+
+extern struct disk disk; /* empty at first */
+
+struct jobd *disk_open_heart(uint32_t capacity, uint32_t restored, uint64_t first_id);
+/* A heart from what the disk has. */
+struct jobd *disk_restore(uint64_t first_id, int64_t now_us);
+
+/* One group: written whole, or failed after so many changes. How many it had. */
+size_t disk_write_group(struct jobd *jobd, size_t max, size_t fails_after, int64_t now_us);
+void disk_write_all(struct jobd *jobd, int64_t now_us);
+void disk_clear(void);
+
+/* ---- people */
+
+struct person {
+    struct jobd_waiter waiter; /* first */
+    bool waits, runs;
+    uint64_t id; /* of the put */
+    char verb;   /* what it waits for: put, cancel, again, lease; others are not held to account */
+};
+
+/* Woken, it is held to what is on disk at that moment. */
+struct person person_new(void);
+
+/* JOBD_STATES: there is no such job. */
+static inline enum jobd_state state_of(struct jobd *jobd, uint64_t id)
+{
+    struct jobd_info info;
+    return jobd_look(jobd, id, &info) == JOBD_OK ? info.state : JOBD_STATES;
+}

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: MIT */
+/* What must hold in the heart after every step: each job in exactly one place, every count equal to
+ * what it counts, no bound exceeded. */
+#include "engine/model/check_engine.h"
+
+#include "engine/blob.h"
+#include "engine/admission.h"
+#include "engine/append.h"
+#include "engine/dispatch.h"
+#include "engine/engine.h"
+#include "engine/waiters.h"
+
+struct census {
+    uint32_t in_state[JOBD_STATES];
+    uint32_t waiters, leased;
+    size_t memory, memory_living;
+    /* on their way to disk */
+    uint32_t entering, retrying;
+};
+
+struct way {
+    uint32_t entries, entering, leaving, unscheduled, retrying, ending;
+};
+
+/* What the entries of a list say of a queue's jobs; all queues when it is NULL. */
+static void count_entries(struct jobd *jobd, struct entry_list *list, const struct queue *queue,
+                          struct way *way) REQUIRES(jobd->lock)
+{
+    struct entry *entry;
+    struct job *job;
+    TAILQ_FOREACH (entry, list, link) {
+        way->entries++;
+        verify(entry->waiter == NULL ||
+               (entry->waiter->link.kind == WAIT_DISK && entry->waiter->link.entry == entry));
+        TAILQ_FOREACH (job, &entry->jobs, link) {
+            if (queue != NULL && &jobd->queues[job->queue] != queue)
+                continue;
+            verify((entry->kind == ENTRY_ENTER) == (job->state == LIFE_NEW));
+            verify((entry->kind == ENTRY_CANCEL) == job->changing);
+            way->entering += entry->kind == ENTRY_ENTER;
+            way->leaving += entry->kind == ENTRY_CANCEL && job->state == JOBD_QUEUED;
+            way->unscheduled += entry->kind == ENTRY_CANCEL && job->state == JOBD_SCHEDULED;
+        }
+        job = entry->job;
+        if (job == NULL || (queue != NULL && &jobd->queues[job->queue] != queue))
+            continue;
+        if (entry->kind == ENTRY_RETRY) {
+            verify(jobd_state_final((enum jobd_state)job->state) && job->changing);
+            way->retrying++;
+        }
+        if (entry->kind == ENTRY_ENDED) {
+            verify(job->state == JOBD_RUNNING && job->changing);
+            way->ending += !job->leased;
+        }
+    }
+}
+
+static struct way count_ways(struct jobd *jobd, const struct queue *queue) REQUIRES(jobd->lock)
+{
+    struct way way = {0};
+    count_entries(jobd, &jobd->journal.waiting, queue, &way);
+    count_entries(jobd, &jobd->journal.gathered, queue, &way);
+    return way;
+}
+
+static uint32_t waiters_in(struct waiter_list *list, enum wait_kind kind)
+{
+    uint32_t count = 0;
+    struct jobd_waiter *waiter;
+    TAILQ_FOREACH (waiter, list, link) {
+        verify(waiter->link.kind == (int)kind);
+        verify((waiter->deadline_us != JOBD_NEVER) == (waiter->link.due.place != 0));
+        count += !waiter->exempt;
+    }
+    return count;
+}
+
+static void check_heap(const struct heap *heap)
+{
+    verify(heap->length <= heap->capacity);
+    for (uint32_t place = 1; place <= heap->length; place++) {
+        verify(heap->items[place]->place == place);
+        verify(place == 1 || heap->items[place / 2]->at_us <= heap->items[place]->at_us);
+    }
+}
+
+static void check_ring(struct jobd *jobd, const struct queue *queue, unsigned lane)
+    REQUIRES(jobd->lock)
+{
+    const struct ring *ring = &queue->lanes[lane];
+    uint32_t live = 0;
+    verify(ring->tail - ring->head <= 2 * (uint64_t)ring->capacity);
+    for (uint64_t at = ring->head; at != ring->tail; at++) {
+        uint64_t id = ring->ids[at % (2 * (uint64_t)ring->capacity)];
+        if (id == 0)
+            continue;
+        const struct job *job = jobs_find(&jobd->jobs, id);
+        verify(job != NULL && job->state == JOBD_QUEUED && job->position == at);
+        verify(job->priority == lane && &jobd->queues[job->queue] == queue);
+        live++;
+    }
+    verify(live == ring->length);
+}
+
+static void check_queue(struct jobd *jobd, struct queue *queue, struct census *census)
+    REQUIRES(jobd->lock)
+{
+    uint32_t queued = 0, scheduled = 0, running = 0, leased = 0;
+    struct job *job;
+    for (unsigned lane = 0; lane < JOBD_PRIORITIES; lane++) {
+        check_ring(jobd, queue, lane);
+        queued += queue->lanes[lane].length;
+    }
+    TAILQ_FOREACH (job, &queue->scheduled, link) {
+        verify(job->state == JOBD_SCHEDULED && job->due.place != 0);
+        scheduled++;
+    }
+    const struct jobd_due *earliest = heap_top(&queue->delays);
+    check_heap(&queue->delays);
+    verify(queue->delays.length == scheduled && (queue->due.place != 0) == (scheduled > 0));
+    verify(scheduled == 0 || queue->due.at_us == earliest->at_us);
+    TAILQ_FOREACH (job, &queue->running, link) {
+        verify(job->state == JOBD_RUNNING && job->holder != NULL);
+        verify(!job->leased || (job->lease->job == job && job->lease->due.place != 0));
+        verify(&jobd->queues[job->queue] == queue);
+        leased += job->leased;
+        running++;
+    }
+    verify(running == queue->in_state[JOBD_RUNNING] && leased == queue->leased);
+    census->leased += leased;
+    const struct way way = count_ways(jobd, queue);
+    bool durable = journal_on(&jobd->journal);
+    uint32_t here = queue->in_state[JOBD_RUNNING] - queue->leased;
+    verify(way.leaving == queue->leaving && way.ending == queue->ending);
+    verify(way.entering + way.retrying == queue->entering);
+    verify(queued + way.leaving == queue->in_state[JOBD_QUEUED]);
+    verify(scheduled + way.unscheduled == queue->in_state[JOBD_SCHEDULED]);
+    verify(queue_waiting(queue) + queue->in_state[JOBD_RUNNING] <= queue->room);
+    verify(here - queue->ending <= queue->workers && here <= (durable ? 2 : 1) * queue->workers);
+    uint64_t counted = queue_waiting(queue) + queue->in_state[JOBD_RUNNING] +
+                       queue->ended[JOBD_DONE] + queue->ended[JOBD_FAILED] +
+                       queue->ended[JOBD_CANCELLED];
+    verify(durable ? queue->admitted <= counted : queue->admitted == counted); /* some came back */
+    /* Nobody waits in vain. */
+    bool idle = here - queue->ending < queue->workers && here < 2 * queue->workers;
+    const struct jobd_waiter *taker;
+    TAILQ_FOREACH (taker, &queue->takers, link)
+        verify(queued == 0 || queue->paused || (taker->lease_us == 0 && !idle));
+    const struct jobd_waiter *putter = TAILQ_FIRST(&queue->putters);
+    verify(putter == NULL || queue->unsettled || !admit_has_room(queue, &putter->link.put));
+    for (unsigned state = 0; state < JOBD_STATES; state++)
+        census->in_state[state] += queue->in_state[state];
+    census->waiters +=
+        waiters_in(&queue->takers, WAIT_JOB) + waiters_in(&queue->putters, WAIT_ROOM);
+}
+
+static void check_records(struct jobd *jobd, struct census *census) REQUIRES(jobd->lock)
+{
+    struct jobs *jobs = &jobd->jobs;
+    uint32_t keys = 0, spare = 0, living = 0, final = 0, remembered[2] = {0};
+    struct job *job;
+    RB_FOREACH (job, job_tree, &jobs->tree) {
+        bool is_final = jobd_state_final((enum jobd_state)job->state);
+        bool retrying = is_final && job->changing;
+        if (job->state == LIFE_NEW)
+            census->entering++;
+        else
+            *(is_final ? &final : &living) += 1;
+        census->retrying += retrying;
+        verify(!is_final || TAILQ_EMPTY(&job->awaiting));
+        census->waiters += waiters_in(&job->awaiting, WAIT_END);
+        census->memory += jobs_weight(job);
+        census->memory_living += is_final && !retrying ? 0 : jobs_weight(job);
+        verify(job->attempt <= job->attempts);
+        bool keyed = job->extra != NULL && job->extra->key[0] != '\0';
+        verify(!keyed || jobs_with_key(jobs, job->queue, job->extra->key) == job);
+        keys += keyed;
+    }
+    struct extra *extra;
+    RB_FOREACH (extra, key_tree, &jobs->keys)
+        keys--;
+    verify(keys == 0);
+    TAILQ_FOREACH (job, &jobs->spare, link)
+        spare++;
+    verify(spare == jobs->spare_len);
+    TAILQ_FOREACH (job, &jobs->doomed, link)
+        spare++;
+    TAILQ_FOREACH (job, &jobs->doomed_gathered, link)
+        spare++;
+    for (unsigned i = 0; i < 2; i++) {
+        TAILQ_FOREACH (job, &jobs->remembered[i], link)
+            remembered[i]++;
+        verify(remembered[i] == jobs->remembered_len[i] && remembered[i] <= jobs->keep);
+    }
+    verify(final == remembered[0] + remembered[1] + census->retrying);
+    verify(jobs->reviving == census->retrying);
+    verify(spare + census->entering + living + final == jobs->records_used);
+    verify(living == census->in_state[JOBD_QUEUED] + census->in_state[JOBD_SCHEDULED] +
+                         census->in_state[JOBD_RUNNING]);
+    verify(census->leased == jobd->leases.held && census->leased == jobd->leases.due.length);
+    verify(census->leased + jobd->leases.promised <= jobd->leases.max);
+    verify(census->memory == jobs->memory);
+    verify(jobs->memory <= jobs->memory_max || jobs->memory == jobs->memory_living);
+    verify(census->memory_living == jobs->memory_living);
+}
+
+static uint32_t waiters_for_disk(struct jobd *jobd) REQUIRES(jobd->lock)
+{
+    uint32_t count = 0;
+    const struct entry *entry;
+    TAILQ_FOREACH (entry, &jobd->journal.waiting, link)
+        count += entry->waiter != NULL && !entry->waiter->exempt;
+    TAILQ_FOREACH (entry, &jobd->journal.gathered, link)
+        count += entry->waiter != NULL && !entry->waiter->exempt;
+    return count;
+}
+
+void check_heart(struct jobd *jobd)
+{
+    struct census census = {.waiters = 0};
+    mutex_lock(&jobd->lock);
+    for (uint32_t i = 0; i < jobd->queues_len; i++)
+        check_queue(jobd, &jobd->queues[i], &census);
+    check_records(jobd, &census);
+    census.waiters += waiters_in(&jobd->idlers, WAIT_IDLE) + waiters_for_disk(jobd);
+    const struct way way = count_ways(jobd, NULL);
+    verify(way.entries + jobd->journal.free == jobd->journal.max);
+    verify(way.entering == census.entering && way.retrying == census.retrying);
+    verify(census.waiters == jobd->waiters && jobd->waiters <= jobd->waiters_max);
+    verify(TAILQ_EMPTY(&jobd->idlers) || !jobd_idle_locked(jobd));
+    check_heap(&jobd->delays);
+    check_heap(&jobd->deadlines);
+    check_heap(&jobd->leases.due);
+    mutex_unlock(&jobd->lock);
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/* A run: steps by chance, each compared. */
+#include "engine/model/model_inside.h"
+
+#include <stdlib.h>
+
+#include "engine/model/check_engine.h"
+#include "base/verify.h"
+
+static void wake(struct jobd_waiter *waiter)
+{
+    struct actor *actor = (struct actor *)waiter;
+    verify(!actor->woken);
+    actor->woken = true;
+}
+
+static void take_one_step(struct model *model)
+{
+    /* The more often a step stands here, the more often it is taken. */
+    static model_step *const steps[] = {
+        model_step_put,    model_step_put,   model_step_put,          model_step_put_wait,
+        model_step_take,   model_step_take,  model_step_finish,       model_step_finish,
+        model_step_cancel, model_step_time,  model_step_time,         model_step_pause,
+        model_step_unwait, model_step_watch, model_step_purge,        model_step_retry,
+        model_step_lease,  model_step_lease, model_step_lease_finish, model_step_lease_keep,
+    };
+    steps[below(model, sizeof steps / sizeof steps[0])](model);
+}
+
+static void set_up_actors(struct actor *actors, unsigned len, unsigned kind)
+{
+    for (unsigned i = 0; i < len; i++) {
+        actors[i].kind = kind;
+        actors[i].expected = JOBD_RESULTS;
+        actors[i].waiter.wake = wake;
+    }
+}
+
+static void tear_down(struct model *model)
+{
+    for (unsigned i = 0; i < PUTTERS; i++)
+        if (jobd_unwait(model->jobd, &model->putters[i].waiter) && !model->putters[i].is_in)
+            model_drop_put(&model->putters[i].put);
+    for (unsigned i = 0; i < WATCHERS; i++)
+        (void)jobd_unwait(model->jobd, &model->watchers[i].waiter);
+    for (unsigned i = 0; i < TAKERS; i++)
+        (void)jobd_unwait(model->jobd, &model->takers[i].waiter);
+    for (unsigned i = 0; i < LEASERS; i++)
+        (void)jobd_unwait(model->jobd, &model->leasers[i].waiter);
+    jobd_abandon(model->jobd, model->now_us); /* takes all leases away */
+    for (unsigned i = 0; i < TAKERS; i++)
+        if (model->takers[i].holds)
+            finish(model->jobd, &model->takers[i].waiter.task, JOBD_DONE, model->now_us);
+    jobd_free(model->jobd);
+}
+
+static size_t measure_extra(void)
+{
+    const struct jobd_config config = {
+        .queues = model_queues, .queues_len = 1, .keep = 1, .memory_bytes = MEMORY, .first_id = 1};
+    struct jobd *jobd;
+    struct jobd_receipt receipt;
+    verify(jobd_new(&jobd, &config) == 0);
+    verify(jobd_put(jobd, &(struct jobd_put){.trace = ""}, NULL, 1, &receipt) == JOBD_OK);
+    size_t bytes_used = jobd_memory(jobd);
+    jobd_free(jobd);
+    return bytes_used;
+}
+
+void heart_drive(struct chance *chance, unsigned steps)
+{
+    struct model *model = calloc(1, sizeof *model);
+    verify(model != NULL);
+    model->chance = chance;
+    model->now_us = 1000000;
+    model->next_id = 1;
+    model->extra = measure_extra();
+    set_up_actors(model->takers, TAKERS, TAKER);
+    set_up_actors(model->leasers, LEASERS, LEASER);
+    set_up_actors(model->putters, PUTTERS, PUTTER);
+    set_up_actors(model->watchers, WATCHERS, WATCHER);
+    const struct jobd_config config = {.queues = model_queues,
+                                       .queues_len = QUEUES,
+                                       .keep = KEEP,
+                                       .memory_bytes = MEMORY,
+                                       .waiters_max = WAITERS_MAX,
+                                       .leases_max = LEASES_MAX,
+                                       .first_id = 1};
+    verify(jobd_new(&model->jobd, &config) == 0);
+    for (unsigned i = 0; i < steps && model->jobs_len < JOBS_MAX - 8 && !chance_over(chance); i++) {
+        take_one_step(model);
+        model_compare(model);
+    }
+    tear_down(model);
+    free(model);
+}

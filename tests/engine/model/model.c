@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: MIT */
+/* The model: what each verb must do. */
+#include "engine/model/model_inside.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/verify.h"
+
+const struct jobd_queue_config model_queues[QUEUES] = {
+    {.name = "one",
+     .capacity = 1,
+     .workers = 1,
+     .attempts = 2,
+     .backoff_min_us = 20,
+     .backoff_max_us = 90},
+    {.name = "few", .capacity = 4, .workers = 2, .backoff_min_us = 50, .backoff_max_us = 900},
+    {.name = "many",
+     .capacity = 9,
+     .workers = 3,
+     .attempts = 3,
+     .backoff_min_us = 1,
+     .backoff_max_us = 500},
+};
+
+bool model_final(const struct model_job *job)
+{
+    return job->state == JOBD_DONE || job->state == JOBD_FAILED || job->state == JOBD_CANCELLED;
+}
+
+struct model_job *model_find(struct model *model, uint64_t id)
+{
+    for (unsigned i = 0; i < model->jobs_len; i++)
+        if (model->jobs[i].id == id && !model->jobs[i].forgotten)
+            return &model->jobs[i];
+    return NULL;
+}
+
+unsigned model_count(const struct model *model, unsigned queue, enum jobd_state state)
+{
+    unsigned found = 0;
+    for (unsigned i = 0; i < model->jobs_len; i++)
+        found += model->jobs[i].queue == queue && model->jobs[i].state == state;
+    return found;
+}
+
+unsigned model_waiting(const struct model *model, unsigned queue)
+{
+    return model_count(model, queue, JOBD_QUEUED) + model_count(model, queue, JOBD_SCHEDULED);
+}
+
+unsigned model_leased(const struct model *model)
+{
+    unsigned found = 0;
+    for (unsigned i = 0; i < model->jobs_len; i++)
+        found += model->jobs[i].token > 0;
+    return found;
+}
+
+unsigned model_promised(const struct model *model)
+{
+    unsigned found = 0;
+    for (unsigned i = 0; i < LEASERS; i++)
+        found += model->leasers[i].waits;
+    return found;
+}
+
+static unsigned running_here(const struct model *model, unsigned queue)
+{
+    unsigned found = 0;
+    for (unsigned i = 0; i < model->jobs_len; i++)
+        found += model->jobs[i].queue == queue && model->jobs[i].state == JOBD_RUNNING &&
+                 model->jobs[i].token == 0;
+    return found;
+}
+
+unsigned model_waiters(const struct model *model)
+{
+    unsigned found = model_promised(model);
+    for (unsigned i = 0; i < TAKERS; i++)
+        found += model->takers[i].waits;
+    for (unsigned i = 0; i < PUTTERS; i++)
+        found += model->putters[i].waits;
+    for (unsigned i = 0; i < WATCHERS; i++)
+        found += model->watchers[i].waits;
+    return found;
+}
+
+size_t model_bytes(const struct model *model, bool living_only)
+{
+    size_t sum = 0;
+    for (unsigned i = 0; i < model->jobs_len; i++)
+        if (!model->jobs[i].forgotten && (!living_only || !model_final(&model->jobs[i])))
+            sum += model->jobs[i].payload + model->jobs[i].output + model->jobs[i].error +
+                   model->jobs[i].extra;
+    return sum;
+}
+
+/* Of the same moment, the done ones first. */
+static bool ended_before(const struct model_job *a, const struct model_job *b)
+{
+    if (a->ended_us != b->ended_us)
+        return a->ended_us < b->ended_us;
+    if ((a->state == JOBD_DONE) != (b->state == JOBD_DONE))
+        return a->state == JOBD_DONE;
+    return a->ended < b->ended;
+}
+
+/* The remembered job that ended first, of the done (1), the others (2) or both (3). */
+static struct model_job *oldest_end(struct model *model, unsigned which)
+{
+    struct model_job *oldest = NULL;
+    for (unsigned i = 0; i < model->jobs_len; i++) {
+        struct model_job *job = &model->jobs[i];
+        if (job->forgotten || !model_final(job) || !(which & (job->state == JOBD_DONE ? 1U : 2U)))
+            continue;
+        if (oldest == NULL || ended_before(job, oldest))
+            oldest = job;
+    }
+    return oldest;
+}
+
+void model_expect(struct actor *actor, enum jobd_result result, uint64_t id)
+{
+    actor->waits = false;
+    actor->expected = result;
+    actor->expected_id = id;
+}
+
+void model_end(struct model *model, struct model_job *job, enum jobd_state state)
+{
+    unsigned which = state == JOBD_DONE ? 1 : 2, remembered = 0;
+    job->state = state;
+    job->stopping = false;
+    model->ended[job->queue][state]++;
+    job->ended = ++model->clock;
+    job->ended_us = model->now_us;
+    for (unsigned i = 0; i < WATCHERS; i++)
+        if (model->watchers[i].waits && model->watchers[i].id == job->id)
+            model_expect(&model->watchers[i], JOBD_OK, job->id);
+    for (unsigned i = 0; i < PUTTERS; i++)
+        if (model->putters[i].waits && model->putters[i].is_in && model->putters[i].id == job->id)
+            model_expect(&model->putters[i], JOBD_OK, job->id);
+    for (unsigned i = 0; i < model->jobs_len; i++)
+        remembered += !model->jobs[i].forgotten && model_final(&model->jobs[i]) &&
+                      (model->jobs[i].state == JOBD_DONE) == (which == 1);
+    if (remembered > KEEP)
+        oldest_end(model, which)->forgotten = true;
+}
+
+/* Forgets what has ended until so many bytes more have room; false when that is not enough. */
+static bool make_room(struct model *model, size_t size)
+{
+    if (model_bytes(model, true) + size > MEMORY)
+        return false;
+    while (model_bytes(model, false) + size > MEMORY)
+        oldest_end(model, 3)->forgotten = true;
+    return true;
+}
+
+unsigned model_jobs_of(const struct jobd_put *put)
+{
+    return put->batch_len > 0 ? put->batch_len : 1;
+}
+
+static bool has_room(const struct model *model, const struct jobd_put *put)
+{
+    return model_waiting(model, put->queue) + model_jobs_of(put) <=
+           model_queues[put->queue].capacity;
+}
+
+const struct model_job *model_with_key(const struct model *model, const struct jobd_put *put)
+{
+    for (unsigned i = 0; put->key != NULL && i < model->jobs_len; i++) {
+        const struct model_job *job = &model->jobs[i];
+        if (!job->forgotten && job->queue == put->queue && job->key != NULL &&
+            strcmp(job->key, put->key) == 0)
+            return job;
+    }
+    return NULL;
+}
+
+static void add(struct model *model, const struct jobd_put *put, size_t size)
+{
+    unsigned usual = model_queues[put->queue].attempts > 0 ? model_queues[put->queue].attempts : 1;
+    verify(model->jobs_len < JOBS_MAX);
+    struct model_job *job = &model->jobs[model->jobs_len++];
+    *job = (struct model_job){
+        .id = model->next_id++,
+        .queue = put->queue,
+        .priority = put->priority,
+        .state = put->delay_us > 0 ? JOBD_SCHEDULED : JOBD_QUEUED,
+        .ready_us = model->now_us + put->delay_us,
+        .attempts = put->attempts > 0 ? put->attempts : usual,
+        .payload = size,
+        .extra = put->key != NULL ? model->extra + strlen(put->key) : 0,
+        .key = put->key,
+        .order = (int)++model->clock,
+    };
+}
+
+enum jobd_result model_admit(struct model *model, const struct jobd_put *put,
+                             const size_t sizes[BATCH_MAX], uint64_t *id)
+{
+    const struct model_job *twin = model_with_key(model, put);
+    size_t size = put->key != NULL ? model->extra + strlen(put->key) : 0;
+    if (twin != NULL) {
+        *id = twin->id;
+        return twin->payload == sizes[0] ? JOBD_OK : JOBD_CONFLICT;
+    }
+    if (!has_room(model, put))
+        return JOBD_FULL;
+    for (unsigned i = 0; i < model_jobs_of(put); i++)
+        size += sizes[i];
+    if (!make_room(model, size))
+        return JOBD_MEMORY;
+    *id = model->next_id;
+    for (unsigned i = 0; i < model_jobs_of(put); i++)
+        add(model, put, sizes[i]);
+    return JOBD_OK;
+}
+
+static struct model_job *next_job(struct model *model, unsigned queue)
+{
+    struct model_job *best = NULL;
+    for (unsigned i = 0; i < model->jobs_len; i++) {
+        struct model_job *job = &model->jobs[i];
+        if (job->queue != queue || job->state != JOBD_QUEUED)
+            continue;
+        if (best == NULL || job->priority < best->priority ||
+            (job->priority == best->priority && job->order < best->order))
+            best = job;
+    }
+    return best;
+}
+
+struct actor *model_first_putter(struct model *model, unsigned queue)
+{
+    struct actor *found = NULL;
+    for (unsigned i = 0; i < PUTTERS; i++) {
+        struct actor *putter = &model->putters[i];
+        if (putter->waits && !putter->is_in && putter->queue == queue &&
+            (found == NULL || putter->since < found->since))
+            found = putter;
+    }
+    return found;
+}
+
+bool model_can_give(struct model *model, unsigned queue, const struct actor *taker)
+{
+    return !model->paused[queue] && next_job(model, queue) != NULL &&
+           (taker->kind == LEASER || running_here(model, queue) < model_queues[queue].workers);
+}
+
+/* Of all who wait and could have a job, the one who came first. */
+static struct actor *next_taker(struct model *model, unsigned queue)
+{
+    struct actor *found = NULL;
+    for (unsigned i = 0; i < TAKERS + LEASERS; i++) {
+        struct actor *actor = i < TAKERS ? &model->takers[i] : &model->leasers[i - TAKERS];
+        if (actor->waits && actor->queue == queue && model_can_give(model, queue, actor) &&
+            (found == NULL || actor->since < found->since))
+            found = actor;
+    }
+    return found;
+}
+
+void model_give(struct model *model, unsigned queue, struct actor *taker)
+{
+    struct model_job *job = next_job(model, queue);
+    job->state = JOBD_RUNNING;
+    job->attempt++;
+    model_expect(taker, JOBD_OK, job->id);
+    taker->id = job->id;
+    if (taker->kind != LEASER) {
+        taker->holds = true;
+        return;
+    }
+    job->token = (unsigned)strtoul(taker->waiter.token, NULL, 16);
+    job->expires_us = model->now_us + taker->waiter.lease_us;
+    if (model->leases_used < LEASES_MAX)
+        model->leases_used++;
+    else
+        model->over_from++; /* its record is this one's now */
+}
+
+void model_end_lease(struct model *model, struct model_job *job)
+{
+    verify(model->over_to < TOKENS_MAX);
+    model->over[model->over_to++] = job->token;
+    job->token = 0;
+}
+
+enum jobd_result model_let_in(struct model *model, struct actor *putter, uint64_t id)
+{
+    if (putter->waiter.end_us == 0 || model_final(model_find(model, id)))
+        return JOBD_OK;
+    putter->is_in = true;
+    putter->id = id;
+    return JOBD_PENDING;
+}
+
+void model_settle(struct model *model, unsigned queue)
+{
+    for (;;) {
+        struct actor *taker = next_taker(model, queue);
+        struct actor *putter = model_first_putter(model, queue);
+        if (taker != NULL) {
+            model_give(model, queue, taker);
+        } else if (putter != NULL && has_room(model, &putter->put)) {
+            uint64_t id = 0;
+            enum jobd_result result = model_admit(model, &putter->put, putter->sizes, &id);
+            model->rejected[queue] += result == JOBD_MEMORY;
+            if (result == JOBD_OK)
+                result = model_let_in(model, putter, id);
+            if (result != JOBD_PENDING)
+                model_expect(putter, result, id);
+        } else {
+            return;
+        }
+    }
+}
+
+/* What replaces *part: the new bytes, or nothing when they have no room. */
+static void keep(struct model *model, size_t *part, int size)
+{
+    *part = 0;
+    if (make_room(model, size > 0 ? (size_t)size : 0))
+        *part = size > 0 ? (size_t)size : 0;
+}
+
+/* By chance, but within what the queue's backoff and the outcome allow. */
+static void go_again(struct model *model, struct model_job *job, int64_t retry_in_us)
+{
+    const struct jobd_queue_config *queue = &model_queues[job->queue];
+    struct jobd_info info;
+    verify(jobd_look(model->jobd, job->id, &info) == JOBD_OK);
+    int64_t wait_us = info.run_at_us - model->now_us;
+    verify(wait_us >= queue->backoff_min_us && wait_us >= retry_in_us);
+    verify(wait_us <= queue->backoff_max_us || wait_us == retry_in_us);
+    job->state = JOBD_SCHEDULED;
+    job->ready_us = info.run_at_us;
+    job->order = -(int)++model->clock;
+    model->retried[job->queue]++;
+}
+
+void model_attempt_ended(struct model *model, struct model_job *job,
+                         const struct jobd_outcome *outcome, int output, int error)
+{
+    if (job->token > 0)
+        model_end_lease(model, job);
+    if (job->extra == 0 && (output >= 0 || error >= 0) && make_room(model, model->extra))
+        job->extra = model->extra;
+    if (job->extra > 0) {
+        keep(model, &job->output, output);
+        keep(model, &job->error, error);
+    }
+    if (outcome->state != JOBD_FAILED)
+        model_end(model, job, outcome->state);
+    else if (job->stopping)
+        model_end(model, job, JOBD_CANCELLED);
+    else if (!outcome->for_good && job->attempt < job->attempts)
+        go_again(model, job, outcome->retry_in_us);
+    else
+        model_end(model, job, JOBD_FAILED);
+    model_settle(model, job->queue);
+}

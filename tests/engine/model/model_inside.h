@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+/* What the parts of the heart's model, heart_*.c, know of each other: the model itself, those who
+ * wait, and what each verb must do to it. */
+#pragma once
+
+#include "engine/model/model.h"
+#include "jobd/queue.h"
+
+enum {
+    QUEUES = 3,
+    JOBS_MAX = 4096,
+    TAKERS = 6,
+    PUTTERS = 4,
+    WATCHERS = 4,
+    KEEP = 5,
+    MEMORY = 4000,
+    WAITERS_MAX = 12,
+    BATCH_MAX = 3,
+    LEASERS = 4,
+    LEASES_MAX = 6,
+    TOKENS_MAX = 4096,
+};
+
+struct model_job {
+    uint64_t id;
+    unsigned queue, priority, attempt, attempts;
+    enum jobd_state state;
+    bool stopping;
+    unsigned token; /* above 0: leased */
+    int64_t expires_us;
+    int64_t ready_us;
+    size_t payload, output, error, extra; /* bytes */
+    const char *key;
+    int order;      /* when it entered its lane, or came back */
+    unsigned ended; /* when it ended, and at what time */
+    int64_t ended_us;
+    bool forgotten;
+};
+
+/* Somebody who waits, in the heart and in the model. */
+struct actor {
+    struct jobd_waiter waiter; /* first */
+    unsigned kind, queue;
+    bool waits;  /* as the model has it */
+    bool woken;  /* as the heart says */
+    bool holds;  /* a taker: a job */
+    bool is_in;  /* a putter: its job, for whose end it waits */
+    uint64_t id; /* what it holds or watches */
+    unsigned since;
+    struct jobd_put put;
+    struct jobd_blob *batch[BATCH_MAX];
+    size_t sizes[BATCH_MAX]; /* of its payloads, which the heart may have freed by now */
+    enum jobd_result expected;
+    uint64_t expected_id;
+};
+
+enum { TAKER, PUTTER, WATCHER, LEASER };
+
+struct model {
+    struct jobd *jobd;
+    struct chance *chance;
+    int64_t now_us;
+    uint64_t next_id;
+    unsigned clock; /* counts everything that has an order */
+    unsigned lists; /* that were compared */
+    struct model_job jobs[JOBS_MAX];
+    unsigned jobs_len;
+    bool paused[QUEUES];
+    struct actor takers[TAKERS], leasers[LEASERS], putters[PUTTERS], watchers[WATCHERS];
+    unsigned rejected[QUEUES], retried[QUEUES];
+    unsigned ended[QUEUES][JOBD_STATES];
+    unsigned tokens;             /* given out so far, also in vain: 1 to this */
+    unsigned over[TOKENS_MAX];   /* leases that are over and known, the first first */
+    unsigned over_from, over_to; /* of those */
+    unsigned leases_used;
+    size_t extra; /* what a job with output or error counts for, beside them */
+};
+
+extern const struct jobd_queue_config model_queues[QUEUES];
+
+static inline unsigned below(struct model *model, unsigned bound)
+{
+    return chance_below(model->chance, bound);
+}
+
+/* ---- heart_model.c: what there is, and what each verb must do to it */
+
+bool model_final(const struct model_job *job);
+/* NULL when there is none, or it is forgotten. */
+struct model_job *model_find(struct model *model, uint64_t id);
+unsigned model_count(const struct model *model, unsigned queue, enum jobd_state state);
+/* Those that take a slot of the queue's capacity. */
+unsigned model_waiting(const struct model *model, unsigned queue);
+/* Jobs that are leased, and leases that are promised to those who wait for a job. */
+unsigned model_leased(const struct model *model);
+unsigned model_promised(const struct model *model);
+/* All who wait, for whatever it is. */
+unsigned model_waiters(const struct model *model);
+size_t model_bytes(const struct model *model, bool living_only);
+unsigned model_jobs_of(const struct jobd_put *put);
+const struct model_job *model_with_key(const struct model *model, const struct jobd_put *put);
+/* Of those who wait for room, the one who came first. */
+struct actor *model_first_putter(struct model *model, unsigned queue);
+bool model_can_give(struct model *model, unsigned queue, const struct actor *taker);
+
+/* Its wait is over; the heart must have woken it, with this. */
+void model_expect(struct actor *actor, enum jobd_result result, uint64_t id);
+enum jobd_result model_admit(struct model *model, const struct jobd_put *put,
+                             const size_t sizes[BATCH_MAX], uint64_t *id);
+/* A job is in, new or not: what its putter, who may wait for its end too, is told. */
+enum jobd_result model_let_in(struct model *model, struct actor *putter, uint64_t id);
+void model_give(struct model *model, unsigned queue, struct actor *taker);
+void model_end_lease(struct model *model, struct model_job *job);
+void model_end(struct model *model, struct model_job *job, enum jobd_state state);
+/* An attempt is over, and perhaps its job. The sizes are those of output and error, which the heart
+ * may have freed by now; -1: none. */
+void model_attempt_ended(struct model *model, struct model_job *job,
+                         const struct jobd_outcome *outcome, int output, int error);
+/* Serves who waits, until nobody is left who can be served. */
+void model_settle(struct model *model, unsigned queue);
+
+/* ---- heart_steps*.c: one thing asked of both, answered alike */
+
+typedef void model_step(struct model *model);
+
+model_step model_step_put, model_step_put_wait, model_step_take, model_step_finish;
+model_step model_step_lease, model_step_lease_finish, model_step_lease_keep;
+model_step model_step_retry, model_step_cancel, model_step_pause, model_step_watch;
+model_step model_step_purge, model_step_unwait, model_step_time;
+
+/* Makes an actor ready to wait, perhaps with a deadline. */
+void model_begin(struct model *model, struct actor *actor, unsigned queue);
+/* Of a put that was not let in. */
+void model_drop_put(const struct jobd_put *put);
+/* Of a job that has ended. */
+void model_drop_output(struct actor *actor, size_t output_bytes);
+struct jobd_outcome model_random_outcome(struct model *model);
+/* -1: none */
+int model_size_or_none(const struct jobd_blob *blob);
+
+/* ---- heart_compare.c */
+
+/* Ends the process where the two differ. */
+void model_compare(struct model *model);

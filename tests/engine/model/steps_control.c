@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/* Steps that look at a job or a queue, or change its course: retry, cancel, pause, watch, purge. */
+#include "engine/model/model_inside.h"
+
+#include "base/verify.h"
+
+void model_step_retry(struct model *model)
+{
+    uint64_t id = model->jobs_len == 0 ? 1 : model->next_id - 1 - below(model, 30);
+    struct model_job *job = model_find(model, id);
+    struct jobd_receipt receipt;
+    enum jobd_result expected = JOBD_OK;
+    if (job == NULL)
+        expected = JOBD_NO_JOB;
+    else if (!model_final(job))
+        expected = JOBD_NOT_FINAL;
+    else if (model_waiting(model, job->queue) >= model_queues[job->queue].capacity)
+        expected = JOBD_FULL;
+    verify(jobd_retry(model->jobd, id, NULL, model->now_us, &receipt) == expected);
+    if (expected == JOBD_FULL)
+        model->rejected[job->queue]++;
+    if (expected != JOBD_OK)
+        return;
+    job->state = JOBD_QUEUED;
+    job->attempt = 0;
+    job->output = job->error = 0;
+    job->order = (int)++model->clock;
+    model_settle(model, job->queue);
+}
+
+void model_step_cancel(struct model *model)
+{
+    uint64_t id = model->jobs_len == 0 ? 1 : model->next_id - 1 - below(model, 30);
+    struct model_job *job = model_find(model, id);
+    enum jobd_result expected = job == NULL                  ? JOBD_NO_JOB
+                                : model_final(job)           ? JOBD_IS_FINAL
+                                : job->state == JOBD_RUNNING ? JOBD_STOPPING
+                                                             : JOBD_OK;
+    verify(jobd_cancel(model->jobd, id, NULL, model->now_us) == expected);
+    if (expected == JOBD_STOPPING && job->token == 0)
+        job->stopping = true;
+    if (expected == JOBD_STOPPING && job->token > 0) {
+        model_end_lease(model, job);
+        model_end(model, job, JOBD_CANCELLED);
+        model_settle(model, job->queue);
+    }
+    if (expected == JOBD_OK) {
+        model_end(model, job, JOBD_CANCELLED);
+        model_settle(model, job->queue);
+    }
+}
+
+void model_step_pause(struct model *model)
+{
+    unsigned queue = below(model, QUEUES);
+    model->paused[queue] = below(model, 3) == 0;
+    jobd_pause(model->jobd, queue, model->paused[queue], model->now_us);
+    model_settle(model, queue);
+}
+
+void model_step_watch(struct model *model)
+{
+    struct actor *watcher = &model->watchers[below(model, WATCHERS)];
+    uint64_t id = model->next_id - 1 - below(model, 10);
+    struct model_job *job = model_find(model, id);
+    struct jobd_info info;
+    if (watcher->waits)
+        return;
+    bool room = model_waiters(model) < WAITERS_MAX;
+    model_begin(model, watcher, 0);
+    watcher->waiter.wants_output = below(model, 2) == 0;
+    watcher->id = id;
+    enum jobd_result result = jobd_await(model->jobd, id, &watcher->waiter, &info);
+    enum jobd_result expected = job == NULL        ? JOBD_NO_JOB
+                                : model_final(job) ? JOBD_OK
+                                : room             ? JOBD_PENDING
+                                                   : JOBD_CROWDED;
+    verify(result == expected);
+    if (result == JOBD_OK)
+        model_drop_output(watcher, job->output);
+    watcher->waits = result == JOBD_PENDING;
+}
+
+/* The one that a purge reaches next: scheduled ones go first, then lane by lane. In that order they
+ * are forgotten. */
+static struct model_job *next_to_purge(struct model *model, unsigned queue)
+{
+    for (unsigned pass = 0; pass <= JOBD_PRIORITIES; pass++) {
+        struct model_job *next = NULL;
+        for (unsigned i = 0; i < model->jobs_len; i++) {
+            struct model_job *job = &model->jobs[i];
+            bool here = pass == 0 ? job->state == JOBD_SCHEDULED
+                                  : job->state == JOBD_QUEUED && job->priority == pass - 1;
+            if (job->queue == queue && here && (next == NULL || job->order < next->order))
+                next = job;
+        }
+        if (next != NULL)
+            return next;
+    }
+    return NULL;
+}
+
+void model_step_purge(struct model *model)
+{
+    unsigned queue = below(model, QUEUES);
+    unsigned putters = 0, expected = 0;
+    for (unsigned i = 0; i < PUTTERS; i++)
+        putters += model->putters[i].waits && model->putters[i].queue == queue;
+    if (putters > 0 || below(model, 4) > 0)
+        return; /* those let in meanwhile would make the model as clever as the heart */
+    for (struct model_job *job; (job = next_to_purge(model, queue)) != NULL; expected++)
+        model_end(model, job, JOBD_CANCELLED);
+    uint32_t purged;
+    verify(jobd_purge(model->jobd, queue, NULL, model->now_us, &purged) == JOBD_OK);
+    verify(purged == expected);
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/* Steps with leases. */
+#include "engine/model/model_inside.h"
+
+#include <stdio.h>
+
+#include "base/verify.h"
+
+static void write_token(unsigned number, char token[JOBD_TOKEN_SIZE])
+{
+    snprintf(token, JOBD_TOKEN_SIZE, "%032x", number);
+}
+
+void model_step_lease(struct model *model)
+{
+    struct actor *leaser = &model->leasers[below(model, LEASERS)];
+    unsigned queue = below(model, QUEUES);
+    if (leaser->waits || model->over_to + 2 * LEASES_MAX > TOKENS_MAX)
+        return;
+    bool room = model_waiters(model) < WAITERS_MAX;
+    bool free_lease = model_leased(model) + model_promised(model) < LEASES_MAX;
+    model_begin(model, leaser, queue);
+    leaser->waiter.lease_us = 1 + below(model, 4000);
+    leaser->waiter.try_only = below(model, 4) == 0;
+    write_token(++model->tokens, leaser->waiter.token);
+    enum jobd_result result = jobd_take(model->jobd, queue, &leaser->waiter, model->now_us);
+    if (!free_lease) {
+        verify(result == JOBD_CROWDED);
+    } else if (model_can_give(model, queue, leaser)) {
+        verify(result == JOBD_OK);
+        model_give(model, queue, leaser);
+        leaser->expected = JOBD_RESULTS; /* not woken */
+        verify(leaser->waiter.task.id == leaser->id);
+        jobd_blob_unref(leaser->waiter.task.payload);
+        model_settle(model, queue);
+    } else if (leaser->waiter.try_only) {
+        verify(result == JOBD_TIMEOUT);
+    } else {
+        verify(result == (room ? JOBD_PENDING : JOBD_CROWDED));
+        leaser->waits = room;
+    }
+}
+
+/* A token that may be any: of a lease that is held, over, forgotten, or never was. */
+static enum jobd_result pick_lease(struct model *model, char token[JOBD_TOKEN_SIZE],
+                                   struct model_job **job)
+{
+    unsigned number = model->tokens + 2 - below(model, 14 < model->tokens ? 14 : 2);
+    write_token(number, token);
+    for (unsigned i = 0; i < model->jobs_len; i++) {
+        if (model->jobs[i].token == number) {
+            *job = &model->jobs[i];
+            return JOBD_OK;
+        }
+    }
+    for (unsigned i = model->over_from; i < model->over_to; i++)
+        if (model->over[i] == number)
+            return JOBD_LEASE_OVER;
+    return JOBD_NO_LEASE;
+}
+
+void model_step_lease_finish(struct model *model)
+{
+    char token[JOBD_TOKEN_SIZE];
+    struct model_job *job = NULL;
+    enum jobd_result expected = pick_lease(model, token, &job);
+    struct jobd_outcome outcome = model_random_outcome(model);
+    int output = model_size_or_none(outcome.output), error = model_size_or_none(outcome.error);
+    verify(jobd_lease_finish(model->jobd, token, &outcome, NULL, model->now_us) == expected);
+    if (expected == JOBD_OK) {
+        model_attempt_ended(model, job, &outcome, output, error);
+    } else {
+        jobd_blob_unref(outcome.output);
+        jobd_blob_unref(outcome.error);
+    }
+}
+
+void model_step_lease_keep(struct model *model)
+{
+    char token[JOBD_TOKEN_SIZE];
+    struct model_job *job = NULL;
+    enum jobd_result expected = pick_lease(model, token, &job);
+    int64_t us = below(model, 3000);
+    if (below(model, 2) == 0) {
+        verify(jobd_lease_extend(model->jobd, token, us + 1, NULL, model->now_us) == expected);
+        if (expected == JOBD_OK)
+            job->expires_us = model->now_us + us + 1;
+        return;
+    }
+    us = below(model, 2) == 0 ? 0 : us;
+    verify(jobd_lease_release(model->jobd, token, us, NULL, model->now_us) == expected);
+    if (expected != JOBD_OK)
+        return;
+    model_end_lease(model, job);
+    job->attempt--;
+    job->state = us > 0 ? JOBD_SCHEDULED : JOBD_QUEUED;
+    job->ready_us = model->now_us + us;
+    job->order = us > 0 ? -(int)++model->clock : (int)++model->clock;
+    model_settle(model, job->queue);
+}

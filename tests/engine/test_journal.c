@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: MIT */
+/* The heart with a journal, step by step: what is written, and what fails. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "engine/model/check_engine.h"
+#include "engine/journal_scene.h"
+
+static uint64_t put(struct jobd *jobd, struct person *by, const char *key, int64_t now_us)
+{
+    struct jobd_receipt receipt;
+    const struct jobd_put put = {.key = key};
+    by->waits = true;
+    assert_int_equal(jobd_put(jobd, &put, &by->waiter, now_us, &receipt), JOBD_PENDING);
+    return receipt.id;
+}
+
+static void test_nothing_is_seen_before_it_is_written(void **state)
+{
+    struct jobd *jobd = disk_open_heart(2, 0, 1);
+    struct person one = person_new(), two = person_new(), three = person_new();
+    struct jobd_receipt receipt;
+    const struct jobd_put more = {.priority = 3};
+    (void)state;
+    uint64_t id = put(jobd, &one, NULL, 1);
+    assert_int_equal(disk.wanted, 1);
+    put(jobd, &two, NULL, 1);
+    assert_int_equal(disk.wanted, 1); /* the store knows already */
+    assert_int_equal(state_of(jobd, id), JOBD_STATES);
+    assert_int_equal(jobd_put(jobd, &more, &three.waiter, 1, &receipt), JOBD_FULL);
+    check_heart(jobd);
+    disk_write_all(jobd, 2);
+    assert_false(one.waits || two.waits);
+    assert_int_equal(one.waiter.result, JOBD_OK);
+    assert_int_equal(one.waiter.receipt.id, id);
+    assert_int_equal(state_of(jobd, id), JOBD_QUEUED);
+    assert_int_equal(jobd_put(jobd, &more, &three.waiter, 3, &receipt), JOBD_FULL);
+    jobd_free(jobd);
+    disk_clear();
+}
+
+static void test_what_fails_was_never_asked(void **state)
+{
+    struct jobd *jobd = disk_open_heart(2, 0, 1);
+    struct person one = person_new(), two = person_new(), three = person_new();
+    (void)state;
+    uint64_t id = put(jobd, &one, "k", 1);
+    assert_int_equal(put(jobd, &two, "k", 1), id); /* the same job, which is not written yet */
+    disk_write_group(jobd, 64, 0, 2);
+    assert_int_equal(one.waiter.result, JOBD_STORE);
+    assert_int_equal(two.waiter.result, JOBD_STORE);
+    check_heart(jobd);
+    id = put(jobd, &one, "k", 3);
+    disk_write_all(jobd, 3);
+    assert_int_equal(one.waiter.result, JOBD_OK);
+
+    /* a cancel that fails leaves the job where it was */
+    two.waits = true;
+    assert_int_equal(jobd_cancel(jobd, id, &two.waiter, 4), JOBD_PENDING);
+    assert_int_equal(jobd_take(jobd, 0, &three.waiter, 4), JOBD_PENDING); /* nobody gets it now */
+    disk_write_group(jobd, 64, 0, 5);
+    assert_int_equal(two.waiter.result, JOBD_STORE);
+    assert_int_equal(three.waiter.task.id, id);
+    check_heart(jobd);
+
+    /* an end that fails comes again, as its worker will not ask for it again */
+    jobd_finish(jobd, &three.waiter.task, &(struct jobd_outcome){.state = JOBD_DONE}, 6);
+    disk_write_group(jobd, 64, 0, 7);
+    assert_int_equal(state_of(jobd, id), JOBD_RUNNING);
+    disk_write_all(jobd, 8);
+    assert_int_equal(state_of(jobd, id), JOBD_DONE);
+    assert_int_equal(disk.jobs[id].record.state, JOBD_DONE);
+    check_heart(jobd);
+    jobd_free(jobd);
+    disk_clear();
+}
+
+static void test_a_refusing_store_lets_jobs_end(void **state)
+{
+    struct jobd *jobd = disk_open_heart(2, 0, 1);
+    struct person one = person_new(), two = person_new();
+    struct jobd_receipt receipt;
+    const struct jobd_put more = {.priority = 3};
+    (void)state;
+    uint64_t id = put(jobd, &one, NULL, 1);
+    disk_write_all(jobd, 1);
+    put(jobd, &one, NULL, 2);
+    journal_refuse(jobd, true, 2);
+    assert_int_equal(one.waiter.result, JOBD_STORE);
+    assert_int_equal(jobd_put(jobd, &more, &one.waiter, 2, &receipt), JOBD_STORE);
+    two.waits = true;
+    assert_int_equal(jobd_cancel(jobd, id, &two.waiter, 3), JOBD_PENDING);
+    disk_write_all(jobd, 3);
+    assert_int_equal(two.waiter.result, JOBD_OK);
+    journal_refuse(jobd, false, 4);
+    put(jobd, &one, NULL, 4);
+    check_heart(jobd);
+    disk_write_all(jobd, 4);
+    jobd_free(jobd);
+    disk_clear();
+}
+
+static struct person lease(struct jobd *jobd, const char *token, int64_t now_us)
+{
+    struct person worker = person_new();
+    worker.waiter.lease_us = 100;
+    worker.waiter.try_only = true;
+    strcpy(worker.waiter.token, token);
+    assert_int_equal(jobd_take(jobd, 0, &worker.waiter, now_us), JOBD_PENDING);
+    disk_write_all(jobd, now_us);
+    assert_int_equal(worker.waiter.result, JOBD_OK);
+    jobd_blob_unref(worker.waiter.task.payload);
+    return worker;
+}
+
+#define TOKEN "0123456789abcdef0123456789abcdef"
+
+static void test_a_lease_outlives_the_process(void **state)
+{
+    struct jobd *jobd = disk_open_heart(4, 0, 1);
+    struct person one = person_new();
+    const struct jobd_outcome done = {.state = JOBD_DONE};
+    (void)state;
+    uint64_t id = put(jobd, &one, NULL, 1);
+    disk_write_all(jobd, 1);
+    (void)lease(jobd, TOKEN, 2);
+    jobd_free(jobd);
+
+    jobd = disk_restore(100, 50);
+    assert_int_equal(state_of(jobd, id), JOBD_RUNNING);
+    one = person_new();
+    assert_int_equal(jobd_lease_finish(jobd, TOKEN, &done, &one.waiter, 60), JOBD_PENDING);
+    assert_int_equal(jobd_lease_finish(jobd, TOKEN, &done, NULL, 60), JOBD_LEASE_OVER);
+    disk_write_all(jobd, 61);
+    assert_int_equal(one.waiter.result, JOBD_OK);
+    assert_int_equal(state_of(jobd, id), JOBD_DONE);
+    jobd_free(jobd);
+
+    /* one that ran out meanwhile has failed */
+    disk_clear();
+    jobd = disk_open_heart(4, 0, 1);
+    one = person_new();
+    id = put(jobd, &one, NULL, 1);
+    disk_write_all(jobd, 1);
+    (void)lease(jobd, TOKEN, 2);
+    jobd_free(jobd);
+    jobd = disk_restore(100, 500);
+    jobd_tick(jobd, 500);
+    disk_write_all(jobd, 500);
+    assert_int_equal(state_of(jobd, id), JOBD_FAILED);
+    jobd_free(jobd);
+    disk_clear();
+}
+
+static void test_who_ran_here_goes_again(void **state)
+{
+    struct jobd *jobd = disk_open_heart(4, 0, 1);
+    struct person one = person_new(), worker = person_new();
+    struct jobd_info info;
+    (void)state;
+    uint64_t id = put(jobd, &one, NULL, 1), stopped = put(jobd, &one, NULL, 1);
+    disk_write_all(jobd, 1);
+    assert_int_equal(jobd_take(jobd, 0, &worker.waiter, 2), JOBD_OK);
+    struct person other = person_new();
+    assert_int_equal(jobd_take(jobd, 0, &other.waiter, 2), JOBD_OK);
+    one = person_new();
+    assert_int_equal(jobd_cancel(jobd, stopped, &one.waiter, 3), JOBD_PENDING);
+    disk_write_all(jobd, 3);
+    assert_int_equal(one.waiter.result, JOBD_STOPPING);
+    jobd_free(jobd);
+
+    jobd = disk_restore(100, 50);
+    assert_int_equal(jobd_look(jobd, id, &info), JOBD_OK);
+    assert_int_equal(info.state, JOBD_QUEUED);
+    assert_int_equal(info.attempt, 1);
+    assert_int_equal(info.attempts, 2);
+    disk_write_all(jobd, 51);
+    assert_int_equal(state_of(jobd, stopped), JOBD_CANCELLED);
+    jobd_free(jobd);
+    disk_clear();
+}
+
+static void test_giving_up_puts_back(void **state)
+{
+    struct jobd *jobd = disk_open_heart(4, 0, 1);
+    struct person one = person_new(), worker = person_new(), idler = person_new();
+    (void)state;
+    uint64_t id = put(jobd, &one, NULL, 1), waits = put(jobd, &one, NULL, 1);
+    disk_write_all(jobd, 1);
+    assert_int_equal(jobd_take(jobd, 0, &worker.waiter, 2), JOBD_OK);
+    jobd_close(jobd);
+    assert_int_equal(jobd_await_idle(jobd, &idler.waiter), JOBD_PENDING);
+    jobd_abandon(jobd, 3);
+    jobd_finish(jobd, &worker.waiter.task, &(struct jobd_outcome){.state = JOBD_CANCELLED}, 4);
+    disk_write_all(jobd, 4);
+    assert_int_equal(idler.waiter.result, JOBD_OK);
+    assert_int_equal(disk.jobs[id].record.state, JOBD_QUEUED);
+    assert_int_equal(disk.jobs[id].record.attempt, 0);
+    assert_int_equal(disk.jobs[waits].record.state, JOBD_QUEUED);
+    jobd_free(jobd);
+    disk_clear();
+}
+
+static void test_a_purge_is_written_whole(void **state)
+{
+    struct jobd *jobd = disk_open_heart(1000, 0, 1);
+    struct person one = person_new();
+    struct jobd_stats stats;
+    uint32_t purged;
+    (void)state;
+    for (int i = 0; i < 600; i++) {
+        struct jobd_receipt receipt;
+        const struct jobd_put put = {.delay_us = i % 2 * 1000};
+        assert_int_equal(jobd_put(jobd, &put, NULL, 1, &receipt), JOBD_OK);
+        disk_write_all(jobd, 1);
+    }
+    assert_int_equal(jobd_purge(jobd, 0, &one.waiter, 2, &purged), JOBD_PENDING);
+    assert_int_equal(purged, 600);
+    disk_write_group(jobd, 300, 100,
+                     3); /* a part of it fails: not all that was asked for is done */
+    check_heart(jobd);
+    disk_write_all(jobd, 3);
+    assert_int_equal(one.waiter.result, JOBD_STORE);
+    one = person_new();
+    assert_int_equal(jobd_purge(jobd, 0, &one.waiter, 4, &purged), JOBD_PENDING);
+    disk_write_all(jobd, 4);
+    assert_int_equal(one.waiter.result, JOBD_OK);
+    jobd_stats(jobd, 0, 5, &stats);
+    assert_int_equal(stats.queued + stats.scheduled, 0);
+    check_heart(jobd);
+    jobd_free(jobd);
+    disk_clear();
+}
+
+/* What a full queue says of when there will be room. */
+static int64_t room_in_us(struct jobd *jobd, int64_t now_us)
+{
+    struct jobd_receipt receipt;
+    assert_int_equal(jobd_put(jobd, &(struct jobd_put){.delay_us = 0}, NULL, now_us, &receipt),
+                     JOBD_FULL);
+    return receipt.room_in_us;
+}
+
+/* Of an attempt whose end is being written nobody waits for the end: its worker has the next. */
+static void test_room_does_not_wait_for_the_disk(void **state)
+{
+    struct jobd *jobd = disk_open_heart(4, 0, 1);
+    struct person putters[6], workers[2] = {person_new(), person_new()};
+    const int64_t run_us = 3000000;
+    int64_t now_us = 1;
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        putters[i] = person_new();
+        put(jobd, &putters[i], NULL, now_us);
+    }
+    disk_write_all(jobd, now_us);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(jobd_take(jobd, 0, &workers[i].waiter, now_us), JOBD_OK);
+        putters[4 + i] = person_new();
+        put(jobd, &putters[4 + i], NULL, now_us);
+    }
+    now_us += run_us;
+    for (int i = 0; i < 2; i++) {
+        finish(jobd, &workers[i].waiter.task, JOBD_DONE, now_us);
+        disk_write_all(jobd, now_us);
+        workers[i] = person_new();
+        assert_int_equal(jobd_take(jobd, 0, &workers[i].waiter, now_us), JOBD_OK);
+    }
+    for (int i = 0; i < 2; i++) {
+        putters[i] = person_new();
+        put(jobd, &putters[i], NULL, now_us);
+    }
+    disk_write_all(jobd, now_us);
+    now_us += run_us;
+    assert_int_equal(room_in_us(jobd, now_us), 0);
+    for (int i = 0; i < 2; i++) {
+        finish(jobd, &workers[i].waiter.task, JOBD_DONE, now_us);
+        workers[i] = person_new();
+        assert_int_equal(jobd_take(jobd, 0, &workers[i].waiter, now_us), JOBD_OK);
+        putters[i] = person_new();
+        put(jobd, &putters[i], NULL, now_us);
+    }
+    assert_int_equal(room_in_us(jobd, now_us), run_us);
+    disk_write_all(jobd, now_us);
+    assert_int_equal(room_in_us(jobd, now_us), run_us);
+    for (int i = 0; i < 2; i++)
+        finish(jobd, &workers[i].waiter.task, JOBD_DONE, now_us);
+    disk_write_all(jobd, now_us);
+    jobd_free(jobd);
+    disk_clear();
+}
+
+/* How long jobs have waited in the process before says nothing of this one's workers. */
+static void test_room_does_not_count_the_time_before(void **state)
+{
+    struct jobd *jobd = disk_open_heart(CAPACITY, 0, 1);
+    struct person putters[CAPACITY];
+    const int64_t later_us = INT64_C(3600) * 1000000;
+    (void)state;
+    for (int i = 0; i < CAPACITY; i++) {
+        putters[i] = person_new();
+        put(jobd, &putters[i], NULL, 1);
+    }
+    disk_write_all(jobd, 1);
+    jobd_free(jobd);
+    jobd = disk_restore(100, later_us);
+    assert_int_equal(room_in_us(jobd, later_us + 5), 5);
+    jobd_free(jobd);
+    disk_clear();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_nothing_is_seen_before_it_is_written),
+        cmocka_unit_test(test_what_fails_was_never_asked),
+        cmocka_unit_test(test_a_refusing_store_lets_jobs_end),
+        cmocka_unit_test(test_a_lease_outlives_the_process),
+        cmocka_unit_test(test_who_ran_here_goes_again),
+        cmocka_unit_test(test_giving_up_puts_back),
+        cmocka_unit_test(test_a_purge_is_written_whole),
+        cmocka_unit_test(test_room_does_not_wait_for_the_disk),
+        cmocka_unit_test(test_room_does_not_count_the_time_before),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+#include "fuzz/fuzz.h"
+
+#include <limits.h>
+
+#include "engine/model/model.h"
+
+void fuzz_heart(const uint8_t *bytes, size_t size)
+{
+    struct chance chance = {.bytes = bytes, .left = size};
+    heart_drive(&chance, UINT_MAX);
+}

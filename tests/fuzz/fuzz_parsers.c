@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+#include "fuzz/fuzz.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "api/auth.h"
+#include "base/log.h"
+#include "server/options.h"
+#include "base/text.h"
+#include "base/verify.h"
+
+enum { PATH_SIZE = 40, WORDS_MAX = 64 };
+
+/* Runs `read` while standard error goes nowhere: what is wrong is said there, a line each time. */
+static void in_silence(void (*read)(void *context), void *context)
+{
+    log_setup(LOG_TEXT, LOG_ERROR);
+    int before = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+    int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    verify(before >= 0 && nowhere >= 0 && dup2(nowhere, STDERR_FILENO) >= 0);
+    read(context);
+    fflush(stderr);
+    verify(dup2(before, STDERR_FILENO) >= 0);
+    close(before);
+    close(nowhere);
+}
+
+static int file_with(const uint8_t *bytes, size_t size, char path[PATH_SIZE])
+{
+    int fd = memfd_create("fuzz", MFD_CLOEXEC);
+    verify(fd >= 0 && write(fd, bytes, size) == (ssize_t)size);
+    snprintf(path, PATH_SIZE, "/proc/self/fd/%d", fd);
+    return fd;
+}
+
+struct words {
+    int count;
+    char *of[WORDS_MAX + 1];
+};
+
+static void read_options(void *context)
+{
+    struct words *words = context;
+    struct options options;
+    if (options_read(&options, words->count, words->of))
+        options_release(&options);
+}
+
+void fuzz_settings(const uint8_t *bytes, size_t size)
+{
+    char path[PATH_SIZE], name[] = "jobd", flag[] = "-c";
+    int fd = file_with(bytes, size, path);
+    struct words words = {.count = 3, .of = {name, flag, path, NULL}};
+    in_silence(read_options, &words);
+    close(fd);
+}
+
+void fuzz_options(const uint8_t *bytes, size_t size)
+{
+    char *text = malloc(size + 1), *rest = text, name[] = "jobd";
+    struct words words = {.count = 1, .of = {name}};
+    verify(text != NULL);
+    memcpy(text, bytes, size);
+    text[size] = '\0';
+    for (char *word; words.count < WORDS_MAX && (word = strsep(&rest, "\n")) != NULL;)
+        words.of[words.count++] = word;
+    words.of[words.count] = NULL;
+    bool opens_files = strstr(text, "-c") != NULL || memmem(bytes, size, "--c", 3) != NULL;
+    if (!opens_files) /* whatever name it thinks of, /dev/stdin for one */
+        in_silence(read_options, &words);
+    free(text);
+}
+
+struct key_file {
+    char path[PATH_SIZE];
+    const char *token;
+    size_t size;
+};
+
+static void read_tokens(void *context)
+{
+    struct key_file *file = context;
+    char error[AUTH_ERROR_SIZE];
+    struct auth *auth;
+    if (!auth_open(&auth, file->path, error)) {
+        verify(error[0] != '\0' && strchr(error, '\n') == NULL);
+        return;
+    }
+    (void)auth_judge(auth, file->token, file->size, SCOPE_PUT, "mail");
+    verify(auth_judge(auth, "?", 1, SCOPE_READ, "*") == VERDICT_UNKNOWN);
+    auth_free(auth);
+}
+
+void fuzz_auth(const uint8_t *bytes, size_t size)
+{
+    struct key_file file = {.token = (const char *)bytes, .size = size < 40 ? size : 40};
+    int fd = file_with(bytes, size, file.path);
+    in_silence(read_tokens, &file);
+    close(fd);
+}
+
+void fuzz_text(const uint8_t *bytes, size_t size)
+{
+    char *text = malloc(size + 1), shown[64];
+    uint64_t number;
+    int64_t us;
+    verify(text != NULL);
+    memcpy(text, bytes, size);
+    text[size] = '\0';
+    if (text_to_duration(text, &us))
+        verify(us >= 0);
+    (void)text_to_size(text, &number);
+    if (text_to_number(text, 1000, &number))
+        verify(number <= 1000);
+    verify(strlen(text_printable(text, shown, sizeof shown)) < sizeof shown);
+    char *utf8 = text_utf8(bytes, size), *base64 = text_base64(bytes, size);
+    verify(utf8 != NULL && text_is_utf8((const unsigned char *)utf8, strlen(utf8)));
+    verify(base64 != NULL && strlen(base64) == (size + 2) / 3 * 4);
+    free(utf8);
+    free(base64);
+    free(text);
+}

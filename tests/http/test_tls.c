@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: MIT */
+/* The server over TLS. Certificates are made by the openssl tool. */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "support/client.h"
+#include "support/server.h"
+
+static const char *certificate, *key, *other_certificate, *other_key;
+
+/* One for localhost and 127.0.0.1, signed by itself. */
+static void make_certificate(const char *name, const char **crt, const char **pem)
+{
+    char command[1024], file[64];
+    snprintf(file, sizeof file, "%s.crt", name);
+    *crt = temporary_file(file, "");
+    snprintf(file, sizeof file, "%s.key", name);
+    *pem = temporary_file(file, "");
+    snprintf(command, sizeof command,
+             "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 "
+             "-subj /CN=%s -addext subjectAltName=DNS:localhost,IP:127.0.0.1 "
+             "-keyout %s -out %s 2>/dev/null",
+             name, *pem, *crt);
+    assert_int_equal(system(command), 0);
+    assert_int_equal(chmod(*pem, 0600), 0);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    make_certificate("one", &certificate, &key);
+    make_certificate("other", &other_certificate, &other_key);
+    return 0;
+}
+
+static struct server *start(void)
+{
+    return server_start("--tls-cert", certificate, "--tls-key", key, "--header-timeout", "1s");
+}
+
+/* The command's output, for the caller to free. */
+static char *output_of(const char *command)
+{
+    char *text = calloc(1, 65536);
+    FILE *out = popen(command, "re");
+    assert_non_null(text);
+    assert_non_null(out);
+    (void)!fread(text, 1, 65535, out);
+    (void)pclose(out);
+    return text;
+}
+
+static void requests_over_tls(void **state)
+{
+    struct server *server = start();
+    struct client *client = client_new_tls(server, certificate);
+    char body[3001];
+    (void)state;
+    memset(body, 'x', sizeof body - 1);
+    body[sizeof body - 1] = '\0';
+    const struct answer *answer = client_send(client, "POST", "/do?delay=1h", NULL, body);
+    assert_answer(answer, 202, "queued\n");
+    char path[64];
+    snprintf(path, sizeof path, "/jobs/%llu/payload", (unsigned long long)answer_job(answer));
+    assert_answer(client_get(client, path), 200, body);
+    assert_int_equal(client_send(client, "POST", "/do", FIELDS("Prefer: wait=15"), NULL)->status,
+                     200); /* parked, and resumed */
+    assert_int_equal(client_get(client, "/healthz")->connects, 0);
+    client_free(client);
+}
+
+static void who_speaks_in_clear_gets_nothing(void **state)
+{
+    struct server *server = start();
+    static struct raw raw;
+    (void)state;
+    int fd = raw_connect(server);
+    assert_true(raw_send(fd, "GET /do HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+    raw_read_until(fd, &raw, "HTTP");
+    assert_int_equal(raw_status(raw.text), 0);
+    close(fd);
+    /* And who says nothing at all is cut in time, without a word that is not TLS. */
+    fd = raw_connect(server);
+    raw_read_until(fd, &raw, "never");
+    assert_int_equal(raw.size, 0);
+    close(fd);
+    struct client *client = client_new_tls(server, certificate);
+    assert_answer(client_get(client, "/healthz"), 200, "ok\n");
+    client_free(client);
+}
+
+/* Also in the middle of a handshake, until it is cut. */
+static void waiting_for_a_client_costs_nothing(void **state)
+{
+    static const char *const texts[] = {"", "\x16", "\x16\x03\x01\x02"};
+    enum { CLIENTS = sizeof texts / sizeof texts[0], CUT_MS = 1000 };
+    static struct raw raw;
+    struct server *server = start();
+    int fds[CLIENTS];
+    (void)state;
+    int64_t used_ms = server_cpu_ms(server);
+    for (unsigned i = 0; i < CLIENTS; i++) {
+        fds[i] = raw_connect(server);
+        assert_true(raw_send(fds[i], texts[i]));
+    }
+    for (unsigned i = 0; i < CLIENTS; i++) {
+        raw_read_until_close(fds[i], &raw);
+        close(fds[i]);
+    }
+    assert_in_range(server_cpu_ms(server) - used_ms, 0, CUT_MS / 2);
+}
+
+static void old_versions_are_refused(void **state)
+{
+    struct server *server = start();
+    char command[512];
+    (void)state;
+    static const struct {
+        const char *version;
+        bool good;
+    } rows[] = {{"-tls1_1", false}, {"-tls1_2", true}, {"-tls1_3", true}};
+    for (size_t i = 0; i < 3; i++) {
+        snprintf(command, sizeof command,
+                 "echo Q | openssl s_client -connect %s %s -CAfile %s 2>&1", server_address(server),
+                 rows[i].version, certificate);
+        char *text = output_of(command);
+        assert_true((strstr(text, "Verify return code: 0 (ok)") != NULL &&
+                     strstr(text, "Cipher is (NONE)") == NULL) == rows[i].good);
+        free(text);
+    }
+}
+
+static void copy_file(const char *from, const char *to)
+{
+    char command[512];
+    snprintf(command, sizeof command, "cat %s >%s", from, to);
+    assert_int_equal(system(command), 0);
+}
+
+static void certificates_are_read_again(void **state)
+{
+    const char *crt = temporary_file("now.crt", ""), *pem = temporary_file("now.key", "");
+    char line[SERVER_LINE_SIZE];
+    (void)state;
+    assert_int_equal(chmod(pem, 0600), 0);
+    copy_file(certificate, crt);
+    copy_file(key, pem);
+    struct server *server = server_start("--tls-cert", crt, "--tls-key", pem);
+    struct client *client = client_new_tls(server, certificate);
+    assert_int_equal(client_get(client, "/healthz")->status, 200);
+    copy_file(other_certificate, crt);
+    server_signal(server, SIGHUP);
+    server_await_line(server, ERR, "it is not the key of the certificate", line);
+    assert_non_null(strstr(line, ": nothing is changed"));
+    struct client *second = client_new_tls(server, certificate);
+    assert_int_equal(client_get(second, "/healthz")->status, 200);
+    copy_file(other_key, pem);
+    for (int i = 0; i < 3; i++) {
+        server_signal(server, SIGHUP);
+        server_await_lines(server, ERR, "the settings have been read again", (unsigned)i + 1);
+    }
+    assert_int_equal(client_get(client, "/healthz")->status, 200); /* its connection goes on */
+    struct client *third = client_new_tls(server, other_certificate);
+    assert_int_equal(client_get(third, "/healthz")->status, 200);
+    struct client *fourth = client_new_tls(server, certificate);
+    assert_int_equal(client_get(fourth, "/healthz")->status, 0);
+    client_free(client);
+    client_free(second);
+    client_free(third);
+    client_free(fourth);
+}
+
+/* A bad certificate leaves the tokens as they were, though theirs is the better file. */
+static void a_mistake_in_one_file_changes_neither(void **state)
+{
+    const char *crt = temporary_file("now.crt", "");
+    const char *tokens = temporary_file("tokens", "admin first-6b1f0c9e2d\n");
+    char line[SERVER_LINE_SIZE];
+    (void)state;
+    assert_int_equal(chmod(tokens, 0600), 0);
+    copy_file(certificate, crt);
+    struct server *server =
+        server_start("--tls-cert", crt, "--tls-key", key, "--token-file", tokens);
+    struct client *client = client_new_tls(server, certificate);
+    temporary_file("tokens", "admin second-77a0b3d1e5\n");
+    temporary_file("now.crt", "none");
+    server_signal(server, SIGHUP);
+    server_await_line(server, ERR, "it is no certificate in PEM: nothing is changed", line);
+    const char *const *first = FIELDS("Authorization: Bearer first-6b1f0c9e2d");
+    assert_int_equal(client_send(client, "POST", "/do", first, NULL)->status, 202);
+    assert_int_equal(server_count_lines(server, ERR, "SIGHUP"), 1);
+    client_free(client);
+}
+
+static void files_that_are_wrong(void **state)
+{
+    const struct {
+        const char *certificate, *key, *error;
+    } rows[] = {
+        {"/nowhere.crt", key, "/nowhere.crt: No such file"},
+        {certificate, "/nowhere.key", "/nowhere.key: No such file"},
+        {key, key, "no certificate in PEM"},
+        {certificate, certificate, "no private key in PEM"},
+        {certificate, other_key, "it is not the key of the certificate"},
+        {certificate, NULL, "--tls-cert and --tls-key belong together"},
+    };
+    (void)state;
+    assert_int_equal(chmod(other_key, 0644), 0); /* not warned of: a mistake is one line */
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const char *arguments[] = {"--check",   "--tls-cert", rows[i].certificate,
+                                   "--tls-key", rows[i].key,  NULL};
+        char *out, *err;
+        if (rows[i].key == NULL)
+            arguments[3] = NULL;
+        assert_int_equal(server_run(arguments, NULL, &out, &err), 2);
+        if (strstr(err, rows[i].error) == NULL)
+            fail_msg("row %zu: %s", i, err);
+        assert_ptr_equal(strchr(err, '\n'), err + strlen(err) - 1);
+        free(out);
+        free(err);
+    }
+    const char *const good[] = {"--check",   "--tls-cert", other_certificate,
+                                "--tls-key", other_key,    NULL};
+    char *out, *err;
+    assert_int_equal(server_run(good, NULL, &out, &err), 0);
+    assert_non_null(strstr(err, "others can read the key: its mode is 644"));
+    free(out);
+    free(err);
+}
+
+static void health_over_tls(void **state)
+{
+    struct server *server = start();
+    const char *arguments[] = {"--health",   "-l",        server_address(server),
+                               "--tls-cert", certificate, "--tls-key",
+                               key,          NULL};
+    char *out, *err;
+    (void)state;
+    assert_int_equal(server_run(arguments, NULL, &out, &err), 0);
+    free(out);
+    free(err);
+    arguments[3] = NULL; /* in clear */
+    assert_int_equal(server_run(arguments, NULL, &out, &err), 1);
+    free(out);
+    free(err);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, server_stop_all)
+    const struct CMUnitTest tests[] = {
+        TEST(requests_over_tls),
+        TEST(who_speaks_in_clear_gets_nothing),
+        TEST(waiting_for_a_client_costs_nothing),
+        TEST(old_versions_are_refused),
+        TEST(certificates_are_read_again),
+        TEST(a_mistake_in_one_file_changes_neither),
+        TEST(files_that_are_wrong),
+        TEST(health_over_tls),
+    };
+    if (system("command -v openssl >/dev/null") != 0) {
+        print_message("[  SKIPPED ] there is no openssl\n");
+        return 0;
+    }
+    return cmocka_run_group_tests_name("tls", tests, NULL, NULL);
+}

@@ -1,0 +1,43 @@
+#!/bin/sh
+# The tests of durability must be able to fail: each of these faults, built into a copy of the
+# source, must turn one of them red.
+failed=0
+
+# name, file, what to replace and by what (sed), the test, its environment
+control() {
+    name=$1 file=$2 fault=$3 test=$4
+    shift 4
+    copy=build/controls/$name
+    rm -rf "$copy" && mkdir -p "$copy" || exit 1
+    cp -r Makefile src include tests bench "$copy" || exit 1
+    sed -i "$fault" "$copy/$file"
+    if cmp -s "$file" "$copy/$file"; then
+        echo "$name: the fault does not fit $file any more"
+        failed=1
+        return
+    fi
+    if ! make -s -C "$copy" jobd >"$copy/log" 2>&1; then
+        echo "$name: it does not build, see $copy/log"
+        failed=1
+        return
+    fi
+    if env "$@" make -s -C "$copy" test T="$test" >>"$copy/log" 2>&1; then
+        echo "$name: not found, see $copy/log"
+        failed=1
+    else
+        echo "$name: found: $(grep -m1 -E 'ERROR|broken invariant' "$copy/log")"
+        rm -rf "$copy"
+    fi
+}
+
+control 'a commit that does not sync' src/store/sqlite.c 's/syncs\[\] = {"2"/syncs[] = {"1"/' \
+    crash KILLS=1 CUTS=20
+control 'an answer before the commit' src/store/store.c \
+    's/result = journal_each(\(.*\)) ?/result = journal_each(\1) \&\& (journal_written(store->jobd, clock_now_us()), true) ?/' \
+    crash KILLS=100 CUTS=0
+control 'a sync error that is swallowed' src/store/sqlite.c \
+    's/code == SQLITE_DONE ?/code == SQLITE_DONE || sqlite3_extended_errcode(database->handle) == SQLITE_IOERR_FSYNC ?/' \
+    store
+control 'a token that is good for ever' src/engine/lease_table.c 's/^    lease->job = NULL;$/    (void)0;/' \
+    crash KILLS=20 CUTS=0
+exit $failed

@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: MIT */
+/* What a machine does to a server: no memory, no descriptors, calls that fail, clocks that jump,
+ * time that stands still, clients that reset. It serves the next one and its counts agree.
+ *
+ * FAULT_TURNS: how many allocations fail in turn, 0 for all; FAULT_MS: how long they fail at
+ * random; STOP_MS: how long the server is stopped. */
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "support/client.h"
+#include "support/failing.h"
+#include "support/server.h"
+#include "support/service.h"
+
+#define HOST       "Host: localhost\r\n"
+#define LIBRARY    "build/default/tests/failing.so"
+#define QUEUE(of)  of "{queue=\"default\"}"
+#define SANITIZERS (__SANITIZE_ADDRESS__ + __SANITIZE_THREAD__)
+#ifndef __SANITIZE_ADDRESS__
+#define __SANITIZE_ADDRESS__ 0
+#endif
+#ifndef __SANITIZE_THREAD__
+#define __SANITIZE_THREAD__ 0
+#endif
+
+static struct raw raw;
+static struct failing *failing;
+
+static int64_t number_from(const char *name, int64_t usual)
+{
+    const char *text = getenv(name);
+    return text != NULL ? strtoll(text, NULL, 10) : usual;
+}
+
+/* ---- a server that can be made to fail */
+
+static struct server *spawn_failing(const char *const *arguments)
+{
+    static char path[256], preload[] = "LD_PRELOAD=" LIBRARY;
+    struct failing none;
+    const char *all[16] = {"-l", "127.0.0.1:0"};
+    memset(&none, 0, sizeof none);
+    for (size_t i = 0; arguments[i] != NULL; i++)
+        all[2 + i] = arguments[i];
+    const char *file = temporary_file("failing", "");
+    int fd = open(file, O_RDWR | O_CLOEXEC);
+    assert_int_equal(ftruncate(fd, (off_t)sizeof none), 0);
+    failing = mmap(NULL, sizeof *failing, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    assert_ptr_not_equal(failing, MAP_FAILED);
+    close(fd);
+    snprintf(path, sizeof path, FAILING_FILE "=%s", file);
+    return server_spawn(&(struct server_plan){
+        .arguments = all, .environment = (const char *const[]){preload, path, NULL}});
+}
+
+static struct server *start_failing(const char *const *arguments)
+{
+    struct server *server = spawn_failing(arguments);
+    server_await_listening(server);
+    return server;
+}
+
+#define START_FAILING(...) start_failing((const char *const[]){__VA_ARGS__, NULL})
+
+static void calm(void)
+{
+    atomic_store(&failing->turn, 0);
+    atomic_store(&failing->permille, 0);
+    atomic_store(&failing->every, 0);
+}
+
+/* Each kind of request, on a connection of its own; what is answered does not matter. */
+static void ask_all(const struct server *server, bool takes)
+{
+    static const char *const paths[] = {"/queues",  "/metrics",         "/jobs?limit=2",
+                                        "/healthz", "/jobs/1?wait=1ms", "/nothing"};
+    struct client *client = client_new(server);
+    char path[256];
+    (void)client_send(client, "POST", "/do?batch=lines", FIELDS("Accept: application/json"),
+                      "a\nb\n");
+    (void)client_send(client, "POST", "/do?block=1ms", FIELDS("Idempotency-Key: k"), "keyed");
+    const struct answer *answer = client_send(client, "POST", "/do", NULL, "payload");
+    snprintf(path, sizeof path, "/jobs/%llu?wait=20ms", (unsigned long long)answer_job(answer));
+    (void)client_get(client, path);
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++)
+        (void)client_get_json(client, paths[i]);
+    if (takes) {
+        char room[256];
+        answer = client_post(client, "/take?lease=100ms&wait=5ms");
+        snprintf(path, sizeof path, "%s/done", answer_field(answer, "Location", room));
+        if (answer->status == 200)
+            (void)client_send(client, "POST", path, NULL, "output");
+        (void)client_send(client, "POST", "/take?lease=100ms&max=2",
+                          FIELDS("Accept: application/json"), "");
+    }
+    (void)client_post(client, "/queues/default/purge");
+    client_free(client);
+}
+
+static void assert_well(struct server *server)
+{
+    assert_true(server_runs(server));
+    struct client *client = client_new(server);
+    assert_answer(client_get(client, "/healthz"), 200, "ok\n");
+    assert_answer(client_post(client, "/queues/default/purge"), 200, NULL);
+    client_await_metric(client, "jobd_connections", 1);
+    client_await_metric(client, "jobd_requests_parked", 0);
+    client_await_metric(client, QUEUE("jobd_queue_running"), 0);
+    client_await_metric(client, QUEUE("jobd_queue_queued"), 0);
+    client_free(client);
+}
+
+static void fail_in_turn(struct server *server, bool takes)
+{
+    int64_t turns = number_from("FAULT_TURNS", 40), turn = 0;
+    ask_all(server, takes);
+    assert_well(server);
+    for (bool failed = true; failed && (turns == 0 || turn < turns);) {
+        uint64_t before = atomic_load(&failing->allocations_failed);
+        atomic_store(&failing->turn, ++turn);
+        ask_all(server, takes);
+        calm();
+        failed = atomic_load(&failing->allocations_failed) != before;
+        assert_well(server);
+    }
+    printf("allocations failed in turn: %llu\n",
+           (unsigned long long)atomic_load(&failing->allocations_failed));
+    assert_int_not_equal(atomic_load(&failing->allocations_failed), 0);
+}
+
+static void each_allocation_fails(void **state)
+{
+    (void)state;
+    if (SANITIZERS)
+        skip();
+    fail_in_turn(START_FAILING("--sleep", "1ms"), false);
+    fail_in_turn(START_FAILING("-w", "0"), true);
+    fail_in_turn(START_FAILING("-w", "2", "--", "/bin/cat"), false);
+    char url[SERVICE_URL_SIZE];
+    int nobody = service_socket(url);
+    fail_in_turn(START_FAILING("--post", url), false);
+    close(nobody);
+    fail_in_turn(START_FAILING("--sleep", "1ms", "-d", temporary_directory()), false);
+}
+
+static void fail_at_random(uint32_t permille, uint32_t every)
+{
+    struct server *server = START_FAILING("-w", "2", "-q", "100", "--", "/bin/cat");
+    int64_t over_ms = now_ms() + number_from("FAULT_MS", 300);
+    atomic_store(&failing->permille, permille);
+    atomic_store(&failing->every, every);
+    do
+        ask_all(server, false);
+    while (now_ms() < over_ms);
+    calm();
+    assert_well(server);
+    printf("failed at random: %llu allocations, %llu calls\n",
+           (unsigned long long)atomic_load(&failing->allocations_failed),
+           (unsigned long long)atomic_load(&failing->calls_failed));
+    assert_int_not_equal(
+        atomic_load(&failing->allocations_failed) + atomic_load(&failing->calls_failed), 0);
+}
+
+static void allocations_fail_at_random(void **state)
+{
+    (void)state;
+    if (SANITIZERS)
+        skip();
+    fail_at_random(20, 0);
+}
+
+static void calls_fail(void **state)
+{
+    (void)state;
+    if (SANITIZERS)
+        skip();
+    fail_at_random(0, 13);
+}
+
+/* ---- clocks */
+
+static void the_wall_clock_jumps(void **state)
+{
+    static const int64_t days[] = {86400, -86400};
+    (void)state;
+    if (SANITIZERS)
+        skip();
+    for (int i = 0; i < 2; i++) {
+        struct server *server = START_FAILING("-w", "0", "--attempts", "2");
+        struct client *client = client_new(server);
+        (void)client_put(client, "/do");
+        assert_answer(client_post(client, "/take?lease=400ms"), 200, NULL);
+        (void)client_put(client, "/do?delay=300ms");
+        int64_t before_ms = now_ms();
+        atomic_store(&failing->wall_ahead_s, days[i]);
+        assert_answer(client_post(client, "/take?wait=10s"), 200, NULL); /* the delayed one */
+        assert_in_range(now_ms() - before_ms, 200, 5000);
+        assert_answer(client_post(client, "/take?wait=10s"), 200, NULL); /* the lost one */
+        assert_in_range(now_ms() - before_ms, 300, 5000);
+        /* Three takes of two jobs, both held: no more were due. */
+        assert_int_equal(client_metric(client, QUEUE("jobd_job_wait_seconds_count")), 3);
+        assert_int_equal(client_metric(client, QUEUE("jobd_queue_running")), 2);
+        client_free(client);
+    }
+}
+
+static void it_stands_still(void **state)
+{
+    struct server *server = server_start("-w", "0", "--attempts", "2", "--header-timeout", "300ms");
+    struct client *client = client_new(server);
+    (void)state;
+    uint64_t id = client_put(client, "/do");
+    assert_answer(client_post(client, "/take?lease=500ms"), 200, NULL);
+    int slow = raw_connect(server), parked = raw_connect(server);
+    assert_true(raw_send(slow, "GET /heal"));
+    char request[128];
+    snprintf(request, sizeof request, "GET /jobs/%llu?wait=1s HTTP/1.1\r\n" HOST "\r\n",
+             (unsigned long long)id);
+    assert_true(raw_send(parked, request));
+    client_await_metric(client, "jobd_requests_parked", 1);
+    server_signal(server, SIGSTOP);
+    let_pass(number_from("STOP_MS", 1500));
+    server_signal(server, SIGCONT);
+    assert_answer(client_get(client, "/healthz"), 200, "ok\n");
+    raw_read_until_close(slow, &raw);
+    /* Or without a word, when it stood still before it had taken the connection up. */
+    assert_true(raw.size == 0 || raw_status(raw.text) == 408);
+    close(slow);
+    raw_read_answer(parked, &raw); /* its time is over too */
+    assert_int_equal(raw_status(raw.text), 200);
+    close(parked);
+    assert_answer(client_post(client, "/take?wait=10s"), 200, NULL); /* its lease is over */
+    assert_int_equal(json_number(client_job(client, id), "attempt"), 2);
+    client_await_metric(client, "jobd_connections", 1);
+    client_await_metric(client, "jobd_requests_parked", 0);
+    client_free(client);
+}
+
+/* ---- descriptors */
+
+static void without_descriptors_it_does_not_spin(void **state)
+{
+    enum { SHARE = 5, LASTS_MS = 1000 };
+    /* The command ends meanwhile; or it could not even start, and goes again. */
+    struct server *server =
+        server_start("--attempts", "50", "--backoff", "100ms..100ms", "--", "/bin/sleep", "0.5");
+    struct client *client = client_new(server);
+    struct rlimit before, none;
+    (void)state;
+    uint64_t id = client_put(client, "/do");
+    client_await_state(client, id, "running");
+    assert_int_equal(prlimit(server_pid(server), RLIMIT_NOFILE, NULL, &before), 0);
+    none = (struct rlimit){0, before.rlim_max};
+    assert_int_equal(prlimit(server_pid(server), RLIMIT_NOFILE, &none, NULL), 0);
+    int fd = raw_connect(server);
+    assert_true(raw_send(fd, "GET /healthz HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n"));
+    server_await_lines(server, ERR, "new connections wait", 1);
+    int64_t used_ms = server_cpu_ms(server);
+    let_pass(LASTS_MS);
+    assert_in_range(server_cpu_ms(server) - used_ms, 0, LASTS_MS / SHARE);
+    assert_int_equal(prlimit(server_pid(server), RLIMIT_NOFILE, &before, NULL), 0);
+    raw_read_until_close(fd, &raw);
+    assert_int_equal(raw_status(raw.text), 200);
+    close(fd);
+    client_await_state(client, id, "done");
+    client_await_metric(client, "jobd_connections", 1);
+    client_free(client);
+}
+
+/* ---- resets */
+
+static void reset(int fd)
+{
+    const struct linger now = {.l_onoff = 1, .l_linger = 0};
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now), 0);
+    close(fd);
+}
+
+static void clients_reset(void **state)
+{
+    static const char *const texts[] = {
+        "",
+        "GET /hea",
+        "GET /healthz HTTP/1.1\r\nHost: lo",
+        "POST /do HTTP/1.1\r\n" HOST "Content-Length: 100\r\n\r\nhalf",
+        "GET /healthz HTTP/1.1\r\n" HOST "\r\n",
+        "GET /jobs/%llu?wait=1m HTTP/1.1\r\n" HOST "\r\n",
+        "POST /do?block=1m HTTP/1.1\r\n" HOST "Content-Length: 0\r\n\r\n",
+        "POST /take?wait=1m HTTP/1.1\r\n" HOST "Content-Length: 0\r\n\r\n",
+        "GET /jobs/%llu/payload HTTP/1.1\r\n" HOST "\r\n",
+    };
+    enum { TEXTS = sizeof texts / sizeof texts[0], TAKES = TEXTS - 2, LARGE = TEXTS - 1 };
+    struct server *server = server_start("-w", "0", "-q", "1", "--max-body", "4MiB");
+    struct client *client = client_new(server);
+    char *payload = raw_filled("", 'x', 4 << 20, ""), text[256];
+    (void)state;
+    const struct answer *answer = client_send(client, "POST", "/do", NULL, payload);
+    assert_answer(answer, 202, NULL);
+    unsigned long long id = answer_job(answer);
+    for (int i = 0; i < TEXTS; i++) {
+        if (i == TAKES)
+            assert_answer(client_post(client, "/queues/default/pause"), 200, NULL);
+        for (int late = 0; late < 2; late++) { /* at once, and when it has seen it */
+            int fd = raw_connect(server);
+            snprintf(text, sizeof text, texts[i], id);
+            assert_true(raw_send(fd, text));
+            if (late && strstr(text, "=1m") != NULL)
+                client_await_metric(client, "jobd_requests_parked", 1);
+            else if (late && i == LARGE)
+                raw_read_until(fd, &raw, "\r\n\r\n");
+            else if (late)
+                client_await_metric(client, "jobd_connections", 2);
+            reset(fd);
+            client_await_metric(client, "jobd_connections", 1);
+            client_await_metric(client, "jobd_requests_parked", 0);
+        }
+    }
+    assert_int_equal(client_metric(client, QUEUE("jobd_queue_queued")), 1);
+    free(payload);
+    client_free(client);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_teardown(name, server_stop_all)
+    const struct CMUnitTest tests[] = {
+        TEST(clients_reset),
+        TEST(it_stands_still),
+        TEST(without_descriptors_it_does_not_spin),
+        TEST(the_wall_clock_jumps),
+        TEST(calls_fail),
+        TEST(allocations_fail_at_random),
+        TEST(each_allocation_fails),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: MIT */
+/* A durable server that is killed while clients work with it, and started again: what it has
+ * acknowledged is there, and nothing twice. The clients keep a ledger of their own.
+ *
+ * KILLS=n in the environment is the long form (`make crash`), CUTS=n of it also cut the power. */
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "support/client.h"
+#include "store/crash_clients.h"
+
+enum { PAGE = 1000, USUAL_KILLS = 15, USUAL_CUTS = 2 };
+
+static const char *const last_names[] = {"unknown", "waiting",   "leased",
+                                         "done",    "cancelled", "refused"};
+
+/* ---- the comparison */
+
+static bool fits(const struct line *line, const char *state)
+{
+    switch (line->last) {
+    case WAITS:
+        if (line->local)
+            return true;
+        return strcmp(state, "queued") == 0 || strcmp(state, "scheduled") == 0;
+    case LEASED:
+        return strcmp(state, "running") == 0;
+    case DONE:
+        return strcmp(state, "done") == 0;
+    case CANCELLED:
+        return strcmp(state, "cancelled") == 0;
+    case UNKNOWN:
+    case REFUSED:
+        break;
+    }
+    return true;
+}
+
+static void compare_job(struct client *client, const cJSON *job)
+{
+    char path[TEXT_SIZE], expected[32];
+    uint64_t id = (uint64_t)json_number(job, "id");
+    const char *state = json_string(job, "state");
+    snprintf(path, sizeof path, "/jobs/%" PRIu64 "/payload", id);
+    const struct answer *answer = client_get(client, path);
+    assert_int_equal(answer->status, 200);
+    struct line *line = ledger_line((uint32_t)strtoul(answer->body, NULL, 10));
+    snprintf(expected, sizeof expected, "%" PRIu32, (uint32_t)(line - ledger.lines));
+    assert_string_equal(answer->body, expected);
+    if (line->seen++ > 0)
+        fail_msg("job %s is there twice", expected);
+    if (line->last == REFUSED)
+        fail_msg("job %s was refused, and is there", expected);
+    if (line->id != 0 && line->id != id)
+        fail_msg("job %s was %" PRIu64 ", and is %" PRIu64, expected, line->id, id);
+    if (!line->unsure && line->last == WAITS && strcmp(state, "running") == 0 && !line->local) {
+        assert_true(++ledger.surprises <= CLIENTS);
+        line->unsure = true;
+    }
+    if (!line->unsure && !fits(line, state))
+        fail_msg("job %s is %s; what was acknowledged last: %s", expected, state,
+                 last_names[line->last]);
+    if (json_number(job, "attempt") < line->attempt && !line->unsure && line->last == LEASED)
+        fail_msg("job %s has lost an attempt", expected);
+    line->id = id;
+    if (line->last == DONE && !line->unsure) {
+        snprintf(path, sizeof path, "/jobs/%" PRIu64 "/output", id);
+        snprintf(expected, sizeof expected, "output %" PRIu32, (uint32_t)(line - ledger.lines));
+        assert_answer(client_get(client, path), 200, expected);
+    }
+    /* Whatever nobody knew is known now. */
+    if (line->unsure || line->last == UNKNOWN) {
+        line->last = line->local                       ? WAITS
+                     : strcmp(state, "done") == 0      ? DONE
+                     : strcmp(state, "cancelled") == 0 ? CANCELLED
+                     : strcmp(state, "running") == 0   ? UNKNOWN /* by an unknown token */
+                                                       : WAITS;
+        line->unsure = line->last == UNKNOWN;
+    }
+}
+
+static void compare(struct client *client)
+{
+    uint64_t after = 0;
+    ledger.surprises = 0;
+    for (uint32_t i = 0; i < ledger.len; i++) {
+        ledger.lines[i].seen = 0;
+        ledger.lines[i].held = ledger.lines[i].moved = false;
+    }
+    for (bool more = true; more;) {
+        char path[TEXT_SIZE];
+        snprintf(path, sizeof path, "/jobs?limit=%d&after=%" PRIu64, PAGE, after);
+        const struct answer *answer = client_get_json(client, path);
+        assert_int_equal(answer->status, 200);
+        cJSON *list = cJSON_Parse(answer->body), *job;
+        assert_non_null(list);
+        cJSON_ArrayForEach(job, cJSON_GetObjectItem(list, "jobs")) compare_job(client, job);
+        const cJSON *next = cJSON_GetObjectItem(list, "next");
+        more = cJSON_IsNumber(next);
+        after = more ? (uint64_t)next->valuedouble : 0;
+        cJSON_Delete(list);
+    }
+    for (uint32_t i = 0; i < ledger.len; i++) {
+        const struct line *line = &ledger.lines[i];
+        if (line->seen == 0 && line->last != REFUSED && line->last != UNKNOWN)
+            fail_msg("job %" PRIu32 " is lost; what was acknowledged last: %s", i,
+                     last_names[line->last]);
+    }
+}
+
+/* The tokens that were given out are good, those that ended are not. */
+static void compare_tokens(struct client *client)
+{
+    unsigned looked = 0;
+    for (uint32_t i = ledger.len; i-- > 0 && looked < 40;) {
+        struct line *line = &ledger.lines[i];
+        char path[TEXT_SIZE];
+        if (line->token[0] == '\0' || line->unsure)
+            continue;
+        looked++;
+        snprintf(path, sizeof path, "%s/extend?lease=1h", line->token);
+        long status = client_post(client, path)->status;
+        if (line->last == LEASED ? status != 200 : status != 404 && status != 409)
+            fail_msg("job %" PRIu32 ", %s: its token answers %ld", i, last_names[line->last],
+                     status);
+    }
+}
+
+/* ---- rounds */
+
+static const char config[] =
+    "{\"queues\": {\"remote\": {\"capacity\": 20000, \"workers\": 0},"
+    " \"local\": {\"capacity\": 20000, \"workers\": 2, \"sleep\": \"1ms\"}}}";
+
+static const char *config_file;
+
+static struct server *spawn_on(const char *folder)
+{
+    const char *const arguments[] = {"-l",   "127.0.0.1:0", "-c",      config_file, "-d",
+                                     folder, "--keep",      "1000000", NULL};
+    return server_spawn(&(struct server_plan){.arguments = arguments});
+}
+
+static struct server *start_on(const char *folder)
+{
+    struct server *server = spawn_on(folder);
+    server_await_listening(server);
+    return server;
+}
+
+static void kill_server(struct server *server)
+{
+    server_signal(server, SIGKILL);
+    assert_int_equal(server_wait(server), 128 + SIGKILL);
+    server_forget(server);
+    ledger.kills++;
+}
+
+static void work_until_killed(struct server *server, struct chance *chance, unsigned most_ms)
+{
+    clients_start(server, chance);
+    (void)poll(NULL, 0, 1 + (int)chance_below(chance, most_ms)); /* the moment of the kill */
+    kill_server(server);
+    clients_join();
+}
+
+static void check_server(struct server *server)
+{
+    struct client *client = client_new(server);
+    compare(client);
+    compare_tokens(client);
+    client_free(client);
+}
+
+static void begin(void)
+{
+    ledger_begin();
+    config_file = temporary_file("crash.json", config);
+}
+
+static unsigned from_environment(const char *name, unsigned usual)
+{
+    const char *given = getenv(name);
+    return given != NULL ? (unsigned)strtoul(given, NULL, 10) : usual;
+}
+
+static void test_kills_lose_nothing(void **state)
+{
+    char folder[TEXT_SIZE];
+    struct chance chance = chance_begin();
+    unsigned kills = from_environment("KILLS", USUAL_KILLS);
+    (void)state;
+    begin();
+    for (unsigned i = 0, generation = 0; i < kills; i++) {
+        if (i % 25 == 0) { /* now and then from an empty directory, so that it stays quick */
+            ledger.len = 0;
+            snprintf(folder, sizeof folder, "%s/kills-%u", temporary_directory(), generation++);
+        }
+        work_until_killed(start_on(folder), &chance, 150);
+        if (chance_below(&chance, 4) == 0) { /* once more, while it starts */
+            struct server *server = spawn_on(folder);
+            (void)poll(NULL, 0, (int)chance_below(&chance, 15));
+            kill_server(server);
+        }
+        struct server *server = start_on(folder);
+        check_server(server);
+        kill_server(server);
+    }
+    ledger_end("killed");
+}
+
+/* ---- power cuts */
+
+static int run(const char *format, ...)
+{
+    char command[512];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(command, sizeof command, format, arguments);
+    va_end(arguments);
+    return system(command);
+}
+
+/* A file system that can be cut from its disk: the ext4 of a file. */
+static bool mount_disk(const char *image, const char *folder)
+{
+    return run("mount -o loop %s %s 2>/dev/null", image, folder) == 0;
+}
+
+static void cut_power(const char *folder)
+{
+    const unsigned ext4_shutdown = 0x8004587d, without_flushing = 2;
+    unsigned how = without_flushing;
+    int fd = open(folder, O_RDONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(ioctl(fd, ext4_shutdown, &how), 0);
+    close(fd);
+    assert_int_equal(run("umount %s", folder), 0);
+}
+
+static bool make_disk(const char *image, const char *folder)
+{
+    return geteuid() == 0 && mkdir(folder, 0700) == 0 &&
+           run("truncate -s 256M %s && mkfs.ext4 -q -F %s 2>/dev/null", image, image) == 0 &&
+           mount_disk(image, folder);
+}
+
+static void test_power_cuts_lose_nothing(void **state)
+{
+    char folder[TEXT_SIZE], image[TEXT_SIZE], data[TEXT_SIZE + 8];
+    struct chance chance = chance_begin();
+    (void)state;
+    snprintf(folder, sizeof folder, "%s/disk", temporary_directory());
+    snprintf(image, sizeof image, "%s/image", temporary_directory());
+    snprintf(data, sizeof data, "%s/data", folder);
+    if (!make_disk(image, folder)) {
+        fprintf(stderr, "no root, or no loop devices: left out\n");
+        skip();
+    }
+    begin();
+    for (unsigned i = 0; i < from_environment("CUTS", USUAL_CUTS); i++) {
+        work_until_killed(start_on(data), &chance, 300);
+        cut_power(folder);
+        assert_true(mount_disk(image, folder));
+        struct server *server = start_on(data);
+        check_server(server);
+        kill_server(server);
+    }
+    ledger_end("cut");
+    assert_int_equal(run("umount %s", folder), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(test_kills_lose_nothing, server_stop_all),
+        cmocka_unit_test_teardown(test_power_cuts_lose_nothing, server_stop_all),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

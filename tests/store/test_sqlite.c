@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: MIT */
+/* The database's file: what is ours and what is refused, what is read back, what is damaged. */
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <sqlite3.h>
+
+#include "store/sqlite.h"
+#include "support/server.h"
+
+static char path[200];
+static unsigned files;
+
+static void fresh_path(void)
+{
+    snprintf(path, sizeof path, "%s/jobs-%u.db", temporary_directory(), ++files);
+}
+
+static struct database *open_it(void)
+{
+    char error[DATABASE_ERROR_SIZE];
+    struct database *database = database_open(path, DATABASE_SYNC_FULL, error);
+    if (database == NULL)
+        fail_msg("%s", error);
+    return database;
+}
+
+static void refused_with(const char *text)
+{
+    char error[DATABASE_ERROR_SIZE];
+    assert_null(database_open(path, DATABASE_SYNC_FULL, error));
+    if (strstr(error, path) == NULL || strstr(error, text) == NULL)
+        fail_msg("\"%s\" does not say \"%s\" of %s", error, text, path);
+}
+
+/* By another program. */
+static void change_file(const char *sql)
+{
+    sqlite3 *handle;
+    assert_int_equal(sqlite3_open(path, &handle), SQLITE_OK);
+    if (sqlite3_exec(handle, sql, NULL, NULL, NULL) != SQLITE_OK)
+        fail_msg("%s: %s", sql, sqlite3_errmsg(handle));
+    sqlite3_close(handle);
+}
+
+static struct record job(uint64_t id)
+{
+    return (struct record){.id = id,
+                           .queue = "default",
+                           .priority = 3,
+                           .attempts = 2,
+                           .created_us = 1000,
+                           .key = "",
+                           .trace = "",
+                           .token = ""};
+}
+
+static void add(struct database *database, const struct record *record)
+{
+    assert_int_equal(database_begin(database), DATABASE_OK);
+    assert_int_equal(database_change(database, CHANGE_ADD, record), DATABASE_OK);
+    assert_int_equal(database_commit(database), DATABASE_OK);
+}
+
+static void set(struct database *database, const struct record *record)
+{
+    assert_int_equal(database_begin(database), DATABASE_OK);
+    assert_int_equal(database_change(database, CHANGE_SET, record), DATABASE_OK);
+    assert_int_equal(database_commit(database), DATABASE_OK);
+}
+
+struct seen {
+    uint64_t ids[16];
+    bool damaged[16];
+    size_t len;
+};
+
+static bool see(void *context, uint64_t id, const struct record *record)
+{
+    struct seen *seen = context;
+    seen->damaged[seen->len] = record == NULL;
+    seen->ids[seen->len++] = id;
+    return true;
+}
+
+static void same_bytes(const struct jobd_blob *a, const struct jobd_blob *b)
+{
+    assert_int_equal(a->size, b->size);
+    assert_memory_equal(a->bytes, b->bytes, a->size);
+}
+
+static bool compare(void *context, uint64_t id, const struct record *record)
+{
+    const struct record *one = context;
+    assert_int_equal(id, one->id);
+    assert_non_null(record);
+    assert_string_equal(record->queue, one->queue);
+    assert_string_equal(record->key, one->key);
+    assert_string_equal(record->trace, one->trace);
+    assert_string_equal(record->token, one->token);
+    assert_int_equal(record->priority, one->priority);
+    assert_int_equal(record->attempts, one->attempts);
+    assert_int_equal(record->created_us, one->created_us);
+    assert_int_equal(record->run_at_us, one->run_at_us);
+    assert_int_equal(record->timeout_us, one->timeout_us);
+    assert_int_equal(record->state, one->state);
+    assert_int_equal(record->attempt, one->attempt);
+    assert_int_equal(record->ready_us, one->ready_us);
+    assert_int_equal(record->started_us, one->started_us);
+    assert_int_equal(record->finished_us, one->finished_us);
+    assert_int_equal(record->expires_us, one->expires_us);
+    assert_true(record->stopping && record->output_truncated && record->exited);
+    assert_false(record->delayed);
+    assert_int_equal(record->exit_code, one->exit_code);
+    same_bytes(record->payload, one->payload);
+    assert_string_equal(record->payload->type, one->payload->type);
+    same_bytes(record->output, one->output);
+    same_bytes(record->error, one->error);
+    return true;
+}
+
+static void test_a_job_comes_back_as_it_was(void **state)
+{
+    struct jobd_blob *payload = jobd_blob_new(3, "image/png"), *output = jobd_blob_text("out"),
+                     *error = jobd_blob_text("err");
+    struct record one = job(7);
+    (void)state;
+    fresh_path();
+    memcpy(payload->bytes, "\0\1\2", 3);
+    one.payload = payload;
+    one.key = "k";
+    one.trace = "00-1-2-3";
+    one.run_at_us = 5000;
+    one.timeout_us = 9;
+    struct database *database = open_it();
+    add(database, &one);
+    one.state = JOBD_RUNNING;
+    one.attempt = 2;
+    one.started_us = 6000;
+    one.ready_us = 5000;
+    one.stopping = one.output_truncated = one.exited = true;
+    one.exit_code = 9;
+    one.token = "0123456789abcdef0123456789abcdef";
+    one.expires_us = 70000;
+    one.output = output;
+    one.error = error;
+    set(database, &one);
+    assert_int_equal(database_checkpoint(database, true), DATABASE_OK);
+    database_close(database);
+
+    database = open_it();
+    assert_true(database_scan(database, false, compare, &one));
+    database_close(database);
+    jobd_blob_unref(payload);
+    jobd_blob_unref(output);
+    jobd_blob_unref(error);
+}
+
+static void test_the_order_of_a_scan(void **state)
+{
+    struct seen living = {.len = 0}, ended = {.len = 0};
+    (void)state;
+    fresh_path();
+    struct database *database = open_it();
+    for (uint64_t id = 1; id <= 6; id++) {
+        struct record one = job(id);
+        add(database, &one);
+        if (id % 2 != 0)
+            continue;
+        one.state = JOBD_DONE;
+        one.finished_us = 100 - (int64_t)id;
+        set(database, &one);
+    }
+    assert_true(database_scan(database, false, see, &living));
+    assert_true(database_scan(database, true, see, &ended));
+    assert_int_equal(living.len, 3);
+    assert_int_equal(ended.len, 3);
+    assert_memory_equal(living.ids, ((uint64_t[]){1, 3, 5}), 3 * sizeof(uint64_t));
+    assert_memory_equal(ended.ids, ((uint64_t[]){6, 4, 2}), 3 * sizeof(uint64_t));
+    database_close(database);
+}
+
+static void test_ids_are_reserved(void **state)
+{
+    struct record one = job(41);
+    (void)state;
+    fresh_path();
+    struct database *database = open_it();
+    assert_int_equal(database_first_id(database), 1);
+    add(database, &one);
+    assert_int_equal(database_begin(database), DATABASE_OK);
+    assert_int_equal(database_change(database, CHANGE_REMOVE, &one), DATABASE_OK);
+    assert_int_equal(database_commit(database), DATABASE_OK);
+    database_close(database);
+    database = open_it();
+    assert_true(database_first_id(database) > 41);
+    database_close(database);
+}
+
+static void test_an_undone_transaction_leaves_nothing(void **state)
+{
+    struct record one = job(1);
+    struct seen seen = {.len = 0};
+    (void)state;
+    fresh_path();
+    struct database *database = open_it();
+    assert_int_equal(database_begin(database), DATABASE_OK);
+    assert_int_equal(database_change(database, CHANGE_ADD, &one), DATABASE_OK);
+    database_rollback(database);
+    assert_true(database_scan(database, false, see, &seen));
+    assert_int_equal(seen.len, 0);
+    /* how far a job is, that is not there: the database has lost it */
+    assert_int_equal(database_begin(database), DATABASE_OK);
+    assert_int_equal(database_change(database, CHANGE_SET, &one), DATABASE_BROKEN);
+    assert_non_null(strstr(database_problem(database), "0 rows changed"));
+    database_rollback(database);
+    database_close(database);
+}
+
+static void test_damaged_rows_are_seen(void **state)
+{
+    struct record one = job(1), two = job(2), three = job(3);
+    struct jobd_blob *payload = jobd_blob_text("pay 10");
+    struct seen seen = {.len = 0};
+    (void)state;
+    fresh_path();
+    one.payload = two.payload = payload;
+    struct database *database = open_it();
+    add(database, &one);
+    add(database, &two);
+    add(database, &three);
+    three.attempt = 1;
+    set(database, &three);
+    assert_int_equal(database_checkpoint(database, true), DATABASE_OK);
+    database_close(database);
+    change_file("UPDATE job SET payload = 'pay 99' WHERE id = 1;"
+                "UPDATE progress SET attempt = 0 WHERE id = 3");
+    database = open_it();
+    assert_true(database_scan(database, false, see, &seen));
+    assert_int_equal(seen.len, 3);
+    assert_true(seen.damaged[0] && !seen.damaged[1] && seen.damaged[2]);
+    database_close(database);
+    jobd_blob_unref(payload);
+}
+
+/* ---- what is refused, and not written to */
+
+static void test_others_files_are_refused(void **state)
+{
+    struct stat before, after;
+    (void)state;
+    fresh_path();
+    FILE *file = fopen(path, "we");
+    for (int i = 0; i < 1000; i++)
+        fprintf(file, "this is a diary, and no database\n");
+    fclose(file);
+    refused_with("it is no SQLite database: move it away");
+
+    fresh_path();
+    change_file("CREATE TABLE diary (day TEXT)");
+    assert_int_equal(stat(path, &before), 0);
+    refused_with("it is a database of another program: move it away");
+    assert_int_equal(stat(path, &after), 0);
+    assert_memory_equal(&before.st_mtim, &after.st_mtim, sizeof before.st_mtim);
+
+    fresh_path();
+    change_file("PRAGMA application_id = 17");
+    refused_with("another program");
+}
+
+static void test_a_newer_schema_is_refused(void **state)
+{
+    (void)state;
+    fresh_path();
+    database_close(open_it());
+    change_file("PRAGMA user_version = 99");
+    refused_with("its schema is of version 99, this jobd knows 2: start a newer jobd");
+}
+
+static void test_an_older_schema_is_migrated(void **state)
+{
+    struct record one = job(5);
+    struct seen seen = {.len = 0};
+    (void)state;
+    fresh_path();
+    struct database *database = open_it();
+    add(database, &one);
+    assert_int_equal(database_checkpoint(database, true), DATABASE_OK);
+    database_close(database);
+    change_file("DROP VIEW jobs; PRAGMA user_version = 1"); /* what version 2 has brought */
+    database = open_it();
+    assert_true(database_scan(database, false, see, &seen));
+    assert_int_equal(seen.len, 1);
+    database_close(database);
+    change_file("SELECT state, created_at FROM jobs");
+}
+
+static void test_damage_is_refused(void **state)
+{
+    struct jobd_blob *payload = jobd_blob_new(3000, NULL);
+    (void)state;
+    fresh_path();
+    memset(payload->bytes, 'x', payload->size);
+    struct database *database = open_it();
+    for (uint64_t id = 1; id <= 50; id++) {
+        struct record one = job(id);
+        one.payload = payload;
+        add(database, &one);
+    }
+    assert_int_equal(database_checkpoint(database, true), DATABASE_OK);
+    database_close(database);
+    jobd_blob_unref(payload);
+    struct stat file;
+    assert_int_equal(stat(path, &file), 0);
+    assert_int_equal(truncate(path, file.st_size / 2), 0);
+    refused_with("it is damaged");
+    assert_int_equal(truncate(path, file.st_size), 0); /* half of it zeros */
+    refused_with("it is damaged");
+}
+
+static void test_another_process_has_it(void **state)
+{
+    (void)state;
+    fresh_path();
+    struct database *database = open_it();
+    refused_with("another process uses it");
+    database_close(database);
+}
+
+static void test_only_its_owner_reads_it(void **state)
+{
+    struct stat file;
+    (void)state;
+    fresh_path();
+    database_close(open_it());
+    assert_int_equal(stat(path, &file), 0);
+    assert_int_equal(file.st_mode & 0777, 0600);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_job_comes_back_as_it_was),
+        cmocka_unit_test(test_the_order_of_a_scan),
+        cmocka_unit_test(test_ids_are_reserved),
+        cmocka_unit_test(test_an_undone_transaction_leaves_nothing),
+        cmocka_unit_test(test_damaged_rows_are_seen),
+        cmocka_unit_test(test_others_files_are_refused),
+        cmocka_unit_test(test_a_newer_schema_is_refused),
+        cmocka_unit_test(test_an_older_schema_is_migrated),
+        cmocka_unit_test(test_damage_is_refused),
+        cmocka_unit_test(test_another_process_has_it),
+        cmocka_unit_test(test_only_its_owner_reads_it),
+    };
+    return cmocka_run_group_tests(tests, NULL, server_stop_all);
+}

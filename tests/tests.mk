@@ -1,0 +1,64 @@
+# Tests that are not part of `make test`; part of the Makefile above, which has the flags and the rules
+# for objects and tests.
+
+# What is missing is named, not installed.
+needs = command -v $(1) >/dev/null || { echo "$(1) is missing: make deps-check, or install $(1)"; exit 1; }
+
+# ---- against faults and crashes
+
+build/default/tests/failing.so: tests/support/failing.c tests/support/failing.h
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(filter-out -MMD -MP,$(BASE)) -Itests $(WARNINGS) -O2 -fPIC -shared -o $@ $< -ldl
+
+faults: $(B)/jobd build/default/tests/failing.so $(B)/tests/server/test_faults  ## every allocation fails in turn, and many at random; SECONDS, STOP_MS
+	$(Q)FAULT_TURNS=0 FAULT_MS=$(or $(SECONDS),30)000 sh tests/run.sh $(B)/tests/server/test_faults
+
+crash: $(B)/jobd $(B)/tests/store/test_crash  ## kill and cut a durable server hundreds of times; KILLS, CUTS
+	$(Q)KILLS=$(or $(KILLS),300) CUTS=$(or $(CUTS),20) sh tests/run.sh $(B)/tests/store/test_crash
+
+crash-controls:  ## faults that the tests of durability must find
+	$(Q)sh tests/long/controls.sh
+
+# ---- under load
+
+soak:  ## mixed traffic for MINUTES=10, under both sanitizers, SAN=thread alone or PLAIN=1 without; SEED
+	$(Q)for san in $(if $(PLAIN),default,$(or $(SAN),address thread)); do \
+	  $(MAKE) --no-print-directory SAN=$${san#default} build/$$san/jobd && \
+	  MINUTES=$(or $(MINUTES),10) SEED=$(SEED) DATA=$$([ $$san = thread ] || echo 1) \
+	    python3 tests/long/soak.py build/$$san/jobd || exit 1; \
+	done
+
+slow: $(B)/jobd  ## 500 slow clients against a limit of 300, wrk beside 400
+	$(Q)$(call needs,slowhttptest)
+	$(Q)$(call needs,wrk)
+	$(Q)python3 tests/long/slow.py $(B)/jobd
+
+# ---- coverage and fuzzing
+
+# A branch inside verify() is one that nothing may ever take.
+coverage:  ## run all tests, say which share of lines and branches in src/ they reach
+	$(Q)$(call needs,gcovr)
+	$(Q)rm -rf build/coverage && $(MAKE) --no-print-directory test SAN=coverage
+	$(Q)gcovr -r . -f src/ --exclude-branches-by-pattern '.*verify\(.*' --sort-uncovered \
+	  --txt build/coverage/report.txt --print-summary build/coverage | grep -E '^(lines|branches)'
+
+FUZZERS := http engine settings options auth text
+FUZZ_OBJECTS := $(patsubst %.c,build/fuzz/%.o,$(filter-out src/main.c tests/fuzz/fuzz_main.c,\
+                  $(SRC) $(wildcard tests/fuzz/fuzz_*.c tests/engine/model/*.c)))
+FUZZ_CC := clang $(BASE) -Itests -O1 -g -fno-sanitize-recover=all
+
+# Only what is tested guides the fuzzers.
+build/fuzz/%.o: %.c Makefile tests/tests.mk
+	$(Q)mkdir -p $(@D)
+	$(Q)$(FUZZ_CC) $(if $(filter src/%,$<),-fsanitize=fuzzer-no-link) -fsanitize=address,undefined -c -o $@ $<
+
+build/fuzz/run-%: tests/fuzz/fuzz_main.c $(FUZZ_OBJECTS)
+	$(Q)mkdir -p build/fuzz/found/$* build/fuzz/corpus/$*
+	$(Q)$(FUZZ_CC) -DFUZZED=fuzz_$* -fsanitize=fuzzer,address,undefined -o $@ $^ $(LIBS)
+
+fuzz: $(FUZZERS:%=build/fuzz/run-%)  ## run each fuzzer for SECONDS=60, or with ONLY=http one of them
+	$(Q)sh tests/fuzz/fuzz.sh $(or $(SECONDS),60) $(or $(ONLY),$(FUZZERS))
+
+-include $(FUZZ_OBJECTS:.o=.d)
+
+.PHONY: faults crash crash-controls soak slow coverage fuzz
