@@ -21,7 +21,7 @@
 #include "server/healthcheck.h"
 #include "server/options.h"
 #include "server/server.h"
-#include "store/sqlite.h"
+#include "store/database.h"
 
 int main(int argc, char **argv)
 {
@@ -39,13 +39,14 @@ int main(int argc, char **argv)
         code = server_check(&server.options);
         break;
     case ACTION_HEALTH:
-        code = probe_health(server.options.listen, server.options.tls_certificate != NULL)
+        code = healthcheck(server.options.listen, server.options.tls_certificate != NULL)
                    ? 0
                    : EXIT_LOST;
         break;
     case ACTION_VERSION:
         printf("jobd " JOBD_VERSION " (libmicrohttpd %s, cJSON %s, libcurl %s, SQLite %s, %s)\n",
-               http_library(), cJSON_Version(), web_library(), database_library(), tls_library());
+               http_library(), cJSON_Version(), http_client_library(), database_library(),
+               tls_library());
         break;
     case ACTION_HELP:
         options_help(stdout);

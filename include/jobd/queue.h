@@ -12,8 +12,8 @@
  *
  * The records are allocated by jobd_new(); running out of them is an answer, JOBD_FULL. A job with
  * a key, a trace, a timeout of its own, an output or an error has one more small allocation, which
- * counts in memory_bytes: when it fails a put says JOBD_MEMORY, and an end goes without output and
- * error. jobd/pool.h puts threads, a clock and function calls on top. */
+ * counts in memory_bytes: when it fails a put says JOBD_OUT_OF_MEMORY, and an end goes without
+ * output and error. jobd/pool.h puts threads, a clock and function calls on top. */
 #pragma once
 
 #include <stdbool.h>
@@ -60,20 +60,20 @@ JOBD_API bool jobd_state_final(enum jobd_state state);
 
 enum jobd_result {
     JOBD_OK,
-    JOBD_PENDING,    /* not now; what was asked for has begun and will be told */
-    JOBD_FULL,       /* the queue holds as many waiting jobs as it may */
-    JOBD_MEMORY,     /* payloads take as many bytes as they may */
-    JOBD_CLOSED,     /* no new jobs: draining */
-    JOBD_NO_JOB,     /* never was, or is forgotten */
-    JOBD_IS_FINAL,   /* too late: the job has ended */
-    JOBD_NOT_FINAL,  /* too early: it has not */
-    JOBD_CONFLICT,   /* the same key came with another payload */
-    JOBD_NO_LEASE,   /* never was, or is forgotten */
-    JOBD_LEASE_OVER, /* ended, or its time ran out */
+    JOBD_PENDING,       /* not now; what was asked for has begun and will be told */
+    JOBD_FULL,          /* the queue holds as many waiting jobs as it may */
+    JOBD_OUT_OF_MEMORY, /* payloads take as many bytes as they may */
+    JOBD_CLOSED,        /* no new jobs: draining */
+    JOBD_NO_JOB,        /* never was, or is forgotten */
+    JOBD_FINISHED,      /* too late: the job has ended */
+    JOBD_NOT_FINAL,     /* too early: it has not */
+    JOBD_CONFLICT,      /* the same key came with another payload */
+    JOBD_NO_LEASE,      /* never was, or is forgotten */
+    JOBD_LEASE_EXPIRED, /* ended, or its time ran out */
     JOBD_TIMEOUT,
-    JOBD_CROWDED,  /* as many wait as may wait */
-    JOBD_STOPPING, /* the job runs, and has been told to stop */
-    JOBD_STORE,    /* it could not be written down: nothing was done */
+    JOBD_TOO_MANY_WAITERS, /* as many wait as may wait */
+    JOBD_STOPPING,         /* the job runs, and has been told to stop */
+    JOBD_STORE_FAILED,     /* could not be saved: nothing was done */
     JOBD_RESULTS
 };
 
@@ -123,7 +123,7 @@ struct jobd_config {
     uint32_t queues_len;                    /* at least 1; a queue is named by its index here */
     uint32_t keep;        /* done jobs remembered; as many failed or cancelled ones */
     size_t memory_bytes;  /* payloads, outputs, errors, their types and keys of all jobs, at most */
-    uint32_t waiters_max; /* jobd_waiters at a time, those that are exempt not counted */
+    uint32_t waiters_max; /* jobd_waiters at a time, those that are uncounted not counted */
     uint32_t leases_max;  /* jobs that may be leased at a time */
     uint64_t first_id;    /* at least 1; ids count on from here, below 2^53 */
     /* Called when something became due earlier than the last jobd_tick() said. In any thread, with
@@ -228,11 +228,11 @@ struct jobd_receipt {
 };
 
 /* Somebody who waits. The caller owns it, fills in the first block and leaves it alone while it
- * waits: from JOBD_PENDING until wake() is called or jobd_unwait() has said true. One waiter
+ * waits: from JOBD_PENDING until wake() is called or jobd_cancel_wait() has said true. One waiter
  * waits for one thing at a time; zero it before its first use. */
 struct jobd_waiter {
     int64_t deadline_us; /* JOBD_NEVER: none */
-    bool exempt; /* may always wait, and does not count for waiters_max; has no deadline then */
+    bool uncounted; /* may always wait, and does not count for waiters_max; has no deadline then */
     /* Called once, from the thread that made it happen, with no lock held. Must not block. The
      * waiter is the caller's again. */
     void (*wake)(struct jobd_waiter *waiter);
@@ -243,7 +243,7 @@ struct jobd_waiter {
      * has the token, which must be new and unguessable, says how the attempt ended. */
     int64_t lease_us;
     char token[JOBD_TOKEN_SIZE];
-    bool try_only; /* jobd_take(): JOBD_TIMEOUT in place of waiting */
+    bool no_wait; /* jobd_take(): JOBD_TIMEOUT in place of waiting */
     /* jobd_put(), jobd_put_wait(): above 0 it waits for the end of its job too, for at most this
      * long from when that is in; see there. */
     int64_t end_us;
@@ -270,7 +270,7 @@ struct jobd_waiter {
 /* Ends a wait early. True: it had not ended, wake() will not be called. False: it is woken, or is
  * just being. What had begun goes on, but nobody is told: a put that waits for the disk is still
  * written, a lease that does is given back. */
-JOBD_API bool jobd_unwait(struct jobd *jobd, struct jobd_waiter *waiter);
+JOBD_API bool jobd_cancel_wait(struct jobd *jobd, struct jobd_waiter *waiter);
 
 /* Does all that is due by now; the next moment at which something will be, or JOBD_NEVER. */
 JOBD_API int64_t jobd_tick(struct jobd *jobd, int64_t now_us);
@@ -278,41 +278,42 @@ JOBD_API int64_t jobd_tick(struct jobd *jobd, int64_t now_us);
 /* ---- verbs, and when they end ---------------------------------------------------------------
  *
  * Without a journal they end at once. With one, where they would say JOBD_OK or JOBD_STOPPING they
- * say JOBD_PENDING, and the waiter is woken with that when it is written down, or with JOBD_STORE:
- * then nothing was done. What they take is taken with JOBD_PENDING too. A deadline does not count
- * for this. `waiter` NULL: nobody is told, and they end at once. JOBD_CROWDED: as many wait as may,
- * nothing was done. */
+ * say JOBD_PENDING, and the waiter is woken with that when it is written down, or with
+ * JOBD_STORE_FAILED: then nothing was done. What they take is taken with JOBD_PENDING too. A
+ * deadline does not count for this. `waiter` NULL: nobody is told, and they end at once.
+ * JOBD_TOO_MANY_WAITERS: as many wait as may, nothing was done. */
 
 /* ---- putting jobs in, and stopping them ----------------------------------------------------- */
 
-/* JOBD_OK; or JOBD_FULL, JOBD_MEMORY, JOBD_CLOSED, JOBD_CONFLICT, and nothing was taken. A waiter
- * has the receipt too.
+/* JOBD_OK; or JOBD_FULL, JOBD_OUT_OF_MEMORY, JOBD_CLOSED, JOBD_CONFLICT, and nothing was taken. A
+ * waiter has the receipt too.
  *
  * With waiter->end_us a job that is in is waited for in the same step, so that its end cannot be
  * missed: JOBD_PENDING where it would say JOBD_OK, and JOBD_OK, with info and output as from
- * jobd_await(), when it has ended; JOBD_TIMEOUT when it has not ended in time, JOBD_CROWDED when as
- * many wait as may, and then waiter->accepted says that it is in. Not for a batch. */
+ * jobd_await(), when it has ended; JOBD_TIMEOUT when it has not ended in time,
+ * JOBD_TOO_MANY_WAITERS when as many wait as may, and then waiter->accepted says that it is in. Not
+ * for a batch. */
 JOBD_API JOBD_MUST_READ enum jobd_result jobd_put(struct jobd *jobd, const struct jobd_put *put,
                                                   struct jobd_waiter *waiter, int64_t now_us,
                                                   struct jobd_receipt *receipt);
 
 /* The same, but where it would say JOBD_FULL it waits for room, in the order of coming:
  * JOBD_PENDING, and the waiter is woken with JOBD_OK and its receipt, or with JOBD_TIMEOUT,
- * JOBD_MEMORY, JOBD_CLOSED or JOBD_CONFLICT and nothing taken. JOBD_CROWDED when it cannot even
- * wait. What was offered has been taken when waiter->accepted says so, which it may from the moment
- * of JOBD_PENDING on. */
+ * JOBD_OUT_OF_MEMORY, JOBD_CLOSED or JOBD_CONFLICT and nothing taken. JOBD_TOO_MANY_WAITERS when it
+ * cannot even wait. What was offered has been taken when waiter->accepted says so, which it may
+ * from the moment of JOBD_PENDING on. */
 JOBD_API JOBD_MUST_READ enum jobd_result jobd_put_wait(struct jobd *jobd,
                                                        const struct jobd_put *put,
                                                        struct jobd_waiter *waiter, int64_t now_us,
                                                        struct jobd_receipt *receipt);
 
 /* A waiting job is cancelled, and its slot free: JOBD_OK. A running one is told to stop:
- * JOBD_STOPPING. JOBD_IS_FINAL or JOBD_NO_JOB otherwise. */
+ * JOBD_STOPPING. JOBD_FINISHED or JOBD_NO_JOB otherwise. */
 JOBD_API enum jobd_result jobd_cancel(struct jobd *jobd, uint64_t id, struct jobd_waiter *waiter,
                                       int64_t now_us);
 
-/* A final job goes back in, with fresh attempts: JOBD_OK; or JOBD_FULL, JOBD_MEMORY, JOBD_CLOSED,
- * JOBD_NOT_FINAL, JOBD_NO_JOB. */
+/* A final job goes back in, with fresh attempts: JOBD_OK; or JOBD_FULL, JOBD_OUT_OF_MEMORY,
+ * JOBD_CLOSED, JOBD_NOT_FINAL, JOBD_NO_JOB. */
 JOBD_API JOBD_MUST_READ enum jobd_result jobd_retry(struct jobd *jobd, uint64_t id,
                                                     struct jobd_waiter *waiter, int64_t now_us,
                                                     struct jobd_receipt *receipt);
@@ -327,7 +328,7 @@ JOBD_API void jobd_pause(struct jobd *jobd, uint32_t queue, bool paused, int64_t
 /* ---- looking -------------------------------------------------------------------------------- */
 
 /* JOBD_OK or JOBD_NO_JOB. */
-JOBD_API enum jobd_result jobd_look(struct jobd *jobd, uint64_t id, struct jobd_info *info);
+JOBD_API enum jobd_result jobd_get(struct jobd *jobd, uint64_t id, struct jobd_info *info);
 
 enum jobd_part { JOBD_PAYLOAD, JOBD_OUTPUT, JOBD_ERROR };
 
@@ -336,9 +337,10 @@ enum jobd_part { JOBD_PAYLOAD, JOBD_OUTPUT, JOBD_ERROR };
 JOBD_API JOBD_MUST_READ enum jobd_result jobd_part(struct jobd *jobd, uint64_t id,
                                                    enum jobd_part part, struct jobd_blob **bytes);
 
-/* JOBD_OK when the job is final, info as in jobd_look(); JOBD_PENDING when the waiter will be woken
- * at its end (JOBD_OK, and its info) or at the deadline (JOBD_TIMEOUT); JOBD_NO_JOB; JOBD_CROWDED.
- * With JOBD_OK the waiter has the output when it wants it, even if the job is forgotten at once. */
+/* JOBD_OK when the job is final, info as in jobd_get(); JOBD_PENDING when the waiter will be woken
+ * at its end (JOBD_OK, and its info) or at the deadline (JOBD_TIMEOUT); JOBD_NO_JOB;
+ * JOBD_TOO_MANY_WAITERS. With JOBD_OK the waiter has the output when it wants it, even if the job
+ * is forgotten at once. */
 JOBD_API JOBD_MUST_READ enum jobd_result
 jobd_await(struct jobd *jobd, uint64_t id, struct jobd_waiter *waiter, struct jobd_info *info);
 
@@ -389,10 +391,10 @@ JOBD_API size_t jobd_memory(struct jobd *jobd);
 
 /* The next job of the queue, for this waiter to run: JOBD_OK and waiter->task; or JOBD_PENDING, and
  * it is woken with the task (JOBD_OK), JOBD_TIMEOUT or JOBD_CLOSED. Takers are served in the order
- * they came, one job to one taker. The waiter must stay until jobd_finish(); not so for a lease:
- * its task's payload is a reference, the caller's, key and trace are "", and JOBD_CROWDED says that
- * as many are leased or waited for as may be. With a journal a lease is given when it is written
- * down (JOBD_PENDING, also with try_only). */
+ * they came, one job to one taker. The waiter must stay until jobd_finish(); not so for a
+ * lease: its task's payload is a reference, the caller's, key and trace are "", and
+ * JOBD_TOO_MANY_WAITERS says that as many are leased or waited for as may be. With a journal a
+ * lease is given when it is written down (JOBD_PENDING, also with no_wait). */
 JOBD_API JOBD_MUST_READ enum jobd_result jobd_take(struct jobd *jobd, uint32_t queue,
                                                    struct jobd_waiter *waiter, int64_t now_us);
 
@@ -403,7 +405,7 @@ JOBD_API void jobd_finish(struct jobd *jobd, const struct jobd_task *task,
                           const struct jobd_outcome *outcome, int64_t now_us);
 
 /* ---- leases: the right to run one attempt until a deadline. JOBD_NO_LEASE when nobody was ever
- * given this token, or long ago; JOBD_LEASE_OVER when it has ended or was taken away: nothing is
+ * given this token, or long ago; JOBD_LEASE_EXPIRED when it has ended or was taken away: nothing is
  * changed then, and nothing taken. A lease that runs out is a failed attempt. */
 
 JOBD_API JOBD_MUST_READ enum jobd_result jobd_lease_finish(struct jobd *jobd, const char *token,
@@ -433,10 +435,10 @@ JOBD_API JOBD_MUST_READ enum jobd_result jobd_await_idle(struct jobd *jobd,
 
 /* Gives up: cancels all that waits and tells all that runs to stop. With a journal nothing is
  * cancelled, and what had to stop goes back as if it had not been taken. */
-JOBD_API void jobd_abandon(struct jobd *jobd, int64_t now_us);
+JOBD_API void jobd_cancel_all(struct jobd *jobd, int64_t now_us);
 
 /* Sends the takers home, with JOBD_CLOSED. Later ones are sent home at once. */
-JOBD_API void jobd_dismiss(struct jobd *jobd);
+JOBD_API void jobd_stop_takers(struct jobd *jobd);
 
 #ifdef __cplusplus
 }

@@ -56,7 +56,7 @@ static const char *concerned(const struct call *call, enum about about)
     case ABOUT_QUEUE:
         return path_queue(call);
     case ABOUT_JOB:
-        if (jobd_look(call->api->jobd, path_id(call), &info) != JOBD_OK)
+        if (jobd_get(call->api->jobd, path_id(call), &info) != JOBD_OK)
             return NULL;
         return jobd_queue_name(jobd, info.queue);
     case ABOUT_LEASE: /* its token says enough */
@@ -79,11 +79,11 @@ static bool may(struct call *call, const struct route *route, enum scope scope)
     case VERDICT_GOOD:
         return true;
     case VERDICT_FORBIDDEN:
-        (void)answer_error(call, 403, "the token's scope does not reach that far");
+        (void)respond_error(call, 403, "insufficient scope");
         reply_field(call->reply, "WWW-Authenticate", "Bearer error=\"insufficient_scope\"");
         break;
     case VERDICT_UNKNOWN:
-        (void)answer_error(call, 401, "a token is needed: Authorization: Bearer");
+        (void)respond_error(call, 401, "a bearer token is required");
         reply_field(call->reply, "WWW-Authenticate", "Bearer%s",
                     token != NULL ? " error=\"invalid_token\"" : "");
         break;

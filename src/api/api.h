@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The endpoints: each turns a request into a call of the heart, and its answer into a reply. */
+/* The endpoints: each turns a request into a call of the engine, and its answer into a reply. */
 #pragma once
 
 #include "http/http.h"

@@ -35,7 +35,7 @@ struct tokens {
 struct auth {
     const char *path;
     struct mutex lock;
-    struct tokens *tokens GUARDED;
+    struct tokens *tokens GUARDED_BY(lock);
 };
 
 /* ---- the file */

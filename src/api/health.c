@@ -6,7 +6,7 @@
 
 enum step health(struct call *call)
 {
-    return answer_word(call, 200, "ok", "ok\n");
+    return respond_word(call, 200, "ok", "ok\n");
 }
 
 static bool all_full(struct jobd *jobd)
@@ -23,20 +23,20 @@ static bool all_full(struct jobd *jobd)
 enum step ready(struct call *call)
 {
     if (jobd_closed(call->api->jobd))
-        return answer_error(call, 503, "draining");
+        return respond_error(call, 503, "draining");
     char reason[STORE_ERROR_SIZE];
     if (call->api->store != NULL && store_failing(call->api->store, reason))
-        return answer_error(call, 503, reason);
+        return respond_error(call, 503, reason);
     if (all_full(call->api->jobd))
-        return answer_error(call, 503, "full");
-    return answer_word(call, 200, "ready", "ready\n");
+        return respond_error(call, 503, "full");
+    return respond_word(call, 200, "ready", "ready\n");
 }
 
 enum step get_metrics(struct call *call)
 {
     call->reply->owned = metrics_text(call->api->jobd, call->api->http, call->api->store);
     if (call->reply->owned == NULL)
-        return answer_no_memory(call);
+        return respond_no_memory(call);
     call->reply->status = 200;
     call->reply->type = TYPE_METRICS;
     return STEP_REPLY;

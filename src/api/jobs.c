@@ -51,7 +51,7 @@ static cJSON *job_json(const struct api *api, const struct jobd_info *info)
 
 static enum step reply_job(struct call *call, const struct jobd_info *info)
 {
-    return answer_json(call, 200, job_json(call->api, info), true);
+    return respond_json(call, 200, job_json(call->api, info), true);
 }
 
 enum jobd_result start_await(struct request *request, void *context)
@@ -67,13 +67,13 @@ enum step get_job(struct call *call)
     int64_t wait_us = 0;
     if (request->resumed && request->waiter.result == JOBD_OK)
         return reply_job(call, &request->waiter.info);
-    if (request->resumed && request->waiter.result == JOBD_CROWDED)
-        return answer_result(call, JOBD_CROWDED);
+    if (request->resumed && request->waiter.result == JOBD_TOO_MANY_WAITERS)
+        return respond_result(call, JOBD_TOO_MANY_WAITERS);
     if (!parameter_duration(call, "wait", WAIT_MAX_US, &wait_us))
-        return answer_bad_value(call, "wait", "a duration of at most 1h, like 250ms, 30s or 5m");
-    enum jobd_result result = jobd_look(call->api->jobd, path_id(call), &info);
+        return respond_bad_value(call, "wait", "a duration of at most 1h, like 250ms, 30s or 5m");
+    enum jobd_result result = jobd_get(call->api->jobd, path_id(call), &info);
     if (result != JOBD_OK)
-        return answer_result(call, result);
+        return respond_result(call, result);
     if (wait_us == 0 || request->resumed || jobd_state_final(info.state))
         return reply_job(call, &info);
     request->parked_for = info.id;
@@ -87,7 +87,7 @@ static enum step get_part(struct call *call, enum jobd_part part)
     struct jobd_blob *bytes;
     enum jobd_result result = jobd_part(call->api->jobd, path_id(call), part, &bytes);
     if (result != JOBD_OK)
-        return answer_result(call, result);
+        return respond_result(call, result);
     call->reply->status = 200;
     call->reply->type = bytes != NULL ? NULL : TYPE_BYTES;
     call->reply->text = "";
@@ -117,13 +117,13 @@ static enum step cancelled(struct call *call, enum jobd_result result)
     uint64_t id = call->request->parked_for;
     bool running = result == JOBD_STOPPING;
     if (!running && result != JOBD_OK)
-        return answer_result(call, result);
+        return respond_result(call, result);
     unsigned status = running ? 202 : 200;
     struct jobd_info info;
-    if (call->request->wants_json && jobd_look(call->api->jobd, id, &info) == JOBD_OK)
-        return answer_json(call, status, job_json(call->api, &info), true);
-    return answer_word(call, status, running ? "stopping" : "cancelled",
-                       running ? "stopping\n" : "cancelled\n");
+    if (call->request->wants_json && jobd_get(call->api->jobd, id, &info) == JOBD_OK)
+        return respond_json(call, status, job_json(call->api, &info), true);
+    return respond_word(call, status, running ? "stopping" : "cancelled",
+                        running ? "stopping\n" : "cancelled\n");
 }
 
 enum step cancel_job(struct call *call)
@@ -155,7 +155,7 @@ static enum step reply_list(struct call *call, const struct jobd_info *infos, si
     if (whole)
         whole = next != 0 ? json_add_int(list, "next", (int64_t)next)
                           : cJSON_AddNullToObject(list, "next") != NULL;
-    return answer_json(call, 200, list, whole);
+    return respond_json(call, 200, list, whole);
 }
 
 enum step list_jobs(struct call *call)
@@ -165,17 +165,17 @@ enum step list_jobs(struct call *call)
     const char *state = request_parameter(call->request, "state");
     uint64_t limit = LIST_DEFAULT, next;
     if (queue != NULL && (filter.queue = jobd_queue_named(call->api->jobd, queue)) == JOBD_NO_QUEUE)
-        return answer_bad_value(call, "queue", "the name of a queue");
+        return respond_bad_value(call, "queue", "the name of a queue");
     if (state != NULL && (filter.state = jobd_state_named(state)) == JOBD_STATES)
-        return answer_bad_value(call, "state",
-                                "queued, scheduled, running, done, failed or cancelled");
+        return respond_bad_value(call, "state",
+                                 "queued, scheduled, running, done, failed or cancelled");
     if (!parameter_number(call, "limit", 1, LIST_MAX, &limit))
-        return answer_bad_value(call, "limit", "1 to 1000");
+        return respond_bad_value(call, "limit", "1 to 1000");
     if (!parameter_number(call, "after", 0, JOB_ID_MAX, &filter.after))
-        return answer_bad_value(call, "after", "a job's id");
+        return respond_bad_value(call, "after", "a job's id");
     struct jobd_info *infos = calloc((size_t)limit, sizeof *infos);
     if (infos == NULL)
-        return answer_no_memory(call);
+        return respond_no_memory(call);
     size_t len = jobd_list(call->api->jobd, &filter, infos, (size_t)limit, &next);
     enum step step = reply_list(call, infos, len, next);
     free(infos);

@@ -80,13 +80,13 @@ static cJSON *taken_json(const struct jobd_waiter *taker)
     return NULL;
 }
 
-static enum step answer_taken(struct call *call)
+static enum step respond_taken(struct call *call)
 {
     const struct jobd_waiter *taker = &call->request->waiter;
     struct reply *reply = call->reply;
     char expires[TEXT_TIME_SIZE];
     if (call->request->wants_json)
-        return answer_json(call, 200, taken_json(taker), true);
+        return respond_json(call, 200, taken_json(taker), true);
     text_time(taker->task.expires_us, expires);
     snprintf(reply->location, sizeof reply->location, "/leases/%s", taker->token);
     reply_field(reply, "Jobd-Id", "%" PRIu64, taker->task.id);
@@ -142,8 +142,8 @@ static const struct taken *take_one_more(struct takers *takers, struct jobd *job
         return NULL;
     taken->all = takers;
     taken->waiter = (struct jobd_waiter){.lease_us = lease_us,
-                                         .try_only = true,
-                                         .exempt = true,
+                                         .no_wait = true,
+                                         .uncounted = true,
                                          .deadline_us = JOBD_NEVER,
                                          .wake = taken_woken};
     make_token(taken->waiter.token);
@@ -199,7 +199,7 @@ static enum step several_taken(struct call *call, enum jobd_result result)
             whole = cJSON_AddItemToArray(jobs, taken_json(&taken->waiter)) && whole;
     release_takers(takers);
     request->takers = NULL;
-    return answer_json(call, 200, list, whole);
+    return respond_json(call, 200, list, whole);
 }
 
 static enum step take_more(struct call *call, uint64_t max)
@@ -208,7 +208,7 @@ static enum step take_more(struct call *call, uint64_t max)
     request->takers = calloc(1, sizeof *request->takers);
     if (request->takers == NULL) {
         jobd_blob_unref(request->waiter.task.payload);
-        return answer_no_memory(call);
+        return respond_no_memory(call);
     }
     request->takers->request = request;
     request->count = (uint32_t)max;
@@ -246,14 +246,14 @@ static enum step take_answer(struct call *call, enum jobd_result result, uint64_
     switch (result) {
     case JOBD_OK:
         return request_parameter(call->request, "max") != NULL ? take_more(call, max)
-                                                               : answer_taken(call);
+                                                               : respond_taken(call);
     case JOBD_TIMEOUT:
         call->reply->status = 204;
         return STEP_REPLY;
-    case JOBD_CROWDED:
-        return answer_error(call, 503, "as many jobs are leased, or waited for, as may be");
+    case JOBD_TOO_MANY_WAITERS:
+        return respond_error(call, 503, "too many leases");
     default:
-        return answer_result(call, result);
+        return respond_result(call, result);
     }
 }
 
@@ -266,30 +266,30 @@ enum step take_job(struct call *call)
     uint64_t max = 1;
     uint32_t queue = jobd_queue_named(call->api->jobd, name);
     if (queue == JOBD_NO_QUEUE)
-        return answer_error(call, 404, "no such queue");
+        return respond_error(call, 404, "no such queue");
     if (!parameter_duration(call, "wait", WAIT_MAX_US, &wait_us))
-        return answer_bad_value(call, "wait", "a duration of at most 1h, like 250ms, 30s or 5m");
+        return respond_bad_value(call, "wait", "a duration of at most 1h, like 250ms, 30s or 5m");
     if (!parameter_duration(call, "lease", LEASE_MAX_US, &lease_us) || lease_us < LEASE_MIN_US)
-        return answer_bad_value(call, "lease", LEASE_VALUES);
+        return respond_bad_value(call, "lease", LEASE_VALUES);
     if (!parameter_number(call, "max", 1, TAKES_MAX, &max))
-        return answer_bad_value(call, "max", "1 to 1000");
+        return respond_bad_value(call, "max", "1 to 1000");
     if (request_parameter(request, "max") != NULL && !request->wants_json)
-        return answer_error(call, 400, "max needs Accept: application/json");
+        return respond_error(call, 400, "max needs Accept: application/json");
     if (request->takers != NULL)
         return several_taken(call, waiter->result);
     if (request->resumed)
         return take_answer(call, waiter->result, max);
     if (http_is_full(call->api->http)) { /* whoever takes a job must be told */
         call->reply->retry_after_s = 1;
-        return answer_error(call, 503, "there is no memory for the answer at the moment");
+        return respond_error(call, 503, "there is no memory for the answer at the moment");
     }
     request->parked_for = queue;
     request->abandoned = give_back;
     waiter->lease_us = lease_us;
-    waiter->try_only = wait_us == 0;
+    waiter->no_wait = wait_us == 0;
     waiter->deadline_us = clock_now_us() + wait_us;
     make_token(waiter->token);
-    if (waiter->try_only && call->api->store == NULL)
+    if (waiter->no_wait && call->api->store == NULL)
         return take_answer(call, start_take(request, call->api), max);
     *call->start = start_take;
     return STEP_PARK;
@@ -314,9 +314,9 @@ static struct jobd_blob *kept_body(struct request *request, size_t max, bool *sh
 static enum step lease_answer(struct call *call, enum jobd_result result, const char *word,
                               const char *line)
 {
-    if (result == JOBD_MEMORY)
-        return answer_no_memory(call);
-    return result == JOBD_OK ? answer_word(call, 200, word, line) : answer_result(call, result);
+    if (result == JOBD_OUT_OF_MEMORY)
+        return respond_no_memory(call);
+    return result == JOBD_OK ? respond_word(call, 200, word, line) : respond_result(call, result);
 }
 
 /* Takes output and error of the outcome. */
@@ -341,7 +341,7 @@ static enum jobd_result start_done(struct request *request, void *context)
     const struct jobd_outcome outcome = {.state = JOBD_DONE,
                                          .output_truncated = body != NULL && body->size > max,
                                          .output = kept_body(request, max, &short_memory)};
-    return short_memory ? JOBD_MEMORY : end_lease(request, api, &outcome);
+    return short_memory ? JOBD_OUT_OF_MEMORY : end_lease(request, api, &outcome);
 }
 
 static enum step is_done(struct call *call, enum jobd_result result)
@@ -364,7 +364,7 @@ static enum jobd_result start_fail(struct request *request, void *context)
         .retry_exactly = request_parameter(request, "delay") != NULL,
         .retry_in_us = request->us,
         .error = kept_body(request, ERROR_MAX_BYTES, &short_memory)};
-    return short_memory ? JOBD_MEMORY : end_lease(request, context, &outcome);
+    return short_memory ? JOBD_OUT_OF_MEMORY : end_lease(request, context, &outcome);
 }
 
 static enum step has_failed(struct call *call, enum jobd_result result)
@@ -378,7 +378,7 @@ enum step lease_fail(struct call *call)
         return has_failed(call, call->request->waiter.result);
     call->request->us = 0;
     if (!parameter_duration(call, "delay", LEASE_MAX_US, &call->request->us))
-        return answer_bad_value(call, "delay", "a duration of at most 7d, like 250ms, 30s or 5m");
+        return respond_bad_value(call, "delay", "a duration of at most 7d, like 250ms, 30s or 5m");
     return act(call, start_fail, has_failed);
 }
 
@@ -394,14 +394,14 @@ static enum step extended(struct call *call, enum jobd_result result)
 {
     char expires[TEXT_TIME_SIZE];
     if (result != JOBD_OK)
-        return answer_result(call, result);
+        return respond_result(call, result);
     text_time(call->request->until_us, expires);
     reply_field(call->reply, "Jobd-Expires", "%s", expires);
     if (!call->request->wants_json)
-        return answer_word(call, 200, "extended", "extended\n");
+        return respond_word(call, 200, "extended", "extended\n");
     cJSON *object = cJSON_CreateObject();
-    return answer_json(call, 200, object,
-                       json_add_time(object, "expires_at", call->request->until_us));
+    return respond_json(call, 200, object,
+                        json_add_time(object, "expires_at", call->request->until_us));
 }
 
 enum step lease_extend(struct call *call)
@@ -411,7 +411,7 @@ enum step lease_extend(struct call *call)
     call->request->us = LEASE_US;
     if (!parameter_duration(call, "lease", LEASE_MAX_US, &call->request->us) ||
         call->request->us < LEASE_MIN_US)
-        return answer_bad_value(call, "lease", LEASE_VALUES);
+        return respond_bad_value(call, "lease", LEASE_VALUES);
     return act(call, start_extend, extended);
 }
 
@@ -433,6 +433,6 @@ enum step lease_release(struct call *call)
         return released(call, call->request->waiter.result);
     call->request->us = 0;
     if (!parameter_duration(call, "delay", LEASE_MAX_US, &call->request->us))
-        return answer_bad_value(call, "delay", "a duration of at most 7d, like 250ms, 30s or 5m");
+        return respond_bad_value(call, "delay", "a duration of at most 7d, like 250ms, 30s or 5m");
     return act(call, start_release, released);
 }

@@ -33,7 +33,7 @@ static enum step busy(struct call *call, uint32_t queue, const struct jobd_recei
                                          jobd_queue_name(call->api->jobd, queue)) != NULL &&
                  json_add_int(problem, "queued", receipt->waiting) &&
                  json_add_int(problem, "capacity", receipt->capacity);
-    enum step step = answer_json(call, 429, problem, whole);
+    enum step step = respond_json(call, 429, problem, whole);
     if (whole)
         call->reply->type = TYPE_PROBLEM;
     return step;
@@ -55,15 +55,15 @@ static enum step read_parameters(struct call *call, struct jobd_put *put)
 {
     uint64_t priority = JOBD_PRIORITY_DEFAULT, attempts = 0;
     if (!parameter_duration(call, "delay", INT64_MAX, &put->delay_us))
-        return answer_bad_value(call, "delay", "a duration like 250ms, 30s, 5m, 2h or 7d");
+        return respond_bad_value(call, "delay", "a duration like 250ms, 30s, 5m, 2h or 7d");
     if (!parameter_number(call, "priority", 0, JOBD_PRIORITIES - 1, &priority))
-        return answer_bad_value(call, "priority", "0 to 7");
+        return respond_bad_value(call, "priority", "0 to 7");
     if (!parameter_number(call, "attempts", 1, JOBD_ATTEMPTS_MAX, &attempts))
-        return answer_bad_value(call, "attempts", "1 to 1000");
+        return respond_bad_value(call, "attempts", "1 to 1000");
     bool has_timeout = request_parameter(call->request, "timeout") != NULL; /* else the queue's */
     if (!parameter_duration(call, "timeout", INT64_MAX, &put->timeout_us) ||
         (has_timeout && put->timeout_us < TIMEOUT_MIN_US))
-        return answer_bad_value(call, "timeout", "a duration from 1ms, like 30s, 5m, 2h or 7d");
+        return respond_bad_value(call, "timeout", "a duration from 1ms, like 30s, 5m, 2h or 7d");
     put->priority = (uint8_t)priority;
     put->attempts = (uint32_t)attempts;
     const char *trace = call->request->trace;
@@ -125,17 +125,17 @@ static enum step read_batch(struct call *call, struct jobd_put *put)
     if (batch == NULL)
         return STEP_PARK;
     if (strcmp(batch, "lines") != 0)
-        return answer_bad_value(call, "batch", "lines");
+        return respond_bad_value(call, "batch", "lines");
     if (put->key != NULL)
-        return answer_error(call, 400, "a batch has no Idempotency-Key");
+        return respond_error(call, 400, "a batch has no Idempotency-Key");
     uint64_t count = request->body != NULL ? count_lines(request->body) : 0;
     if (count == 0)
-        return answer_error(call, 400, "the body has no line that is not empty");
+        return respond_error(call, 400, "the body has no line that is not empty");
     jobd_stats(call->api->jobd, put->queue, clock_now_us(), &stats);
     if (count > stats.capacity)
-        return answer_error(call, 413, "the body has more lines than the queue's capacity");
+        return respond_error(call, 413, "the body has more lines than the queue's capacity");
     if (!split_lines(request, count))
-        return answer_no_memory(call);
+        return respond_no_memory(call);
     jobd_blob_unref(request->body);
     request->body = NULL;
     put->payload = NULL;
@@ -150,11 +150,12 @@ static enum step read_put(struct call *call, char key[JOBD_KEY_SIZE])
     *put = (struct jobd_put){.queue = jobd_queue_named(call->api->jobd, name),
                              .payload = request->body};
     if (put->queue == JOBD_NO_QUEUE)
-        return answer_error(call, 404, "no such queue");
+        return respond_error(call, 404, "no such queue");
     if (request->method == METHOD_GET && request->body != NULL)
-        return answer_error(call, 400, "a GET has no payload: use POST");
+        return respond_error(call, 400, "a GET has no payload: use POST");
     if (!request_key(request, key))
-        return answer_error(call, 400, "Idempotency-Key must be 1 to 255 visible ASCII characters");
+        return respond_error(call, 400,
+                             "Idempotency-Key must be 1 to 255 visible ASCII characters");
     put->key = key[0] != '\0' ? key : NULL;
     if (read_parameters(call, put) == STEP_REPLY || read_batch(call, put) == STEP_REPLY)
         return STEP_REPLY;
@@ -170,7 +171,7 @@ static enum step admitted_batch(struct call *call, const struct jobd_receipt *re
         call->reply->status = 202;
         return asprintf(&call->reply->owned, "queued %" PRIu32 "\n", count) >= 0
                    ? STEP_REPLY
-                   : answer_no_memory(call);
+                   : respond_no_memory(call);
     }
     cJSON *object = cJSON_CreateObject();
     cJSON *ids = cJSON_AddArrayToObject(object, "ids");
@@ -180,7 +181,7 @@ static enum step admitted_batch(struct call *call, const struct jobd_receipt *re
         snprintf(digits, sizeof digits, "%" PRIu64, receipt->id + i);
         whole = cJSON_AddItemToArray(ids, cJSON_CreateRaw(digits));
     }
-    return answer_json(call, 202, object, whole);
+    return respond_json(call, 202, object, whole);
 }
 
 static enum step admitted(struct call *call, const struct jobd_receipt *receipt)
@@ -200,7 +201,7 @@ static enum step admitted(struct call *call, const struct jobd_receipt *receipt)
                  cJSON_AddStringToObject(job, "queue",
                                          jobd_queue_name(call->api->jobd, put->queue)) != NULL &&
                  cJSON_AddStringToObject(job, "state", jobd_state_name(receipt->state)) != NULL;
-    return answer_json(call, 202, job, whole);
+    return respond_json(call, 202, job, whole);
 }
 
 /* The job has ended while its client waited: its output is the answer. */
@@ -230,10 +231,10 @@ static enum step put_answer(struct call *call, enum jobd_result result,
     case JOBD_OK:
         return admitted(call, receipt);
     case JOBD_FULL:
-    case JOBD_MEMORY:
+    case JOBD_OUT_OF_MEMORY:
         return busy(call, call->request->put.queue, receipt);
     default:
-        return answer_result(call, result);
+        return respond_result(call, result);
     }
 }
 
@@ -282,7 +283,7 @@ static enum step put_now(struct call *call)
 static enum step not_ended(struct call *call, struct jobd_receipt *receipt)
 {
     struct jobd_info info;
-    if (jobd_look(call->api->jobd, receipt->id, &info) == JOBD_OK)
+    if (jobd_get(call->api->jobd, receipt->id, &info) == JOBD_OK)
         receipt->state = info.state;
     return admitted(call, receipt);
 }
@@ -291,7 +292,7 @@ static enum step put_after_wait(struct call *call, char key[JOBD_KEY_SIZE])
 {
     struct request *request = call->request;
     struct jobd_waiter *waiter = &request->waiter;
-    bool in_time = waiter->result != JOBD_TIMEOUT && waiter->result != JOBD_CROWDED;
+    bool in_time = waiter->result != JOBD_TIMEOUT && waiter->result != JOBD_TOO_MANY_WAITERS;
     if (waiter->end_us > 0 && waiter->result == JOBD_OK)
         return ended(call, waiter);
     if (waiter->end_us > 0 && !in_time && waiter->accepted)
@@ -312,7 +313,7 @@ enum step put_job(struct call *call)
     if (request->resumed)
         return put_after_wait(call, key);
     if (!parameter_duration(call, "block", WAIT_MAX_US, &block_us))
-        return answer_bad_value(call, "block", "a duration of at most 1h, like 250ms, 30s or 5m");
+        return respond_bad_value(call, "block", "a duration of at most 1h, like 250ms, 30s or 5m");
     if (read_put(call, key) == STEP_REPLY)
         return STEP_REPLY;
     if (request->put.batch_len == 0)
@@ -351,8 +352,8 @@ enum step retry_job(struct call *call)
     if (call->request->resumed)
         return retried(call, call->request->waiter.result);
     call->request->parked_for = path_id(call);
-    if (jobd_look(call->api->jobd, call->request->parked_for, &info) != JOBD_OK)
-        return answer_result(call, JOBD_NO_JOB);
+    if (jobd_get(call->api->jobd, call->request->parked_for, &info) != JOBD_OK)
+        return respond_result(call, JOBD_NO_JOB);
     call->request->put = (struct jobd_put){.queue = info.queue};
     return act(call, start_retry, retried);
 }

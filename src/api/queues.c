@@ -39,24 +39,24 @@ enum step list_queues(struct call *call)
         cJSON *queue = queue_json(call->api, i);
         whole = queue != NULL && cJSON_AddItemToArray(queues, queue);
     }
-    return answer_json(call, 200, list, whole);
+    return respond_json(call, 200, list, whole);
 }
 
 enum step get_queue(struct call *call)
 {
     uint32_t queue = jobd_queue_named(call->api->jobd, call->capture);
     if (queue == JOBD_NO_QUEUE)
-        return answer_error(call, 404, "no such queue");
-    return answer_json(call, 200, queue_json(call->api, queue), true);
+        return respond_error(call, 404, "no such queue");
+    return respond_json(call, 200, queue_json(call->api, queue), true);
 }
 
 static enum step set_paused(struct call *call, bool paused, const char *word, const char *line)
 {
     uint32_t queue = jobd_queue_named(call->api->jobd, call->capture);
     if (queue == JOBD_NO_QUEUE)
-        return answer_error(call, 404, "no such queue");
+        return respond_error(call, 404, "no such queue");
     jobd_pause(call->api->jobd, queue, paused, clock_now_us());
-    return answer_word(call, 200, word, line);
+    return respond_word(call, 200, word, line);
 }
 
 enum step pause_queue(struct call *call)
@@ -80,14 +80,14 @@ static enum step purged(struct call *call, enum jobd_result result)
 {
     uint32_t count = call->request->count;
     if (result != JOBD_OK)
-        return answer_result(call, result);
+        return respond_result(call, result);
     if (call->request->wants_json) {
         cJSON *object = cJSON_CreateObject();
-        return answer_json(call, 200, object, json_add_int(object, "purged", count));
+        return respond_json(call, 200, object, json_add_int(object, "purged", count));
     }
     if (asprintf(&call->reply->owned, "purged %" PRIu32 "\n", count) < 0) {
         call->reply->owned = NULL;
-        return answer_no_memory(call);
+        return respond_no_memory(call);
     }
     call->reply->status = 200;
     return STEP_REPLY;
@@ -98,6 +98,6 @@ enum step purge_queue(struct call *call)
     if (call->request->resumed)
         return purged(call, call->request->waiter.result);
     if (jobd_queue_named(call->api->jobd, call->capture) == JOBD_NO_QUEUE)
-        return answer_error(call, 404, "no such queue");
+        return respond_error(call, 404, "no such queue");
     return act(call, start_purge, purged);
 }

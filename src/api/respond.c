@@ -7,46 +7,46 @@
 #include "base/text.h"
 #include "store/store.h"
 
-#define PARKED_ARE_MANY "as many requests wait as may wait"
+#define PARKED_ARE_MANY "too many waiting requests"
 
 /* ---- replies */
 
-enum step answer_error(struct call *call, unsigned status, const char *detail)
+enum step respond_error(struct call *call, unsigned status, const char *detail)
 {
     reply_error(call->reply, call->request->wants_json, status, detail);
     return STEP_REPLY;
 }
 
-enum step answer_no_memory(struct call *call)
+enum step respond_no_memory(struct call *call)
 {
-    return answer_error(call, 503, "out of memory");
+    return respond_error(call, 503, "out of memory");
 }
 
-enum step answer_json(struct call *call, unsigned status, cJSON *object, bool whole)
+enum step respond_json(struct call *call, unsigned status, cJSON *object, bool whole)
 {
     char *text = whole ? json_text(object) : NULL;
     cJSON_Delete(object);
     if (text == NULL)
-        return answer_no_memory(call);
+        return respond_no_memory(call);
     call->reply->status = status;
     call->reply->type = TYPE_JSON;
     call->reply->owned = text;
     return STEP_REPLY;
 }
 
-enum step answer_word(struct call *call, unsigned status, const char *word, const char *line)
+enum step respond_word(struct call *call, unsigned status, const char *word, const char *line)
 {
     if (call->request->wants_json) {
         cJSON *object = cJSON_CreateObject();
-        return answer_json(call, status, object,
-                           cJSON_AddStringToObject(object, "status", word) != NULL);
+        return respond_json(call, status, object,
+                            cJSON_AddStringToObject(object, "status", word) != NULL);
     }
     call->reply->status = status;
     call->reply->text = line;
     return STEP_REPLY;
 }
 
-enum step answer_result(struct call *call, enum jobd_result result)
+enum step respond_result(struct call *call, enum jobd_result result)
 {
     static const struct {
         enum jobd_result result;
@@ -54,20 +54,20 @@ enum step answer_result(struct call *call, enum jobd_result result)
         const char *detail;
     } rows[] = {
         {JOBD_NO_JOB, 404, "no such job"},
-        {JOBD_IS_FINAL, 409, "the job has ended"},
+        {JOBD_FINISHED, 409, "the job has ended"},
         {JOBD_NO_LEASE, 404, "no such lease"},
-        {JOBD_LEASE_OVER, 409, "the lease is over"},
+        {JOBD_LEASE_EXPIRED, 409, "the lease has ended"},
         {JOBD_CONFLICT, 422, "the Idempotency-Key came with another payload"},
         {JOBD_NOT_FINAL, 409, "the job has not ended"},
         {JOBD_CLOSED, 503, "draining"},
-        {JOBD_CROWDED, 503, PARKED_ARE_MANY},
+        {JOBD_TOO_MANY_WAITERS, 503, PARKED_ARE_MANY},
     };
-    if (result == JOBD_STORE)
-        return answer_store(call);
+    if (result == JOBD_STORE_FAILED)
+        return respond_store(call);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         if (rows[i].result == result)
-            return answer_error(call, rows[i].status, rows[i].detail);
-    return answer_error(call, 500, jobd_result_text(result));
+            return respond_error(call, rows[i].status, rows[i].detail);
+    return respond_error(call, 500, jobd_result_text(result));
 }
 
 /* ---- verbs that may have to be written down */
@@ -84,12 +84,12 @@ enum step act(struct call *call, start_wait *verb,
     return STEP_PARK;
 }
 
-enum step answer_store(struct call *call)
+enum step respond_store(struct call *call)
 {
     char reason[STORE_ERROR_SIZE];
     if (call->api->store == NULL || !store_failing(call->api->store, reason))
-        return answer_error(call, 503, "it could not be written down");
-    return answer_error(call, 503, reason);
+        return respond_error(call, 503, "could not be saved");
+    return respond_error(call, 503, reason);
 }
 
 /* ---- paths and parameters */
@@ -106,11 +106,11 @@ uint64_t path_id(const struct call *call)
     return id;
 }
 
-enum step answer_bad_value(struct call *call, const char *name, const char *allowed)
+enum step respond_bad_value(struct call *call, const char *name, const char *allowed)
 {
     char detail[160];
-    snprintf(detail, sizeof detail, "bad value of %s: allowed is %s", name, allowed);
-    return answer_error(call, 400, detail);
+    snprintf(detail, sizeof detail, "invalid %s: expected %s", name, allowed);
+    return respond_error(call, 400, detail);
 }
 
 bool parameter_duration(struct call *call, const char *name, int64_t max_us, int64_t *us)

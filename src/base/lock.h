@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* A mutex and a condition variable that clang's thread-safety analysis understands.
  *
- * What a lock guards is marked GUARDED, and functions that need it held are marked REQUIRES: `make
- * analyze` holds the code to both. An error from a lock is a bug of ours and ends the process.
- * Condition variables measure the monotonic clock.
+ * What a lock guards is marked GUARDED_BY, and functions that need it held are marked REQUIRES:
+ * `make analyze` holds the code to both. An error from a lock is a bug of ours and ends the
+ * process. Condition variables measure the monotonic clock.
  *
  * Order, outer first: gate.lock; then one of jobd.lock, loop.lock, timer.lock, as the gate calls
  * unpark() and report_stuck() with its own lock held. No other lock is taken under another. */
@@ -16,17 +16,29 @@
 #include <stdbool.h>
 #include <time.h>
 
+#ifndef LOCK_NAMES
+#define LOCK_NAMES 0
+#endif
+
 #ifdef __clang__
 #define LOCK_ATTRIBUTE(x) __attribute__((x))
 #else
 #define LOCK_ATTRIBUTE(x)
 #endif
 #define CAPABILITY(name) LOCK_ATTRIBUTE(capability(name))
-#define GUARDED          LOCK_ATTRIBUTE(guarded_var)
-#define REQUIRES(...)    LOCK_ATTRIBUTE(requires_capability(__VA_ARGS__))
-#define ACQUIRES(...)    LOCK_ATTRIBUTE(acquire_capability(__VA_ARGS__))
-#define RELEASES(...)    LOCK_ATTRIBUTE(release_capability(__VA_ARGS__))
-#define EXCLUDES(...)    LOCK_ATTRIBUTE(locks_excluded(__VA_ARGS__))
+/* By a lock in the same structure, which clang 19 looks up with
+ * -fexperimental-late-parse-attributes, as LOCK_NAMES says; clang 14 only knows that there is one.
+ */
+#if LOCK_NAMES
+#define GUARDED_BY(lock) LOCK_ATTRIBUTE(guarded_by(&lock))
+#else
+#define GUARDED_BY(lock) GUARDED
+#endif
+#define GUARDED       LOCK_ATTRIBUTE(guarded_var) /* by a lock that stands elsewhere */
+#define REQUIRES(...) LOCK_ATTRIBUTE(requires_capability(__VA_ARGS__))
+#define ACQUIRES(...) LOCK_ATTRIBUTE(acquire_capability(__VA_ARGS__))
+#define RELEASES(...) LOCK_ATTRIBUTE(release_capability(__VA_ARGS__))
+#define EXCLUDES(...) LOCK_ATTRIBUTE(locks_excluded(__VA_ARGS__))
 
 struct CAPABILITY("mutex") mutex {
     pthread_mutex_t os;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A bounded ring of job ids, first in, first out, from which an id can also be taken out of the
- * middle. It has no lock: whoever owns it does (the heart's).
+ * middle. It has no lock: whoever owns it does (the engine's).
  *
  *     head                    tail
  *      v                       v

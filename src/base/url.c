@@ -14,7 +14,7 @@ static size_t scheme_length(const char *url)
     return 0;
 }
 
-bool web_url_ok(const char *url)
+bool url_ok(const char *url)
 {
     size_t scheme = scheme_length(url), authority = strcspn(url + scheme, "/?");
     if (scheme == 0 || authority == 0 || memchr(url + scheme, '@', authority) != NULL)
@@ -28,12 +28,12 @@ bool web_url_ok(const char *url)
     return ok;
 }
 
-bool web_origin_ok(const char *origin)
+bool origin_ok(const char *origin)
 {
     CURLU *parsed = curl_url();
     char *normal = NULL;
     size_t size = strlen(origin);
-    bool ok = web_url_ok(origin) && parsed != NULL &&
+    bool ok = url_ok(origin) && parsed != NULL &&
               curl_url_set(parsed, CURLUPART_URL, origin, 0) == CURLUE_OK &&
               curl_url_get(parsed, CURLUPART_URL, &normal, CURLU_NO_DEFAULT_PORT) == CURLUE_OK &&
               strncmp(normal, origin, size) == 0 && strcmp(normal + size, "/") == 0;

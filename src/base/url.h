@@ -5,7 +5,7 @@
 #include <stdbool.h>
 
 /* http:// or https:// and a host in printable ASCII, without user, password or fragment. */
-bool web_url_ok(const char *url);
+bool url_ok(const char *url);
 
 /* Such a URL without path and query, and with a port only when it is not its scheme's own. */
-bool web_origin_ok(const char *origin);
+bool origin_ok(const char *origin);

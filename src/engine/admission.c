@@ -26,13 +26,13 @@ bool admit_has_room(const struct queue *queue, const struct jobd_put *put)
     return waiting < queue->capacity && admit_jobs(put) <= queue->capacity - waiting;
 }
 
-int admit_extras(const struct jobd_put *put, struct extra **extra)
+int admit_extras(const struct jobd_put *put, struct job_extra **extra)
 {
     *extra = NULL;
     if (put->timeout_us == 0 && put->trace == NULL && put->key == NULL)
         return 0;
     for (uint32_t i = 0; i < admit_jobs(put); i++) {
-        struct extra *one = extra_new(put, *extra);
+        struct job_extra *one = extra_new(put, *extra);
         if (one == NULL) {
             extra_free(*extra);
             return -ENOMEM;
@@ -46,16 +46,16 @@ int admit_extras(const struct jobd_put *put, struct extra **extra)
 
 /* Takes payload and *extra, of which the next is left there. */
 static struct job *add_locked(struct jobd *jobd, const struct jobd_put *put, uint32_t number,
-                              struct extra **extra, int64_t now_us) REQUIRES(jobd->lock)
+                              struct job_extra **extra, int64_t now_us) REQUIRES(jobd->lock)
 {
     struct queue *queue = &jobd->queues[put->queue];
-    struct extra *own = *extra;
+    struct job_extra *own = *extra;
     if (own != NULL) {
         *extra = own->next;
         own->next = NULL;
     }
     struct job *job = jobs_add(&jobd->jobs, jobd->next_id++, payload_of(put, number), own);
-    job->state = LIFE_NEW;
+    job->state = STATE_NEW;
     job->queue = (uint16_t)put->queue;
     job->priority = put->priority;
     job->attempts = put->attempts > 0 ? (uint16_t)put->attempts : queue->attempts;
@@ -74,15 +74,15 @@ static bool same_bytes(const struct jobd_blob *a, const struct jobd_blob *b)
     return size == 0 || memcmp(a->bytes, b->bytes, size) == 0;
 }
 
-const struct job *admit_twin_locked(struct jobd *jobd, const struct jobd_put *put,
-                                    const struct extra *extra)
+const struct job *admit_duplicate_locked(struct jobd *jobd, const struct jobd_put *put,
+                                         const struct job_extra *extra)
 {
     return put->key != NULL ? jobs_with_key(&jobd->jobs, (uint16_t)put->queue, extra->key) : NULL;
 }
 
 static enum jobd_state first_state(const struct job *job)
 {
-    if (job->state != LIFE_NEW)
+    if (job->state != STATE_NEW)
         return (enum jobd_state)job->state;
     return job->delayed ? JOBD_SCHEDULED : JOBD_QUEUED;
 }
@@ -91,32 +91,32 @@ static enum jobd_state first_state(const struct job *job)
 static enum jobd_result repeat_locked(struct jobd *jobd, const struct job *job,
                                       const struct jobd_put *put, struct jobd_waiter *waiter,
                                       int64_t now_us, struct jobd_receipt *receipt,
-                                      struct aftermath *after) REQUIRES(jobd->lock)
+                                      struct effects *after) REQUIRES(jobd->lock)
 {
-    bool pending = job->state == LIFE_NEW && waiter != NULL;
+    bool pending = job->state == STATE_NEW && waiter != NULL;
     if (!same_bytes(job->payload, put->payload))
         return JOBD_CONFLICT;
     if (pending && !journal_admits_locked(jobd, waiter))
-        return JOBD_CROWDED;
+        return JOBD_TOO_MANY_WAITERS;
     jobs_throw_away(put->payload, after);
     receipt->id = job->id;
     receipt->state = first_state(job);
     if (!pending)
         return JOBD_OK;
-    journal_append_locked(jobd, ENTRY_TWIN, NULL, waiter, now_us, after)->number = job->id;
+    journal_append_locked(jobd, CHANGE_DUPLICATE, NULL, waiter, now_us, after)->number = job->id;
     return JOBD_PENDING;
 }
 
 /* All of them, now or when they are written. */
 static enum jobd_result let_in_locked(struct jobd *jobd, const struct jobd_put *put,
-                                      struct extra **extra, struct jobd_waiter *waiter,
+                                      struct job_extra **extra, struct jobd_waiter *waiter,
                                       int64_t now_us, struct jobd_receipt *receipt,
-                                      struct aftermath *after) REQUIRES(jobd->lock)
+                                      struct effects *after) REQUIRES(jobd->lock)
 {
     struct queue *queue = &jobd->queues[put->queue];
-    struct entry *entry = NULL;
+    struct change *entry = NULL;
     if (journal_on(&jobd->journal))
-        entry = journal_append_locked(jobd, ENTRY_ENTER, NULL, waiter, now_us, after);
+        entry = journal_append_locked(jobd, CHANGE_PUT, NULL, waiter, now_us, after);
     for (uint32_t i = 0; i < admit_jobs(put); i++) {
         struct job *job = add_locked(jobd, put, i, extra, now_us);
         if (i == 0) {
@@ -127,22 +127,22 @@ static enum jobd_result let_in_locked(struct jobd *jobd, const struct jobd_put *
             journal_add_job(entry, job);
             queue->entering++;
         } else {
-            life_enter_locked(jobd, job);
+            transition_enter_locked(jobd, job);
             queue->admitted++;
         }
     }
     return entry != NULL && waiter != NULL ? JOBD_PENDING : JOBD_OK;
 }
 
-enum jobd_result admit_locked(struct jobd *jobd, const struct jobd_put *put, struct extra **extra,
-                              struct jobd_waiter *waiter, int64_t now_us,
-                              struct jobd_receipt *receipt, struct aftermath *after)
+enum jobd_result admit_locked(struct jobd *jobd, const struct jobd_put *put,
+                              struct job_extra **extra, struct jobd_waiter *waiter, int64_t now_us,
+                              struct jobd_receipt *receipt, struct effects *after)
 {
-    const struct job *twin = admit_twin_locked(jobd, put, *extra);
-    if (twin != NULL)
-        return repeat_locked(jobd, twin, put, waiter, now_us, receipt, after);
+    const struct job *duplicate = admit_duplicate_locked(jobd, put, *extra);
+    if (duplicate != NULL)
+        return repeat_locked(jobd, duplicate, put, waiter, now_us, receipt, after);
     if (jobd->journal.refuses)
-        return JOBD_STORE;
+        return JOBD_STORE_FAILED;
     if (!admit_has_room(&jobd->queues[put->queue], put))
         return JOBD_FULL;
     size_t bytes = 0;
@@ -152,9 +152,9 @@ enum jobd_result admit_locked(struct jobd *jobd, const struct jobd_put *put, str
         bytes += admit_jobs(put) * extra_weight(*extra);
     if (journal_on(&jobd->journal) &&
         (!journal_admits_locked(jobd, waiter) || admit_jobs(put) > jobs_spare(&jobd->jobs)))
-        return JOBD_CROWDED;
+        return JOBD_TOO_MANY_WAITERS;
     if (!jobs_make_room(&jobd->jobs, bytes, after))
-        return JOBD_MEMORY;
+        return JOBD_OUT_OF_MEMORY;
     return let_in_locked(jobd, put, extra, waiter, now_us, receipt, after);
 }
 
@@ -168,31 +168,31 @@ void admit_turn_away(struct queue *queue, uint32_t jobs, enum jobd_result result
         uint64_t slots = needed > queue->capacity ? needed - queue->capacity : 1;
         receipt->room_in_us = room_in_us(queue, now_us, slots);
     }
-    if (result == JOBD_FULL || result == JOBD_MEMORY)
+    if (result == JOBD_FULL || result == JOBD_OUT_OF_MEMORY)
         queue->rejected++;
 }
 
-enum jobd_result admit_result_locked(struct jobd *jobd, struct jobd_waiter *putter, uint64_t id,
+enum jobd_result admit_result_locked(struct jobd *jobd, struct jobd_waiter *put_waiter, uint64_t id,
                                      int64_t now_us)
 {
-    if (putter == NULL || putter->end_us == 0)
+    if (put_waiter == NULL || put_waiter->end_us == 0)
         return JOBD_OK;
-    return wait_for_end_locked(jobd, putter, jobs_find(&jobd->jobs, id), now_us);
+    return wait_for_end_locked(jobd, put_waiter, jobs_find(&jobd->jobs, id), now_us);
 }
 
-enum jobd_result admit_waiting_locked(struct jobd *jobd, struct jobd_waiter *putter, int64_t now_us,
-                                      struct aftermath *after)
+enum jobd_result admit_waiting_locked(struct jobd *jobd, struct jobd_waiter *put_waiter,
+                                      int64_t now_us, struct effects *after)
 {
-    struct queue *queue = &jobd->queues[putter->link.put.queue];
-    struct extra *extra = putter->link.extra;
-    putter->link.extra = NULL;
-    putter->receipt = (struct jobd_receipt){.capacity = queue->capacity};
-    enum jobd_result result =
-        admit_locked(jobd, &putter->link.put, &extra, putter, now_us, &putter->receipt, after);
-    extra_free(extra); /* that of a twin; or it is not let in, and does not ask again */
-    putter->accepted = result == JOBD_OK || result == JOBD_PENDING;
-    putter->receipt.waiting = queue_waiting(queue);
-    admit_turn_away(queue, admit_jobs(&putter->link.put), result, now_us, &putter->receipt);
-    return result == JOBD_OK ? admit_result_locked(jobd, putter, putter->receipt.id, now_us)
+    struct queue *queue = &jobd->queues[put_waiter->link.put.queue];
+    struct job_extra *extra = put_waiter->link.extra;
+    put_waiter->link.extra = NULL;
+    put_waiter->receipt = (struct jobd_receipt){.capacity = queue->capacity};
+    enum jobd_result result = admit_locked(jobd, &put_waiter->link.put, &extra, put_waiter, now_us,
+                                           &put_waiter->receipt, after);
+    extra_free(extra); /* that of a duplicate; or it is not let in, and does not ask again */
+    put_waiter->accepted = result == JOBD_OK || result == JOBD_PENDING;
+    put_waiter->receipt.waiting = queue_waiting(queue);
+    admit_turn_away(queue, admit_jobs(&put_waiter->link.put), result, now_us, &put_waiter->receipt);
+    return result == JOBD_OK ? admit_result_locked(jobd, put_waiter, put_waiter->receipt.id, now_us)
                              : result;
 }

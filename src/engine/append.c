@@ -20,8 +20,8 @@ int journal_init(struct journal *journal, uint32_t max, uint32_t reserved)
 
 void journal_release(struct journal *journal)
 {
-    struct entry_list *lists[] = {&journal->waiting, &journal->gathered};
-    struct entry *entry;
+    struct change_list *lists[] = {&journal->waiting, &journal->gathered};
+    struct change *entry;
     for (size_t i = 0; journal->all != NULL && i < 2; i++) {
         TAILQ_FOREACH (entry, lists[i], link) {
             jobd_blob_unref(entry->ending.outcome.output);
@@ -42,14 +42,14 @@ bool journal_on(const struct journal *journal)
 
 bool journal_admits_locked(struct jobd *jobd, const struct jobd_waiter *waiter)
 {
-    if (waiter != NULL && !waiter->exempt && jobd->waiters == jobd->waiters_max)
+    if (waiter != NULL && !waiter->uncounted && jobd->waiters == jobd->waiters_max)
         return false;
     return jobd->journal.free > jobd->journal.reserved;
 }
 
-static struct entry *new_entry(struct journal *journal)
+static struct change *new_entry(struct journal *journal)
 {
-    struct entry *entry = TAILQ_FIRST(&journal->spare);
+    struct change *entry = TAILQ_FIRST(&journal->spare);
     verify(journal->free > 0);
     journal->free--;
     if (entry == NULL)
@@ -58,18 +58,18 @@ static struct entry *new_entry(struct journal *journal)
     return entry;
 }
 
-void journal_news_locked(struct jobd *jobd, struct aftermath *after)
+void journal_news_locked(struct jobd *jobd, struct effects *after)
 {
     after->journal |= !jobd->journal.notified;
     jobd->journal.notified = true;
 }
 
-struct entry *journal_append_locked(struct jobd *jobd, enum entry_kind kind, struct job *job,
-                                    struct jobd_waiter *waiter, int64_t now_us,
-                                    struct aftermath *after)
+struct change *journal_append_locked(struct jobd *jobd, enum change_kind kind, struct job *job,
+                                     struct jobd_waiter *waiter, int64_t now_us,
+                                     struct effects *after)
 {
-    struct entry *entry = new_entry(&jobd->journal);
-    *entry = (struct entry){
+    struct change *entry = new_entry(&jobd->journal);
+    *entry = (struct change){
         .kind = kind, .asked = true, .result = JOBD_OK, .job = job, .changes = 1, .at_us = now_us};
     TAILQ_INIT(&entry->jobs);
     TAILQ_INSERT_TAIL(&jobd->journal.waiting, entry, link);
@@ -79,11 +79,11 @@ struct entry *journal_append_locked(struct jobd *jobd, enum entry_kind kind, str
     return entry;
 }
 
-void journal_add_job(struct entry *entry, struct job *job)
+void journal_add_job(struct change *entry, struct job *job)
 {
     if (TAILQ_EMPTY(&entry->jobs))
         entry->changes = 0;
     TAILQ_INSERT_TAIL(&entry->jobs, job, link);
     entry->changes++;
-    entry->bytes += blob_weight(entry->kind == ENTRY_ENTER ? job->payload : NULL);
+    entry->bytes += blob_weight(entry->kind == CHANGE_PUT ? job->payload : NULL);
 }

@@ -16,10 +16,10 @@ bool journal_on(const struct journal *journal);
 bool journal_admits_locked(struct jobd *jobd, const struct jobd_waiter *waiter)
     REQUIRES(jobd->lock);
 /* A new last entry; there must be room. The waiter (NULL: nobody) waits for it from now on. */
-struct entry *journal_append_locked(struct jobd *jobd, enum entry_kind kind, struct job *job,
-                                    struct jobd_waiter *waiter, int64_t now_us,
-                                    struct aftermath *after) REQUIRES(jobd->lock);
+struct change *journal_append_locked(struct jobd *jobd, enum change_kind kind, struct job *job,
+                                     struct jobd_waiter *waiter, int64_t now_us,
+                                     struct effects *after) REQUIRES(jobd->lock);
 /* One more job for ENTER or CANCEL. */
-void journal_add_job(struct entry *entry, struct job *job);
+void journal_add_job(struct change *entry, struct job *job);
 /* The store is told when it does not know that something waits. */
-void journal_news_locked(struct jobd *jobd, struct aftermath *after) REQUIRES(jobd->lock);
+void journal_news_locked(struct jobd *jobd, struct effects *after) REQUIRES(jobd->lock);

@@ -9,7 +9,7 @@
 /* ---- whether it is tried again */
 
 /* Numbers without a pattern (Steele, Lea and Flood's SplitMix64, 2014). */
-static uint64_t scatter(uint64_t number)
+static uint64_t splitmix64(uint64_t number)
 {
     number += 0x9e3779b97f4a7c15;
     number = (number ^ number >> 30) * 0xbf58476d1ce4e5b9;
@@ -23,12 +23,12 @@ static int64_t backoff_us(const struct queue *queue, const struct job *job)
     int64_t most_us = queue->backoff_min_us;
     for (unsigned i = 0; i < job->attempt && most_us < queue->backoff_max_us; i++)
         most_us = most_us <= queue->backoff_max_us / 2 ? most_us * 2 : queue->backoff_max_us;
-    uint64_t chance = scatter(job->id * (JOBD_ATTEMPTS_MAX + 1) + job->attempt);
+    uint64_t chance = splitmix64(job->id * (JOBD_ATTEMPTS_MAX + 1) + job->attempt);
     int64_t us = most_us / 2 + (int64_t)(chance % (uint64_t)(most_us - most_us / 2 + 1));
     return us > queue->backoff_min_us ? us : queue->backoff_min_us;
 }
 
-static bool goes_again(struct jobd *jobd, const struct job *job, const struct jobd_outcome *outcome)
+static bool will_retry(struct jobd *jobd, const struct job *job, const struct jobd_outcome *outcome)
     REQUIRES(jobd->lock)
 {
     return outcome->state == JOBD_FAILED && !outcome->for_good && !job->stopping &&
@@ -36,19 +36,19 @@ static bool goes_again(struct jobd *jobd, const struct job *job, const struct jo
 }
 
 /* What an end with this outcome is: decided when it comes, also when it is to be written first. */
-static void decide_locked(struct jobd *jobd, const struct job *job,
-                          const struct jobd_outcome *outcome, int64_t now_us, struct ending *ending)
-    REQUIRES(jobd->lock)
+static void attempt_outcome_locked(struct jobd *jobd, const struct job *job,
+                                   const struct jobd_outcome *outcome, int64_t now_us,
+                                   struct ending *ending) REQUIRES(jobd->lock)
 {
     *ending = (struct ending){
         .outcome = *outcome, .to = outcome->state, .at_us = now_us, .ready_us = now_us};
-    if (goes_again(jobd, job, outcome)) {
+    if (will_retry(jobd, job, outcome)) {
         int64_t wait_us = outcome->retry_exactly ? 0 : backoff_us(&jobd->queues[job->queue], job);
         ending->to = JOBD_SCHEDULED;
         ending->ready_us =
             later_us(now_us, wait_us > outcome->retry_in_us ? wait_us : outcome->retry_in_us);
     }
-    if (outcome->state != JOBD_DONE && job->recalled && !job->stopping)
+    if (outcome->state != JOBD_DONE && job->requeue_on_stop && !job->stopping)
         ending->to = JOBD_QUEUED;
     else if (outcome->state == JOBD_FAILED && job->stopping)
         ending->to = JOBD_CANCELLED;
@@ -58,8 +58,8 @@ static void decide_locked(struct jobd *jobd, const struct job *job,
 
 /* Takes output, error and, when the job has none yet, *extra. */
 static void keep_outcome_locked(struct jobd *jobd, struct job *job,
-                                const struct jobd_outcome *outcome, struct extra **extra,
-                                struct aftermath *after) REQUIRES(jobd->lock)
+                                const struct jobd_outcome *outcome, struct job_extra **extra,
+                                struct effects *after) REQUIRES(jobd->lock)
 {
     struct jobs *jobs = &jobd->jobs;
     job->exited = outcome->exited;
@@ -81,35 +81,35 @@ static void leave_running_locked(struct jobd *jobd, struct job *job) REQUIRES(jo
 {
     TAILQ_REMOVE(&jobd->queues[job->queue].running, job, link);
     if (job->leased) {
-        leases_end(&jobd->leases, job->lease);
+        lease_revoke(&jobd->leases, job->lease);
         jobd->queues[job->queue].leased--;
     } else {
-        jobd->queues[job->queue].ending -= job->changing;
+        jobd->queues[job->queue].ending -= job->commit_pending;
     }
-    job->leased = job->changing = job->recalled = false;
+    job->leased = job->commit_pending = job->requeue_on_stop = false;
 }
 
 /* Back in the queue as if it had not been taken. */
 static void go_back_locked(struct jobd *jobd, struct job *job, const struct ending *ending,
-                           struct aftermath *after) REQUIRES(jobd->lock)
+                           struct effects *after) REQUIRES(jobd->lock)
 {
     job->attempt--;
     job->stopping = false;
     job->ready_us = ending->ready_us;
     job->delayed = ending->ready_us > ending->at_us;
-    life_come_back_locked(jobd, job);
+    transition_return_locked(jobd, job);
     jobs_throw_away(ending->outcome.output, after);
     jobs_throw_away(ending->outcome.error, after);
 }
 
-void life_ended_locked(struct jobd *jobd, struct job *job, const struct ending *ending,
-                       struct extra **extra, struct aftermath *after)
+void attempt_apply_locked(struct jobd *jobd, struct job *job, const struct ending *ending,
+                          struct job_extra **extra, struct effects *after)
 {
     struct queue *queue = &jobd->queues[job->queue];
     leave_running_locked(jobd, job);
     if (ending->to == JOBD_QUEUED) {
         go_back_locked(jobd, job, ending, after);
-        life_settle_locked(jobd, queue, ending->at_us, after);
+        dispatch_locked(jobd, queue, ending->at_us, after);
         return;
     }
     if (!ending->cut) {
@@ -121,68 +121,68 @@ void life_ended_locked(struct jobd *jobd, struct job *job, const struct ending *
         job->ready_us = ending->ready_us;
         job->delayed = true;
         queue->retried++;
-        life_come_back_locked(jobd, job);
+        transition_return_locked(jobd, job);
     } else {
-        life_final_locked(jobd, job, ending->to, ending->at_us, after);
+        transition_finish_locked(jobd, job, ending->to, ending->at_us, after);
     }
-    life_settle_locked(jobd, queue, ending->at_us, after);
+    dispatch_locked(jobd, queue, ending->at_us, after);
 }
 
-enum jobd_result life_end_so_locked(struct jobd *jobd, struct job *job, const struct ending *ending,
-                                    struct extra **extra, struct jobd_waiter *waiter,
-                                    enum jobd_result result, int64_t now_us,
-                                    struct aftermath *after)
+enum jobd_result attempt_end_as_locked(struct jobd *jobd, struct job *job,
+                                       const struct ending *ending, struct job_extra **extra,
+                                       struct jobd_waiter *waiter, enum jobd_result result,
+                                       int64_t now_us, struct effects *after)
 {
     if (!journal_on(&jobd->journal)) {
-        life_ended_locked(jobd, job, ending, extra, after);
+        attempt_apply_locked(jobd, job, ending, extra, after);
         return result;
     }
     if (waiter != NULL && !journal_admits_locked(jobd, waiter))
-        return JOBD_CROWDED;
-    struct entry *entry = journal_append_locked(jobd, ENTRY_ENDED, job, waiter, now_us, after);
+        return JOBD_TOO_MANY_WAITERS;
+    struct change *entry = journal_append_locked(jobd, CHANGE_END, job, waiter, now_us, after);
     entry->asked = waiter != NULL;
     entry->result = result;
     entry->ending = *ending;
     entry->extra = *extra;
     *extra = NULL;
-    job->changing = true;
+    job->commit_pending = true;
     jobd->queues[job->queue].ending += !job->leased;
     return waiter != NULL ? JOBD_PENDING : result;
 }
 
-enum jobd_result life_end_attempt_locked(struct jobd *jobd, struct job *job,
-                                         const struct jobd_outcome *outcome, struct extra **extra,
-                                         struct jobd_waiter *waiter, int64_t now_us,
-                                         struct aftermath *after)
+enum jobd_result attempt_end_locked(struct jobd *jobd, struct job *job,
+                                    const struct jobd_outcome *outcome, struct job_extra **extra,
+                                    struct jobd_waiter *waiter, int64_t now_us,
+                                    struct effects *after)
 {
     struct ending ending;
-    decide_locked(jobd, job, outcome, now_us, &ending);
-    return life_end_so_locked(jobd, job, &ending, extra, waiter, JOBD_OK, now_us, after);
+    attempt_outcome_locked(jobd, job, outcome, now_us, &ending);
+    return attempt_end_as_locked(jobd, job, &ending, extra, waiter, JOBD_OK, now_us, after);
 }
 
-enum jobd_result life_give_back_locked(struct jobd *jobd, struct job *job, int64_t delay_us,
-                                       struct jobd_waiter *waiter, int64_t now_us,
-                                       struct aftermath *after)
+enum jobd_result attempt_release_locked(struct jobd *jobd, struct job *job, int64_t delay_us,
+                                        struct jobd_waiter *waiter, int64_t now_us,
+                                        struct effects *after)
 {
-    struct extra *none = NULL;
+    struct job_extra *none = NULL;
     struct ending ending = {
         .cut = true, .to = JOBD_QUEUED, .at_us = now_us, .ready_us = later_us(now_us, delay_us)};
     if (jobd->abandoned && !journal_on(&jobd->journal)) /* nobody will take it any more */
         ending.to = JOBD_CANCELLED;
-    return life_end_so_locked(jobd, job, &ending, &none, waiter, JOBD_OK, now_us, after);
+    return attempt_end_as_locked(jobd, job, &ending, &none, waiter, JOBD_OK, now_us, after);
 }
 
 void jobd_finish(struct jobd *jobd, const struct jobd_task *task,
                  const struct jobd_outcome *outcome, int64_t now_us)
 {
-    struct extra *extra = extra_for(outcome);
+    struct job_extra *extra = extra_for(outcome);
     verify(jobd_state_final(outcome->state));
-    AFTERMATH(after);
+    EFFECTS(after);
     mutex_lock(&jobd->lock);
     struct job *job = jobs_find(&jobd->jobs, task->id);
     verify(job != NULL && job->state == JOBD_RUNNING && job->attempt == task->attempt);
-    verify(!job->leased && !job->changing);
-    (void)life_end_attempt_locked(jobd, job, outcome, &extra, NULL, now_us, &after);
+    verify(!job->leased && !job->commit_pending);
+    (void)attempt_end_locked(jobd, job, outcome, &extra, NULL, now_us, &after);
     unlock_and_tell(jobd, &after);
     extra_free(extra);
 }

@@ -12,14 +12,14 @@ enum jobd_result jobd_await(struct jobd *jobd, uint64_t id, struct jobd_waiter *
     struct job *job = jobs_seen(&jobd->jobs, id);
     if (job != NULL)
         result = wait_await_locked(jobd, job, waiter, info);
-    AFTERMATH(after);
+    EFFECTS(after);
     unlock_and_tell(jobd, &after);
     return result;
 }
 
 enum jobd_result jobd_await_idle(struct jobd *jobd, struct jobd_waiter *waiter)
 {
-    AFTERMATH(after);
+    EFFECTS(after);
     mutex_lock(&jobd->lock);
     enum jobd_result result =
         jobd_idle_locked(jobd) ? JOBD_OK : wait_begin_locked(jobd, waiter, WAIT_IDLE, NULL, 0);
@@ -27,9 +27,9 @@ enum jobd_result jobd_await_idle(struct jobd *jobd, struct jobd_waiter *waiter)
     return result;
 }
 
-bool jobd_unwait(struct jobd *jobd, struct jobd_waiter *waiter)
+bool jobd_cancel_wait(struct jobd *jobd, struct jobd_waiter *waiter)
 {
-    AFTERMATH(after);
+    EFFECTS(after);
     mutex_lock(&jobd->lock);
     bool waited = waiter->link.kind != WAIT_NOT;
     if (waited) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the heart needs to know of a payload beyond the public header. */
+/* What the engine needs to know of a payload beyond the public header. */
 #pragma once
 
 #include <stdbool.h>

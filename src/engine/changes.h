@@ -23,22 +23,22 @@ struct ending {
 };
 
 /* One change on its way to disk. */
-enum entry_kind {
-    ENTRY_ENTER,    /* new jobs */
-    ENTRY_TWIN,     /* no change: whoever put a job with the key of a new one */
-    ENTRY_MARK,     /* no change: all that stands in front of it */
-    ENTRY_CANCEL,   /* waiting jobs, taken out of ring and heap already */
-    ENTRY_RETRY,    /* a final job, no longer among the remembered */
-    ENTRY_TAKEN,    /* a worker has begun: applied already */
-    ENTRY_LEASED,   /* so has a lease: applied already */
-    ENTRY_EXTENDED, /* its deadline is another: applied already */
-    ENTRY_STOP,     /* a running job is to stop */
-    ENTRY_ENDED     /* an attempt */
+enum change_kind {
+    CHANGE_PUT,       /* new jobs */
+    CHANGE_DUPLICATE, /* no change: whoever put a job with the key of a new one */
+    CHANGE_MARK,      /* no change: all that stands in front of it */
+    CHANGE_CANCEL,    /* waiting jobs, taken out of ring and heap already */
+    CHANGE_RETRY,     /* a final job, no longer among the remembered */
+    CHANGE_TAKE,      /* a worker has begun: applied already */
+    CHANGE_LEASE,     /* so has a lease: applied already */
+    CHANGE_EXTEND,    /* its deadline is another: applied already */
+    CHANGE_STOP,      /* a running job is to stop */
+    CHANGE_END        /* an attempt */
 };
 
-struct entry {
-    TAILQ_ENTRY(entry) link;
-    enum entry_kind kind;
+struct change {
+    TAILQ_ENTRY(change) link;
+    enum change_kind kind;
     bool asked; /* when it fails it is undone: whoever asked is told, and may ask again */
     bool idle;  /* TAKEN: nothing to write, the attempt has ended already */
     enum jobd_result result;    /* what the waiter is woken with when it is written */
@@ -51,16 +51,16 @@ struct entry {
     size_t bytes;               /* about so many to write */
     int64_t at_us;              /* when it was asked for */
     struct ending ending;       /* ENDED */
-    struct extra *extra;        /* of the same */
+    struct job_extra *extra;    /* of the same */
 };
 
-TAILQ_HEAD(entry_list, entry);
+TAILQ_HEAD(change_list, change);
 
 /* All entries are allocated at start; one not used before costs no memory. */
 struct journal {
-    struct entry *all;
+    struct change *all;
     uint32_t max, used, free, reserved; /* reserved: not for those who could ask again */
-    struct entry_list spare, waiting, gathered;
+    struct change_list spare, waiting, gathered;
     bool refuses;  /* new jobs */
     bool notified; /* the store knows that something waits */
     uint64_t failures;

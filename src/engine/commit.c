@@ -11,11 +11,12 @@
 enum { AT_A_TIME = 256 }; /* jobs: bounds how long the lock is held */
 
 /* Whoever waits is told; or waits on, for the end of the job that is in now. */
-static void tell_locked(struct jobd *jobd, struct entry *entry, enum jobd_result result,
-                        int64_t now_us, struct aftermath *after) REQUIRES(jobd->lock)
+static void tell_locked(struct jobd *jobd, struct change *entry, enum jobd_result result,
+                        int64_t now_us, struct effects *after) REQUIRES(jobd->lock)
 {
     struct jobd_waiter *waiter = entry->waiter;
-    bool is_in = (entry->kind == ENTRY_ENTER || entry->kind == ENTRY_TWIN) && result == JOBD_OK;
+    bool is_in =
+        (entry->kind == CHANGE_PUT || entry->kind == CHANGE_DUPLICATE) && result == JOBD_OK;
     if (waiter != NULL && is_in && waiter->end_us > 0)
         result =
             wait_for_end_locked(jobd, waiter, jobs_find(&jobd->jobs, waiter->receipt.id), now_us);
@@ -24,8 +25,8 @@ static void tell_locked(struct jobd *jobd, struct entry *entry, enum jobd_result
 }
 
 /* Frees the entry; who waits is told. */
-static void close_locked(struct jobd *jobd, struct entry_list *list, struct entry *entry,
-                         enum jobd_result result, int64_t now_us, struct aftermath *after)
+static void close_locked(struct jobd *jobd, struct change_list *list, struct change *entry,
+                         enum jobd_result result, int64_t now_us, struct effects *after)
     REQUIRES(jobd->lock)
 {
     struct journal *journal = &jobd->journal;
@@ -37,123 +38,124 @@ static void close_locked(struct jobd *jobd, struct entry_list *list, struct entr
     journal->free++;
 }
 
-static void entered_locked(struct jobd *jobd, struct job *job, bool written,
-                           struct aftermath *after) REQUIRES(jobd->lock)
+static void entered_locked(struct jobd *jobd, struct job *job, bool written, struct effects *after)
+    REQUIRES(jobd->lock)
 {
     struct queue *queue = &jobd->queues[job->queue];
     queue->entering--;
     if (written) {
         queue->admitted++;
-        life_enter_locked(jobd, job);
+        transition_enter_locked(jobd, job);
     } else {
         jobs_drop(&jobd->jobs, job, after);
     }
 }
 
 /* Up to so many of its jobs; false when some are left. */
-static bool settle_jobs_locked(struct jobd *jobd, struct entry *entry, bool written, int64_t now_us,
-                               int *left, struct aftermath *after) REQUIRES(jobd->lock)
+static bool settle_jobs_locked(struct jobd *jobd, struct change *entry, bool written,
+                               int64_t now_us, int *left, struct effects *after)
+    REQUIRES(jobd->lock)
 {
     struct queue *queue = NULL;
     struct job *job;
     while ((job = TAILQ_FIRST(&entry->jobs)) != NULL && --*left >= 0) {
         TAILQ_REMOVE(&entry->jobs, job, link);
         queue = &jobd->queues[job->queue];
-        if (entry->kind == ENTRY_ENTER)
+        if (entry->kind == CHANGE_PUT)
             entered_locked(jobd, job, written, after);
         else if (written)
-            life_cancelled_locked(jobd, job, entry->at_us, after);
+            transition_cancel_locked(jobd, job, entry->at_us, after);
         else
-            life_attach_locked(jobd, job);
+            transition_reinstate_locked(jobd, job);
     }
     if (queue != NULL)
-        life_settle_locked(jobd, queue, now_us, after);
+        dispatch_locked(jobd, queue, now_us, after);
     return job == NULL;
 }
 
-static void retried_locked(struct jobd *jobd, struct entry *entry, bool written, int64_t now_us,
-                           struct aftermath *after) REQUIRES(jobd->lock)
+static void retried_locked(struct jobd *jobd, struct change *entry, bool written, int64_t now_us,
+                           struct effects *after) REQUIRES(jobd->lock)
 {
     struct job *job = entry->job;
     jobd->queues[job->queue].entering--;
     jobd->jobs.reviving--;
-    job->changing = false;
+    job->commit_pending = false;
     if (written)
-        admit_again_locked(jobd, job, entry->at_us, after);
+        transition_retry_locked(jobd, job, entry->at_us, after);
     else
         jobs_remember(&jobd->jobs, job, after);
-    life_settle_locked(jobd, &jobd->queues[job->queue], now_us, after);
+    dispatch_locked(jobd, &jobd->queues[job->queue], now_us, after);
 }
 
 /* A lease that nobody was told of is none. */
 static void unleased_locked(struct jobd *jobd, struct job *job, bool written, int64_t now_us,
-                            struct aftermath *after) REQUIRES(jobd->lock)
+                            struct effects *after) REQUIRES(jobd->lock)
 {
-    if (job->changing) /* it ends as it is */
+    if (job->commit_pending) /* it ends as it is */
         return;
     if (written) {
-        (void)life_give_back_locked(jobd, job, 0, NULL, now_us, after);
+        (void)attempt_release_locked(jobd, job, 0, NULL, now_us, after);
         return;
     }
     const struct ending back = {
         .cut = true, .to = JOBD_QUEUED, .at_us = now_us, .ready_us = now_us};
-    struct extra *none = NULL;
-    life_ended_locked(jobd, job, &back, &none, after);
+    struct job_extra *none = NULL;
+    attempt_apply_locked(jobd, job, &back, &none, after);
 }
 
-static void attempt_locked(struct jobd *jobd, struct entry *entry, bool written,
-                           struct aftermath *after) REQUIRES(jobd->lock)
+static void attempt_locked(struct jobd *jobd, struct change *entry, bool written,
+                           struct effects *after) REQUIRES(jobd->lock)
 {
     if (written) {
-        life_ended_locked(jobd, entry->job, &entry->ending, &entry->extra, after);
+        attempt_apply_locked(jobd, entry->job, &entry->ending, &entry->extra, after);
     } else {
-        entry->job->changing = false;
+        entry->job->commit_pending = false;
         jobs_throw_away(entry->ending.outcome.output, after);
         jobs_throw_away(entry->ending.outcome.error, after);
     }
     entry->ending.outcome.output = entry->ending.outcome.error = NULL;
 }
 
-static enum jobd_result result_of_locked(struct jobd *jobd, const struct entry *entry, bool written)
-    REQUIRES(jobd->lock)
+static enum jobd_result result_of_locked(struct jobd *jobd, const struct change *entry,
+                                         bool written) REQUIRES(jobd->lock)
 {
-    if (entry->kind == ENTRY_TWIN) /* it stood behind the job */
-        return jobs_seen(&jobd->jobs, entry->number) != NULL ? JOBD_OK : JOBD_STORE;
+    if (entry->kind == CHANGE_DUPLICATE) /* it stood behind the job */
+        return jobs_seen(&jobd->jobs, entry->number) != NULL ? JOBD_OK : JOBD_STORE_FAILED;
     if (!written)
-        return JOBD_STORE;
-    if (entry->kind == ENTRY_MARK && jobd->journal.failures != entry->number)
-        return JOBD_STORE;
+        return JOBD_STORE_FAILED;
+    if (entry->kind == CHANGE_MARK && jobd->journal.failures != entry->number)
+        return JOBD_STORE_FAILED;
     return entry->result;
 }
 
 /* Applies or undoes the first entry of the list, or as much of it as `left` allows. */
-static void conclude_locked(struct jobd *jobd, struct entry_list *list, struct entry *entry,
-                            bool written, int64_t now_us, int *left, struct aftermath *after)
+static void conclude_locked(struct jobd *jobd, struct change_list *list, struct change *entry,
+                            bool written, int64_t now_us, int *left, struct effects *after)
     REQUIRES(jobd->lock)
 {
     switch (entry->kind) {
-    case ENTRY_ENTER:
-    case ENTRY_CANCEL:
+    case CHANGE_PUT:
+    case CHANGE_CANCEL:
         if (!settle_jobs_locked(jobd, entry, written, now_us, left, after))
             return;
         break;
-    case ENTRY_RETRY:
+    case CHANGE_RETRY:
         retried_locked(jobd, entry, written, now_us, after);
         break;
-    case ENTRY_ENDED:
+    case CHANGE_END:
         attempt_locked(jobd, entry, written, after);
         break;
-    case ENTRY_LEASED:
+    case CHANGE_LEASE:
         if (!written || entry->waiter == NULL)
             unleased_locked(jobd, entry->job, written, now_us, after);
         else if (entry->job->payload != NULL)
             entry->waiter->task.payload = jobd_blob_ref(entry->job->payload);
         break;
-    case ENTRY_TWIN:
-    case ENTRY_MARK:
-    case ENTRY_TAKEN:
-    case ENTRY_EXTENDED:
-    case ENTRY_STOP:
+    case CHANGE_DUPLICATE:
+    case CHANGE_MARK:
+    case CHANGE_TAKE:
+    case CHANGE_EXTEND:
+    case CHANGE_STOP:
         break;
     }
     --*left;
@@ -165,15 +167,15 @@ void journal_written(struct jobd *jobd, int64_t now_us)
     bool more = true;
     while (more) {
         int left = AT_A_TIME;
-        struct entry *entry;
+        struct change *entry;
         struct job *job;
-        AFTERMATH(after);
+        EFFECTS(after);
         mutex_lock(&jobd->lock);
         struct journal *journal = &jobd->journal;
         while (left > 0 && (entry = TAILQ_FIRST(&journal->gathered)) != NULL)
             conclude_locked(jobd, &journal->gathered, entry, true, now_us, &left, &after);
-        for (; left > 0 && (job = TAILQ_FIRST(&jobd->jobs.doomed_gathered)) != NULL; left--) {
-            TAILQ_REMOVE(&jobd->jobs.doomed_gathered, job, link);
+        for (; left > 0 && (job = TAILQ_FIRST(&jobd->jobs.forgotten_gathered)) != NULL; left--) {
+            TAILQ_REMOVE(&jobd->jobs.forgotten_gathered, job, link);
             jobs_release_record(&jobd->jobs, job);
         }
         more = left <= 0;
@@ -183,14 +185,14 @@ void journal_written(struct jobd *jobd, int64_t now_us)
 
 void journal_failed(struct jobd *jobd, int64_t now_us)
 {
-    struct entry *entry, *before;
+    struct change *entry, *before;
     bool more = true;
     mutex_lock(&jobd->lock);
     jobd->journal.failures++;
     mutex_unlock(&jobd->lock);
     while (more) {
         int left = AT_A_TIME;
-        AFTERMATH(after);
+        EFFECTS(after);
         mutex_lock(&jobd->lock);
         struct journal *journal = &jobd->journal;
         for (entry = TAILQ_FIRST(&journal->gathered); entry != NULL && left > 0; entry = before) {
@@ -202,8 +204,8 @@ void journal_failed(struct jobd *jobd, int64_t now_us)
         if (!more) { /* only those are left that are to be gathered again, in their order */
             TAILQ_CONCAT(&journal->gathered, &journal->waiting, link);
             TAILQ_CONCAT(&journal->waiting, &journal->gathered, link);
-            TAILQ_CONCAT(&jobd->jobs.doomed_gathered, &jobd->jobs.doomed, link);
-            TAILQ_CONCAT(&jobd->jobs.doomed, &jobd->jobs.doomed_gathered, link);
+            TAILQ_CONCAT(&jobd->jobs.forgotten_gathered, &jobd->jobs.forgotten, link);
+            TAILQ_CONCAT(&jobd->jobs.forgotten, &jobd->jobs.forgotten_gathered, link);
             journal->notified = false; /* what comes now may be tried at once */
         }
         unlock_and_tell(jobd, &after);
@@ -215,15 +217,15 @@ void journal_refuse(struct jobd *jobd, bool refuse, int64_t now_us)
     bool more = true;
     while (more) {
         int left = AT_A_TIME;
-        struct entry *entry, *next;
-        AFTERMATH(after);
+        struct change *entry, *next;
+        EFFECTS(after);
         mutex_lock(&jobd->lock);
         struct journal *journal = &jobd->journal;
         journal->refuses = refuse;
         entry = refuse ? TAILQ_FIRST(&journal->waiting) : NULL;
         for (; entry != NULL && left > 0; entry = next) {
             next = TAILQ_NEXT(entry, link);
-            if (entry->kind == ENTRY_ENTER || entry->kind == ENTRY_RETRY)
+            if (entry->kind == CHANGE_PUT || entry->kind == CHANGE_RETRY)
                 conclude_locked(jobd, &journal->waiting, entry, false, now_us, &left, &after);
         }
         more = left <= 0;

@@ -28,80 +28,81 @@ static bool worker_free(const struct queue *queue)
     return queue_busy(queue) < queue->workers && here < 2 * queue->workers;
 }
 
-static bool lease_admitted_locked(struct jobd *jobd, const struct jobd_waiter *taker)
+static bool lease_admitted_locked(struct jobd *jobd, const struct jobd_waiter *take_waiter)
     REQUIRES(jobd->lock)
 {
-    const struct jobd_waiter *newcomer = taker->link.kind == WAIT_NOT ? taker : NULL;
+    const struct jobd_waiter *newcomer = take_waiter->link.kind == WAIT_NOT ? take_waiter : NULL;
     return !journal_on(&jobd->journal) || journal_admits_locked(jobd, newcomer);
 }
 
 static bool can_give_locked(struct jobd *jobd, const struct queue *queue,
-                            const struct jobd_waiter *taker) REQUIRES(jobd->lock)
+                            const struct jobd_waiter *take_waiter) REQUIRES(jobd->lock)
 {
-    return !queue->paused && !jobd->dismissed && queue_ready(queue) > 0 &&
-           (taker->lease_us > 0 ? lease_admitted_locked(jobd, taker) : worker_free(queue));
+    return !queue->paused && !jobd->takers_stopped && queue_ready(queue) > 0 &&
+           (take_waiter->lease_us > 0 ? lease_admitted_locked(jobd, take_waiter)
+                                      : worker_free(queue));
 }
 
 /* With a journal, whoever leases is told when that is written. */
-static enum jobd_result given_locked(struct jobd *jobd, struct job *job, struct jobd_waiter *taker,
-                                     int64_t now_us, struct aftermath *after) REQUIRES(jobd->lock)
+static enum jobd_result given_locked(struct jobd *jobd, struct job *job,
+                                     struct jobd_waiter *take_waiter, int64_t now_us,
+                                     struct effects *after) REQUIRES(jobd->lock)
 {
     if (!journal_on(&jobd->journal))
         return JOBD_OK;
     if (job->leased) {
-        (void)journal_append_locked(jobd, ENTRY_LEASED, job, taker, now_us, after);
+        (void)journal_append_locked(jobd, CHANGE_LEASE, job, take_waiter, now_us, after);
         return JOBD_PENDING;
     }
-    journal_append_locked(jobd, ENTRY_TAKEN, job, NULL, now_us, after)->asked = false;
+    journal_append_locked(jobd, CHANGE_TAKE, job, NULL, now_us, after)->asked = false;
     return JOBD_OK;
 }
 
 /* Who is next and can be given a job; NULL when nobody. */
-static struct jobd_waiter *next_taker_locked(struct jobd *jobd, struct queue *queue)
+static struct jobd_waiter *next_take_waiter_locked(struct jobd *jobd, struct queue *queue)
     REQUIRES(jobd->lock)
 {
-    struct jobd_waiter *taker = NULL;
+    struct jobd_waiter *take_waiter = NULL;
     if (queue_ready(queue) > 0)
-        TAILQ_FOREACH (taker, &queue->takers, link)
-            if (can_give_locked(jobd, queue, taker))
+        TAILQ_FOREACH (take_waiter, &queue->take_waiters, link)
+            if (can_give_locked(jobd, queue, take_waiter))
                 break;
-    return taker;
+    return take_waiter;
 }
 
-void life_settle_locked(struct jobd *jobd, struct queue *queue, int64_t now_us,
-                        struct aftermath *after)
+void dispatch_locked(struct jobd *jobd, struct queue *queue, int64_t now_us, struct effects *after)
 {
-    struct jobd_waiter *taker, *putter;
+    struct jobd_waiter *take_waiter, *put_waiter;
     for (;;) {
-        if ((taker = next_taker_locked(jobd, queue)) != NULL) {
+        if ((take_waiter = next_take_waiter_locked(jobd, queue)) != NULL) {
             struct job *job = next_queued_locked(jobd, queue);
-            life_begin_locked(jobd, job, taker, now_us);
-            if (given_locked(jobd, job, taker, now_us, after) == JOBD_OK)
-                wait_end_locked(jobd, taker, JOBD_OK, after);
-        } else if ((putter = TAILQ_FIRST(&queue->putters)) != NULL &&
-                   admit_has_room(queue, &putter->link.put)) {
-            enum jobd_result result = admit_waiting_locked(jobd, putter, now_us, after);
+            transition_start_locked(jobd, job, take_waiter, now_us);
+            if (given_locked(jobd, job, take_waiter, now_us, after) == JOBD_OK)
+                wait_end_locked(jobd, take_waiter, JOBD_OK, after);
+        } else if ((put_waiter = TAILQ_FIRST(&queue->put_waiters)) != NULL &&
+                   admit_has_room(queue, &put_waiter->link.put)) {
+            enum jobd_result result = admit_waiting_locked(jobd, put_waiter, now_us, after);
             if (result != JOBD_PENDING)
-                wait_end_locked(jobd, putter, result, after);
+                wait_end_locked(jobd, put_waiter, result, after);
         } else {
             break;
         }
     }
-    struct jobd_waiter *idler;
-    while ((idler = TAILQ_FIRST(&jobd->idlers)) != NULL && jobd_idle_locked(jobd))
-        wait_end_locked(jobd, idler, JOBD_OK, after);
+    struct jobd_waiter *idle_waiter;
+    while ((idle_waiter = TAILQ_FIRST(&jobd->idle_waiters)) != NULL && jobd_idle_locked(jobd))
+        wait_end_locked(jobd, idle_waiter, JOBD_OK, after);
 }
 
 enum jobd_result dispatch_take_locked(struct jobd *jobd, struct queue *queue,
-                                      struct jobd_waiter *taker, int64_t now_us,
-                                      struct aftermath *after)
+                                      struct jobd_waiter *take_waiter, int64_t now_us,
+                                      struct effects *after)
 {
-    if (!can_give_locked(jobd, queue, taker))
+    if (!can_give_locked(jobd, queue, take_waiter))
         return JOBD_TIMEOUT;
     struct job *job = next_queued_locked(jobd, queue); /* so nobody waits who could have it */
-    life_begin_locked(jobd, job, taker, now_us);
-    enum jobd_result result = given_locked(jobd, job, taker, now_us, after);
-    life_settle_locked(jobd, queue, now_us, after);
+    transition_start_locked(jobd, job, take_waiter, now_us);
+    enum jobd_result result = given_locked(jobd, job, take_waiter, now_us, after);
+    dispatch_locked(jobd, queue, now_us, after);
     return result;
 }
 

@@ -6,7 +6,7 @@
 
 int64_t next_due_locked(struct jobd *jobd)
 {
-    if (jobd->unsettled)
+    if (jobd->dispatch_needed)
         return 0;
     const struct jobd_due *delay = heap_top(&jobd->delays);
     const struct jobd_due *deadline = heap_top(&jobd->deadlines);
@@ -17,7 +17,7 @@ int64_t next_due_locked(struct jobd *jobd)
     return deadline != NULL && deadline->at_us < at_us ? deadline->at_us : at_us;
 }
 
-void unlock_and_tell(struct jobd *jobd, struct aftermath *after)
+void unlock_and_tell(struct jobd *jobd, struct effects *after)
 {
     int64_t next_us = next_due_locked(jobd);
     bool earlier = next_us < jobd->ticks_at_us;
@@ -27,7 +27,7 @@ void unlock_and_tell(struct jobd *jobd, struct aftermath *after)
 
     struct jobd_waiter *waiter;
     if (after->journal)
-        jobd->wanted(jobd->wanted_context);
+        jobd->on_journal_ready(jobd->journal_context);
     while ((waiter = TAILQ_FIRST(&after->woken)) != NULL) {
         TAILQ_REMOVE(&after->woken, waiter, link);
         waiter->wake(waiter); /* from here on it is no longer ours to touch */

@@ -11,7 +11,7 @@
 TAILQ_HEAD(waiter_list, jobd_waiter);
 
 /* What a verb leaves to be done when the lock is free again. */
-struct aftermath {
+struct effects {
     struct waiter_list woken;
     bool journal; /* the store is to be told */
     struct jobd_blob *garbage;
@@ -19,6 +19,6 @@ struct aftermath {
     struct jobd_task stop_task;
 };
 
-#define AFTERMATH(name)                                                                            \
-    struct aftermath name = {.garbage = NULL};                                                     \
+#define EFFECTS(name)                                                                              \
+    struct effects name = {.garbage = NULL};                                                       \
     TAILQ_INIT(&(name).woken)

@@ -75,10 +75,10 @@ int jobd_new(struct jobd **jobd, const struct jobd_config *config)
     new->waiters_max = config->waiters_max;
     new->earlier = config->earlier;
     new->context = config->context;
-    new->wanted = config->journal;
-    new->wanted_context = config->journal_context;
+    new->on_journal_ready = config->journal;
+    new->journal_context = config->journal_context;
     new->ticks_at_us = JOBD_NEVER;
-    TAILQ_INIT(&new->idlers);
+    TAILQ_INIT(&new->idle_waiters);
     new->queues = calloc(config->queues_len, sizeof *new->queues);
     if (new->queues == NULL)
         error = -ENOMEM;
@@ -133,13 +133,13 @@ void jobd_free(struct jobd *jobd)
 
 void jobd_close(struct jobd *jobd)
 {
-    AFTERMATH(after);
+    EFFECTS(after);
     mutex_lock(&jobd->lock);
     jobd->closed = true;
     for (uint32_t i = 0; i < jobd->queues_len; i++) {
-        struct jobd_waiter *putter;
-        while ((putter = TAILQ_FIRST(&jobd->queues[i].putters)) != NULL)
-            wait_end_locked(jobd, putter, JOBD_CLOSED, &after);
+        struct jobd_waiter *put_waiter;
+        while ((put_waiter = TAILQ_FIRST(&jobd->queues[i].put_waiters)) != NULL)
+            wait_end_locked(jobd, put_waiter, JOBD_CLOSED, &after);
     }
     unlock_and_tell(jobd, &after);
 }
@@ -152,15 +152,15 @@ bool jobd_closed(struct jobd *jobd)
     return closed;
 }
 
-void jobd_dismiss(struct jobd *jobd)
+void jobd_stop_takers(struct jobd *jobd)
 {
-    AFTERMATH(after);
+    EFFECTS(after);
     mutex_lock(&jobd->lock);
-    jobd->dismissed = true;
+    jobd->takers_stopped = true;
     for (uint32_t i = 0; i < jobd->queues_len; i++) {
-        struct jobd_waiter *taker;
-        while ((taker = TAILQ_FIRST(&jobd->queues[i].takers)) != NULL)
-            wait_end_locked(jobd, taker, JOBD_CLOSED, &after);
+        struct jobd_waiter *take_waiter;
+        while ((take_waiter = TAILQ_FIRST(&jobd->queues[i].take_waiters)) != NULL)
+            wait_end_locked(jobd, take_waiter, JOBD_CLOSED, &after);
     }
     unlock_and_tell(jobd, &after);
 }

@@ -17,26 +17,26 @@
 
 struct jobd {
     struct mutex lock;
-    struct jobs jobs GUARDED;
-    struct leases leases GUARDED;
-    struct journal journal GUARDED;
+    struct jobs jobs GUARDED_BY(lock);
+    struct leases leases GUARDED_BY(lock);
+    struct journal journal GUARDED_BY(lock);
     struct queue *queues; /* what their configuration said never changes, the rest is guarded */
     uint32_t queues_len;
-    uint64_t next_id GUARDED;
-    bool closed GUARDED, abandoned GUARDED, dismissed GUARDED;
-    struct heap delays GUARDED;    /* of queues, by their earliest scheduled job */
-    struct heap deadlines GUARDED; /* of waiters */
-    uint32_t waiters GUARDED, waiters_max;
-    struct waiter_list idlers GUARDED; /* who wait until nothing waits or runs */
-    bool unsettled GUARDED;            /* some queue is: the next tick sees to it */
-    int64_t ticks_at_us GUARDED;       /* what the last jobd_tick() said */
+    uint64_t next_id GUARDED_BY(lock);
+    bool closed GUARDED_BY(lock), abandoned GUARDED_BY(lock), takers_stopped GUARDED_BY(lock);
+    struct heap delays GUARDED_BY(lock);    /* of queues, by their earliest scheduled job */
+    struct heap deadlines GUARDED_BY(lock); /* of waiters */
+    uint32_t waiters GUARDED_BY(lock), waiters_max;
+    struct waiter_list idle_waiters GUARDED_BY(lock); /* who wait until nothing waits or runs */
+    bool dispatch_needed GUARDED_BY(lock);            /* some queue is: the next tick sees to it */
+    int64_t ticks_at_us GUARDED_BY(lock);             /* what the last jobd_tick() said */
     void (*earlier)(void *context);
     void *context;
-    void (*wanted)(void *context); /* something waits in the journal */
-    void *wanted_context;
+    void (*on_journal_ready)(void *context); /* something waits in the journal */
+    void *journal_context;
 };
 
 /* The next moment at which jobd_tick() has something to do, or JOBD_NEVER. */
 int64_t next_due_locked(struct jobd *jobd) REQUIRES(jobd->lock);
 /* Unlocks, and does what is left to be done. */
-void unlock_and_tell(struct jobd *jobd, struct aftermath *after) RELEASES(jobd->lock);
+void unlock_and_tell(struct jobd *jobd, struct effects *after) RELEASES(jobd->lock);

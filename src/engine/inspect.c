@@ -32,12 +32,12 @@ uint32_t jobd_queues_len(const struct jobd *jobd)
     return jobd->queues_len;
 }
 
-enum jobd_result jobd_look(struct jobd *jobd, uint64_t id, struct jobd_info *info)
+enum jobd_result jobd_get(struct jobd *jobd, uint64_t id, struct jobd_info *info)
 {
     mutex_lock(&jobd->lock);
     const struct job *job = jobs_seen(&jobd->jobs, id);
     if (job != NULL)
-        look_locked(job, info);
+        job_info(job, info);
     mutex_unlock(&jobd->lock);
     return job != NULL ? JOBD_OK : JOBD_NO_JOB;
 }
@@ -87,10 +87,10 @@ struct listing {
 /* False when it matches but the page is full. */
 static bool list_job(struct listing *listing, const struct job *job)
 {
-    if (job->state != LIFE_NEW && matches(listing->filter, job)) {
+    if (job->state != STATE_NEW && matches(listing->filter, job)) {
         if (listing->found == listing->len)
             return false;
-        look_locked(job, &listing->infos[listing->found++]);
+        job_info(job, &listing->infos[listing->found++]);
     }
     listing->after = job->id;
     return true;

@@ -17,11 +17,11 @@ void histogram_add(struct jobd_histogram *histogram, int64_t us)
     histogram->sum_us += us > 0 ? (uint64_t)us : 0;
 }
 
-void look_locked(const struct job *job, struct jobd_info *info)
+void job_info(const struct job *job, struct jobd_info *info)
 {
     enum jobd_state state = (enum jobd_state)job->state;
     bool started = state == JOBD_RUNNING || jobd_state_final(state);
-    const struct extra *extra = job->extra;
+    const struct job_extra *extra = job->extra;
     *info = (struct jobd_info){
         .id = job->id,
         .queue = job->queue,
@@ -45,7 +45,7 @@ void look_locked(const struct job *job, struct jobd_info *info)
         memcpy(info->trace, extra->trace, sizeof info->trace);
 }
 
-void look_at_output_locked(const struct job *job, struct jobd_waiter *waiter)
+void job_output_for(const struct job *job, struct jobd_waiter *waiter)
 {
     struct jobd_blob *output = job->extra != NULL ? job->extra->output : NULL;
     waiter->output = waiter->wants_output && output != NULL ? jobd_blob_ref(output) : NULL;

@@ -7,7 +7,7 @@
 #include "engine/job_table.h"
 #include "jobd/queue.h"
 
-void look_locked(const struct job *job, struct jobd_info *info);
+void job_info(const struct job *job, struct jobd_info *info);
 /* A final job's output for who waits for its end, when wanted. */
-void look_at_output_locked(const struct job *job, struct jobd_waiter *waiter);
+void job_output_for(const struct job *job, struct jobd_waiter *waiter);
 void histogram_add(struct jobd_histogram *histogram, int64_t us);

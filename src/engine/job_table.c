@@ -15,29 +15,29 @@ static int job_compare(const struct job *a, const struct job *b)
 
 RB_GENERATE(job_tree, job, by_id, job_compare)
 
-static int key_order(unsigned queue, const char *key, const struct extra *at)
+static int key_order(unsigned queue, const char *key, const struct job_extra *at)
 {
     if (queue != at->job->queue)
         return queue < at->job->queue ? -1 : 1;
     return strcmp(key, at->key);
 }
 
-static int key_compare(const struct extra *a, const struct extra *b)
+static int key_compare(const struct job_extra *a, const struct job_extra *b)
 {
     return key_order(a->job->queue, a->key, b);
 }
 
-RB_GENERATE(key_tree, extra, by_key, key_compare)
+RB_GENERATE(key_tree, job_extra, by_key, key_compare)
 
 int jobs_init(struct jobs *jobs, uint32_t records_max, uint32_t keep, size_t memory_max,
-              bool keeps_doomed)
+              bool keeps_forgotten)
 {
     *jobs = (struct jobs){.records_max = records_max,
                           .keep = keep,
                           .memory_max = memory_max,
-                          .keeps_doomed = keeps_doomed};
-    TAILQ_INIT(&jobs->doomed);
-    TAILQ_INIT(&jobs->doomed_gathered);
+                          .keeps_forgotten = keeps_forgotten};
+    TAILQ_INIT(&jobs->forgotten);
+    TAILQ_INIT(&jobs->forgotten_gathered);
     TAILQ_INIT(&jobs->spare);
     RB_INIT(&jobs->tree);
     RB_INIT(&jobs->keys);
@@ -71,7 +71,7 @@ struct job *jobs_find(struct jobs *jobs, uint64_t id)
 struct job *jobs_seen(struct jobs *jobs, uint64_t id)
 {
     struct job *job = jobs_find(jobs, id);
-    return job != NULL && job->state != LIFE_NEW ? job : NULL;
+    return job != NULL && job->state != STATE_NEW ? job : NULL;
 }
 
 struct job *jobs_above(struct jobs *jobs, uint64_t id)
@@ -87,21 +87,21 @@ static unsigned remembered_in(const struct job *job)
     return job->state == JOBD_DONE ? 0 : 1;
 }
 
-size_t extra_weight(const struct extra *extra)
+size_t extra_weight(const struct job_extra *extra)
 {
     return sizeof *extra + strlen(extra->key) + 1;
 }
 
 size_t jobs_weight(const struct job *job)
 {
-    const struct extra *extra = job->extra;
+    const struct job_extra *extra = job->extra;
     size_t weight = blob_weight(job->payload);
     if (extra != NULL)
         weight += extra_weight(extra) + blob_weight(extra->output) + blob_weight(extra->error);
     return weight;
 }
 
-void jobs_throw_away(struct jobd_blob *blob, struct aftermath *after)
+void jobs_throw_away(struct jobd_blob *blob, struct effects *after)
 {
     if (blob != NULL && blob_unref_last(blob)) {
         blob->link.next = after->garbage;
@@ -123,7 +123,7 @@ void jobs_release_record(struct jobs *jobs, struct job *job)
 }
 
 /* Out of all that finds it, and what it held is given back. */
-static void take_out(struct jobs *jobs, struct job *job, struct aftermath *after)
+static void take_out(struct jobs *jobs, struct job *job, struct effects *after)
 {
     RB_REMOVE(job_tree, &jobs->tree, job);
     jobs->memory -= jobs_weight(job);
@@ -139,20 +139,20 @@ static void take_out(struct jobs *jobs, struct job *job, struct aftermath *after
     job->extra = NULL;
 }
 
-static void forget(struct jobs *jobs, struct job *job, struct aftermath *after)
+static void forget(struct jobs *jobs, struct job *job, struct effects *after)
 {
     verify(jobd_state_final(job->state) && TAILQ_EMPTY(&job->awaiting));
     leave_remembered(jobs, job);
     take_out(jobs, job, after);
-    if (jobs->keeps_doomed)
-        TAILQ_INSERT_TAIL(&jobs->doomed, job, link);
+    if (jobs->keeps_forgotten)
+        TAILQ_INSERT_TAIL(&jobs->forgotten, job, link);
     else
         jobs_release_record(jobs, job);
 }
 
-void jobs_drop(struct jobs *jobs, struct job *job, struct aftermath *after)
+void jobs_drop(struct jobs *jobs, struct job *job, struct effects *after)
 {
-    verify(job->state == LIFE_NEW);
+    verify(job->state == STATE_NEW);
     jobs->memory_living -= jobs_weight(job);
     take_out(jobs, job, after);
     jobs_release_record(jobs, job);
@@ -167,7 +167,7 @@ static struct job *oldest_end(struct jobs *jobs)
     return done->finished_us <= other->finished_us ? done : other;
 }
 
-bool jobs_make_room(struct jobs *jobs, size_t bytes, struct aftermath *after)
+bool jobs_make_room(struct jobs *jobs, size_t bytes, struct effects *after)
 {
     if (bytes > jobs->memory_max || jobs->memory_living > jobs->memory_max - bytes)
         return false;
@@ -181,7 +181,8 @@ uint32_t jobs_spare(const struct jobs *jobs)
     return jobs->records_max - jobs->records_used + jobs->spare_len;
 }
 
-struct job *jobs_add(struct jobs *jobs, uint64_t id, struct jobd_blob *payload, struct extra *extra)
+struct job *jobs_add(struct jobs *jobs, uint64_t id, struct jobd_blob *payload,
+                     struct job_extra *extra)
 {
     struct job *job = TAILQ_FIRST(&jobs->spare);
     if (job != NULL) {
@@ -209,14 +210,15 @@ void jobs_note_key(struct jobs *jobs, struct job *job)
 
 const struct job *jobs_with_key(struct jobs *jobs, uint16_t queue, const char *key)
 {
-    const struct extra *at = RB_ROOT(&jobs->keys);
+    const struct job_extra *at = RB_ROOT(&jobs->keys);
     int order;
     while (at != NULL && (order = key_order(queue, key, at)) != 0)
         at = order < 0 ? RB_LEFT(at, by_key) : RB_RIGHT(at, by_key);
     return at != NULL ? at->job : NULL;
 }
 
-bool jobs_extend(struct jobs *jobs, struct job *job, struct extra **extra, struct aftermath *after)
+bool jobs_extend(struct jobs *jobs, struct job *job, struct job_extra **extra,
+                 struct effects *after)
 {
     if (job->extra != NULL)
         return true;
@@ -230,7 +232,7 @@ bool jobs_extend(struct jobs *jobs, struct job *job, struct extra **extra, struc
 }
 
 bool jobs_set(struct jobs *jobs, struct jobd_blob **part, struct jobd_blob *bytes,
-              struct aftermath *after)
+              struct effects *after)
 {
     jobs->memory -= blob_weight(*part);
     jobs->memory_living -= blob_weight(*part);
@@ -246,7 +248,7 @@ bool jobs_set(struct jobs *jobs, struct jobd_blob **part, struct jobd_blob *byte
     return true;
 }
 
-void jobs_remember(struct jobs *jobs, struct job *job, struct aftermath *after)
+void jobs_remember(struct jobs *jobs, struct job *job, struct effects *after)
 {
     unsigned in = remembered_in(job);
     TAILQ_INSERT_TAIL(&jobs->remembered[in], job, link);
@@ -264,10 +266,10 @@ void jobs_revive(struct jobs *jobs, struct job *job)
 
 /* ---- what few jobs have */
 
-struct extra *extra_new(const struct jobd_put *put, struct extra *next)
+struct job_extra *extra_new(const struct jobd_put *put, struct job_extra *next)
 {
     size_t key_size = put->key != NULL ? strlen(put->key) + 1 : 1;
-    struct extra *extra = calloc(1, sizeof *extra + key_size);
+    struct job_extra *extra = calloc(1, sizeof *extra + key_size);
     if (extra == NULL)
         return NULL;
     extra->next = next;
@@ -279,17 +281,17 @@ struct extra *extra_new(const struct jobd_put *put, struct extra *next)
     return extra;
 }
 
-struct extra *extra_for(const struct jobd_outcome *outcome)
+struct job_extra *extra_for(const struct jobd_outcome *outcome)
 {
     static const struct jobd_put nothing;
     bool leaves = outcome->output != NULL || outcome->error != NULL;
     return leaves ? extra_new(&nothing, NULL) : NULL;
 }
 
-void extra_free(struct extra *extra)
+void extra_free(struct job_extra *extra)
 {
     while (extra != NULL) {
-        struct extra *next = extra->next;
+        struct job_extra *next = extra->next;
         free(extra);
         extra = next;
     }

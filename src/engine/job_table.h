@@ -15,18 +15,18 @@ TAILQ_HEAD(job_list, job);
 
 /* What few jobs have, and none of a million that wait: what was said beyond the usual, and what
  * attempts have left. */
-struct extra {
+struct job_extra {
     int64_t timeout_us; /* 0: the queue's */
     char trace[JOBD_TRACE_SIZE];
     struct jobd_blob *output, *error;
-    RB_ENTRY(extra) by_key; /* when it has one */
-    struct job *job;        /* the same */
-    struct extra *next;     /* before they have jobs: of a batch */
-    char key[];             /* "": none */
+    RB_ENTRY(job_extra) by_key; /* when it has one */
+    struct job *job;            /* the same */
+    struct job_extra *next;     /* before they have jobs: of a batch */
+    char key[];                 /* "": none */
 };
 
-RB_HEAD(key_tree, extra);
-RB_PROTOTYPE(key_tree, extra, by_key, key_compare)
+RB_HEAD(key_tree, job_extra);
+RB_PROTOTYPE(key_tree, job_extra, by_key, key_compare)
 
 struct job {
     RB_ENTRY(job) by_id;
@@ -47,7 +47,7 @@ struct job {
         };
     };
     struct jobd_blob *payload;
-    struct extra *extra;         /* from malloc(); NULL: none */
+    struct job_extra *extra;     /* from malloc(); NULL: none */
     struct waiter_list awaiting; /* its end */
     uint16_t queue;
     uint16_t attempt, attempts;
@@ -59,11 +59,11 @@ struct job {
     bool leased : 1;   /* running, by whoever has the token */
     bool exited : 1;   /* exit_code counts */
     bool output_truncated : 1;
-    bool changing : 1; /* its state is to become another as soon as that is written */
-    bool recalled : 1; /* running, and told to stop because the process ends */
+    bool commit_pending : 1;  /* its state is to become another as soon as that is written */
+    bool requeue_on_stop : 1; /* running, and told to stop because the process ends */
 };
 
-enum { LIFE_NEW = JOBD_STATES }; /* the state of a record that has not come in yet */
+enum { STATE_NEW = JOBD_STATES }; /* the state of a record that has not come in yet */
 
 RB_HEAD(job_tree, job);
 RB_PROTOTYPE(job_tree, job, by_id, job_compare)
@@ -79,15 +79,15 @@ struct jobs {
     uint32_t keep;
     struct job_list remembered[2]; /* done; failed or cancelled; each the oldest end first */
     uint32_t remembered_len[2];
-    uint32_t reviving;                       /* final and in neither: they are just being retried */
-    bool keeps_doomed;                       /* until the store has removed them: */
-    struct job_list doomed, doomed_gathered; /* forgotten, but not on disk yet */
-    size_t memory_max, memory, memory_living; /* bytes: of all, of those not final */
+    uint32_t reviving;    /* final and in neither: they are just being retried */
+    bool keeps_forgotten; /* until the store has removed them: */
+    struct job_list forgotten, forgotten_gathered; /* forgotten, but not on disk yet */
+    size_t memory_max, memory, memory_living;      /* bytes: of all, of those not final */
 };
 
 __attribute__((warn_unused_result)) int jobs_init(struct jobs *jobs, uint32_t records_max,
                                                   uint32_t keep, size_t memory_max,
-                                                  bool keeps_doomed);
+                                                  bool keeps_forgotten);
 void jobs_release(struct jobs *jobs);
 struct job *jobs_find(struct jobs *jobs, uint64_t id);
 /* The same for those who ask from outside: a job that is not written yet is not there. */
@@ -96,42 +96,43 @@ struct job *jobs_seen(struct jobs *jobs, uint64_t id);
 struct job *jobs_above(struct jobs *jobs, uint64_t id);
 /* Forgets final jobs until so many bytes more have room; false, and nothing forgotten, when that
  * cannot be. */
-bool jobs_make_room(struct jobs *jobs, size_t bytes, struct aftermath *after);
+bool jobs_make_room(struct jobs *jobs, size_t bytes, struct effects *after);
 /* Records that are free for new jobs. */
 uint32_t jobs_spare(const struct jobs *jobs);
 /* A record for a new job; there must be one. Takes payload and extra. */
 struct job *jobs_add(struct jobs *jobs, uint64_t id, struct jobd_blob *payload,
-                     struct extra *extra);
+                     struct job_extra *extra);
 /* Its key can be found from now on, when it has one. */
 void jobs_note_key(struct jobs *jobs, struct job *job);
 /* The remembered job of this queue with this key, or NULL. */
 const struct job *jobs_with_key(struct jobs *jobs, uint16_t queue, const char *key);
-size_t extra_weight(const struct extra *extra);
+size_t extra_weight(const struct job_extra *extra);
 /* Bytes a job counts for. */
 size_t jobs_weight(const struct job *job);
 /* Gives a reference back; freed when the lock is free again. Takes NULL. */
-void jobs_throw_away(struct jobd_blob *blob, struct aftermath *after);
+void jobs_throw_away(struct jobd_blob *blob, struct effects *after);
 /* Gives a living job this extra, taken, when it has none; false when there is no room for it. */
-bool jobs_extend(struct jobs *jobs, struct job *job, struct extra **extra, struct aftermath *after);
+bool jobs_extend(struct jobs *jobs, struct job *job, struct job_extra **extra,
+                 struct effects *after);
 /* Puts `bytes`, taken, in place of what a living job's extra has at `part`, its output or error.
  * Dropped when there is no room for it: false. */
 bool jobs_set(struct jobs *jobs, struct jobd_blob **part, struct jobd_blob *bytes,
-              struct aftermath *after);
+              struct effects *after);
 /* A final job lives again: no longer remembered as one that has ended. */
 void jobs_revive(struct jobs *jobs, struct job *job);
 /* A job that has not come in yet is none. */
-void jobs_drop(struct jobs *jobs, struct job *job, struct aftermath *after);
+void jobs_drop(struct jobs *jobs, struct job *job, struct effects *after);
 /* The record of a forgotten job is free for another. */
 void jobs_release_record(struct jobs *jobs, struct job *job);
 /* The job has become final; the oldest beyond `keep` are forgotten, perhaps this one. */
-void jobs_remember(struct jobs *jobs, struct job *job, struct aftermath *after);
+void jobs_remember(struct jobs *jobs, struct job *job, struct effects *after);
 
 /* With what was said beyond the usual; `next` as in the structure. NULL when memory is short. */
-struct extra *extra_new(const struct jobd_put *put, struct extra *next);
+struct job_extra *extra_new(const struct jobd_put *put, struct job_extra *next);
 /* Room for what an attempt leaves, when it leaves something; NULL when memory is short. */
-struct extra *extra_for(const struct jobd_outcome *outcome);
+struct job_extra *extra_for(const struct jobd_outcome *outcome);
 /* Frees it and those linked to it. Takes NULL. */
-void extra_free(struct extra *extra);
+void extra_free(struct job_extra *extra);
 
 /* `us` later; never, when that is past the end of time. */
 static inline int64_t later_us(int64_t at_us, int64_t us)

@@ -7,7 +7,7 @@
 
 /* ---- gathering */
 
-static size_t weight(const struct entry *entry)
+static size_t weight(const struct change *entry)
 {
     const struct jobd_outcome *outcome = &entry->ending.outcome;
     return entry->bytes + blob_weight(outcome->output) + blob_weight(outcome->error);
@@ -17,21 +17,21 @@ size_t journal_gather(struct jobd *jobd, size_t changes_max, size_t bytes_max)
 {
     size_t gathered = 0, bytes = 0;
     struct journal *journal = &jobd->journal;
-    struct entry *entry;
+    struct change *entry;
     struct job *job;
     mutex_lock(&jobd->lock);
-    verify(TAILQ_EMPTY(&journal->gathered) && TAILQ_EMPTY(&jobd->jobs.doomed_gathered));
+    verify(TAILQ_EMPTY(&journal->gathered) && TAILQ_EMPTY(&jobd->jobs.forgotten_gathered));
     /* The forgotten first: the key of one of them may be that of a new job. */
-    while ((job = TAILQ_FIRST(&jobd->jobs.doomed)) != NULL && gathered < changes_max) {
-        TAILQ_REMOVE(&jobd->jobs.doomed, job, link);
-        TAILQ_INSERT_TAIL(&jobd->jobs.doomed_gathered, job, link);
+    while ((job = TAILQ_FIRST(&jobd->jobs.forgotten)) != NULL && gathered < changes_max) {
+        TAILQ_REMOVE(&jobd->jobs.forgotten, job, link);
+        TAILQ_INSERT_TAIL(&jobd->jobs.forgotten_gathered, job, link);
         gathered++;
     }
     while ((entry = TAILQ_FIRST(&journal->waiting)) != NULL && gathered < changes_max &&
            bytes < bytes_max) {
         TAILQ_REMOVE(&journal->waiting, entry, link);
         TAILQ_INSERT_TAIL(&journal->gathered, entry, link);
-        entry->idle = entry->kind == ENTRY_TAKEN && entry->job->changing;
+        entry->idle = entry->kind == CHANGE_TAKE && entry->job->commit_pending;
         gathered += entry->changes;
         bytes += weight(entry);
     }
@@ -46,26 +46,26 @@ bool journal_empty(struct jobd *jobd)
     const struct journal *journal = &jobd->journal;
     mutex_lock(&jobd->lock);
     bool empty = TAILQ_EMPTY(&journal->waiting) && TAILQ_EMPTY(&journal->gathered) &&
-                 TAILQ_EMPTY(&jobd->jobs.doomed) && TAILQ_EMPTY(&jobd->jobs.doomed_gathered);
+                 TAILQ_EMPTY(&jobd->jobs.forgotten) && TAILQ_EMPTY(&jobd->jobs.forgotten_gathered);
     mutex_unlock(&jobd->lock);
     return empty;
 }
 
 /* ---- what is written */
 
-static void describe(struct jobd *jobd, const struct job *job, struct record *record)
+static void describe(struct jobd *jobd, const struct job *job, struct job_record *record)
 {
-    const struct extra *extra = job->extra;
-    enum jobd_state state = job->state == LIFE_NEW ? (job->delayed ? JOBD_SCHEDULED : JOBD_QUEUED)
-                                                   : (enum jobd_state)job->state;
+    const struct job_extra *extra = job->extra;
+    enum jobd_state state = job->state == STATE_NEW ? (job->delayed ? JOBD_SCHEDULED : JOBD_QUEUED)
+                                                    : (enum jobd_state)job->state;
     bool started = state == JOBD_RUNNING || jobd_state_final(state);
-    *record = (struct record){
+    *record = (struct job_record){
         .id = job->id,
         .queue = jobd->queues[job->queue].name,
         .priority = job->priority,
         .attempts = job->attempts,
         .created_us = job->created_us,
-        .run_at_us = job->state == LIFE_NEW && job->delayed ? job->ready_us : 0,
+        .run_at_us = job->state == STATE_NEW && job->delayed ? job->ready_us : 0,
         .timeout_us = extra != NULL ? extra->timeout_us : 0,
         .key = extra != NULL ? extra->key : "",
         .trace = extra != NULL ? extra->trace : "",
@@ -88,7 +88,7 @@ static void describe(struct jobd *jobd, const struct job *job, struct record *re
 }
 
 /* The job as it will be when its attempt has ended so. */
-static void describe_ended(const struct ending *ending, struct record *record)
+static void describe_ended(const struct ending *ending, struct job_record *record)
 {
     const struct jobd_outcome *outcome = &ending->outcome;
     record->token = "";
@@ -115,14 +115,14 @@ static void describe_ended(const struct ending *ending, struct record *record)
     }
 }
 
-static void describe_cancelled(int64_t at_us, struct record *record)
+static void describe_cancelled(int64_t at_us, struct job_record *record)
 {
     record->state = JOBD_CANCELLED;
     record->started_us = 0;
     record->finished_us = at_us;
 }
 
-static void describe_again(int64_t at_us, struct record *record)
+static void describe_again(int64_t at_us, struct job_record *record)
 {
     record->state = JOBD_QUEUED;
     record->attempt = 0;
@@ -134,70 +134,70 @@ static void describe_again(int64_t at_us, struct record *record)
 }
 
 /* The entry's next change; false when there is none any more. */
-static bool next_change_locked(struct jobd *jobd, struct entry *entry, bool first,
-                               enum change_kind *kind, struct record *record) REQUIRES(jobd->lock)
+static bool next_change_locked(struct jobd *jobd, struct change *entry, bool first,
+                               enum row_kind *kind, struct job_record *record) REQUIRES(jobd->lock)
 {
-    bool several = entry->kind == ENTRY_ENTER || entry->kind == ENTRY_CANCEL;
+    bool several = entry->kind == CHANGE_PUT || entry->kind == CHANGE_CANCEL;
     if (first) /* it may be the second time that all are told */
         entry->next = several ? TAILQ_FIRST(&entry->jobs) : entry->job;
     struct job *job = entry->next;
-    if (job == NULL || entry->idle || entry->kind == ENTRY_TWIN || entry->kind == ENTRY_MARK)
+    if (job == NULL || entry->idle || entry->kind == CHANGE_DUPLICATE || entry->kind == CHANGE_MARK)
         return false;
-    *kind = entry->kind == ENTRY_ENTER ? CHANGE_ADD : CHANGE_SET;
+    *kind = entry->kind == CHANGE_PUT ? ROW_ADD : ROW_SET;
     describe(jobd, job, record);
     entry->next = several ? TAILQ_NEXT(job, link) : NULL;
     switch (entry->kind) {
-    case ENTRY_CANCEL:
+    case CHANGE_CANCEL:
         describe_cancelled(entry->at_us, record);
         break;
-    case ENTRY_ENDED:
+    case CHANGE_END:
         describe_ended(&entry->ending, record);
         break;
-    case ENTRY_RETRY:
+    case CHANGE_RETRY:
         describe_again(entry->at_us, record);
         break;
-    case ENTRY_STOP:
+    case CHANGE_STOP:
         record->stopping = true;
         break;
-    case ENTRY_ENTER:
-    case ENTRY_TWIN:
-    case ENTRY_MARK:
-    case ENTRY_TAKEN:
-    case ENTRY_LEASED:
-    case ENTRY_EXTENDED:
+    case CHANGE_PUT:
+    case CHANGE_DUPLICATE:
+    case CHANGE_MARK:
+    case CHANGE_TAKE:
+    case CHANGE_LEASE:
+    case CHANGE_EXTEND:
         break;
     }
     return true;
 }
 
-static bool each_doomed(struct jobd *jobd,
-                        bool (*each)(void *context, enum change_kind kind,
-                                     const struct record *record),
-                        void *context)
+static bool each_forgotten(struct jobd *jobd,
+                           bool (*each)(void *context, enum row_kind kind,
+                                        const struct job_record *record),
+                           void *context)
 {
     bool good = true;
     mutex_lock(&jobd->lock);
-    struct job *job = TAILQ_FIRST(&jobd->jobs.doomed_gathered);
+    struct job *job = TAILQ_FIRST(&jobd->jobs.forgotten_gathered);
     mutex_unlock(&jobd->lock);
     for (; job != NULL && good; job = TAILQ_NEXT(job, link)) { /* the list is this thread's */
-        const struct record record = {.id = job->id};
-        good = each(context, CHANGE_REMOVE, &record);
+        const struct job_record record = {.id = job->id};
+        good = each(context, ROW_REMOVE, &record);
     }
     return good;
 }
 
 bool journal_each(struct jobd *jobd,
-                  bool (*each)(void *context, enum change_kind kind, const struct record *record),
+                  bool (*each)(void *context, enum row_kind kind, const struct job_record *record),
                   void *context)
 {
-    bool good = each_doomed(jobd, each, context);
+    bool good = each_forgotten(jobd, each, context);
     mutex_lock(&jobd->lock);
-    struct entry *entry = TAILQ_FIRST(&jobd->journal.gathered);
+    struct change *entry = TAILQ_FIRST(&jobd->journal.gathered);
     mutex_unlock(&jobd->lock);
     for (; entry != NULL && good; entry = TAILQ_NEXT(entry, link)) {
         for (bool first = true, more = true; more && good; first = false) {
-            enum change_kind kind;
-            struct record record;
+            enum row_kind kind;
+            struct job_record record;
             mutex_lock(&jobd->lock);
             more = next_change_locked(jobd, entry, first, &kind, &record);
             mutex_unlock(&jobd->lock);
@@ -208,10 +208,11 @@ bool journal_each(struct jobd *jobd,
 }
 
 bool journal_record(struct jobd *jobd, uint64_t id,
-                    bool (*each)(void *context, enum change_kind kind, const struct record *record),
+                    bool (*each)(void *context, enum row_kind kind,
+                                 const struct job_record *record),
                     void *context)
 {
-    struct record record = {.id = id};
+    struct job_record record = {.id = id};
     mutex_lock(&jobd->lock);
     const struct job *job = jobs_seen(&jobd->jobs, id);
     if (job != NULL)
@@ -219,6 +220,6 @@ bool journal_record(struct jobd *jobd, uint64_t id,
     mutex_unlock(&jobd->lock);
     /* What the record points to stays: only this thread's journal_written() lets it go. */
     if (job == NULL)
-        return each(context, CHANGE_REMOVE, &record);
-    return each(context, CHANGE_ADD, &record) && each(context, CHANGE_SET, &record);
+        return each(context, ROW_REMOVE, &record);
+    return each(context, ROW_ADD, &record) && each(context, ROW_SET, &record);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a store needs of the heart: the changes that wait to be written down, and a way to bring
+/* What a store needs of the engine: the changes that wait to be written down, and a way to bring
  * back what was.
  *
  *     verb ──> journal ──> gather ──> each: INSERT ... ──> COMMIT ──> written: applied, told
@@ -10,7 +10,7 @@
  * has begun an attempt, that a lease lasts longer, and that a runner has been told to stop.
  *
  * journal_*() are called by one thread, the store's writer; jobd_restore() before any other thread
- * uses the heart. None blocks but for the heart's one lock. */
+ * uses the engine. None blocks but for the engine's one lock. */
 #pragma once
 
 #include <stdbool.h>
@@ -20,7 +20,7 @@
 #include "jobd/queue.h"
 
 /* A job as a store keeps it. All pointers are borrowed. */
-struct record {
+struct job_record {
     uint64_t id;
 
     /* what never changes */
@@ -49,10 +49,10 @@ struct record {
     const struct jobd_blob *output, *error;
 };
 
-enum change_kind {
-    CHANGE_ADD,   /* a new job: all of the record, in the state it begins with */
-    CHANGE_SET,   /* of a known job: how far it is, the record's last block in place of what was */
-    CHANGE_REMOVE /* it is forgotten: the id alone */
+enum row_kind {
+    ROW_ADD,   /* a new job: all of the record, in the state it begins with */
+    ROW_SET,   /* of a known job: how far it is, the record's last block in place of what was */
+    ROW_REMOVE /* it is forgotten: the id alone */
 };
 
 /* Takes changes from the front of the journal until there are `changes_max` or their bytes reach
@@ -63,25 +63,26 @@ size_t journal_gather(struct jobd *jobd, size_t changes_max, size_t bytes_max);
 /* Calls `each` for every gathered change, in order, without the lock: nobody changes those jobs
  * meanwhile. False as soon as `each` says so. */
 bool journal_each(struct jobd *jobd,
-                  bool (*each)(void *context, enum change_kind kind, const struct record *record),
+                  bool (*each)(void *context, enum row_kind kind, const struct job_record *record),
                   void *context);
 
 /* What was gathered is on disk. */
 void journal_written(struct jobd *jobd, int64_t now_us);
 
-/* It is not, not in any part: whoever waits is told JOBD_STORE, and it is as if they had not asked.
- * What nobody would ask for again (a worker's result, a lease that ran out, what is forgotten) is
- * gathered again. */
+/* It is not, not in any part: whoever waits is told JOBD_STORE_FAILED, and it is as if they had not
+ * asked. What nobody would ask for again (a worker's result, a lease that ran out, what is
+ * forgotten) is gathered again. */
 void journal_failed(struct jobd *jobd, int64_t now_us);
 
-/* Calls `each` with the job as it stands now: CHANGE_ADD and then CHANGE_SET; or CHANGE_REMOVE when
+/* Calls `each` with the job as it stands now: ROW_ADD and then ROW_SET; or ROW_REMOVE when
  * there is none. For a store that does not know any more what it has written. */
 bool journal_record(struct jobd *jobd, uint64_t id,
-                    bool (*each)(void *context, enum change_kind kind, const struct record *record),
+                    bool (*each)(void *context, enum row_kind kind,
+                                 const struct job_record *record),
                     void *context);
 
-/* From now on new jobs are turned away with JOBD_STORE, also those that wait to be written; or are
- * let in again. All else goes its way. */
+/* From now on new jobs are turned away with JOBD_STORE_FAILED, also those that wait to be written;
+ * or are let in again. All else goes its way. */
 void journal_refuse(struct jobd *jobd, bool refuse, int64_t now_us);
 
 /* Nothing waits or is gathered. */
@@ -91,4 +92,4 @@ bool journal_empty(struct jobd *jobd);
  * who ran in this process goes again, its attempt counted, one more allowed when it was the last;
  * but who was to be stopped is cancelled. Final ones must come in the order of their ends. False
  * when memory is short or there is no such queue. */
-bool jobd_restore(struct jobd *jobd, const struct record *record, int64_t now_us);
+bool jobd_restore(struct jobd *jobd, const struct job_record *record, int64_t now_us);

@@ -7,5 +7,5 @@
 #include "engine/engine.h"
 
 /* A lease has run out. */
-void lease_due_locked(struct jobd *jobd, struct lease *lease, int64_t now_us,
-                      struct aftermath *after) REQUIRES(jobd->lock);
+void lease_expire_locked(struct jobd *jobd, struct lease *lease, int64_t now_us,
+                         struct effects *after) REQUIRES(jobd->lock);

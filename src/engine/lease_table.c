@@ -23,7 +23,7 @@ int leases_init(struct leases *leases, uint32_t max)
     if (error != 0)
         return error;
     leases->all = calloc(max > 0 ? max : 1, sizeof *leases->all);
-    leases->error = jobd_blob_text("the lease ran out");
+    leases->error = jobd_blob_text("the lease expired");
     return leases->all != NULL && leases->error != NULL ? 0 : -ENOMEM;
 }
 
@@ -36,8 +36,8 @@ void leases_release(struct leases *leases)
     leases->error = NULL;
 }
 
-struct lease *leases_begin(struct leases *leases, struct job *job, const char *token,
-                           int64_t until_us)
+struct lease *lease_grant(struct leases *leases, struct job *job, const char *token,
+                          int64_t until_us)
 {
     struct lease *lease;
     verify(leases->held < leases->max && strlen(token) == JOBD_TOKEN_SIZE - 1);
@@ -56,7 +56,7 @@ struct lease *leases_begin(struct leases *leases, struct job *job, const char *t
     return lease;
 }
 
-void leases_end(struct leases *leases, struct lease *lease)
+void lease_revoke(struct leases *leases, struct lease *lease)
 {
     heap_remove(&leases->due, &lease->due);
     lease->job = NULL;

@@ -38,6 +38,6 @@ struct leases {
 __attribute__((warn_unused_result)) int leases_init(struct leases *leases, uint32_t max);
 void leases_release(struct leases *leases);
 /* There must be room. */
-struct lease *leases_begin(struct leases *leases, struct job *job, const char *token,
-                           int64_t until_us);
-void leases_end(struct leases *leases, struct lease *lease);
+struct lease *lease_grant(struct leases *leases, struct job *job, const char *token,
+                          int64_t until_us);
+void lease_revoke(struct leases *leases, struct lease *lease);

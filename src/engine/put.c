@@ -12,17 +12,17 @@
 
 /* `for_room`: the waiter waits for room too. */
 static enum jobd_result put_locked(struct jobd *jobd, const struct jobd_put *put,
-                                   struct extra **extra, struct jobd_waiter *waiter, bool for_room,
-                                   int64_t now_us, struct jobd_receipt *receipt,
-                                   struct aftermath *after) REQUIRES(jobd->lock)
+                                   struct job_extra **extra, struct jobd_waiter *waiter,
+                                   bool for_room, int64_t now_us, struct jobd_receipt *receipt,
+                                   struct effects *after) REQUIRES(jobd->lock)
 {
     struct queue *queue = &jobd->queues[put->queue];
     *receipt = (struct jobd_receipt){.capacity = queue->capacity};
     enum jobd_result result;
     if (jobd->closed)
         result = JOBD_CLOSED;
-    else if (for_room && !TAILQ_EMPTY(&queue->putters) &&
-             admit_twin_locked(jobd, put, *extra) == NULL)
+    else if (for_room && !TAILQ_EMPTY(&queue->put_waiters) &&
+             admit_duplicate_locked(jobd, put, *extra) == NULL)
         result = JOBD_FULL; /* behind those who came before */
     else
         result = admit_locked(jobd, put, extra, waiter, now_us, receipt, after);
@@ -30,7 +30,7 @@ static enum jobd_result put_locked(struct jobd *jobd, const struct jobd_put *put
         waiter->accepted = result == JOBD_OK || result == JOBD_PENDING;
     if (result == JOBD_OK) {
         result = admit_result_locked(jobd, waiter, receipt->id, now_us);
-        life_settle_locked(jobd, queue, now_us, after);
+        dispatch_locked(jobd, queue, now_us, after);
     }
     receipt->waiting = queue_waiting(queue);
     if (result == JOBD_FULL && for_room && admit_jobs(put) <= queue->capacity) {
@@ -50,7 +50,7 @@ static enum jobd_result put_or_wait(struct jobd *jobd, const struct jobd_put *pu
                                     struct jobd_waiter *waiter, bool for_room, int64_t now_us,
                                     struct jobd_receipt *receipt)
 {
-    struct extra *extra;
+    struct job_extra *extra;
     *receipt = (struct jobd_receipt){.id = 0};
     verify(put->queue < jobd->queues_len && put->priority < JOBD_PRIORITIES);
     verify(put->attempts <= JOBD_ATTEMPTS_MAX && put->timeout_us >= 0);
@@ -58,8 +58,8 @@ static enum jobd_result put_or_wait(struct jobd *jobd, const struct jobd_put *pu
     verify(put->key == NULL || (strlen(put->key) < JOBD_KEY_SIZE && put->batch_len == 0));
     verify(waiter == NULL || waiter->end_us == 0 || put->batch_len == 0);
     if (admit_extras(put, &extra) != 0)
-        return JOBD_MEMORY;
-    AFTERMATH(after);
+        return JOBD_OUT_OF_MEMORY;
+    EFFECTS(after);
     mutex_lock(&jobd->lock);
     enum jobd_result result =
         put_locked(jobd, put, &extra, waiter, for_room, now_us, receipt, &after);
@@ -87,41 +87,41 @@ enum jobd_result jobd_put_wait(struct jobd *jobd, const struct jobd_put *put,
 
 static enum jobd_result retry_locked(struct jobd *jobd, struct job *job, struct jobd_waiter *waiter,
                                      int64_t now_us, struct jobd_receipt *receipt,
-                                     struct aftermath *after) REQUIRES(jobd->lock)
+                                     struct effects *after) REQUIRES(jobd->lock)
 {
     struct queue *queue = &jobd->queues[job->queue];
     *receipt = (struct jobd_receipt){.capacity = queue->capacity, .waiting = queue_waiting(queue)};
-    if (!jobd_state_final((enum jobd_state)job->state) || job->changing)
+    if (!jobd_state_final((enum jobd_state)job->state) || job->commit_pending)
         return JOBD_NOT_FINAL;
     if (jobd->closed)
         return JOBD_CLOSED;
     if (jobd->journal.refuses)
-        return JOBD_STORE;
+        return JOBD_STORE_FAILED;
     if (queue_waiting(queue) + queue->entering >= queue->capacity) {
         admit_turn_away(queue, 1, JOBD_FULL, now_us, receipt);
         return JOBD_FULL;
     }
     if (journal_on(&jobd->journal) && !journal_admits_locked(jobd, waiter))
-        return JOBD_CROWDED;
+        return JOBD_TOO_MANY_WAITERS;
     jobs_revive(&jobd->jobs, job);
     receipt->id = job->id;
     receipt->state = JOBD_QUEUED;
     if (journal_on(&jobd->journal)) {
-        job->changing = true;
+        job->commit_pending = true;
         queue->entering++;
         jobd->jobs.reviving++;
-        (void)journal_append_locked(jobd, ENTRY_RETRY, job, waiter, now_us, after);
+        (void)journal_append_locked(jobd, CHANGE_RETRY, job, waiter, now_us, after);
         return waiter != NULL ? JOBD_PENDING : JOBD_OK;
     }
-    admit_again_locked(jobd, job, now_us, after);
-    life_settle_locked(jobd, queue, now_us, after);
+    transition_retry_locked(jobd, job, now_us, after);
+    dispatch_locked(jobd, queue, now_us, after);
     return JOBD_OK;
 }
 
 enum jobd_result jobd_retry(struct jobd *jobd, uint64_t id, struct jobd_waiter *waiter,
                             int64_t now_us, struct jobd_receipt *receipt)
 {
-    AFTERMATH(after);
+    EFFECTS(after);
     mutex_lock(&jobd->lock);
     struct job *job = jobs_seen(&jobd->jobs, id);
     enum jobd_result result =

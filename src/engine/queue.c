@@ -35,8 +35,8 @@ int queue_init(struct queue *queue, const struct jobd_queue_config *config, uint
     queue_set_terms(queue, config);
     TAILQ_INIT(&queue->scheduled);
     TAILQ_INIT(&queue->running);
-    TAILQ_INIT(&queue->takers);
-    TAILQ_INIT(&queue->putters);
+    TAILQ_INIT(&queue->take_waiters);
+    TAILQ_INIT(&queue->put_waiters);
     int error = heap_init(&queue->delays, queue->room);
     for (unsigned lane = 0; lane < JOBD_PRIORITIES && error == 0; lane++)
         error = ring_init(&queue->lanes[lane], queue->room);

@@ -22,7 +22,7 @@ struct queue {
     struct ring lanes[JOBD_PRIORITIES];
     struct job_list scheduled;
     struct heap delays;             /* of the same */
-    struct jobd_due due;            /* the earliest of them, in the heart's heap */
+    struct jobd_due due;            /* the earliest of them, in the engine's heap */
     struct job_list running;        /* in the order they began */
     uint32_t leased;                /* of those that run */
     uint32_t ending;                /* of those that run in this process: not written yet */
@@ -33,8 +33,8 @@ struct queue {
     uint64_t admitted, rejected, retried;
     struct rate rate;
     struct jobd_histogram waited, ran;
-    struct waiter_list takers, putters;
-    bool unsettled; /* a putter left, perhaps in front of one who needs less room */
+    struct waiter_list take_waiters, put_waiters;
+    bool dispatch_needed; /* a put_waiter left, perhaps in front of one who needs less room */
 };
 
 /* `running`: jobs of its own workers at a time. 0 or -errno; queue_release() also undoes a part. */

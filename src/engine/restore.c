@@ -18,7 +18,7 @@ static struct jobd_blob *shared(const struct jobd_blob *blob)
 }
 
 /* False when memory is short; NULL when it needs none. `taken`: another job has its key. */
-static bool extra_from(const struct record *record, bool taken, struct extra **extra)
+static bool extra_from(const struct job_record *record, bool taken, struct job_extra **extra)
 {
     size_t key_size = strlen(record->key) + 1, trace_size = strlen(record->trace) + 1;
     *extra = NULL;
@@ -41,13 +41,13 @@ static bool extra_from(const struct record *record, bool taken, struct extra **e
 
 /* What a job that ran becomes: nobody of the process that ran it is left, but leases go on. */
 static enum jobd_state state_now_locked(struct jobd *jobd, struct job *job,
-                                        const struct record *record, int64_t now_us)
+                                        const struct job_record *record, int64_t now_us)
     REQUIRES(jobd->lock)
 {
     job->ready_us = now_us;
     job->delayed = false;
     if (strlen(record->token) == JOBD_TOKEN_SIZE - 1 && jobd->leases.held < jobd->leases.max) {
-        job->lease = leases_begin(&jobd->leases, job, record->token, record->expires_us);
+        job->lease = lease_grant(&jobd->leases, job, record->token, record->expires_us);
         job->leased = true;
         jobd->queues[job->queue].leased++;
         return JOBD_RUNNING;
@@ -55,8 +55,9 @@ static enum jobd_state state_now_locked(struct jobd *jobd, struct job *job,
     return JOBD_QUEUED;
 }
 
-static enum jobd_state place_locked(struct jobd *jobd, struct job *job, const struct record *record,
-                                    int64_t now_us) REQUIRES(jobd->lock)
+static enum jobd_state place_locked(struct jobd *jobd, struct job *job,
+                                    const struct job_record *record, int64_t now_us)
+    REQUIRES(jobd->lock)
 {
     if (record->state == JOBD_RUNNING) {
         job->started_us = record->started_us;
@@ -72,22 +73,22 @@ static enum jobd_state place_locked(struct jobd *jobd, struct job *job, const st
 
 /* Whoever asked for it was told that it stops. */
 static void cancel_restored_locked(struct jobd *jobd, struct job *job, int64_t now_us,
-                                   struct aftermath *after) REQUIRES(jobd->lock)
+                                   struct effects *after) REQUIRES(jobd->lock)
 {
-    struct entry *entry = journal_append_locked(jobd, ENTRY_CANCEL, NULL, NULL, now_us, after);
+    struct change *entry = journal_append_locked(jobd, CHANGE_CANCEL, NULL, NULL, now_us, after);
     entry->asked = false;
-    life_detach_locked(jobd, job);
+    transition_withdraw_locked(jobd, job);
     journal_add_job(entry, job);
 }
 
-bool jobd_restore(struct jobd *jobd, const struct record *record, int64_t now_us)
+bool jobd_restore(struct jobd *jobd, const struct job_record *record, int64_t now_us)
 {
-    struct extra *extra;
+    struct job_extra *extra;
     uint32_t queue = jobd_queue_named(jobd, record->queue);
     if (queue == JOBD_NO_QUEUE || record->id == 0 || record->priority >= JOBD_PRIORITIES ||
         record->attempt >= UINT16_MAX || record->attempts >= UINT16_MAX)
         return false;
-    AFTERMATH(after);
+    EFFECTS(after);
     mutex_lock(&jobd->lock);
     bool taken =
         record->key[0] != '\0' && jobs_with_key(&jobd->jobs, (uint16_t)queue, record->key) != NULL;
@@ -97,7 +98,7 @@ bool jobd_restore(struct jobd *jobd, const struct record *record, int64_t now_us
     }
     verify(jobs_spare(&jobd->jobs) > 0);
     struct job *job = jobs_add(&jobd->jobs, record->id, shared(record->payload), extra);
-    job->state = LIFE_NEW;
+    job->state = STATE_NEW;
     job->queue = (uint16_t)queue;
     job->priority = record->priority;
     job->attempt = (uint16_t)record->attempt;
@@ -114,7 +115,7 @@ bool jobd_restore(struct jobd *jobd, const struct record *record, int64_t now_us
     /* At least once: the end of its last attempt is not known. */
     if ((state == JOBD_QUEUED || state == JOBD_SCHEDULED) && job->attempts <= job->attempt)
         job->attempts = (uint16_t)(job->attempt + 1);
-    life_restore_locked(jobd, job, state);
+    transition_restore_locked(jobd, job, state);
     rate_waits(&jobd->queues[queue].rate, now_us); /* not since the process before */
     if (jobd_state_final(state))
         jobs_remember(&jobd->jobs, job, &after);

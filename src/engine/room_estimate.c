@@ -15,21 +15,21 @@ static bool nth_take(const struct queue *queue, int64_t now_us, uint64_t n, int6
     const struct job *job = TAILQ_FIRST(&queue->running);
     if (run_us == 0 || queue->leased > 0 || queue->paused)
         return false;
-    for (; busy > 0 && (job->changing || now_us - job->started_us > run_us + run_us / 4);
+    for (; busy > 0 && (job->commit_pending || now_us - job->started_us > run_us + run_us / 4);
          job = TAILQ_NEXT(job, link)) {
         if (looks++ == LOOKS_MAX)
             return false;
-        busy -= !job->changing;
+        busy -= !job->commit_pending;
     }
     if (idle + busy == 0)
         return false;
     uint64_t rounds = (n - 1) / (idle + busy), turn = (n - 1) % (idle + busy);
     int64_t end_us = 0;
     if (turn >= idle) {
-        for (turn -= idle; turn > 0 || job->changing; job = TAILQ_NEXT(job, link)) {
+        for (turn -= idle; turn > 0 || job->commit_pending; job = TAILQ_NEXT(job, link)) {
             if (looks++ == LOOKS_MAX)
                 return false;
-            turn -= !job->changing;
+            turn -= !job->commit_pending;
         }
         end_us = later_us(job->started_us, run_us) - now_us;
     }

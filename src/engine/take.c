@@ -10,16 +10,16 @@ enum jobd_result jobd_take(struct jobd *jobd, uint32_t queue_index, struct jobd_
 {
     verify(queue_index < jobd->queues_len);
     enum jobd_result result;
-    AFTERMATH(after);
+    EFFECTS(after);
     mutex_lock(&jobd->lock);
-    if (jobd->dismissed) {
+    if (jobd->takers_stopped) {
         result = JOBD_CLOSED;
     } else if (waiter->lease_us > 0 &&
                jobd->leases.held + jobd->leases.promised >= jobd->leases.max) {
-        result = JOBD_CROWDED;
+        result = JOBD_TOO_MANY_WAITERS;
     } else {
         result = dispatch_take_locked(jobd, &jobd->queues[queue_index], waiter, now_us, &after);
-        if (result == JOBD_TIMEOUT && !waiter->try_only)
+        if (result == JOBD_TIMEOUT && !waiter->no_wait)
             result = wait_begin_locked(jobd, waiter, WAIT_JOB, NULL, queue_index);
     }
     unlock_and_tell(jobd, &after);

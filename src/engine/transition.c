@@ -25,14 +25,14 @@ static const unsigned legal_moves[] = {
     [JOBD_DONE] = TO(JOBD_QUEUED),
     [JOBD_FAILED] = TO(JOBD_QUEUED),
     [JOBD_CANCELLED] = TO(JOBD_QUEUED),
-    [LIFE_NEW] = TO(JOBD_QUEUED) | TO(JOBD_SCHEDULED),
+    [STATE_NEW] = TO(JOBD_QUEUED) | TO(JOBD_SCHEDULED),
 };
 
 static void move_locked(struct jobd *jobd, struct job *job, enum jobd_state to) REQUIRES(jobd->lock)
 {
     struct queue *queue = &jobd->queues[job->queue];
     verify((legal_moves[job->state] & TO(to)) != 0);
-    if (job->state != LIFE_NEW && !jobd_state_final((enum jobd_state)job->state))
+    if (job->state != STATE_NEW && !jobd_state_final((enum jobd_state)job->state))
         queue->in_state[job->state]--;
     if (jobd_state_final(to))
         queue->ended[to]++;
@@ -104,16 +104,16 @@ static void unschedule_locked(struct jobd *jobd, struct job *job) REQUIRES(jobd-
     TAILQ_REMOVE(&queue->scheduled, job, link);
 }
 
-void life_final_locked(struct jobd *jobd, struct job *job, enum jobd_state state, int64_t now_us,
-                       struct aftermath *after)
+void transition_finish_locked(struct jobd *jobd, struct job *job, enum jobd_state state,
+                              int64_t now_us, struct effects *after)
 {
     move_locked(jobd, job, state);
     job->finished_us = now_us;
     job->stopping = false;
     struct jobd_waiter *waiter;
     while ((waiter = TAILQ_FIRST(&job->awaiting)) != NULL) {
-        look_locked(job, &waiter->info);
-        look_at_output_locked(job, waiter);
+        job_info(job, &waiter->info);
+        job_output_for(job, waiter);
         wait_end_locked(jobd, waiter, JOBD_OK, after);
     }
     jobs_remember(&jobd->jobs, job, after);
@@ -121,7 +121,7 @@ void life_final_locked(struct jobd *jobd, struct job *job, enum jobd_state state
 
 /* ---- coming in */
 
-void life_enter_locked(struct jobd *jobd, struct job *job)
+void transition_enter_locked(struct jobd *jobd, struct job *job)
 {
     if (job->delayed)
         schedule_locked(jobd, job, false);
@@ -129,7 +129,7 @@ void life_enter_locked(struct jobd *jobd, struct job *job)
         enqueue_locked(jobd, job);
 }
 
-void life_come_back_locked(struct jobd *jobd, struct job *job)
+void transition_return_locked(struct jobd *jobd, struct job *job)
 {
     if (job->delayed)
         schedule_locked(jobd, job, true);
@@ -137,13 +137,14 @@ void life_come_back_locked(struct jobd *jobd, struct job *job)
         enqueue_locked(jobd, job);
 }
 
-void life_due_locked(struct jobd *jobd, struct job *job)
+void transition_due_locked(struct jobd *jobd, struct job *job)
 {
     unschedule_locked(jobd, job);
     enqueue_locked(jobd, job);
 }
 
-void admit_again_locked(struct jobd *jobd, struct job *job, int64_t now_us, struct aftermath *after)
+void transition_retry_locked(struct jobd *jobd, struct job *job, int64_t now_us,
+                             struct effects *after)
 {
     if (job->extra != NULL) {
         (void)jobs_set(&jobd->jobs, &job->extra->output, NULL, after);
@@ -153,14 +154,14 @@ void admit_again_locked(struct jobd *jobd, struct job *job, int64_t now_us, stru
     job->exit_code = 0;
     job->exited = job->output_truncated = job->delayed = false;
     job->ready_us = now_us;
-    life_enter_locked(jobd, job);
+    transition_enter_locked(jobd, job);
     jobd->queues[job->queue].admitted++;
 }
 
-void life_restore_locked(struct jobd *jobd, struct job *job, enum jobd_state state)
+void transition_restore_locked(struct jobd *jobd, struct job *job, enum jobd_state state)
 {
     struct queue *queue = &jobd->queues[job->queue];
-    verify(job->state == LIFE_NEW);
+    verify(job->state == STATE_NEW);
     job->state = (uint8_t)state;
     if (jobd_state_final(state))
         return;
@@ -176,8 +177,8 @@ void life_restore_locked(struct jobd *jobd, struct job *job, enum jobd_state sta
 
 /* ---- running */
 
-void life_begin_locked(struct jobd *jobd, struct job *job, struct jobd_waiter *taker,
-                       int64_t now_us)
+void transition_start_locked(struct jobd *jobd, struct job *job, struct jobd_waiter *take_waiter,
+                             int64_t now_us)
 {
     verify(job != NULL);
     struct queue *queue = &jobd->queues[job->queue];
@@ -185,23 +186,23 @@ void life_begin_locked(struct jobd *jobd, struct job *job, struct jobd_waiter *t
     move_locked(jobd, job, JOBD_RUNNING);
     job->started_us = now_us;
     job->attempt++;
-    job->leased = taker->lease_us > 0;
+    job->leased = take_waiter->lease_us > 0;
     if (job->leased) {
-        job->lease =
-            leases_begin(&jobd->leases, job, taker->token, later_us(now_us, taker->lease_us));
+        job->lease = lease_grant(&jobd->leases, job, take_waiter->token,
+                                 later_us(now_us, take_waiter->lease_us));
         queue->leased++;
     } else {
-        job->holder = taker;
+        job->holder = take_waiter;
     }
     TAILQ_INSERT_TAIL(&queue->running, job, link);
     histogram_add(&queue->waited, now_us - job->ready_us);
     rate_taken(&queue->rate, now_us);
-    const struct extra *extra = job->extra;
-    taker->task = (struct jobd_task){
+    const struct job_extra *extra = job->extra;
+    take_waiter->task = (struct jobd_task){
         .id = job->id,
         .queue = job->queue,
         .attempt = job->attempt,
-        .expires_us = job->leased ? now_us + taker->lease_us : 0,
+        .expires_us = job->leased ? now_us + take_waiter->lease_us : 0,
         .timeout_us =
             extra != NULL && extra->timeout_us > 0 ? extra->timeout_us : queue->timeout_us,
         .payload = job->payload,
@@ -210,19 +211,19 @@ void life_begin_locked(struct jobd *jobd, struct job *job, struct jobd_waiter *t
         .trace = extra != NULL ? extra->trace : "",
     };
     if (job->leased) { /* it may end at any moment */
-        taker->task.payload = NULL;
+        take_waiter->task.payload = NULL;
         if (job->payload != NULL && !journal_on(&jobd->journal)) /* else when it is written */
-            taker->task.payload = jobd_blob_ref(job->payload);
-        taker->task.key = taker->task.trace = "";
+            take_waiter->task.payload = jobd_blob_ref(job->payload);
+        take_waiter->task.key = take_waiter->task.trace = "";
     }
 }
 
 /* ---- leaving before it ran */
 
-void life_detach_locked(struct jobd *jobd, struct job *job)
+void transition_withdraw_locked(struct jobd *jobd, struct job *job)
 {
     struct queue *queue = &jobd->queues[job->queue];
-    job->changing = true;
+    job->commit_pending = true;
     if (job->state == JOBD_QUEUED) {
         ring_remove(&queue->lanes[job->priority], job->position);
         queue->leaving++;
@@ -231,18 +232,18 @@ void life_detach_locked(struct jobd *jobd, struct job *job)
     }
 }
 
-void life_cancelled_locked(struct jobd *jobd, struct job *job, int64_t now_us,
-                           struct aftermath *after)
+void transition_cancel_locked(struct jobd *jobd, struct job *job, int64_t now_us,
+                              struct effects *after)
 {
     jobd->queues[job->queue].leaving -= job->state == JOBD_QUEUED;
-    job->changing = false;
+    job->commit_pending = false;
     job->started_us = 0;
-    life_final_locked(jobd, job, JOBD_CANCELLED, now_us, after);
+    transition_finish_locked(jobd, job, JOBD_CANCELLED, now_us, after);
 }
 
-void life_attach_locked(struct jobd *jobd, struct job *job)
+void transition_reinstate_locked(struct jobd *jobd, struct job *job)
 {
-    job->changing = false;
+    job->commit_pending = false;
     if (job->state == JOBD_QUEUED) {
         jobd->queues[job->queue].leaving--;
         enter_ring_locked(jobd, job);

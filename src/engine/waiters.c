@@ -10,11 +10,11 @@ static struct waiter_list *list_locked(struct jobd *jobd, struct jobd_waiter *wa
     case WAIT_END:
         return &((struct job *)waiter->link.job)->awaiting;
     case WAIT_ROOM:
-        return &jobd->queues[waiter->link.index].putters;
+        return &jobd->queues[waiter->link.index].put_waiters;
     case WAIT_JOB:
-        return &jobd->queues[waiter->link.index].takers;
+        return &jobd->queues[waiter->link.index].take_waiters;
     case WAIT_IDLE:
-        return &jobd->idlers;
+        return &jobd->idle_waiters;
     case WAIT_DISK:
     case WAIT_NOT:
         break;
@@ -26,10 +26,10 @@ enum jobd_result wait_begin_locked(struct jobd *jobd, struct jobd_waiter *waiter
                                    enum wait_kind kind, struct job *job, uint32_t queue)
 {
     verify(waiter->link.kind == WAIT_NOT && waiter->wake != NULL);
-    verify(!waiter->exempt || waiter->deadline_us == JOBD_NEVER);
-    if (!waiter->exempt && jobd->waiters == jobd->waiters_max)
-        return JOBD_CROWDED;
-    jobd->waiters += !waiter->exempt;
+    verify(!waiter->uncounted || waiter->deadline_us == JOBD_NEVER);
+    if (!waiter->uncounted && jobd->waiters == jobd->waiters_max)
+        return JOBD_TOO_MANY_WAITERS;
+    jobd->waiters += !waiter->uncounted;
     jobd->leases.promised += kind == WAIT_JOB && waiter->lease_us > 0;
     waiter->link.kind = (int)kind;
     waiter->link.job = job;
@@ -46,7 +46,7 @@ enum jobd_result wait_begin_locked(struct jobd *jobd, struct jobd_waiter *waiter
 void wait_forget_locked(struct jobd *jobd, struct jobd_waiter *waiter)
 {
     if (waiter->link.kind == WAIT_DISK)
-        ((struct entry *)waiter->link.entry)->waiter = NULL;
+        ((struct change *)waiter->link.entry)->waiter = NULL;
     else
         TAILQ_REMOVE(list_locked(jobd, waiter), waiter, link);
     heap_remove(&jobd->deadlines, &waiter->link.due);
@@ -54,15 +54,15 @@ void wait_forget_locked(struct jobd *jobd, struct jobd_waiter *waiter)
     waiter->link.kind = WAIT_NOT;
     extra_free(waiter->link.extra);
     waiter->link.extra = NULL;
-    jobd->waiters -= !waiter->exempt;
+    jobd->waiters -= !waiter->uncounted;
 }
 
-void wait_for_disk_locked(struct jobd *jobd, struct jobd_waiter *waiter, struct entry *entry)
+void wait_for_disk_locked(struct jobd *jobd, struct jobd_waiter *waiter, struct change *entry)
 {
     if (waiter->link.kind != WAIT_NOT)
         wait_forget_locked(jobd, waiter);
-    verify(waiter->exempt || jobd->waiters < jobd->waiters_max);
-    jobd->waiters += !waiter->exempt;
+    verify(waiter->uncounted || jobd->waiters < jobd->waiters_max);
+    jobd->waiters += !waiter->uncounted;
     waiter->link.kind = WAIT_DISK;
     waiter->link.extra = NULL;
     waiter->link.entry = entry;
@@ -73,11 +73,11 @@ void wait_for_disk_locked(struct jobd *jobd, struct jobd_waiter *waiter, struct 
 void wait_leave_room_locked(struct jobd *jobd, const struct jobd_waiter *waiter)
 {
     if (waiter->link.kind == WAIT_ROOM)
-        jobd->unsettled = jobd->queues[waiter->link.index].unsettled = true;
+        jobd->dispatch_needed = jobd->queues[waiter->link.index].dispatch_needed = true;
 }
 
 void wait_end_locked(struct jobd *jobd, struct jobd_waiter *waiter, enum jobd_result result,
-                     struct aftermath *after)
+                     struct effects *after)
 {
     wait_forget_locked(jobd, waiter);
     waiter->result = result;
@@ -87,10 +87,10 @@ void wait_end_locked(struct jobd *jobd, struct jobd_waiter *waiter, enum jobd_re
 enum jobd_result wait_await_locked(struct jobd *jobd, struct job *job, struct jobd_waiter *waiter,
                                    struct jobd_info *info)
 {
-    look_locked(job, info);
+    job_info(job, info);
     if (!jobd_state_final(info->state))
         return wait_begin_locked(jobd, waiter, WAIT_END, job, 0);
-    look_at_output_locked(job, waiter);
+    job_output_for(job, waiter);
     return JOBD_OK;
 }
 

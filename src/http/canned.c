@@ -96,7 +96,7 @@ void reject_bad_length(int fd)
     (void)answer(fd, "400 Bad Request", "", HEADERS_BAD_LENGTH "\n");
 }
 
-void reject_too_large(int fd)
+void canned_too_large(int fd)
 {
     (void)answer(fd, "431 Request Header Fields Too Large", "",
                  "the header is larger than 4096 bytes; each field counts as 64 more\n");

@@ -32,4 +32,4 @@ bool reject_expire(struct rejects *rejects, int64_t now_ms);
 void reject_too_slow(int fd);
 void reject_bad_length(int fd);
 void reject_unreadable(int fd);
-void reject_too_large(int fd);
+void canned_too_large(int fd);

@@ -10,7 +10,7 @@ bool cors_origin_valid(const char *text)
 {
     static const char allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789-._:[]/";
     return strspn(text, allowed) == strlen(text) && strlen(text) <= CORS_ORIGIN_MAX &&
-           web_origin_ok(text);
+           origin_ok(text);
 }
 
 bool cors_allows(const struct headers *headers, const char *origin)

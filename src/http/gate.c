@@ -38,14 +38,14 @@ struct gate {
     struct gate_config config;
     struct mutex lock;
     struct slot *slots; /* their state is atomic, the rest guarded */
-    uint32_t *spare GUARDED;
-    uint32_t spare_len GUARDED, connections GUARDED, started GUARDED;
-    struct slot **by_fd GUARDED;
+    uint32_t *spare GUARDED_BY(lock);
+    uint32_t spare_len GUARDED_BY(lock), connections GUARDED_BY(lock), started GUARDED_BY(lock);
+    struct slot **by_fd GUARDED_BY(lock);
     size_t by_fd_len;
-    struct addresses addresses GUARDED;
-    struct gate_stats stats GUARDED;
-    int64_t closing_ms GUARDED; /* 0: open; else when closing began */
-    int64_t closing_wait_ms GUARDED;
+    struct addresses addresses GUARDED_BY(lock);
+    struct gate_stats stats GUARDED_BY(lock);
+    int64_t closing_ms GUARDED_BY(lock); /* 0: open; else when closing began */
+    int64_t closing_wait_ms GUARDED_BY(lock);
 
     /* The gate's own thread only. */
     int epoll, command;
@@ -284,7 +284,7 @@ static void rest(struct gate *gate, int error)
 {
     int64_t now_ms = clock_coarse_ms();
     if (now_ms >= gate->quiet_until_ms) {
-        log_warn("accept: %s; new connections wait", strerror(error));
+        log_warn("accept: %s; not accepting for 100 ms", strerror(error));
         gate->quiet_until_ms = now_ms + QUIET_MS;
     }
     if (watch_listeners(gate, 0, EPOLL_CTL_MOD) == 0)

@@ -138,7 +138,7 @@ static void transfer_encoding(struct headers *headers, const char *value, size_t
     if (headers->codings++ > 0)
         refuse(headers, 400, "more than one Transfer-Encoding");
     else if (chunked_not_last((struct field){value, size}))
-        refuse(headers, 400, "a Transfer-Encoding behind chunked");
+        refuse(headers, 400, "chunked must be the last transfer coding");
     else if (!is(value, size, "chunked"))
         refuse(headers, 501, "the only Transfer-Encoding is chunked");
     headers->chunked = true;
@@ -149,7 +149,7 @@ static void host(struct headers *headers, const char *value, size_t size)
     if (headers->hosts++ > 0)
         refuse(headers, 400, "more than one Host");
     else if (!host_sound(value, size))
-        refuse(headers, 400, "Host is not a host");
+        refuse(headers, 400, "invalid Host");
     headers->host = (struct field){value, size};
 }
 
@@ -258,7 +258,7 @@ const char *headers_target(struct headers *headers, const char *target)
 bool headers_end(struct headers *headers)
 {
     if (headers->hosts == 0 && !headers->http_1_0)
-        refuse(headers, 400, "no Host");
+        refuse(headers, 400, "missing Host");
     if (headers->chunked && headers->http_1_0)
         refuse(headers, 400, "Transfer-Encoding in HTTP/1.0");
     if (headers->chunked && headers->lengths > 0)

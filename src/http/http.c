@@ -219,7 +219,7 @@ static bool unpark(void *context, struct slot *slot)
 {
     const struct http *http = context;
     struct exchange *exchange = slot->owner;
-    return jobd_unwait(http->config.jobd, &exchange->request.waiter);
+    return jobd_cancel_wait(http->config.jobd, &exchange->request.waiter);
 }
 
 static void hung_up(void *context, struct slot *slot)

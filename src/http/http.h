@@ -23,7 +23,7 @@ struct http_config {
     size_t memory_bytes;     /* of bodies that have come in and replies not yet sent, at most */
     bool tls;                /* as tls.h has it, which must be open */
     const char *cors_origin; /* borrowed; NULL: no page of another site may come in */
-    bool keyed;              /* requests show tokens: where they come from does not count */
+    bool has_tokens;         /* requests show tokens: where they come from does not count */
 };
 
 struct http;

@@ -70,10 +70,10 @@ struct loop {
     int sleepers;   /* an epoll descriptor: of WATCH_ASLEEP those whose client goes on */
     bool saw_start; /* MHD_add_connection() got so far */
     struct mutex lock;
-    struct accepted *accepted GUARDED;
-    uint32_t accepted_len GUARDED;
-    struct stuck *stuck GUARDED;
-    uint32_t stuck_len GUARDED;
+    struct accepted *accepted GUARDED_BY(lock);
+    uint32_t accepted_len GUARDED_BY(lock);
+    struct stuck *stuck GUARDED_BY(lock);
+    uint32_t stuck_len GUARDED_BY(lock);
 };
 
 struct shared_reply {

@@ -63,8 +63,8 @@ static const struct refusal {
 } refusals[] = {
     {"Failed to parse `Content-Length'", has_bad_length, reject_bad_length, 400},
     {"Too large value of 'Content-Length'", has_bad_length, reject_bad_length, 400},
-    {"Not enough memory in pool to parse cookies", has_cookies, reject_too_large, 431},
-    {"Not enough memory in pool to allocate header record", anybody, reject_too_large, 431},
+    {"Not enough memory in pool to parse cookies", has_cookies, canned_too_large, 431},
+    {"Not enough memory in pool to allocate header record", anybody, canned_too_large, 431},
 };
 
 /* The only one whose header is being read that it can concern, or NULL. */

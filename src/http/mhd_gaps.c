@@ -25,8 +25,8 @@ static bool inside(const struct framing *framing, const char *word, size_t size)
     return from >= at && from <= end && size <= end - from;
 }
 
-void framing_begin(struct framing *framing, const char *method, const char *target,
-                   size_t target_size, const char *version, size_t header_size)
+void gaps_begin(struct framing *framing, const char *method, const char *target, size_t target_size,
+                const char *version, size_t header_size)
 {
     *framing = (struct framing){.at = method, .end = method + header_size};
     framing->sound = target == method + strlen(method) + 1 &&
@@ -36,8 +36,8 @@ void framing_begin(struct framing *framing, const char *method, const char *targ
         framing->at = version + strlen(version);
 }
 
-void framing_field(struct framing *framing, const char *name, size_t name_size, const char *value,
-                   size_t value_size)
+void gaps_field(struct framing *framing, const char *name, size_t name_size, const char *value,
+                size_t value_size)
 {
     if (!framing->sound)
         return;
@@ -54,7 +54,7 @@ void framing_field(struct framing *framing, const char *name, size_t name_size, 
     framing->at = value + value_size;
 }
 
-bool framing_end(const struct framing *framing)
+bool gaps_end(const struct framing *framing)
 {
     return framing->sound && framing->at <= framing->end &&
            breaks_only(framing, framing->end, HEADER_END);

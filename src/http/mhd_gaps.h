@@ -20,10 +20,10 @@ struct framing {
 };
 
 /* The request line, as handed out; `target_size` before anything in it was decoded. */
-void framing_begin(struct framing *framing, const char *method, const char *target,
-                   size_t target_size, const char *version, size_t header_size);
+void gaps_begin(struct framing *framing, const char *method, const char *target, size_t target_size,
+                const char *version, size_t header_size);
 /* A field; `value` NULL when it is empty. */
-void framing_field(struct framing *framing, const char *name, size_t name_size, const char *value,
-                   size_t value_size);
+void gaps_field(struct framing *framing, const char *name, size_t name_size, const char *value,
+                size_t value_size);
 /* Was there nothing but what was handed out? */
-bool framing_end(const struct framing *framing);
+bool gaps_end(const struct framing *framing);

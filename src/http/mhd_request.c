@@ -207,7 +207,7 @@ static enum MHD_Result one_field(void *context, enum MHD_ValueKind kind, const c
 {
     struct reading *reading = context;
     (void)kind;
-    framing_field(&reading->framing, name, name_size, value, value_size);
+    gaps_field(&reading->framing, name, name_size, value, value_size);
     headers_field(reading->headers, name, name_size, value != NULL ? value : "",
                   value != NULL ? value_size : 0);
     return MHD_YES;
@@ -226,11 +226,11 @@ static bool read_header(struct exchange *exchange, const char *target, const cha
                         const char *version)
 {
     struct reading reading = {.headers = &exchange->headers};
-    framing_begin(&reading.framing, method, target, exchange->target_size, version,
-                  header_size(exchange));
+    gaps_begin(&reading.framing, method, target, exchange->target_size, version,
+               header_size(exchange));
     headers_begin(&exchange->headers, version);
     MHD_get_connection_values_n(exchange->connection, MHD_HEADER_KIND, one_field, &reading);
-    return MHD_VERSION >= 0x01000000 || framing_end(&reading.framing);
+    return MHD_VERSION >= 0x01000000 || gaps_end(&reading.framing);
 }
 
 /* Before 1.0 the pool has a copy of the cookies and a record of each too. */
@@ -254,7 +254,7 @@ static enum MHD_Result refuse_header(struct exchange *exchange)
     struct http *http = exchange->loop->http;
     if (gate_enter(http->gate, exchange->slot, PHASE_REPLY)) {
         if (!http->config.tls)
-            reject_too_large(exchange->slot->fd);
+            canned_too_large(exchange->slot->fd);
         reply_count(http, 431);
     }
     return MHD_NO;
@@ -287,19 +287,19 @@ static enum MHD_Result begin(struct exchange *exchange, const char *target, cons
         return refuse(exchange, headers->status, headers->why);
     if (!whole)
         return refuse(exchange, 400,
-                      "the header has a NUL, a field without a name, or one that goes "
-                      "on in the next line");
+                      "malformed header: a NUL, an empty field name, or a folded line");
     if (exchange->target_bad)
         return refuse(exchange, 400, "the request's target has a NUL");
     if (exchange->target_size > TARGET_MAX_BYTES)
         return refuse(exchange, 414, "the request's target is longer than 2048 bytes");
     if (header_bytes(exchange) > HEADER_MAX_BYTES)
         return refuse_header(exchange);
-    bool by_place = !http->config.keyed && exchange->slot->from_local && !exchange->slot->from_unix;
+    bool by_place =
+        !http->config.has_tokens && exchange->slot->from_local && !exchange->slot->from_unix;
     if (by_place && !headers_from_here(headers, exchange->request.crosses, &why))
         return refuse(exchange, 403, why);
     if (!headers_plain_content(headers))
-        return refuse(exchange, 415, "a payload is taken as it is: no Content-Encoding");
+        return refuse(exchange, 415, "Content-Encoding is not supported");
     if (headers->length > http->config.body_max_bytes)
         return refuse(exchange, 413, "the body is larger than --max-body allows");
     exchange->request.wants_json = headers_want_json(headers);

@@ -35,7 +35,7 @@ struct request {
     /* Parked, and woken with JOBD_OK, but nobody is there any more to be answered. NULL: nothing */
     void (*abandoned)(struct request *request, void *context);
     bool offers;  /* parked: body or batch are given when the waiter says accepted */
-    bool given;   /* they are the heart's, the request must not give back their references */
+    bool given;   /* they are the engine's, the request must not give back their references */
     void *source; /* the HTTP library's */
 };
 

@@ -31,7 +31,7 @@ struct tls {
     const char *certificate, *key;
     int64_t handshake_us;
     struct mutex lock;
-    struct identity *current GUARDED;
+    struct identity *current GUARDED_BY(lock);
     struct identity *retired; /* a handshake may still use them; the latest first */
 };
 

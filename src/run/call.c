@@ -50,19 +50,19 @@ int jobd_call_open(struct jobd_pool **pool, uint32_t capacity, uint32_t workers)
     return 0;
 }
 
-/* `block` NULL: do not wait for room. */
+/* `sync` NULL: do not wait for room. */
 static enum jobd_result put_call(struct jobd_pool *pool, void (*function)(void *), void *argument,
-                                 size_t bytes, struct block *block, int64_t until_us)
+                                 size_t bytes, struct wait_sync *sync, int64_t until_us)
 {
     if (pool == NULL)
         pool = pool_shared();
     if (pool == NULL)
         return JOBD_CLOSED;
     if (bytes > SIZE_MAX / 4)
-        return JOBD_MEMORY;
+        return JOBD_OUT_OF_MEMORY;
     struct jobd_blob *payload = jobd_blob_new(sizeof(struct packed_call) + bytes, NULL);
     if (payload == NULL)
-        return JOBD_MEMORY;
+        return JOBD_OUT_OF_MEMORY;
     struct packed_call *call = (struct packed_call *)(void *)payload->bytes;
     *call = (struct packed_call){.function = function, .argument = argument, .bytes = bytes};
     if (bytes > 0)
@@ -72,10 +72,10 @@ static enum jobd_result put_call(struct jobd_pool *pool, void (*function)(void *
     struct jobd_put put = {.priority = JOBD_PRIORITY_DEFAULT, .payload = payload};
     struct jobd_receipt receipt;
     enum jobd_result result =
-        block == NULL ? jobd_put(jobd, &put, NULL, clock_now_us(), &receipt)
-                      : jobd_put_wait(jobd, &put, &block->waiter, clock_now_us(), &receipt);
+        sync == NULL ? jobd_put(jobd, &put, NULL, clock_now_us(), &receipt)
+                     : jobd_put_wait(jobd, &put, &sync->waiter, clock_now_us(), &receipt);
     if (result == JOBD_PENDING)
-        result = block_until(block, jobd, until_us);
+        result = wait_sync_until(sync, jobd, until_us);
     if (result != JOBD_OK)
         jobd_blob_unref(payload);
     return result;
@@ -90,11 +90,11 @@ enum jobd_result jobd_call(struct jobd_pool *pool, void (*function)(void *), voi
 enum jobd_result jobd_call_wait(struct jobd_pool *pool, void (*function)(void *), void *argument,
                                 size_t bytes, int64_t wait_us)
 {
-    struct block block;
-    if (block_init(&block) != 0)
-        return JOBD_MEMORY;
+    struct wait_sync sync;
+    if (wait_sync_init(&sync) != 0)
+        return JOBD_OUT_OF_MEMORY;
     enum jobd_result result =
-        put_call(pool, function, argument, bytes, &block, clock_after_us(wait_us));
-    block_release(&block);
+        put_call(pool, function, argument, bytes, &sync, clock_after_us(wait_us));
+    wait_sync_release(&sync);
     return result;
 }

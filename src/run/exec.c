@@ -102,7 +102,7 @@ static void judge(const struct run *run, int status, struct jobd_outcome *outcom
         outcome->exited = true;
         outcome->exit_code = WEXITSTATUS(status);
         if (outcome->exit_code != 0)
-            fail(outcome, "%s", errors[0] != '\0' ? errors : "it ended with another code than 0");
+            fail(outcome, "%s", errors[0] != '\0' ? errors : "exited with a non-zero status");
     }
 }
 
@@ -219,7 +219,7 @@ static struct jobd_blob *take_output(struct run *run)
 
 /* ---- the environment */
 
-struct surroundings {
+struct environment {
     char **list;
     char own[VARIABLES][VARIABLE_SIZE];
 };
@@ -230,7 +230,7 @@ static bool is_variable(const char *entry, const char *name)
     return strncmp(entry, name, length) == 0 && entry[length] == '=';
 }
 
-static bool stays_behind(const char *entry)
+static bool is_private(const char *entry)
 {
     static const char *const names[] = {"JOBD_ID",           "JOBD_QUEUE",     "JOBD_ATTEMPT",
                                         "JOBD_CONTENT_TYPE", "TRACEPARENT",    "JOBD_TOKEN_FILE",
@@ -243,7 +243,7 @@ static bool stays_behind(const char *entry)
 }
 
 __attribute__((format(printf, 3, 4))) static void
-add_variable(struct surroundings *around, size_t *used, const char *format, ...)
+add_variable(struct environment *around, size_t *used, const char *format, ...)
 {
     size_t own = 0;
     while (own < VARIABLES - 1 && around->own[own][0] != '\0')
@@ -256,10 +256,10 @@ add_variable(struct surroundings *around, size_t *used, const char *format, ...)
 }
 
 /* NULL when memory is short; free() it and its list. */
-static struct surroundings *surroundings_new(const struct jobd_task *task,
-                                             const struct exec_config *config)
+static struct environment *surroundings_new(const struct jobd_task *task,
+                                            const struct exec_config *config)
 {
-    struct surroundings *around = calloc(1, sizeof *around);
+    struct environment *around = calloc(1, sizeof *around);
     size_t count = 0, used = 0;
     while (environ != NULL && environ[count] != NULL)
         count++;
@@ -271,7 +271,7 @@ static struct surroundings *surroundings_new(const struct jobd_task *task,
         return NULL;
     }
     for (size_t i = 0; i < count; i++)
-        if (!stays_behind(environ[i]))
+        if (!is_private(environ[i]))
             around->list[used++] = environ[i];
     add_variable(around, &used, "JOBD_ID=%" PRIu64, task->id);
     add_variable(around, &used, "JOBD_QUEUE=%s", config->queue);
@@ -337,12 +337,12 @@ static int spawn_group(struct group *group, char *const *command,
                        const posix_spawnattr_t *attributes, char **environment)
 {
     pid_t id;
-    groups_begin();
+    process_groups_begin();
     int error = posix_spawnp(&id, command[0], actions, attributes, command, environment);
     if (error == 0)
-        groups_add(group, id);
+        process_groups_add(group, id);
     else
-        groups_give_up();
+        process_groups_give_up();
     return error;
 }
 
@@ -375,7 +375,7 @@ static int start(struct run *run)
 {
     int pairs[PIPES][2] = {{-1, -1}, {-1, -1}, {-1, -1}};
     bool has_input = run->task->payload != NULL && run->task->payload->size > 0;
-    struct surroundings *around = surroundings_new(run->task, run->config);
+    struct environment *around = surroundings_new(run->task, run->config);
     int error = around != NULL ? 0 : -ENOMEM;
     if (error == 0 && has_input)
         error = open_pipe(pairs[INPUT], 1);
@@ -472,7 +472,7 @@ static int reap(struct run *run)
     while (waitid(P_PID, (id_t)run->group.id, &info, WEXITED | WNOWAIT) != 0 && errno == EINTR)
         ;
     signal_group(run, SIGKILL);
-    groups_remove(&run->group);
+    process_groups_remove(&run->group);
     while (waitpid(run->group.id, &status, 0) < 0 && errno == EINTR)
         ;
     return status;

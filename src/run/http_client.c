@@ -45,7 +45,7 @@ struct coming {
     size_t fields_bytes;
 };
 
-struct web_line {
+struct http_client {
     CURL *easy;
     CURLM *multi; /* the line's own: it holds the connection */
     size_t keep_bytes;
@@ -61,10 +61,10 @@ struct web_line {
 
 /* ---- what libcurl calls */
 
-static void begin_connecting(struct web_line *line, enum phase phase)
+static void begin_connecting(struct http_client *line, enum phase phase)
 {
     if (line->phase == BEGUN || line->phase == ASKED) /* again: the kept connection was stale */
-        line->connect_until_us = clock_after_us(WEB_CONNECT_MS * INT64_C(1000));
+        line->connect_until_us = clock_after_us(HTTP_CONNECT_MS * INT64_C(1000));
     line->phase = phase;
 }
 
@@ -77,7 +77,7 @@ static int on_resolve(void *resolver, void *reserved, void *context)
 
 static curl_socket_t on_socket(void *context, curlsocktype purpose, struct curl_sockaddr *address)
 {
-    struct web_line *line = context;
+    struct http_client *line = context;
     (void)purpose;
     if (line->given_up)
         return CURL_SOCKET_BAD;
@@ -87,7 +87,7 @@ static curl_socket_t on_socket(void *context, curlsocktype purpose, struct curl_
 
 static int on_connection(void *context, char *to, char *from, int to_port, int from_port)
 {
-    struct web_line *line = context;
+    struct http_client *line = context;
     (void)to, (void)from, (void)to_port, (void)from_port;
     line->phase = ASKED;
     return CURL_PREREQFUNC_OK;
@@ -96,7 +96,7 @@ static int on_connection(void *context, char *to, char *from, int to_port, int f
 /* A line of the header. The last status line counts: there may have been a 103. */
 static size_t on_header(char *from, size_t one, size_t size, void *context)
 {
-    struct web_line *line = context;
+    struct http_client *line = context;
     struct coming *coming = &line->coming;
     (void)one;
     coming->fields_bytes += size + FIELD_BYTES;
@@ -114,7 +114,7 @@ static size_t on_header(char *from, size_t one, size_t size, void *context)
     snprintf(coming->reason, sizeof coming->reason, "%.*s", (int)(end - at - 1), at + 1);
     if (curl_easy_getinfo(line->easy, CURLINFO_RESPONSE_CODE, &coming->status) != CURLE_OK)
         return 0;
-    coming->keep_bytes = coming->status / 100 == 2 ? line->keep_bytes : WEB_ERROR_BYTES;
+    coming->keep_bytes = coming->status / 100 == 2 ? line->keep_bytes : HTTP_ERROR_BYTES;
     coming->enough = coming->status == 101; /* what follows is not HTTP */
     return coming->enough ? 0 : size;
 }
@@ -141,7 +141,7 @@ static size_t make_room(struct coming *coming, size_t size)
 
 static size_t on_body(char *from, size_t one, size_t size, void *context)
 {
-    struct coming *coming = &((struct web_line *)context)->coming;
+    struct coming *coming = &((struct http_client *)context)->coming;
     (void)one;
     size_t kept = coming->dropped_bytes == 0 ? make_room(coming, size) : 0;
     if (kept > 0)
@@ -154,13 +154,14 @@ static size_t on_body(char *from, size_t one, size_t size, void *context)
 
 /* ---- lines */
 
-static bool set_options(struct web_line *line, const char *url)
+static bool set_options(struct http_client *line, const char *url)
 {
     CURL *easy = line->easy;
     unsigned wrong = 0;
     wrong |= curl_easy_setopt(easy, CURLOPT_URL, url);
     wrong |= curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
-    wrong |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, web_has_tls() ? "http,https" : "http");
+    wrong |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR,
+                              http_client_has_tls() ? "http,https" : "http");
     /* A line has one request at a time: the second version would bring nothing. */
     wrong |= curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     wrong |= curl_easy_setopt(easy, CURLOPT_HTTP09_ALLOWED, 0L);
@@ -185,22 +186,22 @@ static bool set_options(struct web_line *line, const char *url)
     return wrong == 0 && curl_multi_setopt(line->multi, CURLMOPT_MAXCONNECTS, 1L) == CURLM_OK;
 }
 
-struct web_line *web_new(const char *url, size_t keep_bytes)
+struct http_client *http_client_new(const char *url, size_t keep_bytes)
 {
-    struct web_line *line = calloc(1, sizeof *line);
+    struct http_client *line = calloc(1, sizeof *line);
     if (line == NULL)
         return NULL;
     line->keep_bytes = keep_bytes;
     line->easy = curl_easy_init();
     line->multi = curl_multi_init();
     if (line->easy == NULL || line->multi == NULL || !set_options(line, url)) {
-        web_free(line);
+        http_client_free(line);
         return NULL;
     }
     return line;
 }
 
-static void forget(struct web_line *line)
+static void forget(struct http_client *line)
 {
     curl_slist_free_all(line->fields);
     jobd_blob_unref(line->payload);
@@ -213,7 +214,7 @@ static void forget(struct web_line *line)
     line->error[0] = '\0';
 }
 
-void web_free(struct web_line *line)
+void http_client_free(struct http_client *line)
 {
     /* Else this would wait for a lookup that nobody waits for any more. The little danger, see
      * above, is worth it at the end only. */
@@ -228,7 +229,7 @@ void web_free(struct web_line *line)
 }
 
 /* Goes on as far as it can without waiting; false when the line is broken. */
-static bool go_on(struct web_line *line, bool *ended, CURLcode *code)
+static bool go_on(struct http_client *line, bool *ended, CURLcode *code)
 {
     int running, left;
     if (curl_multi_perform(line->multi, &running) != CURLM_OK)
@@ -240,7 +241,7 @@ static bool go_on(struct web_line *line, bool *ended, CURLcode *code)
     return running > 0 || *ended;
 }
 
-bool web_reset(struct web_line *line)
+bool http_client_reset(struct http_client *line)
 {
     if (line->under_way && line->phase == RESOLVING) {
         bool ended;
@@ -258,7 +259,7 @@ bool web_reset(struct web_line *line)
 
 /* ---- the request */
 
-bool web_value_ok(const char *value)
+bool http_client_value_ok(const char *value)
 {
     bool blank = true;
     for (; *value != '\0'; value++) {
@@ -270,7 +271,7 @@ bool web_value_ok(const char *value)
     return !blank;
 }
 
-static bool add_text(struct web_line *line, const char *text)
+static bool add_text(struct http_client *line, const char *text)
 {
     struct curl_slist *fields = curl_slist_append(line->fields, text);
     if (fields != NULL)
@@ -278,10 +279,10 @@ static bool add_text(struct web_line *line, const char *text)
     return fields != NULL;
 }
 
-bool web_field(struct web_line *line, const char *name, const char *value)
+bool http_client_field(struct http_client *line, const char *name, const char *value)
 {
     char *text;
-    if (!web_value_ok(value))
+    if (!http_client_value_ok(value))
         return true;
     if (asprintf(&text, "%s: %s", name, value) < 0)
         return false;
@@ -290,7 +291,7 @@ bool web_field(struct web_line *line, const char *name, const char *value)
     return added;
 }
 
-static bool begin(struct web_line *line, struct jobd_blob *payload)
+static bool begin(struct http_client *line, struct jobd_blob *payload)
 {
     const char *bytes = "";
     size_t size = 0;
@@ -324,33 +325,34 @@ static bool readable(int fd)
     return poll(&look, 1, 0) > 0;
 }
 
-static enum web_end converse(struct web_line *line, int64_t until_us, int stop_fd, CURLcode *code)
+static enum http_end converse(struct http_client *line, int64_t until_us, int stop_fd,
+                              CURLcode *code)
 {
     struct curl_waitfd stop = {.fd = stop_fd, .events = CURL_WAIT_POLLIN};
     for (;;) {
         bool ended;
         if (!go_on(line, &ended, code))
-            return WEB_BROKEN;
+            return HTTP_BROKEN;
         if (ended)
-            return WEB_ENDED;
+            return HTTP_ENDED;
         if (stop.revents != 0)
-            return WEB_STOPPED;
+            return HTTP_STOPPED;
         bool connects = line->phase == RESOLVING || line->phase == CONNECTING;
         int ms = ms_until(connects && line->connect_until_us < until_us ? line->connect_until_us
                                                                         : until_us);
         if (ms == 0)
-            return WEB_LATE;
+            return HTTP_LATE;
         if (curl_multi_poll(line->multi, &stop, stop_fd >= 0 ? 1 : 0, ms, NULL) != CURLM_OK)
-            return WEB_BROKEN;
+            return HTTP_BROKEN;
         /* Told to stop: nothing is sent any more, but an answer that has come already counts. */
         if (stop.revents != 0 && line->phase != ASKED)
-            return WEB_STOPPED;
+            return HTTP_STOPPED;
     }
 }
 
 /* ---- the answer */
 
-static void explain(struct web_line *line, CURLcode code)
+static void explain(struct http_client *line, CURLcode code)
 {
     size_t used = strlen(line->error), left = sizeof line->error - used;
     long number = 0;
@@ -364,7 +366,7 @@ static void explain(struct web_line *line, CURLcode code)
         snprintf(line->error + used, left, ": %s", strerror((int)number));
 }
 
-static void take_answer(struct web_line *line, CURLcode code, struct web_answer *answer)
+static void take_answer(struct http_client *line, CURLcode code, struct http_answer *answer)
 {
     struct coming *coming = &line->coming;
     const char *type = NULL;
@@ -377,7 +379,7 @@ static void take_answer(struct web_line *line, CURLcode code, struct web_answer 
         return;
     }
     if (curl_easy_getinfo(line->easy, CURLINFO_CONTENT_TYPE, &type) == CURLE_OK && type != NULL &&
-        strlen(type) <= TYPE_MAX && web_value_ok(type))
+        strlen(type) <= TYPE_MAX && http_client_value_ok(type))
         answer->type = type;
     if (curl_easy_getinfo(line->easy, CURLINFO_RETRY_AFTER, &seconds) == CURLE_OK && seconds > 0)
         answer->wait_for_s = seconds; /* below 0: a date that is over */
@@ -388,19 +390,19 @@ static void take_answer(struct web_line *line, CURLcode code, struct web_answer 
     answer->cut = coming->dropped_bytes > 0;
 }
 
-enum web_end web_post(struct web_line *line, struct jobd_blob *payload, int64_t timeout_us,
-                      int stop_fd, struct web_answer *answer)
+enum http_end http_client_post(struct http_client *line, struct jobd_blob *payload,
+                               int64_t timeout_us, int stop_fd, struct http_answer *answer)
 {
     int64_t until_us = timeout_us > 0 ? clock_after_us(timeout_us) : INT64_MAX;
     CURLcode code = CURLE_OK;
-    *answer = (struct web_answer){.reason = "", .type = ""};
+    *answer = (struct http_answer){.reason = "", .type = ""};
     if (readable(stop_fd))
-        return WEB_STOPPED;
+        return HTTP_STOPPED;
     if (!begin(line, payload))
-        return WEB_BROKEN;
-    enum web_end end = converse(line, until_us, stop_fd, &code);
+        return HTTP_BROKEN;
+    enum http_end end = converse(line, until_us, stop_fd, &code);
     answer->asked = line->phase == ASKED;
-    if (end == WEB_ENDED)
+    if (end == HTTP_ENDED)
         take_answer(line, code, answer);
     return end;
 }
@@ -414,19 +416,19 @@ static void set_up(void)
     global_code = curl_global_init(CURL_GLOBAL_DEFAULT);
 }
 
-bool web_set_up(void)
+bool http_client_set_up(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     verify(pthread_once(&once, set_up) == 0);
     return global_code == CURLE_OK;
 }
 
-bool web_has_tls(void)
+bool http_client_has_tls(void)
 {
     return (curl_version_info(CURLVERSION_NOW)->features & CURL_VERSION_SSL) != 0;
 }
 
-const char *web_library(void)
+const char *http_client_library(void)
 {
     return curl_version_info(CURLVERSION_NOW)->version;
 }

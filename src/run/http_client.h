@@ -9,55 +9,57 @@
 
 #include "jobd/queue.h"
 
-enum { WEB_CONNECT_MS = 10000, WEB_ERROR_BYTES = 500 };
+enum { HTTP_CONNECT_MS = 10000, HTTP_ERROR_BYTES = 500 };
 
-enum web_end {
-    WEB_ENDED,   /* the answer says how */
-    WEB_STOPPED, /* told to stop */
-    WEB_LATE,    /* no connection, or no whole answer, in time */
-    WEB_BROKEN   /* short memory; the line is of no use any more: free it */
+enum http_end {
+    HTTP_ENDED,   /* the answer says how */
+    HTTP_STOPPED, /* told to stop */
+    HTTP_LATE,    /* no connection, or no whole answer, in time */
+    HTTP_BROKEN   /* short memory; the line is of no use any more: free it */
 };
 
 /* Valid until the line is reset. */
-struct web_answer {
+struct http_answer {
     long status; /* 0: there was no whole answer, and `reason` says why */
     const char *reason;
     const char *type; /* "" when not known */
     const char *bytes;
-    size_t size;        /* of a 2xx answer as much as is wanted, of others WEB_ERROR_BYTES */
+    size_t size;        /* of a 2xx answer as much as is wanted, of others HTTP_ERROR_BYTES */
     bool cut;           /* there was more */
     bool asked;         /* there was a connection */
     int64_t wait_for_s; /* Retry-After, at least 0 */
 };
 
 /* For the whole process, once, in any thread. False when libcurl cannot start. */
-JOBD_MUST_READ bool web_set_up(void);
+JOBD_MUST_READ bool http_client_set_up(void);
 
 /* May it be the value of a header field (RFC 9110, section 5.5)? Blanks alone may not. */
-bool web_value_ok(const char *value);
+bool http_client_value_ok(const char *value);
 
-struct web_line;
+struct http_client;
 
 /* A line that posts to the URL and keeps so much of an answer. NULL when memory is short. */
-struct web_line *web_new(const char *url, size_t keep_bytes);
+struct http_client *http_client_new(const char *url, size_t keep_bytes);
 
 /* Closes the connection. */
-void web_free(struct web_line *line);
+void http_client_free(struct http_client *line);
 
 /* Adds a field to the next request; none when the value is not one. False when memory is short. */
-JOBD_MUST_READ bool web_field(struct web_line *line, const char *name, const char *value);
+JOBD_MUST_READ bool http_client_field(struct http_client *line, const char *name,
+                                      const char *value);
 
 /* POSTs the payload (NULL: an empty body) and blocks until its end, or until the stop descriptor
  * (-1: none) is readable, or until so long has passed (0: for ever, but a connection must be there
- * after WEB_CONNECT_MS). Fills *answer in any case. */
-JOBD_MUST_READ enum web_end web_post(struct web_line *line, struct jobd_blob *payload,
-                                     int64_t timeout_us, int stop_fd, struct web_answer *answer);
+ * after HTTP_CONNECT_MS). Fills *answer in any case. */
+JOBD_MUST_READ enum http_end http_client_post(struct http_client *line, struct jobd_blob *payload,
+                                              int64_t timeout_us, int stop_fd,
+                                              struct http_answer *answer);
 
 /* Forgets the last request, and cuts its connection where it has not ended. False when that cannot
  * be yet, as a name is still being looked up: to be called again later. Does not block. */
-JOBD_MUST_READ bool web_reset(struct web_line *line);
+JOBD_MUST_READ bool http_client_reset(struct http_client *line);
 
 /* libcurl's version. */
-const char *web_library(void);
+const char *http_client_library(void);
 /* Does it speak https? */
-bool web_has_tls(void);
+bool http_client_has_tls(void);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The hands: a thread for each worker (take, run, finish, again) and one for the timer. */
+/* A thread for each worker (take, run, finish, again) and one for the timer. */
 #include "jobd/pool.h"
 
 #include <errno.h>
@@ -15,22 +15,23 @@
 #include "base/thread.h"
 
 struct worker {
-    struct block block; /* first: a waiter is its block is its worker */
+    struct wait_sync sync; /* first: a waiter is its sync is its worker */
     struct jobd_pool *pool;
     uint32_t queue;
     pthread_t thread;
-    int stop_event;    /* an eventfd, written with the condition */
+    int stop_event; /* an eventfd, written with the condition */
+    /* By sync.lock. */
     bool runs GUARDED; /* this attempt: */
     uint64_t run_id GUARDED;
     uint32_t run_attempt GUARDED;
-    uint64_t stop_id GUARDED; /* by block.lock: this attempt was told to stop */
+    uint64_t stop_id GUARDED; /* this attempt was told to stop */
     uint32_t stop_attempt GUARDED;
 };
 
 struct timer {
     struct mutex lock;
     struct condition changed;
-    bool poked GUARDED, over GUARDED;
+    bool poked GUARDED_BY(lock), over GUARDED_BY(lock);
     pthread_t thread;
 };
 
@@ -89,36 +90,36 @@ static void stop(struct jobd_waiter *waiter, const struct jobd_task *task)
 {
     struct worker *worker = (struct worker *)waiter;
     const uint64_t one = 1;
-    mutex_lock(&worker->block.lock);
+    mutex_lock(&worker->sync.lock);
     if (worker->runs && (worker->run_id != task->id || worker->run_attempt != task->attempt)) {
-        mutex_unlock(&worker->block.lock); /* that one has ended meanwhile */
+        mutex_unlock(&worker->sync.lock); /* that one has ended meanwhile */
         return;
     }
     worker->stop_id = task->id;
     worker->stop_attempt = task->attempt;
-    condition_signal(&worker->block.changed);
+    condition_signal(&worker->sync.changed);
     verify(write(worker->stop_event, &one, sizeof one) == sizeof one);
-    mutex_unlock(&worker->block.lock);
+    mutex_unlock(&worker->sync.lock);
 }
 
-static bool stopping_locked(const struct worker *worker) REQUIRES(worker->block.lock)
+static bool stopping_locked(const struct worker *worker) REQUIRES(worker->sync.lock)
 {
-    const struct jobd_task *task = &worker->block.waiter.task;
+    const struct jobd_task *task = &worker->sync.waiter.task;
     return worker->stop_id == task->id && worker->stop_attempt == task->attempt;
 }
 
 /* A stop for an attempt before this one must not be heard from here on. */
 static void begin_attempt(struct worker *worker)
 {
-    const struct jobd_task *task = &worker->block.waiter.task;
+    const struct jobd_task *task = &worker->sync.waiter.task;
     uint64_t rings;
-    mutex_lock(&worker->block.lock);
+    mutex_lock(&worker->sync.lock);
     worker->runs = true;
     worker->run_id = task->id;
     worker->run_attempt = task->attempt;
     if (!stopping_locked(worker))
         (void)!read(worker->stop_event, &rings, sizeof rings);
-    mutex_unlock(&worker->block.lock);
+    mutex_unlock(&worker->sync.lock);
 }
 
 bool jobd_stopping(void)
@@ -126,9 +127,9 @@ bool jobd_stopping(void)
     struct worker *worker = this_worker;
     if (worker == NULL)
         return false;
-    mutex_lock(&worker->block.lock);
+    mutex_lock(&worker->sync.lock);
     bool stopping = stopping_locked(worker);
-    mutex_unlock(&worker->block.lock);
+    mutex_unlock(&worker->sync.lock);
     return stopping;
 }
 
@@ -137,12 +138,12 @@ bool jobd_sleep(int64_t us)
     struct worker *worker = this_worker;
     verify(worker != NULL);
     struct timespec until = clock_monotonic(clock_after_us(us));
-    mutex_lock(&worker->block.lock);
+    mutex_lock(&worker->sync.lock);
     bool stopping = stopping_locked(worker);
     while (us > 0 && !stopping &&
-           condition_wait_until(&worker->block.changed, &worker->block.lock, &until))
+           condition_wait_until(&worker->sync.changed, &worker->sync.lock, &until))
         stopping = stopping_locked(worker);
-    mutex_unlock(&worker->block.lock);
+    mutex_unlock(&worker->sync.lock);
     return !stopping;
 }
 
@@ -158,9 +159,9 @@ int64_t jobd_now_us(void)
 
 static void end_attempt(struct worker *worker)
 {
-    mutex_lock(&worker->block.lock);
+    mutex_lock(&worker->sync.lock);
     worker->runs = false;
-    mutex_unlock(&worker->block.lock);
+    mutex_unlock(&worker->sync.lock);
 }
 
 static void *worker_main(void *context)
@@ -171,12 +172,12 @@ static void *worker_main(void *context)
     this_worker = worker;
     for (;;) {
         enum jobd_result result =
-            jobd_take(jobd, worker->queue, &worker->block.waiter, clock_now_us());
+            jobd_take(jobd, worker->queue, &worker->sync.waiter, clock_now_us());
         if (result == JOBD_PENDING)
-            result = block_until(&worker->block, jobd, JOBD_NEVER);
+            result = wait_sync_until(&worker->sync, jobd, JOBD_NEVER);
         if (result != JOBD_OK)
             break;
-        const struct jobd_task *task = &worker->block.waiter.task;
+        const struct jobd_task *task = &worker->sync.waiter.task;
         struct jobd_outcome outcome = {.state = JOBD_DONE};
         begin_attempt(worker);
         runner->run(task, &outcome, runner->context);
@@ -225,13 +226,13 @@ static int worker_init(struct worker *worker, struct jobd_pool *pool, uint32_t q
     worker->stop_event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (worker->stop_event < 0)
         return -errno;
-    int error = block_init(&worker->block);
+    int error = wait_sync_init(&worker->sync);
     if (error != 0) {
         close(worker->stop_event);
         return error;
     }
-    worker->block.waiter.stop = stop;
-    worker->block.waiter.exempt = true;
+    worker->sync.waiter.stop = stop;
+    worker->sync.waiter.uncounted = true;
     worker->pool = pool;
     worker->queue = queue;
     return 0;
@@ -300,15 +301,15 @@ struct jobd *jobd_pool_jobd(struct jobd_pool *pool)
 
 bool jobd_pool_drain(struct jobd_pool *pool, int64_t wait_us)
 {
-    struct block block;
-    if (block_init(&block) != 0)
+    struct wait_sync sync;
+    if (wait_sync_init(&sync) != 0)
         return false;
-    block.waiter.exempt = true;
+    sync.waiter.uncounted = true;
     jobd_close(pool->jobd);
-    enum jobd_result result = jobd_await_idle(pool->jobd, &block.waiter);
+    enum jobd_result result = jobd_await_idle(pool->jobd, &sync.waiter);
     if (result == JOBD_PENDING)
-        result = block_until(&block, pool->jobd, clock_after_us(wait_us));
-    block_release(&block);
+        result = wait_sync_until(&sync, pool->jobd, clock_after_us(wait_us));
+    wait_sync_release(&sync);
     return result == JOBD_OK;
 }
 
@@ -325,8 +326,8 @@ void jobd_pool_stop(struct jobd_pool *pool)
 {
     if (pool->timer_started) {
         jobd_close(pool->jobd);
-        jobd_abandon(pool->jobd, clock_now_us());
-        jobd_dismiss(pool->jobd);
+        jobd_cancel_all(pool->jobd, clock_now_us());
+        jobd_stop_takers(pool->jobd);
     }
     for (; pool->workers_started > 0; pool->workers_started--)
         verify(pthread_join(pool->workers[pool->workers_started - 1].thread, NULL) == 0);
@@ -343,7 +344,7 @@ void jobd_pool_free(struct jobd_pool *pool)
     jobd_pool_stop(pool);
     for (uint32_t i = 0; i < pool->workers_len; i++) {
         close(pool->workers[i].stop_event);
-        block_release(&pool->workers[i].block);
+        wait_sync_release(&pool->workers[i].sync);
     }
     if (pool->timer_made) {
         condition_release(&pool->timer.changed);

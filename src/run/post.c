@@ -24,32 +24,33 @@ enum {
 /* A connection to the service, and what it belongs to while no attempt has it. */
 struct line {
     struct line *next;
-    struct web_line *web;
+    struct http_client *web;
 };
 
 struct post {
     char *url, *queue;
     size_t output_max_bytes;
     struct mutex lock;
-    struct line *ready GUARDED;   /* the last used first, so that in a lull the others grow old */
-    struct line *hanging GUARDED; /* in a lookup that nobody waits for any more */
+    struct line *
+        ready GUARDED_BY(lock); /* the last used first, so that in a lull the others grow old */
+    struct line *hanging GUARDED_BY(lock); /* in a lookup that nobody waits for any more */
 };
 
 /* ---- lines */
 
 static void line_free(struct line *line)
 {
-    web_free(line->web);
+    http_client_free(line->web);
     free(line);
 }
 
 static struct line *line_new(const struct post *post)
 {
     struct line *line = malloc(sizeof *line);
-    struct web_line *web = web_new(post->url, post->output_max_bytes);
+    struct http_client *web = http_client_new(post->url, post->output_max_bytes);
     if (line == NULL || web == NULL) {
         if (web != NULL)
-            web_free(web);
+            http_client_free(web);
         free(line);
         return NULL;
     }
@@ -59,7 +60,7 @@ static struct line *line_new(const struct post *post)
 
 static void put_back(struct post *post, struct line *line)
 {
-    bool ready = web_reset(line->web);
+    bool ready = http_client_reset(line->web);
     mutex_lock(&post->lock);
     struct line **list = ready ? &post->ready : &post->hanging;
     line->next = *list;
@@ -141,35 +142,37 @@ static char *key_string(const struct jobd_task *task)
     return quoted;
 }
 
-static bool add_number(struct web_line *web, const char *name, uint64_t number)
+static bool add_number(struct http_client *web, const char *name, uint64_t number)
 {
     char text[24];
     snprintf(text, sizeof text, "%" PRIu64, number);
-    return web_field(web, name, text);
+    return http_client_field(web, name, text);
 }
 
-static bool add_key(struct web_line *web, const struct jobd_task *task)
+static bool add_key(struct http_client *web, const struct jobd_task *task)
 {
     char *key = key_string(task);
-    bool added = key != NULL && web_field(web, "Idempotency-Key", key);
+    bool added = key != NULL && http_client_field(web, "Idempotency-Key", key);
     free(key);
     return added;
 }
 
-static bool add_type(struct web_line *web, const struct jobd_blob *payload)
+static bool add_type(struct http_client *web, const struct jobd_blob *payload)
 {
     if (payload == NULL)
         return true;
-    bool known = web_value_ok(payload->type);
-    return web_field(web, "Content-Type", known ? payload->type : "application/octet-stream");
+    bool known = http_client_value_ok(payload->type);
+    return http_client_field(web, "Content-Type",
+                             known ? payload->type : "application/octet-stream");
 }
 
-static bool add_fields(struct web_line *web, const struct post *post, const struct jobd_task *task)
+static bool add_fields(struct http_client *web, const struct post *post,
+                       const struct jobd_task *task)
 {
     return add_type(web, task->payload) && add_number(web, "Jobd-Id", task->id) &&
            add_number(web, "Jobd-Attempt", task->attempt) &&
-           web_field(web, "Jobd-Queue", post->queue) && add_key(web, task) &&
-           web_field(web, "traceparent", task->trace);
+           http_client_field(web, "Jobd-Queue", post->queue) && add_key(web, task) &&
+           http_client_field(web, "traceparent", task->trace);
 }
 
 /* ---- the outcome */
@@ -217,14 +220,14 @@ static void fail_late(struct jobd_outcome *outcome, int64_t timeout_us, bool ask
 {
     char text[80];
     int64_t ms = timeout_us / 1000;
-    if (!asked && (timeout_us == 0 || ms > WEB_CONNECT_MS))
-        ms = WEB_CONNECT_MS;
-    snprintf(text, sizeof text, "no %s after %" PRId64 " ms", asked ? "whole answer" : "connection",
-             ms);
+    if (!asked && (timeout_us == 0 || ms > HTTP_CONNECT_MS))
+        ms = HTTP_CONNECT_MS;
+    snprintf(text, sizeof text, "no %s within %" PRId64 " ms",
+             asked ? "complete response" : "connection", ms);
     fail(outcome, text, "", 0);
 }
 
-static void take_output(struct jobd_outcome *outcome, const struct web_answer *answer)
+static void take_output(struct jobd_outcome *outcome, const struct http_answer *answer)
 {
     outcome->state = JOBD_DONE;
     outcome->output_truncated = answer->cut;
@@ -241,7 +244,7 @@ static bool may_pass(long status)
     return status == 408 || status == 409 || status == 425 || status == 429 || status >= 500;
 }
 
-static void fail_with(struct jobd_outcome *outcome, const struct web_answer *answer)
+static void fail_with(struct jobd_outcome *outcome, const struct http_answer *answer)
 {
     char text[160];
     snprintf(text, sizeof text, "%ld %s", answer->status, answer->reason);
@@ -252,7 +255,7 @@ static void fail_with(struct jobd_outcome *outcome, const struct web_answer *ans
             (answer->wait_for_s < RETRY_MAX_S ? answer->wait_for_s : RETRY_MAX_S) * CLOCK_SECOND_US;
 }
 
-static void judge(struct jobd_outcome *outcome, const struct web_answer *answer)
+static void judge(struct jobd_outcome *outcome, const struct http_answer *answer)
 {
     if (answer->status == 0)
         fail(outcome, answer->reason, "", 0);
@@ -265,19 +268,19 @@ static void judge(struct jobd_outcome *outcome, const struct web_answer *answer)
 void post_attempt(const struct jobd_task *task, struct jobd_outcome *outcome, struct post *post,
                   int stop_fd)
 {
-    enum web_end end = WEB_BROKEN;
-    struct web_answer answer;
+    enum http_end end = HTTP_BROKEN;
+    struct http_answer answer;
     struct line *line = borrow(post);
     *outcome = (struct jobd_outcome){.state = JOBD_CANCELLED};
     if (line != NULL && add_fields(line->web, post, task))
-        end = web_post(line->web, task->payload, task->timeout_us, stop_fd, &answer);
-    if (end == WEB_BROKEN)
+        end = http_client_post(line->web, task->payload, task->timeout_us, stop_fd, &answer);
+    if (end == HTTP_BROKEN)
         fail(outcome, "out of memory", "", 0);
-    else if (end == WEB_LATE)
+    else if (end == HTTP_LATE)
         fail_late(outcome, task->timeout_us, answer.asked);
-    else if (end == WEB_ENDED)
+    else if (end == HTTP_ENDED)
         judge(outcome, &answer);
-    if (end != WEB_BROKEN)
+    if (end != HTTP_BROKEN)
         put_back(post, line);
     else if (line != NULL)
         line_free(line);
@@ -292,7 +295,7 @@ void post_run(const struct jobd_task *task, struct jobd_outcome *outcome, void *
 
 bool post_url_ok(const char *url)
 {
-    return web_url_ok(url) && (web_has_tls() || strncasecmp(url, "https:", 6) != 0);
+    return url_ok(url) && (http_client_has_tls() || strncasecmp(url, "https:", 6) != 0);
 }
 
 int post_new(struct post **post, const struct post_config *config)
@@ -300,7 +303,7 @@ int post_new(struct post **post, const struct post_config *config)
     if (!post_url_ok(config->url))
         return -EINVAL;
     struct post *new = calloc(1, sizeof *new);
-    int error = new == NULL || !web_set_up() ? -ENOMEM : mutex_init(&new->lock);
+    int error = new == NULL || !http_client_set_up() ? -ENOMEM : mutex_init(&new->lock);
     if (error != 0) {
         free(new);
         return error;

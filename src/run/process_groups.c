@@ -12,8 +12,8 @@ static LIST_HEAD(, group) running = LIST_HEAD_INITIALIZER(running);
 static struct mutex lock = {PTHREAD_MUTEX_INITIALIZER};
 static struct condition started;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static unsigned starting GUARDED;
-static bool over GUARDED;
+static unsigned starting GUARDED_BY(lock);
+static bool over GUARDED_BY(lock);
 
 static void set_up(void)
 {
@@ -21,13 +21,13 @@ static void set_up(void)
 }
 
 /* A worker that went on would tell how the command ended, and it has not ended by itself. */
-static void stay_if(bool ends)
+static void block_forever_if(bool ends)
 {
     while (ends)
         (void)pause();
 }
 
-void groups_begin(void)
+void process_groups_begin(void)
 {
     verify(pthread_once(&once, set_up) == 0);
     mutex_lock(&lock);
@@ -35,7 +35,7 @@ void groups_begin(void)
     if (!ends)
         starting++;
     mutex_unlock(&lock);
-    stay_if(ends);
+    block_forever_if(ends);
 }
 
 static void begun_locked(void) REQUIRES(lock)
@@ -44,7 +44,7 @@ static void begun_locked(void) REQUIRES(lock)
     condition_signal(&started);
 }
 
-void groups_add(struct group *group, pid_t id)
+void process_groups_add(struct group *group, pid_t id)
 {
     group->id = id;
     mutex_lock(&lock);
@@ -55,23 +55,23 @@ void groups_add(struct group *group, pid_t id)
     mutex_unlock(&lock);
 }
 
-void groups_give_up(void)
+void process_groups_give_up(void)
 {
     mutex_lock(&lock);
     begun_locked();
     mutex_unlock(&lock);
 }
 
-void groups_remove(struct group *group)
+void process_groups_remove(struct group *group)
 {
     mutex_lock(&lock);
     LIST_REMOVE(group, entry);
     bool ends = over;
     mutex_unlock(&lock);
-    stay_if(ends);
+    block_forever_if(ends);
 }
 
-void groups_kill(void)
+void process_groups_kill(void)
 {
     const struct timespec until = clock_monotonic(clock_after_us(CLOCK_SECOND_US));
     const struct group *group;

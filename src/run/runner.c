@@ -24,7 +24,7 @@ struct tool {
 
 struct runner {
     struct mutex lock;
-    struct tool *tool GUARDED;
+    struct tool *tool GUARDED_BY(lock);
 };
 
 static char **copy_words(char *const *words)

@@ -5,55 +5,55 @@
 
 static void wake(struct jobd_waiter *waiter)
 {
-    struct block *block = (struct block *)waiter;
-    mutex_lock(&block->lock);
-    block->woken = true;
-    condition_signal(&block->changed);
-    mutex_unlock(&block->lock);
+    struct wait_sync *sync = (struct wait_sync *)waiter;
+    mutex_lock(&sync->lock);
+    sync->woken = true;
+    condition_signal(&sync->changed);
+    mutex_unlock(&sync->lock);
 }
 
-int block_init(struct block *block)
+int wait_sync_init(struct wait_sync *sync)
 {
-    *block = (struct block){.waiter = {.deadline_us = JOBD_NEVER, .wake = wake}};
-    int error = mutex_init(&block->lock);
+    *sync = (struct wait_sync){.waiter = {.deadline_us = JOBD_NEVER, .wake = wake}};
+    int error = mutex_init(&sync->lock);
     if (error != 0)
         return error;
-    error = condition_init(&block->changed);
+    error = condition_init(&sync->changed);
     if (error != 0)
-        mutex_release(&block->lock);
+        mutex_release(&sync->lock);
     return error;
 }
 
-void block_release(struct block *block)
+void wait_sync_release(struct wait_sync *sync)
 {
-    condition_release(&block->changed);
-    mutex_release(&block->lock);
+    condition_release(&sync->changed);
+    mutex_release(&sync->lock);
 }
 
-static bool woken_locked(struct block *block, int64_t at_us) REQUIRES(block->lock)
+static bool woken_locked(struct wait_sync *sync, int64_t at_us) REQUIRES(sync->lock)
 {
     if (at_us == JOBD_NEVER) {
-        while (!block->woken)
-            condition_wait(&block->changed, &block->lock);
+        while (!sync->woken)
+            condition_wait(&sync->changed, &sync->lock);
     } else {
         struct timespec until = clock_monotonic(at_us);
-        while (!block->woken && condition_wait_until(&block->changed, &block->lock, &until))
+        while (!sync->woken && condition_wait_until(&sync->changed, &sync->lock, &until))
             ;
     }
-    return block->woken;
+    return sync->woken;
 }
 
-enum jobd_result block_until(struct block *block, struct jobd *jobd, int64_t at_us)
+enum jobd_result wait_sync_until(struct wait_sync *sync, struct jobd *jobd, int64_t at_us)
 {
-    mutex_lock(&block->lock);
-    bool woken = woken_locked(block, at_us);
-    mutex_unlock(&block->lock);
-    if (!woken && jobd_unwait(jobd, &block->waiter))
+    mutex_lock(&sync->lock);
+    bool woken = woken_locked(sync, at_us);
+    mutex_unlock(&sync->lock);
+    if (!woken && jobd_cancel_wait(jobd, &sync->waiter))
         return JOBD_TIMEOUT;
-    /* Woken, or just being: wake() must have let go before the block may end. */
-    mutex_lock(&block->lock);
-    (void)woken_locked(block, JOBD_NEVER);
-    block->woken = false;
-    mutex_unlock(&block->lock);
-    return block->waiter.result;
+    /* Woken, or just being: wake() must have let go before the sync may end. */
+    mutex_lock(&sync->lock);
+    (void)woken_locked(sync, JOBD_NEVER);
+    sync->woken = false;
+    mutex_unlock(&sync->lock);
+    return sync->waiter.result;
 }

@@ -18,7 +18,7 @@ static bool say(const char *address, const char *why)
     return false;
 }
 
-bool probe_health(const char *address, bool tls)
+bool healthcheck(const char *address, bool tls)
 {
     static const char request[] =
         "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";

@@ -43,7 +43,7 @@ void option_allowed(const struct option_spec *spec, char *out, size_t size)
         break;
     case KIND_URL:
         snprintf(out, size, "http://HOST%s, without user, password or fragment",
-                 web_has_tls() ? " or https://HOST" : "");
+                 http_client_has_tls() ? " or https://HOST" : "");
         break;
     case KIND_ORIGIN:
         snprintf(out, size, "an origin like https://app.example, in lower case, no path");

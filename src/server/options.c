@@ -111,7 +111,7 @@ static bool apply_setting(const struct option_spec *spec, void *target,
     if (option_apply(spec, target, setting->text))
         return true;
     option_allowed(spec, allowed, sizeof allowed);
-    return settings_wrong(setting->place, "\"%s\" is not allowed; allowed is %s",
+    return settings_wrong(setting->place, "invalid value \"%s\"; expected %s",
                           text_printable(setting->text, shown, sizeof shown), allowed);
 }
 

@@ -165,13 +165,13 @@ static void change_queues(struct options *options, const struct options *fresh, 
 {
     for (uint32_t i = 0; i < fresh->queues_len; i++)
         if (find(options, fresh->queues[i].name) == NULL)
-            log_warn("SIGHUP: queue %s: a new one needs a start", fresh->queues[i].name);
+            log_warn("SIGHUP: queue %s: new: needs a restart", fresh->queues[i].name);
     for (uint32_t i = 0; i < options->queues_len; i++) {
         struct queue_options *queue = find(fresh, options->queues[i].name);
         if (queue != NULL)
             change_queue(&options->queues[i], queue, jobd, runners[i], changes->tools[i]);
         else
-            log_warn("SIGHUP: queue %s: is not declared any more, and goes with the next start",
+            log_warn("SIGHUP: queue %s: no longer configured; dropped at the next restart",
                      options->queues[i].name);
         changes->tools[i] = NULL;
     }
@@ -206,7 +206,7 @@ void reread(struct options *options, int argc, char **argv, struct jobd *jobd,
             log_warn("SIGHUP: %s cannot change while the server runs", differences.fixed.text);
         change_files(auth, tls, &changes);
         change_queues(options, &fresh, jobd, runners, &changes);
-        log_info("SIGHUP: the settings have been read again");
+        log_info("SIGHUP: configuration reloaded");
     }
     release(&changes, options->queues_len);
     options_release(&fresh);

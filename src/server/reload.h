@@ -8,7 +8,7 @@
 #include "run/runner.h"
 #include "http/tls.h"
 
-/* A queue's settings as the heart and its runner take them; strings are borrowed. */
+/* A queue's settings as the engine and its runner take them; strings are borrowed. */
 void queue_terms(const struct queue_options *queue, struct jobd_queue_config *config);
 void queue_runner(const struct options *options, const struct queue_options *queue,
                   struct runner_config *config);

@@ -20,7 +20,7 @@ static void say(const char *what, int error)
     if (error == 0)
         log_debug("sandbox: %s", what);
     else
-        log_debug("sandbox: %s: not here: %s", what, strerror(-error));
+        log_debug("sandbox: %s: not supported: %s", what, strerror(-error));
 }
 
 static int result(int code)

@@ -6,7 +6,7 @@
  *     without commands    all of the file system but what it goes back to (landlock.h), root's
  *                         capabilities, starting programs and other system calls (seccomp.h)
  *
- * A command inherits no filter and keeps all capabilities: it runs in the surroundings that its
+ * A command inherits no filter and keeps all capabilities: it runs in the environment that its
  * owner gave to jobd. What the kernel does not have is left out quietly.
  *
  * A server under a sanitizer, which wants to look into itself and to start a symbolizer, gives up

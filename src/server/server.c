@@ -54,7 +54,7 @@ static bool fit_descriptors(const struct options *options, uint32_t *connections
     for (uint32_t i = 0; i < options->queues_len; i++)
         spare += options->queues[i].workers * DESCRIPTORS_A_WORKER;
     if (limit.rlim_cur <= spare) {
-        fprintf(stderr, "jobd: the limit on open files is %llu: allowed is %llu and more\n",
+        fprintf(stderr, "jobd: the open-file limit is %llu; at least %llu is needed\n",
                 (unsigned long long)limit.rlim_cur, (unsigned long long)spare + 1);
         return false;
     }
@@ -166,7 +166,7 @@ static int start(struct server *server)
         .body_max_bytes = options->body_max_bytes,
         .memory_bytes = (size_t)options->memory_bytes,
         .tls = server->tls != NULL,
-        .keyed = server->auth != NULL,
+        .has_tokens = server->auth != NULL,
         .cors_origin = options->cors_origin,
     };
     if ((error = http_new(&server->http, &config)) != 0 || (error = new_api(server)) != 0 ||
@@ -233,7 +233,7 @@ int server_main(struct server *server)
     char error[LISTEN_ERROR_SIZE];
     const struct options *options = &server->options;
     log_setup((enum log_format)options->log_format, (enum log_level)options->log_level);
-    int problem = drain_prepare(server);
+    int problem = shutdown_prepare(server);
     if (problem != 0)
         return failed("signals", -problem);
     if (!fit_descriptors(&server->options, &server->connections_max))
@@ -274,7 +274,7 @@ int server_main(struct server *server)
     auth_free(server->auth);
     tls_free(server->tls);
     listen_close(&server->listeners);
-    drain_release(server);
+    shutdown_release(server);
     return code;
 }
 

@@ -36,13 +36,13 @@ static void idle(struct jobd_waiter *waiter)
     verify(write(event->fd, &one, sizeof one) == sizeof one);
 }
 
-int drain_prepare(struct server *server)
+int shutdown_prepare(struct server *server)
 {
     static const int heard[] = {SIGTERM, SIGINT, SIGHUP,
                                 SIGCHLD /* of children that are left to process 1 */};
     server->signals = -1;
     server->idle =
-        (struct idle_event){.waiter = {.deadline_us = JOBD_NEVER, .exempt = true, .wake = idle},
+        (struct idle_event){.waiter = {.deadline_us = JOBD_NEVER, .uncounted = true, .wake = idle},
                             .fd = eventfd(0, EFD_CLOEXEC)};
     if (server->idle.fd < 0)
         return -errno;
@@ -56,7 +56,7 @@ int drain_prepare(struct server *server)
     return server->signals < 0 ? -errno : 0;
 }
 
-void drain_release(struct server *server)
+void shutdown_release(struct server *server)
 {
     close(server->idle.fd);
     close(server->signals);
@@ -73,7 +73,7 @@ static void reap(void)
 static void hear(struct server *server, uint32_t signal, bool drains)
 {
     if (signal == SIGHUP && drains)
-        log_info("SIGHUP: it drains, nothing is read again");
+        log_info("SIGHUP ignored while draining");
     else if (signal == SIGHUP)
         reread(&server->options, server->argc, server->argv, server->jobd, server->runners,
                server->auth, server->tls);
@@ -150,9 +150,9 @@ static int to_ms(int64_t us)
 _Noreturn static void end_at_once(const struct server *server, const char *how)
 {
     struct tally tally = count_jobs(server->jobd);
-    groups_kill();
+    process_groups_kill();
     if (server->store != NULL && store_gone(server->store) == NULL)
-        log_error("stopped%s: %llu jobs wait on disk, %llu that ran go again", how,
+        log_error("stopped%s: %llu jobs waiting on disk, %llu running jobs will be retried", how,
                   (unsigned long long)tally.waiting, (unsigned long long)tally.running);
     else
         log_error("stopped%s: %llu jobs lost", how,
@@ -164,16 +164,16 @@ _Noreturn static void end_at_once(const struct server *server, const char *how)
 /* Until no job runs here any more; one that does not end in time goes back to the disk. */
 static void drain_durable(struct server *server)
 {
-    jobd_dismiss(server->jobd); /* no worker begins another one */
+    jobd_stop_takers(server->jobd); /* no worker begins another one */
     if (jobd_await_idle(server->jobd, &server->idle.waiter) == JOBD_OK)
         return;
     if (next_signal(server, server->idle.fd, to_ms(server->options.grace_us)) != 0)
-        end_at_once(server, " at once");
-    jobd_abandon(server->jobd, clock_now_us());
+        end_at_once(server, " immediately");
+    jobd_cancel_all(server->jobd, clock_now_us());
     if (jobs_here(server) > 0 && next_signal(server, server->idle.fd, STOPPING_MS) != 0)
-        end_at_once(server, " at once");
+        end_at_once(server, " immediately");
     if (jobs_here(server) > 0)
-        end_at_once(server, ", not all jobs would");
+        end_at_once(server, ": some jobs did not stop in time");
 }
 
 /* Until all jobs have ended, or the grace is over and what is left has been told to stop; then
@@ -192,16 +192,16 @@ static void drain(struct server *server)
     if (jobd_await_idle(server->jobd, &server->idle.waiter) == JOBD_OK)
         return;
     if (next_signal(server, server->idle.fd, to_ms(server->options.grace_us)) != 0)
-        end_at_once(server, " at once");
+        end_at_once(server, " immediately");
     tally = count_jobs(server->jobd);
     if (tally.waiting + tally.running == 0)
         return;
-    jobd_abandon(server->jobd, clock_now_us());
+    jobd_cancel_all(server->jobd, clock_now_us());
     server->lost = tally.waiting; /* those that run are still counted as such */
     if (next_signal(server, server->idle.fd, STOPPING_MS) != 0)
-        end_at_once(server, " at once");
+        end_at_once(server, " immediately");
     if (count_jobs(server->jobd).running > 0)
-        end_at_once(server, ", not all jobs would");
+        end_at_once(server, ": some jobs did not stop in time");
     server->lost = tally.waiting + tally.running;
 }
 
@@ -228,14 +228,14 @@ int serve_until_signal(struct server *server)
         return EXIT_LOST;
     }
     if (!written) {
-        log_error("stopped: not all ends could be written down: those jobs go again");
+        log_error("stopped: some results could not be saved; those jobs will run again");
         return EXIT_LOST;
     }
-    log_info("stopped: %llu done, %llu failed, %llu cancelled, none lost",
+    log_info("stopped: %llu done, %llu failed, %llu cancelled, 0 lost",
              (unsigned long long)tally.done, (unsigned long long)tally.failed,
              (unsigned long long)tally.cancelled);
     if (server->store != NULL)
-        log_info("%llu jobs wait on disk, %llu are leased", (unsigned long long)tally.waiting,
+        log_info("%llu jobs waiting on disk, %llu leased", (unsigned long long)tally.waiting,
                  (unsigned long long)tally.running);
     return 0;
 }

@@ -6,10 +6,10 @@
 struct server;
 
 /* Blocks signals for this thread and those it will start. 0 or -errno. */
-__attribute__((warn_unused_result)) int drain_prepare(struct server *server);
+__attribute__((warn_unused_result)) int shutdown_prepare(struct server *server);
 
 /* Until a signal ends it and its jobs have, or their grace is over: the exit status. A second
  * signal, or a job that does not stop, ends the process in it. SIGHUP reads the settings again. */
 int serve_until_signal(struct server *server);
 
-void drain_release(struct server *server);
+void shutdown_release(struct server *server);

@@ -38,7 +38,7 @@ static void note_damaged(struct loading *loading, uint64_t id)
                   (unsigned long long)id, loading->store->path);
 }
 
-static bool load_one(void *context, uint64_t id, const struct record *record)
+static bool load_one(void *context, uint64_t id, const struct job_record *record)
 {
     struct loading *loading = context;
     struct jobd *jobd = loading->store->jobd;
@@ -73,7 +73,7 @@ static bool forget_on_disk(struct store *store)
     return true;
 }
 
-static bool load_ended(void *context, uint64_t id, const struct record *record)
+static bool load_ended(void *context, uint64_t id, const struct job_record *record)
 {
     struct loading *loading = context;
     return load_one(context, id, record) &&
@@ -87,8 +87,8 @@ static void report(const struct loading *loading)
         log_error("%s: %llu damaged records in all", path, (unsigned long long)loading->damaged);
     for (size_t i = 0; i < sizeof loading->unknown / sizeof loading->unknown[0]; i++)
         if (loading->unknown[i].jobs > 0)
-            log_warn("%s: %llu jobs of the queue %s, which is not declared, stay there", path,
-                     (unsigned long long)loading->unknown[i].jobs, loading->unknown[i].name);
+            log_warn("%s: %llu jobs belong to queue %s, which is not configured; left on disk",
+                     path, (unsigned long long)loading->unknown[i].jobs, loading->unknown[i].name);
     log_info("%s: %llu jobs in %lld ms", path, (unsigned long long)loading->done,
              (long long)(clock_now_us() - loading->begun_us) / 1000);
 }

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <zlib.h>
 
-#include "store/sqlite_inside.h"
+#include "store/database_inside.h"
 
 /* States are on disk as their numbers. */
 _Static_assert(JOBD_QUEUED == 0 && JOBD_SCHEDULED == 1 && JOBD_RUNNING == 2 && JOBD_DONE == 3 &&
@@ -40,7 +40,7 @@ static uLong crc_blob(uLong crc, const struct jobd_blob *blob)
     return crc_bytes(crc_text(crc, blob->type), blob->bytes, blob->size);
 }
 
-static int64_t job_crc(const struct record *record)
+static int64_t job_crc(const struct job_record *record)
 {
     uLong crc = crc_number(crc32(0, NULL, 0), (int64_t)record->id);
     crc = crc_text(crc, record->queue);
@@ -54,14 +54,14 @@ static int64_t job_crc(const struct record *record)
     return (int64_t)crc_blob(crc, record->payload);
 }
 
-static int flags_of(const struct record *record)
+static int flags_of(const struct job_record *record)
 {
     return (record->delayed ? DELAYED : 0) | (record->stopping ? STOPPING : 0) |
            (record->output_truncated ? TRUNCATED : 0) | (record->exited ? EXITED : 0);
 }
 
 /* An error is text, whatever its blob says. */
-static int64_t progress_crc(const struct record *record)
+static int64_t progress_crc(const struct job_record *record)
 {
     const struct jobd_blob *error = record->error;
     uLong crc = crc_number(crc32(0, NULL, 0), (int64_t)record->id);
@@ -108,7 +108,7 @@ static void bind_type(sqlite3_stmt *statement, int at, const struct jobd_blob *b
         (void)sqlite3_bind_null(statement, at);
 }
 
-static enum database_result add(struct database *database, const struct record *record)
+static enum database_result add(struct database *database, const struct job_record *record)
 {
     sqlite3_stmt *statement = database->statements[ADD];
     bind_number(statement, 1, (int64_t)record->id);
@@ -128,7 +128,7 @@ static enum database_result add(struct database *database, const struct record *
     return database_step(database, ADD, 1);
 }
 
-static enum database_result set(struct database *database, const struct record *record)
+static enum database_result set(struct database *database, const struct job_record *record)
 {
     sqlite3_stmt *statement = database->statements[SET];
     bind_number(statement, 1, (int64_t)record->id);
@@ -154,15 +154,15 @@ static enum database_result remove_row(struct database *database, enum statement
     return database_step(database, which, -1);
 }
 
-enum database_result database_change(struct database *database, enum change_kind kind,
-                                     const struct record *record)
+enum database_result database_change(struct database *database, enum row_kind kind,
+                                     const struct job_record *record)
 {
     switch (kind) {
-    case CHANGE_ADD:
+    case ROW_ADD:
         return add(database, record);
-    case CHANGE_SET:
+    case ROW_SET:
         return set(database, record);
-    case CHANGE_REMOVE:
+    case ROW_REMOVE:
         break;
     }
     enum database_result result = remove_row(database, REMOVE_PROGRESS, record->id);
@@ -246,9 +246,9 @@ enum {
     "SELECT job.*, state, attempt, ready, started, finished, flags, exit_code, token, expires,"    \
     " output_type, output, error, progress.crc FROM job LEFT JOIN progress USING (id) "
 
-static void read_job(sqlite3_stmt *row, struct record *record)
+static void read_job(sqlite3_stmt *row, struct job_record *record)
 {
-    *record = (struct record){
+    *record = (struct job_record){
         .id = (uint64_t)sqlite3_column_int64(row, AT_ID),
         .queue = column_text(row, AT_QUEUE),
         .priority = (uint8_t)sqlite3_column_int(row, AT_PRIORITY),
@@ -265,7 +265,7 @@ static void read_job(sqlite3_stmt *row, struct record *record)
     record->ready_us = record->delayed ? record->run_at_us : record->created_us;
 }
 
-static void read_progress(sqlite3_stmt *row, struct record *record)
+static void read_progress(sqlite3_stmt *row, struct job_record *record)
 {
     int flags = sqlite3_column_int(row, AT_FLAGS);
     record->state = (enum jobd_state)sqlite3_column_int(row, AT_STATE);
@@ -284,11 +284,11 @@ static void read_progress(sqlite3_stmt *row, struct record *record)
 
 /* The row, when it is whole. */
 static bool each_row(sqlite3_stmt *row,
-                     bool (*each)(void *context, uint64_t id, const struct record *record),
+                     bool (*each)(void *context, uint64_t id, const struct job_record *record),
                      void *context)
 {
     struct jobd_blob *payload, *output = NULL, *error = NULL;
-    struct record record;
+    struct job_record record;
     read_job(row, &record);
     bool moved = sqlite3_column_type(row, AT_STATE) != SQLITE_NULL;
     bool good = column_blob(row, AT_PAYLOAD, column_text(row, AT_TYPE), &payload);
@@ -311,7 +311,7 @@ static bool each_row(sqlite3_stmt *row,
 }
 
 bool database_scan(struct database *database, bool ended,
-                   bool (*each)(void *context, uint64_t id, const struct record *record),
+                   bool (*each)(void *context, uint64_t id, const struct job_record *record),
                    void *context)
 {
     sqlite3_stmt *row;

@@ -115,7 +115,7 @@ static void fails(struct store *store, enum health health, const char *why)
         store->again_us = clock_now_us() + (health == BROKEN ? 0 : AGAIN_US);
     store->health = health;
     if (news)
-        log_error("%s: %s: no new jobs until that is over", store->path, reason);
+        log_error("%s: %s: rejecting new jobs until it recovers", store->path, reason);
     journal_refuse(store->jobd, true, clock_now_us());
 }
 
@@ -127,7 +127,7 @@ static void is_well(struct store *store)
     store->reason[0] = '\0';
     mutex_unlock(&store->lock);
     journal_refuse(store->jobd, false, clock_now_us());
-    log_info("%s: writes again", store->path);
+    log_info("%s: recovered", store->path);
 }
 
 /* SQLite would go on writing to files that no one will ever find. */
@@ -142,21 +142,21 @@ static bool misses_file(struct store *store)
     return true;
 }
 
-static bool doubt(void *context, enum change_kind kind, const struct record *record)
+static bool in_doubt(void *context, enum row_kind kind, const struct job_record *record)
 {
     struct store *store = context;
     (void)kind;
     if (store->doubtful_len == store->doubtful_max) {
         size_t max = store->doubtful_max > 0 ? 2 * store->doubtful_max : CHANGES_MAX;
-        uint64_t *more = realloc(store->doubtful, max * sizeof *more);
+        uint64_t *more = realloc(store->is_in_doubt, max * sizeof *more);
         if (more == NULL) {
             store->doubt_all = true;
             return false;
         }
-        store->doubtful = more;
+        store->is_in_doubt = more;
         store->doubtful_max = max;
     }
-    store->doubtful[store->doubtful_len++] = record->id;
+    store->is_in_doubt[store->doubtful_len++] = record->id;
     return true;
 }
 
@@ -178,19 +178,19 @@ static enum database_sync database_sync_of(enum store_sync sync)
                                        : DATABASE_SYNC_OFF;
 }
 
-static bool write_record(void *context, enum change_kind kind, const struct record *record)
+static bool write_record(void *context, enum row_kind kind, const struct job_record *record)
 {
     struct store *store = context;
     store->result = database_change(store->database, kind, record);
     return store->result == DATABASE_OK;
 }
 
-/* Whatever the failed group has left on disk becomes what the heart has. */
+/* Whatever the failed group has left on disk becomes what the engine has. */
 static enum database_result write_doubtful(struct store *store)
 {
     bool good = database_begin(store->database) == DATABASE_OK;
     for (size_t i = 0; i < store->doubtful_len && good; i++)
-        good = journal_record(store->jobd, store->doubtful[i], write_record, store);
+        good = journal_record(store->jobd, store->is_in_doubt[i], write_record, store);
     return good ? database_commit(store->database) : DATABASE_BROKEN;
 }
 
@@ -266,7 +266,7 @@ static void written(struct store *store, size_t changes)
 static void failed(struct store *store, enum database_result result)
 {
     if (result == DATABASE_BROKEN && store->database != NULL && store->health != GONE) {
-        (void)journal_each(store->jobd, doubt, store);
+        (void)journal_each(store->jobd, in_doubt, store);
         breaks(store);
     } else if (result == DATABASE_FULL) {
         fails(store, FULL, "");
@@ -424,8 +424,7 @@ static int take_folder(const char *directory, char error[STORE_ERROR_SIZE])
     if (folder >= 0 && flock(folder, LOCK_EX | LOCK_NB) == 0)
         return folder;
     snprintf(error, STORE_ERROR_SIZE, "%s: %s", directory,
-             folder >= 0 && errno == EWOULDBLOCK ? "another jobd keeps its jobs there"
-                                                 : strerror(errno));
+             folder >= 0 && errno == EWOULDBLOCK ? "in use by another jobd" : strerror(errno));
     if (folder >= 0)
         close(folder);
     return -1;
@@ -567,6 +566,6 @@ void store_free(struct store *store)
     free(store->log_path);
     free(store->ballast_path);
     free(store->waiting);
-    free(store->doubtful);
+    free(store->is_in_doubt);
     free(store);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The disk: writes the heart's journal down, in group commits to an SQLite database in a
+/* The disk: writes the engine's journal down, in group commits to an SQLite database in a
  * directory, and brings back what was there.
  *
  * One thread, the writer, takes what waits in the journal into one transaction, commits, and says
@@ -39,7 +39,7 @@ uint64_t store_first_id(struct store *store);
  * block. */
 void store_wake(void *store);
 
-/* Brings all jobs back into the heart. Says its progress in the log when it takes long, and names
+/* Brings all jobs back into the engine. Says its progress in the log when it takes long, and names
  * what is damaged or belongs to no queue: that stays on disk and does not run. False, and one line
  * in `error`, when the database cannot be read or memory is short. */
 bool store_load(struct store *store, struct jobd *jobd, int64_t now_us,

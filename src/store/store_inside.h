@@ -6,7 +6,7 @@
 #include <pthread.h>
 #include <sys/types.h>
 
-#include "store/sqlite.h"
+#include "store/database.h"
 #include "base/lock.h"
 #include "store/store.h"
 
@@ -52,15 +52,15 @@ struct store {
     int64_t again_us;            /* then it is tried to recover */
     int64_t look_us;             /* then it is looked whether the files are there */
     int64_t sync_us;             /* the log is to be synced then; JOBD_NEVER: it is */
-    uint64_t *doubtful;          /* jobs of which nobody knows what is on disk */
+    uint64_t *is_in_doubt;       /* jobs of which nobody knows what is on disk */
     size_t doubtful_len, doubtful_max;
     bool doubt_all; /* they are more than could be remembered */
 
     struct mutex lock;
     struct condition changed;
-    bool woken GUARDED, over GUARDED;
-    char reason[STORE_ERROR_SIZE] GUARDED; /* "": new jobs are let in */
-    struct store_stats stats GUARDED;
+    bool woken GUARDED_BY(lock), over GUARDED_BY(lock);
+    char reason[STORE_ERROR_SIZE] GUARDED_BY(lock); /* "": new jobs are let in */
+    struct store_stats stats GUARDED_BY(lock);
 };
 
 /* Writes what was gathered in one transaction; when it is not DATABASE_OK it is undone. */

@@ -264,7 +264,7 @@ static void the_file_is_read_again(void **state)
     private_file("tokens", "put newcomer-7d1e5f2a\n");
     assert_int_equal(ask(client, "POST", "/do", "newcomer-7d1e5f2a")->status, 401);
     server_signal(server, SIGHUP);
-    server_await_line(server, ERR, "SIGHUP: the settings have been read again", line);
+    server_await_line(server, ERR, "SIGHUP: configuration reloaded", line);
     assert_int_equal(ask(client, "POST", "/do", "newcomer-7d1e5f2a")->status, 202);
     assert_int_equal(ask(client, "POST", "/do", PUTS)->status, 401);
     private_file("tokens", "all newcomer-7d1e5f2a\n");

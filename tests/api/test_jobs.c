@@ -472,11 +472,12 @@ static void a_problem_has_the_title_of_its_status(void **state)
     static const struct {
         const char *method, *path, *field, *body, *title, *detail;
     } rows[] = {
-        {"POST", "/do?delay=x", NULL, "job", "Bad Request", "bad value of delay: allowed is"},
+        {"POST", "/do?delay=x", NULL, "job", "Bad Request", "invalid delay: expected"},
         {"POST", "/do", "Host: evil.example", "job", "Forbidden", "Host must be localhost"},
         {"GET", "/nowhere", NULL, NULL, "Not Found", "not found"},
         {"PUT", "/do", NULL, "job", "Method Not Allowed", "method not allowed"},
-        {"POST", "/do", "Content-Encoding: gzip", "job", "Unsupported Media Type", "a payload is"},
+        {"POST", "/do", "Content-Encoding: gzip", "job", "Unsupported Media Type",
+         "Content-Encoding is"},
         {"POST", "/do", NULL, "jobs", "Content Too Large", "the body is larger than"},
     };
     struct server *server = server_start("-w", "0", "--max-body", "3");

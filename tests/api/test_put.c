@@ -184,7 +184,7 @@ static void its_own_timeout_counts(void **state)
     static const char *const none[] = {"/do?timeout=0s", "/do?timeout=0.9ms", "/do?timeout=none"};
     for (size_t i = 0; i < sizeof none / sizeof none[0]; i++)
         assert_answer(client_post(client, none[i]), 400,
-                      "bad value of timeout: allowed is a duration from 1ms, like 30s, 5m, 2h or "
+                      "invalid timeout: expected a duration from 1ms, like 30s, 5m, 2h or "
                       "7d\n");
     client_free(client);
 }

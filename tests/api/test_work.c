@@ -89,7 +89,7 @@ static void a_job_is_taken_and_done(void **state)
     char path[128];
     snprintf(path, sizeof path, "%s/output", path_of(id));
     assert_answer(client_get(client, path), 200, "HELLO");
-    assert_answer(say(client, lease, "/done", "again"), 409, "the lease is over\n");
+    assert_answer(say(client, lease, "/done", "again"), 409, "the lease has ended\n");
     assert_answer(client_get(client, path), 200, "HELLO");
     assert_answer(client_get(client, "/take"), 405, NULL);
     assert_answer(client_post(client, "/take/nowhere"), 404, NULL);
@@ -162,7 +162,7 @@ static void a_lease_that_ran_out_is_lost(void **state)
     uint64_t id = put(client, "/do?attempts=2", "x");
     char *late = take_with(client, "/take?lease=100ms", "x");
     char *lease = take_with(client, "/take?wait=15s", "x");
-    assert_answer(say(client, late, "/done", "late"), 409, "the lease is over\n");
+    assert_answer(say(client, late, "/done", "late"), 409, "the lease has ended\n");
     assert_answer(say(client, late, "/extend", NULL), 409, NULL);
     assert_string_equal(json_string(client_job(client, id), "state"), "running");
     assert_answer(say(client, lease, "/done", "in time"), 200, NULL);
@@ -171,7 +171,7 @@ static void a_lease_that_ran_out_is_lost(void **state)
     free(late);
     late = take_with(client, "/take?lease=100ms", "y");
     client_await_state(client, other, "failed");
-    assert_string_equal(json_string(client_job(client, other), "error"), "the lease ran out");
+    assert_string_equal(json_string(client_job(client, other), "error"), "the lease expired");
     free(late);
     free(lease);
     client_free(client);

@@ -29,7 +29,7 @@ only http/mhd 'src/http/(mhd_[a-z]*|http|budget)\.c'
 only api/endpoint 'src/api/.*'
 only cjson 'src/base/json\.h'
 only curl/ 'src/(run/http_client|base/url)\.c'
-only sqlite3 'src/store/sqlite_inside\.h'
+only sqlite3 'src/store/database_inside\.h'
 only gnutls 'src/http/tls\.c'
 
 # The engine neither logs nor reads a clock nor knows JSON, though these stand below it.

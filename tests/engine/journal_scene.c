@@ -25,9 +25,9 @@ static void replace(struct jobd_blob **place, const struct jobd_blob *blob)
     jobd_blob_unref(before);
 }
 
-static void keep_progress(struct kept *kept, const struct record *record)
+static void keep_progress(struct kept *kept, const struct job_record *record)
 {
-    struct record *own = &kept->record;
+    struct job_record *own = &kept->record;
     own->state = record->state;
     own->attempt = record->attempt;
     own->ready_us = record->ready_us;
@@ -68,7 +68,7 @@ static void remember_for_undo(uint64_t id)
     disk.undo[id] = copy;
 }
 
-static bool write_change(void *context, enum change_kind kind, const struct record *record)
+static bool write_change(void *context, enum row_kind kind, const struct job_record *record)
 {
     size_t *left = context;
     struct kept *kept = &disk.jobs[record->id];
@@ -76,11 +76,11 @@ static bool write_change(void *context, enum change_kind kind, const struct reco
     if ((*left)-- == 0)
         return false;
     remember_for_undo(record->id);
-    if (kind == CHANGE_REMOVE) {
+    if (kind == ROW_REMOVE) {
         forget(kept);
         return true;
     }
-    if (kind == CHANGE_ADD) {
+    if (kind == ROW_ADD) {
         forget(kept);
         kept->there = true;
         kept->record = *record;
@@ -90,7 +90,7 @@ static bool write_change(void *context, enum change_kind kind, const struct reco
         replace(&kept->payload, record->payload);
     }
     verify(kept->there);
-    if (kind == CHANGE_SET)
+    if (kind == ROW_SET)
         keep_progress(kept, record);
     kept->record.key = kept->key;
     kept->record.trace = kept->trace;
@@ -176,8 +176,8 @@ struct jobd *disk_open_heart(uint32_t capacity, uint32_t restored, uint64_t firs
 
 static int by_end(const void *a, const void *b)
 {
-    const struct record *one = &(*(struct kept *const *)a)->record;
-    const struct record *two = &(*(struct kept *const *)b)->record;
+    const struct job_record *one = &(*(struct kept *const *)a)->record;
+    const struct job_record *two = &(*(struct kept *const *)b)->record;
     return (one->finished_us > two->finished_us) - (one->finished_us < two->finished_us);
 }
 
@@ -209,7 +209,7 @@ static void hold_to_account(const struct person *who)
     bool good = who->waiter.result == JOBD_OK;
     switch (who->verb) {
     case 'p':
-        verify(good ? kept->there : who->waiter.result != JOBD_STORE || !kept->there);
+        verify(good ? kept->there : who->waiter.result != JOBD_STORE_FAILED || !kept->there);
         break;
     case 'c':
         verify(!good || (kept->there && kept->record.state == JOBD_CANCELLED));

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the tests of the journal share: a heart of two queues, a store that is a table, and people
- * who hold the heart to what they were told. */
+/* What the tests of the journal share: an engine of two queues, a store that is a table, and people
+ * who hold the engine to what they were told. */
 #pragma once
 
 #include <stdbool.h>
@@ -13,7 +13,7 @@ enum { QUEUES = 2, CAPACITY = 12, KEEP = 6, WORKERS = 2, LEASES = 4, IDS = 20000
 
 struct kept {
     bool there;
-    struct record record; /* its texts are these */
+    struct job_record record; /* its texts are these */
     char key[JOBD_KEY_SIZE], trace[JOBD_TRACE_SIZE], token[JOBD_TOKEN_SIZE];
     struct jobd_blob *payload, *output, *error;
 };
@@ -51,5 +51,5 @@ struct person person_new(void);
 static inline enum jobd_state state_of(struct jobd *jobd, uint64_t id)
 {
     struct jobd_info info;
-    return jobd_look(jobd, id, &info) == JOBD_OK ? info.state : JOBD_STATES;
+    return jobd_get(jobd, id, &info) == JOBD_OK ? info.state : JOBD_STATES;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The heart by itself: attempts that fail and go again, and what they leave behind. */
+/* The engine by itself: attempts that fail and go again, and what they leave behind. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -52,7 +52,7 @@ static void test_failures_come_back_later_and_later(void **state)
         assert_int_equal(worker.waiter.task.attempt, attempt);
         assert_int_equal(worker.waiter.task.timeout_us, 7);
         finish(jobd, &worker.waiter.task, JOBD_FAILED, now_us);
-        assert_int_equal(jobd_look(jobd, 1, &info), JOBD_OK);
+        assert_int_equal(jobd_get(jobd, 1, &info), JOBD_OK);
         assert_int_equal(info.state, JOBD_SCHEDULED);
         assert_in_range(info.run_at_us - now_us, most_us / 2, most_us);
         now_us = info.run_at_us;
@@ -62,7 +62,7 @@ static void test_failures_come_back_later_and_later(void **state)
     }
     assert_int_equal(jobd_take(jobd, 0, &worker.waiter, now_us), JOBD_OK);
     finish(jobd, &worker.waiter.task, JOBD_FAILED, now_us);
-    assert_int_equal(jobd_look(jobd, 1, &info), JOBD_OK);
+    assert_int_equal(jobd_get(jobd, 1, &info), JOBD_OK);
     assert_int_equal(info.state, JOBD_FAILED);
     assert_int_equal(info.attempt, ATTEMPTS);
     jobd_free(jobd);
@@ -113,7 +113,7 @@ static void test_what_an_attempt_leaves(void **state)
                                        .output = text("half"),
                                        .error = text("no disk")},
                 2);
-    assert_int_equal(jobd_look(jobd, 1, &info), JOBD_OK);
+    assert_int_equal(jobd_get(jobd, 1, &info), JOBD_OK);
     assert_int_equal(info.state, JOBD_FAILED);
     assert_true(info.exited && info.has_error);
     assert_int_equal(info.exit_code, 3);
@@ -123,7 +123,7 @@ static void test_what_an_attempt_leaves(void **state)
     assert_memory_equal(seen->bytes, "no disk", 7);
     jobd_blob_unref(seen);
     assert_int_equal(jobd_retry(jobd, 1, NULL, 3, &receipt), JOBD_OK);
-    assert_int_equal(jobd_look(jobd, 1, &info), JOBD_OK);
+    assert_int_equal(jobd_get(jobd, 1, &info), JOBD_OK);
     assert_int_equal(info.state, JOBD_QUEUED);
     assert_int_equal(info.attempt, 0);
     assert_false(info.exited || info.has_error);
@@ -175,7 +175,7 @@ static void test_outputs_count_for_memory(void **state)
     assert_int_equal(jobd_take(jobd, 0, &worker.waiter, 1), JOBD_OK);
     jobd_finish(jobd, &worker.waiter.task,
                 &(struct jobd_outcome){.state = JOBD_DONE, .output = output}, 2);
-    assert_int_equal(jobd_look(jobd, 1, &info), JOBD_OK);
+    assert_int_equal(jobd_get(jobd, 1, &info), JOBD_OK);
     assert_int_equal(info.output_bytes, 0);
     assert_true(info.output_truncated);
     assert_in_range(jobd_memory(jobd), 900, 1000);
@@ -204,7 +204,7 @@ static void test_terms_can_change(void **state)
     finish(jobd, &early.waiter.task, JOBD_FAILED, 3);
     finish(jobd, &late.waiter.task, JOBD_FAILED, 3);
     assert_int_equal(state_of(jobd, 1), JOBD_FAILED); /* one attempt, as it came in */
-    assert_int_equal(jobd_look(jobd, 2, &info), JOBD_OK);
+    assert_int_equal(jobd_get(jobd, 2, &info), JOBD_OK);
     assert_int_equal(info.state, JOBD_SCHEDULED);
     assert_int_equal(info.attempts, 3);
     assert_int_equal(info.run_at_us, 2 * SECOND + 3);

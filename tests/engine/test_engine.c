@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The heart by itself, its time in the test's hand: order, room, time, memory. */
+/* The engine by itself, its time in the test's hand: order, room, time, memory. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -112,20 +112,21 @@ static void test_takers_in_their_order(void **state)
 static void test_room_in_order_of_coming(void **state)
 {
     struct jobd *jobd = open_queue(1, 1, 10, 100);
-    struct person putters[2] = {person(), person()}, worker = person();
+    struct person put_waiters[2] = {person(), person()}, worker = person();
     struct jobd_receipt receipt;
     const struct jobd_put one = {.priority = 3};
     (void)state;
     assert_int_equal(put(jobd, 1), JOBD_OK);
     for (int i = 0; i < 2; i++)
-        assert_int_equal(jobd_put_wait(jobd, &one, &putters[i].waiter, 1, &receipt), JOBD_PENDING);
+        assert_int_equal(jobd_put_wait(jobd, &one, &put_waiters[i].waiter, 1, &receipt),
+                         JOBD_PENDING);
     take(jobd, &worker, 2);
-    assert_int_equal(putters[0].woken, 1);
-    assert_int_equal(putters[0].waiter.result, JOBD_OK);
-    assert_int_equal(putters[0].waiter.receipt.id, 2);
-    assert_int_equal(putters[1].woken, 0);
+    assert_int_equal(put_waiters[0].woken, 1);
+    assert_int_equal(put_waiters[0].waiter.result, JOBD_OK);
+    assert_int_equal(put_waiters[0].waiter.receipt.id, 2);
+    assert_int_equal(put_waiters[1].woken, 0);
     jobd_close(jobd);
-    assert_int_equal(putters[1].waiter.result, JOBD_CLOSED);
+    assert_int_equal(put_waiters[1].waiter.result, JOBD_CLOSED);
     assert_int_equal(put(jobd, 3), JOBD_CLOSED);
     finish(jobd, &worker.waiter.task, JOBD_FAILED, 4);
     check_heart(jobd);
@@ -135,17 +136,17 @@ static void test_room_in_order_of_coming(void **state)
 static void test_deadlines(void **state)
 {
     struct jobd *jobd = open_queue(1, 1, 10, 100);
-    struct person taker = person(), watcher = person();
+    struct person take_waiter = person(), watcher = person();
     struct jobd_info info;
     (void)state;
-    taker.waiter.deadline_us = 5 * SECOND;
-    assert_int_equal(jobd_take(jobd, 0, &taker.waiter, 1), JOBD_PENDING);
+    take_waiter.waiter.deadline_us = 5 * SECOND;
+    assert_int_equal(jobd_take(jobd, 0, &take_waiter.waiter, 1), JOBD_PENDING);
     assert_true(jobd_tick(jobd, 5 * SECOND - 1) == 5 * SECOND);
-    assert_int_equal(taker.woken, 0);
+    assert_int_equal(take_waiter.woken, 0);
     assert_true(jobd_tick(jobd, 5 * SECOND) == JOBD_NEVER);
-    assert_int_equal(taker.woken, 1);
-    assert_int_equal(taker.waiter.result, JOBD_TIMEOUT);
-    assert_false(jobd_unwait(jobd, &taker.waiter));
+    assert_int_equal(take_waiter.woken, 1);
+    assert_int_equal(take_waiter.waiter.result, JOBD_TIMEOUT);
+    assert_false(jobd_cancel_wait(jobd, &take_waiter.waiter));
 
     assert_int_equal(put(jobd, 6 * SECOND), JOBD_OK);
     watcher.waiter.deadline_us = 7 * SECOND;
@@ -184,14 +185,14 @@ static void test_memory_forgets_the_finished_only(void **state)
     assert_int_equal(put_with(jobd, (struct jobd_put){.payload = jobd_blob_new(60, NULL)}, 1),
                      JOBD_OK);
     assert_int_equal(put_with(jobd, (struct jobd_put){.payload = jobd_blob_new(60, NULL)}, 1),
-                     JOBD_MEMORY);
+                     JOBD_OUT_OF_MEMORY);
     take(jobd, &worker, 1);
     assert_int_equal(put_with(jobd, (struct jobd_put){.payload = jobd_blob_new(60, NULL)}, 1),
-                     JOBD_MEMORY);
+                     JOBD_OUT_OF_MEMORY);
     finish(jobd, &worker.waiter.task, JOBD_DONE, 2);
     assert_int_equal(jobd_memory(jobd), 60);
     assert_int_equal(put_with(jobd, (struct jobd_put){.payload = jobd_blob_new(101, NULL)}, 3),
-                     JOBD_MEMORY);
+                     JOBD_OUT_OF_MEMORY);
     assert_int_equal(state_of(jobd, 1), JOBD_DONE); /* in vain: so nothing is forgotten */
     assert_int_equal(put_with(jobd, (struct jobd_put){.payload = jobd_blob_new(60, NULL)}, 3),
                      JOBD_OK);
@@ -286,24 +287,24 @@ static void test_pause_and_purge(void **state)
 static void test_abandon_tells_all(void **state)
 {
     struct jobd *jobd = open_queue(4, 2, 10, 100);
-    struct person workers[2] = {person(), person()}, idler = person();
+    struct person workers[2] = {person(), person()}, idle_waiter = person();
     (void)state;
     for (int i = 0; i < 4; i++)
         put(jobd, 1);
     take(jobd, &workers[0], 1);
     take(jobd, &workers[1], 1);
     jobd_close(jobd);
-    assert_int_equal(jobd_await_idle(jobd, &idler.waiter), JOBD_PENDING);
-    jobd_abandon(jobd, 2);
+    assert_int_equal(jobd_await_idle(jobd, &idle_waiter.waiter), JOBD_PENDING);
+    jobd_cancel_all(jobd, 2);
     assert_int_equal(jobd_cancel(jobd, 1, NULL, 2), JOBD_STOPPING);
     assert_int_equal(workers[0].stopped, 2); /* told again, as asked again */
     assert_int_equal(workers[1].stopped, 1);
     finish(jobd, &workers[0].waiter.task, JOBD_CANCELLED, 3);
-    assert_int_equal(idler.woken, 0);
+    assert_int_equal(idle_waiter.woken, 0);
     finish(jobd, &workers[1].waiter.task, JOBD_DONE, 3);
-    assert_int_equal(idler.woken, 1);
-    assert_int_equal(jobd_await_idle(jobd, &idler.waiter), JOBD_OK);
-    jobd_dismiss(jobd);
+    assert_int_equal(idle_waiter.woken, 1);
+    assert_int_equal(jobd_await_idle(jobd, &idle_waiter.waiter), JOBD_OK);
+    jobd_stop_takers(jobd);
     assert_int_equal(jobd_take(jobd, 0, &workers[0].waiter, 4), JOBD_CLOSED);
     jobd_free(jobd);
 }

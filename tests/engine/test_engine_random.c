@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The heart driven at random. A failure prints its seed; SEED=n in the environment runs that one.
+/* The engine driven at random. A failure prints its seed; SEED=n in the environment runs that one.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -23,7 +23,7 @@ static void test_agrees_with_model(void **state)
         /* Said before, as a broken invariant ends the process. */
         fprintf(stderr, "\rseed %llu ", (unsigned long long)seed);
         struct chance chance = chance_seeded(seed);
-        heart_drive(&chance, STEPS);
+        model_drive(&chance, STEPS);
     }
     fputc('\n', stderr);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The heart with a journal, step by step: what is written, and what fails. */
+/* The engine with a journal, step by step: what is written, and what fails. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
@@ -50,8 +50,8 @@ static void test_what_fails_was_never_asked(void **state)
     uint64_t id = put(jobd, &one, "k", 1);
     assert_int_equal(put(jobd, &two, "k", 1), id); /* the same job, which is not written yet */
     disk_write_group(jobd, 64, 0, 2);
-    assert_int_equal(one.waiter.result, JOBD_STORE);
-    assert_int_equal(two.waiter.result, JOBD_STORE);
+    assert_int_equal(one.waiter.result, JOBD_STORE_FAILED);
+    assert_int_equal(two.waiter.result, JOBD_STORE_FAILED);
     check_heart(jobd);
     id = put(jobd, &one, "k", 3);
     disk_write_all(jobd, 3);
@@ -62,7 +62,7 @@ static void test_what_fails_was_never_asked(void **state)
     assert_int_equal(jobd_cancel(jobd, id, &two.waiter, 4), JOBD_PENDING);
     assert_int_equal(jobd_take(jobd, 0, &three.waiter, 4), JOBD_PENDING); /* nobody gets it now */
     disk_write_group(jobd, 64, 0, 5);
-    assert_int_equal(two.waiter.result, JOBD_STORE);
+    assert_int_equal(two.waiter.result, JOBD_STORE_FAILED);
     assert_int_equal(three.waiter.task.id, id);
     check_heart(jobd);
 
@@ -89,8 +89,8 @@ static void test_a_refusing_store_lets_jobs_end(void **state)
     disk_write_all(jobd, 1);
     put(jobd, &one, NULL, 2);
     journal_refuse(jobd, true, 2);
-    assert_int_equal(one.waiter.result, JOBD_STORE);
-    assert_int_equal(jobd_put(jobd, &more, &one.waiter, 2, &receipt), JOBD_STORE);
+    assert_int_equal(one.waiter.result, JOBD_STORE_FAILED);
+    assert_int_equal(jobd_put(jobd, &more, &one.waiter, 2, &receipt), JOBD_STORE_FAILED);
     two.waits = true;
     assert_int_equal(jobd_cancel(jobd, id, &two.waiter, 3), JOBD_PENDING);
     disk_write_all(jobd, 3);
@@ -107,7 +107,7 @@ static struct person lease(struct jobd *jobd, const char *token, int64_t now_us)
 {
     struct person worker = person_new();
     worker.waiter.lease_us = 100;
-    worker.waiter.try_only = true;
+    worker.waiter.no_wait = true;
     strcpy(worker.waiter.token, token);
     assert_int_equal(jobd_take(jobd, 0, &worker.waiter, now_us), JOBD_PENDING);
     disk_write_all(jobd, now_us);
@@ -133,7 +133,7 @@ static void test_a_lease_outlives_the_process(void **state)
     assert_int_equal(state_of(jobd, id), JOBD_RUNNING);
     one = person_new();
     assert_int_equal(jobd_lease_finish(jobd, TOKEN, &done, &one.waiter, 60), JOBD_PENDING);
-    assert_int_equal(jobd_lease_finish(jobd, TOKEN, &done, NULL, 60), JOBD_LEASE_OVER);
+    assert_int_equal(jobd_lease_finish(jobd, TOKEN, &done, NULL, 60), JOBD_LEASE_EXPIRED);
     disk_write_all(jobd, 61);
     assert_int_equal(one.waiter.result, JOBD_OK);
     assert_int_equal(state_of(jobd, id), JOBD_DONE);
@@ -173,7 +173,7 @@ static void test_who_ran_here_goes_again(void **state)
     jobd_free(jobd);
 
     jobd = disk_restore(100, 50);
-    assert_int_equal(jobd_look(jobd, id, &info), JOBD_OK);
+    assert_int_equal(jobd_get(jobd, id, &info), JOBD_OK);
     assert_int_equal(info.state, JOBD_QUEUED);
     assert_int_equal(info.attempt, 1);
     assert_int_equal(info.attempts, 2);
@@ -186,17 +186,17 @@ static void test_who_ran_here_goes_again(void **state)
 static void test_giving_up_puts_back(void **state)
 {
     struct jobd *jobd = disk_open_heart(4, 0, 1);
-    struct person one = person_new(), worker = person_new(), idler = person_new();
+    struct person one = person_new(), worker = person_new(), idle_waiter = person_new();
     (void)state;
     uint64_t id = put(jobd, &one, NULL, 1), waits = put(jobd, &one, NULL, 1);
     disk_write_all(jobd, 1);
     assert_int_equal(jobd_take(jobd, 0, &worker.waiter, 2), JOBD_OK);
     jobd_close(jobd);
-    assert_int_equal(jobd_await_idle(jobd, &idler.waiter), JOBD_PENDING);
-    jobd_abandon(jobd, 3);
+    assert_int_equal(jobd_await_idle(jobd, &idle_waiter.waiter), JOBD_PENDING);
+    jobd_cancel_all(jobd, 3);
     jobd_finish(jobd, &worker.waiter.task, &(struct jobd_outcome){.state = JOBD_CANCELLED}, 4);
     disk_write_all(jobd, 4);
-    assert_int_equal(idler.waiter.result, JOBD_OK);
+    assert_int_equal(idle_waiter.waiter.result, JOBD_OK);
     assert_int_equal(disk.jobs[id].record.state, JOBD_QUEUED);
     assert_int_equal(disk.jobs[id].record.attempt, 0);
     assert_int_equal(disk.jobs[waits].record.state, JOBD_QUEUED);
@@ -223,7 +223,7 @@ static void test_a_purge_is_written_whole(void **state)
                      3); /* a part of it fails: not all that was asked for is done */
     check_heart(jobd);
     disk_write_all(jobd, 3);
-    assert_int_equal(one.waiter.result, JOBD_STORE);
+    assert_int_equal(one.waiter.result, JOBD_STORE_FAILED);
     one = person_new();
     assert_int_equal(jobd_purge(jobd, 0, &one.waiter, 4, &purged), JOBD_PENDING);
     disk_write_all(jobd, 4);
@@ -248,19 +248,19 @@ static int64_t room_in_us(struct jobd *jobd, int64_t now_us)
 static void test_room_does_not_wait_for_the_disk(void **state)
 {
     struct jobd *jobd = disk_open_heart(4, 0, 1);
-    struct person putters[6], workers[2] = {person_new(), person_new()};
+    struct person put_waiters[6], workers[2] = {person_new(), person_new()};
     const int64_t run_us = 3000000;
     int64_t now_us = 1;
     (void)state;
     for (int i = 0; i < 4; i++) {
-        putters[i] = person_new();
-        put(jobd, &putters[i], NULL, now_us);
+        put_waiters[i] = person_new();
+        put(jobd, &put_waiters[i], NULL, now_us);
     }
     disk_write_all(jobd, now_us);
     for (int i = 0; i < 2; i++) {
         assert_int_equal(jobd_take(jobd, 0, &workers[i].waiter, now_us), JOBD_OK);
-        putters[4 + i] = person_new();
-        put(jobd, &putters[4 + i], NULL, now_us);
+        put_waiters[4 + i] = person_new();
+        put(jobd, &put_waiters[4 + i], NULL, now_us);
     }
     now_us += run_us;
     for (int i = 0; i < 2; i++) {
@@ -270,8 +270,8 @@ static void test_room_does_not_wait_for_the_disk(void **state)
         assert_int_equal(jobd_take(jobd, 0, &workers[i].waiter, now_us), JOBD_OK);
     }
     for (int i = 0; i < 2; i++) {
-        putters[i] = person_new();
-        put(jobd, &putters[i], NULL, now_us);
+        put_waiters[i] = person_new();
+        put(jobd, &put_waiters[i], NULL, now_us);
     }
     disk_write_all(jobd, now_us);
     now_us += run_us;
@@ -280,8 +280,8 @@ static void test_room_does_not_wait_for_the_disk(void **state)
         finish(jobd, &workers[i].waiter.task, JOBD_DONE, now_us);
         workers[i] = person_new();
         assert_int_equal(jobd_take(jobd, 0, &workers[i].waiter, now_us), JOBD_OK);
-        putters[i] = person_new();
-        put(jobd, &putters[i], NULL, now_us);
+        put_waiters[i] = person_new();
+        put(jobd, &put_waiters[i], NULL, now_us);
     }
     assert_int_equal(room_in_us(jobd, now_us), run_us);
     disk_write_all(jobd, now_us);
@@ -297,12 +297,12 @@ static void test_room_does_not_wait_for_the_disk(void **state)
 static void test_room_does_not_count_the_time_before(void **state)
 {
     struct jobd *jobd = disk_open_heart(CAPACITY, 0, 1);
-    struct person putters[CAPACITY];
+    struct person put_waiters[CAPACITY];
     const int64_t later_us = INT64_C(3600) * 1000000;
     (void)state;
     for (int i = 0; i < CAPACITY; i++) {
-        putters[i] = person_new();
-        put(jobd, &putters[i], NULL, 1);
+        put_waiters[i] = person_new();
+        put(jobd, &put_waiters[i], NULL, 1);
     }
     disk_write_all(jobd, 1);
     jobd_free(jobd);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The heart with a journal, driven at random, with crashes in between. SEED=n in the environment
+/* The engine with a journal, driven at random, with crashes in between. SEED=n in the environment
  * repeats the run that printed n. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -82,7 +82,7 @@ static void do_put(struct world *world, struct person *who)
     bool taken = result == JOBD_PENDING ? who->waiter.accepted : result == JOBD_OK;
     if (!taken &&
         result == JOBD_PENDING) { /* it waits for room: let it go again, to keep it easy */
-        verify(jobd_unwait(world->jobd, &who->waiter));
+        verify(jobd_cancel_wait(world->jobd, &who->waiter));
         result = JOBD_FULL;
     }
     if (!taken)
@@ -105,7 +105,7 @@ static struct jobd_outcome any_outcome(struct world *world)
 static void do_lease(struct world *world, struct person *who)
 {
     who->waiter.lease_us = 1 + below(world, 60);
-    who->waiter.try_only = true;
+    who->waiter.no_wait = true;
     char *token = world->tokens[world->tokens_made % 64];
     snprintf(token, JOBD_TOKEN_SIZE, "%032x", ++world->tokens_made);
     strcpy(who->waiter.token, token);
@@ -152,8 +152,8 @@ static void do_work(struct world *world)
         return;
     }
     *worker = person_new();
-    worker->waiter.exempt = true;
-    worker->waiter.try_only = true;
+    worker->waiter.uncounted = true;
+    worker->waiter.no_wait = true;
     worker->runs =
         jobd_take(world->jobd, which / WORKERS, &worker->waiter, world->now_us) == JOBD_OK;
 }
@@ -183,7 +183,7 @@ static void do_something(struct world *world)
             jobd_purge(world->jobd, below(world, QUEUES), &who->waiter, world->now_us, &purged));
     } else if (below(world, 4) == 0) { /* somebody hangs up */
         who = &world->people[below(world, ACTORS)];
-        if (who->waits && jobd_unwait(world->jobd, &who->waiter)) {
+        if (who->waits && jobd_cancel_wait(world->jobd, &who->waiter)) {
             who->waits = false;
             who->verb = '\0';
         }
@@ -236,7 +236,7 @@ static void check_restored(struct world *world)
     for (uint64_t id = 1; id < world->next_id; id++) {
         const struct kept *kept = &disk.jobs[id];
         struct jobd_info info;
-        if (jobd_look(world->jobd, id, &info) != JOBD_OK) {
+        if (jobd_get(world->jobd, id, &info) != JOBD_OK) {
             verify(!kept->there || jobd_state_final(kept->record.state)); /* beyond keep */
             continue;
         }
@@ -260,7 +260,7 @@ static void drop_people(struct world *world)
         struct person *who = &world->people[i];
         if (!who->waits && who->verb == 'l' && who->waiter.result == JOBD_OK)
             jobd_blob_unref(who->waiter.task.payload);
-        if (who->waits && jobd_unwait(world->jobd, &who->waiter))
+        if (who->waits && jobd_cancel_wait(world->jobd, &who->waiter))
             who->waits = false;
         *who = person_new();
     }

@@ -20,5 +20,5 @@ void fuzz_options(const uint8_t *bytes, size_t size);
 void fuzz_auth(const uint8_t *bytes, size_t size);
 /* Durations, sizes, numbers, and any text that is shown or made UTF-8. */
 void fuzz_text(const uint8_t *bytes, size_t size);
-/* Steps of the heart, compared with a model of it. */
+/* Steps of the engine, compared with a model of it. */
 void fuzz_heart(const uint8_t *bytes, size_t size);

@@ -8,5 +8,5 @@
 void fuzz_heart(const uint8_t *bytes, size_t size)
 {
     struct chance chance = {.bytes = bytes, .left = size};
-    heart_drive(&chance, UINT_MAX);
+    model_drive(&chance, UINT_MAX);
 }

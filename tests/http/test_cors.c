@@ -113,7 +113,7 @@ static void a_wrong_origin_is_named(void **state)
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         const char *const arguments[] = {"--check", "--cors-origin", wrong[i], NULL};
         snprintf(expected, sizeof expected,
-                 "jobd: --cors-origin: \"%s\" is not allowed; allowed is an origin like "
+                 "jobd: --cors-origin: invalid value \"%s\"; expected an origin like "
                  "https://app.example, in lower case, no path\n",
                  wrong[i]);
         assert_int_equal(server_run(arguments, NULL, &out, &err), 2);

@@ -62,11 +62,11 @@ static bool read_request(struct headers *headers, const char *version, const cha
 
 static void one_meaning_or_none(void **state)
 {
-    static const char host_twice[] = "more than one Host", no_host[] = "no Host",
-                      not_a_host[] = "Host is not a host", not_a_number[] = HEADERS_BAD_LENGTH,
+    static const char host_twice[] = "more than one Host", no_host[] = "missing Host",
+                      not_a_host[] = "invalid Host", not_a_number[] = HEADERS_BAD_LENGTH,
                       lengths[] = "more than one Content-Length",
                       codings[] = "more than one Transfer-Encoding",
-                      behind[] = "a Transfer-Encoding behind chunked",
+                      behind[] = "chunked must be the last transfer coding",
                       coding[] = "the only Transfer-Encoding is chunked",
                       both[] = "both Content-Length and Transfer-Encoding",
                       in_1_0[] = "Transfer-Encoding in HTTP/1.0",

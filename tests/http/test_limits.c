@@ -391,7 +391,7 @@ static void too_few_descriptors_are_said(void **state)
     struct server *server = start_with_files("ulimit -n 60; exec \"$@\"");
     assert_int_equal(server_wait(server), 1);
     char *err = server_output(server, ERR);
-    assert_string_equal(err, "jobd: the limit on open files is 60: allowed is 169 and more\n");
+    assert_string_equal(err, "jobd: the open-file limit is 60; at least 169 is needed\n");
     free(err);
 }
 
@@ -419,7 +419,7 @@ static void out_of_descriptors(void **state)
     assert_int_equal(prlimit(server_pid(server), RLIMIT_NOFILE, &none, NULL), 0);
     int fd = raw_connect(server);
     assert_true(raw_send(fd, "GET /healthz HTTP/1.1\r\n" HOST LAST));
-    server_await_lines(server, ERR, "new connections wait", 1);
+    server_await_lines(server, ERR, "not accepting for 100 ms", 1);
     assert_answer(client_get(client, "/healthz"), 200, "ok\n");
     assert_int_equal(prlimit(server_pid(server), RLIMIT_NOFILE, &before, NULL), 0);
     raw_read_until_close(fd, &raw);

@@ -31,12 +31,12 @@ static bool look(const struct row *row)
     char *buffer = malloc(row->size);
     assert_non_null(buffer);
     memcpy(buffer, row->buffer, row->size);
-    framing_begin(&framing, buffer, buffer + 4, 3, buffer + 8, row->size);
+    gaps_begin(&framing, buffer, buffer + 4, 3, buffer + 8, row->size);
     for (size_t i = 0; i < 8 && row->words[i].size > 0; i += 2)
-        framing_field(&framing, buffer + row->words[i].at, row->words[i].size,
-                      row->words[i + 1].size > 0 ? buffer + row->words[i + 1].at : NULL,
-                      row->words[i + 1].size);
-    bool sound = framing_end(&framing);
+        gaps_field(&framing, buffer + row->words[i].at, row->words[i].size,
+                   row->words[i + 1].size > 0 ? buffer + row->words[i + 1].at : NULL,
+                   row->words[i + 1].size);
+    bool sound = gaps_end(&framing);
     free(buffer);
     return sound;
 }
@@ -77,19 +77,19 @@ static void words_from_elsewhere(void **state)
     static const char buffer[] = LINE "A\0b\0\0\0", name[] = "A", value[] = "b";
     struct framing framing;
     (void)state;
-    framing_begin(&framing, buffer, buffer + 4, 3, buffer + 8, sizeof buffer);
-    framing_field(&framing, name, 1, buffer + 20, 1);
-    assert_false(framing_end(&framing));
-    framing_begin(&framing, buffer, buffer + 4, 3, buffer + 8, sizeof buffer);
-    framing_field(&framing, buffer + 18, 1, value, 1);
-    assert_false(framing_end(&framing));
-    framing_begin(&framing, buffer, buffer + 4, 3, buffer + 8, sizeof buffer);
-    framing_field(&framing, buffer + 18, 1, buffer + 20, 1);
-    framing_field(&framing, buffer + 18, 1, buffer + 20, 1);
-    assert_false(framing_end(&framing));
-    framing_begin(&framing, buffer, buffer + 4, 3, buffer + 8, sizeof buffer);
-    framing_field(&framing, buffer + 18, 1, buffer + 20, 1);
-    assert_true(framing_end(&framing));
+    gaps_begin(&framing, buffer, buffer + 4, 3, buffer + 8, sizeof buffer);
+    gaps_field(&framing, name, 1, buffer + 20, 1);
+    assert_false(gaps_end(&framing));
+    gaps_begin(&framing, buffer, buffer + 4, 3, buffer + 8, sizeof buffer);
+    gaps_field(&framing, buffer + 18, 1, value, 1);
+    assert_false(gaps_end(&framing));
+    gaps_begin(&framing, buffer, buffer + 4, 3, buffer + 8, sizeof buffer);
+    gaps_field(&framing, buffer + 18, 1, buffer + 20, 1);
+    gaps_field(&framing, buffer + 18, 1, buffer + 20, 1);
+    assert_false(gaps_end(&framing));
+    gaps_begin(&framing, buffer, buffer + 4, 3, buffer + 8, sizeof buffer);
+    gaps_field(&framing, buffer + 18, 1, buffer + 20, 1);
+    assert_true(gaps_end(&framing));
 }
 
 static void request_lines(void **state)
@@ -110,13 +110,13 @@ static void request_lines(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         const char *buffer = rows[i].buffer;
-        framing_begin(&framing, buffer, buffer + rows[i].target, rows[i].target_size,
-                      buffer + rows[i].version, rows[i].size);
-        if (framing_end(&framing) != rows[i].sound)
+        gaps_begin(&framing, buffer, buffer + rows[i].target, rows[i].target_size,
+                   buffer + rows[i].version, rows[i].size);
+        if (gaps_end(&framing) != rows[i].sound)
             fail_msg("row %zu", i);
-        framing_begin(&framing, buffer, buffer + rows[i].target, rows[i].target_size, none,
-                      rows[i].size);
-        assert_false(framing_end(&framing));
+        gaps_begin(&framing, buffer, buffer + rows[i].target, rows[i].target_size, none,
+                   rows[i].size);
+        assert_false(gaps_end(&framing));
     }
 }
 

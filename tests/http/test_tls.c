@@ -165,7 +165,7 @@ static void certificates_are_read_again(void **state)
     copy_file(other_key, pem);
     for (int i = 0; i < 3; i++) {
         server_signal(server, SIGHUP);
-        server_await_lines(server, ERR, "the settings have been read again", (unsigned)i + 1);
+        server_await_lines(server, ERR, "configuration reloaded", (unsigned)i + 1);
     }
     assert_int_equal(client_get(client, "/healthz")->status, 200); /* its connection goes on */
     struct client *third = client_new_tls(server, other_certificate);

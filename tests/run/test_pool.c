@@ -23,8 +23,8 @@ enum { SECOND_US = 1000000, PATIENCE_US = 20 * SECOND_US };
 struct door {
     struct mutex lock;
     struct condition changed;
-    bool open GUARDED;
-    unsigned waiting GUARDED;
+    bool open GUARDED_BY(lock);
+    unsigned waiting GUARDED_BY(lock);
 };
 
 static void door_init(struct door *door)
@@ -291,7 +291,7 @@ static void test_cancel_reaches_the_runner(void **state)
     struct jobd_stats stats;
     jobd_stats(jobd, 0, jobd_now_us(), &stats);
     assert_int_equal(stats.cancelled, 20);
-    assert_int_equal(jobd_look(jobd, 20, &info), JOBD_OK);
+    assert_int_equal(jobd_get(jobd, 20, &info), JOBD_OK);
     assert_int_equal(info.state, JOBD_CANCELLED);
     jobd_pool_free(pool);
     door_release(&door);

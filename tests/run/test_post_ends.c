@@ -50,7 +50,7 @@ static void test_timeout(void **state)
     for (unsigned i = 0; i < 2; i++) {
         scene->task.timeout_us = 100000;
         assert_failed(attempt_answered(scene, answers[i]), scene, false);
-        assert_blob(scene->outcome.error, "no whole answer after 100 ms");
+        assert_blob(scene->outcome.error, "no complete response within 100 ms");
         scene->task.timeout_us = PATIENCE_US;
         assert_int_equal(attempt_answered(scene, OK_EMPTY), JOBD_DONE);
     }
@@ -73,7 +73,7 @@ static void test_no_connection_in_time(void **state)
     post_elsewhere(scene, url);
     scene->task.timeout_us = 20000;
     assert_failed(attempt(scene), scene, false);
-    assert_blob(scene->outcome.error, "no connection after 20 ms");
+    assert_blob(scene->outcome.error, "no connection within 20 ms");
     for (size_t i = 0; i < 4; i++)
         close(fillers[i]);
     close(fd);
@@ -178,7 +178,7 @@ static void test_https(void **state)
     post_elsewhere(scene, url);
     scene->task.timeout_us = 20000;
     assert_failed(attempt(scene), scene, false);
-    assert_blob(scene->outcome.error, "no connection after 20 ms");
+    assert_blob(scene->outcome.error, "no connection within 20 ms");
     assert_int_equal(service_count(scene->service, SERVICE_REQUESTS), 0);
 }
 
@@ -354,7 +354,7 @@ static void test_stop_during_lookup(void **state)
     assert_true(read(scene->stop_fd, &rings, sizeof rings) == sizeof rings);
     scene->task.timeout_us = 20000;
     assert_failed(attempt(scene), scene, false);
-    assert_blob(scene->outcome.error, "no connection after 20 ms");
+    assert_blob(scene->outcome.error, "no connection within 20 ms");
     await(&lookup_begun);
     scene->task.timeout_us = PATIENCE_US;
     for (unsigned i = 0; i < 12; i++)
@@ -380,7 +380,7 @@ static void test_free_during_lookup(void **state)
     await(&lookup_over);
 }
 
-/* The heart has no key for it. */
+/* The engine has no key for it. */
 static void run_with_key(const struct jobd_task *task, struct jobd_outcome *outcome, void *context)
 {
     struct jobd_task whole = *task;
@@ -415,9 +415,9 @@ static void test_in_a_pool(void **state)
     service_await(service, SERVICE_REQUESTS, 2);
     assert_int_equal(jobd_cancel(jobd, receipts[1].id, NULL, jobd_now_us()), JOBD_STOPPING);
     assert_true(jobd_pool_drain(pool, PATIENCE_US));
-    assert_int_equal(jobd_look(jobd, receipts[0].id, &info), JOBD_OK);
+    assert_int_equal(jobd_get(jobd, receipts[0].id, &info), JOBD_OK);
     assert_int_equal(info.state, JOBD_DONE);
-    assert_int_equal(jobd_look(jobd, receipts[1].id, &info), JOBD_OK);
+    assert_int_equal(jobd_get(jobd, receipts[1].id, &info), JOBD_OK);
     assert_int_equal(info.state, JOBD_CANCELLED);
     jobd_pool_free(pool);
     assert_sent(scene, "Jobd-Id", "42");

@@ -174,7 +174,7 @@ static void a_mounted_secret_is_read_again(void **state)
     make_secret("..2", "admin second-token-of-16\n");
     make_link("..2", "..data");
     server_signal(server, SIGHUP);
-    server_await_line(server, ERR, "SIGHUP: the settings have been read again", line);
+    server_await_line(server, ERR, "SIGHUP: configuration reloaded", line);
     const struct answer *answer = client_send(
         client, "POST", "/do", FIELDS("Authorization: Bearer second-token-of-16"), NULL);
     assert_int_equal(answer->status, 202);

@@ -214,7 +214,7 @@ static void take(struct hand *hand)
     snprintf(line->token, sizeof line->token, "/leases/%.32s",
              answer_field(answer, "Location", room) + strlen("/leases/"));
     line->last = LEASED;
-    bool held = line->held; /* its putter, or who cancels it, is not answered yet */
+    bool held = line->held; /* its put_waiter, or who cancels it, is not answered yet */
     line->unsure = line->moved = held;
     line->held = true;
     pthread_mutex_unlock(&ledger.lock);

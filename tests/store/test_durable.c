@@ -223,7 +223,7 @@ static void one_server_a_directory(void **state)
     const char *const arguments[] = {"-l", "127.0.0.1:0", "-d", folder, NULL};
     assert_int_equal(server_run(arguments, NULL, &out, &err), 1);
     assert_non_null(strstr(err, folder));
-    assert_non_null(strstr(err, "another jobd keeps its jobs there"));
+    assert_non_null(strstr(err, "in use by another jobd"));
     assert_true(server_runs(server));
     free(out);
     free(err);
@@ -242,7 +242,7 @@ static void a_foreign_file_is_left_alone(void **state)
     const char *const arguments[] = {"-l", "127.0.0.1:0", "-d", folder, NULL};
     assert_int_equal(server_run(arguments, NULL, &out, &err), 1);
     assert_non_null(strstr(err, path));
-    assert_non_null(strstr(err, "no SQLite database"));
+    assert_non_null(strstr(err, "not an SQLite database"));
     file = fopen(path, "re");
     assert_non_null(fgets(text, sizeof text, file));
     fclose(file);
@@ -309,7 +309,7 @@ static void a_full_disk_lets_jobs_end(void **state)
     assert_int_equal(server_count_lines(server, ERR, "the disk is full"), 1);
 
     assert_int_equal(mount("none", folder, "tmpfs", MS_REMOUNT, "size=64m"), 0);
-    server_await_line(server, ERR, "writes again", line);
+    server_await_line(server, ERR, "recovered", line);
     uint64_t third = client_put(client, "/do");
     kill_it(server, client);
 
@@ -360,7 +360,7 @@ static void deleted_files_are_noticed(void **state)
         client_put(client, "/do?delay=1h");
         assert_int_equal(unlink(file_named(rows[i].file)), 0);
         unsigned puts = 1 + put_until_gone(client, rows[i].reason);
-        server_await_line(server, ERR, "is gone: no new jobs until that is over", line);
+        server_await_line(server, ERR, "is gone: rejecting new jobs until it recovers", line);
         client_free(client);
         server_signal(server, SIGTERM);
         assert_int_equal(server_wait(server), 1);
@@ -383,7 +383,7 @@ static void a_file_that_comes_back_goes_on(void **state)
     assert_int_equal(rename(file_named("jobd.db"), away), 0);
     unsigned puts = put_until_gone(client, "the store fails: jobd.db is gone\n");
     assert_int_equal(rename(away, file_named("jobd.db")), 0);
-    server_await_line(server, ERR, "writes again", line);
+    server_await_line(server, ERR, "recovered", line);
     assert_answer(client_get(client, "/readyz"), 200, NULL);
     client_put(client, "/do?delay=1h");
     client_free(client);
@@ -407,7 +407,7 @@ static void queues_that_are_not_declared_stay(void **state)
     uint64_t id = client_put(client, "/do/mail");
     kill_it(server, client);
     server = start_durable("-w", "0");
-    server_await_line(server, ERR, "1 jobs of the queue mail, which is not declared", line);
+    server_await_line(server, ERR, "1 jobs belong to queue mail, which is not configured", line);
     server_signal(server, SIGTERM);
     assert_int_equal(server_wait(server), 0);
     server = start_durable("-c", two);

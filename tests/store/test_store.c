@@ -15,7 +15,7 @@
 
 #include "run/wait_sync.h"
 #include "base/clock.h"
-#include "store/sqlite.h"
+#include "store/database.h"
 #include "store/flaky_vfs.h"
 #include "engine/journal.h"
 #include "base/log.h"
@@ -87,66 +87,67 @@ static void await_health(struct scene *scene)
 }
 
 /* Waits for the disk where the verb has to. */
-static enum jobd_result done_by(struct scene *scene, struct block *block, enum jobd_result result)
+static enum jobd_result done_by(struct scene *scene, struct wait_sync *block,
+                                enum jobd_result result)
 {
-    return result == JOBD_PENDING ? block_until(block, scene->jobd, JOBD_NEVER) : result;
+    return result == JOBD_PENDING ? wait_sync_until(block, scene->jobd, JOBD_NEVER) : result;
 }
 
 static enum jobd_result put(struct scene *scene, const char *text, const char *key, uint64_t *id)
 {
-    struct block block;
+    struct wait_sync block;
     struct jobd_receipt receipt;
     const struct jobd_put put = {.payload = jobd_blob_text(text), .key = key};
-    assert_int_equal(block_init(&block), 0);
+    assert_int_equal(wait_sync_init(&block), 0);
     enum jobd_result result = done_by(
         scene, &block, jobd_put(scene->jobd, &put, &block.waiter, clock_now_us(), &receipt));
     if (!block.waiter.accepted)
         jobd_blob_unref(put.payload);
     *id = result == JOBD_OK ? receipt.id : 0;
-    block_release(&block);
+    wait_sync_release(&block);
     return result;
 }
 
 static enum jobd_result cancel(struct scene *scene, uint64_t id)
 {
-    struct block block;
-    assert_int_equal(block_init(&block), 0);
+    struct wait_sync block;
+    assert_int_equal(wait_sync_init(&block), 0);
     enum jobd_result result =
         done_by(scene, &block, jobd_cancel(scene->jobd, id, &block.waiter, clock_now_us()));
-    block_release(&block);
+    wait_sync_release(&block);
     return result;
 }
 
 /* The id of the job; 0 when there is none. */
 static uint64_t lease(struct scene *scene, unsigned number, char token[JOBD_TOKEN_SIZE])
 {
-    struct block block;
-    assert_int_equal(block_init(&block), 0);
+    struct wait_sync block;
+    assert_int_equal(wait_sync_init(&block), 0);
     snprintf(token, JOBD_TOKEN_SIZE, "%032x", number);
     memcpy(block.waiter.token, token, JOBD_TOKEN_SIZE);
     block.waiter.lease_us = 3600 * CLOCK_SECOND_US;
-    block.waiter.try_only = true;
+    block.waiter.no_wait = true;
     enum jobd_result result =
         done_by(scene, &block, jobd_take(scene->jobd, 0, &block.waiter, clock_now_us()));
     uint64_t id = result == JOBD_OK ? block.waiter.task.id : 0;
     if (result == JOBD_OK)
         jobd_blob_unref(block.waiter.task.payload);
-    block_release(&block);
+    wait_sync_release(&block);
     return id;
 }
 
 static enum jobd_result finish(struct scene *scene, const char *token, enum jobd_state state)
 {
-    struct block block;
+    struct wait_sync block;
     const struct jobd_outcome outcome = {
         .state = state, .for_good = true, .output = jobd_blob_text("output")};
-    assert_int_equal(block_init(&block), 0);
+    assert_int_equal(wait_sync_init(&block), 0);
     enum jobd_result result =
         done_by(scene, &block,
                 jobd_lease_finish(scene->jobd, token, &outcome, &block.waiter, clock_now_us()));
-    if (result == JOBD_CROWDED || result == JOBD_NO_LEASE || result == JOBD_LEASE_OVER)
+    if (result == JOBD_TOO_MANY_WAITERS || result == JOBD_NO_LEASE || result == JOBD_LEASE_EXPIRED)
         jobd_blob_unref(outcome.output);
-    block_release(&block);
+    wait_sync_release(&block);
     return result;
 }
 
@@ -220,7 +221,7 @@ static void compare(const struct ledger *ledger, bool strict, const char *what, 
             continue;
         known++;
         snprintf(expected, sizeof expected, "job %u", i);
-        if (jobd_look(scene.jobd, ledger->ids[i], &info) != JOBD_OK)
+        if (jobd_get(scene.jobd, ledger->ids[i], &info) != JOBD_OK)
             fail_msg("%s %u: job %u was acknowledged and is lost", what, nth, i);
         assert_string_equal(payload_of(scene.jobd, info.id, text), expected);
         if (info.state != ledger->state[i] && (strict || !ledger->unsure[i]))
@@ -301,7 +302,7 @@ static void test_no_space_for_growth(void **state)
     assert_true(flaky_struck());
     assert_true(store_failing(scene.store, reason));
     assert_string_equal(reason, "the disk is full");
-    assert_int_equal(put(&scene, "no", NULL, &id), JOBD_STORE);
+    assert_int_equal(put(&scene, "no", NULL, &id), JOBD_STORE_FAILED);
     flaky_plan(FLAW_NONE, 0);
     await_health(&scene);
     assert_int_equal(put(&scene, "yes", NULL, &id), JOBD_OK);
@@ -369,11 +370,11 @@ static void test_a_smaller_keep_forgets_at_the_start(void **state)
     scene.jobd = heart_for(scene.store, CAPACITY, 3);
     assert_true(store_load(scene.store, scene.jobd, clock_now_us(), error));
     struct jobd_info info;
-    assert_int_equal(jobd_look(scene.jobd, last, &info), JOBD_OK);
-    assert_int_equal(jobd_look(scene.jobd, last - 3, &info), JOBD_NO_JOB);
+    assert_int_equal(jobd_get(scene.jobd, last, &info), JOBD_OK);
+    assert_int_equal(jobd_get(scene.jobd, last - 3, &info), JOBD_NO_JOB);
     drop_scene(&scene);
     scene = open_scene(); /* and they are off the disk */
-    assert_int_equal(jobd_look(scene.jobd, last - 3, &info), JOBD_NO_JOB);
+    assert_int_equal(jobd_get(scene.jobd, last - 3, &info), JOBD_NO_JOB);
     drop_scene(&scene);
 }
 
@@ -407,7 +408,7 @@ static void test_one_store_a_directory(void **state)
     fresh_folder();
     struct scene scene = open_scene();
     assert_null(store_open(folder, STORE_SYNC_COMMIT, error));
-    assert_non_null(strstr(error, "another jobd keeps its jobs there"));
+    assert_non_null(strstr(error, "in use by another jobd"));
     drop_scene(&scene);
     scene = open_scene();
     drop_scene(&scene);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What must hold in the heart after every step: each job in exactly one place, every count equal to
- * what it counts, no bound exceeded. */
+/* What must hold in the engine after every step: each job in exactly one place, every count equal
+ * to what it counts, no bound exceeded. */
 #include "engine/model/check_engine.h"
 
 #include "engine/blob.h"
@@ -23,10 +23,10 @@ struct way {
 };
 
 /* What the entries of a list say of a queue's jobs; all queues when it is NULL. */
-static void count_entries(struct jobd *jobd, struct entry_list *list, const struct queue *queue,
+static void count_entries(struct jobd *jobd, struct change_list *list, const struct queue *queue,
                           struct way *way) REQUIRES(jobd->lock)
 {
-    struct entry *entry;
+    struct change *entry;
     struct job *job;
     TAILQ_FOREACH (entry, list, link) {
         way->entries++;
@@ -35,21 +35,21 @@ static void count_entries(struct jobd *jobd, struct entry_list *list, const stru
         TAILQ_FOREACH (job, &entry->jobs, link) {
             if (queue != NULL && &jobd->queues[job->queue] != queue)
                 continue;
-            verify((entry->kind == ENTRY_ENTER) == (job->state == LIFE_NEW));
-            verify((entry->kind == ENTRY_CANCEL) == job->changing);
-            way->entering += entry->kind == ENTRY_ENTER;
-            way->leaving += entry->kind == ENTRY_CANCEL && job->state == JOBD_QUEUED;
-            way->unscheduled += entry->kind == ENTRY_CANCEL && job->state == JOBD_SCHEDULED;
+            verify((entry->kind == CHANGE_PUT) == (job->state == STATE_NEW));
+            verify((entry->kind == CHANGE_CANCEL) == job->commit_pending);
+            way->entering += entry->kind == CHANGE_PUT;
+            way->leaving += entry->kind == CHANGE_CANCEL && job->state == JOBD_QUEUED;
+            way->unscheduled += entry->kind == CHANGE_CANCEL && job->state == JOBD_SCHEDULED;
         }
         job = entry->job;
         if (job == NULL || (queue != NULL && &jobd->queues[job->queue] != queue))
             continue;
-        if (entry->kind == ENTRY_RETRY) {
-            verify(jobd_state_final((enum jobd_state)job->state) && job->changing);
+        if (entry->kind == CHANGE_RETRY) {
+            verify(jobd_state_final((enum jobd_state)job->state) && job->commit_pending);
             way->retrying++;
         }
-        if (entry->kind == ENTRY_ENDED) {
-            verify(job->state == JOBD_RUNNING && job->changing);
+        if (entry->kind == CHANGE_END) {
+            verify(job->state == JOBD_RUNNING && job->commit_pending);
             way->ending += !job->leased;
         }
     }
@@ -70,7 +70,7 @@ static uint32_t waiters_in(struct waiter_list *list, enum wait_kind kind)
     TAILQ_FOREACH (waiter, list, link) {
         verify(waiter->link.kind == (int)kind);
         verify((waiter->deadline_us != JOBD_NEVER) == (waiter->link.due.place != 0));
-        count += !waiter->exempt;
+        count += !waiter->uncounted;
     }
     return count;
 }
@@ -143,15 +143,16 @@ static void check_queue(struct jobd *jobd, struct queue *queue, struct census *c
     verify(durable ? queue->admitted <= counted : queue->admitted == counted); /* some came back */
     /* Nobody waits in vain. */
     bool idle = here - queue->ending < queue->workers && here < 2 * queue->workers;
-    const struct jobd_waiter *taker;
-    TAILQ_FOREACH (taker, &queue->takers, link)
-        verify(queued == 0 || queue->paused || (taker->lease_us == 0 && !idle));
-    const struct jobd_waiter *putter = TAILQ_FIRST(&queue->putters);
-    verify(putter == NULL || queue->unsettled || !admit_has_room(queue, &putter->link.put));
+    const struct jobd_waiter *take_waiter;
+    TAILQ_FOREACH (take_waiter, &queue->take_waiters, link)
+        verify(queued == 0 || queue->paused || (take_waiter->lease_us == 0 && !idle));
+    const struct jobd_waiter *put_waiter = TAILQ_FIRST(&queue->put_waiters);
+    verify(put_waiter == NULL || queue->dispatch_needed ||
+           !admit_has_room(queue, &put_waiter->link.put));
     for (unsigned state = 0; state < JOBD_STATES; state++)
         census->in_state[state] += queue->in_state[state];
     census->waiters +=
-        waiters_in(&queue->takers, WAIT_JOB) + waiters_in(&queue->putters, WAIT_ROOM);
+        waiters_in(&queue->take_waiters, WAIT_JOB) + waiters_in(&queue->put_waiters, WAIT_ROOM);
 }
 
 static void check_records(struct jobd *jobd, struct census *census) REQUIRES(jobd->lock)
@@ -161,8 +162,8 @@ static void check_records(struct jobd *jobd, struct census *census) REQUIRES(job
     struct job *job;
     RB_FOREACH (job, job_tree, &jobs->tree) {
         bool is_final = jobd_state_final((enum jobd_state)job->state);
-        bool retrying = is_final && job->changing;
-        if (job->state == LIFE_NEW)
+        bool retrying = is_final && job->commit_pending;
+        if (job->state == STATE_NEW)
             census->entering++;
         else
             *(is_final ? &final : &living) += 1;
@@ -176,16 +177,16 @@ static void check_records(struct jobd *jobd, struct census *census) REQUIRES(job
         verify(!keyed || jobs_with_key(jobs, job->queue, job->extra->key) == job);
         keys += keyed;
     }
-    struct extra *extra;
+    struct job_extra *extra;
     RB_FOREACH (extra, key_tree, &jobs->keys)
         keys--;
     verify(keys == 0);
     TAILQ_FOREACH (job, &jobs->spare, link)
         spare++;
     verify(spare == jobs->spare_len);
-    TAILQ_FOREACH (job, &jobs->doomed, link)
+    TAILQ_FOREACH (job, &jobs->forgotten, link)
         spare++;
-    TAILQ_FOREACH (job, &jobs->doomed_gathered, link)
+    TAILQ_FOREACH (job, &jobs->forgotten_gathered, link)
         spare++;
     for (unsigned i = 0; i < 2; i++) {
         TAILQ_FOREACH (job, &jobs->remembered[i], link)
@@ -207,11 +208,11 @@ static void check_records(struct jobd *jobd, struct census *census) REQUIRES(job
 static uint32_t waiters_for_disk(struct jobd *jobd) REQUIRES(jobd->lock)
 {
     uint32_t count = 0;
-    const struct entry *entry;
+    const struct change *entry;
     TAILQ_FOREACH (entry, &jobd->journal.waiting, link)
-        count += entry->waiter != NULL && !entry->waiter->exempt;
+        count += entry->waiter != NULL && !entry->waiter->uncounted;
     TAILQ_FOREACH (entry, &jobd->journal.gathered, link)
-        count += entry->waiter != NULL && !entry->waiter->exempt;
+        count += entry->waiter != NULL && !entry->waiter->uncounted;
     return count;
 }
 
@@ -222,12 +223,12 @@ void check_heart(struct jobd *jobd)
     for (uint32_t i = 0; i < jobd->queues_len; i++)
         check_queue(jobd, &jobd->queues[i], &census);
     check_records(jobd, &census);
-    census.waiters += waiters_in(&jobd->idlers, WAIT_IDLE) + waiters_for_disk(jobd);
+    census.waiters += waiters_in(&jobd->idle_waiters, WAIT_IDLE) + waiters_for_disk(jobd);
     const struct way way = count_ways(jobd, NULL);
     verify(way.entries + jobd->journal.free == jobd->journal.max);
     verify(way.entering == census.entering && way.retrying == census.retrying);
     verify(census.waiters == jobd->waiters && jobd->waiters <= jobd->waiters_max);
-    verify(TAILQ_EMPTY(&jobd->idlers) || !jobd_idle_locked(jobd));
+    verify(TAILQ_EMPTY(&jobd->idle_waiters) || !jobd_idle_locked(jobd));
     check_heap(&jobd->delays);
     check_heap(&jobd->deadlines);
     check_heap(&jobd->leases.due);

@@ -3,8 +3,8 @@
 
 #include "jobd/queue.h"
 
-/* Walks the whole inside of the heart and ends the process where an invariant is broken. Takes the
- * heart's lock. */
+/* Walks the whole inside of the engine and ends the process where an invariant is broken. Takes the
+ * engine's lock. */
 void check_heart(struct jobd *jobd);
 
 /* jobd_finish() with nothing but a state. */

@@ -11,7 +11,8 @@ static void compare_actor(struct actor *actor)
         verify(!actor->woken);
         return;
     }
-    /* Set by the model when the heart should have woken it; a taker served at once is not woken. */
+    /* Set by the model when the engine should have woken it; a take_waiter served at once is not
+     * woken. */
     if (actor->woken) {
         verify(actor->waiter.result == actor->expected);
         if (actor->kind == TAKER && actor->expected == JOBD_OK)
@@ -45,7 +46,7 @@ static void compare_jobs(struct model *model)
     for (unsigned i = from; i < model->jobs_len; i++) {
         const struct model_job *job = &model->jobs[i];
         struct jobd_info info;
-        enum jobd_result result = jobd_look(model->jobd, job->id, &info);
+        enum jobd_result result = jobd_get(model->jobd, job->id, &info);
         verify(result == (job->forgotten ? JOBD_NO_JOB : JOBD_OK));
         if (result == JOBD_OK)
             verify(info.state == job->state && info.queue == job->queue &&
@@ -95,7 +96,7 @@ void model_compare(struct model *model)
     for (unsigned i = 0; i < LEASERS; i++)
         compare_actor(&model->leasers[i]);
     for (unsigned i = 0; i < PUTTERS; i++)
-        compare_actor(&model->putters[i]);
+        compare_actor(&model->put_waiters[i]);
     for (unsigned i = 0; i < WATCHERS; i++)
         compare_actor(&model->watchers[i]);
     for (unsigned i = 0; i < QUEUES; i++) {

@@ -39,15 +39,16 @@ static void set_up_actors(struct actor *actors, unsigned len, unsigned kind)
 static void tear_down(struct model *model)
 {
     for (unsigned i = 0; i < PUTTERS; i++)
-        if (jobd_unwait(model->jobd, &model->putters[i].waiter) && !model->putters[i].is_in)
-            model_drop_put(&model->putters[i].put);
+        if (jobd_cancel_wait(model->jobd, &model->put_waiters[i].waiter) &&
+            !model->put_waiters[i].is_in)
+            model_drop_put(&model->put_waiters[i].put);
     for (unsigned i = 0; i < WATCHERS; i++)
-        (void)jobd_unwait(model->jobd, &model->watchers[i].waiter);
+        (void)jobd_cancel_wait(model->jobd, &model->watchers[i].waiter);
     for (unsigned i = 0; i < TAKERS; i++)
-        (void)jobd_unwait(model->jobd, &model->takers[i].waiter);
+        (void)jobd_cancel_wait(model->jobd, &model->takers[i].waiter);
     for (unsigned i = 0; i < LEASERS; i++)
-        (void)jobd_unwait(model->jobd, &model->leasers[i].waiter);
-    jobd_abandon(model->jobd, model->now_us); /* takes all leases away */
+        (void)jobd_cancel_wait(model->jobd, &model->leasers[i].waiter);
+    jobd_cancel_all(model->jobd, model->now_us); /* takes all leases away */
     for (unsigned i = 0; i < TAKERS; i++)
         if (model->takers[i].holds)
             finish(model->jobd, &model->takers[i].waiter.task, JOBD_DONE, model->now_us);
@@ -67,7 +68,7 @@ static size_t measure_extra(void)
     return bytes_used;
 }
 
-void heart_drive(struct chance *chance, unsigned steps)
+void model_drive(struct chance *chance, unsigned steps)
 {
     struct model *model = calloc(1, sizeof *model);
     verify(model != NULL);
@@ -77,7 +78,7 @@ void heart_drive(struct chance *chance, unsigned steps)
     model->extra = measure_extra();
     set_up_actors(model->takers, TAKERS, TAKER);
     set_up_actors(model->leasers, LEASERS, LEASER);
-    set_up_actors(model->putters, PUTTERS, PUTTER);
+    set_up_actors(model->put_waiters, PUTTERS, PUTTER);
     set_up_actors(model->watchers, WATCHERS, WATCHER);
     const struct jobd_config config = {.queues = model_queues,
                                        .queues_len = QUEUES,

@@ -80,7 +80,7 @@ unsigned model_waiters(const struct model *model)
     for (unsigned i = 0; i < TAKERS; i++)
         found += model->takers[i].waits;
     for (unsigned i = 0; i < PUTTERS; i++)
-        found += model->putters[i].waits;
+        found += model->put_waiters[i].waits;
     for (unsigned i = 0; i < WATCHERS; i++)
         found += model->watchers[i].waits;
     return found;
@@ -139,8 +139,9 @@ void model_end(struct model *model, struct model_job *job, enum jobd_state state
         if (model->watchers[i].waits && model->watchers[i].id == job->id)
             model_expect(&model->watchers[i], JOBD_OK, job->id);
     for (unsigned i = 0; i < PUTTERS; i++)
-        if (model->putters[i].waits && model->putters[i].is_in && model->putters[i].id == job->id)
-            model_expect(&model->putters[i], JOBD_OK, job->id);
+        if (model->put_waiters[i].waits && model->put_waiters[i].is_in &&
+            model->put_waiters[i].id == job->id)
+            model_expect(&model->put_waiters[i], JOBD_OK, job->id);
     for (unsigned i = 0; i < model->jobs_len; i++)
         remembered += !model->jobs[i].forgotten && model_final(&model->jobs[i]) &&
                       (model->jobs[i].state == JOBD_DONE) == (which == 1);
@@ -202,18 +203,18 @@ static void add(struct model *model, const struct jobd_put *put, size_t size)
 enum jobd_result model_admit(struct model *model, const struct jobd_put *put,
                              const size_t sizes[BATCH_MAX], uint64_t *id)
 {
-    const struct model_job *twin = model_with_key(model, put);
+    const struct model_job *duplicate = model_with_key(model, put);
     size_t size = put->key != NULL ? model->extra + strlen(put->key) : 0;
-    if (twin != NULL) {
-        *id = twin->id;
-        return twin->payload == sizes[0] ? JOBD_OK : JOBD_CONFLICT;
+    if (duplicate != NULL) {
+        *id = duplicate->id;
+        return duplicate->payload == sizes[0] ? JOBD_OK : JOBD_CONFLICT;
     }
     if (!has_room(model, put))
         return JOBD_FULL;
     for (unsigned i = 0; i < model_jobs_of(put); i++)
         size += sizes[i];
     if (!make_room(model, size))
-        return JOBD_MEMORY;
+        return JOBD_OUT_OF_MEMORY;
     *id = model->next_id;
     for (unsigned i = 0; i < model_jobs_of(put); i++)
         add(model, put, sizes[i]);
@@ -238,18 +239,19 @@ struct actor *model_first_putter(struct model *model, unsigned queue)
 {
     struct actor *found = NULL;
     for (unsigned i = 0; i < PUTTERS; i++) {
-        struct actor *putter = &model->putters[i];
-        if (putter->waits && !putter->is_in && putter->queue == queue &&
-            (found == NULL || putter->since < found->since))
-            found = putter;
+        struct actor *put_waiter = &model->put_waiters[i];
+        if (put_waiter->waits && !put_waiter->is_in && put_waiter->queue == queue &&
+            (found == NULL || put_waiter->since < found->since))
+            found = put_waiter;
     }
     return found;
 }
 
-bool model_can_give(struct model *model, unsigned queue, const struct actor *taker)
+bool model_can_give(struct model *model, unsigned queue, const struct actor *take_waiter)
 {
     return !model->paused[queue] && next_job(model, queue) != NULL &&
-           (taker->kind == LEASER || running_here(model, queue) < model_queues[queue].workers);
+           (take_waiter->kind == LEASER ||
+            running_here(model, queue) < model_queues[queue].workers);
 }
 
 /* Of all who wait and could have a job, the one who came first. */
@@ -265,19 +267,19 @@ static struct actor *next_taker(struct model *model, unsigned queue)
     return found;
 }
 
-void model_give(struct model *model, unsigned queue, struct actor *taker)
+void model_give(struct model *model, unsigned queue, struct actor *take_waiter)
 {
     struct model_job *job = next_job(model, queue);
     job->state = JOBD_RUNNING;
     job->attempt++;
-    model_expect(taker, JOBD_OK, job->id);
-    taker->id = job->id;
-    if (taker->kind != LEASER) {
-        taker->holds = true;
+    model_expect(take_waiter, JOBD_OK, job->id);
+    take_waiter->id = job->id;
+    if (take_waiter->kind != LEASER) {
+        take_waiter->holds = true;
         return;
     }
-    job->token = (unsigned)strtoul(taker->waiter.token, NULL, 16);
-    job->expires_us = model->now_us + taker->waiter.lease_us;
+    job->token = (unsigned)strtoul(take_waiter->waiter.token, NULL, 16);
+    job->expires_us = model->now_us + take_waiter->waiter.lease_us;
     if (model->leases_used < LEASES_MAX)
         model->leases_used++;
     else
@@ -291,30 +293,30 @@ void model_end_lease(struct model *model, struct model_job *job)
     job->token = 0;
 }
 
-enum jobd_result model_let_in(struct model *model, struct actor *putter, uint64_t id)
+enum jobd_result model_let_in(struct model *model, struct actor *put_waiter, uint64_t id)
 {
-    if (putter->waiter.end_us == 0 || model_final(model_find(model, id)))
+    if (put_waiter->waiter.end_us == 0 || model_final(model_find(model, id)))
         return JOBD_OK;
-    putter->is_in = true;
-    putter->id = id;
+    put_waiter->is_in = true;
+    put_waiter->id = id;
     return JOBD_PENDING;
 }
 
 void model_settle(struct model *model, unsigned queue)
 {
     for (;;) {
-        struct actor *taker = next_taker(model, queue);
-        struct actor *putter = model_first_putter(model, queue);
-        if (taker != NULL) {
-            model_give(model, queue, taker);
-        } else if (putter != NULL && has_room(model, &putter->put)) {
+        struct actor *take_waiter = next_taker(model, queue);
+        struct actor *put_waiter = model_first_putter(model, queue);
+        if (take_waiter != NULL) {
+            model_give(model, queue, take_waiter);
+        } else if (put_waiter != NULL && has_room(model, &put_waiter->put)) {
             uint64_t id = 0;
-            enum jobd_result result = model_admit(model, &putter->put, putter->sizes, &id);
-            model->rejected[queue] += result == JOBD_MEMORY;
+            enum jobd_result result = model_admit(model, &put_waiter->put, put_waiter->sizes, &id);
+            model->rejected[queue] += result == JOBD_OUT_OF_MEMORY;
             if (result == JOBD_OK)
-                result = model_let_in(model, putter, id);
+                result = model_let_in(model, put_waiter, id);
             if (result != JOBD_PENDING)
-                model_expect(putter, result, id);
+                model_expect(put_waiter, result, id);
         } else {
             return;
         }
@@ -334,7 +336,7 @@ static void go_again(struct model *model, struct model_job *job, int64_t retry_i
 {
     const struct jobd_queue_config *queue = &model_queues[job->queue];
     struct jobd_info info;
-    verify(jobd_look(model->jobd, job->id, &info) == JOBD_OK);
+    verify(jobd_get(model->jobd, job->id, &info) == JOBD_OK);
     int64_t wait_us = info.run_at_us - model->now_us;
     verify(wait_us >= queue->backoff_min_us && wait_us >= retry_in_us);
     verify(wait_us <= queue->backoff_max_us || wait_us == retry_in_us);

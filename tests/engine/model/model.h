@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* The heart driven by chance, beside a model of it that is too simple to be wrong: arrays searched
+/* The engine driven by chance, beside a model of it that is too simple to be wrong: arrays searched
  * from end to end. */
 #pragma once
 
 #include "support/chance.h"
 
-/* So many steps, or until the chance is over. After each both agree and the heart's invariants
+/* So many steps, or until the chance is over. After each both agree and the engine's invariants
  * hold, or the process ends. */
-void heart_drive(struct chance *chance, unsigned steps);
+void model_drive(struct chance *chance, unsigned steps);

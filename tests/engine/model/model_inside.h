@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the parts of the heart's model, heart_*.c, know of each other: the model itself, those who
+/* What the parts of the engine's model, heart_*.c, know of each other: the model itself, those who
  * wait, and what each verb must do to it. */
 #pragma once
 
@@ -37,19 +37,19 @@ struct model_job {
     bool forgotten;
 };
 
-/* Somebody who waits, in the heart and in the model. */
+/* Somebody who waits, in the engine and in the model. */
 struct actor {
     struct jobd_waiter waiter; /* first */
     unsigned kind, queue;
     bool waits;  /* as the model has it */
-    bool woken;  /* as the heart says */
-    bool holds;  /* a taker: a job */
-    bool is_in;  /* a putter: its job, for whose end it waits */
+    bool woken;  /* as the engine says */
+    bool holds;  /* a take_waiter: a job */
+    bool is_in;  /* a put_waiter: its job, for whose end it waits */
     uint64_t id; /* what it holds or watches */
     unsigned since;
     struct jobd_put put;
     struct jobd_blob *batch[BATCH_MAX];
-    size_t sizes[BATCH_MAX]; /* of its payloads, which the heart may have freed by now */
+    size_t sizes[BATCH_MAX]; /* of its payloads, which the engine may have freed by now */
     enum jobd_result expected;
     uint64_t expected_id;
 };
@@ -66,7 +66,7 @@ struct model {
     struct model_job jobs[JOBS_MAX];
     unsigned jobs_len;
     bool paused[QUEUES];
-    struct actor takers[TAKERS], leasers[LEASERS], putters[PUTTERS], watchers[WATCHERS];
+    struct actor takers[TAKERS], leasers[LEASERS], put_waiters[PUTTERS], watchers[WATCHERS];
     unsigned rejected[QUEUES], retried[QUEUES];
     unsigned ended[QUEUES][JOBD_STATES];
     unsigned tokens;             /* given out so far, also in vain: 1 to this */
@@ -83,7 +83,7 @@ static inline unsigned below(struct model *model, unsigned bound)
     return chance_below(model->chance, bound);
 }
 
-/* ---- heart_model.c: what there is, and what each verb must do to it */
+/* ---- model.c: what there is, and what each verb must do to it */
 
 bool model_final(const struct model_job *job);
 /* NULL when there is none, or it is forgotten. */
@@ -101,19 +101,19 @@ unsigned model_jobs_of(const struct jobd_put *put);
 const struct model_job *model_with_key(const struct model *model, const struct jobd_put *put);
 /* Of those who wait for room, the one who came first. */
 struct actor *model_first_putter(struct model *model, unsigned queue);
-bool model_can_give(struct model *model, unsigned queue, const struct actor *taker);
+bool model_can_give(struct model *model, unsigned queue, const struct actor *take_waiter);
 
-/* Its wait is over; the heart must have woken it, with this. */
+/* Its wait is over; the engine must have woken it, with this. */
 void model_expect(struct actor *actor, enum jobd_result result, uint64_t id);
 enum jobd_result model_admit(struct model *model, const struct jobd_put *put,
                              const size_t sizes[BATCH_MAX], uint64_t *id);
-/* A job is in, new or not: what its putter, who may wait for its end too, is told. */
-enum jobd_result model_let_in(struct model *model, struct actor *putter, uint64_t id);
-void model_give(struct model *model, unsigned queue, struct actor *taker);
+/* A job is in, new or not: what its put_waiter, who may wait for its end too, is told. */
+enum jobd_result model_let_in(struct model *model, struct actor *put_waiter, uint64_t id);
+void model_give(struct model *model, unsigned queue, struct actor *take_waiter);
 void model_end_lease(struct model *model, struct model_job *job);
 void model_end(struct model *model, struct model_job *job, enum jobd_state state);
-/* An attempt is over, and perhaps its job. The sizes are those of output and error, which the heart
- * may have freed by now; -1: none. */
+/* An attempt is over, and perhaps its job. The sizes are those of output and error, which the
+ * engine may have freed by now; -1: none. */
 void model_attempt_ended(struct model *model, struct model_job *job,
                          const struct jobd_outcome *outcome, int output, int error);
 /* Serves who waits, until nobody is left who can be served. */

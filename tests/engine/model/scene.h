@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the tests of the heart by itself share: one queue, and people who put, take and wait. After
+/* What the tests of the engine by itself share: one queue, and people who put, take and wait. After
  * each of these its invariants hold. */
 #pragma once
 
@@ -49,7 +49,7 @@ static inline enum jobd_result put(struct jobd *jobd, int64_t now_us)
 static inline enum jobd_state state_of(struct jobd *jobd, uint64_t id)
 {
     struct jobd_info info;
-    return jobd_look(jobd, id, &info) == JOBD_OK ? info.state : JOBD_STATES;
+    return jobd_get(jobd, id, &info) == JOBD_OK ? info.state : JOBD_STATES;
 }
 
 struct person {
@@ -74,9 +74,9 @@ static inline struct person person(void)
     return (struct person){.waiter = {.deadline_us = JOBD_NEVER, .wake = wake, .stop = stop}};
 }
 
-static inline uint64_t take(struct jobd *jobd, struct person *taker, int64_t now_us)
+static inline uint64_t take(struct jobd *jobd, struct person *take_waiter, int64_t now_us)
 {
-    assert_int_equal(jobd_take(jobd, 0, &taker->waiter, now_us), JOBD_OK);
+    assert_int_equal(jobd_take(jobd, 0, &take_waiter->waiter, now_us), JOBD_OK);
     check_heart(jobd);
-    return taker->waiter.task.id;
+    return take_waiter->waiter.task.id;
 }

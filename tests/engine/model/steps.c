@@ -94,63 +94,63 @@ void model_drop_output(struct actor *actor, size_t output_bytes)
 
 void model_step_put_wait(struct model *model)
 {
-    struct actor *putter = &model->putters[below(model, PUTTERS)];
+    struct actor *put_waiter = &model->put_waiters[below(model, PUTTERS)];
     struct jobd_receipt receipt;
-    if (putter->waits)
+    if (put_waiter->waits)
         return;
-    putter->put = random_put(model, putter->batch);
-    measure(&putter->put, putter->sizes);
-    model_begin(model, putter, putter->put.queue);
-    putter->is_in = false;
-    putter->waiter.end_us = 0;
-    if (putter->put.batch_len == 0 && below(model, 2) == 0)
-        putter->waiter.end_us = 1 + below(model, 5000);
-    putter->waiter.wants_output = below(model, 2) == 0;
+    put_waiter->put = random_put(model, put_waiter->batch);
+    measure(&put_waiter->put, put_waiter->sizes);
+    model_begin(model, put_waiter, put_waiter->put.queue);
+    put_waiter->is_in = false;
+    put_waiter->waiter.end_us = 0;
+    if (put_waiter->put.batch_len == 0 && below(model, 2) == 0)
+        put_waiter->waiter.end_us = 1 + below(model, 5000);
+    put_waiter->waiter.wants_output = below(model, 2) == 0;
     bool room = model_waiters(model) < WAITERS_MAX;
     bool blocks = below(model, 3) > 0;
     uint64_t id = 0;
     enum jobd_result expected = JOBD_FULL; /* behind those who came before */
-    if (!blocks || model_first_putter(model, putter->queue) == NULL ||
-        model_with_key(model, &putter->put) != NULL)
-        expected = model_admit(model, &putter->put, putter->sizes, &id);
+    if (!blocks || model_first_putter(model, put_waiter->queue) == NULL ||
+        model_with_key(model, &put_waiter->put) != NULL)
+        expected = model_admit(model, &put_waiter->put, put_waiter->sizes, &id);
     bool accepted = expected == JOBD_OK;
     if (accepted)
-        expected = model_let_in(model, putter, id);
+        expected = model_let_in(model, put_waiter, id);
     else if (blocks && expected == JOBD_FULL &&
-             model_jobs_of(&putter->put) <= model_queues[putter->queue].capacity)
+             model_jobs_of(&put_waiter->put) <= model_queues[put_waiter->queue].capacity)
         expected = JOBD_PENDING;
     if (expected == JOBD_PENDING && !room)
-        expected = JOBD_CROWDED;
+        expected = JOBD_TOO_MANY_WAITERS;
     enum jobd_result result = (blocks ? jobd_put_wait : jobd_put)(
-        model->jobd, &putter->put, &putter->waiter, model->now_us, &receipt);
-    verify(result == expected && putter->waiter.accepted == accepted);
-    verify(!accepted || (receipt.id == id && putter->waiter.receipt.id == id));
-    if (accepted && result == JOBD_OK && putter->waiter.end_us > 0)
-        model_drop_output(putter, putter->waiter.info.output_bytes);
-    putter->waits = result == JOBD_PENDING;
-    model->rejected[putter->queue] += result == JOBD_MEMORY || result == JOBD_FULL;
+        model->jobd, &put_waiter->put, &put_waiter->waiter, model->now_us, &receipt);
+    verify(result == expected && put_waiter->waiter.accepted == accepted);
+    verify(!accepted || (receipt.id == id && put_waiter->waiter.receipt.id == id));
+    if (accepted && result == JOBD_OK && put_waiter->waiter.end_us > 0)
+        model_drop_output(put_waiter, put_waiter->waiter.info.output_bytes);
+    put_waiter->waits = result == JOBD_PENDING;
+    model->rejected[put_waiter->queue] += result == JOBD_OUT_OF_MEMORY || result == JOBD_FULL;
     if (!accepted && result != JOBD_PENDING)
-        model_drop_put(&putter->put);
-    model_settle(model, putter->queue);
+        model_drop_put(&put_waiter->put);
+    model_settle(model, put_waiter->queue);
 }
 
 void model_step_take(struct model *model)
 {
-    struct actor *taker = &model->takers[below(model, TAKERS)];
+    struct actor *take_waiter = &model->takers[below(model, TAKERS)];
     unsigned queue = below(model, QUEUES);
-    if (taker->waits || taker->holds)
+    if (take_waiter->waits || take_waiter->holds)
         return;
     bool room = model_waiters(model) < WAITERS_MAX;
-    model_begin(model, taker, queue);
-    enum jobd_result result = jobd_take(model->jobd, queue, &taker->waiter, model->now_us);
-    if (model_can_give(model, queue, taker)) {
+    model_begin(model, take_waiter, queue);
+    enum jobd_result result = jobd_take(model->jobd, queue, &take_waiter->waiter, model->now_us);
+    if (model_can_give(model, queue, take_waiter)) {
         verify(result == JOBD_OK);
-        model_give(model, queue, taker);
-        verify(taker->waiter.task.id == taker->id);
+        model_give(model, queue, take_waiter);
+        verify(take_waiter->waiter.task.id == take_waiter->id);
         model_settle(model, queue);
     } else {
-        verify(result == (room ? JOBD_PENDING : JOBD_CROWDED));
-        taker->waits = room;
+        verify(result == (room ? JOBD_PENDING : JOBD_TOO_MANY_WAITERS));
+        take_waiter->waits = room;
     }
 }
 
@@ -178,14 +178,14 @@ int model_size_or_none(const struct jobd_blob *blob)
 
 void model_step_finish(struct model *model)
 {
-    struct actor *taker = &model->takers[below(model, TAKERS)];
-    if (!taker->holds)
+    struct actor *take_waiter = &model->takers[below(model, TAKERS)];
+    if (!take_waiter->holds)
         return;
     struct jobd_outcome outcome = model_random_outcome(model);
     int output = model_size_or_none(outcome.output), error = model_size_or_none(outcome.error);
-    struct model_job *job = model_find(model, taker->id);
-    taker->holds = false;
-    verify(taker->waiter.task.attempt == job->attempt && job->attempt <= job->attempts);
-    jobd_finish(model->jobd, &taker->waiter.task, &outcome, model->now_us);
+    struct model_job *job = model_find(model, take_waiter->id);
+    take_waiter->holds = false;
+    verify(take_waiter->waiter.task.attempt == job->attempt && job->attempt <= job->attempts);
+    jobd_finish(model->jobd, &take_waiter->waiter.task, &outcome, model->now_us);
     model_attempt_ended(model, job, &outcome, output, error);
 }

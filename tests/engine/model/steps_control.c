@@ -33,7 +33,7 @@ void model_step_cancel(struct model *model)
     uint64_t id = model->jobs_len == 0 ? 1 : model->next_id - 1 - below(model, 30);
     struct model_job *job = model_find(model, id);
     enum jobd_result expected = job == NULL                  ? JOBD_NO_JOB
-                                : model_final(job)           ? JOBD_IS_FINAL
+                                : model_final(job)           ? JOBD_FINISHED
                                 : job->state == JOBD_RUNNING ? JOBD_STOPPING
                                                              : JOBD_OK;
     verify(jobd_cancel(model->jobd, id, NULL, model->now_us) == expected);
@@ -74,7 +74,7 @@ void model_step_watch(struct model *model)
     enum jobd_result expected = job == NULL        ? JOBD_NO_JOB
                                 : model_final(job) ? JOBD_OK
                                 : room             ? JOBD_PENDING
-                                                   : JOBD_CROWDED;
+                                                   : JOBD_TOO_MANY_WAITERS;
     verify(result == expected);
     if (result == JOBD_OK)
         model_drop_output(watcher, job->output);
@@ -103,11 +103,11 @@ static struct model_job *next_to_purge(struct model *model, unsigned queue)
 void model_step_purge(struct model *model)
 {
     unsigned queue = below(model, QUEUES);
-    unsigned putters = 0, expected = 0;
+    unsigned put_waiters = 0, expected = 0;
     for (unsigned i = 0; i < PUTTERS; i++)
-        putters += model->putters[i].waits && model->putters[i].queue == queue;
-    if (putters > 0 || below(model, 4) > 0)
-        return; /* those let in meanwhile would make the model as clever as the heart */
+        put_waiters += model->put_waiters[i].waits && model->put_waiters[i].queue == queue;
+    if (put_waiters > 0 || below(model, 4) > 0)
+        return; /* those let in meanwhile would make the model as clever as the engine */
     for (struct model_job *job; (job = next_to_purge(model, queue)) != NULL; expected++)
         model_end(model, job, JOBD_CANCELLED);
     uint32_t purged;

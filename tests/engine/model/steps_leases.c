@@ -21,11 +21,11 @@ void model_step_lease(struct model *model)
     bool free_lease = model_leased(model) + model_promised(model) < LEASES_MAX;
     model_begin(model, leaser, queue);
     leaser->waiter.lease_us = 1 + below(model, 4000);
-    leaser->waiter.try_only = below(model, 4) == 0;
+    leaser->waiter.no_wait = below(model, 4) == 0;
     write_token(++model->tokens, leaser->waiter.token);
     enum jobd_result result = jobd_take(model->jobd, queue, &leaser->waiter, model->now_us);
     if (!free_lease) {
-        verify(result == JOBD_CROWDED);
+        verify(result == JOBD_TOO_MANY_WAITERS);
     } else if (model_can_give(model, queue, leaser)) {
         verify(result == JOBD_OK);
         model_give(model, queue, leaser);
@@ -33,10 +33,10 @@ void model_step_lease(struct model *model)
         verify(leaser->waiter.task.id == leaser->id);
         jobd_blob_unref(leaser->waiter.task.payload);
         model_settle(model, queue);
-    } else if (leaser->waiter.try_only) {
+    } else if (leaser->waiter.no_wait) {
         verify(result == JOBD_TIMEOUT);
     } else {
-        verify(result == (room ? JOBD_PENDING : JOBD_CROWDED));
+        verify(result == (room ? JOBD_PENDING : JOBD_TOO_MANY_WAITERS));
         leaser->waits = room;
     }
 }
@@ -55,7 +55,7 @@ static enum jobd_result pick_lease(struct model *model, char token[JOBD_TOKEN_SI
     }
     for (unsigned i = model->over_from; i < model->over_to; i++)
         if (model->over[i] == number)
-            return JOBD_LEASE_OVER;
+            return JOBD_LEASE_EXPIRED;
     return JOBD_NO_LEASE;
 }
 

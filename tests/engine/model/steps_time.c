@@ -5,7 +5,7 @@
 #include "engine/model/check_engine.h"
 #include "base/verify.h"
 
-enum { LATE_BYTES = sizeof "the lease ran out" - 1 + sizeof "text/plain; charset=utf-8" - 1 };
+enum { LATE_BYTES = sizeof "the lease expired" - 1 + sizeof "text/plain; charset=utf-8" - 1 };
 
 static struct model_job *next_scheduled(struct model *model)
 {
@@ -33,7 +33,7 @@ static struct model_job *next_expired(struct model *model)
 
 static void expire_waiters(struct model *model)
 {
-    struct actor *groups[] = {model->takers, model->putters, model->watchers, model->leasers};
+    struct actor *groups[] = {model->takers, model->put_waiters, model->watchers, model->leasers};
     const unsigned lens[] = {TAKERS, PUTTERS, WATCHERS, LEASERS};
     for (unsigned g = 0; g < 4; g++)
         for (unsigned i = 0; i < lens[g]; i++)
@@ -62,7 +62,7 @@ static void pass_time(struct model *model, int64_t now_us)
     } while (next_scheduled(model) != NULL);
 }
 
-/* The heart's heap leaves the order of equal moments open; so no two jobs may share one here. */
+/* The engine's heap leaves the order of equal moments open; so no two jobs may share one here. */
 static bool moments_differ(const struct model *model)
 {
     for (unsigned i = 0; i < model->jobs_len; i++)
@@ -78,12 +78,12 @@ static bool moments_differ(const struct model *model)
 void model_step_unwait(struct model *model)
 {
     struct actor *all[] = {
-        &model->takers[below(model, TAKERS)], &model->putters[below(model, PUTTERS)],
+        &model->takers[below(model, TAKERS)], &model->put_waiters[below(model, PUTTERS)],
         &model->watchers[below(model, WATCHERS)], &model->leasers[below(model, LEASERS)]};
     struct actor *actor = all[below(model, 4)];
     if (actor->kind == PUTTER && !moments_differ(model))
         return;
-    verify(jobd_unwait(model->jobd, &actor->waiter) == actor->waits);
+    verify(jobd_cancel_wait(model->jobd, &actor->waiter) == actor->waits);
     bool left_room = actor->waits && actor->kind == PUTTER && !actor->is_in;
     if (left_room)
         model_drop_put(&actor->put);

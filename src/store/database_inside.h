@@ -5,7 +5,7 @@
 
 #include <sqlite3.h>
 
-#include "store/sqlite.h"
+#include "store/database.h"
 
 enum statement {
     BEGIN,

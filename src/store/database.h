@@ -39,8 +39,8 @@ const char *database_problem(const struct database *database);
 
 enum database_result database_begin(struct database *database);
 /* In a transaction. */
-enum database_result database_change(struct database *database, enum change_kind kind,
-                                     const struct record *record);
+enum database_result database_change(struct database *database, enum row_kind kind,
+                                     const struct job_record *record);
 /* When it is not DATABASE_OK, nothing of the transaction is there; or, DATABASE_BROKEN, perhaps all
  * of it. */
 enum database_result database_commit(struct database *database);
@@ -62,7 +62,7 @@ bool database_count(struct database *database,
 /* All jobs that have ended, in the order of their ends; or all others, by id. `record` is NULL when
  * the row is damaged. False as above. */
 bool database_scan(struct database *database, bool ended,
-                   bool (*each)(void *context, uint64_t id, const struct record *record),
+                   bool (*each)(void *context, uint64_t id, const struct job_record *record),
                    void *context);
 
 /* SQLite's version. */

@@ -12,7 +12,7 @@
 #include <cmocka.h>
 #include <sqlite3.h>
 
-#include "store/sqlite.h"
+#include "store/database.h"
 #include "support/server.h"
 
 static char path[200];
@@ -50,29 +50,29 @@ static void change_file(const char *sql)
     sqlite3_close(handle);
 }
 
-static struct record job(uint64_t id)
+static struct job_record job(uint64_t id)
 {
-    return (struct record){.id = id,
-                           .queue = "default",
-                           .priority = 3,
-                           .attempts = 2,
-                           .created_us = 1000,
-                           .key = "",
-                           .trace = "",
-                           .token = ""};
+    return (struct job_record){.id = id,
+                               .queue = "default",
+                               .priority = 3,
+                               .attempts = 2,
+                               .created_us = 1000,
+                               .key = "",
+                               .trace = "",
+                               .token = ""};
 }
 
-static void add(struct database *database, const struct record *record)
+static void add(struct database *database, const struct job_record *record)
 {
     assert_int_equal(database_begin(database), DATABASE_OK);
-    assert_int_equal(database_change(database, CHANGE_ADD, record), DATABASE_OK);
+    assert_int_equal(database_change(database, ROW_ADD, record), DATABASE_OK);
     assert_int_equal(database_commit(database), DATABASE_OK);
 }
 
-static void set(struct database *database, const struct record *record)
+static void set(struct database *database, const struct job_record *record)
 {
     assert_int_equal(database_begin(database), DATABASE_OK);
-    assert_int_equal(database_change(database, CHANGE_SET, record), DATABASE_OK);
+    assert_int_equal(database_change(database, ROW_SET, record), DATABASE_OK);
     assert_int_equal(database_commit(database), DATABASE_OK);
 }
 
@@ -82,7 +82,7 @@ struct seen {
     size_t len;
 };
 
-static bool see(void *context, uint64_t id, const struct record *record)
+static bool see(void *context, uint64_t id, const struct job_record *record)
 {
     struct seen *seen = context;
     seen->damaged[seen->len] = record == NULL;
@@ -96,9 +96,9 @@ static void same_bytes(const struct jobd_blob *a, const struct jobd_blob *b)
     assert_memory_equal(a->bytes, b->bytes, a->size);
 }
 
-static bool compare(void *context, uint64_t id, const struct record *record)
+static bool compare(void *context, uint64_t id, const struct job_record *record)
 {
-    const struct record *one = context;
+    const struct job_record *one = context;
     assert_int_equal(id, one->id);
     assert_non_null(record);
     assert_string_equal(record->queue, one->queue);
@@ -130,7 +130,7 @@ static void test_a_job_comes_back_as_it_was(void **state)
 {
     struct jobd_blob *payload = jobd_blob_new(3, "image/png"), *output = jobd_blob_text("out"),
                      *error = jobd_blob_text("err");
-    struct record one = job(7);
+    struct job_record one = job(7);
     (void)state;
     fresh_path();
     memcpy(payload->bytes, "\0\1\2", 3);
@@ -170,7 +170,7 @@ static void test_the_order_of_a_scan(void **state)
     fresh_path();
     struct database *database = open_it();
     for (uint64_t id = 1; id <= 6; id++) {
-        struct record one = job(id);
+        struct job_record one = job(id);
         add(database, &one);
         if (id % 2 != 0)
             continue;
@@ -189,14 +189,14 @@ static void test_the_order_of_a_scan(void **state)
 
 static void test_ids_are_reserved(void **state)
 {
-    struct record one = job(41);
+    struct job_record one = job(41);
     (void)state;
     fresh_path();
     struct database *database = open_it();
     assert_int_equal(database_first_id(database), 1);
     add(database, &one);
     assert_int_equal(database_begin(database), DATABASE_OK);
-    assert_int_equal(database_change(database, CHANGE_REMOVE, &one), DATABASE_OK);
+    assert_int_equal(database_change(database, ROW_REMOVE, &one), DATABASE_OK);
     assert_int_equal(database_commit(database), DATABASE_OK);
     database_close(database);
     database = open_it();
@@ -206,19 +206,19 @@ static void test_ids_are_reserved(void **state)
 
 static void test_an_undone_transaction_leaves_nothing(void **state)
 {
-    struct record one = job(1);
+    struct job_record one = job(1);
     struct seen seen = {.len = 0};
     (void)state;
     fresh_path();
     struct database *database = open_it();
     assert_int_equal(database_begin(database), DATABASE_OK);
-    assert_int_equal(database_change(database, CHANGE_ADD, &one), DATABASE_OK);
+    assert_int_equal(database_change(database, ROW_ADD, &one), DATABASE_OK);
     database_rollback(database);
     assert_true(database_scan(database, false, see, &seen));
     assert_int_equal(seen.len, 0);
     /* how far a job is, that is not there: the database has lost it */
     assert_int_equal(database_begin(database), DATABASE_OK);
-    assert_int_equal(database_change(database, CHANGE_SET, &one), DATABASE_BROKEN);
+    assert_int_equal(database_change(database, ROW_SET, &one), DATABASE_BROKEN);
     assert_non_null(strstr(database_problem(database), "0 rows changed"));
     database_rollback(database);
     database_close(database);
@@ -226,7 +226,7 @@ static void test_an_undone_transaction_leaves_nothing(void **state)
 
 static void test_damaged_rows_are_seen(void **state)
 {
-    struct record one = job(1), two = job(2), three = job(3);
+    struct job_record one = job(1), two = job(2), three = job(3);
     struct jobd_blob *payload = jobd_blob_text("pay 10");
     struct seen seen = {.len = 0};
     (void)state;
@@ -261,7 +261,7 @@ static void test_others_files_are_refused(void **state)
     for (int i = 0; i < 1000; i++)
         fprintf(file, "this is a diary, and no database\n");
     fclose(file);
-    refused_with("it is no SQLite database: move it away");
+    refused_with("not an SQLite database; move it away");
 
     fresh_path();
     change_file("CREATE TABLE diary (day TEXT)");
@@ -286,7 +286,7 @@ static void test_a_newer_schema_is_refused(void **state)
 
 static void test_an_older_schema_is_migrated(void **state)
 {
-    struct record one = job(5);
+    struct job_record one = job(5);
     struct seen seen = {.len = 0};
     (void)state;
     fresh_path();
@@ -310,7 +310,7 @@ static void test_damage_is_refused(void **state)
     memset(payload->bytes, 'x', payload->size);
     struct database *database = open_it();
     for (uint64_t id = 1; id <= 50; id++) {
-        struct record one = job(id);
+        struct job_record one = job(id);
         one.payload = payload;
         add(database, &one);
     }

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "store/sqlite_inside.h"
+#include "store/database_inside.h"
 
 enum {
     APPLICATION_ID = 0x6a6f6264, /* "jobd" */
@@ -247,7 +247,7 @@ static bool is_ours(struct database *database, const char *path, int64_t *versio
         case SQLITE_BUSY:
             return refuse(error, path, "another process uses it");
         case SQLITE_NOTADB:
-            return refuse(error, path, "it is no SQLite database: move it away");
+            return refuse(error, path, "not an SQLite database; move it away");
         case SQLITE_CORRUPT:
             return refuse(error, path, DAMAGED, sqlite3_errmsg(handle));
         default:
