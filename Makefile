@@ -15,7 +15,7 @@ Q       := $(if $(V),,@)
 BUILD_PACKAGES := gcc libc6-dev binutils pkg-config libmicrohttpd-dev libcjson-dev libbsd-dev \
                   libcurl4-gnutls-dev libsqlite3-dev zlib1g-dev libgnutls28-dev
 TEST_PACKAGES  := libcmocka-dev prometheus curl openssl python3 nodejs
-CHECK_PACKAGES := clang clang-format clang-tidy libclang-rt-14-dev cppcheck mandoc systemd \
+CHECK_PACKAGES := clang clang-19 clang-format clang-tidy libclang-rt-14-dev cppcheck mandoc systemd \
                   gcovr slowhttptest wrk buildah debootstrap procps
 
 # ---- flags
@@ -124,10 +124,12 @@ TIDY := -*,bugprone-*,clang-analyzer-*,-bugprone-easily-swappable-parameters,$\
         -bugprone-narrowing-conversions,-bugprone-macro-parentheses,-bugprone-sizeof-expression,$\
         -clang-analyzer-security.insecureAPI.*,-clang-analyzer-valist.Uninitialized
 
-analyze:  ## clang's thread-safety analysis, clang-tidy, cppcheck
+analyze:  ## both clangs' thread-safety analysis, clang-tidy, cppcheck
 	$(Q)for f in $(SRC); do \
 	  clang $(filter-out -MMD -MP,$(BASE)) $(WARNINGS) -Wthread-safety -Wthread-safety-beta -O2 \
-	    -fsyntax-only $$f || exit 1; \
+	    -fsyntax-only $$f && \
+	  clang-19 $(filter-out -MMD -MP,$(BASE)) $(WARNINGS) -Wthread-safety -Wthread-safety-beta -O2 \
+	    -fexperimental-late-parse-attributes -DLOCK_NAMES=1 -fsyntax-only $$f || exit 1; \
 	done
 	$(Q)clang-tidy --quiet --warnings-as-errors='*' --checks='$(TIDY)' $(SRC) -- \
 	  $(filter-out -MMD -MP,$(BASE)) 2>/dev/null

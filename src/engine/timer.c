@@ -2,8 +2,7 @@
 /* What becomes due: delays, leases, deadlines. */
 #include "engine/engine.h"
 
-#include <stddef.h>
-
+#include "base/container.h"
 #include "engine/dispatch.h"
 #include "engine/lease.h"
 #include "engine/transition.h"
@@ -11,34 +10,31 @@
 
 enum { DUE_AT_A_TIME = 256 }; /* bounds how long a tick holds the lock */
 
-#define container_of(pointer, type, field)                                                         \
-    ((type *)(void *)((char *)(pointer)-offsetof(type, field)))
-
-static int64_t tick_locked(struct jobd *jobd, int64_t now_us, struct aftermath *after)
+static int64_t tick_locked(struct jobd *jobd, int64_t now_us, struct effects *after)
     REQUIRES(jobd->lock)
 {
-    /* Jobs first: one that becomes ready now is not missed by a taker whose time ends now. */
+    /* Jobs first: one that becomes ready now is not missed by a take_waiter whose time ends now. */
     int left = DUE_AT_A_TIME;
     struct jobd_due *due;
     for (; left > 0 && (due = heap_top(&jobd->delays)) != NULL && due->at_us <= now_us; left--) {
         due = heap_top(&container_of(due, struct queue, due)->delays);
         struct job *job = container_of(due, struct job, due);
-        life_due_locked(jobd, job);
-        life_settle_locked(jobd, &jobd->queues[job->queue], now_us, after);
+        transition_due_locked(jobd, job);
+        dispatch_locked(jobd, &jobd->queues[job->queue], now_us, after);
     }
     for (; left > 0 && (due = heap_top(&jobd->leases.due)) != NULL && due->at_us <= now_us; left--)
-        lease_due_locked(jobd, container_of(due, struct lease, due), now_us, after);
+        lease_expire_locked(jobd, container_of(due, struct lease, due), now_us, after);
     for (; left > 0 && (due = heap_top(&jobd->deadlines)) != NULL && due->at_us <= now_us; left--) {
         struct jobd_waiter *waiter = container_of(due, struct jobd_waiter, link.due);
         wait_leave_room_locked(jobd, waiter);
         wait_end_locked(jobd, waiter, JOBD_TIMEOUT, after);
     }
-    for (uint32_t i = 0; jobd->unsettled && i < jobd->queues_len; i++) {
-        if (jobd->queues[i].unsettled)
-            life_settle_locked(jobd, &jobd->queues[i], now_us, after);
-        jobd->queues[i].unsettled = false;
+    for (uint32_t i = 0; jobd->dispatch_needed && i < jobd->queues_len; i++) {
+        if (jobd->queues[i].dispatch_needed)
+            dispatch_locked(jobd, &jobd->queues[i], now_us, after);
+        jobd->queues[i].dispatch_needed = false;
     }
-    jobd->unsettled = false;
+    jobd->dispatch_needed = false;
     jobd->ticks_at_us = next_due_locked(jobd);
     return jobd->ticks_at_us;
 }
@@ -47,7 +43,7 @@ int64_t jobd_tick(struct jobd *jobd, int64_t now_us)
 {
     int64_t next_us;
     do {
-        AFTERMATH(after);
+        EFFECTS(after);
         mutex_lock(&jobd->lock);
         next_us = tick_locked(jobd, now_us, &after);
         unlock_and_tell(jobd, &after);

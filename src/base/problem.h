@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/* What went wrong, in one line for a person: which place, what is allowed, the way out. Made where
+ * it is found, passed up by whoever called, printed by the process alone. */
+#pragma once
+
+#include <stdbool.h>
+
+enum { PROBLEM_SIZE = 512 };
+
+struct problem {
+    char text[PROBLEM_SIZE]; /* one line, without a line feed; "": nothing is wrong */
+};
+
+/* Cuts what is too long. Always false, so that a function can return it. Does not block, keeps
+ * errno. */
+__attribute__((format(printf, 2, 3))) bool problem_set(struct problem *problem, const char *format,
+                                                       ...);
