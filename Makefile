@@ -59,6 +59,8 @@ TESTS   := $(ALL_TESTS:%.c=$(B)/%)
 CHOSEN  := $(if $(T),$(patsubst %.c,$(B)/%,$(or $(call tests_named,$(T)),$(error there is no test named $(T)))),$(TESTS))
 SOURCES := $(wildcard src/*.c src/*/*.[ch] include/jobd/*.h tests/*/*.[ch] tests/*/*/*.[ch] bench/*.[ch] bench/peers/*.[ch])
 
+MAN_PAGES := src/dist/jobd.1 src/dist/jobd.json.5 src/dist/jobd.7
+
 all: jobd $(B)/libjobd.a  ## build ./jobd and libjobd.a
 
 jobd: $(B)/jobd
@@ -137,8 +139,8 @@ analyze:  ## both clangs' thread-safety analysis, clang-tidy, cppcheck
 	  --suppress=missingInclude --include=/usr/include/bsd/sys/queue.h \
 	  --include=/usr/include/bsd/sys/tree.h -Iinclude -Isrc -D_GNU_SOURCE src
 
-check-man:  ## lint the man page
-	$(Q)mandoc -T lint -W warning src/dist/jobd.1 >&2
+check-man:  ## lint the man pages
+	$(Q)mandoc -T lint -W warning $(MAN_PAGES) >&2
 
 check-binary: $(B)/jobd  ## the binary is hardened
 	$(Q)sh tests/check/binary.sh $(B)/jobd
@@ -179,7 +181,8 @@ install: all  ## PREFIX=/usr/local, DESTDIR
 	$(Q)printf '%s\n' 'prefix=$(PREFIX)' 'Name: jobd' 'Description: bounded job queues and a thread pool' \
 	  'Version: $(VERSION)' 'Cflags: -I$${prefix}/include' 'Libs: -L$${prefix}/lib -ljobd -pthread' \
 	  > $(DESTDIR)$(PREFIX)/lib/pkgconfig/jobd.pc
-	$(Q)install -D -m 644 src/dist/jobd.1 $(DESTDIR)$(PREFIX)/share/man/man1/jobd.1
+	$(Q)for page in $(MAN_PAGES); do \
+	  install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/} || exit 1; done
 	$(Q)install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
 	$(Q)sed 's,/usr/local,$(PREFIX),' src/dist/jobd.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/jobd.service
 	$(Q)install -m 644 src/dist/jobd.socket $(DESTDIR)$(PREFIX)/lib/systemd/system/jobd.socket
@@ -187,7 +190,8 @@ install: all  ## PREFIX=/usr/local, DESTDIR
 uninstall:  ## remove what install put there
 	$(Q)rm -rf $(DESTDIR)$(PREFIX)/include/jobd
 	$(Q)rm -f $(DESTDIR)$(PREFIX)/bin/jobd $(DESTDIR)$(PREFIX)/lib/libjobd.a \
-	  $(DESTDIR)$(PREFIX)/lib/pkgconfig/jobd.pc $(DESTDIR)$(PREFIX)/share/man/man1/jobd.1 \
+	  $(DESTDIR)$(PREFIX)/lib/pkgconfig/jobd.pc \
+	  $(foreach p,$(notdir $(MAN_PAGES)),$(DESTDIR)$(PREFIX)/share/man/man$(patsubst .%,%,$(suffix $p))/$p) \
 	  $(DESTDIR)$(PREFIX)/lib/systemd/system/jobd.service $(DESTDIR)$(PREFIX)/lib/systemd/system/jobd.socket
 
 dist: build/jobd-$(VERSION).tar.gz  ## a source archive of the last commit

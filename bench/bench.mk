@@ -20,7 +20,7 @@ bench: $(B)/jobd $(BENCH_TOOLS) bench-peers  ## measure jobd beside its peers; r
 	  $(if $(SECONDS),--seconds $(SECONDS)) $(if $(WARMUP),--warmup $(WARMUP)) \
 	  $(if $(ONLY),--only $(ONLY)) $(if $(OUT),--out $(OUT))
 
-bench-readme:  ## put the last results' summary into the README
+bench-readme:  ## put five rows of the last results into the README
 	$(Q)python3 bench/readme.py
 
 # A peer that cannot be built is left out; the results say so.

@@ -1,4 +1,4 @@
-// A worker: takes jobs, puts their payload in capitals.
+// A worker: takes jobs, upper-cases each payload.
 const post = (path, body) => fetch(process.env.JOBD + path, { method: "POST", body });
 
 for (;;) {

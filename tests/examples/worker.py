@@ -1,4 +1,4 @@
-# A worker: takes jobs, puts their payload in capitals.
+# A worker: takes jobs, upper-cases each payload.
 import os, urllib.request
 
 jobd = os.environ["JOBD"]

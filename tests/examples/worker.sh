@@ -1,5 +1,5 @@
 #!/bin/sh
-# A worker: takes jobs, puts their payload in capitals.
+# A worker: takes jobs, upper-cases each payload.
 while :; do
     curl -s -X POST -D head -o payload "$JOBD/take?wait=30s" || { sleep 1; continue; }
     lease=$(sed -n 's/^Location: \(.*\)\r/\1/p' head)
