@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* jobd's heart: named, bounded queues of jobs, each job a small state machine.
+/* jobd's engine: named, bounded queues of jobs, each job a small state machine.
  *
  *     put ──> queued ──> running ──> done | failed
  *        └─> scheduled ─┘  │           cancelled  <── from any that is not final
@@ -19,8 +19,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#include <jobd/due.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -127,12 +125,12 @@ struct jobd_config {
     uint32_t leases_max;  /* jobs that may be leased at a time */
     uint64_t first_id;    /* at least 1; ids count on from here, below 2^53 */
     /* Called when something became due earlier than the last jobd_tick() said. In any thread, with
-     * no lock held; must neither block nor call back into this heart. May be NULL. */
-    void (*earlier)(void *context);
+     * no lock held; must neither block nor call back into this engine. May be NULL. */
+    void (*on_earlier_deadline)(void *context);
     void *context;
     /* Not NULL: there is a journal, which a store writes down, and verbs end when it has. Called,
-     * as `earlier` is, when something waits there again. */
-    void (*journal)(void *context);
+     * as `on_earlier_deadline` is, when something waits there again. */
+    void (*on_journal_ready)(void *context);
     void *journal_context;
 };
 
@@ -256,15 +254,9 @@ struct jobd_waiter {
     struct jobd_info info;       /* the job at its end, for who waits for that */
     struct jobd_blob *output;    /* on JOBD_OK, where wanted: a reference, the caller's; or NULL */
 
-    struct { /* private */
-        struct jobd_due due;
-        struct jobd_put put;
-        int kind;
-        uint32_t index;
-        void *job, *extra, *entry;
-        struct jobd_waiter *tqe_next;
-        struct jobd_waiter **tqe_prev;
-    } link;
+    struct jobd_waiter_private {
+        void *words[24];
+    } private;
 };
 
 /* Ends a wait early. True: it had not ended, wake() will not be called. False: it is woken, or is

@@ -10,23 +10,23 @@
 int heap_init(struct heap *heap, uint32_t capacity)
 {
     *heap = (struct heap){.capacity = capacity};
-    heap->items = zeroed_new((size_t)capacity + 1, sizeof(struct jobd_due *));
+    heap->items = zeroed_new((size_t)capacity + 1, sizeof(struct due *));
     return heap->items != NULL ? 0 : -ENOMEM;
 }
 
 void heap_release(struct heap *heap)
 {
-    zeroed_free(heap->items, (size_t)heap->capacity + 1, sizeof(struct jobd_due *));
+    zeroed_free(heap->items, (size_t)heap->capacity + 1, sizeof(struct due *));
     heap->items = NULL;
 }
 
-static void put(struct heap *heap, uint32_t place, struct jobd_due *due)
+static void put(struct heap *heap, uint32_t place, struct due *due)
 {
     heap->items[place] = due;
     due->place = place;
 }
 
-static void sift_up(struct heap *heap, struct jobd_due *due)
+static void sift_up(struct heap *heap, struct due *due)
 {
     uint32_t place = due->place;
     for (; place > 1 && heap->items[place / 2]->at_us > due->at_us; place /= 2)
@@ -34,7 +34,7 @@ static void sift_up(struct heap *heap, struct jobd_due *due)
     put(heap, place, due);
 }
 
-static void sift_down(struct heap *heap, struct jobd_due *due)
+static void sift_down(struct heap *heap, struct due *due)
 {
     uint32_t place = due->place;
     for (;;) {
@@ -51,7 +51,7 @@ static void sift_down(struct heap *heap, struct jobd_due *due)
     put(heap, place, due);
 }
 
-void heap_push(struct heap *heap, struct jobd_due *due, int64_t at_us)
+void heap_push(struct heap *heap, struct due *due, int64_t at_us)
 {
     verify(due->place == 0 && heap->length < heap->capacity);
     due->at_us = at_us;
@@ -59,15 +59,15 @@ void heap_push(struct heap *heap, struct jobd_due *due, int64_t at_us)
     sift_up(heap, due);
 }
 
-struct jobd_due *heap_top(const struct heap *heap)
+struct due *heap_top(const struct heap *heap)
 {
     return heap->length > 0 ? heap->items[1] : NULL;
 }
 
-const struct jobd_due *heap_nth(const struct heap *heap, uint64_t n)
+const struct due *heap_nth(const struct heap *heap, uint64_t n)
 {
     uint32_t next[HEAP_NTH_MAX + 1] = {1}, len = 1; /* places that may have the next one */
-    const struct jobd_due *nth = heap->items[1];
+    const struct due *nth = heap->items[1];
     for (uint32_t i = 0; i < n && i < HEAP_NTH_MAX && len > 0; i++) {
         uint32_t least = 0;
         for (uint32_t k = 1; k < len; k++)
@@ -82,12 +82,12 @@ const struct jobd_due *heap_nth(const struct heap *heap, uint64_t n)
     return nth;
 }
 
-void heap_remove(struct heap *heap, struct jobd_due *due)
+void heap_remove(struct heap *heap, struct due *due)
 {
     if (due->place == 0)
         return;
     verify(heap->items[due->place] == due);
-    struct jobd_due *last = heap->items[heap->length--];
+    struct due *last = heap->items[heap->length--];
     if (last != due) {
         put(heap, due->place, last);
         sift_up(heap, last);

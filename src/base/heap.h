@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: MIT */
-/* A binary heap of moments, the earliest on top. What is due embeds a `struct jobd_due`, which
+/* A binary heap of moments, the earliest on top. What is due embeds a `struct due`, which
  * knows its own place, so taking one out of the middle is as cheap as taking the top. No lock of
  * its own. */
 #pragma once
 
 #include <stdint.h>
 
-#include "jobd/due.h"
+/* A moment at which something is due. */
+struct due {
+    int64_t at_us;
+    uint32_t place; /* 1-based index in its heap; 0: in none */
+};
 
 struct heap {
-    struct jobd_due **items; /* items[0] is not used */
+    struct due **items; /* items[0] is not used */
     uint32_t length, capacity;
 };
 
@@ -18,15 +22,15 @@ __attribute__((warn_unused_result)) int heap_init(struct heap *heap, uint32_t ca
 void heap_release(struct heap *heap);
 
 /* The heap must have room and not hold `due` yet. It borrows `due` until that is removed. */
-void heap_push(struct heap *heap, struct jobd_due *due, int64_t at_us);
+void heap_push(struct heap *heap, struct due *due, int64_t at_us);
 
 /* The earliest, or NULL. */
-struct jobd_due *heap_top(const struct heap *heap);
+struct due *heap_top(const struct heap *heap);
 
 /* The nth earliest, in some n * n steps, of a heap that is not empty; the last one or the
  * HEAP_NTH_MAXth when n is more than that. */
 enum { HEAP_NTH_MAX = 64 };
-const struct jobd_due *heap_nth(const struct heap *heap, uint64_t n);
+const struct due *heap_nth(const struct heap *heap, uint64_t n);
 
 /* Nothing happens when it is not in the heap. */
-void heap_remove(struct heap *heap, struct jobd_due *due);
+void heap_remove(struct heap *heap, struct due *due);

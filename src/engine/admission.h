@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Who is let in: a put, a batch, a key that was seen before. */
+/* Who is let in. What a full queue, a full memory or a closed door answers is decided here: the
+ * 429. */
 #pragma once
 
 #include <stdbool.h>
@@ -7,25 +8,35 @@
 
 #include "engine/engine.h"
 
-bool admit_has_room(const struct queue *queue, const struct jobd_put *put);
-/* Jobs of a put. */
-uint32_t admit_jobs(const struct jobd_put *put);
-/* One for each job, linked; *extra is NULL when they need none. 0 or -ENOMEM. */
-int admit_extras(const struct jobd_put *put, struct job_extra **extra);
+/* Somebody who asks for jobs to be let in, at once or after waiting for room. */
+struct admission {
+    const struct jobd_put *put; /* borrowed; what it offers is taken on JOBD_OK and JOBD_PENDING */
+    struct jobd_waiter *waiter; /* NULL: nobody waits */
+    struct job_extra
+        *extra; /* one for each job, linked; NULL: they need none. What is left is the caller's */
+    struct jobd_receipt *receipt;
+};
+
+/* Of one put. */
+uint32_t admission_jobs(const struct jobd_put *put);
+
+/* Has the queue room for so many more that wait? */
+bool admission_has_room(const struct queue *queue, uint32_t jobs);
+
+/* All of it is let in, or nothing: JOBD_OK, JOBD_PENDING; JOBD_FULL, JOBD_OUT_OF_MEMORY,
+ * JOBD_CONFLICT, JOBD_STORE_FAILED, JOBD_TOO_MANY_WAITERS. JOBD_OK and JOBD_PENDING too for a key
+ * that was seen before, whose job is on the receipt then. Does not dispatch. */
+enum jobd_result admission_locked(struct op *op, struct admission *admission)
+    REQUIRES(op->jobd->lock);
 /* The remembered job with the same key, or NULL. */
-const struct job *admit_duplicate_locked(struct jobd *jobd, const struct jobd_put *put,
-                                         const struct job_extra *extra) REQUIRES(jobd->lock);
-/* All of it goes in, or nothing: JOBD_OK; JOBD_PENDING, when it is written; or why not. */
-enum jobd_result admit_locked(struct jobd *jobd, const struct jobd_put *put,
-                              struct job_extra **extra, struct jobd_waiter *waiter, int64_t now_us,
-                              struct jobd_receipt *receipt, struct effects *after)
-    REQUIRES(jobd->lock);
-/* A job is in; its putter may wait for its end too. */
-enum jobd_result admit_result_locked(struct jobd *jobd, struct jobd_waiter *put_waiter, uint64_t id,
-                                     int64_t now_us) REQUIRES(jobd->lock);
-/* What an answer to so many jobs that are not let in says. */
-void admit_turn_away(struct queue *queue, uint32_t jobs, enum jobd_result result, int64_t now_us,
-                     struct jobd_receipt *receipt);
-/* For one who waits for room, and there is. */
-enum jobd_result admit_waiting_locked(struct jobd *jobd, struct jobd_waiter *put_waiter,
-                                      int64_t now_us, struct effects *after) REQUIRES(jobd->lock);
+const struct job *admission_duplicate_locked(struct op *op, const struct admission *admission)
+    REQUIRES(op->jobd->lock);
+/* For one who waits for room, now that there is: what it is woken with, or JOBD_PENDING. */
+enum jobd_result admission_waiting_locked(struct op *op, struct jobd_waiter *putter)
+    REQUIRES(op->jobd->lock);
+/* After JOBD_OK: its waiter with end_us waits for the end of its job next. */
+enum jobd_result admission_await_locked(struct op *op, const struct admission *admission)
+    REQUIRES(op->jobd->lock);
+/* Counts so many jobs that were refused, and says on the receipt when to come again. */
+void admission_refuse(const struct op *op, struct queue *queue, uint32_t jobs,
+                      enum jobd_result result, struct jobd_receipt *receipt);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/attempt.h"
 
-#include "engine/dispatch.h"
+#include "engine/blob.h"
 #include "engine/job_info.h"
-#include "engine/append.h"
+#include "engine/submit.h"
 #include "engine/transition.h"
 
 /* ---- whether it is tried again */
@@ -17,7 +17,8 @@ static uint64_t splitmix64(uint64_t number)
     return number ^ number >> 31;
 }
 
-/* Jobs that failed together shall not come back together: half of the time is chance. */
+/* Exponential, between the queue's least and most; half of it random, so that jobs that failed
+ * together do not come back together. */
 static int64_t backoff_us(const struct queue *queue, const struct job *job)
 {
     int64_t most_us = queue->backoff_min_us;
@@ -28,161 +29,189 @@ static int64_t backoff_us(const struct queue *queue, const struct job *job)
     return us > queue->backoff_min_us ? us : queue->backoff_min_us;
 }
 
-static bool will_retry(struct jobd *jobd, const struct job *job, const struct jobd_outcome *outcome)
-    REQUIRES(jobd->lock)
+static bool will_retry_locked(struct op *op, const struct job *job,
+                              const struct jobd_outcome *outcome) REQUIRES(op->jobd->lock)
 {
+    bool is_last_chance = op->jobd->cancelling && !op->jobd->durable;
     return outcome->state == JOBD_FAILED && !outcome->for_good && !job->stopping &&
-           (!jobd->abandoned || journal_on(&jobd->journal)) && job->attempt < job->attempts;
+           !is_last_chance && job->attempt < job->attempts;
 }
 
-/* What an end with this outcome is: decided when it comes, also when it is to be written first. */
-static void attempt_outcome_locked(struct jobd *jobd, const struct job *job,
-                                   const struct jobd_outcome *outcome, int64_t now_us,
-                                   struct ending *ending) REQUIRES(jobd->lock)
+static struct ending ending_locked(struct op *op, const struct job *job,
+                                   const struct jobd_outcome *outcome) REQUIRES(op->jobd->lock)
 {
-    *ending = (struct ending){
-        .outcome = *outcome, .to = outcome->state, .at_us = now_us, .ready_us = now_us};
-    if (will_retry(jobd, job, outcome)) {
-        int64_t wait_us = outcome->retry_exactly ? 0 : backoff_us(&jobd->queues[job->queue], job);
-        ending->to = JOBD_SCHEDULED;
-        ending->ready_us =
-            later_us(now_us, wait_us > outcome->retry_in_us ? wait_us : outcome->retry_in_us);
+    struct ending ending = {.outcome = *outcome, .to = outcome->state, .ready_us = op->now_us};
+    if (will_retry_locked(op, job, outcome)) {
+        int64_t wait_us =
+            outcome->retry_exactly ? 0 : backoff_us(&op->jobd->queues[job->queue], job);
+        if (wait_us < outcome->retry_in_us)
+            wait_us = outcome->retry_in_us;
+        ending.to = JOBD_SCHEDULED;
+        ending.ready_us = later_us(op->now_us, wait_us);
     }
     if (outcome->state != JOBD_DONE && job->requeue_on_stop && !job->stopping)
-        ending->to = JOBD_QUEUED;
+        ending.to = JOBD_QUEUED;
     else if (outcome->state == JOBD_FAILED && job->stopping)
-        ending->to = JOBD_CANCELLED;
+        ending.to = JOBD_CANCELLED;
+    return ending;
 }
 
-/* ---- ends */
+/* ---- the end, written or not */
 
 /* Takes output, error and, when the job has none yet, *extra. */
-static void keep_outcome_locked(struct jobd *jobd, struct job *job,
-                                const struct jobd_outcome *outcome, struct job_extra **extra,
-                                struct effects *after) REQUIRES(jobd->lock)
+static void keep_outcome_locked(struct op *op, struct job *job, const struct jobd_outcome *outcome,
+                                struct job_extra **extra) REQUIRES(op->jobd->lock)
 {
-    struct jobs *jobs = &jobd->jobs;
+    struct jobs *jobs = &op->jobd->jobs;
     job->exited = outcome->exited;
     job->exit_code = (uint8_t)outcome->exit_code;
     job->output_truncated = outcome->output_truncated;
     if (job->extra == NULL && outcome->output == NULL && outcome->error == NULL)
         return;
-    if (jobs_extend(jobs, job, extra, after)) {
-        job->output_truncated |= !jobs_set(jobs, &job->extra->output, outcome->output, after);
-        (void)jobs_set(jobs, &job->extra->error, outcome->error, after);
+    if (jobs_extend(jobs, job, extra, op)) {
+        job->output_truncated |= !jobs_set(jobs, &job->extra->output, outcome->output, op);
+        (void)jobs_set(jobs, &job->extra->error, outcome->error, op);
     } else {
         job->output_truncated |= outcome->output != NULL;
-        jobs_throw_away(outcome->output, after);
-        jobs_throw_away(outcome->error, after);
+        op_discard(op, outcome->output);
+        op_discard(op, outcome->error);
     }
 }
 
-static void leave_running_locked(struct jobd *jobd, struct job *job) REQUIRES(jobd->lock)
+static void go_back_locked(struct op *op, struct job *job, const struct change *change)
+    REQUIRES(op->jobd->lock)
 {
-    TAILQ_REMOVE(&jobd->queues[job->queue].running, job, link);
-    if (job->leased) {
-        lease_revoke(&jobd->leases, job->lease);
-        jobd->queues[job->queue].leased--;
-    } else {
-        jobd->queues[job->queue].ending -= job->commit_pending;
-    }
-    job->leased = job->commit_pending = job->requeue_on_stop = false;
-}
-
-/* Back in the queue as if it had not been taken. */
-static void go_back_locked(struct jobd *jobd, struct job *job, const struct ending *ending,
-                           struct effects *after) REQUIRES(jobd->lock)
-{
+    const struct ending *ending = &change->ending;
     job->attempt--;
     job->stopping = false;
     job->ready_us = ending->ready_us;
-    job->delayed = ending->ready_us > ending->at_us;
-    transition_return_locked(jobd, job);
-    jobs_throw_away(ending->outcome.output, after);
-    jobs_throw_away(ending->outcome.error, after);
+    job->delayed = ending->ready_us > change->at_us;
+    transition_return_locked(op, job);
+    op_discard(op, ending->outcome.output);
+    op_discard(op, ending->outcome.error);
 }
 
-void attempt_apply_locked(struct jobd *jobd, struct job *job, const struct ending *ending,
-                          struct job_extra **extra, struct effects *after)
+static void apply_end_locked(struct op *op, struct change *change, struct job *job)
+    REQUIRES(op->jobd->lock)
 {
-    struct queue *queue = &jobd->queues[job->queue];
-    leave_running_locked(jobd, job);
+    struct queue *queue = &op->jobd->queues[job->queue];
+    struct ending *ending = &change->ending;
+    transition_leave_running_locked(op, job);
+    if (ending->to != JOBD_QUEUED && !ending->no_outcome) {
+        histogram_add(&queue->ran, change->at_us - job->started_us);
+        rate_ran(&queue->rate, change->at_us - job->started_us);
+        keep_outcome_locked(op, job, &ending->outcome, &change->extra);
+    }
     if (ending->to == JOBD_QUEUED) {
-        go_back_locked(jobd, job, ending, after);
-        dispatch_locked(jobd, queue, ending->at_us, after);
-        return;
-    }
-    if (!ending->cut) {
-        histogram_add(&queue->ran, ending->at_us - job->started_us);
-        rate_ran(&queue->rate, ending->at_us - job->started_us);
-        keep_outcome_locked(jobd, job, &ending->outcome, extra, after);
-    }
-    if (ending->to == JOBD_SCHEDULED) {
+        go_back_locked(op, job, change);
+    } else if (ending->to == JOBD_SCHEDULED) {
         job->ready_us = ending->ready_us;
         job->delayed = true;
         queue->retried++;
-        transition_return_locked(jobd, job);
+        transition_return_locked(op, job);
     } else {
-        transition_finish_locked(jobd, job, ending->to, ending->at_us, after);
+        transition_finish_locked(op, job, ending->to, change->at_us);
     }
-    dispatch_locked(jobd, queue, ending->at_us, after);
+    ending->outcome.output = ending->outcome.error = NULL;
 }
 
-enum jobd_result attempt_end_as_locked(struct jobd *jobd, struct job *job,
-                                       const struct ending *ending, struct job_extra **extra,
-                                       struct jobd_waiter *waiter, enum jobd_result result,
-                                       int64_t now_us, struct effects *after)
+static void undo_end_locked(struct op *op, struct change *change, struct job *job)
+    REQUIRES(op->jobd->lock)
 {
-    if (!journal_on(&jobd->journal)) {
-        attempt_apply_locked(jobd, job, ending, extra, after);
-        return result;
+    struct jobd_outcome *outcome = &change->ending.outcome;
+    op->jobd->queues[job->queue].end_pending -= !job->leased;
+    job->commit_pending = false;
+    op_discard(op, outcome->output);
+    op_discard(op, outcome->error);
+    outcome->output = outcome->error = NULL;
+}
+
+/* The job as it will be when its attempt has ended so. */
+static void describe_end(const struct change *change, struct job_record *record)
+{
+    const struct ending *ending = &change->ending;
+    const struct jobd_outcome *outcome = &ending->outcome;
+    record->token = "";
+    record->expires_us = 0;
+    record->stopping = false;
+    record->state = ending->to;
+    if (!jobd_state_final(ending->to))
+        record->delayed = ending->ready_us > change->at_us;
+    if (ending->to == JOBD_QUEUED) {
+        record->attempt--;
+        record->state = record->delayed ? JOBD_SCHEDULED : JOBD_QUEUED;
+    } else if (!ending->no_outcome) {
+        record->output = outcome->output;
+        record->error = outcome->error;
+        record->output_truncated = outcome->output_truncated;
+        record->exited = outcome->exited;
+        record->exit_code = outcome->exit_code;
     }
-    if (waiter != NULL && !journal_admits_locked(jobd, waiter))
+    if (jobd_state_final(ending->to)) {
+        record->finished_us = change->at_us;
+    } else {
+        record->started_us = 0;
+        record->ready_us = ending->ready_us;
+    }
+}
+
+static const struct change_kind end_kind = {.name = "end",
+                                            .row = ROW_SET,
+                                            .describe = describe_end,
+                                            .apply = apply_end_locked,
+                                            .undo = undo_end_locked};
+
+/* ---- ends */
+
+/* `result` in place of JOBD_OK. Without somebody who could ask again it is written sooner or later.
+ */
+static enum jobd_result end_locked(struct op *op, struct job *job, const struct ending *ending,
+                                   struct job_extra **extra, enum jobd_result result)
+    REQUIRES(op->jobd->lock)
+{
+    struct change change;
+    if (op->waiter != NULL && !change_has_room_locked(op, op->waiter))
         return JOBD_TOO_MANY_WAITERS;
-    struct change *entry = journal_append_locked(jobd, CHANGE_END, job, waiter, now_us, after);
-    entry->asked = waiter != NULL;
-    entry->result = result;
-    entry->ending = *ending;
-    entry->extra = *extra;
+    change_init(&change, op, &end_kind, job);
+    change.undo_on_failure = op->waiter != NULL;
+    change.result = result;
+    change.ending = *ending;
+    change.extra = *extra;
+    change.bytes = blob_weight(ending->outcome.output) + blob_weight(ending->outcome.error);
     *extra = NULL;
     job->commit_pending = true;
-    jobd->queues[job->queue].ending += !job->leased;
-    return waiter != NULL ? JOBD_PENDING : result;
+    op->jobd->queues[job->queue].end_pending += !job->leased;
+    return change_submit_locked(op, &change);
 }
 
-enum jobd_result attempt_end_locked(struct jobd *jobd, struct job *job,
-                                    const struct jobd_outcome *outcome, struct job_extra **extra,
-                                    struct jobd_waiter *waiter, int64_t now_us,
-                                    struct effects *after)
+enum jobd_result attempt_end_locked(struct op *op, struct job *job,
+                                    const struct jobd_outcome *outcome, struct job_extra **extra)
 {
-    struct ending ending;
-    attempt_outcome_locked(jobd, job, outcome, now_us, &ending);
-    return attempt_end_as_locked(jobd, job, &ending, extra, waiter, JOBD_OK, now_us, after);
+    const struct ending ending = ending_locked(op, job, outcome);
+    return end_locked(op, job, &ending, extra, JOBD_OK);
 }
 
-enum jobd_result attempt_release_locked(struct jobd *jobd, struct job *job, int64_t delay_us,
-                                        struct jobd_waiter *waiter, int64_t now_us,
-                                        struct effects *after)
+enum jobd_result attempt_release_locked(struct op *op, struct job *job, int64_t delay_us)
 {
     struct job_extra *none = NULL;
-    struct ending ending = {
-        .cut = true, .to = JOBD_QUEUED, .at_us = now_us, .ready_us = later_us(now_us, delay_us)};
-    if (jobd->abandoned && !journal_on(&jobd->journal)) /* nobody will take it any more */
-        ending.to = JOBD_CANCELLED;
-    return attempt_end_as_locked(jobd, job, &ending, &none, waiter, JOBD_OK, now_us, after);
+    bool nobody_takes = op->jobd->cancelling && !op->jobd->durable;
+    const struct ending ending = {.no_outcome = true,
+                                  .to = nobody_takes ? JOBD_CANCELLED : JOBD_QUEUED,
+                                  .ready_us = later_us(op->now_us, delay_us)};
+    return end_locked(op, job, &ending, &none, JOBD_OK);
 }
 
-void jobd_finish(struct jobd *jobd, const struct jobd_task *task,
-                 const struct jobd_outcome *outcome, int64_t now_us)
+enum jobd_result attempt_revoke_locked(struct op *op, struct job *job)
 {
-    struct job_extra *extra = extra_for(outcome);
-    verify(jobd_state_final(outcome->state));
-    EFFECTS(after);
-    mutex_lock(&jobd->lock);
-    struct job *job = jobs_find(&jobd->jobs, task->id);
-    verify(job != NULL && job->state == JOBD_RUNNING && job->attempt == task->attempt);
-    verify(!job->leased && !job->commit_pending);
-    (void)attempt_end_locked(jobd, job, outcome, &extra, NULL, now_us, &after);
-    unlock_and_tell(jobd, &after);
-    extra_free(extra);
+    struct job_extra *none = NULL;
+    const struct ending ending = {.no_outcome = true, .to = JOBD_CANCELLED};
+    return end_locked(op, job, &ending, &none, JOBD_STOPPING);
+}
+
+void attempt_undo_locked(struct op *op, struct job *job)
+{
+    struct change change;
+    change_init(&change, op, &end_kind, job);
+    change.ending = (struct ending){.no_outcome = true, .to = JOBD_QUEUED, .ready_us = op->now_us};
+    apply_end_locked(op, &change, job);
 }

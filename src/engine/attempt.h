@@ -1,28 +1,31 @@
 /* SPDX-License-Identifier: MIT */
-/* How an attempt ends, and whether the job is tried again. */
+/* How an attempt ends, and whether the job is tried again.
+ *
+ *     the word                          attempts left          none left, or told to stop
+ *     done                              DONE                   DONE
+ *     failed, lease expired             SCHEDULED, by backoff  FAILED; told to stop: CANCELLED
+ *     failed for good                   FAILED                 FAILED; told to stop: CANCELLED
+ *     cancelled: told to stop, and did  CANCELLED
+ *     released                          back, this attempt not counted
+ *     any but done, because the process ends: back, this attempt not counted
+ *
+ * None of these dispatches: whoever calls them does that next. */
 #pragma once
 
 #include <stdint.h>
 
 #include "engine/engine.h"
 
-/* The attempt of a running job is to end so: JOBD_OK, it has; JOBD_PENDING or
- * JOBD_TOO_MANY_WAITERS. When it is not JOBD_TOO_MANY_WAITERS, takes what is in the outcome, and
- * *extra when the job has none. */
-enum jobd_result attempt_end_locked(struct jobd *jobd, struct job *job,
-                                    const struct jobd_outcome *outcome, struct job_extra **extra,
-                                    struct jobd_waiter *waiter, int64_t now_us,
-                                    struct effects *after) REQUIRES(jobd->lock);
-/* The same with an end that is decided; where the others say JOBD_OK it says `result`. What has no
- * waiter is never undone. */
-enum jobd_result attempt_end_as_locked(struct jobd *jobd, struct job *job,
-                                       const struct ending *ending, struct job_extra **extra,
-                                       struct jobd_waiter *waiter, enum jobd_result result,
-                                       int64_t now_us, struct effects *after) REQUIRES(jobd->lock);
-/* The same: it goes back in, after so long, as if it had not been taken. */
-enum jobd_result attempt_release_locked(struct jobd *jobd, struct job *job, int64_t delay_us,
-                                        struct jobd_waiter *waiter, int64_t now_us,
-                                        struct effects *after) REQUIRES(jobd->lock);
-/* It has ended. Takes what is in the outcome, and *extra when the job has none. */
-void attempt_apply_locked(struct jobd *jobd, struct job *job, const struct ending *ending,
-                          struct job_extra **extra, struct effects *after) REQUIRES(jobd->lock);
+/* The attempt of a running job ends with this outcome: JOBD_OK, JOBD_PENDING or
+ * JOBD_TOO_MANY_WAITERS. When it is not the last, takes what is in the outcome, and `*extra`, from
+ * extra_for(), which is NULL then. */
+enum jobd_result attempt_end_locked(struct op *op, struct job *job,
+                                    const struct jobd_outcome *outcome, struct job_extra **extra)
+    REQUIRES(op->jobd->lock);
+/* It goes back in, after so long, as if it had not been taken. */
+enum jobd_result attempt_release_locked(struct op *op, struct job *job, int64_t delay_us)
+    REQUIRES(op->jobd->lock);
+/* It is taken from whoever has it, and the job is cancelled: JOBD_STOPPING in place of JOBD_OK. */
+enum jobd_result attempt_revoke_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock);
+/* Nobody was told of it: it goes back, as if it had not been taken, now and unwritten. */
+void attempt_undo_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock);

@@ -1,41 +1,48 @@
 /* SPDX-License-Identifier: MIT */
-/* Waiting for the end of a job, for nothing to be left; and waiting no longer. */
-#include "engine/waiters.h"
-
+/* The verbs that only wait: for the end of a job, until nothing is left; and that wait no longer.
+ */
 #include "engine/dispatch.h"
+#include "engine/job_info.h"
+#include "engine/waiters.h"
 
 enum jobd_result jobd_await(struct jobd *jobd, uint64_t id, struct jobd_waiter *waiter,
                             struct jobd_info *info)
 {
+    struct op op;
     enum jobd_result result = JOBD_NO_JOB;
-    mutex_lock(&jobd->lock);
+    op_begin(&op, jobd, waiter, 0);
     struct job *job = jobs_seen(&jobd->jobs, id);
-    if (job != NULL)
-        result = wait_await_locked(jobd, job, waiter, info);
-    EFFECTS(after);
-    unlock_and_tell(jobd, &after);
+    if (job != NULL) {
+        job_info(job, info);
+        result = JOBD_OK;
+        if (jobd_state_final(info->state))
+            job_output_for(job, waiter);
+        else
+            result = wait_for_job_end_locked(&op, waiter, job);
+    }
+    op_end(&op);
     return result;
 }
 
 enum jobd_result jobd_await_idle(struct jobd *jobd, struct jobd_waiter *waiter)
 {
-    EFFECTS(after);
-    mutex_lock(&jobd->lock);
+    struct op op;
+    op_begin(&op, jobd, waiter, 0);
     enum jobd_result result =
-        jobd_idle_locked(jobd) ? JOBD_OK : wait_begin_locked(jobd, waiter, WAIT_IDLE, NULL, 0);
-    unlock_and_tell(jobd, &after);
+        dispatch_is_idle_locked(&op) ? JOBD_OK : wait_begin_locked(&op, waiter, WAIT_IDLE, 0);
+    op_end(&op);
     return result;
 }
 
 bool jobd_cancel_wait(struct jobd *jobd, struct jobd_waiter *waiter)
 {
-    EFFECTS(after);
-    mutex_lock(&jobd->lock);
-    bool waited = waiter->link.kind != WAIT_NOT;
-    if (waited) {
-        wait_leave_room_locked(jobd, waiter);
-        wait_forget_locked(jobd, waiter);
+    struct op op;
+    op_begin(&op, jobd, waiter, 0);
+    bool waits = waiting_of(waiter)->kind != WAIT_NOT;
+    if (waits) {
+        wait_unblock_others_locked(&op, waiter);
+        wait_forget_locked(&op, waiter);
     }
-    unlock_and_tell(jobd, &after);
-    return waited;
+    op_end(&op);
+    return waits;
 }

@@ -1,204 +1,255 @@
 /* SPDX-License-Identifier: MIT */
-/* Jobs that shall not run, or not now: one is cancelled, a queue is purged or paused, all is given
- * up. */
+/* The verbs by which jobs shall not run, or not now: one is cancelled, a queue is purged or paused,
+ * all are. */
+#include "engine/cancel.h"
+
 #include "engine/attempt.h"
 #include "engine/dispatch.h"
-#include "engine/append.h"
+#include "engine/submit.h"
 #include "engine/transition.h"
 
-enum { AT_A_TIME = 256 }; /* bounds how long purge holds the lock */
+/* ---- jobs that wait */
 
-/* ---- one job */
-
-static void tell_to_stop_locked(const struct job *job, struct effects *after)
+static void describe_cancel(const struct change *change, struct job_record *record)
 {
-    after->stop = job->holder;
-    after->stop_task =
-        (struct jobd_task){.id = job->id, .queue = job->queue, .attempt = job->attempt};
+    record->state = JOBD_CANCELLED;
+    record->started_us = 0;
+    record->finished_us = change->at_us;
 }
 
-/* A worker is told; a lease is taken away, and whoever has it learns when it comes back. */
-static enum jobd_result stop_running_locked(struct jobd *jobd, struct job *job,
-                                            struct jobd_waiter *waiter, int64_t now_us,
-                                            struct effects *after) REQUIRES(jobd->lock)
+static void apply_cancel_locked(struct op *op, struct change *change, struct job *job)
+    REQUIRES(op->jobd->lock)
 {
-    if (job->leased) {
-        struct job_extra *none = NULL;
-        const struct ending ending = {.cut = true, .to = JOBD_CANCELLED, .at_us = now_us};
-        return attempt_end_as_locked(jobd, job, &ending, &none, waiter, JOBD_STOPPING, now_us,
-                                     after);
-    }
-    if (journal_on(&jobd->journal)) {
-        if (!journal_admits_locked(jobd, waiter))
-            return JOBD_TOO_MANY_WAITERS;
-        journal_append_locked(jobd, CHANGE_STOP, job, waiter, now_us, after)->result =
-            JOBD_STOPPING;
-    }
+    transition_cancel_locked(op, job, change->at_us);
+}
+
+static void undo_cancel_locked(struct op *op, struct change *change, struct job *job)
+    REQUIRES(op->jobd->lock)
+{
+    (void)change;
+    transition_reinstate_locked(op, job);
+}
+
+static const struct change_kind cancel_kind = {.name = "cancel",
+                                               .row = ROW_SET,
+                                               .describe = describe_cancel,
+                                               .apply = apply_cancel_locked,
+                                               .undo = undo_cancel_locked};
+
+enum jobd_result cancel_waiting_locked(struct op *op, struct job *job, bool undo_on_failure)
+{
+    struct change change;
+    change_init(&change, op, &cancel_kind, NULL);
+    change.undo_on_failure = undo_on_failure;
+    transition_withdraw_locked(op, job);
+    change_add_job(&change, job);
+    return change_submit_locked(op, &change);
+}
+
+/* ---- a job that runs: a worker is told at once, and that it was told is written; a lease is taken
+ * away, and whoever has it learns when it comes back */
+
+static const struct change_kind stop_kind = {.name = "stop", .row = ROW_SET};
+
+static void tell_to_stop(struct op *op, const struct job *job)
+{
+    op->stop = job->holder;
+    op->stop_task = (struct jobd_task){.id = job->id, .queue = job->queue, .attempt = job->attempt};
+}
+
+static enum jobd_result stop_running_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock)
+{
+    struct change change;
+    if (job->leased)
+        return attempt_revoke_locked(op, job);
+    if (!change_has_room_locked(op, op->waiter))
+        return JOBD_TOO_MANY_WAITERS;
     job->stopping = true;
-    tell_to_stop_locked(job, after);
-    return journal_on(&jobd->journal) && waiter != NULL ? JOBD_PENDING : JOBD_STOPPING;
+    tell_to_stop(op, job);
+    change_init(&change, op, &stop_kind, job);
+    change.result = JOBD_STOPPING;
+    return change_submit_locked(op, &change);
 }
 
-static enum jobd_result cancel_locked(struct jobd *jobd, struct job *job,
-                                      struct jobd_waiter *waiter, int64_t now_us,
-                                      struct effects *after) REQUIRES(jobd->lock)
+static enum jobd_result cancel_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock)
 {
     if (job->commit_pending || jobd_state_final((enum jobd_state)job->state))
         return JOBD_FINISHED;
     if (job->state == JOBD_RUNNING)
-        return stop_running_locked(jobd, job, waiter, now_us, after);
-    struct queue *queue = &jobd->queues[job->queue];
-    if (!journal_on(&jobd->journal)) {
-        transition_withdraw_locked(jobd, job);
-        transition_cancel_locked(jobd, job, now_us, after);
-        dispatch_locked(jobd, queue, now_us, after);
-        return JOBD_OK;
-    }
-    if (!journal_admits_locked(jobd, waiter))
+        return stop_running_locked(op, job);
+    if (!change_has_room_locked(op, op->waiter))
         return JOBD_TOO_MANY_WAITERS;
-    transition_withdraw_locked(jobd, job);
-    journal_add_job(journal_append_locked(jobd, CHANGE_CANCEL, NULL, waiter, now_us, after), job);
-    return waiter != NULL ? JOBD_PENDING : JOBD_OK;
+    return cancel_waiting_locked(op, job, true);
 }
 
 enum jobd_result jobd_cancel(struct jobd *jobd, uint64_t id, struct jobd_waiter *waiter,
                              int64_t now_us)
 {
-    EFFECTS(after);
-    mutex_lock(&jobd->lock);
+    struct op op;
+    enum jobd_result result = JOBD_NO_JOB;
+    op_begin(&op, jobd, waiter, now_us);
     struct job *job = jobs_seen(&jobd->jobs, id);
-    enum jobd_result result =
-        job != NULL ? cancel_locked(jobd, job, waiter, now_us, &after) : JOBD_NO_JOB;
-    unlock_and_tell(jobd, &after);
+    if (job != NULL) {
+        struct queue *queue = &jobd->queues[job->queue]; /* it may be forgotten at once */
+        result = cancel_locked(&op, job);
+        dispatch_locked(&op, queue);
+    }
+    op_end(&op);
     return result;
 }
 
 /* ---- a queue */
 
-void jobd_pause(struct jobd *jobd, uint32_t queue_index, bool paused, int64_t now_us)
+void jobd_pause(struct jobd *jobd, uint32_t index, bool paused, int64_t now_us)
 {
-    verify(queue_index < jobd->queues_len);
-    struct queue *queue = &jobd->queues[queue_index];
-    EFFECTS(after);
-    mutex_lock(&jobd->lock);
+    struct op op;
+    verify(index < jobd->queues_len);
+    struct queue *queue = &jobd->queues[index];
+    op_begin(&op, jobd, NULL, now_us);
     queue->paused = paused;
     rate_waits(&queue->rate, now_us);
-    dispatch_locked(jobd, queue, now_us, &after);
-    unlock_and_tell(jobd, &after);
+    dispatch_locked(&op, queue);
+    op_end(&op);
 }
 
-/* Waiting jobs of the queue with an id below `below`; those that came later stand behind them.
- * *crowded: the journal has no room. */
-static uint32_t purge_some_locked(struct jobd *jobd, struct queue *queue, uint64_t below,
-                                  int64_t now_us, bool *crowded, struct effects *after)
-    REQUIRES(jobd->lock)
+/* A purge takes what waited when it began, some at a time, and at the end puts a mark behind it
+ * all: when that is written all is, if nothing failed in between. */
+struct purge {
+    struct queue *queue;
+    uint64_t below;    /* ids of what waits now; jobs that come later stand behind them */
+    uint64_t failures; /* of the journal, when it began */
+    uint32_t purged;
+};
+
+static enum jobd_result mark_result_locked(struct op *op, const struct change *change, bool written)
+    REQUIRES(op->jobd->lock)
 {
-    uint32_t purged = 0;
-    uint64_t id;
-    struct job *job;
-    struct job_list found = TAILQ_HEAD_INITIALIZER(found);
-    *crowded = journal_on(&jobd->journal) && !journal_admits_locked(jobd, NULL);
-    if (*crowded)
-        return 0;
-    /* Those that came back stand in front, whatever their id. */
-    for (struct job *next = TAILQ_FIRST(&queue->scheduled);
-         (job = next) != NULL && purged < AT_A_TIME;) {
+    return written && op->jobd->journal.failures == change->number ? JOBD_OK : JOBD_STORE_FAILED;
+}
+
+static const struct change_kind mark_kind = {
+    .name = "mark", .writes_nothing = true, .result = mark_result_locked};
+
+static void withdraw_scheduled_locked(struct op *op, struct purge *purge, struct change *change)
+    REQUIRES(op->jobd->lock)
+{
+    struct job *next = TAILQ_FIRST(&purge->queue->scheduled);
+    while (next != NULL && change->rows < OP_STEPS) {
+        struct job *job = next;
         next = TAILQ_NEXT(job, link);
-        if (job->id < below) {
-            transition_withdraw_locked(jobd, job);
-            TAILQ_INSERT_TAIL(&found, job, link);
-            purged++;
-        }
+        if (job->id >= purge->below) /* one that came back stands in front, whatever its id */
+            continue;
+        transition_withdraw_locked(op, job);
+        change_add_job(change, job);
     }
+}
+
+static void withdraw_queued_locked(struct op *op, struct purge *purge, struct change *change)
+    REQUIRES(op->jobd->lock)
+{
     for (unsigned lane = 0; lane < JOBD_PRIORITIES; lane++) {
-        while (purged < AT_A_TIME && (id = ring_peek(&queue->lanes[lane])) != 0 && id < below) {
-            job = jobs_find(&jobd->jobs, id);
-            transition_withdraw_locked(jobd, job);
-            TAILQ_INSERT_TAIL(&found, job, link);
-            purged++;
+        struct ring *ring = &purge->queue->lanes[lane];
+        uint64_t id;
+        while (change->rows < OP_STEPS && (id = ring_peek(ring)) != 0 && id < purge->below) {
+            struct job *job = jobs_find(&op->jobd->jobs, id);
+            transition_withdraw_locked(op, job);
+            change_add_job(change, job);
         }
     }
-    struct change *entry = NULL;
-    if (purged > 0 && journal_on(&jobd->journal))
-        entry = journal_append_locked(jobd, CHANGE_CANCEL, NULL, NULL, now_us, after);
-    while ((job = TAILQ_FIRST(&found)) != NULL) {
-        TAILQ_REMOVE(&found, job, link);
-        if (entry != NULL)
-            journal_add_job(entry, job);
-        else
-            transition_cancel_locked(jobd, job, now_us, after);
-    }
-    dispatch_locked(jobd, queue, now_us, after);
+}
+
+/* How many; 0 when nothing is left. */
+static size_t purge_some_locked(struct op *op, struct purge *purge) REQUIRES(op->jobd->lock)
+{
+    struct change change;
+    change_init(&change, op, &cancel_kind, NULL);
+    change.waiter = NULL; /* the mark has it */
+    withdraw_scheduled_locked(op, purge, &change);
+    withdraw_queued_locked(op, purge, &change);
+    size_t purged = change.rows;
+    if (purged > 0)
+        (void)change_submit_locked(op, &change);
+    dispatch_locked(op, purge->queue);
+    purge->purged += (uint32_t)purged;
     return purged;
 }
 
-enum jobd_result jobd_purge(struct jobd *jobd, uint32_t queue_index, struct jobd_waiter *waiter,
+static enum jobd_result mark_purge_locked(struct op *op, const struct purge *purge)
+    REQUIRES(op->jobd->lock)
+{
+    struct change change;
+    if (!change_has_room_locked(op, op->waiter))
+        return JOBD_TOO_MANY_WAITERS;
+    change_init(&change, op, &mark_kind, NULL);
+    change.number = purge->failures;
+    return change_submit_locked(op, &change);
+}
+
+enum jobd_result jobd_purge(struct jobd *jobd, uint32_t index, struct jobd_waiter *waiter,
                             int64_t now_us, uint32_t *purged)
 {
-    verify(queue_index < jobd->queues_len);
-    struct queue *queue = &jobd->queues[queue_index];
+    struct op op;
+    struct purge purge = {.queue = &jobd->queues[index]};
     enum jobd_result result = JOBD_OK;
-    uint64_t below = 0, failures = 0;
-    uint32_t more;
-    bool crowded;
-    *purged = 0;
-    do {
-        EFFECTS(after);
-        mutex_lock(&jobd->lock);
-        if (below == 0) {
-            below = jobd->next_id;
-            failures = jobd->journal.failures;
+    verify(index < jobd->queues_len);
+    for (bool more = true; more;) {
+        op_begin(&op, jobd, waiter, now_us);
+        if (purge.below == 0) {
+            purge.below = jobd->next_id;
+            purge.failures = jobd->journal.failures;
         }
-        more = purge_some_locked(jobd, queue, below, now_us, &crowded, &after);
-        *purged += more;
-        if (crowded || (more == 0 && waiter != NULL && journal_on(&jobd->journal)))
-            result = journal_admits_locked(jobd, waiter) ? JOBD_PENDING : JOBD_TOO_MANY_WAITERS;
-        if (result == JOBD_PENDING)
-            journal_append_locked(jobd, CHANGE_MARK, NULL, waiter, now_us, &after)->number =
-                failures;
-        unlock_and_tell(jobd, &after);
-    } while (more > 0);
+        more = change_has_room_locked(&op, NULL) && purge_some_locked(&op, &purge) > 0;
+        if (!more)
+            result = mark_purge_locked(&op, &purge);
+        op_end(&op);
+    }
+    *purged = purge.purged;
     return result;
 }
 
 /* ---- all */
 
-/* The next one that runs and has not been told to stop. */
-static bool stop_one_locked(struct jobd *jobd, int64_t now_us, struct effects *after)
-    REQUIRES(jobd->lock)
+static struct job *next_to_stop_locked(struct op *op) REQUIRES(op->jobd->lock)
 {
-    bool lasts = journal_on(&jobd->journal);
-    struct job *job = NULL;
-    for (uint32_t i = 0; i < jobd->queues_len && job == NULL; i++)
-        TAILQ_FOREACH (job, &jobd->queues[i].running, link)
+    bool durable = op->jobd->durable;
+    struct job *job;
+    for (uint32_t i = 0; i < op->jobd->queues_len; i++)
+        TAILQ_FOREACH (job, &op->jobd->queues[i].running, link)
             if (!job->stopping && !job->requeue_on_stop &&
-                !(lasts && (job->leased || job->commit_pending)))
-                break;
+                !(durable && (job->leased || job->commit_pending)))
+                return job;
+    return NULL;
+}
+
+/* False when nothing is left that runs and has not been told. */
+static bool stop_one_locked(struct op *op) REQUIRES(op->jobd->lock)
+{
+    struct job *job = next_to_stop_locked(op);
     if (job == NULL)
         return false;
-    if (lasts) {
+    if (op->jobd->durable) {
         job->requeue_on_stop = true;
-        tell_to_stop_locked(job, after);
+        tell_to_stop(op, job);
     } else {
-        (void)stop_running_locked(jobd, job, NULL, now_us, after);
+        struct queue *queue = &op->jobd->queues[job->queue];
+        (void)stop_running_locked(op, job);
+        dispatch_locked(op, queue);
     }
     return true;
 }
 
 void jobd_cancel_all(struct jobd *jobd, int64_t now_us)
 {
+    struct op op;
     uint32_t purged;
-    bool more;
-    mutex_lock(&jobd->lock);
-    jobd->abandoned = true; /* what fails from now on does not come back */
-    bool lasts = journal_on(&jobd->journal);
-    mutex_unlock(&jobd->lock);
-    for (uint32_t i = 0; i < jobd->queues_len && !lasts; i++)
+    op_begin(&op, jobd, NULL, now_us);
+    jobd->cancelling = true;
+    op_end(&op);
+    for (uint32_t i = 0; i < jobd->queues_len && !jobd->durable; i++)
         (void)jobd_purge(jobd, i, NULL, now_us, &purged);
-    do {
-        EFFECTS(after);
-        mutex_lock(&jobd->lock);
-        more = stop_one_locked(jobd, now_us, &after);
-        unlock_and_tell(jobd, &after);
-    } while (more);
+    for (bool more = true; more;) {
+        op_begin(&op, jobd, NULL, now_us);
+        more = stop_one_locked(&op);
+        op_end(&op);
+    }
 }

@@ -1,5 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* The journal inside: changes in their order, held until they are written. */
+/* Changes: every verb makes one and submits it. Without a journal it is applied at once; with one
+ * it waits there until it has been written, and is applied then, or undone when it could not be.
+ *
+ *     verb ──> change_submit_locked() ──┬── no journal ──> kind->apply()
+ *                                       └── waiting ──> gathered ──> written ──> kind->apply()
+ *                                                          └───────> failed ──> kind->undo()
+ *
+ * A kind of change is a row: the file of its verb says in one place what is written, what is done
+ * then, and what when it fails. */
 #pragma once
 
 #include <bsd/sys/queue.h>
@@ -7,59 +15,66 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/lock.h"
-#include "engine/effects.h"
 #include "engine/job_table.h"
-#include "jobd/queue.h"
+#include "engine/journal.h"
+#include "engine/op.h"
 
-struct jobd;
+struct change;
 
-/* An attempt's end, as it was decided when it came. */
-struct ending {
-    struct jobd_outcome outcome;
-    bool cut;           /* without an outcome: what the attempts before it left stays */
-    enum jobd_state to; /* JOBD_SCHEDULED: it goes again; JOBD_QUEUED: it goes back, not counted */
-    int64_t at_us, ready_us;
+struct change_kind {
+    const char *name;
+    enum row_kind row;   /* what a store writes of each of its jobs, */
+    bool writes_nothing; /* or not */
+    /* Makes of the record as the job stands the one it will be. NULL: it is that already. */
+    void (*describe)(const struct change *change, struct job_record *record);
+    /* It is written, or need not be; it could not be. For each job, or once with NULL when the
+     * change has none. NULL: nothing has to be done. Neither dispatches: whoever calls them does
+     * that next. */
+    void (*apply)(struct op *op, struct change *change, struct job *job);
+    void (*undo)(struct op *op, struct change *change, struct job *job);
+    /* What its waiter is told. NULL: change->result when it is written, else JOBD_STORE_FAILED. */
+    enum jobd_result (*result)(struct op *op, const struct change *change, bool written);
+    /* A waiter with end_us, told JOBD_OK, waits for the end of the job on its receipt next. */
+    bool then_end;
+    bool is_put;           /* jobs come in: undone when the store begins to refuse them */
+    bool moot_when_ending; /* need not be written when the end of its job stands behind it */
 };
 
-/* One change on its way to disk. */
-enum change_kind {
-    CHANGE_PUT,       /* new jobs */
-    CHANGE_DUPLICATE, /* no change: whoever put a job with the key of a new one */
-    CHANGE_MARK,      /* no change: all that stands in front of it */
-    CHANGE_CANCEL,    /* waiting jobs, taken out of ring and heap already */
-    CHANGE_RETRY,     /* a final job, no longer among the remembered */
-    CHANGE_TAKE,      /* a worker has begun: applied already */
-    CHANGE_LEASE,     /* so has a lease: applied already */
-    CHANGE_EXTEND,    /* its deadline is another: applied already */
-    CHANGE_STOP,      /* a running job is to stop */
-    CHANGE_END        /* an attempt */
+/* How an attempt ends, as it was decided when the word came. */
+struct ending {
+    struct jobd_outcome outcome;
+    bool no_outcome;    /* what the attempts before it left stays */
+    enum jobd_state to; /* JOBD_SCHEDULED: it is retried; JOBD_QUEUED: it goes back, not counted */
+    int64_t ready_us;   /* of both: may run from then on */
 };
 
 struct change {
+    const struct change_kind *kind;
     TAILQ_ENTRY(change) link;
-    enum change_kind kind;
-    bool asked; /* when it fails it is undone: whoever asked is told, and may ask again */
-    bool idle;  /* TAKEN: nothing to write, the attempt has ended already */
-    enum jobd_result result;    /* what the waiter is woken with when it is written */
+    /* When it fails it is undone: whoever asked is told, and may ask again. Else it is tried again
+     * until it is written. */
+    bool undo_on_failure;
+    bool skip;                  /* there is nothing to write any more */
+    enum jobd_result result;    /* what the waiter is told when it is written; JOBD_OK */
     struct jobd_waiter *waiter; /* NULL: nobody, or nobody any more */
-    struct job_list jobs;       /* ENTER, CANCEL */
-    struct job *next;           /* of those, to be written next */
-    size_t changes;             /* to write */
-    struct job *job;            /* the others */
-    uint64_t number;            /* TWIN: the job's id; MARK: failures when it came */
-    size_t bytes;               /* about so many to write */
     int64_t at_us;              /* when it was asked for */
-    struct ending ending;       /* ENDED */
-    struct job_extra *extra;    /* of the same */
+    size_t rows, bytes;         /* to write, bytes roughly */
+    struct job *job;            /* the one it is about; NULL: `jobs`, or none */
+    struct job_list jobs;
+    struct job *next; /* to be written next */
+    uint64_t number;  /* the kind's own */
+    struct ending ending;
+    struct job_extra *extra; /* for what an attempt leaves; owned */
 };
 
 TAILQ_HEAD(change_list, change);
 
-/* All entries are allocated at start; one not used before costs no memory. */
+/* The changes that wait, in order. All are allocated at start; one not used before costs no memory.
+ */
 struct journal {
     struct change *all;
-    uint32_t max, used, free, reserved; /* reserved: not for those who could ask again */
+    uint32_t max;                  /* 0: there is no store, every change is applied at once */
+    uint32_t used, free, reserved; /* reserved: not for those who could ask again */
     struct change_list spare, waiting, gathered;
     bool refuses;  /* new jobs */
     bool notified; /* the store knows that something waits */

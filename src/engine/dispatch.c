@@ -2,18 +2,58 @@
 #include "engine/dispatch.h"
 
 #include "engine/admission.h"
-#include "engine/append.h"
+#include "engine/attempt.h"
+#include "engine/submit.h"
 #include "engine/transition.h"
 #include "engine/waiters.h"
 
-/* ---- who can be given a job */
+/* ---- a job to a taker: a worker's beginning is written, but not waited for; a lease is told of
+ * when it is written */
 
-static struct job *next_queued_locked(struct jobd *jobd, struct queue *queue) REQUIRES(jobd->lock)
+static const struct change_kind start_kind = {
+    .name = "start", .row = ROW_SET, .moot_when_ending = true};
+
+static void apply_lease_locked(struct op *op, struct change *change, struct job *job)
+    REQUIRES(op->jobd->lock)
+{
+    if (change->waiter == NULL) { /* nobody is there any more to be told */
+        if (!job->commit_pending) /* else it ends already */
+            (void)attempt_release_locked(op, job, 0);
+    } else if (job->payload != NULL) {
+        change->waiter->task.payload = jobd_blob_ref(job->payload);
+    }
+}
+
+static void undo_lease_locked(struct op *op, struct change *change, struct job *job)
+    REQUIRES(op->jobd->lock)
+{
+    (void)change;
+    if (!job->commit_pending)
+        attempt_undo_locked(op, job);
+}
+
+static const struct change_kind lease_kind = {
+    .name = "lease", .row = ROW_SET, .apply = apply_lease_locked, .undo = undo_lease_locked};
+
+static enum jobd_result give_locked(struct op *op, struct job *job, struct jobd_waiter *taker)
+    REQUIRES(op->jobd->lock)
+{
+    struct change change;
+    transition_start_locked(op, job, taker);
+    change_init(&change, op, job->leased ? &lease_kind : &start_kind, job);
+    change.waiter = job->leased ? taker : NULL;
+    change.undo_on_failure = job->leased;
+    return change_submit_locked(op, &change);
+}
+
+/* ---- who is next */
+
+static struct job *next_job_locked(struct op *op, struct queue *queue) REQUIRES(op->jobd->lock)
 {
     for (unsigned lane = 0; lane < JOBD_PRIORITIES; lane++) {
         uint64_t id = ring_peek(&queue->lanes[lane]);
         if (id != 0) {
-            struct job *job = jobs_find(&jobd->jobs, id);
+            struct job *job = jobs_find(&op->jobd->jobs, id);
             verify(job != NULL && job->state == JOBD_QUEUED);
             return job;
         }
@@ -22,97 +62,78 @@ static struct job *next_queued_locked(struct jobd *jobd, struct queue *queue) RE
 }
 
 /* A worker whose last attempt is still being written may begin another one, but no third. */
-static bool worker_free(const struct queue *queue)
+static bool worker_is_free(const struct queue *queue)
 {
     uint32_t here = queue->in_state[JOBD_RUNNING] - queue->leased;
     return queue_busy(queue) < queue->workers && here < 2 * queue->workers;
 }
 
-static bool lease_admitted_locked(struct jobd *jobd, const struct jobd_waiter *take_waiter)
-    REQUIRES(jobd->lock)
+static bool can_give_locked(struct op *op, const struct queue *queue, struct jobd_waiter *taker)
+    REQUIRES(op->jobd->lock)
 {
-    const struct jobd_waiter *newcomer = take_waiter->link.kind == WAIT_NOT ? take_waiter : NULL;
-    return !journal_on(&jobd->journal) || journal_admits_locked(jobd, newcomer);
+    if (queue->paused || op->jobd->takers_stopped || queue_ready(queue) == 0)
+        return false;
+    if (taker->lease_us == 0)
+        return worker_is_free(queue);
+    bool is_new = waiting_of(taker)->kind == WAIT_NOT;
+    return change_has_room_locked(op, is_new ? taker : NULL);
 }
 
-static bool can_give_locked(struct jobd *jobd, const struct queue *queue,
-                            const struct jobd_waiter *take_waiter) REQUIRES(jobd->lock)
+/* Who can be given a job; NULL when nobody. */
+static struct jobd_waiter *next_taker_locked(struct op *op, struct queue *queue)
+    REQUIRES(op->jobd->lock)
 {
-    return !queue->paused && !jobd->takers_stopped && queue_ready(queue) > 0 &&
-           (take_waiter->lease_us > 0 ? lease_admitted_locked(jobd, take_waiter)
-                                      : worker_free(queue));
-}
-
-/* With a journal, whoever leases is told when that is written. */
-static enum jobd_result given_locked(struct jobd *jobd, struct job *job,
-                                     struct jobd_waiter *take_waiter, int64_t now_us,
-                                     struct effects *after) REQUIRES(jobd->lock)
-{
-    if (!journal_on(&jobd->journal))
-        return JOBD_OK;
-    if (job->leased) {
-        (void)journal_append_locked(jobd, CHANGE_LEASE, job, take_waiter, now_us, after);
-        return JOBD_PENDING;
-    }
-    journal_append_locked(jobd, CHANGE_TAKE, job, NULL, now_us, after)->asked = false;
-    return JOBD_OK;
-}
-
-/* Who is next and can be given a job; NULL when nobody. */
-static struct jobd_waiter *next_take_waiter_locked(struct jobd *jobd, struct queue *queue)
-    REQUIRES(jobd->lock)
-{
-    struct jobd_waiter *take_waiter = NULL;
+    struct waiting *waiting;
     if (queue_ready(queue) > 0)
-        TAILQ_FOREACH (take_waiter, &queue->take_waiters, link)
-            if (can_give_locked(jobd, queue, take_waiter))
-                break;
-    return take_waiter;
+        TAILQ_FOREACH (waiting, &queue->take_waiters, link)
+            if (can_give_locked(op, queue, waiter_of(waiting)))
+                return waiter_of(waiting);
+    return NULL;
 }
 
-void dispatch_locked(struct jobd *jobd, struct queue *queue, int64_t now_us, struct effects *after)
+static struct jobd_waiter *next_putter(struct queue *queue)
 {
-    struct jobd_waiter *take_waiter, *put_waiter;
+    struct jobd_waiter *putter = first_waiter(&queue->put_waiters);
+    bool has_room =
+        putter != NULL && admission_has_room(queue, admission_jobs(&waiting_of(putter)->put));
+    return has_room ? putter : NULL;
+}
+
+/* ---- dispatch */
+
+void dispatch_locked(struct op *op, struct queue *queue)
+{
     for (;;) {
-        if ((take_waiter = next_take_waiter_locked(jobd, queue)) != NULL) {
-            struct job *job = next_queued_locked(jobd, queue);
-            transition_start_locked(jobd, job, take_waiter, now_us);
-            if (given_locked(jobd, job, take_waiter, now_us, after) == JOBD_OK)
-                wait_end_locked(jobd, take_waiter, JOBD_OK, after);
-        } else if ((put_waiter = TAILQ_FIRST(&queue->put_waiters)) != NULL &&
-                   admit_has_room(queue, &put_waiter->link.put)) {
-            enum jobd_result result = admit_waiting_locked(jobd, put_waiter, now_us, after);
+        struct jobd_waiter *taker = next_taker_locked(op, queue), *putter;
+        if (taker != NULL) {
+            if (give_locked(op, next_job_locked(op, queue), taker) == JOBD_OK)
+                wait_end_locked(op, taker, JOBD_OK);
+        } else if ((putter = next_putter(queue)) != NULL) {
+            enum jobd_result result = admission_waiting_locked(op, putter);
             if (result != JOBD_PENDING)
-                wait_end_locked(jobd, put_waiter, result, after);
+                wait_end_locked(op, putter, result);
         } else {
             break;
         }
     }
-    struct jobd_waiter *idle_waiter;
-    while ((idle_waiter = TAILQ_FIRST(&jobd->idle_waiters)) != NULL && jobd_idle_locked(jobd))
-        wait_end_locked(jobd, idle_waiter, JOBD_OK, after);
+    if (!TAILQ_EMPTY(&op->jobd->idle_waiters) && dispatch_is_idle_locked(op))
+        wait_end_all_locked(op, &op->jobd->idle_waiters, JOBD_OK);
 }
 
-enum jobd_result dispatch_take_locked(struct jobd *jobd, struct queue *queue,
-                                      struct jobd_waiter *take_waiter, int64_t now_us,
-                                      struct effects *after)
+enum jobd_result dispatch_take_locked(struct op *op, struct queue *queue, struct jobd_waiter *taker)
 {
-    if (!can_give_locked(jobd, queue, take_waiter))
-        return JOBD_TIMEOUT;
-    struct job *job = next_queued_locked(jobd, queue); /* so nobody waits who could have it */
-    transition_start_locked(jobd, job, take_waiter, now_us);
-    enum jobd_result result = given_locked(jobd, job, take_waiter, now_us, after);
-    dispatch_locked(jobd, queue, now_us, after);
-    return result;
+    /* It can be given one: so nobody who waits could have it. */
+    return can_give_locked(op, queue, taker) ? give_locked(op, next_job_locked(op, queue), taker)
+                                             : JOBD_TIMEOUT;
 }
 
-bool jobd_idle_locked(struct jobd *jobd)
+bool dispatch_is_idle_locked(struct op *op)
 {
-    bool lasts = journal_on(&jobd->journal); /* what waits or is leased outlives the process */
-    for (uint32_t i = 0; i < jobd->queues_len; i++) {
-        const struct queue *queue = &jobd->queues[i];
-        uint32_t leased = lasts ? queue->leased : 0;
-        if ((queue_waiting(queue) > 0 && !lasts) || queue->in_state[JOBD_RUNNING] > leased)
+    for (uint32_t i = 0; i < op->jobd->queues_len; i++) {
+        const struct queue *queue = &op->jobd->queues[i];
+        uint32_t others = op->jobd->durable ? queue->leased : 0;
+        if ((queue_waiting(queue) > 0 && !op->jobd->durable) ||
+            queue->in_state[JOBD_RUNNING] > others)
             return false;
     }
     return true;

@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: MIT */
-/* Matches jobs with takers, and room with put_waiters. */
+/* Matches jobs with takers, and room with putters. */
 #pragma once
 
 #include <stdbool.h>
-#include <stdint.h>
 
 #include "engine/engine.h"
 
-/* Hands jobs to takers and room to put_waiters until neither has both. */
-void dispatch_locked(struct jobd *jobd, struct queue *queue, int64_t now_us, struct effects *after)
-    REQUIRES(jobd->lock);
-/* For a take_waiter who just came: JOBD_OK or JOBD_PENDING, it has a job; JOBD_TIMEOUT, there is
- * none. */
-enum jobd_result dispatch_take_locked(struct jobd *jobd, struct queue *queue,
-                                      struct jobd_waiter *take_waiter, int64_t now_us,
-                                      struct effects *after) REQUIRES(jobd->lock);
-bool jobd_idle_locked(struct jobd *jobd) REQUIRES(jobd->lock);
+/* Until no taker can have a job and no putter room; then whoever waits for idleness is told, if it
+ * is so. Call it when either may have changed. */
+void dispatch_locked(struct op *op, struct queue *queue) REQUIRES(op->jobd->lock);
+
+/* A job for a taker who just came, ahead of nobody: JOBD_OK, it has one; JOBD_PENDING, when that is
+ * written; or JOBD_TIMEOUT, there is none. */
+enum jobd_result dispatch_take_locked(struct op *op, struct queue *queue, struct jobd_waiter *taker)
+    REQUIRES(op->jobd->lock);
+
+/* Does nothing wait or run that has to end before the process may? */
+bool dispatch_is_idle_locked(struct op *op) REQUIRES(op->jobd->lock);

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/append.h"
+#include "engine/submit.h"
 #include "engine/waiters.h"
 
 enum {
@@ -19,14 +19,14 @@ enum {
 /* With a journal a worker may begin its next while the end of the one before is being written. */
 static uint64_t running_max(const struct jobd_config *config, const struct jobd_queue_config *queue)
 {
-    return config->journal != NULL ? 2 * (uint64_t)queue->workers : queue->workers;
+    return config->on_journal_ready != NULL ? 2 * (uint64_t)queue->workers : queue->workers;
 }
 
 /* Records of jobs that have ended; with a journal of those too whose end is being written. */
 static uint64_t records_kept(const struct jobd_config *config)
 {
     uint64_t kept = 2 * (uint64_t)config->keep;
-    return config->journal != NULL ? 2 * kept + RECORDS_MORE : kept;
+    return config->on_journal_ready != NULL ? 2 * kept + RECORDS_MORE : kept;
 }
 
 static bool sound(const struct jobd_config *config, uint64_t *waiting, uint64_t *running)
@@ -50,7 +50,7 @@ static bool sound(const struct jobd_config *config, uint64_t *waiting, uint64_t 
 static int new_journal(struct journal *journal, const struct jobd_config *config, uint64_t running)
 {
     uint64_t reserved = 2 * running + ENTRIES_MORE, max = reserved + config->waiters_max;
-    if (config->journal == NULL)
+    if (config->on_journal_ready == NULL)
         return journal_init(journal, 0, 0);
     return max + ENTRIES_MORE < UINT32_MAX
                ? journal_init(journal, (uint32_t)max + ENTRIES_MORE, (uint32_t)reserved)
@@ -73,9 +73,10 @@ int jobd_new(struct jobd **jobd, const struct jobd_config *config)
     mutex_lock(&new->lock); /* nobody else sees it yet: for the analysis */
     new->next_id = config->first_id;
     new->waiters_max = config->waiters_max;
-    new->earlier = config->earlier;
+    new->on_earlier_deadline = config->on_earlier_deadline;
     new->context = config->context;
-    new->on_journal_ready = config->journal;
+    new->on_journal_ready = config->on_journal_ready;
+    new->durable = config->on_journal_ready != NULL;
     new->journal_context = config->journal_context;
     new->ticks_at_us = JOBD_NEVER;
     TAILQ_INIT(&new->idle_waiters);
@@ -89,7 +90,7 @@ int jobd_new(struct jobd **jobd, const struct jobd_config *config)
     }
     if (error == 0)
         error = jobs_init(&new->jobs, (uint32_t)(waiting + running + records_kept(config)),
-                          config->keep, config->memory_bytes, config->journal != NULL);
+                          config->keep, config->memory_bytes, config->on_journal_ready != NULL);
     if (error == 0)
         error = new_journal(&new->journal, config, running);
     if (error == 0)
@@ -114,7 +115,7 @@ void jobd_free(struct jobd *jobd)
     verify(jobd->waiters == 0);
     if (jobd->jobs.records != NULL) {
         for (uint32_t i = 0; i < jobd->queues_len; i++) /* with a journal leases outlive it */
-            verify(TAILQ_EMPTY(&jobd->queues[i].running) || journal_on(&jobd->journal));
+            verify(TAILQ_EMPTY(&jobd->queues[i].running) || jobd->durable);
         jobs_release(&jobd->jobs);
     }
     journal_release(&jobd->journal);
@@ -133,15 +134,12 @@ void jobd_free(struct jobd *jobd)
 
 void jobd_close(struct jobd *jobd)
 {
-    EFFECTS(after);
-    mutex_lock(&jobd->lock);
+    struct op op;
+    op_begin(&op, jobd, NULL, 0);
     jobd->closed = true;
-    for (uint32_t i = 0; i < jobd->queues_len; i++) {
-        struct jobd_waiter *put_waiter;
-        while ((put_waiter = TAILQ_FIRST(&jobd->queues[i].put_waiters)) != NULL)
-            wait_end_locked(jobd, put_waiter, JOBD_CLOSED, &after);
-    }
-    unlock_and_tell(jobd, &after);
+    for (uint32_t i = 0; i < jobd->queues_len; i++)
+        wait_end_all_locked(&op, &jobd->queues[i].put_waiters, JOBD_CLOSED);
+    op_end(&op);
 }
 
 bool jobd_closed(struct jobd *jobd)
@@ -154,15 +152,12 @@ bool jobd_closed(struct jobd *jobd)
 
 void jobd_stop_takers(struct jobd *jobd)
 {
-    EFFECTS(after);
-    mutex_lock(&jobd->lock);
+    struct op op;
+    op_begin(&op, jobd, NULL, 0);
     jobd->takers_stopped = true;
-    for (uint32_t i = 0; i < jobd->queues_len; i++) {
-        struct jobd_waiter *take_waiter;
-        while ((take_waiter = TAILQ_FIRST(&jobd->queues[i].take_waiters)) != NULL)
-            wait_end_locked(jobd, take_waiter, JOBD_CLOSED, &after);
-    }
-    unlock_and_tell(jobd, &after);
+    for (uint32_t i = 0; i < jobd->queues_len; i++)
+        wait_end_all_locked(&op, &jobd->queues[i].take_waiters, JOBD_CLOSED);
+    op_end(&op);
 }
 
 int jobd_queue_change(struct jobd *jobd, uint32_t queue, const struct jobd_queue_config *config)

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The inside of jobd/queue.h: everything there is, under one lock. A public verb is: lock, one
- * _locked call, unlock_and_tell(). */
+/* The inside of jobd/queue.h: everything there is, under one lock, and how it is taken. */
 #pragma once
 
 #include <stdbool.h>
@@ -9,9 +8,9 @@
 #include "base/heap.h"
 #include "base/lock.h"
 #include "engine/changes.h"
-#include "engine/effects.h"
 #include "engine/job_table.h"
 #include "engine/lease_table.h"
+#include "engine/op.h"
 #include "engine/queue.h"
 #include "jobd/queue.h"
 
@@ -23,20 +22,28 @@ struct jobd {
     struct queue *queues; /* what their configuration said never changes, the rest is guarded */
     uint32_t queues_len;
     uint64_t next_id GUARDED_BY(lock);
-    bool closed GUARDED_BY(lock), abandoned GUARDED_BY(lock), takers_stopped GUARDED_BY(lock);
+    /* What waits or is leased outlives the process, so a stop need not wait for it, nor cancel it.
+     */
+    bool durable;
+    bool closed GUARDED_BY(lock);           /* jobd_close() */
+    bool cancelling GUARDED_BY(lock);       /* jobd_cancel_all() */
+    bool takers_stopped GUARDED_BY(lock);   /* jobd_stop_takers() */
     struct heap delays GUARDED_BY(lock);    /* of queues, by their earliest scheduled job */
     struct heap deadlines GUARDED_BY(lock); /* of waiters */
     uint32_t waiters GUARDED_BY(lock), waiters_max;
-    struct waiter_list idle_waiters GUARDED_BY(lock); /* who wait until nothing waits or runs */
-    bool dispatch_needed GUARDED_BY(lock);            /* some queue is: the next tick sees to it */
-    int64_t ticks_at_us GUARDED_BY(lock);             /* what the last jobd_tick() said */
-    void (*earlier)(void *context);
+    struct waiting_list idle_waiters GUARDED_BY(lock); /* until nothing waits or runs */
+    bool dispatch_needed GUARDED_BY(lock);             /* in some queue: the next tick sees to it */
+    int64_t ticks_at_us GUARDED_BY(lock);              /* what the last jobd_tick() said */
+    void (*on_earlier_deadline)(void *context);
     void *context;
     void (*on_journal_ready)(void *context); /* something waits in the journal */
     void *journal_context;
 };
 
+/* Locks. `waiter`: who asks, or NULL. */
+void op_begin(struct op *op, struct jobd *jobd, struct jobd_waiter *waiter, int64_t now_us)
+    ACQUIRES(op->jobd->lock);
+/* Unlocks; then tells who was woken, frees, and lets the store, a runner and the timer know. */
+void op_end(struct op *op) RELEASES(op->jobd->lock);
 /* The next moment at which jobd_tick() has something to do, or JOBD_NEVER. */
-int64_t next_due_locked(struct jobd *jobd) REQUIRES(jobd->lock);
-/* Unlocks, and does what is left to be done. */
-void unlock_and_tell(struct jobd *jobd, struct effects *after) RELEASES(jobd->lock);
+int64_t op_next_due_locked(struct op *op) REQUIRES(op->jobd->lock);

@@ -101,14 +101,6 @@ size_t jobs_weight(const struct job *job)
     return weight;
 }
 
-void jobs_throw_away(struct jobd_blob *blob, struct effects *after)
-{
-    if (blob != NULL && blob_unref_last(blob)) {
-        blob->link.next = after->garbage;
-        after->garbage = blob;
-    }
-}
-
 static void leave_remembered(struct jobs *jobs, struct job *job)
 {
     TAILQ_REMOVE(&jobs->remembered[remembered_in(job)], job, link);
@@ -123,38 +115,38 @@ void jobs_release_record(struct jobs *jobs, struct job *job)
 }
 
 /* Out of all that finds it, and what it held is given back. */
-static void take_out(struct jobs *jobs, struct job *job, struct effects *after)
+static void take_out(struct jobs *jobs, struct job *job, struct op *op)
 {
     RB_REMOVE(job_tree, &jobs->tree, job);
     jobs->memory -= jobs_weight(job);
-    jobs_throw_away(job->payload, after);
+    op_discard(op, job->payload);
     if (job->extra != NULL) {
         if (job->extra->key[0] != '\0')
             RB_REMOVE(key_tree, &jobs->keys, job->extra);
-        jobs_throw_away(job->extra->output, after);
-        jobs_throw_away(job->extra->error, after);
+        op_discard(op, job->extra->output);
+        op_discard(op, job->extra->error);
     }
     free(job->extra);
     job->payload = NULL;
     job->extra = NULL;
 }
 
-static void forget(struct jobs *jobs, struct job *job, struct effects *after)
+static void forget(struct jobs *jobs, struct job *job, struct op *op)
 {
     verify(jobd_state_final(job->state) && TAILQ_EMPTY(&job->awaiting));
     leave_remembered(jobs, job);
-    take_out(jobs, job, after);
+    take_out(jobs, job, op);
     if (jobs->keeps_forgotten)
         TAILQ_INSERT_TAIL(&jobs->forgotten, job, link);
     else
         jobs_release_record(jobs, job);
 }
 
-void jobs_drop(struct jobs *jobs, struct job *job, struct effects *after)
+void jobs_drop(struct jobs *jobs, struct job *job, struct op *op)
 {
     verify(job->state == STATE_NEW);
     jobs->memory_living -= jobs_weight(job);
-    take_out(jobs, job, after);
+    take_out(jobs, job, op);
     jobs_release_record(jobs, job);
 }
 
@@ -167,12 +159,12 @@ static struct job *oldest_end(struct jobs *jobs)
     return done->finished_us <= other->finished_us ? done : other;
 }
 
-bool jobs_make_room(struct jobs *jobs, size_t bytes, struct effects *after)
+bool jobs_make_room(struct jobs *jobs, size_t bytes, struct op *op)
 {
     if (bytes > jobs->memory_max || jobs->memory_living > jobs->memory_max - bytes)
         return false;
     while (jobs->memory > jobs->memory_max - bytes)
-        forget(jobs, oldest_end(jobs), after);
+        forget(jobs, oldest_end(jobs), op);
     return true;
 }
 
@@ -217,12 +209,11 @@ const struct job *jobs_with_key(struct jobs *jobs, uint16_t queue, const char *k
     return at != NULL ? at->job : NULL;
 }
 
-bool jobs_extend(struct jobs *jobs, struct job *job, struct job_extra **extra,
-                 struct effects *after)
+bool jobs_extend(struct jobs *jobs, struct job *job, struct job_extra **extra, struct op *op)
 {
     if (job->extra != NULL)
         return true;
-    if (*extra == NULL || !jobs_make_room(jobs, extra_weight(*extra), after))
+    if (*extra == NULL || !jobs_make_room(jobs, extra_weight(*extra), op))
         return false;
     job->extra = *extra;
     *extra = NULL;
@@ -231,15 +222,14 @@ bool jobs_extend(struct jobs *jobs, struct job *job, struct job_extra **extra,
     return true;
 }
 
-bool jobs_set(struct jobs *jobs, struct jobd_blob **part, struct jobd_blob *bytes,
-              struct effects *after)
+bool jobs_set(struct jobs *jobs, struct jobd_blob **part, struct jobd_blob *bytes, struct op *op)
 {
     jobs->memory -= blob_weight(*part);
     jobs->memory_living -= blob_weight(*part);
-    jobs_throw_away(*part, after);
+    op_discard(op, *part);
     *part = NULL;
-    if (!jobs_make_room(jobs, blob_weight(bytes), after)) {
-        jobs_throw_away(bytes, after);
+    if (!jobs_make_room(jobs, blob_weight(bytes), op)) {
+        op_discard(op, bytes);
         return false;
     }
     *part = bytes;
@@ -248,14 +238,14 @@ bool jobs_set(struct jobs *jobs, struct jobd_blob **part, struct jobd_blob *byte
     return true;
 }
 
-void jobs_remember(struct jobs *jobs, struct job *job, struct effects *after)
+void jobs_remember(struct jobs *jobs, struct job *job, struct op *op)
 {
     unsigned in = remembered_in(job);
     TAILQ_INSERT_TAIL(&jobs->remembered[in], job, link);
     jobs->remembered_len[in]++;
     jobs->memory_living -= jobs_weight(job);
     while (jobs->remembered_len[in] > jobs->keep)
-        forget(jobs, TAILQ_FIRST(&jobs->remembered[in]), after);
+        forget(jobs, TAILQ_FIRST(&jobs->remembered[in]), op);
 }
 
 void jobs_revive(struct jobs *jobs, struct job *job)

@@ -8,7 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "engine/effects.h"
+#include "base/heap.h"
+#include "engine/op.h"
 #include "jobd/queue.h"
 
 TAILQ_HEAD(job_list, job);
@@ -28,42 +29,63 @@ struct job_extra {
 RB_HEAD(key_tree, job_extra);
 RB_PROTOTYPE(key_tree, job_extra, by_key, key_compare)
 
+/* A job. What holds in each state (check_engine.c asserts it in the tests, after every step):
+ *
+ *     STATE_NEW   a record whose put waits to be written: found by id and key, seen by nobody
+ *     QUEUED      in the lane of its priority at `position`; not there while commit_pending, its
+ * cancel being written SCHEDULED   in its queue's `scheduled` and, by `due`, in its `delays`, until
+ * ready_us; in neither while commit_pending RUNNING     in its queue's `running`, since started_us.
+ * Leased: `lease` is not over, and the leases know its token. Not leased: `holder` is the taker
+ * that runs it. commit_pending: its end is being written. stopping: it was told to stop, and ends
+ * cancelled if it does. requeue_on_stop: it was told to stop because the process ends, and goes
+ * back DONE, FAILED, CANCELLED among the remembered, since finished_us; started_us is 0 when it
+ * never ran. commit_pending: its retry is being written, and it is not among them
+ *
+ * `attempt` counts attempts that have begun, the running one included. */
 struct job {
     RB_ENTRY(job) by_id;
-    TAILQ_ENTRY(job) link; /* scheduled, running: of its queue; final: the remembered */
+    TAILQ_ENTRY(job) link; /* of the list its state says; or of its change */
     uint64_t id;
     int64_t created_us;
     int64_t ready_us; /* may run from then on */
     union {
-        uint64_t position;   /* queued: in its ring */
-        struct jobd_due due; /* scheduled */
-        struct {             /* running and final; started 0: never ran */
+        uint64_t position; /* QUEUED */
+        struct due due;    /* SCHEDULED */
+        struct {           /* RUNNING and final */
             int64_t started_us;
             union {
-                struct jobd_waiter *holder; /* running: who runs it */
-                struct lease *lease;        /* running and leased */
-                int64_t finished_us;        /* final */
+                struct jobd_waiter *holder;
+                struct lease *lease;
+                int64_t finished_us;
             };
         };
     };
-    struct jobd_blob *payload;
-    struct job_extra *extra;     /* from malloc(); NULL: none */
-    struct waiter_list awaiting; /* its end */
+    struct jobd_blob *payload;    /* NULL: none */
+    struct job_extra *extra;      /* from malloc(); NULL: none */
+    struct waiting_list awaiting; /* its end */
     uint16_t queue;
     uint16_t attempt, attempts;
-    uint8_t state;
+    uint8_t state; /* transition.c alone writes it */
     uint8_t priority;
     uint8_t exit_code;
-    bool delayed : 1;  /* runs not before ready_us, as was asked for, or for a retry */
-    bool stopping : 1; /* running, and told to stop */
-    bool leased : 1;   /* running, by whoever has the token */
-    bool exited : 1;   /* exit_code counts */
+    bool delayed : 1; /* runs not before ready_us: as was asked for, or for a retry */
+    bool stopping : 1;
+    bool leased : 1;
+    bool exited : 1; /* exit_code counts */
     bool output_truncated : 1;
-    bool commit_pending : 1;  /* its state is to become another as soon as that is written */
-    bool requeue_on_stop : 1; /* running, and told to stop because the process ends */
+    bool commit_pending : 1;
+    bool requeue_on_stop : 1;
 };
 
-enum { STATE_NEW = JOBD_STATES }; /* the state of a record that has not come in yet */
+enum { STATE_NEW = JOBD_STATES };
+
+/* The state it has, or will have as soon as its put is written. */
+static inline enum jobd_state job_state(const struct job *job)
+{
+    if (job->state != STATE_NEW)
+        return (enum jobd_state)job->state;
+    return job->delayed ? JOBD_SCHEDULED : JOBD_QUEUED;
+}
 
 RB_HEAD(job_tree, job);
 RB_PROTOTYPE(job_tree, job, by_id, job_compare)
@@ -96,7 +118,7 @@ struct job *jobs_seen(struct jobs *jobs, uint64_t id);
 struct job *jobs_above(struct jobs *jobs, uint64_t id);
 /* Forgets final jobs until so many bytes more have room; false, and nothing forgotten, when that
  * cannot be. */
-bool jobs_make_room(struct jobs *jobs, size_t bytes, struct effects *after);
+bool jobs_make_room(struct jobs *jobs, size_t bytes, struct op *op);
 /* Records that are free for new jobs. */
 uint32_t jobs_spare(const struct jobs *jobs);
 /* A record for a new job; there must be one. Takes payload and extra. */
@@ -109,23 +131,19 @@ const struct job *jobs_with_key(struct jobs *jobs, uint16_t queue, const char *k
 size_t extra_weight(const struct job_extra *extra);
 /* Bytes a job counts for. */
 size_t jobs_weight(const struct job *job);
-/* Gives a reference back; freed when the lock is free again. Takes NULL. */
-void jobs_throw_away(struct jobd_blob *blob, struct effects *after);
 /* Gives a living job this extra, taken, when it has none; false when there is no room for it. */
-bool jobs_extend(struct jobs *jobs, struct job *job, struct job_extra **extra,
-                 struct effects *after);
+bool jobs_extend(struct jobs *jobs, struct job *job, struct job_extra **extra, struct op *op);
 /* Puts `bytes`, taken, in place of what a living job's extra has at `part`, its output or error.
  * Dropped when there is no room for it: false. */
-bool jobs_set(struct jobs *jobs, struct jobd_blob **part, struct jobd_blob *bytes,
-              struct effects *after);
+bool jobs_set(struct jobs *jobs, struct jobd_blob **part, struct jobd_blob *bytes, struct op *op);
 /* A final job lives again: no longer remembered as one that has ended. */
 void jobs_revive(struct jobs *jobs, struct job *job);
 /* A job that has not come in yet is none. */
-void jobs_drop(struct jobs *jobs, struct job *job, struct effects *after);
+void jobs_drop(struct jobs *jobs, struct job *job, struct op *op);
 /* The record of a forgotten job is free for another. */
 void jobs_release_record(struct jobs *jobs, struct job *job);
 /* The job has become final; the oldest beyond `keep` are forgotten, perhaps this one. */
-void jobs_remember(struct jobs *jobs, struct job *job, struct effects *after);
+void jobs_remember(struct jobs *jobs, struct job *job, struct op *op);
 
 /* With what was said beyond the usual; `next` as in the structure. NULL when memory is short. */
 struct job_extra *extra_new(const struct jobd_put *put, struct job_extra *next);
@@ -133,9 +151,3 @@ struct job_extra *extra_new(const struct jobd_put *put, struct job_extra *next);
 struct job_extra *extra_for(const struct jobd_outcome *outcome);
 /* Frees it and those linked to it. Takes NULL. */
 void extra_free(struct job_extra *extra);
-
-/* `us` later; never, when that is past the end of time. */
-static inline int64_t later_us(int64_t at_us, int64_t us)
-{
-    return us < JOBD_NEVER - at_us ? at_us + us : JOBD_NEVER - 1;
-}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a store reads of the journal: which changes wait, and what each is. */
+/* What a store reads of the journal: which changes wait, and what each of them writes. */
 #include "engine/journal.h"
 
 #include "engine/blob.h"
@@ -7,45 +7,48 @@
 
 /* ---- gathering */
 
-static size_t weight(const struct change *entry)
+/* The forgotten first: the key of one of them may be that of a new job. */
+static size_t gather_forgotten_locked(struct op *op, size_t rows_max) REQUIRES(op->jobd->lock)
 {
-    const struct jobd_outcome *outcome = &entry->ending.outcome;
-    return entry->bytes + blob_weight(outcome->output) + blob_weight(outcome->error);
+    struct jobs *jobs = &op->jobd->jobs;
+    struct job *job;
+    size_t rows = 0;
+    for (; rows < rows_max && (job = TAILQ_FIRST(&jobs->forgotten)) != NULL; rows++) {
+        TAILQ_REMOVE(&jobs->forgotten, job, link);
+        TAILQ_INSERT_TAIL(&jobs->forgotten_gathered, job, link);
+    }
+    return rows;
 }
 
-size_t journal_gather(struct jobd *jobd, size_t changes_max, size_t bytes_max)
+size_t journal_gather(struct jobd *jobd, size_t rows_max, size_t bytes_max)
 {
-    size_t gathered = 0, bytes = 0;
+    struct op op;
+    struct change *change;
+    size_t bytes = 0;
+    op_begin(&op, jobd, NULL, 0);
     struct journal *journal = &jobd->journal;
-    struct change *entry;
-    struct job *job;
-    mutex_lock(&jobd->lock);
     verify(TAILQ_EMPTY(&journal->gathered) && TAILQ_EMPTY(&jobd->jobs.forgotten_gathered));
-    /* The forgotten first: the key of one of them may be that of a new job. */
-    while ((job = TAILQ_FIRST(&jobd->jobs.forgotten)) != NULL && gathered < changes_max) {
-        TAILQ_REMOVE(&jobd->jobs.forgotten, job, link);
-        TAILQ_INSERT_TAIL(&jobd->jobs.forgotten_gathered, job, link);
-        gathered++;
+    size_t rows = gather_forgotten_locked(&op, rows_max);
+    bool any = rows > 0;
+    while (rows < rows_max && bytes < bytes_max &&
+           (change = TAILQ_FIRST(&journal->waiting)) != NULL) {
+        TAILQ_REMOVE(&journal->waiting, change, link);
+        TAILQ_INSERT_TAIL(&journal->gathered, change, link);
+        change->skip = change->kind->moot_when_ending && change->job->commit_pending;
+        rows += change->rows > 0 ? change->rows : 1;
+        bytes += change->bytes;
+        any = true;
     }
-    while ((entry = TAILQ_FIRST(&journal->waiting)) != NULL && gathered < changes_max &&
-           bytes < bytes_max) {
-        TAILQ_REMOVE(&journal->waiting, entry, link);
-        TAILQ_INSERT_TAIL(&journal->gathered, entry, link);
-        entry->idle = entry->kind == CHANGE_TAKE && entry->job->commit_pending;
-        gathered += entry->changes;
-        bytes += weight(entry);
-    }
-    if (gathered == 0)
+    if (!any)
         journal->notified = false;
-    mutex_unlock(&jobd->lock);
-    return gathered;
+    op_end(&op);
+    return rows;
 }
 
 bool journal_empty(struct jobd *jobd)
 {
-    const struct journal *journal = &jobd->journal;
     mutex_lock(&jobd->lock);
-    bool empty = TAILQ_EMPTY(&journal->waiting) && TAILQ_EMPTY(&journal->gathered) &&
+    bool empty = TAILQ_EMPTY(&jobd->journal.waiting) && TAILQ_EMPTY(&jobd->journal.gathered) &&
                  TAILQ_EMPTY(&jobd->jobs.forgotten) && TAILQ_EMPTY(&jobd->jobs.forgotten_gathered);
     mutex_unlock(&jobd->lock);
     return empty;
@@ -53,11 +56,11 @@ bool journal_empty(struct jobd *jobd)
 
 /* ---- what is written */
 
-static void describe(struct jobd *jobd, const struct job *job, struct job_record *record)
+/* The job as it stands. */
+static void describe(const struct jobd *jobd, const struct job *job, struct job_record *record)
 {
     const struct job_extra *extra = job->extra;
-    enum jobd_state state = job->state == STATE_NEW ? (job->delayed ? JOBD_SCHEDULED : JOBD_QUEUED)
-                                                    : (enum jobd_state)job->state;
+    enum jobd_state state = job_state(job);
     bool started = state == JOBD_RUNNING || jobd_state_final(state);
     *record = (struct job_record){
         .id = job->id,
@@ -87,93 +90,29 @@ static void describe(struct jobd *jobd, const struct job *job, struct job_record
     };
 }
 
-/* The job as it will be when its attempt has ended so. */
-static void describe_ended(const struct ending *ending, struct job_record *record)
+/* Before its first row; it may be the second time that it is written. */
+static void rewind_change(struct change *change)
 {
-    const struct jobd_outcome *outcome = &ending->outcome;
-    record->token = "";
-    record->expires_us = 0;
-    record->stopping = false;
-    record->state = ending->to;
-    if (!jobd_state_final(ending->to))
-        record->delayed = ending->ready_us > ending->at_us;
-    if (ending->to == JOBD_QUEUED) {
-        record->attempt--;
-        record->state = record->delayed ? JOBD_SCHEDULED : JOBD_QUEUED;
-    } else if (!ending->cut) {
-        record->output = outcome->output;
-        record->error = outcome->error;
-        record->output_truncated = outcome->output_truncated;
-        record->exited = outcome->exited;
-        record->exit_code = outcome->exit_code;
-    }
-    if (jobd_state_final(ending->to)) {
-        record->finished_us = ending->at_us;
-    } else {
-        record->started_us = 0;
-        record->ready_us = ending->ready_us;
-    }
+    bool writes = !change->kind->writes_nothing && !change->skip;
+    struct job *first = change->job != NULL ? change->job : TAILQ_FIRST(&change->jobs);
+    change->next = writes ? first : NULL;
 }
 
-static void describe_cancelled(int64_t at_us, struct job_record *record)
+/* The change's next row; false when there is no other. */
+static bool next_row_locked(struct op *op, struct change *change, struct job_record *record)
+    REQUIRES(op->jobd->lock)
 {
-    record->state = JOBD_CANCELLED;
-    record->started_us = 0;
-    record->finished_us = at_us;
-}
-
-static void describe_again(int64_t at_us, struct job_record *record)
-{
-    record->state = JOBD_QUEUED;
-    record->attempt = 0;
-    record->ready_us = at_us;
-    record->started_us = record->finished_us = 0;
-    record->delayed = record->exited = record->output_truncated = false;
-    record->exit_code = 0;
-    record->output = record->error = NULL;
-}
-
-/* The entry's next change; false when there is none any more. */
-static bool next_change_locked(struct jobd *jobd, struct change *entry, bool first,
-                               enum row_kind *kind, struct job_record *record) REQUIRES(jobd->lock)
-{
-    bool several = entry->kind == CHANGE_PUT || entry->kind == CHANGE_CANCEL;
-    if (first) /* it may be the second time that all are told */
-        entry->next = several ? TAILQ_FIRST(&entry->jobs) : entry->job;
-    struct job *job = entry->next;
-    if (job == NULL || entry->idle || entry->kind == CHANGE_DUPLICATE || entry->kind == CHANGE_MARK)
+    struct job *job = change->next;
+    if (job == NULL)
         return false;
-    *kind = entry->kind == CHANGE_PUT ? ROW_ADD : ROW_SET;
-    describe(jobd, job, record);
-    entry->next = several ? TAILQ_NEXT(job, link) : NULL;
-    switch (entry->kind) {
-    case CHANGE_CANCEL:
-        describe_cancelled(entry->at_us, record);
-        break;
-    case CHANGE_END:
-        describe_ended(&entry->ending, record);
-        break;
-    case CHANGE_RETRY:
-        describe_again(entry->at_us, record);
-        break;
-    case CHANGE_STOP:
-        record->stopping = true;
-        break;
-    case CHANGE_PUT:
-    case CHANGE_DUPLICATE:
-    case CHANGE_MARK:
-    case CHANGE_TAKE:
-    case CHANGE_LEASE:
-    case CHANGE_EXTEND:
-        break;
-    }
+    change->next = change->job == NULL ? TAILQ_NEXT(job, link) : NULL;
+    describe(op->jobd, job, record);
+    if (change->kind->describe != NULL)
+        change->kind->describe(change, record);
     return true;
 }
 
-static bool each_forgotten(struct jobd *jobd,
-                           bool (*each)(void *context, enum row_kind kind,
-                                        const struct job_record *record),
-                           void *context)
+static bool each_forgotten(struct jobd *jobd, journal_row *each, void *context)
 {
     bool good = true;
     mutex_lock(&jobd->lock);
@@ -186,31 +125,33 @@ static bool each_forgotten(struct jobd *jobd,
     return good;
 }
 
-bool journal_each(struct jobd *jobd,
-                  bool (*each)(void *context, enum row_kind kind, const struct job_record *record),
-                  void *context)
+static bool each_row(struct jobd *jobd, struct change *change, journal_row *each, void *context)
 {
-    bool good = each_forgotten(jobd, each, context);
-    mutex_lock(&jobd->lock);
-    struct change *entry = TAILQ_FIRST(&jobd->journal.gathered);
-    mutex_unlock(&jobd->lock);
-    for (; entry != NULL && good; entry = TAILQ_NEXT(entry, link)) {
-        for (bool first = true, more = true; more && good; first = false) {
-            enum row_kind kind;
-            struct job_record record;
-            mutex_lock(&jobd->lock);
-            more = next_change_locked(jobd, entry, first, &kind, &record);
-            mutex_unlock(&jobd->lock);
-            good = !more || each(context, kind, &record);
-        }
+    struct op op;
+    struct job_record record;
+    bool good = true;
+    rewind_change(change);
+    for (bool more = true; more && good;) {
+        op_begin(&op, jobd, NULL, 0);
+        more = next_row_locked(&op, change, &record);
+        op_end(&op);
+        good = !more || each(context, change->kind->row, &record);
     }
     return good;
 }
 
-bool journal_record(struct jobd *jobd, uint64_t id,
-                    bool (*each)(void *context, enum row_kind kind,
-                                 const struct job_record *record),
-                    void *context)
+bool journal_each(struct jobd *jobd, journal_row *each, void *context)
+{
+    bool good = each_forgotten(jobd, each, context);
+    mutex_lock(&jobd->lock);
+    struct change *change = TAILQ_FIRST(&jobd->journal.gathered);
+    mutex_unlock(&jobd->lock);
+    for (; change != NULL && good; change = TAILQ_NEXT(change, link)) /* so is this one */
+        good = each_row(jobd, change, each, context);
+    return good;
+}
+
+bool journal_record(struct jobd *jobd, uint64_t id, journal_row *each, void *context)
 {
     struct job_record record = {.id = id};
     mutex_lock(&jobd->lock);

@@ -5,9 +5,9 @@
  *     verb ──> journal ──> gather ──> each: INSERT ... ──> COMMIT ──> written: applied, told
  *                                                             └─────> failed: as if never asked
  *
- * With a journal (jobd_config.journal) nothing can be seen of a change, and nobody is told of it,
- * before it is written. Three exceptions, whose loss does no harm: that a worker of this process
- * has begun an attempt, that a lease lasts longer, and that a runner has been told to stop.
+ * With a journal (jobd_config.on_journal_ready) nothing can be seen of a change, and nobody is told
+ * of it, before it is written. Three exceptions, whose loss does no harm: that a worker of this
+ * process has begun an attempt, that a lease lasts longer, and that a runner has been told to stop.
  *
  * journal_*() are called by one thread, the store's writer; jobd_restore() before any other thread
  * uses the engine. None blocks but for the engine's one lock. */
@@ -55,31 +55,29 @@ enum row_kind {
     ROW_REMOVE /* it is forgotten: the id alone */
 };
 
-/* Takes changes from the front of the journal until there are `changes_max` or their bytes reach
- * `bytes_max`; those of one request stay together, so it may be more. How many; 0: nothing waits.
+/* Writes one row; false when it cannot, and then no other is asked for. */
+typedef bool journal_row(void *context, enum row_kind kind, const struct job_record *record);
+
+/* Takes changes from the front of the journal until they are `rows_max` rows or some `bytes_max`
+ * bytes; those of one request stay together, so it may be more. How many rows; 0: nothing waits.
  * What was gathered must have been written or failed before. */
-size_t journal_gather(struct jobd *jobd, size_t changes_max, size_t bytes_max);
+size_t journal_gather(struct jobd *jobd, size_t rows_max, size_t bytes_max);
 
 /* Calls `each` for every gathered change, in order, without the lock: nobody changes those jobs
  * meanwhile. False as soon as `each` says so. */
-bool journal_each(struct jobd *jobd,
-                  bool (*each)(void *context, enum row_kind kind, const struct job_record *record),
-                  void *context);
+bool journal_each(struct jobd *jobd, journal_row *each, void *context);
 
 /* What was gathered is on disk. */
 void journal_written(struct jobd *jobd, int64_t now_us);
 
 /* It is not, not in any part: whoever waits is told JOBD_STORE_FAILED, and it is as if they had not
- * asked. What nobody would ask for again (a worker's result, a lease that ran out, what is
+ * asked. What nobody would ask for again (a worker's result, a lease that expired, what is
  * forgotten) is gathered again. */
 void journal_failed(struct jobd *jobd, int64_t now_us);
 
 /* Calls `each` with the job as it stands now: ROW_ADD and then ROW_SET; or ROW_REMOVE when
  * there is none. For a store that does not know any more what it has written. */
-bool journal_record(struct jobd *jobd, uint64_t id,
-                    bool (*each)(void *context, enum row_kind kind,
-                                 const struct job_record *record),
-                    void *context);
+bool journal_record(struct jobd *jobd, uint64_t id, journal_row *each, void *context);
 
 /* From now on new jobs are turned away with JOBD_STORE_FAILED, also those that wait to be written;
  * or are let in again. All else goes its way. */

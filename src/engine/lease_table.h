@@ -16,7 +16,7 @@ struct job;
 struct lease {
     RB_ENTRY(lease) by_token;
     TAILQ_ENTRY(lease) link;
-    struct jobd_due due;
+    struct due due;
     struct job *job;             /* NULL: over */
     char token[JOBD_TOKEN_SIZE]; /* "": never used */
 };

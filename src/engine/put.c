@@ -1,133 +1,194 @@
 /* SPDX-License-Identifier: MIT */
-/* The verbs that put jobs in: a put, a put that waits for room, and a job that has ended and goes
- * in again. */
-#include "engine/admission.h"
-
+/* The verbs that put jobs in: a put, a put that waits for room, and the retry of a job that has
+ * ended. */
+#include <errno.h>
 #include <string.h>
 
+#include "engine/admission.h"
 #include "engine/dispatch.h"
-#include "engine/append.h"
+#include "engine/submit.h"
 #include "engine/transition.h"
 #include "engine/waiters.h"
 
-/* `for_room`: the waiter waits for room too. */
-static enum jobd_result put_locked(struct jobd *jobd, const struct jobd_put *put,
-                                   struct job_extra **extra, struct jobd_waiter *waiter,
-                                   bool for_room, int64_t now_us, struct jobd_receipt *receipt,
-                                   struct effects *after) REQUIRES(jobd->lock)
+/* One for each job, linked; NULL when they need none. 0 or -ENOMEM. */
+static int extras_new(const struct jobd_put *put, struct job_extra **extra)
 {
-    struct queue *queue = &jobd->queues[put->queue];
-    *receipt = (struct jobd_receipt){.capacity = queue->capacity};
-    enum jobd_result result;
-    if (jobd->closed)
-        result = JOBD_CLOSED;
-    else if (for_room && !TAILQ_EMPTY(&queue->put_waiters) &&
-             admit_duplicate_locked(jobd, put, *extra) == NULL)
-        result = JOBD_FULL; /* behind those who came before */
-    else
-        result = admit_locked(jobd, put, extra, waiter, now_us, receipt, after);
-    if (waiter != NULL)
-        waiter->accepted = result == JOBD_OK || result == JOBD_PENDING;
-    if (result == JOBD_OK) {
-        result = admit_result_locked(jobd, waiter, receipt->id, now_us);
-        dispatch_locked(jobd, queue, now_us, after);
-    }
-    receipt->waiting = queue_waiting(queue);
-    if (result == JOBD_FULL && for_room && admit_jobs(put) <= queue->capacity) {
-        result = wait_begin_locked(jobd, waiter, WAIT_ROOM, NULL, put->queue);
-        if (result == JOBD_PENDING) {
-            waiter->link.put = *put;
-            waiter->link.extra = *extra;
-            *extra = NULL;
+    *extra = NULL;
+    if (put->timeout_us == 0 && put->trace == NULL && put->key == NULL)
+        return 0;
+    for (uint32_t i = 0; i < admission_jobs(put); i++) {
+        struct job_extra *one = extra_new(put, *extra);
+        if (one == NULL) {
+            extra_free(*extra);
+            return -ENOMEM;
         }
-        return result;
+        *extra = one;
     }
-    admit_turn_away(queue, admit_jobs(put), result, now_us, receipt);
+    return 0;
+}
+
+static enum jobd_result wait_for_room_locked(struct op *op, struct admission *admission)
+    REQUIRES(op->jobd->lock)
+{
+    struct jobd_waiter *waiter = admission->waiter;
+    enum jobd_result result = wait_begin_locked(op, waiter, WAIT_ROOM, admission->put->queue);
+    if (result == JOBD_PENDING) {
+        waiting_of(waiter)->put = *admission->put;
+        waiting_of(waiter)->extra = admission->extra;
+        admission->extra = NULL;
+    }
     return result;
 }
 
-static enum jobd_result put_or_wait(struct jobd *jobd, const struct jobd_put *put,
-                                    struct jobd_waiter *waiter, bool for_room, int64_t now_us,
-                                    struct jobd_receipt *receipt)
+static enum jobd_result put_locked(struct op *op, struct admission *admission, bool for_room)
+    REQUIRES(op->jobd->lock)
 {
-    struct job_extra *extra;
-    *receipt = (struct jobd_receipt){.id = 0};
+    struct queue *queue = &op->jobd->queues[admission->put->queue];
+    uint32_t jobs = admission_jobs(admission->put);
+    enum jobd_result result;
+    admission->receipt->capacity = queue->capacity;
+    if (op->jobd->closed)
+        result = JOBD_CLOSED;
+    else if (for_room && !TAILQ_EMPTY(&queue->put_waiters) &&
+             admission_duplicate_locked(op, admission) == NULL)
+        result = JOBD_FULL; /* behind those who came before */
+    else
+        result = admission_locked(op, admission);
+    if (op->waiter != NULL)
+        op->waiter->accepted = result == JOBD_OK || result == JOBD_PENDING;
+    if (result == JOBD_OK) {
+        result = admission_await_locked(op, admission);
+        dispatch_locked(op, queue);
+    }
+    admission->receipt->waiting = queue_waiting(queue);
+    if (result == JOBD_FULL && for_room && jobs <= queue->capacity)
+        return wait_for_room_locked(op, admission);
+    admission_refuse(op, queue, jobs, result, admission->receipt);
+    return result;
+}
+
+static enum jobd_result put_or_wait(struct jobd *jobd, struct admission *admission, bool for_room,
+                                    int64_t now_us)
+{
+    struct op op;
+    const struct jobd_put *put = admission->put;
+    struct jobd_waiter *waiter = admission->waiter;
+    *admission->receipt = (struct jobd_receipt){.id = 0};
     verify(put->queue < jobd->queues_len && put->priority < JOBD_PRIORITIES);
     verify(put->attempts <= JOBD_ATTEMPTS_MAX && put->timeout_us >= 0);
     verify(put->trace == NULL || strlen(put->trace) < JOBD_TRACE_SIZE);
     verify(put->key == NULL || (strlen(put->key) < JOBD_KEY_SIZE && put->batch_len == 0));
     verify(waiter == NULL || waiter->end_us == 0 || put->batch_len == 0);
-    if (admit_extras(put, &extra) != 0)
-        return JOBD_OUT_OF_MEMORY;
-    EFFECTS(after);
-    mutex_lock(&jobd->lock);
-    enum jobd_result result =
-        put_locked(jobd, put, &extra, waiter, for_room, now_us, receipt, &after);
     if (waiter != NULL)
-        waiter->receipt = *receipt;
-    unlock_and_tell(jobd, &after);
-    extra_free(extra);
+        waiter->accepted = false;
+    if (extras_new(put, &admission->extra) != 0)
+        return JOBD_OUT_OF_MEMORY;
+    op_begin(&op, jobd, waiter, now_us);
+    enum jobd_result result = put_locked(&op, admission, for_room);
+    if (waiter != NULL)
+        waiter->receipt = *admission->receipt;
+    op_end(&op);
+    extra_free(admission->extra);
     return result;
 }
 
 enum jobd_result jobd_put(struct jobd *jobd, const struct jobd_put *put, struct jobd_waiter *waiter,
                           int64_t now_us, struct jobd_receipt *receipt)
 {
-    return put_or_wait(jobd, put, waiter, false, now_us, receipt);
+    struct admission admission = {.put = put, .waiter = waiter, .receipt = receipt};
+    return put_or_wait(jobd, &admission, false, now_us);
 }
 
 enum jobd_result jobd_put_wait(struct jobd *jobd, const struct jobd_put *put,
                                struct jobd_waiter *waiter, int64_t now_us,
                                struct jobd_receipt *receipt)
 {
-    return put_or_wait(jobd, put, waiter, true, now_us, receipt);
+    struct admission admission = {.put = put, .waiter = waiter, .receipt = receipt};
+    return put_or_wait(jobd, &admission, true, now_us);
 }
 
-/* ---- going in again */
+/* ---- retry */
 
-static enum jobd_result retry_locked(struct jobd *jobd, struct job *job, struct jobd_waiter *waiter,
-                                     int64_t now_us, struct jobd_receipt *receipt,
-                                     struct effects *after) REQUIRES(jobd->lock)
+static void describe_retry(const struct change *change, struct job_record *record)
 {
-    struct queue *queue = &jobd->queues[job->queue];
+    record->state = JOBD_QUEUED;
+    record->attempt = 0;
+    record->ready_us = change->at_us;
+    record->started_us = record->finished_us = 0;
+    record->delayed = record->exited = record->output_truncated = false;
+    record->exit_code = 0;
+    record->output = record->error = NULL;
+}
+
+static void end_retry_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock)
+{
+    op->jobd->queues[job->queue].put_pending--;
+    op->jobd->jobs.reviving--;
+    job->commit_pending = false;
+}
+
+static void apply_retry_locked(struct op *op, struct change *change, struct job *job)
+    REQUIRES(op->jobd->lock)
+{
+    end_retry_locked(op, job);
+    op->jobd->queues[job->queue].admitted++;
+    transition_retry_locked(op, job, change->at_us);
+}
+
+static void undo_retry_locked(struct op *op, struct change *change, struct job *job)
+    REQUIRES(op->jobd->lock)
+{
+    (void)change;
+    end_retry_locked(op, job);
+    jobs_remember(&op->jobd->jobs, job, op);
+}
+
+static const struct change_kind retry_kind = {.name = "retry",
+                                              .row = ROW_SET,
+                                              .describe = describe_retry,
+                                              .apply = apply_retry_locked,
+                                              .undo = undo_retry_locked,
+                                              .is_put = true};
+
+static enum jobd_result retry_locked(struct op *op, struct job *job, struct jobd_receipt *receipt)
+    REQUIRES(op->jobd->lock)
+{
+    struct change change;
+    struct queue *queue = &op->jobd->queues[job->queue];
     *receipt = (struct jobd_receipt){.capacity = queue->capacity, .waiting = queue_waiting(queue)};
     if (!jobd_state_final((enum jobd_state)job->state) || job->commit_pending)
         return JOBD_NOT_FINAL;
-    if (jobd->closed)
+    if (op->jobd->closed)
         return JOBD_CLOSED;
-    if (jobd->journal.refuses)
+    if (op->jobd->journal.refuses)
         return JOBD_STORE_FAILED;
-    if (queue_waiting(queue) + queue->entering >= queue->capacity) {
-        admit_turn_away(queue, 1, JOBD_FULL, now_us, receipt);
+    if (!admission_has_room(queue, 1)) {
+        admission_refuse(op, queue, 1, JOBD_FULL, receipt);
         return JOBD_FULL;
     }
-    if (journal_on(&jobd->journal) && !journal_admits_locked(jobd, waiter))
+    if (!change_has_room_locked(op, op->waiter))
         return JOBD_TOO_MANY_WAITERS;
-    jobs_revive(&jobd->jobs, job);
     receipt->id = job->id;
     receipt->state = JOBD_QUEUED;
-    if (journal_on(&jobd->journal)) {
-        job->commit_pending = true;
-        queue->entering++;
-        jobd->jobs.reviving++;
-        (void)journal_append_locked(jobd, CHANGE_RETRY, job, waiter, now_us, after);
-        return waiter != NULL ? JOBD_PENDING : JOBD_OK;
-    }
-    transition_retry_locked(jobd, job, now_us, after);
-    dispatch_locked(jobd, queue, now_us, after);
-    return JOBD_OK;
+    jobs_revive(&op->jobd->jobs, job);
+    op->jobd->jobs.reviving++;
+    queue->put_pending++;
+    job->commit_pending = true;
+    change_init(&change, op, &retry_kind, job);
+    enum jobd_result result = change_submit_locked(op, &change);
+    dispatch_locked(op, queue);
+    return result;
 }
 
 enum jobd_result jobd_retry(struct jobd *jobd, uint64_t id, struct jobd_waiter *waiter,
                             int64_t now_us, struct jobd_receipt *receipt)
 {
-    EFFECTS(after);
-    mutex_lock(&jobd->lock);
+    struct op op;
+    op_begin(&op, jobd, waiter, now_us);
     struct job *job = jobs_seen(&jobd->jobs, id);
-    enum jobd_result result =
-        job != NULL ? retry_locked(jobd, job, waiter, now_us, receipt, &after) : JOBD_NO_JOB;
+    enum jobd_result result = job != NULL ? retry_locked(&op, job, receipt) : JOBD_NO_JOB;
     if (result == JOBD_PENDING)
         waiter->receipt = *receipt;
-    unlock_and_tell(jobd, &after);
+    op_end(&op);
     return result;
 }

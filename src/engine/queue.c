@@ -57,10 +57,10 @@ uint32_t queue_waiting(const struct queue *queue)
 
 uint32_t queue_ready(const struct queue *queue)
 {
-    return queue->in_state[JOBD_QUEUED] - queue->leaving;
+    return queue->in_state[JOBD_QUEUED] - queue->cancel_pending;
 }
 
 uint32_t queue_busy(const struct queue *queue)
 {
-    return queue->in_state[JOBD_RUNNING] - queue->leased - queue->ending;
+    return queue->in_state[JOBD_RUNNING] - queue->leased - queue->end_pending;
 }

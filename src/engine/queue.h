@@ -8,8 +8,8 @@
 #include "base/heap.h"
 #include "base/rate.h"
 #include "base/ring.h"
-#include "engine/effects.h"
 #include "engine/job_table.h"
+#include "engine/op.h"
 #include "jobd/queue.h"
 
 struct queue {
@@ -21,19 +21,19 @@ struct queue {
     bool paused;
     struct ring lanes[JOBD_PRIORITIES];
     struct job_list scheduled;
-    struct heap delays;             /* of the same */
-    struct jobd_due due;            /* the earliest of them, in the engine's heap */
-    struct job_list running;        /* in the order they began */
-    uint32_t leased;                /* of those that run */
-    uint32_t ending;                /* of those that run in this process: not written yet */
-    uint32_t entering;              /* places promised to jobs that are not written yet */
-    uint32_t leaving;               /* queued, but out of the ring: to be cancelled */
+    struct heap delays;      /* of the same */
+    struct due due;          /* the earliest of them, in the engine's heap */
+    struct job_list running; /* in the order they began */
+    uint32_t leased;         /* of those that run */
+    uint32_t end_pending;    /* of those that run in this process: their end is being written */
+    uint32_t put_pending;    /* places promised to jobs that are being written */
+    uint32_t cancel_pending; /* queued, but out of the ring: their cancel is being written */
     uint32_t in_state[JOBD_STATES]; /* jobs at present; 0 for the final ones */
     uint64_t ended[JOBD_STATES];    /* totals of the final ones */
     uint64_t admitted, rejected, retried;
     struct rate rate;
     struct jobd_histogram waited, ran;
-    struct waiter_list take_waiters, put_waiters;
+    struct waiting_list take_waiters, put_waiters;
     bool dispatch_needed; /* a put_waiter left, perhaps in front of one who needs less room */
 };
 

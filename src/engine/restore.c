@@ -4,8 +4,9 @@
 #include <string.h>
 
 #include "engine/engine.h"
-#include "engine/append.h"
+#include "engine/cancel.h"
 #include "engine/journal.h"
+#include "engine/submit.h"
 #include "engine/transition.h"
 
 static struct jobd_blob *shared(const struct jobd_blob *blob)
@@ -39,67 +40,43 @@ static bool extra_from(const struct job_record *record, bool taken, struct job_e
     return true;
 }
 
-/* What a job that ran becomes: nobody of the process that ran it is left, but leases go on. */
-static enum jobd_state state_now_locked(struct jobd *jobd, struct job *job,
-                                        const struct job_record *record, int64_t now_us)
-    REQUIRES(jobd->lock)
+/* A job that ran: nobody of the process that ran it is left, but a lease goes on. */
+static enum jobd_state resume_locked(struct op *op, struct job *job,
+                                     const struct job_record *record) REQUIRES(op->jobd->lock)
 {
-    job->ready_us = now_us;
+    struct leases *leases = &op->jobd->leases;
+    job->started_us = record->started_us;
+    job->ready_us = op->now_us;
     job->delayed = false;
-    if (strlen(record->token) == JOBD_TOKEN_SIZE - 1 && jobd->leases.held < jobd->leases.max) {
-        job->lease = lease_grant(&jobd->leases, job, record->token, record->expires_us);
-        job->leased = true;
-        jobd->queues[job->queue].leased++;
-        return JOBD_RUNNING;
-    }
-    return JOBD_QUEUED;
+    if (strlen(record->token) != JOBD_TOKEN_SIZE - 1 || leases->held >= leases->max)
+        return JOBD_QUEUED;
+    job->lease = lease_grant(leases, job, record->token, record->expires_us);
+    job->leased = true;
+    op->jobd->queues[job->queue].leased++;
+    return JOBD_RUNNING;
 }
 
-static enum jobd_state place_locked(struct jobd *jobd, struct job *job,
-                                    const struct job_record *record, int64_t now_us)
-    REQUIRES(jobd->lock)
+/* The state it is in from here on. */
+static enum jobd_state place_locked(struct op *op, struct job *job, const struct job_record *record)
+    REQUIRES(op->jobd->lock)
 {
-    if (record->state == JOBD_RUNNING) {
-        job->started_us = record->started_us;
-        return state_now_locked(jobd, job, record, now_us);
-    }
-    if (jobd_state_final(record->state)) {
-        job->started_us = record->started_us;
-        job->finished_us = record->finished_us;
-        return record->state;
-    }
-    return record->ready_us > now_us ? JOBD_SCHEDULED : JOBD_QUEUED;
+    if (record->state == JOBD_RUNNING)
+        return resume_locked(op, job, record);
+    if (!jobd_state_final(record->state))
+        return record->ready_us > op->now_us ? JOBD_SCHEDULED : JOBD_QUEUED;
+    job->started_us = record->started_us;
+    job->finished_us = record->finished_us;
+    return record->state;
 }
 
-/* Whoever asked for it was told that it stops. */
-static void cancel_restored_locked(struct jobd *jobd, struct job *job, int64_t now_us,
-                                   struct effects *after) REQUIRES(jobd->lock)
+static struct job *add_locked(struct op *op, const struct job_record *record, uint16_t queue,
+                              struct job_extra *extra) REQUIRES(op->jobd->lock)
 {
-    struct change *entry = journal_append_locked(jobd, CHANGE_CANCEL, NULL, NULL, now_us, after);
-    entry->asked = false;
-    transition_withdraw_locked(jobd, job);
-    journal_add_job(entry, job);
-}
-
-bool jobd_restore(struct jobd *jobd, const struct job_record *record, int64_t now_us)
-{
-    struct job_extra *extra;
-    uint32_t queue = jobd_queue_named(jobd, record->queue);
-    if (queue == JOBD_NO_QUEUE || record->id == 0 || record->priority >= JOBD_PRIORITIES ||
-        record->attempt >= UINT16_MAX || record->attempts >= UINT16_MAX)
-        return false;
-    EFFECTS(after);
-    mutex_lock(&jobd->lock);
-    bool taken =
-        record->key[0] != '\0' && jobs_with_key(&jobd->jobs, (uint16_t)queue, record->key) != NULL;
-    if (!extra_from(record, taken, &extra)) {
-        mutex_unlock(&jobd->lock);
-        return false;
-    }
-    verify(jobs_spare(&jobd->jobs) > 0);
-    struct job *job = jobs_add(&jobd->jobs, record->id, shared(record->payload), extra);
+    struct jobs *jobs = &op->jobd->jobs;
+    verify(jobs_spare(jobs) > 0);
+    struct job *job = jobs_add(jobs, record->id, shared(record->payload), extra);
     job->state = STATE_NEW;
-    job->queue = (uint16_t)queue;
+    job->queue = queue;
     job->priority = record->priority;
     job->attempt = (uint16_t)record->attempt;
     job->attempts =
@@ -110,20 +87,45 @@ bool jobd_restore(struct jobd *jobd, const struct job_record *record, int64_t no
     job->exited = record->exited;
     job->exit_code = (uint8_t)record->exit_code;
     job->output_truncated = record->output_truncated;
-    jobs_note_key(&jobd->jobs, job);
-    enum jobd_state state = place_locked(jobd, job, record, now_us);
+    jobs_note_key(jobs, job);
+    return job;
+}
+
+static bool restore_locked(struct op *op, const struct job_record *record, uint16_t queue)
+    REQUIRES(op->jobd->lock)
+{
+    struct jobd *jobd = op->jobd;
+    struct job_extra *extra;
+    bool key_is_taken =
+        record->key[0] != '\0' && jobs_with_key(&jobd->jobs, queue, record->key) != NULL;
+    if (!extra_from(record, key_is_taken, &extra))
+        return false;
+    struct job *job = add_locked(op, record, queue, extra);
+    enum jobd_state state = place_locked(op, job, record);
     /* At least once: the end of its last attempt is not known. */
-    if ((state == JOBD_QUEUED || state == JOBD_SCHEDULED) && job->attempts <= job->attempt)
+    if (!jobd_state_final(state) && state != JOBD_RUNNING && job->attempts <= job->attempt)
         job->attempts = (uint16_t)(job->attempt + 1);
-    transition_restore_locked(jobd, job, state);
-    rate_waits(&jobd->queues[queue].rate, now_us); /* not since the process before */
+    transition_restore_locked(op, job, state);
+    rate_waits(&jobd->queues[queue].rate, op->now_us); /* not since the process before */
     if (jobd_state_final(state))
-        jobs_remember(&jobd->jobs, job, &after);
+        jobs_remember(&jobd->jobs, job, op);
     else if (record->stopping && state == JOBD_QUEUED && jobd->journal.free > 0)
-        cancel_restored_locked(jobd, job, now_us, &after);
+        (void)cancel_waiting_locked(op, job, false); /* whoever asked was told that it stops */
     if (record->id >= jobd->next_id)
         jobd->next_id = record->id + 1;
-    journal_news_locked(jobd, &after); /* some may have been forgotten at once */
-    unlock_and_tell(jobd, &after);
+    journal_tell_store_locked(op); /* some may have been forgotten at once */
     return true;
+}
+
+bool jobd_restore(struct jobd *jobd, const struct job_record *record, int64_t now_us)
+{
+    struct op op;
+    uint32_t queue = jobd_queue_named(jobd, record->queue);
+    if (queue == JOBD_NO_QUEUE || record->id == 0 || record->priority >= JOBD_PRIORITIES ||
+        record->attempt >= UINT16_MAX || record->attempts >= UINT16_MAX)
+        return false;
+    op_begin(&op, jobd, NULL, now_us);
+    bool good = restore_locked(&op, record, (uint16_t)queue);
+    op_end(&op);
+    return good;
 }

@@ -1,47 +1,86 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/room_estimate.h"
 
-enum { LOOKS_MAX = 64 }; /* attempts that a put looks at, to say when there will be room */
+enum { LOOKS_MAX = 64 }; /* attempts that are looked at */
 
-/* Local workers take a job as soon as they have ended one. So where jobs run for about equally long
- * the takes to come are the ends of attempts, in the order in which these began; idle workers take
- * at once, and an attempt that takes much longer is stuck and not counted. When the nth take comes;
- * false when that cannot be said. */
+/* What is known of the workers at the moment. */
+struct workers {
+    int64_t run_us; /* how long an attempt runs */
+    int64_t now_us;
+    uint32_t idle, busy;   /* busy: with an attempt that is not stuck, */
+    const struct job *job; /* the first of those */
+    unsigned looks;
+};
+
+/* The next attempt, at `job` or behind it, whose end is still to come; NULL when that is too far to
+ * look. */
+static const struct job *next_running(struct workers *workers, const struct job *job)
+{
+    while (job != NULL && job->commit_pending)
+        job = workers->looks++ < LOOKS_MAX ? TAILQ_NEXT(job, link) : NULL;
+    return job;
+}
+
+static bool is_stuck(const struct workers *workers, const struct job *job)
+{
+    return workers->now_us - job->started_us > workers->run_us + workers->run_us / 4;
+}
+
+/* False when attempts do not run for about equally long, or it cannot be said which will end. */
+static bool look_at_workers(struct workers *workers, const struct queue *queue)
+{
+    workers->run_us = rate_run_us(&queue->rate);
+    workers->busy = queue_busy(queue);
+    workers->idle = queue->workers > workers->busy ? queue->workers - workers->busy : 0;
+    if (workers->run_us == 0 || queue->leased > 0 || queue->paused)
+        return false;
+    workers->job = TAILQ_FIRST(&queue->running);
+    while (workers->busy > 0) {
+        workers->job = next_running(workers, workers->job);
+        if (workers->job == NULL || workers->looks++ == LOOKS_MAX)
+            return false;
+        if (!is_stuck(workers, workers->job))
+            break;
+        workers->job = TAILQ_NEXT(workers->job, link);
+        workers->busy--;
+    }
+    return workers->idle + workers->busy > 0;
+}
+
+/* The end of the nth of the busy ones, counted from 0; false when that is too far to look. */
+static bool nth_end(struct workers *workers, uint64_t n, int64_t *in_us)
+{
+    const struct job *job = workers->job;
+    while (job != NULL && n > 0 && workers->looks++ < LOOKS_MAX) {
+        job = next_running(workers, TAILQ_NEXT(job, link));
+        n--;
+    }
+    if (job == NULL || n > 0)
+        return false;
+    int64_t end_us = later_us(job->started_us, workers->run_us) - workers->now_us;
+    *in_us = end_us > 0 ? end_us : 0;
+    return true;
+}
+
+/* When the nth take comes, counted from 1; false when that cannot be said. */
 static bool nth_take(const struct queue *queue, int64_t now_us, uint64_t n, int64_t *in_us)
 {
-    int64_t run_us = rate_run_us(&queue->rate);
-    uint32_t busy = queue_busy(queue), looks = 0;
-    uint32_t idle = queue->workers > busy ? queue->workers - busy : 0;
-    const struct job *job = TAILQ_FIRST(&queue->running);
-    if (run_us == 0 || queue->leased > 0 || queue->paused)
+    struct workers workers = {.now_us = now_us};
+    if (!look_at_workers(&workers, queue))
         return false;
-    for (; busy > 0 && (job->commit_pending || now_us - job->started_us > run_us + run_us / 4);
-         job = TAILQ_NEXT(job, link)) {
-        if (looks++ == LOOKS_MAX)
-            return false;
-        busy -= !job->commit_pending;
-    }
-    if (idle + busy == 0)
+    uint64_t all = workers.idle + workers.busy, rounds = (n - 1) / all, turn = (n - 1) % all;
+    *in_us = 0;
+    if (turn >= workers.idle && !nth_end(&workers, turn - workers.idle, in_us))
         return false;
-    uint64_t rounds = (n - 1) / (idle + busy), turn = (n - 1) % (idle + busy);
-    int64_t end_us = 0;
-    if (turn >= idle) {
-        for (turn -= idle; turn > 0 || job->commit_pending; job = TAILQ_NEXT(job, link)) {
-            if (looks++ == LOOKS_MAX)
-                return false;
-            turn -= !job->commit_pending;
-        }
-        end_us = later_us(job->started_us, run_us) - now_us;
-    }
-    end_us = end_us > 0 ? end_us : 0;
-    *in_us = rounds < (uint64_t)(JOBD_NEVER / run_us) ? later_us(end_us, (int64_t)rounds * run_us)
-                                                      : JOBD_NEVER;
+    *in_us = rounds < (uint64_t)(JOBD_NEVER / workers.run_us)
+                 ? later_us(*in_us, (int64_t)rounds * workers.run_us)
+                 : JOBD_NEVER;
     return true;
 }
 
 int64_t room_in_us(const struct queue *queue, int64_t now_us, uint64_t places)
 {
-    uint64_t ready = (uint64_t)queue_ready(queue) + queue->entering;
+    uint64_t ready = (uint64_t)queue_ready(queue) + queue->put_pending;
     int64_t taken_us = 0, due_us = 0;
     if (places > ready && queue->delays.length > 0)
         due_us = heap_nth(&queue->delays, places - ready)->at_us - now_us;

@@ -1,27 +1,48 @@
 /* SPDX-License-Identifier: MIT */
-/* The next job of a queue. */
-#include "engine/engine.h"
-
+/* The verbs of a worker: the next job of a queue, and how it ended. */
+#include "engine/attempt.h"
 #include "engine/dispatch.h"
 #include "engine/waiters.h"
 
-enum jobd_result jobd_take(struct jobd *jobd, uint32_t queue_index, struct jobd_waiter *waiter,
+static enum jobd_result take_locked(struct op *op, uint32_t index) REQUIRES(op->jobd->lock)
+{
+    const struct leases *leases = &op->jobd->leases;
+    struct queue *queue = &op->jobd->queues[index];
+    if (op->jobd->takers_stopped)
+        return JOBD_CLOSED;
+    if (op->waiter->lease_us > 0 && leases->held + leases->promised >= leases->max)
+        return JOBD_TOO_MANY_WAITERS;
+    enum jobd_result result = dispatch_take_locked(op, queue, op->waiter);
+    if (result != JOBD_TIMEOUT)
+        dispatch_locked(op, queue); /* its place is free */
+    else if (!op->waiter->no_wait)
+        result = wait_begin_locked(op, op->waiter, WAIT_JOB, index);
+    return result;
+}
+
+enum jobd_result jobd_take(struct jobd *jobd, uint32_t queue, struct jobd_waiter *waiter,
                            int64_t now_us)
 {
-    verify(queue_index < jobd->queues_len);
-    enum jobd_result result;
-    EFFECTS(after);
-    mutex_lock(&jobd->lock);
-    if (jobd->takers_stopped) {
-        result = JOBD_CLOSED;
-    } else if (waiter->lease_us > 0 &&
-               jobd->leases.held + jobd->leases.promised >= jobd->leases.max) {
-        result = JOBD_TOO_MANY_WAITERS;
-    } else {
-        result = dispatch_take_locked(jobd, &jobd->queues[queue_index], waiter, now_us, &after);
-        if (result == JOBD_TIMEOUT && !waiter->no_wait)
-            result = wait_begin_locked(jobd, waiter, WAIT_JOB, NULL, queue_index);
-    }
-    unlock_and_tell(jobd, &after);
+    struct op op;
+    verify(queue < jobd->queues_len);
+    op_begin(&op, jobd, waiter, now_us);
+    enum jobd_result result = take_locked(&op, queue);
+    op_end(&op);
     return result;
+}
+
+void jobd_finish(struct jobd *jobd, const struct jobd_task *task,
+                 const struct jobd_outcome *outcome, int64_t now_us)
+{
+    struct op op;
+    struct job_extra *extra = extra_for(outcome);
+    verify(jobd_state_final(outcome->state));
+    op_begin(&op, jobd, NULL, now_us);
+    struct job *job = jobs_find(&jobd->jobs, task->id);
+    verify(job != NULL && job->state == JOBD_RUNNING && job->attempt == task->attempt);
+    verify(!job->leased && !job->commit_pending);
+    (void)attempt_end_locked(&op, job, outcome, &extra);
+    dispatch_locked(&op, &jobd->queues[task->queue]);
+    op_end(&op);
+    extra_free(extra);
 }

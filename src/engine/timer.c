@@ -1,52 +1,72 @@
 /* SPDX-License-Identifier: MIT */
-/* What becomes due: delays, leases, deadlines. */
-#include "engine/engine.h"
-
+/* What becomes due: delays, leases, deadlines of who waits. */
 #include "base/container.h"
 #include "engine/dispatch.h"
 #include "engine/lease.h"
 #include "engine/transition.h"
 #include "engine/waiters.h"
 
-enum { DUE_AT_A_TIME = 256 }; /* bounds how long a tick holds the lock */
-
-static int64_t tick_locked(struct jobd *jobd, int64_t now_us, struct effects *after)
-    REQUIRES(jobd->lock)
+static void on_delay_locked(struct op *op, struct due *due) REQUIRES(op->jobd->lock)
 {
-    /* Jobs first: one that becomes ready now is not missed by a take_waiter whose time ends now. */
-    int left = DUE_AT_A_TIME;
-    struct jobd_due *due;
-    for (; left > 0 && (due = heap_top(&jobd->delays)) != NULL && due->at_us <= now_us; left--) {
-        due = heap_top(&container_of(due, struct queue, due)->delays);
-        struct job *job = container_of(due, struct job, due);
-        transition_due_locked(jobd, job);
-        dispatch_locked(jobd, &jobd->queues[job->queue], now_us, after);
+    struct queue *queue = container_of(due, struct queue, due);
+    struct job *job = container_of(heap_top(&queue->delays), struct job, due);
+    transition_due_locked(op, job);
+    dispatch_locked(op, queue);
+}
+
+static void on_lease_locked(struct op *op, struct due *due) REQUIRES(op->jobd->lock)
+{
+    lease_expire_locked(op, container_of(due, struct lease, due));
+}
+
+static void on_deadline_locked(struct op *op, struct due *due) REQUIRES(op->jobd->lock)
+{
+    struct jobd_waiter *waiter = waiter_of(container_of(due, struct waiting, due));
+    wait_unblock_others_locked(op, waiter);
+    wait_end_locked(op, waiter, JOBD_TIMEOUT);
+}
+
+static void dispatch_where_needed_locked(struct op *op) REQUIRES(op->jobd->lock)
+{
+    for (uint32_t i = 0; op->jobd->dispatch_needed && i < op->jobd->queues_len; i++) {
+        struct queue *queue = &op->jobd->queues[i];
+        if (queue->dispatch_needed)
+            dispatch_locked(op, queue);
+        queue->dispatch_needed = false;
     }
-    for (; left > 0 && (due = heap_top(&jobd->leases.due)) != NULL && due->at_us <= now_us; left--)
-        lease_expire_locked(jobd, container_of(due, struct lease, due), now_us, after);
-    for (; left > 0 && (due = heap_top(&jobd->deadlines)) != NULL && due->at_us <= now_us; left--) {
-        struct jobd_waiter *waiter = container_of(due, struct jobd_waiter, link.due);
-        wait_leave_room_locked(jobd, waiter);
-        wait_end_locked(jobd, waiter, JOBD_TIMEOUT, after);
+    op->jobd->dispatch_needed = false;
+}
+
+static int64_t tick_locked(struct op *op) REQUIRES(op->jobd->lock)
+{
+    /* Delays first: a job that becomes ready now is not missed by a taker whose time ends now. */
+    const struct {
+        struct heap *heap;
+        void (*handle)(struct op *op, struct due *due);
+    } rows[] = {{&op->jobd->delays, on_delay_locked},
+                {&op->jobd->leases.due, on_lease_locked},
+                {&op->jobd->deadlines, on_deadline_locked}};
+    int left = OP_STEPS;
+    for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct due *due;
+        while (left > 0 && (due = heap_top(rows[i].heap)) != NULL && due->at_us <= op->now_us) {
+            rows[i].handle(op, due);
+            left--;
+        }
     }
-    for (uint32_t i = 0; jobd->dispatch_needed && i < jobd->queues_len; i++) {
-        if (jobd->queues[i].dispatch_needed)
-            dispatch_locked(jobd, &jobd->queues[i], now_us, after);
-        jobd->queues[i].dispatch_needed = false;
-    }
-    jobd->dispatch_needed = false;
-    jobd->ticks_at_us = next_due_locked(jobd);
-    return jobd->ticks_at_us;
+    dispatch_where_needed_locked(op);
+    op->jobd->ticks_at_us = op_next_due_locked(op);
+    return op->jobd->ticks_at_us;
 }
 
 int64_t jobd_tick(struct jobd *jobd, int64_t now_us)
 {
+    struct op op;
     int64_t next_us;
     do {
-        EFFECTS(after);
-        mutex_lock(&jobd->lock);
-        next_us = tick_locked(jobd, now_us, &after);
-        unlock_and_tell(jobd, &after);
+        op_begin(&op, jobd, NULL, now_us);
+        next_us = tick_locked(&op);
+        op_end(&op);
     } while (next_us <= now_us);
     return next_us;
 }

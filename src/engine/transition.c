@@ -1,23 +1,29 @@
 /* SPDX-License-Identifier: MIT */
-/* A job's life: the only file that changes a state.
+/* A job's life.
  *
- *     (new) ──> QUEUED ──────> RUNNING ──> DONE | FAILED
- *       └──> SCHEDULED ──^        │
- *                 │  ^── again ───┤  (QUEUED too, when it is given back)
- *                 └────── all three ─────> CANCELLED
+ *     move                         by                                 when
+ *     NEW       -> QUEUED          transition_enter_locked            put
+ *     NEW       -> SCHEDULED       transition_enter_locked            put with a delay
+ *     SCHEDULED -> QUEUED          transition_due_locked              its time has come
+ *     QUEUED    -> RUNNING         transition_start_locked            dispatched to a taker
+ *     RUNNING   -> QUEUED          transition_return_locked           released, or given back at a
+ * stop RUNNING   -> SCHEDULED       transition_return_locked           failed, to be retried;
+ * released for later RUNNING   -> DONE, FAILED, CANCELLED transition_finish_locked           its
+ * last attempt has ended QUEUED, SCHEDULED -> CANCELLED transition_cancel_locked cancelled or
+ * purged DONE, FAILED, CANCELLED -> QUEUED transition_retry_locked            retried by hand
  *
- * A job that comes back finds its queue open however full it is: as many more than the capacity may
- * wait as may run. What is final can be put back in: QUEUED again.
- */
+ * With a journal a job keeps its state while the change is being written, and commit_pending says
+ * so; what holds then is written at struct job. A job that comes back finds its queue open however
+ * full it is: as many more than the capacity may wait as may run. */
 #include "engine/transition.h"
 
-#include "engine/append.h"
 #include "engine/job_info.h"
 #include "engine/waiters.h"
 
 #define TO(state) (1U << (state))
 
 static const unsigned legal_moves[] = {
+    [STATE_NEW] = TO(JOBD_QUEUED) | TO(JOBD_SCHEDULED),
     [JOBD_QUEUED] = TO(JOBD_RUNNING) | TO(JOBD_CANCELLED),
     [JOBD_SCHEDULED] = TO(JOBD_QUEUED) | TO(JOBD_CANCELLED),
     [JOBD_RUNNING] =
@@ -25,12 +31,21 @@ static const unsigned legal_moves[] = {
     [JOBD_DONE] = TO(JOBD_QUEUED),
     [JOBD_FAILED] = TO(JOBD_QUEUED),
     [JOBD_CANCELLED] = TO(JOBD_QUEUED),
-    [STATE_NEW] = TO(JOBD_QUEUED) | TO(JOBD_SCHEDULED),
 };
 
-static void move_locked(struct jobd *jobd, struct job *job, enum jobd_state to) REQUIRES(jobd->lock)
+static struct queue *queue_of(const struct op *op, const struct job *job)
 {
-    struct queue *queue = &jobd->queues[job->queue];
+    return &op->jobd->queues[job->queue];
+}
+
+static void check_room(const struct queue *queue)
+{
+    verify(queue_waiting(queue) + queue->in_state[JOBD_RUNNING] <= queue->room);
+}
+
+static void move_locked(struct op *op, struct job *job, enum jobd_state to) REQUIRES(op->jobd->lock)
+{
+    struct queue *queue = queue_of(op, job);
     verify((legal_moves[job->state] & TO(to)) != 0);
     if (job->state != STATE_NEW && !jobd_state_final((enum jobd_state)job->state))
         queue->in_state[job->state]--;
@@ -39,170 +54,123 @@ static void move_locked(struct jobd *jobd, struct job *job, enum jobd_state to) 
     else
         queue->in_state[to]++;
     job->state = (uint8_t)to;
-    verify(queue_waiting(queue) + queue->in_state[JOBD_RUNNING] <= queue->room);
+    check_room(queue);
 }
 
-static void ring_moved_locked(void *context, uint64_t id, uint64_t position)
+/* ---- lanes and delays */
+
+static void on_ring_moved(void *context, uint64_t id, uint64_t position)
 {
     struct job *job = jobs_find(context, id);
     verify(job != NULL && job->state == JOBD_QUEUED);
     job->position = position;
 }
 
-static void enter_ring_locked(struct jobd *jobd, struct job *job) REQUIRES(jobd->lock)
+static void enter_ring_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock)
 {
-    struct queue *queue = &jobd->queues[job->queue];
+    struct queue *queue = queue_of(op, job);
     job->position =
-        ring_push(&queue->lanes[job->priority], job->id, ring_moved_locked, &jobd->jobs);
+        ring_push(&queue->lanes[job->priority], job->id, on_ring_moved, &op->jobd->jobs);
     if (queue_ready(queue) == 1)
         rate_waits(&queue->rate, job->ready_us);
 }
 
-static void enqueue_locked(struct jobd *jobd, struct job *job) REQUIRES(jobd->lock)
+/* A queue's place among the queues is that of its earliest scheduled job. */
+static void place_queue_locked(struct op *op, struct queue *queue) REQUIRES(op->jobd->lock)
 {
-    move_locked(jobd, job, JOBD_QUEUED);
-    enter_ring_locked(jobd, job);
-}
-
-/* Its place among the queues is that of its earliest scheduled job. */
-static void place_queue_locked(struct jobd *jobd, struct queue *queue) REQUIRES(jobd->lock)
-{
-    const struct jobd_due *earliest = heap_top(&queue->delays);
+    const struct due *earliest = heap_top(&queue->delays);
     if (earliest != NULL && queue->due.place != 0 && queue->due.at_us == earliest->at_us)
         return;
-    heap_remove(&jobd->delays, &queue->due);
+    heap_remove(&op->jobd->delays, &queue->due);
     if (earliest != NULL)
-        heap_push(&jobd->delays, &queue->due, earliest->at_us);
+        heap_push(&op->jobd->delays, &queue->due, earliest->at_us);
 }
 
-static void enter_heap_locked(struct jobd *jobd, struct job *job, bool comes_back)
-    REQUIRES(jobd->lock)
+static void enter_delays_locked(struct op *op, struct job *job, bool comes_back)
+    REQUIRES(op->jobd->lock)
 {
-    struct queue *queue = &jobd->queues[job->queue];
+    struct queue *queue = queue_of(op, job);
     job->due.place = 0;
     heap_push(&queue->delays, &job->due, job->ready_us);
-    place_queue_locked(jobd, queue);
-    /* In front those that come back, so that ids never fall behind: purge relies on it. */
+    place_queue_locked(op, queue);
+    /* Those that come back in front, so that behind them ids only rise: purge relies on it. */
     if (comes_back)
         TAILQ_INSERT_HEAD(&queue->scheduled, job, link);
     else
         TAILQ_INSERT_TAIL(&queue->scheduled, job, link);
 }
 
-static void schedule_locked(struct jobd *jobd, struct job *job, bool comes_back)
-    REQUIRES(jobd->lock)
+static void leave_delays_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock)
 {
-    move_locked(jobd, job, JOBD_SCHEDULED);
-    enter_heap_locked(jobd, job, comes_back);
-}
-
-static void unschedule_locked(struct jobd *jobd, struct job *job) REQUIRES(jobd->lock)
-{
-    struct queue *queue = &jobd->queues[job->queue];
+    struct queue *queue = queue_of(op, job);
     heap_remove(&queue->delays, &job->due);
-    place_queue_locked(jobd, queue);
+    place_queue_locked(op, queue);
     TAILQ_REMOVE(&queue->scheduled, job, link);
 }
 
-void transition_finish_locked(struct jobd *jobd, struct job *job, enum jobd_state state,
-                              int64_t now_us, struct effects *after)
+static void wait_locked(struct op *op, struct job *job, bool comes_back) REQUIRES(op->jobd->lock)
 {
-    move_locked(jobd, job, state);
-    job->finished_us = now_us;
-    job->stopping = false;
-    struct jobd_waiter *waiter;
-    while ((waiter = TAILQ_FIRST(&job->awaiting)) != NULL) {
-        job_info(job, &waiter->info);
-        job_output_for(job, waiter);
-        wait_end_locked(jobd, waiter, JOBD_OK, after);
-    }
-    jobs_remember(&jobd->jobs, job, after);
+    move_locked(op, job, job->delayed ? JOBD_SCHEDULED : JOBD_QUEUED);
+    if (job->delayed)
+        enter_delays_locked(op, job, comes_back);
+    else
+        enter_ring_locked(op, job);
 }
 
 /* ---- coming in */
 
-void transition_enter_locked(struct jobd *jobd, struct job *job)
+void transition_enter_locked(struct op *op, struct job *job)
 {
-    if (job->delayed)
-        schedule_locked(jobd, job, false);
-    else
-        enqueue_locked(jobd, job);
+    wait_locked(op, job, false);
 }
 
-void transition_return_locked(struct jobd *jobd, struct job *job)
+void transition_due_locked(struct op *op, struct job *job)
 {
-    if (job->delayed)
-        schedule_locked(jobd, job, true);
-    else
-        enqueue_locked(jobd, job);
+    leave_delays_locked(op, job);
+    move_locked(op, job, JOBD_QUEUED);
+    enter_ring_locked(op, job);
 }
 
-void transition_due_locked(struct jobd *jobd, struct job *job)
+void transition_retry_locked(struct op *op, struct job *job, int64_t at_us)
 {
-    unschedule_locked(jobd, job);
-    enqueue_locked(jobd, job);
-}
-
-void transition_retry_locked(struct jobd *jobd, struct job *job, int64_t now_us,
-                             struct effects *after)
-{
+    struct jobs *jobs = &op->jobd->jobs;
     if (job->extra != NULL) {
-        (void)jobs_set(&jobd->jobs, &job->extra->output, NULL, after);
-        (void)jobs_set(&jobd->jobs, &job->extra->error, NULL, after);
+        (void)jobs_set(jobs, &job->extra->output, NULL, op);
+        (void)jobs_set(jobs, &job->extra->error, NULL, op);
     }
     job->attempt = 0;
     job->exit_code = 0;
     job->exited = job->output_truncated = job->delayed = false;
-    job->ready_us = now_us;
-    transition_enter_locked(jobd, job);
-    jobd->queues[job->queue].admitted++;
+    job->ready_us = at_us;
+    wait_locked(op, job, false);
 }
 
-void transition_restore_locked(struct jobd *jobd, struct job *job, enum jobd_state state)
+void transition_restore_locked(struct op *op, struct job *job, enum jobd_state state)
 {
-    struct queue *queue = &jobd->queues[job->queue];
+    struct queue *queue = queue_of(op, job);
     verify(job->state == STATE_NEW);
     job->state = (uint8_t)state;
     if (jobd_state_final(state))
         return;
     queue->in_state[state]++;
-    verify(queue_waiting(queue) + queue->in_state[JOBD_RUNNING] <= queue->room);
+    check_room(queue);
     if (state == JOBD_QUEUED)
-        enter_ring_locked(jobd, job);
+        enter_ring_locked(op, job);
     else if (state == JOBD_SCHEDULED)
-        enter_heap_locked(jobd, job, false);
+        enter_delays_locked(op, job, false);
     else
         TAILQ_INSERT_TAIL(&queue->running, job, link);
 }
 
 /* ---- running */
 
-void transition_start_locked(struct jobd *jobd, struct job *job, struct jobd_waiter *take_waiter,
-                             int64_t now_us)
+static struct jobd_task task_of(const struct queue *queue, const struct job *job)
 {
-    verify(job != NULL);
-    struct queue *queue = &jobd->queues[job->queue];
-    verify(ring_pop(&queue->lanes[job->priority]) == job->id);
-    move_locked(jobd, job, JOBD_RUNNING);
-    job->started_us = now_us;
-    job->attempt++;
-    job->leased = take_waiter->lease_us > 0;
-    if (job->leased) {
-        job->lease = lease_grant(&jobd->leases, job, take_waiter->token,
-                                 later_us(now_us, take_waiter->lease_us));
-        queue->leased++;
-    } else {
-        job->holder = take_waiter;
-    }
-    TAILQ_INSERT_TAIL(&queue->running, job, link);
-    histogram_add(&queue->waited, now_us - job->ready_us);
-    rate_taken(&queue->rate, now_us);
     const struct job_extra *extra = job->extra;
-    take_waiter->task = (struct jobd_task){
+    return (struct jobd_task){
         .id = job->id,
         .queue = job->queue,
         .attempt = job->attempt,
-        .expires_us = job->leased ? now_us + take_waiter->lease_us : 0,
         .timeout_us =
             extra != NULL && extra->timeout_us > 0 ? extra->timeout_us : queue->timeout_us,
         .payload = job->payload,
@@ -210,44 +178,99 @@ void transition_start_locked(struct jobd *jobd, struct job *job, struct jobd_wai
         .key = extra != NULL ? extra->key : "",
         .trace = extra != NULL ? extra->trace : "",
     };
-    if (job->leased) { /* it may end at any moment */
-        take_waiter->task.payload = NULL;
-        if (job->payload != NULL && !journal_on(&jobd->journal)) /* else when it is written */
-            take_waiter->task.payload = jobd_blob_ref(job->payload);
-        take_waiter->task.key = take_waiter->task.trace = "";
-    }
 }
 
-/* ---- leaving before it ran */
-
-void transition_withdraw_locked(struct jobd *jobd, struct job *job)
+static void lease_locked(struct op *op, struct job *job, struct jobd_waiter *taker)
+    REQUIRES(op->jobd->lock)
 {
-    struct queue *queue = &jobd->queues[job->queue];
+    taker->task.expires_us = op->now_us + taker->lease_us;
+    /* The job may be forgotten at any moment; its payload comes with the answer. */
+    taker->task.payload = NULL;
+    taker->task.key = taker->task.trace = "";
+    job->lease =
+        lease_grant(&op->jobd->leases, job, taker->token, later_us(op->now_us, taker->lease_us));
+    queue_of(op, job)->leased++;
+}
+
+void transition_start_locked(struct op *op, struct job *job, struct jobd_waiter *taker)
+{
+    struct queue *queue = queue_of(op, job);
+    verify(ring_pop(&queue->lanes[job->priority]) == job->id);
+    move_locked(op, job, JOBD_RUNNING);
+    job->started_us = op->now_us;
+    job->attempt++;
+    taker->task = task_of(queue, job);
+    job->leased = taker->lease_us > 0;
+    if (job->leased)
+        lease_locked(op, job, taker);
+    else
+        job->holder = taker;
+    TAILQ_INSERT_TAIL(&queue->running, job, link);
+    histogram_add(&queue->waited, op->now_us - job->ready_us);
+    rate_taken(&queue->rate, op->now_us);
+}
+
+void transition_leave_running_locked(struct op *op, struct job *job)
+{
+    struct queue *queue = queue_of(op, job);
+    TAILQ_REMOVE(&queue->running, job, link);
+    if (job->leased) {
+        lease_revoke(&op->jobd->leases, job->lease);
+        queue->leased--;
+    } else {
+        queue->end_pending -= job->commit_pending;
+    }
+    job->leased = job->commit_pending = job->requeue_on_stop = false;
+}
+
+void transition_return_locked(struct op *op, struct job *job)
+{
+    wait_locked(op, job, true);
+}
+
+void transition_finish_locked(struct op *op, struct job *job, enum jobd_state state, int64_t at_us)
+{
+    move_locked(op, job, state);
+    job->finished_us = at_us;
+    job->stopping = false;
+    struct jobd_waiter *waiter;
+    while ((waiter = first_waiter(&job->awaiting)) != NULL) {
+        job_info(job, &waiter->info);
+        job_output_for(job, waiter);
+        wait_end_locked(op, waiter, JOBD_OK);
+    }
+    jobs_remember(&op->jobd->jobs, job, op);
+}
+
+/* ---- cancelled before it ran */
+
+void transition_withdraw_locked(struct op *op, struct job *job)
+{
+    struct queue *queue = queue_of(op, job);
     job->commit_pending = true;
     if (job->state == JOBD_QUEUED) {
         ring_remove(&queue->lanes[job->priority], job->position);
-        queue->leaving++;
+        queue->cancel_pending++;
     } else {
-        unschedule_locked(jobd, job);
+        leave_delays_locked(op, job);
     }
 }
 
-void transition_cancel_locked(struct jobd *jobd, struct job *job, int64_t now_us,
-                              struct effects *after)
+void transition_cancel_locked(struct op *op, struct job *job, int64_t at_us)
 {
-    jobd->queues[job->queue].leaving -= job->state == JOBD_QUEUED;
+    queue_of(op, job)->cancel_pending -= job->state == JOBD_QUEUED;
     job->commit_pending = false;
     job->started_us = 0;
-    transition_finish_locked(jobd, job, JOBD_CANCELLED, now_us, after);
+    transition_finish_locked(op, job, JOBD_CANCELLED, at_us);
 }
 
-void transition_reinstate_locked(struct jobd *jobd, struct job *job)
+void transition_reinstate_locked(struct op *op, struct job *job)
 {
     job->commit_pending = false;
     if (job->state == JOBD_QUEUED) {
-        jobd->queues[job->queue].leaving--;
-        enter_ring_locked(jobd, job);
+        queue_of(op, job)->cancel_pending--;
+        enter_ring_locked(op, job);
     } else {
-        enter_heap_locked(jobd, job, true);
+        enter_delays_locked(op, job, true);
     }
 }

@@ -3,18 +3,18 @@
 
 #include "engine/job_info.h"
 
-static struct waiter_list *list_locked(struct jobd *jobd, struct jobd_waiter *waiter)
-    REQUIRES(jobd->lock)
+static struct waiting_list *list_of(struct op *op, const struct waiting *waiting)
+    REQUIRES(op->jobd->lock)
 {
-    switch ((enum wait_kind)waiter->link.kind) {
+    switch (waiting->kind) {
     case WAIT_END:
-        return &((struct job *)waiter->link.job)->awaiting;
+        return &waiting->job->awaiting;
     case WAIT_ROOM:
-        return &jobd->queues[waiter->link.index].put_waiters;
+        return &op->jobd->queues[waiting->queue].put_waiters;
     case WAIT_JOB:
-        return &jobd->queues[waiter->link.index].take_waiters;
+        return &op->jobd->queues[waiting->queue].take_waiters;
     case WAIT_IDLE:
-        return &jobd->idle_waiters;
+        return &op->jobd->idle_waiters;
     case WAIT_DISK:
     case WAIT_NOT:
         break;
@@ -22,84 +22,102 @@ static struct waiter_list *list_locked(struct jobd *jobd, struct jobd_waiter *wa
     return NULL;
 }
 
-enum jobd_result wait_begin_locked(struct jobd *jobd, struct jobd_waiter *waiter,
-                                   enum wait_kind kind, struct job *job, uint32_t queue)
+/* `job` and `queue` are set. */
+static enum jobd_result begin_locked(struct op *op, struct jobd_waiter *waiter, enum wait_kind kind)
+    REQUIRES(op->jobd->lock)
 {
-    verify(waiter->link.kind == WAIT_NOT && waiter->wake != NULL);
+    struct waiting *waiting = waiting_of(waiter);
+    verify(waiting->kind == WAIT_NOT && waiter->wake != NULL);
     verify(!waiter->uncounted || waiter->deadline_us == JOBD_NEVER);
-    if (!waiter->uncounted && jobd->waiters == jobd->waiters_max)
+    if (!waiter->uncounted && op->jobd->waiters == op->jobd->waiters_max)
         return JOBD_TOO_MANY_WAITERS;
-    jobd->waiters += !waiter->uncounted;
-    jobd->leases.promised += kind == WAIT_JOB && waiter->lease_us > 0;
-    waiter->link.kind = (int)kind;
-    waiter->link.job = job;
-    waiter->link.extra = NULL;
-    waiter->link.index = queue;
+    op->jobd->waiters += !waiter->uncounted;
+    op->jobd->leases.promised += kind == WAIT_JOB && waiter->lease_us > 0;
+    waiting->kind = kind;
+    waiting->extra = NULL;
     waiter->result = JOBD_PENDING;
     if (waiter->deadline_us != JOBD_NEVER)
-        heap_push(&jobd->deadlines, &waiter->link.due, waiter->deadline_us);
-    struct waiter_list *list = list_locked(jobd, waiter);
-    TAILQ_INSERT_TAIL(list, waiter, link);
+        heap_push(&op->jobd->deadlines, &waiting->due, waiter->deadline_us);
+    struct waiting_list *list = list_of(op, waiting);
+    TAILQ_INSERT_TAIL(list, waiting, link);
     return JOBD_PENDING;
 }
 
-void wait_forget_locked(struct jobd *jobd, struct jobd_waiter *waiter)
+enum jobd_result wait_begin_locked(struct op *op, struct jobd_waiter *waiter, enum wait_kind kind,
+                                   uint32_t queue)
 {
-    if (waiter->link.kind == WAIT_DISK)
-        ((struct change *)waiter->link.entry)->waiter = NULL;
-    else
-        TAILQ_REMOVE(list_locked(jobd, waiter), waiter, link);
-    heap_remove(&jobd->deadlines, &waiter->link.due);
-    jobd->leases.promised -= waiter->link.kind == WAIT_JOB && waiter->lease_us > 0;
-    waiter->link.kind = WAIT_NOT;
-    extra_free(waiter->link.extra);
-    waiter->link.extra = NULL;
-    jobd->waiters -= !waiter->uncounted;
+    waiting_of(waiter)->queue = queue;
+    return begin_locked(op, waiter, kind);
 }
 
-void wait_for_disk_locked(struct jobd *jobd, struct jobd_waiter *waiter, struct change *entry)
+enum jobd_result wait_for_job_end_locked(struct op *op, struct jobd_waiter *waiter, struct job *job)
 {
-    if (waiter->link.kind != WAIT_NOT)
-        wait_forget_locked(jobd, waiter);
-    verify(waiter->uncounted || jobd->waiters < jobd->waiters_max);
-    jobd->waiters += !waiter->uncounted;
-    waiter->link.kind = WAIT_DISK;
-    waiter->link.extra = NULL;
-    waiter->link.entry = entry;
+    waiting_of(waiter)->job = job;
+    return begin_locked(op, waiter, WAIT_END);
+}
+
+void wait_forget_locked(struct op *op, struct jobd_waiter *waiter)
+{
+    struct waiting *waiting = waiting_of(waiter);
+    if (waiting->kind == WAIT_DISK) {
+        waiting->change->waiter = NULL;
+    } else {
+        struct waiting_list *list = list_of(op, waiting);
+        TAILQ_REMOVE(list, waiting, link);
+    }
+    heap_remove(&op->jobd->deadlines, &waiting->due);
+    op->jobd->leases.promised -= waiting->kind == WAIT_JOB && waiter->lease_us > 0;
+    waiting->kind = WAIT_NOT;
+    extra_free(waiting->extra);
+    waiting->extra = NULL;
+    op->jobd->waiters -= !waiter->uncounted;
+}
+
+void wait_for_disk_locked(struct op *op, struct jobd_waiter *waiter, struct change *change)
+{
+    struct waiting *waiting = waiting_of(waiter);
+    if (waiting->kind != WAIT_NOT)
+        wait_forget_locked(op, waiter);
+    verify(waiter->uncounted || op->jobd->waiters < op->jobd->waiters_max);
+    op->jobd->waiters += !waiter->uncounted;
+    waiting->kind = WAIT_DISK;
+    waiting->extra = NULL;
+    waiting->change = change;
     waiter->result = JOBD_PENDING;
-    entry->waiter = waiter;
+    change->waiter = waiter;
 }
 
-void wait_leave_room_locked(struct jobd *jobd, const struct jobd_waiter *waiter)
+enum jobd_result wait_next_for_end_locked(struct op *op, struct jobd_waiter *waiter,
+                                          struct job *job)
 {
-    if (waiter->link.kind == WAIT_ROOM)
-        jobd->dispatch_needed = jobd->queues[waiter->link.index].dispatch_needed = true;
-}
-
-void wait_end_locked(struct jobd *jobd, struct jobd_waiter *waiter, enum jobd_result result,
-                     struct effects *after)
-{
-    wait_forget_locked(jobd, waiter);
-    waiter->result = result;
-    TAILQ_INSERT_TAIL(&after->woken, waiter, link);
-}
-
-enum jobd_result wait_await_locked(struct jobd *jobd, struct job *job, struct jobd_waiter *waiter,
-                                   struct jobd_info *info)
-{
-    job_info(job, info);
-    if (!jobd_state_final(info->state))
-        return wait_begin_locked(jobd, waiter, WAIT_END, job, 0);
+    bool has_ended = jobd_state_final((enum jobd_state)job->state);
+    if (!has_ended && waiting_of(waiter)->kind != WAIT_NOT)
+        wait_forget_locked(op, waiter);
+    waiter->deadline_us = later_us(op->now_us, waiter->end_us);
+    job_info(job, &waiter->info);
+    if (!has_ended)
+        return wait_for_job_end_locked(op, waiter, job);
     job_output_for(job, waiter);
     return JOBD_OK;
 }
 
-enum jobd_result wait_for_end_locked(struct jobd *jobd, struct jobd_waiter *waiter, struct job *job,
-                                     int64_t now_us)
+void wait_end_locked(struct op *op, struct jobd_waiter *waiter, enum jobd_result result)
 {
-    bool has_ended = jobd_state_final((enum jobd_state)job->state);
-    if (!has_ended && waiter->link.kind != WAIT_NOT)
-        wait_forget_locked(jobd, waiter);
-    waiter->deadline_us = later_us(now_us, waiter->end_us);
-    return wait_await_locked(jobd, job, waiter, &waiter->info);
+    wait_forget_locked(op, waiter);
+    waiter->result = result;
+    TAILQ_INSERT_TAIL(&op->woken, waiting_of(waiter), link);
+}
+
+void wait_end_all_locked(struct op *op, struct waiting_list *list, enum jobd_result result)
+{
+    struct jobd_waiter *waiter;
+    while ((waiter = first_waiter(list)) != NULL)
+        wait_end_locked(op, waiter, result);
+}
+
+void wait_unblock_others_locked(struct op *op, struct jobd_waiter *waiter)
+{
+    const struct waiting *waiting = waiting_of(waiter);
+    if (waiting->kind == WAIT_ROOM)
+        op->jobd->dispatch_needed = op->jobd->queues[waiting->queue].dispatch_needed = true;
 }

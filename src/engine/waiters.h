@@ -1,31 +1,78 @@
 /* SPDX-License-Identifier: MIT */
-/* Who waits for what. */
+/* Who waits for what: a jobd_waiter waits for one thing at a time, in one list.
+ *
+ *     WAIT_END    the end of a job         job->awaiting        jobd_await(), end_us of a put
+ *     WAIT_ROOM   room in a queue          queue->put_waiters   jobd_put_wait()
+ *     WAIT_JOB    a job to run             queue->take_waiters  jobd_take()
+ *     WAIT_IDLE   nothing waits or runs    jobd->idle_waiters   jobd_await_idle()
+ *     WAIT_DISK   its change to be written change->waiter       any verb, with a journal
+ *
+ * A new thing to wait for needs a kind here, its list in list_of(), and whoever makes it come true
+ * calls wait_end_locked(). A wait ends once: by that, by its deadline (timer.c), or by
+ * jobd_cancel_wait(). */
 #pragma once
 
+#include <bsd/sys/queue.h>
 #include <stdint.h>
 
+#include "base/container.h"
 #include "engine/engine.h"
 
 enum wait_kind { WAIT_NOT, WAIT_END, WAIT_ROOM, WAIT_JOB, WAIT_IDLE, WAIT_DISK };
 
-/* JOBD_PENDING or JOBD_TOO_MANY_WAITERS. `job` for WAIT_END, `queue` for WAIT_ROOM and WAIT_JOB. */
-enum jobd_result wait_begin_locked(struct jobd *jobd, struct jobd_waiter *waiter,
-                                   enum wait_kind kind, struct job *job, uint32_t queue)
-    REQUIRES(jobd->lock);
-/* Whatever it waited for before, without a deadline from now on. There must be room for it. */
-void wait_for_disk_locked(struct jobd *jobd, struct jobd_waiter *waiter, struct change *entry)
-    REQUIRES(jobd->lock);
-void wait_end_locked(struct jobd *jobd, struct jobd_waiter *waiter, enum jobd_result result,
-                     struct effects *after) REQUIRES(jobd->lock);
-/* Whatever it waits for; it is not told. */
-void wait_forget_locked(struct jobd *jobd, struct jobd_waiter *waiter) REQUIRES(jobd->lock);
-/* Before somebody is forgotten who may have waited for room in front of others. */
-void wait_leave_room_locked(struct jobd *jobd, const struct jobd_waiter *waiter)
-    REQUIRES(jobd->lock);
-/* JOBD_OK and *info when the job has ended, else JOBD_PENDING or JOBD_TOO_MANY_WAITERS. */
-enum jobd_result wait_await_locked(struct jobd *jobd, struct job *job, struct jobd_waiter *waiter,
-                                   struct jobd_info *info) REQUIRES(jobd->lock);
-/* The job's end, for a waiter with `end_us`, whatever it waited for before: JOBD_OK, it has ended;
- * JOBD_PENDING; or JOBD_TOO_MANY_WAITERS when it did not wait before. */
-enum jobd_result wait_for_end_locked(struct jobd *jobd, struct jobd_waiter *waiter, struct job *job,
-                                     int64_t now_us) REQUIRES(jobd->lock);
+/* The private half of a jobd_waiter. */
+struct __attribute__((may_alias)) waiting {
+    TAILQ_ENTRY(waiting) link;
+    struct due due;          /* its deadline */
+    enum wait_kind kind;     /* WAIT_NOT, 0: the waiter is its caller's */
+    uint32_t queue;          /* WAIT_ROOM, WAIT_JOB */
+    struct job *job;         /* WAIT_END */
+    struct change *change;   /* WAIT_DISK */
+    struct job_extra *extra; /* WAIT_ROOM: for the jobs of `put`; owned */
+    struct jobd_put put;     /* WAIT_ROOM */
+};
+
+_Static_assert(sizeof(struct waiting) <= sizeof(struct jobd_waiter_private),
+               "jobd/queue.h has too few words for it");
+
+static inline struct waiting *waiting_of(struct jobd_waiter *waiter)
+{
+    return (struct waiting *)(void *)&waiter->private;
+}
+
+static inline struct jobd_waiter *waiter_of(struct waiting *waiting)
+{
+    return container_of(waiting, struct jobd_waiter, private);
+}
+
+/* The first of a list, or NULL. */
+static inline struct jobd_waiter *first_waiter(struct waiting_list *list)
+{
+    struct waiting *first = TAILQ_FIRST(list);
+    return first != NULL ? waiter_of(first) : NULL;
+}
+
+/* JOBD_PENDING or JOBD_TOO_MANY_WAITERS. WAIT_END: for `job`. */
+enum jobd_result wait_for_job_end_locked(struct op *op, struct jobd_waiter *waiter, struct job *job)
+    REQUIRES(op->jobd->lock);
+/* The same with WAIT_ROOM, WAIT_JOB (of that queue) and WAIT_IDLE. */
+enum jobd_result wait_begin_locked(struct op *op, struct jobd_waiter *waiter, enum wait_kind kind,
+                                   uint32_t queue) REQUIRES(op->jobd->lock);
+/* Whatever it waited for before, without a deadline now. There must be room for it. */
+void wait_for_disk_locked(struct op *op, struct jobd_waiter *waiter, struct change *change)
+    REQUIRES(op->jobd->lock);
+/* The end of its job, for a waiter with `end_us`, whatever it waited for before: JOBD_OK, it has
+ * ended; JOBD_PENDING; or JOBD_TOO_MANY_WAITERS when it did not wait before. */
+enum jobd_result wait_next_for_end_locked(struct op *op, struct jobd_waiter *waiter,
+                                          struct job *job) REQUIRES(op->jobd->lock);
+
+/* It waits no longer, and is told `result` by op_end(). */
+void wait_end_locked(struct op *op, struct jobd_waiter *waiter, enum jobd_result result)
+    REQUIRES(op->jobd->lock);
+/* The same for all of a list. */
+void wait_end_all_locked(struct op *op, struct waiting_list *list, enum jobd_result result)
+    REQUIRES(op->jobd->lock);
+/* It waits no longer and is not told. */
+void wait_forget_locked(struct op *op, struct jobd_waiter *waiter) REQUIRES(op->jobd->lock);
+/* Call before a waiter goes away that may be blocking others behind it: the next tick looks. */
+void wait_unblock_others_locked(struct op *op, struct jobd_waiter *waiter) REQUIRES(op->jobd->lock);

@@ -241,13 +241,13 @@ static int worker_init(struct worker *worker, struct jobd_pool *pool, uint32_t q
 int jobd_pool_new(struct jobd_pool **pool, const struct jobd_config *config,
                   const struct jobd_runner *runners)
 {
-    if (config->earlier != NULL || config->queues_len == 0)
+    if (config->on_earlier_deadline != NULL || config->queues_len == 0)
         return -EINVAL;
     struct jobd_pool *new = calloc(1, sizeof *new);
     if (new == NULL)
         return -ENOMEM;
     struct jobd_config own = *config;
-    own.earlier = poke;
+    own.on_earlier_deadline = poke;
     own.context = new;
     int error = jobd_new(&new->jobd, &own);
     if (error != 0)

@@ -123,7 +123,7 @@ static int new_pool(struct server *server)
             .waiters_max = server->connections_max,
             .leases_max = OPTIONS_LEASES_MAX,
             .first_id = first_id(server->store),
-            .journal = server->store != NULL ? store_wake : NULL,
+            .on_journal_ready = server->store != NULL ? store_wake : NULL,
             .journal_context = server->store,
         };
         if (error == 0)

@@ -17,7 +17,7 @@ enum { CAPACITY = 100, STEPS = 20000 };
 /* The same moments, the earliest first. */
 struct model {
     struct heap heap;
-    struct jobd_due items[CAPACITY];
+    struct due items[CAPACITY];
     int64_t sorted[CAPACITY];
     uint32_t length;
     uint64_t nth; /* that was compared last */
@@ -32,7 +32,7 @@ static void open_model(struct model *model)
 static void compare(struct model *model)
 {
     const struct heap *heap = &model->heap;
-    const struct jobd_due *top = heap_top(heap);
+    const struct due *top = heap_top(heap);
     uint32_t in = 0;
     assert_int_equal(heap->length, model->length);
     if (model->length == 0)
@@ -55,7 +55,7 @@ static void compare(struct model *model)
     assert_int_equal(heap_nth(heap, n)->at_us, model->sorted[reached - 1]);
 }
 
-static void push(struct model *model, struct jobd_due *due, int64_t at_us)
+static void push(struct model *model, struct due *due, int64_t at_us)
 {
     uint32_t at = model->length++;
     for (; at > 0 && model->sorted[at - 1] > at_us; at--)
@@ -66,7 +66,7 @@ static void push(struct model *model, struct jobd_due *due, int64_t at_us)
     compare(model);
 }
 
-static void take_out(struct model *model, struct jobd_due *due)
+static void take_out(struct model *model, struct due *due)
 {
     uint32_t at = 0;
     while (model->sorted[at] != due->at_us)
@@ -100,7 +100,7 @@ static void agrees_with_a_sorted_list(void **state)
     (void)state;
     open_model(&model);
     for (unsigned step = 0; step < STEPS; step++) {
-        struct jobd_due *due = &model.items[chance_below(&chance, CAPACITY)];
+        struct due *due = &model.items[chance_below(&chance, CAPACITY)];
         unsigned outs = step / 1000 % 2 == 0 ? 3 : 7, what = chance_below(&chance, 10);
         if (what < outs && due->place != 0)
             take_out(&model, due);
@@ -149,7 +149,7 @@ static void the_last_may_rise_from_where_one_was_taken(void **state)
 static void what_is_not_in_it_cannot_be_taken_out(void **state)
 {
     static struct model model;
-    struct jobd_due stranger = {.at_us = 5};
+    struct due stranger = {.at_us = 5};
     (void)state;
     open_model(&model);
     heap_remove(&model.heap, &stranger);
@@ -176,7 +176,7 @@ static void equal_moments_each_come_once(void **state)
     for (size_t i = 0; i < CAPACITY; i++)
         push(&model, &model.items[i], 7);
     while (model.length > 0) {
-        struct jobd_due *top = heap_top(&model.heap);
+        struct due *top = heap_top(&model.heap);
         ptrdiff_t index = top - model.items;
         assert_false(seen[index]);
         seen[index] = true;

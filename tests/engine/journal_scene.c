@@ -154,7 +154,7 @@ void disk_clear(void)
     disk.wanted = 0;
 }
 
-struct jobd *disk_open_heart(uint32_t capacity, uint32_t restored, uint64_t first_id)
+struct jobd *disk_open_engine(uint32_t capacity, uint32_t restored, uint64_t first_id)
 {
     struct jobd *jobd = NULL;
     struct jobd_queue_config queues[QUEUES] = {
@@ -169,7 +169,7 @@ struct jobd *disk_open_heart(uint32_t capacity, uint32_t restored, uint64_t firs
                                        .waiters_max = 64,
                                        .leases_max = LEASES,
                                        .first_id = first_id,
-                                       .journal = wanted};
+                                       .on_journal_ready = wanted};
     verify(jobd_new(&jobd, &config) == 0);
     return jobd;
 }
@@ -185,7 +185,7 @@ struct jobd *disk_restore(uint64_t first_id, int64_t now_us)
 {
     static struct kept *ended[IDS];
     size_t ended_len = 0;
-    struct jobd *jobd = disk_open_heart(CAPACITY, CAPACITY + 2 * WORKERS + LEASES, first_id);
+    struct jobd *jobd = disk_open_engine(CAPACITY, CAPACITY + 2 * WORKERS + LEASES, first_id);
     for (uint64_t id = 1; id < IDS; id++)
         if (disk.jobs[id].there && jobd_state_final(disk.jobs[id].record.state))
             ended[ended_len++] = &disk.jobs[id];
@@ -195,7 +195,7 @@ struct jobd *disk_restore(uint64_t first_id, int64_t now_us)
     for (uint64_t id = 1; id < IDS; id++)
         if (disk.jobs[id].there && !jobd_state_final(disk.jobs[id].record.state))
             verify(jobd_restore(jobd, &disk.jobs[id].record, now_us));
-    check_heart(jobd);
+    check_engine(jobd);
     return jobd;
 }
 

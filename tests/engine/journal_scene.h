@@ -26,8 +26,8 @@ struct disk {
 
 extern struct disk disk; /* empty at first */
 
-struct jobd *disk_open_heart(uint32_t capacity, uint32_t restored, uint64_t first_id);
-/* A heart from what the disk has. */
+struct jobd *disk_open_engine(uint32_t capacity, uint32_t restored, uint64_t first_id);
+/* A engine from what the disk has. */
 struct jobd *disk_restore(uint64_t first_id, int64_t now_us);
 
 /* One group: written whole, or failed after so many changes. How many it had. */

@@ -58,7 +58,7 @@ static void test_failures_come_back_later_and_later(void **state)
         now_us = info.run_at_us;
         assert_int_equal(jobd_tick(jobd, now_us), JOBD_NEVER);
         most_us = most_us < 30000 ? most_us * 2 : 60000;
-        check_heart(jobd);
+        check_engine(jobd);
     }
     assert_int_equal(jobd_take(jobd, 0, &worker.waiter, now_us), JOBD_OK);
     finish(jobd, &worker.waiter.task, JOBD_FAILED, now_us);
@@ -81,7 +81,7 @@ static void test_a_full_queue_takes_back(void **state)
     assert_int_equal(jobd_take(jobd, 0, &worker.waiter, 1), JOBD_OK);
     assert_int_equal(jobd_put(jobd, &one, NULL, 1, &receipt), JOBD_OK);
     finish(jobd, &worker.waiter.task, JOBD_FAILED, 1);
-    check_heart(jobd);
+    check_engine(jobd);
     jobd_stats(jobd, 0, 1, &stats);
     assert_int_equal(stats.queued + stats.scheduled, 2);
     assert_int_equal(stats.retried, 1);
@@ -128,7 +128,7 @@ static void test_what_an_attempt_leaves(void **state)
     assert_int_equal(info.attempt, 0);
     assert_false(info.exited || info.has_error);
     assert_int_equal(info.output_bytes, 0);
-    check_heart(jobd);
+    check_engine(jobd);
     assert_int_equal(jobd_retry(jobd, 1, NULL, 3, &receipt), JOBD_NOT_FINAL);
     assert_int_equal(jobd_cancel(jobd, 1, NULL, 4), JOBD_OK);
     jobd_free(jobd);
@@ -155,7 +155,7 @@ static void test_an_output_outlives_its_job(void **state)
     assert_null(plain.waiter.output);
     assert_memory_equal(eager.waiter.output->bytes, "half", 4);
     jobd_blob_unref(eager.waiter.output);
-    check_heart(jobd);
+    check_engine(jobd);
     jobd_free(jobd);
 }
 
@@ -213,7 +213,7 @@ static void test_terms_can_change(void **state)
     terms.backoff_max_us = 2 * SECOND;
     terms.attempts = JOBD_ATTEMPTS_MAX + 1;
     assert_int_equal(jobd_queue_change(jobd, 0, &terms), -EINVAL);
-    check_heart(jobd);
+    check_engine(jobd);
     jobd_free(jobd);
 }
 
@@ -227,5 +227,5 @@ int main(void)
         cmocka_unit_test(test_outputs_count_for_memory),
         cmocka_unit_test(test_terms_can_change),
     };
-    return cmocka_run_group_tests_name("heart, attempts", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("engine, attempts", tests, NULL, NULL);
 }

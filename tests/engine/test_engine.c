@@ -50,7 +50,7 @@ static void test_slots_outlive_many_cancels(void **state)
         assert_int_equal(jobd_cancel(jobd, id, NULL, 1), JOBD_OK);
         assert_int_equal(state_of(jobd, id), JOBD_STATES); /* keep 0: forgotten at once */
     }
-    check_heart(jobd);
+    check_engine(jobd);
     assert_int_equal(state_of(jobd, 1), JOBD_QUEUED);
     jobd_free(jobd);
 }
@@ -86,7 +86,7 @@ static void test_delays_over_a_year(void **state)
         assert_true(next_us == (day < 365 ? now_us + 24 * HOUR : JOBD_NEVER));
         assert_int_equal(state_of(jobd, 366 - day), JOBD_QUEUED);
     }
-    check_heart(jobd);
+    check_engine(jobd);
     assert_int_equal(purge(jobd, YEAR), 365);
     jobd_free(jobd);
 }
@@ -129,7 +129,7 @@ static void test_room_in_order_of_coming(void **state)
     assert_int_equal(put_waiters[1].waiter.result, JOBD_CLOSED);
     assert_int_equal(put(jobd, 3), JOBD_CLOSED);
     finish(jobd, &worker.waiter.task, JOBD_FAILED, 4);
-    check_heart(jobd);
+    check_engine(jobd);
     jobd_free(jobd);
 }
 
@@ -173,7 +173,7 @@ static void test_what_is_forgotten(void **state)
         assert_int_equal(state_of(jobd, id), JOBD_STATES);
     for (uint64_t id = 5; id <= 8; id++)
         assert_int_equal(state_of(jobd, id), id % 2 == 1 ? JOBD_DONE : JOBD_FAILED);
-    check_heart(jobd);
+    check_engine(jobd);
     jobd_free(jobd);
 }
 
@@ -275,7 +275,7 @@ static void test_pause_and_purge(void **state)
                  1);
     assert_int_equal(jobd_take(jobd, 0, &worker.waiter, 1), JOBD_PENDING);
     assert_int_equal(purge(jobd, 2), 600); /* more than one lock's worth */
-    check_heart(jobd);
+    check_engine(jobd);
     put(jobd, 3);
     assert_int_equal(worker.woken, 0);
     jobd_pause(jobd, 0, false, 4);
@@ -461,5 +461,5 @@ int main(void)
         cmocka_unit_test(test_a_rare_state_is_one_page),
         cmocka_unit_test(test_bad_configurations),
     };
-    return cmocka_run_group_tests_name("heart", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("engine", tests, NULL, NULL);
 }

@@ -31,5 +31,5 @@ static void test_agrees_with_model(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_agrees_with_model)};
-    return cmocka_run_group_tests_name("heart, at random", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("engine, at random", tests, NULL, NULL);
 }

@@ -20,7 +20,7 @@ static uint64_t put(struct jobd *jobd, struct person *by, const char *key, int64
 
 static void test_nothing_is_seen_before_it_is_written(void **state)
 {
-    struct jobd *jobd = disk_open_heart(2, 0, 1);
+    struct jobd *jobd = disk_open_engine(2, 0, 1);
     struct person one = person_new(), two = person_new(), three = person_new();
     struct jobd_receipt receipt;
     const struct jobd_put more = {.priority = 3};
@@ -31,7 +31,7 @@ static void test_nothing_is_seen_before_it_is_written(void **state)
     assert_int_equal(disk.wanted, 1); /* the store knows already */
     assert_int_equal(state_of(jobd, id), JOBD_STATES);
     assert_int_equal(jobd_put(jobd, &more, &three.waiter, 1, &receipt), JOBD_FULL);
-    check_heart(jobd);
+    check_engine(jobd);
     disk_write_all(jobd, 2);
     assert_false(one.waits || two.waits);
     assert_int_equal(one.waiter.result, JOBD_OK);
@@ -44,7 +44,7 @@ static void test_nothing_is_seen_before_it_is_written(void **state)
 
 static void test_what_fails_was_never_asked(void **state)
 {
-    struct jobd *jobd = disk_open_heart(2, 0, 1);
+    struct jobd *jobd = disk_open_engine(2, 0, 1);
     struct person one = person_new(), two = person_new(), three = person_new();
     (void)state;
     uint64_t id = put(jobd, &one, "k", 1);
@@ -52,7 +52,7 @@ static void test_what_fails_was_never_asked(void **state)
     disk_write_group(jobd, 64, 0, 2);
     assert_int_equal(one.waiter.result, JOBD_STORE_FAILED);
     assert_int_equal(two.waiter.result, JOBD_STORE_FAILED);
-    check_heart(jobd);
+    check_engine(jobd);
     id = put(jobd, &one, "k", 3);
     disk_write_all(jobd, 3);
     assert_int_equal(one.waiter.result, JOBD_OK);
@@ -64,7 +64,7 @@ static void test_what_fails_was_never_asked(void **state)
     disk_write_group(jobd, 64, 0, 5);
     assert_int_equal(two.waiter.result, JOBD_STORE_FAILED);
     assert_int_equal(three.waiter.task.id, id);
-    check_heart(jobd);
+    check_engine(jobd);
 
     /* an end that fails comes again, as its worker will not ask for it again */
     jobd_finish(jobd, &three.waiter.task, &(struct jobd_outcome){.state = JOBD_DONE}, 6);
@@ -73,14 +73,14 @@ static void test_what_fails_was_never_asked(void **state)
     disk_write_all(jobd, 8);
     assert_int_equal(state_of(jobd, id), JOBD_DONE);
     assert_int_equal(disk.jobs[id].record.state, JOBD_DONE);
-    check_heart(jobd);
+    check_engine(jobd);
     jobd_free(jobd);
     disk_clear();
 }
 
 static void test_a_refusing_store_lets_jobs_end(void **state)
 {
-    struct jobd *jobd = disk_open_heart(2, 0, 1);
+    struct jobd *jobd = disk_open_engine(2, 0, 1);
     struct person one = person_new(), two = person_new();
     struct jobd_receipt receipt;
     const struct jobd_put more = {.priority = 3};
@@ -97,7 +97,7 @@ static void test_a_refusing_store_lets_jobs_end(void **state)
     assert_int_equal(two.waiter.result, JOBD_OK);
     journal_refuse(jobd, false, 4);
     put(jobd, &one, NULL, 4);
-    check_heart(jobd);
+    check_engine(jobd);
     disk_write_all(jobd, 4);
     jobd_free(jobd);
     disk_clear();
@@ -120,7 +120,7 @@ static struct person lease(struct jobd *jobd, const char *token, int64_t now_us)
 
 static void test_a_lease_outlives_the_process(void **state)
 {
-    struct jobd *jobd = disk_open_heart(4, 0, 1);
+    struct jobd *jobd = disk_open_engine(4, 0, 1);
     struct person one = person_new();
     const struct jobd_outcome done = {.state = JOBD_DONE};
     (void)state;
@@ -141,7 +141,7 @@ static void test_a_lease_outlives_the_process(void **state)
 
     /* one that ran out meanwhile has failed */
     disk_clear();
-    jobd = disk_open_heart(4, 0, 1);
+    jobd = disk_open_engine(4, 0, 1);
     one = person_new();
     id = put(jobd, &one, NULL, 1);
     disk_write_all(jobd, 1);
@@ -157,7 +157,7 @@ static void test_a_lease_outlives_the_process(void **state)
 
 static void test_who_ran_here_goes_again(void **state)
 {
-    struct jobd *jobd = disk_open_heart(4, 0, 1);
+    struct jobd *jobd = disk_open_engine(4, 0, 1);
     struct person one = person_new(), worker = person_new();
     struct jobd_info info;
     (void)state;
@@ -185,7 +185,7 @@ static void test_who_ran_here_goes_again(void **state)
 
 static void test_giving_up_puts_back(void **state)
 {
-    struct jobd *jobd = disk_open_heart(4, 0, 1);
+    struct jobd *jobd = disk_open_engine(4, 0, 1);
     struct person one = person_new(), worker = person_new(), idle_waiter = person_new();
     (void)state;
     uint64_t id = put(jobd, &one, NULL, 1), waits = put(jobd, &one, NULL, 1);
@@ -206,7 +206,7 @@ static void test_giving_up_puts_back(void **state)
 
 static void test_a_purge_is_written_whole(void **state)
 {
-    struct jobd *jobd = disk_open_heart(1000, 0, 1);
+    struct jobd *jobd = disk_open_engine(1000, 0, 1);
     struct person one = person_new();
     struct jobd_stats stats;
     uint32_t purged;
@@ -221,7 +221,7 @@ static void test_a_purge_is_written_whole(void **state)
     assert_int_equal(purged, 600);
     disk_write_group(jobd, 300, 100,
                      3); /* a part of it fails: not all that was asked for is done */
-    check_heart(jobd);
+    check_engine(jobd);
     disk_write_all(jobd, 3);
     assert_int_equal(one.waiter.result, JOBD_STORE_FAILED);
     one = person_new();
@@ -230,7 +230,7 @@ static void test_a_purge_is_written_whole(void **state)
     assert_int_equal(one.waiter.result, JOBD_OK);
     jobd_stats(jobd, 0, 5, &stats);
     assert_int_equal(stats.queued + stats.scheduled, 0);
-    check_heart(jobd);
+    check_engine(jobd);
     jobd_free(jobd);
     disk_clear();
 }
@@ -247,7 +247,7 @@ static int64_t room_in_us(struct jobd *jobd, int64_t now_us)
 /* Of an attempt whose end is being written nobody waits for the end: its worker has the next. */
 static void test_room_does_not_wait_for_the_disk(void **state)
 {
-    struct jobd *jobd = disk_open_heart(4, 0, 1);
+    struct jobd *jobd = disk_open_engine(4, 0, 1);
     struct person put_waiters[6], workers[2] = {person_new(), person_new()};
     const int64_t run_us = 3000000;
     int64_t now_us = 1;
@@ -296,7 +296,7 @@ static void test_room_does_not_wait_for_the_disk(void **state)
 /* How long jobs have waited in the process before says nothing of this one's workers. */
 static void test_room_does_not_count_the_time_before(void **state)
 {
-    struct jobd *jobd = disk_open_heart(CAPACITY, 0, 1);
+    struct jobd *jobd = disk_open_engine(CAPACITY, 0, 1);
     struct person put_waiters[CAPACITY];
     const int64_t later_us = INT64_C(3600) * 1000000;
     (void)state;

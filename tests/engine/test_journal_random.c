@@ -280,7 +280,7 @@ static void test_at_random(void **state)
     static struct world world;
     (void)state;
     world = (struct world){.chance = chance_begin(), .now_us = 1000, .next_id = 1};
-    world.jobd = disk_open_heart(CAPACITY, 0, 1);
+    world.jobd = disk_open_engine(CAPACITY, 0, 1);
     for (unsigned step = 0; step < STEPS && world.next_id < IDS - 100; step++) {
         unsigned which = below(&world, 100);
         if (which < 70)
@@ -295,7 +295,7 @@ static void test_at_random(void **state)
             journal_refuse(world.jobd, below(&world, 2) == 0, world.now_us);
         else
             crash(&world);
-        check_heart(world.jobd);
+        check_engine(world.jobd);
         compare(&world);
         compare_lists(&world);
     }

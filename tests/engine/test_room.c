@@ -134,7 +134,7 @@ static void work_until(struct shop *shop, int64_t until_us)
         take_next(shop, first);
     }
     shop->now_us = until_us;
-    check_heart(shop->jobd);
+    check_engine(shop->jobd);
 }
 
 static void close_shop(struct shop *shop)
@@ -375,7 +375,7 @@ static void scheduled_jobs_leave_when_they_are_due(void **state)
     assert_int_equal(says_s(shop, 4), 5 * 3600);
     work_until(shop, shop->now_us + 15500 * MS);
     assert_int_equal(says_s(shop, 1), 5);
-    check_heart(shop->jobd);
+    check_engine(shop->jobd);
     close_shop(shop);
 }
 

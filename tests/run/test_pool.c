@@ -224,7 +224,7 @@ static void test_none_lost_none_twice(void **state)
     }
     for (unsigned i = 0; i < PUTTERS; i++)
         assert_int_equal(pthread_join(threads[i], NULL), 0);
-    check_heart(jobd_pool_jobd(pool));
+    check_engine(jobd_pool_jobd(pool));
     assert_true(jobd_pool_drain(pool, PATIENCE_US));
     for (unsigned i = 0; i < PUTTERS * EACH; i++) {
         assert_true(runs[i] <= 1);
@@ -232,7 +232,7 @@ static void test_none_lost_none_twice(void **state)
     }
     assert_int_equal(ran, admitted);
     assert_int_equal(admitted + refused, PUTTERS * EACH);
-    check_heart(jobd_pool_jobd(pool));
+    check_engine(jobd_pool_jobd(pool));
     jobd_pool_free(pool);
 }
 

@@ -52,7 +52,7 @@ static struct jobd *heart_for(struct store *store, uint32_t capacity, uint32_t k
                                                            .waiters_max = 64,
                                                            .leases_max = 64,
                                                            .first_id = store_first_id(store),
-                                                           .journal = store_wake,
+                                                           .on_journal_ready = store_wake,
                                                            .journal_context = store}),
                      0);
     return jobd;

@@ -3,9 +3,10 @@
  * to what it counts, no bound exceeded. */
 #include "engine/model/check_engine.h"
 
-#include "engine/blob.h"
+#include <string.h>
+
 #include "engine/admission.h"
-#include "engine/append.h"
+#include "engine/blob.h"
 #include "engine/dispatch.h"
 #include "engine/engine.h"
 #include "engine/waiters.h"
@@ -19,36 +20,41 @@ struct census {
 };
 
 struct way {
-    uint32_t entries, entering, leaving, unscheduled, retrying, ending;
+    uint32_t entries, entering, cancelling, unscheduled, retrying, ending;
 };
+
+static bool is_kind(const struct change *change, const char *name)
+{
+    return strcmp(change->kind->name, name) == 0;
+}
 
 /* What the entries of a list say of a queue's jobs; all queues when it is NULL. */
 static void count_entries(struct jobd *jobd, struct change_list *list, const struct queue *queue,
                           struct way *way) REQUIRES(jobd->lock)
 {
-    struct change *entry;
+    struct change *change;
     struct job *job;
-    TAILQ_FOREACH (entry, list, link) {
+    TAILQ_FOREACH (change, list, link) {
         way->entries++;
-        verify(entry->waiter == NULL ||
-               (entry->waiter->link.kind == WAIT_DISK && entry->waiter->link.entry == entry));
-        TAILQ_FOREACH (job, &entry->jobs, link) {
+        verify(change->waiter == NULL || (waiting_of(change->waiter)->kind == WAIT_DISK &&
+                                          waiting_of(change->waiter)->change == change));
+        TAILQ_FOREACH (job, &change->jobs, link) {
             if (queue != NULL && &jobd->queues[job->queue] != queue)
                 continue;
-            verify((entry->kind == CHANGE_PUT) == (job->state == STATE_NEW));
-            verify((entry->kind == CHANGE_CANCEL) == job->commit_pending);
-            way->entering += entry->kind == CHANGE_PUT;
-            way->leaving += entry->kind == CHANGE_CANCEL && job->state == JOBD_QUEUED;
-            way->unscheduled += entry->kind == CHANGE_CANCEL && job->state == JOBD_SCHEDULED;
+            verify((is_kind(change, "put")) == (job->state == STATE_NEW));
+            verify((is_kind(change, "cancel")) == job->commit_pending);
+            way->entering += is_kind(change, "put");
+            way->cancelling += is_kind(change, "cancel") && job->state == JOBD_QUEUED;
+            way->unscheduled += is_kind(change, "cancel") && job->state == JOBD_SCHEDULED;
         }
-        job = entry->job;
+        job = change->job;
         if (job == NULL || (queue != NULL && &jobd->queues[job->queue] != queue))
             continue;
-        if (entry->kind == CHANGE_RETRY) {
+        if (is_kind(change, "retry")) {
             verify(jobd_state_final((enum jobd_state)job->state) && job->commit_pending);
             way->retrying++;
         }
-        if (entry->kind == CHANGE_END) {
+        if (is_kind(change, "end")) {
             verify(job->state == JOBD_RUNNING && job->commit_pending);
             way->ending += !job->leased;
         }
@@ -63,14 +69,14 @@ static struct way count_ways(struct jobd *jobd, const struct queue *queue) REQUI
     return way;
 }
 
-static uint32_t waiters_in(struct waiter_list *list, enum wait_kind kind)
+static uint32_t waiters_in(struct waiting_list *list, enum wait_kind kind)
 {
     uint32_t count = 0;
-    struct jobd_waiter *waiter;
-    TAILQ_FOREACH (waiter, list, link) {
-        verify(waiter->link.kind == (int)kind);
-        verify((waiter->deadline_us != JOBD_NEVER) == (waiter->link.due.place != 0));
-        count += !waiter->uncounted;
+    struct waiting *waiting;
+    TAILQ_FOREACH (waiting, list, link) {
+        verify(waiting->kind == kind);
+        verify((waiter_of(waiting)->deadline_us != JOBD_NEVER) == (waiting->due.place != 0));
+        count += !waiter_of(waiting)->uncounted;
     }
     return count;
 }
@@ -115,7 +121,7 @@ static void check_queue(struct jobd *jobd, struct queue *queue, struct census *c
         verify(job->state == JOBD_SCHEDULED && job->due.place != 0);
         scheduled++;
     }
-    const struct jobd_due *earliest = heap_top(&queue->delays);
+    const struct due *earliest = heap_top(&queue->delays);
     check_heap(&queue->delays);
     verify(queue->delays.length == scheduled && (queue->due.place != 0) == (scheduled > 0));
     verify(scheduled == 0 || queue->due.at_us == earliest->at_us);
@@ -129,26 +135,26 @@ static void check_queue(struct jobd *jobd, struct queue *queue, struct census *c
     verify(running == queue->in_state[JOBD_RUNNING] && leased == queue->leased);
     census->leased += leased;
     const struct way way = count_ways(jobd, queue);
-    bool durable = journal_on(&jobd->journal);
+    bool durable = jobd->durable;
     uint32_t here = queue->in_state[JOBD_RUNNING] - queue->leased;
-    verify(way.leaving == queue->leaving && way.ending == queue->ending);
-    verify(way.entering + way.retrying == queue->entering);
-    verify(queued + way.leaving == queue->in_state[JOBD_QUEUED]);
+    verify(way.cancelling == queue->cancel_pending && way.ending == queue->end_pending);
+    verify(way.entering + way.retrying == queue->put_pending);
+    verify(queued + way.cancelling == queue->in_state[JOBD_QUEUED]);
     verify(scheduled + way.unscheduled == queue->in_state[JOBD_SCHEDULED]);
     verify(queue_waiting(queue) + queue->in_state[JOBD_RUNNING] <= queue->room);
-    verify(here - queue->ending <= queue->workers && here <= (durable ? 2 : 1) * queue->workers);
+    verify(here - queue->end_pending <= queue->workers &&
+           here <= (durable ? 2 : 1) * queue->workers);
     uint64_t counted = queue_waiting(queue) + queue->in_state[JOBD_RUNNING] +
                        queue->ended[JOBD_DONE] + queue->ended[JOBD_FAILED] +
                        queue->ended[JOBD_CANCELLED];
     verify(durable ? queue->admitted <= counted : queue->admitted == counted); /* some came back */
     /* Nobody waits in vain. */
-    bool idle = here - queue->ending < queue->workers && here < 2 * queue->workers;
-    const struct jobd_waiter *take_waiter;
-    TAILQ_FOREACH (take_waiter, &queue->take_waiters, link)
-        verify(queued == 0 || queue->paused || (take_waiter->lease_us == 0 && !idle));
-    const struct jobd_waiter *put_waiter = TAILQ_FIRST(&queue->put_waiters);
-    verify(put_waiter == NULL || queue->dispatch_needed ||
-           !admit_has_room(queue, &put_waiter->link.put));
+    bool idle = here - queue->end_pending < queue->workers && here < 2 * queue->workers;
+    struct waiting *taker, *putter = TAILQ_FIRST(&queue->put_waiters);
+    TAILQ_FOREACH (taker, &queue->take_waiters, link)
+        verify(queued == 0 || queue->paused || (waiter_of(taker)->lease_us == 0 && !idle));
+    verify(putter == NULL || queue->dispatch_needed ||
+           !admission_has_room(queue, admission_jobs(&putter->put)));
     for (unsigned state = 0; state < JOBD_STATES; state++)
         census->in_state[state] += queue->in_state[state];
     census->waiters +=
@@ -208,15 +214,15 @@ static void check_records(struct jobd *jobd, struct census *census) REQUIRES(job
 static uint32_t waiters_for_disk(struct jobd *jobd) REQUIRES(jobd->lock)
 {
     uint32_t count = 0;
-    const struct change *entry;
-    TAILQ_FOREACH (entry, &jobd->journal.waiting, link)
-        count += entry->waiter != NULL && !entry->waiter->uncounted;
-    TAILQ_FOREACH (entry, &jobd->journal.gathered, link)
-        count += entry->waiter != NULL && !entry->waiter->uncounted;
+    const struct change *change;
+    TAILQ_FOREACH (change, &jobd->journal.waiting, link)
+        count += change->waiter != NULL && !change->waiter->uncounted;
+    TAILQ_FOREACH (change, &jobd->journal.gathered, link)
+        count += change->waiter != NULL && !change->waiter->uncounted;
     return count;
 }
 
-void check_heart(struct jobd *jobd)
+void check_engine(struct jobd *jobd)
 {
     struct census census = {.waiters = 0};
     mutex_lock(&jobd->lock);
@@ -228,7 +234,8 @@ void check_heart(struct jobd *jobd)
     verify(way.entries + jobd->journal.free == jobd->journal.max);
     verify(way.entering == census.entering && way.retrying == census.retrying);
     verify(census.waiters == jobd->waiters && jobd->waiters <= jobd->waiters_max);
-    verify(TAILQ_EMPTY(&jobd->idle_waiters) || !jobd_idle_locked(jobd));
+    struct op op = {.jobd = jobd};
+    verify(TAILQ_EMPTY(&jobd->idle_waiters) || !dispatch_is_idle_locked(&op));
     check_heap(&jobd->delays);
     check_heap(&jobd->deadlines);
     check_heap(&jobd->leases.due);

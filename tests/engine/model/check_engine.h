@@ -5,7 +5,7 @@
 
 /* Walks the whole inside of the engine and ends the process where an invariant is broken. Takes the
  * engine's lock. */
-void check_heart(struct jobd *jobd);
+void check_engine(struct jobd *jobd);
 
 /* jobd_finish() with nothing but a state. */
 static inline void finish(struct jobd *jobd, const struct jobd_task *task, enum jobd_state state,

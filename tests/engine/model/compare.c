@@ -114,5 +114,5 @@ void model_compare(struct model *model)
     compare_jobs(model);
     compare_list(model);
     verify(jobd_memory(model->jobd) == model_bytes(model, false));
-    check_heart(model->jobd);
+    check_engine(model->jobd);
 }

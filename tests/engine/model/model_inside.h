@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the parts of the engine's model, heart_*.c, know of each other: the model itself, those who
+/* What the parts of the engine's model know of each other: the model itself, those who
  * wait, and what each verb must do to it. */
 #pragma once
 
@@ -119,7 +119,7 @@ void model_attempt_ended(struct model *model, struct model_job *job,
 /* Serves who waits, until nobody is left who can be served. */
 void model_settle(struct model *model, unsigned queue);
 
-/* ---- heart_steps*.c: one thing asked of both, answered alike */
+/* ---- steps*.c: one thing asked of both, answered alike */
 
 typedef void model_step(struct model *model);
 
@@ -138,7 +138,7 @@ struct jobd_outcome model_random_outcome(struct model *model);
 /* -1: none */
 int model_size_or_none(const struct jobd_blob *blob);
 
-/* ---- heart_compare.c */
+/* ---- compare.c */
 
 /* Ends the process where the two differ. */
 void model_compare(struct model *model);

@@ -37,7 +37,7 @@ static inline enum jobd_result put_with(struct jobd *jobd, struct jobd_put put, 
     enum jobd_result result = jobd_put(jobd, &put, NULL, now_us, &receipt);
     if (result != JOBD_OK)
         jobd_blob_unref(put.payload);
-    check_heart(jobd);
+    check_engine(jobd);
     return result;
 }
 
@@ -77,6 +77,6 @@ static inline struct person person(void)
 static inline uint64_t take(struct jobd *jobd, struct person *take_waiter, int64_t now_us)
 {
     assert_int_equal(jobd_take(jobd, 0, &take_waiter->waiter, now_us), JOBD_OK);
-    check_heart(jobd);
+    check_engine(jobd);
     return take_waiter->waiter.task.id;
 }

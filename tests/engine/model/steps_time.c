@@ -89,7 +89,7 @@ void model_step_unwait(struct model *model)
         model_drop_put(&actor->put);
     actor->waits = false;
     if (left_room) { /* who stood behind it may need less */
-        check_heart(model->jobd);
+        check_engine(model->jobd);
         (void)jobd_tick(model->jobd, model->now_us);
         pass_time(model, model->now_us);
     }

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine/blob.h"
+#include "engine/engine.h"
+#include "engine/waiters.h"
+
+void op_begin(struct op *op, struct jobd *jobd, struct jobd_waiter *waiter, int64_t now_us)
+{
+    op->jobd = jobd;
+    op->now_us = now_us;
+    op->waiter = waiter;
+    op->tell_store = false;
+    op->garbage = NULL;
+    op->stop = NULL;
+    TAILQ_INIT(&op->woken);
+    mutex_lock(&op->jobd->lock);
+}
+
+int64_t op_next_due_locked(struct op *op)
+{
+    struct jobd *jobd = op->jobd;
+    if (jobd->dispatch_needed)
+        return 0;
+    const struct due *tops[] = {heap_top(&jobd->delays), heap_top(&jobd->leases.due),
+                                heap_top(&jobd->deadlines)};
+    int64_t at_us = JOBD_NEVER;
+    for (unsigned i = 0; i < sizeof tops / sizeof tops[0]; i++)
+        if (tops[i] != NULL && tops[i]->at_us < at_us)
+            at_us = tops[i]->at_us;
+    return at_us;
+}
+
+void op_end(struct op *op)
+{
+    struct jobd *jobd = op->jobd;
+    int64_t next_us = op_next_due_locked(op);
+    bool earlier = next_us < jobd->ticks_at_us;
+    if (earlier)
+        jobd->ticks_at_us = next_us;
+    mutex_unlock(&op->jobd->lock);
+
+    struct waiting *waiting;
+    if (op->tell_store)
+        jobd->on_journal_ready(jobd->journal_context);
+    while ((waiting = TAILQ_FIRST(&op->woken)) != NULL) {
+        TAILQ_REMOVE(&op->woken, waiting, link);
+        struct jobd_waiter *waiter = waiter_of(waiting);
+        waiter->wake(waiter); /* after that it is no longer ours to touch */
+    }
+    while (op->garbage != NULL) {
+        struct jobd_blob *blob = op->garbage;
+        op->garbage = blob->link.next;
+        blob_free(blob);
+    }
+    if (op->stop != NULL && op->stop->stop != NULL)
+        op->stop->stop(op->stop, &op->stop_task);
+    if (earlier && jobd->on_earlier_deadline != NULL)
+        jobd->on_earlier_deadline(jobd->context);
+}
+
+void op_discard(struct op *op, struct jobd_blob *blob)
+{
+    if (blob != NULL && blob_unref_last(blob)) {
+        blob->link.next = op->garbage;
+        op->garbage = blob;
+    }
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/* One operation of the engine: what every function that works for it needs to know, and what it
+ * leaves to be done when the lock is free again.
+ *
+ *     op_begin()  lock      ──> verbs, transitions, dispatch ──>      op_end()  unlock, tell
+ *
+ * Between the two nobody is told anything and nothing is freed. A public verb is: op_begin(), one
+ * or two _locked calls, op_end(); both stand in engine.h, next to the lock they take. */
+#pragma once
+
+#include <bsd/sys/queue.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "jobd/queue.h"
+
+struct jobd;
+struct waiting;
+
+TAILQ_HEAD(waiting_list, waiting);
+
+/* Jobs, waiters or rows that are handled before the lock is let go of, where there may be many. */
+enum { OP_STEPS = 256 };
+
+struct op {
+    struct jobd *jobd;
+    int64_t now_us;
+    struct jobd_waiter *waiter; /* who asks; NULL: nobody */
+
+    /* Left for op_end(). */
+    bool tell_store;            /* something waits to be written */
+    struct waiting_list woken;  /* who waits no longer */
+    struct jobd_blob *garbage;  /* linked by link.next */
+    struct jobd_waiter *stop;   /* whose `stop_task` shall stop; NULL: nobody */
+    struct jobd_task stop_task; /* undefined when `stop` is NULL */
+};
+
+/* Gives a reference back; what is free is freed by op_end(). Takes NULL. */
+void op_discard(struct op *op, struct jobd_blob *blob);
+
+/* `us` later; never, when that is past the end of time. */
+static inline int64_t later_us(int64_t at_us, int64_t us)
+{
+    return us < JOBD_NEVER - at_us ? at_us + us : JOBD_NEVER - 1;
+}
