@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "store/columns.h"
 #include "store/database_inside.h"
 
 enum {
@@ -17,33 +18,28 @@ enum {
     LOG_SIZE_LIMIT = 16 << 20 /* to which the log's file is cut back */
 };
 
-static const char *const statement_texts[STATEMENTS_MAX] = {
-    [BEGIN] = "BEGIN IMMEDIATE",
-    [COMMIT] = "COMMIT",
-    [ROLLBACK] = "ROLLBACK",
-    [ADD] = "INSERT OR REPLACE INTO job VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
-    [SET] = ("INSERT OR REPLACE INTO progress SELECT ?,?,?,?,?,?,?,?,?,?,?,?,?,?"
-             " WHERE EXISTS (SELECT 1 FROM job WHERE id = ?1)"),
-    [REMOVE_JOB] = "DELETE FROM job WHERE id = ?",
-    [REMOVE_PROGRESS] = "DELETE FROM progress WHERE id = ?",
-    [RESERVE] = "INSERT OR REPLACE INTO meta VALUES ('next_id', ?)",
+static const struct {
+    const char *what; /* for people */
+    const char *text; /* NULL: made from the columns */
+} statements[STATEMENTS_MAX] = {
+    [BEGIN] = {"BEGIN", "BEGIN IMMEDIATE"},
+    [COMMIT] = {"COMMIT", "COMMIT"},
+    [ROLLBACK] = {"ROLLBACK", "ROLLBACK"},
+    [ADD] = {"INSERT INTO job", NULL},
+    [SET] = {"INSERT INTO progress", NULL},
+    [REMOVE_JOB] = {"DELETE FROM job", "DELETE FROM job WHERE id = ?"},
+    [REMOVE_PROGRESS] = {"DELETE FROM progress", "DELETE FROM progress WHERE id = ?"},
+    [RESERVE] = {"INSERT INTO meta", "INSERT OR REPLACE INTO meta VALUES ('next_id', ?)"},
 };
 
-/* Each brings the schema to the version that is its place here plus one. Times are microseconds
- * since 1970. */
+/* Migrations: each brings the schema to the version that is its place here plus one, in a
+ * transaction with the new user_version; a new file goes through all of them, so there is one way
+ * to each version. One that was released is never changed: what is to be different comes behind it.
+ * The first is followed by the tables of columns.h, without the columns that came later; those are
+ * for a migration to add, with a default for the rows that are there. Times are microseconds since
+ * 1970. */
 static const char *const migrations[] = {
-    "CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;"
-    /* what never changes; written once */
-    "CREATE TABLE job (id INTEGER PRIMARY KEY, queue TEXT NOT NULL, priority INTEGER NOT NULL,"
-    " attempts INTEGER NOT NULL, created INTEGER NOT NULL, run_at INTEGER NOT NULL,"
-    " timeout INTEGER NOT NULL, key TEXT NOT NULL, trace TEXT NOT NULL, type TEXT,"
-    " payload BLOB, crc INTEGER NOT NULL);"
-    /* how far it is; not there as long as it waits as it was put in */
-    "CREATE TABLE progress (id INTEGER PRIMARY KEY, state INTEGER NOT NULL,"
-    " attempt INTEGER NOT NULL, ready INTEGER NOT NULL, started INTEGER NOT NULL,"
-    " finished INTEGER NOT NULL, flags INTEGER NOT NULL, exit_code INTEGER NOT NULL,"
-    " token TEXT NOT NULL, expires INTEGER NOT NULL, output_type TEXT, output BLOB, error BLOB,"
-    " crc INTEGER NOT NULL);",
+    "CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
     /* for people */
     "CREATE VIEW jobs AS SELECT id, queue,"
     " CASE coalesce(state, 0) WHEN 0 THEN iif(run_at / 1000000 > strftime('%s', 'now')"
@@ -54,7 +50,7 @@ static const char *const migrations[] = {
     " datetime(nullif(started, 0) / 1000000, 'unixepoch') AS started_at,"
     " datetime(nullif(finished, 0) / 1000000, 'unixepoch') AS finished_at,"
     " nullif(key, '') AS key, type, payload, output, CAST(error AS TEXT) AS error"
-    " FROM job LEFT JOIN progress USING (id);",
+    " FROM job LEFT JOIN progress USING (id)",
 };
 
 enum { VERSION = sizeof migrations / sizeof migrations[0] };
@@ -93,10 +89,10 @@ enum database_result database_step(struct database *database, enum statement whi
     sqlite3_stmt *statement = database->statements[which];
     int code = sqlite3_step(statement);
     enum database_result result =
-        code == SQLITE_DONE ? DATABASE_OK : database_failed(database, statement_texts[which]);
+        code == SQLITE_DONE ? DATABASE_OK : database_failed(database, statements[which].what);
     if (result == DATABASE_OK && rows >= 0 && sqlite3_changes(database->handle) != rows) {
         snprintf(database->problem, sizeof database->problem, "%s: %d rows changed, not %d",
-                 statement_texts[which], sqlite3_changes(database->handle), rows);
+                 statements[which].what, sqlite3_changes(database->handle), rows);
         result = DATABASE_BROKEN;
     }
     (void)sqlite3_reset(statement); /* says again what the step has said */
@@ -267,13 +263,26 @@ static bool is_ours(struct database *database, const char *path, int64_t *versio
     return true;
 }
 
+static char *migration_text(int64_t version)
+{
+    char *job = columns_create(&job_table), *progress = columns_create(&progress_table);
+    bool first = version == 0;
+    char *text = NULL;
+    if (job != NULL && progress != NULL)
+        text = sqlite3_mprintf("BEGIN IMMEDIATE; PRAGMA application_id = %d; %s; %s; %s;"
+                               " PRAGMA user_version = %lld; COMMIT",
+                               APPLICATION_ID, migrations[version], first ? job : "",
+                               first ? progress : "", (long long)version + 1);
+    sqlite3_free(job);
+    sqlite3_free(progress);
+    return text;
+}
+
 static bool migrate(struct database *database, const char *path, int64_t version,
                     char error[DATABASE_ERROR_SIZE])
 {
     for (; version < VERSION; version++) {
-        char *text = sqlite3_mprintf("BEGIN IMMEDIATE; PRAGMA application_id = %d; %s"
-                                     " PRAGMA user_version = %lld; COMMIT",
-                                     APPLICATION_ID, migrations[version], (long long)version + 1);
+        char *text = migration_text(version);
         int code =
             text != NULL ? sqlite3_exec(database->handle, text, NULL, NULL, NULL) : SQLITE_NOMEM;
         sqlite3_free(text);
@@ -284,16 +293,31 @@ static bool migrate(struct database *database, const char *path, int64_t version
     return true;
 }
 
+static char *statement_text(enum statement which)
+{
+    if (which == ADD)
+        return columns_insert(&job_table, NULL);
+    if (which == SET)
+        return columns_insert(&progress_table, "EXISTS (SELECT 1 FROM job WHERE id = ?1)");
+    return sqlite3_mprintf("%s", statements[which].text);
+}
+
 static bool prepare(struct database *database, const char *path, char error[DATABASE_ERROR_SIZE])
 {
     int64_t next_id;
     if (!ask_number(database->handle, "SELECT value FROM meta WHERE name = 'next_id'", &next_id))
         return refuse(error, path, "%s", sqlite3_errmsg(database->handle));
     database->reserved = next_id > 0 ? (uint64_t)next_id : 1;
-    for (int i = 0; i < STATEMENTS_MAX; i++)
-        if (sqlite3_prepare_v3(database->handle, statement_texts[i], -1, SQLITE_PREPARE_PERSISTENT,
-                               &database->statements[i], NULL) != SQLITE_OK)
+    for (int i = 0; i < STATEMENTS_MAX; i++) {
+        char *text = statement_text((enum statement)i);
+        int code = text != NULL
+                       ? sqlite3_prepare_v3(database->handle, text, -1, SQLITE_PREPARE_PERSISTENT,
+                                            &database->statements[i], NULL)
+                       : SQLITE_NOMEM;
+        sqlite3_free(text);
+        if (code != SQLITE_OK)
             return refuse(error, path, "%s", sqlite3_errmsg(database->handle));
+    }
     return true;
 }
 

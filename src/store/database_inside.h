@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What database.c (the file and its transactions) and rows.c (a job as two rows) share; no other
- * file includes this, or sqlite3.h. */
+/* What database.c (the file and its transactions), rows.c (a job as two rows) and columns.c (what
+ * is in them) share; no other file includes this, or sqlite3.h. */
 #pragma once
 
 #include <sqlite3.h>
