@@ -7,56 +7,57 @@
 /* ---- writing */
 
 static enum database_result write_row(struct database *database, enum statement which,
-                                      const struct table *table, const struct job_record *record)
+                                      const struct table *table, const struct job_record *record,
+                                      struct problem *problem)
 {
     columns_bind(table, database->statements[which], record);
-    return database_step(database, which, 1);
+    return database_step(database, which, 1, problem);
 }
 
-static enum database_result remove_row(struct database *database, enum statement which, uint64_t id)
+static enum database_result remove_row(struct database *database, enum statement which, uint64_t id,
+                                       struct problem *problem)
 {
     (void)sqlite3_bind_int64(database->statements[which], 1, (int64_t)id);
-    return database_step(database, which, -1);
+    return database_step(database, which, -1, problem);
 }
 
 enum database_result database_change(struct database *database, enum row_kind kind,
-                                     const struct job_record *record)
+                                     const struct job_record *record, struct problem *problem)
 {
     switch (kind) {
     case ROW_ADD:
         if (record->id > database->highest)
             database->highest = record->id;
-        return write_row(database, ADD, &job_table, record);
+        return write_row(database, ADD, &job_table, record, problem);
     case ROW_SET:
-        return write_row(database, SET, &progress_table, record);
+        return write_row(database, SET, &progress_table, record, problem);
     case ROW_REMOVE:
         break;
     }
-    enum database_result result = remove_row(database, REMOVE_PROGRESS, record->id);
-    return result == DATABASE_OK ? remove_row(database, REMOVE_JOB, record->id) : result;
+    enum database_result result = remove_row(database, REMOVE_PROGRESS, record->id, problem);
+    return result == DATABASE_OK ? remove_row(database, REMOVE_JOB, record->id, problem) : result;
 }
 
 /* ---- reading */
 
-static bool failed(struct database *database, const char *what)
-{
-    (void)database_failed(database, what);
-    return false;
-}
+struct rows {
+    const char *what, *text; /* for people; a SELECT */
+    bool (*each)(void *context, sqlite3_stmt *row);
+    void *context;
+};
 
-/* Every row of a SELECT, until `each` says false. False then too, or when it cannot be read. */
-static bool each_row(struct database *database, const char *text, const char *what,
-                     bool (*each)(void *context, sqlite3_stmt *row), void *context)
+/* Every row, until `each` says false. False then too, or when it cannot be read. */
+static bool each_row(struct database *database, const struct rows *rows, struct problem *problem)
 {
-    sqlite3_stmt *row;
-    if (sqlite3_prepare_v2(database->handle, text, -1, &row, NULL) != SQLITE_OK)
-        return failed(database, what);
-    int code;
-    bool good = true;
+    sqlite3_stmt *row = NULL;
+    int code = sqlite3_prepare_v2(database->handle, rows->text, -1, &row, NULL);
+    bool good = code == SQLITE_OK;
     while (good && (code = sqlite3_step(row)) == SQLITE_ROW)
-        good = each(context, row);
-    if (good && code != SQLITE_DONE)
-        good = failed(database, what);
+        good = rows->each(rows->context, row);
+    if (code != SQLITE_OK && code != SQLITE_ROW && code != SQLITE_DONE) {
+        (void)database_failed(database, rows->what, problem);
+        good = false;
+    }
     (void)sqlite3_finalize(row);
     return good;
 }
@@ -75,18 +76,21 @@ static bool count_row(void *context, sqlite3_stmt *row)
 }
 
 bool database_count(struct database *database,
-                    bool (*each)(void *context, const char *queue, uint64_t jobs), void *context)
+                    bool (*each)(void *context, const char *queue, uint64_t jobs), void *context,
+                    struct problem *problem)
 {
     struct count count = {each, context};
-    return each_row(database,
-                    "SELECT queue, count(*) FROM job LEFT JOIN progress USING (id)"
-                    " WHERE coalesce(state, 0) < 3 GROUP BY queue",
-                    "count", count_row, &count);
+    const struct rows rows = {"count",
+                              "SELECT queue, count(*) FROM job LEFT JOIN progress USING (id)"
+                              " WHERE coalesce(state, 0) < 3 GROUP BY queue",
+                              count_row, &count};
+    return each_row(database, &rows, problem);
 }
 
 struct scan {
     bool (*each)(void *context, uint64_t id, const struct job_record *record);
     void *context;
+    struct problem *problem;
 };
 
 /* As it was put in. */
@@ -106,6 +110,8 @@ static bool scan_row(void *context, sqlite3_stmt *row)
     bool begun = sqlite3_column_type(row, progress) != SQLITE_NULL;
     bool good = columns_read(&progress_table, row, progress, &record) &&
                 columns_read(&job_table, row, 0, &record);
+    if (!good)
+        (void)problem_set(scan->problem, "out of memory");
     if (!begun)
         begin(&record);
     bool whole = good && columns_whole(&job_table, row, 0, &record) &&
@@ -132,12 +138,13 @@ static char *scan_text(bool ended)
 
 bool database_scan(struct database *database, bool ended,
                    bool (*each)(void *context, uint64_t id, const struct job_record *record),
-                   void *context)
+                   void *context, struct problem *problem)
 {
-    struct scan scan = {each, context};
+    struct scan scan = {each, context, problem};
     char *text = scan_text(ended);
+    const struct rows rows = {"scan", text, scan_row, &scan};
     bool good =
-        text != NULL ? each_row(database, text, "scan", scan_row, &scan) : failed(database, "scan");
+        text != NULL ? each_row(database, &rows, problem) : problem_set(problem, "out of memory");
     sqlite3_free(text);
     return good;
 }

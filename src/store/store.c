@@ -43,12 +43,12 @@ void store_wake(void *context)
     mutex_unlock(&store->lock);
 }
 
-bool store_failing(struct store *store, char reason[STORE_ERROR_SIZE])
+bool store_failing(struct store *store, struct problem *problem)
 {
     mutex_lock(&store->lock);
-    memcpy(reason, store->reason, STORE_ERROR_SIZE);
+    *problem = store->reason;
     mutex_unlock(&store->lock);
-    return reason[0] != '\0';
+    return problem->text[0] != '\0';
 }
 
 const char *store_path(const struct store *store)
@@ -61,7 +61,7 @@ void store_stats(struct store *store, struct store_stats *stats)
     struct stat file;
     mutex_lock(&store->lock);
     *stats = store->stats;
-    stats->failing = store->reason[0] != '\0';
+    stats->failing = store->reason.text[0] != '\0';
     mutex_unlock(&store->lock);
     if (stat(store->path, &file) == 0)
         stats->bytes += (uint64_t)file.st_size;
@@ -101,21 +101,21 @@ uint64_t store_first_id(struct store *store)
 
 static void fails(struct store *store, enum health health, const char *why)
 {
-    char reason[STORE_ERROR_SIZE];
+    struct problem reason;
     if (health == FULL)
-        snprintf(reason, sizeof reason, "the disk is full");
+        (void)problem_set(&reason, "the disk is full");
     else
-        snprintf(reason, sizeof reason, "the store fails: %s", why);
+        (void)problem_set(&reason, "the store fails: %s", why);
     mutex_lock(&store->lock);
-    bool news = store->reason[0] == '\0' || store->health != health;
-    memcpy(store->reason, reason, sizeof reason);
+    bool news = store->reason.text[0] == '\0' || store->health != health;
+    store->reason = reason;
     store->stats.failures++;
     mutex_unlock(&store->lock);
     if (store->health == GOOD) /* a broken one is opened again at once, for the first time */
         store->again_us = clock_now_us() + (health == BROKEN ? 0 : AGAIN_US);
     store->health = health;
     if (news)
-        log_error("%s: %s: rejecting new jobs until it recovers", store->path, reason);
+        log_error("%s: %s: rejecting new jobs until it recovers", store->path, reason.text);
     journal_refuse(store->jobd, true, clock_now_us());
 }
 
@@ -124,7 +124,7 @@ static void is_well(struct store *store)
     store->health = GOOD;
     store->doubtful_len = 0;
     mutex_lock(&store->lock);
-    store->reason[0] = '\0';
+    store->reason.text[0] = '\0';
     mutex_unlock(&store->lock);
     journal_refuse(store->jobd, false, clock_now_us());
     log_info("%s: recovered", store->path);
@@ -163,12 +163,10 @@ static bool in_doubt(void *context, enum row_kind kind, const struct job_record 
 /* The handle is not used again: what it believes to be on disk need not be there. */
 static void breaks(struct store *store)
 {
-    char why[STORE_ERROR_SIZE / 2];
-    snprintf(why, sizeof why, "%s", database_problem(store->database));
     database_close(store->database);
     store->database = NULL;
     store->sync_us = JOBD_NEVER;
-    fails(store, BROKEN, why);
+    fails(store, BROKEN, store->problem.text);
 }
 
 static enum database_sync database_sync_of(enum store_sync sync)
@@ -181,17 +179,17 @@ static enum database_sync database_sync_of(enum store_sync sync)
 static bool write_record(void *context, enum row_kind kind, const struct job_record *record)
 {
     struct store *store = context;
-    store->result = database_change(store->database, kind, record);
+    store->result = database_change(store->database, kind, record, &store->problem);
     return store->result == DATABASE_OK;
 }
 
 /* Whatever the failed group has left on disk becomes what the engine has. */
 static enum database_result write_doubtful(struct store *store)
 {
-    bool good = database_begin(store->database) == DATABASE_OK;
+    bool good = database_begin(store->database, &store->problem) == DATABASE_OK;
     for (size_t i = 0; i < store->doubtful_len && good; i++)
         good = journal_record(store->jobd, store->is_in_doubt[i], write_record, store);
-    return good ? database_commit(store->database) : DATABASE_BROKEN;
+    return good ? database_commit(store->database, &store->problem) : DATABASE_BROKEN;
 }
 
 /* After a failed sync the system may hold pages for clean that never reached the disk. So before
@@ -199,11 +197,11 @@ static enum database_result write_doubtful(struct store *store)
  * the log emptied: nothing later stands behind a gap. */
 static bool reopen(struct store *store)
 {
-    char error[DATABASE_ERROR_SIZE];
-    store->database = database_open(store->path, database_sync_of(store->sync), error);
+    store->database = database_open(store->path, database_sync_of(store->sync), &store->problem);
     if (store->database == NULL)
         return false;
-    if (!store->doubt_all && database_checkpoint(store->database, true) == DATABASE_OK &&
+    if (!store->doubt_all &&
+        database_checkpoint(store->database, true, &store->problem) == DATABASE_OK &&
         write_doubtful(store) == DATABASE_OK && ballast_hold(store->ballast_path, 0))
         return true;
     database_close(store->database);
@@ -242,11 +240,12 @@ static void try_to_recover(struct store *store)
 
 enum database_result store_write_group(struct store *store)
 {
-    enum database_result result = database_begin(store->database);
+    enum database_result result = database_begin(store->database, &store->problem);
     if (result != DATABASE_OK)
         return result;
-    result = journal_each(store->jobd, write_record, store) ? database_commit(store->database)
-                                                            : store->result;
+    result = journal_each(store->jobd, write_record, store)
+                 ? database_commit(store->database, &store->problem)
+                 : store->result;
     if (result != DATABASE_OK)
         database_rollback(store->database);
     return result;
@@ -292,12 +291,12 @@ static void write_changes(struct store *store, size_t changes)
 /* When the disk is full the log still has it all; the ballast may be enough. */
 static enum database_result checkpoint(struct store *store, bool whole)
 {
-    enum database_result result = database_checkpoint(store->database, whole);
+    enum database_result result = database_checkpoint(store->database, whole, &store->problem);
     if (result == DATABASE_FULL) {
         if (store->health == GOOD)
             fails(store, FULL, "");
         if (ballast_release(store->ballast_path))
-            result = database_checkpoint(store->database, whole);
+            result = database_checkpoint(store->database, whole, &store->problem);
     }
     if (result == DATABASE_BROKEN)
         breaks(store);
@@ -310,11 +309,8 @@ static void sync_log(struct store *store)
     store->sync_us = JOBD_NEVER;
     int fd = open(store->log_path, O_RDONLY | O_CLOEXEC);
     if (fd < 0 || fdatasync(fd) != 0) {
-        char why[128];
-        snprintf(why, sizeof why, "fdatasync: %s", strerror(errno));
-        database_close(store->database);
-        store->database = NULL;
-        fails(store, BROKEN, why);
+        (void)problem_set(&store->problem, "fdatasync: %s", strerror(errno));
+        breaks(store);
     }
     if (fd >= 0)
         close(fd);
@@ -414,17 +410,18 @@ static bool make_folder(const char *directory)
 }
 
 /* The directory is made when it is missing, and nobody else's as long as we have it. */
-static int take_folder(const char *directory, char error[STORE_ERROR_SIZE])
+static int take_folder(const char *directory, struct problem *problem)
 {
     if (!make_folder(directory)) {
-        snprintf(error, STORE_ERROR_SIZE, "%s: %s", directory, strerror(errno));
+        (void)problem_set(problem, "%s: %s", directory, strerror(errno));
         return -1;
     }
     int folder = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (folder >= 0 && flock(folder, LOCK_EX | LOCK_NB) == 0)
         return folder;
-    snprintf(error, STORE_ERROR_SIZE, "%s: %s", directory,
-             folder >= 0 && errno == EWOULDBLOCK ? "in use by another jobd" : strerror(errno));
+    (void)problem_set(problem, "%s: %s", directory,
+                      folder >= 0 && errno == EWOULDBLOCK ? "in use by another jobd"
+                                                          : strerror(errno));
     if (folder >= 0)
         close(folder);
     return -1;
@@ -447,47 +444,40 @@ static bool note_file(const char *path, struct file_id *id)
 }
 
 /* What has begun is undone by store_free(). */
-static bool open_all(struct store *store, const char *directory, char error[STORE_ERROR_SIZE])
+static bool open_all(struct store *store, const char *directory, struct problem *problem)
 {
-    char problem[DATABASE_ERROR_SIZE];
     struct stat file;
-    store->folder = take_folder(directory, error);
+    store->folder = take_folder(directory, problem);
     if (store->folder < 0)
         return false;
     store->waiting = calloc(QUEUES_KNOWN_MAX, sizeof *store->waiting);
     if (!make_paths(store, directory) || store->waiting == NULL) {
-        snprintf(error, STORE_ERROR_SIZE, "%s: out of memory", directory);
-        return false;
+        return problem_set(problem, "%s: out of memory", directory);
     }
     if (stat(store->path, &file) == 0 && file.st_size > CHECK_IS_LONG_BYTES)
         log_info("%s: checking %lld MiB", store->path, (long long)file.st_size >> 20);
     store->database = database_open(store->path, database_sync_of(store->sync), problem);
-    if (store->database == NULL) {
-        snprintf(error, STORE_ERROR_SIZE, "%s", problem);
+    if (store->database == NULL)
         return false;
-    }
     /* The new file's name must be on disk too, before anything in it is promised. */
     if (fsync(store->folder) != 0 || !note_file(store->path, &store->file) ||
-        !note_file(store->log_path, &store->log) ||
-        !database_count(store->database, note_waiting, store)) {
-        snprintf(error, STORE_ERROR_SIZE, "%s: %s", store->path,
-                 database_problem(store->database)[0] != '\0' ? database_problem(store->database)
-                                                              : strerror(errno));
-        return false;
-    }
+        !note_file(store->log_path, &store->log))
+        return problem_set(problem, "%s: %s", store->path, strerror(errno));
+    if (!database_count(store->database, note_waiting, store, &store->problem))
+        return problem_set(problem, "%s: %s", store->path, store->problem.text);
     return true;
 }
 
-struct store *store_open(const char *directory, enum store_sync sync, char error[STORE_ERROR_SIZE])
+struct store *store_open(const char *directory, enum store_sync sync, struct problem *problem)
 {
     struct store *store = calloc(1, sizeof *store);
     if (store == NULL || mutex_init(&store->lock) != 0) {
-        snprintf(error, STORE_ERROR_SIZE, "%s: out of memory", directory);
+        (void)problem_set(problem, "%s: out of memory", directory);
         free(store);
         return NULL;
     }
     if (condition_init(&store->changed) != 0) {
-        snprintf(error, STORE_ERROR_SIZE, "%s: out of memory", directory);
+        (void)problem_set(problem, "%s: out of memory", directory);
         mutex_release(&store->lock);
         free(store);
         return NULL;
@@ -495,7 +485,7 @@ struct store *store_open(const char *directory, enum store_sync sync, char error
     store->folder = -1;
     store->sync = sync;
     store->sync_us = JOBD_NEVER;
-    if (!open_all(store, directory, error)) {
+    if (!open_all(store, directory, problem)) {
         store_free(store);
         return NULL;
     }

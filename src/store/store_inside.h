@@ -49,6 +49,7 @@ struct store {
     struct database *database; /* NULL: broken */
     enum health health;
     enum database_result result; /* of the last change */
+    struct problem problem;      /* what the database has met */
     int64_t again_us;            /* then it is tried to recover */
     int64_t look_us;             /* then it is looked whether the files are there */
     int64_t sync_us;             /* the log is to be synced then; JOBD_NEVER: it is */
@@ -59,7 +60,7 @@ struct store {
     struct mutex lock;
     struct condition changed;
     bool woken GUARDED_BY(lock), over GUARDED_BY(lock);
-    char reason[STORE_ERROR_SIZE] GUARDED_BY(lock); /* "": new jobs are let in */
+    struct problem reason GUARDED_BY(lock); /* "": new jobs are let in */
     struct store_stats stats GUARDED_BY(lock);
 };
 

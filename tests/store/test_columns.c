@@ -53,6 +53,7 @@ enum { JOBS = 4 };
 
 static char path[200], other_path[200];
 static unsigned files;
+static struct problem problem; /* the last one */
 
 static void fresh_paths(void)
 {
@@ -77,10 +78,9 @@ static void change_file(const char *file, const char *sql)
 
 static struct database *open_it(const char *file)
 {
-    char error[DATABASE_ERROR_SIZE];
-    struct database *database = database_open(file, DATABASE_SYNC_FULL, error);
+    struct database *database = database_open(file, DATABASE_SYNC_FULL, &problem);
     if (database == NULL)
-        fail_msg("%s", error);
+        fail_msg("%s", problem.text);
     return database;
 }
 
@@ -221,9 +221,9 @@ static bool see(void *context, uint64_t id, const struct job_record *record)
 static void is_all_there(struct database *database, const struct scene *scene)
 {
     struct seen seen = {.scene = scene};
-    assert_true(database_scan(database, false, see, &seen));
+    assert_true(database_scan(database, false, see, &seen, &problem));
     assert_int_equal(seen.jobs, JOBS - 1);
-    assert_true(database_scan(database, true, see, &seen));
+    assert_true(database_scan(database, true, see, &seen, &problem));
     assert_int_equal(seen.jobs, JOBS);
 }
 
@@ -243,13 +243,13 @@ static void test_what_was_written_before_is_read(void **state)
 static void write_all(const char *file, const struct scene *scene)
 {
     struct database *database = open_it(file);
-    assert_int_equal(database_begin(database), DATABASE_OK);
+    assert_int_equal(database_begin(database, &problem), DATABASE_OK);
     for (unsigned i = 0; i < JOBS; i++)
-        assert_int_equal(database_change(database, ROW_ADD, &scene->put[i]), DATABASE_OK);
+        assert_int_equal(database_change(database, ROW_ADD, &scene->put[i], &problem), DATABASE_OK);
     for (unsigned i = 1; i < JOBS; i++)
-        assert_int_equal(database_change(database, ROW_SET, &scene->now[i]), DATABASE_OK);
-    assert_int_equal(database_commit(database), DATABASE_OK);
-    assert_int_equal(database_checkpoint(database, true), DATABASE_OK);
+        assert_int_equal(database_change(database, ROW_SET, &scene->now[i], &problem), DATABASE_OK);
+    assert_int_equal(database_commit(database, &problem), DATABASE_OK);
+    assert_int_equal(database_checkpoint(database, true, &problem), DATABASE_OK);
     database_close(database);
 }
 
