@@ -69,9 +69,9 @@ enum database_result database_step(struct database *database, enum statement whi
 {
     sqlite3_stmt *statement = database->statements[which];
     int code = sqlite3_step(statement);
-    enum database_result result = code == SQLITE_DONE
-                                      ? DATABASE_OK
-                                      : database_failed(database, statements[which].what, problem);
+    enum database_result result = DATABASE_OK;
+    if (code != SQLITE_DONE)
+        result = database_failed(database, statements[which].what, problem);
     if (result == DATABASE_OK && rows >= 0 && sqlite3_changes(database->handle) != rows) {
         (void)problem_set(problem, "%s: %d rows changed, not %d", statements[which].what,
                           sqlite3_changes(database->handle), rows);

@@ -5,7 +5,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "store/store_inside.h"
+#include "store/writer.h"
 
 enum { DAMAGED_NAMED_MAX = 10 };
 
@@ -61,7 +61,7 @@ static bool load_one(void *context, uint64_t id, const struct job_record *record
 static bool forget_on_disk(struct store *store)
 {
     while (journal_gather(store->jobd, CHANGES_MAX, BYTES_MAX) > 0) {
-        enum database_result result = store_write_group(store);
+        enum database_result result = writer_write_group(store);
         if (result != DATABASE_OK) {
             journal_failed(store->jobd, clock_now_us());
             return false;

@@ -313,6 +313,46 @@ static void test_no_space_for_growth(void **state)
     drop_scene(&scene);
 }
 
+static void await_reason(struct scene *scene, const char *text)
+{
+    struct problem reason;
+    int64_t deadline_ms = now_ms() + PATIENCE_MS;
+    while (!store_failing(scene->store, &reason) || strcmp(reason.text, text) != 0)
+        look_again(deadline_ms, text);
+}
+
+/* The database is open while the disk is full, and closed when it is broken: it goes on from both.
+ */
+static void test_a_file_goes_while_the_disk_fails(void **state)
+{
+    static const enum flaw flaws[] = {FLAW_FULL, FLAW_DEAD};
+    (void)state;
+    for (size_t i = 0; i < sizeof flaws / sizeof flaws[0]; i++) {
+        char file[200], away[200], text[16];
+        uint64_t before, refused, after;
+        fresh_folder();
+        flaky_plan(FLAW_NONE, 0);
+        struct scene scene = open_scene();
+        snprintf(file, sizeof file, "%s/jobd.db", folder);
+        snprintf(away, sizeof away, "%s/away", folder);
+        assert_int_equal(put(&scene, "before", NULL, &before), JOBD_OK);
+        flaky_plan(flaws[i], 1);
+        assert_int_equal(put(&scene, "no", NULL, &refused), JOBD_STORE_FAILED);
+        assert_int_equal(rename(file, away), 0);
+        await_reason(&scene, "the store fails: jobd.db is gone");
+        assert_int_equal(put(&scene, "no", NULL, &refused), JOBD_STORE_FAILED);
+        flaky_plan(FLAW_NONE, 0);
+        assert_int_equal(rename(away, file), 0);
+        await_health(&scene);
+        assert_int_equal(put(&scene, "after", NULL, &after), JOBD_OK);
+        drop_scene(&scene);
+        scene = open_scene();
+        assert_string_equal(payload_of(scene.jobd, before, text), "before");
+        assert_string_equal(payload_of(scene.jobd, after, text), "after");
+        drop_scene(&scene);
+    }
+}
+
 /* ---- what stays, what goes */
 
 static void test_ids_go_on_rising(void **state)
@@ -440,6 +480,7 @@ int main(void)
         cmocka_unit_test(test_every_write_torn),
         cmocka_unit_test(test_the_disk_dies_at_every_write),
         cmocka_unit_test(test_no_space_for_growth),
+        cmocka_unit_test(test_a_file_goes_while_the_disk_fails),
         cmocka_unit_test(test_ids_go_on_rising),
         cmocka_unit_test(test_the_forgotten_leave_the_disk),
         cmocka_unit_test(test_a_smaller_keep_forgets_at_the_start),
