@@ -277,6 +277,21 @@ static void same_rows(sqlite3 *a, sqlite3 *b, const char *sql)
     sqlite3_finalize(other);
 }
 
+static void created_as_before(sqlite3 *before, const struct table *table)
+{
+    sqlite3_stmt *row;
+    char *now = columns_create(table);
+    assert_int_equal(
+        sqlite3_prepare_v2(before, "SELECT sql FROM sqlite_schema WHERE name = ?", -1, &row, NULL),
+        SQLITE_OK);
+    assert_int_equal(sqlite3_bind_text(row, 1, table->name, -1, SQLITE_STATIC), SQLITE_OK);
+    assert_int_equal(sqlite3_step(row), SQLITE_ROW);
+    assert_string_equal((const char *)sqlite3_column_text(row, 0), now);
+    sqlite3_finalize(row);
+    sqlite3_free(now);
+}
+
+/* Beside a file that was brought to the present version, with its rows as they were. */
 static void test_it_is_written_as_before(void **state)
 {
     struct scene scene;
@@ -285,6 +300,11 @@ static void test_it_is_written_as_before(void **state)
     fresh_paths();
     make_jobs(&scene);
     change_file(other_path, written_before);
+    assert_int_equal(sqlite3_open(other_path, &before), SQLITE_OK);
+    created_as_before(before, &job_table);
+    created_as_before(before, &progress_table);
+    sqlite3_close(before);
+    database_close(open_it(other_path));
     write_all(path, &scene);
     assert_int_equal(sqlite3_open(other_path, &before), SQLITE_OK);
     assert_int_equal(sqlite3_open(path, &now), SQLITE_OK);
@@ -302,18 +322,26 @@ static void test_it_is_written_as_before(void **state)
 /* ---- columns that come later: two more in the table of jobs, here exit_code and token */
 
 static struct column later_columns[16];
-static struct table later_table = {"job", later_columns, 0};
+static struct table first_table, later_table;
 
 static void add_columns(sqlite3 *handle)
 {
-    memcpy(later_columns, job_table.columns, (size_t)job_table.len * sizeof *job_table.columns);
-    later_table.len = job_table.len;
-    later_columns[later_table.len++] =
-        (struct column){"tries", offsetof(struct job_record, exit_code), COLUMN_I32};
-    later_columns[later_table.len++] =
-        (struct column){"owner", offsetof(struct job_record, token), COLUMN_TEXT};
     run(handle, "ALTER TABLE job ADD COLUMN tries INTEGER NOT NULL DEFAULT 0;"
                 "ALTER TABLE job ADD COLUMN owner TEXT NOT NULL DEFAULT ''");
+}
+
+static void make_tables(void)
+{
+    int len = 0;
+    do
+        later_columns[len] = job_table.columns[len];
+    while (later_columns[len++].kind != COLUMN_CRC);
+    first_table = (struct table){"job", later_columns, len};
+    later_columns[len++] =
+        (struct column){"tries", offsetof(struct job_record, exit_code), COLUMN_I32};
+    later_columns[len++] =
+        (struct column){"owner", offsetof(struct job_record, token), COLUMN_TEXT};
+    later_table = (struct table){"job", later_columns, len};
 }
 
 static void insert(sqlite3 *handle, const struct table *table, const struct job_record *record)
@@ -358,9 +386,10 @@ static void test_a_column_that_comes_later(void **state)
     (void)state;
     record.payload = payload;
     assert_int_equal(sqlite3_open(":memory:", &handle), SQLITE_OK);
-    char *create = columns_create(&job_table);
+    make_tables();
+    char *create = columns_create(&first_table);
     run(handle, create);
-    insert(handle, &job_table, &record);
+    insert(handle, &first_table, &record);
     add_columns(handle);
     char *again = columns_create(&later_table);
     assert_string_equal(create, again); /* a new file gets them by the migration, too */
