@@ -151,7 +151,7 @@ static int start(struct server *server)
     if (error != 0)
         return error;
     server->jobd = jobd_pool_jobd(server->pool);
-    struct problem wrong = {.text = ""};
+    struct problem wrong;
     if (server->store != NULL && !store_load(server->store, server->jobd, clock_now_us(), &wrong)) {
         log_error("%s", wrong.text);
         return -EIO;
@@ -251,7 +251,7 @@ int server_main(struct server *server)
         return EXIT_LOST;
     }
     if (options->data != NULL) {
-        struct problem wrong = {.text = ""};
+        struct problem wrong;
         server->store = store_open(options->data, (enum store_sync)options->sync, &wrong);
         if (server->store == NULL) {
             fprintf(stderr, "jobd: %s\n", wrong.text);

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+/* The file: transactions, their write-ahead log, and opening, in this order: is it ours and whole;
+ * set what must be so, and read it back; migrate the schema; prepare every statement, once. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
