@@ -24,9 +24,9 @@ enum step ready(struct call *call)
 {
     if (jobd_closed(call->api->jobd))
         return respond_error(call, 503, "draining");
-    char reason[STORE_ERROR_SIZE];
-    if (call->api->store != NULL && store_failing(call->api->store, reason))
-        return respond_error(call, 503, reason);
+    struct problem reason;
+    if (call->api->store != NULL && store_failing(call->api->store, &reason))
+        return respond_error(call, 503, reason.text);
     if (all_full(call->api->jobd))
         return respond_error(call, 503, "full");
     return respond_word(call, 200, "ready", "ready\n");

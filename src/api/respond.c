@@ -86,10 +86,10 @@ enum step act(struct call *call, start_wait *verb,
 
 enum step respond_store(struct call *call)
 {
-    char reason[STORE_ERROR_SIZE];
-    if (call->api->store == NULL || !store_failing(call->api->store, reason))
+    struct problem reason;
+    if (call->api->store == NULL || !store_failing(call->api->store, &reason))
         return respond_error(call, 503, "could not be saved");
-    return respond_error(call, 503, reason);
+    return respond_error(call, 503, reason.text);
 }
 
 /* ---- paths and parameters */

@@ -151,9 +151,9 @@ static int start(struct server *server)
     if (error != 0)
         return error;
     server->jobd = jobd_pool_jobd(server->pool);
-    char reason[STORE_ERROR_SIZE];
-    if (server->store != NULL && !store_load(server->store, server->jobd, clock_now_us(), reason)) {
-        log_error("%s", reason);
+    struct problem wrong;
+    if (server->store != NULL && !store_load(server->store, server->jobd, clock_now_us(), &wrong)) {
+        log_error("%s", wrong.text);
         return -EIO;
     }
     const struct http_config config = {
@@ -251,10 +251,10 @@ int server_main(struct server *server)
         return EXIT_LOST;
     }
     if (options->data != NULL) {
-        char reason[STORE_ERROR_SIZE];
-        server->store = store_open(options->data, (enum store_sync)options->sync, reason);
+        struct problem wrong;
+        server->store = store_open(options->data, (enum store_sync)options->sync, &wrong);
         if (server->store == NULL) {
-            fprintf(stderr, "jobd: %s\n", reason);
+            fprintf(stderr, "jobd: %s\n", wrong.text);
             listen_close(&server->listeners);
             return EXIT_LOST;
         }

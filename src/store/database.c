@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
+/* The file: transactions, their write-ahead log, and opening, in this order: is it ours and whole;
+ * set what must be so, and read it back; migrate the schema; prepare every statement, once. */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "store/columns.h"
 #include "store/database_inside.h"
 
 enum {
@@ -17,33 +19,28 @@ enum {
     LOG_SIZE_LIMIT = 16 << 20 /* to which the log's file is cut back */
 };
 
-static const char *const statement_texts[STATEMENTS_MAX] = {
-    [BEGIN] = "BEGIN IMMEDIATE",
-    [COMMIT] = "COMMIT",
-    [ROLLBACK] = "ROLLBACK",
-    [ADD] = "INSERT OR REPLACE INTO job VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
-    [SET] = ("INSERT OR REPLACE INTO progress SELECT ?,?,?,?,?,?,?,?,?,?,?,?,?,?"
-             " WHERE EXISTS (SELECT 1 FROM job WHERE id = ?1)"),
-    [REMOVE_JOB] = "DELETE FROM job WHERE id = ?",
-    [REMOVE_PROGRESS] = "DELETE FROM progress WHERE id = ?",
-    [RESERVE] = "INSERT OR REPLACE INTO meta VALUES ('next_id', ?)",
+static const struct {
+    const char *what; /* for people */
+    const char *text; /* NULL: made from the columns */
+} statements[STATEMENTS_MAX] = {
+    [BEGIN] = {"BEGIN", "BEGIN IMMEDIATE"},
+    [COMMIT] = {"COMMIT", "COMMIT"},
+    [ROLLBACK] = {"ROLLBACK", "ROLLBACK"},
+    [ADD] = {"INSERT INTO job", NULL},
+    [SET] = {"INSERT INTO progress", NULL},
+    [REMOVE_JOB] = {"DELETE FROM job", "DELETE FROM job WHERE id = ?"},
+    [REMOVE_PROGRESS] = {"DELETE FROM progress", "DELETE FROM progress WHERE id = ?"},
+    [RESERVE] = {"INSERT INTO meta", "INSERT OR REPLACE INTO meta VALUES ('next_id', ?)"},
 };
 
-/* Each brings the schema to the version that is its place here plus one. Times are microseconds
- * since 1970. */
+/* Migrations: each brings the schema to the version that is its place here plus one, in a
+ * transaction with the new user_version; a new file goes through all of them, so there is one way
+ * to each version. One that was released is never changed: what is to be different comes behind it.
+ * The first is followed by the tables of columns.h, without the columns that came later; those are
+ * for a migration to add, with a default for the rows that are there. Times are microseconds since
+ * 1970. */
 static const char *const migrations[] = {
-    "CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;"
-    /* what never changes; written once */
-    "CREATE TABLE job (id INTEGER PRIMARY KEY, queue TEXT NOT NULL, priority INTEGER NOT NULL,"
-    " attempts INTEGER NOT NULL, created INTEGER NOT NULL, run_at INTEGER NOT NULL,"
-    " timeout INTEGER NOT NULL, key TEXT NOT NULL, trace TEXT NOT NULL, type TEXT,"
-    " payload BLOB, crc INTEGER NOT NULL);"
-    /* how far it is; not there as long as it waits as it was put in */
-    "CREATE TABLE progress (id INTEGER PRIMARY KEY, state INTEGER NOT NULL,"
-    " attempt INTEGER NOT NULL, ready INTEGER NOT NULL, started INTEGER NOT NULL,"
-    " finished INTEGER NOT NULL, flags INTEGER NOT NULL, exit_code INTEGER NOT NULL,"
-    " token TEXT NOT NULL, expires INTEGER NOT NULL, output_type TEXT, output BLOB, error BLOB,"
-    " crc INTEGER NOT NULL);",
+    "CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
     /* for people */
     "CREATE VIEW jobs AS SELECT id, queue,"
     " CASE coalesce(state, 0) WHEN 0 THEN iif(run_at / 1000000 > strftime('%s', 'now')"
@@ -54,71 +51,54 @@ static const char *const migrations[] = {
     " datetime(nullif(started, 0) / 1000000, 'unixepoch') AS started_at,"
     " datetime(nullif(finished, 0) / 1000000, 'unixepoch') AS finished_at,"
     " nullif(key, '') AS key, type, payload, output, CAST(error AS TEXT) AS error"
-    " FROM job LEFT JOIN progress USING (id);",
+    " FROM job LEFT JOIN progress USING (id)",
 };
 
 enum { VERSION = sizeof migrations / sizeof migrations[0] };
 
-/* ---- errors */
+/* ---- transactions */
 
-enum database_result database_failed(struct database *database, const char *what)
+enum database_result database_failed(struct database *database, const char *what,
+                                     struct problem *problem)
 {
     int code = sqlite3_extended_errcode(database->handle);
-    snprintf(database->problem, sizeof database->problem, "%s: %s (%d)", what,
-             sqlite3_errmsg(database->handle), code);
+    (void)problem_set(problem, "%s: %s (%d)", what, sqlite3_errmsg(database->handle), code);
     return (code & 0xff) == SQLITE_FULL ? DATABASE_FULL : DATABASE_BROKEN;
 }
 
-const char *database_problem(const struct database *database)
-{
-    return database->problem;
-}
-
-__attribute__((format(printf, 3, 4))) static bool refuse(char error[DATABASE_ERROR_SIZE],
-                                                         const char *path, const char *format, ...)
-{
-    char why[DATABASE_ERROR_SIZE / 2];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(why, sizeof why, format, arguments);
-    va_end(arguments);
-    snprintf(error, DATABASE_ERROR_SIZE, "%s: %s", path, why);
-    return false;
-}
-
-/* Runs a statement that gives no rows; must have changed `rows` of them, unless that is negative.
- */
-enum database_result database_step(struct database *database, enum statement which, int rows)
+enum database_result database_step(struct database *database, enum statement which, int rows,
+                                   struct problem *problem)
 {
     sqlite3_stmt *statement = database->statements[which];
     int code = sqlite3_step(statement);
-    enum database_result result =
-        code == SQLITE_DONE ? DATABASE_OK : database_failed(database, statement_texts[which]);
+    enum database_result result = DATABASE_OK;
+    if (code != SQLITE_DONE)
+        result = database_failed(database, statements[which].what, problem);
     if (result == DATABASE_OK && rows >= 0 && sqlite3_changes(database->handle) != rows) {
-        snprintf(database->problem, sizeof database->problem, "%s: %d rows changed, not %d",
-                 statement_texts[which], sqlite3_changes(database->handle), rows);
+        (void)problem_set(problem, "%s: %d rows changed, not %d", statements[which].what,
+                          sqlite3_changes(database->handle), rows);
         result = DATABASE_BROKEN;
     }
     (void)sqlite3_reset(statement); /* says again what the step has said */
     return result;
 }
 
-enum database_result database_begin(struct database *database)
+enum database_result database_begin(struct database *database, struct problem *problem)
 {
-    return database_step(database, BEGIN, -1);
+    return database_step(database, BEGIN, -1, problem);
 }
 
-enum database_result database_commit(struct database *database)
+enum database_result database_commit(struct database *database, struct problem *problem)
 {
     uint64_t reserved = database->reserved;
     enum database_result result = DATABASE_OK;
     if (database->highest >= reserved) {
         reserved = database->highest + IDS_AHEAD;
         (void)sqlite3_bind_int64(database->statements[RESERVE], 1, (int64_t)reserved);
-        result = database_step(database, RESERVE, 1);
+        result = database_step(database, RESERVE, 1, problem);
     }
     if (result == DATABASE_OK)
-        result = database_step(database, COMMIT, -1);
+        result = database_step(database, COMMIT, -1, problem);
     if (result == DATABASE_OK)
         database->reserved = reserved;
     return result;
@@ -126,9 +106,15 @@ enum database_result database_commit(struct database *database)
 
 void database_rollback(struct database *database)
 {
+    struct problem ignored; /* what has led here is what counts */
     database->highest = 0;
     if (sqlite3_get_autocommit(database->handle) == 0) /* some errors have rolled back already */
-        (void)database_step(database, ROLLBACK, -1);
+        (void)database_step(database, ROLLBACK, -1, &ignored);
+}
+
+uint64_t database_first_id(const struct database *database)
+{
+    return database->reserved;
 }
 
 /* ---- the log */
@@ -147,28 +133,21 @@ unsigned database_log_pages(const struct database *database)
     return (unsigned)database->log_pages;
 }
 
-enum database_result database_checkpoint(struct database *database, bool whole)
+enum database_result database_checkpoint(struct database *database, bool whole,
+                                         struct problem *problem)
 {
     int in_log, copied;
     int code = sqlite3_wal_checkpoint_v2(
         database->handle, NULL, whole ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE,
         &in_log, &copied);
     if (code != SQLITE_OK)
-        return database_failed(database, "checkpoint");
+        return database_failed(database, "checkpoint", problem);
     if (in_log != copied) { /* nobody else reads: nothing can be in the way */
-        snprintf(database->problem, sizeof database->problem, "checkpoint: %d of %d pages copied",
-                 copied, in_log);
+        (void)problem_set(problem, "checkpoint: %d of %d pages copied", copied, in_log);
         return DATABASE_BROKEN;
     }
     database->log_pages = 0;
     return DATABASE_OK;
-}
-
-/* ---- reading */
-
-uint64_t database_first_id(const struct database *database)
-{
-    return database->reserved;
 }
 
 /* ---- opening */
@@ -197,8 +176,7 @@ static bool ask_text(sqlite3 *handle, const char *text, char *out, size_t size)
 }
 
 /* Sets what must be so, and looks whether it is. */
-static bool configure(struct database *database, const char *path, enum database_sync sync,
-                      char error[DATABASE_ERROR_SIZE])
+static bool configure(struct database *database, enum database_sync sync, struct problem *problem)
 {
     static const char *const syncs[] = {"2", "1", "0"};
     char synchronous[40], limit[48], limited[24];
@@ -220,9 +198,10 @@ static bool configure(struct database *database, const char *path, enum database
         char value[32];
         if (sqlite3_exec(database->handle, settings[i].set, NULL, NULL, NULL) != SQLITE_OK ||
             !ask_text(database->handle, settings[i].ask, value, sizeof value))
-            return refuse(error, path, "%s: %s", settings[i].set, sqlite3_errmsg(database->handle));
+            return problem_set(problem, "%s: %s", settings[i].set,
+                               sqlite3_errmsg(database->handle));
         if (strcmp(value, settings[i].expected) != 0)
-            return refuse(error, path, "%s, but it is %s", settings[i].set, value);
+            return problem_set(problem, "%s, but it is %s", settings[i].set, value);
     }
     (void)sqlite3_wal_hook(database->handle, log_grew, database);
     return true;
@@ -233,8 +212,7 @@ static bool configure(struct database *database, const char *path, enum database
     ".recover and move it away"
 
 /* Reads only: what is not ours stays as it is. *version 0: it is empty. */
-static bool is_ours(struct database *database, const char *path, int64_t *version,
-                    char error[DATABASE_ERROR_SIZE])
+static bool is_ours(struct database *database, int64_t *version, struct problem *problem)
 {
     sqlite3 *handle = database->handle;
     int64_t application, tables;
@@ -245,65 +223,98 @@ static bool is_ours(struct database *database, const char *path, int64_t *versio
         !ask_number(handle, "SELECT count(*) FROM sqlite_schema", &tables)) {
         switch (sqlite3_errcode(handle)) {
         case SQLITE_BUSY:
-            return refuse(error, path, "another process uses it");
+            return problem_set(problem, "another process uses it");
         case SQLITE_NOTADB:
-            return refuse(error, path, "not an SQLite database; move it away");
+            return problem_set(problem, "not an SQLite database; move it away");
         case SQLITE_CORRUPT:
-            return refuse(error, path, DAMAGED, sqlite3_errmsg(handle));
+            return problem_set(problem, DAMAGED, sqlite3_errmsg(handle));
         default:
-            return refuse(error, path, "%s", sqlite3_errmsg(handle));
+            return problem_set(problem, "%s", sqlite3_errmsg(handle));
         }
     }
     if (application != APPLICATION_ID && (application != 0 || *version != 0 || tables > 0))
-        return refuse(error, path, "it is a database of another program: move it away");
+        return problem_set(problem, "it is a database of another program: move it away");
     if (*version > VERSION)
-        return refuse(error, path,
-                      "its schema is of version %lld, this jobd knows %d: start a newer jobd",
-                      (long long)*version, VERSION);
+        return problem_set(problem,
+                           "its schema is of version %lld, this jobd knows %d: start a newer jobd",
+                           (long long)*version, VERSION);
     if (!ask_text(handle, "PRAGMA quick_check(1)", check, sizeof check))
-        return refuse(error, path, DAMAGED, sqlite3_errmsg(handle));
+        return problem_set(problem, DAMAGED, sqlite3_errmsg(handle));
     if (strcmp(check, "ok") != 0)
-        return refuse(error, path, DAMAGED, check);
+        return problem_set(problem, DAMAGED, check);
     return true;
 }
 
-static bool migrate(struct database *database, const char *path, int64_t version,
-                    char error[DATABASE_ERROR_SIZE])
+/* Without a text for a statement nothing was asked of the handle, which has nothing to say then. */
+static const char *sql_error(const struct database *database, int code)
+{
+    return code == SQLITE_NOMEM ? "out of memory" : sqlite3_errmsg(database->handle);
+}
+
+static char *migration_text(int64_t version)
+{
+    char *job = columns_create(&job_table), *progress = columns_create(&progress_table);
+    bool first = version == 0;
+    char *text = NULL;
+    if (job != NULL && progress != NULL)
+        text = sqlite3_mprintf("BEGIN IMMEDIATE; PRAGMA application_id = %d; %s; %s; %s;"
+                               " PRAGMA user_version = %lld; COMMIT",
+                               APPLICATION_ID, migrations[version], first ? job : "",
+                               first ? progress : "", (long long)version + 1);
+    sqlite3_free(job);
+    sqlite3_free(progress);
+    return text;
+}
+
+static bool migrate(struct database *database, int64_t version, struct problem *problem)
 {
     for (; version < VERSION; version++) {
-        char *text = sqlite3_mprintf("BEGIN IMMEDIATE; PRAGMA application_id = %d; %s"
-                                     " PRAGMA user_version = %lld; COMMIT",
-                                     APPLICATION_ID, migrations[version], (long long)version + 1);
+        char *text = migration_text(version);
         int code =
             text != NULL ? sqlite3_exec(database->handle, text, NULL, NULL, NULL) : SQLITE_NOMEM;
         sqlite3_free(text);
         if (code != SQLITE_OK)
-            return refuse(error, path, "to version %lld: %s", (long long)version + 1,
-                          sqlite3_errmsg(database->handle));
+            return problem_set(problem, "to version %lld: %s", (long long)version + 1,
+                               sql_error(database, code));
     }
     return true;
 }
 
-static bool prepare(struct database *database, const char *path, char error[DATABASE_ERROR_SIZE])
+static char *statement_text(enum statement which)
+{
+    if (which == ADD)
+        return columns_insert(&job_table, NULL);
+    if (which == SET)
+        return columns_insert(&progress_table, "EXISTS (SELECT 1 FROM job WHERE id = ?1)");
+    return sqlite3_mprintf("%s", statements[which].text);
+}
+
+static bool prepare(struct database *database, struct problem *problem)
 {
     int64_t next_id;
     if (!ask_number(database->handle, "SELECT value FROM meta WHERE name = 'next_id'", &next_id))
-        return refuse(error, path, "%s", sqlite3_errmsg(database->handle));
+        return problem_set(problem, "%s", sqlite3_errmsg(database->handle));
     database->reserved = next_id > 0 ? (uint64_t)next_id : 1;
-    for (int i = 0; i < STATEMENTS_MAX; i++)
-        if (sqlite3_prepare_v3(database->handle, statement_texts[i], -1, SQLITE_PREPARE_PERSISTENT,
-                               &database->statements[i], NULL) != SQLITE_OK)
-            return refuse(error, path, "%s", sqlite3_errmsg(database->handle));
+    for (int i = 0; i < STATEMENTS_MAX; i++) {
+        char *text = statement_text((enum statement)i);
+        int code = text != NULL
+                       ? sqlite3_prepare_v3(database->handle, text, -1, SQLITE_PREPARE_PERSISTENT,
+                                            &database->statements[i], NULL)
+                       : SQLITE_NOMEM;
+        sqlite3_free(text);
+        if (code != SQLITE_OK)
+            return problem_set(problem, "%s", sql_error(database, code));
+    }
     return true;
 }
 
 /* SQLite would let others read it. A start reads all of it, which takes the system a tenth of the
  * time when it knows. */
-static bool make_ready(const char *path, char error[DATABASE_ERROR_SIZE])
+static bool make_ready(const char *path, struct problem *problem)
 {
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0)
-        return refuse(error, path, "%s", strerror(errno));
+        return problem_set(problem, "%s", strerror(errno));
     struct stat file;
     if (fstat(fd, &file) == 0) /* the system takes so much at a time of it, and drops the rest */
         for (off_t at = 0; at < file.st_size; at += AHEAD_BYTES)
@@ -312,33 +323,39 @@ static bool make_ready(const char *path, char error[DATABASE_ERROR_SIZE])
     return true;
 }
 
-struct database *database_open(const char *path, enum database_sync sync,
-                               char error[DATABASE_ERROR_SIZE])
+static bool open_file(struct database *database, const char *path, struct problem *problem)
+{
+    if (!make_ready(path, problem))
+        return false;
+    if (sqlite3_open_v2(path, &database->handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
+                        NULL) == SQLITE_OK &&
+        sqlite3_extended_result_codes(database->handle, 1) == SQLITE_OK &&
+        sqlite3_db_config(database->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL) == SQLITE_OK)
+        return true;
+    return problem_set(problem, "%s",
+                       database->handle != NULL ? sqlite3_errmsg(database->handle)
+                                                : "out of memory");
+}
+
+static bool open_all(struct database *database, const char *path, enum database_sync sync,
+                     struct problem *problem)
 {
     int64_t version = 0;
-    if (!make_ready(path, error))
-        return NULL;
+    return open_file(database, path, problem) && is_ours(database, &version, problem) &&
+           configure(database, sync, problem) && migrate(database, version, problem) &&
+           prepare(database, problem);
+}
+
+struct database *database_open(const char *path, enum database_sync sync, struct problem *problem)
+{
+    struct problem why;
     struct database *database = calloc(1, sizeof *database);
-    if (database == NULL) {
-        (void)refuse(error, path, "out of memory");
-        return NULL;
-    }
-    if (sqlite3_open_v2(path, &database->handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
-                        NULL) != SQLITE_OK ||
-        sqlite3_extended_result_codes(database->handle, 1) != SQLITE_OK ||
-        sqlite3_db_config(database->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL) !=
-            SQLITE_OK) {
-        (void)refuse(error, path, "%s",
-                     database->handle != NULL ? sqlite3_errmsg(database->handle) : "out of memory");
-        database_close(database);
-        return NULL;
-    }
-    if (!is_ours(database, path, &version, error) || !configure(database, path, sync, error) ||
-        !migrate(database, path, version, error) || !prepare(database, path, error)) {
-        database_close(database);
-        return NULL;
-    }
-    return database;
+    if (database != NULL ? open_all(database, path, sync, &why)
+                         : problem_set(&why, "out of memory"))
+        return database;
+    (void)problem_set(problem, "%s: %s", path, why.text);
+    database_close(database);
+    return NULL;
 }
 
 void database_close(struct database *database)

@@ -10,9 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/problem.h"
 #include "engine/journal.h"
-
-enum { DATABASE_ERROR_SIZE = 384 };
 
 enum database_result {
     DATABASE_OK,
@@ -26,28 +25,27 @@ struct database;
  * cares, or by nobody. */
 enum database_sync { DATABASE_SYNC_FULL, DATABASE_SYNC_LOG, DATABASE_SYNC_OFF };
 
-/* Opens the file, makes or migrates its tables. NULL, and a line that names the file and what to
- * do, when it is not there for us: used by another process, not ours, newer than we, damaged. What
- * is not ours is not written to. */
-struct database *database_open(const char *path, enum database_sync sync,
-                               char error[DATABASE_ERROR_SIZE]);
+/* Opens the file, makes or migrates its tables. NULL, and a problem that names the file and what
+ * to do, when it is not there for us: used by another process, not ours, newer than we, damaged.
+ * What is not ours is not written to. */
+struct database *database_open(const char *path, enum database_sync sync, struct problem *problem);
 /* Without a checkpoint. Takes NULL. */
 void database_close(struct database *database);
 
-/* What the last call that was not DATABASE_OK met, for people. */
-const char *database_problem(const struct database *database);
-
-enum database_result database_begin(struct database *database);
+/* `problem`, here and below: what it is when the result is not DATABASE_OK or true; not touched
+ * else. */
+enum database_result database_begin(struct database *database, struct problem *problem);
 /* In a transaction. */
 enum database_result database_change(struct database *database, enum row_kind kind,
-                                     const struct job_record *record);
+                                     const struct job_record *record, struct problem *problem);
 /* When it is not DATABASE_OK, nothing of the transaction is there; or, DATABASE_BROKEN, perhaps all
  * of it. */
-enum database_result database_commit(struct database *database);
+enum database_result database_commit(struct database *database, struct problem *problem);
 void database_rollback(struct database *database);
 
 /* Copies the log into the database and syncs that; `whole` empties the log too. */
-enum database_result database_checkpoint(struct database *database, bool whole);
+enum database_result database_checkpoint(struct database *database, bool whole,
+                                         struct problem *problem);
 /* Pages in the log that are not checkpointed. */
 unsigned database_log_pages(const struct database *database);
 
@@ -55,15 +53,16 @@ unsigned database_log_pages(const struct database *database);
 uint64_t database_first_id(const struct database *database);
 
 /* Jobs that have not ended, a queue at a time. False when the database cannot be read, or `each`
- * said so. */
+ * said so, which then has said why. */
 bool database_count(struct database *database,
-                    bool (*each)(void *context, const char *queue, uint64_t jobs), void *context);
+                    bool (*each)(void *context, const char *queue, uint64_t jobs), void *context,
+                    struct problem *problem);
 
 /* All jobs that have ended, in the order of their ends; or all others, by id. `record` is NULL when
  * the row is damaged. False as above. */
 bool database_scan(struct database *database, bool ended,
                    bool (*each)(void *context, uint64_t id, const struct job_record *record),
-                   void *context);
+                   void *context, struct problem *problem);
 
 /* SQLite's version. */
 const char *database_library(void);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What database.c (the file and its transactions) and rows.c (a job as two rows) share; no other
- * file includes this, or sqlite3.h. */
+/* What database.c (the file and its transactions), rows.c (a job as two rows) and columns.c (what
+ * is in them) share; no other file includes this, or sqlite3.h. */
 #pragma once
 
 #include <sqlite3.h>
@@ -24,12 +24,13 @@ struct database {
     sqlite3_stmt *statements[STATEMENTS_MAX];
     uint64_t reserved, highest; /* ids: below this one they may be used; the highest that is */
     int log_pages;
-    char problem[160];
 };
 
 /* DATABASE_FULL or DATABASE_BROKEN, by what SQLite said last. */
-enum database_result database_failed(struct database *database, const char *what);
+enum database_result database_failed(struct database *database, const char *what,
+                                     struct problem *problem);
 
 /* Runs a statement that gives no rows; it must have changed `rows` of them, unless that is
  * negative. */
-enum database_result database_step(struct database *database, enum statement which, int rows);
+enum database_result database_step(struct database *database, enum statement which, int rows,
+                                   struct problem *problem);

@@ -5,7 +5,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "store/store_inside.h"
+#include "store/writer.h"
 
 enum { DAMAGED_NAMED_MAX = 10 };
 
@@ -13,7 +13,6 @@ struct loading {
     struct store *store;
     int64_t now_us, begun_us, said_us;
     uint64_t done, damaged, lost;
-    bool full; /* memory */
     struct {
         char name[JOBD_QUEUE_NAME_MAX + 1];
         uint64_t jobs;
@@ -53,8 +52,7 @@ static bool load_one(void *context, uint64_t id, const struct job_record *record
     } else if (jobd_queue_named(jobd, record->queue) == JOBD_NO_QUEUE) {
         note_unknown(loading, record->queue);
     } else if (!jobd_restore(jobd, record, loading->now_us)) {
-        loading->full = true;
-        return false;
+        return problem_set(&loading->store->problem, "out of memory");
     }
     return true;
 }
@@ -63,7 +61,7 @@ static bool load_one(void *context, uint64_t id, const struct job_record *record
 static bool forget_on_disk(struct store *store)
 {
     while (journal_gather(store->jobd, CHANGES_MAX, BYTES_MAX) > 0) {
-        enum database_result result = store_write_group(store);
+        enum database_result result = writer_write_group(store);
         if (result != DATABASE_OK) {
             journal_failed(store->jobd, clock_now_us());
             return false;
@@ -93,18 +91,15 @@ static void report(const struct loading *loading)
              (long long)(clock_now_us() - loading->begun_us) / 1000);
 }
 
-bool store_load(struct store *store, struct jobd *jobd, int64_t now_us,
-                char error[STORE_ERROR_SIZE])
+bool store_load(struct store *store, struct jobd *jobd, int64_t now_us, struct problem *problem)
 {
     struct loading loading = {.store = store, .now_us = now_us, .begun_us = clock_now_us()};
     loading.said_us = loading.begun_us;
     store->jobd = jobd;
-    if (database_scan(store->database, true, load_ended, &loading) && forget_on_disk(store) &&
-        database_scan(store->database, false, load_one, &loading)) {
-        report(&loading);
-        return true;
-    }
-    snprintf(error, STORE_ERROR_SIZE, "%s: %s", store->path,
-             loading.full ? "out of memory" : database_problem(store->database));
-    return false;
+    if (!database_scan(store->database, true, load_ended, &loading, &store->problem) ||
+        !forget_on_disk(store) ||
+        !database_scan(store->database, false, load_one, &loading, &store->problem))
+        return problem_set(problem, "%s: %s", store->path, store->problem.text);
+    report(&loading);
+    return true;
 }

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/problem.h"
 #include "jobd/queue.h"
 
 enum store_sync { STORE_SYNC_COMMIT, STORE_SYNC_SECOND, STORE_SYNC_OFF };
@@ -17,14 +18,12 @@ enum store_sync { STORE_SYNC_COMMIT, STORE_SYNC_SECOND, STORE_SYNC_OFF };
 /* For --sync: "commit", "1s", "off", NULL. */
 extern const char *const store_sync_names[];
 
-enum { STORE_ERROR_SIZE = 512 };
-
 struct store;
 
 /* Takes the directory for this process alone (made when it is missing, mode 0700) and opens, makes
- * or migrates its database. NULL, and one line in `error` that names the file and what to do. May
+ * or migrates its database. NULL, and a problem that names the file and what to do. May
  * block for as long as a check of the database takes. */
-struct store *store_open(const char *directory, enum store_sync sync, char error[STORE_ERROR_SIZE]);
+struct store *store_open(const char *directory, enum store_sync sync, struct problem *problem);
 
 /* Of the database; all other files stand in the same directory. */
 const char *store_path(const struct store *store);
@@ -40,17 +39,16 @@ uint64_t store_first_id(struct store *store);
 void store_wake(void *store);
 
 /* Brings all jobs back into the engine. Says its progress in the log when it takes long, and names
- * what is damaged or belongs to no queue: that stays on disk and does not run. False, and one line
- * in `error`, when the database cannot be read or memory is short. */
-bool store_load(struct store *store, struct jobd *jobd, int64_t now_us,
-                char error[STORE_ERROR_SIZE]);
+ * what is damaged or belongs to no queue: that stays on disk and does not run. False, and a
+ * problem, when the database cannot be read or memory is short. */
+bool store_load(struct store *store, struct jobd *jobd, int64_t now_us, struct problem *problem);
 
 /* Starts the writer, with all signals blocked. 0 or -errno. */
 __attribute__((warn_unused_result)) int store_start(struct store *store, struct jobd *jobd);
 
-/* Why new jobs are refused at present, as a text for people; false when they are not. Any thread;
- * never waits for the disk. */
-bool store_failing(struct store *store, char reason[STORE_ERROR_SIZE]);
+/* Why new jobs are refused at present; false when they are not. Any thread; never waits for the
+ * disk. */
+bool store_failing(struct store *store, struct problem *problem);
 
 /* The name of a file of the store that somebody has deleted, moved or replaced: what is written
  * goes nowhere, and what was written is lost unless it comes back. NULL: none. Any thread. */

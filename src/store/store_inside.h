@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* What store.c (the writer) and recall.c (bringing jobs back) share; no other file includes this.
- */
+/* What the store's files share: store.c opens and closes it, load.c brings jobs back, writer.c
+ * writes, health.c knows what the disk lets it do. No other file includes this. */
 #pragma once
 
 #include <pthread.h>
 #include <sys/types.h>
 
-#include "store/database.h"
 #include "base/lock.h"
+#include "store/database.h"
 #include "store/store.h"
 
 enum {
@@ -15,13 +15,7 @@ enum {
     BYTES_MAX = 4 << 20
 };
 
-/* What the disk lets us do. */
-enum health {
-    GOOD,
-    FULL,   /* no new jobs; what is left of the ballast is for ends */
-    BROKEN, /* no database is open */
-    GONE    /* a file of it is not there any more, as store_gone() says */
-};
+enum health { GOOD, FULL, BROKEN, GONE }; /* health.h says what each is */
 
 /* Which file it is, whatever its name. */
 struct file_id {
@@ -35,6 +29,7 @@ struct waiting {
 };
 
 struct store {
+    /* as it was opened */
     char *path, *log_path, *ballast_path;
     struct file_id file, log; /* what stands at the first two as long as the store is open */
     int folder;               /* locked */
@@ -46,22 +41,19 @@ struct store {
     bool started;
 
     /* the writer's own */
-    struct database *database; /* NULL: broken */
-    enum health health;
-    enum database_result result; /* of the last change */
-    int64_t again_us;            /* then it is tried to recover */
-    int64_t look_us;             /* then it is looked whether the files are there */
-    int64_t sync_us;             /* the log is to be synced then; JOBD_NEVER: it is */
-    uint64_t *is_in_doubt;       /* jobs of which nobody knows what is on disk */
-    size_t doubtful_len, doubtful_max;
-    bool doubt_all; /* they are more than could be remembered */
+    struct database *database; /* whether it is open: the health says it */
+    struct problem problem;    /* what the last call met that did not do what it should */
+    int64_t again_us;          /* then it is tried to recover */
+    int64_t look_us;           /* then it is looked whether the files are there */
+    int64_t sync_us;           /* the log is to be synced then; JOBD_NEVER: it is */
+    uint64_t *in_doubt;        /* jobs of which nobody knows what is on disk */
+    size_t in_doubt_len, in_doubt_max;
+    bool all_in_doubt; /* they are more than could be remembered */
 
     struct mutex lock;
     struct condition changed;
     bool woken GUARDED_BY(lock), over GUARDED_BY(lock);
-    char reason[STORE_ERROR_SIZE] GUARDED_BY(lock); /* "": new jobs are let in */
+    enum health health GUARDED_BY(lock);    /* only the writer changes it */
+    struct problem reason GUARDED_BY(lock); /* of a health that is not GOOD */
     struct store_stats stats GUARDED_BY(lock);
 };
-
-/* Writes what was gathered in one transaction; when it is not DATABASE_OK it is undone. */
-enum database_result store_write_group(struct store *store);

@@ -32,11 +32,11 @@ control() {
 
 control 'a commit that does not sync' src/store/database.c 's/syncs\[\] = {"2"/syncs[] = {"1"/' \
     crash KILLS=1 CUTS=20
-control 'an answer before the commit' src/store/store.c \
-    's/result = journal_each(\(.*\)) ?/result = journal_each(\1) \&\& (journal_written(store->jobd, clock_now_us()), true) ?/' \
+control 'an answer before the commit' src/store/writer.c \
+    's/all = journal_each(\(.*\));/all = journal_each(\1) \&\& (journal_written(store->jobd, clock_now_us()), true);/' \
     crash KILLS=100 CUTS=0
 control 'a sync error that is swallowed' src/store/database.c \
-    's/code == SQLITE_DONE ?/code == SQLITE_DONE || sqlite3_extended_errcode(database->handle) == SQLITE_IOERR_FSYNC ?/' \
+    's/if (code != SQLITE_DONE)/if (code != SQLITE_DONE \&\& sqlite3_extended_errcode(database->handle) != SQLITE_IOERR_FSYNC)/' \
     store
 control 'a token that is good for ever' src/engine/lease_table.c 's/^    lease->job = NULL;$/    (void)0;/' \
     crash KILLS=20 CUTS=0

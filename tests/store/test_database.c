@@ -17,6 +17,7 @@
 
 static char path[200];
 static unsigned files;
+static struct problem problem; /* the last one */
 
 static void fresh_path(void)
 {
@@ -25,19 +26,17 @@ static void fresh_path(void)
 
 static struct database *open_it(void)
 {
-    char error[DATABASE_ERROR_SIZE];
-    struct database *database = database_open(path, DATABASE_SYNC_FULL, error);
+    struct database *database = database_open(path, DATABASE_SYNC_FULL, &problem);
     if (database == NULL)
-        fail_msg("%s", error);
+        fail_msg("%s", problem.text);
     return database;
 }
 
 static void refused_with(const char *text)
 {
-    char error[DATABASE_ERROR_SIZE];
-    assert_null(database_open(path, DATABASE_SYNC_FULL, error));
-    if (strstr(error, path) == NULL || strstr(error, text) == NULL)
-        fail_msg("\"%s\" does not say \"%s\" of %s", error, text, path);
+    assert_null(database_open(path, DATABASE_SYNC_FULL, &problem));
+    if (strstr(problem.text, path) == NULL || strstr(problem.text, text) == NULL)
+        fail_msg("\"%s\" does not say \"%s\" of %s", problem.text, text, path);
 }
 
 /* By another program. */
@@ -64,16 +63,16 @@ static struct job_record job(uint64_t id)
 
 static void add(struct database *database, const struct job_record *record)
 {
-    assert_int_equal(database_begin(database), DATABASE_OK);
-    assert_int_equal(database_change(database, ROW_ADD, record), DATABASE_OK);
-    assert_int_equal(database_commit(database), DATABASE_OK);
+    assert_int_equal(database_begin(database, &problem), DATABASE_OK);
+    assert_int_equal(database_change(database, ROW_ADD, record, &problem), DATABASE_OK);
+    assert_int_equal(database_commit(database, &problem), DATABASE_OK);
 }
 
 static void set(struct database *database, const struct job_record *record)
 {
-    assert_int_equal(database_begin(database), DATABASE_OK);
-    assert_int_equal(database_change(database, ROW_SET, record), DATABASE_OK);
-    assert_int_equal(database_commit(database), DATABASE_OK);
+    assert_int_equal(database_begin(database, &problem), DATABASE_OK);
+    assert_int_equal(database_change(database, ROW_SET, record, &problem), DATABASE_OK);
+    assert_int_equal(database_commit(database, &problem), DATABASE_OK);
 }
 
 struct seen {
@@ -152,11 +151,11 @@ static void test_a_job_comes_back_as_it_was(void **state)
     one.output = output;
     one.error = error;
     set(database, &one);
-    assert_int_equal(database_checkpoint(database, true), DATABASE_OK);
+    assert_int_equal(database_checkpoint(database, true, &problem), DATABASE_OK);
     database_close(database);
 
     database = open_it();
-    assert_true(database_scan(database, false, compare, &one));
+    assert_true(database_scan(database, false, compare, &one, &problem));
     database_close(database);
     jobd_blob_unref(payload);
     jobd_blob_unref(output);
@@ -178,8 +177,8 @@ static void test_the_order_of_a_scan(void **state)
         one.finished_us = 100 - (int64_t)id;
         set(database, &one);
     }
-    assert_true(database_scan(database, false, see, &living));
-    assert_true(database_scan(database, true, see, &ended));
+    assert_true(database_scan(database, false, see, &living, &problem));
+    assert_true(database_scan(database, true, see, &ended, &problem));
     assert_int_equal(living.len, 3);
     assert_int_equal(ended.len, 3);
     assert_memory_equal(living.ids, ((uint64_t[]){1, 3, 5}), 3 * sizeof(uint64_t));
@@ -195,9 +194,9 @@ static void test_ids_are_reserved(void **state)
     struct database *database = open_it();
     assert_int_equal(database_first_id(database), 1);
     add(database, &one);
-    assert_int_equal(database_begin(database), DATABASE_OK);
-    assert_int_equal(database_change(database, ROW_REMOVE, &one), DATABASE_OK);
-    assert_int_equal(database_commit(database), DATABASE_OK);
+    assert_int_equal(database_begin(database, &problem), DATABASE_OK);
+    assert_int_equal(database_change(database, ROW_REMOVE, &one, &problem), DATABASE_OK);
+    assert_int_equal(database_commit(database, &problem), DATABASE_OK);
     database_close(database);
     database = open_it();
     assert_true(database_first_id(database) > 41);
@@ -211,15 +210,15 @@ static void test_an_undone_transaction_leaves_nothing(void **state)
     (void)state;
     fresh_path();
     struct database *database = open_it();
-    assert_int_equal(database_begin(database), DATABASE_OK);
-    assert_int_equal(database_change(database, ROW_ADD, &one), DATABASE_OK);
+    assert_int_equal(database_begin(database, &problem), DATABASE_OK);
+    assert_int_equal(database_change(database, ROW_ADD, &one, &problem), DATABASE_OK);
     database_rollback(database);
-    assert_true(database_scan(database, false, see, &seen));
+    assert_true(database_scan(database, false, see, &seen, &problem));
     assert_int_equal(seen.len, 0);
     /* how far a job is, that is not there: the database has lost it */
-    assert_int_equal(database_begin(database), DATABASE_OK);
-    assert_int_equal(database_change(database, ROW_SET, &one), DATABASE_BROKEN);
-    assert_non_null(strstr(database_problem(database), "0 rows changed"));
+    assert_int_equal(database_begin(database, &problem), DATABASE_OK);
+    assert_int_equal(database_change(database, ROW_SET, &one, &problem), DATABASE_BROKEN);
+    assert_non_null(strstr(problem.text, "0 rows changed"));
     database_rollback(database);
     database_close(database);
 }
@@ -238,12 +237,12 @@ static void test_damaged_rows_are_seen(void **state)
     add(database, &three);
     three.attempt = 1;
     set(database, &three);
-    assert_int_equal(database_checkpoint(database, true), DATABASE_OK);
+    assert_int_equal(database_checkpoint(database, true, &problem), DATABASE_OK);
     database_close(database);
     change_file("UPDATE job SET payload = 'pay 99' WHERE id = 1;"
                 "UPDATE progress SET attempt = 0 WHERE id = 3");
     database = open_it();
-    assert_true(database_scan(database, false, see, &seen));
+    assert_true(database_scan(database, false, see, &seen, &problem));
     assert_int_equal(seen.len, 3);
     assert_true(seen.damaged[0] && !seen.damaged[1] && seen.damaged[2]);
     database_close(database);
@@ -292,11 +291,11 @@ static void test_an_older_schema_is_migrated(void **state)
     fresh_path();
     struct database *database = open_it();
     add(database, &one);
-    assert_int_equal(database_checkpoint(database, true), DATABASE_OK);
+    assert_int_equal(database_checkpoint(database, true, &problem), DATABASE_OK);
     database_close(database);
     change_file("DROP VIEW jobs; PRAGMA user_version = 1"); /* what version 2 has brought */
     database = open_it();
-    assert_true(database_scan(database, false, see, &seen));
+    assert_true(database_scan(database, false, see, &seen, &problem));
     assert_int_equal(seen.len, 1);
     database_close(database);
     change_file("SELECT state, created_at FROM jobs");
@@ -314,7 +313,7 @@ static void test_damage_is_refused(void **state)
         one.payload = payload;
         add(database, &one);
     }
-    assert_int_equal(database_checkpoint(database, true), DATABASE_OK);
+    assert_int_equal(database_checkpoint(database, true, &problem), DATABASE_OK);
     database_close(database);
     jobd_blob_unref(payload);
     struct stat file;

@@ -60,13 +60,13 @@ static struct jobd *heart_for(struct store *store, uint32_t capacity, uint32_t k
 
 static struct scene open_scene(void)
 {
-    char error[STORE_ERROR_SIZE];
-    struct scene scene = {.store = store_open(folder, STORE_SYNC_COMMIT, error)};
+    struct problem problem;
+    struct scene scene = {.store = store_open(folder, STORE_SYNC_COMMIT, &problem)};
     if (scene.store == NULL)
-        fail_msg("%s", error);
+        fail_msg("%s", problem.text);
     scene.jobd = heart_for(scene.store, CAPACITY, KEEP);
-    if (!store_load(scene.store, scene.jobd, clock_now_us(), error))
-        fail_msg("%s", error);
+    if (!store_load(scene.store, scene.jobd, clock_now_us(), &problem))
+        fail_msg("%s", problem.text);
     assert_int_equal(store_start(scene.store, scene.jobd), 0);
     return scene;
 }
@@ -80,10 +80,10 @@ static void drop_scene(struct scene *scene)
 
 static void await_health(struct scene *scene)
 {
-    char reason[STORE_ERROR_SIZE];
+    struct problem reason;
     int64_t deadline_ms = now_ms() + PATIENCE_MS;
-    while (store_failing(scene->store, reason))
-        look_again(deadline_ms, reason);
+    while (store_failing(scene->store, &reason))
+        look_again(deadline_ms, reason.text);
 }
 
 /* Waits for the disk where the verb has to. */
@@ -291,7 +291,7 @@ static void test_the_disk_dies_at_every_write(void **state)
 static void test_no_space_for_growth(void **state)
 {
     struct ledger ledger;
-    char reason[STORE_ERROR_SIZE];
+    struct problem reason;
     uint64_t id;
     (void)state;
     fresh_folder();
@@ -300,8 +300,8 @@ static void test_no_space_for_growth(void **state)
     flaky_plan(FLAW_FULL, 30);
     run_script(&scene, &ledger);
     assert_true(flaky_struck());
-    assert_true(store_failing(scene.store, reason));
-    assert_string_equal(reason, "the disk is full");
+    assert_true(store_failing(scene.store, &reason));
+    assert_string_equal(reason.text, "the disk is full");
     assert_int_equal(put(&scene, "no", NULL, &id), JOBD_STORE_FAILED);
     flaky_plan(FLAW_NONE, 0);
     await_health(&scene);
@@ -311,6 +311,46 @@ static void test_no_space_for_growth(void **state)
     char text[16];
     assert_string_equal(payload_of(scene.jobd, id, text), "yes");
     drop_scene(&scene);
+}
+
+static void await_reason(struct scene *scene, const char *text)
+{
+    struct problem reason;
+    int64_t deadline_ms = now_ms() + PATIENCE_MS;
+    while (!store_failing(scene->store, &reason) || strcmp(reason.text, text) != 0)
+        look_again(deadline_ms, text);
+}
+
+/* The database is open while the disk is full, and closed when it is broken: it goes on from both.
+ */
+static void test_a_file_goes_while_the_disk_fails(void **state)
+{
+    static const enum flaw flaws[] = {FLAW_FULL, FLAW_DEAD};
+    (void)state;
+    for (size_t i = 0; i < sizeof flaws / sizeof flaws[0]; i++) {
+        char file[200], away[200], text[16];
+        uint64_t before, refused, after;
+        fresh_folder();
+        flaky_plan(FLAW_NONE, 0);
+        struct scene scene = open_scene();
+        snprintf(file, sizeof file, "%s/jobd.db", folder);
+        snprintf(away, sizeof away, "%s/away", folder);
+        assert_int_equal(put(&scene, "before", NULL, &before), JOBD_OK);
+        flaky_plan(flaws[i], 1);
+        assert_int_equal(put(&scene, "no", NULL, &refused), JOBD_STORE_FAILED);
+        assert_int_equal(rename(file, away), 0);
+        await_reason(&scene, "the store fails: jobd.db is gone");
+        assert_int_equal(put(&scene, "no", NULL, &refused), JOBD_STORE_FAILED);
+        flaky_plan(FLAW_NONE, 0);
+        assert_int_equal(rename(away, file), 0);
+        await_health(&scene);
+        assert_int_equal(put(&scene, "after", NULL, &after), JOBD_OK);
+        drop_scene(&scene);
+        scene = open_scene();
+        assert_string_equal(payload_of(scene.jobd, before, text), "before");
+        assert_string_equal(payload_of(scene.jobd, after, text), "after");
+        drop_scene(&scene);
+    }
 }
 
 /* ---- what stays, what goes */
@@ -356,7 +396,7 @@ static void test_the_forgotten_leave_the_disk(void **state)
 
 static void test_a_smaller_keep_forgets_at_the_start(void **state)
 {
-    char error[STORE_ERROR_SIZE];
+    struct problem problem;
     uint64_t id, last = 0;
     (void)state;
     fresh_folder();
@@ -366,9 +406,9 @@ static void test_a_smaller_keep_forgets_at_the_start(void **state)
         assert_int_equal(cancel(&scene, last = id), JOBD_OK);
     }
     drop_scene(&scene);
-    scene.store = store_open(folder, STORE_SYNC_COMMIT, error);
+    scene.store = store_open(folder, STORE_SYNC_COMMIT, &problem);
     scene.jobd = heart_for(scene.store, CAPACITY, 3);
-    assert_true(store_load(scene.store, scene.jobd, clock_now_us(), error));
+    assert_true(store_load(scene.store, scene.jobd, clock_now_us(), &problem));
     struct jobd_info info;
     assert_int_equal(jobd_get(scene.jobd, last, &info), JOBD_OK);
     assert_int_equal(jobd_get(scene.jobd, last - 3, &info), JOBD_NO_JOB);
@@ -380,7 +420,7 @@ static void test_a_smaller_keep_forgets_at_the_start(void **state)
 
 static void test_more_wait_than_may(void **state)
 {
-    char error[STORE_ERROR_SIZE];
+    struct problem problem;
     uint64_t id;
     struct jobd_stats stats;
     (void)state;
@@ -389,9 +429,9 @@ static void test_more_wait_than_may(void **state)
     for (unsigned i = 0; i < 20; i++)
         assert_int_equal(put(&scene, "a", NULL, &id), JOBD_OK);
     drop_scene(&scene);
-    scene.store = store_open(folder, STORE_SYNC_COMMIT, error);
+    scene.store = store_open(folder, STORE_SYNC_COMMIT, &problem);
     scene.jobd = heart_for(scene.store, 5, KEEP);
-    assert_true(store_load(scene.store, scene.jobd, clock_now_us(), error));
+    assert_true(store_load(scene.store, scene.jobd, clock_now_us(), &problem));
     assert_int_equal(store_start(scene.store, scene.jobd), 0);
     jobd_stats(scene.jobd, 0, clock_now_us(), &stats);
     assert_int_equal(stats.queued, 20);
@@ -403,12 +443,12 @@ static void test_more_wait_than_may(void **state)
 
 static void test_one_store_a_directory(void **state)
 {
-    char error[STORE_ERROR_SIZE];
+    struct problem problem;
     (void)state;
     fresh_folder();
     struct scene scene = open_scene();
-    assert_null(store_open(folder, STORE_SYNC_COMMIT, error));
-    assert_non_null(strstr(error, "in use by another jobd"));
+    assert_null(store_open(folder, STORE_SYNC_COMMIT, &problem));
+    assert_non_null(strstr(problem.text, "in use by another jobd"));
     drop_scene(&scene);
     scene = open_scene();
     drop_scene(&scene);
@@ -416,12 +456,12 @@ static void test_one_store_a_directory(void **state)
 
 static void test_no_directory_can_be_made(void **state)
 {
-    char error[STORE_ERROR_SIZE];
+    struct problem problem;
     (void)state;
-    assert_null(store_open("/proc/none", STORE_SYNC_COMMIT, error));
-    assert_non_null(strstr(error, "/proc/none: "));
-    assert_null(store_open(temporary_file("file", "x"), STORE_SYNC_COMMIT, error));
-    assert_non_null(strstr(error, "file: "));
+    assert_null(store_open("/proc/none", STORE_SYNC_COMMIT, &problem));
+    assert_non_null(strstr(problem.text, "/proc/none: "));
+    assert_null(store_open(temporary_file("file", "x"), STORE_SYNC_COMMIT, &problem));
+    assert_non_null(strstr(problem.text, "file: "));
 }
 
 static int start(void **state)
@@ -440,6 +480,7 @@ int main(void)
         cmocka_unit_test(test_every_write_torn),
         cmocka_unit_test(test_the_disk_dies_at_every_write),
         cmocka_unit_test(test_no_space_for_growth),
+        cmocka_unit_test(test_a_file_goes_while_the_disk_fails),
         cmocka_unit_test(test_ids_go_on_rising),
         cmocka_unit_test(test_the_forgotten_leave_the_disk),
         cmocka_unit_test(test_a_smaller_keep_forgets_at_the_start),

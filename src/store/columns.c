@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: MIT */
+#include "store/columns.h"
+
+#include <string.h>
+#include <zlib.h>
+
+#include "store/database_inside.h"
+
+/* States are on disk as their numbers. */
+_Static_assert(JOBD_QUEUED == 0 && JOBD_SCHEDULED == 1 && JOBD_RUNNING == 2 && JOBD_DONE == 3 &&
+                   JOBD_FAILED == 4 && JOBD_CANCELLED == 5,
+               "a migration must follow");
+
+/* A type that is not here does not compile. */
+#define KIND_OF(field)                                                                             \
+    _Generic(((struct job_record *)NULL)->field,                                                   \
+        uint8_t: COLUMN_U8,                                                                        \
+        uint32_t: COLUMN_U32,                                                                      \
+        int: COLUMN_I32,                                                                           \
+        int64_t: COLUMN_64,                                                                        \
+        uint64_t: COLUMN_64,                                                                       \
+        const char *: COLUMN_TEXT)
+#define FIELD(field) offsetof(struct job_record, field), KIND_OF(field)
+#define BLOB(field)  offsetof(struct job_record, field)
+
+static const struct column job_columns[] = {
+    {"id", FIELD(id)},
+    {"queue", FIELD(queue)},
+    {"priority", FIELD(priority)},
+    {"attempts", FIELD(attempts)},
+    {"created", FIELD(created_us)},
+    {"run_at", FIELD(run_at_us)},
+    {"timeout", FIELD(timeout_us)},
+    {"key", FIELD(key)},
+    {"trace", FIELD(trace)},
+    {"type", BLOB(payload), COLUMN_BLOB_TYPE},
+    {"payload", BLOB(payload), COLUMN_TYPED_BLOB},
+    {"crc", 0, COLUMN_CRC},
+};
+
+static const struct column progress_columns[] = {
+    {"id", FIELD(id)},
+    {"state", FIELD(state)},
+    {"attempt", FIELD(attempt)},
+    {"ready", FIELD(ready_us)},
+    {"started", FIELD(started_us)},
+    {"finished", FIELD(finished_us)},
+    {"flags", 0, COLUMN_FLAGS},
+    {"exit_code", FIELD(exit_code)},
+    {"token", FIELD(token)},
+    {"expires", FIELD(expires_us)},
+    {"output_type", BLOB(output), COLUMN_BLOB_TYPE},
+    {"output", BLOB(output), COLUMN_TYPED_BLOB},
+    {"error", BLOB(error), COLUMN_TEXT_BLOB},
+    {"crc", 0, COLUMN_CRC},
+};
+
+static const struct {
+    int bit;
+    size_t offset;
+} flags[] = {
+    {1, offsetof(struct job_record, delayed)},
+    {2, offsetof(struct job_record, stopping)},
+    {4, offsetof(struct job_record, output_truncated)},
+    {8, offsetof(struct job_record, exited)},
+};
+
+#define LEN(array) (sizeof(array) / sizeof((array)[0]))
+
+const struct table job_table = {"job", job_columns, LEN(job_columns)};
+const struct table progress_table = {"progress", progress_columns, LEN(progress_columns)};
+
+/* ---- SQL */
+
+static const char *declaration(const struct column *column)
+{
+    switch (column->kind) {
+    case COLUMN_TEXT:
+        return "TEXT NOT NULL";
+    case COLUMN_BLOB_TYPE:
+        return "TEXT";
+    case COLUMN_TYPED_BLOB:
+    case COLUMN_TEXT_BLOB:
+        return "BLOB";
+    case COLUMN_U8:
+    case COLUMN_U32:
+    case COLUMN_I32:
+    case COLUMN_64:
+    case COLUMN_FLAGS:
+    case COLUMN_CRC:
+        break;
+    }
+    return "INTEGER NOT NULL";
+}
+
+char *columns_create(const struct table *table)
+{
+    sqlite3_str *text = sqlite3_str_new(NULL);
+    sqlite3_str_appendf(text, "CREATE TABLE %s (%s INTEGER PRIMARY KEY", table->name,
+                        table->columns[0].name);
+    for (const struct column *column = table->columns; column->kind != COLUMN_CRC;) {
+        column++;
+        sqlite3_str_appendf(text, ", %s %s", column->name, declaration(column));
+    }
+    sqlite3_str_appendall(text, ")");
+    return sqlite3_str_finish(text);
+}
+
+char *columns_insert(const struct table *table, const char *condition)
+{
+    sqlite3_str *text = sqlite3_str_new(NULL);
+    sqlite3_str_appendf(text, "INSERT OR REPLACE INTO %s (", table->name);
+    for (int i = 0; i < table->len; i++)
+        sqlite3_str_appendf(text, "%s%s", i > 0 ? "," : "", table->columns[i].name);
+    sqlite3_str_appendall(text, condition != NULL ? ") SELECT " : ") VALUES (");
+    for (int i = 0; i < table->len; i++)
+        sqlite3_str_appendall(text, i > 0 ? ",?" : "?");
+    if (condition != NULL)
+        sqlite3_str_appendf(text, " WHERE %s", condition);
+    else
+        sqlite3_str_appendall(text, ")");
+    return sqlite3_str_finish(text);
+}
+
+char *columns_list(const struct table *table)
+{
+    sqlite3_str *text = sqlite3_str_new(NULL);
+    for (int i = 0; i < table->len; i++)
+        sqlite3_str_appendf(text, "%s%s.%s", i > 0 ? ", " : "", table->name,
+                            table->columns[i].name);
+    return sqlite3_str_finish(text);
+}
+
+/* ---- a field as SQL sees it */
+
+struct value {
+    enum { VALUE_NULL, VALUE_NUMBER, VALUE_TEXT, VALUE_BYTES } kind;
+    int64_t number;
+    const void *bytes;
+    size_t size;
+};
+
+static struct value number(int64_t number)
+{
+    return (struct value){.kind = VALUE_NUMBER, .number = number};
+}
+
+static struct value text(const char *text)
+{
+    return (struct value){.kind = VALUE_TEXT, .bytes = text, .size = strlen(text)};
+}
+
+static const void *field_at(const struct job_record *record, size_t offset)
+{
+    return (const char *)record + offset;
+}
+
+static void *field_to_fill(struct job_record *record, size_t offset)
+{
+    return (char *)record + offset;
+}
+
+static int64_t flags_of(const struct job_record *record)
+{
+    int set = 0;
+    for (size_t i = 0; i < LEN(flags); i++)
+        if (*(const bool *)field_at(record, flags[i].offset))
+            set |= flags[i].bit;
+    return set;
+}
+
+static struct value value_of(const struct column *column, const struct job_record *record)
+{
+    const void *field = field_at(record, column->offset);
+    const struct jobd_blob *blob;
+    switch (column->kind) {
+    case COLUMN_U8:
+        return number(*(const uint8_t *)field);
+    case COLUMN_U32:
+        return number(*(const uint32_t *)field);
+    case COLUMN_I32:
+        return number(*(const int32_t *)field);
+    case COLUMN_64:
+        return number(*(const int64_t *)field);
+    case COLUMN_FLAGS:
+        return number(flags_of(record));
+    case COLUMN_TEXT:
+        return text(*(const char *const *)field);
+    case COLUMN_BLOB_TYPE:
+        blob = *(const struct jobd_blob *const *)field;
+        return blob != NULL ? text(blob->type) : (struct value){.kind = VALUE_NULL};
+    case COLUMN_TYPED_BLOB:
+    case COLUMN_TEXT_BLOB:
+        blob = *(const struct jobd_blob *const *)field;
+        if (blob != NULL)
+            return (struct value){.kind = VALUE_BYTES, .bytes = blob->bytes, .size = blob->size};
+        break;
+    case COLUMN_CRC:
+        break;
+    }
+    return (struct value){.kind = VALUE_NULL};
+}
+
+/* ---- checksums */
+
+static uLong crc_number(uLong crc, int64_t number)
+{
+    unsigned char bytes[8];
+    for (unsigned i = 0; i < 8; i++)
+        bytes[i] = (unsigned char)((uint64_t)number >> 8 * i);
+    return crc32(crc, bytes, sizeof bytes);
+}
+
+static uLong crc_value(uLong crc, const struct value *value)
+{
+    if (value->kind == VALUE_NUMBER)
+        return crc_number(crc, value->number);
+    if (value->kind == VALUE_NULL)
+        return crc_number(crc, -1);
+    return crc32_z(crc_number(crc, (int64_t)value->size), value->bytes, value->size);
+}
+
+/* What rows have that were written before there was the column. */
+static bool is_zero(const struct value *value)
+{
+    return value->kind == VALUE_NULL || (value->kind == VALUE_NUMBER && value->number == 0) ||
+           (value->kind == VALUE_TEXT && value->size == 0);
+}
+
+static int64_t crc_of(const struct table *table, const struct job_record *record)
+{
+    uLong crc = crc32(0, NULL, 0);
+    bool later = false; /* than version 1 */
+    for (int i = 0; i < table->len; i++) {
+        const struct column *column = &table->columns[i];
+        struct value value = value_of(column, record);
+        if (column->kind == COLUMN_CRC) {
+            later = true;
+        } else if (later && !is_zero(&value)) {
+            struct value name = text(column->name);
+            crc = crc_value(crc_value(crc, &name), &value);
+        } else if (!later && !(column->kind == COLUMN_BLOB_TYPE && value.kind == VALUE_NULL)) {
+            crc = crc_value(crc, &value); /* that there is no blob, the blob says */
+        }
+    }
+    return (int64_t)crc;
+}
+
+/* ---- writing */
+
+/* An argument that does not fit fails the statement, so the results need not be read. */
+static void bind(sqlite3_stmt *statement, int at, const struct value *value)
+{
+    switch (value->kind) {
+    case VALUE_NUMBER:
+        (void)sqlite3_bind_int64(statement, at, value->number);
+        break;
+    case VALUE_TEXT:
+        (void)sqlite3_bind_text64(statement, at, value->bytes, value->size, SQLITE_STATIC,
+                                  SQLITE_UTF8);
+        break;
+    case VALUE_BYTES:
+        (void)sqlite3_bind_blob64(statement, at, value->bytes, value->size, SQLITE_STATIC);
+        break;
+    case VALUE_NULL:
+        (void)sqlite3_bind_null(statement, at);
+        break;
+    }
+}
+
+void columns_bind(const struct table *table, sqlite3_stmt *statement,
+                  const struct job_record *record)
+{
+    for (int i = 0; i < table->len; i++) {
+        const struct column *column = &table->columns[i];
+        struct value value =
+            column->kind == COLUMN_CRC ? number(crc_of(table, record)) : value_of(column, record);
+        bind(statement, i + 1, &value);
+    }
+}
+
+/* ---- reading */
+
+static const char *text_at(sqlite3_stmt *row, int at)
+{
+    const char *found = (const char *)sqlite3_column_text(row, at);
+    return found != NULL ? found : "";
+}
+
+/* False when memory is short. */
+static bool read_blob(sqlite3_stmt *row, int at, const char *type, const struct jobd_blob **blob)
+{
+    *blob = NULL;
+    if (sqlite3_column_type(row, at) == SQLITE_NULL)
+        return true;
+    const void *bytes = sqlite3_column_blob(row, at);
+    size_t size = (size_t)sqlite3_column_bytes(row, at);
+    struct jobd_blob *made = jobd_blob_new(size, type);
+    if (made != NULL && size > 0)
+        memcpy(made->bytes, bytes, size);
+    *blob = made;
+    return made != NULL;
+}
+
+static void read_flags(int set, struct job_record *record)
+{
+    for (size_t i = 0; i < LEN(flags); i++)
+        *(bool *)field_to_fill(record, flags[i].offset) = (set & flags[i].bit) != 0;
+}
+
+static bool read_field(const struct column *column, sqlite3_stmt *row, int at,
+                       struct job_record *record)
+{
+    void *field = field_to_fill(record, column->offset);
+    switch (column->kind) {
+    case COLUMN_U8:
+        *(uint8_t *)field = (uint8_t)sqlite3_column_int(row, at);
+        break;
+    case COLUMN_U32:
+        *(uint32_t *)field = (uint32_t)sqlite3_column_int(row, at);
+        break;
+    case COLUMN_I32:
+        *(int32_t *)field = sqlite3_column_int(row, at);
+        break;
+    case COLUMN_64:
+        *(int64_t *)field = sqlite3_column_int64(row, at);
+        break;
+    case COLUMN_FLAGS:
+        read_flags(sqlite3_column_int(row, at), record);
+        break;
+    case COLUMN_TEXT:
+        *(const char **)field = text_at(row, at);
+        break;
+    case COLUMN_TYPED_BLOB:
+        return read_blob(row, at, text_at(row, at - 1), field);
+    case COLUMN_TEXT_BLOB:
+        return read_blob(row, at, "text/plain; charset=utf-8", field);
+    case COLUMN_BLOB_TYPE:
+    case COLUMN_CRC:
+        break;
+    }
+    return true;
+}
+
+bool columns_read(const struct table *table, sqlite3_stmt *row, int first,
+                  struct job_record *record)
+{
+    bool good = true;
+    for (int i = 0; i < table->len; i++)
+        good = read_field(&table->columns[i], row, first + i, record) && good;
+    return good;
+}
+
+void columns_release(const struct table *table, struct job_record *record)
+{
+    for (int i = 0; i < table->len; i++) {
+        const struct column *column = &table->columns[i];
+        if (column->kind != COLUMN_TYPED_BLOB && column->kind != COLUMN_TEXT_BLOB)
+            continue;
+        const struct jobd_blob **blob = field_to_fill(record, column->offset);
+        struct jobd_blob *own;
+        memcpy(&own, blob, sizeof own); /* as it was made */
+        jobd_blob_unref(own);
+        *blob = NULL;
+    }
+}
+
+bool columns_whole(const struct table *table, sqlite3_stmt *row, int first,
+                   const struct job_record *record)
+{
+    int at = 0;
+    while (table->columns[at].kind != COLUMN_CRC)
+        at++;
+    return sqlite3_column_int64(row, first + at) == crc_of(table, record);
+}

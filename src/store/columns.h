@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/* A job's columns: of each its name, and where it stands in struct job_record. All that handles a
+ * row walks these tables: CREATE TABLE, INSERT and SELECT, binding, reading, the checksum.
+ *
+ * To add one:
+ *   1. a field in struct job_record (engine/journal.h), which the engine fills and takes back;
+ *   2. a row at the end of job_table or progress_table, behind `crc`;
+ *   3. a migration in database.c: ALTER TABLE job ADD COLUMN ... DEFAULT ...
+ * A bool is one row of `flags` in columns.c instead, and needs no migration.
+ *
+ * Rows that were written before have the column's zero: 0, '' or NULL, which must mean "as before"
+ * and is what the migration's DEFAULT says. The checksum of a row covers the columns before `crc`
+ * always, and those behind it, with their names, only when they are not zero: so the checksums of
+ * old rows stay right, and nothing is written again.
+ *
+ * What stands here was written to disk by somebody: no row is changed, moved or removed. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "engine/journal.h"
+
+struct sqlite3_stmt;
+
+enum column_kind {
+    COLUMN_U8,
+    COLUMN_U32,
+    COLUMN_I32,
+    COLUMN_64, /* with a sign or without */
+    COLUMN_TEXT,
+    COLUMN_FLAGS,      /* several bools */
+    COLUMN_BLOB_TYPE,  /* the media type of the blob in the next column */
+    COLUMN_TYPED_BLOB, /* whose media type is the column before */
+    COLUMN_TEXT_BLOB,  /* text, whatever its blob says */
+    COLUMN_CRC         /* of the record; no field */
+};
+
+struct column {
+    const char *name;
+    size_t offset; /* in struct job_record */
+    enum column_kind kind;
+};
+
+/* As many columns as one SQL table has, in the file's order; the first is the job's id. */
+struct table {
+    const char *name;
+    const struct column *columns;
+    int len;
+};
+
+extern const struct table job_table;      /* what never changes; written once */
+extern const struct table progress_table; /* how far it is; no row as long as the job waits as it
+                                             was put in */
+
+/* SQL, returned: the caller frees it with sqlite3_free(). NULL: out of memory. */
+
+/* As version 1 of the schema has it: without the columns behind `crc`. */
+char *columns_create(const struct table *table);
+/* With a ? for each column; `condition`, when not NULL, is an SQL expression in which ?1 is the id.
+ */
+char *columns_insert(const struct table *table, const char *condition);
+/* Its columns, each with the table's name, for a SELECT. */
+char *columns_list(const struct table *table);
+
+/* Binds all columns to such an INSERT; what the record points to must stay until it is stepped. */
+void columns_bind(const struct table *table, struct sqlite3_stmt *statement,
+                  const struct job_record *record);
+
+/* Fills the table's fields from a row whose columns begin at `first`; from one that a LEFT JOIN did
+ * not find, with zeros. Texts are borrowed from the row, blobs are the record's: columns_release()
+ * frees them, also when this is false: memory is short. */
+bool columns_read(const struct table *table, struct sqlite3_stmt *row, int first,
+                  struct job_record *record);
+void columns_release(const struct table *table, struct job_record *record);
+
+/* Whether the row's checksum is that of the record that was read from it. */
+bool columns_whole(const struct table *table, struct sqlite3_stmt *row, int first,
+                   const struct job_record *record);

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: MIT */
+/* One round: see to what nobody asks for, gather a group, write it, tell the engine, or how it has
+ * failed (health.c); wait when there was nothing. While the disk works the next group gathers.
+ *
+ * A checkpoint stalls the answers for some milliseconds, so it is made when the log has grown or
+ * when nothing else is to be done. */
+#include "store/writer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/thread.h"
+#include "engine/journal.h"
+#include "store/ballast.h"
+#include "store/health.h"
+
+enum {
+    LOG_PAGES_MAX = 1000, /* then a checkpoint */
+    TRY_EVERY_MS = 100    /* when it stops */
+};
+
+#define IDLE_US CLOCK_SECOND_US /* then a checkpoint */
+#define LOOK_US CLOCK_SECOND_US /* a look takes two microseconds: too long for each commit */
+
+/* ---- a group */
+
+struct group {
+    struct store *store;
+    enum database_result result; /* of the last change */
+};
+
+static bool write_record(void *context, enum row_kind kind, const struct job_record *record)
+{
+    struct group *group = context;
+    struct store *store = group->store;
+    group->result = database_change(store->database, kind, record, &store->problem);
+    return group->result == DATABASE_OK;
+}
+
+enum database_result writer_write_group(struct store *store)
+{
+    struct group group = {.store = store};
+    enum database_result result = database_begin(store->database, &store->problem);
+    if (result != DATABASE_OK)
+        return result;
+    bool all = journal_each(store->jobd, write_record, &group);
+    result = all ? database_commit(store->database, &store->problem) : group.result;
+    if (result != DATABASE_OK)
+        database_rollback(store->database);
+    return result;
+}
+
+static void written(struct store *store, size_t changes)
+{
+    mutex_lock(&store->lock);
+    store->stats.commits++;
+    store->stats.changes += changes;
+    mutex_unlock(&store->lock);
+    if (store->sync == STORE_SYNC_SECOND && store->sync_us == JOBD_NEVER)
+        store->sync_us = clock_now_us() + CLOCK_SECOND_US;
+    journal_written(store->jobd, clock_now_us());
+}
+
+/* When the disk is full, the ballast is let go for it. False: nothing of it is written. */
+static bool write_changes(struct store *store, size_t changes)
+{
+    if (!health_writes(store))
+        return false;
+    enum database_result result = writer_write_group(store);
+    if (result == DATABASE_FULL && health_enter_full(store))
+        result = writer_write_group(store);
+    if (result == DATABASE_BROKEN)
+        health_close_broken(store);
+    if (result == DATABASE_OK)
+        written(store, changes);
+    return result == DATABASE_OK;
+}
+
+/* Gathers a group and writes it; false when nothing waits. */
+static bool write_next(struct store *store)
+{
+    size_t changes = journal_gather(store->jobd, CHANGES_MAX, BYTES_MAX);
+    if (changes > 0 && !write_changes(store, changes))
+        journal_failed(store->jobd, clock_now_us());
+    return changes > 0;
+}
+
+/* ---- what is done without anybody asking */
+
+/* With --sync 1s: what was committed in the last second. */
+static void sync_log(struct store *store)
+{
+    store->sync_us = JOBD_NEVER;
+    int fd = open(store->log_path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || fdatasync(fd) != 0) {
+        (void)problem_set(&store->problem, "fdatasync: %s", strerror(errno));
+        health_close_broken(store);
+    }
+    if (fd >= 0)
+        close(fd);
+}
+
+static void housekeeping(struct store *store, bool idle)
+{
+    int64_t now_us = clock_now_us();
+    if (now_us >= store->look_us) {
+        (void)health_check_files(store);
+        store->look_us = now_us + LOOK_US;
+    }
+    if (health_now(store) != GOOD && now_us >= store->again_us)
+        health_try_to_recover(store);
+    if (now_us >= store->sync_us && health_check_files(store) && health_writes(store))
+        sync_log(store);
+    if (health_now(store) == GOOD &&
+        database_log_pages(store->database) >= (idle ? 1 : LOG_PAGES_MAX))
+        (void)health_checkpoint(store, false);
+}
+
+/* When to look again, though nobody asks. */
+static int64_t next_us(struct store *store)
+{
+    int64_t at_us = store->sync_us;
+    switch (health_now(store)) {
+    case GOOD:
+        if (database_log_pages(store->database) > 0) {
+            int64_t idle_us = clock_now_us() + IDLE_US;
+            at_us = idle_us < at_us ? idle_us : at_us;
+        }
+        break;
+    case FULL:
+    case BROKEN:
+        at_us = store->again_us < at_us ? store->again_us : at_us;
+        break;
+    case GONE:
+        at_us = store->again_us;
+        break;
+    }
+    return at_us;
+}
+
+/* ---- the thread */
+
+enum wait { WOKEN, LATE, OVER };
+
+/* Until it is woken, or until then. */
+static enum wait wait_until(struct store *store, int64_t at_us)
+{
+    struct timespec until = clock_monotonic(at_us);
+    enum wait why = WOKEN;
+    mutex_lock(&store->lock);
+    while (!store->woken && !store->over && why == WOKEN)
+        if (at_us == JOBD_NEVER)
+            condition_wait(&store->changed, &store->lock);
+        else if (!condition_wait_until(&store->changed, &store->lock, &until))
+            why = LATE;
+    store->woken = false;
+    why = store->over ? OVER : why;
+    mutex_unlock(&store->lock);
+    return why;
+}
+
+static void *writer_main(void *context)
+{
+    struct store *store = context;
+    enum wait why = WOKEN;
+    while (why != OVER) {
+        housekeeping(store, why == LATE);
+        why = WOKEN;
+        bool wrote = write_next(store);
+        if (!wrote || health_now(store) != GOOD)
+            why = wait_until(store, next_us(store));
+    }
+    return NULL;
+}
+
+void store_wake(void *context)
+{
+    struct store *store = context;
+    mutex_lock(&store->lock);
+    store->woken = true;
+    condition_signal(&store->changed);
+    mutex_unlock(&store->lock);
+}
+
+int store_start(struct store *store, struct jobd *jobd)
+{
+    store->jobd = jobd;
+    if (store->sync == STORE_SYNC_SECOND)
+        log_info("%s: --sync 1s: a power cut loses what came in the second before", store->path);
+    if (store->sync == STORE_SYNC_OFF)
+        log_info("%s: --sync off: a power cut loses what the system has not written", store->path);
+    if (!ballast_hold(store->ballast_path, 0))
+        (void)health_enter_full(store);
+    int error = thread_start(&store->thread, writer_main, store);
+    store->started = error == 0;
+    return error;
+}
+
+void writer_join(struct store *store)
+{
+    if (!store->started)
+        return;
+    mutex_lock(&store->lock);
+    store->over = true;
+    condition_signal(&store->changed);
+    mutex_unlock(&store->lock);
+    verify(pthread_join(store->thread, NULL) == 0);
+    store->started = false;
+}
+
+/* From here on in the caller's thread: the writer is no more. */
+bool store_stop(struct store *store, int64_t wait_us)
+{
+    int64_t until_us = clock_after_us(wait_us);
+    writer_join(store);
+    if (!health_check_files(store))
+        return false;
+    do {
+        if (!health_writes(store))
+            health_try_to_recover(store);
+        while (write_next(store) && health_now(store) == GOOD)
+            ;
+    } while (!journal_empty(store->jobd) && clock_now_us() < until_us &&
+             poll(NULL, 0, TRY_EVERY_MS) == 0);
+    bool whole = journal_empty(store->jobd);
+    if (health_writes(store))
+        (void)health_checkpoint(store, true);
+    return whole && health_writes(store);
+}
