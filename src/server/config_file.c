@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/json.h"
+#include "base/json_scan.h"
 #include "base/log.h"
 #include "base/text.h"
 
