@@ -23,6 +23,15 @@
 #include "server/server.h"
 #include "store/database.h"
 
+static int check_health(const struct options *options)
+{
+    struct problem problem = {""};
+    if (healthcheck(options->listen, options->tls_certificate != NULL, &problem))
+        return 0;
+    fprintf(stderr, "jobd: %s\n", problem.text);
+    return EXIT_LOST;
+}
+
 int main(int argc, char **argv)
 {
     static struct server server;
@@ -39,9 +48,7 @@ int main(int argc, char **argv)
         code = server_check(&server.options);
         break;
     case ACTION_HEALTH:
-        code = healthcheck(server.options.listen, server.options.tls_certificate != NULL)
-                   ? 0
-                   : EXIT_LOST;
+        code = check_health(&server.options);
         break;
     case ACTION_VERSION:
         printf("jobd " JOBD_VERSION " (libmicrohttpd %s, cJSON %s, libcurl %s, SQLite %s, %s)\n",

@@ -28,7 +28,7 @@ only microhttpd 'src/http/mhd\.h'
 only http/mhd 'src/http/(mhd_[a-z]*|http|budget)\.c'
 only api/endpoint 'src/api/.*'
 only cjson 'src/base/json\.h'
-only curl/ 'src/(run/http_client|base/url)\.c'
+only curl/ 'src/(run/http_client|base/url|server/healthcheck)\.c'
 only sqlite3 'src/store/database_inside\.h'
 only gnutls 'src/http/tls\.c'
 
