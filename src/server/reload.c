@@ -24,7 +24,7 @@ struct differences {
 
 /* What shall change hands, made before any of it does. */
 struct changes {
-    struct tool **tools; /* of each queue; NULL: nothing of it changes */
+    struct runner_version **runners; /* of each queue; NULL: nothing of it changes */
     struct tokens *tokens;
     struct identity *identity;
 };
@@ -41,10 +41,16 @@ void queue_runner(const struct options *options, const struct queue_options *que
                   struct runner_config *config)
 {
     *config = (struct runner_config){.queue = queue->name,
-                                     .command = queue->command,
-                                     .url = queue->post,
-                                     .sleep_us = queue->sleep_us,
+                                     .kind = "sleep",
+                                     .argument = &queue->sleep_us,
                                      .output_max_bytes = (size_t)options->output_max_bytes};
+    if (queue->command != NULL) {
+        config->kind = "exec";
+        config->argument = &queue->command;
+    } else if (queue->post != NULL) {
+        config->kind = "post";
+        config->argument = &queue->post;
+    }
 }
 
 static void note(void *context, const char *option, bool live)
@@ -67,11 +73,11 @@ static struct queue_options *find(const struct options *options, const char *nam
 
 /* ---- before anything counts */
 
-static bool make_tools(struct changes *changes, const struct options *options,
-                       const struct options *fresh)
+static bool make_runners(struct changes *changes, const struct options *options,
+                         const struct options *fresh)
 {
-    changes->tools = calloc(options->queues_len, sizeof(struct tool *));
-    int error = changes->tools != NULL ? 0 : -ENOMEM;
+    changes->runners = calloc(options->queues_len, sizeof(struct runner_version *));
+    int error = changes->runners != NULL ? 0 : -ENOMEM;
     for (uint32_t i = 0; i < options->queues_len && error == 0; i++) {
         const struct queue_options *queue = &options->queues[i];
         const struct queue_options *then = find(fresh, queue->name);
@@ -83,7 +89,7 @@ static bool make_tools(struct changes *changes, const struct options *options,
             continue;
         queue_runner(options, then, &config);
         config.queue = queue->name; /* that of `fresh` goes */
-        error = tool_new(&changes->tools[i], &config);
+        error = runner_version_new(&changes->runners[i], &config);
     }
     if (error != 0)
         log_error("SIGHUP: %s: nothing is changed", strerror(-error));
@@ -104,9 +110,9 @@ static bool read_files(struct changes *changes, const struct auth *auth, const s
 
 static void release(struct changes *changes, uint32_t queues_len)
 {
-    for (uint32_t i = 0; changes->tools != NULL && i < queues_len; i++)
-        tool_free(changes->tools[i]);
-    free(changes->tools);
+    for (uint32_t i = 0; changes->runners != NULL && i < queues_len; i++)
+        runner_version_free(changes->runners[i]);
+    free(changes->runners);
     tokens_free(changes->tokens);
     identity_free(changes->identity);
 }
@@ -141,9 +147,9 @@ static void swap(struct queue_options *queue, struct queue_options *fresh)
     fresh->command = command;
 }
 
-/* Takes the tool, NULL when nothing that is live differs. */
+/* Takes the version, NULL when nothing that is live differs. */
 static void change_queue(struct queue_options *queue, struct queue_options *fresh,
-                         struct jobd *jobd, struct runner *runner, struct tool *tool)
+                         struct jobd *jobd, struct runner *runner, struct runner_version *version)
 {
     struct differences differences = {0};
     struct jobd_queue_config terms = {.name = queue->name};
@@ -151,9 +157,9 @@ static void change_queue(struct queue_options *queue, struct queue_options *fres
     if (differences.fixed.used > 0)
         log_warn("SIGHUP: queue %s: %s cannot change while the server runs", queue->name,
                  differences.fixed.text);
-    if (tool == NULL)
+    if (version == NULL)
         return;
-    runner_change(runner, tool);
+    runner_change(runner, version);
     queue_terms(fresh, &terms);
     verify(jobd_queue_change(jobd, jobd_queue_named(jobd, queue->name), &terms) == 0);
     swap(queue, fresh);
@@ -169,11 +175,11 @@ static void change_queues(struct options *options, const struct options *fresh, 
     for (uint32_t i = 0; i < options->queues_len; i++) {
         struct queue_options *queue = find(fresh, options->queues[i].name);
         if (queue != NULL)
-            change_queue(&options->queues[i], queue, jobd, runners[i], changes->tools[i]);
+            change_queue(&options->queues[i], queue, jobd, runners[i], changes->runners[i]);
         else
             log_warn("SIGHUP: queue %s: no longer configured; dropped at the next restart",
                      options->queues[i].name);
-        changes->tools[i] = NULL;
+        changes->runners[i] = NULL;
     }
 }
 
@@ -200,7 +206,7 @@ void reread(struct options *options, int argc, char **argv, struct jobd *jobd,
     if (!options_read(&fresh, argc, argv))
         return;
     if (!wants_commands_in_vain(options, &fresh) && read_files(&changes, auth, tls) &&
-        make_tools(&changes, options, &fresh)) {
+        make_runners(&changes, options, &fresh)) {
         options_compare(options, &fresh, note, &differences);
         if (differences.fixed.used > 0)
             log_warn("SIGHUP: %s cannot change while the server runs", differences.fixed.text);
