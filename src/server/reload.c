@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "server/sandbox.h"
+#include "server/server.h"
 #include "base/verify.h"
 
 enum { NAMES_SIZE = 256 };
@@ -197,21 +198,21 @@ static void change_files(struct auth *auth, struct tls *tls, struct changes *cha
     changes->identity = NULL;
 }
 
-void reread(struct options *options, int argc, char **argv, struct jobd *jobd,
-            struct runner *const *runners, struct auth *auth, struct tls *tls)
+void reload(struct server *server)
 {
-    struct options fresh;
+    struct options *options = &server->options, fresh;
     struct differences differences = {0};
     struct changes changes = {0};
-    if (!options_read(&fresh, argc, argv))
+    if (!options_read(&fresh, server->argc, server->argv))
         return;
-    if (!wants_commands_in_vain(options, &fresh) && read_files(&changes, auth, tls) &&
+    if (!wants_commands_in_vain(options, &fresh) &&
+        read_files(&changes, server->auth, server->tls) &&
         make_runners(&changes, options, &fresh)) {
         options_compare(options, &fresh, note, &differences);
         if (differences.fixed.used > 0)
             log_warn("SIGHUP: %s cannot change while the server runs", differences.fixed.text);
-        change_files(auth, tls, &changes);
-        change_queues(options, &fresh, jobd, runners, &changes);
+        change_files(server->auth, server->tls, &changes);
+        change_queues(options, &fresh, server->jobd, server->runners, &changes);
         log_info("SIGHUP: configuration reloaded");
     }
     release(&changes, options->queues_len);
