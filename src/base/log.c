@@ -17,18 +17,11 @@ const char *const log_format_names[] = {"text", "json", NULL};
 
 static enum log_format log_as = LOG_TEXT;
 static enum log_level log_up_to = LOG_INFO;
-static bool is_open;
 
 void log_setup(enum log_format format, enum log_level level)
 {
     log_as = format;
     log_up_to = level;
-    is_open = true;
-}
-
-bool log_is_open(void)
-{
-    return is_open;
 }
 
 static void write_all(const char *line, size_t size)

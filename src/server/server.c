@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/problem.h"
+#include "server/option_types.h"
 #include "server/reload.h"
 #include "server/sandbox.h"
 #include "server/shutdown.h"
@@ -252,18 +253,23 @@ static void warn(struct auth *auth, struct tls *tls)
 }
 
 /* All is open that needs rights, and no thread runs yet. */
-static void give_up_rights(const struct server *server)
+static bool give_up_rights(const struct server *server, struct problem *problem)
 {
     const struct options *options = &server->options;
+    const char **files = options_files(options);
+    if (files == NULL)
+        return problem_set(problem, "start: out of memory");
     struct sandbox sandbox = {
-        .secrets = options->token_file != NULL || options->tls_key != NULL,
-        .files = {options->config, options->token_file, options->tls_certificate, options->tls_key},
+        .secrets = options_any(OF_SERVER, options, OPTION_SECRET),
+        .files = files,
         .database = server->store != NULL ? store_path(server->store) : NULL,
         .socket = listen_own_file(&server->listeners),
     };
     for (uint32_t i = 0; i < options->queues_len; i++)
-        sandbox.commands |= options->queues[i].command != NULL;
+        sandbox.commands |= options_any(OF_QUEUE, &options->queues[i], OPTION_PROGRAM);
     sandbox_enter(&sandbox);
+    free(files);
+    return true;
 }
 
 /* ---- the process */
@@ -276,8 +282,7 @@ static int run(struct server *server)
         log_warn("the limit on open files allows %u connections, not %llu",
                  (unsigned)server->connections_max, (unsigned long long)options->connections_max);
     warn(server->auth, server->tls);
-    give_up_rights(server);
-    if (start(server, &problem))
+    if (give_up_rights(server, &problem) && start(server, &problem))
         return serve_until_signal(server);
     log_error("%s", problem.text);
     return EXIT_LOST;

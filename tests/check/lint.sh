@@ -56,10 +56,4 @@ for file in $sources $(git ls-files 'tests/*.py'); do
     [ "$(wc -l <"$file")" -le 600 ] || wrong "$file has more than 600 lines"
 done
 
-# Every option stands in the man page.
-for option in $(sed -n 's/^    {"\([a-z-]*\)", .*/\1/p' src/server/options.c); do
-    grep -q -- "$(echo "Fl Fl $option" | sed 's/-/\\-/g')\|Fl \\\\-$option\|-$option\|Cm $option" src/dist/jobd.1 ||
-        wrong "src/dist/jobd.1 does not name --$option"
-done
-
 exit $failed
