@@ -160,6 +160,9 @@ check-install:  ## the example builds with what is installed; uninstall leaves n
 format:  ## format the sources
 	$(Q)clang-format -i $(SOURCES)
 
+man: $(B)/jobd $(B)/tests/server/test_options  ## write the options into src/dist/jobd.1
+	$(Q)WRITE_MAN=1 sh tests/run.sh $(B)/tests/server/test_options
+
 # ---- longer tests
 
 include tests/tests.mk
@@ -206,7 +209,7 @@ clean:  ## remove all that was made
 help:  ## say this
 	$(Q)sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/\1\t\2/p' Makefile tests/tests.mk bench/bench.mk src/dist/static.mk | sort | awk -F'\t' '{printf "  %-15s %s\n", $$1, $$2}'
 
-.PHONY: all deps deps-check run test check lint analyze check-man check-binary check-units check-install format \
+.PHONY: all deps deps-check run test check lint analyze check-man check-binary check-units check-install format man \
         install uninstall dist clean help FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:

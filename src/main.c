@@ -19,18 +19,33 @@
 #include "http/tls.h"
 #include "run/http_client.h"
 #include "server/healthcheck.h"
-#include "server/options.h"
+#include "server/option_help.h"
+#include "server/option_sources.h"
 #include "server/server.h"
 #include "store/database.h"
+
+static int wrong(const struct problem *problem, int code)
+{
+    fprintf(stderr, "jobd: %s\n", problem->text);
+    return code;
+}
+
+static int check_health(const struct options *options)
+{
+    struct problem problem = {""};
+    bool lives = healthcheck(options->listen, options->tls_certificate != NULL, &problem);
+    return lives ? 0 : wrong(&problem, EXIT_LOST);
+}
 
 int main(int argc, char **argv)
 {
     static struct server server;
+    struct problem problem = {""};
+    int code = 0;
     server.argc = argc;
     server.argv = argv;
-    if (!options_read(&server.options, argc, argv))
-        return EXIT_WRONG;
-    int code = 0;
+    if (!options_read(&server.options, argc, argv, &problem))
+        return wrong(&problem, EXIT_WRONG);
     switch (server.options.action) {
     case ACTION_RUN:
         code = server_main(&server);
@@ -39,9 +54,7 @@ int main(int argc, char **argv)
         code = server_check(&server.options);
         break;
     case ACTION_HEALTH:
-        code = healthcheck(server.options.listen, server.options.tls_certificate != NULL)
-                   ? 0
-                   : EXIT_LOST;
+        code = check_health(&server.options);
         break;
     case ACTION_VERSION:
         printf("jobd " JOBD_VERSION " (libmicrohttpd %s, cJSON %s, libcurl %s, SQLite %s, %s)\n",

@@ -4,6 +4,7 @@
 
 #include "api/endpoint.h"
 #include "base/clock.h"
+#include "base/json_scan.h"
 #include "base/text.h"
 
 enum {

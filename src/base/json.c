@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json_scan.h"
 #include "base/text.h"
 
 bool json_add_int(cJSON *object, const char *name, int64_t value)
@@ -28,18 +29,6 @@ bool json_add_time(cJSON *object, const char *name, int64_t us)
     char time[TEXT_TIME_SIZE];
     text_time(us, time);
     return cJSON_AddStringToObject(object, name, time) != NULL;
-}
-
-size_t json_string_bytes(const char *string)
-{
-    size_t bytes = 2;
-    for (const unsigned char *at = (const unsigned char *)string; *at != '\0'; at++) {
-        if (strchr("\"\\\b\f\n\r\t", *at) != NULL)
-            bytes += 2;
-        else
-            bytes += *at < 0x20 ? sizeof "\\u0000" - 1 : 1;
-    }
-    return bytes;
 }
 
 char *json_text(const cJSON *object)
@@ -109,86 +98,4 @@ char *json_from_words(char *const *words)
     char *text = whole ? cJSON_PrintUnformatted(array) : NULL;
     cJSON_Delete(array);
     return text;
-}
-
-unsigned json_line_at(const char *text, const char *at)
-{
-    unsigned line = 1;
-    for (; text < at && *text != '\0'; text++)
-        line += *text == '\n';
-    return line;
-}
-
-/* Counts the keys of the tree in the order of the text, up to `item`'s. */
-static bool count_keys(const cJSON *tree, const cJSON *item, unsigned *keys)
-{
-    for (const cJSON *child = tree->child; child != NULL; child = child->next) {
-        if (child->string != NULL)
-            ++*keys;
-        if (child == item || count_keys(child, item, keys))
-            return true;
-    }
-    return false;
-}
-
-static const char *after_string(const char *at)
-{
-    for (at++; *at != '\0' && *at != '"'; at++)
-        if (*at == '\\' && at[1] != '\0')
-            at++;
-    return *at == '"' ? at + 1 : at;
-}
-
-/* What a string is, by what stands behind it. */
-static bool is_key(const char *behind)
-{
-    return behind[strspn(behind, " \t\r\n")] == ':';
-}
-
-unsigned json_line(const char *text, const cJSON *root, const cJSON *item)
-{
-    unsigned keys = 0;
-    if (!count_keys(root, item, &keys))
-        return 1;
-    const char *at = text;
-    while (*at != '\0') {
-        if (*at != '"') {
-            at++;
-            continue;
-        }
-        const char *string = at;
-        at = after_string(at);
-        if (is_key(at) && --keys == 0)
-            return json_line_at(text, string);
-    }
-    return 1;
-}
-
-static bool has_nul(const char *string, const char *end)
-{
-    for (; string < end; string++)
-        if (*string == '\\' && strncmp(++string, "u0000", 5) == 0)
-            return true;
-    return false;
-}
-
-const char *json_cut_key(const char *text, size_t *size)
-{
-    const char *key = text;
-    *size = 0;
-    while (*text != '\0') {
-        if (*text != '"') {
-            text++;
-            continue;
-        }
-        const char *string = text;
-        text = after_string(string);
-        if (is_key(text)) {
-            key = string + 1;
-            *size = (size_t)(text - string) - 2;
-        }
-        if (has_nul(string, text))
-            return key;
-    }
-    return NULL;
 }

@@ -16,9 +16,6 @@ bool json_add_bytes(cJSON *object, const char *name, const void *bytes, size_t s
 /* RFC 3339. */
 bool json_add_time(cJSON *object, const char *name, int64_t us);
 
-/* Bytes that the string takes as text, its quotes included. */
-size_t json_string_bytes(const char *string);
-
 /* The object in one line with a line feed, to be freed; NULL when memory is short. */
 char *json_text(const cJSON *object);
 
@@ -27,13 +24,3 @@ char *json_text(const cJSON *object);
 char **json_words(const char *text);
 /* The other way round, to be freed. */
 char *json_from_words(char *const *words);
-
-/* The line of `text`, counted from 1, on which `item`'s key stands. `root` is `text` parsed. */
-unsigned json_line(const char *text, const cJSON *root, const cJSON *item);
-
-/* Where the key stands whose string has a \u0000, at which cJSON cuts it, or that has one itself,
- * and its *size in `text`, which is JSON; NULL when there is none. */
-const char *json_cut_key(const char *text, size_t *size);
-
-/* The line of the character at `at` in `text`. */
-unsigned json_line_at(const char *text, const char *at);

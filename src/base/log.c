@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/json_scan.h"
 #include "base/text.h"
 
 enum { LINE_MAX_BYTES = 1024 };
@@ -16,36 +17,11 @@ const char *const log_format_names[] = {"text", "json", NULL};
 
 static enum log_format log_as = LOG_TEXT;
 static enum log_level log_up_to = LOG_INFO;
-static bool is_open;
 
 void log_setup(enum log_format format, enum log_level level)
 {
     log_as = format;
     log_up_to = level;
-    is_open = true;
-}
-
-bool log_is_open(void)
-{
-    return is_open;
-}
-
-/* Quotes, backslashes and control characters as JSON wants them; the rest are our own words. */
-static void json_escape(const char *text, char *out, size_t size)
-{
-    size_t used = 0;
-    for (; *text != '\0' && used + sizeof "\\u0000" < size; text++) {
-        unsigned char c = (unsigned char)*text;
-        if (c == '"' || c == '\\') {
-            out[used++] = '\\';
-            out[used++] = (char)c;
-        } else if (c < 0x20 || c > 0x7e) {
-            used += (size_t)snprintf(out + used, size - used, "\\u%04x", c);
-        } else {
-            out[used++] = (char)c;
-        }
-    }
-    out[used] = '\0';
 }
 
 static void write_all(const char *line, size_t size)
@@ -75,10 +51,9 @@ void log_line(enum log_level level, const char *format, ...)
     int length;
     if (log_as == LOG_JSON) {
         char escaped[2 * LINE_MAX_BYTES];
-        json_escape(message, escaped, sizeof escaped);
         length =
             snprintf(line, sizeof line, "{\"time\":\"%s\",\"level\":\"%s\",\"message\":\"%s\"}\n",
-                     time, log_level_names[level], escaped);
+                     time, log_level_names[level], json_escape(message, escaped, sizeof escaped));
     } else {
         length = snprintf(line, sizeof line, "%s %s %s\n", time, log_level_names[level], message);
     }

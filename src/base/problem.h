@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-enum { PROBLEM_SIZE = 512 };
+enum { PROBLEM_SIZE = 1024 };
 
 struct problem {
     char text[PROBLEM_SIZE]; /* one line, without a line feed; "": nothing is wrong */

@@ -88,7 +88,7 @@ $(STATIC)/parts/libmicrohttpd.a: $(STATIC)/source/libmicrohttpd/unpacked
 	$(Q)cp $(<D)/tree/src/include/microhttpd.h $(STATIC)/include/
 	$(Q)cp $(<D)/tree/src/microhttpd/.libs/libmicrohttpd.a $@
 
-# What the `post` runner needs: HTTP, and names looked up in a thread.
+# What the `post` runner and --health need: HTTP, names looked up in a thread, unix sockets.
 $(STATIC)/parts/curl.a: $(STATIC)/source/curl/unpacked
 	$(Q)mkdir -p $(@D) $(STATIC)/include/curl
 	$(Q)cd $(<D)/tree && { $(FRESH) && $(CONFIGURE) --without-ssl --without-zlib --without-brotli \
@@ -97,7 +97,7 @@ $(STATIC)/parts/curl.a: $(STATIC)/source/curl/unpacked
 	  --enable-threaded-resolver --enable-ipv6 \
 	  $(addprefix --disable-,alt-svc aws cookies crypto-auth dateparse dict doh file ftp get-easy-options \
 	    gopher headers-api hsts imap kerberos-auth ldap ldaps manual mime mqtt netrc ntlm \
-	    pop3 progress-meter rtsp smb smtp socketpair telnet tftp tls-srp unix-sockets verbose \
+	    pop3 progress-meter rtsp smb smtp socketpair telnet tftp tls-srp verbose \
 	    websockets) && $(MAKE) -C lib libcurl.la; } >../log 2>&1 || { tail ../log; exit 1; }
 	$(Q)cp $(<D)/tree/include/curl/*.h $(STATIC)/include/curl/
 	$(Q)cp $(<D)/tree/lib/.libs/libcurl.a $@
@@ -156,7 +156,7 @@ check-container:  ## the image is built, with buildah, and works (Debian, as roo
 	$(Q)sh tests/check/container.sh
 
 # The tests from outside, with the static file as what they start.
-STATIC_TESTS := $(or $(T),do exec jobs limits post post_ends put queues raw reread runners who_asks work process)
+STATIC_TESTS := $(or $(T),do exec jobs limits post post_ends put queues raw reload runners who_asks work process healthcheck)
 
 $(STATIC)/tests/%.o: tests/%.c Makefile
 	$(Q)mkdir -p $(@D)

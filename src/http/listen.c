@@ -447,37 +447,3 @@ void listen_close(struct listeners *listeners)
         close(listeners->of[i].fd);
     listeners->len = 0;
 }
-
-int listen_connect(const char *address)
-{
-    struct host_port parts = {.number = 0};
-    const char *path = unix_path(address);
-    if (path != NULL)
-        return connect_unix(path);
-    if (!split(address, &parts))
-        return -EINVAL;
-    if (parts.host[0] == '\0' || strcmp(parts.host, "0.0.0.0") == 0)
-        strcpy(parts.host, "127.0.0.1");
-    else if (strcmp(parts.host, "::") == 0)
-        strcpy(parts.host, "::1");
-    char unused[LISTEN_ERROR_SIZE];
-    struct addrinfo *found;
-    int error = EHOSTUNREACH;
-    (void)resolve(address, &parts, 0, &found, unused);
-    for (const struct addrinfo *at = found; at != NULL; at = at->ai_next) {
-        int fd = socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        if (fd < 0) {
-            error = errno;
-            continue;
-        }
-        if (connect(fd, at->ai_addr, at->ai_addrlen) == 0) {
-            freeaddrinfo(found);
-            return fd;
-        }
-        error = errno;
-        close(fd);
-    }
-    if (found != NULL)
-        freeaddrinfo(found);
-    return -error;
-}

@@ -48,6 +48,3 @@ void listen_remove_files(const struct listeners *listeners);
 
 /* Removes them and closes all. */
 void listen_close(struct listeners *listeners);
-
-/* A connection to the server that listens at `address`, or -errno. Blocks. */
-int listen_connect(const char *address);

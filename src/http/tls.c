@@ -239,52 +239,6 @@ const char *tls_priorities(void)
     return "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2";
 }
 
-/* ---- asking */
-
-static ssize_t converse(gnutls_session_t session, const char *request, char *answer, size_t size)
-{
-    size_t got = 0;
-    int code;
-    do
-        code = gnutls_handshake(session);
-    while (code < 0 && !gnutls_error_is_fatal(code) && code != GNUTLS_E_AGAIN);
-    if (code < 0)
-        return code;
-    ssize_t sent = gnutls_record_send(session, request, strlen(request));
-    if (sent < 0)
-        return sent;
-    while (got < size) {
-        ssize_t more = gnutls_record_recv(session, answer + got, size - got);
-        if (more < 0 && more != GNUTLS_E_INTERRUPTED)
-            return more;
-        if (more == 0)
-            break;
-        got += more > 0 ? (size_t)more : 0;
-    }
-    return (ssize_t)got;
-}
-
-ssize_t tls_ask(int fd, const char *request, char *answer, size_t size, const char **why)
-{
-    gnutls_certificate_credentials_t nobody = NULL;
-    gnutls_session_t session = NULL;
-    ssize_t got = GNUTLS_E_MEMORY_ERROR;
-    if (gnutls_certificate_allocate_credentials(&nobody) == 0 &&
-        gnutls_init(&session, GNUTLS_CLIENT | GNUTLS_NO_SIGNAL) == 0 &&
-        gnutls_set_default_priority(session) == 0 &&
-        gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, nobody) == 0) {
-        gnutls_transport_set_int(session, fd);
-        got = converse(session, request, answer, size);
-    }
-    if (session != NULL)
-        gnutls_deinit(session);
-    if (nobody != NULL)
-        gnutls_certificate_free_credentials(nobody);
-    if (got < 0)
-        *why = gnutls_strerror((int)got);
-    return got < 0 ? -1 : got;
-}
-
 const char *tls_library(void)
 {
     static char name[64];

@@ -5,7 +5,6 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/types.h>
 
 enum { TLS_ERROR_SIZE = 512 };
 
@@ -31,10 +30,6 @@ void tls_free(struct tls *tls);
 /* For libmicrohttpd: a gnutls_certificate_retrieve_function2, and the versions and ciphers. */
 void *tls_certificate_callback(void);
 const char *tls_priorities(void);
-
-/* For a probe: says the request over a connected socket, whoever the server says it is, and hears
- * the first bytes of its answer. How many; or -1 and *why. Blocks, as long as the socket does. */
-ssize_t tls_ask(int fd, const char *request, char *answer, size_t size, const char **why);
 
 /* The TLS library and its version, or that there is none. */
 const char *tls_library(void);

@@ -3,7 +3,6 @@
  * little of this comes to be asked. */
 #include "http/tls.h"
 
-#include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -53,14 +52,6 @@ void *tls_certificate_callback(void)
 const char *tls_priorities(void)
 {
     return "";
-}
-
-ssize_t tls_ask(int fd, const char *request, char *answer, size_t size, const char **why)
-{
-    (void)fd, (void)request, (void)answer, (void)size;
-    errno = EPROTONOSUPPORT;
-    *why = without;
-    return -1;
 }
 
 const char *tls_library(void)

@@ -6,117 +6,147 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "run/exec.h"
 #include "base/lock.h"
+#include "run/exec.h"
 #include "run/post.h"
 #include "run/sleep.h"
 
 #define KILL_AFTER_US (5 * CLOCK_SECOND_US) /* from TERM to KILL, for a command */
 
-/* One setting of it, which lives as long as an attempt uses it. */
-struct tool {
-    unsigned users; /* attempts, and the runner; under its lock */
-    char **command; /* one block, or NULL */
-    struct exec_config exec;
-    struct post *post; /* or NULL */
-    int64_t sleep_us;
-};
+/* ---- the kinds */
 
-struct runner {
-    struct mutex lock;
-    struct tool *tool GUARDED_BY(lock);
-};
-
-static char **copy_words(char *const *words)
+/* One block: the config, the pointers, the words. */
+static int exec_new(void **work, const struct runner_config *config)
 {
+    char *const *words = *(char *const *const *)config->argument;
     size_t len = 0, bytes = 0;
     for (; words[len] != NULL; len++)
         bytes += strlen(words[len]) + 1;
-    char **copy = malloc((len + 1) * sizeof *copy + bytes);
-    if (copy == NULL)
-        return NULL;
+    struct exec_config *exec = malloc(sizeof *exec + (len + 1) * sizeof *words + bytes);
+    if (exec == NULL)
+        return -ENOMEM;
+    const char **copy = (const char **)(exec + 1);
     char *room = (char *)(copy + len + 1);
     for (size_t i = 0; i < len; i++) {
         copy[i] = room;
         room = stpcpy(room, words[i]) + 1;
     }
     copy[len] = NULL;
-    return copy;
+    *exec = (struct exec_config){.command = copy,
+                                 .queue = config->queue,
+                                 .output_max_bytes = config->output_max_bytes,
+                                 .kill_after_us = KILL_AFTER_US};
+    *work = exec;
+    return 0;
 }
 
-void tool_free(struct tool *tool)
+static int post_new_work(void **work, const struct runner_config *config)
 {
-    if (tool == NULL)
-        return;
-    post_free(tool->post);
-    free(tool->command);
-    free(tool);
-}
-
-int tool_new(struct tool **tool, const struct runner_config *config)
-{
-    struct tool *new = calloc(1, sizeof *new);
-    if (new == NULL)
-        return -ENOMEM;
-    int error = 0;
-    new->users = 1;
-    new->sleep_us = config->sleep_us;
-    if (config->command != NULL) {
-        new->command = copy_words(config->command);
-        new->exec = (struct exec_config){.command = (const char *const *)new->command,
-                                         .queue = config->queue,
-                                         .output_max_bytes = config->output_max_bytes,
-                                         .kill_after_us = KILL_AFTER_US};
-        error = new->command != NULL ? 0 : -ENOMEM;
-    } else if (config->url != NULL) {
-        const struct post_config post = {.url = config->url,
-                                         .queue = config->queue,
-                                         .output_max_bytes = config->output_max_bytes};
-        error = post_new(&new->post, &post);
-    }
+    const struct post_config post = {.url = *(char *const *)config->argument,
+                                     .queue = config->queue,
+                                     .output_max_bytes = config->output_max_bytes};
+    struct post *new;
+    int error = post_new(&new, &post);
     if (error == 0)
-        *tool = new;
-    else
-        tool_free(new);
+        *work = new;
     return error;
 }
 
-static struct tool *pick_up(struct runner *runner)
+static void post_free_work(void *work)
 {
-    mutex_lock(&runner->lock);
-    struct tool *tool = runner->tool;
-    tool->users++;
-    mutex_unlock(&runner->lock);
-    return tool;
+    post_free(work);
 }
 
-static void put_down(struct runner *runner, struct tool *tool)
+struct runner_kind {
+    const char *name; /* also its option's */
+    /* 0 and *work, which attempts share and a thread each may use; or -errno. */
+    int (*new)(void **work, const struct runner_config *config);
+    void (*free)(void *work);
+    jobd_run *run; /* `context` is the work */
+};
+
+static const struct runner_kind kinds[] = {
+    {"sleep", sleep_new, free, sleep_run},
+    {"exec", exec_new, free, exec_run},
+    {"post", post_new_work, post_free_work, post_run},
+};
+
+/* ---- versions */
+
+/* Lives as long as an attempt uses it. */
+struct runner_version {
+    const struct runner_kind *kind;
+    unsigned users; /* attempts, and the runner; under its lock */
+    void *work;
+};
+
+struct runner {
+    struct mutex lock;
+    struct runner_version *version GUARDED_BY(lock);
+};
+
+void runner_version_free(struct runner_version *version)
+{
+    if (version != NULL)
+        version->kind->free(version->work);
+    free(version);
+}
+
+int runner_version_new(struct runner_version **version, const struct runner_config *config)
+{
+    const struct runner_kind *kind = kinds, *end = kinds + sizeof kinds / sizeof kinds[0];
+    while (kind < end && strcmp(kind->name, config->kind) != 0)
+        kind++;
+    if (kind == end)
+        return -EINVAL;
+    struct runner_version *new = calloc(1, sizeof *new);
+    if (new == NULL)
+        return -ENOMEM;
+    *new = (struct runner_version){.kind = kind, .users = 1};
+    int error = kind->new (&new->work, config);
+    if (error == 0)
+        *version = new;
+    else
+        free(new);
+    return error;
+}
+
+static struct runner_version *runner_acquire(struct runner *runner)
 {
     mutex_lock(&runner->lock);
-    bool last = --tool->users == 0;
+    struct runner_version *version = runner->version;
+    version->users++;
+    mutex_unlock(&runner->lock);
+    return version;
+}
+
+static void runner_release(struct runner *runner, struct runner_version *version)
+{
+    mutex_lock(&runner->lock);
+    bool last = --version->users == 0;
     mutex_unlock(&runner->lock);
     if (last)
-        tool_free(tool);
+        runner_version_free(version);
 }
+
+/* ---- runners */
 
 int runner_new(struct runner **runner, const struct runner_config *config)
 {
+    struct runner_version *version = NULL;
     struct runner *new = calloc(1, sizeof *new);
-    if (new == NULL)
-        return -ENOMEM;
-    int error = mutex_init(&new->lock);
-    if (error != 0) {
-        free(new);
-        return error;
-    }
+    int error = new != NULL ? runner_version_new(&version, config) : -ENOMEM;
+    if (error == 0)
+        error = mutex_init(&new->lock);
+    if (error != 0)
+        goto fail;
     mutex_lock(&new->lock);
-    error = tool_new(&new->tool, config);
+    new->version = version;
     mutex_unlock(&new->lock);
-    if (error == 0) {
-        *runner = new;
-        return 0;
-    }
-    mutex_release(&new->lock);
+    *runner = new;
+    return 0;
+fail:
+    runner_version_free(version);
     free(new);
     return error;
 }
@@ -126,31 +156,26 @@ void runner_free(struct runner *runner)
     if (runner == NULL)
         return;
     mutex_lock(&runner->lock);
-    struct tool *tool = runner->tool;
+    struct runner_version *version = runner->version;
     mutex_unlock(&runner->lock);
-    tool_free(tool);
+    runner_version_free(version);
     mutex_release(&runner->lock);
     free(runner);
 }
 
-void runner_change(struct runner *runner, struct tool *tool)
+void runner_change(struct runner *runner, struct runner_version *version)
 {
     mutex_lock(&runner->lock);
-    struct tool *former = runner->tool;
-    runner->tool = tool;
+    struct runner_version *former = runner->version;
+    runner->version = version;
     mutex_unlock(&runner->lock);
-    put_down(runner, former);
+    runner_release(runner, former);
 }
 
 void runner_run(const struct jobd_task *task, struct jobd_outcome *outcome, void *context)
 {
     struct runner *runner = context;
-    struct tool *tool = pick_up(runner);
-    if (tool->command != NULL)
-        exec_run(task, outcome, &tool->exec);
-    else if (tool->post != NULL)
-        post_run(task, outcome, tool->post);
-    else
-        sleep_run(task, outcome, &tool->sleep_us);
-    put_down(runner, tool);
+    struct runner_version *version = runner_acquire(runner);
+    version->kind->run(task, outcome, version->work);
+    runner_release(runner, version);
 }

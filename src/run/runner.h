@@ -1,36 +1,37 @@
 /* SPDX-License-Identifier: MIT */
-/* What the workers of a queue do its jobs with: a command, a web service, or the pretend work. It
- * can be exchanged while jobs run: an attempt goes on with what it began with. */
+/* What the workers of a queue do its jobs with: a kind of runner and its configuration. It can be
+ * exchanged while jobs run: an attempt goes on with what it began with.
+ *
+ * To add a kind: its file, a row in runner.c, and an option of the same name with OPTION_RUNNER. */
 #pragma once
 
 #include <stddef.h>
-#include <stdint.h>
 
 #include "jobd/pool.h"
 
 struct runner;
-struct tool;
+struct runner_version;
 
-/* All borrowed, and copied; but the queue's name must stay. The first that is there counts. */
+/* All borrowed, and copied; but the queue's name must stay. */
 struct runner_config {
     const char *queue;
-    char *const *command; /* NULL at the end; or NULL */
-    const char *url;      /* of a web service, or NULL */
-    int64_t sleep_us;
+    const char *kind;     /* `sleep`, `exec`, `post` */
+    const void *argument; /* the value of its option: int64_t *, char ***, char ** */
     size_t output_max_bytes;
 };
 
-/* 0 and *runner, or -errno. */
+/* 0 and *runner, or -errno: -EINVAL when there is no such kind, or its argument is not valid. */
 JOBD_MUST_READ int runner_new(struct runner **runner, const struct runner_config *config);
 /* No attempt runs any more. Takes NULL. */
 void runner_free(struct runner *runner);
 
-/* What attempts are made with. 0 and *tool, or -errno. */
-JOBD_MUST_READ int tool_new(struct tool **tool, const struct runner_config *config);
+/* One configuration of a runner. 0 and *version, or -errno, as above. */
+JOBD_MUST_READ int runner_version_new(struct runner_version **version,
+                                      const struct runner_config *config);
 /* No attempt uses it. Takes NULL. */
-void tool_free(struct tool *tool);
+void runner_version_free(struct runner_version *version);
 /* For attempts that begin from now on; it is taken. */
-void runner_change(struct runner *runner, struct tool *tool);
+void runner_change(struct runner *runner, struct runner_version *version);
 
 /* A jobd_run; `context` is the struct runner. In any number of threads at a time. */
 void runner_run(const struct jobd_task *task, struct jobd_outcome *outcome, void *context);

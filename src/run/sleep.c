@@ -7,12 +7,24 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "run/runner.h"
 
 enum { LOOK_EVERY_MS = 100 };
+
+int sleep_new(void **work, const struct runner_config *config)
+{
+    int64_t *us = malloc(sizeof *us);
+    if (us == NULL)
+        return -ENOMEM;
+    memcpy(us, config->argument, sizeof *us);
+    *work = us;
+    return 0;
+}
 
 /* Waits until a line can be written, so that a reader who does not read cannot hold a job that is
  * told to stop. False when it was. */

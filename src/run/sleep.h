@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* The `sleep` runner: pretend work. Sleeps, then writes `done job <id>` on standard output. */
+/* The `sleep` runner: a demonstration. Sleeps, then writes `done job <id>` on standard output. */
 #pragma once
-
-#include <stdint.h>
 
 #include "jobd/pool.h"
 
-/* `context` is the time to sleep: int64_t microseconds. */
+struct runner_config;
+
+/* The time to sleep, an int64_t of microseconds that the config's argument points to: *work, to be
+ * freed. 0 or -errno. */
+JOBD_MUST_READ int sleep_new(void **work, const struct runner_config *config);
+
+/* `context` is that work. In any number of threads at a time. */
 void sleep_run(const struct jobd_task *task, struct jobd_outcome *outcome, void *context);

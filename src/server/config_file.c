@@ -2,74 +2,41 @@
 #include "server/config_file.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/json.h"
-#include "base/log.h"
+#include "base/json_scan.h"
 #include "base/text.h"
+#include "server/option_types.h"
 
-enum { FILE_MAX_BYTES = 1 << 20, KEYS_SHOWN_BYTES = 512, PROBLEM_SIZE = 640 };
-
-bool settings_wrong(const char *place, const char *format, ...)
-{
-    char problem[PROBLEM_SIZE];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(problem, sizeof problem, format, arguments);
-    va_end(arguments);
-    if (log_is_open())
-        log_error("SIGHUP: %s: %s: nothing is changed", place, problem);
-    else
-        fprintf(stderr, "jobd: %s: %s\n", place, problem);
-    return false;
-}
-
-bool settings_set(struct settings *settings, size_t option, const char *place, const char *text)
-{
-    struct setting *setting = &settings->of[option];
-    if (setting->text != NULL)
-        return settings_wrong(place, "is given twice");
-    setting->text = strdup(text);
-    setting->place = strdup(place);
-    if (setting->text == NULL || setting->place == NULL)
-        return settings_wrong(place, "out of memory");
-    return true;
-}
-
-void settings_release(struct settings *settings)
-{
-    for (size_t i = 0; i < SETTINGS_MAX; i++) {
-        free(settings->of[i].text);
-        free(settings->of[i].place);
-    }
-}
-
-/* ---- the file */
+enum { FILE_MAX_BYTES = 1 << 20, KEYS_SIZE = 512, PLACE_SIZE = 512 };
 
 struct reader {
     const char *path;
     char *text;
     cJSON *root;
-    const struct setting_spec *specs;
-    size_t specs_len;
-    struct file_settings *file;
+    struct config_file *file;
+    struct problem *problem;
 };
+
+static bool wrong(const struct reader *reader, const char *place, const char *what)
+{
+    return problem_set(reader->problem, "%s: %s", place, what);
+}
 
 static bool wrong_at(const struct reader *reader, unsigned line, const char *what)
 {
-    char place[512];
-    snprintf(place, sizeof place, "%s:%u", reader->path, line);
-    return settings_wrong(place, "%s", what);
+    return problem_set(reader->problem, "%s:%u: %s", reader->path, line, what);
 }
 
-/* `FILE:LINE: KEY`, the key shown printable. */
-static void place_of(const struct reader *reader, const cJSON *item, char *out, size_t size)
+/* `FILE:LINE: "KEY"`, the key shown printable. */
+static void place_of(const struct reader *reader, const cJSON *item, char out[PLACE_SIZE])
 {
     char key[96];
-    snprintf(out, size, "%s:%u: \"%s\"", reader->path, json_line(reader->text, reader->root, item),
+    snprintf(out, PLACE_SIZE, "%s:%u: \"%s\"", reader->path,
+             json_line(reader->text, reader->root, item),
              text_printable(item->string, key, sizeof key));
 }
 
@@ -77,15 +44,17 @@ static void place_of(const struct reader *reader, const cJSON *item, char *out, 
 static bool has_no_nul(const struct reader *reader)
 {
     size_t size;
-    char place[512], key[96], shown[96];
+    char key[96], shown[96];
     const char *at = json_cut_key(reader->text, &size);
     if (at == NULL)
         return true;
     snprintf(key, sizeof key, "%.*s", (int)size, at);
-    snprintf(place, sizeof place, "%s:%u: \"%s\"", reader->path, json_line_at(reader->text, at),
-             text_printable(key, shown, sizeof shown));
-    return settings_wrong(place, "a string with \\u0000 is not allowed");
+    return problem_set(reader->problem, "%s:%u: \"%s\": a string with \\u0000 is not allowed",
+                       reader->path, json_line_at(reader->text, at),
+                       text_printable(key, shown, sizeof shown));
 }
+
+/* ---- keys */
 
 /* Underscores may stand for hyphens. */
 static bool same_key(const char *key, const char *name)
@@ -96,62 +65,62 @@ static bool same_key(const char *key, const char *name)
     return *key == *name;
 }
 
-static bool unknown_key(const struct reader *reader, const char *place, bool of_queue)
+static bool may_stand(const struct option_spec *spec, bool in_queue)
 {
-    char keys[KEYS_SHOWN_BYTES] = "";
-    size_t used = 0;
-    for (size_t i = 0; i < reader->specs_len; i++)
-        if (reader->specs[i].in_file && (!of_queue || reader->specs[i].of_queue))
-            used += (size_t)snprintf(keys + used, sizeof keys - used, "%s%s", used > 0 ? ", " : "",
-                                     reader->specs[i].name);
-    return settings_wrong(place, "unknown key; allowed are %s%s", keys, of_queue ? "" : ", queues");
+    return spec->type->json != 0 && (spec->flags & OPTION_NOT_IN_FILE) == 0 &&
+           (!in_queue || spec->target == OF_QUEUE);
 }
 
-/* The value as text, as it would stand on the command line; NULL when it has the wrong type. */
-static const char *value_text(const cJSON *item, enum setting_kind kind, char *room, size_t size)
+static bool unknown_key(const struct reader *reader, const char *place, bool in_queue)
 {
-    bool text = kind == SETTING_TEXT || kind == SETTING_SIZE || kind == SETTING_DURATION ||
-                kind == SETTING_SPAN;
-    bool number = kind == SETTING_NUMBER || kind == SETTING_SIZE;
-    if (text && cJSON_IsString(item))
-        return item->valuestring;
-    if (kind == SETTING_FLAG && cJSON_IsBool(item))
-        return cJSON_IsTrue(item) ? "true" : "false";
-    if (number && cJSON_IsNumber(item)) {
-        snprintf(room, size, "%.17g", item->valuedouble);
-        return room;
-    }
-    return NULL;
+    char keys[KEYS_SIZE] = "";
+    size_t used = 0, len;
+    const struct option_spec *specs = options_table(&len);
+    for (size_t i = 0; i < len && used < sizeof keys; i++)
+        if (may_stand(&specs[i], in_queue))
+            used += (size_t)snprintf(keys + used, sizeof keys - used, "%s%s", used > 0 ? ", " : "",
+                                     specs[i].name);
+    return problem_set(reader->problem, "%s: unknown key; allowed are %s%s", place, keys,
+                       in_queue ? "" : ", queues");
+}
+
+/* The value as it would stand on the command line, to be freed; NULL when it has another type, or
+ * memory is short. */
+static char *value_text(const cJSON *item, unsigned kinds)
+{
+    char number[40];
+    if ((kinds & JSON_WORDS) != 0 && cJSON_IsArray(item))
+        return cJSON_PrintUnformatted(item);
+    if ((kinds & JSON_STRING) != 0 && cJSON_IsString(item))
+        return strdup(item->valuestring);
+    if ((kinds & JSON_BOOL) != 0 && cJSON_IsBool(item))
+        return strdup(cJSON_IsTrue(item) ? "true" : "false");
+    if ((kinds & JSON_NUMBER) == 0 || !cJSON_IsNumber(item))
+        return NULL;
+    snprintf(number, sizeof number, "%.17g", item->valuedouble);
+    return strdup(number);
 }
 
 static bool read_setting(const struct reader *reader, const cJSON *item, struct settings *settings,
-                         bool of_queue)
+                         bool in_queue)
 {
-    static const char *const wanted[] = {
-        [SETTING_TEXT] = "a string",
-        [SETTING_NUMBER] = "a number",
-        [SETTING_SIZE] = "a number of bytes or a string like \"64KiB\"",
-        [SETTING_DURATION] = "a string like \"30s\"",
-        [SETTING_SPAN] = "a string like \"1s..5m\"",
-        [SETTING_WORDS] = "an array of strings, the command and its arguments",
-        [SETTING_FLAG] = "true or false",
-    };
-    char place[512], room[40];
-    place_of(reader, item, place, sizeof place);
-    for (size_t i = 0; i < reader->specs_len; i++) {
-        const struct setting_spec *spec = &reader->specs[i];
-        if (!spec->in_file || (of_queue && !spec->of_queue) || !same_key(item->string, spec->name))
-            continue;
-        char *words = spec->kind == SETTING_WORDS ? cJSON_PrintUnformatted(item) : NULL;
-        const char *text = words != NULL ? words : value_text(item, spec->kind, room, sizeof room);
-        bool good = text != NULL && (words == NULL || cJSON_IsArray(item))
-                        ? settings_set(settings, i, place, text)
-                        : settings_wrong(place, "must be %s", wanted[spec->kind]);
-        free(words);
-        return good;
-    }
-    return unknown_key(reader, place, of_queue);
+    char place[PLACE_SIZE];
+    size_t i = 0, len;
+    const struct option_spec *specs = options_table(&len);
+    place_of(reader, item, place);
+    while (i < len && !(may_stand(&specs[i], in_queue) && same_key(item->string, specs[i].name)))
+        i++;
+    if (i == len)
+        return unknown_key(reader, place, in_queue);
+    char *text = value_text(item, specs[i].type->json);
+    bool good = text != NULL
+                    ? settings_set(settings, i, place, text, reader->problem)
+                    : problem_set(reader->problem, "%s: must be %s", place, specs[i].type->in_json);
+    free(text);
+    return good;
 }
+
+/* ---- queues */
 
 static bool queue_name_valid(const char *name)
 {
@@ -161,29 +130,30 @@ static bool queue_name_valid(const char *name)
                length;
 }
 
-static bool same_name(const struct queue_settings *queue, const char *name)
+static bool same_name(const struct config_queue *queue, const char *name)
 {
     return queue->name != NULL && strcmp(queue->name, name) == 0;
 }
 
 static bool read_queue(const struct reader *reader, const cJSON *item)
 {
-    struct file_settings *file = reader->file;
-    char place[512];
-    place_of(reader, item, place, sizeof place);
+    struct config_file *file = reader->file;
+    char place[PLACE_SIZE];
+    place_of(reader, item, place);
     if (!queue_name_valid(item->string))
-        return settings_wrong(place, "a queue's name is 1 to 64 letters, digits, '.', '_' or '-', "
-                                     "the first not '.'");
+        return wrong(reader, place,
+                     "a queue's name is 1 to 64 letters, digits, '.', '_' or '-', "
+                     "the first not '.'");
     for (size_t i = 0; i < file->queues_len; i++)
         if (same_name(&file->queues[i], item->string))
-            return settings_wrong(place, "is given twice");
+            return wrong(reader, place, "is given twice");
     if (!cJSON_IsObject(item))
-        return settings_wrong(place, "must be an object");
-    struct queue_settings *queue = &file->queues[file->queues_len++];
+        return wrong(reader, place, "must be an object");
+    struct config_queue *queue = &file->queues[file->queues_len];
     queue->name = strdup(item->string);
-    queue->place = strdup(place);
-    if (queue->name == NULL || queue->place == NULL)
-        return settings_wrong(place, "out of memory");
+    if (queue->name == NULL)
+        return wrong(reader, place, "out of memory");
+    file->queues_len++;
     const cJSON *child;
     cJSON_ArrayForEach(child, item)
     {
@@ -195,17 +165,18 @@ static bool read_queue(const struct reader *reader, const cJSON *item)
 
 static bool read_queues(const struct reader *reader, const cJSON *item)
 {
-    struct file_settings *file = reader->file;
-    char place[512];
-    place_of(reader, item, place, sizeof place);
+    struct config_file *file = reader->file;
+    char place[PLACE_SIZE];
+    place_of(reader, item, place);
     if (file->queues != NULL)
-        return settings_wrong(place, "is given twice");
+        return wrong(reader, place, "is given twice");
     int len = cJSON_GetArraySize(item);
-    if (!cJSON_IsObject(item) || len < 1 || len > QUEUES_MAX)
-        return settings_wrong(place, "must be an object with 1 to %d queues", QUEUES_MAX);
+    if (!cJSON_IsObject(item) || len < 1 || len > CONFIG_QUEUES_MAX)
+        return problem_set(reader->problem, "%s: must be an object with 1 to %d queues", place,
+                           CONFIG_QUEUES_MAX);
     file->queues = calloc((size_t)len, sizeof *file->queues);
     if (file->queues == NULL)
-        return settings_wrong(place, "out of memory");
+        return wrong(reader, place, "out of memory");
     const cJSON *child;
     cJSON_ArrayForEach(child, item)
     {
@@ -214,6 +185,8 @@ static bool read_queues(const struct reader *reader, const cJSON *item)
     }
     return true;
 }
+
+/* ---- the file */
 
 static bool read_top(const struct reader *reader)
 {
@@ -235,19 +208,19 @@ static bool load(struct reader *reader)
 {
     FILE *in = fopen(reader->path, "re");
     if (in == NULL)
-        return settings_wrong(reader->path, "%s", strerror(errno));
+        return wrong(reader, reader->path, strerror(errno));
     reader->text = calloc(1, FILE_MAX_BYTES + 2);
     if (reader->text == NULL) {
         fclose(in);
-        return settings_wrong(reader->path, "out of memory");
+        return wrong(reader, reader->path, "out of memory");
     }
     size_t size = fread(reader->text, 1, FILE_MAX_BYTES + 1, in);
     int error = ferror(in) ? errno : 0;
     fclose(in);
     if (error != 0)
-        return settings_wrong(reader->path, "%s", strerror(error));
+        return wrong(reader, reader->path, strerror(error));
     if (size > FILE_MAX_BYTES)
-        return settings_wrong(reader->path, "is larger than 1 MiB");
+        return wrong(reader, reader->path, "is larger than 1 MiB");
     if (strlen(reader->text) != size)
         return wrong_at(reader, json_line_at(reader->text, reader->text + size),
                         "not JSON: it has a NUL byte");
@@ -259,22 +232,20 @@ static bool load(struct reader *reader)
     return true;
 }
 
-bool settings_read_file(struct file_settings *file, const char *path,
-                        const struct setting_spec *specs, size_t specs_len)
+bool config_file_read(struct config_file *file, const char *path, struct problem *problem)
 {
-    struct reader reader = {.path = path, .specs = specs, .specs_len = specs_len, .file = file};
+    struct reader reader = {.path = path, .file = file, .problem = problem};
     bool good = load(&reader) && has_no_nul(&reader) && read_top(&reader);
     cJSON_Delete(reader.root);
     free(reader.text);
     return good;
 }
 
-void settings_release_file(struct file_settings *file)
+void config_file_release(struct config_file *file)
 {
     settings_release(&file->top);
     for (size_t i = 0; i < file->queues_len; i++) {
         free(file->queues[i].name);
-        free(file->queues[i].place);
         settings_release(&file->queues[i].settings);
     }
     free(file->queues);

@@ -2,147 +2,56 @@
 #include "server/option_types.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-#include "http/cors.h"
 #include "base/json.h"
-#include "http/listen.h"
-#include "server/options.h"
-#include "run/post.h"
 #include "base/text.h"
+#include "http/cors.h"
+#include "http/listen.h"
 #include "run/http_client.h"
+#include "run/post.h"
 
 #define SECOND UINT64_C(1000000)
 
-void option_allowed(const struct option_spec *spec, char *out, size_t size)
+/* ---- texts */
+
+static bool parse_text(const struct option_spec *spec, const char *text, void *value)
 {
-    const unsigned long long min = spec->min, max = spec->max;
-    switch (spec->kind) {
-    case KIND_ADDRESS:
-        snprintf(out, size, "HOST:PORT, :PORT, [IPV6]:PORT or unix:PATH");
-        break;
-    case KIND_PATH:
-    case KIND_FILE:
-        snprintf(out, size, "a file's name");
-        break;
-    case KIND_FOLDER:
-        snprintf(out, size, "a directory's name");
-        break;
-    case KIND_NUMBER:
-        snprintf(out, size, "a whole number from %llu to %llu", min, max);
-        break;
-    case KIND_SIZE:
-        snprintf(out, size, "bytes, or a size like 64KiB, 10MiB or 1GiB, at most %llu", max);
-        break;
-    case KIND_DURATION:
-        snprintf(out, size, "a duration like 250ms, 30s, 5m, 2h or 7d, from %llums to %llus",
-                 min / 1000, max / SECOND);
-        break;
-    case KIND_SPAN:
-        snprintf(out, size, "two durations like 1s..5m, the second not less than the first");
-        break;
-    case KIND_URL:
-        snprintf(out, size, "http://HOST%s, without user, password or fragment",
-                 http_client_has_tls() ? " or https://HOST" : "");
-        break;
-    case KIND_ORIGIN:
-        snprintf(out, size, "an origin like https://app.example, in lower case, no path");
-        break;
-    case KIND_COMMAND:
-        snprintf(out, size, "a JSON array of strings, the command and its arguments");
-        break;
-    case KIND_CHOICE: {
-        size_t used = 0;
-        for (const char *const *choice = spec->choices; *choice != NULL; choice++)
-            used +=
-                (size_t)snprintf(out + used, size - used, "%s%s", used > 0 ? ", " : "", *choice);
-        break;
-    }
-    case KIND_FLAG:
-    case KIND_ACTION:
-        snprintf(out, size, "true or false");
-        break;
-    }
+    bool (*valid)(const char *text) = spec->type->valid;
+    return *text != '\0' && (valid == NULL || valid(text)) &&
+           (*(char **)value = strdup(text)) != NULL;
 }
 
-static bool read_choice(const struct option_spec *spec, const char *text, unsigned *choice)
+static void expect_url(const struct option_spec *spec, char *out, size_t size)
 {
-    for (unsigned i = 0; spec->choices[i] != NULL; i++) {
-        if (strcmp(spec->choices[i], text) == 0) {
-            *choice = i;
-            return true;
-        }
-    }
-    return false;
+    (void)spec;
+    snprintf(out, size, "http://HOST%s, without user, password or fragment",
+             http_client_has_tls() ? " or https://HOST" : "");
 }
 
-static bool read_span(const char *text, int64_t max_us, struct span *span)
+static bool same_text(const void *value, const void *other)
 {
-    char first[32];
-    const char *dots = strstr(text, "..");
-    if (dots == NULL || (size_t)(dots - text) >= sizeof first)
-        return false;
-    memcpy(first, text, (size_t)(dots - text));
-    first[dots - text] = '\0';
-    return text_to_duration(first, &span->min_us) && text_to_duration(dots + 2, &span->max_us) &&
-           span->min_us <= span->max_us && span->max_us <= max_us;
+    const char *text = *(char *const *)value, *against = *(char *const *)other;
+    return text == NULL || against == NULL ? text == against : strcmp(text, against) == 0;
 }
 
-static bool read_flag(const char *text, bool *flag)
+static void release_text(void *value)
 {
-    bool yes = strcmp(text, "true") == 0 || strcmp(text, "1") == 0;
-    bool no = strcmp(text, "false") == 0 || strcmp(text, "0") == 0;
-    *flag = yes;
-    return yes || no;
+    free(*(char **)value);
 }
 
-bool option_apply(const struct option_spec *spec, void *target, const char *text)
+/* ---- commands */
+
+static bool parse_command(const struct option_spec *spec, const char *text, void *value)
 {
-    void *place = (char *)target + spec->offset;
-    uint64_t *number = place;
-    int64_t *us = place;
-    switch (spec->kind) {
-    case KIND_ADDRESS:
-        if (!listen_address_valid(text) || strlen(text) >= sizeof((struct options *)NULL)->listen)
-            return false;
-        strcpy(place, text);
-        return true;
-    case KIND_NUMBER:
-        return text_to_number(text, spec->max, number) && *number >= spec->min;
-    case KIND_SIZE:
-        return text_to_size(text, number) && *number >= spec->min && *number <= spec->max;
-    case KIND_DURATION:
-        return text_to_duration(text, us) && (uint64_t)*us >= spec->min &&
-               (uint64_t)*us <= spec->max;
-    case KIND_SPAN:
-        return read_span(text, (int64_t)spec->max, place);
-    case KIND_FILE:
-    case KIND_FOLDER:
-        return *text != '\0' && (*(char **)place = strdup(text)) != NULL;
-    case KIND_URL:
-        return post_url_ok(text) && (*(char **)place = strdup(text)) != NULL;
-    case KIND_ORIGIN:
-        return cors_origin_valid(text) && (*(char **)place = strdup(text)) != NULL;
-    case KIND_COMMAND:
-        return (*(char ***)place = json_words(text)) != NULL;
-    case KIND_CHOICE:
-        return read_choice(spec, text, place);
-    case KIND_FLAG:
-        return read_flag(text, place);
-    case KIND_PATH:
-    case KIND_ACTION:
-        break;
-    }
-    return true;
+    (void)spec;
+    return (*(char ***)value = json_words(text)) != NULL;
 }
 
-static bool same_text(const char *text, const char *other)
+static bool same_command(const void *value, const void *other)
 {
-    return text == NULL || other == NULL ? text == other : strcmp(text, other) == 0;
-}
-
-static bool same_words(char *const *words, char *const *others)
-{
+    char *const *words = *(char **const *)value, *const *others = *(char **const *)other;
     if (words == NULL || others == NULL)
         return words == others;
     for (; *words != NULL && *others != NULL; words++, others++)
@@ -151,34 +60,144 @@ static bool same_words(char *const *words, char *const *others)
     return *words == *others;
 }
 
-bool option_same(const struct option_spec *spec, const void *target, const void *other)
+static void release_command(void *value)
 {
-    const void *place = (const char *)target + spec->offset;
-    const void *against = (const char *)other + spec->offset;
-    switch (spec->kind) {
-    case KIND_ADDRESS:
-        return strcmp(place, against) == 0;
-    case KIND_NUMBER:
-    case KIND_SIZE:
-        return *(const uint64_t *)place == *(const uint64_t *)against;
-    case KIND_DURATION:
-        return *(const int64_t *)place == *(const int64_t *)against;
-    case KIND_SPAN:
-        return memcmp(place, against, sizeof(struct span)) == 0;
-    case KIND_FILE:
-    case KIND_FOLDER:
-    case KIND_URL:
-    case KIND_ORIGIN:
-        return same_text(*(char *const *)place, *(char *const *)against);
-    case KIND_COMMAND:
-        return same_words(*(char **const *)place, *(char **const *)against);
-    case KIND_CHOICE:
-        return *(const unsigned *)place == *(const unsigned *)against;
-    case KIND_FLAG:
-        return *(const bool *)place == *(const bool *)against;
-    case KIND_PATH:
-    case KIND_ACTION:
-        break;
-    }
-    return true;
+    free(*(char ***)value);
 }
+
+/* ---- numbers */
+
+static bool within(const struct option_spec *spec, uint64_t number)
+{
+    return number >= spec->min && number <= spec->max;
+}
+
+static bool parse_number(const struct option_spec *spec, const char *text, void *value)
+{
+    uint64_t *number = value;
+    return text_to_number(text, spec->max, number) && within(spec, *number);
+}
+
+static void expect_number(const struct option_spec *spec, char *out, size_t size)
+{
+    snprintf(out, size, "a whole number from %llu to %llu", (unsigned long long)spec->min,
+             (unsigned long long)spec->max);
+}
+
+static bool parse_size(const struct option_spec *spec, const char *text, void *value)
+{
+    uint64_t *bytes = value;
+    return text_to_size(text, bytes) && within(spec, *bytes);
+}
+
+static void expect_size(const struct option_spec *spec, char *out, size_t size)
+{
+    snprintf(out, size, "bytes, or a size like 64KiB, 10MiB or 1GiB, at most %llu",
+             (unsigned long long)spec->max);
+}
+
+static bool parse_duration(const struct option_spec *spec, const char *text, void *value)
+{
+    int64_t *us = value;
+    return text_to_duration(text, us) && within(spec, (uint64_t)*us);
+}
+
+static void expect_duration(const struct option_spec *spec, char *out, size_t size)
+{
+    snprintf(out, size, "a duration like 250ms, 30s, 5m, 2h or 7d, from %llums to %llus",
+             (unsigned long long)(spec->min / 1000), (unsigned long long)(spec->max / SECOND));
+}
+
+static bool parse_span(const struct option_spec *spec, const char *text, void *value)
+{
+    struct span *span = value;
+    char first[32];
+    const char *dots = strstr(text, "..");
+    if (dots == NULL || (size_t)(dots - text) >= sizeof first)
+        return false;
+    memcpy(first, text, (size_t)(dots - text));
+    first[dots - text] = '\0';
+    return text_to_duration(first, &span->min_us) && text_to_duration(dots + 2, &span->max_us) &&
+           span->min_us <= span->max_us && (uint64_t)span->max_us <= spec->max;
+}
+
+/* ---- words */
+
+static bool parse_choice(const struct option_spec *spec, const char *text, void *value)
+{
+    unsigned choice = 0;
+    while (spec->choices[choice] != NULL && strcmp(spec->choices[choice], text) != 0)
+        choice++;
+    *(unsigned *)value = choice;
+    return spec->choices[choice] != NULL;
+}
+
+static void expect_choice(const struct option_spec *spec, char *out, size_t size)
+{
+    size_t used = 0;
+    for (const char *const *choice = spec->choices; *choice != NULL; choice++)
+        used += (size_t)snprintf(out + used, size - used, "%s%s", used > 0 ? ", " : "", *choice);
+}
+
+static bool parse_flag(const struct option_spec *spec, const char *text, void *value)
+{
+    bool yes = strcmp(text, "true") == 0 || strcmp(text, "1") == 0;
+    (void)spec;
+    *(bool *)value = yes;
+    return yes || strcmp(text, "false") == 0 || strcmp(text, "0") == 0;
+}
+
+/* ---- the kinds */
+
+#define TEXT                                                                                       \
+    .size = sizeof(char *), .json = JSON_STRING, .in_json = "a string", .parse = parse_text,       \
+    .same = same_text, .release = release_text
+
+const struct option_type type_address = {TEXT, .valid = listen_address_valid,
+                                         .expected = "HOST:PORT, :PORT, [IPV6]:PORT or unix:PATH"};
+const struct option_type type_file = {TEXT, .expected = "a file's name"};
+const struct option_type type_directory = {TEXT, .expected = "a directory's name"};
+const struct option_type type_url = {TEXT, .valid = post_url_ok, .expect = expect_url};
+const struct option_type type_origin = {
+    TEXT, .valid = cors_origin_valid,
+    .expected = "an origin like https://app.example, in lower case, no path"};
+const struct option_type type_command = {
+    .size = sizeof(char **),
+    .json = JSON_WORDS,
+    .in_json = "an array of strings, the command and its arguments",
+    .parse = parse_command,
+    .same = same_command,
+    .release = release_command,
+    .expected = "a JSON array of strings, the command and its arguments"};
+const struct option_type type_number = {.size = sizeof(uint64_t),
+                                        .json = JSON_NUMBER,
+                                        .in_json = "a number",
+                                        .parse = parse_number,
+                                        .expect = expect_number};
+const struct option_type type_size = {.size = sizeof(uint64_t),
+                                      .json = JSON_NUMBER | JSON_STRING,
+                                      .in_json = "a number of bytes or a string like \"64KiB\"",
+                                      .parse = parse_size,
+                                      .expect = expect_size};
+const struct option_type type_duration = {.size = sizeof(int64_t),
+                                          .json = JSON_STRING,
+                                          .in_json = "a string like \"30s\"",
+                                          .parse = parse_duration,
+                                          .expect = expect_duration};
+const struct option_type type_span = {
+    .size = sizeof(struct span),
+    .json = JSON_STRING,
+    .in_json = "a string like \"1s..5m\"",
+    .parse = parse_span,
+    .expected = "two durations like 1s..5m, the second not less than the first"};
+const struct option_type type_choice = {.size = sizeof(unsigned),
+                                        .json = JSON_STRING,
+                                        .in_json = "a string",
+                                        .parse = parse_choice,
+                                        .expect = expect_choice};
+const struct option_type type_flag = {.size = sizeof(bool),
+                                      .json = JSON_BOOL,
+                                      .in_json = "true or false",
+                                      .parse = parse_flag,
+                                      .expected = "true or false"};
+const struct option_type type_action = {.size = 0};

@@ -1,527 +1,270 @@
 /* SPDX-License-Identifier: MIT */
 #include "server/options.h"
 
-#include <ctype.h>
-#include <getopt.h>
-#include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/json.h"
+#include "base/chars.h"
+#include "base/log.h"
 #include "server/option_types.h"
-#include "server/config_file.h"
 #include "store/store.h"
-#include "base/text.h"
-#include "base/verify.h"
 
-enum { FIRST_LONG = 256, NAME_SIZE = 40, PLACE_SIZE = 64 };
+#define SERVER(field)                                                                              \
+    .target = OF_SERVER, .offset = offsetof(struct options, field),                                \
+    .size = sizeof(((struct options *)NULL)->field)
+#define QUEUE(field)                                                                               \
+    .target = OF_QUEUE, .offset = offsetof(struct queue_options, field),                           \
+    .size = sizeof(((struct queue_options *)NULL)->field)
 
-#define DEFAULT_QUEUE "default"
+#define SECOND UINT64_C(1000000)
+#define DAY    (86400 * SECOND)
+#define GIB    (UINT64_C(1) << 30)
 
-#define SERVER(field) OF_SERVER, offsetof(struct options, field)
-#define QUEUE(field)  OF_QUEUE, offsetof(struct queue_options, field)
-
-#define SECOND     UINT64_C(1000000)
-#define DAY        (86400 * SECOND)
-#define MEMORY_MAX (UINT64_C(1) << 40)
-#define JOBS_MAX   (UINT64_C(1) << 32)
-
-static const struct option_spec specs[] = {
-    {"listen", 'l', "ADDRESS", "127.0.0.1:8080", KIND_ADDRESS, SERVER(listen), 0, 0, NULL,
-     "HOST:PORT, :PORT (all interfaces), [::1]:PORT or unix:PATH; port 0 picks one"},
-    {"capacity", 'q', "N", "8", KIND_NUMBER, QUEUE(capacity), 1, 10000000, NULL,
-     "jobs that may wait"},
-    {"workers", 'w', "N", "1", KIND_NUMBER, QUEUE(workers), 0, 1024, NULL,
-     "threads, each running a job at a time; 0: jobs only wait"},
-    {"sleep", 0, "TIME", "50ms", KIND_DURATION, QUEUE(sleep_us), 0, 365 * DAY, NULL,
-     "the pretend work"},
-    {"post", 0, "URL", NULL, KIND_URL, QUEUE(post), 0, 0, NULL,
-     "a job is a POST of its payload to this web service"},
-    {"exec", 0, NULL, NULL, KIND_COMMAND, QUEUE(command), 0, 0, NULL,
-     "a job is a run of this command, its payload on standard input"},
-    {"attempts", 0, "N", "1", KIND_NUMBER, QUEUE(attempts), 1, JOBD_ATTEMPTS_MAX, NULL,
-     "how often a job is tried, the first time included"},
-    {"timeout", 0, "TIME", NULL, KIND_DURATION, QUEUE(timeout_us), 1000, 365 * DAY, NULL,
-     "for one attempt; then it has failed [none]"},
-    {"backoff", 0, "SPAN", "1s..5m", KIND_SPAN, QUEUE(backoff), 0, 365 * DAY, NULL,
-     "until the next attempt: twice as long after each, half of it chance, between the two"},
-    {"max-body", 0, "SIZE", "64KiB", KIND_SIZE, SERVER(body_max_bytes), 0, UINT64_C(1) << 30, NULL,
-     "bytes of a request's body; no more than --memory"},
-    {"memory", 0, "SIZE", "64MiB", KIND_SIZE, SERVER(memory_bytes), 0, MEMORY_MAX, NULL,
-     "bytes of all payloads and outputs that are remembered"},
-    {"keep", 0, "N", "1000", KIND_NUMBER, SERVER(keep), 0, 10000000, NULL,
-     "done jobs remembered; as many failed or cancelled ones"},
-    {"output-limit", 0, "SIZE", "64KiB", KIND_SIZE, SERVER(output_max_bytes), 0, UINT64_C(1) << 30,
-     NULL, "bytes of a job's output that are kept"},
-    {"max-connections", 0, "N", "16384", KIND_NUMBER, SERVER(connections_max), 1, 1000000, NULL,
-     "connections at a time, parked ones included"},
-    {"max-per-address", 0, "N", "12288", KIND_NUMBER, SERVER(per_address_max), 1, 1000000, NULL,
-     "connections of one address (IPv6: of one /64) at a time"},
-    {"header-timeout", 0, "TIME", "10s", KIND_DURATION, SERVER(header_us), SECOND / 10, DAY, NULL,
-     "for a whole header; a body has this and a second for each 16 KiB of --max-body"},
-    {"idle-timeout", 0, "TIME", "60s", KIND_DURATION, SERVER(idle_us), SECOND / 10, DAY, NULL,
-     "for a connection between two requests"},
-    {"data", 'd', "DIR", NULL, KIND_FOLDER, SERVER(data), 0, 0, NULL,
-     "keep jobs on disk in this directory: a 202 means written down [memory only]"},
-    {"sync", 0, "WHEN", "commit", KIND_CHOICE, SERVER(sync), 0, 0, store_sync_names,
-     "written down for good: commit, before each answer; 1s, a second later; off, by the system"},
-    {"grace", 0, "TIME", "30s", KIND_DURATION, SERVER(grace_us), 0, 365 * DAY, NULL,
-     "how long a drain waits for jobs"},
-    {"token-file", 0, "FILE", NULL, KIND_FILE, SERVER(token_file), 0, 0, NULL,
-     "who may come in: lines of a scope, put, work or admin, and a bearer token [everybody]"},
-    {"tls-cert", 0, "FILE", NULL, KIND_FILE, SERVER(tls_certificate), 0, 0, NULL,
-     "speak TLS: the certificate, and its chain, in PEM [no TLS]"},
-    {"tls-key", 0, "FILE", NULL, KIND_FILE, SERVER(tls_key), 0, 0, NULL,
-     "the certificate's key, in PEM"},
-    {"cors-origin", 0, "ORIGIN", NULL, KIND_ORIGIN, SERVER(cors_origin), 0, 0, NULL,
-     "pages of this web site may come in and read the answers [none]"},
-    {"open", 0, NULL, NULL, KIND_FLAG, SERVER(open), 0, 0, NULL,
-     "listen on more than loopback: whoever reaches the port may put jobs"},
-    {"log-format", 0, "FORMAT", "text", KIND_CHOICE, SERVER(log_format), 0, 0, log_format_names,
-     "text or json"},
-    {"log-level", 0, "LEVEL", "info", KIND_CHOICE, SERVER(log_level), 0, 0, log_level_names,
-     "error, warn, info or debug"},
-    {"config", 'c', "FILE", NULL, KIND_PATH, OF_SERVER, 0, 0, 0, NULL,
-     "read this JSON file: each option above is a key, and \"queues\" declares queues"},
-    {"check", 0, NULL, NULL, KIND_ACTION, OF_SERVER, 0, ACTION_CHECK, 0, NULL,
-     "check the configuration and end"},
-    {"health", 0, NULL, NULL, KIND_ACTION, OF_SERVER, 0, ACTION_HEALTH, 0, NULL,
-     "ask the server at --listen whether it lives and end"},
-    {"version", 'V', NULL, NULL, KIND_ACTION, OF_SERVER, 0, ACTION_VERSION, 0, NULL,
-     "say the version and what is built in, and end"},
-    {"help", 'h', NULL, NULL, KIND_ACTION, OF_SERVER, 0, ACTION_HELP, 0, NULL, "say this and end"},
+static const struct option_spec table[] = {
+    {"listen", .letter = 'l', .type = &type_address, SERVER(listen), .argument = "ADDRESS",
+     .default_value = "127.0.0.1:8080", .heading = "Network and access",
+     .help = "HOST:PORT, :PORT (all interfaces), [IPV6]:PORT or unix:PATH; port 0 picks one",
+     .more = "Listen on HOST:PORT, :PORT (all interfaces), [IPV6]:PORT or unix:PATH. With port 0 "
+             "the system picks a port, and the log says which. A stale socket file is replaced; "
+             "one that a server still listens on is not. Sockets handed over by "
+             "systemd.socket(5) are used instead."},
+    {"open", .type = &type_flag, SERVER(open),
+     .help = "allow addresses that other machines can reach, without --token-file",
+     .more = "Listen on addresses that other machines can reach, without --token-file: anyone "
+             "who can reach the port may submit jobs."},
+    {"token-file", .type = &type_file, SERVER(token_file), .flags = OPTION_SECRET | OPTION_REREAD,
+     .argument = "FILE", .unset = "no authentication",
+     .help = "bearer tokens: one \"SCOPE TOKEN\" per line (put, work, admin)",
+     .more = "Access control. Each line of the file is a scope, which is `put`, `work` or "
+             "`admin` and may be limited to one queue by a colon and its name, and a token, "
+             "which requests send as `Authorization: Bearer`. A line that begins with # is a "
+             "comment."},
+    {"tls-cert", .type = &type_file, SERVER(tls_certificate),
+     .flags = OPTION_SECRET | OPTION_REREAD, .argument = "FILE", .unset = "no TLS",
+     .help = "serve TLS with this certificate and its chain, in PEM",
+     .more = "Serve TLS, 1.2 and 1.3, with this certificate in PEM, which may be followed by its "
+             "chain. Needs --tls-key."},
+    {"tls-key", .type = &type_file, SERVER(tls_key), .flags = OPTION_SECRET | OPTION_REREAD,
+     .argument = "FILE", .unset = "no TLS", .help = "the certificate's private key, in PEM",
+     .more = "The private key of --tls-cert, in PEM, without a password."},
+    {"cors-origin", .type = &type_origin, SERVER(cors_origin), .argument = "ORIGIN",
+     .unset = "none", .help = "let the pages of this web site send requests and read the replies",
+     .more = "Let the pages of this web site, such as `https://app.example`, send requests and "
+             "read the replies, by the CORS protocol. Without it no page of another site can."},
+    {"capacity", .letter = 'q', .type = &type_number, QUEUE(capacity), .min = 1, .max = 10000000,
+     .argument = "N", .default_value = "8", .heading = "Queues",
+     .help = "jobs that may wait in a queue",
+     .more = "Jobs that may wait in a queue, at least 1. One more is answered 429."},
+    {"workers", .letter = 'w', .type = &type_number, QUEUE(workers), .max = 1024, .argument = "N",
+     .default_value = "1", .help = "worker threads; 0: remote workers only",
+     .more = "Worker threads of a queue; each runs one job at a time. With 0 only remote workers "
+             "run its jobs."},
+    {"sleep", .type = &type_duration, QUEUE(sleep_us), .flags = OPTION_LIVE | OPTION_RUNNER,
+     .max = 365 * DAY, .argument = "TIME", .default_value = "50ms",
+     .help = "how long a job sleeps when there is no --post and no command"},
+    {"post", .type = &type_url, QUEUE(post), .flags = OPTION_LIVE | OPTION_RUNNER,
+     .argument = "URL", .help = "post the payload of each job to this web service",
+     .more = "Post the payload of each job to this web service. A 2xx reply means success; 408, "
+             "409, 425, 429, 5xx or no reply is a failed attempt; any other reply fails the job "
+             "permanently."},
+    {"exec", .type = &type_command, QUEUE(command),
+     .flags = OPTION_LIVE | OPTION_RUNNER | OPTION_PROGRAM,
+     .help = "run this command for each job, the payload on its standard input",
+     .more = "Run this command for each job, without a shell. It gets the payload on standard "
+             "input, and JOBD_ID, JOBD_QUEUE, JOBD_ATTEMPT, JOBD_CONTENT_TYPE and TRACEPARENT in "
+             "the environment. Exit status 0 means success. What it writes to standard output "
+             "is the output of the job; when it fails, the end of what it wrote to standard "
+             "error is the reason. In the configuration file it is the key `exec`, an array of "
+             "strings."},
+    {"attempts", .type = &type_number, QUEUE(attempts), .flags = OPTION_LIVE, .min = 1,
+     .max = JOBD_ATTEMPTS_MAX, .argument = "N", .default_value = "1",
+     .help = "how often a job is tried before it fails",
+     .more = "How often a job is tried before it fails, the first attempt included."},
+    {"timeout", .type = &type_duration, QUEUE(timeout_us), .flags = OPTION_LIVE, .min = 1000,
+     .max = 365 * DAY, .argument = "TIME", .unset = "none", .help = "time limit for one attempt"},
+    {"backoff", .type = &type_span, QUEUE(backoff), .flags = OPTION_LIVE, .max = 365 * DAY,
+     .argument = "SPAN", .default_value = "1s..5m",
+     .help = "delay between attempts: doubles each time within this range, half of it random",
+     .more = "Delay between a failed attempt and the next. It starts at the first time of the span "
+             "and doubles with each attempt, up to the second; what is waited is a random time "
+             "between half of that and all of it, but no less than the first."},
+    {"data", .letter = 'd', .type = &type_directory, SERVER(data), .argument = "DIR",
+     .unset = "memory only", .heading = "What is kept",
+     .help = "keep jobs on disk in this directory: a 202 means on disk",
+     .more = "Keep jobs on disk, in `jobd.db` in this directory, which is created if it does not "
+             "exist. A request is answered when its change is on disk."},
+    {"sync", .type = &type_choice, SERVER(sync), .choices = store_sync_names, .argument = "WHEN",
+     .default_value = "commit", .help = "when to fsync: commit (before each reply), 1s, off",
+     .more = "When to fsync: `commit`, before each reply; `1s`, within a second, so that a power "
+             "cut loses at most that much; `off`, left to the operating system."},
+    {"memory", .type = &type_size, SERVER(memory_bytes), .max = 1024 * GIB, .argument = "SIZE",
+     .default_value = "64MiB", .help = "bytes of all payloads and outputs together",
+     .more = "Bytes of the payloads and outputs of all jobs together. When they need more, "
+             "finished jobs are forgotten, oldest first; after that submissions are answered "
+             "429."},
+    {"max-body", .type = &type_size, SERVER(body_max_bytes), .max = GIB, .argument = "SIZE",
+     .default_value = "64KiB", .help = "bytes of a request's body; no more than --memory",
+     .more = "Bytes of the body of a request, at most 1GiB and no more than --memory. A smaller "
+             "--memory lowers the default."},
+    {"keep", .type = &type_number, SERVER(keep), .max = 10000000, .argument = "N",
+     .default_value = "1000", .help = "done jobs to remember, and as many failed or cancelled ones",
+     .more = "How many done jobs to remember. As many failed or cancelled ones are remembered "
+             "apart from them."},
+    {"output-limit", .type = &type_size, SERVER(output_max_bytes), .max = GIB, .argument = "SIZE",
+     .default_value = "64KiB", .help = "bytes of a job's output to keep",
+     .more = "Bytes of the output of a job to keep; the rest is dropped."},
+    {"max-connections", .type = &type_number, SERVER(connections_max), .min = 1, .max = 1000000,
+     .argument = "N", .default_value = "16384", .heading = "Connections",
+     .help = "connections at a time, those of waiting requests included",
+     .more = "Connections at a time, those of waiting requests included. One more is answered "
+             "503 and closed. There are fewer when the open-file limit is lower."},
+    {"max-per-address", .type = &type_number, SERVER(per_address_max), .min = 1, .max = 1000000,
+     .argument = "N", .default_value = "12288",
+     .help = "connections at a time from one address (IPv6: from one /64)",
+     .more = "Connections at a time from one address; an IPv6 address counts by its /64. Unix "
+             "sockets have no such limit."},
+    {"header-timeout", .type = &type_duration, SERVER(header_us), .min = SECOND / 10, .max = DAY,
+     .argument = "TIME", .default_value = "10s",
+     .help = "time limit for a header; a body has a second more for each 16 KiB of --max-body",
+     .more = "Time limit for a whole header, from the connection or the request line on. A whole "
+             "body has this and a second for each 16 KiB of --max-body. A slower client gets "
+             "408."},
+    {"idle-timeout", .type = &type_duration, SERVER(idle_us), .min = SECOND / 10, .max = DAY,
+     .argument = "TIME", .default_value = "60s",
+     .help = "how long a connection may be idle between two requests",
+     .more = "How long a connection may be idle between two requests. To read a reply a client "
+             "has this, the time of a header, and a second for each 16 KiB."},
+    {"grace", .type = &type_duration, SERVER(grace_us), .max = 365 * DAY, .argument = "TIME",
+     .default_value = "30s", .heading = "Running", .help = "how long a shutdown waits for jobs"},
+    {"log-format", .type = &type_choice, SERVER(log_format), .choices = log_format_names,
+     .argument = "FORMAT", .default_value = "text", .help = "format of the log: text or json"},
+    {"log-level", .type = &type_choice, SERVER(log_level), .choices = log_level_names,
+     .argument = "LEVEL", .default_value = "info",
+     .help = "what to log: error, warn, info or debug"},
+    {"config", .letter = 'c', .type = &type_file, SERVER(config),
+     .flags = OPTION_REREAD | OPTION_NOT_IN_FILE, .argument = "FILE",
+     .help = "read this JSON file: its keys are the options above, and \"queues\"",
+     .more = "Read this file, which jobd.json(5) describes."},
+    {"check", .type = &type_action, .action = ACTION_CHECK, .heading = "Instead of serving",
+     .help = "check the configuration and exit"},
+    {"health", .type = &type_action, .action = ACTION_HEALTH,
+     .help = "check a running server and exit",
+     .more = "Send a request to the server at --listen, over TLS with --tls-cert, and exit: with "
+             "status 0 when it answers within five seconds, whatever it answers."},
+    {"version", .letter = 'V', .type = &type_action, .action = ACTION_VERSION,
+     .help = "print the version and exit"},
+    {"help", .letter = 'h', .type = &type_action, .action = ACTION_HELP,
+     .help = "print this help and exit"},
 };
 
-enum { SPECS = sizeof specs / sizeof specs[0] };
+enum { OPTIONS_LEN = sizeof table / sizeof table[0] };
 
-_Static_assert((int)SPECS <= (int)SETTINGS_MAX, "settings.h must hold every option");
-
-/* Where settings come from, the strongest first. */
-struct sources {
-    struct settings line, environment;
-    struct file_settings file;
-};
-
-/* ---- what a text means */
-
-static bool apply_setting(const struct option_spec *spec, void *target,
-                          const struct setting *setting)
+const struct option_spec *options_table(size_t *len)
 {
-    char allowed[160], shown[80];
-    if (option_apply(spec, target, setting->text))
-        return true;
-    option_allowed(spec, allowed, sizeof allowed);
-    return settings_wrong(setting->place, "invalid value \"%s\"; expected %s",
-                          text_printable(setting->text, shown, sizeof shown), allowed);
+    *len = OPTIONS_LEN;
+    return table;
 }
 
-static void release_queue(struct queue_options *queue)
+void *option_value(const struct option_spec *spec, const void *target)
 {
-    free(queue->post);
-    free(queue->command);
+    return (char *)(uintptr_t)target + spec->offset;
 }
 
-static void release_files(struct options *options)
+bool option_is_set(const struct option_spec *spec, const void *target)
 {
-    free(options->config);
-    free(options->data);
-    free(options->token_file);
-    free(options->tls_certificate);
-    free(options->tls_key);
-    free(options->cors_origin);
-}
-
-static size_t spec_named(const char *name)
-{
+    const char *bytes = option_value(spec, target);
     size_t i = 0;
-    while (i < SPECS && strcmp(specs[i].name, name) != 0)
+    while (i < spec->size && bytes[i] == 0)
         i++;
-    return i;
+    return i < spec->size;
 }
 
-/* Every setting must be right, also one that a stronger source overrides. */
-static bool all_right(const struct settings *settings)
+void option_variable(const struct option_spec *spec, char out[OPTION_VARIABLE_SIZE])
 {
-    struct options options = {.data = NULL};
-    struct queue_options queue = {.post = NULL};
-    const struct setting *post = &settings->of[spec_named("post")];
-    bool right = true;
-    for (size_t i = 0; i < SPECS && right; i++) {
-        void *target = specs[i].target == OF_QUEUE ? (void *)&queue : (void *)&options;
-        right = settings->of[i].text == NULL || apply_setting(&specs[i], target, &settings->of[i]);
-    }
-    if (right && queue.post != NULL && queue.command != NULL)
-        right = settings_wrong(post->place, "there is a command too; a queue has one runner");
-    release_queue(&queue);
-    release_files(&options);
-    return right;
-}
-
-/* ---- sources */
-
-/* getopt_long() would take beginnings too, which a later option may make ambiguous. */
-static bool is_whole(const char *word)
-{
-    bool whole = strncmp(word, "--", 2) != 0 || word[2] == '\0';
-    size_t length = whole ? 0 : strcspn(word + 2, "=");
-    for (size_t i = 0; i < SPECS && !whole; i++)
-        whole = specs[i].kind != KIND_COMMAND && strlen(specs[i].name) == length &&
-                memcmp(specs[i].name, word + 2, length) == 0;
-    return whole;
-}
-
-static bool wrong_option(const char *word, int code)
-{
-    char place[PLACE_SIZE], shown[PLACE_SIZE - 8];
-    bool is_long = strncmp(word, "--", 2) == 0;
-    if (is_long)
-        snprintf(place, sizeof place, "%s", text_printable(word, shown, sizeof shown));
-    else
-        snprintf(place, sizeof place, "-%c", isprint(optopt) ? optopt : '?');
-    return settings_wrong(place, "%s; see jobd --help",
-                          !is_whole(word) ? "no such option"
-                          : code == ':'   ? "needs a value"
-                          : is_long       ? "takes no value"
-                                          : "no such option");
-}
-
-/* What stands behind `--`. */
-static bool set_command(struct settings *line, char **words)
-{
-    if (*words == NULL)
-        return settings_wrong("--", "needs a command; see jobd --help");
-    char *text = json_from_words(words);
-    bool good = text != NULL ? settings_set(line, spec_named("exec"), "--", text)
-                             : settings_wrong("--", "out of memory");
-    free(text);
-    return good;
-}
-
-static bool read_line(struct settings *line, enum action *action, int argc, char **argv)
-{
-    struct option longs[SPECS + 1] = {{0}};
-    char shorts[3 + 2 * SPECS] = "+:";
-    size_t used = 2, longs_len = 0;
-    for (size_t i = 0; i < SPECS; i++) {
-        if (specs[i].kind == KIND_COMMAND)
-            continue;
-        longs[longs_len++] =
-            (struct option){specs[i].name, specs[i].takes != NULL ? required_argument : no_argument,
-                            NULL, FIRST_LONG + (int)i};
-        if (specs[i].letter != 0) {
-            shorts[used++] = specs[i].letter;
-            if (specs[i].takes != NULL)
-                shorts[used++] = ':';
-        }
-    }
-    shorts[used] = '\0';
-    opterr = 0;
-    optind = 0;       /* an earlier scan, which SIGHUP repeats, is forgotten whole */
-    int code, at = 1; /* the word that is read */
-    for (; (code = getopt_long(argc, argv, shorts, longs, NULL)) != -1; at = optind) {
-        if (code == '?' || code == ':' || !is_whole(argv[at]))
-            return wrong_option(argv[at], code);
-        size_t i = 0;
-        while (i < SPECS && code != FIRST_LONG + (int)i && code != specs[i].letter)
-            i++;
-        verify(i < SPECS);
-        char place[PLACE_SIZE];
-        snprintf(place, sizeof place, "--%s", specs[i].name);
-        if (specs[i].kind == KIND_ACTION)
-            *action = (enum action)specs[i].min;
-        else if (!settings_set(line, i, place, optarg != NULL ? optarg : "true"))
-            return false;
-    }
-    if (at < argc && strcmp(argv[at], "--") == 0)
-        return set_command(line, argv + optind);
-    if (optind < argc) {
-        char shown[PLACE_SIZE];
-        return settings_wrong(text_printable(argv[optind], shown, sizeof shown),
-                              "unexpected argument; see jobd --help");
-    }
-    return true;
-}
-
-static void environment_name(const struct option_spec *spec, char out[NAME_SIZE])
-{
-    snprintf(out, NAME_SIZE, "JOBD_%s", spec->name);
+    snprintf(out, OPTION_VARIABLE_SIZE, "JOBD_%s", spec->name);
     for (char *c = out; *c != '\0'; c++)
-        *c = *c == '-' ? '_' : (char)toupper((unsigned char)*c);
+        *c = *c == '-' ? '_' : char_upper(*c);
 }
 
-static bool read_environment(struct settings *environment)
+/* ---- values */
+
+void options_release_values(enum option_target target, void *options)
 {
-    for (size_t i = 0; i < SPECS; i++) {
-        char name[NAME_SIZE];
-        environment_name(&specs[i], name);
-        const char *text = specs[i].kind != KIND_ACTION ? getenv(name) : NULL;
-        if (text != NULL && !settings_set(environment, i, name, text))
-            return false;
-    }
-    return true;
-}
-
-static enum setting_kind setting_kind(enum kind kind)
-{
-    switch (kind) {
-    case KIND_NUMBER:
-        return SETTING_NUMBER;
-    case KIND_SIZE:
-        return SETTING_SIZE;
-    case KIND_DURATION:
-        return SETTING_DURATION;
-    case KIND_SPAN:
-        return SETTING_SPAN;
-    case KIND_COMMAND:
-        return SETTING_WORDS;
-    case KIND_FLAG:
-        return SETTING_FLAG;
-    case KIND_ADDRESS:
-    case KIND_PATH:
-    case KIND_FILE:
-    case KIND_FOLDER:
-    case KIND_URL:
-    case KIND_ORIGIN:
-    case KIND_CHOICE:
-    case KIND_ACTION:
-        break;
-    }
-    return SETTING_TEXT;
-}
-
-static bool read_file(struct file_settings *file, const char *path)
-{
-    struct setting_spec in_file[SPECS];
-    for (size_t i = 0; i < SPECS; i++)
-        in_file[i] = (struct setting_spec){
-            .name = specs[i].name,
-            .kind = setting_kind(specs[i].kind),
-            .of_queue = specs[i].target == OF_QUEUE,
-            .in_file = specs[i].kind != KIND_ACTION && specs[i].kind != KIND_PATH,
-        };
-    return settings_read_file(file, path, in_file, SPECS);
-}
-
-static const char *config_path(const struct sources *sources)
-{
-    size_t config = spec_named("config");
-    const char *path = sources->line.of[config].text;
-    return path != NULL ? path : sources->environment.of[config].text;
-}
-
-static bool read_sources(struct sources *sources, enum action *action, int argc, char **argv)
-{
-    if (!read_line(&sources->line, action, argc, argv))
-        return false;
-    if (*action == ACTION_HELP || *action == ACTION_VERSION)
-        return true;
-    if (!read_environment(&sources->environment))
-        return false;
-    const char *path = config_path(sources);
-    if (path != NULL && !read_file(&sources->file, path))
-        return false;
-    bool right = all_right(&sources->line) && all_right(&sources->environment) &&
-                 all_right(&sources->file.top);
-    for (size_t i = 0; i < sources->file.queues_len && right; i++)
-        right = all_right(&sources->file.queues[i].settings);
-    return right;
-}
-
-/* ---- which source counts */
-
-enum { RANKS = 5 };
-
-/* A source, the strongest first; NULL when there is none of this rank. On the command line and in
- * the environment a queue's option means the default queue; the others take it where they say
- * nothing themselves. */
-static const struct settings *of_rank(const struct sources *sources,
-                                      const struct queue_settings *queue, unsigned rank)
-{
-    const struct settings *own = queue != NULL ? &queue->settings : NULL;
-    bool own_first = queue != NULL && strcmp(queue->name, DEFAULT_QUEUE) != 0;
-    const struct settings *const ranks[RANKS] = {own_first ? own : NULL, &sources->line,
-                                                 &sources->environment, own, &sources->file.top};
-    return ranks[rank];
-}
-
-static const char *strongest(const struct sources *sources, size_t option,
-                             const struct queue_settings *queue)
-{
-    bool runner = specs[option].kind == KIND_URL || specs[option].kind == KIND_COMMAND;
-    size_t post = spec_named("post"), command = spec_named("exec");
-    for (unsigned rank = 0; rank < RANKS; rank++) {
-        const struct settings *source = of_rank(sources, queue, rank);
-        if (source == NULL)
-            continue;
-        if (source->of[option].text != NULL)
-            return source->of[option].text;
-        /* A runner overrides every weaker one, also one of another kind. */
-        if (runner && (source->of[post].text != NULL || source->of[command].text != NULL))
-            return NULL;
-    }
-    return specs[option].standard;
-}
-
-/* What has been said of one of the server's options; NULL: its default counts. */
-static const struct setting *said(const struct sources *sources, const char *name)
-{
-    size_t option = spec_named(name);
-    for (unsigned rank = 0; rank < RANKS; rank++) {
-        const struct settings *source = of_rank(sources, NULL, rank);
-        if (source != NULL && source->of[option].text != NULL)
-            return &source->of[option];
-    }
-    return NULL;
-}
-
-static void combine(void *target, enum target kind, const struct sources *sources,
-                    const struct queue_settings *queue)
-{
-    for (size_t i = 0; i < SPECS; i++) {
-        const char *text = strongest(sources, i, queue);
-        if (specs[i].target == kind && text != NULL)
-            (void)option_apply(&specs[i], target, text); /* all_right() has seen it */
-    }
-}
-
-static bool combine_all(struct options *options, const struct sources *sources)
-{
-    size_t len = sources->file.queues_len;
-    const char *config = config_path(sources);
-    if (config != NULL && (options->config = strdup(config)) == NULL)
-        return settings_wrong("options", "out of memory");
-    combine(options, OF_SERVER, sources, NULL);
-    options->queues_len = len > 0 ? (uint32_t)len : 1;
-    options->queues = calloc(options->queues_len, sizeof *options->queues);
-    if (options->queues == NULL)
-        return settings_wrong("queues", "out of memory");
-    for (uint32_t i = 0; i < options->queues_len; i++) {
-        const struct queue_settings *queue = len > 0 ? &sources->file.queues[i] : NULL;
-        snprintf(options->queues[i].name, sizeof options->queues[i].name, "%s",
-                 queue != NULL ? queue->name : DEFAULT_QUEUE);
-        combine(&options->queues[i], OF_QUEUE, sources, queue);
-    }
-    return true;
-}
-
-/* A body must fit; a default makes room for what somebody has said. */
-static bool fit_body(struct options *options, const struct sources *sources)
-{
-    const struct setting *body = said(sources, "max-body");
-    char text[40], memory[40];
-    if (options->body_max_bytes <= options->memory_bytes)
-        return true;
-    if (body == NULL) {
-        options->body_max_bytes = options->memory_bytes;
-        return true;
-    }
-    return settings_wrong(
-        body->place,
-        "\"%s\" is more than --memory \"%s\", which holds all payloads; allowed "
-        "is at most %llu, or a larger --memory",
-        text_printable(body->text, text, sizeof text),
-        text_printable(strongest(sources, spec_named("memory"), NULL), memory, sizeof memory),
-        (unsigned long long)options->memory_bytes);
-}
-
-static bool agree(const struct options *options)
-{
-    uint64_t jobs = 2 * options->keep + OPTIONS_LEASES_MAX;
-    for (uint32_t i = 0; i < options->queues_len; i++)
-        jobs += options->queues[i].capacity + options->queues[i].workers;
-    if (jobs >= JOBS_MAX)
-        return settings_wrong("--capacity",
-                              "all queues and --keep together are %llu jobs; allowed "
-                              "are fewer than %llu",
-                              (unsigned long long)jobs, (unsigned long long)JOBS_MAX);
-    if ((options->tls_certificate == NULL) != (options->tls_key == NULL))
-        return settings_wrong(options->tls_key == NULL ? "--tls-cert" : "--tls-key",
-                              "--tls-cert and --tls-key belong together");
-    return true;
-}
-
-bool options_read(struct options *options, int argc, char **argv)
-{
-    struct sources *sources = calloc(1, sizeof *sources);
-    *options = (struct options){.action = ACTION_RUN};
-    if (sources == NULL)
-        return settings_wrong("options", "out of memory");
-    bool good = read_sources(sources, &options->action, argc, argv) &&
-                combine_all(options, sources) && fit_body(options, sources) && agree(options);
-    settings_release(&sources->line);
-    settings_release(&sources->environment);
-    settings_release_file(&sources->file);
-    free(sources);
-    if (!good)
-        options_release(options);
-    return good;
+    for (size_t i = 0; i < OPTIONS_LEN; i++)
+        if (table[i].target == target && table[i].type->release != NULL)
+            table[i].type->release(option_value(&table[i], options));
 }
 
 void options_release(struct options *options)
 {
     for (uint32_t i = 0; options->queues != NULL && i < options->queues_len; i++)
-        release_queue(&options->queues[i]);
+        options_release_values(OF_QUEUE, &options->queues[i]);
     free(options->queues);
-    release_files(options);
-    options->queues = NULL;
-    options->queues_len = 0;
+    options_release_values(OF_SERVER, options);
+    *options = (struct options){.action = ACTION_RUN};
 }
 
-/* ---- what has changed */
-
-/* What a queue is made of cannot change; how it runs its jobs can. */
-static bool is_live(const struct option_spec *spec)
-{
-    return spec->target == OF_QUEUE && strcmp(spec->name, "capacity") != 0 &&
-           strcmp(spec->name, "workers") != 0;
-}
-
-static void compare(enum target target, const void *one, const void *other, options_differ *each,
-                    void *context)
-{
-    for (size_t i = 0; i < SPECS; i++)
-        if (specs[i].target == target && !option_same(&specs[i], one, other))
-            each(context, specs[i].name, is_live(&specs[i]));
-}
-
-void options_compare(const struct options *options, const struct options *others,
+void options_compare(enum option_target target, const void *options, const void *others,
                      options_differ *each, void *context)
 {
-    compare(OF_SERVER, options, others, each, context);
-}
-
-void options_compare_queues(const struct queue_options *queue, const struct queue_options *other,
-                            options_differ *each, void *context)
-{
-    compare(OF_QUEUE, queue, other, each, context);
-}
-
-/* ---- help */
-
-void options_help(FILE *out)
-{
-    fputs("Usage: jobd [options] [-- command [argument...]]\n"
-          "A job queue that anyone can use with curl: POST or GET /do puts a job in and is\n"
-          "answered at once, 202 queued or 429 busy.\n\n",
-          out);
-    for (size_t i = 0; i < SPECS; i++) {
-        const struct option_spec *spec = &specs[i];
-        char names[64], letter[8] = "    ";
-        if (spec->kind == KIND_COMMAND) {
-            fprintf(out, "  %-26s %s\n", "-- COMMAND [ARGUMENT...]", spec->help);
+    for (size_t i = 0; i < OPTIONS_LEN; i++) {
+        const struct option_spec *spec = &table[i];
+        if (spec->target != target)
             continue;
-        }
-        if (spec->letter != 0)
-            snprintf(letter, sizeof letter, "-%c, ", spec->letter);
-        snprintf(names, sizeof names, "%s--%s%s%s", letter, spec->name,
-                 spec->takes != NULL ? " " : "", spec->takes != NULL ? spec->takes : "");
-        fprintf(out, "  %-26s %s%s%s%s\n", names, spec->help, spec->standard != NULL ? " [" : "",
-                spec->standard != NULL ? spec->standard : "", spec->standard != NULL ? "]" : "");
+        const void *value = option_value(spec, options), *other = option_value(spec, others);
+        bool same = spec->type->same != NULL ? spec->type->same(value, other)
+                                             : memcmp(value, other, spec->size) == 0;
+        if (!same)
+            each(context, spec->name, (spec->flags & OPTION_LIVE) != 0);
     }
-    fputs("\nEach option but the last four is also a variable, JOBD_CAPACITY for --capacity, and, "
-          "all but\n"
-          "--config, a key of the file, where the command is \"exec\", an array. The command line "
-          "counts\n"
-          "before the environment, that before the file.\n",
-          out);
+}
+
+void options_swap_live(struct queue_options *queue, struct queue_options *other)
+{
+    for (size_t i = 0; i < OPTIONS_LEN; i++) {
+        if (table[i].target != OF_QUEUE || (table[i].flags & OPTION_LIVE) == 0)
+            continue;
+        char *value = option_value(&table[i], queue), *theirs = option_value(&table[i], other);
+        for (size_t at = 0; at < table[i].size; at++) {
+            char kept = value[at];
+            value[at] = theirs[at];
+            theirs[at] = kept;
+        }
+    }
+}
+
+/* ---- what follows from flags */
+
+const struct option_spec *options_runner(const struct queue_options *queue)
+{
+    const struct option_spec *usual = NULL;
+    for (size_t i = 0; i < OPTIONS_LEN; i++) {
+        if ((table[i].flags & OPTION_RUNNER) == 0)
+            continue;
+        if (table[i].default_value != NULL)
+            usual = &table[i];
+        else if (option_is_set(&table[i], queue))
+            return &table[i];
+    }
+    return usual;
+}
+
+bool options_any(enum option_target target, const void *options, unsigned flags)
+{
+    bool set = false;
+    for (size_t i = 0; i < OPTIONS_LEN && !set; i++)
+        set = table[i].target == target && (table[i].flags & flags) != 0 &&
+              option_is_set(&table[i], options);
+    return set;
+}
+
+const char **options_files(const struct options *options)
+{
+    const char **files = calloc(OPTIONS_LEN + 1, sizeof *files);
+    size_t len = 0;
+    for (size_t i = 0; i < OPTIONS_LEN && files != NULL; i++)
+        if ((table[i].flags & OPTION_REREAD) != 0 && option_is_set(&table[i], options))
+            files[len++] = *(char *const *)option_value(&table[i], options);
+    return files;
 }

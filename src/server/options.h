@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: MIT */
-/* What the user wants: command line over environment over configuration file over defaults.
+/* What the user wants. Every option stands once, in the table of options.c: from it come the
+ * command line, the environment variables, the keys of the file, the help, the list in jobd(1),
+ * and what SIGHUP may change.
  *
- * Every option stands once, in the table of options.c: from it come the command line, the
- * environment variables, the keys of the file and the help. */
+ * To add an option: its field here, its row in options.c, its use; then `make man`. */
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 
 #include "jobd/queue.h"
-#include "base/log.h"
 
 enum { OPTIONS_LEASES_MAX = 16384 }; /* jobs that remote workers may hold at a time */
+
+struct option_spec;
+enum option_target { OF_SERVER, OF_QUEUE }; /* whose option it is */
 
 struct span {
     int64_t min_us, max_us;
@@ -33,7 +36,7 @@ enum action { ACTION_RUN, ACTION_CHECK, ACTION_HEALTH, ACTION_VERSION, ACTION_HE
 
 struct options {
     enum action action;
-    char listen[256];
+    char *listen;
     uint64_t body_max_bytes, memory_bytes, keep, output_max_bytes;
     uint64_t connections_max, per_address_max;
     int64_t header_us, idle_us, grace_us;
@@ -49,17 +52,36 @@ struct options {
     uint32_t queues_len;
 };
 
-/* Reads all sources. False when something is wrong: then one line on standard error has said what,
- * where, and what is allowed, and nothing needs releasing. */
-bool options_read(struct options *options, int argc, char **argv);
+/* The table, in the order of the help. */
+const struct option_spec *options_table(size_t *len);
+
+/* Below, `target` says what `options` are: struct options, or struct queue_options. */
+
+/* Where its value is; is it set there? */
+void *option_value(const struct option_spec *spec, const void *options);
+bool option_is_set(const struct option_spec *spec, const void *options);
+
+/* Its variable, JOBD_LOG_LEVEL for --log-level. */
+enum { OPTION_VARIABLE_SIZE = 40 };
+void option_variable(const struct option_spec *spec, char out[OPTION_VARIABLE_SIZE]);
+
+/* Frees what the values own. */
+void options_release_values(enum option_target target, void *options);
+/* All of it, the queues too; then it is empty. */
 void options_release(struct options *options);
 
-/* Names each option that differs: those of two servers, or of two queues. `live`: it can be changed
- * while the server runs. */
+/* Names each option that differs. `live`: it can be changed while the server runs. */
 typedef void options_differ(void *context, const char *option, bool live);
-void options_compare(const struct options *options, const struct options *others,
+void options_compare(enum option_target target, const void *options, const void *others,
                      options_differ *each, void *context);
-void options_compare_queues(const struct queue_options *queue, const struct queue_options *other,
-                            options_differ *each, void *context);
+/* Exchanges the values that can be changed while the server runs. */
+void options_swap_live(struct queue_options *queue, struct queue_options *other);
 
-void options_help(FILE *out);
+/* Is an option set that has one of these flags, of enum option_flag? */
+bool options_any(enum option_target target, const void *options, unsigned flags);
+/* What runs the jobs of this queue: the option with OPTION_RUNNER that is set, or the one that has
+ * a default. */
+const struct option_spec *options_runner(const struct queue_options *queue);
+/* The files that SIGHUP reads again: borrowed names, NULL at the end; returned, the caller frees
+ * the list. NULL when memory is short. */
+const char **options_files(const struct options *options);

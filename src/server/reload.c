@@ -7,8 +7,12 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "server/sandbox.h"
+#include "base/problem.h"
 #include "base/verify.h"
+#include "server/option_sources.h"
+#include "server/option_types.h"
+#include "server/sandbox.h"
+#include "server/server.h"
 
 enum { NAMES_SIZE = 256 };
 
@@ -24,7 +28,8 @@ struct differences {
 
 /* What shall change hands, made before any of it does. */
 struct changes {
-    struct tool **tools; /* of each queue; NULL: nothing of it changes */
+    struct options options;
+    struct runner_version **runners; /* of each queue; NULL: nothing of it changes */
     struct tokens *tokens;
     struct identity *identity;
 };
@@ -40,10 +45,10 @@ void queue_terms(const struct queue_options *queue, struct jobd_queue_config *co
 void queue_runner(const struct options *options, const struct queue_options *queue,
                   struct runner_config *config)
 {
+    const struct option_spec *runner = options_runner(queue);
     *config = (struct runner_config){.queue = queue->name,
-                                     .command = queue->command,
-                                     .url = queue->post,
-                                     .sleep_us = queue->sleep_us,
+                                     .kind = runner->name,
+                                     .argument = option_value(runner, queue),
                                      .output_max_bytes = (size_t)options->output_max_bytes};
 }
 
@@ -67,147 +72,138 @@ static struct queue_options *find(const struct options *options, const char *nam
 
 /* ---- before anything counts */
 
-static bool make_tools(struct changes *changes, const struct options *options,
-                       const struct options *fresh)
+/* A server that was started without commands has given up to run any. */
+static bool may_run(const struct options *options, const struct options *fresh,
+                    struct problem *problem)
 {
-    changes->tools = calloc(options->queues_len, sizeof(struct tool *));
-    int error = changes->tools != NULL ? 0 : -ENOMEM;
+    for (uint32_t i = 0; i < fresh->queues_len && !sandbox_allows_commands(); i++) {
+        const struct queue_options *queue = &fresh->queues[i];
+        if (options_any(OF_QUEUE, queue, OPTION_PROGRAM) && find(options, queue->name) != NULL)
+            return problem_set(problem,
+                               "queue %s: %s: a server that was started without commands runs "
+                               "none; start it again",
+                               queue->name, options_runner(queue)->name);
+    }
+    return true;
+}
+
+static bool read_files(struct changes *changes, const struct server *server,
+                       struct problem *problem)
+{
+    if (server->auth != NULL && (changes->tokens = auth_read(server->auth, problem->text)) == NULL)
+        return false;
+    return server->tls == NULL ||
+           (changes->identity = tls_read(server->tls, problem->text)) != NULL;
+}
+
+static bool make_runners(struct changes *changes, const struct options *options,
+                         struct problem *problem)
+{
+    changes->runners = calloc(options->queues_len, sizeof(struct runner_version *));
+    int error = changes->runners != NULL ? 0 : -ENOMEM;
     for (uint32_t i = 0; i < options->queues_len && error == 0; i++) {
         const struct queue_options *queue = &options->queues[i];
-        const struct queue_options *then = find(fresh, queue->name);
+        const struct queue_options *then = find(&changes->options, queue->name);
         struct differences differences = {0};
         struct runner_config config;
         if (then != NULL)
-            options_compare_queues(queue, then, note, &differences);
+            options_compare(OF_QUEUE, queue, then, note, &differences);
         if (differences.live.used == 0)
             continue;
         queue_runner(options, then, &config);
-        config.queue = queue->name; /* that of `fresh` goes */
-        error = tool_new(&changes->tools[i], &config);
+        config.queue = queue->name; /* that of the new options goes */
+        error = runner_version_new(&changes->runners[i], &config);
     }
-    if (error != 0)
-        log_error("SIGHUP: %s: nothing is changed", strerror(-error));
-    return error == 0;
+    return error == 0 || problem_set(problem, "%s", strerror(-error));
 }
 
-static bool read_files(struct changes *changes, const struct auth *auth, const struct tls *tls)
+static bool prepare(struct changes *changes, const struct server *server, struct problem *problem)
 {
-    char auth_error[AUTH_ERROR_SIZE], tls_error[TLS_ERROR_SIZE];
-    if (auth != NULL && (changes->tokens = auth_read(auth, auth_error)) == NULL)
-        log_error("SIGHUP: %s: nothing is changed", auth_error);
-    else if (tls != NULL && (changes->identity = tls_read(tls, tls_error)) == NULL)
-        log_error("SIGHUP: %s: nothing is changed", tls_error);
-    else
-        return true;
-    return false;
+    return options_read(&changes->options, server->argc, server->argv, problem) &&
+           may_run(&server->options, &changes->options, problem) &&
+           read_files(changes, server, problem) && make_runners(changes, &server->options, problem);
 }
 
 static void release(struct changes *changes, uint32_t queues_len)
 {
-    for (uint32_t i = 0; changes->tools != NULL && i < queues_len; i++)
-        tool_free(changes->tools[i]);
-    free(changes->tools);
+    for (uint32_t i = 0; changes->runners != NULL && i < queues_len; i++)
+        runner_version_free(changes->runners[i]);
+    free(changes->runners);
     tokens_free(changes->tokens);
     identity_free(changes->identity);
-}
-
-/* A server that was started without commands has given up to run any. */
-static bool wants_commands_in_vain(const struct options *options, const struct options *fresh)
-{
-    for (uint32_t i = 0; i < fresh->queues_len && !sandbox_allows_commands(); i++)
-        if (fresh->queues[i].command != NULL && find(options, fresh->queues[i].name) != NULL) {
-            log_error("SIGHUP: queue %s: exec: a server that was started without commands runs "
-                      "none; start it again: nothing is changed",
-                      fresh->queues[i].name);
-            return true;
-        }
-    return false;
+    options_release(&changes->options);
 }
 
 /* ---- from here on nothing can fail */
 
-/* What is live changes hands: `fresh` is released with what counted before. The name stays where it
- * is, as workers may be reading it. */
-static void swap(struct queue_options *queue, struct queue_options *fresh)
+/* Takes the runner's version, NULL when nothing that is live differs. What is live is exchanged
+ * with `fresh`, to be released with it; the name stays where it is, as workers may be reading it.
+ */
+static void change_queue(struct server *server, uint32_t index, struct queue_options *fresh,
+                         struct runner_version *version)
 {
-    char *post = queue->post, **command = queue->command;
-    queue->sleep_us = fresh->sleep_us;
-    queue->attempts = fresh->attempts;
-    queue->timeout_us = fresh->timeout_us;
-    queue->backoff = fresh->backoff;
-    queue->post = fresh->post;
-    queue->command = fresh->command;
-    fresh->post = post;
-    fresh->command = command;
-}
-
-/* Takes the tool, NULL when nothing that is live differs. */
-static void change_queue(struct queue_options *queue, struct queue_options *fresh,
-                         struct jobd *jobd, struct runner *runner, struct tool *tool)
-{
+    struct queue_options *queue = &server->options.queues[index];
     struct differences differences = {0};
     struct jobd_queue_config terms = {.name = queue->name};
-    options_compare_queues(queue, fresh, note, &differences);
+    options_compare(OF_QUEUE, queue, fresh, note, &differences);
     if (differences.fixed.used > 0)
         log_warn("SIGHUP: queue %s: %s cannot change while the server runs", queue->name,
                  differences.fixed.text);
-    if (tool == NULL)
+    if (version == NULL)
         return;
-    runner_change(runner, tool);
+    runner_change(server->runners[index], version);
     queue_terms(fresh, &terms);
-    verify(jobd_queue_change(jobd, jobd_queue_named(jobd, queue->name), &terms) == 0);
-    swap(queue, fresh);
+    verify(jobd_queue_change(server->jobd, jobd_queue_named(server->jobd, queue->name), &terms) ==
+           0);
+    options_swap_live(queue, fresh);
     log_info("SIGHUP: queue %s: changed: %s", queue->name, differences.live.text);
 }
 
-static void change_queues(struct options *options, const struct options *fresh, struct jobd *jobd,
-                          struct runner *const *runners, struct changes *changes)
+static void change_queues(struct server *server, struct changes *changes)
 {
+    const struct options *options = &server->options, *fresh = &changes->options;
     for (uint32_t i = 0; i < fresh->queues_len; i++)
         if (find(options, fresh->queues[i].name) == NULL)
             log_warn("SIGHUP: queue %s: new: needs a restart", fresh->queues[i].name);
     for (uint32_t i = 0; i < options->queues_len; i++) {
         struct queue_options *queue = find(fresh, options->queues[i].name);
         if (queue != NULL)
-            change_queue(&options->queues[i], queue, jobd, runners[i], changes->tools[i]);
+            change_queue(server, i, queue, changes->runners[i]);
         else
             log_warn("SIGHUP: queue %s: no longer configured; dropped at the next restart",
                      options->queues[i].name);
-        changes->tools[i] = NULL;
+        changes->runners[i] = NULL;
     }
 }
 
-static void change_files(struct auth *auth, struct tls *tls, struct changes *changes)
+static void change_files(struct server *server, struct changes *changes)
 {
-    if (auth != NULL) {
-        auth_replace(auth, changes->tokens);
-        auth_warn(auth);
+    if (server->auth != NULL) {
+        auth_replace(server->auth, changes->tokens);
+        auth_warn(server->auth);
     }
-    if (tls != NULL) {
-        tls_replace(tls, changes->identity);
-        tls_warn(tls);
+    if (server->tls != NULL) {
+        tls_replace(server->tls, changes->identity);
+        tls_warn(server->tls);
     }
     changes->tokens = NULL;
     changes->identity = NULL;
 }
 
-void reread(struct options *options, int argc, char **argv, struct jobd *jobd,
-            struct runner *const *runners, struct auth *auth, struct tls *tls)
+void reload(struct server *server)
 {
-    struct options fresh;
     struct differences differences = {0};
-    struct changes changes = {0};
-    if (!options_read(&fresh, argc, argv))
-        return;
-    if (!wants_commands_in_vain(options, &fresh) && read_files(&changes, auth, tls) &&
-        make_tools(&changes, options, &fresh)) {
-        options_compare(options, &fresh, note, &differences);
+    struct changes changes = {.runners = NULL};
+    struct problem problem = {""};
+    if (prepare(&changes, server, &problem)) {
+        options_compare(OF_SERVER, &server->options, &changes.options, note, &differences);
         if (differences.fixed.used > 0)
             log_warn("SIGHUP: %s cannot change while the server runs", differences.fixed.text);
-        change_files(auth, tls, &changes);
-        change_queues(options, &fresh, jobd, runners, &changes);
+        change_files(server, &changes);
+        change_queues(server, &changes);
         log_info("SIGHUP: configuration reloaded");
+    } else {
+        log_error("SIGHUP: %s: nothing is changed", problem.text);
     }
-    release(&changes, options->queues_len);
-    options_release(&fresh);
+    release(&changes, server->options.queues_len);
 }

@@ -51,9 +51,8 @@ static int limit_files(const struct sandbox *sandbox)
         return set;
     allow_system(set);
     /* One that cannot be found now, a pipe, could not be read again anyhow. */
-    for (unsigned i = 0; i < SANDBOX_FILES; i++)
-        if (sandbox->files[i] != NULL)
-            (void)landlock_allow_beside(set, sandbox->files[i], LANDLOCK_READ);
+    for (const char *const *file = sandbox->files; file != NULL && *file != NULL; file++)
+        (void)landlock_allow_beside(set, *file, LANDLOCK_READ);
     if (sandbox->database != NULL)
         error = landlock_allow_beside(set, sandbox->database, LANDLOCK_CHANGE);
     if (error == 0 && sandbox->socket != NULL)
@@ -68,10 +67,8 @@ static int limit_files(const struct sandbox *sandbox)
 
 static bool has_files(const struct sandbox *sandbox)
 {
-    for (unsigned i = 0; i < SANDBOX_FILES; i++)
-        if (sandbox->files[i] != NULL)
-            return true;
-    return sandbox->database != NULL || sandbox->socket != NULL;
+    return (sandbox->files != NULL && sandbox->files[0] != NULL) || sandbox->database != NULL ||
+           sandbox->socket != NULL;
 }
 
 /* Root that goes back to files may find them to be another user's: so much it keeps. */

@@ -26,15 +26,13 @@
 #define SANDBOX_WHOLE 1
 #endif
 
-enum { SANDBOX_FILES = 4 };
-
-/* Each path may be NULL. */
+/* Each pointer may be NULL; all is borrowed until return. */
 struct sandbox {
-    bool commands;                    /* some queue has one */
-    bool secrets;                     /* tokens, or a key, have been read */
-    const char *files[SANDBOX_FILES]; /* that are read again, and may be replaced */
-    const char *database;             /* whose directory is ours to write */
-    const char *socket;               /* a file to remove at the end */
+    bool commands;            /* some queue has one */
+    bool secrets;             /* tokens, or a key, have been read */
+    const char *const *files; /* that are read again, and may be replaced; NULL at the end */
+    const char *database;     /* whose directory is ours to write */
+    const char *socket;       /* a file to remove at the end */
 };
 
 /* Before the first other thread. Says at `debug` what is given up. */

@@ -8,19 +8,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
-#include "api/api.h"
-#include "api/auth.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "http/http.h"
-#include "http/tls.h"
-#include "jobd/pool.h"
-#include "run/runner.h"
+#include "base/problem.h"
+#include "server/option_types.h"
 #include "server/reload.h"
 #include "server/sandbox.h"
 #include "server/shutdown.h"
-#include "store/store.h"
+#include "server/signals.h"
 
 enum {
     DESCRIPTORS_SPARE = 160, /* for listeners, loops, and clients that are being sent away */
@@ -31,38 +28,7 @@ enum {
  * that remembers nothing is started again: fewer than a million jobs a second came in between. */
 #define IDS_SINCE_US INT64_C(1767225600000000) /* 2026-01-01T00:00:00Z */
 
-/* ---- start */
-
-static int failed(const char *what, int error)
-{
-    log_error("%s: %s", what, strerror(error));
-    return EXIT_LOST;
-}
-
-/* As many descriptors as allowed; fewer connections when that is not enough. False when it is too
- * few for any. */
-static bool fit_descriptors(const struct options *options, uint32_t *connections_max)
-{
-    *connections_max = (uint32_t)options->connections_max;
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-        return true;
-    limit.rlim_cur = limit.rlim_max;
-    if (setrlimit(RLIMIT_NOFILE, &limit) != 0 && getrlimit(RLIMIT_NOFILE, &limit) != 0)
-        return true;
-    rlim_t spare = DESCRIPTORS_SPARE;
-    for (uint32_t i = 0; i < options->queues_len; i++)
-        spare += options->queues[i].workers * DESCRIPTORS_A_WORKER;
-    if (limit.rlim_cur <= spare) {
-        fprintf(stderr, "jobd: the open-file limit is %llu; at least %llu is needed\n",
-                (unsigned long long)limit.rlim_cur, (unsigned long long)spare + 1);
-        return false;
-    }
-    uint64_t room = limit.rlim_cur - spare;
-    if (options->connections_max > room)
-        *connections_max = (uint32_t)room;
-    return true;
-}
+/* ---- the floors, from below */
 
 /* The clock may have been put back meanwhile; a store knows. */
 static uint64_t first_id(struct store *store)
@@ -78,15 +44,7 @@ static uint32_t waiting_on_disk(const struct server *server, const struct queue_
     return server->store != NULL ? store_waiting(server->store, queue->name) : 0;
 }
 
-static void release_runners(struct server *server)
-{
-    for (uint32_t i = 0; server->runners != NULL && i < server->options.queues_len; i++)
-        runner_free(server->runners[i]);
-    free(server->runners);
-    server->runners = NULL;
-}
-
-/* 0 or -errno; release_runners() undoes what has begun. */
+/* 0 or -errno. */
 static int new_queue(struct server *server, uint32_t index, struct jobd_queue_config *config,
                      struct jobd_runner *runner)
 {
@@ -134,28 +92,9 @@ static int new_pool(struct server *server)
     return error;
 }
 
-static int new_api(struct server *server)
-{
-    const struct api_config config = {.jobd = server->jobd,
-                                      .http = server->http,
-                                      .store = server->store,
-                                      .auth = server->auth,
-                                      .output_max_bytes = (size_t)server->options.output_max_bytes};
-    return api_new(&server->api, &config);
-}
-
-static int start(struct server *server)
+static int new_http(struct server *server)
 {
     const struct options *options = &server->options;
-    int error = new_pool(server);
-    if (error != 0)
-        return error;
-    server->jobd = jobd_pool_jobd(server->pool);
-    struct problem wrong;
-    if (server->store != NULL && !store_load(server->store, server->jobd, clock_now_us(), &wrong)) {
-        log_error("%s", wrong.text);
-        return -EIO;
-    }
     const struct http_config config = {
         .jobd = server->jobd,
         .listeners = &server->listeners,
@@ -169,14 +108,72 @@ static int start(struct server *server)
         .has_tokens = server->auth != NULL,
         .cors_origin = options->cors_origin,
     };
-    if ((error = http_new(&server->http, &config)) != 0 || (error = new_api(server)) != 0 ||
-        (server->store != NULL && (error = store_start(server->store, server->jobd)) != 0) ||
-        (error = jobd_pool_start(server->pool)) != 0)
-        return error;
-    return http_start(server->http, api_serve, api_admits, server->api);
+    return http_new(&server->http, &config);
 }
 
-/* ---- the process */
+static int new_api(struct server *server)
+{
+    const struct api_config config = {.jobd = server->jobd,
+                                      .http = server->http,
+                                      .store = server->store,
+                                      .auth = server->auth,
+                                      .output_max_bytes = (size_t)server->options.output_max_bytes};
+    return api_new(&server->api, &config);
+}
+
+static bool start(struct server *server, struct problem *problem)
+{
+    int error = new_pool(server);
+    if (error != 0)
+        goto fail;
+    server->jobd = jobd_pool_jobd(server->pool);
+    if (server->store != NULL && !store_load(server->store, server->jobd, clock_now_us(), problem))
+        return false;
+    if ((error = new_http(server)) != 0 || (error = new_api(server)) != 0)
+        goto fail;
+    if (server->store != NULL && (error = store_start(server->store, server->jobd)) != 0)
+        goto fail;
+    if ((error = jobd_pool_start(server->pool)) != 0 ||
+        (error = http_start(server->http, api_serve, api_admits, server->api)) != 0)
+        goto fail;
+    return true;
+fail:
+    return problem_set(problem, "start: %s", strerror(-error));
+}
+
+/* ---- what they need of the system */
+
+static bool open_signals(struct server *server, struct problem *problem)
+{
+    int error = shutdown_prepare(&server->idle);
+    if (error == 0 && (server->signals = signals_open()) < 0)
+        error = server->signals;
+    return error == 0 || problem_set(problem, "signals: %s", strerror(-error));
+}
+
+/* As many descriptors as allowed; fewer connections when that is not enough. False when it is too
+ * few for any. */
+static bool fit_descriptors(struct server *server, struct problem *problem)
+{
+    const struct options *options = &server->options;
+    struct rlimit limit;
+    server->connections_max = (uint32_t)options->connections_max;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return true;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0 && getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return true;
+    rlim_t spare = DESCRIPTORS_SPARE;
+    for (uint32_t i = 0; i < options->queues_len; i++)
+        spare += options->queues[i].workers * DESCRIPTORS_A_WORKER;
+    if (limit.rlim_cur <= spare)
+        return problem_set(problem, "the open-file limit is %llu; at least %llu is needed",
+                           (unsigned long long)limit.rlim_cur, (unsigned long long)spare + 1);
+    uint64_t room = limit.rlim_cur - spare;
+    if (options->connections_max > room)
+        server->connections_max = (uint32_t)room;
+    return true;
+}
 
 /* Whoever reaches the port is known, or welcome. */
 static bool guarded(const struct options *options)
@@ -184,24 +181,65 @@ static bool guarded(const struct options *options)
     return options->open || options->token_file != NULL;
 }
 
-static bool open_auth(const struct options *options, struct auth **auth)
+static bool open_auth(const struct options *options, struct auth **auth, struct problem *problem)
 {
-    char error[AUTH_ERROR_SIZE];
-    if (options->token_file == NULL || auth_open(auth, options->token_file, error))
-        return true;
-    fprintf(stderr, "jobd: %s\n", error);
-    return false;
+    return options->token_file == NULL || auth_open(auth, options->token_file, problem->text);
 }
 
-static bool open_tls(const struct options *options, struct tls **tls)
+static bool open_tls(const struct options *options, struct tls **tls, struct problem *problem)
 {
-    char error[TLS_ERROR_SIZE] = "--tls-cert: TLS is not built in";
-    if (options->tls_certificate == NULL ||
-        (http_has_tls() &&
-         tls_open(tls, options->tls_certificate, options->tls_key, options->header_us, error)))
+    if (options->tls_certificate == NULL)
         return true;
-    fprintf(stderr, "jobd: %s\n", error);
-    return false;
+    if (!http_has_tls())
+        return problem_set(problem, "--tls-cert: TLS is not built in");
+    return tls_open(tls, options->tls_certificate, options->tls_key, options->header_us,
+                    problem->text);
+}
+
+static bool open_store(struct server *server, struct problem *problem)
+{
+    const struct options *options = &server->options;
+    if (options->data != NULL)
+        server->store = store_open(options->data, (enum store_sync)options->sync, problem);
+    return options->data == NULL || server->store != NULL;
+}
+
+/* 0, or the exit status. */
+static int open_all(struct server *server, struct problem *problem)
+{
+    const struct options *options = &server->options;
+    if (!open_signals(server, problem) || !fit_descriptors(server, problem))
+        return EXIT_LOST;
+    if (!open_auth(options, &server->auth, problem) || !open_tls(options, &server->tls, problem))
+        return EXIT_WRONG;
+    switch (listen_open(&server->listeners, options->listen, guarded(options), problem->text)) {
+    case LISTEN_WRONG:
+        return EXIT_WRONG;
+    case LISTEN_REFUSED:
+        return EXIT_LOST;
+    case LISTEN_OK:
+        break;
+    }
+    return open_store(server, problem) ? 0 : EXIT_LOST;
+}
+
+/* What has been opened, in any order, up to where it failed. */
+static void close_all(struct server *server)
+{
+    http_free(server->http);
+    api_free(server->api);
+    jobd_pool_free(server->pool);
+    for (uint32_t i = 0; server->runners != NULL && i < server->options.queues_len; i++)
+        runner_free(server->runners[i]);
+    free(server->runners);
+    store_free(server->store);
+    auth_free(server->auth);
+    tls_free(server->tls);
+    listen_close(&server->listeners);
+    if (server->idle.fd >= 0)
+        close(server->idle.fd);
+    if (server->signals >= 0)
+        close(server->signals);
 }
 
 /* What is allowed and risky is said once nothing is wrong: a mistake is one line. */
@@ -214,84 +252,69 @@ static void warn(struct auth *auth, struct tls *tls)
 }
 
 /* All is open that needs rights, and no thread runs yet. */
-static void give_up_rights(const struct server *server)
+static bool give_up_rights(const struct server *server, struct problem *problem)
 {
     const struct options *options = &server->options;
+    const char **files = options_files(options);
+    if (files == NULL)
+        return problem_set(problem, "start: out of memory");
     struct sandbox sandbox = {
-        .secrets = options->token_file != NULL || options->tls_key != NULL,
-        .files = {options->config, options->token_file, options->tls_certificate, options->tls_key},
+        .secrets = options_any(OF_SERVER, options, OPTION_SECRET),
+        .files = files,
         .database = server->store != NULL ? store_path(server->store) : NULL,
         .socket = listen_own_file(&server->listeners),
     };
     for (uint32_t i = 0; i < options->queues_len; i++)
-        sandbox.commands |= options->queues[i].command != NULL;
+        sandbox.commands |= options_any(OF_QUEUE, &options->queues[i], OPTION_PROGRAM);
     sandbox_enter(&sandbox);
+    free(files);
+    return true;
 }
 
-int server_main(struct server *server)
+/* ---- the process */
+
+static int run(struct server *server)
 {
-    char error[LISTEN_ERROR_SIZE];
     const struct options *options = &server->options;
-    log_setup((enum log_format)options->log_format, (enum log_level)options->log_level);
-    int problem = shutdown_prepare(server);
-    if (problem != 0)
-        return failed("signals", -problem);
-    if (!fit_descriptors(&server->options, &server->connections_max))
-        return EXIT_LOST;
-    if (!open_auth(options, &server->auth) || !open_tls(options, &server->tls))
-        return EXIT_WRONG;
-    switch (listen_open(&server->listeners, options->listen, guarded(options), error)) {
-    case LISTEN_OK:
-        break;
-    case LISTEN_WRONG:
-        fprintf(stderr, "jobd: %s\n", error);
-        return EXIT_WRONG;
-    case LISTEN_REFUSED:
-        fprintf(stderr, "jobd: %s\n", error);
-        return EXIT_LOST;
-    }
-    if (options->data != NULL) {
-        struct problem wrong;
-        server->store = store_open(options->data, (enum store_sync)options->sync, &wrong);
-        if (server->store == NULL) {
-            fprintf(stderr, "jobd: %s\n", wrong.text);
-            listen_close(&server->listeners);
-            return EXIT_LOST;
-        }
-    }
+    struct problem problem = {""};
     if (server->connections_max < options->connections_max)
         log_warn("the limit on open files allows %u connections, not %llu",
                  (unsigned)server->connections_max, (unsigned long long)options->connections_max);
     warn(server->auth, server->tls);
-    give_up_rights(server);
-    problem = start(server);
-    int code = problem == 0 ? serve_until_signal(server) : failed("start", -problem);
-    http_free(server->http);
-    api_free(server->api);
-    jobd_pool_free(server->pool);
-    release_runners(server);
-    store_free(server->store);
-    auth_free(server->auth);
-    tls_free(server->tls);
-    listen_close(&server->listeners);
-    shutdown_release(server);
+    if (give_up_rights(server, &problem) && start(server, &problem))
+        return serve_until_signal(server);
+    log_error("%s", problem.text);
+    return EXIT_LOST;
+}
+
+int server_main(struct server *server)
+{
+    const struct options *options = &server->options;
+    struct problem problem = {""};
+    server->signals = server->idle.fd = -1;
+    log_setup((enum log_format)options->log_format, (enum log_level)options->log_level);
+    int code = open_all(server, &problem);
+    if (code == 0)
+        code = run(server);
+    else
+        fprintf(stderr, "jobd: %s\n", problem.text);
+    close_all(server);
     return code;
 }
 
 int server_check(const struct options *options)
 {
-    char error[LISTEN_ERROR_SIZE];
     struct auth *auth = NULL;
     struct tls *tls = NULL;
-    bool good = open_auth(options, &auth) && open_tls(options, &tls);
-    if (good && listen_check(options->listen, guarded(options), error) != LISTEN_OK) {
-        fprintf(stderr, "jobd: %s\n", error);
-        good = false;
-    }
+    struct problem problem = {""};
+    bool good = open_auth(options, &auth, &problem) && open_tls(options, &tls, &problem) &&
+                listen_check(options->listen, guarded(options), problem.text) == LISTEN_OK;
     if (good) {
         warn(auth, tls);
         printf("the configuration is good: %u queue%s\n", options->queues_len,
                options->queues_len == 1 ? "" : "s");
+    } else {
+        fprintf(stderr, "jobd: %s\n", problem.text);
     }
     auth_free(auth);
     tls_free(tls);

@@ -5,17 +5,24 @@
 #include <stdint.h>
 
 #include "jobd/queue.h"
+#include "api/api.h"
+#include "api/auth.h"
+#include "http/http.h"
 #include "http/listen.h"
+#include "http/tls.h"
+#include "jobd/pool.h"
+#include "run/runner.h"
 #include "server/options.h"
+#include "store/store.h"
 
 enum {
     EXIT_LOST = 1, /* work was lost, or something failed */
     EXIT_WRONG = 2 /* the user's mistake; nothing was started */
 };
 
-/* A waiter that a poll() can wait for. */
+/* A waiter that poll() can wait for. */
 struct idle_event {
-    struct jobd_waiter waiter; /* first: a waiter is its event */
+    struct jobd_waiter waiter;
     int fd;
 };
 
@@ -33,13 +40,13 @@ struct server {
     struct jobd *jobd;
     struct http *http;
     struct api *api;
-    int signals; /* a signalfd */
+    int signals; /* of signals_wait() */
     struct idle_event idle;
     uint64_t lost; /* jobs that were not finished in the grace */
 };
 
-/* Opens all, serves until a signal, closes all: the exit status. A mistake of the user's is one
- * line on standard error. Blocks; in the main thread. */
+/* Opens all, serves until a signal, closes all: the exit status. The user's mistake is one line on
+ * standard error. Blocks; in the main thread. `server` has its arguments and options. */
 int server_main(struct server *server);
 /* Is what the options name good? Opens and starts nothing: the exit status. */
 int server_check(const struct options *options);

@@ -3,13 +3,12 @@
  * then drains. In the main thread. */
 #pragma once
 
+struct idle_event;
 struct server;
 
-/* Blocks signals for this thread and those it will start. 0 or -errno. */
-__attribute__((warn_unused_result)) int shutdown_prepare(struct server *server);
+/* 0, or -errno: no descriptor. Closing it is the caller's. */
+__attribute__((warn_unused_result)) int shutdown_prepare(struct idle_event *event);
 
 /* Until a signal ends it and its jobs have, or their grace is over: the exit status. A second
- * signal, or a job that does not stop, ends the process in it. SIGHUP reads the settings again. */
+ * signal, or a job that does not stop, ends the process in it. SIGHUP reloads the settings. */
 int serve_until_signal(struct server *server);
-
-void shutdown_release(struct server *server);

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "support/chance.h"
-#include "base/json.h"
+#include "base/json_scan.h"
 #include "base/verify.h"
 
 #define LEN(rows) (sizeof(rows) / sizeof(rows)[0])

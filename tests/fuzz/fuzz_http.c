@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "api/api.h"
@@ -129,13 +130,22 @@ static void wait_until_let_go(uint32_t but)
     }
 }
 
+static int connect_to_server(void)
+{
+    struct sockaddr_un address;
+    socklen_t size = sizeof address;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    verify(getsockname(server.listeners.of[0].fd, (struct sockaddr *)&address, &size) == 0);
+    verify(fd >= 0 && connect(fd, (struct sockaddr *)&address, size) == 0);
+    return fd;
+}
+
 static void exchange(const uint8_t *bytes, size_t size)
 {
     static const uint8_t pause[] = {0xff, 0xff};
     const uint8_t *mark;
     bool open = true;
-    int fd = listen_connect(server.address);
-    verify(fd >= 0);
+    int fd = connect_to_server();
     while (open && (mark = memmem(bytes, size, pause, sizeof pause)) != NULL) {
         open = say(fd, bytes, (size_t)(mark - bytes));
         size -= (size_t)(mark - bytes) + sizeof pause;

@@ -10,7 +10,7 @@
 
 #include "api/auth.h"
 #include "base/log.h"
-#include "server/options.h"
+#include "server/option_sources.h"
 #include "base/text.h"
 #include "base/verify.h"
 
@@ -47,8 +47,11 @@ static void read_options(void *context)
 {
     struct words *words = context;
     struct options options;
-    if (options_read(&options, words->count, words->of))
+    struct problem problem = {""};
+    if (options_read(&options, words->count, words->of, &problem))
         options_release(&options);
+    else
+        verify(problem.text[0] != '\0' && strchr(problem.text, '\n') == NULL);
 }
 
 void fuzz_settings(const uint8_t *bytes, size_t size)

@@ -253,6 +253,25 @@ static void health_over_tls(void **state)
     free(err);
 }
 
+/* At --max-connections it closes without an answer: so it lives. */
+static void health_of_a_busy_server(void **state)
+{
+    struct server *server =
+        server_start("--tls-cert", certificate, "--tls-key", key, "--max-connections", "1");
+    const char *arguments[] = {"--health",   "-l",        server_address(server),
+                               "--tls-cert", certificate, "--tls-key",
+                               key,          NULL};
+    char *out, *err;
+    (void)state;
+    int fd = raw_connect(server);
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(server_run(arguments, NULL, &out, &err), 0);
+        free(out);
+        free(err);
+    }
+    close(fd);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, server_stop_all)
@@ -265,6 +284,7 @@ int main(void)
         TEST(a_mistake_in_one_file_changes_neither),
         TEST(files_that_are_wrong),
         TEST(health_over_tls),
+        TEST(health_of_a_busy_server),
     };
     if (system("command -v openssl >/dev/null") != 0) {
         print_message("[  SKIPPED ] there is no openssl\n");

@@ -323,8 +323,9 @@ static bool may_open(const char *path, int flags)
 static void files(void)
 {
     char path[SERVER_LINE_SIZE + 8];
-    sandbox_enter(
-        &(struct sandbox){.secrets = true, .files = {secret, leads_nowhere}, .database = database});
+    sandbox_enter(&(struct sandbox){.secrets = true,
+                                    .files = (const char *const[]){secret, leads_nowhere, NULL},
+                                    .database = database});
     demand(prctl(PR_GET_DUMPABLE) == 0);
     demand(may_open("/etc/passwd", O_RDONLY));
     demand(may_open(secret, O_RDONLY));

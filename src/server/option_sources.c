@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: MIT */
+/* Every setting of every source is checked, also one that a stronger source overrides; then each
+ * option is taken from the strongest that sets it. */
+#include "server/option_sources.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/text.h"
+#include "base/verify.h"
+#include "server/config_file.h"
+#include "server/option_types.h"
+
+enum { PLACE_SIZE = 64 };
+
+#define DEFAULT_QUEUE "default"
+#define JOBS_MAX      (UINT64_C(1) << 32)
+
+struct sources {
+    const struct option_spec *specs; /* the table */
+    size_t len;
+    struct settings line, environment;
+    struct config_file file;
+    enum action action;
+    struct problem *problem;
+};
+
+static size_t spec_named(const struct sources *sources, const char *name)
+{
+    size_t i = 0;
+    while (i < sources->len && strcmp(sources->specs[i].name, name) != 0)
+        i++;
+    verify(i < sources->len);
+    return i;
+}
+
+/* Of the runners with no default one at most counts. */
+static bool is_runner(const struct option_spec *spec)
+{
+    return (spec->flags & OPTION_RUNNER) != 0 && spec->default_value == NULL;
+}
+
+/* ---- the command line */
+
+/* getopt_long() would take beginnings of names, which a later option may make ambiguous. */
+
+static bool wrong_word(const struct sources *sources, const char *word, const char *what)
+{
+    char shown[PLACE_SIZE];
+    return problem_set(sources->problem, "%s: %s; see jobd --help",
+                       text_printable(word, shown, sizeof shown), what);
+}
+
+static bool take_option(struct sources *sources, size_t option, const char *value)
+{
+    const struct option_spec *spec = &sources->specs[option];
+    char place[PLACE_SIZE];
+    snprintf(place, sizeof place, "--%s", spec->name);
+    if (spec->type != &type_action)
+        return settings_set(&sources->line, option, place, value, sources->problem);
+    sources->action = spec->action;
+    return true;
+}
+
+/* `--name`, `--name=value` or `--name value`; *word is left on the last one read. */
+static bool read_long(struct sources *sources, char ***word)
+{
+    const char *name = **word + 2, *value = "true";
+    size_t length = strcspn(name, "="), i = 0;
+    while (i < sources->len && (sources->specs[i].type == &type_command ||
+                                strncmp(sources->specs[i].name, name, length) != 0 ||
+                                sources->specs[i].name[length] != '\0'))
+        i++;
+    if (i == sources->len)
+        return wrong_word(sources, **word, "no such option");
+    if (sources->specs[i].argument == NULL && name[length] == '=')
+        return wrong_word(sources, **word, "takes no value");
+    if (sources->specs[i].argument != NULL)
+        value = name[length] == '=' ? name + length + 1 : (*word)[1];
+    if (value == NULL)
+        return wrong_word(sources, **word, "needs a value");
+    if (value == (*word)[1])
+        ++*word;
+    return take_option(sources, i, value);
+}
+
+/* `-x`, `-xvalue`, `-x value`, and several that need no value: `-xy`. */
+static bool read_short(struct sources *sources, char ***word)
+{
+    bool good = true;
+    for (const char *letter = **word + 1; good && *letter != '\0'; letter++) {
+        const char shown[] = {'-', *letter, '\0'};
+        size_t i = 0;
+        while (i < sources->len && sources->specs[i].letter != *letter)
+            i++;
+        if (i == sources->len)
+            return wrong_word(sources, shown, "no such option");
+        if (sources->specs[i].argument == NULL) {
+            good = take_option(sources, i, "true");
+            continue;
+        }
+        const char *value = letter[1] != '\0' ? letter + 1 : *++*word;
+        return value != NULL ? take_option(sources, i, value)
+                             : wrong_word(sources, shown, "needs a value");
+    }
+    return good;
+}
+
+/* What stands behind `--`. */
+static bool read_command(struct sources *sources, char *const *words)
+{
+    size_t i = 0;
+    if (*words == NULL)
+        return wrong_word(sources, "--", "needs a command");
+    while (sources->specs[i].type != &type_command)
+        i++;
+    char *text = json_from_words(words);
+    bool good = text != NULL ? settings_set(&sources->line, i, "--", text, sources->problem)
+                             : problem_set(sources->problem, "--: out of memory");
+    free(text);
+    return good;
+}
+
+static bool read_line(struct sources *sources, char **word)
+{
+    bool good = true;
+    for (; good && *word != NULL; word++) {
+        if (strcmp(*word, "--") == 0)
+            return read_command(sources, word + 1);
+        good = strncmp(*word, "--", 2) == 0 ? read_long(sources, &word)
+               : (*word)[0] == '-' && (*word)[1] != '\0'
+                   ? read_short(sources, &word)
+                   : wrong_word(sources, *word, "unexpected argument");
+    }
+    return good;
+}
+
+/* ---- environment and file */
+
+static bool read_environment(struct sources *sources)
+{
+    char name[OPTION_VARIABLE_SIZE];
+    for (size_t i = 0; i < sources->len; i++) {
+        option_variable(&sources->specs[i], name);
+        const char *text = sources->specs[i].type != &type_action ? getenv(name) : NULL;
+        if (text != NULL && !settings_set(&sources->environment, i, name, text, sources->problem))
+            return false;
+    }
+    return true;
+}
+
+static bool read_file(struct sources *sources)
+{
+    size_t config = spec_named(sources, "config");
+    const struct setting *path = settings_get(&sources->line, config);
+    if (path == NULL)
+        path = settings_get(&sources->environment, config);
+    return path == NULL || path->text[0] == '\0' ||
+           config_file_read(&sources->file, path->text, sources->problem);
+}
+
+/* ---- are they right? */
+
+static bool apply(const struct sources *sources, size_t option, void *target, const char *place,
+                  const char *text)
+{
+    const struct option_spec *spec = &sources->specs[option];
+    char allowed[160], shown[80];
+    if (spec->type->parse(spec, text, option_value(spec, target)))
+        return true;
+    if (spec->type->expect != NULL)
+        spec->type->expect(spec, allowed, sizeof allowed);
+    return problem_set(sources->problem, "%s: invalid value \"%s\"; expected %s", place,
+                       text_printable(text, shown, sizeof shown),
+                       spec->type->expect != NULL ? allowed : spec->type->expected);
+}
+
+static bool one_runner(const struct sources *sources, const struct settings *settings)
+{
+    const struct setting *first = NULL;
+    for (size_t i = 0; i < sources->len; i++) {
+        const struct setting *setting = settings_get(settings, i);
+        if (setting == NULL || !is_runner(&sources->specs[i]))
+            continue;
+        if (first != NULL)
+            return problem_set(sources->problem, "%s: %s is set too; a queue has one runner",
+                               first->place, sources->specs[i].name);
+        first = setting;
+    }
+    return true;
+}
+
+static bool all_right(const struct sources *sources, const struct settings *settings)
+{
+    struct options options = {.data = NULL};
+    struct queue_options queue = {.post = NULL};
+    bool right = true;
+    for (size_t i = 0; i < sources->len && right; i++) {
+        const struct setting *setting = settings_get(settings, i);
+        void *target = sources->specs[i].target == OF_QUEUE ? (void *)&queue : (void *)&options;
+        right = setting == NULL || apply(sources, i, target, setting->place, setting->text);
+    }
+    options_release_values(OF_QUEUE, &queue);
+    options_release_values(OF_SERVER, &options);
+    return right && one_runner(sources, settings);
+}
+
+/* --help works also where something is wrong. */
+static bool needs_no_options(enum action action)
+{
+    return action == ACTION_HELP || action == ACTION_VERSION;
+}
+
+static bool read_sources(struct sources *sources, char **words)
+{
+    if (!read_line(sources, words))
+        return false;
+    if (needs_no_options(sources->action))
+        return true;
+    bool right = read_environment(sources) && read_file(sources) &&
+                 all_right(sources, &sources->line) && all_right(sources, &sources->environment) &&
+                 all_right(sources, &sources->file.top);
+    for (size_t i = 0; i < sources->file.queues_len && right; i++)
+        right = all_right(sources, &sources->file.queues[i].settings);
+    return right;
+}
+
+/* ---- which source counts */
+
+enum { RANKS = 5 };
+
+/* A source, the strongest first; NULL when there is none of this rank. On the command line and in
+ * the environment a queue's option means the default queue; the others take it where they say
+ * nothing themselves. */
+static const struct settings *of_rank(const struct sources *sources,
+                                      const struct config_queue *queue, unsigned rank)
+{
+    const struct settings *own = queue != NULL ? &queue->settings : NULL;
+    bool own_first = queue != NULL && strcmp(queue->name, DEFAULT_QUEUE) != 0;
+    const struct settings *const ranks[RANKS] = {own_first ? own : NULL, &sources->line,
+                                                 &sources->environment, own, &sources->file.top};
+    return ranks[rank];
+}
+
+static bool sets_runner(const struct sources *sources, const struct settings *settings)
+{
+    bool sets = false;
+    for (size_t i = 0; i < sources->len && !sets; i++)
+        sets = is_runner(&sources->specs[i]) && settings_get(settings, i) != NULL;
+    return sets;
+}
+
+/* The setting that counts, NULL: the default does. */
+static const struct setting *strongest(const struct sources *sources, size_t option,
+                                       const struct config_queue *queue)
+{
+    for (unsigned rank = 0; rank < RANKS; rank++) {
+        const struct settings *source = of_rank(sources, queue, rank);
+        const struct setting *setting = settings_get(source, option);
+        if (setting != NULL)
+            return setting;
+        /* A runner overrides every weaker one, also one of another kind. */
+        if (is_runner(&sources->specs[option]) && sets_runner(sources, source))
+            return NULL;
+    }
+    return NULL;
+}
+
+static bool combine(const struct sources *sources, enum option_target kind, void *target,
+                    const struct config_queue *queue)
+{
+    for (size_t i = 0; i < sources->len; i++) {
+        const struct option_spec *spec = &sources->specs[i];
+        const struct setting *setting = strongest(sources, i, queue);
+        const char *text = setting != NULL ? setting->text : spec->default_value;
+        if (spec->target == kind && text != NULL && !apply(sources, i, target, spec->name, text))
+            return false; /* memory is short: all_right() has seen the text */
+    }
+    return true;
+}
+
+static bool combine_all(struct options *options, const struct sources *sources)
+{
+    size_t len = sources->file.queues_len;
+    options->queues_len = len > 0 ? (uint32_t)len : 1;
+    options->queues = calloc(options->queues_len, sizeof *options->queues);
+    if (options->queues == NULL)
+        return problem_set(sources->problem, "queues: out of memory");
+    bool whole = combine(sources, OF_SERVER, options, NULL);
+    for (uint32_t i = 0; i < options->queues_len && whole; i++) {
+        const struct config_queue *queue = len > 0 ? &sources->file.queues[i] : NULL;
+        snprintf(options->queues[i].name, sizeof options->queues[i].name, "%s",
+                 queue != NULL ? queue->name : DEFAULT_QUEUE);
+        whole = combine(sources, OF_QUEUE, &options->queues[i], queue);
+    }
+    return whole;
+}
+
+/* ---- do they fit together? */
+
+/* So many bytes must fit into the memory; a default makes room for what somebody has said. */
+static bool fit_memory(const struct options *options, const struct sources *sources,
+                       const char *name, uint64_t *bytes, const char *what)
+{
+    const struct setting *setting = strongest(sources, spec_named(sources, name), NULL);
+    const size_t memory = spec_named(sources, "memory");
+    const struct setting *limit = strongest(sources, memory, NULL);
+    char text[40], room[40];
+    if (*bytes <= options->memory_bytes)
+        return true;
+    if (setting == NULL) {
+        *bytes = options->memory_bytes;
+        return true;
+    }
+    return problem_set(
+        sources->problem,
+        "%s: \"%s\" is more than --memory \"%s\", which holds all %s; allowed is at most %llu, or "
+        "a "
+        "larger --memory",
+        setting->place, text_printable(setting->text, text, sizeof text),
+        text_printable(limit != NULL ? limit->text : sources->specs[memory].default_value, room,
+                       sizeof room),
+        what, (unsigned long long)options->memory_bytes);
+}
+
+static bool agree(const struct options *options, struct problem *problem)
+{
+    uint64_t jobs = 2 * options->keep + OPTIONS_LEASES_MAX;
+    for (uint32_t i = 0; i < options->queues_len; i++)
+        jobs += options->queues[i].capacity + options->queues[i].workers;
+    if (jobs >= JOBS_MAX)
+        return problem_set(problem,
+                           "--capacity: all queues and --keep together are %llu jobs; allowed are "
+                           "fewer than %llu",
+                           (unsigned long long)jobs, (unsigned long long)JOBS_MAX);
+    if ((options->tls_certificate == NULL) != (options->tls_key == NULL))
+        return problem_set(problem, "%s: --tls-cert and --tls-key belong together",
+                           options->tls_key == NULL ? "--tls-cert" : "--tls-key");
+    return true;
+}
+
+bool options_read(struct options *options, int argc, char **argv, struct problem *problem)
+{
+    struct sources sources = {.action = ACTION_RUN, .problem = problem};
+    sources.specs = options_table(&sources.len);
+    *options = (struct options){.action = ACTION_RUN};
+    bool good = read_sources(&sources, argc > 0 ? argv + 1 : argv);
+    options->action = sources.action;
+    if (good && !needs_no_options(options->action))
+        good = combine_all(options, &sources) &&
+               fit_memory(options, &sources, "max-body", &options->body_max_bytes, "payloads") &&
+               agree(options, problem);
+    settings_release(&sources.line);
+    settings_release(&sources.environment);
+    config_file_release(&sources.file);
+    if (!good)
+        options_release(options);
+    return good;
+}
