@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The server: the gate, the loops, start and stop.
+/* The server: the acceptor, the loops, start and stop.
  *
  * libmicrohttpd runs in loops of our own (its external polling), not in its internal threads: with
  * exactly 128 ready connections its epoll loop waits without a limit while they are ready. A loop
@@ -49,8 +49,8 @@ static void take_in(struct loop *loop)
     struct accepted accepted;
     while (next_accepted(loop, &accepted)) {
         loop->saw_start = false;
-        /* On failure it has closed the descriptor, which the gate notices; and has told us of the
-         * end if it told us of the start. */
+        /* On failure it has closed the descriptor, which the acceptor notices; and has told us of
+         * the end if it told us of the start. */
         if (MHD_add_connection(loop->daemon, accepted.fd, (struct sockaddr *)&accepted.address,
                                accepted.address_size) != MHD_YES &&
             !loop->saw_start)
@@ -182,7 +182,7 @@ static void loop_release(struct loop *loop)
     mutex_release(&loop->lock);
 }
 
-/* ---- what the gate tells */
+/* ---- what the acceptor tells */
 
 static struct loop *least_busy(struct http *http)
 {
@@ -193,7 +193,7 @@ static struct loop *least_busy(struct http *http)
     return least;
 }
 
-static void admit(void *context, int fd, const struct sockaddr *address, socklen_t size)
+static void hand_over(void *context, int fd, const struct sockaddr *address, socklen_t size)
 {
     struct loop *loop = least_busy(context);
     struct accepted accepted = {.fd = fd, .address_size = size};
@@ -215,26 +215,26 @@ static void admit(void *context, int fd, const struct sockaddr *address, socklen
     }
 }
 
-static bool unpark(void *context, struct slot *slot)
+static bool cancel_wait(void *context, struct conn *conn)
 {
     const struct http *http = context;
-    struct exchange *exchange = slot->owner;
+    struct exchange *exchange = conn->owner;
     return jobd_cancel_wait(http->config.jobd, &exchange->request.waiter);
 }
 
-static void hung_up(void *context, struct slot *slot)
+static void hung_up(void *context, struct conn *conn)
 {
     (void)context;
-    request_hung_up(slot->owner);
+    request_hung_up(conn->owner);
 }
 
-static void report_stuck(void *context, struct slot *slot)
+static void look_after(void *context, struct conn *conn)
 {
-    struct loop *loop = slot->loop;
+    struct loop *loop = conn->loop;
     (void)context;
     mutex_lock(&loop->lock);
     if (loop->stuck_len < loop->http->config.connections_max)
-        loop->stuck[loop->stuck_len++] = (struct stuck){slot, slot->generation};
+        loop->stuck[loop->stuck_len++] = (struct stuck){conn, conn->generation};
     mutex_unlock(&loop->lock);
     loop_wake(loop);
 }
@@ -256,34 +256,47 @@ static int64_t transfer_ms(const struct http_config *config)
            1000;
 }
 
+static int open_acceptor(struct http *http)
+{
+    const struct acceptor_config config = {
+        .listeners = http->config.listeners,
+        .conns = &http->conns,
+        .mute = http->config.tls,
+        .hand_over = hand_over,
+        .context = http,
+        .events = {.cancel_wait = cancel_wait,
+                   .hung_up = hung_up,
+                   .look_after = look_after,
+                   .context = http},
+    };
+    return acceptor_new(&http->acceptor, &config);
+}
+
 int http_new(struct http **http, const struct http_config *config)
 {
+    const struct conn_times times = {.header_ms = config->header_us / 1000,
+                                     .body_ms = transfer_ms(config),
+                                     .reply_ms = (config->idle_us + config->header_us) / 1000,
+                                     .idle_ms = config->idle_us / 1000,
+                                     .slowest_bytes_per_s = SLOWEST_BYTES_PER_S};
     struct http *new = calloc(1, sizeof *new);
     if (new == NULL)
         return -ENOMEM;
     new->config = *config;
-    int error = gate_new(&new->gate, &(struct gate_config){
-                                         .listeners = config->listeners,
-                                         .connections_max = config->connections_max,
-                                         .per_address_max = config->per_address_max,
-                                         .mute = config->tls,
-                                         .header_ms = config->header_us / 1000,
-                                         .body_ms = transfer_ms(config),
-                                         .reply_ms = (config->idle_us + config->header_us) / 1000,
-                                         .idle_ms = config->idle_us / 1000,
-                                         .slowest_bytes_per_s = SLOWEST_BYTES_PER_S,
-                                         .admit = admit,
-                                         .unpark = unpark,
-                                         .hung_up = hung_up,
-                                         .report_stuck = report_stuck,
-                                         .context = new,
-                                     });
-    if (error != 0) {
-        free(new);
-        return error;
-    }
+    int error =
+        conn_table_init(&new->conns, config->connections_max, config->per_address_max, &times);
+    if (error != 0)
+        goto fail_table;
+    error = open_acceptor(new);
+    if (error != 0)
+        goto fail_acceptor;
     *http = new;
     return 0;
+fail_acceptor:
+    conn_table_release(&new->conns);
+fail_table:
+    free(new);
+    return error;
 }
 
 int http_start(struct http *http, request_handler *serve, request_admitter *admits, void *context)
@@ -296,7 +309,7 @@ int http_start(struct http *http, request_handler *serve, request_admitter *admi
         if (error != 0)
             return error;
     }
-    return gate_start(http->gate);
+    return acceptor_start(http->acceptor);
 }
 
 static void end_loops(struct http *http)
@@ -316,7 +329,7 @@ void http_drain(struct http *http)
 bool http_stop(struct http *http, int64_t wait_ms)
 {
     http_drain(http);
-    gate_close_door(http->gate, wait_ms);
+    acceptor_stop(http->acceptor, wait_ms);
     if (atomic_load(&http->parked) > 0)
         return false; /* libmicrohttpd would abort */
     end_loops(http);
@@ -334,13 +347,14 @@ void http_free(struct http *http)
         if (http->shared[i].closes != NULL)
             MHD_destroy_response(http->shared[i].closes);
     }
-    gate_free(http->gate);
+    acceptor_free(http->acceptor);
+    conn_table_release(&http->conns);
     free(http);
 }
 
 void http_stats(struct http *http, struct http_stats *stats)
 {
-    gate_stats(http->gate, &stats->gate);
+    conn_table_stats(&http->conns, &stats->conns);
     stats->parked = atomic_load(&http->parked);
     stats->bytes = atomic_load(&http->bytes);
     for (int i = 0; i < 6; i++)

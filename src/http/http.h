@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* The HTTP face: libmicrohttpd behind a gate. Knows requests and replies, no endpoint.
+/* The HTTP server: libmicrohttpd behind an acceptor. Knows requests and replies, no endpoint.
  *
- * One libmicrohttpd daemon a processor, each in a loop and thread of its own; the gate (gate.h)
- * accepts and hands them connections. A request is refused while its header is read (headers.h),
- * collects its body, is served by the endpoint, and may be parked in between: then it holds no
- * thread, only its connection. */
+ * One libmicrohttpd daemon a processor, each in a loop and thread of its own; the acceptor
+ * (acceptor.h) hands them connections, which conn.h draws. A request is refused while its header is
+ * read (headers.h), collects its body, is served by the endpoint, and may be parked in between:
+ * then it holds no thread, only its connection. */
 #pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "http/gate.h"
+#include "http/conn_table.h"
 #include "http/listen.h"
 #include "http/request.h"
 
@@ -48,7 +48,7 @@ void http_free(struct http *http);
 const struct shared_reply *http_share(struct http *http, const struct reply *reply);
 
 struct http_stats {
-    struct gate_stats gate;
+    struct conn_stats conns;
     uint32_t parked;
     size_t bytes;        /* as memory_bytes counts them */
     uint64_t replies[6]; /* by the first digit of their status */

@@ -10,7 +10,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "http/gate.h"
+#include "http/acceptor.h"
+#include "http/conn_table.h"
 #include "http/headers.h"
 #include "http/http.h"
 #include "base/lock.h"
@@ -27,7 +28,7 @@ enum watch { WATCH_NONE, WATCH_HANDSHAKE, WATCH_ASLEEP, WATCH_HEADER, WATCH_CHUN
 /* One connection as the HTTP layer sees it, and its request of the moment. */
 struct exchange {
     struct loop *loop;
-    struct slot *slot;
+    struct conn *conn;
     struct MHD_Connection *connection;
     enum stage stage;
     enum watch watched;
@@ -44,7 +45,7 @@ struct exchange {
     struct request request;
 };
 
-/* A connection on its way from the gate to a loop. */
+/* A connection on its way from the acceptor to a loop. */
 struct accepted {
     int fd;
     socklen_t address_size;
@@ -53,7 +54,7 @@ struct accepted {
 
 /* A connection that was cut but not closed. */
 struct stuck {
-    struct slot *slot;
+    struct conn *conn;
     uint32_t generation;
 };
 
@@ -86,7 +87,8 @@ struct http {
     request_handler *serve;
     request_admitter *admits;
     void *context;
-    struct gate *gate;
+    struct conn_table conns;
+    struct acceptor *acceptor;
     struct loop loops[LOOPS_MAX];
     unsigned loops_len;
     struct shared_reply shared[SHARED_MAX];
@@ -131,7 +133,7 @@ void watch_wake_all(struct loop *loop);
 /* libmicrohttpd says this for the log. When it is about to refuse a header in two answers, and it
  * can be told whose, that is refused here in one. */
 void watch_message(struct loop *loop, const char *format);
-/* The gate has reported some. */
+/* The acceptor has told of some. */
 void watch_close_stuck(struct loop *loop);
 
 /* ---- mhd_request.c: what libmicrohttpd calls, with the loop as context */

@@ -84,12 +84,12 @@ static struct exchange *concerned(struct loop *loop, const struct refusal *refus
 static void refuse(struct exchange *exchange, const struct refusal *refusal)
 {
     struct http *http = exchange->loop->http;
-    if (!gate_enter(http->gate, exchange->slot, PHASE_REPLY))
+    if (!conn_enter(exchange->conn, PHASE_CUT))
         return;
     if (!http->config.tls)
-        refusal->say(exchange->slot->fd);
+        refusal->say(exchange->conn->fd);
     reply_count(http, refusal->status);
-    shutdown(exchange->slot->fd, SHUT_WR); /* what it says itself goes nowhere */
+    shutdown(exchange->conn->fd, SHUT_WR); /* what it says itself goes nowhere */
 }
 
 void watch_message(struct loop *loop, const char *format)
@@ -109,14 +109,13 @@ static void look_at_chunks(struct exchange *exchange)
 {
     struct http *http = exchange->loop->http;
     char byte;
-    if (recv(exchange->slot->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0) {
+    if (recv(exchange->conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0) {
         exchange->turns = 0;
-    } else if (++exchange->turns == UNREAD_TURNS &&
-               gate_enter(http->gate, exchange->slot, PHASE_REPLY)) {
+    } else if (++exchange->turns == UNREAD_TURNS && conn_enter(exchange->conn, PHASE_CUT)) {
         if (!http->config.tls)
-            reject_unreadable(exchange->slot->fd);
+            reject_unreadable(exchange->conn->fd);
         reply_count(http, 400);
-        shutdown(exchange->slot->fd, SHUT_RDWR);
+        shutdown(exchange->conn->fd, SHUT_RDWR);
     }
 }
 
@@ -128,10 +127,10 @@ static void look_at_handshake(struct exchange *exchange)
     struct loop *loop = exchange->loop;
     struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP, .data.ptr = exchange};
     char byte;
-    if (recv(exchange->slot->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0) {
+    if (recv(exchange->conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0) {
         exchange->turns = 0;
     } else if (++exchange->turns >= IDLE_TURNS &&
-               epoll_ctl(loop->sleepers, EPOLL_CTL_ADD, exchange->slot->fd, &event) == 0) {
+               epoll_ctl(loop->sleepers, EPOLL_CTL_ADD, exchange->conn->fd, &event) == 0) {
         watch(exchange, WATCH_ASLEEP);
         MHD_suspend_connection(exchange->connection);
     }
@@ -139,7 +138,7 @@ static void look_at_handshake(struct exchange *exchange)
 
 static void wake(struct exchange *exchange)
 {
-    (void)epoll_ctl(exchange->loop->sleepers, EPOLL_CTL_DEL, exchange->slot->fd, NULL);
+    (void)epoll_ctl(exchange->loop->sleepers, EPOLL_CTL_DEL, exchange->conn->fd, NULL);
     watch(exchange, WATCH_HANDSHAKE);
     MHD_resume_connection(exchange->connection);
 }
@@ -201,9 +200,9 @@ void watch_close_stuck(struct loop *loop)
 {
     struct stuck stuck;
     while (next_stuck(loop, &stuck)) {
-        if (!gate_is_stuck(loop->http->gate, stuck.slot, stuck.generation))
+        if (!conn_is_stuck(&loop->http->conns, stuck.conn, stuck.generation))
             continue;
-        struct exchange *exchange = stuck.slot->owner;
+        struct exchange *exchange = stuck.conn->owner;
         if (exchange->watched == WATCH_ASLEEP) {
             wake(exchange);
             continue;

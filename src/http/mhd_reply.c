@@ -129,7 +129,7 @@ static void charge(struct exchange *exchange, struct reply *reply)
     bool again = exchange->request.method == METHOD_GET && !exchange->request.given; /* no put */
     if (size <= SMALL_BYTES)
         return;
-    gate_allow(exchange->loop->http->gate, exchange->slot, size);
+    conn_extend_deadline(exchange->conn, size);
     if (http_charge(exchange, size, !again))
         return;
     jobd_blob_unref(reply->blob);

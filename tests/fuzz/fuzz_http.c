@@ -87,7 +87,7 @@ static bool hear(int fd)
 }
 
 /* Until the server has read all that was sent, which it may put off while it is busy. An end that
- * comes with bytes it would notice a round of the gate later only. */
+ * comes with bytes it would notice a sweep of the acceptor later only. */
 static bool wait_until_read(int fd)
 {
     const int64_t until_us = clock_now_us() + READ_US;
@@ -122,7 +122,7 @@ static void wait_until_let_go(uint32_t but)
     struct http_stats stats;
     for (;;) {
         http_stats(server.http, &stats);
-        if (stats.gate.connections <= but)
+        if (stats.conns.open <= but)
             return;
         verify(clock_now_us() < until_us);
         sched_yield();
