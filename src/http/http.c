@@ -14,10 +14,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/event.h"
 #include "base/log.h"
 #include "base/thread.h"
 #include "http/tls.h"
@@ -66,26 +65,53 @@ static int patience_ms(struct MHD_Daemon *daemon)
     return left_ms < 1000 ? (int)left_ms : 1000;
 }
 
+static bool next_stuck(struct loop *loop, struct stuck *stuck)
+{
+    mutex_lock(&loop->lock);
+    bool there = loop->stuck_len > 0;
+    if (there)
+        *stuck = loop->stuck[--loop->stuck_len];
+    mutex_unlock(&loop->lock);
+    return there;
+}
+
+/* When the pool is used up by the header and more has come than it can read, libmicrohttpd takes a
+ * connection for closed but does not close it: it is in none of the lists of who is ready, and not
+ * in the epoll set. Resumed, it is looked at once more. */
+static void look_after_stuck(struct loop *loop)
+{
+    struct stuck stuck;
+    while (next_stuck(loop, &stuck)) {
+        if (!conn_is_stuck(&loop->http->conns, stuck.conn, stuck.generation))
+            continue;
+        struct exchange *exchange = stuck.conn->owner;
+        if (!quirk_wake(exchange)) {
+            MHD_suspend_connection(exchange->connection);
+            MHD_resume_connection(exchange->connection);
+        }
+    }
+}
+
 static void *loop_main(void *context)
 {
     struct loop *loop = context;
     while (!atomic_load(&loop->over)) {
         struct pollfd polls[] = {{.fd = loop->events, .events = POLLIN},
                                  {.fd = loop->wakeup, .events = POLLIN},
-                                 {.fd = loop->sleepers, .events = POLLIN}};
+                                 {.fd = loop->quirks.sleepers, .events = POLLIN}};
         if (poll(polls, 3, patience_ms(loop->daemon)) < 0 && errno != EINTR)
             (void)poll(NULL, 0, REST_MS); /* the limit on open files is below 2 */
         if ((polls[1].revents & POLLIN) != 0) {
             loop_take_wakeup(loop);
             take_in(loop);
-            watch_close_stuck(loop);
+            look_after_stuck(loop);
         }
         if ((polls[2].revents & POLLIN) != 0)
-            watch_wake(loop);
+            quirks_wake(loop);
         MHD_run(loop->daemon);
-        watch_turn(loop);
+        quirks_turn(loop);
     }
-    watch_wake_all(loop); /* libmicrohttpd must not end with one that sleeps */
+    quirks_wake_all(loop); /* libmicrohttpd must not end with one that sleeps */
     MHD_run(loop->daemon);
     return NULL;
 }
@@ -93,13 +119,13 @@ static void *loop_main(void *context)
 static void library_says(void *context, const char *format, va_list arguments)
 {
     char line[256];
-    watch_message(context, format);
+    quirks_on_message(context, format);
     vsnprintf(line, sizeof line, format, arguments);
     line[strcspn(line, "\r\n")] = '\0';
     log_debug("http: %s", line);
 }
 
-static struct MHD_Daemon *start_daemon(struct loop *loop)
+static struct MHD_Daemon *daemon_of(struct loop *loop)
 {
     struct MHD_OptionItem tls[] = {
         {MHD_OPTION_HTTPS_CERT_CALLBACK, 0, tls_certificate_callback()},
@@ -124,33 +150,48 @@ static struct MHD_Daemon *start_daemon(struct loop *loop)
         tls, MHD_OPTION_END);
 }
 
-/* 0 or -errno; loop_release() undoes what has begun. */
-static int loop_start(struct loop *loop, struct http *http)
+/* 0 or -errno. */
+static int start_daemon(struct loop *loop)
 {
-    loop->http = http;
-    loop->wakeup = loop->sleepers = -1;
-    watch_init(loop);
-    int error = mutex_init(&loop->lock);
-    if (error != 0)
-        return error;
-    http->loops_len++;
+    errno = 0;
+    loop->daemon = daemon_of(loop);
+    if (loop->daemon == NULL)
+        return errno != 0 ? -errno : -EAGAIN;
+    loop->events = MHD_get_daemon_info(loop->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
+    return 0;
+}
+
+/* 0 or -errno. */
+static int loop_allocate(struct loop *loop)
+{
+    uint32_t max = loop->http->config.connections_max;
     mutex_lock(&loop->lock);
-    loop->accepted = calloc(http->config.connections_max, sizeof *loop->accepted);
-    loop->stuck = calloc(http->config.connections_max, sizeof *loop->stuck);
+    loop->accepted = calloc(max, sizeof *loop->accepted);
+    loop->stuck = calloc(max, sizeof *loop->stuck);
     bool room = loop->accepted != NULL && loop->stuck != NULL;
     mutex_unlock(&loop->lock);
     if (!room)
         return -ENOMEM;
-    loop->wakeup = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    loop->sleepers = http->config.tls ? epoll_create1(EPOLL_CLOEXEC) : -1;
-    if (loop->wakeup < 0 || (http->config.tls && loop->sleepers < 0))
-        return -errno;
-    errno = 0;
-    loop->daemon = start_daemon(loop);
-    if (loop->daemon == NULL)
-        return errno != 0 ? -errno : -EAGAIN;
-    loop->events = MHD_get_daemon_info(loop->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
-    error = thread_start(&loop->thread, loop_main, loop);
+    loop->wakeup = event_new();
+    return loop->wakeup < 0 ? loop->wakeup : 0;
+}
+
+/* 0 or -errno; loop_release() undoes what has begun. */
+static int loop_start(struct loop *loop, struct http *http)
+{
+    loop->http = http;
+    loop->wakeup = -1;
+    int error = mutex_init(&loop->lock);
+    if (error != 0)
+        return error;
+    http->loops_len++;
+    error = quirks_init(loop);
+    if (error == 0)
+        error = loop_allocate(loop);
+    if (error == 0)
+        error = start_daemon(loop);
+    if (error == 0)
+        error = thread_start(&loop->thread, loop_main, loop);
     loop->started = error == 0;
     return error;
 }
@@ -171,8 +212,7 @@ static void loop_release(struct loop *loop)
         MHD_stop_daemon(loop->daemon);
     if (loop->wakeup >= 0)
         close(loop->wakeup);
-    if (loop->sleepers >= 0)
-        close(loop->sleepers);
+    quirks_release(loop);
     mutex_lock(&loop->lock);
     while (loop->accepted_len > 0)
         close(loop->accepted[--loop->accepted_len].fd);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the files that know libmicrohttpd share; no other file includes this, or microhttpd.h. */
+/* What the files that know libmicrohttpd share; no other file includes this, mhd_fixes.h or
+ * microhttpd.h. */
 #pragma once
 
 #include <bsd/sys/queue.h>
@@ -14,6 +15,7 @@
 #include "http/conn_table.h"
 #include "http/headers.h"
 #include "http/http.h"
+#include "http/mhd_fixes.h"
 #include "base/lock.h"
 #include "http/request.h"
 
@@ -22,25 +24,20 @@ enum { LOOPS_MAX = 16, SHARED_MAX = 64, TYPE_SIZE = 256 };
 /* Where a request stands. */
 enum stage { STAGE_HEADER, STAGE_BODY, STAGE_SERVED, STAGE_PARKED };
 
-/* What is wrong with libmicrohttpd while a connection does this; see mhd_fixes.c. */
-enum watch { WATCH_NONE, WATCH_HANDSHAKE, WATCH_ASLEEP, WATCH_HEADER, WATCH_CHUNKS, WATCHES };
-
 /* One connection as the HTTP layer sees it, and its request of the moment. */
 struct exchange {
     struct loop *loop;
     struct conn *conn;
     struct MHD_Connection *connection;
     enum stage stage;
-    enum watch watched;
-    TAILQ_ENTRY(exchange) entry; /* in the loop's list of those */
-    unsigned turns;              /* of the loop, that changed nothing */
-    size_t target_size;          /* as the request line said it */
-    bool target_bad;             /* it had a NUL, encoded */
-    bool too_large, no_memory;   /* the body is thrown away */
-    bool gone;                   /* parked, and the client has hung up */
-    size_t body_used;            /* of request.body */
-    size_t charged;              /* for body and reply, by http_charge() */
-    size_t parameters;           /* in the query */
+    struct quirk quirk;
+    size_t target_size;        /* as the request line said it */
+    bool target_bad;           /* it had a NUL, encoded */
+    bool too_large, no_memory; /* the body is thrown away */
+    bool gone;                 /* parked, and the client has hung up */
+    size_t body_used;          /* of request.body */
+    size_t charged;            /* for body and reply, by http_charge() */
+    size_t parameters;         /* in the query */
     struct headers headers;
     struct request request;
 };
@@ -67,8 +64,7 @@ struct loop {
     bool started;
     atomic_bool over, woken; /* woken: and has not looked yet */
     _Atomic uint32_t connections;
-    TAILQ_HEAD(watched, exchange) watched[WATCHES];
-    int sleepers;   /* an epoll descriptor: of WATCH_ASLEEP those whose client goes on */
+    struct quirks quirks;
     bool saw_start; /* MHD_add_connection() got so far */
     struct mutex lock;
     struct accepted *accepted GUARDED_BY(lock);
@@ -119,22 +115,6 @@ void http_discharge(struct exchange *exchange);
 enum MHD_Result reply_send(struct exchange *exchange, struct reply *reply);
 /* For the statistics, when the answer did not go through reply_send(). */
 void reply_count(struct http *http, unsigned status);
-
-/* ---- mhd_fixes.c: in the loop's thread */
-
-void watch_init(struct loop *loop);
-/* From now on, until the next of these. WATCH_NONE when the connection is closed at the latest. */
-void watch(struct exchange *exchange, enum watch what);
-/* After a turn of the daemon. */
-void watch_turn(struct loop *loop);
-/* `sleepers` is readable; or nobody may sleep any more. */
-void watch_wake(struct loop *loop);
-void watch_wake_all(struct loop *loop);
-/* libmicrohttpd says this for the log. When it is about to refuse a header in two answers, and it
- * can be told whose, that is refused here in one. */
-void watch_message(struct loop *loop, const char *format);
-/* The acceptor has told of some. */
-void watch_close_stuck(struct loop *loop);
 
 /* ---- mhd_request.c: what libmicrohttpd calls, with the loop as context */
 

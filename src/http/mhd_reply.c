@@ -111,14 +111,6 @@ static bool add_for_page(void *response, const char *name, const char *value)
     return add(response, name, value);
 }
 
-/* libmicrohttpd before 1.0 takes lone line feeds between chunks, and a line in the trailer that
- * begins with a colon, for ends of lines and of the request: what another server reads as the rest
- * of this one must not become the next. */
-static bool ends_unsure(const struct exchange *exchange)
-{
-    return MHD_VERSION < 0x01000000 && exchange->headers.chunked;
-}
-
 /* A large reply needs memory until its client has read it. An answer to a GET can be asked for
  * again; what another method has done must be told. */
 static void charge(struct exchange *exchange, struct reply *reply)
@@ -142,8 +134,8 @@ static void charge(struct exchange *exchange, struct reply *reply)
 enum MHD_Result reply_send(struct exchange *exchange, struct reply *reply)
 {
     struct http *http = exchange->loop->http;
-    bool ends =
-        atomic_load_explicit(&http->draining, memory_order_relaxed) || ends_unsure(exchange);
+    bool ends = atomic_load_explicit(&http->draining, memory_order_relaxed) ||
+                fix_body_ends_unsure(exchange);
     exchange->stage = STAGE_SERVED;
     if (reply->shared != NULL) {
         reply_count(http, reply->shared->status);

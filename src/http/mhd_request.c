@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "http/cors.h"
-#include "http/mhd_gaps.h"
 #include "http/canned.h"
 #include "base/verify.h"
 
@@ -230,22 +229,14 @@ static bool read_header(struct exchange *exchange, const char *target, const cha
                header_size(exchange));
     headers_begin(&exchange->headers, version);
     MHD_get_connection_values_n(exchange->connection, MHD_HEADER_KIND, one_field, &reading);
-    return MHD_VERSION >= 0x01000000 || gaps_end(&reading.framing);
-}
-
-/* Before 1.0 the pool has a copy of the cookies and a record of each too. */
-static size_t cookie_bytes(struct exchange *exchange)
-{
-    if (MHD_VERSION >= 0x01000000 || exchange->headers.cookie_size == 0)
-        return 0;
-    int cookies = MHD_get_connection_values(exchange->connection, MHD_COOKIE_KIND, NULL, NULL);
-    return exchange->headers.cookie_size + (cookies > 0 ? (size_t)cookies : 0) * RECORD_BYTES;
+    return gaps_end(&reading.framing);
 }
 
 static size_t header_bytes(struct exchange *exchange)
 {
     size_t records = exchange->headers.fields + exchange->parameters;
-    return header_size(exchange) + records * RECORD_BYTES + cookie_bytes(exchange);
+    return header_size(exchange) + records * RECORD_BYTES +
+           fix_cookie_bytes(exchange, RECORD_BYTES);
 }
 
 /* The pool may be too full for libmicrohttpd to send a reply: it is said without it. */
@@ -279,7 +270,7 @@ static enum MHD_Result begin(struct exchange *exchange, const char *target, cons
     const char *why;
     bool whole = read_header(exchange, target, method, version);
     exchange->request.method = method_named(method);
-    watch(exchange, WATCH_NONE);
+    quirk_set(exchange, QUIRK_NONE);
     exchange->request.crosses = cors_allows(headers, http->config.cors_origin);
     exchange->stage = STAGE_BODY;
     (void)headers_target(headers, target);
@@ -313,7 +304,7 @@ static enum MHD_Result begin(struct exchange *exchange, const char *target, cons
     if (!conn_enter(exchange->conn, PHASE_BODY))
         return MHD_NO;
     if (headers->chunked)
-        watch(exchange, WATCH_CHUNKS);
+        quirk_set(exchange, QUIRK_CHUNKS);
     return MHD_YES;
 }
 
@@ -393,13 +384,13 @@ enum MHD_Result request_handle(void *context, struct MHD_Connection *connection,
     case STAGE_BODY:
         if (*data_size > 0) {
             collect(exchange, data, *data_size);
-            exchange->turns = 0;
+            quirk_progress(exchange);
             *data_size = 0;
             return conn_phase(exchange->conn) != PHASE_CUT ? MHD_YES : MHD_NO;
         }
         if (data != NULL) /* an empty body with another request behind it: not the last call yet */
             return MHD_YES;
-        watch(exchange, WATCH_NONE);
+        quirk_set(exchange, QUIRK_NONE);
         fit_body(exchange);
         return serve_request(exchange, path);
     case STAGE_PARKED:
@@ -435,7 +426,7 @@ void *request_begins(void *context, const char *target, struct MHD_Connection *c
     if (exchange == NULL)
         return NULL;
     exchange->stage = STAGE_HEADER;
-    watch(exchange, WATCH_HEADER);
+    quirk_set(exchange, QUIRK_HEADER);
     exchange->target_bad = strstr(target, "%00") != NULL;
     exchange->parameters = 0;
     for (const char *at = strchr(target, '?'); at != NULL; at = strchr(at + 1, '&'))
@@ -458,7 +449,7 @@ static void end_request(struct exchange *exchange)
         unpark(exchange);
         abandon(exchange);
     }
-    watch(exchange, WATCH_NONE);
+    quirk_set(exchange, QUIRK_NONE);
     drop_body(exchange);
     http_discharge(exchange);
     jobd_blob_unref(exchange->request.waiter.output); /* nobody has answered with it */
@@ -537,5 +528,5 @@ void connection_changed(void *context, struct MHD_Connection *connection, void *
     exchange->connection = connection;
     *socket_context = exchange;
     if (loop->http->config.tls)
-        watch(exchange, WATCH_HANDSHAKE);
+        quirk_set(exchange, QUIRK_HANDSHAKE);
 }
