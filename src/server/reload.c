@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/problem.h"
 #include "server/sandbox.h"
 #include "base/verify.h"
 
@@ -92,11 +93,12 @@ static bool make_tools(struct changes *changes, const struct options *options,
 
 static bool read_files(struct changes *changes, const struct auth *auth, const struct tls *tls)
 {
-    char auth_error[AUTH_ERROR_SIZE], tls_error[TLS_ERROR_SIZE];
+    char auth_error[AUTH_ERROR_SIZE];
+    struct problem problem = {""};
     if (auth != NULL && (changes->tokens = auth_read(auth, auth_error)) == NULL)
         log_error("SIGHUP: %s: nothing is changed", auth_error);
-    else if (tls != NULL && (changes->identity = tls_read(tls, tls_error)) == NULL)
-        log_error("SIGHUP: %s: nothing is changed", tls_error);
+    else if (tls != NULL && (changes->identity = tls_read(tls, &problem)) == NULL)
+        log_error("SIGHUP: %s: nothing is changed", problem.text);
     else
         return true;
     return false;

@@ -13,6 +13,7 @@
 #include "api/auth.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/problem.h"
 #include "http/http.h"
 #include "http/tls.h"
 #include "jobd/pool.h"
@@ -195,12 +196,12 @@ static bool open_auth(const struct options *options, struct auth **auth)
 
 static bool open_tls(const struct options *options, struct tls **tls)
 {
-    char error[TLS_ERROR_SIZE] = "--tls-cert: TLS is not built in";
+    struct problem problem = {"--tls-cert: TLS is not built in"};
     if (options->tls_certificate == NULL ||
         (http_has_tls() &&
-         tls_open(tls, options->tls_certificate, options->tls_key, options->header_us, error)))
+         tls_open(tls, options->tls_certificate, options->tls_key, options->header_us, &problem)))
         return true;
-    fprintf(stderr, "jobd: %s\n", error);
+    fprintf(stderr, "jobd: %s\n", problem.text);
     return false;
 }
 
@@ -230,7 +231,7 @@ static void give_up_rights(const struct server *server)
 
 int server_main(struct server *server)
 {
-    char error[LISTEN_ERROR_SIZE];
+    struct problem unopened = {""};
     const struct options *options = &server->options;
     log_setup((enum log_format)options->log_format, (enum log_level)options->log_level);
     int problem = shutdown_prepare(server);
@@ -240,14 +241,14 @@ int server_main(struct server *server)
         return EXIT_LOST;
     if (!open_auth(options, &server->auth) || !open_tls(options, &server->tls))
         return EXIT_WRONG;
-    switch (listen_open(&server->listeners, options->listen, guarded(options), error)) {
+    switch (listen_open(&server->listeners, options->listen, guarded(options), &unopened)) {
     case LISTEN_OK:
         break;
     case LISTEN_WRONG:
-        fprintf(stderr, "jobd: %s\n", error);
+        fprintf(stderr, "jobd: %s\n", unopened.text);
         return EXIT_WRONG;
     case LISTEN_REFUSED:
-        fprintf(stderr, "jobd: %s\n", error);
+        fprintf(stderr, "jobd: %s\n", unopened.text);
         return EXIT_LOST;
     }
     if (options->data != NULL) {
@@ -280,12 +281,12 @@ int server_main(struct server *server)
 
 int server_check(const struct options *options)
 {
-    char error[LISTEN_ERROR_SIZE];
+    struct problem problem = {""};
     struct auth *auth = NULL;
     struct tls *tls = NULL;
     bool good = open_auth(options, &auth) && open_tls(options, &tls);
-    if (good && listen_check(options->listen, guarded(options), error) != LISTEN_OK) {
-        fprintf(stderr, "jobd: %s\n", error);
+    if (good && listen_check(options->listen, guarded(options), &problem) != LISTEN_OK) {
+        fprintf(stderr, "jobd: %s\n", problem.text);
         good = false;
     }
     if (good) {

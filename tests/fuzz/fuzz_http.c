@@ -17,6 +17,7 @@
 #include "http/http.h"
 #include "jobd/pool.h"
 #include "base/log.h"
+#include "base/problem.h"
 #include "run/sleep.h"
 #include "base/verify.h"
 
@@ -41,7 +42,7 @@ static struct {
 static void start(void)
 {
     static int64_t nap_us;
-    char error[LISTEN_ERROR_SIZE];
+    struct problem problem = {""};
     const struct jobd_queue_config queue = {.name = "default", .capacity = CAPACITY};
     const struct jobd_runner runner = {.run = sleep_run, .context = &nap_us};
     const struct jobd_config queues = {.queues = &queue,
@@ -56,7 +57,7 @@ static void start(void)
     strcpy(server.folder, "/tmp/jobd-fuzz-XXXXXX");
     verify(mkdtemp(server.folder) != NULL);
     snprintf(server.address, sizeof server.address, "unix:%s/socket", server.folder);
-    verify(listen_open(&server.listeners, server.address, false, error) == LISTEN_OK);
+    verify(listen_open(&server.listeners, server.address, false, &problem) == LISTEN_OK);
     verify(jobd_pool_new(&server.pool, &queues, &runner) == 0);
     struct jobd *jobd = jobd_pool_jobd(server.pool);
     const struct http_config http = {.jobd = jobd,
