@@ -85,11 +85,18 @@ static void look_after_stuck(struct loop *loop)
         if (!conn_is_stuck(&loop->http->conns, stuck.conn, stuck.generation))
             continue;
         struct exchange *exchange = stuck.conn->owner;
-        if (!quirk_wake(exchange)) {
+        if (!quirk_wake(exchange) && !stream_resume_cut(exchange)) {
             MHD_suspend_connection(exchange->connection);
             MHD_resume_connection(exchange->connection);
         }
     }
+}
+
+static void resume_streams(struct loop *loop)
+{
+    streams_resume_woken(loop);
+    if (atomic_load(&loop->http->draining))
+        streams_resume_all(loop); /* to their end */
 }
 
 static void *loop_main(void *context)
@@ -105,13 +112,15 @@ static void *loop_main(void *context)
             loop_take_wakeup(loop);
             take_in(loop);
             look_after_stuck(loop);
+            resume_streams(loop);
         }
         if ((polls[2].revents & POLLIN) != 0)
             quirks_wake(loop);
         MHD_run(loop->daemon);
         quirks_turn(loop);
     }
-    quirks_wake_all(loop); /* libmicrohttpd must not end with one that sleeps */
+    quirks_wake_all(loop); /* libmicrohttpd must not end with one that is suspended */
+    streams_resume_all(loop);
     MHD_run(loop->daemon);
     return NULL;
 }
@@ -166,6 +175,7 @@ static int loop_allocate(struct loop *loop)
 {
     uint32_t max = loop->http->config.connections_max;
     mutex_lock(&loop->lock);
+    TAILQ_INIT(&loop->woken_streams);
     loop->accepted = calloc(max, sizeof *loop->accepted);
     loop->stuck = calloc(max, sizeof *loop->stuck);
     bool room = loop->accepted != NULL && loop->stuck != NULL;
@@ -181,6 +191,7 @@ static int loop_start(struct loop *loop, struct http *http)
 {
     loop->http = http;
     loop->wakeup = -1;
+    TAILQ_INIT(&loop->streams);
     int error = mutex_init(&loop->lock);
     if (error != 0)
         return error;
@@ -352,18 +363,23 @@ int http_start(struct http *http, request_handler *serve, request_admitter *admi
     return acceptor_start(http->acceptor);
 }
 
+void http_drain(struct http *http)
+{
+    atomic_store(&http->draining, true);
+    for (unsigned i = 0; i < http->loops_len; i++)
+        if (http->loops[i].started)
+            loop_wake(&http->loops[i]);
+}
+
+/* Streams have to end, or libmicrohttpd would abort. */
 static void end_loops(struct http *http)
 {
+    http_drain(http);
     for (unsigned i = 0; i < http->loops_len; i++)
         loop_join(&http->loops[i]);
     for (unsigned i = 0; i < http->loops_len; i++)
         loop_release(&http->loops[i]);
     http->loops_len = 0;
-}
-
-void http_drain(struct http *http)
-{
-    atomic_store(&http->draining, true);
 }
 
 bool http_stop(struct http *http, int64_t wait_ms)
@@ -395,7 +411,8 @@ void http_free(struct http *http)
 void http_stats(struct http *http, struct http_stats *stats)
 {
     conn_table_stats(&http->conns, &stats->conns);
-    stats->parked = atomic_load(&http->parked);
+    stats->parked = atomic_load(&http->parked) + atomic_load(&http->streams_parked);
+    stats->streams = atomic_load(&http->streams);
     stats->bytes = atomic_load(&http->bytes);
     for (int i = 0; i < 6; i++)
         stats->replies[i] = atomic_load_explicit(&http->replies[i], memory_order_relaxed);

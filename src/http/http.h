@@ -35,7 +35,7 @@ __attribute__((warn_unused_result)) int http_new(struct http **http,
  * read `admit` is asked: false, and its reply ends the request. 0 or -errno. */
 __attribute__((warn_unused_result)) int http_start(struct http *http, request_handler *serve,
                                                    request_admitter *admits, void *context);
-/* From now on every reply closes its connection. */
+/* From now on every reply closes its connection, and streams end. */
 void http_drain(struct http *http);
 /* No more connections; replies under way finish within `wait_ms`. Every parked request must have
  * been woken, and nobody be left who could wake one: jobd_pool_stop() comes first. Blocks. False
@@ -49,7 +49,8 @@ const struct shared_reply *http_share(struct http *http, const struct reply *rep
 
 struct http_stats {
     struct conn_stats conns;
-    uint32_t parked;
+    uint32_t parked;     /* requests, and streams between two parts */
+    uint32_t streams;    /* replies that go out in parts */
     size_t bytes;        /* as memory_bytes counts them */
     uint64_t replies[6]; /* by the first digit of their status */
 };

@@ -31,13 +31,14 @@ struct exchange {
     struct MHD_Connection *connection;
     enum stage stage;
     struct quirk quirk;
-    size_t target_size;        /* as the request line said it */
-    bool target_bad;           /* it had a NUL, encoded */
-    bool too_large, no_memory; /* the body is thrown away */
-    bool gone;                 /* parked, and the client has hung up */
-    size_t body_used;          /* of request.body */
-    size_t charged;            /* for body and reply, by http_charge() */
-    size_t parameters;         /* in the query */
+    size_t target_size;         /* as the request line said it */
+    bool target_bad;            /* it had a NUL, encoded */
+    bool too_large, no_memory;  /* the body is thrown away */
+    bool gone;                  /* parked, and the client has hung up */
+    size_t body_used;           /* of request.body */
+    size_t charged;             /* for body and reply, by http_charge() */
+    size_t parameters;          /* in the query */
+    struct http_stream *stream; /* its reply is one; NULL: is none */
     struct headers headers;
     struct request request;
 };
@@ -65,10 +66,12 @@ struct loop {
     atomic_bool over, woken; /* woken: and has not looked yet */
     _Atomic uint32_t connections;
     struct quirks quirks;
-    bool saw_start; /* MHD_add_connection() got so far */
+    TAILQ_HEAD(stream_list, http_stream) streams; /* all; its own thread only */
+    bool saw_start;                               /* MHD_add_connection() got so far */
     struct mutex lock;
     struct accepted *accepted GUARDED_BY(lock);
     uint32_t accepted_len GUARDED_BY(lock);
+    struct stream_list woken_streams GUARDED_BY(lock);
     struct stuck *stuck GUARDED_BY(lock);
     uint32_t stuck_len GUARDED_BY(lock);
 };
@@ -90,8 +93,9 @@ struct http {
     struct shared_reply shared[SHARED_MAX];
     unsigned shared_len;
     atomic_bool draining;
-    _Atomic uint32_t parked;
-    _Atomic size_t bytes; /* of bodies and replies under way */
+    _Atomic uint32_t parked;                  /* requests */
+    _Atomic uint32_t streams, streams_parked; /* replies that are streams; the suspended ones */
+    _Atomic size_t bytes;                     /* of bodies and replies under way */
     _Atomic uint64_t replies[6];
 };
 
@@ -115,6 +119,17 @@ void http_discharge(struct exchange *exchange);
 enum MHD_Result reply_send(struct exchange *exchange, struct reply *reply);
 /* For the statistics, when the answer did not go through reply_send(). */
 void reply_count(struct http *http, unsigned status);
+
+/* ---- mhd_stream.c: in the loop's thread */
+
+/* In PHASE_REPLY. Takes the stream, also on failure: NULL when memory is short, or it was cut. */
+struct MHD_Response *stream_response(struct exchange *exchange, const struct reply_stream *reply);
+/* Its request ends. Nothing when it has none. */
+void stream_end(struct exchange *exchange);
+void streams_resume_woken(struct loop *loop);
+void streams_resume_all(struct loop *loop);
+/* It was cut; false when its connection is not suspended for a stream. */
+bool stream_resume_cut(struct exchange *exchange);
 
 /* ---- mhd_request.c: what libmicrohttpd calls, with the loop as context */
 

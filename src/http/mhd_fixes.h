@@ -69,6 +69,12 @@ size_t fix_cookie_bytes(struct exchange *exchange, size_t record_size);
  * become the next, so the connection ends with it. */
 #define fix_body_ends_unsure(exchange) (MHD_NEEDS_FIXES && (exchange)->headers.chunked)
 
+/* A reply to HEAD whose body would be chunked gets an end of chunks for a body: it is not chunked
+ * then, and closes the connection. False when memory is short. */
+#define fix_chunked_head(response)                                                                 \
+    (!MHD_NEEDS_FIXES ||                                                                           \
+     MHD_set_response_options(response, MHD_RF_HTTP_1_0_COMPATIBLE_STRICT, MHD_RO_END) == MHD_YES)
+
 /* ---- gaps: what stands between the words of a header, in the buffer it was read into
  *
  * Each word is handed out up to its first NUL, lines that go on in the next one are put together,

@@ -449,6 +449,7 @@ static void end_request(struct exchange *exchange)
         unpark(exchange);
         abandon(exchange);
     }
+    stream_end(exchange);
     quirk_set(exchange, QUIRK_NONE);
     drop_body(exchange);
     http_discharge(exchange);
