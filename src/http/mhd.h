@@ -99,7 +99,7 @@ struct http {
     _Atomic uint64_t replies[6];
 };
 
-/* ---- mhd_loop.c */
+/* ---- mhd_wake.c */
 
 /* A connection in this loop was resumed: the loop shall look. Any thread. */
 void loop_wake(struct loop *loop);
@@ -130,6 +130,19 @@ void streams_resume_woken(struct loop *loop);
 void streams_resume_all(struct loop *loop);
 /* It was cut; false when its connection is not suspended for a stream. */
 bool stream_resume_cut(struct exchange *exchange);
+
+/* ---- mhd_loop.c */
+
+/* The next of the server's loops. 0 or -errno; loop_release() undoes what has begun. */
+int loop_start(struct loop *loop, struct http *http);
+/* Its thread ends. Nothing when it was not started. */
+void loop_join(struct loop *loop);
+/* Once no thread can wake any loop any more. */
+void loop_release(struct loop *loop);
+/* For the acceptor: a new connection, whose descriptor is taken; and one that was cut and is still
+ * there, under the connections' lock. */
+void loop_hand_over(struct loop *loop, const struct accepted *accepted);
+void loop_look_after(struct loop *loop, struct conn *conn);
 
 /* ---- mhd_request.c: what libmicrohttpd calls, with the loop as context */
 
