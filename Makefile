@@ -118,7 +118,7 @@ check: lint analyze check-man check-binary check-units check-install  ## all tha
 lint: $(OBJECTS)  ## format, floors, circles, forbidden functions; that the soak's checks can complain
 	$(Q)clang-format --dry-run -Werror $(SOURCES)
 	$(Q)sh tests/check/lint.sh
-	$(Q)sh tests/check/circles.sh $(B)/src
+	$(Q)sh tests/check/circles.sh $(OBJECTS)
 	$(Q)python3 tests/long/soak.py --self-test
 
 TIDY := -*,bugprone-*,clang-analyzer-*,-bugprone-easily-swappable-parameters,$\

@@ -43,16 +43,14 @@ struct auth {
 struct place {
     const char *path;
     unsigned line; /* 0: the file as a whole */
-    char *error;
+    struct problem *problem;
 };
 
 static bool wrong(const struct place *place, const char *what)
 {
     if (place->line > 0)
-        snprintf(place->error, AUTH_ERROR_SIZE, "%s:%u: %s", place->path, place->line, what);
-    else
-        snprintf(place->error, AUTH_ERROR_SIZE, "%s: %s", place->path, what);
-    return false;
+        return problem_set(place->problem, "%s:%u: %s", place->path, place->line, what);
+    return problem_set(place->problem, "%s: %s", place->path, what);
 }
 
 static bool read_scope(char *word, struct key *key)
@@ -142,9 +140,9 @@ void tokens_free(struct tokens *tokens)
     free(tokens);
 }
 
-static struct tokens *read_file(const char *path, char error[AUTH_ERROR_SIZE])
+static struct tokens *read_file(const char *path, struct problem *problem)
 {
-    struct place place = {.path = path, .error = error};
+    struct place place = {.path = path, .problem = problem};
     struct stat status;
     FILE *in = fopen(path, "re");
     if (in == NULL || fstat(fileno(in), &status) != 0) {
@@ -164,9 +162,9 @@ static struct tokens *read_file(const char *path, char error[AUTH_ERROR_SIZE])
     return tokens;
 }
 
-bool auth_open(struct auth **auth, const char *path, char error[AUTH_ERROR_SIZE])
+bool auth_open(struct auth **auth, const char *path, struct problem *problem)
 {
-    struct tokens *tokens = read_file(path, error);
+    struct tokens *tokens = read_file(path, problem);
     struct auth *new = tokens != NULL ? calloc(1, sizeof *new) : NULL;
     if (new != NULL && mutex_init(&new->lock) == 0) {
         new->path = path;
@@ -177,15 +175,15 @@ bool auth_open(struct auth **auth, const char *path, char error[AUTH_ERROR_SIZE]
         return true;
     }
     if (tokens != NULL)
-        snprintf(error, AUTH_ERROR_SIZE, "%s: out of memory", path);
+        (void)problem_set(problem, "%s: out of memory", path);
     tokens_free(tokens);
     free(new);
     return false;
 }
 
-struct tokens *auth_read(const struct auth *auth, char error[AUTH_ERROR_SIZE])
+struct tokens *auth_read(const struct auth *auth, struct problem *problem)
 {
-    return read_file(auth->path, error);
+    return read_file(auth->path, problem);
 }
 
 void auth_replace(struct auth *auth, struct tokens *tokens)

@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { AUTH_ERROR_SIZE = 512 };
+#include "base/problem.h"
 
 enum scope {
     SCOPE_OPEN, /* for everybody, also without a token */
@@ -31,11 +31,11 @@ enum verdict {
 struct auth;
 struct tokens; /* what the file says */
 
-/* Reads the file; it is borrowed until auth_free(). False, with one line in `error` that
+/* Reads the file; it is borrowed until auth_free(). False, with one line in `problem` that
  * names file, line and what is allowed, but no token. */
-bool auth_open(struct auth **auth, const char *path, char error[AUTH_ERROR_SIZE]);
+bool auth_open(struct auth **auth, const char *path, struct problem *problem);
 /* Reads it again, for auth_replace() or tokens_free(). NULL when it is wrong, as above. */
-struct tokens *auth_read(const struct auth *auth, char error[AUTH_ERROR_SIZE]);
+struct tokens *auth_read(const struct auth *auth, struct problem *problem);
 /* These count from now on; they are taken. */
 void auth_replace(struct auth *auth, struct tokens *tokens);
 /* Takes NULL. */

@@ -139,16 +139,16 @@ static void server(FILE *out, struct jobd *jobd, struct http *http)
          "Bytes of payloads, outputs and errors that are remembered.");
     fprintf(out, "jobd_payload_bytes %zu\n", jobd_memory(jobd));
     head(out, "jobd_connections", "gauge", "Open connections.");
-    fprintf(out, "jobd_connections %" PRIu32 "\n", stats.gate.connections);
+    fprintf(out, "jobd_connections %" PRIu32 "\n", stats.conns.open);
     head(out, "jobd_connections_accepted_total", "counter", "Connections that were made.");
-    fprintf(out, "jobd_connections_accepted_total %" PRIu64 "\n", stats.gate.accepted);
+    fprintf(out, "jobd_connections_accepted_total %" PRIu64 "\n", stats.conns.accepted);
     head(out, "jobd_connections_refused_total", "counter", "Connections over a limit.");
     fprintf(out, "jobd_connections_refused_total{limit=\"all\"} %" PRIu64 "\n",
-            stats.gate.refused_total);
+            stats.conns.refused_total);
     fprintf(out, "jobd_connections_refused_total{limit=\"address\"} %" PRIu64 "\n",
-            stats.gate.refused_address);
+            stats.conns.refused_address);
     head(out, "jobd_connections_cut_total", "counter", "Connections closed at a deadline.");
-    fprintf(out, "jobd_connections_cut_total %" PRIu64 "\n", stats.gate.cut);
+    fprintf(out, "jobd_connections_cut_total %" PRIu64 "\n", stats.conns.cut);
     head(out, "jobd_requests_parked", "gauge", "Requests that wait for a job.");
     fprintf(out, "jobd_requests_parked %" PRIu32 "\n", stats.parked);
     head(out, "jobd_request_bytes", "gauge", "Bytes of bodies and replies under way.");

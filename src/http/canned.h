@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* How the gate ends a connection with a word of why, which the HTTP library would not say. */
+/* How a connection is ended with a word of why, which the HTTP library would not say. */
 #pragma once
 
 #include <stdbool.h>

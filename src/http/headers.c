@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/chars.h"
 #include "base/text.h"
 
 enum { TYPE_MAX_BYTES = 255, WAIT_MAX_S = 3600 };
@@ -24,20 +25,21 @@ static bool is(const char *text, size_t size, const char *word)
 static bool digits(const char *text, size_t size)
 {
     for (size_t i = 0; i < size; i++)
-        if (text[i] < '0' || text[i] > '9')
+        if (!char_is_digit(text[i]))
             return false;
     return size > 0;
 }
 
-static bool letter_or_digit(char c)
+/* A letter, a digit or one of these. */
+static bool is_alnum_or(char c, const char *others)
 {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+    return char_is_alpha(c) || char_is_digit(c) || (c != '\0' && strchr(others, c) != NULL);
 }
 
 static bool token(const char *text, size_t size)
 {
     for (size_t i = 0; i < size; i++)
-        if (!letter_or_digit(text[i]) && (text[i] == '\0' || !strchr("!#$%&'*+-.^_`|~", text[i])))
+        if (!is_alnum_or(text[i], "!#$%&'*+-.^_`|~"))
             return false;
     return size > 0;
 }
@@ -55,7 +57,7 @@ static bool value_sound(const char *text, size_t size)
 static bool host_sound(const char *text, size_t size)
 {
     for (size_t i = 0; i < size; i++)
-        if (!letter_or_digit(text[i]) && (text[i] == '\0' || !strchr("-._~:[]%", text[i])))
+        if (!is_alnum_or(text[i], "-._~:[]%"))
             return false;
     return size > 0;
 }
@@ -304,7 +306,7 @@ void headers_trace(const struct headers *headers, char *out, size_t size)
                  (trace->size == sizeof form - 1 || trace->text[sizeof form - 1] == '-');
     for (size_t i = 0; sound && i < trace->size; i++) {
         char c = trace->text[i];
-        bool hex = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+        bool hex = char_is_digit(c) || (c >= 'a' && c <= 'f');
         sound = i < sizeof form - 1 && form[i] == '-' ? c == '-' : hex || c == '-';
         sound = sound && (i >= sizeof form - 1 || form[i] == '-' || hex);
     }

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* The HTTP face: libmicrohttpd behind a gate. Knows requests and replies, no endpoint.
+/* The HTTP server: libmicrohttpd behind an acceptor. Knows requests and replies, no endpoint.
  *
- * One libmicrohttpd daemon a processor, each in a loop and thread of its own; the gate (gate.h)
- * accepts and hands them connections. A request is refused while its header is read (headers.h),
- * collects its body, is served by the endpoint, and may be parked in between: then it holds no
- * thread, only its connection. */
+ * One libmicrohttpd daemon a processor, each in a loop and thread of its own; the acceptor
+ * (acceptor.h) hands them connections, which conn.h draws. A request is refused while its header is
+ * read (headers.h), collects its body, is served by the endpoint, and may be parked in between:
+ * then it holds no thread, only its connection. */
 #pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "http/gate.h"
+#include "http/conn_table.h"
 #include "http/listen.h"
 #include "http/request.h"
 
@@ -35,7 +35,7 @@ __attribute__((warn_unused_result)) int http_new(struct http **http,
  * read `admit` is asked: false, and its reply ends the request. 0 or -errno. */
 __attribute__((warn_unused_result)) int http_start(struct http *http, request_handler *serve,
                                                    request_admitter *admits, void *context);
-/* From now on every reply closes its connection. */
+/* From now on every reply closes its connection, and streams end. */
 void http_drain(struct http *http);
 /* No more connections; replies under way finish within `wait_ms`. Every parked request must have
  * been woken, and nobody be left who could wake one: jobd_pool_stop() comes first. Blocks. False
@@ -48,8 +48,9 @@ void http_free(struct http *http);
 const struct shared_reply *http_share(struct http *http, const struct reply *reply);
 
 struct http_stats {
-    struct gate_stats gate;
-    uint32_t parked;
+    struct conn_stats conns;
+    uint32_t parked;     /* requests, and streams between two parts */
+    uint32_t streams;    /* replies that go out in parts */
     size_t bytes;        /* as memory_bytes counts them */
     uint64_t replies[6]; /* by the first digit of their status */
 };

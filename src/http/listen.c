@@ -14,6 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/problem.h"
 #include "base/text.h"
 
 #define UNIX_PREFIX "unix:"
@@ -114,18 +115,17 @@ static int describe(struct listener *listener)
     return 0;
 }
 
-static enum listen_result refused(char error[LISTEN_ERROR_SIZE], const char *address, int number)
+static enum listen_result refused(struct problem *problem, const char *address, int number)
 {
     char shown[LISTENER_NAME_SIZE];
-    snprintf(error, LISTEN_ERROR_SIZE, "%s: %s", text_printable(address, shown, sizeof shown),
-             strerror(number));
+    problem_set(problem, "%s: %s", text_printable(address, shown, sizeof shown), strerror(number));
     return LISTEN_REFUSED;
 }
 
-static enum listen_result not_open(char error[LISTEN_ERROR_SIZE], const char *name)
+static enum listen_result not_open(struct problem *problem, const char *name)
 {
-    snprintf(
-        error, LISTEN_ERROR_SIZE,
+    problem_set(
+        problem,
         "%s can be reached from other machines: this needs --token-file, or --open, by which you "
         "say that whoever reaches the port may put jobs",
         name);
@@ -133,18 +133,18 @@ static enum listen_result not_open(char error[LISTEN_ERROR_SIZE], const char *na
 }
 
 static enum listen_result add(struct listeners *listeners, int fd, bool open,
-                              char error[LISTEN_ERROR_SIZE])
+                              struct problem *problem)
 {
     struct listener *listener = &listeners->of[listeners->len];
     *listener = (struct listener){.fd = fd};
-    int problem = describe(listener);
-    if (problem != 0) {
+    int error = describe(listener);
+    if (error != 0) {
         close(fd);
-        return refused(error, "a listening socket", -problem);
+        return refused(problem, "a listening socket", -error);
     }
     if (!listener->local && !listener->loopback && !open) {
         close(fd);
-        return not_open(error, listener->name);
+        return not_open(problem, listener->name);
     }
     listeners->len++;
     return LISTEN_OK;
@@ -166,11 +166,11 @@ static unsigned handed_over(void)
 }
 
 static enum listen_result take_over(struct listeners *listeners, unsigned count, bool open,
-                                    char error[LISTEN_ERROR_SIZE])
+                                    struct problem *problem)
 {
     if (count > LISTENERS_MAX) {
-        snprintf(error, LISTEN_ERROR_SIZE, "LISTEN_FDS: %u sockets; at most %d are allowed", count,
-                 LISTENERS_MAX);
+        problem_set(problem, "LISTEN_FDS: %u sockets; at most %d are allowed", count,
+                    LISTENERS_MAX);
         return LISTEN_WRONG;
     }
     for (int fd = SYSTEMD_FIRST_FD; fd < SYSTEMD_FIRST_FD + (int)count; fd++) {
@@ -178,13 +178,12 @@ static enum listen_result take_over(struct listeners *listeners, unsigned count,
         socklen_t size = sizeof listening;
         if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) != 0 || !listening ||
             getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) != 0 || type != SOCK_STREAM) {
-            snprintf(error, LISTEN_ERROR_SIZE,
-                     "LISTEN_FDS: descriptor %d is not a listening stream socket", fd);
+            problem_set(problem, "LISTEN_FDS: descriptor %d is not a listening stream socket", fd);
             return LISTEN_WRONG;
         }
         if (fcntl(fd, F_SETFD, FD_CLOEXEC) != 0 || fcntl(fd, F_SETFL, O_NONBLOCK) != 0)
-            return refused(error, "LISTEN_FDS", errno);
-        enum listen_result result = add(listeners, fd, open, error);
+            return refused(problem, "LISTEN_FDS", errno);
+        enum listen_result result = add(listeners, fd, open, problem);
         if (result != LISTEN_OK)
             return result;
     }
@@ -224,24 +223,24 @@ static int remove_stale(const char *path)
 }
 
 static enum listen_result open_unix(struct listeners *listeners, const char *path, bool open,
-                                    char error[LISTEN_ERROR_SIZE])
+                                    struct problem *problem)
 {
     union address address = {.local = {.sun_family = AF_UNIX}};
     strncpy(address.local.sun_path, path, sizeof address.local.sun_path - 1);
-    int problem = remove_stale(path);
-    if (problem != 0)
-        return refused(error, path, -problem);
+    int error = remove_stale(path);
+    if (error != 0)
+        return refused(problem, path, -error);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
-        return refused(error, path, errno);
+        return refused(problem, path, errno);
     struct stat status;
     if (bind(fd, &address.any, sizeof address.local) != 0 || listen(fd, BACKLOG) != 0 ||
         lstat(path, &status) != 0) {
         int number = errno;
         close(fd);
-        return refused(error, path, number);
+        return refused(problem, path, number);
     }
-    enum listen_result result = add(listeners, fd, open, error);
+    enum listen_result result = add(listeners, fd, open, problem);
     if (result == LISTEN_OK) {
         listeners->of[listeners->len - 1].device = status.st_dev;
         listeners->of[listeners->len - 1].inode = status.st_ino;
@@ -288,18 +287,17 @@ static int open_tcp(const union address *address, socklen_t size, bool all_inter
 }
 
 static enum listen_result open_all_interfaces(struct listeners *listeners, const char *name,
-                                              in_port_t port, bool open,
-                                              char error[LISTEN_ERROR_SIZE])
+                                              in_port_t port, bool open, struct problem *problem)
 {
     union address address = {.v6 = {.sin6_family = AF_INET6, .sin6_port = port}};
     if (!open)
-        return not_open(error, name);
+        return not_open(problem, name);
     int fd = open_tcp(&address, sizeof address.v6, true);
     if (fd == -EAFNOSUPPORT || fd == -EADDRNOTAVAIL) { /* a machine without IPv6 */
         address = (union address){.v4 = {.sin_family = AF_INET, .sin_port = port}};
         fd = open_tcp(&address, sizeof address.v4, true);
     }
-    return fd < 0 ? refused(error, name, -fd) : add(listeners, fd, open, error);
+    return fd < 0 ? refused(problem, name, -fd) : add(listeners, fd, open, problem);
 }
 
 /* A name can have the same address twice. */
@@ -314,10 +312,10 @@ static bool seen_before(const struct addrinfo *found, const struct addrinfo *at)
 
 static enum listen_result open_host(struct listeners *listeners, const char *name,
                                     const struct addrinfo *found, bool open,
-                                    char error[LISTEN_ERROR_SIZE])
+                                    struct problem *problem)
 {
     in_port_t port = 0; /* with port 0, the one the first address got */
-    int problem = 0;
+    int error = 0;
     for (const struct addrinfo *at = found; at != NULL && listeners->len < LISTENERS_MAX;
          at = at->ai_next) {
         union address address;
@@ -325,61 +323,61 @@ static enum listen_result open_host(struct listeners *listeners, const char *nam
             continue;
         memcpy(&address, at->ai_addr, at->ai_addrlen);
         if (!is_loopback(&address) && !open)
-            return not_open(error, name);
+            return not_open(problem, name);
         if (port != 0)
             set_port(&address, port);
         int fd = open_tcp(&address, at->ai_addrlen, false);
         if (fd == -EADDRNOTAVAIL || fd == -EAFNOSUPPORT) {
-            problem = -fd; /* of a name's several addresses, one may not exist here */
+            error = -fd; /* of a name's several addresses, one may not exist here */
             continue;
         }
         if (fd < 0)
-            return refused(error, name, -fd);
-        enum listen_result result = add(listeners, fd, open, error);
+            return refused(problem, name, -fd);
+        enum listen_result result = add(listeners, fd, open, problem);
         if (result != LISTEN_OK)
             return result;
         port = port_of(fd);
     }
-    return listeners->len > 0 ? LISTEN_OK : refused(error, name, problem);
+    return listeners->len > 0 ? LISTEN_OK : refused(problem, name, error);
 }
 
-static enum listen_result not_an_address(char error[LISTEN_ERROR_SIZE])
+static enum listen_result not_an_address(struct problem *problem)
 {
-    snprintf(error, LISTEN_ERROR_SIZE, "not an address to listen on");
+    problem_set(problem, "not an address to listen on");
     return LISTEN_WRONG;
 }
 
 /* *found is to be freed, and NULL on error. */
 static enum listen_result resolve(const char *address, const struct host_port *parts, int flags,
-                                  struct addrinfo **found, char error[LISTEN_ERROR_SIZE])
+                                  struct addrinfo **found, struct problem *problem)
 {
     struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = flags};
     *found = NULL;
-    int problem = getaddrinfo(parts->host, parts->port, &hints, found);
-    if (problem == 0)
+    int code = getaddrinfo(parts->host, parts->port, &hints, found);
+    if (code == 0)
         return LISTEN_OK;
     *found = NULL;
-    snprintf(error, LISTEN_ERROR_SIZE, "%s: %s", address, gai_strerror(problem));
-    bool passing = problem == EAI_SYSTEM || problem == EAI_AGAIN || problem == EAI_MEMORY;
+    problem_set(problem, "%s: %s", address, gai_strerror(code));
+    bool passing = code == EAI_SYSTEM || code == EAI_AGAIN || code == EAI_MEMORY;
     return passing ? LISTEN_REFUSED : LISTEN_WRONG;
 }
 
 static enum listen_result open_address(struct listeners *listeners, const char *address, bool open,
-                                       char error[LISTEN_ERROR_SIZE])
+                                       struct problem *problem)
 {
     struct host_port parts = {.number = 0};
     const char *path = unix_path(address);
     if (path != NULL)
-        return open_unix(listeners, path, open, error);
+        return open_unix(listeners, path, open, problem);
     if (!split(address, &parts))
-        return not_an_address(error);
+        return not_an_address(problem);
     if (parts.host[0] == '\0')
-        return open_all_interfaces(listeners, address, htons(parts.number), open, error);
+        return open_all_interfaces(listeners, address, htons(parts.number), open, problem);
     struct addrinfo *found;
-    enum listen_result result = resolve(address, &parts, AI_PASSIVE, &found, error);
+    enum listen_result result = resolve(address, &parts, AI_PASSIVE, &found, problem);
     if (found == NULL)
         return result;
-    result = open_host(listeners, address, found, open, error);
+    result = open_host(listeners, address, found, open, problem);
     freeaddrinfo(found);
     return result;
 }
@@ -387,33 +385,33 @@ static enum listen_result open_address(struct listeners *listeners, const char *
 /* ---- the door */
 
 enum listen_result listen_open(struct listeners *listeners, const char *address, bool open,
-                               char error[LISTEN_ERROR_SIZE])
+                               struct problem *problem)
 {
     listeners->len = 0;
     unsigned count = handed_over();
-    enum listen_result result = count > 0 ? take_over(listeners, count, open, error)
-                                          : open_address(listeners, address, open, error);
+    enum listen_result result = count > 0 ? take_over(listeners, count, open, problem)
+                                          : open_address(listeners, address, open, problem);
     if (result != LISTEN_OK)
         listen_close(listeners);
     return result;
 }
 
-enum listen_result listen_check(const char *address, bool open, char error[LISTEN_ERROR_SIZE])
+enum listen_result listen_check(const char *address, bool open, struct problem *problem)
 {
     struct host_port parts = {.number = 0};
     if (unix_path(address) != NULL || open)
         return LISTEN_OK;
     if (!split(address, &parts))
-        return not_an_address(error);
+        return not_an_address(problem);
     if (parts.host[0] == '\0')
-        return not_open(error, address);
+        return not_open(problem, address);
     struct addrinfo *found;
-    enum listen_result result = resolve(address, &parts, AI_PASSIVE, &found, error);
+    enum listen_result result = resolve(address, &parts, AI_PASSIVE, &found, problem);
     for (const struct addrinfo *at = found; at != NULL && result == LISTEN_OK; at = at->ai_next) {
         union address place;
         memcpy(&place, at->ai_addr, at->ai_addrlen);
         if (!is_loopback(&place))
-            result = not_open(error, address);
+            result = not_open(problem, address);
     }
     if (found != NULL)
         freeaddrinfo(found);

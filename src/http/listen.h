@@ -6,7 +6,9 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-enum { LISTENERS_MAX = 16, LISTENER_NAME_SIZE = 160, LISTEN_ERROR_SIZE = 320 };
+struct problem;
+
+enum { LISTENERS_MAX = 16, LISTENER_NAME_SIZE = 160 };
 
 struct listener {
     int fd;
@@ -32,13 +34,13 @@ enum listen_result {
 bool listen_address_valid(const char *address);
 
 /* Opens the sockets that systemd handed over, else those `address` names (a host name may have
- * several). All but loopback and unix sockets need `open`. On any error none is open, and `error`
- * is one line that names the place. May block on a name's lookup. */
+ * several). All but loopback and unix sockets need `open`. On any error none is open, and `problem`
+ * names the place. May block on a name's lookup. */
 enum listen_result listen_open(struct listeners *listeners, const char *address, bool open,
-                               char error[LISTEN_ERROR_SIZE]);
+                               struct problem *problem);
 
-/* Would listen_open() be allowed to open `address`? Opens nothing; `error` as there. */
-enum listen_result listen_check(const char *address, bool open, char error[LISTEN_ERROR_SIZE]);
+/* Would listen_open() be allowed to open `address`? Opens nothing; `problem` as there. */
+enum listen_result listen_check(const char *address, bool open, struct problem *problem);
 
 /* The socket file that is ours to remove; NULL: none is. */
 const char *listen_own_file(const struct listeners *listeners);

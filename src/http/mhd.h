@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the files that know libmicrohttpd share; no other file includes this, or microhttpd.h. */
+/* What the files that know libmicrohttpd share; no other file includes this, mhd_fixes.h or
+ * microhttpd.h. */
 #pragma once
 
 #include <bsd/sys/queue.h>
@@ -10,9 +11,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "http/gate.h"
+#include "http/acceptor.h"
+#include "http/conn_table.h"
 #include "http/headers.h"
 #include "http/http.h"
+#include "http/mhd_fixes.h"
 #include "base/lock.h"
 #include "http/request.h"
 
@@ -21,30 +24,26 @@ enum { LOOPS_MAX = 16, SHARED_MAX = 64, TYPE_SIZE = 256 };
 /* Where a request stands. */
 enum stage { STAGE_HEADER, STAGE_BODY, STAGE_SERVED, STAGE_PARKED };
 
-/* What is wrong with libmicrohttpd while a connection does this; see mhd_fixes.c. */
-enum watch { WATCH_NONE, WATCH_HANDSHAKE, WATCH_ASLEEP, WATCH_HEADER, WATCH_CHUNKS, WATCHES };
-
 /* One connection as the HTTP layer sees it, and its request of the moment. */
 struct exchange {
     struct loop *loop;
-    struct slot *slot;
+    struct conn *conn;
     struct MHD_Connection *connection;
     enum stage stage;
-    enum watch watched;
-    TAILQ_ENTRY(exchange) entry; /* in the loop's list of those */
-    unsigned turns;              /* of the loop, that changed nothing */
-    size_t target_size;          /* as the request line said it */
-    bool target_bad;             /* it had a NUL, encoded */
-    bool too_large, no_memory;   /* the body is thrown away */
-    bool gone;                   /* parked, and the client has hung up */
-    size_t body_used;            /* of request.body */
-    size_t charged;              /* for body and reply, by http_charge() */
-    size_t parameters;           /* in the query */
+    struct quirk quirk;
+    size_t target_size;         /* as the request line said it */
+    bool target_bad;            /* it had a NUL, encoded */
+    bool too_large, no_memory;  /* the body is thrown away */
+    bool gone;                  /* parked, and the client has hung up */
+    size_t body_used;           /* of request.body */
+    size_t charged;             /* for body and reply, by http_charge() */
+    size_t parameters;          /* in the query */
+    struct http_stream *stream; /* its reply is one; NULL: is none */
     struct headers headers;
     struct request request;
 };
 
-/* A connection on its way from the gate to a loop. */
+/* A connection on its way from the acceptor to a loop. */
 struct accepted {
     int fd;
     socklen_t address_size;
@@ -53,7 +52,7 @@ struct accepted {
 
 /* A connection that was cut but not closed. */
 struct stuck {
-    struct slot *slot;
+    struct conn *conn;
     uint32_t generation;
 };
 
@@ -66,12 +65,13 @@ struct loop {
     bool started;
     atomic_bool over, woken; /* woken: and has not looked yet */
     _Atomic uint32_t connections;
-    TAILQ_HEAD(watched, exchange) watched[WATCHES];
-    int sleepers;   /* an epoll descriptor: of WATCH_ASLEEP those whose client goes on */
-    bool saw_start; /* MHD_add_connection() got so far */
+    struct quirks quirks;
+    TAILQ_HEAD(stream_list, http_stream) streams; /* all; its own thread only */
+    bool saw_start;                               /* MHD_add_connection() got so far */
     struct mutex lock;
     struct accepted *accepted GUARDED_BY(lock);
     uint32_t accepted_len GUARDED_BY(lock);
+    struct stream_list woken_streams GUARDED_BY(lock);
     struct stuck *stuck GUARDED_BY(lock);
     uint32_t stuck_len GUARDED_BY(lock);
 };
@@ -86,18 +86,20 @@ struct http {
     request_handler *serve;
     request_admitter *admits;
     void *context;
-    struct gate *gate;
+    struct conn_table conns;
+    struct acceptor *acceptor;
     struct loop loops[LOOPS_MAX];
     unsigned loops_len;
     struct shared_reply shared[SHARED_MAX];
     unsigned shared_len;
     atomic_bool draining;
-    _Atomic uint32_t parked;
-    _Atomic size_t bytes; /* of bodies and replies under way */
+    _Atomic uint32_t parked;                  /* requests */
+    _Atomic uint32_t streams, streams_parked; /* replies that are streams; the suspended ones */
+    _Atomic size_t bytes;                     /* of bodies and replies under way */
     _Atomic uint64_t replies[6];
 };
 
-/* ---- mhd_loop.c */
+/* ---- mhd_wake.c */
 
 /* A connection in this loop was resumed: the loop shall look. Any thread. */
 void loop_wake(struct loop *loop);
@@ -118,21 +120,29 @@ enum MHD_Result reply_send(struct exchange *exchange, struct reply *reply);
 /* For the statistics, when the answer did not go through reply_send(). */
 void reply_count(struct http *http, unsigned status);
 
-/* ---- mhd_fixes.c: in the loop's thread */
+/* ---- mhd_stream.c: in the loop's thread */
 
-void watch_init(struct loop *loop);
-/* From now on, until the next of these. WATCH_NONE when the connection is closed at the latest. */
-void watch(struct exchange *exchange, enum watch what);
-/* After a turn of the daemon. */
-void watch_turn(struct loop *loop);
-/* `sleepers` is readable; or nobody may sleep any more. */
-void watch_wake(struct loop *loop);
-void watch_wake_all(struct loop *loop);
-/* libmicrohttpd says this for the log. When it is about to refuse a header in two answers, and it
- * can be told whose, that is refused here in one. */
-void watch_message(struct loop *loop, const char *format);
-/* The gate has reported some. */
-void watch_close_stuck(struct loop *loop);
+/* In PHASE_REPLY. Takes the stream, also on failure: NULL when memory is short, or it was cut. */
+struct MHD_Response *stream_response(struct exchange *exchange, const struct reply_stream *reply);
+/* Its request ends. Nothing when it has none. */
+void stream_end(struct exchange *exchange);
+void streams_resume_woken(struct loop *loop);
+void streams_resume_all(struct loop *loop);
+/* It was cut; false when its connection is not suspended for a stream. */
+bool stream_resume_cut(struct exchange *exchange);
+
+/* ---- mhd_loop.c */
+
+/* The next of the server's loops. 0 or -errno; loop_release() undoes what has begun. */
+int loop_start(struct loop *loop, struct http *http);
+/* Its thread ends. Nothing when it was not started. */
+void loop_join(struct loop *loop);
+/* Once no thread can wake any loop any more. */
+void loop_release(struct loop *loop);
+/* For the acceptor: a new connection, whose descriptor is taken; and one that was cut and is still
+ * there, under the connections' lock. */
+void loop_hand_over(struct loop *loop, const struct accepted *accepted);
+void loop_look_after(struct loop *loop, struct conn *conn);
 
 /* ---- mhd_request.c: what libmicrohttpd calls, with the loop as context */
 

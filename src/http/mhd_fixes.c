@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* What libmicrohttpd before 1.0 gets wrong, seen from outside and made good: connections that it
- * tries to read for ever, or forgets, or answers twice. */
 #include "http/mhd.h"
 
+#if MHD_NEEDS_FIXES
+
+#include <errno.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <unistd.h>
 
 #include "http/canned.h"
 
@@ -15,21 +17,43 @@ enum {
     WAKE_AT_A_TIME = 64, /* handshakes whose client has gone on */
 };
 
-void watch_init(struct loop *loop)
+int quirks_init(struct loop *loop)
 {
-    for (unsigned i = 0; i < WATCHES; i++)
-        TAILQ_INIT(&loop->watched[i]);
+    struct quirks *quirks = &loop->quirks;
+    for (unsigned i = 0; i < QUIRKS; i++)
+        TAILQ_INIT(&quirks->exchanges[i]);
+    quirks->sleepers = loop->http->config.tls ? epoll_create1(EPOLL_CLOEXEC) : -1;
+    return loop->http->config.tls && quirks->sleepers < 0 ? -errno : 0;
 }
 
-void watch(struct exchange *exchange, enum watch what)
+void quirks_release(struct loop *loop)
 {
-    struct loop *loop = exchange->loop;
-    if (exchange->watched != WATCH_NONE)
-        TAILQ_REMOVE(&loop->watched[exchange->watched], exchange, entry);
-    exchange->watched = what;
-    exchange->turns = 0;
-    if (what != WATCH_NONE)
-        TAILQ_INSERT_TAIL(&loop->watched[what], exchange, entry);
+    if (loop->quirks.sleepers >= 0)
+        close(loop->quirks.sleepers);
+}
+
+void quirk_set(struct exchange *exchange, enum quirk_kind kind)
+{
+    struct quirks *quirks = &exchange->loop->quirks;
+    if (exchange->quirk.kind != QUIRK_NONE)
+        TAILQ_REMOVE(&quirks->exchanges[exchange->quirk.kind], exchange, quirk.entry);
+    exchange->quirk.kind = kind;
+    exchange->quirk.turns = 0;
+    if (kind != QUIRK_NONE)
+        TAILQ_INSERT_TAIL(&quirks->exchanges[kind], exchange, quirk.entry);
+}
+
+void quirk_progress(struct exchange *exchange)
+{
+    exchange->quirk.turns = 0;
+}
+
+size_t fix_cookie_bytes(struct exchange *exchange, size_t record_size)
+{
+    if (exchange->headers.cookie_size == 0)
+        return 0;
+    int cookies = MHD_get_connection_values(exchange->connection, MHD_COOKIE_KIND, NULL, NULL);
+    return exchange->headers.cookie_size + (cookies > 0 ? (size_t)cookies : 0) * record_size;
 }
 
 /* ---- while a header is read: what is refused late in it would have its status line and fields
@@ -71,7 +95,7 @@ static const struct refusal {
 static struct exchange *concerned(struct loop *loop, const struct refusal *refusal)
 {
     struct exchange *exchange, *found = NULL;
-    TAILQ_FOREACH (exchange, &loop->watched[WATCH_HEADER], entry) {
+    TAILQ_FOREACH (exchange, &loop->quirks.exchanges[QUIRK_HEADER], quirk.entry) {
         if (!refusal->concerns(exchange))
             continue;
         if (found != NULL)
@@ -84,17 +108,17 @@ static struct exchange *concerned(struct loop *loop, const struct refusal *refus
 static void refuse(struct exchange *exchange, const struct refusal *refusal)
 {
     struct http *http = exchange->loop->http;
-    if (!gate_enter(http->gate, exchange->slot, PHASE_REPLY))
+    if (!conn_enter(exchange->conn, PHASE_CUT))
         return;
     if (!http->config.tls)
-        refusal->say(exchange->slot->fd);
+        refusal->say(exchange->conn->fd);
     reply_count(http, refusal->status);
-    shutdown(exchange->slot->fd, SHUT_WR); /* what it says itself goes nowhere */
+    shutdown(exchange->conn->fd, SHUT_WR); /* what it says itself goes nowhere */
 }
 
-void watch_message(struct loop *loop, const char *format)
+void quirks_on_message(struct loop *loop, const char *format)
 {
-    for (size_t i = 0; MHD_VERSION < 0x01000000 && i < sizeof refusals / sizeof refusals[0]; i++)
+    for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++)
         if (strncmp(format, refusals[i].message, strlen(refusals[i].message)) == 0) {
             struct exchange *exchange = concerned(loop, &refusals[i]);
             if (exchange != NULL)
@@ -109,14 +133,13 @@ static void look_at_chunks(struct exchange *exchange)
 {
     struct http *http = exchange->loop->http;
     char byte;
-    if (recv(exchange->slot->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0) {
-        exchange->turns = 0;
-    } else if (++exchange->turns == UNREAD_TURNS &&
-               gate_enter(http->gate, exchange->slot, PHASE_REPLY)) {
+    if (recv(exchange->conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0) {
+        exchange->quirk.turns = 0;
+    } else if (++exchange->quirk.turns == UNREAD_TURNS && conn_enter(exchange->conn, PHASE_CUT)) {
         if (!http->config.tls)
-            reject_unreadable(exchange->slot->fd);
+            reject_unreadable(exchange->conn->fd);
         reply_count(http, 400);
-        shutdown(exchange->slot->fd, SHUT_RDWR);
+        shutdown(exchange->conn->fd, SHUT_RDWR);
     }
 }
 
@@ -128,87 +151,63 @@ static void look_at_handshake(struct exchange *exchange)
     struct loop *loop = exchange->loop;
     struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP, .data.ptr = exchange};
     char byte;
-    if (recv(exchange->slot->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0) {
-        exchange->turns = 0;
-    } else if (++exchange->turns >= IDLE_TURNS &&
-               epoll_ctl(loop->sleepers, EPOLL_CTL_ADD, exchange->slot->fd, &event) == 0) {
-        watch(exchange, WATCH_ASLEEP);
+    if (recv(exchange->conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0) {
+        exchange->quirk.turns = 0;
+    } else if (++exchange->quirk.turns >= IDLE_TURNS &&
+               epoll_ctl(loop->quirks.sleepers, EPOLL_CTL_ADD, exchange->conn->fd, &event) == 0) {
+        quirk_set(exchange, QUIRK_ASLEEP);
         MHD_suspend_connection(exchange->connection);
     }
 }
 
 static void wake(struct exchange *exchange)
 {
-    (void)epoll_ctl(exchange->loop->sleepers, EPOLL_CTL_DEL, exchange->slot->fd, NULL);
-    watch(exchange, WATCH_HANDSHAKE);
+    (void)epoll_ctl(exchange->loop->quirks.sleepers, EPOLL_CTL_DEL, exchange->conn->fd, NULL);
+    quirk_set(exchange, QUIRK_HANDSHAKE);
     MHD_resume_connection(exchange->connection);
 }
 
-void watch_wake(struct loop *loop)
+bool quirk_wake(struct exchange *exchange)
+{
+    if (exchange->quirk.kind != QUIRK_ASLEEP)
+        return false;
+    wake(exchange);
+    return true;
+}
+
+void quirks_wake(struct loop *loop)
 {
     struct epoll_event events[WAKE_AT_A_TIME];
-    int count = epoll_wait(loop->sleepers, events, WAKE_AT_A_TIME, 0);
+    int count = epoll_wait(loop->quirks.sleepers, events, WAKE_AT_A_TIME, 0);
     for (int i = 0; i < count; i++)
         wake(events[i].data.ptr);
 }
 
-void watch_wake_all(struct loop *loop)
+void quirks_wake_all(struct loop *loop)
 {
     struct exchange *exchange;
-    while ((exchange = TAILQ_FIRST(&loop->watched[WATCH_ASLEEP])) != NULL)
+    while ((exchange = TAILQ_FIRST(&loop->quirks.exchanges[QUIRK_ASLEEP])) != NULL)
         wake(exchange);
 }
 
 /* ---- each turn */
 
-static void look_at_some(struct loop *loop, enum watch what,
+static void look_at_some(struct loop *loop, enum quirk_kind kind,
                          void (*look)(struct exchange *exchange))
 {
-    struct exchange *last = TAILQ_LAST(&loop->watched[what], watched), *exchange = NULL;
+    struct exchange *last = TAILQ_LAST(&loop->quirks.exchanges[kind], quirk_list), *exchange = NULL;
     for (unsigned i = 0; i < LOOKS_A_TURN && exchange != last; i++) {
-        exchange = TAILQ_FIRST(&loop->watched[what]);
-        TAILQ_REMOVE(&loop->watched[what], exchange, entry);
-        TAILQ_INSERT_TAIL(&loop->watched[what], exchange, entry);
+        exchange = TAILQ_FIRST(&loop->quirks.exchanges[kind]);
+        TAILQ_REMOVE(&loop->quirks.exchanges[kind], exchange, quirk.entry);
+        TAILQ_INSERT_TAIL(&loop->quirks.exchanges[kind], exchange, quirk.entry);
         look(exchange);
     }
 }
 
-void watch_turn(struct loop *loop)
+void quirks_turn(struct loop *loop)
 {
-    if (MHD_VERSION >= 0x01000000)
-        return;
-    look_at_some(loop, WATCH_CHUNKS, look_at_chunks);
-    look_at_some(loop, WATCH_HANDSHAKE, look_at_handshake);
+    look_at_some(loop, QUIRK_CHUNKS, look_at_chunks);
+    look_at_some(loop, QUIRK_HANDSHAKE, look_at_handshake);
 }
 
-/* ---- after it was cut
- *
- * When the pool is used up by the header and more has come than it can read, a connection is taken
- * for closed but not closed: it is in none of the lists of who is ready, and not in the epoll set.
- * Resumed, it is looked at once more. */
-
-static bool next_stuck(struct loop *loop, struct stuck *stuck)
-{
-    mutex_lock(&loop->lock);
-    bool there = loop->stuck_len > 0;
-    if (there)
-        *stuck = loop->stuck[--loop->stuck_len];
-    mutex_unlock(&loop->lock);
-    return there;
-}
-
-void watch_close_stuck(struct loop *loop)
-{
-    struct stuck stuck;
-    while (next_stuck(loop, &stuck)) {
-        if (!gate_is_stuck(loop->http->gate, stuck.slot, stuck.generation))
-            continue;
-        struct exchange *exchange = stuck.slot->owner;
-        if (exchange->watched == WATCH_ASLEEP) {
-            wake(exchange);
-            continue;
-        }
-        MHD_suspend_connection(exchange->connection);
-        MHD_resume_connection(exchange->connection);
-    }
-}
+#endif

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include "http/mhd_gaps.h"
+#include "http/mhd_fixes.h"
+
+#if MHD_NEEDS_FIXES
 
 #include <stdint.h>
 #include <string.h>
@@ -59,3 +61,5 @@ bool gaps_end(const struct framing *framing)
     return framing->sound && framing->at <= framing->end &&
            breaks_only(framing, framing->end, HEADER_END);
 }
+
+#endif

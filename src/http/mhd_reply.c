@@ -23,10 +23,12 @@ static void blob_unref(void *blob)
 }
 
 /* Takes what the reply owns, also on failure. */
-static struct MHD_Response *body_of(struct reply *reply)
+static struct MHD_Response *body_of(struct exchange *exchange, struct reply *reply)
 {
     struct MHD_Response *response;
-    if (reply->blob != NULL) {
+    if (exchange != NULL && reply->stream.read != NULL) { /* no shared reply is one */
+        response = stream_response(exchange, &reply->stream);
+    } else if (reply->blob != NULL) {
         response = MHD_create_response_from_buffer_with_free_callback_cls(
             reply->blob->size, reply->blob->bytes, blob_unref, reply->blob);
         if (response == NULL)
@@ -57,16 +59,17 @@ static bool add_fields(struct MHD_Response *response, const struct reply *reply)
     return true;
 }
 
-/* NULL when memory is short. Takes what the reply owns. */
-static struct MHD_Response *response_of(struct reply *reply)
+/* NULL when memory is short, or a stream's connection was cut. Takes what the reply owns. */
+static struct MHD_Response *response_of(struct exchange *exchange, struct reply *reply)
 {
     char type[TYPE_SIZE] = TYPE_BYTES;
     if (reply->type != NULL)
         snprintf(type, sizeof type, "%s", reply->type);
     else if (reply->blob != NULL && reply->blob->type[0] != '\0')
         snprintf(type, sizeof type, "%s", reply->blob->type);
-    bool empty = reply->blob == NULL && reply->owned == NULL && reply->text == NULL;
-    struct MHD_Response *response = body_of(reply);
+    bool empty = reply->blob == NULL && reply->owned == NULL && reply->text == NULL &&
+                 reply->stream.read == NULL;
+    struct MHD_Response *response = body_of(exchange, reply);
     if (response == NULL)
         return NULL;
     char seconds[24];
@@ -88,15 +91,15 @@ static struct MHD_Response *response_of(struct reply *reply)
 
 const struct shared_reply *http_share(struct http *http, const struct reply *reply)
 {
-    verify(reply->owned == NULL && reply->blob == NULL);
+    verify(reply->owned == NULL && reply->blob == NULL && reply->stream.read == NULL);
     if (http->shared_len == SHARED_MAX)
         return NULL;
     struct shared_reply *shared = &http->shared[http->shared_len];
     struct reply keeps = *reply, closes = *reply;
     closes.close = true;
     shared->status = reply->status;
-    shared->keeps = response_of(&keeps);
-    shared->closes = response_of(&closes);
+    shared->keeps = response_of(NULL, &keeps);
+    shared->closes = response_of(NULL, &closes);
     http->shared_len++; /* from here on http_free() has it */
     return shared->keeps != NULL && shared->closes != NULL ? shared : NULL;
 }
@@ -111,14 +114,6 @@ static bool add_for_page(void *response, const char *name, const char *value)
     return add(response, name, value);
 }
 
-/* libmicrohttpd before 1.0 takes lone line feeds between chunks, and a line in the trailer that
- * begins with a colon, for ends of lines and of the request: what another server reads as the rest
- * of this one must not become the next. */
-static bool ends_unsure(const struct exchange *exchange)
-{
-    return MHD_VERSION < 0x01000000 && exchange->headers.chunked;
-}
-
 /* A large reply needs memory until its client has read it. An answer to a GET can be asked for
  * again; what another method has done must be told. */
 static void charge(struct exchange *exchange, struct reply *reply)
@@ -129,7 +124,7 @@ static void charge(struct exchange *exchange, struct reply *reply)
     bool again = exchange->request.method == METHOD_GET && !exchange->request.given; /* no put */
     if (size <= SMALL_BYTES)
         return;
-    gate_allow(exchange->loop->http->gate, exchange->slot, size);
+    conn_extend_deadline(exchange->conn, size);
     if (http_charge(exchange, size, !again))
         return;
     jobd_blob_unref(reply->blob);
@@ -142,8 +137,8 @@ static void charge(struct exchange *exchange, struct reply *reply)
 enum MHD_Result reply_send(struct exchange *exchange, struct reply *reply)
 {
     struct http *http = exchange->loop->http;
-    bool ends =
-        atomic_load_explicit(&http->draining, memory_order_relaxed) || ends_unsure(exchange);
+    bool ends = atomic_load_explicit(&http->draining, memory_order_relaxed) ||
+                fix_body_ends_unsure(exchange);
     exchange->stage = STAGE_SERVED;
     if (reply->shared != NULL) {
         reply_count(http, reply->shared->status);
@@ -152,7 +147,7 @@ enum MHD_Result reply_send(struct exchange *exchange, struct reply *reply)
     }
     reply->close = reply->close || ends;
     charge(exchange, reply);
-    struct MHD_Response *response = response_of(reply);
+    struct MHD_Response *response = response_of(exchange, reply);
     if (response == NULL)
         return MHD_NO; /* without memory for an answer, closing is the answer */
     /* A cache must not give the page what somebody else was told, without the fields for pages. */

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "http/cors.h"
-#include "http/mhd_gaps.h"
 #include "http/canned.h"
 #include "base/verify.h"
 
@@ -113,7 +112,7 @@ void request_drop_body(struct request *request)
 static enum MHD_Result refuse(struct exchange *exchange, unsigned status, const char *why)
 {
     struct reply reply = {.close = true, .retry_after_s = status == 503};
-    if (!gate_enter(exchange->loop->http->gate, exchange->slot, PHASE_REPLY))
+    if (!conn_enter(exchange->conn, PHASE_REPLY))
         return MHD_NO;
     reply_error(&reply, headers_want_json(&exchange->headers), status, why);
     return reply_send(exchange, &reply);
@@ -230,31 +229,23 @@ static bool read_header(struct exchange *exchange, const char *target, const cha
                header_size(exchange));
     headers_begin(&exchange->headers, version);
     MHD_get_connection_values_n(exchange->connection, MHD_HEADER_KIND, one_field, &reading);
-    return MHD_VERSION >= 0x01000000 || gaps_end(&reading.framing);
-}
-
-/* Before 1.0 the pool has a copy of the cookies and a record of each too. */
-static size_t cookie_bytes(struct exchange *exchange)
-{
-    if (MHD_VERSION >= 0x01000000 || exchange->headers.cookie_size == 0)
-        return 0;
-    int cookies = MHD_get_connection_values(exchange->connection, MHD_COOKIE_KIND, NULL, NULL);
-    return exchange->headers.cookie_size + (cookies > 0 ? (size_t)cookies : 0) * RECORD_BYTES;
+    return gaps_end(&reading.framing);
 }
 
 static size_t header_bytes(struct exchange *exchange)
 {
     size_t records = exchange->headers.fields + exchange->parameters;
-    return header_size(exchange) + records * RECORD_BYTES + cookie_bytes(exchange);
+    return header_size(exchange) + records * RECORD_BYTES +
+           fix_cookie_bytes(exchange, RECORD_BYTES);
 }
 
-/* The pool may be too full for libmicrohttpd to send a reply: the gate says it instead. */
+/* The pool may be too full for libmicrohttpd to send a reply: it is said without it. */
 static enum MHD_Result refuse_header(struct exchange *exchange)
 {
     struct http *http = exchange->loop->http;
-    if (gate_enter(http->gate, exchange->slot, PHASE_REPLY)) {
+    if (conn_enter(exchange->conn, PHASE_REPLY)) {
         if (!http->config.tls)
-            canned_too_large(exchange->slot->fd);
+            canned_too_large(exchange->conn->fd);
         reply_count(http, 431);
     }
     return MHD_NO;
@@ -279,7 +270,7 @@ static enum MHD_Result begin(struct exchange *exchange, const char *target, cons
     const char *why;
     bool whole = read_header(exchange, target, method, version);
     exchange->request.method = method_named(method);
-    watch(exchange, WATCH_NONE);
+    quirk_set(exchange, QUIRK_NONE);
     exchange->request.crosses = cors_allows(headers, http->config.cors_origin);
     exchange->stage = STAGE_BODY;
     (void)headers_target(headers, target);
@@ -295,7 +286,7 @@ static enum MHD_Result begin(struct exchange *exchange, const char *target, cons
     if (header_bytes(exchange) > HEADER_MAX_BYTES)
         return refuse_header(exchange);
     bool by_place =
-        !http->config.has_tokens && exchange->slot->from_local && !exchange->slot->from_unix;
+        !http->config.has_tokens && exchange->conn->from_local && !exchange->conn->from_unix;
     if (by_place && !headers_from_here(headers, exchange->request.crosses, &why))
         return refuse(exchange, 403, why);
     if (!headers_plain_content(headers))
@@ -308,20 +299,19 @@ static enum MHD_Result begin(struct exchange *exchange, const char *target, cons
         return MHD_YES;
     if (!admitted(exchange, target, &reply)) {
         reply.close = true;
-        return gate_enter(http->gate, exchange->slot, PHASE_REPLY) ? reply_send(exchange, &reply)
-                                                                   : MHD_NO;
+        return conn_enter(exchange->conn, PHASE_REPLY) ? reply_send(exchange, &reply) : MHD_NO;
     }
-    if (!gate_enter(http->gate, exchange->slot, PHASE_BODY))
+    if (!conn_enter(exchange->conn, PHASE_BODY))
         return MHD_NO;
     if (headers->chunked)
-        watch(exchange, WATCH_CHUNKS);
+        quirk_set(exchange, QUIRK_CHUNKS);
     return MHD_YES;
 }
 
 static enum MHD_Result park(struct exchange *exchange, start_wait *start)
 {
     struct http *http = exchange->loop->http;
-    if (!gate_enter(http->gate, exchange->slot, PHASE_PARKED))
+    if (!conn_enter(exchange->conn, PHASE_PARKED))
         return MHD_NO;
     exchange->stage = STAGE_PARKED;
     atomic_fetch_add(&http->parked, 1);
@@ -330,7 +320,7 @@ static enum MHD_Result park(struct exchange *exchange, start_wait *start)
     enum jobd_result result = start(&exchange->request, http->context);
     if (result == JOBD_PENDING) {
         if (!exchange->request.brief)
-            gate_watch(http->gate, exchange->slot);
+            acceptor_watch_hangup(http->acceptor, exchange->conn);
     } else {
         exchange->request.waiter.result = result;
         MHD_resume_connection(exchange->connection);
@@ -342,7 +332,7 @@ static enum MHD_Result park(struct exchange *exchange, start_wait *start)
 static void unpark(struct exchange *exchange)
 {
     atomic_fetch_sub(&exchange->loop->http->parked, 1);
-    gate_unwatch(exchange->loop->http->gate, exchange->slot);
+    acceptor_unwatch_hangup(exchange->loop->http->acceptor, exchange->conn);
     exchange->stage = STAGE_BODY;
     if (exchange->request.offers && exchange->request.waiter.accepted)
         exchange->request.given = true;
@@ -367,7 +357,7 @@ static enum MHD_Result serve_request(struct exchange *exchange, const char *path
     if (exchange->no_memory)
         return refuse(exchange, 503, "there is no memory for the body at the moment");
     /* Before anything is done for it: who was cut must not get a job in. */
-    if (!gate_enter(http->gate, exchange->slot, PHASE_REPLY)) {
+    if (!conn_enter(exchange->conn, PHASE_REPLY)) {
         abandon(exchange);
         return MHD_NO;
     }
@@ -394,20 +384,20 @@ enum MHD_Result request_handle(void *context, struct MHD_Connection *connection,
     case STAGE_BODY:
         if (*data_size > 0) {
             collect(exchange, data, *data_size);
-            exchange->turns = 0;
+            quirk_progress(exchange);
             *data_size = 0;
-            return gate_phase(exchange->slot) != PHASE_CUT ? MHD_YES : MHD_NO;
+            return conn_phase(exchange->conn) != PHASE_CUT ? MHD_YES : MHD_NO;
         }
         if (data != NULL) /* an empty body with another request behind it: not the last call yet */
             return MHD_YES;
-        watch(exchange, WATCH_NONE);
+        quirk_set(exchange, QUIRK_NONE);
         fit_body(exchange);
         return serve_request(exchange, path);
     case STAGE_PARKED:
         unpark(exchange);
         if (exchange->gone)
             return MHD_NO;
-        if (exchange->request.abandoned != NULL && gate_left(exchange->slot)) {
+        if (exchange->request.abandoned != NULL && conn_client_left(exchange->conn)) {
             abandon(exchange);
             return MHD_NO;
         }
@@ -436,7 +426,7 @@ void *request_begins(void *context, const char *target, struct MHD_Connection *c
     if (exchange == NULL)
         return NULL;
     exchange->stage = STAGE_HEADER;
-    watch(exchange, WATCH_HEADER);
+    quirk_set(exchange, QUIRK_HEADER);
     exchange->target_bad = strstr(target, "%00") != NULL;
     exchange->parameters = 0;
     for (const char *at = strchr(target, '?'); at != NULL; at = strchr(at + 1, '&'))
@@ -448,8 +438,7 @@ void *request_begins(void *context, const char *target, struct MHD_Connection *c
     exchange->request.takers = NULL;
     exchange->request.waiter.wants_output = false;
     exchange->request.waiter.end_us = 0;
-    (void)gate_enter(exchange->loop->http->gate, exchange->slot,
-                     PHASE_HEADER); /* begin() sees a cut */
+    (void)conn_enter(exchange->conn, PHASE_HEADER); /* begin() sees a cut */
     return exchange;
 }
 
@@ -460,7 +449,8 @@ static void end_request(struct exchange *exchange)
         unpark(exchange);
         abandon(exchange);
     }
-    watch(exchange, WATCH_NONE);
+    stream_end(exchange);
+    quirk_set(exchange, QUIRK_NONE);
     drop_body(exchange);
     http_discharge(exchange);
     jobd_blob_unref(exchange->request.waiter.output); /* nobody has answered with it */
@@ -478,7 +468,7 @@ void request_ended(void *context, struct MHD_Connection *connection, void **requ
         return;
     end_request(exchange);
     *request = NULL;
-    (void)gate_enter(exchange->loop->http->gate, exchange->slot, PHASE_IDLE);
+    (void)conn_enter(exchange->conn, PHASE_IDLE);
 }
 
 static void wake(struct jobd_waiter *waiter)
@@ -508,36 +498,36 @@ void connection_changed(void *context, struct MHD_Connection *connection, void *
         if (exchange != NULL) {
             *socket_context = NULL;
             end_request(exchange); /* libmicrohttpd may have closed it without saying so before */
-            gate_ended(loop->http->gate, exchange->slot);
+            conn_end(&loop->http->conns, exchange->conn);
         }
         return;
     }
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
     loop->saw_start = true;
-    struct slot *slot =
-        info != NULL ? gate_started(loop->http->gate, info->connect_fd, loop) : NULL;
-    if (slot == NULL) {
-        /* The gate gave it up before we came to it, and looks after it no more. */
+    struct conn *conn =
+        info != NULL ? conn_start(&loop->http->conns, info->connect_fd, loop) : NULL;
+    if (conn == NULL) {
+        /* The acceptor gave it up before we came to it, and looks after it no more. */
         if (info != NULL)
             shutdown(info->connect_fd, SHUT_RDWR);
         return;
     }
-    struct exchange *exchange = slot->owner;
+    struct exchange *exchange = conn->owner;
     if (exchange == NULL) {
         exchange = calloc(1, sizeof *exchange);
         if (exchange == NULL) {
             shutdown(info->connect_fd, SHUT_RDWR);
-            gate_ended(loop->http->gate, slot);
+            conn_end(&loop->http->conns, conn);
             return;
         }
         exchange->request.waiter.wake = wake;
-        slot->owner = exchange;
+        conn->owner = exchange;
     }
     exchange->loop = loop;
-    exchange->slot = slot;
+    exchange->conn = conn;
     exchange->connection = connection;
     *socket_context = exchange;
     if (loop->http->config.tls)
-        watch(exchange, WATCH_HANDSHAKE);
+        quirk_set(exchange, QUIRK_HANDSHAKE);
 }

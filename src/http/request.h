@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "http/stream.h"
 #include "jobd/queue.h"
 
 struct cJSON;
@@ -62,7 +63,7 @@ struct shared_reply;
 enum { REPLY_FIELDS_MAX = 4, REPLY_VALUE_SIZE = 72 };
 
 /* The body is one of: text that outlives the server (`text`), a string from malloc() (`owned`), a
- * blob (`blob`); the last two are taken. */
+ * blob (`blob`), a stream (`stream`); the last three are taken. */
 struct reply {
     const struct shared_reply *shared; /* not NULL: this, and nothing below counts */
     unsigned status;
@@ -70,9 +71,10 @@ struct reply {
     const char *text;
     char *owned;
     struct jobd_blob *blob;
-    char allow[48];         /* methods, for 405 and OPTIONS; "": none */
-    char location[48];      /* "": none */
-    uint64_t retry_after_s; /* 0: none */
+    struct reply_stream stream; /* read NULL: none */
+    char allow[48];             /* methods, for 405 and OPTIONS; "": none */
+    char location[48];          /* "": none */
+    uint64_t retry_after_s;     /* 0: none */
     struct {
         const char *name; /* NULL: none */
         char value[REPLY_VALUE_SIZE];

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/lock.h"
 #include "base/log.h"
+#include "base/problem.h"
 #include "base/verify.h"
 
 enum { CHAIN_MAX = 16, KEY_ID_SIZE = 64 };
@@ -37,10 +38,11 @@ struct tls {
 
 static struct tls *of_process;
 
-static bool wrong(char error[TLS_ERROR_SIZE], const char *file, const char *why)
+/* Always false. */
+static bool wrong(struct problem *problem, const char *file, const char *why)
 {
-    snprintf(error, TLS_ERROR_SIZE, "%s: %s", file, why);
-    return false;
+    (void)problem_set(problem, "%s: %s", file, why);
+    return false; /* said here, for the analysis */
 }
 
 /* ---- reading */
@@ -57,43 +59,42 @@ void identity_free(struct identity *identity)
 }
 
 /* Release with gnutls_free(); for a key its bytes too. */
-static bool load(const char *file, gnutls_datum_t *bytes, unsigned *mode,
-                 char error[TLS_ERROR_SIZE])
+static bool load(const char *file, gnutls_datum_t *bytes, unsigned *mode, struct problem *problem)
 {
     struct stat status;
     if (stat(file, &status) != 0)
-        return wrong(error, file, strerror(errno));
+        return wrong(problem, file, strerror(errno));
     *mode = (unsigned)status.st_mode;
     int code = gnutls_load_file(file, bytes);
-    return code == 0 || wrong(error, file, gnutls_strerror(code));
+    return code == 0 || wrong(problem, file, gnutls_strerror(code));
 }
 
-static bool read_chain(struct identity *identity, const char *file, char error[TLS_ERROR_SIZE])
+static bool read_chain(struct identity *identity, const char *file, struct problem *problem)
 {
     gnutls_datum_t bytes;
     unsigned len = CHAIN_MAX, mode;
-    if (!load(file, &bytes, &mode, error))
+    if (!load(file, &bytes, &mode, problem))
         return false;
     int code =
         gnutls_pcert_list_import_x509_raw(identity->chain, &len, &bytes, GNUTLS_X509_FMT_PEM, 0);
     gnutls_free(bytes.data);
     if (code < 0)
-        return wrong(error, file, "it is no certificate in PEM");
+        return wrong(problem, file, "it is no certificate in PEM");
     identity->chain_len = len;
     return true;
 }
 
-static bool read_key(struct identity *identity, const char *file, char error[TLS_ERROR_SIZE])
+static bool read_key(struct identity *identity, const char *file, struct problem *problem)
 {
     gnutls_datum_t bytes;
-    if (!load(file, &bytes, &identity->key_mode, error))
+    if (!load(file, &bytes, &identity->key_mode, problem))
         return false;
     int code = gnutls_privkey_init(&identity->key);
     if (code == 0)
         code = gnutls_privkey_import_x509_raw(identity->key, &bytes, GNUTLS_X509_FMT_PEM, NULL, 0);
     explicit_bzero(bytes.data, bytes.size);
     gnutls_free(bytes.data);
-    return code == 0 || wrong(error, file, "it is no private key in PEM without a password");
+    return code == 0 || wrong(problem, file, "it is no private key in PEM without a password");
 }
 
 static bool key_id(gnutls_pubkey_t key, unsigned char id[KEY_ID_SIZE], size_t *size)
@@ -116,16 +117,16 @@ static bool belong_together(const struct identity *identity)
     return same;
 }
 
-struct identity *tls_read(const struct tls *tls, char error[TLS_ERROR_SIZE])
+struct identity *tls_read(const struct tls *tls, struct problem *problem)
 {
     struct identity *identity = calloc(1, sizeof *identity);
     if (identity == NULL) {
-        (void)wrong(error, tls->key, "out of memory");
+        (void)wrong(problem, tls->key, "out of memory");
         return NULL;
     }
-    if (read_chain(identity, tls->certificate, error) && read_key(identity, tls->key, error) &&
+    if (read_chain(identity, tls->certificate, problem) && read_key(identity, tls->key, problem) &&
         (belong_together(identity) ||
-         wrong(error, tls->key, "it is not the key of the certificate in --tls-cert")))
+         wrong(problem, tls->key, "it is not the key of the certificate in --tls-cert")))
         return identity;
     identity_free(identity);
     return NULL;
@@ -134,18 +135,18 @@ struct identity *tls_read(const struct tls *tls, char error[TLS_ERROR_SIZE])
 /* ---- its life */
 
 bool tls_open(struct tls **tls, const char *certificate, const char *key, int64_t handshake_us,
-              char error[TLS_ERROR_SIZE])
+              struct problem *problem)
 {
     verify(of_process == NULL);
     struct tls *new = calloc(1, sizeof *new);
     if (new == NULL || mutex_init(&new->lock) != 0) {
         free(new);
-        return wrong(error, certificate, "out of memory");
+        return wrong(problem, certificate, "out of memory");
     }
     new->certificate = certificate;
     new->key = key;
     new->handshake_us = handshake_us;
-    struct identity *identity = tls_read(new, error);
+    struct identity *identity = tls_read(new, problem);
     mutex_lock(&new->lock);
     new->current = identity;
     mutex_unlock(&new->lock);

@@ -6,18 +6,18 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { TLS_ERROR_SIZE = 512 };
+struct problem;
 
 /* There is one at a time in a process: the HTTP library's callback has no context. */
 struct tls;
 struct identity; /* a certificate and its key, as both files say them */
 
 /* Both files are PEM; the certificate's may go on with its chain. Borrowed names. `handshake_us`:
- * longer takes none. False, with one line in `error` that names the file. */
+ * longer takes none. False, with a problem that names the file. */
 bool tls_open(struct tls **tls, const char *certificate, const char *key, int64_t handshake_us,
-              char error[TLS_ERROR_SIZE]);
+              struct problem *problem);
 /* Reads both again, for tls_replace() or identity_free(). NULL when they are wrong, as above. */
-struct identity *tls_read(const struct tls *tls, char error[TLS_ERROR_SIZE]);
+struct identity *tls_read(const struct tls *tls, struct problem *problem);
 /* It is shown from now on; it is taken. One thread at a time. */
 void tls_replace(struct tls *tls, struct identity *identity);
 /* Takes NULL. */

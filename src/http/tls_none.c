@@ -1,26 +1,26 @@
 /* SPDX-License-Identifier: MIT */
-/* In place of ../tls.c where GnuTLS is not linked: http_has_tls() says no, so that
+/* In place of tls.c where GnuTLS is not linked: http_has_tls() says no, so that
  * little of this comes to be asked. */
 #include "http/tls.h"
 
 #include <stddef.h>
-#include <stdio.h>
+
+#include "base/problem.h"
 
 static const char without[] = "TLS is not built in";
 
 bool tls_open(struct tls **tls, const char *certificate, const char *key, int64_t handshake_us,
-              char error[TLS_ERROR_SIZE])
+              struct problem *problem)
 {
     (void)certificate, (void)key, (void)handshake_us;
     *tls = NULL;
-    snprintf(error, TLS_ERROR_SIZE, "--tls-cert: %s", without);
-    return false;
+    return problem_set(problem, "--tls-cert: %s", without);
 }
 
-struct identity *tls_read(const struct tls *tls, char error[TLS_ERROR_SIZE])
+struct identity *tls_read(const struct tls *tls, struct problem *problem)
 {
     (void)tls;
-    snprintf(error, TLS_ERROR_SIZE, "%s", without);
+    (void)problem_set(problem, "%s", without);
     return NULL;
 }
 

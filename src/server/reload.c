@@ -90,10 +90,9 @@ static bool may_run(const struct options *options, const struct options *fresh,
 static bool read_files(struct changes *changes, const struct server *server,
                        struct problem *problem)
 {
-    if (server->auth != NULL && (changes->tokens = auth_read(server->auth, problem->text)) == NULL)
+    if (server->auth != NULL && (changes->tokens = auth_read(server->auth, problem)) == NULL)
         return false;
-    return server->tls == NULL ||
-           (changes->identity = tls_read(server->tls, problem->text)) != NULL;
+    return server->tls == NULL || (changes->identity = tls_read(server->tls, problem)) != NULL;
 }
 
 static bool make_runners(struct changes *changes, const struct options *options,

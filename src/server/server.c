@@ -183,7 +183,7 @@ static bool guarded(const struct options *options)
 
 static bool open_auth(const struct options *options, struct auth **auth, struct problem *problem)
 {
-    return options->token_file == NULL || auth_open(auth, options->token_file, problem->text);
+    return options->token_file == NULL || auth_open(auth, options->token_file, problem);
 }
 
 static bool open_tls(const struct options *options, struct tls **tls, struct problem *problem)
@@ -192,8 +192,7 @@ static bool open_tls(const struct options *options, struct tls **tls, struct pro
         return true;
     if (!http_has_tls())
         return problem_set(problem, "--tls-cert: TLS is not built in");
-    return tls_open(tls, options->tls_certificate, options->tls_key, options->header_us,
-                    problem->text);
+    return tls_open(tls, options->tls_certificate, options->tls_key, options->header_us, problem);
 }
 
 static bool open_store(struct server *server, struct problem *problem)
@@ -212,7 +211,7 @@ static int open_all(struct server *server, struct problem *problem)
         return EXIT_LOST;
     if (!open_auth(options, &server->auth, problem) || !open_tls(options, &server->tls, problem))
         return EXIT_WRONG;
-    switch (listen_open(&server->listeners, options->listen, guarded(options), problem->text)) {
+    switch (listen_open(&server->listeners, options->listen, guarded(options), problem)) {
     case LISTEN_WRONG:
         return EXIT_WRONG;
     case LISTEN_REFUSED:
@@ -308,7 +307,7 @@ int server_check(const struct options *options)
     struct tls *tls = NULL;
     struct problem problem = {""};
     bool good = open_auth(options, &auth, &problem) && open_tls(options, &tls, &problem) &&
-                listen_check(options->listen, guarded(options), problem.text) == LISTEN_OK;
+                listen_check(options->listen, guarded(options), &problem) == LISTEN_OK;
     if (good) {
         warn(auth, tls);
         printf("the configuration is good: %u queue%s\n", options->queues_len,

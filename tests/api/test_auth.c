@@ -74,10 +74,11 @@ static void each_scope_reaches_so_far(void **state)
         {"", SCOPE_READ, "x", VERDICT_UNKNOWN},
         {"", SCOPE_OPEN, NULL, VERDICT_GOOD},
     };
-    char error[AUTH_ERROR_SIZE], *longest = raw_filled("", 'x', 300, "");
+    struct problem problem = {""};
+    char *longest = raw_filled("", 'x', 300, "");
     struct auth *auth;
     (void)state;
-    assert_true(auth_open(&auth, private_file("tokens", tokens), error));
+    assert_true(auth_open(&auth, private_file("tokens", tokens), &problem));
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         assert_int_equal(judge(auth, rows[i].token, rows[i].scope, rows[i].queue), rows[i].verdict);
     assert_int_equal(judge(auth, longest, SCOPE_READ, NULL), VERDICT_UNKNOWN);
@@ -102,39 +103,41 @@ static void mistakes_are_named(void **state)
         {"put a=b\n", "bad:1: not a token"},
         {"put ====\n", "bad:1: not a token"},
     };
-    char error[AUTH_ERROR_SIZE], *longest = raw_filled("put ", 'x', 600, "\n");
+    struct problem problem = {""};
+    char *longest = raw_filled("put ", 'x', 600, "\n");
     struct auth *auth;
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        assert_false(auth_open(&auth, private_file("bad", rows[i].text), error));
-        assert_non_null(strstr(error, rows[i].error));
-        assert_null(strstr(error, PUTS));
+        assert_false(auth_open(&auth, private_file("bad", rows[i].text), &problem));
+        assert_non_null(strstr(problem.text, rows[i].error));
+        assert_null(strstr(problem.text, PUTS));
     }
-    assert_false(auth_open(&auth, private_file("bad", longest), error));
-    assert_non_null(strstr(error, "bad:1: the line is too long"));
+    assert_false(auth_open(&auth, private_file("bad", longest), &problem));
+    assert_non_null(strstr(problem.text, "bad:1: the line is too long"));
     free(longest);
-    assert_false(auth_open(&auth, "/nowhere/tokens", error));
-    assert_non_null(strstr(error, "No such file"));
+    assert_false(auth_open(&auth, "/nowhere/tokens", &problem));
+    assert_non_null(strstr(problem.text, "No such file"));
 }
 
 static void so_many_tokens_and_no_more(void **state)
 {
     enum { MOST = 1000, SIZE = 32 };
-    char *text = calloc(MOST + 1, SIZE), *at = text, error[AUTH_ERROR_SIZE], last[SIZE];
+    char *text = calloc(MOST + 1, SIZE), *at = text, last[SIZE];
+    struct problem problem = {""};
     struct auth *auth;
     (void)state;
     assert_non_null(text);
     for (int i = 0; i < MOST; i++)
         at += sprintf(at, "put token-number-%04d\n", i);
     snprintf(last, sizeof last, "token-number-%04d", MOST - 1);
-    assert_true(auth_open(&auth, private_file("many", text), error));
+    assert_true(auth_open(&auth, private_file("many", text), &problem));
     assert_int_equal(judge(auth, last, SCOPE_PUT, "x"), VERDICT_GOOD);
     strcpy(at, "put one-too-many-of-them\n");
     private_file("many", text);
-    assert_null(auth_read(auth, error));
-    assert_non_null(strstr(error, "more than 1000"));
+    assert_null(auth_read(auth, &problem));
+    assert_non_null(strstr(problem.text, "more than 1000"));
     private_file("many", "work " WORKS);
-    struct tokens *fresh = auth_read(auth, error);
+    struct tokens *fresh = auth_read(auth, &problem);
     assert_non_null(fresh);
     assert_int_equal(judge(auth, last, SCOPE_PUT, "x"), VERDICT_GOOD); /* as before */
     auth_replace(auth, fresh);

@@ -1,9 +1,11 @@
 #!/bin/sh
-# Do the object files below a folder, or any two of its folders, need each other in a circle?
-#     circles.sh build/default/src
+# Do any of these object files, or of their folders, need each other in a circle?
+#     circles.sh build/default/src/*/*.o
 # An arrow goes from who uses a symbol to who defines it; tsort(1) names those that stand in a circle.
-arrows() {
-    find "$1" -name '*.o' -exec nm -A -P {} + | sed 's/^\([^:]*\): /\1 /' | awk -v folders="$2" '
+arrows() { # 1: between folders; then the files
+    folders=$1
+    shift
+    nm -A -P "$@" | sed 's/^\([^:]*\): /\1 /' | awk -v folders="$folders" '
         {
             place = $1
             if (folders) sub(/\/[^\/]*$/, "", place)
@@ -18,8 +20,8 @@ arrows() {
         }' | sort -u
 }
 failed=0
-for folders in '' 1; do
-    circle=$(arrows "$1" "$folders" | tsort 2>&1 >/dev/null)
+for folders in 0 1; do
+    circle=$(arrows "$folders" "$@" | tsort 2>&1 >/dev/null)
     [ -z "$circle" ] || { echo "$circle"; failed=1; }
 done
 exit $failed

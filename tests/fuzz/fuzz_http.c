@@ -18,6 +18,7 @@
 #include "http/http.h"
 #include "jobd/pool.h"
 #include "base/log.h"
+#include "base/problem.h"
 #include "run/sleep.h"
 #include "base/verify.h"
 
@@ -42,7 +43,7 @@ static struct {
 static void start(void)
 {
     static int64_t nap_us;
-    char error[LISTEN_ERROR_SIZE];
+    struct problem problem = {""};
     const struct jobd_queue_config queue = {.name = "default", .capacity = CAPACITY};
     const struct jobd_runner runner = {.run = sleep_run, .context = &nap_us};
     const struct jobd_config queues = {.queues = &queue,
@@ -57,7 +58,7 @@ static void start(void)
     strcpy(server.folder, "/tmp/jobd-fuzz-XXXXXX");
     verify(mkdtemp(server.folder) != NULL);
     snprintf(server.address, sizeof server.address, "unix:%s/socket", server.folder);
-    verify(listen_open(&server.listeners, server.address, false, error) == LISTEN_OK);
+    verify(listen_open(&server.listeners, server.address, false, &problem) == LISTEN_OK);
     verify(jobd_pool_new(&server.pool, &queues, &runner) == 0);
     struct jobd *jobd = jobd_pool_jobd(server.pool);
     const struct http_config http = {.jobd = jobd,
@@ -88,7 +89,7 @@ static bool hear(int fd)
 }
 
 /* Until the server has read all that was sent, which it may put off while it is busy. An end that
- * comes with bytes it would notice a round of the gate later only. */
+ * comes with bytes it would notice a sweep of the acceptor later only. */
 static bool wait_until_read(int fd)
 {
     const int64_t until_us = clock_now_us() + READ_US;
@@ -123,7 +124,7 @@ static void wait_until_let_go(uint32_t but)
     struct http_stats stats;
     for (;;) {
         http_stats(server.http, &stats);
-        if (stats.gate.connections <= but)
+        if (stats.conns.open <= but)
             return;
         verify(clock_now_us() < until_us);
         sched_yield();

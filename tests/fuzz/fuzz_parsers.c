@@ -88,10 +88,10 @@ struct key_file {
 static void read_tokens(void *context)
 {
     struct key_file *file = context;
-    char error[AUTH_ERROR_SIZE];
+    struct problem problem = {""};
     struct auth *auth;
-    if (!auth_open(&auth, file->path, error)) {
-        verify(error[0] != '\0' && strchr(error, '\n') == NULL);
+    if (!auth_open(&auth, file->path, &problem)) {
+        verify(problem.text[0] != '\0' && strchr(problem.text, '\n') == NULL);
         return;
     }
     (void)auth_judge(auth, file->token, file->size, SCOPE_PUT, "mail");

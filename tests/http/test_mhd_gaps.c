@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "http/mhd_gaps.h"
+#include "http/mhd_fixes.h"
 
 #define LINE "GET\0/do\0HTTP/1.1\0\0"
 
@@ -66,6 +66,8 @@ static void nothing_but_words(void **state)
         {BUFFER(LINE "A\0b"), {{18, 1}, {20, 1}}, false},
     };
     (void)state;
+    if (!MHD_NEEDS_FIXES)
+        skip();
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         if (look(&rows[i]) != rows[i].sound)
             fail_msg("row %zu", i);
@@ -77,6 +79,8 @@ static void words_from_elsewhere(void **state)
     static const char buffer[] = LINE "A\0b\0\0\0", name[] = "A", value[] = "b";
     struct framing framing;
     (void)state;
+    if (!MHD_NEEDS_FIXES)
+        skip();
     gaps_begin(&framing, buffer, buffer + 4, 3, buffer + 8, sizeof buffer);
     gaps_field(&framing, name, 1, buffer + 20, 1);
     assert_false(gaps_end(&framing));
@@ -108,6 +112,8 @@ static void request_lines(void **state)
     static const char none[] = "";
     struct framing framing;
     (void)state;
+    if (!MHD_NEEDS_FIXES)
+        skip();
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         const char *buffer = rows[i].buffer;
         gaps_begin(&framing, buffer, buffer + rows[i].target, rows[i].target_size,

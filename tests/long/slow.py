@@ -81,7 +81,7 @@ def main(binary):
         prober.over = True
         prober.join()
         cut, jobs = server.metric("jobd_connections_cut_total"), server.metric("jobd_jobs_admitted_total")
-        back = prober.gap <= DEADLINE_S + 1  # a round of the gate, and a probe's own time
+        back = prober.gap <= DEADLINE_S + 1  # a sweep of the acceptor, and a probe's own time
         ended = server.stop()
         right = right and back and cut >= LIMIT * 9 // 10 and jobs <= 1 and ended == (1 if jobs else 0)
         print(f"{name}: {SLOW} against {LIMIT}: {cut:.0f} cut, {prober.served} newcomers served, {prober.refused} "

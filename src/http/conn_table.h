@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/* All connections, in entries that are allocated at the start; who may have one more, and which
+ * connection a descriptor is.
+ *
+ *     conn_open_locked ──> conn_start ──> conn_end
+ *      (the acceptor)       (the HTTP library has it, and is about to close it)
+ *
+ * A descriptor may also be closed by the library before it has taken it up; that is noticed when
+ * the descriptor is opened again, or at its deadline. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "base/lock.h"
+#include "http/conn.h"
+#include "http/per_address.h"
+
+struct conn_stats {
+    uint32_t open, max;
+    uint64_t accepted, refused_total, refused_address, cut;
+};
+
+struct conn_table {
+    uint32_t max, per_address_max;
+    struct conn_times times;
+    struct mutex lock;
+    struct conn *conns; /* `max` of them; their words are atomic, the rest is guarded */
+    uint32_t *spare GUARDED_BY(lock);
+    uint32_t spare_len GUARDED_BY(lock), started GUARDED_BY(lock);
+    struct conn **by_fd GUARDED_BY(lock);
+    size_t by_fd_len;
+    struct addresses addresses GUARDED_BY(lock);
+    struct conn_stats stats GUARDED_BY(lock);
+};
+
+/* 0 or -errno; then nothing is to be released. */
+__attribute__((warn_unused_result)) int conn_table_init(struct conn_table *table, uint32_t max,
+                                                        uint32_t per_address_max,
+                                                        const struct conn_times *times);
+/* With what their owners are. No other thread knows it any more. */
+void conn_table_release(struct conn_table *table);
+
+/* An entry in PHASE_NEW for a new connection; NULL when it may not come in, and *why says why not,
+ * in a line. Below by_fd_len. */
+struct conn *conn_open_locked(struct conn_table *table, int fd, const struct sockaddr *from,
+                              const char **why) REQUIRES(table->lock);
+/* Its entry is free again. */
+void conn_release_locked(struct conn_table *table, struct conn *conn) REQUIRES(table->lock);
+
+/* ---- for the HTTP layer, from its threads */
+
+/* The library has taken up this descriptor, in this loop; NULL when it is nobody's any more. */
+struct conn *conn_start(struct conn_table *table, int fd, void *loop);
+/* It is about to close it. */
+void conn_end(struct conn_table *table, struct conn *conn);
+/* Is this the connection that was cut, and still there? In the thread that would end it the answer
+ * holds until it does. */
+bool conn_is_stuck(struct conn_table *table, const struct conn *conn, uint32_t generation);
+
+void conn_table_stats(struct conn_table *table, struct conn_stats *stats);
