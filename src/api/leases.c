@@ -5,11 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "api/endpoint.h"
+#include "base/random.h"
 #include "base/text.h"
-#include "base/verify.h"
 
 enum {
     TAKES_MAX = 1000,
@@ -21,27 +20,6 @@ enum {
 #define LEASE_MIN_US (CLOCK_SECOND_US / 10)
 #define LEASE_MAX_US (INT64_C(7) * 86400 * CLOCK_SECOND_US)
 #define LEASE_VALUES "a duration from 100ms to 7d, like 30s, 5m or 2h"
-
-enum { TOKEN_BYTES = (JOBD_TOKEN_SIZE - 1) / 2, TOKENS_AHEAD = 16 };
-
-/* 128 bits that nobody can guess. The system is asked for several at a time, as many as it gives
- * whole for sure: 256 bytes. */
-static void make_token(char token[JOBD_TOKEN_SIZE])
-{
-    static const char digits[] = "0123456789abcdef";
-    static _Thread_local unsigned char ahead[TOKENS_AHEAD][TOKEN_BYTES];
-    static _Thread_local unsigned left;
-    if (left == 0) {
-        verify(getrandom(ahead, sizeof ahead, 0) == sizeof ahead);
-        left = TOKENS_AHEAD;
-    }
-    const unsigned char *bytes = ahead[--left];
-    for (size_t i = 0; i < TOKEN_BYTES; i++) {
-        token[2 * i] = digits[bytes[i] / 16];
-        token[2 * i + 1] = digits[bytes[i] % 16];
-    }
-    token[JOBD_TOKEN_SIZE - 1] = '\0';
-}
 
 /* ---- answers */
 
@@ -146,7 +124,7 @@ static const struct taken *take_one_more(struct takers *takers, struct jobd *job
                                          .uncounted = true,
                                          .deadline_us = JOBD_NEVER,
                                          .wake = taken_woken};
-    make_token(taken->waiter.token);
+    random_hex(taken->waiter.token, sizeof taken->waiter.token);
     atomic_fetch_add(&takers->left, 1);
     enum jobd_result result = jobd_take(jobd, queue, &taken->waiter, clock_now_us());
     if (result != JOBD_PENDING)
@@ -288,7 +266,7 @@ enum step take_job(struct call *call)
     waiter->lease_us = lease_us;
     waiter->no_wait = wait_us == 0;
     waiter->deadline_us = clock_now_us() + wait_us;
-    make_token(waiter->token);
+    random_hex(waiter->token, sizeof waiter->token);
     if (waiter->no_wait && call->api->store == NULL)
         return take_answer(call, start_take(request, call->api), max);
     *call->start = start_take;
