@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/text.h"
 #include "jobd/queue.h"
 
 struct cJSON;
@@ -100,7 +101,7 @@ typedef enum step request_handler(struct request *request, struct reply *reply, 
 /* May the request come in, body and all? False, and why not is in the reply. */
 typedef bool request_admitter(struct request *request, struct reply *reply, void *context);
 
-#define TYPE_TEXT    "text/plain; charset=utf-8"
+/* And TYPE_TEXT, of base/text.h. */
 #define TYPE_JSON    "application/json"
 #define TYPE_PROBLEM "application/problem+json"
 #define TYPE_METRICS "text/plain; version=0.0.4; charset=utf-8"

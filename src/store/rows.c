@@ -4,6 +4,7 @@
 #include <string.h>
 #include <zlib.h>
 
+#include "base/text.h"
 #include "store/database_inside.h"
 
 /* States are on disk as their numbers. */
@@ -297,7 +298,7 @@ static bool each_row(sqlite3_stmt *row,
     if (good && moved) {
         read_progress(row, &record);
         good = column_blob(row, AT_OUTPUT, column_text(row, AT_OUTPUT_TYPE), &output) &&
-               column_blob(row, AT_ERROR, "text/plain; charset=utf-8", &error);
+               column_blob(row, AT_ERROR, TYPE_TEXT, &error);
         record.output = output;
         record.error = error;
         whole = whole && sqlite3_column_int64(row, AT_PROGRESS_CRC) == progress_crc(&record) &&
