@@ -18,7 +18,7 @@ static enum step busy(struct call *call, uint32_t queue, const struct jobd_recei
         seconds = 1;
     if (seconds > RETRY_AFTER_MAX_S)
         seconds = RETRY_AFTER_MAX_S;
-    if (!call->request->wants_json && !call->request->crosses && seconds <= BUSY_SHARED) {
+    if (!call->request->wants_json && !call->request->cors_allowed && seconds <= BUSY_SHARED) {
         call->reply->shared = call->api->busy[seconds];
         return STEP_REPLY;
     }
@@ -242,7 +242,7 @@ static void offer(struct request *request, char key[JOBD_KEY_SIZE])
 {
     (void)request_key(request, key); /* it was good before */
     request->put.key = key[0] != '\0' ? key : NULL;
-    request->offers = true;
+    request->body_offered = true;
 }
 
 static enum jobd_result start_put(struct request *request, void *context)
@@ -275,7 +275,7 @@ static enum step put_now(struct call *call)
     enum jobd_result result =
         jobd_put(call->api->jobd, &request->put, NULL, clock_now_us(), &receipt);
     if (result == JOBD_OK)
-        request->given = true;
+        request->body_taken = true;
     return put_answer(call, result, &receipt);
 }
 

@@ -44,24 +44,15 @@ static const struct route_method *method_for(const struct route *route, enum met
     return NULL;
 }
 
-/* route NULL: what any of them takes */
-static void allow(const struct route *route, bool options, char *out, size_t size)
+/* route NULL: what any of them takes. */
+static unsigned allowed(const struct route *route, bool options)
 {
-    static const struct {
-        enum method method;
-        const char *name;
-    } names[] = {{METHOD_GET, "GET"},
-                 {METHOD_HEAD, "HEAD"},
-                 {METHOD_POST, "POST"},
-                 {METHOD_DELETE, "DELETE"},
-                 {METHOD_OPTIONS, "OPTIONS"}};
-    size_t used = 0;
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        bool is_options = names[i].method == METHOD_OPTIONS;
-        if (is_options ? options : route == NULL || method_for(route, names[i].method) != NULL)
-            used += (size_t)snprintf(out + used, size - used, "%s%s", used > 0 ? ", " : "",
-                                     names[i].name);
-    }
+    static const enum method all[] = {METHOD_GET, METHOD_HEAD, METHOD_POST, METHOD_DELETE};
+    unsigned set = options ? METHOD_OPTIONS : 0;
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        if (route == NULL || method_for(route, all[i]) != NULL)
+            set |= all[i];
+    return set;
 }
 
 struct parameter_check {
@@ -108,8 +99,8 @@ static enum step refuse(struct call *call, unsigned status, const char *why)
 static enum step other_method(struct call *call, const struct route *route)
 {
     const struct request *request = call->request;
-    allow(route, request->crosses, call->reply->allow, sizeof call->reply->allow);
-    if (request->method != METHOD_OPTIONS || !request->crosses)
+    methods_list(allowed(route, request->cors_allowed), call->reply->allow);
+    if (request->method != METHOD_OPTIONS || !request->cors_allowed)
         return refuse(call, 405, "method not allowed");
     call->reply->status = 204;
     return STEP_REPLY;

@@ -24,6 +24,14 @@ enum stage { STAGE_HEADER, STAGE_BODY, STAGE_SERVED, STAGE_PARKED };
 /* What is wrong with libmicrohttpd while a connection does this; see mhd_fixes.c. */
 enum watch { WATCH_NONE, WATCH_HANDSHAKE, WATCH_ASLEEP, WATCH_HEADER, WATCH_CHUNKS, WATCHES };
 
+/* Why a request is refused before any endpoint sees it. */
+struct request_error {
+    unsigned status;
+    const char *why; /* one line without a line feed */
+};
+
+#define BODY_TOO_LARGE "the body is larger than --max-body allows"
+
 /* One connection as the HTTP layer sees it, and its request of the moment. */
 struct exchange {
     struct loop *loop;
@@ -35,11 +43,13 @@ struct exchange {
     unsigned turns;              /* of the loop, that changed nothing */
     size_t target_size;          /* as the request line said it */
     bool target_bad;             /* it had a NUL, encoded */
-    bool too_large, no_memory;   /* the body is thrown away */
-    bool gone;                   /* parked, and the client has hung up */
-    size_t body_used;            /* of request.body */
-    size_t charged;              /* for body and reply, by http_charge() */
-    size_t parameters;           /* in the query */
+    bool malformed;              /* its header has what libmicrohttpd does not hand out */
+    const struct request_error
+        *refused;      /* not NULL: at the end of its body, which is thrown away */
+    bool gone;         /* parked, and the client has hung up */
+    size_t body_used;  /* of request.body */
+    size_t charged;    /* for body and reply, by http_charge() */
+    size_t parameters; /* in the query */
     struct headers headers;
     struct request request;
 };
@@ -110,6 +120,15 @@ void loop_take_wakeup(struct loop *loop);
  * never for what `must` be. Any of the loops' threads. */
 bool http_charge(struct exchange *exchange, size_t size, bool must);
 void http_discharge(struct exchange *exchange);
+
+/* ---- body.c: in the loop's thread */
+
+/* Some more of it has come. */
+void body_add(struct exchange *exchange, const char *data, size_t size);
+/* It is whole. */
+void body_end(struct exchange *exchange);
+/* It is not needed any more; what the engine has taken is not given back. */
+void body_drop(struct exchange *exchange);
 
 /* ---- mhd_reply.c */
 

@@ -126,7 +126,8 @@ static void charge(struct exchange *exchange, struct reply *reply)
     size_t size = reply->blob != NULL    ? reply->blob->size
                   : reply->owned != NULL ? strlen(reply->owned)
                                          : 0;
-    bool again = exchange->request.method == METHOD_GET && !exchange->request.given; /* no put */
+    bool again =
+        exchange->request.method == METHOD_GET && !exchange->request.body_taken; /* no put */
     if (size <= SMALL_BYTES)
         return;
     gate_allow(exchange->loop->http->gate, exchange->slot, size);
@@ -157,7 +158,7 @@ enum MHD_Result reply_send(struct exchange *exchange, struct reply *reply)
         return MHD_NO; /* without memory for an answer, closing is the answer */
     /* A cache must not give the page what somebody else was told, without the fields for pages. */
     if ((http->config.cors_origin != NULL && !add(response, MHD_HTTP_HEADER_VARY, "Origin")) ||
-        (exchange->request.crosses &&
+        (exchange->request.cors_allowed &&
          !cors_fields(http->config.cors_origin, reply->allow, add_for_page, response))) {
         MHD_destroy_response(response);
         return MHD_NO;

@@ -13,7 +13,21 @@ struct cJSON;
 
 enum { REQUEST_SUBJECT_SIZE = 80 };
 
-enum method { METHOD_GET, METHOD_HEAD, METHOD_POST, METHOD_DELETE, METHOD_OPTIONS, METHOD_OTHER };
+/* Bits, so that they make a set. */
+enum method {
+    METHOD_GET = 1 << 0,
+    METHOD_HEAD = 1 << 1,
+    METHOD_POST = 1 << 2,
+    METHOD_DELETE = 1 << 3,
+    METHOD_OPTIONS = 1 << 4,
+    METHOD_OTHER = 1 << 5 /* has no name here */
+};
+
+enum { METHODS_SIZE = sizeof "GET, HEAD, POST, DELETE, OPTIONS" };
+
+enum method method_named(const char *name);
+/* The names of those in the set, as an Allow field lists them. */
+void methods_list(unsigned set, char out[METHODS_SIZE]);
 
 /* A request whose body has come in. All it points to is valid during the endpoint's call. */
 struct request {
@@ -21,7 +35,8 @@ struct request {
     const char *path;       /* without the query, percent-decoded */
     struct jobd_blob *body; /* NULL when empty; an endpoint that keeps it sets it to NULL */
     bool wants_json;
-    bool crosses; /* from a page of --cors-origin, whose replies say so: none of them is shared */
+    bool cors_allowed; /* from a page of --cors-origin, whose replies say so: none of them is shared
+                        */
     char trace[JOBD_TRACE_SIZE]; /* its traceparent, "" without */
     bool resumed;                /* the endpoint parked it, and the waiter has been woken since */
     struct jobd_waiter waiter;   /* for an endpoint that parks */
@@ -35,9 +50,9 @@ struct request {
     struct jobd_blob **batch; /* from malloc(), put.batch_len of them; freed with the request */
     /* Parked, and woken with JOBD_OK, but nobody is there any more to be answered. NULL: nothing */
     void (*abandoned)(struct request *request, void *context);
-    bool offers;  /* parked: body or batch are given when the waiter says accepted */
-    bool given;   /* they are the engine's, the request must not give back their references */
-    void *source; /* the HTTP library's */
+    bool body_offered; /* parked: body or batch are taken when the waiter says accepted */
+    bool body_taken;   /* they are the engine's, the request must not give back their references */
+    void *source;      /* the HTTP library's */
 };
 
 /* The value of a query parameter, "" without one; NULL when the parameter is not there. */
@@ -49,8 +64,6 @@ const char *request_token(const struct request *request, size_t *size);
 bool request_key(const struct request *request, char key[JOBD_KEY_SIZE]);
 /* Prefer: wait, in seconds; 0 without. */
 uint64_t request_wait_s(const struct request *request);
-/* The body is not needed any more. */
-void request_drop_body(struct request *request);
 
 /* Calls `each` for every query parameter until it says false. */
 void request_parameters(const struct request *request,
@@ -71,9 +84,9 @@ struct reply {
     const char *text;
     char *owned;
     struct jobd_blob *blob;
-    char allow[48];         /* methods, for 405 and OPTIONS; "": none */
-    char location[48];      /* "": none */
-    uint64_t retry_after_s; /* 0: none */
+    char allow[METHODS_SIZE]; /* methods, for 405 and OPTIONS; "": none */
+    char location[48];        /* "": none */
+    uint64_t retry_after_s;   /* 0: none */
     struct {
         const char *name; /* NULL: none */
         char value[REPLY_VALUE_SIZE];
