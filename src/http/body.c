@@ -17,15 +17,15 @@ static const struct request_error no_memory = {503,
 void body_drop(struct exchange *exchange)
 {
     struct request *request = &exchange->request;
-    if (!request->body_taken) {
+    if (!request_body_taken(request)) {
         jobd_blob_unref(request->body);
-        for (uint32_t i = 0; request->batch != NULL && i < request->put.batch_len; i++)
+        for (uint32_t i = 0; request->batch != NULL && i < request->batch_len; i++)
             jobd_blob_unref(request->batch[i]);
     }
     free(request->batch);
     request->batch = NULL;
     request->body = NULL;
-    request->body_taken = false;
+    request->body_offered = false;
     exchange->body_used = 0;
 }
 

@@ -21,6 +21,13 @@ enum { LOOPS_MAX = 16, SHARED_MAX = 64, TYPE_SIZE = 256 };
 /* Where a request stands. */
 enum stage { STAGE_HEADER, STAGE_BODY, STAGE_SERVED, STAGE_PARKED };
 
+/* A waiter may be woken before the connection that waits could be suspended: whoever comes second
+ * sees that the other was there.
+ *
+ *     loop:    BEGUN ── starts the wait ── suspends ── BEGUN to SUSPENDED; was it OVER, resumes
+ *     waker:                    to OVER; was it SUSPENDED, resumes */
+enum wait { WAIT_BEGUN, WAIT_SUSPENDED, WAIT_OVER };
+
 /* What is wrong with libmicrohttpd while a connection does this; see mhd_fixes.c. */
 enum watch { WATCH_NONE, WATCH_HANDSHAKE, WATCH_ASLEEP, WATCH_HEADER, WATCH_CHUNKS, WATCHES };
 
@@ -38,6 +45,7 @@ struct exchange {
     struct slot *slot;
     struct MHD_Connection *connection;
     enum stage stage;
+    _Atomic enum wait wait;
     enum watch watched;
     TAILQ_ENTRY(exchange) entry; /* in the loop's list of those */
     unsigned turns;              /* of the loop, that changed nothing */
@@ -120,6 +128,11 @@ void loop_take_wakeup(struct loop *loop);
  * never for what `must` be. Any of the loops' threads. */
 bool http_charge(struct exchange *exchange, size_t size, bool must);
 void http_discharge(struct exchange *exchange);
+
+/* ---- request.c */
+
+/* Zeros all but the waiter's wake(). Its body has been dropped, and nothing waits. */
+void request_reset(struct request *request);
 
 /* ---- body.c: in the loop's thread */
 

@@ -208,6 +208,8 @@ void watch_close_stuck(struct loop *loop)
             wake(exchange);
             continue;
         }
+        if (exchange->stage == STAGE_PARKED) /* cut just before; whoever it waits for resumes it */
+            continue;
         MHD_suspend_connection(exchange->connection);
         MHD_resume_connection(exchange->connection);
     }

@@ -126,8 +126,8 @@ static void charge(struct exchange *exchange, struct reply *reply)
     size_t size = reply->blob != NULL    ? reply->blob->size
                   : reply->owned != NULL ? strlen(reply->owned)
                                          : 0;
-    bool again =
-        exchange->request.method == METHOD_GET && !exchange->request.body_taken; /* no put */
+    bool again = exchange->request.method == METHOD_GET &&
+                 !request_body_taken(&exchange->request); /* no put */
     if (size <= SMALL_BYTES)
         return;
     gate_allow(exchange->loop->http->gate, exchange->slot, size);

@@ -225,23 +225,23 @@ static enum MHD_Result begin(struct exchange *exchange, const char *target, cons
     return headers->chunked || headers->length > 0 ? begin_body(exchange, target) : MHD_YES;
 }
 
-static enum MHD_Result park(struct exchange *exchange, start_wait *start)
+/* Its wait has begun. */
+static enum MHD_Result park(struct exchange *exchange)
 {
     struct http *http = exchange->loop->http;
-    if (!gate_enter(http->gate, exchange->slot, PHASE_PARKED))
+    enum wait begun = WAIT_BEGUN;
+    /* Cut in the meantime: nobody is there to be told. */
+    if (!gate_enter(http->gate, exchange->slot, PHASE_PARKED) &&
+        jobd_cancel_wait(http->config.jobd, &exchange->request.waiter))
         return MHD_NO;
     exchange->stage = STAGE_PARKED;
     atomic_fetch_add(&http->parked, 1);
-    /* Suspended before anybody can wake it: a resume that came first would be lost. */
     MHD_suspend_connection(exchange->connection);
-    enum jobd_result result = start(&exchange->request, http->context);
-    if (result == JOBD_PENDING) {
-        if (!exchange->request.brief)
-            gate_watch(http->gate, exchange->slot);
-    } else {
-        exchange->request.waiter.result = result;
+    if (!atomic_compare_exchange_strong(&exchange->wait, &begun, WAIT_SUSPENDED)) {
         MHD_resume_connection(exchange->connection);
         loop_wake(exchange->loop);
+    } else if (exchange->request.watch_hangup) {
+        gate_watch(http->gate, exchange->slot);
     }
     return MHD_YES;
 }
@@ -251,9 +251,6 @@ static void unpark(struct exchange *exchange)
     atomic_fetch_sub(&exchange->loop->http->parked, 1);
     gate_unwatch(exchange->loop->http->gate, exchange->slot);
     exchange->stage = STAGE_BODY;
-    if (exchange->request.body_offered && exchange->request.waiter.accepted)
-        exchange->request.body_taken = true;
-    exchange->request.body_offered = false;
 }
 
 static void abandon(struct exchange *exchange)
@@ -268,7 +265,6 @@ static enum MHD_Result serve_request(struct exchange *exchange, const char *path
 {
     struct http *http = exchange->loop->http;
     struct reply reply = {.status = 500, .type = TYPE_TEXT};
-    start_wait *start = NULL;
     if (exchange->refused != NULL)
         return refuse(exchange, exchange->refused);
     /* Before anything is done for it: who was cut must not get a job in. */
@@ -278,10 +274,9 @@ static enum MHD_Result serve_request(struct exchange *exchange, const char *path
     }
     exchange->request.path = headers_target(&exchange->headers, path);
     exchange->request.source = exchange->connection;
-    exchange->request.brief = false;
-    if (http->serve(&exchange->request, &reply, &start, http->context) == STEP_PARK)
-        return park(exchange, start);
-    return reply_send(exchange, &reply);
+    atomic_store(&exchange->wait, WAIT_BEGUN);
+    return http->serve(&exchange->request, &reply, http->context) ? reply_send(exchange, &reply)
+                                                                  : park(exchange);
 }
 
 enum MHD_Result request_handle(void *context, struct MHD_Connection *connection, const char *path,
@@ -349,11 +344,7 @@ void *request_begins(void *context, const char *target, struct MHD_Connection *c
     exchange->target_size = strlen(target);
     exchange->gone = false;
     exchange->refused = NULL;
-    exchange->request.wants_json = exchange->request.resumed = false;
-    exchange->request.abandoned = NULL;
-    exchange->request.takers = NULL;
-    exchange->request.waiter.wants_output = false;
-    exchange->request.waiter.end_us = 0;
+    request_reset(&exchange->request);
     (void)gate_enter(exchange->loop->http->gate, exchange->slot,
                      PHASE_HEADER); /* begin() sees a cut */
     return exchange;
@@ -390,8 +381,11 @@ void request_ended(void *context, struct MHD_Connection *connection, void **requ
 static void wake(struct jobd_waiter *waiter)
 {
     struct exchange *exchange = container_of(waiter, struct exchange, request.waiter);
-    struct loop *loop = exchange->loop; /* once resumed, the exchange may be over */
-    MHD_resume_connection(exchange->connection);
+    struct loop *loop = exchange->loop;
+    struct MHD_Connection *connection = exchange->connection;
+    if (atomic_exchange(&exchange->wait, WAIT_OVER) != WAIT_SUSPENDED)
+        return;
+    MHD_resume_connection(connection); /* from here on the exchange may be over */
     loop_wake(loop);
 }
 

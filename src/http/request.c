@@ -35,6 +35,15 @@ void methods_list(unsigned set, char out[METHODS_SIZE])
                                      methods[i].name);
 }
 
+/* ---- from one request to the next */
+
+void request_reset(struct request *request)
+{
+    void (*wake)(struct jobd_waiter * waiter) = request->waiter.wake;
+    memset(request, 0, sizeof *request);
+    request->waiter.wake = wake;
+}
+
 /* ---- the query */
 
 static const struct exchange *exchange_with(const struct request *request)

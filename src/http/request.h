@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What passes between the HTTP library (http.c) and the endpoints (api.c): a request, its reply. */
+/* What passes between the HTTP layer and the endpoints: a request, and its reply. */
 #pragma once
 
 #include <stdbool.h>
@@ -7,11 +7,16 @@
 #include <stdint.h>
 
 #include "base/text.h"
+#include "base/verify.h"
 #include "jobd/queue.h"
 
 struct cJSON;
+struct endpoint;
 
-enum { REQUEST_SUBJECT_SIZE = 80 };
+enum {
+    REQUEST_SUBJECT_SIZE = 80, /* a queue's name, a job's id or a lease's token, with its NUL */
+    REQUEST_STATE_BYTES = 128
+};
 
 /* Bits, so that they make a set. */
 enum method {
@@ -29,31 +34,54 @@ enum method method_named(const char *name);
 /* The names of those in the set, as an Allow field lists them. */
 void methods_list(unsigned set, char out[METHODS_SIZE]);
 
-/* A request whose body has come in. All it points to is valid during the endpoint's call. */
+/* A request whose body has come in. All is zeros when it begins, but for what the HTTP layer fills
+ * in and the waiter's wake(). What it points to is valid during the handler's call, or as said. */
 struct request {
     enum method method;
-    const char *path;       /* without the query, percent-decoded */
-    struct jobd_blob *body; /* NULL when empty; an endpoint that keeps it sets it to NULL */
+    const char *path; /* without the query, percent-decoded */
     bool wants_json;
     bool cors_allowed; /* from a page of --cors-origin, whose replies say so: none of them is shared
                         */
     char trace[JOBD_TRACE_SIZE]; /* its traceparent, "" without */
-    bool resumed;                /* the endpoint parked it, and the waiter has been woken since */
-    struct jobd_waiter waiter;   /* for an endpoint that parks */
-    uint64_t parked_for;         /* the endpoint's own, kept while parked, as are the next */
-    bool brief; /* parked for the disk alone: not worth being watched for a hang-up */
-    char subject[REQUEST_SUBJECT_SIZE]; /* for start(): what stood for `*` in the path */
-    int64_t us, until_us;
-    uint32_t count;
-    struct takers *takers; /* who take more than one job: api_work.c's */
-    struct jobd_put put;
-    struct jobd_blob **batch; /* from malloc(), put.batch_len of them; freed with the request */
-    /* Parked, and woken with JOBD_OK, but nobody is there any more to be answered. NULL: nothing */
+
+    /* What came with it; references are given back at its end. In pieces when `batch` is not NULL:
+     * from malloc(), freed at its end. */
+    struct jobd_blob *body; /* NULL when empty */
+    struct jobd_blob **batch;
+    uint32_t batch_len;
+    bool body_offered; /* to the engine, whose they are when waiter.accepted says so */
+
+    /* While it waits for something, nobody may touch it until the waiter is woken. */
+    struct jobd_waiter waiter;
+    bool resumed;      /* it has waited, and the waiter was woken */
+    bool watch_hangup; /* its wait may be long: it ends when the client goes away */
+    /* It was woken with JOBD_OK, but nobody is there any more to be answered. NULL: nothing to do.
+     */
     void (*abandoned)(struct request *request, void *context);
-    bool body_offered; /* parked: body or batch are taken when the waiter says accepted */
-    bool body_taken;   /* they are the engine's, the request must not give back their references */
-    void *source;      /* the HTTP library's */
+
+    /* The endpoint's own. */
+    const struct endpoint *endpoint;
+    char subject[REQUEST_SUBJECT_SIZE]; /* what the path names: a queue, a job, a lease */
+    union {
+        max_align_t aligned;
+        unsigned char bytes[REQUEST_STATE_BYTES];
+    } state; /* request_state() */
+
+    void *source; /* the HTTP library's */
 };
+
+/* Room for what the endpoint must know while the request waits: `size` bytes, zeros at first. */
+static inline void *request_state(struct request *request, size_t size)
+{
+    verify(size <= sizeof request->state);
+    return &request->state;
+}
+
+/* Are body and batch the engine's? Not while it waits. */
+static inline bool request_body_taken(const struct request *request)
+{
+    return request->body_offered && request->waiter.accepted;
+}
 
 /* The value of a query parameter, "" without one; NULL when the parameter is not there. */
 const char *request_parameter(const struct request *request, const char *name);
@@ -104,13 +132,9 @@ void reply_error(struct reply *reply, bool wants_json, unsigned status, const ch
 /* Such a problem, for more members, the caller's; NULL when memory is short. */
 struct cJSON *reply_problem(unsigned status, const char *detail);
 
-/* What an endpoint says: the reply is filled in; or park the request, call start(), and call the
- * endpoint again once the waiter was woken. start() returns JOBD_PENDING, or what the waiter would
- * have been woken with. */
-enum step { STEP_REPLY, STEP_PARK };
-typedef enum jobd_result start_wait(struct request *request, void *context);
-typedef enum step request_handler(struct request *request, struct reply *reply, start_wait **start,
-                                  void *context);
+/* Serves a request. True: the reply is filled in. False: request->waiter has begun to wait, and
+ * once it has been woken, which may be at once, the handler is called again, with `resumed`. */
+typedef bool request_handler(struct request *request, struct reply *reply, void *context);
 /* May the request come in, body and all? False, and why not is in the reply. */
 typedef bool request_admitter(struct request *request, struct reply *reply, void *context);
 

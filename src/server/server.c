@@ -134,14 +134,14 @@ static int new_pool(struct server *server)
     return error;
 }
 
-static int new_api(struct server *server)
+static int init_api(struct server *server)
 {
-    const struct api_config config = {.jobd = server->jobd,
-                                      .http = server->http,
-                                      .store = server->store,
-                                      .auth = server->auth,
-                                      .output_max_bytes = (size_t)server->options.output_max_bytes};
-    return api_new(&server->api, &config);
+    server->api = (struct api){.jobd = server->jobd,
+                               .http = server->http,
+                               .store = server->store,
+                               .auth = server->auth,
+                               .output_max_bytes = (size_t)server->options.output_max_bytes};
+    return api_init(&server->api);
 }
 
 static int start(struct server *server)
@@ -169,11 +169,11 @@ static int start(struct server *server)
         .has_tokens = server->auth != NULL,
         .cors_origin = options->cors_origin,
     };
-    if ((error = http_new(&server->http, &config)) != 0 || (error = new_api(server)) != 0 ||
+    if ((error = http_new(&server->http, &config)) != 0 || (error = init_api(server)) != 0 ||
         (server->store != NULL && (error = store_start(server->store, server->jobd)) != 0) ||
         (error = jobd_pool_start(server->pool)) != 0)
         return error;
-    return http_start(server->http, api_serve, api_admits, server->api);
+    return http_start(server->http, api_serve, api_admits, &server->api);
 }
 
 /* ---- the process */
@@ -267,7 +267,6 @@ int server_main(struct server *server)
     problem = start(server);
     int code = problem == 0 ? serve_until_signal(server) : failed("start", -problem);
     http_free(server->http);
-    api_free(server->api);
     jobd_pool_free(server->pool);
     release_runners(server);
     store_free(server->store);
