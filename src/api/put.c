@@ -258,7 +258,7 @@ static enum step admitted(struct call *call)
     const struct jobd_receipt *receipt = &call->request->waiter.receipt;
     if (call->request->batch_len > 0)
         return admitted_batch(call);
-    snprintf(reply->location, sizeof reply->location, "/jobs/%" PRIu64, receipt->id);
+    reply_field(reply, "Location", "/jobs/%" PRIu64, receipt->id);
     if (!call->request->wants_json) {
         reply->status = 202;
         reply->text = "queued\n";
@@ -280,7 +280,7 @@ static enum step ended(struct call *call)
     const struct jobd_info *info = &waiter->info;
     struct jobd_blob *output = waiter->output;
     waiter->output = NULL;
-    snprintf(reply->location, sizeof reply->location, "/jobs/%" PRIu64, info->id);
+    reply_field(reply, "Location", "/jobs/%" PRIu64, info->id);
     reply_field(reply, "Preference-Applied", "wait=%" PRIu64, request_wait_s(call->request));
     reply_field(reply, "Jobd-State", "%s", jobd_state_name(info->state));
     return respond_bytes(call, info->state == JOBD_DONE ? 200 : 500, output);

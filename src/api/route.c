@@ -61,7 +61,7 @@ void route_refuse(struct call *call, const struct route *route)
         (void)respond_error(call, 404, "not found");
         return;
     }
-    methods_list(methods | (request->cors_allowed ? METHOD_OPTIONS : 0), call->reply->allow);
+    call->reply->allow = methods | (request->cors_allowed ? METHOD_OPTIONS : 0);
     if (asks && request->cors_allowed)
         call->reply->status = 204;
     else

@@ -75,7 +75,7 @@ static enum step respond_taken(struct call *call)
     if (call->request->wants_json)
         return respond_json(call, 200, taken_json(taker), true);
     text_time(taker->task.expires_us, expires);
-    snprintf(reply->location, sizeof reply->location, "/leases/%s", taker->token);
+    reply_field(reply, "Location", "/leases/%s", taker->token);
     reply_field(reply, "Jobd-Id", "%" PRIu64, taker->task.id);
     reply_field(reply, "Jobd-Attempt", "%" PRIu32, taker->task.attempt);
     reply_field(reply, "Jobd-Expires", "%s", expires);

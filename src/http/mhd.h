@@ -16,7 +16,11 @@
 #include "base/lock.h"
 #include "http/request.h"
 
-enum { LOOPS_MAX = 16, SHARED_MAX = 64, TYPE_SIZE = 256 };
+enum {
+    LOOPS_MAX = 16,
+    SHARED_MAX = 80, /* the api's busy replies, 60, and some more */
+    TYPE_SIZE = 256
+};
 
 /* Where a request stands. */
 enum stage { STAGE_HEADER, STAGE_BODY, STAGE_SERVED, STAGE_PARKED };

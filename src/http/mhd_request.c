@@ -191,7 +191,8 @@ static bool admitted(struct exchange *exchange, const char *target, struct reply
 static enum MHD_Result begin_body(struct exchange *exchange, const char *target)
 {
     struct gate *gate = exchange->loop->http->gate;
-    struct reply reply = {.status = 500, .type = TYPE_TEXT};
+    char fields[REPLY_FIELDS_BYTES];
+    struct reply reply = {.status = 500, .type = TYPE_TEXT, .fields = fields};
     if (!admitted(exchange, target, &reply)) {
         reply.close = true;
         return gate_enter(gate, exchange->slot, PHASE_REPLY) ? reply_send(exchange, &reply)
@@ -264,7 +265,8 @@ static void abandon(struct exchange *exchange)
 static enum MHD_Result serve_request(struct exchange *exchange, const char *path)
 {
     struct http *http = exchange->loop->http;
-    struct reply reply = {.status = 500, .type = TYPE_TEXT};
+    char fields[REPLY_FIELDS_BYTES];
+    struct reply reply = {.status = 500, .type = TYPE_TEXT, .fields = fields};
     if (exchange->refused != NULL)
         return refuse(exchange, exchange->refused);
     /* Before anything is done for it: who was cut must not get a job in. */

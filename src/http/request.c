@@ -89,6 +89,11 @@ void request_parameters(const struct request *request,
 
 /* ---- the header */
 
+const char *request_header(const struct request *request, const char *name)
+{
+    return MHD_lookup_connection_value(request->source, MHD_HEADER_KIND, name);
+}
+
 const char *request_token(const struct request *request, size_t *size)
 {
     struct field token = headers_token(&exchange_with(request)->headers);

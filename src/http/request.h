@@ -86,6 +86,9 @@ static inline bool request_body_taken(const struct request *request)
 /* The value of a query parameter, "" without one; NULL when the parameter is not there. */
 const char *request_parameter(const struct request *request, const char *name);
 
+/* The value of a header field, of the first one when there are several; NULL when it is not there.
+ */
+const char *request_header(const struct request *request, const char *name);
 /* The token of its `Authorization: Bearer`, *size bytes; NULL when it has none. */
 const char *request_token(const struct request *request, size_t *size);
 /* The client's Idempotency-Key, "" without; false when it is none. */
@@ -101,31 +104,35 @@ void request_parameters(const struct request *request,
 /* A reply made once and sent many times. */
 struct shared_reply;
 
-enum { REPLY_FIELDS_MAX = 4, REPLY_VALUE_SIZE = 72 };
+/* All header fields of a reply that are added to it, names, values and a NUL behind each: what the
+ * HTTP library's memory for a connection has room for behind the longest header of a request. */
+enum { REPLY_FIELDS_BYTES = 1024 };
 
-/* The body is one of: text that outlives the server (`text`), a string from malloc() (`owned`), a
- * blob (`blob`); the last two are taken. */
+/* The body is one of: text or `size` bytes that outlive the server, a string from malloc()
+ * (`owned`), a blob; the last two are taken. None of them: no body, and no type. */
 struct reply {
     const struct shared_reply *shared; /* not NULL: this, and nothing below counts */
     unsigned status;
+    unsigned allow;   /* methods, for 405 and OPTIONS; 0: none */
     const char *type; /* NULL: the blob's */
     const char *text;
+    const void *bytes;
+    size_t size;
     char *owned;
     struct jobd_blob *blob;
-    char allow[METHODS_SIZE]; /* methods, for 405 and OPTIONS; "": none */
-    char location[48];        /* "": none */
-    uint64_t retry_after_s;   /* 0: none */
-    struct {
-        const char *name; /* NULL: none */
-        char value[REPLY_VALUE_SIZE];
-    } fields[REPLY_FIELDS_MAX];
+    uint64_t retry_after_s; /* 0: none */
+    char *fields;           /* REPLY_FIELDS_BYTES that need not be cleared; NULL: has no fields */
+    size_t fields_used;
     bool close;  /* close the connection after it */
     bool unsafe; /* the bytes are a client's: no browser shall run them */
 };
 
-/* Adds a field; its name must outlive the reply. */
+/* Adds a field; all is copied. The value is not empty. There must be room for it: how long it can
+ * get is its author's to know, never a client's to choose. */
 __attribute__((format(printf, 3, 4))) void reply_field(struct reply *reply, const char *name,
                                                        const char *format, ...);
+/* One field after the other: starts with *at 0, false when there is none any more. */
+bool reply_next_field(const struct reply *reply, size_t *at, const char **name, const char **value);
 
 /* An error: a line of text, or RFC 9457's problem+json. `detail` is copied. */
 void reply_error(struct reply *reply, bool wants_json, unsigned status, const char *detail);
