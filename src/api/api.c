@@ -1,48 +1,23 @@
 /* SPDX-License-Identifier: MIT */
+/* From a request to its reply: which endpoint, who may, and then what its row says. */
 #include "api/api.h"
 
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "api/endpoint.h"
+#include "api/respond.h"
+#include "api/route.h"
 
-/* ---- the table of endpoints */
+/* ---- all there is, what is asked for most first */
 
-#define PUT_PARAMETERS  "delay", "priority", "attempts", "timeout", "block", "batch"
-#define LIST_PARAMETERS "queue", "state", "limit", "after"
-#define TAKE_PARAMETERS "wait", "lease", "max"
-
-/* It does not know that these are initializers. */
-/* clang-format off */
-#define GET(serve, scope)  {{METHOD_GET, serve, scope}}
-#define POST(serve, scope) {{METHOD_POST, serve, scope}}
-#define PUT_BY_EITHER      {{METHOD_POST, put_job, SCOPE_PUT}, {METHOD_GET, put_job, SCOPE_PUT}}
-#define LOOK_OR_CANCEL     {{METHOD_GET, get_job, SCOPE_READ}, {METHOD_DELETE, cancel_job, SCOPE_ADMIN}}
-/* clang-format on */
-
-static const struct route routes[] = {
-    {"/do", PUT_BY_EITHER, ABOUT_QUEUE, true, false, {PUT_PARAMETERS}},
-    {"/do/*", PUT_BY_EITHER, ABOUT_QUEUE, true, false, {PUT_PARAMETERS}},
-    {"/jobs", GET(list_jobs, SCOPE_READ), ABOUT_FILTER, false, false, {LIST_PARAMETERS}},
-    {"/jobs/*", LOOK_OR_CANCEL, ABOUT_JOB, false, false, {"wait"}},
-    {"/jobs/*/payload", GET(get_payload, SCOPE_READ), ABOUT_JOB, false, false, {NULL}},
-    {"/jobs/*/output", GET(get_output, SCOPE_READ), ABOUT_JOB, false, false, {NULL}},
-    {"/jobs/*/retry", POST(retry_job, SCOPE_ADMIN), ABOUT_JOB, false, false, {NULL}},
-    {"/take", POST(take_job, SCOPE_WORK), ABOUT_QUEUE, false, false, {TAKE_PARAMETERS}},
-    {"/take/*", POST(take_job, SCOPE_WORK), ABOUT_QUEUE, false, false, {TAKE_PARAMETERS}},
-    {"/leases/*/done", POST(lease_done, SCOPE_WORK), ABOUT_LEASE, false, false, {NULL}},
-    {"/leases/*/fail", POST(lease_fail, SCOPE_WORK), ABOUT_LEASE, false, false, {"delay"}},
-    {"/leases/*/extend", POST(lease_extend, SCOPE_WORK), ABOUT_LEASE, false, false, {"lease"}},
-    {"/leases/*/release", POST(lease_release, SCOPE_WORK), ABOUT_LEASE, false, false, {"delay"}},
-    {"/queues", GET(list_queues, SCOPE_READ), ABOUT_ALL, false, false, {NULL}},
-    {"/queues/*", GET(get_queue, SCOPE_READ), ABOUT_QUEUE, false, false, {NULL}},
-    {"/queues/*/pause", POST(pause_queue, SCOPE_ADMIN), ABOUT_QUEUE, false, false, {NULL}},
-    {"/queues/*/resume", POST(resume_queue, SCOPE_ADMIN), ABOUT_QUEUE, false, false, {NULL}},
-    {"/queues/*/purge", POST(purge_queue, SCOPE_ADMIN), ABOUT_QUEUE, false, false, {NULL}},
-    {"/healthz", GET(health, SCOPE_OPEN), ABOUT_ALL, false, true, {NULL}},
-    {"/readyz", GET(ready, SCOPE_OPEN), ABOUT_ALL, false, true, {NULL}},
-    {"/metrics", GET(get_metrics, SCOPE_READ), ABOUT_ALL, false, true, {NULL}},
+static const struct endpoint *const tables[] = {
+    put_endpoints,    /* /do, /jobs/{id}/retry */
+    take_endpoints,   /* /take */
+    lease_endpoints,  /* /leases/{token}/... */
+    job_endpoints,    /* /jobs */
+    queue_endpoints,  /* /queues */
+    health_endpoints, /* /healthz, /readyz, /metrics */
+    NULL,
 };
 
 /* ---- who may */
@@ -50,13 +25,13 @@ static const struct route routes[] = {
 /* The queue a call concerns, as auth_judge() takes it. */
 static const char *concerned(const struct call *call, enum about about)
 {
-    const struct jobd *jobd = call->api->jobd;
+    struct jobd *jobd = call->api->jobd;
     struct jobd_info info;
     switch (about) {
     case ABOUT_QUEUE:
         return path_queue(call);
     case ABOUT_JOB:
-        if (jobd_get(call->api->jobd, path_id(call), &info) != JOBD_OK)
+        if (jobd_get(jobd, path_id(call), &info) != JOBD_OK)
             return NULL;
         return jobd_queue_name(jobd, info.queue);
     case ABOUT_LEASE: /* its token says enough */
@@ -69,13 +44,15 @@ static const char *concerned(const struct call *call, enum about about)
     return NULL;
 }
 
-static bool may(struct call *call, const struct route *route, enum scope scope)
+/* False when it has been answered instead. */
+static bool may(struct call *call, const struct endpoint *endpoint)
 {
     size_t size;
-    if (call->api->auth == NULL || scope == SCOPE_OPEN)
+    if (call->api->auth == NULL || endpoint->scope == SCOPE_OPEN)
         return true;
     const char *token = request_token(call->request, &size);
-    switch (auth_judge(call->api->auth, token, size, scope, concerned(call, route->about))) {
+    const char *queue = concerned(call, endpoint->about);
+    switch (auth_judge(call->api->auth, token, size, endpoint->scope, queue)) {
     case VERDICT_GOOD:
         return true;
     case VERDICT_FORBIDDEN:
@@ -91,45 +68,63 @@ static bool may(struct call *call, const struct route *route, enum scope scope)
     return false;
 }
 
-enum step api_serve(struct request *request, struct reply *reply, start_wait **start, void *context)
-{
-    struct call call = {.api = context, .request = request, .reply = reply, .start = start};
-    return route_serve(&call, routes, sizeof routes / sizeof routes[0], may);
-}
-
 bool api_admits(struct request *request, struct reply *reply, void *context)
 {
     struct call call = {.api = context, .request = request, .reply = reply};
-    return call.api->auth == NULL ||
-           route_admits(&call, routes, sizeof routes / sizeof routes[0], may);
+    if (call.api->auth == NULL)
+        return true;
+    const struct endpoint *endpoint = route_find(request, tables).endpoint;
+    return endpoint == NULL || may(&call, endpoint);
 }
 
-/* ---- start and end */
+/* ---- serving */
 
-int api_new(struct api **api, const struct api_config *config)
+/* Does what the request asks for, and answers when that has an end at once. */
+static bool perform(struct call *call, const struct endpoint *endpoint)
 {
-    struct api *new = calloc(1, sizeof *new);
-    if (new == NULL)
-        return -ENOMEM;
-    new->jobd = config->jobd;
-    new->http = config->http;
-    new->store = config->store;
-    new->auth = config->auth;
-    new->output_max_bytes = config->output_max_bytes;
+    struct request *request = call->request;
+    enum step step;
+    do {
+        enum jobd_result result = endpoint->start != NULL ? endpoint->start(call) : JOBD_OK;
+        if (result == JOBD_PENDING) /* nothing of the request is ours now */
+            return false;
+        request->waiter.result = result;
+        step = endpoint->answer(call, result);
+    } while (step == STEP_START);
+    return true;
+}
+
+bool api_serve(struct request *request, struct reply *reply, void *context)
+{
+    struct call call = {.api = context, .request = request, .reply = reply};
+    const struct endpoint *endpoint = request->endpoint;
+    if (request->resumed)
+        return endpoint->answer(&call, request->waiter.result) == STEP_REPLY ||
+               perform(&call, endpoint);
+    const struct route route = route_find(request, tables);
+    endpoint = route.endpoint;
+    if (endpoint == NULL) {
+        route_refuse(&call, &route);
+        return true;
+    }
+    request->endpoint = endpoint;
+    request->abandoned = endpoint->abandoned;
+    if (!may(&call, endpoint) || !route_knows_parameters(&call) ||
+        (endpoint->parse != NULL && endpoint->parse(&call) == STEP_REPLY))
+        return true;
+    return perform(&call, endpoint);
+}
+
+/* ---- start */
+
+int api_init(struct api *api)
+{
     for (unsigned seconds = 1; seconds <= BUSY_SHARED; seconds++) {
         const struct reply busy = {
             .status = 429, .type = TYPE_TEXT, .text = "busy\n", .retry_after_s = seconds};
-        new->busy[seconds] = http_share(config->http, &busy);
-        if (new->busy[seconds] == NULL) {
-            api_free(new);
+        api->busy[seconds] = http_share(api->http, &busy);
+        if (api->busy[seconds] == NULL)
             return -ENOMEM;
-        }
     }
-    *api = new;
     return 0;
-}
-
-void api_free(struct api *api)
-{
-    free(api);
 }

@@ -1,30 +1,32 @@
 /* SPDX-License-Identifier: MIT */
-/* The endpoints: each turns a request into a call of the engine, and its answer into a reply. */
+/* The endpoints: each turns a request into a call of the engine, and what became of it into a
+ * reply. */
 #pragma once
 
-#include "http/http.h"
-#include "jobd/queue.h"
 #include "api/auth.h"
+#include "http/http.h"
 #include "http/request.h"
+#include "jobd/queue.h"
 #include "store/store.h"
 
-struct api;
+enum { BUSY_SHARED = 60 }; /* busy replies made in advance: Retry-After up to a minute */
 
-/* All borrowed until api_free(). */
-struct api_config {
+/* What the endpoints work with, all of it borrowed as long as they are called. The caller fills in
+ * the first block. */
+struct api {
     struct jobd *jobd;
     struct http *http;
     struct store *store; /* NULL: nothing is written down */
     struct auth *auth;   /* NULL: everybody may do all */
     size_t output_max_bytes;
+
+    const struct shared_reply *busy[BUSY_SHARED + 1]; /* by seconds; api_init() makes them */
 };
 
-/* 0 and *api, or -errno. */
-__attribute__((warn_unused_result)) int api_new(struct api **api, const struct api_config *config);
-void api_free(struct api *api);
+/* 0 or -errno. There is nothing to release: what it makes ends with the HTTP server. */
+__attribute__((warn_unused_result)) int api_init(struct api *api);
 
 /* Serves one request; `context` is the api. Any thread; does not block. */
-enum step api_serve(struct request *request, struct reply *reply, start_wait **start,
-                    void *context);
+bool api_serve(struct request *request, struct reply *reply, void *context);
 /* Whether its token, where one is needed, lets it in, before its body has come. Any thread. */
 bool api_admits(struct request *request, struct reply *reply, void *context);

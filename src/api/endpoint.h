@@ -1,53 +1,70 @@
 /* SPDX-License-Identifier: MIT */
-/* The endpoints, and what they share; no file outside src/api/ includes this. */
+/* What an endpoint is: a row. No file outside src/api/ includes this.
+ *
+ * A request comes to the row that its path and method name; api.c does the rest:
+ *
+ *     parse ──> start ──> answer
+ *       │         │  ^       │
+ *       │         v  │       │
+ *       │      (waits)<──────┤ STEP_START: once more
+ *       v                    v
+ *     reply                reply
+ *
+ * A new endpoint is a row, and its functions, in the file of its kind; a new file is a line here
+ * and one in api.c. */
 #pragma once
 
-#include "api/respond.h"
+#include "api/api.h"
+#include "api/auth.h"
 #include "base/clock.h"
-#include "http/http.h"
+#include "http/request.h"
 #include "jobd/queue.h"
-#include "api/route.h"
 
 enum {
-    BUSY_SHARED = 60, /* busy replies made in advance: Retry-After up to a minute */
-    LIST_DEFAULT = 100,
-    LIST_MAX = 1000
+    ENDPOINT_PATHS_MAX = 2,
+    ENDPOINT_PARAMETERS_MAX = 6,
 };
 
 #define WAIT_MAX_US (INT64_C(3600) * CLOCK_SECOND_US)
+#define WAIT_VALUES "a duration of at most 1h, like 250ms, 30s or 5m"
 #define JOB_ID_MAX  ((UINT64_C(1) << 53) - 1)
 
-struct api {
-    struct jobd *jobd;
-    struct http *http;
-    struct store *store; /* NULL: nothing is written down */
-    struct auth *auth;   /* NULL: everybody may do all */
-    size_t output_max_bytes;
-    const struct shared_reply *busy[BUSY_SHARED + 1];
+/* One request on its way through its endpoint. */
+struct call {
+    struct api *api;
+    struct request *request;
+    struct reply *reply;
 };
 
-/* Does what the request asks for: at once, and `answer` says what became of it; or, when that must
- * be written down, parked, and the endpoint is called again. */
-enum step act(struct call *call, start_wait *verb,
-              enum step (*answer)(struct call *call, enum jobd_result result));
-/* The name of the queue in the path, or the default one's. */
-const char *path_queue(const struct call *call);
-/* The job's id in the path, or 0. */
-uint64_t path_id(const struct call *call);
+/* The reply is filled in; or there is something to be started. */
+enum step { STEP_REPLY, STEP_START };
 
-/* put.c: /do and /jobs/{id}/retry */
-endpoint put_job, retry_job;
+/* What a call concerns, for tokens that are good for one queue only. */
+enum about { ABOUT_ALL, ABOUT_QUEUE, ABOUT_JOB, ABOUT_LEASE, ABOUT_FILTER };
 
-/* jobs.c: /jobs */
-/* Waits for the end of the job that the request is parked for. */
-start_wait start_await;
-endpoint list_jobs, get_job, get_payload, get_output, cancel_job;
+struct endpoint {
+    const char *paths[ENDPOINT_PATHS_MAX]; /* `*` stands for one piece, the request's subject */
+    unsigned methods;                      /* of enum method */
+    enum scope scope;                      /* that a token needs */
+    enum about about;
+    const char *parameters[ENDPOINT_PARAMETERS_MAX]; /* the ones there are */
+    bool any_parameter;                              /* of whatever others add to the address */
 
-/* leases.c: /take and /leases */
-endpoint take_job, lease_done, lease_fail, lease_extend, lease_release;
+    /* Reads the request into request_state(): STEP_START; or STEP_REPLY, which says what is wrong
+     * with it. NULL: there is nothing to be read. */
+    enum step (*parse)(struct call *call);
+    /* Begins what is asked for: JOBD_PENDING when request->waiter waits, any other result when that
+     * is the end of it. NULL: JOBD_OK. */
+    enum jobd_result (*start)(struct call *call);
+    /* Says what became of it; or STEP_START: start() is called once more. */
+    enum step (*answer)(struct call *call, enum jobd_result result);
+    /* As request.abandoned: `context` is the api. */
+    void (*abandoned)(struct request *request, void *context);
+    const char *line; /* for respond_line() */
+};
 
-/* queues.c: /queues */
-endpoint list_queues, get_queue, pause_queue, resume_queue, purge_queue;
+#define GET_OR_HEAD (METHOD_GET | METHOD_HEAD)
 
-/* health.c */
-endpoint health, ready, get_metrics;
+/* What the files have; the end is a row without methods. */
+extern const struct endpoint put_endpoints[], job_endpoints[], take_endpoints[], lease_endpoints[],
+    queue_endpoints[], health_endpoints[];

@@ -2,12 +2,8 @@
 /* What watches the server asks for: is it alive, is it ready, how much is it doing. */
 #include "api/endpoint.h"
 #include "api/metrics.h"
+#include "api/respond.h"
 #include "store/store.h"
-
-enum step health(struct call *call)
-{
-    return respond_word(call, 200, "ok", "ok\n");
-}
 
 static bool all_full(struct jobd *jobd)
 {
@@ -20,24 +16,54 @@ static bool all_full(struct jobd *jobd)
     return true;
 }
 
-enum step ready(struct call *call)
+static enum step answer_ready(struct call *call, enum jobd_result result)
 {
-    if (jobd_closed(call->api->jobd))
-        return respond_error(call, 503, "draining");
+    const struct api *api = call->api;
     struct problem reason;
-    if (call->api->store != NULL && store_failing(call->api->store, &reason))
+    if (jobd_closed(api->jobd))
+        return respond_error(call, 503, "draining");
+    if (api->store != NULL && store_failing(api->store, &reason))
         return respond_error(call, 503, reason.text);
-    if (all_full(call->api->jobd))
+    if (all_full(api->jobd))
         return respond_error(call, 503, "full");
-    return respond_word(call, 200, "ready", "ready\n");
+    return respond_line(call, result);
 }
 
-enum step get_metrics(struct call *call)
+static enum step answer_metrics(struct call *call, enum jobd_result result)
 {
-    call->reply->owned = metrics_text(call->api->jobd, call->api->http, call->api->store);
+    const struct api *api = call->api;
+    (void)result;
+    call->reply->owned = metrics_text(api->jobd, api->http, api->store);
     if (call->reply->owned == NULL)
         return respond_no_memory(call);
     call->reply->status = 200;
     call->reply->type = TYPE_METRICS;
     return STEP_REPLY;
 }
+
+const struct endpoint health_endpoints[] = {
+    {
+        .paths = {"/healthz"},
+        .methods = GET_OR_HEAD,
+        .scope = SCOPE_OPEN,
+        .any_parameter = true,
+        .answer = respond_line,
+        .line = "ok\n",
+    },
+    {
+        .paths = {"/readyz"},
+        .methods = GET_OR_HEAD,
+        .scope = SCOPE_OPEN,
+        .any_parameter = true,
+        .answer = answer_ready,
+        .line = "ready\n",
+    },
+    {
+        .paths = {"/metrics"},
+        .methods = GET_OR_HEAD,
+        .scope = SCOPE_READ,
+        .any_parameter = true,
+        .answer = answer_metrics,
+    },
+    {.methods = 0},
+};

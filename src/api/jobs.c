@@ -3,14 +3,18 @@
 #include <stdlib.h>
 
 #include "api/endpoint.h"
-#include "base/clock.h"
+#include "api/respond.h"
 #include "base/json_scan.h"
 #include "base/text.h"
 
 enum {
+    LIST_DEFAULT = 100,
+    LIST_MAX = 1000,
     PAGE_BYTES = 256 * 1024, /* of a list, about; LIST_MAX jobs without errors are fewer */
     JOB_BYTES = 256          /* that a job counts for, and its error */
 };
+
+/* ---- one */
 
 static bool add_error(const struct api *api, cJSON *job, uint64_t id)
 {
@@ -55,84 +59,112 @@ static enum step reply_job(struct call *call, const struct jobd_info *info)
     return respond_json(call, 200, job_json(call->api, info), true);
 }
 
-enum jobd_result start_await(struct request *request, void *context)
+struct get_state {
+    int64_t wait_us; /* for its end, at most */
+};
+
+static struct get_state *get_state(const struct call *call)
 {
-    struct api *api = context;
-    return jobd_await(api->jobd, request->parked_for, &request->waiter, &request->waiter.info);
+    return request_state(call->request, sizeof(struct get_state));
 }
 
-enum step get_job(struct call *call)
+static enum step parse_get(struct call *call)
+{
+    if (!parameter_duration(call, "wait", WAIT_MAX_US, &get_state(call)->wait_us))
+        return respond_bad_value(call, "wait", WAIT_VALUES);
+    return STEP_START;
+}
+
+static enum jobd_result start_get(struct call *call)
 {
     struct request *request = call->request;
-    struct jobd_info info;
-    int64_t wait_us = 0;
-    if (request->resumed && request->waiter.result == JOBD_OK)
-        return reply_job(call, &request->waiter.info);
-    if (request->resumed && request->waiter.result == JOBD_TOO_MANY_WAITERS)
-        return respond_result(call, JOBD_TOO_MANY_WAITERS);
-    if (!parameter_duration(call, "wait", WAIT_MAX_US, &wait_us))
-        return respond_bad_value(call, "wait", "a duration of at most 1h, like 250ms, 30s or 5m");
-    enum jobd_result result = jobd_get(call->api->jobd, path_id(call), &info);
-    if (result != JOBD_OK)
-        return respond_result(call, result);
-    if (wait_us == 0 || request->resumed || jobd_state_final(info.state))
-        return reply_job(call, &info);
-    request->parked_for = info.id;
-    request->waiter.deadline_us = clock_now_us() + wait_us;
-    *call->start = start_await;
-    return STEP_PARK;
+    struct jobd_waiter *waiter = &request->waiter;
+    int64_t wait_us = get_state(call)->wait_us;
+    if (wait_us == 0)
+        return jobd_get(call->api->jobd, path_id(call), &waiter->info);
+    request->watch_hangup = true;
+    waiter->deadline_us = clock_now_us() + wait_us;
+    return jobd_await(call->api->jobd, path_id(call), waiter, &waiter->info);
 }
 
-static enum step get_part(struct call *call, enum jobd_part part)
+static enum step answer_get(struct call *call, enum jobd_result result)
+{
+    struct jobd_info *info = &call->request->waiter.info;
+    bool refused = result == JOBD_NO_JOB || result == JOBD_TOO_MANY_WAITERS;
+    if (result != JOBD_OK && !refused) /* not ended in time */
+        result = jobd_get(call->api->jobd, path_id(call), info);
+    return result == JOBD_OK ? reply_job(call, info) : respond_result(call, result);
+}
+
+static enum step answer_part(struct call *call, enum jobd_part part)
 {
     struct jobd_blob *bytes;
     enum jobd_result result = jobd_part(call->api->jobd, path_id(call), part, &bytes);
-    if (result != JOBD_OK)
-        return respond_result(call, result);
-    call->reply->status = 200;
-    call->reply->type = bytes != NULL ? NULL : TYPE_BYTES;
-    call->reply->text = "";
-    call->reply->blob = bytes;
-    call->reply->unsafe = true;
-    return STEP_REPLY;
+    return result == JOBD_OK ? respond_bytes(call, 200, bytes) : respond_result(call, result);
 }
 
-enum step get_payload(struct call *call)
+static enum step answer_payload(struct call *call, enum jobd_result result)
 {
-    return get_part(call, JOBD_PAYLOAD);
+    (void)result;
+    return answer_part(call, JOBD_PAYLOAD);
 }
 
-enum step get_output(struct call *call)
+static enum step answer_output(struct call *call, enum jobd_result result)
 {
-    return get_part(call, JOBD_OUTPUT);
+    (void)result;
+    return answer_part(call, JOBD_OUTPUT);
 }
 
-static enum jobd_result start_cancel(struct request *request, void *context)
+/* ---- cancelling */
+
+static enum jobd_result start_cancel(struct call *call)
 {
-    struct api *api = context;
-    return jobd_cancel(api->jobd, request->parked_for, &request->waiter, clock_now_us());
+    return jobd_cancel(call->api->jobd, path_id(call), &call->request->waiter, clock_now_us());
 }
 
-static enum step cancelled(struct call *call, enum jobd_result result)
+static enum step answer_cancel(struct call *call, enum jobd_result result)
 {
-    uint64_t id = call->request->parked_for;
     bool running = result == JOBD_STOPPING;
     if (!running && result != JOBD_OK)
         return respond_result(call, result);
     unsigned status = running ? 202 : 200;
     struct jobd_info info;
-    if (call->request->wants_json && jobd_get(call->api->jobd, id, &info) == JOBD_OK)
+    if (call->request->wants_json && jobd_get(call->api->jobd, path_id(call), &info) == JOBD_OK)
         return respond_json(call, status, job_json(call->api, &info), true);
-    return respond_word(call, status, running ? "stopping" : "cancelled",
-                        running ? "stopping\n" : "cancelled\n");
+    return respond_word(call, status, running ? "stopping\n" : "cancelled\n");
 }
 
-enum step cancel_job(struct call *call)
+/* ---- many */
+
+struct list_state {
+    struct jobd_filter filter;
+    uint64_t limit;
+};
+
+static struct list_state *list_state(const struct call *call)
 {
-    if (call->request->resumed)
-        return cancelled(call, call->request->waiter.result);
-    call->request->parked_for = path_id(call);
-    return act(call, start_cancel, cancelled);
+    return request_state(call->request, sizeof(struct list_state));
+}
+
+static enum step parse_list(struct call *call)
+{
+    struct list_state *state = list_state(call);
+    struct jobd_filter *filter = &state->filter;
+    const char *queue = request_parameter(call->request, "queue");
+    const char *named = request_parameter(call->request, "state");
+    filter->queue = queue != NULL ? jobd_queue_named(call->api->jobd, queue) : JOBD_NO_QUEUE;
+    filter->state = named != NULL ? jobd_state_named(named) : JOBD_STATES;
+    state->limit = LIST_DEFAULT;
+    if (queue != NULL && filter->queue == JOBD_NO_QUEUE)
+        return respond_bad_value(call, "queue", "the name of a queue");
+    if (named != NULL && filter->state == JOBD_STATES)
+        return respond_bad_value(call, "state",
+                                 "queued, scheduled, running, done, failed or cancelled");
+    if (!parameter_number(call, "limit", 1, LIST_MAX, &state->limit))
+        return respond_bad_value(call, "limit", "1 to 1000");
+    if (!parameter_number(call, "after", 0, JOB_ID_MAX, &filter->after))
+        return respond_bad_value(call, "after", "a job's id");
+    return STEP_START;
 }
 
 /* Ends earlier when it gets long, with its last job as the one to go on after. */
@@ -159,26 +191,61 @@ static enum step reply_list(struct call *call, const struct jobd_info *infos, si
     return respond_json(call, 200, list, whole);
 }
 
-enum step list_jobs(struct call *call)
+static enum step answer_list(struct call *call, enum jobd_result result)
 {
-    struct jobd_filter filter = {.queue = JOBD_NO_QUEUE, .state = JOBD_STATES};
-    const char *queue = request_parameter(call->request, "queue");
-    const char *state = request_parameter(call->request, "state");
-    uint64_t limit = LIST_DEFAULT, next;
-    if (queue != NULL && (filter.queue = jobd_queue_named(call->api->jobd, queue)) == JOBD_NO_QUEUE)
-        return respond_bad_value(call, "queue", "the name of a queue");
-    if (state != NULL && (filter.state = jobd_state_named(state)) == JOBD_STATES)
-        return respond_bad_value(call, "state",
-                                 "queued, scheduled, running, done, failed or cancelled");
-    if (!parameter_number(call, "limit", 1, LIST_MAX, &limit))
-        return respond_bad_value(call, "limit", "1 to 1000");
-    if (!parameter_number(call, "after", 0, JOB_ID_MAX, &filter.after))
-        return respond_bad_value(call, "after", "a job's id");
-    struct jobd_info *infos = calloc((size_t)limit, sizeof *infos);
+    const struct list_state *state = list_state(call);
+    uint64_t next;
+    (void)result;
+    struct jobd_info *infos = calloc((size_t)state->limit, sizeof *infos);
     if (infos == NULL)
         return respond_no_memory(call);
-    size_t len = jobd_list(call->api->jobd, &filter, infos, (size_t)limit, &next);
+    size_t len = jobd_list(call->api->jobd, &state->filter, infos, (size_t)state->limit, &next);
     enum step step = reply_list(call, infos, len, next);
     free(infos);
     return step;
 }
+
+const struct endpoint job_endpoints[] = {
+    {
+        .paths = {"/jobs"},
+        .methods = GET_OR_HEAD,
+        .scope = SCOPE_READ,
+        .about = ABOUT_FILTER,
+        .parameters = {"queue", "state", "limit", "after"},
+        .parse = parse_list,
+        .answer = answer_list,
+    },
+    {
+        .paths = {"/jobs/*"},
+        .methods = GET_OR_HEAD,
+        .scope = SCOPE_READ,
+        .about = ABOUT_JOB,
+        .parameters = {"wait"},
+        .parse = parse_get,
+        .start = start_get,
+        .answer = answer_get,
+    },
+    {
+        .paths = {"/jobs/*"},
+        .methods = METHOD_DELETE,
+        .scope = SCOPE_ADMIN,
+        .about = ABOUT_JOB,
+        .start = start_cancel,
+        .answer = answer_cancel,
+    },
+    {
+        .paths = {"/jobs/*/payload"},
+        .methods = GET_OR_HEAD,
+        .scope = SCOPE_READ,
+        .about = ABOUT_JOB,
+        .answer = answer_payload,
+    },
+    {
+        .paths = {"/jobs/*/output"},
+        .methods = GET_OR_HEAD,
+        .scope = SCOPE_READ,
+        .about = ABOUT_JOB,
+        .answer = answer_output,
+    },
+    {.methods = 0},
+};

@@ -1,180 +1,205 @@
 /* SPDX-License-Identifier: MIT */
+/* Figures are rows: a name, a kind, a help text, and the field that has the value. A figure of a
+ * queue is a row of `queue_figures`, one of the whole server a row of `server_figures`; what the
+ * field is says how it is printed. */
 #include "api/metrics.h"
 
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 
-/* One figure of a queue, as a row: its name, kind, help, and how to read it. */
+#define GAUGE     "gauge"
+#define COUNTER   "counter"
+#define HISTOGRAM "histogram"
+
+/* What a field is. */
+enum number { IS_BOOL, IS_UINT32, IS_UINT64, IS_MICROSECONDS, IS_DOUBLE, IS_HISTOGRAM };
+
 struct figure {
     const char *name, *kind, *help;
-    double (*read)(const struct jobd_stats *stats);
+    size_t offset; /* of the field in what the table is about */
+    enum number number;
+    const char *label; /* NULL: none */
 };
 
-static double capacity(const struct jobd_stats *s)
-{
-    return s->capacity;
-}
-static double workers(const struct jobd_stats *s)
-{
-    return s->workers;
-}
-static double paused(const struct jobd_stats *s)
-{
-    return s->paused;
-}
-static double queued(const struct jobd_stats *s)
-{
-    return s->queued;
-}
-static double scheduled(const struct jobd_stats *s)
-{
-    return s->scheduled;
-}
-static double running(const struct jobd_stats *s)
-{
-    return s->running;
-}
-static double leased(const struct jobd_stats *s)
-{
-    return s->leased;
-}
-static double oldest(const struct jobd_stats *s)
-{
-    return (double)s->oldest_us / 1e6;
-}
-static double drain(const struct jobd_stats *s)
-{
-    return s->drain_per_s;
-}
-static double admitted(const struct jobd_stats *s)
-{
-    return (double)s->admitted;
-}
-static double retried(const struct jobd_stats *s)
-{
-    return (double)s->retried;
-}
+/* size_t is one of these. */
+#define FIELD(of, field)                                                                           \
+    .offset = offsetof(struct of, field),                                                          \
+    .number = _Generic(((const struct of *)NULL)->field, bool                                      \
+                       : IS_BOOL, uint32_t                                                         \
+                       : IS_UINT32, uint64_t                                                       \
+                       : IS_UINT64, int64_t                                                        \
+                       : IS_MICROSECONDS, double                                                   \
+                       : IS_DOUBLE, struct jobd_histogram                                          \
+                       : IS_HISTOGRAM)
+#define QUEUE(field) FIELD(jobd_stats, field)
 
-static double rejected(const struct jobd_stats *s)
-{
-    return (double)s->rejected;
-}
-static double done(const struct jobd_stats *s)
-{
-    return (double)s->done;
-}
-static double failed(const struct jobd_stats *s)
-{
-    return (double)s->failed;
-}
-static double cancelled(const struct jobd_stats *s)
-{
-    return (double)s->cancelled;
-}
-
-static const struct figure figures[] = {
-    {"jobd_queue_capacity", "gauge", "Jobs that may wait.", capacity},
-    {"jobd_queue_workers", "gauge", "Jobs that may run at a time.", workers},
-    {"jobd_queue_paused", "gauge", "1 while the queue is paused.", paused},
-    {"jobd_queue_queued", "gauge", "Jobs that wait for a worker.", queued},
-    {"jobd_queue_scheduled", "gauge", "Jobs that wait for a time.", scheduled},
-    {"jobd_queue_running", "gauge", "Jobs that run.", running},
-    {"jobd_queue_leased", "gauge", "Of those that run: by remote workers.", leased},
-    {"jobd_queue_oldest_seconds", "gauge", "How long the oldest queued job has waited.", oldest},
-    {"jobd_queue_drain_per_second", "gauge", "Slots that become free, as measured.", drain},
-    {"jobd_jobs_admitted_total", "counter", "Jobs that were let in.", admitted},
-    {"jobd_jobs_rejected_total", "counter", "Jobs that met a full queue.", rejected},
-    {"jobd_retries_total", "counter", "Failed attempts that were not the last.", retried},
-    {"jobd_jobs_done_total", "counter", "Jobs that ended well.", done},
-    {"jobd_jobs_failed_total", "counter", "Jobs whose attempts are used up.", failed},
-    {"jobd_jobs_cancelled_total", "counter", "Jobs that were cancelled.", cancelled},
+static const struct figure queue_figures[] = {
+    {"jobd_queue_capacity", GAUGE, "Jobs that may wait.", QUEUE(capacity)},
+    {"jobd_queue_workers", GAUGE, "Jobs that may run at a time.", QUEUE(workers)},
+    {"jobd_queue_paused", GAUGE, "1 while the queue is paused.", QUEUE(paused)},
+    {"jobd_queue_queued", GAUGE, "Jobs that wait for a worker.", QUEUE(queued)},
+    {"jobd_queue_scheduled", GAUGE, "Jobs that wait for a time.", QUEUE(scheduled)},
+    {"jobd_queue_running", GAUGE, "Jobs that run.", QUEUE(running)},
+    {"jobd_queue_leased", GAUGE, "Of those that run: by remote workers.", QUEUE(leased)},
+    {"jobd_queue_oldest_seconds", GAUGE, "How long the oldest queued job has waited.",
+     QUEUE(oldest_us)},
+    {"jobd_queue_drain_per_second", GAUGE, "Slots that become free, as measured.",
+     QUEUE(drain_per_s)},
+    {"jobd_jobs_admitted_total", COUNTER, "Jobs that were let in.", QUEUE(admitted)},
+    {"jobd_jobs_rejected_total", COUNTER, "Jobs that met a full queue.", QUEUE(rejected)},
+    {"jobd_retries_total", COUNTER, "Failed attempts that were not the last.", QUEUE(retried)},
+    {"jobd_jobs_done_total", COUNTER, "Jobs that ended well.", QUEUE(done)},
+    {"jobd_jobs_failed_total", COUNTER, "Jobs whose attempts are used up.", QUEUE(failed)},
+    {"jobd_jobs_cancelled_total", COUNTER, "Jobs that were cancelled.", QUEUE(cancelled)},
+    {"jobd_job_wait_seconds", HISTOGRAM, "From ready to run until running.", QUEUE(waited)},
+    {"jobd_job_run_seconds", HISTOGRAM, "How long jobs ran.", QUEUE(ran)},
 };
+
+struct server_stats {
+    struct http_stats http;
+    uint64_t payload_bytes;
+};
+#define SERVER(field) FIELD(server_stats, field)
+
+/* Those with the same name stand together. */
+static const struct figure server_figures[] = {
+    {"jobd_payload_bytes", GAUGE, "Bytes of payloads, outputs and errors that are remembered.",
+     SERVER(payload_bytes)},
+    {"jobd_connections", GAUGE, "Open connections.", SERVER(http.conns.open)},
+    {"jobd_connections_accepted_total", COUNTER, "Connections that were made.",
+     SERVER(http.conns.accepted)},
+    {"jobd_connections_refused_total", COUNTER, "Connections over a limit.",
+     SERVER(http.conns.refused_total), "limit=\"all\""},
+    {"jobd_connections_refused_total", COUNTER, "Connections over a limit.",
+     SERVER(http.conns.refused_address), "limit=\"address\""},
+    {"jobd_connections_cut_total", COUNTER, "Connections closed at a deadline.",
+     SERVER(http.conns.cut)},
+    {"jobd_requests_parked", GAUGE, "Requests that wait for a job.", SERVER(http.parked)},
+    {"jobd_request_bytes", GAUGE, "Bytes of bodies and replies under way.", SERVER(http.bytes)},
+    {"jobd_replies_total", COUNTER, "Replies by the class of their status.",
+     SERVER(http.replies[2]), "class=\"2xx\""},
+    {"jobd_replies_total", COUNTER, "Replies by the class of their status.",
+     SERVER(http.replies[3]), "class=\"3xx\""},
+    {"jobd_replies_total", COUNTER, "Replies by the class of their status.",
+     SERVER(http.replies[4]), "class=\"4xx\""},
+    {"jobd_replies_total", COUNTER, "Replies by the class of their status.",
+     SERVER(http.replies[5]), "class=\"5xx\""},
+};
+
+#define STORE(field) FIELD(store_stats, field)
+
+static const struct figure store_figures[] = {
+    {"jobd_store_failing", GAUGE, "1: nothing new can be written down.", STORE(failing)},
+    {"jobd_store_commits_total", COUNTER, "Transactions.", STORE(commits)},
+    {"jobd_store_changes_total", COUNTER, "Changes in them.", STORE(changes)},
+    {"jobd_store_failures_total", COUNTER, "Times that the disk was full or failed.",
+     STORE(failures)},
+    {"jobd_store_bytes", GAUGE, "Size of the database and its log.", STORE(bytes)},
+};
+
+/* ---- a figure as text */
 
 static void head(FILE *out, const char *name, const char *kind, const char *help)
 {
     fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, kind);
 }
 
-static void histogram(FILE *out, const char *name, const char *queue,
+static void histogram(FILE *out, const char *name, const char *labels,
                       const struct jobd_histogram *of)
 {
     uint64_t count = 0;
     for (unsigned i = 0; i < JOBD_HISTOGRAM_BUCKETS; i++) {
         count += of->counts[i];
         if (jobd_histogram_bounds_us[i] == JOBD_NEVER)
-            fprintf(out, "%s_bucket{queue=\"%s\",le=\"+Inf\"} %" PRIu64 "\n", name, queue, count);
+            fprintf(out, "%s_bucket{%s,le=\"+Inf\"} %" PRIu64 "\n", name, labels, count);
         else
-            fprintf(out, "%s_bucket{queue=\"%s\",le=\"%g\"} %" PRIu64 "\n", name, queue,
+            fprintf(out, "%s_bucket{%s,le=\"%g\"} %" PRIu64 "\n", name, labels,
                     (double)jobd_histogram_bounds_us[i] / 1e6, count);
     }
-    fprintf(out, "%s_sum{queue=\"%s\"} %.6f\n", name, queue, (double)of->sum_us / 1e6);
-    fprintf(out, "%s_count{queue=\"%s\"} %" PRIu64 "\n", name, queue, count);
+    fprintf(out, "%s_sum{%s} %.6f\n", name, labels, (double)of->sum_us / 1e6);
+    fprintf(out, "%s_count{%s} %" PRIu64 "\n", name, labels, count);
+}
+
+/* `labels` NULL: none. */
+static void sample(FILE *out, const struct figure *figure, const char *labels, const void *values)
+{
+    const void *field = (const char *)values + figure->offset;
+    if (figure->number == IS_HISTOGRAM) {
+        histogram(out, figure->name, labels, field);
+        return;
+    }
+    if (labels != NULL)
+        fprintf(out, "%s{%s} ", figure->name, labels);
+    else
+        fprintf(out, "%s ", figure->name);
+    switch (figure->number) {
+    case IS_BOOL:
+        fprintf(out, "%d\n", *(const bool *)field);
+        break;
+    case IS_UINT32:
+        fprintf(out, "%" PRIu32 "\n", *(const uint32_t *)field);
+        break;
+    case IS_UINT64:
+        fprintf(out, "%" PRIu64 "\n", *(const uint64_t *)field);
+        break;
+    case IS_MICROSECONDS:
+        fprintf(out, "%.15g\n", (double)*(const int64_t *)field / 1e6);
+        break;
+    case IS_DOUBLE:
+        fprintf(out, "%.15g\n", *(const double *)field);
+        break;
+    case IS_HISTOGRAM:
+        break;
+    }
 }
 
 static void queues(FILE *out, struct jobd *jobd, const struct jobd_stats *stats)
 {
-    uint32_t len = jobd_queues_len(jobd);
-    for (size_t f = 0; f < sizeof figures / sizeof figures[0]; f++) {
-        head(out, figures[f].name, figures[f].kind, figures[f].help);
-        for (uint32_t i = 0; i < len; i++)
-            fprintf(out, "%s{queue=\"%s\"} %.15g\n", figures[f].name, jobd_queue_name(jobd, i),
-                    figures[f].read(&stats[i]));
+    for (size_t f = 0; f < sizeof queue_figures / sizeof queue_figures[0]; f++) {
+        const struct figure *figure = &queue_figures[f];
+        head(out, figure->name, figure->kind, figure->help);
+        for (uint32_t i = 0; i < jobd_queues_len(jobd); i++) {
+            char labels[sizeof "queue=\"\"" + JOBD_QUEUE_NAME_MAX];
+            snprintf(labels, sizeof labels, "queue=\"%s\"", jobd_queue_name(jobd, i));
+            sample(out, figure, labels, &stats[i]);
+        }
     }
-    head(out, "jobd_job_wait_seconds", "histogram", "From ready to run until running.");
-    for (uint32_t i = 0; i < len; i++)
-        histogram(out, "jobd_job_wait_seconds", jobd_queue_name(jobd, i), &stats[i].waited);
-    head(out, "jobd_job_run_seconds", "histogram", "How long jobs ran.");
-    for (uint32_t i = 0; i < len; i++)
-        histogram(out, "jobd_job_run_seconds", jobd_queue_name(jobd, i), &stats[i].ran);
 }
+
+static void table(FILE *out, const struct figure *figures, size_t len, const void *values)
+{
+    const char *former = NULL;
+    for (size_t f = 0; f < len; f++) {
+        if (former == NULL || strcmp(former, figures[f].name) != 0)
+            head(out, figures[f].name, figures[f].kind, figures[f].help);
+        former = figures[f].name;
+        sample(out, &figures[f], figures[f].label, values);
+    }
+}
+
+#define TABLE(out, figures, values)                                                                \
+    table(out, figures, sizeof(figures) / sizeof(figures)[0], values)
 
 static void server(FILE *out, struct jobd *jobd, struct http *http)
 {
-    struct http_stats stats;
-    http_stats(http, &stats);
-    head(out, "jobd_payload_bytes", "gauge",
-         "Bytes of payloads, outputs and errors that are remembered.");
-    fprintf(out, "jobd_payload_bytes %zu\n", jobd_memory(jobd));
-    head(out, "jobd_connections", "gauge", "Open connections.");
-    fprintf(out, "jobd_connections %" PRIu32 "\n", stats.conns.open);
-    head(out, "jobd_connections_accepted_total", "counter", "Connections that were made.");
-    fprintf(out, "jobd_connections_accepted_total %" PRIu64 "\n", stats.conns.accepted);
-    head(out, "jobd_connections_refused_total", "counter", "Connections over a limit.");
-    fprintf(out, "jobd_connections_refused_total{limit=\"all\"} %" PRIu64 "\n",
-            stats.conns.refused_total);
-    fprintf(out, "jobd_connections_refused_total{limit=\"address\"} %" PRIu64 "\n",
-            stats.conns.refused_address);
-    head(out, "jobd_connections_cut_total", "counter", "Connections closed at a deadline.");
-    fprintf(out, "jobd_connections_cut_total %" PRIu64 "\n", stats.conns.cut);
-    head(out, "jobd_requests_parked", "gauge", "Requests that wait for a job.");
-    fprintf(out, "jobd_requests_parked %" PRIu32 "\n", stats.parked);
-    head(out, "jobd_request_bytes", "gauge", "Bytes of bodies and replies under way.");
-    fprintf(out, "jobd_request_bytes %zu\n", stats.bytes);
-    head(out, "jobd_replies_total", "counter", "Replies by the class of their status.");
-    for (int i = 2; i < 6; i++)
-        fprintf(out, "jobd_replies_total{class=\"%dxx\"} %" PRIu64 "\n", i, stats.replies[i]);
-    head(out, "jobd_build_info", "gauge", "Always 1; what is running.");
+    struct server_stats stats = {.payload_bytes = jobd_memory(jobd)};
+    http_stats(http, &stats.http);
+    TABLE(out, server_figures, &stats);
+    head(out, "jobd_build_info", GAUGE, "Always 1; what is running.");
     fprintf(out, "jobd_build_info{version=\"" JOBD_VERSION "\",libmicrohttpd=\"%s\"} 1\n",
             http_library());
 }
 
-static void store_figures(FILE *out, struct store *store)
+static void disk(FILE *out, struct store *store)
 {
     struct store_stats stats;
     store_stats(store, &stats);
-    head(out, "jobd_store_failing", "gauge", "1: nothing new can be written down.");
-    fprintf(out, "jobd_store_failing %d\n", stats.failing);
-    head(out, "jobd_store_commits_total", "counter", "Transactions.");
-    fprintf(out, "jobd_store_commits_total %" PRIu64 "\n", stats.commits);
-    head(out, "jobd_store_changes_total", "counter", "Changes in them.");
-    fprintf(out, "jobd_store_changes_total %" PRIu64 "\n", stats.changes);
-    head(out, "jobd_store_failures_total", "counter", "Times that the disk was full or failed.");
-    fprintf(out, "jobd_store_failures_total %" PRIu64 "\n", stats.failures);
-    head(out, "jobd_store_bytes", "gauge", "Size of the database and its log.");
-    fprintf(out, "jobd_store_bytes %" PRIu64 "\n", stats.bytes);
+    TABLE(out, store_figures, &stats);
 }
 
 char *metrics_text(struct jobd *jobd, struct http *http, struct store *store)
@@ -191,7 +216,7 @@ char *metrics_text(struct jobd *jobd, struct http *http, struct store *store)
         queues(out, jobd, stats);
         server(out, jobd, http);
         if (store != NULL)
-            store_figures(out, store);
+            disk(out, store);
         bool failed = ferror(out) != 0;
         if (fclose(out) != 0 || failed) {
             free(text);

@@ -6,40 +6,21 @@
 #include <string.h>
 
 #include "api/endpoint.h"
-#include "base/clock.h"
+#include "api/respond.h"
 
 enum { RETRY_AFTER_MAX_S = 24 * 60 * 60, TIMEOUT_MIN_US = 1000 };
 
-static enum step busy(struct call *call, uint32_t queue, const struct jobd_receipt *receipt)
+struct put_state {
+    struct jobd_put put; /* what it says is the request's; without the key */
+    int64_t block_us;    /* waits so long for room, at most; 0: not, or not any more */
+};
+
+static struct put_state *state_of(const struct call *call)
 {
-    uint64_t us = (uint64_t)receipt->room_in_us;
-    uint64_t seconds = us / CLOCK_SECOND_US + (us % CLOCK_SECOND_US > 0);
-    if (seconds < 1)
-        seconds = 1;
-    if (seconds > RETRY_AFTER_MAX_S)
-        seconds = RETRY_AFTER_MAX_S;
-    if (!call->request->wants_json && !call->request->crosses && seconds <= BUSY_SHARED) {
-        call->reply->shared = call->api->busy[seconds];
-        return STEP_REPLY;
-    }
-    call->reply->retry_after_s = seconds;
-    if (!call->request->wants_json) {
-        call->reply->status = 429;
-        call->reply->text = "busy\n";
-        return STEP_REPLY;
-    }
-    cJSON *problem = reply_problem(429, "busy");
-    bool whole = cJSON_AddStringToObject(problem, "queue",
-                                         jobd_queue_name(call->api->jobd, queue)) != NULL &&
-                 json_add_int(problem, "queued", receipt->waiting) &&
-                 json_add_int(problem, "capacity", receipt->capacity);
-    enum step step = respond_json(call, 429, problem, whole);
-    if (whole)
-        call->reply->type = TYPE_PROBLEM;
-    return step;
+    return request_state(call->request, sizeof(struct put_state));
 }
 
-/* ---- reading the request: STEP_PARK, or the answer to what is wrong with it */
+/* ---- reading the request */
 
 /* Is a well-formed traceparent valid too (W3C Trace Context, section 3.2.2)? Ids of zeros alone
  * name nothing, and only later versions go on behind the flags. */
@@ -68,7 +49,7 @@ static enum step read_parameters(struct call *call, struct jobd_put *put)
     put->attempts = (uint32_t)attempts;
     const char *trace = call->request->trace;
     put->trace = trace[0] != '\0' && valid_trace(trace) ? trace : NULL;
-    return STEP_PARK;
+    return STEP_START;
 }
 
 /* A line of the body, without its end; false when there is none any more. */
@@ -101,9 +82,7 @@ static bool split_lines(struct request *request, uint64_t count)
 {
     const unsigned char *line;
     size_t at = 0, size;
-    request->put.batch_len = 0;
     request->batch = calloc((size_t)count, sizeof *request->batch);
-    request->put.batch = request->batch;
     while (request->batch != NULL && next_line(request->body, &at, &line, &size)) {
         if (size == 0)
             continue;
@@ -111,22 +90,22 @@ static bool split_lines(struct request *request, uint64_t count)
         if (blob == NULL)
             return false;
         memcpy(blob->bytes, line, size);
-        request->batch[request->put.batch_len++] = blob;
+        request->batch[request->batch_len++] = blob;
     }
     return request->batch != NULL;
 }
 
 /* Each line of the body that is not empty is a job's payload. */
-static enum step read_batch(struct call *call, struct jobd_put *put)
+static enum step read_batch(struct call *call, struct jobd_put *put, bool has_key)
 {
     struct request *request = call->request;
     const char *batch = request_parameter(request, "batch");
     struct jobd_stats stats;
     if (batch == NULL)
-        return STEP_PARK;
+        return STEP_START;
     if (strcmp(batch, "lines") != 0)
         return respond_bad_value(call, "batch", "lines");
-    if (put->key != NULL)
+    if (has_key)
         return respond_error(call, 400, "a batch has no Idempotency-Key");
     uint64_t count = request->body != NULL ? count_lines(request->body) : 0;
     if (count == 0)
@@ -139,16 +118,21 @@ static enum step read_batch(struct call *call, struct jobd_put *put)
     jobd_blob_unref(request->body);
     request->body = NULL;
     put->payload = NULL;
-    return STEP_PARK;
+    put->batch = request->batch;
+    put->batch_len = request->batch_len;
+    return STEP_START;
 }
 
-static enum step read_put(struct call *call, char key[JOBD_KEY_SIZE])
+static enum step parse_put(struct call *call)
 {
     struct request *request = call->request;
-    const char *name = path_queue(call);
-    struct jobd_put *put = &request->put;
-    *put = (struct jobd_put){.queue = jobd_queue_named(call->api->jobd, name),
-                             .payload = request->body};
+    struct put_state *state = state_of(call);
+    struct jobd_put *put = &state->put;
+    char key[JOBD_KEY_SIZE];
+    if (!parameter_duration(call, "block", WAIT_MAX_US, &state->block_us))
+        return respond_bad_value(call, "block", WAIT_VALUES);
+    put->queue = jobd_queue_named(call->api->jobd, path_queue(call));
+    put->payload = request->body;
     if (put->queue == JOBD_NO_QUEUE)
         return respond_error(call, 404, "no such queue");
     if (request->method == METHOD_GET && request->body != NULL)
@@ -156,17 +140,101 @@ static enum step read_put(struct call *call, char key[JOBD_KEY_SIZE])
     if (!request_key(request, key))
         return respond_error(call, 400,
                              "Idempotency-Key must be 1 to 255 visible ASCII characters");
-    put->key = key[0] != '\0' ? key : NULL;
-    if (read_parameters(call, put) == STEP_REPLY || read_batch(call, put) == STEP_REPLY)
+    if (read_parameters(call, put) == STEP_REPLY ||
+        read_batch(call, put, key[0] != '\0') == STEP_REPLY)
         return STEP_REPLY;
-    return STEP_PARK;
+    request->waiter.wants_output = true;
+    if (put->batch_len == 0)
+        request->waiter.end_us = (int64_t)request_wait_s(request) * CLOCK_SECOND_US;
+    return STEP_START;
+}
+
+/* A job that has ended goes in again. */
+static enum step parse_retry(struct call *call)
+{
+    struct jobd_info info;
+    if (jobd_get(call->api->jobd, path_id(call), &info) != JOBD_OK)
+        return respond_result(call, JOBD_NO_JOB);
+    state_of(call)->put.queue = info.queue;
+    return STEP_START;
+}
+
+/* ---- starting: it may wait for room, for the disk, and then for the job's end */
+
+/* The waiter has it too, unless memory was short; but that may be woken already. */
+static void keep_receipt(struct call *call, enum jobd_result result,
+                         const struct jobd_receipt *receipt)
+{
+    if (result != JOBD_PENDING)
+        call->request->waiter.receipt = *receipt;
+}
+
+static enum jobd_result start_put(struct call *call)
+{
+    struct request *request = call->request;
+    struct put_state *state = state_of(call);
+    struct jobd_waiter *waiter = &request->waiter;
+    struct jobd_put put = state->put;
+    struct jobd_receipt receipt;
+    char key[JOBD_KEY_SIZE];
+    int64_t now_us = clock_now_us();
+    (void)request_key(request, key); /* it was good before, and is copied */
+    put.key = key[0] != '\0' ? key : NULL;
+    request->body_offered = true;
+    request->watch_hangup = state->block_us > 0 || waiter->end_us > 0;
+    waiter->deadline_us = now_us + state->block_us;
+    enum jobd_result result = state->block_us > 0
+                                  ? jobd_put_wait(call->api->jobd, &put, waiter, now_us, &receipt)
+                                  : jobd_put(call->api->jobd, &put, waiter, now_us, &receipt);
+    keep_receipt(call, result, &receipt);
+    return result;
+}
+
+static enum jobd_result start_retry(struct call *call)
+{
+    struct jobd_receipt receipt;
+    enum jobd_result result = jobd_retry(call->api->jobd, path_id(call), &call->request->waiter,
+                                         clock_now_us(), &receipt);
+    keep_receipt(call, result, &receipt);
+    return result;
 }
 
 /* ---- answers */
 
-static enum step admitted_batch(struct call *call, const struct jobd_receipt *receipt)
+static enum step busy(struct call *call)
 {
-    uint32_t count = call->request->put.batch_len;
+    const struct jobd_receipt *receipt = &call->request->waiter.receipt;
+    uint64_t us = (uint64_t)receipt->room_in_us;
+    uint64_t seconds = us / CLOCK_SECOND_US + (us % CLOCK_SECOND_US > 0);
+    if (seconds < 1)
+        seconds = 1;
+    if (seconds > RETRY_AFTER_MAX_S)
+        seconds = RETRY_AFTER_MAX_S;
+    if (!call->request->wants_json && !call->request->cors_allowed && seconds <= BUSY_SHARED) {
+        call->reply->shared = call->api->busy[seconds];
+        return STEP_REPLY;
+    }
+    call->reply->retry_after_s = seconds;
+    if (!call->request->wants_json) {
+        call->reply->status = 429;
+        call->reply->text = "busy\n";
+        return STEP_REPLY;
+    }
+    cJSON *problem = reply_problem(429, "busy");
+    const char *queue = jobd_queue_name(call->api->jobd, state_of(call)->put.queue);
+    bool whole = cJSON_AddStringToObject(problem, "queue", queue) != NULL &&
+                 json_add_int(problem, "queued", receipt->waiting) &&
+                 json_add_int(problem, "capacity", receipt->capacity);
+    enum step step = respond_json(call, 429, problem, whole);
+    if (whole)
+        call->reply->type = TYPE_PROBLEM;
+    return step;
+}
+
+static enum step admitted_batch(struct call *call)
+{
+    const struct jobd_receipt *receipt = &call->request->waiter.receipt;
+    uint32_t count = call->request->batch_len;
     if (!call->request->wants_json) {
         call->reply->status = 202;
         return asprintf(&call->reply->owned, "queued %" PRIu32 "\n", count) >= 0
@@ -184,176 +252,91 @@ static enum step admitted_batch(struct call *call, const struct jobd_receipt *re
     return respond_json(call, 202, object, whole);
 }
 
-static enum step admitted(struct call *call, const struct jobd_receipt *receipt)
+static enum step admitted(struct call *call)
 {
     struct reply *reply = call->reply;
-    const struct jobd_put *put = &call->request->put;
-    if (put->batch_len > 0)
-        return admitted_batch(call, receipt);
-    snprintf(reply->location, sizeof reply->location, "/jobs/%" PRIu64, receipt->id);
+    const struct jobd_receipt *receipt = &call->request->waiter.receipt;
+    if (call->request->batch_len > 0)
+        return admitted_batch(call);
+    reply_field(reply, "Location", "/jobs/%" PRIu64, receipt->id);
     if (!call->request->wants_json) {
         reply->status = 202;
         reply->text = "queued\n";
         return STEP_REPLY;
     }
+    const char *queue = jobd_queue_name(call->api->jobd, state_of(call)->put.queue);
     cJSON *job = cJSON_CreateObject();
     bool whole = json_add_int(job, "id", (int64_t)receipt->id) &&
-                 cJSON_AddStringToObject(job, "queue",
-                                         jobd_queue_name(call->api->jobd, put->queue)) != NULL &&
+                 cJSON_AddStringToObject(job, "queue", queue) != NULL &&
                  cJSON_AddStringToObject(job, "state", jobd_state_name(receipt->state)) != NULL;
     return respond_json(call, 202, job, whole);
 }
 
 /* The job has ended while its client waited: its output is the answer. */
-static enum step ended(struct call *call, struct jobd_waiter *waiter)
+static enum step ended(struct call *call)
 {
+    struct jobd_waiter *waiter = &call->request->waiter;
     struct reply *reply = call->reply;
     const struct jobd_info *info = &waiter->info;
     struct jobd_blob *output = waiter->output;
     waiter->output = NULL;
-    snprintf(reply->location, sizeof reply->location, "/jobs/%" PRIu64, info->id);
+    reply_field(reply, "Location", "/jobs/%" PRIu64, info->id);
     reply_field(reply, "Preference-Applied", "wait=%" PRIu64, request_wait_s(call->request));
     reply_field(reply, "Jobd-State", "%s", jobd_state_name(info->state));
-    reply->status = info->state == JOBD_DONE ? 200 : 500;
-    reply->type = output != NULL ? NULL : TYPE_BYTES;
-    reply->text = "";
-    reply->blob = output;
-    reply->unsafe = true;
-    return STEP_REPLY;
+    return respond_bytes(call, info->state == JOBD_DONE ? 200 : 500, output);
 }
 
-/* ---- putting: a request may wait for room, for the disk, and then for the job's end */
-
-static enum step put_answer(struct call *call, enum jobd_result result,
-                            const struct jobd_receipt *receipt)
+/* In, but it has not ended in time. */
+static enum step not_ended(struct call *call)
 {
+    struct jobd_receipt *receipt = &call->request->waiter.receipt;
+    struct jobd_info info;
+    if (jobd_get(call->api->jobd, receipt->id, &info) == JOBD_OK)
+        receipt->state = info.state;
+    return admitted(call);
+}
+
+static enum step answer_put(struct call *call, enum jobd_result result)
+{
+    const struct jobd_waiter *waiter = &call->request->waiter;
+    struct put_state *state = state_of(call);
     switch (result) {
     case JOBD_OK:
-        return admitted(call, receipt);
+        return waiter->end_us > 0 ? ended(call) : admitted(call);
+    case JOBD_TIMEOUT:
+        if (waiter->accepted)
+            return not_ended(call);
+        state->block_us = 0; /* a last try, which also says how full it is */
+        return STEP_START;
+    case JOBD_TOO_MANY_WAITERS:
+        return waiter->accepted ? not_ended(call) : respond_result(call, result);
     case JOBD_FULL:
     case JOBD_OUT_OF_MEMORY:
-        return busy(call, call->request->put.queue, receipt);
+        return busy(call);
     default:
         return respond_result(call, result);
     }
 }
 
-static void offer(struct request *request, char key[JOBD_KEY_SIZE])
-{
-    (void)request_key(request, key); /* it was good before */
-    request->put.key = key[0] != '\0' ? key : NULL;
-    request->offers = true;
-}
-
-static enum jobd_result start_put(struct request *request, void *context)
-{
-    struct api *api = context;
-    struct jobd_receipt receipt;
-    char key[JOBD_KEY_SIZE];
-    offer(request, key);
-    return jobd_put(api->jobd, &request->put, &request->waiter, clock_now_us(), &receipt);
-}
-
-static enum jobd_result start_put_wait(struct request *request, void *context)
-{
-    struct api *api = context;
-    struct jobd_receipt receipt;
-    char key[JOBD_KEY_SIZE];
-    offer(request, key);
-    return jobd_put_wait(api->jobd, &request->put, &request->waiter, clock_now_us(), &receipt);
-}
-
-static enum step put_now(struct call *call)
-{
-    struct request *request = call->request;
-    struct jobd_receipt receipt;
-    if (call->api->store != NULL || request->waiter.end_us > 0) {
-        request->brief = request->waiter.end_us == 0;
-        *call->start = start_put;
-        return STEP_PARK;
-    }
-    enum jobd_result result =
-        jobd_put(call->api->jobd, &request->put, NULL, clock_now_us(), &receipt);
-    if (result == JOBD_OK)
-        request->given = true;
-    return put_answer(call, result, &receipt);
-}
-
-/* In, but it has not ended in time. */
-static enum step not_ended(struct call *call, struct jobd_receipt *receipt)
-{
-    struct jobd_info info;
-    if (jobd_get(call->api->jobd, receipt->id, &info) == JOBD_OK)
-        receipt->state = info.state;
-    return admitted(call, receipt);
-}
-
-static enum step put_after_wait(struct call *call, char key[JOBD_KEY_SIZE])
-{
-    struct request *request = call->request;
-    struct jobd_waiter *waiter = &request->waiter;
-    bool in_time = waiter->result != JOBD_TIMEOUT && waiter->result != JOBD_TOO_MANY_WAITERS;
-    if (waiter->end_us > 0 && waiter->result == JOBD_OK)
-        return ended(call, waiter);
-    if (waiter->end_us > 0 && !in_time && waiter->accepted)
-        return not_ended(call, &waiter->receipt);
-    if (waiter->result != JOBD_TIMEOUT)
-        return put_answer(call, waiter->result, &waiter->receipt);
-    /* A last try, which also says how full it is. */
-    (void)request_key(request, key);
-    request->put.key = key[0] != '\0' ? key : NULL;
-    return put_now(call);
-}
-
-enum step put_job(struct call *call)
-{
-    struct request *request = call->request;
-    char key[JOBD_KEY_SIZE];
-    int64_t block_us = 0;
-    if (request->resumed)
-        return put_after_wait(call, key);
-    if (!parameter_duration(call, "block", WAIT_MAX_US, &block_us))
-        return respond_bad_value(call, "block", "a duration of at most 1h, like 250ms, 30s or 5m");
-    if (read_put(call, key) == STEP_REPLY)
-        return STEP_REPLY;
-    if (request->put.batch_len == 0)
-        request->waiter.end_us = (int64_t)request_wait_s(request) * CLOCK_SECOND_US;
-    request->waiter.wants_output = true;
-    if (block_us == 0)
-        return put_now(call);
-    request->waiter.deadline_us = clock_now_us() + block_us;
-    *call->start = start_put_wait;
-    return STEP_PARK;
-}
-
-/* ---- again */
-
-static enum jobd_result start_retry(struct request *request, void *context)
-{
-    struct api *api = context;
-    struct jobd_receipt receipt;
-    enum jobd_result result =
-        jobd_retry(api->jobd, request->parked_for, &request->waiter, clock_now_us(), &receipt);
-    if (result != JOBD_PENDING) /* else it may have been woken already */
-        request->waiter.receipt = receipt;
-    return result;
-}
-
-/* Not held for its end. */
-static enum step retried(struct call *call, enum jobd_result result)
-{
-    const struct jobd_receipt *receipt = &call->request->waiter.receipt;
-    return result == JOBD_OK ? admitted(call, receipt) : put_answer(call, result, receipt);
-}
-
-enum step retry_job(struct call *call)
-{
-    struct jobd_info info;
-    if (call->request->resumed)
-        return retried(call, call->request->waiter.result);
-    call->request->parked_for = path_id(call);
-    if (jobd_get(call->api->jobd, call->request->parked_for, &info) != JOBD_OK)
-        return respond_result(call, JOBD_NO_JOB);
-    call->request->put = (struct jobd_put){.queue = info.queue};
-    return act(call, start_retry, retried);
-}
+const struct endpoint put_endpoints[] = {
+    {
+        .paths = {"/do", "/do/*"},
+        .methods = METHOD_GET | METHOD_POST, /* not HEAD, which must not put a job in */
+        .scope = SCOPE_PUT,
+        .about = ABOUT_QUEUE,
+        .parameters = {"delay", "priority", "attempts", "timeout", "block", "batch"},
+        .parse = parse_put,
+        .start = start_put,
+        .answer = answer_put,
+    },
+    {
+        .paths = {"/jobs/*/retry"},
+        .methods = METHOD_POST,
+        .scope = SCOPE_ADMIN,
+        .about = ABOUT_JOB,
+        .parse = parse_retry,
+        .start = start_retry,
+        .answer = answer_put,
+    },
+    {.methods = 0},
+};

@@ -4,7 +4,19 @@
 #include <stdio.h>
 
 #include "api/endpoint.h"
-#include "base/clock.h"
+#include "api/respond.h"
+
+struct queue_state {
+    uint32_t queue;
+    uint32_t purged;
+};
+
+static struct queue_state *state_of(const struct call *call)
+{
+    return request_state(call->request, sizeof(struct queue_state));
+}
+
+/* ---- looking */
 
 static cJSON *queue_json(const struct api *api, uint32_t index)
 {
@@ -30,11 +42,12 @@ static cJSON *queue_json(const struct api *api, uint32_t index)
     return queue;
 }
 
-enum step list_queues(struct call *call)
+static enum step answer_list(struct call *call, enum jobd_result result)
 {
     cJSON *list = cJSON_CreateObject();
     cJSON *queues = cJSON_AddArrayToObject(list, "queues");
     bool whole = queues != NULL;
+    (void)result;
     for (uint32_t i = 0; i < jobd_queues_len(call->api->jobd) && whole; i++) {
         cJSON *queue = queue_json(call->api, i);
         whole = queue != NULL && cJSON_AddItemToArray(queues, queue);
@@ -42,50 +55,50 @@ enum step list_queues(struct call *call)
     return respond_json(call, 200, list, whole);
 }
 
-enum step get_queue(struct call *call)
+static enum step parse_queue(struct call *call)
 {
-    uint32_t queue = jobd_queue_named(call->api->jobd, call->capture);
-    if (queue == JOBD_NO_QUEUE)
-        return respond_error(call, 404, "no such queue");
-    return respond_json(call, 200, queue_json(call->api, queue), true);
+    struct queue_state *state = state_of(call);
+    state->queue = jobd_queue_named(call->api->jobd, path_queue(call));
+    return state->queue != JOBD_NO_QUEUE ? STEP_START : respond_error(call, 404, "no such queue");
 }
 
-static enum step set_paused(struct call *call, bool paused, const char *word, const char *line)
+static enum step answer_queue(struct call *call, enum jobd_result result)
 {
-    uint32_t queue = jobd_queue_named(call->api->jobd, call->capture);
-    if (queue == JOBD_NO_QUEUE)
-        return respond_error(call, 404, "no such queue");
-    jobd_pause(call->api->jobd, queue, paused, clock_now_us());
-    return respond_word(call, 200, word, line);
+    (void)result;
+    return respond_json(call, 200, queue_json(call->api, state_of(call)->queue), true);
 }
 
-enum step pause_queue(struct call *call)
+/* ---- pausing, purging */
+
+static enum jobd_result start_pause(struct call *call)
 {
-    return set_paused(call, true, "paused", "paused\n");
+    jobd_pause(call->api->jobd, state_of(call)->queue, true, clock_now_us());
+    return JOBD_OK;
 }
 
-enum step resume_queue(struct call *call)
+static enum jobd_result start_resume(struct call *call)
 {
-    return set_paused(call, false, "resumed", "resumed\n");
+    jobd_pause(call->api->jobd, state_of(call)->queue, false, clock_now_us());
+    return JOBD_OK;
 }
 
-static enum jobd_result start_purge(struct request *request, void *context)
+static enum jobd_result start_purge(struct call *call)
 {
-    struct api *api = context;
-    return jobd_purge(api->jobd, jobd_queue_named(api->jobd, request->subject), &request->waiter,
-                      clock_now_us(), &request->count);
+    struct queue_state *state = state_of(call);
+    return jobd_purge(call->api->jobd, state->queue, &call->request->waiter, clock_now_us(),
+                      &state->purged);
 }
 
-static enum step purged(struct call *call, enum jobd_result result)
+static enum step answer_purge(struct call *call, enum jobd_result result)
 {
-    uint32_t count = call->request->count;
+    uint32_t purged = state_of(call)->purged;
     if (result != JOBD_OK)
         return respond_result(call, result);
     if (call->request->wants_json) {
         cJSON *object = cJSON_CreateObject();
-        return respond_json(call, 200, object, json_add_int(object, "purged", count));
+        return respond_json(call, 200, object, json_add_int(object, "purged", purged));
     }
-    if (asprintf(&call->reply->owned, "purged %" PRIu32 "\n", count) < 0) {
+    if (asprintf(&call->reply->owned, "purged %" PRIu32 "\n", purged) < 0) {
         call->reply->owned = NULL;
         return respond_no_memory(call);
     }
@@ -93,11 +106,49 @@ static enum step purged(struct call *call, enum jobd_result result)
     return STEP_REPLY;
 }
 
-enum step purge_queue(struct call *call)
-{
-    if (call->request->resumed)
-        return purged(call, call->request->waiter.result);
-    if (jobd_queue_named(call->api->jobd, call->capture) == JOBD_NO_QUEUE)
-        return respond_error(call, 404, "no such queue");
-    return act(call, start_purge, purged);
-}
+const struct endpoint queue_endpoints[] = {
+    {
+        .paths = {"/queues"},
+        .methods = GET_OR_HEAD,
+        .scope = SCOPE_READ,
+        .answer = answer_list,
+    },
+    {
+        .paths = {"/queues/*"},
+        .methods = GET_OR_HEAD,
+        .scope = SCOPE_READ,
+        .about = ABOUT_QUEUE,
+        .parse = parse_queue,
+        .answer = answer_queue,
+    },
+    {
+        .paths = {"/queues/*/pause"},
+        .methods = METHOD_POST,
+        .scope = SCOPE_ADMIN,
+        .about = ABOUT_QUEUE,
+        .parse = parse_queue,
+        .start = start_pause,
+        .answer = respond_line,
+        .line = "paused\n",
+    },
+    {
+        .paths = {"/queues/*/resume"},
+        .methods = METHOD_POST,
+        .scope = SCOPE_ADMIN,
+        .about = ABOUT_QUEUE,
+        .parse = parse_queue,
+        .start = start_resume,
+        .answer = respond_line,
+        .line = "resumed\n",
+    },
+    {
+        .paths = {"/queues/*/purge"},
+        .methods = METHOD_POST,
+        .scope = SCOPE_ADMIN,
+        .about = ABOUT_QUEUE,
+        .parse = parse_queue,
+        .start = start_purge,
+        .answer = answer_purge,
+    },
+    {.methods = 0},
+};

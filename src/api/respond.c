@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-#include "api/endpoint.h"
+#include "api/respond.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "base/text.h"
 #include "store/store.h"
-
-#define PARKED_ARE_MANY "too many waiting requests"
 
 /* ---- replies */
 
@@ -34,9 +32,11 @@ enum step respond_json(struct call *call, unsigned status, cJSON *object, bool w
     return STEP_REPLY;
 }
 
-enum step respond_word(struct call *call, unsigned status, const char *word, const char *line)
+enum step respond_word(struct call *call, unsigned status, const char *line)
 {
     if (call->request->wants_json) {
+        char word[32];
+        snprintf(word, sizeof word, "%.*s", (int)strcspn(line, "\n"), line);
         cJSON *object = cJSON_CreateObject();
         return respond_json(call, status, object,
                             cJSON_AddStringToObject(object, "status", word) != NULL);
@@ -44,6 +44,32 @@ enum step respond_word(struct call *call, unsigned status, const char *word, con
     call->reply->status = status;
     call->reply->text = line;
     return STEP_REPLY;
+}
+
+enum step respond_bytes(struct call *call, unsigned status, struct jobd_blob *bytes)
+{
+    struct reply *reply = call->reply;
+    reply->status = status;
+    reply->type = bytes != NULL ? NULL : TYPE_BYTES;
+    reply->text = "";
+    reply->blob = bytes;
+    reply->unsafe = true;
+    return STEP_REPLY;
+}
+
+enum step respond_line(struct call *call, enum jobd_result result)
+{
+    return result == JOBD_OK ? respond_word(call, 200, call->request->endpoint->line)
+                             : respond_result(call, result);
+}
+
+/* Why nothing can be written down. */
+static enum step respond_store(struct call *call)
+{
+    struct problem reason;
+    if (call->api->store == NULL || !store_failing(call->api->store, &reason))
+        return respond_error(call, 503, "could not be saved");
+    return respond_error(call, 503, reason.text);
 }
 
 enum step respond_result(struct call *call, enum jobd_result result)
@@ -60,7 +86,8 @@ enum step respond_result(struct call *call, enum jobd_result result)
         {JOBD_CONFLICT, 422, "the Idempotency-Key came with another payload"},
         {JOBD_NOT_FINAL, 409, "the job has not ended"},
         {JOBD_CLOSED, 503, "draining"},
-        {JOBD_TOO_MANY_WAITERS, 503, PARKED_ARE_MANY},
+        {JOBD_TOO_MANY_WAITERS, 503, "too many waiting requests"},
+        {JOBD_OUT_OF_MEMORY, 503, "out of memory"},
     };
     if (result == JOBD_STORE_FAILED)
         return respond_store(call);
@@ -70,39 +97,19 @@ enum step respond_result(struct call *call, enum jobd_result result)
     return respond_error(call, 500, jobd_result_text(result));
 }
 
-/* ---- verbs that may have to be written down */
-
-enum step act(struct call *call, start_wait *verb,
-              enum step (*answer)(struct call *call, enum jobd_result result))
-{
-    _Static_assert((int)REQUEST_SUBJECT_SIZE == (int)ROUTE_CAPTURE_SIZE, "a subject is a capture");
-    memcpy(call->request->subject, call->capture, sizeof call->capture);
-    if (call->api->store == NULL)
-        return answer(call, verb(call->request, call->api));
-    call->request->brief = true;
-    *call->start = verb;
-    return STEP_PARK;
-}
-
-enum step respond_store(struct call *call)
-{
-    struct problem reason;
-    if (call->api->store == NULL || !store_failing(call->api->store, &reason))
-        return respond_error(call, 503, "could not be saved");
-    return respond_error(call, 503, reason.text);
-}
-
 /* ---- paths and parameters */
 
 const char *path_queue(const struct call *call)
 {
-    return call->capture[0] != '\0' ? call->capture : "default";
+    const char *subject = call->request->subject;
+    return subject[0] != '\0' ? subject : "default";
 }
 
 uint64_t path_id(const struct call *call)
 {
+    const char *subject = call->request->subject;
     uint64_t id = 0;
-    (void)(call->capture[0] != '0' && text_to_number(call->capture, JOB_ID_MAX, &id));
+    (void)(subject[0] != '0' && text_to_number(subject, JOB_ID_MAX, &id));
     return id;
 }
 

@@ -1,27 +1,35 @@
 /* SPDX-License-Identifier: MIT */
-/* What endpoints have in common: answers, and the values of parameters. An answer_*() fills in the
- * call's reply and returns STEP_REPLY. */
+/* What endpoints have in common: replies, what a path names, and the values of parameters. A
+ * respond_*() fills in the call's reply and returns STEP_REPLY. */
 #pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "api/endpoint.h"
 #include "base/json.h"
-#include "api/route.h"
 
 /* An error, as text or as a problem. */
 enum step respond_error(struct call *call, unsigned status, const char *detail);
 enum step respond_no_memory(struct call *call);
 /* What the engine said, when it said no. */
 enum step respond_result(struct call *call, enum jobd_result result);
-/* 503: why nothing can be written down. */
-enum step respond_store(struct call *call);
 /* 400: allowed is ... */
 enum step respond_bad_value(struct call *call, const char *name, const char *allowed);
 /* Takes `object`, which may be NULL or incomplete (`whole` false) when memory was short. */
 enum step respond_json(struct call *call, unsigned status, cJSON *object, bool whole);
-/* A word for people, {"status": word} for programs. */
-enum step respond_word(struct call *call, unsigned status, const char *word, const char *line);
+/* A line of one word for people, {"status": word} for programs. It must outlive the reply. */
+enum step respond_word(struct call *call, unsigned status, const char *line);
+/* What a client has sent, or a job has put out, with its type: takes the reference. NULL: no bytes.
+ */
+enum step respond_bytes(struct call *call, unsigned status, struct jobd_blob *bytes);
+/* An endpoint's answer: 200 and its line; or what the engine said. */
+enum step respond_line(struct call *call, enum jobd_result result);
+
+/* The name of the queue in the path, or the default one's. */
+const char *path_queue(const struct call *call);
+/* The job's id in the path, or 0. */
+uint64_t path_id(const struct call *call);
 
 /* False when the parameter's value is bad; the result is left alone when it is not there. */
 bool parameter_duration(struct call *call, const char *name, int64_t max_us, int64_t *us);

@@ -4,11 +4,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/respond.h"
 #include "base/text.h"
 
-static bool path_matches(const char *pattern, const char *path, char capture[ROUTE_CAPTURE_SIZE])
+/* ---- paths */
+
+static bool path_matches(const char *pattern, const char *path, char subject[REQUEST_SUBJECT_SIZE])
 {
-    capture[0] = '\0';
+    subject[0] = '\0';
     for (; *pattern != '\0'; pattern++) {
         if (*pattern != '*') {
             if (*path++ != *pattern)
@@ -16,57 +19,60 @@ static bool path_matches(const char *pattern, const char *path, char capture[ROU
             continue;
         }
         size_t length = strcspn(path, "/");
-        if (length == 0 || length >= ROUTE_CAPTURE_SIZE)
+        if (length == 0 || length >= REQUEST_SUBJECT_SIZE)
             return false;
-        memcpy(capture, path, length);
-        capture[length] = '\0';
+        memcpy(subject, path, length);
+        subject[length] = '\0';
         path += length;
     }
     return *path == '\0';
 }
 
-static const struct route *find(const struct route *routes, size_t len, const char *path,
-                                char capture[ROUTE_CAPTURE_SIZE])
+static bool matches(const struct endpoint *endpoint, struct request *request)
 {
-    for (size_t i = 0; i < len; i++)
-        if (path_matches(routes[i].path, path, capture))
-            return &routes[i];
-    return NULL;
+    for (int i = 0; i < ENDPOINT_PATHS_MAX && endpoint->paths[i] != NULL; i++)
+        if (path_matches(endpoint->paths[i], request->path, request->subject))
+            return true;
+    return false;
 }
 
-static const struct route_method *method_for(const struct route *route, enum method method)
+struct route route_find(struct request *request, const struct endpoint *const *tables)
 {
-    if (method == METHOD_HEAD && !route->acts_on_get)
-        method = METHOD_GET;
-    for (int i = 0; i < ROUTE_METHODS_MAX; i++)
-        if (route->methods[i].serve != NULL && route->methods[i].method == method)
-            return &route->methods[i];
-    return NULL;
+    struct route route = {NULL, 0};
+    for (; *tables != NULL; tables++)
+        for (const struct endpoint *row = *tables; row->methods != 0; row++) {
+            if (!matches(row, request))
+                continue;
+            if ((row->methods & request->method) != 0)
+                return (struct route){.endpoint = row};
+            route.methods |= row->methods;
+        }
+    return route;
 }
 
-/* route NULL: what any of them takes */
-static void allow(const struct route *route, bool options, char *out, size_t size)
+/* OPTIONS is for the pages of another site alone, whose browser asks first. */
+void route_refuse(struct call *call, const struct route *route)
 {
-    static const struct {
-        enum method method;
-        const char *name;
-    } names[] = {{METHOD_GET, "GET"},
-                 {METHOD_HEAD, "HEAD"},
-                 {METHOD_POST, "POST"},
-                 {METHOD_DELETE, "DELETE"},
-                 {METHOD_OPTIONS, "OPTIONS"}};
-    size_t used = 0;
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        bool is_options = names[i].method == METHOD_OPTIONS;
-        if (is_options ? options : route == NULL || method_for(route, names[i].method) != NULL)
-            used += (size_t)snprintf(out + used, size - used, "%s%s", used > 0 ? ", " : "",
-                                     names[i].name);
+    static const unsigned any = GET_OR_HEAD | METHOD_POST | METHOD_DELETE;
+    const struct request *request = call->request;
+    bool asks = request->method == METHOD_OPTIONS;
+    unsigned methods = asks && strcmp(request->path, "*") == 0 ? any : route->methods;
+    if (methods == 0) {
+        (void)respond_error(call, 404, "not found");
+        return;
     }
+    call->reply->allow = methods | (request->cors_allowed ? METHOD_OPTIONS : 0);
+    if (asks && request->cors_allowed)
+        call->reply->status = 204;
+    else
+        (void)respond_error(call, 405, "method not allowed");
 }
+
+/* ---- parameters */
 
 struct parameter_check {
     const char *const *known;
-    unsigned seen; /* a bit for each of the route's parameters */
+    unsigned seen; /* a bit for each of them */
     char why[320]; /* "": nothing wrong */
 };
 
@@ -80,9 +86,9 @@ static bool check_parameter(void *context, const char *name, const char *value)
     if (*name == '\0')
         name = "without a name";
     unsigned i = 0;
-    while (i < ROUTE_PARAMETERS_MAX && known[i] != NULL && strcmp(known[i], name) != 0)
+    while (i < ENDPOINT_PARAMETERS_MAX && known[i] != NULL && strcmp(known[i], name) != 0)
         i++;
-    if (i < ROUTE_PARAMETERS_MAX && known[i] != NULL) {
+    if (i < ENDPOINT_PARAMETERS_MAX && known[i] != NULL) {
         if ((check->seen & 1U << i) != 0)
             snprintf(check->why, sizeof check->why, "parameter %s is given twice", known[i]);
         check->seen |= 1U << i;
@@ -91,65 +97,20 @@ static bool check_parameter(void *context, const char *name, const char *value)
     int used =
         snprintf(check->why, sizeof check->why, "unknown parameter %s; there %s",
                  text_printable(name, shown, sizeof shown), known[0] != NULL ? "is" : "are none");
-    for (i = 0; i < ROUTE_PARAMETERS_MAX && known[i] != NULL; i++)
+    for (i = 0; i < ENDPOINT_PARAMETERS_MAX && known[i] != NULL; i++)
         used += snprintf(check->why + used, sizeof check->why - (size_t)used, "%s %s",
                          i > 0 ? "," : "", known[i]);
     return false;
 }
 
-static enum step refuse(struct call *call, unsigned status, const char *why)
+bool route_knows_parameters(struct call *call)
 {
-    reply_error(call->reply, call->request->wants_json, status, why);
-    return STEP_REPLY;
-}
-
-/* The method is not one of the row's; NULL: it asks for the whole server. OPTIONS is for the pages
- * of another site alone, whose browser asks first. */
-static enum step other_method(struct call *call, const struct route *route)
-{
-    const struct request *request = call->request;
-    allow(route, request->crosses, call->reply->allow, sizeof call->reply->allow);
-    if (request->method != METHOD_OPTIONS || !request->crosses)
-        return refuse(call, 405, "method not allowed");
-    call->reply->status = 204;
-    return STEP_REPLY;
-}
-
-static enum step serve_row(struct call *call, const struct route *route, route_guard *guard)
-{
-    static const char *const none[ROUTE_PARAMETERS_MAX] = {NULL};
-    const struct route_method *method = method_for(route, call->request->method);
-    if (method == NULL)
-        return other_method(call, route);
-    if (!call->request->resumed && !guard(call, route, method->scope))
-        return STEP_REPLY;
-    if (!route->any_parameter && !call->request->resumed) {
-        bool first = method->serve == route->methods[0].serve;
-        struct parameter_check check = {.known = first ? route->parameters : none};
-        request_parameters(call->request, check_parameter, &check);
-        if (check.why[0] != '\0')
-            return refuse(call, 400, check.why);
-    }
-    return method->serve(call);
-}
-
-bool route_admits(struct call *call, const struct route *routes, size_t routes_len,
-                  route_guard *guard)
-{
-    const struct request *request = call->request;
-    const struct route *route = find(routes, routes_len, request->path, call->capture);
-    const struct route_method *method = route != NULL ? method_for(route, request->method) : NULL;
-    return method == NULL || guard(call, route, method->scope);
-}
-
-enum step route_serve(struct call *call, const struct route *routes, size_t routes_len,
-                      route_guard *guard)
-{
-    const struct request *request = call->request;
-    const struct route *route = find(routes, routes_len, request->path, call->capture);
-    if (route != NULL)
-        return serve_row(call, route, guard);
-    if (request->method == METHOD_OPTIONS && strcmp(request->path, "*") == 0)
-        return other_method(call, NULL);
-    return refuse(call, 404, "not found");
+    const struct endpoint *endpoint = call->request->endpoint;
+    if (endpoint->any_parameter)
+        return true;
+    struct parameter_check check = {.known = endpoint->parameters};
+    request_parameters(call->request, check_parameter, &check);
+    if (check.why[0] != '\0')
+        (void)respond_error(call, 400, check.why);
+    return check.why[0] == '\0';
 }

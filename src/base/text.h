@@ -7,6 +7,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* The media type of a text of ours. */
+#define TYPE_TEXT "text/plain; charset=utf-8"
+
 /* Decimal digits only, at most `max`. */
 bool text_to_number(const char *text, uint64_t max, uint64_t *number);
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "base/verify.h"
 
 struct jobd_blob *jobd_blob_new(size_t size, const char *type)
@@ -26,7 +27,7 @@ struct jobd_blob *jobd_blob_new(size_t size, const char *type)
 struct jobd_blob *jobd_blob_text(const char *text)
 {
     size_t size = strlen(text);
-    struct jobd_blob *blob = jobd_blob_new(size, "text/plain; charset=utf-8");
+    struct jobd_blob *blob = jobd_blob_new(size, TYPE_TEXT);
     if (blob != NULL)
         memcpy(blob->bytes, text, size);
     return blob;

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "http/headers.h"
+#include "base/text.h"
 #include "base/verify.h"
 
 enum { LINGER_MS = 1000, ANSWER_SIZE = 256 };
@@ -24,7 +25,7 @@ static bool answer(int fd, const char *status, const char *field, const char *li
 {
     char text[ANSWER_SIZE];
     int size = snprintf(text, sizeof text,
-                        "HTTP/1.1 %s\r\nContent-Type: text/plain; charset=utf-8\r\n"
+                        "HTTP/1.1 %s\r\nContent-Type: " TYPE_TEXT "\r\n"
                         "Content-Length: %zu\r\n%sConnection: close\r\n\r\n%s",
                         status, strlen(line), field, line);
     verify(size > 0 && (size_t)size < sizeof text);

@@ -19,10 +19,29 @@
 #include "base/lock.h"
 #include "http/request.h"
 
-enum { LOOPS_MAX = 16, SHARED_MAX = 64, TYPE_SIZE = 256 };
+enum {
+    LOOPS_MAX = 16,
+    SHARED_MAX = 80, /* the api's busy replies, 60, and some more */
+    TYPE_SIZE = 256
+};
 
 /* Where a request stands. */
 enum stage { STAGE_HEADER, STAGE_BODY, STAGE_SERVED, STAGE_PARKED };
+
+/* A waiter may be woken before the connection that waits could be suspended: whoever comes second
+ * sees that the other was there.
+ *
+ *     loop:    BEGUN ── starts the wait ── suspends ── BEGUN to SUSPENDED; was it OVER, resumes
+ *     waker:                    to OVER; was it SUSPENDED, resumes */
+enum wait { WAIT_BEGUN, WAIT_SUSPENDED, WAIT_OVER };
+
+/* Why a request is refused before any endpoint sees it. */
+struct request_error {
+    unsigned status;
+    const char *why; /* one line without a line feed */
+};
+
+#define BODY_TOO_LARGE "the body is larger than --max-body allows"
 
 /* One connection as the HTTP layer sees it, and its request of the moment. */
 struct exchange {
@@ -30,10 +49,13 @@ struct exchange {
     struct conn *conn;
     struct MHD_Connection *connection;
     enum stage stage;
+    _Atomic enum wait wait;
     struct quirk quirk;
-    size_t target_size;         /* as the request line said it */
-    bool target_bad;            /* it had a NUL, encoded */
-    bool too_large, no_memory;  /* the body is thrown away */
+    size_t target_size; /* as the request line said it */
+    bool target_bad;    /* it had a NUL, encoded */
+    bool malformed;     /* its header has what libmicrohttpd does not hand out */
+    const struct request_error
+        *refused;               /* not NULL: at the end of its body, which is thrown away */
     bool gone;                  /* parked, and the client has hung up */
     size_t body_used;           /* of request.body */
     size_t charged;             /* for body and reply, by http_charge() */
@@ -112,6 +134,20 @@ void loop_take_wakeup(struct loop *loop);
  * never for what `must` be. Any of the loops' threads. */
 bool http_charge(struct exchange *exchange, size_t size, bool must);
 void http_discharge(struct exchange *exchange);
+
+/* ---- request.c */
+
+/* Zeros all but the waiter's wake(). Its body has been dropped, and nothing waits. */
+void request_reset(struct request *request);
+
+/* ---- body.c: in the loop's thread */
+
+/* Some more of it has come. */
+void body_add(struct exchange *exchange, const char *data, size_t size);
+/* It is whole. */
+void body_end(struct exchange *exchange);
+/* It is not needed any more; what the engine has taken is not given back. */
+void body_drop(struct exchange *exchange);
 
 /* ---- mhd_reply.c */
 

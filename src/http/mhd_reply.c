@@ -2,6 +2,7 @@
 /* One reply: what an endpoint said becomes a response of libmicrohttpd's. */
 #include "http/mhd.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,15 @@ static void blob_unref(void *blob)
     jobd_blob_unref(blob);
 }
 
+static struct MHD_Response *lasting(const void *bytes, size_t size)
+{
+    union {
+        const void *read;
+        void *given; /* libmicrohttpd only reads it, but does not say so */
+    } body = {.read = bytes};
+    return MHD_create_response_from_buffer(size, body.given, MHD_RESPMEM_PERSISTENT);
+}
+
 /* Takes what the reply owns, also on failure. */
 static struct MHD_Response *body_of(struct exchange *exchange, struct reply *reply)
 {
@@ -38,23 +48,48 @@ static struct MHD_Response *body_of(struct exchange *exchange, struct reply *rep
                                                    MHD_RESPMEM_MUST_FREE);
         if (response == NULL)
             free(reply->owned);
+    } else if (reply->bytes != NULL) {
+        response = lasting(reply->bytes, reply->size);
     } else {
-        union {
-            const char *read;
-            void *given; /* libmicrohttpd only reads it, but does not say so */
-        } text = {.read = reply->text != NULL ? reply->text : ""};
-        response =
-            MHD_create_response_from_buffer(strlen(text.read), text.given, MHD_RESPMEM_PERSISTENT);
+        const char *text = reply->text != NULL ? reply->text : "";
+        response = lasting(text, strlen(text));
     }
-    reply->owned = NULL;
-    reply->blob = NULL;
     return response;
+}
+
+static const char *type_of(const struct reply *reply)
+{
+    if (reply->type != NULL)
+        return reply->type;
+    return reply->blob != NULL && reply->blob->type[0] != '\0' ? reply->blob->type : TYPE_BYTES;
+}
+
+static bool has_body(const struct reply *reply)
+{
+    return reply->blob != NULL || reply->owned != NULL || reply->bytes != NULL ||
+           reply->text != NULL || reply->stream.read != NULL;
+}
+
+static bool add_allow(struct MHD_Response *response, unsigned allow)
+{
+    char methods[METHODS_SIZE];
+    methods_list(allow, methods);
+    return add(response, MHD_HTTP_HEADER_ALLOW, methods);
+}
+
+static bool add_retry_after(struct MHD_Response *response, uint64_t s)
+{
+    char digits[24];
+    snprintf(digits, sizeof digits, "%" PRIu64, s);
+    return add(response, MHD_HTTP_HEADER_RETRY_AFTER, digits);
 }
 
 static bool add_fields(struct MHD_Response *response, const struct reply *reply)
 {
-    for (unsigned i = 0; i < REPLY_FIELDS_MAX && reply->fields[i].name != NULL; i++)
-        if (!add(response, reply->fields[i].name, reply->fields[i].value))
+    const char *name, *value;
+    size_t at = 0;
+    while (reply_next_field(reply, &at, &name, &value))
+        if (!add(response, name, value))
             return false;
     return true;
 }
@@ -62,22 +97,12 @@ static bool add_fields(struct MHD_Response *response, const struct reply *reply)
 /* NULL when memory is short, or a stream's connection was cut. Takes what the reply owns. */
 static struct MHD_Response *response_of(struct exchange *exchange, struct reply *reply)
 {
-    char type[TYPE_SIZE] = TYPE_BYTES;
-    if (reply->type != NULL)
-        snprintf(type, sizeof type, "%s", reply->type);
-    else if (reply->blob != NULL && reply->blob->type[0] != '\0')
-        snprintf(type, sizeof type, "%s", reply->blob->type);
-    bool empty = reply->blob == NULL && reply->owned == NULL && reply->text == NULL &&
-                 reply->stream.read == NULL;
     struct MHD_Response *response = body_of(exchange, reply);
     if (response == NULL)
         return NULL;
-    char seconds[24];
-    snprintf(seconds, sizeof seconds, "%llu", (unsigned long long)reply->retry_after_s);
-    if ((!empty && !add(response, MHD_HTTP_HEADER_CONTENT_TYPE, type)) ||
-        (reply->location[0] != '\0' && !add(response, MHD_HTTP_HEADER_LOCATION, reply->location)) ||
-        (reply->allow[0] != '\0' && !add(response, MHD_HTTP_HEADER_ALLOW, reply->allow)) ||
-        (reply->retry_after_s > 0 && !add(response, MHD_HTTP_HEADER_RETRY_AFTER, seconds)) ||
+    if ((has_body(reply) && !add(response, MHD_HTTP_HEADER_CONTENT_TYPE, type_of(reply))) ||
+        (reply->allow != 0 && !add_allow(response, reply->allow)) ||
+        (reply->retry_after_s > 0 && !add_retry_after(response, reply->retry_after_s)) ||
         (reply->status == 415 && !add(response, MHD_HTTP_HEADER_ACCEPT_ENCODING, "identity")) ||
         (reply->unsafe && (!add(response, "X-Content-Type-Options", "nosniff") ||
                            !add(response, "Content-Security-Policy", "sandbox"))) ||
@@ -114,6 +139,20 @@ static bool add_for_page(void *response, const char *name, const char *value)
     return add(response, name, value);
 }
 
+/* A cache must not give a page what somebody else was told, without the fields for pages. */
+static bool add_for_pages(struct MHD_Response *response, const struct exchange *exchange,
+                          const struct reply *reply)
+{
+    const char *origin = exchange->loop->http->config.cors_origin;
+    char methods[METHODS_SIZE];
+    if (origin == NULL)
+        return true;
+    if (!add(response, MHD_HTTP_HEADER_VARY, "Origin"))
+        return false;
+    methods_list(reply->allow, methods);
+    return !exchange->request.cors_allowed || cors_fields(origin, methods, add_for_page, response);
+}
+
 /* A large reply needs memory until its client has read it. An answer to a GET can be asked for
  * again; what another method has done must be told. */
 static void charge(struct exchange *exchange, struct reply *reply)
@@ -121,7 +160,8 @@ static void charge(struct exchange *exchange, struct reply *reply)
     size_t size = reply->blob != NULL    ? reply->blob->size
                   : reply->owned != NULL ? strlen(reply->owned)
                                          : 0;
-    bool again = exchange->request.method == METHOD_GET && !exchange->request.given; /* no put */
+    bool again = exchange->request.method == METHOD_GET &&
+                 !request_body_taken(&exchange->request); /* no put */
     if (size <= SMALL_BYTES)
         return;
     conn_extend_deadline(exchange->conn, size);
@@ -129,7 +169,7 @@ static void charge(struct exchange *exchange, struct reply *reply)
         return;
     jobd_blob_unref(reply->blob);
     free(reply->owned);
-    *reply = (struct reply){.close = reply->close, .retry_after_s = 1};
+    *reply = (struct reply){.close = reply->close, .retry_after_s = 1, .fields = reply->fields};
     reply_error(reply, exchange->request.wants_json, 503,
                 "there is no memory for the answer at the moment");
 }
@@ -150,10 +190,7 @@ enum MHD_Result reply_send(struct exchange *exchange, struct reply *reply)
     struct MHD_Response *response = response_of(exchange, reply);
     if (response == NULL)
         return MHD_NO; /* without memory for an answer, closing is the answer */
-    /* A cache must not give the page what somebody else was told, without the fields for pages. */
-    if ((http->config.cors_origin != NULL && !add(response, MHD_HTTP_HEADER_VARY, "Origin")) ||
-        (exchange->request.crosses &&
-         !cors_fields(http->config.cors_origin, reply->allow, add_for_page, response))) {
+    if (!add_for_pages(response, exchange, reply)) {
         MHD_destroy_response(response);
         return MHD_NO;
     }

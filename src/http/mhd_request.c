@@ -2,13 +2,12 @@
 /* One request: its header is judged, its body collected, it is served, perhaps parked, answered. */
 #include "http/mhd.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "http/cors.h"
 #include "http/canned.h"
-#include "base/verify.h"
+#include "base/container.h"
 
 enum {
     TARGET_MAX_BYTES = 2048,
@@ -16,185 +15,33 @@ enum {
      * not fail for want of room once a job is in. A field or parameter takes a record there. */
     HEADER_MAX_BYTES = 4096,
     RECORD_BYTES = 64,
-    BODY_FIRST_BYTES = 4096,
 };
-
-/* ---- the request, for the endpoints */
-
-static const struct exchange *exchange_with(const struct request *request)
-{
-    return (const struct exchange *)(const void *)((const char *)request -
-                                                   offsetof(struct exchange, request));
-}
-
-const char *request_parameter(const struct request *request, const char *name)
-{
-    const char *value = NULL;
-    if (exchange_with(request)->parameters == 0) /* most have none: do not ask for each by name */
-        return NULL;
-    if (MHD_lookup_connection_value_n(request->source, MHD_GET_ARGUMENT_KIND, name, strlen(name),
-                                      &value, NULL) != MHD_YES)
-        return NULL;
-    return value != NULL ? value : "";
-}
-
-struct parameters {
-    bool (*each)(void *context, const char *name, const char *value);
-    void *context;
-};
-
-static enum MHD_Result one_parameter(void *context, enum MHD_ValueKind kind, const char *name,
-                                     const char *value)
-{
-    const struct parameters *parameters = context;
-    (void)kind;
-    return parameters->each(parameters->context, name, value != NULL ? value : "") ? MHD_YES
-                                                                                   : MHD_NO;
-}
-
-void request_parameters(const struct request *request,
-                        bool (*each)(void *context, const char *name, const char *value),
-                        void *context)
-{
-    struct parameters parameters = {each, context};
-    MHD_get_connection_values(request->source, MHD_GET_ARGUMENT_KIND, one_parameter, &parameters);
-}
-
-static enum method method_named(const char *name)
-{
-    static const struct {
-        const char *name;
-        enum method method;
-    } methods[] = {{"GET", METHOD_GET},
-                   {"POST", METHOD_POST},
-                   {"HEAD", METHOD_HEAD},
-                   {"DELETE", METHOD_DELETE},
-                   {"OPTIONS", METHOD_OPTIONS}};
-    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++)
-        if (strcmp(name, methods[i].name) == 0)
-            return methods[i].method;
-    return METHOD_OTHER;
-}
-
-const char *request_token(const struct request *request, size_t *size)
-{
-    struct field token = headers_token(&exchange_with(request)->headers);
-    *size = token.size;
-    return token.text;
-}
-
-bool request_key(const struct request *request, char key[JOBD_KEY_SIZE])
-{
-    return headers_key(&exchange_with(request)->headers, key, JOBD_KEY_SIZE);
-}
-
-uint64_t request_wait_s(const struct request *request)
-{
-    return exchange_with(request)->headers.wait_s;
-}
-
-void request_drop_body(struct request *request)
-{
-    if (!request->given) {
-        jobd_blob_unref(request->body);
-        for (uint32_t i = 0; request->batch != NULL && i < request->put.batch_len; i++)
-            jobd_blob_unref(request->batch[i]);
-    }
-    free(request->batch);
-    request->batch = NULL;
-    request->body = NULL;
-    request->given = false;
-}
 
 /* ---- refusals */
 
 /* An error before any endpoint. */
-static enum MHD_Result refuse(struct exchange *exchange, unsigned status, const char *why)
+static enum MHD_Result refuse(struct exchange *exchange, const struct request_error *error)
 {
-    struct reply reply = {.close = true, .retry_after_s = status == 503};
+    struct reply reply = {.close = true, .retry_after_s = error->status == 503};
     if (!conn_enter(exchange->conn, PHASE_REPLY))
         return MHD_NO;
-    reply_error(&reply, headers_want_json(&exchange->headers), status, why);
+    reply_error(&reply, headers_want_json(&exchange->headers), error->status, error->why);
     return reply_send(exchange, &reply);
 }
 
-/* ---- the body */
-
-static void drop_body(struct exchange *exchange)
+/* The pool may be too full for libmicrohttpd to send a reply: it is said without it. */
+static enum MHD_Result refuse_header(struct exchange *exchange)
 {
-    request_drop_body(&exchange->request);
-    exchange->body_used = 0;
-}
-
-static struct jobd_blob *blob_with(const struct exchange *exchange, size_t room)
-{
-    char type[TYPE_SIZE] = "";
-    const struct field *field = &exchange->headers.content_type;
-    if (field->size < sizeof type && field->size > 0) {
-        memcpy(type, field->text, field->size);
-        type[field->size] = '\0';
+    struct http *http = exchange->loop->http;
+    if (conn_enter(exchange->conn, PHASE_REPLY)) {
+        if (!http->config.tls)
+            canned_too_large(exchange->conn->fd);
+        reply_count(http, 431);
     }
-    return jobd_blob_new(room, type);
+    return MHD_NO;
 }
 
-/* Makes the body's blob hold `room` bytes, of which the used ones are kept. */
-static bool resize_body(struct exchange *exchange, size_t room)
-{
-    size_t now = exchange->request.body != NULL ? exchange->request.body->size : 0;
-    if (room > now && !http_charge(exchange, room - now, false))
-        return false;
-    struct jobd_blob *blob = blob_with(exchange, room);
-    if (blob == NULL)
-        return false;
-    if (exchange->request.body != NULL)
-        memcpy(blob->bytes, exchange->request.body->bytes, exchange->body_used);
-    jobd_blob_unref(exchange->request.body);
-    exchange->request.body = blob;
-    return true;
-}
-
-static void collect(struct exchange *exchange, const char *data, size_t size)
-{
-    size_t max = (size_t)exchange->loop->http->config.body_max_bytes;
-    if (exchange->too_large || exchange->no_memory)
-        return;
-    if (size > max - exchange->body_used) {
-        exchange->too_large = true;
-        drop_body(exchange);
-        return;
-    }
-    size_t room = exchange->request.body != NULL ? exchange->request.body->size : 0;
-    size_t needed = exchange->body_used + size;
-    if (needed > room) {
-        /* Room for what has come, not for what was announced: whoever wants it must send it. */
-        size_t next = room == 0 ? BODY_FIRST_BYTES : room * 2;
-        if (next < needed)
-            next = needed;
-        if (exchange->headers.lengths > 0 && next > exchange->headers.length)
-            next = (size_t)exchange->headers.length;
-        if (!resize_body(exchange, next < max ? next : max)) {
-            exchange->no_memory = true;
-            drop_body(exchange);
-            return;
-        }
-    }
-    verify(exchange->request.body != NULL);
-    memcpy(exchange->request.body->bytes + exchange->body_used, data, size);
-    exchange->body_used += size;
-}
-
-/* A chunked body was given more room than it filled. */
-static void fit_body(struct exchange *exchange)
-{
-    if (exchange->request.body == NULL || exchange->request.body->size == exchange->body_used)
-        return;
-    if (!resize_body(exchange, exchange->body_used)) {
-        exchange->no_memory = true;
-        drop_body(exchange);
-    }
-}
-
-/* ---- a request's way */
+/* ---- the header */
 
 struct reading {
     struct headers *headers;
@@ -219,9 +66,8 @@ static size_t header_size(struct exchange *exchange)
     return info != NULL ? info->header_size : 0;
 }
 
-/* False when there is more in the header than libmicrohttpd hands out; from 1.0 on it refuses that
- * itself. */
-static bool read_header(struct exchange *exchange, const char *target, const char *method,
+/* Malformed is what has more in it than libmicrohttpd hands out. */
+static void read_header(struct exchange *exchange, const char *target, const char *method,
                         const char *version)
 {
     struct reading reading = {.headers = &exchange->headers};
@@ -229,7 +75,7 @@ static bool read_header(struct exchange *exchange, const char *target, const cha
                header_size(exchange));
     headers_begin(&exchange->headers, version);
     MHD_get_connection_values_n(exchange->connection, MHD_HEADER_KIND, one_field, &reading);
-    return gaps_end(&reading.framing);
+    exchange->malformed = !gaps_end(&reading.framing);
 }
 
 static size_t header_bytes(struct exchange *exchange)
@@ -239,18 +85,91 @@ static size_t header_bytes(struct exchange *exchange)
            fix_cookie_bytes(exchange, RECORD_BYTES);
 }
 
-/* The pool may be too full for libmicrohttpd to send a reply: it is said without it. */
-static enum MHD_Result refuse_header(struct exchange *exchange)
+/* ---- what is wrong with a header: the first row that does not pass */
+
+static bool is_sound(struct exchange *exchange)
 {
-    struct http *http = exchange->loop->http;
-    if (conn_enter(exchange->conn, PHASE_REPLY)) {
-        if (!http->config.tls)
-            canned_too_large(exchange->conn->fd);
-        reply_count(http, 431);
-    }
-    return MHD_NO;
+    return headers_end(&exchange->headers);
 }
 
+static bool is_whole(struct exchange *exchange)
+{
+    return !exchange->malformed;
+}
+
+static bool has_good_target(struct exchange *exchange)
+{
+    return !exchange->target_bad;
+}
+
+static bool has_short_target(struct exchange *exchange)
+{
+    return exchange->target_size <= TARGET_MAX_BYTES;
+}
+
+static bool leaves_room_for_reply(struct exchange *exchange)
+{
+    return header_bytes(exchange) <= HEADER_MAX_BYTES;
+}
+
+/* Without tokens a server that only its own machine can reach goes by where a request is from. */
+static bool is_from_here(struct exchange *exchange)
+{
+    const struct conn *conn = exchange->conn;
+    return exchange->loop->http->config.has_tokens || !conn->from_local || conn->from_unix ||
+           headers_from_here(&exchange->headers, exchange->request.cors_allowed,
+                             &exchange->headers.why);
+}
+
+static bool has_plain_content(struct exchange *exchange)
+{
+    return headers_plain_content(&exchange->headers);
+}
+
+static bool has_body_that_fits(struct exchange *exchange)
+{
+    return exchange->headers.length <= exchange->loop->http->config.body_max_bytes;
+}
+
+/* status 0 and why NULL: what the headers say. */
+static const struct check {
+    bool (*passes)(struct exchange *exchange);
+    struct request_error error;
+} checks[] = {
+    {is_sound, {0, NULL}},
+    {is_whole, {400, "malformed header: a NUL, an empty field name, or a folded line"}},
+    {has_good_target, {400, "the request's target has a NUL"}},
+    {has_short_target, {414, "the request's target is longer than 2048 bytes"}},
+    {leaves_room_for_reply, {431, NULL}},
+    {is_from_here, {403, NULL}},
+    {has_plain_content, {415, "Content-Encoding is not supported"}},
+    {has_body_that_fits, {413, BODY_TOO_LARGE}},
+};
+
+/* NULL when nothing is. */
+static const struct check *failed_check(struct exchange *exchange)
+{
+    for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++)
+        if (!checks[i].passes(exchange))
+            return &checks[i];
+    return NULL;
+}
+
+static enum MHD_Result refuse_for(struct exchange *exchange, const struct check *check)
+{
+    struct request_error error = check->error;
+    if (error.status == 431)
+        return refuse_header(exchange);
+    if (error.status == 0)
+        error.status = exchange->headers.status;
+    if (error.why == NULL)
+        error.why = exchange->headers.why;
+    return refuse(exchange, &error);
+}
+
+/* ---- a request's way */
+
+/* A token is asked for before the body is read. */
 static bool admitted(struct exchange *exchange, const char *target, struct reply *reply)
 {
     const struct http *http = exchange->loop->http;
@@ -259,72 +178,59 @@ static bool admitted(struct exchange *exchange, const char *target, struct reply
     return http->admits(&exchange->request, reply, http->context);
 }
 
-/* The header is complete. Whoever is refused here is answered at once and cut off; a good request
- * is not answered yet, as libmicrohttpd would close its connection too. */
-static enum MHD_Result begin(struct exchange *exchange, const char *target, const char *method,
-                             const char *version)
+static enum MHD_Result begin_body(struct exchange *exchange, const char *target)
 {
-    const struct http *http = exchange->loop->http;
-    struct headers *headers = &exchange->headers;
-    struct reply reply = {.status = 500, .type = TYPE_TEXT};
-    const char *why;
-    bool whole = read_header(exchange, target, method, version);
-    exchange->request.method = method_named(method);
-    quirk_set(exchange, QUIRK_NONE);
-    exchange->request.crosses = cors_allows(headers, http->config.cors_origin);
-    exchange->stage = STAGE_BODY;
-    (void)headers_target(headers, target);
-    if (!headers_end(headers))
-        return refuse(exchange, headers->status, headers->why);
-    if (!whole)
-        return refuse(exchange, 400,
-                      "malformed header: a NUL, an empty field name, or a folded line");
-    if (exchange->target_bad)
-        return refuse(exchange, 400, "the request's target has a NUL");
-    if (exchange->target_size > TARGET_MAX_BYTES)
-        return refuse(exchange, 414, "the request's target is longer than 2048 bytes");
-    if (header_bytes(exchange) > HEADER_MAX_BYTES)
-        return refuse_header(exchange);
-    bool by_place =
-        !http->config.has_tokens && exchange->conn->from_local && !exchange->conn->from_unix;
-    if (by_place && !headers_from_here(headers, exchange->request.crosses, &why))
-        return refuse(exchange, 403, why);
-    if (!headers_plain_content(headers))
-        return refuse(exchange, 415, "Content-Encoding is not supported");
-    if (headers->length > http->config.body_max_bytes)
-        return refuse(exchange, 413, "the body is larger than --max-body allows");
-    exchange->request.wants_json = headers_want_json(headers);
-    headers_trace(headers, exchange->request.trace, sizeof exchange->request.trace);
-    if (!headers->chunked && headers->length == 0)
-        return MHD_YES;
+    char fields[REPLY_FIELDS_BYTES];
+    struct reply reply = {.status = 500, .type = TYPE_TEXT, .fields = fields};
     if (!admitted(exchange, target, &reply)) {
         reply.close = true;
         return conn_enter(exchange->conn, PHASE_REPLY) ? reply_send(exchange, &reply) : MHD_NO;
     }
     if (!conn_enter(exchange->conn, PHASE_BODY))
         return MHD_NO;
-    if (headers->chunked)
+    if (exchange->headers.chunked)
         quirk_set(exchange, QUIRK_CHUNKS);
     return MHD_YES;
 }
 
-static enum MHD_Result park(struct exchange *exchange, start_wait *start)
+/* The header is complete. Whoever is refused here is answered at once and cut off; a good request
+ * is not answered yet, as libmicrohttpd would close its connection too. */
+static enum MHD_Result begin(struct exchange *exchange, const char *target, const char *method,
+                             const char *version)
+{
+    struct headers *headers = &exchange->headers;
+    struct request *request = &exchange->request;
+    read_header(exchange, target, method, version);
+    quirk_set(exchange, QUIRK_NONE);
+    exchange->stage = STAGE_BODY;
+    (void)headers_target(headers, target);
+    request->method = method_named(method);
+    request->cors_allowed = cors_allows(headers, exchange->loop->http->config.cors_origin);
+    const struct check *failed = failed_check(exchange);
+    if (failed != NULL)
+        return refuse_for(exchange, failed);
+    request->wants_json = headers_want_json(headers);
+    headers_trace(headers, request->trace, sizeof request->trace);
+    return headers->chunked || headers->length > 0 ? begin_body(exchange, target) : MHD_YES;
+}
+
+/* Its wait has begun. */
+static enum MHD_Result park(struct exchange *exchange)
 {
     struct http *http = exchange->loop->http;
-    if (!conn_enter(exchange->conn, PHASE_PARKED))
+    enum wait begun = WAIT_BEGUN;
+    /* Cut in the meantime: nobody is there to be told. */
+    if (!conn_enter(exchange->conn, PHASE_PARKED) &&
+        jobd_cancel_wait(http->config.jobd, &exchange->request.waiter))
         return MHD_NO;
     exchange->stage = STAGE_PARKED;
     atomic_fetch_add(&http->parked, 1);
-    /* Suspended before anybody can wake it: a resume that came first would be lost. */
     MHD_suspend_connection(exchange->connection);
-    enum jobd_result result = start(&exchange->request, http->context);
-    if (result == JOBD_PENDING) {
-        if (!exchange->request.brief)
-            acceptor_watch_hangup(http->acceptor, exchange->conn);
-    } else {
-        exchange->request.waiter.result = result;
+    if (!atomic_compare_exchange_strong(&exchange->wait, &begun, WAIT_SUSPENDED)) {
         MHD_resume_connection(exchange->connection);
         loop_wake(exchange->loop);
+    } else if (exchange->request.watch_hangup) {
+        acceptor_watch_hangup(http->acceptor, exchange->conn);
     }
     return MHD_YES;
 }
@@ -334,9 +240,6 @@ static void unpark(struct exchange *exchange)
     atomic_fetch_sub(&exchange->loop->http->parked, 1);
     acceptor_unwatch_hangup(exchange->loop->http->acceptor, exchange->conn);
     exchange->stage = STAGE_BODY;
-    if (exchange->request.offers && exchange->request.waiter.accepted)
-        exchange->request.given = true;
-    exchange->request.offers = false;
 }
 
 static void abandon(struct exchange *exchange)
@@ -350,12 +253,10 @@ static void abandon(struct exchange *exchange)
 static enum MHD_Result serve_request(struct exchange *exchange, const char *path)
 {
     struct http *http = exchange->loop->http;
-    struct reply reply = {.status = 500, .type = TYPE_TEXT};
-    start_wait *start = NULL;
-    if (exchange->too_large)
-        return refuse(exchange, 413, "the body is larger than --max-body allows");
-    if (exchange->no_memory)
-        return refuse(exchange, 503, "there is no memory for the body at the moment");
+    char fields[REPLY_FIELDS_BYTES];
+    struct reply reply = {.status = 500, .type = TYPE_TEXT, .fields = fields};
+    if (exchange->refused != NULL)
+        return refuse(exchange, exchange->refused);
     /* Before anything is done for it: who was cut must not get a job in. */
     if (!conn_enter(exchange->conn, PHASE_REPLY)) {
         abandon(exchange);
@@ -363,10 +264,9 @@ static enum MHD_Result serve_request(struct exchange *exchange, const char *path
     }
     exchange->request.path = headers_target(&exchange->headers, path);
     exchange->request.source = exchange->connection;
-    exchange->request.brief = false;
-    if (http->serve(&exchange->request, &reply, &start, http->context) == STEP_PARK)
-        return park(exchange, start);
-    return reply_send(exchange, &reply);
+    atomic_store(&exchange->wait, WAIT_BEGUN);
+    return http->serve(&exchange->request, &reply, http->context) ? reply_send(exchange, &reply)
+                                                                  : park(exchange);
 }
 
 enum MHD_Result request_handle(void *context, struct MHD_Connection *connection, const char *path,
@@ -383,7 +283,7 @@ enum MHD_Result request_handle(void *context, struct MHD_Connection *connection,
         return begin(exchange, path, method, version);
     case STAGE_BODY:
         if (*data_size > 0) {
-            collect(exchange, data, *data_size);
+            body_add(exchange, data, *data_size);
             quirk_progress(exchange);
             *data_size = 0;
             return conn_phase(exchange->conn) != PHASE_CUT ? MHD_YES : MHD_NO;
@@ -391,7 +291,7 @@ enum MHD_Result request_handle(void *context, struct MHD_Connection *connection,
         if (data != NULL) /* an empty body with another request behind it: not the last call yet */
             return MHD_YES;
         quirk_set(exchange, QUIRK_NONE);
-        fit_body(exchange);
+        body_end(exchange);
         return serve_request(exchange, path);
     case STAGE_PARKED:
         unpark(exchange);
@@ -432,12 +332,9 @@ void *request_begins(void *context, const char *target, struct MHD_Connection *c
     for (const char *at = strchr(target, '?'); at != NULL; at = strchr(at + 1, '&'))
         exchange->parameters++;
     exchange->target_size = strlen(target);
-    exchange->too_large = exchange->no_memory = exchange->gone = false;
-    exchange->request.wants_json = exchange->request.resumed = false;
-    exchange->request.abandoned = NULL;
-    exchange->request.takers = NULL;
-    exchange->request.waiter.wants_output = false;
-    exchange->request.waiter.end_us = 0;
+    exchange->gone = false;
+    exchange->refused = NULL;
+    request_reset(&exchange->request);
     (void)conn_enter(exchange->conn, PHASE_HEADER); /* begin() sees a cut */
     return exchange;
 }
@@ -451,7 +348,7 @@ static void end_request(struct exchange *exchange)
     }
     stream_end(exchange);
     quirk_set(exchange, QUIRK_NONE);
-    drop_body(exchange);
+    body_drop(exchange);
     http_discharge(exchange);
     jobd_blob_unref(exchange->request.waiter.output); /* nobody has answered with it */
     exchange->request.waiter.output = NULL;
@@ -473,10 +370,12 @@ void request_ended(void *context, struct MHD_Connection *connection, void **requ
 
 static void wake(struct jobd_waiter *waiter)
 {
-    struct exchange *exchange =
-        (struct exchange *)(void *)((char *)waiter - offsetof(struct exchange, request.waiter));
-    struct loop *loop = exchange->loop; /* once resumed, the exchange may be over */
-    MHD_resume_connection(exchange->connection);
+    struct exchange *exchange = container_of(waiter, struct exchange, request.waiter);
+    struct loop *loop = exchange->loop;
+    struct MHD_Connection *connection = exchange->connection;
+    if (atomic_exchange(&exchange->wait, WAIT_OVER) != WAIT_SUSPENDED)
+        return;
+    MHD_resume_connection(connection); /* from here on the exchange may be over */
     loop_wake(loop);
 }
 

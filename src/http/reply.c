@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/json.h"
 #include "http/request.h"
@@ -8,16 +9,27 @@
 
 void reply_field(struct reply *reply, const char *name, const char *format, ...)
 {
-    unsigned i = 0;
-    while (i < REPLY_FIELDS_MAX && reply->fields[i].name != NULL)
-        i++;
-    verify(i < REPLY_FIELDS_MAX);
+    size_t name_size = strlen(name) + 1;
+    verify(reply->fields != NULL && reply->fields_used + name_size < REPLY_FIELDS_BYTES);
+    char *value = reply->fields + reply->fields_used + name_size;
+    size_t room = REPLY_FIELDS_BYTES - reply->fields_used - name_size;
     va_list arguments;
     va_start(arguments, format);
-    int length = vsnprintf(reply->fields[i].value, REPLY_VALUE_SIZE, format, arguments);
+    int length = vsnprintf(value, room, format, arguments);
     va_end(arguments);
-    verify(length >= 0 && length < REPLY_VALUE_SIZE);
-    reply->fields[i].name = name;
+    verify(length > 0 && (size_t)length < room); /* of REPLY_FIELDS_BYTES */
+    memcpy(reply->fields + reply->fields_used, name, name_size);
+    reply->fields_used += name_size + (size_t)length + 1;
+}
+
+bool reply_next_field(const struct reply *reply, size_t *at, const char **name, const char **value)
+{
+    if (*at >= reply->fields_used)
+        return false;
+    *name = reply->fields + *at;
+    *value = *name + strlen(*name) + 1;
+    *at = (size_t)(*value + strlen(*value) + 1 - reply->fields);
+    return true;
 }
 
 /* Without a type of its own a problem's title is the status's phrase (RFC 9457, section 4.2.1);

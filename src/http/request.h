@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What passes between the HTTP library (http.c) and the endpoints (api.c): a request, its reply. */
+/* What passes between the HTTP layer and the endpoints: a request, and its reply. */
 #pragma once
 
 #include <stdbool.h>
@@ -7,50 +7,95 @@
 #include <stdint.h>
 
 #include "http/stream.h"
+#include "base/text.h"
+#include "base/verify.h"
 #include "jobd/queue.h"
 
 struct cJSON;
+struct endpoint;
 
-enum { REQUEST_SUBJECT_SIZE = 80 };
+enum {
+    REQUEST_SUBJECT_SIZE = 80, /* a queue's name, a job's id or a lease's token, with its NUL */
+    REQUEST_STATE_BYTES = 128
+};
 
-enum method { METHOD_GET, METHOD_HEAD, METHOD_POST, METHOD_DELETE, METHOD_OPTIONS, METHOD_OTHER };
+/* Bits, so that they make a set. */
+enum method {
+    METHOD_GET = 1 << 0,
+    METHOD_HEAD = 1 << 1,
+    METHOD_POST = 1 << 2,
+    METHOD_DELETE = 1 << 3,
+    METHOD_OPTIONS = 1 << 4,
+    METHOD_OTHER = 1 << 5 /* has no name here */
+};
 
-/* A request whose body has come in. All it points to is valid during the endpoint's call. */
+enum { METHODS_SIZE = sizeof "GET, HEAD, POST, DELETE, OPTIONS" };
+
+enum method method_named(const char *name);
+/* The names of those in the set, as an Allow field lists them. */
+void methods_list(unsigned set, char out[METHODS_SIZE]);
+
+/* A request whose body has come in. All is zeros when it begins, but for what the HTTP layer fills
+ * in and the waiter's wake(). What it points to is valid during the handler's call, or as said. */
 struct request {
     enum method method;
-    const char *path;       /* without the query, percent-decoded */
-    struct jobd_blob *body; /* NULL when empty; an endpoint that keeps it sets it to NULL */
+    const char *path; /* without the query, percent-decoded */
     bool wants_json;
-    bool crosses; /* from a page of --cors-origin, whose replies say so: none of them is shared */
+    bool cors_allowed; /* from a page of --cors-origin, whose replies say so: none of them is shared
+                        */
     char trace[JOBD_TRACE_SIZE]; /* its traceparent, "" without */
-    bool resumed;                /* the endpoint parked it, and the waiter has been woken since */
-    struct jobd_waiter waiter;   /* for an endpoint that parks */
-    uint64_t parked_for;         /* the endpoint's own, kept while parked, as are the next */
-    bool brief; /* parked for the disk alone: not worth being watched for a hang-up */
-    char subject[REQUEST_SUBJECT_SIZE]; /* for start(): what stood for `*` in the path */
-    int64_t us, until_us;
-    uint32_t count;
-    struct takers *takers; /* who take more than one job: api_work.c's */
-    struct jobd_put put;
-    struct jobd_blob **batch; /* from malloc(), put.batch_len of them; freed with the request */
-    /* Parked, and woken with JOBD_OK, but nobody is there any more to be answered. NULL: nothing */
+
+    /* What came with it; references are given back at its end. In pieces when `batch` is not NULL:
+     * from malloc(), freed at its end. */
+    struct jobd_blob *body; /* NULL when empty */
+    struct jobd_blob **batch;
+    uint32_t batch_len;
+    bool body_offered; /* to the engine, whose they are when waiter.accepted says so */
+
+    /* While it waits for something, nobody may touch it until the waiter is woken. */
+    struct jobd_waiter waiter;
+    bool resumed;      /* it has waited, and the waiter was woken */
+    bool watch_hangup; /* its wait may be long: it ends when the client goes away */
+    /* It was woken with JOBD_OK, but nobody is there any more to be answered. NULL: nothing to do.
+     */
     void (*abandoned)(struct request *request, void *context);
-    bool offers;  /* parked: body or batch are given when the waiter says accepted */
-    bool given;   /* they are the engine's, the request must not give back their references */
+
+    /* The endpoint's own. */
+    const struct endpoint *endpoint;
+    char subject[REQUEST_SUBJECT_SIZE]; /* what the path names: a queue, a job, a lease */
+    union {
+        max_align_t aligned;
+        unsigned char bytes[REQUEST_STATE_BYTES];
+    } state; /* request_state() */
+
     void *source; /* the HTTP library's */
 };
+
+/* Room for what the endpoint must know while the request waits: `size` bytes, zeros at first. */
+static inline void *request_state(struct request *request, size_t size)
+{
+    verify(size <= sizeof request->state);
+    return &request->state;
+}
+
+/* Are body and batch the engine's? Not while it waits. */
+static inline bool request_body_taken(const struct request *request)
+{
+    return request->body_offered && request->waiter.accepted;
+}
 
 /* The value of a query parameter, "" without one; NULL when the parameter is not there. */
 const char *request_parameter(const struct request *request, const char *name);
 
+/* The value of a header field, of the first one when there are several; NULL when it is not there.
+ */
+const char *request_header(const struct request *request, const char *name);
 /* The token of its `Authorization: Bearer`, *size bytes; NULL when it has none. */
 const char *request_token(const struct request *request, size_t *size);
 /* The client's Idempotency-Key, "" without; false when it is none. */
 bool request_key(const struct request *request, char key[JOBD_KEY_SIZE]);
 /* Prefer: wait, in seconds; 0 without. */
 uint64_t request_wait_s(const struct request *request);
-/* The body is not needed any more. */
-void request_drop_body(struct request *request);
 
 /* Calls `each` for every query parameter until it says false. */
 void request_parameters(const struct request *request,
@@ -60,49 +105,49 @@ void request_parameters(const struct request *request,
 /* A reply made once and sent many times. */
 struct shared_reply;
 
-enum { REPLY_FIELDS_MAX = 4, REPLY_VALUE_SIZE = 72 };
+/* All header fields of a reply that are added to it, names, values and a NUL behind each: what the
+ * HTTP library's memory for a connection has room for behind the longest header of a request. */
+enum { REPLY_FIELDS_BYTES = 1024 };
 
-/* The body is one of: text that outlives the server (`text`), a string from malloc() (`owned`), a
- * blob (`blob`), a stream (`stream`); the last three are taken. */
+/* The body is one of: text or `size` bytes that outlive the server, a string from malloc()
+ * (`owned`), a blob, a stream; the last three are taken. None of them: no body, and no type. */
 struct reply {
     const struct shared_reply *shared; /* not NULL: this, and nothing below counts */
     unsigned status;
+    unsigned allow;   /* methods, for 405 and OPTIONS; 0: none */
     const char *type; /* NULL: the blob's */
     const char *text;
+    const void *bytes;
+    size_t size;
     char *owned;
     struct jobd_blob *blob;
     struct reply_stream stream; /* read NULL: none */
-    char allow[48];             /* methods, for 405 and OPTIONS; "": none */
-    char location[48];          /* "": none */
     uint64_t retry_after_s;     /* 0: none */
-    struct {
-        const char *name; /* NULL: none */
-        char value[REPLY_VALUE_SIZE];
-    } fields[REPLY_FIELDS_MAX];
+    char *fields; /* REPLY_FIELDS_BYTES that need not be cleared; NULL: has no fields */
+    size_t fields_used;
     bool close;  /* close the connection after it */
     bool unsafe; /* the bytes are a client's: no browser shall run them */
 };
 
-/* Adds a field; its name must outlive the reply. */
+/* Adds a field; all is copied. The value is not empty. There must be room for it: how long it can
+ * get is its author's to know, never a client's to choose. */
 __attribute__((format(printf, 3, 4))) void reply_field(struct reply *reply, const char *name,
                                                        const char *format, ...);
+/* One field after the other: starts with *at 0, false when there is none any more. */
+bool reply_next_field(const struct reply *reply, size_t *at, const char **name, const char **value);
 
 /* An error: a line of text, or RFC 9457's problem+json. `detail` is copied. */
 void reply_error(struct reply *reply, bool wants_json, unsigned status, const char *detail);
 /* Such a problem, for more members, the caller's; NULL when memory is short. */
 struct cJSON *reply_problem(unsigned status, const char *detail);
 
-/* What an endpoint says: the reply is filled in; or park the request, call start(), and call the
- * endpoint again once the waiter was woken. start() returns JOBD_PENDING, or what the waiter would
- * have been woken with. */
-enum step { STEP_REPLY, STEP_PARK };
-typedef enum jobd_result start_wait(struct request *request, void *context);
-typedef enum step request_handler(struct request *request, struct reply *reply, start_wait **start,
-                                  void *context);
+/* Serves a request. True: the reply is filled in. False: request->waiter has begun to wait, and
+ * once it has been woken, which may be at once, the handler is called again, with `resumed`. */
+typedef bool request_handler(struct request *request, struct reply *reply, void *context);
 /* May the request come in, body and all? False, and why not is in the reply. */
 typedef bool request_admitter(struct request *request, struct reply *reply, void *context);
 
-#define TYPE_TEXT    "text/plain; charset=utf-8"
+/* And TYPE_TEXT, of base/text.h. */
 #define TYPE_JSON    "application/json"
 #define TYPE_PROBLEM "application/problem+json"
 #define TYPE_METRICS "text/plain; version=0.0.4; charset=utf-8"

@@ -206,7 +206,7 @@ static struct jobd_blob *take_output(struct run *run)
     struct jobd_blob *fitting = NULL;
     if (run->output_used > 0) {
         bool text = text_is_utf8(run->output->bytes, run->output_used);
-        fitting = jobd_blob_new(run->output_used, text ? "text/plain; charset=utf-8" : NULL);
+        fitting = jobd_blob_new(run->output_used, text ? TYPE_TEXT : NULL);
         if (fitting != NULL)
             memcpy(fitting->bytes, run->output->bytes, run->output_used);
         else

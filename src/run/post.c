@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/lock.h"
+#include "base/text.h"
 #include "base/url.h"
 #include "run/http_client.h"
 
@@ -213,7 +214,7 @@ static void fail(struct jobd_outcome *outcome, const char *why, const char *more
     if (strlen(text) == used + 1) /* nothing followed */
         text[used] = '\0';
     outcome->state = JOBD_FAILED;
-    outcome->error = blob_of(text, strlen(text), "text/plain; charset=utf-8");
+    outcome->error = blob_of(text, strlen(text), TYPE_TEXT);
 }
 
 static void fail_late(struct jobd_outcome *outcome, int64_t timeout_us, bool asked)

@@ -92,6 +92,16 @@ static int new_pool(struct server *server)
     return error;
 }
 
+static int init_api(struct server *server)
+{
+    server->api = (struct api){.jobd = server->jobd,
+                               .http = server->http,
+                               .store = server->store,
+                               .auth = server->auth,
+                               .output_max_bytes = (size_t)server->options.output_max_bytes};
+    return api_init(&server->api);
+}
+
 static int new_http(struct server *server)
 {
     const struct options *options = &server->options;
@@ -111,16 +121,6 @@ static int new_http(struct server *server)
     return http_new(&server->http, &config);
 }
 
-static int new_api(struct server *server)
-{
-    const struct api_config config = {.jobd = server->jobd,
-                                      .http = server->http,
-                                      .store = server->store,
-                                      .auth = server->auth,
-                                      .output_max_bytes = (size_t)server->options.output_max_bytes};
-    return api_new(&server->api, &config);
-}
-
 static bool start(struct server *server, struct problem *problem)
 {
     int error = new_pool(server);
@@ -129,12 +129,12 @@ static bool start(struct server *server, struct problem *problem)
     server->jobd = jobd_pool_jobd(server->pool);
     if (server->store != NULL && !store_load(server->store, server->jobd, clock_now_us(), problem))
         return false;
-    if ((error = new_http(server)) != 0 || (error = new_api(server)) != 0)
+    if ((error = new_http(server)) != 0 || (error = init_api(server)) != 0)
         goto fail;
     if (server->store != NULL && (error = store_start(server->store, server->jobd)) != 0)
         goto fail;
     if ((error = jobd_pool_start(server->pool)) != 0 ||
-        (error = http_start(server->http, api_serve, api_admits, server->api)) != 0)
+        (error = http_start(server->http, api_serve, api_admits, &server->api)) != 0)
         goto fail;
     return true;
 fail:
@@ -226,7 +226,6 @@ static int open_all(struct server *server, struct problem *problem)
 static void close_all(struct server *server)
 {
     http_free(server->http);
-    api_free(server->api);
     jobd_pool_free(server->pool);
     for (uint32_t i = 0; server->runners != NULL && i < server->options.queues_len; i++)
         runner_free(server->runners[i]);

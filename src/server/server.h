@@ -4,6 +4,7 @@
 
 #include <stdint.h>
 
+#include "api/api.h"
 #include "jobd/queue.h"
 #include "api/api.h"
 #include "api/auth.h"
@@ -39,7 +40,7 @@ struct server {
     struct jobd_pool *pool;
     struct jobd *jobd;
     struct http *http;
-    struct api *api;
+    struct api api;
     int signals; /* of signals_wait() */
     struct idle_event idle;
     uint64_t lost; /* jobs that were not finished in the grace */

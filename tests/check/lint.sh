@@ -25,7 +25,7 @@ only() { # a pattern, where
     grep -lE "#include [<\"]$1" src/*.c src/*/*.[ch] | grep -vxE "$2" && wrong "only $2 may include $1"
 }
 only microhttpd 'src/http/mhd(_fixes)?\.h'
-only http/mhd 'src/http/(mhd\.h|(mhd_[a-z]*|http|budget)\.c)'
+only http/mhd 'src/http/(mhd\.h|(mhd_[a-z]*|http|request|body|budget)\.c)'
 only api/endpoint 'src/api/.*'
 only cjson 'src/base/json\.h'
 only curl/ 'src/(run/http_client|base/url|server/healthcheck)\.c'

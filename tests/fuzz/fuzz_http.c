@@ -37,7 +37,7 @@ static struct {
     struct listeners listeners;
     struct jobd_pool *pool;
     struct http *http;
-    struct api *api;
+    struct api api;
 } server;
 
 static void start(void)
@@ -70,10 +70,10 @@ static void start(void)
                                      .body_max_bytes = BODY_MAX,
                                      .memory_bytes = 1 << 20};
     verify(http_new(&server.http, &http) == 0);
-    const struct api_config api = {.jobd = jobd, .http = server.http, .output_max_bytes = BODY_MAX};
-    verify(api_new(&server.api, &api) == 0);
+    server.api = (struct api){.jobd = jobd, .http = server.http, .output_max_bytes = BODY_MAX};
+    verify(api_init(&server.api) == 0);
     verify(jobd_pool_start(server.pool) == 0);
-    verify(http_start(server.http, api_serve, api_admits, server.api) == 0);
+    verify(http_start(server.http, api_serve, api_admits, &server.api) == 0);
     server.started = true;
 }
 
@@ -180,7 +180,6 @@ void fuzz_http_end(void)
     jobd_pool_stop(server.pool);
     verify(http_stop(server.http, 1000));
     http_free(server.http);
-    api_free(server.api);
     jobd_pool_free(server.pool);
     listen_close(&server.listeners);
     (void)rmdir(server.folder);

@@ -139,17 +139,16 @@ static struct {
 } server;
 
 /* GET /0 streams the first source, /1 the second; what is not a digit is answered at once. */
-static enum step serve(struct request *request, struct reply *reply, start_wait **start,
-                       void *context)
+static bool serve(struct request *request, struct reply *reply, void *context)
 {
-    (void)start, (void)context;
+    (void)context;
     unsigned index = (unsigned)(request->path[1] - '0');
     reply->status = 200;
     if (index < SOURCES)
         reply->stream = (struct reply_stream){source_read, source_free, &sources[index]};
     else
         reply->text = "at once\n";
-    return STEP_REPLY;
+    return true;
 }
 
 static bool admit(struct request *request, struct reply *reply, void *context)

@@ -272,7 +272,7 @@ void client_await_metric(struct client *client, const char *words, double value)
 
 /* ---- rude */
 
-static int connect_unix(const char *path)
+int raw_connect_unix(const char *path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     strncpy(address.sun_path, path, sizeof address.sun_path - 1);
@@ -304,7 +304,7 @@ int raw_connect(const struct server *server)
     const struct timeval patience = {.tv_sec = PATIENCE_MS / 1000};
     const char *address = server_address(server);
     int fd = strncmp(address, unix_prefix, sizeof unix_prefix - 1) == 0
-                 ? connect_unix(address + sizeof unix_prefix - 1)
+                 ? raw_connect_unix(address + sizeof unix_prefix - 1)
                  : connect_tcp(address);
     assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience), 0);
     assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience), 0);

@@ -77,6 +77,8 @@ struct raw {
 
 /* A connection whose reads give up after PATIENCE_MS. */
 int raw_connect(const struct server *server);
+/* The same with the path of a unix socket. */
+int raw_connect_unix(const char *path);
 /* False when the server does not take all any more. */
 bool raw_send_bytes(int fd, const char *bytes, size_t size);
 bool raw_send(int fd, const char *text);

@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: MIT */
+/* Workers elsewhere take jobs: each with a lease, the right to run one attempt. */
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/lease_values.h"
+#include "api/respond.h"
+#include "base/container.h"
+#include "base/random.h"
+#include "base/text.h"
+
+enum {
+    TAKES_MAX = 1000,
+    TAKES_BYTES = 256 * 1024 /* of payloads in an answer, about: the last one passes it */
+};
+
+struct take_state {
+    uint32_t queue;
+    int64_t wait_us;
+    bool several; /* max was given: the answer is a list */
+    uint32_t max;
+    struct takers *takers; /* not NULL: the first one is taken, and more are */
+};
+
+static struct take_state *state_of(struct request *request)
+{
+    return request_state(request, sizeof(struct take_state));
+}
+
+/* ---- answers */
+
+static bool add_payload(cJSON *job, const struct jobd_blob *payload)
+{
+    if (payload == NULL)
+        return cJSON_AddStringToObject(job, "payload", "") != NULL;
+    if (payload->type[0] != '\0' &&
+        !json_add_bytes(job, "content_type", payload->type, strlen(payload->type)))
+        return false;
+    bool is_text = text_is_utf8(payload->bytes, payload->size);
+    char *text = is_text ? text_utf8(payload->bytes, payload->size)
+                         : text_base64(payload->bytes, payload->size);
+    bool whole = text != NULL &&
+                 cJSON_AddStringToObject(job, is_text ? "payload" : "payload_base64", text) != NULL;
+    free(text);
+    return whole;
+}
+
+/* Gives the task's payload back. */
+static cJSON *taken_json(const struct jobd_waiter *taker)
+{
+    const struct jobd_task *task = &taker->task;
+    char location[48];
+    snprintf(location, sizeof location, "/leases/%s", taker->token);
+    cJSON *job = cJSON_CreateObject();
+    bool whole = json_add_int(job, "id", (int64_t)task->id) &&
+                 cJSON_AddStringToObject(job, "lease", location) != NULL &&
+                 json_add_int(job, "attempt", task->attempt) &&
+                 json_add_time(job, "expires_at", task->expires_us) &&
+                 add_payload(job, task->payload);
+    jobd_blob_unref(task->payload);
+    if (whole)
+        return job;
+    cJSON_Delete(job);
+    return NULL;
+}
+
+static enum step respond_taken(struct call *call)
+{
+    const struct jobd_waiter *taker = &call->request->waiter;
+    struct reply *reply = call->reply;
+    char expires[TEXT_TIME_SIZE];
+    if (call->request->wants_json)
+        return respond_json(call, 200, taken_json(taker), true);
+    text_time(taker->task.expires_us, expires);
+    reply_field(reply, "Location", "/leases/%s", taker->token);
+    reply_field(reply, "Jobd-Id", "%" PRIu64, taker->task.id);
+    reply_field(reply, "Jobd-Attempt", "%" PRIu32, taker->task.attempt);
+    reply_field(reply, "Jobd-Expires", "%s", expires);
+    return respond_bytes(call, 200, taker->task.payload);
+}
+
+/* ---- several at once: the first is given to the request's own waiter, the others to these */
+
+struct taken {
+    struct jobd_waiter waiter;
+    struct takers *all;
+    struct taken *next;
+};
+
+struct takers {
+    struct request *request;
+    atomic_uint left; /* who are not told yet, and one for who asks for them */
+    struct taken *first;
+};
+
+static void release_takers(struct takers *takers)
+{
+    struct taken *taken = takers->first, *next;
+    for (; taken != NULL; taken = next) {
+        next = taken->next;
+        free(taken);
+    }
+    free(takers);
+}
+
+/* The last one resumes the request. */
+static void taken_woken(struct jobd_waiter *waiter)
+{
+    struct takers *all = container_of(waiter, struct taken, waiter)->all;
+    struct jobd_waiter *own = &all->request->waiter;
+    if (atomic_fetch_sub(&all->left, 1) == 1)
+        own->wake(own);
+}
+
+/* NULL when there is none at once. */
+static const struct taken *take_one_more(struct takers *takers, struct jobd *jobd, uint32_t queue,
+                                         int64_t lease_us)
+{
+    struct taken *taken = calloc(1, sizeof *taken);
+    if (taken == NULL)
+        return NULL;
+    taken->all = takers;
+    taken->waiter = (struct jobd_waiter){.lease_us = lease_us,
+                                         .no_wait = true,
+                                         .uncounted = true,
+                                         .deadline_us = JOBD_NEVER,
+                                         .wake = taken_woken};
+    random_hex(taken->waiter.token, sizeof taken->waiter.token);
+    atomic_fetch_add(&takers->left, 1);
+    enum jobd_result result = jobd_take(jobd, queue, &taken->waiter, clock_now_us());
+    if (result != JOBD_PENDING)
+        atomic_fetch_sub(&takers->left, 1);
+    if (result != JOBD_PENDING && result != JOBD_OK) {
+        free(taken);
+        return NULL;
+    }
+    if (result == JOBD_OK)
+        taken->waiter.result = JOBD_OK;
+    taken->next = takers->first;
+    takers->first = taken;
+    return taken;
+}
+
+/* As many more as are there at once, and make an answer of some size. */
+static enum jobd_result take_more(struct request *request, struct jobd *jobd)
+{
+    const struct take_state *state = state_of(request);
+    struct takers *takers = state->takers;
+    size_t bytes = request->waiter.task.payload_bytes;
+    atomic_store(&takers->left, 1);
+    for (uint32_t i = 1; i < state->max && bytes <= TAKES_BYTES; i++) {
+        const struct taken *taken =
+            take_one_more(takers, jobd, state->queue, request->waiter.lease_us);
+        if (taken == NULL)
+            break;
+        bytes += taken->waiter.task.payload_bytes;
+    }
+    return atomic_fetch_sub(&takers->left, 1) == 1 ? JOBD_OK : JOBD_PENDING;
+}
+
+static enum step respond_several(struct call *call)
+{
+    struct request *request = call->request;
+    struct take_state *state = state_of(request);
+    struct takers *takers = state->takers;
+    cJSON *list = cJSON_CreateObject();
+    cJSON *jobs = cJSON_AddArrayToObject(list, "jobs");
+    bool whole = cJSON_AddItemToArray(jobs, taken_json(&request->waiter));
+    struct taken *in_order = NULL, *taken, *next;
+    for (taken = takers->first; taken != NULL; taken = next) {
+        next = taken->next;
+        taken->next = in_order;
+        in_order = taken;
+    }
+    takers->first = in_order;
+    for (taken = in_order; taken != NULL; taken = taken->next)
+        if (taken->waiter.result == JOBD_OK)
+            whole = cJSON_AddItemToArray(jobs, taken_json(&taken->waiter)) && whole;
+    release_takers(takers);
+    state->takers = NULL;
+    return respond_json(call, 200, list, whole);
+}
+
+static enum step begin_several(struct call *call)
+{
+    struct request *request = call->request;
+    struct takers *takers = calloc(1, sizeof *takers);
+    if (takers == NULL) {
+        jobd_blob_unref(request->waiter.task.payload);
+        return respond_no_memory(call);
+    }
+    takers->request = request;
+    state_of(request)->takers = takers;
+    return STEP_START;
+}
+
+/* ---- take */
+
+static enum step parse_take(struct call *call)
+{
+    struct request *request = call->request;
+    struct take_state *state = state_of(request);
+    int64_t lease_us = LEASE_US;
+    uint64_t max = 1;
+    state->queue = jobd_queue_named(call->api->jobd, path_queue(call));
+    if (state->queue == JOBD_NO_QUEUE)
+        return respond_error(call, 404, "no such queue");
+    if (!parameter_duration(call, "wait", WAIT_MAX_US, &state->wait_us))
+        return respond_bad_value(call, "wait", WAIT_VALUES);
+    if (!parameter_duration(call, "lease", LEASE_MAX_US, &lease_us) || lease_us < LEASE_MIN_US)
+        return respond_bad_value(call, "lease", LEASE_VALUES);
+    if (!parameter_number(call, "max", 1, TAKES_MAX, &max))
+        return respond_bad_value(call, "max", "1 to 1000");
+    state->several = request_parameter(request, "max") != NULL;
+    state->max = (uint32_t)max;
+    if (state->several && !request->wants_json)
+        return respond_error(call, 400, "max needs Accept: application/json");
+    if (http_is_full(call->api->http)) { /* whoever takes a job must be told */
+        call->reply->retry_after_s = 1;
+        return respond_error(call, 503, "there is no memory for the answer at the moment");
+    }
+    request->waiter.lease_us = lease_us;
+    return STEP_START;
+}
+
+static enum jobd_result start_take(struct call *call)
+{
+    struct request *request = call->request;
+    struct jobd_waiter *waiter = &request->waiter;
+    const struct take_state *state = state_of(request);
+    request->watch_hangup = state->takers == NULL;
+    if (state->takers != NULL)
+        return take_more(request, call->api->jobd);
+    waiter->no_wait = state->wait_us == 0;
+    waiter->deadline_us = clock_now_us() + state->wait_us;
+    random_hex(waiter->token, sizeof waiter->token);
+    return jobd_take(call->api->jobd, state->queue, waiter, clock_now_us());
+}
+
+static enum step answer_take(struct call *call, enum jobd_result result)
+{
+    const struct take_state *state = state_of(call->request);
+    if (state->takers != NULL)
+        return respond_several(call);
+    switch (result) {
+    case JOBD_OK:
+        return state->several ? begin_several(call) : respond_taken(call);
+    case JOBD_TIMEOUT:
+        call->reply->status = 204;
+        return STEP_REPLY;
+    case JOBD_TOO_MANY_WAITERS:
+        return respond_error(call, 503, "too many leases");
+    default:
+        return respond_result(call, result);
+    }
+}
+
+static void give_back_one(struct jobd *jobd, const struct jobd_waiter *taker)
+{
+    (void)jobd_lease_release(jobd, taker->token, 0, NULL, clock_now_us());
+    jobd_blob_unref(taker->task.payload);
+}
+
+/* Its client went away just when it was given jobs: as if it had not been. */
+static void give_back(struct request *request, void *context)
+{
+    const struct api *api = context;
+    struct take_state *state = state_of(request);
+    give_back_one(api->jobd, &request->waiter);
+    if (state->takers == NULL)
+        return;
+    for (const struct taken *taken = state->takers->first; taken != NULL; taken = taken->next)
+        if (taken->waiter.result == JOBD_OK)
+            give_back_one(api->jobd, &taken->waiter);
+    release_takers(state->takers);
+    state->takers = NULL;
+}
+
+const struct endpoint take_endpoints[] = {
+    {
+        .paths = {"/take", "/take/*"},
+        .methods = METHOD_POST,
+        .scope = SCOPE_WORK,
+        .about = ABOUT_QUEUE,
+        .parameters = {"wait", "lease", "max"},
+        .parse = parse_take,
+        .start = start_take,
+        .answer = answer_take,
+        .abandoned = give_back,
+    },
+    {.methods = 0},
+};

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/* A request as its endpoint sees it. What stands in the query or the header is looked up when it is
+ * asked for. */
+#include "http/mhd.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* ---- methods */
+
+static const struct {
+    const char *name;
+    enum method method;
+} methods[] = {
+    {"GET", METHOD_GET},       {"HEAD", METHOD_HEAD},       {"POST", METHOD_POST},
+    {"DELETE", METHOD_DELETE}, {"OPTIONS", METHOD_OPTIONS},
+};
+enum { METHODS = sizeof methods / sizeof methods[0] };
+
+enum method method_named(const char *name)
+{
+    for (size_t i = 0; i < METHODS; i++)
+        if (strcmp(name, methods[i].name) == 0)
+            return methods[i].method;
+    return METHOD_OTHER;
+}
+
+void methods_list(unsigned set, char out[METHODS_SIZE])
+{
+    size_t used = 0;
+    out[0] = '\0';
+    for (size_t i = 0; i < METHODS; i++)
+        if ((set & methods[i].method) != 0)
+            used += (size_t)snprintf(out + used, METHODS_SIZE - used, "%s%s", used > 0 ? ", " : "",
+                                     methods[i].name);
+}
+
+/* ---- from one request to the next */
+
+void request_reset(struct request *request)
+{
+    void (*wake)(struct jobd_waiter * waiter) = request->waiter.wake;
+    memset(request, 0, sizeof *request);
+    request->waiter.wake = wake;
+}
+
+/* ---- the query */
+
+static const struct exchange *exchange_with(const struct request *request)
+{
+    return (const struct exchange *)(const void *)((const char *)request -
+                                                   offsetof(struct exchange, request));
+}
+
+const char *request_parameter(const struct request *request, const char *name)
+{
+    const char *value = NULL;
+    if (exchange_with(request)->parameters == 0) /* most have none: do not ask for each by name */
+        return NULL;
+    if (MHD_lookup_connection_value_n(request->source, MHD_GET_ARGUMENT_KIND, name, strlen(name),
+                                      &value, NULL) != MHD_YES)
+        return NULL;
+    return value != NULL ? value : "";
+}
+
+struct parameters {
+    bool (*each)(void *context, const char *name, const char *value);
+    void *context;
+};
+
+static enum MHD_Result one_parameter(void *context, enum MHD_ValueKind kind, const char *name,
+                                     const char *value)
+{
+    const struct parameters *parameters = context;
+    (void)kind;
+    return parameters->each(parameters->context, name, value != NULL ? value : "") ? MHD_YES
+                                                                                   : MHD_NO;
+}
+
+void request_parameters(const struct request *request,
+                        bool (*each)(void *context, const char *name, const char *value),
+                        void *context)
+{
+    struct parameters parameters = {each, context};
+    if (exchange_with(request)->parameters > 0)
+        MHD_get_connection_values(request->source, MHD_GET_ARGUMENT_KIND, one_parameter,
+                                  &parameters);
+}
+
+/* ---- the header */
+
+const char *request_header(const struct request *request, const char *name)
+{
+    return MHD_lookup_connection_value(request->source, MHD_HEADER_KIND, name);
+}
+
+const char *request_token(const struct request *request, size_t *size)
+{
+    struct field token = headers_token(&exchange_with(request)->headers);
+    *size = token.size;
+    return token.text;
+}
+
+bool request_key(const struct request *request, char key[JOBD_KEY_SIZE])
+{
+    return headers_key(&exchange_with(request)->headers, key, JOBD_KEY_SIZE);
+}
+
+uint64_t request_wait_s(const struct request *request)
+{
+    return exchange_with(request)->headers.wait_s;
+}
