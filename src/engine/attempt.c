@@ -51,9 +51,17 @@ static struct ending ending_locked(struct op *op, const struct job *job,
     }
     if (outcome->state != JOBD_DONE && job->requeue_on_stop && !job->stopping)
         ending.to = JOBD_QUEUED;
-    else if (outcome->state == JOBD_FAILED && job->stopping)
-        ending.to = JOBD_CANCELLED;
     return ending;
+}
+
+/* Where it goes, as far as is known by now: that it is to stop may have been written since, or not.
+ */
+static enum jobd_state end_state(const struct change *change)
+{
+    const struct ending *ending = &change->ending;
+    bool stops = change->job->stopping || change->job->stop_pending;
+    bool failed = !ending->no_outcome && ending->outcome.state == JOBD_FAILED;
+    return failed && stops ? JOBD_CANCELLED : ending->to;
 }
 
 /* ---- the end, written or not */
@@ -96,21 +104,22 @@ static void apply_end_locked(struct op *op, struct change *change, struct job *j
 {
     struct queue *queue = &op->jobd->queues[job->queue];
     struct ending *ending = &change->ending;
+    enum jobd_state to = end_state(change);
     transition_leave_running_locked(op, job);
-    if (ending->to != JOBD_QUEUED && !ending->no_outcome) {
+    if (to != JOBD_QUEUED && !ending->no_outcome) {
         histogram_add(&queue->ran, change->at_us - job->started_us);
         rate_ran(&queue->rate, change->at_us - job->started_us);
         keep_outcome_locked(op, job, &ending->outcome, &change->extra);
     }
-    if (ending->to == JOBD_QUEUED) {
+    if (to == JOBD_QUEUED) {
         go_back_locked(op, job, change);
-    } else if (ending->to == JOBD_SCHEDULED) {
+    } else if (to == JOBD_SCHEDULED) {
         job->ready_us = ending->ready_us;
         job->delayed = true;
         queue->retried++;
         transition_return_locked(op, job);
     } else {
-        transition_finish_locked(op, job, ending->to, change->at_us);
+        transition_finish_locked(op, job, to, change->at_us);
     }
     ending->outcome.output = ending->outcome.error = NULL;
 }
@@ -131,13 +140,14 @@ static void describe_end(const struct change *change, struct job_record *record)
 {
     const struct ending *ending = &change->ending;
     const struct jobd_outcome *outcome = &ending->outcome;
+    enum jobd_state to = end_state(change);
     record->token = "";
     record->expires_us = 0;
     record->stopping = false;
-    record->state = ending->to;
-    if (!jobd_state_final(ending->to))
+    record->state = to;
+    if (!jobd_state_final(to))
         record->delayed = ending->ready_us > change->at_us;
-    if (ending->to == JOBD_QUEUED) {
+    if (to == JOBD_QUEUED) {
         record->attempt--;
         record->state = record->delayed ? JOBD_SCHEDULED : JOBD_QUEUED;
     } else if (!ending->no_outcome) {
@@ -147,7 +157,7 @@ static void describe_end(const struct change *change, struct job_record *record)
         record->exited = outcome->exited;
         record->exit_code = outcome->exit_code;
     }
-    if (jobd_state_final(ending->to)) {
+    if (jobd_state_final(to)) {
         record->finished_us = change->at_us;
     } else {
         record->started_us = 0;

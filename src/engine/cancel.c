@@ -49,13 +49,41 @@ enum jobd_result cancel_waiting_locked(struct op *op, struct job *job, bool undo
 /* ---- a job that runs: a worker is told at once, and that it was told is written; a lease is taken
  * away, and whoever has it learns when it comes back */
 
-static const struct change_kind stop_kind = {.name = "stop", .row = ROW_SET};
-
 static void tell_to_stop(struct op *op, const struct job *job)
 {
     op->stop = job->holder;
     op->stop_task = (struct jobd_task){.id = job->id, .queue = job->queue, .attempt = job->attempt};
 }
+
+static void describe_stop(const struct change *change, struct job_record *record)
+{
+    (void)change;
+    record->stopping = true;
+}
+
+static void apply_stop_locked(struct op *op, struct change *change, struct job *job)
+    REQUIRES(op->jobd->lock)
+{
+    (void)change;
+    job->stop_pending = false;
+    job->stopping = true;
+    if (!job->commit_pending) /* else it has ended meanwhile: cancelled, if it failed */
+        tell_to_stop(op, job);
+}
+
+static void undo_stop_locked(struct op *op, struct change *change, struct job *job)
+    REQUIRES(op->jobd->lock)
+{
+    (void)op;
+    (void)change;
+    job->stop_pending = false;
+}
+
+static const struct change_kind stop_kind = {.name = "stop",
+                                             .row = ROW_SET,
+                                             .describe = describe_stop,
+                                             .apply = apply_stop_locked,
+                                             .undo = undo_stop_locked};
 
 static enum jobd_result stop_running_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock)
 {
@@ -64,8 +92,7 @@ static enum jobd_result stop_running_locked(struct op *op, struct job *job) REQU
         return attempt_revoke_locked(op, job);
     if (!change_has_room_locked(op, op->waiter))
         return JOBD_TOO_MANY_WAITERS;
-    job->stopping = true;
-    tell_to_stop(op, job);
+    job->stop_pending = true;
     change_init(&change, op, &stop_kind, job);
     change.result = JOBD_STOPPING;
     return change_submit_locked(op, &change);

@@ -70,6 +70,7 @@ struct job {
     uint8_t exit_code;
     bool delayed : 1; /* runs not before ready_us: as was asked for, or for a retry */
     bool stopping : 1;
+    bool stop_pending : 1;
     bool leased : 1;
     bool exited : 1; /* exit_code counts */
     bool output_truncated : 1;

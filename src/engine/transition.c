@@ -90,7 +90,7 @@ static void enter_delays_locked(struct op *op, struct job *job, bool comes_back)
     REQUIRES(op->jobd->lock)
 {
     struct queue *queue = queue_of(op, job);
-    job->due.place = 0;
+    job->due = (struct due){.order = (uint32_t)job->id}; /* of equal times the older one first */
     heap_push(&queue->delays, &job->due, job->ready_us);
     place_queue_locked(op, queue);
     /* Those that come back in front, so that behind them ids only rise: purge relies on it. */
@@ -220,7 +220,7 @@ void transition_leave_running_locked(struct op *op, struct job *job)
     } else {
         queue->end_pending -= job->commit_pending;
     }
-    job->leased = job->commit_pending = job->requeue_on_stop = false;
+    job->leased = job->commit_pending = job->requeue_on_stop = job->stop_pending = false;
 }
 
 void transition_return_locked(struct op *op, struct job *job)

@@ -312,7 +312,8 @@ void model_settle(struct model *model, unsigned queue)
         } else if (put_waiter != NULL && has_room(model, &put_waiter->put)) {
             uint64_t id = 0;
             enum jobd_result result = model_admit(model, &put_waiter->put, put_waiter->sizes, &id);
-            model->rejected[queue] += result == JOBD_OUT_OF_MEMORY;
+            if (result == JOBD_OUT_OF_MEMORY)
+                model->rejected[queue] += model_jobs_of(&put_waiter->put);
             if (result == JOBD_OK)
                 result = model_let_in(model, put_waiter, id);
             if (result != JOBD_PENDING)

@@ -62,15 +62,14 @@ static void pass_time(struct model *model, int64_t now_us)
     } while (next_scheduled(model) != NULL);
 }
 
-/* The engine's heap leaves the order of equal moments open; so no two jobs may share one here. */
+/* The engine leaves the order open in which leases end that expire at the same moment; so no two
+ * may here. */
 static bool moments_differ(const struct model *model)
 {
     for (unsigned i = 0; i < model->jobs_len; i++)
         for (unsigned k = 0; k < i; k++)
-            if ((model->jobs[i].state == JOBD_SCHEDULED && model->jobs[k].state == JOBD_SCHEDULED &&
-                 model->jobs[i].ready_us == model->jobs[k].ready_us) ||
-                (model->jobs[i].token > 0 && model->jobs[k].token > 0 &&
-                 model->jobs[i].expires_us == model->jobs[k].expires_us))
+            if (model->jobs[i].token > 0 && model->jobs[k].token > 0 &&
+                model->jobs[i].expires_us == model->jobs[k].expires_us)
                 return false;
     return true;
 }
@@ -97,7 +96,6 @@ void model_step_unwait(struct model *model)
 
 void model_step_time(struct model *model)
 {
-    /* One microsecond at a time where two jobs become due together would not help: skip these. */
     if (!moments_differ(model))
         return;
     int64_t now_us = model->now_us + below(model, 1500);
