@@ -119,7 +119,8 @@ struct jobd_queue_config {
 struct jobd_config {
     const struct jobd_queue_config *queues; /* borrowed until jobd_new() returns */
     uint32_t queues_len;                    /* at least 1; a queue is named by its index here */
-    uint32_t keep;        /* done jobs remembered; as many failed or cancelled ones */
+    uint32_t
+        keep; /* ended jobs that a queue remembers: so many done, failed and cancelled ones each */
     size_t memory_bytes;  /* payloads, outputs, errors, their types and keys of all jobs, at most */
     uint32_t waiters_max; /* jobd_waiters at a time, those that are uncounted not counted */
     uint32_t leases_max;  /* jobs that may be leased at a time */

@@ -96,28 +96,36 @@ size_t model_bytes(const struct model *model, bool living_only)
     return sum;
 }
 
-/* Of the same moment, the done ones first. */
-static bool ended_before(const struct model_job *a, const struct model_job *b)
-{
-    if (a->ended_us != b->ended_us)
-        return a->ended_us < b->ended_us;
-    if ((a->state == JOBD_DONE) != (b->state == JOBD_DONE))
-        return a->state == JOBD_DONE;
-    return a->ended < b->ended;
-}
-
-/* The remembered job that ended first, of the done (1), the others (2) or both (3). */
-static struct model_job *oldest_end(struct model *model, unsigned which)
+/* Of the remembered jobs that `which` picks, the one that ended first; NULL when it picks none. */
+static struct model_job *oldest_end(struct model *model, const struct model_job *like,
+                                    bool (*which)(const struct model_job *job,
+                                                  const struct model_job *like))
 {
     struct model_job *oldest = NULL;
     for (unsigned i = 0; i < model->jobs_len; i++) {
         struct model_job *job = &model->jobs[i];
-        if (job->forgotten || !model_final(job) || !(which & (job->state == JOBD_DONE ? 1U : 2U)))
-            continue;
-        if (oldest == NULL || ended_before(job, oldest))
+        if (!job->forgotten && model_final(job) && which(job, like) &&
+            (oldest == NULL || job->ended < oldest->ended))
             oldest = job;
     }
     return oldest;
+}
+
+static bool kept_with(const struct model_job *job, const struct model_job *like)
+{
+    return job->queue == like->queue && job->state == like->state;
+}
+
+static bool is_no_dead_letter(const struct model_job *job, const struct model_job *like)
+{
+    (void)like;
+    return job->state != JOBD_FAILED;
+}
+
+static bool is_any(const struct model_job *job, const struct model_job *like)
+{
+    (void)job, (void)like;
+    return true;
 }
 
 void model_expect(struct actor *actor, enum jobd_result result, uint64_t id)
@@ -129,12 +137,11 @@ void model_expect(struct actor *actor, enum jobd_result result, uint64_t id)
 
 void model_end(struct model *model, struct model_job *job, enum jobd_state state)
 {
-    unsigned which = state == JOBD_DONE ? 1 : 2, remembered = 0;
+    unsigned remembered = 0;
     job->state = state;
     job->stopping = false;
     model->ended[job->queue][state]++;
     job->ended = ++model->clock;
-    job->ended_us = model->now_us;
     for (unsigned i = 0; i < WATCHERS; i++)
         if (model->watchers[i].waits && model->watchers[i].id == job->id)
             model_expect(&model->watchers[i], JOBD_OK, job->id);
@@ -144,9 +151,9 @@ void model_end(struct model *model, struct model_job *job, enum jobd_state state
             model_expect(&model->put_waiters[i], JOBD_OK, job->id);
     for (unsigned i = 0; i < model->jobs_len; i++)
         remembered += !model->jobs[i].forgotten && model_final(&model->jobs[i]) &&
-                      (model->jobs[i].state == JOBD_DONE) == (which == 1);
+                      kept_with(&model->jobs[i], job);
     if (remembered > KEEP)
-        oldest_end(model, which)->forgotten = true;
+        oldest_end(model, job, kept_with)->forgotten = true;
 }
 
 /* Forgets what has ended until so many bytes more have room; false when that is not enough. */
@@ -154,8 +161,12 @@ static bool make_room(struct model *model, size_t size)
 {
     if (model_bytes(model, true) + size > MEMORY)
         return false;
-    while (model_bytes(model, false) + size > MEMORY)
-        oldest_end(model, 3)->forgotten = true;
+    while (model_bytes(model, false) + size > MEMORY) {
+        struct model_job *oldest = oldest_end(model, NULL, is_no_dead_letter);
+        if (oldest == NULL)
+            oldest = oldest_end(model, NULL, is_any);
+        oldest->forgotten = true;
+    }
     return true;
 }
 

@@ -32,8 +32,7 @@ struct model_job {
     size_t payload, output, error, extra; /* bytes */
     const char *key;
     int order;      /* when it entered its lane, or came back */
-    unsigned ended; /* when it ended, and at what time */
-    int64_t ended_us;
+    unsigned ended; /* when it ended, by the model's clock */
     bool forgotten;
 };
 
