@@ -66,6 +66,7 @@ enum jobd_result {
     JOBD_FINISHED,      /* too late: the job has ended */
     JOBD_NOT_FINAL,     /* too early: it has not */
     JOBD_CONFLICT,      /* the same key came with another payload */
+    JOBD_REPEATED,   /* was said before: nothing is changed */
     JOBD_NO_LEASE,      /* never was, or is forgotten */
     JOBD_LEASE_EXPIRED, /* ended, or its time ran out */
     JOBD_TIMEOUT,
@@ -159,6 +160,7 @@ struct jobd_task {
     uint64_t id;
     uint32_t queue;
     uint32_t attempt;          /* 1 for the first */
+    uint32_t attempts;         /* how many it may have */
     int64_t expires_us;        /* of a lease */
     int64_t timeout_us;        /* for this attempt; 0: none */
     struct jobd_blob *payload; /* NULL: none */

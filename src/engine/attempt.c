@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/attempt.h"
 
+#include <string.h>
+
 #include "engine/blob.h"
 #include "engine/job_info.h"
 #include "engine/submit.h"
@@ -130,9 +132,16 @@ static void undo_end_locked(struct op *op, struct change *change, struct job *jo
     struct jobd_outcome *outcome = &change->ending.outcome;
     op->jobd->queues[job->queue].end_pending -= !job->leased;
     job->commit_pending = false;
+    if (job->leased)
+        job->lease->word = LEASE_NO_WORD;
     op_discard(op, outcome->output);
     op_discard(op, outcome->error);
     outcome->output = outcome->error = NULL;
+}
+
+static bool ends_by_expiry(const struct change *change)
+{
+    return change->job->leased && change->job->lease->word == LEASE_NO_WORD;
 }
 
 /* The job as it will be when its attempt has ended so. */
@@ -141,7 +150,8 @@ static void describe_end(const struct change *change, struct job_record *record)
     const struct ending *ending = &change->ending;
     const struct jobd_outcome *outcome = &ending->outcome;
     enum jobd_state to = end_state(change);
-    record->token = "";
+    if (to == JOBD_QUEUED || (to == JOBD_SCHEDULED && !ends_by_expiry(change)))
+        record->token = ""; /* else its word may come again, or late */
     record->expires_us = 0;
     record->stopping = false;
     record->state = to;
@@ -170,6 +180,67 @@ static const struct change_kind end_kind = {.name = "end",
                                             .describe = describe_end,
                                             .apply = apply_end_locked,
                                             .undo = undo_end_locked};
+
+/* ---- the late end of a job that waits again */
+
+static void apply_late_locked(struct op *op, struct change *change, struct job *job)
+    REQUIRES(op->jobd->lock)
+{
+    struct jobd_outcome *outcome = &change->ending.outcome;
+    keep_outcome_locked(op, job, outcome, &change->extra);
+    outcome->output = outcome->error = NULL;
+    transition_end_waiting_locked(op, job, JOBD_DONE, change->ending.started_us, change->at_us);
+}
+
+static void undo_late_locked(struct op *op, struct change *change, struct job *job)
+    REQUIRES(op->jobd->lock)
+{
+    struct jobd_outcome *outcome = &change->ending.outcome;
+    struct lease *lease = lease_find(&op->jobd->leases, change->ending.token);
+    if (lease != NULL)
+        lease->word = LEASE_NO_WORD;
+    op_discard(op, outcome->output);
+    op_discard(op, outcome->error);
+    outcome->output = outcome->error = NULL;
+    transition_reinstate_locked(op, job);
+}
+
+static void describe_late(const struct change *change, struct job_record *record)
+{
+    const struct jobd_outcome *outcome = &change->ending.outcome;
+    record->state = JOBD_DONE;
+    record->token = change->ending.token;
+    record->started_us = change->ending.started_us;
+    record->finished_us = change->at_us;
+    record->output = outcome->output;
+    record->error = outcome->error;
+    record->output_truncated = outcome->output_truncated;
+    record->exited = outcome->exited;
+    record->exit_code = outcome->exit_code;
+}
+
+static const struct change_kind late_kind = {.name = "late end",
+                                             .row = ROW_SET,
+                                             .describe = describe_late,
+                                             .apply = apply_late_locked,
+                                             .undo = undo_late_locked};
+
+enum jobd_result attempt_end_late_locked(struct op *op, struct job *job, const struct lease *lease,
+                                         const struct jobd_outcome *outcome,
+                                         struct job_extra **extra)
+{
+    struct change change;
+    if (!change_has_room_locked(op, op->waiter))
+        return JOBD_TOO_MANY_WAITERS;
+    change_init(&change, op, &late_kind, job);
+    change.ending =
+        (struct ending){.outcome = *outcome, .to = JOBD_DONE, .started_us = lease->started_us};
+    memcpy(change.ending.token, lease->token, sizeof change.ending.token);
+    change.extra = *extra;
+    *extra = NULL;
+    transition_withdraw_locked(op, job);
+    return change_submit_locked(op, &change);
+}
 
 /* ---- ends */
 

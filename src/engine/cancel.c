@@ -20,7 +20,7 @@ static void describe_cancel(const struct change *change, struct job_record *reco
 static void apply_cancel_locked(struct op *op, struct change *change, struct job *job)
     REQUIRES(op->jobd->lock)
 {
-    transition_cancel_locked(op, job, change->at_us);
+    transition_end_waiting_locked(op, job, JOBD_CANCELLED, 0, change->at_us);
 }
 
 static void undo_cancel_locked(struct op *op, struct change *change, struct job *job)

@@ -36,8 +36,7 @@ struct change_kind {
     enum jobd_result (*result)(struct op *op, const struct change *change, bool written);
     /* A waiter with end_us, told JOBD_OK, waits for the end of the job on its receipt next. */
     bool then_end;
-    bool is_put;           /* jobs come in: undone when the store begins to refuse them */
-    bool moot_when_ending; /* need not be written when the end of its job stands behind it */
+    bool is_put; /* jobs come in: undone when the store begins to refuse them */
 };
 
 /* How an attempt ends, as it was decided when the word came. */
@@ -46,6 +45,8 @@ struct ending {
     bool no_outcome;    /* what the attempts before it left stays */
     enum jobd_state to; /* JOBD_SCHEDULED: it is retried; JOBD_QUEUED: it goes back, not counted */
     int64_t ready_us;   /* of both: may run from then on */
+    int64_t started_us; /* of a late end: its attempt, and the token of its lease */
+    char token[JOBD_TOKEN_SIZE];
 };
 
 struct change {
@@ -54,7 +55,6 @@ struct change {
     /* When it fails it is undone: whoever asked is told, and may ask again. Else it is tried again
      * until it is written. */
     bool undo_on_failure;
-    bool skip;                  /* there is nothing to write any more */
     enum jobd_result result;    /* what the waiter is told when it is written; JOBD_OK */
     struct jobd_waiter *waiter; /* NULL: nobody, or nobody any more */
     int64_t at_us;              /* when it was asked for */

@@ -29,19 +29,21 @@ struct job_extra {
 RB_HEAD(key_tree, job_extra);
 RB_PROTOTYPE(key_tree, job_extra, by_key, key_compare)
 
-/* A job. What holds in each state (check_engine.c asserts it in the tests, after every step):
+/* A job. What holds in each state (in the tests check_engine.c asserts it after every step):
  *
- *     STATE_NEW   a record whose put waits to be written: found by id and key, seen by nobody
- *     QUEUED      in the lane of its priority at `position`; not there while commit_pending, its
- * cancel being written SCHEDULED   in its queue's `scheduled` and, by `due`, in its `delays`, until
- * ready_us; in neither while commit_pending RUNNING     in its queue's `running`, since started_us.
- * Leased: `lease` is not over, and the leases know its token. Not leased: `holder` is the taker
- * that runs it. commit_pending: its end is being written. stopping: it was told to stop, and ends
- * cancelled if it does. requeue_on_stop: it was told to stop because the process ends, and goes
- * back DONE, FAILED, CANCELLED among the remembered, since finished_us; started_us is 0 when it
- * never ran. commit_pending: its retry is being written, and it is not among them
+ *     STATE_NEW   a record whose put is being written: found by id and key, seen by nobody
+ *     QUEUED      in the lane of its priority, at `position`
+ *     SCHEDULED   in its queue's `scheduled` and, by `due`, in its `delays`, until ready_us
+ *                 both: commit_pending while their end is being written, and in none of these
+ *     RUNNING     in its queue's `running`, since started_us; `lease` is held, or `holder` runs it
+ *                 start_pending: its start is being written, its taker is told when it is
+ *                 stop_pending: that it shall stop is; stopping: whoever runs it was told
+ *                 requeue_on_stop: told because the process ends, so that it goes back
+ *                 commit_pending: its end is being written
+ *     final       remembered, since finished_us; started_us is 0 when it never ran
+ *                 commit_pending: its retry is being written, and it is not remembered
  *
- * `attempt` counts attempts that have begun, the running one included. */
+ * `attempt` counts the attempts that have begun, the running one included. */
 struct job {
     RB_ENTRY(job) by_id;
     TAILQ_ENTRY(job) link; /* of the list its state says; or of its change */
@@ -74,6 +76,7 @@ struct job {
     bool delayed : 1; /* runs not before ready_us: as was asked for, or for a retry */
     bool stopping : 1;
     bool stop_pending : 1;
+    bool start_pending : 1;
     bool leased : 1;
     bool exited : 1; /* exit_code counts */
     bool output_truncated : 1;

@@ -25,10 +25,11 @@ void transition_finish_locked(struct op *op, struct job *job, enum jobd_state st
 void transition_retry_locked(struct op *op, struct job *job, int64_t at_us)
     REQUIRES(op->jobd->lock);
 
-/* A waiting job leaves lane or heap, to be cancelled; it is; it is not after all. */
+/* A waiting job leaves lane or heap, to end; it has ended, without running (started_us 0) or late;
+ * it has not after all. */
 void transition_withdraw_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock);
-void transition_cancel_locked(struct op *op, struct job *job, int64_t at_us)
-    REQUIRES(op->jobd->lock);
+void transition_end_waiting_locked(struct op *op, struct job *job, enum jobd_state state,
+                                   int64_t started_us, int64_t at_us) REQUIRES(op->jobd->lock);
 void transition_reinstate_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock);
 
 /* A record that was read from disk is put in a state, without having moved there. */

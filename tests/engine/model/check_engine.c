@@ -54,6 +54,13 @@ static void count_entries(struct jobd *jobd, struct change_list *list, const str
             verify(jobd_state_final((enum jobd_state)job->state) && job->commit_pending);
             way->retrying++;
         }
+        if (is_kind(change, "late end")) {
+            verify(job->commit_pending);
+            way->cancelling += job->state == JOBD_QUEUED;
+            way->unscheduled += job->state == JOBD_SCHEDULED;
+        }
+        if (is_kind(change, "start"))
+            verify(job->state == JOBD_RUNNING && job->start_pending);
         if (is_kind(change, "end")) {
             verify(job->state == JOBD_RUNNING && job->commit_pending);
             way->ending += !job->leased;

@@ -7,6 +7,8 @@
 
 #include "base/verify.h"
 
+const struct jobd_outcome model_expired = {.state = JOBD_FAILED};
+
 const struct jobd_queue_config model_queues[QUEUES] = {
     {.name = "one",
      .capacity = 1,
@@ -192,6 +194,14 @@ const struct model_job *model_with_key(const struct model *model, const struct j
     return NULL;
 }
 
+/* What a job counts for beside its bytes. */
+static size_t model_extra(const struct model *model, const struct jobd_put *put)
+{
+    if (put->key != NULL)
+        return model->extra + strlen(put->key);
+    return put->timeout_us > 0 ? model->extra : 0;
+}
+
 static void add(struct model *model, const struct jobd_put *put, size_t size)
 {
     unsigned usual = model_queues[put->queue].attempts > 0 ? model_queues[put->queue].attempts : 1;
@@ -205,7 +215,8 @@ static void add(struct model *model, const struct jobd_put *put, size_t size)
         .ready_us = model->now_us + put->delay_us,
         .attempts = put->attempts > 0 ? put->attempts : usual,
         .payload = size,
-        .extra = put->key != NULL ? model->extra + strlen(put->key) : 0,
+        .timeout_us = put->timeout_us,
+        .extra = model_extra(model, put),
         .key = put->key,
         .order = (int)++model->clock,
     };
@@ -215,7 +226,7 @@ enum jobd_result model_admit(struct model *model, const struct jobd_put *put,
                              const size_t sizes[BATCH_MAX], uint64_t *id)
 {
     const struct model_job *duplicate = model_with_key(model, put);
-    size_t size = put->key != NULL ? model->extra + strlen(put->key) : 0;
+    size_t size = model_jobs_of(put) * model_extra(model, put);
     if (duplicate != NULL) {
         *id = duplicate->id;
         return duplicate->payload == sizes[0] ? JOBD_OK : JOBD_CONFLICT;
@@ -283,6 +294,7 @@ void model_give(struct model *model, unsigned queue, struct actor *take_waiter)
     struct model_job *job = next_job(model, queue);
     job->state = JOBD_RUNNING;
     job->attempt++;
+    job->started_us = model->now_us;
     model_expect(take_waiter, JOBD_OK, job->id);
     take_waiter->id = job->id;
     if (take_waiter->kind != LEASER) {
@@ -290,17 +302,29 @@ void model_give(struct model *model, unsigned queue, struct actor *take_waiter)
         return;
     }
     job->token = (unsigned)strtoul(take_waiter->waiter.token, NULL, 16);
-    job->expires_us = model->now_us + take_waiter->waiter.lease_us;
+    job->expires_us = model_lease_end(model, job, take_waiter->waiter.lease_us);
     if (model->leases_used < LEASES_MAX)
         model->leases_used++;
     else
         model->over_from++; /* its record is this one's now */
 }
 
-void model_end_lease(struct model *model, struct model_job *job)
+int64_t model_lease_end(const struct model *model, const struct model_job *job, int64_t us)
+{
+    int64_t end_us = model->now_us + us, late_us = job->started_us + job->timeout_us;
+    return job->timeout_us > 0 && late_us < end_us ? late_us : end_us;
+}
+
+unsigned model_word(const struct jobd_outcome *outcome)
+{
+    return outcome->state == JOBD_DONE ? DONE_WORD : FAILED_WORD;
+}
+
+void model_end_lease(struct model *model, struct model_job *job, unsigned word)
 {
     verify(model->over_to < TOKENS_MAX);
-    model->over[model->over_to++] = job->token;
+    model->over[model->over_to++] = (struct model_lease){
+        .token = job->token, .word = word, .attempt = job->attempt, .id = job->id};
     job->token = 0;
 }
 
@@ -361,8 +385,9 @@ static void go_again(struct model *model, struct model_job *job, int64_t retry_i
 void model_attempt_ended(struct model *model, struct model_job *job,
                          const struct jobd_outcome *outcome, int output, int error)
 {
+    bool expires = outcome == &model_expired;
     if (job->token > 0)
-        model_end_lease(model, job);
+        model_end_lease(model, job, expires ? NO_WORD : model_word(outcome));
     if (job->extra == 0 && (output >= 0 || error >= 0) && make_room(model, model->extra))
         job->extra = model->extra;
     if (job->extra > 0) {
