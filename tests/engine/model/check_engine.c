@@ -133,7 +133,7 @@ static void check_queue(struct jobd *jobd, struct queue *queue, struct census *c
     verify(queue->delays.length == scheduled && (queue->due.place != 0) == (scheduled > 0));
     verify(scheduled == 0 || queue->due.at_us == earliest->at_us);
     TAILQ_FOREACH (job, &queue->running, link) {
-        verify(job->state == JOBD_RUNNING && job->holder != NULL);
+        verify(job->state == JOBD_RUNNING && (job->holder != NULL || job->commit_pending));
         verify(!job->leased || (job->lease->job == job && job->lease->due.place != 0));
         verify(&jobd->queues[job->queue] == queue);
         leased += job->leased;
