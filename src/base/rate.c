@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/rate.h"
 
-enum { SECOND_US = 1000000, WINDOW_US = 10 * SECOND_US };
+#define SECOND_US 1e6
+#define WINDOW_US (10 * SECOND_US)
 
 /* How much of a mean a sample makes up: as much as it is long. */
 static double share(double mean_us, double sample_us)

@@ -164,9 +164,12 @@ enum jobd_result admission_locked(struct op *op, struct admission *admission)
         return repeat_locked(op, admission, duplicate);
     if (op->jobd->journal.refuses)
         return JOBD_STORE_FAILED;
-    if (!admission_has_room(&op->jobd->queues[admission->put->queue], jobs))
+    /* Records run short before the queue does only where released leases have overfilled several
+     * queues. */
+    if (!admission_has_room(&op->jobd->queues[admission->put->queue], jobs) ||
+        jobs > jobs_spare(&op->jobd->jobs))
         return JOBD_FULL;
-    if (!change_has_room_locked(op, newcomer) || jobs > jobs_spare(&op->jobd->jobs))
+    if (!change_has_room_locked(op, newcomer))
         return JOBD_TOO_MANY_WAITERS;
     if (!jobs_make_room(&op->jobd->jobs, weight_of(admission), op))
         return JOBD_OUT_OF_MEMORY;

@@ -16,9 +16,9 @@
 
 #include "engine/engine.h"
 
-/* The attempt of a running job ends with this outcome: JOBD_OK, JOBD_PENDING or
- * JOBD_TOO_MANY_WAITERS. When it is not the last, takes what is in the outcome, and `*extra`, from
- * extra_for(), which is NULL then. */
+/* The attempt of a running job ends with this outcome. JOBD_OK or JOBD_PENDING: output and error
+ * are taken, and so is
+ * `*extra`, which comes from extra_for() and is set to NULL. JOBD_TOO_MANY_WAITERS: nothing is. */
 enum jobd_result attempt_end_locked(struct op *op, struct job *job,
                                     const struct jobd_outcome *outcome, struct job_extra **extra)
     REQUIRES(op->jobd->lock);

@@ -27,9 +27,9 @@ struct change_kind {
     bool writes_nothing; /* or not */
     /* Makes of the record as the job stands the one it will be. NULL: it is that already. */
     void (*describe)(const struct change *change, struct job_record *record);
-    /* It is written, or need not be; it could not be. For each job, or once with NULL when the
-     * change has none. NULL: nothing has to be done. Neither dispatches: whoever calls them does
-     * that next. */
+    /* It is written, or need not be; it could not be. Called for each of its jobs. A kind with a
+     * list of jobs has both; else NULL: nothing has to be done. Neither dispatches: whoever calls
+     * them does that next. */
     void (*apply)(struct op *op, struct change *change, struct job *job);
     void (*undo)(struct op *op, struct change *change, struct job *job);
     /* What its waiter is told. NULL: change->result when it is written, else JOBD_STORE_FAILED. */
@@ -78,5 +78,7 @@ struct journal {
     struct change_list spare, waiting, gathered;
     bool refuses;  /* new jobs */
     bool notified; /* the store knows that something waits */
+    bool starved; /* somebody was not served as it had no room: all queues are looked at when it has
+                   */
     uint64_t failures;
 };

@@ -36,10 +36,10 @@ static void apply_start_locked(struct op *op, struct change *change, struct job 
 static void undo_start_locked(struct op *op, struct change *change, struct job *job)
     REQUIRES(op->jobd->lock)
 {
-    (void)change;
     job->start_pending = false;
-    if (!job->commit_pending)
-        attempt_undo_locked(op, job);
+    if (job->stop_pending || job->commit_pending) /* it was cancelled already */
+        change_void_others_locked(op, job, change);
+    attempt_undo_locked(op, job);
 }
 
 static const struct change_kind start_kind = {

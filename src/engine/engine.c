@@ -80,6 +80,7 @@ int jobd_new(struct jobd **jobd, const struct jobd_config *config)
     new->journal_context = config->journal_context;
     new->ticks_at_us = JOBD_NEVER;
     TAILQ_INIT(&new->idle_waiters);
+    TAILQ_INIT(&new->purge_waiters);
     new->queues = calloc(config->queues_len, sizeof *new->queues);
     if (new->queues == NULL)
         error = -ENOMEM;

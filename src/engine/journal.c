@@ -29,16 +29,14 @@ size_t journal_gather(struct jobd *jobd, size_t rows_max, size_t bytes_max)
     struct journal *journal = &jobd->journal;
     verify(TAILQ_EMPTY(&journal->gathered) && TAILQ_EMPTY(&jobd->jobs.forgotten_gathered));
     size_t rows = gather_forgotten_locked(&op, rows_max);
-    bool any = rows > 0;
     while (rows < rows_max && bytes < bytes_max &&
            (change = TAILQ_FIRST(&journal->waiting)) != NULL) {
         TAILQ_REMOVE(&journal->waiting, change, link);
         TAILQ_INSERT_TAIL(&journal->gathered, change, link);
         rows += change->rows > 0 ? change->rows : 1;
         bytes += change->bytes;
-        any = true;
     }
-    if (!any)
+    if (rows == 0)
         journal->notified = false;
     op_end(&op);
     return rows;

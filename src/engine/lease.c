@@ -46,12 +46,18 @@ static enum jobd_result repeat_locked(struct op *op, const struct lease *lease)
     return change_submit_locked(op, &change);
 }
 
+/* Its start is being written: nobody can have its token yet. */
+static bool is_untold(const struct lease *lease)
+{
+    return lease->job != NULL && lease->job->start_pending;
+}
+
 /* JOBD_OK and *lease, which is held; or what the word is answered. */
 static enum jobd_result find_locked(struct op *op, const char *token, enum lease_word word,
                                     struct lease **lease) REQUIRES(op->jobd->lock)
 {
     *lease = lease_find(&op->jobd->leases, token);
-    if (*lease == NULL)
+    if (*lease == NULL || is_untold(*lease))
         return JOBD_NO_LEASE;
     if ((*lease)->word != LEASE_NO_WORD && (*lease)->word == word)
         return repeat_locked(op, *lease);

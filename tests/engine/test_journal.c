@@ -332,6 +332,32 @@ static void test_a_purge_is_written_whole(void **state)
     disk_clear();
 }
 
+/* Of more jobs than the journal has room for: it goes on by itself. */
+static void test_a_purge_of_very_many(void **state)
+{
+    enum { MANY = 600000 };
+    struct jobd *jobd = disk_open_engine(MANY, MANY, 1000000);
+    struct person one = person_new();
+    struct jobd_stats stats;
+    uint32_t purged;
+    (void)state;
+    for (uint64_t id = 1; id <= MANY; id++) {
+        const struct job_record record = {
+            .id = id, .queue = "one", .attempts = 1, .key = "", .trace = "", .token = ""};
+        assert_true(jobd_restore(jobd, &record, 1));
+    }
+    assert_int_equal(jobd_purge(jobd, 0, &one.waiter, 2, &purged), JOBD_PENDING);
+    assert_true(purged < MANY);
+    while (journal_gather(jobd, 4096, SIZE_MAX) > 0)
+        journal_written(jobd, 3);
+    assert_int_equal(one.waiter.result, JOBD_OK);
+    assert_int_equal(one.waiter.purged, MANY);
+    jobd_stats(jobd, 0, 4, &stats);
+    assert_int_equal(stats.queued, 0);
+    jobd_free(jobd);
+    disk_clear();
+}
+
 /* What a full queue says of when there will be room. */
 static int64_t room_in_us(struct jobd *jobd, int64_t now_us)
 {
@@ -422,6 +448,7 @@ int main(void)
         cmocka_unit_test(test_a_lease_counts_from_when_it_is_told),
         cmocka_unit_test(test_giving_up_puts_back),
         cmocka_unit_test(test_a_purge_is_written_whole),
+        cmocka_unit_test(test_a_purge_of_very_many),
         cmocka_unit_test(test_room_does_not_wait_for_the_disk),
         cmocka_unit_test(test_room_does_not_count_the_time_before),
     };
