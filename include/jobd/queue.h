@@ -66,6 +66,7 @@ enum jobd_result {
     JOBD_FINISHED,      /* too late: the job has ended */
     JOBD_NOT_FINAL,     /* too early: it has not */
     JOBD_CONFLICT,      /* the same key came with another payload */
+    JOBD_REPEATED,      /* was said before: nothing is changed */
     JOBD_NO_LEASE,      /* never was, or is forgotten */
     JOBD_LEASE_EXPIRED, /* ended, or its time ran out */
     JOBD_TIMEOUT,
@@ -119,7 +120,8 @@ struct jobd_queue_config {
 struct jobd_config {
     const struct jobd_queue_config *queues; /* borrowed until jobd_new() returns */
     uint32_t queues_len;                    /* at least 1; a queue is named by its index here */
-    uint32_t keep;        /* done jobs remembered; as many failed or cancelled ones */
+    uint32_t
+        keep; /* ended jobs that a queue remembers: so many done, failed and cancelled ones each */
     size_t memory_bytes;  /* payloads, outputs, errors, their types and keys of all jobs, at most */
     uint32_t waiters_max; /* jobd_waiters at a time, those that are uncounted not counted */
     uint32_t leases_max;  /* jobs that may be leased at a time */
@@ -158,6 +160,7 @@ struct jobd_task {
     uint64_t id;
     uint32_t queue;
     uint32_t attempt;          /* 1 for the first */
+    uint32_t attempts;         /* how many it may have */
     int64_t expires_us;        /* of a lease */
     int64_t timeout_us;        /* for this attempt; 0: none */
     struct jobd_blob *payload; /* NULL: none */
@@ -250,13 +253,14 @@ struct jobd_waiter {
     enum jobd_result result;     /* why it was woken */
     bool accepted;               /* jobd_put(), jobd_put_wait(): what was offered has been taken */
     struct jobd_receipt receipt; /* jobd_put_wait() */
+    uint32_t purged;             /* jobd_purge(): how many, in the end */
     struct jobd_task task;       /* jobd_take(): the job */
     struct jobd_info info;       /* the job at its end, for who waits for that */
     struct jobd_blob *output;    /* on JOBD_OK, where wanted: a reference, the caller's; or NULL */
 
-    struct jobd_waiter_private {
-        void *words[24];
-    } private;
+    struct jobd_waiter_hidden {
+        uint64_t words[18];
+    } hidden; /* private to jobd */
 };
 
 /* Ends a wait early. True: it had not ended, wake() will not be called. False: it is woken, or is
@@ -310,7 +314,9 @@ JOBD_API JOBD_MUST_READ enum jobd_result jobd_retry(struct jobd *jobd, uint64_t 
                                                     struct jobd_waiter *waiter, int64_t now_us,
                                                     struct jobd_receipt *receipt);
 
-/* Cancels all that waited in the queue when it was called: JOBD_OK, and how many. */
+/* Cancels all that waited in the queue when it was called: JOBD_OK, and how many so far; when the
+ * waiter is told, waiter->purged has them all. With a journal that has no room for so many changes
+ * the rest follows by itself, and the waiter waits for that. */
 JOBD_API enum jobd_result jobd_purge(struct jobd *jobd, uint32_t queue, struct jobd_waiter *waiter,
                                      int64_t now_us, uint32_t *purged);
 

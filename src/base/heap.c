@@ -2,6 +2,7 @@
 #include "base/heap.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/verify.h"
@@ -26,10 +27,17 @@ static void put(struct heap *heap, uint32_t place, struct due *due)
     due->place = place;
 }
 
+static bool is_before(const struct due *a, const struct due *b)
+{
+    if (a->at_us != b->at_us)
+        return a->at_us < b->at_us;
+    return (int32_t)(a->order - b->order) < 0;
+}
+
 static void sift_up(struct heap *heap, struct due *due)
 {
     uint32_t place = due->place;
-    for (; place > 1 && heap->items[place / 2]->at_us > due->at_us; place /= 2)
+    for (; place > 1 && is_before(due, heap->items[place / 2]); place /= 2)
         put(heap, place, heap->items[place / 2]);
     put(heap, place, due);
 }
@@ -41,9 +49,9 @@ static void sift_down(struct heap *heap, struct due *due)
         uint32_t child = place * 2;
         if (child > heap->length)
             break;
-        if (child < heap->length && heap->items[child + 1]->at_us < heap->items[child]->at_us)
+        if (child < heap->length && is_before(heap->items[child + 1], heap->items[child]))
             child++;
-        if (heap->items[child]->at_us >= due->at_us)
+        if (!is_before(heap->items[child], due))
             break;
         put(heap, place, heap->items[child]);
         place = child;
@@ -71,7 +79,7 @@ const struct due *heap_nth(const struct heap *heap, uint64_t n)
     for (uint32_t i = 0; i < n && i < HEAP_NTH_MAX && len > 0; i++) {
         uint32_t least = 0;
         for (uint32_t k = 1; k < len; k++)
-            if (heap->items[next[k]]->at_us < heap->items[next[least]]->at_us)
+            if (is_before(heap->items[next[k]], heap->items[next[least]]))
                 least = k;
         uint32_t place = next[least];
         nth = heap->items[place];

@@ -9,6 +9,9 @@
 /* A moment at which something is due. */
 struct due {
     int64_t at_us;
+    /* Among equal moments the lower one is first, as far as they are less than 2^31 apart. Its
+     * owner sets it before heap_push(), or leaves it 0. */
+    uint32_t order;
     uint32_t place; /* 1-based index in its heap; 0: in none */
 };
 

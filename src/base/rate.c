@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/rate.h"
 
-enum { SECOND_US = 1000000, WINDOW_US = 10 * SECOND_US };
+#define SECOND_US 1e6
+#define WINDOW_US (10 * SECOND_US)
 
 /* How much of a mean a sample makes up: as much as it is long. */
 static double share(double mean_us, double sample_us)
@@ -26,6 +27,15 @@ void rate_waits(struct rate *rate, int64_t now_us)
     rate->since_us = now_us;
 }
 
+static void count_take(struct rate *rate, double gap_us)
+{
+    double mean_us = rate->takes > 0 ? rate->span_us / rate->takes : 0;
+    double window_us = 16 * mean_us > WINDOW_US ? 16 * mean_us : WINDOW_US;
+    double kept = window_us / (window_us + gap_us);
+    rate->takes = kept * rate->takes + 1;
+    rate->span_us = kept * rate->span_us + gap_us;
+}
+
 void rate_taken(struct rate *rate, int64_t now_us)
 {
     bool whole = rate->since_us <= rate->last_us;
@@ -39,13 +49,14 @@ void rate_taken(struct rate *rate, int64_t now_us)
     /* Jobs that began to wait in a gap have seen its end only: it is at least so long. */
     if (whole || gap_us > rate->gap_us)
         rate->gap_us += share(rate->gap_us, gap_us) * (gap_us - rate->gap_us);
-    if (whole) {
-        double mean_us = rate->takes > 0 ? rate->span_us / rate->takes : 0;
-        double window_us = 16 * mean_us > WINDOW_US ? 16 * mean_us : WINDOW_US;
-        double kept = window_us / (window_us + gap_us);
-        rate->takes = kept * rate->takes + 1;
-        rate->span_us = kept * rate->span_us + gap_us;
-    }
+    if (whole)
+        count_take(rate, gap_us);
+}
+
+/* When the gap that has not ended began. */
+static int64_t began_us(const struct rate *rate)
+{
+    return rate->since_us > rate->last_us ? rate->since_us : rate->last_us;
 }
 
 void rate_ran(struct rate *rate, int64_t run_us)
@@ -71,10 +82,9 @@ int64_t rate_nth_us(const struct rate *rate, int64_t now_us, uint32_t workers, u
     if (rate->takes == 0 && workers > 0 && rate->run_us / workers > gap_us)
         gap_us = rate->run_us / workers; /* as the time of a run lets expect */
     mean_us = rate->takes > 0 ? rate->span_us / rate->takes : gap_us;
-    int64_t began_us = rate->since_us > rate->last_us ? rate->since_us : rate->last_us;
-    if (began_us == 0)
+    if (began_us(rate) == 0)
         return 0;
-    double us = distance(gap_us, passed_us(began_us, now_us));
+    double us = distance(gap_us, passed_us(began_us(rate), now_us));
     if (gap_us > 0) { /* and those after it, in whole waves */
         double waves = ((double)n - 0.5) * mean_us / gap_us;
         us += gap_us * (waves < 1e15 ? (double)(int64_t)waves : waves);
@@ -82,7 +92,15 @@ int64_t rate_nth_us(const struct rate *rate, int64_t now_us, uint32_t workers, u
     return us < (double)INT64_MAX ? (int64_t)us : INT64_MAX;
 }
 
-double rate_per_s(const struct rate *rate)
+double rate_per_s(const struct rate *rate, int64_t now_us, bool waits)
 {
-    return rate->takes > 0 ? rate->takes / rate->span_us * SECOND_US : 0;
+    struct rate now = *rate;
+    if (rate->takes == 0)
+        return 0;
+    if (waits)
+        count_take(&now, passed_us(began_us(rate), now_us));
+    return (now.takes < 2 || rate->takes / rate->span_us < now.takes / now.span_us
+                ? rate->takes / rate->span_us
+                : now.takes / now.span_us) *
+           SECOND_US;
 }

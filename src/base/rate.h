@@ -38,5 +38,6 @@ int64_t rate_run_us(const struct rate *rate);
  * expected to be late by as much again. At most INT64_MAX. */
 int64_t rate_nth_us(const struct rate *rate, int64_t now_us, uint32_t workers, uint64_t n);
 
-/* Takes per second, 0 when not known. */
-double rate_per_s(const struct rate *rate);
+/* Takes per second, 0 when not known. While jobs wait and none is taken it falls: no more than it
+ * would be if one were taken now. */
+double rate_per_s(const struct rate *rate, int64_t now_us, bool waits);

@@ -156,14 +156,20 @@ static size_t weight_of(const struct admission *admission)
 enum jobd_result admission_locked(struct op *op, struct admission *admission)
 {
     uint32_t jobs = admission_jobs(admission->put);
+    struct jobd_waiter *newcomer = admission->waiter; /* who waits already takes no place more */
     const struct job *duplicate = admission_duplicate_locked(op, admission);
+    if (newcomer != NULL && waiting_of(newcomer)->kind != WAIT_NOT)
+        newcomer = NULL;
     if (duplicate != NULL)
         return repeat_locked(op, admission, duplicate);
     if (op->jobd->journal.refuses)
         return JOBD_STORE_FAILED;
-    if (!admission_has_room(&op->jobd->queues[admission->put->queue], jobs))
+    /* Records run short before the queue does only where released leases have overfilled several
+     * queues. */
+    if (!admission_has_room(&op->jobd->queues[admission->put->queue], jobs) ||
+        jobs > jobs_spare(&op->jobd->jobs))
         return JOBD_FULL;
-    if (!change_has_room_locked(op, admission->waiter) || jobs > jobs_spare(&op->jobd->jobs))
+    if (!change_has_room_locked(op, newcomer))
         return JOBD_TOO_MANY_WAITERS;
     if (!jobs_make_room(&op->jobd->jobs, weight_of(admission), op))
         return JOBD_OUT_OF_MEMORY;
@@ -189,7 +195,7 @@ void admission_refuse(const struct op *op, struct queue *queue, uint32_t jobs,
         receipt->room_in_us = room_in_us(queue, op->now_us, places);
     }
     if (result == JOBD_FULL || result == JOBD_OUT_OF_MEMORY)
-        queue->rejected++;
+        queue->rejected += jobs;
 }
 
 enum jobd_result admission_waiting_locked(struct op *op, struct jobd_waiter *putter)

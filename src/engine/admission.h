@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Who is let in. What a full queue, a full memory or a closed door answers is decided here: the
- * 429. */
+/* Who is let in: whether a queue is full, or the memory, is decided here and nowhere else. */
 #pragma once
 
 #include <stdbool.h>

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/attempt.h"
 
+#include <string.h>
+
 #include "engine/blob.h"
 #include "engine/job_info.h"
 #include "engine/submit.h"
@@ -51,9 +53,17 @@ static struct ending ending_locked(struct op *op, const struct job *job,
     }
     if (outcome->state != JOBD_DONE && job->requeue_on_stop && !job->stopping)
         ending.to = JOBD_QUEUED;
-    else if (outcome->state == JOBD_FAILED && job->stopping)
-        ending.to = JOBD_CANCELLED;
     return ending;
+}
+
+/* Where it goes, as far as is known by now: that it is to stop may have been written since, or not.
+ */
+static enum jobd_state end_state(const struct change *change)
+{
+    const struct ending *ending = &change->ending;
+    bool stops = change->job->stopping || change->job->stop_pending;
+    bool failed = !ending->no_outcome && ending->outcome.state == JOBD_FAILED;
+    return failed && stops ? JOBD_CANCELLED : ending->to;
 }
 
 /* ---- the end, written or not */
@@ -96,21 +106,22 @@ static void apply_end_locked(struct op *op, struct change *change, struct job *j
 {
     struct queue *queue = &op->jobd->queues[job->queue];
     struct ending *ending = &change->ending;
+    enum jobd_state to = end_state(change);
     transition_leave_running_locked(op, job);
-    if (ending->to != JOBD_QUEUED && !ending->no_outcome) {
+    if (to != JOBD_QUEUED && !ending->no_outcome) {
         histogram_add(&queue->ran, change->at_us - job->started_us);
         rate_ran(&queue->rate, change->at_us - job->started_us);
         keep_outcome_locked(op, job, &ending->outcome, &change->extra);
     }
-    if (ending->to == JOBD_QUEUED) {
+    if (to == JOBD_QUEUED) {
         go_back_locked(op, job, change);
-    } else if (ending->to == JOBD_SCHEDULED) {
+    } else if (to == JOBD_SCHEDULED) {
         job->ready_us = ending->ready_us;
         job->delayed = true;
         queue->retried++;
         transition_return_locked(op, job);
     } else {
-        transition_finish_locked(op, job, ending->to, change->at_us);
+        transition_finish_locked(op, job, to, change->at_us);
     }
     ending->outcome.output = ending->outcome.error = NULL;
 }
@@ -121,9 +132,16 @@ static void undo_end_locked(struct op *op, struct change *change, struct job *jo
     struct jobd_outcome *outcome = &change->ending.outcome;
     op->jobd->queues[job->queue].end_pending -= !job->leased;
     job->commit_pending = false;
+    if (job->leased)
+        job->lease->word = LEASE_NO_WORD;
     op_discard(op, outcome->output);
     op_discard(op, outcome->error);
     outcome->output = outcome->error = NULL;
+}
+
+static bool ends_by_expiry(const struct change *change)
+{
+    return change->job->leased && change->job->lease->word == LEASE_NO_WORD;
 }
 
 /* The job as it will be when its attempt has ended so. */
@@ -131,13 +149,15 @@ static void describe_end(const struct change *change, struct job_record *record)
 {
     const struct ending *ending = &change->ending;
     const struct jobd_outcome *outcome = &ending->outcome;
-    record->token = "";
+    enum jobd_state to = end_state(change);
+    if (to == JOBD_QUEUED || (to == JOBD_SCHEDULED && !ends_by_expiry(change)))
+        record->token = ""; /* else its word may come again, or late */
     record->expires_us = 0;
     record->stopping = false;
-    record->state = ending->to;
-    if (!jobd_state_final(ending->to))
+    record->state = to;
+    if (!jobd_state_final(to))
         record->delayed = ending->ready_us > change->at_us;
-    if (ending->to == JOBD_QUEUED) {
+    if (to == JOBD_QUEUED) {
         record->attempt--;
         record->state = record->delayed ? JOBD_SCHEDULED : JOBD_QUEUED;
     } else if (!ending->no_outcome) {
@@ -147,7 +167,7 @@ static void describe_end(const struct change *change, struct job_record *record)
         record->exited = outcome->exited;
         record->exit_code = outcome->exit_code;
     }
-    if (jobd_state_final(ending->to)) {
+    if (jobd_state_final(to)) {
         record->finished_us = change->at_us;
     } else {
         record->started_us = 0;
@@ -160,6 +180,67 @@ static const struct change_kind end_kind = {.name = "end",
                                             .describe = describe_end,
                                             .apply = apply_end_locked,
                                             .undo = undo_end_locked};
+
+/* ---- the late end of a job that waits again */
+
+static void apply_late_locked(struct op *op, struct change *change, struct job *job)
+    REQUIRES(op->jobd->lock)
+{
+    struct jobd_outcome *outcome = &change->ending.outcome;
+    keep_outcome_locked(op, job, outcome, &change->extra);
+    outcome->output = outcome->error = NULL;
+    transition_end_waiting_locked(op, job, JOBD_DONE, change->ending.started_us, change->at_us);
+}
+
+static void undo_late_locked(struct op *op, struct change *change, struct job *job)
+    REQUIRES(op->jobd->lock)
+{
+    struct jobd_outcome *outcome = &change->ending.outcome;
+    struct lease *lease = lease_find(&op->jobd->leases, change->ending.token);
+    if (lease != NULL)
+        lease->word = LEASE_NO_WORD;
+    op_discard(op, outcome->output);
+    op_discard(op, outcome->error);
+    outcome->output = outcome->error = NULL;
+    transition_reinstate_locked(op, job);
+}
+
+static void describe_late(const struct change *change, struct job_record *record)
+{
+    const struct jobd_outcome *outcome = &change->ending.outcome;
+    record->state = JOBD_DONE;
+    record->token = change->ending.token;
+    record->started_us = change->ending.started_us;
+    record->finished_us = change->at_us;
+    record->output = outcome->output;
+    record->error = outcome->error;
+    record->output_truncated = outcome->output_truncated;
+    record->exited = outcome->exited;
+    record->exit_code = outcome->exit_code;
+}
+
+static const struct change_kind late_kind = {.name = "late end",
+                                             .row = ROW_SET,
+                                             .describe = describe_late,
+                                             .apply = apply_late_locked,
+                                             .undo = undo_late_locked};
+
+enum jobd_result attempt_end_late_locked(struct op *op, struct job *job, const struct lease *lease,
+                                         const struct jobd_outcome *outcome,
+                                         struct job_extra **extra)
+{
+    struct change change;
+    if (!change_has_room_locked(op, op->waiter))
+        return JOBD_TOO_MANY_WAITERS;
+    change_init(&change, op, &late_kind, job);
+    change.ending =
+        (struct ending){.outcome = *outcome, .to = JOBD_DONE, .started_us = lease->started_us};
+    memcpy(change.ending.token, lease->token, sizeof change.ending.token);
+    change.extra = *extra;
+    *extra = NULL;
+    transition_withdraw_locked(op, job);
+    return change_submit_locked(op, &change);
+}
 
 /* ---- ends */
 

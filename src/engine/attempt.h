@@ -16,12 +16,17 @@
 
 #include "engine/engine.h"
 
-/* The attempt of a running job ends with this outcome: JOBD_OK, JOBD_PENDING or
- * JOBD_TOO_MANY_WAITERS. When it is not the last, takes what is in the outcome, and `*extra`, from
- * extra_for(), which is NULL then. */
+/* The attempt of a running job ends with this outcome. JOBD_OK or JOBD_PENDING: output and error
+ * are taken, and so is
+ * `*extra`, which comes from extra_for() and is set to NULL. JOBD_TOO_MANY_WAITERS: nothing is. */
 enum jobd_result attempt_end_locked(struct op *op, struct job *job,
                                     const struct jobd_outcome *outcome, struct job_extra **extra)
     REQUIRES(op->jobd->lock);
+/* The job waits again since its lease has expired, and now the holder says that it was done: as
+ * attempt_end_locked() with JOBD_DONE. */
+enum jobd_result attempt_end_late_locked(struct op *op, struct job *job, const struct lease *lease,
+                                         const struct jobd_outcome *outcome,
+                                         struct job_extra **extra) REQUIRES(op->jobd->lock);
 /* It goes back in, after so long, as if it had not been taken. */
 enum jobd_result attempt_release_locked(struct op *op, struct job *job, int64_t delay_us)
     REQUIRES(op->jobd->lock);

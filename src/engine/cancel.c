@@ -7,6 +7,7 @@
 #include "engine/dispatch.h"
 #include "engine/submit.h"
 #include "engine/transition.h"
+#include "engine/waiters.h"
 
 /* ---- jobs that wait */
 
@@ -20,7 +21,7 @@ static void describe_cancel(const struct change *change, struct job_record *reco
 static void apply_cancel_locked(struct op *op, struct change *change, struct job *job)
     REQUIRES(op->jobd->lock)
 {
-    transition_cancel_locked(op, job, change->at_us);
+    transition_end_waiting_locked(op, job, JOBD_CANCELLED, 0, change->at_us);
 }
 
 static void undo_cancel_locked(struct op *op, struct change *change, struct job *job)
@@ -36,11 +37,11 @@ static const struct change_kind cancel_kind = {.name = "cancel",
                                                .apply = apply_cancel_locked,
                                                .undo = undo_cancel_locked};
 
-enum jobd_result cancel_waiting_locked(struct op *op, struct job *job, bool undo_on_failure)
+static enum jobd_result cancel_waiting_locked(struct op *op, struct job *job)
+    REQUIRES(op->jobd->lock)
 {
     struct change change;
     change_init(&change, op, &cancel_kind, NULL);
-    change.undo_on_failure = undo_on_failure;
     transition_withdraw_locked(op, job);
     change_add_job(&change, job);
     return change_submit_locked(op, &change);
@@ -49,13 +50,41 @@ enum jobd_result cancel_waiting_locked(struct op *op, struct job *job, bool undo
 /* ---- a job that runs: a worker is told at once, and that it was told is written; a lease is taken
  * away, and whoever has it learns when it comes back */
 
-static const struct change_kind stop_kind = {.name = "stop", .row = ROW_SET};
-
 static void tell_to_stop(struct op *op, const struct job *job)
 {
     op->stop = job->holder;
     op->stop_task = (struct jobd_task){.id = job->id, .queue = job->queue, .attempt = job->attempt};
 }
+
+static void describe_stop(const struct change *change, struct job_record *record)
+{
+    (void)change;
+    record->stopping = true;
+}
+
+static void apply_stop_locked(struct op *op, struct change *change, struct job *job)
+    REQUIRES(op->jobd->lock)
+{
+    (void)change;
+    job->stop_pending = false;
+    job->stopping = true;
+    if (!job->commit_pending) /* else it has ended meanwhile: cancelled, if it failed */
+        tell_to_stop(op, job);
+}
+
+static void undo_stop_locked(struct op *op, struct change *change, struct job *job)
+    REQUIRES(op->jobd->lock)
+{
+    (void)op;
+    (void)change;
+    job->stop_pending = false;
+}
+
+static const struct change_kind stop_kind = {.name = "stop",
+                                             .row = ROW_SET,
+                                             .describe = describe_stop,
+                                             .apply = apply_stop_locked,
+                                             .undo = undo_stop_locked};
 
 static enum jobd_result stop_running_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock)
 {
@@ -64,8 +93,7 @@ static enum jobd_result stop_running_locked(struct op *op, struct job *job) REQU
         return attempt_revoke_locked(op, job);
     if (!change_has_room_locked(op, op->waiter))
         return JOBD_TOO_MANY_WAITERS;
-    job->stopping = true;
-    tell_to_stop(op, job);
+    job->stop_pending = true;
     change_init(&change, op, &stop_kind, job);
     change.result = JOBD_STOPPING;
     return change_submit_locked(op, &change);
@@ -79,7 +107,7 @@ static enum jobd_result cancel_locked(struct op *op, struct job *job) REQUIRES(o
         return stop_running_locked(op, job);
     if (!change_has_room_locked(op, op->waiter))
         return JOBD_TOO_MANY_WAITERS;
-    return cancel_waiting_locked(op, job, true);
+    return cancel_waiting_locked(op, job);
 }
 
 enum jobd_result jobd_cancel(struct jobd *jobd, uint64_t id, struct jobd_waiter *waiter,
@@ -112,14 +140,9 @@ void jobd_pause(struct jobd *jobd, uint32_t index, bool paused, int64_t now_us)
     op_end(&op);
 }
 
-/* A purge takes what waited when it began, some at a time, and at the end puts a mark behind it
- * all: when that is written all is, if nothing failed in between. */
-struct purge {
-    struct queue *queue;
-    uint64_t below;    /* ids of what waits now; jobs that come later stand behind them */
-    uint64_t failures; /* of the journal, when it began */
-    uint32_t purged;
-};
+/* Some at a time. The mark at its end stands behind all of it in the journal: when that is written
+ * everything is, if nothing failed in between. Where the journal is full the rest waits for room.
+ */
 
 static enum jobd_result mark_result_locked(struct op *op, const struct change *change, bool written)
     REQUIRES(op->jobd->lock)
@@ -130,10 +153,10 @@ static enum jobd_result mark_result_locked(struct op *op, const struct change *c
 static const struct change_kind mark_kind = {
     .name = "mark", .writes_nothing = true, .result = mark_result_locked};
 
-static void withdraw_scheduled_locked(struct op *op, struct purge *purge, struct change *change)
-    REQUIRES(op->jobd->lock)
+static void withdraw_scheduled_locked(struct op *op, const struct purge *purge,
+                                      struct change *change) REQUIRES(op->jobd->lock)
 {
-    struct job *next = TAILQ_FIRST(&purge->queue->scheduled);
+    struct job *next = TAILQ_FIRST(&op->jobd->queues[purge->queue].scheduled);
     while (next != NULL && change->rows < OP_STEPS) {
         struct job *job = next;
         next = TAILQ_NEXT(job, link);
@@ -144,11 +167,11 @@ static void withdraw_scheduled_locked(struct op *op, struct purge *purge, struct
     }
 }
 
-static void withdraw_queued_locked(struct op *op, struct purge *purge, struct change *change)
+static void withdraw_queued_locked(struct op *op, const struct purge *purge, struct change *change)
     REQUIRES(op->jobd->lock)
 {
     for (unsigned lane = 0; lane < JOBD_PRIORITIES; lane++) {
-        struct ring *ring = &purge->queue->lanes[lane];
+        struct ring *ring = &op->jobd->queues[purge->queue].lanes[lane];
         uint64_t id;
         while (change->rows < OP_STEPS && (id = ring_peek(ring)) != 0 && id < purge->below) {
             struct job *job = jobs_find(&op->jobd->jobs, id);
@@ -169,42 +192,74 @@ static size_t purge_some_locked(struct op *op, struct purge *purge) REQUIRES(op-
     size_t purged = change.rows;
     if (purged > 0)
         (void)change_submit_locked(op, &change);
-    dispatch_locked(op, purge->queue);
+    dispatch_locked(op, &op->jobd->queues[purge->queue]);
     purge->purged += (uint32_t)purged;
     return purged;
 }
 
-static enum jobd_result mark_purge_locked(struct op *op, const struct purge *purge)
-    REQUIRES(op->jobd->lock)
+/* Nothing is left to purge. */
+static enum jobd_result mark_purge_locked(struct op *op, const struct purge *purge,
+                                          struct jobd_waiter *waiter) REQUIRES(op->jobd->lock)
 {
     struct change change;
-    if (!change_has_room_locked(op, op->waiter))
-        return JOBD_TOO_MANY_WAITERS;
+    if (waiter == NULL) /* nobody asks when it is written */
+        return JOBD_OK;
+    waiter->purged = purge->purged;
     change_init(&change, op, &mark_kind, NULL);
+    change.waiter = waiter;
     change.number = purge->failures;
     return change_submit_locked(op, &change);
 }
 
-enum jobd_result jobd_purge(struct jobd *jobd, uint32_t index, struct jobd_waiter *waiter,
+static enum jobd_result wait_to_purge_locked(struct op *op, const struct purge *purge)
+    REQUIRES(op->jobd->lock)
+{
+    if (op->waiter == NULL)
+        return JOBD_TOO_MANY_WAITERS;
+    enum jobd_result result = wait_begin_locked(op, op->waiter, WAIT_PURGE, purge->queue);
+    waiting_of(op->waiter)->purge = *purge;
+    return result;
+}
+
+enum jobd_result jobd_purge(struct jobd *jobd, uint32_t queue, struct jobd_waiter *waiter,
                             int64_t now_us, uint32_t *purged)
 {
     struct op op;
-    struct purge purge = {.queue = &jobd->queues[index]};
+    struct purge purge = {.queue = queue};
     enum jobd_result result = JOBD_OK;
-    verify(index < jobd->queues_len);
+    verify(queue < jobd->queues_len);
     for (bool more = true; more;) {
         op_begin(&op, jobd, waiter, now_us);
         if (purge.below == 0) {
             purge.below = jobd->next_id;
             purge.failures = jobd->journal.failures;
         }
-        more = change_has_room_locked(&op, NULL) && purge_some_locked(&op, &purge) > 0;
-        if (!more)
-            result = mark_purge_locked(&op, &purge);
+        if (!change_has_room_locked(&op, waiter)) {
+            result = wait_to_purge_locked(&op, &purge);
+            more = false;
+        } else if (purge_some_locked(&op, &purge) == 0) {
+            result = mark_purge_locked(&op, &purge, waiter);
+            more = false;
+        }
         op_end(&op);
     }
     *purged = purge.purged;
     return result;
+}
+
+void cancel_resume_purges_locked(struct op *op)
+{
+    struct jobd_waiter *waiter;
+    while ((waiter = first_waiter(&op->jobd->purge_waiters)) != NULL &&
+           change_has_room_locked(op, NULL)) {
+        struct purge *purge = &waiting_of(waiter)->purge;
+        if (op->jobd->journal.failures != purge->failures)
+            wait_end_locked(op, waiter, JOBD_STORE_FAILED);
+        else if (purge_some_locked(op, purge) == 0)
+            (void)mark_purge_locked(op, purge, waiter);
+        else
+            break; /* more of it in the next step */
+    }
 }
 
 /* ---- all */

@@ -27,17 +27,16 @@ struct change_kind {
     bool writes_nothing; /* or not */
     /* Makes of the record as the job stands the one it will be. NULL: it is that already. */
     void (*describe)(const struct change *change, struct job_record *record);
-    /* It is written, or need not be; it could not be. For each job, or once with NULL when the
-     * change has none. NULL: nothing has to be done. Neither dispatches: whoever calls them does
-     * that next. */
+    /* It is written, or need not be; it could not be. Called for each of its jobs. A kind with a
+     * list of jobs has both; else NULL: nothing has to be done. Neither dispatches: whoever calls
+     * them does that next. */
     void (*apply)(struct op *op, struct change *change, struct job *job);
     void (*undo)(struct op *op, struct change *change, struct job *job);
     /* What its waiter is told. NULL: change->result when it is written, else JOBD_STORE_FAILED. */
     enum jobd_result (*result)(struct op *op, const struct change *change, bool written);
     /* A waiter with end_us, told JOBD_OK, waits for the end of the job on its receipt next. */
     bool then_end;
-    bool is_put;           /* jobs come in: undone when the store begins to refuse them */
-    bool moot_when_ending; /* need not be written when the end of its job stands behind it */
+    bool is_put; /* jobs come in: undone when the store begins to refuse them */
 };
 
 /* How an attempt ends, as it was decided when the word came. */
@@ -46,6 +45,8 @@ struct ending {
     bool no_outcome;    /* what the attempts before it left stays */
     enum jobd_state to; /* JOBD_SCHEDULED: it is retried; JOBD_QUEUED: it goes back, not counted */
     int64_t ready_us;   /* of both: may run from then on */
+    int64_t started_us; /* of a late end: its attempt, and the token of its lease */
+    char token[JOBD_TOKEN_SIZE];
 };
 
 struct change {
@@ -54,7 +55,6 @@ struct change {
     /* When it fails it is undone: whoever asked is told, and may ask again. Else it is tried again
      * until it is written. */
     bool undo_on_failure;
-    bool skip;                  /* there is nothing to write any more */
     enum jobd_result result;    /* what the waiter is told when it is written; JOBD_OK */
     struct jobd_waiter *waiter; /* NULL: nobody, or nobody any more */
     int64_t at_us;              /* when it was asked for */
@@ -78,5 +78,7 @@ struct journal {
     struct change_list spare, waiting, gathered;
     bool refuses;  /* new jobs */
     bool notified; /* the store knows that something waits */
+    bool starved; /* somebody was not served as it had no room: all queues are looked at when it has
+                   */
     uint64_t failures;
 };

@@ -2,6 +2,7 @@
 /* What becomes of gathered changes: written, they are applied and told of; failed, undone. All of
  * it some steps at a time, so that the lock is held for a short, bounded time however much was
  * gathered. */
+#include "engine/cancel.h"
 #include "engine/dispatch.h"
 #include "engine/engine.h"
 #include "engine/journal.h"
@@ -65,6 +66,18 @@ static void in_steps(struct jobd *jobd, int64_t now_us, void (*some)(struct op *
     } while (left <= 0);
 }
 
+/* There may be room again for who was not served for want of it. */
+static void serve_starved_locked(struct op *op) REQUIRES(op->jobd->lock)
+{
+    struct journal *journal = &op->jobd->journal;
+    if (journal->starved && journal->free > journal->reserved) {
+        journal->starved = false;
+        for (uint32_t i = 0; i < op->jobd->queues_len; i++)
+            dispatch_locked(op, &op->jobd->queues[i]);
+    }
+    cancel_resume_purges_locked(op);
+}
+
 static void written_some_locked(struct op *op, int *left) REQUIRES(op->jobd->lock)
 {
     struct change_list *gathered = &op->jobd->journal.gathered;
@@ -77,6 +90,7 @@ static void written_some_locked(struct op *op, int *left) REQUIRES(op->jobd->loc
         TAILQ_REMOVE(&jobs->forgotten_gathered, job, link);
         jobs_release_record(jobs, job);
     }
+    serve_starved_locked(op);
 }
 
 void journal_written(struct jobd *jobd, int64_t now_us)
@@ -108,6 +122,7 @@ static void failed_some_locked(struct op *op, int *left) REQUIRES(op->jobd->lock
     }
     if (*left > 0)
         wait_again_locked(op);
+    serve_starved_locked(op);
 }
 
 void journal_failed(struct jobd *jobd, int64_t now_us)

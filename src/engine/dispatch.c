@@ -3,46 +3,56 @@
 
 #include "engine/admission.h"
 #include "engine/attempt.h"
+#include "engine/lease_deadline.h"
 #include "engine/submit.h"
 #include "engine/transition.h"
 #include "engine/waiters.h"
 
-/* ---- a job to a taker: a worker's beginning is written, but not waited for; a lease is told of
- * when it is written */
+/* ---- a job to a taker, who is told when that is written: so no attempt runs that is not counted
+ * on disk, whatever becomes of the process */
 
-static const struct change_kind start_kind = {
-    .name = "start", .row = ROW_SET, .moot_when_ending = true};
-
-static void apply_lease_locked(struct op *op, struct change *change, struct job *job)
+/* A lease counts from the moment it is told of. */
+static void tell_lease_locked(struct op *op, struct job *job, struct jobd_waiter *taker)
     REQUIRES(op->jobd->lock)
 {
-    if (change->waiter == NULL) { /* nobody is there any more to be told */
-        if (!job->commit_pending) /* else it ends already */
-            (void)attempt_release_locked(op, job, 0);
-    } else if (job->payload != NULL) {
-        change->waiter->task.payload = jobd_blob_ref(job->payload);
+    job->lease->started_us = job->started_us = op->now_us;
+    taker->task.expires_us = lease_set_deadline_locked(op, job->lease, taker->lease_us);
+    if (job->payload != NULL)
+        taker->task.payload = jobd_blob_ref(job->payload);
+}
+
+static void apply_start_locked(struct op *op, struct change *change, struct job *job)
+    REQUIRES(op->jobd->lock)
+{
+    job->start_pending = false;
+    if (change->waiter != NULL) {
+        if (job->leased)
+            tell_lease_locked(op, job, change->waiter);
+    } else if (!job->commit_pending) { /* nobody is there any more to be told */
+        (void)attempt_release_locked(op, job, 0);
     }
 }
 
-static void undo_lease_locked(struct op *op, struct change *change, struct job *job)
+static void undo_start_locked(struct op *op, struct change *change, struct job *job)
     REQUIRES(op->jobd->lock)
 {
-    (void)change;
-    if (!job->commit_pending)
-        attempt_undo_locked(op, job);
+    job->start_pending = false;
+    if (job->stop_pending || job->commit_pending) /* it was cancelled already */
+        change_void_others_locked(op, job, change);
+    attempt_undo_locked(op, job);
 }
 
-static const struct change_kind lease_kind = {
-    .name = "lease", .row = ROW_SET, .apply = apply_lease_locked, .undo = undo_lease_locked};
+static const struct change_kind start_kind = {
+    .name = "start", .row = ROW_SET, .apply = apply_start_locked, .undo = undo_start_locked};
 
 static enum jobd_result give_locked(struct op *op, struct job *job, struct jobd_waiter *taker)
     REQUIRES(op->jobd->lock)
 {
     struct change change;
     transition_start_locked(op, job, taker);
-    change_init(&change, op, job->leased ? &lease_kind : &start_kind, job);
-    change.waiter = job->leased ? taker : NULL;
-    change.undo_on_failure = job->leased;
+    job->start_pending = true;
+    change_init(&change, op, &start_kind, job);
+    change.waiter = taker;
     return change_submit_locked(op, &change);
 }
 
@@ -73,8 +83,8 @@ static bool can_give_locked(struct op *op, const struct queue *queue, struct job
 {
     if (queue->paused || op->jobd->takers_stopped || queue_ready(queue) == 0)
         return false;
-    if (taker->lease_us == 0)
-        return worker_is_free(queue);
+    if (taker->lease_us == 0 && !worker_is_free(queue))
+        return false;
     bool is_new = waiting_of(taker)->kind == WAIT_NOT;
     return change_has_room_locked(op, is_new ? taker : NULL);
 }

@@ -10,8 +10,8 @@
  * is so. Call it when either may have changed. */
 void dispatch_locked(struct op *op, struct queue *queue) REQUIRES(op->jobd->lock);
 
-/* A job for a taker who just came, ahead of nobody: JOBD_OK, it has one; JOBD_PENDING, when that is
- * written; or JOBD_TIMEOUT, there is none. */
+/* A job for a taker who just came; nobody waits who could have it: JOBD_OK, it has one;
+ * JOBD_PENDING, when that is written; or JOBD_TIMEOUT, there is none. */
 enum jobd_result dispatch_take_locked(struct op *op, struct queue *queue, struct jobd_waiter *taker)
     REQUIRES(op->jobd->lock);
 

@@ -25,7 +25,7 @@ static uint64_t running_max(const struct jobd_config *config, const struct jobd_
 /* Records of jobs that have ended; with a journal of those too whose end is being written. */
 static uint64_t records_kept(const struct jobd_config *config)
 {
-    uint64_t kept = 2 * (uint64_t)config->keep;
+    uint64_t kept = 3 * (uint64_t)config->keep * config->queues_len;
     return config->on_journal_ready != NULL ? 2 * kept + RECORDS_MORE : kept;
 }
 
@@ -80,6 +80,7 @@ int jobd_new(struct jobd **jobd, const struct jobd_config *config)
     new->journal_context = config->journal_context;
     new->ticks_at_us = JOBD_NEVER;
     TAILQ_INIT(&new->idle_waiters);
+    TAILQ_INIT(&new->purge_waiters);
     new->queues = calloc(config->queues_len, sizeof *new->queues);
     if (new->queues == NULL)
         error = -ENOMEM;
@@ -89,8 +90,11 @@ int jobd_new(struct jobd **jobd, const struct jobd_config *config)
         new->queues_len++;
     }
     if (error == 0)
-        error = jobs_init(&new->jobs, (uint32_t)(waiting + running + records_kept(config)),
-                          config->keep, config->memory_bytes, config->on_journal_ready != NULL);
+        error =
+            jobs_init(&new->jobs, (uint32_t)(waiting + running + records_kept(config)),
+                      config->queues_len, config->memory_bytes, config->on_journal_ready != NULL);
+    for (uint32_t i = 0; i < config->queues_len && error == 0; i++)
+        new->jobs.remembered[i].keep = config->keep;
     if (error == 0)
         error = new_journal(&new->journal, config, running);
     if (error == 0)

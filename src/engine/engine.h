@@ -31,9 +31,10 @@ struct jobd {
     struct heap delays GUARDED_BY(lock);    /* of queues, by their earliest scheduled job */
     struct heap deadlines GUARDED_BY(lock); /* of waiters */
     uint32_t waiters GUARDED_BY(lock), waiters_max;
-    struct waiting_list idle_waiters GUARDED_BY(lock); /* until nothing waits or runs */
-    bool dispatch_needed GUARDED_BY(lock);             /* in some queue: the next tick sees to it */
-    int64_t ticks_at_us GUARDED_BY(lock);              /* what the last jobd_tick() said */
+    struct waiting_list idle_waiters GUARDED_BY(lock);  /* until nothing waits or runs */
+    struct waiting_list purge_waiters GUARDED_BY(lock); /* until the journal has room again */
+    bool dispatch_needed GUARDED_BY(lock); /* in some queue: the next tick sees to it */
+    int64_t ticks_at_us GUARDED_BY(lock);  /* what the last jobd_tick() said */
     void (*on_earlier_deadline)(void *context);
     void *context;
     void (*on_journal_ready)(void *context); /* something waits in the journal */

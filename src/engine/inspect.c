@@ -137,17 +137,18 @@ static bool gather_locked(struct jobd *jobd, const struct jobd_filter *filter, s
     enum jobd_state state = filter->state;
     if (state == JOBD_QUEUED || state == JOBD_STATES)
         return false;
-    if (jobd_state_final(state)) {
-        unsigned in = state == JOBD_DONE ? 0 : 1;
-        return jobs->reviving == 0 &&
-               gather(few, &jobs->remembered[in], jobs->remembered_len[in], filter);
-    }
+    if (jobd_state_final(state) && jobs->reviving > 0)
+        return false;
     for (uint32_t i = 0; i < jobd->queues_len; i++) {
         const struct queue *queue = &jobd->queues[i];
         if (filter->queue != JOBD_NO_QUEUE && filter->queue != i)
             continue;
-        if (!gather(few, state == JOBD_RUNNING ? &queue->running : &queue->scheduled,
-                    queue->in_state[state], filter))
+        const struct remembered *remembered = &jobs->remembered[i];
+        bool all = jobd_state_final(state)
+                       ? gather(few, &remembered->ended[state], remembered->len[state], filter)
+                       : gather(few, state == JOBD_RUNNING ? &queue->running : &queue->scheduled,
+                                queue->in_state[state], filter);
+        if (!all)
             return false;
     }
     return true;
@@ -229,7 +230,7 @@ void jobd_stats(struct jobd *jobd, uint32_t queue_index, int64_t now_us, struct 
         .rejected = queue->rejected,
         .retried = queue->retried,
         .oldest_us = oldest_us_locked(jobd, queue, now_us),
-        .drain_per_s = rate_per_s(&queue->rate),
+        .drain_per_s = rate_per_s(&queue->rate, now_us, queue_ready(queue) > 0 && !queue->paused),
         .waited = queue->waited,
         .ran = queue->ran,
     };

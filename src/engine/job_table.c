@@ -29,11 +29,11 @@ static int key_compare(const struct job_extra *a, const struct job_extra *b)
 
 RB_GENERATE(key_tree, job_extra, by_key, key_compare)
 
-int jobs_init(struct jobs *jobs, uint32_t records_max, uint32_t keep, size_t memory_max,
+int jobs_init(struct jobs *jobs, uint32_t records_max, uint32_t queues_len, size_t memory_max,
               bool keeps_forgotten)
 {
     *jobs = (struct jobs){.records_max = records_max,
-                          .keep = keep,
+                          .queues_len = queues_len,
                           .memory_max = memory_max,
                           .keeps_forgotten = keeps_forgotten};
     TAILQ_INIT(&jobs->forgotten);
@@ -41,10 +41,14 @@ int jobs_init(struct jobs *jobs, uint32_t records_max, uint32_t keep, size_t mem
     TAILQ_INIT(&jobs->spare);
     RB_INIT(&jobs->tree);
     RB_INIT(&jobs->keys);
-    TAILQ_INIT(&jobs->remembered[0]);
-    TAILQ_INIT(&jobs->remembered[1]);
+    TAILQ_INIT(&jobs->by_age[0]);
+    TAILQ_INIT(&jobs->by_age[1]);
+    jobs->remembered = calloc(queues_len, sizeof *jobs->remembered);
+    for (uint32_t i = 0; jobs->remembered != NULL && i < queues_len; i++)
+        for (unsigned state = 0; state < JOBD_STATES; state++)
+            TAILQ_INIT(&jobs->remembered[i].ended[state]);
     jobs->records = calloc(records_max, sizeof *jobs->records);
-    return jobs->records != NULL ? 0 : -ENOMEM;
+    return jobs->records != NULL && jobs->remembered != NULL ? 0 : -ENOMEM;
 }
 
 void jobs_release(struct jobs *jobs)
@@ -59,7 +63,9 @@ void jobs_release(struct jobs *jobs)
         free(job->extra);
     }
     free(jobs->records);
+    free(jobs->remembered);
     jobs->records = NULL;
+    jobs->remembered = NULL;
 }
 
 struct job *jobs_find(struct jobs *jobs, uint64_t id)
@@ -82,9 +88,9 @@ struct job *jobs_above(struct jobs *jobs, uint64_t id)
     return RB_NFIND(job_tree, &jobs->tree, &key);
 }
 
-static unsigned remembered_in(const struct job *job)
+static struct job_list *ages_of(struct jobs *jobs, const struct job *job)
 {
-    return job->state == JOBD_DONE ? 0 : 1;
+    return &jobs->by_age[job->state == JOBD_FAILED];
 }
 
 size_t extra_weight(const struct job_extra *extra)
@@ -103,8 +109,12 @@ size_t jobs_weight(const struct job *job)
 
 static void leave_remembered(struct jobs *jobs, struct job *job)
 {
-    TAILQ_REMOVE(&jobs->remembered[remembered_in(job)], job, link);
-    jobs->remembered_len[remembered_in(job)]--;
+    struct remembered *remembered = &jobs->remembered[job->queue];
+    struct job_list *ages = ages_of(jobs, job);
+    TAILQ_REMOVE(&remembered->ended[job->state], job, link);
+    remembered->len[job->state]--;
+    TAILQ_REMOVE(ages, job, by_age);
+    TAILQ_INIT(&job->awaiting);
 }
 
 void jobs_release_record(struct jobs *jobs, struct job *job)
@@ -133,7 +143,7 @@ static void take_out(struct jobs *jobs, struct job *job, struct op *op)
 
 static void forget(struct jobs *jobs, struct job *job, struct op *op)
 {
-    verify(jobd_state_final(job->state) && TAILQ_EMPTY(&job->awaiting));
+    verify(jobd_state_final(job->state));
     leave_remembered(jobs, job);
     take_out(jobs, job, op);
     if (jobs->keeps_forgotten)
@@ -150,21 +160,14 @@ void jobs_drop(struct jobs *jobs, struct job *job, struct op *op)
     jobs_release_record(jobs, job);
 }
 
-static struct job *oldest_end(struct jobs *jobs)
-{
-    struct job *done = TAILQ_FIRST(&jobs->remembered[0]);
-    struct job *other = TAILQ_FIRST(&jobs->remembered[1]);
-    if (done == NULL || other == NULL)
-        return done != NULL ? done : other;
-    return done->finished_us <= other->finished_us ? done : other;
-}
-
 bool jobs_make_room(struct jobs *jobs, size_t bytes, struct op *op)
 {
     if (bytes > jobs->memory_max || jobs->memory_living > jobs->memory_max - bytes)
         return false;
-    while (jobs->memory > jobs->memory_max - bytes)
-        forget(jobs, oldest_end(jobs), op);
+    for (; jobs->memory > jobs->memory_max - bytes; jobs->forgotten_early++) {
+        struct job *oldest = TAILQ_FIRST(&jobs->by_age[0]);
+        forget(jobs, oldest != NULL ? oldest : TAILQ_FIRST(&jobs->by_age[1]), op);
+    }
     return true;
 }
 
@@ -240,12 +243,14 @@ bool jobs_set(struct jobs *jobs, struct jobd_blob **part, struct jobd_blob *byte
 
 void jobs_remember(struct jobs *jobs, struct job *job, struct op *op)
 {
-    unsigned in = remembered_in(job);
-    TAILQ_INSERT_TAIL(&jobs->remembered[in], job, link);
-    jobs->remembered_len[in]++;
+    struct remembered *remembered = &jobs->remembered[job->queue];
+    struct job_list *ended = &remembered->ended[job->state], *ages = ages_of(jobs, job);
+    verify(TAILQ_EMPTY(&job->awaiting));
+    TAILQ_INSERT_TAIL(ended, job, link);
+    TAILQ_INSERT_TAIL(ages, job, by_age);
     jobs->memory_living -= jobs_weight(job);
-    while (jobs->remembered_len[in] > jobs->keep)
-        forget(jobs, TAILQ_FIRST(&jobs->remembered[in]), op);
+    if (++remembered->len[job->state] > remembered->keep)
+        forget(jobs, TAILQ_FIRST(ended), op);
 }
 
 void jobs_revive(struct jobs *jobs, struct job *job)

@@ -29,19 +29,21 @@ struct job_extra {
 RB_HEAD(key_tree, job_extra);
 RB_PROTOTYPE(key_tree, job_extra, by_key, key_compare)
 
-/* A job. What holds in each state (check_engine.c asserts it in the tests, after every step):
+/* A job. What holds in each state (in the tests check_engine.c asserts it after every step):
  *
- *     STATE_NEW   a record whose put waits to be written: found by id and key, seen by nobody
- *     QUEUED      in the lane of its priority at `position`; not there while commit_pending, its
- * cancel being written SCHEDULED   in its queue's `scheduled` and, by `due`, in its `delays`, until
- * ready_us; in neither while commit_pending RUNNING     in its queue's `running`, since started_us.
- * Leased: `lease` is not over, and the leases know its token. Not leased: `holder` is the taker
- * that runs it. commit_pending: its end is being written. stopping: it was told to stop, and ends
- * cancelled if it does. requeue_on_stop: it was told to stop because the process ends, and goes
- * back DONE, FAILED, CANCELLED among the remembered, since finished_us; started_us is 0 when it
- * never ran. commit_pending: its retry is being written, and it is not among them
+ *     STATE_NEW   a record whose put is being written: found by id and key, seen by nobody
+ *     QUEUED      in the lane of its priority, at `position`
+ *     SCHEDULED   in its queue's `scheduled` and, by `due`, in its `delays`, until ready_us
+ *                 both: commit_pending while their end is being written, and in none of these
+ *     RUNNING     in its queue's `running`, since started_us; `lease` is held, or `holder` runs it
+ *                 start_pending: its start is being written, its taker is told when it is
+ *                 stop_pending: that it shall stop is; stopping: whoever runs it was told
+ *                 requeue_on_stop: told because the process ends, so that it goes back
+ *                 commit_pending: its end is being written
+ *     final       remembered, since finished_us; started_us is 0 when it never ran
+ *                 commit_pending: its retry is being written, and it is not remembered
  *
- * `attempt` counts attempts that have begun, the running one included. */
+ * `attempt` counts the attempts that have begun, the running one included. */
 struct job {
     RB_ENTRY(job) by_id;
     TAILQ_ENTRY(job) link; /* of the list its state says; or of its change */
@@ -60,9 +62,12 @@ struct job {
             };
         };
     };
-    struct jobd_blob *payload;    /* NULL: none */
-    struct job_extra *extra;      /* from malloc(); NULL: none */
-    struct waiting_list awaiting; /* its end */
+    struct jobd_blob *payload; /* NULL: none */
+    struct job_extra *extra;   /* from malloc(); NULL: none */
+    union {
+        struct waiting_list awaiting; /* its end, until then */
+        TAILQ_ENTRY(job) by_age;      /* remembered: among those that are forgotten alike */
+    };
     uint16_t queue;
     uint16_t attempt, attempts;
     uint8_t state; /* transition.c alone writes it */
@@ -70,6 +75,8 @@ struct job {
     uint8_t exit_code;
     bool delayed : 1; /* runs not before ready_us: as was asked for, or for a retry */
     bool stopping : 1;
+    bool stop_pending : 1;
+    bool start_pending : 1;
     bool leased : 1;
     bool exited : 1; /* exit_code counts */
     bool output_truncated : 1;
@@ -90,6 +97,15 @@ static inline enum jobd_state job_state(const struct job *job)
 RB_HEAD(job_tree, job);
 RB_PROTOTYPE(job_tree, job, by_id, job_compare)
 
+/* The ended jobs of a queue that are remembered: done, failed and cancelled ones apart, each up to
+ * `keep`, the oldest end first. A flood of one kind, or of another queue, pushes no dead letter
+ * out. */
+struct remembered {
+    uint32_t keep;
+    struct job_list ended[JOBD_STATES]; /* of the final states */
+    uint32_t len[JOBD_STATES];
+};
+
 /* All are allocated at start; a record not used before costs no memory. */
 struct jobs {
     struct job *records;
@@ -97,18 +113,22 @@ struct jobs {
     struct job_list spare;
     uint32_t spare_len;
     struct job_tree tree;
-    struct key_tree keys; /* of all that are remembered */
-    uint32_t keep;
-    struct job_list remembered[2]; /* done; failed or cancelled; each the oldest end first */
-    uint32_t remembered_len[2];
-    uint32_t reviving;    /* final and in neither: they are just being retried */
-    bool keeps_forgotten; /* until the store has removed them: */
+    struct key_tree keys;          /* of all that are remembered */
+    struct remembered *remembered; /* a queue's, by its index */
+    uint32_t queues_len;
+    struct job_list
+        by_age[2];     /* of all queues: done and cancelled ones; failed ones, the dead letters */
+    uint32_t reviving; /* final and in none of these: they are just being retried */
+    uint64_t forgotten_early; /* before `keep` asked for it, as memory was short */
+    bool keeps_forgotten;     /* until the store has removed them: */
     struct job_list forgotten, forgotten_gathered; /* forgotten, but not on disk yet */
     size_t memory_max, memory, memory_living;      /* bytes: of all, of those not final */
 };
 
+/* Room for so many records, the remembered of so many queues included. `keeps_forgotten`: they stay
+ * until jobs_release_record(). 0 or -ENOMEM. */
 __attribute__((warn_unused_result)) int jobs_init(struct jobs *jobs, uint32_t records_max,
-                                                  uint32_t keep, size_t memory_max,
+                                                  uint32_t queues_len, size_t memory_max,
                                                   bool keeps_forgotten);
 void jobs_release(struct jobs *jobs);
 struct job *jobs_find(struct jobs *jobs, uint64_t id);
@@ -116,8 +136,8 @@ struct job *jobs_find(struct jobs *jobs, uint64_t id);
 struct job *jobs_seen(struct jobs *jobs, uint64_t id);
 /* The job with the lowest id above `id`, or NULL. */
 struct job *jobs_above(struct jobs *jobs, uint64_t id);
-/* Forgets final jobs until so many bytes more have room; false, and nothing forgotten, when that
- * cannot be. */
+/* Forgets ended jobs until so many bytes more have room: done and cancelled ones first, the oldest
+ * first, then failed ones. False, and nothing forgotten, when that cannot be. */
 bool jobs_make_room(struct jobs *jobs, size_t bytes, struct op *op);
 /* Records that are free for new jobs. */
 uint32_t jobs_spare(const struct jobs *jobs);

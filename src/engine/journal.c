@@ -29,17 +29,14 @@ size_t journal_gather(struct jobd *jobd, size_t rows_max, size_t bytes_max)
     struct journal *journal = &jobd->journal;
     verify(TAILQ_EMPTY(&journal->gathered) && TAILQ_EMPTY(&jobd->jobs.forgotten_gathered));
     size_t rows = gather_forgotten_locked(&op, rows_max);
-    bool any = rows > 0;
     while (rows < rows_max && bytes < bytes_max &&
            (change = TAILQ_FIRST(&journal->waiting)) != NULL) {
         TAILQ_REMOVE(&journal->waiting, change, link);
         TAILQ_INSERT_TAIL(&journal->gathered, change, link);
-        change->skip = change->kind->moot_when_ending && change->job->commit_pending;
         rows += change->rows > 0 ? change->rows : 1;
         bytes += change->bytes;
-        any = true;
     }
-    if (!any)
+    if (rows == 0)
         journal->notified = false;
     op_end(&op);
     return rows;
@@ -93,9 +90,8 @@ static void describe(const struct jobd *jobd, const struct job *job, struct job_
 /* Before its first row; it may be the second time that it is written. */
 static void rewind_change(struct change *change)
 {
-    bool writes = !change->kind->writes_nothing && !change->skip;
     struct job *first = change->job != NULL ? change->job : TAILQ_FIRST(&change->jobs);
-    change->next = writes ? first : NULL;
+    change->next = change->kind->writes_nothing ? NULL : first;
 }
 
 /* The change's next row; false when there is no other. */

@@ -2,41 +2,93 @@
 /* The verbs on leases: attempts whose holders are elsewhere, and known by a token. */
 #include "engine/lease.h"
 
-#include <string.h>
-
 #include "engine/attempt.h"
 #include "engine/dispatch.h"
+#include "engine/lease_deadline.h"
 #include "engine/submit.h"
 
 enum { EXPIRE_AGAIN_US = 1000000 };
 
-/* JOBD_OK and *lease, which is not over. */
-static enum jobd_result find_locked(struct op *op, const char *token, struct lease **lease)
+/* ---- what a word meets
+ *
+ *     the word     held       over: expired, nobody     over by the     over by another word, taken
+ * by has taken the job since   same word       somebody else, ended, cancelled done         JOBD_OK
+ * JOBD_OK: it counts        JOBD_REPEATED   JOBD_LEASE_EXPIRED fail         JOBD_OK
+ * JOBD_LEASE_EXPIRED        JOBD_REPEATED   JOBD_LEASE_EXPIRED release      JOBD_OK
+ * JOBD_LEASE_EXPIRED        JOBD_REPEATED   JOBD_LEASE_EXPIRED extend       JOBD_OK
+ * JOBD_LEASE_EXPIRED                        JOBD_LEASE_EXPIRED
+ *
+ * A word that comes again while it is being written waits for that. */
+
+/* `number` is the lease's index, and the word. */
+static enum jobd_result repeat_result_locked(struct op *op, const struct change *change,
+                                             bool written) REQUIRES(op->jobd->lock)
+{
+    const struct lease *lease = &op->jobd->leases.all[change->number / LEASE_WORDS];
+    bool was_written = lease->word == (enum lease_word)(change->number % LEASE_WORDS);
+    return written && was_written ? JOBD_REPEATED : JOBD_STORE_FAILED;
+}
+
+static const struct change_kind repeat_kind = {
+    .name = "repeat", .writes_nothing = true, .result = repeat_result_locked};
+
+static enum jobd_result repeat_locked(struct op *op, const struct lease *lease)
     REQUIRES(op->jobd->lock)
 {
-    struct lease key = {.job = NULL};
-    if (strlen(token) != JOBD_TOKEN_SIZE - 1)
+    struct change change;
+    if (lease->job == NULL) /* it is written */
+        return JOBD_REPEATED;
+    if (!change_has_room_locked(op, op->waiter))
+        return JOBD_TOO_MANY_WAITERS;
+    change_init(&change, op, &repeat_kind, NULL);
+    change.result = JOBD_REPEATED;
+    change.number = (uint64_t)(lease - op->jobd->leases.all) * LEASE_WORDS + (unsigned)lease->word;
+    return change_submit_locked(op, &change);
+}
+
+/* Its start is being written: nobody can have its token yet. */
+static bool is_untold(const struct lease *lease)
+{
+    return lease->job != NULL && lease->job->start_pending;
+}
+
+/* JOBD_OK and *lease, which is held; or what the word is answered. */
+static enum jobd_result find_locked(struct op *op, const char *token, enum lease_word word,
+                                    struct lease **lease) REQUIRES(op->jobd->lock)
+{
+    *lease = lease_find(&op->jobd->leases, token);
+    if (*lease == NULL || is_untold(*lease))
         return JOBD_NO_LEASE;
-    memcpy(key.token, token, JOBD_TOKEN_SIZE);
-    *lease = RB_FIND(lease_tree, &op->jobd->leases.tree, &key);
-    if (*lease == NULL)
-        return JOBD_NO_LEASE;
+    if ((*lease)->word != LEASE_NO_WORD && (*lease)->word == word)
+        return repeat_locked(op, *lease);
     return (*lease)->job != NULL && !(*lease)->job->commit_pending ? JOBD_OK : JOBD_LEASE_EXPIRED;
 }
 
-static void set_deadline_locked(struct op *op, struct lease *lease, int64_t in_us)
+/* The job that waits again since this lease has expired; NULL when there is none. */
+static struct job *late_job_locked(struct op *op, const struct lease *lease)
     REQUIRES(op->jobd->lock)
 {
-    heap_remove(&op->jobd->leases.due, &lease->due);
-    heap_push(&op->jobd->leases.due, &lease->due, later_us(op->now_us, in_us));
+    struct job *job = jobs_seen(&op->jobd->jobs, lease->job_id);
+    bool waits = job != NULL && (job->state == JOBD_QUEUED || job->state == JOBD_SCHEDULED);
+    bool is_its_own = waits && lease->word == LEASE_NO_WORD && job->attempt == lease->attempt;
+    return is_its_own && !job->commit_pending ? job : NULL;
 }
 
-static enum jobd_result finish_locked(struct op *op, struct job *job,
+/* ---- verbs */
+
+/* Of a lease that is held; `late`: of one that has expired. */
+static enum jobd_result finish_locked(struct op *op, struct lease *lease, struct job *late,
                                       const struct jobd_outcome *outcome, struct job_extra **extra)
     REQUIRES(op->jobd->lock)
 {
+    struct job *job = late != NULL ? late : lease->job;
     struct queue *queue = &op->jobd->queues[job->queue];
-    enum jobd_result result = attempt_end_locked(op, job, outcome, extra);
+    enum lease_word word = outcome->state == JOBD_DONE ? LEASE_DONE : LEASE_FAILED;
+    lease->word = word;
+    enum jobd_result result = late != NULL ? attempt_end_late_locked(op, job, lease, outcome, extra)
+                                           : attempt_end_locked(op, job, outcome, extra);
+    if (result == JOBD_TOO_MANY_WAITERS)
+        lease->word = LEASE_NO_WORD;
     dispatch_locked(op, queue);
     return result;
 }
@@ -47,19 +99,34 @@ enum jobd_result jobd_lease_finish(struct jobd *jobd, const char *token,
 {
     struct op op;
     struct lease *lease;
+    struct job *late = NULL;
     struct job_extra *extra = extra_for(outcome);
+    bool is_done = outcome->state == JOBD_DONE;
     verify(jobd_state_final(outcome->state));
     op_begin(&op, jobd, waiter, now_us);
-    enum jobd_result result = find_locked(&op, token, &lease);
-    if (result == JOBD_OK)
-        result = finish_locked(&op, lease->job, outcome, &extra);
+    enum jobd_result result = find_locked(&op, token, is_done ? LEASE_DONE : LEASE_FAILED, &lease);
+    if (result == JOBD_LEASE_EXPIRED && is_done && lease->job == NULL)
+        late = late_job_locked(&op, lease);
+    if (result == JOBD_OK || late != NULL)
+        result = finish_locked(&op, lease, late, outcome, &extra);
     op_end(&op);
     extra_free(extra);
     return result;
 }
 
-/* Nobody is told of the new deadline before it is written; but it counts, which does no harm. */
-static const struct change_kind extend_kind = {.name = "extend", .row = ROW_SET};
+/* The new deadline counts at once, which does no harm; and once more from when it is told. */
+static void apply_extend_locked(struct op *op, struct change *change, struct job *job)
+    REQUIRES(op->jobd->lock)
+{
+    if (!job->leased || job->commit_pending)
+        return;
+    int64_t until_us = lease_set_deadline_locked(op, job->lease, (int64_t)change->number);
+    if (change->waiter != NULL)
+        change->waiter->task.expires_us = until_us;
+}
+
+static const struct change_kind extend_kind = {
+    .name = "extend", .row = ROW_SET, .apply = apply_extend_locked};
 
 static enum jobd_result extend_locked(struct op *op, struct lease *lease, int64_t lease_us)
     REQUIRES(op->jobd->lock)
@@ -67,8 +134,9 @@ static enum jobd_result extend_locked(struct op *op, struct lease *lease, int64_
     struct change change;
     if (!change_has_room_locked(op, op->waiter))
         return JOBD_TOO_MANY_WAITERS;
-    set_deadline_locked(op, lease, lease_us);
+    (void)lease_set_deadline_locked(op, lease, lease_us);
     change_init(&change, op, &extend_kind, lease->job);
+    change.number = (uint64_t)lease_us;
     return change_submit_locked(op, &change);
 }
 
@@ -78,18 +146,21 @@ enum jobd_result jobd_lease_extend(struct jobd *jobd, const char *token, int64_t
     struct op op;
     struct lease *lease;
     op_begin(&op, jobd, waiter, now_us);
-    enum jobd_result result = find_locked(&op, token, &lease);
+    enum jobd_result result = find_locked(&op, token, LEASE_NO_WORD, &lease);
     if (result == JOBD_OK)
         result = extend_locked(&op, lease, lease_us);
     op_end(&op);
     return result;
 }
 
-static enum jobd_result release_locked(struct op *op, struct job *job, int64_t delay_us)
+static enum jobd_result release_locked(struct op *op, struct lease *lease, int64_t delay_us)
     REQUIRES(op->jobd->lock)
 {
-    struct queue *queue = &op->jobd->queues[job->queue];
-    enum jobd_result result = attempt_release_locked(op, job, delay_us);
+    struct queue *queue = &op->jobd->queues[lease->job->queue];
+    lease->word = LEASE_RELEASED;
+    enum jobd_result result = attempt_release_locked(op, lease->job, delay_us);
+    if (result == JOBD_TOO_MANY_WAITERS)
+        lease->word = LEASE_NO_WORD;
     dispatch_locked(op, queue);
     return result;
 }
@@ -100,23 +171,30 @@ enum jobd_result jobd_lease_release(struct jobd *jobd, const char *token, int64_
     struct op op;
     struct lease *lease;
     op_begin(&op, jobd, waiter, now_us);
-    enum jobd_result result = find_locked(&op, token, &lease);
+    enum jobd_result result = find_locked(&op, token, LEASE_RELEASED, &lease);
     if (result == JOBD_OK)
-        result = release_locked(&op, lease->job, delay_us);
+        result = release_locked(&op, lease, delay_us);
     op_end(&op);
     return result;
 }
 
+/* ---- its deadline */
+
 void lease_expire_locked(struct op *op, struct lease *lease)
 {
-    if (lease->job
-            ->commit_pending) { /* it ends already, as soon as that is written; or not after all */
-        set_deadline_locked(op, lease, EXPIRE_AGAIN_US);
+    struct job *job = lease->job;
+    struct leases *leases = &op->jobd->leases;
+    if (job->commit_pending || job->start_pending) { /* it ends already; it has not begun */
+        lease_look_again_locked(op, lease, later_us(op->now_us, EXPIRE_AGAIN_US));
         return;
     }
-    const struct jobd_outcome late = {.state = JOBD_FAILED,
-                                      .error = jobd_blob_ref(op->jobd->leases.error)};
+    bool timed_out = lease_timeout_at_locked(op, job) <= op->now_us;
+    const struct jobd_outcome late = {
+        .state = JOBD_FAILED,
+        .error = jobd_blob_ref(timed_out ? leases->timed_out : leases->expired)};
     struct job_extra *extra = extra_for(&late);
-    (void)finish_locked(op, lease->job, &late, &extra);
+    struct queue *queue = &op->jobd->queues[job->queue];
+    (void)attempt_end_locked(op, job, &late, &extra);
+    dispatch_locked(op, queue);
     extra_free(extra);
 }

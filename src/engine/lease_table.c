@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/verify.h"
+#include "engine/job_table.h"
 
 static int lease_compare(const struct lease *a, const struct lease *b)
 {
@@ -23,24 +24,24 @@ int leases_init(struct leases *leases, uint32_t max)
     if (error != 0)
         return error;
     leases->all = calloc(max > 0 ? max : 1, sizeof *leases->all);
-    leases->error = jobd_blob_text("the lease expired");
-    return leases->all != NULL && leases->error != NULL ? 0 : -ENOMEM;
+    leases->expired = jobd_blob_text("the lease expired");
+    leases->timed_out = jobd_blob_text("timed out");
+    bool good = leases->all != NULL && leases->expired != NULL && leases->timed_out != NULL;
+    return good ? 0 : -ENOMEM;
 }
 
 void leases_release(struct leases *leases)
 {
     heap_release(&leases->due);
-    jobd_blob_unref(leases->error);
+    jobd_blob_unref(leases->expired);
+    jobd_blob_unref(leases->timed_out);
     free(leases->all);
-    leases->all = NULL;
-    leases->error = NULL;
+    *leases = (struct leases){.all = NULL};
 }
 
-struct lease *lease_grant(struct leases *leases, struct job *job, const char *token,
-                          int64_t until_us)
+static struct lease *add(struct leases *leases, const struct job *job, const char *token)
 {
     struct lease *lease;
-    verify(leases->held < leases->max && strlen(token) == JOBD_TOKEN_SIZE - 1);
     if (leases->used < leases->max) { /* a fresh one costs no memory before, and forgets nobody */
         lease = &leases->all[leases->used++];
     } else {
@@ -48,12 +49,44 @@ struct lease *lease_grant(struct leases *leases, struct job *job, const char *to
         TAILQ_REMOVE(&leases->spare, lease, link);
         RB_REMOVE(lease_tree, &leases->tree, lease);
     }
-    lease->job = job;
+    *lease = (struct lease){.due = {.order = (uint32_t)job->id},
+                            .job_id = job->id,
+                            .started_us = job->started_us,
+                            .attempt = job->attempt};
     memcpy(lease->token, token, JOBD_TOKEN_SIZE);
     verify(RB_INSERT(lease_tree, &leases->tree, lease) == NULL);
+    return lease;
+}
+
+struct lease *lease_grant(struct leases *leases, struct job *job, const char *token,
+                          int64_t until_us)
+{
+    verify(leases->held < leases->max && strlen(token) == JOBD_TOKEN_SIZE - 1);
+    struct lease *lease = add(leases, job, token);
+    lease->job = job;
     heap_push(&leases->due, &lease->due, until_us);
     leases->held++;
     return lease;
+}
+
+void lease_recall(struct leases *leases, const struct job *job, const char *token,
+                  enum lease_word word)
+{
+    if (leases->used == leases->max || strlen(token) != JOBD_TOKEN_SIZE - 1 ||
+        lease_find(leases, token) != NULL)
+        return;
+    struct lease *lease = add(leases, job, token);
+    lease->word = word;
+    TAILQ_INSERT_TAIL(&leases->spare, lease, link);
+}
+
+struct lease *lease_find(struct leases *leases, const char *token)
+{
+    struct lease key = {.job = NULL};
+    if (strlen(token) != JOBD_TOKEN_SIZE - 1)
+        return NULL;
+    memcpy(key.token, token, JOBD_TOKEN_SIZE);
+    return RB_FIND(lease_tree, &leases->tree, &key);
 }
 
 void lease_revoke(struct leases *leases, struct lease *lease)

@@ -11,13 +11,22 @@
 
 struct job;
 
-/* A lease that is over stays known until its record is needed: the one that ended first.
- */
+/* The last word of a lease's holder. */
+enum lease_word { LEASE_NO_WORD, LEASE_DONE, LEASE_FAILED, LEASE_RELEASED, LEASE_WORDS };
+
+/* A lease is held until a word of its holder, its deadline, or a cancel ends it. One that is over
+ * stays known until its record is needed, the first that ended first: so that a late or a repeated
+ * word can be told from a stranger's. */
 struct lease {
     RB_ENTRY(lease) by_token;
     TAILQ_ENTRY(lease) link;
     struct due due;
-    struct job *job;             /* NULL: over */
+    struct job *job;    /* NULL: over */
+    uint64_t job_id;    /* of the same, also when it is over */
+    int64_t started_us; /* its attempt */
+    uint32_t attempt;
+    enum lease_word word; /* held: being written; over: what ended it, LEASE_NO_WORD: it expired or
+                             was revoked */
     char token[JOBD_TOKEN_SIZE]; /* "": never used */
 };
 
@@ -32,12 +41,18 @@ struct leases {
     struct lease_tree tree;  /* of all that are known */
     struct lease_list spare; /* those that are over, or never were */
     struct heap due;
-    struct jobd_blob *error; /* of a lease that ran out */
+    struct jobd_blob *expired, *timed_out; /* errors */
 };
 
 __attribute__((warn_unused_result)) int leases_init(struct leases *leases, uint32_t max);
 void leases_release(struct leases *leases);
-/* There must be room. */
+/* Of this attempt. There must be room. */
 struct lease *lease_grant(struct leases *leases, struct job *job, const char *token,
                           int64_t until_us);
+/* It is over; its record stays known. */
 void lease_revoke(struct leases *leases, struct lease *lease);
+/* One that was over before the process began: known too, when there is room. */
+void lease_recall(struct leases *leases, const struct job *job, const char *token,
+                  enum lease_word word);
+/* The lease with this token, held or over; NULL when it is not known. */
+struct lease *lease_find(struct leases *leases, const char *token);

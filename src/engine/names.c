@@ -19,6 +19,7 @@ static const char *const result_texts[JOBD_RESULTS] = {
     [JOBD_FINISHED] = "the job has ended",
     [JOBD_NOT_FINAL] = "the job has not ended",
     [JOBD_CONFLICT] = "the same key came with another payload",
+    [JOBD_REPEATED] = "was said before",
     [JOBD_NO_LEASE] = "no such lease",
     [JOBD_LEASE_EXPIRED] = "the lease has ended",
     [JOBD_TIMEOUT] = "timed out",

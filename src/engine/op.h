@@ -25,7 +25,9 @@ enum { OP_STEPS = 256 };
 struct op {
     struct jobd *jobd;
     int64_t now_us;
-    struct jobd_waiter *waiter; /* who asks; NULL: nobody */
+    /* Who asks; NULL: nobody. The change of a verb is this waiter's; what a dispatch makes in the
+     * same operation is its taker's or its putter's. */
+    struct jobd_waiter *waiter;
 
     /* Left for op_end(). */
     bool tell_store;            /* something waits to be written */

@@ -49,9 +49,8 @@ static enum jobd_result put_locked(struct op *op, struct admission *admission, b
     admission->receipt->capacity = queue->capacity;
     if (op->jobd->closed)
         result = JOBD_CLOSED;
-    else if (for_room && !TAILQ_EMPTY(&queue->put_waiters) &&
-             admission_duplicate_locked(op, admission) == NULL)
-        result = JOBD_FULL; /* behind those who came before */
+    else if (!TAILQ_EMPTY(&queue->put_waiters) && admission_duplicate_locked(op, admission) == NULL)
+        result = JOBD_FULL; /* those who wait for room come first */
     else
         result = admission_locked(op, admission);
     if (op->waiter != NULL)
@@ -162,7 +161,7 @@ static enum jobd_result retry_locked(struct op *op, struct job *job, struct jobd
         return JOBD_CLOSED;
     if (op->jobd->journal.refuses)
         return JOBD_STORE_FAILED;
-    if (!admission_has_room(queue, 1)) {
+    if (!admission_has_room(queue, 1) || !TAILQ_EMPTY(&queue->put_waiters)) {
         admission_refuse(op, queue, 1, JOBD_FULL, receipt);
         return JOBD_FULL;
     }

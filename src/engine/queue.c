@@ -50,6 +50,12 @@ void queue_release(struct queue *queue)
         ring_release(&queue->lanes[lane]);
 }
 
+int64_t queue_timeout_us(const struct queue *queue, const struct job *job)
+{
+    bool own = job->extra != NULL && job->extra->timeout_us > 0;
+    return own ? job->extra->timeout_us : queue->timeout_us;
+}
+
 uint32_t queue_waiting(const struct queue *queue)
 {
     return queue->in_state[JOBD_QUEUED] + queue->in_state[JOBD_SCHEDULED];

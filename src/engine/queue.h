@@ -47,6 +47,8 @@ bool queue_terms_sound(const struct jobd_queue_config *config);
 void queue_set_terms(struct queue *queue, const struct jobd_queue_config *config);
 /* Jobs that wait at most. */
 uint32_t queue_waiting_max(const struct jobd_queue_config *config);
+/* Of an attempt of this job; 0: none. */
+int64_t queue_timeout_us(const struct queue *queue, const struct job *job);
 uint32_t queue_waiting(const struct queue *queue);
 /* Jobs in its ring. */
 uint32_t queue_ready(const struct queue *queue);

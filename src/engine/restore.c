@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "engine/engine.h"
-#include "engine/cancel.h"
+#include "engine/attempt.h"
 #include "engine/journal.h"
 #include "engine/submit.h"
 #include "engine/transition.h"
@@ -40,33 +40,47 @@ static bool extra_from(const struct job_record *record, bool taken, struct job_e
     return true;
 }
 
-/* A job that ran: nobody of the process that ran it is left, but a lease goes on. */
-static enum jobd_state resume_locked(struct op *op, struct job *job,
-                                     const struct job_record *record) REQUIRES(op->jobd->lock)
+/* A job that ran: a lease goes on; nobody of the process that ran it is left. */
+static void resume_locked(struct op *op, struct job *job, const struct job_record *record)
+    REQUIRES(op->jobd->lock)
 {
     struct leases *leases = &op->jobd->leases;
     job->started_us = record->started_us;
-    job->ready_us = op->now_us;
-    job->delayed = false;
-    if (strlen(record->token) != JOBD_TOKEN_SIZE - 1 || leases->held >= leases->max)
-        return JOBD_QUEUED;
-    job->lease = lease_grant(leases, job, record->token, record->expires_us);
-    job->leased = true;
-    op->jobd->queues[job->queue].leased++;
-    return JOBD_RUNNING;
+    job->stopping = record->stopping;
+    job->leased = strlen(record->token) == JOBD_TOKEN_SIZE - 1 && leases->held < leases->max;
+    if (job->leased) {
+        job->lease = lease_grant(leases, job, record->token, record->expires_us);
+        op->jobd->queues[job->queue].leased++;
+    }
 }
 
-/* The state it is in from here on. */
-static enum jobd_state place_locked(struct op *op, struct job *job, const struct job_record *record)
-    REQUIRES(op->jobd->lock)
+/* An attempt of ours that nobody can end any more. It counts; the next one need not wait. */
+static void end_lost_attempt_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock)
 {
-    if (record->state == JOBD_RUNNING)
-        return resume_locked(op, job, record);
-    if (!jobd_state_final(record->state))
-        return record->ready_us > op->now_us ? JOBD_SCHEDULED : JOBD_QUEUED;
-    job->started_us = record->started_us;
-    job->finished_us = record->finished_us;
-    return record->state;
+    const struct jobd_outcome lost = {.state = JOBD_FAILED,
+                                      .retry_exactly = true,
+                                      .error = jobd_blob_text("the server ended while it ran")};
+    struct job_extra *extra = extra_for(&lost);
+    (void)attempt_end_locked(op, job, &lost, &extra);
+    extra_free(extra);
+}
+
+/* Plain jobs wait for nothing, whatever the clock says. */
+static enum jobd_state state_of(const struct op *op, const struct job_record *record)
+{
+    if (record->state == JOBD_RUNNING || jobd_state_final(record->state))
+        return record->state;
+    return record->delayed && record->ready_us > op->now_us ? JOBD_SCHEDULED : JOBD_QUEUED;
+}
+
+/* A word of a lease that is over may come again, or late. */
+static void recall_lease_locked(struct op *op, const struct job *job,
+                                const struct job_record *record) REQUIRES(op->jobd->lock)
+{
+    static const enum lease_word words[JOBD_STATES] = {
+        [JOBD_DONE] = LEASE_DONE, [JOBD_FAILED] = LEASE_FAILED};
+    if (!job->leased && record->state != JOBD_RUNNING)
+        lease_recall(&op->jobd->leases, job, record->token, words[record->state]);
 }
 
 static struct job *add_locked(struct op *op, const struct job_record *record, uint16_t queue,
@@ -101,16 +115,20 @@ static bool restore_locked(struct op *op, const struct job_record *record, uint1
     if (!extra_from(record, key_is_taken, &extra))
         return false;
     struct job *job = add_locked(op, record, queue, extra);
-    enum jobd_state state = place_locked(op, job, record);
-    /* At least once: the end of its last attempt is not known. */
-    if (!jobd_state_final(state) && state != JOBD_RUNNING && job->attempts <= job->attempt)
-        job->attempts = (uint16_t)(job->attempt + 1);
+    enum jobd_state state = state_of(op, record);
+    if (state == JOBD_RUNNING) {
+        resume_locked(op, job, record);
+    } else if (jobd_state_final(state)) {
+        job->started_us = record->started_us;
+        job->finished_us = record->finished_us;
+    }
+    recall_lease_locked(op, job, record);
     transition_restore_locked(op, job, state);
     rate_waits(&jobd->queues[queue].rate, op->now_us); /* not since the process before */
     if (jobd_state_final(state))
         jobs_remember(&jobd->jobs, job, op);
-    else if (record->stopping && state == JOBD_QUEUED && jobd->journal.free > 0)
-        (void)cancel_waiting_locked(op, job, false); /* whoever asked was told that it stops */
+    else if (state == JOBD_RUNNING && !job->leased)
+        end_lost_attempt_locked(op, job);
     if (record->id >= jobd->next_id)
         jobd->next_id = record->id + 1;
     journal_tell_store_locked(op); /* some may have been forgotten at once */

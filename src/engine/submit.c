@@ -41,7 +41,10 @@ bool change_has_room_locked(struct op *op, const struct jobd_waiter *waiter)
         return true;
     if (waiter != NULL && !waiter->uncounted && op->jobd->waiters == op->jobd->waiters_max)
         return false;
-    return journal->free > journal->reserved;
+    if (journal->free > journal->reserved)
+        return true;
+    op->jobd->journal.starved = true;
+    return false;
 }
 
 void change_init(struct change *change, const struct op *op, const struct change_kind *kind,
@@ -110,6 +113,31 @@ enum jobd_result change_submit_locked(struct op *op, struct change *change)
         wait_for_disk_locked(op, change->waiter, slot);
     journal_tell_store_locked(op);
     return change->waiter != NULL ? JOBD_PENDING : change->result;
+}
+
+static enum jobd_result void_result(struct op *op, const struct change *change, bool written)
+{
+    (void)op, (void)change, (void)written;
+    return JOBD_STORE_FAILED;
+}
+
+static const struct change_kind void_kind = {
+    .name = "void", .writes_nothing = true, .result = void_result};
+
+void change_void_others_locked(struct op *op, struct job *job, const struct change *change)
+{
+    struct journal *journal = &op->jobd->journal;
+    struct change_list *lists[] = {&journal->gathered, &journal->waiting};
+    for (size_t i = 0; i < 2; i++) {
+        struct change *other;
+        TAILQ_FOREACH (other, lists[i], link) {
+            if (other == change || other->job != job || !other->undo_on_failure)
+                continue;
+            other->kind->undo(op, other, job);
+            other->kind = &void_kind;
+            other->job = NULL;
+        }
+    }
 }
 
 void journal_tell_store_locked(struct op *op)

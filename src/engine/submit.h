@@ -36,5 +36,10 @@ enum jobd_result change_submit_locked(struct op *op, struct change *change)
 bool change_conclude_locked(struct op *op, struct change *change, bool written, int *left)
     REQUIRES(op->jobd->lock);
 
+/* `change`, about this job, is being undone: what was asked about the job on the strength of it
+ * fails too, though it stands behind it in the journal. */
+void change_void_others_locked(struct op *op, struct job *job, const struct change *change)
+    REQUIRES(op->jobd->lock);
+
 /* The store is told, when it does not know, that something waits. */
 void journal_tell_store_locked(struct op *op) REQUIRES(op->jobd->lock);

@@ -40,7 +40,7 @@ void jobd_finish(struct jobd *jobd, const struct jobd_task *task,
     op_begin(&op, jobd, NULL, now_us);
     struct job *job = jobs_find(&jobd->jobs, task->id);
     verify(job != NULL && job->state == JOBD_RUNNING && job->attempt == task->attempt);
-    verify(!job->leased && !job->commit_pending);
+    verify(!job->leased && !job->commit_pending && job->queue == task->queue);
     (void)attempt_end_locked(&op, job, outcome, &extra);
     dispatch_locked(&op, &jobd->queues[task->queue]);
     op_end(&op);

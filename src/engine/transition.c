@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /* A job's life.
  *
- *     move                         by                                 when
- *     NEW       -> QUEUED          transition_enter_locked            put
- *     NEW       -> SCHEDULED       transition_enter_locked            put with a delay
- *     SCHEDULED -> QUEUED          transition_due_locked              its time has come
- *     QUEUED    -> RUNNING         transition_start_locked            dispatched to a taker
- *     RUNNING   -> QUEUED          transition_return_locked           released, or given back at a
- * stop RUNNING   -> SCHEDULED       transition_return_locked           failed, to be retried;
- * released for later RUNNING   -> DONE, FAILED, CANCELLED transition_finish_locked           its
- * last attempt has ended QUEUED, SCHEDULED -> CANCELLED transition_cancel_locked cancelled or
- * purged DONE, FAILED, CANCELLED -> QUEUED transition_retry_locked            retried by hand
+ *     from                to         by transition_...   when
+ *     NEW                 QUEUED     enter               put
+ *     NEW                 SCHEDULED  enter               put with a delay
+ *     SCHEDULED           QUEUED     due                 its time has come
+ *     QUEUED              RUNNING    start               dispatched to a taker
+ *     RUNNING             QUEUED     return              released; given back at a stop
+ *     RUNNING             SCHEDULED  return              failed, to be retried; released for later
+ *     RUNNING             any final  finish              its last attempt has ended
+ *     QUEUED, SCHEDULED   CANCELLED  end_waiting         cancelled, purged
+ *     QUEUED, SCHEDULED   DONE       end_waiting         after an expired lease a late word came
+ *     any final           QUEUED     retry               retried by hand
  *
  * With a journal a job keeps its state while the change is being written, and commit_pending says
  * so; what holds then is written at struct job. A job that comes back finds its queue open however
@@ -24,8 +25,8 @@
 
 static const unsigned legal_moves[] = {
     [STATE_NEW] = TO(JOBD_QUEUED) | TO(JOBD_SCHEDULED),
-    [JOBD_QUEUED] = TO(JOBD_RUNNING) | TO(JOBD_CANCELLED),
-    [JOBD_SCHEDULED] = TO(JOBD_QUEUED) | TO(JOBD_CANCELLED),
+    [JOBD_QUEUED] = TO(JOBD_RUNNING) | TO(JOBD_CANCELLED) | TO(JOBD_DONE),
+    [JOBD_SCHEDULED] = TO(JOBD_QUEUED) | TO(JOBD_CANCELLED) | TO(JOBD_DONE),
     [JOBD_RUNNING] =
         TO(JOBD_QUEUED) | TO(JOBD_SCHEDULED) | TO(JOBD_DONE) | TO(JOBD_FAILED) | TO(JOBD_CANCELLED),
     [JOBD_DONE] = TO(JOBD_QUEUED),
@@ -90,7 +91,7 @@ static void enter_delays_locked(struct op *op, struct job *job, bool comes_back)
     REQUIRES(op->jobd->lock)
 {
     struct queue *queue = queue_of(op, job);
-    job->due.place = 0;
+    job->due = (struct due){.order = (uint32_t)job->id}; /* of equal times the older one first */
     heap_push(&queue->delays, &job->due, job->ready_us);
     place_queue_locked(op, queue);
     /* Those that come back in front, so that behind them ids only rise: purge relies on it. */
@@ -171,8 +172,8 @@ static struct jobd_task task_of(const struct queue *queue, const struct job *job
         .id = job->id,
         .queue = job->queue,
         .attempt = job->attempt,
-        .timeout_us =
-            extra != NULL && extra->timeout_us > 0 ? extra->timeout_us : queue->timeout_us,
+        .attempts = job->attempts,
+        .timeout_us = queue_timeout_us(queue, job),
         .payload = job->payload,
         .payload_bytes = job->payload != NULL ? job->payload->size : 0,
         .key = extra != NULL ? extra->key : "",
@@ -183,7 +184,6 @@ static struct jobd_task task_of(const struct queue *queue, const struct job *job
 static void lease_locked(struct op *op, struct job *job, struct jobd_waiter *taker)
     REQUIRES(op->jobd->lock)
 {
-    taker->task.expires_us = op->now_us + taker->lease_us;
     /* The job may be forgotten at any moment; its payload comes with the answer. */
     taker->task.payload = NULL;
     taker->task.key = taker->task.trace = "";
@@ -220,7 +220,8 @@ void transition_leave_running_locked(struct op *op, struct job *job)
     } else {
         queue->end_pending -= job->commit_pending;
     }
-    job->leased = job->commit_pending = job->requeue_on_stop = false;
+    job->leased = job->commit_pending = job->requeue_on_stop = job->stop_pending = false;
+    job->start_pending = false;
 }
 
 void transition_return_locked(struct op *op, struct job *job)
@@ -256,12 +257,13 @@ void transition_withdraw_locked(struct op *op, struct job *job)
     }
 }
 
-void transition_cancel_locked(struct op *op, struct job *job, int64_t at_us)
+void transition_end_waiting_locked(struct op *op, struct job *job, enum jobd_state state,
+                                   int64_t started_us, int64_t at_us)
 {
     queue_of(op, job)->cancel_pending -= job->state == JOBD_QUEUED;
     job->commit_pending = false;
-    job->started_us = 0;
-    transition_finish_locked(op, job, JOBD_CANCELLED, at_us);
+    job->started_us = started_us;
+    transition_finish_locked(op, job, state, at_us);
 }
 
 void transition_reinstate_locked(struct op *op, struct job *job)

@@ -6,6 +6,7 @@
  *     WAIT_JOB    a job to run             queue->take_waiters  jobd_take()
  *     WAIT_IDLE   nothing waits or runs    jobd->idle_waiters   jobd_await_idle()
  *     WAIT_DISK   its change to be written change->waiter       any verb, with a journal
+ *     WAIT_PURGE  room for more changes    jobd->purge_waiters  jobd_purge(), of very many jobs
  *
  * A new thing to wait for needs a kind here, its list in list_of(), and whoever makes it come true
  * calls wait_end_locked(). A wait ends once: by that, by its deadline (timer.c), or by
@@ -18,9 +19,18 @@
 #include "base/container.h"
 #include "engine/engine.h"
 
-enum wait_kind { WAIT_NOT, WAIT_END, WAIT_ROOM, WAIT_JOB, WAIT_IDLE, WAIT_DISK };
+enum wait_kind { WAIT_NOT, WAIT_END, WAIT_ROOM, WAIT_JOB, WAIT_IDLE, WAIT_DISK, WAIT_PURGE };
 
-/* The private half of a jobd_waiter. */
+/* A purge takes what waited when it began, some at a time. */
+struct purge {
+    uint64_t below;    /* ids of what waited then; jobs that came later stand behind them */
+    uint64_t failures; /* of the journal, then */
+    uint32_t queue, purged;
+};
+
+/* The private half of a jobd_waiter, which has words for it. No code outside the engine touches
+ * these, so that no two accesses to one of them have different types within what is compiled
+ * together. */
 struct __attribute__((may_alias)) waiting {
     TAILQ_ENTRY(waiting) link;
     struct due due;          /* its deadline */
@@ -29,20 +39,23 @@ struct __attribute__((may_alias)) waiting {
     struct job *job;         /* WAIT_END */
     struct change *change;   /* WAIT_DISK */
     struct job_extra *extra; /* WAIT_ROOM: for the jobs of `put`; owned */
-    struct jobd_put put;     /* WAIT_ROOM */
+    union {
+        struct jobd_put put; /* WAIT_ROOM */
+        struct purge purge;  /* WAIT_PURGE */
+    };
 };
 
-_Static_assert(sizeof(struct waiting) <= sizeof(struct jobd_waiter_private),
+_Static_assert(sizeof(struct waiting) <= sizeof(struct jobd_waiter_hidden),
                "jobd/queue.h has too few words for it");
 
 static inline struct waiting *waiting_of(struct jobd_waiter *waiter)
 {
-    return (struct waiting *)(void *)&waiter->private;
+    return (struct waiting *)(void *)&waiter->hidden;
 }
 
 static inline struct jobd_waiter *waiter_of(struct waiting *waiting)
 {
-    return container_of(waiting, struct jobd_waiter, private);
+    return container_of(waiting, struct jobd_waiter, hidden);
 }
 
 /* The first of a list, or NULL. */
@@ -55,7 +68,8 @@ static inline struct jobd_waiter *first_waiter(struct waiting_list *list)
 /* JOBD_PENDING or JOBD_TOO_MANY_WAITERS. WAIT_END: for `job`. */
 enum jobd_result wait_for_job_end_locked(struct op *op, struct jobd_waiter *waiter, struct job *job)
     REQUIRES(op->jobd->lock);
-/* The same with WAIT_ROOM, WAIT_JOB (of that queue) and WAIT_IDLE. */
+/* For what `kind` says: WAIT_ROOM, WAIT_JOB or WAIT_PURGE in that queue, or WAIT_IDLE, where it
+ * does not count. */
 enum jobd_result wait_begin_locked(struct op *op, struct jobd_waiter *waiter, enum wait_kind kind,
                                    uint32_t queue) REQUIRES(op->jobd->lock);
 /* Whatever it waited for before, without a deadline now. There must be room for it. */

@@ -14,6 +14,8 @@
 #include "run/pool_share.h"
 #include "base/thread.h"
 
+enum { STORE_REST_US = 200000 };
+
 struct worker {
     struct wait_sync sync; /* first: a waiter is its sync is its worker */
     struct jobd_pool *pool;
@@ -164,6 +166,17 @@ static void end_attempt(struct worker *worker)
     mutex_unlock(&worker->sync.lock);
 }
 
+/* After a job that could not be started as the store fails: it fails the next one too, for a while.
+ */
+static void rest(struct worker *worker)
+{
+    struct timespec until = clock_monotonic(clock_after_us(STORE_REST_US));
+    mutex_lock(&worker->sync.lock);
+    while (condition_wait_until(&worker->sync.changed, &worker->sync.lock, &until))
+        ;
+    mutex_unlock(&worker->sync.lock);
+}
+
 static void *worker_main(void *context)
 {
     struct worker *worker = context;
@@ -175,6 +188,10 @@ static void *worker_main(void *context)
             jobd_take(jobd, worker->queue, &worker->sync.waiter, clock_now_us());
         if (result == JOBD_PENDING)
             result = wait_sync_until(&worker->sync, jobd, JOBD_NEVER);
+        if (result == JOBD_STORE_FAILED) {
+            rest(worker);
+            continue;
+        }
         if (result != JOBD_OK)
             break;
         const struct jobd_task *task = &worker->sync.waiter.task;

@@ -46,13 +46,13 @@ static void nothing_is_known_at_first(void **state)
     struct rate rate = {0};
     (void)state;
     assert_int_equal(next_us(&rate, 5 * SECOND), 0);
-    assert_true(rate_per_s(&rate) == 0);
+    assert_true(rate_per_s(&rate, 0, false) == 0);
     assert_int_equal(rate_run_us(&rate), 0);
     rate_ran(&rate, SECOND); /* still nothing was taken */
     assert_int_equal(next_us(&rate, 5 * SECOND), 0);
-    assert_true(rate_per_s(&rate) == 0);
+    assert_true(rate_per_s(&rate, 0, false) == 0);
     rate_taken(&rate, 6 * SECOND); /* one take has no gap yet */
-    assert_true(rate_per_s(&rate) == 0);
+    assert_true(rate_per_s(&rate, 0, false) == 0);
 }
 
 /* But for how long nobody has come. */
@@ -78,7 +78,7 @@ static void a_steady_drain_is_measured(void **state)
         int64_t interval_us = intervals_us[i];
         struct rate rate = {0};
         int64_t now_us = drain(&rate, SECOND, interval_us, 100);
-        about(rate_per_s(&rate), 1e6 / (double)interval_us);
+        about(rate_per_s(&rate, 0, false), 1e6 / (double)interval_us);
         assert_int_equal(next_us(&rate, now_us), interval_us);
         assert_int_equal(rate_nth_us(&rate, now_us, 7, 1), interval_us); /* measured is measured */
         assert_int_equal(next_us(&rate, now_us + interval_us / 2), interval_us - interval_us / 2);
@@ -108,7 +108,7 @@ static void workers_in_step_take_in_waves(void **state)
             assert_in_range(rate_nth_us(&rate, now_us, 0, last), wave * gap_us * 98 / 100,
                             wave * gap_us);
         }
-        double per_s = rate_per_s(&rate) * (double)gap_us / workers / 1e6;
+        double per_s = rate_per_s(&rate, 0, false) * (double)gap_us / workers / 1e6;
         assert_true(per_s > 0.95 && per_s < 1.05);
     }
 }
@@ -124,12 +124,12 @@ static void a_new_pace_is_learned(void **state)
     assert_in_range(next_us(&rate, now_us), 3 * SECOND + 1, 4 * SECOND);
     now_us = drain(&rate, now_us, 4 * SECOND, 20);
     assert_in_range(next_us(&rate, now_us), 4 * SECOND - 1000, 4 * SECOND);
-    assert_true(rate_per_s(&rate) > 0.24 && rate_per_s(&rate) < 0.3);
+    assert_true(rate_per_s(&rate, 0, false) > 0.24 && rate_per_s(&rate, 0, false) < 0.3);
     now_us = drain(&rate, now_us, 50000, 8 * 20); /* two gaps of before */
     assert_in_range(next_us(&rate, now_us), 50000, SECOND);
     now_us = drain(&rate, now_us, 50000, 60 * 20);
     assert_in_range(next_us(&rate, now_us), 50000, 60000);
-    assert_true(rate_per_s(&rate) > 19);
+    assert_true(rate_per_s(&rate, 0, false) > 19);
     /* Of ten minutes in which nobody came nothing is left after one. */
     now_us = drain(&rate, now_us, 600 * SECOND, 1);
     now_us = drain(&rate, now_us, 50000, 60 * 20);
@@ -151,7 +151,7 @@ static void an_interruption_is_not_measured(void **state)
     rate_waits(&rate, now_us);
     rate_taken(&rate, now_us);
     assert_int_equal(next_us(&rate, now_us), 1000);
-    about(rate_per_s(&rate), 1000);
+    about(rate_per_s(&rate, 0, false), 1000);
     now_us = drain(&rate, now_us, 17000, 1); /* without a break: this counts */
     assert_in_range(next_us(&rate, now_us), 15000, 17000);
 }
@@ -165,7 +165,7 @@ static void half_a_gap_is_better_than_none(void **state)
     rate_waits(&rate, now_us + SECOND);
     now_us = drain(&rate, now_us, 5 * SECOND, 1);
     assert_in_range(next_us(&rate, now_us), 3 * SECOND + 1, 4 * SECOND); /* at least */
-    about(rate_per_s(&rate), 20);
+    about(rate_per_s(&rate, 0, false), 20);
     rate_waits(&rate, now_us + SECOND);
     now_us = drain(&rate, now_us, SECOND + 1000, 1); /* which says nothing about a longer one */
     assert_in_range(next_us(&rate, now_us), 3 * SECOND + 1, 4 * SECOND);
@@ -195,7 +195,7 @@ static void before_the_second_take_the_run_time_counts(void **state)
     assert_int_equal(rate_nth_us(&rate, SECOND, 4, 1), 2000); /* four of them side by side */
     assert_int_equal(rate_nth_us(&rate, SECOND + 500, 4, 1), 1500);
     assert_int_equal(rate_nth_us(&rate, SECOND + 500, 0, 1), 500);
-    assert_true(rate_per_s(&rate) == 0); /* which is measured only */
+    assert_true(rate_per_s(&rate, 0, false) == 0); /* which is measured only */
 }
 
 static void the_time_of_a_run_is_known_when_they_are_alike(void **state)
@@ -228,7 +228,7 @@ static void a_moment_before_the_last_take_counts_as_that(void **state)
     assert_int_equal(next_us(&rate, now_us - 5), 1000);
     rate_taken(&rate, now_us - 5);
     assert_true(next_us(&rate, now_us - 5) >= 1);
-    assert_true(rate_per_s(&rate) > 0);
+    assert_true(rate_per_s(&rate, 0, false) > 0);
 }
 
 static void several_takes_come_one_after_the_other(void **state)
@@ -266,7 +266,7 @@ static void times_at_the_ends_of_all_time(void **state)
                     rate_nth_us(&rate, asked_us, 1, 1));
         assert_true(rate_nth_us(&rate, asked_us, 1, UINT64_MAX) >=
                     rate_nth_us(&rate, asked_us, 1, 1));
-        assert_true(rate_per_s(&rate) > 0 && rate_per_s(&rate) <= 1e6);
+        assert_true(rate_per_s(&rate, 0, false) > 0 && rate_per_s(&rate, 0, false) <= 1e6);
         rate_waits(&rate, asked_us);
         rate_taken(&rate, asked_us);
         assert_true(rate_nth_us(&rate, INT64_MAX, 0, 1) >= 0);

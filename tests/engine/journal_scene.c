@@ -219,6 +219,10 @@ static void hold_to_account(const struct person *who)
     case 'a':
         verify(!good || (kept->there && kept->record.state == JOBD_QUEUED));
         break;
+    case 'w': /* no attempt runs that is not on disk */
+        verify(!good || (kept->there && kept->record.state == JOBD_RUNNING &&
+                         kept->record.attempt == who->waiter.task.attempt));
+        break;
     case 'l':
         verify(kept->there); /* it may have run out meanwhile */
         verify(!good || kept->record.state != JOBD_RUNNING ||
@@ -234,6 +238,7 @@ static void wake(struct jobd_waiter *waiter)
 {
     struct person *who = (struct person *)(void *)waiter;
     who->waits = false;
+    who->runs = who->verb == 'w' && waiter->result == JOBD_OK;
     hold_to_account(who);
 }
 

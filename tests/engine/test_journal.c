@@ -66,6 +66,15 @@ static void test_what_fails_was_never_asked(void **state)
     assert_int_equal(three.waiter.task.id, id);
     check_engine(jobd);
 
+    /* so does the start of an attempt: nobody was told, and the job goes to who comes next */
+    disk_write_group(jobd, 64, 0, 5);
+    assert_int_equal(three.waiter.result, JOBD_STORE_FAILED);
+    three = person_new();
+    assert_int_equal(jobd_take(jobd, 0, &three.waiter, 5), JOBD_PENDING);
+    disk_write_all(jobd, 5);
+    assert_int_equal(three.waiter.result, JOBD_OK);
+    assert_int_equal(three.waiter.task.attempt, 1);
+
     /* an end that fails comes again, as its worker will not ask for it again */
     jobd_finish(jobd, &three.waiter.task, &(struct jobd_outcome){.state = JOBD_DONE}, 6);
     disk_write_group(jobd, 64, 0, 7);
@@ -121,7 +130,7 @@ static struct person lease(struct jobd *jobd, const char *token, int64_t now_us)
 static void test_a_lease_outlives_the_process(void **state)
 {
     struct jobd *jobd = disk_open_engine(4, 0, 1);
-    struct person one = person_new();
+    struct person one = person_new(), two = person_new();
     const struct jobd_outcome done = {.state = JOBD_DONE};
     (void)state;
     uint64_t id = put(jobd, &one, NULL, 1);
@@ -133,10 +142,17 @@ static void test_a_lease_outlives_the_process(void **state)
     assert_int_equal(state_of(jobd, id), JOBD_RUNNING);
     one = person_new();
     assert_int_equal(jobd_lease_finish(jobd, TOKEN, &done, &one.waiter, 60), JOBD_PENDING);
-    assert_int_equal(jobd_lease_finish(jobd, TOKEN, &done, NULL, 60), JOBD_LEASE_EXPIRED);
+    assert_int_equal(jobd_lease_finish(jobd, TOKEN, &done, &two.waiter, 60), JOBD_PENDING);
+    assert_int_equal(jobd_lease_extend(jobd, TOKEN, 9, NULL, 60), JOBD_LEASE_EXPIRED);
     disk_write_all(jobd, 61);
     assert_int_equal(one.waiter.result, JOBD_OK);
+    assert_int_equal(two.waiter.result, JOBD_REPEATED);
     assert_int_equal(state_of(jobd, id), JOBD_DONE);
+    jobd_free(jobd);
+
+    /* and so does its last word */
+    jobd = disk_restore(100, 70);
+    assert_int_equal(jobd_lease_finish(jobd, TOKEN, &done, NULL, 71), JOBD_REPEATED);
     jobd_free(jobd);
 
     /* one that ran out meanwhile has failed */
@@ -155,30 +171,112 @@ static void test_a_lease_outlives_the_process(void **state)
     disk_clear();
 }
 
-static void test_who_ran_here_goes_again(void **state)
+static void give_job(struct jobd *jobd, uint32_t queue, struct person *worker, int64_t now_us)
+{
+    *worker = person_new();
+    assert_int_equal(jobd_take(jobd, queue, &worker->waiter, now_us), JOBD_PENDING);
+    disk_write_all(jobd, now_us);
+    assert_int_equal(worker->waiter.result, JOBD_OK);
+}
+
+static uint64_t put_in(struct jobd *jobd, uint32_t queue, int64_t now_us)
+{
+    struct jobd_receipt receipt;
+    assert_int_equal(jobd_put(jobd, &(struct jobd_put){.queue = queue}, NULL, now_us, &receipt),
+                     JOBD_OK);
+    disk_write_all(jobd, now_us);
+    return receipt.id;
+}
+
+/* An attempt that began counts, whatever became of the server: a job that ends it again and again
+ * fails. */
+static void test_an_attempt_that_the_server_did_not_survive(void **state)
 {
     struct jobd *jobd = disk_open_engine(4, 0, 1);
-    struct person one = person_new(), worker = person_new();
     struct jobd_info info;
+    struct jobd_blob *error;
     (void)state;
-    uint64_t id = put(jobd, &one, NULL, 1), stopped = put(jobd, &one, NULL, 1);
-    disk_write_all(jobd, 1);
-    assert_int_equal(jobd_take(jobd, 0, &worker.waiter, 2), JOBD_OK);
-    struct person other = person_new();
-    assert_int_equal(jobd_take(jobd, 0, &other.waiter, 2), JOBD_OK);
-    one = person_new();
+    uint64_t once = put_in(jobd, 0, 1), thrice = put_in(jobd, 1, 1), stopped = put_in(jobd, 0, 1);
+    struct person one = person_new(), workers[3];
+    give_job(jobd, 0, &workers[0], 2);
+    give_job(jobd, 1, &workers[1], 2);
+    give_job(jobd, 0, &workers[2], 2);
     assert_int_equal(jobd_cancel(jobd, stopped, &one.waiter, 3), JOBD_PENDING);
     disk_write_all(jobd, 3);
     assert_int_equal(one.waiter.result, JOBD_STOPPING);
+    for (unsigned attempt = 1; attempt <= 3; attempt++) {
+        jobd_free(jobd);
+        jobd = disk_restore(100, 50);
+        disk_write_all(jobd, 51);
+        jobd_tick(jobd, 51);
+        assert_int_equal(jobd_get(jobd, thrice, &info), JOBD_OK);
+        assert_int_equal(info.state, attempt < 3 ? JOBD_QUEUED : JOBD_FAILED);
+        assert_int_equal(info.attempt, attempt);
+        if (attempt < 3)
+            give_job(jobd, 1, &workers[1], 52);
+    }
+    assert_int_equal(state_of(jobd, once), JOBD_FAILED);
+    assert_int_equal(state_of(jobd, stopped), JOBD_CANCELLED);
+    assert_int_equal(jobd_part(jobd, once, JOBD_ERROR, &error), JOBD_OK);
+    assert_memory_equal(error->bytes, "the server ended while it ran", error->size);
+    jobd_blob_unref(error);
+    jobd_free(jobd);
+    disk_clear();
+}
+
+/* A plain job waits for nothing, though the clock was years ahead when it came. */
+static void test_a_clock_that_was_ahead(void **state)
+{
+    struct jobd *jobd = disk_open_engine(4, 0, 1);
+    (void)state;
+    uint64_t id = put_in(jobd, 0, INT64_C(10) * 365 * 86400 * 1000000);
+    jobd_free(jobd);
+    jobd = disk_restore(100, 50);
+    assert_int_equal(state_of(jobd, id), JOBD_QUEUED);
+    jobd_free(jobd);
+    disk_clear();
+}
+
+/* On a slow disk a lease is told of late, and lasts from then on. */
+static void test_a_lease_counts_from_when_it_is_told(void **state)
+{
+    struct jobd *jobd = disk_open_engine(4, 0, 1);
+    struct person one = person_new();
+    (void)state;
+    uint64_t id = put_in(jobd, 1, 1);
+    one.waiter.lease_us = 500;
+    strcpy(one.waiter.token, TOKEN);
+    assert_int_equal(jobd_take(jobd, 1, &one.waiter, 2), JOBD_PENDING);
+    jobd_tick(jobd, 900);
+    disk_write_all(jobd, 1000);
+    assert_int_equal(one.waiter.result, JOBD_OK);
+    assert_int_equal(one.waiter.task.expires_us, 1500);
+    jobd_tick(jobd, 1499);
+    assert_int_equal(state_of(jobd, id), JOBD_RUNNING);
+    struct person two = person_new();
+    assert_int_equal(jobd_lease_extend(jobd, TOKEN, 700, &two.waiter, 1499), JOBD_PENDING);
+    disk_write_all(jobd, 2100);
+    assert_int_equal(two.waiter.task.expires_us, 2800);
+    jobd_tick(jobd, 2800);
+    disk_write_all(jobd, 2801);
+    assert_int_equal(state_of(jobd, id), JOBD_SCHEDULED);
     jobd_free(jobd);
 
-    jobd = disk_restore(100, 50);
-    assert_int_equal(jobd_get(jobd, id, &info), JOBD_OK);
-    assert_int_equal(info.state, JOBD_QUEUED);
-    assert_int_equal(info.attempt, 1);
-    assert_int_equal(info.attempts, 2);
-    disk_write_all(jobd, 51);
-    assert_int_equal(state_of(jobd, stopped), JOBD_CANCELLED);
+    /* the word of its holder counts while nobody else has the job, also over a restart */
+    jobd = disk_restore(100, 2802);
+    const struct jobd_outcome done = {.state = JOBD_DONE};
+    assert_int_equal(jobd_lease_extend(jobd, TOKEN, 9, NULL, 2803), JOBD_LEASE_EXPIRED);
+    struct person three = person_new();
+    assert_int_equal(jobd_lease_finish(jobd, TOKEN, &done, &three.waiter, 2803), JOBD_PENDING);
+    disk_write_group(jobd, 64, 0, 2804);
+    assert_int_equal(three.waiter.result, JOBD_STORE_FAILED);
+    three = person_new();
+    assert_int_equal(jobd_lease_finish(jobd, TOKEN, &done, &three.waiter, 2805), JOBD_PENDING);
+    disk_write_all(jobd, 2806);
+    assert_int_equal(three.waiter.result, JOBD_OK);
+    assert_int_equal(state_of(jobd, id), JOBD_DONE);
+    assert_int_equal(disk.jobs[id].record.state, JOBD_DONE);
+    assert_int_equal(jobd_lease_finish(jobd, TOKEN, &done, NULL, 2807), JOBD_REPEATED);
     jobd_free(jobd);
     disk_clear();
 }
@@ -186,11 +284,10 @@ static void test_who_ran_here_goes_again(void **state)
 static void test_giving_up_puts_back(void **state)
 {
     struct jobd *jobd = disk_open_engine(4, 0, 1);
-    struct person one = person_new(), worker = person_new(), idle_waiter = person_new();
+    struct person worker, idle_waiter = person_new();
     (void)state;
-    uint64_t id = put(jobd, &one, NULL, 1), waits = put(jobd, &one, NULL, 1);
-    disk_write_all(jobd, 1);
-    assert_int_equal(jobd_take(jobd, 0, &worker.waiter, 2), JOBD_OK);
+    uint64_t id = put_in(jobd, 0, 1), waits = put_in(jobd, 0, 1);
+    give_job(jobd, 0, &worker, 2);
     jobd_close(jobd);
     assert_int_equal(jobd_await_idle(jobd, &idle_waiter.waiter), JOBD_PENDING);
     jobd_cancel_all(jobd, 3);
@@ -235,6 +332,32 @@ static void test_a_purge_is_written_whole(void **state)
     disk_clear();
 }
 
+/* Of more jobs than the journal has room for: it goes on by itself. */
+static void test_a_purge_of_very_many(void **state)
+{
+    enum { MANY = 600000 };
+    struct jobd *jobd = disk_open_engine(MANY, MANY, 1000000);
+    struct person one = person_new();
+    struct jobd_stats stats;
+    uint32_t purged;
+    (void)state;
+    for (uint64_t id = 1; id <= MANY; id++) {
+        const struct job_record record = {
+            .id = id, .queue = "one", .attempts = 1, .key = "", .trace = "", .token = ""};
+        assert_true(jobd_restore(jobd, &record, 1));
+    }
+    assert_int_equal(jobd_purge(jobd, 0, &one.waiter, 2, &purged), JOBD_PENDING);
+    assert_true(purged < MANY);
+    while (journal_gather(jobd, 4096, SIZE_MAX) > 0)
+        journal_written(jobd, 3);
+    assert_int_equal(one.waiter.result, JOBD_OK);
+    assert_int_equal(one.waiter.purged, MANY);
+    jobd_stats(jobd, 0, 4, &stats);
+    assert_int_equal(stats.queued, 0);
+    jobd_free(jobd);
+    disk_clear();
+}
+
 /* What a full queue says of when there will be room. */
 static int64_t room_in_us(struct jobd *jobd, int64_t now_us)
 {
@@ -258,16 +381,17 @@ static void test_room_does_not_wait_for_the_disk(void **state)
     }
     disk_write_all(jobd, now_us);
     for (int i = 0; i < 2; i++) {
-        assert_int_equal(jobd_take(jobd, 0, &workers[i].waiter, now_us), JOBD_OK);
+        assert_int_equal(jobd_take(jobd, 0, &workers[i].waiter, now_us), JOBD_PENDING);
         put_waiters[4 + i] = person_new();
         put(jobd, &put_waiters[4 + i], NULL, now_us);
     }
+    disk_write_all(jobd, now_us);
     now_us += run_us;
     for (int i = 0; i < 2; i++) {
         finish(jobd, &workers[i].waiter.task, JOBD_DONE, now_us);
         disk_write_all(jobd, now_us);
         workers[i] = person_new();
-        assert_int_equal(jobd_take(jobd, 0, &workers[i].waiter, now_us), JOBD_OK);
+        assert_int_equal(jobd_take(jobd, 0, &workers[i].waiter, now_us), JOBD_PENDING);
     }
     for (int i = 0; i < 2; i++) {
         put_waiters[i] = person_new();
@@ -279,7 +403,7 @@ static void test_room_does_not_wait_for_the_disk(void **state)
     for (int i = 0; i < 2; i++) {
         finish(jobd, &workers[i].waiter.task, JOBD_DONE, now_us);
         workers[i] = person_new();
-        assert_int_equal(jobd_take(jobd, 0, &workers[i].waiter, now_us), JOBD_OK);
+        assert_int_equal(jobd_take(jobd, 0, &workers[i].waiter, now_us), JOBD_PENDING);
         put_waiters[i] = person_new();
         put(jobd, &put_waiters[i], NULL, now_us);
     }
@@ -319,9 +443,12 @@ int main(void)
         cmocka_unit_test(test_what_fails_was_never_asked),
         cmocka_unit_test(test_a_refusing_store_lets_jobs_end),
         cmocka_unit_test(test_a_lease_outlives_the_process),
-        cmocka_unit_test(test_who_ran_here_goes_again),
+        cmocka_unit_test(test_an_attempt_that_the_server_did_not_survive),
+        cmocka_unit_test(test_a_clock_that_was_ahead),
+        cmocka_unit_test(test_a_lease_counts_from_when_it_is_told),
         cmocka_unit_test(test_giving_up_puts_back),
         cmocka_unit_test(test_a_purge_is_written_whole),
+        cmocka_unit_test(test_a_purge_of_very_many),
         cmocka_unit_test(test_room_does_not_wait_for_the_disk),
         cmocka_unit_test(test_room_does_not_count_the_time_before),
     };

@@ -151,11 +151,15 @@ static void do_work(struct world *world)
         worker->runs = false;
         return;
     }
+    if (worker->waits)
+        return;
     *worker = person_new();
     worker->waiter.uncounted = true;
     worker->waiter.no_wait = true;
-    worker->runs =
-        jobd_take(world->jobd, which / WORKERS, &worker->waiter, world->now_us) == JOBD_OK;
+    enum jobd_result result =
+        jobd_take(world->jobd, which / WORKERS, &worker->waiter, world->now_us);
+    worker->id = result == JOBD_PENDING ? worker->waiter.task.id : 0;
+    ask(worker, 'w', result);
 }
 
 static void do_something(struct world *world)
@@ -203,7 +207,7 @@ static void compare(struct world *world)
         if (jobd_state_final(seen) || jobd_state_final(there))
             verify(seen == there);
         else if (there == JOBD_RUNNING)
-            verify(seen == JOBD_RUNNING || seen == JOBD_QUEUED); /* brought back */
+            verify(seen == JOBD_RUNNING);
     }
 }
 
@@ -243,10 +247,12 @@ static void check_restored(struct world *world)
         verify(kept->there && info.queue < QUEUES);
         if (jobd_state_final(kept->record.state))
             verify(info.state == kept->record.state);
-        else if (kept->record.state == JOBD_RUNNING && kept->token[0] != '\0')
+        else if (kept->record.state == JOBD_RUNNING)
             verify(info.state == JOBD_RUNNING && info.attempt == kept->record.attempt);
         else
-            verify(info.state == JOBD_QUEUED || info.state == JOBD_SCHEDULED);
+            verify(info.state == (kept->record.delayed && kept->record.ready_us > world->now_us
+                                      ? JOBD_SCHEDULED
+                                      : JOBD_QUEUED));
         struct jobd_blob *payload;
         verify(jobd_part(world->jobd, id, JOBD_PAYLOAD, &payload) == JOBD_OK);
         verify(payload == kept->payload);
@@ -264,6 +270,9 @@ static void drop_people(struct world *world)
             who->waits = false;
         *who = person_new();
     }
+    for (unsigned i = 0; i < sizeof world->workers / sizeof world->workers[0]; i++)
+        if (world->workers[i].waits)
+            verify(jobd_cancel_wait(world->jobd, &world->workers[i].waiter));
     memset(world->workers, 0, sizeof world->workers);
 }
 

@@ -21,4 +21,4 @@ void fuzz_auth(const uint8_t *bytes, size_t size);
 /* Durations, sizes, numbers, and any text that is shown or made UTF-8. */
 void fuzz_text(const uint8_t *bytes, size_t size);
 /* Steps of the engine, compared with a model of it. */
-void fuzz_heart(const uint8_t *bytes, size_t size);
+void fuzz_engine(const uint8_t *bytes, size_t size);

@@ -5,7 +5,7 @@
 
 #include "engine/model/model.h"
 
-void fuzz_heart(const uint8_t *bytes, size_t size)
+void fuzz_engine(const uint8_t *bytes, size_t size)
 {
     struct chance chance = {.bytes = bytes, .left = size};
     model_drive(&chance, UINT_MAX);

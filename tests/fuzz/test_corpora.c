@@ -77,7 +77,7 @@ static void text(void **state)
 static void engine(void **state)
 {
     (void)state;
-    replay("engine", fuzz_heart);
+    replay("engine", fuzz_engine);
 }
 
 int main(void)

@@ -54,6 +54,13 @@ static void count_entries(struct jobd *jobd, struct change_list *list, const str
             verify(jobd_state_final((enum jobd_state)job->state) && job->commit_pending);
             way->retrying++;
         }
+        if (is_kind(change, "late end")) {
+            verify(job->commit_pending);
+            way->cancelling += job->state == JOBD_QUEUED;
+            way->unscheduled += job->state == JOBD_SCHEDULED;
+        }
+        if (is_kind(change, "start"))
+            verify(job->state == JOBD_RUNNING && job->start_pending);
         if (is_kind(change, "end")) {
             verify(job->state == JOBD_RUNNING && job->commit_pending);
             way->ending += !job->leased;
@@ -126,7 +133,7 @@ static void check_queue(struct jobd *jobd, struct queue *queue, struct census *c
     verify(queue->delays.length == scheduled && (queue->due.place != 0) == (scheduled > 0));
     verify(scheduled == 0 || queue->due.at_us == earliest->at_us);
     TAILQ_FOREACH (job, &queue->running, link) {
-        verify(job->state == JOBD_RUNNING && job->holder != NULL);
+        verify(job->state == JOBD_RUNNING && (job->holder != NULL || job->commit_pending));
         verify(!job->leased || (job->lease->job == job && job->lease->due.place != 0));
         verify(&jobd->queues[job->queue] == queue);
         leased += job->leased;
@@ -161,10 +168,26 @@ static void check_queue(struct jobd *jobd, struct queue *queue, struct census *c
         waiters_in(&queue->take_waiters, WAIT_JOB) + waiters_in(&queue->put_waiters, WAIT_ROOM);
 }
 
+static uint32_t count_remembered(const struct remembered *remembered, uint32_t queue)
+{
+    uint32_t all = 0;
+    for (unsigned state = 0; state < JOBD_STATES; state++) {
+        uint32_t len = 0;
+        const struct job *job;
+        TAILQ_FOREACH (job, &remembered->ended[state], link) {
+            verify(job->state == state && job->queue == queue);
+            len++;
+        }
+        verify(len == remembered->len[state] && len <= remembered->keep);
+        all += len;
+    }
+    return all;
+}
+
 static void check_records(struct jobd *jobd, struct census *census) REQUIRES(jobd->lock)
 {
     struct jobs *jobs = &jobd->jobs;
-    uint32_t keys = 0, spare = 0, living = 0, final = 0, remembered[2] = {0};
+    uint32_t keys = 0, spare = 0, living = 0, final = 0, remembered = 0, aged = 0;
     struct job *job;
     RB_FOREACH (job, job_tree, &jobs->tree) {
         bool is_final = jobd_state_final((enum jobd_state)job->state);
@@ -174,8 +197,8 @@ static void check_records(struct jobd *jobd, struct census *census) REQUIRES(job
         else
             *(is_final ? &final : &living) += 1;
         census->retrying += retrying;
-        verify(!is_final || TAILQ_EMPTY(&job->awaiting));
-        census->waiters += waiters_in(&job->awaiting, WAIT_END);
+        if (!is_final || retrying)
+            census->waiters += waiters_in(&job->awaiting, WAIT_END);
         census->memory += jobs_weight(job);
         census->memory_living += is_final && !retrying ? 0 : jobs_weight(job);
         verify(job->attempt <= job->attempts);
@@ -194,12 +217,15 @@ static void check_records(struct jobd *jobd, struct census *census) REQUIRES(job
         spare++;
     TAILQ_FOREACH (job, &jobs->forgotten_gathered, link)
         spare++;
-    for (unsigned i = 0; i < 2; i++) {
-        TAILQ_FOREACH (job, &jobs->remembered[i], link)
-            remembered[i]++;
-        verify(remembered[i] == jobs->remembered_len[i] && remembered[i] <= jobs->keep);
-    }
-    verify(final == remembered[0] + remembered[1] + census->retrying);
+    for (uint32_t i = 0; i < jobs->queues_len; i++)
+        remembered += count_remembered(&jobs->remembered[i], i);
+    for (unsigned failed = 0; failed < 2; failed++)
+        TAILQ_FOREACH (job, &jobs->by_age[failed], by_age) {
+            verify((job->state == JOBD_FAILED) == failed);
+            aged++;
+        }
+    verify(aged == remembered);
+    verify(final == remembered + census->retrying);
     verify(jobs->reviving == census->retrying);
     verify(spare + census->entering + living + final == jobs->records_used);
     verify(living == census->in_state[JOBD_QUEUED] + census->in_state[JOBD_SCHEDULED] +

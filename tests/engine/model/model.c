@@ -7,6 +7,8 @@
 
 #include "base/verify.h"
 
+const struct jobd_outcome model_expired = {.state = JOBD_FAILED};
+
 const struct jobd_queue_config model_queues[QUEUES] = {
     {.name = "one",
      .capacity = 1,
@@ -96,28 +98,36 @@ size_t model_bytes(const struct model *model, bool living_only)
     return sum;
 }
 
-/* Of the same moment, the done ones first. */
-static bool ended_before(const struct model_job *a, const struct model_job *b)
-{
-    if (a->ended_us != b->ended_us)
-        return a->ended_us < b->ended_us;
-    if ((a->state == JOBD_DONE) != (b->state == JOBD_DONE))
-        return a->state == JOBD_DONE;
-    return a->ended < b->ended;
-}
-
-/* The remembered job that ended first, of the done (1), the others (2) or both (3). */
-static struct model_job *oldest_end(struct model *model, unsigned which)
+/* Of the remembered jobs that `which` picks, the one that ended first; NULL when it picks none. */
+static struct model_job *oldest_end(struct model *model, const struct model_job *like,
+                                    bool (*which)(const struct model_job *job,
+                                                  const struct model_job *like))
 {
     struct model_job *oldest = NULL;
     for (unsigned i = 0; i < model->jobs_len; i++) {
         struct model_job *job = &model->jobs[i];
-        if (job->forgotten || !model_final(job) || !(which & (job->state == JOBD_DONE ? 1U : 2U)))
-            continue;
-        if (oldest == NULL || ended_before(job, oldest))
+        if (!job->forgotten && model_final(job) && which(job, like) &&
+            (oldest == NULL || job->ended < oldest->ended))
             oldest = job;
     }
     return oldest;
+}
+
+static bool kept_with(const struct model_job *job, const struct model_job *like)
+{
+    return job->queue == like->queue && job->state == like->state;
+}
+
+static bool is_no_dead_letter(const struct model_job *job, const struct model_job *like)
+{
+    (void)like;
+    return job->state != JOBD_FAILED;
+}
+
+static bool is_any(const struct model_job *job, const struct model_job *like)
+{
+    (void)job, (void)like;
+    return true;
 }
 
 void model_expect(struct actor *actor, enum jobd_result result, uint64_t id)
@@ -129,12 +139,11 @@ void model_expect(struct actor *actor, enum jobd_result result, uint64_t id)
 
 void model_end(struct model *model, struct model_job *job, enum jobd_state state)
 {
-    unsigned which = state == JOBD_DONE ? 1 : 2, remembered = 0;
+    unsigned remembered = 0;
     job->state = state;
     job->stopping = false;
     model->ended[job->queue][state]++;
     job->ended = ++model->clock;
-    job->ended_us = model->now_us;
     for (unsigned i = 0; i < WATCHERS; i++)
         if (model->watchers[i].waits && model->watchers[i].id == job->id)
             model_expect(&model->watchers[i], JOBD_OK, job->id);
@@ -144,9 +153,9 @@ void model_end(struct model *model, struct model_job *job, enum jobd_state state
             model_expect(&model->put_waiters[i], JOBD_OK, job->id);
     for (unsigned i = 0; i < model->jobs_len; i++)
         remembered += !model->jobs[i].forgotten && model_final(&model->jobs[i]) &&
-                      (model->jobs[i].state == JOBD_DONE) == (which == 1);
+                      kept_with(&model->jobs[i], job);
     if (remembered > KEEP)
-        oldest_end(model, which)->forgotten = true;
+        oldest_end(model, job, kept_with)->forgotten = true;
 }
 
 /* Forgets what has ended until so many bytes more have room; false when that is not enough. */
@@ -154,8 +163,12 @@ static bool make_room(struct model *model, size_t size)
 {
     if (model_bytes(model, true) + size > MEMORY)
         return false;
-    while (model_bytes(model, false) + size > MEMORY)
-        oldest_end(model, 3)->forgotten = true;
+    while (model_bytes(model, false) + size > MEMORY) {
+        struct model_job *oldest = oldest_end(model, NULL, is_no_dead_letter);
+        if (oldest == NULL)
+            oldest = oldest_end(model, NULL, is_any);
+        oldest->forgotten = true;
+    }
     return true;
 }
 
@@ -181,6 +194,14 @@ const struct model_job *model_with_key(const struct model *model, const struct j
     return NULL;
 }
 
+/* What a job counts for beside its bytes. */
+static size_t model_extra(const struct model *model, const struct jobd_put *put)
+{
+    if (put->key != NULL)
+        return model->extra + strlen(put->key);
+    return put->timeout_us > 0 ? model->extra : 0;
+}
+
 static void add(struct model *model, const struct jobd_put *put, size_t size)
 {
     unsigned usual = model_queues[put->queue].attempts > 0 ? model_queues[put->queue].attempts : 1;
@@ -194,7 +215,8 @@ static void add(struct model *model, const struct jobd_put *put, size_t size)
         .ready_us = model->now_us + put->delay_us,
         .attempts = put->attempts > 0 ? put->attempts : usual,
         .payload = size,
-        .extra = put->key != NULL ? model->extra + strlen(put->key) : 0,
+        .timeout_us = put->timeout_us,
+        .extra = model_extra(model, put),
         .key = put->key,
         .order = (int)++model->clock,
     };
@@ -204,7 +226,7 @@ enum jobd_result model_admit(struct model *model, const struct jobd_put *put,
                              const size_t sizes[BATCH_MAX], uint64_t *id)
 {
     const struct model_job *duplicate = model_with_key(model, put);
-    size_t size = put->key != NULL ? model->extra + strlen(put->key) : 0;
+    size_t size = model_jobs_of(put) * model_extra(model, put);
     if (duplicate != NULL) {
         *id = duplicate->id;
         return duplicate->payload == sizes[0] ? JOBD_OK : JOBD_CONFLICT;
@@ -272,6 +294,7 @@ void model_give(struct model *model, unsigned queue, struct actor *take_waiter)
     struct model_job *job = next_job(model, queue);
     job->state = JOBD_RUNNING;
     job->attempt++;
+    job->started_us = model->now_us;
     model_expect(take_waiter, JOBD_OK, job->id);
     take_waiter->id = job->id;
     if (take_waiter->kind != LEASER) {
@@ -279,17 +302,29 @@ void model_give(struct model *model, unsigned queue, struct actor *take_waiter)
         return;
     }
     job->token = (unsigned)strtoul(take_waiter->waiter.token, NULL, 16);
-    job->expires_us = model->now_us + take_waiter->waiter.lease_us;
+    job->expires_us = model_lease_end(model, job, take_waiter->waiter.lease_us);
     if (model->leases_used < LEASES_MAX)
         model->leases_used++;
     else
         model->over_from++; /* its record is this one's now */
 }
 
-void model_end_lease(struct model *model, struct model_job *job)
+int64_t model_lease_end(const struct model *model, const struct model_job *job, int64_t us)
+{
+    int64_t end_us = model->now_us + us, late_us = job->started_us + job->timeout_us;
+    return job->timeout_us > 0 && late_us < end_us ? late_us : end_us;
+}
+
+unsigned model_word(const struct jobd_outcome *outcome)
+{
+    return outcome->state == JOBD_DONE ? DONE_WORD : FAILED_WORD;
+}
+
+void model_end_lease(struct model *model, struct model_job *job, unsigned word)
 {
     verify(model->over_to < TOKENS_MAX);
-    model->over[model->over_to++] = job->token;
+    model->over[model->over_to++] = (struct model_lease){
+        .token = job->token, .word = word, .attempt = job->attempt, .id = job->id};
     job->token = 0;
 }
 
@@ -312,7 +347,8 @@ void model_settle(struct model *model, unsigned queue)
         } else if (put_waiter != NULL && has_room(model, &put_waiter->put)) {
             uint64_t id = 0;
             enum jobd_result result = model_admit(model, &put_waiter->put, put_waiter->sizes, &id);
-            model->rejected[queue] += result == JOBD_OUT_OF_MEMORY;
+            if (result == JOBD_OUT_OF_MEMORY)
+                model->rejected[queue] += model_jobs_of(&put_waiter->put);
             if (result == JOBD_OK)
                 result = model_let_in(model, put_waiter, id);
             if (result != JOBD_PENDING)
@@ -349,8 +385,9 @@ static void go_again(struct model *model, struct model_job *job, int64_t retry_i
 void model_attempt_ended(struct model *model, struct model_job *job,
                          const struct jobd_outcome *outcome, int output, int error)
 {
+    bool expires = outcome == &model_expired;
     if (job->token > 0)
-        model_end_lease(model, job);
+        model_end_lease(model, job, expires ? NO_WORD : model_word(outcome));
     if (job->extra == 0 && (output >= 0 || error >= 0) && make_room(model, model->extra))
         job->extra = model->extra;
     if (job->extra > 0) {

@@ -28,13 +28,21 @@ struct model_job {
     bool stopping;
     unsigned token; /* above 0: leased */
     int64_t expires_us;
+    int64_t started_us, timeout_us; /* 0: none */
     int64_t ready_us;
     size_t payload, output, error, extra; /* bytes */
     const char *key;
     int order;      /* when it entered its lane, or came back */
-    unsigned ended; /* when it ended, and at what time */
-    int64_t ended_us;
+    unsigned ended; /* when it ended, by the model's clock */
     bool forgotten;
+};
+
+enum { NO_WORD, DONE_WORD, FAILED_WORD, RELEASED_WORD };
+
+/* A lease that is over, and by which word of its holder. */
+struct model_lease {
+    unsigned token, word, attempt;
+    uint64_t id;
 };
 
 /* Somebody who waits, in the engine and in the model. */
@@ -69,14 +77,16 @@ struct model {
     struct actor takers[TAKERS], leasers[LEASERS], put_waiters[PUTTERS], watchers[WATCHERS];
     unsigned rejected[QUEUES], retried[QUEUES];
     unsigned ended[QUEUES][JOBD_STATES];
-    unsigned tokens;             /* given out so far, also in vain: 1 to this */
-    unsigned over[TOKENS_MAX];   /* leases that are over and known, the first first */
-    unsigned over_from, over_to; /* of those */
+    unsigned tokens;                     /* given out so far, also in vain: 1 to this */
+    struct model_lease over[TOKENS_MAX]; /* leases that are over and known, the first first */
+    unsigned over_from, over_to;         /* of those */
     unsigned leases_used;
     size_t extra; /* what a job with output or error counts for, beside them */
 };
 
 extern const struct jobd_queue_config model_queues[QUEUES];
+/* Of a lease that expires. */
+extern const struct jobd_outcome model_expired;
 
 static inline unsigned below(struct model *model, unsigned bound)
 {
@@ -110,12 +120,16 @@ enum jobd_result model_admit(struct model *model, const struct jobd_put *put,
 /* A job is in, new or not: what its put_waiter, who may wait for its end too, is told. */
 enum jobd_result model_let_in(struct model *model, struct actor *put_waiter, uint64_t id);
 void model_give(struct model *model, unsigned queue, struct actor *take_waiter);
-void model_end_lease(struct model *model, struct model_job *job);
+void model_end_lease(struct model *model, struct model_job *job, unsigned word);
 void model_end(struct model *model, struct model_job *job, enum jobd_state state);
-/* An attempt is over, and perhaps its job. The sizes are those of output and error, which the
- * engine may have freed by now; -1: none. */
+/* An attempt is over, and perhaps its job; its lease by this word. The sizes are those of output
+ * and error, which the engine may have freed by now; -1: none. */
 void model_attempt_ended(struct model *model, struct model_job *job,
                          const struct jobd_outcome *outcome, int output, int error);
+/* The word that an outcome is. */
+/* Of a lease that lasts so long from now, but no longer than the attempt may. */
+int64_t model_lease_end(const struct model *model, const struct model_job *job, int64_t us);
+unsigned model_word(const struct jobd_outcome *outcome);
 /* Serves who waits, until nobody is left who can be served. */
 void model_settle(struct model *model, unsigned queue);
 

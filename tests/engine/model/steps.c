@@ -38,6 +38,8 @@ static struct jobd_put random_put(struct model *model, struct jobd_blob *batch[B
                            .attempts = below(model, 4)};
     if (below(model, 4) == 0)
         put.delay_us = 1 + below(model, 5000);
+    if (below(model, 4) == 0)
+        put.timeout_us = 1 + below(model, 3000);
     if (below(model, 6) == 0) {
         put.batch = batch;
         put.batch_len = 1 + below(model, BATCH_MAX);
@@ -60,11 +62,13 @@ void model_step_put(struct model *model)
     uint64_t id = 0;
     size_t sizes[BATCH_MAX];
     measure(&put, sizes);
-    enum jobd_result expected = model_admit(model, &put, sizes, &id);
+    enum jobd_result expected = JOBD_FULL; /* those who wait for room come first */
+    if (model_first_putter(model, put.queue) == NULL || model_with_key(model, &put) != NULL)
+        expected = model_admit(model, &put, sizes, &id);
     enum jobd_result result = jobd_put(model->jobd, &put, NULL, model->now_us, &receipt);
     verify(result == expected && (result != JOBD_OK || receipt.id == id));
     if (result != JOBD_OK) {
-        model->rejected[put.queue] += result != JOBD_CONFLICT;
+        model->rejected[put.queue] += result != JOBD_CONFLICT ? model_jobs_of(&put) : 0;
         model_drop_put(&put);
     }
     model_settle(model, put.queue);
@@ -110,7 +114,7 @@ void model_step_put_wait(struct model *model)
     bool blocks = below(model, 3) > 0;
     uint64_t id = 0;
     enum jobd_result expected = JOBD_FULL; /* behind those who came before */
-    if (!blocks || model_first_putter(model, put_waiter->queue) == NULL ||
+    if (model_first_putter(model, put_waiter->queue) == NULL ||
         model_with_key(model, &put_waiter->put) != NULL)
         expected = model_admit(model, &put_waiter->put, put_waiter->sizes, &id);
     bool accepted = expected == JOBD_OK;
@@ -128,7 +132,8 @@ void model_step_put_wait(struct model *model)
     if (accepted && result == JOBD_OK && put_waiter->waiter.end_us > 0)
         model_drop_output(put_waiter, put_waiter->waiter.info.output_bytes);
     put_waiter->waits = result == JOBD_PENDING;
-    model->rejected[put_waiter->queue] += result == JOBD_OUT_OF_MEMORY || result == JOBD_FULL;
+    if (result == JOBD_OUT_OF_MEMORY || result == JOBD_FULL)
+        model->rejected[put_waiter->queue] += model_jobs_of(&put_waiter->put);
     if (!accepted && result != JOBD_PENDING)
         model_drop_put(&put_waiter->put);
     model_settle(model, put_waiter->queue);

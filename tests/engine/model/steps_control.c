@@ -14,7 +14,8 @@ void model_step_retry(struct model *model)
         expected = JOBD_NO_JOB;
     else if (!model_final(job))
         expected = JOBD_NOT_FINAL;
-    else if (model_waiting(model, job->queue) >= model_queues[job->queue].capacity)
+    else if (model_waiting(model, job->queue) >= model_queues[job->queue].capacity ||
+             model_first_putter(model, job->queue) != NULL)
         expected = JOBD_FULL;
     verify(jobd_retry(model->jobd, id, NULL, model->now_us, &receipt) == expected);
     if (expected == JOBD_FULL)
@@ -40,7 +41,7 @@ void model_step_cancel(struct model *model)
     if (expected == JOBD_STOPPING && job->token == 0)
         job->stopping = true;
     if (expected == JOBD_STOPPING && job->token > 0) {
-        model_end_lease(model, job);
+        model_end_lease(model, job, NO_WORD);
         model_end(model, job, JOBD_CANCELLED);
         model_settle(model, job->queue);
     }

@@ -41,8 +41,10 @@ void model_step_lease(struct model *model)
     }
 }
 
-/* A token that may be any: of a lease that is held, over, forgotten, or never was. */
-static enum jobd_result pick_lease(struct model *model, char token[JOBD_TOKEN_SIZE],
+/* A token that may be any: of a lease that is held, over, forgotten, or never was; and what this
+ * word of its holder is answered. JOBD_OK: *job is leased, or *late waits again since its lease has
+ * expired. */
+static enum jobd_result pick_lease(struct model *model, unsigned word, char token[JOBD_TOKEN_SIZE],
                                    struct model_job **job)
 {
     unsigned number = model->tokens + 2 - below(model, 14 < model->tokens ? 14 : 2);
@@ -53,9 +55,21 @@ static enum jobd_result pick_lease(struct model *model, char token[JOBD_TOKEN_SI
             return JOBD_OK;
         }
     }
-    for (unsigned i = model->over_from; i < model->over_to; i++)
-        if (model->over[i] == number)
+    for (unsigned i = model->over_from; i < model->over_to; i++) {
+        struct model_lease *over = &model->over[i];
+        if (over->token != number)
+            continue;
+        if (over->word == word && word != NO_WORD)
+            return JOBD_REPEATED;
+        *job = model_find(model, over->id);
+        bool waits =
+            *job != NULL && ((*job)->state == JOBD_QUEUED || (*job)->state == JOBD_SCHEDULED);
+        if (word != DONE_WORD || over->word != NO_WORD || !waits ||
+            (*job)->attempt != over->attempt)
             return JOBD_LEASE_EXPIRED;
+        over->word = DONE_WORD;
+        return JOBD_OK;
+    }
     return JOBD_NO_LEASE;
 }
 
@@ -63,8 +77,8 @@ void model_step_lease_finish(struct model *model)
 {
     char token[JOBD_TOKEN_SIZE];
     struct model_job *job = NULL;
-    enum jobd_result expected = pick_lease(model, token, &job);
     struct jobd_outcome outcome = model_random_outcome(model);
+    enum jobd_result expected = pick_lease(model, model_word(&outcome), token, &job);
     int output = model_size_or_none(outcome.output), error = model_size_or_none(outcome.error);
     verify(jobd_lease_finish(model->jobd, token, &outcome, NULL, model->now_us) == expected);
     if (expected == JOBD_OK) {
@@ -75,23 +89,31 @@ void model_step_lease_finish(struct model *model)
     }
 }
 
+static void extend(struct model *model, int64_t us)
+{
+    char token[JOBD_TOKEN_SIZE];
+    struct model_job *job = NULL;
+    enum jobd_result expected = pick_lease(model, NO_WORD, token, &job);
+    verify(jobd_lease_extend(model->jobd, token, us, NULL, model->now_us) == expected);
+    if (expected == JOBD_OK)
+        job->expires_us = model_lease_end(model, job, us);
+}
+
 void model_step_lease_keep(struct model *model)
 {
     char token[JOBD_TOKEN_SIZE];
     struct model_job *job = NULL;
-    enum jobd_result expected = pick_lease(model, token, &job);
     int64_t us = below(model, 3000);
     if (below(model, 2) == 0) {
-        verify(jobd_lease_extend(model->jobd, token, us + 1, NULL, model->now_us) == expected);
-        if (expected == JOBD_OK)
-            job->expires_us = model->now_us + us + 1;
+        extend(model, us + 1);
         return;
     }
     us = below(model, 2) == 0 ? 0 : us;
+    enum jobd_result expected = pick_lease(model, RELEASED_WORD, token, &job);
     verify(jobd_lease_release(model->jobd, token, us, NULL, model->now_us) == expected);
     if (expected != JOBD_OK)
         return;
-    model_end_lease(model, job);
+    model_end_lease(model, job, RELEASED_WORD);
     job->attempt--;
     job->state = us > 0 ? JOBD_SCHEDULED : JOBD_QUEUED;
     job->ready_us = model->now_us + us;

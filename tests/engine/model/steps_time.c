@@ -2,10 +2,19 @@
 /* Steps in time: what is due, and who no longer waits. */
 #include "engine/model/model_inside.h"
 
+#include <string.h>
+
 #include "engine/model/check_engine.h"
 #include "base/verify.h"
 
-enum { LATE_BYTES = sizeof "the lease expired" - 1 + sizeof "text/plain; charset=utf-8" - 1 };
+/* Bytes of the error of an attempt whose lease has ended. */
+static int late_bytes(const struct model *model, const struct model_job *job)
+{
+    static const char type[] = "text/plain; charset=utf-8";
+    bool timed_out = job->timeout_us > 0 && job->started_us + job->timeout_us <= model->now_us;
+    const char *error = timed_out ? "timed out" : "the lease expired";
+    return (int)(strlen(error) + strlen(type));
+}
 
 static struct model_job *next_scheduled(struct model *model)
 {
@@ -45,7 +54,6 @@ static void expire_waiters(struct model *model)
  * once more when a lease that ran out has made a job due at once. */
 static void pass_time(struct model *model, int64_t now_us)
 {
-    static const struct jobd_outcome late = {.state = JOBD_FAILED};
     struct model_job *due;
     model->now_us = now_us;
     do {
@@ -55,24 +63,11 @@ static void pass_time(struct model *model, int64_t now_us)
             model_settle(model, due->queue);
         }
         while ((due = next_expired(model)) != NULL)
-            model_attempt_ended(model, due, &late, -1, LATE_BYTES);
+            model_attempt_ended(model, due, &model_expired, -1, late_bytes(model, due));
         expire_waiters(model);
         for (unsigned queue = 0; queue < QUEUES; queue++)
             model_settle(model, queue);
     } while (next_scheduled(model) != NULL);
-}
-
-/* The engine's heap leaves the order of equal moments open; so no two jobs may share one here. */
-static bool moments_differ(const struct model *model)
-{
-    for (unsigned i = 0; i < model->jobs_len; i++)
-        for (unsigned k = 0; k < i; k++)
-            if ((model->jobs[i].state == JOBD_SCHEDULED && model->jobs[k].state == JOBD_SCHEDULED &&
-                 model->jobs[i].ready_us == model->jobs[k].ready_us) ||
-                (model->jobs[i].token > 0 && model->jobs[k].token > 0 &&
-                 model->jobs[i].expires_us == model->jobs[k].expires_us))
-                return false;
-    return true;
 }
 
 void model_step_unwait(struct model *model)
@@ -81,8 +76,6 @@ void model_step_unwait(struct model *model)
         &model->takers[below(model, TAKERS)], &model->put_waiters[below(model, PUTTERS)],
         &model->watchers[below(model, WATCHERS)], &model->leasers[below(model, LEASERS)]};
     struct actor *actor = all[below(model, 4)];
-    if (actor->kind == PUTTER && !moments_differ(model))
-        return;
     verify(jobd_cancel_wait(model->jobd, &actor->waiter) == actor->waits);
     bool left_room = actor->waits && actor->kind == PUTTER && !actor->is_in;
     if (left_room)
@@ -97,9 +90,6 @@ void model_step_unwait(struct model *model)
 
 void model_step_time(struct model *model)
 {
-    /* One microsecond at a time where two jobs become due together would not help: skip these. */
-    if (!moments_differ(model))
-        return;
     int64_t now_us = model->now_us + below(model, 1500);
     int64_t next_us = jobd_tick(model->jobd, now_us);
     verify(next_us > now_us);
