@@ -220,12 +220,26 @@ struct jobd_put {
     uint32_t batch_len; /* 0: one job */
 };
 
+enum jobd_busy {
+    JOBD_BUSY_FULL,      /* the queue */
+    JOBD_BUSY_MEMORY,    /* memory_bytes */
+    JOBD_BUSY_PAUSED,    /* full, and paused */
+    JOBD_BUSY_NO_WORKERS /* full, and nobody has taken a job for a minute */
+};
+
+#define JOBD_UNKNOWN_US INT64_C(60000000) /* look again after a minute */
+
 /* What became of a put, and how full its queue is. */
 struct jobd_receipt {
     uint64_t id; /* on JOBD_OK; of a batch the first */
     enum jobd_state state;
     uint32_t waiting, capacity;
-    int64_t room_in_us; /* on JOBD_FULL: when there should be room for all of it, as measured */
+    bool duplicate; /* on JOBD_OK: its key was seen before, the job is that one, in this state */
+    /* On JOBD_FULL and JOBD_OUT_OF_MEMORY: why, and when there should be room for all of it, as
+     * measured. Of a queue that is paused, or that nobody takes from, that cannot be said:
+     * JOBD_UNKNOWN_US. */
+    enum jobd_busy busy;
+    int64_t room_in_us;
 };
 
 /* Somebody who waits. The caller owns it, fills in the first block and leaves it alone while it
@@ -255,8 +269,8 @@ struct jobd_waiter {
     struct jobd_receipt receipt; /* jobd_put_wait() */
     uint32_t purged;             /* jobd_purge(): how many, in the end */
     struct jobd_task task;       /* jobd_take(): the job */
-    struct jobd_info info;       /* the job at its end, for who waits for that */
-    struct jobd_blob *output;    /* on JOBD_OK, where wanted: a reference, the caller's; or NULL */
+    struct jobd_info info; /* the job at its end, for who waits for that; or when it was leased */
+    struct jobd_blob *output; /* on JOBD_OK, where wanted: a reference, the caller's; or NULL */
 
     struct jobd_waiter_hidden {
         uint64_t words[18];
@@ -390,9 +404,9 @@ JOBD_API size_t jobd_memory(struct jobd *jobd);
 /* The next job of the queue, for this waiter to run: JOBD_OK and waiter->task; or JOBD_PENDING, and
  * it is woken with the task (JOBD_OK), JOBD_TIMEOUT or JOBD_CLOSED. Takers are served in the order
  * they came, one job to one taker. The waiter must stay until jobd_finish(); not so for a
- * lease: its task's payload is a reference, the caller's, key and trace are "", and
- * JOBD_TOO_MANY_WAITERS says that as many are leased or waited for as may be. With a journal a
- * lease is given when it is written down (JOBD_PENDING, also with no_wait). */
+ * lease: its task's payload is a reference, the caller's, key and trace are "", but it has
+ * waiter->info, and JOBD_TOO_MANY_WAITERS says that as many are leased or waited for as may be.
+ * With a journal a lease is given when it is written down (JOBD_PENDING, also with no_wait). */
 JOBD_API JOBD_MUST_READ enum jobd_result jobd_take(struct jobd *jobd, uint32_t queue,
                                                    struct jobd_waiter *waiter, int64_t now_us);
 

@@ -3,6 +3,7 @@
 #include "api/api.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 #include "api/endpoint.h"
 #include "api/respond.h"
@@ -47,6 +48,7 @@ static const char *concerned(const struct call *call, enum about about)
 /* False when it has been answered instead. */
 static bool may(struct call *call, const struct endpoint *endpoint)
 {
+    char detail[64];
     size_t size;
     if (call->api->auth == NULL || endpoint->scope == SCOPE_OPEN)
         return true;
@@ -56,11 +58,15 @@ static bool may(struct call *call, const struct endpoint *endpoint)
     case VERDICT_GOOD:
         return true;
     case VERDICT_FORBIDDEN:
-        (void)respond_error(call, 403, "insufficient scope");
+        snprintf(detail, sizeof detail, "insufficient scope: %s is needed",
+                 auth_scope_name(endpoint->scope));
+        (void)respond_error(call, 403, detail);
         reply_field(call->reply, "WWW-Authenticate", "Bearer error=\"insufficient_scope\"");
         break;
     case VERDICT_UNKNOWN:
-        (void)respond_error(call, 401, "a bearer token is required");
+        (void)respond_error(call, 401,
+                            token != NULL ? "the bearer token is not known"
+                                          : "a bearer token is required");
         reply_field(call->reply, "WWW-Authenticate", "Bearer%s",
                     token != NULL ? " error=\"invalid_token\"" : "");
         break;

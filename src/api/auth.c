@@ -53,12 +53,21 @@ static bool wrong(const struct place *place, const char *what)
     return problem_set(place->problem, "%s: %s", place->path, what);
 }
 
+static const struct {
+    const char *name;
+    enum scope scope;
+} scopes[] = {{"put", SCOPE_PUT}, {"work", SCOPE_WORK}, {"admin", SCOPE_ADMIN}};
+
+const char *auth_scope_name(enum scope scope)
+{
+    for (size_t i = 0; i < sizeof scopes / sizeof scopes[0]; i++)
+        if (scopes[i].scope == scope)
+            return scopes[i].name;
+    return "any"; /* every token has the others */
+}
+
 static bool read_scope(char *word, struct key *key)
 {
-    static const struct {
-        const char *name;
-        enum scope scope;
-    } scopes[] = {{"put", SCOPE_PUT}, {"work", SCOPE_WORK}, {"admin", SCOPE_ADMIN}};
     char *colon = strchr(word, ':');
     if (colon != NULL) {
         size_t size = strlen(colon + 1);

@@ -28,6 +28,9 @@ enum verdict {
     VERDICT_FORBIDDEN /* its scope does not reach that far */
 };
 
+/* As the file says it. */
+const char *auth_scope_name(enum scope scope);
+
 struct auth;
 struct tokens; /* what the file says */
 

@@ -33,6 +33,7 @@ static cJSON *job_json(const struct api *api, const struct jobd_info *info)
         json_add_int(job, "id", (int64_t)info->id) &&
         cJSON_AddStringToObject(job, "queue", jobd_queue_name(api->jobd, info->queue)) != NULL &&
         cJSON_AddStringToObject(job, "state", jobd_state_name(info->state)) != NULL &&
+        (!info->stopping || cJSON_AddTrueToObject(job, "stopping") != NULL) &&
         json_add_int(job, "priority", info->priority) &&
         json_add_int(job, "attempt", info->attempt) &&
         json_add_int(job, "attempts", info->attempts) &&
@@ -111,7 +112,16 @@ static enum step answer_payload(struct call *call, enum jobd_result result)
 
 static enum step answer_output(struct call *call, enum jobd_result result)
 {
+    struct jobd_info info;
     (void)result;
+    if (jobd_get(call->api->jobd, path_id(call), &info) != JOBD_OK)
+        return respond_result(call, JOBD_NO_JOB);
+    if (info.output_bytes == 0 && !jobd_state_final(info.state))
+        return respond_error(call, 404,
+                             info.state == JOBD_RUNNING ? "no output yet: the job is running"
+                                                        : "no output yet: the job is waiting");
+    if (info.output_truncated)
+        reply_field(call->reply, "Jobd-Output-Truncated", "true");
     return answer_part(call, JOBD_OUTPUT);
 }
 

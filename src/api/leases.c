@@ -9,8 +9,7 @@
 enum { ERROR_MAX_BYTES = 1024 };
 
 struct lease_state {
-    int64_t us;       /* until it is tried again; or how long the lease shall last */
-    int64_t until_us; /* the lease's new end */
+    int64_t us; /* until it is tried again; or how long the lease shall last */
     bool retry_exactly;
 };
 
@@ -103,17 +102,14 @@ static enum step parse_extend(struct call *call)
 static enum jobd_result start_extend(struct call *call)
 {
     struct request *request = call->request;
-    struct lease_state *state = state_of(call);
-    int64_t now_us = clock_now_us();
-    state->until_us = now_us + state->us;
-    return jobd_lease_extend(call->api->jobd, request->subject, state->us, &request->waiter,
-                             now_us);
+    return jobd_lease_extend(call->api->jobd, request->subject, state_of(call)->us,
+                             &request->waiter, clock_now_us());
 }
 
 static enum step answer_extend(struct call *call, enum jobd_result result)
 {
     char expires[TEXT_TIME_SIZE];
-    int64_t until_us = state_of(call)->until_us;
+    int64_t until_us = call->request->waiter.task.expires_us;
     if (result != JOBD_OK)
         return respond_result(call, result);
     text_time(until_us, expires);

@@ -203,6 +203,10 @@ static enum jobd_result start_retry(struct call *call)
 
 static enum step busy(struct call *call)
 {
+    static const char *const reasons[] = {[JOBD_BUSY_FULL] = "full",
+                                          [JOBD_BUSY_MEMORY] = "memory",
+                                          [JOBD_BUSY_PAUSED] = "paused",
+                                          [JOBD_BUSY_NO_WORKERS] = "no workers"};
     const struct jobd_receipt *receipt = &call->request->waiter.receipt;
     uint64_t us = (uint64_t)receipt->room_in_us;
     uint64_t seconds = us / CLOCK_SECOND_US + (us % CLOCK_SECOND_US > 0);
@@ -224,7 +228,8 @@ static enum step busy(struct call *call)
     const char *queue = jobd_queue_name(call->api->jobd, state_of(call)->put.queue);
     bool whole = cJSON_AddStringToObject(problem, "queue", queue) != NULL &&
                  json_add_int(problem, "queued", receipt->waiting) &&
-                 json_add_int(problem, "capacity", receipt->capacity);
+                 json_add_int(problem, "capacity", receipt->capacity) &&
+                 cJSON_AddStringToObject(problem, "reason", reasons[receipt->busy]) != NULL;
     enum step step = respond_json(call, 429, problem, whole);
     if (whole)
         call->reply->type = TYPE_PROBLEM;
@@ -259,6 +264,10 @@ static enum step admitted(struct call *call)
     if (call->request->batch_len > 0)
         return admitted_batch(call);
     reply_field(reply, "Location", "/jobs/%" PRIu64, receipt->id);
+    if (receipt->duplicate) {
+        reply_field(reply, "Jobd-Duplicate", "true");
+        reply_field(reply, "Jobd-State", "%s", jobd_state_name(receipt->state));
+    }
     if (!call->request->wants_json) {
         reply->status = 202;
         reply->text = "queued\n";
@@ -268,8 +277,23 @@ static enum step admitted(struct call *call)
     cJSON *job = cJSON_CreateObject();
     bool whole = json_add_int(job, "id", (int64_t)receipt->id) &&
                  cJSON_AddStringToObject(job, "queue", queue) != NULL &&
-                 cJSON_AddStringToObject(job, "state", jobd_state_name(receipt->state)) != NULL;
+                 cJSON_AddStringToObject(job, "state", jobd_state_name(receipt->state)) != NULL &&
+                 (!receipt->duplicate || cJSON_AddTrueToObject(job, "duplicate") != NULL);
     return respond_json(call, 202, job, whole);
+}
+
+/* It has not gone well, and there is an error, if it is not forgotten already, to say why. */
+static enum step failed(struct call *call, const struct jobd_info *info)
+{
+    struct jobd_blob *error = NULL;
+    char *text = NULL;
+    if (jobd_part(call->api->jobd, info->id, JOBD_ERROR, &error) == JOBD_OK && error != NULL)
+        text = text_utf8(error->bytes, error->size);
+    jobd_blob_unref(error);
+    const char *otherwise = info->state == JOBD_CANCELLED ? "cancelled" : "failed";
+    enum step step = respond_error(call, 500, text != NULL ? text : otherwise);
+    free(text);
+    return step;
 }
 
 /* The job has ended while its client waited: its output is the answer. */
@@ -283,7 +307,12 @@ static enum step ended(struct call *call)
     reply_field(reply, "Location", "/jobs/%" PRIu64, info->id);
     reply_field(reply, "Preference-Applied", "wait=%" PRIu64, request_wait_s(call->request));
     reply_field(reply, "Jobd-State", "%s", jobd_state_name(info->state));
-    return respond_bytes(call, info->state == JOBD_DONE ? 200 : 500, output);
+    if (info->output_truncated)
+        reply_field(reply, "Jobd-Output-Truncated", "true");
+    if (info->state == JOBD_DONE || (output != NULL && !call->request->wants_json))
+        return respond_bytes(call, info->state == JOBD_DONE ? 200 : 500, output);
+    jobd_blob_unref(output);
+    return failed(call, info);
 }
 
 /* In, but it has not ended in time. */

@@ -8,7 +8,6 @@
 
 struct queue_state {
     uint32_t queue;
-    uint32_t purged;
 };
 
 static struct queue_state *state_of(const struct call *call)
@@ -84,14 +83,16 @@ static enum jobd_result start_resume(struct call *call)
 
 static enum jobd_result start_purge(struct call *call)
 {
-    struct queue_state *state = state_of(call);
-    return jobd_purge(call->api->jobd, state->queue, &call->request->waiter, clock_now_us(),
-                      &state->purged);
+    struct jobd_waiter *waiter = &call->request->waiter;
+    uint32_t purged;
+    enum jobd_result result =
+        jobd_purge(call->api->jobd, state_of(call)->queue, waiter, clock_now_us(), &purged);
+    return result;
 }
 
 static enum step answer_purge(struct call *call, enum jobd_result result)
 {
-    uint32_t purged = state_of(call)->purged;
+    uint32_t purged = call->request->waiter.purged;
     if (result != JOBD_OK)
         return respond_result(call, result);
     if (call->request->wants_json) {

@@ -59,8 +59,11 @@ enum step respond_bytes(struct call *call, unsigned status, struct jobd_blob *by
 
 enum step respond_line(struct call *call, enum jobd_result result)
 {
-    return result == JOBD_OK ? respond_word(call, 200, call->request->endpoint->line)
-                             : respond_result(call, result);
+    if (result == JOBD_REPEATED)
+        reply_field(call->reply, "Jobd-Repeated", "true");
+    return result == JOBD_OK || result == JOBD_REPEATED
+               ? respond_word(call, 200, call->request->endpoint->line)
+               : respond_result(call, result);
 }
 
 /* Why nothing can be written down. */

@@ -49,17 +49,23 @@ static bool add_payload(cJSON *job, const struct jobd_blob *payload)
 }
 
 /* Gives the task's payload back. */
-static cJSON *taken_json(const struct jobd_waiter *taker)
+static cJSON *taken_json(const struct jobd_waiter *taker, const char *queue)
 {
     const struct jobd_task *task = &taker->task;
+    const char *trace = taker->info.trace;
     char location[48];
     snprintf(location, sizeof location, "/leases/%s", taker->token);
     cJSON *job = cJSON_CreateObject();
-    bool whole = json_add_int(job, "id", (int64_t)task->id) &&
-                 cJSON_AddStringToObject(job, "lease", location) != NULL &&
-                 json_add_int(job, "attempt", task->attempt) &&
-                 json_add_time(job, "expires_at", task->expires_us) &&
-                 add_payload(job, task->payload);
+    bool whole =
+        json_add_int(job, "id", (int64_t)task->id) &&
+        cJSON_AddStringToObject(job, "lease", location) != NULL &&
+        cJSON_AddStringToObject(job, "queue", queue) != NULL &&
+        json_add_int(job, "attempt", task->attempt) &&
+        json_add_int(job, "attempts", task->attempts) &&
+        (task->timeout_us == 0 || json_add_int(job, "timeout_ms", task->timeout_us / 1000)) &&
+        json_add_time(job, "expires_at", task->expires_us) &&
+        (trace[0] == '\0' || cJSON_AddStringToObject(job, "trace", trace) != NULL) &&
+        add_payload(job, task->payload);
     jobd_blob_unref(task->payload);
     if (whole)
         return job;
@@ -73,11 +79,17 @@ static enum step respond_taken(struct call *call)
     struct reply *reply = call->reply;
     char expires[TEXT_TIME_SIZE];
     if (call->request->wants_json)
-        return respond_json(call, 200, taken_json(taker), true);
+        return respond_json(call, 200, taken_json(taker, path_queue(call)), true);
     text_time(taker->task.expires_us, expires);
     reply_field(reply, "Location", "/leases/%s", taker->token);
     reply_field(reply, "Jobd-Id", "%" PRIu64, taker->task.id);
+    reply_field(reply, "Jobd-Queue", "%s", path_queue(call));
     reply_field(reply, "Jobd-Attempt", "%" PRIu32, taker->task.attempt);
+    reply_field(reply, "Jobd-Attempts", "%" PRIu32, taker->task.attempts);
+    if (taker->task.timeout_us > 0)
+        reply_field(reply, "Jobd-Timeout", "%" PRId64 "ms", taker->task.timeout_us / 1000);
+    if (taker->info.trace[0] != '\0')
+        reply_field(reply, "traceparent", "%s", taker->info.trace);
     reply_field(reply, "Jobd-Expires", "%s", expires);
     return respond_bytes(call, 200, taker->task.payload);
 }
@@ -168,7 +180,7 @@ static enum step respond_several(struct call *call)
     struct takers *takers = state->takers;
     cJSON *list = cJSON_CreateObject();
     cJSON *jobs = cJSON_AddArrayToObject(list, "jobs");
-    bool whole = cJSON_AddItemToArray(jobs, taken_json(&request->waiter));
+    bool whole = cJSON_AddItemToArray(jobs, taken_json(&request->waiter, path_queue(call)));
     struct taken *in_order = NULL, *taken, *next;
     for (taken = takers->first; taken != NULL; taken = next) {
         next = taken->next;
@@ -178,7 +190,8 @@ static enum step respond_several(struct call *call)
     takers->first = in_order;
     for (taken = in_order; taken != NULL; taken = taken->next)
         if (taken->waiter.result == JOBD_OK)
-            whole = cJSON_AddItemToArray(jobs, taken_json(&taken->waiter)) && whole;
+            whole =
+                cJSON_AddItemToArray(jobs, taken_json(&taken->waiter, path_queue(call))) && whole;
     release_takers(takers);
     state->takers = NULL;
     return respond_json(call, 200, list, whole);

@@ -59,6 +59,11 @@ static int64_t began_us(const struct rate *rate)
     return rate->since_us > rate->last_us ? rate->since_us : rate->last_us;
 }
 
+bool rate_was_taken(const struct rate *rate, int64_t since_us)
+{
+    return rate->last_us > 0 && rate->last_us >= since_us;
+}
+
 void rate_ran(struct rate *rate, int64_t run_us)
 {
     double sample_us = run_us > 1 ? (double)run_us : 1;

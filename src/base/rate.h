@@ -28,6 +28,9 @@ void rate_waits(struct rate *rate, int64_t now_us);
 /* A job was taken. */
 void rate_taken(struct rate *rate, int64_t now_us);
 
+/* Was a job taken since then? */
+bool rate_was_taken(const struct rate *rate, int64_t since_us);
+
 /* A job has run for so long. */
 void rate_ran(struct rate *rate, int64_t run_us);
 

@@ -68,6 +68,7 @@ static enum jobd_result repeat_locked(struct op *op, const struct admission *adm
     op_discard(op, admission->put->payload);
     admission->receipt->id = job->id;
     admission->receipt->state = job_state(job);
+    admission->receipt->duplicate = true;
     if (is_written)
         return JOBD_OK;
     change_init(&change, op, &duplicate_kind, NULL);
@@ -186,16 +187,28 @@ enum jobd_result admission_await_locked(struct op *op, const struct admission *a
     return wait_next_for_end_locked(op, waiter, jobs_find(&op->jobd->jobs, admission->receipt->id));
 }
 
+static bool is_served(const struct queue *queue, int64_t now_us)
+{
+    return queue->workers > 0 || queue->leased > 0 || !TAILQ_EMPTY(&queue->take_waiters) ||
+           rate_was_taken(&queue->rate, now_us - JOBD_UNKNOWN_US);
+}
+
 void admission_refuse(const struct op *op, struct queue *queue, uint32_t jobs,
                       enum jobd_result result, struct jobd_receipt *receipt)
 {
-    if (result == JOBD_FULL) {
-        uint64_t needed = (uint64_t)queue_waiting(queue) + queue->put_pending + jobs;
-        uint64_t places = needed > queue->capacity ? needed - queue->capacity : 1;
+    uint64_t needed = (uint64_t)queue_waiting(queue) + queue->put_pending + jobs;
+    uint64_t places = needed > queue->capacity ? needed - queue->capacity : 1;
+    if (result != JOBD_FULL && result != JOBD_OUT_OF_MEMORY)
+        return;
+    queue->rejected += jobs;
+    receipt->busy = result == JOBD_FULL ? JOBD_BUSY_FULL : JOBD_BUSY_MEMORY;
+    receipt->room_in_us = JOBD_UNKNOWN_US;
+    if (queue->paused)
+        receipt->busy = result == JOBD_FULL ? JOBD_BUSY_PAUSED : receipt->busy;
+    else if (!is_served(queue, op->now_us))
+        receipt->busy = result == JOBD_FULL ? JOBD_BUSY_NO_WORKERS : receipt->busy;
+    else
         receipt->room_in_us = room_in_us(queue, op->now_us, places);
-    }
-    if (result == JOBD_FULL || result == JOBD_OUT_OF_MEMORY)
-        queue->rejected += jobs;
 }
 
 enum jobd_result admission_waiting_locked(struct op *op, struct jobd_waiter *putter)

@@ -202,7 +202,7 @@ static enum jobd_result mark_purge_locked(struct op *op, const struct purge *pur
                                           struct jobd_waiter *waiter) REQUIRES(op->jobd->lock)
 {
     struct change change;
-    if (waiter == NULL) /* nobody asks when it is written */
+    if (waiter == NULL) /* nobody waits until it is written */
         return JOBD_OK;
     waiter->purged = purge->purged;
     change_init(&change, op, &mark_kind, NULL);

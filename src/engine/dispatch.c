@@ -3,6 +3,7 @@
 
 #include "engine/admission.h"
 #include "engine/attempt.h"
+#include "engine/job_info.h"
 #include "engine/lease_deadline.h"
 #include "engine/submit.h"
 #include "engine/transition.h"
@@ -16,6 +17,7 @@ static void tell_lease_locked(struct op *op, struct job *job, struct jobd_waiter
     REQUIRES(op->jobd->lock)
 {
     job->lease->started_us = job->started_us = op->now_us;
+    job_info(job, &taker->info);
     taker->task.expires_us = lease_set_deadline_locked(op, job->lease, taker->lease_us);
     if (job->payload != NULL)
         taker->task.payload = jobd_blob_ref(job->payload);

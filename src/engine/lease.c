@@ -107,8 +107,12 @@ enum jobd_result jobd_lease_finish(struct jobd *jobd, const char *token,
     enum jobd_result result = find_locked(&op, token, is_done ? LEASE_DONE : LEASE_FAILED, &lease);
     if (result == JOBD_LEASE_EXPIRED && is_done && lease->job == NULL)
         late = late_job_locked(&op, lease);
-    if (result == JOBD_OK || late != NULL)
+    if (result == JOBD_OK || late != NULL) {
         result = finish_locked(&op, lease, late, outcome, &extra);
+    } else if (result == JOBD_PENDING) { /* it is repeated: what comes with it is not needed */
+        op_discard(&op, outcome->output);
+        op_discard(&op, outcome->error);
+    }
     op_end(&op);
     extra_free(extra);
     return result;

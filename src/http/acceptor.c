@@ -20,6 +20,7 @@ enum {
     EVENTS_AT_A_TIME = 64,
     SWEEP_MS = 250,        /* how often deadlines are looked at */
     CLOSING_SWEEP_MS = 10, /* the same while closing */
+    LAST_CALL_MS = 10,     /* closing: who lost an idle connection may come back with a request */
     PAUSE_MS = 100,        /* after accept() failed for lack of something */
     QUIET_MS = 10000,      /* until that is said in the log again */
 };
@@ -42,6 +43,8 @@ struct acceptor {
     bool over;
     int64_t sweep_ms;  /* when the next is due */
     int64_t paused_ms; /* not accepting until then; NEVER: accepting */
+    int64_t stop_ms;   /* when to stop accepting; NEVER: not asked to, or done */
+    bool stopped;
     int64_t quiet_until_ms;
     struct rejects rejects;
 };
@@ -142,7 +145,8 @@ static void stop_accepting(struct acceptor *acceptor)
         while (accept_some(acceptor, &acceptor->config.listeners->of[i]))
             ;
     listen_close(acceptor->config.listeners);
-    acceptor->paused_ms = NEVER;
+    acceptor->paused_ms = acceptor->stop_ms = NEVER;
+    acceptor->stopped = true;
 }
 
 /* ---- hang-ups */
@@ -178,7 +182,7 @@ static void handle(struct acceptor *acceptor, uint64_t data)
         break;
     case TOPIC_STOP:
         event_clear(acceptor->stop_event);
-        stop_accepting(acceptor);
+        acceptor->stop_ms = clock_coarse_ms() + LAST_CALL_MS;
         acceptor->sweep_ms = 0;
         break;
     case TOPIC_HANGUP:
@@ -193,23 +197,27 @@ static void handle(struct acceptor *acceptor, uint64_t data)
 static void sweep(struct acceptor *acceptor, int64_t now_ms)
 {
     struct sweep found = deadlines_sweep(&acceptor->deadlines, now_ms);
-    bool refused = reject_expire(&acceptor->rejects, found.over ? INT64_MAX : now_ms);
-    acceptor->over = found.over;
+    acceptor->over = found.over && acceptor->stopped;
+    bool refused = reject_expire(&acceptor->rejects, acceptor->over ? NEVER : now_ms);
     if (found.closing)
         acceptor->sweep_ms = now_ms + CLOSING_SWEEP_MS;
     else
         acceptor->sweep_ms = found.open > 0 || refused ? now_ms + SWEEP_MS : NEVER;
 }
 
+static int64_t earlier(int64_t a_ms, int64_t b_ms)
+{
+    return a_ms < b_ms ? a_ms : b_ms;
+}
+
 /* For epoll_wait(). */
 static int until_next_ms(const struct acceptor *acceptor)
 {
-    int64_t next_ms =
-        acceptor->sweep_ms < acceptor->paused_ms ? acceptor->sweep_ms : acceptor->paused_ms;
+    int64_t next_ms = earlier(acceptor->sweep_ms, earlier(acceptor->paused_ms, acceptor->stop_ms));
     if (next_ms == NEVER)
         return -1;
     int64_t left_ms = next_ms - clock_coarse_ms();
-    return left_ms < 0 ? 0 : left_ms > INT_MAX ? INT_MAX : (int)left_ms;
+    return left_ms < 0 ? 0 : (int)earlier(left_ms, INT_MAX);
 }
 
 static void *acceptor_main(void *context)
@@ -223,6 +231,8 @@ static void *acceptor_main(void *context)
         int64_t now_ms = clock_coarse_ms();
         if (now_ms >= acceptor->paused_ms)
             resume_accepting(acceptor, now_ms);
+        if (now_ms >= acceptor->stop_ms)
+            stop_accepting(acceptor);
         if (now_ms >= acceptor->sweep_ms)
             sweep(acceptor, now_ms);
     }
@@ -254,7 +264,8 @@ int acceptor_new(struct acceptor **acceptor, const struct acceptor_config *confi
         .epoll = -1,
         .stop_event = -1,
         .sweep_ms = NEVER,
-        .paused_ms = NEVER};
+        .paused_ms = NEVER,
+        .stop_ms = NEVER};
     reject_init(&new->rejects);
     int error = prepare(new);
     if (error == 0)

@@ -6,7 +6,7 @@
  * late (deadlines.h), and watches for clients that hang up while the HTTP library is not looking.
  *
  *     events ──> accept, hand over │ a hang-up │ a refused client's rest │ the stop
- *     then    ──> is the pause over? is a sweep due?
+ *     then    ──> is the pause over? is accepting to stop? is a sweep due?
  *     then    ──> sleep until the next of these, for ever when nobody is connected */
 #pragma once
 
@@ -32,8 +32,10 @@ __attribute__((warn_unused_result)) int acceptor_new(struct acceptor **acceptor,
                                                      const struct acceptor_config *config);
 /* 0 or -errno. */
 __attribute__((warn_unused_result)) int acceptor_start(struct acceptor *acceptor);
-/* Takes in what is in the backlog, closes the listening sockets, lets replies finish for at most
- * so long and cuts what is left. Blocks; does nothing when it was not started. */
+/* Cuts idle connections, takes in what is in the backlog then, closes the listening sockets, lets
+ * replies finish for at most so long and cuts what is left. In this order: who loses an idle
+ * connection while sending a request on it can still come back. Blocks; does nothing when it was
+ * not started. */
 void acceptor_stop(struct acceptor *acceptor, int64_t wait_ms);
 /* Once stopped, or never started. Takes NULL. */
 void acceptor_free(struct acceptor *acceptor);

@@ -342,7 +342,8 @@ bool headers_want_json(const struct headers *headers)
         struct field range = cut(&rest, ',');
         struct field type = cut(&range, ';');
         if (is(type.text, type.size, "application/json") ||
-            is(type.text, type.size, "application/problem+json"))
+            is(type.text, type.size, "application/problem+json") ||
+            is(type.text, type.size, "application/*"))
             return !refused_by_weight(range);
     }
     return false;
@@ -370,7 +371,8 @@ bool headers_from_here(const struct headers *headers, bool friend, const char **
     struct field host = headers->host, origin = headers->origin, site = headers->fetch_site;
     *why = NULL;
     if (host.text == NULL || !names_loopback(host))
-        *why = "Host must be localhost, 127.0.0.1 or [::1]";
+        *why = "Host must be localhost, 127.0.0.1 or [::1]; or give --token-file, or use a unix "
+               "socket";
     else if (friend)
         return true;
     else if (site.text != NULL && !is(site.text, site.size, "same-origin") &&

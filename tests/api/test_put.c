@@ -364,8 +364,14 @@ static void the_end_is_the_answer(void **state)
     assert_true(answer_job(answer) > 0);
     answer =
         client_send(client, "POST", "/do?timeout=1ms", FIELDS("Prefer: wait=\"x\", wait=9"), "x");
-    assert_answer(answer, 500, "");
+    assert_answer(answer, 500, "timed out\n");
     assert_field(answer, "Jobd-State", "failed");
+    const char *const fields[] = {"Prefer: wait=9", "Accept: application/json", NULL};
+    answer = client_send(client, "POST", "/do?timeout=1ms", fields, "x");
+    assert_answer(
+        answer, 500,
+        "{\"status\":500,\"title\":\"Internal Server Error\",\"detail\":\"timed out\"}\n");
+    assert_field(answer, "Content-Type", "application/problem+json");
     client_free(client);
 }
 

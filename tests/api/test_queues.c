@@ -166,10 +166,10 @@ static void busy_as_a_problem(void **state)
     (void)state;
     client_put(client, "/do");
     client_put(client, "/do?delay=1h");
-    static const char *const accepts[] = {"Accept: application/json",
-                                          "Accept: application/problem+json",
-                                          "Accept: text/html, application/json;q=0.5"};
-    for (int i = 0; i < 3; i++) {
+    static const char *const accepts[] = {
+        "Accept: application/json", "Accept: application/problem+json", "Accept: application/*",
+        "Accept: text/html, application/json;q=0.5"};
+    for (int i = 0; i < 4; i++) {
         const struct answer *answer =
             client_send(client, "POST", "/do", FIELDS(accepts[i]), "payload");
         assert_answer(answer, 429, NULL);
@@ -183,9 +183,10 @@ static void busy_as_a_problem(void **state)
         assert_string_equal(json_string(problem, "queue"), "default");
         assert_int_equal(json_number(problem, "queued"), 2);
         assert_int_equal(json_number(problem, "capacity"), 2);
+        assert_string_equal(json_string(problem, "reason"), "no workers");
         cJSON_Delete(problem);
     }
-    static const char *const texts[] = {"Accept: */*", "Accept: application/*",
+    static const char *const texts[] = {"Accept: */*", "Accept: text/*",
                                         "Accept: application/json;q=0", "Accept;"};
     for (int i = 0; i < 4; i++)
         assert_answer(client_send(client, "POST", "/do", FIELDS(texts[i]), NULL), 429, "busy\n");
@@ -210,9 +211,10 @@ static void healthy_and_ready(void **state)
 
 static void not_ready_when_full(void **state)
 {
-    struct server *server = server_start("-q", "1", "-w", "0");
+    struct server *server = server_start("-q", "1", "--sleep", "1h", "--grace", "1ms");
     struct client *client = client_new(server);
     (void)state;
+    client_await_state(client, client_put(client, "/do"), "running");
     assert_answer(client_get(client, "/readyz"), 200, "ready\n");
     client_put(client, "/do");
     assert_answer(client_get(client, "/readyz"), 503, "full\n");
@@ -224,6 +226,56 @@ static void not_ready_when_full(void **state)
     assert_answer(client_post(client, "/queues/default/purge"), 200, "purged 1\n");
     assert_answer(client_get(client, "/readyz"), 200, "ready\n");
     client_free(client);
+}
+
+/* Those who would empty it must reach it. */
+static void ready_when_others_empty_it(void **state)
+{
+    struct server *server = server_start("-q", "1", "-w", "0");
+    struct client *client = client_new(server);
+    (void)state;
+    client_put(client, "/do");
+    assert_answer(client_get(client, "/readyz"), 200, "ready\n");
+    client_free(client);
+}
+
+/* What cannot come true is not promised. */
+static void busy_says_why(void **state)
+{
+    static const struct {
+        const char *arguments[12], *reason;
+        bool paused, soon;
+    } rows[] = {
+        {{"-q", "1", "-w", "0"}, "no workers", false, false},
+        {{"-q", "1", "-w", "1", "--sleep", "1h", "--grace", "1ms"}, "full", false, true},
+        {{"-q", "1", "-w", "0"}, "paused", true, false},
+        {{"-q", "100", "-w", "0", "--memory", "1KiB", "--max-body", "1KiB"},
+         "memory",
+         false,
+         false},
+    };
+    char room[256], payload[601];
+    (void)state;
+    memset(payload, 'x', 600);
+    payload[600] = '\0';
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct server *server = server_start_with(rows[i].arguments);
+        struct client *client = client_new(server);
+        if (rows[i].paused)
+            assert_answer(client_post(client, "/queues/default/pause"), 200, NULL);
+        const struct answer *answer;
+        do
+            answer =
+                client_send(client, "POST", "/do", FIELDS("Accept: application/json"), payload);
+        while (answer->status == 202);
+        assert_int_equal(answer->status, 429);
+        cJSON *problem = cJSON_Parse(answer->body);
+        assert_string_equal(json_string(problem, "reason"), rows[i].reason);
+        cJSON_Delete(problem);
+        if (!rows[i].soon)
+            assert_string_equal(answer_field(answer, "Retry-After", room), "60");
+        client_free(client);
+    }
 }
 
 static void not_ready_when_draining(void **state)
@@ -305,6 +357,8 @@ int main(void)
         TEST(busy_as_a_problem),
         TEST(healthy_and_ready),
         TEST(not_ready_when_full),
+        TEST(ready_when_others_empty_it),
+        TEST(busy_says_why),
         TEST(not_ready_when_draining),
         TEST(figures_follow_what_happens),
         TEST(promtool_finds_no_fault),

@@ -15,7 +15,8 @@
 
 #define LEN(rows) (sizeof(rows) / sizeof(rows)[0])
 
-static const char *const bad_host = "Host must be localhost, 127.0.0.1 or [::1]";
+static const char *const bad_host = "Host must be localhost, 127.0.0.1 or [::1]; "
+                                    "or give --token-file, or use a unix socket";
 static const char *const bad_site = "requests from other web sites are refused";
 static const char *const bad_origin = "requests from other origins are refused";
 

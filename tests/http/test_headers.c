@@ -288,7 +288,7 @@ static void json_is_given_to_who_names_it(void **state)
         {"ACCEPT: APPLICATION/JSON\n", true},
         {"Accept: application/problem+json\n", true},
         {"Accept: */*\n", false},
-        {"Accept: application/*\n", false},
+        {"Accept: application/*\n", true},
         {"Accept: text/plain\n", false},
         {"Accept: application/jsonx\n", false},
         {"Accept: application/jso\n", false},

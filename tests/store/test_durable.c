@@ -55,7 +55,7 @@ static void a_killed_server_goes_on_where_it_was(void **state)
     fresh_folder();
     struct server *server = start_durable("-q", "100", "--sleep", "1h");
     struct client *client = client_new(server);
-    uint64_t runs = client_put(client, "/do");
+    uint64_t runs = client_put(client, "/do?attempts=2");
     client_await_state(client, runs, "running"); /* or the next would be first */
     uint64_t waits = client_put(client, "/do?priority=1"),
              later = client_put(client, "/do?delay=1h&attempts=7&timeout=2m");
