@@ -102,6 +102,8 @@ static void look_after_stuck(struct loop *loop)
         if (!conn_is_stuck(&loop->http->conns, stuck.conn, stuck.generation))
             continue;
         struct exchange *exchange = stuck.conn->owner;
+        if (exchange->stage == STAGE_PARKED) /* cut just before; whoever it waits for resumes it */
+            continue;
         if (!quirk_wake(exchange) && !stream_resume_cut(exchange)) {
             MHD_suspend_connection(exchange->connection);
             MHD_resume_connection(exchange->connection);

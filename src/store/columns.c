@@ -4,6 +4,7 @@
 #include <string.h>
 #include <zlib.h>
 
+#include "base/text.h"
 #include "store/database_inside.h"
 
 /* States are on disk as their numbers. */
@@ -334,7 +335,7 @@ static bool read_field(const struct column *column, sqlite3_stmt *row, int at,
     case COLUMN_TYPED_BLOB:
         return read_blob(row, at, text_at(row, at - 1), field);
     case COLUMN_TEXT_BLOB:
-        return read_blob(row, at, "text/plain; charset=utf-8", field);
+        return read_blob(row, at, TYPE_TEXT, field);
     case COLUMN_BLOB_TYPE:
     case COLUMN_CRC:
         break;
