@@ -182,7 +182,9 @@ struct jobd_outcome {
     int exit_code;
 };
 
-/* A job at one moment. Times are 0 where they do not apply. */
+/* A job at one moment. Times are 0 where they do not apply. When it was created, started and
+ * finished is below 0 where that was before this process: the engine knows it from a record and
+ * gives it back as it came. */
 struct jobd_info {
     uint64_t id;
     uint32_t queue;

@@ -43,7 +43,7 @@ void log_line(enum log_level level, const char *format, ...)
         return;
     int kept_errno = errno;
     char time[TEXT_TIME_SIZE], message[LINE_MAX_BYTES], line[3 * LINE_MAX_BYTES];
-    text_time(clock_now_us(), time);
+    text_time(clock_wall_us(clock_now_us()), time);
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(message, sizeof message, format, arguments);

@@ -50,6 +50,7 @@ static void resume_locked(struct op *op, struct job *job, const struct job_recor
     job->leased = strlen(record->token) == JOBD_TOKEN_SIZE - 1 && leases->held < leases->max;
     if (job->leased) {
         job->lease = lease_grant(leases, job, record->token, record->expires_us);
+        job->lease->began_us = record->began_us;
         op->jobd->queues[job->queue].leased++;
     }
 }

@@ -51,8 +51,10 @@ static bool load_one(void *context, uint64_t id, const struct job_record *record
         note_damaged(loading, id);
     } else if (jobd_queue_named(jobd, record->queue) == JOBD_NO_QUEUE) {
         note_unknown(loading, record->queue);
-    } else if (!jobd_restore(jobd, record, loading->now_us)) {
-        return problem_set(&loading->store->problem, "out of memory");
+    } else {
+        const struct job_record back = times_from_disk(&loading->store->times, record);
+        if (!jobd_restore(jobd, &back, loading->now_us))
+            return problem_set(&loading->store->problem, "out of memory");
     }
     return true;
 }
@@ -94,8 +96,10 @@ static void report(const struct loading *loading)
 bool store_load(struct store *store, struct jobd *jobd, int64_t now_us, struct problem *problem)
 {
     struct loading loading = {.store = store, .now_us = now_us, .begun_us = clock_now_us()};
+    const struct kept_times kept = database_times(store->database);
     loading.said_us = loading.begun_us;
     store->jobd = jobd;
+    times_begin(&store->times, &kept, now_us, clock_wall_us(now_us));
     if (!database_scan(store->database, true, load_ended, &loading, &store->problem) ||
         !forget_on_disk(store) ||
         !database_scan(store->database, false, load_one, &loading, &store->problem))

@@ -98,7 +98,7 @@ static void begin(struct job_record *record)
 {
     record->delayed = record->run_at_us > 0;
     record->state = record->delayed ? JOBD_SCHEDULED : JOBD_QUEUED;
-    record->ready_us = record->delayed ? record->run_at_us : record->created_us;
+    record->ready_us = record->run_at_us;
 }
 
 /* The progress first: where it has no row, its id is zero too. */

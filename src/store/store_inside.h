@@ -9,6 +9,7 @@
 #include "base/lock.h"
 #include "store/database.h"
 #include "store/store.h"
+#include "store/times.h"
 
 enum {
     CHANGES_MAX = 512, /* of one transaction */
@@ -49,6 +50,7 @@ struct store {
     uint64_t *in_doubt;        /* jobs of which nobody knows what is on disk */
     size_t in_doubt_len, in_doubt_max;
     bool all_in_doubt; /* they are more than could be remembered */
+    struct times times;
 
     struct mutex lock;
     struct condition changed;

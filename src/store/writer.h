@@ -9,5 +9,8 @@
  * store->problem says why. The writer, or whoever stands in its place. Waits for the disk. */
 enum database_result writer_write_group(struct store *store);
 
+/* What the clocks say now, for the times of what is written next. */
+void writer_measure_times(struct store *store);
+
 /* Ends the thread, if it has begun, as soon as it has written what it has gathered. */
 void writer_join(struct store *store);
