@@ -130,6 +130,10 @@ struct jobd_config {
      * no lock held; must neither block nor call back into this engine. May be NULL. */
     void (*on_earlier_deadline)(void *context);
     void *context;
+    /* Called when ended jobs had to be forgotten before `keep` asks for it, as memory_bytes was
+     * used up: jobd_stats says how many. In any thread, with no lock held. May be NULL. */
+    void (*on_forgotten_early)(void *context);
+    void *forgotten_context;
     /* Not NULL: there is a journal, which a store writes down, and verbs end when it has. Called,
      * as `on_earlier_deadline` is, when something waits there again. */
     void (*on_journal_ready)(void *context);
@@ -389,6 +393,7 @@ struct jobd_stats {
     uint64_t admitted, done, failed, cancelled; /* totals since the start */
     uint64_t rejected;                          /* puts that met a full queue */
     uint64_t retried;                           /* failed attempts that were not the last */
+    uint64_t forgotten_early;                   /* before `keep` asks for it, as memory was short */
     int64_t oldest_us;            /* the longest wait among the first of each priority; 0: empty */
     double drain_per_s;           /* slots that become free, as measured while jobs waited */
     struct jobd_histogram waited; /* from being ready to run until running */

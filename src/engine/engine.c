@@ -75,6 +75,8 @@ int jobd_new(struct jobd **jobd, const struct jobd_config *config)
     new->waiters_max = config->waiters_max;
     new->on_earlier_deadline = config->on_earlier_deadline;
     new->context = config->context;
+    new->on_forgotten_early = config->on_forgotten_early;
+    new->forgotten_context = config->forgotten_context;
     new->on_journal_ready = config->on_journal_ready;
     new->durable = config->on_journal_ready != NULL;
     new->journal_context = config->journal_context;

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/problem.h"
+#include "server/forgotten.h"
 #include "server/option_types.h"
 #include "server/reload.h"
 #include "server/sandbox.h"
@@ -81,6 +82,8 @@ static int new_pool(struct server *server)
             .waiters_max = server->connections_max,
             .leases_max = OPTIONS_LEASES_MAX,
             .first_id = first_id(server->store),
+            .on_forgotten_early = forgotten_note,
+            .forgotten_context = server,
             .on_journal_ready = server->store != NULL ? store_wake : NULL,
             .journal_context = server->store,
         };
