@@ -36,6 +36,8 @@ extern "C" {
 #define JOBD_TOKEN_SIZE       33  /* of a lease, with its NUL: 128 bits in hexadecimal */
 #define JOBD_TRACE_SIZE       64  /* a traceparent, with its NUL */
 #define JOBD_KEY_SIZE         256 /* an idempotency key, with its NUL */
+#define JOBD_ID_MAX           ((UINT64_C(1) << 53) - 1) /* exact in JSON for every language */
+#define JOBD_FIRST_ID_MAX     (UINT64_C(3) << 51)       /* then there are enough for ever */
 #define JOBD_NEVER            INT64_MAX
 #define JOBD_NO_QUEUE         UINT32_MAX
 
@@ -125,7 +127,7 @@ struct jobd_config {
     size_t memory_bytes;  /* payloads, outputs, errors, their types and keys of all jobs, at most */
     uint32_t waiters_max; /* jobd_waiters at a time, those that are uncounted not counted */
     uint32_t leases_max;  /* jobs that may be leased at a time */
-    uint64_t first_id;    /* at least 1; ids count on from here, below 2^53 */
+    uint64_t first_id;    /* from 1 to JOBD_FIRST_ID_MAX; ids count on from here */
     /* Called when something became due earlier than the last jobd_tick() said. In any thread, with
      * no lock held; must neither block nor call back into this engine. May be NULL. */
     void (*on_earlier_deadline)(void *context);

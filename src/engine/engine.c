@@ -31,7 +31,8 @@ static uint64_t records_kept(const struct jobd_config *config)
 
 static bool sound(const struct jobd_config *config, uint64_t *waiting, uint64_t *running)
 {
-    if (config->queues_len == 0 || config->queues_len > UINT16_MAX || config->first_id == 0)
+    if (config->queues_len == 0 || config->queues_len > UINT16_MAX || config->first_id == 0 ||
+        config->first_id > JOBD_FIRST_ID_MAX)
         return false;
     for (uint32_t i = 0; i < config->queues_len; i++) {
         const struct jobd_queue_config *queue = &config->queues[i];

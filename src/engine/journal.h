@@ -90,8 +90,8 @@ void journal_refuse(struct jobd *jobd, bool refuse, int64_t now_us);
 bool journal_empty(struct jobd *jobd);
 
 /* Brings a job back, before the first use; its blobs are shared. Who waited waits; a lease goes on,
- * until expires_us;
- * who ran in this process goes again, its attempt counted, one more allowed when it was the last;
- * but who was to be stopped is cancelled. Final ones must come in the order of their ends. False
- * when memory is short or there is no such queue. */
+ * until expires_us; who ran in this process goes again, its attempt counted, or has failed when it
+ * was the last; but who was to be stopped is cancelled. Final ones must come in the order of their
+ * ends. What changes by that waits in the journal. False when memory is short or there is no such
+ * queue. */
 bool jobd_restore(struct jobd *jobd, const struct job_record *record, int64_t now_us);

@@ -130,7 +130,7 @@ static bool restore_locked(struct op *op, const struct job_record *record, uint1
         jobs_remember(&jobd->jobs, job, op);
     else if (state == JOBD_RUNNING && !job->leased)
         end_lost_attempt_locked(op, job);
-    if (record->id >= jobd->next_id)
+    if (record->id >= jobd->next_id && record->id < JOBD_FIRST_ID_MAX)
         jobd->next_id = record->id + 1;
     journal_tell_store_locked(op); /* some may have been forgotten at once */
     return true;

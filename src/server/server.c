@@ -26,8 +26,10 @@ enum {
 };
 
 /* Ids count microseconds from here at the start of a server, so that they go on rising when one
- * that remembers nothing is started again: fewer than a million jobs a second came in between. */
+ * that remembers nothing is started again: fewer than a million jobs a second came in between. They
+ * begin anew every 142 years, far below JOBD_ID_MAX, whatever the clock says. */
 #define IDS_SINCE_US INT64_C(1767225600000000) /* 2026-01-01T00:00:00Z */
+#define IDS_TURN     (INT64_C(1) << 52)
 
 /* ---- the floors, from below */
 
@@ -35,7 +37,7 @@ enum {
 static uint64_t first_id(struct store *store)
 {
     int64_t id = clock_now_us() - IDS_SINCE_US;
-    uint64_t by_clock = id > 0 ? (uint64_t)id : 1;
+    uint64_t by_clock = id > 0 ? (uint64_t)(id % IDS_TURN) + 1 : 1;
     uint64_t by_store = store != NULL ? store_first_id(store) : 1;
     return by_clock > by_store ? by_clock : by_store;
 }

@@ -59,10 +59,16 @@ uint64_t database_first_id(const struct database *database);
 /* What was last kept, when it was opened. */
 struct kept_times database_times(const struct database *database);
 
-/* Jobs that have not ended, a queue at a time. False when the database cannot be read, or `each`
- * said so, which then has said why. */
+/* All jobs of a queue, and those of them that have not ended. */
+struct database_queue {
+    const char *name;
+    uint64_t jobs, waiting;
+};
+
+/* Each queue that has jobs. False when the database cannot be read, or `each` said so, which then
+ * has said why. */
 bool database_count(struct database *database,
-                    bool (*each)(void *context, const char *queue, uint64_t jobs), void *context,
+                    bool (*each)(void *context, const struct database_queue *queue), void *context,
                     struct problem *problem);
 
 /* All jobs that have ended, in the order of their ends; or all others, by id. `record` is NULL when

@@ -312,6 +312,35 @@ static void the_wall_clock_is_set(void **state)
     }
 }
 
+/* A clock far ahead makes no id that nobody can ask for; and one that was made is no reason for
+ * more. */
+static void ids_at_any_time(void **state)
+{
+    static const int64_t years[] = {-50, 0, 143, 374, 2000, 0};
+    char folder[160], path[64];
+    uint64_t before = 0;
+    (void)state;
+    if (SANITIZERS)
+        skip();
+    snprintf(folder, sizeof folder, "%s/ids", temporary_directory());
+    for (size_t i = 0; i < 2 * sizeof years / sizeof years[0]; i++) {
+        begins_ahead_s = years[i / 2] * YEAR_S;
+        struct server *server = i % 2 == 0 ? START_FAILING("-w", "0", "-q", "100")
+                                           : START_FAILING("-w", "0", "-q", "100", "-d", folder);
+        begins_ahead_s = 0;
+        struct client *client = client_new(server);
+        uint64_t id = client_put(client, "/do");
+        assert_in_range(id, 1, UINT64_C(1) << 53);
+        assert_true(i % 2 == 0 || id > before);
+        before = i % 2 == 0 ? before : id;
+        snprintf(path, sizeof path, "/jobs/%llu", (unsigned long long)id);
+        assert_answer(client_get(client, path), 200, NULL);
+        client_free(client);
+        server_signal(server, SIGTERM);
+        (void)server_wait(server);
+    }
+}
+
 static struct server *start_at(int64_t ahead_s, const char *folder)
 {
     begins_ahead_s = ahead_s;
@@ -524,6 +553,7 @@ int main(void)
         TEST(without_descriptors_it_does_not_spin),
         TEST(the_wall_clock_jumps),
         TEST(the_wall_clock_is_set),
+        TEST(ids_at_any_time),
         TEST(delays_outlive_a_wrong_clock),
         TEST(leases_stand_still_meanwhile),
         TEST(calls_fail),

@@ -205,6 +205,22 @@ static void test_ids_are_reserved(void **state)
     database_close(database);
 }
 
+static void test_ids_that_nobody_can_ask_for(void **state)
+{
+    struct job_record one = job(41), far = job(UINT64_C(1) << 53);
+    (void)state;
+    fresh_path();
+    struct database *database = open_it();
+    add(database, &one);
+    add(database, &far);
+    assert_int_equal(database_checkpoint(database, true, &problem), DATABASE_OK);
+    database_close(database);
+    change_file("UPDATE meta SET value = (1 << 53) + 1000 WHERE name = 'next_id'");
+    database = open_it();
+    assert_int_equal(database_first_id(database), 42);
+    database_close(database);
+}
+
 static void test_an_undone_transaction_leaves_nothing(void **state)
 {
     struct job_record one = job(1);
@@ -352,6 +368,7 @@ int main(void)
         cmocka_unit_test(test_a_job_comes_back_as_it_was),
         cmocka_unit_test(test_the_order_of_a_scan),
         cmocka_unit_test(test_ids_are_reserved),
+        cmocka_unit_test(test_ids_that_nobody_can_ask_for),
         cmocka_unit_test(test_an_undone_transaction_leaves_nothing),
         cmocka_unit_test(test_damaged_rows_are_seen),
         cmocka_unit_test(test_others_files_are_refused),
