@@ -25,7 +25,9 @@ static uint64_t running_max(const struct jobd_config *config, const struct jobd_
 /* Records of jobs that have ended; with a journal of those too whose end is being written. */
 static uint64_t records_kept(const struct jobd_config *config)
 {
-    uint64_t kept = 3 * (uint64_t)config->keep * config->queues_len;
+    uint64_t kept = 0;
+    for (uint32_t i = 0; i < config->queues_len; i++)
+        kept += config->queues[i].undeclared ? 0 : 3 * (uint64_t)config->keep;
     return config->on_journal_ready != NULL ? 2 * kept + RECORDS_MORE : kept;
 }
 
@@ -37,8 +39,9 @@ static bool sound(const struct jobd_config *config, uint64_t *waiting, uint64_t 
     for (uint32_t i = 0; i < config->queues_len; i++) {
         const struct jobd_queue_config *queue = &config->queues[i];
         size_t length = strlen(queue->name);
-        if (length == 0 || length > JOBD_QUEUE_NAME_MAX || queue->capacity == 0 ||
-            !queue_terms_sound(queue))
+        bool takes = queue->capacity > 0, works = queue->workers > 0;
+        if (length == 0 || length > JOBD_QUEUE_NAME_MAX || takes == queue->undeclared ||
+            (works && queue->undeclared) || !queue_terms_sound(queue))
             return false;
         *waiting += queue_waiting_max(queue);
         *running += running_max(config, queue);
@@ -56,6 +59,24 @@ static int new_journal(struct journal *journal, const struct jobd_config *config
     return max + ENTRIES_MORE < UINT32_MAX
                ? journal_init(journal, (uint32_t)max + ENTRIES_MORE, (uint32_t)reserved)
                : -EINVAL;
+}
+
+static int name_compare(const void *left, const void *right, void *context)
+{
+    const struct queue *queues = context;
+    return strcmp(queues[*(const uint32_t *)left].name, queues[*(const uint32_t *)right].name);
+}
+
+/* There may be very many that are not declared. */
+static int sort_names(struct jobd *jobd)
+{
+    jobd->by_name = calloc(jobd->queues_len, sizeof *jobd->by_name);
+    if (jobd->by_name == NULL)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < jobd->queues_len; i++)
+        jobd->by_name[i] = i;
+    qsort_r(jobd->by_name, jobd->queues_len, sizeof *jobd->by_name, name_compare, jobd->queues);
+    return 0;
 }
 
 int jobd_new(struct jobd **jobd, const struct jobd_config *config)
@@ -83,15 +104,18 @@ int jobd_new(struct jobd **jobd, const struct jobd_config *config)
     new->journal_context = config->journal_context;
     new->ticks_at_us = JOBD_NEVER;
     TAILQ_INIT(&new->idle_waiters);
-    TAILQ_INIT(&new->purge_waiters);
+    TAILQ_INIT(&new->sweep_waiters);
     new->queues = calloc(config->queues_len, sizeof *new->queues);
     if (new->queues == NULL)
         error = -ENOMEM;
     for (uint32_t i = 0; i < config->queues_len && error == 0; i++) {
         error = queue_init(&new->queues[i], &config->queues[i],
-                           (uint32_t)running_max(config, &config->queues[i]), config->leases_max);
+                           (uint32_t)running_max(config, &config->queues[i]),
+                           config->queues[i].undeclared ? 0 : config->leases_max);
         new->queues_len++;
     }
+    if (error == 0)
+        error = sort_names(new);
     if (error == 0)
         error =
             jobs_init(&new->jobs, (uint32_t)(waiting + running + records_kept(config)),
@@ -132,6 +156,7 @@ void jobd_free(struct jobd *jobd)
     for (uint32_t i = 0; i < jobd->queues_len; i++)
         queue_release(&jobd->queues[i]);
     free(jobd->queues);
+    free(jobd->by_name);
     mutex_unlock(&jobd->lock);
     mutex_release(&jobd->lock);
     free(jobd);

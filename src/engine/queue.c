@@ -8,6 +8,8 @@
  * the one before is being written. */
 uint32_t queue_waiting_max(const struct jobd_queue_config *config)
 {
+    if (config->undeclared)
+        return config->restored > 0 ? config->restored : 1;
     return config->restored > config->capacity ? config->restored : config->capacity;
 }
 
@@ -29,6 +31,7 @@ int queue_init(struct queue *queue, const struct jobd_queue_config *config, uint
                uint32_t leases_max)
 {
     strcpy(queue->name, config->name);
+    queue->declared = !config->undeclared;
     queue->capacity = config->capacity;
     queue->workers = config->workers;
     queue->room = queue_waiting_max(config) + running + leases_max;

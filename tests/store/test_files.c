@@ -148,7 +148,8 @@ static bool same(struct timespec a, struct timespec b)
     return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
 }
 
-/* Until the database has been written to, and its log after that, and nothing more. */
+/* Until the database has been written to, and its log after that or in the same tick, and nothing
+ * more. */
 static void await_rest(struct timespec before)
 {
     int64_t deadline_ms = now_ms() + PATIENCE_MS;
@@ -159,7 +160,7 @@ static void await_rest(struct timespec before)
         database = changed("jobd.db");
         log = changed("jobd.db-wal");
         bool after = log.tv_sec > database.tv_sec ||
-                     (log.tv_sec == database.tv_sec && log.tv_nsec > database.tv_nsec);
+                     (log.tv_sec == database.tv_sec && log.tv_nsec >= database.tv_nsec);
         rests = !same(database, before) && after && same(log, last);
         last = log;
     }
