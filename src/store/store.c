@@ -146,13 +146,15 @@ static bool check_files(const struct store *store, struct problem *problem)
            files_check(store->ballast_path, folder.st_uid, problem);
 }
 
-/* From now on the database knows that it has a log. */
+/* The file is as it should be, and knows from now on that it has a log. */
 static bool begin_log(struct store *store, struct problem *problem)
 {
     if (database_lost_log(store->database))
         log_warn("%s: jobd.db-wal is lost, and the last jobs with it; going on without, as "
                  "jobd.db-wal.lost said",
                  store->path);
+    if (!database_make_shrinkable(store->database, &store->problem))
+        return problem_set(problem, "%s: %s", store->path, store->problem.text);
     if (database_checkpoint(store->database, LOG_GOES_ON, &store->problem) != DATABASE_BROKEN)
         return true; /* a full disk is seen to later */
     return problem_set(problem, "%s: %s", store->path, store->problem.text);

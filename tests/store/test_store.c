@@ -13,143 +13,14 @@
 
 #include <cmocka.h>
 
-#include "run/wait_sync.h"
 #include "base/clock.h"
-#include "store/database.h"
 #include "store/flaky_vfs.h"
 #include "engine/journal.h"
 #include "base/log.h"
 #include "support/server.h"
-#include "store/store.h"
+#include "store/store_scene.h"
 
-enum { CAPACITY = 100, KEEP = 50, PUTS = 12 };
-
-struct scene {
-    struct store *store;
-    struct jobd *jobd;
-};
-
-static char folder[160];
-static unsigned folders;
-
-static void fresh_folder(void)
-{
-    snprintf(folder, sizeof folder, "%s/store-%u", temporary_directory(), ++folders);
-}
-
-static struct jobd *heart_for(struct store *store, uint32_t capacity, uint32_t keep)
-{
-    struct jobd *jobd = NULL;
-    const struct jobd_queue_config queue = {.name = "default",
-                                            .capacity = capacity,
-                                            .workers = 1,
-                                            .attempts = 2,
-                                            .restored = store_waiting(store, "default")};
-    assert_int_equal(jobd_new(&jobd, &(struct jobd_config){.queues = &queue,
-                                                           .queues_len = 1,
-                                                           .keep = keep,
-                                                           .memory_bytes = 64 << 20,
-                                                           .waiters_max = 64,
-                                                           .leases_max = 64,
-                                                           .first_id = store_first_id(store),
-                                                           .on_journal_ready = store_wake,
-                                                           .journal_context = store}),
-                     0);
-    return jobd;
-}
-
-static struct scene open_scene(void)
-{
-    struct problem problem;
-    struct scene scene = {.store = store_open(folder, STORE_SYNC_COMMIT, &problem)};
-    if (scene.store == NULL)
-        fail_msg("%s", problem.text);
-    scene.jobd = heart_for(scene.store, CAPACITY, KEEP);
-    if (!store_load(scene.store, scene.jobd, clock_now_us(), &problem))
-        fail_msg("%s", problem.text);
-    assert_int_equal(store_start(scene.store, scene.jobd), 0);
-    return scene;
-}
-
-/* As a kill does it: nothing is written any more. */
-static void drop_scene(struct scene *scene)
-{
-    store_free(scene->store);
-    jobd_free(scene->jobd);
-}
-
-static void await_health(struct scene *scene)
-{
-    struct problem reason;
-    int64_t deadline_ms = now_ms() + PATIENCE_MS;
-    while (store_failing(scene->store, &reason))
-        look_again(deadline_ms, reason.text);
-}
-
-/* Waits for the disk where the verb has to. */
-static enum jobd_result done_by(struct scene *scene, struct wait_sync *block,
-                                enum jobd_result result)
-{
-    return result == JOBD_PENDING ? wait_sync_until(block, scene->jobd, JOBD_NEVER) : result;
-}
-
-static enum jobd_result put(struct scene *scene, const char *text, const char *key, uint64_t *id)
-{
-    struct wait_sync block;
-    struct jobd_receipt receipt;
-    const struct jobd_put put = {.payload = jobd_blob_text(text), .key = key};
-    assert_int_equal(wait_sync_init(&block), 0);
-    enum jobd_result result = done_by(
-        scene, &block, jobd_put(scene->jobd, &put, &block.waiter, clock_now_us(), &receipt));
-    if (!block.waiter.accepted)
-        jobd_blob_unref(put.payload);
-    *id = result == JOBD_OK ? receipt.id : 0;
-    wait_sync_release(&block);
-    return result;
-}
-
-static enum jobd_result cancel(struct scene *scene, uint64_t id)
-{
-    struct wait_sync block;
-    assert_int_equal(wait_sync_init(&block), 0);
-    enum jobd_result result =
-        done_by(scene, &block, jobd_cancel(scene->jobd, id, &block.waiter, clock_now_us()));
-    wait_sync_release(&block);
-    return result;
-}
-
-/* The id of the job; 0 when there is none. */
-static uint64_t lease(struct scene *scene, unsigned number, char token[JOBD_TOKEN_SIZE])
-{
-    struct wait_sync block;
-    assert_int_equal(wait_sync_init(&block), 0);
-    snprintf(token, JOBD_TOKEN_SIZE, "%032x", number);
-    memcpy(block.waiter.token, token, JOBD_TOKEN_SIZE);
-    block.waiter.lease_us = 3600 * CLOCK_SECOND_US;
-    block.waiter.no_wait = true;
-    enum jobd_result result =
-        done_by(scene, &block, jobd_take(scene->jobd, 0, &block.waiter, clock_now_us()));
-    uint64_t id = result == JOBD_OK ? block.waiter.task.id : 0;
-    if (result == JOBD_OK)
-        jobd_blob_unref(block.waiter.task.payload);
-    wait_sync_release(&block);
-    return id;
-}
-
-static enum jobd_result finish(struct scene *scene, const char *token, enum jobd_state state)
-{
-    struct wait_sync block;
-    const struct jobd_outcome outcome = {
-        .state = state, .for_good = true, .output = jobd_blob_text("output")};
-    assert_int_equal(wait_sync_init(&block), 0);
-    enum jobd_result result =
-        done_by(scene, &block,
-                jobd_lease_finish(scene->jobd, token, &outcome, &block.waiter, clock_now_us()));
-    if (result == JOBD_TOO_MANY_WAITERS || result == JOBD_NO_LEASE || result == JOBD_LEASE_EXPIRED)
-        jobd_blob_unref(outcome.output);
-    wait_sync_release(&block);
-    return result;
-}
+enum { PUTS = 12 };
 
 /* ---- a script of each kind of change, and what became of each */
 
@@ -190,18 +61,6 @@ static void run_script(struct scene *scene, struct ledger *ledger)
                 note(ledger, id, finish(scene, token, end), end);
         }
     }
-}
-
-static const char *payload_of(struct jobd *jobd, uint64_t id, char out[16])
-{
-    struct jobd_blob *payload = NULL;
-    assert_int_equal(jobd_part(jobd, id, JOBD_PAYLOAD, &payload), JOBD_OK);
-    assert_non_null(payload);
-    assert_true(payload->size < 16);
-    memcpy(out, payload->bytes, payload->size);
-    out[payload->size] = '\0';
-    jobd_blob_unref(payload);
-    return out;
 }
 
 /* `strict`: what was refused must not be there. */
@@ -449,72 +308,6 @@ static void test_more_wait_than_may(void **state)
     drop_scene(&scene);
 }
 
-/* More names than anybody thought of, of which the last one is the server's; more waits there than
- * may, and more ran than the journal has room for. */
-static void test_very_many_queues(void **state)
-{
-    enum { NAMES = 1500, JOBS = 300, RAN = 5000 };
-    char path[200];
-    struct problem problem;
-    struct jobd_stats stats;
-    uint64_t id = 0;
-    (void)state;
-    fresh_folder();
-    struct scene scene = open_scene();
-    drop_scene(&scene);
-    snprintf(path, sizeof path, "%s/jobd.db", folder);
-    struct database *database = database_open(path, DATABASE_SYNC_FULL, &problem);
-    assert_non_null(database);
-    assert_int_equal(database_begin(database, &problem), DATABASE_OK);
-    for (unsigned i = 0; i < NAMES + JOBS + RAN; i++) {
-        char name[16];
-        snprintf(name, sizeof name, "a%u", i);
-        struct job_record one = {.id = ++id,
-                                 .queue = i < NAMES ? name : "default",
-                                 .attempts = 2,
-                                 .created_us = 1,
-                                 .key = "",
-                                 .trace = "",
-                                 .token = ""};
-        assert_int_equal(database_change(database, ROW_ADD, &one, &problem), DATABASE_OK);
-        one.state = JOBD_RUNNING;
-        one.attempt = 1;
-        if (i >= NAMES + JOBS)
-            assert_int_equal(database_change(database, ROW_SET, &one, &problem), DATABASE_OK);
-    }
-    assert_int_equal(database_commit(database, &problem), DATABASE_OK);
-    database_close(database);
-    scene = open_scene();
-    jobd_stats(scene.jobd, 0, clock_now_us(), &stats);
-    assert_int_equal(stats.queued + stats.scheduled + stats.running, JOBS + RAN);
-    assert_int_equal(put(&scene, "a", NULL, &id), JOBD_FULL);
-    drop_scene(&scene);
-}
-
-/* A directory is a directory, whatever SQLite would make of its name. */
-static void test_no_name_is_an_address(void **state)
-{
-    static const char *const names[] = {"file:x", "file:y?mode=memory", ":memory:", "a%20b"};
-    char before[4096];
-    (void)state;
-    assert_non_null(getcwd(before, sizeof before));
-    assert_int_equal(chdir(temporary_directory()), 0);
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        char path[64];
-        uint64_t id;
-        snprintf(folder, sizeof folder, "%s", names[i]);
-        struct scene scene = open_scene();
-        assert_int_equal(put(&scene, "a", NULL, &id), JOBD_OK);
-        drop_scene(&scene);
-        scene = open_scene();
-        assert_string_equal(payload_of(scene.jobd, id, path), "a");
-        drop_scene(&scene);
-        snprintf(path, sizeof path, "%s/jobd.db-wal", names[i]);
-        assert_int_equal(access(path, F_OK), 0);
-    }
-    assert_int_equal(chdir(before), 0);
-}
-
 /* ---- one at a time */
 
 static void test_one_store_a_directory(void **state)
@@ -561,8 +354,6 @@ int main(void)
         cmocka_unit_test(test_the_forgotten_leave_the_disk),
         cmocka_unit_test(test_a_smaller_keep_forgets_at_the_start),
         cmocka_unit_test(test_more_wait_than_may),
-        cmocka_unit_test(test_very_many_queues),
-        cmocka_unit_test(test_no_name_is_an_address),
         cmocka_unit_test(test_one_store_a_directory),
         cmocka_unit_test(test_no_directory_can_be_made),
     };
