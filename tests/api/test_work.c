@@ -102,6 +102,39 @@ static void a_job_is_taken_and_done(void **state)
     client_free(client);
 }
 
+/* A worker is told what it must know: how long it may take, whether it is the last try, the trace.
+ */
+static void a_taker_is_told_the_terms(void **state)
+{
+    static const char trace[] = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    struct server *server = start();
+    struct client *client = client_new(server);
+    char field[128];
+    (void)state;
+    snprintf(field, sizeof field, "traceparent: %s", trace);
+    for (int json = 0; json < 2; json++) {
+        assert_answer(client_send(client, "POST", "/do?attempts=3&timeout=30s", FIELDS(field), "x"),
+                      202, NULL);
+        const struct answer *answer =
+            client_send(client, "POST", "/take?lease=2h",
+                        FIELDS(json ? "Accept: application/json" : "Accept: */*"), NULL);
+        assert_int_equal(answer->status, 200);
+        if (!json) {
+            assert_field(answer, "Jobd-Attempts", "3");
+            assert_field(answer, "Jobd-Timeout", "30000ms");
+            assert_field(answer, "traceparent", trace);
+            continue;
+        }
+        cJSON *job = cJSON_Parse(answer->body);
+        assert_int_equal(json_number(job, "attempts"), 3);
+        assert_int_equal(json_number(job, "timeout_ms"), 30000);
+        assert_string_equal(json_string(job, "queue"), "default");
+        assert_string_equal(json_string(job, "trace"), trace);
+        cJSON_Delete(job);
+    }
+    client_free(client);
+}
+
 static void tokens_that_are_none(void **state)
 {
     static const char *const paths[] = {"/leases/0123456789abcdef0123456789abcdef", "/leases/x",
@@ -545,6 +578,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_teardown(name, server_stop_all)
     const struct CMUnitTest tests[] = {
         TEST(a_job_is_taken_and_done),
+        TEST(a_taker_is_told_the_terms),
         TEST(tokens_that_are_none),
         TEST(a_failed_attempt_goes_again),
         TEST(a_released_attempt_does_not_count),
