@@ -5,13 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "run/exec.h"
 #include "base/lock.h"
 #include "run/post.h"
 #include "run/sleep.h"
-
-#define KILL_AFTER_US (5 * CLOCK_SECOND_US) /* from TERM to KILL, for a command */
 
 /* One setting of it, which lives as long as an attempt uses it. */
 struct tool {
@@ -66,7 +63,7 @@ int tool_new(struct tool **tool, const struct runner_config *config)
         new->exec = (struct exec_config){.command = (const char *const *)new->command,
                                          .queue = config->queue,
                                          .output_max_bytes = config->output_max_bytes,
-                                         .kill_after_us = KILL_AFTER_US};
+                                         .kill_after_us = config->kill_after_us};
         error = new->command != NULL ? 0 : -ENOMEM;
     } else if (config->url != NULL) {
         const struct post_config post = {.url = config->url,

@@ -17,6 +17,7 @@ struct runner_config {
     char *const *command; /* NULL at the end; or NULL */
     const char *url;      /* of a web service, or NULL */
     int64_t sleep_us;
+    int64_t kill_after_us; /* from TERM to KILL of a command */
     size_t output_max_bytes;
 };
 

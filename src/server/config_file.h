@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { SETTINGS_MAX = 32, QUEUES_MAX = 1000 };
+enum { SETTINGS_MAX = 40, QUEUES_MAX = 1000 };
 
 struct setting {
     char *text;  /* NULL: not set */

@@ -67,6 +67,8 @@ static const struct option_spec specs[] = {
      "written down for good: commit, before each answer; 1s, a second later; off, by the system"},
     {"grace", 0, "TIME", "30s", KIND_DURATION, SERVER(grace_us), 0, 365 * DAY, NULL,
      "how long a drain waits for jobs"},
+    {"kill-after", 0, "TIME", "5s", KIND_DURATION, SERVER(kill_after_us), 0, DAY, NULL,
+     "from TERM to KILL of a command that is to end"},
     {"token-file", 0, "FILE", NULL, KIND_FILE, SERVER(token_file), 0, 0, NULL,
      "who may come in: lines of a scope, put, work or admin, and a bearer token [everybody]"},
     {"tls-cert", 0, "FILE", NULL, KIND_FILE, SERVER(tls_certificate), 0, 0, NULL,
@@ -424,6 +426,26 @@ static bool fit_body(struct options *options, const struct sources *sources)
         (unsigned long long)options->memory_bytes);
 }
 
+/* So must an output; a default makes room likewise. */
+static bool fit_output(struct options *options, const struct sources *sources)
+{
+    const struct setting *output = said(sources, "output-limit");
+    char text[40], memory[40];
+    if (options->output_max_bytes <= options->memory_bytes)
+        return true;
+    if (output == NULL) {
+        options->output_max_bytes = options->memory_bytes;
+        return true;
+    }
+    return settings_wrong(
+        output->place,
+        "\"%s\" is more than --memory \"%s\", which holds all outputs; allowed "
+        "is at most %llu, or a larger --memory",
+        text_printable(output->text, text, sizeof text),
+        text_printable(strongest(sources, spec_named("memory"), NULL), memory, sizeof memory),
+        (unsigned long long)options->memory_bytes);
+}
+
 static bool agree(const struct options *options)
 {
     uint64_t jobs = 2 * options->keep + OPTIONS_LEASES_MAX;
@@ -447,7 +469,8 @@ bool options_read(struct options *options, int argc, char **argv)
     if (sources == NULL)
         return settings_wrong("options", "out of memory");
     bool good = read_sources(sources, &options->action, argc, argv) &&
-                combine_all(options, sources) && fit_body(options, sources) && agree(options);
+                combine_all(options, sources) && fit_body(options, sources) &&
+                fit_output(options, sources) && agree(options);
     settings_release(&sources->line);
     settings_release(&sources->environment);
     settings_release_file(&sources->file);

@@ -44,6 +44,7 @@ void queue_runner(const struct options *options, const struct queue_options *que
                                      .command = queue->command,
                                      .url = queue->post,
                                      .sleep_us = queue->sleep_us,
+                                     .kill_after_us = options->kill_after_us,
                                      .output_max_bytes = (size_t)options->output_max_bytes};
 }
 

@@ -16,6 +16,7 @@
 #include "http/http.h"
 #include "http/tls.h"
 #include "jobd/pool.h"
+#include "run/exec_output.h"
 #include "run/runner.h"
 #include "server/reload.h"
 #include "server/sandbox.h"
@@ -147,6 +148,7 @@ static int new_api(struct server *server)
 static int start(struct server *server)
 {
     const struct options *options = &server->options;
+    exec_output_limit((size_t)options->memory_bytes);
     int error = new_pool(server);
     if (error != 0)
         return error;

@@ -6,11 +6,10 @@
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "run/process_groups.h"
+#include "run/process_tree.h"
 #include "http/http.h"
 #include "jobd/pool.h"
 #include "base/log.h"
@@ -20,11 +19,10 @@
 #include "base/verify.h"
 
 enum {
-    REPLIES_MS = 2000, /* at the end: for replies under way */
-    STOPPING_MS =
-        7000,        /* after the grace: for runners told to stop; a command is killed after 5 s */
-    STORE_MS = 5000, /* at the end, for a disk that fails */
-    REST_MS = 100    /* after poll() failed */
+    REPLIES_MS = 2000,  /* at the end: for replies under way */
+    STOPPING_MS = 2000, /* after the grace, and --kill-after: for runners told to stop */
+    STORE_MS = 5000,    /* at the end, for a disk that fails */
+    REST_MS = 100       /* after poll() failed */
 };
 
 /* ---- signals */
@@ -38,8 +36,7 @@ static void idle(struct jobd_waiter *waiter)
 
 int shutdown_prepare(struct server *server)
 {
-    static const int heard[] = {SIGTERM, SIGINT, SIGHUP,
-                                SIGCHLD /* of children that are left to process 1 */};
+    static const int heard[] = {SIGTERM, SIGINT, SIGHUP, SIGCHLD /* of orphans that become ours */};
     server->signals = -1;
     server->idle =
         (struct idle_event){.waiter = {.deadline_us = JOBD_NEVER, .uncounted = true, .wake = idle},
@@ -62,14 +59,6 @@ void shutdown_release(struct server *server)
     close(server->signals);
 }
 
-/* As process 1 the children that others left behind become ours, this thread's; those of a worker
- * are its own to wait for. */
-static void reap(void)
-{
-    while (waitpid(-1, NULL, WNOHANG | __WNOTHREAD) > 0)
-        ;
-}
-
 static void hear(struct server *server, uint32_t signal, bool drains)
 {
     if (signal == SIGHUP && drains)
@@ -77,7 +66,7 @@ static void hear(struct server *server, uint32_t signal, bool drains)
     else if (signal == SIGHUP)
         reread(&server->options, server->argc, server->argv, server->jobd, server->runners,
                server->auth, server->tls);
-    reap();
+    process_trees_reap();
 }
 
 /* The next signal that ends the server; 0 when none came within the time (-1: no limit, it does not
@@ -147,10 +136,16 @@ static int to_ms(int64_t us)
     return ms < INT32_MAX ? (int)ms : INT32_MAX;
 }
 
+/* For runners that have been told to stop. */
+static int stopping_ms(const struct server *server)
+{
+    return to_ms(server->options.kill_after_us + STOPPING_MS * INT64_C(1000));
+}
+
 _Noreturn static void end_at_once(const struct server *server, const char *how)
 {
     struct tally tally = count_jobs(server->jobd);
-    process_groups_kill();
+    process_trees_kill();
     if (server->store != NULL && store_gone(server->store) == NULL)
         log_error("stopped%s: %llu jobs waiting on disk, %llu running jobs will be retried", how,
                   (unsigned long long)tally.waiting, (unsigned long long)tally.running);
@@ -170,7 +165,7 @@ static void drain_durable(struct server *server)
     if (next_signal(server, server->idle.fd, to_ms(server->options.grace_us)) != 0)
         end_at_once(server, " immediately");
     jobd_cancel_all(server->jobd, clock_now_us());
-    if (jobs_here(server) > 0 && next_signal(server, server->idle.fd, STOPPING_MS) != 0)
+    if (jobs_here(server) > 0 && next_signal(server, server->idle.fd, stopping_ms(server)) != 0)
         end_at_once(server, " immediately");
     if (jobs_here(server) > 0)
         end_at_once(server, ": some jobs did not stop in time");
@@ -198,7 +193,7 @@ static void drain(struct server *server)
         return;
     jobd_cancel_all(server->jobd, clock_now_us());
     server->lost = tally.waiting; /* those that run are still counted as such */
-    if (next_signal(server, server->idle.fd, STOPPING_MS) != 0)
+    if (next_signal(server, server->idle.fd, stopping_ms(server)) != 0)
         end_at_once(server, " immediately");
     if (count_jobs(server->jobd).running > 0)
         end_at_once(server, ": some jobs did not stop in time");
