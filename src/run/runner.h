@@ -18,6 +18,7 @@ struct runner_config {
     const char *kind;     /* `sleep`, `exec`, `post` */
     const void *argument; /* the value of its option: int64_t *, char ***, char ** */
     size_t output_max_bytes;
+    int64_t kill_after_us; /* from TERM to KILL of a command */
 };
 
 /* 0 and *runner, or -errno: -EINVAL when there is no such kind, or its argument is not valid. */

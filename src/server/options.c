@@ -113,7 +113,9 @@ static const struct option_spec table[] = {
              "apart from them."},
     {"output-limit", .type = &type_size, SERVER(output_max_bytes), .max = GIB, .argument = "SIZE",
      .default_value = "64KiB", .help = "bytes of a job's output to keep",
-     .more = "Bytes of the output of a job to keep; the rest is dropped."},
+     .more =
+         "Bytes of the output of a job to keep; the rest is dropped. At most --memory, which is "
+         "also the limit for the outputs of all running commands together."},
     {"max-connections", .type = &type_number, SERVER(connections_max), .min = 1, .max = 1000000,
      .argument = "N", .default_value = "16384", .heading = "Connections",
      .help = "connections at a time, those of waiting requests included",
@@ -137,6 +139,10 @@ static const struct option_spec table[] = {
              "has this, the time of a header, and a second for each 16 KiB."},
     {"grace", .type = &type_duration, SERVER(grace_us), .max = 365 * DAY, .argument = "TIME",
      .default_value = "30s", .heading = "Running", .help = "how long a shutdown waits for jobs"},
+    {"kill-after", .type = &type_duration, SERVER(kill_after_us), .max = DAY, .argument = "TIME",
+     .default_value = "5s", .help = "from SIGTERM to SIGKILL, for a command that is to stop",
+     .more = "How long a command that is told to stop, and all that it started, has from SIGTERM "
+             "to SIGKILL."},
     {"log-format", .type = &type_choice, SERVER(log_format), .choices = log_format_names,
      .argument = "FORMAT", .default_value = "text", .help = "format of the log: text or json"},
     {"log-level", .type = &type_choice, SERVER(log_level), .choices = log_level_names,

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/problem.h"
+#include "run/exec_output.h"
 #include "server/option_types.h"
 #include "server/reload.h"
 #include "server/sandbox.h"
@@ -123,6 +124,7 @@ static int new_http(struct server *server)
 
 static bool start(struct server *server, struct problem *problem)
 {
+    exec_output_limit((size_t)server->options.memory_bytes);
     int error = new_pool(server);
     if (error != 0)
         goto fail;
