@@ -37,10 +37,11 @@
 #include "run/spawn.h"
 
 enum {
-    ROOM_BYTES = 65536, /* of one read; before that the child's stack */
-    REST_MS = 100,      /* after poll() failed */
-    PACE_MS = 10,       /* between two looks where the kernel tells of no end */
-    FAST_PACE_MS = 1    /* and both pipes have ended: so will the command */
+    ROOM_BYTES = 65536,  /* of one read; before that the child's stack */
+    REST_MS = 100,       /* after poll() failed */
+    PACE_MS = 10,        /* between two looks where the kernel tells of no end, and two KILLs */
+    SLOW_PACE_MS = 1000, /* and two KILLs for what does not die */
+    FAST_PACE_MS = 1     /* and both pipes have ended: so will the command */
 };
 
 #define SETTLE_US  CLOCK_SECOND_US        /* for helpers of a command that has ended */
@@ -329,7 +330,9 @@ static int patience_ms(const struct run *run)
     int64_t left_ms = INT64_MAX, pace_ms = INT64_MAX;
     if (run->deadline_us != JOBD_NEVER)
         left_ms = (run->deadline_us - clock_now_us() + 999) / 1000;
-    if (run->watched < 0 && run->phase != SETTLES)
+    if (run->phase == KILLS)
+        pace_ms = run->deadline_us == JOBD_NEVER ? SLOW_PACE_MS : PACE_MS;
+    else if (run->watched < 0 && run->phase != SETTLES)
         pace_ms = run->ends[OUTPUT] < 0 && run->ends[ERRORS] < 0 ? FAST_PACE_MS : PACE_MS;
     int64_t ms = left_ms < pace_ms ? left_ms : pace_ms;
     return ms == INT64_MAX ? -1 : ms < 0 ? 0 : ms > INT32_MAX ? INT32_MAX : (int)ms;
@@ -363,7 +366,7 @@ static void attend(struct run *run, int stop_fd)
             (void)read_some(run, OUTPUT);
         if (polls[ERRORS].revents != 0)
             (void)read_some(run, ERRORS);
-        if (polls[WATCHED].revents != 0 || run->watched < 0)
+        if (polls[WATCHED].revents != 0 || run->watched < 0 || run->phase == KILLS)
             look(run);
         if (polls[STOP].revents != 0 && (run->phase == RUNS || run->phase == SETTLES))
             hear_stop(run);

@@ -294,7 +294,8 @@ static bool signal_group(pid_t group, int number)
     return reached;
 }
 
-/* The groups of those that are ours, each once. */
+/* The groups of those that are ours, each once. KILL goes to each process too: it may just have
+ * left its group for one of its own, and twice does no harm. */
 static pid_t signal_list(struct process_list *list, int number)
 {
     pid_t alive = 0;
@@ -305,9 +306,14 @@ static pid_t signal_list(struct process_list *list, int number)
         pid_t group = process->group;
         if (signal_group(group, number))
             alive = process->id;
-        for (size_t j = i; j < list->len; j++)
-            if (list->of[j].group == group)
-                list->of[j].ours = false;
+        for (size_t j = i; j < list->len; j++) {
+            struct process *other = &list->of[j];
+            if (other->group != group)
+                continue;
+            if (number == SIGKILL && other->ours && !other->dead)
+                (void)kill(other->id, SIGKILL);
+            other->ours = false;
+        }
     }
     return alive;
 }

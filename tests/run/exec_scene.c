@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -14,6 +15,9 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+
+#include "base/event.h"
+#include "support/server.h"
 
 struct jobd_outcome outcome;
 
@@ -87,17 +91,6 @@ int nothing_stays(void **state)
     return 0;
 }
 
-void run_late(const char *script, int64_t timeout_us, int64_t kill_after_us)
-{
-    const struct exec_config config = {.command = SHELL(script),
-                                       .queue = "q",
-                                       .output_max_bytes = OUTPUT_MAX,
-                                       .kill_after_us = kill_after_us};
-    exec_once(&config, NULL, timeout_us, -1);
-    assert_int_equal(outcome.state, JOBD_FAILED);
-    assert_true(error_has("timed out"));
-}
-
 void holders_begin(struct holders *holders)
 {
     snprintf(holders->path, sizeof holders->path, "/tmp/jobd-test-%d-holders", (int)getpid());
@@ -107,11 +100,53 @@ void holders_begin(struct holders *holders)
     assert_true(holders->fd >= 0);
 }
 
+static void drain(const struct holders *holders)
+{
+    char bytes[256];
+    while (read(holders->fd, bytes, sizeof bytes) > 0)
+        ;
+}
+
 void holders_end(struct holders *holders)
 {
+    drain(holders);
     struct pollfd held = {.fd = holders->fd, .events = POLLIN};
     assert_int_equal(poll(&held, 1, 0), 1);
     assert_int_equal(held.revents, POLLHUP);
     close(holders->fd);
     unlink(holders->path);
+}
+
+struct told {
+    int ready, stop;
+};
+
+static void *tell_when_ready(void *context)
+{
+    const struct told *told = context;
+    char byte;
+    for (int64_t deadline_ms = now_ms() + PATIENCE_MS; read(told->ready, &byte, 1) != 1;)
+        if (now_ms() > deadline_ms)
+            break;
+        else
+            let_pass(1);
+    event_set(told->stop);
+    return NULL;
+}
+
+void run_told(struct holders *holders, const char *script, int64_t kill_after_us)
+{
+    const struct exec_config config = {.command = SHELL(script),
+                                       .queue = "q",
+                                       .output_max_bytes = OUTPUT_MAX,
+                                       .kill_after_us = kill_after_us};
+    struct told told = {.ready = holders->fd, .stop = event_new()};
+    pthread_t thread;
+    drain(holders); /* of the run before */
+    assert_true(told.stop >= 0);
+    assert_int_equal(pthread_create(&thread, NULL, tell_when_ready, &told), 0);
+    exec_once(&config, NULL, 0, told.stop);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(outcome.state, JOBD_CANCELLED);
+    close(told.stop);
 }

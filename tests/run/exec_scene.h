@@ -21,9 +21,6 @@ void exec_once(const struct exec_config *config, struct jobd_blob *payload, int6
 /* With OUTPUT_MAX, and KILL a tenth of a second after TERM. */
 void run_with(const char *const *command, struct jobd_blob *payload, int64_t timeout_us);
 void run(const char *const *command);
-/* A script that is too late after the first time; KILL comes after the second. */
-void run_late(const char *script, int64_t timeout_us, int64_t kill_after_us);
-
 void assert_bytes(const struct jobd_blob *blob, const char *text);
 bool error_has(const char *text);
 
@@ -37,5 +34,8 @@ struct holders {
 };
 
 void holders_begin(struct holders *holders);
+/* Runs a script, which is told to stop when it, or what it started, has written a byte there; KILL
+ * comes so long after TERM. */
+void run_told(struct holders *holders, const char *script, int64_t kill_after_us);
 /* Somebody has opened it, and nobody of them is left, already now. */
 void holders_end(struct holders *holders);

@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -38,6 +39,8 @@ static void refuse(uint32_t error)
 
 static void commands_run_all_the_same(void)
 {
+    struct holders holders;
+    char script[512];
     int leaks = open("/dev/null", O_RDONLY); /* on purpose without O_CLOEXEC */
     run(SHELL("echo words; echo why >&2; exit 3"));
     assert_int_equal(outcome.exit_code, 3);
@@ -50,11 +53,17 @@ static void commands_run_all_the_same(void)
     assert_int_equal(outcome.exit_code, 4);
     run(SHELL("sleep 600 & setsid -f sleep 600 >/dev/null 2>&1; echo now"));
     assert_bytes(outcome.output, "now\n");
-    run_late(
-        "sh -c 'trap \"sleep 0.2; echo cleaned; exit 0\" TERM; while :; do sleep 0.02; done'; :",
-        SECOND_US / 5, 60 * SECOND_US);
+    holders_begin(&holders);
+    snprintf(script, sizeof script,
+             "exec 9>%s; sh -c 'trap \"sleep 0.2; echo cleaned; exit 0\" TERM; echo >&9; "
+             "while :; do sleep 0.02; done'; :",
+             holders.path);
+    run_told(&holders, script, 60 * SECOND_US);
     assert_bytes(outcome.output, "cleaned\n");
-    run_late("trap '' TERM; setsid -f sleep 600; sleep 600; :", SECOND_US / 5, SECOND_US / 10);
+    snprintf(script, sizeof script,
+             "exec 9>%s; trap '' TERM; setsid -f sleep 600; echo >&9; sleep 600; :", holders.path);
+    run_told(&holders, script, SECOND_US / 10);
+    holders_end(&holders);
 }
 
 static void by_a_filter(void **state)
