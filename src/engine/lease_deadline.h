@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+/* Until when a lease lasts: as long as its holder asked for, but no longer than its attempt may
+ * take.
+ */
 #pragma once
 
 #include <stdint.h>
