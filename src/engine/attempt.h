@@ -29,10 +29,10 @@ enum jobd_result attempt_end_locked(struct op *op, struct job *job,
 enum jobd_result attempt_end_late_locked(struct op *op, struct job *job, const struct lease *lease,
                                          const struct jobd_outcome *outcome,
                                          struct job_extra **extra) REQUIRES(op->jobd->lock);
-/* It goes back in, after so long, as if it had not been taken. */
+/* It returns to its queue, after delay_us, and this attempt is not counted. */
 enum jobd_result attempt_release_locked(struct op *op, struct job *job, int64_t delay_us)
     REQUIRES(op->jobd->lock);
-/* It is taken from whoever has it, and the job is cancelled: JOBD_STOPPING in place of JOBD_OK. */
+/* The lease is revoked, and the job is cancelled: JOBD_STOPPING in place of JOBD_OK. */
 enum jobd_result attempt_revoke_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock);
 /* Nobody was told of it: it goes back, as if it had not been taken, now and unwritten. */
 void attempt_undo_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock);

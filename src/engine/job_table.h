@@ -143,7 +143,7 @@ uint32_t jobs_spare(const struct jobs *jobs);
 /* A record for a new job; there must be one. Takes payload and extra. */
 struct job *jobs_add(struct jobs *jobs, uint64_t id, struct jobd_blob *payload,
                      struct job_extra *extra);
-/* Its key can be found from now on, when it has one. */
+/* Makes it findable by its key, when it has one. */
 void jobs_note_key(struct jobs *jobs, struct job *job);
 /* The remembered job of this queue with this key, or NULL. */
 const struct job *jobs_with_key(struct jobs *jobs, uint16_t queue, const char *key);

@@ -63,7 +63,7 @@ struct store_stats {
 /* Any thread; never waits for the disk. */
 void store_stats(struct store *store, struct store_stats *stats);
 
-/* Writes what is left, at most so long, ends the writer and closes the database, checkpointed.
+/* Writes what is left, for at most wait_us, ends the writer and closes the database, checkpointed.
  * False when something could not be written. */
 bool store_stop(struct store *store, int64_t wait_us);
 
