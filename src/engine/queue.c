@@ -4,8 +4,6 @@
 #include <errno.h>
 #include <string.h>
 
-/* Jobs that wait at most, and that run: with a journal a worker may begin its next while the end of
- * the one before is being written. */
 uint32_t queue_waiting_max(const struct jobd_queue_config *config)
 {
     return config->restored > config->capacity ? config->restored : config->capacity;

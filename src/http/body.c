@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The body of a request, as it comes in: in one blob with room for what has come, not for what was
- * announced; whoever wants room must send for it. */
+ * announced: a Content-Length alone takes no memory. */
 #include "http/mhd.h"
 
 #include <stdlib.h>

@@ -33,8 +33,8 @@
  *                                                  so far is with the client
  *     IDLE            idle_ms                      between two requests
  *     CUT             CONN_STUCK_MS, then the      nothing is served any more, the HTTP library is
- *                     loop looks after it          to close it; the socket is shut down, or told
- * why
+ *                     loop looks after it          to close it; the socket is shut down, perhaps
+ *                                                  after a last answer (canned.h)
  */
 #pragma once
 

@@ -52,12 +52,10 @@ void http_client_free(struct http_client *line);
 JOBD_MUST_READ bool http_client_field(struct http_client *line, const char *name,
                                       const char *value);
 
-/* A kept connection that turns out to be closed is replaced, once, as long as nothing of an answer
- * has come.
- *
- * POSTs the payload (NULL: an empty body) and blocks until its end, or until the stop descriptor
- * (-1: none) is readable, or until so long has passed (0: for ever, but a connection must be there
- * after HTTP_CONNECT_MS). Fills *answer in any case. */
+/* POSTs the payload (NULL: an empty body) and blocks until its end, or until the stop descriptor
+ * (-1: none) is readable, or until timeout_us has passed (0: for ever, but a connection must be
+ * there after HTTP_CONNECT_MS). Fills *answer in any case. A kept connection that turns out to be
+ * closed is replaced, once, as long as nothing of an answer has come. */
 JOBD_MUST_READ enum http_end http_client_post(struct http_client *line, struct jobd_blob *payload,
                                               int64_t timeout_us, int stop_fd,
                                               struct http_answer *answer);

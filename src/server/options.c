@@ -101,16 +101,17 @@ static const struct option_spec table[] = {
     {"memory", .type = &type_size, SERVER(memory_bytes), .max = 1024 * GIB, .argument = "SIZE",
      .default_value = "64MiB", .help = "bytes of all payloads and outputs together",
      .more = "Bytes of the payloads and outputs of all jobs together. When they need more, "
-             "finished jobs are forgotten, oldest first; after that submissions are answered "
-             "429."},
+             "finished jobs are forgotten, oldest first and failed ones last; after that "
+             "submissions are answered 429."},
     {"max-body", .type = &type_size, SERVER(body_max_bytes), .max = GIB, .argument = "SIZE",
      .default_value = "64KiB", .help = "bytes of a request's body; no more than --memory",
      .more = "Bytes of the body of a request, at most 1GiB and no more than --memory. A smaller "
              "--memory lowers the default."},
     {"keep", .type = &type_number, SERVER(keep), .max = 10000000, .argument = "N",
-     .default_value = "1000", .help = "done jobs to remember, and as many failed or cancelled ones",
-     .more = "How many done jobs to remember. As many failed or cancelled ones are remembered "
-             "apart from them."},
+     .default_value = "1000",
+     .help = "done jobs to remember of each queue, as many failed, as many cancelled ones",
+     .more = "How many done jobs to remember of each queue; also how many failed and how many "
+             "cancelled ones."},
     {"output-limit", .type = &type_size, SERVER(output_max_bytes), .max = GIB, .argument = "SIZE",
      .default_value = "64KiB", .help = "bytes of a job's output to keep",
      .more =

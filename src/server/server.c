@@ -31,7 +31,7 @@ enum {
 
 /* ---- the floors, from below */
 
-/* The clock may have been put back meanwhile; a store knows. */
+/* The clock may have been put back since the last start; a store knows. */
 static uint64_t first_id(struct store *store)
 {
     int64_t id = clock_now_us() - IDS_SINCE_US;
@@ -177,7 +177,7 @@ static bool fit_descriptors(struct server *server, struct problem *problem)
     return true;
 }
 
-/* Whoever reaches the port is known, or welcome. */
+/* Clients show a token, or need none: --open. */
 static bool guarded(const struct options *options)
 {
     return options->open || options->token_file != NULL;
