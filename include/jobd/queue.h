@@ -71,6 +71,7 @@ enum jobd_result {
     JOBD_LEASE_EXPIRED, /* ended, or its time ran out */
     JOBD_TIMEOUT,
     JOBD_TOO_MANY_WAITERS, /* waiters_max is reached */
+    JOBD_TOO_MANY_LEASES,  /* leases_max is: as many are held or waited for */
     JOBD_STOPPING,         /* the job runs, and has been told to stop */
     JOBD_STORE_FAILED,     /* could not be saved: nothing was done */
     JOBD_RESULTS
@@ -405,7 +406,7 @@ JOBD_API size_t jobd_memory(struct jobd *jobd);
  * it is woken with the task (JOBD_OK), JOBD_TIMEOUT or JOBD_CLOSED. Takers are served in the order
  * they came, one job to one taker. The waiter must stay until jobd_finish(); not so for a
  * lease: its task's payload is a reference, the caller's, key and trace are "", but it has
- * waiter->info, and JOBD_TOO_MANY_WAITERS says that as many are leased or waited for as may be.
+ * waiter->info, and there may be JOBD_TOO_MANY_LEASES.
  * With a journal a lease is given when it is written down (JOBD_PENDING, also with no_wait). */
 JOBD_API JOBD_MUST_READ enum jobd_result jobd_take(struct jobd *jobd, uint32_t queue,
                                                    struct jobd_waiter *waiter, int64_t now_us);

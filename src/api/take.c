@@ -271,8 +271,6 @@ static enum step answer_take(struct call *call, enum jobd_result result)
     case JOBD_TIMEOUT:
         call->reply->status = 204;
         return STEP_REPLY;
-    case JOBD_TOO_MANY_WAITERS:
-        return respond_error(call, 503, "too many leases");
     default:
         return respond_result(call, result);
     }

@@ -2,6 +2,7 @@
 #include "engine/queue.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 uint32_t queue_waiting_max(const struct jobd_queue_config *config)
@@ -26,7 +27,7 @@ void queue_set_terms(struct queue *queue, const struct jobd_queue_config *config
 int queue_init(struct queue *queue, const struct jobd_queue_config *config, uint32_t running,
                uint32_t leases_max)
 {
-    strcpy(queue->name, config->name);
+    snprintf(queue->name, sizeof queue->name, "%s", config->name);
     queue->capacity = config->capacity;
     queue->workers = config->workers;
     queue->room = queue_waiting_max(config) + running + leases_max;

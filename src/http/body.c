@@ -10,7 +10,7 @@
 
 enum { BODY_FIRST_BYTES = 4096 };
 
-static const struct request_error too_large = {413, "the body is larger than --max-body allows"};
+static const struct request_error too_large = {413, BODY_TOO_LARGE};
 static const struct request_error no_memory = {503,
                                                "there is no memory for the body at the moment"};
 

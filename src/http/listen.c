@@ -192,10 +192,17 @@ static enum listen_result take_over(struct listeners *listeners, unsigned count,
 
 /* ---- unix sockets */
 
-static bool is_listened_on(const char *path)
+/* The path fits: listen_address_valid() has seen to that. */
+static union address unix_address(const char *path)
 {
     union address address = {.local = {.sun_family = AF_UNIX}};
-    strncpy(address.local.sun_path, path, sizeof address.local.sun_path - 1);
+    snprintf(address.local.sun_path, sizeof address.local.sun_path, "%s", path);
+    return address;
+}
+
+static bool is_listened_on(const char *path)
+{
+    union address address = unix_address(path);
     /* Whoever listens but is too busy to accept is there all the same: never wait for that. */
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     bool refuses =
@@ -221,8 +228,7 @@ static int remove_stale(const char *path)
 static enum listen_result open_unix(struct listeners *listeners, const char *path, bool open,
                                     struct problem *problem)
 {
-    union address address = {.local = {.sun_family = AF_UNIX}};
-    strncpy(address.local.sun_path, path, sizeof address.local.sun_path - 1);
+    union address address = unix_address(path);
     int error = remove_stale(path);
     if (error != 0)
         return refused(problem, path, -error);
