@@ -297,7 +297,7 @@ enum MHD_Result request_handle(void *context, struct MHD_Connection *connection,
         unpark(exchange);
         if (exchange->gone)
             return MHD_NO;
-        if (exchange->request.abandoned != NULL && conn_client_left(exchange->conn)) {
+        if (exchange->request.abandoned != NULL && conn_hung_up(exchange->conn)) {
             abandon(exchange);
             return MHD_NO;
         }
