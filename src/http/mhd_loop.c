@@ -189,7 +189,8 @@ static struct MHD_Daemon *daemon_of(struct loop *loop)
 #endif
         MHD_OPTION_CONNECTION_LIMIT, (unsigned)loop->http->config.connections_max + 1,
         MHD_OPTION_NOTIFY_CONNECTION, connection_changed, loop, MHD_OPTION_NOTIFY_COMPLETED,
-        request_ended, loop, MHD_OPTION_URI_LOG_CALLBACK, request_begins, loop, MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
+        request_ended, loop, MHD_OPTION_URI_LOG_CALLBACK, request_begins, loop,
+        MHD_OPTION_UNESCAPE_CALLBACK, request_decode, loop, MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
 }
 
 /* 0 or -errno. */
