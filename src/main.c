@@ -4,7 +4,7 @@
  * The floors, each a folder; a file includes files of its own floor and of those below:
  *
  *     server   the process: options, start, signals, shutdown, sandbox
- *     api      one function an endpoint; the table of them is api/api.c
+ *     api      endpoints, a row each; api/api.c has their tables and drives them all
  *     http     requests and replies; libmicrohttpd behind an acceptor of our own
  *     run      workers: the pool of threads, and what they do with a job
  *     store    the disk: one writer, SQLite
