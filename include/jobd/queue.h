@@ -36,6 +36,8 @@ extern "C" {
 #define JOBD_TOKEN_SIZE       33  /* of a lease, with its NUL: 128 bits in hexadecimal */
 #define JOBD_TRACE_SIZE       64  /* a traceparent, with its NUL */
 #define JOBD_KEY_SIZE         256 /* an idempotency key, with its NUL */
+#define JOBD_ID_MAX           ((UINT64_C(1) << 53) - 1) /* exact in JSON for every language */
+#define JOBD_FIRST_ID_MAX     (UINT64_C(3) << 51)       /* then there are enough for ever */
 #define JOBD_NEVER            INT64_MAX
 #define JOBD_NO_QUEUE         UINT32_MAX
 
@@ -126,11 +128,15 @@ struct jobd_config {
     size_t memory_bytes;  /* payloads, outputs, errors, their types and keys of all jobs, at most */
     uint32_t waiters_max; /* jobd_waiters at a time, those that are uncounted not counted */
     uint32_t leases_max;  /* jobs that may be leased at a time */
-    uint64_t first_id;    /* at least 1; ids count on from here, below 2^53 */
+    uint64_t first_id;    /* from 1 to JOBD_FIRST_ID_MAX; ids count on from here */
     /* Called when something became due earlier than the last jobd_tick() said. In any thread, with
      * no lock held; must neither block nor call back into this engine. May be NULL. */
     void (*on_earlier_deadline)(void *context);
     void *context;
+    /* Called when ended jobs had to be forgotten before `keep` asks for it, as memory_bytes was
+     * used up: jobd_stats says how many. In any thread, with no lock held. May be NULL. */
+    void (*on_forgotten_early)(void *context);
+    void *forgotten_context;
     /* Not NULL: there is a journal, which a store writes down, and verbs end when it has. Called,
      * as `on_earlier_deadline` is, when something waits there again. */
     void (*on_journal_ready)(void *context);
@@ -183,7 +189,9 @@ struct jobd_outcome {
     int exit_code;
 };
 
-/* A job at one moment. Times are 0 where they do not apply. */
+/* A job at one moment. Times are 0 where they do not apply. When it was created, started and
+ * finished is below 0 where that was before this process: the engine knows it from a record and
+ * gives it back as it came. */
 struct jobd_info {
     uint64_t id;
     uint32_t queue;
@@ -388,6 +396,7 @@ struct jobd_stats {
     uint64_t admitted, done, failed, cancelled; /* totals since the start */
     uint64_t rejected;                          /* jobs refused: queue full, or no memory */
     uint64_t retried;                           /* failed attempts that were not the last */
+    uint64_t forgotten_early;                   /* before `keep` asks for it, as memory was short */
     int64_t oldest_us;            /* the longest wait among the first of each priority; 0: empty */
     double drain_per_s;           /* slots that become free, as measured while jobs waited */
     struct jobd_histogram waited; /* from being ready to run until running */

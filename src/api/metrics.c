@@ -56,6 +56,9 @@ static const struct figure queue_figures[] = {
     {"jobd_jobs_done_total", COUNTER, "Jobs that ended well.", QUEUE(done)},
     {"jobd_jobs_failed_total", COUNTER, "Jobs whose attempts are used up.", QUEUE(failed)},
     {"jobd_jobs_cancelled_total", COUNTER, "Jobs that were cancelled.", QUEUE(cancelled)},
+    {"jobd_jobs_forgotten_early_total", COUNTER,
+     "Ended jobs that were forgotten before their time, as memory was short.",
+     QUEUE(forgotten_early)},
     {"jobd_job_wait_seconds", HISTOGRAM, "From ready to run until running.", QUEUE(waited)},
     {"jobd_job_run_seconds", HISTOGRAM, "How long jobs ran.", QUEUE(ran)},
 };

@@ -80,7 +80,7 @@ static enum step respond_taken(struct call *call)
     char expires[TEXT_TIME_SIZE];
     if (call->request->wants_json)
         return respond_json(call, 200, taken_json(taker, path_queue(call)), true);
-    text_time(taker->task.expires_us, expires);
+    text_time(clock_wall_us(taker->task.expires_us), expires);
     reply_field(reply, "Location", "/leases/%s", taker->token);
     reply_field(reply, "Jobd-Id", "%" PRIu64, taker->task.id);
     reply_field(reply, "Jobd-Queue", "%s", path_queue(call));

@@ -75,7 +75,7 @@ void log_line(enum log_level level, const char *format, ...)
     char time[TEXT_TIME_SIZE], message[LINE_MAX_BYTES], escaped[ESCAPED_MAX_BYTES];
     char line[ESCAPED_MAX_BYTES + LINE_MAX_BYTES];
     int length;
-    text_time(clock_now_us(), time);
+    text_time(clock_wall_us(clock_now_us()), time);
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(message, sizeof message, format, arguments);

@@ -31,7 +31,8 @@ static uint64_t records_kept(const struct jobd_config *config)
 
 static bool sound(const struct jobd_config *config, uint64_t *waiting, uint64_t *running)
 {
-    if (config->queues_len == 0 || config->queues_len > UINT16_MAX || config->first_id == 0)
+    if (config->queues_len == 0 || config->queues_len > UINT16_MAX || config->first_id == 0 ||
+        config->first_id > JOBD_FIRST_ID_MAX)
         return false;
     for (uint32_t i = 0; i < config->queues_len; i++) {
         const struct jobd_queue_config *queue = &config->queues[i];
@@ -76,6 +77,8 @@ int jobd_new(struct jobd **jobd, const struct jobd_config *config)
     new->waiters_max = config->waiters_max;
     new->on_earlier_deadline = config->on_earlier_deadline;
     new->context = config->context;
+    new->on_forgotten_early = config->on_forgotten_early;
+    new->forgotten_context = config->forgotten_context;
     new->on_journal_ready = config->on_journal_ready;
     new->durable = config->on_journal_ready != NULL;
     new->journal_context = config->journal_context;

@@ -37,6 +37,8 @@ struct jobd {
     int64_t ticks_at_us GUARDED_BY(lock);  /* what the last jobd_tick() said */
     void (*on_earlier_deadline)(void *context);
     void *context;
+    void (*on_forgotten_early)(void *context);
+    void *forgotten_context;
     void (*on_journal_ready)(void *context); /* something waits in the journal */
     void *journal_context;
 };

@@ -101,8 +101,8 @@ static const struct option_spec table[] = {
     {"memory", .type = &type_size, SERVER(memory_bytes), .max = 1024 * GIB, .argument = "SIZE",
      .default_value = "64MiB", .help = "bytes of all payloads and outputs together",
      .more = "Bytes of the payloads and outputs of all jobs together. When they need more, "
-             "finished jobs are forgotten, oldest first and failed ones last; after that "
-             "submissions are answered 429."},
+             "finished jobs are forgotten, done and cancelled ones before failed ones, and the log "
+             "says how many; after that submissions are answered 429."},
     {"max-body", .type = &type_size, SERVER(body_max_bytes), .max = GIB, .argument = "SIZE",
      .default_value = "64KiB", .help = "bytes of a request's body; no more than --memory",
      .more = "Bytes of the body of a request, at most 1GiB and no more than --memory. A smaller "

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/problem.h"
 #include "run/exec_output.h"
+#include "server/forgotten.h"
 #include "server/option_types.h"
 #include "server/reload.h"
 #include "server/sandbox.h"
@@ -26,8 +27,10 @@ enum {
 };
 
 /* Ids count microseconds from here at the start of a server, so that they go on rising when one
- * that remembers nothing is started again: fewer than a million jobs a second came in between. */
+ * that remembers nothing is started again: fewer than a million jobs a second came in between. They
+ * begin anew every 142 years, far below JOBD_ID_MAX, whatever the clock says. */
 #define IDS_SINCE_US INT64_C(1767225600000000) /* 2026-01-01T00:00:00Z */
+#define IDS_TURN     (INT64_C(1) << 52)
 
 /* ---- the floors, from below */
 
@@ -35,7 +38,7 @@ enum {
 static uint64_t first_id(struct store *store)
 {
     int64_t id = clock_now_us() - IDS_SINCE_US;
-    uint64_t by_clock = id > 0 ? (uint64_t)id : 1;
+    uint64_t by_clock = id > 0 ? (uint64_t)(id % IDS_TURN) + 1 : 1;
     uint64_t by_store = store != NULL ? store_first_id(store) : 1;
     return by_clock > by_store ? by_clock : by_store;
 }
@@ -82,6 +85,8 @@ static int new_pool(struct server *server)
             .waiters_max = server->connections_max,
             .leases_max = OPTIONS_LEASES_MAX,
             .first_id = first_id(server->store),
+            .on_forgotten_early = forgotten_note,
+            .forgotten_context = server,
             .on_journal_ready = server->store != NULL ? store_wake : NULL,
             .journal_context = server->store,
         };

@@ -2,11 +2,11 @@
 /* The process's parts, which server.c opens, and shutdown.c brings to their end. */
 #pragma once
 
+#include <stdatomic.h>
 #include <stdint.h>
 
 #include "api/api.h"
 #include "jobd/queue.h"
-#include "api/api.h"
 #include "api/auth.h"
 #include "http/http.h"
 #include "http/listen.h"
@@ -43,7 +43,9 @@ struct server {
     struct api api;
     int signals; /* of signals_wait() */
     struct idle_event idle;
-    uint64_t lost; /* jobs that were not finished in the grace */
+    uint64_t lost;                    /* jobs that were not finished in the grace */
+    _Atomic uint64_t forgotten_said;  /* jobs, in the log */
+    _Atomic int64_t forgotten_say_us; /* not before then again */
 };
 
 /* Opens all, serves until a signal, closes all: the exit status. The user's mistake is one line on

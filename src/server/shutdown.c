@@ -11,6 +11,7 @@
 #include "http/http.h"
 #include "jobd/pool.h"
 #include "run/process_tree.h"
+#include "server/forgotten.h"
 #include "server/reload.h"
 #include "server/server.h"
 #include "server/signals.h"
@@ -181,6 +182,7 @@ int serve_until_signal(struct server *server)
     log_info("%s", next_signal(server) == SIGINT ? "SIGINT" : "SIGTERM");
     drain(server);
     jobd_pool_stop(server->pool);
+    forgotten_conclude(server);
     if (!http_stop(server->http, REPLIES_MS))
         end_at_once(server, ", requests were still waiting");
     return conclude(server, server->store == NULL || store_stop(server->store, STORE_US));
