@@ -8,7 +8,7 @@ void op_begin(struct op *op, struct jobd *jobd, struct jobd_waiter *waiter, int6
     op->jobd = jobd;
     op->now_us = now_us;
     op->waiter = waiter;
-    op->tell_store = false;
+    op->tell_store = op->tell_failure = false;
     op->garbage = NULL;
     op->stop = NULL;
     TAILQ_INIT(&op->woken);
@@ -55,6 +55,8 @@ void op_end(struct op *op)
         op->stop->stop(op->stop, &op->stop_task);
     if (earlier && jobd->on_earlier_deadline != NULL)
         jobd->on_earlier_deadline(jobd->context);
+    if (op->tell_failure)
+        jobd->on_failure(jobd->failure_context);
 }
 
 void op_discard(struct op *op, struct jobd_blob *blob)
