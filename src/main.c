@@ -66,5 +66,7 @@ int main(int argc, char **argv)
         break;
     }
     options_release(&server.options);
+    if (fflush(stdout) != 0 || ferror(stdout) != 0)
+        code = code != 0 ? code : EXIT_LOST; /* what was asked for could not be said */
     return code;
 }

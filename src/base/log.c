@@ -24,6 +24,11 @@ void log_setup(enum log_format format, enum log_level level)
     log_up_to = level;
 }
 
+bool log_writes(enum log_level level)
+{
+    return level <= log_up_to;
+}
+
 static void write_all(const char *line, size_t size)
 {
     while (size > 0) {

@@ -314,13 +314,14 @@ static int add_actions(posix_spawn_file_actions_t *actions, int pairs[PIPES][2],
     return error;
 }
 
-/* No signal blocked, SIGPIPE not ignored, a group of its own. */
+/* No signal blocked, none ignored that jobd ignores, a group of its own. */
 static int set_attributes(posix_spawnattr_t *attributes)
 {
     sigset_t none, ours;
     sigemptyset(&none);
     sigemptyset(&ours);
     sigaddset(&ours, SIGPIPE);
+    sigaddset(&ours, SIGXFSZ);
     int error = posix_spawnattr_setsigmask(attributes, &none);
     if (error == 0)
         error = posix_spawnattr_setsigdefault(attributes, &ours);

@@ -6,13 +6,13 @@
 
 #include "api/api.h"
 #include "jobd/queue.h"
-#include "api/api.h"
 #include "api/auth.h"
 #include "http/http.h"
 #include "http/listen.h"
 #include "http/tls.h"
 #include "jobd/pool.h"
 #include "run/runner.h"
+#include "server/failure_log.h"
 #include "server/options.h"
 #include "store/store.h"
 
@@ -37,6 +37,7 @@ struct server {
     struct store *store;     /* NULL: memory only */
     struct auth *auth;       /* NULL: everybody may come in */
     struct tls *tls;         /* NULL: in clear */
+    struct failure_log failures;
     struct jobd_pool *pool;
     struct jobd *jobd;
     struct http *http;
