@@ -38,6 +38,7 @@ extern "C" {
 #define JOBD_KEY_SIZE         256 /* an idempotency key, with its NUL */
 #define JOBD_ID_MAX           ((UINT64_C(1) << 53) - 1) /* exact in JSON for every language */
 #define JOBD_FIRST_ID_MAX     (UINT64_C(3) << 51)       /* then there are enough for ever */
+#define JOBD_FAILURE_SIZE     160 /* the first line of an error, with its NUL */
 #define JOBD_NEVER            INT64_MAX
 #define JOBD_NO_QUEUE         UINT32_MAX
 
@@ -141,6 +142,11 @@ struct jobd_config {
      * as `on_earlier_deadline` is, when something waits there again. */
     void (*on_journal_ready)(void *context);
     void *journal_context;
+    /* Not NULL: called, as `on_earlier_deadline` is, when jobs have failed and jobd_failures() has
+     * something to say. `failed_attempts`: also of attempts that will be tried again. */
+    void (*on_failure)(void *context);
+    void *failure_context;
+    bool failed_attempts;
 };
 
 /* 0 and *jobd, or -errno and *jobd untouched: -EINVAL, -ENOMEM. */
@@ -405,6 +411,22 @@ struct jobd_stats {
 
 JOBD_API void jobd_stats(struct jobd *jobd, uint32_t queue, int64_t now_us,
                          struct jobd_stats *stats);
+
+/* An attempt that has failed. */
+struct jobd_failure {
+    uint64_t id;
+    uint32_t queue, attempt, attempts;
+    bool final;  /* the job has failed with it */
+    bool exited; /* exit_code counts */
+    int exit_code;
+    char error[JOBD_FAILURE_SIZE]; /* its first line, bytes as they came, cut; "": none */
+};
+
+/* For a log, where config.on_failure is set: the attempts that have failed since the last call, the
+ * oldest first, at most `len` of them; with a journal once that is written. How many. A few are
+ * kept; *missed jobs and *missed_attempts more have failed. */
+JOBD_API size_t jobd_failures(struct jobd *jobd, struct jobd_failure *failures, size_t len,
+                              uint64_t *missed, uint64_t *missed_attempts);
 
 /* Bytes that count for memory_bytes. */
 JOBD_API size_t jobd_memory(struct jobd *jobd);

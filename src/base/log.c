@@ -26,6 +26,11 @@ void log_setup(enum log_format format, enum log_level level)
     log_up_to = level;
 }
 
+bool log_writes(enum log_level level)
+{
+    return level <= log_up_to;
+}
+
 /* How many bytes the character takes that begins here; 0 when it must not be written as it is: one
  * that steers a terminal, or none at all. */
 static size_t character(const char *at)

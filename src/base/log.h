@@ -5,6 +5,8 @@
  * words of ours. */
 #pragma once
 
+#include <stdbool.h>
+
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG, LOG_LEVELS };
 enum log_format { LOG_TEXT, LOG_JSON, LOG_FORMATS };
 
@@ -13,6 +15,9 @@ extern const char *const log_format_names[LOG_FORMATS + 1]; /* NULL at the end *
 
 /* Before the first other thread. Text at `info` until then. */
 void log_setup(enum log_format format, enum log_level level);
+
+/* Are lines of this level written? */
+bool log_writes(enum log_level level);
 
 __attribute__((format(printf, 2, 3))) void log_line(enum log_level level, const char *format, ...);
 

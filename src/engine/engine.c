@@ -82,6 +82,8 @@ int jobd_new(struct jobd **jobd, const struct jobd_config *config)
     new->on_journal_ready = config->on_journal_ready;
     new->durable = config->on_journal_ready != NULL;
     new->journal_context = config->journal_context;
+    new->on_failure = config->on_failure;
+    new->failure_context = config->failure_context;
     new->ticks_at_us = JOBD_NEVER;
     TAILQ_INIT(&new->idle_waiters);
     TAILQ_INIT(&new->purge_waiters);
@@ -107,6 +109,8 @@ int jobd_new(struct jobd **jobd, const struct jobd_config *config)
         error = heap_init(&new->deadlines, config->waiters_max);
     if (error == 0)
         error = leases_init(&new->leases, config->leases_max);
+    if (error == 0)
+        error = failures_init(&new->failures, config);
     mutex_unlock(&new->lock);
     if (error == 0)
         *jobd = new;
@@ -128,6 +132,7 @@ void jobd_free(struct jobd *jobd)
     }
     journal_release(&jobd->journal);
     leases_release(&jobd->leases);
+    failures_release(&jobd->failures);
     heap_release(&jobd->delays);
     heap_release(&jobd->deadlines);
     for (uint32_t i = 0; i < jobd->queues_len; i++)

@@ -32,6 +32,7 @@ struct op {
     /* Left for op_end(). */
     bool tell_store;            /* something waits to be written */
     bool forgot_early;          /* ended jobs, as memory was short */
+    bool tell_failure;          /* something has failed, for the log */
     struct waiting_list woken;  /* who waits no longer */
     struct jobd_blob *garbage;  /* linked by link.next */
     struct jobd_waiter *stop;   /* whose `stop_task` shall stop; NULL: nobody */

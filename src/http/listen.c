@@ -169,8 +169,7 @@ static enum listen_result take_over(struct listeners *listeners, unsigned count,
                                     struct problem *problem)
 {
     if (count > LISTENERS_MAX) {
-        problem_set(problem, "LISTEN_FDS: %u sockets; at most %d are allowed", count,
-                    LISTENERS_MAX);
+        problem_set(problem, "%u sockets; at most %d are allowed", count, LISTENERS_MAX);
         return LISTEN_WRONG;
     }
     for (int fd = SYSTEMD_FIRST_FD; fd < SYSTEMD_FIRST_FD + (int)count; fd++) {
@@ -178,11 +177,11 @@ static enum listen_result take_over(struct listeners *listeners, unsigned count,
         socklen_t size = sizeof listening;
         if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) != 0 || !listening ||
             getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) != 0 || type != SOCK_STREAM) {
-            problem_set(problem, "LISTEN_FDS: descriptor %d is not a listening stream socket", fd);
+            problem_set(problem, "descriptor %d is not a listening stream socket", fd);
             return LISTEN_WRONG;
         }
         if (fcntl(fd, F_SETFD, FD_CLOEXEC) != 0 || fcntl(fd, F_SETFL, O_NONBLOCK) != 0)
-            return refused(problem, "LISTEN_FDS", errno);
+            return refused(problem, "a listening socket", errno);
         enum listen_result result = add(listeners, fd, open, problem);
         if (result != LISTEN_OK)
             return result;
@@ -225,6 +224,15 @@ static int remove_stale(const char *path)
     return unlink(path) == 0 ? 0 : -errno;
 }
 
+/* The file has its mode from its first moment on. 0 or -errno. */
+static int bind_unix(int fd, const union address *address, mode_t mode)
+{
+    const mode_t former = umask(~mode & 0777);
+    int error = bind(fd, &address->any, sizeof address->local) == 0 ? 0 : -errno;
+    (void)umask(former);
+    return error;
+}
+
 static enum listen_result open_unix(struct listeners *listeners, const char *path, bool open,
                                     struct problem *problem)
 {
@@ -236,11 +244,13 @@ static enum listen_result open_unix(struct listeners *listeners, const char *pat
     if (fd < 0)
         return refused(problem, path, errno);
     struct stat status;
-    if (bind(fd, &address.any, sizeof address.local) != 0 || listen(fd, BACKLOG) != 0 ||
-        lstat(path, &status) != 0) {
-        int number = errno;
+    error = bind_unix(fd, &address,
+                      listeners->socket_mode != 0 ? listeners->socket_mode : LISTEN_SOCKET_MODE);
+    if (error == 0 && (listen(fd, BACKLOG) != 0 || lstat(path, &status) != 0))
+        error = -errno;
+    if (error != 0) {
         close(fd);
-        return refused(problem, path, number);
+        return refused(problem, path, -error);
     }
     enum listen_result result = add(listeners, fd, open, problem);
     if (result == LISTEN_OK) {
@@ -391,6 +401,7 @@ enum listen_result listen_open(struct listeners *listeners, const char *address,
 {
     listeners->len = 0;
     unsigned count = handed_over();
+    listeners->handed_over = count > 0;
     enum listen_result result = count > 0 ? take_over(listeners, count, open, problem)
                                           : open_address(listeners, address, open, problem);
     if (result != LISTEN_OK)

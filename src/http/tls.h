@@ -22,7 +22,7 @@ struct identity *tls_read(const struct tls *tls, struct problem *problem);
 void tls_replace(struct tls *tls, struct identity *identity);
 /* Takes NULL. */
 void identity_free(struct identity *identity);
-/* Logs that others can read the key, if so. In the thread that replaces it. */
+/* Logs that others can read the key, if so: all but its group. In the thread that replaces it. */
 void tls_warn(struct tls *tls);
 /* No handshake is under way. Takes NULL. */
 void tls_free(struct tls *tls);

@@ -29,17 +29,22 @@ static const struct option_spec table[] = {
              "the system picks a port, and the log says which. A stale socket file is replaced; "
              "one that a server still listens on is not. Sockets handed over by "
              "systemd.socket(5) are used instead."},
+    {"socket-mode", .type = &type_mode, SERVER(socket_mode), .argument = "MODE",
+     .default_value = "0660", .help = "who may connect to unix:PATH: the mode of its file",
+     .more = "The mode of the socket file of unix:PATH, in octal: who may write to it may connect. "
+             "Its group is that of jobd, or of a directory with the set-group-id bit."},
     {"open", .type = &type_flag, SERVER(open),
      .help = "allow addresses that other machines can reach, without --token-file",
      .more = "Listen on addresses that other machines can reach, without --token-file: anyone "
              "who can reach the port may submit jobs."},
-    {"token-file", .type = &type_file, SERVER(token_file), .flags = OPTION_SECRET | OPTION_REREAD,
-     .argument = "FILE", .unset = "no authentication",
-     .help = "bearer tokens: one \"SCOPE TOKEN\" per line (put, work, admin)",
-     .more = "Access control. Each line of the file is a scope, which is `put`, `work` or "
-             "`admin` and may be limited to one queue by a colon and its name, and a token, "
-             "which requests send as `Authorization: Bearer`. A line that begins with # is a "
-             "comment."},
+    {"token-file", .type = &type_file, SERVER(token_file),
+     .flags = OPTION_SECRET | OPTION_REREAD | OPTION_NOT_EMPTY, .argument = "FILE",
+     .unset = "no authentication",
+     .help = "bearer tokens: one \"SCOPE TOKEN\" per line (read, put, work, admin)",
+     .more = "Access control. Each line of the file is a scope, which is `read`, `read+data`, "
+             "`put`, `work` or `admin` and may be limited to one queue by a colon and its name, "
+             "and a token, which requests send as `Authorization: Bearer`. A line that begins "
+             "with # is a comment."},
     {"tls-cert", .type = &type_file, SERVER(tls_certificate),
      .flags = OPTION_SECRET | OPTION_REREAD, .argument = "FILE", .unset = "no TLS",
      .help = "serve TLS with this certificate and its chain, in PEM",
@@ -127,6 +132,10 @@ static const struct option_spec table[] = {
      .help = "connections at a time from one address (IPv6: from one /64)",
      .more = "Connections at a time from one address; an IPv6 address counts by its /64. Unix "
              "sockets have no such limit."},
+    {"leases", .type = &type_number, SERVER(leases_max), .min = 1, .max = 10000000, .argument = "N",
+     .default_value = "16384", .help = "jobs that remote workers may hold at a time",
+     .more = "Jobs that remote workers may hold at a time, all queues together, and those who wait "
+             "for one. One more is answered 503."},
     {"header-timeout", .type = &type_duration, SERVER(header_us), .min = SECOND / 10, .max = DAY,
      .argument = "TIME", .default_value = "10s",
      .help = "time limit for a header; a body has a second more for each 16 KiB of --max-body",
@@ -173,6 +182,14 @@ const struct option_spec *options_table(size_t *len)
     return table;
 }
 
+const char *option_place(const struct option_places *places, const char *name)
+{
+    for (size_t i = 0; i < OPTIONS_LEN; i++)
+        if (places->of != NULL && places->of[i] != NULL && strcmp(table[i].name, name) == 0)
+            return places->of[i];
+    return name;
+}
+
 void *option_value(const struct option_spec *spec, const void *target)
 {
     return (char *)(uintptr_t)target + spec->offset;
@@ -196,8 +213,27 @@ void option_variable(const struct option_spec *spec, char out[OPTION_VARIABLE_SI
 
 /* ---- values */
 
+static struct option_places *places_of(enum option_target target, void *options)
+{
+    return target == OF_QUEUE ? &((struct queue_options *)options)->places
+                              : &((struct options *)options)->places;
+}
+
+bool option_set_place(enum option_target target, void *options, size_t option, const char *place)
+{
+    struct option_places *places = places_of(target, options);
+    if (places->of == NULL)
+        places->of = calloc(OPTIONS_LEN, sizeof *places->of);
+    return places->of != NULL && (places->of[option] = strdup(place)) != NULL;
+}
+
 void options_release_values(enum option_target target, void *options)
 {
+    struct option_places *places = places_of(target, options);
+    for (size_t i = 0; places->of != NULL && i < OPTIONS_LEN; i++)
+        free(places->of[i]);
+    free(places->of);
+    places->of = NULL;
     for (size_t i = 0; i < OPTIONS_LEN; i++)
         if (table[i].target == target && table[i].type->release != NULL)
             table[i].type->release(option_value(&table[i], options));
@@ -238,6 +274,9 @@ void options_swap_live(struct queue_options *queue, struct queue_options *other)
             value[at] = theirs[at];
             theirs[at] = kept;
         }
+        char *place = queue->places.of[i];
+        queue->places.of[i] = other->places.of[i];
+        other->places.of[i] = place;
     }
 }
 
@@ -255,6 +294,15 @@ const struct option_spec *options_runner(const struct queue_options *queue)
             return &table[i];
     }
     return usual;
+}
+
+bool options_declare(const void *options, const char *queue)
+{
+    const struct options *all = options;
+    bool declared = false;
+    for (uint32_t i = 0; i < all->queues_len && !declared; i++)
+        declared = strcmp(all->queues[i].name, queue) == 0;
+    return declared;
 }
 
 bool options_any(enum option_target target, const void *options, unsigned flags)

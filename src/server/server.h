@@ -13,6 +13,7 @@
 #include "http/tls.h"
 #include "jobd/pool.h"
 #include "run/runner.h"
+#include "server/failure_log.h"
 #include "server/options.h"
 #include "store/store.h"
 
@@ -37,6 +38,7 @@ struct server {
     struct store *store;     /* NULL: memory only */
     struct auth *auth;       /* NULL: everybody may come in */
     struct tls *tls;         /* NULL: in clear */
+    struct failure_log failures;
     struct jobd_pool *pool;
     struct jobd *jobd;
     struct http *http;

@@ -5,8 +5,8 @@
 
 #include <stdint.h>
 
-/* Blocks the signals for this thread and those it will start, and ignores SIGPIPE. A descriptor for
- * signals_wait(), to be closed; or -errno. */
+/* Blocks the signals for this thread and those it will start, and ignores SIGPIPE and SIGXFSZ. A
+ * descriptor for signals_wait(), to be closed; or -errno. */
 __attribute__((warn_unused_result)) int signals_open(void);
 
 /* Blocks until one of the three came: its number; or until `other` (-1: none) is readable, or

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "store/writer.h"
 
 enum { DAMAGED_NAMED_MAX = 10 };
@@ -45,7 +46,8 @@ static bool load_one(void *context, uint64_t id, const struct job_record *record
     int64_t now_us = loading->done % 1024 == 0 ? clock_now_us() : 0;
     if (now_us - loading->said_us >= CLOCK_SECOND_US && now_us > 0) {
         loading->said_us = now_us;
-        log_info("%s: %llu jobs read", loading->store->path, (unsigned long long)loading->done);
+        log_info("%s: %llu %s read", loading->store->path, (unsigned long long)loading->done,
+                 text_plural(loading->done, "job", "jobs"));
     }
     if (record == NULL) {
         note_damaged(loading, id);
@@ -88,9 +90,12 @@ static void report(const struct loading *loading)
         log_error("%s: %llu damaged records in all", path, (unsigned long long)loading->damaged);
     for (size_t i = 0; i < sizeof loading->unknown / sizeof loading->unknown[0]; i++)
         if (loading->unknown[i].jobs > 0)
-            log_warn("%s: %llu jobs belong to queue %s, which is not configured; left on disk",
-                     path, (unsigned long long)loading->unknown[i].jobs, loading->unknown[i].name);
-    log_info("%s: %llu jobs in %lld ms", path, (unsigned long long)loading->done,
+            log_warn("%s: %llu %s to queue %s, which is not configured; left on disk", path,
+                     (unsigned long long)loading->unknown[i].jobs,
+                     text_plural(loading->unknown[i].jobs, "job belongs", "jobs belong"),
+                     loading->unknown[i].name);
+    log_info("%s: %llu %s in %lld ms", path, (unsigned long long)loading->done,
+             text_plural(loading->done, "job", "jobs"),
              (long long)(clock_now_us() - loading->begun_us) / 1000);
 }
 

@@ -63,7 +63,7 @@ static void a_unix_socket(void **state)
     assert_int_equal(server_health(address), 0);
 
     char *out, *err, wanted[256]; /* a live one is not taken away */
-    snprintf(wanted, sizeof wanted, "jobd: %s: Address already in use\n", path);
+    snprintf(wanted, sizeof wanted, "jobd: --listen: %s: Address already in use\n", path);
     assert_int_equal(server_run(WORDS("-l", address), NULL, &out, &err), 1);
     assert_string_equal(err, wanted);
     free(out);
@@ -72,6 +72,34 @@ static void a_unix_socket(void **state)
     server_signal(server, SIGTERM);
     assert_int_equal(server_wait(server), 0);
     assert_int_equal(lstat(path, &status), -1);
+}
+
+/* Whatever the umask: who may write to the file may connect. */
+static void a_socket_has_its_mode(void **state)
+{
+    static const struct {
+        const char *words[2];
+        const char *umask;
+        mode_t mode;
+    } rows[] = {{{NULL}, "022", 0660},
+                {{NULL}, "077", 0660},
+                {{"--socket-mode", "0600"}, "000", 0600},
+                {{"--socket-mode", "666"}, "077", 0666}};
+    const char *address = temporary_socket();
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char command[64];
+        struct stat status;
+        snprintf(command, sizeof command, "umask %s; exec \"$0\" \"$@\"", rows[i].umask);
+        struct server *server = server_spawn(&(struct server_plan){
+            .wrapper = WORDS("sh", "-c", command),
+            .arguments = WORDS("-l", address, rows[i].words[0], rows[i].words[1])});
+        server_await_listening(server);
+        assert_int_equal(stat(address + strlen("unix:"), &status), 0);
+        assert_int_equal(status.st_mode & 07777, rows[i].mode);
+        server_signal(server, SIGTERM);
+        assert_int_equal(server_wait(server), 0);
+    }
 }
 
 static void a_stale_socket_is_replaced(void **state)
@@ -162,7 +190,7 @@ static void an_address_in_use(void **state)
     (void)state;
     assert_true(fd >= 0);
     assert_int_equal(server_run(WORDS("-l", address), NULL, &out, &err), 1);
-    snprintf(wanted, sizeof wanted, "jobd: %s: Address already in use\n", address);
+    snprintf(wanted, sizeof wanted, "jobd: --listen: %s: Address already in use\n", address);
     assert_string_equal(err, wanted);
     free(out);
     free(err);
@@ -269,6 +297,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(health_over_tcp),
         TEST(a_unix_socket),
+        TEST(a_socket_has_its_mode),
         TEST(a_stale_socket_is_replaced),
         TEST(a_busy_socket_is_not_taken_away),
         TEST(another_file_is_left_alone),

@@ -225,7 +225,7 @@ static void a_drain_ends_commands(void **state)
     server_signal(server, SIGTERM);
     assert_int_equal(server_wait(server), 1);
     server_last_line(server, ERR, line);
-    assert_non_null(strstr(line, "stopped: 1 jobs lost"));
+    assert_non_null(strstr(line, "stopped: 1 job lost"));
     client_free(client);
 }
 

@@ -182,6 +182,58 @@ static void a_mounted_secret_is_read_again(void **state)
     client_free(client);
 }
 
+#if SANDBOX_WHOLE
+
+static void rename_in(const char *from, const char *to)
+{
+    char old[SERVER_LINE_SIZE], new[SERVER_LINE_SIZE];
+    snprintf(old, sizeof old, "%s/%s", temporary_directory(), from);
+    snprintf(new, sizeof new, "%s/%s", temporary_directory(), to);
+    assert_int_equal(rename(old, new), 0);
+}
+
+/* The kernel has been told which directory, not what its name will be: that is said, and what it
+ * was goes on. */
+static void a_directory_that_is_another_one_now_is_named(void **state)
+{
+    (void)state;
+    char path[SERVER_LINE_SIZE], line[SERVER_LINE_SIZE];
+    if (syscall(SYS_landlock_create_ruleset, NULL, 0, 1) < 1) {
+        print_message("skipped: this kernel has no Landlock\n");
+        skip();
+    }
+    make_secret("secrets", "admin first-token-of-16\n");
+    make_secret("fresh-ones", "admin second-token-of-16\n");
+    snprintf(path, sizeof path, "%s/secrets/tokens", temporary_directory());
+    struct server *server = server_start("--token-file", path);
+    struct client *client = client_new(server);
+    rename_in("secrets", "old");
+    rename_in("fresh-ones", "secrets");
+    server_signal(server, SIGHUP);
+    server_await_line(server, ERR, "it is in another directory than at the start", line);
+    assert_non_null(strstr(line, "secrets/tokens: "));
+    assert_non_null(strstr(line, "start jobd again: nothing is changed"));
+    rename_in("secrets", "fresh-ones");
+    make_link("fresh-ones", "secrets");
+    server_signal(server, SIGHUP);
+    server_await_lines(server, ERR, "it is in another directory than at the start", 2);
+    assert_int_equal(
+        client_send(client, "POST", "/do", FIELDS("Authorization: Bearer first-token-of-16"), NULL)
+            ->status,
+        202);
+    make_link("old", "secrets"); /* it is a name again of what was there at the start */
+    temporary_file("old/tokens", "admin third-token-of-16\n");
+    server_signal(server, SIGHUP);
+    server_await_line(server, ERR, "SIGHUP: configuration reloaded", line);
+    assert_int_equal(
+        client_send(client, "POST", "/do", FIELDS("Authorization: Bearer third-token-of-16"), NULL)
+            ->status,
+        202);
+    client_free(client);
+}
+
+#endif
+
 static void commands_cannot_be_added(void **state)
 {
     (void)state;
@@ -410,6 +462,7 @@ int main(void)
         TEST(a_mounted_secret_is_read_again),
         TEST(commands_cannot_be_added),
 #if SANDBOX_WHOLE
+        TEST(a_directory_that_is_another_one_now_is_named),
         TEST(system_calls_are_denied),
 #ifdef __x86_64__
         TEST(another_machines_calls_end_the_process),
