@@ -19,7 +19,6 @@
 #include "server/reload.h"
 #include "server/sandbox.h"
 #include "server/shutdown.h"
-#include "server/signals.h"
 #include "server/surroundings.h"
 
 enum {
@@ -157,8 +156,8 @@ fail:
 static bool open_signals(struct server *server, struct problem *problem)
 {
     int error = shutdown_prepare(&server->idle);
-    if (error == 0 && (server->signals = signals_open()) < 0)
-        error = server->signals;
+    if (error == 0)
+        error = signals_open(&server->signals);
     return error == 0 || problem_set(problem, "signals: %s", strerror(-error));
 }
 
@@ -279,8 +278,7 @@ static void close_all(struct server *server)
     listen_close(&server->listeners);
     if (server->idle.fd >= 0)
         close(server->idle.fd);
-    if (server->signals >= 0)
-        close(server->signals);
+    signals_close(&server->signals);
 }
 
 /* What is allowed and risky is said once nothing is wrong: a mistake is one line. */
@@ -334,7 +332,8 @@ int server_main(struct server *server)
 {
     const struct options *options = &server->options;
     struct problem problem = {""};
-    server->signals = server->idle.fd = -1;
+    server->signals = (struct signals){-1, -1};
+    server->idle.fd = -1;
     log_setup((enum log_format)options->log_format, (enum log_level)options->log_level);
     int code = open_all(server, &problem);
     if (code == 0)

@@ -15,6 +15,7 @@
 #include "run/runner.h"
 #include "server/failure_log.h"
 #include "server/options.h"
+#include "server/signals.h"
 #include "store/store.h"
 
 enum {
@@ -43,7 +44,7 @@ struct server {
     struct jobd *jobd;
     struct http *http;
     struct api api;
-    int signals; /* of signals_wait() */
+    struct signals signals;
     struct idle_event idle;
     uint64_t lost;                    /* jobs that were not finished in the grace */
     _Atomic uint64_t forgotten_said;  /* jobs, in the log */

@@ -15,7 +15,6 @@
 #include "server/forgotten.h"
 #include "server/reload.h"
 #include "server/server.h"
-#include "server/signals.h"
 #include "store/store.h"
 
 /* At the end: for replies under way; after the grace and --kill-after, for runners told to stop;
@@ -43,11 +42,11 @@ int shutdown_prepare(struct idle_event *event)
     return event->fd < 0 ? event->fd : 0;
 }
 
-/* SIGTERM or SIGINT; SIGHUP reloads. */
+/* One that ends the server; SIGHUP reloads. */
 static int next_signal(struct server *server)
 {
     int number;
-    while ((number = signals_wait(server->signals, -1, JOBD_NEVER)) == SIGHUP)
+    while ((number = signals_wait(&server->signals, -1, JOBD_NEVER)) == SIGHUP)
         reload(server);
     return number;
 }
@@ -57,7 +56,9 @@ static bool await_idle(const struct server *server, int64_t us)
 {
     const int64_t until_us = clock_after_us(us);
     int number;
-    while ((number = signals_wait(server->signals, server->idle.fd, until_us)) == SIGHUP)
+    /* A shell passes on the hang-up that the system has sent. */
+    while ((number = signals_wait(&server->signals, server->idle.fd, until_us)) == SIGHUP ||
+           number == SIGNALS_HANG_UP)
         log_info("SIGHUP ignored while draining");
     return number == 0;
 }
@@ -231,7 +232,9 @@ int serve_until_signal(struct server *server)
 {
     for (unsigned i = 0; i < server->listeners.len; i++)
         log_info("listening on %s", server->listeners.of[i].name);
-    log_info("%s", next_signal(server) == SIGINT ? "SIGINT" : "SIGTERM");
+    char name[SIGNALS_NAME_SIZE];
+    signals_name(next_signal(server), name);
+    log_info("%s", name);
     drain(server);
     jobd_pool_stop(server->pool);
     forgotten_conclude(server);

@@ -137,7 +137,7 @@ static void a_busy_socket_is_not_taken_away(void **state)
         waiting[count] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     } while (connect(waiting[count++], (struct sockaddr *)&of, sizeof of) == 0);
     assert_int_equal(errno, EAGAIN);
-    snprintf(wanted, sizeof wanted, "jobd: %s: Address already in use\n", path);
+    snprintf(wanted, sizeof wanted, "jobd: --listen: %s: Address already in use\n", path);
     assert_int_equal(server_run(WORDS("-l", address), NULL, &out, &err), 1);
     assert_string_equal(err, wanted);
     free(out);
