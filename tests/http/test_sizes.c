@@ -135,10 +135,8 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_teardown(name, server_stop_all)
     const struct CMUnitTest tests[] = {
-        TEST(too_large_is_said_before_the_body),
-        TEST(sizes_are_bounded),
-        TEST(many_cookies_are_too_many),
-        TEST(a_put_with_cookies_is_answered),
+        TEST(too_large_is_said_before_the_body), TEST(sizes_are_bounded),
+        TEST(many_cookies_are_too_many),         TEST(a_put_with_cookies_is_answered),
         TEST(many_fields_are_too_many),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
