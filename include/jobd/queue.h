@@ -149,6 +149,12 @@ struct jobd_config {
     bool failed_attempts;
 };
 
+/* Records of jobs that an engine needs whose queues, all together, have so much capacity and so
+ * many workers; `kept` is 3 * keep for each queue, `durable`: with a journal. */
+JOBD_API uint64_t jobd_records_needed(uint64_t waiting, uint64_t workers, uint64_t leases,
+                                      uint64_t kept, bool durable);
+#define JOBD_RECORDS_MAX UINT32_MAX /* there must be fewer */
+
 /* 0 and *jobd, or -errno and *jobd untouched: -EINVAL, -ENOMEM. */
 JOBD_API JOBD_MUST_READ int jobd_new(struct jobd **jobd, const struct jobd_config *config);
 /* Nobody may use it any more, no job runs and nobody waits. Takes NULL. */

@@ -16,7 +16,6 @@
 enum { PLACE_SIZE = 64 };
 
 #define DEFAULT_QUEUE "default"
-#define JOBS_MAX      (UINT64_C(1) << 32)
 
 struct sources {
     const struct option_spec *specs; /* the table */
@@ -340,21 +339,25 @@ static bool fit_memory(const struct options *options, const struct sources *sour
 /* What most of the jobs are for is named. */
 static bool fit_jobs(const struct options *options, struct problem *problem)
 {
-    uint64_t jobs = 2 * options->keep + options->leases_max, most = options->keep;
+    const uint64_t kept = 3 * options->keep * options->queues_len;
+    uint64_t waiting = 0, workers = 0, most = kept;
     const char *place = option_place(&options->places, "keep");
     for (uint32_t i = 0; i < options->queues_len; i++) {
         const struct queue_options *queue = &options->queues[i];
-        jobs += queue->capacity + queue->workers;
+        waiting += queue->capacity;
+        workers += queue->workers;
         if (queue->capacity > most) {
             most = queue->capacity;
             place = option_place(&queue->places, "capacity");
         }
     }
-    return jobs < JOBS_MAX ||
+    uint64_t jobs =
+        jobd_records_needed(waiting, workers, options->leases_max, kept, options->data != NULL);
+    return jobs < JOBD_RECORDS_MAX ||
            problem_set(problem,
-                       "%s: capacities, workers, leases and twice --keep are %llu jobs together; "
-                       "allowed are fewer than %llu",
-                       place, (unsigned long long)jobs, (unsigned long long)JOBS_MAX);
+                       "%s: all queues together, with what each remembers, are %llu jobs; allowed "
+                       "are fewer than %llu: lower --keep or --capacity",
+                       place, (unsigned long long)jobs, (unsigned long long)JOBD_RECORDS_MAX);
 }
 
 static bool agree(const struct options *options, struct problem *problem)
