@@ -152,7 +152,7 @@ static void who_is_cut_has_no_job_in(void **state)
         }
         for (int i = 0; i < CONNECTIONS; i++)
             told += count_told(fds[i]);
-        server_signal(server, SIGSTOP);
+        server_suspend(server);
         for (int i = 0; i < CONNECTIONS; i++)
             (void)raw_send(fds[i], request);
         let_pass(LATE_MS);
@@ -184,7 +184,7 @@ static void who_has_left_takes_no_job(void **state)
         putters[i] = raw_connect(server);
     }
     client_await_metric(client, "jobd_requests_parked", TAKERS);
-    server_signal(server, SIGSTOP);
+    server_suspend(server);
     for (int i = 0; i < TAKERS; i++) {
         assert_true(raw_send(putters[i], "POST /do HTTP/1.1\r\n" HOST LAST));
         assert_true(raw_send(takers[i], "x"));

@@ -101,7 +101,7 @@ static void who_waits_for_an_output_may_leave(void **state)
                                          "Prefer: wait=15\r\nContent-Length: 0\r\n\r\n"));
         }
         await_size(said, (2 * round + 1) * CLIENTS);
-        server_signal(server, SIGSTOP);
+        server_suspend(server);
         temporary_file("go", "");
         await_size(said, (2 * round + 2) * CLIENTS);
         for (int i = 0; i < CLIENTS; i++)
