@@ -92,6 +92,7 @@ struct jobd_blob {
     struct {          /* private */
         struct jobd_blob *next;
         uint32_t references;
+        uint32_t shares_type;
     } link;
     unsigned char bytes[] __attribute__((aligned(16)));
 };
@@ -99,11 +100,49 @@ struct jobd_blob {
 /* `size` bytes to be filled in before anybody else sees the blob, and a copy of `type` (borrowed,
  * may be NULL). NULL when memory is short. The caller holds the one reference. */
 JOBD_API struct jobd_blob *jobd_blob_new(size_t size, const char *type);
-/* The same with a text and its type. */
+/* A media type that many blobs have, each a reference to the one copy. NULL when memory is short;
+ * the caller holds a reference, too. `text` is borrowed. */
+struct jobd_type;
+JOBD_API struct jobd_type *jobd_type_new(const char *text);
+/* Gives the caller's reference back. Takes NULL. */
+JOBD_API void jobd_type_unref(struct jobd_type *type);
+/* As jobd_blob_new(), with a reference to the type. */
+JOBD_API struct jobd_blob *jobd_blob_new_typed(size_t size, struct jobd_type *type);
+/* The same as jobd_blob_new() with a text and its type. */
 JOBD_API struct jobd_blob *jobd_blob_text(const char *text);
 JOBD_API struct jobd_blob *jobd_blob_ref(struct jobd_blob *blob);
 /* Gives a reference back; the last one frees. Takes NULL. */
 JOBD_API void jobd_blob_unref(struct jobd_blob *blob);
+
+/* ---- memory of those who ask ----------------------------------------------------------------
+ *
+ * What somebody brings along, and what is needed to tell him, is counted before it is there. */
+
+/* Bytes that many have at a time: some for all of them, some only for those who empty the queues,
+ * so that who fills them cannot take the last. Whoever is alone in either may have more than there
+ * is, so that nothing is too large for ever. Any thread, no lock. */
+struct jobd_budget {
+    size_t common, reserve; /* at most; set before anything is counted */
+    size_t common_used, reserve_used;
+    uint32_t awaited; /* private: takers wait until some is given back */
+};
+
+/* What one of them has. Zeroed at first, the first block filled in; for one thread at a time, or
+ * the engine. */
+struct jobd_account {
+    struct jobd_budget *budget; /* borrowed */
+    size_t uncounted;           /* up to so many bytes are: they go with whatever it belongs to */
+    bool empties;               /* a queue: the reserve is for it too */
+
+    size_t bytes;           /* it has, counted or not */
+    size_t common, reserve; /* private: of the counted ones */
+};
+
+/* So many more; false, and nothing is changed, when there are not so many. */
+JOBD_API JOBD_MUST_READ bool jobd_charge(struct jobd_account *account, size_t bytes);
+/* It has no more than so many from here on. True: takers wait for them, and jobd_take_again() is
+ * due. */
+JOBD_API bool jobd_trim(struct jobd_account *account, size_t bytes);
 
 /* ---- start and end -------------------------------------------------------------------------- */
 
@@ -284,6 +323,12 @@ struct jobd_waiter {
      * long from when that is in; see there. */
     int64_t end_us;
     bool wants_output; /* at the end of a job: its output too */
+    /* What it takes to tell it of a job that it is given, or of an output: `told_bytes`, and so
+     * many times the payload or the output. Counted there before; borrowed while it waits. With
+     * no room for it a taker waits on, and an output is left out. NULL: not counted. */
+    struct jobd_account *account;
+    size_t told_bytes;
+    uint32_t told_times;
 
     enum jobd_result result;     /* why it was woken */
     bool accepted;               /* jobd_put(), jobd_put_wait(): what was offered has been taken */
@@ -291,7 +336,8 @@ struct jobd_waiter {
     uint32_t purged;             /* jobd_purge(): how many, in the end */
     struct jobd_task task;       /* jobd_take(): the job */
     struct jobd_info info; /* the job at its end, for who waits for that; or when it was leased */
-    struct jobd_blob *output; /* on JOBD_OK, where wanted: a reference, the caller's; or NULL */
+    struct jobd_blob *output; /* on JOBD_OK, where wanted: a reference, the caller's; or NULL, also
+                                 when info.output_bytes says that there is one: no room for it */
 
     struct jobd_waiter_hidden {
         uint64_t words[18];
@@ -343,8 +389,11 @@ JOBD_API JOBD_MUST_READ enum jobd_result jobd_put_wait(struct jobd *jobd,
 JOBD_API enum jobd_result jobd_cancel(struct jobd *jobd, uint64_t id, struct jobd_waiter *waiter,
                                       int64_t now_us);
 
-/* A final job is queued again, with all its attempts: JOBD_OK; or JOBD_FULL, JOBD_CLOSED,
- * JOBD_NOT_FINAL, JOBD_NO_JOB. */
+/* Bytes that the put's jobs take while it waits for room, beside their payloads. */
+JOBD_API size_t jobd_put_weight(const struct jobd_put *put);
+
+/* A final job is queued again, with all its attempts: JOBD_OK; or JOBD_FULL, JOBD_OUT_OF_MEMORY,
+ * JOBD_CLOSED, JOBD_NOT_FINAL, JOBD_NO_JOB. */
 JOBD_API JOBD_MUST_READ enum jobd_result jobd_retry(struct jobd *jobd, uint64_t id,
                                                     struct jobd_waiter *waiter, int64_t now_us,
                                                     struct jobd_receipt *receipt);
@@ -443,10 +492,14 @@ JOBD_API size_t jobd_memory(struct jobd *jobd);
  * it is woken with the task (JOBD_OK), JOBD_TIMEOUT or JOBD_CLOSED. Takers are served in the order
  * they came, one job to one taker. The waiter must stay until jobd_finish(); not so for a
  * lease: its task's payload is a reference, the caller's, key and trace are "", but it has
- * waiter->info, and there may be JOBD_TOO_MANY_LEASES.
+ * waiter->info, and there may be JOBD_TOO_MANY_LEASES, or, with no_wait, JOBD_OUT_OF_MEMORY: its
+ * account has no room for the job that would be it.
  * With a journal a lease is given when it is written down (JOBD_PENDING, also with no_wait). */
 JOBD_API JOBD_MUST_READ enum jobd_result jobd_take(struct jobd *jobd, uint32_t queue,
                                                    struct jobd_waiter *waiter, int64_t now_us);
+
+/* Takers who wait for room in a budget look again, after jobd_trim() has said so. */
+JOBD_API void jobd_take_again(struct jobd *jobd, struct jobd_budget *budget, int64_t now_us);
 
 /* The attempt has ended like this. A failed one goes back in when the job has attempts left, even
  * into a full queue; not when it was told to stop. Output and error are taken in any case. The task
@@ -466,6 +519,9 @@ JOBD_API JOBD_MUST_READ enum jobd_result jobd_lease_finish(struct jobd *jobd, co
                                                            const struct jobd_outcome *outcome,
                                                            struct jobd_waiter *waiter,
                                                            int64_t now_us);
+
+/* Was this token given to somebody, and is it not forgotten? */
+JOBD_API bool jobd_lease_known(struct jobd *jobd, const char *token);
 
 /* A new deadline, lease_us from now. */
 JOBD_API enum jobd_result jobd_lease_extend(struct jobd *jobd, const char *token, int64_t lease_us,

@@ -119,6 +119,16 @@ enum jobd_result jobd_lease_finish(struct jobd *jobd, const char *token,
     return result;
 }
 
+bool jobd_lease_known(struct jobd *jobd, const char *token)
+{
+    struct op op;
+    op_begin(&op, jobd, NULL, 0);
+    const struct lease *lease = lease_find(&jobd->leases, token);
+    bool known = lease != NULL && !is_untold(lease);
+    op_end(&op);
+    return known;
+}
+
 /* The new deadline counts at once, which does no harm; and once more from when it is told. */
 static void apply_extend_locked(struct op *op, struct change *change, struct job *job)
     REQUIRES(op->jobd->lock)

@@ -60,7 +60,6 @@ struct exchange {
         *refused;               /* not NULL: at the end of its body, which is thrown away */
     bool gone;                  /* parked, and the client has hung up */
     size_t body_used;           /* of request.body */
-    size_t charged;             /* for body and reply, by http_charge() */
     size_t parameters;          /* in the query */
     struct http_stream *stream; /* its reply is one; NULL: is none */
     struct headers headers;
@@ -119,7 +118,7 @@ struct http {
     atomic_bool draining;
     _Atomic uint32_t parked;                  /* requests */
     _Atomic uint32_t streams, streams_parked; /* replies that are streams; the suspended ones */
-    _Atomic size_t bytes;                     /* of bodies and replies under way */
+    struct jobd_budget budget;                /* of bodies and replies under way */
     _Atomic uint64_t replies[6];
 };
 
@@ -132,10 +131,13 @@ void loop_take_wakeup(struct loop *loop);
 
 /* ---- budget.c */
 
-/* So many bytes more of the exchange are under way, until its end. False when these are too many;
- * never for what `must` be. Any of the loops' threads. */
-bool http_charge(struct exchange *exchange, size_t size, bool must);
-void http_discharge(struct exchange *exchange);
+void budget_init(struct jobd_budget *budget, size_t bytes);
+/* As counted. Any thread. */
+size_t budget_used(const struct jobd_budget *budget);
+/* The exchange's request gets its accounts, with nothing in them. */
+void budget_open(struct exchange *exchange);
+/* One of these has no more than so many bytes from here on; who waits for them is served. */
+void budget_trim(struct exchange *exchange, struct jobd_account *account, size_t bytes);
 
 /* ---- request.c */
 

@@ -231,6 +231,8 @@ static enum MHD_Result park(struct exchange *exchange)
     if (!conn_enter(exchange->conn, PHASE_PARKED) &&
         jobd_cancel_wait(http->config.jobd, &exchange->request.waiter))
         return MHD_NO;
+    if (exchange->request.body_in)
+        budget_trim(exchange, &exchange->request.body_account, 0);
     exchange->stage = STAGE_PARKED;
     atomic_fetch_add(&http->parked, 1);
     MHD_suspend_connection(exchange->connection);
@@ -345,6 +347,7 @@ void *request_begins(void *context, const char *target, struct MHD_Connection *c
     exchange->gone = false;
     exchange->refused = NULL;
     request_reset(&exchange->request);
+    budget_open(exchange);
     (void)conn_enter(exchange->conn, PHASE_HEADER); /* begin() sees a cut */
     return exchange;
 }
@@ -368,9 +371,9 @@ static void end_request(struct exchange *exchange)
     stream_end(exchange);
     quirk_set(exchange, QUIRK_NONE);
     body_drop(exchange);
-    http_discharge(exchange);
     jobd_blob_unref(exchange->request.waiter.output); /* nobody has answered with it */
     exchange->request.waiter.output = NULL;
+    budget_trim(exchange, &exchange->request.reply_account, 0);
 }
 
 void request_ended(void *context, struct MHD_Connection *connection, void **request,
