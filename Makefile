@@ -119,6 +119,7 @@ lint: $(OBJECTS)  ## format, floors, circles, forbidden functions; that the soak
 	$(Q)clang-format --dry-run -Werror $(SOURCES)
 	$(Q)sh tests/check/lint.sh
 	$(Q)sh tests/check/circles.sh $(OBJECTS)
+	$(Q)sh tests/check/map.sh
 	$(Q)python3 tests/long/soak.py --self-test
 
 TIDY := -*,bugprone-*,clang-analyzer-*,-bugprone-easily-swappable-parameters,$\

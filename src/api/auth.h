@@ -48,7 +48,7 @@ bool tokens_check(const struct tokens *tokens, const struct auth *auth,
                   struct problem *problem);
 /* Those that count; nobody may replace them meanwhile. */
 const struct tokens *auth_tokens(struct auth *auth);
-/* These count from now on; they are taken. */
+/* Requests are judged by these; they are taken. */
 void auth_replace(struct auth *auth, struct tokens *tokens);
 /* Takes NULL. */
 void tokens_free(struct tokens *tokens);
@@ -58,7 +58,7 @@ void auth_warn(struct auth *auth);
 /* Takes NULL. */
 void auth_free(struct auth *auth);
 
-/* May whoever shows this token do what needs `scope`? `queue`: what it concerns; "*" is any one
+/* May the bearer of this token do what needs `scope`? `queue`: what it concerns; "*" is any one
  * queue, NULL none in particular, which tokens for one queue do not reach. In any thread; blocks
  * for no longer than a swap. */
 enum verdict auth_judge(struct auth *auth, const char *token, size_t size, enum scope scope,

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Log lines on standard error: an event a line, written with one write(2). Any thread; errno is
- * kept. What clients sent goes through text_printable() first. */
+ * kept. What could steer a terminal, or is not UTF-8, is written as \xNN, in JSON as an escape of
+ * that. What clients sent goes through text_printable() first, so that nothing in it can pass for
+ * words of ours. */
 #pragma once
 
 #include <stdbool.h>

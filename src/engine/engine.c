@@ -46,7 +46,8 @@ static bool sound(const struct jobd_config *config, uint64_t *waiting, uint64_t 
     return *waiting + *running + records_kept(config) < UINT32_MAX;
 }
 
-/* Whoever has ended has no more than one entry, whoever runs two; the rest is for those who ask. */
+/* A job that runs has at most two entries, one whose end is being written has one: so many are
+ * reserved, and those beyond the reserve are for requests. */
 static int new_journal(struct journal *journal, const struct jobd_config *config, uint64_t running)
 {
     uint64_t reserved = 2 * running + ENTRIES_MORE, max = reserved + config->waiters_max;

@@ -24,7 +24,7 @@ enum { OP_STEPS = 256 };
 
 struct op {
     struct jobd *jobd;
-    int64_t now_us;
+    int64_t now_us; /* 0 where nothing that the operation calls needs the time */
     /* Who asks; NULL: nobody. The change of a verb is this waiter's; what a dispatch makes in the
      * same operation is its taker's or its putter's. */
     struct jobd_waiter *waiter;

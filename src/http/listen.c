@@ -191,18 +191,24 @@ static enum listen_result take_over(struct listeners *listeners, unsigned count,
 
 /* ---- unix sockets */
 
-static int connect_unix(const char *path)
+/* The path fits: listen_address_valid() has seen to that. */
+static union address unix_address(const char *path)
 {
     union address address = {.local = {.sun_family = AF_UNIX}};
-    strncpy(address.local.sun_path, path, sizeof address.local.sun_path - 1);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return -errno;
-    if (connect(fd, &address.any, sizeof address.local) == 0)
-        return fd;
-    int error = errno;
-    close(fd);
-    return -error;
+    snprintf(address.local.sun_path, sizeof address.local.sun_path, "%s", path);
+    return address;
+}
+
+static bool is_listened_on(const char *path)
+{
+    union address address = unix_address(path);
+    /* Whoever listens but is too busy to accept is there all the same: never wait for that. */
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    bool refuses =
+        fd >= 0 && connect(fd, &address.any, sizeof address.local) != 0 && errno == ECONNREFUSED;
+    if (fd >= 0)
+        close(fd);
+    return !refuses;
 }
 
 /* Removes a socket file that nobody listens on any more. 0 or -errno. */
@@ -213,10 +219,7 @@ static int remove_stale(const char *path)
         return errno == ENOENT ? 0 : -errno;
     if (!S_ISSOCK(status.st_mode))
         return -EEXIST;
-    int fd = connect_unix(path);
-    if (fd >= 0)
-        close(fd);
-    if (fd != -ECONNREFUSED)
+    if (is_listened_on(path))
         return -EADDRINUSE;
     return unlink(path) == 0 ? 0 : -errno;
 }
@@ -233,8 +236,7 @@ static int bind_unix(int fd, const union address *address, mode_t mode)
 static enum listen_result open_unix(struct listeners *listeners, const char *path, bool open,
                                     struct problem *problem)
 {
-    union address address = {.local = {.sun_family = AF_UNIX}};
-    strncpy(address.local.sun_path, path, sizeof address.local.sun_path - 1);
+    union address address = unix_address(path);
     int error = remove_stale(path);
     if (error != 0)
         return refused(problem, path, -error);

@@ -330,8 +330,7 @@ static bool fit_memory(const struct options *options, const struct sources *sour
     return problem_set(
         sources->problem,
         "%s: \"%s\" is more than --memory \"%s\", which holds all %s; allowed is at most %llu, or "
-        "a "
-        "larger --memory",
+        "a larger --memory",
         setting->place, text_printable(setting->text, text, sizeof text),
         text_printable(limit != NULL ? limit->text : sources->specs[memory].default_value, room,
                        sizeof room),
@@ -375,9 +374,11 @@ bool options_read(struct options *options, int argc, char **argv, struct problem
     bool good = read_sources(&sources, argc > 0 ? argv + 1 : argv);
     options->action = sources.action;
     if (good && !needs_no_options(options->action))
-        good = combine_all(options, &sources) &&
-               fit_memory(options, &sources, "max-body", &options->body_max_bytes, "payloads") &&
-               agree(options, problem);
+        good =
+            combine_all(options, &sources) &&
+            fit_memory(options, &sources, "max-body", &options->body_max_bytes, "payloads") &&
+            fit_memory(options, &sources, "output-limit", &options->output_max_bytes, "outputs") &&
+            agree(options, problem);
     settings_release(&sources.line);
     settings_release(&sources.environment);
     config_file_release(&sources.file);

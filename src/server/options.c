@@ -85,7 +85,10 @@ static const struct option_spec table[] = {
     {"attempts", .type = &type_number, QUEUE(attempts), .flags = OPTION_LIVE, .min = 1,
      .max = JOBD_ATTEMPTS_MAX, .argument = "N", .default_value = "1",
      .help = "how often a job is tried before it fails",
-     .more = "How often a job is tried before it fails, the first attempt included."},
+     .more = "How often a job is tried before it fails, the first attempt included. With 1 every "
+             "job fails that comes while its command or service is away for a second: give more "
+             "to whatever may be run twice. With the default of --backoff, 5 span some 20 seconds, "
+             "10 some ten minutes."},
     {"timeout", .type = &type_duration, QUEUE(timeout_us), .flags = OPTION_LIVE, .min = 1000,
      .max = 365 * DAY, .argument = "TIME", .unset = "none", .help = "time limit for one attempt"},
     {"backoff", .type = &type_span, QUEUE(backoff), .flags = OPTION_LIVE, .max = 365 * DAY,
@@ -106,19 +109,22 @@ static const struct option_spec table[] = {
     {"memory", .type = &type_size, SERVER(memory_bytes), .max = 1024 * GIB, .argument = "SIZE",
      .default_value = "64MiB", .help = "bytes of all payloads and outputs together",
      .more = "Bytes of the payloads and outputs of all jobs together. When they need more, "
-             "finished jobs are forgotten, oldest first; after that submissions are answered "
-             "429."},
+             "finished jobs are forgotten, oldest first and failed ones last; after that "
+             "submissions are answered 429."},
     {"max-body", .type = &type_size, SERVER(body_max_bytes), .max = GIB, .argument = "SIZE",
      .default_value = "64KiB", .help = "bytes of a request's body; no more than --memory",
      .more = "Bytes of the body of a request, at most 1GiB and no more than --memory. A smaller "
              "--memory lowers the default."},
     {"keep", .type = &type_number, SERVER(keep), .max = 10000000, .argument = "N",
-     .default_value = "1000", .help = "done jobs to remember, and as many failed or cancelled ones",
-     .more = "How many done jobs to remember. As many failed or cancelled ones are remembered "
-             "apart from them."},
+     .default_value = "1000",
+     .help = "done jobs to remember of each queue, as many failed, as many cancelled ones",
+     .more = "How many done jobs to remember of each queue; also how many failed and how many "
+             "cancelled ones."},
     {"output-limit", .type = &type_size, SERVER(output_max_bytes), .max = GIB, .argument = "SIZE",
      .default_value = "64KiB", .help = "bytes of a job's output to keep",
-     .more = "Bytes of the output of a job to keep; the rest is dropped."},
+     .more =
+         "Bytes of the output of a job to keep; the rest is dropped. At most --memory, which is "
+         "also the limit for the outputs of all running commands together."},
     {"max-connections", .type = &type_number, SERVER(connections_max), .min = 1, .max = 1000000,
      .argument = "N", .default_value = "16384", .heading = "Connections",
      .help = "connections at a time, those of waiting requests included",
@@ -146,6 +152,10 @@ static const struct option_spec table[] = {
              "has this, the time of a header, and a second for each 16 KiB."},
     {"grace", .type = &type_duration, SERVER(grace_us), .max = 365 * DAY, .argument = "TIME",
      .default_value = "30s", .heading = "Running", .help = "how long a shutdown waits for jobs"},
+    {"kill-after", .type = &type_duration, SERVER(kill_after_us), .max = DAY, .argument = "TIME",
+     .default_value = "5s", .help = "from SIGTERM to SIGKILL, for a command that is to stop",
+     .more = "How long a command that is told to stop, and all that it started, has from SIGTERM "
+             "to SIGKILL."},
     {"log-format", .type = &type_choice, SERVER(log_format), .choices = log_format_names,
      .argument = "FORMAT", .default_value = "text", .help = "format of the log: text or json"},
     {"log-level", .type = &type_choice, SERVER(log_level), .choices = log_level_names,

@@ -46,7 +46,7 @@ struct options {
     unsigned socket_mode; /* of a unix socket's file */
     uint64_t body_max_bytes, memory_bytes, keep, output_max_bytes;
     uint64_t connections_max, per_address_max, leases_max;
-    int64_t header_us, idle_us, grace_us;
+    int64_t header_us, idle_us, grace_us, kill_after_us;
     char *config;                    /* the file they came from, or NULL */
     char *data;                      /* a directory, or NULL: memory only */
     unsigned sync;                   /* enum store_sync */

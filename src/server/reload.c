@@ -50,7 +50,8 @@ void queue_runner(const struct options *options, const struct queue_options *que
     *config = (struct runner_config){.queue = queue->name,
                                      .kind = runner->name,
                                      .argument = option_value(runner, queue),
-                                     .output_max_bytes = (size_t)options->output_max_bytes};
+                                     .output_max_bytes = (size_t)options->output_max_bytes,
+                                     .kill_after_us = options->kill_after_us};
 }
 
 static void note(void *context, const char *option, bool live)

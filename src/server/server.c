@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/problem.h"
+#include "run/exec_output.h"
 #include "server/option_types.h"
 #include "server/reload.h"
 #include "server/sandbox.h"
@@ -31,7 +32,7 @@ enum {
 
 /* ---- the floors, from below */
 
-/* The clock may have been put back meanwhile; a store knows. */
+/* The clock may have been put back since the last start; a store knows. */
 static uint64_t first_id(struct store *store)
 {
     int64_t id = clock_now_us() - IDS_SINCE_US;
@@ -126,6 +127,7 @@ static int new_http(struct server *server)
 
 static bool start(struct server *server, struct problem *problem)
 {
+    exec_output_limit((size_t)server->options.memory_bytes);
     int error = new_pool(server);
     if (error != 0)
         goto fail;
@@ -179,7 +181,7 @@ static bool fit_descriptors(struct server *server, struct problem *problem)
     return true;
 }
 
-/* Whoever reaches the port is known, or welcome. */
+/* Clients show a token, or need none: --open. */
 static bool guarded(const struct options *options)
 {
     return options->open || options->token_file != NULL;

@@ -11,16 +11,16 @@
 #include "base/text.h"
 #include "http/http.h"
 #include "jobd/pool.h"
-#include "run/process_groups.h"
+#include "run/process_tree.h"
 #include "server/reload.h"
 #include "server/server.h"
 #include "server/signals.h"
 #include "store/store.h"
 
-/* At the end: for replies under way; after the grace, for runners told to stop (a command is killed
- * after 5 s); for a disk that fails. */
+/* At the end: for replies under way; after the grace and --kill-after, for runners told to stop;
+ * for a disk that fails. */
 #define REPLIES_MS  2000
-#define STOPPING_US (7 * CLOCK_SECOND_US)
+#define STOPPING_US (2 * CLOCK_SECOND_US)
 #define STORE_US    (5 * CLOCK_SECOND_US)
 
 /* For "%llu %s". */
@@ -92,10 +92,15 @@ static uint64_t jobs_here(const struct server *server)
 
 /* ---- drain */
 
+static int64_t stopping_us(const struct server *server)
+{
+    return server->options.kill_after_us + STOPPING_US;
+}
+
 _Noreturn static void end_at_once(const struct server *server, const char *how)
 {
     struct tally tally = count_jobs(server->jobd);
-    process_groups_kill();
+    process_trees_kill();
     if (server->store != NULL && store_gone(server->store) == NULL)
         log_error("stopped%s: %llu %s waiting on disk, %llu running %s will be retried", how,
                   JOBS(tally.waiting), JOBS(tally.running));
@@ -115,7 +120,7 @@ static void drain_durable(struct server *server)
     if (!await_idle(server, server->options.grace_us))
         end_at_once(server, " immediately");
     jobd_cancel_all(server->jobd, clock_now_us());
-    if (jobs_here(server) > 0 && !await_idle(server, STOPPING_US))
+    if (jobs_here(server) > 0 && !await_idle(server, stopping_us(server)))
         end_at_once(server, " immediately");
     if (jobs_here(server) > 0)
         end_at_once(server, ": some jobs did not stop in time");
@@ -192,7 +197,7 @@ static void drain(struct server *server)
         return;
     jobd_cancel_all(server->jobd, clock_now_us());
     server->lost = tally.waiting; /* those that run are still counted as such */
-    if (!await_idle(server, STOPPING_US))
+    if (!await_idle(server, stopping_us(server)))
         end_at_once(server, " immediately");
     if (count_jobs(server->jobd).running > 0)
         end_at_once(server, ": some jobs did not stop in time");

@@ -6,11 +6,11 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <sys/signalfd.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "jobd/queue.h"
+#include "run/process_tree.h"
 
 enum { REST_MS = 100 /* after poll() failed */ };
 
@@ -27,14 +27,6 @@ int signals_open(void)
         return -errno;
     int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     return fd >= 0 ? fd : -errno;
-}
-
-/* As process 1 the children that others left behind become ours, this thread's; those of a worker
- * are its own to wait for. */
-static void reap(void)
-{
-    while (waitpid(-1, NULL, WNOHANG | __WNOTHREAD) > 0)
-        ;
 }
 
 /* Milliseconds for poll(), rounded up. */
@@ -59,7 +51,7 @@ int signals_wait(int signals, int other, int64_t until_us)
             (void)poll(NULL, 0, REST_MS);
         struct signalfd_siginfo info;
         if (read(signals, &info, sizeof info) == sizeof info) {
-            reap();
+            process_trees_reap();
             if (info.ssi_signo != SIGCHLD)
                 return (int)info.ssi_signo;
         }

@@ -21,8 +21,8 @@ enum database_result {
 
 struct database;
 
-/* When COMMIT has done its work: on disk; or in the system's hands, the log synced by whoever
- * cares, or by nobody. */
+/* When COMMIT has done its work: on disk; or in the system's hands, and the log is synced by
+ * the caller, or by nobody. */
 enum database_sync { DATABASE_SYNC_FULL, DATABASE_SYNC_LOG, DATABASE_SYNC_OFF };
 
 /* Opens the file, makes or migrates its tables. NULL, and a problem that names the file and what

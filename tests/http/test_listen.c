@@ -2,6 +2,7 @@
 /* Where it listens: TCP, IPv6, unix sockets, sockets handed over; and --health, which asks there.
  */
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -12,6 +13,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -114,6 +116,36 @@ static void a_stale_socket_is_replaced(void **state)
     server_signal(server, SIGTERM);
     assert_int_equal(server_wait(server), 0);
     assert_int_equal(lstat(path, &status), -1);
+}
+
+/* Who listens but does not accept is there, and nobody waits for it. */
+static void a_busy_socket_is_not_taken_away(void **state)
+{
+    const char *address = temporary_socket(), *path = address + strlen("unix:");
+    struct sockaddr_un of = {.sun_family = AF_UNIX};
+    char *out, *err, wanted[256];
+    int waiting[8];
+    size_t count = 0;
+    (void)state;
+    assert_true(strlen(path) < sizeof of.sun_path);
+    memcpy(of.sun_path, path, strlen(path) + 1);
+    int listening = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_return_code(bind(listening, (struct sockaddr *)&of, sizeof of), errno);
+    assert_return_code(listen(listening, 1), errno);
+    do {
+        assert_in_range(count, 0, sizeof waiting / sizeof *waiting - 1);
+        waiting[count] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    } while (connect(waiting[count++], (struct sockaddr *)&of, sizeof of) == 0);
+    assert_int_equal(errno, EAGAIN);
+    snprintf(wanted, sizeof wanted, "jobd: --listen: %s: Address already in use\n", path);
+    assert_int_equal(server_run(WORDS("-l", address), NULL, &out, &err), 1);
+    assert_string_equal(err, wanted);
+    free(out);
+    free(err);
+    while (count > 0)
+        close(waiting[--count]);
+    close(listening);
+    unlink(path);
 }
 
 static void another_file_is_left_alone(void **state)
@@ -267,6 +299,7 @@ int main(void)
         TEST(a_unix_socket),
         TEST(a_socket_has_its_mode),
         TEST(a_stale_socket_is_replaced),
+        TEST(a_busy_socket_is_not_taken_away),
         TEST(another_file_is_left_alone),
         TEST(an_address_in_use),
         TEST(over_ipv6),

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
@@ -304,6 +305,7 @@ static void threads_and_sockets(void)
 static void calls(void)
 {
     char *const words[] = {(char[]){"true"}, NULL};
+    int terminal = open("/dev/ptmx", O_RDWR | O_NOCTTY);
     sandbox_enter(&(struct sandbox){.commands = false});
     demand(!sandbox_allows_commands());
     demand(execv("/bin/true", words) == -1 && errno == EPERM);
@@ -323,6 +325,13 @@ static void calls(void)
     demand(utimensat(AT_FDCWD, "/dev/null", NULL, 0) == -1 && errno == EPERM);
     demand(setxattr("/dev/null", "user.jobd", "", 0, 0) == -1 && errno == EPERM);
     demand(removexattr("/dev/null", "user.jobd") == -1 && errno == EPERM);
+    demand(terminal >= 0 && ioctl(terminal, TIOCSTI, "x") == -1 && errno == EPERM);
+    demand(ioctl(terminal, TIOCLINUX, (char[]){2}) == -1 && errno == EPERM);
+    /* The kernel looks at the lower half alone. */
+    demand(syscall(SYS_ioctl, terminal, 1UL << 32 | TIOCSTI, "x") == -1 && errno == EPERM);
+    demand(ioctl(terminal, TIOCSETD, &(int){0}) == -1 && errno == EPERM);
+    demand(ioctl(terminal, TIOCSCTTY, 0) == -1 && errno == EPERM);
+    demand(ioctl(terminal, TIOCGWINSZ, &(struct winsize){0}) == 0);
 #ifdef __x86_64__
     demand(syscall(0x40000000 | SYS_getpid) == -1 && errno == EPERM);
 #endif
