@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/admission.h"
+#include "engine/dispatch.h"
 #include "engine/submit.h"
 #include "engine/waiters.h"
 
@@ -19,7 +21,8 @@ enum {
 /* With a journal a worker may begin its next while the end of the one before is being written. */
 static uint64_t running_max(const struct jobd_config *config, const struct jobd_queue_config *queue)
 {
-    return config->on_journal_ready != NULL ? 2 * (uint64_t)queue->workers : queue->workers;
+    const uint64_t workers = queue_workers_max(queue);
+    return config->on_journal_ready != NULL ? 2 * workers : workers;
 }
 
 /* Records of jobs that have ended; with a journal of those too whose end is being written. */
@@ -178,5 +181,34 @@ int jobd_queue_change(struct jobd *jobd, uint32_t queue, const struct jobd_queue
     mutex_lock(&jobd->lock);
     queue_set_terms(&jobd->queues[queue], config);
     mutex_unlock(&jobd->lock);
+    return 0;
+}
+
+/* Puts that wait for more room than there is now when all of it is free, and so would block those
+ * behind them for ever. */
+static void refuse_too_large_locked(struct op *op, struct queue *queue) REQUIRES(op->jobd->lock)
+{
+    struct waiting *waiting = TAILQ_FIRST(&queue->put_waiters), *next;
+    for (; waiting != NULL; waiting = next) {
+        next = TAILQ_NEXT(waiting, link);
+        if (admission_jobs(&waiting->put) > queue->capacity)
+            admission_give_up_locked(op, waiter_of(waiting));
+    }
+}
+
+int jobd_queue_resize(struct jobd *jobd, uint32_t index, uint32_t capacity, uint32_t workers,
+                      int64_t now_us)
+{
+    struct op op;
+    verify(index < jobd->queues_len);
+    struct queue *queue = &jobd->queues[index];
+    if (capacity == 0 || capacity > queue->capacity_max || workers > queue->workers_max)
+        return -EINVAL;
+    op_begin(&op, jobd, NULL, now_us);
+    queue->capacity = capacity;
+    queue->workers = workers;
+    refuse_too_large_locked(&op, queue);
+    dispatch_locked(&op, queue);
+    op_end(&op);
     return 0;
 }
