@@ -163,6 +163,7 @@ JOBD_API JOBD_MUST_READ int jobd_queue_change(struct jobd *jobd, uint32_t queue,
 
 /* Other bounds from now on: at most capacity_max and workers_max. What waits or runs beyond a lower
  * one goes on; a put that waits for room and is larger than the whole queue now is told JOBD_FULL.
+ * With fewer workers, takers that wait and want no lease are told JOBD_TIMEOUT: they may ask again.
  * 0; or -EINVAL, and nothing is changed. */
 JOBD_API JOBD_MUST_READ int jobd_queue_resize(struct jobd *jobd, uint32_t queue, uint32_t capacity,
                                               uint32_t workers, int64_t now_us);

@@ -196,6 +196,17 @@ static void refuse_too_large_locked(struct op *op, struct queue *queue) REQUIRES
     }
 }
 
+/* Some are one too many, and only whoever owns them knows which. */
+static void send_workers_home_locked(struct op *op, struct queue *queue) REQUIRES(op->jobd->lock)
+{
+    struct waiting *waiting = TAILQ_FIRST(&queue->take_waiters), *next;
+    for (; waiting != NULL; waiting = next) {
+        next = TAILQ_NEXT(waiting, link);
+        if (waiter_of(waiting)->lease_us == 0)
+            wait_end_locked(op, waiter_of(waiting), JOBD_TIMEOUT);
+    }
+}
+
 int jobd_queue_resize(struct jobd *jobd, uint32_t index, uint32_t capacity, uint32_t workers,
                       int64_t now_us)
 {
@@ -205,6 +216,8 @@ int jobd_queue_resize(struct jobd *jobd, uint32_t index, uint32_t capacity, uint
     if (capacity == 0 || capacity > queue->capacity_max || workers > queue->workers_max)
         return -EINVAL;
     op_begin(&op, jobd, NULL, now_us);
+    if (workers < queue->workers)
+        send_workers_home_locked(&op, queue);
     queue->capacity = capacity;
     queue->workers = workers;
     refuse_too_large_locked(&op, queue);

@@ -16,7 +16,8 @@
 enum { PLACE_SIZE = 64 };
 
 #define DEFAULT_QUEUE "default"
-#define JOBS_MAX      (UINT64_C(1) << 32)
+/* Half of what the engine can count, which needs room to grow. */
+#define JOBS_MAX (UINT64_C(1) << 31)
 
 struct sources {
     const struct option_spec *specs; /* the table */

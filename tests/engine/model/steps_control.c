@@ -77,6 +77,9 @@ void model_step_resize(struct model *model)
     verify((jobd_queue_resize(model->jobd, queue, capacity, workers, model->now_us) == 0) == fits);
     if (!fits)
         return;
+    for (unsigned i = 0; i < TAKERS && workers < model->workers[queue]; i++)
+        if (model->takers[i].waits && model->takers[i].queue == queue)
+            model_expect(&model->takers[i], JOBD_TIMEOUT, 0);
     model->capacity[queue] = capacity;
     model->workers[queue] = workers;
     for (unsigned i = 0; i < PUTTERS; i++) {
