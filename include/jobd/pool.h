@@ -33,6 +33,13 @@ JOBD_API JOBD_MUST_READ int jobd_pool_new(struct jobd_pool **pool, const struct 
  * allowed. */
 JOBD_API JOBD_MUST_READ int jobd_pool_start(struct jobd_pool *pool);
 
+/* Other bounds for a queue from now on, and as many threads: at most its capacity_max and
+ * workers_max. A thread that is too many ends after its job. 0; or -errno, -EINVAL for bounds that
+ * are too high, and nothing is changed. After jobd_pool_start(), not beside jobd_pool_stop(), and
+ * in one thread at a time. */
+JOBD_API JOBD_MUST_READ int jobd_pool_resize(struct jobd_pool *pool, uint32_t queue,
+                                             uint32_t capacity, uint32_t workers);
+
 /* The queues, to put jobs in. They end with the pool. */
 JOBD_API struct jobd *jobd_pool_jobd(struct jobd_pool *pool);
 

@@ -157,6 +157,8 @@ struct jobd_queue_config {
     /* After the nth failed attempt the next waits a random time between half of and the whole of
      * backoff_min_us * 2^n, but no less than backoff_min_us and no more than backoff_max_us. */
     int64_t backoff_min_us, backoff_max_us;
+    /* What jobd_queue_resize() may make of the first two; less than they are: they. */
+    uint32_t capacity_max, workers_max;
     uint32_t restored; /* waiting jobs that will be brought back, perhaps more than the capacity */
 };
 
@@ -209,6 +211,13 @@ JOBD_API uint32_t jobd_queues_len(const struct jobd *jobd);
  * attempts that begin or fail after that. 0; or -EINVAL, and nothing is changed. */
 JOBD_API JOBD_MUST_READ int jobd_queue_change(struct jobd *jobd, uint32_t queue,
                                               const struct jobd_queue_config *config);
+
+/* Other bounds from now on: at most capacity_max and workers_max. What waits or runs beyond a lower
+ * one goes on; a put that waits for room and is larger than the whole queue now is told JOBD_FULL.
+ * With fewer workers, takers that wait and want no lease are told JOBD_TIMEOUT: they may ask again.
+ * 0; or -EINVAL, and nothing is changed. */
+JOBD_API JOBD_MUST_READ int jobd_queue_resize(struct jobd *jobd, uint32_t queue, uint32_t capacity,
+                                              uint32_t workers, int64_t now_us);
 
 /* ---- waiting -------------------------------------------------------------------------------- */
 

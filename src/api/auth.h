@@ -48,7 +48,7 @@ bool tokens_check(const struct tokens *tokens, const struct auth *auth,
                   struct problem *problem);
 /* Those that count; nobody may replace them meanwhile. */
 const struct tokens *auth_tokens(struct auth *auth);
-/* These count from now on; they are taken. */
+/* Requests are judged by these; they are taken. */
 void auth_replace(struct auth *auth, struct tokens *tokens);
 /* Takes NULL. */
 void tokens_free(struct tokens *tokens);

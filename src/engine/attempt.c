@@ -117,7 +117,8 @@ static void apply_end_locked(struct op *op, struct change *change, struct job *j
     int64_t took_us = ran_us(job, change->at_us);
     if (!ending->no_outcome && ending->outcome.state == JOBD_FAILED &&
         (to == JOBD_SCHEDULED || to == JOBD_FAILED))
-        failures_note_locked(op, job, &ending->outcome, to == JOBD_FAILED);
+        op->tell_failure |=
+            failures_note(&op->jobd->failures, job, &ending->outcome, to == JOBD_FAILED);
     transition_leave_running_locked(op, job);
     if (to != JOBD_QUEUED && !ending->no_outcome) {
         histogram_add(&queue->ran, took_us);

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/admission.h"
+#include "engine/dispatch.h"
 #include "engine/submit.h"
 #include "engine/waiters.h"
 
@@ -50,7 +52,7 @@ static bool measure(const struct jobd_config *config, struct size *size)
             !queue_terms_sound(queue))
             return false;
         waiting += queue_waiting_max(queue);
-        workers += queue->workers;
+        workers += queue_workers_max(queue);
     }
     size->durable = config->on_journal_ready != NULL;
     size->running = running_max(workers, size->durable) + config->leases_max;
@@ -80,9 +82,9 @@ static int new_queues_locked(struct jobd *jobd, const struct jobd_config *config
         return -ENOMEM;
     for (uint32_t i = 0; i < config->queues_len && error == 0; i++) {
         const struct jobd_queue_config *queue = &config->queues[i];
-        error =
-            queue_init(&jobd->queues[i], queue,
-                       (uint32_t)running_max(queue->workers, jobd->durable), config->leases_max);
+        error = queue_init(&jobd->queues[i], queue,
+                           (uint32_t)running_max(queue_workers_max(queue), jobd->durable),
+                           config->leases_max);
         jobd->queues_len++;
     }
     return error;
@@ -215,5 +217,47 @@ int jobd_queue_change(struct jobd *jobd, uint32_t queue, const struct jobd_queue
     mutex_lock(&jobd->lock);
     queue_set_terms(&jobd->queues[queue], config);
     mutex_unlock(&jobd->lock);
+    return 0;
+}
+
+/* Puts that wait for more room than there is now when all of it is free, and so would block those
+ * behind them for ever. */
+static void refuse_too_large_locked(struct op *op, struct queue *queue) REQUIRES(op->jobd->lock)
+{
+    struct waiting *waiting = TAILQ_FIRST(&queue->put_waiters), *next;
+    for (; waiting != NULL; waiting = next) {
+        next = TAILQ_NEXT(waiting, link);
+        if (admission_jobs(&waiting->put) > queue->capacity)
+            admission_give_up_locked(op, waiter_of(waiting));
+    }
+}
+
+/* Some are one too many, and only whoever owns them knows which. */
+static void send_workers_home_locked(struct op *op, struct queue *queue) REQUIRES(op->jobd->lock)
+{
+    struct waiting *waiting = TAILQ_FIRST(&queue->take_waiters), *next;
+    for (; waiting != NULL; waiting = next) {
+        next = TAILQ_NEXT(waiting, link);
+        if (waiter_of(waiting)->lease_us == 0)
+            wait_end_locked(op, waiter_of(waiting), JOBD_TIMEOUT);
+    }
+}
+
+int jobd_queue_resize(struct jobd *jobd, uint32_t index, uint32_t capacity, uint32_t workers,
+                      int64_t now_us)
+{
+    struct op op;
+    verify(index < jobd->queues_len);
+    struct queue *queue = &jobd->queues[index];
+    if (capacity == 0 || capacity > queue->capacity_max || workers > queue->workers_max)
+        return -EINVAL;
+    op_begin(&op, jobd, NULL, now_us);
+    if (workers < queue->workers)
+        send_workers_home_locked(&op, queue);
+    queue->capacity = capacity;
+    queue->workers = workers;
+    refuse_too_large_locked(&op, queue);
+    dispatch_locked(&op, queue);
+    op_end(&op);
     return 0;
 }

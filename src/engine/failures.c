@@ -34,8 +34,7 @@ static void copy_first_line(const struct jobd_blob *error, char out[JOBD_FAILURE
     out[used] = '\0';
 }
 
-/* `failures` are those of op->jobd, which the lock guards. */
-static void add(struct op *op, struct failures *failures, const struct jobd_failure *failure)
+static void add(struct failures *failures, const struct jobd_failure *failure)
 {
     if (failures->len < FAILURES_MAX)
         failures->all[(failures->first + failures->len++) % FAILURES_MAX] = *failure;
@@ -43,16 +42,14 @@ static void add(struct op *op, struct failures *failures, const struct jobd_fail
         failures->missed++;
     else
         failures->missed_attempts++;
-    op->tell_failure |= !failures->told;
-    failures->told = true;
 }
 
-void failures_note_locked(struct op *op, const struct job *job, const struct jobd_outcome *outcome,
-                          bool final)
+bool failures_note(struct failures *failures, const struct job *job,
+                   const struct jobd_outcome *outcome, bool final)
 {
-    struct failures *failures = &op->jobd->failures;
+    bool tell = !failures->told;
     if (failures->all == NULL || (!final && !failures->attempts))
-        return;
+        return false;
     struct jobd_failure failure = {.id = job->id,
                                    .queue = job->queue,
                                    .attempt = job->attempt,
@@ -61,7 +58,9 @@ void failures_note_locked(struct op *op, const struct job *job, const struct job
                                    .exited = outcome->exited,
                                    .exit_code = outcome->exit_code};
     copy_first_line(outcome->error, failure.error);
-    add(op, failures, &failure);
+    add(failures, &failure);
+    failures->told = true;
+    return tell;
 }
 
 size_t jobd_failures(struct jobd *jobd, struct jobd_failure *out, size_t len, uint64_t *missed,

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* What has failed of late, for a log: a few entries, the rest is counted. */
+/* What has failed of late, for a log: a few entries, the rest is counted. Under the engine's lock.
+ */
 #pragma once
 
-#include "engine/op.h"
-#include "base/lock.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "jobd/queue.h"
 
 struct job;
 
@@ -21,6 +24,9 @@ struct failures {
 int failures_init(struct failures *failures, const struct jobd_config *config);
 void failures_release(struct failures *failures);
 
-/* This attempt of the job has failed so; `final`: and with it the job. */
-void failures_note_locked(struct op *op, const struct job *job, const struct jobd_outcome *outcome,
-                          bool final) REQUIRES(op->jobd->lock);
+/* This attempt of the job has failed so; `final`: and with it the job. True: whoever asked is to be
+ * told, when the lock is free. */
+__attribute__((warn_unused_result)) bool failures_note(struct failures *failures,
+                                                       const struct job *job,
+                                                       const struct jobd_outcome *outcome,
+                                                       bool final);

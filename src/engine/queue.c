@@ -5,9 +5,19 @@
 #include <stdio.h>
 #include <string.h>
 
+static uint32_t larger(uint32_t one, uint32_t other)
+{
+    return one > other ? one : other;
+}
+
 uint32_t queue_waiting_max(const struct jobd_queue_config *config)
 {
-    return config->restored > config->capacity ? config->restored : config->capacity;
+    return larger(config->restored, larger(config->capacity, config->capacity_max));
+}
+
+uint32_t queue_workers_max(const struct jobd_queue_config *config)
+{
+    return larger(config->workers, config->workers_max);
 }
 
 bool queue_terms_sound(const struct jobd_queue_config *config)
@@ -30,6 +40,8 @@ int queue_init(struct queue *queue, const struct jobd_queue_config *config, uint
     snprintf(queue->name, sizeof queue->name, "%s", config->name);
     queue->capacity = config->capacity;
     queue->workers = config->workers;
+    queue->capacity_max = larger(config->capacity, config->capacity_max);
+    queue->workers_max = queue_workers_max(config);
     queue->room = queue_waiting_max(config) + running + leases_max;
     queue_set_terms(queue, config);
     TAILQ_INIT(&queue->scheduled);

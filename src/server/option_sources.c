@@ -16,6 +16,8 @@
 enum { PLACE_SIZE = 64 };
 
 #define DEFAULT_QUEUE "default"
+/* Half of what the engine can count: a reload may want more. */
+#define JOBS_MAX (JOBD_RECORDS_MAX / 2)
 
 struct sources {
     const struct option_spec *specs; /* the table */
@@ -353,11 +355,11 @@ static bool fit_jobs(const struct options *options, struct problem *problem)
     }
     uint64_t jobs =
         jobd_records_needed(waiting, workers, options->leases_max, kept, options->data != NULL);
-    return jobs < JOBD_RECORDS_MAX ||
+    return jobs < JOBS_MAX ||
            problem_set(problem,
                        "%s: all queues together, with what each remembers, are %llu jobs; allowed "
                        "are fewer than %llu: lower --keep or --capacity",
-                       place, (unsigned long long)jobs, (unsigned long long)JOBD_RECORDS_MAX);
+                       place, (unsigned long long)jobs, (unsigned long long)JOBS_MAX);
 }
 
 static bool agree(const struct options *options, struct problem *problem)

@@ -85,7 +85,10 @@ static const struct option_spec table[] = {
     {"attempts", .type = &type_number, QUEUE(attempts), .flags = OPTION_LIVE, .min = 1,
      .max = JOBD_ATTEMPTS_MAX, .argument = "N", .default_value = "1",
      .help = "how often a job is tried before it fails",
-     .more = "How often a job is tried before it fails, the first attempt included."},
+     .more = "How often a job is tried before it fails, the first attempt included. With 1 every "
+             "job fails that comes while its command or service is away for a second: give more "
+             "to whatever may be run twice. With the default of --backoff, 5 span some 20 seconds, "
+             "10 some ten minutes."},
     {"timeout", .type = &type_duration, QUEUE(timeout_us), .flags = OPTION_LIVE, .min = 1000,
      .max = 365 * DAY, .argument = "TIME", .unset = "none", .help = "time limit for one attempt"},
     {"backoff", .type = &type_span, QUEUE(backoff), .flags = OPTION_LIVE, .max = 365 * DAY,

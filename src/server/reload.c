@@ -169,6 +169,38 @@ static void release(struct changes *changes, uint32_t queues_len)
 
 /* ---- from here on nothing can fail */
 
+/* Capacity and workers, as far as there is room. What is said is what can be done about it. */
+static void resize_queue(struct server *server, uint32_t index, const struct queue_options *fresh)
+{
+    struct queue_options *queue = &server->options.queues[index];
+    const struct queue_room *room = &server->rooms[index];
+    const uint64_t capacity = fresh->capacity, workers = fresh->workers;
+    uint64_t all = workers - queue->workers;
+    if (capacity == queue->capacity && workers == queue->workers)
+        return;
+    for (uint32_t i = 0; i < server->options.queues_len; i++)
+        all += server->options.queues[i].workers;
+    int error = workers <= queue->workers || server_has_descriptors(server, all) ? 0 : -EMFILE;
+    if (error == 0)
+        error = jobd_pool_resize(server->pool, jobd_queue_named(server->jobd, queue->name),
+                                 (uint32_t)capacity, (uint32_t)workers);
+    if (error == 0) {
+        log_info("SIGHUP: queue %s: changed:%s%s%s", queue->name,
+                 capacity != queue->capacity ? " capacity" : "",
+                 capacity != queue->capacity && workers != queue->workers ? "," : "",
+                 workers != queue->workers ? " workers" : "");
+        queue->capacity = capacity;
+        queue->workers = workers;
+    } else if (error == -EINVAL) {
+        log_warn("SIGHUP: queue %s: until the next start there is room for a capacity of %u and %u "
+                 "workers",
+                 queue->name, room->capacity, room->workers);
+    } else {
+        log_warn("SIGHUP: queue %s: %llu workers: %s", queue->name, (unsigned long long)workers,
+                 strerror(-error));
+    }
+}
+
 /* Takes the runner's version, NULL when nothing that is live differs. What is live is exchanged
  * with `fresh`, to be released with it; the name stays where it is, as workers may be reading it.
  */
@@ -178,6 +210,7 @@ static void change_queue(struct server *server, uint32_t index, struct queue_opt
     struct queue_options *queue = &server->options.queues[index];
     struct differences differences = {0};
     struct jobd_queue_config terms = {.name = queue->name};
+    resize_queue(server, index, fresh);
     options_compare(OF_QUEUE, queue, fresh, note, &differences);
     if (differences.fixed.used > 0)
         log_warn("SIGHUP: queue %s: %s cannot change while the server runs", queue->name,

@@ -48,15 +48,35 @@ static uint32_t waiting_on_disk(const struct server *server, const struct queue_
     return server->store != NULL ? store_waiting(server->store, queue->name) : 0;
 }
 
+static uint32_t at_most(uint64_t number, uint64_t limit)
+{
+    return (uint32_t)(number < limit ? number : limit);
+}
+
+/* Twice what is asked for, at least some, at most a fair amount more. What is not used costs
+ * address space alone. */
+static struct queue_room room_of(const struct queue_options *queue)
+{
+    enum { JOBS_LEAST = 1024, JOBS_MORE = 100000, WORKERS_LEAST = 64, WORKERS_MAX = 1024 };
+    uint64_t jobs = queue->capacity + at_most(queue->capacity, JOBS_MORE);
+    uint64_t workers = 2 * queue->workers;
+    return (struct queue_room){
+        .capacity = at_most(jobs > JOBS_LEAST ? jobs : JOBS_LEAST, UINT32_MAX),
+        .workers = at_most(workers > WORKERS_LEAST ? workers : WORKERS_LEAST, WORKERS_MAX)};
+}
+
 /* 0 or -errno. */
 static int new_queue(struct server *server, uint32_t index, struct jobd_queue_config *config,
                      struct jobd_runner *runner)
 {
     const struct queue_options *queue = &server->options.queues[index];
     struct runner_config runs;
+    server->rooms[index] = room_of(queue);
     *config = (struct jobd_queue_config){.name = queue->name,
                                          .capacity = (uint32_t)queue->capacity,
                                          .workers = (uint32_t)queue->workers,
+                                         .capacity_max = server->rooms[index].capacity,
+                                         .workers_max = server->rooms[index].workers,
                                          .restored = waiting_on_disk(server, queue)};
     queue_terms(queue, config);
     queue_runner(&server->options, queue, &runs);
@@ -72,8 +92,9 @@ static int new_pool(struct server *server)
     struct jobd_queue_config *queues = calloc(len, sizeof *queues);
     struct jobd_runner *runners = calloc(len, sizeof *runners);
     server->runners = calloc(len, sizeof(struct runner *));
+    server->rooms = calloc(len, sizeof *server->rooms);
     int error = -ENOMEM;
-    if (queues != NULL && runners != NULL && server->runners != NULL) {
+    if (queues != NULL && runners != NULL && server->runners != NULL && server->rooms != NULL) {
         error = 0;
         for (uint32_t i = 0; i < len && error == 0; i++)
             error = new_queue(server, i, &queues[i], &runners[i]);
@@ -185,6 +206,13 @@ static bool fit_descriptors(struct server *server, struct problem *problem)
     return true;
 }
 
+bool server_has_descriptors(const struct server *server, uint64_t workers)
+{
+    struct rlimit limit;
+    uint64_t needed = DESCRIPTORS_SPARE + server->connections_max + workers * DESCRIPTORS_A_WORKER;
+    return getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= needed;
+}
+
 /* Clients show a token, or need none: --open. */
 static bool guarded(const struct options *options)
 {
@@ -272,6 +300,7 @@ static void close_all(struct server *server)
     for (uint32_t i = 0; server->runners != NULL && i < server->options.queues_len; i++)
         runner_free(server->runners[i]);
     free(server->runners);
+    free(server->rooms);
     store_free(server->store);
     auth_free(server->auth);
     tls_free(server->tls);

@@ -29,16 +29,22 @@ struct idle_event {
     int fd;
 };
 
+/* What a queue may grow to while the server runs. */
+struct queue_room {
+    uint32_t capacity, workers;
+};
+
 struct server {
     int argc;
     char **argv;
     struct options options;
     uint32_t connections_max; /* as many as the limit on open files allows */
     struct listeners listeners;
-    struct runner **runners; /* a queue's, by its index */
-    struct store *store;     /* NULL: memory only */
-    struct auth *auth;       /* NULL: everybody may come in */
-    struct tls *tls;         /* NULL: in clear */
+    struct runner **runners;  /* a queue's, by its index */
+    struct queue_room *rooms; /* likewise */
+    struct store *store;      /* NULL: memory only */
+    struct auth *auth;        /* NULL: everybody may come in */
+    struct tls *tls;          /* NULL: in clear */
     struct failure_log failures;
     struct jobd_pool *pool;
     struct jobd *jobd;
@@ -54,5 +60,7 @@ struct server {
 /* Opens all, serves until a signal, closes all: the exit status. The user's mistake is one line on
  * standard error. Blocks; in the main thread. `server` has its arguments and options. */
 int server_main(struct server *server);
+/* Does the limit on open files allow so many workers in all, beside the connections? */
+bool server_has_descriptors(const struct server *server, uint64_t workers);
 /* Is what the options name good? Opens and starts nothing: the exit status. */
 int server_check(const struct options *options);

@@ -196,7 +196,7 @@ void surroundings_warn_commands(const struct options *options)
 
 static bool may_change(const char *directory, struct problem *problem)
 {
-    struct stat status;
+    struct stat status = {.st_mode = 0};
     int error = stat(directory, &status) == 0 ? 0 : errno;
     if (error == 0 && !S_ISDIR(status.st_mode))
         error = ENOTDIR;
@@ -216,7 +216,7 @@ static bool may_change_around(const char *path, struct problem *problem)
 /* A directory that is not there yet is made. */
 static bool check_data(const struct options *options, struct problem *problem)
 {
-    struct stat status;
+    struct stat status = {.st_mode = 0};
     const char *data = options->data;
     if (data == NULL)
         return true;
