@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The file: transactions, their write-ahead log, and opening, in this order: is it ours and whole;
- * set what must be so, and read it back; migrate the schema; prepare every statement, once. */
+/* The file: transactions, and opening, in this order: are all parts of it there; is it ours and
+ * whole; set what must be so, and read it back; migrate the schema; prepare every statement, once.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -31,6 +32,7 @@ static const struct {
     [REMOVE_JOB] = {"DELETE FROM job", "DELETE FROM job WHERE id = ?"},
     [REMOVE_PROGRESS] = {"DELETE FROM progress", "DELETE FROM progress WHERE id = ?"},
     [RESERVE] = {"INSERT INTO meta", "INSERT OR REPLACE INTO meta VALUES ('next_id', ?)"},
+    [MARK] = {"INSERT INTO meta", "INSERT OR REPLACE INTO meta VALUES ('log', ?)"},
     [KEEP_TIMES] = {"INSERT INTO meta", "INSERT OR REPLACE INTO meta VALUES"
                                         " ('wall_us', ?), ('database_us', ?), ('serving_us', ?)"},
 };
@@ -91,6 +93,12 @@ enum database_result database_begin(struct database *database, struct problem *p
     return database_step(database, BEGIN, -1, problem);
 }
 
+enum database_result database_mark(struct database *database, bool marked, struct problem *problem)
+{
+    (void)sqlite3_bind_int(database->statements[MARK], 1, marked);
+    return database_step(database, MARK, 1, problem);
+}
+
 enum database_result database_commit(struct database *database, struct problem *problem)
 {
     uint64_t reserved = database->reserved;
@@ -100,10 +108,14 @@ enum database_result database_commit(struct database *database, struct problem *
         (void)sqlite3_bind_int64(database->statements[RESERVE], 1, (int64_t)reserved);
         result = database_step(database, RESERVE, 1, problem);
     }
+    if (result == DATABASE_OK && database->marked)
+        result = database_mark(database, false, problem);
     if (result == DATABASE_OK)
         result = database_step(database, COMMIT, -1, problem);
-    if (result == DATABASE_OK)
+    if (result == DATABASE_OK) {
         database->reserved = reserved;
+        database->marked = false;
+    }
     return result;
 }
 
@@ -135,39 +147,6 @@ uint64_t database_first_id(const struct database *database)
     return database->reserved;
 }
 
-/* ---- the log */
-
-static int log_grew(void *context, sqlite3 *handle, const char *name, int pages)
-{
-    struct database *database = context;
-    (void)handle;
-    (void)name;
-    database->log_pages = pages;
-    return SQLITE_OK;
-}
-
-unsigned database_log_pages(const struct database *database)
-{
-    return (unsigned)database->log_pages;
-}
-
-enum database_result database_checkpoint(struct database *database, bool whole,
-                                         struct problem *problem)
-{
-    int in_log, copied;
-    int code = sqlite3_wal_checkpoint_v2(
-        database->handle, NULL, whole ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE,
-        &in_log, &copied);
-    if (code != SQLITE_OK)
-        return database_failed(database, "checkpoint", problem);
-    if (in_log != copied) { /* nobody else reads: nothing can be in the way */
-        (void)problem_set(problem, "checkpoint: %d of %d pages copied", copied, in_log);
-        return DATABASE_BROKEN;
-    }
-    database->log_pages = 0;
-    return DATABASE_OK;
-}
-
 /* ---- opening */
 
 /* The first column of the first row, as a number or a text; false on an error. */
@@ -191,6 +170,15 @@ static bool ask_text(sqlite3 *handle, const char *text, char *out, size_t size)
     snprintf(out, size, "%s", code == SQLITE_ROW ? (const char *)sqlite3_column_text(row, 0) : "");
     (void)sqlite3_finalize(row);
     return code == SQLITE_ROW || code == SQLITE_DONE;
+}
+
+static int log_grew(void *context, sqlite3 *handle, const char *name, int pages)
+{
+    struct database *database = context;
+    (void)handle;
+    (void)name;
+    database->log_pages = pages;
+    return SQLITE_OK;
 }
 
 /* Sets what must be so, and looks whether it is. */
@@ -336,11 +324,56 @@ static bool prepare(struct database *database, struct problem *problem)
     return true;
 }
 
+/* The log as it was found. `lost`: there is a file that says to go on without it. */
+struct log_file {
+    bool there, lost;
+    char *lost_path;
+};
+
+/* SQLite makes either file anew when it is missing, and drops a log without a database. */
+static bool look_for_log(const char *path, struct log_file *log, struct problem *problem)
+{
+    struct stat file;
+    char *log_path = sqlite3_mprintf("%s-wal", path);
+    log->lost_path = sqlite3_mprintf("%s-wal.lost", path);
+    if (log_path == NULL || log->lost_path == NULL) {
+        sqlite3_free(log_path);
+        return problem_set(problem, "out of memory");
+    }
+    log->there = stat(log_path, &file) == 0 && file.st_size > 0;
+    log->lost = access(log->lost_path, F_OK) == 0;
+    sqlite3_free(log_path);
+    if (log->there && (stat(path, &file) != 0 || file.st_size == 0))
+        return problem_set(problem, "it is gone, but its log is there: put it back, or delete "
+                                    "jobd.db-wal to begin anew");
+    return true;
+}
+
+/* Nothing is written before that is clear. */
+static bool has_its_log(struct database *database, const struct log_file *log,
+                        struct problem *problem)
+{
+    int64_t tables, marked = 0;
+    const char *text = "SELECT count(*) FROM sqlite_schema WHERE name = 'meta'";
+    if (!ask_number(database->handle, text, &tables) ||
+        (tables > 0 &&
+         !ask_number(database->handle, "SELECT value FROM meta WHERE name = 'log'", &marked)))
+        return problem_set(problem, "%s", sqlite3_errmsg(database->handle));
+    database->marked = marked == 1;
+    database->lost_log = database->marked && !log->there;
+    return !database->lost_log || log->lost ||
+           problem_set(problem,
+                       "its log jobd.db-wal is gone or empty, and with it the last jobs and "
+                       "results that were acknowledged: put it back; or, to go on without them, "
+                       "create the file %s",
+                       log->lost_path);
+}
+
 /* SQLite would let others read it. A start reads all of it, which takes the system a tenth of the
  * time when it knows. */
 static bool make_ready(const char *path, struct problem *problem)
 {
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
     if (fd < 0)
         return problem_set(problem, "%s", strerror(errno));
     struct stat file;
@@ -368,13 +401,27 @@ static bool open_file(struct database *database, const char *path, struct proble
                                                 : "out of memory");
 }
 
+/* The permission to go on without a log is used up when that is on disk. */
+static bool use_up(struct database *database, const struct log_file *log, struct problem *problem)
+{
+    if (database->lost_log && (database_begin(database, problem) != DATABASE_OK ||
+                               database_commit(database, problem) != DATABASE_OK))
+        return false;
+    return !log->lost || unlink(log->lost_path) == 0 ||
+           problem_set(problem, "%s: %s", log->lost_path, strerror(errno));
+}
+
 static bool open_all(struct database *database, const char *path, enum database_sync sync,
                      struct problem *problem)
 {
     int64_t version = 0;
-    return open_file(database, path, problem) && is_ours(database, &version, problem) &&
-           configure(database, sync, problem) && migrate(database, version, problem) &&
-           prepare(database, problem);
+    struct log_file log = {.lost_path = NULL};
+    bool good = look_for_log(path, &log, problem) && open_file(database, path, problem) &&
+                is_ours(database, &version, problem) && has_its_log(database, &log, problem) &&
+                configure(database, sync, problem) && migrate(database, version, problem) &&
+                prepare(database, problem) && use_up(database, &log, problem);
+    sqlite3_free(log.lost_path);
+    return good;
 }
 
 struct database *database_open(const char *path, enum database_sync sync, struct problem *problem)
@@ -387,6 +434,11 @@ struct database *database_open(const char *path, enum database_sync sync, struct
     (void)problem_set(problem, "%s: %s", path, why.text);
     database_close(database);
     return NULL;
+}
+
+bool database_lost_log(const struct database *database)
+{
+    return database->lost_log;
 }
 
 void database_close(struct database *database)

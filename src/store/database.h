@@ -27,9 +27,12 @@ struct database;
 enum database_sync { DATABASE_SYNC_FULL, DATABASE_SYNC_LOG, DATABASE_SYNC_OFF };
 
 /* Opens the file, makes or migrates its tables. NULL, and a problem that names the file and what
- * to do, when it is not there for us: used by another process, not ours, newer than we, damaged.
- * What is not ours is not written to. */
+ * to do, when it is not there for us: used by another process, not ours, newer than we, damaged, or
+ * without its log (a file PATH-wal.lost, which is deleted then, lets it go on without). What is not
+ * ours is not written to. */
 struct database *database_open(const char *path, enum database_sync sync, struct problem *problem);
+/* It was opened without its log: what was committed last is lost. */
+bool database_lost_log(const struct database *database);
 /* Without a checkpoint. Takes NULL. */
 void database_close(struct database *database);
 
@@ -47,8 +50,12 @@ enum database_result database_keep_times(struct database *database, const struct
 enum database_result database_commit(struct database *database, struct problem *problem);
 void database_rollback(struct database *database);
 
-/* Copies the log into the database and syncs that; `whole` empties the log too. */
-enum database_result database_checkpoint(struct database *database, bool whole,
+/* What becomes of the log when it is copied: it goes on, perhaps emptied first, and is missed by
+ * database_open() when it gets lost; or it is not needed any more. */
+enum log_use { LOG_GOES_ON, LOG_EMPTIED, LOG_ENDS };
+
+/* Copies the log into the database and syncs that. Not in a transaction. */
+enum database_result database_checkpoint(struct database *database, enum log_use use,
                                          struct problem *problem);
 /* Pages in the log that are not checkpointed. */
 unsigned database_log_pages(const struct database *database);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What database.c (the file and its transactions), rows.c (a job as two rows) and columns.c (what
- * is in them) share; no other file includes this, or sqlite3.h. */
+/* What database.c (the file and its transactions), wal.c (its log), rows.c (a job as two rows) and
+ * columns.c (what is in them) share; no other file includes this, or sqlite3.h. */
 #pragma once
 
 #include <sqlite3.h>
@@ -17,6 +17,7 @@ enum statement {
     REMOVE_PROGRESS,
     RESERVE,
     KEEP_TIMES,
+    MARK,
     STATEMENTS_MAX
 };
 
@@ -25,8 +26,13 @@ struct database {
     sqlite3_stmt *statements[STATEMENTS_MAX];
     uint64_t reserved, highest; /* ids: below this one they may be used; the highest that is */
     struct kept_times times;    /* as they were when it was opened */
-    int log_pages;
+    int log_pages, log_rest;    /* in the log; of those, such as a checkpoint leaves */
+    bool marked;                /* the last commit has left the mark of wal.c */
+    bool lost_log;              /* when it was opened */
 };
+
+/* In a transaction: the mark of wal.c. */
+enum database_result database_mark(struct database *database, bool marked, struct problem *problem);
 
 /* DATABASE_FULL or DATABASE_BROKEN, by what SQLite said last. */
 enum database_result database_failed(struct database *database, const char *what,

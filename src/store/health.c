@@ -117,13 +117,13 @@ void health_close_broken(struct store *store)
 }
 
 /* When the disk is full the log still has it all; the ballast may be enough. */
-enum database_result health_checkpoint(struct store *store, bool whole)
+enum database_result health_checkpoint(struct store *store, enum log_use use)
 {
-    enum database_result result = database_checkpoint(store->database, whole, &store->problem);
+    enum database_result result = database_checkpoint(store->database, use, &store->problem);
     if (result == DATABASE_FULL &&
         (health_now(store) == GOOD ? health_enter_full(store)
                                    : ballast_release(store->ballast_path)))
-        result = database_checkpoint(store->database, whole, &store->problem);
+        result = database_checkpoint(store->database, use, &store->problem);
     if (result == DATABASE_BROKEN)
         health_close_broken(store);
     return result;
@@ -217,7 +217,7 @@ static bool reopen(struct store *store)
     struct database *database = health_open(store, &store->problem);
     if (database == NULL)
         return false;
-    if (database_checkpoint(database, true, &store->problem) == DATABASE_OK &&
+    if (database_checkpoint(database, LOG_EMPTIED, &store->problem) == DATABASE_OK &&
         rewrite_in_doubt(store, database) && ballast_hold(store->ballast_path, 0)) {
         store->database = database;
         return true;
@@ -230,7 +230,7 @@ static bool reopen(struct store *store)
  * or the next job fills the disk again. */
 static bool has_space(struct store *store)
 {
-    return health_checkpoint(store, true) == DATABASE_OK &&
+    return health_checkpoint(store, LOG_EMPTIED) == DATABASE_OK &&
            ballast_hold(store->ballast_path, BALLAST_BYTES);
 }
 

@@ -47,7 +47,7 @@ bool health_enter_full(struct store *store);
 void health_close_broken(struct store *store);
 
 /* As database_checkpoint(), of an open database; with the state that follows from the result. */
-enum database_result health_checkpoint(struct store *store, bool whole);
+enum database_result health_checkpoint(struct store *store, enum log_use use);
 
 /* GOOD again, if it can be; else store->again_us says when to try again. */
 void health_try_to_recover(struct store *store);

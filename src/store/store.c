@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "store/files.h"
 #include "store/health.h"
 #include "store/writer.h"
 
@@ -122,6 +123,29 @@ static bool make_paths(struct store *store, const char *directory)
            asprintf(&store->ballast_path, "%s/ballast", directory) > 0;
 }
 
+/* Nothing that somebody else has put there is written to. */
+static bool check_files(const struct store *store, struct problem *problem)
+{
+    struct stat folder;
+    if (fstat(store->folder, &folder) != 0)
+        return problem_set(problem, "%s: %s", store->path, strerror(errno));
+    return files_check(store->path, folder.st_uid, problem) &&
+           files_check(store->log_path, folder.st_uid, problem) &&
+           files_check(store->ballast_path, folder.st_uid, problem);
+}
+
+/* From now on the database knows that it has a log. */
+static bool begin_log(struct store *store, struct problem *problem)
+{
+    if (database_lost_log(store->database))
+        log_warn("%s: jobd.db-wal is lost, and the last jobs with it; going on without, as "
+                 "jobd.db-wal.lost said",
+                 store->path);
+    if (database_checkpoint(store->database, LOG_GOES_ON, &store->problem) != DATABASE_BROKEN)
+        return true; /* a full disk is seen to later */
+    return problem_set(problem, "%s: %s", store->path, store->problem.text);
+}
+
 /* What has begun is undone by store_free(). */
 static bool open_all(struct store *store, const char *directory, struct problem *problem)
 {
@@ -131,6 +155,8 @@ static bool open_all(struct store *store, const char *directory, struct problem 
         return false;
     if (!make_paths(store, directory))
         return problem_set(problem, "%s: out of memory", directory);
+    if (!check_files(store, problem))
+        return false;
     if (stat(store->path, &file) == 0 && file.st_size > CHECK_IS_LONG_BYTES)
         log_info("%s: checking %lld MiB", store->path, (long long)file.st_size >> 20);
     store->database = health_open(store, problem);
@@ -141,6 +167,9 @@ static bool open_all(struct store *store, const char *directory, struct problem 
         return problem_set(problem, "%s: %s", store->path, strerror(errno));
     if (!database_count(store->database, note_queue, store, &store->problem))
         return problem_set(problem, "%s: %s", store->path, store->problem.text);
+    if (!begin_log(store, problem))
+        return false;
+    files_warn(directory, store->folder);
     return true;
 }
 

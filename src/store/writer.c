@@ -139,7 +139,7 @@ static void housekeeping(struct store *store, bool idle)
         sync_log(store);
     if (health_now(store) == GOOD &&
         database_log_pages(store->database) >= (idle ? 1 : LOG_PAGES_MAX))
-        (void)health_checkpoint(store, false);
+        (void)health_checkpoint(store, LOG_GOES_ON);
 }
 
 /* When to look again, though nobody asks. */
@@ -266,6 +266,6 @@ bool store_stop(struct store *store, int64_t wait_us)
     if (health_writes(store))
         write_times(store);
     if (health_writes(store))
-        (void)health_checkpoint(store, true);
+        (void)health_checkpoint(store, LOG_ENDS);
     return whole && health_writes(store);
 }

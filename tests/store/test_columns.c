@@ -250,7 +250,7 @@ static void write_all(const char *file, const struct scene *scene)
     for (unsigned i = 1; i < JOBS; i++)
         assert_int_equal(database_change(database, ROW_SET, &scene->now[i], &problem), DATABASE_OK);
     assert_int_equal(database_commit(database, &problem), DATABASE_OK);
-    assert_int_equal(database_checkpoint(database, true, &problem), DATABASE_OK);
+    assert_int_equal(database_checkpoint(database, LOG_ENDS, &problem), DATABASE_OK);
     database_close(database);
 }
 

@@ -153,7 +153,7 @@ static void test_a_job_comes_back_as_it_was(void **state)
     one.output = output;
     one.error = error;
     set(database, &one);
-    assert_int_equal(database_checkpoint(database, true, &problem), DATABASE_OK);
+    assert_int_equal(database_checkpoint(database, LOG_ENDS, &problem), DATABASE_OK);
     database_close(database);
 
     database = open_it();
@@ -213,7 +213,7 @@ static void test_ids_that_nobody_can_ask_for(void **state)
     struct database *database = open_it();
     add(database, &one);
     add(database, &far);
-    assert_int_equal(database_checkpoint(database, true, &problem), DATABASE_OK);
+    assert_int_equal(database_checkpoint(database, LOG_ENDS, &problem), DATABASE_OK);
     database_close(database);
     change_file("UPDATE meta SET value = (1 << 53) + 1000 WHERE name = 'next_id'");
     database = open_it();
@@ -255,7 +255,7 @@ static void test_damaged_rows_are_seen(void **state)
     add(database, &three);
     three.attempt = 1;
     set(database, &three);
-    assert_int_equal(database_checkpoint(database, true, &problem), DATABASE_OK);
+    assert_int_equal(database_checkpoint(database, LOG_ENDS, &problem), DATABASE_OK);
     database_close(database);
     change_file("UPDATE job SET payload = 'pay 99' WHERE id = 1;"
                 "UPDATE progress SET attempt = 0 WHERE id = 3");
@@ -309,7 +309,7 @@ static void test_an_older_schema_is_migrated(void **state)
     fresh_path();
     struct database *database = open_it();
     add(database, &one);
-    assert_int_equal(database_checkpoint(database, true, &problem), DATABASE_OK);
+    assert_int_equal(database_checkpoint(database, LOG_ENDS, &problem), DATABASE_OK);
     database_close(database);
     /* what versions 2 and 3 have brought */
     change_file("ALTER TABLE progress DROP COLUMN began; DROP VIEW jobs; PRAGMA user_version = 1");
@@ -332,7 +332,7 @@ static void test_damage_is_refused(void **state)
         one.payload = payload;
         add(database, &one);
     }
-    assert_int_equal(database_checkpoint(database, true, &problem), DATABASE_OK);
+    assert_int_equal(database_checkpoint(database, LOG_ENDS, &problem), DATABASE_OK);
     database_close(database);
     jobd_blob_unref(payload);
     struct stat file;
