@@ -2,12 +2,14 @@
 /* The files of a server that keeps its jobs on disk: one that got lost while it was away is missed,
  * one that is somebody else's is not written to. */
 #include <fcntl.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -136,32 +138,32 @@ static void another_program_reads_it(void)
     assert_int_equal(access(file_named("jobd.db-wal"), F_OK), -1);
 }
 
-static struct timespec changed(const char *name)
+static bool is_about(const struct inotify_event *event, const char *name)
 {
-    struct stat file;
-    assert_int_equal(stat(file_named(name), &file), 0);
-    return file.st_mtim;
+    return event->len > 0 && strcmp(event->name, name) == 0;
 }
 
-static bool same(struct timespec a, struct timespec b)
+/* Until the database has been written to, and its log after that, and then nothing for a while. */
+static void await_rest(int watch)
 {
-    return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
-}
-
-/* Until the database has been written to, and its log after that, and nothing more. */
-static void await_rest(struct timespec before)
-{
+    enum { QUIET_MS = 200 };
     int64_t deadline_ms = now_ms() + PATIENCE_MS;
-    struct timespec database, log, last = before;
-    bool rests = false;
-    while (!rests) {
-        look_again(deadline_ms, "a checkpoint");
-        database = changed("jobd.db");
-        log = changed("jobd.db-wal");
-        bool after = log.tv_sec > database.tv_sec ||
-                     (log.tv_sec == database.tv_sec && log.tv_nsec > database.tv_nsec);
-        rests = !same(database, before) && after && same(log, last);
-        last = log;
+    bool copied = false, marked = false;
+    for (;;) {
+        _Alignas(struct inotify_event) char events[4096];
+        struct pollfd polls = {.fd = watch, .events = POLLIN};
+        int ready = poll(&polls, 1, marked ? QUIET_MS : PATIENCE_MS);
+        assert_true(now_ms() < deadline_ms);
+        if (ready == 0 && marked)
+            return;
+        ssize_t size = read(watch, events, sizeof events);
+        assert_true(size > 0);
+        for (const char *at = events; at < events + size;) {
+            const struct inotify_event *event = (const struct inotify_event *)(const void *)at;
+            copied |= is_about(event, "jobd.db");
+            marked |= copied && is_about(event, "jobd.db-wal");
+            at += sizeof *event + event->len;
+        }
     }
 }
 
@@ -176,9 +178,11 @@ static void a_log_that_was_copied_is_not_missed(void **state)
     fresh_folder(); /* and at rest */
     struct server *server = start();
     struct client *client = client_new(server);
-    struct timespec before = changed("jobd.db");
+    int watch = inotify_init1(IN_CLOEXEC);
+    assert_true(inotify_add_watch(watch, folder, IN_MODIFY) >= 0);
     client_put(client, "/do");
-    await_rest(before);
+    await_rest(watch);
+    close(watch);
     end(server, client, SIGKILL);
     another_program_reads_it();
     assert_jobs(1);
