@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/problem.h"
 #include "base/verify.h"
+#include "server/descriptors.h"
 #include "server/option_sources.h"
 #include "server/option_types.h"
 #include "server/sandbox.h"
@@ -180,7 +181,8 @@ static void resize_queue(struct server *server, uint32_t index, const struct que
         return;
     for (uint32_t i = 0; i < server->options.queues_len; i++)
         all += server->options.queues[i].workers;
-    int error = workers <= queue->workers || server_has_descriptors(server, all) ? 0 : -EMFILE;
+    int error =
+        workers <= queue->workers || descriptors_allow(server->connections_max, all) ? 0 : -EMFILE;
     if (error == 0)
         error = jobd_pool_resize(server->pool, jobd_queue_named(server->jobd, queue->name),
                                  (uint32_t)capacity, (uint32_t)workers);

@@ -7,24 +7,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/problem.h"
 #include "run/exec_output.h"
+#include "server/descriptors.h"
 #include "server/option_types.h"
 #include "server/reload.h"
 #include "server/sandbox.h"
 #include "server/shutdown.h"
 #include "server/signals.h"
 #include "server/surroundings.h"
-
-enum {
-    DESCRIPTORS_SPARE = 160, /* for listeners, loops, and clients that are being sent away */
-    DESCRIPTORS_A_WORKER = 8 /* pipes of a command, connections to a web service */
-};
 
 /* Ids count microseconds from here at the start of a server, so that they go on rising when one
  * that remembers nothing is started again: fewer than a million jobs a second came in between. */
@@ -178,37 +173,6 @@ static bool open_signals(struct server *server, struct problem *problem)
     return error == 0 || problem_set(problem, "signals: %s", strerror(-error));
 }
 
-/* As many descriptors as allowed; fewer connections when that is not enough. False when it is too
- * few for any. */
-static bool fit_descriptors(struct server *server, struct problem *problem)
-{
-    const struct options *options = &server->options;
-    struct rlimit limit;
-    server->connections_max = (uint32_t)options->connections_max;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-        return true;
-    limit.rlim_cur = limit.rlim_max;
-    if (setrlimit(RLIMIT_NOFILE, &limit) != 0 && getrlimit(RLIMIT_NOFILE, &limit) != 0)
-        return true;
-    rlim_t spare = DESCRIPTORS_SPARE;
-    for (uint32_t i = 0; i < options->queues_len; i++)
-        spare += options->queues[i].workers * DESCRIPTORS_A_WORKER;
-    if (limit.rlim_cur <= spare)
-        return problem_set(problem, "the open-file limit is %llu; at least %llu is needed",
-                           (unsigned long long)limit.rlim_cur, (unsigned long long)spare + 1);
-    uint64_t room = limit.rlim_cur - spare;
-    if (options->connections_max > room)
-        server->connections_max = (uint32_t)room;
-    return true;
-}
-
-bool server_has_descriptors(const struct server *server, uint64_t workers)
-{
-    struct rlimit limit;
-    uint64_t needed = DESCRIPTORS_SPARE + server->connections_max + workers * DESCRIPTORS_A_WORKER;
-    return getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= needed;
-}
-
 /* Clients show a token, or need none: --open. */
 static bool guarded(const struct options *options)
 {
@@ -271,7 +235,8 @@ static enum listen_result open_listeners(struct server *server, struct problem *
 static int open_all(struct server *server, struct problem *problem)
 {
     const struct options *options = &server->options;
-    if (!open_signals(server, problem) || !fit_descriptors(server, problem))
+    if (!open_signals(server, problem) ||
+        !descriptors_fit(options, &server->connections_max, problem))
         return EXIT_LOST;
     if (!open_auth(options, &server->auth, problem) || !open_tls(options, &server->tls, problem))
         return EXIT_WRONG;

@@ -56,7 +56,5 @@ struct server {
 /* Opens all, serves until a signal, closes all: the exit status. The user's mistake is one line on
  * standard error. Blocks; in the main thread. `server` has its arguments and options. */
 int server_main(struct server *server);
-/* Does the limit on open files allow so many workers in all, beside the connections? */
-bool server_has_descriptors(const struct server *server, uint64_t workers);
 /* Is what the options name good? Opens and starts nothing: the exit status. */
 int server_check(const struct options *options);
