@@ -81,6 +81,8 @@ JOBD_API const char *jobd_result_text(enum jobd_result result);
 
 /* ---- payloads ------------------------------------------------------------------------------- */
 
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wpedantic" /* C++ has no arrays like `bytes` */
 /* Bytes and their media type, shared by counting: whoever keeps one holds a reference. */
 struct jobd_blob {
     size_t size;
@@ -91,6 +93,7 @@ struct jobd_blob {
     } link;
     unsigned char bytes[] __attribute__((aligned(16)));
 };
+#pragma GCC diagnostic pop
 
 /* `size` bytes to be filled in before anybody else sees the blob, and a copy of `type` (borrowed,
  * may be NULL). NULL when memory is short. The caller holds the one reference. */
@@ -273,7 +276,7 @@ struct jobd_waiter {
     struct jobd_blob *output; /* on JOBD_OK, where wanted: a reference, the caller's; or NULL */
 
     struct jobd_waiter_hidden {
-        uint64_t words[18];
+        unsigned char bytes[144] __attribute__((aligned(8)));
     } hidden; /* private to jobd */
 };
 
