@@ -36,6 +36,9 @@ extern "C" {
 #define JOBD_TOKEN_SIZE       33  /* of a lease, with its NUL: 128 bits in hexadecimal */
 #define JOBD_TRACE_SIZE       64  /* a traceparent, with its NUL */
 #define JOBD_KEY_SIZE         256 /* an idempotency key, with its NUL */
+#define JOBD_ID_MAX           ((UINT64_C(1) << 53) - 1) /* exact in JSON for every language */
+#define JOBD_FIRST_ID_MAX     (UINT64_C(3) << 51)       /* then there are enough for ever */
+#define JOBD_FAILURE_SIZE     160 /* the first line of an error, with its NUL */
 #define JOBD_NEVER            INT64_MAX
 #define JOBD_NO_QUEUE         UINT32_MAX
 
@@ -66,11 +69,12 @@ enum jobd_result {
     JOBD_FINISHED,      /* too late: the job has ended */
     JOBD_NOT_FINAL,     /* too early: it has not */
     JOBD_CONFLICT,      /* the same key came with another payload */
-    JOBD_REPEATED,      /* was said before: nothing is changed */
+    JOBD_REPEATED,      /* the same report came before: nothing is changed */
     JOBD_NO_LEASE,      /* never was, or is forgotten */
     JOBD_LEASE_EXPIRED, /* ended, or its time ran out */
     JOBD_TIMEOUT,
-    JOBD_TOO_MANY_WAITERS, /* as many wait as may wait */
+    JOBD_TOO_MANY_WAITERS, /* waiters_max is reached */
+    JOBD_TOO_MANY_LEASES,  /* leases_max is: as many are held or waited for */
     JOBD_STOPPING,         /* the job runs, and has been told to stop */
     JOBD_STORE_FAILED,     /* could not be saved: nothing was done */
     JOBD_RESULTS
@@ -123,20 +127,29 @@ struct jobd_queue_config {
 struct jobd_config {
     const struct jobd_queue_config *queues; /* borrowed until jobd_new() returns */
     uint32_t queues_len;                    /* at least 1; a queue is named by its index here */
-    uint32_t
-        keep; /* ended jobs that a queue remembers: so many done, failed and cancelled ones each */
+    /* Ended jobs that a queue remembers: so many done, so many failed, so many cancelled ones. */
+    uint32_t keep;
     size_t memory_bytes;  /* payloads, outputs, errors, their types and keys of all jobs, at most */
     uint32_t waiters_max; /* jobd_waiters at a time, those that are uncounted not counted */
     uint32_t leases_max;  /* jobs that may be leased at a time */
-    uint64_t first_id;    /* at least 1; ids count on from here, below 2^53 */
+    uint64_t first_id;    /* from 1 to JOBD_FIRST_ID_MAX; ids count on from here */
     /* Called when something became due earlier than the last jobd_tick() said. In any thread, with
      * no lock held; must neither block nor call back into this engine. May be NULL. */
     void (*on_earlier_deadline)(void *context);
     void *context;
+    /* Called when ended jobs had to be forgotten before `keep` asks for it, as memory_bytes was
+     * used up: jobd_stats says how many. In any thread, with no lock held. May be NULL. */
+    void (*on_forgotten_early)(void *context);
+    void *forgotten_context;
     /* Not NULL: there is a journal, which a store writes down, and verbs end when it has. Called,
      * as `on_earlier_deadline` is, when something waits there again. */
     void (*on_journal_ready)(void *context);
     void *journal_context;
+    /* Not NULL: called, as `on_earlier_deadline` is, when jobs have failed and jobd_failures() has
+     * something to say. `failed_attempts`: also of attempts that will be tried again. */
+    void (*on_failure)(void *context);
+    void *failure_context;
+    bool failed_attempts;
 };
 
 /* 0 and *jobd, or -errno and *jobd untouched: -EINVAL, -ENOMEM. */
@@ -150,8 +163,8 @@ JOBD_API uint32_t jobd_queue_named(const struct jobd *jobd, const char *name);
 JOBD_API const char *jobd_queue_name(const struct jobd *jobd, uint32_t queue);
 JOBD_API uint32_t jobd_queues_len(const struct jobd *jobd);
 
-/* What a config says of attempts, timeout_us and backoff counts from now on: for jobs that come in
- * and attempts that begin or fail. 0; or -EINVAL, and nothing is changed. */
+/* Changes attempts, timeout_us and backoff to what the config says: for jobs that come in and
+ * attempts that begin or fail after that. 0; or -EINVAL, and nothing is changed. */
 JOBD_API JOBD_MUST_READ int jobd_queue_change(struct jobd *jobd, uint32_t queue,
                                               const struct jobd_queue_config *config);
 
@@ -185,7 +198,9 @@ struct jobd_outcome {
     int exit_code;
 };
 
-/* A job at one moment. Times are 0 where they do not apply. */
+/* A job at one moment. Times are 0 where they do not apply. When it was created, started and
+ * finished is below 0 where that was before this process: the engine knows it from a record and
+ * gives it back as it came. */
 struct jobd_info {
     uint64_t id;
     uint32_t queue;
@@ -294,7 +309,7 @@ JOBD_API int64_t jobd_tick(struct jobd *jobd, int64_t now_us);
  * say JOBD_PENDING, and the waiter is woken with that when it is written down, or with
  * JOBD_STORE_FAILED: then nothing was done. What they take is taken with JOBD_PENDING too. A
  * deadline does not count for this. `waiter` NULL: nobody is told, and they end at once.
- * JOBD_TOO_MANY_WAITERS: as many wait as may, nothing was done. */
+ * JOBD_TOO_MANY_WAITERS: waiters_max is reached, nothing was done. */
 
 /* ---- putting jobs in, and stopping them ----------------------------------------------------- */
 
@@ -304,8 +319,8 @@ JOBD_API int64_t jobd_tick(struct jobd *jobd, int64_t now_us);
  * With waiter->end_us a job that is in is waited for in the same step, so that its end cannot be
  * missed: JOBD_PENDING where it would say JOBD_OK, and JOBD_OK, with info and output as from
  * jobd_await(), when it has ended; JOBD_TIMEOUT when it has not ended in time,
- * JOBD_TOO_MANY_WAITERS when as many wait as may, and then waiter->accepted says that it is in. Not
- * for a batch. */
+ * JOBD_TOO_MANY_WAITERS when waiters_max is reached, and then waiter->accepted says that it is in.
+ * Not for a batch. */
 JOBD_API JOBD_MUST_READ enum jobd_result jobd_put(struct jobd *jobd, const struct jobd_put *put,
                                                   struct jobd_waiter *waiter, int64_t now_us,
                                                   struct jobd_receipt *receipt);
@@ -325,8 +340,8 @@ JOBD_API JOBD_MUST_READ enum jobd_result jobd_put_wait(struct jobd *jobd,
 JOBD_API enum jobd_result jobd_cancel(struct jobd *jobd, uint64_t id, struct jobd_waiter *waiter,
                                       int64_t now_us);
 
-/* A final job goes back in, with fresh attempts: JOBD_OK; or JOBD_FULL, JOBD_OUT_OF_MEMORY,
- * JOBD_CLOSED, JOBD_NOT_FINAL, JOBD_NO_JOB. */
+/* A final job is queued again, with all its attempts: JOBD_OK; or JOBD_FULL, JOBD_CLOSED,
+ * JOBD_NOT_FINAL, JOBD_NO_JOB. */
 JOBD_API JOBD_MUST_READ enum jobd_result jobd_retry(struct jobd *jobd, uint64_t id,
                                                     struct jobd_waiter *waiter, int64_t now_us,
                                                     struct jobd_receipt *receipt);
@@ -388,8 +403,9 @@ struct jobd_stats {
     uint32_t queued, scheduled, running;
     uint32_t leased;                            /* of those that run */
     uint64_t admitted, done, failed, cancelled; /* totals since the start */
-    uint64_t rejected;                          /* puts that met a full queue */
+    uint64_t rejected;                          /* jobs refused: queue full, or no memory */
     uint64_t retried;                           /* failed attempts that were not the last */
+    uint64_t forgotten_early;                   /* before `keep` asks for it, as memory was short */
     int64_t oldest_us;            /* the longest wait among the first of each priority; 0: empty */
     double drain_per_s;           /* slots that become free, as measured while jobs waited */
     struct jobd_histogram waited; /* from being ready to run until running */
@@ -398,6 +414,22 @@ struct jobd_stats {
 
 JOBD_API void jobd_stats(struct jobd *jobd, uint32_t queue, int64_t now_us,
                          struct jobd_stats *stats);
+
+/* An attempt that has failed. */
+struct jobd_failure {
+    uint64_t id;
+    uint32_t queue, attempt, attempts;
+    bool final;  /* the job has failed with it */
+    bool exited; /* exit_code counts */
+    int exit_code;
+    char error[JOBD_FAILURE_SIZE]; /* its first line, bytes as they came, cut; "": none */
+};
+
+/* For a log, where config.on_failure is set: the attempts that have failed since the last call, the
+ * oldest first, at most `len` of them; with a journal once that is written. How many. A few are
+ * kept; *missed jobs and *missed_attempts more have failed. */
+JOBD_API size_t jobd_failures(struct jobd *jobd, struct jobd_failure *failures, size_t len,
+                              uint64_t *missed, uint64_t *missed_attempts);
 
 /* Bytes that count for memory_bytes. */
 JOBD_API size_t jobd_memory(struct jobd *jobd);
@@ -408,7 +440,7 @@ JOBD_API size_t jobd_memory(struct jobd *jobd);
  * it is woken with the task (JOBD_OK), JOBD_TIMEOUT or JOBD_CLOSED. Takers are served in the order
  * they came, one job to one taker. The waiter must stay until jobd_finish(); not so for a
  * lease: its task's payload is a reference, the caller's, key and trace are "", but it has
- * waiter->info, and JOBD_TOO_MANY_WAITERS says that as many are leased or waited for as may be.
+ * waiter->info, and there may be JOBD_TOO_MANY_LEASES.
  * With a journal a lease is given when it is written down (JOBD_PENDING, also with no_wait). */
 JOBD_API JOBD_MUST_READ enum jobd_result jobd_take(struct jobd *jobd, uint32_t queue,
                                                    struct jobd_waiter *waiter, int64_t now_us);
@@ -419,9 +451,13 @@ JOBD_API JOBD_MUST_READ enum jobd_result jobd_take(struct jobd *jobd, uint32_t q
 JOBD_API void jobd_finish(struct jobd *jobd, const struct jobd_task *task,
                           const struct jobd_outcome *outcome, int64_t now_us);
 
-/* ---- leases: the right to run one attempt until a deadline. JOBD_NO_LEASE when nobody was ever
- * given this token, or long ago; JOBD_LEASE_EXPIRED when it has ended or was taken away: nothing is
- * changed then, and nothing taken. A lease that runs out is a failed attempt. */
+/* ---- leases: the right to run one attempt until a deadline. A lease that expires is a failed
+ * attempt.
+ *
+ * JOBD_NO_LEASE when nobody was ever given this token, or long ago; JOBD_LEASE_EXPIRED when it has
+ * ended, expired or was revoked; JOBD_REPEATED when it was ended by this same call, as when its
+ * answer was lost: nothing is changed then, and nothing taken. But JOBD_DONE after the lease has
+ * expired counts, with JOBD_OK, while the job still waits for its next attempt. */
 
 JOBD_API JOBD_MUST_READ enum jobd_result jobd_lease_finish(struct jobd *jobd, const char *token,
                                                            const struct jobd_outcome *outcome,
@@ -438,7 +474,7 @@ JOBD_API enum jobd_result jobd_lease_release(struct jobd *jobd, const char *toke
 
 /* ---- stopping ------------------------------------------------------------------------------- */
 
-/* No new jobs from now on: puts say JOBD_CLOSED, and so are woken those who wait for room. */
+/* Accepts no more jobs: puts return JOBD_CLOSED, and those that wait for room are woken with it. */
 JOBD_API void jobd_close(struct jobd *jobd);
 JOBD_API bool jobd_closed(struct jobd *jobd);
 
@@ -452,7 +488,8 @@ JOBD_API JOBD_MUST_READ enum jobd_result jobd_await_idle(struct jobd *jobd,
  * cancelled, and what had to stop goes back as if it had not been taken. */
 JOBD_API void jobd_cancel_all(struct jobd *jobd, int64_t now_us);
 
-/* Sends the takers home, with JOBD_CLOSED. Later ones are sent home at once. */
+/* Ends the waits of all takers with JOBD_CLOSED, which later calls of jobd_take() return at once.
+ */
 JOBD_API void jobd_stop_takers(struct jobd *jobd);
 
 #ifdef __cplusplus

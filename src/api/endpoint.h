@@ -27,7 +27,7 @@ enum {
 
 #define WAIT_MAX_US (INT64_C(3600) * CLOCK_SECOND_US)
 #define WAIT_VALUES "a duration of at most 1h, like 250ms, 30s or 5m"
-#define JOB_ID_MAX  ((UINT64_C(1) << 53) - 1)
+#define JOB_ID_MAX  JOBD_ID_MAX
 
 /* One request on its way through its endpoint. */
 struct call {

@@ -112,7 +112,7 @@ static enum step answer_extend(struct call *call, enum jobd_result result)
     int64_t until_us = call->request->waiter.task.expires_us;
     if (result != JOBD_OK)
         return respond_result(call, result);
-    text_time(until_us, expires);
+    text_time(clock_wall_us(until_us), expires);
     reply_field(call->reply, "Jobd-Expires", "%s", expires);
     if (!call->request->wants_json)
         return respond_word(call, 200, "extended\n");

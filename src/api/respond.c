@@ -90,6 +90,7 @@ enum step respond_result(struct call *call, enum jobd_result result)
         {JOBD_NOT_FINAL, 409, "the job has not ended"},
         {JOBD_CLOSED, 503, "draining"},
         {JOBD_TOO_MANY_WAITERS, 503, "too many waiting requests"},
+        {JOBD_TOO_MANY_LEASES, 503, "too many leases"},
         {JOBD_OUT_OF_MEMORY, 503, "out of memory"},
     };
     if (result == JOBD_STORE_FAILED)

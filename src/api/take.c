@@ -80,7 +80,7 @@ static enum step respond_taken(struct call *call)
     char expires[TEXT_TIME_SIZE];
     if (call->request->wants_json)
         return respond_json(call, 200, taken_json(taker, path_queue(call)), true);
-    text_time(taker->task.expires_us, expires);
+    text_time(clock_wall_us(taker->task.expires_us), expires);
     reply_field(reply, "Location", "/leases/%s", taker->token);
     reply_field(reply, "Jobd-Id", "%" PRIu64, taker->task.id);
     reply_field(reply, "Jobd-Queue", "%s", path_queue(call));
@@ -197,12 +197,19 @@ static enum step respond_several(struct call *call)
     return respond_json(call, 200, list, whole);
 }
 
+/* As if it had not been taken. */
+static void give_back_one(struct jobd *jobd, const struct jobd_waiter *taker)
+{
+    (void)jobd_lease_release(jobd, taker->token, 0, NULL, clock_now_us());
+    jobd_blob_unref(taker->task.payload);
+}
+
 static enum step begin_several(struct call *call)
 {
     struct request *request = call->request;
     struct takers *takers = calloc(1, sizeof *takers);
     if (takers == NULL) {
-        jobd_blob_unref(request->waiter.task.payload);
+        give_back_one(call->api->jobd, &request->waiter);
         return respond_no_memory(call);
     }
     takers->request = request;
@@ -264,17 +271,9 @@ static enum step answer_take(struct call *call, enum jobd_result result)
     case JOBD_TIMEOUT:
         call->reply->status = 204;
         return STEP_REPLY;
-    case JOBD_TOO_MANY_WAITERS:
-        return respond_error(call, 503, "too many leases");
     default:
         return respond_result(call, result);
     }
-}
-
-static void give_back_one(struct jobd *jobd, const struct jobd_waiter *taker)
-{
-    (void)jobd_lease_release(jobd, taker->token, 0, NULL, clock_now_us());
-    jobd_blob_unref(taker->task.payload);
 }
 
 /* Its client went away just when it was given jobs: as if it had not been. */

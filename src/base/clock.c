@@ -2,13 +2,22 @@
 #include "base/clock.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <time.h>
 
 #include "base/verify.h"
 
-static int64_t wall_minus_monotonic_us;
+enum {
+    STEP_US = 1000,  /* less is not a step of the wall clock, but how well it was measured */
+    CLOSE_US = 100,  /* two readings so near to each other are as good as one */
+    MEASURES_MAX = 4 /* this thread may lose its processor in between */
+};
+
+static int64_t wall_minus_monotonic_us; /* at the first call */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
+static _Atomic int64_t stepped_us; /* what the wall clock was put forward by since */
 
 static int64_t read_us(clockid_t clock)
 {
@@ -32,6 +41,30 @@ int64_t clock_after_us(int64_t us)
 {
     int64_t now_us = clock_now_us();
     return us < INT64_MAX - now_us ? now_us + us : INT64_MAX;
+}
+
+/* Both clocks are slewed alike, so that what they differ by stays the same but for steps and
+ * suspends. It is kept as it was measured first, so that a moment is not shown in two ways. */
+static int64_t step_us(void)
+{
+    int64_t kept_us = atomic_load_explicit(&stepped_us, memory_order_relaxed);
+    for (int i = 0; i < MEASURES_MAX; i++) {
+        int64_t before_us = clock_now_us(), wall_us = read_us(CLOCK_REALTIME);
+        int64_t took_us = clock_now_us() - before_us;
+        int64_t step_us = wall_us - before_us - took_us / 2;
+        if (llabs(step_us - kept_us) < STEP_US)
+            return kept_us;
+        if (took_us < CLOSE_US) {
+            atomic_store_explicit(&stepped_us, step_us, memory_order_relaxed);
+            return step_us;
+        }
+    }
+    return kept_us;
+}
+
+int64_t clock_wall_us(int64_t at_us)
+{
+    return at_us < 0 ? -at_us : at_us + step_us();
 }
 
 int64_t clock_coarse_ms(void)

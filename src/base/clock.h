@@ -2,7 +2,8 @@
 /* The one clock: microseconds since 1970 (UTC) that never go back.
  *
  * The wall clock is read once, at the first call; from then on the monotonic clock carries it, so
- * a stepped wall clock moves no deadline. Any thread; nothing blocks. */
+ * a stepped wall clock moves no deadline. What people are shown, and what is to be read by another
+ * process, goes through clock_wall_us(). Any thread; nothing blocks. */
 #pragma once
 
 #include <stdint.h>
@@ -14,6 +15,11 @@ int64_t clock_now_us(void);
 
 /* So long from now; INT64_MAX, for ever, when that is beyond all time. */
 int64_t clock_after_us(int64_t us);
+
+/* The same moment by the wall clock as it is set now: a clock that was wrong at the start and was
+ * set right, or stood still in a suspend, is followed at once. Below 0 it is one that a process
+ * before this one wrote down (see jobd_info), whose wall time stays as it is. */
+int64_t clock_wall_us(int64_t at_us);
 
 /* Milliseconds since boot, a few behind: cheap, for the deadlines of connections. */
 int64_t clock_coarse_ms(void);

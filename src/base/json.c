@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/json_scan.h"
 #include "base/text.h"
 
@@ -27,7 +28,7 @@ bool json_add_bytes(cJSON *object, const char *name, const void *bytes, size_t s
 bool json_add_time(cJSON *object, const char *name, int64_t us)
 {
     char time[TEXT_TIME_SIZE];
-    text_time(us, time);
+    text_time(clock_wall_us(us), time);
     return cJSON_AddStringToObject(object, name, time) != NULL;
 }
 

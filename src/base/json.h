@@ -13,7 +13,7 @@ bool json_add_int(cJSON *object, const char *name, int64_t value);
 /* Whatever bytes a client has sent, as a string: what is not UTF-8 is replaced by U+FFFD. */
 bool json_add_bytes(cJSON *object, const char *name, const void *bytes, size_t size);
 
-/* RFC 3339. */
+/* RFC 3339, of a moment of clock_now_us(), by the wall clock as it is now. */
 bool json_add_time(cJSON *object, const char *name, int64_t us);
 
 /* The object in one line with a line feed, to be freed; NULL when memory is short. */

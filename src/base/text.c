@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/chars.h"
 #include "base/clock.h"
 
 struct unit {
@@ -24,14 +25,9 @@ static const struct unit sizes[] = {
     {"GiB", UINT64_C(1) << 30},
 };
 
-static bool digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
 static bool read_number(const char **at, uint64_t *number)
 {
-    if (!digit(**at))
+    if (!char_is_digit(**at))
         return false;
     char *end;
     errno = 0;
@@ -67,9 +63,9 @@ bool text_to_duration(const char *text, int64_t *us)
         return false;
     if (*text == '.') {
         text++;
-        if (!digit(*text))
+        if (!char_is_digit(*text))
             return false;
-        for (uint64_t weight = 100; digit(*text); text++, weight /= 10) {
+        for (uint64_t weight = 100; char_is_digit(*text); text++, weight /= 10) {
             if (weight == 0)
                 return false;
             thousandths += (uint64_t)(*text - '0') * weight;

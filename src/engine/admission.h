@@ -11,8 +11,8 @@
 struct admission {
     const struct jobd_put *put; /* borrowed; what it offers is taken on JOBD_OK and JOBD_PENDING */
     struct jobd_waiter *waiter; /* NULL: nobody waits */
-    struct job_extra
-        *extra; /* one for each job, linked; NULL: they need none. What is left is the caller's */
+    /* One for each job, linked; NULL: they need none. What is left is the caller's. */
+    struct job_extra *extra;
     struct jobd_receipt *receipt;
 };
 

@@ -101,16 +101,27 @@ static void go_back_locked(struct op *op, struct job *job, const struct change *
     op_discard(op, ending->outcome.error);
 }
 
+/* How long the attempt ran, as far as is known. */
+static int64_t ran_us(const struct job *job, int64_t until_us)
+{
+    int64_t began_us = job->leased ? job->lease->began_us : job->started_us;
+    return began_us > 0 && began_us < until_us ? until_us - began_us : 0;
+}
+
 static void apply_end_locked(struct op *op, struct change *change, struct job *job)
     REQUIRES(op->jobd->lock)
 {
     struct queue *queue = &op->jobd->queues[job->queue];
     struct ending *ending = &change->ending;
     enum jobd_state to = end_state(change);
+    int64_t took_us = ran_us(job, change->at_us);
+    if (!ending->no_outcome && ending->outcome.state == JOBD_FAILED &&
+        (to == JOBD_SCHEDULED || to == JOBD_FAILED))
+        failures_note_locked(op, job, &ending->outcome, to == JOBD_FAILED);
     transition_leave_running_locked(op, job);
     if (to != JOBD_QUEUED && !ending->no_outcome) {
-        histogram_add(&queue->ran, change->at_us - job->started_us);
-        rate_ran(&queue->rate, change->at_us - job->started_us);
+        histogram_add(&queue->ran, took_us);
+        rate_ran(&queue->rate, took_us);
         keep_outcome_locked(op, job, &ending->outcome, &change->extra);
     }
     if (to == JOBD_QUEUED) {
@@ -152,7 +163,7 @@ static void describe_end(const struct change *change, struct job_record *record)
     enum jobd_state to = end_state(change);
     if (to == JOBD_QUEUED || (to == JOBD_SCHEDULED && !ends_by_expiry(change)))
         record->token = ""; /* else its word may come again, or late */
-    record->expires_us = 0;
+    record->expires_us = record->began_us = 0;
     record->stopping = false;
     record->state = to;
     if (!jobd_state_final(to))

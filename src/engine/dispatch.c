@@ -16,7 +16,7 @@
 static void tell_lease_locked(struct op *op, struct job *job, struct jobd_waiter *taker)
     REQUIRES(op->jobd->lock)
 {
-    job->lease->started_us = job->started_us = op->now_us;
+    job->lease->began_us = job->lease->started_us = job->started_us = op->now_us;
     job_info(job, &taker->info);
     taker->task.expires_us = lease_set_deadline_locked(op, job->lease, taker->lease_us);
     if (job->payload != NULL)

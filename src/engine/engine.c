@@ -31,7 +31,8 @@ static uint64_t records_kept(const struct jobd_config *config)
 
 static bool sound(const struct jobd_config *config, uint64_t *waiting, uint64_t *running)
 {
-    if (config->queues_len == 0 || config->queues_len > UINT16_MAX || config->first_id == 0)
+    if (config->queues_len == 0 || config->queues_len > UINT16_MAX || config->first_id == 0 ||
+        config->first_id > JOBD_FIRST_ID_MAX)
         return false;
     for (uint32_t i = 0; i < config->queues_len; i++) {
         const struct jobd_queue_config *queue = &config->queues[i];
@@ -46,7 +47,8 @@ static bool sound(const struct jobd_config *config, uint64_t *waiting, uint64_t 
     return *waiting + *running + records_kept(config) < UINT32_MAX;
 }
 
-/* Whoever has ended has no more than one entry, whoever runs two; the rest is for those who ask. */
+/* A job that runs has at most two entries, one whose end is being written has one: so many are
+ * reserved, and those beyond the reserve are for requests. */
 static int new_journal(struct journal *journal, const struct jobd_config *config, uint64_t running)
 {
     uint64_t reserved = 2 * running + ENTRIES_MORE, max = reserved + config->waiters_max;
@@ -75,9 +77,13 @@ int jobd_new(struct jobd **jobd, const struct jobd_config *config)
     new->waiters_max = config->waiters_max;
     new->on_earlier_deadline = config->on_earlier_deadline;
     new->context = config->context;
+    new->on_forgotten_early = config->on_forgotten_early;
+    new->forgotten_context = config->forgotten_context;
     new->on_journal_ready = config->on_journal_ready;
     new->durable = config->on_journal_ready != NULL;
     new->journal_context = config->journal_context;
+    new->on_failure = config->on_failure;
+    new->failure_context = config->failure_context;
     new->ticks_at_us = JOBD_NEVER;
     TAILQ_INIT(&new->idle_waiters);
     TAILQ_INIT(&new->purge_waiters);
@@ -103,6 +109,8 @@ int jobd_new(struct jobd **jobd, const struct jobd_config *config)
         error = heap_init(&new->deadlines, config->waiters_max);
     if (error == 0)
         error = leases_init(&new->leases, config->leases_max);
+    if (error == 0)
+        error = failures_init(&new->failures, config);
     mutex_unlock(&new->lock);
     if (error == 0)
         *jobd = new;
@@ -124,6 +132,7 @@ void jobd_free(struct jobd *jobd)
     }
     journal_release(&jobd->journal);
     leases_release(&jobd->leases);
+    failures_release(&jobd->failures);
     heap_release(&jobd->delays);
     heap_release(&jobd->deadlines);
     for (uint32_t i = 0; i < jobd->queues_len; i++)

@@ -8,6 +8,7 @@
 #include "base/heap.h"
 #include "base/lock.h"
 #include "engine/changes.h"
+#include "engine/failures.h"
 #include "engine/job_table.h"
 #include "engine/lease_table.h"
 #include "engine/op.h"
@@ -37,8 +38,13 @@ struct jobd {
     int64_t ticks_at_us GUARDED_BY(lock);  /* what the last jobd_tick() said */
     void (*on_earlier_deadline)(void *context);
     void *context;
+    void (*on_forgotten_early)(void *context);
+    void *forgotten_context;
     void (*on_journal_ready)(void *context); /* something waits in the journal */
     void *journal_context;
+    struct failures failures GUARDED_BY(lock);
+    void (*on_failure)(void *context);
+    void *failure_context;
 };
 
 /* Locks. `waiter`: who asks, or NULL. */

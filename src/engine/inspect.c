@@ -229,6 +229,7 @@ void jobd_stats(struct jobd *jobd, uint32_t queue_index, int64_t now_us, struct 
         .cancelled = queue->ended[JOBD_CANCELLED],
         .rejected = queue->rejected,
         .retried = queue->retried,
+        .forgotten_early = jobd->jobs.remembered[queue_index].forgotten_early,
         .oldest_us = oldest_us_locked(jobd, queue, now_us),
         .drain_per_s = rate_per_s(&queue->rate, now_us, queue_ready(queue) > 0 && !queue->paused),
         .waited = queue->waited,

@@ -164,9 +164,13 @@ bool jobs_make_room(struct jobs *jobs, size_t bytes, struct op *op)
 {
     if (bytes > jobs->memory_max || jobs->memory_living > jobs->memory_max - bytes)
         return false;
-    for (; jobs->memory > jobs->memory_max - bytes; jobs->forgotten_early++) {
+    while (jobs->memory > jobs->memory_max - bytes) {
         struct job *oldest = TAILQ_FIRST(&jobs->by_age[0]);
-        forget(jobs, oldest != NULL ? oldest : TAILQ_FIRST(&jobs->by_age[1]), op);
+        if (oldest == NULL)
+            oldest = TAILQ_FIRST(&jobs->by_age[1]);
+        jobs->remembered[oldest->queue].forgotten_early++;
+        op->forgot_early = true;
+        forget(jobs, oldest, op);
     }
     return true;
 }

@@ -104,6 +104,7 @@ struct remembered {
     uint32_t keep;
     struct job_list ended[JOBD_STATES]; /* of the final states */
     uint32_t len[JOBD_STATES];
+    uint64_t forgotten_early; /* before `keep` asks for it, as memory was short */
 };
 
 /* All are allocated at start; a record not used before costs no memory. */
@@ -116,11 +117,10 @@ struct jobs {
     struct key_tree keys;          /* of all that are remembered */
     struct remembered *remembered; /* a queue's, by its index */
     uint32_t queues_len;
-    struct job_list
-        by_age[2];     /* of all queues: done and cancelled ones; failed ones, the dead letters */
-    uint32_t reviving; /* final and in none of these: they are just being retried */
-    uint64_t forgotten_early; /* before `keep` asked for it, as memory was short */
-    bool keeps_forgotten;     /* until the store has removed them: */
+    /* Of all queues: done and cancelled ones; failed ones, the dead letters. */
+    struct job_list by_age[2];
+    uint32_t reviving;    /* final and in none of these: they are just being retried */
+    bool keeps_forgotten; /* until the store has removed them: */
     struct job_list forgotten, forgotten_gathered; /* forgotten, but not on disk yet */
     size_t memory_max, memory, memory_living;      /* bytes: of all, of those not final */
 };
@@ -144,7 +144,7 @@ uint32_t jobs_spare(const struct jobs *jobs);
 /* A record for a new job; there must be one. Takes payload and extra. */
 struct job *jobs_add(struct jobs *jobs, uint64_t id, struct jobd_blob *payload,
                      struct job_extra *extra);
-/* Its key can be found from now on, when it has one. */
+/* Makes it findable by its key, when it has one. */
 void jobs_note_key(struct jobs *jobs, struct job *job);
 /* The remembered job of this queue with this key, or NULL. */
 const struct job *jobs_with_key(struct jobs *jobs, uint16_t queue, const char *key);

@@ -82,6 +82,7 @@ static void describe(const struct jobd *jobd, const struct job *job, struct job_
         .exit_code = job->exit_code,
         .token = job->leased ? job->lease->token : "",
         .expires_us = job->leased ? job->lease->due.at_us : 0,
+        .began_us = job->leased ? job->lease->began_us : 0,
         .output = extra != NULL ? extra->output : NULL,
         .error = extra != NULL ? extra->error : NULL,
     };

@@ -19,7 +19,9 @@
 
 #include "jobd/queue.h"
 
-/* A job as a store keeps it. All pointers are borrowed. */
+/* A job as a store keeps it. All pointers are borrowed. Times are the engine's; created_us,
+ * started_us and finished_us of a record that comes back are not looked at, and go into the next
+ * record as they came: a store marks what another process wrote down by a number below 0. */
 struct job_record {
     uint64_t id;
 
@@ -46,6 +48,7 @@ struct job_record {
     int exit_code;
     const char *token;  /* runs by a lease; "": it does not */
     int64_t expires_us; /* the lease */
+    int64_t began_us;   /* its attempt, as its timeout counts */
     const struct jobd_blob *output, *error;
 };
 
@@ -79,15 +82,17 @@ void journal_failed(struct jobd *jobd, int64_t now_us);
  * there is none. For a store that does not know any more what it has written. */
 bool journal_record(struct jobd *jobd, uint64_t id, journal_row *each, void *context);
 
-/* From now on new jobs are turned away with JOBD_STORE_FAILED, also those that wait to be written;
- * or are let in again. All else goes its way. */
+/* New jobs are refused with JOBD_STORE_FAILED, those that wait to be written included; or accepted
+ * again. Everything else continues. */
 void journal_refuse(struct jobd *jobd, bool refuse, int64_t now_us);
 
 /* Nothing waits or is gathered. */
 bool journal_empty(struct jobd *jobd);
 
-/* Brings a job back, before the first use; its blobs are shared. Who waited waits; a lease goes on;
- * who ran in this process goes again, its attempt counted, one more allowed when it was the last;
- * but who was to be stopped is cancelled. Final ones must come in the order of their ends. False
- * when memory is short or there is no such queue. */
+/* Brings a job back, before the first use; its blobs are shared. A waiting job waits; a lease goes
+ * on, until expires_us. A job that ran in the process before has lost that attempt, which counts:
+ * it is retried at once, or has failed when that was its last; it is cancelled when it was to be
+ * stopped. Final ones must come in the order of their ends. What changes by that waits in the
+ * journal. False when memory is short or there is no such
+ * queue. */
 bool jobd_restore(struct jobd *jobd, const struct job_record *record, int64_t now_us);

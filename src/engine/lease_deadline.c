@@ -4,7 +4,7 @@
 int64_t lease_timeout_at_locked(struct op *op, const struct job *job)
 {
     int64_t timeout_us = queue_timeout_us(&op->jobd->queues[job->queue], job);
-    return timeout_us > 0 ? later_us(job->started_us, timeout_us) : JOBD_NEVER;
+    return timeout_us > 0 ? later_us(job->lease->began_us, timeout_us) : JOBD_NEVER;
 }
 
 int64_t lease_set_deadline_locked(struct op *op, struct lease *lease, int64_t in_us)

@@ -52,6 +52,7 @@ static struct lease *add(struct leases *leases, const struct job *job, const cha
     *lease = (struct lease){.due = {.order = (uint32_t)job->id},
                             .job_id = job->id,
                             .started_us = job->started_us,
+                            .began_us = job->started_us,
                             .attempt = job->attempt};
     memcpy(lease->token, token, JOBD_TOKEN_SIZE);
     verify(RB_INSERT(lease_tree, &leases->tree, lease) == NULL);

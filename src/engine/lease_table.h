@@ -23,7 +23,8 @@ struct lease {
     struct due due;
     struct job *job;    /* NULL: over */
     uint64_t job_id;    /* of the same, also when it is over */
-    int64_t started_us; /* its attempt */
+    int64_t started_us; /* its attempt, for who asks */
+    int64_t began_us;   /* the same, for its timeout: later when the server was away meanwhile */
     uint32_t attempt;
     enum lease_word word; /* held: being written; over: what ended it, LEASE_NO_WORD: it expired or
                              was revoked */

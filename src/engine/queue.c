@@ -2,10 +2,9 @@
 #include "engine/queue.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
-/* Jobs that wait at most, and that run: with a journal a worker may begin its next while the end of
- * the one before is being written. */
 uint32_t queue_waiting_max(const struct jobd_queue_config *config)
 {
     return config->restored > config->capacity ? config->restored : config->capacity;
@@ -28,7 +27,7 @@ void queue_set_terms(struct queue *queue, const struct jobd_queue_config *config
 int queue_init(struct queue *queue, const struct jobd_queue_config *config, uint32_t running,
                uint32_t leases_max)
 {
-    strcpy(queue->name, config->name);
+    snprintf(queue->name, sizeof queue->name, "%s", config->name);
     queue->capacity = config->capacity;
     queue->workers = config->workers;
     queue->room = queue_waiting_max(config) + running + leases_max;

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/engine.h"
 #include "engine/attempt.h"
+#include "engine/engine.h"
 #include "engine/journal.h"
 #include "engine/submit.h"
 #include "engine/transition.h"
@@ -50,11 +50,13 @@ static void resume_locked(struct op *op, struct job *job, const struct job_recor
     job->leased = strlen(record->token) == JOBD_TOKEN_SIZE - 1 && leases->held < leases->max;
     if (job->leased) {
         job->lease = lease_grant(leases, job, record->token, record->expires_us);
+        job->lease->began_us = record->began_us;
         op->jobd->queues[job->queue].leased++;
     }
 }
 
-/* An attempt of ours that nobody can end any more. It counts; the next one need not wait. */
+/* An attempt of the process before, which nobody can end any more. It counts; the next one need not
+ * wait for the backoff. */
 static void end_lost_attempt_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock)
 {
     const struct jobd_outcome lost = {.state = JOBD_FAILED,
@@ -129,7 +131,7 @@ static bool restore_locked(struct op *op, const struct job_record *record, uint1
         jobs_remember(&jobd->jobs, job, op);
     else if (state == JOBD_RUNNING && !job->leased)
         end_lost_attempt_locked(op, job);
-    if (record->id >= jobd->next_id)
+    if (record->id >= jobd->next_id && record->id < JOBD_FIRST_ID_MAX)
         jobd->next_id = record->id + 1;
     journal_tell_store_locked(op); /* some may have been forgotten at once */
     return true;

@@ -11,7 +11,7 @@ static enum jobd_result take_locked(struct op *op, uint32_t index) REQUIRES(op->
     if (op->jobd->takers_stopped)
         return JOBD_CLOSED;
     if (op->waiter->lease_us > 0 && leases->held + leases->promised >= leases->max)
-        return JOBD_TOO_MANY_WAITERS;
+        return JOBD_TOO_MANY_LEASES;
     enum jobd_result result = dispatch_take_locked(op, queue, op->waiter);
     if (result != JOBD_TIMEOUT)
         dispatch_locked(op, queue); /* its place is free */

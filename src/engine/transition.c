@@ -243,7 +243,7 @@ void transition_finish_locked(struct op *op, struct job *job, enum jobd_state st
     jobs_remember(&op->jobd->jobs, job, op);
 }
 
-/* ---- cancelled before it ran */
+/* ---- ended while it waits: cancelled, or done by a late word */
 
 void transition_withdraw_locked(struct op *op, struct job *job)
 {

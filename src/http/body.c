@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The body of a request, as it comes in: in one blob with room for what has come, not for what was
- * announced; whoever wants room must send for it. */
+ * announced: a Content-Length alone takes no memory. */
 #include "http/mhd.h"
 
 #include <stdlib.h>
@@ -10,7 +10,7 @@
 
 enum { BODY_FIRST_BYTES = 4096 };
 
-static const struct request_error too_large = {413, "the body is larger than --max-body allows"};
+static const struct request_error too_large = {413, BODY_TOO_LARGE};
 static const struct request_error no_memory = {503,
                                                "there is no memory for the body at the moment"};
 

@@ -32,7 +32,7 @@ struct http;
 __attribute__((warn_unused_result)) int http_new(struct http **http,
                                                  const struct http_config *config);
 /* Serves with `serve`, called in any of the server's threads; it must not block. Before a body is
- * read `admit` is asked: false, and its reply ends the request. 0 or -errno. */
+ * read `admits` is asked: false, and its reply ends the request. 0 or -errno. */
 __attribute__((warn_unused_result)) int http_start(struct http *http, request_handler *serve,
                                                    request_admitter *admits, void *context);
 /* From now on every reply closes its connection, and streams end. */

@@ -51,8 +51,10 @@ struct exchange {
     enum stage stage;
     _Atomic enum wait wait;
     struct quirk quirk;
+    const char *target; /* where the request line has it, for request_decode() alone */
     size_t target_size; /* as the request line said it */
-    bool target_bad;    /* it had a NUL, encoded */
+    bool target_whole;  /* it was a whole URI, with its authority */
+    bool target_bad;    /* it had a byte that no target has */
     bool malformed;     /* its header has what libmicrohttpd does not hand out */
     const struct request_error
         *refused;               /* not NULL: at the end of its body, which is thrown away */
@@ -186,6 +188,8 @@ enum MHD_Result request_handle(void *context, struct MHD_Connection *connection,
                                const char *method, const char *version, const char *data,
                                size_t *data_size, void **request);
 void *request_begins(void *context, const char *target, struct MHD_Connection *connection);
+/* Decodes a path, a parameter's name or its value in place; its new length. */
+size_t request_decode(void *context, struct MHD_Connection *connection, char *text);
 void request_ended(void *context, struct MHD_Connection *connection, void **request,
                    enum MHD_RequestTerminationCode why);
 void connection_changed(void *context, struct MHD_Connection *connection, void **socket_context,

@@ -6,22 +6,23 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "run/wait_sync.h"
 #include "base/clock.h"
-#include "run/pool_share.h"
+#include "base/container.h"
+#include "base/event.h"
 #include "base/thread.h"
+#include "run/pool_share.h"
+#include "run/wait_sync.h"
 
 enum { STORE_REST_US = 200000 };
 
 struct worker {
-    struct wait_sync sync; /* first: a waiter is its sync is its worker */
+    struct wait_sync sync;
     struct jobd_pool *pool;
     uint32_t queue;
     pthread_t thread;
-    int stop_event; /* an eventfd, written with the condition */
+    int stop_event; /* set with the condition */
     /* By sync.lock. */
     bool runs GUARDED; /* this attempt: */
     uint64_t run_id GUARDED;
@@ -90,8 +91,7 @@ static void *timer_main(void *context)
 
 static void stop(struct jobd_waiter *waiter, const struct jobd_task *task)
 {
-    struct worker *worker = (struct worker *)waiter;
-    const uint64_t one = 1;
+    struct worker *worker = container_of(waiter, struct worker, sync.waiter);
     mutex_lock(&worker->sync.lock);
     if (worker->runs && (worker->run_id != task->id || worker->run_attempt != task->attempt)) {
         mutex_unlock(&worker->sync.lock); /* that one has ended meanwhile */
@@ -100,7 +100,7 @@ static void stop(struct jobd_waiter *waiter, const struct jobd_task *task)
     worker->stop_id = task->id;
     worker->stop_attempt = task->attempt;
     condition_signal(&worker->sync.changed);
-    verify(write(worker->stop_event, &one, sizeof one) == sizeof one);
+    event_set(worker->stop_event);
     mutex_unlock(&worker->sync.lock);
 }
 
@@ -114,13 +114,12 @@ static bool stopping_locked(const struct worker *worker) REQUIRES(worker->sync.l
 static void begin_attempt(struct worker *worker)
 {
     const struct jobd_task *task = &worker->sync.waiter.task;
-    uint64_t rings;
     mutex_lock(&worker->sync.lock);
     worker->runs = true;
     worker->run_id = task->id;
     worker->run_attempt = task->attempt;
     if (!stopping_locked(worker))
-        (void)!read(worker->stop_event, &rings, sizeof rings);
+        event_clear(worker->stop_event);
     mutex_unlock(&worker->sync.lock);
 }
 
@@ -240,9 +239,9 @@ static int timer_init(struct timer *timer)
 
 static int worker_init(struct worker *worker, struct jobd_pool *pool, uint32_t queue)
 {
-    worker->stop_event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    worker->stop_event = event_new();
     if (worker->stop_event < 0)
-        return -errno;
+        return worker->stop_event;
     int error = wait_sync_init(&worker->sync);
     if (error != 0) {
         close(worker->stop_event);

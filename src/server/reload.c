@@ -13,6 +13,7 @@
 #include "server/option_types.h"
 #include "server/sandbox.h"
 #include "server/server.h"
+#include "server/surroundings.h"
 
 enum { NAMES_SIZE = 256 };
 
@@ -49,7 +50,8 @@ void queue_runner(const struct options *options, const struct queue_options *que
     *config = (struct runner_config){.queue = queue->name,
                                      .kind = runner->name,
                                      .argument = option_value(runner, queue),
-                                     .output_max_bytes = (size_t)options->output_max_bytes};
+                                     .output_max_bytes = (size_t)options->output_max_bytes,
+                                     .kill_after_us = options->kill_after_us};
 }
 
 static void note(void *context, const char *option, bool live)
@@ -87,11 +89,27 @@ static bool may_run(const struct options *options, const struct options *fresh,
     return true;
 }
 
+struct both {
+    const struct options *now, *then;
+};
+
+/* A queue that is new in the file, or gone from it, is still one a token may be for. */
+static bool both_declare(const void *context, const char *queue)
+{
+    const struct both *both = context;
+    return options_declare(both->now, queue) || options_declare(both->then, queue);
+}
+
 static bool read_files(struct changes *changes, const struct server *server,
                        struct problem *problem)
 {
-    if (server->auth != NULL && (changes->tokens = auth_read(server->auth, problem)) == NULL)
-        return false;
+    const struct both both = {&server->options, &changes->options};
+    if (server->auth != NULL) {
+        changes->tokens = auth_read(server->auth, problem);
+        if (changes->tokens == NULL ||
+            !tokens_check(changes->tokens, server->auth, both_declare, &both, problem))
+            return false;
+    }
     return server->tls == NULL || (changes->identity = tls_read(server->tls, problem)) != NULL;
 }
 
@@ -121,6 +139,22 @@ static bool prepare(struct changes *changes, const struct server *server, struct
     return options_read(&changes->options, server->argc, server->argv, problem) &&
            may_run(&server->options, &changes->options, problem) &&
            read_files(changes, server, problem) && make_runners(changes, &server->options, problem);
+}
+
+/* What the kernel says of a file that the sandbox hides helps nobody. */
+static void explain(const struct server *server, struct problem *problem)
+{
+    const char **files = options_files(&server->options);
+    for (const char *const *file = files; file != NULL && *file != NULL; file++)
+        if (sandbox_hides(*file)) {
+            (void)problem_set(problem,
+                              "%s: it is in another directory than at the start, which the sandbox "
+                              "does not let jobd read; replace files in the same directory, keep "
+                              "them under /etc, or start jobd again",
+                              *file);
+            break;
+        }
+    free(files);
 }
 
 static void release(struct changes *changes, uint32_t queues_len)
@@ -200,8 +234,10 @@ void reload(struct server *server)
             log_warn("SIGHUP: %s cannot change while the server runs", differences.fixed.text);
         change_files(server, &changes);
         change_queues(server, &changes);
+        surroundings_warn_commands(&server->options);
         log_info("SIGHUP: configuration reloaded");
     } else {
+        explain(server, &problem);
         log_error("SIGHUP: %s: nothing is changed", problem.text);
     }
     release(&changes, server->options.queues_len);

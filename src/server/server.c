@@ -13,11 +13,13 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/problem.h"
+#include "run/exec_output.h"
+#include "server/forgotten.h"
 #include "server/option_types.h"
 #include "server/reload.h"
 #include "server/sandbox.h"
 #include "server/shutdown.h"
-#include "server/signals.h"
+#include "server/surroundings.h"
 
 enum {
     DESCRIPTORS_SPARE = 160, /* for listeners, loops, and clients that are being sent away */
@@ -25,16 +27,18 @@ enum {
 };
 
 /* Ids count microseconds from here at the start of a server, so that they go on rising when one
- * that remembers nothing is started again: fewer than a million jobs a second came in between. */
+ * that remembers nothing is started again: fewer than a million jobs a second came in between. They
+ * begin anew every 142 years, far below JOBD_ID_MAX, whatever the clock says. */
 #define IDS_SINCE_US INT64_C(1767225600000000) /* 2026-01-01T00:00:00Z */
+#define IDS_TURN     (INT64_C(1) << 52)
 
 /* ---- the floors, from below */
 
-/* The clock may have been put back meanwhile; a store knows. */
+/* The clock may have been put back since the last start; a store knows. */
 static uint64_t first_id(struct store *store)
 {
     int64_t id = clock_now_us() - IDS_SINCE_US;
-    uint64_t by_clock = id > 0 ? (uint64_t)id : 1;
+    uint64_t by_clock = id > 0 ? (uint64_t)(id % IDS_TURN) + 1 : 1;
     uint64_t by_store = store != NULL ? store_first_id(store) : 1;
     return by_clock > by_store ? by_clock : by_store;
 }
@@ -73,17 +77,21 @@ static int new_pool(struct server *server)
         error = 0;
         for (uint32_t i = 0; i < len && error == 0; i++)
             error = new_queue(server, i, &queues[i], &runners[i]);
-        const struct jobd_config config = {
+        struct jobd_config config = {
             .queues = queues,
             .queues_len = len,
             .keep = (uint32_t)options->keep,
             .memory_bytes = (size_t)options->memory_bytes,
             .waiters_max = server->connections_max,
-            .leases_max = OPTIONS_LEASES_MAX,
+            .leases_max = (uint32_t)options->leases_max,
             .first_id = first_id(server->store),
+            .on_forgotten_early = forgotten_note,
+            .forgotten_context = server,
             .on_journal_ready = server->store != NULL ? store_wake : NULL,
             .journal_context = server->store,
         };
+        if (error == 0)
+            error = failure_log_init(&server->failures, &config);
         if (error == 0)
             error = jobd_pool_new(&server->pool, &config, runners);
     }
@@ -123,13 +131,15 @@ static int new_http(struct server *server)
 
 static bool start(struct server *server, struct problem *problem)
 {
+    exec_output_limit((size_t)server->options.memory_bytes);
     int error = new_pool(server);
     if (error != 0)
         goto fail;
     server->jobd = jobd_pool_jobd(server->pool);
     if (server->store != NULL && !store_load(server->store, server->jobd, clock_now_us(), problem))
         return false;
-    if ((error = new_http(server)) != 0 || (error = init_api(server)) != 0)
+    if ((error = failure_log_start(&server->failures, server->jobd)) != 0 ||
+        (error = new_http(server)) != 0 || (error = init_api(server)) != 0)
         goto fail;
     if (server->store != NULL && (error = store_start(server->store, server->jobd)) != 0)
         goto fail;
@@ -146,8 +156,8 @@ fail:
 static bool open_signals(struct server *server, struct problem *problem)
 {
     int error = shutdown_prepare(&server->idle);
-    if (error == 0 && (server->signals = signals_open()) < 0)
-        error = server->signals;
+    if (error == 0)
+        error = signals_open(&server->signals);
     return error == 0 || problem_set(problem, "signals: %s", strerror(-error));
 }
 
@@ -175,7 +185,7 @@ static bool fit_descriptors(struct server *server, struct problem *problem)
     return true;
 }
 
-/* Whoever reaches the port is known, or welcome. */
+/* Clients show a token, or need none: --open. */
 static bool guarded(const struct options *options)
 {
     return options->open || options->token_file != NULL;
@@ -183,7 +193,21 @@ static bool guarded(const struct options *options)
 
 static bool open_auth(const struct options *options, struct auth **auth, struct problem *problem)
 {
-    return options->token_file == NULL || auth_open(auth, options->token_file, problem);
+    if (options->token_file == NULL)
+        return true;
+    return (auth_open(auth, options->token_file, problem) &&
+            tokens_check(auth_tokens(*auth), *auth, options_declare, options, problem)) ||
+           problem_at(problem, option_place(&options->places, "token-file"));
+}
+
+/* Whose value it is that tls_open() has named. */
+static const char *tls_place(const struct options *options, const struct problem *problem)
+{
+    size_t length = strlen(options->tls_key);
+    bool key = strncmp(problem->text, options->tls_key, length) == 0 &&
+               problem->text[length] == ':' &&
+               strcmp(options->tls_key, options->tls_certificate) != 0;
+    return option_place(&options->places, key ? "tls-key" : "tls-cert");
 }
 
 static bool open_tls(const struct options *options, struct tls **tls, struct problem *problem)
@@ -191,8 +215,10 @@ static bool open_tls(const struct options *options, struct tls **tls, struct pro
     if (options->tls_certificate == NULL)
         return true;
     if (!http_has_tls())
-        return problem_set(problem, "--tls-cert: TLS is not built in");
-    return tls_open(tls, options->tls_certificate, options->tls_key, options->header_us, problem);
+        return problem_set(problem, "%s: TLS is not built in",
+                           option_place(&options->places, "tls-cert"));
+    return tls_open(tls, options->tls_certificate, options->tls_key, options->header_us, problem) ||
+           problem_at(problem, tls_place(options, problem));
 }
 
 static bool open_store(struct server *server, struct problem *problem)
@@ -200,7 +226,21 @@ static bool open_store(struct server *server, struct problem *problem)
     const struct options *options = &server->options;
     if (options->data != NULL)
         server->store = store_open(options->data, (enum store_sync)options->sync, problem);
-    return options->data == NULL || server->store != NULL;
+    return options->data == NULL || server->store != NULL ||
+           problem_at(problem, option_place(&options->places, "data"));
+}
+
+static enum listen_result open_listeners(struct server *server, struct problem *problem)
+{
+    const struct options *options = &server->options;
+    struct listeners *listeners = &server->listeners;
+    listeners->socket_mode = (mode_t)options->socket_mode;
+    enum listen_result result = listen_open(listeners, options->listen, guarded(options), problem);
+    if (result != LISTEN_OK)
+        (void)problem_at(problem, listeners->handed_over
+                                      ? "LISTEN_FDS"
+                                      : option_place(&options->places, "listen"));
+    return result;
 }
 
 /* 0, or the exit status. */
@@ -211,7 +251,7 @@ static int open_all(struct server *server, struct problem *problem)
         return EXIT_LOST;
     if (!open_auth(options, &server->auth, problem) || !open_tls(options, &server->tls, problem))
         return EXIT_WRONG;
-    switch (listen_open(&server->listeners, options->listen, guarded(options), problem)) {
+    switch (open_listeners(server, problem)) {
     case LISTEN_WRONG:
         return EXIT_WRONG;
     case LISTEN_REFUSED:
@@ -226,7 +266,9 @@ static int open_all(struct server *server, struct problem *problem)
 static void close_all(struct server *server)
 {
     http_free(server->http);
+    failure_log_stop(&server->failures);
     jobd_pool_free(server->pool);
+    failure_log_release(&server->failures);
     for (uint32_t i = 0; server->runners != NULL && i < server->options.queues_len; i++)
         runner_free(server->runners[i]);
     free(server->runners);
@@ -236,17 +278,18 @@ static void close_all(struct server *server)
     listen_close(&server->listeners);
     if (server->idle.fd >= 0)
         close(server->idle.fd);
-    if (server->signals >= 0)
-        close(server->signals);
+    signals_close(&server->signals);
 }
 
 /* What is allowed and risky is said once nothing is wrong: a mistake is one line. */
-static void warn(struct auth *auth, struct tls *tls)
+static void warn(const struct options *options, struct auth *auth, struct tls *tls)
 {
+    surroundings_warn_variables();
     if (auth != NULL)
         auth_warn(auth);
     if (tls != NULL)
         tls_warn(tls);
+    surroundings_warn_commands(options);
 }
 
 /* All is open that needs rights, and no thread runs yet. */
@@ -278,7 +321,7 @@ static int run(struct server *server)
     if (server->connections_max < options->connections_max)
         log_warn("the limit on open files allows %u connections, not %llu",
                  (unsigned)server->connections_max, (unsigned long long)options->connections_max);
-    warn(server->auth, server->tls);
+    warn(options, server->auth, server->tls);
     if (give_up_rights(server, &problem) && start(server, &problem))
         return serve_until_signal(server);
     log_error("%s", problem.text);
@@ -289,7 +332,8 @@ int server_main(struct server *server)
 {
     const struct options *options = &server->options;
     struct problem problem = {""};
-    server->signals = server->idle.fd = -1;
+    server->signals = (struct signals){-1, -1};
+    server->idle.fd = -1;
     log_setup((enum log_format)options->log_format, (enum log_level)options->log_level);
     int code = open_all(server, &problem);
     if (code == 0)
@@ -305,13 +349,16 @@ int server_check(const struct options *options)
     struct auth *auth = NULL;
     struct tls *tls = NULL;
     struct problem problem = {""};
-    bool good = open_auth(options, &auth, &problem) && open_tls(options, &tls, &problem) &&
-                listen_check(options->listen, guarded(options), &problem) == LISTEN_OK;
-    if (good) {
-        warn(auth, tls);
+    bool good = open_auth(options, &auth, &problem) && open_tls(options, &tls, &problem);
+    if (good && listen_check(options->listen, guarded(options), &problem) != LISTEN_OK)
+        good = problem_at(&problem, option_place(&options->places, "listen"));
+    log_setup((enum log_format)options->log_format, (enum log_level)options->log_level);
+    if (good && surroundings_check(options, &problem)) {
+        warn(options, auth, tls);
         printf("the configuration is good: %u queue%s\n", options->queues_len,
                options->queues_len == 1 ? "" : "s");
     } else {
+        good = false;
         fprintf(stderr, "jobd: %s\n", problem.text);
     }
     auth_free(auth);

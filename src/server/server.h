@@ -2,18 +2,20 @@
 /* The process's parts, which server.c opens, and shutdown.c brings to their end. */
 #pragma once
 
+#include <stdatomic.h>
 #include <stdint.h>
 
 #include "api/api.h"
 #include "jobd/queue.h"
-#include "api/api.h"
 #include "api/auth.h"
 #include "http/http.h"
 #include "http/listen.h"
 #include "http/tls.h"
 #include "jobd/pool.h"
 #include "run/runner.h"
+#include "server/failure_log.h"
 #include "server/options.h"
+#include "server/signals.h"
 #include "store/store.h"
 
 enum {
@@ -37,13 +39,16 @@ struct server {
     struct store *store;     /* NULL: memory only */
     struct auth *auth;       /* NULL: everybody may come in */
     struct tls *tls;         /* NULL: in clear */
+    struct failure_log failures;
     struct jobd_pool *pool;
     struct jobd *jobd;
     struct http *http;
     struct api api;
-    int signals; /* of signals_wait() */
+    struct signals signals;
     struct idle_event idle;
-    uint64_t lost; /* jobs that were not finished in the grace */
+    uint64_t lost;                    /* jobs that were not finished in the grace */
+    _Atomic uint64_t forgotten_said;  /* jobs, in the log */
+    _Atomic int64_t forgotten_say_us; /* not before then again */
 };
 
 /* Opens all, serves until a signal, closes all: the exit status. The user's mistake is one line on

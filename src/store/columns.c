@@ -54,6 +54,7 @@ static const struct column progress_columns[] = {
     {"output", BLOB(output), COLUMN_TYPED_BLOB},
     {"error", BLOB(error), COLUMN_TEXT_BLOB},
     {"crc", 0, COLUMN_CRC},
+    {"began", FIELD(began_us)}, /* 0: as started */
 };
 
 static const struct {

@@ -12,6 +12,7 @@
 
 #include "base/problem.h"
 #include "engine/journal.h"
+#include "store/times.h"
 
 enum database_result {
     DATABASE_OK,
@@ -21,8 +22,8 @@ enum database_result {
 
 struct database;
 
-/* When COMMIT has done its work: on disk; or in the system's hands, the log synced by whoever
- * cares, or by nobody. */
+/* When COMMIT has done its work: on disk; or in the system's hands, and the log is synced by
+ * the caller, or by nobody. */
 enum database_sync { DATABASE_SYNC_FULL, DATABASE_SYNC_LOG, DATABASE_SYNC_OFF };
 
 /* Opens the file, makes or migrates its tables. NULL, and a problem that names the file and what
@@ -35,9 +36,12 @@ void database_close(struct database *database);
 /* `problem`, here and below: what it is when the result is not DATABASE_OK or true; not touched
  * else. */
 enum database_result database_begin(struct database *database, struct problem *problem);
-/* In a transaction. */
+/* In a transaction. The record has the times of the disk. */
 enum database_result database_change(struct database *database, enum row_kind kind,
                                      const struct job_record *record, struct problem *problem);
+/* The same: what the clocks say when it is committed. */
+enum database_result database_keep_times(struct database *database, const struct kept_times *times,
+                                         struct problem *problem);
 /* When it is not DATABASE_OK, nothing of the transaction is there; or, DATABASE_BROKEN, perhaps all
  * of it. */
 enum database_result database_commit(struct database *database, struct problem *problem);
@@ -52,14 +56,24 @@ unsigned database_log_pages(const struct database *database);
 /* Above all ids that may have been given out. */
 uint64_t database_first_id(const struct database *database);
 
-/* Jobs that have not ended, a queue at a time. False when the database cannot be read, or `each`
- * said so, which then has said why. */
+/* What was last kept, when it was opened. */
+struct kept_times database_times(const struct database *database);
+
+/* All jobs of a queue, and those of them that have not ended. */
+struct database_queue {
+    const char *name;
+    uint64_t jobs, waiting;
+};
+
+/* Each queue that has jobs. False when the database cannot be read, or `each` said so, which then
+ * has said why. */
 bool database_count(struct database *database,
-                    bool (*each)(void *context, const char *queue, uint64_t jobs), void *context,
+                    bool (*each)(void *context, const struct database_queue *queue), void *context,
                     struct problem *problem);
 
 /* All jobs that have ended, in the order of their ends; or all others, by id. `record` is NULL when
- * the row is damaged. False as above. */
+ * the row is damaged; it has the times of the disk, and ready_us is 0 for since it was created.
+ * False as above. */
 bool database_scan(struct database *database, bool ended,
                    bool (*each)(void *context, uint64_t id, const struct job_record *record),
                    void *context, struct problem *problem);

@@ -16,6 +16,7 @@ enum statement {
     REMOVE_JOB,
     REMOVE_PROGRESS,
     RESERVE,
+    KEEP_TIMES,
     STATEMENTS_MAX
 };
 
@@ -23,6 +24,7 @@ struct database {
     sqlite3 *handle;
     sqlite3_stmt *statements[STATEMENTS_MAX];
     uint64_t reserved, highest; /* ids: below this one they may be used; the highest that is */
+    struct kept_times times;    /* as they were when it was opened */
     int log_pages;
 };
 

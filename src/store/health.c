@@ -28,7 +28,7 @@ static const struct {
     [GONE] = {TO(GOOD) | TO(FULL), EITHER},
 };
 
-/* The only one that writes the state. The reason is for whoever is refused meanwhile. */
+/* The only one that writes the state. The reason is what refused requests are answered. */
 static void move(struct store *store, enum health to, const struct problem *reason)
 {
     verify(states[to].database != OPEN || store->database != NULL);
@@ -186,6 +186,7 @@ struct database *health_open(const struct store *store, struct problem *problem)
 }
 
 struct rewriting {
+    const struct times *times;
     struct database *database;
     struct problem *problem;
 };
@@ -193,13 +194,15 @@ struct rewriting {
 static bool rewrite_record(void *context, enum row_kind kind, const struct job_record *record)
 {
     const struct rewriting *to = context;
-    return database_change(to->database, kind, record, to->problem) == DATABASE_OK;
+    const struct job_record on_disk = times_to_disk(to->times, record);
+    return database_change(to->database, kind, &on_disk, to->problem) == DATABASE_OK;
 }
 
 /* Whatever the failed group has left on disk becomes what the engine has. */
 static bool rewrite_in_doubt(struct store *store, struct database *database)
 {
-    struct rewriting to = {.database = database, .problem = &store->problem};
+    struct rewriting to = {
+        .times = &store->times, .database = database, .problem = &store->problem};
     bool good = !store->all_in_doubt && database_begin(database, to.problem) == DATABASE_OK;
     for (size_t i = 0; i < store->in_doubt_len && good; i++)
         good = journal_record(store->jobd, store->in_doubt[i], rewrite_record, &to);

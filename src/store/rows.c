@@ -26,7 +26,7 @@ enum database_result database_change(struct database *database, enum row_kind ki
 {
     switch (kind) {
     case ROW_ADD:
-        if (record->id > database->highest)
+        if (record->id > database->highest && record->id < JOBD_ID_MAX)
             database->highest = record->id;
         return write_row(database, ADD, &job_table, record, problem);
     case ROW_SET:
@@ -63,26 +63,28 @@ static bool each_row(struct database *database, const struct rows *rows, struct 
 }
 
 struct count {
-    bool (*each)(void *context, const char *queue, uint64_t jobs);
+    bool (*each)(void *context, const struct database_queue *queue);
     void *context;
 };
 
 static bool count_row(void *context, sqlite3_stmt *row)
 {
     const struct count *count = context;
-    const char *queue = (const char *)sqlite3_column_text(row, 0);
-    return count->each(count->context, queue != NULL ? queue : "",
-                       (uint64_t)sqlite3_column_int64(row, 1));
+    const char *name = (const char *)sqlite3_column_text(row, 0);
+    const struct database_queue queue = {.name = name != NULL ? name : "",
+                                         .jobs = (uint64_t)sqlite3_column_int64(row, 1),
+                                         .waiting = (uint64_t)sqlite3_column_int64(row, 2)};
+    return count->each(count->context, &queue);
 }
 
 bool database_count(struct database *database,
-                    bool (*each)(void *context, const char *queue, uint64_t jobs), void *context,
+                    bool (*each)(void *context, const struct database_queue *queue), void *context,
                     struct problem *problem)
 {
     struct count count = {each, context};
     const struct rows rows = {"count",
-                              "SELECT queue, count(*) FROM job LEFT JOIN progress USING (id)"
-                              " WHERE coalesce(state, 0) < 3 GROUP BY queue",
+                              "SELECT queue, count(*), sum(coalesce(state, 0) < 3)"
+                              " FROM job LEFT JOIN progress USING (id) GROUP BY queue",
                               count_row, &count};
     return each_row(database, &rows, problem);
 }
@@ -98,7 +100,7 @@ static void begin(struct job_record *record)
 {
     record->delayed = record->run_at_us > 0;
     record->state = record->delayed ? JOBD_SCHEDULED : JOBD_QUEUED;
-    record->ready_us = record->delayed ? record->run_at_us : record->created_us;
+    record->ready_us = record->run_at_us;
 }
 
 /* The progress first: where it has no row, its id is zero too. */

@@ -17,7 +17,6 @@
 #include "store/writer.h"
 
 enum {
-    QUEUES_KNOWN_MAX = 1024,
     CHECK_IS_LONG_BYTES = 128 << 20 /* so that the log should say what keeps the start */
 };
 
@@ -45,9 +44,9 @@ void store_stats(struct store *store, struct store_stats *stats)
 
 uint32_t store_waiting(struct store *store, const char *queue)
 {
-    for (size_t i = 0; i < store->waiting_len; i++)
-        if (strcmp(store->waiting[i].queue, queue) == 0)
-            return store->waiting[i].jobs;
+    for (uint32_t i = 0; i < store->queues_len; i++)
+        if (strcmp(store->queues[i].name, queue) == 0)
+            return store->queues[i].waiting;
     return 0;
 }
 
@@ -58,14 +57,26 @@ uint64_t store_first_id(struct store *store)
 
 /* ---- start and end */
 
-static bool note_waiting(void *context, const char *queue, uint64_t jobs)
+static uint32_t bounded(uint64_t jobs)
+{
+    return jobs < UINT32_MAX / 2 ? (uint32_t)jobs : UINT32_MAX / 2;
+}
+
+static bool note_queue(void *context, const struct database_queue *queue)
 {
     struct store *store = context;
-    if (store->waiting_len == QUEUES_KNOWN_MAX)
-        return true;
-    struct waiting *waiting = &store->waiting[store->waiting_len++];
-    snprintf(waiting->queue, sizeof waiting->queue, "%s", queue);
-    waiting->jobs = jobs < UINT32_MAX / 2 ? (uint32_t)jobs : UINT32_MAX / 2;
+    uint32_t len = store->queues_len;
+    if ((len & (len - 1)) == 0) { /* 0, or a power of two */
+        struct queue_on_disk *more = realloc(store->queues, (len > 0 ? 2 * len : 1) * sizeof *more);
+        if (more == NULL)
+            return problem_set(&store->problem, "out of memory");
+        store->queues = more;
+    }
+    char *name = strdup(queue->name);
+    if (name == NULL)
+        return problem_set(&store->problem, "out of memory");
+    store->queues[store->queues_len++] = (struct queue_on_disk){
+        .name = name, .jobs = bounded(queue->jobs), .waiting = bounded(queue->waiting)};
     return true;
 }
 
@@ -118,8 +129,7 @@ static bool open_all(struct store *store, const char *directory, struct problem 
     store->folder = take_folder(directory, problem);
     if (store->folder < 0)
         return false;
-    store->waiting = calloc(QUEUES_KNOWN_MAX, sizeof *store->waiting);
-    if (!make_paths(store, directory) || store->waiting == NULL)
+    if (!make_paths(store, directory))
         return problem_set(problem, "%s: out of memory", directory);
     if (stat(store->path, &file) == 0 && file.st_size > CHECK_IS_LONG_BYTES)
         log_info("%s: checking %lld MiB", store->path, (long long)file.st_size >> 20);
@@ -129,7 +139,7 @@ static bool open_all(struct store *store, const char *directory, struct problem 
     /* The new file's name must be on disk too, before anything in it is promised. */
     if (fsync(store->folder) != 0 || !health_note_files(store))
         return problem_set(problem, "%s: %s", store->path, strerror(errno));
-    if (!database_count(store->database, note_waiting, store, &store->problem))
+    if (!database_count(store->database, note_queue, store, &store->problem))
         return problem_set(problem, "%s: %s", store->path, store->problem.text);
     return true;
 }
@@ -171,7 +181,9 @@ void store_free(struct store *store)
     free(store->path);
     free(store->log_path);
     free(store->ballast_path);
-    free(store->waiting);
+    for (uint32_t i = 0; i < store->queues_len; i++)
+        free(store->queues[i].name);
+    free(store->queues);
     free(store->in_doubt);
     free(store);
 }

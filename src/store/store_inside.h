@@ -9,6 +9,7 @@
 #include "base/lock.h"
 #include "store/database.h"
 #include "store/store.h"
+#include "store/times.h"
 
 enum {
     CHANGES_MAX = 512, /* of one transaction */
@@ -23,9 +24,10 @@ struct file_id {
     ino_t inode;
 };
 
-struct waiting {
-    char queue[JOBD_QUEUE_NAME_MAX + 1];
-    uint32_t jobs;
+/* A queue's jobs on disk. */
+struct queue_on_disk {
+    char *name;
+    uint32_t jobs, waiting; /* waiting: those that have not ended */
 };
 
 struct store {
@@ -34,8 +36,8 @@ struct store {
     struct file_id file, log; /* what stands at the first two as long as the store is open */
     int folder;               /* locked */
     enum store_sync sync;
-    struct waiting *waiting;
-    size_t waiting_len;
+    struct queue_on_disk *queues;
+    uint32_t queues_len;
     struct jobd *jobd;
     pthread_t thread;
     bool started;
@@ -49,6 +51,7 @@ struct store {
     uint64_t *in_doubt;        /* jobs of which nobody knows what is on disk */
     size_t in_doubt_len, in_doubt_max;
     bool all_in_doubt; /* they are more than could be remembered */
+    struct times times;
 
     struct mutex lock;
     struct condition changed;

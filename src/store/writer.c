@@ -38,8 +38,28 @@ static bool write_record(void *context, enum row_kind kind, const struct job_rec
 {
     struct group *group = context;
     struct store *store = group->store;
-    group->result = database_change(store->database, kind, record, &store->problem);
+    const struct job_record on_disk = times_to_disk(&store->times, record);
+    group->result = database_change(store->database, kind, &on_disk, &store->problem);
     return group->result == DATABASE_OK;
+}
+
+void writer_measure_times(struct store *store)
+{
+    int64_t now_us = clock_now_us();
+    times_measure(&store->times, now_us, clock_wall_us(now_us));
+}
+
+static enum database_result commit(struct store *store, bool keep_times)
+{
+    const struct kept_times times = times_now(&store->times);
+    enum database_result result = DATABASE_OK;
+    if (keep_times)
+        result = database_keep_times(store->database, &times, &store->problem);
+    if (result == DATABASE_OK)
+        result = database_commit(store->database, &store->problem);
+    if (result == DATABASE_OK && keep_times)
+        times_kept(&store->times);
+    return result;
 }
 
 enum database_result writer_write_group(struct store *store)
@@ -48,8 +68,9 @@ enum database_result writer_write_group(struct store *store)
     enum database_result result = database_begin(store->database, &store->problem);
     if (result != DATABASE_OK)
         return result;
+    writer_measure_times(store);
     bool all = journal_each(store->jobd, write_record, &group);
-    result = all ? database_commit(store->database, &store->problem) : group.result;
+    result = all ? commit(store, times_due(&store->times)) : group.result;
     if (result != DATABASE_OK)
         database_rollback(store->database);
     return result;
@@ -213,6 +234,20 @@ void writer_join(struct store *store)
     store->started = false;
 }
 
+/* So that the next start knows until when this one has served. */
+static void write_times(struct store *store)
+{
+    enum database_result result = database_begin(store->database, &store->problem);
+    if (result == DATABASE_OK) {
+        writer_measure_times(store);
+        result = commit(store, true);
+    }
+    if (result == DATABASE_FULL)
+        database_rollback(store->database);
+    else if (result == DATABASE_BROKEN)
+        health_close_broken(store);
+}
+
 /* From here on in the caller's thread: the writer is no more. */
 bool store_stop(struct store *store, int64_t wait_us)
 {
@@ -228,6 +263,8 @@ bool store_stop(struct store *store, int64_t wait_us)
     } while (!journal_empty(store->jobd) && clock_now_us() < until_us &&
              poll(NULL, 0, TRY_EVERY_MS) == 0);
     bool whole = journal_empty(store->jobd);
+    if (health_writes(store))
+        write_times(store);
     if (health_writes(store))
         (void)health_checkpoint(store, true);
     return whole && health_writes(store);

@@ -6,8 +6,12 @@
 #include "store/store_inside.h"
 
 /* Writes what was gathered in one transaction; when it is not DATABASE_OK it is undone, and
- * store->problem says why. The writer, or whoever stands in its place. Waits for the disk. */
+ * store->problem says why. The writer, or the thread that starts or stops it. Waits for the
+ * disk. */
 enum database_result writer_write_group(struct store *store);
+
+/* What the clocks say now, for the times of what is written next. */
+void writer_measure_times(struct store *store);
 
 /* Ends the thread, if it has begun, as soon as it has written what it has gathered. */
 void writer_join(struct store *store);

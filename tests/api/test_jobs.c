@@ -2,6 +2,7 @@
 /* Jobs from outside: looked at, waited for, cancelled; their options and payloads. */
 #include <setjmp.h>
 #include <signal.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -298,6 +299,30 @@ static void any_bytes_are_a_payload(void **state)
     client_free(client);
 }
 
+/* Once, at the first, and the rest of a minute when it is over. */
+static void what_is_forgotten_early_is_said(void **state)
+{
+    enum { PUTS = 12, STAY = 2 };
+    char line[SERVER_LINE_SIZE], *payload = raw_filled("", 'x', 3000, "");
+    struct server *server =
+        server_start("--sleep", "0ms", "--memory", "8KiB", "--max-body", "4KiB");
+    struct client *client = client_new(server);
+    (void)state;
+    for (int i = 0; i < PUTS; i++)
+        assert_int_equal(
+            client_send(client, "POST", "/do", FIELDS("Prefer: wait=20"), payload)->status, 200);
+    assert_int_equal(client_metric(client, "jobd_jobs_forgotten_early_total{queue=\"default\"}"),
+                     PUTS - STAY);
+    server_await_line(server, ERR, "--memory is used up: 1 ended jobs were forgotten", line);
+    assert_non_null(strstr(line, "raise --memory, or lower --keep"));
+    client_free(client);
+    server_signal(server, SIGTERM);
+    assert_int_equal(server_wait(server), 0);
+    assert_int_equal(server_count_lines(server, ERR, "--memory is used up"), 2);
+    server_await_line(server, ERR, "--memory is used up: 9 ended jobs", line);
+    free(payload);
+}
+
 static void memory_is_bounded(void **state)
 {
     struct server *server =
@@ -514,6 +539,7 @@ int main(void)
         TEST(payloads_come_back_as_they_were),
         TEST(any_bytes_are_a_payload),
         TEST(memory_is_bounded),
+        TEST(what_is_forgotten_early_is_said),
         TEST(delete_in_each_state),
         TEST(a_delayed_job_runs_in_time),
         TEST(lower_numbers_run_first),

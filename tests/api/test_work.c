@@ -102,6 +102,39 @@ static void a_job_is_taken_and_done(void **state)
     client_free(client);
 }
 
+/* A worker is told what it must know: how long it may take, whether it is the last try, the trace.
+ */
+static void a_taker_is_told_the_terms(void **state)
+{
+    static const char trace[] = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    struct server *server = start();
+    struct client *client = client_new(server);
+    char field[128];
+    (void)state;
+    snprintf(field, sizeof field, "traceparent: %s", trace);
+    for (int json = 0; json < 2; json++) {
+        assert_answer(client_send(client, "POST", "/do?attempts=3&timeout=30s", FIELDS(field), "x"),
+                      202, NULL);
+        const struct answer *answer =
+            client_send(client, "POST", "/take?lease=2h",
+                        FIELDS(json ? "Accept: application/json" : "Accept: */*"), NULL);
+        assert_int_equal(answer->status, 200);
+        if (!json) {
+            assert_field(answer, "Jobd-Attempts", "3");
+            assert_field(answer, "Jobd-Timeout", "30000ms");
+            assert_field(answer, "traceparent", trace);
+            continue;
+        }
+        cJSON *job = cJSON_Parse(answer->body);
+        assert_int_equal(json_number(job, "attempts"), 3);
+        assert_int_equal(json_number(job, "timeout_ms"), 30000);
+        assert_string_equal(json_string(job, "queue"), "default");
+        assert_string_equal(json_string(job, "trace"), trace);
+        cJSON_Delete(job);
+    }
+    client_free(client);
+}
+
 static void tokens_that_are_none(void **state)
 {
     static const char *const paths[] = {"/leases/0123456789abcdef0123456789abcdef", "/leases/x",
@@ -298,49 +331,6 @@ static void several_make_no_huge_answer(void **state)
     }
     assert_answer(client_send(client, "POST", "/take?max=1000", JSON, NULL), 204, "");
     free(payload);
-    client_free(client);
-}
-
-/* Errors of control characters grow sixfold in JSON: a page with many ends before `limit`. */
-static void a_page_of_long_errors_ends_early(void **state)
-{
-    enum { JOBS = 60, ERROR_BYTES = 1024, PAGE_BYTES = 256 * 1024, JOB_BYTES = 7 * ERROR_BYTES };
-    struct server *server = start();
-    struct client *client = client_new(server);
-    char error[ERROR_BYTES + 1], path[96];
-    uint64_t ids[JOBS], next = 0;
-    unsigned seen = 0, pages = 0;
-    (void)state;
-    memset(error, 1, ERROR_BYTES);
-    error[ERROR_BYTES] = '\0';
-    for (int i = 0; i < JOBS; i++) {
-        ids[i] = put(client, "/do", "x");
-        char *lease = take_with(client, "/take", "x");
-        assert_answer(say(client, lease, "/fail", error), 200, "failed\n");
-        free(lease);
-    }
-    do {
-        snprintf(path, sizeof path, "/jobs?state=failed&limit=1000&after=%llu",
-                 (unsigned long long)next);
-        const struct answer *answer = client_get(client, path);
-        assert_int_equal(answer->status, 200);
-        assert_in_range(answer->size, JOB_BYTES, PAGE_BYTES + JOB_BYTES);
-        cJSON *json = cJSON_Parse(answer->body);
-        const cJSON *job, *link = cJSON_GetObjectItem(json, "next");
-        cJSON_ArrayForEach(job, cJSON_GetObjectItem(json, "jobs"))
-        {
-            assert_in_range(seen, 0, JOBS - 1);
-            assert_int_equal((uint64_t)json_number(job, "id"), ids[seen]);
-            assert_string_equal(json_string(job, "error"), error);
-            seen++;
-        }
-        next = cJSON_IsNumber(link) ? (uint64_t)link->valuedouble : 0;
-        assert_true(next == 0 || next == ids[seen - 1]);
-        cJSON_Delete(json);
-        pages++;
-    } while (next != 0);
-    assert_int_equal(seen, JOBS);
-    assert_int_equal(pages, 2);
     client_free(client);
 }
 
@@ -545,6 +535,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_teardown(name, server_stop_all)
     const struct CMUnitTest tests[] = {
         TEST(a_job_is_taken_and_done),
+        TEST(a_taker_is_told_the_terms),
         TEST(tokens_that_are_none),
         TEST(a_failed_attempt_goes_again),
         TEST(a_released_attempt_does_not_count),
@@ -554,7 +545,6 @@ int main(void)
         TEST(any_content_type_makes_json),
         TEST(several_at_a_time),
         TEST(several_make_no_huge_answer),
-        TEST(a_page_of_long_errors_ends_early),
         TEST(takers_are_served_in_their_order),
         TEST(one_job_for_ten_thousand_takers),
         TEST(takers_who_leave_get_nothing),

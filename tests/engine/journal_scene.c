@@ -41,6 +41,7 @@ static void keep_progress(struct kept *kept, const struct job_record *record)
     strcpy(kept->token, record->token);
     own->token = kept->token;
     own->expires_us = record->expires_us;
+    own->began_us = record->began_us;
     replace(&kept->output, record->output);
     replace(&kept->error, record->error);
     own->output = kept->output;
@@ -68,9 +69,12 @@ static void remember_for_undo(uint64_t id)
     disk.undo[id] = copy;
 }
 
-static bool write_change(void *context, enum row_kind kind, const struct job_record *record)
+static bool write_change(void *context, enum row_kind kind, const struct job_record *change)
 {
     size_t *left = context;
+    const struct job_record on_disk =
+        kind == ROW_REMOVE ? *change : times_to_disk(&disk.times, change);
+    const struct job_record *record = &on_disk;
     struct kept *kept = &disk.jobs[record->id];
     verify(record->id < IDS);
     if ((*left)-- == 0)
@@ -131,8 +135,17 @@ size_t disk_write_group(struct jobd *jobd, size_t max, size_t fails_after, int64
     size_t gathered = journal_gather(jobd, max, SIZE_MAX);
     if (gathered == 0)
         return 0;
+    times_measure(&disk.times, now_us, now_us + disk.wall_ahead_us);
     bool good = journal_each(jobd, write_change, &fails_after);
     end_transaction(good);
+    if (good && times_due(&disk.times)) {
+        disk.kept = times_now(&disk.times);
+        times_kept(&disk.times);
+    }
+    if (good) {
+        disk.written_us = now_us;
+        disk.written_wall_us = now_us + disk.wall_ahead_us;
+    }
     if (good)
         journal_written(jobd, now_us);
     else
@@ -152,6 +165,9 @@ void disk_clear(void)
         if (disk.jobs[id].there)
             forget(&disk.jobs[id]);
     disk.wanted = 0;
+    disk.wall_ahead_us = disk.written_us = 0;
+    disk.times = (struct times){.now_us = 0};
+    disk.kept = (struct kept_times){.wall_us = 0};
 }
 
 struct jobd *disk_open_engine(uint32_t capacity, uint32_t restored, uint64_t first_id)
@@ -181,20 +197,27 @@ static int by_end(const void *a, const void *b)
     return (one->finished_us > two->finished_us) - (one->finished_us < two->finished_us);
 }
 
+static void restore(struct jobd *jobd, const struct kept *kept, int64_t now_us)
+{
+    const struct job_record back = times_from_disk(&disk.times, &kept->record);
+    verify(jobd_restore(jobd, &back, now_us));
+}
+
 struct jobd *disk_restore(uint64_t first_id, int64_t now_us)
 {
     static struct kept *ended[IDS];
     size_t ended_len = 0;
     struct jobd *jobd = disk_open_engine(CAPACITY, CAPACITY + 2 * WORKERS + LEASES, first_id);
+    times_begin(&disk.times, &disk.kept, now_us, now_us + disk.wall_ahead_us);
     for (uint64_t id = 1; id < IDS; id++)
         if (disk.jobs[id].there && jobd_state_final(disk.jobs[id].record.state))
             ended[ended_len++] = &disk.jobs[id];
     qsort(ended, ended_len, sizeof *ended, by_end);
     for (size_t i = 0; i < ended_len; i++)
-        verify(jobd_restore(jobd, &ended[i]->record, now_us));
+        restore(jobd, ended[i], now_us);
     for (uint64_t id = 1; id < IDS; id++)
         if (disk.jobs[id].there && !jobd_state_final(disk.jobs[id].record.state))
-            verify(jobd_restore(jobd, &disk.jobs[id].record, now_us));
+            restore(jobd, &disk.jobs[id], now_us);
     check_engine(jobd);
     return jobd;
 }

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "engine/journal.h"
+#include "store/times.h"
 
 enum { QUEUES = 2, CAPACITY = 12, KEEP = 6, WORKERS = 2, LEASES = 4, IDS = 20000 };
 
@@ -22,12 +23,17 @@ struct disk {
     struct kept jobs[IDS];
     struct kept *undo[IDS]; /* what the transaction has changed: as it was before */
     unsigned wanted;
+    /* The clocks: how far the wall clock is ahead of the engine's; what was kept, and when the last
+     * group was written. */
+    int64_t wall_ahead_us, written_us, written_wall_us;
+    struct times times;
+    struct kept_times kept;
 };
 
 extern struct disk disk; /* empty at first */
 
 struct jobd *disk_open_engine(uint32_t capacity, uint32_t restored, uint64_t first_id);
-/* A engine from what the disk has. */
+/* An engine from what the disk has, in a process that begins now. */
 struct jobd *disk_restore(uint64_t first_id, int64_t now_us);
 
 /* One group: written whole, or failed after so many changes. How many it had. */

@@ -9,16 +9,35 @@
 #include <cmocka.h>
 
 #include "support/chance.h"
+#include "engine/engine.h"
 #include "engine/model/check_engine.h"
 #include "engine/journal_scene.h"
 #include "base/verify.h"
 
-enum { ACTORS = 12, STEPS = 60000 };
+enum {
+    ACTORS = 12,
+    STEPS = 60000,
+    UNIT_US = 10000,       /* of delays, leases, and what passes */
+    KEPT_LATE_US = 100000, /* of what is known of the time before a crash */
+    MEASURED_US = 1000     /* a smaller step of the wall clock is none */
+};
+
+#define YEAR_US  (INT64_C(365) * 86400 * 1000000)
+#define BEGAN_US (INT64_C(60) * YEAR_US)
+
+/* When the last group was written, and what the clocks said. */
+struct before {
+    int64_t written_us, wall_us;
+    struct times times;
+};
 
 struct world {
     struct chance chance;
     struct jobd *jobd;
     int64_t now_us;
+    int64_t passed_us; /* in truth, since the first start */
+    int64_t off_us;    /* what the wall clock is wrong by */
+    struct before before;
     uint64_t next_id; /* above all that were given out */
     struct person people[ACTORS], workers[2 * QUEUES * WORKERS];
     char tokens[64][JOBD_TOKEN_SIZE];
@@ -28,6 +47,11 @@ struct world {
 static unsigned below(struct world *world, unsigned bound)
 {
     return chance_below(&world->chance, bound);
+}
+
+static int64_t some_us(struct world *world, unsigned units)
+{
+    return (int64_t)below(world, units) * UNIT_US;
 }
 
 static struct person *free_person(struct world *world)
@@ -64,7 +88,7 @@ static void do_put(struct world *world, struct person *who)
     struct jobd_blob *batch[3] = {NULL};
     struct jobd_put put = {.queue = below(world, QUEUES),
                            .priority = (uint8_t)below(world, JOBD_PRIORITIES),
-                           .delay_us = below(world, 3) == 0 ? below(world, 50) : 0,
+                           .delay_us = below(world, 3) == 0 ? some_us(world, 50) : 0,
                            .attempts = below(world, 4)};
     snprintf(key, sizeof key, "k%u", below(world, 6));
     if (below(world, 5) == 0) {
@@ -75,7 +99,7 @@ static void do_put(struct world *world, struct person *who)
         put.payload = below(world, 2) == 0 ? jobd_blob_text("hello") : NULL;
     }
     bool room = below(world, 4) == 0;
-    who->waiter.deadline_us = room ? world->now_us + below(world, 40) : JOBD_NEVER;
+    who->waiter.deadline_us = room ? world->now_us + some_us(world, 40) : JOBD_NEVER;
     enum jobd_result result =
         room ? jobd_put_wait(world->jobd, &put, &who->waiter, world->now_us, &receipt)
              : jobd_put(world->jobd, &put, &who->waiter, world->now_us, &receipt);
@@ -104,7 +128,7 @@ static struct jobd_outcome any_outcome(struct world *world)
 
 static void do_lease(struct world *world, struct person *who)
 {
-    who->waiter.lease_us = 1 + below(world, 60);
+    who->waiter.lease_us = 1 + some_us(world, 60);
     who->waiter.no_wait = true;
     char *token = world->tokens[world->tokens_made % 64];
     snprintf(token, JOBD_TOKEN_SIZE, "%032x", ++world->tokens_made);
@@ -123,11 +147,12 @@ static void do_with_lease(struct world *world, struct person *who)
         return;
     if (which == 0) {
         ask(who, 'e',
-            jobd_lease_extend(world->jobd, token, 1 + below(world, 60), &who->waiter,
+            jobd_lease_extend(world->jobd, token, 1 + some_us(world, 60), &who->waiter,
                               world->now_us));
     } else if (which == 1) {
         ask(who, 'r',
-            jobd_lease_release(world->jobd, token, below(world, 30), &who->waiter, world->now_us));
+            jobd_lease_release(world->jobd, token, some_us(world, 30), &who->waiter,
+                               world->now_us));
     } else {
         const struct jobd_outcome outcome = any_outcome(world);
         enum jobd_result result =
@@ -249,15 +274,69 @@ static void check_restored(struct world *world)
             verify(info.state == kept->record.state);
         else if (kept->record.state == JOBD_RUNNING)
             verify(info.state == JOBD_RUNNING && info.attempt == kept->record.attempt);
-        else
-            verify(info.state == (kept->record.delayed && kept->record.ready_us > world->now_us
-                                      ? JOBD_SCHEDULED
-                                      : JOBD_QUEUED));
+        else if (!kept->record.delayed)
+            verify(info.state == JOBD_QUEUED);
         struct jobd_blob *payload;
         verify(jobd_part(world->jobd, id, JOBD_PAYLOAD, &payload) == JOBD_OK);
         verify(payload == kept->payload);
         jobd_blob_unref(payload);
     }
+}
+
+/* ---- clocks over a crash */
+
+/* What a lease has left it had when the last group was written; it is never more than was given. */
+static void check_lease(struct world *world, const struct kept *kept)
+{
+    const struct before *before = &world->before;
+    const struct lease *lease = lease_find(&world->jobd->leases, kept->token);
+    if (lease == NULL || lease->job == NULL)
+        return;
+    int64_t left_us = lease->due.at_us - world->now_us;
+    int64_t then_us = kept->record.expires_us - before->times.serving_ahead_us - before->written_us;
+    int64_t given_us = kept->record.expires_us - kept->record.began_us;
+    verify(left_us >= (then_us < given_us ? then_us : given_us));
+    verify(left_us <= then_us + KEPT_LATE_US && left_us <= given_us);
+}
+
+/* A delay goes on while nobody serves, but never back, whatever the wall clock says. */
+static void check_delay(struct world *world, const struct kept *kept)
+{
+    const struct before *before = &world->before;
+    struct jobd_info info;
+    int64_t wall_us = world->now_us + disk.wall_ahead_us;
+    int64_t away_us = wall_us > before->wall_us ? wall_us - before->wall_us : 0;
+    int64_t then_us = kept->record.ready_us - before->times.database_ahead_us - before->written_us;
+    verify(jobd_get(world->jobd, kept->record.id, &info) == JOBD_OK);
+    if (!kept->record.delayed || jobd_state_final(info.state) || info.state == JOBD_RUNNING)
+        return;
+    int64_t left_us = info.state == JOBD_SCHEDULED ? info.run_at_us - world->now_us : 0;
+    int64_t least_us = then_us - away_us - MEASURED_US;
+    verify(left_us >= least_us || info.state != JOBD_SCHEDULED || least_us < 0);
+    verify(info.state == JOBD_SCHEDULED || least_us <= 0);
+    verify(left_us <= KEPT_LATE_US || left_us <= then_us - away_us + KEPT_LATE_US);
+}
+
+static void check_clocks(struct world *world)
+{
+    for (uint64_t id = 1; id < world->next_id; id++) {
+        const struct kept *kept = &disk.jobs[id];
+        struct jobd_info info;
+        if (!kept->there || jobd_get(world->jobd, id, &info) != JOBD_OK)
+            continue;
+        verify(info.created_us == -kept->record.created_us);
+        if (kept->record.state == JOBD_RUNNING)
+            check_lease(world, kept);
+        else if (!jobd_state_final(kept->record.state))
+            check_delay(world, kept);
+    }
+}
+
+/* Where a wall clock may be. */
+static int64_t some_wall(struct world *world)
+{
+    static const int64_t off_us[] = {0, 0, 10 * YEAR_US, -10 * YEAR_US};
+    return off_us[below(world, 4)];
 }
 
 static void drop_people(struct world *world)
@@ -276,20 +355,42 @@ static void drop_people(struct world *world)
     memset(world->workers, 0, sizeof world->workers);
 }
 
+/* The next process begins by its wall clock, some time later. */
 static void crash(struct world *world)
 {
+    if (disk.written_us > 0) /* else this process has written nothing */
+        world->before = (struct before){
+            .written_us = disk.written_us, .wall_us = disk.written_wall_us, .times = disk.times};
     drop_people(world);
     jobd_free(world->jobd);
+    world->passed_us += some_us(world, 100);
+    world->off_us = some_wall(world);
+    world->now_us = BEGAN_US + world->passed_us + world->off_us;
+    disk.wall_ahead_us = disk.written_us = 0;
     world->jobd = disk_restore(world->next_id, world->now_us);
     check_restored(world);
+    check_clocks(world);
+}
+
+static void pass_time(struct world *world)
+{
+    int64_t us = some_us(world, 20);
+    world->now_us += us;
+    world->passed_us += us;
+    jobd_tick(world->jobd, world->now_us);
+    if (below(world, 100) > 0)
+        return;
+    int64_t off_us = some_wall(world); /* the wall clock is set */
+    disk.wall_ahead_us += off_us - world->off_us;
+    world->off_us = off_us;
 }
 
 static void test_at_random(void **state)
 {
     static struct world world;
     (void)state;
-    world = (struct world){.chance = chance_begin(), .now_us = 1000, .next_id = 1};
-    world.jobd = disk_open_engine(CAPACITY, 0, 1);
+    world = (struct world){.chance = chance_begin(), .now_us = BEGAN_US, .next_id = 1};
+    world.jobd = disk_restore(1, world.now_us);
     for (unsigned step = 0; step < STEPS && world.next_id < IDS - 100; step++) {
         unsigned which = below(&world, 100);
         if (which < 70)
@@ -299,7 +400,7 @@ static void test_at_random(void **state)
                                    below(&world, 6) == 0 ? below(&world, 4) : SIZE_MAX,
                                    world.now_us);
         else if (which < 99)
-            jobd_tick(world.jobd, world.now_us += below(&world, 20));
+            pass_time(&world);
         else if (below(&world, 3) == 0)
             journal_refuse(world.jobd, below(&world, 2) == 0, world.now_us);
         else

@@ -168,6 +168,41 @@ static void who_is_cut_has_no_job_in(void **state)
     client_free(client);
 }
 
+/* What a taker sent before it left, as a farewell of TLS, stands before its end: while the server
+ * stands still, jobs for them come in, and they go. None is theirs then. */
+static void who_has_left_takes_no_job(void **state)
+{
+    enum { TAKERS = 100 };
+    static const char take[] = "POST /take?wait=1h HTTP/1.1\r\n" HOST "Content-Length: 0\r\n\r\n";
+    struct server *server = server_start("-w", "0", "-q", "1000", "--max-connections", "300");
+    struct client *client = client_new(server);
+    int takers[TAKERS], putters[TAKERS];
+    (void)state;
+    for (int i = 0; i < TAKERS; i++) {
+        takers[i] = raw_connect(server);
+        assert_true(raw_send(takers[i], take));
+        putters[i] = raw_connect(server);
+    }
+    client_await_metric(client, "jobd_requests_parked", TAKERS);
+    server_signal(server, SIGSTOP);
+    for (int i = 0; i < TAKERS; i++) {
+        assert_true(raw_send(putters[i], "POST /do HTTP/1.1\r\n" HOST LAST));
+        assert_true(raw_send(takers[i], "x"));
+        assert_int_equal(shutdown(takers[i], SHUT_WR), 0);
+    }
+    server_signal(server, SIGCONT);
+    for (int i = 0; i < TAKERS; i++) {
+        raw_read_until_close(putters[i], &raw);
+        assert_int_equal(raw_status(raw.text), 202);
+        raw_read_until_close(takers[i], &raw);
+        assert_int_equal(raw.size, 0);
+        close(putters[i]);
+        close(takers[i]);
+    }
+    client_await_metric(client, "jobd_queue_queued{queue=\"default\"}", TAKERS);
+    client_free(client);
+}
+
 /* Those who wait for a job are neither idle nor slow. */
 static void a_parked_request_is_left_alone(void **state)
 {
@@ -207,6 +242,7 @@ static void limit_of_connections(const char *option)
         const char *request = i % 2 == 0 ? "GET /healthz HTTP/1.1\r\n" HOST "\r\n" : "";
         assert_int_equal(raw_ask(server, request, &raw), 503);
         assert_non_null(strstr(raw.text, "\r\nRetry-After: "));
+        assert_non_null(strstr(raw.text, "\r\nDate: "));
         assert_non_null(strstr(raw.text, "too many connections"));
     }
     for (int i = 0; i < MOST; i++) {
@@ -463,6 +499,7 @@ int main(void)
         TEST(a_slow_body_is_cut_off),
         TEST(an_idle_connection_is_closed),
         TEST(who_is_cut_has_no_job_in),
+        TEST(who_has_left_takes_no_job),
         TEST(a_parked_request_is_left_alone),
         TEST(limit_of_all_connections),
         TEST(limit_of_an_address),

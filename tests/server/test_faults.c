@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -37,6 +38,7 @@
 
 static struct raw raw;
 static struct failing *failing;
+static int64_t begins_ahead_s; /* a server's wall clock, when it starts */
 
 static int64_t number_from(const char *name, int64_t usual)
 {
@@ -60,6 +62,7 @@ static struct server *spawn_failing(const char *const *arguments)
     failing = mmap(NULL, sizeof *failing, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     assert_ptr_not_equal(failing, MAP_FAILED);
     close(fd);
+    atomic_store(&failing->wall_ahead_s, begins_ahead_s);
     snprintf(path, sizeof path, FAILING_FILE "=%s", file);
     return server_spawn(&(struct server_plan){
         .arguments = all, .environment = (const char *const[]){preload, path, NULL}});
@@ -255,6 +258,176 @@ static void the_wall_clock_jumps(void **state)
     }
 }
 
+enum { DAY_S = 86400, YEAR_S = 365 * DAY_S, NEAR_S = 60 };
+
+/* RFC 3339, UTC; 0 when there is none. */
+static int64_t seconds_of(const char *text)
+{
+    struct tm parts = {0};
+    return text != NULL && strptime(text, "%Y-%m-%dT%H:%M:%S", &parts) != NULL ? timegm(&parts) : 0;
+}
+
+static void assert_near(const char *text, int64_t seconds)
+{
+    int64_t off_s = seconds_of(text) - seconds;
+    if (off_s < -NEAR_S || off_s > NEAR_S)
+        fail_msg("%s is %lld s off", text, (long long)off_s);
+}
+
+static const char *time_of(struct client *client, uint64_t id, const char *name)
+{
+    return json_string(client_job(client, id), name);
+}
+
+/* All that is shown follows it at once; a suspend looks the same. */
+static void the_wall_clock_is_set(void **state)
+{
+    static const int64_t off_s[] = {YEAR_S, -YEAR_S, 10 * YEAR_S};
+    (void)state;
+    if (SANITIZERS)
+        skip();
+    for (size_t i = 0; i < sizeof off_s / sizeof off_s[0]; i++) {
+        begins_ahead_s = off_s[i];
+        struct server *server = START_FAILING("-w", "0");
+        begins_ahead_s = 0;
+        struct client *client = client_new(server);
+        uint64_t before = client_put(client, "/do?delay=1h"), taken = client_put(client, "/do");
+        assert_near(time_of(client, before, "created_at"), time(NULL) + off_s[i]);
+        atomic_store(&failing->wall_ahead_s, 0);
+        assert_near(time_of(client, before, "created_at"), time(NULL));
+        assert_near(time_of(client, before, "run_at"), time(NULL) + 3600);
+        char room[256], path[300], line[SERVER_LINE_SIZE];
+        const struct answer *answer = client_post(client, "/take?lease=1h");
+        assert_int_equal(answer->status, 200);
+        assert_near(answer_field(answer, "Jobd-Expires", room), time(NULL) + 3600);
+        snprintf(path, sizeof path, "%s/extend?lease=2h", answer_field(answer, "Location", room));
+        answer = client_post(client, path);
+        assert_near(answer_field(answer, "Jobd-Expires", room), time(NULL) + 7200);
+        assert_near(time_of(client, taken, "started_at"), time(NULL));
+        client_free(client);
+        server_signal(server, SIGTERM);
+        (void)server_wait(server);
+        server_last_line(server, ERR, line);
+        assert_near(line, time(NULL));
+    }
+}
+
+/* A clock far ahead makes no id that nobody can ask for; and one that was made is no reason for
+ * more. */
+static void ids_at_any_time(void **state)
+{
+    static const int64_t years[] = {-50, 0, 143, 374, 2000, 0};
+    char folder[160], path[64];
+    uint64_t before = 0;
+    (void)state;
+    if (SANITIZERS)
+        skip();
+    snprintf(folder, sizeof folder, "%s/ids", temporary_directory());
+    for (size_t i = 0; i < 2 * sizeof years / sizeof years[0]; i++) {
+        begins_ahead_s = years[i / 2] * YEAR_S;
+        struct server *server = i % 2 == 0 ? START_FAILING("-w", "0", "-q", "100")
+                                           : START_FAILING("-w", "0", "-q", "100", "-d", folder);
+        begins_ahead_s = 0;
+        struct client *client = client_new(server);
+        uint64_t id = client_put(client, "/do");
+        assert_in_range(id, 1, UINT64_C(1) << 53);
+        assert_true(i % 2 == 0 || id > before);
+        before = i % 2 == 0 ? before : id;
+        snprintf(path, sizeof path, "/jobs/%llu", (unsigned long long)id);
+        assert_answer(client_get(client, path), 200, NULL);
+        client_free(client);
+        server_signal(server, SIGTERM);
+        (void)server_wait(server);
+    }
+}
+
+static struct server *start_at(int64_t ahead_s, const char *folder)
+{
+    begins_ahead_s = ahead_s;
+    struct server *server =
+        START_FAILING("-w", "0", "-d", folder, "--attempts", "2", "--backoff", "1s..1s");
+    begins_ahead_s = 0;
+    return server;
+}
+
+static void kill_it(struct server *server, struct client *client)
+{
+    client_free(client);
+    server_signal(server, SIGKILL);
+    (void)server_wait(server);
+}
+
+/* A stored time makes no job wait longer than was asked for, whatever the clock was when it was
+ * stored, and when it is read. */
+static void delays_outlive_a_wrong_clock(void **state)
+{
+    (void)state;
+    if (SANITIZERS)
+        skip();
+    for (unsigned set_right = 0; set_right < 2; set_right++) {
+        char folder[160];
+        snprintf(folder, sizeof folder, "%s/delays-%u", temporary_directory(), set_right);
+        struct server *server = start_at(10 * YEAR_S, folder);
+        struct client *client = client_new(server);
+        uint64_t soon = client_put(client, "/do?delay=1s"),
+                 later = client_put(client, "/do?delay=1h");
+        if (set_right) { /* and something more is written */
+            atomic_store(&failing->wall_ahead_s, 0);
+            client_put(client, "/do?delay=2h");
+        }
+        kill_it(server, client);
+        server = start_at(0, folder);
+        client = client_new(server);
+        assert_near(time_of(client, soon, "created_at"), time(NULL) + 10 * YEAR_S); /* as stored */
+        assert_near(time_of(client, later, "run_at"), time(NULL) + 3600);
+        assert_answer(client_post(client, "/take?wait=15s"), 200, NULL);
+        assert_string_equal(time_of(client, soon, "state"), "running");
+        assert_string_equal(time_of(client, later, "state"), "scheduled");
+        kill_it(server, client);
+        server = start_at(-10 * YEAR_S, folder); /* and once more, far behind */
+        client = client_new(server);
+        assert_near(time_of(client, later, "run_at"), time(NULL) - 10 * YEAR_S + 3600);
+        atomic_store(&failing->wall_ahead_s, 0);
+        assert_near(time_of(client, later, "run_at"), time(NULL) + 3600);
+        assert_near(time_of(client, soon, "created_at"), time(NULL) + 10 * YEAR_S);
+        kill_it(server, client);
+    }
+}
+
+/* The time that a server is away is not its workers': by whatever the wall clock says. */
+static void leases_stand_still_meanwhile(void **state)
+{
+    static const int64_t later_s[] = {DAY_S, 2 * DAY_S, -YEAR_S, 10 * YEAR_S, 0};
+    char room[256], location[256], path[300], folder[160];
+    (void)state;
+    if (SANITIZERS)
+        skip();
+    snprintf(folder, sizeof folder, "%s/leases", temporary_directory());
+    struct server *server = start_at(0, folder);
+    struct client *client = client_new(server);
+    uint64_t id = client_put(client, "/do?timeout=1h");
+    const struct answer *answer = client_post(client, "/take?lease=10m");
+    snprintf(location, sizeof location, "%s", answer_field(answer, "Location", room));
+    for (size_t i = 0; i < sizeof later_s / sizeof later_s[0]; i++) {
+        kill_it(server, client);
+        server = start_at(later_s[i], folder);
+        client = client_new(server);
+        assert_string_equal(time_of(client, id, "state"), "running");
+        snprintf(path, sizeof path, "%s/extend?lease=%zum", location, 2 * i + 1);
+        answer = client_post(client, path);
+        assert_answer(answer, 200, NULL);
+        assert_near(answer_field(answer, "Jobd-Expires", room),
+                    time(NULL) + later_s[i] + 120 * (int64_t)i + 60);
+    }
+    snprintf(path, sizeof path, "%s/extend?lease=3h", location); /* its timeout goes on too */
+    answer = client_post(client, path);
+    assert_near(answer_field(answer, "Jobd-Expires", room), time(NULL) + 3600);
+    snprintf(path, sizeof path, "%s/done", location);
+    assert_answer(client_post(client, path), 200, "done\n");
+    assert_near(time_of(client, id, "finished_at"), time(NULL));
+    kill_it(server, client);
+}
+
 static void it_stands_still(void **state)
 {
     struct server *server = server_start("-w", "0", "--attempts", "2", "--header-timeout", "300ms");
@@ -379,6 +552,10 @@ int main(void)
         TEST(it_stands_still),
         TEST(without_descriptors_it_does_not_spin),
         TEST(the_wall_clock_jumps),
+        TEST(the_wall_clock_is_set),
+        TEST(ids_at_any_time),
+        TEST(delays_outlive_a_wrong_clock),
+        TEST(leases_stand_still_meanwhile),
         TEST(calls_fail),
         TEST(a_body_goes_with_its_put),
         TEST(allocations_fail_at_random),

@@ -136,6 +136,7 @@ static void make_jobs(struct scene *scene)
     scene->out = jobd_blob_text("out");
     scene->err = jobd_blob_text("err");
     scene->put[0] = scene->now[0] = put(1, 3, 2, 1000);
+    scene->now[0].ready_us = 0; /* since it was created */
     make_running(scene);
     scene->put[2] = put(8, 0, 1, 2000);
     scene->put[2].payload = scene->empty;

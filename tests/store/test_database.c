@@ -115,6 +115,7 @@ static bool compare(void *context, uint64_t id, const struct job_record *record)
     assert_int_equal(record->started_us, one->started_us);
     assert_int_equal(record->finished_us, one->finished_us);
     assert_int_equal(record->expires_us, one->expires_us);
+    assert_int_equal(record->began_us, one->began_us);
     assert_true(record->stopping && record->output_truncated && record->exited);
     assert_false(record->delayed);
     assert_int_equal(record->exit_code, one->exit_code);
@@ -148,6 +149,7 @@ static void test_a_job_comes_back_as_it_was(void **state)
     one.exit_code = 9;
     one.token = "0123456789abcdef0123456789abcdef";
     one.expires_us = 70000;
+    one.began_us = 6500;
     one.output = output;
     one.error = error;
     set(database, &one);
@@ -200,6 +202,22 @@ static void test_ids_are_reserved(void **state)
     database_close(database);
     database = open_it();
     assert_true(database_first_id(database) > 41);
+    database_close(database);
+}
+
+static void test_ids_that_nobody_can_ask_for(void **state)
+{
+    struct job_record one = job(41), far = job(UINT64_C(1) << 53);
+    (void)state;
+    fresh_path();
+    struct database *database = open_it();
+    add(database, &one);
+    add(database, &far);
+    assert_int_equal(database_checkpoint(database, true, &problem), DATABASE_OK);
+    database_close(database);
+    change_file("UPDATE meta SET value = (1 << 53) + 1000 WHERE name = 'next_id'");
+    database = open_it();
+    assert_int_equal(database_first_id(database), 42);
     database_close(database);
 }
 
@@ -280,7 +298,7 @@ static void test_a_newer_schema_is_refused(void **state)
     fresh_path();
     database_close(open_it());
     change_file("PRAGMA user_version = 99");
-    refused_with("its schema is of version 99, this jobd knows 2: start a newer jobd");
+    refused_with("its schema is of version 99, this jobd knows 3: start a newer jobd");
 }
 
 static void test_an_older_schema_is_migrated(void **state)
@@ -293,7 +311,8 @@ static void test_an_older_schema_is_migrated(void **state)
     add(database, &one);
     assert_int_equal(database_checkpoint(database, true, &problem), DATABASE_OK);
     database_close(database);
-    change_file("DROP VIEW jobs; PRAGMA user_version = 1"); /* what version 2 has brought */
+    /* what versions 2 and 3 have brought */
+    change_file("ALTER TABLE progress DROP COLUMN began; DROP VIEW jobs; PRAGMA user_version = 1");
     database = open_it();
     assert_true(database_scan(database, false, see, &seen, &problem));
     assert_int_equal(seen.len, 1);
@@ -349,6 +368,7 @@ int main(void)
         cmocka_unit_test(test_a_job_comes_back_as_it_was),
         cmocka_unit_test(test_the_order_of_a_scan),
         cmocka_unit_test(test_ids_are_reserved),
+        cmocka_unit_test(test_ids_that_nobody_can_ask_for),
         cmocka_unit_test(test_an_undone_transaction_leaves_nothing),
         cmocka_unit_test(test_damaged_rows_are_seen),
         cmocka_unit_test(test_others_files_are_refused),

@@ -439,6 +439,72 @@ static void test_more_wait_than_may(void **state)
     drop_scene(&scene);
 }
 
+/* More names than anybody thought of, of which the last one is the server's; more waits there than
+ * may, and more ran than the journal has room for. */
+static void test_very_many_queues(void **state)
+{
+    enum { NAMES = 1500, JOBS = 300, RAN = 5000 };
+    char path[200];
+    struct problem problem;
+    struct jobd_stats stats;
+    uint64_t id = 0;
+    (void)state;
+    fresh_folder();
+    struct scene scene = open_scene();
+    drop_scene(&scene);
+    snprintf(path, sizeof path, "%s/jobd.db", folder);
+    struct database *database = database_open(path, DATABASE_SYNC_FULL, &problem);
+    assert_non_null(database);
+    assert_int_equal(database_begin(database, &problem), DATABASE_OK);
+    for (unsigned i = 0; i < NAMES + JOBS + RAN; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "a%u", i);
+        struct job_record one = {.id = ++id,
+                                 .queue = i < NAMES ? name : "default",
+                                 .attempts = 2,
+                                 .created_us = 1,
+                                 .key = "",
+                                 .trace = "",
+                                 .token = ""};
+        assert_int_equal(database_change(database, ROW_ADD, &one, &problem), DATABASE_OK);
+        one.state = JOBD_RUNNING;
+        one.attempt = 1;
+        if (i >= NAMES + JOBS)
+            assert_int_equal(database_change(database, ROW_SET, &one, &problem), DATABASE_OK);
+    }
+    assert_int_equal(database_commit(database, &problem), DATABASE_OK);
+    database_close(database);
+    scene = open_scene();
+    jobd_stats(scene.jobd, 0, clock_now_us(), &stats);
+    assert_int_equal(stats.queued + stats.scheduled + stats.running, JOBS + RAN);
+    assert_int_equal(put(&scene, "a", NULL, &id), JOBD_FULL);
+    drop_scene(&scene);
+}
+
+/* A directory is a directory, whatever SQLite would make of its name. */
+static void test_no_name_is_an_address(void **state)
+{
+    static const char *const names[] = {"file:x", "file:y?mode=memory", ":memory:", "a%20b"};
+    char before[4096];
+    (void)state;
+    assert_non_null(getcwd(before, sizeof before));
+    assert_int_equal(chdir(temporary_directory()), 0);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        char path[64];
+        uint64_t id;
+        snprintf(folder, sizeof folder, "%s", names[i]);
+        struct scene scene = open_scene();
+        assert_int_equal(put(&scene, "a", NULL, &id), JOBD_OK);
+        drop_scene(&scene);
+        scene = open_scene();
+        assert_string_equal(payload_of(scene.jobd, id, path), "a");
+        drop_scene(&scene);
+        snprintf(path, sizeof path, "%s/jobd.db-wal", names[i]);
+        assert_int_equal(access(path, F_OK), 0);
+    }
+    assert_int_equal(chdir(before), 0);
+}
+
 /* ---- one at a time */
 
 static void test_one_store_a_directory(void **state)
@@ -485,6 +551,8 @@ int main(void)
         cmocka_unit_test(test_the_forgotten_leave_the_disk),
         cmocka_unit_test(test_a_smaller_keep_forgets_at_the_start),
         cmocka_unit_test(test_more_wait_than_may),
+        cmocka_unit_test(test_very_many_queues),
+        cmocka_unit_test(test_no_name_is_an_address),
         cmocka_unit_test(test_one_store_a_directory),
         cmocka_unit_test(test_no_directory_can_be_made),
     };

@@ -109,6 +109,7 @@ void model_compare(struct model *model)
         verify(stats.failed == model->ended[i][JOBD_FAILED]);
         verify(stats.cancelled == model->ended[i][JOBD_CANCELLED]);
         verify(stats.rejected == model->rejected[i] && stats.retried == model->retried[i]);
+        verify(stats.forgotten_early == model->forgotten_early[i]);
         verify(stats.paused == model->paused[i]);
     }
     compare_jobs(model);

@@ -167,6 +167,7 @@ static bool make_room(struct model *model, size_t size)
         struct model_job *oldest = oldest_end(model, NULL, is_no_dead_letter);
         if (oldest == NULL)
             oldest = oldest_end(model, NULL, is_any);
+        model->forgotten_early[oldest->queue]++;
         oldest->forgotten = true;
     }
     return true;

@@ -75,7 +75,7 @@ struct model {
     unsigned jobs_len;
     bool paused[QUEUES];
     struct actor takers[TAKERS], leasers[LEASERS], put_waiters[PUTTERS], watchers[WATCHERS];
-    unsigned rejected[QUEUES], retried[QUEUES];
+    unsigned rejected[QUEUES], retried[QUEUES], forgotten_early[QUEUES];
     unsigned ended[QUEUES][JOBD_STATES];
     unsigned tokens;                     /* given out so far, also in vain: 1 to this */
     struct model_lease over[TOKENS_MAX]; /* leases that are over and known, the first first */

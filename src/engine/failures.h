@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/* What has failed of late, for a log: a few entries, the rest is counted. */
+#pragma once
+
+#include "engine/op.h"
+#include "base/lock.h"
+
+struct job;
+
+enum { FAILURES_MAX = 64 };
+
+struct failures {
+    struct jobd_failure *all; /* a ring; NULL: nobody wants to know */
+    bool attempts;            /* those that will be retried too */
+    uint32_t first, len;
+    uint64_t missed, missed_attempts;
+    bool told; /* somebody has been told, and has not looked since */
+};
+
+/* 0 or -ENOMEM. */
+int failures_init(struct failures *failures, const struct jobd_config *config);
+void failures_release(struct failures *failures);
+
+/* This attempt of the job has failed so; `final`: and with it the job. */
+void failures_note_locked(struct op *op, const struct job *job, const struct jobd_outcome *outcome,
+                          bool final) REQUIRES(op->jobd->lock);

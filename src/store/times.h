@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/* Times on disk. They outlive a process, whose engine counts on from what the wall clock said when
+ * it began, and the wall clock may be wrong, stepped, or stand still meanwhile. So each kind has a
+ * clock of its own:
+ *
+ *     created, started, finished   the wall clock as it was when it was written; it is not read
+ *                                  again but to be shown
+ *     run_at, ready                the database's clock: it goes on with the engine's while a
+ * server runs, and with the wall clock while none does, but never back expires, began the serving
+ * clock: it goes on while a server runs, and stands still while none does: what a lease has left
+ * then it has left at the next start
+ *
+ * The last two were the wall clock in a database that was made before they were kept. In a process
+ * each differs from the engine's time by a number that stays the same; they are carried over by
+ * what is written with the commits, at most KEEP_EVERY_US old.
+ *
+ * Nothing here reads a clock. No lock: it is the writer's. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "engine/journal.h"
+
+/* What the clocks showed at one moment, as the database keeps it; all 0: not known. */
+struct kept_times {
+    int64_t wall_us, database_us, serving_us;
+};
+
+struct times {
+    int64_t now_us; /* the engine's, when the next three were measured */
+    /* Each minus the engine's time. */
+    int64_t wall_ahead_us, database_ahead_us, serving_ahead_us;
+    int64_t kept_us, kept_wall_ahead_us; /* when that was last written, by the first two */
+};
+
+/* At the start of a process: `kept` is the last that the one before has written. */
+void times_begin(struct times *times, const struct kept_times *kept, int64_t now_us,
+                 int64_t wall_us);
+/* Before some records go to disk: what the clocks say now. */
+void times_measure(struct times *times, int64_t now_us, int64_t wall_us);
+
+/* Is it to be written with the next commit? Then times_kept() says when it is. */
+bool times_due(const struct times *times);
+struct kept_times times_now(const struct times *times);
+void times_kept(struct times *times);
+
+/* The same record with the times of the disk; of the engine, where those of another process are
+ * marked by a sign. */
+struct job_record times_to_disk(const struct times *times, const struct job_record *record);
+struct job_record times_from_disk(const struct times *times, const struct job_record *record);
