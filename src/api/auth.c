@@ -193,7 +193,7 @@ static struct tokens *read_file(const char *path, struct problem *problem)
     struct tokens *tokens = calloc(1, sizeof *tokens + TOKENS_MAX * sizeof tokens->of[0]);
     bool good = tokens != NULL ? read_lines(&place, in, tokens) : wrong(&place, "out of memory");
     fclose(in);
-    if (!good) {
+    if (tokens == NULL || !good) {
         tokens_free(tokens);
         return NULL;
     }

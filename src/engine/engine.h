@@ -54,3 +54,7 @@ void op_begin(struct op *op, struct jobd *jobd, struct jobd_waiter *waiter, int6
 void op_end(struct op *op) RELEASES(op->jobd->lock);
 /* The next moment at which jobd_tick() has something to do, or JOBD_NEVER. */
 int64_t op_next_due_locked(struct op *op) REQUIRES(op->jobd->lock);
+
+/* failures.c: this attempt of the job has failed so; `final`: and with it the job. */
+void failures_note_locked(struct op *op, const struct job *job, const struct jobd_outcome *outcome,
+                          bool final) REQUIRES(op->jobd->lock);

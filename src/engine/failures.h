@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* What has failed of late, for a log: a few entries, the rest is counted. */
+/* What has failed of late, for a log: a few entries, the rest is counted. What notes one is in
+ * engine.h, next to the lock that it needs. */
 #pragma once
 
-#include "engine/op.h"
-#include "base/lock.h"
+#include <stdbool.h>
+#include <stdint.h>
 
-struct job;
+#include "jobd/queue.h"
 
 enum { FAILURES_MAX = 64 };
 
@@ -20,7 +21,3 @@ struct failures {
 /* 0 or -ENOMEM. */
 int failures_init(struct failures *failures, const struct jobd_config *config);
 void failures_release(struct failures *failures);
-
-/* This attempt of the job has failed so; `final`: and with it the job. */
-void failures_note_locked(struct op *op, const struct job *job, const struct jobd_outcome *outcome,
-                          bool final) REQUIRES(op->jobd->lock);

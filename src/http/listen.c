@@ -243,7 +243,7 @@ static enum listen_result open_unix(struct listeners *listeners, const char *pat
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return refused(problem, path, errno);
-    struct stat status;
+    struct stat status = {0};
     error = bind_unix(fd, &address,
                       listeners->socket_mode != 0 ? listeners->socket_mode : LISTEN_SOCKET_MODE);
     if (error == 0 && (listen(fd, BACKLOG) != 0 || lstat(path, &status) != 0))

@@ -64,7 +64,7 @@ void identity_free(struct identity *identity)
 /* Release with gnutls_free(); for a key its bytes too. */
 static bool load(const char *file, gnutls_datum_t *bytes, unsigned *mode, struct problem *problem)
 {
-    struct stat status;
+    struct stat status = {0};
     int fd = open(file, O_RDONLY | O_CLOEXEC); /* the library does not say why it cannot */
     int error = fd >= 0 && fstat(fd, &status) == 0 ? 0 : errno;
     if (error == 0 && S_ISDIR(status.st_mode))
