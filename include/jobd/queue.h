@@ -85,6 +85,8 @@ JOBD_API const char *jobd_result_text(enum jobd_result result);
 
 /* ---- payloads ------------------------------------------------------------------------------- */
 
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wpedantic" /* C++ has no arrays like `bytes` */
 /* Bytes and their media type, shared by counting: whoever keeps one holds a reference. */
 struct jobd_blob {
     size_t size;
@@ -96,6 +98,7 @@ struct jobd_blob {
     } link;
     unsigned char bytes[] __attribute__((aligned(16)));
 };
+#pragma GCC diagnostic pop
 
 /* `size` bytes to be filled in before anybody else sees the blob, and a copy of `type` (borrowed,
  * may be NULL). NULL when memory is short. The caller holds the one reference. */
@@ -349,7 +352,7 @@ struct jobd_waiter {
                                  when info.output_bytes says that there is one: no room for it */
 
     struct jobd_waiter_hidden {
-        uint64_t words[18];
+        unsigned char bytes[144] __attribute__((aligned(8)));
     } hidden; /* private to jobd */
 };
 

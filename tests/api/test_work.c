@@ -8,10 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -454,82 +452,6 @@ static void a_drain_waits_for_leases(void **state)
     client_free(client);
 }
 
-/* ---- workers in other languages */
-
-static void assert_in_readme(const char *file)
-{
-    char text[4096], *readme;
-    FILE *in = fopen(file, "re");
-    assert_non_null(in);
-    text[fread(text, 1, sizeof text - 1, in)] = '\0';
-    fclose(in);
-    in = fopen("README.md", "re");
-    assert_non_null(in);
-    readme = calloc(1, 1 << 20);
-    assert_non_null(readme);
-    assert_true(fread(readme, 1, (1 << 20) - 1, in) > 0);
-    fclose(in);
-    if (strstr(readme, text) == NULL)
-        fail_msg("README.md does not show %s as it is", file);
-    free(readme);
-}
-
-static void worker_in(const char *command, const char *file)
-{
-    char check[64], address[SERVER_ADDRESS_SIZE + 16], here[512], script[600];
-    struct server *server = start();
-    struct client *client = client_new(server);
-    snprintf(check, sizeof check, "command -v %s >/dev/null", command);
-    if (system(check) != 0) {
-        print_message("skipped: there is no %s\n", command);
-        client_free(client);
-        skip();
-    }
-    snprintf(address, sizeof address, "http://%s", server_address(server));
-    assert_non_null(getcwd(here, sizeof here));
-    snprintf(script, sizeof script, "%s/%s", here, file);
-    const char *folder = temporary_directory(); /* this process is the one to remove it */
-    pid_t worker = fork();
-    assert_true(worker >= 0);
-    if (worker == 0) {
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        setpgid(0, 0);
-        if (chdir(folder) != 0 || setenv("JOBD", address, 1) != 0 ||
-            freopen("/dev/null", "w", stdout) == NULL)
-            _exit(126);
-        execlp(command, command, script, (char *)NULL);
-        _exit(127);
-    }
-    for (int i = 0; i < 3; i++) {
-        const struct answer *answer =
-            client_send(client, "POST", "/do", FIELDS("Prefer: wait=15"), "from anywhere");
-        assert_answer(answer, 200, "FROM ANYWHERE");
-    }
-    kill(-worker, SIGKILL);
-    kill(worker, SIGKILL);
-    assert_int_equal(waitpid(worker, NULL, 0), worker);
-    client_free(client);
-}
-
-static void a_worker_in_shell(void **state)
-{
-    (void)state;
-    assert_in_readme("tests/examples/worker.sh");
-    worker_in("sh", "tests/examples/worker.sh");
-}
-
-static void a_worker_in_python(void **state)
-{
-    (void)state;
-    worker_in("python3", "tests/examples/worker.py");
-}
-
-static void a_worker_in_node(void **state)
-{
-    (void)state;
-    worker_in("node", "tests/examples/worker.mjs");
-}
-
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_teardown(name, server_stop_all)
@@ -550,9 +472,6 @@ int main(void)
         TEST(takers_who_leave_get_nothing),
         TEST(nothing_in_time_is_no_content),
         TEST(a_drain_waits_for_leases),
-        TEST(a_worker_in_shell),
-        TEST(a_worker_in_python),
-        TEST(a_worker_in_node),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
