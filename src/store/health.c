@@ -265,6 +265,7 @@ static bool can_recover(struct store *store)
 static void recovered(struct store *store)
 {
     store->in_doubt_len = 0;
+    store->shrinks = true; /* perhaps */
     move(store, GOOD, &(struct problem){.text = ""});
     journal_refuse(store->jobd, false, clock_now_us());
     log_info("%s: recovered", store->path);

@@ -363,6 +363,75 @@ static void test_a_file_goes_while_the_disk_fails(void **state)
     }
 }
 
+/* ---- the file shrinks */
+
+static off_t file_size(void)
+{
+    char path[200];
+    struct stat file;
+    snprintf(path, sizeof path, "%s/jobd.db", folder);
+    assert_int_equal(stat(path, &file), 0);
+    return file.st_size;
+}
+
+enum { BURST = 60, LARGE = 250000, MUCH = 10 << 20, LITTLE = 3 << 20 };
+
+/* A burst that came and went, but for one job. */
+static struct scene open_after_burst(uint64_t *stays)
+{
+    struct problem problem;
+    char *text = malloc(LARGE + 1);
+    uint64_t id;
+    memset(text, 'x', LARGE);
+    text[LARGE] = '\0';
+    struct scene scene = {.store = store_open(folder, STORE_SYNC_COMMIT, &problem)};
+    scene.jobd = heart_for(scene.store, CAPACITY, 1);
+    assert_true(store_load(scene.store, scene.jobd, clock_now_us(), &problem));
+    assert_int_equal(store_start(scene.store, scene.jobd), 0);
+    assert_int_equal(put(&scene, "stays", NULL, stays), JOBD_OK);
+    for (unsigned i = 0; i < BURST; i++)
+        assert_int_equal(put(&scene, text, NULL, &id), JOBD_OK);
+    for (unsigned i = 0; i < BURST; i++)
+        assert_int_equal(cancel(&scene, id - i), JOBD_OK);
+    free(text);
+    return scene;
+}
+
+static void await_size(off_t most)
+{
+    int64_t deadline_ms = now_ms() + PATIENCE_MS;
+    while (file_size() > most)
+        look_again(deadline_ms, "the file to shrink");
+}
+
+static void test_the_file_shrinks_when_idle(void **state)
+{
+    static const struct {
+        enum flaw flaw;
+        unsigned nth;
+    } rows[] = {{FLAW_NONE, 0},    {FLAW_WRITE, 1}, {FLAW_WRITE, 100},
+                {FLAW_WRITE, 500}, {FLAW_SYNC, 2},  {FLAW_FULL, 1}};
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char text[16];
+        uint64_t stays, after;
+        fresh_folder();
+        flaky_plan(FLAW_NONE, 0);
+        struct scene scene = open_after_burst(&stays);
+        assert_true(file_size() > MUCH);
+        flaky_plan(rows[i].flaw, rows[i].nth);
+        await_size(LITTLE);
+        flaky_plan(FLAW_NONE, 0);
+        await_health(&scene);
+        assert_int_equal(put(&scene, "after", NULL, &after), JOBD_OK);
+        drop_scene(&scene);
+        scene = open_scene();
+        assert_string_equal(payload_of(scene.jobd, stays, text), "stays");
+        assert_string_equal(payload_of(scene.jobd, after, text), "after");
+        drop_scene(&scene);
+    }
+}
+
 /* ---- what stays, what goes */
 
 static void test_ids_go_on_rising(void **state)
@@ -557,6 +626,7 @@ int main(void)
         cmocka_unit_test(test_the_disk_dies_at_every_write),
         cmocka_unit_test(test_no_space_for_growth),
         cmocka_unit_test(test_a_file_goes_while_the_disk_fails),
+        cmocka_unit_test(test_the_file_shrinks_when_idle),
         cmocka_unit_test(test_ids_go_on_rising),
         cmocka_unit_test(test_the_forgotten_leave_the_disk),
         cmocka_unit_test(test_a_smaller_keep_forgets_at_the_start),
