@@ -77,6 +77,7 @@ enum jobd_result {
     JOBD_TOO_MANY_LEASES,  /* leases_max is: as many are held or waited for */
     JOBD_STOPPING,         /* the job runs, and has been told to stop */
     JOBD_STORE_FAILED,     /* could not be saved: nothing was done */
+    JOBD_UNDECLARED,       /* the queue has jobs from before, and takes and gives none */
     JOBD_RESULTS
 };
 
@@ -153,7 +154,7 @@ struct jobd;
 
 struct jobd_queue_config {
     const char *name;   /* 1 to JOBD_QUEUE_NAME_MAX bytes; borrowed until jobd_new() returns */
-    uint32_t capacity;  /* jobs that may wait, at least 1 */
+    uint32_t capacity;  /* jobs that may wait, at least 1; undeclared: 0 */
     uint32_t workers;   /* jobs that may run at a time, leased ones not counted */
     uint32_t attempts;  /* a job's, when it does not say; 0 is 1 */
     int64_t timeout_us; /* of an attempt, when its job does not say; 0: none */
@@ -163,6 +164,10 @@ struct jobd_queue_config {
     /* What jobd_queue_resize() may make of the first two; less than they are: they. */
     uint32_t capacity_max, workers_max;
     uint32_t restored; /* waiting jobs that will be brought back, perhaps more than the capacity */
+    /* There are only jobs of before, `restored` in all, those that have ended included: none comes
+     * in and none is given out, but they can be looked at, cancelled, and moved to another queue.
+     * Capacity and workers are 0. */
+    bool undeclared;
 };
 
 struct jobd_config {
@@ -209,6 +214,8 @@ JOBD_API uint32_t jobd_queue_named(const struct jobd *jobd, const char *name);
 /* Valid until jobd_free(). */
 JOBD_API const char *jobd_queue_name(const struct jobd *jobd, uint32_t queue);
 JOBD_API uint32_t jobd_queues_len(const struct jobd *jobd);
+/* False for one that takes no jobs in and gives none out: verbs that would say JOBD_UNDECLARED. */
+JOBD_API bool jobd_queue_declared(const struct jobd *jobd, uint32_t queue);
 
 /* Changes attempts, timeout_us and backoff to what the config says: for jobs that come in and
  * attempts that begin or fail after that. 0; or -EINVAL, and nothing is changed. */
@@ -345,7 +352,7 @@ struct jobd_waiter {
     enum jobd_result result;     /* why it was woken */
     bool accepted;               /* jobd_put(), jobd_put_wait(): what was offered has been taken */
     struct jobd_receipt receipt; /* jobd_put_wait() */
-    uint32_t purged;             /* jobd_purge(): how many, in the end */
+    uint32_t swept;              /* jobd_purge(), jobd_move(): how many, in the end */
     struct jobd_task task;       /* jobd_take(): the job */
     struct jobd_info info; /* the job at its end, for who waits for that; or when it was leased */
     struct jobd_blob *output; /* on JOBD_OK, where wanted: a reference, the caller's; or NULL, also
@@ -411,10 +418,23 @@ JOBD_API JOBD_MUST_READ enum jobd_result jobd_retry(struct jobd *jobd, uint64_t 
                                                     struct jobd_receipt *receipt);
 
 /* Cancels all that waited in the queue when it was called: JOBD_OK, and how many so far; when the
- * waiter is told, waiter->purged has them all. With a journal that has no room for so many changes
+ * waiter is told, waiter->swept has them all. With a journal that has no room for so many changes
  * the rest follows by itself, and the waiter waits for that. */
 JOBD_API enum jobd_result jobd_purge(struct jobd *jobd, uint32_t queue, struct jobd_waiter *waiter,
                                      int64_t now_us, uint32_t *purged);
+
+struct jobd_route {
+    uint32_t from, to; /* queues */
+};
+
+/* Moves what waited in one queue when it was called to another that is declared, as much as that
+ * has room for, what can run now first: as jobd_purge(), with the number of those moved. In one
+ * that was not moved nothing changes; in the others the queue alone, but for a key that is known
+ * there: then the job goes on without. JOBD_UNDECLARED when it cannot be moved there. */
+JOBD_API JOBD_MUST_READ enum jobd_result jobd_move(struct jobd *jobd,
+                                                   const struct jobd_route *route,
+                                                   struct jobd_waiter *waiter, int64_t now_us,
+                                                   uint32_t *moved);
 
 /* A paused queue takes jobs in and gives none out. */
 JOBD_API void jobd_pause(struct jobd *jobd, uint32_t queue, bool paused, int64_t now_us);
@@ -463,7 +483,7 @@ struct jobd_histogram {
 
 struct jobd_stats {
     uint32_t capacity, workers;
-    bool paused;
+    bool declared, paused;
     uint32_t queued, scheduled, running;
     uint32_t leased;                            /* of those that run */
     uint64_t admitted, done, failed, cancelled; /* totals since the start */

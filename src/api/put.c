@@ -170,7 +170,7 @@ static enum step parse_put(struct call *call)
     char key[JOBD_KEY_SIZE];
     if (!parameter_duration(call, "block", WAIT_MAX_US, &state->block_us))
         return respond_bad_value(call, "block", WAIT_VALUES);
-    put->queue = jobd_queue_named(call->api->jobd, path_queue(call));
+    put->queue = path_declared_queue(call);
     put->payload = request->body;
     if (put->queue == JOBD_NO_QUEUE)
         return respond_error(call, 404, "no such queue");

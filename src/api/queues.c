@@ -7,7 +7,7 @@
 #include "api/respond.h"
 
 struct queue_state {
-    uint32_t queue;
+    uint32_t queue, to;
 };
 
 static struct queue_state *state_of(const struct call *call)
@@ -25,6 +25,7 @@ static cJSON *queue_json(const struct api *api, uint32_t index)
     cJSON *queue = cJSON_CreateObject();
     bool whole =
         cJSON_AddStringToObject(queue, "name", jobd_queue_name(api->jobd, index)) != NULL &&
+        cJSON_AddBoolToObject(queue, "declared", s.declared) != NULL &&
         json_add_int(queue, "capacity", s.capacity) && json_add_int(queue, "workers", s.workers) &&
         cJSON_AddBoolToObject(queue, "paused", s.paused) != NULL &&
         json_add_int(queue, "queued", s.queued) && json_add_int(queue, "scheduled", s.scheduled) &&
@@ -67,7 +68,7 @@ static enum step answer_queue(struct call *call, enum jobd_result result)
     return respond_json(call, 200, queue_json(call->api, state_of(call)->queue), true);
 }
 
-/* ---- pausing, purging */
+/* ---- pausing, purging, moving */
 
 static enum jobd_result start_pause(struct call *call)
 {
@@ -92,7 +93,7 @@ static enum jobd_result start_purge(struct call *call)
 
 static enum step answer_purge(struct call *call, enum jobd_result result)
 {
-    uint32_t purged = call->request->waiter.purged;
+    uint32_t purged = call->request->waiter.swept;
     if (result != JOBD_OK)
         return respond_result(call, result);
     if (call->request->wants_json) {
@@ -100,6 +101,50 @@ static enum step answer_purge(struct call *call, enum jobd_result result)
         return respond_json(call, 200, object, json_add_int(object, "purged", purged));
     }
     if (asprintf(&call->reply->owned, "purged %" PRIu32 "\n", purged) < 0) {
+        call->reply->owned = NULL;
+        return respond_no_memory(call);
+    }
+    call->reply->status = 200;
+    return STEP_REPLY;
+}
+
+static enum step parse_move(struct call *call)
+{
+    struct queue_state *state = state_of(call);
+    const struct jobd *jobd = call->api->jobd;
+    const char *to = request_parameter(call->request, "to");
+    if (parse_queue(call) == STEP_REPLY)
+        return STEP_REPLY;
+    state->to = to != NULL ? jobd_queue_named(jobd, to) : JOBD_NO_QUEUE;
+    bool good = state->to != JOBD_NO_QUEUE && state->to != state->queue &&
+                jobd_queue_declared(jobd, state->to);
+    return good ? STEP_START
+                : respond_bad_value(call, "to", "the name of another queue, which is declared");
+}
+
+static enum jobd_result start_move(struct call *call)
+{
+    const struct queue_state *state = state_of(call);
+    const struct jobd_route route = {.from = state->queue, .to = state->to};
+    uint32_t moved;
+    return jobd_move(call->api->jobd, &route, &call->request->waiter, clock_now_us(), &moved);
+}
+
+static enum step answer_move(struct call *call, enum jobd_result result)
+{
+    uint32_t moved = call->request->waiter.swept;
+    struct jobd_stats stats;
+    if (result != JOBD_OK)
+        return respond_result(call, result);
+    jobd_stats(call->api->jobd, state_of(call)->queue, clock_now_us(), &stats);
+    uint32_t left = stats.queued + stats.scheduled;
+    if (call->request->wants_json) {
+        cJSON *object = cJSON_CreateObject();
+        return respond_json(call, 200, object,
+                            json_add_int(object, "moved", moved) &&
+                                json_add_int(object, "left", left));
+    }
+    if (asprintf(&call->reply->owned, "moved %" PRIu32 ", %" PRIu32 " left\n", moved, left) < 0) {
         call->reply->owned = NULL;
         return respond_no_memory(call);
     }
@@ -150,6 +195,16 @@ const struct endpoint queue_endpoints[] = {
         .parse = parse_queue,
         .start = start_purge,
         .answer = answer_purge,
+    },
+    {
+        /* It concerns two queues: a token that is limited to one may not. */
+        .paths = {"/queues/*/move"},
+        .methods = METHOD_POST,
+        .scope = SCOPE_ADMIN,
+        .parameters = {"to"},
+        .parse = parse_move,
+        .start = start_move,
+        .answer = answer_move,
     },
     {.methods = 0},
 };

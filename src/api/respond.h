@@ -29,6 +29,8 @@ enum step respond_line(struct call *call, enum jobd_result result);
 /* The name of the queue in the path, or the default one's. */
 const char *path_queue(const struct call *call);
 /* The job's id in the path, or 0. */
+/* Of a queue that takes jobs in; JOBD_NO_QUEUE: there is none of that name. */
+uint32_t path_declared_queue(const struct call *call);
 uint64_t path_id(const struct call *call);
 
 /* False when the parameter's value is bad; the result is left alone when it is not there. */

@@ -239,7 +239,7 @@ static enum step parse_take(struct call *call)
     struct take_state *state = state_of(request);
     int64_t lease_us = LEASE_US;
     uint64_t max = 1;
-    state->queue = jobd_queue_named(call->api->jobd, path_queue(call));
+    state->queue = path_declared_queue(call);
     if (state->queue == JOBD_NO_QUEUE)
         return respond_error(call, 404, "no such queue");
     if (!parameter_duration(call, "wait", WAIT_MAX_US, &state->wait_us))

@@ -20,6 +20,7 @@
 #include "engine/op.h"
 
 struct change;
+struct queue;
 
 struct change_kind {
     const char *name;
@@ -63,6 +64,7 @@ struct change {
     struct job_list jobs;
     struct job *next; /* to be written next */
     uint64_t number;  /* the kind's own */
+    struct queue *to; /* where its jobs go; NULL: they stay in their queue */
     struct ending ending;
     struct job_extra *extra; /* for what an attempt leaves; owned */
 };

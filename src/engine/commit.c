@@ -2,11 +2,11 @@
 /* What becomes of gathered changes: written, they are applied and told of; failed, undone. All of
  * it some steps at a time, so that the lock is held for a short, bounded time however much was
  * gathered. */
-#include "engine/cancel.h"
 #include "engine/dispatch.h"
 #include "engine/engine.h"
 #include "engine/journal.h"
 #include "engine/submit.h"
+#include "engine/sweep.h"
 #include "engine/waiters.h"
 
 /* Who waits is told; or waits on, for the end of the job that is in now. */
@@ -43,6 +43,8 @@ static void conclude_locked(struct op *op, struct change_list *list, struct chan
     bool whole = change_conclude_locked(op, change, written, left);
     if (queue != NULL)
         dispatch_locked(op, queue);
+    if (change->to != NULL)
+        dispatch_locked(op, change->to);
     if (!whole)
         return;
     --*left;
@@ -75,7 +77,7 @@ static void serve_starved_locked(struct op *op) REQUIRES(op->jobd->lock)
         for (uint32_t i = 0; i < op->jobd->queues_len; i++)
             dispatch_locked(op, &op->jobd->queues[i]);
     }
-    cancel_resume_purges_locked(op);
+    sweep_resume_locked(op);
 }
 
 static void written_some_locked(struct op *op, int *left) REQUIRES(op->jobd->lock)

@@ -41,18 +41,20 @@ struct size {
 /* False when it is unsound. */
 static bool measure(const struct jobd_config *config, struct size *size)
 {
-    uint64_t waiting = 0, workers = 0, kept = 3 * (uint64_t)config->keep * config->queues_len;
+    uint64_t waiting = 0, workers = 0, kept = 0;
     if (config->queues_len == 0 || config->queues_len > UINT16_MAX || config->first_id == 0 ||
         config->first_id > JOBD_FIRST_ID_MAX)
         return false;
     for (uint32_t i = 0; i < config->queues_len; i++) {
         const struct jobd_queue_config *queue = &config->queues[i];
         size_t length = strlen(queue->name);
-        if (length == 0 || length > JOBD_QUEUE_NAME_MAX || queue->capacity == 0 ||
-            !queue_terms_sound(queue))
+        bool takes = queue->capacity > 0, works = queue->workers > 0;
+        if (length == 0 || length > JOBD_QUEUE_NAME_MAX || takes == queue->undeclared ||
+            (works && queue->undeclared) || !queue_terms_sound(queue))
             return false;
         waiting += queue_waiting_max(queue);
         workers += queue_workers_max(queue);
+        kept += queue->undeclared ? 0 : 3 * (uint64_t)config->keep;
     }
     size->durable = config->on_journal_ready != NULL;
     size->running = running_max(workers, size->durable) + config->leases_max;
@@ -84,10 +86,28 @@ static int new_queues_locked(struct jobd *jobd, const struct jobd_config *config
         const struct jobd_queue_config *queue = &config->queues[i];
         error = queue_init(&jobd->queues[i], queue,
                            (uint32_t)running_max(queue_workers_max(queue), jobd->durable),
-                           config->leases_max);
+                           queue->undeclared ? 0 : config->leases_max);
         jobd->queues_len++;
     }
     return error;
+}
+
+static int name_compare(const void *left, const void *right, void *context)
+{
+    const struct queue *queues = context;
+    return strcmp(queues[*(const uint32_t *)left].name, queues[*(const uint32_t *)right].name);
+}
+
+/* There may be very many that are not declared. */
+static int sort_names_locked(struct jobd *jobd) REQUIRES(jobd->lock)
+{
+    jobd->by_name = calloc(jobd->queues_len, sizeof *jobd->by_name);
+    if (jobd->by_name == NULL)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < jobd->queues_len; i++)
+        jobd->by_name[i] = i;
+    qsort_r(jobd->by_name, jobd->queues_len, sizeof *jobd->by_name, name_compare, jobd->queues);
+    return 0;
 }
 
 /* All memory that it will ever need for its tables. */
@@ -95,6 +115,8 @@ static int new_tables_locked(struct jobd *jobd, const struct jobd_config *config
                              const struct size *size) REQUIRES(jobd->lock)
 {
     int error = new_queues_locked(jobd, config);
+    if (error == 0)
+        error = sort_names_locked(jobd);
     if (error == 0)
         error = jobs_init(&jobd->jobs, (uint32_t)size->records, config->queues_len,
                           config->memory_bytes, size->durable);
@@ -128,7 +150,7 @@ static void set_up_locked(struct jobd *jobd, const struct jobd_config *config) R
     jobd->failure_context = config->failure_context;
     jobd->ticks_at_us = JOBD_NEVER;
     TAILQ_INIT(&jobd->idle_waiters);
-    TAILQ_INIT(&jobd->purge_waiters);
+    TAILQ_INIT(&jobd->sweep_waiters);
 }
 
 int jobd_new(struct jobd **jobd, const struct jobd_config *config)
@@ -174,6 +196,7 @@ void jobd_free(struct jobd *jobd)
     for (uint32_t i = 0; i < jobd->queues_len; i++)
         queue_release(&jobd->queues[i]);
     free(jobd->queues);
+    free(jobd->by_name);
     mutex_unlock(&jobd->lock);
     mutex_release(&jobd->lock);
     free(jobd);

@@ -22,6 +22,7 @@ struct jobd {
     struct journal journal GUARDED_BY(lock);
     struct queue *queues; /* what their configuration said never changes, the rest is guarded */
     uint32_t queues_len;
+    uint32_t *by_name; /* their indices */
     uint64_t next_id GUARDED_BY(lock);
     /* What waits or is leased outlives the process, so a stop need not wait for it, nor cancel it.
      */
@@ -33,7 +34,7 @@ struct jobd {
     struct heap deadlines GUARDED_BY(lock); /* of waiters */
     uint32_t waiters GUARDED_BY(lock), waiters_max;
     struct waiting_list idle_waiters GUARDED_BY(lock);  /* until nothing waits or runs */
-    struct waiting_list purge_waiters GUARDED_BY(lock); /* until the journal has room again */
+    struct waiting_list sweep_waiters GUARDED_BY(lock); /* until the journal has room again */
     bool dispatch_needed GUARDED_BY(lock); /* in some queue: the next tick sees to it */
     int64_t ticks_at_us GUARDED_BY(lock);  /* what the last jobd_tick() said */
     void (*on_earlier_deadline)(void *context);

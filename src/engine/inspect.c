@@ -15,10 +15,24 @@ enum {
 
 uint32_t jobd_queue_named(const struct jobd *jobd, const char *name)
 {
-    for (uint32_t i = 0; i < jobd->queues_len; i++)
-        if (strcmp(jobd->queues[i].name, name) == 0)
-            return i;
+    uint32_t from = 0, to = jobd->queues_len;
+    while (from < to) {
+        uint32_t middle = from + (to - from) / 2, queue = jobd->by_name[middle];
+        int order = strcmp(name, jobd->queues[queue].name);
+        if (order == 0)
+            return queue;
+        if (order < 0)
+            to = middle;
+        else
+            from = middle + 1;
+    }
     return JOBD_NO_QUEUE;
+}
+
+bool jobd_queue_declared(const struct jobd *jobd, uint32_t queue)
+{
+    verify(queue < jobd->queues_len);
+    return jobd->queues[queue].declared;
 }
 
 const char *jobd_queue_name(const struct jobd *jobd, uint32_t queue)
@@ -218,6 +232,7 @@ void jobd_stats(struct jobd *jobd, uint32_t queue_index, int64_t now_us, struct 
     *stats = (struct jobd_stats){
         .capacity = queue->capacity,
         .workers = queue->workers,
+        .declared = queue->declared,
         .paused = queue->paused,
         .queued = queue->in_state[JOBD_QUEUED],
         .scheduled = queue->in_state[JOBD_SCHEDULED],

@@ -257,6 +257,22 @@ void jobs_remember(struct jobs *jobs, struct job *job, struct op *op)
         forget(jobs, TAILQ_FIRST(ended), op);
 }
 
+void jobs_move(struct jobs *jobs, struct job *job, uint16_t queue)
+{
+    struct job_extra *extra = job->extra;
+    bool keyed = extra != NULL && extra->key[0] != '\0';
+    if (keyed)
+        RB_REMOVE(key_tree, &jobs->keys, extra);
+    job->queue = queue;
+    if (keyed && jobs_with_key(jobs, queue, extra->key) == NULL) {
+        verify(RB_INSERT(key_tree, &jobs->keys, extra) == NULL);
+    } else if (keyed) {
+        jobs->memory -= strlen(extra->key);
+        jobs->memory_living -= strlen(extra->key);
+        extra->key[0] = '\0';
+    }
+}
+
 void jobs_revive(struct jobs *jobs, struct job *job)
 {
     leave_remembered(jobs, job);

@@ -156,6 +156,8 @@ bool jobs_extend(struct jobs *jobs, struct job *job, struct job_extra **extra, s
 /* Puts `bytes`, taken, in place of what a living job's extra has at `part`, its output or error.
  * Dropped when there is no room for it: false. */
 bool jobs_set(struct jobs *jobs, struct jobd_blob **part, struct jobd_blob *bytes, struct op *op);
+/* A job belongs to that queue from now on. Its key finds it there, unless it finds another. */
+void jobs_move(struct jobs *jobs, struct job *job, uint16_t queue);
 /* A final job lives again: no longer remembered as one that has ended. */
 void jobs_revive(struct jobs *jobs, struct job *job);
 /* A job that has not come in yet is none. */

@@ -27,6 +27,7 @@ static const char *const result_texts[JOBD_RESULTS] = {
     [JOBD_TOO_MANY_LEASES] = "too many leases",
     [JOBD_STOPPING] = "told to stop",
     [JOBD_STORE_FAILED] = "could not be saved",
+    [JOBD_UNDECLARED] = "the queue is not declared",
 };
 
 const char *jobd_state_name(enum jobd_state state)

@@ -58,7 +58,9 @@ static enum jobd_result put_locked(struct op *op, struct admission *admission, b
     uint32_t jobs = admission_jobs(admission->put);
     enum jobd_result result;
     admission->receipt->capacity = queue->capacity;
-    if (op->jobd->closed)
+    if (!queue->declared)
+        result = JOBD_UNDECLARED;
+    else if (op->jobd->closed)
         result = JOBD_CLOSED;
     else if (!TAILQ_EMPTY(&queue->put_waiters) && admission_duplicate_locked(op, admission) == NULL)
         result = JOBD_FULL; /* those who wait for room come first */
@@ -168,6 +170,8 @@ static enum jobd_result retry_locked(struct op *op, struct job *job, struct jobd
     *receipt = (struct jobd_receipt){.capacity = queue->capacity, .waiting = queue_waiting(queue)};
     if (!jobd_state_final((enum jobd_state)job->state) || job->commit_pending)
         return JOBD_NOT_FINAL;
+    if (!queue->declared)
+        return JOBD_UNDECLARED;
     if (op->jobd->closed)
         return JOBD_CLOSED;
     if (op->jobd->journal.refuses)

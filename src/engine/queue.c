@@ -12,6 +12,8 @@ static uint32_t larger(uint32_t one, uint32_t other)
 
 uint32_t queue_waiting_max(const struct jobd_queue_config *config)
 {
+    if (config->undeclared)
+        return larger(config->restored, 1);
     return larger(config->restored, larger(config->capacity, config->capacity_max));
 }
 
@@ -38,6 +40,7 @@ int queue_init(struct queue *queue, const struct jobd_queue_config *config, uint
                uint32_t leases_max)
 {
     snprintf(queue->name, sizeof queue->name, "%s", config->name);
+    queue->declared = !config->undeclared;
     queue->capacity = config->capacity;
     queue->workers = config->workers;
     queue->capacity_max = larger(config->capacity, config->capacity_max);

@@ -19,6 +19,7 @@ struct queue {
     uint32_t room; /* jobs that wait or run at most, restored ones included */
     uint16_t attempts;
     int64_t timeout_us, backoff_min_us, backoff_max_us;
+    bool declared; /* else it takes no jobs in and gives none out */
     bool paused;
     struct ring lanes[JOBD_PRIORITIES];
     struct job_list scheduled;
@@ -32,7 +33,7 @@ struct queue {
                                 written */
     uint32_t in_state[JOBD_STATES]; /* jobs at present; 0 for the final ones */
     uint64_t ended[JOBD_STATES];    /* totals of the final ones */
-    uint64_t admitted, rejected, retried;
+    uint64_t admitted, rejected, retried, moved_in, moved_out;
     struct rate rate;
     struct jobd_histogram waited, ran;
     struct waiting_list take_waiters, put_waiters;

@@ -64,7 +64,7 @@ void change_add_job(struct change *change, struct job *job)
 {
     TAILQ_INSERT_TAIL(&change->jobs, job, link);
     change->rows++;
-    change->bytes += change->kind->row == ROW_ADD ? blob_weight(job->payload) : 0;
+    change->bytes += change->kind->row != ROW_SET ? blob_weight(job->payload) : 0;
 }
 
 bool change_conclude_locked(struct op *op, struct change *change, bool written, int *left)

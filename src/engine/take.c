@@ -9,6 +9,8 @@ static enum jobd_result take_locked(struct op *op, uint32_t index) REQUIRES(op->
 {
     const struct leases *leases = &op->jobd->leases;
     struct queue *queue = &op->jobd->queues[index];
+    if (!queue->declared)
+        return JOBD_UNDECLARED;
     if (op->jobd->takers_stopped)
         return JOBD_CLOSED;
     if (op->waiter->lease_us > 0 && leases->held + leases->promised >= leases->max)

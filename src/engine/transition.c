@@ -12,6 +12,7 @@
  *     QUEUED, SCHEDULED   CANCELLED  end_waiting         cancelled, purged
  *     QUEUED, SCHEDULED   DONE       end_waiting         after an expired lease a late word came
  *     any final           QUEUED     retry               retried by hand
+ *     QUEUED, SCHEDULED   the same   move                to another queue
  *
  * With a journal a job keeps its state while the change is being written, and commit_pending says
  * so; what holds then is written at struct job. A job that comes back finds its queue open however
@@ -266,13 +267,31 @@ void transition_end_waiting_locked(struct op *op, struct job *job, enum jobd_sta
     transition_finish_locked(op, job, state, at_us);
 }
 
-void transition_reinstate_locked(struct op *op, struct job *job)
+static void wait_again_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock)
 {
     job->commit_pending = false;
-    if (job->state == JOBD_QUEUED) {
-        queue_of(op, job)->cancel_pending--;
+    if (job->state == JOBD_QUEUED)
         enter_ring_locked(op, job);
-    } else {
+    else
         enter_delays_locked(op, job, true);
-    }
+}
+
+void transition_reinstate_locked(struct op *op, struct job *job)
+{
+    queue_of(op, job)->cancel_pending -= job->state == JOBD_QUEUED;
+    wait_again_locked(op, job);
+}
+
+void transition_move_locked(struct op *op, struct job *job, uint16_t queue)
+{
+    struct queue *from = queue_of(op, job);
+    from->cancel_pending -= job->state == JOBD_QUEUED;
+    from->in_state[job->state]--;
+    from->moved_out++;
+    jobs_move(&op->jobd->jobs, job, queue);
+    struct queue *to = queue_of(op, job);
+    to->in_state[job->state]++;
+    to->moved_in++;
+    check_room(to);
+    wait_again_locked(op, job);
 }

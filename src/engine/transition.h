@@ -25,7 +25,7 @@ void transition_finish_locked(struct op *op, struct job *job, enum jobd_state st
 void transition_retry_locked(struct op *op, struct job *job, int64_t at_us)
     REQUIRES(op->jobd->lock);
 
-/* A waiting job is to end: it leaves lane or heap. One of the next two follows. */
+/* A waiting job is to end: it leaves lane or heap. One of the next three follows. */
 void transition_withdraw_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock);
 /* It has ended in this state; started_us: of the attempt that a late word ended, 0: it did not run.
  */
@@ -33,6 +33,10 @@ void transition_end_waiting_locked(struct op *op, struct job *job, enum jobd_sta
                                    int64_t started_us, int64_t at_us) REQUIRES(op->jobd->lock);
 /* It has not after all: it waits again, where it was. */
 void transition_reinstate_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock);
+
+/* A waiting job that was withdrawn waits in that queue, behind the others. */
+void transition_move_locked(struct op *op, struct job *job, uint16_t queue)
+    REQUIRES(op->jobd->lock);
 
 /* A record that was read from disk is put in a state, without having moved there. */
 void transition_restore_locked(struct op *op, struct job *job, enum jobd_state state)

@@ -15,8 +15,8 @@ static struct waiting_list *list_of(struct op *op, const struct waiting *waiting
         return &op->jobd->queues[waiting->queue].take_waiters;
     case WAIT_IDLE:
         return &op->jobd->idle_waiters;
-    case WAIT_PURGE:
-        return &op->jobd->purge_waiters;
+    case WAIT_SWEEP:
+        return &op->jobd->sweep_waiters;
     case WAIT_DISK:
     case WAIT_NOT:
         break;

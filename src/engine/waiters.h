@@ -6,7 +6,7 @@
  *     WAIT_JOB    a job to run             queue->take_waiters  jobd_take()
  *     WAIT_IDLE   nothing waits or runs    jobd->idle_waiters   jobd_await_idle()
  *     WAIT_DISK   its change to be written change->waiter       any verb, with a journal
- *     WAIT_PURGE  room for more changes    jobd->purge_waiters  jobd_purge(), of very many jobs
+ *     WAIT_SWEEP  room for more changes    jobd->sweep_waiters  purge and move, of very many jobs
  *
  * A new thing to wait for needs a kind here, its list in list_of(), and whoever makes it come true
  * calls wait_end_locked(). A wait ends once: by that, by its deadline (timer.c), or by
@@ -19,13 +19,15 @@
 #include "base/container.h"
 #include "engine/engine.h"
 
-enum wait_kind { WAIT_NOT, WAIT_END, WAIT_ROOM, WAIT_JOB, WAIT_IDLE, WAIT_DISK, WAIT_PURGE };
+enum wait_kind { WAIT_NOT, WAIT_END, WAIT_ROOM, WAIT_JOB, WAIT_IDLE, WAIT_DISK, WAIT_SWEEP };
 
-/* A purge takes what waited when it began, some at a time. */
-struct purge {
+/* A sweep takes what waited in a queue when it began, some at a time. */
+struct sweep {
     uint64_t below;    /* ids of what waited then; jobs that came later stand behind them */
     uint64_t failures; /* of the journal, then */
-    uint32_t queue, purged;
+    uint32_t queue;
+    uint32_t to; /* the queue they move to; JOBD_NO_QUEUE: they are purged */
+    uint32_t most, swept;
 };
 
 /* The private half of a jobd_waiter, which has bytes for it: whoever copies or clears a whole
@@ -41,7 +43,7 @@ struct waiting {
     struct job_extra *extra; /* WAIT_ROOM: for the jobs of `put`; owned */
     union {
         struct jobd_put put; /* WAIT_ROOM */
-        struct purge purge;  /* WAIT_PURGE */
+        struct sweep sweep;  /* WAIT_SWEEP */
     };
 };
 
@@ -69,7 +71,7 @@ static inline struct jobd_waiter *first_waiter(struct waiting_list *list)
 /* JOBD_PENDING or JOBD_TOO_MANY_WAITERS. WAIT_END: for `job`. */
 enum jobd_result wait_for_job_end_locked(struct op *op, struct jobd_waiter *waiter, struct job *job)
     REQUIRES(op->jobd->lock);
-/* For what `kind` says: WAIT_ROOM, WAIT_JOB or WAIT_PURGE in that queue, or WAIT_IDLE, where it
+/* For what `kind` says: WAIT_ROOM, WAIT_JOB or WAIT_SWEEP in that queue, or WAIT_IDLE, where it
  * does not count. */
 enum jobd_result wait_begin_locked(struct op *op, struct jobd_waiter *waiter, enum wait_kind kind,
                                    uint32_t queue) REQUIRES(op->jobd->lock);

@@ -80,19 +80,41 @@ static int new_queue(struct server *server, uint32_t index, struct jobd_queue_co
     return error;
 }
 
-static int new_pool(struct server *server)
+/* Queues that are on disk and not declared come behind those that are. How many all are. */
+static uint32_t add_undeclared(const struct server *server, struct jobd_queue_config *queues)
 {
     const struct options *options = &server->options;
     uint32_t len = options->queues_len;
-    struct jobd_queue_config *queues = calloc(len, sizeof *queues);
-    struct jobd_runner *runners = calloc(len, sizeof *runners);
-    server->runners = calloc(len, sizeof(struct runner *));
-    server->rooms = calloc(len, sizeof *server->rooms);
+    uint32_t on_disk = server->store != NULL ? store_queues_len(server->store) : 0;
+    for (uint32_t i = 0; i < on_disk && len < UINT16_MAX; i++) {
+        uint32_t jobs, declared = 0;
+        const char *name = store_queue(server->store, i, &jobs);
+        size_t length = strlen(name);
+        while (declared < options->queues_len && strcmp(options->queues[declared].name, name) != 0)
+            declared++;
+        if (declared == options->queues_len && length > 0 && length <= JOBD_QUEUE_NAME_MAX)
+            queues[len++] = (struct jobd_queue_config){
+                .name = name, .undeclared = true, .attempts = 1, .restored = jobs};
+    }
+    return len;
+}
+
+static int new_pool(struct server *server)
+{
+    const struct options *options = &server->options;
+    size_t most = options->queues_len;
+    if (server->store != NULL)
+        most += store_queues_len(server->store);
+    struct jobd_queue_config *queues = calloc(most, sizeof *queues);
+    struct jobd_runner *runners = calloc(most, sizeof *runners);
+    server->runners = calloc(options->queues_len, sizeof(struct runner *));
+    server->rooms = calloc(options->queues_len, sizeof *server->rooms);
     int error = -ENOMEM;
     if (queues != NULL && runners != NULL && server->runners != NULL && server->rooms != NULL) {
         error = 0;
-        for (uint32_t i = 0; i < len && error == 0; i++)
+        for (uint32_t i = 0; i < options->queues_len && error == 0; i++)
             error = new_queue(server, i, &queues[i], &runners[i]);
+        uint32_t len = error == 0 ? add_undeclared(server, queues) : 0;
         struct jobd_config config = {
             .queues = queues,
             .queues_len = len,

@@ -149,9 +149,9 @@ uint64_t database_first_id(const struct database *database)
 
 /* ---- opening */
 
-/* The first column of the first row, as a number or a text; false on an error. */
-static bool ask_number(sqlite3 *handle, const char *text, int64_t *number)
+bool database_ask(struct database *database, const char *text, int64_t *number)
 {
+    sqlite3 *handle = database->handle;
     sqlite3_stmt *row;
     if (sqlite3_prepare_v2(handle, text, -1, &row, NULL) != SQLITE_OK)
         return false;
@@ -161,6 +161,7 @@ static bool ask_number(sqlite3 *handle, const char *text, int64_t *number)
     return code == SQLITE_ROW || code == SQLITE_DONE;
 }
 
+/* The first column of the first row; false on an error. */
 static bool ask_text(sqlite3 *handle, const char *text, char *out, size_t size)
 {
     sqlite3_stmt *row;
@@ -192,6 +193,8 @@ static bool configure(struct database *database, enum database_sync sync, struct
     const struct {
         const char *set, *ask, *expected;
     } settings[] = {
+        /* Of a new file; what it is for another, shrink.c knows. Before anything is written. */
+        {"PRAGMA auto_vacuum = 2", NULL, NULL},
         {"PRAGMA journal_mode = WAL", "PRAGMA journal_mode", "wal"},
         {synchronous, "PRAGMA synchronous", syncs[sync]},
         {"PRAGMA wal_autocheckpoint = 0", "PRAGMA wal_autocheckpoint", "0"},
@@ -203,10 +206,11 @@ static bool configure(struct database *database, enum database_sync sync, struct
     for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++) {
         char value[32];
         if (sqlite3_exec(database->handle, settings[i].set, NULL, NULL, NULL) != SQLITE_OK ||
-            !ask_text(database->handle, settings[i].ask, value, sizeof value))
+            (settings[i].ask != NULL &&
+             !ask_text(database->handle, settings[i].ask, value, sizeof value)))
             return problem_set(problem, "%s: %s", settings[i].set,
                                sqlite3_errmsg(database->handle));
-        if (strcmp(value, settings[i].expected) != 0)
+        if (settings[i].ask != NULL && strcmp(value, settings[i].expected) != 0)
             return problem_set(problem, "%s, but it is %s", settings[i].set, value);
     }
     (void)sqlite3_wal_hook(database->handle, log_grew, database);
@@ -224,9 +228,9 @@ static bool is_ours(struct database *database, int64_t *version, struct problem 
     int64_t application, tables;
     char check[96];
     if (sqlite3_exec(handle, "PRAGMA locking_mode = EXCLUSIVE", NULL, NULL, NULL) != SQLITE_OK ||
-        !ask_number(handle, "PRAGMA application_id", &application) ||
-        !ask_number(handle, "PRAGMA user_version", version) ||
-        !ask_number(handle, "SELECT count(*) FROM sqlite_schema", &tables)) {
+        !database_ask(database, "PRAGMA application_id", &application) ||
+        !database_ask(database, "PRAGMA user_version", version) ||
+        !database_ask(database, "SELECT count(*) FROM sqlite_schema", &tables)) {
         switch (sqlite3_errcode(handle)) {
         case SQLITE_BUSY:
             return problem_set(problem, "another process uses it");
@@ -300,15 +304,16 @@ static bool prepare(struct database *database, struct problem *problem)
     int64_t next_id;
     sqlite3 *handle = database->handle;
     struct kept_times *times = &database->times;
-    if (!ask_number(handle, "SELECT value FROM meta WHERE name = 'next_id'", &next_id) ||
-        !ask_number(handle, "SELECT value FROM meta WHERE name = 'wall_us'", &times->wall_us) ||
-        !ask_number(handle, "SELECT value FROM meta WHERE name = 'database_us'",
-                    &times->database_us) ||
-        !ask_number(handle, "SELECT value FROM meta WHERE name = 'serving_us'", &times->serving_us))
+    if (!database_ask(database, "SELECT value FROM meta WHERE name = 'next_id'", &next_id) ||
+        !database_ask(database, "SELECT value FROM meta WHERE name = 'wall_us'", &times->wall_us) ||
+        !database_ask(database, "SELECT value FROM meta WHERE name = 'database_us'",
+                      &times->database_us) ||
+        !database_ask(database, "SELECT value FROM meta WHERE name = 'serving_us'",
+                      &times->serving_us))
         return problem_set(problem, "%s", sqlite3_errmsg(handle));
     /* A clock far ahead once made ids that nobody can ask for: they are left out. */
     if (next_id > (int64_t)JOBD_FIRST_ID_MAX &&
-        !ask_number(handle, "SELECT max(id) + 1 FROM job WHERE id < 3 << 51", &next_id))
+        !database_ask(database, "SELECT max(id) + 1 FROM job WHERE id < 3 << 51", &next_id))
         return problem_set(problem, "%s", sqlite3_errmsg(handle));
     database->reserved = next_id > 0 ? (uint64_t)next_id : 1;
     for (int i = 0; i < STATEMENTS_MAX; i++) {
@@ -355,9 +360,9 @@ static bool has_its_log(struct database *database, const struct log_file *log,
 {
     int64_t tables, marked = 0;
     const char *text = "SELECT count(*) FROM sqlite_schema WHERE name = 'meta'";
-    if (!ask_number(database->handle, text, &tables) ||
+    if (!database_ask(database, text, &tables) ||
         (tables > 0 &&
-         !ask_number(database->handle, "SELECT value FROM meta WHERE name = 'log'", &marked)))
+         !database_ask(database, "SELECT value FROM meta WHERE name = 'log'", &marked)))
         return problem_set(problem, "%s", sqlite3_errmsg(database->handle));
     database->marked = marked == 1;
     database->lost_log = database->marked && !log->there;

@@ -60,6 +60,15 @@ enum database_result database_checkpoint(struct database *database, enum log_use
 /* Pages in the log that are not checkpointed. */
 unsigned database_log_pages(const struct database *database);
 
+/* After the opening: the file gets what it needs to shrink, if it pays. May take seconds. False,
+ * and a problem: it cannot be used. */
+bool database_prepare_to_shrink(struct database *database, struct problem *problem);
+/* Is there more free space in the file than it need keep? */
+bool database_can_shrink(struct database *database);
+/* Gives some of it back, in a transaction of its own: the file is shorter after the next
+ * checkpoint. Takes some milliseconds. */
+enum database_result database_shrink(struct database *database, struct problem *problem);
+
 /* Above all ids that may have been given out. */
 uint64_t database_first_id(const struct database *database);
 

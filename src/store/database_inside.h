@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* What database.c (the file and its transactions), wal.c (its log), rows.c (a job as two rows) and
- * columns.c (what is in them) share; no other file includes this, or sqlite3.h. */
+/* What database.c (the file and its transactions), wal.c (its log), shrink.c (its space), rows.c (a
+ * job as two rows) and columns.c (what is in them) share; no other file includes this, or
+ * sqlite3.h. */
 #pragma once
 
 #include <sqlite3.h>
@@ -27,9 +28,13 @@ struct database {
     uint64_t reserved, highest; /* ids: below this one they may be used; the highest that is */
     struct kept_times times;    /* as they were when it was opened */
     int log_pages, log_rest;    /* in the log; of those, such as a checkpoint leaves */
+    bool has_map;               /* of its pages: it can shrink */
     bool marked;                /* the last commit has left the mark of wal.c */
     bool lost_log;              /* when it was opened */
 };
+
+/* The first column of the first row; 0 when there is none. False on an error. */
+bool database_ask(struct database *database, const char *text, int64_t *number);
 
 /* In a transaction: the mark of wal.c. */
 enum database_result database_mark(struct database *database, bool marked, struct problem *problem);

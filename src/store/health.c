@@ -182,7 +182,11 @@ struct database *health_open(const struct store *store, struct problem *problem)
         [STORE_SYNC_SECOND] = DATABASE_SYNC_LOG,
         [STORE_SYNC_OFF] = DATABASE_SYNC_OFF,
     };
-    return database_open(store->path, syncs[store->sync], problem);
+    struct database *database = database_open(store->path, syncs[store->sync], problem);
+    if (database == NULL || database_prepare_to_shrink(database, problem))
+        return database;
+    database_close(database);
+    return NULL;
 }
 
 struct rewriting {
@@ -265,6 +269,7 @@ static bool can_recover(struct store *store)
 static void recovered(struct store *store)
 {
     store->in_doubt_len = 0;
+    store->shrinks = true; /* perhaps */
     move(store, GOOD, &(struct problem){.text = ""});
     journal_refuse(store->jobd, false, clock_now_us());
     log_info("%s: recovered", store->path);

@@ -1,39 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /* Bringing jobs back when the server starts. */
-#include <stdio.h>
-#include <string.h>
-
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "store/writer.h"
 
-enum { DAMAGED_NAMED_MAX = 10 };
+enum { NAMED_MAX = 10 }; /* of what is wrong, in the log */
 
 struct loading {
     struct store *store;
     int64_t now_us, begun_us, said_us;
-    uint64_t done, damaged, lost;
-    struct {
-        char name[JOBD_QUEUE_NAME_MAX + 1];
-        uint64_t jobs;
-    } unknown[16];
+    uint64_t done, damaged;
 };
-
-static void note_unknown(struct loading *loading, const char *queue)
-{
-    for (size_t i = 0; i < sizeof loading->unknown / sizeof loading->unknown[0]; i++) {
-        if (loading->unknown[i].jobs > 0 && strcmp(loading->unknown[i].name, queue) != 0)
-            continue;
-        snprintf(loading->unknown[i].name, sizeof loading->unknown[i].name, "%s", queue);
-        loading->unknown[i].jobs++;
-        return;
-    }
-}
 
 static void note_damaged(struct loading *loading, uint64_t id)
 {
-    if (loading->damaged++ < DAMAGED_NAMED_MAX)
+    if (loading->damaged++ < NAMED_MAX)
         log_error("job %llu: its record is damaged: it stays in %s and does not run",
                   (unsigned long long)id, loading->store->path);
 }
@@ -51,9 +33,7 @@ static bool load_one(void *context, uint64_t id, const struct job_record *record
     }
     if (record == NULL) {
         note_damaged(loading, id);
-    } else if (jobd_queue_named(jobd, record->queue) == JOBD_NO_QUEUE) {
-        note_unknown(loading, record->queue);
-    } else {
+    } else if (jobd_queue_named(jobd, record->queue) != JOBD_NO_QUEUE) {
         const struct job_record back = times_from_disk(&loading->store->times, record);
         if (!jobd_restore(jobd, &back, loading->now_us))
             return problem_set(&loading->store->problem, "out of memory");
@@ -83,17 +63,33 @@ static bool load_and_write(void *context, uint64_t id, const struct job_record *
            (loading->done % CHANGES_MAX != 0 || write_changes(loading->store));
 }
 
+static void report_undeclared(const struct store *store)
+{
+    uint32_t undeclared = 0;
+    for (uint32_t i = 0; i < store->queues_len; i++) {
+        const struct queue_on_disk *on_disk = &store->queues[i];
+        uint32_t queue = jobd_queue_named(store->jobd, on_disk->name);
+        bool known = queue != JOBD_NO_QUEUE;
+        if ((known && jobd_queue_declared(store->jobd, queue)) || undeclared++ >= NAMED_MAX)
+            continue;
+        char name[JOBD_QUEUE_NAME_MAX + 1];
+        log_warn("%s: %u %s to queue %s, which is not declared; %s", store->path,
+                 (unsigned)on_disk->jobs, text_plural(on_disk->jobs, "job belongs", "jobs belong"),
+                 text_printable(on_disk->name, name, sizeof name),
+                 known ? "POST /queues/OLD/move?to=NEW moves what waits to another"
+                       : "left on disk");
+    }
+    if (undeclared > NAMED_MAX)
+        log_warn("%s: %u queues more are not declared", store->path,
+                 (unsigned)undeclared - NAMED_MAX);
+}
+
 static void report(const struct loading *loading)
 {
     const char *path = loading->store->path;
-    if (loading->damaged > DAMAGED_NAMED_MAX)
+    if (loading->damaged > NAMED_MAX)
         log_error("%s: %llu damaged records in all", path, (unsigned long long)loading->damaged);
-    for (size_t i = 0; i < sizeof loading->unknown / sizeof loading->unknown[0]; i++)
-        if (loading->unknown[i].jobs > 0)
-            log_warn("%s: %llu %s to queue %s, which is not configured; left on disk", path,
-                     (unsigned long long)loading->unknown[i].jobs,
-                     text_plural(loading->unknown[i].jobs, "job belongs", "jobs belong"),
-                     loading->unknown[i].name);
+    report_undeclared(loading->store);
     log_info("%s: %llu %s in %lld ms", path, (unsigned long long)loading->done,
              text_plural(loading->done, "job", "jobs"),
              (long long)(clock_now_us() - loading->begun_us) / 1000);

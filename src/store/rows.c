@@ -29,6 +29,8 @@ enum database_result database_change(struct database *database, enum row_kind ki
         if (record->id > database->highest && record->id < JOBD_ID_MAX)
             database->highest = record->id;
         return write_row(database, ADD, &job_table, record, problem);
+    case ROW_MOVE:
+        return write_row(database, ADD, &job_table, record, problem);
     case ROW_SET:
         return write_row(database, SET, &progress_table, record, problem);
     case ROW_REMOVE:

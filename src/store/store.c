@@ -51,6 +51,18 @@ uint32_t store_waiting(struct store *store, const char *queue)
     return 0;
 }
 
+uint32_t store_queues_len(const struct store *store)
+{
+    return store->queues_len;
+}
+
+const char *store_queue(const struct store *store, uint32_t index, uint32_t *jobs)
+{
+    verify(index < store->queues_len);
+    *jobs = store->queues[index].jobs;
+    return store->queues[index].name;
+}
+
 uint64_t store_first_id(struct store *store)
 {
     return database_first_id(store->database);

@@ -31,6 +31,12 @@ const char *store_path(const struct store *store);
 /* Jobs on disk that are not final, of this queue: what jobd_queue_config.restored wants. */
 uint32_t store_waiting(struct store *store, const char *queue);
 
+/* The queues that have jobs on disk, declared or not. */
+uint32_t store_queues_len(const struct store *store);
+/* The name of one of them, valid until store_free(), and all its jobs, those that have ended
+ * included. */
+const char *store_queue(const struct store *store, uint32_t index, uint32_t *jobs);
+
 /* Ids below this may have been given out: what jobd_config.first_id must not be below. */
 uint64_t store_first_id(struct store *store);
 

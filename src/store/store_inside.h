@@ -52,6 +52,8 @@ struct store {
     size_t in_doubt_len, in_doubt_max;
     bool all_in_doubt; /* they are more than could be remembered */
     struct times times;
+    bool shrinks;      /* there is more space to give back, when nothing else is to be done, */
+    int64_t shrink_us; /* but not before then */
 
     struct mutex lock;
     struct condition changed;

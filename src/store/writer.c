@@ -24,8 +24,20 @@ enum {
     TRY_EVERY_MS = 100    /* when it stops */
 };
 
-#define IDLE_US CLOCK_SECOND_US /* then a checkpoint */
-#define LOOK_US CLOCK_SECOND_US /* a look takes two microseconds: too long for each commit */
+#define IDLE_US         CLOCK_SECOND_US               /* then a checkpoint */
+#define SHRINK_REST_US  (10 * CLOCK_SECOND_US / 1000) /* between two steps */
+#define SHRINK_AGAIN_US (60 * CLOCK_SECOND_US)        /* when there was no space for one */
+#define LOOK_US         CLOCK_SECOND_US /* a look takes two microseconds: too long for each commit */
+
+static int64_t less(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int64_t more(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
 
 /* ---- a group */
 
@@ -82,9 +94,11 @@ static void written(struct store *store, size_t changes)
     store->stats.commits++;
     store->stats.changes += changes;
     mutex_unlock(&store->lock);
+    int64_t now_us = clock_now_us();
     if (store->sync == STORE_SYNC_SECOND && store->sync_us == JOBD_NEVER)
-        store->sync_us = clock_now_us() + CLOCK_SECOND_US;
-    journal_written(store->jobd, clock_now_us());
+        store->sync_us = now_us + CLOCK_SECOND_US;
+    store->shrink_us = more(store->shrink_us, now_us + IDLE_US);
+    journal_written(store->jobd, now_us);
 }
 
 /* When the disk is full, the ballast is let go for it. False: nothing of it is written. */
@@ -126,6 +140,22 @@ static void sync_log(struct store *store)
         close(fd);
 }
 
+/* True when some space was given back, and more may follow. */
+static bool shrink(struct store *store, int64_t now_us)
+{
+    if (health_now(store) != GOOD || now_us < store->shrink_us)
+        return false;
+    store->shrinks = database_can_shrink(store->database);
+    if (!store->shrinks)
+        return false;
+    enum database_result result = database_shrink(store->database, &store->problem);
+    if (result == DATABASE_FULL) /* nothing is lost by that */
+        store->shrink_us = now_us + SHRINK_AGAIN_US;
+    if (result == DATABASE_BROKEN)
+        health_close_broken(store);
+    return result == DATABASE_OK;
+}
+
 static void housekeeping(struct store *store, bool idle)
 {
     int64_t now_us = clock_now_us();
@@ -137,25 +167,26 @@ static void housekeeping(struct store *store, bool idle)
         health_try_to_recover(store);
     if (now_us >= store->sync_us && health_check_files(store) && health_writes(store))
         sync_log(store);
+    bool rests = idle && !shrink(store, now_us);
     if (health_now(store) == GOOD &&
-        database_log_pages(store->database) >= (idle ? 1 : LOG_PAGES_MAX))
+        database_log_pages(store->database) >= (rests ? 1 : LOG_PAGES_MAX))
         (void)health_checkpoint(store, LOG_GOES_ON);
 }
 
 /* When to look again, though nobody asks. */
 static int64_t next_us(struct store *store)
 {
-    int64_t at_us = store->sync_us;
+    int64_t at_us = store->sync_us, now_us = clock_now_us();
     switch (health_now(store)) {
     case GOOD:
-        if (database_log_pages(store->database) > 0) {
-            int64_t idle_us = clock_now_us() + IDLE_US;
-            at_us = idle_us < at_us ? idle_us : at_us;
-        }
+        if (database_log_pages(store->database) > 0)
+            at_us = less(at_us, now_us + IDLE_US);
+        if (store->shrinks)
+            at_us = less(at_us, more(store->shrink_us, now_us + SHRINK_REST_US));
         break;
     case FULL:
     case BROKEN:
-        at_us = store->again_us < at_us ? store->again_us : at_us;
+        at_us = less(at_us, store->again_us);
         break;
     case GONE:
         at_us = store->again_us;
@@ -211,6 +242,8 @@ void store_wake(void *context)
 int store_start(struct store *store, struct jobd *jobd)
 {
     store->jobd = jobd;
+    store->shrinks = true; /* perhaps */
+    store->shrink_us = clock_now_us() + IDLE_US;
     if (store->sync == STORE_SYNC_SECOND)
         log_info("%s: --sync 1s: a power cut loses what came in the second before", store->path);
     if (store->sync == STORE_SYNC_OFF)

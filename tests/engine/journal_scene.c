@@ -94,6 +94,8 @@ static bool write_change(void *context, enum row_kind kind, const struct job_rec
         replace(&kept->payload, record->payload);
     }
     verify(kept->there);
+    if (kind == ROW_MOVE)
+        kept->record.queue = strcmp(record->queue, "one") == 0 ? "one" : "two";
     if (kind == ROW_SET)
         keep_progress(kept, record);
     kept->record.key = kept->key;
@@ -165,9 +167,18 @@ void disk_clear(void)
         if (disk.jobs[id].there)
             forget(&disk.jobs[id]);
     disk.wanted = 0;
+    disk.two_undeclared = false;
     disk.wall_ahead_us = disk.written_us = 0;
     disk.times = (struct times){.now_us = 0};
     disk.kept = (struct kept_times){.wall_us = 0};
+}
+
+static uint32_t jobs_of(const char *queue)
+{
+    uint32_t jobs = 0;
+    for (uint64_t id = 1; id < IDS; id++)
+        jobs += disk.jobs[id].there && strcmp(disk.jobs[id].record.queue, queue) == 0;
+    return jobs;
 }
 
 struct jobd *disk_open_engine(uint32_t capacity, uint32_t restored, uint64_t first_id)
@@ -178,6 +189,9 @@ struct jobd *disk_open_engine(uint32_t capacity, uint32_t restored, uint64_t fir
         {.name = "two", .capacity = capacity, .workers = WORKERS, .attempts = 3},
     };
     queues[0].restored = queues[1].restored = restored;
+    if (disk.two_undeclared)
+        queues[1] = (struct jobd_queue_config){
+            .name = "two", .undeclared = true, .restored = jobs_of("two")};
     const struct jobd_config config = {.queues = queues,
                                        .queues_len = QUEUES,
                                        .keep = KEEP,

@@ -23,6 +23,7 @@ struct disk {
     struct kept jobs[IDS];
     struct kept *undo[IDS]; /* what the transaction has changed: as it was before */
     unsigned wanted;
+    bool two_undeclared; /* the second queue, when the next engine is made */
     /* The clocks: how far the wall clock is ahead of the engine's; what was kept, and when the last
      * group was written. */
     int64_t wall_ahead_us, written_us, written_wall_us;

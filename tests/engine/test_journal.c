@@ -351,7 +351,7 @@ static void test_a_purge_of_very_many(void **state)
     while (journal_gather(jobd, 4096, SIZE_MAX) > 0)
         journal_written(jobd, 3);
     assert_int_equal(one.waiter.result, JOBD_OK);
-    assert_int_equal(one.waiter.purged, MANY);
+    assert_int_equal(one.waiter.swept, MANY);
     jobd_stats(jobd, 0, 4, &stats);
     assert_int_equal(stats.queued, 0);
     jobd_free(jobd);

@@ -207,6 +207,10 @@ static void do_something(struct world *world)
         do_lease(world, who);
     } else if (which < 19) {
         do_with_lease(world, who);
+    } else if (below(world, 4) == 0) {
+        uint32_t from = below(world, QUEUES);
+        const struct jobd_route route = {.from = from, .to = QUEUES - 1 - from};
+        ask(who, 'm', jobd_move(world->jobd, &route, &who->waiter, world->now_us, &purged));
     } else if (below(world, 10) == 0) {
         ask(who, 'u',
             jobd_purge(world->jobd, below(world, QUEUES), &who->waiter, world->now_us, &purged));
@@ -227,7 +231,9 @@ static void compare(struct world *world)
         enum jobd_state seen = state_of(world->jobd, id);
         if (seen == JOBD_STATES) /* not written yet, forgotten, or never let in */
             continue;
-        verify(kept->there);
+        struct jobd_info info;
+        verify(kept->there && jobd_get(world->jobd, id, &info) == JOBD_OK);
+        verify(strcmp(jobd_queue_name(world->jobd, info.queue), kept->record.queue) == 0);
         enum jobd_state there = kept->record.state;
         if (jobd_state_final(seen) || jobd_state_final(there))
             verify(seen == there);
@@ -367,6 +373,7 @@ static void crash(struct world *world)
     world->off_us = some_wall(world);
     world->now_us = BEGAN_US + world->passed_us + world->off_us;
     disk.wall_ahead_us = disk.written_us = 0;
+    disk.two_undeclared = below(world, 4) == 0;
     world->jobd = disk_restore(world->next_id, world->now_us);
     check_restored(world);
     check_clocks(world);

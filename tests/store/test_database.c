@@ -27,7 +27,7 @@ static void fresh_path(void)
 static struct database *open_it(void)
 {
     struct database *database = database_open(path, DATABASE_SYNC_FULL, &problem);
-    if (database == NULL)
+    if (database == NULL || !database_prepare_to_shrink(database, &problem))
         fail_msg("%s", problem.text);
     return database;
 }
@@ -221,6 +221,86 @@ static void test_ids_that_nobody_can_ask_for(void **state)
     database_close(database);
 }
 
+/* ---- its size */
+
+static off_t size_now(void)
+{
+    struct stat file;
+    assert_int_equal(stat(path, &file), 0);
+    return file.st_size;
+}
+
+/* So many jobs of 10 kB come, the first of them goes nowhere. */
+static void come_and_go(struct database *database, uint64_t jobs)
+{
+    struct jobd_blob *payload = jobd_blob_new(10000, NULL);
+    memset(payload->bytes, 'x', payload->size);
+    assert_int_equal(database_begin(database, &problem), DATABASE_OK);
+    for (uint64_t id = 1; id <= jobs; id++) {
+        struct job_record one = job(id);
+        one.payload = payload;
+        assert_int_equal(database_change(database, ROW_ADD, &one, &problem), DATABASE_OK);
+    }
+    assert_int_equal(database_commit(database, &problem), DATABASE_OK);
+    assert_int_equal(database_begin(database, &problem), DATABASE_OK);
+    for (uint64_t id = 2; id <= jobs; id++) {
+        const struct job_record one = {.id = id};
+        assert_int_equal(database_change(database, ROW_REMOVE, &one, &problem), DATABASE_OK);
+    }
+    assert_int_equal(database_commit(database, &problem), DATABASE_OK);
+    assert_int_equal(database_checkpoint(database, LOG_ENDS, &problem), DATABASE_OK);
+    jobd_blob_unref(payload);
+}
+
+enum { MUCH = 8 << 20, LITTLE = 2 << 20 };
+
+static void test_it_shrinks_in_steps(void **state)
+{
+    struct seen seen = {.len = 0};
+    unsigned steps = 0;
+    (void)state;
+    fresh_path();
+    struct database *database = open_it();
+    assert_false(database_can_shrink(database));
+    come_and_go(database, 1000);
+    assert_true(size_now() > MUCH);
+    for (; database_can_shrink(database); steps++)
+        assert_int_equal(database_shrink(database, &problem), DATABASE_OK);
+    assert_in_range(steps, 20, 200);
+    assert_int_equal(database_checkpoint(database, LOG_GOES_ON, &problem), DATABASE_OK);
+    assert_true(size_now() < LITTLE);
+    assert_true(database_scan(database, false, see, &seen, &problem));
+    assert_true(seen.len == 1 && !seen.damaged[0]);
+    database_close(database);
+    database_close(open_it()); /* and it is whole */
+}
+
+/* A file of before, which has no map, is rewritten when little of it is used. */
+static void test_an_old_file_learns_to_shrink(void **state)
+{
+    struct seen seen = {.len = 0};
+    (void)state;
+    for (uint64_t jobs = 20; jobs <= 1000; jobs += 980) {
+        fresh_path();
+        change_file("PRAGMA auto_vacuum = 0; PRAGMA journal_mode = WAL; CREATE TABLE t (x);"
+                    " DROP TABLE t");
+        struct database *database = open_it();
+        come_and_go(database, jobs);
+        off_t before = size_now();
+        assert_false(database_can_shrink(database));
+        database_close(database);
+        database = open_it();
+        seen.len = 0;
+        assert_true(database_scan(database, false, see, &seen, &problem));
+        assert_true(seen.len == 1 && !seen.damaged[0]);
+        assert_int_equal(database_checkpoint(database, LOG_ENDS, &problem), DATABASE_OK);
+        assert_true(jobs == 1000 ? size_now() < LITTLE : size_now() == before);
+        come_and_go(database, 1000);
+        assert_true(database_can_shrink(database) == (jobs == 1000));
+        database_close(database);
+    }
+}
+
 static void test_an_undone_transaction_leaves_nothing(void **state)
 {
     struct job_record one = job(1);
@@ -369,6 +449,8 @@ int main(void)
         cmocka_unit_test(test_the_order_of_a_scan),
         cmocka_unit_test(test_ids_are_reserved),
         cmocka_unit_test(test_ids_that_nobody_can_ask_for),
+        cmocka_unit_test(test_it_shrinks_in_steps),
+        cmocka_unit_test(test_an_old_file_learns_to_shrink),
         cmocka_unit_test(test_an_undone_transaction_leaves_nothing),
         cmocka_unit_test(test_damaged_rows_are_seen),
         cmocka_unit_test(test_others_files_are_refused),

@@ -20,7 +20,7 @@ struct census {
 };
 
 struct way {
-    uint32_t entries, entering, cancelling, unscheduled, retrying, ending;
+    uint32_t entries, entering, cancelling, unscheduled, retrying, ending, moving;
 };
 
 static bool is_kind(const struct change *change, const char *name)
@@ -39,13 +39,16 @@ static void count_entries(struct jobd *jobd, struct change_list *list, const str
         verify(change->waiter == NULL || (waiting_of(change->waiter)->kind == WAIT_DISK &&
                                           waiting_of(change->waiter)->change == change));
         TAILQ_FOREACH (job, &change->jobs, link) {
+            verify(is_kind(change, "move") == (change->to != NULL));
+            way->moving += change->to != NULL && (queue == NULL || change->to == queue);
             if (queue != NULL && &jobd->queues[job->queue] != queue)
                 continue;
             verify((is_kind(change, "put")) == (job->state == STATE_NEW));
-            verify((is_kind(change, "cancel")) == job->commit_pending);
+            bool leaves = is_kind(change, "cancel") || is_kind(change, "move");
+            verify(leaves == job->commit_pending);
             way->entering += is_kind(change, "put");
-            way->cancelling += is_kind(change, "cancel") && job->state == JOBD_QUEUED;
-            way->unscheduled += is_kind(change, "cancel") && job->state == JOBD_SCHEDULED;
+            way->cancelling += leaves && job->state == JOBD_QUEUED;
+            way->unscheduled += leaves && job->state == JOBD_SCHEDULED;
         }
         job = change->job;
         if (job == NULL || (queue != NULL && &jobd->queues[job->queue] != queue))
@@ -145,17 +148,19 @@ static void check_queue(struct jobd *jobd, struct queue *queue, struct census *c
     bool durable = jobd->durable;
     uint32_t here = queue->in_state[JOBD_RUNNING] - queue->leased;
     verify(way.cancelling == queue->cancel_pending && way.ending == queue->end_pending);
-    verify(way.entering + way.retrying == queue->put_pending);
+    verify(way.entering + way.retrying + way.moving == queue->put_pending);
     verify(queued + way.cancelling == queue->in_state[JOBD_QUEUED]);
     verify(scheduled + way.unscheduled == queue->in_state[JOBD_SCHEDULED]);
     verify(queue_waiting(queue) + queue->in_state[JOBD_RUNNING] <= queue->room);
     verify(queue->workers <= queue->workers_max && queue->capacity <= queue->capacity_max);
     verify(here - queue->end_pending <= queue->workers_max && /* there may have been more */
-           here <= (durable ? 2 : 1) * queue->workers_max);
+           (!queue->declared || here <= (durable ? 2 : 1) * queue->workers_max));
     uint64_t counted = queue_waiting(queue) + queue->in_state[JOBD_RUNNING] +
                        queue->ended[JOBD_DONE] + queue->ended[JOBD_FAILED] +
                        queue->ended[JOBD_CANCELLED];
-    verify(durable ? queue->admitted <= counted : queue->admitted == counted); /* some came back */
+    uint64_t came = queue->admitted + queue->moved_in;
+    counted += queue->moved_out;
+    verify(durable ? came <= counted : came == counted); /* some came back */
     /* Nobody waits in vain. */
     bool idle = here - queue->end_pending < queue->workers && here < 2 * queue->workers;
     struct waiting *taker, *putter = TAILQ_FIRST(&queue->put_waiters);

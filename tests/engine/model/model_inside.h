@@ -141,7 +141,8 @@ typedef void model_step(struct model *model);
 model_step model_step_put, model_step_put_wait, model_step_take, model_step_finish;
 model_step model_step_lease, model_step_lease_finish, model_step_lease_keep;
 model_step model_step_retry, model_step_cancel, model_step_pause, model_step_watch;
-model_step model_step_purge, model_step_unwait, model_step_time, model_step_resize;
+model_step model_step_purge, model_step_move, model_step_unwait, model_step_time;
+model_step model_step_resize;
 
 /* Makes an actor ready to wait, perhaps with a deadline. */
 void model_begin(struct model *model, struct actor *actor, unsigned queue);

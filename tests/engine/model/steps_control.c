@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Steps that look at a job or a queue, or change its course: retry, cancel, pause, resize,
- * watch, purge. */
+/* Steps that look at a job or a queue, or change its course: retry, cancel, pause, resize, watch,
+ * purge, move. */
 #include "engine/model/model_inside.h"
+
+#include <string.h>
 
 #include "base/verify.h"
 
@@ -116,23 +118,37 @@ void model_step_watch(struct model *model)
     watcher->waits = result == JOBD_PENDING;
 }
 
+/* The first that waits: of the scheduled ones, or of this lane. NULL when there is none. */
+static struct model_job *first_of(struct model *model, unsigned queue, unsigned lane)
+{
+    struct model_job *first = NULL;
+    for (unsigned i = 0; i < model->jobs_len; i++) {
+        struct model_job *job = &model->jobs[i];
+        bool here = lane == JOBD_PRIORITIES ? job->state == JOBD_SCHEDULED
+                                            : job->state == JOBD_QUEUED && job->priority == lane;
+        if (job->queue == queue && here && (first == NULL || job->order < first->order))
+            first = job;
+    }
+    return first;
+}
+
 /* The one that a purge reaches next: scheduled ones go first, then lane by lane. In that order they
  * are forgotten. */
 static struct model_job *next_to_purge(struct model *model, unsigned queue)
 {
-    for (unsigned pass = 0; pass <= JOBD_PRIORITIES; pass++) {
-        struct model_job *next = NULL;
-        for (unsigned i = 0; i < model->jobs_len; i++) {
-            struct model_job *job = &model->jobs[i];
-            bool here = pass == 0 ? job->state == JOBD_SCHEDULED
-                                  : job->state == JOBD_QUEUED && job->priority == pass - 1;
-            if (job->queue == queue && here && (next == NULL || job->order < next->order))
-                next = job;
-        }
-        if (next != NULL)
-            return next;
-    }
-    return NULL;
+    struct model_job *next = first_of(model, queue, JOBD_PRIORITIES);
+    for (unsigned lane = 0; next == NULL && lane < JOBD_PRIORITIES; lane++)
+        next = first_of(model, queue, lane);
+    return next;
+}
+
+/* A move: lane by lane, then the scheduled ones. */
+static struct model_job *next_to_move(struct model *model, unsigned queue)
+{
+    struct model_job *next = NULL;
+    for (unsigned lane = 0; next == NULL && lane <= JOBD_PRIORITIES; lane++)
+        next = first_of(model, queue, lane);
+    return next;
 }
 
 void model_step_purge(struct model *model)
@@ -148,4 +164,54 @@ void model_step_purge(struct model *model)
     uint32_t purged;
     verify(jobd_purge(model->jobd, queue, NULL, model->now_us, &purged) == JOBD_OK);
     verify(purged == expected);
+}
+
+static bool anybody_waits_for_room(struct model *model, unsigned queue)
+{
+    return model_first_putter(model, queue) != NULL;
+}
+
+static void move_one(struct model *model, struct model_job *job, unsigned to)
+{
+    const struct jobd_put like = {.queue = to, .key = job->key};
+    if (model_with_key(model, &like) != NULL) { /* it finds the other */
+        job->extra -= strlen(job->key);
+        job->key = NULL;
+    }
+    job->queue = to;
+    job->order = (int)++model->clock;
+    if (job->state == JOBD_SCHEDULED)
+        job->order = -job->order;
+}
+
+/* As many as have room now; who waits is served then, which may make more. */
+static uint32_t move_some(struct model *model, const struct jobd_route *route, uint32_t most)
+{
+    struct model_job *job;
+    uint32_t moved = 0;
+    while (moved < most && !anybody_waits_for_room(model, route->to) &&
+           model_waiting(model, route->to) < model->capacity[route->to] &&
+           (job = next_to_move(model, route->from)) != NULL) {
+        move_one(model, job, route->to);
+        moved++;
+    }
+    model_settle(model, route->from);
+    model_settle(model, route->to);
+    return moved;
+}
+
+void model_step_move(struct model *model)
+{
+    const struct jobd_route route = {.from = below(model, QUEUES), .to = below(model, QUEUES)};
+    uint32_t moved, some, expected = 0, most = model_waiting(model, route.from);
+    if (route.from == route.to) {
+        verify(jobd_move(model->jobd, &route, NULL, model->now_us, &moved) == JOBD_UNDECLARED);
+        return;
+    }
+    if (anybody_waits_for_room(model, route.from)) /* as for a purge */
+        return;
+    enum jobd_result result = jobd_move(model->jobd, &route, NULL, model->now_us, &moved);
+    while ((some = move_some(model, &route, most - expected)) > 0)
+        expected += some;
+    verify(result == JOBD_OK && moved == expected);
 }
