@@ -61,7 +61,7 @@ static struct ending ending_locked(struct op *op, const struct job *job,
 static enum jobd_state end_state(const struct change *change)
 {
     const struct ending *ending = &change->ending;
-    bool stops = change->job->stopping || change->job->stop_pending;
+    bool stops = change->job->stopping || change->job->stops_pending > 0;
     bool failed = !ending->no_outcome && ending->outcome.state == JOBD_FAILED;
     return failed && stops ? JOBD_CANCELLED : ending->to;
 }

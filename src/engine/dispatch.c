@@ -40,7 +40,7 @@ static void undo_start_locked(struct op *op, struct change *change, struct job *
     REQUIRES(op->jobd->lock)
 {
     job->start_pending = false;
-    if (job->stop_pending || job->commit_pending) /* it was cancelled already */
+    if (job->stops_pending > 0 || job->commit_pending) /* it was cancelled already */
         change_void_others_locked(op, job, change);
     attempt_undo_locked(op, job);
 }

@@ -37,7 +37,8 @@ RB_PROTOTYPE(key_tree, job_extra, by_key, key_compare)
  *                 both: commit_pending while their end is being written, and in none of these
  *     RUNNING     in its queue's `running`, since started_us; `lease` is held, or `holder` runs it
  *                 start_pending: its start is being written, its taker is told when it is
- *                 stop_pending: that it shall stop is; stopping: whoever runs it was told
+ *                 stops_pending: so many times that it shall stop is; stopping: whoever runs it
+ *                 was told
  *                 requeue_on_stop: told because the process ends, so that it goes back
  *                 commit_pending: its end is being written
  *     final       remembered, since finished_us; started_us is 0 when it never ran
@@ -68,6 +69,7 @@ struct job {
         struct waiting_list awaiting; /* its end, until then */
         TAILQ_ENTRY(job) by_age;      /* remembered: among those that are forgotten alike */
     };
+    uint32_t stops_pending;
     uint16_t queue;
     uint16_t attempt, attempts;
     uint8_t state; /* transition.c alone writes it */
@@ -75,7 +77,6 @@ struct job {
     uint8_t exit_code;
     bool delayed : 1; /* runs not before ready_us: as was asked for, or for a retry */
     bool stopping : 1;
-    bool stop_pending : 1;
     bool start_pending : 1;
     bool leased : 1;
     bool exited : 1; /* exit_code counts */

@@ -221,7 +221,7 @@ void transition_leave_running_locked(struct op *op, struct job *job)
     } else {
         queue->end_pending -= job->commit_pending;
     }
-    job->leased = job->commit_pending = job->requeue_on_stop = job->stop_pending = false;
+    job->leased = job->commit_pending = job->requeue_on_stop = false;
     job->start_pending = false;
 }
 

@@ -16,7 +16,10 @@
 #include "run/inherited.h"
 #include "run/process_tree.h"
 
-enum { REST_MS = 100 /* after poll() failed */ };
+enum {
+    REST_MS = 100, /* after poll() failed */
+    HANG_UP_MS = 100
+};
 
 /* All that would end a process, but for those that it brings upon itself. SIGUSR1 and SIGUSR2 are
  * only said: others reopen their logs by them. */
@@ -70,11 +73,15 @@ void signals_close(struct signals *signals)
     *signals = (struct signals){-1, -1};
 }
 
-/* Once its window is closed, or its last shell has ended. */
-static bool has_hung_up(const struct signals *signals)
+/* Is this because the window was closed, or the last shell has ended? The system says it, or a
+ * shell passes it on; the terminal itself may be told a moment later. */
+static bool is_hang_up(const struct signals *signals, const struct signalfd_siginfo *info)
 {
     struct pollfd terminal = {.fd = signals->terminal};
-    return signals->terminal >= 0 && poll(&terminal, 1, 0) == 1 && (terminal.revents & POLLHUP);
+    if (signals->terminal < 0)
+        return false;
+    return info->ssi_code == SI_KERNEL ||
+           (poll(&terminal, 1, HANG_UP_MS) == 1 && (terminal.revents & POLLHUP));
 }
 
 /* Milliseconds for poll(), rounded up. */
@@ -89,8 +96,9 @@ static int left_ms(int64_t until_us)
 }
 
 /* What the server has to do about it: a number as signals_wait() returns it, or 0. */
-static int judge(const struct signals *signals, int number)
+static int judge(const struct signals *signals, const struct signalfd_siginfo *info)
 {
+    const int number = (int)info->ssi_signo;
     char name[SIGNALS_NAME_SIZE];
     process_trees_reap();
     switch (number) {
@@ -102,7 +110,7 @@ static int judge(const struct signals *signals, int number)
         log_info("%s ignored", name);
         return 0;
     case SIGHUP:
-        return has_hung_up(signals) ? SIGNALS_HANG_UP : SIGHUP;
+        return is_hang_up(signals, info) ? SIGNALS_HANG_UP : SIGHUP;
     default:
         return number;
     }
@@ -119,7 +127,7 @@ int signals_wait(const struct signals *signals, int other, int64_t until_us)
             (void)poll(NULL, 0, REST_MS);
         struct signalfd_siginfo info;
         if (read(signals->fd, &info, sizeof info) == sizeof info &&
-            (number = judge(signals, (int)info.ssi_signo)) != 0)
+            (number = judge(signals, &info)) != 0)
             return number;
         if ((polls[1].revents & POLLIN) != 0 || (until_us != JOBD_NEVER && left_ms(until_us) == 0))
             return 0;
