@@ -1,11 +1,19 @@
 # jobd. `make help` says what there is to make.
 #   SAN=address or SAN=thread builds with sanitizers, beside the plain build
-#   T=queues builds and runs one test, V=1 shows the commands, CC and CFLAGS are yours
+#   T=queues builds and runs one test, V=1 shows the commands, STRICT=1 makes warnings errors
+#   CC, CPPFLAGS, CFLAGS, LDFLAGS, AR, OBJCOPY and PKG_CONFIG are yours; a cross compiler as CC finds
+#   its own ar and objcopy
 
 PREFIX  ?= /usr/local
 DESTDIR ?=
 CC      ?= cc
 CFLAGS  ?= -O2 -g
+# Those that belong to the compiler.
+ifeq ($(origin AR),default)
+AR      := $(shell $(CC) -print-prog-name=ar)
+endif
+OBJCOPY ?= $(shell $(CC) -print-prog-name=objcopy)
+PKG_CONFIG ?= pkg-config
 VERSION := $(shell sed -n 's/^\#define JOBD_VERSION "\(.*\)"/\1/p' include/jobd/queue.h)
 B       := build/$(or $(SAN),default)
 Q       := $(if $(V),,@)
@@ -15,12 +23,14 @@ Q       := $(if $(V),,@)
 BUILD_PACKAGES := gcc libc6-dev binutils pkg-config libmicrohttpd-dev libcjson-dev libbsd-dev \
                   libcurl4-gnutls-dev libsqlite3-dev zlib1g-dev libgnutls28-dev
 TEST_PACKAGES  := libcmocka-dev prometheus curl openssl python3 nodejs
-CHECK_PACKAGES := clang clang-19 clang-format clang-tidy libclang-rt-14-dev cppcheck mandoc systemd \
-                  gcovr slowhttptest wrk buildah debootstrap procps
+CHECK_PACKAGES := clang clang-19 clang-format clang-tidy libclang-rt-14-dev cppcheck mandoc systemd g++ gcc-11 \
+                  gcc-aarch64-linux-gnu gcc-arm-linux-gnueabihf gcc-i686-linux-gnu libc6-dev-arm64-cross \
+                  libc6-dev-armhf-cross libc6-dev-i386-cross dpkg-dev gcovr slowhttptest wrk buildah \
+                  debootstrap procps
 
 # ---- flags
 
-WARNINGS := -Werror -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes \
+WARNINGS := $(if $(STRICT),-Werror) -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes \
             -Wmissing-prototypes -Wformat=2 -Wno-format-nonliteral -Wundef -Wvla -Wcast-qual \
             -Wwrite-strings -Wpointer-arith
 SANITIZE_address := -fsanitize=address,undefined -fno-sanitize-recover=all
@@ -28,15 +38,28 @@ SANITIZE_thread  := -fsanitize=thread
 # Landlock would keep it from writing down what it saw.
 SANITIZE_coverage := --coverage -O0 -fprofile-update=atomic -DSANDBOX_WHOLE=0
 SANITIZE := $(SANITIZE_$(SAN))
+MACHINE := $(shell $(CC) -dumpmachine)
+# 2 where the compiler or libc warns that it does not know 3; none where the user has a level.
+FORTIFY := $(if $(findstring _FORTIFY_SOURCE,$(CPPFLAGS) $(CFLAGS)),,$\
+             $(if $(filter -O%,$(filter-out -O0,$(CFLAGS))),-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=$(if $\
+               $(shell echo '\#include <stdlib.h>' | \
+                 $(CC) -O2 -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -fsyntax-only -xc - 2>&1),2,3)))
 # OpenSSF's flags for hardening; not under sanitizers, which want to see for themselves.
-HARDENED := -fstack-protector-strong -fstack-clash-protection -fno-strict-overflow -fPIE \
-            $(if $(filter -O%,$(filter-out -O0,$(CFLAGS))),-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3) \
-            $(if $(filter x86_64-%,$(shell $(CC) -dumpmachine)),-fcf-protection=full)
+HARDENED := -fstack-protector-strong $(if $(filter arm%,$(MACHINE)),,-fstack-clash-protection) \
+            -fno-strict-overflow $(FORTIFY) $(if $(filter x86_64-%,$(MACHINE)),-fcf-protection=full)
 HARDEN   := $(if $(SAN),,$(HARDENED))
 HARDEN_LINK := $(if $(SAN),,-pie -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed)
-BASE     := -std=c11 -D_GNU_SOURCE -Iinclude -Isrc -fvisibility=hidden -pthread -MMD -MP
-ALL_CFLAGS = $(BASE) $(WARNINGS) $(HARDEN) $(SANITIZE) $(CFLAGS)
-LIBS     := $(shell pkg-config --libs libmicrohttpd libcjson libcurl sqlite3 zlib gnutls 2>/dev/null || \
+# A program's objects; the library's may also become part of somebody's shared object. Within it
+# a call stays a call of its own function, so that this costs nothing.
+PIC      := -fPIE
+LIBRARY_PIC := -fPIC -fno-semantic-interposition
+BASE     := -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Iinclude -Isrc -fvisibility=hidden -pthread -MMD -MP
+ALL_CFLAGS = $(BASE) $(INCLUDES) $(WARNINGS) $(HARDEN) $(SANITIZE) $(PIC) $(CPPFLAGS) $(CFLAGS)
+PACKAGES := libmicrohttpd libcjson libcurl sqlite3 zlib gnutls
+# A compiler knows its own machine's folder; that of another one would be wrong.
+INCLUDES := $(patsubst -I%,-isystem%,$(filter-out $(addprefix -I/usr/include/%-linux-,gnu gnueabi gnueabihf),$\
+              $(shell $(PKG_CONFIG) --cflags-only-I $(PACKAGES) 2>/dev/null)))
+LIBS     := $(shell $(PKG_CONFIG) --libs $(PACKAGES) 2>/dev/null || \
               echo -lmicrohttpd -lcjson -lcurl -lsqlite3 -lz -lgnutls)
 TEST_LIBS := -lcmocka
 
@@ -52,7 +75,7 @@ PARTS   := $(filter-out $(B)/src/main.o,$(OBJECTS))
 ALL_TESTS := $(wildcard tests/*/test_*.c)
 tests_named = $(foreach t,$(1),$(filter %/test_$t.c,$(ALL_TESTS)))
 # Run a second time with --data.
-DURABLE_TESTS := $(patsubst %.c,$(B)/%,$(call tests_named,do exec jobs limits lists put queues runners work))
+DURABLE_TESTS := $(patsubst %.c,$(B)/%,$(call tests_named,do exec jobs limits lists memory put queues runners work workers))
 HELPERS := $(patsubst %.c,$(B)/%.o,$(filter-out $(ALL_TESTS) tests/examples/example.c tests/fuzz/fuzz_main.c \
              tests/support/failing.c,$(wildcard tests/*/*.c tests/*/*/*.c)))
 TESTS   := $(ALL_TESTS:%.c=$(B)/%)
@@ -69,16 +92,26 @@ jobd: $(B)/jobd
 $(B)/jobd: $(OBJECTS)
 	$(Q)$(CC) $(ALL_CFLAGS) $(HARDEN_LINK) $(LDFLAGS) -o $@ $(OBJECTS) $(LIBS)
 
-# One object in which all but jobd_* is local, so that names in a user's program cannot clash.
+# With -flto gcc would put its own intermediate code there, in which nothing can be made local.
+NO_MORE_LTO := $(if $(findstring -flto,$(CFLAGS)),$(shell echo | \
+  $(CC) -r -nostdlib -flinker-output=nolto-rel -o /dev/null -xc - 2>/dev/null && echo -flinker-output=nolto-rel))
+
+# One object in which all but jobd_* is local, so that names in a user's program cannot clash; and no
+# group of sections is left, as its like elsewhere would replace it, though what is local cannot be.
 $(B)/libjobd.a: $(LIBRARY_OBJECTS)
-	$(Q)ld -r -o $(B)/libjobd.o $(LIBRARY_OBJECTS)
-	$(Q)objcopy --localize-hidden $(B)/libjobd.o
-	$(Q)rm -f $@ && ar rcs $@ $(B)/libjobd.o
+	$(Q)$(CC) $(LIBRARY_PIC) $(CFLAGS) -r -nostdlib $(NO_MORE_LTO) -o $(B)/libjobd.o $(LIBRARY_OBJECTS)
+	$(Q)$(OBJCOPY) --localize-hidden --remove-section=.group $(B)/libjobd.o
+	$(Q)rm -f $@ && $(AR) rcs $@ $(B)/libjobd.o
 
 $(B)/%.o: %.c Makefile
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
+$(LIBRARY_OBJECTS): PIC := $(LIBRARY_PIC)
+
+# A number of JSON, a double, is compared with numbers that have names; cmocka 2 wants other names
+# than cmocka 1 has.
+$(B)/tests/%.o: WARNINGS += -Wno-enum-float-conversion -Wno-deprecated-declarations
 $(B)/tests/%.o: BASE += -Itests -DJOBD_BINARY='"$(B)/jobd"' -DEXAMPLE_BINARY='"$(B)/tests/example"'
 
 $(TESTS): %: %.o $(PARTS) $(HELPERS)
@@ -86,7 +119,7 @@ $(TESTS): %: %.o $(PARTS) $(HELPERS)
 
 $(B)/tests/example: tests/examples/example.c $(B)/libjobd.a
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) -std=c11 $(SANITIZE) -Iinclude -o $@ $^ -pthread
+	$(Q)$(CC) -std=c11 $(SANITIZE) -Iinclude $(CFLAGS) $(LDFLAGS) -o $@ $^ -pthread
 
 -include $(OBJECTS:.o=.d) $(TESTS:=.d) $(HELPERS:.o=.d)
 
@@ -110,7 +143,7 @@ test: $(B)/jobd $(B)/tests/example build/default/tests/failing.so $(CHOSEN)  ## 
 
 # ---- checks
 
-check: lint analyze check-man check-binary check-units check-install  ## all that can be checked, sanitizers included
+check: lint analyze check-man check-binary check-units check-install check-builds  ## all that can be checked, sanitizers included
 	$(Q)$(MAKE) --no-print-directory test
 	$(Q)$(MAKE) --no-print-directory test SAN=address
 	$(Q)$(MAKE) --no-print-directory test SAN=thread
@@ -119,6 +152,7 @@ lint: $(OBJECTS)  ## format, floors, circles, forbidden functions; that the soak
 	$(Q)clang-format --dry-run -Werror $(SOURCES)
 	$(Q)sh tests/check/lint.sh
 	$(Q)sh tests/check/circles.sh $(OBJECTS)
+	$(Q)sh tests/check/map.sh
 	$(Q)python3 tests/long/soak.py --self-test
 
 TIDY := -*,bugprone-*,clang-analyzer-*,-bugprone-easily-swappable-parameters,$\
@@ -126,19 +160,27 @@ TIDY := -*,bugprone-*,clang-analyzer-*,-bugprone-easily-swappable-parameters,$\
         -bugprone-narrowing-conversions,-bugprone-macro-parentheses,-bugprone-sizeof-expression,$\
         -clang-analyzer-security.insecureAPI.*,-clang-analyzer-valist.Uninitialized
 
+ANALYSIS := $(filter-out -MMD -MP,$(BASE)) $(INCLUDES)
+SAFETY   := $(WARNINGS) -Werror -Wthread-safety -Wthread-safety-beta -O2 -fsyntax-only
+ANALYSED := $(SRC:%.c=build/analysed/%.ok)
+
 analyze:  ## both clangs' thread-safety analysis, clang-tidy, cppcheck
-	$(Q)for f in $(SRC); do \
-	  clang $(filter-out -MMD -MP,$(BASE)) $(WARNINGS) -Wthread-safety -Wthread-safety-beta -O2 \
-	    -fsyntax-only $$f && \
-	  clang-19 $(filter-out -MMD -MP,$(BASE)) $(WARNINGS) -Wthread-safety -Wthread-safety-beta -O2 \
-	    -fexperimental-late-parse-attributes -DLOCK_NAMES=1 -fsyntax-only $$f || exit 1; \
-	done
-	$(Q)clang-tidy --quiet --warnings-as-errors='*' --checks='$(TIDY)' $(SRC) -- \
-	  $(filter-out -MMD -MP,$(BASE)) 2>/dev/null
+	$(Q)$(MAKE) --no-print-directory -k -j$(shell nproc) $(ANALYSED) build/analysed/cppcheck.ok
+
+$(ANALYSED): build/analysed/%.ok: %.c Makefile $(wildcard src/*/*.h include/jobd/*.h)
+	$(Q)mkdir -p $(@D)
+	$(Q)clang $(ANALYSIS) $(SAFETY) $<
+	$(Q)clang-19 $(ANALYSIS) $(SAFETY) -fexperimental-late-parse-attributes -DLOCK_NAMES=1 $<
+	$(Q)clang-tidy --quiet --warnings-as-errors='*' --checks='$(TIDY)' $< -- $(ANALYSIS) 2>/dev/null
+	$(Q)touch $@
+
+build/analysed/cppcheck.ok: Makefile $(wildcard src/*.c src/*/*.[ch] include/jobd/*.h)
+	$(Q)mkdir -p $(@D)
 	$(Q)cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability \
 	  --suppress=missingInclude --suppress=ctuuninitvar:src/base/problem.c \
 	  --include=/usr/include/bsd/sys/queue.h \
 	  --include=/usr/include/bsd/sys/tree.h -Iinclude -Isrc -D_GNU_SOURCE src
+	$(Q)touch $@
 
 check-man:  ## lint the man pages
 	$(Q)mandoc -T lint -W warning $(MAN_PAGES) >&2
@@ -149,13 +191,16 @@ check-binary: $(B)/jobd  ## the binary is hardened
 check-units:  ## systemd has nothing to say against the units
 	$(Q)sh tests/check/units.sh src/dist/jobd.service
 
-check-install:  ## the example builds with what is installed; uninstall leaves nothing behind
+check-install:  ## what is installed can be used from C, C++ and a plugin; uninstall leaves nothing behind
 	$(Q)rm -rf $(B)/root && $(MAKE) --no-print-directory install DESTDIR=$(B)/root PREFIX=/usr
-	$(Q)$(CC) -o $(B)/installed tests/examples/example.c $$(PKG_CONFIG_LIBDIR=$(B)/root/usr/lib/pkgconfig \
-	  PKG_CONFIG_SYSROOT_DIR=$(B)/root PKG_CONFIG_ALLOW_SYSTEM_CFLAGS=1 \
-	  PKG_CONFIG_ALLOW_SYSTEM_LIBS=1 pkg-config --cflags --libs jobd) && $(B)/installed >/dev/null
+	$(Q)CC='$(CC)' CXX='$(CXX)' sh tests/check/install.sh $(B)/root $(B)/installed
 	$(Q)$(MAKE) --no-print-directory uninstall DESTDIR=$(B)/root PREFIX=/usr
 	$(Q)test -z "$$(find $(B)/root ! -type d)"
+
+COMPILERS ?= gcc gcc-11 clang clang-19
+
+check-builds:  ## other compilers, distributions' flags, other machines; COMPILERS='gcc-13 clang-21'
+	$(Q)MAKE='$(MAKE)' sh tests/check/builds.sh $(COMPILERS)
 
 format:  ## format the sources
 	$(Q)clang-format -i $(SOURCES)
@@ -174,6 +219,12 @@ include bench/bench.mk
 # ---- one static file
 
 include src/dist/static.mk
+
+# ---- for check-builds
+
+everything: binaries $(B)/tests/example $(TESTS) $(BENCH_TOOLS)
+binaries: $(B)/jobd $(B)/libjobd.a
+objects: $(OBJECTS) $(B)/libjobd.a
 
 # ---- install
 
@@ -209,7 +260,8 @@ clean:  ## remove all that was made
 help:  ## say this
 	$(Q)sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/\1\t\2/p' Makefile tests/tests.mk bench/bench.mk src/dist/static.mk | sort | awk -F'\t' '{printf "  %-15s %s\n", $$1, $$2}'
 
-.PHONY: all deps deps-check run test check lint analyze check-man check-binary check-units check-install format man \
+.PHONY: all deps deps-check run test check lint analyze check-man check-binary check-units check-install \
+        check-builds everything binaries objects format man \
         install uninstall dist clean help FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:

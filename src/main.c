@@ -4,7 +4,7 @@
  * The floors, each a folder; a file includes files of its own floor and of those below:
  *
  *     server   the process: options, start, signals, shutdown, sandbox
- *     api      one function an endpoint; the table of them is api/api.c
+ *     api      endpoints, a row each; api/api.c has their tables and drives them all
  *     http     requests and replies; libmicrohttpd behind an acceptor of our own
  *     run      workers: the pool of threads, and what they do with a job
  *     store    the disk: one writer, SQLite
@@ -18,6 +18,7 @@
 #include "http/http.h"
 #include "http/tls.h"
 #include "run/http_client.h"
+#include "run/inherited.h"
 #include "server/healthcheck.h"
 #include "server/option_help.h"
 #include "server/option_sources.h"
@@ -42,6 +43,8 @@ int main(int argc, char **argv)
     static struct server server;
     struct problem problem = {""};
     int code = 0;
+    if (inherited_take() != 0)
+        return EXIT_LOST; /* there may be no place to say it */
     server.argc = argc;
     server.argv = argv;
     if (!options_read(&server.options, argc, argv, &problem))
@@ -66,5 +69,7 @@ int main(int argc, char **argv)
         break;
     }
     options_release(&server.options);
+    if (fflush(stdout) != 0 || ferror(stdout) != 0)
+        code = code != 0 ? code : EXIT_LOST; /* what was asked for could not be said */
     return code;
 }

@@ -16,19 +16,19 @@
 extern "C" {
 #endif
 
-/* Opens and starts a pool for calls: so many may wait, so many threads make them. 0 or -errno.
+/* Opens and starts a pool for calls: `capacity` may wait, `workers` threads make them. 0 or -errno.
  * Ends with jobd_pool_drain() and jobd_pool_free(). */
 JOBD_API JOBD_MUST_READ int jobd_call_open(struct jobd_pool **pool, uint32_t capacity,
                                            uint32_t workers);
 
-/* function(argument) in the background. With `bytes` > 0 so many bytes at `argument` are copied
+/* function(argument) in the background. With `bytes` > 0, that many bytes at `argument` are copied
  * and the function gets the copy, aligned for any type and gone when it returns; with 0 it gets the
  * pointer itself. Never waits: JOBD_OK, JOBD_FULL, JOBD_OUT_OF_MEMORY, JOBD_CLOSED. Any thread,
  * also a worker's. */
 JOBD_API JOBD_MUST_READ enum jobd_result jobd_call(struct jobd_pool *pool, void (*function)(void *),
                                                    void *argument, size_t bytes);
 
-/* The same, but waits for room, at most so long: also JOBD_TIMEOUT or JOBD_TOO_MANY_WAITERS. */
+/* The same, but waits for room, at most wait_us: also JOBD_TIMEOUT or JOBD_TOO_MANY_WAITERS. */
 JOBD_API JOBD_MUST_READ enum jobd_result jobd_call_wait(struct jobd_pool *pool,
                                                         void (*function)(void *), void *argument,
                                                         size_t bytes, int64_t wait_us);

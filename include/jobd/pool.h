@@ -33,24 +33,31 @@ JOBD_API JOBD_MUST_READ int jobd_pool_new(struct jobd_pool **pool, const struct 
  * allowed. */
 JOBD_API JOBD_MUST_READ int jobd_pool_start(struct jobd_pool *pool);
 
+/* Other bounds for a queue from now on, and as many threads: at most its capacity_max and
+ * workers_max. A thread that is too many ends after its job. 0; or -errno, -EINVAL for bounds that
+ * are too high, and nothing is changed. After jobd_pool_start(), not beside jobd_pool_stop(), and
+ * in one thread at a time. */
+JOBD_API JOBD_MUST_READ int jobd_pool_resize(struct jobd_pool *pool, uint32_t queue,
+                                             uint32_t capacity, uint32_t workers);
+
 /* The queues, to put jobs in. They end with the pool. */
 JOBD_API struct jobd *jobd_pool_jobd(struct jobd_pool *pool);
 
-/* Takes no new jobs from now on and waits until all have ended, at most so long; false when some
- * are left. May be called again. */
+/* Accepts no more jobs and waits until all have ended, at most wait_us; false when some are left.
+ * May be called again. */
 JOBD_API bool jobd_pool_drain(struct jobd_pool *pool, int64_t wait_us);
 
 /* Cancels what waits, tells what runs to stop, waits for it and ends the threads: the queues can
  * still be used, but nothing runs and no time passes. Again does nothing. */
 JOBD_API void jobd_pool_stop(struct jobd_pool *pool);
 
-/* Stops and frees all. Nobody may use the pool or its queues meanwhile. Takes NULL. */
+/* Stops and frees all. No other thread may still use the pool or its queues. Takes NULL. */
 JOBD_API void jobd_pool_free(struct jobd_pool *pool);
 
 /* For the code of a job, in the worker's own thread: has this attempt been told to stop? */
 JOBD_API bool jobd_stopping(void);
 
-/* The same: sleeps so long; false as soon as the attempt has been told to stop. */
+/* The same: sleeps for `us`; false as soon as the attempt has been told to stop. */
 JOBD_API bool jobd_sleep(int64_t us);
 
 /* The same: a descriptor for poll(), readable when this attempt has been told to stop. The pool's;

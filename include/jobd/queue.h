@@ -38,6 +38,7 @@ extern "C" {
 #define JOBD_KEY_SIZE         256 /* an idempotency key, with its NUL */
 #define JOBD_ID_MAX           ((UINT64_C(1) << 53) - 1) /* exact in JSON for every language */
 #define JOBD_FIRST_ID_MAX     (UINT64_C(3) << 51)       /* then there are enough for ever */
+#define JOBD_FAILURE_SIZE     160 /* the first line of an error, with its NUL */
 #define JOBD_NEVER            INT64_MAX
 #define JOBD_NO_QUEUE         UINT32_MAX
 
@@ -68,11 +69,12 @@ enum jobd_result {
     JOBD_FINISHED,      /* too late: the job has ended */
     JOBD_NOT_FINAL,     /* too early: it has not */
     JOBD_CONFLICT,      /* the same key came with another payload */
-    JOBD_REPEATED,      /* was said before: nothing is changed */
+    JOBD_REPEATED,      /* the same report came before: nothing is changed */
     JOBD_NO_LEASE,      /* never was, or is forgotten */
     JOBD_LEASE_EXPIRED, /* ended, or its time ran out */
     JOBD_TIMEOUT,
-    JOBD_TOO_MANY_WAITERS, /* as many wait as may wait */
+    JOBD_TOO_MANY_WAITERS, /* waiters_max is reached */
+    JOBD_TOO_MANY_LEASES,  /* leases_max is: as many are held or waited for */
     JOBD_STOPPING,         /* the job runs, and has been told to stop */
     JOBD_STORE_FAILED,     /* could not be saved: nothing was done */
     JOBD_UNDECLARED,       /* the queue has jobs from before, and takes and gives none */
@@ -84,6 +86,8 @@ JOBD_API const char *jobd_result_text(enum jobd_result result);
 
 /* ---- payloads ------------------------------------------------------------------------------- */
 
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wpedantic" /* C++ has no arrays like `bytes` */
 /* Bytes and their media type, shared by counting: whoever keeps one holds a reference. */
 struct jobd_blob {
     size_t size;
@@ -91,18 +95,58 @@ struct jobd_blob {
     struct {          /* private */
         struct jobd_blob *next;
         uint32_t references;
+        uint32_t shares_type;
     } link;
     unsigned char bytes[] __attribute__((aligned(16)));
 };
+#pragma GCC diagnostic pop
 
 /* `size` bytes to be filled in before anybody else sees the blob, and a copy of `type` (borrowed,
  * may be NULL). NULL when memory is short. The caller holds the one reference. */
 JOBD_API struct jobd_blob *jobd_blob_new(size_t size, const char *type);
-/* The same with a text and its type. */
+/* A media type that many blobs have, each a reference to the one copy. NULL when memory is short;
+ * the caller holds a reference, too. `text` is borrowed. */
+struct jobd_type;
+JOBD_API struct jobd_type *jobd_type_new(const char *text);
+/* Gives the caller's reference back. Takes NULL. */
+JOBD_API void jobd_type_unref(struct jobd_type *type);
+/* As jobd_blob_new(), with a reference to the type. */
+JOBD_API struct jobd_blob *jobd_blob_new_typed(size_t size, struct jobd_type *type);
+/* The same as jobd_blob_new() with a text and its type. */
 JOBD_API struct jobd_blob *jobd_blob_text(const char *text);
 JOBD_API struct jobd_blob *jobd_blob_ref(struct jobd_blob *blob);
 /* Gives a reference back; the last one frees. Takes NULL. */
 JOBD_API void jobd_blob_unref(struct jobd_blob *blob);
+
+/* ---- memory of those who ask ----------------------------------------------------------------
+ *
+ * What somebody brings along, and what is needed to tell him, is counted before it is there. */
+
+/* Bytes that many have at a time: some for all of them, some only for those who empty the queues,
+ * so that who fills them cannot take the last. Whoever is alone in either may have more than there
+ * is, so that nothing is too large for ever. Any thread, no lock. */
+struct jobd_budget {
+    size_t common, reserve; /* at most; set before anything is counted */
+    size_t common_used, reserve_used;
+    uint32_t awaited; /* private: takers wait until some is given back */
+};
+
+/* What one of them has. Zeroed at first, the first block filled in; for one thread at a time, or
+ * the engine. */
+struct jobd_account {
+    struct jobd_budget *budget; /* borrowed */
+    size_t uncounted;           /* up to so many bytes are: they go with whatever it belongs to */
+    bool empties;               /* a queue: the reserve is for it too */
+
+    size_t bytes;           /* it has, counted or not */
+    size_t common, reserve; /* private: of the counted ones */
+};
+
+/* So many more; false, and nothing is changed, when there are not so many. */
+JOBD_API JOBD_MUST_READ bool jobd_charge(struct jobd_account *account, size_t bytes);
+/* It has no more than so many from here on. True: takers wait for them, and jobd_take_again() is
+ * due. */
+JOBD_API bool jobd_trim(struct jobd_account *account, size_t bytes);
 
 /* ---- start and end -------------------------------------------------------------------------- */
 
@@ -117,6 +161,8 @@ struct jobd_queue_config {
     /* After the nth failed attempt the next waits a random time between half of and the whole of
      * backoff_min_us * 2^n, but no less than backoff_min_us and no more than backoff_max_us. */
     int64_t backoff_min_us, backoff_max_us;
+    /* What jobd_queue_resize() may make of the first two; less than they are: they. */
+    uint32_t capacity_max, workers_max;
     uint32_t restored; /* waiting jobs that will be brought back, perhaps more than the capacity */
     /* There are only jobs of before, `restored` in all, those that have ended included: none comes
      * in and none is given out, but they can be looked at, cancelled, and moved to another queue.
@@ -127,8 +173,8 @@ struct jobd_queue_config {
 struct jobd_config {
     const struct jobd_queue_config *queues; /* borrowed until jobd_new() returns */
     uint32_t queues_len;                    /* at least 1; a queue is named by its index here */
-    uint32_t
-        keep; /* ended jobs that a queue remembers: so many done, failed and cancelled ones each */
+    /* Ended jobs that a queue remembers: so many done, so many failed, so many cancelled ones. */
+    uint32_t keep;
     size_t memory_bytes;  /* payloads, outputs, errors, their types and keys of all jobs, at most */
     uint32_t waiters_max; /* jobd_waiters at a time, those that are uncounted not counted */
     uint32_t leases_max;  /* jobs that may be leased at a time */
@@ -145,7 +191,18 @@ struct jobd_config {
      * as `on_earlier_deadline` is, when something waits there again. */
     void (*on_journal_ready)(void *context);
     void *journal_context;
+    /* Not NULL: called, as `on_earlier_deadline` is, when jobs have failed and jobd_failures() has
+     * something to say. `failed_attempts`: also of attempts that will be tried again. */
+    void (*on_failure)(void *context);
+    void *failure_context;
+    bool failed_attempts;
 };
+
+/* Records of jobs that an engine needs whose queues, all together, have so much capacity and so
+ * many workers; `kept` is 3 * keep for each queue, `durable`: with a journal. */
+JOBD_API uint64_t jobd_records_needed(uint64_t waiting, uint64_t workers, uint64_t leases,
+                                      uint64_t kept, bool durable);
+#define JOBD_RECORDS_MAX UINT32_MAX /* there must be fewer */
 
 /* 0 and *jobd, or -errno and *jobd untouched: -EINVAL, -ENOMEM. */
 JOBD_API JOBD_MUST_READ int jobd_new(struct jobd **jobd, const struct jobd_config *config);
@@ -160,10 +217,17 @@ JOBD_API uint32_t jobd_queues_len(const struct jobd *jobd);
 /* False for one that takes no jobs in and gives none out: verbs that would say JOBD_UNDECLARED. */
 JOBD_API bool jobd_queue_declared(const struct jobd *jobd, uint32_t queue);
 
-/* What a config says of attempts, timeout_us and backoff counts from now on: for jobs that come in
- * and attempts that begin or fail. 0; or -EINVAL, and nothing is changed. */
+/* Changes attempts, timeout_us and backoff to what the config says: for jobs that come in and
+ * attempts that begin or fail after that. 0; or -EINVAL, and nothing is changed. */
 JOBD_API JOBD_MUST_READ int jobd_queue_change(struct jobd *jobd, uint32_t queue,
                                               const struct jobd_queue_config *config);
+
+/* Other bounds from now on: at most capacity_max and workers_max. What waits or runs beyond a lower
+ * one goes on; a put that waits for room and is larger than the whole queue now is told JOBD_FULL.
+ * With fewer workers, takers that wait and want no lease are told JOBD_TIMEOUT: they may ask again.
+ * 0; or -EINVAL, and nothing is changed. */
+JOBD_API JOBD_MUST_READ int jobd_queue_resize(struct jobd *jobd, uint32_t queue, uint32_t capacity,
+                                              uint32_t workers, int64_t now_us);
 
 /* ---- waiting -------------------------------------------------------------------------------- */
 
@@ -278,6 +342,12 @@ struct jobd_waiter {
      * long from when that is in; see there. */
     int64_t end_us;
     bool wants_output; /* at the end of a job: its output too */
+    /* What it takes to tell it of a job that it is given, or of an output: `told_bytes`, and so
+     * many times the payload or the output. Counted there before; borrowed while it waits. With
+     * no room for it a taker waits on, and an output is left out. NULL: not counted. */
+    struct jobd_account *account;
+    size_t told_bytes;
+    uint32_t told_times;
 
     enum jobd_result result;     /* why it was woken */
     bool accepted;               /* jobd_put(), jobd_put_wait(): what was offered has been taken */
@@ -285,10 +355,11 @@ struct jobd_waiter {
     uint32_t swept;              /* jobd_purge(), jobd_move(): how many, in the end */
     struct jobd_task task;       /* jobd_take(): the job */
     struct jobd_info info; /* the job at its end, for who waits for that; or when it was leased */
-    struct jobd_blob *output; /* on JOBD_OK, where wanted: a reference, the caller's; or NULL */
+    struct jobd_blob *output; /* on JOBD_OK, where wanted: a reference, the caller's; or NULL, also
+                                 when info.output_bytes says that there is one: no room for it */
 
     struct jobd_waiter_hidden {
-        uint64_t words[18];
+        unsigned char bytes[144] __attribute__((aligned(8)));
     } hidden; /* private to jobd */
 };
 
@@ -306,7 +377,7 @@ JOBD_API int64_t jobd_tick(struct jobd *jobd, int64_t now_us);
  * say JOBD_PENDING, and the waiter is woken with that when it is written down, or with
  * JOBD_STORE_FAILED: then nothing was done. What they take is taken with JOBD_PENDING too. A
  * deadline does not count for this. `waiter` NULL: nobody is told, and they end at once.
- * JOBD_TOO_MANY_WAITERS: as many wait as may, nothing was done. */
+ * JOBD_TOO_MANY_WAITERS: waiters_max is reached, nothing was done. */
 
 /* ---- putting jobs in, and stopping them ----------------------------------------------------- */
 
@@ -316,8 +387,8 @@ JOBD_API int64_t jobd_tick(struct jobd *jobd, int64_t now_us);
  * With waiter->end_us a job that is in is waited for in the same step, so that its end cannot be
  * missed: JOBD_PENDING where it would say JOBD_OK, and JOBD_OK, with info and output as from
  * jobd_await(), when it has ended; JOBD_TIMEOUT when it has not ended in time,
- * JOBD_TOO_MANY_WAITERS when as many wait as may, and then waiter->accepted says that it is in. Not
- * for a batch. */
+ * JOBD_TOO_MANY_WAITERS when waiters_max is reached, and then waiter->accepted says that it is in.
+ * Not for a batch. */
 JOBD_API JOBD_MUST_READ enum jobd_result jobd_put(struct jobd *jobd, const struct jobd_put *put,
                                                   struct jobd_waiter *waiter, int64_t now_us,
                                                   struct jobd_receipt *receipt);
@@ -337,7 +408,10 @@ JOBD_API JOBD_MUST_READ enum jobd_result jobd_put_wait(struct jobd *jobd,
 JOBD_API enum jobd_result jobd_cancel(struct jobd *jobd, uint64_t id, struct jobd_waiter *waiter,
                                       int64_t now_us);
 
-/* A final job goes back in, with fresh attempts: JOBD_OK; or JOBD_FULL, JOBD_OUT_OF_MEMORY,
+/* Bytes that the put's jobs take while it waits for room, beside their payloads. */
+JOBD_API size_t jobd_put_weight(const struct jobd_put *put);
+
+/* A final job is queued again, with all its attempts: JOBD_OK; or JOBD_FULL, JOBD_OUT_OF_MEMORY,
  * JOBD_CLOSED, JOBD_NOT_FINAL, JOBD_NO_JOB. */
 JOBD_API JOBD_MUST_READ enum jobd_result jobd_retry(struct jobd *jobd, uint64_t id,
                                                     struct jobd_waiter *waiter, int64_t now_us,
@@ -413,7 +487,7 @@ struct jobd_stats {
     uint32_t queued, scheduled, running;
     uint32_t leased;                            /* of those that run */
     uint64_t admitted, done, failed, cancelled; /* totals since the start */
-    uint64_t rejected;                          /* puts that met a full queue */
+    uint64_t rejected;                          /* jobs refused: queue full, or no memory */
     uint64_t retried;                           /* failed attempts that were not the last */
     uint64_t forgotten_early;                   /* before `keep` asks for it, as memory was short */
     int64_t oldest_us;            /* the longest wait among the first of each priority; 0: empty */
@@ -425,6 +499,22 @@ struct jobd_stats {
 JOBD_API void jobd_stats(struct jobd *jobd, uint32_t queue, int64_t now_us,
                          struct jobd_stats *stats);
 
+/* An attempt that has failed. */
+struct jobd_failure {
+    uint64_t id;
+    uint32_t queue, attempt, attempts;
+    bool final;  /* the job has failed with it */
+    bool exited; /* exit_code counts */
+    int exit_code;
+    char error[JOBD_FAILURE_SIZE]; /* its first line, bytes as they came, cut; "": none */
+};
+
+/* For a log, where config.on_failure is set: the attempts that have failed since the last call, the
+ * oldest first, at most `len` of them; with a journal once that is written. How many. A few are
+ * kept; *missed jobs and *missed_attempts more have failed. */
+JOBD_API size_t jobd_failures(struct jobd *jobd, struct jobd_failure *failures, size_t len,
+                              uint64_t *missed, uint64_t *missed_attempts);
+
 /* Bytes that count for memory_bytes. */
 JOBD_API size_t jobd_memory(struct jobd *jobd);
 
@@ -434,10 +524,14 @@ JOBD_API size_t jobd_memory(struct jobd *jobd);
  * it is woken with the task (JOBD_OK), JOBD_TIMEOUT or JOBD_CLOSED. Takers are served in the order
  * they came, one job to one taker. The waiter must stay until jobd_finish(); not so for a
  * lease: its task's payload is a reference, the caller's, key and trace are "", but it has
- * waiter->info, and JOBD_TOO_MANY_WAITERS says that as many are leased or waited for as may be.
+ * waiter->info, and there may be JOBD_TOO_MANY_LEASES, or, with no_wait, JOBD_OUT_OF_MEMORY: its
+ * account has no room for the job that would be it.
  * With a journal a lease is given when it is written down (JOBD_PENDING, also with no_wait). */
 JOBD_API JOBD_MUST_READ enum jobd_result jobd_take(struct jobd *jobd, uint32_t queue,
                                                    struct jobd_waiter *waiter, int64_t now_us);
+
+/* Takers who wait for room in a budget look again, after jobd_trim() has said so. */
+JOBD_API void jobd_take_again(struct jobd *jobd, struct jobd_budget *budget, int64_t now_us);
 
 /* The attempt has ended like this. A failed one goes back in when the job has attempts left, even
  * into a full queue; not when it was told to stop. Output and error are taken in any case. The task
@@ -445,14 +539,21 @@ JOBD_API JOBD_MUST_READ enum jobd_result jobd_take(struct jobd *jobd, uint32_t q
 JOBD_API void jobd_finish(struct jobd *jobd, const struct jobd_task *task,
                           const struct jobd_outcome *outcome, int64_t now_us);
 
-/* ---- leases: the right to run one attempt until a deadline. JOBD_NO_LEASE when nobody was ever
- * given this token, or long ago; JOBD_LEASE_EXPIRED when it has ended or was taken away: nothing is
- * changed then, and nothing taken. A lease that runs out is a failed attempt. */
+/* ---- leases: the right to run one attempt until a deadline. A lease that expires is a failed
+ * attempt.
+ *
+ * JOBD_NO_LEASE when nobody was ever given this token, or long ago; JOBD_LEASE_EXPIRED when it has
+ * ended, expired or was revoked; JOBD_REPEATED when it was ended by this same call, as when its
+ * answer was lost: nothing is changed then, and nothing taken. But JOBD_DONE after the lease has
+ * expired counts, with JOBD_OK, while the job still waits for its next attempt. */
 
 JOBD_API JOBD_MUST_READ enum jobd_result jobd_lease_finish(struct jobd *jobd, const char *token,
                                                            const struct jobd_outcome *outcome,
                                                            struct jobd_waiter *waiter,
                                                            int64_t now_us);
+
+/* Was this token given to somebody, and is it not forgotten? */
+JOBD_API bool jobd_lease_known(struct jobd *jobd, const char *token);
 
 /* A new deadline, lease_us from now. */
 JOBD_API enum jobd_result jobd_lease_extend(struct jobd *jobd, const char *token, int64_t lease_us,
@@ -464,7 +565,7 @@ JOBD_API enum jobd_result jobd_lease_release(struct jobd *jobd, const char *toke
 
 /* ---- stopping ------------------------------------------------------------------------------- */
 
-/* No new jobs from now on: puts say JOBD_CLOSED, and so are woken those who wait for room. */
+/* Accepts no more jobs: puts return JOBD_CLOSED, and those that wait for room are woken with it. */
 JOBD_API void jobd_close(struct jobd *jobd);
 JOBD_API bool jobd_closed(struct jobd *jobd);
 
@@ -478,7 +579,8 @@ JOBD_API JOBD_MUST_READ enum jobd_result jobd_await_idle(struct jobd *jobd,
  * cancelled, and what had to stop goes back as if it had not been taken. */
 JOBD_API void jobd_cancel_all(struct jobd *jobd, int64_t now_us);
 
-/* Sends the takers home, with JOBD_CLOSED. Later ones are sent home at once. */
+/* Ends the waits of all takers with JOBD_CLOSED, which later calls of jobd_take() return at once.
+ */
 JOBD_API void jobd_stop_takers(struct jobd *jobd);
 
 #ifdef __cplusplus

@@ -74,13 +74,17 @@ static bool may(struct call *call, const struct endpoint *endpoint)
     return false;
 }
 
+/* A body may have the reserve when it ends an attempt, not when it only says so: anybody can. */
 bool api_admits(struct request *request, struct reply *reply, void *context)
 {
     struct call call = {.api = context, .request = request, .reply = reply};
-    if (call.api->auth == NULL)
-        return true;
     const struct endpoint *endpoint = route_find(request, tables).endpoint;
-    return endpoint == NULL || may(&call, endpoint);
+    request->body_unused = endpoint == NULL || !endpoint->has_body;
+    if (endpoint == NULL)
+        return true;
+    if (endpoint->about == ABOUT_LEASE && endpoint->has_body)
+        request->body_account.empties = jobd_lease_known(call.api->jobd, request->subject);
+    return may(&call, endpoint);
 }
 
 /* ---- serving */

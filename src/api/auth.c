@@ -10,6 +10,8 @@
 #include "jobd/queue.h"
 #include "base/lock.h"
 #include "base/log.h"
+#include "base/secret.h"
+#include "base/text.h"
 
 enum {
     TOKEN_MAX = 256,
@@ -56,14 +58,18 @@ static bool wrong(const struct place *place, const char *what)
 static const struct {
     const char *name;
     enum scope scope;
-} scopes[] = {{"put", SCOPE_PUT}, {"work", SCOPE_WORK}, {"admin", SCOPE_ADMIN}};
+} scopes[] = {{"read", SCOPE_READ},
+              {"read+data", SCOPE_DATA},
+              {"put", SCOPE_PUT},
+              {"work", SCOPE_WORK},
+              {"admin", SCOPE_ADMIN}};
 
 const char *auth_scope_name(enum scope scope)
 {
     for (size_t i = 0; i < sizeof scopes / sizeof scopes[0]; i++)
         if (scopes[i].scope == scope)
             return scopes[i].name;
-    return "any"; /* every token has the others */
+    return "any"; /* everybody has the other */
 }
 
 static bool read_scope(char *word, struct key *key)
@@ -110,24 +116,48 @@ static bool read_line(const struct place *place, char *line, struct key *key)
     if (token == NULL || strtok_r(NULL, blanks, &rest) != NULL)
         return wrong(place, "a line is a scope and a token");
     if (!read_scope(scope, key))
-        return wrong(place, "no such scope; allowed are put, work and admin, and each with a "
-                            "queue's name behind a colon");
+        return wrong(place, "no such scope; allowed are read, read+data, put, work and admin, and "
+                            "each with a queue's name behind a colon");
     if (!read_token(token, key))
         return wrong(place, "not a token; allowed are 1 to 256 letters, digits and -._~+/, and = "
                             "at the end");
     return true;
 }
 
+/* The next line without its end; false at the end of the file, or when something is wrong: then
+ * *good is false too. A byte 0 would cut a token, and what is left could be guessed. */
+static bool next_line(struct place *place, FILE *in, char line[LINE_SIZE], bool *good)
+{
+    size_t size = 0;
+    int c = getc(in);
+    if (c == EOF)
+        return false;
+    place->line++;
+    for (; c != EOF && c != '\n'; c = getc(in)) {
+        if (c == '\0' || size == LINE_SIZE - 1) {
+            *good = wrong(place, c == '\0' ? "the line has a NUL byte; the file must be plain text"
+                                           : "the line is too long");
+            return false;
+        }
+        line[size++] = (char)c;
+    }
+    line[size] = '\0';
+    return true;
+}
+
+static char *behind_bom(char *line, unsigned number)
+{
+    static const char bom[] = "\xef\xbb\xbf";
+    return line + (number == 1 && strncmp(line, bom, strlen(bom)) == 0 ? strlen(bom) : 0);
+}
+
 static bool read_lines(struct place *place, FILE *in, struct tokens *tokens)
 {
     char line[LINE_SIZE];
     bool good = true;
-    while (good && fgets(line, sizeof line, in) != NULL) {
-        struct key key = {.scope = SCOPE_OPEN, .line = ++place->line};
-        if (strchr(line, '\n') == NULL && strlen(line) == sizeof line - 1)
-            good = wrong(place, "the line is too long");
-        else
-            good = read_line(place, line, &key);
+    while (good && next_line(place, in, line, &good)) {
+        struct key key = {.scope = SCOPE_OPEN, .line = place->line};
+        good = read_line(place, behind_bom(line, place->line), &key);
         if (good && key.scope != SCOPE_OPEN && tokens->len == TOKENS_MAX)
             good = wrong(place, "more than 1000 tokens");
         else if (good && key.scope != SCOPE_OPEN)
@@ -163,7 +193,7 @@ static struct tokens *read_file(const char *path, struct problem *problem)
     struct tokens *tokens = calloc(1, sizeof *tokens + TOKENS_MAX * sizeof tokens->of[0]);
     bool good = tokens != NULL ? read_lines(&place, in, tokens) : wrong(&place, "out of memory");
     fclose(in);
-    if (!good) {
+    if (!good || tokens == NULL) {
         tokens_free(tokens);
         return NULL;
     }
@@ -195,6 +225,29 @@ struct tokens *auth_read(const struct auth *auth, struct problem *problem)
     return read_file(auth->path, problem);
 }
 
+const struct tokens *auth_tokens(struct auth *auth)
+{
+    mutex_lock(&auth->lock);
+    const struct tokens *tokens = auth->tokens;
+    mutex_unlock(&auth->lock);
+    return tokens;
+}
+
+bool tokens_check(const struct tokens *tokens, const struct auth *auth,
+                  bool (*declared)(const void *context, const char *queue), const void *context,
+                  struct problem *problem)
+{
+    for (size_t i = 0; i < tokens->len; i++) {
+        const struct key *key = &tokens->of[i];
+        char shown[JOBD_QUEUE_NAME_MAX + 8];
+        if (key->queue[0] != '\0' && !declared(context, key->queue))
+            return problem_set(problem, "%s:%u: %s:%s: there is no such queue", auth->path,
+                               key->line, auth_scope_name(key->scope),
+                               text_printable(key->queue, shown, sizeof shown));
+    }
+    return true;
+}
+
 void auth_replace(struct auth *auth, struct tokens *tokens)
 {
     mutex_lock(&auth->lock);
@@ -206,11 +259,10 @@ void auth_replace(struct auth *auth, struct tokens *tokens)
 
 void auth_warn(struct auth *auth)
 {
-    mutex_lock(&auth->lock);
-    const struct tokens *tokens = auth->tokens; /* nobody else replaces them */
-    mutex_unlock(&auth->lock);
-    if ((tokens->mode & (S_IRWXG | S_IRWXO)) != 0)
-        log_warn("%s: others can read the tokens: its mode is %03o", auth->path,
+    const struct tokens *tokens = auth_tokens(auth);
+    const char *exposed = secret_exposed(tokens->mode);
+    if (exposed != NULL)
+        log_warn("%s: others can %s the tokens: its mode is %03o", auth->path, exposed,
                  tokens->mode & 0777);
     for (size_t i = 0; i < tokens->len; i++)
         if (tokens->of[i].size < TOKEN_SHORT)
@@ -244,7 +296,8 @@ static bool reaches(const struct key *key, enum scope scope, const char *queue)
 {
     bool there = key->queue[0] == '\0' ||
                  (queue != NULL && (strcmp(queue, "*") == 0 || strcmp(queue, key->queue) == 0));
-    return there && (scope == SCOPE_READ || key->scope == scope || key->scope == SCOPE_ADMIN);
+    bool reads = scope == SCOPE_READ || (scope == SCOPE_DATA && key->scope != SCOPE_READ);
+    return there && (reads || key->scope == scope || key->scope == SCOPE_ADMIN);
 }
 
 enum verdict auth_judge(struct auth *auth, const char *token, size_t size, enum scope scope,

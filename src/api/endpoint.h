@@ -49,6 +49,7 @@ struct endpoint {
     enum about about;
     const char *parameters[ENDPOINT_PARAMETERS_MAX]; /* the ones there are */
     bool any_parameter;                              /* of whatever others add to the address */
+    bool has_body; /* reads the request's; else that takes no memory */
 
     /* Reads the request into request_state(): STEP_START; or STEP_REPLY, which says what is wrong
      * with it. NULL: there is nothing to be read. */

@@ -42,6 +42,7 @@ static enum step answer_metrics(struct call *call, enum jobd_result result)
         return respond_no_memory(call);
     call->reply->status = 200;
     call->reply->type = TYPE_METRICS;
+    call->reply->vital = true;
     return STEP_REPLY;
 }
 

@@ -246,14 +246,14 @@ const struct endpoint job_endpoints[] = {
     {
         .paths = {"/jobs/*/payload"},
         .methods = GET_OR_HEAD,
-        .scope = SCOPE_READ,
+        .scope = SCOPE_DATA,
         .about = ABOUT_JOB,
         .answer = answer_payload,
     },
     {
         .paths = {"/jobs/*/output"},
         .methods = GET_OR_HEAD,
-        .scope = SCOPE_READ,
+        .scope = SCOPE_DATA,
         .about = ABOUT_JOB,
         .answer = answer_output,
     },

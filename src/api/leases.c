@@ -20,18 +20,21 @@ static struct lease_state *state_of(const struct call *call)
 
 /* ---- done, failed */
 
-/* At most so much of the body, as a blob of its own or the body itself; NULL when there is none, or
- * *short_memory. */
+/* The body, cut to at most so much: what is not kept does not wait for the disk either. NULL when
+ * there is none, or *short_memory. */
 static struct jobd_blob *kept_body(struct request *request, size_t max, bool *short_memory)
 {
     struct jobd_blob *body = request->body;
-    if (body == NULL || body->size <= max)
-        return body != NULL ? jobd_blob_ref(body) : NULL;
-    struct jobd_blob *kept = jobd_blob_new(max, body->type);
-    *short_memory = kept == NULL;
-    if (kept != NULL)
+    if (body != NULL && body->size > max) {
+        struct jobd_blob *kept = jobd_blob_new(max, body->type);
+        *short_memory = kept == NULL;
+        if (kept == NULL)
+            return NULL;
         memcpy(kept->bytes, body->bytes, max);
-    return kept;
+        jobd_blob_unref(body);
+        request->body = body = kept;
+    }
+    return body != NULL ? jobd_blob_ref(body) : NULL;
 }
 
 /* Takes output and error of the outcome. */
@@ -52,8 +55,9 @@ static enum jobd_result start_done(struct call *call)
     bool short_memory = false;
     size_t max = call->api->output_max_bytes;
     const struct jobd_blob *body = call->request->body;
+    bool truncated = body != NULL && body->size > max;
     const struct jobd_outcome outcome = {.state = JOBD_DONE,
-                                         .output_truncated = body != NULL && body->size > max,
+                                         .output_truncated = truncated,
                                          .output = kept_body(call->request, max, &short_memory)};
     return short_memory ? JOBD_OUT_OF_MEMORY : finish(call, &outcome);
 }
@@ -126,6 +130,7 @@ const struct endpoint lease_endpoints[] = {
         .methods = METHOD_POST,
         .scope = SCOPE_WORK,
         .about = ABOUT_LEASE,
+        .has_body = true,
         .start = start_done,
         .answer = respond_line,
         .line = "done\n",
@@ -135,6 +140,7 @@ const struct endpoint lease_endpoints[] = {
         .methods = METHOD_POST,
         .scope = SCOPE_WORK,
         .about = ABOUT_LEASE,
+        .has_body = true,
         .parameters = {"delay"},
         .parse = parse_delay,
         .start = start_fail,

@@ -51,7 +51,7 @@ static const struct figure queue_figures[] = {
     {"jobd_queue_drain_per_second", GAUGE, "Slots that become free, as measured.",
      QUEUE(drain_per_s)},
     {"jobd_jobs_admitted_total", COUNTER, "Jobs that were let in.", QUEUE(admitted)},
-    {"jobd_jobs_rejected_total", COUNTER, "Jobs that met a full queue.", QUEUE(rejected)},
+    {"jobd_jobs_rejected_total", COUNTER, "Jobs that were refused with 429.", QUEUE(rejected)},
     {"jobd_retries_total", COUNTER, "Failed attempts that were not the last.", QUEUE(retried)},
     {"jobd_jobs_done_total", COUNTER, "Jobs that ended well.", QUEUE(done)},
     {"jobd_jobs_failed_total", COUNTER, "Jobs whose attempts are used up.", QUEUE(failed)},

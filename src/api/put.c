@@ -8,7 +8,12 @@
 #include "api/endpoint.h"
 #include "api/respond.h"
 
-enum { RETRY_AFTER_MAX_S = 24 * 60 * 60, TIMEOUT_MIN_US = 1000 };
+enum {
+    RETRY_AFTER_MAX_S = 24 * 60 * 60,
+    TIMEOUT_MIN_US = 1000,
+    ALLOCATION_BYTES = 16, /* that one takes beside what was asked for, about */
+    ID_BYTES = 17          /* of a job's id and a comma: JOB_ID_MAX has 16 digits */
+};
 
 struct put_state {
     struct jobd_put put; /* what it says is the request's; without the key */
@@ -67,32 +72,63 @@ static bool next_line(const struct jobd_blob *body, size_t *at, const unsigned c
     return true;
 }
 
-static uint64_t count_lines(const struct jobd_blob *body)
+/* How many, and their bytes. */
+static uint64_t count_lines(const struct jobd_blob *body, size_t *bytes)
 {
     const unsigned char *line;
     size_t at = 0, size;
     uint64_t count = 0;
-    while (next_line(body, &at, &line, &size))
+    *bytes = 0;
+    while (next_line(body, &at, &line, &size)) {
         count += size > 0;
+        *bytes += size;
+    }
     return count;
 }
 
-/* False when memory is short: what was made is freed with the request. */
+/* In place of the body. Its type they share. False when memory is short: what was made is freed
+ * with the request. */
 static bool split_lines(struct request *request, uint64_t count)
 {
     const unsigned char *line;
     size_t at = 0, size;
-    request->batch = calloc((size_t)count, sizeof *request->batch);
+    struct jobd_type *type = jobd_type_new(request->body->type);
+    request->batch = type != NULL ? calloc((size_t)count, sizeof *request->batch) : NULL;
     while (request->batch != NULL && next_line(request->body, &at, &line, &size)) {
         if (size == 0)
             continue;
-        struct jobd_blob *blob = jobd_blob_new(size, request->body->type);
+        struct jobd_blob *blob = jobd_blob_new_typed(size, type);
         if (blob == NULL)
-            return false;
+            break;
         memcpy(blob->bytes, line, size);
         request->batch[request->batch_len++] = blob;
     }
-    return request->batch != NULL;
+    jobd_type_unref(type);
+    if (request->batch_len < count)
+        return false;
+    jobd_blob_unref(request->body);
+    request->body = NULL;
+    return true;
+}
+
+/* Of the ids of a batch in JSON, at most. */
+static size_t ids_size(size_t count)
+{
+    return sizeof "{\"ids\":[]}\n" + count * ID_BYTES;
+}
+
+/* What it takes to make lines of the body, to let them wait, and to list the jobs' ids: one line
+ * is a few times as large as its byte. */
+static bool count_batch(const struct call *call, struct jobd_put *put, size_t count, size_t bytes)
+{
+    struct request *request = call->request;
+    struct jobd_put counted = *put;
+    counted.batch_len = (uint32_t)count;
+    bytes += count * (sizeof(struct jobd_blob) + ALLOCATION_BYTES + sizeof *request->batch);
+    bytes += jobd_put_weight(&counted);
+    if (request->wants_json)
+        bytes += ids_size(count);
+    return jobd_charge(&request->body_account, bytes);
 }
 
 /* Each line of the body that is not empty is a job's payload. */
@@ -107,16 +143,19 @@ static enum step read_batch(struct call *call, struct jobd_put *put, bool has_ke
         return respond_bad_value(call, "batch", "lines");
     if (has_key)
         return respond_error(call, 400, "a batch has no Idempotency-Key");
-    uint64_t count = request->body != NULL ? count_lines(request->body) : 0;
+    size_t bytes = 0;
+    uint64_t count = request->body != NULL ? count_lines(request->body, &bytes) : 0;
     if (count == 0)
         return respond_error(call, 400, "the body has no line that is not empty");
     jobd_stats(call->api->jobd, put->queue, clock_now_us(), &stats);
     if (count > stats.capacity)
         return respond_error(call, 413, "the body has more lines than the queue's capacity");
+    if (!count_batch(call, put, (size_t)count, bytes)) {
+        call->reply->retry_after_s = 1;
+        return respond_error(call, 503, "there is no memory for the batch at the moment");
+    }
     if (!split_lines(request, count))
         return respond_no_memory(call);
-    jobd_blob_unref(request->body);
-    request->body = NULL;
     put->payload = NULL;
     put->batch = request->batch;
     put->batch_len = request->batch_len;
@@ -146,6 +185,7 @@ static enum step parse_put(struct call *call)
     request->waiter.wants_output = true;
     if (put->batch_len == 0)
         request->waiter.end_us = (int64_t)request_wait_s(request) * CLOCK_SECOND_US;
+    request->waiter.told_times = 1; /* the output is the answer, as it is */
     return STEP_START;
 }
 
@@ -187,6 +227,7 @@ static enum jobd_result start_put(struct call *call)
                                   ? jobd_put_wait(call->api->jobd, &put, waiter, now_us, &receipt)
                                   : jobd_put(call->api->jobd, &put, waiter, now_us, &receipt);
     keep_receipt(call, result, &receipt);
+    request->body_in = result == JOBD_PENDING && state->block_us == 0 && put.batch_len == 0;
     return result;
 }
 
@@ -236,25 +277,35 @@ static enum step busy(struct call *call)
     return step;
 }
 
+/* Written in one piece, which was counted: a tree of them takes ten times as much. */
+static char *ids_text(uint64_t first, uint32_t count)
+{
+    size_t size = ids_size(count);
+    char *text = malloc(size), *end = text;
+    if (text == NULL)
+        return NULL;
+    end = stpcpy(end, "{\"ids\":[");
+    for (uint32_t i = 0; i < count; i++) {
+        size_t room = size - (size_t)(end - text);
+        end += snprintf(end, room, i > 0 ? ",%" PRIu64 : "%" PRIu64, first + i);
+    }
+    stpcpy(end, "]}\n");
+    return text;
+}
+
 static enum step admitted_batch(struct call *call)
 {
+    struct reply *reply = call->reply;
     const struct jobd_receipt *receipt = &call->request->waiter.receipt;
     uint32_t count = call->request->batch_len;
-    if (!call->request->wants_json) {
-        call->reply->status = 202;
-        return asprintf(&call->reply->owned, "queued %" PRIu32 "\n", count) >= 0
-                   ? STEP_REPLY
-                   : respond_no_memory(call);
+    reply->status = 202;
+    if (call->request->wants_json) {
+        reply->type = TYPE_JSON;
+        reply->owned = ids_text(receipt->id, count);
+    } else if (asprintf(&reply->owned, "queued %" PRIu32 "\n", count) < 0) {
+        reply->owned = NULL;
     }
-    cJSON *object = cJSON_CreateObject();
-    cJSON *ids = cJSON_AddArrayToObject(object, "ids");
-    bool whole = ids != NULL;
-    for (uint32_t i = 0; i < count && whole; i++) {
-        char digits[24];
-        snprintf(digits, sizeof digits, "%" PRIu64, receipt->id + i);
-        whole = cJSON_AddItemToArray(ids, cJSON_CreateRaw(digits));
-    }
-    return respond_json(call, 202, object, whole);
+    return reply->owned != NULL ? STEP_REPLY : respond_no_memory(call);
 }
 
 static enum step admitted(struct call *call)
@@ -325,13 +376,30 @@ static enum step not_ended(struct call *call)
     return admitted(call);
 }
 
+/* It has ended, but there is no memory for its output as an answer: that can be fetched. */
+static bool output_left_out(const struct jobd_waiter *waiter)
+{
+    return waiter->output == NULL && waiter->info.output_bytes > 0;
+}
+
+static enum step ended_without(struct call *call)
+{
+    struct jobd_waiter *waiter = &call->request->waiter;
+    waiter->receipt.state = waiter->info.state;
+    if (!waiter->receipt.duplicate)
+        reply_field(call->reply, "Jobd-State", "%s", jobd_state_name(waiter->info.state));
+    return admitted(call);
+}
+
 static enum step answer_put(struct call *call, enum jobd_result result)
 {
     const struct jobd_waiter *waiter = &call->request->waiter;
     struct put_state *state = state_of(call);
     switch (result) {
     case JOBD_OK:
-        return waiter->end_us > 0 ? ended(call) : admitted(call);
+        if (waiter->end_us == 0)
+            return admitted(call);
+        return output_left_out(waiter) ? ended_without(call) : ended(call);
     case JOBD_TIMEOUT:
         if (waiter->accepted)
             return not_ended(call);
@@ -354,6 +422,7 @@ const struct endpoint put_endpoints[] = {
         .scope = SCOPE_PUT,
         .about = ABOUT_QUEUE,
         .parameters = {"delay", "priority", "attempts", "timeout", "block", "batch"},
+        .has_body = true,
         .parse = parse_put,
         .start = start_put,
         .answer = answer_put,

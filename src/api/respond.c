@@ -93,6 +93,7 @@ enum step respond_result(struct call *call, enum jobd_result result)
          "another queue"},
         {JOBD_CLOSED, 503, "draining"},
         {JOBD_TOO_MANY_WAITERS, 503, "too many waiting requests"},
+        {JOBD_TOO_MANY_LEASES, 503, "too many leases"},
         {JOBD_OUT_OF_MEMORY, 503, "out of memory"},
     };
     if (result == JOBD_STORE_FAILED)

@@ -18,7 +18,7 @@ static bool path_matches(const char *pattern, const char *path, char subject[REQ
                 return false;
             continue;
         }
-        size_t length = strcspn(path, "/");
+        size_t length = strcspn(path, "/%"); /* an encoded slash has stayed one */
         if (length == 0 || length >= REQUEST_SUBJECT_SIZE)
             return false;
         memcpy(subject, path, length);

@@ -14,7 +14,10 @@
 
 enum {
     TAKES_MAX = 1000,
-    TAKES_BYTES = 256 * 1024 /* of payloads in an answer, about: the last one passes it */
+    TAKES_BYTES = 256 * 1024, /* of payloads in an answer, about: the last one passes it */
+    /* What a job takes in JSON, beside its payload and at most; a byte of that, as \u0001 does. */
+    JOB_JSON_BYTES = 1536,
+    BYTE_JSON_BYTES = 6
 };
 
 struct take_state {
@@ -128,14 +131,17 @@ static void taken_woken(struct jobd_waiter *waiter)
 }
 
 /* NULL when there is none at once. */
-static const struct taken *take_one_more(struct takers *takers, struct jobd *jobd, uint32_t queue,
-                                         int64_t lease_us)
+static const struct taken *take_one_more(struct takers *takers, struct jobd *jobd, uint32_t queue)
 {
     struct taken *taken = calloc(1, sizeof *taken);
     if (taken == NULL)
         return NULL;
     taken->all = takers;
-    taken->waiter = (struct jobd_waiter){.lease_us = lease_us,
+    const struct jobd_waiter *own = &takers->request->waiter;
+    taken->waiter = (struct jobd_waiter){.lease_us = own->lease_us,
+                                         .account = own->account,
+                                         .told_bytes = own->told_bytes + sizeof *taken,
+                                         .told_times = own->told_times,
                                          .no_wait = true,
                                          .uncounted = true,
                                          .deadline_us = JOBD_NEVER,
@@ -164,8 +170,7 @@ static enum jobd_result take_more(struct request *request, struct jobd *jobd)
     size_t bytes = request->waiter.task.payload_bytes;
     atomic_store(&takers->left, 1);
     for (uint32_t i = 1; i < state->max && bytes <= TAKES_BYTES; i++) {
-        const struct taken *taken =
-            take_one_more(takers, jobd, state->queue, request->waiter.lease_us);
+        const struct taken *taken = take_one_more(takers, jobd, state->queue);
         if (taken == NULL)
             break;
         bytes += taken->waiter.task.payload_bytes;
@@ -197,12 +202,19 @@ static enum step respond_several(struct call *call)
     return respond_json(call, 200, list, whole);
 }
 
+/* As if it had not been taken. */
+static void give_back_one(struct jobd *jobd, const struct jobd_waiter *taker)
+{
+    (void)jobd_lease_release(jobd, taker->token, 0, NULL, clock_now_us());
+    jobd_blob_unref(taker->task.payload);
+}
+
 static enum step begin_several(struct call *call)
 {
     struct request *request = call->request;
     struct takers *takers = calloc(1, sizeof *takers);
     if (takers == NULL) {
-        jobd_blob_unref(request->waiter.task.payload);
+        give_back_one(call->api->jobd, &request->waiter);
         return respond_no_memory(call);
     }
     takers->request = request;
@@ -211,6 +223,15 @@ static enum step begin_several(struct call *call)
 }
 
 /* ---- take */
+
+/* Whoever takes a job must be told: so there is room for that before there is a job. */
+static void count_answer(struct request *request)
+{
+    struct jobd_waiter *waiter = &request->waiter;
+    request->reply_account.empties = true;
+    waiter->told_times = request->wants_json ? BYTE_JSON_BYTES : 1;
+    waiter->told_bytes = request->wants_json ? JOB_JSON_BYTES : 0;
+}
 
 static enum step parse_take(struct call *call)
 {
@@ -231,11 +252,8 @@ static enum step parse_take(struct call *call)
     state->max = (uint32_t)max;
     if (state->several && !request->wants_json)
         return respond_error(call, 400, "max needs Accept: application/json");
-    if (http_is_full(call->api->http)) { /* whoever takes a job must be told */
-        call->reply->retry_after_s = 1;
-        return respond_error(call, 503, "there is no memory for the answer at the moment");
-    }
     request->waiter.lease_us = lease_us;
+    count_answer(request);
     return STEP_START;
 }
 
@@ -264,17 +282,12 @@ static enum step answer_take(struct call *call, enum jobd_result result)
     case JOBD_TIMEOUT:
         call->reply->status = 204;
         return STEP_REPLY;
-    case JOBD_TOO_MANY_WAITERS:
-        return respond_error(call, 503, "too many leases");
+    case JOBD_OUT_OF_MEMORY:
+        call->reply->retry_after_s = 1;
+        return respond_error(call, 503, "there is no memory for the answer at the moment");
     default:
         return respond_result(call, result);
     }
-}
-
-static void give_back_one(struct jobd *jobd, const struct jobd_waiter *taker)
-{
-    (void)jobd_lease_release(jobd, taker->token, 0, NULL, clock_now_us());
-    jobd_blob_unref(taker->task.payload);
 }
 
 /* Its client went away just when it was given jobs: as if it had not been. */

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Log lines on standard error: an event a line, written with one write(2). Any thread; errno is
- * kept. What clients sent goes through text_printable() first. */
+ * kept. What could steer a terminal, or is not UTF-8, is written as \xNN, in JSON as an escape of
+ * that. What clients sent goes through text_printable() first, so that nothing in it can pass for
+ * words of ours. */
 #pragma once
+
+#include <stdbool.h>
 
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG, LOG_LEVELS };
 enum log_format { LOG_TEXT, LOG_JSON, LOG_FORMATS };
@@ -11,6 +15,9 @@ extern const char *const log_format_names[LOG_FORMATS + 1]; /* NULL at the end *
 
 /* Before the first other thread. Text at `info` until then. */
 void log_setup(enum log_format format, enum log_level level);
+
+/* Are lines of this level written? */
+bool log_writes(enum log_level level);
 
 __attribute__((format(printf, 2, 3))) void log_line(enum log_level level, const char *format, ...);
 

@@ -5,6 +5,12 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+bool problem_at(struct problem *problem, const char *place)
+{
+    const struct problem what = *problem;
+    return problem_set(problem, "%s: %s", place, what.text);
+}
+
 bool problem_set(struct problem *problem, const char *format, ...)
 {
     int saved = errno;

@@ -15,3 +15,5 @@ struct problem {
  * errno. */
 __attribute__((format(printf, 2, 3))) bool problem_set(struct problem *problem, const char *format,
                                                        ...);
+/* Puts the place in front of what is wrong: `--data: /nowhere: Permission denied`. Always false. */
+bool problem_at(struct problem *problem, const char *place);

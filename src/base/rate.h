@@ -22,7 +22,7 @@ struct rate {
         spread_us; /* how long a job runs, weighed so too, and how far most are from it */
 };
 
-/* A job waits and none has before; or from now on the queue is not paused any more, or is. */
+/* A job waits and none did before; or the queue was paused or resumed. */
 void rate_waits(struct rate *rate, int64_t now_us);
 
 /* A job was taken. */
@@ -31,13 +31,13 @@ void rate_taken(struct rate *rate, int64_t now_us);
 /* Was a job taken since then? */
 bool rate_was_taken(const struct rate *rate, int64_t since_us);
 
-/* A job has run for so long. */
+/* An attempt has run for run_us. */
 void rate_ran(struct rate *rate, int64_t run_us);
 
 /* How long a job runs, when they run for about equally long; else 0. */
 int64_t rate_run_us(const struct rate *rate);
 
-/* When the nth take should come, from now on; n is at least 1. Once the next one is overdue, it is
+/* When the nth take from now should come; n is at least 1. Once the next one is overdue, it is
  * expected to be late by as much again. At most INT64_MAX. */
 int64_t rate_nth_us(const struct rate *rate, int64_t now_us, uint32_t workers, uint64_t n);
 

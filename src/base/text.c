@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/chars.h"
 #include "base/clock.h"
 
 struct unit {
@@ -25,14 +25,9 @@ static const struct unit sizes[] = {
     {"GiB", UINT64_C(1) << 30},
 };
 
-static bool digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
 static bool read_number(const char **at, uint64_t *number)
 {
-    if (!digit(**at))
+    if (!char_is_digit(**at))
         return false;
     char *end;
     errno = 0;
@@ -68,9 +63,9 @@ bool text_to_duration(const char *text, int64_t *us)
         return false;
     if (*text == '.') {
         text++;
-        if (!digit(*text))
+        if (!char_is_digit(*text))
             return false;
-        for (uint64_t weight = 100; digit(*text); text++, weight /= 10) {
+        for (uint64_t weight = 100; char_is_digit(*text); text++, weight /= 10) {
             if (weight == 0)
                 return false;
             thousandths += (uint64_t)(*text - '0') * weight;
@@ -105,25 +100,39 @@ static void put_digits(char *out, int count, int value)
     }
 }
 
+/* The Gregorian calendar, for years that begin in March, so that a leap day is the last; eras of
+ * 400 years are all alike. gmtime() would know no date after 2038 where time_t has 32 bits. */
+static void date_of(int64_t days, int *year, int *month, int *day)
+{
+    enum { ERA = 146097, SINCE_0000_03_01 = 719468 }; /* days; the latter until 1970-01-01 */
+    days += SINCE_0000_03_01;
+    int64_t era = (days >= 0 ? days : days - (ERA - 1)) / ERA;
+    int of_era = (int)(days - era * ERA);
+    int years = (of_era - of_era / 1460 + of_era / 36524 - of_era / (ERA - 1)) / 365;
+    int of_year = of_era - (365 * years + years / 4 - years / 100);
+    int months = (5 * of_year + 2) / 153;
+    *day = of_year - (153 * months + 2) / 5 + 1;
+    *month = months < 10 ? months + 3 : months - 9;
+    *year = (int)(era * 400) + years + (*month <= 2 ? 1 : 0);
+}
+
 void text_time(int64_t us, char out[TEXT_TIME_SIZE])
 {
-    time_t seconds = (time_t)(us / CLOCK_SECOND_US);
-    int64_t rest_us = us % CLOCK_SECOND_US;
-    struct tm utc;
-    if (rest_us < 0) {
-        rest_us += CLOCK_SECOND_US;
-        seconds--;
-    }
-    if (gmtime_r(&seconds, &utc) == NULL)
-        utc = (struct tm){.tm_mday = 1, .tm_year = -1900};
+    enum { DAY_S = 86400 };
+    int64_t ms = us / 1000 - (us % 1000 < 0 ? 1 : 0);
+    int64_t seconds = ms / 1000 - (ms % 1000 < 0 ? 1 : 0);
+    int64_t days = seconds / DAY_S - (seconds % DAY_S < 0 ? 1 : 0);
+    int of_day = (int)(seconds - days * DAY_S);
+    int year, month, day;
+    date_of(days, &year, &month, &day);
     memcpy(out, "0000-00-00T00:00:00.000Z", TEXT_TIME_SIZE);
-    put_digits(out, 4, utc.tm_year + 1900);
-    put_digits(out + 5, 2, utc.tm_mon + 1);
-    put_digits(out + 8, 2, utc.tm_mday);
-    put_digits(out + 11, 2, utc.tm_hour);
-    put_digits(out + 14, 2, utc.tm_min);
-    put_digits(out + 17, 2, utc.tm_sec);
-    put_digits(out + 20, 3, (int)(rest_us / 1000));
+    put_digits(out, 4, year);
+    put_digits(out + 5, 2, month);
+    put_digits(out + 8, 2, day);
+    put_digits(out + 11, 2, of_day / 3600);
+    put_digits(out + 14, 2, of_day / 60 % 60);
+    put_digits(out + 17, 2, of_day % 60);
+    put_digits(out + 20, 3, (int)(ms - seconds * 1000));
 }
 
 char *text_printable(const char *text, char *out, size_t size)

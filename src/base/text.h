@@ -19,6 +19,12 @@ bool text_to_duration(const char *text, int64_t *us);
 /* `64KiB`, `10MiB`, `1GiB`, or plain bytes. */
 bool text_to_size(const char *text, uint64_t *bytes);
 
+/* `one` for 1, else `many`. */
+static inline const char *text_plural(uint64_t number, const char *one, const char *many)
+{
+    return number == 1 ? one : many;
+}
+
 enum { TEXT_TIME_SIZE = sizeof "2026-01-31T23:59:59.999Z" };
 
 /* RFC 3339 in UTC with milliseconds, from the year 1000 to 9999. */

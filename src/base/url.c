@@ -14,7 +14,7 @@ static size_t scheme_length(const char *url)
     return 0;
 }
 
-bool url_ok(const char *url)
+static bool is_plain_url(const char *url)
 {
     size_t scheme = scheme_length(url), authority = strcspn(url + scheme, "/?");
     if (scheme == 0 || authority == 0 || memchr(url + scheme, '@', authority) != NULL)
@@ -22,20 +22,35 @@ bool url_ok(const char *url)
     for (const char *at = url; *at != '\0'; at++)
         if (*at <= ' ' || *at > '~' || *at == '#')
             return false;
+    return true;
+}
+
+bool url_ok(const char *url)
+{
     CURLU *parsed = curl_url();
-    bool ok = parsed != NULL && curl_url_set(parsed, CURLUPART_URL, url, 0) == CURLUE_OK;
+    bool ok = is_plain_url(url) && parsed != NULL &&
+              curl_url_set(parsed, CURLUPART_URL, url, 0) == CURLUE_OK;
     curl_url_cleanup(parsed);
     return ok;
 }
 
+/* A browser leaves its scheme's own port out. */
+static bool ends_with_own_port(const char *origin)
+{
+    const char *own = strncasecmp(origin, "https:", 6) == 0 ? ":443" : ":80";
+    size_t size = strlen(origin), length = strlen(own);
+    return size > length && strcmp(origin + size - length, own) == 0;
+}
+
+/* A scheme that curl was built without is taken as well: nothing is fetched from there. */
 bool origin_ok(const char *origin)
 {
     CURLU *parsed = curl_url();
     char *normal = NULL;
     size_t size = strlen(origin);
-    bool ok = url_ok(origin) && parsed != NULL &&
-              curl_url_set(parsed, CURLUPART_URL, origin, 0) == CURLUE_OK &&
-              curl_url_get(parsed, CURLUPART_URL, &normal, CURLU_NO_DEFAULT_PORT) == CURLUE_OK &&
+    bool ok = is_plain_url(origin) && !ends_with_own_port(origin) && parsed != NULL &&
+              curl_url_set(parsed, CURLUPART_URL, origin, CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK &&
+              curl_url_get(parsed, CURLUPART_URL, &normal, 0) == CURLUE_OK &&
               strncmp(normal, origin, size) == 0 && strcmp(normal + size, "/") == 0;
     curl_free(normal);
     curl_url_cleanup(parsed);

@@ -7,5 +7,6 @@
 /* http:// or https:// and a host in printable ASCII, without user, password or fragment. */
 bool url_ok(const char *url);
 
-/* Such a URL without path and query, and with a port only when it is not its scheme's own. */
+/* Such a URL, whether or not its scheme is built in, without path and query, and with a port only
+ * when it is not its scheme's own. */
 bool origin_ok(const char *origin);

@@ -109,19 +109,19 @@ $(STATIC)/parts/sqlite3.a: $(STATIC)/source/sqlite3/unpacked
 	    -DSQLITE_OMIT_LOAD_EXTENSION -DSQLITE_OMIT_DEPRECATED -DSQLITE_OMIT_SHARED_CACHE \
 	    -DSQLITE_DEFAULT_MEMSTATUS=0 -DHAVE_USLEEP=1 -c sqlite3.c; } >../log 2>&1 || { tail ../log; exit 1; }
 	$(Q)cp $(<D)/tree/sqlite3.h $(STATIC)/include/
-	$(Q)rm -f $@ && ar rcsD $@ $(<D)/tree/sqlite3.o
+	$(Q)rm -f $@ && $(AR) rcsD $@ $(<D)/tree/sqlite3.o
 
 $(STATIC)/parts/cjson.a: $(STATIC)/source/cjson/unpacked
 	$(Q)mkdir -p $(@D) $(STATIC)/include/cjson
 	$(Q)musl-gcc $(STATIC_FLAGS) -c -o $(<D)/cJSON.o $(<D)/tree/cJSON.c
 	$(Q)cp $(<D)/tree/cJSON.h $(STATIC)/include/cjson/
-	$(Q)rm -f $@ && ar rcsD $@ $(<D)/cJSON.o
+	$(Q)rm -f $@ && $(AR) rcsD $@ $(<D)/cJSON.o
 
 $(STATIC)/parts/zlib.a: $(STATIC)/source/zlib/unpacked
 	$(Q)mkdir -p $(@D) $(STATIC)/include
 	$(Q)cd $(<D)/tree && musl-gcc $(STATIC_FLAGS) -D_LARGEFILE64_SOURCE=1 -DHAVE_UNISTD_H -c -o ../crc32.o crc32.c
 	$(Q)cp $(<D)/tree/zlib.h $(<D)/tree/zconf.h $(STATIC)/include/
-	$(Q)rm -f $@ && ar rcsD $@ $(<D)/crc32.o
+	$(Q)rm -f $@ && $(AR) rcsD $@ $(<D)/crc32.o
 
 # ---- what is inside
 
@@ -156,12 +156,12 @@ check-container:  ## the image is built, with buildah, and works (Debian, as roo
 	$(Q)sh tests/check/container.sh
 
 # The tests from outside, with the static file as what they start.
-STATIC_TESTS := $(or $(T),do exec jobs limits post post_ends put queues raw reload runners who_asks work process healthcheck)
+STATIC_TESTS := $(or $(T),cors do exec jobs limits post post_ends put queues raw reload runners who_asks work process healthcheck)
 
 $(STATIC)/tests/%.o: tests/%.c Makefile
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(BASE) -Itests -DJOBD_BINARY='"$(STATIC)/jobd"' -DEXAMPLE_BINARY='"$(B)/tests/example"' \
-	  $(WARNINGS) $(HARDEN) $(CFLAGS) -c -o $@ $<
+	  $(INCLUDES) $(WARNINGS) $(HARDEN) $(PIC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
 STATIC_PROGRAMS := $(patsubst %.c,$(STATIC)/%,$(call tests_named,$(STATIC_TESTS)))
 

@@ -228,3 +228,14 @@ enum jobd_result admission_waiting_locked(struct op *op, struct jobd_waiter *put
     admission_refuse(op, queue, admission_jobs(&waiting->put), result, &putter->receipt);
     return result == JOBD_OK ? admission_await_locked(op, &admission) : result;
 }
+
+void admission_give_up_locked(struct op *op, struct jobd_waiter *putter)
+{
+    const struct waiting *waiting = waiting_of(putter);
+    struct queue *queue = &op->jobd->queues[waiting->queue];
+    putter->accepted = false;
+    putter->receipt =
+        (struct jobd_receipt){.capacity = queue->capacity, .waiting = queue_waiting(queue)};
+    admission_refuse(op, queue, admission_jobs(&waiting->put), JOBD_FULL, &putter->receipt);
+    wait_end_locked(op, putter, JOBD_FULL);
+}

@@ -11,8 +11,8 @@
 struct admission {
     const struct jobd_put *put; /* borrowed; what it offers is taken on JOBD_OK and JOBD_PENDING */
     struct jobd_waiter *waiter; /* NULL: nobody waits */
-    struct job_extra
-        *extra; /* one for each job, linked; NULL: they need none. What is left is the caller's */
+    /* One for each job, linked; NULL: they need none. What is left is the caller's. */
+    struct job_extra *extra;
     struct jobd_receipt *receipt;
 };
 
@@ -33,6 +33,8 @@ const struct job *admission_duplicate_locked(struct op *op, const struct admissi
 /* For one who waits for room, now that there is: what it is woken with, or JOBD_PENDING. */
 enum jobd_result admission_waiting_locked(struct op *op, struct jobd_waiter *putter)
     REQUIRES(op->jobd->lock);
+/* For one who waits for more room than there ever is now: it is told JOBD_FULL, and why. */
+void admission_give_up_locked(struct op *op, struct jobd_waiter *putter) REQUIRES(op->jobd->lock);
 /* After JOBD_OK: its waiter with end_us waits for the end of its job next. */
 enum jobd_result admission_await_locked(struct op *op, const struct admission *admission)
     REQUIRES(op->jobd->lock);

@@ -61,7 +61,7 @@ static struct ending ending_locked(struct op *op, const struct job *job,
 static enum jobd_state end_state(const struct change *change)
 {
     const struct ending *ending = &change->ending;
-    bool stops = change->job->stopping || change->job->stop_pending;
+    bool stops = change->job->stopping || change->job->stops_pending > 0;
     bool failed = !ending->no_outcome && ending->outcome.state == JOBD_FAILED;
     return failed && stops ? JOBD_CANCELLED : ending->to;
 }
@@ -115,6 +115,10 @@ static void apply_end_locked(struct op *op, struct change *change, struct job *j
     struct ending *ending = &change->ending;
     enum jobd_state to = end_state(change);
     int64_t took_us = ran_us(job, change->at_us);
+    if (!ending->no_outcome && ending->outcome.state == JOBD_FAILED &&
+        (to == JOBD_SCHEDULED || to == JOBD_FAILED))
+        op->tell_failure |=
+            failures_note(&op->jobd->failures, job, &ending->outcome, to == JOBD_FAILED);
     transition_leave_running_locked(op, job);
     if (to != JOBD_QUEUED && !ending->no_outcome) {
         histogram_add(&queue->ran, took_us);
@@ -134,17 +138,36 @@ static void apply_end_locked(struct op *op, struct change *change, struct job *j
     ending->outcome.output = ending->outcome.error = NULL;
 }
 
+static void record_outcome(struct job_record *record, const struct jobd_outcome *outcome)
+{
+    record->output = outcome->output;
+    record->error = outcome->error;
+    record->output_truncated = outcome->output_truncated;
+    record->exited = outcome->exited;
+    record->exit_code = outcome->exit_code;
+}
+
+/* It came to nothing. */
+static void discard_outcome(struct op *op, struct jobd_outcome *outcome)
+{
+    op_discard(op, outcome->output);
+    op_discard(op, outcome->error);
+    outcome->output = outcome->error = NULL;
+}
+
+static size_t outcome_bytes(const struct jobd_outcome *outcome)
+{
+    return blob_weight(outcome->output) + blob_weight(outcome->error);
+}
+
 static void undo_end_locked(struct op *op, struct change *change, struct job *job)
     REQUIRES(op->jobd->lock)
 {
-    struct jobd_outcome *outcome = &change->ending.outcome;
     op->jobd->queues[job->queue].end_pending -= !job->leased;
     job->commit_pending = false;
     if (job->leased)
         job->lease->word = LEASE_NO_WORD;
-    op_discard(op, outcome->output);
-    op_discard(op, outcome->error);
-    outcome->output = outcome->error = NULL;
+    discard_outcome(op, &change->ending.outcome);
 }
 
 static bool ends_by_expiry(const struct change *change)
@@ -169,11 +192,7 @@ static void describe_end(const struct change *change, struct job_record *record)
         record->attempt--;
         record->state = record->delayed ? JOBD_SCHEDULED : JOBD_QUEUED;
     } else if (!ending->no_outcome) {
-        record->output = outcome->output;
-        record->error = outcome->error;
-        record->output_truncated = outcome->output_truncated;
-        record->exited = outcome->exited;
-        record->exit_code = outcome->exit_code;
+        record_outcome(record, outcome);
     }
     if (jobd_state_final(to)) {
         record->finished_us = change->at_us;
@@ -203,13 +222,10 @@ static void apply_late_locked(struct op *op, struct change *change, struct job *
 static void undo_late_locked(struct op *op, struct change *change, struct job *job)
     REQUIRES(op->jobd->lock)
 {
-    struct jobd_outcome *outcome = &change->ending.outcome;
     struct lease *lease = lease_find(&op->jobd->leases, change->ending.token);
     if (lease != NULL)
         lease->word = LEASE_NO_WORD;
-    op_discard(op, outcome->output);
-    op_discard(op, outcome->error);
-    outcome->output = outcome->error = NULL;
+    discard_outcome(op, &change->ending.outcome);
     transition_reinstate_locked(op, job);
 }
 
@@ -220,11 +236,7 @@ static void describe_late(const struct change *change, struct job_record *record
     record->token = change->ending.token;
     record->started_us = change->ending.started_us;
     record->finished_us = change->at_us;
-    record->output = outcome->output;
-    record->error = outcome->error;
-    record->output_truncated = outcome->output_truncated;
-    record->exited = outcome->exited;
-    record->exit_code = outcome->exit_code;
+    record_outcome(record, outcome);
 }
 
 static const struct change_kind late_kind = {.name = "late end",
@@ -245,6 +257,7 @@ enum jobd_result attempt_end_late_locked(struct op *op, struct job *job, const s
         (struct ending){.outcome = *outcome, .to = JOBD_DONE, .started_us = lease->started_us};
     memcpy(change.ending.token, lease->token, sizeof change.ending.token);
     change.extra = *extra;
+    change.bytes = outcome_bytes(outcome);
     *extra = NULL;
     transition_withdraw_locked(op, job);
     return change_submit_locked(op, &change);
@@ -266,7 +279,7 @@ static enum jobd_result end_locked(struct op *op, struct job *job, const struct 
     change.result = result;
     change.ending = *ending;
     change.extra = *extra;
-    change.bytes = blob_weight(ending->outcome.output) + blob_weight(ending->outcome.error);
+    change.bytes = outcome_bytes(&ending->outcome);
     *extra = NULL;
     job->commit_pending = true;
     op->jobd->queues[job->queue].end_pending += !job->leased;

@@ -7,6 +7,38 @@
 #include "base/text.h"
 #include "base/verify.h"
 
+/* A blob with `shares_type` points to its text. */
+struct jobd_type {
+    uint32_t references;
+    char text[];
+};
+
+/* ---- types that are shared */
+
+struct jobd_type *jobd_type_new(const char *text)
+{
+    size_t size = strlen(text) + 1;
+    struct jobd_type *type = malloc(sizeof *type + size);
+    if (type == NULL)
+        return NULL;
+    type->references = 1;
+    memcpy(type->text, text, size);
+    return type;
+}
+
+void jobd_type_unref(struct jobd_type *type)
+{
+    if (type != NULL && __atomic_sub_fetch(&type->references, 1, __ATOMIC_ACQ_REL) == 0)
+        free(type);
+}
+
+static struct jobd_type *type_of(const struct jobd_blob *blob)
+{
+    return (struct jobd_type *)((uintptr_t)blob->type - offsetof(struct jobd_type, text));
+}
+
+/* ---- blobs */
+
 struct jobd_blob *jobd_blob_new(size_t size, const char *type)
 {
     size_t type_size = type != NULL && type[0] != '\0' ? strlen(type) + 1 : 0;
@@ -19,8 +51,32 @@ struct jobd_blob *jobd_blob_new(size_t size, const char *type)
     blob->type = "";
     blob->link.next = NULL;
     blob->link.references = 1;
+    blob->link.shares_type = false;
     if (type_size > 0)
         blob->type = memcpy(blob->bytes + size, type, type_size);
+    return blob;
+}
+
+struct jobd_blob *blob_resize(struct jobd_blob *blob, size_t size)
+{
+    if (blob == NULL)
+        return jobd_blob_new(size, NULL);
+    if (size > SIZE_MAX / 2)
+        return NULL;
+    struct jobd_blob *resized = realloc(blob, sizeof *blob + size);
+    if (resized != NULL)
+        resized->size = size;
+    return resized;
+}
+
+struct jobd_blob *jobd_blob_new_typed(size_t size, struct jobd_type *type)
+{
+    struct jobd_blob *blob = jobd_blob_new(size, NULL);
+    if (blob == NULL)
+        return NULL;
+    __atomic_add_fetch(&type->references, 1, __ATOMIC_RELAXED);
+    blob->link.shares_type = true;
+    blob->type = type->text;
     return blob;
 }
 
@@ -53,6 +109,8 @@ bool blob_unref_last(struct jobd_blob *blob)
 
 void blob_free(struct jobd_blob *blob)
 {
+    if (blob->link.shares_type)
+        jobd_type_unref(type_of(blob));
     free(blob);
 }
 

@@ -13,3 +13,8 @@ size_t blob_weight(const struct jobd_blob *blob);
 /* Gives a reference back without freeing: true when it was the last, and blob_free() is due. */
 bool blob_unref_last(struct jobd_blob *blob);
 void blob_free(struct jobd_blob *blob);
+
+/* Room for so many bytes, what stands in the first of them kept; `blob` NULL: a new one. `size` is
+ * set. Only while nobody else has seen the blob, and before it has a type. Takes the blob and
+ * returns it, perhaps moved; NULL when memory is short, and then nothing has changed. */
+struct jobd_blob *blob_resize(struct jobd_blob *blob, size_t size);

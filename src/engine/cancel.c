@@ -39,7 +39,7 @@ static void apply_stop_locked(struct op *op, struct change *change, struct job *
     REQUIRES(op->jobd->lock)
 {
     (void)change;
-    job->stop_pending = false;
+    job->stops_pending--;
     job->stopping = true;
     if (!job->commit_pending) /* else it has ended meanwhile: cancelled, if it failed */
         tell_to_stop(op, job);
@@ -50,7 +50,7 @@ static void undo_stop_locked(struct op *op, struct change *change, struct job *j
 {
     (void)op;
     (void)change;
-    job->stop_pending = false;
+    job->stops_pending--;
 }
 
 static const struct change_kind stop_kind = {.name = "stop",
@@ -66,7 +66,7 @@ static enum jobd_result stop_running_locked(struct op *op, struct job *job) REQU
         return attempt_revoke_locked(op, job);
     if (!change_has_room_locked(op, op->waiter))
         return JOBD_TOO_MANY_WAITERS;
-    job->stop_pending = true;
+    job->stops_pending++;
     change_init(&change, op, &stop_kind, job);
     change.result = JOBD_STOPPING;
     return change_submit_locked(op, &change);

@@ -80,7 +80,6 @@ struct journal {
     struct change_list spare, waiting, gathered;
     bool refuses;  /* new jobs */
     bool notified; /* the store knows that something waits */
-    bool starved; /* somebody was not served as it had no room: all queues are looked at when it has
-                   */
+    bool starved;  /* somebody was not served for want of room: when there is some, dispatch all */
     uint64_t failures;
 };

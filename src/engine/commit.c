@@ -33,8 +33,8 @@ static struct queue *queue_of(const struct op *op, const struct change *change)
     return job != NULL ? &op->jobd->queues[job->queue] : NULL;
 }
 
-/* Applies or undoes a change of the list, or as much of it as *left allows; in the first case it is
- * over. */
+/* Applies or undoes a change of the list, or as many of its jobs as *left allows. When none of them
+ * is left its waiter is told, and its entry is free. */
 static void conclude_locked(struct op *op, struct change_list *list, struct change *change,
                             bool written, int *left) REQUIRES(op->jobd->lock)
 {

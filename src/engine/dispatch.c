@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/dispatch.h"
 
+#include "engine/account.h"
 #include "engine/admission.h"
 #include "engine/attempt.h"
 #include "engine/job_info.h"
@@ -39,7 +40,7 @@ static void undo_start_locked(struct op *op, struct change *change, struct job *
     REQUIRES(op->jobd->lock)
 {
     job->start_pending = false;
-    if (job->stop_pending || job->commit_pending) /* it was cancelled already */
+    if (job->stops_pending > 0 || job->commit_pending) /* it was cancelled already */
         change_void_others_locked(op, job, change);
     attempt_undo_locked(op, job);
 }
@@ -80,27 +81,43 @@ static bool worker_is_free(const struct queue *queue)
     return queue_busy(queue) < queue->workers && here < 2 * queue->workers;
 }
 
-static bool can_give_locked(struct op *op, const struct queue *queue, struct jobd_waiter *taker)
+/* JOBD_OK, and what it takes to tell the taker is counted: it has to be given the job.
+ * JOBD_OUT_OF_MEMORY: that is all it lacks. JOBD_TIMEOUT. */
+static enum jobd_result can_give_locked(struct op *op, const struct queue *queue,
+                                        const struct job *job, struct jobd_waiter *taker)
     REQUIRES(op->jobd->lock)
 {
-    if (queue->paused || op->jobd->takers_stopped || queue_ready(queue) == 0)
-        return false;
+    if (queue->paused || op->jobd->takers_stopped)
+        return JOBD_TIMEOUT;
     if (taker->lease_us == 0 && !worker_is_free(queue))
-        return false;
+        return JOBD_TIMEOUT;
     bool is_new = waiting_of(taker)->kind == WAIT_NOT;
-    return change_has_room_locked(op, is_new ? taker : NULL);
+    if (!change_has_room_locked(op, is_new ? taker : NULL))
+        return JOBD_TIMEOUT;
+    size_t payload_bytes = job->payload != NULL ? job->payload->size : 0;
+    return account_tell(taker, payload_bytes, !taker->no_wait) ? JOBD_OK : JOBD_OUT_OF_MEMORY;
 }
 
-/* Who can be given a job; NULL when nobody. */
-static struct jobd_waiter *next_taker_locked(struct op *op, struct queue *queue)
-    REQUIRES(op->jobd->lock)
+/* Who is to be given the job; NULL when nobody can. */
+static struct jobd_waiter *next_taker_locked(struct op *op, struct queue *queue,
+                                             const struct job *job) REQUIRES(op->jobd->lock)
 {
     struct waiting *waiting;
-    if (queue_ready(queue) > 0)
-        TAILQ_FOREACH (waiting, &queue->take_waiters, link)
-            if (can_give_locked(op, queue, waiter_of(waiting)))
-                return waiter_of(waiting);
+    TAILQ_FOREACH (waiting, &queue->take_waiters, link)
+        if (can_give_locked(op, queue, job, waiter_of(waiting)) == JOBD_OK)
+            return waiter_of(waiting);
     return NULL;
+}
+
+/* A job and who is to have it; NULL when there is no such pair. */
+static struct job *next_pair_locked(struct op *op, struct queue *queue, struct jobd_waiter **taker)
+    REQUIRES(op->jobd->lock)
+{
+    if (queue_ready(queue) == 0 || TAILQ_EMPTY(&queue->take_waiters))
+        return NULL;
+    struct job *job = next_job_locked(op, queue);
+    *taker = next_taker_locked(op, queue, job);
+    return *taker != NULL ? job : NULL;
 }
 
 static struct jobd_waiter *next_putter(struct queue *queue)
@@ -116,9 +133,10 @@ static struct jobd_waiter *next_putter(struct queue *queue)
 void dispatch_locked(struct op *op, struct queue *queue)
 {
     for (;;) {
-        struct jobd_waiter *taker = next_taker_locked(op, queue), *putter;
-        if (taker != NULL) {
-            if (give_locked(op, next_job_locked(op, queue), taker) == JOBD_OK)
+        struct jobd_waiter *taker, *putter;
+        struct job *job = next_pair_locked(op, queue, &taker);
+        if (job != NULL) {
+            if (give_locked(op, job, taker) == JOBD_OK)
                 wait_end_locked(op, taker, JOBD_OK);
         } else if ((putter = next_putter(queue)) != NULL) {
             enum jobd_result result = admission_waiting_locked(op, putter);
@@ -134,9 +152,12 @@ void dispatch_locked(struct op *op, struct queue *queue)
 
 enum jobd_result dispatch_take_locked(struct op *op, struct queue *queue, struct jobd_waiter *taker)
 {
-    /* It can be given one: so nobody who waits could have it. */
-    return can_give_locked(op, queue, taker) ? give_locked(op, next_job_locked(op, queue), taker)
-                                             : JOBD_TIMEOUT;
+    if (queue_ready(queue) == 0)
+        return JOBD_TIMEOUT;
+    /* It can be given one: so nobody who waits could have it, or has room to be told. */
+    struct job *job = next_job_locked(op, queue);
+    enum jobd_result result = can_give_locked(op, queue, job, taker);
+    return result == JOBD_OK ? give_locked(op, job, taker) : result;
 }
 
 bool dispatch_is_idle_locked(struct op *op)

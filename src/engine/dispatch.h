@@ -11,7 +11,8 @@
 void dispatch_locked(struct op *op, struct queue *queue) REQUIRES(op->jobd->lock);
 
 /* A job for a taker who just came; nobody waits who could have it: JOBD_OK, it has one;
- * JOBD_PENDING, when that is written; or JOBD_TIMEOUT, there is none. */
+ * JOBD_PENDING, when that is written; or JOBD_TIMEOUT, there is none, or JOBD_OUT_OF_MEMORY, its
+ * account has no room for it. */
 enum jobd_result dispatch_take_locked(struct op *op, struct queue *queue, struct jobd_waiter *taker)
     REQUIRES(op->jobd->lock);
 

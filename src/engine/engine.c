@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/admission.h"
+#include "engine/dispatch.h"
 #include "engine/submit.h"
 #include "engine/waiters.h"
 
@@ -17,22 +19,29 @@ enum {
 /* ---- start and end */
 
 /* With a journal a worker may begin its next while the end of the one before is being written. */
-static uint64_t running_max(const struct jobd_config *config, const struct jobd_queue_config *queue)
+static uint64_t running_max(uint64_t workers, bool durable)
 {
-    return config->on_journal_ready != NULL ? 2 * (uint64_t)queue->workers : queue->workers;
+    return durable ? 2 * workers : workers;
 }
 
-/* Records of jobs that have ended; with a journal of those too whose end is being written. */
-static uint64_t records_kept(const struct jobd_config *config)
+/* With a journal those are kept too whose end is being written. */
+uint64_t jobd_records_needed(uint64_t waiting, uint64_t workers, uint64_t leases, uint64_t kept,
+                             bool durable)
 {
-    uint64_t kept = 0;
-    for (uint32_t i = 0; i < config->queues_len; i++)
-        kept += config->queues[i].undeclared ? 0 : 3 * (uint64_t)config->keep;
-    return config->on_journal_ready != NULL ? 2 * kept + RECORDS_MORE : kept;
+    return waiting + running_max(workers, durable) + leases +
+           (durable ? 2 * kept + RECORDS_MORE : kept);
 }
 
-static bool sound(const struct jobd_config *config, uint64_t *waiting, uint64_t *running)
+/* What the configuration comes to. */
+struct size {
+    uint64_t running, records; /* jobs that run, leased ones included; jobs in all */
+    bool durable;
+};
+
+/* False when it is unsound. */
+static bool measure(const struct jobd_config *config, struct size *size)
 {
+    uint64_t waiting = 0, workers = 0, kept = 0;
     if (config->queues_len == 0 || config->queues_len > UINT16_MAX || config->first_id == 0 ||
         config->first_id > JOBD_FIRST_ID_MAX)
         return false;
@@ -43,22 +52,44 @@ static bool sound(const struct jobd_config *config, uint64_t *waiting, uint64_t 
         if (length == 0 || length > JOBD_QUEUE_NAME_MAX || takes == queue->undeclared ||
             (works && queue->undeclared) || !queue_terms_sound(queue))
             return false;
-        *waiting += queue_waiting_max(queue);
-        *running += running_max(config, queue);
+        waiting += queue_waiting_max(queue);
+        workers += queue_workers_max(queue);
+        kept += queue->undeclared ? 0 : 3 * (uint64_t)config->keep;
     }
-    *running += config->leases_max;
-    return *waiting + *running + records_kept(config) < UINT32_MAX;
+    size->durable = config->on_journal_ready != NULL;
+    size->running = running_max(workers, size->durable) + config->leases_max;
+    size->records = jobd_records_needed(waiting, workers, config->leases_max, kept, size->durable);
+    return size->records < JOBD_RECORDS_MAX;
 }
 
-/* Whoever has ended has no more than one entry, whoever runs two; the rest is for those who ask. */
-static int new_journal(struct journal *journal, const struct jobd_config *config, uint64_t running)
+/* A job that runs has at most two entries, one whose end is being written has one: so many are
+ * reserved, and those beyond the reserve are for requests. */
+static int new_journal(struct journal *journal, const struct jobd_config *config,
+                       const struct size *size)
 {
-    uint64_t reserved = 2 * running + ENTRIES_MORE, max = reserved + config->waiters_max;
-    if (config->on_journal_ready == NULL)
+    uint64_t reserved = 2 * size->running + ENTRIES_MORE, max = reserved + config->waiters_max;
+    if (!size->durable)
         return journal_init(journal, 0, 0);
     return max + ENTRIES_MORE < UINT32_MAX
                ? journal_init(journal, (uint32_t)max + ENTRIES_MORE, (uint32_t)reserved)
                : -EINVAL;
+}
+
+static int new_queues_locked(struct jobd *jobd, const struct jobd_config *config)
+    REQUIRES(jobd->lock)
+{
+    int error = 0;
+    jobd->queues = calloc(config->queues_len, sizeof *jobd->queues);
+    if (jobd->queues == NULL)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < config->queues_len && error == 0; i++) {
+        const struct jobd_queue_config *queue = &config->queues[i];
+        error = queue_init(&jobd->queues[i], queue,
+                           (uint32_t)running_max(queue_workers_max(queue), jobd->durable),
+                           queue->undeclared ? 0 : config->leases_max);
+        jobd->queues_len++;
+    }
+    return error;
 }
 
 static int name_compare(const void *left, const void *right, void *context)
@@ -68,7 +99,7 @@ static int name_compare(const void *left, const void *right, void *context)
 }
 
 /* There may be very many that are not declared. */
-static int sort_names(struct jobd *jobd)
+static int sort_names_locked(struct jobd *jobd) REQUIRES(jobd->lock)
 {
     jobd->by_name = calloc(jobd->queues_len, sizeof *jobd->by_name);
     if (jobd->by_name == NULL)
@@ -79,10 +110,53 @@ static int sort_names(struct jobd *jobd)
     return 0;
 }
 
+/* All memory that it will ever need for its tables. */
+static int new_tables_locked(struct jobd *jobd, const struct jobd_config *config,
+                             const struct size *size) REQUIRES(jobd->lock)
+{
+    int error = new_queues_locked(jobd, config);
+    if (error == 0)
+        error = sort_names_locked(jobd);
+    if (error == 0)
+        error = jobs_init(&jobd->jobs, (uint32_t)size->records, config->queues_len,
+                          config->memory_bytes, size->durable);
+    for (uint32_t i = 0; i < config->queues_len && error == 0; i++)
+        jobd->jobs.remembered[i].keep = config->keep;
+    if (error == 0)
+        error = new_journal(&jobd->journal, config, size);
+    if (error == 0)
+        error = heap_init(&jobd->delays, config->queues_len);
+    if (error == 0)
+        error = heap_init(&jobd->deadlines, config->waiters_max);
+    if (error == 0)
+        error = leases_init(&jobd->leases, config->leases_max);
+    if (error == 0)
+        error = failures_init(&jobd->failures, config);
+    return error;
+}
+
+static void set_up_locked(struct jobd *jobd, const struct jobd_config *config) REQUIRES(jobd->lock)
+{
+    jobd->durable = config->on_journal_ready != NULL;
+    jobd->next_id = config->first_id;
+    jobd->waiters_max = config->waiters_max;
+    jobd->on_earlier_deadline = config->on_earlier_deadline;
+    jobd->context = config->context;
+    jobd->on_forgotten_early = config->on_forgotten_early;
+    jobd->forgotten_context = config->forgotten_context;
+    jobd->on_journal_ready = config->on_journal_ready;
+    jobd->journal_context = config->journal_context;
+    jobd->on_failure = config->on_failure;
+    jobd->failure_context = config->failure_context;
+    jobd->ticks_at_us = JOBD_NEVER;
+    TAILQ_INIT(&jobd->idle_waiters);
+    TAILQ_INIT(&jobd->sweep_waiters);
+}
+
 int jobd_new(struct jobd **jobd, const struct jobd_config *config)
 {
-    uint64_t waiting = 0, running = 0;
-    if (!sound(config, &waiting, &running))
+    struct size size;
+    if (!measure(config, &size))
         return -EINVAL;
     struct jobd *new = calloc(1, sizeof *new);
     if (new == NULL)
@@ -93,43 +167,8 @@ int jobd_new(struct jobd **jobd, const struct jobd_config *config)
         return error;
     }
     mutex_lock(&new->lock); /* nobody else sees it yet: for the analysis */
-    new->next_id = config->first_id;
-    new->waiters_max = config->waiters_max;
-    new->on_earlier_deadline = config->on_earlier_deadline;
-    new->context = config->context;
-    new->on_forgotten_early = config->on_forgotten_early;
-    new->forgotten_context = config->forgotten_context;
-    new->on_journal_ready = config->on_journal_ready;
-    new->durable = config->on_journal_ready != NULL;
-    new->journal_context = config->journal_context;
-    new->ticks_at_us = JOBD_NEVER;
-    TAILQ_INIT(&new->idle_waiters);
-    TAILQ_INIT(&new->sweep_waiters);
-    new->queues = calloc(config->queues_len, sizeof *new->queues);
-    if (new->queues == NULL)
-        error = -ENOMEM;
-    for (uint32_t i = 0; i < config->queues_len && error == 0; i++) {
-        error = queue_init(&new->queues[i], &config->queues[i],
-                           (uint32_t)running_max(config, &config->queues[i]),
-                           config->queues[i].undeclared ? 0 : config->leases_max);
-        new->queues_len++;
-    }
-    if (error == 0)
-        error = sort_names(new);
-    if (error == 0)
-        error =
-            jobs_init(&new->jobs, (uint32_t)(waiting + running + records_kept(config)),
-                      config->queues_len, config->memory_bytes, config->on_journal_ready != NULL);
-    for (uint32_t i = 0; i < config->queues_len && error == 0; i++)
-        new->jobs.remembered[i].keep = config->keep;
-    if (error == 0)
-        error = new_journal(&new->journal, config, running);
-    if (error == 0)
-        error = heap_init(&new->delays, config->queues_len);
-    if (error == 0)
-        error = heap_init(&new->deadlines, config->waiters_max);
-    if (error == 0)
-        error = leases_init(&new->leases, config->leases_max);
+    set_up_locked(new, config);
+    error = new_tables_locked(new, config, &size);
     mutex_unlock(&new->lock);
     if (error == 0)
         *jobd = new;
@@ -151,6 +190,7 @@ void jobd_free(struct jobd *jobd)
     }
     journal_release(&jobd->journal);
     leases_release(&jobd->leases);
+    failures_release(&jobd->failures);
     heap_release(&jobd->delays);
     heap_release(&jobd->deadlines);
     for (uint32_t i = 0; i < jobd->queues_len; i++)
@@ -200,5 +240,47 @@ int jobd_queue_change(struct jobd *jobd, uint32_t queue, const struct jobd_queue
     mutex_lock(&jobd->lock);
     queue_set_terms(&jobd->queues[queue], config);
     mutex_unlock(&jobd->lock);
+    return 0;
+}
+
+/* Puts that wait for more room than there is now when all of it is free, and so would block those
+ * behind them for ever. */
+static void refuse_too_large_locked(struct op *op, struct queue *queue) REQUIRES(op->jobd->lock)
+{
+    struct waiting *waiting = TAILQ_FIRST(&queue->put_waiters), *next;
+    for (; waiting != NULL; waiting = next) {
+        next = TAILQ_NEXT(waiting, link);
+        if (admission_jobs(&waiting->put) > queue->capacity)
+            admission_give_up_locked(op, waiter_of(waiting));
+    }
+}
+
+/* Some are one too many, and only whoever owns them knows which. */
+static void send_workers_home_locked(struct op *op, struct queue *queue) REQUIRES(op->jobd->lock)
+{
+    struct waiting *waiting = TAILQ_FIRST(&queue->take_waiters), *next;
+    for (; waiting != NULL; waiting = next) {
+        next = TAILQ_NEXT(waiting, link);
+        if (waiter_of(waiting)->lease_us == 0)
+            wait_end_locked(op, waiter_of(waiting), JOBD_TIMEOUT);
+    }
+}
+
+int jobd_queue_resize(struct jobd *jobd, uint32_t index, uint32_t capacity, uint32_t workers,
+                      int64_t now_us)
+{
+    struct op op;
+    verify(index < jobd->queues_len);
+    struct queue *queue = &jobd->queues[index];
+    if (capacity == 0 || capacity > queue->capacity_max || workers > queue->workers_max)
+        return -EINVAL;
+    op_begin(&op, jobd, NULL, now_us);
+    if (workers < queue->workers)
+        send_workers_home_locked(&op, queue);
+    queue->capacity = capacity;
+    queue->workers = workers;
+    refuse_too_large_locked(&op, queue);
+    dispatch_locked(&op, queue);
+    op_end(&op);
     return 0;
 }

@@ -8,6 +8,7 @@
 #include "base/heap.h"
 #include "base/lock.h"
 #include "engine/changes.h"
+#include "engine/failures.h"
 #include "engine/job_table.h"
 #include "engine/lease_table.h"
 #include "engine/op.h"
@@ -42,6 +43,9 @@ struct jobd {
     void *forgotten_context;
     void (*on_journal_ready)(void *context); /* something waits in the journal */
     void *journal_context;
+    struct failures failures GUARDED_BY(lock);
+    void (*on_failure)(void *context);
+    void *failure_context;
 };
 
 /* Locks. `waiter`: who asks, or NULL. */

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "engine/account.h"
+
 const int64_t jobd_histogram_bounds_us[JOBD_HISTOGRAM_BUCKETS] = {
     100,    250,    500,    1000,    2500,    5000,     10000,     25000,      50000,
     100000, 250000, 500000, 1000000, 5000000, 30000000, 300000000, 3600000000, JOBD_NEVER,
@@ -48,5 +50,6 @@ void job_info(const struct job *job, struct jobd_info *info)
 void job_output_for(const struct job *job, struct jobd_waiter *waiter)
 {
     struct jobd_blob *output = job->extra != NULL ? job->extra->output : NULL;
-    waiter->output = waiter->wants_output && output != NULL ? jobd_blob_ref(output) : NULL;
+    bool has = waiter->wants_output && output != NULL && account_tell(waiter, output->size, false);
+    waiter->output = has ? jobd_blob_ref(output) : NULL;
 }

@@ -37,7 +37,8 @@ RB_PROTOTYPE(key_tree, job_extra, by_key, key_compare)
  *                 both: commit_pending while their end is being written, and in none of these
  *     RUNNING     in its queue's `running`, since started_us; `lease` is held, or `holder` runs it
  *                 start_pending: its start is being written, its taker is told when it is
- *                 stop_pending: that it shall stop is; stopping: whoever runs it was told
+ *                 stops_pending: so many times that it shall stop is; stopping: whoever runs it
+ *                 was told
  *                 requeue_on_stop: told because the process ends, so that it goes back
  *                 commit_pending: its end is being written
  *     final       remembered, since finished_us; started_us is 0 when it never ran
@@ -68,6 +69,7 @@ struct job {
         struct waiting_list awaiting; /* its end, until then */
         TAILQ_ENTRY(job) by_age;      /* remembered: among those that are forgotten alike */
     };
+    uint32_t stops_pending;
     uint16_t queue;
     uint16_t attempt, attempts;
     uint8_t state; /* transition.c alone writes it */
@@ -75,7 +77,6 @@ struct job {
     uint8_t exit_code;
     bool delayed : 1; /* runs not before ready_us: as was asked for, or for a retry */
     bool stopping : 1;
-    bool stop_pending : 1;
     bool start_pending : 1;
     bool leased : 1;
     bool exited : 1; /* exit_code counts */
@@ -117,10 +118,10 @@ struct jobs {
     struct key_tree keys;          /* of all that are remembered */
     struct remembered *remembered; /* a queue's, by its index */
     uint32_t queues_len;
-    struct job_list
-        by_age[2];     /* of all queues: done and cancelled ones; failed ones, the dead letters */
-    uint32_t reviving; /* final and in none of these: they are just being retried */
-    bool keeps_forgotten;                          /* until the store has removed them: */
+    /* Of all queues: done and cancelled ones; failed ones, the dead letters. */
+    struct job_list by_age[2];
+    uint32_t reviving;    /* final and in none of these: they are just being retried */
+    bool keeps_forgotten; /* until the store has removed them: */
     struct job_list forgotten, forgotten_gathered; /* forgotten, but not on disk yet */
     size_t memory_max, memory, memory_living;      /* bytes: of all, of those not final */
 };
@@ -144,7 +145,7 @@ uint32_t jobs_spare(const struct jobs *jobs);
 /* A record for a new job; there must be one. Takes payload and extra. */
 struct job *jobs_add(struct jobs *jobs, uint64_t id, struct jobd_blob *payload,
                      struct job_extra *extra);
-/* Its key can be found from now on, when it has one. */
+/* Makes it findable by its key, when it has one. */
 void jobs_note_key(struct jobs *jobs, struct job *job);
 /* The remembered job of this queue with this key, or NULL. */
 const struct job *jobs_with_key(struct jobs *jobs, uint16_t queue, const char *key);

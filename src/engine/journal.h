@@ -84,16 +84,17 @@ void journal_failed(struct jobd *jobd, int64_t now_us);
  * there is none. For a store that does not know any more what it has written. */
 bool journal_record(struct jobd *jobd, uint64_t id, journal_row *each, void *context);
 
-/* From now on new jobs are turned away with JOBD_STORE_FAILED, also those that wait to be written;
- * or are let in again. All else goes its way. */
+/* New jobs are refused with JOBD_STORE_FAILED, those that wait to be written included; or accepted
+ * again. Everything else continues. */
 void journal_refuse(struct jobd *jobd, bool refuse, int64_t now_us);
 
 /* Nothing waits or is gathered. */
 bool journal_empty(struct jobd *jobd);
 
-/* Brings a job back, before the first use; its blobs are shared. Who waited waits; a lease goes on,
- * until expires_us; who ran in this process goes again, its attempt counted, or has failed when it
- * was the last; but who was to be stopped is cancelled. Final ones must come in the order of their
- * ends. What changes by that waits in the journal. False when memory is short or there is no such
+/* Brings a job back, before the first use; its blobs are shared. A waiting job waits; a lease goes
+ * on, until expires_us. A job that ran in the process before has lost that attempt, which counts:
+ * it is retried at once, or has failed when that was its last; it is cancelled when it was to be
+ * stopped. Final ones must come in the order of their ends. What changes by that waits in the
+ * journal. False when memory is short or there is no such
  * queue. */
 bool jobd_restore(struct jobd *jobd, const struct job_record *record, int64_t now_us);

@@ -9,16 +9,17 @@
 
 enum { EXPIRE_AGAIN_US = 1000000 };
 
-/* ---- what a word meets
+/* ---- what a word is answered: JOBD_OK (it counts), JOBD_REPEATED or JOBD_LEASE_EXPIRED
  *
- *     the word     held       over: expired, nobody     over by the     over by another word, taken
- * by has taken the job since   same word       somebody else, ended, cancelled done         JOBD_OK
- * JOBD_OK: it counts        JOBD_REPEATED   JOBD_LEASE_EXPIRED fail         JOBD_OK
- * JOBD_LEASE_EXPIRED        JOBD_REPEATED   JOBD_LEASE_EXPIRED release      JOBD_OK
- * JOBD_LEASE_EXPIRED        JOBD_REPEATED   JOBD_LEASE_EXPIRED extend       JOBD_OK
- * JOBD_LEASE_EXPIRED                        JOBD_LEASE_EXPIRED
+ *     the word   lease held   expired, the job      ended by the   anything else
+ *                             still waits for its   same word
+ *                             next attempt
+ *     done       OK           OK                    REPEATED       EXPIRED
+ *     fail       OK           EXPIRED               REPEATED       EXPIRED
+ *     release    OK           EXPIRED               REPEATED       EXPIRED
+ *     extend     OK           EXPIRED               -              EXPIRED
  *
- * A word that comes again while it is being written waits for that. */
+ * A word that is repeated while it is being written waits for that. */
 
 /* `number` is the lease's index, and the word. */
 static enum jobd_result repeat_result_locked(struct op *op, const struct change *change,
@@ -116,6 +117,16 @@ enum jobd_result jobd_lease_finish(struct jobd *jobd, const char *token,
     op_end(&op);
     extra_free(extra);
     return result;
+}
+
+bool jobd_lease_known(struct jobd *jobd, const char *token)
+{
+    struct op op;
+    op_begin(&op, jobd, NULL, 0);
+    const struct lease *lease = lease_find(&jobd->leases, token);
+    bool known = lease != NULL && !is_untold(lease);
+    op_end(&op);
+    return known;
 }
 
 /* The new deadline counts at once, which does no harm; and once more from when it is told. */

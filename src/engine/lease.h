@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
+/* How a lease expires; its verbs are those of jobd/queue.h. */
 #pragma once
 
 #include "engine/engine.h"
 
-/* The time of a lease is over: a failed attempt. */
+/* Its deadline has passed: a failed attempt, with the reason as its error. While its end is being
+ * written, or its start, it is looked at again later. Dispatches. */
 void lease_expire_locked(struct op *op, struct lease *lease) REQUIRES(op->jobd->lock);

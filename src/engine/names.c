@@ -24,6 +24,7 @@ static const char *const result_texts[JOBD_RESULTS] = {
     [JOBD_LEASE_EXPIRED] = "the lease has ended",
     [JOBD_TIMEOUT] = "timed out",
     [JOBD_TOO_MANY_WAITERS] = "too many are waiting",
+    [JOBD_TOO_MANY_LEASES] = "too many leases",
     [JOBD_STOPPING] = "told to stop",
     [JOBD_STORE_FAILED] = "could not be saved",
     [JOBD_UNDECLARED] = "the queue is not declared",

@@ -24,7 +24,7 @@ enum { OP_STEPS = 256 };
 
 struct op {
     struct jobd *jobd;
-    int64_t now_us;
+    int64_t now_us; /* 0 where nothing that the operation calls needs the time */
     /* Who asks; NULL: nobody. The change of a verb is this waiter's; what a dispatch makes in the
      * same operation is its taker's or its putter's. */
     struct jobd_waiter *waiter;
@@ -32,6 +32,7 @@ struct op {
     /* Left for op_end(). */
     bool tell_store;            /* something waits to be written */
     bool forgot_early;          /* ended jobs, as memory was short */
+    bool tell_failure;          /* something has failed, for the log */
     struct waiting_list woken;  /* who waits no longer */
     struct jobd_blob *garbage;  /* linked by link.next */
     struct jobd_waiter *stop;   /* whose `stop_task` shall stop; NULL: nobody */

@@ -10,11 +10,16 @@
 #include "engine/transition.h"
 #include "engine/waiters.h"
 
+static bool needs_extras(const struct jobd_put *put)
+{
+    return put->timeout_us != 0 || put->trace != NULL || put->key != NULL;
+}
+
 /* One for each job, linked; NULL when they need none. 0 or -ENOMEM. */
 static int extras_new(const struct jobd_put *put, struct job_extra **extra)
 {
     *extra = NULL;
-    if (put->timeout_us == 0 && put->trace == NULL && put->key == NULL)
+    if (!needs_extras(put))
         return 0;
     for (uint32_t i = 0; i < admission_jobs(put); i++) {
         struct job_extra *one = extra_new(put, *extra);
@@ -25,6 +30,12 @@ static int extras_new(const struct jobd_put *put, struct job_extra **extra)
         *extra = one;
     }
     return 0;
+}
+
+size_t jobd_put_weight(const struct jobd_put *put)
+{
+    size_t key_size = put->key != NULL ? strlen(put->key) + 1 : 1;
+    return needs_extras(put) ? admission_jobs(put) * (sizeof(struct job_extra) + key_size) : 0;
 }
 
 static enum jobd_result wait_for_room_locked(struct op *op, struct admission *admission)

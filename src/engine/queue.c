@@ -2,15 +2,24 @@
 #include "engine/queue.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
-/* Jobs that wait at most, and that run: with a journal a worker may begin its next while the end of
- * the one before is being written. */
+static uint32_t larger(uint32_t one, uint32_t other)
+{
+    return one > other ? one : other;
+}
+
 uint32_t queue_waiting_max(const struct jobd_queue_config *config)
 {
     if (config->undeclared)
-        return config->restored > 0 ? config->restored : 1;
-    return config->restored > config->capacity ? config->restored : config->capacity;
+        return larger(config->restored, 1);
+    return larger(config->restored, larger(config->capacity, config->capacity_max));
+}
+
+uint32_t queue_workers_max(const struct jobd_queue_config *config)
+{
+    return larger(config->workers, config->workers_max);
 }
 
 bool queue_terms_sound(const struct jobd_queue_config *config)
@@ -30,10 +39,12 @@ void queue_set_terms(struct queue *queue, const struct jobd_queue_config *config
 int queue_init(struct queue *queue, const struct jobd_queue_config *config, uint32_t running,
                uint32_t leases_max)
 {
-    strcpy(queue->name, config->name);
+    snprintf(queue->name, sizeof queue->name, "%s", config->name);
     queue->declared = !config->undeclared;
     queue->capacity = config->capacity;
     queue->workers = config->workers;
+    queue->capacity_max = larger(config->capacity, config->capacity_max);
+    queue->workers_max = queue_workers_max(config);
     queue->room = queue_waiting_max(config) + running + leases_max;
     queue_set_terms(queue, config);
     TAILQ_INIT(&queue->scheduled);

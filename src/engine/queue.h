@@ -15,6 +15,7 @@
 struct queue {
     char name[JOBD_QUEUE_NAME_MAX + 1];
     uint32_t capacity, workers;
+    uint32_t capacity_max, workers_max;
     uint32_t room; /* jobs that wait or run at most, restored ones included */
     uint16_t attempts;
     int64_t timeout_us, backoff_min_us, backoff_max_us;
@@ -28,7 +29,8 @@ struct queue {
     uint32_t leased;         /* of those that run */
     uint32_t end_pending;    /* of those that run in this process: their end is being written */
     uint32_t put_pending;    /* places promised to jobs that are being written */
-    uint32_t cancel_pending; /* queued, but out of the ring: their cancel is being written */
+    uint32_t cancel_pending; /* queued, but out of the ring: their cancel, or late end, is being
+                                written */
     uint32_t in_state[JOBD_STATES]; /* jobs at present; 0 for the final ones */
     uint64_t ended[JOBD_STATES];    /* totals of the final ones */
     uint64_t admitted, rejected, retried, moved_in, moved_out;
@@ -46,8 +48,9 @@ void queue_release(struct queue *queue);
 /* Are attempts, timeout and backoff possible ones? */
 bool queue_terms_sound(const struct jobd_queue_config *config);
 void queue_set_terms(struct queue *queue, const struct jobd_queue_config *config);
-/* Jobs that wait at most. */
+/* Jobs that wait at most, and workers, however it is resized. */
 uint32_t queue_waiting_max(const struct jobd_queue_config *config);
+uint32_t queue_workers_max(const struct jobd_queue_config *config);
 /* Of an attempt of this job; 0: none. */
 int64_t queue_timeout_us(const struct queue *queue, const struct job *job);
 uint32_t queue_waiting(const struct queue *queue);

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/engine.h"
 #include "engine/attempt.h"
+#include "engine/engine.h"
 #include "engine/journal.h"
 #include "engine/submit.h"
 #include "engine/transition.h"
@@ -55,7 +55,8 @@ static void resume_locked(struct op *op, struct job *job, const struct job_recor
     }
 }
 
-/* An attempt of ours that nobody can end any more. It counts; the next one need not wait. */
+/* An attempt of the process before, which nobody can end any more. It counts; the next one need not
+ * wait for the backoff. */
 static void end_lost_attempt_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock)
 {
     const struct jobd_outcome lost = {.state = JOBD_FAILED,

@@ -11,7 +11,7 @@
  *                three attempts      their successors: a round later
  *
  * the first place is free in 3 s, the fifth in 15 s. Idle workers take at once. An attempt that
- * runs for much longer than the others is stuck, and is not reckoned with. Where jobs differ, or
+ * runs for much longer than the others is stuck, and is left out. Where jobs differ, or
  * leases have them, the measured rate of takes is used (base/rate.h). Places that delayed jobs hold
  * are free when these are due. */
 #pragma once

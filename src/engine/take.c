@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The verbs of a worker: the next job of a queue, and how it ended. */
+#include "engine/account.h"
 #include "engine/attempt.h"
 #include "engine/dispatch.h"
 #include "engine/waiters.h"
@@ -13,9 +14,9 @@ static enum jobd_result take_locked(struct op *op, uint32_t index) REQUIRES(op->
     if (op->jobd->takers_stopped)
         return JOBD_CLOSED;
     if (op->waiter->lease_us > 0 && leases->held + leases->promised >= leases->max)
-        return JOBD_TOO_MANY_WAITERS;
+        return JOBD_TOO_MANY_LEASES;
     enum jobd_result result = dispatch_take_locked(op, queue, op->waiter);
-    if (result != JOBD_TIMEOUT)
+    if (result == JOBD_OK || result == JOBD_PENDING)
         dispatch_locked(op, queue); /* its place is free */
     else if (!op->waiter->no_wait)
         result = wait_begin_locked(op, op->waiter, WAIT_JOB, index);
@@ -31,6 +32,16 @@ enum jobd_result jobd_take(struct jobd *jobd, uint32_t queue, struct jobd_waiter
     enum jobd_result result = take_locked(&op, queue);
     op_end(&op);
     return result;
+}
+
+void jobd_take_again(struct jobd *jobd, struct jobd_budget *budget, int64_t now_us)
+{
+    struct op op;
+    op_begin(&op, jobd, NULL, now_us);
+    account_await_no_more(budget);
+    for (uint32_t i = 0; i < jobd->queues_len; i++)
+        dispatch_locked(&op, &jobd->queues[i]);
+    op_end(&op);
 }
 
 void jobd_finish(struct jobd *jobd, const struct jobd_task *task,

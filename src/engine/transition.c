@@ -221,7 +221,7 @@ void transition_leave_running_locked(struct op *op, struct job *job)
     } else {
         queue->end_pending -= job->commit_pending;
     }
-    job->leased = job->commit_pending = job->requeue_on_stop = job->stop_pending = false;
+    job->leased = job->commit_pending = job->requeue_on_stop = false;
     job->start_pending = false;
 }
 
@@ -244,7 +244,7 @@ void transition_finish_locked(struct op *op, struct job *job, enum jobd_state st
     jobs_remember(&op->jobd->jobs, job, op);
 }
 
-/* ---- cancelled before it ran */
+/* ---- ended while it waits: cancelled, or done by a late word */
 
 void transition_withdraw_locked(struct op *op, struct job *job)
 {

@@ -30,10 +30,10 @@ struct sweep {
     uint32_t most, swept;
 };
 
-/* The private half of a jobd_waiter, which has words for it. No code outside the engine touches
- * these, so that no two accesses to one of them have different types within what is compiled
- * together. */
-struct __attribute__((may_alias)) waiting {
+/* The private half of a jobd_waiter, which has bytes for it: whoever copies or clears a whole
+ * waiter may alias anything thereby, also where all is compiled together. (may_alias here would say
+ * the same, but gcc 11 and 12 break on it with -flto.) */
+struct waiting {
     TAILQ_ENTRY(waiting) link;
     struct due due;          /* its deadline */
     enum wait_kind kind;     /* WAIT_NOT, 0: the waiter is its caller's */
@@ -47,8 +47,9 @@ struct __attribute__((may_alias)) waiting {
     };
 };
 
-_Static_assert(sizeof(struct waiting) <= sizeof(struct jobd_waiter_hidden),
-               "jobd/queue.h has too few words for it");
+_Static_assert(sizeof(struct waiting) <= sizeof(struct jobd_waiter_hidden) &&
+                   _Alignof(struct waiting) <= 8,
+               "jobd/queue.h has too few bytes for it");
 
 static inline struct waiting *waiting_of(struct jobd_waiter *waiter)
 {

@@ -40,6 +40,6 @@ void acceptor_stop(struct acceptor *acceptor, int64_t wait_ms);
 /* Once stopped, or never started. Takes NULL. */
 void acceptor_free(struct acceptor *acceptor);
 
-/* Watches the client of a suspended connection from now on. In the loop's thread. */
+/* Begins to watch for a hang-up of the client of a suspended connection. In the loop's thread. */
 void acceptor_watch_hangup(struct acceptor *acceptor, struct conn *conn);
 void acceptor_unwatch_hangup(struct acceptor *acceptor, struct conn *conn);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The body of a request, as it comes in: in one blob with room for what has come, not for what was
- * announced; whoever wants room must send for it. */
+ * announced: a Content-Length alone takes no memory. */
 #include "http/mhd.h"
 
 #include <stdlib.h>
@@ -10,7 +10,7 @@
 
 enum { BODY_FIRST_BYTES = 4096 };
 
-static const struct request_error too_large = {413, "the body is larger than --max-body allows"};
+static const struct request_error too_large = {413, BODY_TOO_LARGE};
 static const struct request_error no_memory = {503,
                                                "there is no memory for the body at the moment"};
 
@@ -27,6 +27,7 @@ void body_drop(struct exchange *exchange)
     request->body = NULL;
     request->body_offered = false;
     exchange->body_used = 0;
+    budget_trim(exchange, &request->body_account, 0);
 }
 
 /* The rest of it is thrown away, and the request refused at its end. */
@@ -51,7 +52,8 @@ static struct jobd_blob *blob_with(const struct exchange *exchange, size_t room)
 static bool resize(struct exchange *exchange, size_t room)
 {
     size_t now = exchange->request.body != NULL ? exchange->request.body->size : 0;
-    if (room > now && !http_charge(exchange, room - now, false))
+    struct jobd_account *account = &exchange->request.body_account;
+    if (room > now && !jobd_charge(account, room - now))
         return false;
     struct jobd_blob *blob = blob_with(exchange, room);
     if (blob == NULL)
@@ -60,6 +62,7 @@ static bool resize(struct exchange *exchange, size_t room)
         memcpy(blob->bytes, exchange->request.body->bytes, exchange->body_used);
     jobd_blob_unref(exchange->request.body);
     exchange->request.body = blob;
+    budget_trim(exchange, account, room);
     return true;
 }
 
@@ -85,6 +88,10 @@ void body_add(struct exchange *exchange, const char *data, size_t size)
     }
     size_t room = exchange->request.body != NULL ? exchange->request.body->size : 0;
     size_t needed = exchange->body_used + size;
+    if (exchange->request.body_unused) {
+        exchange->body_used = needed;
+        return;
+    }
     if (needed > room && !resize(exchange, next_room(exchange, room, needed, max))) {
         refuse(exchange, &no_memory);
         return;

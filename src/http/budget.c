@@ -1,29 +1,39 @@
 /* SPDX-License-Identifier: MIT */
-/* Bytes of bodies and replies under way, and their bound. */
+/* Bytes of bodies and replies under way: a budget as large as --memory, of which a part is kept for
+ * those who empty the queues. */
 #include "http/mhd.h"
 
-bool http_charge(struct exchange *exchange, size_t size, bool must)
+#include "base/clock.h"
+
+enum {
+    RESERVE_PART = 4,      /* of the budget, one of so many */
+    REPLY_UNCOUNTED = 4096 /* of a reply: as its connection, bounded by how many there may be */
+};
+
+void budget_init(struct jobd_budget *budget, size_t bytes)
+{
+    *budget = (struct jobd_budget){.reserve = bytes / RESERVE_PART};
+    budget->common = bytes - budget->reserve;
+}
+
+size_t budget_used(const struct jobd_budget *budget)
+{
+    return __atomic_load_n(&budget->common_used, __ATOMIC_RELAXED) +
+           __atomic_load_n(&budget->reserve_used, __ATOMIC_RELAXED);
+}
+
+void budget_open(struct exchange *exchange)
+{
+    struct request *request = &exchange->request;
+    request->body_account = (struct jobd_account){.budget = &exchange->loop->http->budget};
+    request->reply_account = request->body_account;
+    request->reply_account.uncounted = REPLY_UNCOUNTED;
+    request->waiter.account = &request->reply_account;
+}
+
+void budget_trim(struct exchange *exchange, struct jobd_account *account, size_t bytes)
 {
     struct http *http = exchange->loop->http;
-    size_t before = atomic_fetch_add_explicit(&http->bytes, size, memory_order_relaxed);
-    if (!must &&
-        (before > http->config.memory_bytes || size > http->config.memory_bytes - before)) {
-        atomic_fetch_sub_explicit(&http->bytes, size, memory_order_relaxed);
-        return false;
-    }
-    exchange->charged += size;
-    return true;
-}
-
-void http_discharge(struct exchange *exchange)
-{
-    if (exchange->charged > 0)
-        atomic_fetch_sub_explicit(&exchange->loop->http->bytes, exchange->charged,
-                                  memory_order_relaxed);
-    exchange->charged = 0;
-}
-
-bool http_is_full(const struct http *http)
-{
-    return atomic_load_explicit(&http->bytes, memory_order_relaxed) >= http->config.memory_bytes;
+    if (account->bytes > bytes && jobd_trim(account, bytes))
+        jobd_take_again(http->config.jobd, &http->budget, clock_now_us());
 }

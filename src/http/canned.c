@@ -13,7 +13,7 @@
 #include "base/text.h"
 #include "base/verify.h"
 
-enum { LINGER_MS = 1000, ANSWER_SIZE = 256 };
+enum { LINGER_MS = 1000, ANSWER_SIZE = 320, DATE_SIZE = sizeof "Sun, 06 Nov 1994 08:49:37 GMT" };
 
 void reject_init(struct rejects *rejects)
 {
@@ -21,13 +21,23 @@ void reject_init(struct rejects *rejects)
         rejects->rejected[i].fd = -1;
 }
 
+/* As in a Date field (RFC 9110, section 5.6.7). */
+static void date(char out[DATE_SIZE])
+{
+    time_t now = (time_t)(clock_now_us() / CLOCK_SECOND_US);
+    struct tm utc;
+    verify(gmtime_r(&now, &utc) != NULL &&
+           strftime(out, DATE_SIZE, "%a, %d %b %Y %H:%M:%S GMT", &utc) == DATE_SIZE - 1);
+}
+
 static bool answer(int fd, const char *status, const char *field, const char *line)
 {
-    char text[ANSWER_SIZE];
+    char text[ANSWER_SIZE], now[DATE_SIZE];
+    date(now);
     int size = snprintf(text, sizeof text,
-                        "HTTP/1.1 %s\r\nContent-Type: " TYPE_TEXT "\r\n"
+                        "HTTP/1.1 %s\r\nDate: %s\r\nContent-Type: " TYPE_TEXT "\r\n"
                         "Content-Length: %zu\r\n%sConnection: close\r\n\r\n%s",
-                        status, strlen(line), field, line);
+                        status, now, strlen(line), field, line);
     verify(size > 0 && (size_t)size < sizeof text);
     return send(fd, text, (size_t)size, MSG_NOSIGNAL | MSG_DONTWAIT) == size;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "http/conn.h"
 
+#include <poll.h>
 #include <sys/socket.h>
 
 #include "base/clock.h"
@@ -103,6 +104,12 @@ void conn_extend_deadline(struct conn *conn, size_t bytes)
     while (seen.phase == PHASE_REPLY &&
            !conn_move(conn, &seen, PHASE_REPLY, seen.deadline_ms + more_ms))
         ;
+}
+
+bool conn_hung_up(const struct conn *conn)
+{
+    struct pollfd peer = {.fd = conn->fd, .events = POLLRDHUP};
+    return poll(&peer, 1, 0) > 0; /* also for a reset, which is not asked for */
 }
 
 bool conn_client_left(const struct conn *conn)

@@ -33,8 +33,8 @@
  *                                                  so far is with the client
  *     IDLE            idle_ms                      between two requests
  *     CUT             CONN_STUCK_MS, then the      nothing is served any more, the HTTP library is
- *                     loop looks after it          to close it; the socket is shut down, or told
- * why
+ *                     loop looks after it          to close it; the socket is shut down, perhaps
+ *                                                  after a last answer (canned.h)
  */
 #pragma once
 
@@ -102,5 +102,8 @@ bool conn_enter(struct conn *conn, enum phase phase);
 /* In PHASE_REPLY: the reply has so many bytes, and time for them is added. In the loop's thread. */
 void conn_extend_deadline(struct conn *conn, size_t bytes);
 
-/* Has its client closed the connection, or half of it, with nothing left to be read? */
+/* Has its client closed the connection, or half of it? What it sent before may be unread: as a
+ * farewell of TLS, which comes ahead of the end. */
+bool conn_hung_up(const struct conn *conn);
+/* The same, with nothing left to be read? */
 bool conn_client_left(const struct conn *conn);

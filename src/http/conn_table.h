@@ -19,7 +19,7 @@
 #include "http/per_address.h"
 
 struct conn_stats {
-    uint32_t open, max;
+    uint32_t open;
     uint64_t accepted, refused_total, refused_address, cut;
 };
 

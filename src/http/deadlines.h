@@ -37,8 +37,8 @@ struct sweep {
     bool over; /* closing has ended, or is given up */
 };
 
-/* From now on, and after so long without mercy: idle connections go at once, new ones soon, all
- * others when their reply is out. Any thread. */
+/* Begins to close all connections: idle ones at once, new ones soon, all others when their reply is
+ * out, and what is left after so long. Any thread. */
 void deadlines_close(struct deadlines *deadlines, int64_t wait_ms);
 
 /* Looks at all connections once. */

@@ -6,6 +6,7 @@
 
 #include "base/chars.h"
 #include "base/text.h"
+#include "http/target.h"
 
 enum { TYPE_MAX_BYTES = 255, WAIT_MAX_S = 3600 };
 
@@ -246,11 +247,10 @@ void headers_field(struct headers *headers, const char *name, size_t name_size, 
 
 const char *headers_target(struct headers *headers, const char *target)
 {
-    static const char scheme[] = "http://";
-    if (strncasecmp(target, scheme, sizeof scheme - 1) != 0)
+    size_t size;
+    if (!target_is_whole(target))
         return target;
-    const char *authority = target + sizeof scheme - 1;
-    size_t size = strcspn(authority, "/");
+    const char *authority = target_authority(target, &size);
     if (!host_sound(authority, size))
         refuse(headers, 400, "the target's host is not a host");
     headers->host = (struct field){authority, size};

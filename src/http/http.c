@@ -95,6 +95,7 @@ int http_new(struct http **http, const struct http_config *config)
     if (new == NULL)
         return -ENOMEM;
     new->config = *config;
+    budget_init(&new->budget, config->memory_bytes);
     int error =
         conn_table_init(&new->conns, config->connections_max, config->per_address_max, &times);
     if (error != 0)
@@ -174,7 +175,7 @@ void http_stats(struct http *http, struct http_stats *stats)
     conn_table_stats(&http->conns, &stats->conns);
     stats->parked = atomic_load(&http->parked) + atomic_load(&http->streams_parked);
     stats->streams = atomic_load(&http->streams);
-    stats->bytes = atomic_load(&http->bytes);
+    stats->bytes = budget_used(&http->budget);
     for (int i = 0; i < 6; i++)
         stats->replies[i] = atomic_load_explicit(&http->replies[i], memory_order_relaxed);
 }

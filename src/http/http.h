@@ -20,8 +20,9 @@ struct http_config {
     uint32_t connections_max, per_address_max;
     int64_t header_us, idle_us;
     uint64_t body_max_bytes;
-    size_t memory_bytes;     /* of bodies that have come in and replies not yet sent, at most */
-    bool tls;                /* as tls.h has it, which must be open */
+    size_t memory_bytes; /* of bodies that have come in and replies not yet sent, at most; a quarter
+                            is kept for those who empty queues */
+    bool tls;            /* as tls.h has it, which must be open */
     const char *cors_origin; /* borrowed; NULL: no page of another site may come in */
     bool has_tokens;         /* requests show tokens: where they come from does not count */
 };
@@ -32,7 +33,7 @@ struct http;
 __attribute__((warn_unused_result)) int http_new(struct http **http,
                                                  const struct http_config *config);
 /* Serves with `serve`, called in any of the server's threads; it must not block. Before a body is
- * read `admit` is asked: false, and its reply ends the request. 0 or -errno. */
+ * read `admits` is asked: false, and its reply ends the request. 0 or -errno. */
 __attribute__((warn_unused_result)) int http_start(struct http *http, request_handler *serve,
                                                    request_admitter *admits, void *context);
 /* From now on every reply closes its connection, and streams end. */
@@ -55,8 +56,6 @@ struct http_stats {
     uint64_t replies[6]; /* by the first digit of their status */
 };
 void http_stats(struct http *http, struct http_stats *stats);
-/* Have bodies and replies under way all the memory they may have? Any thread. */
-bool http_is_full(const struct http *http);
 
 /* Is TLS built into the HTTP library? */
 bool http_has_tls(void);

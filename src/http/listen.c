@@ -169,8 +169,7 @@ static enum listen_result take_over(struct listeners *listeners, unsigned count,
                                     struct problem *problem)
 {
     if (count > LISTENERS_MAX) {
-        problem_set(problem, "LISTEN_FDS: %u sockets; at most %d are allowed", count,
-                    LISTENERS_MAX);
+        problem_set(problem, "%u sockets; at most %d are allowed", count, LISTENERS_MAX);
         return LISTEN_WRONG;
     }
     for (int fd = SYSTEMD_FIRST_FD; fd < SYSTEMD_FIRST_FD + (int)count; fd++) {
@@ -178,11 +177,11 @@ static enum listen_result take_over(struct listeners *listeners, unsigned count,
         socklen_t size = sizeof listening;
         if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) != 0 || !listening ||
             getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) != 0 || type != SOCK_STREAM) {
-            problem_set(problem, "LISTEN_FDS: descriptor %d is not a listening stream socket", fd);
+            problem_set(problem, "descriptor %d is not a listening stream socket", fd);
             return LISTEN_WRONG;
         }
         if (fcntl(fd, F_SETFD, FD_CLOEXEC) != 0 || fcntl(fd, F_SETFL, O_NONBLOCK) != 0)
-            return refused(problem, "LISTEN_FDS", errno);
+            return refused(problem, "a listening socket", errno);
         enum listen_result result = add(listeners, fd, open, problem);
         if (result != LISTEN_OK)
             return result;
@@ -192,18 +191,24 @@ static enum listen_result take_over(struct listeners *listeners, unsigned count,
 
 /* ---- unix sockets */
 
-static int connect_unix(const char *path)
+/* The path fits: listen_address_valid() has seen to that. */
+static union address unix_address(const char *path)
 {
     union address address = {.local = {.sun_family = AF_UNIX}};
-    strncpy(address.local.sun_path, path, sizeof address.local.sun_path - 1);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return -errno;
-    if (connect(fd, &address.any, sizeof address.local) == 0)
-        return fd;
-    int error = errno;
-    close(fd);
-    return -error;
+    snprintf(address.local.sun_path, sizeof address.local.sun_path, "%s", path);
+    return address;
+}
+
+static bool is_listened_on(const char *path)
+{
+    union address address = unix_address(path);
+    /* Whoever listens but is too busy to accept is there all the same: never wait for that. */
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    bool refuses =
+        fd >= 0 && connect(fd, &address.any, sizeof address.local) != 0 && errno == ECONNREFUSED;
+    if (fd >= 0)
+        close(fd);
+    return !refuses;
 }
 
 /* Removes a socket file that nobody listens on any more. 0 or -errno. */
@@ -214,31 +219,38 @@ static int remove_stale(const char *path)
         return errno == ENOENT ? 0 : -errno;
     if (!S_ISSOCK(status.st_mode))
         return -EEXIST;
-    int fd = connect_unix(path);
-    if (fd >= 0)
-        close(fd);
-    if (fd != -ECONNREFUSED)
+    if (is_listened_on(path))
         return -EADDRINUSE;
     return unlink(path) == 0 ? 0 : -errno;
+}
+
+/* The file has its mode from its first moment on. 0 or -errno. */
+static int bind_unix(int fd, const union address *address, mode_t mode)
+{
+    const mode_t former = umask(~mode & 0777);
+    int error = bind(fd, &address->any, sizeof address->local) == 0 ? 0 : -errno;
+    (void)umask(former);
+    return error;
 }
 
 static enum listen_result open_unix(struct listeners *listeners, const char *path, bool open,
                                     struct problem *problem)
 {
-    union address address = {.local = {.sun_family = AF_UNIX}};
-    strncpy(address.local.sun_path, path, sizeof address.local.sun_path - 1);
+    union address address = unix_address(path);
     int error = remove_stale(path);
     if (error != 0)
         return refused(problem, path, -error);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return refused(problem, path, errno);
-    struct stat status;
-    if (bind(fd, &address.any, sizeof address.local) != 0 || listen(fd, BACKLOG) != 0 ||
-        lstat(path, &status) != 0) {
-        int number = errno;
+    struct stat status = {.st_mode = 0};
+    error = bind_unix(fd, &address,
+                      listeners->socket_mode != 0 ? listeners->socket_mode : LISTEN_SOCKET_MODE);
+    if (error == 0 && (listen(fd, BACKLOG) != 0 || lstat(path, &status) != 0))
+        error = -errno;
+    if (error != 0) {
         close(fd);
-        return refused(problem, path, number);
+        return refused(problem, path, -error);
     }
     enum listen_result result = add(listeners, fd, open, problem);
     if (result == LISTEN_OK) {
@@ -389,6 +401,7 @@ enum listen_result listen_open(struct listeners *listeners, const char *address,
 {
     listeners->len = 0;
     unsigned count = handed_over();
+    listeners->handed_over = count > 0;
     enum listen_result result = count > 0 ? take_over(listeners, count, open, problem)
                                           : open_address(listeners, address, open, problem);
     if (result != LISTEN_OK)

@@ -8,7 +8,7 @@
 
 struct problem;
 
-enum { LISTENERS_MAX = 16, LISTENER_NAME_SIZE = 160 };
+enum { LISTENERS_MAX = 16, LISTENER_NAME_SIZE = 160, LISTEN_SOCKET_MODE = 0660 };
 
 struct listener {
     int fd;
@@ -20,8 +20,10 @@ struct listener {
 };
 
 struct listeners {
+    mode_t socket_mode; /* of a socket file, for listen_open(); 0: LISTEN_SOCKET_MODE */
     struct listener of[LISTENERS_MAX];
     unsigned len;
+    bool handed_over; /* by systemd: the address was not looked at */
 };
 
 enum listen_result {
@@ -35,7 +37,8 @@ bool listen_address_valid(const char *address);
 
 /* Opens the sockets that systemd handed over, else those `address` names (a host name may have
  * several). All but loopback and unix sockets need `open`. On any error none is open, and `problem`
- * names the place. May block on a name's lookup. */
+ * names the address. May block on a name's lookup. Before the first other thread: the file of a
+ * unix socket has its mode from its first moment on, by way of the process's umask. */
 enum listen_result listen_open(struct listeners *listeners, const char *address, bool open,
                                struct problem *problem);
 

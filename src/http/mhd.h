@@ -51,14 +51,15 @@ struct exchange {
     enum stage stage;
     _Atomic enum wait wait;
     struct quirk quirk;
+    const char *target; /* where the request line has it, for request_decode() alone */
     size_t target_size; /* as the request line said it */
-    bool target_bad;    /* it had a NUL, encoded */
+    bool target_whole;  /* it was a whole URI, with its authority */
+    bool target_bad;    /* it had a byte that no target has */
     bool malformed;     /* its header has what libmicrohttpd does not hand out */
     const struct request_error
         *refused;               /* not NULL: at the end of its body, which is thrown away */
     bool gone;                  /* parked, and the client has hung up */
     size_t body_used;           /* of request.body */
-    size_t charged;             /* for body and reply, by http_charge() */
     size_t parameters;          /* in the query */
     struct http_stream *stream; /* its reply is one; NULL: is none */
     struct headers headers;
@@ -117,7 +118,7 @@ struct http {
     atomic_bool draining;
     _Atomic uint32_t parked;                  /* requests */
     _Atomic uint32_t streams, streams_parked; /* replies that are streams; the suspended ones */
-    _Atomic size_t bytes;                     /* of bodies and replies under way */
+    struct jobd_budget budget;                /* of bodies and replies under way */
     _Atomic uint64_t replies[6];
 };
 
@@ -130,10 +131,13 @@ void loop_take_wakeup(struct loop *loop);
 
 /* ---- budget.c */
 
-/* So many bytes more of the exchange are under way, until its end. False when these are too many;
- * never for what `must` be. Any of the loops' threads. */
-bool http_charge(struct exchange *exchange, size_t size, bool must);
-void http_discharge(struct exchange *exchange);
+void budget_init(struct jobd_budget *budget, size_t bytes);
+/* As counted. Any thread. */
+size_t budget_used(const struct jobd_budget *budget);
+/* The exchange's request gets its accounts, with nothing in them. */
+void budget_open(struct exchange *exchange);
+/* One of these has no more than so many bytes from here on; who waits for them is served. */
+void budget_trim(struct exchange *exchange, struct jobd_account *account, size_t bytes);
 
 /* ---- request.c */
 
@@ -186,6 +190,8 @@ enum MHD_Result request_handle(void *context, struct MHD_Connection *connection,
                                const char *method, const char *version, const char *data,
                                size_t *data_size, void **request);
 void *request_begins(void *context, const char *target, struct MHD_Connection *connection);
+/* Decodes a path, a parameter's name or its value in place; its new length. */
+size_t request_decode(void *context, struct MHD_Connection *connection, char *text);
 void request_ended(void *context, struct MHD_Connection *connection, void **request,
                    enum MHD_RequestTerminationCode why);
 void connection_changed(void *context, struct MHD_Connection *connection, void **socket_context,

@@ -55,7 +55,7 @@ void quirks_wake_all(struct loop *loop);
  * can be told whose, that is refused here in one. */
 void quirks_on_message(struct loop *loop, const char *format);
 
-/* What it does from now on. QUIRK_NONE when the connection is closed at the latest. */
+/* Says what the connection does now. QUIRK_NONE when the connection is closed at the latest. */
 void quirk_set(struct exchange *exchange, enum quirk_kind kind);
 /* A part of its body was read. */
 void quirk_progress(struct exchange *exchange);

@@ -19,6 +19,7 @@
 
 #include "base/event.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "base/thread.h"
 #include "base/verify.h"
 #include "http/tls.h"
@@ -158,11 +159,13 @@ static void *loop_main(void *context)
 
 static void library_says(void *context, const char *format, va_list arguments)
 {
-    char line[256];
+    char line[256], shown[4 * sizeof line];
     quirks_on_message(context, format);
     vsnprintf(line, sizeof line, format, arguments);
-    line[strcspn(line, "\r\n")] = '\0';
-    log_debug("http: %s", line);
+    size_t length = strlen(line);
+    while (length > 0 && (line[length - 1] == '\n' || line[length - 1] == '\r'))
+        line[--length] = '\0'; /* its own; those within are a client's */
+    log_debug("http: %s", text_printable(line, shown, sizeof shown));
 }
 
 static struct MHD_Daemon *daemon_of(struct loop *loop)
@@ -186,8 +189,8 @@ static struct MHD_Daemon *daemon_of(struct loop *loop)
 #endif
         MHD_OPTION_CONNECTION_LIMIT, (unsigned)loop->http->config.connections_max + 1,
         MHD_OPTION_NOTIFY_CONNECTION, connection_changed, loop, MHD_OPTION_NOTIFY_COMPLETED,
-        request_ended, loop, MHD_OPTION_URI_LOG_CALLBACK, request_begins, loop, MHD_OPTION_ARRAY,
-        tls, MHD_OPTION_END);
+        request_ended, loop, MHD_OPTION_URI_LOG_CALLBACK, request_begins, loop,
+        MHD_OPTION_UNESCAPE_CALLBACK, request_decode, loop, MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
 }
 
 /* 0 or -errno. */

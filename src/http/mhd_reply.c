@@ -10,7 +10,6 @@
 #include "http/cors.h"
 #include "base/verify.h"
 
-/* A reply of up to so many bytes, like /metrics, is bounded by the connections there may be. */
 enum { SMALL_BYTES = 16384 };
 
 static bool add(struct MHD_Response *response, const char *name, const char *value)
@@ -153,19 +152,35 @@ static bool add_for_pages(struct MHD_Response *response, const struct exchange *
     return !exchange->request.cors_allowed || cors_fields(origin, methods, add_for_page, response);
 }
 
-/* A large reply needs memory until its client has read it. An answer to a GET can be asked for
- * again; what another method has done must be told. */
+/* Room for it in its account, where what it takes may have been counted before it was made. */
+static bool count(struct exchange *exchange, const struct reply *reply, size_t size)
+{
+    struct request *request = &exchange->request;
+    struct jobd_account *account = &request->reply_account;
+    /* An answer to who only looks can be asked for again; what another method has done must be
+     * told. */
+    bool again = (request->method & (METHOD_GET | METHOD_HEAD)) != 0;
+    if (request_body_taken(request)) { /* a put, also as a GET: the engine counts it */
+        budget_trim(exchange, &request->body_account, 0);
+        again = false;
+    }
+    if (size <= account->bytes) {
+        budget_trim(exchange, account, size);
+        return true;
+    }
+    bool small = reply->vital && size <= SMALL_BYTES;
+    return small || jobd_charge(account, size - account->bytes) || !again;
+}
+
+/* A reply needs memory until its client has read it, and a large one time. */
 static void charge(struct exchange *exchange, struct reply *reply)
 {
     size_t size = reply->blob != NULL    ? reply->blob->size
                   : reply->owned != NULL ? strlen(reply->owned)
                                          : 0;
-    bool again = exchange->request.method == METHOD_GET &&
-                 !request_body_taken(&exchange->request); /* no put */
-    if (size <= SMALL_BYTES)
-        return;
-    conn_extend_deadline(exchange->conn, size);
-    if (http_charge(exchange, size, !again))
+    if (size > SMALL_BYTES)
+        conn_extend_deadline(exchange->conn, size);
+    if (count(exchange, reply, size))
         return;
     jobd_blob_unref(reply->blob);
     free(reply->owned);

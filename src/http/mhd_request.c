@@ -7,6 +7,7 @@
 
 #include "http/cors.h"
 #include "http/canned.h"
+#include "http/target.h"
 #include "base/container.h"
 
 enum {
@@ -138,7 +139,8 @@ static const struct check {
 } checks[] = {
     {is_sound, {0, NULL}},
     {is_whole, {400, "malformed header: a NUL, an empty field name, or a folded line"}},
-    {has_good_target, {400, "the request's target has a NUL"}},
+    {has_good_target,
+     {400, "the request's target has a byte that must be percent-encoded, or a NUL"}},
     {has_short_target, {414, "the request's target is longer than 2048 bytes"}},
     {leaves_room_for_reply, {431, NULL}},
     {is_from_here, {403, NULL}},
@@ -169,11 +171,17 @@ static enum MHD_Result refuse_for(struct exchange *exchange, const struct check 
 
 /* ---- a request's way */
 
+/* Decoded, a path may look like a whole URI: what it was is told before. */
+static const char *path_in(struct exchange *exchange, const char *target)
+{
+    return exchange->target_whole ? headers_target(&exchange->headers, target) : target;
+}
+
 /* A token is asked for before the body is read. */
 static bool admitted(struct exchange *exchange, const char *target, struct reply *reply)
 {
     const struct http *http = exchange->loop->http;
-    exchange->request.path = headers_target(&exchange->headers, target);
+    exchange->request.path = path_in(exchange, target);
     exchange->request.source = exchange->connection;
     return http->admits(&exchange->request, reply, http->context);
 }
@@ -203,7 +211,7 @@ static enum MHD_Result begin(struct exchange *exchange, const char *target, cons
     read_header(exchange, target, method, version);
     quirk_set(exchange, QUIRK_NONE);
     exchange->stage = STAGE_BODY;
-    (void)headers_target(headers, target);
+    (void)path_in(exchange, target);
     request->method = method_named(method);
     request->cors_allowed = cors_allows(headers, exchange->loop->http->config.cors_origin);
     const struct check *failed = failed_check(exchange);
@@ -223,6 +231,8 @@ static enum MHD_Result park(struct exchange *exchange)
     if (!conn_enter(exchange->conn, PHASE_PARKED) &&
         jobd_cancel_wait(http->config.jobd, &exchange->request.waiter))
         return MHD_NO;
+    if (exchange->request.body_in)
+        budget_trim(exchange, &exchange->request.body_account, 0);
     exchange->stage = STAGE_PARKED;
     atomic_fetch_add(&http->parked, 1);
     MHD_suspend_connection(exchange->connection);
@@ -262,7 +272,7 @@ static enum MHD_Result serve_request(struct exchange *exchange, const char *path
         abandon(exchange);
         return MHD_NO;
     }
-    exchange->request.path = headers_target(&exchange->headers, path);
+    exchange->request.path = path_in(exchange, path);
     exchange->request.source = exchange->connection;
     atomic_store(&exchange->wait, WAIT_BEGUN);
     return http->serve(&exchange->request, &reply, http->context) ? reply_send(exchange, &reply)
@@ -297,7 +307,7 @@ enum MHD_Result request_handle(void *context, struct MHD_Connection *connection,
         unpark(exchange);
         if (exchange->gone)
             return MHD_NO;
-        if (exchange->request.abandoned != NULL && conn_client_left(exchange->conn)) {
+        if (exchange->request.abandoned != NULL && conn_hung_up(exchange->conn)) {
             abandon(exchange);
             return MHD_NO;
         }
@@ -327,7 +337,9 @@ void *request_begins(void *context, const char *target, struct MHD_Connection *c
         return NULL;
     exchange->stage = STAGE_HEADER;
     quirk_set(exchange, QUIRK_HEADER);
-    exchange->target_bad = strstr(target, "%00") != NULL;
+    exchange->target = target;
+    exchange->target_whole = target_is_whole(target);
+    exchange->target_bad = !target_is_sound(target);
     exchange->parameters = 0;
     for (const char *at = strchr(target, '?'); at != NULL; at = strchr(at + 1, '&'))
         exchange->parameters++;
@@ -335,8 +347,18 @@ void *request_begins(void *context, const char *target, struct MHD_Connection *c
     exchange->gone = false;
     exchange->refused = NULL;
     request_reset(&exchange->request);
+    budget_open(exchange);
     (void)conn_enter(exchange->conn, PHASE_HEADER); /* begin() sees a cut */
     return exchange;
+}
+
+size_t request_decode(void *context, struct MHD_Connection *connection, char *text)
+{
+    const struct exchange *exchange = exchange_of(connection);
+    (void)context;
+    return exchange != NULL && text == exchange->target
+               ? target_decode(text, exchange->target_whole)
+               : MHD_http_unescape(text);
 }
 
 /* Once more changes nothing. */
@@ -349,9 +371,9 @@ static void end_request(struct exchange *exchange)
     stream_end(exchange);
     quirk_set(exchange, QUIRK_NONE);
     body_drop(exchange);
-    http_discharge(exchange);
     jobd_blob_unref(exchange->request.waiter.output); /* nobody has answered with it */
     exchange->request.waiter.output = NULL;
+    budget_trim(exchange, &exchange->request.reply_account, 0);
 }
 
 void request_ended(void *context, struct MHD_Connection *connection, void **request,

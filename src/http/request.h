@@ -51,6 +51,12 @@ struct request {
     struct jobd_blob **batch;
     uint32_t batch_len;
     bool body_offered; /* to the engine, whose they are when waiter.accepted says so */
+    bool body_in;      /* the engine has it already and counts it, though the waiter still waits */
+    bool body_unused;  /* said by the admitter: it is thrown away as it comes, `body` stays NULL */
+
+    /* What is counted of it, until its end: what has come in, and what is made of that; its answer,
+     * from before it is made. The admitter may let the body have the reserve. */
+    struct jobd_account body_account, reply_account;
 
     /* While it waits for something, nobody may touch it until the waiter is woken. */
     struct jobd_waiter waiter;
@@ -127,6 +133,7 @@ struct reply {
     size_t fields_used;
     bool close;  /* close the connection after it */
     bool unsafe; /* the bytes are a client's: no browser shall run them */
+    bool vital;  /* unless it is large it goes out however little memory there is */
 };
 
 /* Adds a field; all is copied. The value is not empty. There must be room for it: how long it can

@@ -18,11 +18,11 @@ bool tls_open(struct tls **tls, const char *certificate, const char *key, int64_
               struct problem *problem);
 /* Reads both again, for tls_replace() or identity_free(). NULL when they are wrong, as above. */
 struct identity *tls_read(const struct tls *tls, struct problem *problem);
-/* It is shown from now on; it is taken. One thread at a time. */
+/* New handshakes show this one; it is taken. One thread at a time. */
 void tls_replace(struct tls *tls, struct identity *identity);
 /* Takes NULL. */
 void identity_free(struct identity *identity);
-/* Logs that others can read the key, if so. In the thread that replaces it. */
+/* Logs that others can read the key, if so: all but its group. In the thread that replaces it. */
 void tls_warn(struct tls *tls);
 /* No handshake is under way. Takes NULL. */
 void tls_free(struct tls *tls);

@@ -50,10 +50,11 @@ int jobd_call_open(struct jobd_pool **pool, uint32_t capacity, uint32_t workers)
     return 0;
 }
 
-/* `sync` NULL: do not wait for room. */
-static enum jobd_result put_call(struct jobd_pool *pool, void (*function)(void *), void *argument,
-                                 size_t bytes, struct wait_sync *sync, int64_t until_us)
+/* Puts `function(argument)`; `sync` NULL: does not wait for room. */
+static enum jobd_result put_call(struct jobd_pool *pool, const struct packed_call *what,
+                                 struct wait_sync *sync, int64_t until_us)
 {
+    size_t bytes = what->bytes;
     if (pool == NULL)
         pool = pool_shared();
     if (pool == NULL)
@@ -64,9 +65,9 @@ static enum jobd_result put_call(struct jobd_pool *pool, void (*function)(void *
     if (payload == NULL)
         return JOBD_OUT_OF_MEMORY;
     struct packed_call *call = (struct packed_call *)(void *)payload->bytes;
-    *call = (struct packed_call){.function = function, .argument = argument, .bytes = bytes};
+    *call = *what;
     if (bytes > 0)
-        memcpy(call->copy, argument, bytes);
+        memcpy(call->copy, what->argument, bytes);
 
     struct jobd *jobd = jobd_pool_jobd(pool);
     struct jobd_put put = {.priority = JOBD_PRIORITY_DEFAULT, .payload = payload};
@@ -84,17 +85,18 @@ static enum jobd_result put_call(struct jobd_pool *pool, void (*function)(void *
 enum jobd_result jobd_call(struct jobd_pool *pool, void (*function)(void *), void *argument,
                            size_t bytes)
 {
-    return put_call(pool, function, argument, bytes, NULL, 0);
+    struct packed_call call = {.function = function, .argument = argument, .bytes = bytes};
+    return put_call(pool, &call, NULL, 0);
 }
 
 enum jobd_result jobd_call_wait(struct jobd_pool *pool, void (*function)(void *), void *argument,
                                 size_t bytes, int64_t wait_us)
 {
+    struct packed_call call = {.function = function, .argument = argument, .bytes = bytes};
     struct wait_sync sync;
     if (wait_sync_init(&sync) != 0)
         return JOBD_OUT_OF_MEMORY;
-    enum jobd_result result =
-        put_call(pool, function, argument, bytes, &sync, clock_after_us(wait_us));
+    enum jobd_result result = put_call(pool, &call, &sync, clock_after_us(wait_us));
     wait_sync_release(&sync);
     return result;
 }

@@ -1,4 +1,16 @@
 /* SPDX-License-Identifier: MIT */
+/* An attempt goes through these phases; one poll() waits for the pipes, for the end of a process,
+ * for the stop and for the deadline of the phase.
+ *
+ *     RUNS      until the command ends (SETTLES), or it is told to stop or is too late (ENDS)
+ *     SETTLES   it has ended by itself, helpers may be writing: until both pipes end or a second
+ *               has passed (KILLS)
+ *     ENDS      TERM has been sent: until nobody is left (OVER) or the time is up (KILLS)
+ *     KILLS     KILL is sent, again and again, until nobody is left (OVER)
+ *
+ * The process that is waited for is the command; when that has ended, any of those that are left,
+ * and at its end all are looked at again. The command itself is reaped last, so that its id, which
+ * is also its session's, stays its own so long. */
 #include "run/exec.h"
 
 #include <errno.h>
@@ -6,32 +18,42 @@
 #include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "run/process_groups.h"
+#include "base/log.h"
 #include "base/portable.h"
-#include "base/text.h"
 #include "base/verify.h"
+#include "run/exec_env.h"
+#include "run/process_tree.h"
+#include "run/spawn.h"
 
 enum {
-    READ_BYTES = 65536,
-    RESTS_MAX = 4,
-    OUTPUT_FIRST_BYTES = 4096,
-    VARIABLES = 5,
-    VARIABLE_SIZE = 320,
-    REST_MS = 100 /* after poll() failed */
+    ROOM_BYTES = 65536,  /* of one read; before that the child's stack */
+    REST_MS = 100,       /* after poll() failed */
+    PACE_MS = 10,        /* between two looks where the kernel tells of no end, and two KILLs */
+    SLOW_PACE_MS = 1000, /* and two KILLs for what does not die */
+    FAST_PACE_MS = 1     /* and both pipes have ended: so will the command */
 };
 
+#define SETTLE_US  CLOCK_SECOND_US        /* for helpers of a command that has ended */
+#define UNDYING_US (10 * CLOCK_SECOND_US) /* after KILL; then a line in the log says so */
+#define NO_STATUS  (-1)
+
+_Static_assert((int)SPAWN_STACK_BYTES <= (int)ROOM_BYTES, "the room must do for a stack");
+
 enum { INPUT, OUTPUT, ERRORS, PIPES };
-enum { PIDFD = PIPES, STOP, POLLS }; /* what is waited for beside them */
+enum { WATCHED = PIPES, STOP, POLLS }; /* what is waited for beside them */
+
+enum phase { RUNS, SETTLES, ENDS, KILLS, OVER };
 
 /* Why a command that runs was told to end. */
 enum reason { REASON_NONE, REASON_STOP, REASON_TIMEOUT };
@@ -40,17 +62,15 @@ enum reason { REASON_NONE, REASON_STOP, REASON_TIMEOUT };
 struct run {
     const struct jobd_task *task;
     const struct exec_config *config;
-    struct group group;
-    int pidfd;
-    int ends[PIPES]; /* our ends; -1: closed */
-    size_t written;  /* of the payload */
-    struct jobd_blob *output;
-    size_t output_used;
-    bool truncated;
-    char errors[EXEC_ERROR_BYTES]; /* a ring: the last bytes */
-    uint64_t errors_total;
-    int64_t deadline_us; /* of what comes next: the timeout, then KILL */
+    struct process_tree tree;
+    enum phase phase;
     enum reason reason;
+    int watched;         /* a pidfd of it, or of another that is left; -1: the kernel has none */
+    int64_t deadline_us; /* of the phase */
+    int ends[PIPES];     /* our ends; -1: closed */
+    size_t written;      /* of the payload */
+    struct exec_output out;
+    char *room;
 };
 
 /* ---- how it ends */
@@ -67,32 +87,18 @@ __attribute__((format(printf, 2, 3))) static void fail(struct jobd_outcome *outc
     outcome->error = jobd_blob_text(text);
 }
 
-/* The last bytes of standard error from the beginning of a character on, without line ends behind
- * them. */
-static void end_of_errors(const struct run *run, char text[EXEC_ERROR_BYTES + 1])
-{
-    size_t length = 0;
-    uint64_t from = run->errors_total > EXEC_ERROR_BYTES ? run->errors_total - EXEC_ERROR_BYTES : 0;
-    for (uint64_t at = from; at < run->errors_total; at++) {
-        char c = run->errors[at % EXEC_ERROR_BYTES];
-        bool inside = from > 0 && length == 0 && ((unsigned char)c & 0xc0) == 0x80;
-        if (!inside && c != '\0')
-            text[length++] = c;
-    }
-    while (length > 0 && (text[length - 1] == '\n' || text[length - 1] == '\r'))
-        length--;
-    text[length] = '\0';
-}
-
 static void judge(const struct run *run, int status, struct jobd_outcome *outcome)
 {
     char errors[EXEC_ERROR_BYTES + 1];
-    end_of_errors(run, errors);
+    exec_errors_end(&run->out, errors);
     const char *between = errors[0] != '\0' ? ": " : "";
     if (run->reason == REASON_STOP) {
         outcome->state = JOBD_CANCELLED;
     } else if (run->reason == REASON_TIMEOUT) {
         fail(outcome, "timed out after %" PRId64 " ms%s%s", run->task->timeout_us / 1000, between,
+             errors);
+    } else if (status == NO_STATUS) {
+        fail(outcome, "its exit status is lost: another part of the process took it%s%s", between,
              errors);
     } else if (WIFSIGNALED(status)) {
         int number = WTERMSIG(status);
@@ -127,160 +133,37 @@ static void write_payload(struct run *run)
         close_end(run, INPUT);
 }
 
-/* False when memory is short: then the output is cut here. */
-static bool grow_output(struct run *run, size_t needed)
+/* One read: how many bytes have come, 0 when there are none now, or at the end of the pipe. */
+static size_t read_some(struct run *run, int pipe)
 {
-    size_t room = run->output != NULL ? run->output->size : 0;
-    if (needed <= room)
-        return true;
-    size_t next = room > 0 ? room * 2 : OUTPUT_FIRST_BYTES;
-    if (next < needed)
-        next = needed;
-    if (next > run->config->output_max_bytes)
-        next = run->config->output_max_bytes;
-    struct jobd_blob *grown = jobd_blob_new(next, NULL);
-    if (grown == NULL)
-        return false;
-    if (run->output != NULL)
-        memcpy(grown->bytes, run->output->bytes, run->output_used);
-    jobd_blob_unref(run->output);
-    run->output = grown;
-    return true;
-}
-
-static void keep_output(struct run *run, const char *bytes, size_t size)
-{
-    size_t room = run->config->output_max_bytes - run->output_used;
-    if (size > room) {
-        run->truncated = true;
-        size = room;
-    }
-    if (size == 0)
-        return;
-    if (!grow_output(run, run->output_used + size)) {
-        run->truncated = true;
-        return;
-    }
-    verify(run->output != NULL);
-    memcpy(run->output->bytes + run->output_used, bytes, size);
-    run->output_used += size;
-}
-
-static void keep_errors(struct run *run, const char *bytes, size_t size)
-{
-    for (size_t i = 0; i < size; i++)
-        run->errors[run->errors_total++ % EXEC_ERROR_BYTES] = bytes[i];
-}
-
-/* One read; false when nothing more has come, or nothing more will. */
-static bool read_some(struct run *run, int pipe, char *room)
-{
-    if (run->ends[pipe] < 0)
-        return false;
-    ssize_t size = read(run->ends[pipe], room, READ_BYTES);
-    if (size < 0 && errno == EINTR)
-        return true;
+    ssize_t size;
+    do
+        size = read(run->ends[pipe], run->room, ROOM_BYTES);
+    while (size < 0 && errno == EINTR);
     if (size == 0 || (size < 0 && errno != EAGAIN))
         close_end(run, pipe);
     if (size <= 0)
-        return false;
+        return 0;
     if (pipe == OUTPUT)
-        keep_output(run, room, (size_t)size);
+        exec_output_add(&run->out, run->room, (size_t)size);
     else
-        keep_errors(run, room, (size_t)size);
-    return true;
+        exec_errors_add(&run->out, run->room, (size_t)size);
+    return (size_t)size;
 }
 
-/* What stands in the pipes when the command has ended; no more, as one that has left its group may
- * go on writing. */
-static void read_rest(struct run *run, char *room)
+/* What stands in the pipe when nobody of ours is left; one that got the pipe from outside, as over
+ * a socket, may go on writing. */
+static void read_rest(struct run *run, int pipe)
 {
-    for (int i = 0; i < RESTS_MAX && read_some(run, OUTPUT, room); i++)
-        ;
-    for (int i = 0; i < RESTS_MAX && read_some(run, ERRORS, room); i++)
-        ;
-}
-
-static struct jobd_blob *take_output(struct run *run)
-{
-    struct jobd_blob *fitting = NULL;
-    if (run->output_used > 0) {
-        bool text = text_is_utf8(run->output->bytes, run->output_used);
-        fitting = jobd_blob_new(run->output_used, text ? TYPE_TEXT : NULL);
-        if (fitting != NULL)
-            memcpy(fitting->bytes, run->output->bytes, run->output_used);
-        else
-            run->truncated = true;
-    }
-    jobd_blob_unref(run->output);
-    run->output = NULL;
-    return fitting;
-}
-
-/* ---- the environment */
-
-struct environment {
-    char **list;
-    char own[VARIABLES][VARIABLE_SIZE];
-};
-
-static bool is_variable(const char *entry, const char *name)
-{
-    size_t length = strlen(name);
-    return strncmp(entry, name, length) == 0 && entry[length] == '=';
-}
-
-static bool is_private(const char *entry)
-{
-    static const char *const names[] = {"JOBD_ID",           "JOBD_QUEUE",     "JOBD_ATTEMPT",
-                                        "JOBD_CONTENT_TYPE", "TRACEPARENT",    "JOBD_TOKEN_FILE",
-                                        "JOBD_TLS_CERT",     "JOBD_TLS_KEY",   "LISTEN_FDS",
-                                        "LISTEN_PID",        "LISTEN_FDNAMES", "NOTIFY_SOCKET"};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (is_variable(entry, names[i]))
-            return true;
-    return false;
-}
-
-__attribute__((format(printf, 3, 4))) static void
-add_variable(struct environment *around, size_t *used, const char *format, ...)
-{
-    size_t own = 0;
-    while (own < VARIABLES - 1 && around->own[own][0] != '\0')
-        own++;
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(around->own[own], VARIABLE_SIZE, format, arguments);
-    va_end(arguments);
-    around->list[(*used)++] = around->own[own];
-}
-
-/* NULL when memory is short; free() it and its list. */
-static struct environment *surroundings_new(const struct jobd_task *task,
-                                            const struct exec_config *config)
-{
-    struct environment *around = calloc(1, sizeof *around);
-    size_t count = 0, used = 0;
-    while (environ != NULL && environ[count] != NULL)
-        count++;
-    if (around == NULL)
-        return NULL;
-    around->list = calloc(count + VARIABLES + 1, sizeof *around->list);
-    if (around->list == NULL) {
-        free(around);
-        return NULL;
-    }
-    for (size_t i = 0; i < count; i++)
-        if (!is_private(environ[i]))
-            around->list[used++] = environ[i];
-    add_variable(around, &used, "JOBD_ID=%" PRIu64, task->id);
-    add_variable(around, &used, "JOBD_QUEUE=%s", config->queue);
-    add_variable(around, &used, "JOBD_ATTEMPT=%" PRIu32, task->attempt);
-    if (task->payload != NULL && task->payload->type[0] != '\0')
-        add_variable(around, &used, "JOBD_CONTENT_TYPE=%s", task->payload->type);
-    if (task->trace != NULL && task->trace[0] != '\0')
-        add_variable(around, &used, "TRACEPARENT=%s", task->trace);
-    return around;
+    int bytes = 0;
+    if (run->ends[pipe] < 0)
+        return;
+    (void)ioctl(run->ends[pipe], FIONREAD, &bytes); /* a pipe always tells */
+    size_t left = (size_t)bytes + 1, size;          /* one more, to see the end */
+    while (left > 0 && run->ends[pipe] >= 0 && (size = read_some(run, pipe)) > 0)
+        left -= size < left ? size : left;
+    if (run->ends[pipe] >= 0 && pipe == OUTPUT)
+        run->out.truncated = true;
 }
 
 /* ---- start */
@@ -300,94 +183,56 @@ static int open_pipe(int pair[2], int ours)
     return fcntl(pair[ours], F_SETFL, O_NONBLOCK) == 0 ? 0 : -errno;
 }
 
-static int add_actions(posix_spawn_file_actions_t *actions, int pairs[PIPES][2], bool has_input)
+static int open_pipes(const struct run *run, int pairs[PIPES][2])
 {
-    int error = has_input ? posix_spawn_file_actions_adddup2(actions, pairs[INPUT][0], 0)
-                          : posix_spawn_file_actions_addopen(actions, 0, "/dev/null", O_RDONLY, 0);
+    bool has_input = run->task->payload != NULL && run->task->payload->size > 0;
+    int error = has_input ? open_pipe(pairs[INPUT], 1) : 0;
     if (error == 0)
-        error = posix_spawn_file_actions_adddup2(actions, pairs[OUTPUT][1], 1);
+        error = open_pipe(pairs[OUTPUT], 0);
     if (error == 0)
-        error = posix_spawn_file_actions_adddup2(actions, pairs[ERRORS][1], 2);
-    /* What jobd itself was started with, and libraries open, may lack O_CLOEXEC. */
-    if (error == 0)
-        error = portable_close_from(actions, 3);
+        error = open_pipe(pairs[ERRORS], 0);
     return error;
 }
 
-/* No signal blocked, SIGPIPE not ignored, a group of its own. */
-static int set_attributes(posix_spawnattr_t *attributes)
+static int spawn_tree(struct run *run, int pairs[PIPES][2], char **environment)
 {
-    sigset_t none, ours;
-    sigemptyset(&none);
-    sigemptyset(&ours);
-    sigaddset(&ours, SIGPIPE);
-    int error = posix_spawnattr_setsigmask(attributes, &none);
+    const struct spawn_plan plan = {.command = run->config->command,
+                                    .environment = environment,
+                                    .input = pairs[INPUT][0],
+                                    .output = pairs[OUTPUT][1],
+                                    .errors = pairs[ERRORS][1],
+                                    .stack = run->room,
+                                    .stack_bytes = ROOM_BYTES};
+    pid_t leader;
+    process_tree_begin(&run->tree, run->task->id, run->task->attempt);
+    int error = spawn(&leader, &plan);
     if (error == 0)
-        error = posix_spawnattr_setsigdefault(attributes, &ours);
-    if (error == 0)
-        error = posix_spawnattr_setpgroup(attributes, 0);
-    if (error == 0)
-        error = posix_spawnattr_setflags(
-            attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
-    return error;
-}
-
-static int spawn_group(struct group *group, char *const *command,
-                       const posix_spawn_file_actions_t *actions,
-                       const posix_spawnattr_t *attributes, char **environment)
-{
-    pid_t id;
-    process_groups_begin();
-    int error = posix_spawnp(&id, command[0], actions, attributes, command, environment);
-    if (error == 0)
-        process_groups_add(group, id);
+        process_tree_started(&run->tree, leader);
     else
-        process_groups_give_up();
+        process_tree_give_up(&run->tree);
     return error;
 }
 
-static int spawn(struct run *run, int pairs[PIPES][2], char **environment)
+/* Old kernels and the seccomp filters of old container engines refuse it; then we look. */
+static int watch_leader(pid_t leader)
 {
-    union {
-        const char *const *read;
-        char *const *given; /* posix_spawnp() only reads them */
-    } command = {.read = run->config->command};
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attributes;
-    int error = posix_spawn_file_actions_init(&actions);
-    if (error != 0)
-        return -error;
-    error = posix_spawnattr_init(&attributes);
-    if (error == 0) {
-        error = add_actions(&actions, pairs, pairs[INPUT][0] >= 0);
-        if (error == 0)
-            error = set_attributes(&attributes);
-        if (error == 0)
-            error = spawn_group(&run->group, command.given, &actions, &attributes, environment);
-        posix_spawnattr_destroy(&attributes);
-    }
-    posix_spawn_file_actions_destroy(&actions);
-    return -error;
+    static atomic_flag said = ATOMIC_FLAG_INIT;
+    int fd = portable_pidfd(leader);
+    if (fd < 0 && (errno == ENOSYS || errno == EPERM) && !atomic_flag_test_and_set(&said))
+        log_warn("pidfd_open: %s: the end of a command is looked for every %d ms", strerror(errno),
+                 PACE_MS);
+    return fd;
 }
 
 /* 0 or -errno; then nothing is left open. */
 static int start(struct run *run)
 {
     int pairs[PIPES][2] = {{-1, -1}, {-1, -1}, {-1, -1}};
-    bool has_input = run->task->payload != NULL && run->task->payload->size > 0;
-    struct environment *around = surroundings_new(run->task, run->config);
-    int error = around != NULL ? 0 : -ENOMEM;
-    if (error == 0 && has_input)
-        error = open_pipe(pairs[INPUT], 1);
+    struct exec_env *env = exec_env_new(run->task, run->config->queue);
+    int error = env != NULL && run->room != NULL ? open_pipes(run, pairs) : -ENOMEM;
     if (error == 0)
-        error = open_pipe(pairs[OUTPUT], 0);
-    if (error == 0)
-        error = open_pipe(pairs[ERRORS], 0);
-    if (error == 0)
-        error = spawn(run, pairs, around->list);
-    if (around != NULL)
-        free(around->list);
-    free(around);
+        error = spawn_tree(run, pairs, exec_env_list(env));
+    exec_env_free(env);
     if (error != 0) {
         for (int i = 0; i < PIPES; i++)
             close_pair(pairs[i]);
@@ -399,83 +244,146 @@ static int start(struct run *run)
         if (pairs[i][!ours] >= 0)
             close(pairs[i][!ours]);
     }
+    run->watched = watch_leader(run->tree.leader);
     return 0;
 }
 
-/* ---- while it runs */
+/* ---- the phases */
 
-static void signal_group(const struct run *run, int number)
+static void enter(struct run *run, enum phase phase, int64_t us)
 {
-    (void)kill(-run->group.id, number); /* it may have ended: then there is nobody */
+    run->phase = phase;
+    run->deadline_us = us > 0 ? clock_after_us(us) : JOBD_NEVER;
+}
+
+/* The next one to wait for; nobody is left when there is none. */
+static void watch(struct run *run, pid_t left)
+{
+    if (!process_tree_leader_ended(&run->tree))
+        return;
+    if (run->watched >= 0)
+        close(run->watched);
+    run->watched = left > 0 ? portable_pidfd(left) : -1; /* -1 too when it has just ended */
+    if (left == 0)
+        run->phase = OVER;
+}
+
+static void kill_all(struct run *run)
+{
+    if (run->phase != KILLS)
+        enter(run, KILLS, UNDYING_US);
+    watch(run, process_tree_signal(&run->tree, SIGKILL));
 }
 
 static void tell_to_end(struct run *run, enum reason reason)
 {
     run->reason = reason;
+    run->phase = ENDS;
     run->deadline_us = clock_after_us(run->config->kill_after_us);
-    signal_group(run, SIGTERM);
+    (void)process_tree_signal(&run->tree, SIGTERM);
+}
+
+/* What was waited for has ended, or may have. */
+static void look(struct run *run)
+{
+    if (!process_tree_leader_ended(&run->tree))
+        return;
+    if (run->phase == RUNS)
+        enter(run, SETTLES, SETTLE_US);
+    else if (run->phase == ENDS)
+        watch(run, process_tree_signal(&run->tree, 0));
+    else if (run->phase == KILLS)
+        kill_all(run);
+}
+
+static void hear_stop(struct run *run)
+{
+    if (run->phase == RUNS)
+        tell_to_end(run, REASON_STOP);
+    else
+        run->deadline_us = 0; /* it has ended by itself: what it said counts */
 }
 
 static void look_at_time(struct run *run)
 {
-    if (clock_now_us() < run->deadline_us)
-        return;
-    if (run->reason == REASON_NONE) {
+    bool late = clock_now_us() >= run->deadline_us;
+    bool quiet = run->ends[OUTPUT] < 0 && run->ends[ERRORS] < 0;
+    if (run->phase == SETTLES && (late || quiet)) {
+        run->out.truncated = run->out.truncated || run->ends[OUTPUT] >= 0;
+        kill_all(run);
+    } else if (run->phase == RUNS && late) {
         tell_to_end(run, REASON_TIMEOUT);
-    } else {
+    } else if (run->phase == ENDS && late) {
+        kill_all(run);
+    } else if (run->phase == KILLS && late) {
+        log_warn("job %" PRIu64 ": a process of its command does not end after SIGKILL",
+                 run->task->id);
         run->deadline_us = JOBD_NEVER;
-        signal_group(run, SIGKILL);
     }
 }
 
+/* ---- while it runs */
+
+/* -1: without end. */
 static int patience_ms(const struct run *run)
 {
-    if (run->deadline_us == JOBD_NEVER)
-        return -1;
-    int64_t left_ms = (run->deadline_us - clock_now_us() + 999) / 1000;
-    return left_ms < 0 ? 0 : left_ms > INT32_MAX ? INT32_MAX : (int)left_ms;
+    int64_t left_ms = INT64_MAX, pace_ms = INT64_MAX;
+    if (run->deadline_us != JOBD_NEVER)
+        left_ms = (run->deadline_us - clock_now_us() + 999) / 1000;
+    if (run->phase == KILLS)
+        pace_ms = run->deadline_us == JOBD_NEVER ? SLOW_PACE_MS : PACE_MS;
+    else if (run->watched < 0 && run->phase != SETTLES)
+        pace_ms = run->ends[OUTPUT] < 0 && run->ends[ERRORS] < 0 ? FAST_PACE_MS : PACE_MS;
+    int64_t ms = left_ms < pace_ms ? left_ms : pace_ms;
+    return ms == INT64_MAX ? -1 : ms < 0 ? 0 : ms > INT32_MAX ? INT32_MAX : (int)ms;
 }
 
-/* Until the command itself has ended, whoever else holds its pipes. */
-static void attend(struct run *run, int stop_fd, char *room)
+/* False when there was nothing to wait with. */
+static bool wait_for_any(const struct run *run, int stop_fd, struct pollfd polls[POLLS])
 {
-    for (;;) {
-        struct pollfd polls[POLLS] = {
-            [INPUT] = {.fd = run->ends[INPUT], .events = POLLOUT},
-            [OUTPUT] = {.fd = run->ends[OUTPUT], .events = POLLIN},
-            [ERRORS] = {.fd = run->ends[ERRORS], .events = POLLIN},
-            [PIDFD] = {.fd = run->pidfd, .events = POLLIN},
-            [STOP] = {.fd = run->reason == REASON_NONE ? stop_fd : -1, .events = POLLIN},
-        };
-        int ready = poll(polls, POLLS, patience_ms(run));
-        if (ready < 0 && errno != EINTR)
-            (void)poll(NULL, 0, REST_MS); /* no memory, or the limit on open files is below 5 */
-        if (ready > 0 && polls[INPUT].revents != 0)
+    bool hears = run->phase == RUNS || run->phase == SETTLES;
+    bool settles = run->phase == SETTLES;
+    polls[INPUT] = (struct pollfd){.fd = run->ends[INPUT], .events = POLLOUT};
+    polls[OUTPUT] = (struct pollfd){.fd = run->ends[OUTPUT], .events = POLLIN};
+    polls[ERRORS] = (struct pollfd){.fd = run->ends[ERRORS], .events = POLLIN};
+    polls[WATCHED] = (struct pollfd){.fd = settles ? -1 : run->watched, .events = POLLIN};
+    polls[STOP] = (struct pollfd){.fd = hears ? stop_fd : -1, .events = POLLIN};
+    int ready = poll(polls, POLLS, patience_ms(run));
+    if (ready < 0 && errno != EINTR)
+        (void)poll(NULL, 0, REST_MS); /* no memory, or the limit on open files is below 5 */
+    return ready >= 0;
+}
+
+static void attend(struct run *run, int stop_fd)
+{
+    while (run->phase != OVER) {
+        struct pollfd polls[POLLS];
+        if (!wait_for_any(run, stop_fd, polls))
+            memset(polls, 0, sizeof polls);
+        if (polls[INPUT].revents != 0)
             write_payload(run);
-        if (ready > 0 && polls[OUTPUT].revents != 0)
-            (void)read_some(run, OUTPUT, room);
-        if (ready > 0 && polls[ERRORS].revents != 0)
-            (void)read_some(run, ERRORS, room);
-        if (ready > 0 && polls[PIDFD].revents != 0)
-            return;
-        if (ready > 0 && polls[STOP].revents != 0)
-            tell_to_end(run, REASON_STOP);
+        if (polls[OUTPUT].revents != 0)
+            (void)read_some(run, OUTPUT);
+        if (polls[ERRORS].revents != 0)
+            (void)read_some(run, ERRORS);
+        if (polls[WATCHED].revents != 0 || run->watched < 0 || run->phase == KILLS)
+            look(run);
+        if (polls[STOP].revents != 0 && (run->phase == RUNS || run->phase == SETTLES))
+            hear_stop(run);
         look_at_time(run);
     }
 }
 
-/* Its group lives on as long as the command is not reaped, so the signal cannot hit a stranger. */
+/* NO_STATUS: somebody else has waited for it. */
 static int reap(struct run *run)
 {
-    siginfo_t info;
     int status = 0;
-    while (waitid(P_PID, (id_t)run->group.id, &info, WEXITED | WNOWAIT) != 0 && errno == EINTR)
-        ;
-    signal_group(run, SIGKILL);
-    process_groups_remove(&run->group);
-    while (waitpid(run->group.id, &status, 0) < 0 && errno == EINTR)
-        ;
-    return status;
+    pid_t reaped;
+    process_tree_end(&run->tree);
+    do
+        reaped = waitpid(run->tree.leader, &status, 0);
+    while (reaped < 0 && errno == EINTR);
+    return reaped < 0 ? NO_STATUS : status;
 }
 
 void exec_attempt(const struct jobd_task *task, struct jobd_outcome *outcome,
@@ -483,36 +391,29 @@ void exec_attempt(const struct jobd_task *task, struct jobd_outcome *outcome,
 {
     struct run run = {.task = task,
                       .config = config,
-                      .pidfd = -1,
+                      .watched = -1,
                       .ends = {-1, -1, -1},
-                      .deadline_us =
-                          task->timeout_us > 0 ? clock_after_us(task->timeout_us) : JOBD_NEVER};
-    char *room = malloc(READ_BYTES);
-    int error = room != NULL ? start(&run) : -ENOMEM;
+                      .out = {.max_bytes = config->output_max_bytes},
+                      .room = malloc(ROOM_BYTES)};
+    enter(&run, RUNS, task->timeout_us);
+    int error = start(&run);
     if (error != 0) {
         fail(outcome, "%s: %s", config->command[0], strerror(-error));
-        free(room);
+        free(run.room);
         return;
     }
-    run.pidfd = portable_pidfd(run.group.id);
-    if (run.pidfd >= 0)
-        attend(&run, stop_fd, room);
-    int unwatched = errno;
-    if (run.pidfd < 0)
-        signal_group(&run, SIGKILL);
+    attend(&run, stop_fd);
+    read_rest(&run, OUTPUT);
+    read_rest(&run, ERRORS);
     int status = reap(&run);
-    read_rest(&run, room);
-    outcome->output = take_output(&run);
-    outcome->output_truncated = run.truncated;
-    if (run.pidfd >= 0)
-        judge(&run, status, outcome);
-    else
-        fail(outcome, "%s: %s", config->command[0], strerror(unwatched));
+    outcome->output = exec_output_take(&run.out);
+    outcome->output_truncated = run.out.truncated;
+    judge(&run, status, outcome);
     for (int i = 0; i < PIPES; i++)
         close_end(&run, i);
-    if (run.pidfd >= 0)
-        close(run.pidfd);
-    free(room);
+    if (run.watched >= 0)
+        close(run.watched);
+    free(run.room);
 }
 
 void exec_run(const struct jobd_task *task, struct jobd_outcome *outcome, void *context)

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* The `exec` runner: an attempt is one run of a command.
+/* The `exec` runner: an attempt is one run of a command, from its birth to the last byte of its
+ * pipes and the end of the last process that it has started.
  *
- * The command is started without a shell, looked up in PATH, in a process group of its own, with
- * the payload on its standard input and jobd's environment, to which come
+ * The command is started without a shell, looked up in PATH, in a session and process group of its
+ * own, with the payload on its standard input, the limits and ignored signals that jobd was started
+ * with (inherited.h), and jobd's environment, to which come
  *
  *     JOBD_ID, JOBD_QUEUE, JOBD_ATTEMPT   which attempt of which job this is
  *     JOBD_CONTENT_TYPE                   the payload's type, if it has one
@@ -13,18 +15,19 @@
  *
  *     exit 0                         done; standard output is the output, text when it is UTF-8
  *     another exit code, a signal    a failed attempt; the end of standard error is the error
- *     too late, told to stop         TERM to the group, KILL after a while
+ *     too late, told to stop         TERM to all that descends from it, KILL after a while to what
+ *                                    is left: the command's own end takes no time from the rest
  *
- * When the command has ended its group is killed, so nothing it left behind goes on or holds the
- * job up. */
+ * When the command has ended by itself, what others of it write is read until both pipes end, but
+ * for at most a second: then the output counts as cut. Whatever is left is killed. The attempt ends
+ * when nothing of it is left, so no two attempts of a job run at a time. */
 #pragma once
 
 #include <stddef.h>
 #include <stdint.h>
 
 #include "jobd/pool.h"
-
-enum { EXEC_ERROR_BYTES = 1024 }; /* of standard error that are kept: the last ones */
+#include "run/exec_output.h"
 
 struct exec_config {
     const char *const *command; /* NULL at the end; borrowed as long as attempts run */
@@ -34,7 +37,7 @@ struct exec_config {
 };
 
 /* A jobd_run; `context` is a struct exec_config. In any number of threads at a time. SIGPIPE must
- * be ignored. Blocks until the command has ended; without a timeout that may be never. */
+ * be ignored. Blocks until nothing of the command is left; without a timeout that may be never. */
 void exec_run(const struct jobd_task *task, struct jobd_outcome *outcome, void *context);
 
 /* The same with any descriptor that becomes readable to say stop, -1 for none. */

@@ -43,6 +43,7 @@ struct coming {
     uint64_t dropped_bytes;
     bool enough; /* the rest was cut off */
     size_t fields_bytes;
+    int64_t wait_for_s; /* Retry-After in seconds; -1: none, or a date */
 };
 
 struct http_client {
@@ -93,6 +94,26 @@ static int on_connection(void *context, char *to, char *from, int to_port, int f
     return CURL_PREREQFUNC_OK;
 }
 
+/* libcurl ignores numbers that are too large for it. */
+static void read_retry_after(struct coming *coming, const char *field, size_t size)
+{
+    static const char name[] = "Retry-After:";
+    const char *at = field + sizeof name - 1, *end = field + size;
+    int64_t seconds = 0;
+    if (size < sizeof name || strncasecmp(field, name, sizeof name - 1) != 0)
+        return;
+    while (at < end && (*at == ' ' || *at == '\t'))
+        at++;
+    const char *digits = at;
+    for (; at < end && *at >= '0' && *at <= '9'; at++)
+        if (seconds <= HTTP_RETRY_AFTER_MAX_S)
+            seconds = seconds * 10 + (*at - '0');
+    while (at < end && strchr(" \t\r\n", *at) != NULL)
+        at++;
+    if (at == end && digits < end && *digits >= '0' && *digits <= '9')
+        coming->wait_for_s = seconds < HTTP_RETRY_AFTER_MAX_S ? seconds : HTTP_RETRY_AFTER_MAX_S;
+}
+
 /* A line of the header. The last status line counts: there may have been a 103. */
 static size_t on_header(char *from, size_t one, size_t size, void *context)
 {
@@ -104,9 +125,12 @@ static size_t on_header(char *from, size_t one, size_t size, void *context)
         return 0;
     if (from[0] == '\r' || from[0] == '\n')
         coming->whole_header = true;
+    if (coming->size + coming->dropped_bytes == 0)
+        read_retry_after(coming, from, size);
     if (size < 5 || strncasecmp(from, "HTTP/", 5) != 0 || coming->size + coming->dropped_bytes > 0)
         return size; /* a field, perhaps one behind the body */
     coming->whole_header = false;
+    coming->wait_for_s = -1;
     const char *end = from + size, *at = memchr(from, ' ', size);
     at = at != NULL ? memchr(at + 1, ' ', (size_t)(end - at - 1)) : NULL;
     if (at == NULL)
@@ -307,6 +331,7 @@ static bool begin(struct http_client *line, struct jobd_blob *payload)
     wrong |= curl_easy_setopt(line->easy, CURLOPT_HTTPHEADER, line->fields);
     wrong |= curl_easy_setopt(line->easy, CURLOPT_POSTFIELDS, bytes);
     wrong |= curl_easy_setopt(line->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)size);
+    wrong |= curl_easy_setopt(line->easy, CURLOPT_FRESH_CONNECT, 0L);
     line->under_way = wrong == 0 && curl_multi_add_handle(line->multi, line->easy) == CURLM_OK;
     return line->under_way;
 }
@@ -383,11 +408,39 @@ static void take_answer(struct http_client *line, CURLcode code, struct http_ans
         answer->type = type;
     if (curl_easy_getinfo(line->easy, CURLINFO_RETRY_AFTER, &seconds) == CURLE_OK && seconds > 0)
         answer->wait_for_s = seconds; /* below 0: a date that is over */
+    if (coming->wait_for_s >= 0)
+        answer->wait_for_s = coming->wait_for_s;
+    if (answer->wait_for_s > HTTP_RETRY_AFTER_MAX_S)
+        answer->wait_for_s = HTTP_RETRY_AFTER_MAX_S;
     answer->status = coming->status;
     answer->reason = coming->reason;
     answer->bytes = coming->bytes;
     answer->size = coming->size;
     answer->cut = coming->dropped_bytes > 0;
+}
+
+/* A kept connection that the service has closed meanwhile: nothing of an answer has come, so the
+ * request may go out again. libcurl sees to that itself, but not when the end comes while a large
+ * body is going out. */
+static bool was_stale(const struct http_client *line, CURLcode code)
+{
+    long connects = 1;
+    return (code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR || code == CURLE_GOT_NOTHING) &&
+           line->coming.fields_bytes == 0 &&
+           curl_easy_getinfo(line->easy, CURLINFO_NUM_CONNECTS, &connects) == CURLE_OK &&
+           connects == 0;
+}
+
+static bool begin_again(struct http_client *line)
+{
+    unsigned wrong = 0;
+    verify(curl_multi_remove_handle(line->multi, line->easy) == CURLM_OK);
+    line->under_way = false;
+    line->phase = BEGUN;
+    line->error[0] = '\0';
+    wrong |= curl_easy_setopt(line->easy, CURLOPT_FRESH_CONNECT, 1L);
+    line->under_way = wrong == 0 && curl_multi_add_handle(line->multi, line->easy) == CURLM_OK;
+    return line->under_way;
 }
 
 enum http_end http_client_post(struct http_client *line, struct jobd_blob *payload,
@@ -401,6 +454,13 @@ enum http_end http_client_post(struct http_client *line, struct jobd_blob *paylo
     if (!begin(line, payload))
         return HTTP_BROKEN;
     enum http_end end = converse(line, until_us, stop_fd, &code);
+    if (end == HTTP_ENDED && was_stale(line, code)) {
+        if (readable(stop_fd))
+            return HTTP_STOPPED;
+        if (!begin_again(line))
+            return HTTP_BROKEN;
+        end = converse(line, until_us, stop_fd, &code);
+    }
     answer->asked = line->phase == ASKED;
     if (end == HTTP_ENDED)
         take_answer(line, code, answer);

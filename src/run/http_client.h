@@ -9,7 +9,11 @@
 
 #include "jobd/queue.h"
 
-enum { HTTP_CONNECT_MS = 10000, HTTP_ERROR_BYTES = 500 };
+enum {
+    HTTP_CONNECT_MS = 10000,
+    HTTP_ERROR_BYTES = 500,
+    HTTP_RETRY_AFTER_MAX_S = 24 * 60 * 60 /* a service that asks for more is heard so far */
+};
 
 enum http_end {
     HTTP_ENDED,   /* the answer says how */
@@ -27,7 +31,7 @@ struct http_answer {
     size_t size;        /* of a 2xx answer as much as is wanted, of others HTTP_ERROR_BYTES */
     bool cut;           /* there was more */
     bool asked;         /* there was a connection */
-    int64_t wait_for_s; /* Retry-After, at least 0 */
+    int64_t wait_for_s; /* Retry-After, from 0 to HTTP_RETRY_AFTER_MAX_S */
 };
 
 /* For the whole process, once, in any thread. False when libcurl cannot start. */
@@ -49,8 +53,9 @@ JOBD_MUST_READ bool http_client_field(struct http_client *line, const char *name
                                       const char *value);
 
 /* POSTs the payload (NULL: an empty body) and blocks until its end, or until the stop descriptor
- * (-1: none) is readable, or until so long has passed (0: for ever, but a connection must be there
- * after HTTP_CONNECT_MS). Fills *answer in any case. */
+ * (-1: none) is readable, or until timeout_us has passed (0: for ever, but a connection must be
+ * there after HTTP_CONNECT_MS). Fills *answer in any case. A kept connection that turns out to be
+ * closed is replaced, once, as long as nothing of an answer has come. */
 JOBD_MUST_READ enum http_end http_client_post(struct http_client *line, struct jobd_blob *payload,
                                               int64_t timeout_us, int stop_fd,
                                               struct http_answer *answer);

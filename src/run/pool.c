@@ -1,28 +1,41 @@
 /* SPDX-License-Identifier: MIT */
-/* A thread for each worker (take, run, finish, again) and one for the timer. */
+/* A thread for each worker (take, run, finish, again) and one for the timer.
+ *
+ * There are as many workers as a queue may ever have, and a thread for those that it has now:
+ *
+ *     IDLE ── start, resize ──> WORKING <── resize ──> LEAVING ── its job has ended ──> GONE
+ *      ^                                                                                  │
+ *      └─────────────────────────────────── joined ───────────────────────────────────────┘
+ *
+ * One that leaves but waits for a job may go on waiting for a moment: the engine gives no more jobs
+ * than the queue has workers, whoever asks. */
 #include "jobd/pool.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "run/wait_sync.h"
 #include "base/clock.h"
-#include "run/pool_share.h"
+#include "base/container.h"
+#include "base/event.h"
 #include "base/thread.h"
+#include "run/pool_share.h"
+#include "run/wait_sync.h"
 
 enum { STORE_REST_US = 200000 };
 
+enum presence { IDLE, WORKING, LEAVING, GONE };
+
 struct worker {
-    struct wait_sync sync; /* first: a waiter is its sync is its worker */
-    struct jobd_pool *pool;
+    struct wait_sync sync;
+    struct jobd_pool *pool; /* NULL: it has never had a thread, nothing of it is made */
     uint32_t queue;
-    pthread_t thread;
-    int stop_event; /* an eventfd, written with the condition */
+    pthread_t thread; /* unless it is idle */
+    int stop_event;   /* set with the condition */
     /* By sync.lock. */
+    enum presence presence GUARDED;
     bool runs GUARDED; /* this attempt: */
     uint64_t run_id GUARDED;
     uint32_t run_attempt GUARDED;
@@ -41,7 +54,9 @@ struct jobd_pool {
     struct jobd *jobd;
     struct jobd_runner *runners;
     struct worker *workers;
-    uint32_t workers_len, workers_started;
+    uint32_t queues_len;
+    uint32_t *first;  /* worker of each queue, and behind the last */
+    uint32_t *wanted; /* threads of each */
     struct timer timer;
     bool timer_made, timer_started;
 };
@@ -90,8 +105,7 @@ static void *timer_main(void *context)
 
 static void stop(struct jobd_waiter *waiter, const struct jobd_task *task)
 {
-    struct worker *worker = (struct worker *)waiter;
-    const uint64_t one = 1;
+    struct worker *worker = container_of(waiter, struct worker, sync.waiter);
     mutex_lock(&worker->sync.lock);
     if (worker->runs && (worker->run_id != task->id || worker->run_attempt != task->attempt)) {
         mutex_unlock(&worker->sync.lock); /* that one has ended meanwhile */
@@ -100,7 +114,7 @@ static void stop(struct jobd_waiter *waiter, const struct jobd_task *task)
     worker->stop_id = task->id;
     worker->stop_attempt = task->attempt;
     condition_signal(&worker->sync.changed);
-    verify(write(worker->stop_event, &one, sizeof one) == sizeof one);
+    event_set(worker->stop_event);
     mutex_unlock(&worker->sync.lock);
 }
 
@@ -114,13 +128,12 @@ static bool stopping_locked(const struct worker *worker) REQUIRES(worker->sync.l
 static void begin_attempt(struct worker *worker)
 {
     const struct jobd_task *task = &worker->sync.waiter.task;
-    uint64_t rings;
     mutex_lock(&worker->sync.lock);
     worker->runs = true;
     worker->run_id = task->id;
     worker->run_attempt = task->attempt;
     if (!stopping_locked(worker))
-        (void)!read(worker->stop_event, &rings, sizeof rings);
+        event_clear(worker->stop_event);
     mutex_unlock(&worker->sync.lock);
 }
 
@@ -177,17 +190,30 @@ static void rest(struct worker *worker)
     mutex_unlock(&worker->sync.lock);
 }
 
+/* From `from` to `to`, if it is there. */
+static bool move(struct worker *worker, enum presence from, enum presence to)
+{
+    mutex_lock(&worker->sync.lock);
+    bool moves = worker->presence == from;
+    if (moves)
+        worker->presence = to;
+    mutex_unlock(&worker->sync.lock);
+    return moves;
+}
+
 static void *worker_main(void *context)
 {
     struct worker *worker = context;
     struct jobd *jobd = worker->pool->jobd;
     const struct jobd_runner *runner = &worker->pool->runners[worker->queue];
     this_worker = worker;
-    for (;;) {
+    while (!move(worker, LEAVING, GONE)) {
         enum jobd_result result =
             jobd_take(jobd, worker->queue, &worker->sync.waiter, clock_now_us());
         if (result == JOBD_PENDING)
             result = wait_sync_until(&worker->sync, jobd, JOBD_NEVER);
+        if (result == JOBD_TIMEOUT) /* sent home: perhaps not this one */
+            continue;
         if (result == JOBD_STORE_FAILED) {
             rest(worker);
             continue;
@@ -240,9 +266,9 @@ static int timer_init(struct timer *timer)
 
 static int worker_init(struct worker *worker, struct jobd_pool *pool, uint32_t queue)
 {
-    worker->stop_event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    worker->stop_event = event_new();
     if (worker->stop_event < 0)
-        return -errno;
+        return worker->stop_event;
     int error = wait_sync_init(&worker->sync);
     if (error != 0) {
         close(worker->stop_event);
@@ -253,6 +279,11 @@ static int worker_init(struct worker *worker, struct jobd_pool *pool, uint32_t q
     worker->pool = pool;
     worker->queue = queue;
     return 0;
+}
+
+static uint32_t workers_max(const struct jobd_queue_config *queue)
+{
+    return queue->workers > queue->workers_max ? queue->workers : queue->workers_max;
 }
 
 int jobd_pool_new(struct jobd_pool **pool, const struct jobd_config *config,
@@ -271,25 +302,23 @@ int jobd_pool_new(struct jobd_pool **pool, const struct jobd_config *config,
         goto fail;
     size_t workers = 0;
     for (uint32_t i = 0; i < config->queues_len; i++)
-        workers += config->queues[i].workers;
+        workers += workers_max(&config->queues[i]);
     new->workers = calloc(workers > 0 ? workers : 1, sizeof *new->workers);
     new->runners = calloc(config->queues_len, sizeof *new->runners);
+    new->first = calloc((size_t)config->queues_len + 1, sizeof *new->first);
+    new->wanted = calloc(config->queues_len, sizeof *new->wanted);
     error = -ENOMEM;
-    if (new->workers == NULL || new->runners == NULL)
+    if (new->workers == NULL || new->runners == NULL || new->first == NULL || new->wanted == NULL)
         goto fail;
     error = timer_init(&new->timer);
     if (error != 0)
         goto fail;
     new->timer_made = true;
+    new->queues_len = config->queues_len;
     for (uint32_t i = 0; i < config->queues_len; i++) {
         new->runners[i] = runners[i];
-        for (uint32_t n = 0; n < config->queues[i].workers; n++) {
-            struct worker *worker = &new->workers[new->workers_len];
-            error = worker_init(worker, new, i);
-            if (error != 0)
-                goto fail;
-            new->workers_len++;
-        }
+        new->wanted[i] = config->queues[i].workers;
+        new->first[i + 1] = new->first[i] + workers_max(&config->queues[i]);
     }
     *pool = new;
     return 0;
@@ -298,16 +327,83 @@ fail:
     return error;
 }
 
+static void worker_join(struct worker *worker)
+{
+    verify(pthread_join(worker->thread, NULL) == 0);
+    mutex_lock(&worker->sync.lock);
+    worker->presence = IDLE;
+    mutex_unlock(&worker->sync.lock);
+}
+
+/* 0 or -errno; then it is idle. */
+static int worker_start(struct worker *worker)
+{
+    verify(move(worker, IDLE, WORKING));
+    int error = thread_start(&worker->thread, worker_main, worker);
+    if (error != 0)
+        verify(move(worker, WORKING, IDLE));
+    return error;
+}
+
+/* Lets those go that are too many, and joins who has gone: how many stay. */
+static uint32_t keep_threads(struct worker *first, struct worker *end, uint32_t wanted)
+{
+    uint32_t threads = 0;
+    for (struct worker *worker = first; worker < end; worker++) {
+        if (worker->pool == NULL)
+            continue;
+        if (move(worker, GONE, GONE))
+            worker_join(worker);
+        if (move(worker, WORKING, threads < wanted ? WORKING : LEAVING))
+            threads += threads < wanted;
+    }
+    return threads;
+}
+
+/* As many threads as are wanted: keeps who was about to go, starts the rest. 0 or -errno: there are
+ * fewer then. */
+static int set_threads(struct jobd_pool *pool, uint32_t queue, uint32_t wanted)
+{
+    struct worker *first = &pool->workers[pool->first[queue]];
+    struct worker *end = &pool->workers[pool->first[queue + 1]];
+    uint32_t threads = keep_threads(first, end, wanted);
+    int error = 0;
+    for (struct worker *worker = first; worker < end && threads < wanted; worker++)
+        threads += worker->pool != NULL && move(worker, LEAVING, WORKING);
+    for (struct worker *worker = first; worker < end && threads < wanted && error == 0; worker++) {
+        if (worker->pool == NULL)
+            error = worker_init(worker, pool, queue);
+        if (error == 0 && move(worker, GONE, GONE)) /* since just now */
+            worker_join(worker);
+        if (error != 0 || !move(worker, IDLE, IDLE))
+            continue;
+        error = worker_start(worker);
+        threads++;
+    }
+    return error;
+}
+
 int jobd_pool_start(struct jobd_pool *pool)
 {
     int error = thread_start(&pool->timer.thread, timer_main, pool);
     pool->timer_started = error == 0;
-    while (error == 0 && pool->workers_started < pool->workers_len) {
-        struct worker *worker = &pool->workers[pool->workers_started];
-        error = thread_start(&worker->thread, worker_main, worker);
-        if (error == 0)
-            pool->workers_started++;
-    }
+    for (uint32_t i = 0; i < pool->queues_len && error == 0; i++)
+        error = set_threads(pool, i, pool->wanted[i]);
+    return error;
+}
+
+int jobd_pool_resize(struct jobd_pool *pool, uint32_t queue, uint32_t capacity, uint32_t workers)
+{
+    verify(queue < pool->queues_len && pool->timer_started);
+    if (workers > pool->first[queue + 1] - pool->first[queue])
+        return -EINVAL;
+    int error = set_threads(pool, queue, workers);
+    if (error == 0)
+        error = jobd_queue_resize(pool->jobd, queue, capacity, workers, clock_now_us());
+    if (error == 0)
+        pool->wanted[queue] = workers;
+    else
+        (void)set_threads(pool, queue, pool->wanted[queue]); /* as it was */
     return error;
 }
 
@@ -346,8 +442,9 @@ void jobd_pool_stop(struct jobd_pool *pool)
         jobd_cancel_all(pool->jobd, clock_now_us());
         jobd_stop_takers(pool->jobd);
     }
-    for (; pool->workers_started > 0; pool->workers_started--)
-        verify(pthread_join(pool->workers[pool->workers_started - 1].thread, NULL) == 0);
+    for (uint32_t i = 0; pool->queues_len > 0 && i < pool->first[pool->queues_len]; i++)
+        if (pool->workers[i].pool != NULL && !move(&pool->workers[i], IDLE, IDLE))
+            worker_join(&pool->workers[i]);
     if (pool->timer_started)
         timer_join(&pool->timer);
     pool->timer_started = false;
@@ -359,10 +456,11 @@ void jobd_pool_free(struct jobd_pool *pool)
         return;
     pool_unshare(pool);
     jobd_pool_stop(pool);
-    for (uint32_t i = 0; i < pool->workers_len; i++) {
-        close(pool->workers[i].stop_event);
-        wait_sync_release(&pool->workers[i].sync);
-    }
+    for (uint32_t i = 0; pool->queues_len > 0 && i < pool->first[pool->queues_len]; i++)
+        if (pool->workers[i].pool != NULL) {
+            close(pool->workers[i].stop_event);
+            wait_sync_release(&pool->workers[i].sync);
+        }
     if (pool->timer_made) {
         condition_release(&pool->timer.changed);
         mutex_release(&pool->timer.lock);
@@ -370,5 +468,7 @@ void jobd_pool_free(struct jobd_pool *pool)
     jobd_free(pool->jobd);
     free(pool->workers);
     free(pool->runners);
+    free(pool->first);
+    free(pool->wanted);
     free(pool);
 }

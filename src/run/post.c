@@ -18,7 +18,6 @@
 #include "run/http_client.h"
 
 enum {
-    RETRY_MAX_S = 24 * 60 * 60,
     ERROR_SIZE = 800 /* of the text in an outcome */
 };
 
@@ -178,21 +177,58 @@ static bool add_fields(struct http_client *web, const struct post *post,
 
 /* ---- the outcome */
 
-/* Appends what is printable ASCII of the bytes to a text in ERROR_SIZE bytes, each run of blanks
- * and control characters as one space, so that it stays one line. */
-static void append(char *text, const char *bytes, size_t size)
+/* Bytes of a UTF-8 character by its first one. */
+static size_t character_length(unsigned char first)
+{
+    return first < 0xc0 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+}
+
+/* Without a character at the end of which only the beginning is there. */
+static size_t whole_characters(const char *bytes, size_t size)
+{
+    size_t at = size;
+    while (at > 0 && size - at < 3 && ((unsigned char)bytes[at - 1] & 0xc0) == 0x80)
+        at--;
+    bool cut = at > 0 && character_length((unsigned char)bytes[at - 1]) > size - at + 1;
+    return cut ? at - 1 : size;
+}
+
+static bool is_blank(const char *at)
+{
+    unsigned char c = (unsigned char)at[0];
+    return c <= ' ' || c == 0x7f || (c == 0xc2 && (unsigned char)at[1] < 0xa0); /* C1 controls */
+}
+
+/* Appends UTF-8 to a text in ERROR_SIZE bytes, each run of blanks and control characters as one
+ * space, so that it stays one line. */
+static void append_text(char *text, const char *from)
 {
     size_t used = strlen(text);
-    for (const char *end = bytes + size; bytes < end && used + 1 < ERROR_SIZE; bytes++) {
-        unsigned char c = (unsigned char)*bytes;
-        if (c > ' ' && c != 0x7f)
-            text[used++] = c < 0x7f ? (char)c : '?';
-        else if (used > 0 && text[used - 1] != ' ')
+    while (*from != '\0') {
+        size_t length = character_length((unsigned char)*from);
+        bool blank = is_blank(from);
+        if (used + length >= ERROR_SIZE)
+            break;
+        if (!blank) {
+            memcpy(text + used, from, length);
+            used += length;
+        } else if (used > 0 && text[used - 1] != ' ') {
             text[used++] = ' ';
+        }
+        from += length;
     }
     while (used > 0 && text[used - 1] == ' ')
         used--;
     text[used] = '\0';
+}
+
+/* The same with bytes of any kind; none when memory is short. */
+static void append(char *text, const char *bytes, size_t size)
+{
+    char *from = text_utf8((const unsigned char *)bytes, whole_characters(bytes, size));
+    if (from != NULL)
+        append_text(text, from);
+    free(from);
 }
 
 static struct jobd_blob *blob_of(const char *bytes, size_t size, const char *type)
@@ -252,8 +288,7 @@ static void fail_with(struct jobd_outcome *outcome, const struct http_answer *an
     fail(outcome, text, answer->bytes, answer->size);
     outcome->for_good = !may_pass(answer->status);
     if (!outcome->for_good)
-        outcome->retry_in_us =
-            (answer->wait_for_s < RETRY_MAX_S ? answer->wait_for_s : RETRY_MAX_S) * CLOCK_SECOND_US;
+        outcome->retry_in_us = answer->wait_for_s * CLOCK_SECOND_US;
 }
 
 static void judge(struct jobd_outcome *outcome, const struct http_answer *answer)

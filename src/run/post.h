@@ -16,9 +16,9 @@
  *     within 256 KiB of fields
  *     any other                       failed for good; redirects are not followed
  *
- * A connection is kept for the next attempt. When the service has closed it meanwhile, the request
- * goes out again over a new one, in the same attempt: a service may get an attempt twice, and knows
- * it by its Idempotency-Key.
+ * A connection is kept for the next attempt. When the service has closed it in the meantime, the
+ * request goes out again over a new one, in the same attempt: a service may get an attempt twice,
+ * and knows it by its Idempotency-Key.
  *
  * Neither proxies nor anything else are taken from the environment. Certificates are checked with
  * what the system trusts. */

@@ -5,13 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/lock.h"
 #include "run/exec.h"
 #include "run/post.h"
 #include "run/sleep.h"
-
-#define KILL_AFTER_US (5 * CLOCK_SECOND_US) /* from TERM to KILL, for a command */
 
 /* ---- the kinds */
 
@@ -35,7 +32,7 @@ static int exec_new(void **work, const struct runner_config *config)
     *exec = (struct exec_config){.command = copy,
                                  .queue = config->queue,
                                  .output_max_bytes = config->output_max_bytes,
-                                 .kill_after_us = KILL_AFTER_US};
+                                 .kill_after_us = config->kill_after_us};
     *work = exec;
     return 0;
 }

@@ -18,6 +18,7 @@ struct runner_config {
     const char *kind;     /* `sleep`, `exec`, `post` */
     const void *argument; /* the value of its option: int64_t *, char ***, char ** */
     size_t output_max_bytes;
+    int64_t kill_after_us; /* from TERM to KILL of a command */
 };
 
 /* 0 and *runner, or -errno: -EINVAL when there is no such kind, or its argument is not valid. */
@@ -30,7 +31,7 @@ JOBD_MUST_READ int runner_version_new(struct runner_version **version,
                                       const struct runner_config *config);
 /* No attempt uses it. Takes NULL. */
 void runner_version_free(struct runner_version *version);
-/* For attempts that begin from now on; it is taken. */
+/* Attempts that begin after this use it; it is taken. */
 void runner_change(struct runner *runner, struct runner_version *version);
 
 /* A jobd_run; `context` is the struct runner. In any number of threads at a time. */

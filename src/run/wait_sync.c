@@ -2,10 +2,11 @@
 #include "run/wait_sync.h"
 
 #include "base/clock.h"
+#include "base/container.h"
 
 static void wake(struct jobd_waiter *waiter)
 {
-    struct wait_sync *sync = (struct wait_sync *)waiter;
+    struct wait_sync *sync = container_of(waiter, struct wait_sync, waiter);
     mutex_lock(&sync->lock);
     sync->woken = true;
     condition_signal(&sync->changed);

@@ -14,7 +14,7 @@
 enum { FILE_MAX_BYTES = 1 << 20, KEYS_SIZE = 512, PLACE_SIZE = 512 };
 
 struct reader {
-    const char *path;
+    const char *path, *place; /* where the path was said */
     char *text;
     cJSON *root;
     struct config_file *file;
@@ -29,6 +29,11 @@ static bool wrong(const struct reader *reader, const char *place, const char *wh
 static bool wrong_at(const struct reader *reader, unsigned line, const char *what)
 {
     return problem_set(reader->problem, "%s:%u: %s", reader->path, line, what);
+}
+
+static bool wrong_file(const struct reader *reader, const char *what)
+{
+    return problem_set(reader->problem, "%s: %s: %s", reader->place, reader->path, what);
 }
 
 /* `FILE:LINE: "KEY"`, the key shown printable. */
@@ -208,19 +213,19 @@ static bool load(struct reader *reader)
 {
     FILE *in = fopen(reader->path, "re");
     if (in == NULL)
-        return wrong(reader, reader->path, strerror(errno));
+        return wrong_file(reader, strerror(errno));
     reader->text = calloc(1, FILE_MAX_BYTES + 2);
     if (reader->text == NULL) {
         fclose(in);
-        return wrong(reader, reader->path, "out of memory");
+        return wrong_file(reader, "out of memory");
     }
     size_t size = fread(reader->text, 1, FILE_MAX_BYTES + 1, in);
     int error = ferror(in) ? errno : 0;
     fclose(in);
     if (error != 0)
-        return wrong(reader, reader->path, strerror(error));
+        return wrong_file(reader, strerror(error));
     if (size > FILE_MAX_BYTES)
-        return wrong(reader, reader->path, "is larger than 1 MiB");
+        return wrong_file(reader, "is larger than 1 MiB");
     if (strlen(reader->text) != size)
         return wrong_at(reader, json_line_at(reader->text, reader->text + size),
                         "not JSON: it has a NUL byte");
@@ -232,9 +237,10 @@ static bool load(struct reader *reader)
     return true;
 }
 
-bool config_file_read(struct config_file *file, const char *path, struct problem *problem)
+bool config_file_read(struct config_file *file, const char *path, const char *place,
+                      struct problem *problem)
 {
-    struct reader reader = {.path = path, .file = file, .problem = problem};
+    struct reader reader = {.path = path, .place = place, .file = file, .problem = problem};
     bool good = load(&reader) && has_no_nul(&reader) && read_top(&reader);
     cJSON_Delete(reader.root);
     free(reader.text);

@@ -18,6 +18,8 @@ struct config_file {
     size_t queues_len;
 };
 
-/* False when it cannot be read or is wrong; release it then too. Blocks on the file. */
-bool config_file_read(struct config_file *file, const char *path, struct problem *problem);
+/* False when it cannot be read or is wrong; release it then too. `place`: where its name was said.
+ * Blocks on the file. */
+bool config_file_read(struct config_file *file, const char *path, const char *place,
+                      struct problem *problem);
 void config_file_release(struct config_file *file);

@@ -16,7 +16,8 @@
 enum { PLACE_SIZE = 64 };
 
 #define DEFAULT_QUEUE "default"
-#define JOBS_MAX      (UINT64_C(1) << 32)
+/* Half of what the engine can count: a reload may want more. */
+#define JOBS_MAX (JOBD_RECORDS_MAX / 2)
 
 struct sources {
     const struct option_spec *specs; /* the table */
@@ -143,9 +144,15 @@ static bool read_environment(struct sources *sources)
 {
     char name[OPTION_VARIABLE_SIZE];
     for (size_t i = 0; i < sources->len; i++) {
-        option_variable(&sources->specs[i], name);
-        const char *text = sources->specs[i].type != &type_action ? getenv(name) : NULL;
-        if (text != NULL && !settings_set(&sources->environment, i, name, text, sources->problem))
+        const struct option_spec *spec = &sources->specs[i];
+        option_variable(spec, name);
+        const char *text = spec->type != &type_action ? getenv(name) : NULL;
+        if (text == NULL)
+            continue;
+        if (*text == '\0' && (spec->flags & OPTION_NOT_EMPTY) != 0)
+            return problem_set(sources->problem, "%s: is empty; expected %s; or unset it, for %s",
+                               name, spec->type->expected, spec->unset);
+        if (*text != '\0' && !settings_set(&sources->environment, i, name, text, sources->problem))
             return false;
     }
     return true;
@@ -158,7 +165,7 @@ static bool read_file(struct sources *sources)
     if (path == NULL)
         path = settings_get(&sources->environment, config);
     return path == NULL || path->text[0] == '\0' ||
-           config_file_read(&sources->file, path->text, sources->problem);
+           config_file_read(&sources->file, path->text, path->place, sources->problem);
 }
 
 /* ---- are they right? */
@@ -275,7 +282,14 @@ static bool combine(const struct sources *sources, enum option_target kind, void
         const struct option_spec *spec = &sources->specs[i];
         const struct setting *setting = strongest(sources, i, queue);
         const char *text = setting != NULL ? setting->text : spec->default_value;
-        if (spec->target == kind && text != NULL && !apply(sources, i, target, spec->name, text))
+        char usual[PLACE_SIZE];
+        snprintf(usual, sizeof usual, "--%s", spec->name);
+        const char *place = setting != NULL ? setting->place : usual;
+        if (spec->target != kind)
+            continue;
+        if (!option_set_place(kind, target, i, place))
+            return problem_set(sources->problem, "%s: out of memory", place);
+        if (text != NULL && !apply(sources, i, target, place, text))
             return false; /* memory is short: all_right() has seen the text */
     }
     return true;
@@ -317,28 +331,44 @@ static bool fit_memory(const struct options *options, const struct sources *sour
     return problem_set(
         sources->problem,
         "%s: \"%s\" is more than --memory \"%s\", which holds all %s; allowed is at most %llu, or "
-        "a "
-        "larger --memory",
+        "a larger --memory",
         setting->place, text_printable(setting->text, text, sizeof text),
         text_printable(limit != NULL ? limit->text : sources->specs[memory].default_value, room,
                        sizeof room),
         what, (unsigned long long)options->memory_bytes);
 }
 
+/* What most of the jobs are for is named. */
+static bool fit_jobs(const struct options *options, struct problem *problem)
+{
+    const uint64_t kept = 3 * options->keep * options->queues_len;
+    uint64_t waiting = 0, workers = 0, most = kept;
+    const char *place = option_place(&options->places, "keep");
+    for (uint32_t i = 0; i < options->queues_len; i++) {
+        const struct queue_options *queue = &options->queues[i];
+        waiting += queue->capacity;
+        workers += queue->workers;
+        if (queue->capacity > most) {
+            most = queue->capacity;
+            place = option_place(&queue->places, "capacity");
+        }
+    }
+    uint64_t jobs =
+        jobd_records_needed(waiting, workers, options->leases_max, kept, options->data != NULL);
+    return jobs < JOBS_MAX ||
+           problem_set(problem,
+                       "%s: all queues together, with what each remembers, are %llu jobs; allowed "
+                       "are fewer than %llu: lower --keep or --capacity",
+                       place, (unsigned long long)jobs, (unsigned long long)JOBS_MAX);
+}
+
 static bool agree(const struct options *options, struct problem *problem)
 {
-    uint64_t jobs = 2 * options->keep + OPTIONS_LEASES_MAX;
-    for (uint32_t i = 0; i < options->queues_len; i++)
-        jobs += options->queues[i].capacity + options->queues[i].workers;
-    if (jobs >= JOBS_MAX)
-        return problem_set(problem,
-                           "--capacity: all queues and --keep together are %llu jobs; allowed are "
-                           "fewer than %llu",
-                           (unsigned long long)jobs, (unsigned long long)JOBS_MAX);
+    const char *given = options->tls_key == NULL ? "tls-cert" : "tls-key";
     if ((options->tls_certificate == NULL) != (options->tls_key == NULL))
         return problem_set(problem, "%s: --tls-cert and --tls-key belong together",
-                           options->tls_key == NULL ? "--tls-cert" : "--tls-key");
-    return true;
+                           option_place(&options->places, given));
+    return fit_jobs(options, problem);
 }
 
 bool options_read(struct options *options, int argc, char **argv, struct problem *problem)
@@ -349,9 +379,11 @@ bool options_read(struct options *options, int argc, char **argv, struct problem
     bool good = read_sources(&sources, argc > 0 ? argv + 1 : argv);
     options->action = sources.action;
     if (good && !needs_no_options(options->action))
-        good = combine_all(options, &sources) &&
-               fit_memory(options, &sources, "max-body", &options->body_max_bytes, "payloads") &&
-               agree(options, problem);
+        good =
+            combine_all(options, &sources) &&
+            fit_memory(options, &sources, "max-body", &options->body_max_bytes, "payloads") &&
+            fit_memory(options, &sources, "output-limit", &options->output_max_bytes, "outputs") &&
+            agree(options, problem);
     settings_release(&sources.line);
     settings_release(&sources.environment);
     config_file_release(&sources.file);

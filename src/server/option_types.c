@@ -139,6 +139,18 @@ static void expect_choice(const struct option_spec *spec, char *out, size_t size
         used += (size_t)snprintf(out + used, size - used, "%s%s", used > 0 ? ", " : "", *choice);
 }
 
+/* In octal digits, as chmod(1) takes them; a 0 in front or not. */
+static bool parse_mode(const struct option_spec *spec, const char *text, void *value)
+{
+    size_t length = strlen(text);
+    (void)spec;
+    if (length < 3 || length > 4 || strspn(text, "01234567") != length ||
+        (length == 4 && text[0] != '0'))
+        return false;
+    *(unsigned *)value = (unsigned)strtoul(text, NULL, 8);
+    return *(unsigned *)value != 0;
+}
+
 static bool parse_flag(const struct option_spec *spec, const char *text, void *value)
 {
     bool yes = strcmp(text, "true") == 0 || strcmp(text, "1") == 0;
@@ -195,6 +207,11 @@ const struct option_type type_choice = {.size = sizeof(unsigned),
                                         .in_json = "a string",
                                         .parse = parse_choice,
                                         .expect = expect_choice};
+const struct option_type type_mode = {.size = sizeof(unsigned),
+                                      .json = JSON_STRING,
+                                      .in_json = "a string like \"0660\"",
+                                      .parse = parse_mode,
+                                      .expected = "a file's mode in octal, like 0660"};
 const struct option_type type_flag = {.size = sizeof(bool),
                                       .json = JSON_BOOL,
                                       .in_json = "true or false",

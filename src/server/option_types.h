@@ -41,6 +41,7 @@ extern const struct option_type type_size;      /* uint64_t bytes, from min to m
 extern const struct option_type type_duration;  /* int64_t microseconds, from min to max */
 extern const struct option_type type_span;      /* struct span, up to max */
 extern const struct option_type type_choice;    /* unsigned, an index of choices */
+extern const struct option_type type_mode;      /* unsigned: the permissions of a file */
 extern const struct option_type type_flag;      /* bool */
 extern const struct option_type type_action;    /* none: it is done at once */
 
@@ -50,7 +51,8 @@ enum option_flag {
     OPTION_SECRET = 4,   /* names a secret: commands do not get the variable; no core dumps */
     OPTION_RUNNER = 8,   /* what runs the jobs of a queue: a row of the same name in runner.c */
     OPTION_PROGRAM = 16, /* a server without it starts no program: the sandbox sees to that */
-    OPTION_NOT_IN_FILE = 32
+    OPTION_NOT_IN_FILE = 32,
+    OPTION_NOT_EMPTY = 64 /* an empty variable is a mistake, not a variable that is not set */
 };
 
 /* A row of the table in options.c. */

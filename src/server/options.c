@@ -29,17 +29,22 @@ static const struct option_spec table[] = {
              "the system picks a port, and the log says which. A stale socket file is replaced; "
              "one that a server still listens on is not. Sockets handed over by "
              "systemd.socket(5) are used instead."},
+    {"socket-mode", .type = &type_mode, SERVER(socket_mode), .argument = "MODE",
+     .default_value = "0660", .help = "who may connect to unix:PATH: the mode of its file",
+     .more = "The mode of the socket file of unix:PATH, in octal: who may write to it may connect. "
+             "Its group is that of jobd, or of a directory with the set-group-id bit."},
     {"open", .type = &type_flag, SERVER(open),
      .help = "allow addresses that other machines can reach, without --token-file",
      .more = "Listen on addresses that other machines can reach, without --token-file: anyone "
              "who can reach the port may submit jobs."},
-    {"token-file", .type = &type_file, SERVER(token_file), .flags = OPTION_SECRET | OPTION_REREAD,
-     .argument = "FILE", .unset = "no authentication",
-     .help = "bearer tokens: one \"SCOPE TOKEN\" per line (put, work, admin)",
-     .more = "Access control. Each line of the file is a scope, which is `put`, `work` or "
-             "`admin` and may be limited to one queue by a colon and its name, and a token, "
-             "which requests send as `Authorization: Bearer`. A line that begins with # is a "
-             "comment."},
+    {"token-file", .type = &type_file, SERVER(token_file),
+     .flags = OPTION_SECRET | OPTION_REREAD | OPTION_NOT_EMPTY, .argument = "FILE",
+     .unset = "no authentication",
+     .help = "bearer tokens: one \"SCOPE TOKEN\" per line (read, put, work, admin)",
+     .more = "Access control. Each line of the file is a scope, which is `read`, `read+data`, "
+             "`put`, `work` or `admin` and may be limited to one queue by a colon and its name, "
+             "and a token, which requests send as `Authorization: Bearer`. A line that begins "
+             "with # is a comment."},
     {"tls-cert", .type = &type_file, SERVER(tls_certificate),
      .flags = OPTION_SECRET | OPTION_REREAD, .argument = "FILE", .unset = "no TLS",
      .help = "serve TLS with this certificate and its chain, in PEM",
@@ -80,7 +85,10 @@ static const struct option_spec table[] = {
     {"attempts", .type = &type_number, QUEUE(attempts), .flags = OPTION_LIVE, .min = 1,
      .max = JOBD_ATTEMPTS_MAX, .argument = "N", .default_value = "1",
      .help = "how often a job is tried before it fails",
-     .more = "How often a job is tried before it fails, the first attempt included."},
+     .more = "How often a job is tried before it fails, the first attempt included. With 1 every "
+             "job fails that comes while its command or service is away for a second: give more "
+             "to whatever may be run twice. With the default of --backoff, 5 span some 20 seconds, "
+             "10 some ten minutes."},
     {"timeout", .type = &type_duration, QUEUE(timeout_us), .flags = OPTION_LIVE, .min = 1000,
      .max = 365 * DAY, .argument = "TIME", .unset = "none", .help = "time limit for one attempt"},
     {"backoff", .type = &type_span, QUEUE(backoff), .flags = OPTION_LIVE, .max = 365 * DAY,
@@ -108,12 +116,15 @@ static const struct option_spec table[] = {
      .more = "Bytes of the body of a request, at most 1GiB and no more than --memory. A smaller "
              "--memory lowers the default."},
     {"keep", .type = &type_number, SERVER(keep), .max = 10000000, .argument = "N",
-     .default_value = "1000", .help = "done jobs to remember, and as many failed or cancelled ones",
-     .more = "How many done jobs to remember. As many failed or cancelled ones are remembered "
-             "apart from them."},
+     .default_value = "1000",
+     .help = "done jobs to remember of each queue, as many failed, as many cancelled ones",
+     .more = "How many done jobs to remember of each queue; also how many failed and how many "
+             "cancelled ones."},
     {"output-limit", .type = &type_size, SERVER(output_max_bytes), .max = GIB, .argument = "SIZE",
      .default_value = "64KiB", .help = "bytes of a job's output to keep",
-     .more = "Bytes of the output of a job to keep; the rest is dropped."},
+     .more =
+         "Bytes of the output of a job to keep; the rest is dropped. At most --memory, which is "
+         "also the limit for the outputs of all running commands together."},
     {"max-connections", .type = &type_number, SERVER(connections_max), .min = 1, .max = 1000000,
      .argument = "N", .default_value = "16384", .heading = "Connections",
      .help = "connections at a time, those of waiting requests included",
@@ -124,6 +135,10 @@ static const struct option_spec table[] = {
      .help = "connections at a time from one address (IPv6: from one /64)",
      .more = "Connections at a time from one address; an IPv6 address counts by its /64. Unix "
              "sockets have no such limit."},
+    {"leases", .type = &type_number, SERVER(leases_max), .min = 1, .max = 10000000, .argument = "N",
+     .default_value = "16384", .help = "jobs that remote workers may hold at a time",
+     .more = "Jobs that remote workers may hold at a time, all queues together, and those who wait "
+             "for one. One more is answered 503."},
     {"header-timeout", .type = &type_duration, SERVER(header_us), .min = SECOND / 10, .max = DAY,
      .argument = "TIME", .default_value = "10s",
      .help = "time limit for a header; a body has a second more for each 16 KiB of --max-body",
@@ -137,6 +152,10 @@ static const struct option_spec table[] = {
              "has this, the time of a header, and a second for each 16 KiB."},
     {"grace", .type = &type_duration, SERVER(grace_us), .max = 365 * DAY, .argument = "TIME",
      .default_value = "30s", .heading = "Running", .help = "how long a shutdown waits for jobs"},
+    {"kill-after", .type = &type_duration, SERVER(kill_after_us), .max = DAY, .argument = "TIME",
+     .default_value = "5s", .help = "from SIGTERM to SIGKILL, for a command that is to stop",
+     .more = "How long a command that is told to stop, and all that it started, has from SIGTERM "
+             "to SIGKILL."},
     {"log-format", .type = &type_choice, SERVER(log_format), .choices = log_format_names,
      .argument = "FORMAT", .default_value = "text", .help = "format of the log: text or json"},
     {"log-level", .type = &type_choice, SERVER(log_level), .choices = log_level_names,
@@ -166,6 +185,14 @@ const struct option_spec *options_table(size_t *len)
     return table;
 }
 
+const char *option_place(const struct option_places *places, const char *name)
+{
+    for (size_t i = 0; i < OPTIONS_LEN; i++)
+        if (places->of != NULL && places->of[i] != NULL && strcmp(table[i].name, name) == 0)
+            return places->of[i];
+    return name;
+}
+
 void *option_value(const struct option_spec *spec, const void *target)
 {
     return (char *)(uintptr_t)target + spec->offset;
@@ -189,8 +216,27 @@ void option_variable(const struct option_spec *spec, char out[OPTION_VARIABLE_SI
 
 /* ---- values */
 
+static struct option_places *places_of(enum option_target target, void *options)
+{
+    return target == OF_QUEUE ? &((struct queue_options *)options)->places
+                              : &((struct options *)options)->places;
+}
+
+bool option_set_place(enum option_target target, void *options, size_t option, const char *place)
+{
+    struct option_places *places = places_of(target, options);
+    if (places->of == NULL)
+        places->of = calloc(OPTIONS_LEN, sizeof *places->of);
+    return places->of != NULL && (places->of[option] = strdup(place)) != NULL;
+}
+
 void options_release_values(enum option_target target, void *options)
 {
+    struct option_places *places = places_of(target, options);
+    for (size_t i = 0; places->of != NULL && i < OPTIONS_LEN; i++)
+        free(places->of[i]);
+    free(places->of);
+    places->of = NULL;
     for (size_t i = 0; i < OPTIONS_LEN; i++)
         if (table[i].target == target && table[i].type->release != NULL)
             table[i].type->release(option_value(&table[i], options));
@@ -231,6 +277,9 @@ void options_swap_live(struct queue_options *queue, struct queue_options *other)
             value[at] = theirs[at];
             theirs[at] = kept;
         }
+        char *place = queue->places.of[i];
+        queue->places.of[i] = other->places.of[i];
+        other->places.of[i] = place;
     }
 }
 
@@ -248,6 +297,15 @@ const struct option_spec *options_runner(const struct queue_options *queue)
             return &table[i];
     }
     return usual;
+}
+
+bool options_declare(const void *options, const char *queue)
+{
+    const struct options *all = options;
+    bool declared = false;
+    for (uint32_t i = 0; i < all->queues_len && !declared; i++)
+        declared = strcmp(all->queues[i].name, queue) == 0;
+    return declared;
 }
 
 bool options_any(enum option_target target, const void *options, unsigned flags)

@@ -12,8 +12,6 @@
 
 #include "jobd/queue.h"
 
-enum { OPTIONS_LEASES_MAX = 16384 }; /* jobs that remote workers may hold at a time */
-
 struct option_spec;
 enum option_target { OF_SERVER, OF_QUEUE }; /* whose option it is */
 
@@ -21,8 +19,15 @@ struct span {
     int64_t min_us, max_us;
 };
 
+/* Where each value was said, by the option's index in the table: `--capacity`, `JOBD_CAPACITY`,
+ * `jobd.json:3: "capacity"`; of a default the option's name. */
+struct option_places {
+    char **of;
+};
+
 struct queue_options {
     char name[JOBD_QUEUE_NAME_MAX + 1];
+    struct option_places places;
     uint64_t capacity, workers;
     int64_t sleep_us;
     uint64_t attempts;
@@ -36,10 +41,12 @@ enum action { ACTION_RUN, ACTION_CHECK, ACTION_HEALTH, ACTION_VERSION, ACTION_HE
 
 struct options {
     enum action action;
+    struct option_places places;
     char *listen;
+    unsigned socket_mode; /* of a unix socket's file */
     uint64_t body_max_bytes, memory_bytes, keep, output_max_bytes;
-    uint64_t connections_max, per_address_max;
-    int64_t header_us, idle_us, grace_us;
+    uint64_t connections_max, per_address_max, leases_max;
+    int64_t header_us, idle_us, grace_us, kill_after_us;
     char *config;                    /* the file they came from, or NULL */
     char *data;                      /* a directory, or NULL: memory only */
     unsigned sync;                   /* enum store_sync */
@@ -61,11 +68,16 @@ const struct option_spec *options_table(size_t *len);
 void *option_value(const struct option_spec *spec, const void *options);
 bool option_is_set(const struct option_spec *spec, const void *options);
 
+/* Where the value of the option with this name was said: valid as long as the options are. */
+const char *option_place(const struct option_places *places, const char *name);
+
 /* Its variable, JOBD_LOG_LEVEL for --log-level. */
 enum { OPTION_VARIABLE_SIZE = 40 };
 void option_variable(const struct option_spec *spec, char out[OPTION_VARIABLE_SIZE]);
 
-/* Frees what the values own. */
+/* Keeps a copy of the place of this option, which has none yet; false when memory is short. */
+bool option_set_place(enum option_target target, void *options, size_t option, const char *place);
+/* Frees what the values own, and the places. */
 void options_release_values(enum option_target target, void *options);
 /* All of it, the queues too; then it is empty. */
 void options_release(struct options *options);
@@ -74,9 +86,11 @@ void options_release(struct options *options);
 typedef void options_differ(void *context, const char *option, bool live);
 void options_compare(enum option_target target, const void *options, const void *others,
                      options_differ *each, void *context);
-/* Exchanges the values that can be changed while the server runs. */
+/* Exchanges the values that can be changed while the server runs, and their places. */
 void options_swap_live(struct queue_options *queue, struct queue_options *other);
 
+/* Is there a queue with this name? `options`: a const struct options *. */
+bool options_declare(const void *options, const char *queue);
 /* Is an option set that has one of these flags, of enum option_flag? */
 bool options_any(enum option_target target, const void *options, unsigned flags);
 /* What runs the jobs of this queue: the option with OPTION_RUNNER that is set, or the one that has

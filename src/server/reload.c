@@ -9,10 +9,12 @@
 #include "base/log.h"
 #include "base/problem.h"
 #include "base/verify.h"
+#include "server/descriptors.h"
 #include "server/option_sources.h"
 #include "server/option_types.h"
 #include "server/sandbox.h"
 #include "server/server.h"
+#include "server/surroundings.h"
 
 enum { NAMES_SIZE = 256 };
 
@@ -49,7 +51,8 @@ void queue_runner(const struct options *options, const struct queue_options *que
     *config = (struct runner_config){.queue = queue->name,
                                      .kind = runner->name,
                                      .argument = option_value(runner, queue),
-                                     .output_max_bytes = (size_t)options->output_max_bytes};
+                                     .output_max_bytes = (size_t)options->output_max_bytes,
+                                     .kill_after_us = options->kill_after_us};
 }
 
 static void note(void *context, const char *option, bool live)
@@ -87,11 +90,27 @@ static bool may_run(const struct options *options, const struct options *fresh,
     return true;
 }
 
+struct both {
+    const struct options *now, *then;
+};
+
+/* A queue that is new in the file, or gone from it, is still one a token may be for. */
+static bool both_declare(const void *context, const char *queue)
+{
+    const struct both *both = context;
+    return options_declare(both->now, queue) || options_declare(both->then, queue);
+}
+
 static bool read_files(struct changes *changes, const struct server *server,
                        struct problem *problem)
 {
-    if (server->auth != NULL && (changes->tokens = auth_read(server->auth, problem)) == NULL)
-        return false;
+    const struct both both = {&server->options, &changes->options};
+    if (server->auth != NULL) {
+        changes->tokens = auth_read(server->auth, problem);
+        if (changes->tokens == NULL ||
+            !tokens_check(changes->tokens, server->auth, both_declare, &both, problem))
+            return false;
+    }
     return server->tls == NULL || (changes->identity = tls_read(server->tls, problem)) != NULL;
 }
 
@@ -123,6 +142,22 @@ static bool prepare(struct changes *changes, const struct server *server, struct
            read_files(changes, server, problem) && make_runners(changes, &server->options, problem);
 }
 
+/* What the kernel says of a file that the sandbox hides helps nobody. */
+static void explain(const struct server *server, struct problem *problem)
+{
+    const char **files = options_files(&server->options);
+    for (const char *const *file = files; file != NULL && *file != NULL; file++)
+        if (sandbox_hides(*file)) {
+            (void)problem_set(problem,
+                              "%s: it is in another directory than at the start, which the sandbox "
+                              "does not let jobd read; replace files in the same directory, keep "
+                              "them under /etc, or start jobd again",
+                              *file);
+            break;
+        }
+    free(files);
+}
+
 static void release(struct changes *changes, uint32_t queues_len)
 {
     for (uint32_t i = 0; changes->runners != NULL && i < queues_len; i++)
@@ -135,6 +170,40 @@ static void release(struct changes *changes, uint32_t queues_len)
 
 /* ---- from here on nothing can fail */
 
+/* Capacity and workers, as far as there is room. What is said is what can be done about it. */
+static void resize_queue(struct server *server, uint32_t index, const struct queue_options *fresh)
+{
+    struct queue_options *queue = &server->options.queues[index];
+    const struct queue_room *room = &server->rooms[index];
+    const uint64_t capacity = fresh->capacity, workers = fresh->workers;
+    uint64_t all = workers - queue->workers;
+    if (capacity == queue->capacity && workers == queue->workers)
+        return;
+    for (uint32_t i = 0; i < server->options.queues_len; i++)
+        all += server->options.queues[i].workers;
+    int error = workers <= queue->workers || descriptors_suffice(server->connections_max, all)
+                    ? 0
+                    : -EMFILE;
+    if (error == 0)
+        error = jobd_pool_resize(server->pool, jobd_queue_named(server->jobd, queue->name),
+                                 (uint32_t)capacity, (uint32_t)workers);
+    if (error == 0) {
+        log_info("SIGHUP: queue %s: changed:%s%s%s", queue->name,
+                 capacity != queue->capacity ? " capacity" : "",
+                 capacity != queue->capacity && workers != queue->workers ? "," : "",
+                 workers != queue->workers ? " workers" : "");
+        queue->capacity = capacity;
+        queue->workers = workers;
+    } else if (error == -EINVAL) {
+        log_warn("SIGHUP: queue %s: until the next start there is room for a capacity of %u and %u "
+                 "workers",
+                 queue->name, room->capacity, room->workers);
+    } else {
+        log_warn("SIGHUP: queue %s: %llu workers: %s", queue->name, (unsigned long long)workers,
+                 strerror(-error));
+    }
+}
+
 /* Takes the runner's version, NULL when nothing that is live differs. What is live is exchanged
  * with `fresh`, to be released with it; the name stays where it is, as workers may be reading it.
  */
@@ -144,6 +213,7 @@ static void change_queue(struct server *server, uint32_t index, struct queue_opt
     struct queue_options *queue = &server->options.queues[index];
     struct differences differences = {0};
     struct jobd_queue_config terms = {.name = queue->name};
+    resize_queue(server, index, fresh);
     options_compare(OF_QUEUE, queue, fresh, note, &differences);
     if (differences.fixed.used > 0)
         log_warn("SIGHUP: queue %s: %s cannot change while the server runs", queue->name,
@@ -200,8 +270,10 @@ void reload(struct server *server)
             log_warn("SIGHUP: %s cannot change while the server runs", differences.fixed.text);
         change_files(server, &changes);
         change_queues(server, &changes);
+        surroundings_warn_commands(&server->options);
         log_info("SIGHUP: configuration reloaded");
     } else {
+        explain(server, &problem);
         log_error("SIGHUP: %s: nothing is changed", problem.text);
     }
     release(&changes, server->options.queues_len);

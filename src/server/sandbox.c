@@ -2,6 +2,7 @@
 #include "server/sandbox.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/capability.h>
 #include <stdint.h>
 #include <string.h>
@@ -13,7 +14,7 @@
 #include "base/log.h"
 #include "server/seccomp.h"
 
-static bool commands_given_up;
+static bool commands_given_up, files_given_up;
 
 static void say(const char *what, int error)
 {
@@ -99,11 +100,24 @@ void sandbox_enter(const struct sandbox *sandbox)
     if (sandbox->commands)
         return;
     commands_given_up = true; /* also where the kernel cannot hold us to it */
-    if (SANDBOX_WHOLE)
-        say("no other files", limit_files(sandbox));
+    if (SANDBOX_WHOLE) {
+        int error = limit_files(sandbox);
+        files_given_up = error == 0;
+        say("no other files", error);
+    }
     say("no capabilities", drop_capabilities(sandbox));
     if (SANDBOX_WHOLE)
         say("no programs", seccomp_enter());
+}
+
+bool sandbox_hides(const char *path)
+{
+    if (!files_given_up || faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) != 0)
+        return false;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd >= 0)
+        close(fd);
+    return fd < 0 && errno == EACCES;
 }
 
 bool sandbox_allows_commands(void)

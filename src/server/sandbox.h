@@ -38,5 +38,9 @@ struct sandbox {
 /* Before the first other thread. Says at `debug` what is given up. */
 void sandbox_enter(const struct sandbox *sandbox);
 
+/* May this file be read, but for what sandbox_enter() has given up? So it is when the directory of
+ * a file that is read again is another one now: moved there, or a link that leads elsewhere. */
+bool sandbox_hides(const char *path);
+
 /* Can commands still be run? Yes, until sandbox_enter() has given that up. */
 bool sandbox_allows_commands(void);

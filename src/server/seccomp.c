@@ -10,10 +10,13 @@
 #include <errno.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
+#include <linux/kd.h>
 #include <linux/seccomp.h>
+#include <linux/vt.h>
 #include <sched.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -133,7 +136,18 @@ static const uint16_t denied[] = {
 #endif
 };
 
-enum { DENIED = sizeof denied / sizeof denied[0], PROGRAM_MAX = 2 * DENIED + 16 };
+enum { DENIED = sizeof denied / sizeof denied[0] };
+
+/* What writes into a terminal as if its user had, takes it over, or changes what its keys do. The
+ * kernel looks at the lower half of the word alone, and so does the filter. */
+static const uint32_t denied_ioctls[] = {TIOCSTI,    TIOCLINUX,    TIOCCONS,  TIOCSCTTY,
+                                         TIOCSETD,   KDSKBENT,     KDSKBSENT, KDSETKEYCODE,
+                                         KDSKBDIACR, KDSKBDIACRUC, KDSETMODE, VT_SETMODE};
+
+enum {
+    DENIED_IOCTLS = sizeof denied_ioctls / sizeof denied_ioctls[0],
+    PROGRAM_MAX = 2 * (DENIED + DENIED_IOCTLS) + 24
+};
 
 struct program {
     struct sock_filter steps[PROGRAM_MAX];
@@ -162,6 +176,15 @@ static void answer_if(struct program *program, uint16_t test, uint32_t value, ui
     answer(program, how);
 }
 
+static void deny_ioctls(struct program *program)
+{
+    const uint8_t steps = 1 + 2 * DENIED_IOCTLS;
+    add(program, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_ioctl, 0, steps));
+    load(program, offsetof(struct seccomp_data, args[1]));
+    for (size_t i = 0; i < DENIED_IOCTLS; i++)
+        answer_if(program, BPF_JEQ, denied_ioctls[i], SECCOMP_RET_ERRNO | EPERM);
+}
+
 static void write_program(struct program *program)
 {
     const uint32_t deny = SECCOMP_RET_ERRNO | EPERM;
@@ -177,10 +200,12 @@ static void write_program(struct program *program)
     /* Its flags are out of a filter's sight; libc then takes clone(). */
     answer_if(program, BPF_JEQ, SYS_clone3, SECCOMP_RET_ERRNO | ENOSYS);
     /* Threads, yes. */
-    add(program, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 0, 3));
+    add(program, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 0, 4));
     load(program, offsetof(struct seccomp_data, args[0]));
     add(program, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, CLONE_THREAD, 1, 0));
     answer(program, deny);
+    answer(program, SECCOMP_RET_ALLOW);
+    deny_ioctls(program);
     answer(program, SECCOMP_RET_ALLOW);
 }
 

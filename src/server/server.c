@@ -7,23 +7,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/problem.h"
+#include "run/exec_output.h"
 #include "server/forgotten.h"
+#include "server/descriptors.h"
 #include "server/option_types.h"
 #include "server/reload.h"
 #include "server/sandbox.h"
 #include "server/shutdown.h"
-#include "server/signals.h"
-
-enum {
-    DESCRIPTORS_SPARE = 160, /* for listeners, loops, and clients that are being sent away */
-    DESCRIPTORS_A_WORKER = 8 /* pipes of a command, connections to a web service */
-};
+#include "server/surroundings.h"
 
 /* Ids count microseconds from here at the start of a server, so that they go on rising when one
  * that remembers nothing is started again: fewer than a million jobs a second came in between. They
@@ -33,7 +29,7 @@ enum {
 
 /* ---- the floors, from below */
 
-/* The clock may have been put back meanwhile; a store knows. */
+/* The clock may have been put back since the last start; a store knows. */
 static uint64_t first_id(struct store *store)
 {
     int64_t id = clock_now_us() - IDS_SINCE_US;
@@ -47,15 +43,35 @@ static uint32_t waiting_on_disk(const struct server *server, const struct queue_
     return server->store != NULL ? store_waiting(server->store, queue->name) : 0;
 }
 
+static uint32_t at_most(uint64_t number, uint64_t limit)
+{
+    return (uint32_t)(number < limit ? number : limit);
+}
+
+/* Twice what is asked for, at least some, at most a fair amount more. What is not used costs
+ * address space alone. */
+static struct queue_room room_of(const struct queue_options *queue)
+{
+    enum { JOBS_LEAST = 1024, JOBS_MORE = 100000, WORKERS_LEAST = 64, WORKERS_MAX = 1024 };
+    uint64_t jobs = queue->capacity + at_most(queue->capacity, JOBS_MORE);
+    uint64_t workers = 2 * queue->workers;
+    return (struct queue_room){
+        .capacity = at_most(jobs > JOBS_LEAST ? jobs : JOBS_LEAST, UINT32_MAX),
+        .workers = at_most(workers > WORKERS_LEAST ? workers : WORKERS_LEAST, WORKERS_MAX)};
+}
+
 /* 0 or -errno. */
 static int new_queue(struct server *server, uint32_t index, struct jobd_queue_config *config,
                      struct jobd_runner *runner)
 {
     const struct queue_options *queue = &server->options.queues[index];
     struct runner_config runs;
+    server->rooms[index] = room_of(queue);
     *config = (struct jobd_queue_config){.name = queue->name,
                                          .capacity = (uint32_t)queue->capacity,
                                          .workers = (uint32_t)queue->workers,
+                                         .capacity_max = server->rooms[index].capacity,
+                                         .workers_max = server->rooms[index].workers,
                                          .restored = waiting_on_disk(server, queue)};
     queue_terms(queue, config);
     queue_runner(&server->options, queue, &runs);
@@ -92,25 +108,28 @@ static int new_pool(struct server *server)
     struct jobd_queue_config *queues = calloc(most, sizeof *queues);
     struct jobd_runner *runners = calloc(most, sizeof *runners);
     server->runners = calloc(options->queues_len, sizeof(struct runner *));
+    server->rooms = calloc(options->queues_len, sizeof *server->rooms);
     int error = -ENOMEM;
-    if (queues != NULL && runners != NULL && server->runners != NULL) {
+    if (queues != NULL && runners != NULL && server->runners != NULL && server->rooms != NULL) {
         error = 0;
         for (uint32_t i = 0; i < options->queues_len && error == 0; i++)
             error = new_queue(server, i, &queues[i], &runners[i]);
         uint32_t len = error == 0 ? add_undeclared(server, queues) : 0;
-        const struct jobd_config config = {
+        struct jobd_config config = {
             .queues = queues,
             .queues_len = len,
             .keep = (uint32_t)options->keep,
             .memory_bytes = (size_t)options->memory_bytes,
             .waiters_max = server->connections_max,
-            .leases_max = OPTIONS_LEASES_MAX,
+            .leases_max = (uint32_t)options->leases_max,
             .first_id = first_id(server->store),
             .on_forgotten_early = forgotten_note,
             .forgotten_context = server,
             .on_journal_ready = server->store != NULL ? store_wake : NULL,
             .journal_context = server->store,
         };
+        if (error == 0)
+            error = failure_log_init(&server->failures, &config);
         if (error == 0)
             error = jobd_pool_new(&server->pool, &config, runners);
     }
@@ -150,13 +169,15 @@ static int new_http(struct server *server)
 
 static bool start(struct server *server, struct problem *problem)
 {
+    exec_output_limit((size_t)server->options.memory_bytes);
     int error = new_pool(server);
     if (error != 0)
         goto fail;
     server->jobd = jobd_pool_jobd(server->pool);
     if (server->store != NULL && !store_load(server->store, server->jobd, clock_now_us(), problem))
         return false;
-    if ((error = new_http(server)) != 0 || (error = init_api(server)) != 0)
+    if ((error = failure_log_start(&server->failures, server->jobd)) != 0 ||
+        (error = new_http(server)) != 0 || (error = init_api(server)) != 0)
         goto fail;
     if (server->store != NULL && (error = store_start(server->store, server->jobd)) != 0)
         goto fail;
@@ -173,36 +194,12 @@ fail:
 static bool open_signals(struct server *server, struct problem *problem)
 {
     int error = shutdown_prepare(&server->idle);
-    if (error == 0 && (server->signals = signals_open()) < 0)
-        error = server->signals;
+    if (error == 0)
+        error = signals_open(&server->signals);
     return error == 0 || problem_set(problem, "signals: %s", strerror(-error));
 }
 
-/* As many descriptors as allowed; fewer connections when that is not enough. False when it is too
- * few for any. */
-static bool fit_descriptors(struct server *server, struct problem *problem)
-{
-    const struct options *options = &server->options;
-    struct rlimit limit;
-    server->connections_max = (uint32_t)options->connections_max;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-        return true;
-    limit.rlim_cur = limit.rlim_max;
-    if (setrlimit(RLIMIT_NOFILE, &limit) != 0 && getrlimit(RLIMIT_NOFILE, &limit) != 0)
-        return true;
-    rlim_t spare = DESCRIPTORS_SPARE;
-    for (uint32_t i = 0; i < options->queues_len; i++)
-        spare += options->queues[i].workers * DESCRIPTORS_A_WORKER;
-    if (limit.rlim_cur <= spare)
-        return problem_set(problem, "the open-file limit is %llu; at least %llu is needed",
-                           (unsigned long long)limit.rlim_cur, (unsigned long long)spare + 1);
-    uint64_t room = limit.rlim_cur - spare;
-    if (options->connections_max > room)
-        server->connections_max = (uint32_t)room;
-    return true;
-}
-
-/* Whoever reaches the port is known, or welcome. */
+/* Clients show a token, or need none: --open. */
 static bool guarded(const struct options *options)
 {
     return options->open || options->token_file != NULL;
@@ -210,7 +207,21 @@ static bool guarded(const struct options *options)
 
 static bool open_auth(const struct options *options, struct auth **auth, struct problem *problem)
 {
-    return options->token_file == NULL || auth_open(auth, options->token_file, problem);
+    if (options->token_file == NULL)
+        return true;
+    return (auth_open(auth, options->token_file, problem) &&
+            tokens_check(auth_tokens(*auth), *auth, options_declare, options, problem)) ||
+           problem_at(problem, option_place(&options->places, "token-file"));
+}
+
+/* Whose value it is that tls_open() has named. */
+static const char *tls_place(const struct options *options, const struct problem *problem)
+{
+    size_t length = strlen(options->tls_key);
+    bool key = strncmp(problem->text, options->tls_key, length) == 0 &&
+               problem->text[length] == ':' &&
+               strcmp(options->tls_key, options->tls_certificate) != 0;
+    return option_place(&options->places, key ? "tls-key" : "tls-cert");
 }
 
 static bool open_tls(const struct options *options, struct tls **tls, struct problem *problem)
@@ -218,8 +229,10 @@ static bool open_tls(const struct options *options, struct tls **tls, struct pro
     if (options->tls_certificate == NULL)
         return true;
     if (!http_has_tls())
-        return problem_set(problem, "--tls-cert: TLS is not built in");
-    return tls_open(tls, options->tls_certificate, options->tls_key, options->header_us, problem);
+        return problem_set(problem, "%s: TLS is not built in",
+                           option_place(&options->places, "tls-cert"));
+    return tls_open(tls, options->tls_certificate, options->tls_key, options->header_us, problem) ||
+           problem_at(problem, tls_place(options, problem));
 }
 
 static bool open_store(struct server *server, struct problem *problem)
@@ -227,18 +240,33 @@ static bool open_store(struct server *server, struct problem *problem)
     const struct options *options = &server->options;
     if (options->data != NULL)
         server->store = store_open(options->data, (enum store_sync)options->sync, problem);
-    return options->data == NULL || server->store != NULL;
+    return options->data == NULL || server->store != NULL ||
+           problem_at(problem, option_place(&options->places, "data"));
+}
+
+static enum listen_result open_listeners(struct server *server, struct problem *problem)
+{
+    const struct options *options = &server->options;
+    struct listeners *listeners = &server->listeners;
+    listeners->socket_mode = (mode_t)options->socket_mode;
+    enum listen_result result = listen_open(listeners, options->listen, guarded(options), problem);
+    if (result != LISTEN_OK)
+        (void)problem_at(problem, listeners->handed_over
+                                      ? "LISTEN_FDS"
+                                      : option_place(&options->places, "listen"));
+    return result;
 }
 
 /* 0, or the exit status. */
 static int open_all(struct server *server, struct problem *problem)
 {
     const struct options *options = &server->options;
-    if (!open_signals(server, problem) || !fit_descriptors(server, problem))
+    if (!open_signals(server, problem) ||
+        !descriptors_fit(options, &server->connections_max, problem))
         return EXIT_LOST;
     if (!open_auth(options, &server->auth, problem) || !open_tls(options, &server->tls, problem))
         return EXIT_WRONG;
-    switch (listen_open(&server->listeners, options->listen, guarded(options), problem)) {
+    switch (open_listeners(server, problem)) {
     case LISTEN_WRONG:
         return EXIT_WRONG;
     case LISTEN_REFUSED:
@@ -253,27 +281,31 @@ static int open_all(struct server *server, struct problem *problem)
 static void close_all(struct server *server)
 {
     http_free(server->http);
+    failure_log_stop(&server->failures);
     jobd_pool_free(server->pool);
+    failure_log_release(&server->failures);
     for (uint32_t i = 0; server->runners != NULL && i < server->options.queues_len; i++)
         runner_free(server->runners[i]);
     free(server->runners);
+    free(server->rooms);
     store_free(server->store);
     auth_free(server->auth);
     tls_free(server->tls);
     listen_close(&server->listeners);
     if (server->idle.fd >= 0)
         close(server->idle.fd);
-    if (server->signals >= 0)
-        close(server->signals);
+    signals_close(&server->signals);
 }
 
 /* What is allowed and risky is said once nothing is wrong: a mistake is one line. */
-static void warn(struct auth *auth, struct tls *tls)
+static void warn(const struct options *options, struct auth *auth, struct tls *tls)
 {
+    surroundings_warn_variables();
     if (auth != NULL)
         auth_warn(auth);
     if (tls != NULL)
         tls_warn(tls);
+    surroundings_warn_commands(options);
 }
 
 /* All is open that needs rights, and no thread runs yet. */
@@ -305,7 +337,7 @@ static int run(struct server *server)
     if (server->connections_max < options->connections_max)
         log_warn("the limit on open files allows %u connections, not %llu",
                  (unsigned)server->connections_max, (unsigned long long)options->connections_max);
-    warn(server->auth, server->tls);
+    warn(options, server->auth, server->tls);
     if (give_up_rights(server, &problem) && start(server, &problem))
         return serve_until_signal(server);
     log_error("%s", problem.text);
@@ -316,7 +348,8 @@ int server_main(struct server *server)
 {
     const struct options *options = &server->options;
     struct problem problem = {""};
-    server->signals = server->idle.fd = -1;
+    server->signals = (struct signals){-1, -1};
+    server->idle.fd = -1;
     log_setup((enum log_format)options->log_format, (enum log_level)options->log_level);
     int code = open_all(server, &problem);
     if (code == 0)
@@ -332,13 +365,16 @@ int server_check(const struct options *options)
     struct auth *auth = NULL;
     struct tls *tls = NULL;
     struct problem problem = {""};
-    bool good = open_auth(options, &auth, &problem) && open_tls(options, &tls, &problem) &&
-                listen_check(options->listen, guarded(options), &problem) == LISTEN_OK;
-    if (good) {
-        warn(auth, tls);
+    bool good = open_auth(options, &auth, &problem) && open_tls(options, &tls, &problem);
+    if (good && listen_check(options->listen, guarded(options), &problem) != LISTEN_OK)
+        good = problem_at(&problem, option_place(&options->places, "listen"));
+    log_setup((enum log_format)options->log_format, (enum log_level)options->log_level);
+    if (good && surroundings_check(options, &problem)) {
+        warn(options, auth, tls);
         printf("the configuration is good: %u queue%s\n", options->queues_len,
                options->queues_len == 1 ? "" : "s");
     } else {
+        good = false;
         fprintf(stderr, "jobd: %s\n", problem.text);
     }
     auth_free(auth);

@@ -13,7 +13,9 @@
 #include "http/tls.h"
 #include "jobd/pool.h"
 #include "run/runner.h"
+#include "server/failure_log.h"
 #include "server/options.h"
+#include "server/signals.h"
 #include "store/store.h"
 
 enum {
@@ -27,21 +29,28 @@ struct idle_event {
     int fd;
 };
 
+/* What a queue may grow to while the server runs. */
+struct queue_room {
+    uint32_t capacity, workers;
+};
+
 struct server {
     int argc;
     char **argv;
     struct options options;
     uint32_t connections_max; /* as many as the limit on open files allows */
     struct listeners listeners;
-    struct runner **runners; /* a queue's, by its index */
-    struct store *store;     /* NULL: memory only */
-    struct auth *auth;       /* NULL: everybody may come in */
-    struct tls *tls;         /* NULL: in clear */
+    struct runner **runners;  /* a queue's, by its index */
+    struct queue_room *rooms; /* likewise */
+    struct store *store;      /* NULL: memory only */
+    struct auth *auth;        /* NULL: everybody may come in */
+    struct tls *tls;          /* NULL: in clear */
+    struct failure_log failures;
     struct jobd_pool *pool;
     struct jobd *jobd;
     struct http *http;
     struct api api;
-    int signals; /* of signals_wait() */
+    struct signals signals;
     struct idle_event idle;
     uint64_t lost;                    /* jobs that were not finished in the grace */
     _Atomic uint64_t forgotten_said;  /* jobs, in the log */

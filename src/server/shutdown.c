@@ -8,20 +8,23 @@
 #include "base/container.h"
 #include "base/event.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "http/http.h"
 #include "jobd/pool.h"
-#include "run/process_groups.h"
+#include "run/process_tree.h"
 #include "server/forgotten.h"
 #include "server/reload.h"
 #include "server/server.h"
-#include "server/signals.h"
 #include "store/store.h"
 
-/* At the end: for replies under way; after the grace, for runners told to stop (a command is killed
- * after 5 s); for a disk that fails. */
+/* At the end: for replies under way; after the grace and --kill-after, for runners told to stop;
+ * for a disk that fails. */
 #define REPLIES_MS  2000
-#define STOPPING_US (7 * CLOCK_SECOND_US)
+#define STOPPING_US (2 * CLOCK_SECOND_US)
 #define STORE_US    (5 * CLOCK_SECOND_US)
+
+/* For "%llu %s". */
+#define JOBS(number) (unsigned long long)(number), text_plural(number, "job", "jobs")
 
 /* ---- waiting */
 
@@ -39,11 +42,11 @@ int shutdown_prepare(struct idle_event *event)
     return event->fd < 0 ? event->fd : 0;
 }
 
-/* SIGTERM or SIGINT; SIGHUP reloads. */
+/* One that ends the server; SIGHUP reloads. */
 static int next_signal(struct server *server)
 {
     int number;
-    while ((number = signals_wait(server->signals, -1, JOBD_NEVER)) == SIGHUP)
+    while ((number = signals_wait(&server->signals, -1, JOBD_NEVER)) == SIGHUP)
         reload(server);
     return number;
 }
@@ -53,7 +56,9 @@ static bool await_idle(const struct server *server, int64_t us)
 {
     const int64_t until_us = clock_after_us(us);
     int number;
-    while ((number = signals_wait(server->signals, server->idle.fd, until_us)) == SIGHUP)
+    /* A shell passes on the hang-up that the system has sent. */
+    while ((number = signals_wait(&server->signals, server->idle.fd, until_us)) == SIGHUP ||
+           number == SIGNALS_HANG_UP)
         log_info("SIGHUP ignored while draining");
     return number == 0;
 }
@@ -89,16 +94,21 @@ static uint64_t jobs_here(const struct server *server)
 
 /* ---- drain */
 
+static int64_t stopping_us(const struct server *server)
+{
+    return server->options.kill_after_us + STOPPING_US;
+}
+
 _Noreturn static void end_at_once(const struct server *server, const char *how)
 {
     struct tally tally = count_jobs(server->jobd);
-    process_groups_kill();
+    process_trees_kill();
     if (server->store != NULL && store_gone(server->store) == NULL)
-        log_error("stopped%s: %llu jobs waiting on disk, %llu running jobs will be retried", how,
-                  (unsigned long long)tally.waiting, (unsigned long long)tally.running);
+        log_error("stopped%s: %llu %s waiting on disk, %llu running %s will be retried", how,
+                  JOBS(tally.waiting), JOBS(tally.running));
     else
-        log_error("stopped%s: %llu jobs lost", how,
-                  (unsigned long long)(tally.waiting + tally.running + server->lost));
+        log_error("stopped%s: %llu %s lost", how,
+                  JOBS(tally.waiting + tally.running + server->lost));
     listen_remove_files(&server->listeners);
     _exit(EXIT_LOST);
 }
@@ -112,10 +122,57 @@ static void drain_durable(struct server *server)
     if (!await_idle(server, server->options.grace_us))
         end_at_once(server, " immediately");
     jobd_cancel_all(server->jobd, clock_now_us());
-    if (jobs_here(server) > 0 && !await_idle(server, STOPPING_US))
+    if (jobs_here(server) > 0 && !await_idle(server, stopping_us(server)))
         end_at_once(server, " immediately");
     if (jobs_here(server) > 0)
         end_at_once(server, ": some jobs did not stop in time");
+}
+
+/* What is in memory ends with the server, a pause too: what is paused runs now, or never. */
+static void resume_all(struct jobd *jobd, int64_t now_us)
+{
+    for (uint32_t i = 0; i < jobd_queues_len(jobd); i++) {
+        struct jobd_stats stats;
+        jobd_stats(jobd, i, now_us, &stats);
+        const uint32_t waiting = stats.queued + stats.scheduled;
+        if (!stats.paused || waiting == 0)
+            continue;
+        log_warn("queue %s is paused: resumed, to run its %llu waiting %s before the end",
+                 jobd_queue_name(jobd, i), JOBS(waiting));
+        jobd_pause(jobd, i, false, now_us);
+    }
+}
+
+static uint64_t scheduled_after(struct jobd *jobd, uint32_t queue, int64_t until_us)
+{
+    enum { PAGE = 64 };
+    struct jobd_filter filter = {.queue = queue, .state = JOBD_SCHEDULED};
+    struct jobd_info infos[PAGE];
+    uint64_t later = 0;
+    do {
+        size_t len = jobd_list(jobd, &filter, infos, PAGE, &filter.after);
+        for (size_t i = 0; i < len; i++)
+            later += infos[i].run_at_us > until_us;
+    } while (filter.after != 0);
+    return later;
+}
+
+/* Said at once, while somebody can still do something about it. */
+static void foretell(struct server *server, int64_t now_us)
+{
+    struct jobd *jobd = server->jobd;
+    for (uint32_t i = 0; i < jobd_queues_len(jobd); i++) {
+        struct jobd_stats stats;
+        jobd_stats(jobd, i, now_us, &stats);
+        uint64_t later =
+            stats.scheduled > 0 ? scheduled_after(jobd, i, now_us + server->options.grace_us) : 0;
+        if (later > 0)
+            log_warn("queue %s: %llu scheduled %s will be lost: due after --grace",
+                     jobd_queue_name(jobd, i), JOBS(later));
+        if (stats.workers == 0 && stats.queued + stats.leased > 0)
+            log_warn("queue %s: %llu %s will be lost unless remote workers finish in --grace",
+                     jobd_queue_name(jobd, i), JOBS(stats.queued + stats.leased));
+    }
 }
 
 /* Until all jobs have ended, or the grace is over and what is left has been told to stop; then
@@ -131,6 +188,8 @@ static void drain(struct server *server)
         drain_durable(server);
         return;
     }
+    resume_all(server->jobd, clock_now_us());
+    foretell(server, clock_now_us());
     if (jobd_await_idle(server->jobd, &server->idle.waiter) == JOBD_OK)
         return;
     if (!await_idle(server, server->options.grace_us))
@@ -140,7 +199,7 @@ static void drain(struct server *server)
         return;
     jobd_cancel_all(server->jobd, clock_now_us());
     server->lost = tally.waiting; /* those that run are still counted as such */
-    if (!await_idle(server, STOPPING_US))
+    if (!await_idle(server, stopping_us(server)))
         end_at_once(server, " immediately");
     if (count_jobs(server->jobd).running > 0)
         end_at_once(server, ": some jobs did not stop in time");
@@ -153,10 +212,9 @@ static int conclude(const struct server *server, bool written)
     struct tally tally = count_jobs(server->jobd);
     const char *gone = server->store != NULL ? store_gone(server->store) : NULL;
     if (gone != NULL)
-        log_error("stopped: %llu jobs lost: %s is gone",
-                  (unsigned long long)(tally.waiting + tally.running), gone);
+        log_error("stopped: %llu %s lost: %s is gone", JOBS(tally.waiting + tally.running), gone);
     else if (server->lost > 0)
-        log_error("stopped: %llu jobs lost", (unsigned long long)server->lost);
+        log_error("stopped: %llu %s lost", JOBS(server->lost));
     else if (!written)
         log_error("stopped: some results could not be saved; those jobs will run again");
     if (gone != NULL || server->lost > 0 || !written)
@@ -165,7 +223,7 @@ static int conclude(const struct server *server, bool written)
              (unsigned long long)tally.done, (unsigned long long)tally.failed,
              (unsigned long long)tally.cancelled);
     if (server->store != NULL)
-        log_info("%llu jobs waiting on disk, %llu leased", (unsigned long long)tally.waiting,
+        log_info("%llu %s waiting on disk, %llu leased", JOBS(tally.waiting),
                  (unsigned long long)tally.running);
     return 0;
 }
@@ -174,11 +232,15 @@ int serve_until_signal(struct server *server)
 {
     for (unsigned i = 0; i < server->listeners.len; i++)
         log_info("listening on %s", server->listeners.of[i].name);
-    log_info("%s", next_signal(server) == SIGINT ? "SIGINT" : "SIGTERM");
+    char name[SIGNALS_NAME_SIZE];
+    signals_name(next_signal(server), name);
+    log_info("%s", name);
     drain(server);
     jobd_pool_stop(server->pool);
     forgotten_conclude(server);
     if (!http_stop(server->http, REPLIES_MS))
         end_at_once(server, ", requests were still waiting");
-    return conclude(server, server->store == NULL || store_stop(server->store, STORE_US));
+    bool written = server->store == NULL || store_stop(server->store, STORE_US);
+    failure_log_stop(&server->failures); /* before the last line */
+    return conclude(server, written);
 }

@@ -22,8 +22,8 @@ enum database_result {
 
 struct database;
 
-/* When COMMIT has done its work: on disk; or in the system's hands, the log synced by whoever
- * cares, or by nobody. */
+/* When COMMIT has done its work: on disk; or in the system's hands, and the log is synced by
+ * the caller, or by nobody. */
 enum database_sync { DATABASE_SYNC_FULL, DATABASE_SYNC_LOG, DATABASE_SYNC_OFF };
 
 /* Opens the file, makes or migrates its tables. NULL, and a problem that names the file and what
@@ -61,8 +61,9 @@ enum database_result database_checkpoint(struct database *database, enum log_use
 unsigned database_log_pages(const struct database *database);
 
 /* A file that was made by an older jobd, and is mostly free, is rewritten so that it can shrink:
- * may take some seconds. It stays as it is when there is no space or no memory for that. False, and
- * a problem: it cannot be used. */
+ * may take some seconds. For the start: after an error nothing may be written before the log is
+ * copied. It stays as it is when there is no space or no memory for that. False, and a problem: it
+ * cannot be used. */
 bool database_make_shrinkable(struct database *database, struct problem *problem);
 /* Is there more free space in the file than it need keep, and can it be given back? */
 bool database_can_shrink(struct database *database);

@@ -28,7 +28,7 @@ static const struct {
     [GONE] = {TO(GOOD) | TO(FULL), EITHER},
 };
 
-/* The only one that writes the state. The reason is for whoever is refused meanwhile. */
+/* The only one that writes the state. The reason is what refused requests are answered. */
 static void move(struct store *store, enum health to, const struct problem *reason)
 {
     verify(states[to].database != OPEN || store->database != NULL);

@@ -16,8 +16,8 @@
  *     FULL BROKEN GONE  GOOD    health_try_to_recover()
  *     GONE              FULL    the same: the file is back, but there is no space for the ballast
  *
- * Any thread may ask health_now(); all else is for the writer, or for whoever stands in its place
- * before it has begun and after it has ended, and may wait for the disk. */
+ * Any thread may ask health_now(); all else is for the writer, and before it has begun and after it
+ * has ended for the thread that starts and stops it; it may wait for the disk. */
 #pragma once
 
 #include <stdbool.h>

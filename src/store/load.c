@@ -28,7 +28,8 @@ static bool load_one(void *context, uint64_t id, const struct job_record *record
     int64_t now_us = loading->done % 1024 == 0 ? clock_now_us() : 0;
     if (now_us - loading->said_us >= CLOCK_SECOND_US && now_us > 0) {
         loading->said_us = now_us;
-        log_info("%s: %llu jobs read", loading->store->path, (unsigned long long)loading->done);
+        log_info("%s: %llu %s read", loading->store->path, (unsigned long long)loading->done,
+                 text_plural(loading->done, "job", "jobs"));
     }
     if (record == NULL) {
         note_damaged(loading, id);
@@ -72,8 +73,9 @@ static void report_undeclared(const struct store *store)
         if ((known && jobd_queue_declared(store->jobd, queue)) || undeclared++ >= NAMED_MAX)
             continue;
         char name[JOBD_QUEUE_NAME_MAX + 1];
-        log_warn("%s: %u jobs belong to queue %s, which is not declared; %s", store->path,
-                 (unsigned)on_disk->jobs, text_printable(on_disk->name, name, sizeof name),
+        log_warn("%s: %u %s to queue %s, which is not declared; %s", store->path,
+                 (unsigned)on_disk->jobs, text_plural(on_disk->jobs, "job belongs", "jobs belong"),
+                 text_printable(on_disk->name, name, sizeof name),
                  known ? "POST /queues/OLD/move?to=NEW moves what waits to another"
                        : "left on disk");
     }
@@ -88,7 +90,8 @@ static void report(const struct loading *loading)
     if (loading->damaged > NAMED_MAX)
         log_error("%s: %llu damaged records in all", path, (unsigned long long)loading->damaged);
     report_undeclared(loading->store);
-    log_info("%s: %llu jobs in %lld ms", path, (unsigned long long)loading->done,
+    log_info("%s: %llu %s in %lld ms", path, (unsigned long long)loading->done,
+             text_plural(loading->done, "job", "jobs"),
              (long long)(clock_now_us() - loading->begun_us) / 1000);
 }
 

@@ -40,8 +40,8 @@ const char *store_queue(const struct store *store, uint32_t index, uint32_t *job
 /* Ids below this may have been given out: what jobd_config.first_id must not be below. */
 uint64_t store_first_id(struct store *store);
 
-/* What jobd_config.journal wants, with the store as context: rings the writer. Any thread; does not
- * block. */
+/* For jobd_config.on_journal_ready, with the store as journal_context: wakes the writer. Any
+ * thread; does not block. */
 void store_wake(void *store);
 
 /* Brings all jobs back into the engine. Says its progress in the log when it takes long, and names
@@ -69,7 +69,7 @@ struct store_stats {
 /* Any thread; never waits for the disk. */
 void store_stats(struct store *store, struct store_stats *stats);
 
-/* Writes what is left, at most so long, ends the writer and closes the database, checkpointed.
+/* Writes what is left, for at most wait_us, ends the writer and closes the database, checkpointed.
  * False when something could not be written. */
 bool store_stop(struct store *store, int64_t wait_us);
 

@@ -3,12 +3,14 @@
  * it began, and the wall clock may be wrong, stepped, or stand still meanwhile. So each kind has a
  * clock of its own:
  *
- *     created, started, finished   the wall clock as it was when it was written; it is not read
- *                                  again but to be shown
- *     run_at, ready                the database's clock: it goes on with the engine's while a
- * server runs, and with the wall clock while none does, but never back expires, began the serving
- * clock: it goes on while a server runs, and stands still while none does: what a lease has left
- * then it has left at the next start
+ *     created, started, finished   the wall clock as it was when it was written
+ *     run_at, ready                the database's clock
+ *     expires, began               the serving clock
+ *
+ * The first are read again only to be shown. The database's clock goes on with the engine's while a
+ * server runs, and with the wall clock while none does, but never back. The serving clock goes on
+ * while a server runs and stands still while none does: a lease has left at the next start what it
+ * had left then.
  *
  * The last two were the wall clock in a database that was made before they were kept. In a process
  * each differs from the engine's time by a number that stays the same; they are carried over by

@@ -6,7 +6,8 @@
 #include "store/store_inside.h"
 
 /* Writes what was gathered in one transaction; when it is not DATABASE_OK it is undone, and
- * store->problem says why. The writer, or whoever stands in its place. Waits for the disk. */
+ * store->problem says why. The writer, or the thread that starts or stops it. Waits for the
+ * disk. */
 enum database_result writer_write_group(struct store *store);
 
 /* What the clocks say now, for the times of what is written next. */

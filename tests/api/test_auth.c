@@ -19,6 +19,9 @@
 #define WORKS  "works-9c1d77aa10be4e88"
 #define ADMIN  "admin-03f2c1b4d6e87a95"
 #define MAILER "mailer-aa51b0c3d2e4f687"
+#define LOOKS  "looks-77d0c1b2a3f4e596"
+#define SEES   "sees-0a1b2c3d4e5f6077"
+#define PEEKS  "peeks-b8c7d6e5f4a39281"
 
 static const char tokens[] = "# who may do what\n"
                              "\n"
@@ -27,6 +30,9 @@ static const char tokens[] = "# who may do what\n"
                              "work " WORKS "\n"
                              "admin " ADMIN "\n"
                              "work:mail " MAILER "\n"
+                             "read " LOOKS "\n"
+                             "read+data " SEES "\n"
+                             "read:mail " PEEKS "\n"
                              "put:mail " MAILER; /* no line feed */
 
 static const char *private_file(const char *name, const char *text)
@@ -69,6 +75,20 @@ static void each_scope_reaches_so_far(void **state)
         {MAILER, SCOPE_PUT, "mail", VERDICT_GOOD},
         {MAILER, SCOPE_WORK, "*", VERDICT_GOOD},
         {MAILER, SCOPE_PUT, "x", VERDICT_FORBIDDEN},
+        {PUTS, SCOPE_DATA, NULL, VERDICT_GOOD},
+        {MAILER, SCOPE_DATA, "mail", VERDICT_GOOD},
+        {ADMIN, SCOPE_DATA, NULL, VERDICT_GOOD},
+        {LOOKS, SCOPE_READ, NULL, VERDICT_GOOD},
+        {LOOKS, SCOPE_DATA, "mail", VERDICT_FORBIDDEN},
+        {LOOKS, SCOPE_PUT, "mail", VERDICT_FORBIDDEN},
+        {LOOKS, SCOPE_WORK, "*", VERDICT_FORBIDDEN},
+        {LOOKS, SCOPE_ADMIN, NULL, VERDICT_FORBIDDEN},
+        {SEES, SCOPE_READ, NULL, VERDICT_GOOD},
+        {SEES, SCOPE_DATA, "mail", VERDICT_GOOD},
+        {SEES, SCOPE_PUT, "mail", VERDICT_FORBIDDEN},
+        {PEEKS, SCOPE_READ, "mail", VERDICT_GOOD},
+        {PEEKS, SCOPE_READ, NULL, VERDICT_FORBIDDEN},
+        {PEEKS, SCOPE_DATA, "mail", VERDICT_FORBIDDEN},
         {PUTS "x", SCOPE_PUT, "x", VERDICT_UNKNOWN},
         {"puts", SCOPE_PUT, "x", VERDICT_UNKNOWN},
         {"", SCOPE_READ, "x", VERDICT_UNKNOWN},
@@ -102,6 +122,8 @@ static void mistakes_are_named(void **state)
         {"put a\"b\n", "bad:1: not a token"},
         {"put a=b\n", "bad:1: not a token"},
         {"put ====\n", "bad:1: not a token"},
+        {"read+ " PUTS "\n", "bad:1: no such scope; allowed are read, read+data, put, work and"},
+        {"# x\n\xef\xbb\xbfput " PUTS "\n", "bad:2: no such scope"},
     };
     struct problem problem = {""};
     char *longest = raw_filled("put ", 'x', 600, "\n");
@@ -117,6 +139,25 @@ static void mistakes_are_named(void **state)
     free(longest);
     assert_false(auth_open(&auth, "/nowhere/tokens", &problem));
     assert_non_null(strstr(problem.text, "No such file"));
+}
+
+/* Half a token could be guessed. */
+static void plain_text_it_is(void **state)
+{
+    static const char cut[] = "put " PUTS "\nput abcdefgh\0ijklmnopqrst\n";
+    const char *path = private_file("bad", "\xef\xbb\xbfput " PUTS "\r\n");
+    struct problem problem = {""};
+    struct auth *auth;
+    (void)state;
+    assert_true(auth_open(&auth, path, &problem)); /* as editors on Windows write it */
+    assert_int_equal(judge(auth, PUTS, SCOPE_PUT, "x"), VERDICT_GOOD);
+    auth_free(auth);
+    FILE *out = fopen(path, "we");
+    assert_non_null(out);
+    assert_int_equal(fwrite(cut, 1, sizeof cut - 1, out), sizeof cut - 1);
+    assert_int_equal(fclose(out), 0);
+    assert_false(auth_open(&auth, path, &problem));
+    assert_non_null(strstr(problem.text, "bad:2: the line has a NUL byte"));
 }
 
 static void so_many_tokens_and_no_more(void **state)
@@ -226,6 +267,57 @@ static void a_job_is_read_by_tokens_of_its_queue(void **state)
     client_free(client);
 }
 
+static void who_only_looks_sees_no_data(void **state)
+{
+    static const char *const paths[] = {"/jobs", "/queues", "/metrics", "/jobs?queue=mail"};
+    struct server *server = start_guarded();
+    struct client *client = client_new(server);
+    char job[64], payload[80], output[80];
+    (void)state;
+    uint64_t id = answer_job(ask(client, "POST", "/do", ADMIN));
+    snprintf(job, sizeof job, "/jobs/%llu", (unsigned long long)id);
+    snprintf(payload, sizeof payload, "%s/payload", job);
+    snprintf(output, sizeof output, "%s/output", job);
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++)
+        assert_int_equal(ask(client, "GET", paths[i], LOOKS)->status, 200);
+    assert_int_equal(ask(client, "GET", job, LOOKS)->status, 200);
+    assert_answer(ask(client, "GET", payload, LOOKS), 403,
+                  "insufficient scope: read+data is needed\n");
+    assert_int_equal(ask(client, "GET", output, LOOKS)->status, 403);
+    assert_int_equal(ask(client, "HEAD", payload, LOOKS)->status, 403);
+    assert_int_equal(ask(client, "GET", payload, SEES)->status, 200);
+    assert_int_equal(ask(client, "GET", payload, PUTS)->status, 200);
+    assert_int_equal(ask(client, "POST", "/do", LOOKS)->status, 403);
+    assert_int_equal(ask(client, "POST", "/take", SEES)->status, 403);
+    assert_int_equal(ask(client, "DELETE", job, SEES)->status, 403);
+    client_free(client);
+}
+
+/* Whoever wrote it believes that somebody may come in now. */
+static void a_scope_names_a_queue_that_is_there(void **state)
+{
+    const char *config = temporary_file("guarded.json", "{\"queues\": {\"mail\": {}}}");
+    const char *path = private_file("tokens", "put " PUTS "\nread+data:mial " MAILS "\n");
+    const char *const check[] = {"--check", "-c", config, "--token-file", path, NULL};
+    char line[SERVER_LINE_SIZE], *out, *err;
+    (void)state;
+    assert_int_equal(server_run(check, NULL, &out, &err), 2);
+    assert_non_null(strstr(err, "tokens:2: read+data:mial: there is no such queue\n"));
+    assert_ptr_equal(strstr(err, "jobd: --token-file: "), err);
+    free(out);
+    free(err);
+    private_file("tokens", "put:mail " PUTS "\n");
+    struct server *server = server_start("-c", config, "--token-file", path);
+    private_file("tokens", "put:late " PUTS "\n");
+    server_signal(server, SIGHUP);
+    server_await_line(server, ERR, "tokens:1: put:late: there is no such queue", line);
+    assert_non_null(strstr(line, ": nothing is changed"));
+    temporary_file("guarded.json", "{\"queues\": {\"late\": {}}}");
+    private_file("tokens", "put:late " PUTS "\nput:mail " MAILS "\n");
+    server_signal(server, SIGHUP); /* one that comes with the next start, one that goes then */
+    server_await_line(server, ERR, "SIGHUP: configuration reloaded", line);
+}
+
 static void what_the_answers_say(void **state)
 {
     struct server *server = start_guarded();
@@ -297,6 +389,30 @@ static void what_is_risky_is_named(void **state)
     server_await_lines(server, ERR, "others can read the tokens", 2);
 }
 
+/* The group is one that somebody has chosen; all others are everybody. */
+static void modes_of_the_file(void **state)
+{
+    static const struct {
+        mode_t mode;
+        const char *line; /* NULL: no warning */
+    } rows[] = {{0400, NULL},       {0440, NULL},       {0640, NULL},         {0660, NULL},
+                {0444, "can read"}, {0604, "can read"}, {0602, "can change"}, {0666, "can read"}};
+    const char *path = private_file("tokens", "put " PUTS "\n");
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const char *const check[] = {"--check", "--token-file", path, NULL};
+        char *out, *err;
+        assert_int_equal(chmod(path, rows[i].mode), 0);
+        assert_int_equal(server_run(check, NULL, &out, &err), 0);
+        if (rows[i].line == NULL)
+            assert_string_equal(err, "");
+        else
+            assert_non_null(strstr(err, rows[i].line));
+        free(out);
+        free(err);
+    }
+}
+
 /* But a mistake is one line. */
 static void what_is_wrong_is_not_named_risky_too(void **state)
 {
@@ -308,8 +424,8 @@ static void what_is_wrong_is_not_named_risky_too(void **state)
     const char *const wrong[] = {"--token-file", path, "--check", NULL};
     assert_int_equal(server_run(wrong, NULL, &out, &err), 2);
     snprintf(expected, sizeof expected,
-             "jobd: %s:2: no such scope; allowed are put, work and admin, and each with a queue's "
-             "name behind a colon\n",
+             "jobd: --token-file: %s:2: no such scope; allowed are read, read+data, put, work and "
+             "admin, and each with a queue's name behind a colon\n",
              path);
     assert_string_equal(err, expected);
     free(out);
@@ -318,7 +434,8 @@ static void what_is_wrong_is_not_named_risky_too(void **state)
     const char *const elsewhere[] = {"--token-file", path, "--tls-cert", path,
                                      "--tls-key",    path, NULL};
     assert_int_equal(server_run(elsewhere, NULL, &out, &err), 2);
-    snprintf(expected, sizeof expected, "jobd: %s: it is no certificate in PEM\n", path);
+    snprintf(expected, sizeof expected, "jobd: --tls-cert: %s: it is no certificate in PEM\n",
+             path);
     assert_string_equal(err, expected);
     free(out);
     free(err);
@@ -330,12 +447,16 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(each_scope_reaches_so_far),
         TEST(mistakes_are_named),
+        TEST(plain_text_it_is),
         TEST(so_many_tokens_and_no_more),
         TEST(each_endpoint_wants_its_scope),
         TEST(a_job_is_read_by_tokens_of_its_queue),
+        TEST(who_only_looks_sees_no_data),
+        TEST(a_scope_names_a_queue_that_is_there),
         TEST(what_the_answers_say),
         TEST(the_file_is_read_again),
         TEST(what_is_risky_is_named),
+        TEST(modes_of_the_file),
         TEST(what_is_wrong_is_not_named_risky_too),
     };
     return cmocka_run_group_tests_name("auth", tests, NULL, NULL);

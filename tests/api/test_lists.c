@@ -127,6 +127,50 @@ static void a_sparse_list_is_followed_to_its_end(void **state)
     client_free(client);
 }
 
+/* Errors of control characters grow sixfold in JSON: a page with many ends before `limit`. */
+static void a_page_of_long_errors_ends_early(void **state)
+{
+    enum { JOBS = 60, ERROR_BYTES = 1024, PAGE_BYTES = 256 * 1024, JOB_BYTES = 7 * ERROR_BYTES };
+    struct server *server = server_start("-w", "0", "-q", "100");
+    struct client *client = client_new(server);
+    char error[ERROR_BYTES + 1], path[96];
+    uint64_t ids[JOBS], next = 0;
+    unsigned seen = 0, pages = 0;
+    (void)state;
+    memset(error, 1, ERROR_BYTES);
+    error[ERROR_BYTES] = '\0';
+    for (int i = 0; i < JOBS; i++) {
+        char lease[256];
+        ids[i] = client_put(client, "/do");
+        answer_field(client_post(client, "/take"), "Location", lease);
+        snprintf(path, sizeof path, "%.64s/fail", lease);
+        assert_answer(client_send(client, "POST", path, NULL, error), 200, "failed\n");
+    }
+    do {
+        snprintf(path, sizeof path, "/jobs?state=failed&limit=1000&after=%llu",
+                 (unsigned long long)next);
+        const struct answer *answer = client_get(client, path);
+        assert_int_equal(answer->status, 200);
+        assert_in_range(answer->size, JOB_BYTES, PAGE_BYTES + JOB_BYTES);
+        cJSON *json = cJSON_Parse(answer->body);
+        const cJSON *job, *link = cJSON_GetObjectItem(json, "next");
+        cJSON_ArrayForEach(job, cJSON_GetObjectItem(json, "jobs"))
+        {
+            assert_in_range(seen, 0, JOBS - 1);
+            assert_int_equal((uint64_t)json_number(job, "id"), ids[seen]);
+            assert_string_equal(json_string(job, "error"), error);
+            seen++;
+        }
+        next = cJSON_IsNumber(link) ? (uint64_t)link->valuedouble : 0;
+        assert_true(next == 0 || next == ids[seen - 1]);
+        cJSON_Delete(json);
+        pages++;
+    } while (next != 0);
+    assert_int_equal(seen, JOBS);
+    assert_int_equal(pages, 2);
+    client_free(client);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_teardown(name, server_stop_all)
@@ -134,6 +178,7 @@ int main(void)
         TEST(lists_have_pages),
         TEST(lists_are_filtered),
         TEST(a_sparse_list_is_followed_to_its_end),
+        TEST(a_page_of_long_errors_ends_early),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -251,6 +251,30 @@ static void the_same_key_is_the_same_job(void **state)
     client_free(client);
 }
 
+/* Whoever gets a job that came before is told so, and what became of it: nothing will run again. */
+static void a_duplicate_says_that_it_is_one(void **state)
+{
+    struct server *server = server_start("--sleep", "1ms");
+    struct client *client = client_new(server);
+    const char *const fields[] = {"Idempotency-Key: k", "Accept: application/json", NULL};
+    (void)state;
+    const struct answer *answer = put_with_key(client, "k", "one");
+    assert_field(answer, "Jobd-Duplicate", "");
+    uint64_t id = answer_job(answer);
+    client_await_state(client, id, "done");
+    answer = put_with_key(client, "k", "one");
+    assert_int_equal(answer_job(answer), id);
+    assert_field(answer, "Jobd-Duplicate", "true");
+    assert_field(answer, "Jobd-State", "done");
+    answer = client_send(client, "POST", "/do", fields, "one");
+    assert_int_equal(answer->status, 202);
+    cJSON *job = cJSON_Parse(answer->body);
+    assert_true(cJSON_IsTrue(cJSON_GetObjectItem(job, "duplicate")));
+    assert_string_equal(json_string(job, "state"), "done");
+    cJSON_Delete(job);
+    client_free(client);
+}
+
 static void a_key_lives_as_long_as_its_job(void **state)
 {
     struct server *server = server_start("--keep", "1", "--sleep", "1ms");
@@ -428,6 +452,7 @@ int main(void)
         TEST(its_own_timeout_counts),
         TEST(what_ended_goes_in_again),
         TEST(the_same_key_is_the_same_job),
+        TEST(a_duplicate_says_that_it_is_one),
         TEST(a_key_lives_as_long_as_its_job),
         TEST(keys_that_are_none),
         TEST(each_line_is_a_job),

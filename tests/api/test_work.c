@@ -8,10 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -99,6 +97,39 @@ static void a_job_is_taken_and_done(void **state)
     assert_answer(client_get(client, "/take"), 405, NULL);
     assert_answer(client_post(client, "/take/nowhere"), 404, NULL);
     free(lease);
+    client_free(client);
+}
+
+/* A worker is told what it must know: how long it may take, whether it is the last try, the trace.
+ */
+static void a_taker_is_told_the_terms(void **state)
+{
+    static const char trace[] = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    struct server *server = start();
+    struct client *client = client_new(server);
+    char field[128];
+    (void)state;
+    snprintf(field, sizeof field, "traceparent: %s", trace);
+    for (int json = 0; json < 2; json++) {
+        assert_answer(client_send(client, "POST", "/do?attempts=3&timeout=30s", FIELDS(field), "x"),
+                      202, NULL);
+        const struct answer *answer =
+            client_send(client, "POST", "/take?lease=2h",
+                        FIELDS(json ? "Accept: application/json" : "Accept: */*"), NULL);
+        assert_int_equal(answer->status, 200);
+        if (!json) {
+            assert_field(answer, "Jobd-Attempts", "3");
+            assert_field(answer, "Jobd-Timeout", "30000ms");
+            assert_field(answer, "traceparent", trace);
+            continue;
+        }
+        cJSON *job = cJSON_Parse(answer->body);
+        assert_int_equal(json_number(job, "attempts"), 3);
+        assert_int_equal(json_number(job, "timeout_ms"), 30000);
+        assert_string_equal(json_string(job, "queue"), "default");
+        assert_string_equal(json_string(job, "trace"), trace);
+        cJSON_Delete(job);
+    }
     client_free(client);
 }
 
@@ -301,49 +332,6 @@ static void several_make_no_huge_answer(void **state)
     client_free(client);
 }
 
-/* Errors of control characters grow sixfold in JSON: a page with many ends before `limit`. */
-static void a_page_of_long_errors_ends_early(void **state)
-{
-    enum { JOBS = 60, ERROR_BYTES = 1024, PAGE_BYTES = 256 * 1024, JOB_BYTES = 7 * ERROR_BYTES };
-    struct server *server = start();
-    struct client *client = client_new(server);
-    char error[ERROR_BYTES + 1], path[96];
-    uint64_t ids[JOBS], next = 0;
-    unsigned seen = 0, pages = 0;
-    (void)state;
-    memset(error, 1, ERROR_BYTES);
-    error[ERROR_BYTES] = '\0';
-    for (int i = 0; i < JOBS; i++) {
-        ids[i] = put(client, "/do", "x");
-        char *lease = take_with(client, "/take", "x");
-        assert_answer(say(client, lease, "/fail", error), 200, "failed\n");
-        free(lease);
-    }
-    do {
-        snprintf(path, sizeof path, "/jobs?state=failed&limit=1000&after=%llu",
-                 (unsigned long long)next);
-        const struct answer *answer = client_get(client, path);
-        assert_int_equal(answer->status, 200);
-        assert_in_range(answer->size, JOB_BYTES, PAGE_BYTES + JOB_BYTES);
-        cJSON *json = cJSON_Parse(answer->body);
-        const cJSON *job, *link = cJSON_GetObjectItem(json, "next");
-        cJSON_ArrayForEach(job, cJSON_GetObjectItem(json, "jobs"))
-        {
-            assert_in_range(seen, 0, JOBS - 1);
-            assert_int_equal((uint64_t)json_number(job, "id"), ids[seen]);
-            assert_string_equal(json_string(job, "error"), error);
-            seen++;
-        }
-        next = cJSON_IsNumber(link) ? (uint64_t)link->valuedouble : 0;
-        assert_true(next == 0 || next == ids[seen - 1]);
-        cJSON_Delete(json);
-        pages++;
-    } while (next != 0);
-    assert_int_equal(seen, JOBS);
-    assert_int_equal(pages, 2);
-    client_free(client);
-}
-
 /* ---- waiting */
 
 static void takers_are_served_in_their_order(void **state)
@@ -464,87 +452,12 @@ static void a_drain_waits_for_leases(void **state)
     client_free(client);
 }
 
-/* ---- workers in other languages */
-
-static void assert_in_readme(const char *file)
-{
-    char text[4096], *readme;
-    FILE *in = fopen(file, "re");
-    assert_non_null(in);
-    text[fread(text, 1, sizeof text - 1, in)] = '\0';
-    fclose(in);
-    in = fopen("README.md", "re");
-    assert_non_null(in);
-    readme = calloc(1, 1 << 20);
-    assert_non_null(readme);
-    assert_true(fread(readme, 1, (1 << 20) - 1, in) > 0);
-    fclose(in);
-    if (strstr(readme, text) == NULL)
-        fail_msg("README.md does not show %s as it is", file);
-    free(readme);
-}
-
-static void worker_in(const char *command, const char *file)
-{
-    char check[64], address[SERVER_ADDRESS_SIZE + 16], here[512], script[600];
-    struct server *server = start();
-    struct client *client = client_new(server);
-    snprintf(check, sizeof check, "command -v %s >/dev/null", command);
-    if (system(check) != 0) {
-        print_message("skipped: there is no %s\n", command);
-        client_free(client);
-        skip();
-    }
-    snprintf(address, sizeof address, "http://%s", server_address(server));
-    assert_non_null(getcwd(here, sizeof here));
-    snprintf(script, sizeof script, "%s/%s", here, file);
-    const char *folder = temporary_directory(); /* this process is the one to remove it */
-    pid_t worker = fork();
-    assert_true(worker >= 0);
-    if (worker == 0) {
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        setpgid(0, 0);
-        if (chdir(folder) != 0 || setenv("JOBD", address, 1) != 0 ||
-            freopen("/dev/null", "w", stdout) == NULL)
-            _exit(126);
-        execlp(command, command, script, (char *)NULL);
-        _exit(127);
-    }
-    for (int i = 0; i < 3; i++) {
-        const struct answer *answer =
-            client_send(client, "POST", "/do", FIELDS("Prefer: wait=15"), "from anywhere");
-        assert_answer(answer, 200, "FROM ANYWHERE");
-    }
-    kill(-worker, SIGKILL);
-    kill(worker, SIGKILL);
-    assert_int_equal(waitpid(worker, NULL, 0), worker);
-    client_free(client);
-}
-
-static void a_worker_in_shell(void **state)
-{
-    (void)state;
-    assert_in_readme("tests/examples/worker.sh");
-    worker_in("sh", "tests/examples/worker.sh");
-}
-
-static void a_worker_in_python(void **state)
-{
-    (void)state;
-    worker_in("python3", "tests/examples/worker.py");
-}
-
-static void a_worker_in_node(void **state)
-{
-    (void)state;
-    worker_in("node", "tests/examples/worker.mjs");
-}
-
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_teardown(name, server_stop_all)
     const struct CMUnitTest tests[] = {
         TEST(a_job_is_taken_and_done),
+        TEST(a_taker_is_told_the_terms),
         TEST(tokens_that_are_none),
         TEST(a_failed_attempt_goes_again),
         TEST(a_released_attempt_does_not_count),
@@ -554,15 +467,11 @@ int main(void)
         TEST(any_content_type_makes_json),
         TEST(several_at_a_time),
         TEST(several_make_no_huge_answer),
-        TEST(a_page_of_long_errors_ends_early),
         TEST(takers_are_served_in_their_order),
         TEST(one_job_for_ten_thousand_takers),
         TEST(takers_who_leave_get_nothing),
         TEST(nothing_in_time_is_no_content),
         TEST(a_drain_waits_for_leases),
-        TEST(a_worker_in_shell),
-        TEST(a_worker_in_python),
-        TEST(a_worker_in_node),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

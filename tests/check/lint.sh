@@ -37,7 +37,7 @@ grep -nE '"base/(log|clock|json)\.h"|<time\.h>' src/engine/* src/base/heap.* src
     wrong "the engine must not know that"
 
 # Unbounded or locale-bound functions.
-grep -nE '\b(atoi|atol|strcat|sprintf|vsprintf|strtok|gets|alloca)\(' src/*.c src/*/*.[ch] && wrong "a forbidden function"
+grep -nE '\b(atoi|atol|strcat|strcpy|strncpy|sprintf|vsprintf|strtok|gets|alloca)\(' src/*.c src/*/*.[ch] && wrong "a forbidden function"
 
 sources=$(git ls-files 'src/*.[ch]' 'include/*.h' 'tests/*.[ch]')
 

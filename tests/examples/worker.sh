@@ -1,9 +1,28 @@
 #!/bin/sh
-# A worker: takes jobs, upper-cases each payload.
+# A worker: takes jobs, upper-cases each payload. TOKEN is its bearer token, if the server wants one.
+: "${JOBD:?is not set: where is the server, as http://localhost:8080}"
+own=$(mktemp -d) && cd "$own" || exit
+trap 'rm -rf "$own"' EXIT
+trap 'exit 1' HUP INT TERM
+echo "${TOKEN:+Authorization: Bearer $TOKEN}" >token
+
+post() { # a path, curl's options; tries until the server has decided. 0: done, 1: it will never be
+    path=$1 pause=1
+    shift
+    until status=$(curl -sS -m 90 -X POST -H @token -D head -o body -w '%{http_code}' "$@" "$JOBD$path") &&
+        case $status in 408 | 429 | 5*) echo "$path: $status" >&2; false ;; esac; do
+        sleep $pause
+        [ $pause -ge 30 ] || pause=$((pause * 2))
+    done
+    case $status in 2*) return 0 ;; esac
+    echo "$path: $status $(cat body)" >&2
+    case $status in 401 | 403) exit 1 ;; *) return 1 ;; esac
+}
+
 while :; do
-    curl -s -X POST -D head -o payload "$JOBD/take?wait=30s" || { sleep 1; continue; }
-    lease=$(sed -n 's/^Location: \(.*\)\r/\1/p' head)
-    [ -n "$lease" ] || continue
-    if tr a-z A-Z <payload >output; then curl -s --data-binary @output "$JOBD$lease/done"
-    else curl -s -d 'it went wrong' "$JOBD$lease/fail"; fi
+    post '/take?wait=30s' || sleep 5
+    [ "$status" = 200 ] || continue
+    lease=$(tr -d '\r' <head | sed -n 's/^[Ll]ocation: //p')
+    if tr a-z A-Z <body >output; then post "$lease/done" --data-binary @output
+    else post "$lease/fail" -d 'it went wrong'; fi
 done

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What the fuzzers feed: each takes any bytes, and must neither crash nor hang. `make fuzz` runs
- * them, each beginning with what stands in tests/corpus/; test_corpora replays that. */
+ * them, each beginning with what stands in tests/fuzz/corpus/; test_corpora replays that. */
 #pragma once
 
 #include <stddef.h>

@@ -2,6 +2,7 @@
 /* Where it listens: TCP, IPv6, unix sockets, sockets handed over; and --health, which asks there.
  */
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -12,6 +13,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -61,7 +63,7 @@ static void a_unix_socket(void **state)
     assert_int_equal(server_health(address), 0);
 
     char *out, *err, wanted[256]; /* a live one is not taken away */
-    snprintf(wanted, sizeof wanted, "jobd: %s: Address already in use\n", path);
+    snprintf(wanted, sizeof wanted, "jobd: --listen: %s: Address already in use\n", path);
     assert_int_equal(server_run(WORDS("-l", address), NULL, &out, &err), 1);
     assert_string_equal(err, wanted);
     free(out);
@@ -70,6 +72,34 @@ static void a_unix_socket(void **state)
     server_signal(server, SIGTERM);
     assert_int_equal(server_wait(server), 0);
     assert_int_equal(lstat(path, &status), -1);
+}
+
+/* Whatever the umask: who may write to the file may connect. */
+static void a_socket_has_its_mode(void **state)
+{
+    static const struct {
+        const char *words[2];
+        const char *umask;
+        mode_t mode;
+    } rows[] = {{{NULL}, "022", 0660},
+                {{NULL}, "077", 0660},
+                {{"--socket-mode", "0600"}, "000", 0600},
+                {{"--socket-mode", "666"}, "077", 0666}};
+    const char *address = temporary_socket();
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char command[64];
+        struct stat status;
+        snprintf(command, sizeof command, "umask %s; exec \"$0\" \"$@\"", rows[i].umask);
+        struct server *server = server_spawn(&(struct server_plan){
+            .wrapper = WORDS("sh", "-c", command),
+            .arguments = WORDS("-l", address, rows[i].words[0], rows[i].words[1])});
+        server_await_listening(server);
+        assert_int_equal(stat(address + strlen("unix:"), &status), 0);
+        assert_int_equal(status.st_mode & 07777, rows[i].mode);
+        server_signal(server, SIGTERM);
+        assert_int_equal(server_wait(server), 0);
+    }
 }
 
 static void a_stale_socket_is_replaced(void **state)
@@ -86,6 +116,36 @@ static void a_stale_socket_is_replaced(void **state)
     server_signal(server, SIGTERM);
     assert_int_equal(server_wait(server), 0);
     assert_int_equal(lstat(path, &status), -1);
+}
+
+/* Who listens but does not accept is there, and nobody waits for it. */
+static void a_busy_socket_is_not_taken_away(void **state)
+{
+    const char *address = temporary_socket(), *path = address + strlen("unix:");
+    struct sockaddr_un of = {.sun_family = AF_UNIX};
+    char *out, *err, wanted[256];
+    int waiting[8];
+    size_t count = 0;
+    (void)state;
+    assert_true(strlen(path) < sizeof of.sun_path);
+    memcpy(of.sun_path, path, strlen(path) + 1);
+    int listening = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_return_code(bind(listening, (struct sockaddr *)&of, sizeof of), errno);
+    assert_return_code(listen(listening, 1), errno);
+    do {
+        assert_in_range(count, 0, sizeof waiting / sizeof *waiting - 1);
+        waiting[count] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    } while (connect(waiting[count++], (struct sockaddr *)&of, sizeof of) == 0);
+    assert_int_equal(errno, EAGAIN);
+    snprintf(wanted, sizeof wanted, "jobd: --listen: %s: Address already in use\n", path);
+    assert_int_equal(server_run(WORDS("-l", address), NULL, &out, &err), 1);
+    assert_string_equal(err, wanted);
+    free(out);
+    free(err);
+    while (count > 0)
+        close(waiting[--count]);
+    close(listening);
+    unlink(path);
 }
 
 static void another_file_is_left_alone(void **state)
@@ -130,7 +190,7 @@ static void an_address_in_use(void **state)
     (void)state;
     assert_true(fd >= 0);
     assert_int_equal(server_run(WORDS("-l", address), NULL, &out, &err), 1);
-    snprintf(wanted, sizeof wanted, "jobd: %s: Address already in use\n", address);
+    snprintf(wanted, sizeof wanted, "jobd: --listen: %s: Address already in use\n", address);
     assert_string_equal(err, wanted);
     free(out);
     free(err);
@@ -237,7 +297,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(health_over_tcp),
         TEST(a_unix_socket),
+        TEST(a_socket_has_its_mode),
         TEST(a_stale_socket_is_replaced),
+        TEST(a_busy_socket_is_not_taken_away),
         TEST(another_file_is_left_alone),
         TEST(an_address_in_use),
         TEST(over_ipv6),

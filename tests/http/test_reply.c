@@ -135,7 +135,7 @@ static int start_usual(void **state)
     return start(NULL);
 }
 
-static int stop(void **state)
+static int stop_usual(void **state)
 {
     if (!http_stop(server.http, 1000))
         return -1;
@@ -209,7 +209,7 @@ static void fields_fit_behind_the_longest_header(void **state)
     size_t used = strlen(origin), filler = LONGEST;
     memset(origin + used, 'o', sizeof origin - used);
     origin[CORS_ORIGIN_MAX] = '\0';
-    assert_int_equal(stop(state), 0);
+    assert_int_equal(stop_usual(state), 0);
     assert_int_equal(start(origin), 0);
     int status = 431;
     for (; status == 431 && filler > 0; filler--) {
@@ -356,7 +356,7 @@ static void shared_replies_have_fields_too(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, start_usual, stop)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, start_usual, stop_usual)
     const struct CMUnitTest tests[] = {
         TEST(bytes_have_a_length),
         TEST(fields_are_of_any_length),

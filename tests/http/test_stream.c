@@ -181,7 +181,7 @@ static void start(const char *certificate, const char *key)
     assert_int_equal(http_start(server.http, serve, admit, NULL), 0);
 }
 
-static void stop(int64_t wait_ms)
+static void stop_http(int64_t wait_ms)
 {
     assert_true(http_stop(server.http, wait_ms));
     http_free(server.http);
@@ -210,7 +210,7 @@ static int tear_down(void **state)
 {
     (void)state;
     if (server.http != NULL)
-        stop(1000);
+        stop_http(1000);
     for (unsigned i = 0; i < SOURCES; i++) {
         condition_release(&sources[i].changed);
         mutex_release(&sources[i].lock);
@@ -352,7 +352,7 @@ static void test_client_vanishes(void **state)
     raw_read_until(fd, &raw, "fff");
     leave(fd, true);
     source_await(&sources[2], &sources[2].frees, 1);
-    stop(1000);
+    stop_http(1000);
     for (unsigned i = 0; i < 3; i++)
         assert_int_equal(source_count(&sources[i], &sources[i].frees), 1);
 }
@@ -407,7 +407,7 @@ static void test_stop(void **state)
     source_await(&sources[0], &sources[0].laters, 1);
     source_await(&sources[1], &sources[1].laters, 1);
     source_await(&sources[2], &sources[2].reads, 2);
-    stop(100);
+    stop_http(100);
     raw_read_until_close(waits, &raw);
     assert_string_equal(raw.text, "0\r\n\r\n"); /* a complete body */
     raw_read_until_close(old, &raw);
@@ -428,7 +428,7 @@ static void test_stop_at_once(void **state)
             start(NULL, NULL);
         int fd = ask(GET("/0"));
         source_await(&sources[0], &sources[0].reads, (unsigned)i + 1);
-        stop(0);
+        stop_http(0);
         assert_int_equal(source_count(&sources[0], &sources[0].frees), i + 1);
         close(fd);
     }

@@ -138,6 +138,81 @@ static void old_versions_are_refused(void **state)
     }
 }
 
+/* Whatever is asked for, before any token is looked at: with openssl's options. */
+static void a_handshake_is_cheap(void **state)
+{
+    static const struct {
+        const char *asks;
+        bool good;
+    } rows[] = {
+        {"-groups X25519", true},
+        {"-groups P-256", true},
+        {"-groups P-384", true},
+        {"-groups ffdhe2048", false},
+        {"-groups ffdhe8192", false},
+        {"-tls1_2 -groups ffdhe8192 -cipher DHE", false},
+        {"-tls1_2 -cipher DHE", false},
+        {"-tls1_2 -cipher kRSA", false},
+        {"-tls1_2 -cipher ECDHE-ECDSA-AES128-SHA", false},
+        {"-tls1_2 -cipher ECDHE-ECDSA-AES128-SHA256", false},
+        {"-tls1_2 -cipher ECDHE-ECDSA-AES128-GCM-SHA256", true},
+        {"-tls1_2 -cipher ECDHE-ECDSA-CHACHA20-POLY1305", true},
+    };
+    struct server *server = start();
+    char command[512];
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        snprintf(command, sizeof command,
+                 "echo Q | openssl s_client -connect %s %s -CAfile %s 2>&1", server_address(server),
+                 rows[i].asks, certificate);
+        char *text = output_of(command);
+        if ((strstr(text, "Cipher is (NONE)") == NULL) != rows[i].good)
+            fail_msg("%s: %s", rows[i].asks, text);
+        free(text);
+    }
+}
+
+static void the_server_chooses_the_cipher(void **state)
+{
+    struct server *server = start();
+    char command[512];
+    (void)state;
+    snprintf(command, sizeof command,
+             "echo Q | openssl s_client -connect %s -tls1_2 -cipher "
+             "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384 -CAfile %s 2>&1",
+             server_address(server), certificate);
+    char *text = output_of(command);
+    assert_non_null(strstr(text, "Cipher is ECDHE-ECDSA-AES256-GCM-SHA384"));
+    free(text);
+}
+
+/* With Nagle's algorithm on, as sockets come: the last word of the handshake must be acknowledged
+ * before anything else goes out. */
+static void the_first_answer_comes_at_once(void **state)
+{
+    static const char script[] =
+        "import socket, ssl, sys, time\n"
+        "context = ssl.create_default_context(cafile=sys.argv[2])\n"
+        "def first():\n"
+        "    raw = socket.create_connection(('127.0.0.1', int(sys.argv[1])))\n"
+        "    with context.wrap_socket(raw, server_hostname='localhost') as tls:\n"
+        "        began = time.monotonic()\n"
+        "        tls.sendall(b'GET /healthz HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n')\n"
+        "        assert tls.recv(1000).startswith(b'HTTP/1.1 200 ')\n"
+        "        return time.monotonic() - began\n"
+        "times = sorted(first() for i in range(15))\n"
+        "print('median', 'good' if times[7] < 0.02 else times)\n";
+    const char *file = temporary_file("first.py", script);
+    struct server *server = start();
+    char command[512];
+    (void)state;
+    snprintf(command, sizeof command, "python3 %s %s %s 2>&1", file,
+             strrchr(server_address(server), ':') + 1, certificate);
+    char *text = output_of(command);
+    assert_string_equal(text, "median good\n");
+    free(text);
+}
+
 static void copy_file(const char *from, const char *to)
 {
     char command[512];
@@ -280,6 +355,9 @@ int main(void)
         TEST(who_speaks_in_clear_gets_nothing),
         TEST(waiting_for_a_client_costs_nothing),
         TEST(old_versions_are_refused),
+        TEST(a_handshake_is_cheap),
+        TEST(the_server_chooses_the_cipher),
+        TEST(the_first_answer_comes_at_once),
         TEST(certificates_are_read_again),
         TEST(a_mistake_in_one_file_changes_neither),
         TEST(files_that_are_wrong),

@@ -18,84 +18,7 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
-#include "run/exec.h"
-
-enum { OUTPUT_MAX = 1 << 20, SECOND_US = 1000000 };
-
-#define SHELL(script) ((const char *const[]){"/bin/sh", "-c", script, NULL})
-
-static struct jobd_outcome outcome;
-
-static void forget(void)
-{
-    jobd_blob_unref(outcome.output);
-    jobd_blob_unref(outcome.error);
-    outcome = (struct jobd_outcome){.state = JOBD_DONE};
-}
-
-static void attempt(const struct exec_config *config, struct jobd_blob *payload, int64_t timeout_us,
-                    int stop_fd)
-{
-    const struct jobd_task task = {.id = 17,
-                                   .attempt = 2,
-                                   .payload = payload,
-                                   .timeout_us = timeout_us,
-                                   .key = "",
-                                   .trace = "00-aa-bb-01"};
-    forget();
-    exec_attempt(&task, &outcome, config, stop_fd);
-}
-
-static void run_with(const char *const *command, struct jobd_blob *payload, int64_t timeout_us)
-{
-    const struct exec_config config = {.command = command,
-                                       .queue = "q",
-                                       .output_max_bytes = OUTPUT_MAX,
-                                       .kill_after_us = SECOND_US / 10};
-    attempt(&config, payload, timeout_us, -1);
-}
-
-static void run(const char *const *command)
-{
-    run_with(command, NULL, 0);
-}
-
-static void assert_bytes(const struct jobd_blob *blob, const char *text)
-{
-    assert_non_null(blob);
-    assert_int_equal(blob->size, strlen(text));
-    assert_memory_equal(blob->bytes, text, blob->size);
-}
-
-static bool error_has(const char *text)
-{
-    return outcome.error != NULL &&
-           memmem(outcome.error->bytes, outcome.error->size, text, strlen(text)) != NULL;
-}
-
-static unsigned open_files(void)
-{
-    unsigned count = 0;
-    DIR *directory = opendir("/proc/self/fd");
-    assert_non_null(directory);
-    while (readdir(directory) != NULL)
-        count++;
-    closedir(directory);
-    return count;
-}
-
-/* No child is left, dead or alive; no descriptor open. */
-static int nothing_stays(void **state)
-{
-    static unsigned usual;
-    (void)state;
-    forget();
-    if (usual == 0)
-        usual = open_files();
-    assert_int_equal(open_files(), usual);
-    assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
-    return 0;
-}
+#include "run/exec_scene.h"
 
 /* ---- what it gets, what it gives */
 
@@ -203,7 +126,7 @@ static void output_is_bounded(void **state)
                                        .output_max_bytes = 1000,
                                        .kill_after_us = SECOND_US};
     (void)state;
-    attempt(&config, NULL, 0, -1);
+    exec_once(&config, NULL, 0, -1);
     assert_int_equal(outcome.state, JOBD_DONE);
     assert_int_equal(outcome.output->size, 1000);
     assert_true(outcome.output_truncated);
@@ -253,7 +176,7 @@ static void who_is_told_to_stop(void **state)
                                        .kill_after_us = 10 * SECOND_US};
     int stop = eventfd(1, EFD_CLOEXEC);
     (void)state;
-    attempt(&config, NULL, 0, stop);
+    exec_once(&config, NULL, 0, stop);
     assert_int_equal(outcome.state, JOBD_CANCELLED);
     close(stop);
 }

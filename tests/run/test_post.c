@@ -271,7 +271,7 @@ static void test_error_text(void **state)
                                           " {\"no\":\t\"n\xc3\xb6\"}\r\n\r\nat\x01"
                                           "all \x7f "),
                   scene, true);
-    assert_blob(scene->outcome.error, "400 Bad [31m Request: {\"no\": \"n??\"} at all");
+    assert_blob(scene->outcome.error, "400 Bad [31m Request: {\"no\": \"n\xc3\xb6\"} at all");
     assert_failed(attempt_answered(scene, "HTTP/1.1 500\r\nContent-Length: 2\r\n\r\n\r\n"), scene,
                   false);
     assert_blob(scene->outcome.error, "500");
@@ -282,6 +282,25 @@ static void test_error_text(void **state)
     assert_error_has(scene, "500 Oops: xxxx");
     assert_int_equal(scene->outcome.error->size, sizeof "500 Oops: " - 1 + 500);
     assert_false(scene->outcome.output_truncated);
+}
+
+/* UTF-8 stays as it is, what is not becomes U+FFFD, and no character is cut in two. */
+static void test_error_in_any_language(void **state)
+{
+    struct scene *scene = *state;
+    char answer[800], error[800] = "500 Oops: ";
+    attempt_answered(scene, "HTTP/1.1 500 Oops\r\nContent-Length: 19\r\n\r\n"
+                            "\xe2\x82\xac\xf0\x9f\x98\x80 \xff\xc2\x85\xc0\xaf z\xe2\x82w\r");
+    assert_blob(scene->outcome.error,
+                "500 Oops: \xe2\x82\xac\xf0\x9f\x98\x80 \xef\xbf\xbd \xef\xbf\xbd\xef\xbf\xbd "
+                "z\xef\xbf\xbd\xef\xbf\xbdw");
+    int used = snprintf(answer, sizeof answer, "HTTP/1.1 500 Oops\r\nContent-Length: 600\r\n\r\n");
+    for (int i = 0; i < 200; i++)
+        used += snprintf(answer + used, sizeof answer - (size_t)used, "\xe2\x82\xac");
+    attempt_answered(scene, answer);
+    for (int i = 0; i < 166; i++) /* of 500 bytes */
+        strcat(error, "\xe2\x82\xac");
+    assert_blob(scene->outcome.error, error);
 }
 
 static int64_t retry_after(struct scene *scene, const char *value)
@@ -302,6 +321,10 @@ static void test_retry_after(void **state)
     assert_int_equal(retry_after(scene, "120"), 120 * CLOCK_SECOND_US);
     assert_int_equal(retry_after(scene, "soon"), 0);
     assert_int_equal(retry_after(scene, "99999999999"), 86400 * CLOCK_SECOND_US);
+    assert_int_equal(retry_after(scene, "99999999999999999999"), 86400 * CLOCK_SECOND_US);
+    assert_int_equal(retry_after(scene, " 00000000000000000000000000000000007 "),
+                     7 * CLOCK_SECOND_US);
+    assert_int_equal(retry_after(scene, "Fri, 31 Dec 9999 23:59:59 GMT"), 86400 * CLOCK_SECOND_US);
     assert_int_equal(retry_after(scene, "Sun, 06 Nov 1994 08:49:37 GMT"), 0);
     assert_int_equal(retry_after(scene, "0"), 0);
     assert_int_equal(retry_after(scene, "-5"), 0);
@@ -334,6 +357,7 @@ int main(void)
         scene_test(test_statuses),
         scene_test(test_switching_protocols),
         scene_test(test_error_text),
+        scene_test(test_error_in_any_language),
         scene_test(test_retry_after),
     };
     return cmocka_run_group_tests_name("post", tests, NULL, NULL);

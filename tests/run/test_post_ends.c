@@ -240,6 +240,43 @@ static void test_stale_connection(void **state)
     assert_sent(scene, "Idempotency-Key", "\"jobd-7\"");
 }
 
+/* Dropped while a large body goes out, whether that has gone into the system's buffers or not. */
+static void test_stale_connection_in_the_midst(void **state)
+{
+    struct scene *scene = *state;
+    struct service *service = scene->service;
+    static const size_t sizes[] = {200000, 1000000, 5000000};
+    unsigned accepted = 0;
+    for (unsigned i = 0; i < 30; i++) {
+        size_t size = sizes[i % 3];
+        char *bytes = malloc(size);
+        assert_non_null(bytes);
+        memset(bytes, 'p', size);
+        give_payload(scene, bytes, size, "text/plain");
+        service_script(service, SERVICE_SCRIPT({.answer = OK_EMPTY}, {.cut_at = 1 + 3000 * i},
+                                               {.answer = OK_EMPTY}));
+        assert_int_equal(attempt(scene), JOBD_DONE);
+        assert_int_equal(attempt(scene), JOBD_DONE);
+        assert_sent_body(scene, bytes, size);
+        accepted += i == 0 ? 2 : 1;
+        assert_int_equal(service_count(service, SERVICE_ACCEPTED), accepted);
+        free(bytes);
+    }
+}
+
+/* A new connection that is dropped is the service's answer. */
+static void test_new_connection_in_the_midst(void **state)
+{
+    struct scene *scene = *state;
+    char *bytes = calloc(1, 5000000);
+    assert_non_null(bytes);
+    give_payload(scene, bytes, 5000000, "text/plain");
+    service_script(scene->service, SERVICE_SCRIPT({.cut_at = 1000}, {.answer = OK_EMPTY}));
+    assert_failed(attempt(scene), scene, false);
+    assert_int_equal(service_count(scene->service, SERVICE_ACCEPTED), 1);
+    free(bytes);
+}
+
 /* ---- stopping */
 
 static void *attempt_main(void *context)
@@ -501,6 +538,8 @@ int main(void)
         scene_test(test_connection_is_kept),
         scene_test(test_threads),
         scene_test(test_stale_connection),
+        scene_test(test_stale_connection_in_the_midst),
+        scene_test(test_new_connection_in_the_midst),
         scene_test(test_stop),
         scene_test(test_stop_before_start),
         scene_test(test_stop_after_the_answer),

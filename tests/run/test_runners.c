@@ -101,7 +101,7 @@ static void who_waits_for_an_output_may_leave(void **state)
                                          "Prefer: wait=15\r\nContent-Length: 0\r\n\r\n"));
         }
         await_size(said, (2 * round + 1) * CLIENTS);
-        server_signal(server, SIGSTOP);
+        server_suspend(server);
         temporary_file("go", "");
         await_size(said, (2 * round + 2) * CLIENTS);
         for (int i = 0; i < CLIENTS; i++)
@@ -158,11 +158,15 @@ static void output_past_the_limit_is_cut(void **state)
     uint64_t id = client_put(client, "/do");
     client_await_state(client, id, "done");
     assert_true(cJSON_IsTrue(cJSON_GetObjectItem(client_job(client, id), "output_truncated")));
-    assert_answer(client_get(client, job_path(id, "/output")), 200, "too");
+    const struct answer *answer = client_get(client, job_path(id, "/output"));
+    assert_answer(answer, 200, "too");
+    assert_field(answer, "Jobd-Output-Truncated", "true");
+    answer = client_send(client, "POST", "/do", WAIT, NULL);
+    assert_answer(answer, 200, "too");
+    assert_field(answer, "Jobd-Output-Truncated", "true");
     client_free(client);
 }
 
-/* What bytes a command says must not break the JSON that tells of them. */
 /* What has ended goes, the oldest first, before anything that waits. */
 static void outputs_count_for_memory(void **state)
 {
@@ -197,6 +201,7 @@ static void outputs_count_for_memory(void **state)
     client_free(client);
 }
 
+/* What bytes a command says must not break the JSON that tells of them. */
 static void any_bytes_are_an_error(void **state)
 {
     struct server *server =
@@ -220,7 +225,7 @@ static void a_drain_ends_commands(void **state)
     server_signal(server, SIGTERM);
     assert_int_equal(server_wait(server), 1);
     server_last_line(server, ERR, line);
-    assert_non_null(strstr(line, "stopped: 1 jobs lost"));
+    assert_non_null(strstr(line, "stopped: 1 job lost"));
     client_free(client);
 }
 

@@ -442,7 +442,7 @@ static void it_stands_still(void **state)
              (unsigned long long)id);
     assert_true(raw_send(parked, request));
     client_await_metric(client, "jobd_requests_parked", 1);
-    server_signal(server, SIGSTOP);
+    server_suspend(server);
     let_pass(number_from("STOP_MS", 1500));
     server_signal(server, SIGCONT);
     assert_answer(client_get(client, "/healthz"), 200, "ok\n");

@@ -48,7 +48,7 @@ static void one_that_stands_still_has_five_seconds(void **state)
     char address[64];
     (void)state;
     struct server *stopped = server_start(NULL);
-    server_signal(stopped, SIGSTOP);
+    server_suspend(stopped);
     assert_int_equal(bind(listening, (struct sockaddr *)&full, size), 0);
     assert_int_equal(listen(listening, 0), 0);
     assert_int_equal(getsockname(listening, (struct sockaddr *)&full, &size), 0);

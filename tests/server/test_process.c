@@ -88,13 +88,15 @@ static void wrong_command_lines(void **state)
         {{"--log-format", "xml"},
          "jobd: --log-format: invalid value \"xml\"; expected text, json\n"},
         {{"-c", "/nonexistent/jobd.json"},
-         "jobd: /nonexistent/jobd.json: No such file or directory\n"},
+         "jobd: --config: /nonexistent/jobd.json: No such file or directory\n"},
         {{"-l", "0.0.0.0:0"},
-         "jobd: 0.0.0.0:0 can be reached from other machines: this needs --token-file, or --open, "
+         "jobd: --listen: 0.0.0.0:0 can be reached from other machines: this needs --token-file, "
+         "or --open, "
          "by which you say "
          "that whoever reaches the port may put jobs\n"},
         {{"-l", ":0"},
-         "jobd: :0 can be reached from other machines: this needs --token-file, or --open, by "
+         "jobd: --listen: :0 can be reached from other machines: this needs --token-file, or "
+         "--open, by "
          "which you say that "
          "whoever reaches the port may put jobs\n"},
     };
@@ -119,7 +121,8 @@ static void wrong_environments(void **state)
                    "jobd: JOBD_EXEC: invalid value \"[\\\"echo\\\", \\\"a\\\\u0000b\\\"]\"; "
                    "expected a JSON array of strings, the command and its arguments\n");
     assert_refused(NULL, WORDS("JOBD_LISTEN=192.0.2.1:0"),
-                   "jobd: 192.0.2.1:0 can be reached from other machines: this needs --token-file, "
+                   "jobd: JOBD_LISTEN: 192.0.2.1:0 can be reached from other machines: this needs "
+                   "--token-file, "
                    "or --open, by "
                    "which you say that whoever reaches the port may put jobs\n");
 }
@@ -291,6 +294,76 @@ static void after_the_grace_jobs_are_lost(void **state)
     client_free(client);
 }
 
+/* A pause would end with the server anyway. */
+static void a_drain_resumes_what_is_paused(void **state)
+{
+    struct server *server = server_start("--sleep", "1ms", "--grace", "10m");
+    struct client *client = client_new(server);
+    char line[SERVER_LINE_SIZE];
+    (void)state;
+    assert_int_equal(client_post(client, "/queues/default/pause")->status, 200);
+    for (int i = 0; i < 3; i++)
+        client_put(client, "/do");
+    client_free(client);
+    server_signal(server, SIGTERM);
+    assert_int_equal(server_wait(server), 0);
+    server_await_line(server, ERR,
+                      "queue default is paused: resumed, to run its 3 waiting jobs before the end",
+                      line);
+    server_last_line(server, ERR, line);
+    assert_non_null(strstr(line, "stopped: 3 done, 0 failed, 0 cancelled, 0 lost"));
+}
+
+/* Said while it can still be helped, not when the grace is over. */
+static void a_drain_says_at_once_what_it_cannot_finish(void **state)
+{
+    struct server *server = server_start("-w", "0", "--grace", "10m");
+    struct client *client = client_new(server);
+    char line[SERVER_LINE_SIZE];
+    (void)state;
+    client_put(client, "/do?delay=1h");
+    client_put(client, "/do");
+    client_put(client, "/do");
+    client_free(client);
+    server_signal(server, SIGTERM);
+    server_await_line(server, ERR, "queue default: 1 scheduled job will be lost: due after --grace",
+                      line);
+    server_await_line(server, ERR,
+                      "queue default: 2 jobs will be lost unless remote workers finish", line);
+    assert_true(server_runs(server));
+    server_signal(server, SIGTERM);
+    assert_int_equal(server_wait(server), 1);
+}
+
+/* A limit on the size of files is an error of the disk, not the end. */
+static void files_may_not_grow(void **state)
+{
+    char data[300], *body = raw_filled("", 'x', 60000, "");
+    const struct answer *answer = NULL;
+    (void)state;
+    snprintf(data, sizeof data, "%s/data", temporary_directory());
+    struct server *server = server_spawn(
+        &(struct server_plan){.wrapper = WORDS("sh", "-c", "ulimit -f 2; exec \"$0\" \"$@\""),
+                              .arguments = WORDS("-l", "127.0.0.1:0", "-d", data)});
+    assert_int_equal(server_wait(server), 1);
+    assert_int_equal(server_count_lines(server, ERR, "jobd: --data: "), 1);
+    snprintf(data, sizeof data, "%s/more", temporary_directory());
+    server = server_spawn(&(struct server_plan){
+        .wrapper = WORDS("sh", "-c", "ulimit -f 5000; exec \"$0\" \"$@\""),
+        .arguments = WORDS("-l", "127.0.0.1:0", "-d", data, "-q", "1000", "-w", "0")});
+    server_await_listening(server);
+    struct client *client = client_new(server);
+    int status = 202;
+    for (int i = 0; i < 1000 && status == 202; i++) {
+        answer = client_send(client, "POST", "/do", NULL, body);
+        status = (int)answer->status;
+    }
+    assert_int_equal(status, 503);
+    assert_answer(client_get(client, "/healthz"), 200, "ok\n");
+    client_free(client);
+    free(body);
+}
+
 static void a_second_signal_ends_at_once(void **state)
 {
     struct server *server = server_start("--sleep", "10m", "--grace", "10m");
@@ -336,7 +409,7 @@ static void parked_requests_do_not_hold_the_end_up(void **state)
         close(fds[i]);
     }
     assert_int_equal(server_wait(server), 1);
-    assert_int_equal(server_count_lines(server, ERR, "stopped: 1 jobs lost"), 1);
+    assert_int_equal(server_count_lines(server, ERR, "stopped: 1 job lost"), 1);
     client_free(client);
 }
 
@@ -467,6 +540,9 @@ int main(void)
         TEST(a_drain_lets_all_jobs_end),
         TEST(sigint_drains_too),
         TEST(after_the_grace_jobs_are_lost),
+        TEST(a_drain_resumes_what_is_paused),
+        TEST(a_drain_says_at_once_what_it_cannot_finish),
+        TEST(files_may_not_grow),
         TEST(a_second_signal_ends_at_once),
         TEST(parked_requests_do_not_hold_the_end_up),
         TEST(nobody_reads_its_output),

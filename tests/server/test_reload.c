@@ -82,14 +82,93 @@ static void what_cannot_change_is_named(void **state)
            " {\"capacity\": 9, \"workers\": 2, \"attempts\": 3, \"sleep\": \"1ms\"}}}",
            "SIGHUP: configuration reloaded");
     server_await_line(server, ERR, "SIGHUP: memory, keep cannot change", line);
-    server_await_line(server, ERR, "queue default: capacity, workers cannot change", line);
     server_await_line(server, ERR, "queue new: new: needs a restart", line);
     server_await_line(server, ERR, "queue old: no longer configured", line);
-    const cJSON *queue = client_json(client, "/queues/default");
-    assert_int_equal(json_number(queue, "capacity"), 8);
-    assert_int_equal(json_number(queue, "workers"), 1);
     assert_int_equal(json_number(client_job(client, client_put(client, "/do")), "attempts"), 3);
     client_await_state(client, client_put(client, "/do/old"), "done");
+    client_free(client);
+}
+
+/* The ring, and the threads that drain it. */
+static void a_queue_grows_and_shrinks(void **state)
+{
+    struct server *server = server_start(
+        "-c", write_config("{\"queues\": {\"default\": {\"capacity\": 2, \"workers\": 1,"
+                           " \"sleep\": \"10m\"}}}"));
+    struct client *client = client_new(server);
+    char line[SERVER_LINE_SIZE];
+    uint64_t ids[8];
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        ids[i] = client_put(client, "/do");
+        if (i == 0)
+            client_await_state(client, ids[0], "running");
+    }
+    assert_int_equal(client_post(client, "/do")->status, 429);
+    reread(server,
+           "{\"queues\": {\"default\": {\"capacity\": 5, \"workers\": 3, \"sleep\": \"10m\"}}}",
+           "SIGHUP: queue default: changed: capacity, workers");
+    client_await_state(client, ids[1], "running");
+    client_await_state(client, ids[2], "running");
+    for (int i = 3; i < 8; i++)
+        ids[i] = client_put(client, "/do");
+    assert_int_equal(client_post(client, "/do")->status, 429);
+    const cJSON *queue = client_json(client, "/queues/default");
+    assert_int_equal(json_number(queue, "capacity"), 5);
+    assert_int_equal(json_number(queue, "workers"), 3);
+    /* More wait and run now than may: nobody is thrown out. */
+    reread(server,
+           "{\"queues\": {\"default\": {\"capacity\": 1, \"workers\": 2, \"sleep\": \"1ms\"}}}",
+           "SIGHUP: queue default: changed: sleep");
+    server_await_line(server, ERR, "SIGHUP: queue default: changed: capacity, workers", line);
+    assert_int_equal(json_number(client_json(client, "/queues/default"), "running"), 3);
+    assert_int_equal(json_number(client_json(client, "/queues/default"), "queued"), 5);
+    char path[64];
+    for (int i = 0; i < 3; i++) {
+        snprintf(path, sizeof path, "/jobs/%llu", (unsigned long long)ids[i]);
+        assert_int_equal(client_send(client, "DELETE", path, NULL, NULL)->status, 202);
+    }
+    for (int i = 3; i < 8; i++)
+        client_await_state(client, ids[i], "done");
+    client_free(client);
+}
+
+static void there_is_room_up_to_a_bound(void **state)
+{
+    struct server *server = server_start("-c", write_config("{\"sleep\": \"1ms\"}"));
+    struct client *client = client_new(server);
+    (void)state;
+    reread(
+        server, "{\"sleep\": \"1ms\", \"capacity\": 1025}",
+        "queue default: until the next start there is room for a capacity of 1024 and 64 workers");
+    assert_int_equal(json_number(client_json(client, "/queues/default"), "capacity"), 8);
+    reread(server, "{\"sleep\": \"1ms\", \"capacity\": 1024, \"workers\": 64}",
+           "SIGHUP: queue default: changed: capacity, workers");
+    for (int i = 0; i < 100; i++)
+        client_put(client, "/do");
+    client_await_metric(client, "jobd_jobs_done_total{queue=\"default\"}", 100);
+    client_free(client);
+}
+
+/* Threads come and go while jobs do. */
+static void workers_change_at_any_moment(void **state)
+{
+    enum { TIMES = 30 };
+    struct server *server = server_start("-c", write_config("{\"capacity\": 1000}"));
+    struct client *client = client_new(server);
+    unsigned put = 0;
+    char config[128];
+    (void)state;
+    for (int i = 0; i < TIMES; i++) {
+        snprintf(config, sizeof config, "{\"capacity\": %d, \"workers\": %d, \"sleep\": \"1ms\"}",
+                 900 + i % 3, (i * 7) % 12);
+        write_config(config);
+        server_signal(server, SIGHUP);
+        for (int j = 0; j < 10; j++, put++)
+            client_put(client, "/do");
+    }
+    reread(server, "{\"capacity\": 1000, \"workers\": 2, \"sleep\": \"1ms\"}", "changed: capacity");
+    client_await_metric(client, "jobd_jobs_done_total{queue=\"default\"}", put);
     client_free(client);
 }
 
@@ -173,7 +252,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(how_jobs_run_can_change),     TEST(what_cannot_change_is_named),
         TEST(a_mistake_changes_nothing),   TEST(a_mistake_in_another_file_changes_nothing),
-        TEST(it_may_happen_at_any_moment),
+        TEST(it_may_happen_at_any_moment), TEST(a_queue_grows_and_shrinks),
+        TEST(there_is_room_up_to_a_bound), TEST(workers_change_at_any_moment),
     };
     return cmocka_run_group_tests_name("reread", tests, NULL, NULL);
 }

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
@@ -181,6 +182,58 @@ static void a_mounted_secret_is_read_again(void **state)
     client_free(client);
 }
 
+#if SANDBOX_WHOLE
+
+static void rename_in(const char *from, const char *to)
+{
+    char old[SERVER_LINE_SIZE], new[SERVER_LINE_SIZE];
+    snprintf(old, sizeof old, "%s/%s", temporary_directory(), from);
+    snprintf(new, sizeof new, "%s/%s", temporary_directory(), to);
+    assert_int_equal(rename(old, new), 0);
+}
+
+/* The kernel has been told which directory, not what its name will be: that is said, and what it
+ * was goes on. */
+static void a_directory_that_is_another_one_now_is_named(void **state)
+{
+    (void)state;
+    char path[SERVER_LINE_SIZE], line[SERVER_LINE_SIZE];
+    if (syscall(SYS_landlock_create_ruleset, NULL, 0, 1) < 1) {
+        print_message("skipped: this kernel has no Landlock\n");
+        skip();
+    }
+    make_secret("secrets", "admin first-token-of-16\n");
+    make_secret("fresh-ones", "admin second-token-of-16\n");
+    snprintf(path, sizeof path, "%s/secrets/tokens", temporary_directory());
+    struct server *server = server_start("--token-file", path);
+    struct client *client = client_new(server);
+    rename_in("secrets", "old");
+    rename_in("fresh-ones", "secrets");
+    server_signal(server, SIGHUP);
+    server_await_line(server, ERR, "it is in another directory than at the start", line);
+    assert_non_null(strstr(line, "secrets/tokens: "));
+    assert_non_null(strstr(line, "start jobd again: nothing is changed"));
+    rename_in("secrets", "fresh-ones");
+    make_link("fresh-ones", "secrets");
+    server_signal(server, SIGHUP);
+    server_await_lines(server, ERR, "it is in another directory than at the start", 2);
+    assert_int_equal(
+        client_send(client, "POST", "/do", FIELDS("Authorization: Bearer first-token-of-16"), NULL)
+            ->status,
+        202);
+    make_link("old", "secrets"); /* it is a name again of what was there at the start */
+    temporary_file("old/tokens", "admin third-token-of-16\n");
+    server_signal(server, SIGHUP);
+    server_await_line(server, ERR, "SIGHUP: configuration reloaded", line);
+    assert_int_equal(
+        client_send(client, "POST", "/do", FIELDS("Authorization: Bearer third-token-of-16"), NULL)
+            ->status,
+        202);
+    client_free(client);
+}
+
+#endif
+
 static void commands_cannot_be_added(void **state)
 {
     (void)state;
@@ -252,6 +305,7 @@ static void threads_and_sockets(void)
 static void calls(void)
 {
     char *const words[] = {(char[]){"true"}, NULL};
+    int terminal = open("/dev/ptmx", O_RDWR | O_NOCTTY);
     sandbox_enter(&(struct sandbox){.commands = false});
     demand(!sandbox_allows_commands());
     demand(execv("/bin/true", words) == -1 && errno == EPERM);
@@ -271,6 +325,13 @@ static void calls(void)
     demand(utimensat(AT_FDCWD, "/dev/null", NULL, 0) == -1 && errno == EPERM);
     demand(setxattr("/dev/null", "user.jobd", "", 0, 0) == -1 && errno == EPERM);
     demand(removexattr("/dev/null", "user.jobd") == -1 && errno == EPERM);
+    demand(terminal >= 0 && ioctl(terminal, TIOCSTI, "x") == -1 && errno == EPERM);
+    demand(ioctl(terminal, TIOCLINUX, (char[]){2}) == -1 && errno == EPERM);
+    /* The kernel looks at the lower half alone. */
+    demand(syscall(SYS_ioctl, terminal, 1UL << 32 | TIOCSTI, "x") == -1 && errno == EPERM);
+    demand(ioctl(terminal, TIOCSETD, &(int){0}) == -1 && errno == EPERM);
+    demand(ioctl(terminal, TIOCSCTTY, 0) == -1 && errno == EPERM);
+    demand(ioctl(terminal, TIOCGWINSZ, &(struct winsize){0}) == 0);
 #ifdef __x86_64__
     demand(syscall(0x40000000 | SYS_getpid) == -1 && errno == EPERM);
 #endif
@@ -401,6 +462,7 @@ int main(void)
         TEST(a_mounted_secret_is_read_again),
         TEST(commands_cannot_be_added),
 #if SANDBOX_WHOLE
+        TEST(a_directory_that_is_another_one_now_is_named),
         TEST(system_calls_are_denied),
 #ifdef __x86_64__
         TEST(another_machines_calls_end_the_process),

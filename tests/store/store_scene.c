@@ -4,12 +4,15 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
 #include "base/clock.h"
+#include "engine/journal.h"
 #include "run/wait_sync.h"
+#include "store/database.h"
 #include "support/server.h"
 
 char folder[160];
@@ -20,7 +23,7 @@ void fresh_folder(void)
     snprintf(folder, sizeof folder, "%s/store-%u", temporary_directory(), ++folders);
 }
 
-struct jobd *heart_for(struct store *store, uint32_t capacity, uint32_t keep)
+struct jobd *engine_for(struct store *store, uint32_t capacity, uint32_t keep)
 {
     struct jobd *jobd = NULL;
     const struct jobd_queue_config queue = {.name = "default",
@@ -43,23 +46,17 @@ struct jobd *heart_for(struct store *store, uint32_t capacity, uint32_t keep)
 
 struct scene open_scene(void)
 {
-    return open_with(CAPACITY, KEEP);
-}
-
-struct scene open_with(uint32_t capacity, uint32_t keep)
-{
     struct problem problem;
     struct scene scene = {.store = store_open(folder, STORE_SYNC_COMMIT, &problem)};
     if (scene.store == NULL)
         fail_msg("%s", problem.text);
-    scene.jobd = heart_for(scene.store, capacity, keep);
+    scene.jobd = engine_for(scene.store, CAPACITY, KEEP);
     if (!store_load(scene.store, scene.jobd, clock_now_us(), &problem))
         fail_msg("%s", problem.text);
     assert_int_equal(store_start(scene.store, scene.jobd), 0);
     return scene;
 }
 
-/* As a kill does it: nothing is written any more. */
 void drop_scene(struct scene *scene)
 {
     store_free(scene->store);
@@ -74,9 +71,7 @@ void await_health(struct scene *scene)
         look_again(deadline_ms, reason.text);
 }
 
-/* Waits for the disk where the verb has to. */
-static enum jobd_result done_by(struct scene *scene, struct wait_sync *block,
-                                enum jobd_result result)
+enum jobd_result done_by(struct scene *scene, struct wait_sync *block, enum jobd_result result)
 {
     return result == JOBD_PENDING ? wait_sync_until(block, scene->jobd, JOBD_NEVER) : result;
 }
@@ -106,7 +101,6 @@ enum jobd_result cancel(struct scene *scene, uint64_t id)
     return result;
 }
 
-/* The id of the job; 0 when there is none. */
 uint64_t lease(struct scene *scene, unsigned number, char token[JOBD_TOKEN_SIZE])
 {
     struct wait_sync block;

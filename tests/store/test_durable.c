@@ -407,7 +407,7 @@ static void queues_that_are_not_declared_stay(void **state)
     uint64_t id = client_put(client, "/do/mail");
     kill_it(server, client);
     server = start_durable("-w", "0");
-    server_await_line(server, ERR, "1 jobs belong to queue mail, which is not declared", line);
+    server_await_line(server, ERR, "1 job belongs to queue mail, which is not declared", line);
     server_signal(server, SIGTERM);
     assert_int_equal(server_wait(server), 0);
     server = start_durable("-c", two);

@@ -13,14 +13,14 @@
 
 #include <cmocka.h>
 
+#include "run/wait_sync.h"
 #include "base/clock.h"
+#include "store/database.h"
 #include "store/flaky_vfs.h"
 #include "engine/journal.h"
 #include "base/log.h"
 #include "support/server.h"
 #include "store/store_scene.h"
-
-enum { PUTS = 12 };
 
 /* ---- a script of each kind of change, and what became of each */
 
@@ -222,116 +222,7 @@ static void test_a_file_goes_while_the_disk_fails(void **state)
     }
 }
 
-/* ---- what stays, what goes */
-
-static void test_ids_go_on_rising(void **state)
-{
-    uint64_t first, second;
-    (void)state;
-    fresh_folder();
-    struct scene scene = open_scene();
-    assert_int_equal(put(&scene, "a", NULL, &first), JOBD_OK);
-    assert_int_equal(cancel(&scene, first), JOBD_OK);
-    drop_scene(&scene);
-    scene = open_scene();
-    assert_int_equal(put(&scene, "b", NULL, &second), JOBD_OK);
-    assert_true(second > first);
-    drop_scene(&scene);
-}
-
-static void test_the_forgotten_leave_the_disk(void **state)
-{
-    (void)state;
-    fresh_folder();
-    struct scene scene = open_scene();
-    for (unsigned i = 0; i < 3 * KEEP; i++) {
-        uint64_t id;
-        char key[16];
-        snprintf(key, sizeof key, "key %u", i % (KEEP + 1)); /* forgotten just before */
-        assert_int_equal(put(&scene, "a", key, &id), JOBD_OK);
-        assert_int_equal(cancel(&scene, id), JOBD_OK);
-    }
-    assert_true(store_stop(scene.store, CLOCK_SECOND_US));
-    drop_scene(&scene);
-    scene = open_scene();
-    struct jobd_info infos[4 * KEEP];
-    uint64_t next;
-    size_t found =
-        jobd_list(scene.jobd, &(struct jobd_filter){.queue = JOBD_NO_QUEUE, .state = JOBD_STATES},
-                  infos, 4 * KEEP, &next);
-    assert_true(found <= KEEP);
-    drop_scene(&scene);
-}
-
-static void test_a_smaller_keep_forgets_at_the_start(void **state)
-{
-    struct problem problem;
-    uint64_t id, last = 0;
-    (void)state;
-    fresh_folder();
-    struct scene scene = open_scene();
-    for (unsigned i = 0; i < KEEP; i++) {
-        assert_int_equal(put(&scene, "a", NULL, &id), JOBD_OK);
-        assert_int_equal(cancel(&scene, last = id), JOBD_OK);
-    }
-    drop_scene(&scene);
-    scene.store = store_open(folder, STORE_SYNC_COMMIT, &problem);
-    scene.jobd = heart_for(scene.store, CAPACITY, 3);
-    assert_true(store_load(scene.store, scene.jobd, clock_now_us(), &problem));
-    struct jobd_info info;
-    assert_int_equal(jobd_get(scene.jobd, last, &info), JOBD_OK);
-    assert_int_equal(jobd_get(scene.jobd, last - 3, &info), JOBD_NO_JOB);
-    drop_scene(&scene);
-    scene = open_scene(); /* and they are off the disk */
-    assert_int_equal(jobd_get(scene.jobd, last - 3, &info), JOBD_NO_JOB);
-    drop_scene(&scene);
-}
-
-static void test_more_wait_than_may(void **state)
-{
-    struct problem problem;
-    uint64_t id;
-    struct jobd_stats stats;
-    (void)state;
-    fresh_folder();
-    struct scene scene = open_scene();
-    for (unsigned i = 0; i < 20; i++)
-        assert_int_equal(put(&scene, "a", NULL, &id), JOBD_OK);
-    drop_scene(&scene);
-    scene.store = store_open(folder, STORE_SYNC_COMMIT, &problem);
-    scene.jobd = heart_for(scene.store, 5, KEEP);
-    assert_true(store_load(scene.store, scene.jobd, clock_now_us(), &problem));
-    assert_int_equal(store_start(scene.store, scene.jobd), 0);
-    jobd_stats(scene.jobd, 0, clock_now_us(), &stats);
-    assert_int_equal(stats.queued, 20);
-    assert_int_equal(put(&scene, "a", NULL, &id), JOBD_FULL);
-    drop_scene(&scene);
-}
-
-/* ---- one at a time */
-
-static void test_one_store_a_directory(void **state)
-{
-    struct problem problem;
-    (void)state;
-    fresh_folder();
-    struct scene scene = open_scene();
-    assert_null(store_open(folder, STORE_SYNC_COMMIT, &problem));
-    assert_non_null(strstr(problem.text, "in use by another jobd"));
-    drop_scene(&scene);
-    scene = open_scene();
-    drop_scene(&scene);
-}
-
-static void test_no_directory_can_be_made(void **state)
-{
-    struct problem problem;
-    (void)state;
-    assert_null(store_open("/proc/none", STORE_SYNC_COMMIT, &problem));
-    assert_non_null(strstr(problem.text, "/proc/none: "));
-    assert_null(store_open(temporary_file("file", "x"), STORE_SYNC_COMMIT, &problem));
-    assert_non_null(strstr(problem.text, "file: "));
-}
+/* ---- the file shrinks */
 
 static int start(void **state)
 {
@@ -350,12 +241,6 @@ int main(void)
         cmocka_unit_test(test_the_disk_dies_at_every_write),
         cmocka_unit_test(test_no_space_for_growth),
         cmocka_unit_test(test_a_file_goes_while_the_disk_fails),
-        cmocka_unit_test(test_ids_go_on_rising),
-        cmocka_unit_test(test_the_forgotten_leave_the_disk),
-        cmocka_unit_test(test_a_smaller_keep_forgets_at_the_start),
-        cmocka_unit_test(test_more_wait_than_may),
-        cmocka_unit_test(test_one_store_a_directory),
-        cmocka_unit_test(test_no_directory_can_be_made),
     };
     return cmocka_run_group_tests(tests, start, server_stop_all);
 }

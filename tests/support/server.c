@@ -423,6 +423,14 @@ void server_signal(struct server *server, int number)
     assert_int_equal(kill(server->pid, number), 0);
 }
 
+void server_suspend(struct server *server)
+{
+    int status = 0;
+    server_signal(server, SIGSTOP);
+    assert_int_equal(waitpid(server->pid, &status, WUNTRACED), server->pid);
+    assert_true(WIFSTOPPED(status));
+}
+
 static bool wait_for_end(struct server *server, int timeout_ms)
 {
     struct pollfd polls = {.fd = server->pidfd, .events = POLLIN};

@@ -76,6 +76,8 @@ size_t server_count_done(struct server *server, uint64_t id);
 void server_close_output(struct server *server);
 
 void server_signal(struct server *server, int number);
+/* Each of its threads stands still when this returns, until it is sent SIGCONT. */
+void server_suspend(struct server *server);
 /* Waits for its end and for all its output. The exit code, or 128 + the signal that ended it. */
 int server_wait(struct server *server);
 bool server_runs(struct server *server);

@@ -25,7 +25,7 @@
 #include "support/server.h"
 #include "base/verify.h"
 
-enum { CONNECTIONS = 16, STEPS = 4, REQUEST_SIZE = 256 * 1024, FILLER_SIZE = 1024 * 1024 };
+enum { CONNECTIONS = 16, STEPS = 4, REQUEST_SIZE = 6 * 1024 * 1024, FILLER_SIZE = 1024 * 1024 };
 
 struct peer {
     int fd; /* -1: none */
@@ -145,6 +145,18 @@ static size_t request_length(const char *bytes)
     return (size_t)(end + 4 - bytes) + body;
 }
 
+/* Is the next step to cut off a request of which so much has come? Then it is done with. */
+static bool cuts(struct service *service, size_t size)
+{
+    mutex_lock(&service->lock);
+    size_t cut_at = service->steps[service->step].cut_at;
+    bool now = cut_at > 0 && size >= cut_at;
+    if (now && service->step + 1 < service->steps_len)
+        service->step++;
+    mutex_unlock(&service->lock);
+    return now;
+}
+
 static void hear(struct service *service, struct peer *peer)
 {
     ssize_t got = recv(peer->fd, peer->bytes + peer->size, REQUEST_SIZE - 1 - peer->size, 0);
@@ -155,7 +167,9 @@ static void hear(struct service *service, struct peer *peer)
     peer->size += (size_t)got;
     verify(peer->size < REQUEST_SIZE - 1);
     peer->bytes[peer->size] = '\0';
-    if (peer->size >= request_length(peer->bytes))
+    if (cuts(service, peer->size))
+        hang_up(service, peer);
+    else if (peer->size >= request_length(peer->bytes))
         serve(service, peer);
 }
 

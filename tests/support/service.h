@@ -26,6 +26,7 @@ struct service_step {
     size_t filler;      /* so many x behind it */
     bool slowly;        /* each byte on its own, when the one before has arrived */
     bool closes;        /* the connection, then */
+    size_t cut_at;      /* above 0: closed when so much of the request has come, unanswered */
     int stop_fd;        /* above 0: an eventfd, rung when all of the answer has arrived */
 };
 

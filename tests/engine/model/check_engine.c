@@ -152,8 +152,9 @@ static void check_queue(struct jobd *jobd, struct queue *queue, struct census *c
     verify(queued + way.cancelling == queue->in_state[JOBD_QUEUED]);
     verify(scheduled + way.unscheduled == queue->in_state[JOBD_SCHEDULED]);
     verify(queue_waiting(queue) + queue->in_state[JOBD_RUNNING] <= queue->room);
-    verify(here - queue->end_pending <= queue->workers &&
-           (!queue->declared || here <= (durable ? 2 : 1) * queue->workers));
+    verify(queue->workers <= queue->workers_max && queue->capacity <= queue->capacity_max);
+    verify(here - queue->end_pending <= queue->workers_max && /* there may have been more */
+           (!queue->declared || here <= (durable ? 2 : 1) * queue->workers_max));
     uint64_t counted = queue_waiting(queue) + queue->in_state[JOBD_RUNNING] +
                        queue->ended[JOBD_DONE] + queue->ended[JOBD_FAILED] +
                        queue->ended[JOBD_CANCELLED];

@@ -23,7 +23,7 @@ static void take_one_step(struct model *model)
         model_step_cancel, model_step_time,  model_step_time,         model_step_pause,
         model_step_unwait, model_step_watch, model_step_purge,        model_step_retry,
         model_step_lease,  model_step_lease, model_step_lease_finish, model_step_lease_keep,
-        model_step_move,
+        model_step_resize, model_step_move,
     };
     steps[below(model, sizeof steps / sizeof steps[0])](model);
 }
@@ -77,6 +77,10 @@ void model_drive(struct chance *chance, unsigned steps)
     model->now_us = 1000000;
     model->next_id = 1;
     model->extra = measure_extra();
+    for (unsigned i = 0; i < QUEUES; i++) {
+        model->capacity[i] = model_queues[i].capacity;
+        model->workers[i] = model_queues[i].workers;
+    }
     set_up_actors(model->takers, TAKERS, TAKER);
     set_up_actors(model->leasers, LEASERS, LEASER);
     set_up_actors(model->put_waiters, PUTTERS, PUTTER);

@@ -13,13 +13,21 @@ const struct jobd_queue_config model_queues[QUEUES] = {
     {.name = "one",
      .capacity = 1,
      .workers = 1,
+     .capacity_max = 3,
+     .workers_max = 2,
      .attempts = 2,
      .backoff_min_us = 20,
      .backoff_max_us = 90},
-    {.name = "few", .capacity = 4, .workers = 2, .backoff_min_us = 50, .backoff_max_us = 900},
+    {.name = "few",
+     .capacity = 4,
+     .workers = 2,
+     .workers_max = 5,
+     .backoff_min_us = 50,
+     .backoff_max_us = 900},
     {.name = "many",
      .capacity = 9,
      .workers = 3,
+     .capacity_max = 12,
      .attempts = 3,
      .backoff_min_us = 1,
      .backoff_max_us = 500},
@@ -180,8 +188,7 @@ unsigned model_jobs_of(const struct jobd_put *put)
 
 static bool has_room(const struct model *model, const struct jobd_put *put)
 {
-    return model_waiting(model, put->queue) + model_jobs_of(put) <=
-           model_queues[put->queue].capacity;
+    return model_waiting(model, put->queue) + model_jobs_of(put) <= model->capacity[put->queue];
 }
 
 const struct model_job *model_with_key(const struct model *model, const struct jobd_put *put)
@@ -273,8 +280,7 @@ struct actor *model_first_putter(struct model *model, unsigned queue)
 bool model_can_give(struct model *model, unsigned queue, const struct actor *take_waiter)
 {
     return !model->paused[queue] && next_job(model, queue) != NULL &&
-           (take_waiter->kind == LEASER ||
-            running_here(model, queue) < model_queues[queue].workers);
+           (take_waiter->kind == LEASER || running_here(model, queue) < model->workers[queue]);
 }
 
 /* Of all who wait and could have a job, the one who came first. */

@@ -62,7 +62,7 @@ static inline void wake(struct jobd_waiter *waiter)
     ((struct person *)waiter)->woken++;
 }
 
-static inline void stop(struct jobd_waiter *waiter, const struct jobd_task *task)
+static inline void on_stop(struct jobd_waiter *waiter, const struct jobd_task *task)
 {
     struct person *person = (struct person *)waiter;
     assert_int_equal(task->id, person->waiter.task.id);
@@ -71,7 +71,7 @@ static inline void stop(struct jobd_waiter *waiter, const struct jobd_task *task
 
 static inline struct person person(void)
 {
-    return (struct person){.waiter = {.deadline_us = JOBD_NEVER, .wake = wake, .stop = stop}};
+    return (struct person){.waiter = {.deadline_us = JOBD_NEVER, .wake = wake, .stop = on_stop}};
 }
 
 static inline uint64_t take(struct jobd *jobd, struct person *take_waiter, int64_t now_us)

@@ -121,7 +121,7 @@ void model_step_put_wait(struct model *model)
     if (accepted)
         expected = model_let_in(model, put_waiter, id);
     else if (blocks && expected == JOBD_FULL &&
-             model_jobs_of(&put_waiter->put) <= model_queues[put_waiter->queue].capacity)
+             model_jobs_of(&put_waiter->put) <= model->capacity[put_waiter->queue])
         expected = JOBD_PENDING;
     if (expected == JOBD_PENDING && !room)
         expected = JOBD_TOO_MANY_WAITERS;

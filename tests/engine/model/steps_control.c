@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Steps that look at a job or a queue, or change its course: retry, cancel, pause, watch, purge,
- * move. */
+/* Steps that look at a job or a queue, or change its course: retry, cancel, pause, resize, watch,
+ * purge, move. */
 #include "engine/model/model_inside.h"
 
 #include <string.h>
@@ -17,7 +17,7 @@ void model_step_retry(struct model *model)
         expected = JOBD_NO_JOB;
     else if (!model_final(job))
         expected = JOBD_NOT_FINAL;
-    else if (model_waiting(model, job->queue) >= model_queues[job->queue].capacity ||
+    else if (model_waiting(model, job->queue) >= model->capacity[job->queue] ||
              model_first_putter(model, job->queue) != NULL)
         expected = JOBD_FULL;
     verify(jobd_retry(model->jobd, id, NULL, model->now_us, &receipt) == expected);
@@ -59,6 +59,39 @@ void model_step_pause(struct model *model)
     unsigned queue = below(model, QUEUES);
     model->paused[queue] = below(model, 3) == 0;
     jobd_pause(model->jobd, queue, model->paused[queue], model->now_us);
+    model_settle(model, queue);
+}
+
+static unsigned larger(unsigned one, unsigned other)
+{
+    return one > other ? one : other;
+}
+
+/* Sometimes beyond what there is room for: then nothing changes. */
+void model_step_resize(struct model *model)
+{
+    unsigned queue = below(model, QUEUES);
+    const struct jobd_queue_config *config = &model_queues[queue];
+    unsigned capacity_max = larger(config->capacity, config->capacity_max);
+    unsigned workers_max = larger(config->workers, config->workers_max);
+    unsigned capacity = below(model, capacity_max + 2), workers = below(model, workers_max + 2);
+    bool fits = capacity > 0 && capacity <= capacity_max && workers <= workers_max;
+    verify((jobd_queue_resize(model->jobd, queue, capacity, workers, model->now_us) == 0) == fits);
+    if (!fits)
+        return;
+    for (unsigned i = 0; i < TAKERS && workers < model->workers[queue]; i++)
+        if (model->takers[i].waits && model->takers[i].queue == queue)
+            model_expect(&model->takers[i], JOBD_TIMEOUT, 0);
+    model->capacity[queue] = capacity;
+    model->workers[queue] = workers;
+    for (unsigned i = 0; i < PUTTERS; i++) {
+        struct actor *putter = &model->put_waiters[i];
+        unsigned jobs = model_jobs_of(&putter->put);
+        if (!putter->waits || putter->is_in || putter->queue != queue || jobs <= capacity)
+            continue;
+        model->rejected[queue] += jobs;
+        model_expect(putter, JOBD_FULL, 0);
+    }
     model_settle(model, queue);
 }
 
@@ -157,7 +190,7 @@ static uint32_t move_some(struct model *model, const struct jobd_route *route, u
     struct model_job *job;
     uint32_t moved = 0;
     while (moved < most && !anybody_waits_for_room(model, route->to) &&
-           model_waiting(model, route->to) < model_queues[route->to].capacity &&
+           model_waiting(model, route->to) < model->capacity[route->to] &&
            (job = next_to_move(model, route->from)) != NULL) {
         move_one(model, job, route->to);
         moved++;

@@ -25,7 +25,7 @@ void model_step_lease(struct model *model)
     write_token(++model->tokens, leaser->waiter.token);
     enum jobd_result result = jobd_take(model->jobd, queue, &leaser->waiter, model->now_us);
     if (!free_lease) {
-        verify(result == JOBD_TOO_MANY_WAITERS);
+        verify(result == JOBD_TOO_MANY_LEASES);
     } else if (model_can_give(model, queue, leaser)) {
         verify(result == JOBD_OK);
         model_give(model, queue, leaser);

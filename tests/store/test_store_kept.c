@@ -1,24 +1,25 @@
 /* SPDX-License-Identifier: MIT */
-/* The store and its file: which shrinks, whatever its directory is called, and however many queues
- * have jobs in it. */
+/* What the store keeps on a good disk, for how long, in how much space; and where. */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "run/wait_sync.h"
 #include "base/clock.h"
-#include "base/log.h"
 #include "store/database.h"
+#include "engine/journal.h"
+#include "base/log.h"
+#include "support/server.h"
 #include "store/flaky_vfs.h"
 #include "store/store_scene.h"
-#include "support/server.h"
-
-/* ---- the file shrinks */
 
 static off_t file_size(void)
 {
@@ -34,11 +35,15 @@ enum { BURST = 60, LARGE = 250000, MUCH = 10 << 20, LITTLE = 3 << 20 };
 /* A burst that came and went, but for one job. */
 static struct scene open_after_burst(uint64_t *stays)
 {
+    struct problem problem;
     char *text = malloc(LARGE + 1);
     uint64_t id;
     memset(text, 'x', LARGE);
     text[LARGE] = '\0';
-    struct scene scene = open_with(CAPACITY, 1);
+    struct scene scene = {.store = store_open(folder, STORE_SYNC_COMMIT, &problem)};
+    scene.jobd = engine_for(scene.store, CAPACITY, 1);
+    assert_true(store_load(scene.store, scene.jobd, clock_now_us(), &problem));
+    assert_int_equal(store_start(scene.store, scene.jobd), 0);
     assert_int_equal(put(&scene, "stays", NULL, stays), JOBD_OK);
     for (unsigned i = 0; i < BURST; i++)
         assert_int_equal(put(&scene, text, NULL, &id), JOBD_OK);
@@ -83,7 +88,91 @@ static void test_the_file_shrinks_when_idle(void **state)
     }
 }
 
-/* ---- names */
+/* ---- what stays, what goes */
+
+static void test_ids_go_on_rising(void **state)
+{
+    uint64_t first, second;
+    (void)state;
+    fresh_folder();
+    struct scene scene = open_scene();
+    assert_int_equal(put(&scene, "a", NULL, &first), JOBD_OK);
+    assert_int_equal(cancel(&scene, first), JOBD_OK);
+    drop_scene(&scene);
+    scene = open_scene();
+    assert_int_equal(put(&scene, "b", NULL, &second), JOBD_OK);
+    assert_true(second > first);
+    drop_scene(&scene);
+}
+
+static void test_the_forgotten_leave_the_disk(void **state)
+{
+    (void)state;
+    fresh_folder();
+    struct scene scene = open_scene();
+    for (unsigned i = 0; i < 3 * KEEP; i++) {
+        uint64_t id;
+        char key[16];
+        snprintf(key, sizeof key, "key %u", i % (KEEP + 1)); /* forgotten just before */
+        assert_int_equal(put(&scene, "a", key, &id), JOBD_OK);
+        assert_int_equal(cancel(&scene, id), JOBD_OK);
+    }
+    assert_true(store_stop(scene.store, CLOCK_SECOND_US));
+    drop_scene(&scene);
+    scene = open_scene();
+    struct jobd_info infos[4 * KEEP];
+    uint64_t next;
+    size_t found =
+        jobd_list(scene.jobd, &(struct jobd_filter){.queue = JOBD_NO_QUEUE, .state = JOBD_STATES},
+                  infos, 4 * KEEP, &next);
+    assert_true(found <= KEEP);
+    drop_scene(&scene);
+}
+
+static void test_a_smaller_keep_forgets_at_the_start(void **state)
+{
+    struct problem problem;
+    uint64_t id, last = 0;
+    (void)state;
+    fresh_folder();
+    struct scene scene = open_scene();
+    for (unsigned i = 0; i < KEEP; i++) {
+        assert_int_equal(put(&scene, "a", NULL, &id), JOBD_OK);
+        assert_int_equal(cancel(&scene, last = id), JOBD_OK);
+    }
+    drop_scene(&scene);
+    scene.store = store_open(folder, STORE_SYNC_COMMIT, &problem);
+    scene.jobd = engine_for(scene.store, CAPACITY, 3);
+    assert_true(store_load(scene.store, scene.jobd, clock_now_us(), &problem));
+    struct jobd_info info;
+    assert_int_equal(jobd_get(scene.jobd, last, &info), JOBD_OK);
+    assert_int_equal(jobd_get(scene.jobd, last - 3, &info), JOBD_NO_JOB);
+    drop_scene(&scene);
+    scene = open_scene(); /* and they are off the disk */
+    assert_int_equal(jobd_get(scene.jobd, last - 3, &info), JOBD_NO_JOB);
+    drop_scene(&scene);
+}
+
+static void test_more_wait_than_may(void **state)
+{
+    struct problem problem;
+    uint64_t id;
+    struct jobd_stats stats;
+    (void)state;
+    fresh_folder();
+    struct scene scene = open_scene();
+    for (unsigned i = 0; i < 20; i++)
+        assert_int_equal(put(&scene, "a", NULL, &id), JOBD_OK);
+    drop_scene(&scene);
+    scene.store = store_open(folder, STORE_SYNC_COMMIT, &problem);
+    scene.jobd = engine_for(scene.store, 5, KEEP);
+    assert_true(store_load(scene.store, scene.jobd, clock_now_us(), &problem));
+    assert_int_equal(store_start(scene.store, scene.jobd), 0);
+    jobd_stats(scene.jobd, 0, clock_now_us(), &stats);
+    assert_int_equal(stats.queued, 20);
+    assert_int_equal(put(&scene, "a", NULL, &id), JOBD_FULL);
+    drop_scene(&scene);
+}
 
 /* More names than anybody thought of, of which the last one is the server's; more waits there than
  * may, and more ran than the journal has room for. */
@@ -151,6 +240,31 @@ static void test_no_name_is_an_address(void **state)
     assert_int_equal(chdir(before), 0);
 }
 
+/* ---- one at a time */
+
+static void test_one_store_a_directory(void **state)
+{
+    struct problem problem;
+    (void)state;
+    fresh_folder();
+    struct scene scene = open_scene();
+    assert_null(store_open(folder, STORE_SYNC_COMMIT, &problem));
+    assert_non_null(strstr(problem.text, "in use by another jobd"));
+    drop_scene(&scene);
+    scene = open_scene();
+    drop_scene(&scene);
+}
+
+static void test_no_directory_can_be_made(void **state)
+{
+    struct problem problem;
+    (void)state;
+    assert_null(store_open("/proc/none", STORE_SYNC_COMMIT, &problem));
+    assert_non_null(strstr(problem.text, "/proc/none: "));
+    assert_null(store_open(temporary_file("file", "x"), STORE_SYNC_COMMIT, &problem));
+    assert_non_null(strstr(problem.text, "file: "));
+}
+
 static int start(void **state)
 {
     (void)state;
@@ -163,8 +277,14 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_file_shrinks_when_idle),
+        cmocka_unit_test(test_ids_go_on_rising),
+        cmocka_unit_test(test_the_forgotten_leave_the_disk),
+        cmocka_unit_test(test_a_smaller_keep_forgets_at_the_start),
+        cmocka_unit_test(test_more_wait_than_may),
         cmocka_unit_test(test_very_many_queues),
         cmocka_unit_test(test_no_name_is_an_address),
+        cmocka_unit_test(test_one_store_a_directory),
+        cmocka_unit_test(test_no_directory_can_be_made),
     };
     return cmocka_run_group_tests(tests, start, server_stop_all);
 }

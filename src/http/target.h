@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/* The target of a request line. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* As it came: nothing but visible ASCII (RFC 3986, section 2), and no NUL, encoded? */
+bool target_is_sound(const char *target);
+/* As it came: is it a whole URI, with an authority (RFC 9112, section 3.2.2)? Decoded, a path may
+ * look like one. */
+bool target_is_whole(const char *target);
+
+/* The authority in one that is whole. */
+const char *target_authority(const char *target, size_t *size);
+
+/* Decodes the path in place, without the query; the new length of all. An encoded slash stays as it
+ * is: it is a byte of its segment, never a separator (RFC 3986, section 2.2), or else a proxy that
+ * lets some paths pass would be passed by. So does an authority. */
+size_t target_decode(char *target, bool whole);

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+#include "server/failure_log.h"
+
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "base/thread.h"
+#include "base/verify.h"
+#include "jobd/queue.h"
+
+enum { LINES_A_SECOND = 10, BATCH = 16 };
+
+/* Of one kind of line. */
+struct pace {
+    int64_t written_us[LINES_A_SECOND]; /* the last ones */
+    unsigned oldest;
+    uint64_t rest; /* not written, */
+    int64_t rest_since_us;
+};
+
+enum kind { ATTEMPTS, JOBS, KINDS };
+
+struct paces {
+    struct pace of[KINDS];
+};
+
+/* ---- lines */
+
+static bool has_turn(struct pace *pace, int64_t now_us)
+{
+    if (now_us - pace->written_us[pace->oldest] < CLOCK_SECOND_US)
+        return false;
+    pace->written_us[pace->oldest] = now_us;
+    pace->oldest = (pace->oldest + 1) % LINES_A_SECOND;
+    return true;
+}
+
+static void count(struct pace *pace, uint64_t number, int64_t now_us)
+{
+    if (number > 0 && pace->rest == 0)
+        pace->rest_since_us = now_us;
+    pace->rest += number;
+}
+
+static void write_line(const struct jobd *jobd, const struct jobd_failure *failure)
+{
+    char error[2 * JOBD_FAILURE_SIZE], status[40] = "";
+    if (failure->exited)
+        snprintf(status, sizeof status, "exit status %d: ", failure->exit_code);
+    log_line(failure->final ? LOG_WARN : LOG_DEBUG, "queue %s: job %llu %s, attempt %u of %u: %s%s",
+             jobd_queue_name(jobd, failure->queue), (unsigned long long)failure->id,
+             failure->final ? "failed" : "will be tried again", failure->attempt, failure->attempts,
+             status,
+             failure->error[0] != '\0' ? text_printable(failure->error, error, sizeof error)
+                                       : "no error was given");
+}
+
+/* When the next line about the rest is due, JOBD_NEVER: there is none. */
+static int64_t write_rest(struct paces *paces, int64_t now_us, bool all)
+{
+    static const char *const lines[KINDS] = {[ATTEMPTS] = "attempts", [JOBS] = "jobs"};
+    int64_t next_us = JOBD_NEVER;
+    for (unsigned kind = 0; kind < KINDS; kind++) {
+        struct pace *pace = &paces->of[kind];
+        if (pace->rest == 0)
+            continue;
+        int64_t due_us = pace->rest_since_us + CLOCK_SECOND_US;
+        if (due_us > now_us && !all) {
+            next_us = due_us < next_us ? due_us : next_us;
+            continue;
+        }
+        log_line(kind == JOBS ? LOG_WARN : LOG_DEBUG, "%llu more %s failed",
+                 (unsigned long long)pace->rest,
+                 pace->rest != 1 ? lines[kind]
+                 : kind == JOBS  ? "job"
+                                 : "attempt");
+        pace->rest = 0;
+    }
+    return next_us;
+}
+
+/* All that the engine has to say. */
+static void write_failures(struct jobd *jobd, struct paces *paces)
+{
+    struct jobd_failure failures[BATCH];
+    uint64_t missed, missed_attempts;
+    size_t len;
+    do {
+        int64_t now_us = clock_now_us();
+        len = jobd_failures(jobd, failures, BATCH, &missed, &missed_attempts);
+        for (size_t i = 0; i < len; i++) {
+            struct pace *pace = &paces->of[failures[i].final ? JOBS : ATTEMPTS];
+            if (has_turn(pace, now_us))
+                write_line(jobd, &failures[i]);
+            else
+                count(pace, 1, now_us);
+        }
+        count(&paces->of[JOBS], missed, now_us);
+        count(&paces->of[ATTEMPTS], missed_attempts, now_us);
+    } while (len == BATCH);
+}
+
+/* ---- the thread */
+
+static void poke(void *context)
+{
+    struct failure_log *log = context;
+    mutex_lock(&log->lock);
+    log->poked = true;
+    condition_signal(&log->changed);
+    mutex_unlock(&log->lock);
+}
+
+/* False: it is over. */
+static bool wait_locked(struct failure_log *log, int64_t until_us) REQUIRES(log->lock)
+{
+    struct timespec until = clock_monotonic(until_us);
+    while (!log->poked && !log->over) {
+        if (until_us == JOBD_NEVER)
+            condition_wait(&log->changed, &log->lock);
+        else if (!condition_wait_until(&log->changed, &log->lock, &until))
+            break;
+    }
+    log->poked = false;
+    return !log->over;
+}
+
+static void *run(void *context)
+{
+    struct failure_log *log = context;
+    struct paces paces = {0};
+    bool go_on = true;
+    int64_t next_us = JOBD_NEVER;
+    while (go_on) {
+        mutex_lock(&log->lock);
+        go_on = wait_locked(log, next_us);
+        mutex_unlock(&log->lock);
+        write_failures(log->jobd, &paces);
+        next_us = write_rest(&paces, clock_now_us(), !go_on);
+    }
+    return NULL;
+}
+
+/* ---- its life */
+
+int failure_log_init(struct failure_log *log, struct jobd_config *config)
+{
+    int error = mutex_init(&log->lock);
+    if (error != 0)
+        return error;
+    error = condition_init(&log->changed);
+    if (error != 0) {
+        mutex_release(&log->lock);
+        return error;
+    }
+    log->made = true;
+    config->on_failure = poke;
+    config->failure_context = log;
+    config->failed_attempts = log_writes(LOG_DEBUG);
+    return 0;
+}
+
+int failure_log_start(struct failure_log *log, struct jobd *jobd)
+{
+    log->jobd = jobd;
+    int error = thread_start(&log->thread, run, log);
+    log->started = error == 0;
+    return error;
+}
+
+void failure_log_stop(struct failure_log *log)
+{
+    if (!log->started)
+        return;
+    mutex_lock(&log->lock);
+    log->over = true;
+    condition_signal(&log->changed);
+    mutex_unlock(&log->lock);
+    verify(pthread_join(log->thread, NULL) == 0);
+    log->started = false;
+}
+
+void failure_log_release(struct failure_log *log)
+{
+    if (!log->made)
+        return;
+    condition_release(&log->changed);
+    mutex_release(&log->lock);
+    log->made = false;
+}

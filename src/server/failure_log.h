@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* Failed jobs in the log, a line each: at most ten a second, the rest is counted. A thread of its
+ * own writes them, so that nothing else waits for whoever reads the log. */
+#pragma once
+
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "base/lock.h"
+
+struct jobd;
+struct jobd_config;
+
+/* Zeroed before its first use. */
+struct failure_log {
+    struct mutex lock;
+    struct condition changed;
+    bool poked GUARDED_BY(lock), over GUARDED_BY(lock);
+    bool made, started;
+    struct jobd *jobd;
+    pthread_t thread;
+};
+
+/* Lets the engine that `config` is for tell it; it must stay as long as that. 0 or -errno. */
+__attribute__((warn_unused_result)) int failure_log_init(struct failure_log *log,
+                                                         struct jobd_config *config);
+/* 0 or -errno. */
+__attribute__((warn_unused_result)) int failure_log_start(struct failure_log *log,
+                                                          struct jobd *jobd);
+/* Says what there is to say, and ends the thread. The engine may still tell it. Again does nothing.
+ */
+void failure_log_stop(struct failure_log *log);
+/* No engine tells it any more. */
+void failure_log_release(struct failure_log *log);

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/* What the options rely on and the server itself does not open when it starts: commands,
+ * directories, the names of variables. */
+#pragma once
+
+#include "base/problem.h"
+#include "server/options.h"
+
+/* Logs each variable that looks like an option that is not there: it means nothing, and somebody
+ * believes that it does. */
+void surroundings_warn_variables(void);
+/* Logs each queue whose command cannot be started. */
+void surroundings_warn_commands(const struct options *options);
+/* Could a server with these options run its commands, keep its jobs, make its socket? Opens and
+ * makes nothing. False: `problem` names the place. Blocks on the file system. */
+bool surroundings_check(const struct options *options, struct problem *problem);
