@@ -144,9 +144,9 @@ test: $(B)/jobd $(B)/tests/example build/default/tests/failing.so $(CHOSEN)  ## 
 # ---- checks
 
 check: lint analyze check-man check-binary check-units check-install check-builds  ## all that can be checked, sanitizers included
-	$(Q)$(MAKE) --no-print-directory test
-	$(Q)$(MAKE) --no-print-directory test SAN=address
-	$(Q)$(MAKE) --no-print-directory test SAN=thread
+	$(Q)$(MAKE) --no-print-directory STRICT=1 test
+	$(Q)$(MAKE) --no-print-directory STRICT=1 -j2 SAN=address test
+	$(Q)$(MAKE) --no-print-directory STRICT=1 -j2 SAN=thread test
 
 lint: $(OBJECTS)  ## format, floors, circles, forbidden functions; that the soak's checks can complain
 	$(Q)clang-format --dry-run -Werror $(SOURCES)
