@@ -188,6 +188,30 @@ static uint64_t put_in(struct jobd *jobd, uint32_t queue, int64_t now_us)
     return receipt.id;
 }
 
+/* Of two cancels of a job that runs one is not written: the other still says how its end is. */
+static void test_a_cancel_beside_one_that_fails(void **state)
+{
+    struct jobd *jobd = disk_open_engine(4, 0, 1);
+    struct person one = person_new(), two = person_new(), worker;
+    (void)state;
+    uint64_t id = put_in(jobd, 1, 1);
+    give_job(jobd, 1, &worker, 2);
+    one.waits = two.waits = true;
+    assert_int_equal(jobd_cancel(jobd, id, &one.waiter, 3), JOBD_PENDING);
+    assert_int_equal(jobd_cancel(jobd, id, &two.waiter, 3), JOBD_PENDING);
+    jobd_finish(jobd, &worker.waiter.task,
+                &(struct jobd_outcome){.state = JOBD_FAILED, .for_good = true}, 4);
+    disk_write_group(jobd, 1, 0, 5);
+    assert_int_equal(one.waiter.result, JOBD_STORE_FAILED);
+    disk_write_group(jobd, 64, SIZE_MAX, 6); /* the second one and the end, together */
+    assert_int_equal(two.waiter.result, JOBD_STOPPING);
+    assert_int_equal(state_of(jobd, id), JOBD_CANCELLED);
+    assert_int_equal(disk.jobs[id].record.state, JOBD_CANCELLED);
+    check_engine(jobd);
+    jobd_free(jobd);
+    disk_clear();
+}
+
 /* An attempt that began counts, whatever became of the server: a job that ends it again and again
  * fails. */
 static void test_an_attempt_that_the_server_did_not_survive(void **state)
@@ -443,6 +467,7 @@ int main(void)
         cmocka_unit_test(test_what_fails_was_never_asked),
         cmocka_unit_test(test_a_refusing_store_lets_jobs_end),
         cmocka_unit_test(test_a_lease_outlives_the_process),
+        cmocka_unit_test(test_a_cancel_beside_one_that_fails),
         cmocka_unit_test(test_an_attempt_that_the_server_did_not_survive),
         cmocka_unit_test(test_a_clock_that_was_ahead),
         cmocka_unit_test(test_a_lease_counts_from_when_it_is_told),
