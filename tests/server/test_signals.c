@@ -64,6 +64,7 @@ static void two_are_only_said(void **state)
     "out, err = os.dup(1), os.dup(2)\n"                                                            \
     "pid, master = pty.fork()\n"                                                                   \
     "if pid == 0:\n"                                                                               \
+    "    signal.signal(signal.SIGHUP, signal.SIG_DFL) # this may run under nohup itself\n"         \
     "    os.dup2(out, 1); os.dup2(err, 2)\n"                                                       \
     "    os.execvp(sys.argv[1], sys.argv[1:])\n"                                                   \
     "os.close(out); os.close(1); os.close(err); os.close(2)\n"                                     \
