@@ -106,8 +106,9 @@ static void a_daemon_is_killed(void **state)
         "env -i setsid -f sleep 600 >/dev/null 2>&1; exit 5",
         "timeout 3600 sh -c 'trap \"\" TERM HUP; sleep 600; :' >/dev/null 2>&1 & exit 5",
         "(trap '' HUP INT TERM; cd /; exec setsid sleep 600 <&- >&- 2>&-) & exit 5",
-        "sleep 600 >/dev/null 2>&1 & until grep -q sleep /proc/$!/comm; do :; done; kill -STOP $!; "
-        "exit 5"};
+        ("sleep 600 >/dev/null 2>&1 & until grep -q sleep /proc/$!/comm; do :; done; kill -STOP "
+         "$!; "
+         "exit 5")};
     (void)state;
     for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
         run(SHELL(held("%s", ways[i])));
