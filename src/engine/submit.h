@@ -18,7 +18,7 @@ void journal_release(struct journal *journal);
 bool change_has_room_locked(struct op *op, const struct jobd_waiter *waiter)
     REQUIRES(op->jobd->lock);
 
-/* A change of this kind: asked for now by op->waiter, about `job` (NULL: none, or those of
+/* A change of this kind: op->waiter asks for it at op->now_us, about `job` (NULL: none, or those of
  * change_add_job()). */
 void change_init(struct change *change, const struct op *op, const struct change_kind *kind,
                  struct job *job);
