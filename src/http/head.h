@@ -23,5 +23,5 @@ bool head_read(struct head *head, struct headers *headers, char *text, size_t si
 
 /* The same request with no fields but those that say where it ends and what is to become of the
  * connection; at most HEAD_SHORT_BYTES and the target. Returns its size. */
-enum { HEAD_SHORT_BYTES = 512, METHOD_MAX_BYTES = 64, HEAD_SHORT_FIELDS = 5 };
+enum { HEAD_SHORT_BYTES = 256, METHOD_MAX_BYTES = 64, HEAD_SHORT_FIELDS = 5 };
 size_t head_shorten(const struct head *head, const struct headers *headers, char *out, size_t size);

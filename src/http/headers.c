@@ -20,7 +20,12 @@ void headers_refuse(struct headers *headers, unsigned status, const char *why)
 
 static bool is(const char *text, size_t size, const char *word)
 {
-    return size == strlen(word) && strncasecmp(text, word, size) == 0;
+    if (size != strlen(word)) /* mostly: what is compared with is of another length */
+        return false;
+    for (size_t i = 0; i < size; i++)
+        if (char_lower(text[i]) != char_lower(word[i]))
+            return false;
+    return true;
 }
 
 static bool digits(const char *text, size_t size)

@@ -59,7 +59,7 @@ struct exchange {
         *refused;               /* not NULL: at the end of its body, which is thrown away */
     bool gone;                  /* parked, and the client has hung up */
     size_t body_used;           /* of request.body */
-    size_t parameters;          /* in the query */
+    unsigned parameters;        /* in the query */
     struct http_stream *stream; /* its reply is one; NULL: is none */
     struct headers headers;
     struct request request;

@@ -17,7 +17,7 @@
 enum {
     /* Of libmicrohttpd's pool for a connection: what stands behind it is for the reply, which must
      * not fail for want of room once a job is in. A field or parameter takes a record there. */
-    POOL_HEAD_BYTES = 4096,
+    POOL_HEAD_BYTES = 3072,
     RECORD_BYTES = 64,
     HELD_STEP_BYTES = 2048,
     SHUT_MS = 1000, /* the client reads its answer, and goes */
@@ -164,9 +164,10 @@ static size_t pass_body(const struct wire *wire, char *bytes, size_t size, size_
 
 /* ---- headers */
 
-static void begin_body(struct exchange *exchange)
+static void begin_body(struct exchange *exchange, const struct head *head)
 {
     struct gate *gate = &exchange->gate;
+    exchange->parameters = head->parameters;
     gate->busy = true;
     gate->left = exchange->headers.length;
     gate->state = gate->left > 0 ? GATE_LENGTH : GATE_HEAD;
@@ -219,10 +220,10 @@ static size_t pass_shortened(const struct wire *wire, size_t end, char *bytes, s
     if (head.target.size + HEAD_SHORT_BYTES > size ||
         head.target.size + HEAD_SHORT_BYTES + records > POOL_HEAD_BYTES) {
         refuse(wire, 431,
-               "the target and its parameters, 64 bytes more each, are larger than 3264 bytes");
+               "the target and its parameters, 64 bytes more each, are larger than 2496 bytes");
         return 0;
     }
-    begin_body(exchange);
+    begin_body(exchange, &head);
     return head_shorten(&head, &exchange->headers, bytes, size);
 }
 
@@ -307,7 +308,7 @@ static size_t pass_in_place(const struct wire *wire, char *bytes, size_t size)
             refuse(wire, 503, "out of memory");
         return 0;
     }
-    begin_body(exchange);
+    begin_body(exchange, &head);
     size_t passed = end + pass_body(wire, bytes + end, size - end, &used);
     if (exchange->gate.state != GATE_SHUT && !hold(exchange, bytes + end + used, size - end - used))
         refuse(wire, 503, "out of memory");

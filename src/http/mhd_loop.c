@@ -26,9 +26,9 @@
 
 enum {
     /* libmicrohttpd zeroes its pool for every request of a connection: the smaller, the faster. It
-     * bounds the header. */
-    POOL_BYTES = 6144,
-    POOL_STEP_BYTES = 1536,
+     * bounds the header that it is given, POOL_HEAD_BYTES, and the reply's. */
+    POOL_BYTES = 5120,
+    POOL_STEP_BYTES = 1280,
     REST_MS = 100, /* after poll() failed */
 };
 

@@ -229,9 +229,6 @@ void *request_begins(void *context, const char *target, struct MHD_Connection *c
     quirk_set(exchange, QUIRK_NONE);
     exchange->target = target;
     exchange->target_whole = target_is_whole(target);
-    exchange->parameters = 0;
-    for (const char *at = strchr(target, '?'); at != NULL; at = strchr(at + 1, '&'))
-        exchange->parameters++;
     exchange->gone = false;
     exchange->refused = NULL;
     request_reset(&exchange->request);

@@ -20,7 +20,7 @@ bool target_is_sound(const char *target, size_t size)
 
 bool target_is_whole(const char *target)
 {
-    return strncasecmp(target, scheme, sizeof scheme - 1) == 0;
+    return *target != '/' && strncasecmp(target, scheme, sizeof scheme - 1) == 0;
 }
 
 const char *target_authority(const char *target, size_t *size)
