@@ -60,6 +60,11 @@ static void check_version(struct headers *headers, struct field version)
         headers_refuse(headers, 505, "the version must be HTTP/1.1 or HTTP/1.0");
 }
 
+static bool is(struct field field, const char *word)
+{
+    return field.size == strlen(word) && memcmp(field.text, word, field.size) == 0;
+}
+
 static unsigned count_parameters(struct field target)
 {
     const char *at = memchr(target.text, '?', target.size), *end = target.text + target.size;
@@ -81,6 +86,10 @@ static void request_line(struct head *head, struct headers *headers, struct fiel
         head->method.size > METHOD_MAX_BYTES || head->target.size == 0)
         headers_refuse(headers, 400, "the request line is not: method, target, HTTP/1.1");
     check_version(headers, head->version);
+    if (is(head->method, "CONNECT"))
+        headers_refuse(headers, 501, "CONNECT is for proxies");
+    if (is(head->target, "*") && !is(head->method, "OPTIONS"))
+        headers_refuse(headers, 400, "the target * is for OPTIONS alone");
     if (!target_is_sound(head->target.text, head->target.size))
         headers_refuse(headers, 400,
                        "the request's target has a byte that must be percent-encoded, or a NUL");

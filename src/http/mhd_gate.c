@@ -196,7 +196,7 @@ static bool fits(const struct exchange *exchange, const struct head *head, size_
 {
     const struct headers *headers = &exchange->headers;
     return !headers->has_cookies &&
-           size + (headers->fields + head->parameters) * RECORD_BYTES <= POOL_HEAD_BYTES;
+           size + (size_t)(headers->fields + head->parameters) * RECORD_BYTES <= POOL_HEAD_BYTES;
 }
 
 /* The header stays here, and the library is given a short one; its size, 0 when it was refused. */
@@ -216,7 +216,7 @@ static size_t pass_shortened(const struct wire *wire, size_t end, char *bytes, s
     take(gate, end);
     if (!judge(wire, &head, gate->head, end))
         return 0;
-    size_t records = (HEAD_SHORT_FIELDS + head.parameters) * RECORD_BYTES;
+    size_t records = (size_t)(HEAD_SHORT_FIELDS + head.parameters) * RECORD_BYTES;
     if (head.target.size + HEAD_SHORT_BYTES > size ||
         head.target.size + HEAD_SHORT_BYTES + records > POOL_HEAD_BYTES) {
         refuse(wire, 431,

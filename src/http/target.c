@@ -12,7 +12,7 @@ bool target_is_sound(const char *target, size_t size)
 {
     for (size_t i = 0; i < size; i++) {
         bool nul = target[i] == '%' && size - i >= 3 && memcmp(target + i, "%00", 3) == 0;
-        if (target[i] == ' ' || !char_is_printable(target[i]) || nul)
+        if (target[i] == ' ' || target[i] == '#' || !char_is_printable(target[i]) || nul)
             return false;
     }
     return true;
