@@ -20,12 +20,14 @@ enum {
     POOL_HEAD_BYTES = 3072,
     RECORD_BYTES = 64,
     HELD_STEP_BYTES = 2048,
+    HELD_UNCOUNTED = 4096, /* goes with its connection, bounded by how many there may be */
     SHUT_MS = 1000, /* the client reads its answer, and goes */
     THROWN_AWAY_AT_A_TIME = 16
 };
 
 #define TARGET_TOO_LONG "the request's target is longer than 2048 bytes"
 #define HEAD_TOO_LARGE  "the header is larger than 24 KiB"
+#define NO_MEMORY       "there is no memory for the header at the moment"
 
 /* What a connection is read from. */
 struct wire {
@@ -85,6 +87,13 @@ static void refuse(const struct wire *wire, unsigned status, const char *why)
 
 /* ---- what is held */
 
+/* What is not held any more is given back. */
+static void account_for(struct exchange *exchange)
+{
+    const struct gate *gate = &exchange->gate;
+    budget_trim(exchange, &exchange->gate.account, gate->held_size + gate->head_size);
+}
+
 /* Room for so many bytes behind it. */
 static bool reserve(struct exchange *exchange, size_t size)
 {
@@ -98,20 +107,25 @@ static bool reserve(struct exchange *exchange, size_t size)
     if (gate->held_size >= size)
         return true;
     size += HELD_STEP_BYTES - size % HELD_STEP_BYTES;
-    char *held = realloc(gate->held, size);
-    if (held == NULL)
+    if (!jobd_charge(&gate->account, size - gate->held_size))
         return false;
-    (void)http_charge(exchange, size - gate->held_size, true); /* of those let in already */
+    char *held = realloc(gate->held, size);
+    if (held == NULL) {
+        account_for(exchange);
+        return false;
+    }
     gate->held = held;
     gate->held_size = size;
     return true;
 }
 
-static void let_go(struct gate *gate)
+static void let_go(struct exchange *exchange)
 {
+    struct gate *gate = &exchange->gate;
     free(gate->held);
     gate->held = NULL;
     gate->held_size = gate->taken = gate->used = gate->searched = 0;
+    account_for(exchange);
 }
 
 static size_t waiting(const struct gate *gate)
@@ -119,12 +133,13 @@ static size_t waiting(const struct gate *gate)
     return gate->used - gate->taken;
 }
 
-static void take(struct gate *gate, size_t size)
+static void take(struct exchange *exchange, size_t size)
 {
+    struct gate *gate = &exchange->gate;
     gate->taken += size;
     gate->searched = 0;
     if (gate->taken == gate->used)
-        let_go(gate);
+        let_go(exchange);
 }
 
 static bool hold(struct exchange *exchange, const char *bytes, size_t size)
@@ -137,6 +152,35 @@ static bool hold(struct exchange *exchange, const char *bytes, size_t size)
     memcpy(gate->held + gate->used, bytes, size);
     gate->used += size;
     return true;
+}
+
+/* A header, the first `size` bytes held, stays until its request ends. */
+static bool keep_head(struct exchange *exchange, size_t size)
+{
+    struct gate *gate = &exchange->gate;
+    verify(gate->head == NULL);
+    if (!jobd_charge(&gate->account, size))
+        return false;
+    gate->head = malloc(size);
+    if (gate->head == NULL) {
+        account_for(exchange);
+        return false;
+    }
+    gate->head_size = size;
+    memcpy(gate->head, gate->held + gate->taken, size);
+    take(exchange, size);
+    return true;
+}
+
+static void drop_head(struct exchange *exchange)
+{
+    struct gate *gate = &exchange->gate;
+    if (gate->head == NULL)
+        return;
+    free(gate->head);
+    gate->head = NULL;
+    gate->head_size = 0;
+    account_for(exchange);
 }
 
 /* ---- bodies */
@@ -205,15 +249,10 @@ static size_t pass_shortened(const struct wire *wire, size_t end, char *bytes, s
     struct exchange *exchange = wire->exchange;
     struct gate *gate = &exchange->gate;
     struct head head;
-    verify(gate->head == NULL);
-    gate->head = malloc(end);
-    if (gate->head == NULL) {
-        refuse(wire, 503, "out of memory");
+    if (!keep_head(exchange, end)) {
+        refuse(wire, 503, NO_MEMORY);
         return 0;
     }
-    (void)http_charge(exchange, end, true);
-    memcpy(gate->head, gate->held + gate->taken, end);
-    take(gate, end);
     if (!judge(wire, &head, gate->head, end))
         return 0;
     size_t records = (size_t)(HEAD_SHORT_FIELDS + head.parameters) * RECORD_BYTES;
@@ -264,7 +303,7 @@ static size_t pass_held_head(const struct wire *wire, char *bytes, size_t size)
     struct gate *gate = &exchange->gate;
     size_t lines = leading_lines(gate->held + gate->taken, waiting(gate));
     if (lines > 0)
-        take(gate, lines);
+        take(exchange, lines);
     if (waiting(gate) == 0)
         return 0;
     enter_header(exchange);
@@ -290,7 +329,7 @@ static size_t pass_held(const struct wire *wire, char *bytes, size_t size)
         size_t used, part = size - passed < waiting(gate) ? size - passed : waiting(gate);
         memcpy(bytes + passed, gate->held + gate->taken, part);
         passed += pass_body(wire, bytes + passed, part, &used);
-        take(gate, used);
+        take(wire->exchange, used);
     }
     return passed;
 }
@@ -305,13 +344,13 @@ static size_t pass_in_place(const struct wire *wire, char *bytes, size_t size)
         return 0;
     if (end == 0 || !fits(exchange, &head, end)) {
         if (!hold(exchange, bytes, size))
-            refuse(wire, 503, "out of memory");
+            refuse(wire, 503, NO_MEMORY);
         return 0;
     }
     begin_body(exchange, &head);
     size_t passed = end + pass_body(wire, bytes + end, size - end, &used);
     if (exchange->gate.state != GATE_SHUT && !hold(exchange, bytes + end + used, size - end - used))
-        refuse(wire, 503, "out of memory");
+        refuse(wire, 503, NO_MEMORY);
     return passed;
 }
 
@@ -324,7 +363,7 @@ static size_t pass_fresh(const struct wire *wire, char *bytes, size_t size)
         return pass_in_place(wire, bytes, size);
     size_t passed = pass_body(wire, bytes, size, &used);
     if (gate->state != GATE_SHUT && !hold(wire->exchange, bytes + used, size - used))
-        refuse(wire, 503, "out of memory");
+        refuse(wire, 503, NO_MEMORY);
     return passed;
 }
 
@@ -334,7 +373,7 @@ static ssize_t read_more(const struct wire *wire)
     struct exchange *exchange = wire->exchange;
     struct gate *gate = &exchange->gate;
     if (!reserve(exchange, HELD_STEP_BYTES)) {
-        refuse(wire, 503, "out of memory");
+        refuse(wire, 503, NO_MEMORY);
         return nothing_yet(wire);
     }
     ssize_t size = wire_read(wire, gate->held + gate->used, gate->held_size - gate->used);
@@ -403,11 +442,17 @@ void gate_enter(struct loop *loop)
 
 /* ---- from one request to the next */
 
+void gate_open(struct exchange *exchange)
+{
+    exchange->gate = (struct gate){
+        .state = GATE_HEAD,
+        .account = {.budget = &exchange->loop->http->budget, .uncounted = HELD_UNCOUNTED}};
+}
+
 void gate_next(struct exchange *exchange)
 {
     struct gate *gate = &exchange->gate;
-    free(gate->head);
-    gate->head = NULL;
+    drop_head(exchange);
     gate->busy = false;
     if (waiting(gate) > 0 || gate->missed)
         kick(exchange);
@@ -419,9 +464,8 @@ void gate_release(struct exchange *exchange)
     struct gate *gate = &exchange->gate;
     if (gate->kicked)
         TAILQ_REMOVE(&exchange->loop->kicks, exchange, gate.kick);
-    free(gate->head);
-    let_go(gate);
-    *gate = (struct gate){.state = GATE_HEAD};
+    drop_head(exchange);
+    let_go(exchange);
 }
 
 void gate_turn(struct loop *loop)

@@ -30,6 +30,7 @@
 #include <sys/types.h>
 
 #include "http/chunks.h"
+#include "jobd/queue.h"
 
 struct exchange;
 struct loop;
@@ -41,7 +42,7 @@ enum {
 
 enum gate_state { GATE_HEAD, GATE_LENGTH, GATE_CHUNKS, GATE_SHUT };
 
-/* Of a connection. All zeros when it begins. */
+/* Of a connection. */
 struct gate {
     enum gate_state state;
     bool busy;     /* a request has been passed on, and has not ended */
@@ -54,6 +55,9 @@ struct gate {
     size_t held_size, taken, used;
     size_t searched; /* of it for the end of a header */
     char *head;      /* from malloc(): a long header, until its request ends */
+    size_t head_size;
+    struct jobd_account account; /* for both; what empties a queue has no part kept for it here, as
+                                    nobody knows yet what it is */
     int64_t shut_ms; /* GATE_SHUT: when it is over at the latest */
     TAILQ_ENTRY(exchange) kick;
 };
@@ -62,6 +66,8 @@ TAILQ_HEAD(kick_list, exchange);
 
 /* In a loop's thread: it reads through the gate from now on. */
 void gate_enter(struct loop *loop);
+/* A connection begins, in its loop. */
+void gate_open(struct exchange *exchange);
 /* In place of gnutls_record_recv(). */
 ssize_t gate_receive_tls(void *session, void *bytes, size_t size);
 /* Its request has ended. */

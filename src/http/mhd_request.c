@@ -338,6 +338,7 @@ void connection_changed(void *context, struct MHD_Connection *connection, void *
     exchange->conn = conn;
     exchange->connection = connection;
     *socket_context = exchange;
+    gate_open(exchange);
     exchange_set_at(loop->http, conn->fd, exchange);
     if (loop->http->config.tls)
         quirk_set(exchange, QUIRK_HANDSHAKE);
