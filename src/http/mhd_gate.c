@@ -21,7 +21,7 @@ enum {
     RECORD_BYTES = 64,
     HELD_STEP_BYTES = 2048,
     HELD_UNCOUNTED = 4096, /* goes with its connection, bounded by how many there may be */
-    SHUT_MS = 1000, /* the client reads its answer, and goes */
+    SHUT_MS = 1000,        /* the client reads its answer, and goes */
     THROWN_AWAY_AT_A_TIME = 16
 };
 

@@ -58,7 +58,7 @@ struct gate {
     size_t head_size;
     struct jobd_account account; /* for both; what empties a queue has no part kept for it here, as
                                     nobody knows yet what it is */
-    int64_t shut_ms; /* GATE_SHUT: when it is over at the latest */
+    int64_t shut_ms;             /* GATE_SHUT: when it is over at the latest */
     TAILQ_ENTRY(exchange) kick;
 };
 

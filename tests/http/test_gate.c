@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The gate from outside: headers of any length and in any pieces, and what is refused there. */
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -114,6 +115,35 @@ static void long_and_short_take_turns(void **state)
         answers++;
     assert_int_equal(answers, 6);
     free(all);
+}
+
+/* What is held counts, and is given back when its connection ends; with no room for it the request
+ * is refused, and one with a usual header is not. */
+static void what_is_held_has_a_bound(void **state)
+{
+    enum { HALVES = 4, HALF = 20000 };
+    struct server *server = server_start("-w", "0", "--memory", "64KiB");
+    struct client *client = client_new(server);
+    struct pollfd halves[HALVES];
+    (void)state;
+    char *text = with_cookies("GET /queues", HALF);
+    for (int i = 0; i < HALVES; i++) {
+        halves[i] = (struct pollfd){.fd = raw_connect(server), .events = POLLIN};
+        assert_true(raw_send_bytes(halves[i].fd, text, HALF));
+    }
+    free(text);
+    assert_true(poll(halves, HALVES, -1) > 0);
+    int refused = 0;
+    while (halves[refused].revents == 0)
+        refused++;
+    raw_read_until_close(halves[refused].fd, &raw);
+    assert_int_equal(raw_status(raw.text), 503);
+    assert_true(client_metric(client, "jobd_request_bytes") > 0);
+    assert_int_equal(client_post(client, "/do")->status, 202);
+    for (int i = 0; i < HALVES; i++)
+        close(halves[i].fd);
+    client_await_metric(client, "jobd_request_bytes", 0);
+    client_free(client);
 }
 
 /* While a request waits its header is kept; the next one behind it has to wait. */
@@ -368,6 +398,7 @@ int main(void)
         TEST(long_headers_are_fine),
         TEST(a_long_header_is_read),
         TEST(long_and_short_take_turns),
+        TEST(what_is_held_has_a_bound),
         TEST(a_long_header_waits),
         TEST(too_long_is_said),
         TEST(a_header_in_pieces),
