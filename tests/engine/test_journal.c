@@ -241,7 +241,7 @@ static void test_an_attempt_that_the_server_did_not_survive(void **state)
     }
     assert_int_equal(state_of(jobd, once), JOBD_FAILED);
     assert_int_equal(state_of(jobd, stopped), JOBD_CANCELLED);
-    assert_int_equal(jobd_part(jobd, once, JOBD_ERROR, &error), JOBD_OK);
+    assert_int_equal(jobd_get_blob(jobd, once, JOBD_ERROR, &error), JOBD_OK);
     assert_memory_equal(error->bytes, "the server ended while it ran", error->size);
     jobd_blob_unref(error);
     jobd_free(jobd);

@@ -220,7 +220,7 @@ static void a_lease_ends_with_the_timeout(void **state)
     assert_int_equal(state_of(jobd, id), JOBD_RUNNING);
     jobd_tick(jobd, 501);
     assert_int_equal(state_of(jobd, id), JOBD_FAILED);
-    assert_int_equal(jobd_part(jobd, id, JOBD_ERROR, &error), JOBD_OK);
+    assert_int_equal(jobd_get_blob(jobd, id, JOBD_ERROR, &error), JOBD_OK);
     assert_int_equal(error->size, strlen("timed out"));
     assert_memory_equal(error->bytes, "timed out", error->size);
     jobd_blob_unref(error);
