@@ -70,7 +70,7 @@ static enum jobd_result duplicate_result_locked(struct op *op, const struct chan
                                                 bool written) REQUIRES(op->jobd->lock)
 {
     (void)written;
-    return jobs_seen(&op->jobd->jobs, change->number) != NULL ? JOBD_OK : JOBD_STORE_FAILED;
+    return jobs_seen(&op->jobd->jobs, change->duplicate_of) != NULL ? JOBD_OK : JOBD_STORE_FAILED;
 }
 
 static const struct change_kind duplicate_kind = {.name = "duplicate",
@@ -95,7 +95,7 @@ static enum jobd_result repeat_locked(struct op *op, const struct admission *adm
         return JOBD_OK;
     change_init(&change, op, &duplicate_kind, NULL);
     change.waiter = admission->waiter;
-    change.number = job->id;
+    change.duplicate_of = job->id;
     return change_submit_locked(op, &change);
 }
 

@@ -17,6 +17,7 @@
 
 #include "engine/job_table.h"
 #include "engine/journal.h"
+#include "engine/lease_table.h"
 #include "engine/op.h"
 
 struct change;
@@ -62,8 +63,16 @@ struct change {
     size_t rows, bytes;         /* to write, bytes roughly */
     struct job *job;            /* the one it is about; NULL: `jobs`, or none */
     struct job_list jobs;
-    struct job *next; /* to be written next */
-    uint64_t number;  /* the kind's own */
+    struct job *next;          /* to be written next */
+    union {                    /* the kind's own */
+        uint64_t duplicate_of; /* a duplicate: the job with its key */
+        int64_t lease_us;      /* an extension */
+        uint64_t failures;     /* a mark: the journal's, when its sweep began */
+        struct {               /* a repeated word: of this lease */
+            const struct lease *lease;
+            enum lease_word word;
+        } repeated;
+    };
     struct queue *to; /* where its jobs go; NULL: they stay in their queue */
     struct ending ending;
     struct job_extra *extra; /* for what an attempt leaves; owned */

@@ -21,12 +21,11 @@ enum { EXPIRE_AGAIN_US = 1000000 };
  *
  * A word that is repeated while it is being written waits for that. */
 
-/* `number` is the lease's index, and the word. */
 static enum jobd_result repeat_result_locked(struct op *op, const struct change *change,
                                              bool written) REQUIRES(op->jobd->lock)
 {
-    const struct lease *lease = &op->jobd->leases.all[change->number / LEASE_WORDS];
-    bool was_written = lease->word == (enum lease_word)(change->number % LEASE_WORDS);
+    bool was_written = change->repeated.lease->word == change->repeated.word;
+    (void)op;
     return written && was_written ? JOBD_REPEATED : JOBD_STORE_FAILED;
 }
 
@@ -43,7 +42,8 @@ static enum jobd_result repeat_locked(struct op *op, const struct lease *lease)
         return JOBD_TOO_MANY_WAITERS;
     change_init(&change, op, &repeat_kind, NULL);
     change.result = JOBD_REPEATED;
-    change.number = (uint64_t)(lease - op->jobd->leases.all) * LEASE_WORDS + (unsigned)lease->word;
+    change.repeated.lease = lease;
+    change.repeated.word = lease->word;
     return change_submit_locked(op, &change);
 }
 
@@ -135,7 +135,7 @@ static void apply_extend_locked(struct op *op, struct change *change, struct job
 {
     if (!job->leased || job->commit_pending)
         return;
-    int64_t until_us = lease_set_deadline_locked(op, job->lease, (int64_t)change->number);
+    int64_t until_us = lease_set_deadline_locked(op, job->lease, change->lease_us);
     if (change->waiter != NULL)
         change->waiter->task.expires_us = until_us;
 }
@@ -151,7 +151,7 @@ static enum jobd_result extend_locked(struct op *op, struct lease *lease, int64_
         return JOBD_TOO_MANY_WAITERS;
     (void)lease_set_deadline_locked(op, lease, lease_us);
     change_init(&change, op, &extend_kind, lease->job);
-    change.number = (uint64_t)lease_us;
+    change.lease_us = lease_us;
     return change_submit_locked(op, &change);
 }
 

@@ -12,7 +12,7 @@
 struct job;
 
 /* The last word of a lease's holder. */
-enum lease_word { LEASE_NO_WORD, LEASE_DONE, LEASE_FAILED, LEASE_RELEASED, LEASE_WORDS };
+enum lease_word { LEASE_NO_WORD, LEASE_DONE, LEASE_FAILED, LEASE_RELEASED };
 
 /* A lease is held until a word of its holder, its deadline, or a cancel ends it. One that is over
  * stays known until its record is needed, the first that ended first: so that a late or a repeated

@@ -132,7 +132,7 @@ static size_t sweep_some_locked(struct op *op, struct sweep *sweep) REQUIRES(op-
 static enum jobd_result mark_result_locked(struct op *op, const struct change *change, bool written)
     REQUIRES(op->jobd->lock)
 {
-    return written && op->jobd->journal.failures == change->number ? JOBD_OK : JOBD_STORE_FAILED;
+    return written && op->jobd->journal.failures == change->failures ? JOBD_OK : JOBD_STORE_FAILED;
 }
 
 static const struct change_kind mark_kind = {
@@ -147,7 +147,7 @@ static enum jobd_result mark_locked(struct op *op, const struct sweep *sweep,
     waiter->swept = sweep->swept;
     change_init(&change, op, &mark_kind, NULL);
     change.waiter = waiter;
-    change.number = sweep->failures;
+    change.failures = sweep->failures;
     return change_submit_locked(op, &change);
 }
 
