@@ -84,7 +84,7 @@ TAILQ_HEAD(change_list, change);
  */
 struct journal {
     struct change *all;
-    uint32_t max;                  /* 0: there is no store, every change is applied at once */
+    uint32_t max;
     uint32_t used, free, reserved; /* reserved: not for those who could ask again */
     struct change_list spare, waiting, gathered;
     bool refuses;  /* new jobs */

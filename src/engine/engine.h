@@ -24,8 +24,8 @@ struct jobd {
     uint32_t queues_len;
     uint32_t *by_name; /* their indices */
     uint64_t next_id GUARDED_BY(lock);
-    /* What waits or is leased outlives the process, so a stop need not wait for it, nor cancel it.
-     */
+    /* There is a journal: what waits or is leased outlives the process, so a stop need not wait for
+     * it, nor cancel it. */
     bool durable;
     bool closed GUARDED_BY(lock);           /* jobd_close() */
     bool cancelling GUARDED_BY(lock);       /* jobd_cancel_all() */

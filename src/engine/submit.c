@@ -37,7 +37,7 @@ void journal_release(struct journal *journal)
 bool change_has_room_locked(struct op *op, const struct jobd_waiter *waiter)
 {
     const struct journal *journal = &op->jobd->journal;
-    if (journal->max == 0)
+    if (!op->jobd->durable)
         return true;
     if (waiter != NULL && !waiter->uncounted && op->jobd->waiters == op->jobd->waiters_max)
         return false;
@@ -97,7 +97,7 @@ static struct change *new_slot(struct journal *journal)
 enum jobd_result change_submit_locked(struct op *op, struct change *change)
 {
     struct journal *journal = &op->jobd->journal;
-    if (journal->max == 0) {
+    if (!op->jobd->durable) {
         int all = INT_MAX;
         verify(change_conclude_locked(op, change, true, &all));
         extra_free(change->extra);
