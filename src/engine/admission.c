@@ -5,7 +5,7 @@
 
 #include "engine/blob.h"
 #include "engine/room_estimate.h"
-#include "engine/submit.h"
+#include "engine/changes.h"
 #include "engine/transition.h"
 #include "engine/waiters.h"
 

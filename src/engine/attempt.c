@@ -5,7 +5,7 @@
 
 #include "engine/blob.h"
 #include "engine/job_info.h"
-#include "engine/submit.h"
+#include "engine/changes.h"
 #include "engine/transition.h"
 
 /* ---- whether it is tried again */

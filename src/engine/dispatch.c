@@ -6,7 +6,7 @@
 #include "engine/attempt.h"
 #include "engine/job_info.h"
 #include "engine/lease_deadline.h"
-#include "engine/submit.h"
+#include "engine/changes.h"
 #include "engine/transition.h"
 #include "engine/waiters.h"
 

@@ -8,7 +8,7 @@
 
 #include "engine/admission.h"
 #include "engine/dispatch.h"
-#include "engine/submit.h"
+#include "engine/changes.h"
 #include "engine/waiters.h"
 
 enum {

@@ -7,9 +7,9 @@
 
 #include "base/heap.h"
 #include "base/lock.h"
-#include "engine/changes.h"
 #include "engine/failures.h"
 #include "engine/job_table.h"
+#include "engine/journal.h"
 #include "engine/lease_table.h"
 #include "engine/op.h"
 #include "engine/queue.h"

@@ -5,7 +5,7 @@
 #include "engine/attempt.h"
 #include "engine/dispatch.h"
 #include "engine/lease_deadline.h"
-#include "engine/submit.h"
+#include "engine/changes.h"
 
 enum { EXPIRE_AGAIN_US = 1000000 };
 

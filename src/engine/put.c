@@ -6,7 +6,7 @@
 
 #include "engine/admission.h"
 #include "engine/dispatch.h"
-#include "engine/submit.h"
+#include "engine/changes.h"
 #include "engine/transition.h"
 #include "engine/waiters.h"
 

@@ -5,8 +5,8 @@
 
 #include "engine/attempt.h"
 #include "engine/engine.h"
-#include "engine/journal.h"
-#include "engine/submit.h"
+#include "engine/journal_store.h"
+#include "engine/changes.h"
 #include "engine/transition.h"
 
 static struct jobd_blob *shared(const struct jobd_blob *blob)
@@ -133,7 +133,7 @@ static bool restore_locked(struct op *op, const struct job_record *record, uint1
         end_lost_attempt_locked(op, job);
     if (record->id >= jobd->next_id && record->id < JOBD_FIRST_ID_MAX)
         jobd->next_id = record->id + 1;
-    journal_tell_store_locked(op); /* some may have been forgotten at once */
+    op->tell_store |= journal_notify(&jobd->journal); /* some may have been forgotten at once */
     return true;
 }
 

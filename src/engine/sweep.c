@@ -7,7 +7,6 @@
 #include "engine/admission.h"
 #include "engine/cancel_kind.h"
 #include "engine/dispatch.h"
-#include "engine/submit.h"
 #include "engine/transition.h"
 #include "engine/waiters.h"
 

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
-#include "engine/journal.h"
+#include "engine/journal_store.h"
 #include "run/wait_sync.h"
 #include "store/database.h"
 #include "support/server.h"

@@ -7,6 +7,7 @@
 
 #include "engine/admission.h"
 #include "engine/blob.h"
+#include "engine/changes.h"
 #include "engine/dispatch.h"
 #include "engine/engine.h"
 #include "engine/waiters.h"
