@@ -18,8 +18,6 @@
 #include "engine/engine.h"
 #include "engine/journal_store.h"
 
-struct change;
-
 struct change_kind {
     const char *name;
     enum row_kind row;   /* what a store writes of each of its jobs, */
@@ -38,7 +36,7 @@ struct change_kind {
     bool is_put; /* jobs come in: undone when the store begins to refuse them */
 };
 
-/* How an attempt ends, as it was decided when the word came. */
+/* How an attempt ends, as it was decided when the report came. */
 struct ending {
     struct jobd_outcome outcome;
     bool no_outcome;    /* what the attempts before it left stays */
@@ -65,9 +63,9 @@ struct change {
         uint64_t duplicate_of; /* a duplicate: the job with its key */
         int64_t lease_us;      /* an extension */
         uint64_t failures;     /* a mark: the journal's, when its sweep began */
-        struct {               /* a repeated word: of this lease */
+        struct {               /* a repeated report: of this lease */
             const struct lease *lease;
-            enum lease_word word;
+            enum lease_report report;
         } repeated;
     };
     struct queue *to; /* where its jobs go; NULL: they stay in their queue */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What is remembered, in which order jobs come, and what a late word means: the engine by itself.
+/* What is remembered, in which order jobs come, and what a late report means: the engine by itself.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -140,7 +140,7 @@ static void a_refused_batch_counts_its_jobs(void **state)
     jobd_free(jobd);
 }
 
-/* ---- what a word of a lease's holder means */
+/* ---- what a report of a lease's holder means */
 
 #define TOKEN       "0123456789abcdef0123456789abcdef"
 #define OTHER_TOKEN "00000000000000000000000000000001"
