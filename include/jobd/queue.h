@@ -226,7 +226,7 @@ enum jobd_text {
     JOBD_TEXTS
 };
 
-/* One of the texts that jobd_part() gives as JOBD_WORDS; "" when there is none. `words` may be
+/* One of the texts that jobd_get_blob() gives as JOBD_WORDS; "" when there is none. `words` may be
  * NULL. Valid as long as the blob. */
 JOBD_API const char *jobd_text(const struct jobd_blob *words, enum jobd_text text);
 
@@ -404,8 +404,8 @@ enum jobd_part { JOBD_PAYLOAD, JOBD_OUTPUT, JOBD_ERROR, JOBD_WORDS /* see jobd_t
 
 /* JOBD_OK and a reference to these bytes of the job, which is the caller's (NULL when it has none);
  * or JOBD_NO_JOB. Output and error are those of the last attempt that has ended. */
-JOBD_API JOBD_MUST_READ enum jobd_result jobd_part(struct jobd *jobd, uint64_t id,
-                                                   enum jobd_part part, struct jobd_blob **bytes);
+JOBD_API JOBD_MUST_READ enum jobd_result
+jobd_get_blob(struct jobd *jobd, uint64_t id, enum jobd_part part, struct jobd_blob **bytes);
 
 /* JOBD_OK when the job is final, info as in jobd_get(); JOBD_PENDING when the waiter will be woken
  * at its end (JOBD_OK, and its info) or at the deadline (JOBD_TIMEOUT); JOBD_NO_JOB;

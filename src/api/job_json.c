@@ -32,7 +32,7 @@ static bool add_all(cJSON *job, const struct jobd_blob *words)
 static bool add_error(const struct api *api, cJSON *job, uint64_t id)
 {
     struct jobd_blob *error = NULL;
-    if (jobd_part(api->jobd, id, JOBD_ERROR, &error) != JOBD_OK || error == NULL)
+    if (jobd_get_blob(api->jobd, id, JOBD_ERROR, &error) != JOBD_OK || error == NULL)
         return true; /* gone meanwhile */
     bool whole = json_add_bytes(job, "error", error->bytes, error->size);
     jobd_blob_unref(error);
@@ -42,7 +42,7 @@ static bool add_error(const struct api *api, cJSON *job, uint64_t id)
 bool job_json_words_of(const struct api *api, cJSON *job, uint64_t id)
 {
     struct jobd_blob *words = NULL;
-    if (jobd_part(api->jobd, id, JOBD_WORDS, &words) != JOBD_OK || words == NULL)
+    if (jobd_get_blob(api->jobd, id, JOBD_WORDS, &words) != JOBD_OK || words == NULL)
         return true;
     bool whole = add_all(job, words);
     jobd_blob_unref(words);

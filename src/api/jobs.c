@@ -62,7 +62,7 @@ static enum step answer_get(struct call *call, enum jobd_result result)
 static enum step answer_part(struct call *call, enum jobd_part part)
 {
     struct jobd_blob *bytes;
-    enum jobd_result result = jobd_part(call->api->jobd, path_id(call), part, &bytes);
+    enum jobd_result result = jobd_get_blob(call->api->jobd, path_id(call), part, &bytes);
     return result == JOBD_OK ? respond_bytes(call, 200, bytes) : respond_result(call, result);
 }
 
