@@ -240,6 +240,8 @@ struct jobd_put {
     uint32_t queue;
     uint8_t priority;   /* below JOBD_PRIORITIES */
     int64_t delay_us;   /* 0: now */
+    int64_t at_us;      /* in place of delay_us: not before this moment, which a store keeps by the
+                           wall clock; 0: none */
     uint32_t attempts;  /* at most JOBD_ATTEMPTS_MAX; 0: the queue's */
     int64_t timeout_us; /* of an attempt; 0: the queue's */
     const char *trace;  /* shorter than JOBD_TRACE_SIZE, copied; NULL: none */

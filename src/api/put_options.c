@@ -76,12 +76,31 @@ static bool valid_trace(const char *trace)
            (trace[END] == '\0' || strncmp(trace, "00", 2) != 0);
 }
 
+#define TIME_VALUES "an RFC 3339 time like 2026-12-01T09:00:00Z"
+
+/* When it may run. */
+static enum step read_start(struct call *call, struct jobd_put *put)
+{
+    const char *at = request_parameter(call->request, "at");
+    int64_t wall_us;
+    if (!parameter_duration(call, "delay", INT64_MAX, &put->delay_us))
+        return respond_bad_value(call, "delay", "a duration like 250ms, 30s, 5m, 2h or 7d");
+    if (at == NULL)
+        return STEP_START;
+    if (request_parameter(call->request, "delay") != NULL)
+        return respond_error(call, 400, "at and delay: only one of them");
+    if (!text_to_time(at, &wall_us))
+        return respond_bad_value(call, "at", TIME_VALUES);
+    put->at_us = clock_of_wall_us(wall_us);
+    return STEP_START;
+}
+
 enum step put_options_read(struct call *call, struct jobd_put *put)
 {
     const struct request *request = call->request;
     uint64_t priority = JOBD_PRIORITY_DEFAULT, attempts = 0;
-    if (!parameter_duration(call, "delay", INT64_MAX, &put->delay_us))
-        return respond_bad_value(call, "delay", "a duration like 250ms, 30s, 5m, 2h or 7d");
+    if (read_start(call, put) == STEP_REPLY)
+        return STEP_REPLY;
     if (!parameter_number(call, "priority", 0, JOBD_PRIORITIES - 1, &priority))
         return respond_bad_value(call, "priority", "0 to 7");
     if (!parameter_number(call, "attempts", 1, JOBD_ATTEMPTS_MAX, &attempts))

@@ -100,12 +100,14 @@ static void put_digits(char *out, int count, int value)
     }
 }
 
+enum { ERA_DAYS = 146097, EPOCH_DAYS = 719468 }; /* of 400 years; from 0000-03-01 to 1970-01-01 */
+
 /* The Gregorian calendar, for years that begin in March, so that a leap day is the last; eras of
  * 400 years are all alike. gmtime() would know no date after 2038 where time_t has 32 bits. */
 static void date_of(int64_t days, int *year, int *month, int *day)
 {
-    enum { ERA = 146097, SINCE_0000_03_01 = 719468 }; /* days; the latter until 1970-01-01 */
-    days += SINCE_0000_03_01;
+    enum { ERA = ERA_DAYS };
+    days += EPOCH_DAYS;
     int64_t era = (days >= 0 ? days : days - (ERA - 1)) / ERA;
     int of_era = (int)(days - era * ERA);
     int years = (of_era - of_era / 1460 + of_era / 36524 - of_era / (ERA - 1)) / 365;
@@ -116,9 +118,20 @@ static void date_of(int64_t days, int *year, int *month, int *day)
     *year = (int)(era * 400) + years + (*month <= 2 ? 1 : 0);
 }
 
+/* The other way round, for years from 1. */
+static int64_t days_of(int year, int month, int day)
+{
+    int years = month <= 2 ? year - 1 : year, months = month <= 2 ? month + 9 : month - 3;
+    int era = years / 400, of_era = years % 400;
+    int of_year = (153 * months + 2) / 5 + day - 1;
+    return (int64_t)era * ERA_DAYS + of_era * 365 + of_era / 4 - of_era / 100 + of_year -
+           EPOCH_DAYS;
+}
+
+enum { DAY_S = 86400 };
+
 void text_time(int64_t us, char out[TEXT_TIME_SIZE])
 {
-    enum { DAY_S = 86400 };
     int64_t ms = us / 1000 - (us % 1000 < 0 ? 1 : 0);
     int64_t seconds = ms / 1000 - (ms % 1000 < 0 ? 1 : 0);
     int64_t days = seconds / DAY_S - (seconds % DAY_S < 0 ? 1 : 0);
@@ -133,6 +146,87 @@ void text_time(int64_t us, char out[TEXT_TIME_SIZE])
     put_digits(out + 14, 2, of_day / 60 % 60);
     put_digits(out + 17, 2, of_day % 60);
     put_digits(out + 20, 3, (int)(ms - seconds * 1000));
+}
+
+/* Exactly so many digits, and a number in these bounds, then `*at` is behind them. */
+static bool read_digits(const char **at, int count, const int bounds[2], int *value)
+{
+    int sum = 0;
+    for (int i = 0; i < count; i++, ++*at) {
+        if (!char_is_digit(**at))
+            return false;
+        sum = sum * 10 + (**at - '0');
+    }
+    *value = sum;
+    return sum >= bounds[0] && sum <= bounds[1];
+}
+
+static bool read_one_of(const char **at, const char *characters)
+{
+    if (**at == '\0' || strchr(characters, **at) == NULL)
+        return false;
+    ++*at;
+    return true;
+}
+
+static bool read_date(const char **at, int64_t *days)
+{
+    static const int lengths[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    int year, month, day;
+    if (!read_digits(at, 4, (const int[]){1, 9999}, &year) || !read_one_of(at, "-") ||
+        !read_digits(at, 2, (const int[]){1, 12}, &month) || !read_one_of(at, "-") ||
+        !read_digits(at, 2, (const int[]){1, 31}, &day))
+        return false;
+    bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    *days = days_of(year, month, day);
+    return day <= lengths[month - 1] + (month == 2 && leap ? 1 : 0);
+}
+
+static bool read_clock(const char **at, int *seconds)
+{
+    int hour, minute, second;
+    if (!read_digits(at, 2, (const int[]){0, 23}, &hour) || !read_one_of(at, ":") ||
+        !read_digits(at, 2, (const int[]){0, 59}, &minute) || !read_one_of(at, ":") ||
+        !read_digits(at, 2, (const int[]){0, 60}, &second))
+        return false;
+    *seconds = hour * 3600 + minute * 60 + second;
+    return true;
+}
+
+static bool read_fraction(const char **at, int *us)
+{
+    *us = 0;
+    if (!read_one_of(at, "."))
+        return true;
+    if (!char_is_digit(**at))
+        return false;
+    for (int weight = 100000; char_is_digit(**at); weight /= 10, ++*at)
+        *us += (**at - '0') * weight;
+    return true;
+}
+
+static bool read_offset(const char **at, int *seconds)
+{
+    int sign = **at == '-' ? -1 : 1, hours, minutes;
+    *seconds = 0;
+    if (read_one_of(at, "Zz"))
+        return true;
+    if (!read_one_of(at, "+- ") || !read_digits(at, 2, (const int[]){0, 23}, &hours) ||
+        !read_one_of(at, ":") || !read_digits(at, 2, (const int[]){0, 59}, &minutes))
+        return false;
+    *seconds = sign * (hours * 3600 + minutes * 60);
+    return true;
+}
+
+bool text_to_time(const char *text, int64_t *us)
+{
+    int64_t days;
+    int of_day, fraction_us, offset;
+    if (!read_date(&text, &days) || !read_one_of(&text, "Tt ") || !read_clock(&text, &of_day) ||
+        !read_fraction(&text, &fraction_us) || !read_offset(&text, &offset) || *text != '\0')
+        return false;
+    *us = (days * DAY_S + of_day - offset) * CLOCK_SECOND_US + fraction_us;
+    return true;
 }
 
 char *text_printable(const char *text, char *out, size_t size)

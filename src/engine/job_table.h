@@ -84,6 +84,7 @@ struct job {
     bool output_truncated : 1;
     bool commit_pending : 1;
     bool requeue_on_stop : 1;
+    bool by_wall : 1; /* delayed until an instant of the wall clock */
 };
 
 enum { STATE_NEW = JOBD_STATES };

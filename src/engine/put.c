@@ -124,7 +124,7 @@ static void describe_retry(const struct change *change, struct job_record *recor
     record->attempt = 0;
     record->ready_us = change->at_us;
     record->started_us = record->finished_us = 0;
-    record->delayed = record->exited = record->output_truncated = false;
+    record->delayed = record->by_wall = record->exited = record->output_truncated = false;
     record->exit_code = 0;
     record->output = record->error = NULL;
 }

@@ -105,6 +105,7 @@ static struct job *add_locked(struct op *op, const struct job_record *record, ui
     job->created_us = record->created_us;
     job->ready_us = record->ready_us;
     job->delayed = record->delayed;
+    job->by_wall = record->by_wall;
     job->exited = record->exited;
     job->exit_code = (uint8_t)record->exit_code;
     job->output_truncated = record->output_truncated;

@@ -142,7 +142,7 @@ void transition_retry_locked(struct op *op, struct job *job, int64_t at_us)
     }
     job->attempt = 0;
     job->exit_code = 0;
-    job->exited = job->output_truncated = job->delayed = false;
+    job->exited = job->output_truncated = job->delayed = job->by_wall = false;
     job->ready_us = at_us;
     wait_locked(op, job, false);
 }

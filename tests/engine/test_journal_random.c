@@ -90,6 +90,10 @@ static void do_put(struct world *world, struct person *who)
                            .priority = (uint8_t)below(world, JOBD_PRIORITIES),
                            .delay_us = below(world, 3) == 0 ? some_us(world, 50) : 0,
                            .attempts = below(world, 4)};
+    if (below(world, 4) == 0) { /* perhaps in the past */
+        put.delay_us = 0;
+        put.at_us = world->now_us + some_us(world, 50) - some_us(world, 10);
+    }
     snprintf(key, sizeof key, "k%u", below(world, 6));
     if (below(world, 5) == 0) {
         put.batch = batch;
@@ -305,6 +309,21 @@ static void check_lease(struct world *world, const struct kept *kept)
     verify(left_us <= then_us + KEPT_LATE_US && left_us <= given_us);
 }
 
+/* An instant is one of the wall clock, unless that has gone back. True: it is, and was looked at.
+ */
+static bool check_instant(struct world *world, const struct kept *kept,
+                          const struct jobd_info *info)
+{
+    const struct before *before = &world->before;
+    int64_t wall_us = world->now_us + disk.wall_ahead_us;
+    if (!kept->record.by_wall || wall_us < before->wall_us)
+        return false;
+    int64_t left_us = kept->record.at_us - wall_us;
+    verify((info->state == JOBD_SCHEDULED) == (left_us > 0));
+    verify(info->state != JOBD_SCHEDULED || info->run_at_us - world->now_us == left_us);
+    return true;
+}
+
 /* A delay goes on while nobody serves, but never back, whatever the wall clock says. */
 static void check_delay(struct world *world, const struct kept *kept)
 {
@@ -315,6 +334,8 @@ static void check_delay(struct world *world, const struct kept *kept)
     int64_t then_us = kept->record.ready_us - before->times.database_ahead_us - before->written_us;
     verify(jobd_get(world->jobd, kept->record.id, &info) == JOBD_OK);
     if (!kept->record.delayed || jobd_state_final(info.state) || info.state == JOBD_RUNNING)
+        return;
+    if (check_instant(world, kept, &info))
         return;
     int64_t left_us = info.state == JOBD_SCHEDULED ? info.run_at_us - world->now_us : 0;
     int64_t least_us = then_us - away_us - MEASURED_US;

@@ -215,12 +215,13 @@ static void add(struct model *model, const struct jobd_put *put, size_t size)
     unsigned usual = model_queues[put->queue].attempts > 0 ? model_queues[put->queue].attempts : 1;
     verify(model->jobs_len < JOBS_MAX);
     struct model_job *job = &model->jobs[model->jobs_len++];
+    int64_t ready_us = put->at_us > model->now_us ? put->at_us : model->now_us + put->delay_us;
     *job = (struct model_job){
         .id = model->next_id++,
         .queue = put->queue,
         .priority = put->priority,
-        .state = put->delay_us > 0 ? JOBD_SCHEDULED : JOBD_QUEUED,
-        .ready_us = model->now_us + put->delay_us,
+        .state = ready_us > model->now_us ? JOBD_SCHEDULED : JOBD_QUEUED,
+        .ready_us = ready_us,
         .attempts = put->attempts > 0 ? put->attempts : usual,
         .payload = size,
         .timeout_us = put->timeout_us,

@@ -38,6 +38,8 @@ static struct jobd_put random_put(struct model *model, struct jobd_blob *batch[B
                            .attempts = below(model, 4)};
     if (below(model, 4) == 0)
         put.delay_us = 1 + below(model, 5000);
+    else if (below(model, 8) == 0)
+        put.at_us = model->now_us - 500 + below(model, 5000);
     if (below(model, 4) == 0)
         put.timeout_us = 1 + below(model, 3000);
     if (below(model, 6) == 0) {
