@@ -97,6 +97,12 @@ static const struct option_spec table[] = {
      .more = "Delay between a failed attempt and the next. It starts at the first time of the span "
              "and doubles with each attempt, up to the second; what is waited is a random time "
              "between half of that and all of it, but no less than the first."},
+    {"expires", .type = &type_duration, QUEUE(expires_us), .flags = OPTION_LIVE, .min = 1000,
+     .max = 365 * DAY, .argument = "TIME", .unset = "never",
+     .help = "cancel a job of which no attempt has begun in this time",
+     .more = "A job that waits when this has passed since it came is cancelled, with the error "
+             "`expired`, also one that waits for its next attempt. A job can have another time of "
+             "its own."},
     {"data", .letter = 'd', .type = &type_directory, SERVER(data), .argument = "DIR",
      .unset = "memory only", .heading = "What is kept",
      .help = "keep jobs on disk in this directory: a 202 means on disk",

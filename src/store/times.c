@@ -83,6 +83,8 @@ struct job_record times_to_disk(const struct times *times, const struct job_reco
     on_disk.finished_us = to_wall(times, record->finished_us);
     on_disk.run_at_us = by_clock(record->run_at_us, times->database_ahead_us);
     on_disk.at_us = by_clock(record->at_us, times->wall_ahead_us);
+    on_disk.expiry_us = by_clock(record->expiry_us, times->database_ahead_us);
+    on_disk.expiry_at_us = by_clock(record->expiry_at_us, times->wall_ahead_us);
     on_disk.ready_us = by_clock(record->ready_us, times->database_ahead_us);
     on_disk.expires_us = by_clock(record->expires_us, times->serving_ahead_us);
     on_disk.began_us = by_clock(record->began_us, times->serving_ahead_us);
@@ -116,6 +118,10 @@ struct job_record times_from_disk(const struct times *times, const struct job_re
     back.at_us = by_clock(record->at_us, -times->wall_ahead_us);
     if (record->by_wall && record->at_us != 0 && !times->wall_back)
         back.run_at_us = back.ready_us = back.at_us;
+    back.expiry_us = by_clock(record->expiry_us, -times->database_ahead_us);
+    back.expiry_at_us = by_clock(record->expiry_at_us, -times->wall_ahead_us);
+    if (record->expiry_at_us != 0 && !times->wall_back)
+        back.expiry_us = back.expiry_at_us;
     back.expires_us = lease_end(times, record);
     back.began_us = by_clock(record->began_us, -times->serving_ahead_us);
     if (!record->delayed && record->ready_us == 0)

@@ -4,8 +4,8 @@
  * clock of its own:
  *
  *     created, started, finished   the wall clock as it was when it was written
- *     run_at, ready                the database's clock
- *     at                           the wall clock, and run_at beside it
+ *     run_at, ready, expiry        the database's clock
+ *     at, expiry_at                the wall clock, and run_at or expiry beside it
  *     expires, began               the serving clock
  *
  * The first are read again only to be shown. The database's clock goes on with the engine's while a
@@ -13,9 +13,9 @@
  * while a server runs and stands still while none does: a lease has left at the next start what it
  * had left then.
  *
- * An instant that somebody has asked for, `at`, is one of the wall clock as it is set at the next
- * start, so that a clock that was set right meanwhile is followed. But one that shows less than
- * what was written down last is not believed: it may have no battery. Then run_at counts.
+ * An instant that somebody has asked for is one of the wall clock as it is set at the next start,
+ * so that a clock that was set right meanwhile is followed. But one that shows less than what was
+ * written down last is not believed: it may have no battery. Then what stands beside it counts.
  *
  * The last two were the wall clock in a database that was made before they were kept. In a process
  * each differs from the engine's time by a number that stays the same; they are carried over by

@@ -91,13 +91,75 @@ static void what_is_no_instant_is_refused(void **state)
     client_free(client);
 }
 
+/* ---- expires */
+
+static void a_job_expires(void **state)
+{
+    struct server *server = server_start("-q", "2", "-w", "0");
+    struct client *client = client_new(server);
+    (void)state;
+    uint64_t id = client_put(client, "/do?expires=100ms");
+    uint64_t later = client_put(client, "/do?delay=1h&expires=100ms");
+    client_await_state(client, id, "cancelled");
+    client_await_state(client, later, "cancelled");
+    const cJSON *job = client_job(client, later);
+    assert_string_equal(json_string(job, "error"), "expired");
+    assert_non_null(json_string(job, "expires_at"));
+    assert_true(json_number(client_json(client, "/queues/default"), "expired") == 2);
+    assert_true(client_metric(client, "jobd_jobs_expired_total{queue=\"default\"}") == 2);
+    job = client_job(client, client_put(client, "/do?expires=2030-01-01T00:00:00%2B01:00"));
+    assert_string_equal(json_string(job, "expires_at"), "2029-12-31T23:00:00.000Z");
+    client_await_state(client, client_put(client, "/do?expires=2020-01-01T00:00:00Z"), "cancelled");
+    client_free(client);
+}
+
+static void who_waits_for_it_is_told(void **state)
+{
+    struct server *server = server_start("-w", "0");
+    struct client *client = client_new(server);
+    (void)state;
+    const struct answer *answer =
+        client_send(client, "POST", "/do?expires=100ms", FIELDS("Prefer: wait=20"), "x");
+    assert_answer(answer, 500, "expired\n");
+    assert_field(answer, "Jobd-State", "cancelled");
+    client_free(client);
+}
+
+static void a_queue_has_a_usual_expiry(void **state)
+{
+    struct server *server = server_start("-w", "0", "--expires", "100ms");
+    struct client *client = client_new(server);
+    (void)state;
+    uint64_t own = client_put(client, "/do?expires=1h");
+    client_await_state(client, client_put(client, "/do"), "cancelled");
+    client_await_state(client, own, "queued");
+    client_free(client);
+}
+
+static void what_is_no_expiry_is_refused(void **state)
+{
+    static const char *const bad[] = {"/do?expires=",           "/do?expires=0s",
+                                      "/do?expires=never",      "/do?expires=30",
+                                      "/do?expires=2030-01-01", "/do?expires=-1s"};
+    struct server *server = server_start("-w", "0");
+    struct client *client = client_new(server);
+    (void)state;
+    for (size_t i = 0; i < LEN(bad); i++) {
+        const struct answer *answer = client_post(client, bad[i]);
+        assert_answer(answer, 400, NULL);
+        has_text(answer, "invalid expires: expected a duration");
+    }
+    client_free(client);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_teardown(name, server_stop_all)
     const struct CMUnitTest tests[] = {
-        TEST(an_instant_is_waited_for),
-        TEST(an_instant_comes),
-        TEST(what_is_no_instant_is_refused),
+        TEST(an_instant_is_waited_for),      TEST(an_instant_comes),
+        TEST(what_is_no_instant_is_refused), TEST(a_job_expires),
+        TEST(who_waits_for_it_is_told),      TEST(a_queue_has_a_usual_expiry),
+        TEST(what_is_no_expiry_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -35,6 +35,8 @@ static void keep_progress(struct kept *kept, const struct job_record *record)
     own->finished_us = record->finished_us;
     own->delayed = record->delayed;
     own->by_wall = record->by_wall;
+    own->expired = record->expired;
+    own->unexpiring = record->unexpiring;
     own->stopping = record->stopping;
     own->output_truncated = record->output_truncated;
     own->exited = record->exited;

@@ -94,6 +94,9 @@ static void do_put(struct world *world, struct person *who)
         put.delay_us = 0;
         put.at_us = world->now_us + some_us(world, 50) - some_us(world, 10);
     }
+    const struct jobd_terms terms = {.expires_us = world->now_us + 1 + some_us(world, 60),
+                                     .expires_by_wall = below(world, 3) == 0};
+    put.terms = below(world, 4) == 0 ? &terms : NULL;
     snprintf(key, sizeof key, "k%u", below(world, 6));
     if (below(world, 5) == 0) {
         put.batch = batch;
@@ -344,6 +347,24 @@ static void check_delay(struct world *world, const struct kept *kept)
     verify(left_us <= KEPT_LATE_US || left_us <= then_us - away_us + KEPT_LATE_US);
 }
 
+/* So does a moment at which a job expires; one of the wall clock is as check_instant() says. */
+static void check_expiry(struct world *world, const struct kept *kept, const struct jobd_info *info)
+{
+    const struct before *before = &world->before;
+    const struct job_record *record = &kept->record;
+    int64_t wall_us = world->now_us + disk.wall_ahead_us;
+    int64_t away_us = wall_us > before->wall_us ? wall_us - before->wall_us : 0;
+    int64_t left_us = info->expires_us - world->now_us;
+    int64_t then_us = record->expiry_us - before->times.database_ahead_us - before->written_us;
+    if (record->unexpiring || record->expiry_us == 0)
+        verify(info->expires_us == 0);
+    else if (record->expiry_at_us != 0 && wall_us >= before->wall_us)
+        verify(left_us == record->expiry_at_us - wall_us);
+    else if (!jobd_state_final(info->state))
+        verify(left_us >= then_us - away_us - MEASURED_US &&
+               (left_us <= KEPT_LATE_US || left_us <= then_us - away_us + KEPT_LATE_US));
+}
+
 static void check_clocks(struct world *world)
 {
     for (uint64_t id = 1; id < world->next_id; id++) {
@@ -352,6 +373,7 @@ static void check_clocks(struct world *world)
         if (!kept->there || jobd_get(world->jobd, id, &info) != JOBD_OK)
             continue;
         verify(info.created_us == -kept->record.created_us);
+        check_expiry(world, kept, &info);
         if (kept->record.state == JOBD_RUNNING)
             check_lease(world, kept);
         else if (!jobd_state_final(kept->record.state))
