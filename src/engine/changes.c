@@ -77,7 +77,7 @@ static enum jobd_result void_result(struct op *op, const struct change *change, 
 }
 
 static const struct change_kind void_kind = {
-    .name = "void", .writes_nothing = true, .result = void_result};
+    .name = "void", .is_mark = true, .result = void_result};
 
 void change_void_others_locked(struct op *op, struct job *job, const struct change *change)
 {
