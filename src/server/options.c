@@ -105,7 +105,9 @@ static const struct option_spec table[] = {
     {"sync", .type = &type_choice, SERVER(sync), .choices = store_sync_names, .argument = "WHEN",
      .default_value = "commit", .help = "when to fsync: commit (before each reply), 1s, off",
      .more = "When to fsync: `commit`, before each reply; `1s`, within a second, so that a power "
-             "cut loses at most that much; `off`, left to the operating system."},
+             "cut loses at most that much; `off`, left to the operating system, so that a power "
+             "cut can also damage the "
+             "file."},
     {"memory", .type = &type_size, SERVER(memory_bytes), .max = 1024 * GIB, .argument = "SIZE",
      .default_value = "64MiB", .help = "bytes of all payloads and outputs together",
      .more = "Bytes of the payloads and outputs of all jobs together. When they need more, "
