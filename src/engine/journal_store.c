@@ -88,6 +88,8 @@ static void describe(const struct jobd *jobd, const struct job *job, struct job_
         .output = extra != NULL ? extra->output : NULL,
         .error = extra != NULL ? extra->error : NULL,
     };
+    for (unsigned i = 0; extra != NULL && i < JOBD_TEXTS; i++)
+        record->texts[i] = jobd_text(extra->words, (enum jobd_text)i);
 }
 
 /* Before its first row; it may be the second time that it is written. */
