@@ -408,6 +408,7 @@ static void take_answer(struct http_client *line, CURLcode code, struct http_ans
         answer->type = type;
     if (curl_easy_getinfo(line->easy, CURLINFO_RETRY_AFTER, &seconds) == CURLE_OK && seconds > 0)
         answer->wait_for_s = seconds; /* below 0: a date that is over */
+    answer->says_when = seconds != 0 || coming->wait_for_s >= 0;
     if (coming->wait_for_s >= 0)
         answer->wait_for_s = coming->wait_for_s;
     if (answer->wait_for_s > HTTP_RETRY_AFTER_MAX_S)

@@ -275,10 +275,13 @@ static void take_output(struct jobd_outcome *outcome, const struct http_answer *
     }
 }
 
-/* The service is not at its best, or not yet; anything else would fail the next time too. */
-static bool may_pass(long status)
+/* The service is not at its best, or not yet; anything else would fail the next time too. A 403
+ * that says when to come again is a limit: so do some services answer in place of 429. */
+static bool may_pass(const struct http_answer *answer)
 {
-    return status == 408 || status == 409 || status == 425 || status == 429 || status >= 500;
+    long status = answer->status;
+    return status == 408 || status == 409 || status == 425 || status == 429 || status >= 500 ||
+           (status == 403 && answer->says_when);
 }
 
 static void fail_with(struct jobd_outcome *outcome, const struct http_answer *answer)
@@ -286,7 +289,7 @@ static void fail_with(struct jobd_outcome *outcome, const struct http_answer *an
     char text[160];
     snprintf(text, sizeof text, "%ld %s", answer->status, answer->reason);
     fail(outcome, text, answer->bytes, answer->size);
-    outcome->for_good = !may_pass(answer->status);
+    outcome->for_good = !may_pass(answer);
     if (!outcome->for_good)
         outcome->retry_in_us = answer->wait_for_s * CLOCK_SECOND_US;
 }

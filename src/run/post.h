@@ -12,6 +12,7 @@
  *
  *     2xx                             done; its body is the output
  *     408, 409, 425, 429, 5xx,        a failed attempt; Retry-After is heard, up to a day
+ *     403 with a Retry-After,
  *     no connection, no whole answer
  *     within 256 KiB of fields
  *     any other                       failed for good; redirects are not followed

@@ -70,9 +70,10 @@ static const struct option_spec table[] = {
      .help = "how long a job sleeps when there is no --post and no command"},
     {"post", .type = &type_url, QUEUE(post), .flags = OPTION_LIVE | OPTION_RUNNER,
      .argument = "URL", .help = "post the payload of each job to this web service",
-     .more = "Post the payload of each job to this web service. A 2xx reply means success; 408, "
-             "409, 425, 429, 5xx or no reply is a failed attempt; any other reply fails the job "
-             "permanently."},
+     .more =
+         "Post the payload of each job to this web service. A 2xx reply means success; 408, "
+         "409, 425, 429, 5xx, a 403 with Retry-After, or no reply is a failed attempt; any other "
+         "reply fails the job permanently."},
     {"exec", .type = &type_command, QUEUE(command),
      .flags = OPTION_LIVE | OPTION_RUNNER | OPTION_PROGRAM,
      .help = "run this command for each job, the payload on its standard input",
