@@ -301,7 +301,7 @@ struct jobd_waiter {
      * has the token, which must be new and unguessable, says how the attempt ended. */
     int64_t lease_us;
     char token[JOBD_TOKEN_SIZE];
-    bool no_wait; /* jobd_take(): JOBD_TIMEOUT in place of waiting */
+    bool at_once; /* jobd_take(): what there is, or JOBD_TIMEOUT */
     /* jobd_put(), jobd_put_wait(): above 0 it waits for the end of its job too, for at most this
      * long from when that is in; see there. */
     int64_t end_us;
@@ -489,9 +489,9 @@ JOBD_API size_t jobd_memory(struct jobd *jobd);
  * it is woken with the task (JOBD_OK), JOBD_TIMEOUT or JOBD_CLOSED. Takers are served in the order
  * they came, one job to one taker. The waiter must stay until jobd_finish(); not so for a
  * lease: its task's payload is a reference, the caller's, key and trace are "", but it has
- * waiter->info, and there may be JOBD_TOO_MANY_LEASES, or, with no_wait, JOBD_OUT_OF_MEMORY: its
+ * waiter->info, and there may be JOBD_TOO_MANY_LEASES, or, with at_once, JOBD_OUT_OF_MEMORY: its
  * account has no room for the job that would be it.
- * With a journal a lease is given when it is written down (JOBD_PENDING, also with no_wait). */
+ * With a journal a lease is given when it is written down (JOBD_PENDING, also with at_once). */
 JOBD_API JOBD_MUST_READ enum jobd_result jobd_take(struct jobd *jobd, uint32_t queue,
                                                    struct jobd_waiter *waiter, int64_t now_us);
 

@@ -144,7 +144,7 @@ static const struct taken *take_one_more(struct takers *takers, struct jobd *job
                                          .account = own->account,
                                          .told_bytes = own->told_bytes + sizeof *taken,
                                          .told_times = own->told_times,
-                                         .no_wait = true,
+                                         .at_once = true,
                                          .uncounted = true,
                                          .deadline_us = JOBD_NEVER,
                                          .wake = taken_woken};
@@ -269,7 +269,7 @@ static enum jobd_result start_take(struct call *call)
     request->watch_hangup = state->takers == NULL;
     if (state->takers != NULL)
         return take_more(request, call->api->jobd);
-    waiter->no_wait = state->wait_us == 0;
+    waiter->at_once = state->wait_us == 0;
     waiter->deadline_us = clock_now_us() + state->wait_us;
     random_hex(waiter->token, sizeof waiter->token);
     return jobd_take(call->api->jobd, state->queue, waiter, clock_now_us());

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/calendar.h"
 #include "base/chars.h"
 #include "base/clock.h"
 
@@ -100,48 +101,16 @@ static void put_digits(char *out, int count, int value)
     }
 }
 
-enum { ERA_DAYS = 146097, EPOCH_DAYS = 719468 }; /* of 400 years; from 0000-03-01 to 1970-01-01 */
-
-/* The Gregorian calendar, for years that begin in March, so that a leap day is the last; eras of
- * 400 years are all alike. gmtime() would know no date after 2038 where time_t has 32 bits. */
-static void date_of(int64_t days, int *year, int *month, int *day)
-{
-    enum { ERA = ERA_DAYS };
-    days += EPOCH_DAYS;
-    int64_t era = (days >= 0 ? days : days - (ERA - 1)) / ERA;
-    int of_era = (int)(days - era * ERA);
-    int years = (of_era - of_era / 1460 + of_era / 36524 - of_era / (ERA - 1)) / 365;
-    int of_year = of_era - (365 * years + years / 4 - years / 100);
-    int months = (5 * of_year + 2) / 153;
-    *day = of_year - (153 * months + 2) / 5 + 1;
-    *month = months < 10 ? months + 3 : months - 9;
-    *year = (int)(era * 400) + years + (*month <= 2 ? 1 : 0);
-}
-
-/* The other way round, for years from 1. */
-static int64_t days_of(int year, int month, int day)
-{
-    int years = month <= 2 ? year - 1 : year, months = month <= 2 ? month + 9 : month - 3;
-    int era = years / 400, of_era = years % 400;
-    int of_year = (153 * months + 2) / 5 + day - 1;
-    return (int64_t)era * ERA_DAYS + of_era * 365 + of_era / 4 - of_era / 100 + of_year -
-           EPOCH_DAYS;
-}
-
-enum { DAY_S = 86400 };
-
 void text_time(int64_t us, char out[TEXT_TIME_SIZE])
 {
-    int64_t ms = us / 1000 - (us % 1000 < 0 ? 1 : 0);
-    int64_t seconds = ms / 1000 - (ms % 1000 < 0 ? 1 : 0);
-    int64_t days = seconds / DAY_S - (seconds % DAY_S < 0 ? 1 : 0);
+    int64_t ms = floor_div(us, 1000), seconds = floor_div(ms, 1000);
+    int64_t days = floor_div(seconds, DAY_S);
     int of_day = (int)(seconds - days * DAY_S);
-    int year, month, day;
-    date_of(days, &year, &month, &day);
+    struct date date = calendar_date(days);
     memcpy(out, "0000-00-00T00:00:00.000Z", TEXT_TIME_SIZE);
-    put_digits(out, 4, year);
-    put_digits(out + 5, 2, month);
-    put_digits(out + 8, 2, day);
+    put_digits(out, 4, (int)date.year);
+    put_digits(out + 5, 2, date.month);
+    put_digits(out + 8, 2, date.day);
     put_digits(out + 11, 2, of_day / 3600);
     put_digits(out + 14, 2, of_day / 60 % 60);
     put_digits(out + 17, 2, of_day % 60);
@@ -171,15 +140,13 @@ static bool read_one_of(const char **at, const char *characters)
 
 static bool read_date(const char **at, int64_t *days)
 {
-    static const int lengths[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
     int year, month, day;
     if (!read_digits(at, 4, (const int[]){1, 9999}, &year) || !read_one_of(at, "-") ||
         !read_digits(at, 2, (const int[]){1, 12}, &month) || !read_one_of(at, "-") ||
         !read_digits(at, 2, (const int[]){1, 31}, &day))
         return false;
-    bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    *days = days_of(year, month, day);
-    return day <= lengths[month - 1] + (month == 2 && leap ? 1 : 0);
+    *days = calendar_days(year, month, day);
+    return day <= calendar_month_days(year, month);
 }
 
 static bool read_clock(const char **at, int *seconds)
@@ -325,4 +292,21 @@ char *text_base64(const unsigned char *bytes, size_t size)
     }
     *out = '\0';
     return text;
+}
+
+char **text_words_copy(char *const *words)
+{
+    size_t len = 0, bytes = 0;
+    for (; words[len] != NULL; len++)
+        bytes += strlen(words[len]) + 1;
+    char **copy = malloc((len + 1) * sizeof *copy + bytes);
+    if (copy == NULL)
+        return NULL;
+    char *room = (char *)(copy + len + 1);
+    for (size_t i = 0; i < len; i++) {
+        copy[i] = room;
+        room = stpcpy(room, words[i]) + 1;
+    }
+    copy[len] = NULL;
+    return copy;
 }

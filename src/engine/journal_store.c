@@ -104,7 +104,7 @@ static void describe(const struct jobd *jobd, const struct job *job, struct job_
 static void rewind_change(struct change *change)
 {
     struct job *first = change->job != NULL ? change->job : TAILQ_FIRST(&change->jobs);
-    change->next = change->kind->writes_nothing ? NULL : first;
+    change->next = change->kind->is_mark ? NULL : first;
 }
 
 /* The change's next row; false when there is no other. */

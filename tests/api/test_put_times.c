@@ -127,7 +127,9 @@ static void who_waits_for_it_is_told(void **state)
 
 static void a_queue_has_a_usual_expiry(void **state)
 {
-    struct server *server = server_start("-w", "0", "--expires", "100ms");
+    const char *config =
+        temporary_file("expires.json", "{\"queues\": {\"default\": {\"expires\": \"100ms\"}}}");
+    struct server *server = server_start("-w", "0", "-c", config);
     struct client *client = client_new(server);
     (void)state;
     uint64_t own = client_put(client, "/do?expires=1h");
