@@ -232,3 +232,20 @@ char *text_base64(const unsigned char *bytes, size_t size)
     *out = '\0';
     return text;
 }
+
+char **text_words_copy(char *const *words)
+{
+    size_t len = 0, bytes = 0;
+    for (; words[len] != NULL; len++)
+        bytes += strlen(words[len]) + 1;
+    char **copy = malloc((len + 1) * sizeof *copy + bytes);
+    if (copy == NULL)
+        return NULL;
+    char *room = (char *)(copy + len + 1);
+    for (size_t i = 0; i < len; i++) {
+        copy[i] = room;
+        room = stpcpy(room, words[i]) + 1;
+    }
+    copy[len] = NULL;
+    return copy;
+}
