@@ -95,7 +95,7 @@ static enum jobd_result can_give_locked(struct op *op, const struct queue *queue
     if (!change_has_room_locked(op, is_new ? taker : NULL))
         return JOBD_TIMEOUT;
     size_t payload_bytes = job->payload != NULL ? job->payload->size : 0;
-    return account_tell(taker, payload_bytes, !taker->no_wait) ? JOBD_OK : JOBD_OUT_OF_MEMORY;
+    return account_tell(taker, payload_bytes, !taker->at_once) ? JOBD_OK : JOBD_OUT_OF_MEMORY;
 }
 
 /* Who is to be given the job; NULL when nobody can. */

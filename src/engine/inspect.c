@@ -65,6 +65,8 @@ static struct jobd_blob *part_of(const struct job *job, enum jobd_part part)
         return job->extra != NULL ? job->extra->output : NULL;
     case JOBD_ERROR:
         return job->extra != NULL ? job->extra->error : NULL;
+    case JOBD_WORDS:
+        return job->extra != NULL ? job->extra->words : NULL;
     }
     return NULL;
 }

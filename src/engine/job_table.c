@@ -8,6 +8,7 @@
 #include "base/verify.h"
 #include "engine/blob.h"
 #include "engine/engine.h"
+#include "engine/words.h"
 
 static int job_compare(const struct job *a, const struct job *b)
 {
@@ -58,7 +59,7 @@ void jobs_release(struct jobs *jobs)
             jobd_blob_unref(job->extra->output);
             jobd_blob_unref(job->extra->error);
         }
-        free(job->extra);
+        extra_free(job->extra);
     }
     free(jobs->records);
     free(jobs->remembered);
@@ -93,7 +94,7 @@ static struct job_list *ages_of(struct jobs *jobs, const struct job *job)
 
 size_t extra_weight(const struct job_extra *extra)
 {
-    return sizeof *extra + strlen(extra->key) + 1;
+    return sizeof *extra + strlen(extra->key) + 1 + blob_weight(extra->words);
 }
 
 size_t jobs_weight(const struct job *job)
@@ -134,7 +135,7 @@ static void take_out(struct jobs *jobs, struct job *job, struct op *op)
         op_discard(op, job->extra->output);
         op_discard(op, job->extra->error);
     }
-    free(job->extra);
+    extra_free(job->extra);
     job->payload = NULL;
     job->extra = NULL;
 }
@@ -285,6 +286,10 @@ struct job_extra *extra_new(const struct jobd_put *put, struct job_extra *next)
     struct job_extra *extra = calloc(1, sizeof *extra + key_size);
     if (extra == NULL)
         return NULL;
+    if (put->terms != NULL && !words_new(put->terms->texts, &extra->words)) {
+        free(extra);
+        return NULL;
+    }
     extra->next = next;
     extra->timeout_us = put->timeout_us;
     if (put->trace != NULL)
@@ -305,6 +310,7 @@ void extra_free(struct job_extra *extra)
 {
     while (extra != NULL) {
         struct job_extra *next = extra->next;
+        jobd_blob_unref(extra->words);
         free(extra);
         extra = next;
     }

@@ -19,6 +19,7 @@ TAILQ_HEAD(job_list, job);
 struct job_extra {
     int64_t timeout_us; /* 0: the queue's */
     char trace[JOBD_TRACE_SIZE];
+    struct jobd_blob *words; /* its texts; NULL: none */
     struct jobd_blob *output, *error;
     RB_ENTRY(job_extra) by_key; /* when it has one */
     struct job *job;            /* the same */

@@ -88,13 +88,15 @@ static void describe(const struct jobd *jobd, const struct job *job, struct job_
         .output = extra != NULL ? extra->output : NULL,
         .error = extra != NULL ? extra->error : NULL,
     };
+    for (unsigned i = 0; extra != NULL && i < JOBD_TEXTS; i++)
+        record->texts[i] = jobd_text(extra->words, (enum jobd_text)i);
 }
 
 /* Before its first row; it may be the second time that it is written. */
 static void rewind_change(struct change *change)
 {
     struct job *first = change->job != NULL ? change->job : TAILQ_FIRST(&change->jobs);
-    change->next = change->kind->writes_nothing ? NULL : first;
+    change->next = change->kind->is_mark ? NULL : first;
 }
 
 /* The change's next row; false when there is no other. */

@@ -34,6 +34,7 @@ struct job_record {
     int64_t timeout_us; /* 0: its queue's */
     const char *key;    /* "": none; so also the next */
     const char *trace;
+    const char *texts[JOBD_TEXTS];   /* "" or NULL: none */
     const struct jobd_blob *payload; /* NULL: none */
 
     /* how far it is */

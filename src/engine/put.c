@@ -9,10 +9,12 @@
 #include "engine/changes.h"
 #include "engine/transition.h"
 #include "engine/waiters.h"
+#include "engine/words.h"
 
 static bool needs_extras(const struct jobd_put *put)
 {
-    return put->timeout_us != 0 || put->trace != NULL || put->key != NULL;
+    return put->timeout_us != 0 || put->trace != NULL || put->key != NULL ||
+           (put->terms != NULL && words_weight(put->terms->texts) > 0);
 }
 
 /* One for each job, linked; NULL when they need none. 0 or -ENOMEM. */
@@ -35,7 +37,10 @@ static int extras_new(const struct jobd_put *put, struct job_extra **extra)
 size_t jobd_put_weight(const struct jobd_put *put)
 {
     size_t key_size = put->key != NULL ? strlen(put->key) + 1 : 1;
-    return needs_extras(put) ? admission_jobs(put) * (sizeof(struct job_extra) + key_size) : 0;
+    size_t weight = sizeof(struct job_extra) + key_size;
+    if (put->terms != NULL)
+        weight += words_weight(put->terms->texts);
+    return needs_extras(put) ? admission_jobs(put) * weight : 0;
 }
 
 static enum jobd_result wait_for_room_locked(struct op *op, struct admission *admission)

@@ -8,6 +8,7 @@
 #include "engine/journal_store.h"
 #include "engine/changes.h"
 #include "engine/transition.h"
+#include "engine/words.h"
 
 static struct jobd_blob *shared(const struct jobd_blob *blob)
 {
@@ -24,13 +25,17 @@ static bool extra_from(const struct job_record *record, bool taken, struct job_e
     size_t key_size = strlen(record->key) + 1, trace_size = strlen(record->trace) + 1;
     *extra = NULL;
     if (record->timeout_us == 0 && key_size == 1 && trace_size == 1 && record->output == NULL &&
-        record->error == NULL)
+        record->error == NULL && words_weight(record->texts) == 0)
         return true;
     if (key_size > JOBD_KEY_SIZE || trace_size > JOBD_TRACE_SIZE)
         return false;
     *extra = calloc(1, sizeof **extra + key_size);
     if (*extra == NULL)
         return false;
+    if (!words_new(record->texts, &(*extra)->words)) {
+        extra_free(*extra);
+        return false;
+    }
     (*extra)->timeout_us = record->timeout_us;
     if (!taken)
         memcpy((*extra)->key, record->key, key_size);

@@ -9,22 +9,22 @@
 #include "store/database.h"
 
 enum statement {
-    BEGIN,
-    COMMIT,
-    ROLLBACK,
-    ADD,
-    SET,
-    REMOVE_JOB,
-    REMOVE_PROGRESS,
-    RESERVE,
-    KEEP_TIMES,
-    MARK,
-    STATEMENTS_MAX
+    SQL_BEGIN,
+    SQL_COMMIT,
+    SQL_ROLLBACK,
+    SQL_ADD,
+    SQL_SET,
+    SQL_REMOVE_JOB,
+    SQL_REMOVE_PROGRESS,
+    SQL_RESERVE,
+    SQL_KEEP_TIMES,
+    SQL_MARK,
+    SQL_STATEMENTS
 };
 
 struct database {
     sqlite3 *handle;
-    sqlite3_stmt *statements[STATEMENTS_MAX];
+    sqlite3_stmt *statements[SQL_STATEMENTS];
     uint64_t reserved, highest; /* ids: below this one they may be used; the highest that is */
     struct kept_times times;    /* as they were when it was opened */
     int log_pages, log_rest;    /* in the log; of those, such as a checkpoint leaves */

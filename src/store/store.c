@@ -35,7 +35,7 @@ void store_stats(struct store *store, struct store_stats *stats)
     struct stat file;
     mutex_lock(&store->lock);
     *stats = store->stats;
-    stats->failing = store->health != GOOD;
+    stats->failing = store->health != HEALTH_GOOD;
     mutex_unlock(&store->lock);
     if (stat(store->path, &file) == 0)
         stats->bytes += (uint64_t)file.st_size;

@@ -116,7 +116,7 @@ static struct person lease(struct jobd *jobd, const char *token, int64_t now_us)
 {
     struct person worker = person_new();
     worker.waiter.lease_us = 100;
-    worker.waiter.no_wait = true;
+    worker.waiter.at_once = true;
     strcpy(worker.waiter.token, token);
     assert_int_equal(jobd_take(jobd, 0, &worker.waiter, now_us), JOBD_PENDING);
     disk_write_all(jobd, now_us);
