@@ -219,6 +219,8 @@ static void conclude_locked(struct op *op, struct change_list *list, struct chan
     tell_locked(op, change, written);
     extra_free(change->extra);
     journal_remove(&op->jobd->journal, list, change);
+    if (op->stops_len == OP_STOPS) /* the next may be one more */
+        *left = 0;
 }
 
 /* Calls some(), each time under the lock and with so many steps, until it leaves some of them. */

@@ -10,7 +10,7 @@ void op_begin(struct op *op, struct jobd *jobd, struct jobd_waiter *waiter, int6
     op->waiter = waiter;
     op->tell_store = op->forgot_early = op->tell_failure = false;
     op->garbage = NULL;
-    op->stop = NULL;
+    op->stops_len = 0;
     TAILQ_INIT(&op->woken);
     mutex_lock(&op->jobd->lock);
 }
@@ -52,8 +52,11 @@ void op_end(struct op *op)
         op->garbage = blob->link.next;
         blob_free(blob);
     }
-    if (op->stop != NULL && op->stop->stop != NULL)
-        op->stop->stop(op->stop, &op->stop_task);
+    for (unsigned i = 0; i < op->stops_len; i++) {
+        struct op_stop *stop = &op->stops[i];
+        if (stop->holder->stop != NULL)
+            stop->holder->stop(stop->holder, &stop->task);
+    }
     if (op->forgot_early && jobd->on_forgotten_early != NULL)
         jobd->on_forgotten_early(jobd->forgotten_context);
     if (earlier && jobd->on_earlier_deadline != NULL)

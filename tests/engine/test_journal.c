@@ -212,6 +212,44 @@ static void test_a_cancel_beside_one_that_fails(void **state)
     disk_clear();
 }
 
+static unsigned told_to_stop[2];
+
+static void count_stop(struct jobd_waiter *waiter, const struct jobd_task *task)
+{
+    assert_int_equal(task->id, waiter->task.id);
+    told_to_stop[waiter->task.id % 2]++;
+}
+
+/* However many are written together, whoever runs one of them is told. */
+static void test_many_are_stopped_together(void **state)
+{
+    enum { CANCELS = 7 };
+    struct jobd *jobd = disk_open_engine(4, 0, 1);
+    struct person asking[2 * CANCELS], workers[2];
+    uint64_t ids[2];
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        ids[i] = put_in(jobd, 1, 1);
+        give_job(jobd, 1, &workers[i], 2);
+        workers[i].waiter.stop = count_stop;
+    }
+    for (unsigned i = 0; i < 2 * CANCELS; i++) {
+        asking[i] = person_new();
+        asking[i].waits = true;
+        assert_int_equal(jobd_cancel(jobd, ids[i % 2], &asking[i].waiter, 3), JOBD_PENDING);
+    }
+    assert_int_equal(disk_write_group(jobd, 64, SIZE_MAX, 4), 2 * CANCELS);
+    assert_int_equal(told_to_stop[0], CANCELS);
+    assert_int_equal(told_to_stop[1], CANCELS);
+    for (unsigned i = 0; i < 2; i++)
+        jobd_finish(jobd, &workers[i].waiter.task, &(struct jobd_outcome){.state = JOBD_CANCELLED},
+                    5);
+    disk_write_all(jobd, 5);
+    check_engine(jobd);
+    jobd_free(jobd);
+    disk_clear();
+}
+
 /* An attempt that began counts, whatever became of the server: a job that ends it again and again
  * fails. */
 static void test_an_attempt_that_the_server_did_not_survive(void **state)
@@ -519,6 +557,7 @@ int main(void)
         cmocka_unit_test(test_a_refusing_store_lets_jobs_end),
         cmocka_unit_test(test_a_lease_outlives_the_process),
         cmocka_unit_test(test_a_cancel_beside_one_that_fails),
+        cmocka_unit_test(test_many_are_stopped_together),
         cmocka_unit_test(test_an_attempt_that_the_server_did_not_survive),
         cmocka_unit_test(test_a_clock_that_was_ahead),
         cmocka_unit_test(test_an_instant_is_of_the_wall_clock),
