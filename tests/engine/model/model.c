@@ -102,23 +102,21 @@ size_t model_bytes(const struct model *model, bool living_only)
 {
     size_t sum = 0;
     for (unsigned i = 0; i < model->jobs_len; i++)
-        if (!model->jobs[i].forgotten && (!living_only || !model_final(&model->jobs[i])))
+        if (!model->jobs[i].forgotten &&
+            (!living_only || !model_final(&model->jobs[i]) || model->jobs[i].promised))
             sum += model->jobs[i].payload + model->jobs[i].output + model->jobs[i].error +
                    model->jobs[i].extra;
     return sum;
 }
 
-/* At the same moment those first that do not say how long they are remembered. */
-static bool ended_before(const struct model_job *a, const struct model_job *b)
+static bool has_own_time(const struct model_job *job)
 {
-    if (a->ended_us != b->ended_us)
-        return a->ended_us < b->ended_us;
-    if ((a->keep_us == 0) != (b->keep_us == 0))
-        return a->keep_us == 0;
-    return a->ended < b->ended;
+    return job->keep_us != 0 || job->unique_until_us != 0;
 }
 
-/* Of the remembered jobs that `which` picks, the one that ended first; NULL when it picks none. */
+/* Of the remembered jobs that `which` picks, the one that came there first; NULL when it picks
+ * none.
+ */
 static struct model_job *oldest_end(struct model *model, const struct model_job *like,
                                     bool (*which)(const struct model_job *job,
                                                   const struct model_job *like))
@@ -126,9 +124,8 @@ static struct model_job *oldest_end(struct model *model, const struct model_job 
     struct model_job *oldest = NULL;
     for (unsigned i = 0; i < model->jobs_len; i++) {
         struct model_job *job = &model->jobs[i];
-        if (!job->forgotten && model_final(job) && which(job, like) &&
-            (oldest == NULL ||
-             (like != NULL ? job->ended < oldest->ended : ended_before(job, oldest))))
+        if (!job->forgotten && model_final(job) && !job->promised && which(job, like) &&
+            (oldest == NULL || job->ended < oldest->ended))
             oldest = job;
     }
     return oldest;
@@ -139,16 +136,22 @@ static bool kept_with(const struct model_job *job, const struct model_job *like)
     return job->queue == like->queue && job->state == like->state;
 }
 
-static bool is_no_dead_letter(const struct model_job *job, const struct model_job *like)
+/* `like`: which of the two lists by age, and of those that have a time of their own or not. */
+static bool ages_with(const struct model_job *job, const struct model_job *like)
 {
-    (void)like;
-    return job->state != JOBD_FAILED;
+    return (job->state == JOBD_FAILED) == (like->state == JOBD_FAILED) &&
+           has_own_time(job) == has_own_time(like);
 }
 
-static bool is_any(const struct model_job *job, const struct model_job *like)
+/* At the same moment those first that have no time of their own. */
+static struct model_job *oldest_of(struct model *model, enum jobd_state state)
 {
-    (void)job, (void)like;
-    return true;
+    const struct model_job like = {.state = state}, like_own = {.state = state, .keep_us = 1};
+    struct model_job *usual = oldest_end(model, &like, ages_with);
+    struct model_job *own = oldest_end(model, &like_own, ages_with);
+    if (usual == NULL || own == NULL)
+        return usual != NULL ? usual : own;
+    return own->ended_us < usual->ended_us ? own : usual;
 }
 
 void model_expect(struct actor *actor, enum jobd_result result, uint64_t id)
@@ -158,9 +161,18 @@ void model_expect(struct actor *actor, enum jobd_result result, uint64_t id)
     actor->expected_id = id;
 }
 
-void model_end(struct model *model, struct model_job *job, enum jobd_state state)
+static void remember(struct model *model, const struct model_job *job)
 {
     unsigned remembered = 0;
+    for (unsigned i = 0; i < model->jobs_len; i++)
+        remembered += !model->jobs[i].forgotten && !model->jobs[i].promised &&
+                      model_final(&model->jobs[i]) && kept_with(&model->jobs[i], job);
+    if (remembered > KEEP)
+        oldest_end(model, job, kept_with)->forgotten = true;
+}
+
+void model_end(struct model *model, struct model_job *job, enum jobd_state state)
+{
     job->state = state;
     job->stopping = false;
     model->ended[job->queue][state]++;
@@ -173,11 +185,19 @@ void model_end(struct model *model, struct model_job *job, enum jobd_state state
         if (model->put_waiters[i].waits && model->put_waiters[i].is_in &&
             model->put_waiters[i].id == job->id)
             model_expect(&model->put_waiters[i], JOBD_OK, job->id);
-    for (unsigned i = 0; i < model->jobs_len; i++)
-        remembered += !model->jobs[i].forgotten && model_final(&model->jobs[i]) &&
-                      kept_with(&model->jobs[i], job);
-    if (remembered > KEEP)
-        oldest_end(model, job, kept_with)->forgotten = true;
+    job->promised = job->unique_until_us > model->now_us;
+    if (!job->promised)
+        remember(model, job);
+}
+
+void model_promise_over(struct model *model, struct model_job *job)
+{
+    job->promised = false;
+    job->ended = ++model->clock;
+    if (job->keep_us != 0 && job->ended_us + job->keep_us <= model->now_us)
+        job->forgotten = true;
+    else
+        remember(model, job);
 }
 
 /* Forgets what has ended until so many bytes more have room; false when that is not enough. */
@@ -186,9 +206,9 @@ static bool make_room(struct model *model, size_t size)
     if (model_bytes(model, true) + size > MEMORY)
         return false;
     while (model_bytes(model, false) + size > MEMORY) {
-        struct model_job *oldest = oldest_end(model, NULL, is_no_dead_letter);
+        struct model_job *oldest = oldest_of(model, JOBD_DONE);
         if (oldest == NULL)
-            oldest = oldest_end(model, NULL, is_any);
+            oldest = oldest_of(model, JOBD_FAILED);
         model->forgotten_early[oldest->queue]++;
         oldest->forgotten = true;
     }
@@ -205,23 +225,64 @@ static bool has_room(const struct model *model, const struct jobd_put *put)
     return model_waiting(model, put->queue) + model_jobs_of(put) <= model->capacity[put->queue];
 }
 
-const struct model_job *model_with_key(const struct model *model, const struct jobd_put *put)
+static struct model_job *newest_with_key(struct model *model, const struct jobd_put *put)
 {
+    struct model_job *newest = NULL;
     for (unsigned i = 0; put->key != NULL && i < model->jobs_len; i++) {
-        const struct model_job *job = &model->jobs[i];
+        struct model_job *job = &model->jobs[i];
         if (!job->forgotten && job->queue == put->queue && job->key != NULL &&
             strcmp(job->key, put->key) == 0)
-            return job;
+            newest = job;
     }
-    return NULL;
+    return newest;
+}
+
+static bool not_begun(const struct model_job *job)
+{
+    return (job->state == JOBD_QUEUED || job->state == JOBD_SCHEDULED) && job->attempt == 0;
+}
+
+static enum jobd_unique unique_of(const struct jobd_put *put)
+{
+    return put->terms != NULL ? put->terms->unique : JOBD_WHILE_KNOWN;
+}
+
+struct model_job *model_same(struct model *model, const struct jobd_put *put)
+{
+    struct model_job *job = newest_with_key(model, put);
+    enum jobd_unique unique = unique_of(put);
+    if (job == NULL || unique == JOBD_WHILE_KNOWN)
+        return job;
+    if (unique == JOBD_WHILE_WAITING && !not_begun(job))
+        return NULL;
+    if (unique == JOBD_WHILE_ACTIVE && model_final(job))
+        return NULL;
+    if (unique == JOBD_FOR_SOME_TIME && model->now_us >= job->came_us + put->terms->unique_us)
+        return NULL;
+    return put->terms->replace && !model_final(job) && !not_begun(job) ? NULL : job;
+}
+
+/* Until when the key of a job that came then is not forgotten; 0: it may be. */
+static int64_t unique_until(const struct jobd_put *put, int64_t came_us)
+{
+    return unique_of(put) == JOBD_FOR_SOME_TIME ? came_us + put->terms->unique_us : 0;
 }
 
 /* What a job counts for beside its bytes. */
-static size_t model_extra(const struct model *model, const struct jobd_put *put)
+static size_t model_extra(const struct model *model, const struct jobd_put *put, bool promise)
 {
+    size_t extra = promise ? model->promise : 0;
     if (put->key != NULL)
-        return model->extra + strlen(put->key);
+        return extra + model->extra + strlen(put->key);
     return put->timeout_us > 0 || put->terms != NULL ? model->extra : 0;
+}
+
+static bool may_promise(const struct model *model)
+{
+    unsigned promises = 0;
+    for (unsigned i = 0; i < model->jobs_len; i++)
+        promises += !model->jobs[i].forgotten && model->jobs[i].unique_until_us != 0;
+    return promises < MEMORY / (model->promise + model->extra - 1);
 }
 
 static void add(struct model *model, const struct jobd_put *put, size_t size)
@@ -241,26 +302,68 @@ static void add(struct model *model, const struct jobd_put *put, size_t size)
         .attempts = put->attempts > 0 ? put->attempts : usual,
         .payload = size,
         .timeout_us = put->timeout_us,
-        .extra = model_extra(model, put),
+        .extra = model_extra(model, put, unique_until(put, 1) != 0),
+        .came_us = model->now_us,
+        .unique_until_us = unique_until(put, model->now_us),
         .key = put->key,
         .order = (int)++model->clock,
     };
 }
 
+static int64_t ready_at(const struct model *model, const struct jobd_put *put)
+{
+    return put->at_us > model->now_us ? put->at_us : model->now_us + put->delay_us;
+}
+
+/* All of the put in place of what the job had, which counts until then. */
+static enum jobd_result replace(struct model *model, struct model_job *job,
+                                const struct jobd_put *put, size_t size)
+{
+    int64_t until_us = unique_until(put, job->came_us), ready_us = ready_at(model, put);
+    unsigned usual = model_queues[put->queue].attempts > 0 ? model_queues[put->queue].attempts : 1;
+    if (until_us < job->unique_until_us)
+        until_us = job->unique_until_us;
+    size_t extra = model_extra(model, put, until_us != 0);
+    if (until_us != 0 && job->unique_until_us == 0 && !may_promise(model))
+        return JOBD_OUT_OF_MEMORY;
+    if (!make_room(model, size + extra))
+        return JOBD_OUT_OF_MEMORY;
+    enum jobd_state to = ready_us > model->now_us ? JOBD_SCHEDULED : JOBD_QUEUED;
+    if (to == JOBD_SCHEDULED)
+        job->order = -(int)++model->clock;
+    else if (job->state != JOBD_QUEUED || job->priority != put->priority)
+        job->order = (int)++model->clock;
+    job->state = to;
+    job->ready_us = ready_us;
+    job->priority = put->priority;
+    job->attempts = put->attempts > 0 ? put->attempts : usual;
+    job->timeout_us = put->timeout_us;
+    job->too_late_us = put->terms->expires_us;
+    job->keep_us = put->terms->keep_us;
+    job->unique_until_us = until_us;
+    job->extra = extra;
+    job->payload = size;
+    return JOBD_OK;
+}
+
 enum jobd_result model_admit(struct model *model, const struct jobd_put *put,
                              const size_t sizes[BATCH_MAX], uint64_t *id)
 {
-    const struct model_job *duplicate = model_with_key(model, put);
-    size_t size = model_jobs_of(put) * model_extra(model, put);
-    if (duplicate != NULL) {
-        *id = duplicate->id;
-        return duplicate->payload == sizes[0] ? JOBD_OK : JOBD_CONFLICT;
+    struct model_job *same = model_same(model, put);
+    bool promise = unique_until(put, 1) != 0;
+    size_t size = model_jobs_of(put) * model_extra(model, put, promise);
+    if (same != NULL) {
+        *id = same->id;
+        if (unique_of(put) == JOBD_WHILE_KNOWN)
+            return same->payload == sizes[0] ? JOBD_OK : JOBD_CONFLICT;
+        return put->terms->replace && not_begun(same) ? replace(model, same, put, sizes[0])
+                                                      : JOBD_OK;
     }
     if (!has_room(model, put))
         return JOBD_FULL;
     for (unsigned i = 0; i < model_jobs_of(put); i++)
         size += sizes[i];
-    if (!make_room(model, size))
+    if ((promise && !may_promise(model)) || !make_room(model, size))
         return JOBD_OUT_OF_MEMORY;
     *id = model->next_id;
     for (unsigned i = 0; i < model_jobs_of(put); i++)

@@ -46,6 +46,8 @@ static int64_t own_moment(const struct model_job *job)
     bool waits = job->state == JOBD_QUEUED || job->state == JOBD_SCHEDULED;
     if (waits && job->too_late_us != 0)
         return job->too_late_us;
+    if (job->promised && !job->forgotten)
+        return job->unique_until_us;
     bool ends = model_final(job) && !job->forgotten && job->keep_us != 0;
     return ends ? job->ended_us + job->keep_us : JOBD_NEVER;
 }
@@ -68,7 +70,10 @@ static void expire_jobs(struct model *model)
     while ((due = next_own_moment(model)) != NULL) {
         unsigned queue = due->queue;
         if (model_final(due)) {
-            due->forgotten = true;
+            if (due->promised)
+                model_promise_over(model, due);
+            else
+                due->forgotten = true;
             continue;
         }
         for (; due != NULL && !model_final(due) && due->queue == queue;
