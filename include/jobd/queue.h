@@ -414,17 +414,26 @@ jobd_get_blob(struct jobd *jobd, uint64_t id, enum jobd_part part, struct jobd_b
 JOBD_API JOBD_MUST_READ enum jobd_result
 jobd_await(struct jobd *jobd, uint64_t id, struct jobd_waiter *waiter, struct jobd_info *info);
 
+/* Which jobs are meant. Texts are borrowed until the verb has ended. */
 struct jobd_filter {
     uint32_t queue;        /* JOBD_NO_QUEUE: all */
     enum jobd_state state; /* JOBD_STATES: all */
-    uint64_t after;        /* only ids above this */
+    const char *group;     /* whose; NULL: all */
+    const char *tag;       /* that they have; NULL: all */
+    int64_t since_us;      /* came in at this time or later; 0: always */
+    int64_t before_us;     /* came in before; 0: always */
+    /* How far the wall clock is ahead of the engine's time: for jobs of a process before. */
+    int64_t wall_ahead_us;
+    /* Of a list: */
+    bool newest;    /* the newest first */
+    uint64_t after; /* only ids above this; newest first: below this, 0: all */
 };
 
-/* The oldest jobs that match, by id, at most `len` of them: how many. *next is the id to pass as
- * `after` for those that follow, 0 when there are none. It looks at some 10,000 jobs at most: then
- * it says what it has found by then, perhaps nothing, and *next, where to go on. A state that no
- * more than 1024 jobs have, scheduled, running or final, is found without looking at others. Holds
- * the lock for about as many at a time. */
+/* The jobs that match, by id, at most `len` of them: how many. *next is the id to pass as `after`
+ * for those that follow, 0 when there are none. It looks at some 10,000 jobs at most: then it says
+ * what it has found by then, perhaps nothing, and *next, where to go on. A state that no more than
+ * 1024 jobs have, scheduled, running or final, is found without looking at others. Holds the lock
+ * for about as many at a time. */
 JOBD_API size_t jobd_list(struct jobd *jobd, const struct jobd_filter *filter,
                           struct jobd_info *infos, size_t len, uint64_t *next);
 

@@ -87,6 +87,13 @@ struct job *jobs_above(struct jobs *jobs, uint64_t id)
     return RB_NFIND(job_tree, &jobs->tree, &key);
 }
 
+struct job *jobs_below(struct jobs *jobs, uint64_t id)
+{
+    struct job key = {.id = id};
+    struct job *from = RB_NFIND(job_tree, &jobs->tree, &key);
+    return from != NULL ? RB_PREV(job_tree, &jobs->tree, from) : RB_MAX(job_tree, &jobs->tree);
+}
+
 static struct job_list *ages_of(struct jobs *jobs, const struct job *job)
 {
     return &jobs->by_age[job->state == JOBD_FAILED];

@@ -135,6 +135,8 @@ struct job *jobs_find(struct jobs *jobs, uint64_t id);
 struct job *jobs_seen(struct jobs *jobs, uint64_t id);
 /* The job with the lowest id above `id`, or NULL. */
 struct job *jobs_above(struct jobs *jobs, uint64_t id);
+/* The one with the highest below it, or NULL. */
+struct job *jobs_below(struct jobs *jobs, uint64_t id);
 /* Forgets ended jobs until so many bytes more have room: done and cancelled ones first, the oldest
  * first, then failed ones. False, and nothing forgotten, when that cannot be. */
 bool jobs_make_room(struct jobs *jobs, size_t bytes, struct op *op);

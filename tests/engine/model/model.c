@@ -33,6 +33,10 @@ const struct jobd_queue_config model_queues[QUEUES] = {
      .backoff_max_us = 500},
 };
 
+const char *const model_groups[GROUPS] = {NULL, "g", "gg"};
+const char *const model_tag_lists[TAG_LISTS] = {NULL, "ab\n", "a\n", "ab\na\n"};
+const char *const model_tags[TAGS] = {"a", "ab"};
+
 bool model_final(const struct model_job *job)
 {
     return job->state == JOBD_DONE || job->state == JOBD_FAILED || job->state == JOBD_CANCELLED;
@@ -205,9 +209,12 @@ const struct model_job *model_with_key(const struct model *model, const struct j
 /* What a job counts for beside its bytes. */
 static size_t model_extra(const struct model *model, const struct jobd_put *put)
 {
-    if (put->key != NULL)
-        return model->extra + strlen(put->key);
-    return put->timeout_us > 0 ? model->extra : 0;
+    size_t words = 0, key = put->key != NULL ? strlen(put->key) : 0;
+    for (unsigned i = 0; put->terms != NULL && i < JOBD_TEXTS; i++)
+        words += put->terms->texts[i] != NULL ? strlen(put->terms->texts[i]) + 1 : 0;
+    if (words > 0)
+        words += JOBD_TEXTS * sizeof(uint32_t); /* where they begin */
+    return words + key > 0 || put->timeout_us > 0 ? model->extra + key + words : 0;
 }
 
 static void add(struct model *model, const struct jobd_put *put, size_t size)
@@ -226,8 +233,11 @@ static void add(struct model *model, const struct jobd_put *put, size_t size)
         .timeout_us = put->timeout_us,
         .extra = model_extra(model, put),
         .key = put->key,
+        .created_us = model->now_us,
         .order = (int)++model->clock,
     };
+    if (put->terms != NULL)
+        memcpy(job->texts, put->terms->texts, sizeof job->texts);
 }
 
 enum jobd_result model_admit(struct model *model, const struct jobd_put *put,

@@ -32,6 +32,8 @@ struct model_job {
     int64_t ready_us;
     size_t payload, output, error, extra; /* bytes */
     const char *key;
+    const char *texts[JOBD_TEXTS]; /* of those below */
+    int64_t created_us;
     int order;      /* when it entered its lane, or came back */
     unsigned ended; /* when it ended, by the model's clock */
     bool forgotten;
@@ -56,6 +58,7 @@ struct actor {
     uint64_t id; /* what it holds or watches */
     unsigned since;
     struct jobd_put put;
+    struct jobd_terms terms;
     struct jobd_blob *batch[BATCH_MAX];
     size_t sizes[BATCH_MAX]; /* of its payloads, which the engine may have freed by now */
     enum jobd_result expected;
@@ -86,6 +89,10 @@ struct model {
 };
 
 extern const struct jobd_queue_config model_queues[QUEUES];
+/* What jobs are put with, and found by: NULL is none. */
+enum { GROUPS = 3, TAG_LISTS = 4, TAGS = 2 };
+extern const char *const model_groups[GROUPS], *const model_tag_lists[TAG_LISTS];
+extern const char *const model_tags[TAGS];
 /* Of a lease that expires. */
 extern const struct jobd_outcome model_expired;
 
@@ -156,5 +163,8 @@ int model_size_or_none(const struct jobd_blob *blob);
 
 /* ---- compare.c */
 
+/* The turns go through all kinds of filters; of a list nothing is said yet. */
+struct jobd_filter model_filter(struct model *model, unsigned turn);
+bool model_matches(const struct jobd_filter *filter, const struct model_job *job);
 /* Ends the process where the two differ. */
 void model_compare(struct model *model);

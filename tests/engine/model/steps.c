@@ -30,7 +30,14 @@ static void measure(const struct jobd_put *put, size_t sizes[BATCH_MAX])
         sizes[i] = put->batch[i]->size;
 }
 
-static struct jobd_put random_put(struct model *model, struct jobd_blob *batch[BATCH_MAX])
+static void random_words(struct model *model, struct jobd_terms *terms)
+{
+    terms->texts[JOBD_GROUP] = model_groups[below(model, GROUPS)];
+    terms->texts[JOBD_TAGS] = model_tag_lists[below(model, TAG_LISTS)];
+}
+
+static struct jobd_put random_put(struct model *model, struct jobd_blob *batch[BATCH_MAX],
+                                  struct jobd_terms *terms)
 {
     static const char *const keys[KEYS] = {"a", "key", "ab", "A"};
     struct jobd_put put = {.queue = below(model, QUEUES),
@@ -40,6 +47,11 @@ static struct jobd_put random_put(struct model *model, struct jobd_blob *batch[B
         put.delay_us = 1 + below(model, 5000);
     if (below(model, 4) == 0)
         put.timeout_us = 1 + below(model, 3000);
+    *terms = (struct jobd_terms){.texts = {NULL}};
+    if (below(model, 4) == 0) {
+        random_words(model, terms);
+        put.terms = terms;
+    }
     if (below(model, 6) == 0) {
         put.batch = batch;
         put.batch_len = 1 + below(model, BATCH_MAX);
@@ -57,7 +69,8 @@ static struct jobd_put random_put(struct model *model, struct jobd_blob *batch[B
 void model_step_put(struct model *model)
 {
     struct jobd_blob *batch[BATCH_MAX];
-    struct jobd_put put = random_put(model, batch);
+    struct jobd_terms terms;
+    struct jobd_put put = random_put(model, batch, &terms);
     struct jobd_receipt receipt;
     uint64_t id = 0;
     size_t sizes[BATCH_MAX];
@@ -102,7 +115,7 @@ void model_step_put_wait(struct model *model)
     struct jobd_receipt receipt;
     if (put_waiter->waits)
         return;
-    put_waiter->put = random_put(model, put_waiter->batch);
+    put_waiter->put = random_put(model, put_waiter->batch, &put_waiter->terms);
     measure(&put_waiter->put, put_waiter->sizes);
     model_begin(model, put_waiter, put_waiter->put.queue);
     put_waiter->is_in = false;
