@@ -20,7 +20,8 @@ int64_t op_next_due_locked(struct op *op)
     struct jobd *jobd = op->jobd;
     if (jobd->dispatch_needed)
         return 0;
-    const struct due *tops[] = {heap_top(&jobd->delays), heap_top(&jobd->leases.due),
+    const struct due *tops[] = {jobd->expiry_starved ? NULL : heap_top(&jobd->jobs.dues),
+                                heap_top(&jobd->delays), heap_top(&jobd->leases.due),
                                 heap_top(&jobd->deadlines)};
     int64_t at_us = JOBD_NEVER;
     for (unsigned i = 0; i < sizeof tops / sizeof tops[0]; i++)

@@ -299,6 +299,33 @@ static void test_a_clock_that_was_ahead(void **state)
     disk_clear();
 }
 
+/* An instant is one of the wall clock as it is set at a start, but of no clock that was lost. */
+static void test_an_instant_is_of_the_wall_clock(void **state)
+{
+    const int64_t hour_us = INT64_C(3600) * 1000000, began_us = 1000 * hour_us;
+    static const struct {
+        int64_t wall_hours, left_hours; /* at the start, since the server began */
+    } rows[] = {{0, 10}, {3, 7}, {12, 0}, {-500, 10}};
+    struct jobd_receipt receipt;
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct jobd_info info;
+        int64_t now_us = began_us + rows[i].wall_hours * hour_us;
+        struct jobd *jobd = disk_restore(1, began_us);
+        const struct jobd_put put = {.at_us = began_us + 10 * hour_us};
+        assert_int_equal(jobd_put(jobd, &put, NULL, began_us, &receipt), JOBD_OK);
+        disk_write_all(jobd, began_us);
+        jobd_free(jobd);
+        jobd = disk_restore(100, now_us);
+        assert_int_equal(jobd_get(jobd, receipt.id, &info), JOBD_OK);
+        assert_int_equal(info.state, rows[i].left_hours > 0 ? JOBD_SCHEDULED : JOBD_QUEUED);
+        if (rows[i].left_hours > 0)
+            assert_int_equal(info.run_at_us - now_us, rows[i].left_hours * hour_us);
+        jobd_free(jobd);
+        disk_clear();
+    }
+}
+
 /* On a slow disk a lease is told of late, and lasts from then on. */
 static void test_a_lease_counts_from_when_it_is_told(void **state)
 {
@@ -509,6 +536,7 @@ int main(void)
         cmocka_unit_test(test_many_are_stopped_together),
         cmocka_unit_test(test_an_attempt_that_the_server_did_not_survive),
         cmocka_unit_test(test_a_clock_that_was_ahead),
+        cmocka_unit_test(test_an_instant_is_of_the_wall_clock),
         cmocka_unit_test(test_a_lease_counts_from_when_it_is_told),
         cmocka_unit_test(test_giving_up_puts_back),
         cmocka_unit_test(test_a_purge_is_written_whole),
