@@ -39,6 +39,8 @@ extern "C" {
 #define JOBD_TAGS_MAX         8    /* of a job */
 #define JOBD_TAG_SIZE         65   /* one, with its NUL */
 #define JOBD_TEXT_MAX         8192 /* bytes of one of a job's texts */
+#define JOBD_ERRORS_MAX       5    /* attempts whose errors are kept */
+#define JOBD_ERROR_MAX        512  /* bytes of each of them */
 #define JOBD_ID_MAX           ((UINT64_C(1) << 53) - 1) /* exact in JSON for every language */
 #define JOBD_FIRST_ID_MAX     (UINT64_C(3) << 51)       /* then there are enough for ever */
 #define JOBD_FAILURE_SIZE     160 /* the first line of an error, with its NUL */
@@ -215,7 +217,7 @@ struct jobd_info {
     int64_t started_us, finished_us;
     size_t payload_bytes, output_bytes;
     bool output_truncated;
-    bool has_error, has_words;
+    bool has_error, has_errors, has_words;
     bool exited; /* exit_code counts */
     int exit_code;
     char trace[JOBD_TRACE_SIZE]; /* "": none */
@@ -414,6 +416,26 @@ enum jobd_part { JOBD_PAYLOAD, JOBD_OUTPUT, JOBD_ERROR, JOBD_WORDS /* see jobd_t
  * or JOBD_NO_JOB. Output and error are those of the last attempt that has ended. */
 JOBD_API JOBD_MUST_READ enum jobd_result
 jobd_get_blob(struct jobd *jobd, uint64_t id, enum jobd_part part, struct jobd_blob **bytes);
+
+/* An attempt that has failed. */
+struct jobd_error {
+    uint32_t attempt; /* counted anew when the job was retried */
+    int64_t at_us;    /* when it ended; below 0 as in jobd_info */
+    bool exited;      /* exit_code counts */
+    int exit_code;
+    const char *text; /* the end of its error, bytes as they came, without a NUL behind them */
+    size_t size;
+};
+
+/* JOBD_OK, and what jobd_errors() asks for: a reference, the caller's, NULL when no attempt has
+ * failed, and when the last one ended; or JOBD_NO_JOB. */
+JOBD_API JOBD_MUST_READ enum jobd_result
+jobd_get_errors(struct jobd *jobd, uint64_t id, struct jobd_blob **errors, int64_t *last_us);
+
+/* The last of the job's attempts that have failed, the oldest first: how many. They are valid as
+ * long as the blob. */
+JOBD_API size_t jobd_errors(const struct jobd_blob *errors, int64_t last_us,
+                            struct jobd_error list[JOBD_ERRORS_MAX]);
 
 /* JOBD_OK when the job is final, info as in jobd_get(); JOBD_PENDING when the waiter will be woken
  * at its end (JOBD_OK, and its info) or at the deadline (JOBD_TIMEOUT); JOBD_NO_JOB;

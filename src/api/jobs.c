@@ -21,7 +21,9 @@ enum {
 
 static enum step reply_job(struct call *call, const struct jobd_info *info)
 {
-    return respond_json(call, 200, job_json(call->api, info), true);
+    cJSON *job = job_json(call->api, info);
+    bool whole = job != NULL && (!info->has_errors || job_json_errors_of(call->api, job, info->id));
+    return respond_json(call, 200, job, whole);
 }
 
 struct get_state {

@@ -80,6 +80,19 @@ enum jobd_result jobd_get_blob(struct jobd *jobd, uint64_t id, enum jobd_part pa
     return job != NULL ? JOBD_OK : JOBD_NO_JOB;
 }
 
+enum jobd_result jobd_get_errors(struct jobd *jobd, uint64_t id, struct jobd_blob **errors,
+                                 int64_t *last_us)
+{
+    mutex_lock(&jobd->lock);
+    const struct job *job = jobs_seen(&jobd->jobs, id);
+    const struct job_extra *extra = job != NULL ? job->extra : NULL;
+    bool has = extra != NULL && extra->errors != NULL;
+    *errors = has ? jobd_blob_ref(extra->errors) : NULL;
+    *last_us = has ? extra->errors_us : 0;
+    mutex_unlock(&jobd->lock);
+    return job != NULL ? JOBD_OK : JOBD_NO_JOB;
+}
+
 static int64_t oldest_us_locked(struct jobd *jobd, struct queue *queue, int64_t now_us)
     REQUIRES(jobd->lock)
 {

@@ -61,6 +61,7 @@ void jobs_release(struct jobs *jobs)
         if (job->extra != NULL) {
             jobd_blob_unref(job->extra->output);
             jobd_blob_unref(job->extra->error);
+            jobd_blob_unref(job->extra->errors);
         }
         extra_free(job->extra);
     }
@@ -114,7 +115,8 @@ size_t jobs_weight(const struct job *job)
     const struct job_extra *extra = job->extra;
     size_t weight = blob_weight(job->payload);
     if (extra != NULL)
-        weight += extra_weight(extra) + blob_weight(extra->output) + blob_weight(extra->error);
+        weight += extra_weight(extra) + blob_weight(extra->output) + blob_weight(extra->error) +
+                  blob_weight(extra->errors);
     return weight;
 }
 
@@ -146,6 +148,7 @@ static void take_out(struct jobs *jobs, struct job *job, struct op *op)
             RB_REMOVE(key_tree, &jobs->keys, job->extra);
         op_discard(op, job->extra->output);
         op_discard(op, job->extra->error);
+        op_discard(op, job->extra->errors);
     }
     extra_free(job->extra);
     job->payload = NULL;
@@ -338,7 +341,8 @@ struct job_extra *extra_new(const struct jobd_put *put, struct job_extra *next)
 struct job_extra *extra_for(const struct jobd_outcome *outcome)
 {
     static const struct jobd_put nothing;
-    bool leaves = outcome->output != NULL || outcome->error != NULL;
+    bool leaves =
+        outcome->output != NULL || outcome->error != NULL || outcome->state == JOBD_FAILED;
     return leaves ? extra_new(&nothing, NULL) : NULL;
 }
 

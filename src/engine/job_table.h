@@ -24,6 +24,8 @@ struct job_extra {
     char trace[JOBD_TRACE_SIZE];
     struct jobd_blob *words; /* its texts; NULL: none */
     struct jobd_blob *output, *error;
+    struct jobd_blob *errors;   /* of its last attempts, see errors.h; NULL: none */
+    int64_t errors_us;          /* when the last of them ended */
     RB_ENTRY(job_extra) by_key; /* when it has one */
     struct job *job;            /* that has it */
     struct job_extra *next;     /* before they have jobs: of a batch */

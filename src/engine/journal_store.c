@@ -95,6 +95,8 @@ static void describe(const struct jobd *jobd, const struct job *job, struct job_
         .began_us = job->leased ? job->lease->began_us : 0,
         .output = extra != NULL ? extra->output : NULL,
         .error = extra != NULL ? extra->error : NULL,
+        .errors = extra != NULL ? extra->errors : NULL,
+        .errors_us = extra != NULL ? extra->errors_us : 0,
     };
     for (unsigned i = 0; extra != NULL && i < JOBD_TEXTS; i++)
         record->texts[i] = jobd_text(extra->words, (enum jobd_text)i);

@@ -25,7 +25,8 @@ static bool extra_from(const struct job_record *record, bool taken, struct job_e
     size_t key_size = strlen(record->key) + 1, trace_size = strlen(record->trace) + 1;
     *extra = NULL;
     if (record->timeout_us == 0 && record->expiry_us == 0 && key_size == 1 && trace_size == 1 &&
-        record->output == NULL && record->error == NULL && words_weight(record->texts) == 0)
+        record->output == NULL && record->error == NULL && record->errors == NULL &&
+        words_weight(record->texts) == 0)
         return true;
     if (key_size > JOBD_KEY_SIZE || trace_size > JOBD_TRACE_SIZE)
         return false;
@@ -44,6 +45,8 @@ static bool extra_from(const struct job_record *record, bool taken, struct job_e
     memcpy((*extra)->trace, record->trace, trace_size);
     (*extra)->output = shared(record->output);
     (*extra)->error = shared(record->error);
+    (*extra)->errors = shared(record->errors);
+    (*extra)->errors_us = record->errors_us;
     return true;
 }
 

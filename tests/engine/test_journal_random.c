@@ -293,6 +293,11 @@ static void check_restored(struct world *world)
         verify(jobd_get_blob(world->jobd, id, JOBD_PAYLOAD, &payload) == JOBD_OK);
         verify(payload == kept->payload);
         jobd_blob_unref(payload);
+        struct jobd_blob *errors;
+        int64_t last_us;
+        verify(jobd_get_errors(world->jobd, id, &errors, &last_us) == JOBD_OK);
+        verify(errors == kept->errors && (errors == NULL || last_us == -kept->record.errors_us));
+        jobd_blob_unref(errors);
     }
 }
 

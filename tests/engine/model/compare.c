@@ -42,6 +42,19 @@ static void compare_actor(struct actor *actor)
     actor->woken = false;
 }
 
+static void compare_errors(struct model *model, const struct model_job *job)
+{
+    struct jobd_error list[JOBD_ERRORS_MAX];
+    struct jobd_blob *errors;
+    int64_t last_us;
+    verify(jobd_get_errors(model->jobd, job->id, &errors, &last_us) == JOBD_OK);
+    verify(jobd_errors(errors, last_us, list) == job->errors_len);
+    for (unsigned i = 0; i < job->errors_len; i++)
+        verify(list[i].attempt == job->errors[i].attempt && list[i].at_us == job->errors[i].at_us &&
+               list[i].size == job->errors[i].bytes);
+    jobd_blob_unref(errors);
+}
+
 static void compare_jobs(struct model *model)
 {
     unsigned from = model->jobs_len > 64 ? model->jobs_len - 64 : 0;
@@ -50,11 +63,13 @@ static void compare_jobs(struct model *model)
         struct jobd_info info;
         enum jobd_result result = jobd_get(model->jobd, job->id, &info);
         verify(result == (job->forgotten ? JOBD_NO_JOB : JOBD_OK));
-        if (result == JOBD_OK)
-            verify(info.state == job->state && info.queue == job->queue &&
-                   info.attempt == job->attempt && info.payload_bytes == job->payload &&
-                   info.output_bytes == job->output && info.stopping == job->stopping &&
-                   info.expires_us == job->too_late_us);
+        if (result != JOBD_OK)
+            continue;
+        compare_errors(model, job);
+        verify(info.state == job->state && info.queue == job->queue &&
+               info.attempt == job->attempt && info.payload_bytes == job->payload &&
+               info.output_bytes == job->output && info.stopping == job->stopping &&
+               info.expires_us == job->too_late_us);
     }
 }
 

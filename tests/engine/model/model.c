@@ -101,13 +101,21 @@ unsigned model_waiters(const struct model *model)
     return found;
 }
 
+size_t model_errors(const struct model_job *job)
+{
+    size_t bytes = 0;
+    for (unsigned i = 0; i < job->errors_len; i++)
+        bytes += 16 + job->errors[i].bytes;
+    return bytes;
+}
+
 size_t model_bytes(const struct model *model, bool living_only)
 {
     size_t sum = 0;
     for (unsigned i = 0; i < model->jobs_len; i++)
         if (!model->jobs[i].forgotten && (!living_only || !model_final(&model->jobs[i])))
             sum += model->jobs[i].payload + model->jobs[i].output + model->jobs[i].error +
-                   model->jobs[i].extra;
+                   model_errors(&model->jobs[i]) + model->jobs[i].extra;
     return sum;
 }
 
@@ -411,17 +419,39 @@ static void go_again(struct model *model, struct model_job *job, int64_t retry_i
     model->retried[job->queue]++;
 }
 
+#define EXPIRED_TYPE "text/plain; charset=utf-8" /* counts for the error, but is no part of it */
+
+/* One error more, in place of the oldest of five; all of them or none. */
+static void keep_error(struct model *model, struct model_job *job, int size)
+{
+    const struct model_job before = *job;
+    unsigned from = before.errors_len == JOBD_ERRORS_MAX ? 1 : 0, len = 0;
+    struct model_job after = before;
+    for (unsigned i = from; i < before.errors_len; i++)
+        after.errors[len++] = before.errors[i];
+    after.errors[len].attempt = job->attempt;
+    after.errors[len].at_us = model->now_us;
+    after.errors[len].bytes = size > 0 ? (size_t)size : 0;
+    after.errors_len = len + 1;
+    job->errors_len = 0;
+    if (make_room(model, model_errors(&after)))
+        *job = after;
+}
+
 void model_attempt_ended(struct model *model, struct model_job *job,
                          const struct jobd_outcome *outcome, int output, int error)
 {
     bool expires = outcome == &model_expired;
     if (job->token > 0)
         model_end_lease(model, job, expires ? NO_REPORT : model_report(outcome));
-    if (job->extra == 0 && (output >= 0 || error >= 0) && make_room(model, model->extra))
+    bool failed = outcome->state == JOBD_FAILED;
+    if (job->extra == 0 && (output >= 0 || error >= 0 || failed) && make_room(model, model->extra))
         job->extra = model->extra;
     if (job->extra > 0) {
         keep(model, &job->output, output);
         keep(model, &job->error, error);
+        if (failed)
+            keep_error(model, job, expires ? error - (int)strlen(EXPIRED_TYPE) : error);
     }
     if (outcome->state != JOBD_FAILED)
         model_end(model, job, outcome->state);

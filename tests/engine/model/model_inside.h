@@ -31,6 +31,12 @@ struct model_job {
     int64_t started_us, timeout_us; /* 0: none */
     int64_t ready_us, too_late_us;
     size_t payload, output, error, extra; /* bytes */
+    struct {
+        unsigned attempt;
+        int64_t at_us;
+        size_t bytes; /* of its text */
+    } errors[JOBD_ERRORS_MAX];
+    unsigned errors_len;
     const char *key;
     const char *texts[JOBD_TEXTS]; /* of those below */
     int64_t created_us;
@@ -114,6 +120,8 @@ unsigned model_leased(const struct model *model);
 unsigned model_promised(const struct model *model);
 /* All who wait, for whatever it is. */
 unsigned model_waiters(const struct model *model);
+/* Bytes of the last errors. */
+size_t model_errors(const struct model_job *job);
 size_t model_bytes(const struct model *model, bool living_only);
 unsigned model_jobs_of(const struct jobd_put *put);
 const struct model_job *model_with_key(const struct model *model, const struct jobd_put *put);
