@@ -2,9 +2,10 @@
 /* The rule for summer time in a time zone, as a POSIX TZ string: `CET-1CEST,M3.5.0,M10.5.0/3`. It
  * is the footer of a file of time zone data, for the years behind those that the file lists.
  *
- * Read as POSIX.1-2017 has it, section 8.3, with times of -167 to 167 hours as RFC 9636 allows them,
- * section 3.3.1: days as Mm.w.d, Jn and n. "Summer time" may be the earlier one, as in Dublin's
- * winter, and may last all year. A string with summer time but without its dates is refused. */
+ * Read as POSIX.1-2017 has it, section 8.3, with times of -167 to 167 hours as RFC 9636 allows
+ * them, section 3.3.1: days as Mm.w.d, Jn and n. "Summer time" may be the earlier one, as in
+ * Dublin's winter, and may last all year. A string with summer time but without its dates is
+ * refused. */
 #pragma once
 
 #include <stdbool.h>
