@@ -58,8 +58,8 @@ static const char *const migrations[] = {
     " nullif(key, '') AS key, type, payload, output, CAST(error AS TEXT) AS error"
     " FROM job LEFT JOIN progress USING (id)",
     "ALTER TABLE progress ADD COLUMN began INTEGER NOT NULL DEFAULT 0",
-    "ALTER TABLE job ADD COLUMN job_group TEXT NOT NULL DEFAULT '';"
-    "ALTER TABLE job ADD COLUMN tags TEXT NOT NULL DEFAULT ''",
+    ("ALTER TABLE job ADD COLUMN job_group TEXT NOT NULL DEFAULT '';"
+     "ALTER TABLE job ADD COLUMN tags TEXT NOT NULL DEFAULT ''"),
 };
 
 enum { VERSION = sizeof migrations / sizeof migrations[0] };
