@@ -103,6 +103,7 @@ struct jobd_queue_config {
      * backoff_min_us * 2^n, but no less than backoff_min_us and no more than backoff_max_us. */
     int64_t backoff_min_us, backoff_max_us;
     int64_t expires_us; /* a job's, from when it came, when it does not say; 0: never */
+    int64_t keep_us;    /* a job's, from its end, when it does not say; 0: as long as others */
     /* What jobd_queue_resize() may make of the first two; less than they are: they. */
     uint32_t capacity_max, workers_max;
     uint32_t restored; /* waiting jobs that will be brought back, perhaps more than the capacity */
@@ -159,8 +160,9 @@ JOBD_API uint32_t jobd_queues_len(const struct jobd *jobd);
 /* False for one that takes no jobs in and gives none out: verbs that would say JOBD_UNDECLARED. */
 JOBD_API bool jobd_queue_declared(const struct jobd *jobd, uint32_t queue);
 
-/* Changes attempts, timeout_us, backoff and expires_us to what the config says: for jobs that come
- * in and attempts that begin or fail after that. 0; or -EINVAL, and nothing is changed. */
+/* Changes attempts, timeout_us, backoff, expires_us and keep_us to what the config says: for jobs
+ * that come in and attempts that begin or fail after that. 0; or -EINVAL, and nothing is changed.
+ */
 JOBD_API JOBD_MUST_READ int jobd_queue_change(struct jobd *jobd, uint32_t queue,
                                               const struct jobd_queue_config *config);
 
@@ -241,6 +243,8 @@ struct jobd_terms {
      * error "expired". 0: the queue's. */
     int64_t expires_us;
     bool expires_by_wall; /* a store keeps it by the wall clock */
+    int64_t
+        keep_us; /* it is remembered so long, at most, when it has ended; 0: as the queue says */
 };
 
 /* A job that asks to be let in. */

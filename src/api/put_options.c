@@ -100,11 +100,21 @@ static enum step read_expiry(struct call *call, struct jobd_terms *terms)
     return STEP_START;
 }
 
+static enum step read_keep(struct call *call, struct jobd_terms *terms)
+{
+    bool given = request_parameter(call->request, "keep") != NULL;
+    if (parameter_duration(call, "keep", INT64_MAX, &terms->keep_us) &&
+        (!given || terms->keep_us >= TIMEOUT_MIN_US))
+        return STEP_START;
+    return respond_bad_value(call, "keep", "a duration from 1ms, like 30s, 5m, 2h or 7d");
+}
+
 enum step put_options_read(struct call *call, struct jobd_put *put, struct jobd_terms *terms)
 {
     const struct request *request = call->request;
     uint64_t priority = JOBD_PRIORITY_DEFAULT, attempts = 0;
-    if (read_start(call, put) == STEP_REPLY || read_expiry(call, terms) == STEP_REPLY)
+    if (read_start(call, put) == STEP_REPLY || read_expiry(call, terms) == STEP_REPLY ||
+        read_keep(call, terms) == STEP_REPLY)
         return STEP_REPLY;
     if (!parameter_number(call, "priority", 0, JOBD_PRIORITIES - 1, &priority))
         return respond_bad_value(call, "priority", "0 to 7");

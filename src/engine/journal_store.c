@@ -70,6 +70,7 @@ static void describe(const struct jobd *jobd, const struct job *job, struct job_
         .attempts = job->attempts,
         .created_us = job->created_us,
         .run_at_us = job->state == STATE_NEW && job->delayed ? job->ready_us : 0,
+        .keep_us = extra != NULL ? extra->keep_us : 0,
         .at_us = job->by_wall ? job->ready_us : 0,
         .timeout_us = extra != NULL ? extra->timeout_us : 0,
         .expiry_us = expires ? extra->expires_us : 0,

@@ -19,8 +19,8 @@ struct queue {
     uint32_t room; /* jobs that wait or run at most, restored ones included */
     uint16_t attempts;
     int64_t timeout_us, backoff_min_us, backoff_max_us;
-    _Atomic int64_t expires_us; /* looked at without the lock: does a put need an extra? */
-    bool declared;              /* else it takes no jobs in and gives none out */
+    _Atomic int64_t expires_us, keep_us; /* looked at without the lock: does a put need an extra? */
+    bool declared;                       /* else it takes no jobs in and gives none out */
     bool paused;
     struct ring lanes[JOBD_PRIORITIES];
     struct job_list scheduled;

@@ -43,6 +43,7 @@ static const struct column job_columns[] = {
     {"at", FIELD(at_us)},
     {"expiry", FIELD(expiry_us)},
     {"expiry_at", FIELD(expiry_at_us)},
+    {"keep", FIELD(keep_us)},
 };
 
 static const struct column progress_columns[] = {

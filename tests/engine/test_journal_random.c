@@ -95,7 +95,8 @@ static void do_put(struct world *world, struct person *who)
         put.at_us = world->now_us + some_us(world, 50) - some_us(world, 10);
     }
     const struct jobd_terms terms = {.expires_us = world->now_us + 1 + some_us(world, 60),
-                                     .expires_by_wall = below(world, 3) == 0};
+                                     .expires_by_wall = below(world, 3) == 0,
+                                     .keep_us = below(world, 2) == 0 ? 1 + some_us(world, 100) : 0};
     put.terms = below(world, 4) == 0 ? &terms : NULL;
     snprintf(key, sizeof key, "k%u", below(world, 6));
     if (below(world, 5) == 0) {

@@ -29,6 +29,7 @@ const struct jobd_queue_config model_queues[QUEUES] = {
      .workers = 3,
      .capacity_max = 12,
      .attempts = 3,
+     .keep_us = 4000,
      .expires_us = 6000,
      .backoff_min_us = 1,
      .backoff_max_us = 500},
@@ -119,6 +120,16 @@ size_t model_bytes(const struct model *model, bool living_only)
     return sum;
 }
 
+/* At the same moment those first that do not say how long they are remembered. */
+static bool ended_before(const struct model_job *a, const struct model_job *b)
+{
+    if (a->ended_us != b->ended_us)
+        return a->ended_us < b->ended_us;
+    if ((a->keep_us == 0) != (b->keep_us == 0))
+        return a->keep_us == 0;
+    return a->ended < b->ended;
+}
+
 /* Of the remembered jobs that `which` picks, the one that ended first; NULL when it picks none. */
 static struct model_job *oldest_end(struct model *model, const struct model_job *like,
                                     bool (*which)(const struct model_job *job,
@@ -128,7 +139,8 @@ static struct model_job *oldest_end(struct model *model, const struct model_job 
     for (unsigned i = 0; i < model->jobs_len; i++) {
         struct model_job *job = &model->jobs[i];
         if (!job->forgotten && model_final(job) && which(job, like) &&
-            (oldest == NULL || job->ended < oldest->ended))
+            (oldest == NULL ||
+             (like != NULL ? job->ended < oldest->ended : ended_before(job, oldest))))
             oldest = job;
     }
     return oldest;
@@ -165,6 +177,7 @@ void model_end(struct model *model, struct model_job *job, enum jobd_state state
     job->stopping = false;
     model->ended[job->queue][state]++;
     job->ended = ++model->clock;
+    job->ended_us = model->now_us;
     for (unsigned i = 0; i < WATCHERS; i++)
         if (model->watchers[i].waits && model->watchers[i].id == job->id)
             model_expect(&model->watchers[i], JOBD_OK, job->id);
@@ -239,6 +252,7 @@ static void add(struct model *model, const struct jobd_put *put, size_t size)
         .priority = put->priority,
         .state = ready_us > model->now_us ? JOBD_SCHEDULED : JOBD_QUEUED,
         .ready_us = ready_us,
+        .keep_us = put->terms != NULL ? put->terms->keep_us : 0,
         .too_late_us = put->terms != NULL ? put->terms->expires_us : 0,
         .attempts = put->attempts > 0 ? put->attempts : usual,
         .payload = size,

@@ -29,7 +29,7 @@ struct model_job {
     unsigned token; /* above 0: leased */
     int64_t expires_us;
     int64_t started_us, timeout_us; /* 0: none */
-    int64_t ready_us, too_late_us;
+    int64_t ready_us, too_late_us, keep_us, ended_us;
     size_t payload, output, error, extra; /* bytes */
     struct {
         unsigned attempt;

@@ -46,14 +46,19 @@ static const struct jobd_terms *random_terms(struct model *model, unsigned queue
                                              struct jobd_terms *terms)
 {
     int64_t usual_us = model_queues[queue].expires_us;
-    *terms = (struct jobd_terms){.expires_us = usual_us > 0 ? model->now_us + usual_us : 0};
+    *terms = (struct jobd_terms){.expires_us = usual_us > 0 ? model->now_us + usual_us : 0,
+                                 .keep_us = model_queues[queue].keep_us};
     if (below(model, 5) == 0) {
         terms->expires_us = model->now_us - 50 + below(model, 4000);
         terms->expires_by_wall = true; /* so it is asked for */
     }
+    if (below(model, 5) == 0) {
+        terms->keep_us = 1 + below(model, 6000);
+        terms->expires_by_wall = true;
+    }
     if (below(model, 4) == 0)
         random_words(model, terms);
-    return terms->expires_us != 0 || has_words(terms) ? terms : NULL;
+    return terms->expires_us != 0 || terms->keep_us != 0 || has_words(terms) ? terms : NULL;
 }
 
 /* What the queue says need not be said. */
