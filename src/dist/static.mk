@@ -128,7 +128,7 @@ $(STATIC)/parts/zlib.a: $(STATIC)/source/zlib/unpacked
 $(STATIC)/parts/nettle.a: $(STATIC)/source/nettle/unpacked
 	$(Q)mkdir -p $(@D) $(STATIC)/include/nettle
 	$(Q)cd $(<D)/tree && { $(FRESH) && ./configure --quiet --host=$(MUSL) CC=musl-gcc CFLAGS='$(STATIC_FLAGS)' \
-	  --disable-shared --disable-public-key --disable-documentation --disable-openssl && \
+	  --disable-shared --disable-assembler --disable-public-key --disable-documentation --disable-openssl && \
 	  $(MAKE) libnettle.a; } >../log 2>&1 || { tail ../log; exit 1; }
 	$(Q)cp $(<D)/tree/*.h $(STATIC)/include/nettle/
 	$(Q)cp $(<D)/tree/libnettle.a $@
