@@ -80,8 +80,16 @@ static enum jobd_state end_state(const struct change *change)
 
 /* ---- the end, written or not */
 
+/* It came to nothing. */
+static void discard_outcome(struct op *op, struct jobd_outcome *outcome)
+{
+    op_discard(op, outcome->output);
+    op_discard(op, outcome->error);
+    outcome->output = outcome->error = NULL;
+}
+
 /* Takes output, error and, when the job has none yet, *extra. */
-static void keep_outcome_locked(struct op *op, struct job *job, const struct jobd_outcome *outcome,
+static void keep_outcome_locked(struct op *op, struct job *job, struct jobd_outcome *outcome,
                                 struct job_extra **extra) REQUIRES(op->jobd->lock)
 {
     struct jobs *jobs = &op->jobd->jobs;
@@ -93,24 +101,24 @@ static void keep_outcome_locked(struct op *op, struct job *job, const struct job
     if (jobs_extend(jobs, job, extra, op)) {
         job->output_truncated |= !jobs_set(jobs, &job->extra->output, outcome->output, op);
         (void)jobs_set(jobs, &job->extra->error, outcome->error, op);
+        outcome->output = outcome->error = NULL;
     } else {
         job->output_truncated |= outcome->output != NULL;
-        op_discard(op, outcome->output);
-        op_discard(op, outcome->error);
+        discard_outcome(op, outcome);
     }
 }
 
-static void go_back_locked(struct op *op, struct job *job, const struct change *change)
+static void go_back_locked(struct op *op, struct job *job, struct change *change)
     REQUIRES(op->jobd->lock)
 {
-    const struct ending *ending = &change->ending;
+    struct ending *ending = &change->ending;
     job->attempt--;
     job->stopping = false;
     job->ready_us = ending->ready_us;
     job->delayed = ending->ready_us > change->at_us;
+    job->by_wall = false;
     transition_return_locked(op, job);
-    op_discard(op, ending->outcome.output);
-    op_discard(op, ending->outcome.error);
+    discard_outcome(op, &ending->outcome);
 }
 
 /* How long the attempt ran, as far as is known. */
@@ -142,12 +150,12 @@ static void apply_end_locked(struct op *op, struct change *change, struct job *j
     } else if (to == JOBD_SCHEDULED) {
         job->ready_us = ending->ready_us;
         job->delayed = true;
+        job->by_wall = false;
         queue->retried++;
         transition_return_locked(op, job);
     } else {
         transition_finish_locked(op, job, to, change->at_us);
     }
-    ending->outcome.output = ending->outcome.error = NULL;
 }
 
 static void record_outcome(struct job_record *record, const struct jobd_outcome *outcome)
@@ -157,14 +165,6 @@ static void record_outcome(struct job_record *record, const struct jobd_outcome 
     record->output_truncated = outcome->output_truncated;
     record->exited = outcome->exited;
     record->exit_code = outcome->exit_code;
-}
-
-/* It came to nothing. */
-static void discard_outcome(struct op *op, struct jobd_outcome *outcome)
-{
-    op_discard(op, outcome->output);
-    op_discard(op, outcome->error);
-    outcome->output = outcome->error = NULL;
 }
 
 static size_t outcome_bytes(const struct jobd_outcome *outcome)
@@ -196,7 +196,7 @@ static void describe_end(const struct change *change, struct job_record *record)
     if (to == JOBD_QUEUED || (to == JOBD_SCHEDULED && !ends_by_expiry(change)))
         record->token = ""; /* else its report may come again, or late */
     record->expires_us = record->began_us = 0;
-    record->stopping = false;
+    record->stopping = record->by_wall = false;
     record->state = to;
     if (!jobd_state_final(to))
         record->delayed = ending->ready_us > change->at_us;
@@ -225,9 +225,7 @@ static const struct change_kind end_kind = {.name = "end",
 static void apply_late_locked(struct op *op, struct change *change, struct job *job)
     REQUIRES(op->jobd->lock)
 {
-    struct jobd_outcome *outcome = &change->ending.outcome;
-    keep_outcome_locked(op, job, outcome, &change->extra);
-    outcome->output = outcome->error = NULL;
+    keep_outcome_locked(op, job, &change->ending.outcome, &change->extra);
     transition_end_waiting_locked(op, job, JOBD_DONE, change->ending.started_us, change->at_us);
 }
 

@@ -70,14 +70,7 @@ enum jobd_result change_submit_locked(struct op *op, struct change *change)
     return change->waiter != NULL ? JOBD_PENDING : change->result;
 }
 
-static enum jobd_result void_result(struct op *op, const struct change *change, bool written)
-{
-    (void)op, (void)change, (void)written;
-    return JOBD_STORE_FAILED;
-}
-
-static const struct change_kind void_kind = {
-    .name = "void", .is_mark = true, .result = void_result};
+static const struct change_kind void_kind = {.name = "void", .is_mark = true};
 
 void change_void_others_locked(struct op *op, struct job *job, const struct change *change)
 {
@@ -90,6 +83,7 @@ void change_void_others_locked(struct op *op, struct job *job, const struct chan
                 continue;
             other->kind->undo(op, other, job);
             other->kind = &void_kind;
+            other->result = JOBD_STORE_FAILED;
             other->job = NULL;
         }
     }

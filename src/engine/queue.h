@@ -34,6 +34,7 @@ struct queue {
     uint32_t room; /* jobs that wait or run at most, restored ones included */
     uint16_t attempts;
     int64_t timeout_us, backoff_min_us, backoff_max_us;
+    _Atomic int64_t expires_us; /* looked at without the lock: does a put need an extra? */
     struct breaker breaker;
     bool declared; /* else it takes no jobs in and gives none out */
     bool paused;
@@ -49,7 +50,7 @@ struct queue {
                                 written */
     uint32_t in_state[JOBD_STATES]; /* jobs at present; 0 for the final ones */
     uint64_t ended[JOBD_STATES];    /* totals of the final ones */
-    uint64_t admitted, rejected, retried, moved_in, moved_out;
+    uint64_t admitted, rejected, retried, expired, moved_in, moved_out;
     struct rate rate;
     struct jobd_histogram waited, ran;
     struct waiting_list take_waiters, put_waiters;
@@ -61,7 +62,7 @@ __attribute__((warn_unused_result)) int queue_init(struct queue *queue,
                                                    const struct jobd_queue_config *config,
                                                    uint32_t running, uint32_t leases_max);
 void queue_release(struct queue *queue);
-/* Are attempts, timeout, backoff and breaker possible ones? */
+/* Are attempts, timeout, backoff, breaker and expiry possible ones? */
 bool queue_terms_sound(const struct jobd_queue_config *config);
 void queue_set_terms(struct queue *queue, const struct jobd_queue_config *config);
 /* Jobs that wait at most, and workers, however it is resized. */

@@ -98,6 +98,8 @@ static const struct option_spec table[] = {
      .more = "Delay between a failed attempt and the next. It starts at the first time of the span "
              "and doubles with each attempt, up to the second; what is waited is a random time "
              "between half of that and all of it, but no less than the first."},
+    {"expires", .type = &type_duration, QUEUE(expires_us), .flags = OPTION_LIVE | OPTION_KEY,
+     .min = 1000, .max = 365 * DAY, .help = "cancel a job of which no attempt has begun in time"},
     {"directory", .type = &type_directory, QUEUE(directory), .flags = OPTION_LIVE | OPTION_KEY,
      .runner = "exec", .help = "where the command runs"},
     {"environment", .type = &type_variables, QUEUE(environment), .flags = OPTION_LIVE | OPTION_KEY,
@@ -126,7 +128,9 @@ static const struct option_spec table[] = {
     {"sync", .type = &type_choice, SERVER(sync), .choices = store_sync_names, .argument = "WHEN",
      .default_value = "commit", .help = "when to fsync: commit (before each reply), 1s, off",
      .more = "When to fsync: `commit`, before each reply; `1s`, within a second, so that a power "
-             "cut loses at most that much; `off`, left to the operating system."},
+             "cut loses at most that much; `off`, left to the operating system, so that a power "
+             "cut can also damage the "
+             "file."},
     {"memory", .type = &type_size, SERVER(memory_bytes), .max = 1024 * GIB, .argument = "SIZE",
      .default_value = "64MiB", .help = "bytes of all payloads and outputs together",
      .more = "Bytes of the payloads and outputs of all jobs together. When they need more, "

@@ -46,6 +46,7 @@ void queue_terms(const struct queue_options *queue, struct jobd_queue_config *co
     config->backoff_max_us = queue->backoff.max_us;
     config->breaker_failures = (uint32_t)queue->breaker.failures;
     config->breaker_us = queue->breaker.probe_us;
+    config->expires_us = queue->expires_us;
 }
 
 static void note(void *context, const char *option, bool live)

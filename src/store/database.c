@@ -58,8 +58,11 @@ static const char *const migrations[] = {
     " nullif(key, '') AS key, type, payload, output, CAST(error AS TEXT) AS error"
     " FROM job LEFT JOIN progress USING (id)",
     "ALTER TABLE progress ADD COLUMN began INTEGER NOT NULL DEFAULT 0",
-    "ALTER TABLE job ADD COLUMN job_group TEXT NOT NULL DEFAULT '';"
-    "ALTER TABLE job ADD COLUMN tags TEXT NOT NULL DEFAULT ''",
+    ("ALTER TABLE job ADD COLUMN job_group TEXT NOT NULL DEFAULT '';"
+     "ALTER TABLE job ADD COLUMN tags TEXT NOT NULL DEFAULT '';"
+     "ALTER TABLE job ADD COLUMN at INTEGER NOT NULL DEFAULT 0;"
+     "ALTER TABLE job ADD COLUMN expiry INTEGER NOT NULL DEFAULT 0;"
+     "ALTER TABLE job ADD COLUMN expiry_at INTEGER NOT NULL DEFAULT 0"),
 };
 
 enum { VERSION = sizeof migrations / sizeof migrations[0] };
@@ -98,7 +101,8 @@ enum database_result database_begin(struct database *database, struct problem *p
 
 enum database_result database_mark(struct database *database, bool marked, struct problem *problem)
 {
-    (void)sqlite3_bind_int(database->statements[SQL_MARK], 1, marked);
+    int mark = !marked ? MARK_NONE : database->unsynced ? MARK_UNSYNCED_LOG : MARK_LOG;
+    (void)sqlite3_bind_int(database->statements[SQL_MARK], 1, mark);
     return database_step(database, SQL_MARK, 1, problem);
 }
 
@@ -334,7 +338,7 @@ static bool prepare(struct database *database, struct problem *problem)
 
 /* The log as it was found. `lost`: there is a file that says to go on without it. */
 struct log_file {
-    bool there, lost;
+    bool there, empty, lost;
     char *lost_path;
 };
 
@@ -348,28 +352,39 @@ static bool look_for_log(const char *path, struct log_file *log, struct problem 
         sqlite3_free(log_path);
         return problem_set(problem, "out of memory");
     }
-    log->there = stat(log_path, &file) == 0 && file.st_size > 0;
+    log->there = stat(log_path, &file) == 0;
+    log->empty = log->there && file.st_size == 0;
     log->lost = access(log->lost_path, F_OK) == 0;
     sqlite3_free(log_path);
-    if (log->there && (stat(path, &file) != 0 || file.st_size == 0))
+    if (log->there && !log->empty && (stat(path, &file) != 0 || file.st_size == 0))
         return problem_set(problem, "it is gone, but its log is there: put it back, or delete "
                                     "jobd.db-wal to begin anew");
     return true;
+}
+
+/* Why to go on without the log that the mark speaks of; NULL: it may not be done. One that nobody
+ * has synced is emptied by a power cut; its name is synced always. */
+static const char *excuse(const struct log_file *log, int64_t mark)
+{
+    return log->lost                                 ? "as jobd.db-wal.lost said"
+           : log->empty && mark == MARK_UNSYNCED_LOG ? "as it was not synced (--sync off)"
+                                                     : NULL;
 }
 
 /* Nothing is written before that is clear. */
 static bool has_its_log(struct database *database, const struct log_file *log,
                         struct problem *problem)
 {
-    int64_t tables, marked = 0;
+    int64_t tables, mark = MARK_NONE;
     const char *text = "SELECT count(*) FROM sqlite_schema WHERE name = 'meta'";
     if (!database_ask(database, text, &tables) ||
-        (tables > 0 &&
-         !database_ask(database, "SELECT value FROM meta WHERE name = 'log'", &marked)))
+        (tables > 0 && !database_ask(database, "SELECT value FROM meta WHERE name = 'log'", &mark)))
         return problem_set(problem, "%s", sqlite3_errmsg(database->handle));
-    database->marked = marked == 1;
-    database->lost_log = database->marked && !log->there;
-    return !database->lost_log || log->lost ||
+    database->marked = mark != MARK_NONE;
+    if (!database->marked || (log->there && !log->empty))
+        return true;
+    database->lost_log = excuse(log, mark);
+    return database->lost_log != NULL ||
            problem_set(problem,
                        "its log jobd.db-wal is gone or empty, and with it the last jobs and "
                        "results that were acknowledged: put it back; or, to go on without them, "
@@ -412,8 +427,8 @@ static bool open_file(struct database *database, const char *path, struct proble
 /* The permission to go on without a log is used up when that is on disk. */
 static bool use_up(struct database *database, const struct log_file *log, struct problem *problem)
 {
-    if (database->lost_log && (database_begin(database, problem) != DATABASE_OK ||
-                               database_commit(database, problem) != DATABASE_OK))
+    if (database->lost_log != NULL && (database_begin(database, problem) != DATABASE_OK ||
+                                       database_commit(database, problem) != DATABASE_OK))
         return false;
     return !log->lost || unlink(log->lost_path) == 0 ||
            problem_set(problem, "%s: %s", log->lost_path, strerror(errno));
@@ -424,6 +439,7 @@ static bool open_all(struct database *database, const char *path, enum database_
 {
     int64_t version = 0;
     struct log_file log = {.lost_path = NULL};
+    database->unsynced = sync == DATABASE_SYNC_OFF;
     bool good = look_for_log(path, &log, problem) && open_file(database, path, problem) &&
                 is_ours(database, &version, problem) && has_its_log(database, &log, problem) &&
                 configure(database, sync, problem) && migrate(database, version, problem) &&
@@ -444,7 +460,7 @@ struct database *database_open(const char *path, enum database_sync sync, struct
     return NULL;
 }
 
-bool database_lost_log(const struct database *database)
+const char *database_lost_log(const struct database *database)
 {
     return database->lost_log;
 }
