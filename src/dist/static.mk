@@ -91,12 +91,13 @@ $(STATIC)/parts/libmicrohttpd.a: $(STATIC)/source/libmicrohttpd/unpacked
 	$(Q)cp $(<D)/tree/src/include/microhttpd.h $(STATIC)/include/
 	$(Q)cp $(<D)/tree/src/microhttpd/.libs/libmicrohttpd.a $@
 
-# The side of the client, from TLS 1.2 on. Threads share its random numbers.
+# The side of the client, from TLS 1.2 on. Threads share its random numbers, which it would take from a file with musl.
 $(STATIC)/parts/mbedtls.a: $(STATIC)/source/mbedtls/unpacked
 	$(Q)mkdir -p $(@D) $(STATIC)/mbedtls/lib
 	$(Q)sed -i -E -e 's,^//(#define MBEDTLS_THREADING_(C|PTHREAD))$$,\1,' \
 	  -e 's,^(#define MBEDTLS_SSL_(SRV_C|PROTO_TLS1|PROTO_TLS1_1|CBC_RECORD_SPLITTING))$$,//\1,' \
 	  $(<D)/tree/include/mbedtls/config.h
+	$(Q)sed -i 's/defined(__linux__) && defined(__GLIBC__)/defined(__linux__)/' $(<D)/tree/library/entropy_poll.c
 	$(Q)$(MAKE) -C $(<D)/tree/library CC=musl-gcc AR=$(AR) CFLAGS='$(STATIC_FLAGS)' static >$(<D)/log 2>&1 || \
 	  { tail $(<D)/log; exit 1; }
 	$(Q)cp -r $(<D)/tree/include $(STATIC)/mbedtls/
