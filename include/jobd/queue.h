@@ -102,6 +102,11 @@ struct jobd_queue_config {
     /* After the nth failed attempt the next waits a random time between half of and the whole of
      * backoff_min_us * 2^n, but no less than backoff_min_us and no more than backoff_max_us. */
     int64_t backoff_min_us, backoff_max_us;
+    /* After so many attempts in a row that failed as what they need is down, by workers, not
+     * leases, the queue holds its jobs back, and one a time, so long after the one before, tries
+     * whether it is back; such a try is not counted among its job's attempts. 0: never. */
+    uint32_t breaker_failures;
+    int64_t breaker_us; /* above 0, where there is one */
     int64_t expires_us; /* a job's, from when it came, when it does not say; 0: never */
     int64_t keep_us;    /* a job's, from its end, when it does not say; 0: as long as others */
     /* What jobd_queue_resize() may make of the first two; less than they are: they. */
@@ -160,11 +165,13 @@ JOBD_API uint32_t jobd_queues_len(const struct jobd *jobd);
 /* False for one that takes no jobs in and gives none out: verbs that would say JOBD_UNDECLARED. */
 JOBD_API bool jobd_queue_declared(const struct jobd *jobd, uint32_t queue);
 
-/* Changes attempts, timeout_us, backoff, expires_us and keep_us to what the config says: for jobs
- * that come in and attempts that begin or fail after that. 0; or -EINVAL, and nothing is changed.
+/* Changes attempts, timeout_us, backoff, breaker, expires_us and keep_us to what the config says:
+ * for jobs that come in and attempts that begin or fail after that. 0; or -EINVAL, and nothing is
+ * changed.
  */
 JOBD_API JOBD_MUST_READ int jobd_queue_change(struct jobd *jobd, uint32_t queue,
-                                              const struct jobd_queue_config *config);
+                                              const struct jobd_queue_config *config,
+                                              int64_t now_us);
 
 /* Other bounds from now on: at most capacity_max and workers_max. What waits or runs beyond a lower
  * one goes on; a put that waits for room and is larger than the whole queue now is told JOBD_FULL.
@@ -194,6 +201,7 @@ struct jobd_task {
 struct jobd_outcome {
     enum jobd_state state;    /* JOBD_DONE, JOBD_FAILED, or JOBD_CANCELLED: told to stop, and did */
     bool for_good;            /* failed: not to be tried again */
+    bool down;                /* failed: as what it needs is away, which others would find too */
     int64_t retry_in_us;      /* failed: not to be tried again before this has passed */
     bool retry_exactly;       /* after exactly retry_in_us, without the queue's backoff */
     struct jobd_blob *output; /* NULL: none. Its reference is taken, as that of `error` */
@@ -483,6 +491,10 @@ struct jobd_histogram {
 struct jobd_stats {
     uint32_t capacity, workers;
     bool declared, paused;
+    bool has_breaker, held;  /* held: jobs are held back, as what they need is down */
+    bool probing;            /* held, and one of them tries */
+    int64_t probe_in_us;     /* held, and none does: until then */
+    uint64_t breaker_opened; /* so many times since the start */
     uint32_t queued, scheduled, running;
     uint32_t leased;                            /* of those that run */
     uint64_t admitted, done, failed, cancelled; /* totals since the start */
@@ -514,6 +526,19 @@ struct jobd_failure {
  * kept; *missed jobs and *missed_attempts more have failed. */
 JOBD_API size_t jobd_failures(struct jobd *jobd, struct jobd_failure *failures, size_t len,
                               uint64_t *missed, uint64_t *missed_attempts);
+
+/* A queue has begun to hold its jobs back, or ended. */
+struct jobd_breaker {
+    uint32_t queue, failures;
+    bool open;                     /* it holds them */
+    int64_t every_us;              /* and one a time tries */
+    int64_t at_us;                 /* when that was */
+    char error[JOBD_FAILURE_SIZE]; /* of the attempt that began it, as in struct jobd_failure */
+};
+
+/* For a log, where config.on_failure is set, which tells of these too: what has changed since the
+ * last call, a queue at a time, the last change of it alone. False: nothing. */
+JOBD_API bool jobd_breaker_change(struct jobd *jobd, struct jobd_breaker *change);
 
 /* Bytes that count for memory_bytes. */
 JOBD_API size_t jobd_memory(struct jobd *jobd);
