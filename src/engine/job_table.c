@@ -65,6 +65,7 @@ void jobs_release(struct jobs *jobs)
         if (job->extra != NULL) {
             jobd_blob_unref(job->extra->output);
             jobd_blob_unref(job->extra->error);
+            jobd_blob_unref(job->extra->errors);
         }
         extra_free(job->extra);
     }
@@ -96,6 +97,13 @@ struct job *jobs_above(struct jobs *jobs, uint64_t id)
     return RB_NFIND(job_tree, &jobs->tree, &key);
 }
 
+struct job *jobs_below(struct jobs *jobs, uint64_t id)
+{
+    struct job key = {.id = id};
+    struct job *from = RB_NFIND(job_tree, &jobs->tree, &key);
+    return from != NULL ? RB_PREV(job_tree, &jobs->tree, from) : RB_MAX(job_tree, &jobs->tree);
+}
+
 static struct job_list *ages_of(struct jobs *jobs, const struct job *job)
 {
     const struct job_extra *extra = job->extra;
@@ -110,13 +118,24 @@ size_t extra_weight(const struct job_extra *extra)
     return sizeof *extra + strlen(extra->key) + 1 + blob_weight(extra->words) + record;
 }
 
+/* The payload, and all that the extra has. */
+static size_t weight_of(const struct jobd_blob *payload, const struct job_extra *extra)
+{
+    size_t weight = blob_weight(payload);
+    if (extra != NULL)
+        weight += extra_weight(extra) + blob_weight(extra->output) + blob_weight(extra->error) +
+                  blob_weight(extra->errors);
+    return weight;
+}
+
 size_t jobs_weight(const struct job *job)
 {
-    const struct job_extra *extra = job->extra;
-    size_t weight = blob_weight(job->payload);
-    if (extra != NULL)
-        weight += extra_weight(extra) + blob_weight(extra->output) + blob_weight(extra->error);
-    return weight;
+    return weight_of(job->payload, job->extra);
+}
+
+size_t content_weight(const struct job_content *content)
+{
+    return weight_of(content->payload, content->extra);
 }
 
 static void leave_remembered(struct jobs *jobs, struct job *job)
@@ -144,6 +163,13 @@ void jobs_release_record(struct jobs *jobs, struct job *job)
     jobs->spare_len++;
 }
 
+static void discard_outcome(struct job_extra *extra, struct op *op)
+{
+    op_discard(op, extra->output);
+    op_discard(op, extra->error);
+    op_discard(op, extra->errors);
+}
+
 /* Out of all that finds it, and what it held is given back. */
 static void take_out(struct jobs *jobs, struct job *job, struct op *op)
 {
@@ -154,8 +180,7 @@ static void take_out(struct jobs *jobs, struct job *job, struct op *op)
         jobs->promises -= job->extra->unique_until_us != 0;
         if (job->extra->key[0] != '\0')
             RB_REMOVE(key_tree, &jobs->keys, job->extra);
-        op_discard(op, job->extra->output);
-        op_discard(op, job->extra->error);
+        discard_outcome(job->extra, op);
     }
     extra_free(job->extra);
     job->payload = NULL;
@@ -395,11 +420,6 @@ struct job_content job_content(const struct job *job)
                                 .unexpiring = job->unexpiring};
 }
 
-static size_t content_weight(const struct job_content *content)
-{
-    return blob_weight(content->payload) + extra_weight(content->extra);
-}
-
 void jobs_exchange(struct jobs *jobs, struct job *job, struct job_content *content)
 {
     struct job_content before = job_content(job);
@@ -428,11 +448,23 @@ bool jobs_hold_content(struct jobs *jobs, const struct job_content *content, str
     return true;
 }
 
+void content_release(struct job_content *content)
+{
+    jobd_blob_unref(content->payload);
+    if (content->extra != NULL) {
+        jobd_blob_unref(content->extra->output);
+        jobd_blob_unref(content->extra->error);
+        jobd_blob_unref(content->extra->errors);
+    }
+    extra_free(content->extra);
+}
+
 void jobs_drop_content(struct jobs *jobs, struct job_content *content, struct op *op)
 {
     jobs->memory -= content_weight(content);
     jobs->memory_living -= content_weight(content);
     op_discard(op, content->payload);
+    discard_outcome(content->extra, op);
     extra_free(content->extra);
     *content = (struct job_content){.payload = NULL};
 }
@@ -473,7 +505,8 @@ struct job_extra *extra_new(const struct jobd_put *put, struct job_extra *next)
 struct job_extra *extra_for(const struct jobd_outcome *outcome)
 {
     static const struct jobd_put nothing;
-    bool leaves = outcome->output != NULL || outcome->error != NULL;
+    bool leaves =
+        outcome->output != NULL || outcome->error != NULL || outcome->state == JOBD_FAILED;
     return leaves ? extra_new(&nothing, NULL) : NULL;
 }
 

@@ -38,6 +38,8 @@ struct job_extra {
     char trace[JOBD_TRACE_SIZE];
     struct jobd_blob *words; /* its texts; NULL: none */
     struct jobd_blob *output, *error;
+    struct jobd_blob *errors;   /* of its last attempts, see errors.h; NULL: none */
+    int64_t errors_us;          /* when the last of them ended */
     RB_ENTRY(job_extra) by_key; /* when it has one; of the same key the older job first */
     struct job *job;            /* that has it */
     struct job_extra *next;     /* before they have jobs: of a batch */
@@ -167,6 +169,8 @@ struct job *jobs_find(struct jobs *jobs, uint64_t id);
 struct job *jobs_seen(struct jobs *jobs, uint64_t id);
 /* The job with the lowest id above `id`, or NULL. */
 struct job *jobs_above(struct jobs *jobs, uint64_t id);
+/* The one with the highest below it, or NULL. */
+struct job *jobs_below(struct jobs *jobs, uint64_t id);
 /* Forgets ended jobs until so many bytes more have room: done and cancelled ones first, the oldest
  * first, then failed ones. False, and nothing forgotten, when that cannot be. */
 bool jobs_make_room(struct jobs *jobs, size_t bytes, struct op *op);
@@ -220,11 +224,15 @@ struct job_content {
 };
 
 struct job_content job_content(const struct job *job);
+/* Bytes it counts for. */
+size_t content_weight(const struct job_content *content);
 /* Counts one that is no job's yet; false when there is no room for it. */
 bool jobs_hold_content(struct jobs *jobs, const struct job_content *content, struct op *op);
 /* The other content, taken, in place of the job's, which is the caller's from now on; both have the
  * same key. The job must not be in jobs->dues. */
 void jobs_exchange(struct jobs *jobs, struct job *job, struct job_content *content);
+/* Frees what it has, where nothing is counted any more. */
+void content_release(struct job_content *content);
 /* Frees one that no job has and is counted. */
 void jobs_drop_content(struct jobs *jobs, struct job_content *content, struct op *op);
 

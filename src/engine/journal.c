@@ -26,8 +26,8 @@ void journal_release(struct journal *journal)
         TAILQ_FOREACH (change, lists[i], link) {
             jobd_blob_unref(change->ending.outcome.output);
             jobd_blob_unref(change->ending.outcome.error);
-            jobd_blob_unref(change->before.payload);
-            extra_free(change->before.extra);
+            jobd_blob_unref(change->ending.errors);
+            content_release(&change->before);
             extra_free(change->extra);
         }
     }

@@ -63,7 +63,7 @@ static void describe(const struct jobd *jobd, const struct job *job, bool writte
                      struct job_record *record)
 {
     const struct job_content content = written ? replace_written(job) : job_content(job);
-    const struct job_extra *extra = job->extra;
+    const struct job_extra *extra = content.extra;
     enum jobd_state state = job_state(job);
     bool started = state == JOBD_RUNNING || jobd_state_final(state);
     *record = (struct job_record){
@@ -83,6 +83,8 @@ static void describe(const struct jobd *jobd, const struct job *job, bool writte
         .began_us = job->leased ? job->lease->began_us : 0,
         .output = extra != NULL ? extra->output : NULL,
         .error = extra != NULL ? extra->error : NULL,
+        .errors = extra != NULL ? extra->errors : NULL,
+        .errors_us = extra != NULL ? extra->errors_us : 0,
     };
     describe_content(record, &content);
     if (job->state != STATE_NEW) {

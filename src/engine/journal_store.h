@@ -60,6 +60,8 @@ struct job_record {
     int64_t expires_us; /* the lease */
     int64_t began_us;   /* its attempt, as its timeout counts */
     const struct jobd_blob *output, *error;
+    const struct jobd_blob *errors; /* of its last attempts, bytes for the engine alone */
+    int64_t errors_us;              /* when the last of them ended; 0: none */
 
     /* Of one that comes back: when it came in, and ended, by the engine's clock. */
     int64_t came_us, ended_us;

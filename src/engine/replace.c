@@ -34,7 +34,8 @@ static void describe_replace(const struct change *change, struct job_record *rec
     record->started_us = record->finished_us = record->expires_us = record->began_us = 0;
     record->stopping = record->expired = record->output_truncated = record->exited = false;
     record->token = "";
-    record->output = record->error = NULL;
+    record->output = record->error = record->errors = NULL;
+    record->errors_us = 0;
 }
 
 static void apply_replace_locked(struct op *op, struct change *change, struct job *job)

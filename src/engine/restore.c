@@ -26,7 +26,7 @@ static bool extra_from(const struct job_record *record, struct job_extra **extra
     *extra = NULL;
     if (record->timeout_us == 0 && record->expiry_us == 0 && record->keep_us == 0 &&
         key_size == 1 && trace_size == 1 && record->output == NULL && record->error == NULL &&
-        words_weight(record->texts) == 0)
+        record->errors == NULL && words_weight(record->texts) == 0)
         return true;
     if (key_size > JOBD_KEY_SIZE || trace_size > JOBD_TRACE_SIZE)
         return false;
@@ -48,6 +48,8 @@ static bool extra_from(const struct job_record *record, struct job_extra **extra
     memcpy((*extra)->trace, record->trace, trace_size);
     (*extra)->output = shared(record->output);
     (*extra)->error = shared(record->error);
+    (*extra)->errors = shared(record->errors);
+    (*extra)->errors_us = record->errors_us;
     return true;
 }
 

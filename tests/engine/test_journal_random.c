@@ -143,6 +143,7 @@ static struct jobd_outcome any_outcome(struct world *world)
 {
     struct jobd_outcome outcome = {.state = below(world, 2) == 0 ? JOBD_DONE : JOBD_FAILED};
     outcome.for_good = below(world, 3) == 0;
+    outcome.down = outcome.state == JOBD_FAILED && below(world, 3) > 0;
     outcome.output = below(world, 3) == 0 ? jobd_blob_text("output") : NULL;
     outcome.error = outcome.state == JOBD_FAILED ? jobd_blob_text("error") : NULL;
     return outcome;
@@ -331,6 +332,11 @@ static void check_restored(struct world *world)
         verify(jobd_get_blob(world->jobd, id, JOBD_PAYLOAD, &payload) == JOBD_OK);
         verify(payload == kept->payload);
         jobd_blob_unref(payload);
+        struct jobd_blob *errors;
+        int64_t last_us;
+        verify(jobd_get_errors(world->jobd, id, &errors, &last_us) == JOBD_OK);
+        verify(errors == kept->errors && (errors == NULL || last_us == -kept->record.errors_us));
+        jobd_blob_unref(errors);
     }
 }
 

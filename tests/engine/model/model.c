@@ -22,6 +22,8 @@ const struct jobd_queue_config model_queues[QUEUES] = {
      .capacity = 4,
      .workers = 2,
      .workers_max = 5,
+     .breaker_failures = 2,
+     .breaker_us = 700,
      .backoff_min_us = 50,
      .backoff_max_us = 900},
     {.name = "many",
@@ -30,10 +32,16 @@ const struct jobd_queue_config model_queues[QUEUES] = {
      .capacity_max = 12,
      .attempts = 3,
      .keep_us = 4000,
+     .breaker_failures = 1,
+     .breaker_us = 2500,
      .expires_us = 6000,
      .backoff_min_us = 1,
      .backoff_max_us = 500},
 };
+
+const char *const model_groups[GROUPS] = {NULL, "g", "gg"};
+const char *const model_tag_lists[TAG_LISTS] = {NULL, "ab\n", "a\n", "ab\na\n"};
+const char *const model_tags[TAGS] = {"a", "ab"};
 
 bool model_final(const struct model_job *job)
 {
@@ -98,6 +106,14 @@ unsigned model_waiters(const struct model *model)
     return found;
 }
 
+size_t model_errors(const struct model_job *job)
+{
+    size_t bytes = 0;
+    for (unsigned i = 0; i < job->errors_len; i++)
+        bytes += 16 + job->errors[i].bytes;
+    return bytes;
+}
+
 size_t model_bytes(const struct model *model, bool living_only)
 {
     size_t sum = 0;
@@ -105,7 +121,7 @@ size_t model_bytes(const struct model *model, bool living_only)
         if (!model->jobs[i].forgotten &&
             (!living_only || !model_final(&model->jobs[i]) || model->jobs[i].promised))
             sum += model->jobs[i].payload + model->jobs[i].output + model->jobs[i].error +
-                   model->jobs[i].extra;
+                   model_errors(&model->jobs[i]) + model->jobs[i].extra;
     return sum;
 }
 
@@ -201,7 +217,7 @@ void model_promise_over(struct model *model, struct model_job *job)
 }
 
 /* Forgets what has ended until so many bytes more have room; false when that is not enough. */
-static bool make_room(struct model *model, size_t size)
+bool model_make_room(struct model *model, size_t size)
 {
     if (model_bytes(model, true) + size > MEMORY)
         return false;
@@ -213,162 +229,6 @@ static bool make_room(struct model *model, size_t size)
         oldest->forgotten = true;
     }
     return true;
-}
-
-unsigned model_jobs_of(const struct jobd_put *put)
-{
-    return put->batch_len > 0 ? put->batch_len : 1;
-}
-
-static bool has_room(const struct model *model, const struct jobd_put *put)
-{
-    return model_waiting(model, put->queue) + model_jobs_of(put) <= model->capacity[put->queue];
-}
-
-static struct model_job *newest_with_key(struct model *model, const struct jobd_put *put)
-{
-    struct model_job *newest = NULL;
-    for (unsigned i = 0; put->key != NULL && i < model->jobs_len; i++) {
-        struct model_job *job = &model->jobs[i];
-        if (!job->forgotten && job->queue == put->queue && job->key != NULL &&
-            strcmp(job->key, put->key) == 0)
-            newest = job;
-    }
-    return newest;
-}
-
-static bool not_begun(const struct model_job *job)
-{
-    return (job->state == JOBD_QUEUED || job->state == JOBD_SCHEDULED) && job->attempt == 0;
-}
-
-static enum jobd_unique unique_of(const struct jobd_put *put)
-{
-    return put->terms != NULL ? put->terms->unique : JOBD_WHILE_KNOWN;
-}
-
-struct model_job *model_same(struct model *model, const struct jobd_put *put)
-{
-    struct model_job *job = newest_with_key(model, put);
-    enum jobd_unique unique = unique_of(put);
-    if (job == NULL || unique == JOBD_WHILE_KNOWN)
-        return job;
-    if (unique == JOBD_WHILE_WAITING && !not_begun(job))
-        return NULL;
-    if (unique == JOBD_WHILE_ACTIVE && model_final(job))
-        return NULL;
-    if (unique == JOBD_FOR_SOME_TIME && model->now_us >= job->came_us + put->terms->unique_us)
-        return NULL;
-    return put->terms->replace && !model_final(job) && !not_begun(job) ? NULL : job;
-}
-
-/* Until when the key of a job that came then is not forgotten; 0: it may be. */
-static int64_t unique_until(const struct jobd_put *put, int64_t came_us)
-{
-    return unique_of(put) == JOBD_FOR_SOME_TIME ? came_us + put->terms->unique_us : 0;
-}
-
-/* What a job counts for beside its bytes. */
-static size_t model_extra(const struct model *model, const struct jobd_put *put, bool promise)
-{
-    size_t extra = promise ? model->promise : 0;
-    if (put->key != NULL)
-        return extra + model->extra + strlen(put->key);
-    return put->timeout_us > 0 || put->terms != NULL ? model->extra : 0;
-}
-
-static bool may_promise(const struct model *model)
-{
-    unsigned promises = 0;
-    for (unsigned i = 0; i < model->jobs_len; i++)
-        promises += !model->jobs[i].forgotten && model->jobs[i].unique_until_us != 0;
-    return promises < MEMORY / (model->promise + model->extra - 1);
-}
-
-static void add(struct model *model, const struct jobd_put *put, size_t size)
-{
-    unsigned usual = model_queues[put->queue].attempts > 0 ? model_queues[put->queue].attempts : 1;
-    verify(model->jobs_len < JOBS_MAX);
-    struct model_job *job = &model->jobs[model->jobs_len++];
-    int64_t ready_us = put->at_us > model->now_us ? put->at_us : model->now_us + put->delay_us;
-    *job = (struct model_job){
-        .id = model->next_id++,
-        .queue = put->queue,
-        .priority = put->priority,
-        .state = ready_us > model->now_us ? JOBD_SCHEDULED : JOBD_QUEUED,
-        .ready_us = ready_us,
-        .keep_us = put->terms != NULL ? put->terms->keep_us : 0,
-        .too_late_us = put->terms != NULL ? put->terms->expires_us : 0,
-        .attempts = put->attempts > 0 ? put->attempts : usual,
-        .payload = size,
-        .timeout_us = put->timeout_us,
-        .extra = model_extra(model, put, unique_until(put, 1) != 0),
-        .came_us = model->now_us,
-        .unique_until_us = unique_until(put, model->now_us),
-        .key = put->key,
-        .order = (int)++model->clock,
-    };
-}
-
-static int64_t ready_at(const struct model *model, const struct jobd_put *put)
-{
-    return put->at_us > model->now_us ? put->at_us : model->now_us + put->delay_us;
-}
-
-/* All of the put in place of what the job had, which counts until then. */
-static enum jobd_result replace(struct model *model, struct model_job *job,
-                                const struct jobd_put *put, size_t size)
-{
-    int64_t until_us = unique_until(put, job->came_us), ready_us = ready_at(model, put);
-    unsigned usual = model_queues[put->queue].attempts > 0 ? model_queues[put->queue].attempts : 1;
-    if (until_us < job->unique_until_us)
-        until_us = job->unique_until_us;
-    size_t extra = model_extra(model, put, until_us != 0);
-    if (until_us != 0 && job->unique_until_us == 0 && !may_promise(model))
-        return JOBD_OUT_OF_MEMORY;
-    if (!make_room(model, size + extra))
-        return JOBD_OUT_OF_MEMORY;
-    enum jobd_state to = ready_us > model->now_us ? JOBD_SCHEDULED : JOBD_QUEUED;
-    if (to == JOBD_SCHEDULED)
-        job->order = -(int)++model->clock;
-    else if (job->state != JOBD_QUEUED || job->priority != put->priority)
-        job->order = (int)++model->clock;
-    job->state = to;
-    job->ready_us = ready_us;
-    job->priority = put->priority;
-    job->attempts = put->attempts > 0 ? put->attempts : usual;
-    job->timeout_us = put->timeout_us;
-    job->too_late_us = put->terms->expires_us;
-    job->keep_us = put->terms->keep_us;
-    job->unique_until_us = until_us;
-    job->extra = extra;
-    job->payload = size;
-    return JOBD_OK;
-}
-
-enum jobd_result model_admit(struct model *model, const struct jobd_put *put,
-                             const size_t sizes[BATCH_MAX], uint64_t *id)
-{
-    struct model_job *same = model_same(model, put);
-    bool promise = unique_until(put, 1) != 0;
-    size_t size = model_jobs_of(put) * model_extra(model, put, promise);
-    if (same != NULL) {
-        *id = same->id;
-        if (unique_of(put) == JOBD_WHILE_KNOWN)
-            return same->payload == sizes[0] ? JOBD_OK : JOBD_CONFLICT;
-        return put->terms->replace && not_begun(same) ? replace(model, same, put, sizes[0])
-                                                      : JOBD_OK;
-    }
-    if (!has_room(model, put))
-        return JOBD_FULL;
-    for (unsigned i = 0; i < model_jobs_of(put); i++)
-        size += sizes[i];
-    if ((promise && !may_promise(model)) || !make_room(model, size))
-        return JOBD_OUT_OF_MEMORY;
-    *id = model->next_id;
-    for (unsigned i = 0; i < model_jobs_of(put); i++)
-        add(model, put, sizes[i]);
-    return JOBD_OK;
 }
 
 bool model_too_late(const struct model *model, const struct model_job *job)
@@ -405,9 +265,22 @@ struct actor *model_first_putter(struct model *model, unsigned queue)
     return found;
 }
 
+bool model_holds(const struct model *model, unsigned queue)
+{
+    return model->breakers[queue].open && model->workers[queue] > 0;
+}
+
+static bool may_probe(const struct model *model, unsigned queue, const struct actor *take_waiter)
+{
+    const struct model_breaker *breaker = &model->breakers[queue];
+    return take_waiter->kind != LEASER && breaker->probe == 0 &&
+           model->now_us >= breaker->probe_at_us;
+}
+
 bool model_can_give(struct model *model, unsigned queue, const struct actor *take_waiter)
 {
     return !model->paused[queue] && next_job(model, queue) != NULL &&
+           (!model_holds(model, queue) || may_probe(model, queue, take_waiter)) &&
            (take_waiter->kind == LEASER || running_here(model, queue) < model->workers[queue]);
 }
 
@@ -424,6 +297,12 @@ static struct actor *next_taker(struct model *model, unsigned queue)
     return found;
 }
 
+static void begin_probe(struct model *model, unsigned queue, uint64_t id)
+{
+    model->breakers[queue].probe = id;
+    model->breakers[queue].probe_at_us = model->now_us + model_queues[queue].breaker_us;
+}
+
 void model_give(struct model *model, unsigned queue, struct actor *take_waiter)
 {
     struct model_job *job = next_job(model, queue);
@@ -433,6 +312,8 @@ void model_give(struct model *model, unsigned queue, struct actor *take_waiter)
     model_expect(take_waiter, JOBD_OK, job->id);
     take_waiter->id = job->id;
     if (take_waiter->kind != LEASER) {
+        if (model_holds(model, queue))
+            begin_probe(model, queue, job->id);
         take_waiter->holds = true;
         return;
     }
@@ -479,7 +360,7 @@ void model_settle(struct model *model, unsigned queue)
         struct actor *put_waiter = model_first_putter(model, queue);
         if (take_waiter != NULL) {
             model_give(model, queue, take_waiter);
-        } else if (put_waiter != NULL && has_room(model, &put_waiter->put)) {
+        } else if (put_waiter != NULL && model_has_room(model, &put_waiter->put)) {
             uint64_t id = 0;
             enum jobd_result result = model_admit(model, &put_waiter->put, put_waiter->sizes, &id);
             if (result == JOBD_OUT_OF_MEMORY)
@@ -498,7 +379,7 @@ void model_settle(struct model *model, unsigned queue)
 static void keep(struct model *model, size_t *part, int size)
 {
     *part = 0;
-    if (make_room(model, size > 0 ? (size_t)size : 0))
+    if (model_make_room(model, size > 0 ? (size_t)size : 0))
         *part = size > 0 ? (size_t)size : 0;
 }
 
@@ -517,17 +398,78 @@ static void go_again(struct model *model, struct model_job *job, int64_t retry_i
     model->retried[job->queue]++;
 }
 
+#define EXPIRED_TYPE "text/plain; charset=utf-8" /* counts for the error, but is no part of it */
+
+/* One error more, in place of the oldest of five; all of them or none. */
+static void keep_error(struct model *model, struct model_job *job, int size)
+{
+    const struct model_job before = *job;
+    unsigned from = before.errors_len == JOBD_ERRORS_MAX ? 1 : 0, len = 0;
+    struct model_job after = before;
+    for (unsigned i = from; i < before.errors_len; i++)
+        after.errors[len++] = before.errors[i];
+    after.errors[len].attempt = job->attempt;
+    after.errors[len].at_us = model->now_us;
+    after.errors[len].bytes = size > 0 ? (size_t)size : 0;
+    after.errors_len = len + 1;
+    job->errors_len = 0;
+    if (model_make_room(model, model_errors(&after)))
+        *job = after;
+}
+
+/* What the end of an attempt by a worker says of what it needs. True: it is not to be counted. */
+static bool note_down(struct model *model, const struct model_job *job,
+                      const struct jobd_outcome *outcome)
+{
+    struct model_breaker *breaker = &model->breakers[job->queue];
+    const struct jobd_queue_config *queue = &model_queues[job->queue];
+    bool was_open = breaker->open, was_probe = breaker->probe == job->id;
+    bool down = outcome->state == JOBD_FAILED && outcome->down;
+    if (was_probe)
+        breaker->probe = 0;
+    if (queue->breaker_failures == 0 || outcome->state == JOBD_CANCELLED)
+        return false;
+    if (!down)
+        *breaker = (struct model_breaker){.opened = breaker->opened};
+    else if (!was_open)
+        breaker->open = ++breaker->in_a_row >= queue->breaker_failures;
+    if (down && !was_open)
+        breaker->opened += breaker->open;
+    if (down && breaker->open && (was_probe || !was_open))
+        breaker->probe_at_us = model->now_us + queue->breaker_us;
+    return down && was_open;
+}
+
+/* As if it had not been begun; later, when that was asked for. */
+static void go_back(struct model *model, struct model_job *job, int64_t in_us)
+{
+    job->attempt--;
+    job->state = in_us > 0 ? JOBD_SCHEDULED : JOBD_QUEUED;
+    job->ready_us = model->now_us + in_us;
+    job->order = in_us > 0 ? -(int)++model->clock : (int)++model->clock;
+    model_settle(model, job->queue);
+}
+
 void model_attempt_ended(struct model *model, struct model_job *job,
                          const struct jobd_outcome *outcome, int output, int error)
 {
     bool expires = outcome == &model_expired;
+    bool by_worker = job->state == JOBD_RUNNING && job->token == 0;
+    if (by_worker && note_down(model, job, outcome) && !job->stopping) {
+        go_back(model, job, outcome->retry_in_us);
+        return;
+    }
     if (job->token > 0)
         model_end_lease(model, job, expires ? NO_REPORT : model_report(outcome));
-    if (job->extra == 0 && (output >= 0 || error >= 0) && make_room(model, model->extra))
+    bool failed = outcome->state == JOBD_FAILED;
+    if (job->extra == 0 && (output >= 0 || error >= 0 || failed) &&
+        model_make_room(model, model->extra))
         job->extra = model->extra;
     if (job->extra > 0) {
         keep(model, &job->output, output);
         keep(model, &job->error, error);
+        if (failed)
+            keep_error(model, job, expires ? error - (int)strlen(EXPIRED_TYPE) : error);
     }
     if (outcome->state != JOBD_FAILED)
         model_end(model, job, outcome->state);
