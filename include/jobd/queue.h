@@ -552,6 +552,8 @@ JOBD_API JOBD_MUST_READ enum jobd_result jobd_lease_finish(struct jobd *jobd, co
                                                            struct jobd_waiter *waiter,
                                                            int64_t now_us);
 
+/* The job of the attempt that this token is or was for; 0: the token is not known. */
+JOBD_API uint64_t jobd_lease_job(struct jobd *jobd, const char *token);
 /* Was this token given to somebody, and is it not forgotten? */
 JOBD_API bool jobd_lease_known(struct jobd *jobd, const char *token);
 

@@ -92,6 +92,8 @@ static const struct figure server_figures[] = {
      SERVER(http.replies[4]), "class=\"4xx\""},
     {"jobd_replies_total", COUNTER, "Replies by the class of their status.",
      SERVER(http.replies[5]), "class=\"5xx\""},
+    {"jobd_access_log_dropped_total", COUNTER, "Lines of the access log that were not written.",
+     SERVER(http.access_dropped)},
 };
 
 #define STORE(field) FIELD(store_stats, field)

@@ -312,6 +312,7 @@ static enum step admitted(struct call *call)
 {
     struct reply *reply = call->reply;
     const struct jobd_receipt *receipt = &call->request->waiter.receipt;
+    call->request->job = receipt->id;
     if (call->request->batch_len > 0)
         return admitted_batch(call);
     reply_field(reply, "Location", "/jobs/%" PRIu64, receipt->id);
@@ -355,6 +356,7 @@ static enum step ended(struct call *call)
     const struct jobd_info *info = &waiter->info;
     struct jobd_blob *output = waiter->output;
     waiter->output = NULL;
+    call->request->job = info->id;
     reply_field(reply, "Location", "/jobs/%" PRIu64, info->id);
     reply_field(reply, "Preference-Applied", "wait=%" PRIu64, request_wait_s(call->request));
     reply_field(reply, "Jobd-State", "%s", jobd_state_name(info->state));

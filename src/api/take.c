@@ -81,6 +81,7 @@ static enum step respond_taken(struct call *call)
     const struct jobd_waiter *taker = &call->request->waiter;
     struct reply *reply = call->reply;
     char expires[TEXT_TIME_SIZE];
+    call->request->job = taker->task.id;
     if (call->request->wants_json)
         return respond_json(call, 200, taken_json(taker, path_queue(call)), true);
     text_time(clock_wall_us(taker->task.expires_us), expires);
@@ -183,6 +184,7 @@ static enum step respond_several(struct call *call)
     struct request *request = call->request;
     struct take_state *state = state_of(request);
     struct takers *takers = state->takers;
+    request->job = request->waiter.task.id;
     cJSON *list = cJSON_CreateObject();
     cJSON *jobs = cJSON_AddArrayToObject(list, "jobs");
     bool whole = cJSON_AddItemToArray(jobs, taken_json(&request->waiter, path_queue(call)));

@@ -8,6 +8,7 @@
 #include <netinet/in.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -62,6 +63,8 @@ struct exchange {
     size_t body_used;           /* of request.body */
     size_t parameters;          /* in the query */
     struct http_stream *stream; /* its reply is one; NULL: is none */
+    struct access *access;      /* for the access log, from malloc(); NULL: none yet */
+    bool access_open;           /* a request of which no line is written yet */
     struct headers headers;
     struct request request;
 };
@@ -91,6 +94,11 @@ struct loop {
     struct quirks quirks;
     TAILQ_HEAD(stream_list, http_stream) streams; /* all; its own thread only */
     bool saw_start;                               /* MHD_add_connection() got so far */
+    /* For the access log, its own thread only: requests that libmicrohttpd has refused itself,
+     * whose connections it has not closed yet; what the last one was told; and whether the next is
+     * one that we have refused before it. */
+    unsigned refusals, refusal_status;
+    bool refused_here;
     struct mutex lock;
     struct accepted *accepted GUARDED_BY(lock);
     uint32_t accepted_len GUARDED_BY(lock);
@@ -102,6 +110,7 @@ struct loop {
 struct shared_reply {
     struct MHD_Response *keeps, *closes; /* the connection */
     unsigned status;
+    size_t bytes; /* of its body */
 };
 
 struct http {
@@ -159,6 +168,25 @@ void body_drop(struct exchange *exchange);
 enum MHD_Result reply_send(struct exchange *exchange, struct reply *reply);
 /* For the statistics, when the answer did not go through reply_send(). */
 void reply_count(struct http *http, unsigned status);
+
+/* ---- mhd_access.c: nothing is done where there is no access log; in the loop's thread */
+
+/* A request line has come; its target before it is decoded. */
+void access_begin(struct exchange *exchange, const char *target);
+void access_method(struct exchange *exchange, const char *method);
+/* What it is answered; a part more of a reply that is a stream. */
+void access_reply(struct exchange *exchange, unsigned status, uint64_t bytes);
+void access_part(struct exchange *exchange, size_t bytes);
+/* It is over: its line. Once more does nothing. */
+void access_end(struct exchange *exchange);
+/* Its connection is closed: a line if that was refused before it had a request. */
+void access_close(struct exchange *exchange);
+/* libmicrohttpd says this for the log: perhaps that it refuses a request. Before that: that what it
+ * is about to refuse has been refused here. */
+void access_on_message(struct loop *loop, const char *format, va_list arguments);
+void access_refused_here(struct loop *loop);
+/* A connection was one too many. Any thread. */
+void access_refused(const struct http *http, const struct sockaddr *from);
 
 /* ---- mhd_stream.c: in the loop's thread */
 

@@ -114,6 +114,8 @@ static void refuse(struct exchange *exchange, const struct refusal *refusal)
     if (!http->config.tls)
         refusal->say(exchange->conn->fd);
     reply_count(http, refusal->status);
+    access_reply(exchange, refusal->status, 0);
+    access_refused_here(exchange->loop);
     shutdown(exchange->conn->fd, SHUT_WR); /* what it says itself goes nowhere */
 }
 
@@ -140,6 +142,7 @@ static void look_at_chunks(struct exchange *exchange)
         if (!http->config.tls)
             reject_unreadable(exchange->conn->fd);
         reply_count(http, 400);
+        access_reply(exchange, 400, 0);
         shutdown(exchange->conn->fd, SHUT_RDWR);
     }
 }

@@ -161,6 +161,7 @@ static void library_says(void *context, const char *format, va_list arguments)
 {
     char line[256], shown[4 * sizeof line];
     quirks_on_message(context, format);
+    access_on_message(context, format, arguments);
     vsnprintf(line, sizeof line, format, arguments);
     size_t length = strlen(line);
     while (length > 0 && (line[length - 1] == '\n' || line[length - 1] == '\r'))

@@ -38,6 +38,7 @@ static enum MHD_Result refuse_header(struct exchange *exchange)
         if (!http->config.tls)
             canned_too_large(exchange->conn->fd);
         reply_count(http, 431);
+        access_reply(exchange, 431, 0);
     }
     return MHD_NO;
 }
@@ -208,6 +209,7 @@ static enum MHD_Result begin(struct exchange *exchange, const char *target, cons
 {
     struct headers *headers = &exchange->headers;
     struct request *request = &exchange->request;
+    access_method(exchange, method);
     read_header(exchange, target, method, version);
     quirk_set(exchange, QUIRK_NONE);
     exchange->stage = STAGE_BODY;
@@ -348,6 +350,7 @@ void *request_begins(void *context, const char *target, struct MHD_Connection *c
     exchange->refused = NULL;
     request_reset(&exchange->request);
     budget_open(exchange);
+    access_begin(exchange, target);
     (void)conn_enter(exchange->conn, PHASE_HEADER); /* begin() sees a cut */
     return exchange;
 }
@@ -368,6 +371,7 @@ static void end_request(struct exchange *exchange)
         unpark(exchange);
         abandon(exchange);
     }
+    access_end(exchange);
     stream_end(exchange);
     quirk_set(exchange, QUIRK_NONE);
     body_drop(exchange);
@@ -419,6 +423,7 @@ void connection_changed(void *context, struct MHD_Connection *connection, void *
         if (exchange != NULL) {
             *socket_context = NULL;
             end_request(exchange); /* libmicrohttpd may have closed it without saying so before */
+            access_close(exchange);
             conn_end(&loop->http->conns, exchange->conn);
         }
         return;

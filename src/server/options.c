@@ -156,6 +156,14 @@ static const struct option_spec table[] = {
      .default_value = "5s", .help = "from SIGTERM to SIGKILL, for a command that is to stop",
      .more = "How long a command that is told to stop, and all that it started, has from SIGTERM "
              "to SIGKILL."},
+    {"access-log", .type = &type_file, SERVER(access_log), .argument = "FILE", .unset = "none",
+     .help = "write a line for each request to this file; - is standard error",
+     .more = "Write a line for each request to this file; `-` is standard error. A line has the "
+             "time, the client's address, the method, the target, the status, the bytes of the "
+             "reply's body, how long it took, and the id of its job; with --log-format `json` it "
+             "is an object. SIGHUP and SIGUSR1 open the file anew, as after logrotate(8) has "
+             "renamed it. No request waits for it: what a slow or full disk does not take is "
+             "dropped, and the log says how many lines."},
     {"log-format", .type = &type_choice, SERVER(log_format), .choices = log_format_names,
      .argument = "FORMAT", .default_value = "text", .help = "format of the log: text or json"},
     {"log-level", .type = &type_choice, SERVER(log_level), .choices = log_level_names,

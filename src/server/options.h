@@ -54,6 +54,7 @@ struct options {
     char *tls_certificate, *tls_key; /* both or none */
     char *cors_origin;               /* or NULL */
     bool open;
+    char *access_log; /* a file, "-" for standard error, or NULL */
     unsigned log_format, log_level;
     struct queue_options *queues; /* at least one */
     uint32_t queues_len;

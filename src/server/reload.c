@@ -8,8 +8,10 @@
 
 #include "base/log.h"
 #include "base/problem.h"
+#include "base/text.h"
 #include "base/verify.h"
 #include "server/descriptors.h"
+#include "server/notify.h"
 #include "server/option_sources.h"
 #include "server/option_types.h"
 #include "server/sandbox.h"
@@ -259,11 +261,44 @@ static void change_files(struct server *server, struct changes *changes)
     changes->identity = NULL;
 }
 
+void serving_status(const struct server *server, char *out, size_t size)
+{
+    const uint32_t queues = server->options.queues_len;
+    const struct listeners *listeners = &server->listeners;
+    snprintf(out, size, "%u %s, listening on %s%s", queues, text_plural(queues, "queue", "queues"),
+             listeners->len > 0 ? listeners->of[0].name : "nothing",
+             listeners->len > 1 ? " and more" : "");
+}
+
+void reopen_access_log(struct server *server, const char *signal)
+{
+    if (server->access_log == NULL)
+        return;
+    const char *path = server->options.access_log;
+    int error = line_writer_reopen(server->access_log);
+    if (error == 0)
+        log_info("%s: %s is opened anew", signal, path);
+    else
+        log_error("%s: %s: %s: the file before goes on", signal, path, strerror(-error));
+}
+
+/* For the service manager. */
+static void tell_ready(const struct server *server, const struct problem *problem)
+{
+    char status[sizeof problem->text + 64];
+    if (problem->text[0] != '\0')
+        snprintf(status, sizeof status, "the settings are as before: %s", problem->text);
+    else
+        serving_status(server, status, sizeof status);
+    notify_ready(status);
+}
+
 void reload(struct server *server)
 {
     struct differences differences = {0};
     struct changes changes = {.runners = NULL};
     struct problem problem = {""};
+    notify_reloading();
     if (prepare(&changes, server, &problem)) {
         options_compare(OF_SERVER, &server->options, &changes.options, note, &differences);
         if (differences.fixed.used > 0)
@@ -277,4 +312,6 @@ void reload(struct server *server)
         log_error("SIGHUP: %s: nothing is changed", problem.text);
     }
     release(&changes, server->options.queues_len);
+    reopen_access_log(server, "SIGHUP");
+    tell_ready(server, &problem);
 }

@@ -2,6 +2,8 @@
 /* SIGHUP: the settings are read again, and what can change while the server runs does. */
 #pragma once
 
+#include <stddef.h>
+
 #include "jobd/queue.h"
 #include "run/runner.h"
 #include "server/options.h"
@@ -17,3 +19,8 @@ void queue_runner(const struct options *options, const struct queue_options *que
  * server->options. All of it is read and made before any of it counts: a mistake is logged and
  * changes nothing. What cannot change is named in the log. The main thread; blocks on the files. */
 void reload(struct server *server);
+/* What it serves, in a line. */
+void serving_status(const struct server *server, char *out, size_t size);
+/* Opens the access log anew, where there is one; when that fails the log says so, and the file
+ * before goes on. The main thread; blocks on the file. */
+void reopen_access_log(struct server *server, const char *signal);

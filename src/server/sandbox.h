@@ -32,6 +32,7 @@ struct sandbox {
     bool secrets;             /* tokens, or a key, have been read */
     const char *const *files; /* that are read again, and may be replaced; NULL at the end */
     const char *database;     /* whose directory is ours to write */
+    const char *log;          /* a file to append to, and to make again when it was renamed */
     const char *socket;       /* a file to remove at the end */
 };
 

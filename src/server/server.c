@@ -27,6 +27,9 @@
 #define IDS_SINCE_US INT64_C(1767225600000000) /* 2026-01-01T00:00:00Z */
 #define IDS_TURN     (INT64_C(1) << 52)
 
+/* At the end: for the last lines of the access log, if nobody reads it. */
+#define ACCESS_LOG_US CLOCK_SECOND_US
+
 /* ---- the floors, from below */
 
 /* The clock may have been put back since the last start; a store knows. */
@@ -162,6 +165,8 @@ static int new_http(struct server *server)
         .memory_bytes = (size_t)options->memory_bytes,
         .tls = server->tls != NULL,
         .has_tokens = server->auth != NULL,
+        .access_log = server->access_log,
+        .access_json = options->log_format == LOG_JSON,
         .cors_origin = options->cors_origin,
     };
     return http_new(&server->http, &config);
@@ -180,6 +185,8 @@ static bool start(struct server *server, struct problem *problem)
         (error = new_http(server)) != 0 || (error = init_api(server)) != 0)
         goto fail;
     if (server->store != NULL && (error = store_start(server->store, server->jobd)) != 0)
+        goto fail;
+    if (server->access_log != NULL && (error = line_writer_start(server->access_log)) != 0)
         goto fail;
     if ((error = jobd_pool_start(server->pool)) != 0 ||
         (error = http_start(server->http, api_serve, api_admits, &server->api)) != 0)
@@ -244,6 +251,17 @@ static bool open_store(struct server *server, struct problem *problem)
            problem_at(problem, option_place(&options->places, "data"));
 }
 
+static bool open_access_log(struct server *server, struct problem *problem)
+{
+    const struct options *options = &server->options;
+    if (options->access_log == NULL)
+        return true;
+    int error = line_writer_open(&server->access_log, options->access_log);
+    return error == 0 ||
+           problem_set(problem, "%s: %s: %s", option_place(&options->places, "access-log"),
+                       options->access_log, strerror(-error));
+}
+
 static enum listen_result open_listeners(struct server *server, struct problem *problem)
 {
     const struct options *options = &server->options;
@@ -264,7 +282,8 @@ static int open_all(struct server *server, struct problem *problem)
     if (!open_signals(server, problem) ||
         !descriptors_fit(options, &server->connections_max, problem))
         return EXIT_LOST;
-    if (!open_auth(options, &server->auth, problem) || !open_tls(options, &server->tls, problem))
+    if (!open_auth(options, &server->auth, problem) || !open_tls(options, &server->tls, problem) ||
+        !open_access_log(server, problem))
         return EXIT_WRONG;
     switch (open_listeners(server, problem)) {
     case LISTEN_WRONG:
@@ -281,6 +300,7 @@ static int open_all(struct server *server, struct problem *problem)
 static void close_all(struct server *server)
 {
     http_free(server->http);
+    line_writer_close(server->access_log, ACCESS_LOG_US);
     failure_log_stop(&server->failures);
     jobd_pool_free(server->pool);
     failure_log_release(&server->failures);
@@ -319,6 +339,9 @@ static bool give_up_rights(const struct server *server, struct problem *problem)
         .secrets = options_any(OF_SERVER, options, OPTION_SECRET),
         .files = files,
         .database = server->store != NULL ? store_path(server->store) : NULL,
+        .log = options->access_log != NULL && strcmp(options->access_log, "-") != 0
+                   ? options->access_log
+                   : NULL,
         .socket = listen_own_file(&server->listeners),
     };
     for (uint32_t i = 0; i < options->queues_len; i++)

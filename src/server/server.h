@@ -8,6 +8,7 @@
 #include "api/api.h"
 #include "jobd/queue.h"
 #include "api/auth.h"
+#include "base/line_writer.h"
 #include "http/http.h"
 #include "http/listen.h"
 #include "http/tls.h"
@@ -40,11 +41,12 @@ struct server {
     struct options options;
     uint32_t connections_max; /* as many as the limit on open files allows */
     struct listeners listeners;
-    struct runner **runners;  /* a queue's, by its index */
-    struct queue_room *rooms; /* likewise */
-    struct store *store;      /* NULL: memory only */
-    struct auth *auth;        /* NULL: everybody may come in */
-    struct tls *tls;          /* NULL: in clear */
+    struct runner **runners;        /* a queue's, by its index */
+    struct queue_room *rooms;       /* likewise */
+    struct store *store;            /* NULL: memory only */
+    struct auth *auth;              /* NULL: everybody may come in */
+    struct tls *tls;                /* NULL: in clear */
+    struct line_writer *access_log; /* NULL: none */
     struct failure_log failures;
     struct jobd_pool *pool;
     struct jobd *jobd;
