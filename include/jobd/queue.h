@@ -175,6 +175,7 @@ struct jobd_config {
     uint32_t queues_len;                    /* at least 1; a queue is named by its index here */
     /* Ended jobs that a queue remembers: so many done, so many failed, so many cancelled ones. */
     uint32_t keep;
+    int64_t keep_for_us;  /* an ended job is remembered so long at most; 0: however long */
     size_t memory_bytes;  /* payloads, outputs, errors, their types and keys of all jobs, at most */
     uint32_t waiters_max; /* jobd_waiters at a time, those that are uncounted not counted */
     uint32_t leases_max;  /* jobs that may be leased at a time */

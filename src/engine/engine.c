@@ -43,7 +43,7 @@ static bool measure(const struct jobd_config *config, struct size *size)
 {
     uint64_t waiting = 0, workers = 0, kept = 0;
     if (config->queues_len == 0 || config->queues_len > UINT16_MAX || config->first_id == 0 ||
-        config->first_id > JOBD_FIRST_ID_MAX)
+        config->first_id > JOBD_FIRST_ID_MAX || config->keep_for_us < 0)
         return false;
     for (uint32_t i = 0; i < config->queues_len; i++) {
         const struct jobd_queue_config *queue = &config->queues[i];
@@ -122,6 +122,7 @@ static int new_tables_locked(struct jobd *jobd, const struct jobd_config *config
                           config->memory_bytes, size->durable);
     for (uint32_t i = 0; i < config->queues_len && error == 0; i++)
         jobd->jobs.remembered[i].keep = config->keep;
+    jobd->jobs.keep_for_us = config->keep_for_us;
     if (error == 0)
         error = new_journal(&jobd->journal, config, size);
     if (error == 0)

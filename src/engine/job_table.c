@@ -7,6 +7,7 @@
 
 #include "base/verify.h"
 #include "engine/blob.h"
+#include "engine/keep.h"
 
 static int job_compare(const struct job *a, const struct job *b)
 {
@@ -255,6 +256,14 @@ void jobs_remember(struct jobs *jobs, struct job *job, struct op *op)
     jobs->memory_living -= jobs_weight(job);
     if (++remembered->len[job->state] > remembered->keep)
         forget(jobs, TAILQ_FIRST(ended), op);
+}
+
+bool jobs_forget_due(struct jobs *jobs, int64_t now_us, struct op *op)
+{
+    if (keep_next_end_us(jobs) > now_us)
+        return false;
+    forget(jobs, keep_next(jobs), op);
+    return true;
 }
 
 void jobs_move(struct jobs *jobs, struct job *job, uint16_t queue)

@@ -119,7 +119,11 @@ struct jobs {
     struct remembered *remembered; /* a queue's, by its index */
     uint32_t queues_len;
     /* Of all queues: done and cancelled ones; failed ones, the dead letters. */
-    struct job_list by_age[2];
+    struct job_list by_age[2]; /* in the order of their ends */
+    int64_t keep_for_us;       /* so long they are remembered at most; 0: however long */
+    /* Of those that ended before this process, by the wall clock: that minus the engine's time, and
+     * the engine's time when they came back. */
+    int64_t wall_ahead_us, restored_us;
     uint32_t reviving;    /* final and in none of these: they are just being retried */
     bool keeps_forgotten; /* until the store has removed them: */
     struct job_list forgotten, forgotten_gathered; /* forgotten, but not on disk yet */
@@ -167,6 +171,9 @@ void jobs_drop(struct jobs *jobs, struct job *job, struct op *op);
 void jobs_release_record(struct jobs *jobs, struct job *job);
 /* The job has become final; the oldest beyond `keep` are forgotten, perhaps this one. */
 void jobs_remember(struct jobs *jobs, struct job *job, struct op *op);
+
+/* Forgets the one of keep_next() when it is due by now; false when it is not. */
+bool jobs_forget_due(struct jobs *jobs, int64_t now_us, struct op *op);
 
 /* With what was said beyond the usual; `next` as in the structure. NULL when memory is short. */
 struct job_extra *extra_new(const struct jobd_put *put, struct job_extra *next);

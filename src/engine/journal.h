@@ -50,6 +50,10 @@ struct job_record {
     int64_t expires_us; /* the lease */
     int64_t began_us;   /* its attempt, as its timeout counts */
     const struct jobd_blob *output, *error;
+
+    /* Of one that comes back: the wall clock, by which it says when it ended, minus the engine's
+     * time; the same for all. */
+    int64_t wall_ahead_us;
 };
 
 enum row_kind {

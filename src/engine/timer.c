@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* What becomes due: delays, leases, deadlines of who waits. */
+/* What becomes due: delays, leases, deadlines of who waits, the end of what is remembered. */
 #include "base/container.h"
 #include "engine/dispatch.h"
 #include "engine/lease.h"
+#include "engine/submit.h"
 #include "engine/transition.h"
 #include "engine/waiters.h"
 
@@ -37,6 +38,17 @@ static void dispatch_where_needed_locked(struct op *op) REQUIRES(op->jobd->lock)
     op->jobd->dispatch_needed = false;
 }
 
+/* First of all: what they held is free for whatever comes in. */
+static void forget_some_locked(struct op *op, int *left) REQUIRES(op->jobd->lock)
+{
+    struct jobs *jobs = &op->jobd->jobs;
+    const int before = *left;
+    while (*left > 0 && jobs_forget_due(jobs, op->now_us, op))
+        --*left;
+    if (*left < before && op->jobd->durable)
+        journal_tell_store_locked(op);
+}
+
 static int64_t tick_locked(struct op *op) REQUIRES(op->jobd->lock)
 {
     /* Delays first: a job that becomes ready now is not missed by a taker whose time ends now. */
@@ -47,6 +59,7 @@ static int64_t tick_locked(struct op *op) REQUIRES(op->jobd->lock)
                 {&op->jobd->leases.due, on_lease_locked},
                 {&op->jobd->deadlines, on_deadline_locked}};
     int left = OP_STEPS;
+    forget_some_locked(op, &left);
     for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct due *due;
         while (left > 0 && (due = heap_top(rows[i].heap)) != NULL && due->at_us <= op->now_us) {

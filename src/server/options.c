@@ -120,6 +120,10 @@ static const struct option_spec table[] = {
      .help = "done jobs to remember of each queue, as many failed, as many cancelled ones",
      .more = "How many done jobs to remember of each queue; also how many failed and how many "
              "cancelled ones."},
+    {"keep-for", .type = &type_duration, SERVER(keep_for_us), .min = 1000, .max = 36500 * DAY,
+     .argument = "TIME", .unset = "none", .help = "how long ended jobs are remembered at most",
+     .more = "How long ended jobs are remembered at most, within --keep and --memory. A restart "
+             "does not begin it anew: what ended before counts by the wall clock."},
     {"output-limit", .type = &type_size, SERVER(output_max_bytes), .max = GIB, .argument = "SIZE",
      .default_value = "64KiB", .help = "bytes of a job's output to keep",
      .more =

@@ -47,6 +47,7 @@ struct options {
     uint64_t body_max_bytes, memory_bytes, keep, output_max_bytes;
     uint64_t connections_max, per_address_max, leases_max;
     int64_t header_us, idle_us, grace_us, kill_after_us;
+    int64_t keep_for_us;             /* 0: however long */
     char *config;                    /* the file they came from, or NULL */
     char *data;                      /* a directory, or NULL: memory only */
     unsigned sync;                   /* enum store_sync */

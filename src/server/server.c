@@ -122,6 +122,7 @@ static int new_pool(struct server *server)
             .queues = queues,
             .queues_len = len,
             .keep = (uint32_t)options->keep,
+            .keep_for_us = options->keep_for_us,
             .memory_bytes = (size_t)options->memory_bytes,
             .waiters_max = server->connections_max,
             .leases_max = (uint32_t)options->leases_max,

@@ -7,10 +7,10 @@
  *     run_at, ready                the database's clock
  *     expires, began               the serving clock
  *
- * The first are read again only to be shown. The database's clock goes on with the engine's while a
- * server runs, and with the wall clock while none does, but never back. The serving clock goes on
- * while a server runs and stands still while none does: a lease has left at the next start what it
- * had left then.
+ * The first are read again to be shown, and to know how long ago a job ended. The database's clock
+ * goes on with the engine's while a server runs, and with the wall clock while none does, but never
+ * back. The serving clock goes on while a server runs and stands still while none does: a lease has
+ * left at the next start what it had left then.
  *
  * The last two were the wall clock in a database that was made before they were kept. In a process
  * each differs from the engine's time by a number that stays the same; they are carried over by

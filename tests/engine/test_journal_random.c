@@ -10,6 +10,7 @@
 
 #include "support/chance.h"
 #include "engine/engine.h"
+#include "engine/keep.h"
 #include "engine/model/check_engine.h"
 #include "engine/journal_scene.h"
 #include "base/verify.h"
@@ -379,12 +380,24 @@ static void crash(struct world *world)
     check_clocks(world);
 }
 
+/* What ended too long ago is forgotten, and whoever waits for time to pass is told of what is not.
+ */
+static void check_kept(struct world *world)
+{
+    struct jobd *jobd = world->jobd;
+    mutex_lock(&jobd->lock);
+    verify(keep_next_end_us(&jobd->jobs) > world->now_us);
+    verify(jobd->ticks_at_us <= keep_next_end_us(&jobd->jobs));
+    mutex_unlock(&jobd->lock);
+}
+
 static void pass_time(struct world *world)
 {
     int64_t us = some_us(world, 20);
     world->now_us += us;
     world->passed_us += us;
-    jobd_tick(world->jobd, world->now_us);
+    verify(jobd_tick(world->jobd, world->now_us) > world->now_us);
+    check_kept(world);
     if (below(world, 100) > 0)
         return;
     int64_t off_us = some_wall(world); /* the wall clock is set */

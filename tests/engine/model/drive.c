@@ -88,6 +88,7 @@ void model_drive(struct chance *chance, unsigned steps)
     const struct jobd_config config = {.queues = model_queues,
                                        .queues_len = QUEUES,
                                        .keep = KEEP,
+                                       .keep_for_us = KEEP_FOR_US,
                                        .memory_bytes = MEMORY,
                                        .waiters_max = WAITERS_MAX,
                                        .leases_max = LEASES_MAX,

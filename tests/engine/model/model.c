@@ -152,6 +152,7 @@ void model_end(struct model *model, struct model_job *job, enum jobd_state state
     job->stopping = false;
     model->ended[job->queue][state]++;
     job->ended = ++model->clock;
+    job->ended_us = model->now_us;
     for (unsigned i = 0; i < WATCHERS; i++)
         if (model->watchers[i].waits && model->watchers[i].id == job->id)
             model_expect(&model->watchers[i], JOBD_OK, job->id);

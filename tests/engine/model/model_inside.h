@@ -13,6 +13,7 @@ enum {
     PUTTERS = 4,
     WATCHERS = 4,
     KEEP = 5,
+    KEEP_FOR_US = 6000,
     MEMORY = 4000,
     WAITERS_MAX = 12,
     BATCH_MAX = 3,
@@ -29,7 +30,7 @@ struct model_job {
     unsigned token; /* above 0: leased */
     int64_t expires_us;
     int64_t started_us, timeout_us; /* 0: none */
-    int64_t ready_us;
+    int64_t ready_us, ended_us;
     size_t payload, output, error, extra; /* bytes */
     const char *key;
     int order;      /* when it entered its lane, or came back */

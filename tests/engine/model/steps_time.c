@@ -56,6 +56,11 @@ static void pass_time(struct model *model, int64_t now_us)
 {
     struct model_job *due;
     model->now_us = now_us;
+    for (unsigned i = 0; i < model->jobs_len; i++) {
+        struct model_job *job = &model->jobs[i];
+        if (model_final(job) && job->ended_us + KEEP_FOR_US <= now_us)
+            job->forgotten = true;
+    }
     do {
         while ((due = next_scheduled(model)) != NULL) {
             due->state = JOBD_QUEUED;

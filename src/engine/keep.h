@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/* Until when ended jobs are remembered, by time; by number and memory job_table.h. No lock of its
+ * own. */
+#pragma once
+
+#include <stdint.h>
+
+#include "engine/job_table.h"
+
+/* Until when this ended job is remembered, if nothing else makes it forgotten: JOBD_NEVER, without
+ * an end. One that ended before this process counts from then by the wall clock, but from no later
+ * than the start. */
+int64_t keep_until(const struct jobs *jobs, const struct job *job);
+/* The one that is forgotten next, however late; NULL when none is remembered. */
+struct job *keep_next(const struct jobs *jobs);
+/* When that is, or JOBD_NEVER. */
+int64_t keep_next_end_us(const struct jobs *jobs);
