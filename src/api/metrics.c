@@ -163,12 +163,14 @@ static void sample(FILE *out, const struct figure *figure, const char *labels, c
     }
 }
 
-static void queues(FILE *out, struct jobd *jobd, const struct jobd_stats *stats)
+static void queues(FILE *out, struct jobd *jobd, const struct jobd_stats *stats, uint32_t len)
 {
     for (size_t f = 0; f < sizeof queue_figures / sizeof queue_figures[0]; f++) {
         const struct figure *figure = &queue_figures[f];
         head(out, figure->name, figure->kind, figure->help);
-        for (uint32_t i = 0; i < jobd_queues_len(jobd); i++) {
+        for (uint32_t i = 0; i < len; i++) {
+            if (stats[i].gone)
+                continue;
             char labels[sizeof "queue=\"\"" + JOBD_QUEUE_NAME_MAX];
             snprintf(labels, sizeof labels, "queue=\"%s\"", jobd_queue_name(jobd, i));
             sample(out, figure, labels, &stats[i]);
@@ -218,7 +220,7 @@ char *metrics_text(struct jobd *jobd, struct http *http, struct store *store)
         int64_t now_us = clock_now_us();
         for (uint32_t i = 0; i < len; i++)
             jobd_stats(jobd, i, now_us, &stats[i]);
-        queues(out, jobd, stats);
+        queues(out, jobd, stats, len);
         server(out, jobd, http);
         if (store != NULL)
             disk(out, store);

@@ -393,6 +393,13 @@ static enum step ended_without(struct call *call)
     return admitted(call);
 }
 
+/* It takes no jobs in any more; a retry's job is there, but its queue is not. */
+static enum step undeclared(struct call *call, enum jobd_result result)
+{
+    return call->request->endpoint->has_body ? respond_error(call, 404, "no such queue")
+                                             : respond_result(call, result);
+}
+
 static enum step answer_put(struct call *call, enum jobd_result result)
 {
     const struct jobd_waiter *waiter = &call->request->waiter;
@@ -412,6 +419,8 @@ static enum step answer_put(struct call *call, enum jobd_result result)
     case JOBD_FULL:
     case JOBD_OUT_OF_MEMORY:
         return busy(call);
+    case JOBD_UNDECLARED:
+        return undeclared(call, result);
     default:
         return respond_result(call, result);
     }

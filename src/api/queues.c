@@ -17,10 +17,9 @@ static struct queue_state *state_of(const struct call *call)
 
 /* ---- looking */
 
-static cJSON *queue_json(const struct api *api, uint32_t index)
+static cJSON *queue_json(const struct api *api, uint32_t index, const struct jobd_stats *stats)
 {
-    struct jobd_stats s;
-    jobd_stats(api->jobd, index, clock_now_us(), &s);
+    const struct jobd_stats s = *stats;
     double drain = (double)(int64_t)(s.drain_per_s * 1000 + 0.5) / 1000;
     cJSON *queue = cJSON_CreateObject();
     bool whole =
@@ -49,7 +48,11 @@ static enum step answer_list(struct call *call, enum jobd_result result)
     bool whole = queues != NULL;
     (void)result;
     for (uint32_t i = 0; i < jobd_queues_len(call->api->jobd) && whole; i++) {
-        cJSON *queue = queue_json(call->api, i);
+        struct jobd_stats stats;
+        jobd_stats(call->api->jobd, i, clock_now_us(), &stats);
+        if (stats.gone)
+            continue;
+        cJSON *queue = queue_json(call->api, i, &stats);
         whole = queue != NULL && cJSON_AddItemToArray(queues, queue);
     }
     return respond_json(call, 200, list, whole);
@@ -64,8 +67,11 @@ static enum step parse_queue(struct call *call)
 
 static enum step answer_queue(struct call *call, enum jobd_result result)
 {
+    const uint32_t queue = state_of(call)->queue;
+    struct jobd_stats stats;
     (void)result;
-    return respond_json(call, 200, queue_json(call->api, state_of(call)->queue), true);
+    jobd_stats(call->api->jobd, queue, clock_now_us(), &stats);
+    return respond_json(call, 200, queue_json(call->api, queue, &stats), true);
 }
 
 /* ---- pausing, purging, moving */

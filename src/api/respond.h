@@ -31,6 +31,8 @@ const char *path_queue(const struct call *call);
 /* The job's id in the path, or 0. */
 /* Of a queue that takes jobs in; JOBD_NO_QUEUE: there is none of that name. */
 uint32_t path_declared_queue(const struct call *call);
+/* Of one that gives jobs out. */
+uint32_t path_giving_queue(const struct call *call);
 uint64_t path_id(const struct call *call);
 
 /* False when the parameter's value is bad; the result is left alone when it is not there. */

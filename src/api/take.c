@@ -241,7 +241,7 @@ static enum step parse_take(struct call *call)
     struct take_state *state = state_of(request);
     int64_t lease_us = LEASE_US;
     uint64_t max = 1;
-    state->queue = path_declared_queue(call);
+    state->queue = path_giving_queue(call);
     if (state->queue == JOBD_NO_QUEUE)
         return respond_error(call, 404, "no such queue");
     if (!parameter_duration(call, "wait", WAIT_MAX_US, &state->wait_us))
@@ -284,6 +284,8 @@ static enum step answer_take(struct call *call, enum jobd_result result)
     case JOBD_TIMEOUT:
         call->reply->status = 204;
         return STEP_REPLY;
+    case JOBD_UNDECLARED: /* gone meanwhile */
+        return respond_error(call, 404, "no such queue");
     case JOBD_OUT_OF_MEMORY:
         call->reply->retry_after_s = 1;
         return respond_error(call, 503, "there is no memory for the answer at the moment");

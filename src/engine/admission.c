@@ -119,7 +119,7 @@ static struct job *new_job_locked(struct op *op, struct admission *admission, ui
     job->state = STATE_NEW;
     job->queue = (uint16_t)put->queue;
     job->priority = put->priority;
-    job->attempts = put->attempts > 0 ? (uint16_t)put->attempts : jobd->queues[put->queue].attempts;
+    job->attempts = put->attempts > 0 ? (uint16_t)put->attempts : jobd->queues[job->queue].attempts;
     job->created_us = op->now_us;
     job->delayed = put->delay_us > 0;
     job->ready_us = later_us(op->now_us, job->delayed ? put->delay_us : 0);
@@ -167,7 +167,7 @@ enum jobd_result admission_locked(struct op *op, struct admission *admission)
         return JOBD_STORE_FAILED;
     /* Records run short before the queue does only where released leases have overfilled several
      * queues. */
-    if (!admission_has_room(&op->jobd->queues[admission->put->queue], jobs) ||
+    if (!admission_has_room(&op->jobd->queues[queue_index(admission->put->queue)], jobs) ||
         jobs > jobs_spare(&op->jobd->jobs))
         return JOBD_FULL;
     if (!change_has_room_locked(op, newcomer))

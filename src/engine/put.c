@@ -42,7 +42,8 @@ static enum jobd_result wait_for_room_locked(struct op *op, struct admission *ad
     REQUIRES(op->jobd->lock)
 {
     struct jobd_waiter *waiter = admission->waiter;
-    enum jobd_result result = wait_begin_locked(op, waiter, WAIT_ROOM, admission->put->queue);
+    enum jobd_result result =
+        wait_begin_locked(op, waiter, WAIT_ROOM, queue_index(admission->put->queue));
     if (result == JOBD_PENDING) {
         waiting_of(waiter)->put = *admission->put;
         waiting_of(waiter)->extra = admission->extra;
@@ -54,11 +55,12 @@ static enum jobd_result wait_for_room_locked(struct op *op, struct admission *ad
 static enum jobd_result put_locked(struct op *op, struct admission *admission, bool for_room)
     REQUIRES(op->jobd->lock)
 {
-    struct queue *queue = &op->jobd->queues[admission->put->queue];
+    const uint32_t number = admission->put->queue;
+    struct queue *queue = &op->jobd->queues[queue_index(number)];
     uint32_t jobs = admission_jobs(admission->put);
     enum jobd_result result;
     admission->receipt->capacity = queue->capacity;
-    if (!queue->declared)
+    if (queue->number != number || queue->phase != QUEUE_OPEN)
         result = JOBD_UNDECLARED;
     else if (op->jobd->closed)
         result = JOBD_CLOSED;
@@ -86,7 +88,7 @@ static enum jobd_result put_or_wait(struct jobd *jobd, struct admission *admissi
     const struct jobd_put *put = admission->put;
     struct jobd_waiter *waiter = admission->waiter;
     *admission->receipt = (struct jobd_receipt){.id = 0};
-    verify(put->queue < jobd->queues_len && put->priority < JOBD_PRIORITIES);
+    verify(queue_index(put->queue) < jobd->queues_len && put->priority < JOBD_PRIORITIES);
     verify(put->attempts <= JOBD_ATTEMPTS_MAX && put->timeout_us >= 0);
     verify(put->trace == NULL || strlen(put->trace) < JOBD_TRACE_SIZE);
     verify(put->key == NULL || (strlen(put->key) < JOBD_KEY_SIZE && put->batch_len == 0));
@@ -170,7 +172,7 @@ static enum jobd_result retry_locked(struct op *op, struct job *job, struct jobd
     *receipt = (struct jobd_receipt){.capacity = queue->capacity, .waiting = queue_waiting(queue)};
     if (!jobd_state_final((enum jobd_state)job->state) || job->commit_pending)
         return JOBD_NOT_FINAL;
-    if (!queue->declared)
+    if (queue->phase != QUEUE_OPEN)
         return JOBD_UNDECLARED;
     if (op->jobd->closed)
         return JOBD_CLOSED;

@@ -46,30 +46,13 @@ static uint32_t waiting_on_disk(const struct server *server, const struct queue_
     return server->store != NULL ? store_waiting(server->store, queue->name) : 0;
 }
 
-static uint32_t at_most(uint64_t number, uint64_t limit)
-{
-    return (uint32_t)(number < limit ? number : limit);
-}
-
-/* Twice what is asked for, at least some, at most a fair amount more. What is not used costs
- * address space alone. */
-static struct queue_room room_of(const struct queue_options *queue)
-{
-    enum { JOBS_LEAST = 1024, JOBS_MORE = 100000, WORKERS_LEAST = 64, WORKERS_MAX = 1024 };
-    uint64_t jobs = queue->capacity + at_most(queue->capacity, JOBS_MORE);
-    uint64_t workers = 2 * queue->workers;
-    return (struct queue_room){
-        .capacity = at_most(jobs > JOBS_LEAST ? jobs : JOBS_LEAST, UINT32_MAX),
-        .workers = at_most(workers > WORKERS_LEAST ? workers : WORKERS_LEAST, WORKERS_MAX)};
-}
-
 /* 0 or -errno. */
 static int new_queue(struct server *server, uint32_t index, struct jobd_queue_config *config,
                      struct jobd_runner *runner)
 {
     const struct queue_options *queue = &server->options.queues[index];
     struct runner_config runs;
-    server->rooms[index] = room_of(queue);
+    server->rooms[index] = queue_room_of(queue);
     *config = (struct jobd_queue_config){.name = queue->name,
                                          .capacity = (uint32_t)queue->capacity,
                                          .workers = (uint32_t)queue->workers,
@@ -110,8 +93,9 @@ static int new_pool(struct server *server)
         most += store_queues_len(server->store);
     struct jobd_queue_config *queues = calloc(most, sizeof *queues);
     struct jobd_runner *runners = calloc(most, sizeof *runners);
-    server->runners = calloc(options->queues_len, sizeof(struct runner *));
-    server->rooms = calloc(options->queues_len, sizeof *server->rooms);
+    server->queues_max = UINT16_MAX;
+    server->runners = calloc(server->queues_max, sizeof(struct runner *));
+    server->rooms = calloc(server->queues_max, sizeof *server->rooms);
     int error = -ENOMEM;
     if (queues != NULL && runners != NULL && server->runners != NULL && server->rooms != NULL) {
         error = 0;
@@ -132,6 +116,7 @@ static int new_pool(struct server *server)
             .on_journal_ready = server->store != NULL ? store_wake : NULL,
             .journal_context = server->store,
         };
+        queue_room_spare(&config);
         if (error == 0)
             error = failure_log_init(&server->failures, &config);
         if (error == 0)
@@ -305,7 +290,7 @@ static void close_all(struct server *server)
     failure_log_stop(&server->failures);
     jobd_pool_free(server->pool);
     failure_log_release(&server->failures);
-    for (uint32_t i = 0; server->runners != NULL && i < server->options.queues_len; i++)
+    for (uint32_t i = 0; server->runners != NULL && i < server->queues_max; i++)
         runner_free(server->runners[i]);
     free(server->runners);
     free(server->rooms);

@@ -11,6 +11,7 @@
 #include "support/chance.h"
 #include "engine/engine.h"
 #include "engine/keep.h"
+#include "jobd/declare.h"
 #include "engine/model/check_engine.h"
 #include "engine/journal_scene.h"
 #include "base/verify.h"
@@ -188,6 +189,21 @@ static void do_work(struct world *world)
     ask(worker, 'w', result);
 }
 
+/* A queue takes no more jobs in, or does again. */
+static void come_or_go(struct world *world)
+{
+    static const char *const names[QUEUES] = {"one", "two"};
+    uint32_t index = below(world, QUEUES), number;
+    const struct jobd_queue_config config = {.name = names[index],
+                                             .capacity = CAPACITY,
+                                             .workers = WORKERS,
+                                             .attempts = index == 0 ? 1 : 3};
+    if (jobd_queue_declared(world->jobd, index))
+        jobd_queue_retire(world->jobd, index, world->now_us);
+    else if (!(index == 1 && disk.two_undeclared))
+        verify(jobd_queue_add(world->jobd, &config, world->now_us, &number) == 1);
+}
+
 static void do_something(struct world *world)
 {
     struct person *who = free_person(world);
@@ -208,6 +224,8 @@ static void do_something(struct world *world)
         do_lease(world, who);
     } else if (which < 19) {
         do_with_lease(world, who);
+    } else if (below(world, 4) == 0) {
+        come_or_go(world);
     } else if (below(world, 4) == 0) {
         uint32_t from = below(world, QUEUES);
         const struct jobd_route route = {.from = from, .to = QUEUES - 1 - from};

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "engine/model/model.h"
+#include "jobd/declare.h"
 #include "jobd/queue.h"
 
 enum {
@@ -75,6 +76,7 @@ struct model {
     struct model_job jobs[JOBS_MAX];
     unsigned jobs_len;
     bool paused[QUEUES];
+    enum { OPEN, RETIRED, GONE } phase[QUEUES];
     unsigned capacity[QUEUES], workers[QUEUES]; /* at present */
     struct actor takers[TAKERS], leasers[LEASERS], put_waiters[PUTTERS], watchers[WATCHERS];
     unsigned rejected[QUEUES], retried[QUEUES], forgotten_early[QUEUES];
@@ -143,7 +145,7 @@ model_step model_step_put, model_step_put_wait, model_step_take, model_step_fini
 model_step model_step_lease, model_step_lease_finish, model_step_lease_keep;
 model_step model_step_retry, model_step_cancel, model_step_pause, model_step_watch;
 model_step model_step_purge, model_step_move, model_step_unwait, model_step_time;
-model_step model_step_resize;
+model_step model_step_resize, model_step_come_and_go;
 
 /* Makes an actor ready to wait, perhaps with a deadline. */
 void model_begin(struct model *model, struct actor *actor, unsigned queue);
