@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Queues: looking at them, pausing, purging. */
 #include <inttypes.h>
-#include <stdio.h>
 
 #include "api/endpoint.h"
+#include "api/metrics.h"
 #include "api/respond.h"
 
 struct queue_state {
@@ -19,21 +19,11 @@ static struct queue_state *state_of(const struct call *call)
 
 static cJSON *queue_json(const struct api *api, uint32_t index, const struct jobd_stats *stats)
 {
-    const struct jobd_stats s = *stats;
-    double drain = (double)(int64_t)(s.drain_per_s * 1000 + 0.5) / 1000;
     cJSON *queue = cJSON_CreateObject();
     bool whole =
         cJSON_AddStringToObject(queue, "name", jobd_queue_name(api->jobd, index)) != NULL &&
-        cJSON_AddBoolToObject(queue, "declared", s.declared) != NULL &&
-        json_add_int(queue, "capacity", s.capacity) && json_add_int(queue, "workers", s.workers) &&
-        cJSON_AddBoolToObject(queue, "paused", s.paused) != NULL &&
-        json_add_int(queue, "queued", s.queued) && json_add_int(queue, "scheduled", s.scheduled) &&
-        json_add_int(queue, "running", s.running) && json_add_int(queue, "done", (int64_t)s.done) &&
-        json_add_int(queue, "failed", (int64_t)s.failed) &&
-        json_add_int(queue, "cancelled", (int64_t)s.cancelled) &&
-        json_add_int(queue, "rejected", (int64_t)s.rejected) &&
-        json_add_int(queue, "oldest_age_ms", s.oldest_us / 1000) &&
-        cJSON_AddNumberToObject(queue, "drain_per_s", drain) != NULL;
+        cJSON_AddBoolToObject(queue, "declared", stats->declared) != NULL &&
+        metrics_add_queue(queue, stats);
     if (!whole) {
         cJSON_Delete(queue);
         return NULL;
@@ -92,9 +82,7 @@ static enum jobd_result start_purge(struct call *call)
 {
     struct jobd_waiter *waiter = &call->request->waiter;
     uint32_t purged;
-    enum jobd_result result =
-        jobd_purge(call->api->jobd, state_of(call)->queue, waiter, clock_now_us(), &purged);
-    return result;
+    return jobd_purge(call->api->jobd, state_of(call)->queue, waiter, clock_now_us(), &purged);
 }
 
 static enum step answer_purge(struct call *call, enum jobd_result result)
@@ -106,12 +94,7 @@ static enum step answer_purge(struct call *call, enum jobd_result result)
         cJSON *object = cJSON_CreateObject();
         return respond_json(call, 200, object, json_add_int(object, "purged", purged));
     }
-    if (asprintf(&call->reply->owned, "purged %" PRIu32 "\n", purged) < 0) {
-        call->reply->owned = NULL;
-        return respond_no_memory(call);
-    }
-    call->reply->status = 200;
-    return STEP_REPLY;
+    return respond_printed(call, "purged %" PRIu32 "\n", purged);
 }
 
 static enum step parse_move(struct call *call)
@@ -150,12 +133,7 @@ static enum step answer_move(struct call *call, enum jobd_result result)
                             json_add_int(object, "moved", moved) &&
                                 json_add_int(object, "left", left));
     }
-    if (asprintf(&call->reply->owned, "moved %" PRIu32 ", %" PRIu32 " left\n", moved, left) < 0) {
-        call->reply->owned = NULL;
-        return respond_no_memory(call);
-    }
-    call->reply->status = 200;
-    return STEP_REPLY;
+    return respond_printed(call, "moved %" PRIu32 ", %" PRIu32 " left\n", moved, left);
 }
 
 const struct endpoint queue_endpoints[] = {

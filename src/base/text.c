@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/calendar.h"
 #include "base/chars.h"
 #include "base/clock.h"
 
@@ -100,35 +101,16 @@ static void put_digits(char *out, int count, int value)
     }
 }
 
-/* The Gregorian calendar, for years that begin in March, so that a leap day is the last; eras of
- * 400 years are all alike. gmtime() would know no date after 2038 where time_t has 32 bits. */
-static void date_of(int64_t days, int *year, int *month, int *day)
-{
-    enum { ERA = 146097, SINCE_0000_03_01 = 719468 }; /* days; the latter until 1970-01-01 */
-    days += SINCE_0000_03_01;
-    int64_t era = (days >= 0 ? days : days - (ERA - 1)) / ERA;
-    int of_era = (int)(days - era * ERA);
-    int years = (of_era - of_era / 1460 + of_era / 36524 - of_era / (ERA - 1)) / 365;
-    int of_year = of_era - (365 * years + years / 4 - years / 100);
-    int months = (5 * of_year + 2) / 153;
-    *day = of_year - (153 * months + 2) / 5 + 1;
-    *month = months < 10 ? months + 3 : months - 9;
-    *year = (int)(era * 400) + years + (*month <= 2 ? 1 : 0);
-}
-
 void text_time(int64_t us, char out[TEXT_TIME_SIZE])
 {
-    enum { DAY_S = 86400 };
-    int64_t ms = us / 1000 - (us % 1000 < 0 ? 1 : 0);
-    int64_t seconds = ms / 1000 - (ms % 1000 < 0 ? 1 : 0);
-    int64_t days = seconds / DAY_S - (seconds % DAY_S < 0 ? 1 : 0);
+    int64_t ms = floor_div(us, 1000), seconds = floor_div(ms, 1000);
+    int64_t days = floor_div(seconds, DAY_S);
     int of_day = (int)(seconds - days * DAY_S);
-    int year, month, day;
-    date_of(days, &year, &month, &day);
+    struct date date = calendar_date(days);
     memcpy(out, "0000-00-00T00:00:00.000Z", TEXT_TIME_SIZE);
-    put_digits(out, 4, year);
-    put_digits(out + 5, 2, month);
-    put_digits(out + 8, 2, day);
+    put_digits(out, 4, (int)date.year);
+    put_digits(out + 5, 2, date.month);
+    put_digits(out + 8, 2, date.day);
     put_digits(out + 11, 2, of_day / 3600);
     put_digits(out + 14, 2, of_day / 60 % 60);
     put_digits(out + 17, 2, of_day % 60);
@@ -231,4 +213,21 @@ char *text_base64(const unsigned char *bytes, size_t size)
     }
     *out = '\0';
     return text;
+}
+
+char **text_words_copy(char *const *words)
+{
+    size_t len = 0, bytes = 0;
+    for (; words[len] != NULL; len++)
+        bytes += strlen(words[len]) + 1;
+    char **copy = malloc((len + 1) * sizeof *copy + bytes);
+    if (copy == NULL)
+        return NULL;
+    char *room = (char *)(copy + len + 1);
+    for (size_t i = 0; i < len; i++) {
+        copy[i] = room;
+        room = stpcpy(room, words[i]) + 1;
+    }
+    copy[len] = NULL;
+    return copy;
 }

@@ -37,6 +37,9 @@ bool text_is_utf8(const unsigned char *bytes, size_t size);
  * memory is short. */
 char *text_utf8(const unsigned char *bytes, size_t size);
 
+/* A copy of such a list, NULL at the end, in one piece to be freed; NULL when memory is short. */
+char **text_words_copy(char *const *words);
+
 /* RFC 4648, section 4. From malloc(); NULL when memory is short. */
 char *text_base64(const unsigned char *bytes, size_t size);
 

@@ -7,7 +7,7 @@
 #include "engine/job_info.h"
 #include "engine/lease_deadline.h"
 #include "engine/retire.h"
-#include "engine/submit.h"
+#include "engine/changes.h"
 #include "engine/transition.h"
 #include "engine/waiters.h"
 
@@ -96,7 +96,7 @@ static enum jobd_result can_give_locked(struct op *op, const struct queue *queue
     if (!change_has_room_locked(op, is_new ? taker : NULL))
         return JOBD_TIMEOUT;
     size_t payload_bytes = job->payload != NULL ? job->payload->size : 0;
-    return account_tell(taker, payload_bytes, !taker->no_wait) ? JOBD_OK : JOBD_OUT_OF_MEMORY;
+    return account_tell(taker, payload_bytes, !taker->at_once) ? JOBD_OK : JOBD_OUT_OF_MEMORY;
 }
 
 /* Who is to be given the job; NULL when nobody can. */
@@ -124,9 +124,8 @@ static struct job *next_pair_locked(struct op *op, struct queue *queue, struct j
 static struct jobd_waiter *next_putter(struct queue *queue)
 {
     struct jobd_waiter *putter = first_waiter(&queue->put_waiters);
-    bool has_room =
-        putter != NULL && admission_has_room(queue, admission_jobs(&waiting_of(putter)->put));
-    return has_room ? putter : NULL;
+    bool fits = putter != NULL && admission_jobs(&waiting_of(putter)->put) <= admission_room(queue);
+    return fits ? putter : NULL;
 }
 
 /* ---- dispatch */

@@ -9,7 +9,7 @@
 
 #include "engine/admission.h"
 #include "engine/dispatch.h"
-#include "engine/submit.h"
+#include "engine/changes.h"
 #include "engine/waiters.h"
 
 enum {
@@ -108,8 +108,8 @@ static int new_tables_locked(struct jobd *jobd, const struct jobd_config *config
 {
     int error = new_queues_locked(jobd, config);
     if (error == 0)
-        error = jobs_init(&jobd->jobs, (uint32_t)size->records, jobd->queues_max,
-                          config->memory_bytes, size->durable);
+        error =
+            jobs_init(&jobd->jobs, (uint32_t)size->records, jobd->queues_max, config->memory_bytes);
     for (uint32_t i = 0; i < jobd->queues_max && error == 0; i++)
         jobd->jobs.remembered[i].keep = config->keep;
     jobd->jobs.keep_for_us = config->keep_for_us;
@@ -128,7 +128,6 @@ static int new_tables_locked(struct jobd *jobd, const struct jobd_config *config
 
 static void set_up_locked(struct jobd *jobd, const struct jobd_config *config) REQUIRES(jobd->lock)
 {
-    jobd->durable = config->on_journal_ready != NULL;
     jobd->next_id = config->first_id;
     jobd->waiters_max = config->waiters_max;
     jobd->spare_capacity = config->spare_capacity;
@@ -160,6 +159,7 @@ int jobd_new(struct jobd **jobd, const struct jobd_config *config)
         return error;
     }
     mutex_lock(&new->lock); /* nobody else sees it yet: for the analysis */
+    new->durable = size.durable;
     set_up_locked(new, config);
     error = new_tables_locked(new, config, &size);
     mutex_unlock(&new->lock);

@@ -65,12 +65,14 @@ static struct jobd_blob *part_of(const struct job *job, enum jobd_part part)
         return job->extra != NULL ? job->extra->output : NULL;
     case JOBD_ERROR:
         return job->extra != NULL ? job->extra->error : NULL;
+    case JOBD_WORDS:
+        return job->extra != NULL ? job->extra->words : NULL;
     }
     return NULL;
 }
 
-enum jobd_result jobd_part(struct jobd *jobd, uint64_t id, enum jobd_part part,
-                           struct jobd_blob **bytes)
+enum jobd_result jobd_get_blob(struct jobd *jobd, uint64_t id, enum jobd_part part,
+                               struct jobd_blob **bytes)
 {
     mutex_lock(&jobd->lock);
     const struct job *job = jobs_seen(&jobd->jobs, id);

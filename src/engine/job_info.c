@@ -40,6 +40,7 @@ void job_info(const struct job *job, struct jobd_info *info)
         .output_bytes = extra != NULL && extra->output != NULL ? extra->output->size : 0,
         .output_truncated = job->output_truncated,
         .has_error = extra != NULL && extra->error != NULL,
+        .has_words = extra != NULL && extra->words != NULL,
         .exited = job->exited,
         .exit_code = job->exit_code,
     };

@@ -8,6 +8,8 @@
 #include "base/verify.h"
 #include "engine/blob.h"
 #include "engine/keep.h"
+#include "engine/engine.h"
+#include "engine/words.h"
 
 static int job_compare(const struct job *a, const struct job *b)
 {
@@ -30,13 +32,10 @@ static int key_compare(const struct job_extra *a, const struct job_extra *b)
 
 RB_GENERATE(key_tree, job_extra, by_key, key_compare)
 
-int jobs_init(struct jobs *jobs, uint32_t records_max, uint32_t queues_len, size_t memory_max,
-              bool keeps_forgotten)
+int jobs_init(struct jobs *jobs, uint32_t records_max, uint32_t queues_len, size_t memory_max)
 {
-    *jobs = (struct jobs){.records_max = records_max,
-                          .queues_len = queues_len,
-                          .memory_max = memory_max,
-                          .keeps_forgotten = keeps_forgotten};
+    *jobs = (struct jobs){
+        .records_max = records_max, .queues_len = queues_len, .memory_max = memory_max};
     TAILQ_INIT(&jobs->forgotten);
     TAILQ_INIT(&jobs->forgotten_gathered);
     TAILQ_INIT(&jobs->spare);
@@ -61,7 +60,7 @@ void jobs_release(struct jobs *jobs)
             jobd_blob_unref(job->extra->output);
             jobd_blob_unref(job->extra->error);
         }
-        free(job->extra);
+        extra_free(job->extra);
     }
     free(jobs->records);
     free(jobs->remembered);
@@ -96,7 +95,7 @@ static struct job_list *ages_of(struct jobs *jobs, const struct job *job)
 
 size_t extra_weight(const struct job_extra *extra)
 {
-    return sizeof *extra + strlen(extra->key) + 1;
+    return sizeof *extra + strlen(extra->key) + 1 + blob_weight(extra->words);
 }
 
 size_t jobs_weight(const struct job *job)
@@ -137,7 +136,7 @@ static void take_out(struct jobs *jobs, struct job *job, struct op *op)
         op_discard(op, job->extra->output);
         op_discard(op, job->extra->error);
     }
-    free(job->extra);
+    extra_free(job->extra);
     job->payload = NULL;
     job->extra = NULL;
 }
@@ -147,7 +146,7 @@ static void forget(struct jobs *jobs, struct job *job, struct op *op)
     verify(jobd_state_final(job->state));
     leave_remembered(jobs, job);
     take_out(jobs, job, op);
-    if (jobs->keeps_forgotten)
+    if (op->jobd->durable)
         TAILQ_INSERT_TAIL(&jobs->forgotten, job, link);
     else
         jobs_release_record(jobs, job);
@@ -296,6 +295,10 @@ struct job_extra *extra_new(const struct jobd_put *put, struct job_extra *next)
     struct job_extra *extra = calloc(1, sizeof *extra + key_size);
     if (extra == NULL)
         return NULL;
+    if (put->terms != NULL && !words_new(put->terms->texts, &extra->words)) {
+        free(extra);
+        return NULL;
+    }
     extra->next = next;
     extra->timeout_us = put->timeout_us;
     if (put->trace != NULL)
@@ -316,6 +319,7 @@ void extra_free(struct job_extra *extra)
 {
     while (extra != NULL) {
         struct job_extra *next = extra->next;
+        jobd_blob_unref(extra->words);
         free(extra);
         extra = next;
     }

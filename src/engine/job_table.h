@@ -19,6 +19,7 @@ TAILQ_HEAD(job_list, job);
 struct job_extra {
     int64_t timeout_us; /* 0: the queue's */
     char trace[JOBD_TRACE_SIZE];
+    struct jobd_blob *words; /* its texts; NULL: none */
     struct jobd_blob *output, *error;
     RB_ENTRY(job_extra) by_key; /* when it has one */
     struct job *job;            /* the same */
@@ -124,17 +125,14 @@ struct jobs {
     /* Of those that ended before this process, by the wall clock: that minus the engine's time, and
      * the engine's time when they came back. */
     int64_t wall_ahead_us, restored_us;
-    uint32_t reviving;    /* final and in none of these: they are just being retried */
-    bool keeps_forgotten; /* until the store has removed them: */
-    struct job_list forgotten, forgotten_gathered; /* forgotten, but not on disk yet */
+    uint32_t reviving; /* final and in none of these: they are just being retried */
+    struct job_list forgotten, forgotten_gathered; /* but not yet by the store, if there is one */
     size_t memory_max, memory, memory_living;      /* bytes: of all, of those not final */
 };
 
-/* Room for so many records, the remembered of so many queues included. `keeps_forgotten`: they stay
- * until jobs_release_record(). 0 or -ENOMEM. */
+/* Room for so many records, the remembered of so many queues included. 0 or -ENOMEM. */
 __attribute__((warn_unused_result)) int jobs_init(struct jobs *jobs, uint32_t records_max,
-                                                  uint32_t queues_len, size_t memory_max,
-                                                  bool keeps_forgotten);
+                                                  uint32_t queues_len, size_t memory_max);
 void jobs_release(struct jobs *jobs);
 struct job *jobs_find(struct jobs *jobs, uint64_t id);
 /* The same for those who ask from outside: a job that is not written yet is not there. */

@@ -6,13 +6,15 @@
 
 #include "engine/admission.h"
 #include "engine/dispatch.h"
-#include "engine/submit.h"
+#include "engine/changes.h"
 #include "engine/transition.h"
 #include "engine/waiters.h"
+#include "engine/words.h"
 
 static bool needs_extras(const struct jobd_put *put)
 {
-    return put->timeout_us != 0 || put->trace != NULL || put->key != NULL;
+    return put->timeout_us != 0 || put->trace != NULL || put->key != NULL ||
+           (put->terms != NULL && words_weight(put->terms->texts) > 0);
 }
 
 /* One for each job, linked; NULL when they need none. 0 or -ENOMEM. */
@@ -35,7 +37,10 @@ static int extras_new(const struct jobd_put *put, struct job_extra **extra)
 size_t jobd_put_weight(const struct jobd_put *put)
 {
     size_t key_size = put->key != NULL ? strlen(put->key) + 1 : 1;
-    return needs_extras(put) ? admission_jobs(put) * (sizeof(struct job_extra) + key_size) : 0;
+    size_t weight = sizeof(struct job_extra) + key_size;
+    if (put->terms != NULL)
+        weight += words_weight(put->terms->texts);
+    return needs_extras(put) ? admission_jobs(put) * weight : 0;
 }
 
 static enum jobd_result wait_for_room_locked(struct op *op, struct admission *admission)
@@ -55,19 +60,10 @@ static enum jobd_result wait_for_room_locked(struct op *op, struct admission *ad
 static enum jobd_result put_locked(struct op *op, struct admission *admission, bool for_room)
     REQUIRES(op->jobd->lock)
 {
-    const uint32_t number = admission->put->queue;
-    struct queue *queue = &op->jobd->queues[queue_index(number)];
+    struct queue *queue = &op->jobd->queues[queue_index(admission->put->queue)];
     uint32_t jobs = admission_jobs(admission->put);
-    enum jobd_result result;
     admission->receipt->capacity = queue->capacity;
-    if (queue->number != number || queue->phase != QUEUE_OPEN)
-        result = JOBD_UNDECLARED;
-    else if (op->jobd->closed)
-        result = JOBD_CLOSED;
-    else if (!TAILQ_EMPTY(&queue->put_waiters) && admission_duplicate_locked(op, admission) == NULL)
-        result = JOBD_FULL; /* those who wait for room come first */
-    else
-        result = admission_locked(op, admission);
+    enum jobd_result result = admission_locked(op, admission);
     if (op->waiter != NULL)
         op->waiter->accepted = result == JOBD_OK || result == JOBD_PENDING;
     if (result == JOBD_OK) {
@@ -172,18 +168,12 @@ static enum jobd_result retry_locked(struct op *op, struct job *job, struct jobd
     *receipt = (struct jobd_receipt){.capacity = queue->capacity, .waiting = queue_waiting(queue)};
     if (!jobd_state_final((enum jobd_state)job->state) || job->commit_pending)
         return JOBD_NOT_FINAL;
-    if (queue->phase != QUEUE_OPEN)
-        return JOBD_UNDECLARED;
-    if (op->jobd->closed)
-        return JOBD_CLOSED;
-    if (op->jobd->journal.refuses)
-        return JOBD_STORE_FAILED;
-    if (!admission_has_room(queue, 1) || !TAILQ_EMPTY(&queue->put_waiters)) {
-        admission_refuse(op, queue, 1, JOBD_FULL, receipt);
-        return JOBD_FULL;
-    }
-    if (!change_has_room_locked(op, op->waiter))
-        return JOBD_TOO_MANY_WAITERS;
+    enum jobd_result result = admission_open_locked(op, queue);
+    if (result == JOBD_OK)
+        result = admission_check_locked(op, queue, 1, op->waiter);
+    admission_refuse(op, queue, 1, result, receipt);
+    if (result != JOBD_OK)
+        return result;
     receipt->id = job->id;
     receipt->state = JOBD_QUEUED;
     jobs_revive(&op->jobd->jobs, job);
@@ -191,7 +181,7 @@ static enum jobd_result retry_locked(struct op *op, struct job *job, struct jobd
     queue->put_pending++;
     job->commit_pending = true;
     change_init(&change, op, &retry_kind, job);
-    enum jobd_result result = change_submit_locked(op, &change);
+    result = change_submit_locked(op, &change);
     dispatch_locked(op, queue);
     return result;
 }

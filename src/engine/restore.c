@@ -5,9 +5,10 @@
 
 #include "engine/attempt.h"
 #include "engine/engine.h"
-#include "engine/journal.h"
-#include "engine/submit.h"
+#include "engine/journal_store.h"
+#include "engine/changes.h"
 #include "engine/transition.h"
+#include "engine/words.h"
 
 static struct jobd_blob *shared(const struct jobd_blob *blob)
 {
@@ -24,13 +25,17 @@ static bool extra_from(const struct job_record *record, bool taken, struct job_e
     size_t key_size = strlen(record->key) + 1, trace_size = strlen(record->trace) + 1;
     *extra = NULL;
     if (record->timeout_us == 0 && key_size == 1 && trace_size == 1 && record->output == NULL &&
-        record->error == NULL)
+        record->error == NULL && words_weight(record->texts) == 0)
         return true;
     if (key_size > JOBD_KEY_SIZE || trace_size > JOBD_TRACE_SIZE)
         return false;
     *extra = calloc(1, sizeof **extra + key_size);
     if (*extra == NULL)
         return false;
+    if (!words_new(record->texts, &(*extra)->words)) {
+        extra_free(*extra);
+        return false;
+    }
     (*extra)->timeout_us = record->timeout_us;
     if (!taken)
         memcpy((*extra)->key, record->key, key_size);
@@ -75,14 +80,14 @@ static enum jobd_state state_of(const struct op *op, const struct job_record *re
     return record->delayed && record->ready_us > op->now_us ? JOBD_SCHEDULED : JOBD_QUEUED;
 }
 
-/* A word of a lease that is over may come again, or late. */
+/* A report of a lease that is over may come again, or late. */
 static void recall_lease_locked(struct op *op, const struct job *job,
                                 const struct job_record *record) REQUIRES(op->jobd->lock)
 {
-    static const enum lease_word words[JOBD_STATES] = {
+    static const enum lease_report reports[JOBD_STATES] = {
         [JOBD_DONE] = LEASE_DONE, [JOBD_FAILED] = LEASE_FAILED};
     if (!job->leased && record->state != JOBD_RUNNING)
-        lease_recall(&op->jobd->leases, job, record->token, words[record->state]);
+        lease_recall(&op->jobd->leases, job, record->token, reports[record->state]);
 }
 
 static struct job *add_locked(struct op *op, const struct job_record *record, uint16_t queue,
@@ -135,7 +140,7 @@ static bool restore_locked(struct op *op, const struct job_record *record, uint1
         end_lost_attempt_locked(op, job);
     if (record->id >= jobd->next_id && record->id < JOBD_FIRST_ID_MAX)
         jobd->next_id = record->id + 1;
-    journal_tell_store_locked(op); /* some may have been forgotten at once */
+    op->tell_store |= journal_notify(&jobd->journal); /* some may have been forgotten at once */
     return true;
 }
 

@@ -3,7 +3,6 @@
 #include "base/container.h"
 #include "engine/dispatch.h"
 #include "engine/lease.h"
-#include "engine/submit.h"
 #include "engine/transition.h"
 #include "engine/waiters.h"
 
@@ -46,7 +45,7 @@ static void forget_some_locked(struct op *op, int *left) REQUIRES(op->jobd->lock
     while (*left > 0 && jobs_forget_due(jobs, op->now_us, op))
         --*left;
     if (*left < before && op->jobd->durable)
-        journal_tell_store_locked(op);
+        op->tell_store |= journal_notify(&op->jobd->journal);
 }
 
 static int64_t tick_locked(struct op *op) REQUIRES(op->jobd->lock)

@@ -36,31 +36,52 @@ void access_set_address(struct access *access, const struct sockaddr *address)
         snprintf(access->address, sizeof access->address, "unix");
 }
 
-void access_set_method(struct access *access, const char *method)
-{
-    snprintf(access->method, sizeof access->method, "%s", method);
-}
-
 /* Letters and digits that a token could be. */
-static size_t token_at(const char *at)
+static size_t token_at(const char *at, size_t size)
 {
-    size_t length = strspn(at, "0123456789abcdefABCDEF");
+    size_t length = 0;
+    while (length < size && (char_is_digit(at[length]) ||
+                             (char_lower(at[length]) >= 'a' && char_lower(at[length]) <= 'f')))
+        length++;
     return length >= TOKEN_LENGTH ? length : 0;
 }
 
-void access_set_target(struct access *access, const char *target)
+static void set_target(struct access *access, const char *target, size_t size)
 {
-    const bool of_lease = strstr(target, "leases") != NULL;
+    const bool of_lease = memmem(target, size, "leases", strlen("leases")) != NULL;
     char *out = access->target, *const end = access->target + sizeof access->target;
-    while (*target != '\0' && end - out > (ptrdiff_t)sizeof DOTS) {
-        size_t token = of_lease ? token_at(target) : 0;
+    size_t at = 0;
+    while (at < size && end - out > (ptrdiff_t)sizeof DOTS) {
+        size_t token = of_lease ? token_at(target + at, size - at) : 0;
         if (token > 0)
             out = stpcpy(out, STARS);
         else
-            *out++ = *target;
-        target += token > 0 ? token : 1;
+            *out++ = target[at] != '\0' ? target[at] : '?';
+        at += token > 0 ? token : 1;
     }
-    stpcpy(out, *target != '\0' ? DOTS : "");
+    stpcpy(out, at < size ? DOTS : "");
+}
+
+/* Bytes up to this one, or all. */
+static size_t until(const char *text, size_t size, char mark)
+{
+    const char *found = memchr(text, mark, size);
+    return found != NULL ? (size_t)(found - text) : size;
+}
+
+void access_set_request(struct access *access, const char *text, size_t size)
+{
+    size = until(text, until(text, size, '\n'), '\r');
+    const size_t method = until(text, size, ' ');
+    size_t target = size - method;
+    snprintf(access->method, sizeof access->method, "%.*s", (int)method, text);
+    if (target == 0)
+        return;
+    text += method + 1;
+    size -= method + 1;
+    const char *version = memrchr(text, ' ', size);
+    target = version != NULL ? (size_t)(version - text) : size;
+    set_target(access, text, target);
 }
 
 /* ---- the line */

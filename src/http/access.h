@@ -27,10 +27,10 @@ struct access {
 };
 
 void access_set_address(struct access *access, const struct sockaddr *address);
-void access_set_method(struct access *access, const char *method);
-/* As the request line has it, with stars in place of a lease's token: who has that can end the
- * job. A longer one is cut, with dots behind it. */
-void access_set_target(struct access *access, const char *target);
+/* Method and target, as far as the first line is among these bytes, and as it has them; with stars
+ * in place of a lease's token, as who has that can end the job. A target that is longer is cut,
+ * with dots behind it. */
+void access_set_request(struct access *access, const char *text, size_t size);
 
 /* Writes the line, its line feed included, in printable ASCII alone: one of text, whose words have
  * no blank and are "-" where they are not known, or one of JSON, where those are left out. Its

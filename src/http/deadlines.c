@@ -30,7 +30,7 @@ static bool cut_locked(struct deadlines *deadlines, struct conn *conn, struct co
         if (waits_for_client(phase)) {
             atomic_store(&conn->timed_out, true);
             if (!deadlines->mute)
-                reject_too_slow(conn->fd);
+                (void)canned_send(conn->fd, 408, "the request did not come in time");
         }
     }
     shutdown(conn->fd, SHUT_RDWR);

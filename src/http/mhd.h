@@ -8,7 +8,6 @@
 #include <netinet/in.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -17,6 +16,7 @@
 #include "http/headers.h"
 #include "http/http.h"
 #include "http/mhd_fixes.h"
+#include "http/mhd_gate.h"
 #include "base/lock.h"
 #include "http/request.h"
 
@@ -52,16 +52,14 @@ struct exchange {
     enum stage stage;
     _Atomic enum wait wait;
     struct quirk quirk;
+    struct gate gate;
     const char *target; /* where the request line has it, for request_decode() alone */
-    size_t target_size; /* as the request line said it */
     bool target_whole;  /* it was a whole URI, with its authority */
-    bool target_bad;    /* it had a byte that no target has */
-    bool malformed;     /* its header has what libmicrohttpd does not hand out */
     const struct request_error
         *refused;               /* not NULL: at the end of its body, which is thrown away */
     bool gone;                  /* parked, and the client has hung up */
     size_t body_used;           /* of request.body */
-    size_t parameters;          /* in the query */
+    unsigned parameters;        /* in the query */
     struct http_stream *stream; /* its reply is one; NULL: is none */
     struct access *access;      /* for the access log, from malloc(); NULL: none yet */
     bool access_open;           /* a request of which no line is written yet */
@@ -92,13 +90,9 @@ struct loop {
     atomic_bool over, woken; /* woken: and has not looked yet */
     _Atomic uint32_t connections;
     struct quirks quirks;
+    struct kick_list kicks;
     TAILQ_HEAD(stream_list, http_stream) streams; /* all; its own thread only */
     bool saw_start;                               /* MHD_add_connection() got so far */
-    /* For the access log, its own thread only: requests that libmicrohttpd has refused itself,
-     * whose connections it has not closed yet; what the last one was told; and whether the next is
-     * one that we have refused before it. */
-    unsigned refusals, refusal_status;
-    bool refused_here;
     struct mutex lock;
     struct accepted *accepted GUARDED_BY(lock);
     uint32_t accepted_len GUARDED_BY(lock);
@@ -119,15 +113,16 @@ struct http {
     request_admitter *admits;
     void *context;
     struct conn_table conns;
+    _Atomic(struct exchange *) *exchanges; /* by descriptor; conns.by_fd_len of them */
     struct acceptor *acceptor;
     struct loop loops[LOOPS_MAX];
     unsigned loops_len;
     struct shared_reply shared[SHARED_MAX];
     unsigned shared_len;
     atomic_bool draining;
-    _Atomic uint32_t parked;                  /* requests */
-    _Atomic uint32_t streams, streams_parked; /* replies that are streams; the suspended ones */
-    struct jobd_budget budget;                /* of bodies and replies under way */
+    _Atomic uint32_t parked;         /* requests */
+    _Atomic uint32_t streams_parked; /* replies that are streams, and suspended */
+    struct jobd_budget budget;       /* of bodies and replies under way */
     _Atomic uint64_t replies[6];
 };
 
@@ -137,6 +132,13 @@ struct http {
 void loop_wake(struct loop *loop);
 /* In the loop's thread, before it looks. */
 void loop_take_wakeup(struct loop *loop);
+
+/* ---- mhd_exchange.c: in the loop's thread */
+
+/* NULL: none. */
+struct exchange *exchange_of(struct MHD_Connection *connection);
+struct exchange *exchange_at(struct http *http, int fd);
+void exchange_set_at(struct http *http, int fd, struct exchange *exchange);
 
 /* ---- budget.c */
 
@@ -171,20 +173,17 @@ void reply_count(struct http *http, unsigned status);
 
 /* ---- mhd_access.c: nothing is done where there is no access log; in the loop's thread */
 
-/* A request line has come; its target before it is decoded. */
-void access_begin(struct exchange *exchange, const char *target);
-void access_method(struct exchange *exchange, const char *method);
+/* Its first bytes have come. Once more does nothing. */
+void access_begin(struct exchange *exchange);
+/* So much of it has come: its first line, as far as that is there. */
+void access_request(struct exchange *exchange, const char *text, size_t size);
 /* What it is answered; a part more of a reply that is a stream. */
 void access_reply(struct exchange *exchange, unsigned status, uint64_t bytes);
 void access_part(struct exchange *exchange, size_t bytes);
 /* It is over: its line. Once more does nothing. */
 void access_end(struct exchange *exchange);
-/* Its connection is closed: a line if that was refused before it had a request. */
+/* Its connection is closed: a line if that was refused without a request. */
 void access_close(struct exchange *exchange);
-/* libmicrohttpd says this for the log: perhaps that it refuses a request. Before that: that what it
- * is about to refuse has been refused here. */
-void access_on_message(struct loop *loop, const char *format, va_list arguments);
-void access_refused_here(struct loop *loop);
 /* A connection was one too many. Any thread. */
 void access_refused(const struct http *http, const struct sockaddr *from);
 

@@ -41,19 +41,17 @@ static struct access *record(struct exchange *exchange)
     return exchange->access;
 }
 
-void access_begin(struct exchange *exchange, const char *target)
+void access_begin(struct exchange *exchange)
 {
-    if (log_of(exchange) == NULL || record(exchange) == NULL)
-        return;
-    access_set_target(exchange->access, target);
-    exchange->access_open = true;
-    exchange->request.wants_job = true;
+    if (log_of(exchange) != NULL && !exchange->access_open)
+        exchange->access_open = record(exchange) != NULL;
 }
 
-void access_method(struct exchange *exchange, const char *method)
+void access_request(struct exchange *exchange, const char *text, size_t size)
 {
+    access_begin(exchange);
     if (exchange->access_open)
-        access_set_method(exchange->access, method);
+        access_set_request(exchange->access, text, size);
 }
 
 void access_reply(struct exchange *exchange, unsigned status, uint64_t bytes)
@@ -61,25 +59,13 @@ void access_reply(struct exchange *exchange, unsigned status, uint64_t bytes)
     if (!exchange->access_open)
         return;
     exchange->access->status = status;
-    exchange->access->bytes = exchange->request.method == METHOD_HEAD ? 0 : bytes;
+    exchange->access->bytes = strcmp(exchange->access->method, "HEAD") == 0 ? 0 : bytes;
 }
 
 void access_part(struct exchange *exchange, size_t bytes)
 {
     if (exchange->access_open)
         exchange->access->bytes += bytes;
-}
-
-/* What it was answered by another than us; 0: it was not. */
-static unsigned answered_otherwise(struct exchange *exchange)
-{
-    struct loop *loop = exchange->loop;
-    if (atomic_exchange(&exchange->conn->timed_out, false))
-        return 408;
-    if (loop->refusals == 0)
-        return 0;
-    loop->refusals--;
-    return loop->refusal_status;
 }
 
 void access_end(struct exchange *exchange)
@@ -89,9 +75,7 @@ void access_end(struct exchange *exchange)
         return;
     exchange->access_open = false;
     if (access->status == 0)
-        access->status = answered_otherwise(exchange);
-    if (access->status == 0)
-        access->status = ACCESS_GONE;
+        access->status = atomic_exchange(&exchange->conn->timed_out, false) ? 408 : ACCESS_GONE;
     access->job = exchange->request.job;
     access->ended_us = clock_now_us();
     add_line(exchange->loop->http, access);
@@ -99,16 +83,21 @@ void access_end(struct exchange *exchange)
 
 /* ---- a connection */
 
+/* What has come of a request that is not whole. */
+static void note_unfinished(struct exchange *exchange)
+{
+    const struct gate *gate = &exchange->gate;
+    if (gate->used > gate->taken)
+        access_request(exchange, gate->held + gate->taken, gate->used - gate->taken);
+}
+
 void access_close(struct exchange *exchange)
 {
-    unsigned status;
+    if (exchange->access_open && exchange->access->method[0] == '\0')
+        note_unfinished(exchange);
+    if (atomic_load(&exchange->conn->timed_out))
+        access_begin(exchange); /* it has sent nothing */
     access_end(exchange);
-    if (log_of(exchange) != NULL && (status = answered_otherwise(exchange)) != 0 &&
-        record(exchange) != NULL) {
-        exchange->access->status = status;
-        exchange->access->ended_us = exchange->access->began_us;
-        add_line(exchange->loop->http, exchange->access);
-    }
     free(exchange->access);
     exchange->access = NULL;
 }
@@ -121,26 +110,4 @@ void access_refused(const struct http *http, const struct sockaddr *from)
     access.began_us = access.ended_us = clock_now_us();
     access_set_address(&access, from);
     add_line(http, &access);
-}
-
-/* ---- what libmicrohttpd refuses itself */
-
-void access_refused_here(struct loop *loop)
-{
-    loop->refused_here = true;
-}
-
-void access_on_message(struct loop *loop, const char *format, va_list arguments)
-{
-    static const char refusal[] = "Error processing request (HTTP response code is %u";
-    va_list copy;
-    if (loop->http->config.access_log == NULL || strncmp(format, refusal, strlen(refusal)) != 0)
-        return;
-    if (!loop->refused_here) {
-        va_copy(copy, arguments);
-        loop->refusal_status = va_arg(copy, unsigned);
-        va_end(copy);
-        loop->refusals++;
-    }
-    loop->refused_here = false;
 }

@@ -16,6 +16,7 @@
 #include "server/notify.h"
 #include "server/option_sources.h"
 #include "server/option_types.h"
+#include "server/queue_runner.h"
 #include "server/sandbox.h"
 #include "server/server.h"
 #include "server/surroundings.h"
@@ -48,17 +49,6 @@ void queue_terms(const struct queue_options *queue, struct jobd_queue_config *co
     config->timeout_us = queue->timeout_us;
     config->backoff_min_us = queue->backoff.min_us;
     config->backoff_max_us = queue->backoff.max_us;
-}
-
-void queue_runner(const struct options *options, const struct queue_options *queue,
-                  struct runner_config *config)
-{
-    const struct option_spec *runner = options_runner(queue);
-    *config = (struct runner_config){.queue = queue->name,
-                                     .kind = runner->name,
-                                     .argument = option_value(runner, queue),
-                                     .output_max_bytes = (size_t)options->output_max_bytes,
-                                     .kill_after_us = options->kill_after_us};
 }
 
 static void note(void *context, const char *option, bool live)
@@ -112,8 +102,7 @@ static bool read_files(struct changes *changes, const struct server *server,
     const struct both both = {&server->options, &changes->options};
     if (server->auth != NULL) {
         changes->tokens = auth_read(server->auth, problem);
-        if (changes->tokens == NULL ||
-            !tokens_check(changes->tokens, server->auth, both_declare, &both, problem))
+        if (changes->tokens == NULL || !tokens_check(changes->tokens, both_declare, &both, problem))
             return false;
     }
     return server->tls == NULL || (changes->identity = tls_read(server->tls, problem)) != NULL;
@@ -128,13 +117,15 @@ static bool make_runners(struct changes *changes, const struct options *options,
         const struct queue_options *queue = &options->queues[i];
         const struct queue_options *then = find(&changes->options, queue->name);
         struct differences differences = {0};
-        struct runner_config config;
+        struct queue_runner runner;
         if (then != NULL)
             options_compare(OF_QUEUE, queue, then, note, &differences);
-        if (differences.live.used == 0)
+        if (then == NULL || (differences.live.used == 0 && !queue_runner_rereads(then)))
             continue;
-        queue_runner(options, then, &config);
-        error = runner_version_new(&changes->runners[i], &config);
+        if (!queue_runner_open(&runner, options, then, problem))
+            return false;
+        error = runner_version_new(&changes->runners[i], &runner.config);
+        queue_runner_close(&runner);
     }
     return error == 0 || problem_set(problem, "%s", strerror(-error));
 }
@@ -149,11 +140,13 @@ static bool make_added(struct changes *changes, const struct options *options,
         calloc((size_t)options->queues_len + fresh->queues_len, sizeof *changes->queues);
     int error = changes->added != NULL && changes->queues != NULL ? 0 : -ENOMEM;
     for (uint32_t i = 0; i < fresh->queues_len && error == 0; i++) {
-        struct runner_config config;
+        struct queue_runner runner;
         if (find(options, fresh->queues[i].name) != NULL)
             continue;
-        queue_runner(options, &fresh->queues[i], &config);
-        error = runner_new(&changes->added[i], &config);
+        if (!queue_runner_open(&runner, options, &fresh->queues[i], problem))
+            return false;
+        error = runner_new(&changes->added[i], &runner.config);
+        queue_runner_close(&runner);
     }
     return error == 0 || problem_set(problem, "%s", strerror(-error));
 }
@@ -232,8 +225,8 @@ static void resize_queue(struct server *server, uint32_t index, const struct que
     }
 }
 
-/* Takes the runner's version, NULL when nothing that is live differs. What is live is exchanged
- * with `fresh`, to be released with it. */
+/* Takes the runner's version, NULL when nothing that is live differs and no file is read again.
+ * What is live is exchanged with `fresh`, to be released with it. */
 static void change_queue(struct server *server, uint32_t index, struct queue_options *fresh,
                          struct runner_version *version)
 {
@@ -252,7 +245,8 @@ static void change_queue(struct server *server, uint32_t index, struct queue_opt
     queue_terms(fresh, &terms);
     verify(jobd_queue_change(server->jobd, number, &terms) == 0);
     options_swap_live(queue, fresh);
-    log_info("SIGHUP: queue %s: changed: %s", queue->name, differences.live.text);
+    if (differences.live.used > 0)
+        log_info("SIGHUP: queue %s: changed: %s", queue->name, differences.live.text);
 }
 
 /* ---- queues that come and go */
@@ -416,7 +410,7 @@ void reload(struct server *server)
             log_warn("SIGHUP: %s cannot change while the server runs", differences.fixed.text);
         change_files(server, &changes);
         change_queues(server, &changes);
-        surroundings_warn_commands(&server->options);
+        surroundings_warn_runners(&server->options);
         log_info("SIGHUP: configuration reloaded");
     } else {
         explain(server, &problem);

@@ -16,6 +16,7 @@
 #include "server/forgotten.h"
 #include "server/descriptors.h"
 #include "server/option_types.h"
+#include "server/queue_runner.h"
 #include "server/reload.h"
 #include "server/sandbox.h"
 #include "server/shutdown.h"
@@ -51,7 +52,8 @@ static int new_queue(struct server *server, uint32_t index, struct jobd_queue_co
                      struct jobd_runner *runner)
 {
     const struct queue_options *queue = &server->options.queues[index];
-    struct runner_config runs;
+    struct queue_runner runs;
+    struct problem problem;
     server->rooms[index] = queue_room_of(queue);
     *config = (struct jobd_queue_config){.name = queue->name,
                                          .capacity = (uint32_t)queue->capacity,
@@ -60,8 +62,12 @@ static int new_queue(struct server *server, uint32_t index, struct jobd_queue_co
                                          .workers_max = server->rooms[index].workers,
                                          .restored = waiting_on_disk(server, queue)};
     queue_terms(queue, config);
-    queue_runner(&server->options, queue, &runs);
-    int error = runner_new(&server->runners[index], &runs);
+    if (!queue_runner_open(&runs, &server->options, queue, &problem)) {
+        log_error("%s", problem.text); /* it was good a moment ago */
+        return -EAGAIN;
+    }
+    int error = runner_new(&server->runners[index], &runs.config);
+    queue_runner_close(&runs);
     *runner = (struct jobd_runner){.run = runner_run, .context = server->runners[index]};
     return error;
 }
@@ -175,7 +181,7 @@ static bool start(struct server *server, struct problem *problem)
     if (server->access_log != NULL && (error = line_writer_start(server->access_log)) != 0)
         goto fail;
     if ((error = jobd_pool_start(server->pool)) != 0 ||
-        (error = http_start(server->http, api_serve, api_admits, &server->api)) != 0)
+        (error = http_start(server->http, api_serve, api_authorize, &server->api)) != 0)
         goto fail;
     return true;
 fail:
@@ -203,7 +209,7 @@ static bool open_auth(const struct options *options, struct auth **auth, struct 
     if (options->token_file == NULL)
         return true;
     return (auth_open(auth, options->token_file, problem) &&
-            tokens_check(auth_tokens(*auth), *auth, options_declare, options, problem)) ||
+            tokens_check(auth_tokens(*auth), options_declare, options, problem)) ||
            problem_at(problem, option_place(&options->places, "token-file"));
 }
 
@@ -226,6 +232,14 @@ static bool open_tls(const struct options *options, struct tls **tls, struct pro
                            option_place(&options->places, "tls-cert"));
     return tls_open(tls, options->tls_certificate, options->tls_key, options->header_us, problem) ||
            problem_at(problem, tls_place(options, problem));
+}
+
+static bool check_runners(const struct options *options, struct problem *problem)
+{
+    bool good = true;
+    for (uint32_t i = 0; i < options->queues_len && good; i++)
+        good = queue_runner_check(options, &options->queues[i], problem);
+    return good;
 }
 
 static bool open_store(struct server *server, struct problem *problem)
@@ -269,7 +283,7 @@ static int open_all(struct server *server, struct problem *problem)
         !descriptors_fit(options, &server->connections_max, problem))
         return EXIT_LOST;
     if (!open_auth(options, &server->auth, problem) || !open_tls(options, &server->tls, problem) ||
-        !open_access_log(server, problem))
+        !check_runners(options, problem) || !open_access_log(server, problem))
         return EXIT_WRONG;
     switch (open_listeners(server, problem)) {
     case LISTEN_WRONG:
@@ -311,7 +325,7 @@ static void warn(const struct options *options, struct auth *auth, struct tls *t
         auth_warn(auth);
     if (tls != NULL)
         tls_warn(tls);
-    surroundings_warn_commands(options);
+    surroundings_warn_runners(options);
 }
 
 /* All is open that needs rights, and no thread runs yet. */
@@ -330,8 +344,12 @@ static bool give_up_rights(const struct server *server, struct problem *problem)
                    : NULL,
         .socket = listen_own_file(&server->listeners),
     };
-    for (uint32_t i = 0; i < options->queues_len; i++)
-        sandbox.commands |= options_any(OF_QUEUE, &options->queues[i], OPTION_PROGRAM);
+    for (uint32_t i = 0; i < options->queues_len; i++) {
+        const struct queue_options *queue = &options->queues[i];
+        sandbox.commands |= options_any(OF_QUEUE, queue, OPTION_PROGRAM);
+        sandbox.secrets |= options_any(OF_QUEUE, queue, OPTION_SECRET);
+        sandbox.connects |= queue->socket != NULL;
+    }
     sandbox_enter(&sandbox);
     free(files);
     return true;

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "engine/journal.h"
+#include "engine/journal_store.h"
 #include "store/times.h"
 
 enum {

@@ -136,7 +136,7 @@ static void a_taker_waits_for_room(void **state)
     struct jobd_waiter first = taker(&accounts[0], 'a'), second = taker(&accounts[1], 'b'),
                        hasty = taker(&accounts[2], 'c');
     (void)state;
-    hasty.no_wait = true;
+    hasty.at_once = true;
     put(jobd, 40);
     put(jobd, 40);
     assert_int_equal(jobd_take(jobd, 0, &first, 1), JOBD_OK);

@@ -131,7 +131,7 @@ static struct jobd_outcome any_outcome(struct world *world)
 static void do_lease(struct world *world, struct person *who)
 {
     who->waiter.lease_us = 1 + some_us(world, 60);
-    who->waiter.no_wait = true;
+    who->waiter.at_once = true;
     char *token = world->tokens[world->tokens_made % 64];
     snprintf(token, JOBD_TOKEN_SIZE, "%032x", ++world->tokens_made);
     strcpy(who->waiter.token, token);
@@ -182,7 +182,7 @@ static void do_work(struct world *world)
         return;
     *worker = person_new();
     worker->waiter.uncounted = true;
-    worker->waiter.no_wait = true;
+    worker->waiter.at_once = true;
     enum jobd_result result =
         jobd_take(world->jobd, which / WORKERS, &worker->waiter, world->now_us);
     worker->id = result == JOBD_PENDING ? worker->waiter.task.id : 0;
@@ -302,7 +302,7 @@ static void check_restored(struct world *world)
         else if (!kept->record.delayed)
             verify(info.state == JOBD_QUEUED);
         struct jobd_blob *payload;
-        verify(jobd_part(world->jobd, id, JOBD_PAYLOAD, &payload) == JOBD_OK);
+        verify(jobd_get_blob(world->jobd, id, JOBD_PAYLOAD, &payload) == JOBD_OK);
         verify(payload == kept->payload);
         jobd_blob_unref(payload);
     }

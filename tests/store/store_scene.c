@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
-#include "engine/journal.h"
+#include "engine/journal_store.h"
 #include "run/wait_sync.h"
 #include "store/database.h"
 #include "support/server.h"
@@ -108,7 +108,7 @@ uint64_t lease(struct scene *scene, unsigned number, char token[JOBD_TOKEN_SIZE]
     snprintf(token, JOBD_TOKEN_SIZE, "%032x", number);
     memcpy(block.waiter.token, token, JOBD_TOKEN_SIZE);
     block.waiter.lease_us = 3600 * CLOCK_SECOND_US;
-    block.waiter.no_wait = true;
+    block.waiter.at_once = true;
     enum jobd_result result =
         done_by(scene, &block, jobd_take(scene->jobd, 0, &block.waiter, clock_now_us()));
     uint64_t id = result == JOBD_OK ? block.waiter.task.id : 0;
@@ -136,7 +136,7 @@ enum jobd_result finish(struct scene *scene, const char *token, enum jobd_state 
 const char *payload_of(struct jobd *jobd, uint64_t id, char out[16])
 {
     struct jobd_blob *payload = NULL;
-    assert_int_equal(jobd_part(jobd, id, JOBD_PAYLOAD, &payload), JOBD_OK);
+    assert_int_equal(jobd_get_blob(jobd, id, JOBD_PAYLOAD, &payload), JOBD_OK);
     assert_non_null(payload);
     assert_true(payload->size < 16);
     memcpy(out, payload->bytes, payload->size);

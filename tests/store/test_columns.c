@@ -187,6 +187,9 @@ static void same_job(const struct job_record *a, const struct job_record *b)
     assert_int_equal(a->timeout_us, b->timeout_us);
     assert_string_equal(a->key, b->key);
     assert_string_equal(a->trace, b->trace);
+    for (int i = 0; i < JOBD_TEXTS; i++)
+        assert_string_equal(a->texts[i] != NULL ? a->texts[i] : "",
+                            b->texts[i] != NULL ? b->texts[i] : "");
     same_blob(a->payload, b->payload);
     assert_int_equal(a->state, b->state);
     assert_int_equal(a->attempt, b->attempt);
