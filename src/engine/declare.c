@@ -93,7 +93,7 @@ static int add(struct jobd *jobd, struct queue *place, const struct jobd_queue_c
     const bool is_new = place == &jobd->queues[jobd->queues_len];
     int error =
         queue_init(&fresh, config, (uint32_t)queue_running_max(config->workers_max, jobd->durable),
-                   jobd->leases.max);
+                   jobd->leases_max);
     if (error != 0) {
         queue_release(&fresh);
         return error;

@@ -130,6 +130,7 @@ static void set_up_locked(struct jobd *jobd, const struct jobd_config *config) R
 {
     jobd->next_id = config->first_id;
     jobd->waiters_max = config->waiters_max;
+    jobd->leases_max = config->leases_max;
     jobd->spare_capacity = config->spare_capacity;
     jobd->spare_workers = config->spare_workers;
     jobd->on_earlier_deadline = config->on_earlier_deadline;

@@ -28,6 +28,7 @@ struct jobd {
     struct queue_names names;    /* of those that are not gone */
     /* Of those that may come yet; by the thread that adds. */
     uint32_t spare_capacity, spare_workers;
+    uint32_t leases_max;
     uint64_t next_id GUARDED_BY(lock);
     /* There is a journal: what waits or is leased outlives the process, so a stop need not wait for
      * it, nor cancel it. */
