@@ -100,6 +100,7 @@ struct jobd_queue_config {
     /* After the nth failed attempt the next waits a random time between half of and the whole of
      * backoff_min_us * 2^n, but no less than backoff_min_us and no more than backoff_max_us. */
     int64_t backoff_min_us, backoff_max_us;
+    int64_t expires_us; /* a job's, from when it came, when it does not say; 0: never */
     /* What jobd_queue_resize() may make of the first two; less than they are: they. */
     uint32_t capacity_max, workers_max;
     uint32_t restored; /* waiting jobs that will be brought back, perhaps more than the capacity */
@@ -206,7 +207,8 @@ struct jobd_info {
     bool stopping; /* runs, and has been told to stop */
     uint32_t attempt, attempts;
     int64_t created_us;
-    int64_t run_at_us; /* not before then: its delay, or the backoff of its next attempt */
+    int64_t run_at_us;  /* not before then: its delay, or the backoff of its next attempt */
+    int64_t expires_us; /* an attempt that has not begun by then never does */
     int64_t started_us, finished_us;
     size_t payload_bytes, output_bytes;
     bool output_truncated;
@@ -230,6 +232,10 @@ JOBD_API const char *jobd_text(const struct jobd_blob *words, enum jobd_text tex
 /* What few jobs are put with. */
 struct jobd_terms {
     const char *texts[JOBD_TEXTS]; /* at most JOBD_TEXT_MAX bytes each; NULL: none */
+    /* An attempt that has not begun by this moment never does: the job is cancelled then, with the
+     * error "expired". 0: the queue's. */
+    int64_t expires_us;
+    bool expires_by_wall; /* a store keeps it by the wall clock */
 };
 
 /* A job that asks to be let in. */
@@ -237,6 +243,8 @@ struct jobd_put {
     uint32_t queue;
     uint8_t priority;   /* below JOBD_PRIORITIES */
     int64_t delay_us;   /* 0: now */
+    int64_t at_us;      /* in place of delay_us: not before this moment, which a store keeps by the
+                           wall clock; 0: none */
     uint32_t attempts;  /* at most JOBD_ATTEMPTS_MAX; 0: the queue's */
     int64_t timeout_us; /* of an attempt; 0: the queue's */
     const char *trace;  /* shorter than JOBD_TRACE_SIZE, copied; NULL: none */
@@ -362,10 +370,10 @@ JOBD_API enum jobd_result jobd_cancel(struct jobd *jobd, uint64_t id, struct job
                                       int64_t now_us);
 
 /* Bytes that the put's jobs take while it waits for room, beside their payloads. */
-JOBD_API size_t jobd_put_weight(const struct jobd_put *put);
+JOBD_API size_t jobd_put_weight(const struct jobd *jobd, const struct jobd_put *put);
 
-/* A final job is queued again, with all its attempts: JOBD_OK; or JOBD_FULL, JOBD_OUT_OF_MEMORY,
- * JOBD_CLOSED, JOBD_NOT_FINAL, JOBD_NO_JOB. */
+/* A final job is queued again, with all its attempts, and does not expire any more: JOBD_OK; or
+ * JOBD_FULL, JOBD_OUT_OF_MEMORY, JOBD_CLOSED, JOBD_NOT_FINAL, JOBD_NO_JOB. */
 JOBD_API JOBD_MUST_READ enum jobd_result jobd_retry(struct jobd *jobd, uint64_t id,
                                                     struct jobd_waiter *waiter, int64_t now_us,
                                                     struct jobd_receipt *receipt);
@@ -442,6 +450,7 @@ struct jobd_stats {
     uint32_t leased;                            /* of those that run */
     uint64_t admitted, done, failed, cancelled; /* totals since the start */
     uint64_t rejected;                          /* jobs refused: queue full, or no memory */
+    uint64_t expired;                           /* of those cancelled: as their time was over */
     uint64_t retried;                           /* failed attempts that were not the last */
     uint64_t forgotten_early;                   /* before `keep` asks for it, as memory was short */
     int64_t oldest_us;            /* the longest wait among the first of each priority; 0: empty */

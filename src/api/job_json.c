@@ -62,6 +62,7 @@ cJSON *job_json(const struct api *api, const struct jobd_info *info)
         json_add_int(job, "attempts", info->attempts) &&
         json_add_time(job, "created_at", info->created_us) &&
         (info->run_at_us == 0 || json_add_time(job, "run_at", info->run_at_us)) &&
+        (info->expires_us == 0 || json_add_time(job, "expires_at", info->expires_us)) &&
         (info->started_us == 0 || json_add_time(job, "started_at", info->started_us)) &&
         (info->finished_us == 0 || json_add_time(job, "finished_at", info->finished_us)) &&
         (!info->exited || json_add_int(job, "exit_code", info->exit_code)) &&

@@ -16,8 +16,9 @@ enum {
 };
 
 struct put_state {
-    struct jobd_put put; /* what it says is the request's; without the key */
-    int64_t block_us;    /* waits so long for room, at most; 0: not, or not any more */
+    struct jobd_put put;     /* what it says is the request's; without the key */
+    struct jobd_terms terms; /* without the texts */
+    int64_t block_us;        /* waits so long for room, at most; 0: not, or not any more */
 };
 
 static struct put_state *state_of(const struct call *call)
@@ -94,8 +95,9 @@ static bool count_batch(const struct call *call, struct jobd_put *put, size_t co
     struct request *request = call->request;
     struct jobd_put counted = *put;
     counted.batch_len = (uint32_t)count;
+    counted.terms = &state_of(call)->terms;
     bytes += count * (sizeof(struct jobd_blob) + ALLOCATION_BYTES + sizeof *request->batch);
-    bytes += jobd_put_weight(&counted);
+    bytes += jobd_put_weight(call->api->jobd, &counted);
     if (request->wants_json)
         bytes += ids_size(count);
     return jobd_charge(&request->body_account, bytes);
@@ -149,7 +151,7 @@ static enum step parse_put(struct call *call)
     if (!request_key(request, key))
         return respond_error(call, 400,
                              "Idempotency-Key must be 1 to 255 visible ASCII characters");
-    if (put_options_read(call, put) == STEP_REPLY ||
+    if (put_options_read(call, put, &state->terms) == STEP_REPLY ||
         read_batch(call, put, key[0] != '\0') == STEP_REPLY)
         return STEP_REPLY;
     request->waiter.wants_output = true;
@@ -186,9 +188,10 @@ static enum jobd_result start_put(struct call *call)
     struct jobd_waiter *waiter = &request->waiter;
     struct jobd_put put = state->put;
     struct jobd_receipt receipt;
-    struct put_words words = {.terms = {.texts = {NULL}}};
+    struct jobd_terms terms = state->terms;
+    struct put_words words = {.tags = ""};
     int64_t now_us = clock_now_us();
-    put_options_words(request, &put, &words);
+    put_options_words(request, &put, &terms, &words);
     request->body_offered = true;
     request->watch_hangup = state->block_us > 0 || waiter->end_us > 0;
     waiter->deadline_us = now_us + state->block_us;
@@ -401,7 +404,8 @@ const struct endpoint put_endpoints[] = {
         .methods = METHOD_GET | METHOD_POST, /* not HEAD, which must not put a job in */
         .scope = SCOPE_PUT,
         .about = ABOUT_QUEUE,
-        .parameters = {"delay", "priority", "attempts", "timeout", "key", "tag", "block", "batch"},
+        .parameters = {"delay", "at", "expires", "priority", "attempts", "timeout", "key", "tag",
+                       "block", "batch"},
         .repeated = "tag",
         .has_body = true,
         .parse = parse_put,

@@ -52,16 +52,17 @@ static bool tags_good(const struct request *request)
     return tags.good;
 }
 
-void put_options_words(const struct request *request, struct jobd_put *put, struct put_words *words)
+void put_options_words(const struct request *request, struct jobd_put *put,
+                       struct jobd_terms *terms, struct put_words *words)
 {
     struct tags tags = {.text = words->tags, .good = true};
     (void)request_key(request, words->key);
     put->key = words->key[0] != '\0' ? words->key : NULL;
-    words->terms.texts[JOBD_GROUP] = request_parameter(request, "key");
+    terms->texts[JOBD_GROUP] = request_parameter(request, "key");
     request_parameters(request, add_tag, &tags);
     words->tags[tags.used] = '\0';
-    words->terms.texts[JOBD_TAGS] = words->tags;
-    put->terms = &words->terms;
+    terms->texts[JOBD_TAGS] = words->tags;
+    put->terms = terms;
 }
 
 /* ---- parameters */
@@ -76,12 +77,54 @@ static bool valid_trace(const char *trace)
            (trace[END] == '\0' || strncmp(trace, "00", 2) != 0);
 }
 
-enum step put_options_read(struct call *call, struct jobd_put *put)
+/* 0 would be none. */
+static int64_t after_1970(int64_t at_us)
+{
+    return at_us > 0 ? at_us : 1;
+}
+
+#define TIME_VALUES "an RFC 3339 time like 2026-12-01T09:00:00Z"
+
+/* When it may run. */
+static enum step read_start(struct call *call, struct jobd_put *put)
+{
+    const char *at = request_parameter(call->request, "at");
+    int64_t wall_us;
+    if (!parameter_duration(call, "delay", INT64_MAX, &put->delay_us))
+        return respond_bad_value(call, "delay", "a duration like 250ms, 30s, 5m, 2h or 7d");
+    if (at == NULL)
+        return STEP_START;
+    if (request_parameter(call->request, "delay") != NULL)
+        return respond_error(call, 400, "at and delay: only one of them");
+    if (!text_to_time(at, &wall_us))
+        return respond_bad_value(call, "at", TIME_VALUES);
+    put->at_us = after_1970(clock_of_wall_us(wall_us));
+    return STEP_START;
+}
+
+/* By when it must have begun. */
+static enum step read_expiry(struct call *call, struct jobd_terms *terms)
+{
+    const char *value = request_parameter(call->request, "expires");
+    int64_t us;
+    if (value == NULL)
+        return STEP_START;
+    if (text_to_duration(value, &us) && us > 0)
+        terms->expires_us = clock_after_us(us);
+    else if (text_to_time(value, &us))
+        terms->expires_us = after_1970(clock_of_wall_us(us));
+    else
+        return respond_bad_value(call, "expires", "a duration like 30s, 5m or 2h, or " TIME_VALUES);
+    terms->expires_by_wall = value[strspn(value, "0123456789.")] == '-';
+    return STEP_START;
+}
+
+enum step put_options_read(struct call *call, struct jobd_put *put, struct jobd_terms *terms)
 {
     const struct request *request = call->request;
     uint64_t priority = JOBD_PRIORITY_DEFAULT, attempts = 0;
-    if (!parameter_duration(call, "delay", INT64_MAX, &put->delay_us))
-        return respond_bad_value(call, "delay", "a duration like 250ms, 30s, 5m, 2h or 7d");
+    if (read_start(call, put) == STEP_REPLY || read_expiry(call, terms) == STEP_REPLY)
+        return STEP_REPLY;
     if (!parameter_number(call, "priority", 0, JOBD_PRIORITIES - 1, &priority))
         return respond_bad_value(call, "priority", "0 to 7");
     if (!parameter_number(call, "attempts", 1, JOBD_ATTEMPTS_MAX, &attempts))

@@ -11,9 +11,9 @@
  *
  * A field is a list: `1,15`, of `*`, numbers and ranges: `9-17`. A step follows `*` or a range:
  * every second of them is `9-17/2`. Letters may be small or large. Or one word stands for all five:
- * @hourly,
- * @daily, @midnight, @weekly, @monthly, @yearly, @annually. That is crontab(5) of Vixie cron, as
- * are:
+ * @hourly, @daily, @midnight, @weekly, @monthly, @yearly, @annually.
+ *
+ * That is crontab(5) of Vixie cron, as are:
  *
  *     day of month and day of week   a day must have both, when one of the fields begins with `*`;
  *                                    `*` with a step does too: then `mon` are the Mondays among

@@ -10,18 +10,19 @@
  * With cron (cron.h) an instant is when the clock of the zone shows a minute of the expression, and
  * the clock may be turned:
  *
- *     the hour is restricted        at the first moment at which the clock shows that minute or has
- *                                   passed it. One that is left out (in spring) is taken at the
- * first moment after the gap, once however many fall into it; one that comes twice (in autumn) is
- * taken once, the first time. its field begins with `*`     each time that the clock shows it, in
- * real time: every ten minutes stay every ten minutes. What is left out is left out.
+ *     the hour is restricted     at the first moment at which the clock shows that minute or has
+ *                                passed it. One that is left out (in spring) is taken at the first
+ *                                moment after the gap, once however many fall into it; one that
+ *                                comes twice (in autumn) is taken the first time
+ *     its field begins with `*`  each time that the clock shows it, in real time: every ten minutes
+ *                                stay every ten minutes. What is left out is left out
  *
- * Vixie cron has the same aim, for changes of less than three hours and with `*` in the minute too;
- * here neither counts: half an hour (Lord Howe) and a whole day (Samoa, 2011) are gaps as well. A
- * clock that goes back over what it had left out does not take it again.
+ * Vixie cron has the same aim, see cron(8), but for changes of less than three hours alone, and
+ * lets `*` in the minute count as well. Here half an hour (Lord Howe) and a whole day (Samoa, 2011)
+ * are gaps too. A clock that goes back over what it had left out does not take it again.
  *
- * Times are in microseconds since 1970, UTC. Nothing here blocks, allocates (but plan_cron()) or
- * takes a lock; a plan does not change, and any number of threads may look at it. */
+ * Times are in microseconds since 1970, UTC. Nothing here takes a lock, and nothing but plan_cron()
+ * blocks or allocates; a plan does not change, and any number of threads may look at it. */
 #pragma once
 
 #include <stdbool.h>
@@ -52,8 +53,8 @@ struct plan {
 __attribute__((warn_unused_result)) int plan_cron(struct plan *plan, const char *cron,
                                                   const char *tz, struct problem *problem);
 
-/* As in text.h, `5m`: PLAN_EVERY_MIN_US to PLAN_EVERY_MAX_US. 0 or -EINVAL, as
- * above with `every`. */
+/* As in text.h, `5m`: PLAN_EVERY_MIN_US to PLAN_EVERY_MAX_US. 0; or -EINVAL,
+ * `plan` untouched and `problem` set. */
 __attribute__((warn_unused_result)) int plan_every(struct plan *plan, const char *every,
                                                    struct problem *problem);
 

@@ -117,6 +117,85 @@ void text_time(int64_t us, char out[TEXT_TIME_SIZE])
     put_digits(out + 20, 3, (int)(ms - seconds * 1000));
 }
 
+/* Exactly so many digits, and a number in these bounds, then `*at` is behind them. */
+static bool read_digits(const char **at, int count, const int bounds[2], int *value)
+{
+    int sum = 0;
+    for (int i = 0; i < count; i++, ++*at) {
+        if (!char_is_digit(**at))
+            return false;
+        sum = sum * 10 + (**at - '0');
+    }
+    *value = sum;
+    return sum >= bounds[0] && sum <= bounds[1];
+}
+
+static bool read_one_of(const char **at, const char *characters)
+{
+    if (**at == '\0' || strchr(characters, **at) == NULL)
+        return false;
+    ++*at;
+    return true;
+}
+
+static bool read_date(const char **at, int64_t *days)
+{
+    int year, month, day;
+    if (!read_digits(at, 4, (const int[]){1, 9999}, &year) || !read_one_of(at, "-") ||
+        !read_digits(at, 2, (const int[]){1, 12}, &month) || !read_one_of(at, "-") ||
+        !read_digits(at, 2, (const int[]){1, 31}, &day))
+        return false;
+    *days = calendar_days(year, month, day);
+    return day <= calendar_month_days(year, month);
+}
+
+static bool read_clock(const char **at, int *seconds)
+{
+    int hour, minute, second;
+    if (!read_digits(at, 2, (const int[]){0, 23}, &hour) || !read_one_of(at, ":") ||
+        !read_digits(at, 2, (const int[]){0, 59}, &minute) || !read_one_of(at, ":") ||
+        !read_digits(at, 2, (const int[]){0, 60}, &second))
+        return false;
+    *seconds = hour * 3600 + minute * 60 + second;
+    return true;
+}
+
+static bool read_fraction(const char **at, int *us)
+{
+    *us = 0;
+    if (!read_one_of(at, "."))
+        return true;
+    if (!char_is_digit(**at))
+        return false;
+    for (int weight = 100000; char_is_digit(**at); weight /= 10, ++*at)
+        *us += (**at - '0') * weight;
+    return true;
+}
+
+static bool read_offset(const char **at, int *seconds)
+{
+    int sign = **at == '-' ? -1 : 1, hours, minutes;
+    *seconds = 0;
+    if (read_one_of(at, "Zz"))
+        return true;
+    if (!read_one_of(at, "+- ") || !read_digits(at, 2, (const int[]){0, 23}, &hours) ||
+        !read_one_of(at, ":") || !read_digits(at, 2, (const int[]){0, 59}, &minutes))
+        return false;
+    *seconds = sign * (hours * 3600 + minutes * 60);
+    return true;
+}
+
+bool text_to_time(const char *text, int64_t *us)
+{
+    int64_t days;
+    int of_day, fraction_us, offset;
+    if (!read_date(&text, &days) || !read_one_of(&text, "Tt ") || !read_clock(&text, &of_day) ||
+        !read_fraction(&text, &fraction_us) || !read_offset(&text, &offset) || *text != '\0')
+        return false;
+    *us = (days * DAY_S + of_day - offset) * CLOCK_SECOND_US + fraction_us;
+    return true;
+}
+
 char *text_printable(const char *text, char *out, size_t size)
 {
     size_t used = 0, with_dots = 0; /* the second: how much may stay in front of them */

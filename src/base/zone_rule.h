@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* The rule for summer time in a time zone, as a POSIX TZ string: `CET-1CEST,M3.5.0,M10.5.0/3`. It
- * is the footer of a file of time zone data, and tells of the years behind those that the file
- * lists.
+ * is the footer of a file of time zone data, for the years behind those that the file lists.
  *
- * Read as POSIX.1-2017 has it, section 8.3, with times of -167 to 167 hours (RFC 9636,
- * section 3.3.1): days as Mm.w.d, Jn and n. "Summer time" may be the earlier one, as in Dublin's
- * winter, and may last all year. A string with summer time but without its dates is refused. */
+ * Read as POSIX.1-2017 has it, section 8.3, with times of -167 to 167 hours as RFC 9636 allows
+ * them, section 3.3.1: days as Mm.w.d, Jn and n. "Summer time" may be the earlier one, as in
+ * Dublin's winter, and may last all year. A string with summer time but without its dates is
+ * refused. */
 #pragma once
 
 #include <stdbool.h>
@@ -23,7 +23,7 @@ struct zone_rule {
     struct zone_day start, end; /* of summer time */
 };
 
-/* Zones are at most so far from UTC: RFC 9636, section 3.2, at which POSIX' strings end too. */
+/* No zone is further from UTC: RFC 9636, section 3.2. */
 enum { ZONE_WEST_MAX_S = 89999, ZONE_EAST_MAX_S = 93599 };
 
 /* False: it is no such string; `rule` is untouched. */

@@ -3,7 +3,7 @@
 # kept under build/static, so that neither root nor a change to the system is needed.
 
 STATIC_PACKAGES := make gcc libc6-dev binutils ca-certificates dpkg-dev file libbsd-dev musl-tools pkg-config \
-                   tcl xz-utils
+                   m4 tcl xz-utils
 STATIC  := build/static
 MUSL    := x86_64-linux-musl
 STATIC_MAX_BYTES := 3145728

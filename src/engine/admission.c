@@ -143,8 +143,9 @@ static struct job *new_job_locked(struct op *op, struct admission *admission, ui
     job->priority = put->priority;
     job->attempts = put->attempts > 0 ? (uint16_t)put->attempts : jobd->queues[job->queue].attempts;
     job->created_us = op->now_us;
-    job->delayed = put->delay_us > 0;
-    job->ready_us = later_us(op->now_us, job->delayed ? put->delay_us : 0);
+    job->by_wall = put->at_us > op->now_us;
+    job->delayed = job->by_wall || put->delay_us > 0;
+    job->ready_us = job->by_wall ? put->at_us : later_us(op->now_us, put->delay_us);
     jobs_note_key(&jobd->jobs, job);
     return job;
 }

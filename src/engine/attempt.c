@@ -105,6 +105,7 @@ static void go_back_locked(struct op *op, struct job *job, struct change *change
     job->stopping = false;
     job->ready_us = ending->ready_us;
     job->delayed = ending->ready_us > change->at_us;
+    job->by_wall = false;
     transition_return_locked(op, job);
     discard_outcome(op, &ending->outcome);
 }
@@ -138,6 +139,7 @@ static void apply_end_locked(struct op *op, struct change *change, struct job *j
     } else if (to == JOBD_SCHEDULED) {
         job->ready_us = ending->ready_us;
         job->delayed = true;
+        job->by_wall = false;
         queue->retried++;
         transition_return_locked(op, job);
     } else {
@@ -183,7 +185,7 @@ static void describe_end(const struct change *change, struct job_record *record)
     if (to == JOBD_QUEUED || (to == JOBD_SCHEDULED && !ends_by_expiry(change)))
         record->token = ""; /* else its report may come again, or late */
     record->expires_us = record->began_us = 0;
-    record->stopping = false;
+    record->stopping = record->by_wall = false;
     record->state = to;
     if (!jobd_state_final(to))
         record->delayed = ending->ready_us > change->at_us;

@@ -48,7 +48,10 @@ int jobs_init(struct jobs *jobs, uint32_t records_max, uint32_t queues_len, size
         for (unsigned state = 0; state < JOBD_STATES; state++)
             TAILQ_INIT(&jobs->remembered[i].ended[state]);
     jobs->records = calloc(records_max, sizeof *jobs->records);
-    return jobs->records != NULL && jobs->remembered != NULL ? 0 : -ENOMEM;
+    jobs->expired = jobd_blob_text("expired");
+    if (jobs->records == NULL || jobs->remembered == NULL || jobs->expired == NULL)
+        return -ENOMEM;
+    return heap_init(&jobs->dues, records_max);
 }
 
 void jobs_release(struct jobs *jobs)
@@ -62,6 +65,8 @@ void jobs_release(struct jobs *jobs)
         }
         extra_free(job->extra);
     }
+    heap_release(&jobs->dues);
+    jobd_blob_unref(jobs->expired);
     free(jobs->records);
     free(jobs->remembered);
     jobs->records = NULL;
@@ -192,6 +197,8 @@ struct job *jobs_add(struct jobs *jobs, uint64_t id, struct jobd_blob *payload,
         job = &jobs->records[jobs->records_used++];
     }
     *job = (struct job){.id = id, .payload = payload, .extra = extra};
+    if (extra != NULL)
+        extra->job = job;
     TAILQ_INIT(&job->awaiting);
     verify(RB_INSERT(job_tree, &jobs->tree, job) == NULL);
     jobs->memory += jobs_weight(job);
@@ -203,7 +210,6 @@ void jobs_note_key(struct jobs *jobs, struct job *job)
 {
     if (job->extra == NULL || job->extra->key[0] == '\0')
         return;
-    job->extra->job = job;
     verify(RB_INSERT(key_tree, &jobs->keys, job->extra) == NULL);
 }
 
@@ -223,6 +229,7 @@ bool jobs_extend(struct jobs *jobs, struct job *job, struct job_extra **extra, s
     if (*extra == NULL || !jobs_make_room(jobs, extra_weight(*extra), op))
         return false;
     job->extra = *extra;
+    job->extra->job = job;
     *extra = NULL;
     jobs->memory += extra_weight(job->extra);
     jobs->memory_living += extra_weight(job->extra);
@@ -281,6 +288,27 @@ void jobs_move(struct jobs *jobs, struct job *job, uint16_t queue)
     }
 }
 
+void jobs_watch(struct jobs *jobs, struct job *job)
+{
+    struct job_extra *extra = job->extra;
+    if (extra == NULL || extra->expires_us == 0)
+        return;
+    extra->due.order = (uint32_t)job->id;
+    heap_push(&jobs->dues, &extra->due, extra->expires_us);
+}
+
+void jobs_unwatch(struct jobs *jobs, struct job *job)
+{
+    if (job->extra != NULL)
+        heap_remove(&jobs->dues, &job->extra->due);
+}
+
+bool job_too_late(const struct job *job, int64_t now_us)
+{
+    const struct job_extra *extra = job->extra;
+    return extra != NULL && extra->expires_us != 0 && extra->expires_us <= now_us;
+}
+
 void jobs_revive(struct jobs *jobs, struct job *job)
 {
     leave_remembered(jobs, job);
@@ -301,6 +329,7 @@ struct job_extra *extra_new(const struct jobd_put *put, struct job_extra *next)
     }
     extra->next = next;
     extra->timeout_us = put->timeout_us;
+    extra->expires_by_wall = put->terms != NULL && put->terms->expires_by_wall;
     if (put->trace != NULL)
         memcpy(extra->trace, put->trace, strlen(put->trace) + 1);
     if (put->key != NULL)

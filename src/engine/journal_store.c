@@ -4,6 +4,7 @@
 #include "engine/blob.h"
 #include "engine/changes.h"
 #include "engine/dispatch.h"
+#include "engine/expiry.h"
 #include "engine/sweep.h"
 #include "engine/waiters.h"
 
@@ -61,6 +62,7 @@ static void describe(const struct jobd *jobd, const struct job *job, struct job_
     const struct job_extra *extra = job->extra;
     enum jobd_state state = job_state(job);
     bool started = state == JOBD_RUNNING || jobd_state_final(state);
+    bool expires = extra != NULL && !job->unexpiring;
     *record = (struct job_record){
         .id = job->id,
         .queue = jobd->queues[job->queue].name,
@@ -68,7 +70,10 @@ static void describe(const struct jobd *jobd, const struct job *job, struct job_
         .attempts = job->attempts,
         .created_us = job->created_us,
         .run_at_us = job->state == STATE_NEW && job->delayed ? job->ready_us : 0,
+        .at_us = job->by_wall ? job->ready_us : 0,
         .timeout_us = extra != NULL ? extra->timeout_us : 0,
+        .expiry_us = expires ? extra->expires_us : 0,
+        .expiry_at_us = expires && extra->expires_by_wall ? extra->expires_us : 0,
         .key = extra != NULL ? extra->key : "",
         .trace = extra != NULL ? extra->trace : "",
         .payload = job->payload,
@@ -78,6 +83,9 @@ static void describe(const struct jobd *jobd, const struct job *job, struct job_
         .started_us = started ? job->started_us : 0,
         .finished_us = jobd_state_final(state) ? job->finished_us : 0,
         .delayed = job->delayed,
+        .by_wall = job->by_wall,
+        .expired = job->expired,
+        .unexpiring = job->unexpiring,
         .stopping = job->stopping,
         .output_truncated = job->output_truncated,
         .exited = job->exited,
@@ -210,6 +218,8 @@ static void conclude_locked(struct op *op, struct change_list *list, struct chan
     tell_locked(op, change, written);
     extra_free(change->extra);
     journal_remove(&op->jobd->journal, list, change);
+    if (op->stops_len == OP_STOPS) /* the next may be one more */
+        *left = 0;
 }
 
 /* Calls some(), each time under the lock and with so many steps, until it leaves some of them. */
@@ -235,6 +245,7 @@ static void serve_starved_locked(struct op *op) REQUIRES(op->jobd->lock)
             dispatch_locked(op, &op->jobd->queues[i]);
     }
     sweep_resume_locked(op);
+    expiry_resume_locked(op);
 }
 
 static void written_some_locked(struct op *op, int *left) REQUIRES(op->jobd->lock)

@@ -28,7 +28,8 @@ enum queue_phase { QUEUE_OPEN, QUEUE_RETIRED, QUEUE_GONE, QUEUE_UNDECLARED };
 struct queue {
     _Atomic(const char *) name; /* stays where it is, also when the next queue here has another */
     _Atomic uint32_t number;    /* its index, and in the upper half which queue of that it is */
-    _Atomic enum queue_phase phase; /* written under the lock; what follows is read under it too */
+    _Atomic enum queue_phase phase; /* written under the lock */
+    _Atomic int64_t expires_us;     /* looked at without the lock: does a put need an extra? */
     uint32_t capacity, workers;
     uint32_t capacity_max, workers_max;
     uint32_t room; /* jobs that wait or run at most, restored ones included */
@@ -47,7 +48,7 @@ struct queue {
                                 written */
     uint32_t in_state[JOBD_STATES]; /* jobs at present; 0 for the final ones */
     uint64_t ended[JOBD_STATES];    /* totals of the final ones */
-    uint64_t admitted, rejected, retried, moved_in, moved_out;
+    uint64_t admitted, rejected, retried, expired, moved_in, moved_out;
     struct rate rate;
     struct jobd_histogram waited, ran;
     struct waiting_list take_waiters, put_waiters;
@@ -67,7 +68,7 @@ __attribute__((warn_unused_result)) int queue_init(struct queue *queue,
                                                    const struct jobd_queue_config *config,
                                                    uint32_t running, uint32_t leases_max);
 void queue_release(struct queue *queue);
-/* Are attempts, timeout and backoff possible ones? */
+/* Are attempts, timeout, backoff and expiry possible ones? */
 bool queue_terms_sound(const struct jobd_queue_config *config);
 void queue_set_terms(struct queue *queue, const struct jobd_queue_config *config);
 /* Jobs that so many workers have at a time: with a journal one may begin its next while the end of

@@ -24,8 +24,8 @@ static bool extra_from(const struct job_record *record, bool taken, struct job_e
 {
     size_t key_size = strlen(record->key) + 1, trace_size = strlen(record->trace) + 1;
     *extra = NULL;
-    if (record->timeout_us == 0 && key_size == 1 && trace_size == 1 && record->output == NULL &&
-        record->error == NULL && words_weight(record->texts) == 0)
+    if (record->timeout_us == 0 && record->expiry_us == 0 && key_size == 1 && trace_size == 1 &&
+        record->output == NULL && record->error == NULL && words_weight(record->texts) == 0)
         return true;
     if (key_size > JOBD_KEY_SIZE || trace_size > JOBD_TRACE_SIZE)
         return false;
@@ -37,6 +37,8 @@ static bool extra_from(const struct job_record *record, bool taken, struct job_e
         return false;
     }
     (*extra)->timeout_us = record->timeout_us;
+    (*extra)->expires_us = record->unexpiring ? 0 : record->expiry_us;
+    (*extra)->expires_by_wall = record->expiry_at_us != 0;
     if (!taken)
         memcpy((*extra)->key, record->key, key_size);
     memcpy((*extra)->trace, record->trace, trace_size);
@@ -105,6 +107,9 @@ static struct job *add_locked(struct op *op, const struct job_record *record, ui
     job->created_us = record->created_us;
     job->ready_us = record->ready_us;
     job->delayed = record->delayed;
+    job->by_wall = record->by_wall;
+    job->expired = record->expired;
+    job->unexpiring = record->unexpiring;
     job->exited = record->exited;
     job->exit_code = (uint8_t)record->exit_code;
     job->output_truncated = record->output_truncated;

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* What becomes due: delays, leases, deadlines of who waits, the end of what is remembered. */
+/* What becomes due: jobs that expire, delays, leases, deadlines of who waits, the end of what is
+ * remembered. */
 #include "base/container.h"
 #include "engine/dispatch.h"
+#include "engine/expiry.h"
 #include "engine/lease.h"
 #include "engine/transition.h"
 #include "engine/waiters.h"
@@ -59,6 +61,7 @@ static int64_t tick_locked(struct op *op) REQUIRES(op->jobd->lock)
                 {&op->jobd->deadlines, on_deadline_locked}};
     int left = OP_STEPS;
     forget_some_locked(op, &left);
+    expiry_tick_locked(op, &left); /* first of what waits: what is due for both never begins */
     for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct due *due;
         while (left > 0 && (due = heap_top(rows[i].heap)) != NULL && due->at_us <= op->now_us) {

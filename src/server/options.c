@@ -98,6 +98,8 @@ static const struct option_spec table[] = {
      .more = "Delay between a failed attempt and the next. It starts at the first time of the span "
              "and doubles with each attempt, up to the second; what is waited is a random time "
              "between half of that and all of it, but no less than the first."},
+    {"expires", .type = &type_duration, QUEUE(expires_us), .flags = OPTION_LIVE | OPTION_KEY,
+     .min = 1000, .max = 365 * DAY, .help = "cancel a job of which no attempt has begun in time"},
     {"directory", .type = &type_directory, QUEUE(directory), .flags = OPTION_LIVE | OPTION_KEY,
      .runner = "exec", .help = "where the command runs"},
     {"environment", .type = &type_variables, QUEUE(environment), .flags = OPTION_LIVE | OPTION_KEY,

@@ -49,6 +49,7 @@ void queue_terms(const struct queue_options *queue, struct jobd_queue_config *co
     config->timeout_us = queue->timeout_us;
     config->backoff_min_us = queue->backoff.min_us;
     config->backoff_max_us = queue->backoff.max_us;
+    config->expires_us = queue->expires_us;
 }
 
 static void note(void *context, const char *option, bool live)

@@ -40,6 +40,9 @@ static const struct column job_columns[] = {
     {"crc", 0, COLUMN_CRC},
     {"job_group", TEXT(JOBD_GROUP)},
     {"tags", TEXT(JOBD_TAGS)},
+    {"at", FIELD(at_us)},
+    {"expiry", FIELD(expiry_us)},
+    {"expiry_at", FIELD(expiry_at_us)},
 };
 
 static const struct column progress_columns[] = {
@@ -64,10 +67,10 @@ static const struct {
     int bit;
     size_t offset;
 } flags[] = {
-    {1, offsetof(struct job_record, delayed)},
-    {2, offsetof(struct job_record, stopping)},
-    {4, offsetof(struct job_record, output_truncated)},
-    {8, offsetof(struct job_record, exited)},
+    {1, offsetof(struct job_record, delayed)},          {2, offsetof(struct job_record, stopping)},
+    {4, offsetof(struct job_record, output_truncated)}, {8, offsetof(struct job_record, exited)},
+    {16, offsetof(struct job_record, by_wall)},         {32, offsetof(struct job_record, expired)},
+    {64, offsetof(struct job_record, unexpiring)},
 };
 
 #define LEN(array) (sizeof(array) / sizeof((array)[0]))

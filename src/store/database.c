@@ -59,7 +59,10 @@ static const char *const migrations[] = {
     " FROM job LEFT JOIN progress USING (id)",
     "ALTER TABLE progress ADD COLUMN began INTEGER NOT NULL DEFAULT 0",
     ("ALTER TABLE job ADD COLUMN job_group TEXT NOT NULL DEFAULT '';"
-     "ALTER TABLE job ADD COLUMN tags TEXT NOT NULL DEFAULT ''"),
+     "ALTER TABLE job ADD COLUMN tags TEXT NOT NULL DEFAULT '';"
+     "ALTER TABLE job ADD COLUMN at INTEGER NOT NULL DEFAULT 0;"
+     "ALTER TABLE job ADD COLUMN expiry INTEGER NOT NULL DEFAULT 0;"
+     "ALTER TABLE job ADD COLUMN expiry_at INTEGER NOT NULL DEFAULT 0"),
 };
 
 enum { VERSION = sizeof migrations / sizeof migrations[0] };

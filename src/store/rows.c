@@ -102,6 +102,7 @@ struct scan {
 static void begin(struct job_record *record)
 {
     record->delayed = record->run_at_us > 0;
+    record->by_wall = record->at_us > 0;
     record->state = record->delayed ? JOBD_SCHEDULED : JOBD_QUEUED;
     record->ready_us = record->run_at_us;
 }

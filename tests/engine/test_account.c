@@ -218,14 +218,16 @@ static void a_type_is_shared(void **state)
 
 static void what_a_put_waits_with_is_known(void **state)
 {
+    struct jobd *jobd = new_jobd();
     struct jobd_put one = {.queue = 0};
     (void)state;
-    assert_int_equal(jobd_put_weight(&one), 0);
+    assert_int_equal(jobd_put_weight(jobd, &one), 0);
     one.timeout_us = 1;
-    size_t weight = jobd_put_weight(&one);
+    size_t weight = jobd_put_weight(jobd, &one);
     assert_in_range(weight, 1, 1000);
     one.batch_len = 10;
-    assert_int_equal(jobd_put_weight(&one), 10 * weight);
+    assert_int_equal(jobd_put_weight(jobd, &one), 10 * weight);
+    jobd_free(jobd);
 }
 
 int main(void)
