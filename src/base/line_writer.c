@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -93,12 +94,24 @@ static uint64_t count_lines(const char *bytes, size_t size)
     return lines;
 }
 
+/* How much is written at a time. Standard error may be a pipe that others write to as well, which
+ * keeps no more than PIPE_BUF together: whole lines up to that. */
+static size_t piece(const struct line_writer *writer, const char *bytes, size_t size)
+{
+    if (writer->fd != STDERR_FILENO || size <= PIPE_BUF)
+        return size;
+    const char *end = memrchr(bytes, '\n', PIPE_BUF);
+    if (end == NULL)
+        end = memchr(bytes, '\n', size);
+    return end != NULL ? (size_t)(end + 1 - bytes) : size;
+}
+
 /* Returns how much was written; less than all: `error` says why. */
 static size_t write_some(struct line_writer *writer, const char *bytes, size_t size)
 {
     size_t done = 0;
     while (done < size) {
-        ssize_t written = write(writer->fd, bytes + done, size - done);
+        ssize_t written = write(writer->fd, bytes + done, piece(writer, bytes + done, size - done));
         if (written < 0 && errno == EINTR)
             continue;
         if (written <= 0) {

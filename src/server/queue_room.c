@@ -8,7 +8,8 @@ enum {
     WORKERS_MAX = 1024,
     ADDED_WORKERS_LEAST = 8,
     SPARE_QUEUES = 64,
-    SPARE_JOBS = 200000, /* that wait in all that come in */
+    SPARE_JOBS = 200000,  /* that wait in all that come in */
+    SPARE_KEPT = 1000000, /* that have ended in them */
     SPARE_WORKERS = 512
 };
 
@@ -50,6 +51,8 @@ void queue_room_spare(struct jobd_config *config)
         workers += larger(queue->workers, queue->workers_max);
         kept += queue->undeclared ? 0 : 3 * (uint64_t)config->keep;
     }
+    if (3 * (uint64_t)config->keep * spare > SPARE_KEPT)
+        spare = SPARE_KEPT / (3 * (uint64_t)config->keep);
     while (spare > 0 &&
            (config->queues_len + spare > UINT16_MAX ||
             jobd_records_needed(waiting, workers, config->leases_max,

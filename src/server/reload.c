@@ -375,16 +375,17 @@ void serving_status(const struct server *server, char *out, size_t size)
              listeners->len > 1 ? " and more" : "");
 }
 
-void reopen_access_log(struct server *server, const char *signal)
+bool reopen_access_log(struct server *server, const char *signal)
 {
-    if (server->access_log == NULL)
-        return;
     const char *path = server->options.access_log;
+    if (server->access_log == NULL || strcmp(path, "-") == 0)
+        return false;
     int error = line_writer_reopen(server->access_log);
     if (error == 0)
         log_info("%s: %s is opened anew", signal, path);
     else
         log_error("%s: %s: %s: the file before goes on", signal, path, strerror(-error));
+    return true;
 }
 
 /* For the service manager. */
@@ -418,6 +419,6 @@ void reload(struct server *server)
         log_error("SIGHUP: %s: nothing is changed", problem.text);
     }
     release(&changes, len);
-    reopen_access_log(server, "SIGHUP");
+    (void)reopen_access_log(server, "SIGHUP");
     tell_ready(server, &problem);
 }

@@ -2,6 +2,7 @@
 /* SIGHUP: the settings are read again, and what can change while the server runs does. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "jobd/queue.h"
@@ -18,6 +19,6 @@ void queue_terms(const struct queue_options *queue, struct jobd_queue_config *co
 void reload(struct server *server);
 /* What it serves, in a line. */
 void serving_status(const struct server *server, char *out, size_t size);
-/* Opens the access log anew, where there is one; when that fails the log says so, and the file
- * before goes on. The main thread; blocks on the file. */
-void reopen_access_log(struct server *server, const char *signal);
+/* Opens the access log anew; when that fails the log says so, and the file before goes on. False
+ * when it is no file, or there is none. The main thread; blocks on the file. */
+bool reopen_access_log(struct server *server, const char *signal);

@@ -47,9 +47,7 @@ int shutdown_prepare(struct idle_event *event)
 
 static void on_usr1(struct server *server)
 {
-    if (server->access_log != NULL)
-        reopen_access_log(server, "SIGUSR1");
-    else
+    if (!reopen_access_log(server, "SIGUSR1"))
         log_info("SIGUSR1 ignored");
 }
 
