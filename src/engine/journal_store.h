@@ -36,6 +36,7 @@ struct job_record {
     /* An attempt that has not begun by then never does; 0: it does not expire. The second is the
      * same where it is an instant of the wall clock, else 0. */
     int64_t expiry_us, expiry_at_us;
+    int64_t keep_us; /* it is remembered so long when it has ended; 0: as long as others */
     const char *key; /* "": none; so also the next */
     const char *trace;
     const char *texts[JOBD_TEXTS];   /* "" or NULL: none */
@@ -58,10 +59,12 @@ struct job_record {
     int64_t expires_us; /* the lease */
     int64_t began_us;   /* its attempt, as its timeout counts */
     const struct jobd_blob *output, *error;
+    const struct jobd_blob *errors; /* of its last attempts, bytes for the engine alone */
+    int64_t errors_us;              /* when the last of them ended; 0: none */
 
-    /* Of one that comes back: the wall clock, by which it says when it ended, minus the engine's
-     * time; the same for all. */
-    int64_t wall_ahead_us;
+    /* Of one that comes back: when it ended, by the engine's clock; and the wall clock minus that,
+     * the same for all. */
+    int64_t ended_us, wall_ahead_us;
 };
 
 enum row_kind {

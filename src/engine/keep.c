@@ -12,13 +12,17 @@ static int64_t ended_us(const struct jobs *jobs, const struct job *job)
 
 int64_t keep_until(const struct jobs *jobs, const struct job *job)
 {
+    if (job->extra != NULL && job->extra->keep_us != 0) /* before all others */
+        return job->extra->forget_us;
     return jobs->keep_for_us > 0 ? later_us(ended_us(jobs, job), jobs->keep_for_us) : JOBD_NEVER;
 }
 
-/* One duration is for all of them, so who ended first is due first. */
+/* Of those without a time of their own: one duration is for all of them, so who ended first is due
+ * first. */
 struct job *keep_next(const struct jobs *jobs)
 {
-    struct job *done = TAILQ_FIRST(&jobs->by_age[0]), *failed = TAILQ_FIRST(&jobs->by_age[1]);
+    struct job *done = TAILQ_FIRST(&jobs->by_age[0]),
+               *failed = TAILQ_FIRST(&jobs->by_age[AGE_FAILED]);
     if (done == NULL || failed == NULL)
         return done != NULL ? done : failed;
     return ended_us(jobs, done) <= ended_us(jobs, failed) ? done : failed;

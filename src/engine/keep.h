@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Until when ended jobs are remembered, by time; by number and memory job_table.h. No lock of its
- * own. */
+/* Until when ended jobs are remembered, by time: what a job itself or its queue says comes first,
+ * and is in jobs->dues (expiry.h); the others end by keep_for_us. By number and memory:
+ * job_table.h. No lock of its own. */
 #pragma once
 
 #include <stdint.h>
@@ -11,7 +12,7 @@
  * an end. One that ended before this process counts from then by the wall clock, but from no later
  * than the start. */
 int64_t keep_until(const struct jobs *jobs, const struct job *job);
-/* The one that is forgotten next, however late; NULL when none is remembered. */
+/* Of the others the one that is forgotten next, however late; NULL when none is remembered. */
 struct job *keep_next(const struct jobs *jobs);
 /* When that is, or JOBD_NEVER. */
 int64_t keep_next_end_us(const struct jobs *jobs);

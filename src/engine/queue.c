@@ -25,7 +25,7 @@ uint32_t queue_workers_max(const struct jobd_queue_config *config)
 bool queue_terms_sound(const struct jobd_queue_config *config)
 {
     return config->attempts <= JOBD_ATTEMPTS_MAX && config->timeout_us >= 0 &&
-           config->expires_us >= 0 && config->backoff_min_us >= 0 &&
+           config->expires_us >= 0 && config->keep_us >= 0 && config->backoff_min_us >= 0 &&
            config->backoff_max_us >= config->backoff_min_us;
 }
 
@@ -36,6 +36,7 @@ void queue_set_terms(struct queue *queue, const struct jobd_queue_config *config
     queue->backoff_min_us = config->backoff_min_us;
     queue->backoff_max_us = config->backoff_max_us;
     queue->expires_us = config->expires_us;
+    queue->keep_us = config->keep_us;
 }
 
 static void init_lists(struct queue *queue)
@@ -81,6 +82,7 @@ void queue_replace(struct queue *queue, struct queue *fresh)
     queue->number = fresh->number;
     queue->phase = fresh->phase;
     queue->expires_us = fresh->expires_us;
+    queue->keep_us = fresh->keep_us;
     *fresh = former;
 }
 

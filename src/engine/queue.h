@@ -28,8 +28,8 @@ enum queue_phase { QUEUE_OPEN, QUEUE_RETIRED, QUEUE_GONE, QUEUE_UNDECLARED };
 struct queue {
     _Atomic(const char *) name; /* stays where it is, also when the next queue here has another */
     _Atomic uint32_t number;    /* its index, and in the upper half which queue of that it is */
-    _Atomic enum queue_phase phase; /* written under the lock */
-    _Atomic int64_t expires_us;     /* looked at without the lock: does a put need an extra? */
+    _Atomic enum queue_phase phase;      /* written under the lock */
+    _Atomic int64_t expires_us, keep_us; /* looked at without the lock: does a put need an extra? */
     uint32_t capacity, workers;
     uint32_t capacity_max, workers_max;
     uint32_t room; /* jobs that wait or run at most, restored ones included */

@@ -143,6 +143,9 @@ static const struct option_spec table[] = {
      .help = "done jobs to remember of each queue, as many failed, as many cancelled ones",
      .more = "How many done jobs to remember of each queue; also how many failed and how many "
              "cancelled ones."},
+    {"keep", .type = &type_duration, QUEUE(keep_us),
+     .flags = OPTION_LIVE | OPTION_KEY | OPTION_IN_QUEUE, .min = 1000, .max = 365 * DAY,
+     .help = "how long an ended job is remembered at most"},
     {"keep-for", .type = &type_duration, SERVER(keep_for_us), .min = 1000, .max = 36500 * DAY,
      .argument = "TIME", .unset = "none", .help = "how long ended jobs are remembered at most",
      .more = "How long ended jobs are remembered at most, within --keep and --memory. A restart "

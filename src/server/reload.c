@@ -50,6 +50,7 @@ void queue_terms(const struct queue_options *queue, struct jobd_queue_config *co
     config->backoff_min_us = queue->backoff.min_us;
     config->backoff_max_us = queue->backoff.max_us;
     config->expires_us = queue->expires_us;
+    config->keep_us = queue->keep_us;
 }
 
 static void note(void *context, const char *option, bool live)

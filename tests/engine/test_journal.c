@@ -326,6 +326,30 @@ static void test_an_instant_is_of_the_wall_clock(void **state)
     }
 }
 
+/* How long it is remembered goes on while nobody serves. */
+static void test_an_end_is_kept_for_some_time(void **state)
+{
+    const struct jobd_terms terms = {.keep_us = 1000};
+    struct jobd_receipt receipt;
+    (void)state;
+    for (int64_t away_us = 0; away_us < 2000; away_us += 1900) {
+        struct jobd *jobd = disk_restore(1, 5000);
+        const struct jobd_put put = {.terms = &terms};
+        assert_int_equal(jobd_put(jobd, &put, NULL, 5000, &receipt), JOBD_OK);
+        disk_write_all(jobd, 5000);
+        assert_int_equal(jobd_cancel(jobd, receipt.id, NULL, 5100), JOBD_OK);
+        disk_write_all(jobd, 5100);
+        jobd_free(jobd);
+        jobd = disk_restore(100, 5200 + away_us);
+        assert_int_equal(jobd_tick(jobd, 5200 + away_us), away_us > 0 ? JOBD_NEVER : 6100);
+        assert_int_equal(state_of(jobd, receipt.id), away_us > 0 ? JOBD_STATES : JOBD_CANCELLED);
+        disk_write_all(jobd, 7000);
+        assert_int_equal(disk.jobs[receipt.id].there, away_us == 0);
+        jobd_free(jobd);
+        disk_clear();
+    }
+}
+
 /* On a slow disk a lease is told of late, and lasts from then on. */
 static void test_a_lease_counts_from_when_it_is_told(void **state)
 {
@@ -525,36 +549,6 @@ static void test_room_does_not_count_the_time_before(void **state)
     disk_clear();
 }
 
-/* A start does not begin anew what is remembered for a time; nor does a wall clock that was put
- * back make it remembered longer than that from the start. */
-static void test_the_end_of_a_memory_outlives_the_process(void **state)
-{
-    const int64_t began_us = INT64_C(1000) * 1000000, half_us = KEEP_FOR_US / 2;
-    (void)state;
-    for (int put_back = 0; put_back < 2; put_back++) {
-        struct jobd *jobd = disk_restore(1, began_us);
-        uint64_t id = put_in(jobd, 0, began_us);
-        assert_int_equal(jobd_cancel(jobd, id, NULL, began_us), JOBD_OK);
-        disk_write_all(jobd, began_us);
-        assert_int_equal(state_of(jobd, id), JOBD_CANCELLED);
-        jobd_free(jobd);
-
-        const int64_t start_us = put_back ? began_us / 2 : began_us + half_us;
-        const int64_t end_us = put_back ? start_us + KEEP_FOR_US : began_us + KEEP_FOR_US;
-        jobd = disk_restore(100, start_us);
-        assert_true(jobd_tick(jobd, end_us - 1) == end_us);
-        assert_int_equal(state_of(jobd, id), JOBD_CANCELLED);
-        (void)jobd_tick(jobd, end_us);
-        assert_int_equal(state_of(jobd, id), JOBD_STATES);
-        assert_true(disk.jobs[id].there);
-        disk_write_all(jobd, end_us);
-        assert_false(disk.jobs[id].there);
-        check_engine(jobd);
-        jobd_free(jobd);
-        disk_clear();
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -567,13 +561,13 @@ int main(void)
         cmocka_unit_test(test_an_attempt_that_the_server_did_not_survive),
         cmocka_unit_test(test_a_clock_that_was_ahead),
         cmocka_unit_test(test_an_instant_is_of_the_wall_clock),
+        cmocka_unit_test(test_an_end_is_kept_for_some_time),
         cmocka_unit_test(test_a_lease_counts_from_when_it_is_told),
         cmocka_unit_test(test_giving_up_puts_back),
         cmocka_unit_test(test_a_purge_is_written_whole),
         cmocka_unit_test(test_a_purge_of_very_many),
         cmocka_unit_test(test_room_does_not_wait_for_the_disk),
         cmocka_unit_test(test_room_does_not_count_the_time_before),
-        cmocka_unit_test(test_the_end_of_a_memory_outlives_the_process),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

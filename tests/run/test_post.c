@@ -206,7 +206,7 @@ static void test_no_output_wanted(void **state)
 {
     struct scene *scene = *state;
     post_free(scene->post);
-    const struct post_config config = {service_url(scene->service), "mail", 0};
+    const struct post_config config = {.url = service_url(scene->service), .queue = "mail"};
     assert_int_equal(post_new(&scene->post, &config), 0);
     assert_int_equal(attempt_answered(scene, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"),
                      JOBD_DONE);
