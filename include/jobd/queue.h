@@ -39,6 +39,8 @@ extern "C" {
 #define JOBD_TAGS_MAX         8    /* of a job */
 #define JOBD_TAG_SIZE         65   /* one, with its NUL */
 #define JOBD_TEXT_MAX         8192 /* bytes of one of a job's texts */
+#define JOBD_ERRORS_MAX       5    /* attempts whose errors are kept */
+#define JOBD_ERROR_MAX        512  /* bytes of each of them */
 #define JOBD_ID_MAX           ((UINT64_C(1) << 53) - 1) /* exact in JSON for every language */
 #define JOBD_FIRST_ID_MAX     (UINT64_C(3) << 51)       /* then there are enough for ever */
 #define JOBD_FAILURE_SIZE     160 /* the first line of an error, with its NUL */
@@ -106,6 +108,7 @@ struct jobd_queue_config {
     uint32_t breaker_failures;
     int64_t breaker_us; /* above 0, where there is one */
     int64_t expires_us; /* a job's, from when it came, when it does not say; 0: never */
+    int64_t keep_us;    /* a job's, from its end, when it does not say; 0: as long as others */
     /* What jobd_queue_resize() may make of the first two; less than they are: they. */
     uint32_t capacity_max, workers_max;
     uint32_t restored; /* waiting jobs that will be brought back, perhaps more than the capacity */
@@ -162,9 +165,9 @@ JOBD_API uint32_t jobd_queues_len(const struct jobd *jobd);
 /* False for one that takes no jobs in and gives none out: verbs that would say JOBD_UNDECLARED. */
 JOBD_API bool jobd_queue_declared(const struct jobd *jobd, uint32_t queue);
 
-/* Changes attempts, timeout_us, backoff, breaker and expires_us to what the config says: for jobs
- * that come in and attempts that begin or fail after that. 0; or -EINVAL, and nothing is changed.
- */
+/* Changes attempts, timeout_us, backoff, breaker, expires_us and keep_us to what the config says:
+ * for jobs that come in and attempts that begin or fail after that. 0; or -EINVAL, and nothing is
+ * changed. */
 JOBD_API JOBD_MUST_READ int jobd_queue_change(struct jobd *jobd, uint32_t queue,
                                               const struct jobd_queue_config *config,
                                               int64_t now_us);
@@ -223,7 +226,7 @@ struct jobd_info {
     int64_t started_us, finished_us;
     size_t payload_bytes, output_bytes;
     bool output_truncated;
-    bool has_error, has_words;
+    bool has_error, has_errors, has_words;
     bool exited; /* exit_code counts */
     int exit_code;
     char trace[JOBD_TRACE_SIZE]; /* "": none */
@@ -247,6 +250,8 @@ struct jobd_terms {
      * error "expired". 0: the queue's. */
     int64_t expires_us;
     bool expires_by_wall; /* a store keeps it by the wall clock */
+    int64_t
+        keep_us; /* it is remembered so long, at most, when it has ended; 0: as the queue says */
 };
 
 /* A job that asks to be let in. */
@@ -423,6 +428,26 @@ enum jobd_part { JOBD_PAYLOAD, JOBD_OUTPUT, JOBD_ERROR, JOBD_WORDS /* see jobd_t
 JOBD_API JOBD_MUST_READ enum jobd_result
 jobd_get_blob(struct jobd *jobd, uint64_t id, enum jobd_part part, struct jobd_blob **bytes);
 
+/* An attempt that has failed. */
+struct jobd_error {
+    uint32_t attempt; /* counted anew when the job was retried */
+    int64_t at_us;    /* when it ended; below 0 as in jobd_info */
+    bool exited;      /* exit_code counts */
+    int exit_code;
+    const char *text; /* the end of its error, bytes as they came, without a NUL behind them */
+    size_t size;
+};
+
+/* JOBD_OK, and what jobd_errors() asks for: a reference, the caller's, NULL when no attempt has
+ * failed, and when the last one ended; or JOBD_NO_JOB. */
+JOBD_API JOBD_MUST_READ enum jobd_result
+jobd_get_errors(struct jobd *jobd, uint64_t id, struct jobd_blob **errors, int64_t *last_us);
+
+/* The last of the job's attempts that have failed, the oldest first: how many. They are valid as
+ * long as the blob. */
+JOBD_API size_t jobd_errors(const struct jobd_blob *errors, int64_t last_us,
+                            struct jobd_error list[JOBD_ERRORS_MAX]);
+
 /* JOBD_OK when the job is final, info as in jobd_get(); JOBD_PENDING when the waiter will be woken
  * at its end (JOBD_OK, and its info) or at the deadline (JOBD_TIMEOUT); JOBD_NO_JOB;
  * JOBD_TOO_MANY_WAITERS. With JOBD_OK the waiter has the output when it wants it, even if the job
@@ -430,17 +455,26 @@ jobd_get_blob(struct jobd *jobd, uint64_t id, enum jobd_part part, struct jobd_b
 JOBD_API JOBD_MUST_READ enum jobd_result
 jobd_await(struct jobd *jobd, uint64_t id, struct jobd_waiter *waiter, struct jobd_info *info);
 
+/* Which jobs are meant. Texts are borrowed until the verb has ended. */
 struct jobd_filter {
     uint32_t queue;        /* JOBD_NO_QUEUE: all */
     enum jobd_state state; /* JOBD_STATES: all */
-    uint64_t after;        /* only ids above this */
+    const char *group;     /* whose; NULL: all */
+    const char *tag;       /* that they have; NULL: all */
+    int64_t since_us;      /* came in at this time or later; 0: always */
+    int64_t before_us;     /* came in before; 0: always */
+    /* How far the wall clock is ahead of the engine's time: for jobs of a process before. */
+    int64_t wall_ahead_us;
+    /* Of a list: */
+    bool newest;    /* the newest first */
+    uint64_t after; /* only ids above this; newest first: below this, 0: all */
 };
 
-/* The oldest jobs that match, by id, at most `len` of them: how many. *next is the id to pass as
- * `after` for those that follow, 0 when there are none. It looks at some 10,000 jobs at most: then
- * it says what it has found by then, perhaps nothing, and *next, where to go on. A state that no
- * more than 1024 jobs have, scheduled, running or final, is found without looking at others. Holds
- * the lock for about as many at a time. */
+/* The jobs that match, by id, at most `len` of them: how many. *next is the id to pass as `after`
+ * for those that follow, 0 when there are none. It looks at some 10,000 jobs at most: then it says
+ * what it has found by then, perhaps nothing, and *next, where to go on. A state that no more than
+ * 1024 jobs have, scheduled, running or final, is found without looking at others. Holds the lock
+ * for about as many at a time. */
 JOBD_API size_t jobd_list(struct jobd *jobd, const struct jobd_filter *filter,
                           struct jobd_info *infos, size_t len, uint64_t *next);
 

@@ -26,7 +26,8 @@ bool queue_terms_sound(const struct jobd_queue_config *config)
 {
     return config->attempts <= JOBD_ATTEMPTS_MAX && config->timeout_us >= 0 &&
            (config->breaker_failures == 0 || config->breaker_us > 0) && config->expires_us >= 0 &&
-           config->backoff_min_us >= 0 && config->backoff_max_us >= config->backoff_min_us;
+           config->keep_us >= 0 && config->backoff_min_us >= 0 &&
+           config->backoff_max_us >= config->backoff_min_us;
 }
 
 void queue_set_terms(struct queue *queue, const struct jobd_queue_config *config)
@@ -36,6 +37,7 @@ void queue_set_terms(struct queue *queue, const struct jobd_queue_config *config
     queue->backoff_min_us = config->backoff_min_us;
     queue->backoff_max_us = config->backoff_max_us;
     queue->expires_us = config->expires_us;
+    queue->keep_us = config->keep_us;
 }
 
 int queue_init(struct queue *queue, const struct jobd_queue_config *config, uint32_t running,

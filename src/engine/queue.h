@@ -34,7 +34,7 @@ struct queue {
     uint32_t room; /* jobs that wait or run at most, restored ones included */
     uint16_t attempts;
     int64_t timeout_us, backoff_min_us, backoff_max_us;
-    _Atomic int64_t expires_us; /* looked at without the lock: does a put need an extra? */
+    _Atomic int64_t expires_us, keep_us; /* looked at without the lock: does a put need an extra? */
     struct breaker breaker;
     bool declared; /* else it takes no jobs in and gives none out */
     bool paused;

@@ -145,6 +145,9 @@ static const struct option_spec table[] = {
      .help = "done jobs to remember of each queue, as many failed, as many cancelled ones",
      .more = "How many done jobs to remember of each queue; also how many failed and how many "
              "cancelled ones."},
+    {"keep", .type = &type_duration, QUEUE(keep_us),
+     .flags = OPTION_LIVE | OPTION_KEY | OPTION_IN_QUEUE, .min = 1000, .max = 365 * DAY,
+     .help = "how long an ended job is remembered at most"},
     {"output-limit", .type = &type_size, SERVER(output_max_bytes), .max = GIB, .argument = "SIZE",
      .default_value = "64KiB", .help = "bytes of a job's output to keep",
      .more =

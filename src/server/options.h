@@ -45,7 +45,7 @@ struct queue_options {
     int64_t timeout_us; /* 0: none */
     struct span backoff;
     struct breaker_terms breaker;
-    int64_t expires_us;
+    int64_t expires_us, keep_us;
     char *post;     /* a URL, or NULL */
     char **command; /* NULL at the end, or NULL */
     int64_t kill_after_us;

@@ -47,6 +47,7 @@ void queue_terms(const struct queue_options *queue, struct jobd_queue_config *co
     config->breaker_failures = (uint32_t)queue->breaker.failures;
     config->breaker_us = queue->breaker.probe_us;
     config->expires_us = queue->expires_us;
+    config->keep_us = queue->keep_us;
 }
 
 static void note(void *context, const char *option, bool live)

@@ -245,6 +245,7 @@ static void check_records(struct jobd *jobd, struct census *census) REQUIRES(job
         bool waits = job->state == JOBD_QUEUED || job->state == JOBD_SCHEDULED;
         bool expires =
             waits && !job->commit_pending && job->extra != NULL && job->extra->expires_us != 0;
+        expires |= is_final && !retrying && job->extra != NULL && job->extra->keep_us != 0;
         verify(expires == (job->extra != NULL && job->extra->due.place != 0));
         verify(job->extra == NULL || job->extra->job == job);
         dues += expires;
@@ -265,9 +266,11 @@ static void check_records(struct jobd *jobd, struct census *census) REQUIRES(job
         spare++;
     for (uint32_t i = 0; i < jobs->queues_len; i++)
         remembered += count_remembered(&jobs->remembered[i], i);
-    for (unsigned failed = 0; failed < 2; failed++)
-        TAILQ_FOREACH (job, &jobs->by_age[failed], by_age) {
-            verify((job->state == JOBD_FAILED) == failed);
+    for (unsigned age = 0; age < AGES; age++)
+        TAILQ_FOREACH (job, &jobs->by_age[age], by_age) {
+            bool own = job->extra != NULL && job->extra->keep_us != 0;
+            verify((job->state == JOBD_FAILED) == ((age & AGE_FAILED) != 0));
+            verify(own == ((age & AGE_OWN) != 0));
             aged++;
         }
     verify(aged == remembered && dues == jobs->dues.length);

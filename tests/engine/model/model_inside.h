@@ -29,9 +29,17 @@ struct model_job {
     unsigned token; /* above 0: leased */
     int64_t expires_us;
     int64_t started_us, timeout_us; /* 0: none */
-    int64_t ready_us, too_late_us;
+    int64_t ready_us, too_late_us, keep_us, ended_us;
     size_t payload, output, error, extra; /* bytes */
+    struct {
+        unsigned attempt;
+        int64_t at_us;
+        size_t bytes; /* of its text */
+    } errors[JOBD_ERRORS_MAX];
+    unsigned errors_len;
     const char *key;
+    const char *texts[JOBD_TEXTS]; /* of those below */
+    int64_t created_us;
     int order;      /* when it entered its lane, or came back */
     unsigned ended; /* when it ended, by the model's clock */
     bool forgotten;
@@ -96,6 +104,10 @@ struct model {
 };
 
 extern const struct jobd_queue_config model_queues[QUEUES];
+/* What jobs are put with, and found by: NULL is none. */
+enum { GROUPS = 3, TAG_LISTS = 4, TAGS = 2 };
+extern const char *const model_groups[GROUPS], *const model_tag_lists[TAG_LISTS];
+extern const char *const model_tags[TAGS];
 /* Of a lease that expires. */
 extern const struct jobd_outcome model_expired;
 
@@ -117,6 +129,8 @@ unsigned model_leased(const struct model *model);
 unsigned model_promised(const struct model *model);
 /* All who wait, for whatever it is. */
 unsigned model_waiters(const struct model *model);
+/* Bytes of the last errors. */
+size_t model_errors(const struct model_job *job);
 size_t model_bytes(const struct model *model, bool living_only);
 unsigned model_jobs_of(const struct jobd_put *put);
 const struct model_job *model_with_key(const struct model *model, const struct jobd_put *put);
@@ -172,5 +186,8 @@ int model_size_or_none(const struct jobd_blob *blob);
 
 /* ---- compare.c */
 
+/* The turns go through all kinds of filters; of a list nothing is said yet. */
+struct jobd_filter model_filter(struct model *model, unsigned turn);
+bool model_matches(const struct jobd_filter *filter, const struct model_job *job);
 /* Ends the process where the two differ. */
 void model_compare(struct model *model);
