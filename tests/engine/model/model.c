@@ -31,9 +31,9 @@ const struct jobd_queue_config model_queues[QUEUES] = {
      .workers = 3,
      .capacity_max = 12,
      .attempts = 3,
+     .keep_us = 4000,
      .breaker_failures = 1,
      .breaker_us = 2500,
-     .keep_us = 4000,
      .expires_us = 6000,
      .backoff_min_us = 1,
      .backoff_max_us = 500},
@@ -458,6 +458,25 @@ static void go_again(struct model *model, struct model_job *job, int64_t retry_i
     model->retried[job->queue]++;
 }
 
+#define EXPIRED_TYPE "text/plain; charset=utf-8" /* counts for the error, but is no part of it */
+
+/* One error more, in place of the oldest of five; all of them or none. */
+static void keep_error(struct model *model, struct model_job *job, int size)
+{
+    const struct model_job before = *job;
+    unsigned from = before.errors_len == JOBD_ERRORS_MAX ? 1 : 0, len = 0;
+    struct model_job after = before;
+    for (unsigned i = from; i < before.errors_len; i++)
+        after.errors[len++] = before.errors[i];
+    after.errors[len].attempt = job->attempt;
+    after.errors[len].at_us = model->now_us;
+    after.errors[len].bytes = size > 0 ? (size_t)size : 0;
+    after.errors_len = len + 1;
+    job->errors_len = 0;
+    if (make_room(model, model_errors(&after)))
+        *job = after;
+}
+
 /* What the end of an attempt by a worker says of what it needs. True: it is not to be counted. */
 static bool note_down(struct model *model, const struct model_job *job,
                       const struct jobd_outcome *outcome)
@@ -489,25 +508,6 @@ static void go_back(struct model *model, struct model_job *job, int64_t in_us)
     job->ready_us = model->now_us + in_us;
     job->order = in_us > 0 ? -(int)++model->clock : (int)++model->clock;
     model_settle(model, job->queue);
-}
-
-#define EXPIRED_TYPE "text/plain; charset=utf-8" /* counts for the error, but is no part of it */
-
-/* One error more, in place of the oldest of five; all of them or none. */
-static void keep_error(struct model *model, struct model_job *job, int size)
-{
-    const struct model_job before = *job;
-    unsigned from = before.errors_len == JOBD_ERRORS_MAX ? 1 : 0, len = 0;
-    struct model_job after = before;
-    for (unsigned i = from; i < before.errors_len; i++)
-        after.errors[len++] = before.errors[i];
-    after.errors[len].attempt = job->attempt;
-    after.errors[len].at_us = model->now_us;
-    after.errors[len].bytes = size > 0 ? (size_t)size : 0;
-    after.errors_len = len + 1;
-    job->errors_len = 0;
-    if (make_room(model, model_errors(&after)))
-        *job = after;
 }
 
 void model_attempt_ended(struct model *model, struct model_job *job,
