@@ -70,6 +70,7 @@ static void describe(const struct jobd *jobd, const struct job *job, struct job_
         .attempts = job->attempts,
         .created_us = job->created_us,
         .run_at_us = job->state == STATE_NEW && job->delayed ? job->ready_us : 0,
+        .keep_us = extra != NULL ? extra->keep_us : 0,
         .at_us = job->by_wall ? job->ready_us : 0,
         .timeout_us = extra != NULL ? extra->timeout_us : 0,
         .expiry_us = expires ? extra->expires_us : 0,
@@ -95,6 +96,8 @@ static void describe(const struct jobd *jobd, const struct job *job, struct job_
         .began_us = job->leased ? job->lease->began_us : 0,
         .output = extra != NULL ? extra->output : NULL,
         .error = extra != NULL ? extra->error : NULL,
+        .errors = extra != NULL ? extra->errors : NULL,
+        .errors_us = extra != NULL ? extra->errors_us : 0,
     };
     for (unsigned i = 0; extra != NULL && i < JOBD_TEXTS; i++)
         record->texts[i] = jobd_text(extra->words, (enum jobd_text)i);
