@@ -7,6 +7,7 @@
 
 #include "base/verify.h"
 #include "engine/blob.h"
+#include "engine/keep.h"
 #include "engine/engine.h"
 #include "engine/words.h"
 
@@ -305,6 +306,14 @@ void jobs_remember(struct jobs *jobs, struct job *job, struct op *op)
     watch_end(jobs, job);
     if (++remembered->len[job->state] > remembered->keep)
         jobs_forget(jobs, TAILQ_FIRST(ended), op);
+}
+
+bool jobs_forget_due(struct jobs *jobs, int64_t now_us, struct op *op)
+{
+    if (keep_next_end_us(jobs) > now_us)
+        return false;
+    jobs_forget(jobs, keep_next(jobs), op);
+    return true;
 }
 
 void jobs_move(struct jobs *jobs, struct job *job, uint16_t queue)

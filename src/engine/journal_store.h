@@ -62,7 +62,9 @@ struct job_record {
     const struct jobd_blob *errors; /* of its last attempts, bytes for the engine alone */
     int64_t errors_us;              /* when the last of them ended; 0: none */
 
-    int64_t ended_us; /* of one that comes back: when it ended, by the engine's clock */
+    /* Of one that comes back: when it ended, by the engine's clock; and the wall clock minus that,
+     * the same for all. */
+    int64_t ended_us, wall_ahead_us;
 };
 
 enum row_kind {

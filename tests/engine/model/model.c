@@ -413,6 +413,21 @@ enum jobd_result model_let_in(struct model *model, struct actor *put_waiter, uin
     return JOBD_PENDING;
 }
 
+/* Empty, one that takes none in is gone. */
+static void end_retired(struct model *model, unsigned queue)
+{
+    struct actor *groups[] = {model->takers, model->leasers};
+    const unsigned lens[] = {TAKERS, LEASERS};
+    if (model->phase[queue] != RETIRED || model_waiting(model, queue) > 0 ||
+        model_count(model, queue, JOBD_RUNNING) > 0)
+        return;
+    model->phase[queue] = GONE;
+    for (unsigned g = 0; g < 2; g++)
+        for (unsigned i = 0; i < lens[g]; i++)
+            if (groups[g][i].waits && groups[g][i].queue == queue)
+                model_expect(&groups[g][i], JOBD_UNDECLARED, 0);
+}
+
 void model_settle(struct model *model, unsigned queue)
 {
     for (;;) {
@@ -430,9 +445,10 @@ void model_settle(struct model *model, unsigned queue)
             if (result != JOBD_PENDING)
                 model_expect(put_waiter, result, id);
         } else {
-            return;
+            break;
         }
     }
+    end_retired(model, queue);
 }
 
 /* What replaces *part: the new bytes, or nothing when they have no room. */

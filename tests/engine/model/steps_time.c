@@ -96,6 +96,11 @@ static void pass_time(struct model *model, int64_t now_us)
 {
     struct model_job *due;
     model->now_us = now_us;
+    for (unsigned i = 0; i < model->jobs_len; i++) {
+        struct model_job *job = &model->jobs[i];
+        if (model_final(job) && job->keep_us == 0 && job->ended_us + KEEP_FOR_US <= now_us)
+            job->forgotten = true;
+    }
     do {
         expire_jobs(model);
         while ((due = next_scheduled(model)) != NULL) {
