@@ -61,8 +61,12 @@ struct jobd_queue_config {
 struct jobd_config {
     const struct jobd_queue_config *queues; /* borrowed until jobd_new() returns */
     uint32_t queues_len;                    /* at least 1; a queue is named by its index here */
+    /* Room for queues that come in later: so many, and so many waiting jobs and workers of all of
+     * them together, each counted as capacity_max and workers_max. */
+    uint32_t spare_queues, spare_capacity, spare_workers;
     /* Ended jobs that a queue remembers: so many done, so many failed, so many cancelled ones. */
     uint32_t keep;
+    int64_t keep_for_us;  /* an ended job is remembered so long at most; 0: however long */
     size_t memory_bytes;  /* payloads, outputs, errors, their types and keys of all jobs, at most */
     uint32_t waiters_max; /* jobd_waiters at a time, those that are uncounted not counted */
     uint32_t leases_max;  /* jobs that may be leased at a time */
@@ -97,28 +101,18 @@ JOBD_API JOBD_MUST_READ int jobd_new(struct jobd **jobd, const struct jobd_confi
 /* Nobody may use it any more, no job runs and nobody waits. Takes NULL. */
 JOBD_API void jobd_free(struct jobd *jobd);
 
-/* The queue's index, or JOBD_NO_QUEUE. */
+/* The queue's number, or JOBD_NO_QUEUE. It is its index in the configuration; of one that has come
+ * later another, which is never another queue's: to a verb that has it from before the queue was
+ * gone it is one that is not declared. No lock. */
 JOBD_API uint32_t jobd_queue_named(const struct jobd *jobd, const char *name);
 /* Valid until jobd_free(). */
 JOBD_API const char *jobd_queue_name(const struct jobd *jobd, uint32_t queue);
+/* All that there have been, those that are gone included: each can be looked at by its index. */
 JOBD_API uint32_t jobd_queues_len(const struct jobd *jobd);
-/* False for one that takes no jobs in and gives none out: verbs that would say JOBD_UNDECLARED. */
+/* Does it take jobs in? To one that does not verbs say JOBD_UNDECLARED. */
 JOBD_API bool jobd_queue_declared(const struct jobd *jobd, uint32_t queue);
-
-/* Changes attempts, timeout_us, backoff, breaker, expires_us and keep_us to what the config says:
- * for jobs that come in and attempts that begin or fail after that. 0; or -EINVAL, and nothing is
- * changed.
- */
-JOBD_API JOBD_MUST_READ int jobd_queue_change(struct jobd *jobd, uint32_t queue,
-                                              const struct jobd_queue_config *config,
-                                              int64_t now_us);
-
-/* Other bounds from now on: at most capacity_max and workers_max. What waits or runs beyond a lower
- * one goes on; a put that waits for room and is larger than the whole queue now is told JOBD_FULL.
- * With fewer workers, takers that wait and want no lease are told JOBD_TIMEOUT: they may ask again.
- * 0; or -EINVAL, and nothing is changed. */
-JOBD_API JOBD_MUST_READ int jobd_queue_resize(struct jobd *jobd, uint32_t queue, uint32_t capacity,
-                                              uint32_t workers, int64_t now_us);
+/* Does it give jobs out? One that is retired does, until it is empty. */
+JOBD_API bool jobd_queue_gives(const struct jobd *jobd, uint32_t queue);
 
 /* ---- waiting -------------------------------------------------------------------------------- */
 
@@ -455,6 +449,7 @@ struct jobd_stats {
     bool probing;            /* held, and one of them tries */
     int64_t probe_in_us;     /* held, and none does: until then */
     uint64_t breaker_opened; /* so many times since the start */
+    bool gone;               /* it was retired, and is not there any more */
     uint32_t queued, scheduled, running;
     uint32_t leased;                            /* of those that run */
     uint64_t admitted, done, failed, cancelled; /* totals since the start */
@@ -537,6 +532,8 @@ JOBD_API JOBD_MUST_READ enum jobd_result jobd_lease_finish(struct jobd *jobd, co
                                                            struct jobd_waiter *waiter,
                                                            int64_t now_us);
 
+/* The job of the attempt that this token is or was for; 0: the token is not known. */
+JOBD_API uint64_t jobd_lease_job(struct jobd *jobd, const char *token);
 /* Was this token given to somebody, and is it not forgotten? */
 JOBD_API bool jobd_lease_known(struct jobd *jobd, const char *token);
 

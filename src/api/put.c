@@ -146,6 +146,7 @@ static enum step admitted(struct call *call)
 {
     struct reply *reply = call->reply;
     const struct jobd_receipt *receipt = &call->request->waiter.receipt;
+    call->request->job = receipt->id;
     if (call->request->batch_len > 0)
         return put_batch_admitted(call);
     reply_field(reply, "Location", "/jobs/%" PRIu64, receipt->id);
@@ -192,6 +193,7 @@ static enum step ended(struct call *call)
     const struct jobd_info *info = &waiter->info;
     struct jobd_blob *output = waiter->output;
     waiter->output = NULL;
+    call->request->job = info->id;
     reply_field(reply, "Location", "/jobs/%" PRIu64, info->id);
     reply_field(reply, "Preference-Applied", "wait=%" PRIu64, request_wait_s(call->request));
     reply_field(reply, "Jobd-State", "%s", jobd_state_name(info->state));
@@ -228,6 +230,13 @@ static enum step ended_without(struct call *call)
     return admitted(call);
 }
 
+/* It takes no jobs in any more; a retry's job is there, but its queue is not. */
+static enum step undeclared(struct call *call, enum jobd_result result)
+{
+    return call->request->endpoint->has_body ? respond_error(call, 404, "no such queue")
+                                             : respond_result(call, result);
+}
+
 static enum step answer_put(struct call *call, enum jobd_result result)
 {
     const struct jobd_waiter *waiter = &call->request->waiter;
@@ -249,6 +258,8 @@ static enum step answer_put(struct call *call, enum jobd_result result)
         return busy(call);
     case JOBD_CONFLICT:
         return state->put.puts != NULL ? put_batch_conflict(call) : respond_result(call, result);
+    case JOBD_UNDECLARED:
+        return undeclared(call, result);
     default:
         return respond_result(call, result);
     }

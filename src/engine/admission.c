@@ -40,7 +40,7 @@ uint32_t admission_room(const struct queue *queue)
 
 enum jobd_result admission_open_locked(struct op *op, const struct queue *queue)
 {
-    if (!queue->declared)
+    if (queue->phase != QUEUE_OPEN)
         return JOBD_UNDECLARED;
     return op->jobd->closed ? JOBD_CLOSED : JOBD_OK;
 }
@@ -313,9 +313,11 @@ static size_t weight_of(const struct admission *admission)
 
 enum jobd_result admission_locked(struct op *op, struct admission *admission)
 {
-    const struct queue *queue = &op->jobd->queues[admission->put->queue];
+    const uint32_t number = admission->put->queue;
+    const struct queue *queue = &op->jobd->queues[queue_index(number)];
     uint32_t jobs = admission_jobs(admission->put);
-    enum jobd_result result = admission_open_locked(op, queue);
+    enum jobd_result result =
+        queue->number == number ? admission_open_locked(op, queue) : JOBD_UNDECLARED;
     if (result != JOBD_OK)
         return result;
     struct job *same = same_job_locked(op, admission);

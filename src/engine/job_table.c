@@ -7,6 +7,7 @@
 
 #include "base/verify.h"
 #include "engine/blob.h"
+#include "engine/keep.h"
 #include "engine/engine.h"
 #include "engine/words.h"
 
@@ -107,7 +108,10 @@ struct job *jobs_below(struct jobs *jobs, uint64_t id)
 static struct job_list *ages_of(struct jobs *jobs, const struct job *job)
 {
     const struct job_extra *extra = job->extra;
-    bool own = extra != NULL && (extra->keep_us != 0 || extra->unique_until_us != 0);
+    /* Whose promise is over comes after others that ended later, but not among those that
+     * keep_for_us forgets by their order. */
+    bool own = extra != NULL &&
+               (extra->keep_us != 0 || (extra->unique_until_us != 0 && jobs->keep_for_us == 0));
     return &jobs->by_age[(job->state == JOBD_FAILED ? AGE_FAILED : 0) | (own ? AGE_OWN : 0)];
 }
 
@@ -316,6 +320,13 @@ bool jobs_set(struct jobs *jobs, struct jobd_blob **part, struct jobd_blob *byte
     return true;
 }
 
+/* When its promise is over others have ended later, so it cannot wait among them for the time that
+ * is for all: it stays until both have passed. */
+static bool ends_by_keep_for(const struct jobs *jobs, const struct job *job)
+{
+    return job->promised && job->extra->keep_us == 0 && jobs->keep_for_us > 0;
+}
+
 /* One that ended before this process has its time already. */
 static void watch_end(struct jobs *jobs, struct job *job)
 {
@@ -325,7 +336,10 @@ static void watch_end(struct jobs *jobs, struct job *job)
     if (job->finished_us > 0)
         extra->forget_us = later_us(job->finished_us, extra->keep_us);
     extra->due.order = (uint32_t)job->id;
-    heap_push(&jobs->dues, &extra->due, job->promised ? extra->unique_until_us : extra->forget_us);
+    int64_t at_us = job->promised ? extra->unique_until_us : extra->forget_us;
+    if (ends_by_keep_for(jobs, job) && keep_until(jobs, job) > at_us)
+        at_us = keep_until(jobs, job);
+    heap_push(&jobs->dues, &extra->due, at_us);
 }
 
 static void remember_usually(struct jobs *jobs, struct job *job, struct op *op)
@@ -340,9 +354,18 @@ static void remember_usually(struct jobs *jobs, struct job *job, struct op *op)
         jobs_forget(jobs, TAILQ_FIRST(ended), op);
 }
 
+bool jobs_forget_due(struct jobs *jobs, int64_t now_us, struct op *op)
+{
+    if (keep_next_end_us(jobs) > now_us)
+        return false;
+    jobs_forget(jobs, keep_next(jobs), op);
+    return true;
+}
+
 void jobs_end_due(struct jobs *jobs, struct job *job, struct op *op)
 {
-    bool lasts = job->promised && (job->extra->keep_us == 0 || job->extra->forget_us > op->now_us);
+    bool lasts = job->promised && !ends_by_keep_for(jobs, job) &&
+                 (job->extra->keep_us == 0 || job->extra->forget_us > op->now_us);
     if (!lasts) {
         jobs_forget(jobs, job, op);
         return;

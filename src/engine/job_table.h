@@ -154,8 +154,12 @@ struct jobs {
     struct jobd_blob *expired;       /* the error of a job that has */
     struct remembered *remembered;   /* a queue's, by its index */
     uint32_t queues_len;
-    /* Of all queues, by AGE_FAILED and AGE_OWN. */
+    /* Of all queues, by AGE_FAILED and AGE_OWN, in the order of their ends. */
     struct job_list by_age[AGES];
+    int64_t keep_for_us; /* without keep_us they are remembered so long at most; 0: however long */
+    /* Of those that ended before this process, by the wall clock: that minus the engine's time, and
+     * the engine's time when they came back. */
+    int64_t wall_ahead_us, restored_us;
     uint32_t reviving; /* final and in none of these: they are just being retried */
     struct job_list forgotten, forgotten_gathered; /* but not yet by the store, if there is one */
     size_t memory_max, memory, memory_living;      /* bytes: of all, of those not final */
@@ -214,6 +218,8 @@ void jobs_forget(struct jobs *jobs, struct job *job, struct op *op);
 /* The job has become final; the oldest beyond `keep` are forgotten, perhaps this one. */
 void jobs_remember(struct jobs *jobs, struct job *job, struct op *op);
 
+/* Forgets the one of keep_next() when it is due by now; false when it is not. */
+bool jobs_forget_due(struct jobs *jobs, int64_t now_us, struct op *op);
 /* All that a put says of its job but its key, which finds it. */
 struct job_content {
     struct jobd_blob *payload;

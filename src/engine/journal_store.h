@@ -63,8 +63,9 @@ struct job_record {
     const struct jobd_blob *errors; /* of its last attempts, bytes for the engine alone */
     int64_t errors_us;              /* when the last of them ended; 0: none */
 
-    /* Of one that comes back: when it came in, and ended, by the engine's clock. */
-    int64_t came_us, ended_us;
+    /* Of one that comes back: when it came in, and ended, by the engine's clock; and the wall clock
+     * minus that, the same for all. */
+    int64_t came_us, ended_us, wall_ahead_us;
 };
 
 enum row_kind {

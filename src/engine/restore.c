@@ -141,6 +141,8 @@ static bool restore_locked(struct op *op, const struct job_record *record, uint1
     recall_lease_locked(op, job, record);
     transition_restore_locked(op, job, state);
     rate_waits(&jobd->queues[queue].rate, op->now_us); /* not since the process before */
+    jobd->jobs.wall_ahead_us = record->wall_ahead_us;
+    jobd->jobs.restored_us = op->now_us;
     if (jobd_state_final(state))
         jobs_remember(&jobd->jobs, job, op);
     else if (state == JOBD_RUNNING && !job->leased)

@@ -8,10 +8,10 @@
  *     at, expiry_at                          the wall clock, and run_at or expiry beside it
  *     expires, began                         the serving clock
  *
- * The first are read again only to be shown. The database's clock goes on with the engine's while a
- * server runs, and with the wall clock while none does, but never back. The serving clock goes on
- * while a server runs and stands still while none does: a lease has left at the next start what it
- * had left then.
+ * The first are read again to be shown, and to know how long ago a job ended. The database's clock
+ * goes on with the engine's while a server runs, and with the wall clock while none does, but never
+ * back. The serving clock goes on while a server runs and stands still while none does: a lease has
+ * left at the next start what it had left then.
  *
  * An instant that somebody has asked for is one of the wall clock as it is set at the next start,
  * so that a clock that was set right meanwhile is followed. But one that shows less than what was

@@ -212,6 +212,7 @@ struct jobd *disk_open_engine(uint32_t capacity, uint32_t restored, uint64_t fir
     const struct jobd_config config = {.queues = queues,
                                        .queues_len = QUEUES,
                                        .keep = KEEP,
+                                       .keep_for_us = KEEP_FOR_US,
                                        .memory_bytes = 1 << 20,
                                        .waiters_max = 64,
                                        .leases_max = LEASES,

@@ -10,6 +10,8 @@
 
 #include "support/chance.h"
 #include "engine/engine.h"
+#include "engine/keep.h"
+#include "jobd/declare.h"
 #include "engine/model/check_engine.h"
 #include "engine/journal_scene.h"
 #include "base/verify.h"
@@ -210,6 +212,21 @@ static void do_work(struct world *world)
     ask(worker, 'w', result);
 }
 
+/* A queue takes no more jobs in, or does again. */
+static void come_or_go(struct world *world)
+{
+    static const char *const names[QUEUES] = {"one", "two"};
+    uint32_t index = below(world, QUEUES), number;
+    const struct jobd_queue_config config = {.name = names[index],
+                                             .capacity = CAPACITY,
+                                             .workers = WORKERS,
+                                             .attempts = index == 0 ? 1 : 3};
+    if (jobd_queue_declared(world->jobd, index))
+        jobd_queue_retire(world->jobd, index, world->now_us);
+    else if (!(index == 1 && disk.two_undeclared))
+        verify(jobd_queue_add(world->jobd, &config, world->now_us, &number) == 1);
+}
+
 static void do_something(struct world *world)
 {
     struct person *who = free_person(world);
@@ -230,6 +247,8 @@ static void do_something(struct world *world)
         do_lease(world, who);
     } else if (which < 19) {
         do_with_lease(world, who);
+    } else if (below(world, 4) == 0) {
+        come_or_go(world);
     } else if (below(world, 4) == 0) {
         uint32_t from = below(world, QUEUES);
         const struct jobd_route route = {.from = from, .to = QUEUES - 1 - from};
@@ -466,12 +485,24 @@ static void crash(struct world *world)
     check_clocks(world);
 }
 
+/* What ended too long ago is forgotten, and whoever waits for time to pass is told of what is not.
+ */
+static void check_kept(struct world *world)
+{
+    struct jobd *jobd = world->jobd;
+    mutex_lock(&jobd->lock);
+    verify(keep_next_end_us(&jobd->jobs) > world->now_us);
+    verify(jobd->ticks_at_us <= keep_next_end_us(&jobd->jobs));
+    mutex_unlock(&jobd->lock);
+}
+
 static void pass_time(struct world *world)
 {
     int64_t us = some_us(world, 20);
     world->now_us += us;
     world->passed_us += us;
-    jobd_tick(world->jobd, world->now_us);
+    verify(jobd_tick(world->jobd, world->now_us) > world->now_us);
+    check_kept(world);
     if (below(world, 100) > 0)
         return;
     int64_t off_us = some_wall(world); /* the wall clock is set */

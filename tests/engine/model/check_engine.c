@@ -191,7 +191,7 @@ static void check_queue(struct jobd *jobd, struct queue *queue, struct census *c
     verify(queue_waiting(queue) + queue->in_state[JOBD_RUNNING] <= queue->room);
     verify(queue->workers <= queue->workers_max && queue->capacity <= queue->capacity_max);
     verify(here - queue->end_pending <= queue->workers_max && /* there may have been more */
-           (!queue->declared || here <= (durable ? 2 : 1) * queue->workers_max));
+           (queue->phase == QUEUE_UNDECLARED || here <= (durable ? 2 : 1) * queue->workers_max));
     uint64_t counted = queue_waiting(queue) + queue->in_state[JOBD_RUNNING] +
                        queue->ended[JOBD_DONE] + queue->ended[JOBD_FAILED] +
                        queue->ended[JOBD_CANCELLED];
@@ -209,6 +209,10 @@ static void check_queue(struct jobd *jobd, struct queue *queue, struct census *c
                (breaker_holds(queue) && (waiter_of(taker)->lease_us > 0 || no_probe)));
     verify(putter == NULL || queue->dispatch_needed ||
            admission_jobs(&putter->put) > admission_room(queue));
+    verify(queue->phase == QUEUE_OPEN || putter == NULL);
+    verify((queue->phase != QUEUE_RETIRED) || !queue_empty(queue));
+    verify((queue->phase != QUEUE_GONE) ||
+           (queue_empty(queue) && TAILQ_EMPTY(&queue->take_waiters)));
     for (unsigned state = 0; state < JOBD_STATES; state++)
         census->in_state[state] += queue->in_state[state];
     census->waiters +=
@@ -286,7 +290,8 @@ static void check_records(struct jobd *jobd, struct census *census) REQUIRES(job
     for (unsigned age = 0; age < AGES; age++)
         TAILQ_FOREACH (job, &jobs->by_age[age], by_age) {
             bool own = job->extra != NULL &&
-                       (job->extra->keep_us != 0 || job->extra->unique_until_us != 0);
+                       (job->extra->keep_us != 0 ||
+                        (job->extra->unique_until_us != 0 && jobs->keep_for_us == 0));
             verify((job->state == JOBD_FAILED) == ((age & AGE_FAILED) != 0));
             verify(own == ((age & AGE_OWN) != 0));
             aged++;
@@ -320,10 +325,28 @@ static uint32_t waiters_for_disk(struct jobd *jobd) REQUIRES(jobd->lock)
     return count;
 }
 
+/* Found by its name is each that is not gone, and no other. */
+static void check_names(struct jobd *jobd) REQUIRES(jobd->lock)
+{
+    uint32_t there = 0;
+    verify(jobd->queues_len <= jobd->queues_max && jobd->names.version % 2 == 0);
+    for (uint32_t i = 0; i < jobd->queues_len; i++) {
+        const struct queue *queue = &jobd->queues[i];
+        bool gone = queue->phase == QUEUE_GONE;
+        verify(queue_index(queue->number) == i);
+        verify((jobd_queue_named(jobd, queue->name) == queue->number) == !gone);
+        there += !gone;
+    }
+    verify(jobd->names.len == there);
+    for (uint32_t i = 1; i < there; i++)
+        verify(strcmp(jobd->names.names[i - 1], jobd->names.names[i]) < 0);
+}
+
 void check_engine(struct jobd *jobd)
 {
     struct census census = {.waiters = 0};
     mutex_lock(&jobd->lock);
+    check_names(jobd);
     for (uint32_t i = 0; i < jobd->queues_len; i++)
         check_queue(jobd, &jobd->queues[i], &census);
     check_records(jobd, &census);

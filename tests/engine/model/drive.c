@@ -23,7 +23,7 @@ static void take_one_step(struct model *model)
         model_step_cancel, model_step_time,  model_step_time,         model_step_pause,
         model_step_unwait, model_step_watch, model_step_purge,        model_step_retry,
         model_step_lease,  model_step_lease, model_step_lease_finish, model_step_lease_keep,
-        model_step_resize, model_step_move,
+        model_step_resize, model_step_move,  model_step_come_and_go,
     };
     steps[below(model, sizeof steps / sizeof steps[0])](model);
 }
@@ -97,6 +97,7 @@ void model_drive(struct chance *chance, unsigned steps)
     const struct jobd_config config = {.queues = model_queues,
                                        .queues_len = QUEUES,
                                        .keep = KEEP,
+                                       .keep_for_us = KEEP_FOR_US,
                                        .memory_bytes = MEMORY,
                                        .waiters_max = WAITERS_MAX,
                                        .leases_max = LEASES_MAX,

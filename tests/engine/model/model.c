@@ -127,7 +127,7 @@ size_t model_bytes(const struct model *model, bool living_only)
 
 static bool has_own_time(const struct model_job *job)
 {
-    return job->keep_us != 0 || job->unique_until_us != 0;
+    return job->keep_us != 0;
 }
 
 /* Of the remembered jobs that `which` picks, the one that came there first; NULL when it picks
@@ -210,7 +210,7 @@ void model_promise_over(struct model *model, struct model_job *job)
 {
     job->promised = false;
     job->ended = ++model->clock;
-    if (job->keep_us != 0 && job->ended_us + job->keep_us <= model->now_us)
+    if (job->keep_us == 0 || job->ended_us + job->keep_us <= model->now_us)
         job->forgotten = true;
     else
         remember(model, job);
@@ -353,6 +353,21 @@ enum jobd_result model_let_in(struct model *model, struct actor *put_waiter, uin
     return JOBD_PENDING;
 }
 
+/* Empty, one that takes none in is gone. */
+static void end_retired(struct model *model, unsigned queue)
+{
+    struct actor *groups[] = {model->takers, model->leasers};
+    const unsigned lens[] = {TAKERS, LEASERS};
+    if (model->phase[queue] != RETIRED || model_waiting(model, queue) > 0 ||
+        model_count(model, queue, JOBD_RUNNING) > 0)
+        return;
+    model->phase[queue] = GONE;
+    for (unsigned g = 0; g < 2; g++)
+        for (unsigned i = 0; i < lens[g]; i++)
+            if (groups[g][i].waits && groups[g][i].queue == queue)
+                model_expect(&groups[g][i], JOBD_UNDECLARED, 0);
+}
+
 void model_settle(struct model *model, unsigned queue)
 {
     for (;;) {
@@ -370,9 +385,10 @@ void model_settle(struct model *model, unsigned queue)
             if (result != JOBD_PENDING)
                 model_expect(put_waiter, result, id);
         } else {
-            return;
+            break;
         }
     }
+    end_retired(model, queue);
 }
 
 /* What replaces *part: the new bytes, or nothing when they have no room. */

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "engine/model/model.h"
+#include "jobd/declare.h"
 #include "jobd/queue.h"
 
 enum {
@@ -13,6 +14,7 @@ enum {
     PUTTERS = 4,
     WATCHERS = 4,
     KEEP = 5,
+    KEEP_FOR_US = 6000,
     MEMORY = 4000,
     WAITERS_MAX = 12,
     BATCH_MAX = 3,
@@ -94,6 +96,7 @@ struct model {
     unsigned jobs_len;
     bool paused[QUEUES];
     struct model_breaker breakers[QUEUES];
+    enum { OPEN, RETIRED, GONE } phase[QUEUES];
     unsigned capacity[QUEUES], workers[QUEUES]; /* at present */
     struct actor takers[TAKERS], leasers[LEASERS], put_waiters[PUTTERS], watchers[WATCHERS];
     unsigned rejected[QUEUES], retried[QUEUES], expired[QUEUES], forgotten_early[QUEUES];
@@ -179,7 +182,7 @@ model_step model_step_put, model_step_put_wait, model_step_take, model_step_fini
 model_step model_step_lease, model_step_lease_finish, model_step_lease_keep;
 model_step model_step_retry, model_step_cancel, model_step_pause, model_step_watch;
 model_step model_step_purge, model_step_move, model_step_unwait, model_step_time;
-model_step model_step_resize;
+model_step model_step_resize, model_step_come_and_go;
 
 /* Does in both what is due now. */
 void model_tick(struct model *model);
