@@ -174,7 +174,7 @@ static struct job_content content_locked(struct op *op, struct admission *admiss
                                          uint32_t number) REQUIRES(op->jobd->lock)
 {
     const struct jobd_put *put = admission_put(admission->put, number);
-    uint16_t usual = op->jobd->queues[admission->put->queue].attempts;
+    uint16_t usual = op->jobd->queues[queue_index(admission->put->queue)].attempts;
     bool by_wall = put->at_us > op->now_us;
     return (struct job_content){
         .payload = payload_of(admission->put, number),
@@ -231,27 +231,34 @@ static struct job *known_locked(struct op *op, const struct admission *admission
     return jobs_with_key(&op->jobd->jobs, (uint16_t)admission->put->queue, extra->key);
 }
 
-/* How many of them are known: JOBD_OK; JOBD_CONFLICT, and which on the receipt; or
- * JOBD_TOO_MANY_WAITERS: one of those is just being written, and nobody can wait for two changes.
- */
+/* Those of a batch that are known: how many, and what they would have counted for. */
+struct known {
+    uint32_t jobs;
+    size_t bytes;
+};
+
+/* JOBD_OK; JOBD_CONFLICT, and which on the receipt; or JOBD_TOO_MANY_WAITERS: one of them is just
+ * being written, and nobody can wait for two changes. */
 static enum jobd_result count_known_locked(struct op *op, const struct admission *admission,
-                                           uint32_t *known) REQUIRES(op->jobd->lock)
+                                           struct known *known) REQUIRES(op->jobd->lock)
 {
     const struct jobd_put *put = admission->put;
     const struct job_extra *extra = put->puts != NULL ? admission->extra : NULL;
-    *known = 0;
+    *known = (struct known){.jobs = 0};
     for (; extra != NULL; extra = extra->next) {
-        if (extra->key[0] == '\0')
-            continue;
-        const struct job *job = jobs_with_key(&op->jobd->jobs, (uint16_t)put->queue, extra->key);
+        const struct job *job =
+            extra->key[0] != '\0' ? jobs_with_key(&op->jobd->jobs, (uint16_t)put->queue, extra->key)
+                                  : NULL;
         if (job == NULL)
             continue;
+        struct jobd_blob *payload = payload_of(put, extra->number);
         admission->receipt->id = extra->number;
-        if (!same_bytes(job->payload, payload_of(put, extra->number)))
+        if (!same_bytes(job->payload, payload))
             return JOBD_CONFLICT;
         if (job->state == STATE_NEW)
             return JOBD_TOO_MANY_WAITERS;
-        ++*known;
+        known->jobs++;
+        known->bytes += blob_weight(payload) + extra_weight(extra);
     }
     return JOBD_OK;
 }
@@ -311,6 +318,32 @@ static size_t weight_of(const struct admission *admission)
     return bytes;
 }
 
+/* Is there a place and memory for those that are not known? What is known may have been forgotten
+ * for that: then once more, with fewer of them. */
+static enum jobd_result make_way_locked(struct op *op, struct admission *admission,
+                                        const struct queue *queue, uint32_t jobs)
+    REQUIRES(op->jobd->lock)
+{
+    struct jobs *all = &op->jobd->jobs;
+    struct known known, before = {.jobs = UINT32_MAX};
+    for (;; before = known) {
+        enum jobd_result result = count_known_locked(op, admission, &known);
+        if (result != JOBD_OK || known.jobs == before.jobs || known.jobs == jobs)
+            return result;
+        result = admission_check_locked(op, queue, jobs - known.jobs, admission->waiter);
+        if (result != JOBD_OK)
+            return result;
+        /* Before the queue has none only where released leases have overfilled several queues. */
+        if (jobs - known.jobs > jobs_spare(all))
+            return JOBD_FULL;
+        if (admission->extra != NULL && admission->extra->unique_until_us != 0 &&
+            all->promises + jobs > all->promises_max)
+            return JOBD_OUT_OF_MEMORY;
+        if (!jobs_make_room(all, weight_of(admission) - known.bytes, op))
+            return JOBD_OUT_OF_MEMORY;
+    }
+}
+
 enum jobd_result admission_locked(struct op *op, struct admission *admission)
 {
     const uint32_t number = admission->put->queue;
@@ -325,20 +358,9 @@ enum jobd_result admission_locked(struct op *op, struct admission *admission)
         return take_place_locked(op, admission, same);
     if (same != NULL)
         return repeat_locked(op, admission, same);
-    uint32_t known;
-    result = count_known_locked(op, admission, &known);
-    if (result == JOBD_OK && known < jobs)
-        result = admission_check_locked(op, queue, jobs - known, admission->waiter);
+    result = make_way_locked(op, admission, queue, jobs);
     if (result != JOBD_OK)
         return result;
-    /* Before the queue has none only where released leases have overfilled several queues. */
-    if (jobs > jobs_spare(&op->jobd->jobs))
-        return JOBD_FULL;
-    if (admission->extra != NULL && admission->extra->unique_until_us != 0 &&
-        op->jobd->jobs.promises + jobs > op->jobd->jobs.promises_max)
-        return JOBD_OUT_OF_MEMORY;
-    if (!jobs_make_room(&op->jobd->jobs, weight_of(admission), op))
-        return JOBD_OUT_OF_MEMORY;
     return let_in_locked(op, admission);
 }
 
