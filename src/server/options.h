@@ -77,6 +77,7 @@ struct options {
     char *cors_origin;               /* or NULL */
     bool open;
     unsigned log_format, log_level;
+    unsigned page;                /* 0: on */
     struct queue_options *queues; /* at least one */
     uint32_t queues_len;
 };

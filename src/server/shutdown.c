@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "api/history.h"
 #include "base/clock.h"
 #include "base/container.h"
 #include "base/event.h"
@@ -46,9 +47,14 @@ int shutdown_prepare(struct idle_event *event)
 static int next_signal(struct server *server)
 {
     int number;
-    while ((number = signals_wait(&server->signals, -1, JOBD_NEVER)) == SIGHUP)
-        reload(server);
-    return number;
+    for (;;) {
+        const int64_t sample_us = history_sample(server->api.history, clock_now_us());
+        number = signals_wait(&server->signals, -1, sample_us);
+        if (number == SIGHUP)
+            reload(server);
+        else if (number != 0)
+            return number;
+    }
 }
 
 /* True when no job runs any more, or the time is over; false when a signal wants an end at once. */
