@@ -23,18 +23,16 @@ struct history {
     int64_t next_us;
     struct mutex lock;
     uint32_t taken GUARDED_BY(lock); /* samples so far, each of all queues */
-    uint32_t queues_len;
     struct samples queues[] GUARDED_BY(lock);
 };
 
 int history_new(struct history **history, struct jobd *jobd)
 {
-    uint32_t len = jobd_queues_len(jobd);
+    uint32_t len = jobd_queues_max(jobd);
     struct history *new = calloc(1, sizeof *new + len * sizeof new->queues[0]);
     if (new == NULL)
         return -ENOMEM;
     new->jobd = jobd;
-    new->queues_len = len;
     int error = mutex_init(&new->lock);
     if (error != 0) {
         free(new);
@@ -52,15 +50,20 @@ void history_free(struct history *history)
     free(history);
 }
 
+/* Less than before: another queue has come in its place. */
 static uint32_t risen(uint64_t *before, uint64_t now)
 {
-    uint64_t more = now - *before;
+    uint64_t more = now >= *before ? now - *before : now;
     *before = now;
     return more < UINT32_MAX ? (uint32_t)more : UINT32_MAX;
 }
 
 static void sample_queue(struct samples *samples, uint32_t at, const struct jobd_stats *stats)
 {
+    if (stats->gone) {
+        memset(samples, 0, sizeof *samples);
+        return;
+    }
     const uint64_t totals[WAITING] = {stats->done, stats->failed, stats->rejected};
     for (unsigned i = 0; i < WAITING; i++)
         samples->values[i][at] = risen(&samples->totals[i], totals[i]);
@@ -75,7 +78,7 @@ int64_t history_sample(struct history *history, int64_t now_us)
     history->next_us = now_us + HISTORY_INTERVAL_S * CLOCK_SECOND_US;
     if (begins) /* nothing has happened yet */
         return history->next_us;
-    for (uint32_t i = 0; i < history->queues_len; i++) {
+    for (uint32_t i = 0; i < jobd_queues_len(history->jobd); i++) {
         struct jobd_stats stats;
         jobd_stats(history->jobd, i, now_us, &stats);
         mutex_lock(&history->lock);

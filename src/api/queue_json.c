@@ -2,7 +2,6 @@
 #include "api/queue_json.h"
 
 #include "api/metrics.h"
-#include "base/clock.h"
 
 /* Left out where there is none. */
 static bool add_breaker(cJSON *queue, const struct jobd_stats *stats)
@@ -15,16 +14,14 @@ static bool add_breaker(cJSON *queue, const struct jobd_stats *stats)
             json_add_int(queue, "probe_in_ms", stats->probe_in_us / 1000));
 }
 
-cJSON *queue_json(const struct api *api, uint32_t index)
+cJSON *queue_json(const struct api *api, uint32_t index, const struct jobd_stats *stats)
 {
-    struct jobd_stats stats;
-    jobd_stats(api->jobd, index, clock_now_us(), &stats);
     cJSON *queue = cJSON_CreateObject();
     bool whole =
         cJSON_AddStringToObject(queue, "name", jobd_queue_name(api->jobd, index)) != NULL &&
-        cJSON_AddBoolToObject(queue, "declared", stats.declared) != NULL &&
-        metrics_add_queue(queue, &stats);
-    if (!whole || !add_breaker(queue, &stats)) {
+        cJSON_AddBoolToObject(queue, "declared", stats->declared) != NULL &&
+        metrics_add_queue(queue, stats);
+    if (!whole || !add_breaker(queue, stats)) {
         cJSON_Delete(queue);
         return NULL;
     }

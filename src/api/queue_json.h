@@ -5,5 +5,5 @@
 #include "api/api.h"
 #include "base/json.h"
 
-/* By its index. The caller's; NULL when memory is short. */
-cJSON *queue_json(const struct api *api, uint32_t index);
+/* By its index, with what jobd_stats() says of it. The caller's; NULL when memory is short. */
+cJSON *queue_json(const struct api *api, uint32_t index, const struct jobd_stats *stats);

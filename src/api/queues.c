@@ -24,7 +24,11 @@ static enum step answer_list(struct call *call, enum jobd_result result)
     bool whole = queues != NULL;
     (void)result;
     for (uint32_t i = 0; i < jobd_queues_len(call->api->jobd) && whole; i++) {
-        cJSON *queue = queue_json(call->api, i);
+        struct jobd_stats stats;
+        jobd_stats(call->api->jobd, i, clock_now_us(), &stats);
+        if (stats.gone)
+            continue;
+        cJSON *queue = queue_json(call->api, i, &stats);
         whole = queue != NULL && cJSON_AddItemToArray(queues, queue);
     }
     return respond_json(call, 200, list, whole);
@@ -39,8 +43,11 @@ static enum step parse_queue(struct call *call)
 
 static enum step answer_queue(struct call *call, enum jobd_result result)
 {
+    const uint32_t queue = state_of(call)->queue;
+    struct jobd_stats stats;
     (void)result;
-    return respond_json(call, 200, queue_json(call->api, state_of(call)->queue), true);
+    jobd_stats(call->api->jobd, queue, clock_now_us(), &stats);
+    return respond_json(call, 200, queue_json(call->api, queue, &stats), true);
 }
 
 /* ---- pausing, purging, moving */

@@ -67,7 +67,11 @@ static bool add_queues(const struct api *api, cJSON *status, const char *only)
     for (uint32_t i = 0; i < jobd_queues_len(api->jobd) && whole; i++) {
         if (only[0] != '\0' && strcmp(only, jobd_queue_name(api->jobd, i)) != 0)
             continue;
-        cJSON *queue = queue_json(api, i);
+        struct jobd_stats stats;
+        jobd_stats(api->jobd, i, clock_now_us(), &stats);
+        if (stats.gone)
+            continue;
+        cJSON *queue = queue_json(api, i, &stats);
         whole = queue != NULL && cJSON_AddItemToArray(list, queue) &&
                 history_add_queue(api->history, queue, i);
     }
