@@ -136,9 +136,9 @@ struct reply {
     uint64_t retry_after_s;     /* 0: none */
     char *fields; /* REPLY_FIELDS_BYTES that need not be cleared; NULL: has no fields */
     size_t fields_used;
-    bool close;  /* close the connection after it */
-    /* Not NULL: browsers run it, under this Content-Security-Policy, and ask each time whether it is
-     * still the same. It outlives the server. */
+    bool close; /* close the connection after it */
+    /* Not NULL: browsers run it, under this Content-Security-Policy, and ask each time whether it
+     * is still the same. It outlives the server. */
     const char *policy;
     bool unsafe; /* the bytes are a client's: no browser shall run them */
     bool vital;  /* unless it is large it goes out however little memory there is */

@@ -33,18 +33,14 @@ function svg(tag, props) {
 
 const number = n => n == null ? '–' : n.toLocaleString('en');
 function bytes(n) {
-  for (const unit of ['B', 'KiB', 'MiB']) {
-    if (n < 1024) return (unit === 'B' ? n : n.toFixed(1)) + ' ' + unit;
-    n /= 1024;
-  }
-  return n.toFixed(1) + ' GiB';
+  let unit = 0;
+  for (; n >= 1024 && unit < 3; unit++) n /= 1024;
+  return (unit ? n.toFixed(1) : n) + ' ' + ['B', 'KiB', 'MiB', 'GiB'][unit];
 }
 function duration(ms) {
-  const s = ms / 1000;
-  if (s < 1) return Math.round(ms) + ' ms';
-  if (s < 100) return s.toFixed(s < 10 ? 1 : 0) + ' s';
-  if (s < 6000) return Math.round(s / 60) + ' min';
-  return s < 172800 ? Math.round(s / 3600) + ' h' : Math.round(s / 86400) + ' d';
+  for (const [size, unit] of [[172800e3, 'd'], [7200e3, 'h'], [120e3, 'min'], [1e3, 's']])
+    if (ms >= size) { const n = ms / ({d: 864e5, h: 36e5, min: 6e4, s: 1e3})[unit]; return (n < 10 ? n.toFixed(1) : Math.round(n)) + ' ' + unit; }
+  return Math.round(ms) + ' ms';
 }
 const time = iso => h('time', {datetime: iso, title: iso}, new Date(iso).toLocaleString());
 const ago = iso => h('time', {datetime: iso, title: iso}, duration(Math.max(0, Date.now() - Date.parse(iso))));
@@ -160,23 +156,18 @@ const broken = q => q.breaker && q.breaker !== 'closed';
 const isFull = q => q.capacity > 0 && waits(q) >= q.capacity;
 const waits = q => q.queued + q.scheduled + (q.blocked || 0);
 
-// What is wrong with a queue, the worst first: {bad, text, verb, act}.
-function troubles(q) {
-  const found = [], full = isFull(q), name = q.name;
-  const failed = sum(q.history && q.history.failed), done = sum(q.history && q.history.done);
-  const resume = {verb: 'Resume', act: () => pause(name, false)};
-  if (q.declared === false)
-    found.push({bad: true, text: `${name} is not declared: its ${number(waits(q))} jobs wait for a queue to be moved to.`});
-  if (broken(q))
-    found.push({bad: true, text: `${name}: its service is down; jobs are held back until it answers again.`});
-  if (q.paused && full) found.push({bad: true, text: `${name} is paused and full: it turns jobs away.`, ...resume});
-  else if (q.paused) found.push({text: `${name} is paused: ${number(waits(q))} jobs wait.`, ...resume});
-  else if (full && !q.workers && !q.running) found.push({bad: true, text: `${name} is full, and nobody takes its jobs: are its remote workers running?`});
-  else if (full) found.push({bad: true, text: `${name} is full: jobs come faster than they are done (${number(q.drain_per_s)}/s). More workers, or a larger capacity.`});
-  else if (q.queued > 0 && !q.running && q.oldest_age_ms > 60000) found.push({bad: true, text: `${name}: nobody takes its jobs; the oldest has waited for ${duration(q.oldest_age_ms)}.`});
-  if (failed > 0) found.push({
-    bad: failed >= done, text: `${name}: ${number(failed)} failed in the last ten minutes, ${number(done)} done.`,
-    verb: 'Look', act: () => { location.hash = `#/jobs?queue=${enc(name)}&state=failed&order=newest`; }});
+// What is wrong with a queue, the worst first.
+function troubles({name, history = {}, ...q}) {
+  const found = [], full = isFull(q), failed = sum(history.failed), done = sum(history.done), n = number(waits(q));
+  const add = (bad, text, verb, act) => found.push({bad, text: `${name} ${text}`, verb, act});
+  const resume = ['Resume', () => pause(name, false)];
+  if (q.declared === false && waits(q)) add(true, `is not declared: its ${n} jobs can only be moved, or wait for it to come back.`);
+  if (broken(q)) add(true, 'holds its jobs back: its service is down. One a time tries whether it is back.');
+  if (q.paused) add(full, full ? 'is paused and full: it turns jobs away.' : `is paused: ${n} jobs wait.`, ...resume);
+  else if (full && !q.running) add(true, 'is full, and nobody takes its jobs: are its workers running?');
+  else if (full) add(true, `is full: jobs come faster than they are done (${number(q.drain_per_s)} a second). More workers, or a larger capacity.`);
+  else if (q.queued && !q.running && q.oldest_age_ms > 60000) add(true, `has ${n} jobs and nobody who takes them; the oldest has waited for ${duration(q.oldest_age_ms)}.`);
+  if (failed) add(failed >= done, `: ${number(failed)} failed in the last ten minutes, ${number(done)} done.`, 'Look', () => { location.hash = `#/jobs?queue=${enc(name)}&state=failed&order=newest`; });
   return found;
 }
 
@@ -280,18 +271,13 @@ views.jobs = {
     return get('jobs?' + new URLSearchParams([...query].filter(([, value]) => value)));
   },
   draw({jobs, next}, params) {
-    const pick = (name, values) => h('label', {}, name, h('select', {name}, h('option', {value: ''}, 'all'),
-      values.map(v => h('option', {value: v, selected: params.get(name) === v}, v))));
+    const pick = (name, values, all) => h('label', {}, name, h('select', {name}, all && h('option', {value: ''}, 'all'), values.map(v => h('option', {value: v, selected: params.get(name) === v}, v))));
     const text = name => h('label', {}, name, h('input', {name, size: 12, value: params.get(name) || ''}));
-    const names = status ? status.queues.map(q => q.name) : [];
-    const form = h('form', {class: 'filter', onsubmit: event => {
+    const form = h('form', {class: 'filter', onchange: event => event.target.matches('select') && form.requestSubmit(), onsubmit: event => {
       event.preventDefault();
       location.hash = '#/jobs?' + new URLSearchParams([...new FormData(form)].filter(([, value]) => value));
-    }}, pick('queue', names), pick('state', STATES), text('tag'), text('key'),
-    h('label', {}, 'order', h('select', {name: 'order'}, ['newest', 'oldest'].map(v => h('option', {value: v, selected: params.get('order') === v}, v)))), h('button', {}, 'Show'));
-    form.addEventListener('change', event => { if (event.target.tagName === 'SELECT') form.requestSubmit(); });
-    const box = job => h('input', {type: 'checkbox', 'aria-label': 'Choose job ' + job.id, checked: chosen.has(job.id),
-      onchange: event => { chosen[event.target.checked ? 'add' : 'delete'](job.id); }});
+    }}, pick('queue', status.queues.map(q => q.name), true), pick('state', STATES, true), text('tag'), text('key'), pick('order', ['newest', 'oldest']), h('button', {}, 'Show'));
+    const box = job => h('input', {type: 'checkbox', 'aria-label': 'Choose job ' + job.id, checked: chosen.has(job.id), onchange: event => chosen[event.target.checked ? 'add' : 'delete'](job.id)});
     const both = ids => [['Retry…', true], ['Cancel…', false]].map(([text, retry]) => h('button', {class: retry ? '' : 'harm', onclick: () => bulk(retry, params, ids())}, text));
     const match = [...filterOf(params)].length > 0;
     const more = new URLSearchParams(params);
@@ -366,8 +352,12 @@ async function startFollowing(id, pre) {
   } catch { /* it has ended, or the view has changed */ }
 }
 
-const FIELDS = ['queue', 'state', 'priority', 'attempt', 'attempts', 'created_at', 'run_at', 'expires_at', 'started_at', 'finished_at', 'exit_code', 'key', 'worker', 'progress',
-  'trace', 'payload_bytes', 'output_bytes'];
+// How some fields are shown; all others as they are.
+const SHOWN = {
+  state, queue: job => jobsOf({name: job.queue}), tags: job => job.tags.map(tag => h('a', {class: 'tag', href: '#/jobs?tag=' + enc(tag)}, tag)),
+  batch: job => h('a', {href: '#/jobs?batch=' + enc(job.batch)}, String(job.batch)), schedule: job => h('a', {href: '#/schedules'}, job.schedule),
+  after: job => [].concat(job.after).map(path => h('a', {href: '#' + path}, path + ' ')),
+};
 views.job = {
   title: 'Job',
   async load(params, id) {
@@ -378,22 +368,13 @@ views.job = {
     return {job, parts};
   },
   draw({job, parts}) {
-    const value = name => name.endsWith('_at') ? time(job[name]) : name === 'state' ? state(job)
-      : name === 'queue' ? jobsOf({name: job.queue}) : name.endsWith('_bytes') ? bytes(job[name]) : String(job[name]);
+    const value = name => SHOWN[name] ? SHOWN[name](job) : name.endsWith('_at') ? time(job[name]) : name.endsWith('_bytes') ? bytes(job[name]) : String(job[name]);
     const began = job.started_at && Date.parse(job.started_at), end = job.finished_at ? Date.parse(job.finished_at) : Date.now();
-    const link = (name, href, text) => job[name] != null && [h('dt', {}, name), h('dd', {}, h('a', {href}, text))];
-    const running = job.state === 'running';
-    const pre = running && seesData() && h('pre', {tabindex: '0', 'aria-label': 'output, live'});
+    const pre = job.state === 'running' && seesData() && h('pre', {tabindex: '0', 'aria-label': 'output, live'});
     if (pre) startFollowing(job.id, pre); else stopFollowing();
     return [h('div', {class: 'row apart'}, h('h1', {}, 'Job ' + job.id), jobButtons(job)),
-      h('dl', {class: 'fields'}, FIELDS.filter(name => job[name] != null).map(name => [h('dt', {}, name.replace('_', ' ')), h('dd', {}, value(name))]),
-        began && [h('dt', {}, 'waited · ran'), h('dd', {}, duration(began - Date.parse(job.run_at || job.created_at)) + ' · ' + duration(end - began))],
-        job.tags && [h('dt', {}, 'tags'), h('dd', {class: 'row'}, job.tags.map(tag => h('a', {class: 'tag', href: '#/jobs?tag=' + enc(tag)}, tag)))],
-        link('batch', '#/jobs?batch=' + enc(job.batch), String(job.batch)), link('schedule', '#/schedules', String(job.schedule)),
-        job.after && [h('dt', {}, 'after'), h('dd', {class: 'row'}, [].concat(job.after).map(path => {
-          const id = /^\/jobs\/(\d+)$/.exec(path);
-          return id ? jobLink(id[1]) : h('span', {}, String(path));
-        }))]),
+      h('dl', {class: 'fields'}, Object.keys(job).filter(name => !['id', 'error', 'errors'].includes(name)).map(name => [h('dt', {}, name.replaceAll('_', ' ')), h('dd', {}, value(name))]),
+        began && [h('dt', {}, 'waited · ran'), h('dd', {}, duration(began - Date.parse(job.run_at || job.created_at)) + ' · ' + duration(end - began))]),
       job.error && h('section', {}, h('h2', {}, 'error'), h('pre', {tabindex: '0'}, job.error)),
       job.errors && job.errors.length > 1 && h('section', {}, h('h2', {}, 'attempts that failed'), h('ul', {}, job.errors.map(e =>
         h('li', {}, `${e.attempt}: `, e.at && time(e.at), e.exit_code != null && ` exit ${e.exit_code}`, h('pre', {}, e.error || ''))))),
