@@ -41,9 +41,8 @@ void model_step_put_jobs(struct model *model)
     unsigned queue = below(model, QUEUES), len = 1 + below(model, BATCH_MAX);
     const struct jobd_put put = {.queue = queue, .puts = puts, .ids = ids, .batch_len = len};
     fill(model, queue, puts, terms);
-    enum jobd_result expected = model->phase[queue] == OPEN
-                                    ? model_admit_jobs(model, &put, expected_ids)
-                                    : JOBD_UNDECLARED;
+    enum jobd_result expected =
+        model->phase[queue] == OPEN ? model_admit_jobs(model, &put, expected_ids) : JOBD_UNDECLARED;
     enum jobd_result result = jobd_put(model->jobd, &put, NULL, model->now_us, &receipt);
     verify(result == expected);
     for (unsigned i = 0; i < len && result == JOBD_OK; i++)
