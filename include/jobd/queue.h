@@ -178,6 +178,14 @@ enum jobd_text {
  * NULL. Valid as long as the blob. */
 JOBD_API const char *jobd_text(const struct jobd_blob *words, enum jobd_text text);
 
+/* What a put with a key takes for the same job: the newest with that key, */
+enum jobd_unique {
+    JOBD_WHILE_KNOWN,   /* while it is remembered; the payload must be the same */
+    JOBD_WHILE_WAITING, /* while it has not begun */
+    JOBD_WHILE_ACTIVE,  /* while it has not ended */
+    JOBD_FOR_SOME_TIME  /* so long after it came in: until then it is not forgotten */
+};
+
 /* What few jobs are put with. */
 struct jobd_terms {
     const char *texts[JOBD_TEXTS]; /* at most JOBD_TEXT_MAX bytes each; NULL: none */
@@ -187,6 +195,12 @@ struct jobd_terms {
     bool expires_by_wall; /* a store keeps it by the wall clock */
     int64_t
         keep_us; /* it is remembered so long, at most, when it has ended; 0: as the queue says */
+    /* With a key: but for JOBD_WHILE_KNOWN another payload is no error. */
+    enum jobd_unique unique;
+    int64_t unique_us; /* JOBD_FOR_SOME_TIME */
+    /* But for JOBD_WHILE_KNOWN: the same job gets all that this put says, if it has not begun, and
+     * keeps its id and its place; beside one that has begun and not ended a new one is let in. */
+    bool replace;
 };
 
 /* A job that asks to be let in. */
@@ -199,9 +213,9 @@ struct jobd_put {
     uint32_t attempts;  /* at most JOBD_ATTEMPTS_MAX; 0: the queue's */
     int64_t timeout_us; /* of an attempt; 0: the queue's */
     const char *trace;  /* shorter than JOBD_TRACE_SIZE, copied; NULL: none */
-    /* Shorter than JOBD_KEY_SIZE, copied; NULL: none. While a job of the queue with the same key is
-     * remembered, nothing is added: the put gets that job, or JOBD_CONFLICT when its payload is
-     * another. */
+    /* Shorter than JOBD_KEY_SIZE, copied; NULL: none. While there is a job of the queue with the
+     * same key nothing is added: the put gets that job, or JOBD_CONFLICT when its payload is
+     * another. terms->unique says when it is the same, and when that is no error. */
     const char *key;
     const struct jobd_terms *terms; /* copied before the verb returns; NULL: none */
     struct jobd_blob *payload;      /* NULL: none. The reference is taken on success */
@@ -226,6 +240,7 @@ struct jobd_receipt {
     enum jobd_state state;
     uint32_t waiting, capacity;
     bool duplicate; /* on JOBD_OK: its key was seen before, the job is that one, in this state */
+    bool replaced;  /* then: it has what this put says */
     /* On JOBD_FULL and JOBD_OUT_OF_MEMORY: why, and when there should be room for all of it, as
      * measured. Of a queue that is paused, or that nobody takes from, that cannot be said:
      * JOBD_UNKNOWN_US. */
@@ -341,8 +356,8 @@ struct jobd_route {
 
 /* Moves what waited in one queue when it was called to another that is declared, as much as that
  * has room for, what can run now first: as jobd_purge(), with the number of those moved. In one
- * that was not moved nothing changes; in the others the queue alone, but for a key that is known
- * there: then the job goes on without. JOBD_UNDECLARED when it cannot be moved there. */
+ * that was not moved nothing changes; in the others the queue alone. JOBD_UNDECLARED when it cannot
+ * be moved there. */
 JOBD_API JOBD_MUST_READ enum jobd_result jobd_move(struct jobd *jobd,
                                                    const struct jobd_route *route,
                                                    struct jobd_waiter *waiter, int64_t now_us,

@@ -154,6 +154,8 @@ static enum step parse_put(struct call *call)
     if (put_options_read(call, put, &state->terms) == STEP_REPLY ||
         read_batch(call, put, key[0] != '\0') == STEP_REPLY)
         return STEP_REPLY;
+    if (state->terms.unique != JOBD_WHILE_KNOWN && key[0] == '\0')
+        return respond_error(call, 400, "unique needs an Idempotency-Key");
     request->waiter.wants_output = true;
     if (put->batch_len == 0)
         request->waiter.end_us = (int64_t)request_wait_s(request) * CLOCK_SECOND_US;
@@ -292,6 +294,8 @@ static enum step admitted(struct call *call)
         reply_field(reply, "Jobd-Duplicate", "true");
         reply_field(reply, "Jobd-State", "%s", jobd_state_name(receipt->state));
     }
+    if (receipt->replaced)
+        reply_field(reply, "Jobd-Replaced", "true");
     if (!call->request->wants_json) {
         reply->status = 202;
         reply->text = "queued\n";
@@ -302,7 +306,8 @@ static enum step admitted(struct call *call)
     bool whole = json_add_int(job, "id", (int64_t)receipt->id) &&
                  cJSON_AddStringToObject(job, "queue", queue) != NULL &&
                  cJSON_AddStringToObject(job, "state", jobd_state_name(receipt->state)) != NULL &&
-                 (!receipt->duplicate || cJSON_AddTrueToObject(job, "duplicate") != NULL);
+                 (!receipt->duplicate || cJSON_AddTrueToObject(job, "duplicate") != NULL) &&
+                 (!receipt->replaced || cJSON_AddTrueToObject(job, "replaced") != NULL);
     return respond_json(call, 202, job, whole);
 }
 
@@ -404,8 +409,8 @@ const struct endpoint put_endpoints[] = {
         .methods = METHOD_GET | METHOD_POST, /* not HEAD, which must not put a job in */
         .scope = SCOPE_PUT,
         .about = ABOUT_QUEUE,
-        .parameters = {"delay", "at", "expires", "keep", "priority", "attempts", "timeout", "key",
-                       "tag", "block", "batch"},
+        .parameters = {"delay", "at", "expires", "keep", "unique", "again", "priority", "attempts",
+                       "timeout", "key", "tag", "block", "batch"},
         .repeated = "tag",
         .has_body = true,
         .parse = parse_put,

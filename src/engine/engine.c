@@ -30,9 +30,17 @@ uint64_t jobd_records_needed(uint64_t waiting, uint64_t workers, uint64_t leases
 
 /* What the configuration comes to. */
 struct size {
+    uint32_t promises;         /* jobs that have ended and may not be forgotten */
     uint64_t running, records; /* jobs that run, leased ones included; jobs in all */
     bool durable;
 };
+
+/* So many have room in the memory, where their records count too. */
+static uint32_t promises_max(const struct jobd_config *config)
+{
+    uint64_t fit = config->memory_bytes / (sizeof(struct job) + sizeof(struct job_extra));
+    return fit < PROMISES_MAX ? (uint32_t)fit : PROMISES_MAX;
+}
 
 /* False when it is unsound. */
 static bool measure(const struct jobd_config *config, struct size *size)
@@ -59,6 +67,11 @@ static bool measure(const struct jobd_config *config, struct size *size)
     size->durable = config->on_journal_ready != NULL;
     size->running = queue_running_max(workers, size->durable) + config->leases_max;
     size->records = jobd_records_needed(waiting, workers, config->leases_max, kept, size->durable);
+    size->promises = promises_max(config);
+    if (size->records + size->promises < JOBD_RECORDS_MAX)
+        size->records += size->promises;
+    else
+        size->promises = 0;
     return size->records < JOBD_RECORDS_MAX;
 }
 
@@ -111,6 +124,7 @@ static int new_tables_locked(struct jobd *jobd, const struct jobd_config *config
     if (error == 0)
         error =
             jobs_init(&jobd->jobs, (uint32_t)size->records, jobd->queues_max, config->memory_bytes);
+    jobd->jobs.promises_max = size->promises;
     for (uint32_t i = 0; i < jobd->queues_max && error == 0; i++)
         jobd->jobs.remembered[i].keep = config->keep;
     jobd->jobs.keep_for_us = config->keep_for_us;

@@ -101,7 +101,8 @@ static bool gather_locked(struct jobd *jobd, const struct jobd_filter *filter, s
             continue;
         const struct remembered *remembered = &jobs->remembered[i];
         bool all = jobd_state_final(state)
-                       ? gather(few, &remembered->ended[state], remembered->len[state], filter)
+                       ? gather(few, &remembered->ended[state], remembered->len[state], filter) &&
+                             gather(few, &remembered->promised, remembered->promised_len, filter)
                        : gather(few, state == JOBD_RUNNING ? &queue->running : &queue->scheduled,
                                 queue->in_state[state], filter);
         if (!all)

@@ -50,6 +50,8 @@ static int extras_new(const struct jobd *jobd, const struct admission *admission
         }
         one->expires_us = expires_us(jobd, put, now_us);
         one->keep_us = keep_us(jobd, put);
+        if (one->unique == JOBD_FOR_SOME_TIME)
+            one->unique_until_us = later_us(now_us, one->unique_us);
         *extra = one;
     }
     return 0;
@@ -61,6 +63,8 @@ size_t jobd_put_weight(const struct jobd *jobd, const struct jobd_put *put)
     size_t weight = sizeof(struct job_extra) + key_size;
     if (put->terms != NULL)
         weight += words_weight(put->terms->texts);
+    if (put->terms != NULL && put->terms->unique == JOBD_FOR_SOME_TIME)
+        weight += sizeof(struct job);
     return needs_extras(jobd, put) ? admission_jobs(put) * weight : 0;
 }
 
@@ -87,8 +91,8 @@ static enum jobd_result put_locked(struct op *op, struct admission *admission, b
     enum jobd_result result = admission_locked(op, admission);
     if (op->waiter != NULL)
         op->waiter->accepted = result == JOBD_OK || result == JOBD_PENDING;
-    if (result == JOBD_OK) {
-        result = admission_await_locked(op, admission);
+    if (result == JOBD_OK || admission->receipt->replaced) {
+        result = result == JOBD_OK ? admission_await_locked(op, admission) : result;
         dispatch_locked(op, queue);
     }
     admission->receipt->waiting = queue_waiting(queue);

@@ -92,7 +92,9 @@ static bool write_change(void *context, enum row_kind kind, const struct job_rec
         forget(kept);
         return true;
     }
-    if (kind == ROW_ADD) {
+    if (kind == ROW_REPLACE)
+        verify(kept->there && kept->record.attempt == 0);
+    if (kind == ROW_ADD || kind == ROW_REPLACE) {
         forget(kept);
         kept->there = true;
         kept->record = *record;
@@ -262,7 +264,9 @@ static void hold_to_account(const struct person *who)
     bool good = who->waiter.result == JOBD_OK;
     switch (who->verb) {
     case 'p':
-        verify(good ? kept->there : who->waiter.result != JOBD_STORE_FAILED || !kept->there);
+        verify(good ? kept->there
+                    : who->waiter.result != JOBD_STORE_FAILED || !kept->there ||
+                          who->waiter.receipt.replaced);
         break;
     case 'c':
         verify(!good || (kept->there && kept->record.state == JOBD_CANCELLED));

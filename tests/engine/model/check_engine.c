@@ -22,6 +22,7 @@ struct census {
 };
 
 struct way {
+    size_t held; /* bytes of what was replaced */
     uint32_t entries, entering, cancelling, unscheduled, retrying, ending, moving;
 };
 
@@ -59,6 +60,12 @@ static void count_entries(struct jobd *jobd, struct change_list *list, const str
         if (is_kind(change, "retry")) {
             verify(jobd_state_final((enum jobd_state)job->state) && job->commit_pending);
             way->retrying++;
+        }
+        if (is_kind(change, "replace")) {
+            verify(!jobd_state_final((enum jobd_state)job->state) && job->extra != NULL);
+            verify((change->older == NULL) == (job->extra->replacing.first == change));
+            verify((change->newer == NULL) == (job->extra->replacing.last == change));
+            way->held += content_weight(&change->before);
         }
         if (is_kind(change, "late end")) {
             verify(job->commit_pending);
@@ -215,11 +222,17 @@ static void check_queue(struct jobd *jobd, struct queue *queue, struct census *c
 static uint32_t count_remembered(const struct remembered *remembered, uint32_t queue)
 {
     uint32_t all = 0;
+    const struct job *promised;
+    TAILQ_FOREACH (promised, &remembered->promised, link) {
+        verify(promised->promised && promised->queue == queue);
+        all++;
+    }
+    verify(all == remembered->promised_len);
     for (unsigned state = 0; state < JOBD_STATES; state++) {
         uint32_t len = 0;
         const struct job *job;
         TAILQ_FOREACH (job, &remembered->ended[state], link) {
-            verify(job->state == state && job->queue == queue);
+            verify(job->state == state && job->queue == queue && !job->promised);
             len++;
         }
         verify(len == remembered->len[state] && len <= remembered->keep);
@@ -231,7 +244,8 @@ static uint32_t count_remembered(const struct remembered *remembered, uint32_t q
 static void check_records(struct jobd *jobd, struct census *census) REQUIRES(jobd->lock)
 {
     struct jobs *jobs = &jobd->jobs;
-    uint32_t keys = 0, spare = 0, living = 0, final = 0, remembered = 0, aged = 0, dues = 0;
+    uint32_t keys = 0, spare = 0, living = 0, final = 0, remembered = 0, aged = 0, dues = 0,
+             promised = 0, promises = 0;
     struct job *job;
     RB_FOREACH (job, job_tree, &jobs->tree) {
         bool is_final = jobd_state_final((enum jobd_state)job->state);
@@ -244,17 +258,20 @@ static void check_records(struct jobd *jobd, struct census *census) REQUIRES(job
         if (!is_final || retrying)
             census->waiters += waiters_in(&job->awaiting, WAIT_END);
         census->memory += jobs_weight(job);
-        census->memory_living += is_final && !retrying ? 0 : jobs_weight(job);
+        census->memory_living += is_final && !retrying && !job->promised ? 0 : jobs_weight(job);
+        promised += job->promised;
+        promises += job->extra != NULL && job->extra->unique_until_us != 0;
         verify(job->attempt <= job->attempts);
         bool waits = job->state == JOBD_QUEUED || job->state == JOBD_SCHEDULED;
         bool expires =
             waits && !job->commit_pending && job->extra != NULL && job->extra->expires_us != 0;
-        expires |= is_final && !retrying && job->extra != NULL && job->extra->keep_us != 0;
+        expires |= is_final && !retrying && job->extra != NULL &&
+                   (job->extra->keep_us != 0 || job->promised);
         verify(expires == (job->extra != NULL && job->extra->due.place != 0));
         verify(job->extra == NULL || job->extra->job == job);
         dues += expires;
         bool keyed = job->extra != NULL && job->extra->key[0] != '\0';
-        verify(!keyed || jobs_with_key(jobs, job->queue, job->extra->key) == job);
+        verify(!keyed || jobs_with_key(jobs, job->queue, job->extra->key)->id >= job->id);
         keys += keyed;
     }
     struct job_extra *extra;
@@ -272,12 +289,15 @@ static void check_records(struct jobd *jobd, struct census *census) REQUIRES(job
         remembered += count_remembered(&jobs->remembered[i], i);
     for (unsigned age = 0; age < AGES; age++)
         TAILQ_FOREACH (job, &jobs->by_age[age], by_age) {
-            bool own = job->extra != NULL && job->extra->keep_us != 0;
+            bool own = job->extra != NULL &&
+                       (job->extra->keep_us != 0 ||
+                        (job->extra->unique_until_us != 0 && jobs->keep_for_us == 0));
             verify((job->state == JOBD_FAILED) == ((age & AGE_FAILED) != 0));
             verify(own == ((age & AGE_OWN) != 0));
             aged++;
         }
-    verify(aged == remembered && dues == jobs->dues.length);
+    verify(promises == jobs->promises && promises <= jobs->promises_max);
+    verify(aged + promised == remembered && dues == jobs->dues.length);
     check_heap(&jobs->dues);
     verify(final == remembered + census->retrying);
     verify(jobs->reviving == census->retrying);
@@ -286,6 +306,9 @@ static void check_records(struct jobd *jobd, struct census *census) REQUIRES(job
                          census->in_state[JOBD_RUNNING]);
     verify(census->leased == jobd->leases.held && census->leased == jobd->leases.due.length);
     verify(census->leased + jobd->leases.promised <= jobd->leases.max);
+    const struct way all = count_ways(jobd, NULL);
+    census->memory += all.held;
+    census->memory_living += all.held;
     verify(census->memory == jobs->memory);
     verify(jobs->memory <= jobs->memory_max || jobs->memory == jobs->memory_living);
     verify(census->memory_living == jobs->memory_living);

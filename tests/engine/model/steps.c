@@ -93,6 +93,13 @@ static struct jobd_put random_put(struct model *model, struct jobd_blob *batch[B
     }
     if (below(model, 4) == 0)
         put.key = keys[below(model, KEYS)];
+    if (put.key != NULL && below(model, 2) == 0) {
+        terms->unique = (enum jobd_unique)(1 + below(model, 3));
+        terms->unique_us = 1 + below(model, 5000);
+        terms->replace = below(model, 2) == 0;
+        terms->expires_by_wall = true;
+        put.terms = terms;
+    }
     if (below(model, 3) > 0)
         put.payload = some_bytes(model, put.key != NULL ? 3 : 900);
     return put;
@@ -110,7 +117,7 @@ void model_step_put(struct model *model)
     enum jobd_result expected = JOBD_FULL; /* those who wait for room come first */
     if (model->phase[put.queue] != OPEN)
         expected = JOBD_UNDECLARED;
-    else if (model_first_putter(model, put.queue) == NULL || model_with_key(model, &put) != NULL)
+    else if (model_first_putter(model, put.queue) == NULL || model_same(model, &put) != NULL)
         expected = model_admit(model, &put, sizes, &id);
     enum jobd_result result = jobd_put(model->jobd, &ask, NULL, model->now_us, &receipt);
     verify(result == expected && (result != JOBD_OK || receipt.id == id));
@@ -167,7 +174,7 @@ void model_step_put_wait(struct model *model)
     if (model->phase[put_waiter->queue] != OPEN)
         expected = JOBD_UNDECLARED;
     else if (model_first_putter(model, put_waiter->queue) == NULL ||
-             model_with_key(model, &put_waiter->put) != NULL)
+             model_same(model, &put_waiter->put) != NULL)
         expected = model_admit(model, &put_waiter->put, put_waiter->sizes, &id);
     bool accepted = expected == JOBD_OK;
     if (accepted)

@@ -30,6 +30,7 @@ void model_step_retry(struct model *model)
         return;
     job->state = JOBD_QUEUED;
     job->too_late_us = 0;
+    job->promised = false;
     job->attempt = 0;
     job->output = job->error = 0;
     job->order = (int)++model->clock;
@@ -216,11 +217,6 @@ static bool anybody_waits_for_room(struct model *model, unsigned queue)
 
 static void move_one(struct model *model, struct model_job *job, unsigned to)
 {
-    const struct jobd_put like = {.queue = to, .key = job->key};
-    if (model_with_key(model, &like) != NULL) { /* it finds the other */
-        job->extra -= strlen(job->key);
-        job->key = NULL;
-    }
     job->queue = to;
     job->order = (int)++model->clock;
     if (job->state == JOBD_SCHEDULED)
