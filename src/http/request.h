@@ -54,6 +54,7 @@ struct request {
     struct jobd_blob *body; /* NULL when empty */
     struct jobd_blob **batch;
     uint32_t batch_len;
+    void *batch_jobs;  /* what else is known of them: from malloc(), freed at its end */
     bool body_offered; /* to the engine, whose they are when waiter.accepted says so */
     bool body_in;      /* the engine has it already and counts it, though the waiter still waits */
     bool body_unused;  /* said by the admitter: it is thrown away as it comes, `body` stays NULL */
