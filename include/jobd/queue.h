@@ -82,6 +82,8 @@ enum jobd_result {
     JOBD_TOO_MANY_LEASES,  /* leases_max is: as many are held or waited for */
     JOBD_STOPPING,         /* the job runs, and has been told to stop */
     JOBD_STORE_FAILED,     /* could not be saved: nothing was done */
+    JOBD_BEGUN,            /* too late: the job runs */
+    JOBD_CHANGING,         /* another change of the job is being written: ask again */
     JOBD_UNDECLARED,       /* the queue has jobs from before, and takes and gives none */
     JOBD_RESULTS
 };
@@ -374,7 +376,7 @@ JOBD_API JOBD_MUST_READ enum jobd_result jobd_put_wait(struct jobd *jobd,
                                                        struct jobd_receipt *receipt);
 
 /* A waiting job is cancelled, and its slot free: JOBD_OK. A running one is told to stop:
- * JOBD_STOPPING. JOBD_FINISHED or JOBD_NO_JOB otherwise. */
+ * JOBD_STOPPING. JOBD_FINISHED, JOBD_CHANGING or JOBD_NO_JOB otherwise. */
 JOBD_API enum jobd_result jobd_cancel(struct jobd *jobd, uint64_t id, struct jobd_waiter *waiter,
                                       int64_t now_us);
 

@@ -66,12 +66,11 @@ static bool valid_trace(const char *trace)
            (trace[END] == '\0' || strncmp(trace, "00", 2) != 0);
 }
 
-/* When it may run. */
-static enum step read_start(struct call *call, struct jobd_put *put)
+enum step put_options_start(struct call *call, int64_t *delay_us, int64_t *at_us)
 {
     const char *at = request_parameter(call->request, "at");
     int64_t wall_us;
-    if (!parameter_duration(call, "delay", INT64_MAX, &put->delay_us))
+    if (!parameter_duration(call, "delay", INT64_MAX, delay_us))
         return respond_bad_value(call, "delay", DURATION_VALUES);
     if (at == NULL)
         return STEP_START;
@@ -79,12 +78,11 @@ static enum step read_start(struct call *call, struct jobd_put *put)
         return respond_error(call, 400, "at and delay: only one of them");
     if (!text_to_time(at, &wall_us))
         return respond_bad_value(call, "at", TIME_VALUES);
-    put->at_us = moment_of_wall(wall_us);
+    *at_us = moment_of_wall(wall_us);
     return STEP_START;
 }
 
-/* By when it must have begun. */
-static enum step read_expiry(struct call *call, struct jobd_terms *terms)
+enum step put_options_expiry(struct call *call, struct jobd_terms *terms)
 {
     const char *value = request_parameter(call->request, "expires");
     int64_t us;
@@ -113,8 +111,8 @@ enum step put_options_read(struct call *call, struct jobd_put *put, struct jobd_
 {
     const struct request *request = call->request;
     uint64_t priority = JOBD_PRIORITY_DEFAULT, attempts = 0;
-    if (read_start(call, put) == STEP_REPLY || read_expiry(call, terms) == STEP_REPLY ||
-        read_keep(call, terms) == STEP_REPLY)
+    if (put_options_start(call, &put->delay_us, &put->at_us) == STEP_REPLY ||
+        put_options_expiry(call, terms) == STEP_REPLY || read_keep(call, terms) == STEP_REPLY)
         return STEP_REPLY;
     if (!parameter_number(call, "priority", 0, JOBD_PRIORITIES - 1, &priority))
         return respond_bad_value(call, "priority", "0 to 7");

@@ -75,6 +75,8 @@ static enum jobd_result stop_running_locked(struct op *op, struct job *job) REQU
 
 static enum jobd_result cancel_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock)
 {
+    if (job->commit_pending && job->changing)
+        return JOBD_CHANGING;
     if (job->commit_pending || jobd_state_final((enum jobd_state)job->state))
         return JOBD_FINISHED;
     if (job->state == JOBD_RUNNING)

@@ -66,11 +66,12 @@ struct job_record {
 };
 
 enum row_kind {
-    ROW_ADD,   /* a new job: all of the record, in the state it begins with */
-    ROW_SET,   /* of a known job: how far it is, the record's last block in place of what was */
-    ROW_MOVE,  /* of a known job, which has come to another queue: what never changes else, in place
-                  of what was; how far it is stays */
-    ROW_REMOVE /* it is forgotten: the id alone */
+    ROW_ADD,  /* a new job: all of the record, in the state it begins with */
+    ROW_SET,  /* of a known job: how far it is, the record's last block in place of what was */
+    ROW_MOVE, /* of a known job, which has come to another queue: what never changes else, in place
+                 of what was; how far it is stays */
+    ROW_REPLACE, /* of a known job: all of the record, in place of what was */
+    ROW_REMOVE   /* it is forgotten: the id alone */
 };
 
 /* Writes one row; false when it cannot, and then no other is asked for. */

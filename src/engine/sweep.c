@@ -67,8 +67,10 @@ static void add_locked(struct op *op, struct step *step, struct job *job) REQUIR
 {
     transition_withdraw_locked(op, job);
     change_add_job(&step->change, job);
-    if (step->change.to != NULL)
+    if (step->change.to != NULL) {
         step->change.to->put_pending++;
+        job->changing = true;
+    }
 }
 
 static void add_scheduled_locked(struct op *op, struct step *step) REQUIRES(op->jobd->lock)

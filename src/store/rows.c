@@ -24,6 +24,7 @@ static enum database_result remove_row(struct database *database, enum statement
 enum database_result database_change(struct database *database, enum row_kind kind,
                                      const struct job_record *record, struct problem *problem)
 {
+    enum database_result result;
     switch (kind) {
     case ROW_ADD:
         if (record->id > database->highest && record->id < JOBD_ID_MAX)
@@ -33,10 +34,15 @@ enum database_result database_change(struct database *database, enum row_kind ki
         return write_row(database, SQL_ADD, &job_table, record, problem);
     case ROW_SET:
         return write_row(database, SQL_SET, &progress_table, record, problem);
+    case ROW_REPLACE:
+        result = write_row(database, SQL_ADD, &job_table, record, problem);
+        return result == DATABASE_OK
+                   ? write_row(database, SQL_SET, &progress_table, record, problem)
+                   : result;
     case ROW_REMOVE:
         break;
     }
-    enum database_result result = remove_row(database, SQL_REMOVE_PROGRESS, record->id, problem);
+    result = remove_row(database, SQL_REMOVE_PROGRESS, record->id, problem);
     return result == DATABASE_OK ? remove_row(database, SQL_REMOVE_JOB, record->id, problem)
                                  : result;
 }

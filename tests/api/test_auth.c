@@ -219,6 +219,7 @@ static void each_endpoint_wants_its_scope(void **state)
         {"GET", "/jobs", 401, 200, 403, 200, 200},
         {"GET", "/jobs/1", 401, 404, 403, 404, 404},
         {"DELETE", "/jobs/1", 401, 403, 403, 403, 404},
+        {"PATCH", "/jobs/1?delay=0s", 401, 403, 403, 403, 404},
         {"POST", "/jobs/1/retry", 401, 403, 403, 403, 404},
         {"POST", "/take/mail", 401, 403, 403, 200, 200},
         {"POST", "/leases/1/done", 401, 403, 403, 404, 404},

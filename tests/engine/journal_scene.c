@@ -92,7 +92,9 @@ static bool write_change(void *context, enum row_kind kind, const struct job_rec
         forget(kept);
         return true;
     }
-    if (kind == ROW_ADD) {
+    if (kind == ROW_REPLACE)
+        verify(kept->there);
+    if (kind == ROW_ADD || kind == ROW_REPLACE) {
         forget(kept);
         kept->there = true;
         kept->record = *record;
@@ -106,7 +108,7 @@ static bool write_change(void *context, enum row_kind kind, const struct job_rec
         kept->record.queue = strcmp(record->queue, "one") == 0 ? "one" : "two";
         kept->record.at_us = record->at_us;
     }
-    if (kind == ROW_SET)
+    if (kind == ROW_SET || kind == ROW_REPLACE)
         keep_progress(kept, record);
     kept->record.key = kept->key;
     kept->record.trace = kept->trace;
@@ -264,7 +266,13 @@ static void hold_to_account(const struct person *who)
                (kept->there && (kept->record.stopping || jobd_state_final(kept->record.state))));
         break;
     case 'a':
-        verify(!good || (kept->there && kept->record.state == JOBD_QUEUED));
+        verify(!good || (kept->there && !jobd_state_final(kept->record.state)));
+        break;
+    case 'f':
+        verify(!good || !kept->there);
+        break;
+    case 'n':
+        verify(!good || kept->there);
         break;
     case 'w': /* no attempt runs that is not on disk */
         verify(!good || (kept->there && kept->record.state == JOBD_RUNNING &&

@@ -13,6 +13,7 @@
 #include "engine/model/check_engine.h"
 #include "engine/journal_scene.h"
 #include "base/verify.h"
+#include "jobd/change.h"
 
 enum {
     ACTORS = 12,
@@ -195,12 +196,26 @@ static void do_work(struct world *world)
     ask(worker, 'w', result);
 }
 
+static void do_amend(struct world *world, struct person *who)
+{
+    struct jobd_amendment to = {.start = below(world, 2) == 0,
+                                .delay_us = below(world, 2) == 0 ? some_us(world, 50) : 0,
+                                .to_priority = below(world, 2) == 0,
+                                .priority = (uint8_t)below(world, JOBD_PRIORITIES)};
+    if (to.start && to.delay_us == 0 && below(world, 2) == 0)
+        to.at_us = world->now_us + some_us(world, 50);
+    if (below(world, 4) == 0)
+        to.expires_us = world->now_us + some_us(world, 300);
+    who->id = any_id(world);
+    ask(who, 'n', jobd_amend(world->jobd, who->id, &to, &who->waiter, world->now_us));
+}
+
 static void do_something(struct world *world)
 {
     struct person *who = free_person(world);
     struct jobd_receipt receipt;
     uint32_t purged;
-    unsigned which = below(world, 20);
+    unsigned which = below(world, 23);
     if (who == NULL || which < 6) {
         do_work(world);
     } else if (which < 11) {
@@ -215,6 +230,11 @@ static void do_something(struct world *world)
         do_lease(world, who);
     } else if (which < 19) {
         do_with_lease(world, who);
+    } else if (which < 21) {
+        do_amend(world, who);
+    } else if (which < 22) {
+        who->id = any_id(world);
+        ask(who, 'f', jobd_forget(world->jobd, who->id, &who->waiter, world->now_us));
     } else if (below(world, 4) == 0) {
         uint32_t from = below(world, QUEUES);
         const struct jobd_route route = {.from = from, .to = QUEUES - 1 - from};

@@ -192,8 +192,7 @@ void model_end(struct model *model, struct model_job *job, enum jobd_state state
         oldest_end(model, job, kept_with)->forgotten = true;
 }
 
-/* Forgets what has ended until so many bytes more have room; false when that is not enough. */
-static bool make_room(struct model *model, size_t size)
+bool model_make_room(struct model *model, size_t size)
 {
     if (model_bytes(model, true) + size > MEMORY)
         return false;
@@ -279,7 +278,7 @@ enum jobd_result model_admit(struct model *model, const struct jobd_put *put,
         return JOBD_FULL;
     for (unsigned i = 0; i < model_jobs_of(put); i++)
         size += sizes[i];
-    if (!make_room(model, size))
+    if (!model_make_room(model, size))
         return JOBD_OUT_OF_MEMORY;
     *id = model->next_id;
     for (unsigned i = 0; i < model_jobs_of(put); i++)
@@ -414,7 +413,7 @@ void model_settle(struct model *model, unsigned queue)
 static void keep(struct model *model, size_t *part, int size)
 {
     *part = 0;
-    if (make_room(model, size > 0 ? (size_t)size : 0))
+    if (model_make_room(model, size > 0 ? (size_t)size : 0))
         *part = size > 0 ? (size_t)size : 0;
 }
 
@@ -448,7 +447,7 @@ static void keep_error(struct model *model, struct model_job *job, int size)
     after.errors[len].bytes = size > 0 ? (size_t)size : 0;
     after.errors_len = len + 1;
     job->errors_len = 0;
-    if (make_room(model, model_errors(&after)))
+    if (model_make_room(model, model_errors(&after)))
         *job = after;
 }
 
@@ -459,7 +458,8 @@ void model_attempt_ended(struct model *model, struct model_job *job,
     if (job->token > 0)
         model_end_lease(model, job, expires ? NO_REPORT : model_report(outcome));
     bool failed = outcome->state == JOBD_FAILED;
-    if (job->extra == 0 && (output >= 0 || error >= 0 || failed) && make_room(model, model->extra))
+    if (job->extra == 0 && (output >= 0 || error >= 0 || failed) &&
+        model_make_room(model, model->extra))
         job->extra = model->extra;
     if (job->extra > 0) {
         keep(model, &job->output, output);

@@ -129,6 +129,8 @@ const struct model_job *model_with_key(const struct model *model, const struct j
 struct actor *model_first_putter(struct model *model, unsigned queue);
 bool model_can_give(struct model *model, unsigned queue, const struct actor *take_waiter);
 
+/* Forgets what has ended until so many bytes more have room; false when that is not enough. */
+bool model_make_room(struct model *model, size_t size);
 /* Its wait is over; the engine must have woken it, with this. */
 void model_expect(struct actor *actor, enum jobd_result result, uint64_t id);
 enum jobd_result model_admit(struct model *model, const struct jobd_put *put,
@@ -159,7 +161,7 @@ model_step model_step_put, model_step_put_wait, model_step_take, model_step_fini
 model_step model_step_lease, model_step_lease_finish, model_step_lease_keep;
 model_step model_step_retry, model_step_cancel, model_step_pause, model_step_watch;
 model_step model_step_purge, model_step_move, model_step_unwait, model_step_time;
-model_step model_step_resize;
+model_step model_step_resize, model_step_amend, model_step_forget;
 
 /* Does in both what is due now. */
 void model_tick(struct model *model);
