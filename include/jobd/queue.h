@@ -21,75 +21,13 @@
 #include <stdint.h>
 
 #include "jobd/blob.h"
+#include "jobd/words.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
 #define JOBD_VERSION "0.1.0"
-
-#define JOBD_QUEUE_NAME_MAX   64
-#define JOBD_PRIORITIES       8 /* 0 runs first; the scale of RFC 9218 */
-#define JOBD_PRIORITY_DEFAULT 3
-#define JOBD_ATTEMPTS_MAX     1000
-#define JOBD_TOKEN_SIZE       33   /* of a lease, with its NUL: 128 bits in hexadecimal */
-#define JOBD_TRACE_SIZE       64   /* a traceparent, with its NUL */
-#define JOBD_KEY_SIZE         256  /* an idempotency key, with its NUL */
-#define JOBD_GROUP_SIZE       65   /* whose job it is, with its NUL */
-#define JOBD_TAGS_MAX         8    /* of a job */
-#define JOBD_TAG_SIZE         65   /* one, with its NUL */
-#define JOBD_TEXT_MAX         8192 /* bytes of one of a job's texts */
-#define JOBD_ERRORS_MAX       5    /* attempts whose errors are kept */
-#define JOBD_ERROR_MAX        512  /* bytes of each of them */
-#define JOBD_ID_MAX           ((UINT64_C(1) << 53) - 1) /* exact in JSON for every language */
-#define JOBD_FIRST_ID_MAX     (UINT64_C(3) << 51)       /* then there are enough for ever */
-#define JOBD_FAILURE_SIZE     160 /* the first line of an error, with its NUL */
-#define JOBD_NEVER            INT64_MAX
-#define JOBD_NO_QUEUE         UINT32_MAX
-
-/* ---- words ---------------------------------------------------------------------------------- */
-
-enum jobd_state {
-    JOBD_QUEUED,
-    JOBD_SCHEDULED, /* waits for a time */
-    JOBD_RUNNING,
-    JOBD_DONE,
-    JOBD_FAILED,
-    JOBD_CANCELLED,
-    JOBD_STATES
-};
-
-JOBD_API const char *jobd_state_name(enum jobd_state state);
-/* JOBD_STATES when there is no such state. */
-JOBD_API enum jobd_state jobd_state_named(const char *name);
-JOBD_API bool jobd_state_final(enum jobd_state state);
-
-enum jobd_result {
-    JOBD_OK,
-    JOBD_PENDING,       /* not now; what was asked for has begun and will be told */
-    JOBD_FULL,          /* the queue holds as many waiting jobs as it may */
-    JOBD_OUT_OF_MEMORY, /* payloads take as many bytes as they may */
-    JOBD_CLOSED,        /* no new jobs: draining */
-    JOBD_NO_JOB,        /* never was, or is forgotten */
-    JOBD_FINISHED,      /* too late: the job has ended */
-    JOBD_NOT_FINAL,     /* too early: it has not */
-    JOBD_CONFLICT,      /* the same key came with another payload */
-    JOBD_REPEATED,      /* the same report came before: nothing is changed */
-    JOBD_NO_LEASE,      /* never was, or is forgotten */
-    JOBD_LEASE_EXPIRED, /* ended, or its time ran out */
-    JOBD_TIMEOUT,
-    JOBD_TOO_MANY_WAITERS, /* waiters_max is reached */
-    JOBD_TOO_MANY_LEASES,  /* leases_max is: as many are held or waited for */
-    JOBD_STOPPING,         /* the job runs, and has been told to stop */
-    JOBD_STORE_FAILED,     /* could not be saved: nothing was done */
-    JOBD_BEGUN,            /* too late: the job runs */
-    JOBD_CHANGING,         /* another change of the job is being written: ask again */
-    JOBD_UNDECLARED,       /* the queue has jobs from before, and takes and gives none */
-    JOBD_RESULTS
-};
-
-/* One line in English, without a full stop. */
-JOBD_API const char *jobd_result_text(enum jobd_result result);
 
 /* ---- start and end -------------------------------------------------------------------------- */
 
@@ -104,6 +42,11 @@ struct jobd_queue_config {
     /* After the nth failed attempt the next waits a random time between half of and the whole of
      * backoff_min_us * 2^n, but no less than backoff_min_us and no more than backoff_max_us. */
     int64_t backoff_min_us, backoff_max_us;
+    /* After so many attempts in a row that failed as what they need is down, by workers, not
+     * leases, the queue holds its jobs back, and one a time, so long after the one before, tries
+     * whether it is back; such a try is not counted among its job's attempts. 0: never. */
+    uint32_t breaker_failures;
+    int64_t breaker_us; /* above 0, where there is one */
     int64_t expires_us; /* a job's, from when it came, when it does not say; 0: never */
     int64_t keep_us;    /* a job's, from its end, when it does not say; 0: as long as others */
     /* What jobd_queue_resize() may make of the first two; less than they are: they. */
@@ -162,11 +105,13 @@ JOBD_API uint32_t jobd_queues_len(const struct jobd *jobd);
 /* False for one that takes no jobs in and gives none out: verbs that would say JOBD_UNDECLARED. */
 JOBD_API bool jobd_queue_declared(const struct jobd *jobd, uint32_t queue);
 
-/* Changes attempts, timeout_us, backoff, expires_us and keep_us to what the config says: for jobs
- * that come in and attempts that begin or fail after that. 0; or -EINVAL, and nothing is changed.
+/* Changes attempts, timeout_us, backoff, breaker, expires_us and keep_us to what the config says:
+ * for jobs that come in and attempts that begin or fail after that. 0; or -EINVAL, and nothing is
+ * changed.
  */
 JOBD_API JOBD_MUST_READ int jobd_queue_change(struct jobd *jobd, uint32_t queue,
-                                              const struct jobd_queue_config *config);
+                                              const struct jobd_queue_config *config,
+                                              int64_t now_us);
 
 /* Other bounds from now on: at most capacity_max and workers_max. What waits or runs beyond a lower
  * one goes on; a put that waits for room and is larger than the whole queue now is told JOBD_FULL.
@@ -196,6 +141,7 @@ struct jobd_task {
 struct jobd_outcome {
     enum jobd_state state;    /* JOBD_DONE, JOBD_FAILED, or JOBD_CANCELLED: told to stop, and did */
     bool for_good;            /* failed: not to be tried again */
+    bool down;                /* failed: as what it needs is away, which others would find too */
     int64_t retry_in_us;      /* failed: not to be tried again before this has passed */
     bool retry_exactly;       /* after exactly retry_in_us, without the queue's backoff */
     struct jobd_blob *output; /* NULL: none. Its reference is taken, as that of `error` */
@@ -485,6 +431,10 @@ struct jobd_histogram {
 struct jobd_stats {
     uint32_t capacity, workers;
     bool declared, paused;
+    bool has_breaker, held;  /* held: jobs are held back, as what they need is down */
+    bool probing;            /* held, and one of them tries */
+    int64_t probe_in_us;     /* held, and none does: until then */
+    uint64_t breaker_opened; /* so many times since the start */
     uint32_t queued, scheduled, running;
     uint32_t leased;                            /* of those that run */
     uint64_t admitted, done, failed, cancelled; /* totals since the start */
@@ -516,6 +466,19 @@ struct jobd_failure {
  * kept; *missed jobs and *missed_attempts more have failed. */
 JOBD_API size_t jobd_failures(struct jobd *jobd, struct jobd_failure *failures, size_t len,
                               uint64_t *missed, uint64_t *missed_attempts);
+
+/* A queue has begun to hold its jobs back, or ended. */
+struct jobd_breaker {
+    uint32_t queue, failures;
+    bool open;                     /* it holds them */
+    int64_t every_us;              /* and one a time tries */
+    int64_t at_us;                 /* when that was */
+    char error[JOBD_FAILURE_SIZE]; /* of the attempt that began it, as in struct jobd_failure */
+};
+
+/* For a log, where config.on_failure is set, which tells of these too: what has changed since the
+ * last call, a queue at a time, the last change of it alone. False: nothing. */
+JOBD_API bool jobd_breaker_change(struct jobd *jobd, struct jobd_breaker *change);
 
 /* Bytes that count for memory_bytes. */
 JOBD_API size_t jobd_memory(struct jobd *jobd);

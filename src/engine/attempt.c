@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "engine/blob.h"
+#include "engine/breaker.h"
 #include "engine/errors.h"
 #include "engine/job_info.h"
 #include "engine/changes.h"
@@ -32,12 +33,17 @@ static int64_t backoff_us(const struct queue *queue, const struct job *job)
     return us > queue->backoff_min_us ? us : queue->backoff_min_us;
 }
 
+/* What goes back now would wait for nobody. */
+static bool is_last_chance_locked(struct op *op) REQUIRES(op->jobd->lock)
+{
+    return op->jobd->cancelling && !op->jobd->durable;
+}
+
 static bool will_retry_locked(struct op *op, const struct job *job,
                               const struct jobd_outcome *outcome) REQUIRES(op->jobd->lock)
 {
-    bool is_last_chance = op->jobd->cancelling && !op->jobd->durable;
     return outcome->state == JOBD_FAILED && !outcome->for_good && !job->stopping &&
-           !is_last_chance && job->attempt < job->attempts;
+           !is_last_chance_locked(op) && job->attempt < job->attempts;
 }
 
 static struct ending ending_locked(struct op *op, const struct job *job,
@@ -55,6 +61,11 @@ static struct ending ending_locked(struct op *op, const struct job *job,
     }
     if (outcome->state != JOBD_DONE && job->requeue_on_stop && !job->stopping)
         ending.to = JOBD_QUEUED;
+    if (!job->leased && !breaker_ended_locked(op, &op->jobd->queues[job->queue], job, outcome) &&
+        !job->stopping && !is_last_chance_locked(op)) {
+        ending.to = JOBD_QUEUED;
+        ending.ready_us = later_us(op->now_us, outcome->retry_in_us);
+    }
     return ending;
 }
 

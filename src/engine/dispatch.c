@@ -3,6 +3,7 @@
 
 #include "engine/account.h"
 #include "engine/admission.h"
+#include "engine/breaker.h"
 #include "engine/attempt.h"
 #include "engine/job_info.h"
 #include "engine/lease_deadline.h"
@@ -92,6 +93,8 @@ static enum jobd_result can_give_locked(struct op *op, const struct queue *queue
     if (queue->paused || op->jobd->takers_stopped)
         return JOBD_TIMEOUT;
     if (taker->lease_us == 0 && !worker_is_free(queue))
+        return JOBD_TIMEOUT;
+    if (!breaker_lets(queue, taker, op->now_us))
         return JOBD_TIMEOUT;
     bool is_new = waiting_of(taker)->kind == WAIT_NOT;
     if (!change_has_room_locked(op, is_new ? taker : NULL))

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "engine/breaker.h"
 #include "engine/engine.h"
 
 uint32_t jobd_queue_named(const struct jobd *jobd, const char *name)
@@ -108,6 +109,13 @@ static int64_t oldest_us_locked(struct jobd *jobd, struct queue *queue, int64_t 
     return oldest_us;
 }
 
+static int64_t probe_in_us(const struct queue *queue, int64_t now_us)
+{
+    const struct breaker *breaker = &queue->breaker;
+    bool waits = breaker_holds(queue) && breaker->probe == 0 && breaker->probe_at_us > now_us;
+    return waits ? breaker->probe_at_us - now_us : 0;
+}
+
 void jobd_stats(struct jobd *jobd, uint32_t queue_index, int64_t now_us, struct jobd_stats *stats)
 {
     verify(queue_index < jobd->queues_len);
@@ -118,6 +126,11 @@ void jobd_stats(struct jobd *jobd, uint32_t queue_index, int64_t now_us, struct 
         .workers = queue->workers,
         .declared = queue->declared,
         .paused = queue->paused,
+        .has_breaker = queue->breaker.failures > 0,
+        .held = breaker_holds(queue),
+        .probing = breaker_holds(queue) && queue->breaker.probe != 0,
+        .probe_in_us = probe_in_us(queue, now_us),
+        .breaker_opened = queue->breaker.opened,
         .queued = queue->in_state[JOBD_QUEUED],
         .scheduled = queue->in_state[JOBD_SCHEDULED],
         .running = queue->in_state[JOBD_RUNNING],
@@ -131,7 +144,9 @@ void jobd_stats(struct jobd *jobd, uint32_t queue_index, int64_t now_us, struct 
         .retried = queue->retried,
         .forgotten_early = jobd->jobs.remembered[queue_index].forgotten_early,
         .oldest_us = oldest_us_locked(jobd, queue, now_us),
-        .drain_per_s = rate_per_s(&queue->rate, now_us, queue_ready(queue) > 0 && !queue->paused),
+        .drain_per_s =
+            rate_per_s(&queue->rate, now_us,
+                       queue_ready(queue) > 0 && !queue->paused && !breaker_holds(queue)),
         .waited = queue->waited,
         .ran = queue->ran,
     };

@@ -20,6 +20,7 @@
  * full it is: as many more than the capacity may wait as may run. */
 #include "engine/transition.h"
 
+#include "engine/breaker.h"
 #include "engine/job_info.h"
 #include "engine/waiters.h"
 
@@ -211,10 +212,12 @@ void transition_start_locked(struct op *op, struct job *job, struct jobd_waiter 
     job->attempt++;
     taker->task = task_of(queue, job);
     job->leased = taker->lease_us > 0;
-    if (job->leased)
+    if (job->leased) {
         lease_locked(op, job, taker);
-    else
+    } else {
         job->holder = taker;
+        breaker_begun_locked(op, queue, job);
+    }
     TAILQ_INSERT_TAIL(&queue->running, job, link);
     histogram_add(&queue->waited, op->now_us - job->ready_us);
     rate_taken(&queue->rate, op->now_us);
@@ -229,6 +232,7 @@ void transition_leave_running_locked(struct op *op, struct job *job)
         queue->leased--;
     } else {
         queue->end_pending -= job->commit_pending;
+        breaker_left(queue, job);
     }
     job->leased = job->commit_pending = job->requeue_on_stop = false;
     job->start_pending = false;

@@ -118,6 +118,8 @@ static const struct option_spec table[] = {
      .help = "the service's unix socket"},
     {"ca", .type = &type_file, QUEUE(ca), .flags = OPTION_LIVE | OPTION_KEY | OPTION_REREAD,
      .runner = "post", .help = "the certificates to trust"},
+    {"breaker", .type = &type_breaker, QUEUE(breaker), .flags = OPTION_LIVE | OPTION_KEY,
+     .runner = "post", .max = DAY, .help = "when jobs wait for a service that is down"},
     {"data", .letter = 'd', .type = &type_directory, SERVER(data), .argument = "DIR",
      .unset = "memory only", .heading = "What is kept",
      .help = "keep jobs on disk in this directory: a 202 means on disk",

@@ -198,7 +198,12 @@ struct jobd *disk_open_engine(uint32_t capacity, uint32_t restored, uint64_t fir
     struct jobd *jobd = NULL;
     struct jobd_queue_config queues[QUEUES] = {
         {.name = "one", .capacity = capacity, .workers = WORKERS, .attempts = 1},
-        {.name = "two", .capacity = capacity, .workers = WORKERS, .attempts = 3},
+        {.name = "two",
+         .capacity = capacity,
+         .workers = WORKERS,
+         .attempts = 3,
+         .breaker_failures = 2,
+         .breaker_us = 500},
     };
     queues[0].restored = queues[1].restored = restored;
     if (disk.two_undeclared)

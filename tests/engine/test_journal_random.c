@@ -130,6 +130,7 @@ static struct jobd_outcome any_outcome(struct world *world)
 {
     struct jobd_outcome outcome = {.state = below(world, 2) == 0 ? JOBD_DONE : JOBD_FAILED};
     outcome.for_good = below(world, 3) == 0;
+    outcome.down = outcome.state == JOBD_FAILED && below(world, 3) > 0;
     outcome.output = below(world, 3) == 0 ? jobd_blob_text("output") : NULL;
     outcome.error = outcome.state == JOBD_FAILED ? jobd_blob_text("error") : NULL;
     return outcome;

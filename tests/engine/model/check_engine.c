@@ -7,6 +7,7 @@
 
 #include "engine/admission.h"
 #include "engine/blob.h"
+#include "engine/breaker.h"
 #include "engine/changes.h"
 #include "engine/dispatch.h"
 #include "engine/engine.h"
@@ -124,6 +125,20 @@ static void check_ring(struct jobd *jobd, const struct queue *queue, unsigned la
     verify(live == ring->length);
 }
 
+/* One job a time tries, a worker's own that runs; and the time for the next one is known. */
+static void check_breaker(struct jobd *jobd, const struct queue *queue) REQUIRES(jobd->lock)
+{
+    const struct breaker *breaker = &queue->breaker;
+    verify(breaker->open || (breaker->probe == 0 && breaker->due.place == 0));
+    verify(!breaker->open || (breaker->failures > 0 && breaker->opened > 0));
+    verify(breaker->open || breaker->failures == 0 || breaker->in_a_row < breaker->failures);
+    if (breaker->probe == 0)
+        return;
+    const struct job *job = jobs_find(&jobd->jobs, breaker->probe);
+    verify(job != NULL && job->state == JOBD_RUNNING && !job->leased);
+    verify(&jobd->queues[job->queue] == queue);
+}
+
 /* A job that is about to expire hides those behind it until the next tick, which is told of. */
 static bool hides_others(struct jobd *jobd, struct queue *queue) REQUIRES(jobd->lock)
 {
@@ -182,10 +197,13 @@ static void check_queue(struct jobd *jobd, struct queue *queue, struct census *c
     verify(durable ? came <= counted : came == counted); /* some came back */
     /* Nobody waits in vain. */
     bool idle = here - queue->end_pending < queue->workers && here < 2 * queue->workers;
+    bool no_probe = queue->breaker.probe != 0 || queue->breaker.due.place != 0;
+    check_breaker(jobd, queue);
     struct waiting *taker, *putter = TAILQ_FIRST(&queue->put_waiters);
     TAILQ_FOREACH (taker, &queue->take_waiters, link)
         verify(queued == 0 || queue->paused || hides_others(jobd, queue) ||
-               (waiter_of(taker)->lease_us == 0 && !idle));
+               (waiter_of(taker)->lease_us == 0 && !idle) ||
+               (breaker_holds(queue) && (waiter_of(taker)->lease_us > 0 || no_probe)));
     verify(putter == NULL || queue->dispatch_needed ||
            admission_jobs(&putter->put) > admission_room(queue));
     for (unsigned state = 0; state < JOBD_STATES; state++)
@@ -301,5 +319,6 @@ void check_engine(struct jobd *jobd)
     check_heap(&jobd->delays);
     check_heap(&jobd->deadlines);
     check_heap(&jobd->leases.due);
+    check_heap(&jobd->probes);
     mutex_unlock(&jobd->lock);
 }

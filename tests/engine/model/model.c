@@ -22,6 +22,8 @@ const struct jobd_queue_config model_queues[QUEUES] = {
      .capacity = 4,
      .workers = 2,
      .workers_max = 5,
+     .breaker_failures = 2,
+     .breaker_us = 700,
      .backoff_min_us = 50,
      .backoff_max_us = 900},
     {.name = "many",
@@ -30,6 +32,8 @@ const struct jobd_queue_config model_queues[QUEUES] = {
      .capacity_max = 12,
      .attempts = 3,
      .keep_us = 4000,
+     .breaker_failures = 1,
+     .breaker_us = 2500,
      .expires_us = 6000,
      .backoff_min_us = 1,
      .backoff_max_us = 500},
@@ -320,9 +324,22 @@ struct actor *model_first_putter(struct model *model, unsigned queue)
     return found;
 }
 
+bool model_holds(const struct model *model, unsigned queue)
+{
+    return model->breakers[queue].open && model->workers[queue] > 0;
+}
+
+static bool may_probe(const struct model *model, unsigned queue, const struct actor *take_waiter)
+{
+    const struct model_breaker *breaker = &model->breakers[queue];
+    return take_waiter->kind != LEASER && breaker->probe == 0 &&
+           model->now_us >= breaker->probe_at_us;
+}
+
 bool model_can_give(struct model *model, unsigned queue, const struct actor *take_waiter)
 {
     return !model->paused[queue] && next_job(model, queue) != NULL &&
+           (!model_holds(model, queue) || may_probe(model, queue, take_waiter)) &&
            (take_waiter->kind == LEASER || running_here(model, queue) < model->workers[queue]);
 }
 
@@ -339,6 +356,12 @@ static struct actor *next_taker(struct model *model, unsigned queue)
     return found;
 }
 
+static void begin_probe(struct model *model, unsigned queue, uint64_t id)
+{
+    model->breakers[queue].probe = id;
+    model->breakers[queue].probe_at_us = model->now_us + model_queues[queue].breaker_us;
+}
+
 void model_give(struct model *model, unsigned queue, struct actor *take_waiter)
 {
     struct model_job *job = next_job(model, queue);
@@ -348,6 +371,8 @@ void model_give(struct model *model, unsigned queue, struct actor *take_waiter)
     model_expect(take_waiter, JOBD_OK, job->id);
     take_waiter->id = job->id;
     if (take_waiter->kind != LEASER) {
+        if (model_holds(model, queue))
+            begin_probe(model, queue, job->id);
         take_waiter->holds = true;
         return;
     }
@@ -451,10 +476,48 @@ static void keep_error(struct model *model, struct model_job *job, int size)
         *job = after;
 }
 
+/* What the end of an attempt by a worker says of what it needs. True: it is not to be counted. */
+static bool note_down(struct model *model, const struct model_job *job,
+                      const struct jobd_outcome *outcome)
+{
+    struct model_breaker *breaker = &model->breakers[job->queue];
+    const struct jobd_queue_config *queue = &model_queues[job->queue];
+    bool was_open = breaker->open, was_probe = breaker->probe == job->id;
+    bool down = outcome->state == JOBD_FAILED && outcome->down;
+    if (was_probe)
+        breaker->probe = 0;
+    if (queue->breaker_failures == 0 || outcome->state == JOBD_CANCELLED)
+        return false;
+    if (!down)
+        *breaker = (struct model_breaker){.opened = breaker->opened};
+    else if (!was_open)
+        breaker->open = ++breaker->in_a_row >= queue->breaker_failures;
+    if (down && !was_open)
+        breaker->opened += breaker->open;
+    if (down && breaker->open && (was_probe || !was_open))
+        breaker->probe_at_us = model->now_us + queue->breaker_us;
+    return down && was_open;
+}
+
+/* As if it had not been begun; later, when that was asked for. */
+static void go_back(struct model *model, struct model_job *job, int64_t in_us)
+{
+    job->attempt--;
+    job->state = in_us > 0 ? JOBD_SCHEDULED : JOBD_QUEUED;
+    job->ready_us = model->now_us + in_us;
+    job->order = in_us > 0 ? -(int)++model->clock : (int)++model->clock;
+    model_settle(model, job->queue);
+}
+
 void model_attempt_ended(struct model *model, struct model_job *job,
                          const struct jobd_outcome *outcome, int output, int error)
 {
     bool expires = outcome == &model_expired;
+    bool by_worker = job->state == JOBD_RUNNING && job->token == 0;
+    if (by_worker && note_down(model, job, outcome) && !job->stopping) {
+        go_back(model, job, outcome->retry_in_us);
+        return;
+    }
     if (job->token > 0)
         model_end_lease(model, job, expires ? NO_REPORT : model_report(outcome));
     bool failed = outcome->state == JOBD_FAILED;

@@ -71,6 +71,14 @@ struct actor {
     uint64_t expected_id;
 };
 
+/* Of a queue's breaker; who it is and when is in model_queues. */
+struct model_breaker {
+    unsigned in_a_row, opened;
+    bool open;
+    uint64_t probe; /* 0: none */
+    int64_t probe_at_us;
+};
+
 enum { TAKER, PUTTER, WATCHER, LEASER };
 
 struct model {
@@ -83,6 +91,7 @@ struct model {
     struct model_job jobs[JOBS_MAX];
     unsigned jobs_len;
     bool paused[QUEUES];
+    struct model_breaker breakers[QUEUES];
     unsigned capacity[QUEUES], workers[QUEUES]; /* at present */
     struct actor takers[TAKERS], leasers[LEASERS], put_waiters[PUTTERS], watchers[WATCHERS];
     unsigned rejected[QUEUES], retried[QUEUES], expired[QUEUES], forgotten_early[QUEUES];
@@ -127,6 +136,8 @@ unsigned model_jobs_of(const struct jobd_put *put);
 const struct model_job *model_with_key(const struct model *model, const struct jobd_put *put);
 /* Of those who wait for room, the one who came first. */
 struct actor *model_first_putter(struct model *model, unsigned queue);
+/* It gives no jobs out, but for probes. */
+bool model_holds(const struct model *model, unsigned queue);
 bool model_can_give(struct model *model, unsigned queue, const struct actor *take_waiter);
 
 /* Forgets what has ended until so many bytes more have room; false when that is not enough. */

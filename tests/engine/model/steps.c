@@ -218,6 +218,7 @@ struct jobd_outcome model_random_outcome(struct model *model)
     return (struct jobd_outcome){
         .state = ends[below(model, 4)],
         .for_good = below(model, 6) == 0,
+        .down = below(model, 3) > 0,
         .retry_in_us = below(model, 6) == 0 ? 700 : 0,
         .output = random_bytes(model),
         .error = random_bytes(model),

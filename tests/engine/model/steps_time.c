@@ -105,6 +105,8 @@ static void pass_time(struct model *model, int64_t now_us)
         }
         while ((due = next_expired(model)) != NULL)
             model_attempt_ended(model, due, &model_expired, -1, late_bytes(model, due));
+        for (unsigned queue = 0; queue < QUEUES; queue++) /* a probe may be due */
+            model_settle(model, queue);
         expire_waiters(model);
         for (unsigned queue = 0; queue < QUEUES; queue++)
             model_settle(model, queue);
