@@ -40,6 +40,7 @@ struct world {
     int64_t off_us;    /* what the wall clock is wrong by */
     struct before before;
     uint64_t next_id; /* above all that were given out */
+    struct jobd_filter filters[ACTORS];
     struct person people[ACTORS], workers[2 * QUEUES * WORKERS];
     char tokens[64][JOBD_TOKEN_SIZE];
     unsigned tokens_made;
@@ -211,6 +212,22 @@ static void do_amend(struct world *world, struct person *who)
     ask(who, 'n', jobd_amend(world->jobd, who->id, &to, &who->waiter, world->now_us));
 }
 
+/* The filters live as long as those who ask. */
+static void do_change_all(struct world *world, struct person *who)
+{
+    struct jobd_filter *filter = &world->filters[who - world->people];
+    *filter = (struct jobd_filter){.queue = below(world, QUEUES + 1),
+                                   .state = (enum jobd_state)below(world, JOBD_STATES + 1)};
+    if (filter->queue == QUEUES)
+        filter->queue = JOBD_NO_QUEUE;
+    if (below(world, 2) == 0)
+        filter->since_us = world->now_us - some_us(world, 200);
+    filter->wall_ahead_us = disk.wall_ahead_us;
+    ask(who, 'b',
+        jobd_change_all(world->jobd, (enum jobd_bulk)below(world, 3), filter, &who->waiter,
+                        world->now_us));
+}
+
 static void do_something(struct world *world)
 {
     struct person *who = free_person(world);
@@ -240,6 +257,8 @@ static void do_something(struct world *world)
         uint32_t from = below(world, QUEUES);
         const struct jobd_route route = {.from = from, .to = QUEUES - 1 - from};
         ask(who, 'm', jobd_move(world->jobd, &route, &who->waiter, world->now_us, &purged));
+    } else if (below(world, 4) == 0) {
+        do_change_all(world, who);
     } else if (below(world, 10) == 0) {
         ask(who, 'u',
             jobd_purge(world->jobd, below(world, QUEUES), &who->waiter, world->now_us, &purged));

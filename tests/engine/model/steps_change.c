@@ -89,3 +89,97 @@ void model_step_forget(struct model *model)
     if (expected == JOBD_OK)
         job->forgotten = true;
 }
+
+/* ---- many */
+
+static struct model_job *next_meant(struct model *model, const struct jobd_filter *filter,
+                                    unsigned *at)
+{
+    while (*at < model->jobs_len) {
+        struct model_job *job = &model->jobs[(*at)++];
+        if (model_matches(filter, job))
+            return job;
+    }
+    return NULL;
+}
+
+static bool has_room(struct model *model, unsigned queue)
+{
+    return model_first_putter(model, queue) == NULL &&
+           model_waiting(model, queue) < model->capacity[queue];
+}
+
+static void settle_all(struct model *model)
+{
+    for (unsigned queue = 0; queue < QUEUES; queue++)
+        model_settle(model, queue);
+}
+
+static void retry_all(struct model *model, const struct jobd_filter *filter,
+                      struct jobd_tally *tally)
+{
+    struct model_job *job;
+    for (unsigned at = 0; (job = next_meant(model, filter, &at)) != NULL;) {
+        if (!model_final(job))
+            continue;
+        tally->matched++;
+        if (has_room(model, job->queue)) {
+            model_retried(model, job);
+            tally->changed++;
+        } else if (tally->next == 0) {
+            tally->next = job->id;
+        }
+    }
+    settle_all(model);
+}
+
+/* What has ended is forgotten first, then what waits is cancelled, as one does not make the other;
+ * what runs is told when it is met. */
+static void drop_all(struct model *model, const struct jobd_filter *filter, bool running,
+                     struct jobd_tally *tally)
+{
+    uint64_t waiting[64];
+    unsigned len = 0;
+    struct model_job *job;
+    for (unsigned at = 0; (job = next_meant(model, filter, &at)) != NULL;) {
+        bool stops = job->state == JOBD_RUNNING && running && !job->stopping;
+        tally->matched++;
+        tally->changed += stops || job->state != JOBD_RUNNING;
+        if (model_final(job)) {
+            job->forgotten = true;
+        } else if (waits(job)) {
+            verify(len < sizeof waiting / sizeof waiting[0]);
+            waiting[len++] = job->id;
+        } else if (stops) {
+            model_stop(model, job);
+        }
+    }
+    for (unsigned i = 0; i < len; i++)
+        model_end(model, model_find(model, waiting[i]), JOBD_CANCELLED);
+    settle_all(model);
+}
+
+static bool anybody_waits_for_room(struct model *model)
+{
+    for (unsigned queue = 0; queue < QUEUES; queue++)
+        if (model_first_putter(model, queue) != NULL)
+            return true;
+    return false;
+}
+
+void model_step_change_all(struct model *model)
+{
+    struct jobd_filter filter = model_filter(model, below(model, 10000));
+    enum jobd_bulk what = (enum jobd_bulk)below(model, 3);
+    struct jobd_waiter waiter = {.deadline_us = JOBD_NEVER};
+    struct jobd_tally tally = {.matched = 0};
+    if (anybody_waits_for_room(model) || below(model, 3) > 0)
+        return; /* as for a purge */
+    verify(jobd_change_all(model->jobd, what, &filter, &waiter, model->now_us) == JOBD_OK);
+    if (what == JOBD_RETRY_ALL)
+        retry_all(model, &filter, &tally);
+    else
+        drop_all(model, &filter, what == JOBD_STOP_ALL, &tally);
+    verify(waiter.tally.matched == tally.matched && waiter.tally.changed == tally.changed);
+    verify(waiter.tally.next == tally.next);
+}
