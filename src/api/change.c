@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Changing jobs that are in: one that waits, or one that is to end, or to be forgotten. */
+/* Changing jobs that are in: one that waits, one that is to end or to be forgotten, or many. */
 #include "api/endpoint.h"
+#include "api/job_filter.h"
 #include "api/job_json.h"
 #include "api/put_options.h"
 #include "api/respond.h"
@@ -104,7 +105,86 @@ static enum step answer_delete(struct call *call, enum jobd_result result)
                                    : respond_result(call, result);
 }
 
+/* ---- all that a filter means */
+
+struct bulk_state {
+    struct jobd_filter filter;
+    enum jobd_bulk what;
+};
+
+static struct bulk_state *bulk_state(const struct call *call)
+{
+    return request_state(call->request, sizeof(struct bulk_state));
+}
+
+static enum step parse_retry_all(struct call *call)
+{
+    struct bulk_state *state = bulk_state(call);
+    state->what = JOBD_RETRY_ALL;
+    if (job_filter_read(call, &state->filter) == STEP_REPLY)
+        return STEP_REPLY;
+    if (state->filter.state != JOBD_STATES && !jobd_state_final(state->filter.state))
+        return respond_bad_value(call, "state", "done, failed or cancelled");
+    return STEP_START;
+}
+
+static enum step parse_drop_all(struct call *call)
+{
+    static const char *const filters[] = {JOB_FILTER_PARAMETERS};
+    struct bulk_state *state = bulk_state(call);
+    bool running = false, any = false;
+    for (size_t i = 0; i < sizeof filters / sizeof filters[0]; i++)
+        any = any || is_given(call, filters[i]);
+    if (!any)
+        return respond_error(call, 400,
+                             "which jobs? expected queue, state, tag, key, since or before");
+    if (!parameter_bool(call, "running", &running))
+        return respond_bad_value(call, "running", "true or false");
+    state->what = running ? JOBD_STOP_ALL : JOBD_DROP_ALL;
+    return job_filter_read(call, &state->filter);
+}
+
+static enum jobd_result start_bulk(struct call *call)
+{
+    const struct bulk_state *state = bulk_state(call);
+    return jobd_change_all(call->api->jobd, state->what, &state->filter, &call->request->waiter,
+                           clock_now_us());
+}
+
+static enum step answer_bulk(struct call *call, enum jobd_result result)
+{
+    const struct jobd_tally *tally = &call->request->waiter.tally;
+    if (result != JOBD_OK)
+        return respond_result(call, result);
+    cJSON *object = cJSON_CreateObject();
+    bool whole = json_add_int(object, "matched", (int64_t)tally->matched) &&
+                 json_add_int(object, "changed", (int64_t)tally->changed) &&
+                 (tally->next != 0 ? json_add_int(object, "next", (int64_t)tally->next)
+                                   : cJSON_AddNullToObject(object, "next") != NULL);
+    return respond_json(call, 200, object, whole);
+}
+
 const struct endpoint change_endpoints[] = {
+    {
+        .paths = {"/jobs/retry"},
+        .methods = METHOD_POST,
+        .scope = SCOPE_ADMIN,
+        .about = ABOUT_FILTER,
+        .parameters = {JOB_FILTER_PARAMETERS},
+        .parse = parse_retry_all,
+        .start = start_bulk,
+        .answer = answer_bulk,
+    },
+    {
+        .paths = {"/jobs"},
+        .methods = METHOD_DELETE,
+        .scope = SCOPE_ADMIN,
+        .about = ABOUT_FILTER,
+        .parameters = {JOB_FILTER_PARAMETERS, "running"},
+        .parse = parse_drop_all,
+        .start = start_bulk,
+        .answer = answer_bulk,
+    },
     {
         .paths = {"/jobs/*"},
         .methods = METHOD_PATCH,

@@ -233,6 +233,138 @@ static void changes_outlive_a_kill(void **state)
     client_free(client);
 }
 
+/* ---- many */
+
+static void assert_bulk(const struct answer *answer, int matched, int changed, uint64_t next)
+{
+    char text[96];
+    if (next != 0)
+        snprintf(text, sizeof text, "{\"matched\":%d,\"changed\":%d,\"next\":%llu}\n", matched,
+                 changed, (unsigned long long)next);
+    else
+        snprintf(text, sizeof text, "{\"matched\":%d,\"changed\":%d,\"next\":null}\n", matched,
+                 changed);
+    assert_answer(answer, 200, text);
+}
+
+static const struct answer *drop_all(struct client *client, const char *query)
+{
+    char path[160];
+    snprintf(path, sizeof path, "/jobs%s", query);
+    return client_send(client, "DELETE", path, NULL, NULL);
+}
+
+static void dead_letters_are_retried_as_there_is_room(void **state)
+{
+    enum { FAILED = 5, CAPACITY = 3 };
+    struct server *server = server_start("-w", "0", "-q", "3");
+    struct client *client = client_new(server);
+    uint64_t ids[FAILED];
+    (void)state;
+    for (int i = 0; i < FAILED; i++) {
+        ids[i] = client_put(client, i < 4 ? "/do?key=tenant7" : "/do");
+        fail_one(client, "", "no");
+    }
+    uint64_t other = client_put(client, "/do?key=tenant7");
+    assert_answer(drop(client, other, ""), 200, "cancelled\n");
+    assert_bulk(client_post(client, "/jobs/retry?state=failed&key=tenant7"), 4, CAPACITY, ids[3]);
+    for (int i = 0; i < CAPACITY; i++)
+        assert_int_equal(taken(client), ids[i]);
+    assert_bulk(client_post(client, "/jobs/retry?state=failed&key=tenant7"), 1, 1, 0);
+    assert_int_equal(taken(client), ids[3]);
+    assert_bulk(client_post(client, "/jobs/retry?before=1h"), 0, 0, 0);
+    assert_bulk(client_post(client, "/jobs/retry"), 2, 2, 0); /* all that have ended */
+    assert_int_equal(taken(client), ids[4]);
+    assert_int_equal(taken(client), other);
+    client_free(client);
+}
+
+static void all_that_match_are_dropped(void **state)
+{
+    struct server *server = server_start("-w", "0", "-q", "20");
+    struct client *client = client_new(server);
+    char lease[256], path[300];
+    (void)state;
+    uint64_t failed = client_put(client, "/do?tag=import-42");
+    fail_one(client, "", "no");
+    uint64_t running = client_put(client, "/do?tag=import-42");
+    answer_field(client_post(client, "/take"), "Location", lease);
+    uint64_t waits = client_put(client, "/do?tag=import-42"),
+             later = client_put(client, "/do?tag=import-42&delay=1h"),
+             other = client_put(client, "/do?tag=import-4");
+    assert_bulk(drop_all(client, "?tag=import-42"), 4, 3, 0);
+    assert_answer(drop(client, failed, ""), 404, "no such job\n");
+    assert_string_equal(json_string(client_job(client, waits), "state"), "cancelled");
+    assert_string_equal(json_string(client_job(client, later), "state"), "cancelled");
+    assert_string_equal(json_string(client_job(client, running), "state"), "running");
+    assert_string_equal(json_string(client_job(client, other), "state"), "queued");
+    assert_bulk(drop_all(client, "?state=running&running=true"), 1, 1, 0);
+    assert_string_equal(json_string(client_job(client, running), "state"), "cancelled");
+    snprintf(path, sizeof path, "%s/done", lease);
+    assert_int_equal(client_post(client, path)->status, 409);
+    assert_bulk(drop_all(client, "?state=cancelled&since=1h"), 3, 3, 0);
+    assert_bulk(drop_all(client, "?queue=default&state=done"), 0, 0, 0);
+    client_free(client);
+}
+
+/* Whoever runs them is told, also when there are more than are told in one step. */
+static void all_that_run_are_stopped(void **state)
+{
+    enum { JOBS = 20 };
+    struct server *server = server_start("-w", "20", "-q", "20", "--sleep", "1h");
+    struct client *client = client_new(server);
+    (void)state;
+    for (int i = 0; i < JOBS; i++)
+        client_put(client, "/do");
+    client_await_metric(client, "jobd_queue_running{queue=\"default\"}", JOBS);
+    assert_bulk(drop_all(client, "?queue=default"), JOBS, 0, 0);
+    assert_bulk(drop_all(client, "?queue=default&running=true"), JOBS, JOBS, 0);
+    client_await_metric(client, "jobd_jobs_cancelled_total{queue=\"default\"}", JOBS);
+    client_free(client);
+}
+
+/* More than are handled at once while the request is served. */
+static void very_many_are_dropped(void **state)
+{
+    enum { JOBS = 30000 };
+    struct server *server = server_start("-w", "0", "-q", "30000", "--keep", "100");
+    struct client *client = client_new(server);
+    char *lines = malloc(2 * JOBS + 1);
+    (void)state;
+    assert_non_null(lines);
+    for (size_t i = 0; i < JOBS; i++)
+        memcpy(lines + 2 * i, "x\n", 3);
+    assert_int_equal(client_send(client, "POST", "/do?batch=lines", NULL, lines)->status, 202);
+    free(lines);
+    assert_bulk(drop_all(client, "?state=queued"), JOBS, JOBS, 0);
+    assert_bulk(client_post(client, "/jobs/retry"), 100, 100, 0);
+    client_free(client);
+}
+
+static void bad_filters_are_named(void **state)
+{
+    struct server *server = server_start("-w", "0");
+    struct client *client = client_new(server);
+    (void)state;
+    assert_answer(drop_all(client, ""), 400,
+                  "which jobs? expected queue, state, tag, key, since or before\n");
+    assert_answer(drop_all(client, "?running=true"), 400,
+                  "which jobs? expected queue, state, tag, key, since or before\n");
+    assert_answer(drop_all(client, "?queue=default&running=yes"), 400,
+                  "invalid running: expected true or false\n");
+    assert_answer(drop_all(client, "?queue=other"), 400,
+                  "invalid queue: expected the name of a queue\n");
+    assert_answer(drop_all(client, "?queue=default&limit=1"), 400,
+                  "unknown parameter limit; there is queue, state, tag, key, since, before, "
+                  "running\n");
+    assert_answer(client_post(client, "/jobs/retry?state=queued"), 400,
+                  "invalid state: expected done, failed or cancelled\n");
+    assert_answer(client_post(client, "/jobs/retry?before=now"), 400,
+                  "invalid before: expected a time like 2026-12-01T09:00:00Z, or how long ago, "
+                  "like 5m, 2h or 7d\n");
+    client_free(client);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_teardown(name, server_stop_all)
@@ -240,7 +372,9 @@ int main(void)
         TEST(errors_of_the_last_attempts), TEST(an_exit_code_is_an_error_too),
         TEST(long_errors_are_cut),         TEST(a_waiting_job_is_changed),
         TEST(bad_changes_are_named),       TEST(an_ended_job_is_forgotten),
-        TEST(changes_outlive_a_kill),
+        TEST(changes_outlive_a_kill),      TEST(dead_letters_are_retried_as_there_is_room),
+        TEST(all_that_match_are_dropped),  TEST(all_that_run_are_stopped),
+        TEST(very_many_are_dropped),       TEST(bad_filters_are_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
