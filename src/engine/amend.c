@@ -54,7 +54,7 @@ static const struct change_kind delay_kind = {.name = "amend",
                                               .apply = apply_amend_locked,
                                               .undo = undo_amend_locked};
 static const struct change_kind amend_kind = {.name = "amend",
-                                              .row = ROW_REPLACE,
+                                              .row = ROW_AMEND,
                                               .describe = describe_amend,
                                               .apply = apply_amend_locked,
                                               .undo = undo_amend_locked};
@@ -98,7 +98,8 @@ static enum jobd_result may_change(const struct job *job)
         return JOBD_FINISHED;
     if (job->commit_pending)
         return job->changing ? JOBD_CHANGING : JOBD_FINISHED;
-    return JOBD_OK;
+    bool replaced = job->extra != NULL && job->extra->replacing.first != NULL;
+    return replaced ? JOBD_CHANGING : JOBD_OK;
 }
 
 static enum jobd_result amend_locked(struct op *op, struct job *job,

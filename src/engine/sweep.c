@@ -118,8 +118,11 @@ static enum jobd_result sweep(struct jobd *jobd, struct sweep *sweep, struct job
 enum jobd_result jobd_purge(struct jobd *jobd, uint32_t queue, struct jobd_waiter *waiter,
                             int64_t now_us, uint32_t *purged)
 {
-    struct sweep all = {.queue = queue, .to = JOBD_NO_QUEUE};
-    verify(queue < jobd->queues_len);
+    struct sweep all = {.queue = queue_index(queue), .to = JOBD_NO_QUEUE};
+    verify(all.queue < jobd->queues_len);
+    *purged = 0;
+    if (jobd->queues[all.queue].number != queue)
+        return JOBD_UNDECLARED;
     enum jobd_result result = sweep(jobd, &all, waiter, now_us);
     *purged = all.swept;
     return result;
@@ -128,10 +131,12 @@ enum jobd_result jobd_purge(struct jobd *jobd, uint32_t queue, struct jobd_waite
 enum jobd_result jobd_move(struct jobd *jobd, const struct jobd_route *route,
                            struct jobd_waiter *waiter, int64_t now_us, uint32_t *moved)
 {
-    struct sweep all = {.queue = route->from, .to = route->to};
-    verify(route->from < jobd->queues_len && route->to < jobd->queues_len);
+    struct sweep all = {.queue = queue_index(route->from), .to = queue_index(route->to)};
+    verify(all.queue < jobd->queues_len && all.to < jobd->queues_len);
+    const struct queue *from = &jobd->queues[all.queue], *to = &jobd->queues[all.to];
     *moved = 0;
-    if (route->from == route->to || !jobd->queues[route->to].declared)
+    if (from == to || from->number != route->from || to->number != route->to ||
+        to->phase != QUEUE_OPEN)
         return JOBD_UNDECLARED;
     enum jobd_result result = sweep(jobd, &all, waiter, now_us);
     *moved = all.swept;

@@ -56,7 +56,8 @@ static struct queue *target_of(const struct op *op, const struct sweep *sweep)
 /* Those who wait for room there come first. */
 static size_t room_in(const struct queue *queue)
 {
-    return TAILQ_EMPTY(&queue->put_waiters) ? admission_room(queue) : 0;
+    return TAILQ_EMPTY(&queue->put_waiters) && queue->phase == QUEUE_OPEN ? admission_room(queue)
+                                                                          : 0;
 }
 
 static void add_locked(struct op *op, struct step *step, struct job *job) REQUIRES(op->jobd->lock)

@@ -93,8 +93,10 @@ static bool write_change(void *context, enum row_kind kind, const struct job_rec
         return true;
     }
     if (kind == ROW_REPLACE)
+        verify(kept->there && kept->record.attempt == 0);
+    if (kind == ROW_AMEND)
         verify(kept->there);
-    if (kind == ROW_ADD || kind == ROW_REPLACE) {
+    if (kind == ROW_ADD || kind == ROW_REPLACE || kind == ROW_AMEND) {
         forget(kept);
         kept->there = true;
         kept->record = *record;
@@ -108,7 +110,7 @@ static bool write_change(void *context, enum row_kind kind, const struct job_rec
         kept->record.queue = strcmp(record->queue, "one") == 0 ? "one" : "two";
         kept->record.at_us = record->at_us;
     }
-    if (kind == ROW_SET || kind == ROW_REPLACE)
+    if (kind == ROW_SET || kind == ROW_REPLACE || kind == ROW_AMEND)
         keep_progress(kept, record);
     kept->record.key = kept->key;
     kept->record.trace = kept->trace;
@@ -212,6 +214,7 @@ struct jobd *disk_open_engine(uint32_t capacity, uint32_t restored, uint64_t fir
     const struct jobd_config config = {.queues = queues,
                                        .queues_len = QUEUES,
                                        .keep = KEEP,
+                                       .keep_for_us = KEEP_FOR_US,
                                        .memory_bytes = 1 << 20,
                                        .waiters_max = 64,
                                        .leases_max = LEASES,
@@ -263,7 +266,9 @@ static void hold_to_account(const struct person *who)
     bool good = who->waiter.result == JOBD_OK;
     switch (who->verb) {
     case 'p':
-        verify(good ? kept->there : who->waiter.result != JOBD_STORE_FAILED || !kept->there);
+        verify(good ? kept->there
+                    : who->waiter.result != JOBD_STORE_FAILED || !kept->there ||
+                          who->waiter.receipt.replaced);
         break;
     case 'c':
         verify(!good || (kept->there && kept->record.state == JOBD_CANCELLED));

@@ -123,6 +123,8 @@ static void retry_all(struct model *model, const struct jobd_filter *filter,
         if (!model_final(job))
             continue;
         tally->matched++;
+        if (model->phase[job->queue] != OPEN)
+            continue;
         if (has_room(model, job->queue)) {
             model_retried(model, job);
             tally->changed++;
