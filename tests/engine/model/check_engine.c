@@ -354,7 +354,8 @@ void check_engine(struct jobd *jobd)
     for (uint32_t i = 0; i < jobd->queues_len; i++)
         check_queue(jobd, &jobd->queues[i], &census);
     check_records(jobd, &census);
-    census.waiters += waiters_in(&jobd->idle_waiters, WAIT_IDLE) + waiters_for_disk(jobd);
+    census.waiters += waiters_in(&jobd->idle_waiters, WAIT_IDLE) + waiters_for_disk(jobd) +
+                      waiters_in(&jobd->sweep_waiters, WAIT_SWEEP);
     const struct way way = count_ways(jobd, NULL);
     verify(way.entries + jobd->journal.free == jobd->journal.max);
     verify(way.entering == census.entering && way.retrying + way.forgetting == census.retrying);
