@@ -96,9 +96,19 @@ static struct job *next_locked(struct op *op, struct step *step, struct job *job
     return next != NULL && next->id < step->sweep->below ? next : NULL;
 }
 
+/* Another queue may have come into its place. */
+static bool queue_is_there_locked(struct op *op, const struct jobd_filter *filter)
+    REQUIRES(op->jobd->lock)
+{
+    return filter->queue == JOBD_NO_QUEUE ||
+           op->jobd->queues[queue_index(filter->queue)].number == filter->queue;
+}
+
 static bool look_locked(struct op *op, struct step *step) REQUIRES(op->jobd->lock)
 {
     struct sweep *sweep = step->sweep;
+    if (!queue_is_there_locked(op, sweep->filter))
+        return false;
     struct job *job = jobs_above(&op->jobd->jobs, sweep->after);
     if (job != NULL && job->id >= sweep->below)
         job = NULL;

@@ -256,7 +256,7 @@ static void other_methods_and_paths(void **state)
         {"OPTIONS", "/do", 405, "GET, POST"},
         {"OPTIONS", "/jobs/1/retry", 405, "POST"},
         {"OPTIONS", "/nowhere", 404, ""},
-        {"POST", "/jobs", 405, "GET, HEAD"},
+        {"POST", "/jobs", 405, "GET, HEAD, DELETE"},
         {"POST", "/jobs/1", 405, "GET, HEAD, DELETE"},
         {"POST", "/healthz", 405, "GET, HEAD"},
         {"GET", "/queues/default/pause", 405, "POST"},
