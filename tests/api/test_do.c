@@ -257,7 +257,7 @@ static void other_methods_and_paths(void **state)
         {"OPTIONS", "/jobs/1/retry", 405, "POST"},
         {"OPTIONS", "/nowhere", 404, ""},
         {"POST", "/jobs", 405, "GET, HEAD, DELETE"},
-        {"POST", "/jobs/1", 405, "GET, HEAD, DELETE"},
+        {"POST", "/jobs/1", 405, "GET, HEAD, PATCH, DELETE"},
         {"POST", "/healthz", 405, "GET, HEAD"},
         {"GET", "/queues/default/pause", 405, "POST"},
         {"GET", "/", 404, ""},
