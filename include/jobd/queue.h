@@ -255,6 +255,12 @@ struct jobd_receipt {
     int64_t room_in_us;
 };
 
+/* What became of many jobs. */
+struct jobd_tally {
+    uint64_t matched, changed;
+    uint64_t next; /* the oldest that its queue had no room for; 0: none */
+};
+
 /* Somebody who waits. The caller owns it, fills in the first block and leaves it alone while it
  * waits: from JOBD_PENDING until wake() is called or jobd_cancel_wait() has said true. One waiter
  * waits for one thing at a time; zero it before its first use. */
@@ -287,6 +293,7 @@ struct jobd_waiter {
     bool accepted;               /* jobd_put(), jobd_put_wait(): what was offered has been taken */
     struct jobd_receipt receipt; /* jobd_put_wait() */
     uint32_t swept;              /* jobd_purge(), jobd_move(): how many, in the end */
+    struct jobd_tally tally;     /* of the verbs for many in jobd/change.h, in the end */
     struct jobd_task task;       /* jobd_take(): the job */
     struct jobd_info info; /* the job at its end, for who waits for that; or when it was leased */
     struct jobd_blob *output; /* on JOBD_OK, where wanted: a reference, the caller's; or NULL, also
@@ -338,7 +345,7 @@ JOBD_API JOBD_MUST_READ enum jobd_result jobd_put_wait(struct jobd *jobd,
                                                        struct jobd_receipt *receipt);
 
 /* A waiting job is cancelled, and its slot free: JOBD_OK. A running one is told to stop:
- * JOBD_STOPPING. JOBD_FINISHED or JOBD_NO_JOB otherwise. */
+ * JOBD_STOPPING. JOBD_FINISHED, JOBD_CHANGING or JOBD_NO_JOB otherwise. */
 JOBD_API enum jobd_result jobd_cancel(struct jobd *jobd, uint64_t id, struct jobd_waiter *waiter,
                                       int64_t now_us);
 
