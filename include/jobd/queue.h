@@ -109,6 +109,8 @@ JOBD_API uint32_t jobd_queue_named(const struct jobd *jobd, const char *name);
 JOBD_API const char *jobd_queue_name(const struct jobd *jobd, uint32_t queue);
 /* All that there have been, those that are gone included: each can be looked at by its index. */
 JOBD_API uint32_t jobd_queues_len(const struct jobd *jobd);
+/* As many as there can be. */
+JOBD_API uint32_t jobd_queues_max(const struct jobd *jobd);
 /* Does it take jobs in? To one that does not verbs say JOBD_UNDECLARED. */
 JOBD_API bool jobd_queue_declared(const struct jobd *jobd, uint32_t queue);
 /* Does it give jobs out? One that is retired does, until it is empty. */

@@ -167,7 +167,7 @@ static struct job_content content_locked(struct op *op, struct admission *admiss
                                          uint32_t number) REQUIRES(op->jobd->lock)
 {
     const struct jobd_put *put = admission->put;
-    uint16_t usual = op->jobd->queues[put->queue].attempts;
+    uint16_t usual = op->jobd->queues[queue_index(put->queue)].attempts;
     bool by_wall = put->at_us > op->now_us;
     return (struct job_content){
         .payload = payload_of(put, number),
