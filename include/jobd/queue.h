@@ -131,6 +131,7 @@ struct jobd_task {
     size_t payload_bytes;      /* known also while a lease waits to be written down */
     const char *key;           /* the client's Idempotency-Key, "" without */
     const char *trace;         /* its traceparent, "" without */
+    struct jobd_blob *words;   /* as of JOBD_WORDS; NULL: none */
 };
 
 /* How an attempt ended. */
@@ -171,8 +172,9 @@ struct jobd_info {
 
 /* What is said of a job in words, and kept with it. */
 enum jobd_text {
-    JOBD_GROUP, /* whose it is: for limits and turns */
-    JOBD_TAGS,  /* to be found by: each ends with a line feed */
+    JOBD_GROUP,   /* whose it is: for limits and turns */
+    JOBD_TAGS,    /* to be found by: each ends with a line feed */
+    JOBD_HEADERS, /* for its runner: `Name: value`, each ends with a line feed */
     JOBD_TEXTS
 };
 
@@ -512,10 +514,10 @@ JOBD_API size_t jobd_memory(struct jobd *jobd);
 /* The next job of the queue, for this waiter to run: JOBD_OK and waiter->task; or JOBD_PENDING, and
  * it is woken with the task (JOBD_OK), JOBD_TIMEOUT or JOBD_CLOSED. Takers are served in the order
  * they came, one job to one taker. The waiter must stay until jobd_finish(); not so for a
- * lease: its task's payload is a reference, the caller's, key and trace are "", but it has
- * waiter->info, and there may be JOBD_TOO_MANY_LEASES, or, with at_once, JOBD_OUT_OF_MEMORY: its
- * account has no room for the job that would be it.
- * With a journal a lease is given when it is written down (JOBD_PENDING, also with at_once). */
+ * lease: its task's payload is a reference, the caller's, key and trace are "", words NULL, but it
+ * has waiter->info, and there may be JOBD_TOO_MANY_LEASES, or, with at_once, JOBD_OUT_OF_MEMORY:
+ * its account has no room for the job that would be it. With a journal a lease is given when it is
+ * written down (JOBD_PENDING, also with at_once). */
 JOBD_API JOBD_MUST_READ enum jobd_result jobd_take(struct jobd *jobd, uint32_t queue,
                                                    struct jobd_waiter *waiter, int64_t now_us);
 

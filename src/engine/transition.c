@@ -190,6 +190,7 @@ static struct jobd_task task_of(const struct queue *queue, const struct job *job
         .payload_bytes = job->payload != NULL ? job->payload->size : 0,
         .key = extra != NULL ? extra->key : "",
         .trace = extra != NULL ? extra->trace : "",
+        .words = extra != NULL ? extra->words : NULL,
     };
 }
 
@@ -197,7 +198,7 @@ static void lease_locked(struct op *op, struct job *job, struct jobd_waiter *tak
     REQUIRES(op->jobd->lock)
 {
     /* The job may be forgotten at any moment; its payload comes with the answer. */
-    taker->task.payload = NULL;
+    taker->task.payload = taker->task.words = NULL;
     taker->task.key = taker->task.trace = "";
     job->lease =
         lease_grant(&op->jobd->leases, job, taker->token, later_us(op->now_us, taker->lease_us));
