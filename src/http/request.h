@@ -26,10 +26,11 @@ enum method {
     METHOD_POST = 1 << 2,
     METHOD_DELETE = 1 << 3,
     METHOD_OPTIONS = 1 << 4,
-    METHOD_OTHER = 1 << 5 /* has no name here */
+    METHOD_OTHER = 1 << 5, /* has no name here */
+    METHOD_PUT = 1 << 6
 };
 
-enum { METHODS_SIZE = sizeof "GET, HEAD, POST, DELETE, OPTIONS" };
+enum { METHODS_SIZE = sizeof "GET, HEAD, POST, PUT, DELETE, OPTIONS" };
 
 enum method method_named(const char *name);
 /* The names of those in the set, as an Allow field lists them. */
