@@ -83,6 +83,9 @@ enum jobd_result {
     JOBD_STOPPING,         /* the job runs, and has been told to stop */
     JOBD_STORE_FAILED,     /* could not be saved: nothing was done */
     JOBD_UNDECLARED,       /* the queue has jobs from before, and takes and gives none */
+    JOBD_NO_SCHEDULE,      /* see jobd/schedule.h */
+    JOBD_SCHEDULE_FIXED,   /* it is the configuration's */
+    JOBD_TOO_MANY_SCHEDULES,
     JOBD_RESULTS
 };
 
@@ -144,6 +147,7 @@ struct jobd_config {
     void (*on_failure)(void *context);
     void *failure_context;
     bool failed_attempts;
+    const struct jobd_schedule_config *schedules; /* of jobd/schedule.h; NULL: there are none */
 };
 
 /* Records of jobs that an engine needs whose queues, all together, have so much capacity and so
@@ -235,8 +239,9 @@ struct jobd_info {
 
 /* What is said of a job in words, and kept with it. */
 enum jobd_text {
-    JOBD_GROUP, /* whose it is: for limits and turns */
-    JOBD_TAGS,  /* to be found by: each ends with a line feed */
+    JOBD_GROUP,    /* whose it is: for limits and turns */
+    JOBD_TAGS,     /* to be found by: each ends with a line feed */
+    JOBD_SCHEDULE, /* the one that it came of */
     JOBD_TEXTS
 };
 

@@ -12,12 +12,13 @@
 /* ---- all there is, what is asked for most first */
 
 static const struct endpoint *const tables[] = {
-    put_endpoints,    /* /do, /jobs/{id}/retry */
-    take_endpoints,   /* /take */
-    lease_endpoints,  /* /leases/{token}/... */
-    job_endpoints,    /* /jobs */
-    queue_endpoints,  /* /queues */
-    health_endpoints, /* /healthz, /readyz, /metrics */
+    put_endpoints,      /* /do, /jobs/{id}/retry */
+    take_endpoints,     /* /take */
+    lease_endpoints,    /* /leases/{token}/... */
+    job_endpoints,      /* /jobs */
+    queue_endpoints,    /* /queues */
+    schedule_endpoints, /* /schedules */
+    health_endpoints,   /* /healthz, /readyz, /metrics */
     NULL,
 };
 

@@ -69,4 +69,4 @@ struct endpoint {
 
 /* What the files have; the end is a row without methods. */
 extern const struct endpoint put_endpoints[], job_endpoints[], take_endpoints[], lease_endpoints[],
-    queue_endpoints[], health_endpoints[];
+    queue_endpoints[], schedule_endpoints[], health_endpoints[];

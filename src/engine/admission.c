@@ -7,6 +7,7 @@
 #include "engine/breaker.h"
 #include "engine/room_estimate.h"
 #include "engine/changes.h"
+#include "engine/schedule.h"
 #include "engine/transition.h"
 #include "engine/waiters.h"
 
@@ -102,8 +103,7 @@ static enum jobd_result repeat_locked(struct op *op, const struct admission *adm
 
 /* ---- letting in */
 
-static void apply_put_locked(struct op *op, struct change *change, struct job *job)
-    REQUIRES(op->jobd->lock)
+void admission_apply_locked(struct op *op, struct change *change, struct job *job)
 {
     struct queue *queue = &op->jobd->queues[job->queue];
     (void)change;
@@ -112,8 +112,7 @@ static void apply_put_locked(struct op *op, struct change *change, struct job *j
     transition_enter_locked(op, job);
 }
 
-static void undo_put_locked(struct op *op, struct change *change, struct job *job)
-    REQUIRES(op->jobd->lock)
+void admission_undo_locked(struct op *op, struct change *change, struct job *job)
 {
     (void)change;
     op->jobd->queues[job->queue].put_pending--;
@@ -122,8 +121,8 @@ static void undo_put_locked(struct op *op, struct change *change, struct job *jo
 
 static const struct change_kind put_kind = {.name = "put",
                                             .row = ROW_ADD,
-                                            .apply = apply_put_locked,
-                                            .undo = undo_put_locked,
+                                            .apply = admission_apply_locked,
+                                            .undo = admission_undo_locked,
                                             .then_end = true,
                                             .is_put = true};
 
@@ -155,8 +154,9 @@ static enum jobd_result let_in_locked(struct op *op, struct admission *admission
     REQUIRES(op->jobd->lock)
 {
     struct change change;
-    change_init(&change, op, &put_kind, NULL);
+    change_init(&change, op, admission->step != NULL ? &schedule_fire_kind : &put_kind, NULL);
     change.waiter = admission->waiter;
+    change.step = admission->step;
     for (uint32_t i = 0; i < admission_jobs(admission->put); i++) {
         struct job *job = new_job_locked(op, admission, i);
         if (i == 0) {
@@ -166,6 +166,8 @@ static enum jobd_result let_in_locked(struct op *op, struct admission *admission
         op->jobd->queues[job->queue].put_pending++;
         change_add_job(&change, job);
     }
+    if (change.step != NULL)
+        schedule_begin_locked(op, change.step);
     return change_submit_locked(op, &change);
 }
 

@@ -71,7 +71,8 @@ struct change {
     };
     struct queue *to; /* where its jobs go; NULL: they stay in their queue */
     struct ending ending;
-    struct job_extra *extra; /* for what an attempt leaves; owned */
+    struct job_extra *extra;    /* for what an attempt leaves; owned */
+    struct schedule_step *step; /* of a schedule, with its jobs or alone; owned. NULL: none */
 };
 
 /* May a change of somebody who asks be submitted, and may its waiter (NULL: nobody, or it waits
@@ -96,6 +97,10 @@ enum jobd_result change_submit_locked(struct op *op, struct change *change)
  * left. */
 bool change_conclude_locked(struct op *op, struct change *change, bool written, int *left)
     REQUIRES(op->jobd->lock);
+
+/* It stands in the journal and is none any more: nothing is written of it, and its waiter is told
+ * JOBD_STORE_FAILED when its turn comes. It has no jobs. */
+void change_void(struct change *change);
 
 /* `change`, about this job, is being undone: what was asked about the job on the strength of it
  * fails too, though it stands behind it in the journal. */

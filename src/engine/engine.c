@@ -126,6 +126,8 @@ static int new_tables_locked(struct jobd *jobd, const struct jobd_config *config
     if (error == 0)
         error = new_journal(&jobd->journal, config, size);
     if (error == 0)
+        error = schedules_init(&jobd->schedules, config->schedules);
+    if (error == 0)
         error = heap_init(&jobd->delays, config->queues_len);
     if (error == 0)
         error = heap_init(&jobd->deadlines, config->waiters_max);
@@ -192,6 +194,7 @@ void jobd_free(struct jobd *jobd)
         jobs_release(&jobd->jobs);
     }
     journal_release(&jobd->journal);
+    schedules_release(&jobd->schedules);
     leases_release(&jobd->leases);
     failures_release(&jobd->failures);
     heap_release(&jobd->delays);

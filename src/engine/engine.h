@@ -13,6 +13,7 @@
 #include "engine/lease_table.h"
 #include "engine/op.h"
 #include "engine/queue.h"
+#include "engine/schedule_table.h"
 #include "jobd/queue.h"
 
 struct jobd {
@@ -20,6 +21,7 @@ struct jobd {
     struct jobs jobs GUARDED_BY(lock);
     struct leases leases GUARDED_BY(lock);
     struct journal journal GUARDED_BY(lock);
+    struct schedules schedules GUARDED_BY(lock);
     struct queue *queues; /* what their configuration said never changes, the rest is guarded */
     uint32_t queues_len;
     uint32_t *by_name; /* their indices */

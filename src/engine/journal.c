@@ -6,6 +6,7 @@
 
 #include "engine/blob.h"
 #include "engine/changes.h"
+#include "engine/schedule_table.h"
 
 int journal_init(struct journal *journal, uint32_t max, uint32_t reserved)
 {
@@ -28,6 +29,7 @@ void journal_release(struct journal *journal)
             jobd_blob_unref(change->ending.outcome.error);
             jobd_blob_unref(change->ending.errors);
             extra_free(change->extra);
+            schedule_step_free(change->step);
         }
     }
     free(journal->all);

@@ -34,9 +34,8 @@ static bool needs_extras(const struct jobd *jobd, const struct jobd_put *put)
            (put->terms != NULL && words_weight(put->terms->texts) > 0);
 }
 
-/* One for each job, linked; NULL when they need none. 0 or -ENOMEM. */
-static int extras_new(const struct jobd *jobd, const struct admission *admission, int64_t now_us,
-                      struct job_extra **extra)
+int admission_extras(const struct jobd *jobd, const struct admission *admission, int64_t now_us,
+                     struct job_extra **extra)
 {
     const struct jobd_put *put = admission->put;
     *extra = NULL;
@@ -111,7 +110,7 @@ static enum jobd_result put_or_wait(struct jobd *jobd, struct admission *admissi
     verify(waiter == NULL || waiter->end_us == 0 || put->batch_len == 0);
     if (waiter != NULL)
         waiter->accepted = false;
-    if (extras_new(jobd, admission, now_us, &admission->extra) != 0)
+    if (admission_extras(jobd, admission, now_us, &admission->extra) != 0)
         return JOBD_OUT_OF_MEMORY;
     op_begin(&op, jobd, waiter, now_us);
     enum jobd_result result = put_locked(&op, admission, for_room);

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "jobd/queue.h"
+#include "server/config_schedules.h"
 
 struct option_spec;
 enum option_target { OF_SERVER, OF_QUEUE }; /* whose option it is */
@@ -77,7 +78,9 @@ struct options {
     char *cors_origin;               /* or NULL */
     bool open;
     unsigned log_format, log_level;
-    struct queue_options *queues; /* at least one */
+    uint64_t schedules_max;
+    struct config_schedules schedules; /* of the file */
+    struct queue_options *queues;      /* at least one */
     uint32_t queues_len;
 };
 

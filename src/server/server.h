@@ -12,6 +12,7 @@
 #include "http/listen.h"
 #include "http/tls.h"
 #include "jobd/pool.h"
+#include "run/recur.h"
 #include "run/runner.h"
 #include "server/failure_log.h"
 #include "server/options.h"
@@ -46,6 +47,7 @@ struct server {
     struct auth *auth;        /* NULL: everybody may come in */
     struct tls *tls;          /* NULL: in clear */
     struct failure_log failures;
+    struct recur *recur; /* the plans of schedules */
     struct jobd_pool *pool;
     struct jobd *jobd;
     struct http *http;

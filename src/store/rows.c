@@ -3,6 +3,7 @@
  * it. */
 #include "store/columns.h"
 #include "store/database_inside.h"
+#include "store/schedules.h"
 
 /* ---- writing */
 
@@ -33,6 +34,11 @@ enum database_result database_change(struct database *database, enum row_kind ki
         return write_row(database, SQL_ADD, &job_table, record, problem);
     case ROW_SET:
         return write_row(database, SQL_SET, &progress_table, record, problem);
+    case ROW_SCHEDULE:
+    case ROW_SCHEDULE_STEP:
+    case ROW_UNSCHEDULE:
+    case ROW_UNSCHEDULE_ALL:
+        return schedules_change(database, kind, record->schedule, problem);
     case ROW_REMOVE:
         break;
     }

@@ -12,6 +12,7 @@
 #include "engine/engine.h"
 #include "engine/model/check_engine.h"
 #include "engine/journal_scene.h"
+#include "engine/schedule_disk.h"
 #include "base/verify.h"
 
 enum {
@@ -196,12 +197,87 @@ static void do_work(struct world *world)
     ask(worker, 'w', result);
 }
 
+/* ---- schedules, whose instants are numbers here */
+
+static struct jobd_moment moment_of(struct world *world)
+{
+    return (struct jobd_moment){.now_us = world->now_us,
+                                .wall_us = (1 + below(world, INSTANTS - 100)) * INSTANT_US};
+}
+
+static void put_schedule(struct world *world, struct person *who, const char *name)
+{
+    enum jobd_schedule_change change;
+    const struct jobd_moment moment = moment_of(world);
+    struct jobd_schedule schedule = {.name = name,
+                                     .cron = "",
+                                     .zone = "",
+                                     .every_us = 1 + below(world, 3),
+                                     .queue = below(world, 2) == 0 ? "one" : "two",
+                                     .alone = below(world, 4) == 0};
+    schedule.texts[JOBD_TAGS] = below(world, 2) == 0 ? "x\n" : NULL;
+    schedule.payload = below(world, 2) == 0 ? jobd_blob_text("schedule") : NULL;
+    ask(who, 's', jobd_schedule_put(world->jobd, &schedule, &who->waiter, &moment, &change));
+    jobd_blob_unref(schedule.payload);
+}
+
+/* An instant soon after those before, or anywhere. */
+static void fire_schedule(struct world *world, unsigned number)
+{
+    struct jobd_schedule_info info;
+    char key[32];
+    if (jobd_schedule_get(world->jobd, schedule_names[number], &info) != JOBD_OK)
+        return;
+    int64_t after_us = info.after_us;
+    jobd_schedule_info_release(&info);
+    int64_t at_us = after_us - INSTANT_US + below(world, 5) * INSTANT_US;
+    if (below(world, 20) == 0)
+        at_us = moment_of(world).wall_us;
+    if (at_us < INSTANT_US || at_us >= INSTANTS * INSTANT_US)
+        return;
+    schedule_disk_key(number, at_us, key);
+    const struct jobd_firing firing = {.name = schedule_names[number],
+                                       .version = info.version,
+                                       .at_us = below(world, 6) > 0 ? at_us : 0,
+                                       .key = key,
+                                       .until_us = at_us,
+                                       .missed = below(world, 3)};
+    enum jobd_result result = jobd_schedule_fire(world->jobd, &firing, world->now_us);
+    world->next_id += result == JOBD_OK; /* perhaps a job */
+}
+
+static void do_schedule(struct world *world, struct person *who)
+{
+    unsigned number = below(world, SCHEDULES), which = below(world, 16);
+    const char *name = schedule_names[number];
+    const struct jobd_moment moment = moment_of(world);
+    struct jobd_receipt receipt;
+    if (which < 9) {
+        fire_schedule(world, number);
+    } else if (which < 11) {
+        put_schedule(world, who, name);
+    } else if (which == 11) {
+        ask(who, 's', jobd_schedule_delete(world->jobd, name, false, &who->waiter, world->now_us));
+    } else if (which == 12) {
+        ask(who, 's',
+            jobd_schedule_pause(world->jobd, name, below(world, 2) == 0, &who->waiter, &moment));
+    } else if (which == 13) {
+        (void)!jobd_schedule_turn_back(world->jobd, name, &moment);
+    } else {
+        enum jobd_result result =
+            jobd_schedule_run(world->jobd, name, &who->waiter, world->now_us, &receipt);
+        ask(who, 's', result);
+        if (result == JOBD_PENDING || result == JOBD_OK)
+            world->next_id = receipt.id + 1;
+    }
+}
+
 static void do_something(struct world *world)
 {
     struct person *who = free_person(world);
     struct jobd_receipt receipt;
     uint32_t purged;
-    unsigned which = below(world, 20);
+    unsigned which = below(world, 24);
     if (who == NULL || which < 6) {
         do_work(world);
     } else if (which < 11) {
@@ -216,6 +292,8 @@ static void do_something(struct world *world)
         do_lease(world, who);
     } else if (which < 19) {
         do_with_lease(world, who);
+    } else if (which >= 20) {
+        do_schedule(world, who);
     } else if (below(world, 4) == 0) {
         uint32_t from = below(world, QUEUES);
         const struct jobd_route route = {.from = from, .to = QUEUES - 1 - from};
@@ -465,6 +543,7 @@ static void test_at_random(void **state)
         check_engine(world.jobd);
         compare(&world);
         compare_lists(&world);
+        schedule_disk_compare(world.jobd);
     }
     crash(&world);
     jobd_free(world.jobd);
