@@ -8,6 +8,7 @@
 #include "engine/engine.h"
 
 struct change;
+struct change_kind;
 struct schedule_step;
 
 /* Somebody who asks for jobs to be let in, at once or after waiting for room. */
@@ -17,8 +18,9 @@ struct admission {
     /* One for each job, linked; NULL: they need none. What is left is the caller's. */
     struct job_extra *extra;
     struct jobd_receipt *receipt;
-    /* The change is this step of a schedule too, and takes it on JOBD_OK and JOBD_PENDING; NULL: it
-     * is none. */
+    /* The change is a step of a schedule too, of this kind, and takes it on JOBD_OK and
+     * JOBD_PENDING; NULL: it is none. */
+    const struct change_kind *kind;
     struct schedule_step *step;
 };
 

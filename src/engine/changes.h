@@ -24,6 +24,9 @@ struct change_kind {
     bool is_mark;      /* nothing is written of it: it has its place in the order, no more */
     /* Makes of the record as the job stands the one it will be. NULL: it is that already. */
     void (*describe)(const struct change *change, struct job_record *record);
+    /* Called before one that lets jobs in is submitted. NULL: nothing has to be done.
+     */
+    void (*begin)(struct op *op, struct change *change);
     /* It is written, or need not be; it could not be. Called for each of its jobs. A kind with a
      * list of jobs has both; else NULL: nothing has to be done. Neither dispatches: whoever calls
      * them does that next. */
@@ -69,6 +72,9 @@ struct change {
             enum lease_report report;
         } repeated;
     };
+    /* A replacement: what its job had before it, owned; and the job's others on their way. */
+    struct job_content before;
+    struct change *older, *newer;
     struct queue *to; /* where its jobs go; NULL: they stay in their queue */
     struct ending ending;
     struct job_extra *extra;    /* for what an attempt leaves; owned */

@@ -13,6 +13,7 @@
 #include "engine/lease_table.h"
 #include "engine/op.h"
 #include "engine/queue.h"
+#include "engine/queue_names.h"
 #include "engine/schedule_table.h"
 #include "jobd/queue.h"
 
@@ -22,9 +23,14 @@ struct jobd {
     struct leases leases GUARDED_BY(lock);
     struct journal journal GUARDED_BY(lock);
     struct schedules schedules GUARDED_BY(lock);
-    struct queue *queues; /* what their configuration said never changes, the rest is guarded */
-    uint32_t queues_len;
-    uint32_t *by_name; /* their indices */
+    struct queue *queues; /* as long as they are there their configuration stays, the rest is
+                             guarded; there is room for queues_max */
+    uint32_t queues_max;
+    _Atomic uint32_t queues_len; /* only ever more */
+    struct queue_names names;    /* of those that are not gone */
+    /* Of those that may come yet; by the thread that adds. */
+    uint32_t spare_capacity, spare_workers;
+    uint32_t leases_max;
     uint64_t next_id GUARDED_BY(lock);
     /* There is a journal: what waits or is leased outlives the process, so a stop need not wait for
      * it, nor cancel it. */
@@ -48,6 +54,8 @@ struct jobd {
     void *forgotten_context;
     void (*on_journal_ready)(void *context); /* something waits in the journal */
     void *journal_context;
+    void (*on_schedule)(void *context); /* NULL: there are none, or nobody is told */
+    void *schedule_context;
     struct failures failures GUARDED_BY(lock);
     void (*on_failure)(void *context);
     void *failure_context;

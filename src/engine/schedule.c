@@ -17,10 +17,10 @@ void schedule_set_next_locked(struct op *op, struct schedule *schedule,
     jobs->memory += after - before;
     jobs->memory_living += after - before;
     schedules_note(schedules, schedule);
-    op->tell_schedules = true;
+    op->tell_schedules = op->jobd->on_schedule != NULL;
 }
 
-void schedule_begin_locked(struct op *op, const struct schedule_step *step)
+static void begin_locked(struct op *op, const struct schedule_step *step) REQUIRES(op->jobd->lock)
 {
     step->schedule->steps++;
     schedule_set_next_locked(op, step->schedule, &step->to);
@@ -88,6 +88,11 @@ static const struct change_kind step_kind = {
 static const struct change_kind put_kind = {
     .name = "schedule put", .apply = apply_step_locked, .undo = undo_step_locked, .is_put = true};
 
+static void begin_fire_locked(struct op *op, struct change *change) REQUIRES(op->jobd->lock)
+{
+    begin_locked(op, change->step);
+}
+
 static void apply_fire_locked(struct op *op, struct change *change, struct job *job)
     REQUIRES(op->jobd->lock)
 {
@@ -104,6 +109,7 @@ static void undo_fire_locked(struct op *op, struct change *change, struct job *j
 
 const struct change_kind schedule_fire_kind = {.name = "schedule fire",
                                                .row = ROW_ADD,
+                                               .begin = begin_fire_locked,
                                                .apply = apply_fire_locked,
                                                .undo = undo_fire_locked,
                                                .is_put = true};
@@ -115,6 +121,6 @@ enum jobd_result schedule_submit_locked(struct op *op, struct schedule_step *ste
     change_init(&change, op, is_put ? &put_kind : &step_kind, NULL);
     change.step = step;
     change.bytes = is_put ? schedule_weight(&step->to) : 0;
-    schedule_begin_locked(op, step);
+    begin_locked(op, step);
     return change_submit_locked(op, &change);
 }

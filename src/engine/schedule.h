@@ -15,6 +15,3 @@ extern const struct change_kind schedule_fire_kind;
 /* It will be like this; counted for the memory in place of what was to be. */
 void schedule_set_next_locked(struct op *op, struct schedule *schedule,
                               const struct schedule_state *state) REQUIRES(op->jobd->lock);
-/* Before such a change is submitted: the schedule will be as the step says. */
-void schedule_begin_locked(struct op *op, const struct schedule_step *step)
-    REQUIRES(op->jobd->lock);

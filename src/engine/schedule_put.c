@@ -4,17 +4,12 @@
 #include "engine/dispatch.h"
 #include "engine/schedule.h"
 
-static uint32_t queue_named_locked(const struct op *op, const char *name) REQUIRES(op->jobd->lock)
-{
-    return jobd_queue_named(op->jobd, name);
-}
-
 enum jobd_result schedule_put_make_locked(struct op *op, const struct schedule *schedule,
                                           struct schedule_put *put)
 {
     const struct jobd_schedule asked = schedule_of(schedule->name, &schedule->next);
     struct admission admission = {.put = &put->put};
-    uint32_t queue = queue_named_locked(op, asked.queue);
+    uint32_t queue = jobd_queue_named(op->jobd, asked.queue);
     if (queue == JOBD_NO_QUEUE)
         return JOBD_UNDECLARED;
     put->held = jobd_blob_ref(schedule->next.terms);
@@ -38,11 +33,12 @@ enum jobd_result schedule_put_make_locked(struct op *op, const struct schedule *
 enum jobd_result schedule_put_locked(struct op *op, struct schedule_put *put,
                                      struct jobd_receipt *receipt)
 {
-    struct queue *queue = &op->jobd->queues[put->put.queue];
+    struct queue *queue = &op->jobd->queues[queue_index(put->put.queue)];
     struct admission admission = {.put = &put->put,
                                   .waiter = op->waiter,
                                   .extra = put->extra,
                                   .receipt = receipt,
+                                  .kind = put->step != NULL ? &schedule_fire_kind : NULL,
                                   .step = put->step};
     receipt->capacity = queue->capacity;
     if (put->put.payload != NULL) /* the job's own reference */

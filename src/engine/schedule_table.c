@@ -243,9 +243,7 @@ int schedules_init(struct schedules *schedules, const struct jobd_schedule_confi
         config = &none;
     *schedules =
         (struct schedules){.max = config->max,
-                           .room = config->max > config->restored ? config->max : config->restored,
-                           .on_change = config->on_change,
-                           .context = config->context};
+                           .room = config->max > config->restored ? config->max : config->restored};
     RB_INIT(&schedules->tree);
     TAILQ_INIT(&schedules->spare);
     TAILQ_INIT(&schedules->changed);
@@ -266,12 +264,6 @@ void schedules_release(struct schedules *schedules)
     free(schedules->all);
     schedules->all = NULL;
     schedules->used = 0;
-}
-
-void schedules_tell(const struct schedules *schedules)
-{
-    if (schedules->on_change != NULL)
-        schedules->on_change(schedules->context);
 }
 
 /* Names are at most as long as the record has room for: a longer one is nobody's. */

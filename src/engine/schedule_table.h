@@ -67,16 +67,12 @@ struct schedules {
     struct schedule_list spare, changed;
     uint64_t versions; /* given so far */
     uint64_t fired, missed, skipped;
-    void (*on_change)(void *context); /* may be NULL; these two never change */
-    void *context;
 };
 
 /* `config` NULL: there are none. 0 or -ENOMEM. */
 __attribute__((warn_unused_result)) int schedules_init(struct schedules *schedules,
                                                        const struct jobd_schedule_config *config);
 void schedules_release(struct schedules *schedules);
-/* Some have changed; without the lock. */
-void schedules_tell(const struct schedules *schedules);
 
 /* The one with this name, or NULL; it may not be there yet, or not any more. */
 struct schedule *schedules_find(struct schedules *schedules, const char *name);

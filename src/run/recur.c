@@ -374,7 +374,6 @@ void recur_free(struct recur *recur)
 {
     if (recur == NULL)
         return;
-    recur_stop(recur);
     for (uint32_t i = 0; recur->entries != NULL && i < recur->len; i++)
         plan_release(&recur->entries[i].plan);
     heap_release(&recur->dues);

@@ -26,7 +26,7 @@ struct recur;
 /* For an engine with this configuration, which is told to wake it. 0 or -errno. */
 __attribute__((warn_unused_result)) int recur_new(struct recur **recur,
                                                   struct jobd_schedule_config *config);
-/* After the engine. Takes NULL. */
+/* After the engine, and stopped. Takes NULL. */
 void recur_free(struct recur *recur);
 
 /* All plans are read again by the next tick: the system's time zones may have changed. Any thread.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A job's columns: of each its name, and where it stands in struct job_record. All that handles a
  * row walks these tables: CREATE TABLE, INSERT and SELECT, binding, reading, the checksum. Those of
- * schedules (schedules.h) are alike, of struct schedule_record.
+ * schedules (schedule_columns.h) are alike, of struct schedule_record.
  *
  * To add one:
  *   1. a field in struct job_record (engine/journal_store.h), which the engine fills and takes

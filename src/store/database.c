@@ -12,7 +12,7 @@
 
 #include "store/columns.h"
 #include "store/database_inside.h"
-#include "store/schedules.h"
+#include "store/schedule_columns.h"
 
 enum {
     APPLICATION_ID = 0x6a6f6264, /* "jobd" */
@@ -72,6 +72,7 @@ static const char *const migrations[] = {
      "ALTER TABLE job ADD COLUMN expiry INTEGER NOT NULL DEFAULT 0;"
      "ALTER TABLE job ADD COLUMN expiry_at INTEGER NOT NULL DEFAULT 0;"
      "ALTER TABLE job ADD COLUMN keep INTEGER NOT NULL DEFAULT 0;"
+     "ALTER TABLE job ADD COLUMN unique_until INTEGER NOT NULL DEFAULT 0;"
      "ALTER TABLE progress ADD COLUMN errors BLOB;"
      "ALTER TABLE progress ADD COLUMN errors_at INTEGER NOT NULL DEFAULT 0;"
      "ALTER TABLE job ADD COLUMN schedule TEXT NOT NULL DEFAULT '';"

@@ -3,11 +3,7 @@
  * database. */
 #pragma once
 
-#include "store/columns.h"
 #include "store/database.h"
-
-extern const struct table schedule_table;       /* written with each put */
-extern const struct table schedule_place_table; /* and with each instant */
 
 /* In a transaction: one of the kinds that are about schedules. */
 enum database_result schedules_change(struct database *database, enum row_kind kind,

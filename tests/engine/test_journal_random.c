@@ -10,9 +10,12 @@
 
 #include "support/chance.h"
 #include "engine/engine.h"
+#include "engine/keep.h"
+#include "jobd/declare.h"
 #include "engine/model/check_engine.h"
 #include "engine/journal_scene.h"
 #include "engine/schedule_disk.h"
+#include "engine/schedule_steps.h"
 #include "base/verify.h"
 
 enum {
@@ -82,6 +85,18 @@ static uint64_t any_id(struct world *world)
     return newest > back ? newest - back : 1;
 }
 
+static void be_unique(struct world *world, struct jobd_put *put, struct jobd_terms *terms,
+                      const char *key)
+{
+    static const char *const payloads[] = {"one", "another", "yet another"};
+    terms->unique = (enum jobd_unique)(1 + below(world, 3));
+    terms->unique_us = 1 + some_us(world, 60);
+    terms->replace = below(world, 3) > 0;
+    put->key = key;
+    put->terms = terms;
+    put->payload = jobd_blob_text(payloads[below(world, 3)]);
+}
+
 static void do_put(struct world *world, struct person *who)
 {
     struct jobd_receipt receipt;
@@ -95,12 +110,14 @@ static void do_put(struct world *world, struct person *who)
         put.delay_us = 0;
         put.at_us = world->now_us + some_us(world, 50) - some_us(world, 10);
     }
-    const struct jobd_terms terms = {.expires_us = world->now_us + 1 + some_us(world, 60),
-                                     .expires_by_wall = below(world, 3) == 0,
-                                     .keep_us = below(world, 2) == 0 ? 1 + some_us(world, 100) : 0};
+    struct jobd_terms terms = {.expires_us = world->now_us + 1 + some_us(world, 60),
+                               .expires_by_wall = below(world, 3) == 0,
+                               .keep_us = below(world, 2) == 0 ? 1 + some_us(world, 100) : 0};
     put.terms = below(world, 4) == 0 ? &terms : NULL;
     snprintf(key, sizeof key, "k%u", below(world, 6));
-    if (below(world, 5) == 0) {
+    if (below(world, 3) == 0)
+        be_unique(world, &put, &terms, key);
+    else if (below(world, 5) == 0) {
         put.batch = batch;
         put.batch_len = 1 + below(world, 3);
     } else {
@@ -197,79 +214,19 @@ static void do_work(struct world *world)
     ask(worker, 'w', result);
 }
 
-/* ---- schedules, whose instants are numbers here */
-
-static struct jobd_moment moment_of(struct world *world)
+/* A queue takes no more jobs in, or does again. */
+static void come_or_go(struct world *world)
 {
-    return (struct jobd_moment){.now_us = world->now_us,
-                                .wall_us = (1 + below(world, INSTANTS - 100)) * INSTANT_US};
-}
-
-static void put_schedule(struct world *world, struct person *who, const char *name)
-{
-    enum jobd_schedule_change change;
-    const struct jobd_moment moment = moment_of(world);
-    struct jobd_schedule schedule = {.name = name,
-                                     .cron = "",
-                                     .zone = "",
-                                     .every_us = 1 + below(world, 3),
-                                     .queue = below(world, 2) == 0 ? "one" : "two",
-                                     .alone = below(world, 4) == 0};
-    schedule.texts[JOBD_TAGS] = below(world, 2) == 0 ? "x\n" : NULL;
-    schedule.payload = below(world, 2) == 0 ? jobd_blob_text("schedule") : NULL;
-    ask(who, 's', jobd_schedule_put(world->jobd, &schedule, &who->waiter, &moment, &change));
-    jobd_blob_unref(schedule.payload);
-}
-
-/* An instant soon after those before, or anywhere. */
-static void fire_schedule(struct world *world, unsigned number)
-{
-    struct jobd_schedule_info info;
-    char key[32];
-    if (jobd_schedule_get(world->jobd, schedule_names[number], &info) != JOBD_OK)
-        return;
-    int64_t after_us = info.after_us;
-    jobd_schedule_info_release(&info);
-    int64_t at_us = after_us - INSTANT_US + below(world, 5) * INSTANT_US;
-    if (below(world, 20) == 0)
-        at_us = moment_of(world).wall_us;
-    if (at_us < INSTANT_US || at_us >= INSTANTS * INSTANT_US)
-        return;
-    schedule_disk_key(number, at_us, key);
-    const struct jobd_firing firing = {.name = schedule_names[number],
-                                       .version = info.version,
-                                       .at_us = below(world, 6) > 0 ? at_us : 0,
-                                       .key = key,
-                                       .until_us = at_us,
-                                       .missed = below(world, 3)};
-    enum jobd_result result = jobd_schedule_fire(world->jobd, &firing, world->now_us);
-    world->next_id += result == JOBD_OK; /* perhaps a job */
-}
-
-static void do_schedule(struct world *world, struct person *who)
-{
-    unsigned number = below(world, SCHEDULES), which = below(world, 16);
-    const char *name = schedule_names[number];
-    const struct jobd_moment moment = moment_of(world);
-    struct jobd_receipt receipt;
-    if (which < 9) {
-        fire_schedule(world, number);
-    } else if (which < 11) {
-        put_schedule(world, who, name);
-    } else if (which == 11) {
-        ask(who, 's', jobd_schedule_delete(world->jobd, name, false, &who->waiter, world->now_us));
-    } else if (which == 12) {
-        ask(who, 's',
-            jobd_schedule_pause(world->jobd, name, below(world, 2) == 0, &who->waiter, &moment));
-    } else if (which == 13) {
-        (void)!jobd_schedule_turn_back(world->jobd, name, &moment);
-    } else {
-        enum jobd_result result =
-            jobd_schedule_run(world->jobd, name, &who->waiter, world->now_us, &receipt);
-        ask(who, 's', result);
-        if (result == JOBD_PENDING || result == JOBD_OK)
-            world->next_id = receipt.id + 1;
-    }
+    static const char *const names[QUEUES] = {"one", "two"};
+    uint32_t index = below(world, QUEUES), number;
+    const struct jobd_queue_config config = {.name = names[index],
+                                             .capacity = CAPACITY,
+                                             .workers = WORKERS,
+                                             .attempts = index == 0 ? 1 : 3};
+    if (jobd_queue_declared(world->jobd, index))
+        jobd_queue_retire(world->jobd, index, world->now_us);
+    else if (!(index == 1 && disk.two_undeclared))
+        verify(jobd_queue_add(world->jobd, &config, world->now_us, &number) == 1);
 }
 
 static void do_something(struct world *world)
@@ -293,7 +250,11 @@ static void do_something(struct world *world)
     } else if (which < 19) {
         do_with_lease(world, who);
     } else if (which >= 20) {
-        do_schedule(world, who);
+        const struct schedule_step_world steps = {&world->chance, world->jobd, world->now_us,
+                                                  &world->next_id};
+        ask(who, 's', schedule_step(&steps, &who->waiter));
+    } else if (below(world, 4) == 0) {
+        come_or_go(world);
     } else if (below(world, 4) == 0) {
         uint32_t from = below(world, QUEUES);
         const struct jobd_route route = {.from = from, .to = QUEUES - 1 - from};
@@ -308,6 +269,29 @@ static void do_something(struct world *world)
             who->verb = '\0';
         }
     }
+}
+
+static bool same_record(void *context, enum row_kind kind, const struct job_record *now)
+{
+    const struct kept *kept = context;
+    const struct job_record *record = &kept->record;
+    if (kind != ROW_ADD)
+        return true;
+    verify(now->payload == kept->payload && now->priority == record->priority);
+    verify(now->attempts == record->attempts && strcmp(now->key, kept->key) == 0);
+    verify(now->keep_us == record->keep_us && now->timeout_us == record->timeout_us);
+    verify((now->unique_until_us == 0) == (record->unique_until_us == 0));
+    return true;
+}
+
+/* When nothing is on its way, what a job was put with is on disk as it is here, replaced or not. */
+static void compare_contents(struct world *world)
+{
+    if (!journal_empty(world->jobd))
+        return;
+    for (uint64_t id = world->next_id > 60 ? world->next_id - 60 : 1; id < world->next_id; id++)
+        if (state_of(world->jobd, id) != JOBD_STATES)
+            verify(journal_record(world->jobd, id, same_record, &disk.jobs[id]));
 }
 
 /* What can be seen is on disk; but for what its loss does no harm. */
@@ -507,12 +491,24 @@ static void crash(struct world *world)
     check_clocks(world);
 }
 
+/* What ended too long ago is forgotten, and whoever waits for time to pass is told of what is not.
+ */
+static void check_kept(struct world *world)
+{
+    struct jobd *jobd = world->jobd;
+    mutex_lock(&jobd->lock);
+    verify(keep_next_end_us(&jobd->jobs) > world->now_us);
+    verify(jobd->ticks_at_us <= keep_next_end_us(&jobd->jobs));
+    mutex_unlock(&jobd->lock);
+}
+
 static void pass_time(struct world *world)
 {
     int64_t us = some_us(world, 20);
     world->now_us += us;
     world->passed_us += us;
-    jobd_tick(world->jobd, world->now_us);
+    verify(jobd_tick(world->jobd, world->now_us) > world->now_us);
+    check_kept(world);
     if (below(world, 100) > 0)
         return;
     int64_t off_us = some_wall(world); /* the wall clock is set */
@@ -542,6 +538,7 @@ static void test_at_random(void **state)
             crash(&world);
         check_engine(world.jobd);
         compare(&world);
+        compare_contents(&world);
         compare_lists(&world);
         schedule_disk_compare(world.jobd);
     }
