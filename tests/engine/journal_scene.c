@@ -110,6 +110,7 @@ static bool write_change(void *context, enum row_kind kind, const struct job_rec
         strcpy(kept->key, record->key);
         strcpy(kept->trace, record->trace);
         replace(&kept->payload, record->payload);
+        schedule_disk_texts(kept->record.texts);
     }
     verify(kept->there);
     if (kind == ROW_MOVE) {

@@ -132,6 +132,14 @@ void schedule_disk_write(enum row_kind kind, const struct job_record *record)
     }
 }
 
+void schedule_disk_texts(const char *texts[JOBD_TEXTS])
+{
+    const char *name = texts[JOBD_SCHEDULE];
+    memset(texts, 0, JOBD_TEXTS * sizeof *texts);
+    if (name != NULL && name[0] != '\0')
+        texts[JOBD_SCHEDULE] = schedule_names[number_of(name)];
+}
+
 /* A schedule that is deleted takes its instants along; a group that fails brings them back only as
  * far as the place of the schedule says, which is what is tested. */
 void schedule_disk_end(bool good)

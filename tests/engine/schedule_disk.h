@@ -14,6 +14,8 @@ extern const char *const schedule_names[SCHEDULES];
 
 /* What a group has of them; a job that comes of one is noted. */
 void schedule_disk_write(enum row_kind kind, const struct job_record *record);
+/* Of a job's texts its schedule stays, one that lasts. */
+void schedule_disk_texts(const char *texts[JOBD_TEXTS]);
 /* The group is written, or not in any part. */
 void schedule_disk_end(bool good);
 void schedule_disk_restore(struct jobd *jobd);
