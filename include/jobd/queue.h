@@ -88,6 +88,7 @@ struct jobd_config {
     void (*on_failure)(void *context);
     void *failure_context;
     bool failed_attempts;
+    const struct jobd_schedule_config *schedules; /* of jobd/schedule.h; NULL: there are none */
 };
 
 /* Records of jobs that an engine needs whose queues, all together, have so much capacity and so
@@ -172,9 +173,10 @@ struct jobd_info {
 
 /* What is said of a job in words, and kept with it. */
 enum jobd_text {
-    JOBD_GROUP,   /* whose it is: for limits and turns */
-    JOBD_TAGS,    /* to be found by: each ends with a line feed */
-    JOBD_HEADERS, /* for its runner: `Name: value`, each ends with a line feed */
+    JOBD_GROUP,    /* whose it is: for limits and turns */
+    JOBD_TAGS,     /* to be found by: each ends with a line feed */
+    JOBD_HEADERS,  /* for its runner: `Name: value`, each ends with a line feed */
+    JOBD_SCHEDULE, /* the one that it came of */
     JOBD_TEXTS
 };
 

@@ -68,6 +68,9 @@ enum jobd_result {
     JOBD_BEGUN,            /* too late: the job runs */
     JOBD_CHANGING,         /* another change of the job is being written: ask again */
     JOBD_UNDECLARED,       /* the queue has jobs from before, and takes and gives none */
+    JOBD_NO_SCHEDULE,      /* see jobd/schedule.h */
+    JOBD_SCHEDULE_FIXED,   /* it is the configuration's */
+    JOBD_TOO_MANY_SCHEDULES,
     JOBD_RESULTS
 };
 

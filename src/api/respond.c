@@ -106,6 +106,11 @@ enum step respond_result(struct call *call, enum jobd_result result)
         [JOBD_NOT_FINAL] = {409, NULL},
         [JOBD_UNDECLARED] = {409, "the job's queue is not declared: declare it, or put the "
                                   "job into another queue"},
+        [JOBD_NO_SCHEDULE] = {404, NULL},
+        [JOBD_SCHEDULE_FIXED] = {409, "the schedule is in the configuration file: change it there, "
+                                      "and send SIGHUP"},
+        [JOBD_TOO_MANY_SCHEDULES] = {409, "there are as many schedules as --schedules allows: "
+                                          "delete one first"},
         [JOBD_CLOSED] = {503, NULL},
         [JOBD_TOO_MANY_WAITERS] = {503, "too many waiting requests"},
         [JOBD_TOO_MANY_LEASES] = {503, NULL},

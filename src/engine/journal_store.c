@@ -7,6 +7,7 @@
 #include "engine/dispatch.h"
 #include "engine/expiry.h"
 #include "engine/replace.h"
+#include "engine/schedule_table.h"
 #include "engine/sweep.h"
 #include "engine/waiters.h"
 
@@ -128,6 +129,21 @@ static bool each_forgotten(struct jobd *jobd, journal_row *each, void *context)
     return good;
 }
 
+/* What a schedule will be by this change; it stands in the change, which nobody touches meanwhile
+ * but to undo all that is gathered. */
+static bool each_step(struct jobd *jobd, const struct change *change, journal_row *each,
+                      void *context)
+{
+    struct schedule_record schedule;
+    const struct job_record record = {.schedule = &schedule};
+    mutex_lock(&jobd->lock);
+    const struct schedule_step *step = change->step;
+    if (step != NULL)
+        schedule_record(step->schedule->name, &step->to, &schedule);
+    mutex_unlock(&jobd->lock);
+    return step == NULL || each(context, step->row, &record);
+}
+
 static bool each_row(struct jobd *jobd, struct change *change, journal_row *each, void *context)
 {
     struct op op;
@@ -140,7 +156,7 @@ static bool each_row(struct jobd *jobd, struct change *change, journal_row *each
         op_end(&op);
         good = !more || each(context, change->kind->row, &record);
     }
-    return good;
+    return good && each_step(jobd, change, each, context);
 }
 
 bool journal_each(struct jobd *jobd, journal_row *each, void *context)
@@ -217,6 +233,7 @@ static void conclude_locked(struct op *op, struct change_list *list, struct chan
     --*left;
     tell_locked(op, change, written);
     extra_free(change->extra);
+    schedule_step_end(op, change->step);
     journal_remove(&op->jobd->journal, list, change);
     if (op->stops_len == OP_STOPS) /* the next may be one more */
         *left = 0;

@@ -27,10 +27,11 @@ enum method {
     METHOD_DELETE = 1 << 3,
     METHOD_OPTIONS = 1 << 4,
     METHOD_PATCH = 1 << 5,
-    METHOD_OTHER = 1 << 6 /* has no name here */
+    METHOD_PUT = 1 << 6,
+    METHOD_OTHER = 1 << 7 /* has no name here */
 };
 
-enum { METHODS_SIZE = sizeof "GET, HEAD, POST, PATCH, DELETE, OPTIONS" };
+enum { METHODS_SIZE = sizeof "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS" };
 
 enum method method_named(const char *name);
 /* The names of those in the set, as an Allow field lists them. */

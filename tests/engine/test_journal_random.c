@@ -14,6 +14,8 @@
 #include "jobd/declare.h"
 #include "engine/model/check_engine.h"
 #include "engine/journal_scene.h"
+#include "engine/schedule_disk.h"
+#include "engine/schedule_steps.h"
 #include "base/verify.h"
 #include "jobd/change.h"
 
@@ -278,7 +280,7 @@ static void do_something(struct world *world)
     struct person *who = free_person(world);
     struct jobd_receipt receipt;
     uint32_t purged;
-    unsigned which = below(world, 23);
+    unsigned which = below(world, 27);
     if (who == NULL || which < 6) {
         do_work(world);
     } else if (which < 11) {
@@ -298,6 +300,10 @@ static void do_something(struct world *world)
     } else if (which < 22) {
         who->id = any_id(world);
         ask(who, 'f', jobd_forget(world->jobd, who->id, &who->waiter, world->now_us));
+    } else if (which >= 23) {
+        const struct schedule_step_world steps = {&world->chance, world->jobd, world->now_us,
+                                                  &world->next_id};
+        ask(who, 's', schedule_step(&steps, &who->waiter));
     } else if (below(world, 4) == 0) {
         come_or_go(world);
     } else if (below(world, 4) == 0) {
@@ -587,6 +593,7 @@ static void test_at_random(void **state)
         compare(&world);
         compare_contents(&world);
         compare_lists(&world);
+        schedule_disk_compare(world.jobd);
     }
     crash(&world);
     jobd_free(world.jobd);

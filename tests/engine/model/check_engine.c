@@ -11,6 +11,7 @@
 #include "engine/changes.h"
 #include "engine/dispatch.h"
 #include "engine/engine.h"
+#include "engine/model/check_schedules.h"
 #include "engine/waiters.h"
 
 struct census {
@@ -31,6 +32,11 @@ static bool is_kind(const struct change *change, const char *name)
     return strcmp(change->kind->name, name) == 0;
 }
 
+static bool lets_in(const struct change *change)
+{
+    return is_kind(change, "put") || is_kind(change, "schedule fire");
+}
+
 /* What the entries of a list say of a queue's jobs; all queues when it is NULL. */
 static void count_entries(struct jobd *jobd, struct change_list *list, const struct queue *queue,
                           struct way *way) REQUIRES(jobd->lock)
@@ -46,7 +52,7 @@ static void count_entries(struct jobd *jobd, struct change_list *list, const str
             way->moving += change->to != NULL && (queue == NULL || change->to == queue);
             if (queue != NULL && &jobd->queues[job->queue] != queue)
                 continue;
-            verify((is_kind(change, "put")) == (job->state == STATE_NEW));
+            verify(lets_in(change) == (job->state == STATE_NEW));
             bool changes = is_kind(change, "move") || is_kind(change, "amend");
             bool leaves = changes || is_kind(change, "cancel") || is_kind(change, "expire");
             bool revives = is_kind(change, "retry") || is_kind(change, "forget");
@@ -54,7 +60,7 @@ static void count_entries(struct jobd *jobd, struct change_list *list, const str
             verify(revives == jobd_state_final((enum jobd_state)job->state));
             way->retrying += is_kind(change, "retry");
             way->forgetting += is_kind(change, "forget");
-            way->entering += is_kind(change, "put");
+            way->entering += lets_in(change);
             way->cancelling += leaves && job->state == JOBD_QUEUED;
             way->unscheduled += leaves && job->state == JOBD_SCHEDULED;
         }
@@ -351,6 +357,7 @@ void check_engine(struct jobd *jobd)
     struct census census = {.waiters = 0};
     mutex_lock(&jobd->lock);
     check_names(jobd);
+    census.memory = census.memory_living = check_schedules(jobd);
     for (uint32_t i = 0; i < jobd->queues_len; i++)
         check_queue(jobd, &jobd->queues[i], &census);
     check_records(jobd, &census);
