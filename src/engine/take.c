@@ -28,9 +28,16 @@ enum jobd_result jobd_take(struct jobd *jobd, uint32_t queue, struct jobd_waiter
 {
     struct op op;
     verify(queue < jobd->queues_len);
+    struct job_extra *extra = waiter->worker != NULL ? extra_for_said() : NULL;
     op_begin(&op, jobd, waiter, now_us);
+    struct waiting *waiting = waiting_of(waiter);
+    waiting->extra = extra;
     enum jobd_result result = take_locked(&op, queue);
+    extra = waiting->kind == WAIT_NOT ? waiting->extra : NULL;
+    if (waiting->kind == WAIT_NOT)
+        waiting->extra = NULL;
     op_end(&op);
+    extra_free(extra);
     return result;
 }
 

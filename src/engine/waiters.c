@@ -9,6 +9,7 @@ static struct waiting_list *list_of(struct op *op, const struct waiting *waiting
 {
     switch (waiting->kind) {
     case WAIT_END:
+    case WAIT_MORE:
         return &waiting->job->awaiting;
     case WAIT_ROOM:
         return &op->jobd->queues[waiting->queue].put_waiters;
@@ -37,12 +38,14 @@ static enum jobd_result begin_locked(struct op *op, struct jobd_waiter *waiter, 
     op->jobd->waiters += !waiter->uncounted;
     op->jobd->leases.promised += kind == WAIT_JOB && waiter->lease_us > 0;
     waiting->kind = kind;
-    waiting->extra = NULL;
     waiter->result = JOBD_PENDING;
     if (waiter->deadline_us != JOBD_NEVER)
         heap_push(&op->jobd->deadlines, &waiting->due, waiter->deadline_us);
     struct waiting_list *list = list_of(op, waiting);
-    TAILQ_INSERT_TAIL(list, waiting, link);
+    if (kind == WAIT_MORE)
+        TAILQ_INSERT_HEAD(list, waiting, link);
+    else
+        TAILQ_INSERT_TAIL(list, waiting, link);
     return JOBD_PENDING;
 }
 
@@ -57,6 +60,12 @@ enum jobd_result wait_for_job_end_locked(struct op *op, struct jobd_waiter *wait
 {
     waiting_of(waiter)->job = job;
     return begin_locked(op, waiter, WAIT_END);
+}
+
+enum jobd_result wait_for_more_locked(struct op *op, struct jobd_waiter *waiter, struct job *job)
+{
+    waiting_of(waiter)->job = job;
+    return begin_locked(op, waiter, WAIT_MORE);
 }
 
 void wait_forget_locked(struct op *op, struct jobd_waiter *waiter)
@@ -81,6 +90,7 @@ void wait_for_disk_locked(struct op *op, struct jobd_waiter *waiter, struct chan
     struct waiting *waiting = waiting_of(waiter);
     if (waiting->kind != WAIT_NOT)
         wait_forget_locked(op, waiter);
+    extra_free(waiting->extra); /* a taker's */
     verify(waiter->uncounted || op->jobd->waiters < op->jobd->waiters_max);
     op->jobd->waiters += !waiter->uncounted;
     waiting->kind = WAIT_DISK;

@@ -93,6 +93,33 @@ static uint32_t waiters_in(struct waiting_list *list, enum wait_kind kind)
     return count;
 }
 
+/* Of a job: first who follows it, then who awaits its end. */
+static uint32_t waiters_of_job(struct job *job)
+{
+    uint32_t count = 0;
+    bool ends = false;
+    struct waiting *waiting;
+    TAILQ_FOREACH (waiting, &job->awaiting, link) {
+        ends = ends || waiting->kind == WAIT_END;
+        verify(waiting->job == job && waiting->kind == (ends ? WAIT_END : WAIT_MORE));
+        verify((waiter_of(waiting)->deadline_us != JOBD_NEVER) == (waiting->due.place != 0));
+        count += !waiter_of(waiting)->uncounted;
+    }
+    return count;
+}
+
+/* Output is appended to while the attempt runs, and what has no output has nothing more to say. */
+static void check_said(const struct job *job)
+{
+    const struct said *said = job->extra != NULL ? job->extra->said : NULL;
+    if (said == NULL)
+        return;
+    verify(said->output == NULL ||
+           (job->state == JOBD_RUNNING && said->used <= said->output->size));
+    verify(said->output != NULL || said->used == 0);
+    verify(job->state == JOBD_RUNNING || !said->truncated);
+}
+
 static void check_heap(const struct heap *heap)
 {
     verify(heap->length <= heap->capacity);
@@ -220,7 +247,8 @@ static void check_records(struct jobd *jobd, struct census *census) REQUIRES(job
             *(is_final ? &final : &living) += 1;
         census->retrying += retrying;
         if (!is_final || retrying)
-            census->waiters += waiters_in(&job->awaiting, WAIT_END);
+            census->waiters += waiters_of_job(job);
+        check_said(job);
         census->memory += jobs_weight(job);
         census->memory_living += is_final && !retrying ? 0 : jobs_weight(job);
         verify(job->attempt <= job->attempts);

@@ -99,6 +99,8 @@ unsigned model_waiters(const struct model *model)
         found += model->put_waiters[i].waits;
     for (unsigned i = 0; i < WATCHERS; i++)
         found += model->watchers[i].waits;
+    for (unsigned i = 0; i < FOLLOWERS; i++)
+        found += model->followers[i].waits;
     return found;
 }
 
@@ -116,7 +118,8 @@ size_t model_bytes(const struct model *model, bool living_only)
     for (unsigned i = 0; i < model->jobs_len; i++)
         if (!model->jobs[i].forgotten && (!living_only || !model_final(&model->jobs[i])))
             sum += model->jobs[i].payload + model->jobs[i].output + model->jobs[i].error +
-                   model_errors(&model->jobs[i]) + model->jobs[i].extra;
+                   model_errors(&model->jobs[i]) + model->jobs[i].extra + model->jobs[i].said +
+                   model->jobs[i].worker + model->jobs[i].progress + model->jobs[i].room;
     return sum;
 }
 
@@ -192,8 +195,7 @@ void model_end(struct model *model, struct model_job *job, enum jobd_state state
         oldest_end(model, job, kept_with)->forgotten = true;
 }
 
-/* Forgets what has ended until so many bytes more have room; false when that is not enough. */
-static bool make_room(struct model *model, size_t size)
+bool model_make_room(struct model *model, size_t size)
 {
     if (model_bytes(model, true) + size > MEMORY)
         return false;
@@ -279,7 +281,7 @@ enum jobd_result model_admit(struct model *model, const struct jobd_put *put,
         return JOBD_FULL;
     for (unsigned i = 0; i < model_jobs_of(put); i++)
         size += sizes[i];
-    if (!make_room(model, size))
+    if (!model_make_room(model, size))
         return JOBD_OUT_OF_MEMORY;
     *id = model->next_id;
     for (unsigned i = 0; i < model_jobs_of(put); i++)
@@ -346,6 +348,8 @@ void model_give(struct model *model, unsigned queue, struct actor *take_waiter)
     job->state = JOBD_RUNNING;
     job->attempt++;
     job->started_us = model->now_us;
+    const struct jobd_blob *worker = take_waiter->waiter.worker;
+    model_say_begin(model, job, worker != NULL ? worker->size : 0);
     model_expect(take_waiter, JOBD_OK, job->id);
     take_waiter->id = job->id;
     if (take_waiter->kind != LEASER) {
@@ -414,7 +418,7 @@ void model_settle(struct model *model, unsigned queue)
 static void keep(struct model *model, size_t *part, int size)
 {
     *part = 0;
-    if (make_room(model, size > 0 ? (size_t)size : 0))
+    if (model_make_room(model, size > 0 ? (size_t)size : 0))
         *part = size > 0 ? (size_t)size : 0;
 }
 
@@ -448,7 +452,7 @@ static void keep_error(struct model *model, struct model_job *job, int size)
     after.errors[len].bytes = size > 0 ? (size_t)size : 0;
     after.errors_len = len + 1;
     job->errors_len = 0;
-    if (make_room(model, model_errors(&after)))
+    if (model_make_room(model, model_errors(&after)))
         *job = after;
 }
 
@@ -459,7 +463,13 @@ void model_attempt_ended(struct model *model, struct model_job *job,
     if (job->token > 0)
         model_end_lease(model, job, expires ? NO_REPORT : model_report(outcome));
     bool failed = outcome->state == JOBD_FAILED;
-    if (job->extra == 0 && (output >= 0 || error >= 0 || failed) && make_room(model, model->extra))
+    if (output < 0 && job->room > 0)
+        output = (int)job->used;
+    if (output < 0 && job->state != JOBD_RUNNING && job->output > 0) /* a late report */
+        output = (int)job->output;
+    model_say_end(job);
+    if (job->extra == 0 && (output >= 0 || error >= 0 || failed) &&
+        model_make_room(model, model->extra))
         job->extra = model->extra;
     if (job->extra > 0) {
         keep(model, &job->output, output);

@@ -4,7 +4,7 @@
 #pragma once
 
 #include "engine/model/model.h"
-#include "jobd/queue.h"
+#include "jobd/lease.h"
 
 enum {
     QUEUES = 3,
@@ -17,6 +17,8 @@ enum {
     WAITERS_MAX = 12,
     BATCH_MAX = 3,
     LEASERS = 4,
+    FOLLOWERS = 3,
+    NAMES = 3, /* of workers */
     LEASES_MAX = 6,
     TOKENS_MAX = 4096,
 };
@@ -40,6 +42,9 @@ struct model_job {
     const char *key;
     const char *texts[JOBD_TEXTS]; /* of those below */
     int64_t created_us;
+    /* Bytes: who runs its last attempt and its progress, 0: none; appended, and room for more. */
+    size_t said, worker, progress, used, room;
+    bool truncated;
     int order;      /* when it entered its lane, or came back */
     unsigned ended; /* when it ended, by the model's clock */
     bool forgotten;
@@ -73,6 +78,15 @@ struct actor {
 
 enum { TAKER, PUTTER, WATCHER, LEASER };
 
+/* Somebody who follows a job. The model does not know when there is something new, but that it may
+ * not be missed. */
+struct follower {
+    struct jobd_waiter waiter; /* first */
+    bool waits, woken;
+    uint64_t id;
+    struct jobd_view view;
+};
+
 struct model {
     struct jobd *jobd;
     struct chance *chance;
@@ -85,6 +99,8 @@ struct model {
     bool paused[QUEUES];
     unsigned capacity[QUEUES], workers[QUEUES]; /* at present */
     struct actor takers[TAKERS], leasers[LEASERS], put_waiters[PUTTERS], watchers[WATCHERS];
+    struct follower followers[FOLLOWERS];
+    struct jobd_blob *workers_named[NAMES];
     unsigned rejected[QUEUES], retried[QUEUES], expired[QUEUES], forgotten_early[QUEUES];
     unsigned ended[QUEUES][JOBD_STATES];
     unsigned tokens;                     /* given out so far, also in vain: 1 to this */
@@ -92,6 +108,7 @@ struct model {
     unsigned over_from, over_to;         /* of those */
     unsigned leases_used;
     size_t extra; /* what a job with output or error counts for, beside them */
+    size_t said;  /* and one whose attempts say something */
 };
 
 extern const struct jobd_queue_config model_queues[QUEUES];
@@ -159,7 +176,20 @@ model_step model_step_put, model_step_put_wait, model_step_take, model_step_fini
 model_step model_step_lease, model_step_lease_finish, model_step_lease_keep;
 model_step model_step_retry, model_step_cancel, model_step_pause, model_step_watch;
 model_step model_step_purge, model_step_move, model_step_unwait, model_step_time;
-model_step model_step_resize;
+model_step model_step_resize, model_step_say, model_step_follow;
+
+/* An attempt begins, and is over: `worker` is bytes of who runs it, 0: it does not say. */
+void model_say_begin(struct model *model, struct model_job *job, size_t worker);
+void model_say_end(struct model_job *job);
+/* Forgets other jobs until so many bytes more have room; false when that cannot be. */
+bool model_make_room(struct model *model, size_t size);
+/* A token that may be any: of a lease that is held, over, forgotten, or never was; and what this
+ * report of its holder is answered. JOBD_OK: *job is leased, or waits again since its lease has
+ * expired. */
+enum jobd_result model_pick_lease(struct model *model, unsigned report, char token[JOBD_TOKEN_SIZE],
+                                  struct model_job **job);
+/* Nobody who follows a job has missed something, and they may begin to wait again. */
+void model_check_followers(struct model *model);
 
 /* Does in both what is due now. */
 void model_tick(struct model *model);

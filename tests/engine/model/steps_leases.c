@@ -22,6 +22,7 @@ void model_step_lease(struct model *model)
     model_begin(model, leaser, queue);
     leaser->waiter.lease_us = 1 + below(model, 4000);
     leaser->waiter.at_once = below(model, 4) == 0;
+    leaser->waiter.worker = below(model, 3) == 0 ? model->workers_named[below(model, NAMES)] : NULL;
     write_token(++model->tokens, leaser->waiter.token);
     enum jobd_result result = jobd_take(model->jobd, queue, &leaser->waiter, model->now_us);
     if (!free_lease) {
@@ -41,11 +42,8 @@ void model_step_lease(struct model *model)
     }
 }
 
-/* A token that may be any: of a lease that is held, over, forgotten, or never was; and what this
- * report of its holder is answered. JOBD_OK: *job is leased, or waits again since its lease has
- * expired. */
-static enum jobd_result pick_lease(struct model *model, unsigned report,
-                                   char token[JOBD_TOKEN_SIZE], struct model_job **job)
+enum jobd_result model_pick_lease(struct model *model, unsigned report, char token[JOBD_TOKEN_SIZE],
+                                  struct model_job **job)
 {
     unsigned number = model->tokens + 2 - below(model, 14 < model->tokens ? 14 : 2);
     write_token(number, token);
@@ -78,7 +76,7 @@ void model_step_lease_finish(struct model *model)
     char token[JOBD_TOKEN_SIZE];
     struct model_job *job = NULL;
     struct jobd_outcome outcome = model_random_outcome(model);
-    enum jobd_result expected = pick_lease(model, model_report(&outcome), token, &job);
+    enum jobd_result expected = model_pick_lease(model, model_report(&outcome), token, &job);
     int output = model_size_or_none(outcome.output), error = model_size_or_none(outcome.error);
     verify(jobd_lease_finish(model->jobd, token, &outcome, NULL, model->now_us) == expected);
     if (expected == JOBD_OK) {
@@ -93,7 +91,7 @@ static void extend(struct model *model, int64_t us)
 {
     char token[JOBD_TOKEN_SIZE];
     struct model_job *job = NULL;
-    enum jobd_result expected = pick_lease(model, NO_REPORT, token, &job);
+    enum jobd_result expected = model_pick_lease(model, NO_REPORT, token, &job);
     verify(jobd_lease_extend(model->jobd, token, us, NULL, model->now_us) == expected);
     if (expected == JOBD_OK)
         job->expires_us = model_lease_end(model, job, us);
@@ -109,11 +107,12 @@ void model_step_lease_keep(struct model *model)
         return;
     }
     us = below(model, 2) == 0 ? 0 : us;
-    enum jobd_result expected = pick_lease(model, RELEASED_REPORT, token, &job);
+    enum jobd_result expected = model_pick_lease(model, RELEASED_REPORT, token, &job);
     verify(jobd_lease_release(model->jobd, token, us, NULL, model->now_us) == expected);
     if (expected != JOBD_OK)
         return;
     model_end_lease(model, job, RELEASED_REPORT);
+    model_say_end(job);
     job->attempt--;
     job->state = us > 0 ? JOBD_SCHEDULED : JOBD_QUEUED;
     job->ready_us = model->now_us + us;
