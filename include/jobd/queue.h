@@ -21,73 +21,13 @@
 #include <stdint.h>
 
 #include "jobd/blob.h"
+#include "jobd/words.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
 #define JOBD_VERSION "0.1.0"
-
-#define JOBD_QUEUE_NAME_MAX   64
-#define JOBD_PRIORITIES       8 /* 0 runs first; the scale of RFC 9218 */
-#define JOBD_PRIORITY_DEFAULT 3
-#define JOBD_ATTEMPTS_MAX     1000
-#define JOBD_TOKEN_SIZE       33   /* of a lease, with its NUL: 128 bits in hexadecimal */
-#define JOBD_TRACE_SIZE       64   /* a traceparent, with its NUL */
-#define JOBD_KEY_SIZE         256  /* an idempotency key, with its NUL */
-#define JOBD_GROUP_SIZE       65   /* whose job it is, with its NUL */
-#define JOBD_TAGS_MAX         8    /* of a job */
-#define JOBD_TAG_SIZE         65   /* one, with its NUL */
-#define JOBD_TEXT_MAX         8192 /* bytes of one of a job's texts */
-#define JOBD_ERRORS_MAX       5    /* attempts whose errors are kept */
-#define JOBD_ERROR_MAX        512  /* bytes of each of them */
-#define JOBD_ID_MAX           ((UINT64_C(1) << 53) - 1) /* exact in JSON for every language */
-#define JOBD_FIRST_ID_MAX     (UINT64_C(3) << 51)       /* then there are enough for ever */
-#define JOBD_FAILURE_SIZE     160 /* the first line of an error, with its NUL */
-#define JOBD_NEVER            INT64_MAX
-#define JOBD_NO_QUEUE         UINT32_MAX
-
-/* ---- words ---------------------------------------------------------------------------------- */
-
-enum jobd_state {
-    JOBD_QUEUED,
-    JOBD_SCHEDULED, /* waits for a time */
-    JOBD_RUNNING,
-    JOBD_DONE,
-    JOBD_FAILED,
-    JOBD_CANCELLED,
-    JOBD_STATES
-};
-
-JOBD_API const char *jobd_state_name(enum jobd_state state);
-/* JOBD_STATES when there is no such state. */
-JOBD_API enum jobd_state jobd_state_named(const char *name);
-JOBD_API bool jobd_state_final(enum jobd_state state);
-
-enum jobd_result {
-    JOBD_OK,
-    JOBD_PENDING,       /* not now; what was asked for has begun and will be told */
-    JOBD_FULL,          /* the queue holds as many waiting jobs as it may */
-    JOBD_OUT_OF_MEMORY, /* payloads take as many bytes as they may */
-    JOBD_CLOSED,        /* no new jobs: draining */
-    JOBD_NO_JOB,        /* never was, or is forgotten */
-    JOBD_FINISHED,      /* too late: the job has ended */
-    JOBD_NOT_FINAL,     /* too early: it has not */
-    JOBD_CONFLICT,      /* the same key came with another payload */
-    JOBD_REPEATED,      /* the same report came before: nothing is changed */
-    JOBD_NO_LEASE,      /* never was, or is forgotten */
-    JOBD_LEASE_EXPIRED, /* ended, or its time ran out */
-    JOBD_TIMEOUT,
-    JOBD_TOO_MANY_WAITERS, /* waiters_max is reached */
-    JOBD_TOO_MANY_LEASES,  /* leases_max is: as many are held or waited for */
-    JOBD_STOPPING,         /* the job runs, and has been told to stop */
-    JOBD_STORE_FAILED,     /* could not be saved: nothing was done */
-    JOBD_UNDECLARED,       /* the queue has jobs from before, and takes and gives none */
-    JOBD_RESULTS
-};
-
-/* One line in English, without a full stop. */
-JOBD_API const char *jobd_result_text(enum jobd_result result);
 
 /* ---- start and end -------------------------------------------------------------------------- */
 
@@ -102,6 +42,11 @@ struct jobd_queue_config {
     /* After the nth failed attempt the next waits a random time between half of and the whole of
      * backoff_min_us * 2^n, but no less than backoff_min_us and no more than backoff_max_us. */
     int64_t backoff_min_us, backoff_max_us;
+    /* After so many attempts in a row that failed as what they need is down, by workers, not
+     * leases, the queue holds its jobs back, and one a time, so long after the one before, tries
+     * whether it is back; such a try is not counted among its job's attempts. 0: never. */
+    uint32_t breaker_failures;
+    int64_t breaker_us; /* above 0, where there is one */
     int64_t expires_us; /* a job's, from when it came, when it does not say; 0: never */
     int64_t keep_us;    /* a job's, from its end, when it does not say; 0: as long as others */
     /* What jobd_queue_resize() may make of the first two; less than they are: they. */
@@ -116,8 +61,12 @@ struct jobd_queue_config {
 struct jobd_config {
     const struct jobd_queue_config *queues; /* borrowed until jobd_new() returns */
     uint32_t queues_len;                    /* at least 1; a queue is named by its index here */
+    /* Room for queues that come in later: so many, and so many waiting jobs and workers of all of
+     * them together, each counted as capacity_max and workers_max. */
+    uint32_t spare_queues, spare_capacity, spare_workers;
     /* Ended jobs that a queue remembers: so many done, so many failed, so many cancelled ones. */
     uint32_t keep;
+    int64_t keep_for_us;  /* an ended job is remembered so long at most; 0: however long */
     size_t memory_bytes;  /* payloads, outputs, errors, their types and keys of all jobs, at most */
     uint32_t waiters_max; /* jobd_waiters at a time, those that are uncounted not counted */
     uint32_t leases_max;  /* jobs that may be leased at a time */
@@ -152,26 +101,18 @@ JOBD_API JOBD_MUST_READ int jobd_new(struct jobd **jobd, const struct jobd_confi
 /* Nobody may use it any more, no job runs and nobody waits. Takes NULL. */
 JOBD_API void jobd_free(struct jobd *jobd);
 
-/* The queue's index, or JOBD_NO_QUEUE. */
+/* The queue's number, or JOBD_NO_QUEUE. It is its index in the configuration; of one that has come
+ * later another, which is never another queue's: to a verb that has it from before the queue was
+ * gone it is one that is not declared. No lock. */
 JOBD_API uint32_t jobd_queue_named(const struct jobd *jobd, const char *name);
 /* Valid until jobd_free(). */
 JOBD_API const char *jobd_queue_name(const struct jobd *jobd, uint32_t queue);
+/* All that there have been, those that are gone included: each can be looked at by its index. */
 JOBD_API uint32_t jobd_queues_len(const struct jobd *jobd);
-/* False for one that takes no jobs in and gives none out: verbs that would say JOBD_UNDECLARED. */
+/* Does it take jobs in? To one that does not verbs say JOBD_UNDECLARED. */
 JOBD_API bool jobd_queue_declared(const struct jobd *jobd, uint32_t queue);
-
-/* Changes attempts, timeout_us, backoff, expires_us and keep_us to what the config says: for jobs
- * that come in and attempts that begin or fail after that. 0; or -EINVAL, and nothing is changed.
- */
-JOBD_API JOBD_MUST_READ int jobd_queue_change(struct jobd *jobd, uint32_t queue,
-                                              const struct jobd_queue_config *config);
-
-/* Other bounds from now on: at most capacity_max and workers_max. What waits or runs beyond a lower
- * one goes on; a put that waits for room and is larger than the whole queue now is told JOBD_FULL.
- * With fewer workers, takers that wait and want no lease are told JOBD_TIMEOUT: they may ask again.
- * 0; or -EINVAL, and nothing is changed. */
-JOBD_API JOBD_MUST_READ int jobd_queue_resize(struct jobd *jobd, uint32_t queue, uint32_t capacity,
-                                              uint32_t workers, int64_t now_us);
+/* Does it give jobs out? One that is retired does, until it is empty. */
+JOBD_API bool jobd_queue_gives(const struct jobd *jobd, uint32_t queue);
 
 /* ---- waiting -------------------------------------------------------------------------------- */
 
@@ -194,6 +135,7 @@ struct jobd_task {
 struct jobd_outcome {
     enum jobd_state state;    /* JOBD_DONE, JOBD_FAILED, or JOBD_CANCELLED: told to stop, and did */
     bool for_good;            /* failed: not to be tried again */
+    bool down;                /* failed: as what it needs is away, which others would find too */
     int64_t retry_in_us;      /* failed: not to be tried again before this has passed */
     bool retry_exactly;       /* after exactly retry_in_us, without the queue's backoff */
     struct jobd_blob *output; /* NULL: none. Its reference is taken, as that of `error` */
@@ -237,6 +179,14 @@ enum jobd_text {
  * NULL. Valid as long as the blob. */
 JOBD_API const char *jobd_text(const struct jobd_blob *words, enum jobd_text text);
 
+/* What a put with a key takes for the same job: the newest with that key, */
+enum jobd_unique {
+    JOBD_WHILE_KNOWN,   /* while it is remembered; the payload must be the same */
+    JOBD_WHILE_WAITING, /* while it has not begun */
+    JOBD_WHILE_ACTIVE,  /* while it has not ended */
+    JOBD_FOR_SOME_TIME  /* so long after it came in: until then it is not forgotten */
+};
+
 /* What few jobs are put with. */
 struct jobd_terms {
     const char *texts[JOBD_TEXTS]; /* at most JOBD_TEXT_MAX bytes each; NULL: none */
@@ -246,6 +196,12 @@ struct jobd_terms {
     bool expires_by_wall; /* a store keeps it by the wall clock */
     int64_t
         keep_us; /* it is remembered so long, at most, when it has ended; 0: as the queue says */
+    /* With a key: but for JOBD_WHILE_KNOWN another payload is no error. */
+    enum jobd_unique unique;
+    int64_t unique_us; /* JOBD_FOR_SOME_TIME */
+    /* But for JOBD_WHILE_KNOWN: the same job gets all that this put says, if it has not begun, and
+     * keeps its id and its place; beside one that has begun and not ended a new one is let in. */
+    bool replace;
 };
 
 /* A job that asks to be let in. */
@@ -258,9 +214,9 @@ struct jobd_put {
     uint32_t attempts;  /* at most JOBD_ATTEMPTS_MAX; 0: the queue's */
     int64_t timeout_us; /* of an attempt; 0: the queue's */
     const char *trace;  /* shorter than JOBD_TRACE_SIZE, copied; NULL: none */
-    /* Shorter than JOBD_KEY_SIZE, copied; NULL: none. While a job of the queue with the same key is
-     * remembered, nothing is added: the put gets that job, or JOBD_CONFLICT when its payload is
-     * another. */
+    /* Shorter than JOBD_KEY_SIZE, copied; NULL: none. While there is a job of the queue with the
+     * same key nothing is added: the put gets that job, or JOBD_CONFLICT when its payload is
+     * another. terms->unique says when it is the same, and when that is no error. */
     const char *key;
     const struct jobd_terms *terms; /* copied before the verb returns; NULL: none */
     struct jobd_blob *payload;      /* NULL: none. The reference is taken on success */
@@ -285,6 +241,7 @@ struct jobd_receipt {
     enum jobd_state state;
     uint32_t waiting, capacity;
     bool duplicate; /* on JOBD_OK: its key was seen before, the job is that one, in this state */
+    bool replaced;  /* then: it has what this put says */
     /* On JOBD_FULL and JOBD_OUT_OF_MEMORY: why, and when there should be room for all of it, as
      * measured. Of a queue that is paused, or that nobody takes from, that cannot be said:
      * JOBD_UNKNOWN_US. */
@@ -403,8 +360,8 @@ struct jobd_route {
 
 /* Moves what waited in one queue when it was called to another that is declared, as much as that
  * has room for, what can run now first: as jobd_purge(), with the number of those moved. In one
- * that was not moved nothing changes; in the others the queue alone, but for a key that is known
- * there: then the job goes on without. JOBD_UNDECLARED when it cannot be moved there. */
+ * that was not moved nothing changes; in the others the queue alone. JOBD_UNDECLARED when it cannot
+ * be moved there. */
 JOBD_API JOBD_MUST_READ enum jobd_result jobd_move(struct jobd *jobd,
                                                    const struct jobd_route *route,
                                                    struct jobd_waiter *waiter, int64_t now_us,
@@ -494,6 +451,11 @@ struct jobd_histogram {
 struct jobd_stats {
     uint32_t capacity, workers;
     bool declared, paused;
+    bool has_breaker, held;  /* held: jobs are held back, as what they need is down */
+    bool probing;            /* held, and one of them tries */
+    int64_t probe_in_us;     /* held, and none does: until then */
+    uint64_t breaker_opened; /* so many times since the start */
+    bool gone;               /* it was retired, and is not there any more */
     uint32_t queued, scheduled, running;
     uint32_t leased;                            /* of those that run */
     uint64_t admitted, done, failed, cancelled; /* totals since the start */
@@ -525,6 +487,19 @@ struct jobd_failure {
  * kept; *missed jobs and *missed_attempts more have failed. */
 JOBD_API size_t jobd_failures(struct jobd *jobd, struct jobd_failure *failures, size_t len,
                               uint64_t *missed, uint64_t *missed_attempts);
+
+/* A queue has begun to hold its jobs back, or ended. */
+struct jobd_breaker {
+    uint32_t queue, failures;
+    bool open;                     /* it holds them */
+    int64_t every_us;              /* and one a time tries */
+    int64_t at_us;                 /* when that was */
+    char error[JOBD_FAILURE_SIZE]; /* of the attempt that began it, as in struct jobd_failure */
+};
+
+/* For a log, where config.on_failure is set, which tells of these too: what has changed since the
+ * last call, a queue at a time, the last change of it alone. False: nothing. */
+JOBD_API bool jobd_breaker_change(struct jobd *jobd, struct jobd_breaker *change);
 
 /* Bytes that count for memory_bytes. */
 JOBD_API size_t jobd_memory(struct jobd *jobd);
@@ -563,6 +538,8 @@ JOBD_API JOBD_MUST_READ enum jobd_result jobd_lease_finish(struct jobd *jobd, co
                                                            struct jobd_waiter *waiter,
                                                            int64_t now_us);
 
+/* The job of the attempt that this token is or was for; 0: the token is not known. */
+JOBD_API uint64_t jobd_lease_job(struct jobd *jobd, const char *token);
 /* Was this token given to somebody, and is it not forgotten? */
 JOBD_API bool jobd_lease_known(struct jobd *jobd, const char *token);
 

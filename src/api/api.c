@@ -89,6 +89,16 @@ bool api_authorize(struct request *request, struct reply *reply, void *context)
 
 /* ---- serving */
 
+/* What the access log says of it, as far as its path does. */
+static void note_job(struct call *call, const struct endpoint *endpoint)
+{
+    struct request *request = call->request;
+    if (endpoint->about == ABOUT_JOB)
+        request->job = path_id(call);
+    else if (endpoint->about == ABOUT_LEASE && request->wants_job)
+        request->job = jobd_lease_job(call->api->jobd, request->subject);
+}
+
 /* Does what the request asks for, and answers when that has an end at once. */
 static bool perform(struct call *call, const struct endpoint *endpoint)
 {
@@ -119,6 +129,7 @@ bool api_serve(struct request *request, struct reply *reply, void *context)
     }
     request->endpoint = endpoint;
     request->abandoned = endpoint->abandoned;
+    note_job(&call, endpoint);
     if (!authorize_call(&call, endpoint) || !route_knows_parameters(&call) ||
         (endpoint->parse != NULL && endpoint->parse(&call) == STEP_REPLY))
         return true;

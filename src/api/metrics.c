@@ -47,6 +47,8 @@ static const struct figure queue_figures[] = {
     {"jobd_queue_workers", GAUGE, "Jobs that may run at a time.", QUEUE(workers),
      .json = "workers"},
     {"jobd_queue_paused", GAUGE, "1 while the queue is paused.", QUEUE(paused), .json = "paused"},
+    {"jobd_queue_held", GAUGE, "1 while jobs wait as the service of the queue is down.",
+     QUEUE(held)},
     {"jobd_queue_queued", GAUGE, "Jobs that wait for a worker.", QUEUE(queued), .json = "queued"},
     {"jobd_queue_scheduled", GAUGE, "Jobs that wait for a time.", QUEUE(scheduled),
      .json = "scheduled"},
@@ -54,6 +56,8 @@ static const struct figure queue_figures[] = {
     {"jobd_queue_leased", GAUGE, "Of those that run: by remote workers.", QUEUE(leased)},
     {"jobd_jobs_admitted_total", COUNTER, "Jobs that were let in.", QUEUE(admitted)},
     {"jobd_retries_total", COUNTER, "Failed attempts that were not the last.", QUEUE(retried)},
+    {"jobd_breaker_opened_total", COUNTER, "Times that the service of the queue was found down.",
+     QUEUE(breaker_opened)},
     {"jobd_jobs_done_total", COUNTER, "Jobs that ended well.", QUEUE(done), .json = "done"},
     {"jobd_jobs_failed_total", COUNTER, "Jobs whose attempts are used up.", QUEUE(failed),
      .json = "failed"},
@@ -103,6 +107,8 @@ static const struct figure server_figures[] = {
      SERVER(http.replies[4]), "class=\"4xx\""},
     {"jobd_replies_total", COUNTER, "Replies by the class of their status.",
      SERVER(http.replies[5]), "class=\"5xx\""},
+    {"jobd_access_log_dropped_total", COUNTER, "Lines of the access log that were not written.",
+     SERVER(http.access_dropped)},
 };
 
 #define STORE(field) FIELD(store_stats, field)
@@ -202,12 +208,14 @@ bool metrics_add_queue(cJSON *queue, const struct jobd_stats *stats)
 
 /* ---- all of them as text */
 
-static void queues(FILE *out, struct jobd *jobd, const struct jobd_stats *stats)
+static void queues(FILE *out, struct jobd *jobd, const struct jobd_stats *stats, uint32_t len)
 {
     for (size_t f = 0; f < LEN(queue_figures); f++) {
         const struct figure *figure = &queue_figures[f];
         head(out, figure->name, figure->kind, figure->help);
-        for (uint32_t i = 0; i < jobd_queues_len(jobd); i++) {
+        for (uint32_t i = 0; i < len; i++) {
+            if (stats[i].gone)
+                continue;
             char labels[sizeof "queue=\"\"" + JOBD_QUEUE_NAME_MAX];
             snprintf(labels, sizeof labels, "queue=\"%s\"", jobd_queue_name(jobd, i));
             sample(out, figure, labels, &stats[i]);
@@ -254,7 +262,7 @@ char *metrics_text(struct jobd *jobd, struct http *http, struct store *store)
         int64_t now_us = clock_now_us();
         for (uint32_t i = 0; i < len; i++)
             jobd_stats(jobd, i, now_us, &stats[i]);
-        queues(out, jobd, stats);
+        queues(out, jobd, stats, len);
         server(out, jobd, http);
         if (store != NULL)
             disk(out, store);

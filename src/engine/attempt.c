@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "engine/blob.h"
+#include "engine/breaker.h"
 #include "engine/errors.h"
 #include "engine/job_info.h"
 #include "engine/said.h"
@@ -33,12 +34,17 @@ static int64_t backoff_us(const struct queue *queue, const struct job *job)
     return us > queue->backoff_min_us ? us : queue->backoff_min_us;
 }
 
+/* What goes back now would wait for nobody. */
+static bool is_last_chance_locked(struct op *op) REQUIRES(op->jobd->lock)
+{
+    return op->jobd->cancelling && !op->jobd->durable;
+}
+
 static bool will_retry_locked(struct op *op, const struct job *job,
                               const struct jobd_outcome *outcome) REQUIRES(op->jobd->lock)
 {
-    bool is_last_chance = op->jobd->cancelling && !op->jobd->durable;
     return outcome->state == JOBD_FAILED && !outcome->for_good && !job->stopping &&
-           !is_last_chance && job->attempt < job->attempts;
+           !is_last_chance_locked(op) && job->attempt < job->attempts;
 }
 
 static struct ending ending_locked(struct op *op, const struct job *job,
@@ -56,6 +62,11 @@ static struct ending ending_locked(struct op *op, const struct job *job,
     }
     if (outcome->state != JOBD_DONE && job->requeue_on_stop && !job->stopping)
         ending.to = JOBD_QUEUED;
+    if (!job->leased && !breaker_ended_locked(op, &op->jobd->queues[job->queue], job, outcome) &&
+        !job->stopping && !is_last_chance_locked(op)) {
+        ending.to = JOBD_QUEUED;
+        ending.ready_us = later_us(op->now_us, outcome->retry_in_us);
+    }
     return ending;
 }
 
@@ -147,7 +158,10 @@ static void apply_end_locked(struct op *op, struct change *change, struct job *j
         op->tell_failure |=
             failures_note(&op->jobd->failures, job, &ending->outcome, to == JOBD_FAILED);
     transition_leave_running_locked(op, job);
-    said_end_locked(op, job);
+    if (to == JOBD_QUEUED)
+        said_forget_locked(op, job);
+    else
+        said_end_locked(op, job);
     if (to != JOBD_QUEUED && ending->has_outcome) {
         histogram_add(&queue->ran, took_us);
         rate_ran(&queue->rate, took_us);
@@ -178,6 +192,14 @@ static void record_outcome(struct job_record *record, const struct change *chang
         record->errors = change->ending.errors;
         record->errors_us = change->at_us;
     }
+}
+
+/* It has references of these. */
+static void record_nothing_said(struct job_record *record)
+{
+    jobd_blob_unref(record->worker);
+    jobd_blob_unref(record->progress);
+    record->worker = record->progress = NULL;
 }
 
 static size_t outcome_bytes(const struct ending *ending)
@@ -214,6 +236,7 @@ static void describe_end(const struct change *change, struct job_record *record)
     if (!jobd_state_final(to))
         record->delayed = ending->ready_us > change->at_us;
     if (to == JOBD_QUEUED) {
+        record_nothing_said(record);
         record->attempt--;
         record->state = record->delayed ? JOBD_SCHEDULED : JOBD_QUEUED;
     } else if (ending->has_outcome) {

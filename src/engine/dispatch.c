@@ -3,9 +3,11 @@
 
 #include "engine/account.h"
 #include "engine/admission.h"
+#include "engine/breaker.h"
 #include "engine/attempt.h"
 #include "engine/job_info.h"
 #include "engine/lease_deadline.h"
+#include "engine/retire.h"
 #include "engine/changes.h"
 #include "engine/transition.h"
 #include "engine/waiters.h"
@@ -93,6 +95,8 @@ static enum jobd_result can_give_locked(struct op *op, const struct queue *queue
         return JOBD_TIMEOUT;
     if (taker->lease_us == 0 && !worker_is_free(queue))
         return JOBD_TIMEOUT;
+    if (!breaker_lets(queue, taker, op->now_us))
+        return JOBD_TIMEOUT;
     bool is_new = waiting_of(taker)->kind == WAIT_NOT;
     if (!change_has_room_locked(op, is_new ? taker : NULL))
         return JOBD_TIMEOUT;
@@ -147,6 +151,7 @@ void dispatch_locked(struct op *op, struct queue *queue)
             break;
         }
     }
+    retire_end_locked(op, queue);
     if (!TAILQ_EMPTY(&op->jobd->idle_waiters) && dispatch_is_idle_locked(op))
         wait_end_all_locked(op, &op->jobd->idle_waiters, JOBD_OK);
 }

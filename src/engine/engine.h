@@ -13,6 +13,7 @@
 #include "engine/lease_table.h"
 #include "engine/op.h"
 #include "engine/queue.h"
+#include "engine/queue_names.h"
 #include "jobd/queue.h"
 
 struct jobd {
@@ -20,9 +21,14 @@ struct jobd {
     struct jobs jobs GUARDED_BY(lock);
     struct leases leases GUARDED_BY(lock);
     struct journal journal GUARDED_BY(lock);
-    struct queue *queues; /* what their configuration said never changes, the rest is guarded */
-    uint32_t queues_len;
-    uint32_t *by_name; /* their indices */
+    struct queue *queues; /* as long as they are there their configuration stays, the rest is
+                             guarded; there is room for queues_max */
+    uint32_t queues_max;
+    _Atomic uint32_t queues_len; /* only ever more */
+    struct queue_names names;    /* of those that are not gone */
+    /* Of those that may come yet; by the thread that adds. */
+    uint32_t spare_capacity, spare_workers;
+    uint32_t leases_max;
     uint64_t next_id GUARDED_BY(lock);
     /* There is a journal: what waits or is leased outlives the process, so a stop need not wait for
      * it, nor cancel it. */
@@ -32,6 +38,8 @@ struct jobd {
     bool takers_stopped GUARDED_BY(lock);   /* jobd_stop_takers() */
     struct heap delays GUARDED_BY(lock);    /* of queues, by their earliest scheduled job */
     struct heap deadlines GUARDED_BY(lock); /* of waiters */
+    struct heap probes GUARDED_BY(lock);    /* of queues that hold their jobs back */
+    uint32_t breakers_unsaid GUARDED_BY(lock);
     uint32_t waiters GUARDED_BY(lock), waiters_max;
     struct waiting_list idle_waiters GUARDED_BY(lock);  /* until nothing waits or runs */
     struct waiting_list sweep_waiters GUARDED_BY(lock); /* until the journal has room again */

@@ -4,34 +4,35 @@
 
 #include <string.h>
 
+#include "engine/breaker.h"
 #include "engine/engine.h"
 
 uint32_t jobd_queue_named(const struct jobd *jobd, const char *name)
 {
-    uint32_t from = 0, to = jobd->queues_len;
-    while (from < to) {
-        uint32_t middle = from + (to - from) / 2, queue = jobd->by_name[middle];
-        int order = strcmp(name, jobd->queues[queue].name);
-        if (order == 0)
-            return queue;
-        if (order < 0)
-            to = middle;
-        else
-            from = middle + 1;
-    }
-    return JOBD_NO_QUEUE;
+    return queue_names_find(&jobd->names, name);
+}
+
+static const struct queue *queue_at(const struct jobd *jobd, uint32_t number)
+{
+    verify(queue_index(number) < jobd->queues_len);
+    return &jobd->queues[queue_index(number)];
 }
 
 bool jobd_queue_declared(const struct jobd *jobd, uint32_t queue)
 {
-    verify(queue < jobd->queues_len);
-    return jobd->queues[queue].declared;
+    const struct queue *at = queue_at(jobd, queue);
+    return at->number == queue && at->phase == QUEUE_OPEN;
+}
+
+bool jobd_queue_gives(const struct jobd *jobd, uint32_t queue)
+{
+    const struct queue *at = queue_at(jobd, queue);
+    return at->number == queue && at->phase <= QUEUE_RETIRED;
 }
 
 const char *jobd_queue_name(const struct jobd *jobd, uint32_t queue)
 {
-    verify(queue < jobd->queues_len);
-    return jobd->queues[queue].name;
+    return queue_at(jobd, queue)->name;
 }
 
 uint32_t jobd_queues_len(const struct jobd *jobd)
@@ -112,16 +113,30 @@ static int64_t oldest_us_locked(struct jobd *jobd, struct queue *queue, int64_t 
     return oldest_us;
 }
 
-void jobd_stats(struct jobd *jobd, uint32_t queue_index, int64_t now_us, struct jobd_stats *stats)
+static int64_t probe_in_us(const struct queue *queue, int64_t now_us)
 {
-    verify(queue_index < jobd->queues_len);
-    struct queue *queue = &jobd->queues[queue_index];
+    const struct breaker *breaker = &queue->breaker;
+    bool waits = breaker_holds(queue) && breaker->probe == 0 && breaker->probe_at_us > now_us;
+    return waits ? breaker->probe_at_us - now_us : 0;
+}
+
+void jobd_stats(struct jobd *jobd, uint32_t number, int64_t now_us, struct jobd_stats *stats)
+{
+    const uint32_t index = queue_index(number);
+    verify(index < jobd->queues_len);
+    struct queue *queue = &jobd->queues[index];
     mutex_lock(&jobd->lock);
     *stats = (struct jobd_stats){
         .capacity = queue->capacity,
         .workers = queue->workers,
-        .declared = queue->declared,
+        .declared = queue->phase == QUEUE_OPEN,
+        .gone = queue->phase == QUEUE_GONE,
         .paused = queue->paused,
+        .has_breaker = queue->breaker.failures > 0,
+        .held = breaker_holds(queue),
+        .probing = breaker_holds(queue) && queue->breaker.probe != 0,
+        .probe_in_us = probe_in_us(queue, now_us),
+        .breaker_opened = queue->breaker.opened,
         .queued = queue->in_state[JOBD_QUEUED],
         .scheduled = queue->in_state[JOBD_SCHEDULED],
         .running = queue->in_state[JOBD_RUNNING],
@@ -133,9 +148,11 @@ void jobd_stats(struct jobd *jobd, uint32_t queue_index, int64_t now_us, struct 
         .expired = queue->expired,
         .rejected = queue->rejected,
         .retried = queue->retried,
-        .forgotten_early = jobd->jobs.remembered[queue_index].forgotten_early,
+        .forgotten_early = jobd->jobs.remembered[index].forgotten_early,
         .oldest_us = oldest_us_locked(jobd, queue, now_us),
-        .drain_per_s = rate_per_s(&queue->rate, now_us, queue_ready(queue) > 0 && !queue->paused),
+        .drain_per_s =
+            rate_per_s(&queue->rate, now_us,
+                       queue_ready(queue) > 0 && !queue->paused && !breaker_holds(queue)),
         .waited = queue->waited,
         .ran = queue->ran,
     };

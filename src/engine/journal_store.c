@@ -3,8 +3,10 @@
 
 #include "engine/blob.h"
 #include "engine/changes.h"
+#include "engine/describe.h"
 #include "engine/dispatch.h"
 #include "engine/expiry.h"
+#include "engine/replace.h"
 #include "engine/sweep.h"
 #include "engine/waiters.h"
 
@@ -71,37 +73,22 @@ static void release(const struct job_record *record)
     jobd_blob_unref(record->progress);
 }
 
-/* The job as it stands. */
-static void describe(const struct jobd *jobd, const struct job *job, struct job_record *record)
+/* The job as it stands; `written`: but for replacements on their way. */
+static void describe(const struct jobd *jobd, const struct job *job, bool written,
+                     struct job_record *record)
 {
-    const struct job_extra *extra = job->extra;
+    const struct job_content content = written ? replace_written(job) : job_content(job);
+    const struct job_extra *extra = content.extra;
     enum jobd_state state = job_state(job);
     bool started = state == JOBD_RUNNING || jobd_state_final(state);
-    bool expires = extra != NULL && !job->unexpiring;
     *record = (struct job_record){
         .id = job->id,
         .queue = jobd->queues[job->queue].name,
-        .priority = job->priority,
-        .attempts = job->attempts,
         .created_us = job->created_us,
-        .run_at_us = job->state == STATE_NEW && job->delayed ? job->ready_us : 0,
-        .keep_us = extra != NULL ? extra->keep_us : 0,
-        .at_us = job->by_wall ? job->ready_us : 0,
-        .timeout_us = extra != NULL ? extra->timeout_us : 0,
-        .expiry_us = expires ? extra->expires_us : 0,
-        .expiry_at_us = expires && extra->expires_by_wall ? extra->expires_us : 0,
-        .key = extra != NULL ? extra->key : "",
-        .trace = extra != NULL ? extra->trace : "",
-        .payload = job->payload,
-        .state = state,
         .attempt = job->attempt,
-        .ready_us = job->ready_us,
         .started_us = started ? job->started_us : 0,
         .finished_us = jobd_state_final(state) ? job->finished_us : 0,
-        .delayed = job->delayed,
-        .by_wall = job->by_wall,
         .expired = job->expired,
-        .unexpiring = job->unexpiring,
         .stopping = job->stopping,
         .output_truncated = job->output_truncated,
         .exited = job->exited,
@@ -116,8 +103,11 @@ static void describe(const struct jobd *jobd, const struct job *job, struct job_
     };
     if (extra != NULL && extra->said != NULL)
         describe_said(extra->said, record);
-    for (unsigned i = 0; extra != NULL && i < JOBD_TEXTS; i++)
-        record->texts[i] = jobd_text(extra->words, (enum jobd_text)i);
+    describe_content(record, &content);
+    if (job->state != STATE_NEW) {
+        record->run_at_us = 0;
+        record->state = state;
+    }
 }
 
 /* Before its first row; it may be the second time that it is written. */
@@ -135,7 +125,8 @@ static bool next_row_locked(struct op *op, struct change *change, struct job_rec
     if (job == NULL)
         return false;
     change->next = change->job == NULL ? TAILQ_NEXT(job, link) : NULL;
-    describe(op->jobd, job, record);
+    /* A replacement stands behind the put of its job. */
+    describe(op->jobd, job, job->state == STATE_NEW, record);
     if (change->kind->describe != NULL)
         change->kind->describe(change, record);
     return true;
@@ -189,7 +180,7 @@ bool journal_record(struct jobd *jobd, uint64_t id, journal_row *each, void *con
     mutex_lock(&jobd->lock);
     const struct job *job = jobs_seen(&jobd->jobs, id);
     if (job != NULL)
-        describe(jobd, job, &record);
+        describe(jobd, job, true, &record);
     mutex_unlock(&jobd->lock);
     /* What the record points to stays: only this thread's journal_written() lets it go. */
     if (job == NULL)

@@ -27,9 +27,9 @@ void said_begin_locked(struct op *op, struct job *job, struct jobd_blob *worker,
  * more; NULL: nothing was appended. The job keeps its own until said_end_locked(). */
 struct jobd_blob *said_output_locked(struct op *op, struct job *job, bool *truncated)
     REQUIRES(op->jobd->lock);
-/* It has ended; who ran it and its progress stay. */
+/* It has ended, and counts: who ran it and its progress stay. */
 void said_end_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock);
-/* They go too: the job begins anew. */
+/* They go too: it does not count, or the job begins anew. */
 void said_forget_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock);
 /* Something has come that followers have not seen. */
 void said_tell_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What becomes due: jobs that expire, delays, leases, deadlines of who waits. */
+/* What becomes due: jobs that expire, delays, leases, deadlines of who waits, the end of what is
+ * remembered. */
 #include "base/container.h"
+#include "engine/breaker.h"
 #include "engine/dispatch.h"
 #include "engine/expiry.h"
 #include "engine/lease.h"
@@ -18,6 +20,13 @@ static void on_delay_locked(struct op *op, struct due *due) REQUIRES(op->jobd->l
 static void on_lease_locked(struct op *op, struct due *due) REQUIRES(op->jobd->lock)
 {
     lease_expire_locked(op, container_of(due, struct lease, due));
+}
+
+static void on_probe_locked(struct op *op, struct due *due) REQUIRES(op->jobd->lock)
+{
+    struct queue *queue = container_of(due, struct queue, breaker.due);
+    breaker_due_locked(op, queue);
+    dispatch_locked(op, queue);
 }
 
 static void on_deadline_locked(struct op *op, struct due *due) REQUIRES(op->jobd->lock)
@@ -38,6 +47,17 @@ static void dispatch_where_needed_locked(struct op *op) REQUIRES(op->jobd->lock)
     op->jobd->dispatch_needed = false;
 }
 
+/* First of all: what they held is free for whatever comes in. */
+static void forget_some_locked(struct op *op, int *left) REQUIRES(op->jobd->lock)
+{
+    struct jobs *jobs = &op->jobd->jobs;
+    const int before = *left;
+    while (*left > 0 && jobs_forget_due(jobs, op->now_us, op))
+        --*left;
+    if (*left < before && op->jobd->durable)
+        op->tell_store |= journal_notify(&op->jobd->journal);
+}
+
 static int64_t tick_locked(struct op *op) REQUIRES(op->jobd->lock)
 {
     /* Delays first: a job that becomes ready now is not missed by a taker whose time ends now. */
@@ -46,9 +66,11 @@ static int64_t tick_locked(struct op *op) REQUIRES(op->jobd->lock)
         void (*handle)(struct op *op, struct due *due);
     } rows[] = {{&op->jobd->delays, on_delay_locked},
                 {&op->jobd->leases.due, on_lease_locked},
+                {&op->jobd->probes, on_probe_locked},
                 {&op->jobd->deadlines, on_deadline_locked}};
     int left = OP_STEPS;
-    expiry_tick_locked(op, &left); /* first: what is due for both never begins */
+    forget_some_locked(op, &left);
+    expiry_tick_locked(op, &left); /* first of what waits: what is due for both never begins */
     for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct due *due;
         while (left > 0 && (due = heap_top(rows[i].heap)) != NULL && due->at_us <= op->now_us) {

@@ -11,6 +11,8 @@
  *     RUNNING             any final  finish              its last attempt has ended
  *     QUEUED, SCHEDULED   CANCELLED  end_waiting         cancelled, purged, expired
  *     QUEUED, SCHEDULED   DONE       end_waiting         after an expired lease a late report came
+ *     QUEUED              SCHEDULED  exchange            replaced by one with a delay
+ *     SCHEDULED           QUEUED     exchange            replaced by one without
  *     any final           QUEUED     retry               retried by hand
  *     QUEUED, SCHEDULED   the same   move                to another queue
  *
@@ -19,6 +21,7 @@
  * full it is: as many more than the capacity may wait as may run. */
 #include "engine/transition.h"
 
+#include "engine/breaker.h"
 #include "engine/job_info.h"
 #include "engine/said.h"
 #include "engine/waiters.h"
@@ -27,7 +30,7 @@
 
 static const unsigned legal_moves[] = {
     [STATE_NEW] = TO(JOBD_QUEUED) | TO(JOBD_SCHEDULED),
-    [JOBD_QUEUED] = TO(JOBD_RUNNING) | TO(JOBD_CANCELLED) | TO(JOBD_DONE),
+    [JOBD_QUEUED] = TO(JOBD_SCHEDULED) | TO(JOBD_RUNNING) | TO(JOBD_CANCELLED) | TO(JOBD_DONE),
     [JOBD_SCHEDULED] = TO(JOBD_QUEUED) | TO(JOBD_CANCELLED) | TO(JOBD_DONE),
     [JOBD_RUNNING] =
         TO(JOBD_QUEUED) | TO(JOBD_SCHEDULED) | TO(JOBD_DONE) | TO(JOBD_FAILED) | TO(JOBD_CANCELLED),
@@ -214,10 +217,12 @@ void transition_start_locked(struct op *op, struct job *job, struct jobd_waiter 
     said_begin_locked(op, job, taker->worker, &waiting_of(taker)->extra);
     taker->task = task_of(queue, job);
     job->leased = taker->lease_us > 0;
-    if (job->leased)
+    if (job->leased) {
         lease_locked(op, job, taker);
-    else
+    } else {
         job->holder = taker;
+        breaker_begun_locked(op, queue, job);
+    }
     TAILQ_INSERT_TAIL(&queue->running, job, link);
     histogram_add(&queue->waited, op->now_us - job->ready_us);
     rate_taken(&queue->rate, op->now_us);
@@ -232,6 +237,7 @@ void transition_leave_running_locked(struct op *op, struct job *job)
         queue->leased--;
     } else {
         queue->end_pending -= job->commit_pending;
+        breaker_left(queue, job);
     }
     job->leased = job->commit_pending = job->requeue_on_stop = false;
     job->start_pending = false;
@@ -308,4 +314,47 @@ void transition_move_locked(struct op *op, struct job *job, uint16_t queue)
     to->moved_in++;
     check_room(to);
     wait_again_locked(op, job);
+}
+
+/* ---- replaced */
+
+static void leave_place_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock)
+{
+    if (job->state == JOBD_QUEUED)
+        ring_remove(&queue_of(op, job)->lanes[job->priority], job->position);
+    else
+        leave_delays_locked(op, job);
+}
+
+static void enter_place_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock)
+{
+    if (job->state == JOBD_QUEUED)
+        enter_ring_locked(op, job);
+    else
+        enter_delays_locked(op, job, true);
+}
+
+void transition_exchange_locked(struct op *op, struct job *job, struct job_content *content)
+{
+    struct queue *queue = queue_of(op, job);
+    bool waits = job->state == JOBD_QUEUED || job->state == JOBD_SCHEDULED;
+    bool in_place = waits && !job->commit_pending;
+    enum jobd_state to = content->delayed ? JOBD_SCHEDULED : JOBD_QUEUED;
+    bool stays = in_place && to == JOBD_QUEUED && job->state == JOBD_QUEUED &&
+                 content->priority == job->priority;
+    if (stays)
+        content->ready_us = job->ready_us; /* it has waited since */
+    if (in_place)
+        jobs_unwatch(&op->jobd->jobs, job);
+    if (in_place && !stays)
+        leave_place_locked(op, job);
+    queue->cancel_pending -= waits && !in_place && job->state == JOBD_QUEUED;
+    jobs_exchange(&op->jobd->jobs, job, content);
+    if (waits && job->state != to)
+        move_locked(op, job, to);
+    queue->cancel_pending += waits && !in_place && job->state == JOBD_QUEUED;
+    if (in_place && !stays)
+        enter_place_locked(op, job);
+    if (in_place)
+        jobs_watch(&op->jobd->jobs, job);
 }

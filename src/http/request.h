@@ -45,6 +45,10 @@ struct request {
                         */
     char trace[JOBD_TRACE_SIZE]; /* its traceparent, "" without */
 
+    /* For the access log: is it asked, and the endpoint's answer: the job it is about, 0: none. */
+    bool wants_job;
+    uint64_t job;
+
     /* What came with it; references are given back at its end. In pieces when `batch` is not NULL:
      * from malloc(), freed at its end. */
     struct jobd_blob *body; /* NULL when empty */

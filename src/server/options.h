@@ -25,7 +25,7 @@ struct niceness {
 };
 
 /* After so many failures in a row one job a time tries again. 0: none. */
-struct breaker {
+struct breaker_terms {
     uint64_t failures;
     int64_t probe_us;
 };
@@ -44,6 +44,7 @@ struct queue_options {
     uint64_t attempts;
     int64_t timeout_us; /* 0: none */
     struct span backoff;
+    struct breaker_terms breaker;
     int64_t expires_us, keep_us;
     char *post;     /* a URL, or NULL */
     char **command; /* NULL at the end, or NULL */
@@ -68,6 +69,7 @@ struct options {
     uint64_t body_max_bytes, memory_bytes, keep, output_max_bytes;
     uint64_t connections_max, per_address_max, leases_max;
     int64_t header_us, idle_us, grace_us;
+    int64_t keep_for_us;             /* 0: however long */
     char *config;                    /* the file they came from, or NULL */
     char *data;                      /* a directory, or NULL: memory only */
     unsigned sync;                   /* enum store_sync */
@@ -75,6 +77,7 @@ struct options {
     char *tls_certificate, *tls_key; /* both or none */
     char *cors_origin;               /* or NULL */
     bool open;
+    char *access_log; /* a file, "-" for standard error, or NULL */
     unsigned log_format, log_level;
     struct queue_options *queues; /* at least one */
     uint32_t queues_len;

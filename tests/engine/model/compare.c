@@ -169,6 +169,9 @@ void model_compare(struct model *model)
         verify(stats.rejected == model->rejected[i] && stats.retried == model->retried[i]);
         verify(stats.forgotten_early == model->forgotten_early[i]);
         verify(stats.paused == model->paused[i]);
+        verify(stats.held == model_holds(model, i));
+        verify(stats.probing == (stats.held && model->breakers[i].probe != 0));
+        verify(stats.breaker_opened == model->breakers[i].opened);
     }
     compare_jobs(model);
     compare_list(model);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "engine/model/model.h"
+#include "jobd/declare.h"
 #include "jobd/lease.h"
 
 enum {
@@ -13,6 +14,7 @@ enum {
     PUTTERS = 4,
     WATCHERS = 4,
     KEEP = 5,
+    KEEP_FOR_US = 6000,
     MEMORY = 4000,
     WAITERS_MAX = 12,
     BATCH_MAX = 3,
@@ -32,6 +34,8 @@ struct model_job {
     int64_t expires_us;
     int64_t started_us, timeout_us; /* 0: none */
     int64_t ready_us, too_late_us, keep_us, ended_us;
+    int64_t came_us, unique_until_us;
+    bool promised;                        /* it has ended, and is not forgotten before that */
     size_t payload, output, error, extra; /* bytes */
     struct {
         unsigned attempt;
@@ -76,6 +80,14 @@ struct actor {
     uint64_t expected_id;
 };
 
+/* Of a queue's breaker; who it is and when is in model_queues. */
+struct model_breaker {
+    unsigned in_a_row, opened;
+    bool open;
+    uint64_t probe; /* 0: none */
+    int64_t probe_at_us;
+};
+
 enum { TAKER, PUTTER, WATCHER, LEASER };
 
 /* Somebody who follows a job. The model does not know when there is something new, but that it may
@@ -97,6 +109,8 @@ struct model {
     struct model_job jobs[JOBS_MAX];
     unsigned jobs_len;
     bool paused[QUEUES];
+    struct model_breaker breakers[QUEUES];
+    enum { OPEN, RETIRED, GONE } phase[QUEUES];
     unsigned capacity[QUEUES], workers[QUEUES]; /* at present */
     struct actor takers[TAKERS], leasers[LEASERS], put_waiters[PUTTERS], watchers[WATCHERS];
     struct follower followers[FOLLOWERS];
@@ -107,8 +121,9 @@ struct model {
     struct model_lease over[TOKENS_MAX]; /* leases that are over and known, the first first */
     unsigned over_from, over_to;         /* of those */
     unsigned leases_used;
-    size_t extra; /* what a job with output or error counts for, beside them */
-    size_t said;  /* and one whose attempts say something */
+    size_t promise; /* and what it counts for when its key is not forgotten for some time */
+    size_t extra;   /* what a job with output or error counts for, beside them */
+    size_t said;    /* and one whose attempts say something */
 };
 
 extern const struct jobd_queue_config model_queues[QUEUES];
@@ -141,15 +156,23 @@ unsigned model_waiters(const struct model *model);
 size_t model_errors(const struct model_job *job);
 size_t model_bytes(const struct model *model, bool living_only);
 unsigned model_jobs_of(const struct jobd_put *put);
-const struct model_job *model_with_key(const struct model *model, const struct jobd_put *put);
+bool model_has_room(const struct model *model, const struct jobd_put *put);
+/* Forgets what has ended until so many bytes more have room; false when that is not enough. */
+bool model_make_room(struct model *model, size_t size);
+/* What the put takes for the same job, or NULL. */
+struct model_job *model_same(struct model *model, const struct jobd_put *put);
 /* Of those who wait for room, the one who came first. */
 struct actor *model_first_putter(struct model *model, unsigned queue);
+/* It gives no jobs out, but for probes. */
+bool model_holds(const struct model *model, unsigned queue);
 bool model_can_give(struct model *model, unsigned queue, const struct actor *take_waiter);
 
 /* Its wait is over; the engine must have woken it, with this. */
 void model_expect(struct actor *actor, enum jobd_result result, uint64_t id);
 enum jobd_result model_admit(struct model *model, const struct jobd_put *put,
                              const size_t sizes[BATCH_MAX], uint64_t *id);
+/* The promise of a job that has ended is over. */
+void model_promise_over(struct model *model, struct model_job *job);
 /* A job is in, new or not: what its put_waiter, who may wait for its end too, is told. */
 enum jobd_result model_let_in(struct model *model, struct actor *put_waiter, uint64_t id);
 void model_give(struct model *model, unsigned queue, struct actor *take_waiter);
@@ -176,13 +199,11 @@ model_step model_step_put, model_step_put_wait, model_step_take, model_step_fini
 model_step model_step_lease, model_step_lease_finish, model_step_lease_keep;
 model_step model_step_retry, model_step_cancel, model_step_pause, model_step_watch;
 model_step model_step_purge, model_step_move, model_step_unwait, model_step_time;
-model_step model_step_resize, model_step_say, model_step_follow;
+model_step model_step_resize, model_step_come_and_go, model_step_say, model_step_follow;
 
 /* An attempt begins, and is over: `worker` is bytes of who runs it, 0: it does not say. */
 void model_say_begin(struct model *model, struct model_job *job, size_t worker);
 void model_say_end(struct model_job *job);
-/* Forgets other jobs until so many bytes more have room; false when that cannot be. */
-bool model_make_room(struct model *model, size_t size);
 /* A token that may be any: of a lease that is held, over, forgotten, or never was; and what this
  * report of its holder is answered. JOBD_OK: *job is leased, or waits again since its lease has
  * expired. */

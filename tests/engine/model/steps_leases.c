@@ -25,7 +25,9 @@ void model_step_lease(struct model *model)
     leaser->waiter.worker = below(model, 3) == 0 ? model->workers_named[below(model, NAMES)] : NULL;
     write_token(++model->tokens, leaser->waiter.token);
     enum jobd_result result = jobd_take(model->jobd, queue, &leaser->waiter, model->now_us);
-    if (!free_lease) {
+    if (model->phase[queue] == GONE) {
+        verify(result == JOBD_UNDECLARED);
+    } else if (!free_lease) {
         verify(result == JOBD_TOO_MANY_LEASES);
     } else if (model_can_give(model, queue, leaser)) {
         verify(result == JOBD_OK);
@@ -113,6 +115,7 @@ void model_step_lease_keep(struct model *model)
         return;
     model_end_lease(model, job, RELEASED_REPORT);
     model_say_end(job);
+    job->worker = job->progress = 0;
     job->attempt--;
     job->state = us > 0 ? JOBD_SCHEDULED : JOBD_QUEUED;
     job->ready_us = model->now_us + us;

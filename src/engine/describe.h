@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: MIT */
+/* A job as a store keeps it. */
+#pragma once
+
+#include "engine/job_table.h"
+#include "engine/journal_store.h"
+
+/* What a put has said, for a job that has not begun: also how far it is. */
+void describe_content(struct job_record *record, const struct job_content *content);
