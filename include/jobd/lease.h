@@ -9,6 +9,28 @@
 extern "C" {
 #endif
 
+/* ---- several queues ------------------------------------------------------------------------- */
+
+#define JOBD_CHOICE_MAX 16
+
+/* Queues that one taker asks, each once, the first first. The caller owns it, fills in the first
+ * two, and leaves it alone as long as the waiter. */
+struct jobd_choice {
+    uint32_t len; /* 1 to JOBD_CHOICE_MAX */
+    uint32_t queues[JOBD_CHOICE_MAX];
+    struct {
+        unsigned char bytes[24] __attribute__((aligned(8)));
+    } hidden[JOBD_CHOICE_MAX]; /* private to jobd */
+};
+
+/* As jobd_take() with a lease, from the first of these queues that has a job to give. With none it
+ * waits for the first that any of them gets: in each it stands among those who ask that one alone,
+ * in the order of coming. JOBD_UNDECLARED when one of them is; when one goes while it waits, it
+ * waits for the others. waiter->task.queue says which it was. */
+JOBD_API JOBD_MUST_READ enum jobd_result jobd_take_any(struct jobd *jobd,
+                                                       struct jobd_choice *choice,
+                                                       struct jobd_waiter *waiter, int64_t now_us);
+
 /* ---- saying something ----------------------------------------------------------------------- */
 
 /* What its holder has to say of the attempt while it goes on. It counts at once and extends

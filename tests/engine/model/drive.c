@@ -31,7 +31,7 @@ static void take_one_step(struct model *model)
         model_step_unwait, model_step_watch,  model_step_purge,        model_step_retry,
         model_step_lease,  model_step_lease,  model_step_lease_finish, model_step_lease_keep,
         model_step_resize, model_step_move,   model_step_say,          model_step_say,
-        model_step_follow, model_step_follow, model_step_come_and_go,
+        model_step_follow, model_step_follow, model_step_come_and_go,  model_step_lease_any,
     };
     steps[below(model, sizeof steps / sizeof steps[0])](model);
 }

@@ -286,13 +286,26 @@ bool model_can_give(struct model *model, unsigned queue, const struct actor *tak
            (take_waiter->kind == LEASER || running_here(model, queue) < model->workers[queue]);
 }
 
+static bool asks(const struct actor *actor, unsigned queue)
+{
+    return actor->is_wide ? actor->asks[queue] : actor->queue == queue;
+}
+
+static bool asks_another(const struct actor *actor, unsigned queue)
+{
+    bool another = false;
+    for (unsigned i = 0; i < QUEUES; i++)
+        another = another || (i != queue && asks(actor, i));
+    return another;
+}
+
 /* Of all who wait and could have a job, the one who came first. */
 static struct actor *next_taker(struct model *model, unsigned queue)
 {
     struct actor *found = NULL;
     for (unsigned i = 0; i < TAKERS + LEASERS; i++) {
         struct actor *actor = i < TAKERS ? &model->takers[i] : &model->leasers[i - TAKERS];
-        if (actor->waits && actor->queue == queue && model_can_give(model, queue, actor) &&
+        if (actor->waits && asks(actor, queue) && model_can_give(model, queue, actor) &&
             (found == NULL || actor->since < found->since))
             found = actor;
     }
@@ -368,8 +381,11 @@ static void end_retired(struct model *model, unsigned queue)
     model->phase[queue] = GONE;
     for (unsigned g = 0; g < 2; g++)
         for (unsigned i = 0; i < lens[g]; i++)
-            if (groups[g][i].waits && groups[g][i].queue == queue)
+            if (groups[g][i].waits && asks(&groups[g][i], queue) &&
+                !asks_another(&groups[g][i], queue))
                 model_expect(&groups[g][i], JOBD_UNDECLARED, 0);
+            else
+                groups[g][i].asks[queue] = false;
 }
 
 void model_settle(struct model *model, unsigned queue)

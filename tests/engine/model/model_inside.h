@@ -76,6 +76,9 @@ struct actor {
     struct jobd_terms terms;
     struct jobd_blob *batch[BATCH_MAX];
     size_t sizes[BATCH_MAX]; /* of its payloads, which the engine may have freed by now */
+    /* A leaser that asks several queues: those that are still there. */
+    bool is_wide, asks[QUEUES];
+    struct jobd_choice choice;
     enum jobd_result expected;
     uint64_t expected_id;
 };
@@ -199,6 +202,7 @@ model_step model_step_put, model_step_put_wait, model_step_take, model_step_fini
 model_step model_step_lease, model_step_lease_finish, model_step_lease_keep;
 model_step model_step_retry, model_step_cancel, model_step_pause, model_step_watch;
 model_step model_step_purge, model_step_move, model_step_unwait, model_step_time;
+model_step model_step_lease_any;
 model_step model_step_resize, model_step_come_and_go, model_step_say, model_step_follow;
 
 /* An attempt begins, and is over: `worker` is bytes of who runs it, 0: it does not say. */
