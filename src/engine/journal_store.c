@@ -30,16 +30,18 @@ size_t journal_gather(struct jobd *jobd, size_t rows_max, size_t bytes_max)
     struct op op;
     struct change *change;
     size_t bytes = 0;
+    bool joined = false;
     op_begin(&op, jobd, NULL, 0);
     struct journal *journal = &jobd->journal;
     verify(TAILQ_EMPTY(&journal->gathered) && TAILQ_EMPTY(&jobd->jobs.forgotten_gathered));
     size_t rows = gather_forgotten_locked(&op, rows_max);
-    while (rows < rows_max && bytes < bytes_max &&
+    while (((rows < rows_max && bytes < bytes_max) || joined) &&
            (change = TAILQ_FIRST(&journal->waiting)) != NULL) {
         TAILQ_REMOVE(&journal->waiting, change, link);
         TAILQ_INSERT_TAIL(&journal->gathered, change, link);
         rows += change->rows > 0 ? change->rows : 1;
         bytes += change->bytes;
+        joined = change->joined;
     }
     if (rows == 0)
         journal->notified = false;

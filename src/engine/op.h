@@ -37,6 +37,7 @@ struct op {
     /* Who asks; NULL: nobody. The change of a verb is this waiter's; what a dispatch makes in the
      * same operation is its taker's or its putter's. */
     struct jobd_waiter *waiter;
+    bool grouped; /* its changes are parts of one request: written together, or not at all */
 
     /* Left for op_end(). */
     bool tell_store;           /* something waits to be written */

@@ -294,9 +294,23 @@ static void hold_to_account(const struct person *who)
                strcmp(kept->token, who->waiter.token) == 0);
         verify(good || strcmp(kept->token, who->waiter.token) != 0);
         break;
+    case 'g':
+        verify(reports_on_disk(who) == (good ? who->reports_len : 0));
+        break;
     default:
         break;
     }
+}
+
+unsigned reports_on_disk(const struct person *who)
+{
+    unsigned found = 0;
+    for (unsigned i = 0; i < who->reports_len; i++) {
+        const struct kept *kept = &disk.jobs[who->reports[i].id];
+        found += !kept->there || kept->record.state != JOBD_RUNNING ||
+                 strcmp(kept->token, who->reports[i].token) != 0;
+    }
+    return found;
 }
 
 static void wake(struct jobd_waiter *waiter)

@@ -183,6 +183,9 @@ void model_end_lease(struct model *model, struct model_job *job, unsigned report
 void model_end(struct model *model, struct model_job *job, enum jobd_state state);
 /* An attempt is over, and perhaps its job; its lease by this report. The sizes are those of output
  * and error, which the engine may have freed by now; -1: none. */
+void model_attempt_over(struct model *model, struct model_job *job,
+                        const struct jobd_outcome *outcome, int output, int error);
+/* The same, and who waits is served. */
 void model_attempt_ended(struct model *model, struct model_job *job,
                          const struct jobd_outcome *outcome, int output, int error);
 /* The report that an outcome is. */
@@ -202,7 +205,7 @@ model_step model_step_put, model_step_put_wait, model_step_take, model_step_fini
 model_step model_step_lease, model_step_lease_finish, model_step_lease_keep;
 model_step model_step_retry, model_step_cancel, model_step_pause, model_step_watch;
 model_step model_step_purge, model_step_move, model_step_unwait, model_step_time;
-model_step model_step_lease_any;
+model_step model_step_lease_any, model_step_reports;
 model_step model_step_resize, model_step_come_and_go, model_step_say, model_step_follow;
 
 /* An attempt begins, and is over: `worker` is bytes of who runs it, 0: it does not say. */
@@ -213,6 +216,10 @@ void model_say_end(struct model_job *job);
  * expired. */
 enum jobd_result model_pick_lease(struct model *model, unsigned report, char token[JOBD_TOKEN_SIZE],
                                   struct model_job **job);
+/* The same of a token that is known by its number. */
+enum jobd_result model_look_up_lease(struct model *model, unsigned number, unsigned report,
+                                     struct model_job **job);
+void model_write_token(unsigned number, char token[JOBD_TOKEN_SIZE]);
 /* Nobody who follows a job has missed something, and they may begin to wait again. */
 void model_check_followers(struct model *model);
 
