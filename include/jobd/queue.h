@@ -109,6 +109,8 @@ JOBD_API uint32_t jobd_queue_named(const struct jobd *jobd, const char *name);
 JOBD_API const char *jobd_queue_name(const struct jobd *jobd, uint32_t queue);
 /* All that there have been, those that are gone included: each can be looked at by its index. */
 JOBD_API uint32_t jobd_queues_len(const struct jobd *jobd);
+/* As many as there can be. */
+JOBD_API uint32_t jobd_queues_max(const struct jobd *jobd);
 /* Does it take jobs in? To one that does not verbs say JOBD_UNDECLARED. */
 JOBD_API bool jobd_queue_declared(const struct jobd *jobd, uint32_t queue);
 /* Does it give jobs out? One that is retired does, until it is empty. */
@@ -224,6 +226,11 @@ struct jobd_put {
      * follow each other; without a key. Borrowed until success, then the references are taken. */
     struct jobd_blob *const *batch;
     uint32_t batch_len; /* 0: one job */
+    /* In place of `batch`: what each of them says itself, its queue apart, which is this one, and
+     * `unique`. Borrowed as batch is, with all that they point to. One whose key is known, with the
+     * same payload, or stands in front of it here, is not added: it has that job's id. */
+    const struct jobd_put *puts;
+    uint64_t *ids; /* of `puts`: set on success */
 };
 
 enum jobd_busy {
@@ -237,7 +244,7 @@ enum jobd_busy {
 
 /* What became of a put, and how full its queue is. */
 struct jobd_receipt {
-    uint64_t id; /* on JOBD_OK; of a batch the first */
+    uint64_t id; /* on JOBD_OK; of a batch the first; on JOBD_CONFLICT which of jobd_put.puts */
     enum jobd_state state;
     uint32_t waiting, capacity;
     bool duplicate; /* on JOBD_OK: its key was seen before, the job is that one, in this state */
@@ -290,7 +297,7 @@ struct jobd_waiter {
                                  when info.output_bytes says that there is one: no room for it */
 
     struct jobd_waiter_hidden {
-        unsigned char bytes[152] __attribute__((aligned(8)));
+        unsigned char bytes[176] __attribute__((aligned(8)));
     } hidden; /* private to jobd */
 };
 

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "api/endpoint.h"
+#include "api/page.h"
 #include "api/respond.h"
 #include "api/route.h"
 
@@ -18,6 +19,8 @@ static const struct endpoint *const tables[] = {
     job_endpoints,    /* /jobs */
     queue_endpoints,  /* /queues */
     health_endpoints, /* /healthz, /readyz, /metrics */
+    status_endpoints, /* /status */
+    page_endpoints,   /* / */
     NULL,
 };
 
@@ -35,6 +38,7 @@ static const char *queue_concerned(const struct call *call, enum about about)
         if (jobd_get(jobd, path_id(call), &info) != JOBD_OK)
             return NULL;
         return jobd_queue_name(jobd, info.queue);
+    case ABOUT_ANY:
     case ABOUT_LEASE: /* its token says enough */
         return "*";
     case ABOUT_FILTER:
@@ -140,6 +144,7 @@ bool api_serve(struct request *request, struct reply *reply, void *context)
 
 int api_init(struct api *api)
 {
+    page_init();
     for (unsigned seconds = 1; seconds <= BUSY_SHARED; seconds++) {
         const struct reply busy = {
             .status = 429, .type = TYPE_TEXT, .text = "busy\n", .retry_after_s = seconds};

@@ -89,6 +89,8 @@ static const struct figure server_figures[] = {
     {"jobd_payload_bytes", GAUGE, "Bytes of payloads, outputs and errors that are remembered.",
      SERVER(payload_bytes)},
     {"jobd_connections", GAUGE, "Open connections.", SERVER(http.conns.open)},
+    {"jobd_connections_limit", GAUGE, "Open connections that there may be.",
+     SERVER(http.conns.open_max)},
     {"jobd_connections_accepted_total", COUNTER, "Connections that were made.",
      SERVER(http.conns.accepted)},
     {"jobd_connections_refused_total", COUNTER, "Connections over a limit.",

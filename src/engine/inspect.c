@@ -40,6 +40,11 @@ uint32_t jobd_queues_len(const struct jobd *jobd)
     return jobd->queues_len;
 }
 
+uint32_t jobd_queues_max(const struct jobd *jobd)
+{
+    return jobd->queues_max;
+}
+
 enum jobd_result jobd_get(struct jobd *jobd, uint64_t id, struct jobd_info *info)
 {
     mutex_lock(&jobd->lock);

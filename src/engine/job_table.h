@@ -52,7 +52,8 @@ struct job_extra {
     struct said *said;          /* from malloc(); NULL: nothing was */
     RB_ENTRY(job_extra) by_key; /* when it has one; of the same key the older job first */
     struct job *job;            /* that has it */
-    struct job_extra *next;     /* before they have jobs: of a batch */
+    struct job_extra *next;     /* before they have jobs: of a batch, */
+    uint32_t number;            /* and of which of its jobs */
     char key[];                 /* "": none */
 };
 

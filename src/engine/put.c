@@ -34,30 +34,44 @@ static bool needs_extras(const struct jobd *jobd, const struct jobd_put *put)
            (put->terms != NULL && words_weight(put->terms->texts) > 0);
 }
 
-/* One for each job, linked; NULL when they need none. 0 or -ENOMEM. */
-static int extras_new(const struct jobd *jobd, const struct admission *admission, int64_t now_us,
-                      struct job_extra **extra)
+/* Of the nth job; NULL when memory is short. */
+static struct job_extra *one_extra(const struct jobd *jobd, const struct admission *admission,
+                                   uint32_t number, int64_t now_us)
+{
+    const struct jobd_put *put = admission_put(admission->put, number);
+    struct job_extra *one = extra_new(put, admission->extra);
+    if (one == NULL)
+        return NULL;
+    one->number = number;
+    one->expires_us = expires_us(jobd, put, now_us);
+    one->keep_us = keep_us(jobd, put);
+    if (one->unique == JOBD_FOR_SOME_TIME)
+        one->unique_until_us = later_us(now_us, one->unique_us);
+    return one;
+}
+
+/* One for each job that needs one, in their order. 0 or -ENOMEM. */
+static int extras_new(const struct jobd *jobd, struct admission *admission, int64_t now_us)
 {
     const struct jobd_put *put = admission->put;
-    *extra = NULL;
-    if (!needs_extras(jobd, put))
+    admission->extra = NULL;
+    if (put->puts == NULL && !needs_extras(jobd, put))
         return 0;
-    for (uint32_t i = 0; i < admission_jobs(put); i++) {
-        struct job_extra *one = extra_new(put, *extra);
+    for (uint32_t i = admission_jobs(put); i-- > 0;) {
+        if (!needs_extras(jobd, admission_put(put, i)))
+            continue;
+        struct job_extra *one = one_extra(jobd, admission, i, now_us);
         if (one == NULL) {
-            extra_free(*extra);
+            extra_free(admission->extra);
+            admission->extra = NULL;
             return -ENOMEM;
         }
-        one->expires_us = expires_us(jobd, put, now_us);
-        one->keep_us = keep_us(jobd, put);
-        if (one->unique == JOBD_FOR_SOME_TIME)
-            one->unique_until_us = later_us(now_us, one->unique_us);
-        *extra = one;
+        admission->extra = one;
     }
     return 0;
 }
 
-size_t jobd_put_weight(const struct jobd *jobd, const struct jobd_put *put)
+static size_t weight_of_one(const struct jobd *jobd, const struct jobd_put *put)
 {
     size_t key_size = put->key != NULL ? strlen(put->key) + 1 : 1;
     size_t weight = sizeof(struct job_extra) + key_size;
@@ -65,7 +79,17 @@ size_t jobd_put_weight(const struct jobd *jobd, const struct jobd_put *put)
         weight += words_weight(put->terms->texts);
     if (put->terms != NULL && put->terms->unique == JOBD_FOR_SOME_TIME)
         weight += sizeof(struct job);
-    return needs_extras(jobd, put) ? admission_jobs(put) * weight : 0;
+    return needs_extras(jobd, put) ? weight : 0;
+}
+
+size_t jobd_put_weight(const struct jobd *jobd, const struct jobd_put *put)
+{
+    size_t weight = 0;
+    if (put->puts == NULL)
+        return admission_jobs(put) * weight_of_one(jobd, put);
+    for (uint32_t i = 0; i < put->batch_len; i++)
+        weight += weight_of_one(jobd, &put->puts[i]);
+    return weight;
 }
 
 static enum jobd_result wait_for_room_locked(struct op *op, struct admission *admission)
@@ -116,7 +140,7 @@ static enum jobd_result put_or_wait(struct jobd *jobd, struct admission *admissi
     verify(waiter == NULL || waiter->end_us == 0 || put->batch_len == 0);
     if (waiter != NULL)
         waiter->accepted = false;
-    if (extras_new(jobd, admission, now_us, &admission->extra) != 0)
+    if (extras_new(jobd, admission, now_us) != 0)
         return JOBD_OUT_OF_MEMORY;
     op_begin(&op, jobd, waiter, now_us);
     enum jobd_result result = put_locked(&op, admission, for_room);

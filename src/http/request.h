@@ -54,6 +54,7 @@ struct request {
     struct jobd_blob *body; /* NULL when empty */
     struct jobd_blob **batch;
     uint32_t batch_len;
+    void *batch_jobs;  /* what else is known of them: from malloc(), freed at its end */
     bool body_offered; /* to the engine, whose they are when waiter.accepted says so */
     bool body_in;      /* the engine has it already and counts it, though the waiter still waits */
     bool body_unused;  /* said by the admitter: it is thrown away as it comes, `body` stays NULL */
@@ -97,6 +98,8 @@ static inline bool request_body_taken(const struct request *request)
 /* The value of a query parameter, "" without one; NULL when the parameter is not there. */
 const char *request_parameter(const struct request *request, const char *name);
 
+/* Does its Accept field name this type itself, not by a star? */
+bool request_accepts(const struct request *request, const char *type);
 /* Its If-None-Match field in `room`; "" when it is not there, or longer. */
 const char *request_none_match(const struct request *request, char *room, size_t size);
 /* The token of its `Authorization: Bearer`, *size bytes; NULL when it has none. */
@@ -134,7 +137,10 @@ struct reply {
     uint64_t retry_after_s;     /* 0: none */
     char *fields; /* REPLY_FIELDS_BYTES that need not be cleared; NULL: has no fields */
     size_t fields_used;
-    bool close;  /* close the connection after it */
+    bool close; /* close the connection after it */
+    /* Not NULL: browsers run it, under this Content-Security-Policy, and ask each time whether it
+     * is still the same. It outlives the server. */
+    const char *policy;
     bool unsafe; /* the bytes are a client's: no browser shall run them */
     bool vital;  /* unless it is large it goes out however little memory there is */
 };

@@ -21,6 +21,8 @@
 #define DAY    (86400 * SECOND)
 #define GIB    (UINT64_C(1) << 30)
 
+static const char *const page_names[] = {"on", "off", NULL};
+
 static const struct option_spec table[] = {
     {"listen", .letter = 'l', .type = &type_address, SERVER(listen), .argument = "ADDRESS",
      .default_value = "127.0.0.1:8080", .heading = "Network and access",
@@ -189,6 +191,10 @@ static const struct option_spec table[] = {
      .help = "from SIGTERM to SIGKILL, for a command that is to stop",
      .more = "How long a command that is told to stop, and all that it started, has from SIGTERM "
              "to SIGKILL."},
+    {"page", .type = &type_choice, SERVER(page), .choices = page_names, .argument = "on|off",
+     .default_value = "on", .help = "the page for browsers at /",
+     .more = "Whether / shows browsers a page with the queues and jobs. It asks for what it shows "
+             "by the same requests as anybody, with the token that its reader enters."},
     {"access-log", .type = &type_file, SERVER(access_log), .argument = "FILE", .unset = "none",
      .help = "write a line for each request to this file; - is standard error",
      .more = "Write a line for each request to this file; `-` is standard error. A line has the "

@@ -79,6 +79,7 @@ struct options {
     bool open;
     char *access_log; /* a file, "-" for standard error, or NULL */
     unsigned log_format, log_level;
+    unsigned page;                /* 0: on */
     struct queue_options *queues; /* at least one */
     uint32_t queues_len;
 };

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "api/history.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/problem.h"
@@ -139,8 +140,12 @@ static int init_api(struct server *server)
                                .http = server->http,
                                .store = server->store,
                                .auth = server->auth,
-                               .output_max_bytes = (size_t)server->options.output_max_bytes};
-    return api_init(&server->api);
+                               .output_max_bytes = (size_t)server->options.output_max_bytes,
+                               .memory_max_bytes = (size_t)server->options.memory_bytes,
+                               .page = server->options.page == 0,
+                               .started_us = clock_now_us()};
+    int error = history_new(&server->api.history, server->jobd);
+    return error == 0 ? api_init(&server->api) : error;
 }
 
 static int new_http(struct server *server)
@@ -300,6 +305,7 @@ static int open_all(struct server *server, struct problem *problem)
 static void close_all(struct server *server)
 {
     http_free(server->http);
+    history_free(server->api.history);
     line_writer_close(server->access_log, ACCESS_LOG_US);
     failure_log_stop(&server->failures);
     jobd_pool_free(server->pool);

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "api/history.h"
 #include "base/clock.h"
 #include "base/container.h"
 #include "base/event.h"
@@ -55,12 +56,13 @@ static void on_usr1(struct server *server)
 static int next_signal(struct server *server)
 {
     for (;;) {
-        int number = signals_wait(&server->signals, -1, JOBD_NEVER);
+        const int64_t sample_us = history_sample(server->api.history, clock_now_us());
+        int number = signals_wait(&server->signals, -1, sample_us);
         if (number == SIGHUP)
             reload(server);
         else if (number == SIGUSR1)
             on_usr1(server);
-        else
+        else if (number != 0)
             return number;
     }
 }

@@ -260,7 +260,7 @@ static void other_methods_and_paths(void **state)
         {"POST", "/jobs/1", 405, "GET, HEAD, DELETE"},
         {"POST", "/healthz", 405, "GET, HEAD"},
         {"GET", "/queues/default/pause", 405, "POST"},
-        {"GET", "/", 404, ""},
+        {"POST", "/", 405, "GET, HEAD"},
         {"GET", "/doo", 404, ""},
         {"GET", "/Do", 404, ""},
         {"POST", "/do/", 404, ""},

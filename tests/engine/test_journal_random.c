@@ -55,6 +55,8 @@ static void do_put(struct world *world, struct person *who)
     struct jobd_receipt receipt;
     char key[8];
     struct jobd_blob *batch[3] = {NULL};
+    struct jobd_put puts[3];
+    uint64_t ids[3] = {0};
     struct jobd_put put = {.queue = below(world, QUEUES),
                            .priority = (uint8_t)below(world, JOBD_PRIORITIES),
                            .delay_us = below(world, 3) == 0 ? some_us(world, 50) : 0,
@@ -73,6 +75,14 @@ static void do_put(struct world *world, struct person *who)
     else if (below(world, 5) == 0) {
         put.batch = batch;
         put.batch_len = 1 + below(world, 3);
+    } else if (below(world, 5) == 0) {
+        for (unsigned i = 0; i < 3; i++) {
+            puts[i] = put;
+            puts[i].key = below(world, 2) == 0 ? key : NULL;
+        }
+        put.puts = puts;
+        put.ids = ids;
+        put.batch_len = 1 + below(world, 3);
     } else {
         put.key = below(world, 3) == 0 ? key : NULL;
         put.payload = below(world, 2) == 0 ? jobd_blob_text("hello") : NULL;
@@ -90,8 +100,12 @@ static void do_put(struct world *world, struct person *who)
     }
     if (!taken)
         jobd_blob_unref(put.payload);
-    else if (receipt.id + put.batch_len >= world->next_id)
-        world->next_id = receipt.id + (put.batch_len > 0 ? put.batch_len : 1);
+    else if (put.puts != NULL) /* the last of them that is new */
+        for (unsigned i = 0; i < put.batch_len; i++)
+            receipt.id = ids[i] > receipt.id ? ids[i] : receipt.id;
+    uint32_t more = put.puts == NULL && put.batch_len > 0 ? put.batch_len : 1;
+    if (taken && receipt.id + more >= world->next_id)
+        world->next_id = receipt.id + more;
     who->id = receipt.id;
     ask(who, 'p', result);
 }

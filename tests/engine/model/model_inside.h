@@ -172,6 +172,10 @@ bool model_can_give(struct model *model, unsigned queue, const struct actor *tak
 
 /* Its wait is over; the engine must have woken it, with this. */
 void model_expect(struct actor *actor, enum jobd_result result, uint64_t id);
+/* A new job. */
+void model_add(struct model *model, const struct jobd_put *put, size_t size);
+/* All of a batch whose jobs say all themselves: also its ids. */
+enum jobd_result model_admit_jobs(struct model *model, const struct jobd_put *put, uint64_t *ids);
 enum jobd_result model_admit(struct model *model, const struct jobd_put *put,
                              const size_t sizes[BATCH_MAX], uint64_t *id);
 /* The promise of a job that has ended is over. */
@@ -205,7 +209,7 @@ model_step model_step_put, model_step_put_wait, model_step_take, model_step_fini
 model_step model_step_lease, model_step_lease_finish, model_step_lease_keep;
 model_step model_step_retry, model_step_cancel, model_step_pause, model_step_watch;
 model_step model_step_purge, model_step_move, model_step_unwait, model_step_time;
-model_step model_step_lease_any, model_step_reports;
+model_step model_step_put_jobs, model_step_lease_any, model_step_reports;
 model_step model_step_resize, model_step_come_and_go, model_step_say, model_step_follow;
 
 /* An attempt begins, and is over: `worker` is bytes of who runs it, 0: it does not say. */
@@ -225,6 +229,8 @@ void model_check_followers(struct model *model);
 
 /* Does in both what is due now. */
 void model_tick(struct model *model);
+/* A blob of fewer than so many bytes, all alike. */
+struct jobd_blob *model_bytes_below(struct model *model, unsigned most);
 /* Makes an actor ready to wait, perhaps with a deadline. */
 void model_begin(struct model *model, struct actor *actor, unsigned queue);
 /* Of a put that was not let in. */
