@@ -79,8 +79,6 @@ jobd_lease_finish_all(struct jobd *jobd, struct jobd_report *reports, uint32_t l
 
 /* ---- looking -------------------------------------------------------------------------------- */
 
-#define JOBD_WORKER_SIZE 65 /* of a name that is listed, with its NUL; longer ones are cut */
-
 struct jobd_lease_info {
     uint64_t id; /* of the job */
     uint32_t queue, attempt;

@@ -486,6 +486,7 @@ struct jobd_failure {
     bool final;  /* the job has failed with it */
     bool exited; /* exit_code counts */
     int exit_code;
+    char worker[JOBD_WORKER_SIZE]; /* who had it; "": nobody has said */
     char error[JOBD_FAILURE_SIZE]; /* its first line, bytes as they came, cut; "": none */
 };
 

@@ -17,25 +17,15 @@ static bool is_held(const struct lease *lease)
     return lease->job != NULL && !lease->job->start_pending;
 }
 
-static void copy_name(const struct jobd_blob *worker, char out[JOBD_WORKER_SIZE])
-{
-    size_t size = worker != NULL ? worker->size : 0;
-    size = size < JOBD_WORKER_SIZE ? size : JOBD_WORKER_SIZE - 1;
-    if (size > 0)
-        memcpy(out, worker->bytes, size);
-    out[size] = '\0';
-}
-
 static struct jobd_lease_info info_of(const struct lease *lease)
 {
     const struct job *job = lease->job;
-    const struct said *said = said_of(job);
     struct jobd_lease_info info = {.id = job->id,
                                    .queue = job->queue,
                                    .attempt = job->attempt,
                                    .since_us = lease->started_us,
                                    .expires_us = lease->due.at_us};
-    copy_name(said != NULL ? said->worker : NULL, info.worker);
+    said_worker(job, info.worker);
     return info;
 }
 

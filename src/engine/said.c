@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/said.h"
 
+#include <string.h>
+
 #include "engine/blob.h"
 #include "engine/waiters.h"
 
@@ -17,6 +19,17 @@ struct said *said_make_locked(struct op *op, struct job *job, struct job_extra *
     (*spare)->said = NULL;
     jobs_count(jobs, sizeof *job->extra->said);
     return job->extra->said;
+}
+
+void said_worker(const struct job *job, char out[JOBD_WORKER_SIZE])
+{
+    const struct said *said = said_of(job);
+    const struct jobd_blob *worker = said != NULL ? said->worker : NULL;
+    size_t size = worker != NULL ? worker->size : 0;
+    size = size < JOBD_WORKER_SIZE ? size : JOBD_WORKER_SIZE - 1;
+    if (size > 0)
+        memcpy(out, worker->bytes, size);
+    out[size] = '\0';
 }
 
 /* ---- the life of an attempt */
