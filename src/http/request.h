@@ -74,6 +74,10 @@ struct request {
      */
     void (*abandoned)(struct request *request, void *context);
 
+    /* Called at its end, answered or not, to give back what the endpoint has of its own. NULL:
+     * nothing. */
+    void (*release)(struct request *request);
+
     /* The endpoint's own. */
     const struct endpoint *endpoint;
     char subject[REQUEST_SUBJECT_SIZE]; /* what the path names: a queue, a job, a lease */

@@ -76,6 +76,8 @@ static const char *const migrations[] = {
      "ALTER TABLE job ADD COLUMN headers TEXT NOT NULL DEFAULT '';"
      "ALTER TABLE progress ADD COLUMN errors BLOB;"
      "ALTER TABLE progress ADD COLUMN errors_at INTEGER NOT NULL DEFAULT 0;"
+     "ALTER TABLE progress ADD COLUMN worker BLOB;"
+     "ALTER TABLE progress ADD COLUMN progress BLOB;"
      "ALTER TABLE job ADD COLUMN schedule TEXT NOT NULL DEFAULT '';"
      "CREATE TABLE schedule (name TEXT PRIMARY KEY, queue TEXT NOT NULL, cron TEXT NOT NULL,"
      " zone TEXT NOT NULL, every INTEGER NOT NULL, priority INTEGER NOT NULL,"
