@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/* What the ledger's files share: ledger_open.c connects, ledger.c appends and reads. No other file
+ * includes this; no other knows libpq. */
+#pragma once
+
+#include <libpq-fe.h>
+
+#include "ledger/ledger.h"
+
+struct ledger {
+    char *url, *node_name, *name;
+    bool sync;
+    uint32_t node;
+    int64_t now_us;
+    PGconn *connection; /* NULL: none. In pipeline mode, every statement prepared */
+    char channel[32];   /* of NOTIFY */
+    unsigned unread;    /* flights whose answers nobody waits for, and that must be read first */
+    bool in_turn;       /* a transaction is open */
+};
+
+/* One statement of PostgreSQL, prepared under its name. */
+extern const struct statement {
+    const char *name, *text;
+} ledger_statements[];
+
+/* Connects, looks at the server and prepares; LEDGER_OK at once when there is a connection. */
+enum ledger_result ledger_connect(struct ledger *ledger, struct problem *problem);
+void ledger_disconnect(struct ledger *ledger);
+
+/* What libpq says went wrong, on one line: `result` NULL: of the connection. */
+void ledger_problem(struct ledger *ledger, const PGresult *result, struct problem *problem);
+/* What follows from an error of the database. */
+enum ledger_result ledger_judge(const struct ledger *ledger, const PGresult *result);
