@@ -448,8 +448,8 @@ enum jobd_part { JOBD_PAYLOAD, JOBD_OUTPUT, JOBD_ERROR };
 
 /* JOBD_OK and a reference to these bytes of the job, which is the caller's (NULL when it has none);
  * or JOBD_NO_JOB. Output and error are those of the last attempt that has ended. */
-JOBD_API JOBD_MUST_READ enum jobd_result jobd_part(struct jobd *jobd, uint64_t id,
-                                                   enum jobd_part part, struct jobd_blob **bytes);
+JOBD_API JOBD_MUST_READ enum jobd_result
+jobd_get_blob(struct jobd *jobd, uint64_t id, enum jobd_part part, struct jobd_blob **bytes);
 
 /* JOBD_OK when the job is final, info as in jobd_get(); JOBD_PENDING when the waiter will be woken
  * at its end (JOBD_OK, and its info) or at the deadline (JOBD_TIMEOUT); JOBD_NO_JOB;

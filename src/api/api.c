@@ -21,10 +21,10 @@ static const struct endpoint *const tables[] = {
     NULL,
 };
 
-/* ---- who may */
+/* ---- who may: authorize_token() decides, by the scope in the endpoint's row */
 
-/* The queue a call concerns, as auth_judge() takes it. */
-static const char *concerned(const struct call *call, enum about about)
+/* As authorize_token() takes it. */
+static const char *queue_concerned(const struct call *call, enum about about)
 {
     struct jobd *jobd = call->api->jobd;
     struct jobd_info info;
@@ -46,20 +46,20 @@ static const char *concerned(const struct call *call, enum about about)
 }
 
 /* False when it has been answered instead. */
-static bool may(struct call *call, const struct endpoint *endpoint)
+static bool authorize_call(struct call *call, const struct endpoint *endpoint)
 {
     char detail[64];
     size_t size;
     if (call->api->auth == NULL || endpoint->scope == SCOPE_OPEN)
         return true;
     const char *token = request_token(call->request, &size);
-    const char *queue = concerned(call, endpoint->about);
-    switch (auth_judge(call->api->auth, token, size, endpoint->scope, queue)) {
+    const char *queue = queue_concerned(call, endpoint->about);
+    switch (authorize_token(call->api->auth, token, size, endpoint->scope, queue)) {
     case VERDICT_GOOD:
         return true;
     case VERDICT_FORBIDDEN:
         snprintf(detail, sizeof detail, "insufficient scope: %s is needed",
-                 auth_scope_name(endpoint->scope));
+                 scope_name(endpoint->scope));
         (void)respond_error(call, 403, detail);
         reply_field(call->reply, "WWW-Authenticate", "Bearer error=\"insufficient_scope\"");
         break;
@@ -75,7 +75,7 @@ static bool may(struct call *call, const struct endpoint *endpoint)
 }
 
 /* A body may have the reserve when it ends an attempt, not when it only says so: anybody can. */
-bool api_admits(struct request *request, struct reply *reply, void *context)
+bool api_authorize(struct request *request, struct reply *reply, void *context)
 {
     struct call call = {.api = context, .request = request, .reply = reply};
     const struct endpoint *endpoint = route_find(request, tables).endpoint;
@@ -84,7 +84,7 @@ bool api_admits(struct request *request, struct reply *reply, void *context)
         return true;
     if (endpoint->about == ABOUT_LEASE && endpoint->has_body)
         request->body_account.empties = jobd_lease_known(call.api->jobd, request->subject);
-    return may(&call, endpoint);
+    return authorize_call(&call, endpoint);
 }
 
 /* ---- serving */
@@ -119,7 +119,7 @@ bool api_serve(struct request *request, struct reply *reply, void *context)
     }
     request->endpoint = endpoint;
     request->abandoned = endpoint->abandoned;
-    if (!may(&call, endpoint) || !route_knows_parameters(&call) ||
+    if (!authorize_call(&call, endpoint) || !route_knows_parameters(&call) ||
         (endpoint->parse != NULL && endpoint->parse(&call) == STEP_REPLY))
         return true;
     return perform(&call, endpoint);

@@ -29,4 +29,4 @@ __attribute__((warn_unused_result)) int api_init(struct api *api);
 /* Serves one request; `context` is the api. Any thread; does not block. */
 bool api_serve(struct request *request, struct reply *reply, void *context);
 /* Whether its token, where one is needed, lets it in, before its body has come. Any thread. */
-bool api_admits(struct request *request, struct reply *reply, void *context);
+bool api_authorize(struct request *request, struct reply *reply, void *context);

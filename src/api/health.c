@@ -25,7 +25,7 @@ static enum step answer_ready(struct call *call, enum jobd_result result)
     const struct api *api = call->api;
     struct problem reason;
     if (jobd_closed(api->jobd))
-        return respond_error(call, 503, "draining");
+        return respond_result(call, JOBD_CLOSED);
     if (api->store != NULL && store_failing(api->store, &reason))
         return respond_error(call, 503, reason.text);
     if (all_full(api->jobd))

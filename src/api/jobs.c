@@ -19,7 +19,7 @@ enum {
 static bool add_error(const struct api *api, cJSON *job, uint64_t id)
 {
     struct jobd_blob *error = NULL;
-    if (jobd_part(api->jobd, id, JOBD_ERROR, &error) != JOBD_OK || error == NULL)
+    if (jobd_get_blob(api->jobd, id, JOBD_ERROR, &error) != JOBD_OK || error == NULL)
         return true; /* gone meanwhile */
     bool whole = json_add_bytes(job, "error", error->bytes, error->size);
     jobd_blob_unref(error);
@@ -100,7 +100,7 @@ static enum step answer_get(struct call *call, enum jobd_result result)
 static enum step answer_part(struct call *call, enum jobd_part part)
 {
     struct jobd_blob *bytes;
-    enum jobd_result result = jobd_part(call->api->jobd, path_id(call), part, &bytes);
+    enum jobd_result result = jobd_get_blob(call->api->jobd, path_id(call), part, &bytes);
     return result == JOBD_OK ? respond_bytes(call, 200, bytes) : respond_result(call, result);
 }
 

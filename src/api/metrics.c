@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Figures are rows: a name, a kind, a help text, and the field that has the value. A figure of a
- * queue is a row of `queue_figures`, one of the whole server a row of `server_figures`; what the
- * field is says how it is printed. */
+ * queue is a row of `queue_figures`, with its name in GET /queues where it has one; one of the
+ * whole server is a row of `server_figures`. What the field is says how it is printed. */
 #include "api/metrics.h"
 
 #include <inttypes.h>
@@ -16,6 +16,8 @@
 #define COUNTER   "counter"
 #define HISTOGRAM "histogram"
 
+#define LEN(rows) (sizeof(rows) / sizeof(rows)[0])
+
 /* What a field is. */
 enum number { IS_BOOL, IS_UINT32, IS_UINT64, IS_MICROSECONDS, IS_DOUBLE, IS_HISTOGRAM };
 
@@ -24,6 +26,7 @@ struct figure {
     size_t offset; /* of the field in what the table is about */
     enum number number;
     const char *label; /* NULL: none */
+    const char *json;  /* its name there; NULL: it is only a metric */
 };
 
 /* size_t is one of these. */
@@ -38,27 +41,33 @@ struct figure {
                        : IS_HISTOGRAM)
 #define QUEUE(field) FIELD(jobd_stats, field)
 
+/* In the order of GET /queues. */
 static const struct figure queue_figures[] = {
-    {"jobd_queue_capacity", GAUGE, "Jobs that may wait.", QUEUE(capacity)},
-    {"jobd_queue_workers", GAUGE, "Jobs that may run at a time.", QUEUE(workers)},
-    {"jobd_queue_paused", GAUGE, "1 while the queue is paused.", QUEUE(paused)},
-    {"jobd_queue_queued", GAUGE, "Jobs that wait for a worker.", QUEUE(queued)},
-    {"jobd_queue_scheduled", GAUGE, "Jobs that wait for a time.", QUEUE(scheduled)},
-    {"jobd_queue_running", GAUGE, "Jobs that run.", QUEUE(running)},
+    {"jobd_queue_capacity", GAUGE, "Jobs that may wait.", QUEUE(capacity), .json = "capacity"},
+    {"jobd_queue_workers", GAUGE, "Jobs that may run at a time.", QUEUE(workers),
+     .json = "workers"},
+    {"jobd_queue_paused", GAUGE, "1 while the queue is paused.", QUEUE(paused), .json = "paused"},
+    {"jobd_queue_queued", GAUGE, "Jobs that wait for a worker.", QUEUE(queued), .json = "queued"},
+    {"jobd_queue_scheduled", GAUGE, "Jobs that wait for a time.", QUEUE(scheduled),
+     .json = "scheduled"},
+    {"jobd_queue_running", GAUGE, "Jobs that run.", QUEUE(running), .json = "running"},
     {"jobd_queue_leased", GAUGE, "Of those that run: by remote workers.", QUEUE(leased)},
-    {"jobd_queue_oldest_seconds", GAUGE, "How long the oldest queued job has waited.",
-     QUEUE(oldest_us)},
-    {"jobd_queue_drain_per_second", GAUGE, "Slots that become free, as measured.",
-     QUEUE(drain_per_s)},
     {"jobd_jobs_admitted_total", COUNTER, "Jobs that were let in.", QUEUE(admitted)},
-    {"jobd_jobs_rejected_total", COUNTER, "Jobs that were refused with 429.", QUEUE(rejected)},
     {"jobd_retries_total", COUNTER, "Failed attempts that were not the last.", QUEUE(retried)},
-    {"jobd_jobs_done_total", COUNTER, "Jobs that ended well.", QUEUE(done)},
-    {"jobd_jobs_failed_total", COUNTER, "Jobs whose attempts are used up.", QUEUE(failed)},
-    {"jobd_jobs_cancelled_total", COUNTER, "Jobs that were cancelled.", QUEUE(cancelled)},
+    {"jobd_jobs_done_total", COUNTER, "Jobs that ended well.", QUEUE(done), .json = "done"},
+    {"jobd_jobs_failed_total", COUNTER, "Jobs whose attempts are used up.", QUEUE(failed),
+     .json = "failed"},
+    {"jobd_jobs_cancelled_total", COUNTER, "Jobs that were cancelled.", QUEUE(cancelled),
+     .json = "cancelled"},
+    {"jobd_jobs_rejected_total", COUNTER, "Jobs that were refused with 429.", QUEUE(rejected),
+     .json = "rejected"},
     {"jobd_jobs_forgotten_early_total", COUNTER,
      "Ended jobs that were forgotten before their time, as memory was short.",
      QUEUE(forgotten_early)},
+    {"jobd_queue_oldest_seconds", GAUGE, "How long the oldest queued job has waited.",
+     QUEUE(oldest_us), .json = "oldest_age_ms"},
+    {"jobd_queue_drain_per_second", GAUGE, "Slots that become free, as measured.",
+     QUEUE(drain_per_s), .json = "drain_per_s"},
     {"jobd_job_wait_seconds", HISTOGRAM, "From ready to run until running.", QUEUE(waited)},
     {"jobd_job_run_seconds", HISTOGRAM, "How long jobs ran.", QUEUE(ran)},
 };
@@ -128,6 +137,24 @@ static void histogram(FILE *out, const char *name, const char *labels,
     fprintf(out, "%s_count{%s} %" PRIu64 "\n", name, labels, count);
 }
 
+static int64_t whole_number(const struct figure *figure, const void *field)
+{
+    switch (figure->number) {
+    case IS_BOOL:
+        return *(const bool *)field;
+    case IS_UINT32:
+        return *(const uint32_t *)field;
+    case IS_UINT64: /* no count gets so far that it does not fit */
+        return (int64_t) * (const uint64_t *)field;
+    case IS_MICROSECONDS:
+        return *(const int64_t *)field;
+    case IS_DOUBLE:
+    case IS_HISTOGRAM:
+        break;
+    }
+    return 0;
+}
+
 /* `labels` NULL: none. */
 static void sample(FILE *out, const struct figure *figure, const char *labels, const void *values)
 {
@@ -140,30 +167,42 @@ static void sample(FILE *out, const struct figure *figure, const char *labels, c
         fprintf(out, "%s{%s} ", figure->name, labels);
     else
         fprintf(out, "%s ", figure->name);
-    switch (figure->number) {
-    case IS_BOOL:
-        fprintf(out, "%d\n", *(const bool *)field);
-        break;
-    case IS_UINT32:
-        fprintf(out, "%" PRIu32 "\n", *(const uint32_t *)field);
-        break;
-    case IS_UINT64:
-        fprintf(out, "%" PRIu64 "\n", *(const uint64_t *)field);
-        break;
-    case IS_MICROSECONDS:
-        fprintf(out, "%.15g\n", (double)*(const int64_t *)field / 1e6);
-        break;
-    case IS_DOUBLE:
+    if (figure->number == IS_DOUBLE)
         fprintf(out, "%.15g\n", *(const double *)field);
-        break;
-    case IS_HISTOGRAM:
-        break;
-    }
+    else if (figure->number == IS_MICROSECONDS)
+        fprintf(out, "%.15g\n", (double)whole_number(figure, field) / 1e6);
+    else
+        fprintf(out, "%" PRId64 "\n", whole_number(figure, field));
 }
+
+/* ---- a figure as JSON */
+
+static bool add(cJSON *object, const struct figure *figure, const void *values)
+{
+    const void *field = (const char *)values + figure->offset;
+    int64_t number = whole_number(figure, field);
+    if (figure->number == IS_BOOL)
+        return cJSON_AddBoolToObject(object, figure->json, number != 0) != NULL;
+    if (figure->number != IS_DOUBLE)
+        return json_add_int(object, figure->json,
+                            figure->number == IS_MICROSECONDS ? number / 1000 : number);
+    double rounded = (double)(int64_t)(*(const double *)field * 1000 + 0.5) / 1000;
+    return cJSON_AddNumberToObject(object, figure->json, rounded) != NULL;
+}
+
+bool metrics_add_queue(cJSON *queue, const struct jobd_stats *stats)
+{
+    bool whole = true;
+    for (size_t f = 0; f < LEN(queue_figures) && whole; f++)
+        whole = queue_figures[f].json == NULL || add(queue, &queue_figures[f], stats);
+    return whole;
+}
+
+/* ---- all of them as text */
 
 static void queues(FILE *out, struct jobd *jobd, const struct jobd_stats *stats)
 {
-    for (size_t f = 0; f < sizeof queue_figures / sizeof queue_figures[0]; f++) {
+    for (size_t f = 0; f < LEN(queue_figures); f++) {
         const struct figure *figure = &queue_figures[f];
         head(out, figure->name, figure->kind, figure->help);
         for (uint32_t i = 0; i < jobd_queues_len(jobd); i++) {
@@ -185,14 +224,11 @@ static void table(FILE *out, const struct figure *figures, size_t len, const voi
     }
 }
 
-#define TABLE(out, figures, values)                                                                \
-    table(out, figures, sizeof(figures) / sizeof(figures)[0], values)
-
 static void server(FILE *out, struct jobd *jobd, struct http *http)
 {
     struct server_stats stats = {.payload_bytes = jobd_memory(jobd)};
     http_stats(http, &stats.http);
-    TABLE(out, server_figures, &stats);
+    table(out, server_figures, LEN(server_figures), &stats);
     head(out, "jobd_build_info", GAUGE, "Always 1; what is running.");
     fprintf(out, "jobd_build_info{version=\"" JOBD_VERSION "\",libmicrohttpd=\"%s\"} 1\n",
             http_library());
@@ -202,7 +238,7 @@ static void disk(FILE *out, struct store *store)
 {
     struct store_stats stats;
     store_stats(store, &stats);
-    TABLE(out, store_figures, &stats);
+    table(out, store_figures, LEN(store_figures), &stats);
 }
 
 char *metrics_text(struct jobd *jobd, struct http *http, struct store *store)

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
+/* The figures: as Prometheus' metrics, and those of a queue as JSON. */
 #pragma once
 
+#include <stdbool.h>
+
+#include "base/json.h"
 #include "http/http.h"
 #include "jobd/queue.h"
 #include "store/store.h"
@@ -8,3 +12,5 @@
 /* All figures in Prometheus' text format 0.0.4, to be freed; NULL when memory is short. `store`
  * NULL: memory only. */
 char *metrics_text(struct jobd *jobd, struct http *http, struct store *store);
+/* Those of one queue that GET /queues shows; false when memory is short. */
+bool metrics_add_queue(cJSON *queue, const struct jobd_stats *stats);

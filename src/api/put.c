@@ -338,7 +338,7 @@ static enum step failed(struct call *call, const struct jobd_info *info)
 {
     struct jobd_blob *error = NULL;
     char *text = NULL;
-    if (jobd_part(call->api->jobd, info->id, JOBD_ERROR, &error) == JOBD_OK && error != NULL)
+    if (jobd_get_blob(call->api->jobd, info->id, JOBD_ERROR, &error) == JOBD_OK && error != NULL)
         text = text_utf8(error->bytes, error->size);
     jobd_blob_unref(error);
     const char *otherwise = info->state == JOBD_CANCELLED ? "cancelled" : "failed";

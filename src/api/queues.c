@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "api/endpoint.h"
+#include "api/metrics.h"
 #include "api/respond.h"
 
 struct queue_state {
@@ -19,22 +20,13 @@ static struct queue_state *state_of(const struct call *call)
 
 static cJSON *queue_json(const struct api *api, uint32_t index)
 {
-    struct jobd_stats s;
-    jobd_stats(api->jobd, index, clock_now_us(), &s);
-    double drain = (double)(int64_t)(s.drain_per_s * 1000 + 0.5) / 1000;
+    struct jobd_stats stats;
+    jobd_stats(api->jobd, index, clock_now_us(), &stats);
     cJSON *queue = cJSON_CreateObject();
     bool whole =
         cJSON_AddStringToObject(queue, "name", jobd_queue_name(api->jobd, index)) != NULL &&
-        cJSON_AddBoolToObject(queue, "declared", s.declared) != NULL &&
-        json_add_int(queue, "capacity", s.capacity) && json_add_int(queue, "workers", s.workers) &&
-        cJSON_AddBoolToObject(queue, "paused", s.paused) != NULL &&
-        json_add_int(queue, "queued", s.queued) && json_add_int(queue, "scheduled", s.scheduled) &&
-        json_add_int(queue, "running", s.running) && json_add_int(queue, "done", (int64_t)s.done) &&
-        json_add_int(queue, "failed", (int64_t)s.failed) &&
-        json_add_int(queue, "cancelled", (int64_t)s.cancelled) &&
-        json_add_int(queue, "rejected", (int64_t)s.rejected) &&
-        json_add_int(queue, "oldest_age_ms", s.oldest_us / 1000) &&
-        cJSON_AddNumberToObject(queue, "drain_per_s", drain) != NULL;
+        cJSON_AddBoolToObject(queue, "declared", stats.declared) != NULL &&
+        metrics_add_queue(queue, &stats);
     if (!whole) {
         cJSON_Delete(queue);
         return NULL;

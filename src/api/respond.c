@@ -17,7 +17,7 @@ enum step respond_error(struct call *call, unsigned status, const char *detail)
 
 enum step respond_no_memory(struct call *call)
 {
-    return respond_error(call, 503, "out of memory");
+    return respond_result(call, JOBD_OUT_OF_MEMORY);
 }
 
 enum step respond_json(struct call *call, unsigned status, cJSON *object, bool whole)
@@ -71,37 +71,35 @@ static enum step respond_store(struct call *call)
 {
     struct problem reason;
     if (call->api->store == NULL || !store_failing(call->api->store, &reason))
-        return respond_error(call, 503, "could not be saved");
+        return respond_error(call, 503, jobd_result_text(JOBD_STORE_FAILED));
     return respond_error(call, 503, reason.text);
 }
 
 enum step respond_result(struct call *call, enum jobd_result result)
 {
     static const struct {
-        enum jobd_result result;
-        unsigned status;
-        const char *detail;
-    } rows[] = {
-        {JOBD_NO_JOB, 404, "no such job"},
-        {JOBD_FINISHED, 409, "the job has ended"},
-        {JOBD_NO_LEASE, 404, "no such lease"},
-        {JOBD_LEASE_EXPIRED, 409, "the lease has ended"},
-        {JOBD_CONFLICT, 422, "the Idempotency-Key came with another payload"},
-        {JOBD_NOT_FINAL, 409, "the job has not ended"},
-        {JOBD_UNDECLARED, 409,
-         "the job's queue is not declared: declare it and start jobd again, or put the job into "
-         "another queue"},
-        {JOBD_CLOSED, 503, "draining"},
-        {JOBD_TOO_MANY_WAITERS, 503, "too many waiting requests"},
-        {JOBD_TOO_MANY_LEASES, 503, "too many leases"},
-        {JOBD_OUT_OF_MEMORY, 503, "out of memory"},
+        unsigned status;    /* 0: not one that a client may get */
+        const char *detail; /* where HTTP says it in other words than jobd_result_text() */
+    } rows[JOBD_RESULTS] = {
+        [JOBD_NO_JOB] = {404, NULL},
+        [JOBD_FINISHED] = {409, NULL},
+        [JOBD_NO_LEASE] = {404, NULL},
+        [JOBD_LEASE_EXPIRED] = {409, NULL},
+        [JOBD_CONFLICT] = {422, "the Idempotency-Key came with another payload"},
+        [JOBD_NOT_FINAL] = {409, NULL},
+        [JOBD_UNDECLARED] = {409, "the job's queue is not declared: declare it and start jobd "
+                                  "again, or put the job into another queue"},
+        [JOBD_CLOSED] = {503, NULL},
+        [JOBD_TOO_MANY_WAITERS] = {503, "too many waiting requests"},
+        [JOBD_TOO_MANY_LEASES] = {503, NULL},
+        [JOBD_OUT_OF_MEMORY] = {503, "out of memory"},
     };
     if (result == JOBD_STORE_FAILED)
         return respond_store(call);
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-        if (rows[i].result == result)
-            return respond_error(call, rows[i].status, rows[i].detail);
-    return respond_error(call, 500, jobd_result_text(result));
+    unsigned status = rows[result].status;
+    const char *detail = rows[result].detail;
+    return respond_error(call, status != 0 ? status : 500,
+                         detail != NULL ? detail : jobd_result_text(result));
 }
 
 /* ---- paths and parameters */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/clock.h"
 
+#include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -41,6 +42,16 @@ int64_t clock_after_us(int64_t us)
 {
     int64_t now_us = clock_now_us();
     return us < INT64_MAX - now_us ? now_us + us : INT64_MAX;
+}
+
+int clock_ms_until(int64_t at_us)
+{
+    int64_t left_us = at_us - clock_now_us();
+    if (at_us == INT64_MAX)
+        return -1;
+    if (left_us <= 0)
+        return 0;
+    return left_us / 1000 < INT_MAX ? (int)((left_us + 999) / 1000) : INT_MAX;
 }
 
 /* Both clocks are slewed alike, so that what they differ by stays the same but for steps and

@@ -16,6 +16,9 @@ int64_t clock_now_us(void);
 /* So long from now; INT64_MAX, for ever, when that is beyond all time. */
 int64_t clock_after_us(int64_t us);
 
+/* Until then, rounded up, for poll(): 0 when it is past, -1 for INT64_MAX, INT_MAX at most. */
+int clock_ms_until(int64_t at_us);
+
 /* The same moment by the wall clock as it is set now: a clock that was wrong at the start and was
  * set right, or stood still in a suspend, is followed at once. Below 0 it is one that a process
  * before this one wrote down (see jobd_info), whose wall time stays as it is. */

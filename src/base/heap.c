@@ -11,13 +11,13 @@
 int heap_init(struct heap *heap, uint32_t capacity)
 {
     *heap = (struct heap){.capacity = capacity};
-    heap->items = zeroed_new((size_t)capacity + 1, sizeof(struct due *));
+    heap->items = pages_new((size_t)capacity + 1, sizeof(struct due *));
     return heap->items != NULL ? 0 : -ENOMEM;
 }
 
 void heap_release(struct heap *heap)
 {
-    zeroed_free(heap->items, (size_t)heap->capacity + 1, sizeof(struct due *));
+    pages_free(heap->items, (size_t)heap->capacity + 1, sizeof(struct due *));
     heap->items = NULL;
 }
 

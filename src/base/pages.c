@@ -5,7 +5,7 @@
 
 #include "base/verify.h"
 
-void *zeroed_new(size_t count, size_t size)
+void *pages_new(size_t count, size_t size)
 {
     size_t bytes;
     if (__builtin_mul_overflow(count, size, &bytes) || bytes == 0)
@@ -15,7 +15,7 @@ void *zeroed_new(size_t count, size_t size)
     return memory != MAP_FAILED ? memory : NULL;
 }
 
-void zeroed_free(void *memory, size_t count, size_t size)
+void pages_free(void *memory, size_t count, size_t size)
 {
     if (memory != NULL)
         verify(munmap(memory, count * size) == 0);

@@ -6,6 +6,6 @@
 #include <stddef.h>
 
 /* Room for `count` items of `size` bytes; NULL when memory is short. */
-void *zeroed_new(size_t count, size_t size);
+void *pages_new(size_t count, size_t size);
 /* With the same numbers. Takes NULL. */
-void zeroed_free(void *memory, size_t count, size_t size);
+void pages_free(void *memory, size_t count, size_t size);

@@ -21,13 +21,13 @@ int ring_init(struct ring *ring, uint32_t capacity)
 {
     verify(capacity > 0);
     *ring = (struct ring){.capacity = capacity};
-    ring->ids = zeroed_new((size_t)slots(ring), sizeof *ring->ids);
+    ring->ids = pages_new((size_t)slots(ring), sizeof *ring->ids);
     return ring->ids != NULL ? 0 : -ENOMEM;
 }
 
 void ring_release(struct ring *ring)
 {
-    zeroed_free(ring->ids, (size_t)slots(ring), sizeof *ring->ids);
+    pages_free(ring->ids, (size_t)slots(ring), sizeof *ring->ids);
     ring->ids = NULL;
 }
 

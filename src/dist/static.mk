@@ -156,7 +156,7 @@ check-container:  ## the image is built, with buildah, and works (Debian, as roo
 	$(Q)sh tests/check/container.sh
 
 # The tests from outside, with the static file as what they start.
-STATIC_TESTS := $(or $(T),cors do exec jobs limits post post_ends put queues raw reload runners who_asks work process healthcheck)
+STATIC_TESTS := $(or $(T),cors do exec gate jobs limits post post_ends put queues raw reload runners who_asks work process healthcheck)
 
 $(STATIC)/tests/%.o: tests/%.c Makefile
 	$(Q)mkdir -p $(@D)

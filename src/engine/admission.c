@@ -5,7 +5,7 @@
 
 #include "engine/blob.h"
 #include "engine/room_estimate.h"
-#include "engine/submit.h"
+#include "engine/changes.h"
 #include "engine/transition.h"
 #include "engine/waiters.h"
 
@@ -19,15 +19,37 @@ static struct jobd_blob *payload_of(const struct jobd_put *put, uint32_t number)
     return put->batch_len > 0 ? put->batch[number] : put->payload;
 }
 
-bool admission_has_room(const struct queue *queue, uint32_t jobs)
+/* ---- is there room */
+
+uint32_t admission_room(const struct queue *queue)
 {
     uint32_t waiting = queue_waiting(queue) + queue->put_pending;
-    return waiting < queue->capacity && jobs <= queue->capacity - waiting;
+    return waiting < queue->capacity ? queue->capacity - waiting : 0;
+}
+
+enum jobd_result admission_open_locked(struct op *op, const struct queue *queue)
+{
+    if (!queue->declared)
+        return JOBD_UNDECLARED;
+    return op->jobd->closed ? JOBD_CLOSED : JOBD_OK;
+}
+
+enum jobd_result admission_check_locked(struct op *op, const struct queue *queue, uint32_t jobs,
+                                        struct jobd_waiter *waiter)
+{
+    bool is_next = waiter != NULL && waiting_of(waiter)->kind != WAIT_NOT;
+    if (op->jobd->journal.refuses)
+        return JOBD_STORE_FAILED;
+    if (jobs > admission_room(queue) || (!is_next && !TAILQ_EMPTY(&queue->put_waiters)))
+        return JOBD_FULL;
+    return change_has_room_locked(op, is_next ? NULL : waiter) ? JOBD_OK : JOBD_TOO_MANY_WAITERS;
 }
 
 /* ---- a key that was seen before */
 
-const struct job *admission_duplicate_locked(struct op *op, const struct admission *admission)
+/* The remembered job with the same key, or NULL. */
+static const struct job *duplicate_locked(struct op *op, const struct admission *admission)
+    REQUIRES(op->jobd->lock)
 {
     const struct jobd_put *put = admission->put;
     if (put->key == NULL)
@@ -48,7 +70,7 @@ static enum jobd_result duplicate_result_locked(struct op *op, const struct chan
                                                 bool written) REQUIRES(op->jobd->lock)
 {
     (void)written;
-    return jobs_seen(&op->jobd->jobs, change->number) != NULL ? JOBD_OK : JOBD_STORE_FAILED;
+    return jobs_seen(&op->jobd->jobs, change->duplicate_of) != NULL ? JOBD_OK : JOBD_STORE_FAILED;
 }
 
 static const struct change_kind duplicate_kind = {.name = "duplicate",
@@ -73,7 +95,7 @@ static enum jobd_result repeat_locked(struct op *op, const struct admission *adm
         return JOBD_OK;
     change_init(&change, op, &duplicate_kind, NULL);
     change.waiter = admission->waiter;
-    change.number = job->id;
+    change.duplicate_of = job->id;
     return change_submit_locked(op, &change);
 }
 
@@ -156,22 +178,20 @@ static size_t weight_of(const struct admission *admission)
 
 enum jobd_result admission_locked(struct op *op, struct admission *admission)
 {
+    const struct queue *queue = &op->jobd->queues[admission->put->queue];
     uint32_t jobs = admission_jobs(admission->put);
-    struct jobd_waiter *newcomer = admission->waiter; /* who waits already takes no place more */
-    const struct job *duplicate = admission_duplicate_locked(op, admission);
-    if (newcomer != NULL && waiting_of(newcomer)->kind != WAIT_NOT)
-        newcomer = NULL;
+    enum jobd_result result = admission_open_locked(op, queue);
+    if (result != JOBD_OK)
+        return result;
+    const struct job *duplicate = duplicate_locked(op, admission);
     if (duplicate != NULL)
         return repeat_locked(op, admission, duplicate);
-    if (op->jobd->journal.refuses)
-        return JOBD_STORE_FAILED;
-    /* Records run short before the queue does only where released leases have overfilled several
-     * queues. */
-    if (!admission_has_room(&op->jobd->queues[admission->put->queue], jobs) ||
-        jobs > jobs_spare(&op->jobd->jobs))
+    result = admission_check_locked(op, queue, jobs, admission->waiter);
+    if (result != JOBD_OK)
+        return result;
+    /* Before the queue has none only where released leases have overfilled several queues. */
+    if (jobs > jobs_spare(&op->jobd->jobs))
         return JOBD_FULL;
-    if (!change_has_room_locked(op, newcomer))
-        return JOBD_TOO_MANY_WAITERS;
     if (!jobs_make_room(&op->jobd->jobs, weight_of(admission), op))
         return JOBD_OUT_OF_MEMORY;
     return let_in_locked(op, admission);

@@ -19,16 +19,22 @@ struct admission {
 /* Of one put. */
 uint32_t admission_jobs(const struct jobd_put *put);
 
-/* Has the queue room for so many more that wait? */
-bool admission_has_room(const struct queue *queue, uint32_t jobs);
+/* So many more may wait in the queue. */
+uint32_t admission_room(const struct queue *queue);
+/* JOBD_OK, JOBD_UNDECLARED or JOBD_CLOSED. */
+enum jobd_result admission_open_locked(struct op *op, const struct queue *queue)
+    REQUIRES(op->jobd->lock);
+/* May so many jobs come in, behind those who wait for room? `waiter`: who asks, NULL: nobody waits;
+ * one who waits already is the next of them. JOBD_OK, JOBD_STORE_FAILED, JOBD_FULL or
+ * JOBD_TOO_MANY_WAITERS. */
+enum jobd_result admission_check_locked(struct op *op, const struct queue *queue, uint32_t jobs,
+                                        struct jobd_waiter *waiter) REQUIRES(op->jobd->lock);
 
 /* All of it is let in, or nothing: JOBD_OK, JOBD_PENDING; JOBD_FULL, JOBD_OUT_OF_MEMORY,
- * JOBD_CONFLICT, JOBD_STORE_FAILED, JOBD_TOO_MANY_WAITERS. JOBD_OK and JOBD_PENDING too for a key
- * that was seen before, whose job is on the receipt then. Does not dispatch. */
+ * JOBD_UNDECLARED, JOBD_CLOSED, JOBD_CONFLICT, JOBD_STORE_FAILED, JOBD_TOO_MANY_WAITERS. JOBD_OK
+ * and JOBD_PENDING too for a key that was seen before, whose job is on the receipt then. Does not
+ * dispatch. */
 enum jobd_result admission_locked(struct op *op, struct admission *admission)
-    REQUIRES(op->jobd->lock);
-/* The remembered job with the same key, or NULL. */
-const struct job *admission_duplicate_locked(struct op *op, const struct admission *admission)
     REQUIRES(op->jobd->lock);
 /* For one who waits for room, now that there is: what it is woken with, or JOBD_PENDING. */
 enum jobd_result admission_waiting_locked(struct op *op, struct jobd_waiter *putter)

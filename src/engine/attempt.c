@@ -5,7 +5,7 @@
 
 #include "engine/blob.h"
 #include "engine/job_info.h"
-#include "engine/submit.h"
+#include "engine/changes.h"
 #include "engine/transition.h"
 
 /* ---- whether it is tried again */
@@ -166,13 +166,13 @@ static void undo_end_locked(struct op *op, struct change *change, struct job *jo
     op->jobd->queues[job->queue].end_pending -= !job->leased;
     job->commit_pending = false;
     if (job->leased)
-        job->lease->word = LEASE_NO_WORD;
+        job->lease->report = LEASE_NO_REPORT;
     discard_outcome(op, &change->ending.outcome);
 }
 
 static bool ends_by_expiry(const struct change *change)
 {
-    return change->job->leased && change->job->lease->word == LEASE_NO_WORD;
+    return change->job->leased && change->job->lease->report == LEASE_NO_REPORT;
 }
 
 /* The job as it will be when its attempt has ended so. */
@@ -182,7 +182,7 @@ static void describe_end(const struct change *change, struct job_record *record)
     const struct jobd_outcome *outcome = &ending->outcome;
     enum jobd_state to = end_state(change);
     if (to == JOBD_QUEUED || (to == JOBD_SCHEDULED && !ends_by_expiry(change)))
-        record->token = ""; /* else its word may come again, or late */
+        record->token = ""; /* else its report may come again, or late */
     record->expires_us = record->began_us = 0;
     record->stopping = false;
     record->state = to;
@@ -224,7 +224,7 @@ static void undo_late_locked(struct op *op, struct change *change, struct job *j
 {
     struct lease *lease = lease_find(&op->jobd->leases, change->ending.token);
     if (lease != NULL)
-        lease->word = LEASE_NO_WORD;
+        lease->report = LEASE_NO_REPORT;
     discard_outcome(op, &change->ending.outcome);
     transition_reinstate_locked(op, job);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* How an attempt ends, and whether the job is tried again.
  *
- *     the word                          attempts left          none left, or told to stop
+ *     the report                        attempts left          none left, or told to stop
  *     done                              DONE                   DONE
  *     failed, lease expired             SCHEDULED, by backoff  FAILED; told to stop: CANCELLED
  *     lost: the server crashed          SCHEDULED, at once     FAILED; told to stop: CANCELLED

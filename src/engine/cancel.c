@@ -4,7 +4,6 @@
 #include "engine/attempt.h"
 #include "engine/cancel_kind.h"
 #include "engine/dispatch.h"
-#include "engine/submit.h"
 #include "engine/transition.h"
 #include "engine/waiters.h"
 

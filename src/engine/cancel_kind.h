@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-#include "engine/engine.h"
+#include "engine/changes.h"
 
 /* The change of jobs that wait, and were withdrawn, when they are cancelled. */
 extern const struct change_kind cancel_kind;

@@ -15,12 +15,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "engine/job_table.h"
-#include "engine/journal.h"
-#include "engine/op.h"
-
-struct change;
-struct queue;
+#include "engine/engine.h"
+#include "engine/journal_store.h"
 
 struct change_kind {
     const char *name;
@@ -40,7 +36,7 @@ struct change_kind {
     bool is_put; /* jobs come in: undone when the store begins to refuse them */
 };
 
-/* How an attempt ends, as it was decided when the word came. */
+/* How an attempt ends, as it was decided when the report came. */
 struct ending {
     struct jobd_outcome outcome;
     bool no_outcome;    /* what the attempts before it left stays */
@@ -62,24 +58,45 @@ struct change {
     size_t rows, bytes;         /* to write, bytes roughly */
     struct job *job;            /* the one it is about; NULL: `jobs`, or none */
     struct job_list jobs;
-    struct job *next; /* to be written next */
-    uint64_t number;  /* the kind's own */
+    struct job *next;          /* to be written next */
+    union {                    /* the kind's own */
+        uint64_t duplicate_of; /* a duplicate: the job with its key */
+        int64_t lease_us;      /* an extension */
+        uint64_t failures;     /* a mark: the journal's, when its sweep began */
+        struct {               /* a repeated report: of this lease */
+            const struct lease *lease;
+            enum lease_report report;
+        } repeated;
+    };
     struct queue *to; /* where its jobs go; NULL: they stay in their queue */
     struct ending ending;
     struct job_extra *extra; /* for what an attempt leaves; owned */
 };
 
-TAILQ_HEAD(change_list, change);
+/* May a change of somebody who asks be submitted, and may its waiter (NULL: nobody, or it waits
+ * already) wait for that? */
+bool change_has_room_locked(struct op *op, const struct jobd_waiter *waiter)
+    REQUIRES(op->jobd->lock);
 
-/* The changes that wait, in order. All are allocated at start; one not used before costs no memory.
- */
-struct journal {
-    struct change *all;
-    uint32_t max;                  /* 0: there is no store, every change is applied at once */
-    uint32_t used, free, reserved; /* reserved: not for those who could ask again */
-    struct change_list spare, waiting, gathered;
-    bool refuses;  /* new jobs */
-    bool notified; /* the store knows that something waits */
-    bool starved;  /* somebody was not served for want of room: when there is some, dispatch all */
-    uint64_t failures;
-};
+/* A change of this kind: op->waiter asks for it at op->now_us, about `job` (NULL: none, or those of
+ * change_add_job()). */
+void change_init(struct change *change, const struct op *op, const struct change_kind *kind,
+                 struct job *job);
+/* One more job, which must be in no other list. */
+void change_add_job(struct change *change, struct job *job);
+
+/* Applies it, or puts it last in the journal, where there must be room; takes what it owns.
+ * change->result; or JOBD_PENDING, when its waiter is told later. The waiter may have waited for
+ * something else until now. */
+enum jobd_result change_submit_locked(struct op *op, struct change *change)
+    REQUIRES(op->jobd->lock);
+
+/* Its jobs, up to *left of them, which is counted down: applied or undone. False when some are
+ * left. */
+bool change_conclude_locked(struct op *op, struct change *change, bool written, int *left)
+    REQUIRES(op->jobd->lock);
+
+/* `change`, about this job, is being undone: what was asked about the job on the strength of it
+ * fails too, though it stands behind it in the journal. */
+void change_void_others_locked(struct op *op, struct job *job, const struct change *change)
+    REQUIRES(op->jobd->lock);

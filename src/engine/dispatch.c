@@ -6,7 +6,7 @@
 #include "engine/attempt.h"
 #include "engine/job_info.h"
 #include "engine/lease_deadline.h"
-#include "engine/submit.h"
+#include "engine/changes.h"
 #include "engine/transition.h"
 #include "engine/waiters.h"
 
@@ -123,9 +123,8 @@ static struct job *next_pair_locked(struct op *op, struct queue *queue, struct j
 static struct jobd_waiter *next_putter(struct queue *queue)
 {
     struct jobd_waiter *putter = first_waiter(&queue->put_waiters);
-    bool has_room =
-        putter != NULL && admission_has_room(queue, admission_jobs(&waiting_of(putter)->put));
-    return has_room ? putter : NULL;
+    bool fits = putter != NULL && admission_jobs(&waiting_of(putter)->put) <= admission_room(queue);
+    return fits ? putter : NULL;
 }
 
 /* ---- dispatch */

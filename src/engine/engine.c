@@ -8,7 +8,7 @@
 
 #include "engine/admission.h"
 #include "engine/dispatch.h"
-#include "engine/submit.h"
+#include "engine/changes.h"
 #include "engine/waiters.h"
 
 enum {
@@ -119,7 +119,7 @@ static int new_tables_locked(struct jobd *jobd, const struct jobd_config *config
         error = sort_names_locked(jobd);
     if (error == 0)
         error = jobs_init(&jobd->jobs, (uint32_t)size->records, config->queues_len,
-                          config->memory_bytes, size->durable);
+                          config->memory_bytes);
     for (uint32_t i = 0; i < config->queues_len && error == 0; i++)
         jobd->jobs.remembered[i].keep = config->keep;
     if (error == 0)
@@ -137,7 +137,6 @@ static int new_tables_locked(struct jobd *jobd, const struct jobd_config *config
 
 static void set_up_locked(struct jobd *jobd, const struct jobd_config *config) REQUIRES(jobd->lock)
 {
-    jobd->durable = config->on_journal_ready != NULL;
     jobd->next_id = config->first_id;
     jobd->waiters_max = config->waiters_max;
     jobd->on_earlier_deadline = config->on_earlier_deadline;
@@ -167,6 +166,7 @@ int jobd_new(struct jobd **jobd, const struct jobd_config *config)
         return error;
     }
     mutex_lock(&new->lock); /* nobody else sees it yet: for the analysis */
+    new->durable = size.durable;
     set_up_locked(new, config);
     error = new_tables_locked(new, config, &size);
     mutex_unlock(&new->lock);

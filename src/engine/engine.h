@@ -7,9 +7,9 @@
 
 #include "base/heap.h"
 #include "base/lock.h"
-#include "engine/changes.h"
 #include "engine/failures.h"
 #include "engine/job_table.h"
+#include "engine/journal.h"
 #include "engine/lease_table.h"
 #include "engine/op.h"
 #include "engine/queue.h"
@@ -24,8 +24,8 @@ struct jobd {
     uint32_t queues_len;
     uint32_t *by_name; /* their indices */
     uint64_t next_id GUARDED_BY(lock);
-    /* What waits or is leased outlives the process, so a stop need not wait for it, nor cancel it.
-     */
+    /* There is a journal: what waits or is leased outlives the process, so a stop need not wait for
+     * it, nor cancel it. */
     bool durable;
     bool closed GUARDED_BY(lock);           /* jobd_close() */
     bool cancelling GUARDED_BY(lock);       /* jobd_cancel_all() */

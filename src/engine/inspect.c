@@ -69,8 +69,8 @@ static struct jobd_blob *part_of(const struct job *job, enum jobd_part part)
     return NULL;
 }
 
-enum jobd_result jobd_part(struct jobd *jobd, uint64_t id, enum jobd_part part,
-                           struct jobd_blob **bytes)
+enum jobd_result jobd_get_blob(struct jobd *jobd, uint64_t id, enum jobd_part part,
+                               struct jobd_blob **bytes)
 {
     mutex_lock(&jobd->lock);
     const struct job *job = jobs_seen(&jobd->jobs, id);

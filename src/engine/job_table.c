@@ -7,6 +7,7 @@
 
 #include "base/verify.h"
 #include "engine/blob.h"
+#include "engine/engine.h"
 
 static int job_compare(const struct job *a, const struct job *b)
 {
@@ -29,13 +30,10 @@ static int key_compare(const struct job_extra *a, const struct job_extra *b)
 
 RB_GENERATE(key_tree, job_extra, by_key, key_compare)
 
-int jobs_init(struct jobs *jobs, uint32_t records_max, uint32_t queues_len, size_t memory_max,
-              bool keeps_forgotten)
+int jobs_init(struct jobs *jobs, uint32_t records_max, uint32_t queues_len, size_t memory_max)
 {
-    *jobs = (struct jobs){.records_max = records_max,
-                          .queues_len = queues_len,
-                          .memory_max = memory_max,
-                          .keeps_forgotten = keeps_forgotten};
+    *jobs = (struct jobs){
+        .records_max = records_max, .queues_len = queues_len, .memory_max = memory_max};
     TAILQ_INIT(&jobs->forgotten);
     TAILQ_INIT(&jobs->forgotten_gathered);
     TAILQ_INIT(&jobs->spare);
@@ -146,7 +144,7 @@ static void forget(struct jobs *jobs, struct job *job, struct op *op)
     verify(jobd_state_final(job->state));
     leave_remembered(jobs, job);
     take_out(jobs, job, op);
-    if (jobs->keeps_forgotten)
+    if (op->jobd->durable)
         TAILQ_INSERT_TAIL(&jobs->forgotten, job, link);
     else
         jobs_release_record(jobs, job);

@@ -120,17 +120,14 @@ struct jobs {
     uint32_t queues_len;
     /* Of all queues: done and cancelled ones; failed ones, the dead letters. */
     struct job_list by_age[2];
-    uint32_t reviving;    /* final and in none of these: they are just being retried */
-    bool keeps_forgotten; /* until the store has removed them: */
-    struct job_list forgotten, forgotten_gathered; /* forgotten, but not on disk yet */
+    uint32_t reviving; /* final and in none of these: they are just being retried */
+    struct job_list forgotten, forgotten_gathered; /* but not yet by the store, if there is one */
     size_t memory_max, memory, memory_living;      /* bytes: of all, of those not final */
 };
 
-/* Room for so many records, the remembered of so many queues included. `keeps_forgotten`: they stay
- * until jobs_release_record(). 0 or -ENOMEM. */
+/* Room for so many records, the remembered of so many queues included. 0 or -ENOMEM. */
 __attribute__((warn_unused_result)) int jobs_init(struct jobs *jobs, uint32_t records_max,
-                                                  uint32_t queues_len, size_t memory_max,
-                                                  bool keeps_forgotten);
+                                                  uint32_t queues_len, size_t memory_max);
 void jobs_release(struct jobs *jobs);
 struct job *jobs_find(struct jobs *jobs, uint64_t id);
 /* The same for those who ask from outside: a job that is not written yet is not there. */

@@ -1,100 +1,38 @@
 /* SPDX-License-Identifier: MIT */
-/* What a store needs of the engine: the changes that wait to be written down, and a way to bring
- * back what was.
- *
- *     verb ──> journal ──> gather ──> each: INSERT ... ──> COMMIT ──> written: applied, told
- *                                                             └─────> failed: as if never asked
- *
- * With a journal (jobd_config.on_journal_ready) nothing can be seen of a change, and nobody is told
- * of it, before it is written. Three exceptions, whose loss does no harm: that a worker of this
- * process has begun an attempt, that a lease lasts longer, and that a runner has been told to stop.
- *
- * journal_*() are called by one thread, the store's writer; jobd_restore() before any other thread
- * uses the engine. None blocks but for the engine's one lock. */
+/* The changes that wait to be written, in order. All are allocated at start; one not used before
+ * costs no memory. No lock of its own. */
 #pragma once
 
+#include <bsd/sys/queue.h>
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
-#include "jobd/queue.h"
+struct change;
 
-/* A job as a store keeps it. All pointers are borrowed. Times are the engine's; created_us,
- * started_us and finished_us of a record that comes back are not looked at, and go into the next
- * record as they came: a store marks what another process wrote down by a number below 0. */
-struct job_record {
-    uint64_t id;
+TAILQ_HEAD(change_list, change);
 
-    /* what never changes */
-    const char *queue;
-    uint8_t priority;
-    uint32_t attempts;
-    int64_t created_us;
-    int64_t run_at_us;  /* put with a delay: not before then; 0: without */
-    int64_t timeout_us; /* 0: its queue's */
-    const char *key;    /* "": none; so also the next */
-    const char *trace;
-    const struct jobd_blob *payload; /* NULL: none */
-
-    /* how far it is */
-    enum jobd_state state;
-    uint32_t attempt;
-    int64_t ready_us;                /* waits: may run from then on */
-    int64_t started_us, finished_us; /* 0: not yet */
-    bool delayed;                    /* waits for ready_us, by a delay or a backoff */
-    bool stopping;                   /* runs, and is to be cancelled */
-    bool output_truncated;
-    bool exited; /* exit_code counts */
-    int exit_code;
-    const char *token;  /* runs by a lease; "": it does not */
-    int64_t expires_us; /* the lease */
-    int64_t began_us;   /* its attempt, as its timeout counts */
-    const struct jobd_blob *output, *error;
+struct journal {
+    struct change *all;
+    uint32_t max;
+    uint32_t used, free, reserved; /* reserved: not for those who could ask again */
+    struct change_list spare, waiting, gathered;
+    bool refuses;  /* new jobs */
+    bool notified; /* the store knows that something waits */
+    bool starved;  /* somebody was not served for want of room: when there is some, dispatch all */
+    uint64_t failures;
 };
 
-enum row_kind {
-    ROW_ADD,   /* a new job: all of the record, in the state it begins with */
-    ROW_SET,   /* of a known job: how far it is, the record's last block in place of what was */
-    ROW_MOVE,  /* of a known job, which has come to another queue: what never changes else, in place
-                  of what was; how far it is stays */
-    ROW_REMOVE /* it is forgotten: the id alone */
-};
+/* Room for `max` changes, of which `reserved` are not for those who could ask again; 0: there is no
+ * store. 0 or -ENOMEM. */
+__attribute__((warn_unused_result)) int journal_init(struct journal *journal, uint32_t max,
+                                                     uint32_t reserved);
+void journal_release(struct journal *journal);
 
-/* Writes one row; false when it cannot, and then no other is asked for. */
-typedef bool journal_row(void *context, enum row_kind kind, const struct job_record *record);
-
-/* Takes changes from the front of the journal until they are `rows_max` rows or some `bytes_max`
- * bytes; those of one request stay together, so it may be more. How many rows; 0: nothing waits.
- * What was gathered must have been written or failed before. */
-size_t journal_gather(struct jobd *jobd, size_t rows_max, size_t bytes_max);
-
-/* Calls `each` for every gathered change, in order, without the lock: nobody changes those jobs
- * meanwhile. False as soon as `each` says so. */
-bool journal_each(struct jobd *jobd, journal_row *each, void *context);
-
-/* What was gathered is on disk. */
-void journal_written(struct jobd *jobd, int64_t now_us);
-
-/* It is not, not in any part: whoever waits is told JOBD_STORE_FAILED, and it is as if they had not
- * asked. What nobody would ask for again (a worker's result, a lease that expired, what is
- * forgotten) is gathered again. */
-void journal_failed(struct jobd *jobd, int64_t now_us);
-
-/* Calls `each` with the job as it stands now: ROW_ADD and then ROW_SET; or ROW_REMOVE when
- * there is none. For a store that does not know any more what it has written. */
-bool journal_record(struct jobd *jobd, uint64_t id, journal_row *each, void *context);
-
-/* New jobs are refused with JOBD_STORE_FAILED, those that wait to be written included; or accepted
- * again. Everything else continues. */
-void journal_refuse(struct jobd *jobd, bool refuse, int64_t now_us);
-
-/* Nothing waits or is gathered. */
-bool journal_empty(struct jobd *jobd);
-
-/* Brings a job back, before the first use; its blobs are shared. A waiting job waits; a lease goes
- * on, until expires_us. A job that ran in the process before has lost that attempt, which counts:
- * it is retried at once, or has failed when that was its last; it is cancelled when it was to be
- * stopped. Final ones must come in the order of their ends. What changes by that waits in the
- * journal. False when memory is short or there is no such
- * queue. */
-bool jobd_restore(struct jobd *jobd, const struct job_record *record, int64_t now_us);
+/* Has it room for somebody who could ask again? */
+bool journal_has_room(const struct journal *journal);
+/* A copy of this change is the last that waits now. There must be room. */
+struct change *journal_add(struct journal *journal, struct change *change);
+/* A change of this list needs its entry no longer. */
+void journal_remove(struct journal *journal, struct change_list *list, struct change *change);
+/* Something waits: true when the store has to be told, as it does not know. */
+bool journal_notify(struct journal *journal);

@@ -5,28 +5,27 @@
 #include "engine/attempt.h"
 #include "engine/dispatch.h"
 #include "engine/lease_deadline.h"
-#include "engine/submit.h"
+#include "engine/changes.h"
 
 enum { EXPIRE_AGAIN_US = 1000000 };
 
-/* ---- what a word is answered: JOBD_OK (it counts), JOBD_REPEATED or JOBD_LEASE_EXPIRED
+/* ---- what a report is answered: JOBD_OK (it counts), JOBD_REPEATED or JOBD_LEASE_EXPIRED
  *
- *     the word   lease held   expired, the job      ended by the   anything else
- *                             still waits for its   same word
- *                             next attempt
- *     done       OK           OK                    REPEATED       EXPIRED
- *     fail       OK           EXPIRED               REPEATED       EXPIRED
- *     release    OK           EXPIRED               REPEATED       EXPIRED
- *     extend     OK           EXPIRED               -              EXPIRED
+ *     the report   lease held   expired, the job      ended by the   anything else
+ *                               still waits for its   same report
+ *                               next attempt
+ *     done         OK           OK                    REPEATED       EXPIRED
+ *     fail         OK           EXPIRED               REPEATED       EXPIRED
+ *     release      OK           EXPIRED               REPEATED       EXPIRED
+ *     extend       OK           EXPIRED               -              EXPIRED
  *
- * A word that is repeated while it is being written waits for that. */
+ * A report that is repeated while it is being written waits for that. */
 
-/* `number` is the lease's index, and the word. */
 static enum jobd_result repeat_result_locked(struct op *op, const struct change *change,
                                              bool written) REQUIRES(op->jobd->lock)
 {
-    const struct lease *lease = &op->jobd->leases.all[change->number / LEASE_WORDS];
-    bool was_written = lease->word == (enum lease_word)(change->number % LEASE_WORDS);
+    bool was_written = change->repeated.lease->report == change->repeated.report;
+    (void)op;
     return written && was_written ? JOBD_REPEATED : JOBD_STORE_FAILED;
 }
 
@@ -43,7 +42,8 @@ static enum jobd_result repeat_locked(struct op *op, const struct lease *lease)
         return JOBD_TOO_MANY_WAITERS;
     change_init(&change, op, &repeat_kind, NULL);
     change.result = JOBD_REPEATED;
-    change.number = (uint64_t)(lease - op->jobd->leases.all) * LEASE_WORDS + (unsigned)lease->word;
+    change.repeated.lease = lease;
+    change.repeated.report = lease->report;
     return change_submit_locked(op, &change);
 }
 
@@ -53,14 +53,14 @@ static bool is_untold(const struct lease *lease)
     return lease->job != NULL && lease->job->start_pending;
 }
 
-/* JOBD_OK and *lease, which is held; or what the word is answered. */
-static enum jobd_result find_locked(struct op *op, const char *token, enum lease_word word,
+/* JOBD_OK and *lease, which is held; or what the report is answered. */
+static enum jobd_result find_locked(struct op *op, const char *token, enum lease_report report,
                                     struct lease **lease) REQUIRES(op->jobd->lock)
 {
     *lease = lease_find(&op->jobd->leases, token);
     if (*lease == NULL || is_untold(*lease))
         return JOBD_NO_LEASE;
-    if ((*lease)->word != LEASE_NO_WORD && (*lease)->word == word)
+    if ((*lease)->report != LEASE_NO_REPORT && (*lease)->report == report)
         return repeat_locked(op, *lease);
     return (*lease)->job != NULL && !(*lease)->job->commit_pending ? JOBD_OK : JOBD_LEASE_EXPIRED;
 }
@@ -71,7 +71,7 @@ static struct job *late_job_locked(struct op *op, const struct lease *lease)
 {
     struct job *job = jobs_seen(&op->jobd->jobs, lease->job_id);
     bool waits = job != NULL && (job->state == JOBD_QUEUED || job->state == JOBD_SCHEDULED);
-    bool is_its_own = waits && lease->word == LEASE_NO_WORD && job->attempt == lease->attempt;
+    bool is_its_own = waits && lease->report == LEASE_NO_REPORT && job->attempt == lease->attempt;
     return is_its_own && !job->commit_pending ? job : NULL;
 }
 
@@ -84,12 +84,12 @@ static enum jobd_result finish_locked(struct op *op, struct lease *lease, struct
 {
     struct job *job = late != NULL ? late : lease->job;
     struct queue *queue = &op->jobd->queues[job->queue];
-    enum lease_word word = outcome->state == JOBD_DONE ? LEASE_DONE : LEASE_FAILED;
-    lease->word = word;
+    enum lease_report report = outcome->state == JOBD_DONE ? LEASE_DONE : LEASE_FAILED;
+    lease->report = report;
     enum jobd_result result = late != NULL ? attempt_end_late_locked(op, job, lease, outcome, extra)
                                            : attempt_end_locked(op, job, outcome, extra);
     if (result == JOBD_TOO_MANY_WAITERS)
-        lease->word = LEASE_NO_WORD;
+        lease->report = LEASE_NO_REPORT;
     dispatch_locked(op, queue);
     return result;
 }
@@ -135,7 +135,7 @@ static void apply_extend_locked(struct op *op, struct change *change, struct job
 {
     if (!job->leased || job->commit_pending)
         return;
-    int64_t until_us = lease_set_deadline_locked(op, job->lease, (int64_t)change->number);
+    int64_t until_us = lease_set_deadline_locked(op, job->lease, change->lease_us);
     if (change->waiter != NULL)
         change->waiter->task.expires_us = until_us;
 }
@@ -151,7 +151,7 @@ static enum jobd_result extend_locked(struct op *op, struct lease *lease, int64_
         return JOBD_TOO_MANY_WAITERS;
     (void)lease_set_deadline_locked(op, lease, lease_us);
     change_init(&change, op, &extend_kind, lease->job);
-    change.number = (uint64_t)lease_us;
+    change.lease_us = lease_us;
     return change_submit_locked(op, &change);
 }
 
@@ -161,7 +161,7 @@ enum jobd_result jobd_lease_extend(struct jobd *jobd, const char *token, int64_t
     struct op op;
     struct lease *lease;
     op_begin(&op, jobd, waiter, now_us);
-    enum jobd_result result = find_locked(&op, token, LEASE_NO_WORD, &lease);
+    enum jobd_result result = find_locked(&op, token, LEASE_NO_REPORT, &lease);
     if (result == JOBD_OK)
         result = extend_locked(&op, lease, lease_us);
     op_end(&op);
@@ -172,10 +172,10 @@ static enum jobd_result release_locked(struct op *op, struct lease *lease, int64
     REQUIRES(op->jobd->lock)
 {
     struct queue *queue = &op->jobd->queues[lease->job->queue];
-    lease->word = LEASE_RELEASED;
+    lease->report = LEASE_RELEASED;
     enum jobd_result result = attempt_release_locked(op, lease->job, delay_us);
     if (result == JOBD_TOO_MANY_WAITERS)
-        lease->word = LEASE_NO_WORD;
+        lease->report = LEASE_NO_REPORT;
     dispatch_locked(op, queue);
     return result;
 }

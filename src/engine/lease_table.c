@@ -71,13 +71,13 @@ struct lease *lease_grant(struct leases *leases, struct job *job, const char *to
 }
 
 void lease_recall(struct leases *leases, const struct job *job, const char *token,
-                  enum lease_word word)
+                  enum lease_report report)
 {
     if (leases->used == leases->max || strlen(token) != JOBD_TOKEN_SIZE - 1 ||
         lease_find(leases, token) != NULL)
         return;
     struct lease *lease = add(leases, job, token);
-    lease->word = word;
+    lease->report = report;
     TAILQ_INSERT_TAIL(&leases->spare, lease, link);
 }
 

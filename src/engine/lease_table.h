@@ -11,12 +11,12 @@
 
 struct job;
 
-/* The last word of a lease's holder. */
-enum lease_word { LEASE_NO_WORD, LEASE_DONE, LEASE_FAILED, LEASE_RELEASED, LEASE_WORDS };
+/* The last report of a lease's holder. */
+enum lease_report { LEASE_NO_REPORT, LEASE_DONE, LEASE_FAILED, LEASE_RELEASED };
 
-/* A lease is held until a word of its holder, its deadline, or a cancel ends it. One that is over
+/* A lease is held until a report of its holder, its deadline, or a cancel ends it. One that is over
  * stays known until its record is needed, the first that ended first: so that a late or a repeated
- * word can be told from a stranger's. */
+ * report can be told from a stranger's. */
 struct lease {
     RB_ENTRY(lease) by_token;
     TAILQ_ENTRY(lease) link;
@@ -26,8 +26,8 @@ struct lease {
     int64_t started_us; /* its attempt, for who asks */
     int64_t began_us;   /* the same, for its timeout: later when the server was away meanwhile */
     uint32_t attempt;
-    enum lease_word word; /* held: being written; over: what ended it, LEASE_NO_WORD: it expired or
-                             was revoked */
+    /* Held: being written; over: what ended it, LEASE_NO_REPORT: it expired or was revoked. */
+    enum lease_report report;
     char token[JOBD_TOKEN_SIZE]; /* "": never used */
 };
 
@@ -54,6 +54,6 @@ struct lease *lease_grant(struct leases *leases, struct job *job, const char *to
 void lease_revoke(struct leases *leases, struct lease *lease);
 /* One that was over before the process began: known too, when there is room. */
 void lease_recall(struct leases *leases, const struct job *job, const char *token,
-                  enum lease_word word);
+                  enum lease_report report);
 /* The lease with this token, held or over; NULL when it is not known. */
 struct lease *lease_find(struct leases *leases, const char *token);

@@ -6,7 +6,7 @@
 
 #include "engine/admission.h"
 #include "engine/dispatch.h"
-#include "engine/submit.h"
+#include "engine/changes.h"
 #include "engine/transition.h"
 #include "engine/waiters.h"
 
@@ -56,16 +56,8 @@ static enum jobd_result put_locked(struct op *op, struct admission *admission, b
 {
     struct queue *queue = &op->jobd->queues[admission->put->queue];
     uint32_t jobs = admission_jobs(admission->put);
-    enum jobd_result result;
     admission->receipt->capacity = queue->capacity;
-    if (!queue->declared)
-        result = JOBD_UNDECLARED;
-    else if (op->jobd->closed)
-        result = JOBD_CLOSED;
-    else if (!TAILQ_EMPTY(&queue->put_waiters) && admission_duplicate_locked(op, admission) == NULL)
-        result = JOBD_FULL; /* those who wait for room come first */
-    else
-        result = admission_locked(op, admission);
+    enum jobd_result result = admission_locked(op, admission);
     if (op->waiter != NULL)
         op->waiter->accepted = result == JOBD_OK || result == JOBD_PENDING;
     if (result == JOBD_OK) {
@@ -170,18 +162,12 @@ static enum jobd_result retry_locked(struct op *op, struct job *job, struct jobd
     *receipt = (struct jobd_receipt){.capacity = queue->capacity, .waiting = queue_waiting(queue)};
     if (!jobd_state_final((enum jobd_state)job->state) || job->commit_pending)
         return JOBD_NOT_FINAL;
-    if (!queue->declared)
-        return JOBD_UNDECLARED;
-    if (op->jobd->closed)
-        return JOBD_CLOSED;
-    if (op->jobd->journal.refuses)
-        return JOBD_STORE_FAILED;
-    if (!admission_has_room(queue, 1) || !TAILQ_EMPTY(&queue->put_waiters)) {
-        admission_refuse(op, queue, 1, JOBD_FULL, receipt);
-        return JOBD_FULL;
-    }
-    if (!change_has_room_locked(op, op->waiter))
-        return JOBD_TOO_MANY_WAITERS;
+    enum jobd_result result = admission_open_locked(op, queue);
+    if (result == JOBD_OK)
+        result = admission_check_locked(op, queue, 1, op->waiter);
+    admission_refuse(op, queue, 1, result, receipt);
+    if (result != JOBD_OK)
+        return result;
     receipt->id = job->id;
     receipt->state = JOBD_QUEUED;
     jobs_revive(&op->jobd->jobs, job);
@@ -189,7 +175,7 @@ static enum jobd_result retry_locked(struct op *op, struct job *job, struct jobd
     queue->put_pending++;
     job->commit_pending = true;
     change_init(&change, op, &retry_kind, job);
-    enum jobd_result result = change_submit_locked(op, &change);
+    result = change_submit_locked(op, &change);
     dispatch_locked(op, queue);
     return result;
 }

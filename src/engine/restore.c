@@ -5,8 +5,8 @@
 
 #include "engine/attempt.h"
 #include "engine/engine.h"
-#include "engine/journal.h"
-#include "engine/submit.h"
+#include "engine/journal_store.h"
+#include "engine/changes.h"
 #include "engine/transition.h"
 
 static struct jobd_blob *shared(const struct jobd_blob *blob)
@@ -75,14 +75,14 @@ static enum jobd_state state_of(const struct op *op, const struct job_record *re
     return record->delayed && record->ready_us > op->now_us ? JOBD_SCHEDULED : JOBD_QUEUED;
 }
 
-/* A word of a lease that is over may come again, or late. */
+/* A report of a lease that is over may come again, or late. */
 static void recall_lease_locked(struct op *op, const struct job *job,
                                 const struct job_record *record) REQUIRES(op->jobd->lock)
 {
-    static const enum lease_word words[JOBD_STATES] = {
+    static const enum lease_report reports[JOBD_STATES] = {
         [JOBD_DONE] = LEASE_DONE, [JOBD_FAILED] = LEASE_FAILED};
     if (!job->leased && record->state != JOBD_RUNNING)
-        lease_recall(&op->jobd->leases, job, record->token, words[record->state]);
+        lease_recall(&op->jobd->leases, job, record->token, reports[record->state]);
 }
 
 static struct job *add_locked(struct op *op, const struct job_record *record, uint16_t queue,
@@ -133,7 +133,7 @@ static bool restore_locked(struct op *op, const struct job_record *record, uint1
         end_lost_attempt_locked(op, job);
     if (record->id >= jobd->next_id && record->id < JOBD_FIRST_ID_MAX)
         jobd->next_id = record->id + 1;
-    journal_tell_store_locked(op); /* some may have been forgotten at once */
+    op->tell_store |= journal_notify(&jobd->journal); /* some may have been forgotten at once */
     return true;
 }
 

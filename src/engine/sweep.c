@@ -7,7 +7,6 @@
 #include "engine/admission.h"
 #include "engine/cancel_kind.h"
 #include "engine/dispatch.h"
-#include "engine/submit.h"
 #include "engine/transition.h"
 #include "engine/waiters.h"
 
@@ -61,9 +60,7 @@ static struct queue *target_of(const struct op *op, const struct sweep *sweep)
 /* Those who wait for room there come first. */
 static size_t room_in(const struct queue *queue)
 {
-    uint32_t waiting = queue_waiting(queue) + queue->put_pending;
-    return TAILQ_EMPTY(&queue->put_waiters) && waiting < queue->capacity ? queue->capacity - waiting
-                                                                         : 0;
+    return TAILQ_EMPTY(&queue->put_waiters) ? admission_room(queue) : 0;
 }
 
 static void add_locked(struct op *op, struct step *step, struct job *job) REQUIRES(op->jobd->lock)
@@ -134,7 +131,7 @@ static size_t sweep_some_locked(struct op *op, struct sweep *sweep) REQUIRES(op-
 static enum jobd_result mark_result_locked(struct op *op, const struct change *change, bool written)
     REQUIRES(op->jobd->lock)
 {
-    return written && op->jobd->journal.failures == change->number ? JOBD_OK : JOBD_STORE_FAILED;
+    return written && op->jobd->journal.failures == change->failures ? JOBD_OK : JOBD_STORE_FAILED;
 }
 
 static const struct change_kind mark_kind = {
@@ -149,7 +146,7 @@ static enum jobd_result mark_locked(struct op *op, const struct sweep *sweep,
     waiter->swept = sweep->swept;
     change_init(&change, op, &mark_kind, NULL);
     change.waiter = waiter;
-    change.number = sweep->failures;
+    change.failures = sweep->failures;
     return change_submit_locked(op, &change);
 }
 

@@ -10,7 +10,7 @@
  *     RUNNING             SCHEDULED  return              failed, to be retried; released for later
  *     RUNNING             any final  finish              its last attempt has ended
  *     QUEUED, SCHEDULED   CANCELLED  end_waiting         cancelled, purged
- *     QUEUED, SCHEDULED   DONE       end_waiting         after an expired lease a late word came
+ *     QUEUED, SCHEDULED   DONE       end_waiting         after an expired lease a late report came
  *     any final           QUEUED     retry               retried by hand
  *     QUEUED, SCHEDULED   the same   move                to another queue
  *
@@ -244,7 +244,7 @@ void transition_finish_locked(struct op *op, struct job *job, enum jobd_state st
     jobs_remember(&op->jobd->jobs, job, op);
 }
 
-/* ---- ended while it waits: cancelled, or done by a late word */
+/* ---- ended while it waits: cancelled, or done by a late report */
 
 void transition_withdraw_locked(struct op *op, struct job *job)
 {

@@ -27,7 +27,8 @@ void transition_retry_locked(struct op *op, struct job *job, int64_t at_us)
 
 /* A waiting job is to end: it leaves lane or heap. One of the next three follows. */
 void transition_withdraw_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock);
-/* It has ended in this state; started_us: of the attempt that a late word ended, 0: it did not run.
+/* It has ended in this state; started_us: of the attempt that a late report ended, 0: it did not
+ * run.
  */
 void transition_end_waiting_locked(struct op *op, struct job *job, enum jobd_state state,
                                    int64_t started_us, int64_t at_us) REQUIRES(op->jobd->lock);

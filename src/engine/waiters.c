@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/waiters.h"
 
+#include "engine/changes.h"
 #include "engine/job_info.h"
 
 static struct waiting_list *list_of(struct op *op, const struct waiting *waiting)

@@ -9,11 +9,11 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "http/headers.h"
-#include "base/text.h"
+#include "base/json_scan.h"
+#include "http/request.h"
 #include "base/verify.h"
 
-enum { LINGER_MS = 1000, ANSWER_SIZE = 320, DATE_SIZE = sizeof "Sun, 06 Nov 1994 08:49:37 GMT" };
+enum { LINGER_MS = 1000, DATE_SIZE = sizeof "Sun, 06 Nov 1994 08:49:37 GMT" };
 
 void reject_init(struct rejects *rejects)
 {
@@ -30,16 +30,29 @@ static void date(char out[DATE_SIZE])
            strftime(out, DATE_SIZE, "%a, %d %b %Y %H:%M:%S GMT", &utc) == DATE_SIZE - 1);
 }
 
-static bool answer(int fd, const char *status, const char *field, const char *line)
+size_t canned_compose(char out[CANNED_SIZE], unsigned status, bool wants_json, const char *why)
 {
-    char text[ANSWER_SIZE], now[DATE_SIZE];
+    char now[DATE_SIZE], body[CANNED_SIZE / 2], escaped[CANNED_SIZE / 2];
     date(now);
-    int size = snprintf(text, sizeof text,
-                        "HTTP/1.1 %s\r\nDate: %s\r\nContent-Type: " TYPE_TEXT "\r\n"
+    if (wants_json)
+        snprintf(body, sizeof body, "{\"status\":%u,\"title\":\"%s\",\"detail\":\"%s\"}", status,
+                 reply_phrase(status), json_escape(why, escaped, sizeof escaped));
+    else
+        snprintf(body, sizeof body, "%s\n", why);
+    int size = snprintf(out, CANNED_SIZE,
+                        "HTTP/1.1 %u %s\r\nDate: %s\r\nContent-Type: %s\r\n"
                         "Content-Length: %zu\r\n%sConnection: close\r\n\r\n%s",
-                        status, now, strlen(line), field, line);
-    verify(size > 0 && (size_t)size < sizeof text);
-    return send(fd, text, (size_t)size, MSG_NOSIGNAL | MSG_DONTWAIT) == size;
+                        status, reply_phrase(status), now, wants_json ? TYPE_PROBLEM : TYPE_TEXT,
+                        strlen(body), status == 503 ? "Retry-After: 1\r\n" : "", body);
+    verify(size > 0 && size < CANNED_SIZE);
+    return (size_t)size;
+}
+
+static bool answer(int fd, unsigned status, const char *why)
+{
+    char text[CANNED_SIZE];
+    size_t size = canned_compose(text, status, false, why);
+    return send(fd, text, size, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)size;
 }
 
 static bool hear_out(struct rejects *rejects, int epoll, uint64_t topic, int fd)
@@ -59,8 +72,8 @@ static bool hear_out(struct rejects *rejects, int epoll, uint64_t topic, int fd)
 
 void reject_send(struct rejects *rejects, int epoll, uint64_t topic, int fd, const char *line)
 {
-    if (!answer(fd, "503 Service Unavailable", "Retry-After: 1\r\n", line) ||
-        shutdown(fd, SHUT_WR) != 0 || !hear_out(rejects, epoll, topic, fd))
+    if (!answer(fd, 503, line) || shutdown(fd, SHUT_WR) != 0 ||
+        !hear_out(rejects, epoll, topic, fd))
         close(fd);
 }
 
@@ -94,21 +107,5 @@ bool reject_expire(struct rejects *rejects, int64_t now_ms)
 
 void reject_too_slow(int fd)
 {
-    (void)answer(fd, "408 Request Timeout", "", "the request did not come in time\n");
-}
-
-void reject_unreadable(int fd)
-{
-    (void)answer(fd, "400 Bad Request", "", "a line between two chunks is too long\n");
-}
-
-void reject_bad_length(int fd)
-{
-    (void)answer(fd, "400 Bad Request", "", HEADERS_BAD_LENGTH "\n");
-}
-
-void canned_too_large(int fd)
-{
-    (void)answer(fd, "431 Request Header Fields Too Large", "",
-                 "the header is larger than 4096 bytes; each field counts as 64 more\n");
+    (void)answer(fd, 408, "the request did not come in time");
 }

@@ -3,9 +3,16 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum { REJECTED_MAX = 64 };
+
+enum { CANNED_SIZE = 640 };
+
+/* An answer that closes its connection, in full, as reply_error() says it; its size. `why` is a
+ * line of ours without a line feed. */
+size_t canned_compose(char out[CANNED_SIZE], unsigned status, bool wants_json, const char *why);
 
 /* Refused connections that have their answer and are read from until they close: a close with
  * bytes unread would make the system throw the answer away. */
@@ -26,10 +33,5 @@ void reject_read(struct rejects *rejects, uint32_t number);
 /* Closes those whose time is over; true when others are left. */
 bool reject_expire(struct rejects *rejects, int64_t now_ms);
 
-/* Answers on a connection that is to be closed then: 408, the request did not come in time; 431,
- * its header is too large; 400, its Content-Length is none, or its
- * body cannot be read. */
+/* Answers 408 on a connection that is to be closed then. */
 void reject_too_slow(int fd);
-void reject_bad_length(int fd);
-void reject_unreadable(int fd);
-void canned_too_large(int fd);

@@ -85,13 +85,13 @@ struct conn *conn_open_locked(struct conn_table *table, int fd, const struct soc
         conn_release_locked(table, table->by_fd[fd]);
     if (table->spare_len == 0) {
         table->stats.refused_total++;
-        *why = "too many connections\n";
+        *why = "too many connections";
         return NULL;
     }
     int error = addresses_enter(&table->addresses, from, table->per_address_max, &address);
     if (error != 0) {
         table->stats.refused_address++;
-        *why = error == -ENOMEM ? "out of memory\n" : "too many connections from your address\n";
+        *why = error == -ENOMEM ? "out of memory" : "too many connections from your address";
         return NULL;
     }
     struct conn *conn = &table->conns[table->spare[--table->spare_len]];

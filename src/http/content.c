@@ -40,8 +40,8 @@ bool etag_listed(const char *list, const char *etag)
 void reply_content(struct reply *reply, const struct request *request,
                    const struct content *content)
 {
-    const char *has = request_header(request, "If-None-Match");
-    bool known = has != NULL && etag_listed(has, content->etag);
+    char has[1024];
+    bool known = etag_listed(request_none_match(request, has, sizeof has), content->etag);
     reply_field(reply, "ETag", "%s", content->etag);
     reply->status = known ? 304 : 200;
     reply->type = content->type;

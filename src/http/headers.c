@@ -10,7 +10,7 @@
 
 enum { TYPE_MAX_BYTES = 255, WAIT_MAX_S = 3600 };
 
-static void refuse(struct headers *headers, unsigned status, const char *why)
+void headers_refuse(struct headers *headers, unsigned status, const char *why)
 {
     if (headers->status == 0) {
         headers->status = status;
@@ -20,7 +20,12 @@ static void refuse(struct headers *headers, unsigned status, const char *why)
 
 static bool is(const char *text, size_t size, const char *word)
 {
-    return size == strlen(word) && strncasecmp(text, word, size) == 0;
+    if (size != strlen(word)) /* mostly: what is compared with is of another length */
+        return false;
+    for (size_t i = 0; i < size; i++)
+        if (char_lower(text[i]) != char_lower(word[i]))
+            return false;
+    return true;
 }
 
 static bool digits(const char *text, size_t size)
@@ -37,10 +42,10 @@ static bool is_alnum_or(char c, const char *others)
     return char_is_alpha(c) || char_is_digit(c) || (c != '\0' && strchr(others, c) != NULL);
 }
 
-static bool token(const char *text, size_t size)
+bool headers_is_token(const char *text, size_t size)
 {
     for (size_t i = 0; i < size; i++)
-        if (!is_alnum_or(text[i], "!#$%&'*+-.^_`|~"))
+        if (!char_is_token(text[i]))
             return false;
     return size > 0;
 }
@@ -115,9 +120,9 @@ static void content_length(struct headers *headers, const char *value, size_t si
 {
     uint64_t length;
     if (!headers_read_length(value, size, &length))
-        refuse(headers, 400, HEADERS_BAD_LENGTH);
+        headers_refuse(headers, 400, HEADERS_BAD_LENGTH);
     else if (headers->lengths++ > 0)
-        refuse(headers, 400, "more than one Content-Length");
+        headers_refuse(headers, 400, "more than one Content-Length");
     else
         headers->length = length;
 }
@@ -139,20 +144,20 @@ static bool chunked_not_last(struct field list)
 static void transfer_encoding(struct headers *headers, const char *value, size_t size)
 {
     if (headers->codings++ > 0)
-        refuse(headers, 400, "more than one Transfer-Encoding");
+        headers_refuse(headers, 400, "more than one Transfer-Encoding");
     else if (chunked_not_last((struct field){value, size}))
-        refuse(headers, 400, "chunked must be the last transfer coding");
+        headers_refuse(headers, 400, "chunked must be the last transfer coding");
     else if (!is(value, size, "chunked"))
-        refuse(headers, 501, "the only Transfer-Encoding is chunked");
+        headers_refuse(headers, 501, "the only Transfer-Encoding is chunked");
     headers->chunked = true;
 }
 
 static void host(struct headers *headers, const char *value, size_t size)
 {
     if (headers->hosts++ > 0)
-        refuse(headers, 400, "more than one Host");
+        headers_refuse(headers, 400, "more than one Host");
     else if (!host_sound(value, size))
-        refuse(headers, 400, "invalid Host");
+        headers_refuse(headers, 400, "invalid Host");
     headers->host = (struct field){value, size};
 }
 
@@ -166,7 +171,7 @@ static void accept_field(struct headers *headers, struct field field)
 static void content_type(struct headers *headers, const char *value, size_t size)
 {
     if (size > TYPE_MAX_BYTES)
-        refuse(headers, 400, "Content-Type is longer than 255 bytes");
+        headers_refuse(headers, 400, "Content-Type is longer than 255 bytes");
     headers->content_type = (struct field){value, size};
 }
 
@@ -180,7 +185,7 @@ static void only_one(struct field *field, struct field value)
 static void idempotency_key(struct headers *headers, struct field field)
 {
     if (headers->keys++ > 0)
-        refuse(headers, 400, "more than one Idempotency-Key");
+        headers_refuse(headers, 400, "more than one Idempotency-Key");
     headers->key = field;
 }
 
@@ -208,14 +213,23 @@ static void prefer(struct headers *headers, struct field field)
     }
 }
 
+static void connection(struct headers *headers, struct field list)
+{
+    while (list.size > 0) {
+        struct field option = cut(&list, ',');
+        headers->closes = headers->closes || is(option.text, option.size, "close");
+        headers->keeps = headers->keeps || is(option.text, option.size, "keep-alive");
+    }
+}
+
 void headers_field(struct headers *headers, const char *name, size_t name_size, const char *value,
                    size_t value_size)
 {
     headers->fields++;
-    if (!token(name, name_size))
-        refuse(headers, 400, "a header field's name is not a token");
+    if (!headers_is_token(name, name_size))
+        headers_refuse(headers, 400, "a header field's name is not a token");
     if (!value_sound(value, value_size))
-        refuse(headers, 400, "a header field has a control character");
+        headers_refuse(headers, 400, "a header field has a control character");
     struct field field = {value, value_size};
     if (is(name, name_size, "Host"))
         host(headers, value, value_size);
@@ -241,8 +255,14 @@ void headers_field(struct headers *headers, const char *name, size_t name_size, 
         only_one(&headers->origin, field);
     else if (is(name, name_size, "Sec-Fetch-Site"))
         only_one(&headers->fetch_site, field);
-    else if (is(name, name_size, "Cookie") && headers->cookie_size == 0)
-        headers->cookie_size = value_size;
+    else if (is(name, name_size, "If-None-Match"))
+        only_one(&headers->none_match, field);
+    else if (is(name, name_size, "Connection"))
+        connection(headers, field);
+    else if (is(name, name_size, "Expect"))
+        headers->expects = is(value, value_size, "100-continue");
+    else if (is(name, name_size, "Cookie"))
+        headers->has_cookies = true;
 }
 
 const char *headers_target(struct headers *headers, const char *target)
@@ -252,7 +272,7 @@ const char *headers_target(struct headers *headers, const char *target)
         return target;
     const char *authority = target_authority(target, &size);
     if (!host_sound(authority, size))
-        refuse(headers, 400, "the target's host is not a host");
+        headers_refuse(headers, 400, "the target's host is not a host");
     headers->host = (struct field){authority, size};
     return authority[size] != '\0' ? authority + size : "/";
 }
@@ -260,11 +280,11 @@ const char *headers_target(struct headers *headers, const char *target)
 bool headers_end(struct headers *headers)
 {
     if (headers->hosts == 0 && !headers->http_1_0)
-        refuse(headers, 400, "missing Host");
+        headers_refuse(headers, 400, "missing Host");
     if (headers->chunked && headers->http_1_0)
-        refuse(headers, 400, "Transfer-Encoding in HTTP/1.0");
+        headers_refuse(headers, 400, "Transfer-Encoding in HTTP/1.0");
     if (headers->chunked && headers->lengths > 0)
-        refuse(headers, 400, "both Content-Length and Transfer-Encoding");
+        headers_refuse(headers, 400, "both Content-Length and Transfer-Encoding");
     return headers->status == 0;
 }
 

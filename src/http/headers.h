@@ -18,17 +18,22 @@ struct field {
 struct headers {
     bool http_1_0;
     struct field host, origin, fetch_site, accept, content_type, content_encoding, trace, key;
-    struct field authorization;
+    struct field authorization, none_match;
     unsigned fields, hosts, lengths, codings, keys;
     uint64_t wait_s; /* Prefer: wait (RFC 7240, section 4.3); 0: none */
     uint64_t length; /* of the body, by Content-Length */
-    size_t cookie_size;
-    bool chunked;
+    bool chunked, closes, keeps, expects, has_cookies;
     unsigned status; /* 0: sound; else what to refuse it with */
     const char *why; /* one line without a line feed */
 };
 
 #define HEADERS_BAD_LENGTH "Content-Length is not a number, or one too large to count"
+
+/* The first reason counts. */
+void headers_refuse(struct headers *headers, unsigned status, const char *why);
+
+/* Of the characters of HTTP's words, and not empty? */
+bool headers_is_token(const char *text, size_t size);
 
 /* A Content-Length; false when it is one of these. */
 bool headers_read_length(const char *text, size_t size, uint64_t *length);

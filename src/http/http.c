@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/verify.h"
+#include "http/tls.h"
 
 enum { SLOWEST_BYTES_PER_S = 16384 }; /* bodies and replies slower than this are cut */
 
@@ -100,12 +101,15 @@ int http_new(struct http **http, const struct http_config *config)
         conn_table_init(&new->conns, config->connections_max, config->per_address_max, &times);
     if (error != 0)
         goto fail_table;
-    error = open_acceptor(new);
+    tls_read_by(gate_receive_tls);
+    new->exchanges = calloc(new->conns.by_fd_len, sizeof *new->exchanges);
+    error = new->exchanges != NULL ? open_acceptor(new) : -ENOMEM;
     if (error != 0)
         goto fail_acceptor;
     *http = new;
     return 0;
 fail_acceptor:
+    free(new->exchanges);
     conn_table_release(&new->conns);
 fail_table:
     free(new);
@@ -167,6 +171,7 @@ void http_free(struct http *http)
     }
     acceptor_free(http->acceptor);
     conn_table_release(&http->conns);
+    free(http->exchanges);
     free(http);
 }
 

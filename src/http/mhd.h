@@ -16,6 +16,7 @@
 #include "http/headers.h"
 #include "http/http.h"
 #include "http/mhd_fixes.h"
+#include "http/mhd_gate.h"
 #include "base/lock.h"
 #include "http/request.h"
 
@@ -51,16 +52,14 @@ struct exchange {
     enum stage stage;
     _Atomic enum wait wait;
     struct quirk quirk;
+    struct gate gate;
     const char *target; /* where the request line has it, for request_decode() alone */
-    size_t target_size; /* as the request line said it */
     bool target_whole;  /* it was a whole URI, with its authority */
-    bool target_bad;    /* it had a byte that no target has */
-    bool malformed;     /* its header has what libmicrohttpd does not hand out */
     const struct request_error
         *refused;               /* not NULL: at the end of its body, which is thrown away */
     bool gone;                  /* parked, and the client has hung up */
     size_t body_used;           /* of request.body */
-    size_t parameters;          /* in the query */
+    unsigned parameters;        /* in the query */
     struct http_stream *stream; /* its reply is one; NULL: is none */
     struct headers headers;
     struct request request;
@@ -89,6 +88,7 @@ struct loop {
     atomic_bool over, woken; /* woken: and has not looked yet */
     _Atomic uint32_t connections;
     struct quirks quirks;
+    struct kick_list kicks;
     TAILQ_HEAD(stream_list, http_stream) streams; /* all; its own thread only */
     bool saw_start;                               /* MHD_add_connection() got so far */
     struct mutex lock;
@@ -110,6 +110,7 @@ struct http {
     request_admitter *admits;
     void *context;
     struct conn_table conns;
+    _Atomic(struct exchange *) *exchanges; /* by descriptor; conns.by_fd_len of them */
     struct acceptor *acceptor;
     struct loop loops[LOOPS_MAX];
     unsigned loops_len;
@@ -128,6 +129,13 @@ struct http {
 void loop_wake(struct loop *loop);
 /* In the loop's thread, before it looks. */
 void loop_take_wakeup(struct loop *loop);
+
+/* ---- mhd_exchange.c: in the loop's thread */
+
+/* NULL: none. */
+struct exchange *exchange_of(struct MHD_Connection *connection);
+struct exchange *exchange_at(struct http *http, int fd);
+void exchange_set_at(struct http *http, int fd, struct exchange *exchange);
 
 /* ---- budget.c */
 

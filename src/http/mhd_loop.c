@@ -6,7 +6,7 @@
  * thread waits for the daemon's descriptor or to be woken, then lets the daemon do what can be done
  * at once:
  *
- *     wait ──> woken: new connections, cut ones, streams to go on ──> MHD_run() ──> quirks ──> wait
+ *     wait ──> woken: new connections, cut ones, streams to go on ──> gate ──> MHD_run() ──> quirks
  */
 #include "http/mhd.h"
 
@@ -26,9 +26,9 @@
 
 enum {
     /* libmicrohttpd zeroes its pool for every request of a connection: the smaller, the faster. It
-     * bounds the header. */
-    POOL_BYTES = 6144,
-    POOL_STEP_BYTES = 1536,
+     * bounds the header that it is given, POOL_HEAD_BYTES, and the reply's. */
+    POOL_BYTES = 5120,
+    POOL_STEP_BYTES = 1280,
     REST_MS = 100, /* after poll() failed */
 };
 
@@ -114,10 +114,12 @@ static void look_after_stuck(struct loop *loop)
 
 /* ---- the thread */
 
-static int patience_ms(struct MHD_Daemon *daemon)
+static int patience_ms(struct loop *loop)
 {
     MHD_UNSIGNED_LONG_LONG left_ms;
-    if (MHD_get_timeout(daemon, &left_ms) != MHD_YES)
+    if (!TAILQ_EMPTY(&loop->kicks))
+        return 0;
+    if (MHD_get_timeout(loop->daemon, &left_ms) != MHD_YES)
         return -1;
     return left_ms < 1000 ? (int)left_ms : 1000;
 }
@@ -132,11 +134,12 @@ static void resume_streams(struct loop *loop)
 static void *loop_main(void *context)
 {
     struct loop *loop = context;
+    gate_enter(loop);
     while (!atomic_load(&loop->over)) {
         struct pollfd polls[] = {{.fd = loop->events, .events = POLLIN},
                                  {.fd = loop->wakeup, .events = POLLIN},
                                  {.fd = loop->quirks.sleepers, .events = POLLIN}};
-        if (poll(polls, 3, patience_ms(loop->daemon)) < 0 && errno != EINTR)
+        if (poll(polls, 3, patience_ms(loop)) < 0 && errno != EINTR)
             (void)poll(NULL, 0, REST_MS); /* the limit on open files is below 2 */
         if ((polls[1].revents & POLLIN) != 0) {
             loop_take_wakeup(loop);
@@ -146,6 +149,7 @@ static void *loop_main(void *context)
         }
         if ((polls[2].revents & POLLIN) != 0)
             quirks_wake(loop);
+        gate_turn(loop);
         MHD_run(loop->daemon);
         quirks_turn(loop);
     }
@@ -160,7 +164,7 @@ static void *loop_main(void *context)
 static void library_says(void *context, const char *format, va_list arguments)
 {
     char line[256], shown[4 * sizeof line];
-    quirks_on_message(context, format);
+    (void)context;
     vsnprintf(line, sizeof line, format, arguments);
     size_t length = strlen(line);
     while (length > 0 && (line[length - 1] == '\n' || line[length - 1] == '\r'))
@@ -181,7 +185,7 @@ static struct MHD_Daemon *daemon_of(struct loop *loop)
     else
         tls[0].option = MHD_OPTION_END;
     return MHD_start_daemon(
-        flags, 0, NULL, NULL, request_handle, loop, MHD_OPTION_EXTERNAL_LOGGER, library_says, loop,
+        flags, 0, NULL, NULL, request_handle, loop, MHD_OPTION_EXTERNAL_LOGGER, library_says, NULL,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_BYTES,
         MHD_OPTION_CONNECTION_MEMORY_INCREMENT, (size_t)POOL_STEP_BYTES,
 #if MHD_VERSION >= 0x01000000
@@ -225,6 +229,7 @@ int loop_start(struct loop *loop, struct http *http)
     loop->http = http;
     loop->wakeup = -1;
     TAILQ_INIT(&loop->streams);
+    TAILQ_INIT(&loop->kicks);
     int error = mutex_init(&loop->lock);
     if (error != 0)
         return error;

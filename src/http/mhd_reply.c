@@ -192,8 +192,7 @@ static void charge(struct exchange *exchange, struct reply *reply)
 enum MHD_Result reply_send(struct exchange *exchange, struct reply *reply)
 {
     struct http *http = exchange->loop->http;
-    bool ends = atomic_load_explicit(&http->draining, memory_order_relaxed) ||
-                fix_body_ends_unsure(exchange);
+    bool ends = atomic_load_explicit(&http->draining, memory_order_relaxed);
     exchange->stage = STAGE_SERVED;
     if (reply->shared != NULL) {
         reply_count(http, reply->shared->status);

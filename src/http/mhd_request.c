@@ -9,14 +9,7 @@
 #include "http/canned.h"
 #include "http/target.h"
 #include "base/container.h"
-
-enum {
-    TARGET_MAX_BYTES = 2048,
-    /* Of libmicrohttpd's pool for a connection: what stands behind it is for the reply, which must
-     * not fail for want of room once a job is in. A field or parameter takes a record there. */
-    HEADER_MAX_BYTES = 4096,
-    RECORD_BYTES = 64,
-};
+#include "base/verify.h"
 
 /* ---- refusals */
 
@@ -30,88 +23,7 @@ static enum MHD_Result refuse(struct exchange *exchange, const struct request_er
     return reply_send(exchange, &reply);
 }
 
-/* The pool may be too full for libmicrohttpd to send a reply: it is said without it. */
-static enum MHD_Result refuse_header(struct exchange *exchange)
-{
-    struct http *http = exchange->loop->http;
-    if (conn_enter(exchange->conn, PHASE_REPLY)) {
-        if (!http->config.tls)
-            canned_too_large(exchange->conn->fd);
-        reply_count(http, 431);
-    }
-    return MHD_NO;
-}
-
-/* ---- the header */
-
-struct reading {
-    struct headers *headers;
-    struct framing framing;
-};
-
-static enum MHD_Result one_field(void *context, enum MHD_ValueKind kind, const char *name,
-                                 size_t name_size, const char *value, size_t value_size)
-{
-    struct reading *reading = context;
-    (void)kind;
-    gaps_field(&reading->framing, name, name_size, value, value_size);
-    headers_field(reading->headers, name, name_size, value != NULL ? value : "",
-                  value != NULL ? value_size : 0);
-    return MHD_YES;
-}
-
-static size_t header_size(struct exchange *exchange)
-{
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(exchange->connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
-    return info != NULL ? info->header_size : 0;
-}
-
-/* Malformed is what has more in it than libmicrohttpd hands out. */
-static void read_header(struct exchange *exchange, const char *target, const char *method,
-                        const char *version)
-{
-    struct reading reading = {.headers = &exchange->headers};
-    gaps_begin(&reading.framing, method, target, exchange->target_size, version,
-               header_size(exchange));
-    headers_begin(&exchange->headers, version);
-    MHD_get_connection_values_n(exchange->connection, MHD_HEADER_KIND, one_field, &reading);
-    exchange->malformed = !gaps_end(&reading.framing);
-}
-
-static size_t header_bytes(struct exchange *exchange)
-{
-    size_t records = exchange->headers.fields + exchange->parameters;
-    return header_size(exchange) + records * RECORD_BYTES +
-           fix_cookie_bytes(exchange, RECORD_BYTES);
-}
-
 /* ---- what is wrong with a header: the first row that does not pass */
-
-static bool is_sound(struct exchange *exchange)
-{
-    return headers_end(&exchange->headers);
-}
-
-static bool is_whole(struct exchange *exchange)
-{
-    return !exchange->malformed;
-}
-
-static bool has_good_target(struct exchange *exchange)
-{
-    return !exchange->target_bad;
-}
-
-static bool has_short_target(struct exchange *exchange)
-{
-    return exchange->target_size <= TARGET_MAX_BYTES;
-}
-
-static bool leaves_room_for_reply(struct exchange *exchange)
-{
-    return header_bytes(exchange) <= HEADER_MAX_BYTES;
-}
 
 /* Without tokens a server that only its own machine can reach goes by where a request is from. */
 static bool is_from_here(struct exchange *exchange)
@@ -132,17 +44,11 @@ static bool has_body_that_fits(struct exchange *exchange)
     return exchange->headers.length <= exchange->loop->http->config.body_max_bytes;
 }
 
-/* status 0 and why NULL: what the headers say. */
+/* why NULL: what the headers say. */
 static const struct check {
     bool (*passes)(struct exchange *exchange);
     struct request_error error;
 } checks[] = {
-    {is_sound, {0, NULL}},
-    {is_whole, {400, "malformed header: a NUL, an empty field name, or a folded line"}},
-    {has_good_target,
-     {400, "the request's target has a byte that must be percent-encoded, or a NUL"}},
-    {has_short_target, {414, "the request's target is longer than 2048 bytes"}},
-    {leaves_room_for_reply, {431, NULL}},
     {is_from_here, {403, NULL}},
     {has_plain_content, {415, "Content-Encoding is not supported"}},
     {has_body_that_fits, {413, BODY_TOO_LARGE}},
@@ -160,10 +66,6 @@ static const struct check *failed_check(struct exchange *exchange)
 static enum MHD_Result refuse_for(struct exchange *exchange, const struct check *check)
 {
     struct request_error error = check->error;
-    if (error.status == 431)
-        return refuse_header(exchange);
-    if (error.status == 0)
-        error.status = exchange->headers.status;
     if (error.why == NULL)
         error.why = exchange->headers.why;
     return refuse(exchange, &error);
@@ -196,20 +98,15 @@ static enum MHD_Result begin_body(struct exchange *exchange, const char *target)
     }
     if (!conn_enter(exchange->conn, PHASE_BODY))
         return MHD_NO;
-    if (exchange->headers.chunked)
-        quirk_set(exchange, QUIRK_CHUNKS);
     return MHD_YES;
 }
 
-/* The header is complete. Whoever is refused here is answered at once and cut off; a good request
- * is not answered yet, as libmicrohttpd would close its connection too. */
-static enum MHD_Result begin(struct exchange *exchange, const char *target, const char *method,
-                             const char *version)
+/* The header is complete, and sound. Whoever is refused here is answered at once and cut off; a
+ * good request is not answered yet, as libmicrohttpd would close its connection too. */
+static enum MHD_Result begin(struct exchange *exchange, const char *target, const char *method)
 {
     struct headers *headers = &exchange->headers;
     struct request *request = &exchange->request;
-    read_header(exchange, target, method, version);
-    quirk_set(exchange, QUIRK_NONE);
     exchange->stage = STAGE_BODY;
     (void)path_in(exchange, target);
     request->method = method_named(method);
@@ -285,22 +182,21 @@ enum MHD_Result request_handle(void *context, struct MHD_Connection *connection,
 {
     struct exchange *exchange = *request;
     (void)context;
+    (void)version;
     if (exchange == NULL)
         return MHD_NO;
     exchange->connection = connection;
     switch (exchange->stage) {
     case STAGE_HEADER:
-        return begin(exchange, path, method, version);
+        return begin(exchange, path, method);
     case STAGE_BODY:
         if (*data_size > 0) {
             body_add(exchange, data, *data_size);
-            quirk_progress(exchange);
             *data_size = 0;
             return conn_phase(exchange->conn) != PHASE_CUT ? MHD_YES : MHD_NO;
         }
         if (data != NULL) /* an empty body with another request behind it: not the last call yet */
             return MHD_YES;
-        quirk_set(exchange, QUIRK_NONE);
         body_end(exchange);
         return serve_request(exchange, path);
     case STAGE_PARKED:
@@ -321,13 +217,6 @@ enum MHD_Result request_handle(void *context, struct MHD_Connection *connection,
 
 /* ---- what libmicrohttpd tells */
 
-static struct exchange *exchange_of(struct MHD_Connection *connection)
-{
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-    return info != NULL ? info->socket_context : NULL;
-}
-
 /* A request line has come; the exchange is the request's context from here on. */
 void *request_begins(void *context, const char *target, struct MHD_Connection *connection)
 {
@@ -335,20 +224,17 @@ void *request_begins(void *context, const char *target, struct MHD_Connection *c
     (void)context;
     if (exchange == NULL)
         return NULL;
+    verify(exchange->gate.busy); /* it reads by no other way */
     exchange->stage = STAGE_HEADER;
-    quirk_set(exchange, QUIRK_HEADER);
+    quirk_set(exchange, QUIRK_NONE);
     exchange->target = target;
     exchange->target_whole = target_is_whole(target);
-    exchange->target_bad = !target_is_sound(target);
-    exchange->parameters = 0;
-    for (const char *at = strchr(target, '?'); at != NULL; at = strchr(at + 1, '&'))
-        exchange->parameters++;
-    exchange->target_size = strlen(target);
     exchange->gone = false;
     exchange->refused = NULL;
     request_reset(&exchange->request);
     budget_open(exchange);
-    (void)conn_enter(exchange->conn, PHASE_HEADER); /* begin() sees a cut */
+    if (conn_phase(exchange->conn) != PHASE_HEADER)
+        (void)conn_enter(exchange->conn, PHASE_HEADER); /* begin() sees a cut */
     return exchange;
 }
 
@@ -374,6 +260,7 @@ static void end_request(struct exchange *exchange)
     jobd_blob_unref(exchange->request.waiter.output); /* nobody has answered with it */
     exchange->request.waiter.output = NULL;
     budget_trim(exchange, &exchange->request.reply_account, 0);
+    gate_next(exchange);
 }
 
 void request_ended(void *context, struct MHD_Connection *connection, void **request,
@@ -419,6 +306,8 @@ void connection_changed(void *context, struct MHD_Connection *connection, void *
         if (exchange != NULL) {
             *socket_context = NULL;
             end_request(exchange); /* libmicrohttpd may have closed it without saying so before */
+            exchange_set_at(loop->http, exchange->conn->fd, NULL);
+            gate_release(exchange);
             conn_end(&loop->http->conns, exchange->conn);
         }
         return;
@@ -449,6 +338,8 @@ void connection_changed(void *context, struct MHD_Connection *connection, void *
     exchange->conn = conn;
     exchange->connection = connection;
     *socket_context = exchange;
+    gate_open(exchange);
+    exchange_set_at(loop->http, conn->fd, exchange);
     if (loop->http->config.tls)
         quirk_set(exchange, QUIRK_HANDSHAKE);
 }

@@ -34,7 +34,7 @@ bool reply_next_field(const struct reply *reply, size_t *at, const char **name, 
 
 /* Without a type of its own a problem's title is the status's phrase (RFC 9457, section 4.2.1);
  * those are RFC 9110's. */
-static const char *phrase(unsigned status)
+const char *reply_phrase(unsigned status)
 {
     static const struct {
         unsigned status;
@@ -46,14 +46,17 @@ static const char *phrase(unsigned status)
         {404, "Not Found"},
         {405, "Method Not Allowed"},
         {409, "Conflict"},
+        {408, "Request Timeout"},
         {413, "Content Too Large"},
         {414, "URI Too Long"},
         {415, "Unsupported Media Type"},
         {422, "Unprocessable Content"},
         {429, "Too Many Requests"},
+        {431, "Request Header Fields Too Large"},
         {500, "Internal Server Error"},
         {501, "Not Implemented"},
         {503, "Service Unavailable"},
+        {505, "HTTP Version Not Supported"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         if (rows[i].status == status)
@@ -65,7 +68,7 @@ struct cJSON *reply_problem(unsigned status, const char *detail)
 {
     cJSON *problem = cJSON_CreateObject();
     if (json_add_int(problem, "status", status) &&
-        cJSON_AddStringToObject(problem, "title", phrase(status)) != NULL &&
+        cJSON_AddStringToObject(problem, "title", reply_phrase(status)) != NULL &&
         cJSON_AddStringToObject(problem, "detail", detail) != NULL)
         return problem;
     cJSON_Delete(problem);

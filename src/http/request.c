@@ -89,9 +89,14 @@ void request_parameters(const struct request *request,
 
 /* ---- the header */
 
-const char *request_header(const struct request *request, const char *name)
+const char *request_none_match(const struct request *request, char *room, size_t size)
 {
-    return MHD_lookup_connection_value(request->source, MHD_HEADER_KIND, name);
+    const struct field *field = &exchange_with(request)->headers.none_match;
+    size_t used = field->size < size ? field->size : 0;
+    if (used > 0)
+        memcpy(room, field->text, used);
+    room[used] = '\0';
+    return room;
 }
 
 const char *request_token(const struct request *request, size_t *size)

@@ -93,9 +93,8 @@ static inline bool request_body_taken(const struct request *request)
 /* The value of a query parameter, "" without one; NULL when the parameter is not there. */
 const char *request_parameter(const struct request *request, const char *name);
 
-/* The value of a header field, of the first one when there are several; NULL when it is not there.
- */
-const char *request_header(const struct request *request, const char *name);
+/* Its If-None-Match field in `room`; "" when it is not there, or longer. */
+const char *request_none_match(const struct request *request, char *room, size_t size);
 /* The token of its `Authorization: Bearer`, *size bytes; NULL when it has none. */
 const char *request_token(const struct request *request, size_t *size);
 /* The client's Idempotency-Key, "" without; false when it is none. */
@@ -145,6 +144,8 @@ bool reply_next_field(const struct reply *reply, size_t *at, const char **name, 
 
 /* An error: a line of text, or RFC 9457's problem+json. `detail` is copied. */
 void reply_error(struct reply *reply, bool wants_json, unsigned status, const char *detail);
+/* The phrase that goes with a status. */
+const char *reply_phrase(unsigned status);
 /* Such a problem, for more members, the caller's; NULL when memory is short. */
 struct cJSON *reply_problem(unsigned status, const char *detail);
 

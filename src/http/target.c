@@ -8,17 +8,19 @@
 
 static const char scheme[] = "http://";
 
-bool target_is_sound(const char *target)
+bool target_is_sound(const char *target, size_t size)
 {
-    for (const char *at = target; *at != '\0'; at++)
-        if (*at == ' ' || !char_is_printable(*at) || strncmp(at, "%00", 3) == 0)
+    for (size_t i = 0; i < size; i++) {
+        bool nul = target[i] == '%' && size - i >= 3 && memcmp(target + i, "%00", 3) == 0;
+        if (target[i] == ' ' || target[i] == '#' || !char_is_printable(target[i]) || nul)
             return false;
+    }
     return true;
 }
 
 bool target_is_whole(const char *target)
 {
-    return strncasecmp(target, scheme, sizeof scheme - 1) == 0;
+    return *target != '/' && strncasecmp(target, scheme, sizeof scheme - 1) == 0;
 }
 
 const char *target_authority(const char *target, size_t *size)
@@ -28,19 +30,11 @@ const char *target_authority(const char *target, size_t *size)
     return authority;
 }
 
-static int hex(char c)
-{
-    return char_is_digit(c)       ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
-}
-
 static char *decode(char *path)
 {
     char *to = path;
     for (const char *at = path; *at != '\0'; at++) {
-        int high = *at == '%' ? hex(at[1]) : -1, low = high >= 0 ? hex(at[2]) : -1;
+        int high = *at == '%' ? char_hex(at[1]) : -1, low = high >= 0 ? char_hex(at[2]) : -1;
         bool decodes = low >= 0 && high * 16 + low != '/';
         *to++ = decodes ? (char)(high * 16 + low) : *at;
         at += decodes ? 2 : 0;

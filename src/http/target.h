@@ -5,8 +5,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* As it came: nothing but visible ASCII (RFC 3986, section 2), and no NUL, encoded? */
-bool target_is_sound(const char *target);
+/* As it came: nothing but visible ASCII (RFC 3986, section 2), no fragment, and no NUL,
+ * encoded? */
+bool target_is_sound(const char *target, size_t size);
 /* As it came: is it a whole URI, with an authority (RFC 9112, section 3.2.2)? Decoded, a path may
  * look like one. */
 bool target_is_whole(const char *target);

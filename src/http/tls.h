@@ -4,7 +4,9 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct problem;
 
@@ -30,6 +32,17 @@ void tls_free(struct tls *tls);
 /* For libmicrohttpd: a gnutls_certificate_retrieve_function2, and the versions and ciphers. */
 void *tls_certificate_callback(void);
 const char *tls_priorities(void);
+
+/* libmicrohttpd reads by gnutls_record_recv(), which is defined here: it is this function from now
+ * on, in all threads, whoever calls it. Before the first session. */
+typedef ssize_t tls_reader(void *session, void *bytes, size_t size);
+void tls_read_by(tls_reader *reader);
+/* As GnuTLS's own; that nothing has come; and what libmicrohttpd knows the session by. */
+ssize_t tls_receive(void *session, void *bytes, size_t size);
+ssize_t tls_nothing_yet(void);
+void *tls_owner(void *session);
+/* Sends this and the farewell, as far as the system takes it. */
+void tls_say_last(void *session, const char *text, size_t size);
 
 /* The TLS library and its version, or that there is none. */
 const char *tls_library(void);

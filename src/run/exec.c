@@ -327,15 +327,12 @@ static void look_at_time(struct run *run)
 /* -1: without end. */
 static int patience_ms(const struct run *run)
 {
-    int64_t left_ms = INT64_MAX, pace_ms = INT64_MAX;
-    if (run->deadline_us != JOBD_NEVER)
-        left_ms = (run->deadline_us - clock_now_us() + 999) / 1000;
+    int left_ms = clock_ms_until(run->deadline_us), pace_ms = -1;
     if (run->phase == KILLS)
         pace_ms = run->deadline_us == JOBD_NEVER ? SLOW_PACE_MS : PACE_MS;
     else if (run->watched < 0 && run->phase != SETTLES)
         pace_ms = run->ends[OUTPUT] < 0 && run->ends[ERRORS] < 0 ? FAST_PACE_MS : PACE_MS;
-    int64_t ms = left_ms < pace_ms ? left_ms : pace_ms;
-    return ms == INT64_MAX ? -1 : ms < 0 ? 0 : ms > INT32_MAX ? INT32_MAX : (int)ms;
+    return pace_ms < 0 || (left_ms >= 0 && left_ms < pace_ms) ? left_ms : pace_ms;
 }
 
 /* False when there was nothing to wait with. */

@@ -336,14 +336,6 @@ static bool begin(struct http_client *line, struct jobd_blob *payload)
     return line->under_way;
 }
 
-static int ms_until(int64_t until_us)
-{
-    int64_t left_us = until_us - clock_now_us();
-    if (left_us >= POLL_MAX_MS * INT64_C(1000))
-        return POLL_MAX_MS;
-    return left_us > 0 ? (int)((left_us + 999) / 1000) : 0;
-}
-
 static bool readable(int fd)
 {
     struct pollfd look = {.fd = fd, .events = POLLIN};
@@ -363,10 +355,12 @@ static enum http_end converse(struct http_client *line, int64_t until_us, int st
         if (stop.revents != 0)
             return HTTP_STOPPED;
         bool connects = line->phase == RESOLVING || line->phase == CONNECTING;
-        int ms = ms_until(connects && line->connect_until_us < until_us ? line->connect_until_us
-                                                                        : until_us);
+        bool sooner = connects && line->connect_until_us < until_us;
+        int ms = clock_ms_until(sooner ? line->connect_until_us : until_us);
         if (ms == 0)
             return HTTP_LATE;
+        if (ms < 0 || ms > POLL_MAX_MS)
+            ms = POLL_MAX_MS;
         if (curl_multi_poll(line->multi, &stop, stop_fd >= 0 ? 1 : 0, ms, NULL) != CURLM_OK)
             return HTTP_BROKEN;
         /* Told to stop: nothing is sent any more, but an answer that has come already counts. */

@@ -107,8 +107,7 @@ static bool read_files(struct changes *changes, const struct server *server,
     const struct both both = {&server->options, &changes->options};
     if (server->auth != NULL) {
         changes->tokens = auth_read(server->auth, problem);
-        if (changes->tokens == NULL ||
-            !tokens_check(changes->tokens, server->auth, both_declare, &both, problem))
+        if (changes->tokens == NULL || !tokens_check(changes->tokens, both_declare, &both, problem))
             return false;
     }
     return server->tls == NULL || (changes->identity = tls_read(server->tls, problem)) != NULL;

@@ -182,7 +182,7 @@ static bool start(struct server *server, struct problem *problem)
     if (server->store != NULL && (error = store_start(server->store, server->jobd)) != 0)
         goto fail;
     if ((error = jobd_pool_start(server->pool)) != 0 ||
-        (error = http_start(server->http, api_serve, api_admits, &server->api)) != 0)
+        (error = http_start(server->http, api_serve, api_authorize, &server->api)) != 0)
         goto fail;
     return true;
 fail:
@@ -210,7 +210,7 @@ static bool open_auth(const struct options *options, struct auth **auth, struct 
     if (options->token_file == NULL)
         return true;
     return (auth_open(auth, options->token_file, problem) &&
-            tokens_check(auth_tokens(*auth), *auth, options_declare, options, problem)) ||
+            tokens_check(auth_tokens(*auth), options_declare, options, problem)) ||
            problem_at(problem, option_place(&options->places, "token-file"));
 }
 

@@ -12,7 +12,6 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "jobd/queue.h"
 #include "run/inherited.h"
 #include "run/process_tree.h"
 
@@ -84,17 +83,6 @@ static bool is_hang_up(const struct signals *signals, const struct signalfd_sigi
            (poll(&terminal, 1, HANG_UP_MS) == 1 && (terminal.revents & POLLHUP));
 }
 
-/* Milliseconds for poll(), rounded up. */
-static int left_ms(int64_t until_us)
-{
-    int64_t left_us = until_us != JOBD_NEVER ? until_us - clock_now_us() : 0;
-    if (until_us == JOBD_NEVER)
-        return -1;
-    return left_us <= 0                 ? 0
-           : left_us / 1000 < INT32_MAX ? (int)((left_us + 999) / 1000)
-                                        : INT32_MAX;
-}
-
 /* What the server has to do about it: a number as signals_wait() returns it, or 0. */
 static int judge(const struct signals *signals, const struct signalfd_siginfo *info)
 {
@@ -121,7 +109,7 @@ int signals_wait(const struct signals *signals, int other, int64_t until_us)
     for (;;) {
         struct pollfd polls[] = {{.fd = signals->fd, .events = POLLIN},
                                  {.fd = other, .events = POLLIN}};
-        int ready = poll(polls, 2, left_ms(until_us)), number;
+        int ready = poll(polls, 2, clock_ms_until(until_us)), number;
         /* A limit on open files below 2 is one for poll() too: no reason to end. */
         if (ready < 0 && errno != EINTR)
             (void)poll(NULL, 0, REST_MS);
@@ -129,7 +117,7 @@ int signals_wait(const struct signals *signals, int other, int64_t until_us)
         if (read(signals->fd, &info, sizeof info) == sizeof info &&
             (number = judge(signals, &info)) != 0)
             return number;
-        if ((polls[1].revents & POLLIN) != 0 || (until_us != JOBD_NEVER && left_ms(until_us) == 0))
+        if ((polls[1].revents & POLLIN) != 0 || clock_ms_until(until_us) == 0)
             return 0;
     }
 }

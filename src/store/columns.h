@@ -3,7 +3,8 @@
  * row walks these tables: CREATE TABLE, INSERT and SELECT, binding, reading, the checksum.
  *
  * To add one:
- *   1. a field in struct job_record (engine/journal.h), which the engine fills and takes back;
+ *   1. a field in struct job_record (engine/journal_store.h), which the engine fills and takes
+ * back;
  *   2. a row at the end of job_table or progress_table, behind `crc`;
  *   3. a migration in database.c: ALTER TABLE job ADD COLUMN ... DEFAULT ...
  * A bool is one row of `flags` in columns.c instead, and needs no migration.
@@ -19,7 +20,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "engine/journal.h"
+#include "engine/journal_store.h"
 
 struct sqlite3_stmt;
 

@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #include "base/problem.h"
-#include "engine/journal.h"
+#include "engine/journal_store.h"
 #include "store/times.h"
 
 enum database_result {

@@ -7,7 +7,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "engine/journal.h"
+#include "engine/journal_store.h"
 #include "store/ballast.h"
 
 #define TRY_US CLOCK_SECOND_US /* between two attempts to recover */

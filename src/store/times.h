@@ -22,7 +22,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "engine/journal.h"
+#include "engine/journal_store.h"
 
 /* What the clocks showed at one moment, as the database keeps it; all 0: not known. */
 struct kept_times {

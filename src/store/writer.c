@@ -15,7 +15,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/thread.h"
-#include "engine/journal.h"
+#include "engine/journal_store.h"
 #include "store/ballast.h"
 #include "store/health.h"
 

@@ -46,7 +46,7 @@ static const char *private_file(const char *name, const char *text)
 
 static enum verdict judge(struct auth *auth, const char *token, enum scope scope, const char *queue)
 {
-    return auth_judge(auth, token, strlen(token), scope, queue);
+    return authorize_token(auth, token, strlen(token), scope, queue);
 }
 
 static void each_scope_reaches_so_far(void **state)

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "engine/journal.h"
+#include "engine/journal_store.h"
 #include "store/times.h"
 
 enum { QUEUES = 2, CAPACITY = 12, KEEP = 6, WORKERS = 2, LEASES = 4, IDS = 20000 };

@@ -119,7 +119,7 @@ static void test_what_an_attempt_leaves(void **state)
     assert_int_equal(info.exit_code, 3);
     assert_int_equal(info.output_bytes, 4);
     assert_string_equal(info.trace, "00-1-2-01");
-    assert_int_equal(jobd_part(jobd, 1, JOBD_ERROR, &seen), JOBD_OK);
+    assert_int_equal(jobd_get_blob(jobd, 1, JOBD_ERROR, &seen), JOBD_OK);
     assert_memory_equal(seen->bytes, "no disk", 7);
     jobd_blob_unref(seen);
     assert_int_equal(jobd_retry(jobd, 1, NULL, 3, &receipt), JOBD_OK);

@@ -208,12 +208,12 @@ static void test_a_payload_outlives_its_job(void **state)
     (void)state;
     memcpy(blob->bytes, "abc", 3);
     assert_int_equal(put_with(jobd, (struct jobd_put){.payload = blob}, 1), JOBD_OK);
-    assert_int_equal(jobd_part(jobd, 1, JOBD_PAYLOAD, &seen), JOBD_OK);
+    assert_int_equal(jobd_get_blob(jobd, 1, JOBD_PAYLOAD, &seen), JOBD_OK);
     assert_int_equal(jobd_cancel(jobd, 1, NULL, 2), JOBD_OK);
     assert_memory_equal(seen->bytes, "abc", 3);
     assert_string_equal(seen->type, "text/plain");
     jobd_blob_unref(seen);
-    assert_int_equal(jobd_part(jobd, 1, JOBD_PAYLOAD, &seen), JOBD_NO_JOB);
+    assert_int_equal(jobd_get_blob(jobd, 1, JOBD_PAYLOAD, &seen), JOBD_NO_JOB);
     jobd_free(jobd);
 }
 

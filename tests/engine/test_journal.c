@@ -150,7 +150,7 @@ static void test_a_lease_outlives_the_process(void **state)
     assert_int_equal(state_of(jobd, id), JOBD_DONE);
     jobd_free(jobd);
 
-    /* and so does its last word */
+    /* and so does its last report */
     jobd = disk_restore(100, 70);
     assert_int_equal(jobd_lease_finish(jobd, TOKEN, &done, NULL, 71), JOBD_REPEATED);
     jobd_free(jobd);
@@ -241,7 +241,7 @@ static void test_an_attempt_that_the_server_did_not_survive(void **state)
     }
     assert_int_equal(state_of(jobd, once), JOBD_FAILED);
     assert_int_equal(state_of(jobd, stopped), JOBD_CANCELLED);
-    assert_int_equal(jobd_part(jobd, once, JOBD_ERROR, &error), JOBD_OK);
+    assert_int_equal(jobd_get_blob(jobd, once, JOBD_ERROR, &error), JOBD_OK);
     assert_memory_equal(error->bytes, "the server ended while it ran", error->size);
     jobd_blob_unref(error);
     jobd_free(jobd);
@@ -286,7 +286,7 @@ static void test_a_lease_counts_from_when_it_is_told(void **state)
     assert_int_equal(state_of(jobd, id), JOBD_SCHEDULED);
     jobd_free(jobd);
 
-    /* the word of its holder counts while nobody else has the job, also over a restart */
+    /* the report of its holder counts while nobody else has the job, also over a restart */
     jobd = disk_restore(100, 2802);
     const struct jobd_outcome done = {.state = JOBD_DONE};
     assert_int_equal(jobd_lease_extend(jobd, TOKEN, 9, NULL, 2803), JOBD_LEASE_EXPIRED);

@@ -283,7 +283,7 @@ static void check_restored(struct world *world)
         else if (!kept->record.delayed)
             verify(info.state == JOBD_QUEUED);
         struct jobd_blob *payload;
-        verify(jobd_part(world->jobd, id, JOBD_PAYLOAD, &payload) == JOBD_OK);
+        verify(jobd_get_blob(world->jobd, id, JOBD_PAYLOAD, &payload) == JOBD_OK);
         verify(payload == kept->payload);
         jobd_blob_unref(payload);
     }

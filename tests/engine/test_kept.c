@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What is remembered, in which order jobs come, and what a late word means: the engine by itself.
+/* What is remembered, in which order jobs come, and what a late report means: the engine by itself.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -140,7 +140,7 @@ static void a_refused_batch_counts_its_jobs(void **state)
     jobd_free(jobd);
 }
 
-/* ---- what a word of a lease's holder means */
+/* ---- what a report of a lease's holder means */
 
 #define TOKEN       "0123456789abcdef0123456789abcdef"
 #define OTHER_TOKEN "00000000000000000000000000000001"
@@ -220,7 +220,7 @@ static void a_lease_ends_with_the_timeout(void **state)
     assert_int_equal(state_of(jobd, id), JOBD_RUNNING);
     jobd_tick(jobd, 501);
     assert_int_equal(state_of(jobd, id), JOBD_FAILED);
-    assert_int_equal(jobd_part(jobd, id, JOBD_ERROR, &error), JOBD_OK);
+    assert_int_equal(jobd_get_blob(jobd, id, JOBD_ERROR, &error), JOBD_OK);
     assert_int_equal(error->size, strlen("timed out"));
     assert_memory_equal(error->bytes, "timed out", error->size);
     jobd_blob_unref(error);

@@ -73,7 +73,7 @@ static void start(void)
     server.api = (struct api){.jobd = jobd, .http = server.http, .output_max_bytes = BODY_MAX};
     verify(api_init(&server.api) == 0);
     verify(jobd_pool_start(server.pool) == 0);
-    verify(http_start(server.http, api_serve, api_admits, &server.api) == 0);
+    verify(http_start(server.http, api_serve, api_authorize, &server.api) == 0);
     server.started = true;
 }
 

@@ -94,8 +94,8 @@ static void read_tokens(void *context)
         verify(problem.text[0] != '\0' && strchr(problem.text, '\n') == NULL);
         return;
     }
-    (void)auth_judge(auth, file->token, file->size, SCOPE_PUT, "mail");
-    verify(auth_judge(auth, "?", 1, SCOPE_READ, "*") == VERDICT_UNKNOWN);
+    (void)authorize_token(auth, file->token, file->size, SCOPE_PUT, "mail");
+    verify(authorize_token(auth, "?", 1, SCOPE_READ, "*") == VERDICT_UNKNOWN);
     auth_free(auth);
 }
 

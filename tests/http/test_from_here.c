@@ -20,32 +20,16 @@ static const char *const bad_host = "Host must be localhost, 127.0.0.1 or [::1];
 static const char *const bad_site = "requests from other web sites are refused";
 static const char *const bad_origin = "requests from other origins are refused";
 
-static struct edges edges;
-
-static int open_edges(void **state)
-{
-    (void)state;
-    edges_open(&edges);
-    return 0;
-}
-
-static int close_edges(void **state)
-{
-    (void)state;
-    edges_close(&edges);
-    return 0;
-}
-
 static void add(struct headers *headers, const char *name, const char *value)
 {
     size_t size = value != NULL ? strlen(value) : 0;
     if (value != NULL)
-        headers_field(headers, name, strlen(name), edges_copy(&edges, value, size), size);
+        headers_field(headers, name, strlen(name), edges_copy(group_edges(), value, size), size);
 }
 
 static void begin(struct headers *headers, const char *host)
 {
-    edges.used = 0;
+    group_edges()->used = 0;
     headers_begin(headers, "HTTP/1.0");
     add(headers, "Host", host);
 }
@@ -319,5 +303,5 @@ int main(void)
         cmocka_unit_test(the_origin_of_a_friend),
         cmocka_unit_test(what_an_origin_is),
     };
-    return cmocka_run_group_tests_name("from here", tests, open_edges, close_edges);
+    return cmocka_run_group_tests_name("from here", tests, group_edges_open, group_edges_close);
 }

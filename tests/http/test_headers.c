@@ -18,34 +18,19 @@
     "1000000000000000000000000000000000000000000000000000000000000000000000000000000"              \
     "000000000000000000000"
 
-static struct edges edges;
-
-static int open_edges(void **state)
-{
-    (void)state;
-    edges_open(&edges);
-    return 0;
-}
-
-static int close_edges(void **state)
-{
-    (void)state;
-    edges_close(&edges);
-    return 0;
-}
-
 static void add(struct headers *headers, const char *name, size_t name_size, const char *value,
                 size_t value_size)
 {
-    const char *name_copy = edges_copy(&edges, name, name_size);
-    headers_field(headers, name_copy, name_size, edges_copy(&edges, value, value_size), value_size);
+    const char *name_copy = edges_copy(group_edges(), name, name_size);
+    headers_field(headers, name_copy, name_size, edges_copy(group_edges(), value, value_size),
+                  value_size);
 }
 
 /* `fields` are lines as in a request, `target` may be NULL. */
 static bool read_request(struct headers *headers, const char *version, const char *fields,
                          const char *target)
 {
-    edges.used = 0;
+    group_edges()->used = 0;
     headers_begin(headers, version);
     for (const char *line = fields; *line != '\0';) {
         size_t size = strcspn(line, "\n"), name = strcspn(line, ":");
@@ -54,7 +39,7 @@ static bool read_request(struct headers *headers, const char *version, const cha
         line += size + 1;
     }
     if (target != NULL)
-        (void)headers_target(headers, edges_copy(&edges, target, strlen(target) + 1));
+        (void)headers_target(headers, edges_copy(group_edges(), target, strlen(target) + 1));
     return headers_end(headers);
 }
 
@@ -181,7 +166,7 @@ static void each_byte_of_names_and_values(void **state)
         } fields[] = {
             {text, 3, "one", in_token}, {"one", 3, text, in_value}, {"Host", 4, text, in_host}};
         for (size_t i = 0; i < LEN(fields); i++) {
-            edges.used = 0;
+            group_edges()->used = 0;
             headers_begin(&headers, "HTTP/1.0");
             add(&headers, fields[i].name, fields[i].size, fields[i].value, 3);
             if (headers_end(&headers) != fields[i].good)
@@ -205,7 +190,7 @@ static void a_length_is_read_exactly(void **state)
     struct headers headers;
     (void)state;
     for (size_t i = 0; i < LEN(rows); i++) {
-        edges.used = 0;
+        group_edges()->used = 0;
         headers_begin(&headers, "HTTP/1.0");
         add(&headers, "Content-Length", 14, rows[i].text, strlen(rows[i].text));
         assert_true(headers_end(&headers));
@@ -223,7 +208,7 @@ static void a_content_type_has_255_bytes(void **state)
     (void)state;
     memset(type, 'x', sizeof type);
     for (size_t size = 0; size <= sizeof type; size++) {
-        edges.used = 0;
+        group_edges()->used = 0;
         headers_begin(&headers, "HTTP/1.0");
         add(&headers, "Content-Type", 12, type, size);
         assert_int_equal(headers_end(&headers), size <= 255);
@@ -259,7 +244,7 @@ static void targets(void **state)
     for (size_t i = 0; i < LEN(rows); i++) {
         assert_true(read_request(&headers, "HTTP/1.1", HOST, NULL));
         const char *path = headers_target(
-            &headers, edges_copy(&edges, rows[i].target, strlen(rows[i].target) + 1));
+            &headers, edges_copy(group_edges(), rows[i].target, strlen(rows[i].target) + 1));
         assert_int_equal(headers.status, rows[i].path != NULL ? 0 : 400);
         assert_int_equal(headers_end(&headers), rows[i].path != NULL);
         if (rows[i].path == NULL)
@@ -439,5 +424,5 @@ int main(void)
         cmocka_unit_test(who_prefers_to_wait_says_how_long),
         cmocka_unit_test(a_token_is_shown),
     };
-    return cmocka_run_group_tests_name("headers", tests, open_edges, close_edges);
+    return cmocka_run_group_tests_name("headers", tests, group_edges_open, group_edges_close);
 }

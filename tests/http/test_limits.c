@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -172,35 +173,37 @@ static void who_is_cut_has_no_job_in(void **state)
  * stands still, jobs for them come in, and they go. None is theirs then. */
 static void who_has_left_takes_no_job(void **state)
 {
-    enum { TAKERS = 100 };
+    enum { TAKERS = 100, TIMES = 5 };
     static const char take[] = "POST /take?wait=1h HTTP/1.1\r\n" HOST "Content-Length: 0\r\n\r\n";
-    struct server *server = server_start("-w", "0", "-q", "1000", "--max-connections", "300");
-    struct client *client = client_new(server);
     int takers[TAKERS], putters[TAKERS];
     (void)state;
-    for (int i = 0; i < TAKERS; i++) {
-        takers[i] = raw_connect(server);
-        assert_true(raw_send(takers[i], take));
-        putters[i] = raw_connect(server);
+    for (int times = 0; times < TIMES; times++) {
+        struct server *server = server_start("-w", "0", "-q", "1000", "--max-connections", "300");
+        struct client *client = client_new(server);
+        for (int i = 0; i < TAKERS; i++) {
+            takers[i] = raw_connect(server);
+            assert_true(raw_send(takers[i], take));
+            putters[i] = raw_connect(server);
+        }
+        client_await_metric(client, "jobd_requests_parked", TAKERS);
+        server_suspend(server);
+        for (int i = 0; i < TAKERS; i++) {
+            assert_true(raw_send(putters[i], "POST /do HTTP/1.1\r\n" HOST LAST));
+            assert_true(raw_send(takers[i], "x"));
+            assert_int_equal(shutdown(takers[i], SHUT_WR), 0);
+        }
+        server_signal(server, SIGCONT);
+        for (int i = 0; i < TAKERS; i++) {
+            raw_read_until_close(putters[i], &raw);
+            assert_int_equal(raw_status(raw.text), 202);
+            raw_read_until_close(takers[i], &raw);
+            assert_int_equal(raw.size, 0);
+            close(putters[i]);
+            close(takers[i]);
+        }
+        client_await_metric(client, "jobd_queue_queued{queue=\"default\"}", TAKERS);
+        client_free(client);
     }
-    client_await_metric(client, "jobd_requests_parked", TAKERS);
-    server_suspend(server);
-    for (int i = 0; i < TAKERS; i++) {
-        assert_true(raw_send(putters[i], "POST /do HTTP/1.1\r\n" HOST LAST));
-        assert_true(raw_send(takers[i], "x"));
-        assert_int_equal(shutdown(takers[i], SHUT_WR), 0);
-    }
-    server_signal(server, SIGCONT);
-    for (int i = 0; i < TAKERS; i++) {
-        raw_read_until_close(putters[i], &raw);
-        assert_int_equal(raw_status(raw.text), 202);
-        raw_read_until_close(takers[i], &raw);
-        assert_int_equal(raw.size, 0);
-        close(putters[i]);
-        close(takers[i]);
-    }
-    client_await_metric(client, "jobd_queue_queued{queue=\"default\"}", TAKERS);
-    client_free(client);
 }
 
 /* Those who wait for a job are neither idle nor slow. */

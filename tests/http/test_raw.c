@@ -74,89 +74,6 @@ static void one_meaning_or_none(void **state)
     client_free(client);
 }
 
-/* An encoded slash is a byte of a segment, so none of these is what it looks like behind a decoder
- * that is less careful; nor is a path a whole URI because it looks like one once decoded. */
-static void an_encoded_slash_is_a_byte(void **state)
-{
-    static const char *const targets[] = {
-        "/jobs/%llu%%2fpayload",
-        "/jobs/%llu%%2Fpayload",
-        "/jobs%%2f%llu",
-        "/jobs/%llu%%2fretry",
-        "/%%2fhealthz",
-        "%%2fhealthz",
-        "%%2Fhealthz",
-        "/healthz%%2f",
-        "/queues%%2fdefault",
-        "/queues/default%%2fpause",
-        "/do%%2fdefault",
-        "/do/default%%2f",
-        "/do/%%2fdefault",
-        "/jobs/%llu%%252fpayload",
-        "http:%%2f%%2flocalhost%%2fhealthz",
-        "http:/%%2flocalhost/healthz",
-        "http%%3a//localhost/healthz",
-        "%%68ttp://localhost/healthz",
-        "http://localhost/%%2fhealthz",
-    };
-    struct server *server = server_start("-w", "0");
-    struct client *client = client_new(server);
-    char request[256];
-    (void)state;
-    unsigned long long id = client_put(client, "/do");
-    for (size_t i = 0; i < sizeof targets / sizeof targets[0]; i++)
-        for (int post = 0; post < 2; post++) {
-            int before = snprintf(request, sizeof request, "%s ", post ? "POST" : "GET");
-            snprintf(request + before, sizeof request - (size_t)before, targets[i], id);
-            strcat(request, " HTTP/1.1\r\n" HOST LAST);
-            ask_rows(server, &(struct row){request, 404}, 1);
-        }
-    assert_int_equal(client_metric(client, ADMITS), 1);
-    client_free(client);
-}
-
-/* The Host of who asks is not overridden by a path, and an authority is not decoded. */
-static void an_authority_is_what_it_is(void **state)
-{
-    static const struct row rows[] = {
-        {"GET http:%2f%2flocalhost%2fhealthz HTTP/1.1\r\nHost: evil.example\r\n" LAST, 403},
-        {"GET %68ttp://localhost/healthz HTTP/1.1\r\nHost: evil.example\r\n" LAST, 403},
-        {"GET http://local%68ost/healthz HTTP/1.1\r\n" HOST LAST, 403},
-        {"GET http://localhost%2fhealthz HTTP/1.1\r\n" HOST LAST, 403},
-        {"GET http://localhost%2f.evil.example/healthz HTTP/1.1\r\n" HOST LAST, 403},
-        {"GET http://localhost/he%61lthz HTTP/1.1\r\n" HOST LAST, 200},
-        {"GET /%68ealthz HTTP/1.1\r\n" HOST LAST, 200},
-        {"GET /jobs?limit=%31&state=queued%2f HTTP/1.1\r\n" HOST LAST, 400},
-        {"GET /health%7 HTTP/1.1\r\n" HOST LAST, 404},
-        {"GET /health% HTTP/1.1\r\n" HOST LAST, 404},
-        {"GET /healthz%zz HTTP/1.1\r\n" HOST LAST, 404},
-    };
-    struct server *server = server_start("-w", "0");
-    (void)state;
-    ASK_ROWS(server, rows);
-}
-
-static void a_target_is_visible_ascii(void **state)
-{
-    static const struct row rows[] = {
-        {"GET /health\x1b[31mz HTTP/1.1\r\n" HOST "\r\n", 400},
-        {"GET /health\x01 HTTP/1.1\r\n" HOST "\r\n", 400},
-        {"GET /healthz\x7f HTTP/1.1\r\n" HOST "\r\n", 400},
-        {"GET /gr\xc3\xb6\xc3\x9f"
-         "e HTTP/1.1\r\n" HOST "\r\n",
-         400},
-        {"GET /healthz?\xff HTTP/1.1\r\n" HOST "\r\n", 400},
-        {"GET /healthz?x=\x9b HTTP/1.1\r\n" HOST "\r\n", 400},
-        {"GET /health z HTTP/1.1\r\n" HOST "\r\n", 400},
-        {"GET /healthz\tHTTP/1.1\r\n" HOST "\r\n", 400},
-        {"GET /healthz?a b HTTP/1.1\r\n" HOST "\r\n", 400},
-        {"GET /healthz\tx HTTP/1.1\r\n" HOST "\r\n", 400},
-    };
-    struct server *server = server_start("-w", "0");
-    (void)state;
-    ASK_ROWS(server, rows);
-}
-
 /* libmicrohttpd 1.0 knows none of these codings, we see first that no length can be told. */
 static void nothing_stands_behind_chunked(void **state)
 {
@@ -511,9 +428,6 @@ int main(void)
 #define TEST(name) cmocka_unit_test_teardown(name, server_stop_all)
     const struct CMUnitTest tests[] = {
         TEST(one_meaning_or_none),
-        TEST(an_encoded_slash_is_a_byte),
-        TEST(an_authority_is_what_it_is),
-        TEST(a_target_is_visible_ascii),
         TEST(nothing_stands_behind_chunked),
         TEST(a_field_without_a_name),
         TEST(nothing_is_hidden),

@@ -43,7 +43,8 @@ static int set_up(void **state)
 
 static struct server *start(void)
 {
-    return server_start("--tls-cert", certificate, "--tls-key", key, "--header-timeout", "1s");
+    return server_start("--tls-cert", certificate, "--tls-key", key, "--header-timeout", "1s", "-q",
+                        "100");
 }
 
 /* The command's output, for the caller to free. */
@@ -213,6 +214,44 @@ static void the_first_answer_comes_at_once(void **state)
     free(text);
 }
 
+/* What is said in the clear after the handshake goes through the same gate. */
+static void headers_are_read_to_the_letter(void **state)
+{
+    static const struct {
+        const char *request; /* for printf(1) */
+        const char *answer;
+    } rows[] = {
+        {"GET /healthz HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: close\\r\\n\\r\\n",
+         "HTTP/1.1 200 "},
+        {"GET /do HTTP/1.1\\r\\nHost: localhost\\r\\nX:\\n\\n", "HTTP/1.1 400 "},
+        {"POST /do HTTP/1.1\\r\\nHost: localhost\\r\\nContent-Length: 1x\\r\\n\\r\\n",
+         "HTTP/1.1 400 "},
+        {"POST /do HTTP/1.1\\r\\nHost: localhost\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n"
+         "1;\\r\\nx\\r\\n0\\r\\n\\r\\n",
+         "HTTP/1.1 400 "},
+    };
+    struct server *server = start();
+    char command[1024];
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        snprintf(command, sizeof command,
+                 "printf '%s' | openssl s_client -quiet -connect %s -CAfile %s 2>/dev/null",
+                 rows[i].request, server_address(server), certificate);
+        char *text = output_of(command);
+        if (strncmp(text, rows[i].answer, strlen(rows[i].answer)) != 0)
+            fail_msg("row %zu: %s", i, text);
+        free(text);
+    }
+    struct client *client = client_new_tls(server, certificate);
+    for (size_t size = 1000; size < 24000; size += 2300) {
+        char *cookie = raw_filled("Cookie: a=", 'x', size, "");
+        assert_int_equal(client_send(client, "POST", "/do", FIELDS(cookie), "hello")->status, 202);
+        assert_int_equal(client_get(client, "/healthz")->status, 200);
+        free(cookie);
+    }
+    client_free(client);
+}
+
 static void copy_file(const char *from, const char *to)
 {
     char command[512];
@@ -357,6 +396,7 @@ int main(void)
         TEST(old_versions_are_refused),
         TEST(a_handshake_is_cheap),
         TEST(the_server_chooses_the_cipher),
+        TEST(headers_are_read_to_the_letter),
         TEST(the_first_answer_comes_at_once),
         TEST(certificates_are_read_again),
         TEST(a_mistake_in_one_file_changes_neither),

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
-#include "engine/journal.h"
+#include "engine/journal_store.h"
 #include "run/wait_sync.h"
 #include "store/database.h"
 #include "support/server.h"
@@ -136,7 +136,7 @@ enum jobd_result finish(struct scene *scene, const char *token, enum jobd_state 
 const char *payload_of(struct jobd *jobd, uint64_t id, char out[16])
 {
     struct jobd_blob *payload = NULL;
-    assert_int_equal(jobd_part(jobd, id, JOBD_PAYLOAD, &payload), JOBD_OK);
+    assert_int_equal(jobd_get_blob(jobd, id, JOBD_PAYLOAD, &payload), JOBD_OK);
     assert_non_null(payload);
     assert_true(payload->size < 16);
     memcpy(out, payload->bytes, payload->size);

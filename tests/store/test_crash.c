@@ -6,14 +6,15 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -21,6 +22,7 @@
 #include <cmocka.h>
 
 #include "support/client.h"
+#include "support/disk.h"
 #include "store/crash_clients.h"
 
 enum { PAGE = 1000, USUAL_KILLS = 15, USUAL_CUTS = 2 };
@@ -225,69 +227,98 @@ static void test_kills_lose_nothing(void **state)
 
 /* ---- power cuts */
 
-static int run(const char *format, ...)
+/* Somebody else on the machine, who gets a mount namespace of his own when he is told to: it begins
+ * with a copy of every mount that he sees. */
+struct neighbour {
+    pid_t pid;
+    int talk; /* one end of a pair of sockets */
+};
+
+static struct neighbour neighbour_begin(void)
 {
-    char command[512];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(command, sizeof command, format, arguments);
-    va_end(arguments);
-    return system(command);
+    int ends[2];
+    char told;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    struct neighbour neighbour = {.pid = fork(), .talk = ends[0]};
+    assert_true(neighbour.pid >= 0);
+    if (neighbour.pid == 0) {
+        close(ends[0]);
+        bool good = read(ends[1], &told, 1) == 1 && unshare(CLONE_NEWNS) == 0 &&
+                    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+                    write(ends[1], &told, 1) == 1;
+        _exit(good && read(ends[1], &told, 1) == 0 ? 0 : 1); /* until the test is over */
+    }
+    close(ends[1]);
+    return neighbour;
 }
 
-/* A file system that can be cut from its disk: the ext4 of a file. */
-static bool mount_disk(const char *image, const char *folder)
+static void neighbour_copies_mounts(const struct neighbour *neighbour)
 {
-    return run("mount -o loop %s %s 2>/dev/null", image, folder) == 0;
+    char word = 'x';
+    assert_int_equal(write(neighbour->talk, &word, 1), 1);
+    assert_int_equal(read(neighbour->talk, &word, 1), 1);
 }
 
-static void cut_power(const char *folder)
+static void neighbour_end(const struct neighbour *neighbour)
 {
-    const unsigned ext4_shutdown = 0x8004587d, without_flushing = 2;
-    unsigned how = without_flushing;
-    int fd = open(folder, O_RDONLY | O_CLOEXEC);
-    assert_true(fd >= 0);
-    assert_int_equal(ioctl(fd, ext4_shutdown, &how), 0);
-    close(fd);
-    assert_int_equal(run("umount %s", folder), 0);
+    int status;
+    close(neighbour->talk);
+    assert_int_equal(waitpid(neighbour->pid, &status, 0), neighbour->pid);
 }
 
-static bool make_disk(const char *image, const char *folder)
+/* With a copy of the mount elsewhere the next mount would find what was cut, which answers EIO. */
+static void test_a_disk_is_nobody_elses(void **state)
 {
-    return geteuid() == 0 && mkdir(folder, 0700) == 0 &&
-           run("truncate -s 256M %s && mkfs.ext4 -q -F %s 2>/dev/null", image, image) == 0 &&
-           mount_disk(image, folder);
+    char path[TEXT_SIZE];
+    struct stat file;
+    (void)state;
+    struct neighbour neighbour = neighbour_begin();
+    if (!disk_make()) {
+        neighbour_end(&neighbour);
+        skip();
+    }
+    neighbour_copies_mounts(&neighbour);
+    for (int cuts = 0; cuts < 2; cuts++) {
+        snprintf(path, sizeof path, "%s/synced-%d", disk_folder(), cuts);
+        int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+        assert_true(fd >= 0);
+        assert_int_equal(write(fd, "x", 1), 1);
+        assert_int_equal(fsync(fd), 0);
+        assert_int_equal(write(fd, "y", 1), 1); /* not synced: cut off */
+        close(fd);
+        disk_cut_power();
+        assert_int_equal(stat(path, &file), 0);
+        assert_int_equal(file.st_size, 1);
+    }
+    disk_unmount();
+    neighbour_end(&neighbour);
 }
 
 static void test_power_cuts_lose_nothing(void **state)
 {
-    char folder[TEXT_SIZE], image[TEXT_SIZE], data[TEXT_SIZE + 8];
+    char data[TEXT_SIZE];
     struct chance chance = chance_begin();
     (void)state;
-    snprintf(folder, sizeof folder, "%s/disk", temporary_directory());
-    snprintf(image, sizeof image, "%s/image", temporary_directory());
-    snprintf(data, sizeof data, "%s/data", folder);
-    if (!make_disk(image, folder)) {
-        fprintf(stderr, "no root, or no loop devices: left out\n");
+    if (!disk_make())
         skip();
-    }
+    snprintf(data, sizeof data, "%s/data", disk_folder());
     begin();
     for (unsigned i = 0; i < from_environment("CUTS", USUAL_CUTS); i++) {
         work_until_killed(start_on(data), &chance, 300);
-        cut_power(folder);
-        assert_true(mount_disk(image, folder));
+        disk_cut_power();
         struct server *server = start_on(data);
         check_server(server);
         kill_server(server);
     }
     ledger_end("cut");
-    assert_int_equal(run("umount %s", folder), 0);
+    disk_unmount();
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(test_kills_lose_nothing, server_stop_all),
+        cmocka_unit_test_teardown(test_a_disk_is_nobody_elses, server_stop_all),
         cmocka_unit_test_teardown(test_power_cuts_lose_nothing, server_stop_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,7 +17,7 @@
 #include "base/clock.h"
 #include "store/database.h"
 #include "store/flaky_vfs.h"
-#include "engine/journal.h"
+#include "engine/journal_store.h"
 #include "base/log.h"
 #include "support/server.h"
 #include "store/store_scene.h"

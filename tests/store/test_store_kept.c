@@ -15,7 +15,7 @@
 #include "run/wait_sync.h"
 #include "base/clock.h"
 #include "store/database.h"
-#include "engine/journal.h"
+#include "engine/journal_store.h"
 #include "base/log.h"
 #include "support/server.h"
 #include "store/flaky_vfs.h"

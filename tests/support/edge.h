@@ -49,3 +49,24 @@ static inline char *edges_copy(struct edges *edges, const char *text, size_t siz
         memcpy(room, text, size);
     return room;
 }
+
+/* One set of them for a whole program of cmocka tests; setup and teardown of its group. */
+static inline struct edges *group_edges(void)
+{
+    static struct edges edges;
+    return &edges;
+}
+
+static inline int group_edges_open(void **state)
+{
+    (void)state;
+    edges_open(group_edges());
+    return 0;
+}
+
+static inline int group_edges_close(void **state)
+{
+    (void)state;
+    edges_close(group_edges());
+    return 0;
+}

@@ -128,6 +128,16 @@ EXPORT ssize_t recv(int fd, void *bytes, size_t size, int flags)
     return FAILS(ENOMEM, ENOBUFS, ECONNRESET, ETIMEDOUT) ? -1 : real(fd, bytes, size, flags);
 }
 
+/* What libmicrohttpd and GnuTLS read by: jobd has a recv() of its own in front of it. */
+EXPORT ssize_t recvfrom(int fd, void *bytes, size_t size, int flags, __SOCKADDR_ARG from,
+                        socklen_t *from_size)
+{
+    REAL(recvfrom, ssize_t, int, void *, size_t, int, __SOCKADDR_ARG, socklen_t *);
+    return FAILS(ENOMEM, ENOBUFS, ECONNRESET, ETIMEDOUT)
+               ? -1
+               : real(fd, bytes, size, flags, from, from_size);
+}
+
 EXPORT ssize_t send(int fd, const void *bytes, size_t size, int flags)
 {
     REAL(send, ssize_t, int, const void *, size_t, int);

@@ -7,6 +7,7 @@
 
 #include "engine/admission.h"
 #include "engine/blob.h"
+#include "engine/changes.h"
 #include "engine/dispatch.h"
 #include "engine/engine.h"
 #include "engine/waiters.h"
@@ -167,7 +168,7 @@ static void check_queue(struct jobd *jobd, struct queue *queue, struct census *c
     TAILQ_FOREACH (taker, &queue->take_waiters, link)
         verify(queued == 0 || queue->paused || (waiter_of(taker)->lease_us == 0 && !idle));
     verify(putter == NULL || queue->dispatch_needed ||
-           !admission_has_room(queue, admission_jobs(&putter->put)));
+           admission_jobs(&putter->put) > admission_room(queue));
     for (unsigned state = 0; state < JOBD_STATES; state++)
         census->in_state[state] += queue->in_state[state];
     census->waiters +=

@@ -322,16 +322,16 @@ int64_t model_lease_end(const struct model *model, const struct model_job *job, 
     return job->timeout_us > 0 && late_us < end_us ? late_us : end_us;
 }
 
-unsigned model_word(const struct jobd_outcome *outcome)
+unsigned model_report(const struct jobd_outcome *outcome)
 {
-    return outcome->state == JOBD_DONE ? DONE_WORD : FAILED_WORD;
+    return outcome->state == JOBD_DONE ? DONE_REPORT : FAILED_REPORT;
 }
 
-void model_end_lease(struct model *model, struct model_job *job, unsigned word)
+void model_end_lease(struct model *model, struct model_job *job, unsigned report)
 {
     verify(model->over_to < TOKENS_MAX);
     model->over[model->over_to++] = (struct model_lease){
-        .token = job->token, .word = word, .attempt = job->attempt, .id = job->id};
+        .token = job->token, .report = report, .attempt = job->attempt, .id = job->id};
     job->token = 0;
 }
 
@@ -394,7 +394,7 @@ void model_attempt_ended(struct model *model, struct model_job *job,
 {
     bool expires = outcome == &model_expired;
     if (job->token > 0)
-        model_end_lease(model, job, expires ? NO_WORD : model_word(outcome));
+        model_end_lease(model, job, expires ? NO_REPORT : model_report(outcome));
     if (job->extra == 0 && (output >= 0 || error >= 0) && make_room(model, model->extra))
         job->extra = model->extra;
     if (job->extra > 0) {

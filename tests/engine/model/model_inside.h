@@ -37,11 +37,11 @@ struct model_job {
     bool forgotten;
 };
 
-enum { NO_WORD, DONE_WORD, FAILED_WORD, RELEASED_WORD };
+enum { NO_REPORT, DONE_REPORT, FAILED_REPORT, RELEASED_REPORT };
 
-/* A lease that is over, and by which word of its holder. */
+/* A lease that is over, and by which report of its holder. */
 struct model_lease {
-    unsigned token, word, attempt;
+    unsigned token, report, attempt;
     uint64_t id;
 };
 
@@ -121,16 +121,16 @@ enum jobd_result model_admit(struct model *model, const struct jobd_put *put,
 /* A job is in, new or not: what its put_waiter, who may wait for its end too, is told. */
 enum jobd_result model_let_in(struct model *model, struct actor *put_waiter, uint64_t id);
 void model_give(struct model *model, unsigned queue, struct actor *take_waiter);
-void model_end_lease(struct model *model, struct model_job *job, unsigned word);
+void model_end_lease(struct model *model, struct model_job *job, unsigned report);
 void model_end(struct model *model, struct model_job *job, enum jobd_state state);
-/* An attempt is over, and perhaps its job; its lease by this word. The sizes are those of output
+/* An attempt is over, and perhaps its job; its lease by this report. The sizes are those of output
  * and error, which the engine may have freed by now; -1: none. */
 void model_attempt_ended(struct model *model, struct model_job *job,
                          const struct jobd_outcome *outcome, int output, int error);
-/* The word that an outcome is. */
+/* The report that an outcome is. */
 /* Of a lease that lasts so long from now, but no longer than the attempt may. */
 int64_t model_lease_end(const struct model *model, const struct model_job *job, int64_t us);
-unsigned model_word(const struct jobd_outcome *outcome);
+unsigned model_report(const struct jobd_outcome *outcome);
 /* Serves who waits, until nobody is left who can be served. */
 void model_settle(struct model *model, unsigned queue);
 

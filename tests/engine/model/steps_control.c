@@ -44,7 +44,7 @@ void model_step_cancel(struct model *model)
     if (expected == JOBD_STOPPING && job->token == 0)
         job->stopping = true;
     if (expected == JOBD_STOPPING && job->token > 0) {
-        model_end_lease(model, job, NO_WORD);
+        model_end_lease(model, job, NO_REPORT);
         model_end(model, job, JOBD_CANCELLED);
         model_settle(model, job->queue);
     }

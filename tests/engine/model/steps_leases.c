@@ -42,10 +42,10 @@ void model_step_lease(struct model *model)
 }
 
 /* A token that may be any: of a lease that is held, over, forgotten, or never was; and what this
- * word of its holder is answered. JOBD_OK: *job is leased, or *late waits again since its lease has
+ * report of its holder is answered. JOBD_OK: *job is leased, or waits again since its lease has
  * expired. */
-static enum jobd_result pick_lease(struct model *model, unsigned word, char token[JOBD_TOKEN_SIZE],
-                                   struct model_job **job)
+static enum jobd_result pick_lease(struct model *model, unsigned report,
+                                   char token[JOBD_TOKEN_SIZE], struct model_job **job)
 {
     unsigned number = model->tokens + 2 - below(model, 14 < model->tokens ? 14 : 2);
     write_token(number, token);
@@ -59,15 +59,15 @@ static enum jobd_result pick_lease(struct model *model, unsigned word, char toke
         struct model_lease *over = &model->over[i];
         if (over->token != number)
             continue;
-        if (over->word == word && word != NO_WORD)
+        if (over->report == report && report != NO_REPORT)
             return JOBD_REPEATED;
         *job = model_find(model, over->id);
         bool waits =
             *job != NULL && ((*job)->state == JOBD_QUEUED || (*job)->state == JOBD_SCHEDULED);
-        if (word != DONE_WORD || over->word != NO_WORD || !waits ||
+        if (report != DONE_REPORT || over->report != NO_REPORT || !waits ||
             (*job)->attempt != over->attempt)
             return JOBD_LEASE_EXPIRED;
-        over->word = DONE_WORD;
+        over->report = DONE_REPORT;
         return JOBD_OK;
     }
     return JOBD_NO_LEASE;
@@ -78,7 +78,7 @@ void model_step_lease_finish(struct model *model)
     char token[JOBD_TOKEN_SIZE];
     struct model_job *job = NULL;
     struct jobd_outcome outcome = model_random_outcome(model);
-    enum jobd_result expected = pick_lease(model, model_word(&outcome), token, &job);
+    enum jobd_result expected = pick_lease(model, model_report(&outcome), token, &job);
     int output = model_size_or_none(outcome.output), error = model_size_or_none(outcome.error);
     verify(jobd_lease_finish(model->jobd, token, &outcome, NULL, model->now_us) == expected);
     if (expected == JOBD_OK) {
@@ -93,7 +93,7 @@ static void extend(struct model *model, int64_t us)
 {
     char token[JOBD_TOKEN_SIZE];
     struct model_job *job = NULL;
-    enum jobd_result expected = pick_lease(model, NO_WORD, token, &job);
+    enum jobd_result expected = pick_lease(model, NO_REPORT, token, &job);
     verify(jobd_lease_extend(model->jobd, token, us, NULL, model->now_us) == expected);
     if (expected == JOBD_OK)
         job->expires_us = model_lease_end(model, job, us);
@@ -109,11 +109,11 @@ void model_step_lease_keep(struct model *model)
         return;
     }
     us = below(model, 2) == 0 ? 0 : us;
-    enum jobd_result expected = pick_lease(model, RELEASED_WORD, token, &job);
+    enum jobd_result expected = pick_lease(model, RELEASED_REPORT, token, &job);
     verify(jobd_lease_release(model->jobd, token, us, NULL, model->now_us) == expected);
     if (expected != JOBD_OK)
         return;
-    model_end_lease(model, job, RELEASED_WORD);
+    model_end_lease(model, job, RELEASED_REPORT);
     job->attempt--;
     job->state = us > 0 ? JOBD_SCHEDULED : JOBD_QUEUED;
     job->ready_us = model->now_us + us;

@@ -1,50 +1,20 @@
 /* SPDX-License-Identifier: MIT */
-#include "engine/submit.h"
+#include "engine/changes.h"
 
-#include <errno.h>
 #include <limits.h>
-#include <stdlib.h>
 
 #include "engine/blob.h"
 #include "engine/waiters.h"
 
-int journal_init(struct journal *journal, uint32_t max, uint32_t reserved)
-{
-    *journal = (struct journal){.max = max, .free = max, .reserved = reserved};
-    TAILQ_INIT(&journal->spare);
-    TAILQ_INIT(&journal->waiting);
-    TAILQ_INIT(&journal->gathered);
-    if (max > 0)
-        journal->all = calloc(max, sizeof *journal->all);
-    return max == 0 || journal->all != NULL ? 0 : -ENOMEM;
-}
-
-void journal_release(struct journal *journal)
-{
-    struct change_list *lists[] = {&journal->waiting, &journal->gathered};
-    struct change *change;
-    for (size_t i = 0; journal->all != NULL && i < 2; i++) {
-        TAILQ_FOREACH (change, lists[i], link) {
-            jobd_blob_unref(change->ending.outcome.output);
-            jobd_blob_unref(change->ending.outcome.error);
-            extra_free(change->extra);
-        }
-    }
-    free(journal->all);
-    journal->all = NULL;
-}
-
 bool change_has_room_locked(struct op *op, const struct jobd_waiter *waiter)
 {
-    const struct journal *journal = &op->jobd->journal;
-    if (journal->max == 0)
+    if (!op->jobd->durable)
         return true;
     if (waiter != NULL && !waiter->uncounted && op->jobd->waiters == op->jobd->waiters_max)
         return false;
-    if (journal->free > journal->reserved)
-        return true;
-    op->jobd->journal.starved = true;
-    return false;
+    bool good = journal_has_room(&op->jobd->journal);
+    op->jobd->journal.starved |= !good;
+    return good;
 }
 
 void change_init(struct change *change, const struct op *op, const struct change_kind *kind,
@@ -83,35 +53,20 @@ bool change_conclude_locked(struct op *op, struct change *change, bool written, 
     return job == NULL;
 }
 
-static struct change *new_slot(struct journal *journal)
-{
-    struct change *slot = TAILQ_FIRST(&journal->spare);
-    verify(journal->free > 0);
-    journal->free--;
-    if (slot == NULL)
-        return &journal->all[journal->used++];
-    TAILQ_REMOVE(&journal->spare, slot, link);
-    return slot;
-}
-
 enum jobd_result change_submit_locked(struct op *op, struct change *change)
 {
     struct journal *journal = &op->jobd->journal;
-    if (journal->max == 0) {
+    if (!op->jobd->durable) {
         int all = INT_MAX;
         verify(change_conclude_locked(op, change, true, &all));
         extra_free(change->extra);
         return change->result;
     }
-    struct change *slot = new_slot(journal);
-    *slot = *change;
-    TAILQ_INIT(&slot->jobs); /* a list cannot be copied */
-    TAILQ_CONCAT(&slot->jobs, &change->jobs, link);
-    slot->waiter = NULL;
-    TAILQ_INSERT_TAIL(&journal->waiting, slot, link);
+    struct change *entry = journal_add(journal, change);
+    entry->waiter = NULL;
     if (change->waiter != NULL)
-        wait_for_disk_locked(op, change->waiter, slot);
-    journal_tell_store_locked(op);
+        wait_for_disk_locked(op, change->waiter, entry);
+    op->tell_store |= journal_notify(journal);
     return change->waiter != NULL ? JOBD_PENDING : change->result;
 }
 
@@ -138,10 +93,4 @@ void change_void_others_locked(struct op *op, struct job *job, const struct chan
             other->job = NULL;
         }
     }
-}
-
-void journal_tell_store_locked(struct op *op)
-{
-    op->tell_store |= !op->jobd->journal.notified;
-    op->jobd->journal.notified = true;
 }

@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine/journal_store.h"
+
+#include "engine/blob.h"
+#include "engine/changes.h"
+#include "engine/dispatch.h"
+#include "engine/sweep.h"
+#include "engine/waiters.h"
+
+/* ---- gathering */
+
+/* The forgotten first: the key of one of them may be that of a new job. */
+static size_t gather_forgotten_locked(struct op *op, size_t rows_max) REQUIRES(op->jobd->lock)
+{
+    struct jobs *jobs = &op->jobd->jobs;
+    struct job *job;
+    size_t rows = 0;
+    for (; rows < rows_max && (job = TAILQ_FIRST(&jobs->forgotten)) != NULL; rows++) {
+        TAILQ_REMOVE(&jobs->forgotten, job, link);
+        TAILQ_INSERT_TAIL(&jobs->forgotten_gathered, job, link);
+    }
+    return rows;
+}
+
+size_t journal_gather(struct jobd *jobd, size_t rows_max, size_t bytes_max)
+{
+    struct op op;
+    struct change *change;
+    size_t bytes = 0;
+    op_begin(&op, jobd, NULL, 0);
+    struct journal *journal = &jobd->journal;
+    verify(TAILQ_EMPTY(&journal->gathered) && TAILQ_EMPTY(&jobd->jobs.forgotten_gathered));
+    size_t rows = gather_forgotten_locked(&op, rows_max);
+    while (rows < rows_max && bytes < bytes_max &&
+           (change = TAILQ_FIRST(&journal->waiting)) != NULL) {
+        TAILQ_REMOVE(&journal->waiting, change, link);
+        TAILQ_INSERT_TAIL(&journal->gathered, change, link);
+        rows += change->rows > 0 ? change->rows : 1;
+        bytes += change->bytes;
+    }
+    if (rows == 0)
+        journal->notified = false;
+    op_end(&op);
+    return rows;
+}
+
+bool journal_empty(struct jobd *jobd)
+{
+    mutex_lock(&jobd->lock);
+    bool empty = TAILQ_EMPTY(&jobd->journal.waiting) && TAILQ_EMPTY(&jobd->journal.gathered) &&
+                 TAILQ_EMPTY(&jobd->jobs.forgotten) && TAILQ_EMPTY(&jobd->jobs.forgotten_gathered);
+    mutex_unlock(&jobd->lock);
+    return empty;
+}
+
+/* ---- what is written */
+
+/* The job as it stands. */
+static void describe(const struct jobd *jobd, const struct job *job, struct job_record *record)
+{
+    const struct job_extra *extra = job->extra;
+    enum jobd_state state = job_state(job);
+    bool started = state == JOBD_RUNNING || jobd_state_final(state);
+    *record = (struct job_record){
+        .id = job->id,
+        .queue = jobd->queues[job->queue].name,
+        .priority = job->priority,
+        .attempts = job->attempts,
+        .created_us = job->created_us,
+        .run_at_us = job->state == STATE_NEW && job->delayed ? job->ready_us : 0,
+        .timeout_us = extra != NULL ? extra->timeout_us : 0,
+        .key = extra != NULL ? extra->key : "",
+        .trace = extra != NULL ? extra->trace : "",
+        .payload = job->payload,
+        .state = state,
+        .attempt = job->attempt,
+        .ready_us = job->ready_us,
+        .started_us = started ? job->started_us : 0,
+        .finished_us = jobd_state_final(state) ? job->finished_us : 0,
+        .delayed = job->delayed,
+        .stopping = job->stopping,
+        .output_truncated = job->output_truncated,
+        .exited = job->exited,
+        .exit_code = job->exit_code,
+        .token = job->leased ? job->lease->token : "",
+        .expires_us = job->leased ? job->lease->due.at_us : 0,
+        .began_us = job->leased ? job->lease->began_us : 0,
+        .output = extra != NULL ? extra->output : NULL,
+        .error = extra != NULL ? extra->error : NULL,
+    };
+}
+
+/* Before its first row; it may be the second time that it is written. */
+static void rewind_change(struct change *change)
+{
+    struct job *first = change->job != NULL ? change->job : TAILQ_FIRST(&change->jobs);
+    change->next = change->kind->writes_nothing ? NULL : first;
+}
+
+/* The change's next row; false when there is no other. */
+static bool next_row_locked(struct op *op, struct change *change, struct job_record *record)
+    REQUIRES(op->jobd->lock)
+{
+    struct job *job = change->next;
+    if (job == NULL)
+        return false;
+    change->next = change->job == NULL ? TAILQ_NEXT(job, link) : NULL;
+    describe(op->jobd, job, record);
+    if (change->kind->describe != NULL)
+        change->kind->describe(change, record);
+    return true;
+}
+
+static bool each_forgotten(struct jobd *jobd, journal_row *each, void *context)
+{
+    bool good = true;
+    mutex_lock(&jobd->lock);
+    struct job *job = TAILQ_FIRST(&jobd->jobs.forgotten_gathered);
+    mutex_unlock(&jobd->lock);
+    for (; job != NULL && good; job = TAILQ_NEXT(job, link)) { /* the list is this thread's */
+        const struct job_record record = {.id = job->id};
+        good = each(context, ROW_REMOVE, &record);
+    }
+    return good;
+}
+
+static bool each_row(struct jobd *jobd, struct change *change, journal_row *each, void *context)
+{
+    struct op op;
+    struct job_record record;
+    bool good = true;
+    rewind_change(change);
+    for (bool more = true; more && good;) {
+        op_begin(&op, jobd, NULL, 0);
+        more = next_row_locked(&op, change, &record);
+        op_end(&op);
+        good = !more || each(context, change->kind->row, &record);
+    }
+    return good;
+}
+
+bool journal_each(struct jobd *jobd, journal_row *each, void *context)
+{
+    bool good = each_forgotten(jobd, each, context);
+    mutex_lock(&jobd->lock);
+    struct change *change = TAILQ_FIRST(&jobd->journal.gathered);
+    mutex_unlock(&jobd->lock);
+    for (; change != NULL && good; change = TAILQ_NEXT(change, link)) /* so is this one */
+        good = each_row(jobd, change, each, context);
+    return good;
+}
+
+bool journal_record(struct jobd *jobd, uint64_t id, journal_row *each, void *context)
+{
+    struct job_record record = {.id = id};
+    mutex_lock(&jobd->lock);
+    const struct job *job = jobs_seen(&jobd->jobs, id);
+    if (job != NULL)
+        describe(jobd, job, &record);
+    mutex_unlock(&jobd->lock);
+    /* What the record points to stays: only this thread's journal_written() lets it go. */
+    if (job == NULL)
+        return each(context, ROW_REMOVE, &record);
+    return each(context, ROW_ADD, &record) && each(context, ROW_SET, &record);
+}
+
+/* ---- what becomes of it: written, it is applied and told of; failed, undone. All of it some steps
+ * at a time, so that the lock is held for a short, bounded time however much was gathered */
+
+/* Who waits is told; or waits on, for the end of the job that is in now. */
+static void tell_locked(struct op *op, const struct change *change, bool written)
+    REQUIRES(op->jobd->lock)
+{
+    struct jobd_waiter *waiter = change->waiter;
+    const struct change_kind *kind = change->kind;
+    if (waiter == NULL)
+        return;
+    enum jobd_result result = written ? change->result : JOBD_STORE_FAILED;
+    if (kind->result != NULL)
+        result = kind->result(op, change, written);
+    if (kind->then_end && result == JOBD_OK && waiter->end_us > 0)
+        result =
+            wait_next_for_end_locked(op, waiter, jobs_find(&op->jobd->jobs, waiter->receipt.id));
+    if (result != JOBD_PENDING)
+        wait_end_locked(op, waiter, result);
+}
+
+static struct queue *queue_of(const struct op *op, const struct change *change)
+{
+    const struct job *job = change->job != NULL ? change->job : TAILQ_FIRST(&change->jobs);
+    return job != NULL ? &op->jobd->queues[job->queue] : NULL;
+}
+
+/* Applies or undoes a change of the list, or as many of its jobs as *left allows. When none of them
+ * is left its waiter is told, and its entry is free. */
+static void conclude_locked(struct op *op, struct change_list *list, struct change *change,
+                            bool written, int *left) REQUIRES(op->jobd->lock)
+{
+    struct queue *queue = queue_of(op, change); /* its jobs may be forgotten */
+    bool whole = change_conclude_locked(op, change, written, left);
+    if (queue != NULL)
+        dispatch_locked(op, queue);
+    if (change->to != NULL)
+        dispatch_locked(op, change->to);
+    if (!whole)
+        return;
+    --*left;
+    tell_locked(op, change, written);
+    extra_free(change->extra);
+    journal_remove(&op->jobd->journal, list, change);
+}
+
+/* Calls some(), each time under the lock and with so many steps, until it leaves some of them. */
+static void in_steps(struct jobd *jobd, int64_t now_us, void (*some)(struct op *op, int *left))
+{
+    int left;
+    do {
+        struct op op;
+        left = OP_STEPS;
+        op_begin(&op, jobd, NULL, now_us);
+        some(&op, &left);
+        op_end(&op);
+    } while (left <= 0);
+}
+
+/* There may be room again for who was not served for want of it. */
+static void serve_starved_locked(struct op *op) REQUIRES(op->jobd->lock)
+{
+    struct journal *journal = &op->jobd->journal;
+    if (journal->starved && journal_has_room(journal)) {
+        journal->starved = false;
+        for (uint32_t i = 0; i < op->jobd->queues_len; i++)
+            dispatch_locked(op, &op->jobd->queues[i]);
+    }
+    sweep_resume_locked(op);
+}
+
+static void written_some_locked(struct op *op, int *left) REQUIRES(op->jobd->lock)
+{
+    struct change_list *gathered = &op->jobd->journal.gathered;
+    struct jobs *jobs = &op->jobd->jobs;
+    struct change *change;
+    struct job *job;
+    while (*left > 0 && (change = TAILQ_FIRST(gathered)) != NULL)
+        conclude_locked(op, gathered, change, true, left);
+    for (; *left > 0 && (job = TAILQ_FIRST(&jobs->forgotten_gathered)) != NULL; --*left) {
+        TAILQ_REMOVE(&jobs->forgotten_gathered, job, link);
+        jobs_release_record(jobs, job);
+    }
+    serve_starved_locked(op);
+}
+
+void journal_written(struct jobd *jobd, int64_t now_us)
+{
+    in_steps(jobd, now_us, written_some_locked);
+}
+
+/* What is not undone is gathered again, in its order. */
+static void wait_again_locked(struct op *op) REQUIRES(op->jobd->lock)
+{
+    struct journal *journal = &op->jobd->journal;
+    struct jobs *jobs = &op->jobd->jobs;
+    TAILQ_CONCAT(&journal->gathered, &journal->waiting, link);
+    TAILQ_CONCAT(&journal->waiting, &journal->gathered, link);
+    TAILQ_CONCAT(&jobs->forgotten_gathered, &jobs->forgotten, link);
+    TAILQ_CONCAT(&jobs->forgotten, &jobs->forgotten_gathered, link);
+    journal->notified = false; /* what comes now may be tried at once */
+}
+
+static void failed_some_locked(struct op *op, int *left) REQUIRES(op->jobd->lock)
+{
+    struct change_list *gathered = &op->jobd->journal.gathered;
+    struct change *next = TAILQ_FIRST(gathered);
+    while (next != NULL && *left > 0) {
+        struct change *change = next;
+        next = TAILQ_NEXT(change, link);
+        if (change->undo_on_failure)
+            conclude_locked(op, gathered, change, false, left);
+    }
+    if (*left > 0)
+        wait_again_locked(op);
+    serve_starved_locked(op);
+}
+
+void journal_failed(struct jobd *jobd, int64_t now_us)
+{
+    mutex_lock(&jobd->lock);
+    jobd->journal.failures++;
+    mutex_unlock(&jobd->lock);
+    in_steps(jobd, now_us, failed_some_locked);
+}
+
+static void refuse_some_locked(struct op *op, int *left) REQUIRES(op->jobd->lock)
+{
+    struct change_list *waiting = &op->jobd->journal.waiting;
+    struct change *next = TAILQ_FIRST(waiting);
+    op->jobd->journal.refuses = true;
+    while (next != NULL && *left > 0) {
+        struct change *change = next;
+        next = TAILQ_NEXT(change, link);
+        if (change->kind->is_put)
+            conclude_locked(op, waiting, change, false, left);
+    }
+}
+
+static void accept_again_locked(struct op *op, int *left) REQUIRES(op->jobd->lock)
+{
+    (void)left;
+    op->jobd->journal.refuses = false;
+}
+
+void journal_refuse(struct jobd *jobd, bool refuse, int64_t now_us)
+{
+    in_steps(jobd, now_us, refuse ? refuse_some_locked : accept_again_locked);
+}

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+#include "http/head.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/chars.h"
+#include "base/verify.h"
+#include "http/target.h"
+
+enum { VERSION_BYTES = sizeof "HTTP/1.1" - 1 };
+
+size_t head_end(const char *text, size_t size, size_t from)
+{
+    const char *at = text + (from > 3 ? from - 3 : 0), *end = text + size;
+    while ((at = memchr(at, '\n', (size_t)(end - at))) != NULL) {
+        at++;
+        if (at < end && *at == '\n')
+            return (size_t)(at + 1 - text);
+        if (end - at >= 2 && at[0] == '\r' && at[1] == '\n')
+            return (size_t)(at + 2 - text);
+    }
+    return 0;
+}
+
+/* Cuts a line off the front; false when it does not end as it must. */
+static bool next_line(struct field *rest, struct headers *headers, struct field *line)
+{
+    const char *end = memchr(rest->text, '\n', rest->size);
+    size_t size = end != NULL ? (size_t)(end - rest->text) : 0;
+    if (size == 0 || end[-1] != '\r') {
+        headers_refuse(headers, 400, "a line of the header does not end in CR and LF");
+        return false;
+    }
+    *line = (struct field){rest->text, size - 1};
+    *rest = (struct field){end + 1, rest->size - size - 1};
+    return true;
+}
+
+/* Up to the next blank, of which there is one. */
+static struct field word(struct field *line)
+{
+    const char *blank = memchr(line->text, ' ', line->size);
+    size_t size = blank != NULL ? (size_t)(blank - line->text) : line->size;
+    struct field found = {line->text, size};
+    size_t used = blank != NULL ? size + 1 : size;
+    *line = (struct field){line->text + used, line->size - used};
+    return found;
+}
+
+static void check_version(struct headers *headers, struct field version)
+{
+    const char *v = version.text;
+    bool sound = version.size == VERSION_BYTES && memcmp(v, "HTTP/", 5) == 0 &&
+                 char_is_digit(v[5]) && v[6] == '.' && char_is_digit(v[7]);
+    if (!sound)
+        headers_refuse(headers, 400, "the request line is not: method, target, HTTP/1.1");
+    else if (v[5] != '1')
+        headers_refuse(headers, 505, "the version must be HTTP/1.1 or HTTP/1.0");
+}
+
+static bool is(struct field field, const char *word)
+{
+    return field.size == strlen(word) && memcmp(field.text, word, field.size) == 0;
+}
+
+static unsigned count_parameters(struct field target)
+{
+    const char *at = memchr(target.text, '?', target.size), *end = target.text + target.size;
+    unsigned count = 0;
+    for (; at != NULL; at = memchr(at + 1, '&', (size_t)(end - at - 1)))
+        count++;
+    return count;
+}
+
+static void request_line(struct head *head, struct headers *headers, struct field line)
+{
+    head->method = word(&line);
+    head->target = word(&line);
+    head->version = line;
+    headers_begin(headers, line.size == VERSION_BYTES && line.text[VERSION_BYTES - 1] == '0'
+                               ? "HTTP/1.0"
+                               : "HTTP/1.1");
+    if (!headers_is_token(head->method.text, head->method.size) ||
+        head->method.size > METHOD_MAX_BYTES || head->target.size == 0)
+        headers_refuse(headers, 400, "the request line is not: method, target, HTTP/1.1");
+    check_version(headers, head->version);
+    if (is(head->method, "CONNECT"))
+        headers_refuse(headers, 501, "CONNECT is for proxies");
+    if (is(head->target, "*") && !is(head->method, "OPTIONS"))
+        headers_refuse(headers, 400, "the target * is for OPTIONS alone");
+    if (!target_is_sound(head->target.text, head->target.size))
+        headers_refuse(headers, 400,
+                       "the request's target has a byte that must be percent-encoded, or a NUL");
+    head->parameters = count_parameters(head->target);
+}
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+/* Without the blanks around it, of which those behind it are moved in front. */
+static struct field value_of(char *text, size_t size)
+{
+    size_t behind = 0;
+    while (size > behind && is_blank(text[size - 1 - behind]))
+        behind++;
+    if (behind > 0 && behind < size) {
+        memmove(text + behind, text, size - behind);
+        memset(text, ' ', behind);
+    }
+    size_t before = behind;
+    while (before < size && is_blank(text[before]))
+        before++;
+    return (struct field){text + before, size - before};
+}
+
+static void field_line(struct headers *headers, char *text, struct field line)
+{
+    const char *colon = memchr(line.text, ':', line.size);
+    if (is_blank(*line.text)) {
+        headers_refuse(headers, 400, "a header field goes on in the next line");
+    } else if (colon == NULL) {
+        headers_refuse(headers, 400, "a line of the header has no colon");
+    } else {
+        size_t name_size = (size_t)(colon - line.text);
+        struct field value = value_of(text + (colon + 1 - text), line.size - name_size - 1);
+        headers_field(headers, line.text, name_size, value.text, value.size);
+    }
+}
+
+bool head_read(struct head *head, struct headers *headers, char *text, size_t size)
+{
+    struct field rest = {text, size}, line;
+    *head = (struct head){.parameters = 0};
+    headers_begin(headers, "HTTP/1.1");
+    if (!next_line(&rest, headers, &line))
+        return false;
+    request_line(head, headers, line);
+    while (headers->status == 0 && next_line(&rest, headers, &line) && line.size > 0)
+        field_line(headers, text, line);
+    return headers_end(headers);
+}
+
+size_t head_shorten(const struct head *head, const struct headers *headers, char *out, size_t size)
+{
+    char length[64] = "";
+    if (headers->lengths > 0)
+        snprintf(length, sizeof length, "Content-Length: %" PRIu64 "\r\n", headers->length);
+    int used = snprintf(out, size, "%.*s %.*s %.*s\r\nHost: localhost\r\n%s%s%s%s\r\n",
+                        (int)head->method.size, head->method.text, (int)head->target.size,
+                        head->target.text, (int)head->version.size, head->version.text, length,
+                        headers->chunked ? "Transfer-Encoding: chunked\r\n" : "",
+                        headers->closes  ? "Connection: close\r\n"
+                        : headers->keeps ? "Connection: keep-alive\r\n"
+                                         : "",
+                        headers->expects ? "Expect: 100-continue\r\n" : "");
+    verify(used > 0 && (size_t)used < size);
+    return (size_t)used;
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* A request's header as text: its lines are cut here, to the letter of RFC 9112, and its fields
+ * given to headers.h. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "http/headers.h"
+
+struct head {
+    struct field method, target, version; /* point into the text */
+    unsigned parameters;                  /* in the target's query */
+};
+
+/* How many of these bytes a header takes with the empty line at its end, well formed or not; 0 when
+ * that has not come. There is none in the first `from` bytes. */
+size_t head_end(const char *text, size_t size, size_t from);
+
+/* Reads such a header. False when it is not sound; then headers->status and why say what is wrong.
+ * Blanks behind a value are moved in front of it, for libraries that do not look there. */
+bool head_read(struct head *head, struct headers *headers, char *text, size_t size);
+
+/* The same request with no fields but those that say where it ends and what is to become of the
+ * connection; at most HEAD_SHORT_BYTES and the target. Returns its size. */
+enum { HEAD_SHORT_BYTES = 256, METHOD_MAX_BYTES = 64, HEAD_SHORT_FIELDS = 5 };
+size_t head_shorten(const struct head *head, const struct headers *headers, char *out, size_t size);
