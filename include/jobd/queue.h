@@ -151,6 +151,7 @@ JOBD_API bool jobd_trim(struct jobd_account *account, size_t bytes);
 /* ---- start and end -------------------------------------------------------------------------- */
 
 struct jobd;
+struct jobd_waiter;
 
 struct jobd_queue_config {
     const char *name;   /* 1 to JOBD_QUEUE_NAME_MAX bytes; borrowed until jobd_new() returns */
@@ -196,6 +197,20 @@ struct jobd_config {
     void (*on_failure)(void *context);
     void *failure_context;
     bool failed_attempts;
+    /* Not NULL: other processes have the same queues. There is no journal then. */
+    const struct jobd_turns *turns;
+};
+
+/* Queues that several processes share (below). Borrowed until jobd_free(). */
+struct jobd_turn;
+struct jobd_turns {
+    /* As jobd_enter() and jobd_leave() say. */
+    void (*enter)(void *context, struct jobd_turn *turn);
+    bool (*leave)(void *context, struct jobd_turn *turn, struct jobd_waiter *waiter);
+    /* There is something to be done in a turn. As `on_earlier_deadline`. */
+    void (*due)(void *context);
+    void *context;
+    uint32_t node; /* this process, among those that share them: from 1 */
 };
 
 /* Records of jobs that an engine needs whose queues, all together, have so much capacity and so
@@ -370,6 +385,36 @@ JOBD_API bool jobd_cancel_wait(struct jobd *jobd, struct jobd_waiter *waiter);
 
 /* Does all that is due by now; the next moment at which something will be, or JOBD_NEVER. */
 JOBD_API int64_t jobd_tick(struct jobd *jobd, int64_t now_us);
+
+/* The same for the deadlines of waiters alone: where queues are shared the rest is done in turns. */
+JOBD_API int64_t jobd_tick_waiters(struct jobd *jobd, int64_t now_us);
+
+/* ---- queues that several processes share ----------------------------------------------------
+ *
+ * Whoever calls a verb that may change something does so in a turn of his process, in which the
+ * engine knows all that the others have changed, and none of them changes anything. Where they are
+ * this process's own there are no turns, and what is entered runs at once. */
+struct jobd_turn {
+    /* Calls verbs, does not block. JOBD_PENDING: a waiter was left behind, whose wake() comes; then
+     * nobody touches the turn any more. In another thread. */
+    enum jobd_result (*run)(struct jobd_turn *turn);
+    /* Called once, with no lock held, after anything else than JOBD_PENDING: others know of what
+     * run() did, and it is on disk; or JOBD_STORE_FAILED: nothing was done. */
+    void (*over)(struct jobd_turn *turn, enum jobd_result result);
+    void *context;
+    bool looks; /* it changes nothing: it waits until this process has seen all that there is */
+    struct {    /* private */
+        struct jobd_turn *next;
+        int state;
+    } link;
+};
+
+/* The turn is the engine's until over(), or until its waiter is woken. */
+JOBD_API void jobd_enter(struct jobd *jobd, struct jobd_turn *turn);
+/* Ends it early, and so the wait of its waiter, as jobd_cancel_wait() does. */
+JOBD_API bool jobd_leave(struct jobd *jobd, struct jobd_turn *turn, struct jobd_waiter *waiter);
+/* Are there turns? */
+JOBD_API bool jobd_shared(const struct jobd *jobd);
 
 /* ---- verbs, and when they end ---------------------------------------------------------------
  *

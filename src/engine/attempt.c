@@ -6,6 +6,7 @@
 #include "engine/blob.h"
 #include "engine/job_info.h"
 #include "engine/changes.h"
+#include "engine/touched.h"
 #include "engine/transition.h"
 
 /* ---- whether it is tried again */
@@ -217,6 +218,9 @@ static void apply_late_locked(struct op *op, struct change *change, struct job *
     keep_outcome_locked(op, job, outcome, &change->extra);
     outcome->output = outcome->error = NULL;
     transition_end_waiting_locked(op, job, JOBD_DONE, change->ending.started_us, change->at_us);
+    const struct lease *lease = lease_find(&op->jobd->leases, change->ending.token);
+    if (op->jobd->share != NULL && lease != NULL)
+        share_touch_lease_locked(op, lease);
 }
 
 static void undo_late_locked(struct op *op, struct change *change, struct job *job)

@@ -4,6 +4,7 @@
 #include "engine/attempt.h"
 #include "engine/cancel_kind.h"
 #include "engine/dispatch.h"
+#include "engine/touched.h"
 #include "engine/transition.h"
 #include "engine/waiters.h"
 
@@ -24,6 +25,8 @@ static enum jobd_result cancel_waiting_locked(struct op *op, struct job *job)
 
 static void tell_to_stop(struct op *op, const struct job *job)
 {
+    if (job->elsewhere) /* there it is told */
+        return;
     op->stop = job->holder;
     op->stop_task = (struct jobd_task){.id = job->id, .queue = job->queue, .attempt = job->attempt};
 }
@@ -107,6 +110,8 @@ void jobd_pause(struct jobd *jobd, uint32_t index, bool paused, int64_t now_us)
     struct queue *queue = &jobd->queues[index];
     op_begin(&op, jobd, NULL, now_us);
     queue->paused = paused;
+    if (jobd->share != NULL)
+        share_touch_queue_locked(&op, queue);
     rate_waits(&queue->rate, now_us);
     dispatch_locked(&op, queue);
     op_end(&op);
@@ -120,7 +125,7 @@ static struct job *next_to_stop_locked(struct op *op) REQUIRES(op->jobd->lock)
     struct job *job;
     for (uint32_t i = 0; i < op->jobd->queues_len; i++)
         TAILQ_FOREACH (job, &op->jobd->queues[i].running, link)
-            if (!job->stopping && !job->requeue_on_stop &&
+            if (!job->stopping && !job->requeue_on_stop && !job->elsewhere &&
                 !(durable && (job->leased || job->commit_pending)))
                 return job;
     return NULL;

@@ -7,6 +7,7 @@
 #include "engine/job_info.h"
 #include "engine/lease_deadline.h"
 #include "engine/changes.h"
+#include "engine/touched.h"
 #include "engine/transition.h"
 #include "engine/waiters.h"
 
@@ -56,7 +57,10 @@ static enum jobd_result give_locked(struct op *op, struct job *job, struct jobd_
     job->start_pending = true;
     change_init(&change, op, &start_kind, job);
     change.waiter = taker;
-    return change_submit_locked(op, &change);
+    enum jobd_result result = change_submit_locked(op, &change);
+    if (op->jobd->share != NULL)
+        share_note_start_locked(op, job);
+    return result;
 }
 
 /* ---- who is next */
@@ -77,8 +81,7 @@ static struct job *next_job_locked(struct op *op, struct queue *queue) REQUIRES(
 /* A worker whose last attempt is still being written may begin another one, but no third. */
 static bool worker_is_free(const struct queue *queue)
 {
-    uint32_t here = queue->in_state[JOBD_RUNNING] - queue->leased;
-    return queue_busy(queue) < queue->workers && here < 2 * queue->workers;
+    return queue_busy(queue) < queue->workers && queue_here(queue) < 2 * queue->workers;
 }
 
 /* JOBD_OK, and what it takes to tell the taker is counted: it has to be given the job.
@@ -159,13 +162,25 @@ enum jobd_result dispatch_take_locked(struct op *op, struct queue *queue, struct
     return result == JOBD_OK ? give_locked(op, job, taker) : result;
 }
 
+bool dispatch_is_needed(struct queue *queue)
+{
+    struct waiting *waiting;
+    if (next_putter(queue) != NULL)
+        return true;
+    if (queue_ready(queue) == 0 || queue->paused)
+        return false;
+    TAILQ_FOREACH (waiting, &queue->take_waiters, link)
+        if (waiter_of(waiting)->lease_us > 0 || worker_is_free(queue))
+            return true;
+    return false;
+}
+
 bool dispatch_is_idle_locked(struct op *op)
 {
     for (uint32_t i = 0; i < op->jobd->queues_len; i++) {
         const struct queue *queue = &op->jobd->queues[i];
-        uint32_t others = op->jobd->durable ? queue->leased : 0;
-        if ((queue_waiting(queue) > 0 && !op->jobd->durable) ||
-            queue->in_state[JOBD_RUNNING] > others)
+        uint32_t others = op->jobd->durable ? 0 : queue->leased;
+        if ((queue_waiting(queue) > 0 && !op->jobd->durable) || queue_here(queue) + others > 0)
             return false;
     }
     return true;

@@ -16,5 +16,7 @@ void dispatch_locked(struct op *op, struct queue *queue) REQUIRES(op->jobd->lock
 enum jobd_result dispatch_take_locked(struct op *op, struct queue *queue, struct jobd_waiter *taker)
     REQUIRES(op->jobd->lock);
 
+/* Is there a pair, perhaps? For queues that are shared, where others have changed something. */
+bool dispatch_is_needed(struct queue *queue);
 /* Does nothing wait or run that has to end before the process may? */
 bool dispatch_is_idle_locked(struct op *op) REQUIRES(op->jobd->lock);

@@ -9,6 +9,7 @@
 #include "engine/admission.h"
 #include "engine/dispatch.h"
 #include "engine/changes.h"
+#include "engine/touched.h"
 #include "engine/waiters.h"
 
 enum {
@@ -34,6 +35,7 @@ uint64_t jobd_records_needed(uint64_t waiting, uint64_t workers, uint64_t leases
 
 /* What the configuration comes to. */
 struct size {
+    uint64_t here;             /* jobs that run in this process */
     uint64_t running, records; /* jobs that run, leased ones included; jobs in all */
     bool durable;
 };
@@ -56,7 +58,9 @@ static bool measure(const struct jobd_config *config, struct size *size)
         workers += queue_workers_max(queue);
         kept += queue->undeclared ? 0 : 3 * (uint64_t)config->keep;
     }
-    size->durable = config->on_journal_ready != NULL;
+    size->durable = config->on_journal_ready != NULL || config->turns != NULL;
+    size->here = running_max(workers, size->durable);
+    workers *= config->turns != NULL ? NODES_MAX : 1;
     size->running = running_max(workers, size->durable) + config->leases_max;
     size->records = jobd_records_needed(waiting, workers, config->leases_max, kept, size->durable);
     return size->records < JOBD_RECORDS_MAX;
@@ -68,7 +72,7 @@ static int new_journal(struct journal *journal, const struct jobd_config *config
                        const struct size *size)
 {
     uint64_t reserved = 2 * size->running + ENTRIES_MORE, max = reserved + config->waiters_max;
-    if (!size->durable)
+    if (config->on_journal_ready == NULL)
         return journal_init(journal, 0, 0);
     return max + ENTRIES_MORE < UINT32_MAX
                ? journal_init(journal, (uint32_t)max + ENTRIES_MORE, (uint32_t)reserved)
@@ -84,8 +88,8 @@ static int new_queues_locked(struct jobd *jobd, const struct jobd_config *config
         return -ENOMEM;
     for (uint32_t i = 0; i < config->queues_len && error == 0; i++) {
         const struct jobd_queue_config *queue = &config->queues[i];
-        error = queue_init(&jobd->queues[i], queue,
-                           (uint32_t)running_max(queue_workers_max(queue), jobd->durable),
+        uint64_t workers = queue_workers_max(queue) * (config->turns != NULL ? NODES_MAX : 1U);
+        error = queue_init(&jobd->queues[i], queue, (uint32_t)running_max(workers, jobd->durable),
                            queue->undeclared ? 0 : config->leases_max);
         jobd->queues_len++;
     }
@@ -132,6 +136,8 @@ static int new_tables_locked(struct jobd *jobd, const struct jobd_config *config
         error = leases_init(&jobd->leases, config->leases_max);
     if (error == 0)
         error = failures_init(&jobd->failures, config);
+    if (error == 0 && config->turns != NULL)
+        error = share_init(jobd, config->turns, (uint32_t)size->here);
     return error;
 }
 
@@ -191,6 +197,7 @@ void jobd_free(struct jobd *jobd)
     journal_release(&jobd->journal);
     leases_release(&jobd->leases);
     failures_release(&jobd->failures);
+    share_release(jobd);
     heap_release(&jobd->delays);
     heap_release(&jobd->deadlines);
     for (uint32_t i = 0; i < jobd->queues_len; i++)
@@ -208,6 +215,7 @@ void jobd_close(struct jobd *jobd)
 {
     struct op op;
     op_begin(&op, jobd, NULL, 0);
+    op.outside = true;
     jobd->closed = true;
     for (uint32_t i = 0; i < jobd->queues_len; i++)
         wait_end_all_locked(&op, &jobd->queues[i].put_waiters, JOBD_CLOSED);
@@ -226,6 +234,7 @@ void jobd_stop_takers(struct jobd *jobd)
 {
     struct op op;
     op_begin(&op, jobd, NULL, 0);
+    op.outside = true;
     jobd->takers_stopped = true;
     for (uint32_t i = 0; i < jobd->queues_len; i++)
         wait_end_all_locked(&op, &jobd->queues[i].take_waiters, JOBD_CLOSED);

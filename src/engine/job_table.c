@@ -122,15 +122,19 @@ void jobs_release_record(struct jobs *jobs, struct job *job)
     jobs->spare_len++;
 }
 
-/* Out of all that finds it, and what it held is given back. */
-static void take_out(struct jobs *jobs, struct job *job, struct op *op)
+/* Out of all that finds it. */
+static void take_out(struct jobs *jobs, struct job *job)
 {
     RB_REMOVE(job_tree, &jobs->tree, job);
     jobs->memory -= jobs_weight(job);
+    if (job->extra != NULL && job->extra->key[0] != '\0')
+        RB_REMOVE(key_tree, &jobs->keys, job->extra);
+}
+
+void jobs_give_back(struct job *job, struct op *op)
+{
     op_discard(op, job->payload);
     if (job->extra != NULL) {
-        if (job->extra->key[0] != '\0')
-            RB_REMOVE(key_tree, &jobs->keys, job->extra);
         op_discard(op, job->extra->output);
         op_discard(op, job->extra->error);
     }
@@ -143,19 +147,35 @@ static void forget(struct jobs *jobs, struct job *job, struct op *op)
 {
     verify(jobd_state_final(job->state));
     leave_remembered(jobs, job);
-    take_out(jobs, job, op);
+    take_out(jobs, job);
+    if (op->jobd->share == NULL) /* else the others are told how it ended */
+        jobs_give_back(job, op);
     if (op->jobd->durable)
         TAILQ_INSERT_TAIL(&jobs->forgotten, job, link);
     else
         jobs_release_record(jobs, job);
 }
 
+void jobs_forget(struct jobs *jobs, struct job *job, struct op *op)
+{
+    leave_remembered(jobs, job);
+    take_out(jobs, job);
+    jobs_give_back(job, op);
+    jobs_release_record(jobs, job);
+}
+
+void jobs_erase(struct jobs *jobs, struct job *job, struct op *op)
+{
+    jobs->memory_living -= jobs_weight(job);
+    take_out(jobs, job);
+    jobs_give_back(job, op);
+    jobs_release_record(jobs, job);
+}
+
 void jobs_drop(struct jobs *jobs, struct job *job, struct op *op)
 {
     verify(job->state == STATE_NEW);
-    jobs->memory_living -= jobs_weight(job);
-    take_out(jobs, job, op);
-    jobs_release_record(jobs, job);
+    jobs_erase(jobs, job, op);
 }
 
 bool jobs_make_room(struct jobs *jobs, size_t bytes, struct op *op)
@@ -243,16 +263,23 @@ bool jobs_set(struct jobs *jobs, struct jobd_blob **part, struct jobd_blob *byte
     return true;
 }
 
+void jobs_remember_all(struct jobs *jobs, struct job *job)
+{
+    struct remembered *remembered = &jobs->remembered[job->queue];
+    struct job_list *ages = ages_of(jobs, job);
+    verify(TAILQ_EMPTY(&job->awaiting));
+    TAILQ_INSERT_TAIL(&remembered->ended[job->state], job, link);
+    TAILQ_INSERT_TAIL(ages, job, by_age);
+    jobs->memory_living -= jobs_weight(job);
+    remembered->len[job->state]++;
+}
+
 void jobs_remember(struct jobs *jobs, struct job *job, struct op *op)
 {
     struct remembered *remembered = &jobs->remembered[job->queue];
-    struct job_list *ended = &remembered->ended[job->state], *ages = ages_of(jobs, job);
-    verify(TAILQ_EMPTY(&job->awaiting));
-    TAILQ_INSERT_TAIL(ended, job, link);
-    TAILQ_INSERT_TAIL(ages, job, by_age);
-    jobs->memory_living -= jobs_weight(job);
-    if (++remembered->len[job->state] > remembered->keep)
-        forget(jobs, TAILQ_FIRST(ended), op);
+    jobs_remember_all(jobs, job);
+    if (remembered->len[job->state] > remembered->keep)
+        forget(jobs, TAILQ_FIRST(&remembered->ended[job->state]), op);
 }
 
 void jobs_move(struct jobs *jobs, struct job *job, uint16_t queue)
@@ -269,6 +296,43 @@ void jobs_move(struct jobs *jobs, struct job *job, uint16_t queue)
         jobs->memory_living -= strlen(extra->key);
         extra->key[0] = '\0';
     }
+}
+
+/* It is final, or lives. */
+static void drop_key(struct jobs *jobs, struct job *job)
+{
+    struct job_extra *extra = job->extra;
+    bool living = job->state == STATE_NEW || !jobd_state_final((enum jobd_state)job->state);
+    if (extra == NULL || extra->key[0] == '\0')
+        return;
+    RB_REMOVE(key_tree, &jobs->keys, extra);
+    jobs->memory -= strlen(extra->key);
+    jobs->memory_living -= living ? strlen(extra->key) : 0;
+    extra->key[0] = '\0';
+}
+
+bool jobs_set_key(struct jobs *jobs, struct job *job, const char *key)
+{
+    struct job_extra *before = job->extra;
+    const struct job *other = jobs_with_key(jobs, job->queue, key);
+    if (before == NULL || strcmp(before->key, key) == 0)
+        return true;
+    drop_key(jobs, job);
+    if (key[0] == '\0')
+        return true;
+    struct job_extra *extra = calloc(1, sizeof *extra + strlen(key) + 1);
+    if (extra == NULL)
+        return false;
+    if (other != NULL)
+        drop_key(jobs, other->extra->job);
+    *extra = *before;
+    memcpy(extra->key, key, strlen(key) + 1);
+    job->extra = extra;
+    free(before);
+    jobs->memory += strlen(key);
+    jobs->memory_living += strlen(key);
+    jobs_note_key(jobs, job);
+    return true;
 }
 
 void jobs_revive(struct jobs *jobs, struct job *job)

@@ -35,7 +35,8 @@ RB_PROTOTYPE(key_tree, job_extra, by_key, key_compare)
  *     QUEUED      in the lane of its priority, at `position`
  *     SCHEDULED   in its queue's `scheduled` and, by `due`, in its `delays`, until ready_us
  *                 both: commit_pending while their end is being written, and in none of these
- *     RUNNING     in its queue's `running`, since started_us; `lease` is held, or `holder` runs it
+ *     RUNNING     in its queue's `running`, since started_us; `lease` is held, or `holder` runs it;
+ *                 elsewhere: a worker of another process does, `node`
  *                 start_pending: its start is being written, its taker is told when it is
  *                 stops_pending: so many times that it shall stop is; stopping: whoever runs it
  *                 was told
@@ -59,6 +60,7 @@ struct job {
             union {
                 struct jobd_waiter *holder;
                 struct lease *lease;
+                uint64_t node;
                 int64_t finished_us;
             };
         };
@@ -83,6 +85,7 @@ struct job {
     bool output_truncated : 1;
     bool commit_pending : 1;
     bool requeue_on_stop : 1;
+    bool elsewhere : 1;
 };
 
 enum { STATE_NEW = JOBD_STATES };
@@ -156,6 +159,9 @@ bool jobs_extend(struct jobs *jobs, struct job *job, struct job_extra **extra, s
 bool jobs_set(struct jobs *jobs, struct jobd_blob **part, struct jobd_blob *bytes, struct op *op);
 /* A job belongs to that queue from now on. Its key finds it there, unless it finds another. */
 void jobs_move(struct jobs *jobs, struct job *job, uint16_t queue);
+/* A living job has this key from now on, or none where it is ""; another that has it loses it. False
+ * when memory is short. */
+bool jobs_set_key(struct jobs *jobs, struct job *job, const char *key);
 /* A final job lives again: no longer remembered as one that has ended. */
 void jobs_revive(struct jobs *jobs, struct job *job);
 /* A job that has not come in yet is none. */
@@ -164,6 +170,14 @@ void jobs_drop(struct jobs *jobs, struct job *job, struct op *op);
 void jobs_release_record(struct jobs *jobs, struct job *job);
 /* The job has become final; the oldest beyond `keep` are forgotten, perhaps this one. */
 void jobs_remember(struct jobs *jobs, struct job *job, struct op *op);
+/* The same, and none is forgotten. */
+void jobs_remember_all(struct jobs *jobs, struct job *job);
+/* One that is remembered is forgotten, as another process has done; its record is free. */
+void jobs_forget(struct jobs *jobs, struct job *job, struct op *op);
+/* Gives back what the record of a forgotten job still holds where queues are shared. */
+void jobs_give_back(struct job *job, struct op *op);
+/* Any job is no more, whatever it was; it must be in no list. */
+void jobs_erase(struct jobs *jobs, struct job *job, struct op *op);
 
 /* With what was said beyond the usual; `next` as in the structure. NULL when memory is short. */
 struct job_extra *extra_new(const struct jobd_put *put, struct job_extra *next);

@@ -4,6 +4,7 @@
 #include "engine/blob.h"
 #include "engine/changes.h"
 #include "engine/dispatch.h"
+#include "engine/record.h"
 #include "engine/sweep.h"
 #include "engine/waiters.h"
 
@@ -55,41 +56,6 @@ bool journal_empty(struct jobd *jobd)
 
 /* ---- what is written */
 
-/* The job as it stands. */
-static void describe(const struct jobd *jobd, const struct job *job, struct job_record *record)
-{
-    const struct job_extra *extra = job->extra;
-    enum jobd_state state = job_state(job);
-    bool started = state == JOBD_RUNNING || jobd_state_final(state);
-    *record = (struct job_record){
-        .id = job->id,
-        .queue = jobd->queues[job->queue].name,
-        .priority = job->priority,
-        .attempts = job->attempts,
-        .created_us = job->created_us,
-        .run_at_us = job->state == STATE_NEW && job->delayed ? job->ready_us : 0,
-        .timeout_us = extra != NULL ? extra->timeout_us : 0,
-        .key = extra != NULL ? extra->key : "",
-        .trace = extra != NULL ? extra->trace : "",
-        .payload = job->payload,
-        .state = state,
-        .attempt = job->attempt,
-        .ready_us = job->ready_us,
-        .started_us = started ? job->started_us : 0,
-        .finished_us = jobd_state_final(state) ? job->finished_us : 0,
-        .delayed = job->delayed,
-        .stopping = job->stopping,
-        .output_truncated = job->output_truncated,
-        .exited = job->exited,
-        .exit_code = job->exit_code,
-        .token = job->leased ? job->lease->token : "",
-        .expires_us = job->leased ? job->lease->due.at_us : 0,
-        .began_us = job->leased ? job->lease->began_us : 0,
-        .output = extra != NULL ? extra->output : NULL,
-        .error = extra != NULL ? extra->error : NULL,
-    };
-}
-
 /* Before its first row; it may be the second time that it is written. */
 static void rewind_change(struct change *change)
 {
@@ -105,7 +71,7 @@ static bool next_row_locked(struct op *op, struct change *change, struct job_rec
     if (job == NULL)
         return false;
     change->next = change->job == NULL ? TAILQ_NEXT(job, link) : NULL;
-    describe(op->jobd, job, record);
+    record_describe_locked(op->jobd, job, record);
     if (change->kind->describe != NULL)
         change->kind->describe(change, record);
     return true;
@@ -156,7 +122,7 @@ bool journal_record(struct jobd *jobd, uint64_t id, journal_row *each, void *con
     mutex_lock(&jobd->lock);
     const struct job *job = jobs_seen(&jobd->jobs, id);
     if (job != NULL)
-        describe(jobd, job, &record);
+        record_describe_locked(jobd, job, &record);
     mutex_unlock(&jobd->lock);
     /* What the record points to stays: only this thread's journal_written() lets it go. */
     if (job == NULL)

@@ -81,6 +81,49 @@ void lease_recall(struct leases *leases, const struct job *job, const char *toke
     TAILQ_INSERT_TAIL(&leases->spare, lease, link);
 }
 
+struct lease *lease_adopt(struct leases *leases, struct job *job, const char *token,
+                          int64_t until_us)
+{
+    struct lease *known = lease_find(leases, token);
+    if (strlen(token) != JOBD_TOKEN_SIZE - 1 || leases->held == leases->max)
+        return NULL;
+    if (known == NULL)
+        return lease_grant(leases, job, token, until_us);
+    if (known->job != NULL)
+        return NULL;
+    TAILQ_REMOVE(&leases->spare, known, link);
+    known->job = job;
+    known->job_id = job->id;
+    known->attempt = job->attempt;
+    known->report = LEASE_NO_REPORT;
+    heap_push(&leases->due, &known->due, until_us);
+    leases->held++;
+    return known;
+}
+
+void lease_note(struct leases *leases, const struct lease *over)
+{
+    struct lease *lease = lease_find(leases, over->token);
+    const struct job job = {
+        .id = over->job_id, .started_us = over->started_us, .attempt = (uint16_t)over->attempt};
+    if (lease == NULL) {
+        if (strlen(over->token) != JOBD_TOKEN_SIZE - 1 || leases->held == leases->max)
+            return;
+        lease = add(leases, &job, over->token);
+        TAILQ_INSERT_TAIL(&leases->spare, lease, link);
+    }
+    lease->report = over->report;
+    lease->began_us = over->began_us;
+}
+
+void leases_forget(struct leases *leases)
+{
+    verify(leases->held == 0);
+    RB_INIT(&leases->tree);
+    TAILQ_INIT(&leases->spare);
+    leases->used = 0;
+}
+
 struct lease *lease_find(struct leases *leases, const char *token)
 {
     struct lease key = {.job = NULL};

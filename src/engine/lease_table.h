@@ -55,5 +55,13 @@ void lease_revoke(struct leases *leases, struct lease *lease);
 /* One that was over before the process began: known too, when there is room. */
 void lease_recall(struct leases *leases, const struct job *job, const char *token,
                   enum lease_report report);
+/* For this attempt, as another process has granted it. NULL: there is no room, or another job has
+ * this token. */
+struct lease *lease_adopt(struct leases *leases, struct job *job, const char *token,
+                          int64_t until_us);
+/* One that is over: known too, as lease_recall() does, though another is forgotten for it. */
+void lease_note(struct leases *leases, const struct lease *over);
+/* None is known any more. */
+void leases_forget(struct leases *leases);
 /* The lease with this token, held or over; NULL when it is not known. */
 struct lease *lease_find(struct leases *leases, const char *token);

@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "engine/journal.h"
+#include "engine/journal_store.h"
 #include "jobd/queue.h"
 
 enum news_kind {
@@ -21,7 +21,7 @@ enum news_kind {
 
 /* How many, since the queue began. */
 struct news_totals {
-    uint64_t admitted, done, failed, cancelled, retried;
+    uint64_t admitted, done, failed, cancelled, retried, moved_in, moved_out;
 };
 
 /* All pointers are borrowed. What a kind has no use for is zero, and "" for a text. */

@@ -29,6 +29,8 @@ struct op {
      * same operation is its taker's or its putter's. */
     struct jobd_waiter *waiter;
 
+    bool outside; /* not of a turn, though there may be one: who is woken is told at once */
+
     /* Left for op_end(). */
     bool tell_store;            /* something waits to be written */
     bool forgot_early;          /* ended jobs, as memory was short */

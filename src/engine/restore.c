@@ -7,9 +7,10 @@
 #include "engine/engine.h"
 #include "engine/journal_store.h"
 #include "engine/changes.h"
+#include "engine/restore.h"
 #include "engine/transition.h"
 
-static struct jobd_blob *shared(const struct jobd_blob *blob)
+struct jobd_blob *restore_blob(const struct jobd_blob *blob)
 {
     union {
         const struct jobd_blob *read;
@@ -18,8 +19,7 @@ static struct jobd_blob *shared(const struct jobd_blob *blob)
     return blob != NULL ? jobd_blob_ref(as.shared) : NULL;
 }
 
-/* False when memory is short; NULL when it needs none. `taken`: another job has its key. */
-static bool extra_from(const struct job_record *record, bool taken, struct job_extra **extra)
+bool restore_extra(const struct job_record *record, bool key_is_taken, struct job_extra **extra)
 {
     size_t key_size = strlen(record->key) + 1, trace_size = strlen(record->trace) + 1;
     *extra = NULL;
@@ -32,11 +32,11 @@ static bool extra_from(const struct job_record *record, bool taken, struct job_e
     if (*extra == NULL)
         return false;
     (*extra)->timeout_us = record->timeout_us;
-    if (!taken)
+    if (!key_is_taken)
         memcpy((*extra)->key, record->key, key_size);
     memcpy((*extra)->trace, record->trace, trace_size);
-    (*extra)->output = shared(record->output);
-    (*extra)->error = shared(record->error);
+    (*extra)->output = restore_blob(record->output);
+    (*extra)->error = restore_blob(record->error);
     return true;
 }
 
@@ -85,24 +85,29 @@ static void recall_lease_locked(struct op *op, const struct job *job,
         lease_recall(&op->jobd->leases, job, record->token, reports[record->state]);
 }
 
-static struct job *add_locked(struct op *op, const struct job_record *record, uint16_t queue,
-                              struct job_extra *extra) REQUIRES(op->jobd->lock)
+void restore_progress(struct job *job, const struct job_record *record)
 {
-    struct jobs *jobs = &op->jobd->jobs;
-    verify(jobs_spare(jobs) > 0);
-    struct job *job = jobs_add(jobs, record->id, shared(record->payload), extra);
-    job->state = STATE_NEW;
-    job->queue = queue;
-    job->priority = record->priority;
     job->attempt = (uint16_t)record->attempt;
     job->attempts =
         (uint16_t)(record->attempts > record->attempt ? record->attempts : record->attempt);
-    job->created_us = record->created_us;
     job->ready_us = record->ready_us;
     job->delayed = record->delayed;
     job->exited = record->exited;
     job->exit_code = (uint8_t)record->exit_code;
     job->output_truncated = record->output_truncated;
+}
+
+struct job *restore_new_locked(struct op *op, const struct job_record *record, uint16_t queue,
+                               struct job_extra *extra)
+{
+    struct jobs *jobs = &op->jobd->jobs;
+    verify(jobs_spare(jobs) > 0);
+    struct job *job = jobs_add(jobs, record->id, restore_blob(record->payload), extra);
+    job->state = STATE_NEW;
+    job->queue = queue;
+    job->priority = record->priority;
+    job->created_us = record->created_us;
+    restore_progress(job, record);
     jobs_note_key(jobs, job);
     return job;
 }
@@ -114,9 +119,9 @@ static bool restore_locked(struct op *op, const struct job_record *record, uint1
     struct job_extra *extra;
     bool key_is_taken =
         record->key[0] != '\0' && jobs_with_key(&jobd->jobs, queue, record->key) != NULL;
-    if (!extra_from(record, key_is_taken, &extra))
+    if (!restore_extra(record, key_is_taken, &extra))
         return false;
-    struct job *job = add_locked(op, record, queue, extra);
+    struct job *job = restore_new_locked(op, record, queue, extra);
     enum jobd_state state = state_of(op, record);
     if (state == JOBD_RUNNING) {
         resume_locked(op, job, record);

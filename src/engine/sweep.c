@@ -168,10 +168,10 @@ void sweep_resume_locked(struct op *op)
         struct sweep *sweep = &waiting_of(waiter)->sweep;
         if (op->jobd->journal.failures != sweep->failures)
             wait_end_locked(op, waiter, JOBD_STORE_FAILED);
-        else if (sweep_some_locked(op, sweep) == 0)
-            (void)mark_locked(op, sweep, waiter);
-        else
+        else if (sweep_some_locked(op, sweep) > 0)
             break; /* more of it in the next step */
+        else if (mark_locked(op, sweep, waiter) == JOBD_OK)
+            wait_end_locked(op, waiter, JOBD_OK);
     }
 }
 

@@ -20,6 +20,7 @@
 #include "engine/transition.h"
 
 #include "engine/job_info.h"
+#include "engine/touched.h"
 #include "engine/waiters.h"
 
 #define TO(state) (1U << (state))
@@ -131,6 +132,8 @@ void transition_due_locked(struct op *op, struct job *job)
     leave_delays_locked(op, job);
     move_locked(op, job, JOBD_QUEUED);
     enter_ring_locked(op, job);
+    if (op->jobd->share != NULL && op->jobd->share->in_turn)
+        share_touch_behind_locked(op, job);
 }
 
 void transition_retry_locked(struct op *op, struct job *job, int64_t at_us)
@@ -162,6 +165,34 @@ void transition_restore_locked(struct op *op, struct job *job, enum jobd_state s
         enter_delays_locked(op, job, false);
     else
         TAILQ_INSERT_TAIL(&queue->running, job, link);
+}
+
+void transition_detach_locked(struct op *op, struct job *job)
+{
+    struct queue *queue = queue_of(op, job);
+    if (job->state == JOBD_QUEUED)
+        ring_remove(&queue->lanes[job->priority], job->position);
+    else if (job->state == JOBD_SCHEDULED)
+        leave_delays_locked(op, job);
+    else if (job->state == JOBD_RUNNING)
+        transition_leave_running_locked(op, job);
+    else
+        jobs_revive(&op->jobd->jobs, job);
+    if (!jobd_state_final((enum jobd_state)job->state))
+        queue->in_state[job->state]--;
+    job->state = STATE_NEW;
+}
+
+void transition_forsake_locked(struct op *op, struct job *job)
+{
+    verify(job->state == STATE_NEW);
+    wait_end_all_locked(op, &job->awaiting, JOBD_STORE_FAILED);
+}
+
+bool transition_has_room_locked(struct op *op, uint16_t index)
+{
+    const struct queue *queue = &op->jobd->queues[index];
+    return queue_waiting(queue) + queue->in_state[JOBD_RUNNING] < queue->room;
 }
 
 /* ---- running */
@@ -218,10 +249,13 @@ void transition_leave_running_locked(struct op *op, struct job *job)
     if (job->leased) {
         lease_revoke(&op->jobd->leases, job->lease);
         queue->leased--;
+        if (op->jobd->share != NULL && op->jobd->share->in_turn)
+            share_touch_lease_locked(op, job->lease);
     } else {
         queue->end_pending -= job->commit_pending;
+        queue->elsewhere -= job->elsewhere;
     }
-    job->leased = job->commit_pending = job->requeue_on_stop = false;
+    job->leased = job->elsewhere = job->commit_pending = job->requeue_on_stop = false;
     job->start_pending = false;
 }
 
@@ -230,17 +264,22 @@ void transition_return_locked(struct op *op, struct job *job)
     wait_locked(op, job, true);
 }
 
-void transition_finish_locked(struct op *op, struct job *job, enum jobd_state state, int64_t at_us)
+void transition_tell_end_locked(struct op *op, struct job *job)
 {
-    move_locked(op, job, state);
-    job->finished_us = at_us;
-    job->stopping = false;
     struct jobd_waiter *waiter;
     while ((waiter = first_waiter(&job->awaiting)) != NULL) {
         job_info(job, &waiter->info);
         job_output_for(job, waiter);
         wait_end_locked(op, waiter, JOBD_OK);
     }
+}
+
+void transition_finish_locked(struct op *op, struct job *job, enum jobd_state state, int64_t at_us)
+{
+    move_locked(op, job, state);
+    job->finished_us = at_us;
+    job->stopping = false;
+    transition_tell_end_locked(op, job);
     jobs_remember(&op->jobd->jobs, job, op);
 }
 

@@ -66,7 +66,7 @@ static const struct field fields[] = {
     MOMENT(6, record.created_us, JOB | ONCE),
     MOMENT(7, record.run_at_us, JOB | ONCE),
     FIELD(8, record.timeout_us, JOB | ONCE),
-    FIELD(9, record.key, JOB | ONCE),
+    FIELD(9, record.key, JOB),
     FIELD(10, record.trace, JOB | ONCE),
     FIELD(11, record.payload, JOB | ONCE),
     FIELD(12, record.state, JOB),
@@ -98,6 +98,8 @@ static const struct field fields[] = {
     FIELD(38, waiting, QUEUE),
     FIELD(39, running, QUEUE),
     MOMENT(40, until_us, NODE),
+    FIELD(41, totals.moved_in, QUEUE),
+    FIELD(42, totals.moved_out, QUEUE),
 };
 
 enum { FIELDS = sizeof fields / sizeof fields[0] };

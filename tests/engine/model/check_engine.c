@@ -147,7 +147,7 @@ static void check_queue(struct jobd *jobd, struct queue *queue, struct census *c
     census->leased += leased;
     const struct way way = count_ways(jobd, queue);
     bool durable = jobd->durable;
-    uint32_t here = queue->in_state[JOBD_RUNNING] - queue->leased;
+    uint32_t here = queue_here(queue);
     verify(way.cancelling == queue->cancel_pending && way.ending == queue->end_pending);
     verify(way.entering + way.retrying + way.moving == queue->put_pending);
     verify(queued + way.cancelling == queue->in_state[JOBD_QUEUED]);
@@ -166,7 +166,9 @@ static void check_queue(struct jobd *jobd, struct queue *queue, struct census *c
     bool idle = here - queue->end_pending < queue->workers && here < 2 * queue->workers;
     struct waiting *taker, *putter = TAILQ_FIRST(&queue->put_waiters);
     TAILQ_FOREACH (taker, &queue->take_waiters, link)
-        verify(queued == 0 || queue->paused || (waiter_of(taker)->lease_us == 0 && !idle));
+        verify(queued == 0 || queue->paused ||
+               (jobd->share != NULL && queue->dispatch_needed) ||
+               (waiter_of(taker)->lease_us == 0 && !idle));
     verify(putter == NULL || queue->dispatch_needed ||
            admission_jobs(&putter->put) > admission_room(queue));
     for (unsigned state = 0; state < JOBD_STATES; state++)

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine/record.h"
+
+void record_describe_locked(const struct jobd *jobd, const struct job *job,
+                            struct job_record *record)
+{
+    const struct job_extra *extra = job->extra;
+    enum jobd_state state = job_state(job);
+    bool started = state == JOBD_RUNNING || jobd_state_final(state);
+    *record = (struct job_record){
+        .id = job->id,
+        .queue = jobd->queues[job->queue].name,
+        .priority = job->priority,
+        .attempts = job->attempts,
+        .created_us = job->created_us,
+        .run_at_us = job->state == STATE_NEW && job->delayed ? job->ready_us : 0,
+        .timeout_us = extra != NULL ? extra->timeout_us : 0,
+        .key = extra != NULL ? extra->key : "",
+        .trace = extra != NULL ? extra->trace : "",
+        .payload = job->payload,
+        .state = state,
+        .attempt = job->attempt,
+        .ready_us = job->ready_us,
+        .started_us = started ? job->started_us : 0,
+        .finished_us = jobd_state_final(state) ? job->finished_us : 0,
+        .delayed = job->delayed,
+        .stopping = job->stopping,
+        .output_truncated = job->output_truncated,
+        .exited = job->exited,
+        .exit_code = job->exit_code,
+        .token = job->leased ? job->lease->token : "",
+        .expires_us = job->leased ? job->lease->due.at_us : 0,
+        .began_us = job->leased ? job->lease->began_us : 0,
+        .output = extra != NULL ? extra->output : NULL,
+        .error = extra != NULL ? extra->error : NULL,
+    };
+}

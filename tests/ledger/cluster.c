@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT */
+#include "ledger/cluster_inside.h"
+
+#include <string.h>
+
+#include "base/verify.h"
+#include "engine/model/check_engine.h"
+
+static const struct jobd_queue_config queues[QUEUES] = {
+    {.name = "one",
+     .capacity = 2,
+     .workers = 1,
+     .attempts = 2,
+     .backoff_min_us = 20,
+     .backoff_max_us = 900},
+    {.name = "few", .capacity = 5, .workers = 2, .backoff_min_us = 50, .backoff_max_us = 900},
+    {.name = "many",
+     .capacity = 30,
+     .workers = 2,
+     .attempts = 3,
+     .timeout_us = 900000,
+     .backoff_min_us = 1,
+     .backoff_max_us = 5000},
+};
+
+static void unused_due(void *context)
+{
+    (void)context;
+}
+
+/* ---- members */
+
+static void open_engine(struct cluster *cluster, struct member *member)
+{
+    member->cluster = cluster;
+    member->turns = (struct jobd_turns){.due = unused_due, .node = ++cluster->nodes};
+    const struct jobd_config config = {.queues = queues,
+                                       .queues_len = QUEUES,
+                                       .keep = 4,
+                                       .memory_bytes = 9000,
+                                       .waiters_max = 20,
+                                       .leases_max = 12,
+                                       .first_id = 1,
+                                       .turns = &member->turns};
+    verify(jobd_new(&member->jobd, &config) == 0);
+    cluster_open_actors(member);
+}
+
+static void close_engine(struct member *member)
+{
+    cluster_close_actors(member);
+    jobd_free(member->jobd);
+    *member = (struct member){.jobd = NULL};
+}
+
+/* ---- the log */
+
+static void adopt_row(struct member *member, const struct row *row)
+{
+    const struct share_source source = {.at_us = row->at_us};
+    struct entry_reader reader;
+    struct news news;
+    uint64_t next_id;
+    enum entry_result result;
+    verify(entry_open(&reader, row->bytes, row->size, row->at_us, &next_id) == ENTRY_OK);
+    share_adopt_time(member->jobd, row->at_us);
+    while ((result = entry_next(&reader, &news)) == ENTRY_OK) {
+        verify(share_adopt(member->jobd, &news, &source) == SHARE_OK);
+        entry_release_news(&news);
+    }
+    verify(result == ENTRY_END);
+    share_adopted(member->jobd, next_id, row->at_us);
+}
+
+static void catch_up(struct member *member)
+{
+    struct cluster *cluster = member->cluster;
+    while (member->seq < cluster->rows_len)
+        adopt_row(member, &cluster->rows[member->seq++]);
+}
+
+static void add_news(void *context, const struct news *news)
+{
+    entry_add(context, news);
+}
+
+static void append(struct member *member)
+{
+    struct cluster *cluster = member->cluster;
+    struct entry entry = {.bytes = NULL};
+    entry_begin(&entry, ENTRY_FORMAT, cluster->now_us, share_next_id(member->jobd));
+    share_each(member->jobd, cluster->now_us, add_news, &entry);
+    verify(entry_end(&entry) && share_is_empty(member->jobd));
+    if (member->lost || entry.items == 0) {
+        entry_release(&entry);
+        return;
+    }
+    verify(cluster->rows_len < ROWS_MAX && member->seq == cluster->rows_len);
+    cluster->rows[cluster->rows_len++] =
+        (struct row){.bytes = entry.bytes, .size = entry.size, .at_us = cluster->now_us};
+    member->seq++;
+}
+
+/* ---- turns */
+
+/* The engine is as if the turn had not been: it reads everything again. */
+static void recover(struct member *member)
+{
+    share_forget(member->jobd);
+    member->seq = 0;
+    catch_up(member);
+    share_remembered(member->jobd);
+}
+
+static void take_turn(struct member *member)
+{
+    struct cluster *cluster = member->cluster;
+    unsigned calls = below(cluster, CALLS_MAX);
+    catch_up(member);
+    member->lost = below(cluster, 100) == 0;
+    member->in_turn = true;
+    share_begin(member->jobd, cluster->now_us);
+    for (unsigned i = 0; i < calls && !share_is_full(member->jobd); i++)
+        cluster_call(member);
+    bool changed = !share_is_empty(member->jobd), written_first = below(cluster, 2) == 0;
+    /* It may be known before or after the news were taken. */
+    if (changed && (!member->lost || written_first))
+        append(member);
+    member->lost &= changed;
+    member->in_turn = false;
+    share_end(member->jobd, member->lost);
+    cluster_tell(member);
+    if (member->lost)
+        recover(member);
+    member->lost = false;
+    check_engine(member->jobd);
+}
+
+static void pass_time(struct cluster *cluster)
+{
+    static const unsigned steps[] = {10, 300, 2000, 50000};
+    cluster->now_us += 1 + below(cluster, steps[below(cluster, 4)]);
+    if (below(cluster, 300) == 0)
+        cluster->now_us += INT64_C(70000000); /* longer than workers are believed to go on */
+}
+
+static void compare_all(struct cluster *cluster)
+{
+    for (unsigned i = 0; i < MEMBERS; i++) {
+        catch_up(&cluster->members[i]);
+        share_adopt_time(cluster->members[i].jobd, cluster->now_us);
+        share_adopted(cluster->members[i].jobd, 0, cluster->now_us);
+    }
+    for (unsigned i = 1; i < MEMBERS; i++)
+        cluster_compare(cluster->members[0].jobd, cluster->members[i].jobd);
+}
+
+void cluster_drive(struct chance *chance, unsigned turns)
+{
+    struct cluster *cluster = calloc(1, sizeof *cluster);
+    verify(cluster != NULL);
+    cluster->chance = chance;
+    cluster->now_us = 1000000;
+    cluster->rows = calloc(ROWS_MAX, sizeof *cluster->rows);
+    verify(cluster->rows != NULL && turns <= ROWS_MAX);
+    for (unsigned i = 0; i < MEMBERS; i++)
+        open_engine(cluster, &cluster->members[i]);
+    for (unsigned i = 0; i < turns && !chance_over(chance); i++) {
+        struct member *member = &cluster->members[below(cluster, MEMBERS)];
+        if (below(cluster, 200) == 0) { /* it ends, and another begins */
+            close_engine(member);
+            open_engine(cluster, member);
+        }
+        take_turn(member);
+        cluster_look(&cluster->members[below(cluster, MEMBERS)]);
+        pass_time(cluster);
+        if (i % 20 == 0)
+            compare_all(cluster);
+    }
+    compare_all(cluster);
+    for (unsigned i = 0; i < MEMBERS; i++)
+        close_engine(&cluster->members[i]);
+    for (uint64_t i = 0; i < cluster->rows_len; i++)
+        free(cluster->rows[i].bytes);
+    free(cluster->rows);
+    free(cluster);
+}
