@@ -69,7 +69,7 @@ TEST_LIBS := -lcmocka
 LIBRARY := $(wildcard src/engine/*.c) $(addprefix src/base/,clock.c heap.c pages.c rate.c ring.c) \
            $(addprefix src/run/,call.c pool.c wait_sync.c)
 LIBRARY_OBJECTS := $(LIBRARY:%.c=$(B)/%.o)
-SRC     := $(filter-out src/http/tls_none.c,$(wildcard src/*.c src/*/*.c))
+SRC     := $(filter-out src/http/tls_none.c src/ledger/ledger_none.c,$(wildcard src/*.c src/*/*.c))
 OBJECTS := $(SRC:%.c=$(B)/%.o)
 PARTS   := $(filter-out $(B)/src/main.o,$(OBJECTS))
 ALL_TESTS := $(wildcard tests/*/test_*.c)

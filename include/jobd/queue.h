@@ -207,6 +207,7 @@ struct jobd_turns {
     /* As jobd_enter() and jobd_leave() say. */
     void (*enter)(void *context, struct jobd_turn *turn);
     bool (*leave)(void *context, struct jobd_turn *turn, struct jobd_waiter *waiter);
+    void (*looked)(void *context);
     /* There is something to be done in a turn. As `on_earlier_deadline`. */
     void (*due)(void *context);
     void *context;
@@ -402,10 +403,13 @@ struct jobd_turn {
      * run() did, and it is on disk; or JOBD_STORE_FAILED: nothing was done. */
     void (*over)(struct jobd_turn *turn, enum jobd_result result);
     void *context;
-    bool looks; /* it changes nothing: it waits until this process has seen all that there is */
-    struct {    /* private */
+    /* It changes nothing, and run() is not called: it waits until this process knows all that there
+     * was when it entered. After JOBD_OK no other turn begins until jobd_looked(). */
+    bool looks;
+    struct { /* private */
         struct jobd_turn *next;
         int state;
+        enum jobd_result result;
     } link;
 };
 
@@ -413,6 +417,8 @@ struct jobd_turn {
 JOBD_API void jobd_enter(struct jobd *jobd, struct jobd_turn *turn);
 /* Ends it early, and so the wait of its waiter, as jobd_cancel_wait() does. */
 JOBD_API bool jobd_leave(struct jobd *jobd, struct jobd_turn *turn, struct jobd_waiter *waiter);
+/* Whoever entered a turn that looks has seen what he wanted. */
+JOBD_API void jobd_looked(struct jobd *jobd);
 /* Are there turns? */
 JOBD_API bool jobd_shared(const struct jobd *jobd);
 
@@ -531,6 +537,7 @@ struct jobd_stats {
     bool declared, paused;
     uint32_t queued, scheduled, running;
     uint32_t leased;                            /* of those that run */
+    uint32_t elsewhere; /* of those that run: in workers of other processes */
     uint64_t admitted, done, failed, cancelled; /* totals since the start */
     uint64_t rejected;                          /* jobs refused: queue full, or no memory */
     uint64_t retried;                           /* failed attempts that were not the last */

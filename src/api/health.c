@@ -28,6 +28,8 @@ static enum step answer_ready(struct call *call, enum jobd_result result)
         return respond_result(call, JOBD_CLOSED);
     if (api->store != NULL && store_failing(api->store, &reason))
         return respond_error(call, 503, reason.text);
+    if (api->turns != NULL && turns_failing(api->turns, &reason))
+        return respond_error(call, 503, reason.text);
     if (all_full(api->jobd))
         return respond_error(call, 503, "full");
     return respond_line(call, result);
@@ -67,6 +69,8 @@ const struct endpoint health_endpoints[] = {
         .paths = {"/metrics"},
         .methods = GET_OR_HEAD,
         .scope = SCOPE_READ,
+        .looks = true,
+        .is_figures = true,
         .any_parameter = true,
         .answer = answer_metrics,
     },

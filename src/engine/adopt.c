@@ -314,12 +314,12 @@ static uint32_t node_place_locked(struct op *op, uint32_t id, int64_t now_us)
     uint32_t i = 0;
     while (i < share->nodes_len && share->nodes[i].id != id)
         i++;
-    if (i < NODES_MAX)
+    if (i < NODES_KNOWN)
         return i;
-    for (i = 0; i < NODES_MAX; i++)
+    for (i = 0; i < NODES_KNOWN; i++)
         if (share->nodes[i].until_us <= now_us && !share_runs_locked(op, share->nodes[i].id))
             return i;
-    return NODES_MAX;
+    return NODES_KNOWN;
 }
 
 static enum share_result adopt_node_locked(struct op *op, const struct news *news,
@@ -334,7 +334,7 @@ static enum share_result adopt_node_locked(struct op *op, const struct news *new
         share->own_until_us = news->until_us;
         return SHARE_OK;
     }
-    if (i == NODES_MAX)
+    if (i == NODES_KNOWN)
         return SHARE_ROOM;
     share->nodes_len += i == share->nodes_len;
     share->nodes[i] = (struct node){.id = news->node, .until_us = news->until_us};
@@ -407,6 +407,17 @@ static void forget_job_locked(struct op *op, struct job *job) REQUIRES(op->jobd-
     jobs_erase(&op->jobd->jobs, job, op);
 }
 
+/* They may have ended attempts in the turn that is lost: they say so again. */
+static void send_workers_home_locked(struct op *op, struct queue *queue) REQUIRES(op->jobd->lock)
+{
+    struct waiting *waiting = TAILQ_FIRST(&queue->take_waiters), *next;
+    for (; waiting != NULL; waiting = next) {
+        next = TAILQ_NEXT(waiting, link);
+        if (waiter_of(waiting)->lease_us == 0)
+            wait_end_locked(op, waiter_of(waiting), JOBD_STORE_FAILED);
+    }
+}
+
 static void forget_queue_locked(struct op *op, uint32_t index) REQUIRES(op->jobd->lock)
 {
     struct queue *queue = &op->jobd->queues[index];
@@ -415,6 +426,7 @@ static void forget_queue_locked(struct op *op, uint32_t index) REQUIRES(op->jobd
     memset(&queue->waited, 0, sizeof queue->waited);
     memset(&queue->ran, 0, sizeof queue->ran);
     queue->paused = false;
+    send_workers_home_locked(op, queue);
     op->jobd->share->queues[index] = (struct told){.touched = false};
 }
 

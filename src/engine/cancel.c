@@ -159,6 +159,7 @@ void jobd_cancel_all(struct jobd *jobd, int64_t now_us)
         (void)jobd_purge(jobd, i, NULL, now_us, &purged);
     for (bool more = true; more;) {
         op_begin(&op, jobd, NULL, now_us);
+        op.outside = jobd->share != NULL;
         more = stop_one_locked(&op);
         op_end(&op);
     }

@@ -130,6 +130,19 @@ static struct jobd_waiter *next_putter(struct queue *queue)
     return fits ? putter : NULL;
 }
 
+bool dispatch_is_needed(struct queue *queue)
+{
+    struct waiting *waiting;
+    if (next_putter(queue) != NULL)
+        return true;
+    if (queue_ready(queue) == 0 || queue->paused)
+        return false;
+    TAILQ_FOREACH (waiting, &queue->take_waiters, link)
+        if (waiter_of(waiting)->lease_us > 0 || worker_is_free(queue))
+            return true;
+    return false;
+}
+
 /* ---- dispatch */
 
 void dispatch_locked(struct op *op, struct queue *queue)
@@ -152,6 +165,16 @@ void dispatch_locked(struct op *op, struct queue *queue)
         wait_end_all_locked(op, &op->jobd->idle_waiters, JOBD_OK);
 }
 
+void dispatch_soon_locked(struct op *op, struct queue *queue)
+{
+    if (op->jobd->share == NULL) {
+        dispatch_locked(op, queue);
+    } else if (dispatch_is_needed(queue)) {
+        queue->dispatch_needed = true;
+        op->jobd->dispatch_needed = true;
+    }
+}
+
 enum jobd_result dispatch_take_locked(struct op *op, struct queue *queue, struct jobd_waiter *taker)
 {
     if (queue_ready(queue) == 0)
@@ -160,19 +183,6 @@ enum jobd_result dispatch_take_locked(struct op *op, struct queue *queue, struct
     struct job *job = next_job_locked(op, queue);
     enum jobd_result result = can_give_locked(op, queue, job, taker);
     return result == JOBD_OK ? give_locked(op, job, taker) : result;
-}
-
-bool dispatch_is_needed(struct queue *queue)
-{
-    struct waiting *waiting;
-    if (next_putter(queue) != NULL)
-        return true;
-    if (queue_ready(queue) == 0 || queue->paused)
-        return false;
-    TAILQ_FOREACH (waiting, &queue->take_waiters, link)
-        if (waiter_of(waiting)->lease_us > 0 || worker_is_free(queue))
-            return true;
-    return false;
 }
 
 bool dispatch_is_idle_locked(struct op *op)

@@ -10,6 +10,9 @@
  * is so. Call it when either may have changed. */
 void dispatch_locked(struct op *op, struct queue *queue) REQUIRES(op->jobd->lock);
 
+/* The same; in the next turn, where queues are shared and so nothing may change outside of one. */
+void dispatch_soon_locked(struct op *op, struct queue *queue) REQUIRES(op->jobd->lock);
+
 /* A job for a taker who just came; nobody waits who could have it: JOBD_OK, it has one;
  * JOBD_PENDING, when that is written; or JOBD_TIMEOUT, there is none, or JOBD_OUT_OF_MEMORY, its
  * account has no room for it. */

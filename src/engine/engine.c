@@ -284,12 +284,13 @@ int jobd_queue_resize(struct jobd *jobd, uint32_t index, uint32_t capacity, uint
     if (capacity == 0 || capacity > queue->capacity_max || workers > queue->workers_max)
         return -EINVAL;
     op_begin(&op, jobd, NULL, now_us);
+    op.outside = true;
     if (workers < queue->workers)
         send_workers_home_locked(&op, queue);
     queue->capacity = capacity;
     queue->workers = workers;
     refuse_too_large_locked(&op, queue);
-    dispatch_locked(&op, queue);
+    dispatch_soon_locked(&op, queue);
     op_end(&op);
     return 0;
 }

@@ -238,6 +238,7 @@ void jobd_stats(struct jobd *jobd, uint32_t queue_index, int64_t now_us, struct 
         .scheduled = queue->in_state[JOBD_SCHEDULED],
         .running = queue->in_state[JOBD_RUNNING],
         .leased = queue->leased,
+        .elsewhere = queue->elsewhere,
         .admitted = queue->admitted,
         .done = queue->ended[JOBD_DONE],
         .failed = queue->ended[JOBD_FAILED],

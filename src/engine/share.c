@@ -23,7 +23,7 @@ void jobd_enter(struct jobd *jobd, struct jobd_turn *turn)
         jobd->share->turns.enter(jobd->share->turns.context, turn);
         return;
     }
-    enum jobd_result result = turn->run(turn);
+    enum jobd_result result = turn->looks ? JOBD_OK : turn->run(turn);
     if (result != JOBD_PENDING)
         turn->over(turn, result);
 }
@@ -33,6 +33,12 @@ bool jobd_leave(struct jobd *jobd, struct jobd_turn *turn, struct jobd_waiter *w
     return jobd->share != NULL
                ? jobd->share->turns.leave(jobd->share->turns.context, turn, waiter)
                : jobd_cancel_wait(jobd, waiter);
+}
+
+void jobd_looked(struct jobd *jobd)
+{
+    if (jobd->share != NULL)
+        jobd->share->turns.looked(jobd->share->turns.context);
 }
 
 bool jobd_shared(const struct jobd *jobd)
@@ -153,6 +159,7 @@ void share_begin(struct jobd *jobd, int64_t now_us)
     verify(!jobd->share->in_turn);
     jobd->share->in_turn = true;
     jobd->share->told_due = false;
+    jobd->share->touched_bytes = 0;
     jobd->share->renews = runs_here_locked(&op) &&
                           jobd->share->own_until_us <= later_us(now_us, NODE_RENEW_US);
     op_end(&op);

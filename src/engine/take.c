@@ -39,9 +39,10 @@ void jobd_take_again(struct jobd *jobd, struct jobd_budget *budget, int64_t now_
 {
     struct op op;
     op_begin(&op, jobd, NULL, now_us);
+    op.outside = true;
     account_await_no_more(budget);
     for (uint32_t i = 0; i < jobd->queues_len; i++)
-        dispatch_locked(&op, &jobd->queues[i]);
+        dispatch_soon_locked(&op, &jobd->queues[i]);
     op_end(&op);
 }
 

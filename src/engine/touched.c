@@ -83,6 +83,7 @@ void share_touch_locked(struct op *op, const struct job *job, enum row_kind row)
     } else {
         *touch = (struct touch){.is_in = true};
         share->touched_len++;
+        share->touched_bytes += jobs_weight(job);
     }
     touch->fresh |= row == ROW_ADD;
     touch->moved |= row == ROW_MOVE;
@@ -121,7 +122,7 @@ void share_note_end_locked(struct op *op, const struct job *job)
 
 bool share_has_room(const struct share *share)
 {
-    return share->touched_len < TOUCHED_MAX;
+    return share->touched_len < TOUCHED_MAX && share->touched_bytes < TOUCHED_BYTES;
 }
 
 /* ---- who is told later */

@@ -14,7 +14,9 @@
 
 enum {
     TOUCHED_MAX = 8192, /* jobs of one turn, about: what could go on for long stops there */
-    NODES_MAX = 16      /* other processes that have jobs running, at a time */
+    TOUCHED_BYTES = 4 << 20,
+    NODES_MAX = 16,     /* processes for whose workers there is room */
+    NODES_KNOWN = 1024  /* those that have been there of late, too */
 };
 
 /* Of the record with that index; numbers count from 1, 0 is the list itself. */
@@ -57,6 +59,7 @@ struct share {
     /* changed in this turn */
     struct touch *touches; /* of all records, and one for the list */
     uint32_t touched_len;
+    size_t touched_bytes; /* of those, roughly */
     struct told *queues;
     uint32_t queues_touched;
     uint32_t *leases; /* that are over: their indices */
@@ -69,7 +72,7 @@ struct share {
     struct stop *stops;
     uint32_t stops_len, stops_max;
 
-    struct node nodes[NODES_MAX];
+    struct node nodes[NODES_KNOWN];
     uint32_t nodes_len;
     int64_t own_until_us; /* as the others know it */
     bool renews, leaves;

@@ -24,7 +24,7 @@ const struct statement ledger_statements[] = {
     {"fetch",
      "SELECT seq, node, turn, at, body FROM"
      " (SELECT *, sum(octet_length(body)) OVER (ORDER BY seq) - octet_length(body) AS before FROM"
-     " (SELECT * FROM jobd_log WHERE seq >= $1 ORDER BY seq LIMIT 256) some) more"
+     " (SELECT * FROM jobd_log WHERE seq >= $1 ORDER BY seq LIMIT 256) AS few) AS sized"
      " WHERE before < 4194304 ORDER BY seq"},
     {"add", "INSERT INTO jobd_log VALUES ($1, $2, $3, $4, $5)"},
     {"commit", "COMMIT"},

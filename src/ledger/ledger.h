@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/problem.h"
 
@@ -76,7 +77,10 @@ struct ledger_options {
 };
 
 /* Is it the address of a database, and not a directory? */
-bool ledger_is_url(const char *text);
+static inline bool ledger_is_url(const char *text)
+{
+    return strncmp(text, "postgres://", 11) == 0 || strncmp(text, "postgresql://", 13) == 0;
+}
 /* Can libpq read it? Does not connect. False, and a problem that does not show what it says. */
 bool ledger_check(const char *url, struct problem *problem);
 

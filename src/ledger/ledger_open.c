@@ -57,11 +57,6 @@ enum ledger_result ledger_judge(const struct ledger *ledger, const PGresult *res
 
 /* ---- the address */
 
-bool ledger_is_url(const char *text)
-{
-    return strncmp(text, "postgres://", 11) == 0 || strncmp(text, "postgresql://", 13) == 0;
-}
-
 bool ledger_check(const char *url, struct problem *problem)
 {
     char *why = NULL;

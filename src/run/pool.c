@@ -30,6 +30,10 @@ enum presence { IDLE, WORKING, LEAVING, GONE };
 
 struct worker {
     struct wait_sync sync;
+    struct jobd_turn turn;       /* where queues are shared */
+    struct jobd_task task;       /* its last one, */
+    struct jobd_outcome outcome; /* and how that has ended */
+    bool reports;                /* which nobody may know yet */
     struct jobd_pool *pool; /* NULL: it has never had a thread, nothing of it is made */
     uint32_t queue;
     pthread_t thread; /* unless it is idle */
@@ -59,6 +63,7 @@ struct jobd_pool {
     uint32_t *wanted; /* threads of each */
     struct timer timer;
     bool timer_made, timer_started;
+    atomic_bool stops;
 };
 
 static _Thread_local struct worker *this_worker;
@@ -93,7 +98,8 @@ static void *timer_main(void *context)
     struct jobd_pool *pool = context;
     bool go_on;
     do {
-        int64_t next_us = jobd_tick(pool->jobd, clock_now_us());
+        int64_t next_us = jobd_shared(pool->jobd) ? jobd_tick_waiters(pool->jobd, clock_now_us())
+                                                  : jobd_tick(pool->jobd, clock_now_us());
         mutex_lock(&pool->timer.lock);
         go_on = timer_wait_locked(&pool->timer, next_us);
         mutex_unlock(&pool->timer.lock);
@@ -201,17 +207,79 @@ static bool move(struct worker *worker, enum presence from, enum presence to)
     return moves;
 }
 
+/* ---- where queues are shared: the end of a job and the next one are one turn. If that is lost it
+ * is taken again: so what the job has left is kept as long as nobody knows it. */
+
+static enum jobd_result run_turn(struct jobd_turn *turn)
+{
+    struct worker *worker = turn->context;
+    struct jobd *jobd = worker->pool->jobd;
+    if (worker->reports) {
+        const struct jobd_outcome outcome = worker->outcome;
+        if (outcome.output != NULL)
+            (void)jobd_blob_ref(outcome.output);
+        if (outcome.error != NULL)
+            (void)jobd_blob_ref(outcome.error);
+        jobd_finish(jobd, &worker->task, &outcome, clock_now_us());
+    }
+    return jobd_take(jobd, worker->queue, &worker->sync.waiter, clock_now_us());
+}
+
+static void turn_over(struct jobd_turn *turn, enum jobd_result result)
+{
+    struct worker *worker = turn->context;
+    worker->sync.waiter.result = result;
+    worker->sync.waiter.wake(&worker->sync.waiter);
+}
+
+static void forget_report(struct worker *worker)
+{
+    if (!worker->reports)
+        return;
+    jobd_blob_unref(worker->outcome.output);
+    jobd_blob_unref(worker->outcome.error);
+    worker->reports = false;
+}
+
+static void keep_report(struct worker *worker, const struct jobd_outcome *outcome)
+{
+    worker->task = worker->sync.waiter.task;
+    worker->outcome = *outcome;
+    worker->reports = true;
+}
+
+/* JOBD_STORE_FAILED when nobody knows of the report yet. */
+static enum jobd_result take_in_turn(struct worker *worker)
+{
+    struct jobd *jobd = worker->pool->jobd;
+    worker->turn = (struct jobd_turn){.run = run_turn, .over = turn_over, .context = worker};
+    jobd_enter(jobd, &worker->turn);
+    enum jobd_result result = wait_sync_until(&worker->sync, jobd, JOBD_NEVER);
+    if (result != JOBD_STORE_FAILED)
+        forget_report(worker);
+    else if (atomic_load(&worker->pool->stops))
+        result = JOBD_CLOSED;
+    return result;
+}
+
+static enum jobd_result take(struct worker *worker)
+{
+    struct jobd *jobd = worker->pool->jobd;
+    if (jobd_shared(jobd))
+        return take_in_turn(worker);
+    enum jobd_result result =
+        jobd_take(jobd, worker->queue, &worker->sync.waiter, clock_now_us());
+    return result == JOBD_PENDING ? wait_sync_until(&worker->sync, jobd, JOBD_NEVER) : result;
+}
+
 static void *worker_main(void *context)
 {
     struct worker *worker = context;
     struct jobd *jobd = worker->pool->jobd;
     const struct jobd_runner *runner = &worker->pool->runners[worker->queue];
     this_worker = worker;
-    while (!move(worker, LEAVING, GONE)) {
-        enum jobd_result result =
-            jobd_take(jobd, worker->queue, &worker->sync.waiter, clock_now_us());
-        if (result == JOBD_PENDING)
-            result = wait_sync_until(&worker->sync, jobd, JOBD_NEVER);
+    while (worker->reports || !move(worker, LEAVING, GONE)) {
+        enum jobd_result result = take(worker);
         if (result == JOBD_TIMEOUT) /* sent home: perhaps not this one */
             continue;
         if (result == JOBD_STORE_FAILED) {
@@ -225,8 +293,12 @@ static void *worker_main(void *context)
         begin_attempt(worker);
         runner->run(task, &outcome, runner->context);
         end_attempt(worker);
-        jobd_finish(jobd, task, &outcome, clock_now_us());
+        if (jobd_shared(jobd))
+            keep_report(worker, &outcome);
+        else
+            jobd_finish(jobd, task, &outcome, clock_now_us());
     }
+    forget_report(worker);
     return NULL;
 }
 
@@ -438,6 +510,7 @@ static void timer_join(struct timer *timer)
 void jobd_pool_stop(struct jobd_pool *pool)
 {
     if (pool->timer_started) {
+        atomic_store(&pool->stops, true);
         jobd_close(pool->jobd);
         jobd_cancel_all(pool->jobd, clock_now_us());
         jobd_stop_takers(pool->jobd);

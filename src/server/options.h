@@ -48,7 +48,8 @@ struct options {
     uint64_t connections_max, per_address_max, leases_max;
     int64_t header_us, idle_us, grace_us, kill_after_us;
     char *config;                    /* the file they came from, or NULL */
-    char *data;                      /* a directory, or NULL: memory only */
+    char *data;                      /* a directory, a database's URL, or NULL: memory only */
+    char *node;                      /* its name there, or NULL: the host's */
     unsigned sync;                   /* enum store_sync */
     char *token_file;                /* or NULL */
     char *tls_certificate, *tls_key; /* both or none */
