@@ -21,7 +21,7 @@ Q       := $(if $(V),,@)
 # ---- packages of Debian 12
 
 BUILD_PACKAGES := gcc libc6-dev binutils pkg-config libmicrohttpd-dev libcjson-dev libbsd-dev \
-                  libcurl4-gnutls-dev libsqlite3-dev zlib1g-dev libgnutls28-dev libpq-dev
+                  libcurl4-gnutls-dev libsqlite3-dev zlib1g-dev libgnutls28-dev nettle-dev libpq-dev
 TEST_PACKAGES  := libcmocka-dev prometheus curl openssl python3 nodejs
 CHECK_PACKAGES := clang clang-19 clang-format clang-tidy libclang-rt-14-dev cppcheck mandoc systemd g++ gcc-11 \
                   gcc-aarch64-linux-gnu gcc-arm-linux-gnueabihf gcc-i686-linux-gnu libc6-dev-arm64-cross \
@@ -55,12 +55,12 @@ PIC      := -fPIE
 LIBRARY_PIC := -fPIC -fno-semantic-interposition
 BASE     := -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Iinclude -Isrc -fvisibility=hidden -pthread -MMD -MP
 ALL_CFLAGS = $(BASE) $(INCLUDES) $(WARNINGS) $(HARDEN) $(SANITIZE) $(PIC) $(CPPFLAGS) $(CFLAGS)
-PACKAGES := libmicrohttpd libcjson libcurl sqlite3 zlib gnutls libpq
+PACKAGES := libmicrohttpd libcjson libcurl sqlite3 zlib gnutls nettle libpq
 # A compiler knows its own machine's folder; that of another one would be wrong.
 INCLUDES := $(patsubst -I%,-isystem%,$(filter-out $(addprefix -I/usr/include/%-linux-,gnu gnueabi gnueabihf),$\
               $(shell $(PKG_CONFIG) --cflags-only-I $(PACKAGES) 2>/dev/null)))
 LIBS     := $(shell $(PKG_CONFIG) --libs $(PACKAGES) 2>/dev/null || \
-              echo -lmicrohttpd -lcjson -lcurl -lsqlite3 -lz -lgnutls -lpq)
+              echo -lmicrohttpd -lcjson -lcurl -lsqlite3 -lz -lgnutls -lnettle -lpq)
 TEST_LIBS := -lcmocka
 
 # ---- what is made of what

@@ -20,22 +20,25 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "jobd/blob.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
 
 #define JOBD_VERSION "0.1.0"
 
-#define JOBD_API       __attribute__((visibility("default")))
-#define JOBD_MUST_READ __attribute__((warn_unused_result))
-
 #define JOBD_QUEUE_NAME_MAX   64
 #define JOBD_PRIORITIES       8 /* 0 runs first; the scale of RFC 9218 */
 #define JOBD_PRIORITY_DEFAULT 3
 #define JOBD_ATTEMPTS_MAX     1000
-#define JOBD_TOKEN_SIZE       33  /* of a lease, with its NUL: 128 bits in hexadecimal */
-#define JOBD_TRACE_SIZE       64  /* a traceparent, with its NUL */
-#define JOBD_KEY_SIZE         256 /* an idempotency key, with its NUL */
+#define JOBD_TOKEN_SIZE       33   /* of a lease, with its NUL: 128 bits in hexadecimal */
+#define JOBD_TRACE_SIZE       64   /* a traceparent, with its NUL */
+#define JOBD_KEY_SIZE         256  /* an idempotency key, with its NUL */
+#define JOBD_GROUP_SIZE       65   /* whose job it is, with its NUL */
+#define JOBD_TAGS_MAX         8    /* of a job */
+#define JOBD_TAG_SIZE         65   /* one, with its NUL */
+#define JOBD_TEXT_MAX         8192 /* bytes of one of a job's texts */
 #define JOBD_ID_MAX           ((UINT64_C(1) << 53) - 1) /* exact in JSON for every language */
 #define JOBD_FIRST_ID_MAX     (UINT64_C(3) << 51)       /* then there are enough for ever */
 #define JOBD_FAILURE_SIZE     160 /* the first line of an error, with its NUL */
@@ -84,70 +87,6 @@ enum jobd_result {
 /* One line in English, without a full stop. */
 JOBD_API const char *jobd_result_text(enum jobd_result result);
 
-/* ---- payloads ------------------------------------------------------------------------------- */
-
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wpedantic" /* C++ has no arrays like `bytes` */
-/* Bytes and their media type, shared by counting: whoever keeps one holds a reference. */
-struct jobd_blob {
-    size_t size;
-    const char *type; /* "" when not known */
-    struct {          /* private */
-        struct jobd_blob *next;
-        uint32_t references;
-        uint32_t shares_type;
-    } link;
-    unsigned char bytes[] __attribute__((aligned(16)));
-};
-#pragma GCC diagnostic pop
-
-/* `size` bytes to be filled in before anybody else sees the blob, and a copy of `type` (borrowed,
- * may be NULL). NULL when memory is short. The caller holds the one reference. */
-JOBD_API struct jobd_blob *jobd_blob_new(size_t size, const char *type);
-/* A media type that many blobs have, each a reference to the one copy. NULL when memory is short;
- * the caller holds a reference, too. `text` is borrowed. */
-struct jobd_type;
-JOBD_API struct jobd_type *jobd_type_new(const char *text);
-/* Gives the caller's reference back. Takes NULL. */
-JOBD_API void jobd_type_unref(struct jobd_type *type);
-/* As jobd_blob_new(), with a reference to the type. */
-JOBD_API struct jobd_blob *jobd_blob_new_typed(size_t size, struct jobd_type *type);
-/* The same as jobd_blob_new() with a text and its type. */
-JOBD_API struct jobd_blob *jobd_blob_text(const char *text);
-JOBD_API struct jobd_blob *jobd_blob_ref(struct jobd_blob *blob);
-/* Gives a reference back; the last one frees. Takes NULL. */
-JOBD_API void jobd_blob_unref(struct jobd_blob *blob);
-
-/* ---- memory of those who ask ----------------------------------------------------------------
- *
- * What somebody brings along, and what is needed to tell him, is counted before it is there. */
-
-/* Bytes that many have at a time: some for all of them, some only for those who empty the queues,
- * so that who fills them cannot take the last. Whoever is alone in either may have more than there
- * is, so that nothing is too large for ever. Any thread, no lock. */
-struct jobd_budget {
-    size_t common, reserve; /* at most; set before anything is counted */
-    size_t common_used, reserve_used;
-    uint32_t awaited; /* private: takers wait until some is given back */
-};
-
-/* What one of them has. Zeroed at first, the first block filled in; for one thread at a time, or
- * the engine. */
-struct jobd_account {
-    struct jobd_budget *budget; /* borrowed */
-    size_t uncounted;           /* up to so many bytes are: they go with whatever it belongs to */
-    bool empties;               /* a queue: the reserve is for it too */
-
-    size_t bytes;           /* it has, counted or not */
-    size_t common, reserve; /* private: of the counted ones */
-};
-
-/* So many more; false, and nothing is changed, when there are not so many. */
-JOBD_API JOBD_MUST_READ bool jobd_charge(struct jobd_account *account, size_t bytes);
-/* It has no more than so many from here on. True: takers wait for them, and jobd_take_again() is
- * due. */
-JOBD_API bool jobd_trim(struct jobd_account *account, size_t bytes);
-
 /* ---- start and end -------------------------------------------------------------------------- */
 
 struct jobd;
@@ -162,6 +101,7 @@ struct jobd_queue_config {
     /* After the nth failed attempt the next waits a random time between half of and the whole of
      * backoff_min_us * 2^n, but no less than backoff_min_us and no more than backoff_max_us. */
     int64_t backoff_min_us, backoff_max_us;
+    int64_t expires_us; /* a job's, from when it came, when it does not say; 0: never */
     /* What jobd_queue_resize() may make of the first two; less than they are: they. */
     uint32_t capacity_max, workers_max;
     uint32_t restored; /* waiting jobs that will be brought back, perhaps more than the capacity */
@@ -233,8 +173,8 @@ JOBD_API uint32_t jobd_queues_len(const struct jobd *jobd);
 /* False for one that takes no jobs in and gives none out: verbs that would say JOBD_UNDECLARED. */
 JOBD_API bool jobd_queue_declared(const struct jobd *jobd, uint32_t queue);
 
-/* Changes attempts, timeout_us and backoff to what the config says: for jobs that come in and
- * attempts that begin or fail after that. 0; or -EINVAL, and nothing is changed. */
+/* Changes attempts, timeout_us, backoff and expires_us to what the config says: for jobs that come
+ * in and attempts that begin or fail after that. 0; or -EINVAL, and nothing is changed. */
 JOBD_API JOBD_MUST_READ int jobd_queue_change(struct jobd *jobd, uint32_t queue,
                                               const struct jobd_queue_config *config);
 
@@ -286,14 +226,35 @@ struct jobd_info {
     bool stopping; /* runs, and has been told to stop */
     uint32_t attempt, attempts;
     int64_t created_us;
-    int64_t run_at_us; /* not before then: its delay, or the backoff of its next attempt */
+    int64_t run_at_us;  /* not before then: its delay, or the backoff of its next attempt */
+    int64_t expires_us; /* an attempt that has not begun by then never does */
     int64_t started_us, finished_us;
     size_t payload_bytes, output_bytes;
     bool output_truncated;
-    bool has_error;
+    bool has_error, has_words;
     bool exited; /* exit_code counts */
     int exit_code;
     char trace[JOBD_TRACE_SIZE]; /* "": none */
+};
+
+/* What is said of a job in words, and kept with it. */
+enum jobd_text {
+    JOBD_GROUP, /* whose it is: for limits and turns */
+    JOBD_TAGS,  /* to be found by: each ends with a line feed */
+    JOBD_TEXTS
+};
+
+/* One of the texts that jobd_get_blob() gives as JOBD_WORDS; "" when there is none. `words` may be
+ * NULL. Valid as long as the blob. */
+JOBD_API const char *jobd_text(const struct jobd_blob *words, enum jobd_text text);
+
+/* What few jobs are put with. */
+struct jobd_terms {
+    const char *texts[JOBD_TEXTS]; /* at most JOBD_TEXT_MAX bytes each; NULL: none */
+    /* An attempt that has not begun by this moment never does: the job is cancelled then, with the
+     * error "expired". 0: the queue's. */
+    int64_t expires_us;
+    bool expires_by_wall; /* a store keeps it by the wall clock */
 };
 
 /* A job that asks to be let in. */
@@ -301,6 +262,8 @@ struct jobd_put {
     uint32_t queue;
     uint8_t priority;   /* below JOBD_PRIORITIES */
     int64_t delay_us;   /* 0: now */
+    int64_t at_us;      /* in place of delay_us: not before this moment, which a store keeps by the
+                           wall clock; 0: none */
     uint32_t attempts;  /* at most JOBD_ATTEMPTS_MAX; 0: the queue's */
     int64_t timeout_us; /* of an attempt; 0: the queue's */
     const char *trace;  /* shorter than JOBD_TRACE_SIZE, copied; NULL: none */
@@ -308,7 +271,8 @@ struct jobd_put {
      * remembered, nothing is added: the put gets that job, or JOBD_CONFLICT when its payload is
      * another. */
     const char *key;
-    struct jobd_blob *payload; /* NULL: none. The reference is taken on success */
+    const struct jobd_terms *terms; /* copied before the verb returns; NULL: none */
+    struct jobd_blob *payload;      /* NULL: none. The reference is taken on success */
     /* More jobs than one, all or none, in place of `payload`: batch_len of them, with ids that
      * follow each other; without a key. Borrowed until success, then the references are taken. */
     struct jobd_blob *const *batch;
@@ -353,7 +317,7 @@ struct jobd_waiter {
      * has the token, which must be new and unguessable, says how the attempt ended. */
     int64_t lease_us;
     char token[JOBD_TOKEN_SIZE];
-    bool no_wait; /* jobd_take(): JOBD_TIMEOUT in place of waiting */
+    bool at_once; /* jobd_take(): what there is, or JOBD_TIMEOUT */
     /* jobd_put(), jobd_put_wait(): above 0 it waits for the end of its job too, for at most this
      * long from when that is in; see there. */
     int64_t end_us;
@@ -375,7 +339,7 @@ struct jobd_waiter {
                                  when info.output_bytes says that there is one: no room for it */
 
     struct jobd_waiter_hidden {
-        unsigned char bytes[144] __attribute__((aligned(8)));
+        unsigned char bytes[152] __attribute__((aligned(8)));
     } hidden; /* private to jobd */
 };
 
@@ -460,10 +424,10 @@ JOBD_API enum jobd_result jobd_cancel(struct jobd *jobd, uint64_t id, struct job
                                       int64_t now_us);
 
 /* Bytes that the put's jobs take while it waits for room, beside their payloads. */
-JOBD_API size_t jobd_put_weight(const struct jobd_put *put);
+JOBD_API size_t jobd_put_weight(const struct jobd *jobd, const struct jobd_put *put);
 
-/* A final job is queued again, with all its attempts: JOBD_OK; or JOBD_FULL, JOBD_OUT_OF_MEMORY,
- * JOBD_CLOSED, JOBD_NOT_FINAL, JOBD_NO_JOB. */
+/* A final job is queued again, with all its attempts, and does not expire any more: JOBD_OK; or
+ * JOBD_FULL, JOBD_OUT_OF_MEMORY, JOBD_CLOSED, JOBD_NOT_FINAL, JOBD_NO_JOB. */
 JOBD_API JOBD_MUST_READ enum jobd_result jobd_retry(struct jobd *jobd, uint64_t id,
                                                     struct jobd_waiter *waiter, int64_t now_us,
                                                     struct jobd_receipt *receipt);
@@ -495,7 +459,7 @@ JOBD_API void jobd_pause(struct jobd *jobd, uint32_t queue, bool paused, int64_t
 /* JOBD_OK or JOBD_NO_JOB. */
 JOBD_API enum jobd_result jobd_get(struct jobd *jobd, uint64_t id, struct jobd_info *info);
 
-enum jobd_part { JOBD_PAYLOAD, JOBD_OUTPUT, JOBD_ERROR };
+enum jobd_part { JOBD_PAYLOAD, JOBD_OUTPUT, JOBD_ERROR, JOBD_WORDS /* see jobd_text() */ };
 
 /* JOBD_OK and a reference to these bytes of the job, which is the caller's (NULL when it has none);
  * or JOBD_NO_JOB. Output and error are those of the last attempt that has ended. */
@@ -540,6 +504,7 @@ struct jobd_stats {
     uint32_t elsewhere; /* of those that run: in workers of other processes */
     uint64_t admitted, done, failed, cancelled; /* totals since the start */
     uint64_t rejected;                          /* jobs refused: queue full, or no memory */
+    uint64_t expired;                           /* of those cancelled: as their time was over */
     uint64_t retried;                           /* failed attempts that were not the last */
     uint64_t forgotten_early;                   /* before `keep` asks for it, as memory was short */
     int64_t oldest_us;            /* the longest wait among the first of each priority; 0: empty */
@@ -576,9 +541,9 @@ JOBD_API size_t jobd_memory(struct jobd *jobd);
  * it is woken with the task (JOBD_OK), JOBD_TIMEOUT or JOBD_CLOSED. Takers are served in the order
  * they came, one job to one taker. The waiter must stay until jobd_finish(); not so for a
  * lease: its task's payload is a reference, the caller's, key and trace are "", but it has
- * waiter->info, and there may be JOBD_TOO_MANY_LEASES, or, with no_wait, JOBD_OUT_OF_MEMORY: its
+ * waiter->info, and there may be JOBD_TOO_MANY_LEASES, or, with at_once, JOBD_OUT_OF_MEMORY: its
  * account has no room for the job that would be it.
- * With a journal a lease is given when it is written down (JOBD_PENDING, also with no_wait). */
+ * With a journal a lease is given when it is written down (JOBD_PENDING, also with at_once). */
 JOBD_API JOBD_MUST_READ enum jobd_result jobd_take(struct jobd *jobd, uint32_t queue,
                                                    struct jobd_waiter *waiter, int64_t now_us);
 

@@ -22,7 +22,7 @@
 
 enum {
     ENDPOINT_PATHS_MAX = 2,
-    ENDPOINT_PARAMETERS_MAX = 6,
+    ENDPOINT_PARAMETERS_MAX = 24,
 };
 
 #define WAIT_MAX_US (INT64_C(3600) * CLOCK_SECOND_US)
@@ -48,6 +48,7 @@ struct endpoint {
     enum scope scope;                      /* that a token needs */
     enum about about;
     const char *parameters[ENDPOINT_PARAMETERS_MAX]; /* the ones there are */
+    const char *repeated;                            /* of them the one that may come often */
     bool any_parameter;                              /* of whatever others add to the address */
     bool has_body; /* reads the request's; else that takes no memory */
     bool looks;      /* it changes nothing */

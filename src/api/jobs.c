@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "api/endpoint.h"
+#include "api/job_json.h"
 #include "api/respond.h"
 #include "base/json_scan.h"
 #include "base/text.h"
@@ -15,45 +16,6 @@ enum {
 };
 
 /* ---- one */
-
-static bool add_error(const struct api *api, cJSON *job, uint64_t id)
-{
-    struct jobd_blob *error = NULL;
-    if (jobd_get_blob(api->jobd, id, JOBD_ERROR, &error) != JOBD_OK || error == NULL)
-        return true; /* gone meanwhile */
-    bool whole = json_add_bytes(job, "error", error->bytes, error->size);
-    jobd_blob_unref(error);
-    return whole;
-}
-
-static cJSON *job_json(const struct api *api, const struct jobd_info *info)
-{
-    cJSON *job = cJSON_CreateObject();
-    bool whole =
-        json_add_int(job, "id", (int64_t)info->id) &&
-        cJSON_AddStringToObject(job, "queue", jobd_queue_name(api->jobd, info->queue)) != NULL &&
-        cJSON_AddStringToObject(job, "state", jobd_state_name(info->state)) != NULL &&
-        (!info->stopping || cJSON_AddTrueToObject(job, "stopping") != NULL) &&
-        json_add_int(job, "priority", info->priority) &&
-        json_add_int(job, "attempt", info->attempt) &&
-        json_add_int(job, "attempts", info->attempts) &&
-        json_add_time(job, "created_at", info->created_us) &&
-        (info->run_at_us == 0 || json_add_time(job, "run_at", info->run_at_us)) &&
-        (info->started_us == 0 || json_add_time(job, "started_at", info->started_us)) &&
-        (info->finished_us == 0 || json_add_time(job, "finished_at", info->finished_us)) &&
-        (!info->exited || json_add_int(job, "exit_code", info->exit_code)) &&
-        (!info->has_error || add_error(api, job, info->id)) &&
-        json_add_int(job, "payload_bytes", (int64_t)info->payload_bytes) &&
-        (info->output_bytes == 0 ||
-         json_add_int(job, "output_bytes", (int64_t)info->output_bytes)) &&
-        (!info->output_truncated || cJSON_AddTrueToObject(job, "output_truncated") != NULL) &&
-        (info->trace[0] == '\0' || cJSON_AddStringToObject(job, "trace", info->trace) != NULL);
-    if (!whole) {
-        cJSON_Delete(job);
-        return NULL;
-    }
-    return job;
-}
 
 static enum step reply_job(struct call *call, const struct jobd_info *info)
 {

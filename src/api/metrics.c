@@ -59,6 +59,8 @@ static const struct figure queue_figures[] = {
      .json = "failed"},
     {"jobd_jobs_cancelled_total", COUNTER, "Jobs that were cancelled.", QUEUE(cancelled),
      .json = "cancelled"},
+    {"jobd_jobs_expired_total", COUNTER, "Of those cancelled: that had not begun in time.",
+     QUEUE(expired), .json = "expired"},
     {"jobd_jobs_rejected_total", COUNTER, "Jobs that were refused with 429.", QUEUE(rejected),
      .json = "rejected"},
     {"jobd_jobs_forgotten_early_total", COUNTER,

@@ -6,18 +6,19 @@
 #include <string.h>
 
 #include "api/endpoint.h"
+#include "api/put_options.h"
 #include "api/respond.h"
 
 enum {
     RETRY_AFTER_MAX_S = 24 * 60 * 60,
-    TIMEOUT_MIN_US = 1000,
     ALLOCATION_BYTES = 16, /* that one takes beside what was asked for, about */
     ID_BYTES = 17          /* of a job's id and a comma: JOB_ID_MAX has 16 digits */
 };
 
 struct put_state {
-    struct jobd_put put; /* what it says is the request's; without the key */
-    int64_t block_us;    /* waits so long for room, at most; 0: not, or not any more */
+    struct jobd_put put;     /* what it says is the request's; without the key */
+    struct jobd_terms terms; /* without the texts */
+    int64_t block_us;        /* waits so long for room, at most; 0: not, or not any more */
 };
 
 static struct put_state *state_of(const struct call *call)
@@ -26,36 +27,6 @@ static struct put_state *state_of(const struct call *call)
 }
 
 /* ---- reading the request */
-
-/* Is a well-formed traceparent valid too (W3C Trace Context, section 3.2.2)? Ids of zeros alone
- * name nothing, and only later versions go on behind the flags. */
-static bool valid_trace(const char *trace)
-{
-    enum { TRACE_ID = 3, TRACE_ID_SIZE = 32, PARENT_ID = 36, PARENT_ID_SIZE = 16, END = 55 };
-    return strspn(trace + TRACE_ID, "0") < TRACE_ID_SIZE &&
-           strspn(trace + PARENT_ID, "0") < PARENT_ID_SIZE &&
-           (trace[END] == '\0' || strncmp(trace, "00", 2) != 0);
-}
-
-static enum step read_parameters(struct call *call, struct jobd_put *put)
-{
-    uint64_t priority = JOBD_PRIORITY_DEFAULT, attempts = 0;
-    if (!parameter_duration(call, "delay", INT64_MAX, &put->delay_us))
-        return respond_bad_value(call, "delay", "a duration like 250ms, 30s, 5m, 2h or 7d");
-    if (!parameter_number(call, "priority", 0, JOBD_PRIORITIES - 1, &priority))
-        return respond_bad_value(call, "priority", "0 to 7");
-    if (!parameter_number(call, "attempts", 1, JOBD_ATTEMPTS_MAX, &attempts))
-        return respond_bad_value(call, "attempts", "1 to 1000");
-    bool has_timeout = request_parameter(call->request, "timeout") != NULL; /* else the queue's */
-    if (!parameter_duration(call, "timeout", INT64_MAX, &put->timeout_us) ||
-        (has_timeout && put->timeout_us < TIMEOUT_MIN_US))
-        return respond_bad_value(call, "timeout", "a duration from 1ms, like 30s, 5m, 2h or 7d");
-    put->priority = (uint8_t)priority;
-    put->attempts = (uint32_t)attempts;
-    const char *trace = call->request->trace;
-    put->trace = trace[0] != '\0' && valid_trace(trace) ? trace : NULL;
-    return STEP_START;
-}
 
 /* A line of the body, without its end; false when there is none any more. */
 static bool next_line(const struct jobd_blob *body, size_t *at, const unsigned char **line,
@@ -124,8 +95,9 @@ static bool count_batch(const struct call *call, struct jobd_put *put, size_t co
     struct request *request = call->request;
     struct jobd_put counted = *put;
     counted.batch_len = (uint32_t)count;
+    counted.terms = &state_of(call)->terms;
     bytes += count * (sizeof(struct jobd_blob) + ALLOCATION_BYTES + sizeof *request->batch);
-    bytes += jobd_put_weight(&counted);
+    bytes += jobd_put_weight(call->api->jobd, &counted);
     if (request->wants_json)
         bytes += ids_size(count);
     return jobd_charge(&request->body_account, bytes);
@@ -179,7 +151,7 @@ static enum step parse_put(struct call *call)
     if (!request_key(request, key))
         return respond_error(call, 400,
                              "Idempotency-Key must be 1 to 255 visible ASCII characters");
-    if (read_parameters(call, put) == STEP_REPLY ||
+    if (put_options_read(call, put, &state->terms) == STEP_REPLY ||
         read_batch(call, put, key[0] != '\0') == STEP_REPLY)
         return STEP_REPLY;
     request->waiter.wants_output = true;
@@ -217,10 +189,10 @@ static enum jobd_result start_put(struct call *call)
     struct jobd_waiter *waiter = &request->waiter;
     struct jobd_put put = state->put;
     struct jobd_receipt receipt;
-    char key[JOBD_KEY_SIZE];
+    struct jobd_terms terms = state->terms;
+    struct put_words words = {.tags = ""};
     int64_t now_us = clock_now_us();
-    (void)request_key(request, key); /* it was good before, and is copied */
-    put.key = key[0] != '\0' ? key : NULL;
+    put_options_words(request, &put, &terms, &words);
     request->body_offered = true;
     waiter->deadline_us = now_us + state->block_us;
     enum jobd_result result = state->block_us > 0
@@ -421,7 +393,9 @@ const struct endpoint put_endpoints[] = {
         .methods = METHOD_GET | METHOD_POST, /* not HEAD, which must not put a job in */
         .scope = SCOPE_PUT,
         .about = ABOUT_QUEUE,
-        .parameters = {"delay", "priority", "attempts", "timeout", "block", "batch"},
+        .parameters = {"delay", "at", "expires", "priority", "attempts", "timeout", "key", "tag",
+                       "block", "batch"},
+        .repeated = "tag",
         .has_body = true,
         .parse = parse_put,
         .start = start_put,

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Queues: looking at them, pausing, purging. */
 #include <inttypes.h>
-#include <stdio.h>
 
 #include "api/endpoint.h"
 #include "api/metrics.h"
@@ -78,9 +77,7 @@ static enum jobd_result start_purge(struct call *call)
 {
     struct jobd_waiter *waiter = &call->request->waiter;
     uint32_t purged;
-    enum jobd_result result =
-        jobd_purge(call->api->jobd, state_of(call)->queue, waiter, clock_now_us(), &purged);
-    return result;
+    return jobd_purge(call->api->jobd, state_of(call)->queue, waiter, clock_now_us(), &purged);
 }
 
 static enum step answer_purge(struct call *call, enum jobd_result result)
@@ -92,12 +89,7 @@ static enum step answer_purge(struct call *call, enum jobd_result result)
         cJSON *object = cJSON_CreateObject();
         return respond_json(call, 200, object, json_add_int(object, "purged", purged));
     }
-    if (asprintf(&call->reply->owned, "purged %" PRIu32 "\n", purged) < 0) {
-        call->reply->owned = NULL;
-        return respond_no_memory(call);
-    }
-    call->reply->status = 200;
-    return STEP_REPLY;
+    return respond_printed(call, "purged %" PRIu32 "\n", purged);
 }
 
 static enum step parse_move(struct call *call)
@@ -136,12 +128,7 @@ static enum step answer_move(struct call *call, enum jobd_result result)
                             json_add_int(object, "moved", moved) &&
                                 json_add_int(object, "left", left));
     }
-    if (asprintf(&call->reply->owned, "moved %" PRIu32 ", %" PRIu32 " left\n", moved, left) < 0) {
-        call->reply->owned = NULL;
-        return respond_no_memory(call);
-    }
-    call->reply->status = 200;
-    return STEP_REPLY;
+    return respond_printed(call, "moved %" PRIu32 ", %" PRIu32 " left\n", moved, left);
 }
 
 const struct endpoint queue_endpoints[] = {

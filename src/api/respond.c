@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "api/respond.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -29,6 +30,20 @@ enum step respond_json(struct call *call, unsigned status, cJSON *object, bool w
     call->reply->status = status;
     call->reply->type = TYPE_JSON;
     call->reply->owned = text;
+    return STEP_REPLY;
+}
+
+enum step respond_printed(struct call *call, const char *format, ...)
+{
+    va_list values;
+    va_start(values, format);
+    int size = vasprintf(&call->reply->owned, format, values);
+    va_end(values);
+    if (size < 0) {
+        call->reply->owned = NULL;
+        return respond_no_memory(call);
+    }
+    call->reply->status = 200;
     return STEP_REPLY;
 }
 

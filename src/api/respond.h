@@ -18,6 +18,9 @@ enum step respond_result(struct call *call, enum jobd_result result);
 enum step respond_bad_value(struct call *call, const char *name, const char *allowed);
 /* Takes `object`, which may be NULL or incomplete (`whole` false) when memory was short. */
 enum step respond_json(struct call *call, unsigned status, cJSON *object, bool whole);
+/* 200 and a line of text, as printf() would have it. */
+__attribute__((format(printf, 2, 3))) enum step respond_printed(struct call *call,
+                                                                const char *format, ...);
 /* A line of one word for people, {"status": word} for programs. It must outlive the reply. */
 enum step respond_word(struct call *call, unsigned status, const char *line);
 /* What a client has sent, or a job has put out, with its type: takes the reference. NULL: no bytes.
@@ -28,9 +31,9 @@ enum step respond_line(struct call *call, enum jobd_result result);
 
 /* The name of the queue in the path, or the default one's. */
 const char *path_queue(const struct call *call);
-/* The job's id in the path, or 0. */
-/* Of a queue that takes jobs in; JOBD_NO_QUEUE: there is none of that name. */
+/* That queue, if it takes jobs in; JOBD_NO_QUEUE: there is none of that name. */
 uint32_t path_declared_queue(const struct call *call);
+/* The job's id in the path, or 0. */
 uint64_t path_id(const struct call *call);
 
 /* False when the parameter's value is bad; the result is left alone when it is not there. */

@@ -72,8 +72,9 @@ void route_refuse(struct call *call, const struct route *route)
 
 struct parameter_check {
     const char *const *known;
+    const char *repeated;
     unsigned seen; /* a bit for each of them */
-    char why[320]; /* "": nothing wrong */
+    char why[512]; /* "": nothing wrong */
 };
 
 static bool check_parameter(void *context, const char *name, const char *value)
@@ -89,7 +90,8 @@ static bool check_parameter(void *context, const char *name, const char *value)
     while (i < ENDPOINT_PARAMETERS_MAX && known[i] != NULL && strcmp(known[i], name) != 0)
         i++;
     if (i < ENDPOINT_PARAMETERS_MAX && known[i] != NULL) {
-        if ((check->seen & 1U << i) != 0)
+        if ((check->seen & 1U << i) != 0 &&
+            (check->repeated == NULL || strcmp(known[i], check->repeated) != 0))
             snprintf(check->why, sizeof check->why, "parameter %s is given twice", known[i]);
         check->seen |= 1U << i;
         return check->why[0] == '\0';
@@ -108,7 +110,7 @@ bool route_knows_parameters(struct call *call)
     const struct endpoint *endpoint = call->request->endpoint;
     if (endpoint->any_parameter)
         return true;
-    struct parameter_check check = {.known = endpoint->parameters};
+    struct parameter_check check = {.known = endpoint->parameters, .repeated = endpoint->repeated};
     request_parameters(call->request, check_parameter, &check);
     if (check.why[0] != '\0')
         (void)respond_error(call, 400, check.why);

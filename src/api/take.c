@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/job_json.h"
 #include "api/lease_values.h"
 #include "api/respond.h"
 #include "base/container.h"
@@ -16,7 +17,7 @@ enum {
     TAKES_MAX = 1000,
     TAKES_BYTES = 256 * 1024, /* of payloads in an answer, about: the last one passes it */
     /* What a job takes in JSON, beside its payload and at most; a byte of that, as \u0001 does. */
-    JOB_JSON_BYTES = 1536,
+    JOB_JSON_BYTES = 3072,
     BYTE_JSON_BYTES = 6
 };
 
@@ -52,7 +53,7 @@ static bool add_payload(cJSON *job, const struct jobd_blob *payload)
 }
 
 /* Gives the task's payload back. */
-static cJSON *taken_json(const struct jobd_waiter *taker, const char *queue)
+static cJSON *taken_json(const struct api *api, const struct jobd_waiter *taker, const char *queue)
 {
     const struct jobd_task *task = &taker->task;
     const char *trace = taker->info.trace;
@@ -68,6 +69,7 @@ static cJSON *taken_json(const struct jobd_waiter *taker, const char *queue)
         (task->timeout_us == 0 || json_add_int(job, "timeout_ms", task->timeout_us / 1000)) &&
         json_add_time(job, "expires_at", task->expires_us) &&
         (trace[0] == '\0' || cJSON_AddStringToObject(job, "trace", trace) != NULL) &&
+        (!taker->info.has_words || job_json_words_of(api, job, task->id)) &&
         add_payload(job, task->payload);
     jobd_blob_unref(task->payload);
     if (whole)
@@ -82,7 +84,7 @@ static enum step respond_taken(struct call *call)
     struct reply *reply = call->reply;
     char expires[TEXT_TIME_SIZE];
     if (call->request->wants_json)
-        return respond_json(call, 200, taken_json(taker, path_queue(call)), true);
+        return respond_json(call, 200, taken_json(call->api, taker, path_queue(call)), true);
     text_time(clock_wall_us(taker->task.expires_us), expires);
     reply_field(reply, "Location", "/leases/%s", taker->token);
     reply_field(reply, "Jobd-Id", "%" PRIu64, taker->task.id);
@@ -142,7 +144,7 @@ static const struct taken *take_one_more(struct takers *takers, struct jobd *job
                                          .account = own->account,
                                          .told_bytes = own->told_bytes + sizeof *taken,
                                          .told_times = own->told_times,
-                                         .no_wait = true,
+                                         .at_once = true,
                                          .uncounted = true,
                                          .deadline_us = JOBD_NEVER,
                                          .wake = taken_woken};
@@ -185,7 +187,8 @@ static enum step respond_several(struct call *call)
     struct takers *takers = state->takers;
     cJSON *list = cJSON_CreateObject();
     cJSON *jobs = cJSON_AddArrayToObject(list, "jobs");
-    bool whole = cJSON_AddItemToArray(jobs, taken_json(&request->waiter, path_queue(call)));
+    bool whole =
+        cJSON_AddItemToArray(jobs, taken_json(call->api, &request->waiter, path_queue(call)));
     struct taken *in_order = NULL, *taken, *next;
     for (taken = takers->first; taken != NULL; taken = next) {
         next = taken->next;
@@ -195,8 +198,9 @@ static enum step respond_several(struct call *call)
     takers->first = in_order;
     for (taken = in_order; taken != NULL; taken = taken->next)
         if (taken->waiter.result == JOBD_OK)
-            whole =
-                cJSON_AddItemToArray(jobs, taken_json(&taken->waiter, path_queue(call))) && whole;
+            whole = cJSON_AddItemToArray(jobs,
+                                         taken_json(call->api, &taken->waiter, path_queue(call))) &&
+                    whole;
     release_takers(takers);
     state->takers = NULL;
     return respond_json(call, 200, list, whole);
@@ -291,7 +295,7 @@ static enum jobd_result start_take(struct call *call)
     const struct take_state *state = state_of(request);
     if (state->takers != NULL)
         return take_more(request, call->api->jobd);
-    waiter->no_wait = state->wait_us == 0;
+    waiter->at_once = state->wait_us == 0;
     waiter->deadline_us = clock_now_us() + state->wait_us;
     random_hex(waiter->token, sizeof waiter->token);
     return jobd_take(call->api->jobd, state->queue, waiter, clock_now_us());

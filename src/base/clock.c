@@ -91,6 +91,11 @@ int64_t clock_wall_us(int64_t at_us)
     return atomic_load_explicit(&follows, memory_order_relaxed) ? at_us : at_us + step_us();
 }
 
+int64_t clock_of_wall_us(int64_t wall_us)
+{
+    return wall_us - step_us();
+}
+
 int64_t clock_coarse_ms(void)
 {
     return read_us(CLOCK_MONOTONIC_COARSE) / 1000;

@@ -30,6 +30,9 @@ int clock_ms_until(int64_t at_us);
  * before this one wrote down (see jobd_info), whose wall time stays as it is. */
 int64_t clock_wall_us(int64_t at_us);
 
+/* The moment at which the wall clock, as it is set now, will say or has said this. */
+int64_t clock_of_wall_us(int64_t wall_us);
+
 /* Milliseconds since boot, a few behind: cheap, for the deadlines of connections. */
 int64_t clock_coarse_ms(void);
 

@@ -78,6 +78,40 @@ static char **copy_words(const cJSON *array, size_t bytes)
     return words;
 }
 
+static bool no_name_has(const cJSON *object, char c)
+{
+    const cJSON *item;
+    cJSON_ArrayForEach(item, object)
+    {
+        if (strchr(item->string, c) != NULL)
+            return false;
+    }
+    return true;
+}
+
+/* `bytes`: of the values. */
+static char **copy_pairs(const cJSON *object, const char *between, size_t bytes)
+{
+    size_t len = (size_t)cJSON_GetArraySize(object);
+    const cJSON *item;
+    cJSON_ArrayForEach(item, object)
+    {
+        bytes += strlen(item->string) + strlen(between);
+    }
+    char **pairs = malloc((len + 1) * sizeof *pairs + bytes);
+    if (pairs == NULL)
+        return NULL;
+    char *at = (char *)(pairs + len + 1);
+    size_t i = 0;
+    cJSON_ArrayForEach(item, object)
+    {
+        pairs[i++] = at;
+        at = stpcpy(stpcpy(stpcpy(at, item->string), between), item->valuestring) + 1;
+    }
+    pairs[len] = NULL;
+    return pairs;
+}
+
 char **json_words(const char *text)
 {
     cJSON *array = cJSON_Parse(text);
@@ -88,6 +122,18 @@ char **json_words(const char *text)
         words = copy_words(array, bytes);
     cJSON_Delete(array);
     return words;
+}
+
+char **json_pairs(const char *text, const char *between)
+{
+    cJSON *object = cJSON_Parse(text);
+    size_t bytes = 0, size;
+    char **pairs = NULL;
+    if (cJSON_IsObject(object) && all_strings(object, &bytes) && no_name_has(object, between[0]) &&
+        json_cut_key(text, &size) == NULL)
+        pairs = copy_pairs(object, between, bytes);
+    cJSON_Delete(object);
+    return pairs;
 }
 
 char *json_from_words(char *const *words)

@@ -22,5 +22,9 @@ char *json_text(const cJSON *object);
 /* The strings of a JSON array, at least one and the first not empty, none with a NUL, NULL at the
  * end, in one piece to be freed; NULL when `text` is no such array, or memory is short. */
 char **json_words(const char *text);
-/* The other way round, to be freed. */
+/* The members of a JSON object whose values are strings, each as its name, `between` and its value,
+ * otherwise as json_words(); there may be none. No name may have the first character of
+ * `between`. */
+char **json_pairs(const char *text, const char *between);
+/* The other way round of json_words(), to be freed. */
 char *json_from_words(char *const *words);

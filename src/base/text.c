@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/calendar.h"
 #include "base/chars.h"
 #include "base/clock.h"
 
@@ -100,39 +101,99 @@ static void put_digits(char *out, int count, int value)
     }
 }
 
-/* The Gregorian calendar, for years that begin in March, so that a leap day is the last; eras of
- * 400 years are all alike. gmtime() would know no date after 2038 where time_t has 32 bits. */
-static void date_of(int64_t days, int *year, int *month, int *day)
-{
-    enum { ERA = 146097, SINCE_0000_03_01 = 719468 }; /* days; the latter until 1970-01-01 */
-    days += SINCE_0000_03_01;
-    int64_t era = (days >= 0 ? days : days - (ERA - 1)) / ERA;
-    int of_era = (int)(days - era * ERA);
-    int years = (of_era - of_era / 1460 + of_era / 36524 - of_era / (ERA - 1)) / 365;
-    int of_year = of_era - (365 * years + years / 4 - years / 100);
-    int months = (5 * of_year + 2) / 153;
-    *day = of_year - (153 * months + 2) / 5 + 1;
-    *month = months < 10 ? months + 3 : months - 9;
-    *year = (int)(era * 400) + years + (*month <= 2 ? 1 : 0);
-}
-
 void text_time(int64_t us, char out[TEXT_TIME_SIZE])
 {
-    enum { DAY_S = 86400 };
-    int64_t ms = us / 1000 - (us % 1000 < 0 ? 1 : 0);
-    int64_t seconds = ms / 1000 - (ms % 1000 < 0 ? 1 : 0);
-    int64_t days = seconds / DAY_S - (seconds % DAY_S < 0 ? 1 : 0);
+    int64_t ms = floor_div(us, 1000), seconds = floor_div(ms, 1000);
+    int64_t days = floor_div(seconds, DAY_S);
     int of_day = (int)(seconds - days * DAY_S);
-    int year, month, day;
-    date_of(days, &year, &month, &day);
+    struct date date = calendar_date(days);
     memcpy(out, "0000-00-00T00:00:00.000Z", TEXT_TIME_SIZE);
-    put_digits(out, 4, year);
-    put_digits(out + 5, 2, month);
-    put_digits(out + 8, 2, day);
+    put_digits(out, 4, (int)date.year);
+    put_digits(out + 5, 2, date.month);
+    put_digits(out + 8, 2, date.day);
     put_digits(out + 11, 2, of_day / 3600);
     put_digits(out + 14, 2, of_day / 60 % 60);
     put_digits(out + 17, 2, of_day % 60);
     put_digits(out + 20, 3, (int)(ms - seconds * 1000));
+}
+
+/* Exactly so many digits, and a number in these bounds, then `*at` is behind them. */
+static bool read_digits(const char **at, int count, const int bounds[2], int *value)
+{
+    int sum = 0;
+    for (int i = 0; i < count; i++, ++*at) {
+        if (!char_is_digit(**at))
+            return false;
+        sum = sum * 10 + (**at - '0');
+    }
+    *value = sum;
+    return sum >= bounds[0] && sum <= bounds[1];
+}
+
+static bool read_one_of(const char **at, const char *characters)
+{
+    if (**at == '\0' || strchr(characters, **at) == NULL)
+        return false;
+    ++*at;
+    return true;
+}
+
+static bool read_date(const char **at, int64_t *days)
+{
+    int year, month, day;
+    if (!read_digits(at, 4, (const int[]){1, 9999}, &year) || !read_one_of(at, "-") ||
+        !read_digits(at, 2, (const int[]){1, 12}, &month) || !read_one_of(at, "-") ||
+        !read_digits(at, 2, (const int[]){1, 31}, &day))
+        return false;
+    *days = calendar_days(year, month, day);
+    return day <= calendar_month_days(year, month);
+}
+
+static bool read_clock(const char **at, int *seconds)
+{
+    int hour, minute, second;
+    if (!read_digits(at, 2, (const int[]){0, 23}, &hour) || !read_one_of(at, ":") ||
+        !read_digits(at, 2, (const int[]){0, 59}, &minute) || !read_one_of(at, ":") ||
+        !read_digits(at, 2, (const int[]){0, 60}, &second))
+        return false;
+    *seconds = hour * 3600 + minute * 60 + second;
+    return true;
+}
+
+static bool read_fraction(const char **at, int *us)
+{
+    *us = 0;
+    if (!read_one_of(at, "."))
+        return true;
+    if (!char_is_digit(**at))
+        return false;
+    for (int weight = 100000; char_is_digit(**at); weight /= 10, ++*at)
+        *us += (**at - '0') * weight;
+    return true;
+}
+
+static bool read_offset(const char **at, int *seconds)
+{
+    int sign = **at == '-' ? -1 : 1, hours, minutes;
+    *seconds = 0;
+    if (read_one_of(at, "Zz"))
+        return true;
+    if (!read_one_of(at, "+- ") || !read_digits(at, 2, (const int[]){0, 23}, &hours) ||
+        !read_one_of(at, ":") || !read_digits(at, 2, (const int[]){0, 59}, &minutes))
+        return false;
+    *seconds = sign * (hours * 3600 + minutes * 60);
+    return true;
+}
+
+bool text_to_time(const char *text, int64_t *us)
+{
+    int64_t days;
+    int of_day, fraction_us, offset;
+    if (!read_date(&text, &days) || !read_one_of(&text, "Tt ") || !read_clock(&text, &of_day) ||
+        !read_fraction(&text, &fraction_us) || !read_offset(&text, &offset) || *text != '\0')
+        return false;
+    *us = (days * DAY_S + of_day - offset) * CLOCK_SECOND_US + fraction_us;
+    return true;
 }
 
 char *text_printable(const char *text, char *out, size_t size)
@@ -231,4 +292,21 @@ char *text_base64(const unsigned char *bytes, size_t size)
     }
     *out = '\0';
     return text;
+}
+
+char **text_words_copy(char *const *words)
+{
+    size_t len = 0, bytes = 0;
+    for (; words[len] != NULL; len++)
+        bytes += strlen(words[len]) + 1;
+    char **copy = malloc((len + 1) * sizeof *copy + bytes);
+    if (copy == NULL)
+        return NULL;
+    char *room = (char *)(copy + len + 1);
+    for (size_t i = 0; i < len; i++) {
+        copy[i] = room;
+        room = stpcpy(room, words[i]) + 1;
+    }
+    copy[len] = NULL;
+    return copy;
 }

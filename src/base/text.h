@@ -30,12 +30,20 @@ enum { TEXT_TIME_SIZE = sizeof "2026-01-31T23:59:59.999Z" };
 /* RFC 3339 in UTC with milliseconds, from the year 1000 to 9999. */
 void text_time(int64_t us, char out[TEXT_TIME_SIZE]);
 
+/* RFC 3339, of the years 0001 to 9999: any offset, any fraction, of which microseconds count; a
+ * leap second is the second after it. In the offset a space stands for the plus that a query has
+ * lost. */
+bool text_to_time(const char *text, int64_t *us);
+
 /* UTF-8 all through, and no byte 0? */
 bool text_is_utf8(const unsigned char *bytes, size_t size);
 
 /* UTF-8 as it is; in place of each byte that is not, or is 0, U+FFFD. From malloc(); NULL when
  * memory is short. */
 char *text_utf8(const unsigned char *bytes, size_t size);
+
+/* A copy of such a list, NULL at the end, in one piece to be freed; NULL when memory is short. */
+char **text_words_copy(char *const *words);
 
 /* RFC 4648, section 4. From malloc(); NULL when memory is short. */
 char *text_base64(const unsigned char *bytes, size_t size);

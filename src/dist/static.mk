@@ -3,13 +3,13 @@
 # kept under build/static, so that neither root nor a change to the system is needed.
 
 STATIC_PACKAGES := make gcc libc6-dev binutils ca-certificates dpkg-dev file libbsd-dev musl-tools pkg-config \
-                   tcl xz-utils
+                   m4 tcl xz-utils
 STATIC  := build/static
 MUSL    := x86_64-linux-musl
 STATIC_MAX_BYTES := 3145728
 
 # libmicrohttpd 1.0 is not in Debian 12; the other parts are its own, with its security updates.
-STATIC_PARTS := libmicrohttpd cjson curl sqlite3 zlib
+STATIC_PARTS := libmicrohttpd cjson curl sqlite3 zlib nettle
 SUITES_libmicrohttpd := debian|sid
 SUITES := debian|bookworm debian-security|bookworm-security
 # A mirror may stand still for longer than its signature says; what it has must be no older than this.
@@ -18,6 +18,7 @@ LEAST_cjson   := 1.7.15-1+deb12u4
 LEAST_curl    := 7.88.1-10+deb12u15
 LEAST_sqlite3 := 3.40.1-2+deb12u2
 LEAST_zlib    := 1:1.2.13
+LEAST_nettle  := 3.8.1
 
 STATIC_FLAGS := -O2 -fPIE -ffunction-sections -fdata-sections -fstack-protector-strong \
                 -fstack-clash-protection -fno-strict-overflow \
@@ -124,6 +125,15 @@ $(STATIC)/parts/zlib.a: $(STATIC)/source/zlib/unpacked
 	$(Q)cp $(<D)/tree/zlib.h $(<D)/tree/zconf.h $(STATIC)/include/
 	$(Q)rm -f $@ && $(AR) rcsD $@ $(<D)/crc32.o
 
+# HMAC and Base64, which need none of its arithmetic.
+$(STATIC)/parts/nettle.a: $(STATIC)/source/nettle/unpacked
+	$(Q)mkdir -p $(@D) $(STATIC)/include/nettle
+	$(Q)cd $(<D)/tree && { $(FRESH) && ./configure --quiet --host=$(MUSL) CC=musl-gcc CFLAGS='$(STATIC_FLAGS)' \
+	  --disable-shared --disable-public-key --disable-documentation --disable-openssl && \
+	  $(MAKE) libnettle.a; } >../log 2>&1 || { tail ../log; exit 1; }
+	$(Q)cp $(<D)/tree/*.h $(STATIC)/include/nettle/
+	$(Q)cp $(<D)/tree/libnettle.a $@
+
 # ---- what is inside
 
 LICENCE_jobd          := MIT
@@ -132,6 +142,7 @@ LICENCE_curl          := curl
 LICENCE_sqlite3       := public domain
 LICENCE_cjson         := MIT
 LICENCE_zlib          := Zlib
+LICENCE_nettle        := LGPL-3+ or GPL-2+
 
 $(STATIC)/LICENSES: LICENSE src/dist/static.mk $(STATIC_PARTS:%=$(STATIC)/source/%/unpacked)
 	$(Q){ echo "Inside the static jobd, versions as of Debian:"; echo; \
@@ -157,7 +168,7 @@ check-container:  ## the image is built, with buildah, and works (Debian, as roo
 	$(Q)sh tests/check/container.sh
 
 # The tests from outside, with the static file as what they start.
-STATIC_TESTS := $(or $(T),cors do exec gate jobs limits post post_ends put queues raw reload runners who_asks work process healthcheck)
+STATIC_TESTS := $(or $(T),cors do exec gate jobs keys_exec keys_post limits post post_ends put queues raw reload runners who_asks work process healthcheck)
 
 $(STATIC)/tests/%.o: tests/%.c Makefile
 	$(Q)mkdir -p $(@D)

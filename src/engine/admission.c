@@ -9,6 +9,8 @@
 #include "engine/transition.h"
 #include "engine/waiters.h"
 
+enum { SERVED_LATELY_US = 60000000 }; /* who has taken within this may take again */
+
 uint32_t admission_jobs(const struct jobd_put *put)
 {
     return put->batch_len > 0 ? put->batch_len : 1;
@@ -73,10 +75,8 @@ static enum jobd_result duplicate_result_locked(struct op *op, const struct chan
     return jobs_seen(&op->jobd->jobs, change->duplicate_of) != NULL ? JOBD_OK : JOBD_STORE_FAILED;
 }
 
-static const struct change_kind duplicate_kind = {.name = "duplicate",
-                                                  .writes_nothing = true,
-                                                  .result = duplicate_result_locked,
-                                                  .then_end = true};
+static const struct change_kind duplicate_kind = {
+    .name = "duplicate", .is_mark = true, .result = duplicate_result_locked, .then_end = true};
 
 static enum jobd_result repeat_locked(struct op *op, const struct admission *admission,
                                       const struct job *job) REQUIRES(op->jobd->lock)
@@ -143,8 +143,9 @@ static struct job *new_job_locked(struct op *op, struct admission *admission, ui
     job->priority = put->priority;
     job->attempts = put->attempts > 0 ? (uint16_t)put->attempts : jobd->queues[put->queue].attempts;
     job->created_us = op->now_us;
-    job->delayed = put->delay_us > 0;
-    job->ready_us = later_us(op->now_us, job->delayed ? put->delay_us : 0);
+    job->by_wall = put->at_us > op->now_us;
+    job->delayed = job->by_wall || put->delay_us > 0;
+    job->ready_us = job->by_wall ? put->at_us : later_us(op->now_us, put->delay_us);
     jobs_note_key(&jobd->jobs, job);
     return job;
 }
@@ -210,7 +211,7 @@ enum jobd_result admission_await_locked(struct op *op, const struct admission *a
 static bool is_served(const struct queue *queue, int64_t now_us)
 {
     return queue->workers > 0 || queue->leased > 0 || !TAILQ_EMPTY(&queue->take_waiters) ||
-           rate_was_taken(&queue->rate, now_us - JOBD_UNKNOWN_US);
+           rate_was_taken(&queue->rate, now_us - SERVED_LATELY_US);
 }
 
 void admission_refuse(const struct op *op, struct queue *queue, uint32_t jobs,

@@ -56,11 +56,14 @@ static bool set_extra_locked(struct op *op, struct job *job, const struct news *
         job->extra = extra_new(&nothing, NULL);
         if (job->extra == NULL)
             return false;
+        job->extra->job = job;
         jobs->memory += extra_weight(job->extra);
         jobs->memory_living += extra_weight(job->extra);
     }
     if (job->extra == NULL)
         return true;
+    if (news->record.unexpiring)
+        job->extra->expires_us = 0;
     set_part(op, &job->extra->output, news->record.output);
     set_part(op, &job->extra->error, news->record.error);
     return true;
@@ -70,8 +73,10 @@ static bool set_extra_locked(struct op *op, struct job *job, const struct news *
 
 static void tell_holder(struct op *op, const struct job *job)
 {
-    op->stop = job->holder;
-    op->stop_task = (struct jobd_task){.id = job->id, .queue = job->queue, .attempt = job->attempt};
+    verify(op->stops_len < OP_STOPS);
+    op->stops[op->stops_len++] =
+        (struct op_stop){.holder = job->holder,
+                         .task = {.id = job->id, .queue = job->queue, .attempt = job->attempt}};
 }
 
 static bool runs_here(const struct job *job)
@@ -297,6 +302,7 @@ static enum share_result adopt_queue_locked(struct op *op, const struct news *ne
     queue->retried = news->totals.retried;
     queue->moved_in = news->totals.moved_in;
     queue->moved_out = news->totals.moved_out;
+    queue->expired = news->totals.expired;
     add_histogram(&queue->waited, &news->waited);
     add_histogram(&queue->ran, &news->ran);
     add_histogram(&told->waited, &news->waited);
@@ -421,7 +427,7 @@ static void send_workers_home_locked(struct op *op, struct queue *queue) REQUIRE
 static void forget_queue_locked(struct op *op, uint32_t index) REQUIRES(op->jobd->lock)
 {
     struct queue *queue = &op->jobd->queues[index];
-    queue->admitted = queue->retried = queue->moved_in = queue->moved_out = 0;
+    queue->admitted = queue->retried = queue->expired = queue->moved_in = queue->moved_out = 0;
     memset(queue->ended, 0, sizeof queue->ended);
     memset(&queue->waited, 0, sizeof queue->waited);
     memset(&queue->ran, 0, sizeof queue->ran);
@@ -488,8 +494,7 @@ void share_remembered(struct jobd *jobd)
         share->orphans |= share_runs_locked(&op, share->turns.node);
         if (more) {
             struct run run = share->runs[--share->runs_len];
-            op.stop = run.holder;
-            op.stop_task = run.holder->task;
+            op.stops[op.stops_len++] = (struct op_stop){run.holder, run.holder->task};
         }
         op_end(&op);
     }

@@ -43,7 +43,8 @@ static bool will_retry_locked(struct op *op, const struct job *job,
 static struct ending ending_locked(struct op *op, const struct job *job,
                                    const struct jobd_outcome *outcome) REQUIRES(op->jobd->lock)
 {
-    struct ending ending = {.outcome = *outcome, .to = outcome->state, .ready_us = op->now_us};
+    struct ending ending = {
+        .outcome = *outcome, .has_outcome = true, .to = outcome->state, .ready_us = op->now_us};
     if (will_retry_locked(op, job, outcome)) {
         int64_t wait_us =
             outcome->retry_exactly ? 0 : backoff_us(&op->jobd->queues[job->queue], job);
@@ -63,14 +64,22 @@ static enum jobd_state end_state(const struct change *change)
 {
     const struct ending *ending = &change->ending;
     bool stops = change->job->stopping || change->job->stops_pending > 0;
-    bool failed = !ending->no_outcome && ending->outcome.state == JOBD_FAILED;
+    bool failed = ending->has_outcome && ending->outcome.state == JOBD_FAILED;
     return failed && stops ? JOBD_CANCELLED : ending->to;
 }
 
 /* ---- the end, written or not */
 
+/* It came to nothing. */
+static void discard_outcome(struct op *op, struct jobd_outcome *outcome)
+{
+    op_discard(op, outcome->output);
+    op_discard(op, outcome->error);
+    outcome->output = outcome->error = NULL;
+}
+
 /* Takes output, error and, when the job has none yet, *extra. */
-static void keep_outcome_locked(struct op *op, struct job *job, const struct jobd_outcome *outcome,
+static void keep_outcome_locked(struct op *op, struct job *job, struct jobd_outcome *outcome,
                                 struct job_extra **extra) REQUIRES(op->jobd->lock)
 {
     struct jobs *jobs = &op->jobd->jobs;
@@ -82,24 +91,24 @@ static void keep_outcome_locked(struct op *op, struct job *job, const struct job
     if (jobs_extend(jobs, job, extra, op)) {
         job->output_truncated |= !jobs_set(jobs, &job->extra->output, outcome->output, op);
         (void)jobs_set(jobs, &job->extra->error, outcome->error, op);
+        outcome->output = outcome->error = NULL;
     } else {
         job->output_truncated |= outcome->output != NULL;
-        op_discard(op, outcome->output);
-        op_discard(op, outcome->error);
+        discard_outcome(op, outcome);
     }
 }
 
-static void go_back_locked(struct op *op, struct job *job, const struct change *change)
+static void go_back_locked(struct op *op, struct job *job, struct change *change)
     REQUIRES(op->jobd->lock)
 {
-    const struct ending *ending = &change->ending;
+    struct ending *ending = &change->ending;
     job->attempt--;
     job->stopping = false;
     job->ready_us = ending->ready_us;
     job->delayed = ending->ready_us > change->at_us;
+    job->by_wall = false;
     transition_return_locked(op, job);
-    op_discard(op, ending->outcome.output);
-    op_discard(op, ending->outcome.error);
+    discard_outcome(op, &ending->outcome);
 }
 
 /* How long the attempt ran, as far as is known. */
@@ -116,12 +125,12 @@ static void apply_end_locked(struct op *op, struct change *change, struct job *j
     struct ending *ending = &change->ending;
     enum jobd_state to = end_state(change);
     int64_t took_us = ran_us(job, change->at_us);
-    if (!ending->no_outcome && ending->outcome.state == JOBD_FAILED &&
+    if (ending->has_outcome && ending->outcome.state == JOBD_FAILED &&
         (to == JOBD_SCHEDULED || to == JOBD_FAILED))
         op->tell_failure |=
             failures_note(&op->jobd->failures, job, &ending->outcome, to == JOBD_FAILED);
     transition_leave_running_locked(op, job);
-    if (to != JOBD_QUEUED && !ending->no_outcome) {
+    if (to != JOBD_QUEUED && ending->has_outcome) {
         histogram_add(&queue->ran, took_us);
         rate_ran(&queue->rate, took_us);
         keep_outcome_locked(op, job, &ending->outcome, &change->extra);
@@ -131,12 +140,12 @@ static void apply_end_locked(struct op *op, struct change *change, struct job *j
     } else if (to == JOBD_SCHEDULED) {
         job->ready_us = ending->ready_us;
         job->delayed = true;
+        job->by_wall = false;
         queue->retried++;
         transition_return_locked(op, job);
     } else {
         transition_finish_locked(op, job, to, change->at_us);
     }
-    ending->outcome.output = ending->outcome.error = NULL;
 }
 
 static void record_outcome(struct job_record *record, const struct jobd_outcome *outcome)
@@ -146,14 +155,6 @@ static void record_outcome(struct job_record *record, const struct jobd_outcome 
     record->output_truncated = outcome->output_truncated;
     record->exited = outcome->exited;
     record->exit_code = outcome->exit_code;
-}
-
-/* It came to nothing. */
-static void discard_outcome(struct op *op, struct jobd_outcome *outcome)
-{
-    op_discard(op, outcome->output);
-    op_discard(op, outcome->error);
-    outcome->output = outcome->error = NULL;
 }
 
 static size_t outcome_bytes(const struct jobd_outcome *outcome)
@@ -185,14 +186,14 @@ static void describe_end(const struct change *change, struct job_record *record)
     if (to == JOBD_QUEUED || (to == JOBD_SCHEDULED && !ends_by_expiry(change)))
         record->token = ""; /* else its report may come again, or late */
     record->expires_us = record->began_us = 0;
-    record->stopping = false;
+    record->stopping = record->by_wall = false;
     record->state = to;
     if (!jobd_state_final(to))
         record->delayed = ending->ready_us > change->at_us;
     if (to == JOBD_QUEUED) {
         record->attempt--;
         record->state = record->delayed ? JOBD_SCHEDULED : JOBD_QUEUED;
-    } else if (!ending->no_outcome) {
+    } else if (ending->has_outcome) {
         record_outcome(record, outcome);
     }
     if (jobd_state_final(to)) {
@@ -214,9 +215,7 @@ static const struct change_kind end_kind = {.name = "end",
 static void apply_late_locked(struct op *op, struct change *change, struct job *job)
     REQUIRES(op->jobd->lock)
 {
-    struct jobd_outcome *outcome = &change->ending.outcome;
-    keep_outcome_locked(op, job, outcome, &change->extra);
-    outcome->output = outcome->error = NULL;
+    keep_outcome_locked(op, job, &change->ending.outcome, &change->extra);
     transition_end_waiting_locked(op, job, JOBD_DONE, change->ending.started_us, change->at_us);
     const struct lease *lease = lease_find(&op->jobd->leases, change->ending.token);
     if (op->jobd->share != NULL && lease != NULL)
@@ -257,8 +256,8 @@ enum jobd_result attempt_end_late_locked(struct op *op, struct job *job, const s
     if (!change_has_room_locked(op, op->waiter))
         return JOBD_TOO_MANY_WAITERS;
     change_init(&change, op, &late_kind, job);
-    change.ending =
-        (struct ending){.outcome = *outcome, .to = JOBD_DONE, .started_us = lease->started_us};
+    change.ending = (struct ending){
+        .outcome = *outcome, .has_outcome = true, .to = JOBD_DONE, .started_us = lease->started_us};
     memcpy(change.ending.token, lease->token, sizeof change.ending.token);
     change.extra = *extra;
     change.bytes = outcome_bytes(outcome);
@@ -301,8 +300,7 @@ enum jobd_result attempt_release_locked(struct op *op, struct job *job, int64_t 
 {
     struct job_extra *none = NULL;
     bool nobody_takes = op->jobd->cancelling && !op->jobd->durable;
-    const struct ending ending = {.no_outcome = true,
-                                  .to = nobody_takes ? JOBD_CANCELLED : JOBD_QUEUED,
+    const struct ending ending = {.to = nobody_takes ? JOBD_CANCELLED : JOBD_QUEUED,
                                   .ready_us = later_us(op->now_us, delay_us)};
     return end_locked(op, job, &ending, &none, JOBD_OK);
 }
@@ -310,7 +308,7 @@ enum jobd_result attempt_release_locked(struct op *op, struct job *job, int64_t 
 enum jobd_result attempt_revoke_locked(struct op *op, struct job *job)
 {
     struct job_extra *none = NULL;
-    const struct ending ending = {.no_outcome = true, .to = JOBD_CANCELLED};
+    const struct ending ending = {.to = JOBD_CANCELLED};
     return end_locked(op, job, &ending, &none, JOBD_STOPPING);
 }
 
@@ -318,6 +316,6 @@ void attempt_undo_locked(struct op *op, struct job *job)
 {
     struct change change;
     change_init(&change, op, &end_kind, job);
-    change.ending = (struct ending){.no_outcome = true, .to = JOBD_QUEUED, .ready_us = op->now_us};
+    change.ending = (struct ending){.to = JOBD_QUEUED, .ready_us = op->now_us};
     apply_end_locked(op, &change, job);
 }

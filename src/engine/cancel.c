@@ -27,8 +27,10 @@ static void tell_to_stop(struct op *op, const struct job *job)
 {
     if (job->elsewhere) /* there it is told */
         return;
-    op->stop = job->holder;
-    op->stop_task = (struct jobd_task){.id = job->id, .queue = job->queue, .attempt = job->attempt};
+    verify(op->stops_len < OP_STOPS);
+    op->stops[op->stops_len++] =
+        (struct op_stop){.holder = job->holder,
+                         .task = {.id = job->id, .queue = job->queue, .attempt = job->attempt}};
 }
 
 static void describe_stop(const struct change *change, struct job_record *record)

@@ -64,11 +64,11 @@ static void apply_shared_locked(struct op *op, struct change *change) REQUIRES(o
     while (job != NULL) {
         if (change->job == NULL)
             TAILQ_REMOVE(&change->jobs, job, link);
-        if (!kind->writes_nothing)
+        if (!kind->is_mark)
             share_touch_queue_locked(op, &op->jobd->queues[job->queue]);
         if (kind->apply != NULL)
             kind->apply(op, change, job);
-        if (!kind->writes_nothing)
+        if (!kind->is_mark)
             share_touch_locked(op, job, kind->row);
         job = change->job == NULL ? TAILQ_FIRST(&change->jobs) : NULL;
     }
@@ -99,14 +99,7 @@ enum jobd_result change_submit_locked(struct op *op, struct change *change)
     return change->waiter != NULL ? JOBD_PENDING : change->result;
 }
 
-static enum jobd_result void_result(struct op *op, const struct change *change, bool written)
-{
-    (void)op, (void)change, (void)written;
-    return JOBD_STORE_FAILED;
-}
-
-static const struct change_kind void_kind = {
-    .name = "void", .writes_nothing = true, .result = void_result};
+static const struct change_kind void_kind = {.name = "void", .is_mark = true};
 
 void change_void_others_locked(struct op *op, struct job *job, const struct change *change)
 {
@@ -119,6 +112,7 @@ void change_void_others_locked(struct op *op, struct job *job, const struct chan
                 continue;
             other->kind->undo(op, other, job);
             other->kind = &void_kind;
+            other->result = JOBD_STORE_FAILED;
             other->job = NULL;
         }
     }

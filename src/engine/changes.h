@@ -20,8 +20,8 @@
 
 struct change_kind {
     const char *name;
-    enum row_kind row;   /* what a store writes of each of its jobs, */
-    bool writes_nothing; /* or not */
+    enum row_kind row; /* what a store writes of each of its jobs */
+    bool is_mark;      /* nothing is written of it: it has its place in the order, no more */
     /* Makes of the record as the job stands the one it will be. NULL: it is that already. */
     void (*describe)(const struct change *change, struct job_record *record);
     /* It is written, or need not be; it could not be. Called for each of its jobs. A kind with a
@@ -39,7 +39,7 @@ struct change_kind {
 /* How an attempt ends, as it was decided when the report came. */
 struct ending {
     struct jobd_outcome outcome;
-    bool no_outcome;    /* what the attempts before it left stays */
+    bool has_outcome;   /* else what the attempts before it left stays */
     enum jobd_state to; /* JOBD_SCHEDULED: it is retried; JOBD_QUEUED: it goes back, not counted */
     int64_t ready_us;   /* of both: may run from then on */
     int64_t started_us; /* of a late end: its attempt, and the token of its lease */

@@ -65,6 +65,7 @@ static enum jobd_result give_locked(struct op *op, struct job *job, struct jobd_
 
 /* ---- who is next */
 
+/* NULL: there is none, or the first of each lane is about to expire. */
 static struct job *next_job_locked(struct op *op, struct queue *queue) REQUIRES(op->jobd->lock)
 {
     for (unsigned lane = 0; lane < JOBD_PRIORITIES; lane++) {
@@ -72,7 +73,8 @@ static struct job *next_job_locked(struct op *op, struct queue *queue) REQUIRES(
         if (id != 0) {
             struct job *job = jobs_find(&op->jobd->jobs, id);
             verify(job != NULL && job->state == JOBD_QUEUED);
-            return job;
+            if (!job_too_late(job, op->now_us))
+                return job;
         }
     }
     return NULL;
@@ -98,7 +100,7 @@ static enum jobd_result can_give_locked(struct op *op, const struct queue *queue
     if (!change_has_room_locked(op, is_new ? taker : NULL))
         return JOBD_TIMEOUT;
     size_t payload_bytes = job->payload != NULL ? job->payload->size : 0;
-    return account_tell(taker, payload_bytes, !taker->no_wait) ? JOBD_OK : JOBD_OUT_OF_MEMORY;
+    return account_tell(taker, payload_bytes, !taker->at_once) ? JOBD_OK : JOBD_OUT_OF_MEMORY;
 }
 
 /* Who is to be given the job; NULL when nobody can. */
@@ -119,7 +121,7 @@ static struct job *next_pair_locked(struct op *op, struct queue *queue, struct j
     if (queue_ready(queue) == 0 || TAILQ_EMPTY(&queue->take_waiters))
         return NULL;
     struct job *job = next_job_locked(op, queue);
-    *taker = next_taker_locked(op, queue, job);
+    *taker = job != NULL ? next_taker_locked(op, queue, job) : NULL;
     return *taker != NULL ? job : NULL;
 }
 
@@ -181,6 +183,8 @@ enum jobd_result dispatch_take_locked(struct op *op, struct queue *queue, struct
         return JOBD_TIMEOUT;
     /* It can be given one: so nobody who waits could have it, or has room to be told. */
     struct job *job = next_job_locked(op, queue);
+    if (job == NULL)
+        return JOBD_TIMEOUT;
     enum jobd_result result = can_give_locked(op, queue, job, taker);
     return result == JOBD_OK ? give_locked(op, job, taker) : result;
 }

@@ -38,6 +38,7 @@ struct jobd {
     uint32_t waiters GUARDED_BY(lock), waiters_max;
     struct waiting_list idle_waiters GUARDED_BY(lock);  /* until nothing waits or runs */
     struct waiting_list sweep_waiters GUARDED_BY(lock); /* until the journal has room again */
+    bool expiry_starved GUARDED_BY(lock);  /* what is due waits for room in the journal */
     bool dispatch_needed GUARDED_BY(lock); /* in some queue: the next tick sees to it */
     int64_t ticks_at_us GUARDED_BY(lock);  /* what the last jobd_tick() said */
     void (*on_earlier_deadline)(void *context);

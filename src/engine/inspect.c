@@ -56,7 +56,8 @@ enum jobd_result jobd_get(struct jobd *jobd, uint64_t id, struct jobd_info *info
     return job != NULL ? JOBD_OK : JOBD_NO_JOB;
 }
 
-static struct jobd_blob *part_of(const struct job *job, enum jobd_part part)
+static struct jobd_blob *part_of(const struct jobs *jobs, const struct job *job,
+                                 enum jobd_part part)
 {
     switch (part) {
     case JOBD_PAYLOAD:
@@ -64,7 +65,11 @@ static struct jobd_blob *part_of(const struct job *job, enum jobd_part part)
     case JOBD_OUTPUT:
         return job->extra != NULL ? job->extra->output : NULL;
     case JOBD_ERROR:
+        if (job->expired)
+            return jobs->expired;
         return job->extra != NULL ? job->extra->error : NULL;
+    case JOBD_WORDS:
+        return job->extra != NULL ? job->extra->words : NULL;
     }
     return NULL;
 }
@@ -75,7 +80,7 @@ enum jobd_result jobd_get_blob(struct jobd *jobd, uint64_t id, enum jobd_part pa
     mutex_lock(&jobd->lock);
     const struct job *job = jobs_seen(&jobd->jobs, id);
     if (job != NULL) {
-        struct jobd_blob *blob = part_of(job, part);
+        struct jobd_blob *blob = part_of(&jobd->jobs, job, part);
         *bytes = blob != NULL ? jobd_blob_ref(blob) : NULL;
     }
     mutex_unlock(&jobd->lock);
@@ -243,6 +248,7 @@ void jobd_stats(struct jobd *jobd, uint32_t queue_index, int64_t now_us, struct 
         .done = queue->ended[JOBD_DONE],
         .failed = queue->ended[JOBD_FAILED],
         .cancelled = queue->ended[JOBD_CANCELLED],
+        .expired = queue->expired,
         .rejected = queue->rejected,
         .retried = queue->retried,
         .forgotten_early = jobd->jobs.remembered[queue_index].forgotten_early,

@@ -8,6 +8,7 @@
 #include "base/verify.h"
 #include "engine/blob.h"
 #include "engine/engine.h"
+#include "engine/words.h"
 
 static int job_compare(const struct job *a, const struct job *b)
 {
@@ -46,7 +47,10 @@ int jobs_init(struct jobs *jobs, uint32_t records_max, uint32_t queues_len, size
         for (unsigned state = 0; state < JOBD_STATES; state++)
             TAILQ_INIT(&jobs->remembered[i].ended[state]);
     jobs->records = calloc(records_max, sizeof *jobs->records);
-    return jobs->records != NULL && jobs->remembered != NULL ? 0 : -ENOMEM;
+    jobs->expired = jobd_blob_text("expired");
+    if (jobs->records == NULL || jobs->remembered == NULL || jobs->expired == NULL)
+        return -ENOMEM;
+    return heap_init(&jobs->dues, records_max);
 }
 
 void jobs_release(struct jobs *jobs)
@@ -58,8 +62,10 @@ void jobs_release(struct jobs *jobs)
             jobd_blob_unref(job->extra->output);
             jobd_blob_unref(job->extra->error);
         }
-        free(job->extra);
+        extra_free(job->extra);
     }
+    heap_release(&jobs->dues);
+    jobd_blob_unref(jobs->expired);
     free(jobs->records);
     free(jobs->remembered);
     jobs->records = NULL;
@@ -93,7 +99,7 @@ static struct job_list *ages_of(struct jobs *jobs, const struct job *job)
 
 size_t extra_weight(const struct job_extra *extra)
 {
-    return sizeof *extra + strlen(extra->key) + 1;
+    return sizeof *extra + strlen(extra->key) + 1 + blob_weight(extra->words);
 }
 
 size_t jobs_weight(const struct job *job)
@@ -138,7 +144,7 @@ void jobs_give_back(struct job *job, struct op *op)
         op_discard(op, job->extra->output);
         op_discard(op, job->extra->error);
     }
-    free(job->extra);
+    extra_free(job->extra);
     job->payload = NULL;
     job->extra = NULL;
 }
@@ -210,6 +216,8 @@ struct job *jobs_add(struct jobs *jobs, uint64_t id, struct jobd_blob *payload,
         job = &jobs->records[jobs->records_used++];
     }
     *job = (struct job){.id = id, .payload = payload, .extra = extra};
+    if (extra != NULL)
+        extra->job = job;
     TAILQ_INIT(&job->awaiting);
     verify(RB_INSERT(job_tree, &jobs->tree, job) == NULL);
     jobs->memory += jobs_weight(job);
@@ -221,7 +229,6 @@ void jobs_note_key(struct jobs *jobs, struct job *job)
 {
     if (job->extra == NULL || job->extra->key[0] == '\0')
         return;
-    job->extra->job = job;
     verify(RB_INSERT(key_tree, &jobs->keys, job->extra) == NULL);
 }
 
@@ -241,6 +248,7 @@ bool jobs_extend(struct jobs *jobs, struct job *job, struct job_extra **extra, s
     if (*extra == NULL || !jobs_make_room(jobs, extra_weight(*extra), op))
         return false;
     job->extra = *extra;
+    job->extra->job = job;
     *extra = NULL;
     jobs->memory += extra_weight(job->extra);
     jobs->memory_living += extra_weight(job->extra);
@@ -335,6 +343,27 @@ bool jobs_set_key(struct jobs *jobs, struct job *job, const char *key)
     return true;
 }
 
+void jobs_watch(struct jobs *jobs, struct job *job)
+{
+    struct job_extra *extra = job->extra;
+    if (extra == NULL || extra->expires_us == 0)
+        return;
+    extra->due.order = (uint32_t)job->id;
+    heap_push(&jobs->dues, &extra->due, extra->expires_us);
+}
+
+void jobs_unwatch(struct jobs *jobs, struct job *job)
+{
+    if (job->extra != NULL)
+        heap_remove(&jobs->dues, &job->extra->due);
+}
+
+bool job_too_late(const struct job *job, int64_t now_us)
+{
+    const struct job_extra *extra = job->extra;
+    return extra != NULL && extra->expires_us != 0 && extra->expires_us <= now_us;
+}
+
 void jobs_revive(struct jobs *jobs, struct job *job)
 {
     leave_remembered(jobs, job);
@@ -349,8 +378,13 @@ struct job_extra *extra_new(const struct jobd_put *put, struct job_extra *next)
     struct job_extra *extra = calloc(1, sizeof *extra + key_size);
     if (extra == NULL)
         return NULL;
+    if (put->terms != NULL && !words_new(put->terms->texts, &extra->words)) {
+        free(extra);
+        return NULL;
+    }
     extra->next = next;
     extra->timeout_us = put->timeout_us;
+    extra->expires_by_wall = put->terms != NULL && put->terms->expires_by_wall;
     if (put->trace != NULL)
         memcpy(extra->trace, put->trace, strlen(put->trace) + 1);
     if (put->key != NULL)
@@ -369,6 +403,7 @@ void extra_free(struct job_extra *extra)
 {
     while (extra != NULL) {
         struct job_extra *next = extra->next;
+        jobd_blob_unref(extra->words);
         free(extra);
         extra = next;
     }

@@ -18,10 +18,14 @@ TAILQ_HEAD(job_list, job);
  * attempts have left. */
 struct job_extra {
     int64_t timeout_us; /* 0: the queue's */
+    int64_t expires_us; /* 0: never */
+    bool expires_by_wall;
+    struct due due; /* while it waits: when it expires */
     char trace[JOBD_TRACE_SIZE];
+    struct jobd_blob *words; /* its texts; NULL: none */
     struct jobd_blob *output, *error;
     RB_ENTRY(job_extra) by_key; /* when it has one */
-    struct job *job;            /* the same */
+    struct job *job;            /* that has it */
     struct job_extra *next;     /* before they have jobs: of a batch */
     char key[];                 /* "": none */
 };
@@ -86,6 +90,9 @@ struct job {
     bool commit_pending : 1;
     bool requeue_on_stop : 1;
     bool elsewhere : 1;
+    bool by_wall : 1;    /* delayed until an instant of the wall clock */
+    bool expired : 1;    /* cancelled, as its time was over */
+    bool unexpiring : 1; /* put in again by hand: it does not expire any more */
 };
 
 enum { STATE_NEW = JOBD_STATES };
@@ -119,6 +126,8 @@ struct jobs {
     uint32_t spare_len;
     struct job_tree tree;
     struct key_tree keys;          /* of all that are remembered */
+    struct heap dues;              /* of extras: see there */
+    struct jobd_blob *expired;     /* the error of a job that has */
     struct remembered *remembered; /* a queue's, by its index */
     uint32_t queues_len;
     /* Of all queues: done and cancelled ones; failed ones, the dead letters. */
@@ -162,6 +171,11 @@ void jobs_move(struct jobs *jobs, struct job *job, uint16_t queue);
 /* A living job has this key from now on, or none where it is ""; another that has it loses it. False
  * when memory is short. */
 bool jobs_set_key(struct jobs *jobs, struct job *job, const char *key);
+/* It waits from now on: it is due when it expires, if ever. And no longer. */
+void jobs_watch(struct jobs *jobs, struct job *job);
+void jobs_unwatch(struct jobs *jobs, struct job *job);
+/* Has it expired by then? Then no attempt of it may begin. */
+bool job_too_late(const struct job *job, int64_t now_us);
 /* A final job lives again: no longer remembered as one that has ended. */
 void jobs_revive(struct jobs *jobs, struct job *job);
 /* A job that has not come in yet is none. */

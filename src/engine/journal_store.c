@@ -4,6 +4,7 @@
 #include "engine/blob.h"
 #include "engine/changes.h"
 #include "engine/dispatch.h"
+#include "engine/expiry.h"
 #include "engine/record.h"
 #include "engine/sweep.h"
 #include "engine/waiters.h"
@@ -60,7 +61,7 @@ bool journal_empty(struct jobd *jobd)
 static void rewind_change(struct change *change)
 {
     struct job *first = change->job != NULL ? change->job : TAILQ_FIRST(&change->jobs);
-    change->next = change->kind->writes_nothing ? NULL : first;
+    change->next = change->kind->is_mark ? NULL : first;
 }
 
 /* The change's next row; false when there is no other. */
@@ -174,6 +175,8 @@ static void conclude_locked(struct op *op, struct change_list *list, struct chan
     tell_locked(op, change, written);
     extra_free(change->extra);
     journal_remove(&op->jobd->journal, list, change);
+    if (op->stops_len == OP_STOPS) /* the next may be one more */
+        *left = 0;
 }
 
 /* Calls some(), each time under the lock and with so many steps, until it leaves some of them. */
@@ -199,6 +202,7 @@ static void serve_starved_locked(struct op *op) REQUIRES(op->jobd->lock)
             dispatch_locked(op, &op->jobd->queues[i]);
     }
     sweep_resume_locked(op);
+    expiry_resume_locked(op);
 }
 
 static void written_some_locked(struct op *op, int *left) REQUIRES(op->jobd->lock)

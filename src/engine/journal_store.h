@@ -31,9 +31,14 @@ struct job_record {
     uint32_t attempts;
     int64_t created_us;
     int64_t run_at_us;  /* put with a delay: not before then; 0: without */
+    int64_t at_us;      /* put to run at an instant: not before then; 0: not so */
     int64_t timeout_us; /* 0: its queue's */
-    const char *key;    /* "": none; so also the next */
+    /* An attempt that has not begun by then never does; 0: it does not expire. The second is the
+     * same where it is an instant of the wall clock, else 0. */
+    int64_t expiry_us, expiry_at_us;
+    const char *key; /* "": none; so also the next */
     const char *trace;
+    const char *texts[JOBD_TEXTS];   /* "" or NULL: none */
     const struct jobd_blob *payload; /* NULL: none */
 
     /* how far it is */
@@ -42,6 +47,9 @@ struct job_record {
     int64_t ready_us;                /* waits: may run from then on */
     int64_t started_us, finished_us; /* 0: not yet */
     bool delayed;                    /* waits for ready_us, by a delay or a backoff */
+    bool by_wall;                    /* that is at_us */
+    bool expired;                    /* cancelled as its time was over */
+    bool unexpiring;                 /* it does not expire any more, whatever expiry_us says */
     bool stopping;                   /* runs, and is to be cancelled */
     bool output_truncated;
     bool exited; /* exit_code counts */

@@ -30,7 +30,7 @@ static enum jobd_result repeat_result_locked(struct op *op, const struct change 
 }
 
 static const struct change_kind repeat_kind = {
-    .name = "repeat", .writes_nothing = true, .result = repeat_result_locked};
+    .name = "repeat", .is_mark = true, .result = repeat_result_locked};
 
 static enum jobd_result repeat_locked(struct op *op, const struct lease *lease)
     REQUIRES(op->jobd->lock)
@@ -84,12 +84,10 @@ static enum jobd_result finish_locked(struct op *op, struct lease *lease, struct
 {
     struct job *job = late != NULL ? late : lease->job;
     struct queue *queue = &op->jobd->queues[job->queue];
-    enum lease_report report = outcome->state == JOBD_DONE ? LEASE_DONE : LEASE_FAILED;
-    lease->report = report;
     enum jobd_result result = late != NULL ? attempt_end_late_locked(op, job, lease, outcome, extra)
                                            : attempt_end_locked(op, job, outcome, extra);
-    if (result == JOBD_TOO_MANY_WAITERS)
-        lease->report = LEASE_NO_REPORT;
+    if (result != JOBD_TOO_MANY_WAITERS)
+        lease->report = outcome->state == JOBD_DONE ? LEASE_DONE : LEASE_FAILED;
     dispatch_locked(op, queue);
     return result;
 }
@@ -172,10 +170,9 @@ static enum jobd_result release_locked(struct op *op, struct lease *lease, int64
     REQUIRES(op->jobd->lock)
 {
     struct queue *queue = &op->jobd->queues[lease->job->queue];
-    lease->report = LEASE_RELEASED;
     enum jobd_result result = attempt_release_locked(op, lease->job, delay_us);
-    if (result == JOBD_TOO_MANY_WAITERS)
-        lease->report = LEASE_NO_REPORT;
+    if (result != JOBD_TOO_MANY_WAITERS)
+        lease->report = LEASE_RELEASED;
     dispatch_locked(op, queue);
     return result;
 }

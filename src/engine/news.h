@@ -21,7 +21,7 @@ enum news_kind {
 
 /* How many, since the queue began. */
 struct news_totals {
-    uint64_t admitted, done, failed, cancelled, retried, moved_in, moved_out;
+    uint64_t admitted, done, failed, cancelled, retried, moved_in, moved_out, expired;
 };
 
 /* All pointers are borrowed. What a kind has no use for is zero, and "" for a text. */

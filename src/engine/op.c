@@ -11,7 +11,7 @@ void op_begin(struct op *op, struct jobd *jobd, struct jobd_waiter *waiter, int6
     op->waiter = waiter;
     op->outside = op->tell_store = op->forgot_early = op->tell_failure = false;
     op->garbage = NULL;
-    op->stop = NULL;
+    op->stops_len = 0;
     TAILQ_INIT(&op->woken);
     mutex_lock(&op->jobd->lock);
 }
@@ -21,7 +21,8 @@ int64_t op_next_due_locked(struct op *op)
     struct jobd *jobd = op->jobd;
     if (jobd->dispatch_needed)
         return 0;
-    const struct due *tops[] = {heap_top(&jobd->delays), heap_top(&jobd->leases.due),
+    const struct due *tops[] = {jobd->expiry_starved ? NULL : heap_top(&jobd->jobs.dues),
+                                heap_top(&jobd->delays), heap_top(&jobd->leases.due),
                                 heap_top(&jobd->deadlines)};
     int64_t at_us = JOBD_NEVER;
     for (unsigned i = 0; i < sizeof tops / sizeof tops[0]; i++)
@@ -70,8 +71,11 @@ void op_end(struct op *op)
         op->garbage = blob->link.next;
         blob_free(blob);
     }
-    if (op->stop != NULL && op->stop->stop != NULL)
-        op->stop->stop(op->stop, &op->stop_task);
+    for (unsigned i = 0; i < op->stops_len; i++) {
+        struct op_stop *stop = &op->stops[i];
+        if (stop->holder->stop != NULL)
+            stop->holder->stop(stop->holder, &stop->task);
+    }
     if (op->forgot_early && jobd->on_forgotten_early != NULL)
         jobd->on_forgotten_early(jobd->forgotten_context);
     if (earlier && jobd->on_earlier_deadline != NULL)

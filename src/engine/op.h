@@ -21,6 +21,14 @@ TAILQ_HEAD(waiting_list, waiting);
 
 /* Jobs, waiters or rows that are handled before the lock is let go of, where there may be many. */
 enum { OP_STEPS = 256 };
+/* Attempts that one operation tells to stop, at most. */
+enum { OP_STOPS = 8 };
+
+/* Whoever runs an attempt shall stop it. */
+struct op_stop {
+    struct jobd_waiter *holder;
+    struct jobd_task task;
+};
 
 struct op {
     struct jobd *jobd;
@@ -32,13 +40,13 @@ struct op {
     bool outside; /* not of a turn, though there may be one: who is woken is told at once */
 
     /* Left for op_end(). */
-    bool tell_store;            /* something waits to be written */
-    bool forgot_early;          /* ended jobs, as memory was short */
-    bool tell_failure;          /* something has failed, for the log */
-    struct waiting_list woken;  /* who waits no longer */
-    struct jobd_blob *garbage;  /* linked by link.next */
-    struct jobd_waiter *stop;   /* whose `stop_task` shall stop; NULL: nobody */
-    struct jobd_task stop_task; /* undefined when `stop` is NULL */
+    bool tell_store;           /* something waits to be written */
+    bool forgot_early;         /* ended jobs, as memory was short */
+    bool tell_failure;         /* something has failed, for the log */
+    struct waiting_list woken; /* who waits no longer */
+    struct jobd_blob *garbage; /* linked by link.next */
+    struct op_stop stops[OP_STOPS];
+    unsigned stops_len;
 };
 
 /* Gives a reference back; what is free is freed by op_end(). Takes NULL. */

@@ -9,17 +9,30 @@
 #include "engine/changes.h"
 #include "engine/transition.h"
 #include "engine/waiters.h"
+#include "engine/words.h"
 
-static bool needs_extras(const struct jobd_put *put)
+/* The moment by which its attempts must have begun; 0: none. */
+static int64_t expires_us(const struct jobd *jobd, const struct jobd_put *put, int64_t now_us)
 {
-    return put->timeout_us != 0 || put->trace != NULL || put->key != NULL;
+    if (put->terms != NULL && put->terms->expires_us != 0)
+        return put->terms->expires_us;
+    int64_t usual_us = jobd->queues[put->queue].expires_us;
+    return usual_us > 0 ? later_us(now_us, usual_us) : 0;
+}
+
+static bool needs_extras(const struct jobd *jobd, const struct jobd_put *put)
+{
+    return expires_us(jobd, put, 0) != 0 || put->timeout_us != 0 || put->trace != NULL ||
+           put->key != NULL || (put->terms != NULL && words_weight(put->terms->texts) > 0);
 }
 
 /* One for each job, linked; NULL when they need none. 0 or -ENOMEM. */
-static int extras_new(const struct jobd_put *put, struct job_extra **extra)
+static int extras_new(const struct jobd *jobd, const struct admission *admission, int64_t now_us,
+                      struct job_extra **extra)
 {
+    const struct jobd_put *put = admission->put;
     *extra = NULL;
-    if (!needs_extras(put))
+    if (!needs_extras(jobd, put))
         return 0;
     for (uint32_t i = 0; i < admission_jobs(put); i++) {
         struct job_extra *one = extra_new(put, *extra);
@@ -27,15 +40,19 @@ static int extras_new(const struct jobd_put *put, struct job_extra **extra)
             extra_free(*extra);
             return -ENOMEM;
         }
+        one->expires_us = expires_us(jobd, put, now_us);
         *extra = one;
     }
     return 0;
 }
 
-size_t jobd_put_weight(const struct jobd_put *put)
+size_t jobd_put_weight(const struct jobd *jobd, const struct jobd_put *put)
 {
     size_t key_size = put->key != NULL ? strlen(put->key) + 1 : 1;
-    return needs_extras(put) ? admission_jobs(put) * (sizeof(struct job_extra) + key_size) : 0;
+    size_t weight = sizeof(struct job_extra) + key_size;
+    if (put->terms != NULL)
+        weight += words_weight(put->terms->texts);
+    return needs_extras(jobd, put) ? admission_jobs(put) * weight : 0;
 }
 
 static enum jobd_result wait_for_room_locked(struct op *op, struct admission *admission)
@@ -85,7 +102,7 @@ static enum jobd_result put_or_wait(struct jobd *jobd, struct admission *admissi
     verify(waiter == NULL || waiter->end_us == 0 || put->batch_len == 0);
     if (waiter != NULL)
         waiter->accepted = false;
-    if (extras_new(put, &admission->extra) != 0)
+    if (extras_new(jobd, admission, now_us, &admission->extra) != 0)
         return JOBD_OUT_OF_MEMORY;
     op_begin(&op, jobd, waiter, now_us);
     enum jobd_result result = put_locked(&op, admission, for_room);
@@ -119,7 +136,9 @@ static void describe_retry(const struct change *change, struct job_record *recor
     record->attempt = 0;
     record->ready_us = change->at_us;
     record->started_us = record->finished_us = 0;
-    record->delayed = record->exited = record->output_truncated = false;
+    record->unexpiring = true;
+    record->expired = record->delayed = record->by_wall = record->exited =
+        record->output_truncated = false;
     record->exit_code = 0;
     record->output = record->error = NULL;
 }

@@ -25,7 +25,8 @@ uint32_t queue_workers_max(const struct jobd_queue_config *config)
 bool queue_terms_sound(const struct jobd_queue_config *config)
 {
     return config->attempts <= JOBD_ATTEMPTS_MAX && config->timeout_us >= 0 &&
-           config->backoff_min_us >= 0 && config->backoff_max_us >= config->backoff_min_us;
+           config->expires_us >= 0 && config->backoff_min_us >= 0 &&
+           config->backoff_max_us >= config->backoff_min_us;
 }
 
 void queue_set_terms(struct queue *queue, const struct jobd_queue_config *config)
@@ -34,6 +35,7 @@ void queue_set_terms(struct queue *queue, const struct jobd_queue_config *config
     queue->timeout_us = config->timeout_us;
     queue->backoff_min_us = config->backoff_min_us;
     queue->backoff_max_us = config->backoff_max_us;
+    queue->expires_us = config->expires_us;
 }
 
 int queue_init(struct queue *queue, const struct jobd_queue_config *config, uint32_t running,

@@ -19,7 +19,8 @@ struct queue {
     uint32_t room; /* jobs that wait or run at most, restored ones included */
     uint16_t attempts;
     int64_t timeout_us, backoff_min_us, backoff_max_us;
-    bool declared; /* else it takes no jobs in and gives none out */
+    _Atomic int64_t expires_us; /* looked at without the lock: does a put need an extra? */
+    bool declared;              /* else it takes no jobs in and gives none out */
     bool paused;
     struct ring lanes[JOBD_PRIORITIES];
     struct job_list scheduled;
@@ -34,7 +35,7 @@ struct queue {
                                 written */
     uint32_t in_state[JOBD_STATES]; /* jobs at present; 0 for the final ones */
     uint64_t ended[JOBD_STATES];    /* totals of the final ones */
-    uint64_t admitted, rejected, retried, moved_in, moved_out;
+    uint64_t admitted, rejected, retried, expired, moved_in, moved_out;
     struct rate rate;
     struct jobd_histogram waited, ran;
     struct waiting_list take_waiters, put_waiters;
@@ -46,7 +47,7 @@ __attribute__((warn_unused_result)) int queue_init(struct queue *queue,
                                                    const struct jobd_queue_config *config,
                                                    uint32_t running, uint32_t leases_max);
 void queue_release(struct queue *queue);
-/* Are attempts, timeout and backoff possible ones? */
+/* Are attempts, timeout, backoff and expiry possible ones? */
 bool queue_terms_sound(const struct jobd_queue_config *config);
 void queue_set_terms(struct queue *queue, const struct jobd_queue_config *config);
 /* Jobs that wait at most, and workers, however it is resized. */

@@ -7,6 +7,7 @@ void record_describe_locked(const struct jobd *jobd, const struct job *job,
     const struct job_extra *extra = job->extra;
     enum jobd_state state = job_state(job);
     bool started = state == JOBD_RUNNING || jobd_state_final(state);
+    bool expires = extra != NULL && !job->unexpiring;
     *record = (struct job_record){
         .id = job->id,
         .queue = jobd->queues[job->queue].name,
@@ -14,7 +15,10 @@ void record_describe_locked(const struct jobd *jobd, const struct job *job,
         .attempts = job->attempts,
         .created_us = job->created_us,
         .run_at_us = job->state == STATE_NEW && job->delayed ? job->ready_us : 0,
+        .at_us = job->by_wall ? job->ready_us : 0,
         .timeout_us = extra != NULL ? extra->timeout_us : 0,
+        .expiry_us = expires ? extra->expires_us : 0,
+        .expiry_at_us = expires && extra->expires_by_wall ? extra->expires_us : 0,
         .key = extra != NULL ? extra->key : "",
         .trace = extra != NULL ? extra->trace : "",
         .payload = job->payload,
@@ -24,6 +28,9 @@ void record_describe_locked(const struct jobd *jobd, const struct job *job,
         .started_us = started ? job->started_us : 0,
         .finished_us = jobd_state_final(state) ? job->finished_us : 0,
         .delayed = job->delayed,
+        .by_wall = job->by_wall,
+        .expired = job->expired,
+        .unexpiring = job->unexpiring,
         .stopping = job->stopping,
         .output_truncated = job->output_truncated,
         .exited = job->exited,
@@ -34,4 +41,6 @@ void record_describe_locked(const struct jobd *jobd, const struct job *job,
         .output = extra != NULL ? extra->output : NULL,
         .error = extra != NULL ? extra->error : NULL,
     };
+    for (unsigned i = 0; extra != NULL && i < JOBD_TEXTS; i++)
+        record->texts[i] = jobd_text(extra->words, (enum jobd_text)i);
 }

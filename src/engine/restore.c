@@ -9,6 +9,7 @@
 #include "engine/changes.h"
 #include "engine/restore.h"
 #include "engine/transition.h"
+#include "engine/words.h"
 
 struct jobd_blob *restore_blob(const struct jobd_blob *blob)
 {
@@ -23,15 +24,21 @@ bool restore_extra(const struct job_record *record, bool key_is_taken, struct jo
 {
     size_t key_size = strlen(record->key) + 1, trace_size = strlen(record->trace) + 1;
     *extra = NULL;
-    if (record->timeout_us == 0 && key_size == 1 && trace_size == 1 && record->output == NULL &&
-        record->error == NULL)
+    if (record->timeout_us == 0 && record->expiry_us == 0 && key_size == 1 && trace_size == 1 &&
+        record->output == NULL && record->error == NULL && words_weight(record->texts) == 0)
         return true;
     if (key_size > JOBD_KEY_SIZE || trace_size > JOBD_TRACE_SIZE)
         return false;
     *extra = calloc(1, sizeof **extra + key_size);
     if (*extra == NULL)
         return false;
+    if (!words_new(record->texts, &(*extra)->words)) {
+        extra_free(*extra);
+        return false;
+    }
     (*extra)->timeout_us = record->timeout_us;
+    (*extra)->expires_us = record->unexpiring ? 0 : record->expiry_us;
+    (*extra)->expires_by_wall = record->expiry_at_us != 0;
     if (!key_is_taken)
         memcpy((*extra)->key, record->key, key_size);
     memcpy((*extra)->trace, record->trace, trace_size);
@@ -92,6 +99,9 @@ void restore_progress(struct job *job, const struct job_record *record)
         (uint16_t)(record->attempts > record->attempt ? record->attempts : record->attempt);
     job->ready_us = record->ready_us;
     job->delayed = record->delayed;
+    job->by_wall = record->by_wall;
+    job->expired = record->expired;
+    job->unexpiring = record->unexpiring;
     job->exited = record->exited;
     job->exit_code = (uint8_t)record->exit_code;
     job->output_truncated = record->output_truncated;

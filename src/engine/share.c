@@ -160,6 +160,7 @@ void share_begin(struct jobd *jobd, int64_t now_us)
     jobd->share->in_turn = true;
     jobd->share->told_due = false;
     jobd->share->touched_bytes = 0;
+    jobd->expiry_starved = false;
     jobd->share->renews = runs_here_locked(&op) &&
                           jobd->share->own_until_us <= later_us(now_us, NODE_RENEW_US);
     op_end(&op);
@@ -203,11 +204,12 @@ int64_t share_due(struct jobd *jobd)
     op_begin(&op, jobd, NULL, 0);
     op.outside = true;
     struct share *share = jobd->share;
-    const struct due *tops[] = {heap_top(&jobd->delays), heap_top(&jobd->leases.due)};
-    bool at_once = jobd->dispatch_needed || jobd->journal.starved ||
+    const struct due *tops[] = {heap_top(&jobd->jobs.dues), heap_top(&jobd->delays),
+                                heap_top(&jobd->leases.due)};
+    bool at_once = jobd->dispatch_needed || jobd->expiry_starved || jobd->journal.starved ||
                    !TAILQ_EMPTY(&jobd->sweep_waiters);
     int64_t at_us = nodes_due_locked(&op);
-    for (unsigned i = 0; i < 2; i++)
+    for (unsigned i = 0; i < sizeof tops / sizeof tops[0]; i++)
         if (tops[i] != NULL && tops[i]->at_us < at_us)
             at_us = tops[i]->at_us;
     if (runs_here_locked(&op) && share->own_until_us - NODE_RENEW_US < at_us)
@@ -352,7 +354,8 @@ static void give_queue_locked(struct op *op, const struct giving *giving, uint32
                                        .cancelled = queue->ended[JOBD_CANCELLED],
                                        .retried = queue->retried,
                                        .moved_in = queue->moved_in,
-                                       .moved_out = queue->moved_out};
+                                       .moved_out = queue->moved_out,
+                                       .expired = queue->expired};
     news.waited = histogram_since(&queue->waited, &told->waited);
     news.ran = histogram_since(&queue->ran, &told->ran);
     news.waiting = queue_waiting(queue);

@@ -135,7 +135,7 @@ static enum jobd_result mark_result_locked(struct op *op, const struct change *c
 }
 
 static const struct change_kind mark_kind = {
-    .name = "mark", .writes_nothing = true, .result = mark_result_locked};
+    .name = "mark", .is_mark = true, .result = mark_result_locked};
 
 static enum jobd_result mark_locked(struct op *op, const struct sweep *sweep,
                                     struct jobd_waiter *waiter) REQUIRES(op->jobd->lock)

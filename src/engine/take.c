@@ -19,7 +19,7 @@ static enum jobd_result take_locked(struct op *op, uint32_t index) REQUIRES(op->
     enum jobd_result result = dispatch_take_locked(op, queue, op->waiter);
     if (result == JOBD_OK || result == JOBD_PENDING)
         dispatch_locked(op, queue); /* its place is free */
-    else if (!op->waiter->no_wait)
+    else if (!op->waiter->at_once)
         result = wait_begin_locked(op, op->waiter, WAIT_JOB, index);
     return result;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What becomes due: delays, leases, deadlines of who waits. */
+/* What becomes due: jobs that expire, delays, leases, deadlines of who waits. */
 #include "base/container.h"
 #include "engine/dispatch.h"
+#include "engine/expiry.h"
 #include "engine/lease.h"
 #include "engine/transition.h"
 #include "engine/waiters.h"
@@ -47,6 +48,7 @@ static int64_t tick_locked(struct op *op) REQUIRES(op->jobd->lock)
                 {&op->jobd->leases.due, on_lease_locked},
                 {&op->jobd->deadlines, on_deadline_locked}};
     int left = OP_STEPS;
+    expiry_tick_locked(op, &left); /* first: what is due for both never begins */
     for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct due *due;
         while (left > 0 && (due = heap_top(rows[i].heap)) != NULL && due->at_us <= op->now_us) {

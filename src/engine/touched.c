@@ -128,12 +128,10 @@ bool share_has_room(const struct share *share)
 /* ---- who is told later */
 
 /* A stop that finds no place is told at once: it would have been soon. */
-static void hold_stop(struct share *share, struct op *op)
+static void hold_stops(struct share *share, struct op *op)
 {
-    if (op->stop == NULL || share->stops_len == share->stops_max)
-        return;
-    share->stops[share->stops_len++] = (struct stop){op->stop, op->stop_task};
-    op->stop = NULL;
+    while (op->stops_len > 0 && share->stops_len < share->stops_max)
+        share->stops[share->stops_len++] = op->stops[--op->stops_len];
 }
 
 void share_hold_locked(struct op *op)
@@ -142,5 +140,5 @@ void share_hold_locked(struct op *op)
     if (!share->in_turn || op->outside)
         return;
     TAILQ_CONCAT(&share->held, &op->woken, link);
-    hold_stop(share, op);
+    hold_stops(share, op);
 }

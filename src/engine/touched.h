@@ -38,11 +38,6 @@ struct node {
     int64_t until_us;
 };
 
-struct stop {
-    struct jobd_waiter *holder;
-    struct jobd_task task;
-};
-
 /* A job that a worker of this process runs, while the engine reads all jobs again. */
 struct run {
     uint64_t id;
@@ -69,7 +64,7 @@ struct share {
 
     /* to be told when it is over */
     struct waiting_list held;
-    struct stop *stops;
+    struct op_stop *stops;
     uint32_t stops_len, stops_max;
 
     struct node nodes[NODES_KNOWN];

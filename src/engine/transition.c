@@ -9,7 +9,7 @@
  *     RUNNING             QUEUED     return              released; given back at a stop
  *     RUNNING             SCHEDULED  return              failed, to be retried; released for later
  *     RUNNING             any final  finish              its last attempt has ended
- *     QUEUED, SCHEDULED   CANCELLED  end_waiting         cancelled, purged
+ *     QUEUED, SCHEDULED   CANCELLED  end_waiting         cancelled, purged, expired
  *     QUEUED, SCHEDULED   DONE       end_waiting         after an expired lease a late report came
  *     any final           QUEUED     retry               retried by hand
  *     QUEUED, SCHEDULED   the same   move                to another queue
@@ -114,6 +114,7 @@ static void leave_delays_locked(struct op *op, struct job *job) REQUIRES(op->job
 static void wait_locked(struct op *op, struct job *job, bool comes_back) REQUIRES(op->jobd->lock)
 {
     move_locked(op, job, job->delayed ? JOBD_SCHEDULED : JOBD_QUEUED);
+    jobs_watch(&op->jobd->jobs, job);
     if (job->delayed)
         enter_delays_locked(op, job, comes_back);
     else
@@ -145,7 +146,11 @@ void transition_retry_locked(struct op *op, struct job *job, int64_t at_us)
     }
     job->attempt = 0;
     job->exit_code = 0;
-    job->exited = job->output_truncated = job->delayed = false;
+    job->expired = false;
+    job->unexpiring = true;
+    if (job->extra != NULL)
+        job->extra->expires_us = 0;
+    job->exited = job->output_truncated = job->delayed = job->by_wall = false;
     job->ready_us = at_us;
     wait_locked(op, job, false);
 }
@@ -159,6 +164,8 @@ void transition_restore_locked(struct op *op, struct job *job, enum jobd_state s
         return;
     queue->in_state[state]++;
     check_room(queue);
+    if (state != JOBD_RUNNING)
+        jobs_watch(&op->jobd->jobs, job);
     if (state == JOBD_QUEUED)
         enter_ring_locked(op, job);
     else if (state == JOBD_SCHEDULED)
@@ -170,6 +177,7 @@ void transition_restore_locked(struct op *op, struct job *job, enum jobd_state s
 void transition_detach_locked(struct op *op, struct job *job)
 {
     struct queue *queue = queue_of(op, job);
+    jobs_unwatch(&op->jobd->jobs, job);
     if (job->state == JOBD_QUEUED)
         ring_remove(&queue->lanes[job->priority], job->position);
     else if (job->state == JOBD_SCHEDULED)
@@ -229,6 +237,7 @@ void transition_start_locked(struct op *op, struct job *job, struct jobd_waiter 
     struct queue *queue = queue_of(op, job);
     verify(ring_pop(&queue->lanes[job->priority]) == job->id);
     move_locked(op, job, JOBD_RUNNING);
+    jobs_unwatch(&op->jobd->jobs, job);
     job->started_us = op->now_us;
     job->attempt++;
     taker->task = task_of(queue, job);
@@ -289,6 +298,7 @@ void transition_withdraw_locked(struct op *op, struct job *job)
 {
     struct queue *queue = queue_of(op, job);
     job->commit_pending = true;
+    jobs_unwatch(&op->jobd->jobs, job);
     if (job->state == JOBD_QUEUED) {
         ring_remove(&queue->lanes[job->priority], job->position);
         queue->cancel_pending++;
@@ -309,6 +319,7 @@ void transition_end_waiting_locked(struct op *op, struct job *job, enum jobd_sta
 static void wait_again_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock)
 {
     job->commit_pending = false;
+    jobs_watch(&op->jobd->jobs, job);
     if (job->state == JOBD_QUEUED)
         enter_ring_locked(op, job);
     else

@@ -13,7 +13,7 @@
 #include "base/event.h"
 #include "base/log.h"
 #include "base/thread.h"
-#include "http/canned.h"
+#include "http/rejects.h"
 
 enum {
     ACCEPTS_AT_A_TIME = 64,

@@ -1,25 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include "http/canned.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/json_scan.h"
 #include "http/request.h"
 #include "base/verify.h"
 
-enum { LINGER_MS = 1000, DATE_SIZE = sizeof "Sun, 06 Nov 1994 08:49:37 GMT" };
-
-void reject_init(struct rejects *rejects)
-{
-    for (int i = 0; i < REJECTED_MAX; i++)
-        rejects->rejected[i].fd = -1;
-}
+enum { DATE_SIZE = sizeof "Sun, 06 Nov 1994 08:49:37 GMT" };
 
 /* As in a Date field (RFC 9110, section 5.6.7). */
 static void date(char out[DATE_SIZE])
@@ -48,64 +39,9 @@ size_t canned_compose(char out[CANNED_SIZE], unsigned status, bool wants_json, c
     return (size_t)size;
 }
 
-static bool answer(int fd, unsigned status, const char *why)
+bool canned_send(int fd, unsigned status, const char *why)
 {
     char text[CANNED_SIZE];
     size_t size = canned_compose(text, status, false, why);
     return send(fd, text, size, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)size;
-}
-
-static bool hear_out(struct rejects *rejects, int epoll, uint64_t topic, int fd)
-{
-    for (uint32_t i = 0; i < REJECTED_MAX; i++) {
-        if (rejects->rejected[i].fd >= 0)
-            continue;
-        struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP, .data.u64 = topic | i};
-        if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) != 0)
-            return false;
-        rejects->rejected[i].fd = fd;
-        rejects->rejected[i].until_ms = clock_coarse_ms() + LINGER_MS;
-        return true;
-    }
-    return false;
-}
-
-void reject_send(struct rejects *rejects, int epoll, uint64_t topic, int fd, const char *line)
-{
-    if (!answer(fd, 503, line) || shutdown(fd, SHUT_WR) != 0 ||
-        !hear_out(rejects, epoll, topic, fd))
-        close(fd);
-}
-
-static void end(struct rejects *rejects, uint32_t number)
-{
-    close(rejects->rejected[number].fd);
-    rejects->rejected[number].fd = -1;
-}
-
-void reject_read(struct rejects *rejects, uint32_t number)
-{
-    char bin[4096];
-    int fd = rejects->rejected[number].fd;
-    if (fd < 0)
-        return;
-    ssize_t size = recv(fd, bin, sizeof bin, MSG_DONTWAIT);
-    if (size == 0 || (size < 0 && errno != EAGAIN && errno != EINTR))
-        end(rejects, number);
-}
-
-bool reject_expire(struct rejects *rejects, int64_t now_ms)
-{
-    bool left = false;
-    for (uint32_t i = 0; i < REJECTED_MAX; i++) {
-        if (rejects->rejected[i].fd >= 0 && rejects->rejected[i].until_ms <= now_ms)
-            end(rejects, i);
-        left = left || rejects->rejected[i].fd >= 0;
-    }
-    return left;
-}
-
-void reject_too_slow(int fd)
-{
-    (void)answer(fd, 408, "the request did not come in time");
 }

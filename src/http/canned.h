@@ -1,37 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* How a connection is ended with a word of why, which the HTTP library would not say. */
+/* The last word on a connection that is closed then, which the HTTP library would not say. `why` is
+ * a line of ours without a line feed. Nothing blocks. */
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
-
-enum { REJECTED_MAX = 64 };
 
 enum { CANNED_SIZE = 640 };
 
-/* An answer that closes its connection, in full, as reply_error() says it; its size. `why` is a
- * line of ours without a line feed. */
+/* An answer in full, as reply_error() says it; its size. */
 size_t canned_compose(char out[CANNED_SIZE], unsigned status, bool wants_json, const char *why);
-
-/* Refused connections that have their answer and are read from until they close: a close with
- * bytes unread would make the system throw the answer away. */
-struct rejects {
-    struct {
-        int fd; /* -1: free */
-        int64_t until_ms;
-    } rejected[REJECTED_MAX];
-};
-
-void reject_init(struct rejects *rejects);
-
-/* Answers 503 with this line and closes `fd`, at once or after it is heard out: then `epoll`
- * reports it, with its number added to `topic`, for reject_read(). */
-void reject_send(struct rejects *rejects, int epoll, uint64_t topic, int fd, const char *line);
-void reject_read(struct rejects *rejects, uint32_t number);
-
-/* Closes those whose time is over; true when others are left. */
-bool reject_expire(struct rejects *rejects, int64_t now_ms);
-
-/* Answers 408 on a connection that is to be closed then. */
-void reject_too_slow(int fd);
+/* Sends it as text. False when the socket did not take all of it. */
+bool canned_send(int fd, unsigned status, const char *why);

@@ -28,7 +28,7 @@ static bool cut_locked(struct deadlines *deadlines, struct conn *conn, struct co
     if (too_slow) {
         deadlines->conns->stats.cut++;
         if (waits_for_client(phase) && !deadlines->mute)
-            reject_too_slow(conn->fd);
+            (void)canned_send(conn->fd, 408, "the request did not come in time");
     }
     shutdown(conn->fd, SHUT_RDWR);
     if (phase == PHASE_STREAM_PARKED)

@@ -179,7 +179,6 @@ void http_stats(struct http *http, struct http_stats *stats)
 {
     conn_table_stats(&http->conns, &stats->conns);
     stats->parked = atomic_load(&http->parked) + atomic_load(&http->streams_parked);
-    stats->streams = atomic_load(&http->streams);
     stats->bytes = budget_used(&http->budget);
     for (int i = 0; i < 6; i++)
         stats->replies[i] = atomic_load_explicit(&http->replies[i], memory_order_relaxed);

@@ -51,7 +51,6 @@ const struct shared_reply *http_share(struct http *http, const struct reply *rep
 struct http_stats {
     struct conn_stats conns;
     uint32_t parked;     /* requests, and streams between two parts */
-    uint32_t streams;    /* replies that go out in parts */
     size_t bytes;        /* as memory_bytes counts them */
     uint64_t replies[6]; /* by the first digit of their status */
 };

@@ -117,9 +117,9 @@ struct http {
     struct shared_reply shared[SHARED_MAX];
     unsigned shared_len;
     atomic_bool draining;
-    _Atomic uint32_t parked;                  /* requests */
-    _Atomic uint32_t streams, streams_parked; /* replies that are streams; the suspended ones */
-    struct jobd_budget budget;                /* of bodies and replies under way */
+    _Atomic uint32_t parked;         /* requests */
+    _Atomic uint32_t streams_parked; /* replies that are streams, and suspended */
+    struct jobd_budget budget;       /* of bodies and replies under way */
     _Atomic uint64_t replies[6];
 };
 

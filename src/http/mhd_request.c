@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "http/cors.h"
-#include "http/canned.h"
 #include "http/target.h"
 #include "base/container.h"
 #include "base/verify.h"

@@ -140,7 +140,6 @@ void stream_end(struct exchange *exchange)
         atomic_fetch_sub(&loop->http->streams_parked, 1);
     stream->suspended = false;
     TAILQ_REMOVE(&loop->streams, stream, entry);
-    atomic_fetch_sub(&loop->http->streams, 1);
     stream->reply.free(stream->reply.context); /* nobody wakes it from here on */
     mutex_lock(&loop->lock);
     if (stream->woken)
@@ -194,7 +193,6 @@ static struct MHD_Response *body_of(struct exchange *exchange, const struct repl
     stream->reply = *reply;
     exchange->stream = stream;
     TAILQ_INSERT_TAIL(&loop->streams, stream, entry);
-    atomic_fetch_add(&loop->http->streams, 1);
     bound_unsent(exchange, UNSENT_BYTES);
     acceptor_watch_hangup(loop->http->acceptor, exchange->conn);
     return response;

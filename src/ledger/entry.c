@@ -57,6 +57,10 @@ struct field {
 #define MOMENT(number, field, items)                                                               \
     {number, ENTRY_FORMAT_FIRST, FIELD_TIME, items, offsetof(struct news, field)}
 
+#define TEXT(number, text)                                                                         \
+    {number, ENTRY_FORMAT_FIRST, FIELD_TEXT, JOB | ONCE,                                           \
+     offsetof(struct news, record.texts) + (text) * sizeof(const char *)}
+
 static const struct field fields[] = {
     FIELD(1, record.id, JOB | GONE | LEASE),
     FIELD(2, fresh, JOB),
@@ -100,6 +104,14 @@ static const struct field fields[] = {
     MOMENT(40, until_us, NODE),
     FIELD(41, totals.moved_in, QUEUE),
     FIELD(42, totals.moved_out, QUEUE),
+    FIELD(43, totals.expired, QUEUE),
+    TEXT(44, JOBD_GROUP),
+    TEXT(45, JOBD_TAGS),
+    MOMENT(46, record.expiry_us, JOB | ONCE),
+    MOMENT(47, record.expiry_at_us, JOB | ONCE),
+    FIELD(48, record.by_wall, JOB),
+    FIELD(49, record.expired, JOB),
+    FIELD(50, record.unexpiring, JOB),
 };
 
 enum { FIELDS = sizeof fields / sizeof fields[0] };

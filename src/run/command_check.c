@@ -35,18 +35,37 @@ static int refusal(const char *path)
     return faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) == 0 ? 0 : errno;
 }
 
-/* As execvp(3) goes through PATH. 0 and where it is, or errno. */
-static int find_in_path(const char *name, char found[PATH_MAX])
+/* The directory in front of a relative path. False when that is too long. */
+static bool seen_from(const struct exec_place *place, const char *path, char out[PATH_MAX])
 {
-    const char *at = getenv("PATH");
+    bool moves = path[0] != '/' && place->directory != NULL;
+    return snprintf(out, PATH_MAX, "%s%s%s", moves ? place->directory : "", moves ? "/" : "",
+                    path) < PATH_MAX;
+}
+
+static const char *path_of(const struct exec_place *place)
+{
+    static const char name[] = "PATH=";
+    char *const *entry = place->environment;
+    for (; entry != NULL && *entry != NULL; entry++)
+        if (strncmp(*entry, name, strlen(name)) == 0)
+            return *entry + strlen(name);
+    const char *path = getenv("PATH");
+    return path != NULL ? path : USUAL_PATH;
+}
+
+/* As execvp(3) goes through PATH. 0 and where it is, or errno. */
+static int find_in_path(const char *name, const struct exec_place *place, char found[PATH_MAX])
+{
+    const char *at = path_of(place);
     int error = ENOENT;
-    if (at == NULL)
-        at = USUAL_PATH;
     for (;;) {
         size_t length = strcspn(at, ":");
+        char whole[PATH_MAX];
         int size =
-            snprintf(found, PATH_MAX, "%.*s%s%s", (int)length, at, length > 0 ? "/" : "./", name);
-        int refused = size < PATH_MAX ? refusal(found) : ENAMETOOLONG;
+            snprintf(whole, PATH_MAX, "%.*s%s%s", (int)length, at, length > 0 ? "/" : "./", name);
+        int refused =
+            size < PATH_MAX && seen_from(place, whole, found) ? refusal(found) : ENAMETOOLONG;
         if (refused == 0)
             return 0;
         if (refused == EACCES)
@@ -90,18 +109,16 @@ static bool check_script(const char *path, struct problem *problem)
     return wrong(problem, path, why);
 }
 
-bool command_check(char *const *command, struct problem *problem)
+bool command_check(char *const *command, const struct exec_place *place, struct problem *problem)
 {
-    char found[PATH_MAX];
-    const char *path = command[0];
-    int error;
-    if (strchr(path, '/') != NULL) {
-        error = refusal(path);
-    } else {
-        error = *path != '\0' ? find_in_path(path, found) : ENOENT;
-        path = found;
-    }
+    char found[PATH_MAX] = "";
+    const char *name = command[0];
+    int error = ENOENT;
+    if (strchr(name, '/') != NULL)
+        error = seen_from(place, name, found) ? refusal(found) : ENAMETOOLONG;
+    else if (*name != '\0')
+        error = find_in_path(name, place, found);
     if (error == ENOENT && strchr(command[0], '/') == NULL)
         return wrong(problem, command[0], "there is no such command in PATH");
-    return error == 0 ? check_script(path, problem) : wrong(problem, command[0], strerror(error));
+    return error == 0 ? check_script(found, problem) : wrong(problem, command[0], strerror(error));
 }

@@ -35,6 +35,7 @@
 #include "run/exec_env.h"
 #include "run/process_tree.h"
 #include "run/spawn.h"
+#include "run/user.h"
 
 enum {
     ROOM_BYTES = 65536,  /* of one read; before that the child's stack */
@@ -63,6 +64,7 @@ struct run {
     const struct jobd_task *task;
     const struct exec_config *config;
     struct process_tree tree;
+    enum spawn_step failed; /* of a command that could not be started */
     enum phase phase;
     enum reason reason;
     int watched;         /* a pidfd of it, or of another that is left; -1: the kernel has none */
@@ -196,8 +198,12 @@ static int open_pipes(const struct run *run, int pairs[PIPES][2])
 
 static int spawn_tree(struct run *run, int pairs[PIPES][2], char **environment)
 {
+    const struct exec_place *place = &run->config->place;
     const struct spawn_plan plan = {.command = run->config->command,
                                     .environment = environment,
+                                    .directory = place->directory,
+                                    .user = place->user,
+                                    .nice = place->nice,
                                     .input = pairs[INPUT][0],
                                     .output = pairs[OUTPUT][1],
                                     .errors = pairs[ERRORS][1],
@@ -205,7 +211,7 @@ static int spawn_tree(struct run *run, int pairs[PIPES][2], char **environment)
                                     .stack_bytes = ROOM_BYTES};
     pid_t leader;
     process_tree_begin(&run->tree, run->task->id, run->task->attempt);
-    int error = spawn(&leader, &plan);
+    int error = spawn(&leader, &plan, &run->failed);
     if (error == 0)
         process_tree_started(&run->tree, leader);
     else
@@ -224,11 +230,28 @@ static int watch_leader(pid_t leader)
     return fd;
 }
 
+/* What could not be had. */
+static const char *refused(const struct run *run)
+{
+    const struct exec_place *place = &run->config->place;
+    switch (run->failed) {
+    case SPAWN_NICE:
+        return "the nice value";
+    case SPAWN_USER:
+        return place->user->name;
+    case SPAWN_DIRECTORY:
+        return place->directory;
+    case SPAWN_PROGRAM:
+        break;
+    }
+    return run->config->command[0];
+}
+
 /* 0 or -errno; then nothing is left open. */
 static int start(struct run *run)
 {
     int pairs[PIPES][2] = {{-1, -1}, {-1, -1}, {-1, -1}};
-    struct exec_env *env = exec_env_new(run->task, run->config->queue);
+    struct exec_env *env = exec_env_new(run->task, run->config);
     int error = env != NULL && run->room != NULL ? open_pipes(run, pairs) : -ENOMEM;
     if (error == 0)
         error = spawn_tree(run, pairs, exec_env_list(env));
@@ -395,7 +418,7 @@ void exec_attempt(const struct jobd_task *task, struct jobd_outcome *outcome,
     enter(&run, RUNS, task->timeout_us);
     int error = start(&run);
     if (error != 0) {
-        fail(outcome, "%s: %s", config->command[0], strerror(-error));
+        fail(outcome, "%s: %s", refused(&run), strerror(-error));
         free(run.room);
         return;
     }

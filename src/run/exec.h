@@ -11,7 +11,8 @@
  *     TRACEPARENT                         the client's, if it gave one
  *
  * and from which go the variables that name jobd's secrets and the sockets handed to it. It
- * inherits no descriptor but its three.
+ * inherits no descriptor but its three. Its queue may give it another directory, user and nice
+ * value, and more variables.
  *
  *     exit 0                         done; standard output is the output, text when it is UTF-8
  *     another exit code, a signal    a failed attempt; the end of standard error is the error
@@ -29,11 +30,23 @@
 #include "jobd/pool.h"
 #include "run/exec_output.h"
 
+struct user;
+
+/* Where and as whom; what is NULL is as jobd has it. Borrowed as long as attempts run. */
+struct exec_place {
+    const char *directory;
+    char *const
+        *environment; /* `NAME=value`, NULL at the end: added, or in place of what is there */
+    const struct user *user;
+    const int *nice; /* -20 to 19 */
+};
+
 struct exec_config {
     const char *const *command; /* NULL at the end; borrowed as long as attempts run */
     const char *queue;          /* the queue's name, borrowed too */
     size_t output_max_bytes;    /* of standard output; the rest is read and dropped */
     int64_t kill_after_us;      /* from TERM to KILL */
+    struct exec_place place;
 };
 
 /* A jobd_run; `context` is a struct exec_config. In any number of threads at a time. SIGPIPE must

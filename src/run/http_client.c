@@ -178,11 +178,22 @@ static size_t on_body(char *from, size_t one, size_t size, void *context)
 
 /* ---- lines */
 
-static bool set_options(struct http_client *line, const char *url)
+static bool set_target(CURL *easy, const struct http_target *target)
+{
+    unsigned wrong = curl_easy_setopt(easy, CURLOPT_URL, target->url);
+    if (target->socket != NULL)
+        wrong |= curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, target->socket);
+    if (target->ca != NULL) {
+        wrong |= curl_easy_setopt(easy, CURLOPT_CAINFO, target->ca);
+        wrong |= curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+    }
+    return wrong == 0;
+}
+
+static bool set_options(struct http_client *line, const struct http_target *target)
 {
     CURL *easy = line->easy;
-    unsigned wrong = 0;
-    wrong |= curl_easy_setopt(easy, CURLOPT_URL, url);
+    unsigned wrong = !set_target(easy, target);
     wrong |= curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
     wrong |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR,
                               http_client_has_tls() ? "http,https" : "http");
@@ -210,7 +221,7 @@ static bool set_options(struct http_client *line, const char *url)
     return wrong == 0 && curl_multi_setopt(line->multi, CURLMOPT_MAXCONNECTS, 1L) == CURLM_OK;
 }
 
-struct http_client *http_client_new(const char *url, size_t keep_bytes)
+struct http_client *http_client_new(const struct http_target *target, size_t keep_bytes)
 {
     struct http_client *line = calloc(1, sizeof *line);
     if (line == NULL)
@@ -218,7 +229,7 @@ struct http_client *http_client_new(const char *url, size_t keep_bytes)
     line->keep_bytes = keep_bytes;
     line->easy = curl_easy_init();
     line->multi = curl_multi_init();
-    if (line->easy == NULL || line->multi == NULL || !set_options(line, url)) {
+    if (line->easy == NULL || line->multi == NULL || !set_options(line, target)) {
         http_client_free(line);
         return NULL;
     }
@@ -283,6 +294,13 @@ bool http_client_reset(struct http_client *line)
 
 /* ---- the request */
 
+bool http_client_name_ok(const char *name)
+{
+    size_t length = strlen(name);
+    return length > 0 && strspn(name, "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
+                                      "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == length;
+}
+
 bool http_client_value_ok(const char *value)
 {
     bool blank = true;
@@ -295,7 +313,7 @@ bool http_client_value_ok(const char *value)
     return !blank;
 }
 
-static bool add_text(struct http_client *line, const char *text)
+bool http_client_line(struct http_client *line, const char *text)
 {
     struct curl_slist *fields = curl_slist_append(line->fields, text);
     if (fields != NULL)
@@ -310,7 +328,7 @@ bool http_client_field(struct http_client *line, const char *name, const char *v
         return true;
     if (asprintf(&text, "%s: %s", name, value) < 0)
         return false;
-    bool added = add_text(line, text);
+    bool added = http_client_line(line, text);
     free(text);
     return added;
 }
@@ -326,7 +344,8 @@ static bool begin(struct http_client *line, struct jobd_blob *payload)
         size = payload->size;
     }
     /* What libcurl would add: a field without a value takes it away. */
-    if (!add_text(line, "Expect:") || (payload == NULL && !add_text(line, "Content-Type:")))
+    if (!http_client_line(line, "Expect:") ||
+        (payload == NULL && !http_client_line(line, "Content-Type:")))
         return false;
     wrong |= curl_easy_setopt(line->easy, CURLOPT_HTTPHEADER, line->fields);
     wrong |= curl_easy_setopt(line->easy, CURLOPT_POSTFIELDS, bytes);
@@ -402,6 +421,7 @@ static void take_answer(struct http_client *line, CURLcode code, struct http_ans
         answer->type = type;
     if (curl_easy_getinfo(line->easy, CURLINFO_RETRY_AFTER, &seconds) == CURLE_OK && seconds > 0)
         answer->wait_for_s = seconds; /* below 0: a date that is over */
+    answer->says_when = seconds != 0 || coming->wait_for_s >= 0;
     if (coming->wait_for_s >= 0)
         answer->wait_for_s = coming->wait_for_s;
     if (answer->wait_for_s > HTTP_RETRY_AFTER_MAX_S)

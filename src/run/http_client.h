@@ -31,19 +31,33 @@ struct http_answer {
     size_t size;        /* of a 2xx answer as much as is wanted, of others HTTP_ERROR_BYTES */
     bool cut;           /* there was more */
     bool asked;         /* there was a connection */
-    int64_t wait_for_s; /* Retry-After, from 0 to HTTP_RETRY_AFTER_MAX_S */
+    bool says_when;     /* it has a Retry-After that can be read */
+    int64_t wait_for_s; /* until then, from 0 to HTTP_RETRY_AFTER_MAX_S */
 };
 
 /* For the whole process, once, in any thread. False when libcurl cannot start. */
 JOBD_MUST_READ bool http_client_set_up(void);
+
+/* May it be the name of a header field, a token (RFC 9110, section 5.6.2)? */
+bool http_client_name_ok(const char *name);
 
 /* May it be the value of a header field (RFC 9110, section 5.5)? Blanks alone may not. */
 bool http_client_value_ok(const char *value);
 
 struct http_client;
 
-/* A line that posts to the URL and keeps so much of an answer. NULL when memory is short. */
-struct http_client *http_client_new(const char *url, size_t keep_bytes);
+/* Where to; all borrowed until return. */
+struct http_target {
+    const char *url;
+    const char *socket; /* a unix socket, in place of the URL's host and port; NULL: none */
+    const char *ca;     /* a file of certificates, in place of those that the system trusts, read
+                           at each new connection; NULL: none */
+};
+
+enum { HTTP_SOCKET_MAX = 107 }; /* bytes of a socket's path */
+
+/* A line that posts there and keeps so much of an answer. NULL when memory is short. */
+struct http_client *http_client_new(const struct http_target *target, size_t keep_bytes);
 
 /* Closes the connection. */
 void http_client_free(struct http_client *line);
@@ -51,6 +65,9 @@ void http_client_free(struct http_client *line);
 /* Adds a field to the next request; none when the value is not one. False when memory is short. */
 JOBD_MUST_READ bool http_client_field(struct http_client *line, const char *name,
                                       const char *value);
+
+/* Adds a whole field, `Name: value`, as it is. False when memory is short. */
+JOBD_MUST_READ bool http_client_line(struct http_client *line, const char *field);
 
 /* POSTs the payload (NULL: an empty body) and blocks until its end, or until the stop descriptor
  * (-1: none) is readable, or until timeout_us has passed (0: for ever, but a connection must be

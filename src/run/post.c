@@ -28,7 +28,10 @@ struct line {
 };
 
 struct post {
-    char *url, *queue;
+    char *url, *queue, *socket, *ca;
+    char **fields; /* or NULL */
+    bool signs;
+    struct webhook_key key;
     size_t output_max_bytes;
     struct mutex lock;
     struct line *
@@ -47,7 +50,8 @@ static void line_free(struct line *line)
 static struct line *line_new(const struct post *post)
 {
     struct line *line = malloc(sizeof *line);
-    struct http_client *web = http_client_new(post->url, post->output_max_bytes);
+    const struct http_target target = {.url = post->url, .socket = post->socket, .ca = post->ca};
+    struct http_client *web = http_client_new(&target, post->output_max_bytes);
     if (line == NULL || web == NULL) {
         if (web != NULL)
             http_client_free(web);
@@ -166,13 +170,43 @@ static bool add_type(struct http_client *web, const struct jobd_blob *payload)
                              known ? payload->type : "application/octet-stream");
 }
 
+/* The time is that of this attempt, by the wall clock: who checks it wants it to be recent. */
+static bool add_signature(struct http_client *web, const struct post *post,
+                          const struct jobd_task *task)
+{
+    const struct jobd_blob *payload = task->payload;
+    char id[40], signature[WEBHOOK_SIGNATURE_SIZE];
+    if (!post->signs)
+        return true;
+    snprintf(id, sizeof id, "jobd-%" PRIu64, task->id);
+    const struct webhook_message message = {
+        .id = id,
+        .at_s = clock_wall_us(clock_now_us()) / CLOCK_SECOND_US,
+        .body = payload != NULL ? payload->bytes : NULL,
+        .size = payload != NULL ? payload->size : 0,
+    };
+    webhook_sign(&post->key, &message, signature);
+    return http_client_field(web, "webhook-id", id) &&
+           add_number(web, "webhook-timestamp", (uint64_t)message.at_s) &&
+           http_client_field(web, "webhook-signature", signature);
+}
+
+static bool add_own(struct http_client *web, const struct post *post)
+{
+    bool added = true;
+    for (char **field = post->fields; field != NULL && *field != NULL && added; field++)
+        added = http_client_line(web, *field);
+    return added;
+}
+
 static bool add_fields(struct http_client *web, const struct post *post,
                        const struct jobd_task *task)
 {
     return add_type(web, task->payload) && add_number(web, "Jobd-Id", task->id) &&
            add_number(web, "Jobd-Attempt", task->attempt) &&
            http_client_field(web, "Jobd-Queue", post->queue) && add_key(web, task) &&
-           http_client_field(web, "traceparent", task->trace);
+           http_client_field(web, "traceparent", task->trace) && add_own(web, post) &&
+           add_signature(web, post, task);
 }
 
 /* ---- the outcome */
@@ -275,10 +309,13 @@ static void take_output(struct jobd_outcome *outcome, const struct http_answer *
     }
 }
 
-/* The service is not at its best, or not yet; anything else would fail the next time too. */
-static bool may_pass(long status)
+/* The service is not at its best, or not yet; anything else would fail the next time too. A 403
+ * that says when to come again is a limit: so do some services answer in place of 429. */
+static bool may_pass(const struct http_answer *answer)
 {
-    return status == 408 || status == 409 || status == 425 || status == 429 || status >= 500;
+    long status = answer->status;
+    return status == 408 || status == 409 || status == 425 || status == 429 || status >= 500 ||
+           (status == 403 && answer->says_when);
 }
 
 static void fail_with(struct jobd_outcome *outcome, const struct http_answer *answer)
@@ -286,7 +323,7 @@ static void fail_with(struct jobd_outcome *outcome, const struct http_answer *an
     char text[160];
     snprintf(text, sizeof text, "%ld %s", answer->status, answer->reason);
     fail(outcome, text, answer->bytes, answer->size);
-    outcome->for_good = !may_pass(answer->status);
+    outcome->for_good = !may_pass(answer);
     if (!outcome->for_good)
         outcome->retry_in_us = answer->wait_for_s * CLOCK_SECOND_US;
 }
@@ -329,9 +366,40 @@ void post_run(const struct jobd_task *task, struct jobd_outcome *outcome, void *
 
 /* ---- start and end */
 
+bool post_field_ok(const char *name)
+{
+    static const char *const made[] = {"connection",       "content-length",   "content-type",
+                                       "expect",           "http2-settings",   "idempotency-key",
+                                       "keep-alive",       "proxy-connection", "te",
+                                       "traceparent",      "trailer",          "transfer-encoding",
+                                       "upgrade",          "webhook-id",       "webhook-signature",
+                                       "webhook-timestamp"};
+    for (size_t i = 0; i < sizeof made / sizeof made[0]; i++)
+        if (strcasecmp(name, made[i]) == 0)
+            return false;
+    return http_client_name_ok(name) && strncasecmp(name, "jobd-", strlen("jobd-")) != 0;
+}
+
 bool post_url_ok(const char *url)
 {
     return url_ok(url) && (http_client_has_tls() || strncasecmp(url, "https:", 6) != 0);
+}
+
+static bool keep_text(char **copy, const char *text)
+{
+    return text == NULL || (*copy = strdup(text)) != NULL;
+}
+
+static bool keep_config(struct post *post, const struct post_config *config)
+{
+    const struct post_extras *extras = &config->extras;
+    post->signs = extras->key != NULL;
+    if (post->signs)
+        post->key = *extras->key;
+    if (extras->fields != NULL && (post->fields = text_words_copy(extras->fields)) == NULL)
+        return false;
+    return keep_text(&post->url, config->url) && keep_text(&post->queue, config->queue) &&
+           keep_text(&post->socket, extras->socket) && keep_text(&post->ca, extras->ca);
 }
 
 int post_new(struct post **post, const struct post_config *config)
@@ -344,10 +412,8 @@ int post_new(struct post **post, const struct post_config *config)
         free(new);
         return error;
     }
-    new->url = strdup(config->url);
-    new->queue = strdup(config->queue);
     new->output_max_bytes = config->output_max_bytes;
-    if (new->url == NULL || new->queue == NULL) {
+    if (!keep_config(new, config)) {
         post_free(new);
         return -ENOMEM;
     }
@@ -374,6 +440,10 @@ void post_free(struct post *post)
     free_lines(post->hanging);
     mutex_unlock(&post->lock);
     mutex_release(&post->lock);
+    explicit_bzero(&post->key, sizeof post->key);
+    free(post->fields);
+    free(post->ca);
+    free(post->socket);
     free(post->queue);
     free(post->url);
     free(post);

@@ -12,30 +12,47 @@
  *
  *     2xx                             done; its body is the output
  *     408, 409, 425, 429, 5xx,        a failed attempt; Retry-After is heard, up to a day
+ *     403 with a Retry-After,
  *     no connection, no whole answer
  *     within 256 KiB of fields
  *     any other                       failed for good; redirects are not followed
+ *
+ * With a key it is signed too: webhook-id, which is `jobd-` and the job's id, webhook-timestamp and
+ * webhook-signature (webhook_sign.h).
  *
  * A connection is kept for the next attempt. When the service has closed it in the meantime, the
  * request goes out again over a new one, in the same attempt: a service may get an attempt twice,
  * and knows it by its Idempotency-Key.
  *
  * Neither proxies nor anything else are taken from the environment. Certificates are checked with
- * what the system trusts. */
+ * `ca`, or what the system trusts. */
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
 
 #include "jobd/pool.h"
+#include "run/webhook_sign.h"
 
 struct post;
+
+/* What a queue may say beyond the URL; what is NULL is not there. */
+struct post_extras {
+    char *const *fields; /* `Name: value`, NULL at the end, each good for post_field_ok() */
+    const struct webhook_key *key; /* to sign with */
+    const char *socket, *ca;       /* see struct http_target */
+};
 
 struct post_config {
     const char *url;
     const char *queue;       /* the queue's name */
     size_t output_max_bytes; /* the rest is dropped; past 16 MiB of it the connection is cut */
+    struct post_extras extras;
 };
+
+/* May a field with this name be sent that jobd does not make itself? Those about the connection and
+ * the body, and jobd's own, may not. */
+bool post_field_ok(const char *name);
 
 /* Is it http:// or https:// and a host, all in printable ASCII? User names and passwords, which
  * would show in logs, and fragments, which are never sent, are refused. */

@@ -6,33 +6,63 @@
 #include <string.h>
 
 #include "base/lock.h"
-#include "run/exec.h"
-#include "run/post.h"
+#include "base/text.h"
 #include "run/sleep.h"
+#include "run/user.h"
 
 /* ---- the kinds */
 
-/* One block: the config, the pointers, the words. */
+/* What a command is started with, in copies. */
+struct exec_work {
+    struct exec_config config; /* first */
+    int nice;
+    char *directory;
+    char **command, **environment;
+    struct user *user;
+};
+
+static void exec_free(void *work)
+{
+    struct exec_work *exec = work;
+    free(exec->user);
+    free(exec->environment);
+    free(exec->command);
+    free(exec->directory);
+    free(exec);
+}
+
+/* False when memory is short. */
+static bool copy_place(struct exec_work *exec, const struct exec_place *place)
+{
+    struct exec_place *copy = &exec->config.place;
+    if ((place->directory != NULL && (exec->directory = strdup(place->directory)) == NULL) ||
+        (place->environment != NULL &&
+         (exec->environment = text_words_copy(place->environment)) == NULL) ||
+        (place->user != NULL && (exec->user = user_copy(place->user)) == NULL))
+        return false;
+    *copy = (struct exec_place){
+        .directory = exec->directory, .environment = exec->environment, .user = exec->user};
+    if (place->nice != NULL) {
+        exec->nice = *place->nice;
+        copy->nice = &exec->nice;
+    }
+    return true;
+}
+
 static int exec_new(void **work, const struct runner_config *config)
 {
-    char *const *words = *(char *const *const *)config->argument;
-    size_t len = 0, bytes = 0;
-    for (; words[len] != NULL; len++)
-        bytes += strlen(words[len]) + 1;
-    struct exec_config *exec = malloc(sizeof *exec + (len + 1) * sizeof *words + bytes);
+    struct exec_work *exec = calloc(1, sizeof *exec);
     if (exec == NULL)
         return -ENOMEM;
-    const char **copy = (const char **)(exec + 1);
-    char *room = (char *)(copy + len + 1);
-    for (size_t i = 0; i < len; i++) {
-        copy[i] = room;
-        room = stpcpy(room, words[i]) + 1;
+    exec->command = text_words_copy(*(char *const *const *)config->argument);
+    exec->config = (struct exec_config){.command = (const char *const *)exec->command,
+                                        .queue = config->queue,
+                                        .output_max_bytes = config->output_max_bytes,
+                                        .kill_after_us = config->kill_after_us};
+    if (exec->command == NULL || !copy_place(exec, &config->place)) {
+        exec_free(exec);
+        return -ENOMEM;
     }
-    copy[len] = NULL;
-    *exec = (struct exec_config){.command = copy,
-                                 .queue = config->queue,
-                                 .output_max_bytes = config->output_max_bytes,
-                                 .kill_after_us = config->kill_after_us};
     *work = exec;
     return 0;
 }
@@ -41,7 +71,8 @@ static int post_new_work(void **work, const struct runner_config *config)
 {
     const struct post_config post = {.url = *(char *const *)config->argument,
                                      .queue = config->queue,
-                                     .output_max_bytes = config->output_max_bytes};
+                                     .output_max_bytes = config->output_max_bytes,
+                                     .extras = config->extras};
     struct post *new;
     int error = post_new(&new, &post);
     if (error == 0)
@@ -64,7 +95,7 @@ struct runner_kind {
 
 static const struct runner_kind kinds[] = {
     {"sleep", sleep_new, free, sleep_run},
-    {"exec", exec_new, free, exec_run},
+    {"exec", exec_new, exec_free, exec_run},
     {"post", post_new_work, post_free_work, post_run},
 };
 

@@ -8,6 +8,8 @@
 #include <stddef.h>
 
 #include "jobd/pool.h"
+#include "run/exec.h"
+#include "run/post.h"
 
 struct runner;
 struct runner_version;
@@ -18,7 +20,9 @@ struct runner_config {
     const char *kind;     /* `sleep`, `exec`, `post` */
     const void *argument; /* the value of its option: int64_t *, char ***, char ** */
     size_t output_max_bytes;
-    int64_t kill_after_us; /* from TERM to KILL of a command */
+    int64_t kill_after_us;     /* from TERM to KILL of a command */
+    struct exec_place place;   /* of a command */
+    struct post_extras extras; /* of requests */
 };
 
 /* 0 and *runner, or -errno: -EINVAL when there is no such kind, or its argument is not valid. */

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/capability.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -18,12 +19,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/verify.h"
 #include "run/inherited.h"
+#include "run/user.h"
 
 #define CHILD __attribute__((no_sanitize("address", "thread", "undefined")))
 
@@ -37,7 +41,23 @@ struct child {
     const struct spawn_plan *plan;
     const char *path; /* where programs are looked for */
     int error;        /* why the program cannot be run */
+    enum spawn_step step;
 };
+
+/* Machines that once had ids of 16 bits. */
+#ifdef SYS_setresuid32
+enum {
+    CALL_SETGROUPS = SYS_setgroups32,
+    CALL_SETRESGID = SYS_setresgid32,
+    CALL_SETRESUID = SYS_setresuid32
+};
+#else
+enum {
+    CALL_SETGROUPS = SYS_setgroups,
+    CALL_SETRESGID = SYS_setresgid,
+    CALL_SETRESUID = SYS_setresuid
+};
+#endif
 
 /* ---- signals that are not as they were */
 
@@ -96,6 +116,47 @@ CHILD static void close_others(void)
         (void)syscall(SYS_close, fd);
 }
 
+/* Of whoever becomes root's equal nothing is taken. Capabilities that jobd was given without being
+ * root would else stay: a change from one ordinary user to another keeps them. */
+CHILD static bool drop_capabilities(const struct user *user)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    const struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {0};
+    if (user->uid == 0)
+        return true;
+    (void)syscall(SYS_prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+    return syscall(SYS_capset, &header, none) == 0;
+}
+
+/* The calls themselves change this thread alone; the C library's functions would have all threads
+ * of jobd follow. First the groups, as it takes the rights that go with the user. */
+CHILD static bool become(const struct user *user)
+{
+    if (user == NULL || user->ours)
+        return true;
+    return syscall(CALL_SETGROUPS, user->groups_len, user->groups) == 0 &&
+           syscall(CALL_SETRESGID, user->gid, user->gid, user->gid) == 0 &&
+           syscall(CALL_SETRESUID, user->uid, user->uid, user->uid) == 0 && drop_capabilities(user);
+}
+
+/* Its nice value while we still have the rights; its directory with the rights that it will have.
+ */
+CHILD static bool take_place(struct child *child)
+{
+    const struct spawn_plan *plan = child->plan;
+    child->step = SPAWN_NICE;
+    if (plan->nice != NULL && syscall(SYS_setpriority, PRIO_PROCESS, 0, *plan->nice) != 0)
+        return false;
+    child->step = SPAWN_USER;
+    if (!become(plan->user))
+        return false;
+    child->step = SPAWN_DIRECTORY;
+    if (plan->directory != NULL && syscall(SYS_chdir, plan->directory) != 0)
+        return false;
+    child->step = SPAWN_PROGRAM;
+    return true;
+}
+
 /* execvpe(), but a file without a format is not a script: there is no shell. The errno. */
 CHILD static int run_from_path(const struct child *child, char *const *command)
 {
@@ -128,7 +189,7 @@ CHILD static int child_main(void *context)
         char *const *given; /* execve() only reads them */
     } command = {.read = child->plan->command};
     (void)syscall(SYS_setsid); /* a new process leads no group: it cannot fail */
-    if (set_descriptors(child->plan)) {
+    if (set_descriptors(child->plan) && take_place(child)) {
         close_others();
         restore_limits();
         restore_signals();
@@ -144,11 +205,20 @@ CHILD static int child_main(void *context)
 
 /* ---- in jobd */
 
-int spawn(pid_t *id, const struct spawn_plan *plan)
+/* Where it looks for programs itself. */
+static const char *path_of(char *const *environment)
+{
+    static const char name[] = "PATH=";
+    for (; *environment != NULL; environment++)
+        if (strncmp(*environment, name, strlen(name)) == 0)
+            return *environment + strlen(name);
+    return "/bin:/usr/bin";
+}
+
+int spawn(pid_t *id, const struct spawn_plan *plan, enum spawn_step *failed)
 {
     sigset_t all, before;
-    const char *path = getenv("PATH");
-    struct child child = {.plan = plan, .path = path != NULL ? path : "/bin:/usr/bin"};
+    struct child child = {.plan = plan, .path = path_of(plan->environment)};
     verify(pthread_once(&once, find_changed) == 0 && plan->stack_bytes >= SPAWN_STACK_BYTES);
     sigfillset(&all);
     verify(pthread_sigmask(SIG_SETMASK, &all, &before) == 0);
@@ -161,5 +231,6 @@ int spawn(pid_t *id, const struct spawn_plan *plan)
         while (waitpid(child_id, NULL, 0) < 0 && errno == EINTR)
             ;
     *id = child_id;
+    *failed = child.step;
     return -error;
 }

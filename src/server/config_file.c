@@ -11,7 +11,7 @@
 #include "base/text.h"
 #include "server/option_types.h"
 
-enum { FILE_MAX_BYTES = 1 << 20, KEYS_SIZE = 512, PLACE_SIZE = 512 };
+enum { FILE_MAX_BYTES = 1 << 20, KEYS_SIZE = 768, PLACE_SIZE = 512 };
 
 struct reader {
     const char *path, *place; /* where the path was said */
@@ -95,6 +95,8 @@ static char *value_text(const cJSON *item, unsigned kinds)
 {
     char number[40];
     if ((kinds & JSON_WORDS) != 0 && cJSON_IsArray(item))
+        return cJSON_PrintUnformatted(item);
+    if ((kinds & JSON_PAIRS) != 0 && cJSON_IsObject(item))
         return cJSON_PrintUnformatted(item);
     if ((kinds & JSON_STRING) != 0 && cJSON_IsString(item))
         return strdup(item->valuestring);

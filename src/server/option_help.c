@@ -52,7 +52,8 @@ void options_help(FILE *out)
     for (size_t i = 0; i < len; i++) {
         if (specs[i].heading != NULL)
             fprintf(out, "\n%s:\n", specs[i].heading);
-        put_option(out, &specs[i]);
+        if ((specs[i].flags & OPTION_KEY) == 0)
+            put_option(out, &specs[i]);
     }
     fputs("\n"
           "Each option down to --config can also be set by a variable, JOBD_CAPACITY for\n"

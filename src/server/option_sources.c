@@ -70,7 +70,8 @@ static bool read_long(struct sources *sources, char ***word)
 {
     const char *name = **word + 2, *value = "true";
     size_t length = strcspn(name, "="), i = 0;
-    while (i < sources->len && (sources->specs[i].type == &type_command ||
+    while (i < sources->len && ((sources->specs[i].flags & OPTION_KEY) != 0 ||
+                                sources->specs[i].type == &type_command ||
                                 strncmp(sources->specs[i].name, name, length) != 0 ||
                                 sources->specs[i].name[length] != '\0'))
         i++;
@@ -147,7 +148,7 @@ static bool read_environment(struct sources *sources)
         const struct option_spec *spec = &sources->specs[i];
         option_variable(spec, name);
         const char *text = spec->type != &type_action ? getenv(name) : NULL;
-        if (text == NULL)
+        if (text == NULL || (spec->flags & OPTION_KEY) != 0)
             continue;
         if (*text == '\0' && (spec->flags & OPTION_NOT_EMPTY) != 0)
             return problem_set(sources->problem, "%s: is empty; expected %s; or unset it, for %s",
@@ -177,6 +178,9 @@ static bool apply(const struct sources *sources, size_t option, void *target, co
     char allowed[160], shown[80];
     if (spec->type->parse(spec, text, option_value(spec, target)))
         return true;
+    if (spec->type->hidden)
+        return problem_set(sources->problem, "%s: invalid value; expected %s", place,
+                           spec->type->expected);
     if (spec->type->expect != NULL)
         spec->type->expect(spec, allowed, sizeof allowed);
     return problem_set(sources->problem, "%s: invalid value \"%s\"; expected %s", place,
@@ -295,6 +299,25 @@ static bool combine(const struct sources *sources, enum option_target kind, void
     return true;
 }
 
+/* What stands in the queue's own object must be about its runner; what it takes from the top need
+ * not. */
+static bool fit_runner(const struct sources *sources, struct queue_options *options,
+                       const struct config_queue *queue)
+{
+    const struct settings *own = queue != NULL ? &queue->settings : &sources->file.top;
+    for (size_t i = 0; i < sources->len; i++) {
+        const struct option_spec *spec = &sources->specs[i];
+        const struct setting *setting = settings_get(own, i);
+        if (!options_idle(spec, options))
+            continue;
+        if (setting != NULL)
+            return problem_set(sources->problem, "%s: is a key of queues with %s; this one has %s",
+                               setting->place, spec->runner, options_runner(options)->name);
+        option_unset(spec, options);
+    }
+    return true;
+}
+
 static bool combine_all(struct options *options, const struct sources *sources)
 {
     size_t len = sources->file.queues_len;
@@ -307,7 +330,8 @@ static bool combine_all(struct options *options, const struct sources *sources)
         const struct config_queue *queue = len > 0 ? &sources->file.queues[i] : NULL;
         snprintf(options->queues[i].name, sizeof options->queues[i].name, "%s",
                  queue != NULL ? queue->name : DEFAULT_QUEUE);
-        whole = combine(sources, OF_QUEUE, &options->queues[i], queue);
+        whole = combine(sources, OF_QUEUE, &options->queues[i], queue) &&
+                fit_runner(sources, &options->queues[i], queue);
     }
     return whole;
 }

@@ -4,12 +4,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/json.h"
 #include "base/text.h"
 #include "http/cors.h"
 #include "http/listen.h"
 #include "ledger/ledger.h"
+#include "run/exec_env.h"
 #include "run/http_client.h"
 #include "run/post.h"
 
@@ -72,7 +74,99 @@ static void release_command(void *value)
     free(*(char ***)value);
 }
 
+/* ---- pairs */
+
+enum { PAIRS_MAX = 100 };
+
+/* Of a pair that has `between` between name and value. */
+static size_t name_length(const char *pair, char between)
+{
+    const char mark[] = {between, '\0'};
+    return strcspn(pair, mark);
+}
+
+/* Is each pair right, and no name there twice? Names of fields are the same in any case. */
+static bool all_pairs(char *const *pairs, char between, bool (*good)(const char *pair))
+{
+    size_t len = 0;
+    for (; pairs[len] != NULL; len++) {
+        size_t length = name_length(pairs[len], between) + 1;
+        if (len == PAIRS_MAX || !good(pairs[len]))
+            return false;
+        for (size_t i = 0; i < len; i++)
+            if ((between == ':' ? strncasecmp : strncmp)(pairs[i], pairs[len], length) == 0)
+                return false;
+    }
+    return true;
+}
+
+static bool parse_pairs(const char *text, const char *between, bool (*good)(const char *pair),
+                        char ***value)
+{
+    char **pairs = json_pairs(text, between);
+    if (pairs != NULL && all_pairs(pairs, between[0], good)) {
+        *value = pairs;
+        return true;
+    }
+    free(pairs);
+    return false;
+}
+
+static bool variable_ok(const char *pair)
+{
+    char name[256];
+    size_t length = name_length(pair, '=');
+    snprintf(name, sizeof name, "%.*s", (int)length, pair);
+    return length < sizeof name && exec_env_name_ok(name);
+}
+
+static bool parse_variables(const struct option_spec *spec, const char *text, void *value)
+{
+    (void)spec;
+    return parse_pairs(text, "=", variable_ok, value);
+}
+
+const char *option_field_file(const char *field)
+{
+    const char *value = field + name_length(field, ':') + strlen(": ");
+    return *value == '@' ? value + 1 : NULL;
+}
+
+static bool field_ok(const char *pair)
+{
+    char name[256];
+    size_t length = name_length(pair, ':');
+    const char *value = pair + length + strlen(": ");
+    snprintf(name, sizeof name, "%.*s", (int)length, pair);
+    return length < sizeof name && post_field_ok(name) && strcmp(value, "@") != 0 &&
+           http_client_value_ok(value);
+}
+
+static bool parse_fields(const struct option_spec *spec, const char *text, void *value)
+{
+    (void)spec;
+    return parse_pairs(text, ": ", field_ok, value);
+}
+
 /* ---- numbers */
+
+static bool parse_nice(const struct option_spec *spec, const char *text, void *value)
+{
+    struct niceness *nice = value;
+    bool below = *text == '-';
+    uint64_t number;
+    (void)spec;
+    if (!text_to_number(text + below, below ? 20 : 19, &number))
+        return false;
+    *nice = (struct niceness){.value = below ? -(int)number : (int)number, .given = true};
+    return true;
+}
+
+static bool same_nice(const void *value, const void *other)
+{
+    const struct niceness *one = value, *two = other;
+    return one->given == two->given && one->value == two->value;
+}
 
 static bool within(const struct option_spec *spec, uint64_t number)
 {
@@ -178,6 +272,35 @@ const struct option_type type_file = {TEXT, .expected = "a file's name"};
 const struct option_type type_data = {
     TEXT, .valid = data_valid,
     .expected = "a directory's name, or postgres://USER@HOST:PORT/DATABASE as libpq has it"};
+const struct option_type type_directory = {TEXT, .expected = "a directory's name"};
+const struct option_type type_path = {TEXT, .expected = "a socket's name"};
+const struct option_type type_user = {TEXT, .expected = "a user's name"};
+const struct option_type type_variables = {
+    .size = sizeof(char **),
+    .json = JSON_PAIRS,
+    .in_json = "an object of strings",
+    .parse = parse_variables,
+    .same = same_command,
+    .release = release_command,
+    .hidden = true,
+    .expected = "an object of at most 100 strings, whose names are letters, digits and _, and none "
+                "that jobd sets itself"};
+const struct option_type type_fields = {
+    .size = sizeof(char **),
+    .json = JSON_PAIRS,
+    .in_json = "an object of strings",
+    .parse = parse_fields,
+    .same = same_command,
+    .release = release_command,
+    .hidden = true,
+    .expected = "an object of at most 100 strings, names of fields that jobd does not make itself, "
+                "and their values, or @FILE"};
+const struct option_type type_nice = {.size = sizeof(struct niceness),
+                                      .json = JSON_NUMBER,
+                                      .in_json = "a number",
+                                      .parse = parse_nice,
+                                      .same = same_nice,
+                                      .expected = "a whole number from -20 to 19"};
 const struct option_type type_url = {TEXT, .valid = post_url_ok, .expect = expect_url};
 const struct option_type type_origin = {
     TEXT, .valid = cors_origin_valid,

@@ -12,7 +12,7 @@
 struct option_spec;
 
 /* What a value may be in the configuration file. */
-enum json_kind { JSON_STRING = 1, JSON_NUMBER = 2, JSON_BOOL = 4, JSON_WORDS = 8 };
+enum json_kind { JSON_STRING = 1, JSON_NUMBER = 2, JSON_BOOL = 4, JSON_WORDS = 8, JSON_PAIRS = 16 };
 
 struct option_type {
     size_t size;         /* of a value; one that is not set has zero bytes only */
@@ -25,6 +25,7 @@ struct option_type {
     bool (*same)(const void *value, const void *other); /* NULL: when their bytes are */
     void (*release)(void *value);                       /* NULL: there is nothing to release */
     const char *expected;                               /* what is allowed, for an error line */
+    bool hidden; /* what was said may be a secret: an error line leaves it out */
     /* The same where it depends on the option; else NULL. Never more than 160 bytes. */
     void (*expect)(const struct option_spec *spec, char *out, size_t size);
 };
@@ -33,6 +34,12 @@ struct option_type {
 extern const struct option_type type_address;   /* char *: where to listen */
 extern const struct option_type type_file;      /* char * */
 extern const struct option_type type_data;      /* char *: a directory, or a database */
+extern const struct option_type type_directory; /* char * */
+extern const struct option_type type_path;      /* char *: of a socket */
+extern const struct option_type type_user;      /* char *: a user's name */
+extern const struct option_type type_variables; /* char **: `NAME=value`, NULL at the end */
+extern const struct option_type type_fields;    /* char **: `Name: value`, NULL at the end */
+extern const struct option_type type_nice;      /* struct niceness */
 extern const struct option_type type_url;       /* char * */
 extern const struct option_type type_origin;    /* char *: a web site */
 extern const struct option_type type_command;   /* char **, NULL at the end */
@@ -45,6 +52,9 @@ extern const struct option_type type_mode;      /* unsigned: the permissions of 
 extern const struct option_type type_flag;      /* bool */
 extern const struct option_type type_action;    /* none: it is done at once */
 
+/* The file that a field of type_fields names in place of a value; NULL: none. */
+const char *option_field_file(const char *field);
+
 enum option_flag {
     OPTION_LIVE = 1,     /* SIGHUP changes it */
     OPTION_REREAD = 2,   /* a file that SIGHUP reads again: the sandbox allows it */
@@ -52,6 +62,7 @@ enum option_flag {
     OPTION_RUNNER = 8,   /* what runs the jobs of a queue: a row of the same name in runner.c */
     OPTION_PROGRAM = 16, /* a server without it starts no program: the sandbox sees to that */
     OPTION_NOT_IN_FILE = 32,
+    OPTION_KEY = 128,     /* only a key of the file: no option, no variable, not in the help */
     OPTION_NOT_EMPTY = 64 /* an empty variable is a mistake, not a variable that is not set */
 };
 
@@ -66,6 +77,7 @@ struct option_spec {
     enum action action;  /* of type_action */
     uint64_t min, max;
     const char *const *choices;
+    const char *runner;        /* the one it is about; NULL: any */
     const char *argument;      /* for people; NULL: it takes none */
     const char *default_value; /* NULL: it is not set */
     const char *unset;         /* what that means, for people; NULL: nothing to say */

@@ -70,9 +70,10 @@ static const struct option_spec table[] = {
      .help = "how long a job sleeps when there is no --post and no command"},
     {"post", .type = &type_url, QUEUE(post), .flags = OPTION_LIVE | OPTION_RUNNER,
      .argument = "URL", .help = "post the payload of each job to this web service",
-     .more = "Post the payload of each job to this web service. A 2xx reply means success; 408, "
-             "409, 425, 429, 5xx or no reply is a failed attempt; any other reply fails the job "
-             "permanently."},
+     .more =
+         "Post the payload of each job to this web service. A 2xx reply means success; 408, "
+         "409, 425, 429, 5xx, a 403 with Retry-After, or no reply is a failed attempt; any other "
+         "reply fails the job permanently."},
     {"exec", .type = &type_command, QUEUE(command),
      .flags = OPTION_LIVE | OPTION_RUNNER | OPTION_PROGRAM,
      .help = "run this command for each job, the payload on its standard input",
@@ -97,6 +98,26 @@ static const struct option_spec table[] = {
      .more = "Delay between a failed attempt and the next. It starts at the first time of the span "
              "and doubles with each attempt, up to the second; what is waited is a random time "
              "between half of that and all of it, but no less than the first."},
+    {"expires", .type = &type_duration, QUEUE(expires_us), .flags = OPTION_LIVE | OPTION_KEY,
+     .min = 1000, .max = 365 * DAY, .help = "cancel a job of which no attempt has begun in time"},
+    {"directory", .type = &type_directory, QUEUE(directory), .flags = OPTION_LIVE | OPTION_KEY,
+     .runner = "exec", .help = "where the command runs"},
+    {"environment", .type = &type_variables, QUEUE(environment), .flags = OPTION_LIVE | OPTION_KEY,
+     .runner = "exec", .help = "more variables for the command"},
+    {"user", .type = &type_user, QUEUE(user), .flags = OPTION_LIVE | OPTION_KEY, .runner = "exec",
+     .help = "whom the command runs as"},
+    {"nice", .type = &type_nice, QUEUE(nice), .flags = OPTION_LIVE | OPTION_KEY, .runner = "exec",
+     .help = "the command's nice value"},
+    {"headers", .type = &type_fields, QUEUE(headers),
+     .flags = OPTION_LIVE | OPTION_KEY | OPTION_SECRET, .runner = "post",
+     .help = "more fields for the request"},
+    {"sign", .type = &type_file, QUEUE(sign),
+     .flags = OPTION_LIVE | OPTION_KEY | OPTION_SECRET | OPTION_REREAD, .runner = "post",
+     .help = "sign with the secret in this file"},
+    {"unix", .type = &type_path, QUEUE(socket), .flags = OPTION_LIVE | OPTION_KEY, .runner = "post",
+     .help = "the service's unix socket"},
+    {"ca", .type = &type_file, QUEUE(ca), .flags = OPTION_LIVE | OPTION_KEY | OPTION_REREAD,
+     .runner = "post", .help = "the certificates to trust"},
     {"data", .letter = 'd', .type = &type_data, SERVER(data), .argument = "DIR|URL",
      .unset = "memory only", .heading = "What is kept",
      .help = "keep jobs on disk in this directory, or in postgres://...",
@@ -111,7 +132,9 @@ static const struct option_spec table[] = {
     {"sync", .type = &type_choice, SERVER(sync), .choices = store_sync_names, .argument = "WHEN",
      .default_value = "commit", .help = "when to fsync: commit (before each reply), 1s, off",
      .more = "When to fsync: `commit`, before each reply; `1s`, within a second, so that a power "
-             "cut loses at most that much; `off`, left to the operating system."},
+             "cut loses at most that much; `off`, left to the operating system, so that a power "
+             "cut can also damage the "
+             "file."},
     {"memory", .type = &type_size, SERVER(memory_bytes), .max = 1024 * GIB, .argument = "SIZE",
      .default_value = "64MiB", .help = "bytes of all payloads and outputs together",
      .more = "Bytes of the payloads and outputs of all jobs together. When they need more, "
@@ -158,8 +181,9 @@ static const struct option_spec table[] = {
              "has this, the time of a header, and a second for each 16 KiB."},
     {"grace", .type = &type_duration, SERVER(grace_us), .max = 365 * DAY, .argument = "TIME",
      .default_value = "30s", .heading = "Running", .help = "how long a shutdown waits for jobs"},
-    {"kill-after", .type = &type_duration, SERVER(kill_after_us), .max = DAY, .argument = "TIME",
-     .default_value = "5s", .help = "from SIGTERM to SIGKILL, for a command that is to stop",
+    {"kill-after", .type = &type_duration, QUEUE(kill_after_us), .flags = OPTION_LIVE, .max = DAY,
+     .argument = "TIME", .default_value = "5s",
+     .help = "from SIGTERM to SIGKILL, for a command that is to stop",
      .more = "How long a command that is told to stop, and all that it started, has from SIGTERM "
              "to SIGKILL."},
     {"log-format", .type = &type_choice, SERVER(log_format), .choices = log_format_names,
@@ -289,7 +313,21 @@ void options_swap_live(struct queue_options *queue, struct queue_options *other)
     }
 }
 
+void option_unset(const struct option_spec *spec, void *options)
+{
+    void *value = option_value(spec, options);
+    if (spec->type->release != NULL)
+        spec->type->release(value);
+    memset(value, 0, spec->size);
+}
+
 /* ---- what follows from flags */
+
+bool options_idle(const struct option_spec *spec, const struct queue_options *queue)
+{
+    return spec->runner != NULL && option_is_set(spec, queue) &&
+           strcmp(options_runner(queue)->name, spec->runner) != 0;
+}
 
 const struct option_spec *options_runner(const struct queue_options *queue)
 {
@@ -323,12 +361,46 @@ bool options_any(enum option_target target, const void *options, unsigned flags)
     return set;
 }
 
+static size_t words_len(char *const *words)
+{
+    size_t len = 0;
+    while (words != NULL && words[len] != NULL)
+        len++;
+    return len;
+}
+
+/* Those that the fields name. How many. */
+static size_t files_of_fields(char *const *fields, const char **files)
+{
+    size_t len = 0;
+    for (; fields != NULL && *fields != NULL; fields++)
+        if (option_field_file(*fields) != NULL)
+            files[len++] = option_field_file(*fields);
+    return len;
+}
+
+static size_t files_of(enum option_target target, const void *options, const char **files)
+{
+    size_t len = 0;
+    for (size_t i = 0; i < OPTIONS_LEN; i++)
+        if (table[i].target == target && (table[i].flags & OPTION_REREAD) != 0 &&
+            option_is_set(&table[i], options))
+            files[len++] = *(char *const *)option_value(&table[i], options);
+    return len;
+}
+
 const char **options_files(const struct options *options)
 {
-    const char **files = calloc(OPTIONS_LEN + 1, sizeof *files);
-    size_t len = 0;
-    for (size_t i = 0; i < OPTIONS_LEN && files != NULL; i++)
-        if ((table[i].flags & OPTION_REREAD) != 0 && option_is_set(&table[i], options))
-            files[len++] = *(char *const *)option_value(&table[i], options);
+    size_t most = (options->queues_len + (size_t)1) * OPTIONS_LEN + 1, len = 0;
+    for (uint32_t i = 0; i < options->queues_len; i++)
+        most += words_len(options->queues[i].headers);
+    const char **files = calloc(most, sizeof *files);
+    if (files == NULL)
+        return NULL;
+    len = files_of(OF_SERVER, options, files);
+    for (uint32_t i = 0; i < options->queues_len; i++) {
+        len += files_of(OF_QUEUE, &options->queues[i], files + len);
+        len += files_of_fields(options->queues[i].headers, files + len);
+    }
     return files;
 }

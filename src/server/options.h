@@ -19,6 +19,17 @@ struct span {
     int64_t min_us, max_us;
 };
 
+struct niceness {
+    int value;
+    bool given;
+};
+
+/* After so many failures in a row one job a time tries again. 0: none. */
+struct breaker {
+    uint64_t failures;
+    int64_t probe_us;
+};
+
 /* Where each value was said, by the option's index in the table: `--capacity`, `JOBD_CAPACITY`,
  * `jobd.json:3: "capacity"`; of a default the option's name. */
 struct option_places {
@@ -33,8 +44,18 @@ struct queue_options {
     uint64_t attempts;
     int64_t timeout_us; /* 0: none */
     struct span backoff;
+    int64_t expires_us;
     char *post;     /* a URL, or NULL */
     char **command; /* NULL at the end, or NULL */
+    int64_t kill_after_us;
+    /* Of a command; each may be NULL. */
+    char *directory, *user;
+    char **environment; /* `NAME=value`, NULL at the end */
+    struct niceness nice;
+    /* Of requests; each may be NULL. */
+    char **headers;  /* `Name: value`, or `Name: @FILE`; NULL at the end */
+    char *sign, *ca; /* files */
+    char *socket;
 };
 
 enum action { ACTION_RUN, ACTION_CHECK, ACTION_HEALTH, ACTION_VERSION, ACTION_HELP };
@@ -46,7 +67,7 @@ struct options {
     unsigned socket_mode; /* of a unix socket's file */
     uint64_t body_max_bytes, memory_bytes, keep, output_max_bytes;
     uint64_t connections_max, per_address_max, leases_max;
-    int64_t header_us, idle_us, grace_us, kill_after_us;
+    int64_t header_us, idle_us, grace_us;
     char *config;                    /* the file they came from, or NULL */
     char *data;                      /* a directory, a database's URL, or NULL: memory only */
     char *node;                      /* its name there, or NULL: the host's */
@@ -89,6 +110,11 @@ void options_compare(enum option_target target, const void *options, const void 
                      options_differ *each, void *context);
 /* Exchanges the values that can be changed while the server runs, and their places. */
 void options_swap_live(struct queue_options *queue, struct queue_options *other);
+
+/* Does this option say nothing to this queue, as it is about another runner? */
+bool options_idle(const struct option_spec *spec, const struct queue_options *queue);
+/* The value as if it had not been set; it is released. */
+void option_unset(const struct option_spec *spec, void *options);
 
 /* Is there a queue with this name? `options`: a const struct options *. */
 bool options_declare(const void *options, const char *queue);

@@ -12,6 +12,7 @@
 #include "server/descriptors.h"
 #include "server/option_sources.h"
 #include "server/option_types.h"
+#include "server/queue_runner.h"
 #include "server/sandbox.h"
 #include "server/server.h"
 #include "server/surroundings.h"
@@ -42,17 +43,7 @@ void queue_terms(const struct queue_options *queue, struct jobd_queue_config *co
     config->timeout_us = queue->timeout_us;
     config->backoff_min_us = queue->backoff.min_us;
     config->backoff_max_us = queue->backoff.max_us;
-}
-
-void queue_runner(const struct options *options, const struct queue_options *queue,
-                  struct runner_config *config)
-{
-    const struct option_spec *runner = options_runner(queue);
-    *config = (struct runner_config){.queue = queue->name,
-                                     .kind = runner->name,
-                                     .argument = option_value(runner, queue),
-                                     .output_max_bytes = (size_t)options->output_max_bytes,
-                                     .kill_after_us = options->kill_after_us};
+    config->expires_us = queue->expires_us;
 }
 
 static void note(void *context, const char *option, bool live)
@@ -122,14 +113,16 @@ static bool make_runners(struct changes *changes, const struct options *options,
         const struct queue_options *queue = &options->queues[i];
         const struct queue_options *then = find(&changes->options, queue->name);
         struct differences differences = {0};
-        struct runner_config config;
+        struct queue_runner runner;
         if (then != NULL)
             options_compare(OF_QUEUE, queue, then, note, &differences);
-        if (differences.live.used == 0)
+        if (then == NULL || (differences.live.used == 0 && !queue_runner_rereads(then)))
             continue;
-        queue_runner(options, then, &config);
-        config.queue = queue->name; /* that of the new options goes */
-        error = runner_version_new(&changes->runners[i], &config);
+        if (!queue_runner_open(&runner, options, then, problem))
+            return false;
+        runner.config.queue = queue->name; /* that of the new options goes */
+        error = runner_version_new(&changes->runners[i], &runner.config);
+        queue_runner_close(&runner);
     }
     return error == 0 || problem_set(problem, "%s", strerror(-error));
 }
@@ -203,8 +196,9 @@ static void resize_queue(struct server *server, uint32_t index, const struct que
     }
 }
 
-/* Takes the runner's version, NULL when nothing that is live differs. What is live is exchanged
- * with `fresh`, to be released with it; the name stays where it is, as workers may be reading it.
+/* Takes the runner's version, NULL when nothing that is live differs and no file is read again.
+ * What is live is exchanged with `fresh`, to be released with it; the name stays where it is, as
+ * workers may be reading it.
  */
 static void change_queue(struct server *server, uint32_t index, struct queue_options *fresh,
                          struct runner_version *version)
@@ -224,7 +218,8 @@ static void change_queue(struct server *server, uint32_t index, struct queue_opt
     verify(jobd_queue_change(server->jobd, jobd_queue_named(server->jobd, queue->name), &terms) ==
            0);
     options_swap_live(queue, fresh);
-    log_info("SIGHUP: queue %s: changed: %s", queue->name, differences.live.text);
+    if (differences.live.used > 0)
+        log_info("SIGHUP: queue %s: changed: %s", queue->name, differences.live.text);
 }
 
 static void change_queues(struct server *server, struct changes *changes)
@@ -269,7 +264,7 @@ void reload(struct server *server)
             log_warn("SIGHUP: %s cannot change while the server runs", differences.fixed.text);
         change_files(server, &changes);
         change_queues(server, &changes);
-        surroundings_warn_commands(&server->options);
+        surroundings_warn_runners(&server->options);
         log_info("SIGHUP: configuration reloaded");
     } else {
         explain(server, &problem);

@@ -3,15 +3,12 @@
 #pragma once
 
 #include "jobd/queue.h"
-#include "run/runner.h"
 #include "server/options.h"
 
 struct server;
 
-/* A queue's settings as the engine and its runner take them; strings are borrowed. */
+/* A queue's settings as the engine takes them. */
 void queue_terms(const struct queue_options *queue, struct jobd_queue_config *config);
-void queue_runner(const struct options *options, const struct queue_options *queue,
-                  struct runner_config *config);
 
 /* Reads all sources again, and the files of tokens and certificate; what counts afterwards is in
  * server->options. All of it is read and made before any of it counts: a mistake is logged and

@@ -69,7 +69,7 @@ static int limit_files(const struct sandbox *sandbox)
 static bool has_files(const struct sandbox *sandbox)
 {
     return (sandbox->files != NULL && sandbox->files[0] != NULL) || sandbox->database != NULL ||
-           sandbox->socket != NULL;
+           sandbox->socket != NULL || sandbox->connects;
 }
 
 /* Root that goes back to files may find them to be another user's: so much it keeps. */

@@ -30,6 +30,7 @@
 struct sandbox {
     bool commands;            /* some queue has one */
     bool secrets;             /* tokens, or a key, have been read */
+    bool connects;            /* to a unix socket */
     const char *const *files; /* that are read again, and may be replaced; NULL at the end */
     const char *database;     /* whose directory is ours to write */
     const char *socket;       /* a file to remove at the end */

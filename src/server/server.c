@@ -16,6 +16,7 @@
 #include "server/forgotten.h"
 #include "server/descriptors.h"
 #include "server/option_types.h"
+#include "server/queue_runner.h"
 #include "server/reload.h"
 #include "server/sandbox.h"
 #include "server/shutdown.h"
@@ -65,7 +66,8 @@ static int new_queue(struct server *server, uint32_t index, struct jobd_queue_co
                      struct jobd_runner *runner)
 {
     const struct queue_options *queue = &server->options.queues[index];
-    struct runner_config runs;
+    struct queue_runner runs;
+    struct problem problem;
     server->rooms[index] = room_of(queue);
     *config = (struct jobd_queue_config){.name = queue->name,
                                          .capacity = (uint32_t)queue->capacity,
@@ -74,8 +76,12 @@ static int new_queue(struct server *server, uint32_t index, struct jobd_queue_co
                                          .workers_max = server->rooms[index].workers,
                                          .restored = waiting_on_disk(server, queue)};
     queue_terms(queue, config);
-    queue_runner(&server->options, queue, &runs);
-    int error = runner_new(&server->runners[index], &runs);
+    if (!queue_runner_open(&runs, &server->options, queue, &problem)) {
+        log_error("%s", problem.text); /* it was good a moment ago */
+        return -EAGAIN;
+    }
+    int error = runner_new(&server->runners[index], &runs.config);
+    queue_runner_close(&runs);
     *runner = (struct jobd_runner){.run = runner_run, .context = server->runners[index]};
     return error;
 }
@@ -241,6 +247,14 @@ static bool open_tls(const struct options *options, struct tls **tls, struct pro
            problem_at(problem, tls_place(options, problem));
 }
 
+static bool check_runners(const struct options *options, struct problem *problem)
+{
+    bool good = true;
+    for (uint32_t i = 0; i < options->queues_len && good; i++)
+        good = queue_runner_check(options, &options->queues[i], problem);
+    return good;
+}
+
 /* Nothing that this process holds can be of use any more. */
 static void end_for_good(void *context, const char *why)
 {
@@ -306,7 +320,8 @@ static int open_all(struct server *server, struct problem *problem)
     if (!open_signals(server, problem) ||
         !descriptors_fit(options, &server->connections_max, problem))
         return EXIT_LOST;
-    if (!open_auth(options, &server->auth, problem) || !open_tls(options, &server->tls, problem))
+    if (!open_auth(options, &server->auth, problem) || !open_tls(options, &server->tls, problem) ||
+        !check_runners(options, problem))
         return EXIT_WRONG;
     switch (open_listeners(server, problem)) {
     case LISTEN_WRONG:
@@ -349,7 +364,7 @@ static void warn(const struct options *options, struct auth *auth, struct tls *t
         auth_warn(auth);
     if (tls != NULL)
         tls_warn(tls);
-    surroundings_warn_commands(options);
+    surroundings_warn_runners(options);
 }
 
 /* All is open that needs rights, and no thread runs yet. */
@@ -365,8 +380,12 @@ static bool give_up_rights(const struct server *server, struct problem *problem)
         .database = server->store != NULL ? store_path(server->store) : NULL,
         .socket = listen_own_file(&server->listeners),
     };
-    for (uint32_t i = 0; i < options->queues_len; i++)
-        sandbox.commands |= options_any(OF_QUEUE, &options->queues[i], OPTION_PROGRAM);
+    for (uint32_t i = 0; i < options->queues_len; i++) {
+        const struct queue_options *queue = &options->queues[i];
+        sandbox.commands |= options_any(OF_QUEUE, queue, OPTION_PROGRAM);
+        sandbox.secrets |= options_any(OF_QUEUE, queue, OPTION_SECRET);
+        sandbox.connects |= queue->socket != NULL;
+    }
     sandbox_enter(&sandbox);
     free(files);
     return true;

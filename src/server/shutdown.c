@@ -97,7 +97,12 @@ static uint64_t jobs_here(const struct server *server)
 
 static int64_t stopping_us(const struct server *server)
 {
-    return server->options.kill_after_us + STOPPING_US;
+    const struct options *options = &server->options;
+    int64_t longest_us = 0;
+    for (uint32_t i = 0; i < options->queues_len; i++)
+        if (options->queues[i].kill_after_us > longest_us)
+            longest_us = options->queues[i].kill_after_us;
+    return longest_us + STOPPING_US;
 }
 
 _Noreturn void end_at_once(const struct server *server, const char *how)

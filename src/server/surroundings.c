@@ -17,6 +17,7 @@
 #include "ledger/ledger.h"
 #include "run/command_check.h"
 #include "server/option_types.h"
+#include "server/queue_runner.h"
 #include "store/store.h"
 
 #define PREFIX "JOBD_"
@@ -138,6 +139,8 @@ static const struct option_spec *meant(const char *name)
     unsigned least = WRONG_LETTERS + 1;
     for (size_t i = 0; i < len; i++) {
         char variable[OPTION_VARIABLE_SIZE];
+        if ((specs[i].flags & OPTION_KEY) != 0)
+            continue;
         option_variable(&specs[i], variable);
         if (strcmp(name, variable) == 0)
             return NULL;
@@ -175,23 +178,12 @@ void surroundings_warn_variables(void)
         warn_variable(*entry);
 }
 
-/* ---- commands */
+/* ---- runners */
 
-static bool check_command(const struct queue_options *queue, struct problem *problem)
+void surroundings_warn_runners(const struct options *options)
 {
-    struct problem what;
-    if (queue->command == NULL || command_check(queue->command, &what))
-        return true;
-    return problem_set(problem, "%s: queue %s: %s", option_place(&queue->places, "exec"),
-                       queue->name, what.text);
-}
-
-void surroundings_warn_commands(const struct options *options)
-{
-    struct problem problem;
     for (uint32_t i = 0; i < options->queues_len; i++)
-        if (!check_command(&options->queues[i], &problem))
-            log_warn("%s: its jobs will fail", problem.text);
+        queue_runner_warn(&options->queues[i]);
 }
 
 /* ---- directories */
@@ -244,6 +236,7 @@ bool surroundings_check(const struct options *options, struct problem *problem)
 {
     bool good = check_data(options, problem) && check_socket(options, problem);
     for (uint32_t i = 0; i < options->queues_len && good; i++)
-        good = check_command(&options->queues[i], problem);
+        good = queue_runner_check(options, &options->queues[i], problem) &&
+               queue_runner_command_ok(&options->queues[i], problem);
     return good;
 }

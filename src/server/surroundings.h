@@ -9,8 +9,8 @@
 /* Logs each variable that looks like an option that is not there: it means nothing, and somebody
  * believes that it does. */
 void surroundings_warn_variables(void);
-/* Logs each queue whose command cannot be started. */
-void surroundings_warn_commands(const struct options *options);
-/* Could a server with these options run its commands, keep its jobs, make its socket? Opens and
+/* Logs each queue whose command cannot be started, and each secret of one that others can read. */
+void surroundings_warn_runners(const struct options *options);
+/* Could a server with these options run its jobs, keep its jobs, make its socket? Opens and
  * makes nothing. False: `problem` names the place. Blocks on the file system. */
 bool surroundings_check(const struct options *options, struct problem *problem);

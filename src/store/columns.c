@@ -21,6 +21,7 @@ _Static_assert(JOBD_QUEUED == 0 && JOBD_SCHEDULED == 1 && JOBD_RUNNING == 2 && J
         int64_t: COLUMN_64,                                                                        \
         uint64_t: COLUMN_64,                                                                       \
         const char *: COLUMN_TEXT)
+#define TEXT(text)   offsetof(struct job_record, texts) + (text) * sizeof(const char *), COLUMN_TEXT
 #define FIELD(field) offsetof(struct job_record, field), KIND_OF(field)
 #define BLOB(field)  offsetof(struct job_record, field)
 
@@ -37,6 +38,11 @@ static const struct column job_columns[] = {
     {"type", BLOB(payload), COLUMN_BLOB_TYPE},
     {"payload", BLOB(payload), COLUMN_TYPED_BLOB},
     {"crc", 0, COLUMN_CRC},
+    {"job_group", TEXT(JOBD_GROUP)},
+    {"tags", TEXT(JOBD_TAGS)},
+    {"at", FIELD(at_us)},
+    {"expiry", FIELD(expiry_us)},
+    {"expiry_at", FIELD(expiry_at_us)},
 };
 
 static const struct column progress_columns[] = {
@@ -61,10 +67,10 @@ static const struct {
     int bit;
     size_t offset;
 } flags[] = {
-    {1, offsetof(struct job_record, delayed)},
-    {2, offsetof(struct job_record, stopping)},
-    {4, offsetof(struct job_record, output_truncated)},
-    {8, offsetof(struct job_record, exited)},
+    {1, offsetof(struct job_record, delayed)},          {2, offsetof(struct job_record, stopping)},
+    {4, offsetof(struct job_record, output_truncated)}, {8, offsetof(struct job_record, exited)},
+    {16, offsetof(struct job_record, by_wall)},         {32, offsetof(struct job_record, expired)},
+    {64, offsetof(struct job_record, unexpiring)},
 };
 
 #define LEN(array) (sizeof(array) / sizeof((array)[0]))
@@ -187,7 +193,7 @@ static struct value value_of(const struct column *column, const struct job_recor
     case COLUMN_FLAGS:
         return number(flags_of(record));
     case COLUMN_TEXT:
-        return text(*(const char *const *)field);
+        return text(*(const char *const *)field != NULL ? *(const char *const *)field : "");
     case COLUMN_BLOB_TYPE:
         blob = *(const struct jobd_blob *const *)field;
         return blob != NULL ? text(blob->type) : (struct value){.kind = VALUE_NULL};

@@ -23,18 +23,19 @@ enum {
 static const struct {
     const char *what; /* for people */
     const char *text; /* NULL: made from the columns */
-} statements[STATEMENTS_MAX] = {
-    [BEGIN] = {"BEGIN", "BEGIN IMMEDIATE"},
-    [COMMIT] = {"COMMIT", "COMMIT"},
-    [ROLLBACK] = {"ROLLBACK", "ROLLBACK"},
-    [ADD] = {"INSERT INTO job", NULL},
-    [SET] = {"INSERT INTO progress", NULL},
-    [REMOVE_JOB] = {"DELETE FROM job", "DELETE FROM job WHERE id = ?"},
-    [REMOVE_PROGRESS] = {"DELETE FROM progress", "DELETE FROM progress WHERE id = ?"},
-    [RESERVE] = {"INSERT INTO meta", "INSERT OR REPLACE INTO meta VALUES ('next_id', ?)"},
-    [MARK] = {"INSERT INTO meta", "INSERT OR REPLACE INTO meta VALUES ('log', ?)"},
-    [KEEP_TIMES] = {"INSERT INTO meta", "INSERT OR REPLACE INTO meta VALUES"
-                                        " ('wall_us', ?), ('database_us', ?), ('serving_us', ?)"},
+} statements[SQL_STATEMENTS] = {
+    [SQL_BEGIN] = {"BEGIN", "BEGIN IMMEDIATE"},
+    [SQL_COMMIT] = {"COMMIT", "COMMIT"},
+    [SQL_ROLLBACK] = {"ROLLBACK", "ROLLBACK"},
+    [SQL_ADD] = {"INSERT INTO job", NULL},
+    [SQL_SET] = {"INSERT INTO progress", NULL},
+    [SQL_REMOVE_JOB] = {"DELETE FROM job", "DELETE FROM job WHERE id = ?"},
+    [SQL_REMOVE_PROGRESS] = {"DELETE FROM progress", "DELETE FROM progress WHERE id = ?"},
+    [SQL_RESERVE] = {"INSERT INTO meta", "INSERT OR REPLACE INTO meta VALUES ('next_id', ?)"},
+    [SQL_MARK] = {"INSERT INTO meta", "INSERT OR REPLACE INTO meta VALUES ('log', ?)"},
+    [SQL_KEEP_TIMES] = {"INSERT INTO meta",
+                        "INSERT OR REPLACE INTO meta VALUES"
+                        " ('wall_us', ?), ('database_us', ?), ('serving_us', ?)"},
 };
 
 /* Migrations: each brings the schema to the version that is its place here plus one, in a
@@ -57,6 +58,11 @@ static const char *const migrations[] = {
     " nullif(key, '') AS key, type, payload, output, CAST(error AS TEXT) AS error"
     " FROM job LEFT JOIN progress USING (id)",
     "ALTER TABLE progress ADD COLUMN began INTEGER NOT NULL DEFAULT 0",
+    ("ALTER TABLE job ADD COLUMN job_group TEXT NOT NULL DEFAULT '';"
+     "ALTER TABLE job ADD COLUMN tags TEXT NOT NULL DEFAULT '';"
+     "ALTER TABLE job ADD COLUMN at INTEGER NOT NULL DEFAULT 0;"
+     "ALTER TABLE job ADD COLUMN expiry INTEGER NOT NULL DEFAULT 0;"
+     "ALTER TABLE job ADD COLUMN expiry_at INTEGER NOT NULL DEFAULT 0"),
 };
 
 enum { VERSION = sizeof migrations / sizeof migrations[0] };
@@ -90,13 +96,14 @@ enum database_result database_step(struct database *database, enum statement whi
 
 enum database_result database_begin(struct database *database, struct problem *problem)
 {
-    return database_step(database, BEGIN, -1, problem);
+    return database_step(database, SQL_BEGIN, -1, problem);
 }
 
 enum database_result database_mark(struct database *database, bool marked, struct problem *problem)
 {
-    (void)sqlite3_bind_int(database->statements[MARK], 1, marked);
-    return database_step(database, MARK, 1, problem);
+    int mark = !marked ? MARK_NONE : database->unsynced ? MARK_UNSYNCED_LOG : MARK_LOG;
+    (void)sqlite3_bind_int(database->statements[SQL_MARK], 1, mark);
+    return database_step(database, SQL_MARK, 1, problem);
 }
 
 enum database_result database_commit(struct database *database, struct problem *problem)
@@ -105,13 +112,13 @@ enum database_result database_commit(struct database *database, struct problem *
     enum database_result result = DATABASE_OK;
     if (database->highest >= reserved) {
         reserved = database->highest + IDS_AHEAD;
-        (void)sqlite3_bind_int64(database->statements[RESERVE], 1, (int64_t)reserved);
-        result = database_step(database, RESERVE, 1, problem);
+        (void)sqlite3_bind_int64(database->statements[SQL_RESERVE], 1, (int64_t)reserved);
+        result = database_step(database, SQL_RESERVE, 1, problem);
     }
     if (result == DATABASE_OK && database->marked)
         result = database_mark(database, false, problem);
     if (result == DATABASE_OK)
-        result = database_step(database, COMMIT, -1, problem);
+        result = database_step(database, SQL_COMMIT, -1, problem);
     if (result == DATABASE_OK) {
         database->reserved = reserved;
         database->marked = false;
@@ -122,11 +129,11 @@ enum database_result database_commit(struct database *database, struct problem *
 enum database_result database_keep_times(struct database *database, const struct kept_times *times,
                                          struct problem *problem)
 {
-    sqlite3_stmt *statement = database->statements[KEEP_TIMES];
+    sqlite3_stmt *statement = database->statements[SQL_KEEP_TIMES];
     (void)sqlite3_bind_int64(statement, 1, times->wall_us);
     (void)sqlite3_bind_int64(statement, 2, times->database_us);
     (void)sqlite3_bind_int64(statement, 3, times->serving_us);
-    return database_step(database, KEEP_TIMES, 3, problem);
+    return database_step(database, SQL_KEEP_TIMES, 3, problem);
 }
 
 struct kept_times database_times(const struct database *database)
@@ -139,7 +146,7 @@ void database_rollback(struct database *database)
     struct problem ignored; /* what has led here is what counts */
     database->highest = 0;
     if (sqlite3_get_autocommit(database->handle) == 0) /* some errors have rolled back already */
-        (void)database_step(database, ROLLBACK, -1, &ignored);
+        (void)database_step(database, SQL_ROLLBACK, -1, &ignored);
 }
 
 uint64_t database_first_id(const struct database *database)
@@ -292,9 +299,9 @@ static bool migrate(struct database *database, int64_t version, struct problem *
 
 static char *statement_text(enum statement which)
 {
-    if (which == ADD)
+    if (which == SQL_ADD)
         return columns_insert(&job_table, NULL);
-    if (which == SET)
+    if (which == SQL_SET)
         return columns_insert(&progress_table, "EXISTS (SELECT 1 FROM job WHERE id = ?1)");
     return sqlite3_mprintf("%s", statements[which].text);
 }
@@ -316,7 +323,7 @@ static bool prepare(struct database *database, struct problem *problem)
         !database_ask(database, "SELECT max(id) + 1 FROM job WHERE id < 3 << 51", &next_id))
         return problem_set(problem, "%s", sqlite3_errmsg(handle));
     database->reserved = next_id > 0 ? (uint64_t)next_id : 1;
-    for (int i = 0; i < STATEMENTS_MAX; i++) {
+    for (int i = 0; i < SQL_STATEMENTS; i++) {
         char *text = statement_text((enum statement)i);
         int code = text != NULL
                        ? sqlite3_prepare_v3(database->handle, text, -1, SQLITE_PREPARE_PERSISTENT,
@@ -331,7 +338,7 @@ static bool prepare(struct database *database, struct problem *problem)
 
 /* The log as it was found. `lost`: there is a file that says to go on without it. */
 struct log_file {
-    bool there, lost;
+    bool there, empty, lost;
     char *lost_path;
 };
 
@@ -345,28 +352,39 @@ static bool look_for_log(const char *path, struct log_file *log, struct problem 
         sqlite3_free(log_path);
         return problem_set(problem, "out of memory");
     }
-    log->there = stat(log_path, &file) == 0 && file.st_size > 0;
+    log->there = stat(log_path, &file) == 0;
+    log->empty = log->there && file.st_size == 0;
     log->lost = access(log->lost_path, F_OK) == 0;
     sqlite3_free(log_path);
-    if (log->there && (stat(path, &file) != 0 || file.st_size == 0))
+    if (log->there && !log->empty && (stat(path, &file) != 0 || file.st_size == 0))
         return problem_set(problem, "it is gone, but its log is there: put it back, or delete "
                                     "jobd.db-wal to begin anew");
     return true;
+}
+
+/* Why to go on without the log that the mark speaks of; NULL: it may not be done. One that nobody
+ * has synced is emptied by a power cut; its name is synced always. */
+static const char *excuse(const struct log_file *log, int64_t mark)
+{
+    return log->lost                                 ? "as jobd.db-wal.lost said"
+           : log->empty && mark == MARK_UNSYNCED_LOG ? "as it was not synced (--sync off)"
+                                                     : NULL;
 }
 
 /* Nothing is written before that is clear. */
 static bool has_its_log(struct database *database, const struct log_file *log,
                         struct problem *problem)
 {
-    int64_t tables, marked = 0;
+    int64_t tables, mark = MARK_NONE;
     const char *text = "SELECT count(*) FROM sqlite_schema WHERE name = 'meta'";
     if (!database_ask(database, text, &tables) ||
-        (tables > 0 &&
-         !database_ask(database, "SELECT value FROM meta WHERE name = 'log'", &marked)))
+        (tables > 0 && !database_ask(database, "SELECT value FROM meta WHERE name = 'log'", &mark)))
         return problem_set(problem, "%s", sqlite3_errmsg(database->handle));
-    database->marked = marked == 1;
-    database->lost_log = database->marked && !log->there;
-    return !database->lost_log || log->lost ||
+    database->marked = mark != MARK_NONE;
+    if (!database->marked || (log->there && !log->empty))
+        return true;
+    database->lost_log = excuse(log, mark);
+    return database->lost_log != NULL ||
            problem_set(problem,
                        "its log jobd.db-wal is gone or empty, and with it the last jobs and "
                        "results that were acknowledged: put it back; or, to go on without them, "
@@ -409,8 +427,8 @@ static bool open_file(struct database *database, const char *path, struct proble
 /* The permission to go on without a log is used up when that is on disk. */
 static bool use_up(struct database *database, const struct log_file *log, struct problem *problem)
 {
-    if (database->lost_log && (database_begin(database, problem) != DATABASE_OK ||
-                               database_commit(database, problem) != DATABASE_OK))
+    if (database->lost_log != NULL && (database_begin(database, problem) != DATABASE_OK ||
+                                       database_commit(database, problem) != DATABASE_OK))
         return false;
     return !log->lost || unlink(log->lost_path) == 0 ||
            problem_set(problem, "%s: %s", log->lost_path, strerror(errno));
@@ -421,6 +439,7 @@ static bool open_all(struct database *database, const char *path, enum database_
 {
     int64_t version = 0;
     struct log_file log = {.lost_path = NULL};
+    database->unsynced = sync == DATABASE_SYNC_OFF;
     bool good = look_for_log(path, &log, problem) && open_file(database, path, problem) &&
                 is_ours(database, &version, problem) && has_its_log(database, &log, problem) &&
                 configure(database, sync, problem) && migrate(database, version, problem) &&
@@ -441,7 +460,7 @@ struct database *database_open(const char *path, enum database_sync sync, struct
     return NULL;
 }
 
-bool database_lost_log(const struct database *database)
+const char *database_lost_log(const struct database *database)
 {
     return database->lost_log;
 }
@@ -450,7 +469,7 @@ void database_close(struct database *database)
 {
     if (database == NULL)
         return;
-    for (int i = 0; i < STATEMENTS_MAX; i++)
+    for (int i = 0; i < SQL_STATEMENTS; i++)
         (void)sqlite3_finalize(database->statements[i]);
     (void)sqlite3_close(database->handle);
     free(database);

@@ -28,11 +28,13 @@ enum database_sync { DATABASE_SYNC_FULL, DATABASE_SYNC_LOG, DATABASE_SYNC_OFF };
 
 /* Opens the file, makes or migrates its tables. NULL, and a problem that names the file and what
  * to do, when it is not there for us: used by another process, not ours, newer than we, damaged, or
- * without its log (a file PATH-wal.lost, which is deleted then, lets it go on without). What is not
- * ours is not written to. */
+ * without its log (a file PATH-wal.lost, which is deleted then, lets it go on without; as does a
+ * log that is empty, but was written with DATABASE_SYNC_OFF). What is not ours is not written to.
+ */
 struct database *database_open(const char *path, enum database_sync sync, struct problem *problem);
-/* It was opened without its log: what was committed last is lost. */
-bool database_lost_log(const struct database *database);
+/* Why it was opened without its log, which has lost what was committed last; NULL: it has its log.
+ */
+const char *database_lost_log(const struct database *database);
 /* Without a checkpoint. Takes NULL. */
 void database_close(struct database *database);
 

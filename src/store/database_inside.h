@@ -9,33 +9,37 @@
 #include "store/database.h"
 
 enum statement {
-    BEGIN,
-    COMMIT,
-    ROLLBACK,
-    ADD,
-    SET,
-    REMOVE_JOB,
-    REMOVE_PROGRESS,
-    RESERVE,
-    KEEP_TIMES,
-    MARK,
-    STATEMENTS_MAX
+    SQL_BEGIN,
+    SQL_COMMIT,
+    SQL_ROLLBACK,
+    SQL_ADD,
+    SQL_SET,
+    SQL_REMOVE_JOB,
+    SQL_REMOVE_PROGRESS,
+    SQL_RESERVE,
+    SQL_KEEP_TIMES,
+    SQL_MARK,
+    SQL_STATEMENTS
 };
 
 struct database {
     sqlite3 *handle;
-    sqlite3_stmt *statements[STATEMENTS_MAX];
+    sqlite3_stmt *statements[SQL_STATEMENTS];
     uint64_t reserved, highest; /* ids: below this one they may be used; the highest that is */
     struct kept_times times;    /* as they were when it was opened */
     int log_pages, log_rest;    /* in the log; of those, such as a checkpoint leaves */
     bool marked;                /* the last commit has left the mark of wal.c */
-    bool lost_log;              /* when it was opened */
+    bool unsynced;              /* DATABASE_SYNC_OFF */
+    const char *lost_log;       /* database_lost_log() */
 };
 
 /* The first column of the first row; 0 when there is none. False on an error. */
 bool database_ask(struct database *database, const char *text, int64_t *number);
 
-/* In a transaction: the mark of wal.c. */
+/* The marks of wal.c. */
+enum { MARK_NONE = 0, MARK_LOG = 1, MARK_UNSYNCED_LOG = 2 };
+
+/* In a transaction: sets the mark, or takes it out. */
 enum database_result database_mark(struct database *database, bool marked, struct problem *problem);
 
 /* DATABASE_FULL or DATABASE_BROKEN, by what SQLite said last. */

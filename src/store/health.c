@@ -14,30 +14,30 @@
 
 /* ---- the state */
 
-#define TO(health) (1u << (health))
+#define TO(health) (1u << HEALTH_##health)
 
 /* What may follow on each, and what holds in it. FULL follows on itself: again something did not
  * fit. */
 static const struct {
     unsigned moves;
-    enum { OPEN, CLOSED, EITHER } database;
+    enum { IS_OPEN, IS_CLOSED, IS_EITHER } database;
 } states[] = {
-    [GOOD] = {TO(FULL) | TO(BROKEN) | TO(GONE), OPEN},
-    [FULL] = {TO(GOOD) | TO(FULL) | TO(BROKEN) | TO(GONE), OPEN},
-    [BROKEN] = {TO(GOOD) | TO(GONE), CLOSED},
-    [GONE] = {TO(GOOD) | TO(FULL), EITHER},
+    [HEALTH_GOOD] = {TO(FULL) | TO(BROKEN) | TO(GONE), IS_OPEN},
+    [HEALTH_FULL] = {TO(GOOD) | TO(FULL) | TO(BROKEN) | TO(GONE), IS_OPEN},
+    [HEALTH_BROKEN] = {TO(GOOD) | TO(GONE), IS_CLOSED},
+    [HEALTH_GONE] = {TO(GOOD) | TO(FULL), IS_EITHER},
 };
 
 /* The only one that writes the state. The reason is what refused requests are answered. */
 static void move(struct store *store, enum health to, const struct problem *reason)
 {
-    verify(states[to].database != OPEN || store->database != NULL);
-    verify(states[to].database != CLOSED || store->database == NULL);
+    verify(states[to].database != IS_OPEN || store->database != NULL);
+    verify(states[to].database != IS_CLOSED || store->database == NULL);
     mutex_lock(&store->lock);
-    verify((states[store->health].moves & TO(to)) != 0);
+    verify((states[store->health].moves >> to & 1) != 0);
     store->health = to;
     store->reason = *reason;
-    if (to != GOOD)
+    if (to != HEALTH_GOOD)
         store->stats.failures++;
     mutex_unlock(&store->lock);
 }
@@ -52,13 +52,13 @@ enum health health_now(struct store *store)
 
 bool health_writes(struct store *store)
 {
-    return states[health_now(store)].database == OPEN;
+    return states[health_now(store)].database == IS_OPEN;
 }
 
 bool store_failing(struct store *store, struct problem *problem)
 {
     mutex_lock(&store->lock);
-    bool failing = store->health != GOOD;
+    bool failing = store->health != HEALTH_GOOD;
     *problem = store->reason;
     mutex_unlock(&store->lock);
     return failing;
@@ -70,12 +70,12 @@ static void enter_failed(struct store *store, enum health to, const char *why)
 {
     struct problem reason;
     enum health from = health_now(store);
-    if (to == FULL)
+    if (to == HEALTH_FULL)
         (void)problem_set(&reason, "the disk is full");
     else
         (void)problem_set(&reason, "the store fails: %s", why);
-    if (from == GOOD) /* a broken one is opened again at once, for the first time */
-        store->again_us = clock_now_us() + (to == BROKEN ? 0 : TRY_US);
+    if (from == HEALTH_GOOD) /* a broken one is opened again at once, for the first time */
+        store->again_us = clock_now_us() + (to == HEALTH_BROKEN ? 0 : TRY_US);
     move(store, to, &reason);
     if (from != to)
         log_error("%s: %s: rejecting new jobs until it recovers", store->path, reason.text);
@@ -84,7 +84,7 @@ static void enter_failed(struct store *store, enum health to, const char *why)
 
 bool health_enter_full(struct store *store)
 {
-    enter_failed(store, FULL, NULL);
+    enter_failed(store, HEALTH_FULL, NULL);
     return ballast_release(store->ballast_path);
 }
 
@@ -113,7 +113,7 @@ void health_close_broken(struct store *store)
     database_close(store->database);
     store->database = NULL;
     store->sync_us = JOBD_NEVER;
-    enter_failed(store, BROKEN, store->problem.text);
+    enter_failed(store, HEALTH_BROKEN, store->problem.text);
 }
 
 /* When the disk is full the log still has it all; the ballast may be enough. */
@@ -121,8 +121,8 @@ enum database_result health_checkpoint(struct store *store, enum log_use use)
 {
     enum database_result result = database_checkpoint(store->database, use, &store->problem);
     if (result == DATABASE_FULL &&
-        (health_now(store) == GOOD ? health_enter_full(store)
-                                   : ballast_release(store->ballast_path)))
+        (health_now(store) == HEALTH_GOOD ? health_enter_full(store)
+                                          : ballast_release(store->ballast_path)))
         result = database_checkpoint(store->database, use, &store->problem);
     if (result == DATABASE_BROKEN)
         health_close_broken(store);
@@ -168,8 +168,8 @@ bool health_check_files(struct store *store)
     if (name == NULL)
         return true;
     (void)problem_set(&why, "%s is gone", name);
-    if (health_now(store) != GONE)
-        enter_failed(store, GONE, why.text);
+    if (health_now(store) != HEALTH_GONE)
+        enter_failed(store, HEALTH_GONE, why.text);
     return false;
 }
 
@@ -241,7 +241,7 @@ static bool is_back(struct store *store)
         return reopen(store);
     if (ballast_hold(store->ballast_path, 0))
         return true;
-    enter_failed(store, FULL, NULL);
+    enter_failed(store, HEALTH_FULL, NULL);
     return false;
 }
 
@@ -250,13 +250,13 @@ static bool can_recover(struct store *store)
     if (!health_check_files(store))
         return false; /* opening it would make a new one */
     switch (health_now(store)) {
-    case GOOD:
+    case HEALTH_GOOD:
         break;
-    case FULL:
+    case HEALTH_FULL:
         return has_space(store);
-    case BROKEN:
+    case HEALTH_BROKEN:
         return reopen(store);
-    case GONE:
+    case HEALTH_GONE:
         return is_back(store);
     }
     return true;
@@ -266,7 +266,7 @@ static void recovered(struct store *store)
 {
     store->in_doubt_len = 0;
     store->shrinks = true; /* perhaps */
-    move(store, GOOD, &(struct problem){.text = ""});
+    move(store, HEALTH_GOOD, &(struct problem){.text = ""});
     journal_refuse(store->jobd, false, clock_now_us());
     log_info("%s: recovered", store->path);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What the disk lets the store do: one state, how it fails and how it recovers.
  *
+ *     HEALTH_...
  *     GOOD    the database is open, the ballast is held, new jobs are let in
  *     FULL    the database is open; new jobs are refused, what ends jobs is written, into the space
  *             that the ballast has given

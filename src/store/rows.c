@@ -28,16 +28,17 @@ enum database_result database_change(struct database *database, enum row_kind ki
     case ROW_ADD:
         if (record->id > database->highest && record->id < JOBD_ID_MAX)
             database->highest = record->id;
-        return write_row(database, ADD, &job_table, record, problem);
+        return write_row(database, SQL_ADD, &job_table, record, problem);
     case ROW_MOVE:
-        return write_row(database, ADD, &job_table, record, problem);
+        return write_row(database, SQL_ADD, &job_table, record, problem);
     case ROW_SET:
-        return write_row(database, SET, &progress_table, record, problem);
+        return write_row(database, SQL_SET, &progress_table, record, problem);
     case ROW_REMOVE:
         break;
     }
-    enum database_result result = remove_row(database, REMOVE_PROGRESS, record->id, problem);
-    return result == DATABASE_OK ? remove_row(database, REMOVE_JOB, record->id, problem) : result;
+    enum database_result result = remove_row(database, SQL_REMOVE_PROGRESS, record->id, problem);
+    return result == DATABASE_OK ? remove_row(database, SQL_REMOVE_JOB, record->id, problem)
+                                 : result;
 }
 
 /* ---- reading */
@@ -101,6 +102,7 @@ struct scan {
 static void begin(struct job_record *record)
 {
     record->delayed = record->run_at_us > 0;
+    record->by_wall = record->at_us > 0;
     record->state = record->delayed ? JOBD_SCHEDULED : JOBD_QUEUED;
     record->ready_us = record->run_at_us;
 }

@@ -35,7 +35,7 @@ void store_stats(struct store *store, struct store_stats *stats)
     struct stat file;
     mutex_lock(&store->lock);
     *stats = store->stats;
-    stats->failing = store->health != GOOD;
+    stats->failing = store->health != HEALTH_GOOD;
     mutex_unlock(&store->lock);
     if (stat(store->path, &file) == 0)
         stats->bytes += (uint64_t)file.st_size;
@@ -149,10 +149,10 @@ static bool check_files(const struct store *store, struct problem *problem)
 /* The file is as it should be, and knows from now on that it has a log. */
 static bool begin_log(struct store *store, struct problem *problem)
 {
-    if (database_lost_log(store->database))
-        log_warn("%s: jobd.db-wal is lost, and the last jobs with it; going on without, as "
-                 "jobd.db-wal.lost said",
-                 store->path);
+    const char *why = database_lost_log(store->database);
+    if (why != NULL)
+        log_warn("%s: jobd.db-wal is lost, and the last jobs with it; going on without, %s",
+                 store->path, why);
     if (!database_make_shrinkable(store->database, &store->problem))
         return problem_set(problem, "%s: %s", store->path, store->problem.text);
     if (database_checkpoint(store->database, LOG_GOES_ON, &store->problem) != DATABASE_BROKEN)

@@ -16,7 +16,8 @@ enum {
     BYTES_MAX = 4 << 20
 };
 
-enum health { GOOD, FULL, BROKEN, GONE }; /* health.h says what each is */
+/* health.h says what each is. */
+enum health { HEALTH_GOOD, HEALTH_FULL, HEALTH_BROKEN, HEALTH_GONE };
 
 /* Which file it is, whatever its name. */
 struct file_id {

@@ -32,6 +32,7 @@ void times_begin(struct times *times, const struct kept_times *kept, int64_t now
         return;
     times->database_ahead_us = moved(kept->database_us, away_us) - now_us;
     times->serving_ahead_us = kept->serving_us - now_us;
+    times->wall_back = wall_us < kept->wall_us;
 }
 
 void times_measure(struct times *times, int64_t now_us, int64_t wall_us)
@@ -81,6 +82,9 @@ struct job_record times_to_disk(const struct times *times, const struct job_reco
     on_disk.started_us = to_wall(times, record->started_us);
     on_disk.finished_us = to_wall(times, record->finished_us);
     on_disk.run_at_us = by_clock(record->run_at_us, times->database_ahead_us);
+    on_disk.at_us = by_clock(record->at_us, times->wall_ahead_us);
+    on_disk.expiry_us = by_clock(record->expiry_us, times->database_ahead_us);
+    on_disk.expiry_at_us = by_clock(record->expiry_at_us, times->wall_ahead_us);
     on_disk.ready_us = by_clock(record->ready_us, times->database_ahead_us);
     on_disk.expires_us = by_clock(record->expires_us, times->serving_ahead_us);
     on_disk.began_us = by_clock(record->began_us, times->serving_ahead_us);
@@ -111,6 +115,13 @@ struct job_record times_from_disk(const struct times *times, const struct job_re
     back.finished_us = -record->finished_us;
     back.run_at_us = by_clock(record->run_at_us, -times->database_ahead_us);
     back.ready_us = by_clock(record->ready_us, -times->database_ahead_us);
+    back.at_us = by_clock(record->at_us, -times->wall_ahead_us);
+    if (record->by_wall && record->at_us != 0 && !times->wall_back)
+        back.run_at_us = back.ready_us = back.at_us;
+    back.expiry_us = by_clock(record->expiry_us, -times->database_ahead_us);
+    back.expiry_at_us = by_clock(record->expiry_at_us, -times->wall_ahead_us);
+    if (record->expiry_at_us != 0 && !times->wall_back)
+        back.expiry_us = back.expiry_at_us;
     back.expires_us = lease_end(times, record);
     back.began_us = by_clock(record->began_us, -times->serving_ahead_us);
     if (!record->delayed && record->ready_us == 0)

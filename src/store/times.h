@@ -4,13 +4,18 @@
  * clock of its own:
  *
  *     created, started, finished   the wall clock as it was when it was written
- *     run_at, ready                the database's clock
+ *     run_at, ready, expiry        the database's clock
+ *     at, expiry_at                the wall clock, and run_at or expiry beside it
  *     expires, began               the serving clock
  *
  * The first are read again only to be shown. The database's clock goes on with the engine's while a
  * server runs, and with the wall clock while none does, but never back. The serving clock goes on
  * while a server runs and stands still while none does: a lease has left at the next start what it
  * had left then.
+ *
+ * An instant that somebody has asked for is one of the wall clock as it is set at the next start,
+ * so that a clock that was set right meanwhile is followed. But one that shows less than what was
+ * written down last is not believed: it may have no battery. Then what stands beside it counts.
  *
  * The last two were the wall clock in a database that was made before they were kept. In a process
  * each differs from the engine's time by a number that stays the same; they are carried over by
@@ -34,6 +39,7 @@ struct times {
     /* Each minus the engine's time. */
     int64_t wall_ahead_us, database_ahead_us, serving_ahead_us;
     int64_t kept_us, kept_wall_ahead_us; /* when that was last written, by the first two */
+    bool wall_back; /* at the start the wall clock showed less than what was written down last */
 };
 
 /* At the start of a process: `kept` is the last that the one before has written. */

@@ -10,7 +10,9 @@
  * Whoever reads both finds 0, as does whoever has copied one into the other; 1 is found when the
  * log, and all that was acknowledged since that checkpoint, has got lost. A crash between the last
  * two leaves 1 too, but then the log is there. (Not so when another program has copied and deleted
- * it after just that crash: some milliseconds in which a mistake on the safe side can be made.) */
+ * it after just that crash: some milliseconds in which a mistake on the safe side can be made.)
+ *
+ * Where nothing is synced it is 2 in place of 1: a power cut may then have emptied the log. */
 #include "store/database_inside.h"
 
 unsigned database_log_pages(const struct database *database)

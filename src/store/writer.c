@@ -143,7 +143,7 @@ static void sync_log(struct store *store)
 /* True when some space was given back, and more may follow. */
 static bool shrink(struct store *store, int64_t now_us)
 {
-    if (health_now(store) != GOOD || now_us < store->shrink_us)
+    if (health_now(store) != HEALTH_GOOD || now_us < store->shrink_us)
         return false;
     store->shrinks = database_can_shrink(store->database);
     if (!store->shrinks)
@@ -163,12 +163,12 @@ static void housekeeping(struct store *store, bool idle)
         (void)health_check_files(store);
         store->look_us = now_us + LOOK_US;
     }
-    if (health_now(store) != GOOD && now_us >= store->again_us)
+    if (health_now(store) != HEALTH_GOOD && now_us >= store->again_us)
         health_try_to_recover(store);
     if (now_us >= store->sync_us && health_check_files(store) && health_writes(store))
         sync_log(store);
     bool rests = idle && !shrink(store, now_us);
-    if (health_now(store) == GOOD &&
+    if (health_now(store) == HEALTH_GOOD &&
         database_log_pages(store->database) >= (rests ? 1 : LOG_PAGES_MAX))
         (void)health_checkpoint(store, LOG_GOES_ON);
 }
@@ -178,17 +178,17 @@ static int64_t next_us(struct store *store)
 {
     int64_t at_us = store->sync_us, now_us = clock_now_us();
     switch (health_now(store)) {
-    case GOOD:
+    case HEALTH_GOOD:
         if (database_log_pages(store->database) > 0)
             at_us = less(at_us, now_us + IDLE_US);
         if (store->shrinks)
             at_us = less(at_us, more(store->shrink_us, now_us + SHRINK_REST_US));
         break;
-    case FULL:
-    case BROKEN:
+    case HEALTH_FULL:
+    case HEALTH_BROKEN:
         at_us = less(at_us, store->again_us);
         break;
-    case GONE:
+    case HEALTH_GONE:
         at_us = store->again_us;
         break;
     }
@@ -197,21 +197,21 @@ static int64_t next_us(struct store *store)
 
 /* ---- the thread */
 
-enum wait { WOKEN, LATE, OVER };
+enum writer_wait { WAIT_WOKEN, WAIT_LATE, WAIT_OVER };
 
 /* Until it is woken, or until then. */
-static enum wait wait_until(struct store *store, int64_t at_us)
+static enum writer_wait wait_until(struct store *store, int64_t at_us)
 {
     struct timespec until = clock_monotonic(at_us);
-    enum wait why = WOKEN;
+    enum writer_wait why = WAIT_WOKEN;
     mutex_lock(&store->lock);
-    while (!store->woken && !store->over && why == WOKEN)
+    while (!store->woken && !store->over && why == WAIT_WOKEN)
         if (at_us == JOBD_NEVER)
             condition_wait(&store->changed, &store->lock);
         else if (!condition_wait_until(&store->changed, &store->lock, &until))
-            why = LATE;
+            why = WAIT_LATE;
     store->woken = false;
-    why = store->over ? OVER : why;
+    why = store->over ? WAIT_OVER : why;
     mutex_unlock(&store->lock);
     return why;
 }
@@ -219,12 +219,12 @@ static enum wait wait_until(struct store *store, int64_t at_us)
 static void *writer_main(void *context)
 {
     struct store *store = context;
-    enum wait why = WOKEN;
-    while (why != OVER) {
-        housekeeping(store, why == LATE);
-        why = WOKEN;
+    enum writer_wait why = WAIT_WOKEN;
+    while (why != WAIT_OVER) {
+        housekeeping(store, why == WAIT_LATE);
+        why = WAIT_WOKEN;
         bool wrote = write_next(store);
-        if (!wrote || health_now(store) != GOOD)
+        if (!wrote || health_now(store) != HEALTH_GOOD)
             why = wait_until(store, next_us(store));
     }
     return NULL;
@@ -291,7 +291,7 @@ bool store_stop(struct store *store, int64_t wait_us)
     do {
         if (!health_writes(store))
             health_try_to_recover(store);
-        while (write_next(store) && health_now(store) == GOOD)
+        while (write_next(store) && health_now(store) == HEALTH_GOOD)
             ;
     } while (!journal_empty(store->jobd) && clock_now_us() < until_us &&
              poll(NULL, 0, TRY_EVERY_MS) == 0);

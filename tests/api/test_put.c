@@ -438,6 +438,35 @@ static void a_trace_is_kept_when_it_is_one(void **state)
     client_free(client);
 }
 
+/* ---- key and tags */
+
+static void key_and_tags_are_kept(void **state)
+{
+    static const char *const bad[] = {
+        "/do?key=",        "/do?key=a%20b",
+        "/do?key=a&key=b", "/do?tag=",
+        "/do?tag=a%0Ab",   "/do?tag=a&tag=b&tag=c&tag=d&tag=e&tag=f&tag=g&tag=h&tag=i",
+        "/do?tag=%C3%A4",
+    };
+    struct server *server = server_start("-w", "0");
+    struct client *client = client_new(server);
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        assert_answer(client_post(client, bad[i]), 400, NULL);
+    const struct answer *answer = client_post(client, "/do?tag=a&key=tenant7&tag=b%22,c");
+    assert_answer(answer, 202, NULL);
+    uint64_t id = answer_job(answer);
+    const cJSON *job = client_job(client, id);
+    assert_string_equal(json_string(job, "key"), "tenant7");
+    char *tags = cJSON_PrintUnformatted(cJSON_GetObjectItem(job, "tags"));
+    assert_string_equal(tags, "[\"a\",\"b\\\",c\"]");
+    cJSON_free(tags);
+    answer = client_send(client, "POST", "/take", FIELDS("Accept: application/json"), NULL);
+    assert_answer(answer, 200, NULL);
+    assert_non_null(strstr(answer->body, "\"key\":\"tenant7\",\"tags\":[\"a\","));
+    client_free(client);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_teardown(name, server_stop_all)
@@ -451,6 +480,7 @@ int main(void)
         TEST(a_timeout_counts_as_an_attempt),
         TEST(its_own_timeout_counts),
         TEST(what_ended_goes_in_again),
+        TEST(key_and_tags_are_kept),
         TEST(the_same_key_is_the_same_job),
         TEST(a_duplicate_says_that_it_is_one),
         TEST(a_key_lives_as_long_as_its_job),

@@ -247,6 +247,74 @@ static void times(void **state)
     edges_close(&edges);
 }
 
+static bool moment(const char *text, uint64_t *value)
+{
+    int64_t us = (int64_t)*value;
+    bool good = text_to_time(text, &us);
+    *value = (uint64_t)us;
+    return good;
+}
+
+static void moments(void **state)
+{
+    static const struct row rows[] = {
+        {"1970-01-01T00:00:00Z", true, (uint64_t)INT64_C(0)},
+        {"2026-12-01T09:00:00Z", true, (uint64_t)INT64_C(1796115600000000)},
+        {"2026-12-01t09:00:00z", true, (uint64_t)INT64_C(1796115600000000)},
+        {"2026-12-01T09:00:00+01:00", true, (uint64_t)INT64_C(1796112000000000)},
+        {"2026-12-01T09:00:00-05:30", true, (uint64_t)INT64_C(1796135400000000)},
+        {"2024-02-29T23:59:59.999999Z", true, (uint64_t)INT64_C(1709251199999999)},
+        {"2000-02-29T12:00:00.5+14:00", true, (uint64_t)INT64_C(951775200500000)},
+        {"0001-01-01T00:00:00Z", true, (uint64_t)INT64_C(-62135596800000000)},
+        {"9999-12-31T23:59:59.999Z", true, (uint64_t)INT64_C(253402300799999000)},
+        {"1999-12-31T23:59:59-23:59", true, (uint64_t)INT64_C(946771139000000)},
+        {"2026-12-01 09:00:00 01:00", true,
+         (uint64_t)INT64_C(1796112000000000)}, /* as a query has it */
+        {"2026-12-01T09:00:00.123456789Z", true, (uint64_t)INT64_C(1796115600123456)},
+        {"2016-12-31T23:59:60Z", true, (uint64_t)INT64_C(1483228800000000)},
+        {"2026-12-01T09:00:00-00:00", true, (uint64_t)INT64_C(1796115600000000)},
+        {"", false, 0},
+        {"2026", false, 0},
+        {"2026-12-01", false, 0},
+        {"2026-12-01T09:00:00", false, 0},
+        {"2026-12-01T09:00Z", false, 0},
+        {"2026-13-01T09:00:00Z", false, 0},
+        {"2026-00-01T09:00:00Z", false, 0},
+        {"2026-04-31T09:00:00Z", false, 0},
+        {"2025-02-29T09:00:00Z", false, 0},
+        {"1900-02-29T09:00:00Z", false, 0},
+        {"2026-12-00T09:00:00Z", false, 0},
+        {"2026-12-01T24:00:00Z", false, 0},
+        {"2026-12-01T09:60:00Z", false, 0},
+        {"2026-12-01T09:00:61Z", false, 0},
+        {"2026-12-01T09:00:00.Z", false, 0},
+        {"2026-12-01T09:00:00+24:00", false, 0},
+        {"2026-12-01T09:00:00+01", false, 0},
+        {"2026-12-01T09:00:00+0100", false, 0},
+        {"2026-12-01T09:00:00Zz", false, 0},
+        {" 2026-12-01T09:00:00Z", false, 0},
+        {"0000-01-01T00:00:00Z", false, 0},
+        {"26-12-01T09:00:00Z", false, 0},
+        {"1s", false, 0},
+        {"-2026-12-01T09:00:00Z", false, 0},
+    };
+    (void)state;
+    read_rows(moment, rows, LEN(rows));
+}
+
+/* What is written can be read, on every day for some centuries. */
+static void moments_are_read_as_written(void **state)
+{
+    (void)state;
+    for (int64_t day = -200000; day < 200000; day++) {
+        char text[TEXT_TIME_SIZE];
+        int64_t us = day * (int64_t)DAY + day % 86400 * S, read_us = 0;
+        text_time(us, text);
+        assert_true(text_to_time(text, &read_us));
+        assert_int_equal(read_us, us);
+    }
+}
+
 static void printable(void **state)
 {
     static const struct {
@@ -385,6 +453,8 @@ int main(void)
         cmocka_unit_test(durations),
         cmocka_unit_test(sizes),
         cmocka_unit_test(times),
+        cmocka_unit_test(moments),
+        cmocka_unit_test(moments_are_read_as_written),
         cmocka_unit_test(printable),
         cmocka_unit_test(printable_at_random),
         cmocka_unit_test(bytes_become_utf8),

@@ -83,6 +83,10 @@ is_healthy() { in_buildah /jobd -l "$address" --health; }
 is_not_healthy() { ! in_buildah /jobd -l unix:/data/none --health 2>/dev/null; }
 puts() { [ "$(curl -s -H 'Prefer: wait=10' -o /dev/null -w '%{http_code}' "$address/do")" = 200 ]; }
 keeps() { [ "$(curl -s "$address/jobs?state=done" | grep -o '"id"' | wc -l)" = "$1" ]; }
+has_zones() { # and no more: in /usr is nothing else
+    [ -s "$root/usr/share/zoneinfo/Europe/Paris" ] && [ ! -e "$root/usr/share/zoneinfo/right" ] &&
+        [ "$(find "$root/usr" -maxdepth 2 | sort | xargs)" = "$root/usr $root/usr/share $root/usr/share/zoneinfo" ]
+}
 holds() { [ "$(ls "$root" | xargs)" = "$1" ] || { ls -l "$root"; false; }; }
 
 check 'a base' base || exit 1
@@ -95,7 +99,8 @@ check 'is jobd' has .Docker.Config.Entrypoint '[/jobd]'
 
 container=$(buildah from --pull-never jobd) && root=$(buildah mount "$container") || exit 1
 install -d -o 65532 -g 65532 "$scratch/data"
-check 'holds nothing else' holds 'LICENSES data jobd'
+check 'holds nothing else' holds 'LICENSES data jobd usr'
+check 'has time zones' has_zones
 check 'is not healthy before it starts' is_not_healthy
 check 'starts' start in_buildah
 check 'is that user' is_user

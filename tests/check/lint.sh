@@ -31,6 +31,7 @@ only cjson 'src/base/json\.h'
 only curl/ 'src/(run/http_client|base/url|server/healthcheck)\.c'
 only sqlite3 'src/store/database_inside\.h'
 only gnutls 'src/http/tls\.c'
+only nettle/ 'src/run/webhook_sign\.c'
 
 # The engine neither logs nor reads a clock nor knows JSON, though these stand below it.
 grep -nE '"base/(log|clock|json)\.h"|<time\.h>' src/engine/* src/base/heap.* src/base/rate.* src/base/ring.* &&

@@ -34,6 +34,9 @@ static void keep_progress(struct kept *kept, const struct job_record *record)
     own->started_us = record->started_us;
     own->finished_us = record->finished_us;
     own->delayed = record->delayed;
+    own->by_wall = record->by_wall;
+    own->expired = record->expired;
+    own->unexpiring = record->unexpiring;
     own->stopping = record->stopping;
     own->output_truncated = record->output_truncated;
     own->exited = record->exited;
@@ -94,8 +97,10 @@ static bool write_change(void *context, enum row_kind kind, const struct job_rec
         replace(&kept->payload, record->payload);
     }
     verify(kept->there);
-    if (kind == ROW_MOVE)
+    if (kind == ROW_MOVE) {
         kept->record.queue = strcmp(record->queue, "one") == 0 ? "one" : "two";
+        kept->record.at_us = record->at_us;
+    }
     if (kind == ROW_SET)
         keep_progress(kept, record);
     kept->record.key = kept->key;

@@ -136,7 +136,7 @@ static void a_taker_waits_for_room(void **state)
     struct jobd_waiter first = taker(&accounts[0], 'a'), second = taker(&accounts[1], 'b'),
                        hasty = taker(&accounts[2], 'c');
     (void)state;
-    hasty.no_wait = true;
+    hasty.at_once = true;
     put(jobd, 40);
     put(jobd, 40);
     assert_int_equal(jobd_take(jobd, 0, &first, 1), JOBD_OK);
@@ -218,14 +218,16 @@ static void a_type_is_shared(void **state)
 
 static void what_a_put_waits_with_is_known(void **state)
 {
+    struct jobd *jobd = new_jobd();
     struct jobd_put one = {.queue = 0};
     (void)state;
-    assert_int_equal(jobd_put_weight(&one), 0);
+    assert_int_equal(jobd_put_weight(jobd, &one), 0);
     one.timeout_us = 1;
-    size_t weight = jobd_put_weight(&one);
+    size_t weight = jobd_put_weight(jobd, &one);
     assert_in_range(weight, 1, 1000);
     one.batch_len = 10;
-    assert_int_equal(jobd_put_weight(&one), 10 * weight);
+    assert_int_equal(jobd_put_weight(jobd, &one), 10 * weight);
+    jobd_free(jobd);
 }
 
 int main(void)

@@ -99,7 +99,9 @@ static void test_what_an_attempt_leaves(void **state)
     struct jobd_receipt receipt;
     struct jobd_info info;
     struct jobd_blob *seen;
-    const struct jobd_put one = {.timeout_us = 9, .attempts = 2, .trace = "00-1-2-01"};
+    const struct jobd_terms terms = {.texts = {[JOBD_TAGS] = "a\nb\n"}};
+    const struct jobd_put one = {
+        .timeout_us = 9, .attempts = 2, .trace = "00-1-2-01", .terms = &terms};
     (void)state;
     assert_int_equal(jobd_put(jobd, &one, NULL, 1, &receipt), JOBD_OK);
     assert_int_equal(jobd_take(jobd, 0, &worker.waiter, 1), JOBD_OK);
@@ -119,6 +121,11 @@ static void test_what_an_attempt_leaves(void **state)
     assert_int_equal(info.exit_code, 3);
     assert_int_equal(info.output_bytes, 4);
     assert_string_equal(info.trace, "00-1-2-01");
+    assert_true(info.has_words);
+    assert_int_equal(jobd_get_blob(jobd, 1, JOBD_WORDS, &seen), JOBD_OK);
+    assert_string_equal(jobd_text(seen, JOBD_TAGS), "a\nb\n");
+    assert_string_equal(jobd_text(seen, JOBD_GROUP), "");
+    jobd_blob_unref(seen);
     assert_int_equal(jobd_get_blob(jobd, 1, JOBD_ERROR, &seen), JOBD_OK);
     assert_memory_equal(seen->bytes, "no disk", 7);
     jobd_blob_unref(seen);

@@ -116,7 +116,7 @@ static struct person lease(struct jobd *jobd, const char *token, int64_t now_us)
 {
     struct person worker = person_new();
     worker.waiter.lease_us = 100;
-    worker.waiter.no_wait = true;
+    worker.waiter.at_once = true;
     strcpy(worker.waiter.token, token);
     assert_int_equal(jobd_take(jobd, 0, &worker.waiter, now_us), JOBD_PENDING);
     disk_write_all(jobd, now_us);
@@ -212,6 +212,44 @@ static void test_a_cancel_beside_one_that_fails(void **state)
     disk_clear();
 }
 
+static unsigned told_to_stop[2];
+
+static void count_stop(struct jobd_waiter *waiter, const struct jobd_task *task)
+{
+    assert_int_equal(task->id, waiter->task.id);
+    told_to_stop[waiter->task.id % 2]++;
+}
+
+/* However many are written together, whoever runs one of them is told. */
+static void test_many_are_stopped_together(void **state)
+{
+    enum { CANCELS = 7 };
+    struct jobd *jobd = disk_open_engine(4, 0, 1);
+    struct person asking[2 * CANCELS], workers[2];
+    uint64_t ids[2];
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        ids[i] = put_in(jobd, 1, 1);
+        give_job(jobd, 1, &workers[i], 2);
+        workers[i].waiter.stop = count_stop;
+    }
+    for (unsigned i = 0; i < 2 * CANCELS; i++) {
+        asking[i] = person_new();
+        asking[i].waits = true;
+        assert_int_equal(jobd_cancel(jobd, ids[i % 2], &asking[i].waiter, 3), JOBD_PENDING);
+    }
+    assert_int_equal(disk_write_group(jobd, 64, SIZE_MAX, 4), 2 * CANCELS);
+    assert_int_equal(told_to_stop[0], CANCELS);
+    assert_int_equal(told_to_stop[1], CANCELS);
+    for (unsigned i = 0; i < 2; i++)
+        jobd_finish(jobd, &workers[i].waiter.task, &(struct jobd_outcome){.state = JOBD_CANCELLED},
+                    5);
+    disk_write_all(jobd, 5);
+    check_engine(jobd);
+    jobd_free(jobd);
+    disk_clear();
+}
+
 /* An attempt that began counts, whatever became of the server: a job that ends it again and again
  * fails. */
 static void test_an_attempt_that_the_server_did_not_survive(void **state)
@@ -259,6 +297,33 @@ static void test_a_clock_that_was_ahead(void **state)
     assert_int_equal(state_of(jobd, id), JOBD_QUEUED);
     jobd_free(jobd);
     disk_clear();
+}
+
+/* An instant is one of the wall clock as it is set at a start, but of no clock that was lost. */
+static void test_an_instant_is_of_the_wall_clock(void **state)
+{
+    const int64_t hour_us = INT64_C(3600) * 1000000, began_us = 1000 * hour_us;
+    static const struct {
+        int64_t wall_hours, left_hours; /* at the start, since the server began */
+    } rows[] = {{0, 10}, {3, 7}, {12, 0}, {-500, 10}};
+    struct jobd_receipt receipt;
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct jobd_info info;
+        int64_t now_us = began_us + rows[i].wall_hours * hour_us;
+        struct jobd *jobd = disk_restore(1, began_us);
+        const struct jobd_put put = {.at_us = began_us + 10 * hour_us};
+        assert_int_equal(jobd_put(jobd, &put, NULL, began_us, &receipt), JOBD_OK);
+        disk_write_all(jobd, began_us);
+        jobd_free(jobd);
+        jobd = disk_restore(100, now_us);
+        assert_int_equal(jobd_get(jobd, receipt.id, &info), JOBD_OK);
+        assert_int_equal(info.state, rows[i].left_hours > 0 ? JOBD_SCHEDULED : JOBD_QUEUED);
+        if (rows[i].left_hours > 0)
+            assert_int_equal(info.run_at_us - now_us, rows[i].left_hours * hour_us);
+        jobd_free(jobd);
+        disk_clear();
+    }
 }
 
 /* On a slow disk a lease is told of late, and lasts from then on. */
@@ -468,8 +533,10 @@ int main(void)
         cmocka_unit_test(test_a_refusing_store_lets_jobs_end),
         cmocka_unit_test(test_a_lease_outlives_the_process),
         cmocka_unit_test(test_a_cancel_beside_one_that_fails),
+        cmocka_unit_test(test_many_are_stopped_together),
         cmocka_unit_test(test_an_attempt_that_the_server_did_not_survive),
         cmocka_unit_test(test_a_clock_that_was_ahead),
+        cmocka_unit_test(test_an_instant_is_of_the_wall_clock),
         cmocka_unit_test(test_a_lease_counts_from_when_it_is_told),
         cmocka_unit_test(test_giving_up_puts_back),
         cmocka_unit_test(test_a_purge_is_written_whole),

@@ -90,6 +90,13 @@ static void do_put(struct world *world, struct person *who)
                            .priority = (uint8_t)below(world, JOBD_PRIORITIES),
                            .delay_us = below(world, 3) == 0 ? some_us(world, 50) : 0,
                            .attempts = below(world, 4)};
+    if (below(world, 4) == 0) { /* perhaps in the past */
+        put.delay_us = 0;
+        put.at_us = world->now_us + some_us(world, 50) - some_us(world, 10);
+    }
+    const struct jobd_terms terms = {.expires_us = world->now_us + 1 + some_us(world, 60),
+                                     .expires_by_wall = below(world, 3) == 0};
+    put.terms = below(world, 4) == 0 ? &terms : NULL;
     snprintf(key, sizeof key, "k%u", below(world, 6));
     if (below(world, 5) == 0) {
         put.batch = batch;
@@ -129,7 +136,7 @@ static struct jobd_outcome any_outcome(struct world *world)
 static void do_lease(struct world *world, struct person *who)
 {
     who->waiter.lease_us = 1 + some_us(world, 60);
-    who->waiter.no_wait = true;
+    who->waiter.at_once = true;
     char *token = world->tokens[world->tokens_made % 64];
     snprintf(token, JOBD_TOKEN_SIZE, "%032x", ++world->tokens_made);
     strcpy(who->waiter.token, token);
@@ -180,7 +187,7 @@ static void do_work(struct world *world)
         return;
     *worker = person_new();
     worker->waiter.uncounted = true;
-    worker->waiter.no_wait = true;
+    worker->waiter.at_once = true;
     enum jobd_result result =
         jobd_take(world->jobd, which / WORKERS, &worker->waiter, world->now_us);
     worker->id = result == JOBD_PENDING ? worker->waiter.task.id : 0;
@@ -305,6 +312,21 @@ static void check_lease(struct world *world, const struct kept *kept)
     verify(left_us <= then_us + KEPT_LATE_US && left_us <= given_us);
 }
 
+/* An instant is one of the wall clock, unless that has gone back. True: it is, and was looked at.
+ */
+static bool check_instant(struct world *world, const struct kept *kept,
+                          const struct jobd_info *info)
+{
+    const struct before *before = &world->before;
+    int64_t wall_us = world->now_us + disk.wall_ahead_us;
+    if (!kept->record.by_wall || wall_us < before->wall_us)
+        return false;
+    int64_t left_us = kept->record.at_us - wall_us;
+    verify((info->state == JOBD_SCHEDULED) == (left_us > 0));
+    verify(info->state != JOBD_SCHEDULED || info->run_at_us - world->now_us == left_us);
+    return true;
+}
+
 /* A delay goes on while nobody serves, but never back, whatever the wall clock says. */
 static void check_delay(struct world *world, const struct kept *kept)
 {
@@ -316,11 +338,31 @@ static void check_delay(struct world *world, const struct kept *kept)
     verify(jobd_get(world->jobd, kept->record.id, &info) == JOBD_OK);
     if (!kept->record.delayed || jobd_state_final(info.state) || info.state == JOBD_RUNNING)
         return;
+    if (check_instant(world, kept, &info))
+        return;
     int64_t left_us = info.state == JOBD_SCHEDULED ? info.run_at_us - world->now_us : 0;
     int64_t least_us = then_us - away_us - MEASURED_US;
     verify(left_us >= least_us || info.state != JOBD_SCHEDULED || least_us < 0);
     verify(info.state == JOBD_SCHEDULED || least_us <= 0);
     verify(left_us <= KEPT_LATE_US || left_us <= then_us - away_us + KEPT_LATE_US);
+}
+
+/* So does a moment at which a job expires; one of the wall clock is as check_instant() says. */
+static void check_expiry(struct world *world, const struct kept *kept, const struct jobd_info *info)
+{
+    const struct before *before = &world->before;
+    const struct job_record *record = &kept->record;
+    int64_t wall_us = world->now_us + disk.wall_ahead_us;
+    int64_t away_us = wall_us > before->wall_us ? wall_us - before->wall_us : 0;
+    int64_t left_us = info->expires_us - world->now_us;
+    int64_t then_us = record->expiry_us - before->times.database_ahead_us - before->written_us;
+    if (record->unexpiring || record->expiry_us == 0)
+        verify(info->expires_us == 0);
+    else if (record->expiry_at_us != 0 && wall_us >= before->wall_us)
+        verify(left_us == record->expiry_at_us - wall_us);
+    else if (!jobd_state_final(info->state))
+        verify(left_us >= then_us - away_us - MEASURED_US &&
+               (left_us <= KEPT_LATE_US || left_us <= then_us - away_us + KEPT_LATE_US));
 }
 
 static void check_clocks(struct world *world)
@@ -331,6 +373,7 @@ static void check_clocks(struct world *world)
         if (!kept->there || jobd_get(world->jobd, id, &info) != JOBD_OK)
             continue;
         verify(info.created_us == -kept->record.created_us);
+        check_expiry(world, kept, &info);
         if (kept->record.state == JOBD_RUNNING)
             check_lease(world, kept);
         else if (!jobd_state_final(kept->record.state))

@@ -150,7 +150,7 @@ static enum jobd_result lease(struct jobd *jobd, const char *token, int64_t leas
 {
     struct person taker = person();
     taker.waiter.lease_us = lease_us;
-    taker.waiter.no_wait = true;
+    taker.waiter.at_once = true;
     strcpy(taker.waiter.token, token);
     enum jobd_result result = jobd_take(jobd, 1, &taker.waiter, now_us);
     check_engine(jobd);

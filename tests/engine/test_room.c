@@ -83,7 +83,7 @@ static void fill(struct shop *shop)
 static void take_next(struct shop *shop, struct worker *worker)
 {
     worker->waiter = (struct jobd_waiter){
-        .wake = wake, .no_wait = true, .deadline_us = JOBD_NEVER, .lease_us = 0};
+        .wake = wake, .at_once = true, .deadline_us = JOBD_NEVER, .lease_us = 0};
     if (worker->elsewhere) {
         worker->waiter.lease_us = HOUR;
         snprintf(worker->waiter.token, JOBD_TOKEN_SIZE, "%032x", ++shop->tokens);

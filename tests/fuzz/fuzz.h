@@ -20,5 +20,9 @@ void fuzz_options(const uint8_t *bytes, size_t size);
 void fuzz_auth(const uint8_t *bytes, size_t size);
 /* Durations, sizes, numbers, and any text that is shown or made UTF-8. */
 void fuzz_text(const uint8_t *bytes, size_t size);
+/* An expression of cron, or a duration. */
+void fuzz_cron(const uint8_t *bytes, size_t size);
+/* A file of time zone data. */
+void fuzz_zone(const uint8_t *bytes, size_t size);
 /* Steps of the engine, compared with a model of it. */
 void fuzz_engine(const uint8_t *bytes, size_t size);

@@ -118,6 +118,11 @@ void fuzz_text(const uint8_t *bytes, size_t size)
     if (text_to_duration(text, &us))
         verify(us >= 0);
     (void)text_to_size(text, &number);
+    if (text_to_time(text, &us)) {
+        char time[TEXT_TIME_SIZE];
+        text_time(us, time);
+        verify(strlen(time) == TEXT_TIME_SIZE - 1);
+    }
     if (text_to_number(text, 1000, &number))
         verify(number <= 1000);
     verify(strlen(text_printable(text, shown, sizeof shown)) < sizeof shown);

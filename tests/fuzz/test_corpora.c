@@ -74,6 +74,18 @@ static void text(void **state)
     replay("text", fuzz_text);
 }
 
+static void cron(void **state)
+{
+    (void)state;
+    replay("cron", fuzz_cron);
+}
+
+static void zone(void **state)
+{
+    (void)state;
+    replay("zone", fuzz_zone);
+}
+
 static void engine(void **state)
 {
     (void)state;
@@ -85,6 +97,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(http), cmocka_unit_test(settings), cmocka_unit_test(options),
         cmocka_unit_test(auth), cmocka_unit_test(text),     cmocka_unit_test(engine),
+        cmocka_unit_test(cron), cmocka_unit_test(zone),
     };
     return cmocka_run_group_tests_name("corpora", tests, NULL, NULL);
 }

@@ -11,8 +11,6 @@
 #include "http/chunks.h"
 #include "support/edge.h"
 
-static struct edges edges;
-
 /* What is passed on of the bytes in two pieces, each of which ends where memory ends. Stops at the
  * end; *used as far. */
 static enum chunk_state read_cut(const char *bytes, size_t size, size_t cut, char *passed,
@@ -24,8 +22,8 @@ static enum chunk_state read_cut(const char *bytes, size_t size, size_t cut, cha
     chunks_begin(&chunks);
     for (int i = 0; i < 2; i++) {
         size_t part = at[i + 1] - at[i], looked_at;
-        edges.used = 0;
-        char *piece = edges_room(&edges, part);
+        group_edges()->used = 0;
+        char *piece = edges_room(group_edges(), part);
         memcpy(piece, bytes + at[i], part);
         size_t kept = chunks_read(&chunks, piece, part, &looked_at);
         assert_true(kept <= looked_at && looked_at <= part);
@@ -138,25 +136,11 @@ static void what_is_left_out_is_bounded(void **state)
     assert_int_equal(read_filled("0\r\na:", 'a', 8200), CHUNK_BAD);
 }
 
-static int open_edges(void **state)
-{
-    (void)state;
-    edges_open(&edges);
-    return 0;
-}
-
-static int close_edges(void **state)
-{
-    (void)state;
-    edges_close(&edges);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bodies_and_others),
         cmocka_unit_test(what_is_left_out_is_bounded),
     };
-    return cmocka_run_group_tests_name("chunks", tests, open_edges, close_edges);
+    return cmocka_run_group_tests_name("chunks", tests, group_edges_open, group_edges_close);
 }

@@ -16,14 +16,13 @@
 #define HOST "Host: a\r\n"
 #define END  "\r\n"
 
-static struct edges edges;
 static struct head head;
 static struct headers headers;
 
 static bool read_bytes(const char *bytes, size_t size)
 {
-    edges.used = 0;
-    return head_read(&head, &headers, edges_copy(&edges, bytes, size), size);
+    group_edges()->used = 0;
+    return head_read(&head, &headers, edges_copy(group_edges(), bytes, size), size);
 }
 
 static void where_it_ends(void **state)
@@ -40,8 +39,8 @@ static void where_it_ends(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         size_t size = strlen(rows[i].text);
-        edges.used = 0;
-        const char *text = edges_copy(&edges, rows[i].text, size);
+        group_edges()->used = 0;
+        const char *text = edges_copy(group_edges(), rows[i].text, size);
         assert_int_equal(head_end(text, size, 0), rows[i].end);
         /* In pieces: what was searched is not searched again. */
         size_t searched = 0, end = 0;
@@ -157,8 +156,8 @@ static void blanks_behind_a_value_stand_in_front_of_it(void **state)
     static const char text[] = LINE "Content-Length: 5 \t\r\n" HOST END,
                       moved[] = LINE "Content-Length:   5\r\n" HOST END;
     (void)state;
-    edges.used = 0;
-    char *copy = edges_copy(&edges, text, sizeof text - 1);
+    group_edges()->used = 0;
+    char *copy = edges_copy(group_edges(), text, sizeof text - 1);
     assert_true(head_read(&head, &headers, copy, sizeof text - 1));
     assert_int_equal(headers.length, 5);
     assert_int_equal(sizeof text, sizeof moved);
@@ -192,20 +191,6 @@ static void shortened_it_says_the_same(void **state)
     }
 }
 
-static int open_edges(void **state)
-{
-    (void)state;
-    edges_open(&edges);
-    return 0;
-}
-
-static int close_edges(void **state)
-{
-    (void)state;
-    edges_close(&edges);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -215,5 +200,5 @@ int main(void)
         cmocka_unit_test(blanks_behind_a_value_stand_in_front_of_it),
         cmocka_unit_test(shortened_it_says_the_same),
     };
-    return cmocka_run_group_tests_name("head", tests, open_edges, close_edges);
+    return cmocka_run_group_tests_name("head", tests, group_edges_open, group_edges_close);
 }

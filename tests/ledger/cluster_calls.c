@@ -155,7 +155,22 @@ static struct jobd_put some_put(struct cluster *cluster)
         put.key = keys[below(cluster, 4)];
     if (below(cluster, 3) > 0)
         put.payload = some_bytes(cluster, put.key != NULL ? 3 : 400);
+    if (below(cluster, 8) == 0) {
+        put.delay_us = 0;
+        put.at_us = cluster->now_us + below(cluster, 3000);
+    }
     return put;
+}
+
+static void some_terms(struct cluster *cluster, struct jobd_terms *terms)
+{
+    *terms = (struct jobd_terms){.expires_by_wall = below(cluster, 2) == 0};
+    if (below(cluster, 2) == 0)
+        terms->expires_us = cluster->now_us + 1 + below(cluster, 9000);
+    if (below(cluster, 2) == 0)
+        terms->texts[JOBD_GROUP] = "somebody";
+    if (below(cluster, 2) == 0)
+        terms->texts[JOBD_TAGS] = "one\nother\n";
 }
 
 static void call_put(struct member *member)
@@ -166,6 +181,10 @@ static void call_put(struct member *member)
     if (actor == NULL)
         return;
     actor->put = some_put(cluster);
+    if (below(cluster, 4) == 0) {
+        some_terms(cluster, &actor->terms);
+        actor->put.terms = &actor->terms;
+    }
     actor->puts = true;
     actor->waiter.wants_output = below(cluster, 2) == 0;
     actor->waiter.end_us = below(cluster, 3) == 0 ? 4000 : 0;
@@ -198,7 +217,7 @@ static void call_take(struct member *member)
     if (actor == NULL)
         return;
     actor->waiter.lease_us = 1 + below(cluster, 20000);
-    actor->waiter.no_wait = below(cluster, 2) == 0;
+    actor->waiter.at_once = below(cluster, 2) == 0;
     snprintf(actor->waiter.token, sizeof actor->waiter.token, "%032" PRIx64,
              ++cluster->tokens_made);
     note(actor,

@@ -15,6 +15,11 @@ static bool same_blob(const struct jobd_blob *one, const struct jobd_blob *other
            memcmp(one->bytes, other->bytes, one->size) == 0;
 }
 
+static const char *text_or_none(const char *text)
+{
+    return text != NULL ? text : "";
+}
+
 static void compare_records(const struct job_record *one, const struct job_record *other)
 {
     verify(one->id == other->id && strcmp(one->queue, other->queue) == 0);
@@ -28,6 +33,11 @@ static void compare_records(const struct job_record *one, const struct job_recor
     verify(one->output_truncated == other->output_truncated);
     verify(one->exit_code == other->exit_code && strcmp(one->token, other->token) == 0);
     verify(one->expires_us == other->expires_us && one->began_us == other->began_us);
+    verify(one->expiry_us == other->expiry_us && one->expiry_at_us == other->expiry_at_us);
+    verify(one->at_us == other->at_us && one->by_wall == other->by_wall);
+    verify(one->expired == other->expired && one->unexpiring == other->unexpiring);
+    for (unsigned i = 0; i < JOBD_TEXTS; i++)
+        verify(strcmp(text_or_none(one->texts[i]), text_or_none(other->texts[i])) == 0);
     verify(same_blob(one->payload, other->payload));
     verify(same_blob(one->output, other->output) && same_blob(one->error, other->error));
 }
@@ -97,7 +107,7 @@ static void compare_queues(struct jobd *one, struct jobd *other, uint32_t i)
     verify(a->paused == b->paused && a->leased == b->leased);
     verify(memcmp(a->in_state, b->in_state, sizeof a->in_state) == 0);
     verify(memcmp(a->ended, b->ended, sizeof a->ended) == 0);
-    verify(a->admitted == b->admitted && a->retried == b->retried);
+    verify(a->expired == b->expired && a->admitted == b->admitted && a->retried == b->retried);
     verify(memcmp(&a->waited, &b->waited, sizeof a->waited) == 0);
     verify(memcmp(&a->ran, &b->ran, sizeof a->ran) == 0);
     for (unsigned state = 0; state < JOBD_STATES; state++)

@@ -27,6 +27,7 @@ struct actor {
     bool ends;  /* a worker: its attempt has ended, and nobody knows yet */
     bool puts;  /* what it offers is its own until it is told */
     struct jobd_put put;
+    struct jobd_terms terms; /* of that */
     struct jobd_task task;
 };
 

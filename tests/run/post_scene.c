@@ -17,7 +17,8 @@ int set_scene(void **state)
     struct scene *scene = calloc(1, sizeof *scene);
     assert_non_null(scene);
     scene->service = service_start();
-    const struct post_config config = {service_url(scene->service), "mail", OUTPUT_MAX};
+    const struct post_config config = {
+        .url = service_url(scene->service), .queue = "mail", .output_max_bytes = OUTPUT_MAX};
     assert_int_equal(post_new(&scene->post, &config), 0);
     scene->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     assert_true(scene->stop_fd >= 0);
@@ -50,7 +51,10 @@ int strike_scene(void **state)
 void post_elsewhere(struct scene *scene, const char *url)
 {
     post_free(scene->post);
-    assert_int_equal(post_new(&scene->post, &(struct post_config){url, "mail", OUTPUT_MAX}), 0);
+    assert_int_equal(post_new(&scene->post, &(struct post_config){.url = url,
+                                                                  .queue = "mail",
+                                                                  .output_max_bytes = OUTPUT_MAX}),
+                     0);
 }
 
 enum jobd_state attempt(struct scene *scene)

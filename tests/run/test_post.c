@@ -341,6 +341,30 @@ static void test_retry_after(void **state)
     assert_int_equal(scene->outcome.retry_in_us, 0);
 }
 
+/* A 403 that says when to come again is a limit; one that does not is a refusal. */
+static void test_forbidden_for_a_while(void **state)
+{
+    static const struct {
+        const char *field;
+        bool for_good;
+        int64_t retry_in_us;
+    } rows[] = {
+        {"Retry-After: 30\r\n", false, 30 * CLOCK_SECOND_US},
+        {"Retry-After: 0\r\n", false, 0},
+        {"Retry-After: Sun, 06 Nov 1994 08:49:37 GMT\r\n", false, 0},
+        {"Retry-After: soon\r\n", true, 0},
+        {"", true, 0},
+    };
+    struct scene *scene = *state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char answer[200];
+        snprintf(answer, sizeof answer, "HTTP/1.1 403 No\r\n%sContent-Length: 0\r\n\r\n",
+                 rows[i].field);
+        assert_failed(attempt_answered(scene, answer), scene, rows[i].for_good);
+        assert_int_equal(scene->outcome.retry_in_us, rows[i].retry_in_us);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -359,6 +383,7 @@ int main(void)
         scene_test(test_error_text),
         scene_test(test_error_in_any_language),
         scene_test(test_retry_after),
+        scene_test(test_forbidden_for_a_while),
     };
     return cmocka_run_group_tests_name("post", tests, NULL, NULL);
 }

@@ -506,7 +506,8 @@ static void test_urls(void **state)
         struct post *post = NULL;
         if (post_url_ok(urls[i].url) != urls[i].ok)
             fail_msg("%s", urls[i].url);
-        int error = post_new(&post, &(struct post_config){urls[i].url, "q", 10});
+        int error = post_new(
+            &post, &(struct post_config){.url = urls[i].url, .queue = "q", .output_max_bytes = 10});
         assert_int_equal(error, urls[i].ok ? 0 : -EINVAL);
         post_free(post);
     }

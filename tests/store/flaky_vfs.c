@@ -5,8 +5,11 @@
 #include <stdatomic.h>
 #include <stddef.h>
 
+#include "store/unsynced.h"
+
 struct flaky_file {
     sqlite3_file base;
+    struct unsynced *unsynced;
     sqlite3_file real[]; /* the usual one's */
 };
 
@@ -45,6 +48,11 @@ static sqlite3_file *real(sqlite3_file *file)
     return ((struct flaky_file *)(void *)file)->real;
 }
 
+static struct unsynced *unsynced(sqlite3_file *file)
+{
+    return ((struct flaky_file *)(void *)file)->unsynced;
+}
+
 static bool dead(void)
 {
     int kind = atomic_load(&flaw);
@@ -61,6 +69,14 @@ static int on_read(sqlite3_file *file, void *bytes, int size, sqlite3_int64 at)
     return dead() ? SQLITE_IOERR_READ : real(file)->pMethods->xRead(real(file), bytes, size, at);
 }
 
+static int write_all(sqlite3_file *file, const void *bytes, int size, sqlite3_int64 at)
+{
+    int code = real(file)->pMethods->xWrite(real(file), bytes, size, at);
+    if (code == SQLITE_OK)
+        unsynced_write(unsynced(file), bytes, size, at);
+    return code;
+}
+
 static int on_write(sqlite3_file *file, const void *bytes, int size, sqlite3_int64 at)
 {
     const struct sqlite3_io_methods *methods = real(file)->pMethods;
@@ -71,18 +87,21 @@ static int on_write(sqlite3_file *file, const void *bytes, int size, sqlite3_int
     if (dead())
         return SQLITE_IOERR_WRITE;
     if (!counts || (kind == FLAW_FULL ? number < atomic_load(&nth) : number != atomic_load(&nth)))
-        return methods->xWrite(real(file), bytes, size, at);
+        return write_all(file, bytes, size, at);
     if (kind == FLAW_FULL && methods->xFileSize(real(file), &end) == SQLITE_OK && at + size <= end)
-        return methods->xWrite(real(file), bytes, size, at);
+        return write_all(file, bytes, size, at);
     atomic_store(&struck, true);
     if (kind == FLAW_TEAR)
-        (void)methods->xWrite(real(file), bytes, size / 2, at);
+        (void)write_all(file, bytes, size / 2, at);
     return kind == FLAW_FULL ? SQLITE_FULL : SQLITE_IOERR_WRITE;
 }
 
 static int on_truncate(sqlite3_file *file, sqlite3_int64 size)
 {
-    return dead() ? SQLITE_IOERR_TRUNCATE : real(file)->pMethods->xTruncate(real(file), size);
+    int code = dead() ? SQLITE_IOERR_TRUNCATE : real(file)->pMethods->xTruncate(real(file), size);
+    if (code == SQLITE_OK)
+        unsynced_truncate(unsynced(file), size);
+    return code;
 }
 
 static int on_sync(sqlite3_file *file, int flags)
@@ -96,7 +115,10 @@ static int on_sync(sqlite3_file *file, int flags)
         atomic_store(&struck, true);
         return SQLITE_IOERR_FSYNC;
     }
-    return real(file)->pMethods->xSync(real(file), flags);
+    int code = real(file)->pMethods->xSync(real(file), flags);
+    if (code == SQLITE_OK)
+        unsynced_sync(unsynced(file));
+    return code;
 }
 
 static int on_size(sqlite3_file *file, sqlite3_int64 *size)
@@ -158,8 +180,19 @@ static int on_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int f
     if (dead())
         return SQLITE_CANTOPEN;
     int code = usual->xOpen(usual, name, real(file), flags, out);
+    if (code != SQLITE_OK)
+        return code;
+    file->pMethods = &methods;
+    ((struct flaky_file *)(void *)file)->unsynced = unsynced_open(name);
+    return code;
+}
+
+static int on_delete(sqlite3_vfs *vfs, const char *name, int sync)
+{
+    (void)vfs;
+    int code = usual->xDelete(usual, name, sync);
     if (code == SQLITE_OK)
-        file->pMethods = &methods;
+        unsynced_delete(name);
     return code;
 }
 
@@ -172,5 +205,6 @@ void flaky_install(void)
     flaky.zName = "flaky";
     flaky.szOsFile = (int)sizeof(struct flaky_file) + usual->szOsFile;
     flaky.xOpen = on_open;
+    flaky.xDelete = on_delete;
     (void)sqlite3_vfs_register(&flaky, 1);
 }

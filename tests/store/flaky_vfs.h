@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A disk for SQLite that fails when it is told to: a VFS over the usual one. For one thread's
+/* A disk for SQLite that fails when it is told to: a VFS over the usual one, which tells unsynced.h
+ * what it does. For one thread's
  * database at a time, but the plan may be changed by another. */
 #pragma once
 

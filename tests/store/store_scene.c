@@ -108,7 +108,7 @@ uint64_t lease(struct scene *scene, unsigned number, char token[JOBD_TOKEN_SIZE]
     snprintf(token, JOBD_TOKEN_SIZE, "%032x", number);
     memcpy(block.waiter.token, token, JOBD_TOKEN_SIZE);
     block.waiter.lease_us = 3600 * CLOCK_SECOND_US;
-    block.waiter.no_wait = true;
+    block.waiter.at_once = true;
     enum jobd_result result =
         done_by(scene, &block, jobd_take(scene->jobd, 0, &block.waiter, clock_now_us()));
     uint64_t id = result == JOBD_OK ? block.waiter.task.id : 0;

@@ -187,6 +187,9 @@ static void same_job(const struct job_record *a, const struct job_record *b)
     assert_int_equal(a->timeout_us, b->timeout_us);
     assert_string_equal(a->key, b->key);
     assert_string_equal(a->trace, b->trace);
+    for (int i = 0; i < JOBD_TEXTS; i++)
+        assert_string_equal(a->texts[i] != NULL ? a->texts[i] : "",
+                            b->texts[i] != NULL ? b->texts[i] : "");
     same_blob(a->payload, b->payload);
     assert_int_equal(a->state, b->state);
     assert_int_equal(a->attempt, b->attempt);
@@ -322,7 +325,7 @@ static void test_it_is_written_as_before(void **state)
 
 /* ---- columns that come later: two more in the table of jobs, here exit_code and token */
 
-static struct column later_columns[16];
+static struct column later_columns[32];
 static struct table first_table, later_table;
 
 static void add_columns(sqlite3 *handle)

@@ -103,6 +103,8 @@ static bool compare(void *context, uint64_t id, const struct job_record *record)
     assert_string_equal(record->queue, one->queue);
     assert_string_equal(record->key, one->key);
     assert_string_equal(record->trace, one->trace);
+    for (int i = 0; i < JOBD_TEXTS; i++)
+        assert_string_equal(record->texts[i], one->texts[i] != NULL ? one->texts[i] : "");
     assert_string_equal(record->token, one->token);
     assert_int_equal(record->priority, one->priority);
     assert_int_equal(record->attempts, one->attempts);
@@ -137,6 +139,8 @@ static void test_a_job_comes_back_as_it_was(void **state)
     one.payload = payload;
     one.key = "k";
     one.trace = "00-1-2-3";
+    one.texts[JOBD_GROUP] = "tenant";
+    one.texts[JOBD_TAGS] = "a\nb\n";
     one.run_at_us = 5000;
     one.timeout_us = 9;
     struct database *database = open_it();
@@ -378,7 +382,7 @@ static void test_a_newer_schema_is_refused(void **state)
     fresh_path();
     database_close(open_it());
     change_file("PRAGMA user_version = 99");
-    refused_with("its schema is of version 99, this jobd knows 3: start a newer jobd");
+    refused_with("its schema is of version 99, this jobd knows 4: start a newer jobd");
 }
 
 static void test_an_older_schema_is_migrated(void **state)
@@ -391,8 +395,12 @@ static void test_an_older_schema_is_migrated(void **state)
     add(database, &one);
     assert_int_equal(database_checkpoint(database, LOG_ENDS, &problem), DATABASE_OK);
     database_close(database);
-    /* what versions 2 and 3 have brought */
-    change_file("ALTER TABLE progress DROP COLUMN began; DROP VIEW jobs; PRAGMA user_version = 1");
+    /* what versions 2 to 4 have brought */
+    change_file("ALTER TABLE progress DROP COLUMN began; DROP VIEW jobs;"
+                "ALTER TABLE job DROP COLUMN job_group; ALTER TABLE job DROP COLUMN tags;"
+                "ALTER TABLE job DROP COLUMN at; ALTER TABLE job DROP COLUMN expiry;"
+                "ALTER TABLE job DROP COLUMN expiry_at;"
+                "PRAGMA user_version = 1");
     database = open_it();
     assert_true(database_scan(database, false, see, &seen, &problem));
     assert_int_equal(seen.len, 1);

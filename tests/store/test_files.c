@@ -39,13 +39,18 @@ static void fresh_folder(void)
     snprintf(folder, sizeof folder, "%s/files-%u", temporary_directory(), ++folders);
 }
 
-static struct server *start(void)
+static struct server *start_syncing(const char *when)
 {
-    const char *const arguments[] = {"-l", "127.0.0.1:0", "-d",     folder, "-w",
-                                     "0",  "-q",          "100000", NULL};
+    const char *const arguments[] = {"-l", "127.0.0.1:0", "-d",     folder, "-w", "0",
+                                     "-q", "100000",      "--sync", when,   NULL};
     struct server *server = server_spawn(&(struct server_plan){.arguments = arguments});
     server_await_listening(server);
     return server;
+}
+
+static struct server *start(void)
+{
+    return start_syncing("commit");
 }
 
 static void end(struct server *server, struct client *client, int number)
@@ -115,6 +120,35 @@ static void a_lost_log_is_missed(void **state)
             refused_with(LOST);
         }
     }
+}
+
+static void kill_unsynced(struct server *server)
+{
+    struct client *client = client_new(server);
+    client_put(client, "/do");
+    end(server, client, SIGKILL);
+}
+
+/* Where nothing is synced a power cut may leave the log's name alone. */
+static void a_log_that_was_not_synced_may_be_empty(void **state)
+{
+    char line[SERVER_LINE_SIZE];
+    (void)state;
+    fresh_folder();
+    kill_unsynced(start_syncing("off"));
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(truncate(file_named("jobd.db-wal"), 0), 0);
+        struct server *server = start_syncing("off");
+        server_await_line(server, ERR, "jobd.db-wal is lost, and the last jobs with it", line);
+        assert_non_null(strstr(line, "it was not synced (--sync off)"));
+        kill_unsynced(server);
+    }
+    assert_int_equal(rename(file_named("jobd.db-wal"), file_named("away")), 0);
+    refused_with(LOST); /* no power cut does that */
+    assert_int_equal(rename(file_named("away"), file_named("jobd.db-wal")), 0);
+    kill_unsynced(start());
+    assert_int_equal(truncate(file_named("jobd.db-wal"), 0), 0);
+    refused_with(LOST); /* it has been synced since */
 }
 
 static void a_log_that_comes_back_is_enough(void **state)
@@ -302,6 +336,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_lost_log_is_missed),
+        TEST(a_log_that_was_not_synced_may_be_empty),
         TEST(a_log_that_comes_back_is_enough),
         TEST(a_log_that_was_copied_is_not_missed),
         TEST(after_a_tidy_end_it_needs_no_log),

@@ -21,6 +21,7 @@
 #include "base/log.h"
 #include "support/server.h"
 #include "store/store_scene.h"
+#include "store/unsynced.h"
 
 /* ---- a script of each kind of change, and what became of each */
 
@@ -147,6 +148,68 @@ static void test_the_disk_dies_at_every_write(void **state)
     at_every(FLAW_DEAD, flaky_writes, false, "last write");
 }
 
+/* ---- the power fails, and what was not synced gets to the disk in part */
+
+/* Until the nth write. */
+static void run_until_cut(unsigned nth, enum flaw flaw, struct ledger *ledger)
+{
+    fresh_folder();
+    unsynced_begin();
+    struct scene scene = open_scene();
+    flaky_plan(flaw, nth);
+    run_script(&scene, ledger);
+    drop_scene(&scene);
+    flaky_plan(FLAW_NONE, 0);
+}
+
+static void test_a_cut_at_every_write(void **state)
+{
+    struct ledger ledger;
+    struct chance chance = chance_begin();
+    bool struck = true;
+    (void)state;
+    for (unsigned nth = 1; struck; nth++) {
+        for (unsigned way = 0; way < 3; way++) {
+            run_until_cut(nth, FLAW_DEAD, &ledger);
+            struck = ledger.ids[PUTS - 1] == 0;
+            unsynced_lose(&chance);
+            compare(&ledger, false, "cut", nth);
+        }
+    }
+}
+
+/* Or it cannot be opened at all. */
+static bool has_lost(const struct ledger *ledger)
+{
+    struct problem problem;
+    struct jobd_info info;
+    bool lost = false;
+    struct scene scene = {.store = store_open(folder, STORE_SYNC_COMMIT, &problem)};
+    if (scene.store == NULL)
+        return true;
+    scene.jobd = engine_for(scene.store, CAPACITY, KEEP);
+    lost = !store_load(scene.store, scene.jobd, clock_now_us(), &problem);
+    for (unsigned i = 0; i < PUTS; i++)
+        lost |= jobd_get(scene.jobd, ledger->ids[i], &info) != JOBD_OK;
+    drop_scene(&scene);
+    return lost;
+}
+
+/* So the test above would see it. */
+static void test_without_syncs_a_cut_loses(void **state)
+{
+    struct ledger ledger;
+    struct chance chance = chance_begin();
+    unsigned lost = 0;
+    (void)state;
+    for (unsigned i = 0; i < 10; i++) {
+        run_until_cut(0, FLAW_BLIND, &ledger);
+        unsynced_lose(&chance);
+        lost += has_lost(&ledger);
+    }
+    assert_true(lost > 0);
+}
+
 static void test_no_space_for_growth(void **state)
 {
     struct ledger ledger;
@@ -239,6 +302,8 @@ int main(void)
         cmocka_unit_test(test_every_sync_failing),
         cmocka_unit_test(test_every_write_torn),
         cmocka_unit_test(test_the_disk_dies_at_every_write),
+        cmocka_unit_test(test_a_cut_at_every_write),
+        cmocka_unit_test(test_without_syncs_a_cut_loses),
         cmocka_unit_test(test_no_space_for_growth),
         cmocka_unit_test(test_a_file_goes_while_the_disk_fails),
     };

@@ -45,7 +45,8 @@ static void count_entries(struct jobd *jobd, struct change_list *list, const str
             if (queue != NULL && &jobd->queues[job->queue] != queue)
                 continue;
             verify((is_kind(change, "put")) == (job->state == STATE_NEW));
-            bool leaves = is_kind(change, "cancel") || is_kind(change, "move");
+            bool leaves =
+                is_kind(change, "cancel") || is_kind(change, "move") || is_kind(change, "expire");
             verify(leaves == job->commit_pending);
             way->entering += is_kind(change, "put");
             way->cancelling += leaves && job->state == JOBD_QUEUED;
@@ -119,6 +120,19 @@ static void check_ring(struct jobd *jobd, const struct queue *queue, unsigned la
     verify(live == ring->length);
 }
 
+/* A job that is about to expire hides those behind it until the next tick, which is told of. */
+static bool hides_others(struct jobd *jobd, struct queue *queue) REQUIRES(jobd->lock)
+{
+    bool hides = false;
+    for (unsigned lane = 0; lane < JOBD_PRIORITIES; lane++) {
+        uint64_t id = ring_peek(&queue->lanes[lane]);
+        const struct job *job = id != 0 ? jobs_find(&jobd->jobs, id) : NULL;
+        if (job != NULL && job->extra != NULL && job->extra->expires_us != 0)
+            hides = hides || job->extra->expires_us <= jobd->ticks_at_us || jobd->expiry_starved;
+    }
+    return hides;
+}
+
 static void check_queue(struct jobd *jobd, struct queue *queue, struct census *census)
     REQUIRES(jobd->lock)
 {
@@ -166,7 +180,7 @@ static void check_queue(struct jobd *jobd, struct queue *queue, struct census *c
     bool idle = here - queue->end_pending < queue->workers && here < 2 * queue->workers;
     struct waiting *taker, *putter = TAILQ_FIRST(&queue->put_waiters);
     TAILQ_FOREACH (taker, &queue->take_waiters, link)
-        verify(queued == 0 || queue->paused ||
+        verify(queued == 0 || queue->paused || hides_others(jobd, queue) ||
                (jobd->share != NULL && queue->dispatch_needed) ||
                (waiter_of(taker)->lease_us == 0 && !idle));
     verify(putter == NULL || queue->dispatch_needed ||
@@ -196,7 +210,7 @@ static uint32_t count_remembered(const struct remembered *remembered, uint32_t q
 static void check_records(struct jobd *jobd, struct census *census) REQUIRES(jobd->lock)
 {
     struct jobs *jobs = &jobd->jobs;
-    uint32_t keys = 0, spare = 0, living = 0, final = 0, remembered = 0, aged = 0;
+    uint32_t keys = 0, spare = 0, living = 0, final = 0, remembered = 0, aged = 0, dues = 0;
     struct job *job;
     RB_FOREACH (job, job_tree, &jobs->tree) {
         bool is_final = jobd_state_final((enum jobd_state)job->state);
@@ -211,6 +225,12 @@ static void check_records(struct jobd *jobd, struct census *census) REQUIRES(job
         census->memory += jobs_weight(job);
         census->memory_living += is_final && !retrying ? 0 : jobs_weight(job);
         verify(job->attempt <= job->attempts);
+        bool waits = job->state == JOBD_QUEUED || job->state == JOBD_SCHEDULED;
+        bool expires =
+            waits && !job->commit_pending && job->extra != NULL && job->extra->expires_us != 0;
+        verify(expires == (job->extra != NULL && job->extra->due.place != 0));
+        verify(job->extra == NULL || job->extra->job == job);
+        dues += expires;
         bool keyed = job->extra != NULL && job->extra->key[0] != '\0';
         verify(!keyed || jobs_with_key(jobs, job->queue, job->extra->key) == job);
         keys += keyed;
@@ -233,7 +253,8 @@ static void check_records(struct jobd *jobd, struct census *census) REQUIRES(job
             verify((job->state == JOBD_FAILED) == failed);
             aged++;
         }
-    verify(aged == remembered);
+    verify(aged == remembered && dues == jobs->dues.length);
+    check_heap(&jobs->dues);
     verify(final == remembered + census->retrying);
     verify(jobs->reviving == census->retrying);
     verify(spare + census->entering + living + final == jobs->records_used);

@@ -51,7 +51,8 @@ static void compare_jobs(struct model *model)
         if (result == JOBD_OK)
             verify(info.state == job->state && info.queue == job->queue &&
                    info.attempt == job->attempt && info.payload_bytes == job->payload &&
-                   info.output_bytes == job->output && info.stopping == job->stopping);
+                   info.output_bytes == job->output && info.stopping == job->stopping &&
+                   info.expires_us == job->too_late_us);
     }
 }
 
@@ -108,6 +109,7 @@ void model_compare(struct model *model)
         verify(stats.done == model->ended[i][JOBD_DONE]);
         verify(stats.failed == model->ended[i][JOBD_FAILED]);
         verify(stats.cancelled == model->ended[i][JOBD_CANCELLED]);
+        verify(stats.expired == model->expired[i]);
         verify(stats.rejected == model->rejected[i] && stats.retried == model->retried[i]);
         verify(stats.forgotten_early == model->forgotten_early[i]);
         verify(stats.paused == model->paused[i]);

@@ -29,6 +29,7 @@ const struct jobd_queue_config model_queues[QUEUES] = {
      .workers = 3,
      .capacity_max = 12,
      .attempts = 3,
+     .expires_us = 6000,
      .backoff_min_us = 1,
      .backoff_max_us = 500},
 };
@@ -207,7 +208,7 @@ static size_t model_extra(const struct model *model, const struct jobd_put *put)
 {
     if (put->key != NULL)
         return model->extra + strlen(put->key);
-    return put->timeout_us > 0 ? model->extra : 0;
+    return put->timeout_us > 0 || put->terms != NULL ? model->extra : 0;
 }
 
 static void add(struct model *model, const struct jobd_put *put, size_t size)
@@ -215,12 +216,14 @@ static void add(struct model *model, const struct jobd_put *put, size_t size)
     unsigned usual = model_queues[put->queue].attempts > 0 ? model_queues[put->queue].attempts : 1;
     verify(model->jobs_len < JOBS_MAX);
     struct model_job *job = &model->jobs[model->jobs_len++];
+    int64_t ready_us = put->at_us > model->now_us ? put->at_us : model->now_us + put->delay_us;
     *job = (struct model_job){
         .id = model->next_id++,
         .queue = put->queue,
         .priority = put->priority,
-        .state = put->delay_us > 0 ? JOBD_SCHEDULED : JOBD_QUEUED,
-        .ready_us = model->now_us + put->delay_us,
+        .state = ready_us > model->now_us ? JOBD_SCHEDULED : JOBD_QUEUED,
+        .ready_us = ready_us,
+        .too_late_us = put->terms != NULL ? put->terms->expires_us : 0,
         .attempts = put->attempts > 0 ? put->attempts : usual,
         .payload = size,
         .timeout_us = put->timeout_us,
@@ -251,18 +254,26 @@ enum jobd_result model_admit(struct model *model, const struct jobd_put *put,
     return JOBD_OK;
 }
 
+bool model_too_late(const struct model *model, const struct model_job *job)
+{
+    return job->too_late_us != 0 && job->too_late_us <= model->now_us;
+}
+
+/* One that is too late hides those behind it, until the next tick. */
 static struct model_job *next_job(struct model *model, unsigned queue)
 {
-    struct model_job *best = NULL;
-    for (unsigned i = 0; i < model->jobs_len; i++) {
-        struct model_job *job = &model->jobs[i];
-        if (job->queue != queue || job->state != JOBD_QUEUED)
-            continue;
-        if (best == NULL || job->priority < best->priority ||
-            (job->priority == best->priority && job->order < best->order))
-            best = job;
+    struct model_job *first = NULL;
+    for (unsigned lane = 0; lane < JOBD_PRIORITIES && first == NULL; lane++) {
+        for (unsigned i = 0; i < model->jobs_len; i++) {
+            struct model_job *job = &model->jobs[i];
+            if (job->queue == queue && job->state == JOBD_QUEUED && job->priority == lane &&
+                (first == NULL || job->order < first->order))
+                first = job;
+        }
+        if (first != NULL && model_too_late(model, first))
+            first = NULL;
     }
-    return best;
+    return first;
 }
 
 struct actor *model_first_putter(struct model *model, unsigned queue)

@@ -29,7 +29,7 @@ struct model_job {
     unsigned token; /* above 0: leased */
     int64_t expires_us;
     int64_t started_us, timeout_us; /* 0: none */
-    int64_t ready_us;
+    int64_t ready_us, too_late_us;
     size_t payload, output, error, extra; /* bytes */
     const char *key;
     int order;      /* when it entered its lane, or came back */
@@ -56,6 +56,7 @@ struct actor {
     uint64_t id; /* what it holds or watches */
     unsigned since;
     struct jobd_put put;
+    struct jobd_terms terms;
     struct jobd_blob *batch[BATCH_MAX];
     size_t sizes[BATCH_MAX]; /* of its payloads, which the engine may have freed by now */
     enum jobd_result expected;
@@ -76,7 +77,7 @@ struct model {
     bool paused[QUEUES];
     unsigned capacity[QUEUES], workers[QUEUES]; /* at present */
     struct actor takers[TAKERS], leasers[LEASERS], put_waiters[PUTTERS], watchers[WATCHERS];
-    unsigned rejected[QUEUES], retried[QUEUES], forgotten_early[QUEUES];
+    unsigned rejected[QUEUES], retried[QUEUES], expired[QUEUES], forgotten_early[QUEUES];
     unsigned ended[QUEUES][JOBD_STATES];
     unsigned tokens;                     /* given out so far, also in vain: 1 to this */
     struct model_lease over[TOKENS_MAX]; /* leases that are over and known, the first first */
@@ -131,6 +132,8 @@ void model_attempt_ended(struct model *model, struct model_job *job,
 /* Of a lease that lasts so long from now, but no longer than the attempt may. */
 int64_t model_lease_end(const struct model *model, const struct model_job *job, int64_t us);
 unsigned model_report(const struct jobd_outcome *outcome);
+/* Has its time passed? Then it is given to nobody. */
+bool model_too_late(const struct model *model, const struct model_job *job);
 /* Serves who waits, until nobody is left who can be served. */
 void model_settle(struct model *model, unsigned queue);
 
@@ -144,6 +147,8 @@ model_step model_step_retry, model_step_cancel, model_step_pause, model_step_wat
 model_step model_step_purge, model_step_move, model_step_unwait, model_step_time;
 model_step model_step_resize;
 
+/* Does in both what is due now. */
+void model_tick(struct model *model);
 /* Makes an actor ready to wait, perhaps with a deadline. */
 void model_begin(struct model *model, struct actor *actor, unsigned queue);
 /* Of a put that was not let in. */

@@ -30,14 +30,40 @@ static void measure(const struct jobd_put *put, size_t sizes[BATCH_MAX])
         sizes[i] = put->batch[i]->size;
 }
 
-static struct jobd_put random_put(struct model *model, struct jobd_blob *batch[BATCH_MAX])
+/* What the queue says, or another moment, perhaps past. */
+static const struct jobd_terms *random_terms(struct model *model, unsigned queue,
+                                             struct jobd_terms *terms)
+{
+    int64_t usual_us = model_queues[queue].expires_us;
+    *terms = (struct jobd_terms){.expires_us = usual_us > 0 ? model->now_us + usual_us : 0};
+    if (below(model, 5) == 0) {
+        terms->expires_us = model->now_us - 50 + below(model, 4000);
+        terms->expires_by_wall = true; /* so it is asked for */
+    }
+    return terms->expires_us != 0 ? terms : NULL;
+}
+
+/* What the queue says need not be said. */
+static struct jobd_put asked(const struct jobd_put *put)
+{
+    struct jobd_put asked = *put;
+    if (put->terms != NULL && !put->terms->expires_by_wall)
+        asked.terms = NULL;
+    return asked;
+}
+
+static struct jobd_put random_put(struct model *model, struct jobd_blob *batch[BATCH_MAX],
+                                  struct jobd_terms *terms)
 {
     static const char *const keys[KEYS] = {"a", "key", "ab", "A"};
     struct jobd_put put = {.queue = below(model, QUEUES),
                            .priority = (uint8_t)below(model, JOBD_PRIORITIES),
                            .attempts = below(model, 4)};
+    put.terms = random_terms(model, put.queue, terms);
     if (below(model, 4) == 0)
         put.delay_us = 1 + below(model, 5000);
+    else if (below(model, 8) == 0)
+        put.at_us = model->now_us - 500 + below(model, 5000);
     if (below(model, 4) == 0)
         put.timeout_us = 1 + below(model, 3000);
     if (below(model, 6) == 0) {
@@ -57,7 +83,8 @@ static struct jobd_put random_put(struct model *model, struct jobd_blob *batch[B
 void model_step_put(struct model *model)
 {
     struct jobd_blob *batch[BATCH_MAX];
-    struct jobd_put put = random_put(model, batch);
+    struct jobd_terms terms;
+    struct jobd_put put = random_put(model, batch, &terms), ask = asked(&put);
     struct jobd_receipt receipt;
     uint64_t id = 0;
     size_t sizes[BATCH_MAX];
@@ -65,7 +92,7 @@ void model_step_put(struct model *model)
     enum jobd_result expected = JOBD_FULL; /* those who wait for room come first */
     if (model_first_putter(model, put.queue) == NULL || model_with_key(model, &put) != NULL)
         expected = model_admit(model, &put, sizes, &id);
-    enum jobd_result result = jobd_put(model->jobd, &put, NULL, model->now_us, &receipt);
+    enum jobd_result result = jobd_put(model->jobd, &ask, NULL, model->now_us, &receipt);
     verify(result == expected && (result != JOBD_OK || receipt.id == id));
     if (result != JOBD_OK) {
         model->rejected[put.queue] += result != JOBD_CONFLICT ? model_jobs_of(&put) : 0;
@@ -73,6 +100,7 @@ void model_step_put(struct model *model)
     }
     model_settle(model, put.queue);
     verify(receipt.waiting == model_waiting(model, put.queue));
+    model_tick(model); /* it may be too late already */
 }
 
 static int64_t random_deadline(struct model *model)
@@ -102,7 +130,8 @@ void model_step_put_wait(struct model *model)
     struct jobd_receipt receipt;
     if (put_waiter->waits)
         return;
-    put_waiter->put = random_put(model, put_waiter->batch);
+    put_waiter->put = random_put(model, put_waiter->batch, &put_waiter->terms);
+    struct jobd_put ask = asked(&put_waiter->put);
     measure(&put_waiter->put, put_waiter->sizes);
     model_begin(model, put_waiter, put_waiter->put.queue);
     put_waiter->is_in = false;
@@ -126,7 +155,7 @@ void model_step_put_wait(struct model *model)
     if (expected == JOBD_PENDING && !room)
         expected = JOBD_TOO_MANY_WAITERS;
     enum jobd_result result = (blocks ? jobd_put_wait : jobd_put)(
-        model->jobd, &put_waiter->put, &put_waiter->waiter, model->now_us, &receipt);
+        model->jobd, &ask, &put_waiter->waiter, model->now_us, &receipt);
     verify(result == expected && put_waiter->waiter.accepted == accepted);
     verify(!accepted || (receipt.id == id && put_waiter->waiter.receipt.id == id));
     if (accepted && result == JOBD_OK && put_waiter->waiter.end_us > 0)
@@ -137,6 +166,7 @@ void model_step_put_wait(struct model *model)
     if (!accepted && result != JOBD_PENDING)
         model_drop_put(&put_waiter->put);
     model_settle(model, put_waiter->queue);
+    model_tick(model);
 }
 
 void model_step_take(struct model *model)

@@ -26,6 +26,7 @@ void model_step_retry(struct model *model)
     if (expected != JOBD_OK)
         return;
     job->state = JOBD_QUEUED;
+    job->too_late_us = 0;
     job->attempt = 0;
     job->output = job->error = 0;
     job->order = (int)++model->clock;

@@ -21,7 +21,7 @@ void model_step_lease(struct model *model)
     bool free_lease = model_leased(model) + model_promised(model) < LEASES_MAX;
     model_begin(model, leaser, queue);
     leaser->waiter.lease_us = 1 + below(model, 4000);
-    leaser->waiter.no_wait = below(model, 4) == 0;
+    leaser->waiter.at_once = below(model, 4) == 0;
     write_token(++model->tokens, leaser->waiter.token);
     enum jobd_result result = jobd_take(model->jobd, queue, &leaser->waiter, model->now_us);
     if (!free_lease) {
@@ -33,7 +33,7 @@ void model_step_lease(struct model *model)
         verify(leaser->waiter.task.id == leaser->id);
         jobd_blob_unref(leaser->waiter.task.payload);
         model_settle(model, queue);
-    } else if (leaser->waiter.no_wait) {
+    } else if (leaser->waiter.at_once) {
         verify(result == JOBD_TIMEOUT);
     } else {
         verify(result == (room ? JOBD_PENDING : JOBD_TOO_MANY_WAITERS));

@@ -40,6 +40,32 @@ static struct model_job *next_expired(struct model *model)
     return due;
 }
 
+static struct model_job *next_too_late(struct model *model)
+{
+    struct model_job *due = NULL;
+    for (unsigned i = 0; i < model->jobs_len; i++) {
+        struct model_job *job = &model->jobs[i];
+        if ((job->state == JOBD_QUEUED || job->state == JOBD_SCHEDULED) &&
+            model_too_late(model, job) && (due == NULL || job->too_late_us < due->too_late_us))
+            due = job;
+    }
+    return due;
+}
+
+/* Those of one queue that follow each other, then who waits there, and so on. */
+static void expire_jobs(struct model *model)
+{
+    struct model_job *due;
+    while ((due = next_too_late(model)) != NULL) {
+        unsigned queue = due->queue;
+        for (; due != NULL && due->queue == queue; due = next_too_late(model)) {
+            model->expired[queue]++;
+            model_end(model, due, JOBD_CANCELLED);
+        }
+        model_settle(model, queue);
+    }
+}
+
 static void expire_waiters(struct model *model)
 {
     struct actor *groups[] = {model->takers, model->put_waiters, model->watchers, model->leasers};
@@ -50,13 +76,14 @@ static void expire_waiters(struct model *model)
                 model_expect(&groups[g][i], JOBD_TIMEOUT, 0);
 }
 
-/* What is due by then, in the model: jobs first, then leases, then waiters, each by their time; and
- * once more when a lease that ran out has made a job due at once. */
+/* What is due by then, in the model: those that expire, jobs, then leases, then waiters, each by
+ * their time; and once more when a lease that ran out has made a job due at once. */
 static void pass_time(struct model *model, int64_t now_us)
 {
     struct model_job *due;
     model->now_us = now_us;
     do {
+        expire_jobs(model);
         while ((due = next_scheduled(model)) != NULL) {
             due->state = JOBD_QUEUED;
             due->order = (int)++model->clock;
@@ -67,7 +94,13 @@ static void pass_time(struct model *model, int64_t now_us)
         expire_waiters(model);
         for (unsigned queue = 0; queue < QUEUES; queue++)
             model_settle(model, queue);
-    } while (next_scheduled(model) != NULL);
+    } while (next_scheduled(model) != NULL || next_too_late(model) != NULL);
+}
+
+void model_tick(struct model *model)
+{
+    (void)jobd_tick(model->jobd, model->now_us);
+    pass_time(model, model->now_us);
 }
 
 void model_step_unwait(struct model *model)
@@ -83,8 +116,7 @@ void model_step_unwait(struct model *model)
     actor->waits = false;
     if (left_room) { /* who stood behind it may need less */
         check_engine(model->jobd);
-        (void)jobd_tick(model->jobd, model->now_us);
-        pass_time(model, model->now_us);
+        model_tick(model);
     }
 }
 

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT */
+/* A job as JSON, alike wherever one is shown. */
+#pragma once
+
+#include "api/endpoint.h"
+#include "base/json.h"
+
+/* The caller's; NULL when memory is short. Asks the engine for the texts, which may be gone. */
+cJSON *job_json(const struct api *api, const struct jobd_info *info);
+/* Adds what is said of the job in words, unless it is gone. False when memory is short. */
+bool job_json_words_of(const struct api *api, cJSON *job, uint64_t id);

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+#include "api/put_options.h"
+
+#include <string.h>
+
+#include "api/respond.h"
+
+enum { TIMEOUT_MIN_US = 1000 };
+
+/* ---- words */
+
+static bool is_word(const char *text, size_t size)
+{
+    size_t length = strnlen(text, size);
+    if (length == 0 || length == size)
+        return false;
+    for (const char *at = text; *at != '\0'; at++)
+        if (*at <= ' ' || *at > '~')
+            return false;
+    return true;
+}
+
+struct tags {
+    char *text; /* NULL: they are only checked */
+    size_t used;
+    unsigned count;
+    bool good;
+};
+
+static bool add_tag(void *context, const char *name, const char *value)
+{
+    struct tags *tags = context;
+    if (strcmp(name, "tag") != 0)
+        return true;
+    tags->good = is_word(value, JOBD_TAG_SIZE) && tags->count < JOBD_TAGS_MAX;
+    if (!tags->good)
+        return false;
+    tags->count++;
+    if (tags->text != NULL) {
+        size_t size = strlen(value);
+        memcpy(tags->text + tags->used, value, size);
+        tags->used += size;
+        tags->text[tags->used++] = '\n';
+    }
+    return true;
+}
+
+static bool tags_good(const struct request *request)
+{
+    struct tags tags = {.good = true};
+    request_parameters(request, add_tag, &tags);
+    return tags.good;
+}
+
+void put_options_words(const struct request *request, struct jobd_put *put,
+                       struct jobd_terms *terms, struct put_words *words)
+{
+    struct tags tags = {.text = words->tags, .good = true};
+    (void)request_key(request, words->key);
+    put->key = words->key[0] != '\0' ? words->key : NULL;
+    terms->texts[JOBD_GROUP] = request_parameter(request, "key");
+    request_parameters(request, add_tag, &tags);
+    words->tags[tags.used] = '\0';
+    terms->texts[JOBD_TAGS] = words->tags;
+    put->terms = terms;
+}
+
+/* ---- parameters */
+
+/* Is a well-formed traceparent valid too (W3C Trace Context, section 3.2.2)? Ids of zeros alone
+ * name nothing, and only later versions go on behind the flags. */
+static bool valid_trace(const char *trace)
+{
+    enum { TRACE_ID = 3, TRACE_ID_SIZE = 32, PARENT_ID = 36, PARENT_ID_SIZE = 16, END = 55 };
+    return strspn(trace + TRACE_ID, "0") < TRACE_ID_SIZE &&
+           strspn(trace + PARENT_ID, "0") < PARENT_ID_SIZE &&
+           (trace[END] == '\0' || strncmp(trace, "00", 2) != 0);
+}
+
+/* 0 would be none. */
+static int64_t after_1970(int64_t at_us)
+{
+    return at_us > 0 ? at_us : 1;
+}
+
+#define TIME_VALUES "an RFC 3339 time like 2026-12-01T09:00:00Z"
+
+/* When it may run. */
+static enum step read_start(struct call *call, struct jobd_put *put)
+{
+    const char *at = request_parameter(call->request, "at");
+    int64_t wall_us;
+    if (!parameter_duration(call, "delay", INT64_MAX, &put->delay_us))
+        return respond_bad_value(call, "delay", "a duration like 250ms, 30s, 5m, 2h or 7d");
+    if (at == NULL)
+        return STEP_START;
+    if (request_parameter(call->request, "delay") != NULL)
+        return respond_error(call, 400, "at and delay: only one of them");
+    if (!text_to_time(at, &wall_us))
+        return respond_bad_value(call, "at", TIME_VALUES);
+    put->at_us = after_1970(clock_of_wall_us(wall_us));
+    return STEP_START;
+}
+
+/* By when it must have begun. */
+static enum step read_expiry(struct call *call, struct jobd_terms *terms)
+{
+    const char *value = request_parameter(call->request, "expires");
+    int64_t us;
+    if (value == NULL)
+        return STEP_START;
+    if (text_to_duration(value, &us) && us > 0)
+        terms->expires_us = clock_after_us(us);
+    else if (text_to_time(value, &us))
+        terms->expires_us = after_1970(clock_of_wall_us(us));
+    else
+        return respond_bad_value(call, "expires", "a duration like 30s, 5m or 2h, or " TIME_VALUES);
+    terms->expires_by_wall = value[strspn(value, "0123456789.")] == '-';
+    return STEP_START;
+}
+
+enum step put_options_read(struct call *call, struct jobd_put *put, struct jobd_terms *terms)
+{
+    const struct request *request = call->request;
+    uint64_t priority = JOBD_PRIORITY_DEFAULT, attempts = 0;
+    if (read_start(call, put) == STEP_REPLY || read_expiry(call, terms) == STEP_REPLY)
+        return STEP_REPLY;
+    if (!parameter_number(call, "priority", 0, JOBD_PRIORITIES - 1, &priority))
+        return respond_bad_value(call, "priority", "0 to 7");
+    if (!parameter_number(call, "attempts", 1, JOBD_ATTEMPTS_MAX, &attempts))
+        return respond_bad_value(call, "attempts", "1 to 1000");
+    bool has_timeout = request_parameter(request, "timeout") != NULL; /* else the queue's */
+    if (!parameter_duration(call, "timeout", INT64_MAX, &put->timeout_us) ||
+        (has_timeout && put->timeout_us < TIMEOUT_MIN_US))
+        return respond_bad_value(call, "timeout", "a duration from 1ms, like 30s, 5m, 2h or 7d");
+    const char *group = request_parameter(request, "key");
+    if (group != NULL && !is_word(group, JOBD_GROUP_SIZE))
+        return respond_bad_value(call, "key", "1 to 64 visible ASCII characters");
+    if (!tags_good(request))
+        return respond_bad_value(call, "tag",
+                                 "1 to 64 visible ASCII characters, and given at most 8 times");
+    put->priority = (uint8_t)priority;
+    put->attempts = (uint32_t)attempts;
+    const char *trace = call->request->trace;
+    put->trace = trace[0] != '\0' && valid_trace(trace) ? trace : NULL;
+    return STEP_START;
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine/expiry.h"
+
+#include "base/container.h"
+#include "engine/changes.h"
+#include "engine/dispatch.h"
+#include "engine/transition.h"
+
+/* ---- the change: nobody asks for it, so it is tried until it is written */
+
+static void describe_expire(const struct change *change, struct job_record *record)
+{
+    record->state = JOBD_CANCELLED;
+    record->expired = true;
+    record->started_us = 0;
+    record->finished_us = change->at_us;
+}
+
+static void apply_expire_locked(struct op *op, struct change *change, struct job *job)
+    REQUIRES(op->jobd->lock)
+{
+    job->expired = true;
+    op->jobd->queues[job->queue].expired++;
+    transition_end_waiting_locked(op, job, JOBD_CANCELLED, 0, change->at_us);
+}
+
+static void undo_expire_locked(struct op *op, struct change *change, struct job *job)
+    REQUIRES(op->jobd->lock)
+{
+    (void)change;
+    transition_reinstate_locked(op, job);
+}
+
+static const struct change_kind expire_kind = {.name = "expire",
+                                               .row = ROW_SET,
+                                               .describe = describe_expire,
+                                               .apply = apply_expire_locked,
+                                               .undo = undo_expire_locked};
+
+/* ---- when */
+
+/* The job that is due by now, or NULL. */
+static struct job *next_due_locked(struct op *op) REQUIRES(op->jobd->lock)
+{
+    struct due *due = heap_top(&op->jobd->jobs.dues);
+    if (due == NULL || due->at_us > op->now_us)
+        return NULL;
+    return container_of(due, struct job_extra, due)->job;
+}
+
+/* Those of one queue that are due one after the other, as one change. */
+static void expire_some_locked(struct op *op, struct job *job, int *left) REQUIRES(op->jobd->lock)
+{
+    struct change change;
+    struct queue *queue = &op->jobd->queues[job->queue];
+    change_init(&change, op, &expire_kind, NULL);
+    change.undo_on_failure = false;
+    for (; job != NULL && &op->jobd->queues[job->queue] == queue && *left > 0; --*left) {
+        transition_withdraw_locked(op, job);
+        change_add_job(&change, job);
+        job = next_due_locked(op);
+    }
+    (void)change_submit_locked(op, &change);
+    dispatch_locked(op, queue);
+}
+
+void expiry_tick_locked(struct op *op, int *left)
+{
+    struct job *job;
+    while (*left > 0 && !op->jobd->expiry_starved && (job = next_due_locked(op)) != NULL) {
+        if (change_has_room_locked(op, NULL))
+            expire_some_locked(op, job, left);
+        else
+            op->jobd->expiry_starved = true;
+    }
+}
+
+void expiry_resume_locked(struct op *op)
+{
+    if (op->jobd->expiry_starved && journal_has_room(&op->jobd->journal))
+        op->jobd->expiry_starved = false;
+}
