@@ -22,7 +22,7 @@ Q       := $(if $(V),,@)
 
 BUILD_PACKAGES := gcc libc6-dev binutils pkg-config libmicrohttpd-dev libcjson-dev libbsd-dev \
                   libcurl4-gnutls-dev libsqlite3-dev zlib1g-dev libgnutls28-dev nettle-dev libpq-dev
-TEST_PACKAGES  := libcmocka-dev prometheus curl openssl python3 nodejs
+TEST_PACKAGES  := libcmocka-dev prometheus curl openssl python3 nodejs postgresql-15
 CHECK_PACKAGES := clang clang-19 clang-format clang-tidy libclang-rt-14-dev cppcheck mandoc systemd g++ gcc-11 \
                   gcc-aarch64-linux-gnu gcc-arm-linux-gnueabihf gcc-i686-linux-gnu libc6-dev-arm64-cross \
                   libc6-dev-armhf-cross libc6-dev-i386-cross dpkg-dev gcovr slowhttptest wrk buildah \
@@ -125,10 +125,14 @@ $(B)/tests/example: tests/examples/example.c $(B)/libjobd.a
 
 # ---- use
 
+# The tests start a PostgreSQL of their own: Debian shall not start one, where it has not yet.
+CLUSTERS := /etc/postgresql-common/createcluster.conf
+NO_CLUSTER = test -e $(CLUSTERS) || { mkdir -p $(dir $(CLUSTERS)) && echo 'create_main_cluster = false' >$(CLUSTERS); };
+
 deps:  ## install what building and testing need (Debian, as root)
 	$(Q)dpkg -s $(BUILD_PACKAGES) $(TEST_PACKAGES) >/dev/null 2>&1 || \
-	  { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-	    $(BUILD_PACKAGES) $(TEST_PACKAGES); }
+	  { $(NO_CLUSTER) apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y \
+	    --no-install-recommends -o Dpkg::Options::=--force-confold $(BUILD_PACKAGES) $(TEST_PACKAGES); }
 
 deps-check: deps  ## install what `make check` and the longer tests need beyond that
 	$(Q)dpkg -s $(CHECK_PACKAGES) >/dev/null 2>&1 || \
@@ -139,7 +143,7 @@ run: jobd  ## build and start it
 	./jobd
 
 test: $(B)/jobd $(B)/tests/example build/default/tests/failing.so $(CHOSEN)  ## run all tests, or one with T=queues
-	$(Q)sh tests/run.sh $(CHOSEN) $(if $(T),,--durable $(DURABLE_TESTS))
+	$(Q)sh tests/run.sh $(CHOSEN) $(if $(T),,--durable $(DURABLE_TESTS) --ledger $(DURABLE_TESTS))
 
 # ---- checks
 

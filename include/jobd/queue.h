@@ -90,7 +90,7 @@ JOBD_API const char *jobd_result_text(enum jobd_result result);
 /* ---- start and end -------------------------------------------------------------------------- */
 
 struct jobd;
-struct jobd_waiter;
+struct jobd_turns; /* jobd/turns.h */
 
 struct jobd_queue_config {
     const char *name;   /* 1 to JOBD_QUEUE_NAME_MAX bytes; borrowed until jobd_new() returns */
@@ -139,19 +139,6 @@ struct jobd_config {
     bool failed_attempts;
     /* Not NULL: other processes have the same queues. There is no journal then. */
     const struct jobd_turns *turns;
-};
-
-/* Queues that several processes share (below). Borrowed until jobd_free(). */
-struct jobd_turn;
-struct jobd_turns {
-    /* As jobd_enter() and jobd_leave() say. */
-    void (*enter)(void *context, struct jobd_turn *turn);
-    bool (*leave)(void *context, struct jobd_turn *turn, struct jobd_waiter *waiter);
-    void (*looked)(void *context);
-    /* There is something to be done in a turn. As `on_earlier_deadline`. */
-    void (*due)(void *context);
-    void *context;
-    uint32_t node; /* this process, among those that share them: from 1 */
 };
 
 /* Records of jobs that an engine needs whose queues, all together, have so much capacity and so
@@ -351,41 +338,6 @@ JOBD_API bool jobd_cancel_wait(struct jobd *jobd, struct jobd_waiter *waiter);
 /* Does all that is due by now; the next moment at which something will be, or JOBD_NEVER. */
 JOBD_API int64_t jobd_tick(struct jobd *jobd, int64_t now_us);
 
-/* The same for the deadlines of waiters alone: where queues are shared the rest is done in turns. */
-JOBD_API int64_t jobd_tick_waiters(struct jobd *jobd, int64_t now_us);
-
-/* ---- queues that several processes share ----------------------------------------------------
- *
- * Whoever calls a verb that may change something does so in a turn of his process, in which the
- * engine knows all that the others have changed, and none of them changes anything. Where they are
- * this process's own there are no turns, and what is entered runs at once. */
-struct jobd_turn {
-    /* Calls verbs, does not block. JOBD_PENDING: a waiter was left behind, whose wake() comes; then
-     * nobody touches the turn any more. In another thread. */
-    enum jobd_result (*run)(struct jobd_turn *turn);
-    /* Called once, with no lock held, after anything else than JOBD_PENDING: others know of what
-     * run() did, and it is on disk; or JOBD_STORE_FAILED: nothing was done. */
-    void (*over)(struct jobd_turn *turn, enum jobd_result result);
-    void *context;
-    /* It changes nothing, and run() is not called: it waits until this process knows all that there
-     * was when it entered. After JOBD_OK no other turn begins until jobd_looked(). */
-    bool looks;
-    struct { /* private */
-        struct jobd_turn *next;
-        int state;
-        enum jobd_result result;
-    } link;
-};
-
-/* The turn is the engine's until over(), or until its waiter is woken. */
-JOBD_API void jobd_enter(struct jobd *jobd, struct jobd_turn *turn);
-/* Ends it early, and so the wait of its waiter, as jobd_cancel_wait() does. */
-JOBD_API bool jobd_leave(struct jobd *jobd, struct jobd_turn *turn, struct jobd_waiter *waiter);
-/* Whoever entered a turn that looks has seen what he wanted. */
-JOBD_API void jobd_looked(struct jobd *jobd);
-/* Are there turns? */
-JOBD_API bool jobd_shared(const struct jobd *jobd);
-
 /* ---- verbs, and when they end ---------------------------------------------------------------
  *
  * Without a journal they end at once. With one, where they would say JOBD_OK or JOBD_STOPPING they
@@ -500,7 +452,7 @@ struct jobd_stats {
     uint32_t capacity, workers;
     bool declared, paused;
     uint32_t queued, scheduled, running;
-    uint32_t leased;                            /* of those that run */
+    uint32_t leased;    /* of those that run */
     uint32_t elsewhere; /* of those that run: in workers of other processes */
     uint64_t admitted, done, failed, cancelled; /* totals since the start */
     uint64_t rejected;                          /* jobs refused: queue full, or no memory */

@@ -9,6 +9,7 @@
 #include "api/respond.h"
 #include "api/route.h"
 #include "base/container.h"
+#include "jobd/turns.h"
 
 /* ---- all there is, what is asked for most first */
 
@@ -111,8 +112,8 @@ static void look_abandoned(struct request *request, void *context)
 static bool has_to_look(const struct call *call, const struct endpoint *endpoint)
 {
     return jobd_shared(call->api->jobd) &&
-           (endpoint->looks || (endpoint->about == ABOUT_JOB &&
-                                (call->api->auth != NULL || endpoint->parse != NULL)));
+           (endpoint->looks ||
+            (endpoint->about == ABOUT_JOB && (call->api->auth != NULL || endpoint->parse != NULL)));
 }
 
 /* A body may have the reserve when it ends an attempt, not when it only says so: anybody can. */

@@ -53,8 +53,8 @@ static enum jobd_result start_get(struct call *call)
 static enum step answer_get(struct call *call, enum jobd_result result)
 {
     struct jobd_info *info = &call->request->waiter.info;
-    bool refused = result == JOBD_NO_JOB || result == JOBD_TOO_MANY_WAITERS ||
-                   result == JOBD_STORE_FAILED;
+    bool refused =
+        result == JOBD_NO_JOB || result == JOBD_TOO_MANY_WAITERS || result == JOBD_STORE_FAILED;
     if (result != JOBD_OK && !refused) /* not ended in time */
         result = jobd_get(call->api->jobd, path_id(call), info);
     return result == JOBD_OK ? reply_job(call, info) : respond_result(call, result);

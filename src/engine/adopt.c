@@ -116,8 +116,7 @@ static enum share_result set_running_locked(struct op *op, struct job *job, cons
         queue->leased++;
         return SHARE_OK;
     }
-    job->holder =
-        news->node == op->jobd->share->turns.node ? holder_locked(op, record) : NULL;
+    job->holder = news->node == op->jobd->share->turns.node ? holder_locked(op, record) : NULL;
     if (job->holder != NULL) {
         if (job->stopping)
             tell_holder(op, job);
@@ -164,8 +163,7 @@ static bool is_sound(const struct job_record *record)
            strlen(record->trace) < JOBD_TRACE_SIZE && record->timeout_us >= 0;
 }
 
-static enum share_result add_locked(struct op *op, const struct news *news)
-    REQUIRES(op->jobd->lock)
+static enum share_result add_locked(struct op *op, const struct news *news) REQUIRES(op->jobd->lock)
 {
     struct jobd *jobd = op->jobd;
     struct job_extra *extra = NULL;
@@ -209,9 +207,8 @@ static bool goes_on_locked(struct op *op, struct job *job, const struct news *ne
 static enum share_result change_locked(struct op *op, struct job *job, const struct news *news)
     REQUIRES(op->jobd->lock)
 {
-    uint32_t queue = news->record.queue[0] != '\0'
-                         ? jobd_queue_named(op->jobd, news->record.queue)
-                         : job->queue;
+    uint32_t queue =
+        news->record.queue[0] != '\0' ? jobd_queue_named(op->jobd, news->record.queue) : job->queue;
     if (news->record.queue[0] == '\0' && goes_on_locked(op, job, news))
         return set_extra_locked(op, job, news) ? SHARE_OK : SHARE_NO_MEMORY;
     if (runs_here(job))
@@ -307,8 +304,8 @@ static enum share_result adopt_queue_locked(struct op *op, const struct news *ne
     add_histogram(&queue->ran, &news->ran);
     add_histogram(&told->waited, &news->waited);
     add_histogram(&told->ran, &news->ran);
-    bool same = queue_waiting(queue) == news->waiting &&
-                queue->in_state[JOBD_RUNNING] == news->running;
+    bool same =
+        queue_waiting(queue) == news->waiting && queue->in_state[JOBD_RUNNING] == news->running;
     return same || source->overlaps || op->jobd->share->strangers ? SHARE_OK : SHARE_WRONG;
 }
 

@@ -168,8 +168,8 @@ bool jobs_extend(struct jobs *jobs, struct job *job, struct job_extra **extra, s
 bool jobs_set(struct jobs *jobs, struct jobd_blob **part, struct jobd_blob *bytes, struct op *op);
 /* A job belongs to that queue from now on. Its key finds it there, unless it finds another. */
 void jobs_move(struct jobs *jobs, struct job *job, uint16_t queue);
-/* A living job has this key from now on, or none where it is ""; another that has it loses it. False
- * when memory is short. */
+/* A living job has this key from now on, or none where it is ""; another that has it loses it.
+ * False when memory is short. */
 bool jobs_set_key(struct jobs *jobs, struct job *job, const char *key);
 /* It waits from now on: it is due when it expires, if ever. And no longer. */
 void jobs_watch(struct jobs *jobs, struct job *job);

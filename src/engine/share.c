@@ -30,9 +30,8 @@ void jobd_enter(struct jobd *jobd, struct jobd_turn *turn)
 
 bool jobd_leave(struct jobd *jobd, struct jobd_turn *turn, struct jobd_waiter *waiter)
 {
-    return jobd->share != NULL
-               ? jobd->share->turns.leave(jobd->share->turns.context, turn, waiter)
-               : jobd_cancel_wait(jobd, waiter);
+    return jobd->share != NULL ? jobd->share->turns.leave(jobd->share->turns.context, turn, waiter)
+                               : jobd_cancel_wait(jobd, waiter);
 }
 
 void jobd_looked(struct jobd *jobd)
@@ -161,8 +160,8 @@ void share_begin(struct jobd *jobd, int64_t now_us)
     jobd->share->told_due = false;
     jobd->share->touched_bytes = 0;
     jobd->expiry_starved = false;
-    jobd->share->renews = runs_here_locked(&op) &&
-                          jobd->share->own_until_us <= later_us(now_us, NODE_RENEW_US);
+    jobd->share->renews =
+        runs_here_locked(&op) && jobd->share->own_until_us <= later_us(now_us, NODE_RENEW_US);
     op_end(&op);
     (void)jobd_tick(jobd, now_us);
     if (jobd->share->orphans)
@@ -239,7 +238,8 @@ struct giving {
 
 static struct news empty_news(enum news_kind kind)
 {
-    return (struct news){.kind = kind, .record = {.queue = "", .key = "", .trace = "", .token = ""}};
+    return (struct news){.kind = kind,
+                         .record = {.queue = "", .key = "", .trace = "", .token = ""}};
 }
 
 static void give_job_locked(struct op *op, const struct giving *giving, struct job *job,
@@ -254,8 +254,8 @@ static void give_job_locked(struct op *op, const struct giving *giving, struct j
         news.record.queue = news.record.key = "";
     if (job->state == JOBD_RUNNING && !job->leased) {
         news.node = job->elsewhere ? (uint32_t)job->node : share->turns.node;
-        share->renews |= !job->elsewhere &&
-                         share->own_until_us <= later_us(giving->now_us, NODE_RENEW_US);
+        share->renews |=
+            !job->elsewhere && share->own_until_us <= later_us(giving->now_us, NODE_RENEW_US);
     }
     giving->each(giving->context, &news);
 }
@@ -294,8 +294,7 @@ static bool give_forgotten_locked(struct op *op, const struct giving *giving)
     return true;
 }
 
-static bool give_touched_locked(struct op *op, const struct giving *giving)
-    REQUIRES(op->jobd->lock)
+static bool give_touched_locked(struct op *op, const struct giving *giving) REQUIRES(op->jobd->lock)
 {
     struct touch *all = op->jobd->share->touches;
     if (op->jobd->share->touched_len == 0)

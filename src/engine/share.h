@@ -16,6 +16,7 @@
 
 #include "engine/news.h"
 #include "jobd/queue.h"
+#include "jobd/turns.h"
 
 /* ---- a turn */
 
@@ -68,5 +69,6 @@ void share_adopted(struct jobd *jobd, uint64_t next_id, int64_t at_us);
 /* Forgets all jobs, to read them again. Who waits for the end of one is told JOBD_STORE_FAILED;
  * what workers of this process run goes on, and is found again by its id and attempt. */
 void share_forget(struct jobd *jobd);
-/* They have been read: of those that run here, but for nobody else, the workers are told to stop. */
+/* They have been read: of those that run here, but for nobody else, the workers are told to stop.
+ */
 void share_remembered(struct jobd *jobd);

@@ -5,6 +5,7 @@
 #include "engine/expiry.h"
 #include "engine/lease.h"
 #include "engine/transition.h"
+#include "jobd/turns.h"
 #include "engine/waiters.h"
 
 static void on_delay_locked(struct op *op, struct due *due) REQUIRES(op->jobd->lock)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/verify.h"
+#include "engine/blob.h"
 #include "engine/waiters.h"
 
 int share_init(struct jobd *jobd, const struct jobd_turns *turns, uint32_t running)
@@ -72,6 +73,12 @@ void share_touch_queue_locked(struct op *op, const struct queue *queue)
     told->touched = true;
 }
 
+static size_t weight_of(const struct job *job)
+{
+    const struct job_extra *extra = job->extra;
+    return blob_weight(job->payload) + (extra != NULL ? blob_weight(extra->output) : 0);
+}
+
 void share_touch_locked(struct op *op, const struct job *job, enum row_kind row)
 {
     struct share *share = op->jobd->share;
@@ -83,7 +90,7 @@ void share_touch_locked(struct op *op, const struct job *job, enum row_kind row)
     } else {
         *touch = (struct touch){.is_in = true};
         share->touched_len++;
-        share->touched_bytes += jobs_weight(job);
+        share->touched_bytes += weight_of(job);
     }
     touch->fresh |= row == ROW_ADD;
     touch->moved |= row == ROW_MOVE;

@@ -11,12 +11,13 @@
 
 #include "engine/engine.h"
 #include "engine/news.h"
+#include "jobd/turns.h"
 
 enum {
     TOUCHED_MAX = 8192, /* jobs of one turn, about: what could go on for long stops there */
     TOUCHED_BYTES = 4 << 20,
-    NODES_MAX = 16,     /* processes for whose workers there is room */
-    NODES_KNOWN = 1024  /* those that have been there of late, too */
+    NODES_MAX = 16,    /* processes for whose workers there is room */
+    NODES_KNOWN = 1024 /* those that have been there of late, too */
 };
 
 /* Of the record with that index; numbers count from 1, 0 is the list itself. */
@@ -48,8 +49,8 @@ struct run {
 struct share {
     struct jobd_turns turns;
     bool strangers; /* jobs of queues that are not known here are left out */
-    bool in_turn;  /* verbs may change something, and whoever they wake is held */
-    bool told_due; /* whoever takes the turns knows that there is something to do */
+    bool in_turn;   /* verbs may change something, and whoever they wake is held */
+    bool told_due;  /* whoever takes the turns knows that there is something to do */
 
     /* changed in this turn */
     struct touch *touches; /* of all records, and one for the list */
@@ -78,8 +79,8 @@ struct share {
 
 /* 0 or -ENOMEM. `running`: jobs that the process's workers run at a time. */
 __attribute__((warn_unused_result)) int share_init(struct jobd *jobd,
-                                                   const struct jobd_turns *turns,
-                                                   uint32_t running) REQUIRES(jobd->lock);
+                                                   const struct jobd_turns *turns, uint32_t running)
+    REQUIRES(jobd->lock);
 void share_release(struct jobd *jobd) REQUIRES(jobd->lock);
 
 /* A change of this kind has been applied to a job, which may be forgotten by now. */

@@ -6,9 +6,9 @@
  *     tag      number of the field << 2 | how its value is written
  *     value    a number (LEB128), one with a sign (zigzag), or a length and so many bytes
  *
- * A field that is zero, or empty, is left out. A field is a row of the table in entry.c; a reader
- * skips tags that it does not know. To add a field: its place in struct job_record or struct news,
- * a row with a number of its own, and the format from which on it is written.
+ * A field that is zero, or empty, is left out. A field is a row of the table in entry_fields.c; a
+ * reader skips tags that it does not know. To add a field: its place in struct job_record or struct
+ * news, a row with a number of its own, and the format from which on it is written.
  *
  * Times are written as their distance from the entry's time, `at_us`, which stands beside it in the
  * log. No lock; nothing blocks. */

@@ -37,8 +37,7 @@ static bool adopt(struct follower *follower, const struct ledger_row *row)
     struct entry_reader reader;
     struct news news;
     uint64_t next_id;
-    enum entry_result result =
-        entry_open(&reader, row->body, row->size, row->at_us, &next_id);
+    enum entry_result result = entry_open(&reader, row->body, row->size, row->at_us, &next_id);
     if (result == ENTRY_NEWER)
         return stop(follower, FOLLOW_WRONG, "was written by a newer jobd: start that", row->seq);
     if (result != ENTRY_OK)
@@ -71,8 +70,7 @@ bool follower_row(void *context, const struct ledger_row *row)
     struct follower *follower = context;
     if (row->seq == follower->seq) {
         follower->seen = row->node == follower->node && row->turn == follower->turn;
-        return follower->seen ||
-               stop(follower, FOLLOW_LOST, "is another than it was", row->seq);
+        return follower->seen || stop(follower, FOLLOW_LOST, "is another than it was", row->seq);
     }
     if (row->seq != follower->seq + 1 || !follower->seen)
         return stop(follower, FOLLOW_LOST, "comes after others that are gone", row->seq);

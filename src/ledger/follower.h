@@ -13,9 +13,9 @@
 
 enum follow_result {
     FOLLOW_OK,
-    FOLLOW_LOST,  /* the log does not go on where the engine stands: it has to be read anew */
+    FOLLOW_LOST,    /* the log does not go on where the engine stands: it has to be read anew */
     FOLLOW_DIFFERS, /* the same, as the engine does not know what the row relies on */
-    FOLLOW_WRONG  /* what only a person can mend */
+    FOLLOW_WRONG    /* what only a person can mend */
 };
 
 struct follower {

@@ -13,27 +13,6 @@
 
 enum { APPEND_MAX = 64 /* rows of one turn */ };
 
-/* In microseconds since 1970. */
-#define NOW "(extract(epoch FROM clock_timestamp()) * 1000000)::int8"
-
-const struct statement ledger_statements[] = {
-    {"begin", "BEGIN ISOLATION LEVEL READ COMMITTED"},
-    {"lock", "SELECT format, " NOW " FROM jobd_head FOR UPDATE"},
-    {"next", "SELECT seq, node, turn, at, body FROM jobd_log WHERE seq >= $1 ORDER BY seq LIMIT 64"},
-    /* As many as are about 4 MiB, so that nobody needs memory for more. */
-    {"fetch",
-     "SELECT seq, node, turn, at, body FROM"
-     " (SELECT *, sum(octet_length(body)) OVER (ORDER BY seq) - octet_length(body) AS before FROM"
-     " (SELECT * FROM jobd_log WHERE seq >= $1 ORDER BY seq LIMIT 256) AS few) AS sized"
-     " WHERE before < 4194304 ORDER BY seq"},
-    {"add", "INSERT INTO jobd_log VALUES ($1, $2, $3, $4, $5)"},
-    {"commit", "COMMIT"},
-    {"rollback", "ROLLBACK"},
-    /* Without waiting for the disk: NOTIFY holds a lock of the whole server meanwhile. */
-    {"bell", "SELECT set_config('synchronous_commit', 'off', true), pg_notify($1, $2)"},
-    {NULL, NULL},
-};
-
 /* ---- waiting for the socket */
 
 static int64_t now_ms(void)

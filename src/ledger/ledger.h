@@ -7,8 +7,8 @@
  * appends what has not seen the row before it fails: the lock only keeps that from happening.
  *
  * One thread uses it, but for those functions that say otherwise. Each call blocks, for about
- * LEDGER_PATIENCE_MS at most. What is behind `struct ledger_ops` may be something else: in the tests
- * it is a list in memory with faults. */
+ * LEDGER_PATIENCE_MS at most. What is behind `struct ledger_ops` may be something else: in the
+ * tests it is a list in memory with faults. */
 #pragma once
 
 #include <stdbool.h>

@@ -18,11 +18,6 @@ struct ledger {
     bool in_turn;       /* a transaction is open */
 };
 
-/* One statement of PostgreSQL, prepared under its name. */
-extern const struct statement {
-    const char *name, *text;
-} ledger_statements[];
-
 /* Connects, looks at the server and prepares; LEDGER_OK at once when there is a connection. */
 enum ledger_result ledger_connect(struct ledger *ledger, struct problem *problem);
 void ledger_disconnect(struct ledger *ledger);

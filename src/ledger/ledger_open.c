@@ -250,9 +250,8 @@ static bool make_tables(struct ledger *ledger, struct problem *problem)
 
 static bool look_at_head(struct ledger *ledger, struct problem *problem)
 {
-    PGresult *result = ask(ledger,
-                           "SELECT format, magic, 'jobd_log'::regclass::oid FROM jobd_head",
-                           problem);
+    PGresult *result =
+        ask(ledger, "SELECT format, magic, 'jobd_log'::regclass::oid FROM jobd_head", problem);
     if (result == NULL)
         return problem_at(problem, "the table jobd_head there is not jobd's");
     bool good = true;
@@ -294,12 +293,36 @@ static bool take_number(struct ledger *ledger, struct problem *problem)
 
 /* ---- the pipeline */
 
+/* In microseconds since 1970. */
+#define NOW "(extract(epoch FROM clock_timestamp()) * 1000000)::int8"
+
+static const struct statement {
+    const char *name, *text;
+} statements[] = {
+    {"begin", "BEGIN ISOLATION LEVEL READ COMMITTED"},
+    {"lock", "SELECT format, " NOW " FROM jobd_head FOR UPDATE"},
+    {"next",
+     "SELECT seq, node, turn, at, body FROM jobd_log WHERE seq >= $1 ORDER BY seq LIMIT 64"},
+    /* As many as are about 4 MiB, so that nobody needs memory for more. */
+    {"fetch",
+     "SELECT seq, node, turn, at, body FROM"
+     " (SELECT *, sum(octet_length(body)) OVER (ORDER BY seq) - octet_length(body) AS before FROM"
+     " (SELECT * FROM jobd_log WHERE seq >= $1 ORDER BY seq LIMIT 256) AS few) AS sized"
+     " WHERE before < 4194304 ORDER BY seq"},
+    {"add", "INSERT INTO jobd_log VALUES ($1, $2, $3, $4, $5)"},
+    {"commit", "COMMIT"},
+    {"rollback", "ROLLBACK"},
+    /* Without waiting for the disk: NOTIFY holds a lock of the whole server meanwhile. */
+    {"bell", "SELECT set_config('synchronous_commit', 'off', true), pg_notify($1, $2)"},
+    {NULL, NULL},
+};
+
 static bool listen_and_prepare(struct ledger *ledger, struct problem *problem)
 {
     char text[64];
     snprintf(text, sizeof text, "LISTEN %s", ledger->channel);
     bool good = tell(ledger, text, problem);
-    for (const struct statement *one = ledger_statements; good && one->name != NULL; one++) {
+    for (const struct statement *one = statements; good && one->name != NULL; one++) {
         PGresult *result = PQprepare(ledger->connection, one->name, one->text, 0, NULL);
         good = PQresultStatus(result) == PGRES_COMMAND_OK;
         if (!good)
@@ -344,8 +367,7 @@ enum ledger_result ledger_connect(struct ledger *ledger, struct problem *problem
     if (connect_server(ledger, problem)) {
         result = LEDGER_WRONG;
         if (look_at_server(ledger, problem) && set_up_session(ledger, problem) &&
-            look_at_tables(ledger, problem) &&
-            (ledger->node > 0 || take_number(ledger, problem)) &&
+            look_at_tables(ledger, problem) && (ledger->node > 0 || take_number(ledger, problem)) &&
             listen_and_prepare(ledger, problem))
             return LEDGER_OK;
         if (PQstatus(ledger->connection) != CONNECTION_OK)

@@ -150,9 +150,8 @@ struct mail mailbox_look(struct mailbox *mailbox)
 {
     event_clear(mailbox->event);
     mutex_lock(&mailbox->lock);
-    const struct mail mail = {.calls = mailbox->calls.len > 0,
-                              .looks = mailbox->looks.len > 0,
-                              .poked = mailbox->poked};
+    const struct mail mail = {
+        .calls = mailbox->calls.len > 0, .looks = mailbox->looks.len > 0, .poked = mailbox->poked};
     mailbox->poked = false;
     mutex_unlock(&mailbox->lock);
     return mail;

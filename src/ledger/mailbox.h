@@ -13,6 +13,7 @@
 
 #include "base/lock.h"
 #include "jobd/queue.h"
+#include "jobd/turns.h"
 
 struct turn_list {
     struct jobd_turn *first, **end;

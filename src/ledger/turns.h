@@ -6,9 +6,9 @@
  *
  * and between two of them those who look, once all that others have appended is adopted.
  *
- * When a turn is lost, as another has appended meanwhile, or nobody knows: the engine forgets all and
- * reads it anew; who waited is told that nothing was done. While the database is away who waits in
- * the engine waits on, and whoever comes is refused. */
+ * When a turn is lost, as another has appended meanwhile, or nobody knows: the engine forgets all
+ * and reads it anew; who waited is told that nothing was done. While the database is away who waits
+ * in the engine waits on, and whoever comes is refused. */
 #pragma once
 
 #include <stdbool.h>
@@ -16,6 +16,7 @@
 
 #include "base/problem.h"
 #include "jobd/queue.h"
+#include "jobd/turns.h"
 #include "ledger/ledger.h"
 
 struct turns;

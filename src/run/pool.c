@@ -11,6 +11,8 @@
  * than the queue has workers, whoever asks. */
 #include "jobd/pool.h"
 
+#include "jobd/turns.h"
+
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -34,7 +36,7 @@ struct worker {
     struct jobd_task task;       /* its last one, */
     struct jobd_outcome outcome; /* and how that has ended */
     bool reports;                /* which nobody may know yet */
-    struct jobd_pool *pool; /* NULL: it has never had a thread, nothing of it is made */
+    struct jobd_pool *pool;      /* NULL: it has never had a thread, nothing of it is made */
     uint32_t queue;
     pthread_t thread; /* unless it is idle */
     int stop_event;   /* set with the condition */
@@ -267,8 +269,7 @@ static enum jobd_result take(struct worker *worker)
     struct jobd *jobd = worker->pool->jobd;
     if (jobd_shared(jobd))
         return take_in_turn(worker);
-    enum jobd_result result =
-        jobd_take(jobd, worker->queue, &worker->sync.waiter, clock_now_us());
+    enum jobd_result result = jobd_take(jobd, worker->queue, &worker->sync.waiter, clock_now_us());
     return result == JOBD_PENDING ? wait_sync_until(&worker->sync, jobd, JOBD_NEVER) : result;
 }
 

@@ -220,8 +220,7 @@ static void call_take(struct member *member)
     actor->waiter.at_once = below(cluster, 2) == 0;
     snprintf(actor->waiter.token, sizeof actor->waiter.token, "%032" PRIx64,
              ++cluster->tokens_made);
-    note(actor,
-         jobd_take(member->jobd, below(cluster, QUEUES), &actor->waiter, cluster->now_us));
+    note(actor, jobd_take(member->jobd, below(cluster, QUEUES), &actor->waiter, cluster->now_us));
 }
 
 static void call_work(struct member *member)
@@ -232,8 +231,7 @@ static void call_work(struct member *member)
         return;
     actor->waiter.wake = wake_worker;
     actor->waiter.stop = on_stop;
-    note(actor,
-         jobd_take(member->jobd, below(cluster, QUEUES), &actor->waiter, cluster->now_us));
+    note(actor, jobd_take(member->jobd, below(cluster, QUEUES), &actor->waiter, cluster->now_us));
 }
 
 static struct jobd_outcome some_outcome(struct cluster *cluster)
@@ -321,9 +319,9 @@ void cluster_call(struct member *member)
 {
     /* The more often one stands here, the more often it is called. */
     static void (*const calls[])(struct member *) = {
-        call_put,  call_put,    call_put,    call_put,   call_batch, call_take,  call_take,
-        call_work, call_finish, call_finish, call_lease, call_lease, call_lease, call_lease,
-        call_job,  call_job,    call_queue,
+        call_put,   call_put,   call_put,    call_put,    call_batch, call_take,
+        call_take,  call_work,  call_finish, call_finish, call_lease, call_lease,
+        call_lease, call_lease, call_job,    call_job,    call_queue,
     };
     calls[below(member->cluster, sizeof calls / sizeof calls[0])](member);
 }
@@ -337,14 +335,12 @@ void cluster_look(struct member *member)
         struct jobd_info info;
         actor->waiter.wants_output = below(cluster, 2) == 0;
         actor->waits = true; /* it may be over at once */
-        enum jobd_result result =
-            jobd_await(member->jobd, some_id(member), &actor->waiter, &info);
+        enum jobd_result result = jobd_await(member->jobd, some_id(member), &actor->waiter, &info);
         if (result != JOBD_PENDING)
             hear(actor, result);
     }
     actor = &member->actors[below(cluster, ACTORS)];
-    if (actor->waits && below(cluster, 8) == 0 &&
-        jobd_cancel_wait(member->jobd, &actor->waiter)) {
+    if (actor->waits && below(cluster, 8) == 0 && jobd_cancel_wait(member->jobd, &actor->waiter)) {
         actor->waits = false;
         drop_put(actor);
     }

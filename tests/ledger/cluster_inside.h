@@ -35,9 +35,9 @@ struct member {
     struct cluster *cluster;
     struct jobd *jobd;
     struct jobd_turns turns;
-    uint64_t seq;     /* the last row that it knows */
+    uint64_t seq; /* the last row that it knows */
     bool in_turn;
-    bool lost;        /* this turn will be */
+    bool lost; /* this turn will be */
     struct actor actors[ACTORS];
     struct actor *told[ACTORS + CALLS_MAX]; /* those whose call has ended in this turn */
     enum jobd_result results[ACTORS + CALLS_MAX];

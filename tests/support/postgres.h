@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The PostgreSQL that tests/run.sh has started, in the directory that TEST_POSTGRES names: reached by
- * a unix socket there, as a superuser. */
+/* The PostgreSQL that tests/run.sh has started, in the directory that TEST_POSTGRES names: reached
+ * by a unix socket there, as a superuser. */
 #pragma once
 
 #include <stdbool.h>
