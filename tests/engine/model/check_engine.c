@@ -128,7 +128,8 @@ static bool hides_others(struct jobd *jobd, struct queue *queue) REQUIRES(jobd->
         uint64_t id = ring_peek(&queue->lanes[lane]);
         const struct job *job = id != 0 ? jobs_find(&jobd->jobs, id) : NULL;
         if (job != NULL && job->extra != NULL && job->extra->expires_us != 0)
-            hides = hides || job->extra->expires_us <= jobd->ticks_at_us || jobd->expiry_starved;
+            hides = hides || job->extra->expires_us <= jobd->ticks_at_us || jobd->expiry_starved ||
+                    jobd->share != NULL;
     }
     return hides;
 }
