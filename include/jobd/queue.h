@@ -181,6 +181,7 @@ struct jobd_task {
     uint32_t queue;
     uint32_t attempt;          /* 1 for the first */
     uint32_t attempts;         /* how many it may have */
+    int64_t started_us;        /* when it began */
     int64_t expires_us;        /* of a lease */
     int64_t timeout_us;        /* for this attempt; 0: none */
     struct jobd_blob *payload; /* NULL: none */

@@ -91,7 +91,8 @@ static struct jobd_waiter *holder_locked(struct op *op, const struct job_record 
     struct share *share = op->jobd->share;
     for (uint32_t i = 0; i < share->runs_len; i++) {
         struct run run = share->runs[i];
-        if (run.id != record->id || run.attempt != record->attempt)
+        if (run.id != record->id || run.attempt != record->attempt ||
+            run.started_us != record->started_us)
             continue;
         share->runs[i] = share->runs[--share->runs_len];
         return run.holder;
@@ -195,11 +196,13 @@ static bool goes_on_locked(struct op *op, struct job *job, const struct news *ne
         job->started_us = job->lease->started_us = record->started_us;
         job->lease->began_us = record->began_us;
         lease_look_again_locked(op, job->lease, record->expires_us);
-    } else if (!same || !runs_here(job) || news->node != op->jobd->share->turns.node) {
+    } else if (!same || !runs_here(job) || news->node != op->jobd->share->turns.node ||
+               job->started_us != record->started_us) {
         return false;
     } else if (record->stopping && !job->stopping) {
         tell_holder(op, job);
     }
+    restore_progress(job, record);
     job->stopping = record->stopping;
     return true;
 }
@@ -401,7 +404,7 @@ static void forget_job_locked(struct op *op, struct job *job) REQUIRES(op->jobd-
 {
     struct share *share = op->jobd->share;
     const struct touch *touch = &share->touches[job - op->jobd->jobs.records + 1];
-    const struct run run = {job->id, job->attempt, job->holder};
+    const struct run run = {job->id, job->attempt, job->started_us, job->holder};
     if (runs_here(job) && !(touch->is_in && touch->started))
         keep_run(share, &run);
     if (job->state != STATE_NEW)

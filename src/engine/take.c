@@ -52,7 +52,8 @@ static bool is_lost_locked(struct op *op, const struct job *job, const struct jo
 {
     return op->jobd->share != NULL &&
            (job == NULL || job->state != JOBD_RUNNING || job->leased || job->elsewhere ||
-            job->attempt != task->attempt || job->queue != task->queue);
+            job->attempt != task->attempt || job->started_us != task->started_us ||
+            job->queue != task->queue);
 }
 
 void jobd_finish(struct jobd *jobd, const struct jobd_task *task,

@@ -43,6 +43,7 @@ struct node {
 struct run {
     uint64_t id;
     uint32_t attempt;
+    int64_t started_us;
     struct jobd_waiter *holder;
 };
 

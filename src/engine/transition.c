@@ -213,6 +213,7 @@ static struct jobd_task task_of(const struct queue *queue, const struct job *job
         .queue = job->queue,
         .attempt = job->attempt,
         .attempts = job->attempts,
+        .started_us = job->started_us,
         .timeout_us = queue_timeout_us(queue, job),
         .payload = job->payload,
         .payload_bytes = job->payload != NULL ? job->payload->size : 0,

@@ -36,8 +36,8 @@ static struct server *start_node(const char *const *arguments)
         all[used++] = arguments[i];
     }
     snprintf(data, sizeof data, "JOBD_DATA=%s", url);
-    struct server *server = server_spawn(&(struct server_plan){
-        .arguments = all, .environment = (const char *const[]){data, NULL}});
+    struct server *server = server_spawn(
+        &(struct server_plan){.arguments = all, .environment = (const char *const[]){data, NULL}});
     server_await_listening(server);
     return server;
 }
@@ -55,7 +55,8 @@ static void start_cluster(const char *const *first, const char *const *others)
 }
 
 #define CLUSTER(...)                                                                               \
-    start_cluster((const char *const[]){__VA_ARGS__, NULL}, (const char *const[]){__VA_ARGS__, NULL})
+    start_cluster((const char *const[]){__VA_ARGS__, NULL},                                        \
+                  (const char *const[]){__VA_ARGS__, NULL})
 
 static int stop_cluster(void **state)
 {
@@ -302,7 +303,8 @@ static void queues_are_alike_everywhere(void **state)
     free(first);
     for (unsigned i = 0; i < NODES; i++) {
         assert_true(client_metric(clients[i], "jobd_jobs_admitted_total{queue=\"default\"}") == 30);
-        assert_true(client_metric(clients[i], "jobd_job_wait_seconds_count{queue=\"default\"}") == 2);
+        assert_true(client_metric(clients[i], "jobd_job_wait_seconds_count{queue=\"default\"}") ==
+                    2);
     }
     assert_answer(client_post(clients[2], "/queues/default/purge"), 200, "purged 28\n");
     for (unsigned i = 0; i < NODES; i++)

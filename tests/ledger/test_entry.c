@@ -217,7 +217,7 @@ static void test_a_newer_format_is_known_as_such(void **state)
 static void test_unknown_fields_are_skipped(void **state)
 {
     /* GONE, id 3, a number 90, a signed 91, bytes 92, the end of the item, the end. */
-    static const unsigned char item[] = {2,    1 << 2, 3,    0xe8, 0x02, 5, 0xed, 0x02,
+    static const unsigned char item[] = {2,    1 << 2, 3,    0xe8, 0x02, 5,   0xed, 0x02,
                                          0x7f, 0xf2,   0x02, 2,    'x',  'y', 0};
     struct entry entry = {.bytes = NULL};
     struct entry_reader reader;
