@@ -21,71 +21,13 @@
 #include <stdint.h>
 
 #include "jobd/blob.h"
+#include "jobd/words.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
 #define JOBD_VERSION "0.1.0"
-
-#define JOBD_QUEUE_NAME_MAX   64
-#define JOBD_PRIORITIES       8 /* 0 runs first; the scale of RFC 9218 */
-#define JOBD_PRIORITY_DEFAULT 3
-#define JOBD_ATTEMPTS_MAX     1000
-#define JOBD_TOKEN_SIZE       33   /* of a lease, with its NUL: 128 bits in hexadecimal */
-#define JOBD_TRACE_SIZE       64   /* a traceparent, with its NUL */
-#define JOBD_KEY_SIZE         256  /* an idempotency key, with its NUL */
-#define JOBD_GROUP_SIZE       65   /* whose job it is, with its NUL */
-#define JOBD_TAGS_MAX         8    /* of a job */
-#define JOBD_TAG_SIZE         65   /* one, with its NUL */
-#define JOBD_TEXT_MAX         8192 /* bytes of one of a job's texts */
-#define JOBD_ID_MAX           ((UINT64_C(1) << 53) - 1) /* exact in JSON for every language */
-#define JOBD_FIRST_ID_MAX     (UINT64_C(3) << 51)       /* then there are enough for ever */
-#define JOBD_FAILURE_SIZE     160 /* the first line of an error, with its NUL */
-#define JOBD_NEVER            INT64_MAX
-#define JOBD_NO_QUEUE         UINT32_MAX
-
-/* ---- words ---------------------------------------------------------------------------------- */
-
-enum jobd_state {
-    JOBD_QUEUED,
-    JOBD_SCHEDULED, /* waits for a time */
-    JOBD_RUNNING,
-    JOBD_DONE,
-    JOBD_FAILED,
-    JOBD_CANCELLED,
-    JOBD_STATES
-};
-
-JOBD_API const char *jobd_state_name(enum jobd_state state);
-/* JOBD_STATES when there is no such state. */
-JOBD_API enum jobd_state jobd_state_named(const char *name);
-JOBD_API bool jobd_state_final(enum jobd_state state);
-
-enum jobd_result {
-    JOBD_OK,
-    JOBD_PENDING,       /* not now; what was asked for has begun and will be told */
-    JOBD_FULL,          /* the queue holds as many waiting jobs as it may */
-    JOBD_OUT_OF_MEMORY, /* payloads take as many bytes as they may */
-    JOBD_CLOSED,        /* no new jobs: draining */
-    JOBD_NO_JOB,        /* never was, or is forgotten */
-    JOBD_FINISHED,      /* too late: the job has ended */
-    JOBD_NOT_FINAL,     /* too early: it has not */
-    JOBD_CONFLICT,      /* the same key came with another payload */
-    JOBD_REPEATED,      /* the same report came before: nothing is changed */
-    JOBD_NO_LEASE,      /* never was, or is forgotten */
-    JOBD_LEASE_EXPIRED, /* ended, or its time ran out */
-    JOBD_TIMEOUT,
-    JOBD_TOO_MANY_WAITERS, /* waiters_max is reached */
-    JOBD_TOO_MANY_LEASES,  /* leases_max is: as many are held or waited for */
-    JOBD_STOPPING,         /* the job runs, and has been told to stop */
-    JOBD_STORE_FAILED,     /* could not be saved: nothing was done */
-    JOBD_UNDECLARED,       /* the queue has jobs from before, and takes and gives none */
-    JOBD_RESULTS
-};
-
-/* One line in English, without a full stop. */
-JOBD_API const char *jobd_result_text(enum jobd_result result);
 
 /* ---- start and end -------------------------------------------------------------------------- */
 
@@ -101,7 +43,13 @@ struct jobd_queue_config {
     /* After the nth failed attempt the next waits a random time between half of and the whole of
      * backoff_min_us * 2^n, but no less than backoff_min_us and no more than backoff_max_us. */
     int64_t backoff_min_us, backoff_max_us;
+    /* After so many attempts in a row that failed as what they need is down, by workers, not
+     * leases, the queue holds its jobs back, and one a time, so long after the one before, tries
+     * whether it is back; such a try is not counted among its job's attempts. 0: never. */
+    uint32_t breaker_failures;
+    int64_t breaker_us; /* above 0, where there is one */
     int64_t expires_us; /* a job's, from when it came, when it does not say; 0: never */
+    int64_t keep_us;    /* a job's, from its end, when it does not say; 0: as long as others */
     /* What jobd_queue_resize() may make of the first two; less than they are: they. */
     uint32_t capacity_max, workers_max;
     uint32_t restored; /* waiting jobs that will be brought back, perhaps more than the capacity */
@@ -160,10 +108,13 @@ JOBD_API uint32_t jobd_queues_len(const struct jobd *jobd);
 /* False for one that takes no jobs in and gives none out: verbs that would say JOBD_UNDECLARED. */
 JOBD_API bool jobd_queue_declared(const struct jobd *jobd, uint32_t queue);
 
-/* Changes attempts, timeout_us, backoff and expires_us to what the config says: for jobs that come
- * in and attempts that begin or fail after that. 0; or -EINVAL, and nothing is changed. */
+/* Changes attempts, timeout_us, backoff, breaker, expires_us and keep_us to what the config says:
+ * for jobs that come in and attempts that begin or fail after that. 0; or -EINVAL, and nothing is
+ * changed.
+ */
 JOBD_API JOBD_MUST_READ int jobd_queue_change(struct jobd *jobd, uint32_t queue,
-                                              const struct jobd_queue_config *config);
+                                              const struct jobd_queue_config *config,
+                                              int64_t now_us);
 
 /* Other bounds from now on: at most capacity_max and workers_max. What waits or runs beyond a lower
  * one goes on; a put that waits for room and is larger than the whole queue now is told JOBD_FULL.
@@ -194,6 +145,7 @@ struct jobd_task {
 struct jobd_outcome {
     enum jobd_state state;    /* JOBD_DONE, JOBD_FAILED, or JOBD_CANCELLED: told to stop, and did */
     bool for_good;            /* failed: not to be tried again */
+    bool down;                /* failed: as what it needs is away, which others would find too */
     int64_t retry_in_us;      /* failed: not to be tried again before this has passed */
     bool retry_exactly;       /* after exactly retry_in_us, without the queue's backoff */
     struct jobd_blob *output; /* NULL: none. Its reference is taken, as that of `error` */
@@ -219,7 +171,7 @@ struct jobd_info {
     int64_t started_us, finished_us;
     size_t payload_bytes, output_bytes;
     bool output_truncated;
-    bool has_error, has_words;
+    bool has_error, has_errors, has_words;
     bool exited; /* exit_code counts */
     int exit_code;
     char trace[JOBD_TRACE_SIZE]; /* "": none */
@@ -243,6 +195,8 @@ struct jobd_terms {
      * error "expired". 0: the queue's. */
     int64_t expires_us;
     bool expires_by_wall; /* a store keeps it by the wall clock */
+    int64_t
+        keep_us; /* it is remembered so long, at most, when it has ended; 0: as the queue says */
 };
 
 /* A job that asks to be let in. */
@@ -419,6 +373,26 @@ enum jobd_part { JOBD_PAYLOAD, JOBD_OUTPUT, JOBD_ERROR, JOBD_WORDS /* see jobd_t
 JOBD_API JOBD_MUST_READ enum jobd_result
 jobd_get_blob(struct jobd *jobd, uint64_t id, enum jobd_part part, struct jobd_blob **bytes);
 
+/* An attempt that has failed. */
+struct jobd_error {
+    uint32_t attempt; /* counted anew when the job was retried */
+    int64_t at_us;    /* when it ended; below 0 as in jobd_info */
+    bool exited;      /* exit_code counts */
+    int exit_code;
+    const char *text; /* the end of its error, bytes as they came, without a NUL behind them */
+    size_t size;
+};
+
+/* JOBD_OK, and what jobd_errors() asks for: a reference, the caller's, NULL when no attempt has
+ * failed, and when the last one ended; or JOBD_NO_JOB. */
+JOBD_API JOBD_MUST_READ enum jobd_result
+jobd_get_errors(struct jobd *jobd, uint64_t id, struct jobd_blob **errors, int64_t *last_us);
+
+/* The last of the job's attempts that have failed, the oldest first: how many. They are valid as
+ * long as the blob. */
+JOBD_API size_t jobd_errors(const struct jobd_blob *errors, int64_t last_us,
+                            struct jobd_error list[JOBD_ERRORS_MAX]);
+
 /* JOBD_OK when the job is final, info as in jobd_get(); JOBD_PENDING when the waiter will be woken
  * at its end (JOBD_OK, and its info) or at the deadline (JOBD_TIMEOUT); JOBD_NO_JOB;
  * JOBD_TOO_MANY_WAITERS. With JOBD_OK the waiter has the output when it wants it, even if the job
@@ -426,17 +400,26 @@ jobd_get_blob(struct jobd *jobd, uint64_t id, enum jobd_part part, struct jobd_b
 JOBD_API JOBD_MUST_READ enum jobd_result
 jobd_await(struct jobd *jobd, uint64_t id, struct jobd_waiter *waiter, struct jobd_info *info);
 
+/* Which jobs are meant. Texts are borrowed until the verb has ended. */
 struct jobd_filter {
     uint32_t queue;        /* JOBD_NO_QUEUE: all */
     enum jobd_state state; /* JOBD_STATES: all */
-    uint64_t after;        /* only ids above this */
+    const char *group;     /* whose; NULL: all */
+    const char *tag;       /* that they have; NULL: all */
+    int64_t since_us;      /* came in at this time or later; 0: always */
+    int64_t before_us;     /* came in before; 0: always */
+    /* How far the wall clock is ahead of the engine's time: for jobs of a process before. */
+    int64_t wall_ahead_us;
+    /* Of a list: */
+    bool newest;    /* the newest first */
+    uint64_t after; /* only ids above this; newest first: below this, 0: all */
 };
 
-/* The oldest jobs that match, by id, at most `len` of them: how many. *next is the id to pass as
- * `after` for those that follow, 0 when there are none. It looks at some 10,000 jobs at most: then
- * it says what it has found by then, perhaps nothing, and *next, where to go on. A state that no
- * more than 1024 jobs have, scheduled, running or final, is found without looking at others. Holds
- * the lock for about as many at a time. */
+/* The jobs that match, by id, at most `len` of them: how many. *next is the id to pass as `after`
+ * for those that follow, 0 when there are none. It looks at some 10,000 jobs at most: then it says
+ * what it has found by then, perhaps nothing, and *next, where to go on. A state that no more than
+ * 1024 jobs have, scheduled, running or final, is found without looking at others. Holds the lock
+ * for about as many at a time. */
 JOBD_API size_t jobd_list(struct jobd *jobd, const struct jobd_filter *filter,
                           struct jobd_info *infos, size_t len, uint64_t *next);
 
@@ -452,6 +435,10 @@ struct jobd_histogram {
 struct jobd_stats {
     uint32_t capacity, workers;
     bool declared, paused;
+    bool has_breaker, held;  /* held: jobs are held back, as what they need is down */
+    bool probing;            /* held, and one of them tries */
+    int64_t probe_in_us;     /* held, and none does: until then */
+    uint64_t breaker_opened; /* so many times since the start */
     uint32_t queued, scheduled, running;
     uint32_t leased;    /* of those that run */
     uint32_t elsewhere; /* of those that run: in workers of other processes */
@@ -484,6 +471,19 @@ struct jobd_failure {
  * kept; *missed jobs and *missed_attempts more have failed. */
 JOBD_API size_t jobd_failures(struct jobd *jobd, struct jobd_failure *failures, size_t len,
                               uint64_t *missed, uint64_t *missed_attempts);
+
+/* A queue has begun to hold its jobs back, or ended. */
+struct jobd_breaker {
+    uint32_t queue, failures;
+    bool open;                     /* it holds them */
+    int64_t every_us;              /* and one a time tries */
+    int64_t at_us;                 /* when that was */
+    char error[JOBD_FAILURE_SIZE]; /* of the attempt that began it, as in struct jobd_failure */
+};
+
+/* For a log, where config.on_failure is set, which tells of these too: what has changed since the
+ * last call, a queue at a time, the last change of it alone. False: nothing. */
+JOBD_API bool jobd_breaker_change(struct jobd *jobd, struct jobd_breaker *change);
 
 /* Bytes that count for memory_bytes. */
 JOBD_API size_t jobd_memory(struct jobd *jobd);

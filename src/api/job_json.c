@@ -49,6 +49,35 @@ bool job_json_words_of(const struct api *api, cJSON *job, uint64_t id)
     return whole;
 }
 
+static bool add_attempt(cJSON *list, const struct jobd_error *error)
+{
+    cJSON *attempt = cJSON_CreateObject();
+    bool whole = json_add_int(attempt, "attempt", error->attempt) &&
+                 json_add_time(attempt, "at", error->at_us) &&
+                 (error->size == 0 || json_add_bytes(attempt, "error", error->text, error->size)) &&
+                 (!error->exited || json_add_int(attempt, "exit_code", error->exit_code)) &&
+                 cJSON_AddItemToArray(list, attempt);
+    if (!whole)
+        cJSON_Delete(attempt);
+    return whole;
+}
+
+bool job_json_errors_of(const struct api *api, cJSON *job, uint64_t id)
+{
+    struct jobd_error list[JOBD_ERRORS_MAX];
+    struct jobd_blob *errors = NULL;
+    int64_t last_us = 0;
+    if (jobd_get_errors(api->jobd, id, &errors, &last_us) != JOBD_OK || errors == NULL)
+        return true;
+    size_t len = jobd_errors(errors, last_us, list);
+    cJSON *attempts = cJSON_AddArrayToObject(job, "errors");
+    bool whole = attempts != NULL;
+    for (size_t i = 0; i < len && whole; i++)
+        whole = add_attempt(attempts, &list[i]);
+    jobd_blob_unref(errors);
+    return whole;
+}
+
 cJSON *job_json(const struct api *api, const struct jobd_info *info)
 {
     cJSON *job = cJSON_CreateObject();

@@ -9,3 +9,5 @@
 cJSON *job_json(const struct api *api, const struct jobd_info *info);
 /* Adds what is said of the job in words, unless it is gone. False when memory is short. */
 bool job_json_words_of(const struct api *api, cJSON *job, uint64_t id);
+/* Adds the errors of its last attempts, for where one job alone is shown. The same. */
+bool job_json_errors_of(const struct api *api, cJSON *job, uint64_t id);

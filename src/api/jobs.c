@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Looking at jobs, and cancelling them. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "api/endpoint.h"
+#include "api/job_filter.h"
 #include "api/job_json.h"
 #include "api/respond.h"
 #include "base/json_scan.h"
@@ -19,7 +21,9 @@ enum {
 
 static enum step reply_job(struct call *call, const struct jobd_info *info)
 {
-    return respond_json(call, 200, job_json(call->api, info), true);
+    cJSON *job = job_json(call->api, info);
+    bool whole = job != NULL && (!info->has_errors || job_json_errors_of(call->api, job, info->id));
+    return respond_json(call, 200, job, whole);
 }
 
 struct get_state {
@@ -123,16 +127,13 @@ static enum step parse_list(struct call *call)
 {
     struct list_state *state = list_state(call);
     struct jobd_filter *filter = &state->filter;
-    const char *queue = request_parameter(call->request, "queue");
-    const char *named = request_parameter(call->request, "state");
-    filter->queue = queue != NULL ? jobd_queue_named(call->api->jobd, queue) : JOBD_NO_QUEUE;
-    filter->state = named != NULL ? jobd_state_named(named) : JOBD_STATES;
+    const char *order = request_parameter(call->request, "order");
     state->limit = LIST_DEFAULT;
-    if (queue != NULL && filter->queue == JOBD_NO_QUEUE)
-        return respond_bad_value(call, "queue", "the name of a queue");
-    if (named != NULL && filter->state == JOBD_STATES)
-        return respond_bad_value(call, "state",
-                                 "queued, scheduled, running, done, failed or cancelled");
+    if (job_filter_read(call, filter) == STEP_REPLY)
+        return STEP_REPLY;
+    filter->newest = order != NULL && strcmp(order, "newest") == 0;
+    if (order != NULL && !filter->newest && strcmp(order, "oldest") != 0)
+        return respond_bad_value(call, "order", "oldest or newest");
     if (!parameter_number(call, "limit", 1, LIST_MAX, &state->limit))
         return respond_bad_value(call, "limit", "1 to 1000");
     if (!parameter_number(call, "after", 0, JOB_ID_MAX, &filter->after))
@@ -185,7 +186,7 @@ const struct endpoint job_endpoints[] = {
         .scope = SCOPE_READ,
         .about = ABOUT_FILTER,
         .looks = true,
-        .parameters = {"queue", "state", "limit", "after"},
+        .parameters = {JOB_FILTER_PARAMETERS, "order", "limit", "after"},
         .parse = parse_list,
         .answer = answer_list,
     },

@@ -393,8 +393,8 @@ const struct endpoint put_endpoints[] = {
         .methods = METHOD_GET | METHOD_POST, /* not HEAD, which must not put a job in */
         .scope = SCOPE_PUT,
         .about = ABOUT_QUEUE,
-        .parameters = {"delay", "at", "expires", "priority", "attempts", "timeout", "key", "tag",
-                       "block", "batch"},
+        .parameters = {"delay", "at", "expires", "keep", "priority", "attempts", "timeout", "key",
+                       "tag", "block", "batch"},
         .repeated = "tag",
         .has_body = true,
         .parse = parse_put,

@@ -9,17 +9,6 @@ enum { TIMEOUT_MIN_US = 1000 };
 
 /* ---- words */
 
-static bool is_word(const char *text, size_t size)
-{
-    size_t length = strnlen(text, size);
-    if (length == 0 || length == size)
-        return false;
-    for (const char *at = text; *at != '\0'; at++)
-        if (*at <= ' ' || *at > '~')
-            return false;
-    return true;
-}
-
 struct tags {
     char *text; /* NULL: they are only checked */
     size_t used;
@@ -32,7 +21,7 @@ static bool add_tag(void *context, const char *name, const char *value)
     struct tags *tags = context;
     if (strcmp(name, "tag") != 0)
         return true;
-    tags->good = is_word(value, JOBD_TAG_SIZE) && tags->count < JOBD_TAGS_MAX;
+    tags->good = text_is_word(value, JOBD_TAG_SIZE) && tags->count < JOBD_TAGS_MAX;
     if (!tags->good)
         return false;
     tags->count++;
@@ -77,28 +66,20 @@ static bool valid_trace(const char *trace)
            (trace[END] == '\0' || strncmp(trace, "00", 2) != 0);
 }
 
-/* 0 would be none. */
-static int64_t after_1970(int64_t at_us)
-{
-    return at_us > 0 ? at_us : 1;
-}
-
-#define TIME_VALUES "an RFC 3339 time like 2026-12-01T09:00:00Z"
-
 /* When it may run. */
 static enum step read_start(struct call *call, struct jobd_put *put)
 {
     const char *at = request_parameter(call->request, "at");
     int64_t wall_us;
     if (!parameter_duration(call, "delay", INT64_MAX, &put->delay_us))
-        return respond_bad_value(call, "delay", "a duration like 250ms, 30s, 5m, 2h or 7d");
+        return respond_bad_value(call, "delay", DURATION_VALUES);
     if (at == NULL)
         return STEP_START;
     if (request_parameter(call->request, "delay") != NULL)
         return respond_error(call, 400, "at and delay: only one of them");
     if (!text_to_time(at, &wall_us))
         return respond_bad_value(call, "at", TIME_VALUES);
-    put->at_us = after_1970(clock_of_wall_us(wall_us));
+    put->at_us = moment_of_wall(wall_us);
     return STEP_START;
 }
 
@@ -112,18 +93,28 @@ static enum step read_expiry(struct call *call, struct jobd_terms *terms)
     if (text_to_duration(value, &us) && us > 0)
         terms->expires_us = clock_after_us(us);
     else if (text_to_time(value, &us))
-        terms->expires_us = after_1970(clock_of_wall_us(us));
+        terms->expires_us = moment_of_wall(us);
     else
         return respond_bad_value(call, "expires", "a duration like 30s, 5m or 2h, or " TIME_VALUES);
     terms->expires_by_wall = value[strspn(value, "0123456789.")] == '-';
     return STEP_START;
 }
 
+static enum step read_keep(struct call *call, struct jobd_terms *terms)
+{
+    bool given = request_parameter(call->request, "keep") != NULL;
+    if (parameter_duration(call, "keep", INT64_MAX, &terms->keep_us) &&
+        (!given || terms->keep_us >= TIMEOUT_MIN_US))
+        return STEP_START;
+    return respond_bad_value(call, "keep", "a duration from 1ms, like 30s, 5m, 2h or 7d");
+}
+
 enum step put_options_read(struct call *call, struct jobd_put *put, struct jobd_terms *terms)
 {
     const struct request *request = call->request;
     uint64_t priority = JOBD_PRIORITY_DEFAULT, attempts = 0;
-    if (read_start(call, put) == STEP_REPLY || read_expiry(call, terms) == STEP_REPLY)
+    if (read_start(call, put) == STEP_REPLY || read_expiry(call, terms) == STEP_REPLY ||
+        read_keep(call, terms) == STEP_REPLY)
         return STEP_REPLY;
     if (!parameter_number(call, "priority", 0, JOBD_PRIORITIES - 1, &priority))
         return respond_bad_value(call, "priority", "0 to 7");
@@ -134,11 +125,10 @@ enum step put_options_read(struct call *call, struct jobd_put *put, struct jobd_
         (has_timeout && put->timeout_us < TIMEOUT_MIN_US))
         return respond_bad_value(call, "timeout", "a duration from 1ms, like 30s, 5m, 2h or 7d");
     const char *group = request_parameter(request, "key");
-    if (group != NULL && !is_word(group, JOBD_GROUP_SIZE))
-        return respond_bad_value(call, "key", "1 to 64 visible ASCII characters");
+    if (group != NULL && !text_is_word(group, JOBD_GROUP_SIZE))
+        return respond_bad_value(call, "key", WORD_VALUES);
     if (!tags_good(request))
-        return respond_bad_value(call, "tag",
-                                 "1 to 64 visible ASCII characters, and given at most 8 times");
+        return respond_bad_value(call, "tag", WORD_VALUES ", and given at most 8 times");
     put->priority = (uint8_t)priority;
     put->attempts = (uint32_t)attempts;
     const char *trace = call->request->trace;

@@ -17,6 +17,17 @@ static struct queue_state *state_of(const struct call *call)
 
 /* ---- looking */
 
+/* Left out where there is none. */
+static bool add_breaker(cJSON *queue, const struct jobd_stats *stats)
+{
+    const char *state = !stats->held ? "closed" : stats->probing ? "half-open" : "open";
+    if (!stats->has_breaker)
+        return true;
+    return cJSON_AddStringToObject(queue, "breaker", state) != NULL &&
+           (!stats->held || stats->probing ||
+            json_add_int(queue, "probe_in_ms", stats->probe_in_us / 1000));
+}
+
 static cJSON *queue_json(const struct api *api, uint32_t index)
 {
     struct jobd_stats stats;
@@ -26,7 +37,7 @@ static cJSON *queue_json(const struct api *api, uint32_t index)
         cJSON_AddStringToObject(queue, "name", jobd_queue_name(api->jobd, index)) != NULL &&
         cJSON_AddBoolToObject(queue, "declared", stats.declared) != NULL &&
         metrics_add_queue(queue, &stats);
-    if (!whole) {
+    if (!whole || !add_breaker(queue, &stats)) {
         cJSON_Delete(queue);
         return NULL;
     }

@@ -157,6 +157,23 @@ bool parameter_duration(struct call *call, const char *name, int64_t max_us, int
     return value == NULL || (text_to_duration(value, us) && *us <= max_us);
 }
 
+bool parameter_bool(struct call *call, const char *name, bool *value)
+{
+    const char *text = request_parameter(call->request, name);
+    bool yes = text != NULL && strcmp(text, "true") == 0;
+    if (text != NULL && !yes && strcmp(text, "false") != 0)
+        return false;
+    if (text != NULL)
+        *value = yes;
+    return true;
+}
+
+int64_t moment_of_wall(int64_t wall_us)
+{
+    int64_t us = clock_of_wall_us(wall_us);
+    return us > 0 ? us : 1;
+}
+
 bool parameter_number(struct call *call, const char *name, uint64_t min, uint64_t max,
                       uint64_t *number)
 {

@@ -29,6 +29,13 @@ enum step respond_bytes(struct call *call, unsigned status, struct jobd_blob *by
 /* An endpoint's answer: 200 and its line; or what the engine said. */
 enum step respond_line(struct call *call, enum jobd_result result);
 
+#define TIME_VALUES     "an RFC 3339 time like 2026-12-01T09:00:00Z"
+#define DURATION_VALUES "a duration like 250ms, 30s, 5m, 2h or 7d"
+#define WORD_VALUES     "1 to 64 visible ASCII characters"
+
+/* The moment that the wall clock calls so, as the engine takes it: never 0, which would be none. */
+int64_t moment_of_wall(int64_t wall_us);
+
 /* The name of the queue in the path, or the default one's. */
 const char *path_queue(const struct call *call);
 /* That queue, if it takes jobs in; JOBD_NO_QUEUE: there is none of that name. */
@@ -38,5 +45,7 @@ uint64_t path_id(const struct call *call);
 
 /* False when the parameter's value is bad; the result is left alone when it is not there. */
 bool parameter_duration(struct call *call, const char *name, int64_t max_us, int64_t *us);
+/* `true` or `false`. */
+bool parameter_bool(struct call *call, const char *name, bool *value);
 bool parameter_number(struct call *call, const char *name, uint64_t min, uint64_t max,
                       uint64_t *number);

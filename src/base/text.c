@@ -196,6 +196,17 @@ bool text_to_time(const char *text, int64_t *us)
     return true;
 }
 
+bool text_is_word(const char *text, size_t size)
+{
+    size_t length = strnlen(text, size);
+    if (length == 0 || length == size)
+        return false;
+    for (const char *at = text; *at != '\0'; at++)
+        if (*at <= ' ' || *at > '~')
+            return false;
+    return true;
+}
+
 char *text_printable(const char *text, char *out, size_t size)
 {
     size_t used = 0, with_dots = 0; /* the second: how much may stay in front of them */

@@ -35,6 +35,9 @@ void text_time(int64_t us, char out[TEXT_TIME_SIZE]);
  * lost. */
 bool text_to_time(const char *text, int64_t *us);
 
+/* Visible ASCII characters, at least one and fewer than `size`? */
+bool text_is_word(const char *text, size_t size);
+
 /* UTF-8 all through, and no byte 0? */
 bool text_is_utf8(const unsigned char *bytes, size_t size);
 

@@ -1,21 +1,23 @@
-# One static file; part of the Makefile above. Everything but TLS is in it, compiled with musl from
+# One static file; part of the Makefile above. It serves no TLS, but its `post` runner reaches https services, by Mbed TLS;
+# everything else is in it, compiled with musl from
 # Debian's source packages. apt fetches them and checks their signatures; its lists and sources are
 # kept under build/static, so that neither root nor a change to the system is needed.
 
 STATIC_PACKAGES := make gcc libc6-dev binutils ca-certificates dpkg-dev file libbsd-dev musl-tools pkg-config \
-                   m4 tcl xz-utils
+                   tcl xz-utils
 STATIC  := build/static
 MUSL    := x86_64-linux-musl
 STATIC_MAX_BYTES := 3145728
 
 # libmicrohttpd 1.0 is not in Debian 12; the other parts are its own, with its security updates.
-STATIC_PARTS := libmicrohttpd cjson curl sqlite3 zlib nettle
+STATIC_PARTS := libmicrohttpd cjson curl mbedtls sqlite3 zlib nettle
 SUITES_libmicrohttpd := debian|sid
 SUITES := debian|bookworm debian-security|bookworm-security
 # A mirror may stand still for longer than its signature says; what it has must be no older than this.
 LEAST_libmicrohttpd := 1.0.10
 LEAST_cjson   := 1.7.15-1+deb12u4
 LEAST_curl    := 7.88.1-10+deb12u15
+LEAST_mbedtls := 2.28.3
 LEAST_sqlite3 := 3.40.1-2+deb12u2
 LEAST_zlib    := 1:1.2.13
 LEAST_nettle  := 3.8.1
@@ -31,7 +33,7 @@ STATIC_LINK := -static -nostartfiles -Wl,-pie,--no-dynamic-linker,-z,text,-z,rel
 STATIC_OBJECTS := $(patsubst %.c,$(STATIC)/%.o,$(filter-out src/http/tls.c src/ledger/ledger.c src/ledger/ledger_open.c,$(SRC)) \
                     src/http/tls_none.c src/ledger/ledger_none.c)
 
-static: $(STATIC)/jobd $(STATIC)/LICENSES  ## build build/static/jobd, one file that needs no other, without TLS
+static: $(STATIC)/jobd $(STATIC)/LICENSES  ## build build/static/jobd, one file that needs no other, which serves no TLS
 
 deps-static:  ## install what `make static` needs (Debian, as root)
 	$(Q)dpkg -s $(STATIC_PACKAGES) >/dev/null 2>&1 || \
@@ -90,14 +92,28 @@ $(STATIC)/parts/libmicrohttpd.a: $(STATIC)/source/libmicrohttpd/unpacked
 	$(Q)cp $(<D)/tree/src/include/microhttpd.h $(STATIC)/include/
 	$(Q)cp $(<D)/tree/src/microhttpd/.libs/libmicrohttpd.a $@
 
+# The side of the client, from TLS 1.2 on. Threads share its random numbers, which it would take from a file with musl.
+$(STATIC)/parts/mbedtls.a: $(STATIC)/source/mbedtls/unpacked
+	$(Q)mkdir -p $(@D) $(STATIC)/mbedtls/lib
+	$(Q)sed -i -E -e 's,^//(#define MBEDTLS_THREADING_(C|PTHREAD))$$,\1,' \
+	  -e 's,^(#define MBEDTLS_SSL_(SRV_C|PROTO_TLS1|PROTO_TLS1_1|CBC_RECORD_SPLITTING))$$,//\1,' \
+	  $(<D)/tree/include/mbedtls/config.h
+	$(Q)sed -i 's/defined(__linux__) && defined(__GLIBC__)/defined(__linux__)/' $(<D)/tree/library/entropy_poll.c
+	$(Q)$(MAKE) -C $(<D)/tree/library CC=musl-gcc AR=$(AR) CFLAGS='$(STATIC_FLAGS)' static >$(<D)/log 2>&1 || \
+	  { tail $(<D)/log; exit 1; }
+	$(Q)cp -r $(<D)/tree/include $(STATIC)/mbedtls/
+	$(Q)cp $(<D)/tree/library/*.a $(STATIC)/mbedtls/lib/
+	$(Q)rm -f $@ && $(AR) rcsD $@ $(<D)/tree/library/*.o
+
 # What the `post` runner and --health need: HTTP, names looked up in a thread, unix sockets.
-$(STATIC)/parts/curl.a: $(STATIC)/source/curl/unpacked
+$(STATIC)/parts/curl.a: $(STATIC)/source/curl/unpacked $(STATIC)/parts/mbedtls.a
 	$(Q)mkdir -p $(@D) $(STATIC)/include/curl
-	$(Q)cd $(<D)/tree && { $(FRESH) && $(CONFIGURE) --without-ssl --without-zlib --without-brotli \
+	$(Q)cd $(<D)/tree && { $(FRESH) && $(CONFIGURE) --without-zlib --without-brotli \
+	  --with-mbedtls=$(CURDIR)/$(STATIC)/mbedtls --with-ca-bundle=/etc/ssl/certs/ca-certificates.crt \
 	  --without-zstd --without-libpsl --without-libidn2 --without-nghttp2 --without-librtmp \
-	  --without-libssh2 --without-libgsasl --without-ca-bundle --without-ca-path \
+	  --without-libssh2 --without-libgsasl --without-ca-path \
 	  --enable-threaded-resolver --enable-ipv6 \
-	  $(addprefix --disable-,alt-svc aws cookies crypto-auth dateparse dict doh file ftp get-easy-options \
+	  $(addprefix --disable-,alt-svc aws cookies crypto-auth dict doh file ftp get-easy-options \
 	    gopher headers-api hsts imap kerberos-auth ldap ldaps manual mime mqtt netrc ntlm \
 	    pop3 progress-meter rtsp smb smtp socketpair telnet tftp tls-srp verbose \
 	    websockets) && $(MAKE) -C lib libcurl.la; } >../log 2>&1 || { tail ../log; exit 1; }
@@ -129,7 +145,7 @@ $(STATIC)/parts/zlib.a: $(STATIC)/source/zlib/unpacked
 $(STATIC)/parts/nettle.a: $(STATIC)/source/nettle/unpacked
 	$(Q)mkdir -p $(@D) $(STATIC)/include/nettle
 	$(Q)cd $(<D)/tree && { $(FRESH) && ./configure --quiet --host=$(MUSL) CC=musl-gcc CFLAGS='$(STATIC_FLAGS)' \
-	  --disable-shared --disable-public-key --disable-documentation --disable-openssl && \
+	  --disable-shared --disable-assembler --disable-public-key --disable-documentation --disable-openssl && \
 	  $(MAKE) libnettle.a; } >../log 2>&1 || { tail ../log; exit 1; }
 	$(Q)cp $(<D)/tree/*.h $(STATIC)/include/nettle/
 	$(Q)cp $(<D)/tree/libnettle.a $@
@@ -139,6 +155,7 @@ $(STATIC)/parts/nettle.a: $(STATIC)/source/nettle/unpacked
 LICENCE_jobd          := MIT
 LICENCE_libmicrohttpd := LGPL-2.1-or-later
 LICENCE_curl          := curl
+LICENCE_mbedtls       := Apache-2.0 or GPL-2+
 LICENCE_sqlite3       := public domain
 LICENCE_cjson         := MIT
 LICENCE_zlib          := Zlib
@@ -154,6 +171,8 @@ $(STATIC)/LICENSES: LICENSE src/dist/static.mk $(STATIC_PARTS:%=$(STATIC)/source
 	  licence jobd LICENSE; \
 	  $(foreach p,$(STATIC_PARTS),licence $p $(STATIC)/source/$p/tree/debian/copyright;) \
 	  licence 'GNU Lesser General Public License' $(STATIC)/source/libmicrohttpd/tree/COPYING; \
+	  licence 'GNU Lesser General Public License 3' $(STATIC)/source/nettle/tree/COPYING.LESSERv3; \
+	  licence 'GNU General Public License 3' $(STATIC)/source/nettle/tree/COPYINGv3; \
 	  licence musl /usr/share/doc/musl-dev/copyright; \
 	  licence libbsd /usr/share/doc/libbsd-dev/copyright; } >$@
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "engine/blob.h"
+#include "engine/breaker.h"
 #include "engine/room_estimate.h"
 #include "engine/changes.h"
 #include "engine/transition.h"
@@ -228,7 +229,7 @@ void admission_refuse(const struct op *op, struct queue *queue, uint32_t jobs,
         receipt->busy = result == JOBD_FULL ? JOBD_BUSY_PAUSED : receipt->busy;
     else if (!is_served(queue, op->now_us))
         receipt->busy = result == JOBD_FULL ? JOBD_BUSY_NO_WORKERS : receipt->busy;
-    else
+    else if (!breaker_holds(queue)) /* when what is down will be back, nobody knows */
         receipt->room_in_us = room_in_us(queue, op->now_us, places);
 }
 

@@ -66,6 +66,8 @@ static bool set_extra_locked(struct op *op, struct job *job, const struct news *
         job->extra->expires_us = 0;
     set_part(op, &job->extra->output, news->record.output);
     set_part(op, &job->extra->error, news->record.error);
+    set_part(op, &job->extra->errors, news->record.errors);
+    job->extra->errors_us = news->record.errors_us;
     return true;
 }
 
@@ -256,7 +258,7 @@ static enum share_result adopt_gone_locked(struct op *op, const struct news *new
         return source->overlaps || op->jobd->share->strangers ? SHARE_OK : SHARE_WRONG;
     if (!jobd_state_final((enum jobd_state)job->state))
         return SHARE_WRONG;
-    jobs_forget(jobs, job, op);
+    jobs_remove(jobs, job, op);
     return SHARE_OK;
 }
 

@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "engine/blob.h"
+#include "engine/breaker.h"
+#include "engine/errors.h"
 #include "engine/job_info.h"
 #include "engine/changes.h"
 #include "engine/touched.h"
@@ -32,12 +34,17 @@ static int64_t backoff_us(const struct queue *queue, const struct job *job)
     return us > queue->backoff_min_us ? us : queue->backoff_min_us;
 }
 
+/* What goes back now would wait for nobody. */
+static bool is_last_chance_locked(struct op *op) REQUIRES(op->jobd->lock)
+{
+    return op->jobd->cancelling && !op->jobd->durable;
+}
+
 static bool will_retry_locked(struct op *op, const struct job *job,
                               const struct jobd_outcome *outcome) REQUIRES(op->jobd->lock)
 {
-    bool is_last_chance = op->jobd->cancelling && !op->jobd->durable;
     return outcome->state == JOBD_FAILED && !outcome->for_good && !job->stopping &&
-           !is_last_chance && job->attempt < job->attempts;
+           !is_last_chance_locked(op) && job->attempt < job->attempts;
 }
 
 static struct ending ending_locked(struct op *op, const struct job *job,
@@ -55,6 +62,12 @@ static struct ending ending_locked(struct op *op, const struct job *job,
     }
     if (outcome->state != JOBD_DONE && job->requeue_on_stop && !job->stopping)
         ending.to = JOBD_QUEUED;
+    if (!job->leased && !job->elsewhere &&
+        !breaker_ended_locked(op, &op->jobd->queues[job->queue], job, outcome) && !job->stopping &&
+        !is_last_chance_locked(op)) {
+        ending.to = JOBD_QUEUED;
+        ending.ready_us = later_us(op->now_us, outcome->retry_in_us);
+    }
     return ending;
 }
 
@@ -71,30 +84,46 @@ static enum jobd_state end_state(const struct change *change)
 /* ---- the end, written or not */
 
 /* It came to nothing. */
-static void discard_outcome(struct op *op, struct jobd_outcome *outcome)
+static void discard_outcome(struct op *op, struct ending *ending)
 {
-    op_discard(op, outcome->output);
-    op_discard(op, outcome->error);
-    outcome->output = outcome->error = NULL;
+    op_discard(op, ending->outcome.output);
+    op_discard(op, ending->outcome.error);
+    op_discard(op, ending->errors);
+    ending->outcome.output = ending->outcome.error = ending->errors = NULL;
 }
 
-/* Takes output, error and, when the job has none yet, *extra. */
-static void keep_outcome_locked(struct op *op, struct job *job, struct jobd_outcome *outcome,
-                                struct job_extra **extra) REQUIRES(op->jobd->lock)
+static void keep_errors_locked(struct op *op, struct job *job, struct change *change)
+    REQUIRES(op->jobd->lock)
+{
+    struct ending *ending = &change->ending;
+    if (ending->errors == NULL)
+        return;
+    bool kept = jobs_set(&op->jobd->jobs, &job->extra->errors, ending->errors, op);
+    job->extra->errors_us = kept ? change->at_us : 0;
+    ending->errors = NULL;
+}
+
+/* Takes output, error, errors and, when the job has none yet, the change's extra. */
+static void keep_outcome_locked(struct op *op, struct job *job, struct change *change)
+    REQUIRES(op->jobd->lock)
 {
     struct jobs *jobs = &op->jobd->jobs;
+    struct ending *ending = &change->ending;
+    struct jobd_outcome *outcome = &ending->outcome;
+    bool leaves = outcome->output != NULL || outcome->error != NULL || ending->errors != NULL;
     job->exited = outcome->exited;
     job->exit_code = (uint8_t)outcome->exit_code;
     job->output_truncated = outcome->output_truncated;
-    if (job->extra == NULL && outcome->output == NULL && outcome->error == NULL)
+    if (job->extra == NULL && !leaves)
         return;
-    if (jobs_extend(jobs, job, extra, op)) {
+    if (jobs_extend(jobs, job, &change->extra, op)) {
         job->output_truncated |= !jobs_set(jobs, &job->extra->output, outcome->output, op);
         (void)jobs_set(jobs, &job->extra->error, outcome->error, op);
         outcome->output = outcome->error = NULL;
+        keep_errors_locked(op, job, change);
     } else {
         job->output_truncated |= outcome->output != NULL;
-        discard_outcome(op, outcome);
+        discard_outcome(op, ending);
     }
 }
 
@@ -108,7 +137,7 @@ static void go_back_locked(struct op *op, struct job *job, struct change *change
     job->delayed = ending->ready_us > change->at_us;
     job->by_wall = false;
     transition_return_locked(op, job);
-    discard_outcome(op, &ending->outcome);
+    discard_outcome(op, ending);
 }
 
 /* How long the attempt ran, as far as is known. */
@@ -133,7 +162,7 @@ static void apply_end_locked(struct op *op, struct change *change, struct job *j
     if (to != JOBD_QUEUED && ending->has_outcome) {
         histogram_add(&queue->ran, took_us);
         rate_ran(&queue->rate, took_us);
-        keep_outcome_locked(op, job, &ending->outcome, &change->extra);
+        keep_outcome_locked(op, job, change);
     }
     if (to == JOBD_QUEUED) {
         go_back_locked(op, job, change);
@@ -148,18 +177,24 @@ static void apply_end_locked(struct op *op, struct change *change, struct job *j
     }
 }
 
-static void record_outcome(struct job_record *record, const struct jobd_outcome *outcome)
+static void record_outcome(struct job_record *record, const struct change *change)
 {
+    const struct jobd_outcome *outcome = &change->ending.outcome;
     record->output = outcome->output;
     record->error = outcome->error;
     record->output_truncated = outcome->output_truncated;
     record->exited = outcome->exited;
     record->exit_code = outcome->exit_code;
+    if (change->ending.errors != NULL) {
+        record->errors = change->ending.errors;
+        record->errors_us = change->at_us;
+    }
 }
 
-static size_t outcome_bytes(const struct jobd_outcome *outcome)
+static size_t outcome_bytes(const struct ending *ending)
 {
-    return blob_weight(outcome->output) + blob_weight(outcome->error);
+    return blob_weight(ending->outcome.output) + blob_weight(ending->outcome.error) +
+           blob_weight(ending->errors);
 }
 
 static void undo_end_locked(struct op *op, struct change *change, struct job *job)
@@ -169,7 +204,7 @@ static void undo_end_locked(struct op *op, struct change *change, struct job *jo
     job->commit_pending = false;
     if (job->leased)
         job->lease->report = LEASE_NO_REPORT;
-    discard_outcome(op, &change->ending.outcome);
+    discard_outcome(op, &change->ending);
 }
 
 static bool ends_by_expiry(const struct change *change)
@@ -181,7 +216,6 @@ static bool ends_by_expiry(const struct change *change)
 static void describe_end(const struct change *change, struct job_record *record)
 {
     const struct ending *ending = &change->ending;
-    const struct jobd_outcome *outcome = &ending->outcome;
     enum jobd_state to = end_state(change);
     if (to == JOBD_QUEUED || (to == JOBD_SCHEDULED && !ends_by_expiry(change)))
         record->token = ""; /* else its report may come again, or late */
@@ -194,7 +228,7 @@ static void describe_end(const struct change *change, struct job_record *record)
         record->attempt--;
         record->state = record->delayed ? JOBD_SCHEDULED : JOBD_QUEUED;
     } else if (ending->has_outcome) {
-        record_outcome(record, outcome);
+        record_outcome(record, change);
     }
     if (jobd_state_final(to)) {
         record->finished_us = change->at_us;
@@ -215,7 +249,7 @@ static const struct change_kind end_kind = {.name = "end",
 static void apply_late_locked(struct op *op, struct change *change, struct job *job)
     REQUIRES(op->jobd->lock)
 {
-    keep_outcome_locked(op, job, &change->ending.outcome, &change->extra);
+    keep_outcome_locked(op, job, change);
     transition_end_waiting_locked(op, job, JOBD_DONE, change->ending.started_us, change->at_us);
     const struct lease *lease = lease_find(&op->jobd->leases, change->ending.token);
     if (op->jobd->share != NULL && lease != NULL)
@@ -228,18 +262,17 @@ static void undo_late_locked(struct op *op, struct change *change, struct job *j
     struct lease *lease = lease_find(&op->jobd->leases, change->ending.token);
     if (lease != NULL)
         lease->report = LEASE_NO_REPORT;
-    discard_outcome(op, &change->ending.outcome);
+    discard_outcome(op, &change->ending);
     transition_reinstate_locked(op, job);
 }
 
 static void describe_late(const struct change *change, struct job_record *record)
 {
-    const struct jobd_outcome *outcome = &change->ending.outcome;
     record->state = JOBD_DONE;
     record->token = change->ending.token;
     record->started_us = change->ending.started_us;
     record->finished_us = change->at_us;
-    record_outcome(record, outcome);
+    record_outcome(record, change);
 }
 
 static const struct change_kind late_kind = {.name = "late end",
@@ -260,7 +293,7 @@ enum jobd_result attempt_end_late_locked(struct op *op, struct job *job, const s
         .outcome = *outcome, .has_outcome = true, .to = JOBD_DONE, .started_us = lease->started_us};
     memcpy(change.ending.token, lease->token, sizeof change.ending.token);
     change.extra = *extra;
-    change.bytes = outcome_bytes(outcome);
+    change.bytes = outcome_bytes(&change.ending);
     *extra = NULL;
     transition_withdraw_locked(op, job);
     return change_submit_locked(op, &change);
@@ -282,7 +315,7 @@ static enum jobd_result end_locked(struct op *op, struct job *job, const struct 
     change.result = result;
     change.ending = *ending;
     change.extra = *extra;
-    change.bytes = outcome_bytes(&ending->outcome);
+    change.bytes = outcome_bytes(ending);
     *extra = NULL;
     job->commit_pending = true;
     op->jobd->queues[job->queue].end_pending += !job->leased;
@@ -292,7 +325,9 @@ static enum jobd_result end_locked(struct op *op, struct job *job, const struct 
 enum jobd_result attempt_end_locked(struct op *op, struct job *job,
                                     const struct jobd_outcome *outcome, struct job_extra **extra)
 {
-    const struct ending ending = ending_locked(op, job, outcome);
+    struct ending ending = ending_locked(op, job, outcome);
+    if (outcome->state == JOBD_FAILED && *extra != NULL)
+        ending.errors = errors_with(job, outcome, op->now_us);
     return end_locked(op, job, &ending, extra, JOBD_OK);
 }
 

@@ -5,6 +5,8 @@
  *     done                              DONE                   DONE
  *     failed, lease expired             SCHEDULED, by backoff  FAILED; told to stop: CANCELLED
  *     lost: the server crashed          SCHEDULED, at once     FAILED; told to stop: CANCELLED
+ *     failed, what it needs is down, and the queue holds its jobs back for that (breaker.h): back,
+ *     this attempt not counted
  *     failed for good                   FAILED                 FAILED; told to stop: CANCELLED
  *     cancelled: told to stop, and did  CANCELLED
  *     released                          back, this attempt not counted

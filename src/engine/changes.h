@@ -42,7 +42,8 @@ struct ending {
     bool has_outcome;   /* else what the attempts before it left stays */
     enum jobd_state to; /* JOBD_SCHEDULED: it is retried; JOBD_QUEUED: it goes back, not counted */
     int64_t ready_us;   /* of both: may run from then on */
-    int64_t started_us; /* of a late end: its attempt, and the token of its lease */
+    struct jobd_blob *errors; /* it has failed: those of the job, this one included; NULL: none */
+    int64_t started_us;       /* of a late end: its attempt, and the token of its lease */
     char token[JOBD_TOKEN_SIZE];
 };
 

@@ -3,6 +3,7 @@
 
 #include "engine/account.h"
 #include "engine/admission.h"
+#include "engine/breaker.h"
 #include "engine/attempt.h"
 #include "engine/job_info.h"
 #include "engine/lease_deadline.h"
@@ -96,6 +97,11 @@ static enum jobd_result can_give_locked(struct op *op, const struct queue *queue
         return JOBD_TIMEOUT;
     if (taker->lease_us == 0 && !worker_is_free(queue))
         return JOBD_TIMEOUT;
+    /* It has a promise; but where queues are shared others did not know of it. */
+    if (taker->lease_us > 0 && op->jobd->leases.held == op->jobd->leases.max)
+        return JOBD_TIMEOUT;
+    if (!breaker_lets(queue, taker, op->now_us))
+        return JOBD_TIMEOUT;
     bool is_new = waiting_of(taker)->kind == WAIT_NOT;
     if (!change_has_room_locked(op, is_new ? taker : NULL))
         return JOBD_TIMEOUT;
@@ -140,7 +146,7 @@ bool dispatch_is_needed(struct queue *queue)
     if (queue_ready(queue) == 0 || queue->paused)
         return false;
     TAILQ_FOREACH (waiting, &queue->take_waiters, link)
-        if (waiter_of(waiting)->lease_us > 0 || worker_is_free(queue))
+        if (!breaker_holds(queue) && (waiter_of(waiting)->lease_us > 0 || worker_is_free(queue)))
             return true;
     return false;
 }

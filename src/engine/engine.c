@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "engine/admission.h"
+#include "engine/breaker.h"
 #include "engine/dispatch.h"
 #include "engine/changes.h"
 #include "engine/touched.h"
@@ -133,6 +134,8 @@ static int new_tables_locked(struct jobd *jobd, const struct jobd_config *config
     if (error == 0)
         error = heap_init(&jobd->deadlines, config->waiters_max);
     if (error == 0)
+        error = heap_init(&jobd->probes, config->queues_len);
+    if (error == 0)
         error = leases_init(&jobd->leases, config->leases_max);
     if (error == 0)
         error = failures_init(&jobd->failures, config);
@@ -200,6 +203,7 @@ void jobd_free(struct jobd *jobd)
     share_release(jobd);
     heap_release(&jobd->delays);
     heap_release(&jobd->deadlines);
+    heap_release(&jobd->probes);
     for (uint32_t i = 0; i < jobd->queues_len; i++)
         queue_release(&jobd->queues[i]);
     free(jobd->queues);
@@ -241,14 +245,18 @@ void jobd_stop_takers(struct jobd *jobd)
     op_end(&op);
 }
 
-int jobd_queue_change(struct jobd *jobd, uint32_t queue, const struct jobd_queue_config *config)
+int jobd_queue_change(struct jobd *jobd, uint32_t queue, const struct jobd_queue_config *config,
+                      int64_t now_us)
 {
     verify(queue < jobd->queues_len);
     if (!queue_terms_sound(config))
         return -EINVAL;
-    mutex_lock(&jobd->lock);
+    struct op op;
+    op_begin(&op, jobd, NULL, now_us);
     queue_set_terms(&jobd->queues[queue], config);
-    mutex_unlock(&jobd->lock);
+    breaker_change_locked(&op, &jobd->queues[queue], config);
+    dispatch_locked(&op, &jobd->queues[queue]);
+    op_end(&op);
     return 0;
 }
 

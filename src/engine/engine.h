@@ -35,6 +35,8 @@ struct jobd {
     bool takers_stopped GUARDED_BY(lock);   /* jobd_stop_takers() */
     struct heap delays GUARDED_BY(lock);    /* of queues, by their earliest scheduled job */
     struct heap deadlines GUARDED_BY(lock); /* of waiters */
+    struct heap probes GUARDED_BY(lock);    /* of queues that hold their jobs back */
+    uint32_t breakers_unsaid GUARDED_BY(lock);
     uint32_t waiters GUARDED_BY(lock), waiters_max;
     struct waiting_list idle_waiters GUARDED_BY(lock);  /* until nothing waits or runs */
     struct waiting_list sweep_waiters GUARDED_BY(lock); /* until the journal has room again */

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* Jobs whose attempts must have begun by some moment: one that waits then is cancelled. Each is in
- * jobs->dues while it waits (jobs_watch()), and costs the others nothing. */
+/* What becomes of a job at moments of its own, which few have: jobs->dues has those, and the others
+ * cost nothing. One that waits when its attempts must have begun is cancelled; one that has ended
+ * and is remembered for some time is forgotten then. */
 #pragma once
 
 #include "engine/engine.h"
 
-/* Ends what is due, up to *left jobs, which is counted down. What has no room in the journal waits
- * for expiry_resume_locked(), and is not due until then. */
+/* Sees to what is due, up to *left jobs, which is counted down. What has no room in the journal
+ * waits for expiry_resume_locked(), and is not due until then. */
 void expiry_tick_locked(struct op *op, int *left) REQUIRES(op->jobd->lock);
 /* The journal may have room again. */
 void expiry_resume_locked(struct op *op) REQUIRES(op->jobd->lock);

@@ -21,7 +21,7 @@ void failures_release(struct failures *failures)
     free(failures->all);
 }
 
-static void copy_first_line(const struct jobd_blob *error, char out[JOBD_FAILURE_SIZE])
+void failures_first_line(const struct jobd_blob *error, char out[JOBD_FAILURE_SIZE])
 {
     size_t size = error != NULL ? error->size : 0;
     if (size > JOBD_FAILURE_SIZE - 1)
@@ -57,7 +57,7 @@ bool failures_note(struct failures *failures, const struct job *job,
                                    .final = final,
                                    .exited = outcome->exited,
                                    .exit_code = outcome->exit_code};
-    copy_first_line(outcome->error, failure.error);
+    failures_first_line(outcome->error, failure.error);
     add(failures, &failure);
     failures->told = true;
     return tell;

@@ -24,6 +24,9 @@ struct failures {
 int failures_init(struct failures *failures, const struct jobd_config *config);
 void failures_release(struct failures *failures);
 
+/* The first line of an error, NULL for none, cut. */
+void failures_first_line(const struct jobd_blob *error, char out[JOBD_FAILURE_SIZE]);
+
 /* This attempt of the job has failed so; `final`: and with it the job. True: whoever asked is to be
  * told, when the lock is free. */
 __attribute__((warn_unused_result)) bool failures_note(struct failures *failures,

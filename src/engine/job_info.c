@@ -41,6 +41,7 @@ void job_info(const struct job *job, struct jobd_info *info)
         .output_bytes = extra != NULL && extra->output != NULL ? extra->output->size : 0,
         .output_truncated = job->output_truncated,
         .has_error = job->expired || (extra != NULL && extra->error != NULL),
+        .has_errors = extra != NULL && extra->errors != NULL,
         .has_words = extra != NULL && extra->words != NULL,
         .exited = job->exited,
         .exit_code = job->exit_code,

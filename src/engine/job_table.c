@@ -40,8 +40,8 @@ int jobs_init(struct jobs *jobs, uint32_t records_max, uint32_t queues_len, size
     TAILQ_INIT(&jobs->spare);
     RB_INIT(&jobs->tree);
     RB_INIT(&jobs->keys);
-    TAILQ_INIT(&jobs->by_age[0]);
-    TAILQ_INIT(&jobs->by_age[1]);
+    for (unsigned i = 0; i < AGES; i++)
+        TAILQ_INIT(&jobs->by_age[i]);
     jobs->remembered = calloc(queues_len, sizeof *jobs->remembered);
     for (uint32_t i = 0; jobs->remembered != NULL && i < queues_len; i++)
         for (unsigned state = 0; state < JOBD_STATES; state++)
@@ -61,6 +61,7 @@ void jobs_release(struct jobs *jobs)
         if (job->extra != NULL) {
             jobd_blob_unref(job->extra->output);
             jobd_blob_unref(job->extra->error);
+            jobd_blob_unref(job->extra->errors);
         }
         extra_free(job->extra);
     }
@@ -92,9 +93,17 @@ struct job *jobs_above(struct jobs *jobs, uint64_t id)
     return RB_NFIND(job_tree, &jobs->tree, &key);
 }
 
+struct job *jobs_below(struct jobs *jobs, uint64_t id)
+{
+    struct job key = {.id = id};
+    struct job *from = RB_NFIND(job_tree, &jobs->tree, &key);
+    return from != NULL ? RB_PREV(job_tree, &jobs->tree, from) : RB_MAX(job_tree, &jobs->tree);
+}
+
 static struct job_list *ages_of(struct jobs *jobs, const struct job *job)
 {
-    return &jobs->by_age[job->state == JOBD_FAILED];
+    bool own = job->extra != NULL && job->extra->keep_us != 0;
+    return &jobs->by_age[(job->state == JOBD_FAILED ? AGE_FAILED : 0) | (own ? AGE_OWN : 0)];
 }
 
 size_t extra_weight(const struct job_extra *extra)
@@ -107,7 +116,8 @@ size_t jobs_weight(const struct job *job)
     const struct job_extra *extra = job->extra;
     size_t weight = blob_weight(job->payload);
     if (extra != NULL)
-        weight += extra_weight(extra) + blob_weight(extra->output) + blob_weight(extra->error);
+        weight += extra_weight(extra) + blob_weight(extra->output) + blob_weight(extra->error) +
+                  blob_weight(extra->errors);
     return weight;
 }
 
@@ -119,6 +129,7 @@ static void leave_remembered(struct jobs *jobs, struct job *job)
     remembered->len[job->state]--;
     TAILQ_REMOVE(ages, job, by_age);
     TAILQ_INIT(&job->awaiting);
+    jobs_unwatch(jobs, job);
 }
 
 void jobs_release_record(struct jobs *jobs, struct job *job)
@@ -143,13 +154,14 @@ void jobs_give_back(struct job *job, struct op *op)
     if (job->extra != NULL) {
         op_discard(op, job->extra->output);
         op_discard(op, job->extra->error);
+        op_discard(op, job->extra->errors);
     }
     extra_free(job->extra);
     job->payload = NULL;
     job->extra = NULL;
 }
 
-static void forget(struct jobs *jobs, struct job *job, struct op *op)
+void jobs_forget(struct jobs *jobs, struct job *job, struct op *op)
 {
     verify(jobd_state_final(job->state));
     leave_remembered(jobs, job);
@@ -162,7 +174,7 @@ static void forget(struct jobs *jobs, struct job *job, struct op *op)
         jobs_release_record(jobs, job);
 }
 
-void jobs_forget(struct jobs *jobs, struct job *job, struct op *op)
+void jobs_remove(struct jobs *jobs, struct job *job, struct op *op)
 {
     leave_remembered(jobs, job);
     take_out(jobs, job);
@@ -184,17 +196,36 @@ void jobs_drop(struct jobs *jobs, struct job *job, struct op *op)
     jobs_erase(jobs, job, op);
 }
 
+/* Did it end before the other? Who ended before this process is below 0, by the wall clock. */
+static bool is_older(const struct job *job, const struct job *other)
+{
+    int64_t end_us = job->finished_us, other_us = other->finished_us;
+    if (end_us < 0 && other_us < 0)
+        return end_us > other_us;
+    return end_us < other_us;
+}
+
+/* Of these dead letters, or these others, the one that ended first; NULL: there is none. */
+static struct job *oldest(struct jobs *jobs, unsigned failed)
+{
+    struct job *usual = TAILQ_FIRST(&jobs->by_age[failed]);
+    struct job *own = TAILQ_FIRST(&jobs->by_age[failed | AGE_OWN]);
+    if (usual == NULL || own == NULL)
+        return usual != NULL ? usual : own;
+    return is_older(own, usual) ? own : usual;
+}
+
 bool jobs_make_room(struct jobs *jobs, size_t bytes, struct op *op)
 {
     if (bytes > jobs->memory_max || jobs->memory_living > jobs->memory_max - bytes)
         return false;
     while (jobs->memory > jobs->memory_max - bytes) {
-        struct job *oldest = TAILQ_FIRST(&jobs->by_age[0]);
-        if (oldest == NULL)
-            oldest = TAILQ_FIRST(&jobs->by_age[1]);
-        jobs->remembered[oldest->queue].forgotten_early++;
+        struct job *first = oldest(jobs, 0);
+        if (first == NULL)
+            first = oldest(jobs, AGE_FAILED);
+        jobs->remembered[first->queue].forgotten_early++;
         op->forgot_early = true;
-        forget(jobs, oldest, op);
+        jobs_forget(jobs, first, op);
     }
     return true;
 }
@@ -271,6 +302,18 @@ bool jobs_set(struct jobs *jobs, struct jobd_blob **part, struct jobd_blob *byte
     return true;
 }
 
+/* One that ended before this process has its time already. */
+static void watch_end(struct jobs *jobs, struct job *job)
+{
+    struct job_extra *extra = job->extra;
+    if (extra == NULL || extra->keep_us == 0)
+        return;
+    if (job->finished_us > 0)
+        extra->forget_us = later_us(job->finished_us, extra->keep_us);
+    extra->due.order = (uint32_t)job->id;
+    heap_push(&jobs->dues, &extra->due, extra->forget_us);
+}
+
 void jobs_remember_all(struct jobs *jobs, struct job *job)
 {
     struct remembered *remembered = &jobs->remembered[job->queue];
@@ -280,6 +323,7 @@ void jobs_remember_all(struct jobs *jobs, struct job *job)
     TAILQ_INSERT_TAIL(ages, job, by_age);
     jobs->memory_living -= jobs_weight(job);
     remembered->len[job->state]++;
+    watch_end(jobs, job);
 }
 
 void jobs_remember(struct jobs *jobs, struct job *job, struct op *op)
@@ -287,7 +331,7 @@ void jobs_remember(struct jobs *jobs, struct job *job, struct op *op)
     struct remembered *remembered = &jobs->remembered[job->queue];
     jobs_remember_all(jobs, job);
     if (remembered->len[job->state] > remembered->keep)
-        forget(jobs, TAILQ_FIRST(&remembered->ended[job->state]), op);
+        jobs_forget(jobs, TAILQ_FIRST(&remembered->ended[job->state]), op);
 }
 
 void jobs_move(struct jobs *jobs, struct job *job, uint16_t queue)
@@ -395,7 +439,8 @@ struct job_extra *extra_new(const struct jobd_put *put, struct job_extra *next)
 struct job_extra *extra_for(const struct jobd_outcome *outcome)
 {
     static const struct jobd_put nothing;
-    bool leaves = outcome->output != NULL || outcome->error != NULL;
+    bool leaves =
+        outcome->output != NULL || outcome->error != NULL || outcome->state == JOBD_FAILED;
     return leaves ? extra_new(&nothing, NULL) : NULL;
 }
 

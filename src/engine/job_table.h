@@ -20,10 +20,14 @@ struct job_extra {
     int64_t timeout_us; /* 0: the queue's */
     int64_t expires_us; /* 0: never */
     bool expires_by_wall;
-    struct due due; /* while it waits: when it expires */
+    int64_t keep_us;   /* when it has ended it is remembered so long; 0: as long as others */
+    int64_t forget_us; /* it has ended: with keep_us, until then */
+    struct due due;    /* while it waits: when it expires; it has ended: when it is forgotten */
     char trace[JOBD_TRACE_SIZE];
     struct jobd_blob *words; /* its texts; NULL: none */
     struct jobd_blob *output, *error;
+    struct jobd_blob *errors;   /* of its last attempts, see errors.h; NULL: none */
+    int64_t errors_us;          /* when the last of them ended */
     RB_ENTRY(job_extra) by_key; /* when it has one */
     struct job *job;            /* that has it */
     struct job_extra *next;     /* before they have jobs: of a batch */
@@ -118,6 +122,9 @@ struct remembered {
     uint64_t forgotten_early; /* before `keep` asks for it, as memory was short */
 };
 
+/* Bits: the dead letters; those that say themselves how long they are remembered. */
+enum { AGE_FAILED = 1, AGE_OWN = 2, AGES = 4 };
+
 /* All are allocated at start; a record not used before costs no memory. */
 struct jobs {
     struct job *records;
@@ -130,8 +137,8 @@ struct jobs {
     struct jobd_blob *expired;     /* the error of a job that has */
     struct remembered *remembered; /* a queue's, by its index */
     uint32_t queues_len;
-    /* Of all queues: done and cancelled ones; failed ones, the dead letters. */
-    struct job_list by_age[2];
+    /* Of all queues, by AGE_FAILED and AGE_OWN. */
+    struct job_list by_age[AGES];
     uint32_t reviving; /* final and in none of these: they are just being retried */
     struct job_list forgotten, forgotten_gathered; /* but not yet by the store, if there is one */
     size_t memory_max, memory, memory_living;      /* bytes: of all, of those not final */
@@ -146,6 +153,8 @@ struct job *jobs_find(struct jobs *jobs, uint64_t id);
 struct job *jobs_seen(struct jobs *jobs, uint64_t id);
 /* The job with the lowest id above `id`, or NULL. */
 struct job *jobs_above(struct jobs *jobs, uint64_t id);
+/* The one with the highest below it, or NULL. */
+struct job *jobs_below(struct jobs *jobs, uint64_t id);
 /* Forgets ended jobs until so many bytes more have room: done and cancelled ones first, the oldest
  * first, then failed ones. False, and nothing forgotten, when that cannot be. */
 bool jobs_make_room(struct jobs *jobs, size_t bytes, struct op *op);
@@ -182,12 +191,14 @@ void jobs_revive(struct jobs *jobs, struct job *job);
 void jobs_drop(struct jobs *jobs, struct job *job, struct op *op);
 /* The record of a forgotten job is free for another. */
 void jobs_release_record(struct jobs *jobs, struct job *job);
+/* An ended job's time is over. */
+void jobs_forget(struct jobs *jobs, struct job *job, struct op *op);
 /* The job has become final; the oldest beyond `keep` are forgotten, perhaps this one. */
 void jobs_remember(struct jobs *jobs, struct job *job, struct op *op);
 /* The same, and none is forgotten. */
 void jobs_remember_all(struct jobs *jobs, struct job *job);
 /* One that is remembered is forgotten, as another process has done; its record is free. */
-void jobs_forget(struct jobs *jobs, struct job *job, struct op *op);
+void jobs_remove(struct jobs *jobs, struct job *job, struct op *op);
 /* Gives back what the record of a forgotten job still holds where queues are shared. */
 void jobs_give_back(struct job *job, struct op *op);
 /* Any job is no more, whatever it was; it must be in no list. */

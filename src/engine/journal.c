@@ -26,6 +26,7 @@ void journal_release(struct journal *journal)
         TAILQ_FOREACH (change, lists[i], link) {
             jobd_blob_unref(change->ending.outcome.output);
             jobd_blob_unref(change->ending.outcome.error);
+            jobd_blob_unref(change->ending.errors);
             extra_free(change->extra);
         }
     }

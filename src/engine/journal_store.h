@@ -36,6 +36,7 @@ struct job_record {
     /* An attempt that has not begun by then never does; 0: it does not expire. The second is the
      * same where it is an instant of the wall clock, else 0. */
     int64_t expiry_us, expiry_at_us;
+    int64_t keep_us; /* it is remembered so long when it has ended; 0: as long as others */
     const char *key; /* "": none; so also the next */
     const char *trace;
     const char *texts[JOBD_TEXTS];   /* "" or NULL: none */
@@ -58,6 +59,10 @@ struct job_record {
     int64_t expires_us; /* the lease */
     int64_t began_us;   /* its attempt, as its timeout counts */
     const struct jobd_blob *output, *error;
+    const struct jobd_blob *errors; /* of its last attempts, bytes for the engine alone */
+    int64_t errors_us;              /* when the last of them ended; 0: none */
+
+    int64_t ended_us; /* of one that comes back: when it ended, by the engine's clock */
 };
 
 enum row_kind {

@@ -20,10 +20,18 @@ static int64_t expires_us(const struct jobd *jobd, const struct jobd_put *put, i
     return usual_us > 0 ? later_us(now_us, usual_us) : 0;
 }
 
+/* How long it is remembered when it has ended; 0: as long as others. */
+static int64_t keep_us(const struct jobd *jobd, const struct jobd_put *put)
+{
+    bool own = put->terms != NULL && put->terms->keep_us != 0;
+    return own ? put->terms->keep_us : jobd->queues[put->queue].keep_us;
+}
+
 static bool needs_extras(const struct jobd *jobd, const struct jobd_put *put)
 {
-    return expires_us(jobd, put, 0) != 0 || put->timeout_us != 0 || put->trace != NULL ||
-           put->key != NULL || (put->terms != NULL && words_weight(put->terms->texts) > 0);
+    return expires_us(jobd, put, 0) != 0 || keep_us(jobd, put) != 0 || put->timeout_us != 0 ||
+           put->trace != NULL || put->key != NULL ||
+           (put->terms != NULL && words_weight(put->terms->texts) > 0);
 }
 
 /* One for each job, linked; NULL when they need none. 0 or -ENOMEM. */
@@ -41,6 +49,7 @@ static int extras_new(const struct jobd *jobd, const struct admission *admission
             return -ENOMEM;
         }
         one->expires_us = expires_us(jobd, put, now_us);
+        one->keep_us = keep_us(jobd, put);
         *extra = one;
     }
     return 0;

@@ -25,7 +25,8 @@ uint32_t queue_workers_max(const struct jobd_queue_config *config)
 bool queue_terms_sound(const struct jobd_queue_config *config)
 {
     return config->attempts <= JOBD_ATTEMPTS_MAX && config->timeout_us >= 0 &&
-           config->expires_us >= 0 && config->backoff_min_us >= 0 &&
+           (config->breaker_failures == 0 || config->breaker_us > 0) && config->expires_us >= 0 &&
+           config->keep_us >= 0 && config->backoff_min_us >= 0 &&
            config->backoff_max_us >= config->backoff_min_us;
 }
 
@@ -36,6 +37,7 @@ void queue_set_terms(struct queue *queue, const struct jobd_queue_config *config
     queue->backoff_min_us = config->backoff_min_us;
     queue->backoff_max_us = config->backoff_max_us;
     queue->expires_us = config->expires_us;
+    queue->keep_us = config->keep_us;
 }
 
 int queue_init(struct queue *queue, const struct jobd_queue_config *config, uint32_t running,
@@ -49,6 +51,8 @@ int queue_init(struct queue *queue, const struct jobd_queue_config *config, uint
     queue->workers_max = queue_workers_max(config);
     queue->room = queue_waiting_max(config) + running + leases_max;
     queue_set_terms(queue, config);
+    queue->breaker.failures = config->breaker_failures;
+    queue->breaker.every_us = config->breaker_us;
     TAILQ_INIT(&queue->scheduled);
     TAILQ_INIT(&queue->running);
     TAILQ_INIT(&queue->take_waiters);

@@ -12,6 +12,21 @@
 #include "engine/op.h"
 #include "jobd/queue.h"
 
+/* Private to breaker.c. */
+struct breaker {
+    uint32_t failures; /* in a row that open it; 0: there is none */
+    int64_t every_us;  /* from the end of a probe to the next, and from its beginning at least */
+    uint32_t in_a_row;
+    bool open;                     /* half-open included */
+    uint64_t probe;                /* the job that is it; 0: none */
+    int64_t probe_at_us;           /* not before then */
+    struct due due;                /* the same, in the engine's heap until then */
+    int64_t changed_us;            /* when it was opened or closed */
+    uint64_t opened;               /* so many times */
+    bool unsaid;                   /* that it was, in the log */
+    char error[JOBD_FAILURE_SIZE]; /* of the attempt that has opened it */
+};
+
 struct queue {
     char name[JOBD_QUEUE_NAME_MAX + 1];
     uint32_t capacity, workers;
@@ -19,8 +34,9 @@ struct queue {
     uint32_t room; /* jobs that wait or run at most, restored ones included */
     uint16_t attempts;
     int64_t timeout_us, backoff_min_us, backoff_max_us;
-    _Atomic int64_t expires_us; /* looked at without the lock: does a put need an extra? */
-    bool declared;              /* else it takes no jobs in and gives none out */
+    _Atomic int64_t expires_us, keep_us; /* looked at without the lock: does a put need an extra? */
+    struct breaker breaker;
+    bool declared; /* else it takes no jobs in and gives none out */
     bool paused;
     struct ring lanes[JOBD_PRIORITIES];
     struct job_list scheduled;
@@ -47,7 +63,7 @@ __attribute__((warn_unused_result)) int queue_init(struct queue *queue,
                                                    const struct jobd_queue_config *config,
                                                    uint32_t running, uint32_t leases_max);
 void queue_release(struct queue *queue);
-/* Are attempts, timeout, backoff and expiry possible ones? */
+/* Are attempts, timeout, backoff, breaker and expiry possible ones? */
 bool queue_terms_sound(const struct jobd_queue_config *config);
 void queue_set_terms(struct queue *queue, const struct jobd_queue_config *config);
 /* Jobs that wait at most, and workers, however it is resized. */

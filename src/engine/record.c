@@ -15,6 +15,7 @@ void record_describe_locked(const struct jobd *jobd, const struct job *job,
         .attempts = job->attempts,
         .created_us = job->created_us,
         .run_at_us = job->state == STATE_NEW && job->delayed ? job->ready_us : 0,
+        .keep_us = extra != NULL ? extra->keep_us : 0,
         .at_us = job->by_wall ? job->ready_us : 0,
         .timeout_us = extra != NULL ? extra->timeout_us : 0,
         .expiry_us = expires ? extra->expires_us : 0,
@@ -40,6 +41,8 @@ void record_describe_locked(const struct jobd *jobd, const struct job *job,
         .began_us = job->leased ? job->lease->began_us : 0,
         .output = extra != NULL ? extra->output : NULL,
         .error = extra != NULL ? extra->error : NULL,
+        .errors = extra != NULL ? extra->errors : NULL,
+        .errors_us = extra != NULL ? extra->errors_us : 0,
     };
     for (unsigned i = 0; extra != NULL && i < JOBD_TEXTS; i++)
         record->texts[i] = jobd_text(extra->words, (enum jobd_text)i);

@@ -24,8 +24,9 @@ bool restore_extra(const struct job_record *record, bool key_is_taken, struct jo
 {
     size_t key_size = strlen(record->key) + 1, trace_size = strlen(record->trace) + 1;
     *extra = NULL;
-    if (record->timeout_us == 0 && record->expiry_us == 0 && key_size == 1 && trace_size == 1 &&
-        record->output == NULL && record->error == NULL && words_weight(record->texts) == 0)
+    if (record->timeout_us == 0 && record->expiry_us == 0 && record->keep_us == 0 &&
+        key_size == 1 && trace_size == 1 && record->output == NULL && record->error == NULL &&
+        record->errors == NULL && words_weight(record->texts) == 0)
         return true;
     if (key_size > JOBD_KEY_SIZE || trace_size > JOBD_TRACE_SIZE)
         return false;
@@ -38,12 +39,16 @@ bool restore_extra(const struct job_record *record, bool key_is_taken, struct jo
     }
     (*extra)->timeout_us = record->timeout_us;
     (*extra)->expires_us = record->unexpiring ? 0 : record->expiry_us;
+    (*extra)->keep_us = record->keep_us;
+    (*extra)->forget_us = later_us(record->ended_us, record->keep_us);
     (*extra)->expires_by_wall = record->expiry_at_us != 0;
     if (!key_is_taken)
         memcpy((*extra)->key, record->key, key_size);
     memcpy((*extra)->trace, record->trace, trace_size);
     (*extra)->output = restore_blob(record->output);
     (*extra)->error = restore_blob(record->error);
+    (*extra)->errors = restore_blob(record->errors);
+    (*extra)->errors_us = record->errors_us;
     return true;
 }
 

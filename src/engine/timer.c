@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What becomes due: jobs that expire, delays, leases, deadlines of who waits. */
 #include "base/container.h"
+#include "engine/breaker.h"
 #include "engine/dispatch.h"
 #include "engine/expiry.h"
 #include "engine/lease.h"
@@ -19,6 +20,13 @@ static void on_delay_locked(struct op *op, struct due *due) REQUIRES(op->jobd->l
 static void on_lease_locked(struct op *op, struct due *due) REQUIRES(op->jobd->lock)
 {
     lease_expire_locked(op, container_of(due, struct lease, due));
+}
+
+static void on_probe_locked(struct op *op, struct due *due) REQUIRES(op->jobd->lock)
+{
+    struct queue *queue = container_of(due, struct queue, breaker.due);
+    breaker_due_locked(op, queue);
+    dispatch_locked(op, queue);
 }
 
 static void on_deadline_locked(struct op *op, struct due *due) REQUIRES(op->jobd->lock)
@@ -47,6 +55,7 @@ static int64_t tick_locked(struct op *op) REQUIRES(op->jobd->lock)
         void (*handle)(struct op *op, struct due *due);
     } rows[] = {{&op->jobd->delays, on_delay_locked},
                 {&op->jobd->leases.due, on_lease_locked},
+                {&op->jobd->probes, on_probe_locked},
                 {&op->jobd->deadlines, on_deadline_locked}};
     int left = OP_STEPS;
     expiry_tick_locked(op, &left); /* first: what is due for both never begins */

@@ -19,6 +19,7 @@
  * full it is: as many more than the capacity may wait as may run. */
 #include "engine/transition.h"
 
+#include "engine/breaker.h"
 #include "engine/job_info.h"
 #include "engine/touched.h"
 #include "engine/waiters.h"
@@ -243,13 +244,22 @@ void transition_start_locked(struct op *op, struct job *job, struct jobd_waiter 
     job->attempt++;
     taker->task = task_of(queue, job);
     job->leased = taker->lease_us > 0;
-    if (job->leased)
+    if (job->leased) {
         lease_locked(op, job, taker);
-    else
+    } else {
         job->holder = taker;
+        breaker_begun_locked(op, queue, job);
+    }
     TAILQ_INSERT_TAIL(&queue->running, job, link);
     histogram_add(&queue->waited, op->now_us - job->ready_us);
     rate_taken(&queue->rate, op->now_us);
+}
+
+/* There is a lease again: somebody may wait for one, in any queue. */
+static void look_everywhere_locked(struct op *op) REQUIRES(op->jobd->lock)
+{
+    for (uint32_t i = 0; i < op->jobd->queues_len && op->jobd->share != NULL; i++)
+        op->jobd->queues[i].dispatch_needed = op->jobd->dispatch_needed = true;
 }
 
 void transition_leave_running_locked(struct op *op, struct job *job)
@@ -261,9 +271,12 @@ void transition_leave_running_locked(struct op *op, struct job *job)
         queue->leased--;
         if (op->jobd->share != NULL && op->jobd->share->in_turn)
             share_touch_lease_locked(op, job->lease);
+        if (op->jobd->leases.held + 1 == op->jobd->leases.max)
+            look_everywhere_locked(op);
     } else {
         queue->end_pending -= job->commit_pending;
         queue->elsewhere -= job->elsewhere;
+        breaker_left(queue, job);
     }
     job->leased = job->elsewhere = job->commit_pending = job->requeue_on_stop = false;
     job->start_pending = false;

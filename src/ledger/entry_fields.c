@@ -84,6 +84,9 @@ const struct field entry_fields[] = {
     FIELD(48, record.by_wall, JOB),
     FIELD(49, record.expired, JOB),
     FIELD(50, record.unexpiring, JOB),
+    FIELD(51, record.keep_us, JOB | ONCE),
+    FIELD(52, record.errors, JOB),
+    MOMENT(53, record.errors_us, JOB),
 };
 
 const size_t entry_fields_len = sizeof entry_fields / sizeof entry_fields[0];

@@ -476,6 +476,7 @@ enum http_end http_client_post(struct http_client *line, struct jobd_blob *paylo
         end = converse(line, until_us, stop_fd, &code);
     }
     answer->asked = line->phase == ASKED;
+    answer->silent = line->coming.fields_bytes == 0;
     if (end == HTTP_ENDED)
         take_answer(line, code, answer);
     return end;

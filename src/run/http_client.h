@@ -31,6 +31,7 @@ struct http_answer {
     size_t size;        /* of a 2xx answer as much as is wanted, of others HTTP_ERROR_BYTES */
     bool cut;           /* there was more */
     bool asked;         /* there was a connection */
+    bool silent;        /* nothing of an answer has come */
     bool says_when;     /* it has a Retry-After that can be read */
     int64_t wait_for_s; /* until then, from 0 to HTTP_RETRY_AFTER_MAX_S */
 };

@@ -296,6 +296,7 @@ static void fail_late(struct jobd_outcome *outcome, int64_t timeout_us, bool ask
     snprintf(text, sizeof text, "no %s within %" PRId64 " ms",
              asked ? "complete response" : "connection", ms);
     fail(outcome, text, "", 0);
+    outcome->down = true;
 }
 
 static void take_output(struct jobd_outcome *outcome, const struct http_answer *answer)
@@ -318,6 +319,13 @@ static bool may_pass(const struct http_answer *answer)
            (status == 403 && answer->says_when);
 }
 
+/* Neither is it the service that answers so, but what stands in front of it. */
+static bool is_down(const struct http_answer *answer)
+{
+    long status = answer->status;
+    return status == 0 ? answer->silent : status >= 502 && status <= 504;
+}
+
 static void fail_with(struct jobd_outcome *outcome, const struct http_answer *answer)
 {
     char text[160];
@@ -336,6 +344,7 @@ static void judge(struct jobd_outcome *outcome, const struct http_answer *answer
         take_output(outcome, answer);
     else
         fail_with(outcome, answer);
+    outcome->down = outcome->state == JOBD_FAILED && is_down(answer);
 }
 
 void post_attempt(const struct jobd_task *task, struct jobd_outcome *outcome, struct post *post,

@@ -17,6 +17,9 @@
  *     within 256 KiB of fields
  *     any other                       failed for good; redirects are not followed
  *
+ * It says that the service is down where there is no connection or nothing comes back over it, the
+ * time is over, or the status is 502, 503 or 504.
+ *
  * With a key it is signed too: webhook-id, which is `jobd-` and the job's id, webhook-timestamp and
  * webhook-signature (webhook_sign.h).
  *

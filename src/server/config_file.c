@@ -73,7 +73,7 @@ static bool same_key(const char *key, const char *name)
 static bool may_stand(const struct option_spec *spec, bool in_queue)
 {
     return spec->type->json != 0 && (spec->flags & OPTION_NOT_IN_FILE) == 0 &&
-           (!in_queue || spec->target == OF_QUEUE);
+           (in_queue ? spec->target == OF_QUEUE : (spec->flags & OPTION_IN_QUEUE) == 0);
 }
 
 static bool unknown_key(const struct reader *reader, const char *place, bool in_queue)

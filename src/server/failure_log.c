@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "server/failure_log.h"
 
+#include <errno.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -103,6 +105,28 @@ static void write_failures(struct jobd *jobd, struct paces *paces)
     } while (len == BATCH);
 }
 
+/* A service went away, or is back. `down_since_us` has one for each queue; 0: not known. */
+static void write_breakers(struct jobd *jobd, int64_t *down_since_us)
+{
+    struct jobd_breaker change;
+    while (jobd_breaker_change(jobd, &change)) {
+        const char *queue = jobd_queue_name(jobd, change.queue);
+        char error[2 * JOBD_FAILURE_SIZE];
+        int64_t *since_us = &down_since_us[change.queue];
+        if (change.open)
+            log_line(LOG_WARN,
+                     "queue %s: its service is down, %u failed %s in a row: its jobs wait, and one "
+                     "tries every %lld ms: %s",
+                     queue, change.failures, text_plural(change.failures, "attempt", "attempts"),
+                     (long long)change.every_us / 1000,
+                     text_printable(change.error, error, sizeof error));
+        else
+            log_line(LOG_WARN, "queue %s: its service answers again after %lld s", queue,
+                     (long long)((change.at_us - *since_us) / CLOCK_SECOND_US));
+        *since_us = change.open ? change.at_us : 0;
+    }
+}
+
 /* ---- the thread */
 
 static void poke(void *context)
@@ -138,6 +162,7 @@ static void *run(void *context)
         mutex_lock(&log->lock);
         go_on = wait_locked(log, next_us);
         mutex_unlock(&log->lock);
+        write_breakers(log->jobd, log->down_since_us);
         write_failures(log->jobd, &paces);
         next_us = write_rest(&paces, clock_now_us(), !go_on);
     }
@@ -166,6 +191,9 @@ int failure_log_init(struct failure_log *log, struct jobd_config *config)
 int failure_log_start(struct failure_log *log, struct jobd *jobd)
 {
     log->jobd = jobd;
+    log->down_since_us = calloc(jobd_queues_len(jobd), sizeof *log->down_since_us);
+    if (log->down_since_us == NULL)
+        return -ENOMEM;
     int error = thread_start(&log->thread, run, log);
     log->started = error == 0;
     return error;
@@ -187,6 +215,7 @@ void failure_log_release(struct failure_log *log)
 {
     if (!log->made)
         return;
+    free(log->down_since_us);
     condition_release(&log->changed);
     mutex_release(&log->lock);
     log->made = false;

@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/lock.h"
 
@@ -18,6 +19,7 @@ struct failure_log {
     bool poked GUARDED_BY(lock), over GUARDED_BY(lock);
     bool made, started;
     struct jobd *jobd;
+    int64_t *down_since_us; /* of each queue: since its service was said to be down */
     pthread_t thread;
 };
 

@@ -222,6 +222,22 @@ static bool parse_span(const struct option_spec *spec, const char *text, void *v
            span->min_us <= span->max_us && (uint64_t)span->max_us <= spec->max;
 }
 
+static bool parse_breaker(const struct option_spec *spec, const char *text, void *value)
+{
+    struct breaker_terms *breaker = value, read;
+    char first[8];
+    const char *slash = strchr(text, '/');
+    if (slash == NULL || (size_t)(slash - text) >= sizeof first)
+        return false;
+    snprintf(first, sizeof first, "%.*s", (int)(slash - text), text);
+    if (!text_to_number(first, 1000, &read.failures) || read.failures == 0 ||
+        !text_to_duration(slash + 1, &read.probe_us) || read.probe_us < (int64_t)SECOND / 100 ||
+        (uint64_t)read.probe_us > spec->max)
+        return false;
+    *breaker = read;
+    return true;
+}
+
 /* ---- words */
 
 static bool parse_choice(const struct option_spec *spec, const char *text, void *value)
@@ -334,6 +350,12 @@ const struct option_type type_span = {
     .in_json = "a string like \"1s..5m\"",
     .parse = parse_span,
     .expected = "two durations like 1s..5m, the second not less than the first"};
+const struct option_type type_breaker = {
+    .size = sizeof(struct breaker_terms),
+    .json = JSON_STRING,
+    .in_json = "a string like \"5/30s\"",
+    .parse = parse_breaker,
+    .expected = "a number of failures from 1 to 1000 and a time from 10ms to 1d, like 5/30s"};
 const struct option_type type_choice = {.size = sizeof(unsigned),
                                         .json = JSON_STRING,
                                         .in_json = "a string",

@@ -47,6 +47,7 @@ extern const struct option_type type_number;    /* uint64_t, from min to max */
 extern const struct option_type type_size;      /* uint64_t bytes, from min to max */
 extern const struct option_type type_duration;  /* int64_t microseconds, from min to max */
 extern const struct option_type type_span;      /* struct span, up to max */
+extern const struct option_type type_breaker;   /* struct breaker_terms, up to max */
 extern const struct option_type type_choice;    /* unsigned, an index of choices */
 extern const struct option_type type_mode;      /* unsigned: the permissions of a file */
 extern const struct option_type type_flag;      /* bool */
@@ -62,8 +63,9 @@ enum option_flag {
     OPTION_RUNNER = 8,   /* what runs the jobs of a queue: a row of the same name in runner.c */
     OPTION_PROGRAM = 16, /* a server without it starts no program: the sandbox sees to that */
     OPTION_NOT_IN_FILE = 32,
-    OPTION_KEY = 128,     /* only a key of the file: no option, no variable, not in the help */
-    OPTION_NOT_EMPTY = 64 /* an empty variable is a mistake, not a variable that is not set */
+    OPTION_KEY = 128,      /* only a key of the file: no option, no variable, not in the help */
+    OPTION_IN_QUEUE = 256, /* only in the object of a queue: may have the name of another row */
+    OPTION_NOT_EMPTY = 64  /* an empty variable is a mistake, not a variable that is not set */
 };
 
 /* A row of the table in options.c. */

@@ -118,6 +118,8 @@ static const struct option_spec table[] = {
      .help = "the service's unix socket"},
     {"ca", .type = &type_file, QUEUE(ca), .flags = OPTION_LIVE | OPTION_KEY | OPTION_REREAD,
      .runner = "post", .help = "the certificates to trust"},
+    {"breaker", .type = &type_breaker, QUEUE(breaker), .flags = OPTION_LIVE | OPTION_KEY,
+     .runner = "post", .max = DAY, .help = "when jobs wait for a service that is down"},
     {"data", .letter = 'd', .type = &type_data, SERVER(data), .argument = "DIR|URL",
      .unset = "memory only", .heading = "What is kept",
      .help = "keep jobs on disk in this directory, or in postgres://...",
@@ -149,6 +151,9 @@ static const struct option_spec table[] = {
      .help = "done jobs to remember of each queue, as many failed, as many cancelled ones",
      .more = "How many done jobs to remember of each queue; also how many failed and how many "
              "cancelled ones."},
+    {"keep", .type = &type_duration, QUEUE(keep_us),
+     .flags = OPTION_LIVE | OPTION_KEY | OPTION_IN_QUEUE, .min = 1000, .max = 365 * DAY,
+     .help = "how long an ended job is remembered at most"},
     {"output-limit", .type = &type_size, SERVER(output_max_bytes), .max = GIB, .argument = "SIZE",
      .default_value = "64KiB", .help = "bytes of a job's output to keep",
      .more =

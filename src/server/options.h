@@ -25,7 +25,7 @@ struct niceness {
 };
 
 /* After so many failures in a row one job a time tries again. 0: none. */
-struct breaker {
+struct breaker_terms {
     uint64_t failures;
     int64_t probe_us;
 };
@@ -44,7 +44,8 @@ struct queue_options {
     uint64_t attempts;
     int64_t timeout_us; /* 0: none */
     struct span backoff;
-    int64_t expires_us;
+    struct breaker_terms breaker;
+    int64_t expires_us, keep_us;
     char *post;     /* a URL, or NULL */
     char **command; /* NULL at the end, or NULL */
     int64_t kill_after_us;

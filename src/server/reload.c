@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/problem.h"
 #include "base/verify.h"
@@ -43,7 +44,10 @@ void queue_terms(const struct queue_options *queue, struct jobd_queue_config *co
     config->timeout_us = queue->timeout_us;
     config->backoff_min_us = queue->backoff.min_us;
     config->backoff_max_us = queue->backoff.max_us;
+    config->breaker_failures = (uint32_t)queue->breaker.failures;
+    config->breaker_us = queue->breaker.probe_us;
     config->expires_us = queue->expires_us;
+    config->keep_us = queue->keep_us;
 }
 
 static void note(void *context, const char *option, bool live)
@@ -215,8 +219,8 @@ static void change_queue(struct server *server, uint32_t index, struct queue_opt
         return;
     runner_change(server->runners[index], version);
     queue_terms(fresh, &terms);
-    verify(jobd_queue_change(server->jobd, jobd_queue_named(server->jobd, queue->name), &terms) ==
-           0);
+    verify(jobd_queue_change(server->jobd, jobd_queue_named(server->jobd, queue->name), &terms,
+                             clock_now_us()) == 0);
     options_swap_live(queue, fresh);
     if (differences.live.used > 0)
         log_info("SIGHUP: queue %s: changed: %s", queue->name, differences.live.text);

@@ -43,6 +43,7 @@ static const struct column job_columns[] = {
     {"at", FIELD(at_us)},
     {"expiry", FIELD(expiry_us)},
     {"expiry_at", FIELD(expiry_at_us)},
+    {"keep", FIELD(keep_us)},
 };
 
 static const struct column progress_columns[] = {
@@ -61,6 +62,8 @@ static const struct column progress_columns[] = {
     {"error", BLOB(error), COLUMN_TEXT_BLOB},
     {"crc", 0, COLUMN_CRC},
     {"began", FIELD(began_us)}, /* 0: as started */
+    {"errors", BLOB(errors), COLUMN_BLOB},
+    {"errors_at", FIELD(errors_us)},
 };
 
 static const struct {
@@ -89,6 +92,7 @@ static const char *declaration(const struct column *column)
         return "TEXT";
     case COLUMN_TYPED_BLOB:
     case COLUMN_TEXT_BLOB:
+    case COLUMN_BLOB:
         return "BLOB";
     case COLUMN_U8:
     case COLUMN_U32:
@@ -199,6 +203,7 @@ static struct value value_of(const struct column *column, const struct job_recor
         return blob != NULL ? text(blob->type) : (struct value){.kind = VALUE_NULL};
     case COLUMN_TYPED_BLOB:
     case COLUMN_TEXT_BLOB:
+    case COLUMN_BLOB:
         blob = *(const struct jobd_blob *const *)field;
         if (blob != NULL)
             return (struct value){.kind = VALUE_BYTES, .bytes = blob->bytes, .size = blob->size};
@@ -343,6 +348,8 @@ static bool read_field(const struct column *column, sqlite3_stmt *row, int at,
         return read_blob(row, at, text_at(row, at - 1), field);
     case COLUMN_TEXT_BLOB:
         return read_blob(row, at, TYPE_TEXT, field);
+    case COLUMN_BLOB:
+        return read_blob(row, at, NULL, field);
     case COLUMN_BLOB_TYPE:
     case COLUMN_CRC:
         break;
@@ -363,7 +370,8 @@ void columns_release(const struct table *table, struct job_record *record)
 {
     for (int i = 0; i < table->len; i++) {
         const struct column *column = &table->columns[i];
-        if (column->kind != COLUMN_TYPED_BLOB && column->kind != COLUMN_TEXT_BLOB)
+        if (column->kind != COLUMN_TYPED_BLOB && column->kind != COLUMN_TEXT_BLOB &&
+            column->kind != COLUMN_BLOB)
             continue;
         const struct jobd_blob **blob = field_to_fill(record, column->offset);
         struct jobd_blob *own;

@@ -34,6 +34,7 @@ enum column_kind {
     COLUMN_BLOB_TYPE,  /* the media type of the blob in the next column */
     COLUMN_TYPED_BLOB, /* whose media type is the column before */
     COLUMN_TEXT_BLOB,  /* text, whatever its blob says */
+    COLUMN_BLOB,       /* of no type */
     COLUMN_CRC         /* of the record; no field */
 };
 

@@ -62,7 +62,10 @@ static const char *const migrations[] = {
      "ALTER TABLE job ADD COLUMN tags TEXT NOT NULL DEFAULT '';"
      "ALTER TABLE job ADD COLUMN at INTEGER NOT NULL DEFAULT 0;"
      "ALTER TABLE job ADD COLUMN expiry INTEGER NOT NULL DEFAULT 0;"
-     "ALTER TABLE job ADD COLUMN expiry_at INTEGER NOT NULL DEFAULT 0"),
+     "ALTER TABLE job ADD COLUMN expiry_at INTEGER NOT NULL DEFAULT 0;"
+     "ALTER TABLE job ADD COLUMN keep INTEGER NOT NULL DEFAULT 0;"
+     "ALTER TABLE progress ADD COLUMN errors BLOB;"
+     "ALTER TABLE progress ADD COLUMN errors_at INTEGER NOT NULL DEFAULT 0"),
 };
 
 enum { VERSION = sizeof migrations / sizeof migrations[0] };

@@ -135,15 +135,23 @@ static bool make_paths(struct store *store, const char *directory)
            asprintf(&store->ballast_path, "%s/ballast", directory) > 0;
 }
 
-/* Nothing that somebody else has put there is written to. */
-static bool check_files(const struct store *store, struct problem *problem)
+/* Nothing that somebody else has put there is written to, or waited for. SQLite looks for a journal
+ * before there is a log. */
+static bool check_files(const struct store *store, const char *directory, struct problem *problem)
 {
+    static const char *const names[] = {"jobd.db", "jobd.db-wal", "jobd.db-journal", "ballast"};
     struct stat folder;
+    bool good = true;
     if (fstat(store->folder, &folder) != 0)
-        return problem_set(problem, "%s: %s", store->path, strerror(errno));
-    return files_check(store->path, folder.st_uid, problem) &&
-           files_check(store->log_path, folder.st_uid, problem) &&
-           files_check(store->ballast_path, folder.st_uid, problem);
+        return problem_set(problem, "%s: %s", directory, strerror(errno));
+    for (size_t i = 0; i < sizeof names / sizeof names[0] && good; i++) {
+        char *path;
+        if (asprintf(&path, "%s/%s", directory, names[i]) < 0)
+            return problem_set(problem, "%s: out of memory", directory);
+        good = files_check(path, folder.st_uid, problem);
+        free(path);
+    }
+    return good;
 }
 
 /* The file is as it should be, and knows from now on that it has a log. */
@@ -169,7 +177,7 @@ static bool open_all(struct store *store, const char *directory, struct problem 
         return false;
     if (!make_paths(store, directory))
         return problem_set(problem, "%s: out of memory", directory);
-    if (!check_files(store, problem))
+    if (!check_files(store, directory, problem))
         return false;
     if (stat(store->path, &file) == 0 && file.st_size > CHECK_IS_LONG_BYTES)
         log_info("%s: checking %lld MiB", store->path, (long long)file.st_size >> 20);

@@ -81,6 +81,7 @@ struct job_record times_to_disk(const struct times *times, const struct job_reco
     on_disk.created_us = to_wall(times, record->created_us);
     on_disk.started_us = to_wall(times, record->started_us);
     on_disk.finished_us = to_wall(times, record->finished_us);
+    on_disk.errors_us = to_wall(times, record->errors_us);
     on_disk.run_at_us = by_clock(record->run_at_us, times->database_ahead_us);
     on_disk.at_us = by_clock(record->at_us, times->wall_ahead_us);
     on_disk.expiry_us = by_clock(record->expiry_us, times->database_ahead_us);
@@ -113,6 +114,7 @@ struct job_record times_from_disk(const struct times *times, const struct job_re
     back.created_us = -record->created_us;
     back.started_us = -record->started_us;
     back.finished_us = -record->finished_us;
+    back.errors_us = -record->errors_us;
     back.run_at_us = by_clock(record->run_at_us, -times->database_ahead_us);
     back.ready_us = by_clock(record->ready_us, -times->database_ahead_us);
     back.at_us = by_clock(record->at_us, -times->wall_ahead_us);
@@ -122,6 +124,7 @@ struct job_record times_from_disk(const struct times *times, const struct job_re
     back.expiry_at_us = by_clock(record->expiry_at_us, -times->wall_ahead_us);
     if (record->expiry_at_us != 0 && !times->wall_back)
         back.expiry_us = back.expiry_at_us;
+    back.ended_us = record->finished_us != 0 ? so_long_ago(times, record->finished_us) : 0;
     back.expires_us = lease_end(times, record);
     back.began_us = by_clock(record->began_us, -times->serving_ahead_us);
     if (!record->delayed && record->ready_us == 0)

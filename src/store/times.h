@@ -3,7 +3,8 @@
  * it began, and the wall clock may be wrong, stepped, or stand still meanwhile. So each kind has a
  * clock of its own:
  *
- *     created, started, finished   the wall clock as it was when it was written
+ *     created, started, finished, errors
+ *                                  the wall clock as it was when it was written
  *     run_at, ready, expiry        the database's clock
  *     at, expiry_at                the wall clock, and run_at or expiry beside it
  *     expires, began               the serving clock

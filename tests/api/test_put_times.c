@@ -154,6 +154,36 @@ static void what_is_no_expiry_is_refused(void **state)
     client_free(client);
 }
 
+/* ---- keep */
+
+static void await_forgotten(struct client *client, uint64_t id)
+{
+    char path[64];
+    int64_t deadline_ms = now_ms() + PATIENCE_MS;
+    snprintf(path, sizeof path, "/jobs/%llu", (unsigned long long)id);
+    while (client_get(client, path)->status != 404)
+        look_again(deadline_ms, "a job to be forgotten");
+}
+
+static void a_job_is_kept_for_some_time(void **state)
+{
+    const char *config = temporary_file(
+        "keep.json",
+        "{\"keep\": 10, \"queues\": {\"default\": {}, \"brief\": {\"keep\": \"1ms\"}}}");
+    struct server *server = server_start("--sleep", "0ms", "-c", config);
+    struct client *client = client_new(server);
+    (void)state;
+    uint64_t usual = client_put(client, "/do"), lasts = client_put(client, "/do/brief?keep=1h");
+    await_forgotten(client, client_put(client, "/do?keep=1ms"));
+    await_forgotten(client, client_put(client, "/do/brief"));
+    client_await_state(client, usual, "done");
+    client_await_state(client, lasts, "done");
+    assert_answer(client_post(client, "/do?keep=0s"), 400,
+                  "invalid keep: expected a duration from 1ms, like 30s, 5m, 2h or 7d\n");
+    assert_answer(client_post(client, "/do?keep=10"), 400, NULL);
+    client_free(client);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_teardown(name, server_stop_all)
@@ -161,7 +191,7 @@ int main(void)
         TEST(an_instant_is_waited_for),      TEST(an_instant_comes),
         TEST(what_is_no_instant_is_refused), TEST(a_job_expires),
         TEST(who_waits_for_it_is_told),      TEST(a_queue_has_a_usual_expiry),
-        TEST(what_is_no_expiry_is_refused),
+        TEST(what_is_no_expiry_is_refused),  TEST(a_job_is_kept_for_some_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,8 +2,8 @@
 # The static file: needs no other, is small, and does all its work in a root that holds nothing else.
 # tests/check/static.sh FILE MAX_BYTES, as root for chroot.
 file=$1 max=$2 failed=0
-root=$(mktemp -d) server=''
-trap '[ -z "$server" ] || kill "$server" 2>/dev/null; wait; rm -rf "$root"' EXIT
+root=$(mktemp -d) server='' service=''
+trap '[ -z "$server$service" ] || kill $server $service 2>/dev/null; wait; rm -rf "$root"' EXIT
 
 check() { # what, and a command that must succeed
     what=$1
@@ -65,6 +65,37 @@ with socket.create_connection(("127.0.0.1", int(sys.argv[1])), 10) as jobd:
     print(jobd.makefile("rb").read(12).decode())' "${address##*:}")" = 'HTTP/1.1 400' ]
 }
 
+# Answers each request with `thanks`; two queues know it, one of them its certificate.
+start_tls() {
+    mkdir "$root/etc" && echo '127.0.0.1 localhost' >"$root/etc/hosts" &&
+        openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost \
+            -addext subjectAltName=DNS:localhost -keyout "$root/pem" -out "$root/crt" 2>/dev/null || return
+    mkfifo "$root.port"
+    python3 -c 'import http.server, ssl, sys
+class Thanks(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(200)
+        self.send_header("Content-Length", "6")
+        self.end_headers()
+        self.wfile.write(b"thanks")
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Thanks)
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain(sys.argv[1], sys.argv[2])
+server.socket = context.wrap_socket(server.socket, server_side=True)
+open(sys.argv[3], "w").write("%d\n" % server.server_port)
+server.serve_forever()' "$root/crt" "$root/pem" "$root.port" 2>/dev/null &
+    service=$!
+    read -r port <"$root.port"
+    rm "$root.port"
+    cat >"$root/jobd.json" <<END
+{"queues": {"default": {"post": "https://localhost:$port/", "ca": "/crt"},
+            "other": {"post": "https://localhost:$port/"}}}
+END
+    start -c /jobd.json
+}
+distrusts() { curl -s "$address/do/other" -H 'Prefer: wait=10' -d x | grep -q certificate; }
+
 cp "$file" "$root/jobd"
 check 'needs no other file' needs_nothing
 check "has at most $max bytes" is_small
@@ -84,7 +115,12 @@ check 'posts' waits queued
 check 'drains' stop
 server=$web
 check 'drains' stop
-check 'says that it has no TLS' no_tls
+check 'starts with a service over TLS' start_tls
+check 'trusts its certificate' waits thanks
+check 'trusts no other' distrusts
+check 'drains' stop
+{ kill "$service" && wait "$service"; } 2>/dev/null
+check 'says that it serves no TLS' no_tls
 check 'starts again' start
 check 'refuses a folded line' refuses 'X: a\r\n b'
 check 'refuses a NUL' refuses 'X: a\0b'

@@ -47,6 +47,9 @@ static void keep_progress(struct kept *kept, const struct job_record *record)
     own->began_us = record->began_us;
     replace(&kept->output, record->output);
     replace(&kept->error, record->error);
+    replace(&kept->errors, record->errors);
+    own->errors = kept->errors;
+    own->errors_us = record->errors_us;
     own->output = kept->output;
     own->error = kept->error;
 }
@@ -56,6 +59,7 @@ static void forget(struct kept *kept)
     jobd_blob_unref(kept->payload);
     jobd_blob_unref(kept->output);
     jobd_blob_unref(kept->error);
+    jobd_blob_unref(kept->errors);
     memset(kept, 0, sizeof *kept);
 }
 
@@ -69,6 +73,7 @@ static void remember_for_undo(uint64_t id)
     copy->payload = share(copy->payload);
     copy->output = share(copy->output);
     copy->error = share(copy->error);
+    copy->errors = share(copy->errors);
     disk.undo[id] = copy;
 }
 
@@ -191,7 +196,12 @@ struct jobd *disk_open_engine(uint32_t capacity, uint32_t restored, uint64_t fir
     struct jobd *jobd = NULL;
     struct jobd_queue_config queues[QUEUES] = {
         {.name = "one", .capacity = capacity, .workers = WORKERS, .attempts = 1},
-        {.name = "two", .capacity = capacity, .workers = WORKERS, .attempts = 3},
+        {.name = "two",
+         .capacity = capacity,
+         .workers = WORKERS,
+         .attempts = 3,
+         .breaker_failures = 2,
+         .breaker_us = 500},
     };
     queues[0].restored = queues[1].restored = restored;
     if (disk.two_undeclared)

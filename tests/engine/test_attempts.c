@@ -203,7 +203,7 @@ static void test_terms_can_change(void **state)
     (void)state;
     assert_int_equal(put(jobd, 1), JOBD_OK);
     take(jobd, &early, 1);
-    assert_int_equal(jobd_queue_change(jobd, 0, &terms), 0);
+    assert_int_equal(jobd_queue_change(jobd, 0, &terms, 0), 0);
     assert_int_equal(put(jobd, 2), JOBD_OK);
     take(jobd, &late, 2);
     assert_int_equal(early.waiter.task.timeout_us, 0);
@@ -216,10 +216,10 @@ static void test_terms_can_change(void **state)
     assert_int_equal(info.attempts, 3);
     assert_int_equal(info.run_at_us, 2 * SECOND + 3);
     terms.backoff_max_us = SECOND;
-    assert_int_equal(jobd_queue_change(jobd, 0, &terms), -EINVAL);
+    assert_int_equal(jobd_queue_change(jobd, 0, &terms, 0), -EINVAL);
     terms.backoff_max_us = 2 * SECOND;
     terms.attempts = JOBD_ATTEMPTS_MAX + 1;
-    assert_int_equal(jobd_queue_change(jobd, 0, &terms), -EINVAL);
+    assert_int_equal(jobd_queue_change(jobd, 0, &terms, 0), -EINVAL);
     check_engine(jobd);
     jobd_free(jobd);
 }

@@ -326,6 +326,30 @@ static void test_an_instant_is_of_the_wall_clock(void **state)
     }
 }
 
+/* How long it is remembered goes on while nobody serves. */
+static void test_an_end_is_kept_for_some_time(void **state)
+{
+    const struct jobd_terms terms = {.keep_us = 1000};
+    struct jobd_receipt receipt;
+    (void)state;
+    for (int64_t away_us = 0; away_us < 2000; away_us += 1900) {
+        struct jobd *jobd = disk_restore(1, 5000);
+        const struct jobd_put put = {.terms = &terms};
+        assert_int_equal(jobd_put(jobd, &put, NULL, 5000, &receipt), JOBD_OK);
+        disk_write_all(jobd, 5000);
+        assert_int_equal(jobd_cancel(jobd, receipt.id, NULL, 5100), JOBD_OK);
+        disk_write_all(jobd, 5100);
+        jobd_free(jobd);
+        jobd = disk_restore(100, 5200 + away_us);
+        assert_int_equal(jobd_tick(jobd, 5200 + away_us), away_us > 0 ? JOBD_NEVER : 6100);
+        assert_int_equal(state_of(jobd, receipt.id), away_us > 0 ? JOBD_STATES : JOBD_CANCELLED);
+        disk_write_all(jobd, 7000);
+        assert_int_equal(disk.jobs[receipt.id].there, away_us == 0);
+        jobd_free(jobd);
+        disk_clear();
+    }
+}
+
 /* On a slow disk a lease is told of late, and lasts from then on. */
 static void test_a_lease_counts_from_when_it_is_told(void **state)
 {
@@ -537,6 +561,7 @@ int main(void)
         cmocka_unit_test(test_an_attempt_that_the_server_did_not_survive),
         cmocka_unit_test(test_a_clock_that_was_ahead),
         cmocka_unit_test(test_an_instant_is_of_the_wall_clock),
+        cmocka_unit_test(test_an_end_is_kept_for_some_time),
         cmocka_unit_test(test_a_lease_counts_from_when_it_is_told),
         cmocka_unit_test(test_giving_up_puts_back),
         cmocka_unit_test(test_a_purge_is_written_whole),

@@ -95,7 +95,8 @@ static void do_put(struct world *world, struct person *who)
         put.at_us = world->now_us + some_us(world, 50) - some_us(world, 10);
     }
     const struct jobd_terms terms = {.expires_us = world->now_us + 1 + some_us(world, 60),
-                                     .expires_by_wall = below(world, 3) == 0};
+                                     .expires_by_wall = below(world, 3) == 0,
+                                     .keep_us = below(world, 2) == 0 ? 1 + some_us(world, 100) : 0};
     put.terms = below(world, 4) == 0 ? &terms : NULL;
     snprintf(key, sizeof key, "k%u", below(world, 6));
     if (below(world, 5) == 0) {
@@ -128,6 +129,7 @@ static struct jobd_outcome any_outcome(struct world *world)
 {
     struct jobd_outcome outcome = {.state = below(world, 2) == 0 ? JOBD_DONE : JOBD_FAILED};
     outcome.for_good = below(world, 3) == 0;
+    outcome.down = outcome.state == JOBD_FAILED && below(world, 3) > 0;
     outcome.output = below(world, 3) == 0 ? jobd_blob_text("output") : NULL;
     outcome.error = outcome.state == JOBD_FAILED ? jobd_blob_text("error") : NULL;
     return outcome;
@@ -293,6 +295,11 @@ static void check_restored(struct world *world)
         verify(jobd_get_blob(world->jobd, id, JOBD_PAYLOAD, &payload) == JOBD_OK);
         verify(payload == kept->payload);
         jobd_blob_unref(payload);
+        struct jobd_blob *errors;
+        int64_t last_us;
+        verify(jobd_get_errors(world->jobd, id, &errors, &last_us) == JOBD_OK);
+        verify(errors == kept->errors && (errors == NULL || last_us == -kept->record.errors_us));
+        jobd_blob_unref(errors);
     }
 }
 

@@ -70,15 +70,17 @@ static void dead_letters_outlive_a_purge_elsewhere(void **state)
 
 static void dead_letters_are_forgotten_last(void **state)
 {
-    struct jobd *jobd = open_two(100, 1000);
+    enum { MEMORY = 2000 };
+    struct jobd *jobd = open_two(100, MEMORY);
     (void)state;
     uint64_t failed = ended(jobd, JOBD_FAILED, 100, 1);
+    size_t room = MEMORY - jobd_memory(jobd);
     for (int i = 0; i < 50; i++)
         (void)ended(jobd, i % 2 == 0 ? JOBD_DONE : JOBD_CANCELLED, 100, 2);
     assert_int_equal(state_of(jobd, failed), JOBD_FAILED);
-    (void)put_into(jobd, (struct jobd_put){.payload = jobd_blob_new(850, NULL)}, 3);
+    (void)put_into(jobd, (struct jobd_put){.payload = jobd_blob_new(room, NULL)}, 3);
     assert_int_equal(state_of(jobd, failed), JOBD_FAILED);
-    (void)put_into(jobd, (struct jobd_put){.payload = jobd_blob_new(120, NULL)}, 3);
+    (void)put_into(jobd, (struct jobd_put){.payload = jobd_blob_new(1, NULL)}, 3);
     assert_int_equal(state_of(jobd, failed), JOBD_STATES); /* nothing else was left */
     jobd_free(jobd);
 }

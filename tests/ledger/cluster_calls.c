@@ -168,6 +168,8 @@ static void some_terms(struct cluster *cluster, struct jobd_terms *terms)
     if (below(cluster, 2) == 0)
         terms->expires_us = cluster->now_us + 1 + below(cluster, 9000);
     if (below(cluster, 2) == 0)
+        terms->keep_us = 1 + below(cluster, 90000);
+    if (below(cluster, 2) == 0)
         terms->texts[JOBD_GROUP] = "somebody";
     if (below(cluster, 2) == 0)
         terms->texts[JOBD_TAGS] = "one\nother\n";

@@ -34,6 +34,8 @@ static void compare_records(const struct job_record *one, const struct job_recor
     verify(one->exit_code == other->exit_code && strcmp(one->token, other->token) == 0);
     verify(one->expires_us == other->expires_us && one->began_us == other->began_us);
     verify(one->expiry_us == other->expiry_us && one->expiry_at_us == other->expiry_at_us);
+    verify(one->keep_us == other->keep_us && one->errors_us == other->errors_us);
+    verify(same_blob(one->errors, other->errors));
     verify(one->at_us == other->at_us && one->by_wall == other->by_wall);
     verify(one->expired == other->expired && one->unexpiring == other->unexpiring);
     for (unsigned i = 0; i < JOBD_TEXTS; i++)
@@ -138,8 +140,8 @@ void cluster_compare(struct jobd *one, struct jobd *other)
     compare_jobs(one, other);
     for (uint32_t i = 0; i < one->queues_len; i++)
         compare_queues(one, other, i);
-    compare_lists(TAILQ_FIRST(&one->jobs.by_age[0]), TAILQ_FIRST(&other->jobs.by_age[0]), true);
-    compare_lists(TAILQ_FIRST(&one->jobs.by_age[1]), TAILQ_FIRST(&other->jobs.by_age[1]), true);
+    for (unsigned i = 0; i < AGES; i++)
+        compare_lists(TAILQ_FIRST(&one->jobs.by_age[i]), TAILQ_FIRST(&other->jobs.by_age[i]), true);
     compare_leases(one, other);
     verify(one->jobs.memory == other->jobs.memory);
     verify(one->jobs.memory_living == other->jobs.memory_living);

@@ -159,10 +159,12 @@ static void a_unix_socket(void **state)
 
 static void certificates_of_our_own(void **state)
 {
-    char command[TEXT_SIZE], keys[TEXT_SIZE], url[TEXT_SIZE], crt[TEXT_SIZE], pem[TEXT_SIZE];
+    char command[2 * TEXT_SIZE], keys[TEXT_SIZE], url[TEXT_SIZE], crt[TEXT_SIZE / 2],
+        pem[TEXT_SIZE / 2];
     (void)state;
-    if (system("openssl version >/dev/null 2>&1") != 0)
-        skip();
+    if (system("openssl version >/dev/null 2>&1") != 0 ||
+        system(JOBD_BINARY " -V | grep -q 'no TLS'") == 0)
+        skip(); /* the service is jobd too */
     snprintf(crt, sizeof crt, "%s/crt", temporary_directory());
     snprintf(pem, sizeof pem, "%s/pem", temporary_directory());
     snprintf(command, sizeof command,
@@ -181,6 +183,46 @@ static void certificates_of_our_own(void **state)
     server = server_start("--config", config(url, ""));
     client = client_new(server);
     assert_int_equal(client_send(client, "POST", "/do", WAIT, "x")->status, 500);
+    client_free(client);
+}
+
+/* The service is another jobd, which is away at first and away again. */
+static void a_service_that_is_away(void **state)
+{
+    const char *address = temporary_socket();
+    char keys[TEXT_SIZE], line[SERVER_LINE_SIZE];
+    uint64_t ids[6];
+    (void)state;
+    snprintf(keys, sizeof keys,
+             "\"unix\": \"%s\", \"attempts\": 4, \"backoff\": \"1ms..1ms\", "
+             "\"breaker\": \"3/20ms\"",
+             address + strlen("unix:"));
+    struct server *server = server_start("--config", config("http://localhost/do", keys));
+    struct client *client = client_new(server);
+    assert_string_equal(json_string(client_json(client, "/queues/default"), "breaker"), "closed");
+    for (size_t i = 0; i < 6; i++)
+        ids[i] = client_put(client, "/do");
+    server_await_line(server, ERR,
+                      "queue default: its service is down, 3 failed attempts in a row:", line);
+    assert_non_null(strstr(line, "one tries every 20 ms: "));
+    assert_non_null(strstr(line, "connect"));
+    client_await_metric(client, "jobd_queue_held{queue=\"default\"}", 1);
+    assert_string_not_equal(json_string(client_json(client, "/queues/default"), "breaker"),
+                            "closed");
+    /* Many tries later no job has used more attempts up than the three that found out. */
+    client_await_at_least(client, "jobd_job_wait_seconds_count{queue=\"default\"}", 15);
+    double attempts = 0;
+    for (size_t i = 0; i < 6; i++)
+        attempts += json_number(client_job(client, ids[i]), "attempt");
+    assert_true(attempts <= 4); /* the one that just tries included */
+    struct server *service = server_spawn(
+        &(struct server_plan){.arguments = WORDS("-l", address, "-w", "0", "-q", "100")});
+    server_await_listening(service);
+    server_await_line(server, ERR, "queue default: its service answers again after", line);
+    client_await_metric(client, "jobd_queue_held{queue=\"default\"}", 0);
+    client_await_metric(client, "jobd_jobs_done_total{queue=\"default\"}", 6);
+    assert_true(client_metric(client, "jobd_jobs_failed_total{queue=\"default\"}") == 0);
+    assert_true(client_metric(client, "jobd_breaker_opened_total{queue=\"default\"}") == 1);
     client_free(client);
 }
 
@@ -217,6 +259,12 @@ static void what_is_wrong_is_named(void **state)
         {wrong_ca, "key: has no certificate in PEM"},
         {"\"ca\": \"/nowhere/ca\"", "\"ca\": queue default: /nowhere/ca: No such file"},
         {no_socket, "key: is not a socket"},
+        {"\"breaker\": \"5\"", "\"breaker\": invalid value \"5\"; expected a number of failures"},
+        {"\"breaker\": \"0/1s\"", "\"breaker\": invalid value \"0/1s\"; expected"},
+        {"\"breaker\": \"5/0s\"", "\"breaker\": invalid value \"5/0s\"; expected"},
+        {"\"breaker\": \"1001/1s\"", "\"breaker\": invalid value \"1001/1s\"; expected"},
+        {"\"breaker\": \"5/2d\"", "\"breaker\": invalid value \"5/2d\"; expected"},
+        {"\"breaker\": 5", "\"breaker\": must be a string like"},
         {"\"nice\": 3", "\"nice\": is a key of queues with exec; this one has post"},
     };
     (void)state;
@@ -277,13 +325,10 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_teardown(name, server_stop_all)
     const struct CMUnitTest tests[] = {
-        TEST(fields_and_secrets),
-        TEST(requests_are_signed),
-        TEST(a_unix_socket),
-        TEST(certificates_of_our_own),
-        TEST(what_is_wrong_is_named),
-        TEST(where_they_may_stand),
-        TEST(secrets_that_others_can_read),
+        TEST(fields_and_secrets),      TEST(requests_are_signed),
+        TEST(a_service_that_is_away),  TEST(a_unix_socket),
+        TEST(certificates_of_our_own), TEST(what_is_wrong_is_named),
+        TEST(where_they_may_stand),    TEST(secrets_that_others_can_read),
     };
     return cmocka_run_group_tests_name("keys_post", tests, NULL, NULL);
 }

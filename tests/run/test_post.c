@@ -206,7 +206,7 @@ static void test_no_output_wanted(void **state)
 {
     struct scene *scene = *state;
     post_free(scene->post);
-    const struct post_config config = {service_url(scene->service), "mail", 0};
+    const struct post_config config = {.url = service_url(scene->service), .queue = "mail"};
     assert_int_equal(post_new(&scene->post, &config), 0);
     assert_int_equal(attempt_answered(scene, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"),
                      JOBD_DONE);
@@ -227,7 +227,8 @@ static void test_statuses(void **state)
         {404, JOBD_FAILED, true},  {408, JOBD_FAILED, false}, {409, JOBD_FAILED, false},
         {410, JOBD_FAILED, true},  {413, JOBD_FAILED, true},  {422, JOBD_FAILED, true},
         {425, JOBD_FAILED, false}, {429, JOBD_FAILED, false}, {451, JOBD_FAILED, true},
-        {500, JOBD_FAILED, false}, {501, JOBD_FAILED, false}, {503, JOBD_FAILED, false},
+        {500, JOBD_FAILED, false}, {501, JOBD_FAILED, false}, {502, JOBD_FAILED, false},
+        {503, JOBD_FAILED, false}, {504, JOBD_FAILED, false}, {505, JOBD_FAILED, false},
         {599, JOBD_FAILED, false}, {777, JOBD_FAILED, false}, {999, JOBD_FAILED, false},
     };
     struct scene *scene = *state;
@@ -239,6 +240,8 @@ static void test_statuses(void **state)
         assert_int_equal(attempt_answered(scene, answer), statuses[i].state);
         assert_int_equal(scene->outcome.for_good, statuses[i].for_good);
         assert_int_equal(scene->outcome.retry_in_us, 0);
+        assert_int_equal(scene->outcome.down,
+                         statuses[i].status >= 502 && statuses[i].status <= 504);
         if (statuses[i].state == JOBD_DONE) {
             assert_blob(scene->outcome.output, "why");
             continue;

@@ -32,6 +32,7 @@ static void test_refused(void **state)
     assert_failed(attempt(scene), scene, false);
     assert_error_has(scene, "127.0.0.1");
     assert_error_has(scene, "Connection refused");
+    assert_true(scene->outcome.down);
     close(fd);
 }
 
@@ -50,6 +51,7 @@ static void test_timeout(void **state)
     for (unsigned i = 0; i < 2; i++) {
         scene->task.timeout_us = 100000;
         assert_failed(attempt_answered(scene, answers[i]), scene, false);
+        assert_true(scene->outcome.down);
         assert_blob(scene->outcome.error, "no complete response within 100 ms");
         scene->task.timeout_us = PATIENCE_US;
         assert_int_equal(attempt_answered(scene, OK_EMPTY), JOBD_DONE);
@@ -124,6 +126,7 @@ static void test_endless_header(void **state)
         SERVICE_SCRIPT(
             {.answer = "HTTP/1.1 200 OK\r\nX: ", .filler = (size_t)4 * MIB, .closes = true}));
     assert_failed(attempt(scene), scene, false);
+    assert_false(scene->outcome.down); /* it does answer */
     char *many = malloc(MIB + 64);
     assert_non_null(many);
     size_t used = (size_t)sprintf(many, "HTTP/1.1 200 OK\r\n");

@@ -160,8 +160,8 @@ static void wrong_files(void **state)
          ":2: \"a\\\\u0000b\": a string with \\u0000 is not allowed\n"},
         {"{\"queues\": {\n \"a\": {\n  \"keep\": 1}}}\n",
          ":3: \"keep\": unknown key; allowed are capacity, workers, sleep, post, exec, attempts, "
-         "timeout, backoff, directory, environment, user, nice, headers, sign, unix, ca, "
-         "kill-after\n"},
+         "timeout, backoff, expires, directory, environment, user, nice, headers, sign, unix, ca, "
+         "breaker, kill-after\n"},
     };
     char line[1024];
     (void)state;

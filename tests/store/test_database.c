@@ -399,7 +399,9 @@ static void test_an_older_schema_is_migrated(void **state)
     change_file("ALTER TABLE progress DROP COLUMN began; DROP VIEW jobs;"
                 "ALTER TABLE job DROP COLUMN job_group; ALTER TABLE job DROP COLUMN tags;"
                 "ALTER TABLE job DROP COLUMN at; ALTER TABLE job DROP COLUMN expiry;"
-                "ALTER TABLE job DROP COLUMN expiry_at;"
+                "ALTER TABLE job DROP COLUMN expiry_at; ALTER TABLE job DROP COLUMN keep;"
+                "ALTER TABLE progress DROP COLUMN errors;"
+                "ALTER TABLE progress DROP COLUMN errors_at;"
                 "PRAGMA user_version = 1");
     database = open_it();
     assert_true(database_scan(database, false, see, &seen, &problem));

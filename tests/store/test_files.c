@@ -260,7 +260,7 @@ static off_t size_of(const char *path)
 
 static void files_of_others_are_left_alone(void **state)
 {
-    static const char *const names[] = {"ballast", "jobd.db", "jobd.db-wal"};
+    static const char *const names[] = {"ballast", "jobd.db", "jobd.db-wal", "jobd.db-journal"};
     const char *victim = temporary_file("victim", "mine");
     (void)state;
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {

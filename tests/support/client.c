@@ -270,6 +270,13 @@ void client_await_metric(struct client *client, const char *words, double value)
         look_again(deadline_ms, words);
 }
 
+void client_await_at_least(struct client *client, const char *words, double value)
+{
+    int64_t deadline_ms = now_ms() + PATIENCE_MS;
+    while (client_metric(client, words) < value)
+        look_again(deadline_ms, words);
+}
+
 /* ---- rude */
 
 int raw_connect_unix(const char *path)

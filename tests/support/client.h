@@ -59,6 +59,7 @@ void client_await_state(struct client *client, uint64_t id, const char *state);
 /* The value of the one line of /metrics that begins with these words. */
 double client_metric(struct client *client, const char *words);
 void client_await_metric(struct client *client, const char *words, double value);
+void client_await_at_least(struct client *client, const char *words, double value);
 /* Asserts status and, where not NULL, the whole body. */
 void assert_answer(const struct answer *answer, long status, const char *body);
 void assert_field(const struct answer *answer, const char *name, const char *value);

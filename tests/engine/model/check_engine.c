@@ -7,6 +7,7 @@
 
 #include "engine/admission.h"
 #include "engine/blob.h"
+#include "engine/breaker.h"
 #include "engine/changes.h"
 #include "engine/dispatch.h"
 #include "engine/engine.h"
@@ -120,6 +121,20 @@ static void check_ring(struct jobd *jobd, const struct queue *queue, unsigned la
     verify(live == ring->length);
 }
 
+/* One job a time tries, a worker's own that runs; and the time for the next one is known. */
+static void check_breaker(struct jobd *jobd, const struct queue *queue) REQUIRES(jobd->lock)
+{
+    const struct breaker *breaker = &queue->breaker;
+    verify(breaker->open || (breaker->probe == 0 && breaker->due.place == 0));
+    verify(!breaker->open || (breaker->failures > 0 && breaker->opened > 0));
+    verify(breaker->open || breaker->failures == 0 || breaker->in_a_row < breaker->failures);
+    if (breaker->probe == 0)
+        return;
+    const struct job *job = jobs_find(&jobd->jobs, breaker->probe);
+    verify(job != NULL && job->state == JOBD_RUNNING && !job->leased);
+    verify(&jobd->queues[job->queue] == queue);
+}
+
 /* A job that is about to expire hides those behind it until the next tick, which is told of. */
 static bool hides_others(struct jobd *jobd, struct queue *queue) REQUIRES(jobd->lock)
 {
@@ -179,11 +194,15 @@ static void check_queue(struct jobd *jobd, struct queue *queue, struct census *c
     verify(durable ? came <= counted : came == counted); /* some came back */
     /* Nobody waits in vain. */
     bool idle = here - queue->end_pending < queue->workers && here < 2 * queue->workers;
+    bool no_probe = queue->breaker.probe != 0 || queue->breaker.due.place != 0;
+    check_breaker(jobd, queue);
     struct waiting *taker, *putter = TAILQ_FIRST(&queue->put_waiters);
     TAILQ_FOREACH (taker, &queue->take_waiters, link)
         verify(queued == 0 || queue->paused || hides_others(jobd, queue) ||
-               (jobd->share != NULL && queue->dispatch_needed) ||
-               (waiter_of(taker)->lease_us == 0 && !idle));
+               (jobd->share != NULL &&
+                (queue->dispatch_needed || jobd->leases.held == jobd->leases.max)) ||
+               (waiter_of(taker)->lease_us == 0 && !idle) ||
+               (breaker_holds(queue) && (waiter_of(taker)->lease_us > 0 || no_probe)));
     verify(putter == NULL || queue->dispatch_needed ||
            admission_jobs(&putter->put) > admission_room(queue));
     for (unsigned state = 0; state < JOBD_STATES; state++)
@@ -229,6 +248,7 @@ static void check_records(struct jobd *jobd, struct census *census) REQUIRES(job
         bool waits = job->state == JOBD_QUEUED || job->state == JOBD_SCHEDULED;
         bool expires =
             waits && !job->commit_pending && job->extra != NULL && job->extra->expires_us != 0;
+        expires |= is_final && !retrying && job->extra != NULL && job->extra->keep_us != 0;
         verify(expires == (job->extra != NULL && job->extra->due.place != 0));
         verify(job->extra == NULL || job->extra->job == job);
         dues += expires;
@@ -249,9 +269,11 @@ static void check_records(struct jobd *jobd, struct census *census) REQUIRES(job
         spare++;
     for (uint32_t i = 0; i < jobs->queues_len; i++)
         remembered += count_remembered(&jobs->remembered[i], i);
-    for (unsigned failed = 0; failed < 2; failed++)
-        TAILQ_FOREACH (job, &jobs->by_age[failed], by_age) {
-            verify((job->state == JOBD_FAILED) == failed);
+    for (unsigned age = 0; age < AGES; age++)
+        TAILQ_FOREACH (job, &jobs->by_age[age], by_age) {
+            bool own = job->extra != NULL && job->extra->keep_us != 0;
+            verify((job->state == JOBD_FAILED) == ((age & AGE_FAILED) != 0));
+            verify(own == ((age & AGE_OWN) != 0));
             aged++;
         }
     verify(aged == remembered && dues == jobs->dues.length);
@@ -262,7 +284,7 @@ static void check_records(struct jobd *jobd, struct census *census) REQUIRES(job
     verify(living == census->in_state[JOBD_QUEUED] + census->in_state[JOBD_SCHEDULED] +
                          census->in_state[JOBD_RUNNING]);
     verify(census->leased == jobd->leases.held && census->leased == jobd->leases.due.length);
-    verify(census->leased + jobd->leases.promised <= jobd->leases.max);
+    verify(jobd->share != NULL || census->leased + jobd->leases.promised <= jobd->leases.max);
     verify(census->memory == jobs->memory);
     verify(jobs->memory <= jobs->memory_max || jobs->memory == jobs->memory_living);
     verify(census->memory_living == jobs->memory_living);
@@ -296,5 +318,6 @@ void check_engine(struct jobd *jobd)
     check_heap(&jobd->delays);
     check_heap(&jobd->deadlines);
     check_heap(&jobd->leases.due);
+    check_heap(&jobd->probes);
     mutex_unlock(&jobd->lock);
 }

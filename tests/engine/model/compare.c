@@ -2,6 +2,8 @@
 /* Both agree: on who was woken and with what, on the last jobs, and on all that is counted. */
 #include "engine/model/model_inside.h"
 
+#include <string.h>
+
 #include "engine/model/check_engine.h"
 #include "base/verify.h"
 
@@ -40,6 +42,19 @@ static void compare_actor(struct actor *actor)
     actor->woken = false;
 }
 
+static void compare_errors(struct model *model, const struct model_job *job)
+{
+    struct jobd_error list[JOBD_ERRORS_MAX];
+    struct jobd_blob *errors;
+    int64_t last_us;
+    verify(jobd_get_errors(model->jobd, job->id, &errors, &last_us) == JOBD_OK);
+    verify(jobd_errors(errors, last_us, list) == job->errors_len);
+    for (unsigned i = 0; i < job->errors_len; i++)
+        verify(list[i].attempt == job->errors[i].attempt && list[i].at_us == job->errors[i].at_us &&
+               list[i].size == job->errors[i].bytes);
+    jobd_blob_unref(errors);
+}
+
 static void compare_jobs(struct model *model)
 {
     unsigned from = model->jobs_len > 64 ? model->jobs_len - 64 : 0;
@@ -48,46 +63,85 @@ static void compare_jobs(struct model *model)
         struct jobd_info info;
         enum jobd_result result = jobd_get(model->jobd, job->id, &info);
         verify(result == (job->forgotten ? JOBD_NO_JOB : JOBD_OK));
-        if (result == JOBD_OK)
-            verify(info.state == job->state && info.queue == job->queue &&
-                   info.attempt == job->attempt && info.payload_bytes == job->payload &&
-                   info.output_bytes == job->output && info.stopping == job->stopping &&
-                   info.expires_us == job->too_late_us);
+        if (result != JOBD_OK)
+            continue;
+        compare_errors(model, job);
+        verify(info.state == job->state && info.queue == job->queue &&
+               info.attempt == job->attempt && info.payload_bytes == job->payload &&
+               info.output_bytes == job->output && info.stopping == job->stopping &&
+               info.expires_us == job->too_late_us);
     }
 }
 
-static bool is_listed(const struct jobd_filter *filter, const struct model_job *job)
+static bool has(const char *list, const char *tag)
+{
+    size_t size = strlen(tag);
+    for (; list != NULL && *list != '\0'; list = strchr(list, '\n') + 1)
+        if (strncmp(list, tag, size) == 0 && list[size] == '\n')
+            return true;
+    return false;
+}
+
+bool model_matches(const struct jobd_filter *filter, const struct model_job *job)
 {
     return !job->forgotten && (filter->queue == JOBD_NO_QUEUE || filter->queue == job->queue) &&
-           (filter->state == JOBD_STATES || filter->state == job->state);
+           (filter->state == JOBD_STATES || filter->state == job->state) &&
+           (filter->group == NULL || filter->group == job->texts[JOBD_GROUP]) &&
+           (filter->tag == NULL || has(job->texts[JOBD_TAGS], filter->tag)) &&
+           (filter->since_us == 0 || job->created_us >= filter->since_us) &&
+           (filter->before_us == 0 || job->created_us < filter->before_us);
+}
+
+struct jobd_filter model_filter(struct model *model, unsigned turn)
+{
+    unsigned queue = turn % (QUEUES + 1), later = turn / (QUEUES + 1) / (JOBD_STATES + 1);
+    struct jobd_filter filter = {.queue = queue < QUEUES ? queue : JOBD_NO_QUEUE,
+                                 .state =
+                                     (enum jobd_state)(turn / (QUEUES + 1) % (JOBD_STATES + 1)),
+                                 .group = model_groups[later % GROUPS]};
+    if (later % 5 == 1)
+        filter.tag = model_tags[later % TAGS];
+    if (later % 4 == 2)
+        filter.since_us = model->now_us - 3000;
+    if (later % 7 == 3)
+        filter.before_us = model->now_us - 2000;
+    return filter;
+}
+
+/* The next of all jobs in the filter's order: NULL when the list behind `after` has not got it. */
+static const struct model_job *next_listed(const struct model *model,
+                                           const struct jobd_filter *filter, uint64_t after,
+                                           unsigned *looked)
+{
+    verify(*looked < model->jobs_len);
+    unsigned at = (*looked)++;
+    const struct model_job *job = &model->jobs[filter->newest ? model->jobs_len - 1 - at : at];
+    bool behind = filter->newest ? after == 0 || job->id < after : job->id > after;
+    return behind && model_matches(filter, job) ? job : NULL;
 }
 
 /* Page by page; each time another filter, so that all get their turn. */
 static void compare_list(struct model *model)
 {
     struct jobd_info infos[3];
-    unsigned turn = model->lists++, at = 0;
+    unsigned turn = model->lists++, looked = 0;
     size_t limit = 1 + turn % 3;
-    uint64_t next = turn / 3 % 2 == 0 || model->next_id < 20 ? 0 : model->next_id - 20;
-    struct jobd_filter filter = {.queue = turn / 6 % (QUEUES + 1),
-                                 .state = (enum jobd_state)(turn / 24 % (JOBD_STATES + 1))};
-    if (filter.queue == QUEUES)
-        filter.queue = JOBD_NO_QUEUE;
-    while (at < model->jobs_len && model->jobs[at].id <= next)
-        at++;
+    struct jobd_filter filter = model_filter(model, turn / 12);
+    filter.newest = turn / 3 % 2 == 1;
+    const uint64_t after = turn / 6 % 2 == 0 || model->next_id < 20 ? 0 : model->next_id - 20;
+    uint64_t next = after;
     do {
         filter.after = next;
         size_t len = jobd_list(model->jobd, &filter, infos, limit, &next);
         verify(len == limit || next == 0);
-        for (size_t i = 0; i < len; at++) {
-            const struct model_job *job = &model->jobs[at];
-            verify(at < model->jobs_len);
-            if (is_listed(&filter, job))
+        for (size_t i = 0; i < len;) {
+            const struct model_job *job = next_listed(model, &filter, after, &looked);
+            if (job != NULL)
                 verify(infos[i].id == job->id && infos[i++].state == job->state);
         }
     } while (next != 0);
-    for (; at < model->jobs_len; at++)
-        verify(!is_listed(&filter, &model->jobs[at]));
+    while (looked < model->jobs_len)
+        verify(next_listed(model, &filter, after, &looked) == NULL);
 }
 
 void model_compare(struct model *model)
@@ -113,6 +167,9 @@ void model_compare(struct model *model)
         verify(stats.rejected == model->rejected[i] && stats.retried == model->retried[i]);
         verify(stats.forgotten_early == model->forgotten_early[i]);
         verify(stats.paused == model->paused[i]);
+        verify(stats.held == model_holds(model, i));
+        verify(stats.probing == (stats.held && model->breakers[i].probe != 0));
+        verify(stats.breaker_opened == model->breakers[i].opened);
     }
     compare_jobs(model);
     compare_list(model);

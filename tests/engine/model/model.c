@@ -22,6 +22,8 @@ const struct jobd_queue_config model_queues[QUEUES] = {
      .capacity = 4,
      .workers = 2,
      .workers_max = 5,
+     .breaker_failures = 2,
+     .breaker_us = 700,
      .backoff_min_us = 50,
      .backoff_max_us = 900},
     {.name = "many",
@@ -29,10 +31,17 @@ const struct jobd_queue_config model_queues[QUEUES] = {
      .workers = 3,
      .capacity_max = 12,
      .attempts = 3,
+     .keep_us = 4000,
+     .breaker_failures = 1,
+     .breaker_us = 2500,
      .expires_us = 6000,
      .backoff_min_us = 1,
      .backoff_max_us = 500},
 };
+
+const char *const model_groups[GROUPS] = {NULL, "g", "gg"};
+const char *const model_tag_lists[TAG_LISTS] = {NULL, "ab\n", "a\n", "ab\na\n"};
+const char *const model_tags[TAGS] = {"a", "ab"};
 
 bool model_final(const struct model_job *job)
 {
@@ -97,14 +106,32 @@ unsigned model_waiters(const struct model *model)
     return found;
 }
 
+size_t model_errors(const struct model_job *job)
+{
+    size_t bytes = 0;
+    for (unsigned i = 0; i < job->errors_len; i++)
+        bytes += 16 + job->errors[i].bytes;
+    return bytes;
+}
+
 size_t model_bytes(const struct model *model, bool living_only)
 {
     size_t sum = 0;
     for (unsigned i = 0; i < model->jobs_len; i++)
         if (!model->jobs[i].forgotten && (!living_only || !model_final(&model->jobs[i])))
             sum += model->jobs[i].payload + model->jobs[i].output + model->jobs[i].error +
-                   model->jobs[i].extra;
+                   model_errors(&model->jobs[i]) + model->jobs[i].extra;
     return sum;
+}
+
+/* At the same moment those first that do not say how long they are remembered. */
+static bool ended_before(const struct model_job *a, const struct model_job *b)
+{
+    if (a->ended_us != b->ended_us)
+        return a->ended_us < b->ended_us;
+    if ((a->keep_us == 0) != (b->keep_us == 0))
+        return a->keep_us == 0;
+    return a->ended < b->ended;
 }
 
 /* Of the remembered jobs that `which` picks, the one that ended first; NULL when it picks none. */
@@ -116,7 +143,8 @@ static struct model_job *oldest_end(struct model *model, const struct model_job 
     for (unsigned i = 0; i < model->jobs_len; i++) {
         struct model_job *job = &model->jobs[i];
         if (!job->forgotten && model_final(job) && which(job, like) &&
-            (oldest == NULL || job->ended < oldest->ended))
+            (oldest == NULL ||
+             (like != NULL ? job->ended < oldest->ended : ended_before(job, oldest))))
             oldest = job;
     }
     return oldest;
@@ -153,6 +181,7 @@ void model_end(struct model *model, struct model_job *job, enum jobd_state state
     job->stopping = false;
     model->ended[job->queue][state]++;
     job->ended = ++model->clock;
+    job->ended_us = model->now_us;
     for (unsigned i = 0; i < WATCHERS; i++)
         if (model->watchers[i].waits && model->watchers[i].id == job->id)
             model_expect(&model->watchers[i], JOBD_OK, job->id);
@@ -206,9 +235,13 @@ const struct model_job *model_with_key(const struct model *model, const struct j
 /* What a job counts for beside its bytes. */
 static size_t model_extra(const struct model *model, const struct jobd_put *put)
 {
-    if (put->key != NULL)
-        return model->extra + strlen(put->key);
-    return put->timeout_us > 0 || put->terms != NULL ? model->extra : 0;
+    size_t words = 0, key = put->key != NULL ? strlen(put->key) : 0;
+    for (unsigned i = 0; put->terms != NULL && i < JOBD_TEXTS; i++)
+        words += put->terms->texts[i] != NULL ? strlen(put->terms->texts[i]) + 1 : 0;
+    if (words > 0)
+        words += JOBD_TEXTS * sizeof(uint32_t); /* where they begin */
+    bool needed = key > 0 || put->timeout_us > 0 || put->terms != NULL;
+    return needed ? model->extra + key + words : 0;
 }
 
 static void add(struct model *model, const struct jobd_put *put, size_t size)
@@ -223,14 +256,18 @@ static void add(struct model *model, const struct jobd_put *put, size_t size)
         .priority = put->priority,
         .state = ready_us > model->now_us ? JOBD_SCHEDULED : JOBD_QUEUED,
         .ready_us = ready_us,
+        .keep_us = put->terms != NULL ? put->terms->keep_us : 0,
         .too_late_us = put->terms != NULL ? put->terms->expires_us : 0,
         .attempts = put->attempts > 0 ? put->attempts : usual,
         .payload = size,
         .timeout_us = put->timeout_us,
         .extra = model_extra(model, put),
         .key = put->key,
+        .created_us = model->now_us,
         .order = (int)++model->clock,
     };
+    if (put->terms != NULL)
+        memcpy(job->texts, put->terms->texts, sizeof job->texts);
 }
 
 enum jobd_result model_admit(struct model *model, const struct jobd_put *put,
@@ -288,9 +325,22 @@ struct actor *model_first_putter(struct model *model, unsigned queue)
     return found;
 }
 
+bool model_holds(const struct model *model, unsigned queue)
+{
+    return model->breakers[queue].open && model->workers[queue] > 0;
+}
+
+static bool may_probe(const struct model *model, unsigned queue, const struct actor *take_waiter)
+{
+    const struct model_breaker *breaker = &model->breakers[queue];
+    return take_waiter->kind != LEASER && breaker->probe == 0 &&
+           model->now_us >= breaker->probe_at_us;
+}
+
 bool model_can_give(struct model *model, unsigned queue, const struct actor *take_waiter)
 {
     return !model->paused[queue] && next_job(model, queue) != NULL &&
+           (!model_holds(model, queue) || may_probe(model, queue, take_waiter)) &&
            (take_waiter->kind == LEASER || running_here(model, queue) < model->workers[queue]);
 }
 
@@ -307,6 +357,12 @@ static struct actor *next_taker(struct model *model, unsigned queue)
     return found;
 }
 
+static void begin_probe(struct model *model, unsigned queue, uint64_t id)
+{
+    model->breakers[queue].probe = id;
+    model->breakers[queue].probe_at_us = model->now_us + model_queues[queue].breaker_us;
+}
+
 void model_give(struct model *model, unsigned queue, struct actor *take_waiter)
 {
     struct model_job *job = next_job(model, queue);
@@ -316,6 +372,8 @@ void model_give(struct model *model, unsigned queue, struct actor *take_waiter)
     model_expect(take_waiter, JOBD_OK, job->id);
     take_waiter->id = job->id;
     if (take_waiter->kind != LEASER) {
+        if (model_holds(model, queue))
+            begin_probe(model, queue, job->id);
         take_waiter->holds = true;
         return;
     }
@@ -400,17 +458,77 @@ static void go_again(struct model *model, struct model_job *job, int64_t retry_i
     model->retried[job->queue]++;
 }
 
+#define EXPIRED_TYPE "text/plain; charset=utf-8" /* counts for the error, but is no part of it */
+
+/* One error more, in place of the oldest of five; all of them or none. */
+static void keep_error(struct model *model, struct model_job *job, int size)
+{
+    const struct model_job before = *job;
+    unsigned from = before.errors_len == JOBD_ERRORS_MAX ? 1 : 0, len = 0;
+    struct model_job after = before;
+    for (unsigned i = from; i < before.errors_len; i++)
+        after.errors[len++] = before.errors[i];
+    after.errors[len].attempt = job->attempt;
+    after.errors[len].at_us = model->now_us;
+    after.errors[len].bytes = size > 0 ? (size_t)size : 0;
+    after.errors_len = len + 1;
+    job->errors_len = 0;
+    if (make_room(model, model_errors(&after)))
+        *job = after;
+}
+
+/* What the end of an attempt by a worker says of what it needs. True: it is not to be counted. */
+static bool note_down(struct model *model, const struct model_job *job,
+                      const struct jobd_outcome *outcome)
+{
+    struct model_breaker *breaker = &model->breakers[job->queue];
+    const struct jobd_queue_config *queue = &model_queues[job->queue];
+    bool was_open = breaker->open, was_probe = breaker->probe == job->id;
+    bool down = outcome->state == JOBD_FAILED && outcome->down;
+    if (was_probe)
+        breaker->probe = 0;
+    if (queue->breaker_failures == 0 || outcome->state == JOBD_CANCELLED)
+        return false;
+    if (!down)
+        *breaker = (struct model_breaker){.opened = breaker->opened};
+    else if (!was_open)
+        breaker->open = ++breaker->in_a_row >= queue->breaker_failures;
+    if (down && !was_open)
+        breaker->opened += breaker->open;
+    if (down && breaker->open && (was_probe || !was_open))
+        breaker->probe_at_us = model->now_us + queue->breaker_us;
+    return down && was_open;
+}
+
+/* As if it had not been begun; later, when that was asked for. */
+static void go_back(struct model *model, struct model_job *job, int64_t in_us)
+{
+    job->attempt--;
+    job->state = in_us > 0 ? JOBD_SCHEDULED : JOBD_QUEUED;
+    job->ready_us = model->now_us + in_us;
+    job->order = in_us > 0 ? -(int)++model->clock : (int)++model->clock;
+    model_settle(model, job->queue);
+}
+
 void model_attempt_ended(struct model *model, struct model_job *job,
                          const struct jobd_outcome *outcome, int output, int error)
 {
     bool expires = outcome == &model_expired;
+    bool by_worker = job->state == JOBD_RUNNING && job->token == 0;
+    if (by_worker && note_down(model, job, outcome) && !job->stopping) {
+        go_back(model, job, outcome->retry_in_us);
+        return;
+    }
     if (job->token > 0)
         model_end_lease(model, job, expires ? NO_REPORT : model_report(outcome));
-    if (job->extra == 0 && (output >= 0 || error >= 0) && make_room(model, model->extra))
+    bool failed = outcome->state == JOBD_FAILED;
+    if (job->extra == 0 && (output >= 0 || error >= 0 || failed) && make_room(model, model->extra))
         job->extra = model->extra;
     if (job->extra > 0) {
         keep(model, &job->output, output);
         keep(model, &job->error, error);
+        if (failed)
+            keep_error(model, job, expires ? error - (int)strlen(EXPIRED_TYPE) : error);
     }
     if (outcome->state != JOBD_FAILED)
         model_end(model, job, outcome->state);

@@ -29,9 +29,17 @@ struct model_job {
     unsigned token; /* above 0: leased */
     int64_t expires_us;
     int64_t started_us, timeout_us; /* 0: none */
-    int64_t ready_us, too_late_us;
+    int64_t ready_us, too_late_us, keep_us, ended_us;
     size_t payload, output, error, extra; /* bytes */
+    struct {
+        unsigned attempt;
+        int64_t at_us;
+        size_t bytes; /* of its text */
+    } errors[JOBD_ERRORS_MAX];
+    unsigned errors_len;
     const char *key;
+    const char *texts[JOBD_TEXTS]; /* of those below */
+    int64_t created_us;
     int order;      /* when it entered its lane, or came back */
     unsigned ended; /* when it ended, by the model's clock */
     bool forgotten;
@@ -63,6 +71,14 @@ struct actor {
     uint64_t expected_id;
 };
 
+/* Of a queue's breaker; who it is and when is in model_queues. */
+struct model_breaker {
+    unsigned in_a_row, opened;
+    bool open;
+    uint64_t probe; /* 0: none */
+    int64_t probe_at_us;
+};
+
 enum { TAKER, PUTTER, WATCHER, LEASER };
 
 struct model {
@@ -75,6 +91,7 @@ struct model {
     struct model_job jobs[JOBS_MAX];
     unsigned jobs_len;
     bool paused[QUEUES];
+    struct model_breaker breakers[QUEUES];
     unsigned capacity[QUEUES], workers[QUEUES]; /* at present */
     struct actor takers[TAKERS], leasers[LEASERS], put_waiters[PUTTERS], watchers[WATCHERS];
     unsigned rejected[QUEUES], retried[QUEUES], expired[QUEUES], forgotten_early[QUEUES];
@@ -87,6 +104,10 @@ struct model {
 };
 
 extern const struct jobd_queue_config model_queues[QUEUES];
+/* What jobs are put with, and found by: NULL is none. */
+enum { GROUPS = 3, TAG_LISTS = 4, TAGS = 2 };
+extern const char *const model_groups[GROUPS], *const model_tag_lists[TAG_LISTS];
+extern const char *const model_tags[TAGS];
 /* Of a lease that expires. */
 extern const struct jobd_outcome model_expired;
 
@@ -108,11 +129,15 @@ unsigned model_leased(const struct model *model);
 unsigned model_promised(const struct model *model);
 /* All who wait, for whatever it is. */
 unsigned model_waiters(const struct model *model);
+/* Bytes of the last errors. */
+size_t model_errors(const struct model_job *job);
 size_t model_bytes(const struct model *model, bool living_only);
 unsigned model_jobs_of(const struct jobd_put *put);
 const struct model_job *model_with_key(const struct model *model, const struct jobd_put *put);
 /* Of those who wait for room, the one who came first. */
 struct actor *model_first_putter(struct model *model, unsigned queue);
+/* It gives no jobs out, but for probes. */
+bool model_holds(const struct model *model, unsigned queue);
 bool model_can_give(struct model *model, unsigned queue, const struct actor *take_waiter);
 
 /* Its wait is over; the engine must have woken it, with this. */
@@ -161,5 +186,8 @@ int model_size_or_none(const struct jobd_blob *blob);
 
 /* ---- compare.c */
 
+/* The turns go through all kinds of filters; of a list nothing is said yet. */
+struct jobd_filter model_filter(struct model *model, unsigned turn);
+bool model_matches(const struct jobd_filter *filter, const struct model_job *job);
 /* Ends the process where the two differ. */
 void model_compare(struct model *model);

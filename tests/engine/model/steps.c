@@ -30,24 +30,42 @@ static void measure(const struct jobd_put *put, size_t sizes[BATCH_MAX])
         sizes[i] = put->batch[i]->size;
 }
 
+static void random_words(struct model *model, struct jobd_terms *terms)
+{
+    terms->texts[JOBD_GROUP] = model_groups[below(model, GROUPS)];
+    terms->texts[JOBD_TAGS] = model_tag_lists[below(model, TAG_LISTS)];
+}
+
+static bool has_words(const struct jobd_terms *terms)
+{
+    return terms->texts[JOBD_GROUP] != NULL || terms->texts[JOBD_TAGS] != NULL;
+}
+
 /* What the queue says, or another moment, perhaps past. */
 static const struct jobd_terms *random_terms(struct model *model, unsigned queue,
                                              struct jobd_terms *terms)
 {
     int64_t usual_us = model_queues[queue].expires_us;
-    *terms = (struct jobd_terms){.expires_us = usual_us > 0 ? model->now_us + usual_us : 0};
+    *terms = (struct jobd_terms){.expires_us = usual_us > 0 ? model->now_us + usual_us : 0,
+                                 .keep_us = model_queues[queue].keep_us};
     if (below(model, 5) == 0) {
         terms->expires_us = model->now_us - 50 + below(model, 4000);
         terms->expires_by_wall = true; /* so it is asked for */
     }
-    return terms->expires_us != 0 ? terms : NULL;
+    if (below(model, 5) == 0) {
+        terms->keep_us = 1 + below(model, 6000);
+        terms->expires_by_wall = true;
+    }
+    if (below(model, 4) == 0)
+        random_words(model, terms);
+    return terms->expires_us != 0 || terms->keep_us != 0 || has_words(terms) ? terms : NULL;
 }
 
 /* What the queue says need not be said. */
 static struct jobd_put asked(const struct jobd_put *put)
 {
     struct jobd_put asked = *put;
-    if (put->terms != NULL && !put->terms->expires_by_wall)
+    if (put->terms != NULL && !put->terms->expires_by_wall && !has_words(put->terms))
         asked.terms = NULL;
     return asked;
 }
@@ -200,6 +218,7 @@ struct jobd_outcome model_random_outcome(struct model *model)
     return (struct jobd_outcome){
         .state = ends[below(model, 4)],
         .for_good = below(model, 6) == 0,
+        .down = below(model, 3) > 0,
         .retry_in_us = below(model, 6) == 0 ? 700 : 0,
         .output = random_bytes(model),
         .error = random_bytes(model),

@@ -40,13 +40,22 @@ static struct model_job *next_expired(struct model *model)
     return due;
 }
 
-static struct model_job *next_too_late(struct model *model)
+/* When it expires, or is forgotten by time; JOBD_NEVER: not. */
+static int64_t own_moment(const struct model_job *job)
+{
+    bool waits = job->state == JOBD_QUEUED || job->state == JOBD_SCHEDULED;
+    if (waits && job->too_late_us != 0)
+        return job->too_late_us;
+    bool ends = model_final(job) && !job->forgotten && job->keep_us != 0;
+    return ends ? job->ended_us + job->keep_us : JOBD_NEVER;
+}
+
+static struct model_job *next_own_moment(struct model *model)
 {
     struct model_job *due = NULL;
     for (unsigned i = 0; i < model->jobs_len; i++) {
         struct model_job *job = &model->jobs[i];
-        if ((job->state == JOBD_QUEUED || job->state == JOBD_SCHEDULED) &&
-            model_too_late(model, job) && (due == NULL || job->too_late_us < due->too_late_us))
+        if (own_moment(job) <= model->now_us && (due == NULL || own_moment(job) < own_moment(due)))
             due = job;
     }
     return due;
@@ -56,9 +65,14 @@ static struct model_job *next_too_late(struct model *model)
 static void expire_jobs(struct model *model)
 {
     struct model_job *due;
-    while ((due = next_too_late(model)) != NULL) {
+    while ((due = next_own_moment(model)) != NULL) {
         unsigned queue = due->queue;
-        for (; due != NULL && due->queue == queue; due = next_too_late(model)) {
+        if (model_final(due)) {
+            due->forgotten = true;
+            continue;
+        }
+        for (; due != NULL && !model_final(due) && due->queue == queue;
+             due = next_own_moment(model)) {
             model->expired[queue]++;
             model_end(model, due, JOBD_CANCELLED);
         }
@@ -91,10 +105,12 @@ static void pass_time(struct model *model, int64_t now_us)
         }
         while ((due = next_expired(model)) != NULL)
             model_attempt_ended(model, due, &model_expired, -1, late_bytes(model, due));
+        for (unsigned queue = 0; queue < QUEUES; queue++) /* a probe may be due */
+            model_settle(model, queue);
         expire_waiters(model);
         for (unsigned queue = 0; queue < QUEUES; queue++)
             model_settle(model, queue);
-    } while (next_scheduled(model) != NULL || next_too_late(model) != NULL);
+    } while (next_scheduled(model) != NULL || next_own_moment(model) != NULL);
 }
 
 void model_tick(struct model *model)

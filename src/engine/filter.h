@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT */
+/* Which jobs a filter means. No lock of its own; what it looks at of a job is bounded. */
+#pragma once
+
+#include <stdbool.h>
+
+#include "engine/job_table.h"
+#include "jobd/queue.h"
+
+/* But for `after` and `newest`. The job must have come in. */
+bool filter_matches(const struct jobd_filter *filter, const struct job *job);
