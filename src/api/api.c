@@ -165,7 +165,8 @@ static bool look(struct call *call, const struct endpoint *endpoint)
 {
     struct request *request = call->request;
     bool let_in = request->waiter.result == JOBD_OK, is_over = true;
-    request->turn.looks = request->resumed = false;
+    request->turn = (struct jobd_turn){.looks = false}; /* what follows is no wait of it */
+    request->resumed = false;
     request->waiter.result = JOBD_OK;
     if (let_in || endpoint->is_figures)
         is_over = begin(call, endpoint);

@@ -98,7 +98,7 @@ static enum jobd_result can_give_locked(struct op *op, const struct queue *queue
     if (taker->lease_us == 0 && !worker_is_free(queue))
         return JOBD_TIMEOUT;
     /* It has a promise; but where queues are shared others did not know of it. */
-    if (taker->lease_us > 0 && op->jobd->leases.held == op->jobd->leases.max)
+    if (taker->lease_us > 0 && op->jobd->leases.held >= op->jobd->leases.max)
         return JOBD_TIMEOUT;
     if (!breaker_lets(queue, taker, op->now_us))
         return JOBD_TIMEOUT;

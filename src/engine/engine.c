@@ -136,7 +136,8 @@ static int new_tables_locked(struct jobd *jobd, const struct jobd_config *config
     if (error == 0)
         error = heap_init(&jobd->probes, config->queues_len);
     if (error == 0)
-        error = leases_init(&jobd->leases, config->leases_max);
+        error = leases_init(&jobd->leases, config->leases_max,
+                            config->turns != NULL ? 2 * config->leases_max : config->leases_max);
     if (error == 0)
         error = failures_init(&jobd->failures, config);
     if (error == 0 && config->turns != NULL)

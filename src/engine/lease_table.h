@@ -37,15 +37,17 @@ TAILQ_HEAD(lease_list, lease);
 
 struct leases {
     struct lease *all;
-    uint32_t max, used;      /* used: so many records were handed out at least once */
-    uint32_t held, promised; /* promised: to takers who wait */
-    struct lease_tree tree;  /* of all that are known */
-    struct lease_list spare; /* those that are over, or never were */
+    uint32_t max, room, used; /* max: that may be held; room: records; used: so many of them were
+                                 handed out at least once */
+    uint32_t held, promised;  /* promised: to takers who wait */
+    struct lease_tree tree;   /* of all that are known */
+    struct lease_list spare;  /* those that are over, or never were */
     struct heap due;
     struct jobd_blob *expired, *timed_out; /* errors */
 };
 
-__attribute__((warn_unused_result)) int leases_init(struct leases *leases, uint32_t max);
+__attribute__((warn_unused_result)) int leases_init(struct leases *leases, uint32_t max,
+                                                    uint32_t room);
 void leases_release(struct leases *leases);
 /* Of this attempt. There must be room. */
 struct lease *lease_grant(struct leases *leases, struct job *job, const char *token,

@@ -337,6 +337,21 @@ static struct jobd_histogram histogram_since(const struct jobd_histogram *now,
     return since;
 }
 
+void share_describe_queue(const struct queue *queue, struct news *news)
+{
+    news->paused = queue->paused;
+    news->totals = (struct news_totals){.admitted = queue->admitted,
+                                        .done = queue->ended[JOBD_DONE],
+                                        .failed = queue->ended[JOBD_FAILED],
+                                        .cancelled = queue->ended[JOBD_CANCELLED],
+                                        .retried = queue->retried,
+                                        .moved_in = queue->moved_in,
+                                        .moved_out = queue->moved_out,
+                                        .expired = queue->expired};
+    news->waiting = queue_waiting(queue);
+    news->running = queue->in_state[JOBD_RUNNING];
+}
+
 static void give_queue_locked(struct op *op, const struct giving *giving, uint32_t index)
     REQUIRES(op->jobd->lock)
 {
@@ -346,19 +361,9 @@ static void give_queue_locked(struct op *op, const struct giving *giving, uint32
     if (!told->touched)
         return;
     news.record.queue = queue->name;
-    news.paused = queue->paused;
-    news.totals = (struct news_totals){.admitted = queue->admitted,
-                                       .done = queue->ended[JOBD_DONE],
-                                       .failed = queue->ended[JOBD_FAILED],
-                                       .cancelled = queue->ended[JOBD_CANCELLED],
-                                       .retried = queue->retried,
-                                       .moved_in = queue->moved_in,
-                                       .moved_out = queue->moved_out,
-                                       .expired = queue->expired};
+    share_describe_queue(queue, &news);
     news.waited = histogram_since(&queue->waited, &told->waited);
     news.ran = histogram_since(&queue->ran, &told->ran);
-    news.waiting = queue_waiting(queue);
-    news.running = queue->in_state[JOBD_RUNNING];
     told->touched = false;
     op->jobd->share->queues_touched--;
     giving->each(giving->context, &news);

@@ -34,6 +34,19 @@ void share_each(struct jobd *jobd, int64_t now_us, share_each_news *each, void *
 /* Tells whoever waits. `lost`: JOBD_STORE_FAILED, and share_forget() must follow. */
 void share_end(struct jobd *jobd, bool lost);
 
+/* ---- all there is, for a process that begins; between turns */
+
+/* The ids of all jobs in an order in which they can be adopted; from malloc(). False when memory is
+ * short. Holds the lock for some 10 ms for a million jobs. */
+bool share_ids(struct jobd *jobd, uint64_t **ids, size_t *len);
+/* Are they all there are? Not where other processes have queues that are not known here. */
+bool share_is_whole(struct jobd *jobd);
+/* Gives those of them that are there, as they are by now, as if they were new. */
+void share_jobs(struct jobd *jobd, const uint64_t *ids, size_t len, share_each_news *each,
+                void *context);
+/* Gives all that is not a job: queues, nodes, leases that are over. */
+void share_state(struct jobd *jobd, share_each_news *each, void *context);
+
 /* Ids from here on are new. */
 uint64_t share_next_id(struct jobd *jobd);
 

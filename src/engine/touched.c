@@ -10,7 +10,7 @@
 
 int share_init(struct jobd *jobd, const struct jobd_turns *turns, uint32_t running)
 {
-    uint32_t leases = jobd->leases.max > 0 ? jobd->leases.max : 1;
+    uint32_t leases = jobd->leases.room > 0 ? jobd->leases.room : 1;
     struct share *share = calloc(1, sizeof *share);
     if (share == NULL)
         return -ENOMEM;

@@ -15,7 +15,8 @@ static bool stop(struct follower *follower, enum follow_result result, const cha
 static bool adopt_news(struct follower *follower, const struct ledger_row *row,
                        const struct news *news)
 {
-    const struct share_source source = {.at_us = row->at_us};
+    const struct share_source source = {.at_us = row->at_us,
+                                        .overlaps = row->seq <= follower->overlaps_to};
     switch (share_adopt(follower->jobd, news, &source)) {
     case SHARE_OK:
         return true;
@@ -42,7 +43,8 @@ static bool adopt(struct follower *follower, const struct ledger_row *row)
         return stop(follower, FOLLOW_WRONG, "was written by a newer jobd: start that", row->seq);
     if (result != ENTRY_OK)
         return stop(follower, FOLLOW_DIFFERS, "is damaged", row->seq);
-    share_adopt_time(follower->jobd, row->at_us);
+    if (row->seq > 0)
+        share_adopt_time(follower->jobd, row->at_us);
     while ((result = entry_next(&reader, &news)) == ENTRY_OK) {
         bool good = adopt_news(follower, row, &news);
         entry_release_news(&news);
@@ -57,6 +59,19 @@ static bool adopt(struct follower *follower, const struct ledger_row *row)
     return true;
 }
 
+bool follower_part(struct follower *follower, const unsigned char *body, size_t size)
+{
+    const struct ledger_row row = {.body = body, .size = size};
+    return adopt(follower, &row);
+}
+
+void follower_stand_at(struct follower *follower, uint64_t from, uint64_t to)
+{
+    follower->seq = from;
+    follower->overlaps_to = to;
+    follower->nameless = true;
+}
+
 static void stand_at(struct follower *follower, const struct ledger_row *row)
 {
     follower->seq = row->seq;
@@ -68,6 +83,10 @@ static void stand_at(struct follower *follower, const struct ledger_row *row)
 bool follower_row(void *context, const struct ledger_row *row)
 {
     struct follower *follower = context;
+    if (row->seq == follower->seq && follower->nameless) {
+        follower->nameless = false;
+        stand_at(follower, row);
+    }
     if (row->seq == follower->seq) {
         follower->seen = row->node == follower->node && row->turn == follower->turn;
         return follower->seen || stop(follower, FOLLOW_LOST, "is another than it was", row->seq);
@@ -78,6 +97,7 @@ bool follower_row(void *context, const struct ledger_row *row)
         return false;
     stand_at(follower, row);
     follower->adopted++;
+    follower->bytes += row->size;
     return true;
 }
 
@@ -104,6 +124,7 @@ enum follow_result follower_end(struct follower *follower)
 void follower_own(struct follower *follower, const struct ledger_row *row)
 {
     stand_at(follower, row);
+    follower->bytes += row->size;
 }
 
 enum ledger_result follower_catch_up(struct follower *follower, const struct ledger_ops *ops,
@@ -121,13 +142,10 @@ enum ledger_result follower_catch_up(struct follower *follower, const struct led
     return result;
 }
 
-enum ledger_result follower_anew(struct follower *follower, const struct ledger_ops *ops,
-                                 void *ledger, struct problem *problem)
+void follower_forget(struct follower *follower)
 {
     share_forget(follower->jobd);
-    follower->seq = 0;
-    enum ledger_result result = follower_catch_up(follower, ops, ledger, problem);
-    if (result == LEDGER_OK && follower->result == FOLLOW_OK)
-        share_remembered(follower->jobd);
-    return result;
+    follower->seq = follower->overlaps_to = follower->bytes = 0;
+    follower->nameless = false;
+    follower_begin(follower);
 }

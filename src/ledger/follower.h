@@ -27,6 +27,9 @@ struct follower {
     uint64_t turn;
     int64_t at_us;
 
+    uint64_t overlaps_to;      /* entries up to this one may say older things than the snapshot */
+    bool nameless;             /* it is not known who has appended that row */
+    uint64_t bytes;            /* of the entries since the last snapshot */
     enum follow_result result; /* since the last follower_begin() */
     bool seen;                 /* the last row that it knows, again */
     struct problem problem;    /* of a result that is not FOLLOW_OK */
@@ -41,13 +44,16 @@ bool follower_row(void *context, const struct ledger_row *row);
 /* What they came to. */
 enum follow_result follower_end(struct follower *follower);
 
+/* A part of a snapshot, as follower_row(). */
+bool follower_part(struct follower *follower, const unsigned char *body, size_t size);
+/* All of it was read: the engine knows what it knew when that entry was the last. */
+void follower_stand_at(struct follower *follower, uint64_t from, uint64_t to);
+
 /* The engine has appended this itself. */
 void follower_own(struct follower *follower, const struct ledger_row *row);
 
-/* The engine forgets all, and reads all again. LEDGER_OK, and what that came to in
- * follower->result; or why it cannot be read. */
-enum ledger_result follower_anew(struct follower *follower, const struct ledger_ops *ops,
-                                 void *ledger, struct problem *problem);
+/* The engine forgets all, and the follower stands at the beginning. */
+void follower_forget(struct follower *follower);
 /* Reads what has not been read, without a turn. */
 enum ledger_result follower_catch_up(struct follower *follower, const struct ledger_ops *ops,
                                      void *ledger, struct problem *problem);

@@ -368,6 +368,108 @@ static uint64_t ledger_wait(void *context, int event, int timeout_ms)
     return heard(ledger);
 }
 
+/* ---- snapshots */
+
+/* One statement outside of a turn, and its result where that is good, for the caller to clear. */
+static enum ledger_result ask(struct ledger *ledger, const char *name,
+                              const struct parameters *parameters, PGresult **result,
+                              struct problem *problem)
+{
+    *result = NULL;
+    if (ledger->connection == NULL || !send_statement(ledger, name, parameters) ||
+        !end_flight(ledger))
+        return away(ledger, problem);
+    enum ledger_result judged = answers(ledger, result, 1, problem);
+    return judged == LEDGER_AWAY ? away(ledger, problem) : judged;
+}
+
+static enum ledger_result ledger_claim(void *context, bool *mine, struct problem *problem)
+{
+    struct ledger *ledger = context;
+    struct parameters values = {.len = 0};
+    uint32_t node = htobe32(ledger->node);
+    PGresult *result;
+    add_parameter(&values, &node, sizeof node);
+    enum ledger_result judged = ask(ledger, "claim", &values, &result, problem);
+    *mine = judged == LEDGER_OK && PQntuples(result) == 1;
+    PQclear(result);
+    return judged;
+}
+
+static enum ledger_result ledger_keep_part(void *context, const struct ledger_part *part,
+                                           struct problem *problem)
+{
+    struct parameters values = {.len = 0};
+    uint64_t from = htobe64(part->from);
+    uint32_t number = htobe32((uint32_t)part->part);
+    PGresult *result;
+    add_parameter(&values, &from, sizeof from);
+    add_parameter(&values, &number, sizeof number);
+    add_parameter(&values, part->body, part->size);
+    enum ledger_result judged = ask(context, "keep", &values, &result, problem);
+    PQclear(result);
+    return judged;
+}
+
+static enum ledger_result ledger_trim(void *context, uint64_t from, bool *more,
+                                      struct problem *problem)
+{
+    struct parameters values = {.len = 0};
+    uint64_t seq = htobe64(from);
+    PGresult *result;
+    add_parameter(&values, &seq, sizeof seq);
+    enum ledger_result judged = ask(context, "drop", &values, &result, problem);
+    PQclear(result);
+    if (judged != LEDGER_OK)
+        return judged;
+    judged = ask(context, "trim", &values, &result, problem);
+    *more = judged == LEDGER_OK && strcmp(PQcmdTuples(result), "0") != 0;
+    PQclear(result);
+    return judged;
+}
+
+static void give_part(const PGresult *result, ledger_each_part *each, void *context)
+{
+    if (PQntuples(result) != 1)
+        return;
+    const struct ledger_part part = {.from = (uint64_t)number_at(result, 0, 0),
+                                     .part = (int32_t)number_at(result, 0, 1),
+                                     .body = (const unsigned char *)PQgetvalue(result, 0, 2),
+                                     .size = (size_t)PQgetlength(result, 0, 2)};
+    (void)each(context, &part);
+}
+
+static enum ledger_result ledger_find_part(void *context, ledger_each_part *each,
+                                           void *each_context, struct problem *problem)
+{
+    PGresult *result;
+    enum ledger_result judged = ask(context, "find", NULL, &result, problem);
+    if (judged == LEDGER_OK)
+        give_part(result, each, each_context);
+    PQclear(result);
+    return judged;
+}
+
+static enum ledger_result ledger_read_part(void *context, const struct ledger_part *part,
+                                           ledger_each_part *each, void *each_context,
+                                           struct problem *problem)
+{
+    struct parameters values = {.len = 0};
+    uint64_t from = htobe64(part->from);
+    uint32_t number = htobe32((uint32_t)part->part);
+    PGresult *result;
+    add_parameter(&values, &from, sizeof from);
+    add_parameter(&values, &number, sizeof number);
+    enum ledger_result judged = ask(context, "part", &values, &result, problem);
+    if (judged == LEDGER_OK && PQntuples(result) != 1)
+        judged =
+            problem_set(problem, "a part of the snapshot is missing") ? LEDGER_OK : LEDGER_WRONG;
+    if (judged == LEDGER_OK)
+        give_part(result, each, each_context);
+    PQclear(result);
+    return judged;
+}
+
 static enum ledger_result ledger_connect_again(void *context, struct problem *problem)
 {
     return ledger_connect(context, problem);
@@ -381,4 +483,9 @@ const struct ledger_ops ledger_ops = {
     .give_up = ledger_give_up,
     .ring = ledger_ring,
     .wait = ledger_wait,
+    .claim = ledger_claim,
+    .keep_part = ledger_keep_part,
+    .trim = ledger_trim,
+    .find_part = ledger_find_part,
+    .read_part = ledger_read_part,
 };

@@ -46,6 +46,18 @@ struct ledger_fetch {
     bool more; /* there may be more of them */
 };
 
+/* A part of a snapshot, see snapshot.h. */
+enum { LEDGER_PART_WHOLE = -1 };
+
+struct ledger_part {
+    uint64_t from, to; /* to: not the ledger's */
+    int32_t part;
+    const unsigned char *body;
+    size_t size;
+};
+
+typedef bool ledger_each_part(void *context, const struct ledger_part *part);
+
 /* `problem` says why a result is not LEDGER_OK. */
 struct ledger_ops {
     /* Connects again, to whichever server takes writes, when there is no connection. */
@@ -64,6 +76,18 @@ struct ledger_ops {
     /* Waits until others have rung, or `event` is readable, or the time is over (-1: never). The
      * highest number that others have rung with, 0: none since the last call. */
     uint64_t (*wait)(void *ledger, int event, int timeout_ms);
+
+    /* Snapshots. This process is to write one now; *mine: nobody else does. */
+    enum ledger_result (*claim)(void *ledger, bool *mine, struct problem *problem);
+    enum ledger_result (*keep_part)(void *ledger, const struct ledger_part *part,
+                                    struct problem *problem);
+    /* Rows before this one, and snapshots, go, some at a time; *more are left. */
+    enum ledger_result (*trim)(void *ledger, uint64_t from, bool *more, struct problem *problem);
+    /* The last part of the newest one that is whole, if there is one; and any other. */
+    enum ledger_result (*find_part)(void *ledger, ledger_each_part *each, void *context,
+                                    struct problem *problem);
+    enum ledger_result (*read_part)(void *ledger, const struct ledger_part *part,
+                                    ledger_each_part *each, void *context, struct problem *problem);
 };
 
 /* ---- PostgreSQL */

@@ -310,6 +310,15 @@ static const struct statement {
      " (SELECT * FROM jobd_log WHERE seq >= $1 ORDER BY seq LIMIT 256) AS few) AS sized"
      " WHERE before < 4194304 ORDER BY seq"},
     {"add", "INSERT INTO jobd_log VALUES ($1, $2, $3, $4, $5)"},
+    {"claim", "UPDATE jobd_head SET writer = $1, writer_until = " NOW " + 60000000"
+              " WHERE writer_until < " NOW " RETURNING writer"},
+    {"keep", "INSERT INTO jobd_snapshot VALUES ($1, $2, $3)"},
+    {"trim", "DELETE FROM jobd_log WHERE seq IN"
+             " (SELECT seq FROM jobd_log WHERE seq < $1 ORDER BY seq LIMIT 1000)"},
+    {"drop", "DELETE FROM jobd_snapshot WHERE from_seq < $1"},
+    {"find", "SELECT from_seq, part, body FROM jobd_snapshot WHERE part = -1"
+             " ORDER BY from_seq DESC LIMIT 1"},
+    {"part", "SELECT from_seq, part, body FROM jobd_snapshot WHERE from_seq = $1 AND part = $2"},
     {"commit", "COMMIT"},
     {"rollback", "ROLLBACK"},
     /* Without waiting for the disk: NOTIFY holds a lock of the whole server meanwhile. */

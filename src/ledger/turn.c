@@ -19,7 +19,7 @@ static enum ledger_result read_anew(struct turns *turns, struct problem *problem
     turns->stats.anew++;
     mutex_unlock(&turns->lock);
     enum ledger_result result =
-        follower_anew(&turns->follower, turns->config.ops, turns->config.ledger, problem);
+        snapshot_anew(&turns->follower, turns->config.ops, turns->config.ledger, problem);
     if (result == LEDGER_OK && turns->follower.result != FOLLOW_OK) {
         *problem = turns->follower.problem;
         return LEDGER_WRONG;
@@ -71,8 +71,8 @@ static void conclude(struct turns *turns, bool lost)
 {
     turns->in_doubt = false;
     count(turns, lost);
-    if (!lost && turns->rows_len > 0)
-        follower_own(&turns->follower, &turns->rows[turns->rows_len - 1]);
+    for (size_t i = 0; i < turns->rows_len && !lost; i++)
+        follower_own(&turns->follower, &turns->rows[i]);
     share_end(turns->jobd, lost);
     turns_tell(&turns->held, lost);
     turns->rows_len = 0;
@@ -277,4 +277,17 @@ void turn_anew(struct turns *turns)
 {
     struct problem problem;
     turns->needs_anew = !away_judge(turns, read_anew(turns, &problem), &problem);
+}
+
+void turn_snapshot(struct turns *turns)
+{
+    struct problem problem;
+    if (!snapshot_is_due(&turns->snapshot, &turns->follower, clock_now_us()))
+        return;
+    enum ledger_result result = snapshot_step(&turns->snapshot, &turns->follower, turns->config.ops,
+                                              turns->config.ledger, &problem);
+    if (result == LEDGER_AWAY)
+        (void)away_judge(turns, result, &problem);
+    else if (result != LEDGER_OK)
+        log_warn("%s: no snapshot: %s", turns->config.name, problem.text);
 }

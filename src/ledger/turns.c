@@ -122,13 +122,15 @@ static void do_next(struct turns *turns)
         looked = turn_take(turns) && !turns->in_doubt;
     else if (turns->looks.len > 0 || turns->rung > turns->follower.seq)
         looked = turn_catch_up(turns);
-    else
+    else if (!snapshot_is_due(&turns->snapshot, &turns->follower, now_us))
         wait_until(turns, earlier(earlier(due_us, now_us + BEAT_US),
                                   turns->wants_bell ? turns->bell_us + BELL_US : JOBD_NEVER));
     if (looked)
         tell_looks(turns, false);
     if (turns->connected)
         turn_ring(turns);
+    if (turns->connected && !turns->in_doubt && !turns->needs_anew)
+        turn_snapshot(turns);
     if (clock_now_us() - now_us >= BEAT_US) /* nothing was heard: perhaps it was not said */
         turns->rung = turns->follower.seq + 1;
 }
@@ -194,7 +196,7 @@ bool turns_load(struct turns *turns, struct jobd *jobd, struct problem *problem)
     turns->follower.own_node = turns->config.node;
     int64_t begun_us = clock_now_us();
     enum ledger_result result =
-        follower_anew(&turns->follower, turns->config.ops, turns->config.ledger, problem);
+        snapshot_anew(&turns->follower, turns->config.ops, turns->config.ledger, problem);
     if (result != LEDGER_OK)
         return problem_at(problem, turns->config.name);
     if (turns->follower.result != FOLLOW_OK)
@@ -232,6 +234,7 @@ void turns_free(struct turns *turns)
     if (turns == NULL)
         return;
     (void)turns_stop(turns, 0);
+    snapshot_release(&turns->snapshot);
     for (size_t i = 0; i < ROWS_MAX; i++)
         entry_release(&turns->entries[i]);
     mutex_release(&turns->lock);

@@ -10,6 +10,7 @@
 #include "ledger/entry.h"
 #include "ledger/follower.h"
 #include "ledger/mailbox.h"
+#include "ledger/snapshot.h"
 #include "ledger/turns.h"
 
 #define TRY_US  (CLOCK_SECOND_US / 10) /* until the next try, the first time */
@@ -27,6 +28,7 @@ struct turns {
 
     /* the thread's own */
     struct follower follower;
+    struct snapshot snapshot;
     struct entry entries[ROWS_MAX];
     struct ledger_row rows[ROWS_MAX];
     size_t rows_len;
@@ -73,6 +75,8 @@ void turn_resolve(struct turns *turns);
 bool turn_catch_up(struct turns *turns);
 /* All jobs are read again. */
 void turn_anew(struct turns *turns);
+/* The next piece of a snapshot, if one is due. */
+void turn_snapshot(struct turns *turns);
 /* The others are told that there is more, when it is time. */
 void turn_ring(struct turns *turns);
 bool turns_over(struct turns *turns, int64_t *at_us);

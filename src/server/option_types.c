@@ -286,7 +286,7 @@ const struct option_type type_address = {TEXT, .valid = listen_address_valid,
                                          .expected = "HOST:PORT, :PORT, [IPV6]:PORT or unix:PATH"};
 const struct option_type type_file = {TEXT, .expected = "a file's name"};
 const struct option_type type_data = {
-    TEXT, .valid = data_valid,
+    TEXT, .valid = data_valid, .hidden = true,
     .expected = "a directory's name, or postgres://USER@HOST:PORT/DATABASE as libpq has it"};
 const struct option_type type_directory = {TEXT, .expected = "a directory's name"};
 const struct option_type type_path = {TEXT, .expected = "a socket's name"};

@@ -43,40 +43,27 @@ static void open_engine(struct cluster *cluster, struct member *member)
                                        .first_id = 1,
                                        .turns = &member->turns};
     verify(jobd_new(&member->jobd, &config) == 0);
+    member->follower = (struct follower){.jobd = member->jobd, .own_node = cluster->nodes};
     cluster_open_actors(member);
 }
 
 static void close_engine(struct member *member)
 {
     cluster_close_actors(member);
+    snapshot_release(&member->snapshot);
     jobd_free(member->jobd);
     *member = (struct member){.jobd = NULL};
 }
 
 /* ---- the log */
 
-static void adopt_row(struct member *member, const struct row *row)
-{
-    const struct share_source source = {.at_us = row->at_us};
-    struct entry_reader reader;
-    struct news news;
-    uint64_t next_id;
-    enum entry_result result;
-    verify(entry_open(&reader, row->bytes, row->size, row->at_us, &next_id) == ENTRY_OK);
-    share_adopt_time(member->jobd, row->at_us);
-    while ((result = entry_next(&reader, &news)) == ENTRY_OK) {
-        verify(share_adopt(member->jobd, &news, &source) == SHARE_OK);
-        entry_release_news(&news);
-    }
-    verify(result == ENTRY_END);
-    share_adopted(member->jobd, next_id, row->at_us);
-}
-
 static void catch_up(struct member *member)
 {
-    struct cluster *cluster = member->cluster;
-    while (member->seq < cluster->rows_len)
-        adopt_row(member, &cluster->rows[member->seq++]);
+    struct problem problem;
+    struct follower *follower = &member->follower;
+    verify(follower_catch_up(follower, &memory_ops, &member->cluster->ledger, &problem) ==
+           LEDGER_OK);
+    verify(follower->result == FOLLOW_OK);
 }
 
 static void add_news(void *context, const struct news *news)
@@ -88,29 +75,46 @@ static void append(struct member *member)
 {
     struct cluster *cluster = member->cluster;
     struct entry entry = {.bytes = NULL};
+    struct problem problem;
     entry_begin(&entry, ENTRY_FORMAT, cluster->now_us, share_next_id(member->jobd));
     share_each(member->jobd, cluster->now_us, add_news, &entry);
     verify(entry_end(&entry) && share_is_empty(member->jobd));
-    if (member->lost || entry.items == 0) {
-        entry_release(&entry);
-        return;
+    if (!member->lost && entry.items > 0) {
+        const struct ledger_row row = {.seq = member->follower.seq + 1,
+                                       .node = member->turns.node,
+                                       .turn = ++member->turn,
+                                       .at_us = cluster->now_us,
+                                       .body = entry.bytes,
+                                       .size = entry.size};
+        verify(memory_ops.append(&cluster->ledger, &row, 1, &problem) == LEDGER_OK);
+        follower_own(&member->follower, &row);
     }
-    verify(cluster->rows_len < ROWS_MAX && member->seq == cluster->rows_len);
-    cluster->rows[cluster->rows_len++] =
-        (struct row){.bytes = entry.bytes, .size = entry.size, .at_us = cluster->now_us};
-    member->seq++;
+    entry_release(&entry);
+}
+
+/* All is read again, from the last snapshot on. */
+static void read_anew(struct member *member)
+{
+    struct problem problem;
+    struct follower *follower = &member->follower;
+    verify(snapshot_anew(follower, &memory_ops, &member->cluster->ledger, &problem) == LEDGER_OK);
+    verify(follower->result == FOLLOW_OK);
+    snapshot_abandon(&member->snapshot);
+}
+
+/* The next piece of one. While one goes on no other is begun. */
+static void step_snapshot(struct member *member)
+{
+    struct problem problem;
+    for (unsigned i = 0; i < MEMBERS && member->snapshot.state == SNAPSHOT_IDLE; i++)
+        if (member->cluster->members[i].snapshot.state != SNAPSHOT_IDLE)
+            return;
+    if (member->follower.seq > 0)
+        verify(snapshot_step(&member->snapshot, &member->follower, &memory_ops,
+                             &member->cluster->ledger, &problem) == LEDGER_OK);
 }
 
 /* ---- turns */
-
-/* The engine is as if the turn had not been: it reads everything again. */
-static void recover(struct member *member)
-{
-    share_forget(member->jobd);
-    member->seq = 0;
-    catch_up(member);
-    share_remembered(member->jobd);
-}
 
 static void take_turn(struct member *member)
 {
@@ -131,7 +135,7 @@ static void take_turn(struct member *member)
     share_end(member->jobd, member->lost);
     cluster_tell(member);
     if (member->lost)
-        recover(member);
+        read_anew(member);
     member->lost = false;
     check_engine(member->jobd);
 }
@@ -161,8 +165,8 @@ void cluster_drive(struct chance *chance, unsigned turns)
     verify(cluster != NULL);
     cluster->chance = chance;
     cluster->now_us = 1000000;
-    cluster->rows = calloc(ROWS_MAX, sizeof *cluster->rows);
-    verify(cluster->rows != NULL && turns <= ROWS_MAX);
+    verify(turns <= ROWS_MAX);
+    memory_ledger_init(&cluster->ledger, turns);
     for (unsigned i = 0; i < MEMBERS; i++)
         open_engine(cluster, &cluster->members[i]);
     for (unsigned i = 0; i < turns && !chance_over(chance); i++) {
@@ -170,8 +174,11 @@ void cluster_drive(struct chance *chance, unsigned turns)
         if (below(cluster, 200) == 0) { /* it ends, and another begins */
             close_engine(member);
             open_engine(cluster, member);
+            read_anew(member);
         }
         take_turn(member);
+        if (below(cluster, 10) == 0)
+            step_snapshot(member);
         cluster_look(&cluster->members[below(cluster, MEMBERS)]);
         pass_time(cluster);
         if (i % 20 == 0)
@@ -180,8 +187,6 @@ void cluster_drive(struct chance *chance, unsigned turns)
     compare_all(cluster);
     for (unsigned i = 0; i < MEMBERS; i++)
         close_engine(&cluster->members[i]);
-    for (uint64_t i = 0; i < cluster->rows_len; i++)
-        free(cluster->rows[i].bytes);
-    free(cluster->rows);
+    memory_ledger_release(&cluster->ledger);
     free(cluster);
 }

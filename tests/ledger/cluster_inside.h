@@ -8,6 +8,9 @@
 #include "jobd/queue.h"
 #include "ledger/cluster.h"
 #include "ledger/entry.h"
+#include "ledger/follower.h"
+#include "ledger/memory_ledger.h"
+#include "ledger/snapshot.h"
 
 enum {
     MEMBERS = 3,
@@ -35,7 +38,9 @@ struct member {
     struct cluster *cluster;
     struct jobd *jobd;
     struct jobd_turns turns;
-    uint64_t seq; /* the last row that it knows */
+    struct follower follower;
+    struct snapshot snapshot;
+    uint64_t turn;
     bool in_turn;
     bool lost; /* this turn will be */
     struct actor actors[ACTORS];
@@ -45,19 +50,12 @@ struct member {
     unsigned stops;
 };
 
-struct row {
-    unsigned char *bytes;
-    size_t size;
-    int64_t at_us;
-};
-
 struct cluster {
     struct chance *chance;
     int64_t now_us;
     uint32_t nodes; /* numbers that were given to members */
     struct member members[MEMBERS];
-    struct row *rows;
-    uint64_t rows_len;
+    struct memory_ledger ledger;
     char tokens[TOKENS][JOBD_TOKEN_SIZE];
     unsigned token_at;
     uint64_t tokens_made;

@@ -200,7 +200,7 @@ static void check_queue(struct jobd *jobd, struct queue *queue, struct census *c
     TAILQ_FOREACH (taker, &queue->take_waiters, link)
         verify(queued == 0 || queue->paused || hides_others(jobd, queue) ||
                (jobd->share != NULL &&
-                (queue->dispatch_needed || jobd->leases.held == jobd->leases.max)) ||
+                (queue->dispatch_needed || jobd->leases.held >= jobd->leases.max)) ||
                (waiter_of(taker)->lease_us == 0 && !idle) ||
                (breaker_holds(queue) && (waiter_of(taker)->lease_us > 0 || no_probe)));
     verify(putter == NULL || queue->dispatch_needed ||
