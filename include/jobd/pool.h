@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <jobd/declare.h>
 #include <jobd/queue.h>
 
 #ifdef __cplusplus
@@ -39,6 +40,15 @@ JOBD_API JOBD_MUST_READ int jobd_pool_start(struct jobd_pool *pool);
  * in one thread at a time. */
 JOBD_API JOBD_MUST_READ int jobd_pool_resize(struct jobd_pool *pool, uint32_t queue,
                                              uint32_t capacity, uint32_t workers);
+
+/* A queue comes in, with its threads; as jobd_queue_add() says, whose 0 or 1 it returns, or -errno.
+ * With 1 it goes on with the runner that it had, and `runner` is not used. After jobd_pool_start(),
+ * as the others. */
+JOBD_API JOBD_MUST_READ int jobd_pool_add(struct jobd_pool *pool,
+                                          const struct jobd_queue_config *config,
+                                          const struct jobd_runner *runner, uint32_t *queue);
+/* As jobd_queue_retire(): its threads go with it. */
+JOBD_API void jobd_pool_retire(struct jobd_pool *pool, uint32_t queue);
 
 /* The queues, to put jobs in. They end with the pool. */
 JOBD_API struct jobd *jobd_pool_jobd(struct jobd_pool *pool);

@@ -62,8 +62,12 @@ struct jobd_queue_config {
 struct jobd_config {
     const struct jobd_queue_config *queues; /* borrowed until jobd_new() returns */
     uint32_t queues_len;                    /* at least 1; a queue is named by its index here */
+    /* Room for queues that come in later: so many, and so many waiting jobs and workers of all of
+     * them together, each counted as capacity_max and workers_max. */
+    uint32_t spare_queues, spare_capacity, spare_workers;
     /* Ended jobs that a queue remembers: so many done, so many failed, so many cancelled ones. */
     uint32_t keep;
+    int64_t keep_for_us;  /* an ended job is remembered so long at most; 0: however long */
     size_t memory_bytes;  /* payloads, outputs, errors, their types and keys of all jobs, at most */
     uint32_t waiters_max; /* jobd_waiters at a time, those that are uncounted not counted */
     uint32_t leases_max;  /* jobs that may be leased at a time */
@@ -100,28 +104,20 @@ JOBD_API JOBD_MUST_READ int jobd_new(struct jobd **jobd, const struct jobd_confi
 /* Nobody may use it any more, no job runs and nobody waits. Takes NULL. */
 JOBD_API void jobd_free(struct jobd *jobd);
 
-/* The queue's index, or JOBD_NO_QUEUE. */
+/* The queue's number, or JOBD_NO_QUEUE. It is its index in the configuration; of one that has come
+ * later another, which is never another queue's: to a verb that has it from before the queue was
+ * gone it is one that is not declared. No lock. */
 JOBD_API uint32_t jobd_queue_named(const struct jobd *jobd, const char *name);
 /* Valid until jobd_free(). */
 JOBD_API const char *jobd_queue_name(const struct jobd *jobd, uint32_t queue);
+/* All that there have been, those that are gone included: each can be looked at by its index. */
 JOBD_API uint32_t jobd_queues_len(const struct jobd *jobd);
-/* False for one that takes no jobs in and gives none out: verbs that would say JOBD_UNDECLARED. */
+/* As many as there can be. */
+JOBD_API uint32_t jobd_queues_max(const struct jobd *jobd);
+/* Does it take jobs in? To one that does not verbs say JOBD_UNDECLARED. */
 JOBD_API bool jobd_queue_declared(const struct jobd *jobd, uint32_t queue);
-
-/* Changes attempts, timeout_us, backoff, breaker, expires_us and keep_us to what the config says:
- * for jobs that come in and attempts that begin or fail after that. 0; or -EINVAL, and nothing is
- * changed.
- */
-JOBD_API JOBD_MUST_READ int jobd_queue_change(struct jobd *jobd, uint32_t queue,
-                                              const struct jobd_queue_config *config,
-                                              int64_t now_us);
-
-/* Other bounds from now on: at most capacity_max and workers_max. What waits or runs beyond a lower
- * one goes on; a put that waits for room and is larger than the whole queue now is told JOBD_FULL.
- * With fewer workers, takers that wait and want no lease are told JOBD_TIMEOUT: they may ask again.
- * 0; or -EINVAL, and nothing is changed. */
-JOBD_API JOBD_MUST_READ int jobd_queue_resize(struct jobd *jobd, uint32_t queue, uint32_t capacity,
-                                              uint32_t workers, int64_t now_us);
+/* Does it give jobs out? One that is retired does, until it is empty. */
+JOBD_API bool jobd_queue_gives(const struct jobd *jobd, uint32_t queue);
 
 /* ---- waiting -------------------------------------------------------------------------------- */
 
@@ -188,6 +184,14 @@ enum jobd_text {
  * NULL. Valid as long as the blob. */
 JOBD_API const char *jobd_text(const struct jobd_blob *words, enum jobd_text text);
 
+/* What a put with a key takes for the same job: the newest with that key, */
+enum jobd_unique {
+    JOBD_WHILE_KNOWN,   /* while it is remembered; the payload must be the same */
+    JOBD_WHILE_WAITING, /* while it has not begun */
+    JOBD_WHILE_ACTIVE,  /* while it has not ended */
+    JOBD_FOR_SOME_TIME  /* so long after it came in: until then it is not forgotten */
+};
+
 /* What few jobs are put with. */
 struct jobd_terms {
     const char *texts[JOBD_TEXTS]; /* at most JOBD_TEXT_MAX bytes each; NULL: none */
@@ -197,6 +201,12 @@ struct jobd_terms {
     bool expires_by_wall; /* a store keeps it by the wall clock */
     int64_t
         keep_us; /* it is remembered so long, at most, when it has ended; 0: as the queue says */
+    /* With a key: but for JOBD_WHILE_KNOWN another payload is no error. */
+    enum jobd_unique unique;
+    int64_t unique_us; /* JOBD_FOR_SOME_TIME */
+    /* But for JOBD_WHILE_KNOWN: the same job gets all that this put says, if it has not begun, and
+     * keeps its id and its place; beside one that has begun and not ended a new one is let in. */
+    bool replace;
 };
 
 /* A job that asks to be let in. */
@@ -209,9 +219,9 @@ struct jobd_put {
     uint32_t attempts;  /* at most JOBD_ATTEMPTS_MAX; 0: the queue's */
     int64_t timeout_us; /* of an attempt; 0: the queue's */
     const char *trace;  /* shorter than JOBD_TRACE_SIZE, copied; NULL: none */
-    /* Shorter than JOBD_KEY_SIZE, copied; NULL: none. While a job of the queue with the same key is
-     * remembered, nothing is added: the put gets that job, or JOBD_CONFLICT when its payload is
-     * another. */
+    /* Shorter than JOBD_KEY_SIZE, copied; NULL: none. While there is a job of the queue with the
+     * same key nothing is added: the put gets that job, or JOBD_CONFLICT when its payload is
+     * another. terms->unique says when it is the same, and when that is no error. */
     const char *key;
     const struct jobd_terms *terms; /* copied before the verb returns; NULL: none */
     struct jobd_blob *payload;      /* NULL: none. The reference is taken on success */
@@ -236,6 +246,7 @@ struct jobd_receipt {
     enum jobd_state state;
     uint32_t waiting, capacity;
     bool duplicate; /* on JOBD_OK: its key was seen before, the job is that one, in this state */
+    bool replaced;  /* then: it has what this put says */
     /* On JOBD_FULL and JOBD_OUT_OF_MEMORY: why, and when there should be room for all of it, as
      * measured. Of a queue that is paused, or that nobody takes from, that cannot be said:
      * JOBD_UNKNOWN_US. */
@@ -351,8 +362,8 @@ struct jobd_route {
 
 /* Moves what waited in one queue when it was called to another that is declared, as much as that
  * has room for, what can run now first: as jobd_purge(), with the number of those moved. In one
- * that was not moved nothing changes; in the others the queue alone, but for a key that is known
- * there: then the job goes on without. JOBD_UNDECLARED when it cannot be moved there. */
+ * that was not moved nothing changes; in the others the queue alone. JOBD_UNDECLARED when it cannot
+ * be moved there. */
 JOBD_API JOBD_MUST_READ enum jobd_result jobd_move(struct jobd *jobd,
                                                    const struct jobd_route *route,
                                                    struct jobd_waiter *waiter, int64_t now_us,
@@ -439,6 +450,7 @@ struct jobd_stats {
     bool probing;            /* held, and one of them tries */
     int64_t probe_in_us;     /* held, and none does: until then */
     uint64_t breaker_opened; /* so many times since the start */
+    bool gone;               /* it was retired, and is not there any more */
     uint32_t queued, scheduled, running;
     uint32_t leased;    /* of those that run */
     uint32_t elsewhere; /* of those that run: in workers of other processes */
@@ -522,6 +534,8 @@ JOBD_API JOBD_MUST_READ enum jobd_result jobd_lease_finish(struct jobd *jobd, co
                                                            struct jobd_waiter *waiter,
                                                            int64_t now_us);
 
+/* The job of the attempt that this token is or was for; 0: the token is not known. */
+JOBD_API uint64_t jobd_lease_job(struct jobd *jobd, const char *token);
 /* Was this token given to somebody, and is it not forgotten? */
 JOBD_API bool jobd_lease_known(struct jobd *jobd, const char *token);
 

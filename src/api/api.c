@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "api/endpoint.h"
+#include "api/page.h"
 #include "api/respond.h"
 #include "api/route.h"
 #include "base/container.h"
@@ -20,6 +21,8 @@ static const struct endpoint *const tables[] = {
     job_endpoints,    /* /jobs */
     queue_endpoints,  /* /queues */
     health_endpoints, /* /healthz, /readyz, /metrics */
+    status_endpoints, /* /status */
+    page_endpoints,   /* / */
     NULL,
 };
 
@@ -37,6 +40,7 @@ static const char *queue_concerned(const struct call *call, enum about about)
         if (jobd_get(jobd, path_id(call), &info) != JOBD_OK)
             return NULL;
         return jobd_queue_name(jobd, info.queue);
+    case ABOUT_ANY:
     case ABOUT_LEASE: /* its token says enough */
         return "*";
     case ABOUT_FILTER:
@@ -132,6 +136,16 @@ bool api_authorize(struct request *request, struct reply *reply, void *context)
 
 /* ---- serving */
 
+/* What the access log says of it, as far as its path does. */
+static void note_job(struct call *call, const struct endpoint *endpoint)
+{
+    struct request *request = call->request;
+    if (endpoint->about == ABOUT_JOB)
+        request->job = path_id(call);
+    else if (endpoint->about == ABOUT_LEASE && request->wants_job)
+        request->job = jobd_lease_job(call->api->jobd, request->subject);
+}
+
 /* Does what the request asks for, and answers when that has an end at once. */
 static bool perform(struct call *call, const struct endpoint *endpoint)
 {
@@ -154,6 +168,7 @@ static bool perform(struct call *call, const struct endpoint *endpoint)
 static bool begin(struct call *call, const struct endpoint *endpoint)
 {
     call->request->abandoned = endpoint->abandoned;
+    note_job(call, endpoint);
     if (!authorize_call(call, endpoint) || !route_knows_parameters(call) ||
         (endpoint->parse != NULL && endpoint->parse(call) == STEP_REPLY))
         return true;
@@ -204,6 +219,7 @@ bool api_serve(struct request *request, struct reply *reply, void *context)
 
 int api_init(struct api *api)
 {
+    page_init();
     for (unsigned seconds = 1; seconds <= BUSY_SHARED; seconds++) {
         const struct reply busy = {
             .status = 429, .type = TYPE_TEXT, .text = "busy\n", .retry_after_s = seconds};

@@ -3,6 +3,9 @@
  * reply. */
 #pragma once
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "api/auth.h"
 #include "http/http.h"
 #include "http/request.h"
@@ -20,7 +23,10 @@ struct api {
     struct store *store; /* NULL: none, or turns */
     struct turns *turns; /* NULL: its queues are this process's own */
     struct auth *auth;   /* NULL: everybody may do all */
-    size_t output_max_bytes;
+    size_t output_max_bytes, memory_max_bytes;
+    struct history *history;
+    bool page; /* GET / shows it */
+    int64_t started_us;
 
     const struct shared_reply *busy[BUSY_SHARED + 1]; /* by seconds; api_init() makes them */
 };

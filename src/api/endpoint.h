@@ -40,7 +40,14 @@ struct call {
 enum step { STEP_REPLY, STEP_START };
 
 /* What a call concerns, for tokens that are good for one queue only. */
-enum about { ABOUT_ALL, ABOUT_QUEUE, ABOUT_JOB, ABOUT_LEASE, ABOUT_FILTER };
+enum about {
+    ABOUT_ALL,
+    ABOUT_ANY, /* what the token is good for */
+    ABOUT_QUEUE,
+    ABOUT_JOB,
+    ABOUT_LEASE,
+    ABOUT_FILTER
+};
 
 struct endpoint {
     const char *paths[ENDPOINT_PATHS_MAX]; /* `*` stands for one piece, the request's subject */
@@ -71,4 +78,4 @@ struct endpoint {
 
 /* What the files have; the end is a row without methods. */
 extern const struct endpoint put_endpoints[], job_endpoints[], take_endpoints[], lease_endpoints[],
-    queue_endpoints[], health_endpoints[];
+    queue_endpoints[], health_endpoints[], status_endpoints[], page_endpoints[];

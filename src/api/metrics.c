@@ -89,6 +89,8 @@ static const struct figure server_figures[] = {
     {"jobd_payload_bytes", GAUGE, "Bytes of payloads, outputs and errors that are remembered.",
      SERVER(payload_bytes)},
     {"jobd_connections", GAUGE, "Open connections.", SERVER(http.conns.open)},
+    {"jobd_connections_limit", GAUGE, "Open connections that there may be.",
+     SERVER(http.conns.open_max)},
     {"jobd_connections_accepted_total", COUNTER, "Connections that were made.",
      SERVER(http.conns.accepted)},
     {"jobd_connections_refused_total", COUNTER, "Connections over a limit.",
@@ -107,6 +109,8 @@ static const struct figure server_figures[] = {
      SERVER(http.replies[4]), "class=\"4xx\""},
     {"jobd_replies_total", COUNTER, "Replies by the class of their status.",
      SERVER(http.replies[5]), "class=\"5xx\""},
+    {"jobd_access_log_dropped_total", COUNTER, "Lines of the access log that were not written.",
+     SERVER(http.access_dropped)},
 };
 
 #define STORE(field) FIELD(store_stats, field)
@@ -219,12 +223,14 @@ bool metrics_add_queue(cJSON *queue, const struct jobd_stats *stats)
 
 /* ---- all of them as text */
 
-static void queues(FILE *out, struct jobd *jobd, const struct jobd_stats *stats)
+static void queues(FILE *out, struct jobd *jobd, const struct jobd_stats *stats, uint32_t len)
 {
     for (size_t f = 0; f < LEN(queue_figures); f++) {
         const struct figure *figure = &queue_figures[f];
         head(out, figure->name, figure->kind, figure->help);
-        for (uint32_t i = 0; i < jobd_queues_len(jobd); i++) {
+        for (uint32_t i = 0; i < len; i++) {
+            if (stats[i].gone)
+                continue;
             char labels[sizeof "queue=\"\"" + JOBD_QUEUE_NAME_MAX];
             snprintf(labels, sizeof labels, "queue=\"%s\"", jobd_queue_name(jobd, i));
             sample(out, figure, labels, &stats[i]);
@@ -279,7 +285,7 @@ char *metrics_text(const struct api *api)
         int64_t now_us = clock_now_us();
         for (uint32_t i = 0; i < len; i++)
             jobd_stats(jobd, i, now_us, &stats[i]);
-        queues(out, jobd, stats);
+        queues(out, jobd, stats, len);
         server(out, jobd, api->http);
         if (api->store != NULL)
             disk(out, api->store);

@@ -154,6 +154,8 @@ static enum step parse_put(struct call *call)
     if (put_options_read(call, put, &state->terms) == STEP_REPLY ||
         read_batch(call, put, key[0] != '\0') == STEP_REPLY)
         return STEP_REPLY;
+    if (state->terms.unique != JOBD_WHILE_KNOWN && key[0] == '\0')
+        return respond_error(call, 400, "unique needs an Idempotency-Key");
     request->waiter.wants_output = true;
     if (put->batch_len == 0)
         request->waiter.end_us = (int64_t)request_wait_s(request) * CLOCK_SECOND_US;
@@ -284,6 +286,7 @@ static enum step admitted(struct call *call)
 {
     struct reply *reply = call->reply;
     const struct jobd_receipt *receipt = &call->request->waiter.receipt;
+    call->request->job = receipt->id;
     if (call->request->batch_len > 0)
         return admitted_batch(call);
     reply_field(reply, "Location", "/jobs/%" PRIu64, receipt->id);
@@ -291,6 +294,8 @@ static enum step admitted(struct call *call)
         reply_field(reply, "Jobd-Duplicate", "true");
         reply_field(reply, "Jobd-State", "%s", jobd_state_name(receipt->state));
     }
+    if (receipt->replaced)
+        reply_field(reply, "Jobd-Replaced", "true");
     if (!call->request->wants_json) {
         reply->status = 202;
         reply->text = "queued\n";
@@ -301,7 +306,8 @@ static enum step admitted(struct call *call)
     bool whole = json_add_int(job, "id", (int64_t)receipt->id) &&
                  cJSON_AddStringToObject(job, "queue", queue) != NULL &&
                  cJSON_AddStringToObject(job, "state", jobd_state_name(receipt->state)) != NULL &&
-                 (!receipt->duplicate || cJSON_AddTrueToObject(job, "duplicate") != NULL);
+                 (!receipt->duplicate || cJSON_AddTrueToObject(job, "duplicate") != NULL) &&
+                 (!receipt->replaced || cJSON_AddTrueToObject(job, "replaced") != NULL);
     return respond_json(call, 202, job, whole);
 }
 
@@ -327,6 +333,7 @@ static enum step ended(struct call *call)
     const struct jobd_info *info = &waiter->info;
     struct jobd_blob *output = waiter->output;
     waiter->output = NULL;
+    call->request->job = info->id;
     reply_field(reply, "Location", "/jobs/%" PRIu64, info->id);
     reply_field(reply, "Preference-Applied", "wait=%" PRIu64, request_wait_s(call->request));
     reply_field(reply, "Jobd-State", "%s", jobd_state_name(info->state));
@@ -363,6 +370,13 @@ static enum step ended_without(struct call *call)
     return admitted(call);
 }
 
+/* It takes no jobs in any more; a retry's job is there, but its queue is not. */
+static enum step undeclared(struct call *call, enum jobd_result result)
+{
+    return call->request->endpoint->has_body ? respond_error(call, 404, "no such queue")
+                                             : respond_result(call, result);
+}
+
 static enum step answer_put(struct call *call, enum jobd_result result)
 {
     const struct jobd_waiter *waiter = &call->request->waiter;
@@ -382,6 +396,8 @@ static enum step answer_put(struct call *call, enum jobd_result result)
     case JOBD_FULL:
     case JOBD_OUT_OF_MEMORY:
         return busy(call);
+    case JOBD_UNDECLARED:
+        return undeclared(call, result);
     default:
         return respond_result(call, result);
     }
@@ -393,8 +409,8 @@ const struct endpoint put_endpoints[] = {
         .methods = METHOD_GET | METHOD_POST, /* not HEAD, which must not put a job in */
         .scope = SCOPE_PUT,
         .about = ABOUT_QUEUE,
-        .parameters = {"delay", "at", "expires", "keep", "priority", "attempts", "timeout", "key",
-                       "tag", "block", "batch"},
+        .parameters = {"delay", "at", "expires", "keep", "unique", "again", "priority", "attempts",
+                       "timeout", "key", "tag", "block", "batch"},
         .repeated = "tag",
         .has_body = true,
         .parse = parse_put,

@@ -109,12 +109,35 @@ static enum step read_keep(struct call *call, struct jobd_terms *terms)
     return respond_bad_value(call, "keep", "a duration from 1ms, like 30s, 5m, 2h or 7d");
 }
 
+/* What a key takes for the same job. */
+static enum step read_unique(struct call *call, struct jobd_terms *terms)
+{
+    const char *unique = request_parameter(call->request, "unique");
+    const char *again = request_parameter(call->request, "again");
+    if (unique == NULL && again != NULL)
+        return respond_error(call, 400, "again needs unique");
+    if (unique == NULL)
+        return STEP_START;
+    if (strcmp(unique, "waiting") == 0)
+        terms->unique = JOBD_WHILE_WAITING;
+    else if (strcmp(unique, "active") == 0)
+        terms->unique = JOBD_WHILE_ACTIVE;
+    else if (text_to_duration(unique, &terms->unique_us) && terms->unique_us > 0)
+        terms->unique = JOBD_FOR_SOME_TIME;
+    else
+        return respond_bad_value(call, "unique", "waiting, active or a duration like 10m");
+    terms->replace = again != NULL && strcmp(again, "replace") == 0;
+    if (again != NULL && !terms->replace && strcmp(again, "keep") != 0)
+        return respond_bad_value(call, "again", "keep or replace");
+    return STEP_START;
+}
+
 enum step put_options_read(struct call *call, struct jobd_put *put, struct jobd_terms *terms)
 {
     const struct request *request = call->request;
     uint64_t priority = JOBD_PRIORITY_DEFAULT, attempts = 0;
     if (read_start(call, put) == STEP_REPLY || read_expiry(call, terms) == STEP_REPLY ||
-        read_keep(call, terms) == STEP_REPLY)
+        read_keep(call, terms) == STEP_REPLY || read_unique(call, terms) == STEP_REPLY)
         return STEP_REPLY;
     if (!parameter_number(call, "priority", 0, JOBD_PRIORITIES - 1, &priority))
         return respond_bad_value(call, "priority", "0 to 7");

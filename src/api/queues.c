@@ -3,7 +3,7 @@
 #include <inttypes.h>
 
 #include "api/endpoint.h"
-#include "api/metrics.h"
+#include "api/queue_json.h"
 #include "api/respond.h"
 
 struct queue_state {
@@ -17,33 +17,6 @@ static struct queue_state *state_of(const struct call *call)
 
 /* ---- looking */
 
-/* Left out where there is none. */
-static bool add_breaker(cJSON *queue, const struct jobd_stats *stats)
-{
-    const char *state = !stats->held ? "closed" : stats->probing ? "half-open" : "open";
-    if (!stats->has_breaker)
-        return true;
-    return cJSON_AddStringToObject(queue, "breaker", state) != NULL &&
-           (!stats->held || stats->probing ||
-            json_add_int(queue, "probe_in_ms", stats->probe_in_us / 1000));
-}
-
-static cJSON *queue_json(const struct api *api, uint32_t index)
-{
-    struct jobd_stats stats;
-    jobd_stats(api->jobd, index, clock_now_us(), &stats);
-    cJSON *queue = cJSON_CreateObject();
-    bool whole =
-        cJSON_AddStringToObject(queue, "name", jobd_queue_name(api->jobd, index)) != NULL &&
-        cJSON_AddBoolToObject(queue, "declared", stats.declared) != NULL &&
-        metrics_add_queue(queue, &stats);
-    if (!whole || !add_breaker(queue, &stats)) {
-        cJSON_Delete(queue);
-        return NULL;
-    }
-    return queue;
-}
-
 static enum step answer_list(struct call *call, enum jobd_result result)
 {
     cJSON *list = cJSON_CreateObject();
@@ -51,7 +24,11 @@ static enum step answer_list(struct call *call, enum jobd_result result)
     bool whole = queues != NULL;
     (void)result;
     for (uint32_t i = 0; i < jobd_queues_len(call->api->jobd) && whole; i++) {
-        cJSON *queue = queue_json(call->api, i);
+        struct jobd_stats stats;
+        jobd_stats(call->api->jobd, i, clock_now_us(), &stats);
+        if (stats.gone)
+            continue;
+        cJSON *queue = queue_json(call->api, i, &stats);
         whole = queue != NULL && cJSON_AddItemToArray(queues, queue);
     }
     return respond_json(call, 200, list, whole);
@@ -66,8 +43,11 @@ static enum step parse_queue(struct call *call)
 
 static enum step answer_queue(struct call *call, enum jobd_result result)
 {
+    const uint32_t queue = state_of(call)->queue;
+    struct jobd_stats stats;
     (void)result;
-    return respond_json(call, 200, queue_json(call->api, state_of(call)->queue), true);
+    jobd_stats(call->api->jobd, queue, clock_now_us(), &stats);
+    return respond_json(call, 200, queue_json(call->api, queue, &stats), true);
 }
 
 /* ---- pausing, purging, moving */

@@ -106,8 +106,8 @@ enum step respond_result(struct call *call, enum jobd_result result)
         [JOBD_LEASE_EXPIRED] = {409, NULL},
         [JOBD_CONFLICT] = {422, "the Idempotency-Key came with another payload"},
         [JOBD_NOT_FINAL] = {409, NULL},
-        [JOBD_UNDECLARED] = {409, "the job's queue is not declared: declare it and start jobd "
-                                  "again, or put the job into another queue"},
+        [JOBD_UNDECLARED] = {409, "the job's queue is not declared: declare it, or put the "
+                                  "job into another queue"},
         [JOBD_CLOSED] = {503, NULL},
         [JOBD_TOO_MANY_WAITERS] = {503, "too many waiting requests"},
         [JOBD_TOO_MANY_LEASES] = {503, NULL},
@@ -134,6 +134,13 @@ uint32_t path_declared_queue(const struct call *call)
     const struct jobd *jobd = call->api->jobd;
     uint32_t queue = jobd_queue_named(jobd, path_queue(call));
     return queue != JOBD_NO_QUEUE && jobd_queue_declared(jobd, queue) ? queue : JOBD_NO_QUEUE;
+}
+
+uint32_t path_giving_queue(const struct call *call)
+{
+    const struct jobd *jobd = call->api->jobd;
+    uint32_t queue = jobd_queue_named(jobd, path_queue(call));
+    return queue != JOBD_NO_QUEUE && jobd_queue_gives(jobd, queue) ? queue : JOBD_NO_QUEUE;
 }
 
 uint64_t path_id(const struct call *call)

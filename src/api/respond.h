@@ -40,6 +40,8 @@ int64_t moment_of_wall(int64_t wall_us);
 const char *path_queue(const struct call *call);
 /* That queue, if it takes jobs in; JOBD_NO_QUEUE: there is none of that name. */
 uint32_t path_declared_queue(const struct call *call);
+/* Of one that gives jobs out. */
+uint32_t path_giving_queue(const struct call *call);
 /* The job's id in the path, or 0. */
 uint64_t path_id(const struct call *call);
 

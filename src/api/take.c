@@ -83,6 +83,7 @@ static enum step respond_taken(struct call *call)
     const struct jobd_waiter *taker = &call->request->waiter;
     struct reply *reply = call->reply;
     char expires[TEXT_TIME_SIZE];
+    call->request->job = taker->task.id;
     if (call->request->wants_json)
         return respond_json(call, 200, taken_json(call->api, taker, path_queue(call)), true);
     text_time(clock_wall_us(taker->task.expires_us), expires);
@@ -185,6 +186,7 @@ static enum step respond_several(struct call *call)
     struct request *request = call->request;
     struct take_state *state = state_of(request);
     struct takers *takers = state->takers;
+    request->job = request->waiter.task.id;
     cJSON *list = cJSON_CreateObject();
     cJSON *jobs = cJSON_AddArrayToObject(list, "jobs");
     bool whole =
@@ -269,7 +271,7 @@ static enum step parse_take(struct call *call)
     struct take_state *state = state_of(request);
     int64_t lease_us = LEASE_US;
     uint64_t max = 1;
-    state->queue = path_declared_queue(call);
+    state->queue = path_giving_queue(call);
     if (state->queue == JOBD_NO_QUEUE)
         return respond_error(call, 404, "no such queue");
     if (!parameter_duration(call, "wait", WAIT_MAX_US, &state->wait_us))
@@ -326,6 +328,8 @@ static enum step answer_take(struct call *call, enum jobd_result result)
     case JOBD_TIMEOUT:
         call->reply->status = 204;
         return STEP_REPLY;
+    case JOBD_UNDECLARED: /* gone meanwhile */
+        return respond_error(call, 404, "no such queue");
     case JOBD_OUT_OF_MEMORY:
         call->reply->retry_after_s = 1;
         return respond_error(call, 503, "there is no memory for the answer at the moment");

@@ -45,6 +45,8 @@ $(STATIC)/jobd: $(STATIC_OBJECTS) $(STATIC_PARTS:%=$(STATIC)/parts/%.a)
 	  $(STATIC_PARTS:%=$(STATIC)/parts/%.a) $(MUSL_LIB)/crtn.o
 	$(Q)test "$$(stat -c %s $@)" -le $(STATIC_MAX_BYTES)
 
+$(STATIC)/src/api/page.o: $(wildcard src/api/page/*)
+
 $(STATIC)/src/%.o: src/%.c Makefile src/dist/static.mk $(STATIC_PARTS:%=$(STATIC)/parts/%.a) $(STATIC)/include/bsd
 	$(Q)mkdir -p $(@D)
 	$(Q)musl-gcc $(BASE) $(WARNINGS) -isystem $(STATIC)/include -DCURL_STATICLIB $(STATIC_FLAGS) -c -o $@ $<

@@ -5,6 +5,7 @@
 
 #include "engine/blob.h"
 #include "engine/breaker.h"
+#include "engine/replace.h"
 #include "engine/room_estimate.h"
 #include "engine/changes.h"
 #include "engine/transition.h"
@@ -32,7 +33,7 @@ uint32_t admission_room(const struct queue *queue)
 
 enum jobd_result admission_open_locked(struct op *op, const struct queue *queue)
 {
-    if (!queue->declared)
+    if (queue->phase != QUEUE_OPEN)
         return JOBD_UNDECLARED;
     return op->jobd->closed ? JOBD_CLOSED : JOBD_OK;
 }
@@ -50,14 +51,31 @@ enum jobd_result admission_check_locked(struct op *op, const struct queue *queue
 
 /* ---- a key that was seen before */
 
-/* The remembered job with the same key, or NULL. */
-static const struct job *duplicate_locked(struct op *op, const struct admission *admission)
+static bool has_ended(const struct job *job)
+{
+    return jobd_state_final((enum jobd_state)job->state);
+}
+
+/* What the put, which has this extra, takes for the same job; NULL: there is none. */
+static struct job *same_job_locked(struct op *op, const struct admission *admission)
     REQUIRES(op->jobd->lock)
 {
-    const struct jobd_put *put = admission->put;
-    if (put->key == NULL)
+    const struct job_extra *extra = admission->extra;
+    if (extra == NULL || extra->key[0] == '\0')
         return NULL;
-    return jobs_with_key(&op->jobd->jobs, (uint16_t)put->queue, admission->extra->key);
+    struct job *job = jobs_with_key(&op->jobd->jobs, (uint16_t)admission->put->queue, extra->key);
+    if (job == NULL || extra->unique == JOBD_WHILE_KNOWN)
+        return job;
+    bool same = true;
+    if (extra->unique == JOBD_WHILE_WAITING)
+        same = job_not_begun(job);
+    else if (extra->unique == JOBD_WHILE_ACTIVE)
+        same = !has_ended(job);
+    else
+        same = op->now_us < later_us(job->extra->came_us, extra->unique_us);
+    if (extra->replace && !has_ended(job) && !job_not_begun(job))
+        same = false; /* it has begun: beside it a new one */
+    return same ? job : NULL;
 }
 
 static bool same_bytes(const struct jobd_blob *a, const struct jobd_blob *b)
@@ -84,7 +102,8 @@ static enum jobd_result repeat_locked(struct op *op, const struct admission *adm
 {
     struct change change;
     bool is_written = job->state != STATE_NEW || admission->waiter == NULL;
-    if (!same_bytes(job->payload, admission->put->payload))
+    bool any_payload = admission->extra->unique != JOBD_WHILE_KNOWN;
+    if (!any_payload && !same_bytes(job->payload, admission->put->payload))
         return JOBD_CONFLICT;
     if (!is_written && !change_has_room_locked(op, admission->waiter))
         return JOBD_TOO_MANY_WAITERS;
@@ -117,6 +136,8 @@ static void undo_put_locked(struct op *op, struct change *change, struct job *jo
 {
     (void)change;
     op->jobd->queues[job->queue].put_pending--;
+    if (job->extra != NULL && job->extra->replacing.first != NULL)
+        change_void_others_locked(op, job, change);
     jobs_drop(&op->jobd->jobs, job, op);
 }
 
@@ -127,28 +148,66 @@ static const struct change_kind put_kind = {.name = "put",
                                             .then_end = true,
                                             .is_put = true};
 
+/* The next job's extra, which is the caller's from now on. */
+static struct job_extra *next_extra(struct op *op, struct admission *admission)
+{
+    struct job_extra *own = admission->extra;
+    if (own == NULL)
+        return NULL;
+    admission->extra = own->next;
+    own->next = NULL;
+    own->came_us = op->now_us;
+    if (own->unique_until_us != 0)
+        own->unique_until_us = later_us(op->now_us, own->unique_us);
+    return own;
+}
+
+/* What the put says of its nth job. */
+static struct job_content content_locked(struct op *op, struct admission *admission,
+                                         uint32_t number) REQUIRES(op->jobd->lock)
+{
+    const struct jobd_put *put = admission->put;
+    uint16_t usual = op->jobd->queues[queue_index(put->queue)].attempts;
+    bool by_wall = put->at_us > op->now_us;
+    return (struct job_content){
+        .payload = payload_of(put, number),
+        .extra = next_extra(op, admission),
+        .ready_us = by_wall ? put->at_us : later_us(op->now_us, put->delay_us),
+        .attempts = put->attempts > 0 ? (uint16_t)put->attempts : usual,
+        .priority = put->priority,
+        .delayed = by_wall || put->delay_us > 0,
+        .by_wall = by_wall,
+    };
+}
+
 /* Takes its payload and its extra. */
 static struct job *new_job_locked(struct op *op, struct admission *admission, uint32_t number)
     REQUIRES(op->jobd->lock)
 {
-    struct jobd *jobd = op->jobd;
-    const struct jobd_put *put = admission->put;
-    struct job_extra *own = admission->extra;
-    if (own != NULL) {
-        admission->extra = own->next;
-        own->next = NULL;
-    }
-    struct job *job = jobs_add(&jobd->jobs, jobd->next_id++, payload_of(put, number), own);
+    struct jobs *jobs = &op->jobd->jobs;
+    const struct job_content content = content_locked(op, admission, number);
+    struct job *job = jobs_add(jobs, op->jobd->next_id++, content.payload, content.extra);
     job->state = STATE_NEW;
-    job->queue = (uint16_t)put->queue;
-    job->priority = put->priority;
-    job->attempts = put->attempts > 0 ? (uint16_t)put->attempts : jobd->queues[put->queue].attempts;
+    job->queue = (uint16_t)admission->put->queue;
+    job->priority = content.priority;
+    job->attempts = content.attempts;
     job->created_us = op->now_us;
-    job->by_wall = put->at_us > op->now_us;
-    job->delayed = job->by_wall || put->delay_us > 0;
-    job->ready_us = job->by_wall ? put->at_us : later_us(op->now_us, put->delay_us);
-    jobs_note_key(&jobd->jobs, job);
+    job->by_wall = content.by_wall;
+    job->delayed = content.delayed;
+    job->ready_us = content.ready_us;
+    jobs_note_key(jobs, job);
     return job;
+}
+
+static enum jobd_result take_place_locked(struct op *op, struct admission *admission,
+                                          struct job *job) REQUIRES(op->jobd->lock)
+{
+    struct job_content content = content_locked(op, admission, 0);
+    enum jobd_result result =
+        replace_locked(op, job, &content, admission->waiter, admission->receipt);
+    if (result != JOBD_OK && result != JOBD_PENDING)
+        admission->extra = content.extra;
+    return result;
 }
 
 static enum jobd_result let_in_locked(struct op *op, struct admission *admission)
@@ -180,20 +239,27 @@ static size_t weight_of(const struct admission *admission)
 
 enum jobd_result admission_locked(struct op *op, struct admission *admission)
 {
-    const struct queue *queue = &op->jobd->queues[admission->put->queue];
+    const uint32_t number = admission->put->queue;
+    const struct queue *queue = &op->jobd->queues[queue_index(number)];
     uint32_t jobs = admission_jobs(admission->put);
-    enum jobd_result result = admission_open_locked(op, queue);
+    enum jobd_result result =
+        queue->number == number ? admission_open_locked(op, queue) : JOBD_UNDECLARED;
     if (result != JOBD_OK)
         return result;
-    const struct job *duplicate = duplicate_locked(op, admission);
-    if (duplicate != NULL)
-        return repeat_locked(op, admission, duplicate);
+    struct job *same = same_job_locked(op, admission);
+    if (same != NULL && admission->extra->replace && job_not_begun(same))
+        return take_place_locked(op, admission, same);
+    if (same != NULL)
+        return repeat_locked(op, admission, same);
     result = admission_check_locked(op, queue, jobs, admission->waiter);
     if (result != JOBD_OK)
         return result;
     /* Before the queue has none only where released leases have overfilled several queues. */
     if (jobs > jobs_spare(&op->jobd->jobs))
         return JOBD_FULL;
+    if (admission->extra != NULL && admission->extra->unique_until_us != 0 &&
+        op->jobd->jobs.promises + jobs > op->jobd->jobs.promises_max)
+        return JOBD_OUT_OF_MEMORY;
     if (!jobs_make_room(&op->jobd->jobs, weight_of(admission), op))
         return JOBD_OUT_OF_MEMORY;
     return let_in_locked(op, admission);

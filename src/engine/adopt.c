@@ -33,6 +33,12 @@ void share_adopt_time(struct jobd *jobd, int64_t at_us)
     } while (left == 0);
 }
 
+static uint32_t index_named(const struct jobd *jobd, const char *name)
+{
+    uint32_t number = jobd_queue_named(jobd, name);
+    return number != JOBD_NO_QUEUE ? queue_index(number) : JOBD_NO_QUEUE;
+}
+
 /* ---- a job: what few jobs have */
 
 /* Bytes in place of others, whatever there is room for. */
@@ -153,7 +159,7 @@ static enum share_result place_locked(struct op *op, struct job *job, const stru
     transition_restore_locked(op, job, record->state);
     if (final) {
         transition_tell_end_locked(op, job);
-        jobs_remember_all(&op->jobd->jobs, job);
+        jobs_remember_all(&op->jobd->jobs, job, news->promised);
     }
     return SHARE_OK;
 }
@@ -166,22 +172,41 @@ static bool is_sound(const struct job_record *record)
            strlen(record->trace) < JOBD_TRACE_SIZE && record->timeout_us >= 0;
 }
 
+/* It came when it was made. */
+static bool extra_from(const struct job_record *record, struct job_extra **extra)
+{
+    struct job_record own = *record;
+    own.came_us = record->created_us;
+    return restore_extra(&own, extra);
+}
+
+/* Another put has taken the place of what it was put with. */
+static bool set_content_locked(struct op *op, struct job *job, const struct job_record *record)
+    REQUIRES(op->jobd->lock)
+{
+    struct job_content content = {.extra = NULL};
+    if (!extra_from(record, &content.extra))
+        return false;
+    content.payload = restore_blob(record->payload);
+    job->priority = record->priority;
+    job->created_us = record->created_us;
+    jobs_set_content(&op->jobd->jobs, job, &content, op);
+    return true;
+}
+
 static enum share_result add_locked(struct op *op, const struct news *news) REQUIRES(op->jobd->lock)
 {
     struct jobd *jobd = op->jobd;
     struct job_extra *extra = NULL;
     const struct job_record *record = &news->record;
-    uint32_t queue = jobd_queue_named(jobd, record->queue);
+    uint32_t queue = index_named(jobd, record->queue);
     if (queue == JOBD_NO_QUEUE || !news->fresh) {
         jobd->share->strangers |= news->fresh;
         return jobd->share->strangers ? SHARE_OK : SHARE_WRONG;
     }
     if (jobs_spare(&jobd->jobs) == 0)
         return SHARE_ROOM;
-    const struct job *other = jobs_with_key(&jobd->jobs, (uint16_t)queue, record->key);
-    if (record->key[0] != '\0' && other != NULL) /* what becomes of that one is told later */
-        (void)jobs_set_key(&jobd->jobs, other->extra->job, "");
-    if (!restore_extra(record, false, &extra))
+    if (!extra_from(record, &extra))
         return SHARE_NO_MEMORY;
     struct job *job = restore_new_locked(op, record, (uint16_t)queue, extra);
     return set_extra_locked(op, job, news) ? place_locked(op, job, news) : SHARE_NO_MEMORY;
@@ -214,7 +239,7 @@ static enum share_result change_locked(struct op *op, struct job *job, const str
 {
     uint32_t queue =
         news->record.queue[0] != '\0' ? jobd_queue_named(op->jobd, news->record.queue) : job->queue;
-    if (news->record.queue[0] == '\0' && goes_on_locked(op, job, news))
+    if (queue == job->queue && goes_on_locked(op, job, news))
         return set_extra_locked(op, job, news) ? SHARE_OK : SHARE_NO_MEMORY;
     if (runs_here(job))
         tell_holder(op, job);
@@ -227,7 +252,7 @@ static enum share_result change_locked(struct op *op, struct job *job, const str
     }
     if (queue != job->queue)
         jobs_move(&op->jobd->jobs, job, (uint16_t)queue);
-    if (news->record.queue[0] != '\0' && !jobs_set_key(&op->jobd->jobs, job, news->record.key))
+    if (news->fresh && !set_content_locked(op, job, &news->record))
         return SHARE_NO_MEMORY;
     return set_extra_locked(op, job, news) ? place_locked(op, job, news) : SHARE_NO_MEMORY;
 }
@@ -289,7 +314,7 @@ static enum share_result adopt_queue_locked(struct op *op, const struct news *ne
                                             const struct share_source *source)
     REQUIRES(op->jobd->lock)
 {
-    uint32_t index = jobd_queue_named(op->jobd, news->record.queue);
+    uint32_t index = index_named(op->jobd, news->record.queue);
     if (index == JOBD_NO_QUEUE)
         return SHARE_OK;
     struct queue *queue = &op->jobd->queues[index];

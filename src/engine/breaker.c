@@ -105,6 +105,14 @@ void breaker_change_locked(struct op *op, struct queue *queue,
         close_it_locked(op, queue);
 }
 
+void breaker_forget_locked(struct op *op, struct queue *queue)
+{
+    struct breaker *breaker = &queue->breaker;
+    heap_remove(&op->jobd->probes, &breaker->due);
+    op->jobd->breakers_unsaid -= breaker->unsaid;
+    *breaker = (struct breaker){.failures = 0};
+}
+
 bool jobd_breaker_change(struct jobd *jobd, struct jobd_breaker *change)
 {
     mutex_lock(&jobd->lock);
@@ -114,7 +122,7 @@ bool jobd_breaker_change(struct jobd *jobd, struct jobd_breaker *change)
         found = breaker->unsaid;
         if (!found)
             continue;
-        *change = (struct jobd_breaker){.queue = i,
+        *change = (struct jobd_breaker){.queue = jobd->queues[i].number,
                                         .open = breaker->open,
                                         .failures = breaker->failures,
                                         .every_us = breaker->every_us,

@@ -43,3 +43,6 @@ void breaker_due_locked(struct op *op, struct queue *queue) REQUIRES(op->jobd->l
 /* Other terms from now on; without any it is closed. */
 void breaker_change_locked(struct op *op, struct queue *queue,
                            const struct jobd_queue_config *config) REQUIRES(op->jobd->lock);
+
+/* Its queue is gone, and another one comes in its place. */
+void breaker_forget_locked(struct op *op, struct queue *queue) REQUIRES(op->jobd->lock);

@@ -105,17 +105,19 @@ enum jobd_result jobd_cancel(struct jobd *jobd, uint64_t id, struct jobd_waiter 
 
 /* ---- a queue */
 
-void jobd_pause(struct jobd *jobd, uint32_t index, bool paused, int64_t now_us)
+void jobd_pause(struct jobd *jobd, uint32_t number, bool paused, int64_t now_us)
 {
     struct op op;
-    verify(index < jobd->queues_len);
-    struct queue *queue = &jobd->queues[index];
+    verify(queue_index(number) < jobd->queues_len);
+    struct queue *queue = &jobd->queues[queue_index(number)];
     op_begin(&op, jobd, NULL, now_us);
-    queue->paused = paused;
-    if (jobd->share != NULL)
-        share_touch_queue_locked(&op, queue);
-    rate_waits(&queue->rate, now_us);
-    dispatch_locked(&op, queue);
+    if (queue->number == number) {
+        queue->paused = paused;
+        if (jobd->share != NULL)
+            share_touch_queue_locked(&op, queue);
+        rate_waits(&queue->rate, now_us);
+        dispatch_locked(&op, queue);
+    }
     op_end(&op);
 }
 
@@ -158,7 +160,7 @@ void jobd_cancel_all(struct jobd *jobd, int64_t now_us)
     jobd->cancelling = true;
     op_end(&op);
     for (uint32_t i = 0; i < jobd->queues_len && !jobd->durable; i++)
-        (void)jobd_purge(jobd, i, NULL, now_us, &purged);
+        (void)jobd_purge(jobd, jobd->queues[i].number, NULL, now_us, &purged);
     for (bool more = true; more;) {
         op_begin(&op, jobd, NULL, now_us);
         op.outside = jobd->share != NULL;

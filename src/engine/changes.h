@@ -69,6 +69,9 @@ struct change {
             enum lease_report report;
         } repeated;
     };
+    /* A replacement: what its job had before it, owned; and the job's others on their way. */
+    struct job_content before;
+    struct change *older, *newer;
     struct queue *to; /* where its jobs go; NULL: they stay in their queue */
     struct ending ending;
     struct job_extra *extra; /* for what an attempt leaves; owned */

@@ -7,6 +7,7 @@
 #include "engine/attempt.h"
 #include "engine/job_info.h"
 #include "engine/lease_deadline.h"
+#include "engine/retire.h"
 #include "engine/changes.h"
 #include "engine/touched.h"
 #include "engine/transition.h"
@@ -169,6 +170,7 @@ void dispatch_locked(struct op *op, struct queue *queue)
             break;
         }
     }
+    retire_end_locked(op, queue);
     if (!TAILQ_EMPTY(&op->jobd->idle_waiters) && dispatch_is_idle_locked(op))
         wait_end_all_locked(op, &op->jobd->idle_waiters, JOBD_OK);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Start and end: the configuration, closing it. */
 #include "engine/engine.h"
+#include "jobd/declare.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -20,33 +21,36 @@ enum {
 
 /* ---- start and end */
 
-/* With a journal a worker may begin its next while the end of the one before is being written. */
-static uint64_t running_max(uint64_t workers, bool durable)
-{
-    return durable ? 2 * workers : workers;
-}
-
 /* With a journal those are kept too whose end is being written. */
 uint64_t jobd_records_needed(uint64_t waiting, uint64_t workers, uint64_t leases, uint64_t kept,
                              bool durable)
 {
-    return waiting + running_max(workers, durable) + leases +
+    return waiting + queue_running_max(workers, durable) + leases +
            (durable ? 2 * kept + RECORDS_MORE : kept);
 }
 
 /* What the configuration comes to. */
 struct size {
     uint64_t here;             /* jobs that run in this process */
+    uint32_t promises;         /* jobs that have ended and may not be forgotten */
     uint64_t running, records; /* jobs that run, leased ones included; jobs in all */
     bool durable;
 };
+
+/* So many have room in the memory, where their records count too. */
+static uint32_t promises_max(const struct jobd_config *config)
+{
+    uint64_t fit = config->memory_bytes / (sizeof(struct job) + sizeof(struct job_extra));
+    return fit < PROMISES_MAX ? (uint32_t)fit : PROMISES_MAX;
+}
 
 /* False when it is unsound. */
 static bool measure(const struct jobd_config *config, struct size *size)
 {
     uint64_t waiting = 0, workers = 0, kept = 0;
-    if (config->queues_len == 0 || config->queues_len > UINT16_MAX || config->first_id == 0 ||
-        config->first_id > JOBD_FIRST_ID_MAX)
+    if (config->queues_len == 0 || config->queues_len > UINT16_MAX ||
+        config->spare_queues > UINT16_MAX - config->queues_len || config->first_id == 0 ||
+        config->first_id > JOBD_FIRST_ID_MAX || config->keep_for_us < 0)
         return false;
     for (uint32_t i = 0; i < config->queues_len; i++) {
         const struct jobd_queue_config *queue = &config->queues[i];
@@ -59,11 +63,19 @@ static bool measure(const struct jobd_config *config, struct size *size)
         workers += queue_workers_max(queue);
         kept += queue->undeclared ? 0 : 3 * (uint64_t)config->keep;
     }
+    waiting += config->spare_capacity;
+    workers += config->spare_workers;
+    kept += 3 * (uint64_t)config->keep * config->spare_queues;
     size->durable = config->on_journal_ready != NULL || config->turns != NULL;
-    size->here = running_max(workers, size->durable);
+    size->here = queue_running_max(workers, size->durable);
     workers *= config->turns != NULL ? NODES_MAX : 1;
-    size->running = running_max(workers, size->durable) + config->leases_max;
+    size->running = queue_running_max(workers, size->durable) + config->leases_max;
     size->records = jobd_records_needed(waiting, workers, config->leases_max, kept, size->durable);
+    size->promises = promises_max(config);
+    if (size->records + size->promises < JOBD_RECORDS_MAX)
+        size->records += size->promises;
+    else
+        size->promises = 0;
     return size->records < JOBD_RECORDS_MAX;
 }
 
@@ -80,39 +92,33 @@ static int new_journal(struct journal *journal, const struct jobd_config *config
                : -EINVAL;
 }
 
-static int new_queues_locked(struct jobd *jobd, const struct jobd_config *config)
-    REQUIRES(jobd->lock)
+static int new_queue_locked(struct jobd *jobd, const struct jobd_queue_config *config,
+                            uint32_t leases_max) REQUIRES(jobd->lock)
 {
-    int error = 0;
-    jobd->queues = calloc(config->queues_len, sizeof *jobd->queues);
-    if (jobd->queues == NULL)
+    struct queue *queue = &jobd->queues[jobd->queues_len];
+    struct jobd_queue_config own = *config;
+    own.name = queue_names_keep(&jobd->names, config->name);
+    if (own.name == NULL)
         return -ENOMEM;
-    for (uint32_t i = 0; i < config->queues_len && error == 0; i++) {
-        const struct jobd_queue_config *queue = &config->queues[i];
-        uint64_t workers = queue_workers_max(queue) * (config->turns != NULL ? NODES_MAX : 1U);
-        error = queue_init(&jobd->queues[i], queue, (uint32_t)running_max(workers, jobd->durable),
-                           queue->undeclared ? 0 : config->leases_max);
-        jobd->queues_len++;
-    }
+    uint64_t workers = queue_workers_max(config) * jobd->processes;
+    int error = queue_init(queue, &own,
+                           (uint32_t)queue_running_max(workers, jobd->durable),
+                           config->undeclared ? 0 : leases_max);
+    queue->number = jobd->queues_len++;
+    if (error == 0)
+        queue_names_append(&jobd->names, own.name, queue->number);
     return error;
 }
 
-static int name_compare(const void *left, const void *right, void *context)
+static int new_queues_locked(struct jobd *jobd, const struct jobd_config *config)
+    REQUIRES(jobd->lock)
 {
-    const struct queue *queues = context;
-    return strcmp(queues[*(const uint32_t *)left].name, queues[*(const uint32_t *)right].name);
-}
-
-/* There may be very many that are not declared. */
-static int sort_names_locked(struct jobd *jobd) REQUIRES(jobd->lock)
-{
-    jobd->by_name = calloc(jobd->queues_len, sizeof *jobd->by_name);
-    if (jobd->by_name == NULL)
-        return -ENOMEM;
-    for (uint32_t i = 0; i < jobd->queues_len; i++)
-        jobd->by_name[i] = i;
-    qsort_r(jobd->by_name, jobd->queues_len, sizeof *jobd->by_name, name_compare, jobd->queues);
-    return 0;
+    jobd->queues_max = config->queues_len + config->spare_queues;
+    jobd->queues = calloc(jobd->queues_max, sizeof *jobd->queues);
+    int error = jobd->queues != NULL ? queue_names_init(&jobd->names, jobd->queues_max) : -ENOMEM;
+    for (uint32_t i = 0; i < config->queues_len && error == 0; i++)
+        error = new_queue_locked(jobd, &config->queues[i], config->leases_max);
+    return error == 0 ? queue_names_sort(&jobd->names) : error;
 }
 
 /* All memory that it will ever need for its tables. */
@@ -121,20 +127,20 @@ static int new_tables_locked(struct jobd *jobd, const struct jobd_config *config
 {
     int error = new_queues_locked(jobd, config);
     if (error == 0)
-        error = sort_names_locked(jobd);
-    if (error == 0)
-        error = jobs_init(&jobd->jobs, (uint32_t)size->records, config->queues_len,
-                          config->memory_bytes);
-    for (uint32_t i = 0; i < config->queues_len && error == 0; i++)
+        error =
+            jobs_init(&jobd->jobs, (uint32_t)size->records, jobd->queues_max, config->memory_bytes);
+    jobd->jobs.promises_max = size->promises;
+    for (uint32_t i = 0; i < jobd->queues_max && error == 0; i++)
         jobd->jobs.remembered[i].keep = config->keep;
+    jobd->jobs.keep_for_us = config->keep_for_us;
     if (error == 0)
         error = new_journal(&jobd->journal, config, size);
     if (error == 0)
-        error = heap_init(&jobd->delays, config->queues_len);
+        error = heap_init(&jobd->delays, jobd->queues_max);
     if (error == 0)
         error = heap_init(&jobd->deadlines, config->waiters_max);
     if (error == 0)
-        error = heap_init(&jobd->probes, config->queues_len);
+        error = heap_init(&jobd->probes, jobd->queues_max);
     if (error == 0)
         error = leases_init(&jobd->leases, config->leases_max,
                             config->turns != NULL ? 2 * config->leases_max : config->leases_max);
@@ -149,6 +155,9 @@ static void set_up_locked(struct jobd *jobd, const struct jobd_config *config) R
 {
     jobd->next_id = config->first_id;
     jobd->waiters_max = config->waiters_max;
+    jobd->leases_max = config->leases_max;
+    jobd->spare_capacity = config->spare_capacity;
+    jobd->spare_workers = config->spare_workers;
     jobd->on_earlier_deadline = config->on_earlier_deadline;
     jobd->context = config->context;
     jobd->on_forgotten_early = config->on_forgotten_early;
@@ -177,6 +186,7 @@ int jobd_new(struct jobd **jobd, const struct jobd_config *config)
     }
     mutex_lock(&new->lock); /* nobody else sees it yet: for the analysis */
     new->durable = size.durable;
+    new->processes = config->turns != NULL ? NODES_MAX : 1;
     set_up_locked(new, config);
     error = new_tables_locked(new, config, &size);
     mutex_unlock(&new->lock);
@@ -208,7 +218,7 @@ void jobd_free(struct jobd *jobd)
     for (uint32_t i = 0; i < jobd->queues_len; i++)
         queue_release(&jobd->queues[i]);
     free(jobd->queues);
-    free(jobd->by_name);
+    queue_names_release(&jobd->names);
     mutex_unlock(&jobd->lock);
     mutex_release(&jobd->lock);
     free(jobd);
@@ -249,14 +259,15 @@ void jobd_stop_takers(struct jobd *jobd)
 int jobd_queue_change(struct jobd *jobd, uint32_t queue, const struct jobd_queue_config *config,
                       int64_t now_us)
 {
-    verify(queue < jobd->queues_len);
+    verify(queue_index(queue) < jobd->queues_len);
     if (!queue_terms_sound(config))
         return -EINVAL;
+    struct queue *changed = &jobd->queues[queue_index(queue)];
     struct op op;
     op_begin(&op, jobd, NULL, now_us);
-    queue_set_terms(&jobd->queues[queue], config);
-    breaker_change_locked(&op, &jobd->queues[queue], config);
-    dispatch_locked(&op, &jobd->queues[queue]);
+    queue_set_terms(changed, config);
+    breaker_change_locked(&op, changed, config);
+    dispatch_soon_locked(&op, changed);
     op_end(&op);
     return 0;
 }
@@ -284,12 +295,12 @@ static void send_workers_home_locked(struct op *op, struct queue *queue) REQUIRE
     }
 }
 
-int jobd_queue_resize(struct jobd *jobd, uint32_t index, uint32_t capacity, uint32_t workers,
+int jobd_queue_resize(struct jobd *jobd, uint32_t number, uint32_t capacity, uint32_t workers,
                       int64_t now_us)
 {
     struct op op;
-    verify(index < jobd->queues_len);
-    struct queue *queue = &jobd->queues[index];
+    verify(queue_index(number) < jobd->queues_len);
+    struct queue *queue = &jobd->queues[queue_index(number)];
     if (capacity == 0 || capacity > queue->capacity_max || workers > queue->workers_max)
         return -EINVAL;
     op_begin(&op, jobd, NULL, now_us);

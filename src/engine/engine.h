@@ -13,6 +13,7 @@
 #include "engine/lease_table.h"
 #include "engine/op.h"
 #include "engine/queue.h"
+#include "engine/queue_names.h"
 #include "jobd/queue.h"
 
 struct share;
@@ -22,13 +23,19 @@ struct jobd {
     struct jobs jobs GUARDED_BY(lock);
     struct leases leases GUARDED_BY(lock);
     struct journal journal GUARDED_BY(lock);
-    struct queue *queues; /* what their configuration said never changes, the rest is guarded */
-    uint32_t queues_len;
-    uint32_t *by_name; /* their indices */
+    struct queue *queues; /* as long as they are there their configuration stays, the rest is
+                             guarded; there is room for queues_max */
+    uint32_t queues_max;
+    _Atomic uint32_t queues_len; /* only ever more */
+    struct queue_names names;    /* of those that are not gone */
+    /* Of those that may come yet; by the thread that adds. */
+    uint32_t spare_capacity, spare_workers;
+    uint32_t leases_max;
     uint64_t next_id GUARDED_BY(lock);
     /* There is a journal: what waits or is leased outlives the process, so a stop need not wait for
      * it, nor cancel it. */
     bool durable;
+    uint32_t processes;          /* whose workers may run its jobs, at most */
     struct share *share;                    /* NULL: its queues are this process's own */
     bool closed GUARDED_BY(lock);           /* jobd_close() */
     bool cancelling GUARDED_BY(lock);       /* jobd_cancel_all() */

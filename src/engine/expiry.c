@@ -3,6 +3,7 @@
 
 #include "base/container.h"
 #include "engine/changes.h"
+#include "engine/touched.h"
 #include "engine/dispatch.h"
 #include "engine/transition.h"
 
@@ -70,11 +71,13 @@ static void expire_some_locked(struct op *op, struct job *job, int *left) REQUIR
     dispatch_locked(op, queue);
 }
 
-static void forget_locked(struct op *op, struct job *job, int *left) REQUIRES(op->jobd->lock)
+static void end_due_locked(struct op *op, struct job *job, int *left) REQUIRES(op->jobd->lock)
 {
-    jobs_forget(&op->jobd->jobs, job, op);
+    jobs_end_due(&op->jobd->jobs, job, op);
     if (has_journal(op->jobd))
         op->tell_store |= journal_notify(&op->jobd->journal);
+    if (op->jobd->share != NULL)
+        share_touch_locked(op, job, ROW_SET);
     --*left;
 }
 
@@ -83,7 +86,7 @@ void expiry_tick_locked(struct op *op, int *left)
     struct job *job;
     while (*left > 0 && !op->jobd->expiry_starved && (job = next_due_locked(op)) != NULL) {
         if (has_ended(job))
-            forget_locked(op, job, left);
+            end_due_locked(op, job, left);
         else if (change_has_room_locked(op, NULL))
             expire_some_locked(op, job, left);
         else

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "engine/queue.h"
+
 static bool has_tag(const char *tags, const char *tag)
 {
     size_t size = strlen(tag);
@@ -27,7 +29,7 @@ static int64_t came_us(const struct jobd_filter *filter, const struct job *job)
 
 bool filter_matches(const struct jobd_filter *filter, const struct job *job)
 {
-    if ((filter->queue != JOBD_NO_QUEUE && filter->queue != job->queue) ||
+    if ((filter->queue != JOBD_NO_QUEUE && queue_index(filter->queue) != job->queue) ||
         (filter->state != JOBD_STATES && filter->state != job->state))
         return false;
     if ((filter->group != NULL || filter->tag != NULL) && !words_match(filter, job))

@@ -9,35 +9,40 @@
 
 uint32_t jobd_queue_named(const struct jobd *jobd, const char *name)
 {
-    uint32_t from = 0, to = jobd->queues_len;
-    while (from < to) {
-        uint32_t middle = from + (to - from) / 2, queue = jobd->by_name[middle];
-        int order = strcmp(name, jobd->queues[queue].name);
-        if (order == 0)
-            return queue;
-        if (order < 0)
-            to = middle;
-        else
-            from = middle + 1;
-    }
-    return JOBD_NO_QUEUE;
+    return queue_names_find(&jobd->names, name);
+}
+
+static const struct queue *queue_at(const struct jobd *jobd, uint32_t number)
+{
+    verify(queue_index(number) < jobd->queues_len);
+    return &jobd->queues[queue_index(number)];
 }
 
 bool jobd_queue_declared(const struct jobd *jobd, uint32_t queue)
 {
-    verify(queue < jobd->queues_len);
-    return jobd->queues[queue].declared;
+    const struct queue *at = queue_at(jobd, queue);
+    return at->number == queue && at->phase == QUEUE_OPEN;
+}
+
+bool jobd_queue_gives(const struct jobd *jobd, uint32_t queue)
+{
+    const struct queue *at = queue_at(jobd, queue);
+    return at->number == queue && at->phase <= QUEUE_RETIRED;
 }
 
 const char *jobd_queue_name(const struct jobd *jobd, uint32_t queue)
 {
-    verify(queue < jobd->queues_len);
-    return jobd->queues[queue].name;
+    return queue_at(jobd, queue)->name;
 }
 
 uint32_t jobd_queues_len(const struct jobd *jobd)
 {
     return jobd->queues_len;
+}
+
+uint32_t jobd_queues_max(const struct jobd *jobd)
+{
+    return jobd->queues_max;
 }
 
 enum jobd_result jobd_get(struct jobd *jobd, uint64_t id, struct jobd_info *info)
@@ -116,15 +121,17 @@ static int64_t probe_in_us(const struct queue *queue, int64_t now_us)
     return waits ? breaker->probe_at_us - now_us : 0;
 }
 
-void jobd_stats(struct jobd *jobd, uint32_t queue_index, int64_t now_us, struct jobd_stats *stats)
+void jobd_stats(struct jobd *jobd, uint32_t number, int64_t now_us, struct jobd_stats *stats)
 {
-    verify(queue_index < jobd->queues_len);
-    struct queue *queue = &jobd->queues[queue_index];
+    const uint32_t index = queue_index(number);
+    verify(index < jobd->queues_len);
+    struct queue *queue = &jobd->queues[index];
     mutex_lock(&jobd->lock);
     *stats = (struct jobd_stats){
         .capacity = queue->capacity,
         .workers = queue->workers,
-        .declared = queue->declared,
+        .declared = queue->phase == QUEUE_OPEN,
+        .gone = queue->phase == QUEUE_GONE,
         .paused = queue->paused,
         .has_breaker = queue->breaker.failures > 0,
         .held = breaker_holds(queue),
@@ -143,7 +150,7 @@ void jobd_stats(struct jobd *jobd, uint32_t queue_index, int64_t now_us, struct 
         .expired = queue->expired,
         .rejected = queue->rejected,
         .retried = queue->retried,
-        .forgotten_early = jobd->jobs.remembered[queue_index].forgotten_early,
+        .forgotten_early = jobd->jobs.remembered[index].forgotten_early,
         .oldest_us = oldest_us_locked(jobd, queue, now_us),
         .drain_per_s =
             rate_per_s(&queue->rate, now_us,

@@ -7,6 +7,7 @@
 
 #include "base/verify.h"
 #include "engine/blob.h"
+#include "engine/keep.h"
 #include "engine/engine.h"
 #include "engine/words.h"
 
@@ -17,6 +18,7 @@ static int job_compare(const struct job *a, const struct job *b)
 
 RB_GENERATE(job_tree, job, by_id, job_compare)
 
+/* Of the same key 0. */
 static int key_order(unsigned queue, const char *key, const struct job_extra *at)
 {
     if (queue != at->job->queue)
@@ -26,7 +28,8 @@ static int key_order(unsigned queue, const char *key, const struct job_extra *at
 
 static int key_compare(const struct job_extra *a, const struct job_extra *b)
 {
-    return key_order(a->job->queue, a->key, b);
+    int order = key_order(a->job->queue, a->key, b);
+    return order != 0 ? order : job_compare(a->job, b->job);
 }
 
 RB_GENERATE(key_tree, job_extra, by_key, key_compare)
@@ -46,6 +49,8 @@ int jobs_init(struct jobs *jobs, uint32_t records_max, uint32_t queues_len, size
     for (uint32_t i = 0; jobs->remembered != NULL && i < queues_len; i++)
         for (unsigned state = 0; state < JOBD_STATES; state++)
             TAILQ_INIT(&jobs->remembered[i].ended[state]);
+    for (uint32_t i = 0; jobs->remembered != NULL && i < queues_len; i++)
+        TAILQ_INIT(&jobs->remembered[i].promised);
     jobs->records = calloc(records_max, sizeof *jobs->records);
     jobs->expired = jobd_blob_text("expired");
     if (jobs->records == NULL || jobs->remembered == NULL || jobs->expired == NULL)
@@ -102,34 +107,57 @@ struct job *jobs_below(struct jobs *jobs, uint64_t id)
 
 static struct job_list *ages_of(struct jobs *jobs, const struct job *job)
 {
-    bool own = job->extra != NULL && job->extra->keep_us != 0;
+    const struct job_extra *extra = job->extra;
+    /* Whose promise is over comes after others that ended later, but not among those that
+     * keep_for_us forgets by their order. */
+    bool own = extra != NULL &&
+               (extra->keep_us != 0 || (extra->unique_until_us != 0 && jobs->keep_for_us == 0));
     return &jobs->by_age[(job->state == JOBD_FAILED ? AGE_FAILED : 0) | (own ? AGE_OWN : 0)];
 }
 
 size_t extra_weight(const struct job_extra *extra)
 {
-    return sizeof *extra + strlen(extra->key) + 1 + blob_weight(extra->words);
+    /* Its record too, when it may outlive the others'. */
+    size_t record = extra->unique_until_us != 0 ? sizeof(struct job) : 0;
+    return sizeof *extra + strlen(extra->key) + 1 + blob_weight(extra->words) + record;
 }
 
-size_t jobs_weight(const struct job *job)
+/* The payload, and all that the extra has. */
+static size_t weight_of(const struct jobd_blob *payload, const struct job_extra *extra)
 {
-    const struct job_extra *extra = job->extra;
-    size_t weight = blob_weight(job->payload);
+    size_t weight = blob_weight(payload);
     if (extra != NULL)
         weight += extra_weight(extra) + blob_weight(extra->output) + blob_weight(extra->error) +
                   blob_weight(extra->errors);
     return weight;
 }
 
+size_t jobs_weight(const struct job *job)
+{
+    return weight_of(job->payload, job->extra);
+}
+
+size_t content_weight(const struct job_content *content)
+{
+    return weight_of(content->payload, content->extra);
+}
+
 static void leave_remembered(struct jobs *jobs, struct job *job)
 {
     struct remembered *remembered = &jobs->remembered[job->queue];
     struct job_list *ages = ages_of(jobs, job);
-    TAILQ_REMOVE(&remembered->ended[job->state], job, link);
-    remembered->len[job->state]--;
-    TAILQ_REMOVE(ages, job, by_age);
-    TAILQ_INIT(&job->awaiting);
     jobs_unwatch(jobs, job);
+    if (job->promised) {
+        TAILQ_REMOVE(&remembered->promised, job, link);
+        remembered->promised_len--;
+        jobs->memory_living -= jobs_weight(job);
+        job->promised = false;
+    } else {
+        TAILQ_REMOVE(&remembered->ended[job->state], job, link);
+        remembered->len[job->state]--;
+        TAILQ_REMOVE(ages, job, by_age);
+    }
+    TAILQ_INIT(&job->awaiting);
 }
 
 void jobs_release_record(struct jobs *jobs, struct job *job)
@@ -139,12 +167,22 @@ void jobs_release_record(struct jobs *jobs, struct job *job)
     jobs->spare_len++;
 }
 
+static void discard_outcome(struct job_extra *extra, struct op *op)
+{
+    op_discard(op, extra->output);
+    op_discard(op, extra->error);
+    op_discard(op, extra->errors);
+}
+
 /* Out of all that finds it. */
 static void take_out(struct jobs *jobs, struct job *job)
 {
     RB_REMOVE(job_tree, &jobs->tree, job);
     jobs->memory -= jobs_weight(job);
-    if (job->extra != NULL && job->extra->key[0] != '\0')
+    if (job->extra == NULL)
+        return;
+    jobs->promises -= job->extra->unique_until_us != 0;
+    if (job->extra->key[0] != '\0')
         RB_REMOVE(key_tree, &jobs->keys, job->extra);
 }
 
@@ -152,9 +190,7 @@ void jobs_give_back(struct job *job, struct op *op)
 {
     op_discard(op, job->payload);
     if (job->extra != NULL) {
-        op_discard(op, job->extra->output);
-        op_discard(op, job->extra->error);
-        op_discard(op, job->extra->errors);
+        discard_outcome(job->extra, op);
     }
     extra_free(job->extra);
     job->payload = NULL;
@@ -247,8 +283,10 @@ struct job *jobs_add(struct jobs *jobs, uint64_t id, struct jobd_blob *payload,
         job = &jobs->records[jobs->records_used++];
     }
     *job = (struct job){.id = id, .payload = payload, .extra = extra};
-    if (extra != NULL)
+    if (extra != NULL) {
         extra->job = job;
+        jobs->promises += extra->unique_until_us != 0;
+    }
     TAILQ_INIT(&job->awaiting);
     verify(RB_INSERT(job_tree, &jobs->tree, job) == NULL);
     jobs->memory += jobs_weight(job);
@@ -263,13 +301,15 @@ void jobs_note_key(struct jobs *jobs, struct job *job)
     verify(RB_INSERT(key_tree, &jobs->keys, job->extra) == NULL);
 }
 
-const struct job *jobs_with_key(struct jobs *jobs, uint16_t queue, const char *key)
+struct job *jobs_with_key(struct jobs *jobs, uint16_t queue, const char *key)
 {
-    const struct job_extra *at = RB_ROOT(&jobs->keys);
-    int order;
-    while (at != NULL && (order = key_order(queue, key, at)) != 0)
+    struct job_extra *at = RB_ROOT(&jobs->keys), *newest = NULL;
+    while (at != NULL) {
+        int order = key_order(queue, key, at);
+        newest = order == 0 ? at : newest;
         at = order < 0 ? RB_LEFT(at, by_key) : RB_RIGHT(at, by_key);
-    return at != NULL ? at->job : NULL;
+    }
+    return newest != NULL ? newest->job : NULL;
 }
 
 bool jobs_extend(struct jobs *jobs, struct job *job, struct job_extra **extra, struct op *op)
@@ -302,36 +342,101 @@ bool jobs_set(struct jobs *jobs, struct jobd_blob **part, struct jobd_blob *byte
     return true;
 }
 
+/* When its promise is over others have ended later, so it cannot wait among them for the time that
+ * is for all: it stays until both have passed. */
+static bool ends_by_keep_for(const struct jobs *jobs, const struct job *job)
+{
+    return job->promised && job->extra->keep_us == 0 && jobs->keep_for_us > 0;
+}
+
 /* One that ended before this process has its time already. */
 static void watch_end(struct jobs *jobs, struct job *job)
 {
     struct job_extra *extra = job->extra;
-    if (extra == NULL || extra->keep_us == 0)
+    if (extra == NULL || (extra->keep_us == 0 && !job->promised))
         return;
     if (job->finished_us > 0)
         extra->forget_us = later_us(job->finished_us, extra->keep_us);
     extra->due.order = (uint32_t)job->id;
-    heap_push(&jobs->dues, &extra->due, extra->forget_us);
+    int64_t at_us = job->promised ? extra->unique_until_us : extra->forget_us;
+    if (ends_by_keep_for(jobs, job) && keep_until(jobs, job) > at_us)
+        at_us = keep_until(jobs, job);
+    heap_push(&jobs->dues, &extra->due, at_us);
 }
 
-void jobs_remember_all(struct jobs *jobs, struct job *job)
+/* By their number one may be too many. */
+static void remember_one_more(struct jobs *jobs, struct job *job)
 {
     struct remembered *remembered = &jobs->remembered[job->queue];
     struct job_list *ages = ages_of(jobs, job);
-    verify(TAILQ_EMPTY(&job->awaiting));
     TAILQ_INSERT_TAIL(&remembered->ended[job->state], job, link);
     TAILQ_INSERT_TAIL(ages, job, by_age);
     jobs->memory_living -= jobs_weight(job);
-    remembered->len[job->state]++;
     watch_end(jobs, job);
+    remembered->len[job->state]++;
+}
+
+/* Its promise lasts. */
+static void remember_promised(struct jobs *jobs, struct job *job)
+{
+    struct remembered *remembered = &jobs->remembered[job->queue];
+    TAILQ_INSERT_TAIL(&remembered->promised, job, link);
+    remembered->promised_len++;
+    watch_end(jobs, job);
+}
+
+void jobs_remember_all(struct jobs *jobs, struct job *job, bool promised)
+{
+    verify(TAILQ_EMPTY(&job->awaiting));
+    job->promised = promised;
+    if (promised)
+        remember_promised(jobs, job);
+    else
+        remember_one_more(jobs, job);
+}
+
+static void remember_usually(struct jobs *jobs, struct job *job, struct op *op)
+{
+    struct remembered *remembered = &jobs->remembered[job->queue];
+    struct job_list *ended = &remembered->ended[job->state];
+    remember_one_more(jobs, job);
+    if (remembered->len[job->state] > remembered->keep)
+        jobs_forget(jobs, TAILQ_FIRST(ended), op);
+}
+
+bool jobs_forget_due(struct jobs *jobs, int64_t now_us, struct op *op)
+{
+    if (keep_next_end_us(jobs) > now_us)
+        return false;
+    jobs_forget(jobs, keep_next(jobs), op);
+    return true;
+}
+
+void jobs_end_due(struct jobs *jobs, struct job *job, struct op *op)
+{
+    bool lasts = job->promised && !ends_by_keep_for(jobs, job) &&
+                 (job->extra->keep_us == 0 || job->extra->forget_us > op->now_us);
+    if (!lasts) {
+        jobs_forget(jobs, job, op);
+        return;
+    }
+    struct remembered *remembered = &jobs->remembered[job->queue];
+    jobs_unwatch(jobs, job);
+    TAILQ_REMOVE(&remembered->promised, job, link);
+    remembered->promised_len--;
+    job->promised = false;
+    remember_usually(jobs, job, op);
 }
 
 void jobs_remember(struct jobs *jobs, struct job *job, struct op *op)
 {
-    struct remembered *remembered = &jobs->remembered[job->queue];
-    jobs_remember_all(jobs, job);
-    if (remembered->len[job->state] > remembered->keep)
-        jobs_forget(jobs, TAILQ_FIRST(&remembered->ended[job->state]), op);
+    verify(TAILQ_EMPTY(&job->awaiting));
+    job->promised = job->extra != NULL && job->extra->unique_until_us > op->now_us &&
+                    jobs->promises <= jobs->promises_max;
+    if (job->promised)
+        remember_promised(jobs, job);
+    else
+        remember_usually(jobs, job, op);
 }
 
 void jobs_move(struct jobs *jobs, struct job *job, uint16_t queue)
@@ -341,50 +446,30 @@ void jobs_move(struct jobs *jobs, struct job *job, uint16_t queue)
     if (keyed)
         RB_REMOVE(key_tree, &jobs->keys, extra);
     job->queue = queue;
-    if (keyed && jobs_with_key(jobs, queue, extra->key) == NULL) {
+    if (keyed)
         verify(RB_INSERT(key_tree, &jobs->keys, extra) == NULL);
-    } else if (keyed) {
-        jobs->memory -= strlen(extra->key);
-        jobs->memory_living -= strlen(extra->key);
-        extra->key[0] = '\0';
-    }
 }
 
-/* It is final, or lives. */
-static void drop_key(struct jobs *jobs, struct job *job)
-{
-    struct job_extra *extra = job->extra;
-    bool living = job->state == STATE_NEW || !jobd_state_final((enum jobd_state)job->state);
-    if (extra == NULL || extra->key[0] == '\0')
-        return;
-    RB_REMOVE(key_tree, &jobs->keys, extra);
-    jobs->memory -= strlen(extra->key);
-    jobs->memory_living -= living ? strlen(extra->key) : 0;
-    extra->key[0] = '\0';
-}
-
-bool jobs_set_key(struct jobs *jobs, struct job *job, const char *key)
+void jobs_set_content(struct jobs *jobs, struct job *job, struct job_content *content,
+                      struct op *op)
 {
     struct job_extra *before = job->extra;
-    const struct job *other = jobs_with_key(jobs, job->queue, key);
-    if (before == NULL || strcmp(before->key, key) == 0)
-        return true;
-    drop_key(jobs, job);
-    if (key[0] == '\0')
-        return true;
-    struct job_extra *extra = calloc(1, sizeof *extra + strlen(key) + 1);
-    if (extra == NULL)
-        return false;
-    if (other != NULL)
-        drop_key(jobs, other->extra->job);
-    *extra = *before;
-    memcpy(extra->key, key, strlen(key) + 1);
-    job->extra = extra;
-    free(before);
-    jobs->memory += strlen(key);
-    jobs->memory_living += strlen(key);
+    jobs->memory -= jobs_weight(job);
+    jobs->memory_living -= jobs_weight(job);
+    if (before != NULL)
+        jobs->promises -= before->unique_until_us != 0;
+    if (before != NULL && before->key[0] != '\0')
+        RB_REMOVE(key_tree, &jobs->keys, before);
+    jobs_give_back(job, op);
+    job->payload = content->payload;
+    job->extra = content->extra;
+    jobs->memory += jobs_weight(job);
+    jobs->memory_living += jobs_weight(job);
+    if (job->extra == NULL)
+        return;
+    job->extra->job = job;
+    jobs->promises += job->extra->unique_until_us != 0;
     jobs_note_key(jobs, job);
-    return true;
 }
 
 void jobs_watch(struct jobs *jobs, struct job *job)
@@ -408,6 +493,73 @@ bool job_too_late(const struct job *job, int64_t now_us)
     return extra != NULL && extra->expires_us != 0 && extra->expires_us <= now_us;
 }
 
+bool job_not_begun(const struct job *job)
+{
+    bool waits = job->state == JOBD_QUEUED || job->state == JOBD_SCHEDULED;
+    return job->state == STATE_NEW || (waits && job->attempt == 0 && !job->commit_pending);
+}
+
+struct job_content job_content(const struct job *job)
+{
+    return (struct job_content){.payload = job->payload,
+                                .extra = job->extra,
+                                .ready_us = job->ready_us,
+                                .attempts = job->attempts,
+                                .priority = job->priority,
+                                .delayed = job->delayed,
+                                .by_wall = job->by_wall,
+                                .unexpiring = job->unexpiring};
+}
+
+void jobs_exchange(struct jobs *jobs, struct job *job, struct job_content *content)
+{
+    struct job_content before = job_content(job);
+    RB_REMOVE(key_tree, &jobs->keys, job->extra);
+    jobs->promises -= job->extra->unique_until_us != 0;
+    job->payload = content->payload;
+    job->extra = content->extra;
+    job->extra->job = job;
+    job->ready_us = content->ready_us;
+    job->attempts = content->attempts;
+    job->priority = content->priority;
+    job->delayed = content->delayed;
+    job->by_wall = content->by_wall;
+    job->unexpiring = content->unexpiring;
+    verify(RB_INSERT(key_tree, &jobs->keys, job->extra) == NULL);
+    jobs->promises += job->extra->unique_until_us != 0;
+    *content = before;
+}
+
+bool jobs_hold_content(struct jobs *jobs, const struct job_content *content, struct op *op)
+{
+    if (!jobs_make_room(jobs, content_weight(content), op))
+        return false;
+    jobs->memory += content_weight(content);
+    jobs->memory_living += content_weight(content);
+    return true;
+}
+
+void content_release(struct job_content *content)
+{
+    jobd_blob_unref(content->payload);
+    if (content->extra != NULL) {
+        jobd_blob_unref(content->extra->output);
+        jobd_blob_unref(content->extra->error);
+        jobd_blob_unref(content->extra->errors);
+    }
+    extra_free(content->extra);
+}
+
+void jobs_drop_content(struct jobs *jobs, struct job_content *content, struct op *op)
+{
+    jobs->memory -= content_weight(content);
+    jobs->memory_living -= content_weight(content);
+    op_discard(op, content->payload);
+    discard_outcome(content->extra, op);
+    extra_free(content->extra);
+    *content = (struct job_content){.payload = NULL};
+}
+
 void jobs_revive(struct jobs *jobs, struct job *job)
 {
     leave_remembered(jobs, job);
@@ -428,6 +580,11 @@ struct job_extra *extra_new(const struct jobd_put *put, struct job_extra *next)
     }
     extra->next = next;
     extra->timeout_us = put->timeout_us;
+    if (put->terms != NULL) {
+        extra->unique = (uint8_t)put->terms->unique;
+        extra->unique_us = put->terms->unique_us;
+        extra->replace = put->terms->replace;
+    }
     extra->expires_by_wall = put->terms != NULL && put->terms->expires_by_wall;
     if (put->trace != NULL)
         memcpy(extra->trace, put->trace, strlen(put->trace) + 1);

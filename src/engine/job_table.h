@@ -13,6 +13,12 @@
 #include "jobd/queue.h"
 
 TAILQ_HEAD(job_list, job);
+struct change;
+
+/* Changes on their way to disk that replace what a job was put with, the oldest and the newest. */
+struct replacing {
+    struct change *first, *last;
+};
 
 /* What few jobs have, and none of a million that wait: what was said beyond the usual, and what
  * attempts have left. */
@@ -20,15 +26,21 @@ struct job_extra {
     int64_t timeout_us; /* 0: the queue's */
     int64_t expires_us; /* 0: never */
     bool expires_by_wall;
-    int64_t keep_us;   /* when it has ended it is remembered so long; 0: as long as others */
-    int64_t forget_us; /* it has ended: with keep_us, until then */
-    struct due due;    /* while it waits: when it expires; it has ended: when it is forgotten */
+    uint8_t unique;          /* of a put: enum jobd_unique, */
+    bool replace;            /* and whether it replaces */
+    int64_t unique_us;       /* JOBD_FOR_SOME_TIME */
+    int64_t came_us;         /* with a key: when it came in */
+    int64_t unique_until_us; /* its key is not forgotten before; 0: it may be */
+    int64_t keep_us;         /* when it has ended it is remembered so long; 0: as long as others */
+    int64_t forget_us;       /* it has ended: with keep_us, until then */
+    struct replacing replacing;
+    struct due due; /* while it waits: when it expires; it has ended: when it is forgotten */
     char trace[JOBD_TRACE_SIZE];
     struct jobd_blob *words; /* its texts; NULL: none */
     struct jobd_blob *output, *error;
     struct jobd_blob *errors;   /* of its last attempts, see errors.h; NULL: none */
     int64_t errors_us;          /* when the last of them ended */
-    RB_ENTRY(job_extra) by_key; /* when it has one */
+    RB_ENTRY(job_extra) by_key; /* when it has one; of the same key the older job first */
     struct job *job;            /* that has it */
     struct job_extra *next;     /* before they have jobs: of a batch */
     char key[];                 /* "": none */
@@ -95,6 +107,7 @@ struct job {
     bool requeue_on_stop : 1;
     bool elsewhere : 1;
     bool by_wall : 1;    /* delayed until an instant of the wall clock */
+    bool promised : 1;   /* it has ended, and is not forgotten before unique_until_us */
     bool expired : 1;    /* cancelled, as its time was over */
     bool unexpiring : 1; /* put in again by hand: it does not expire any more */
 };
@@ -119,11 +132,16 @@ struct remembered {
     uint32_t keep;
     struct job_list ended[JOBD_STATES]; /* of the final states */
     uint32_t len[JOBD_STATES];
+    struct job_list promised; /* in none of these, nor in by_age: for some time */
+    uint32_t promised_len;
     uint64_t forgotten_early; /* before `keep` asks for it, as memory was short */
 };
 
 /* Bits: the dead letters; those that say themselves how long they are remembered. */
 enum { AGE_FAILED = 1, AGE_OWN = 2, AGES = 4 };
+
+/* Jobs that have ended and may not be forgotten, at most, however much memory there is. */
+enum { PROMISES_MAX = 1 << 20 };
 
 /* All are allocated at start; a record not used before costs no memory. */
 struct jobs {
@@ -132,13 +150,18 @@ struct jobs {
     struct job_list spare;
     uint32_t spare_len;
     struct job_tree tree;
-    struct key_tree keys;          /* of all that are remembered */
-    struct heap dues;              /* of extras: see there */
-    struct jobd_blob *expired;     /* the error of a job that has */
-    struct remembered *remembered; /* a queue's, by its index */
+    struct key_tree keys;            /* of all that are remembered */
+    uint32_t promises, promises_max; /* jobs that have unique_until_us */
+    struct heap dues;                /* of extras: see there */
+    struct jobd_blob *expired;       /* the error of a job that has */
+    struct remembered *remembered;   /* a queue's, by its index */
     uint32_t queues_len;
-    /* Of all queues, by AGE_FAILED and AGE_OWN. */
+    /* Of all queues, by AGE_FAILED and AGE_OWN, in the order of their ends. */
     struct job_list by_age[AGES];
+    int64_t keep_for_us; /* without keep_us they are remembered so long at most; 0: however long */
+    /* Of those that ended before this process, by the wall clock: that minus the engine's time, and
+     * the engine's time when they came back. */
+    int64_t wall_ahead_us, restored_us;
     uint32_t reviving; /* final and in none of these: they are just being retried */
     struct job_list forgotten, forgotten_gathered; /* but not yet by the store, if there is one */
     size_t memory_max, memory, memory_living;      /* bytes: of all, of those not final */
@@ -165,8 +188,8 @@ struct job *jobs_add(struct jobs *jobs, uint64_t id, struct jobd_blob *payload,
                      struct job_extra *extra);
 /* Makes it findable by its key, when it has one. */
 void jobs_note_key(struct jobs *jobs, struct job *job);
-/* The remembered job of this queue with this key, or NULL. */
-const struct job *jobs_with_key(struct jobs *jobs, uint16_t queue, const char *key);
+/* The newest job of this queue with this key, or NULL. */
+struct job *jobs_with_key(struct jobs *jobs, uint16_t queue, const char *key);
 size_t extra_weight(const struct job_extra *extra);
 /* Bytes a job counts for. */
 size_t jobs_weight(const struct job *job);
@@ -175,14 +198,13 @@ bool jobs_extend(struct jobs *jobs, struct job *job, struct job_extra **extra, s
 /* Puts `bytes`, taken, in place of what a living job's extra has at `part`, its output or error.
  * Dropped when there is no room for it: false. */
 bool jobs_set(struct jobs *jobs, struct jobd_blob **part, struct jobd_blob *bytes, struct op *op);
-/* A job belongs to that queue from now on. Its key finds it there, unless it finds another. */
+/* A job belongs to that queue from now on, also to those who look for its key. */
 void jobs_move(struct jobs *jobs, struct job *job, uint16_t queue);
-/* A living job has this key from now on, or none where it is ""; another that has it loses it.
- * False when memory is short. */
-bool jobs_set_key(struct jobs *jobs, struct job *job, const char *key);
 /* It waits from now on: it is due when it expires, if ever. And no longer. */
 void jobs_watch(struct jobs *jobs, struct job *job);
 void jobs_unwatch(struct jobs *jobs, struct job *job);
+/* It waits, and no attempt of it counts; not one that is about to end or to move. */
+bool job_not_begun(const struct job *job);
 /* Has it expired by then? Then no attempt of it may begin. */
 bool job_too_late(const struct job *job, int64_t now_us);
 /* A final job lives again: no longer remembered as one that has ended. */
@@ -191,18 +213,49 @@ void jobs_revive(struct jobs *jobs, struct job *job);
 void jobs_drop(struct jobs *jobs, struct job *job, struct op *op);
 /* The record of a forgotten job is free for another. */
 void jobs_release_record(struct jobs *jobs, struct job *job);
-/* An ended job's time is over. */
+/* An ended job is due: it is forgotten; or may be from now on. */
+void jobs_end_due(struct jobs *jobs, struct job *job, struct op *op);
+/* An ended job is forgotten. */
 void jobs_forget(struct jobs *jobs, struct job *job, struct op *op);
 /* The job has become final; the oldest beyond `keep` are forgotten, perhaps this one. */
 void jobs_remember(struct jobs *jobs, struct job *job, struct op *op);
-/* The same, and none is forgotten. */
-void jobs_remember_all(struct jobs *jobs, struct job *job);
+/* The same, and none is forgotten. `promised`: whoever it has ended for has said so. */
+void jobs_remember_all(struct jobs *jobs, struct job *job, bool promised);
 /* One that is remembered is forgotten, as another process has done; its record is free. */
 void jobs_remove(struct jobs *jobs, struct job *job, struct op *op);
 /* Gives back what the record of a forgotten job still holds where queues are shared. */
 void jobs_give_back(struct job *job, struct op *op);
 /* Any job is no more, whatever it was; it must be in no list. */
 void jobs_erase(struct jobs *jobs, struct job *job, struct op *op);
+
+/* Forgets the one of keep_next() when it is due by now; false when it is not. */
+bool jobs_forget_due(struct jobs *jobs, int64_t now_us, struct op *op);
+/* All that a put says of its job but its key, which finds it. */
+struct job_content {
+    struct jobd_blob *payload;
+    struct job_extra *extra;
+    int64_t ready_us;
+    uint16_t attempts;
+    uint8_t priority;
+    bool delayed, by_wall, unexpiring;
+};
+
+struct job_content job_content(const struct job *job);
+/* Bytes it counts for. */
+size_t content_weight(const struct job_content *content);
+/* Counts one that is no job's yet; false when there is no room for it. */
+bool jobs_hold_content(struct jobs *jobs, const struct job_content *content, struct op *op);
+/* The other content, taken, in place of the job's, which is the caller's from now on; both have the
+ * same key. The job must not be in jobs->dues. */
+void jobs_exchange(struct jobs *jobs, struct job *job, struct job_content *content);
+/* The payload and the extra of this content, taken, in place of those that a living job has, which
+ * must not be in jobs->dues. */
+void jobs_set_content(struct jobs *jobs, struct job *job, struct job_content *content,
+                      struct op *op);
+/* Frees what it has, where nothing is counted any more. */
+void content_release(struct job_content *content);
+/* Frees one that no job has and is counted. */
+void jobs_drop_content(struct jobs *jobs, struct job_content *content, struct op *op);
 
 /* With what was said beyond the usual; `next` as in the structure. NULL when memory is short. */
 struct job_extra *extra_new(const struct jobd_put *put, struct job_extra *next);

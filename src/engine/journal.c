@@ -27,6 +27,7 @@ void journal_release(struct journal *journal)
             jobd_blob_unref(change->ending.outcome.output);
             jobd_blob_unref(change->ending.outcome.error);
             jobd_blob_unref(change->ending.errors);
+            content_release(&change->before);
             extra_free(change->extra);
         }
     }

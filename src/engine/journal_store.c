@@ -3,9 +3,10 @@
 
 #include "engine/blob.h"
 #include "engine/changes.h"
+#include "engine/describe.h"
 #include "engine/dispatch.h"
 #include "engine/expiry.h"
-#include "engine/record.h"
+#include "engine/replace.h"
 #include "engine/sweep.h"
 #include "engine/waiters.h"
 
@@ -57,6 +58,14 @@ bool journal_empty(struct jobd *jobd)
 
 /* ---- what is written */
 
+/* The job as it stands; `written`: but for replacements on their way. */
+static void describe(const struct jobd *jobd, const struct job *job, bool written,
+                     struct job_record *record)
+{
+    const struct job_content content = written ? replace_written(job) : job_content(job);
+    describe_job(jobd->queues[job->queue].name, job, &content, record);
+}
+
 /* Before its first row; it may be the second time that it is written. */
 static void rewind_change(struct change *change)
 {
@@ -72,7 +81,8 @@ static bool next_row_locked(struct op *op, struct change *change, struct job_rec
     if (job == NULL)
         return false;
     change->next = change->job == NULL ? TAILQ_NEXT(job, link) : NULL;
-    record_describe_locked(op->jobd, job, record);
+    /* A replacement stands behind the put of its job. */
+    describe(op->jobd, job, job->state == STATE_NEW, record);
     if (change->kind->describe != NULL)
         change->kind->describe(change, record);
     return true;
@@ -123,7 +133,7 @@ bool journal_record(struct jobd *jobd, uint64_t id, journal_row *each, void *con
     mutex_lock(&jobd->lock);
     const struct job *job = jobs_seen(&jobd->jobs, id);
     if (job != NULL)
-        record_describe_locked(jobd, job, &record);
+        describe(jobd, job, true, &record);
     mutex_unlock(&jobd->lock);
     /* What the record points to stays: only this thread's journal_written() lets it go. */
     if (job == NULL)

@@ -36,8 +36,9 @@ struct job_record {
     /* An attempt that has not begun by then never does; 0: it does not expire. The second is the
      * same where it is an instant of the wall clock, else 0. */
     int64_t expiry_us, expiry_at_us;
-    int64_t keep_us; /* it is remembered so long when it has ended; 0: as long as others */
-    const char *key; /* "": none; so also the next */
+    int64_t unique_until_us; /* its key is not forgotten before; 0: it may be */
+    int64_t keep_us;         /* it is remembered so long when it has ended; 0: as long as others */
+    const char *key;         /* "": none; so also the next */
     const char *trace;
     const char *texts[JOBD_TEXTS];   /* "" or NULL: none */
     const struct jobd_blob *payload; /* NULL: none */
@@ -62,12 +63,16 @@ struct job_record {
     const struct jobd_blob *errors; /* of its last attempts, bytes for the engine alone */
     int64_t errors_us;              /* when the last of them ended; 0: none */
 
-    int64_t ended_us; /* of one that comes back: when it ended, by the engine's clock */
+    /* Of one that comes back: when it came in, and ended, by the engine's clock; and the wall clock
+     * minus that, the same for all. */
+    int64_t came_us, ended_us, wall_ahead_us;
 };
 
 enum row_kind {
-    ROW_ADD,   /* a new job: all of the record, in the state it begins with */
-    ROW_SET,   /* of a known job: how far it is, the record's last block in place of what was */
+    ROW_ADD,     /* a new job: all of the record, in the state it begins with */
+    ROW_REPLACE, /* of a known job that has not begun: all of the record, in the state it begins
+                    with, in place of all that was */
+    ROW_SET,     /* of a known job: how far it is, the record's last block in place of what was */
     ROW_MOVE,  /* of a known job, which has come to another queue: what never changes else, in place
                   of what was; how far it is stays */
     ROW_REMOVE /* it is forgotten: the id alone */

@@ -117,6 +117,16 @@ enum jobd_result jobd_lease_finish(struct jobd *jobd, const char *token,
     return result;
 }
 
+uint64_t jobd_lease_job(struct jobd *jobd, const char *token)
+{
+    struct op op;
+    op_begin(&op, jobd, NULL, 0);
+    const struct lease *lease = lease_find(&jobd->leases, token);
+    uint64_t id = lease != NULL && !is_untold(lease) ? lease->job_id : 0;
+    op_end(&op);
+    return id;
+}
+
 bool jobd_lease_known(struct jobd *jobd, const char *token)
 {
     struct op op;

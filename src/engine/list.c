@@ -97,11 +97,12 @@ static bool gather_locked(struct jobd *jobd, const struct jobd_filter *filter, s
         return false;
     for (uint32_t i = 0; i < jobd->queues_len; i++) {
         const struct queue *queue = &jobd->queues[i];
-        if (filter->queue != JOBD_NO_QUEUE && filter->queue != i)
+        if (filter->queue != JOBD_NO_QUEUE && queue_index(filter->queue) != i)
             continue;
         const struct remembered *remembered = &jobs->remembered[i];
         bool all = jobd_state_final(state)
-                       ? gather(few, &remembered->ended[state], remembered->len[state], filter)
+                       ? gather(few, &remembered->ended[state], remembered->len[state], filter) &&
+                             gather(few, &remembered->promised, remembered->promised_len, filter)
                        : gather(few, state == JOBD_RUNNING ? &queue->running : &queue->scheduled,
                                 queue->in_state[state], filter);
         if (!all)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/blob.h"
 #include "engine/engine.h"
+#include "engine/keep.h"
 #include "engine/touched.h"
 #include "engine/waiters.h"
 
@@ -24,7 +25,7 @@ int64_t op_next_due_locked(struct op *op)
     const struct due *tops[] = {jobd->expiry_starved ? NULL : heap_top(&jobd->jobs.dues),
                                 heap_top(&jobd->delays), heap_top(&jobd->leases.due),
                                 heap_top(&jobd->probes), heap_top(&jobd->deadlines)};
-    int64_t at_us = JOBD_NEVER;
+    int64_t at_us = keep_next_end_us(&jobd->jobs);
     for (unsigned i = 0; i < sizeof tops / sizeof tops[0]; i++)
         if (tops[i] != NULL && tops[i]->at_us < at_us)
             at_us = tops[i]->at_us;

@@ -16,7 +16,7 @@ static int64_t expires_us(const struct jobd *jobd, const struct jobd_put *put, i
 {
     if (put->terms != NULL && put->terms->expires_us != 0)
         return put->terms->expires_us;
-    int64_t usual_us = jobd->queues[put->queue].expires_us;
+    int64_t usual_us = jobd->queues[queue_index(put->queue)].expires_us;
     return usual_us > 0 ? later_us(now_us, usual_us) : 0;
 }
 
@@ -24,7 +24,7 @@ static int64_t expires_us(const struct jobd *jobd, const struct jobd_put *put, i
 static int64_t keep_us(const struct jobd *jobd, const struct jobd_put *put)
 {
     bool own = put->terms != NULL && put->terms->keep_us != 0;
-    return own ? put->terms->keep_us : jobd->queues[put->queue].keep_us;
+    return own ? put->terms->keep_us : jobd->queues[queue_index(put->queue)].keep_us;
 }
 
 static bool needs_extras(const struct jobd *jobd, const struct jobd_put *put)
@@ -50,6 +50,8 @@ static int extras_new(const struct jobd *jobd, const struct admission *admission
         }
         one->expires_us = expires_us(jobd, put, now_us);
         one->keep_us = keep_us(jobd, put);
+        if (one->unique == JOBD_FOR_SOME_TIME)
+            one->unique_until_us = later_us(now_us, one->unique_us);
         *extra = one;
     }
     return 0;
@@ -61,6 +63,8 @@ size_t jobd_put_weight(const struct jobd *jobd, const struct jobd_put *put)
     size_t weight = sizeof(struct job_extra) + key_size;
     if (put->terms != NULL)
         weight += words_weight(put->terms->texts);
+    if (put->terms != NULL && put->terms->unique == JOBD_FOR_SOME_TIME)
+        weight += sizeof(struct job);
     return needs_extras(jobd, put) ? admission_jobs(put) * weight : 0;
 }
 
@@ -68,7 +72,8 @@ static enum jobd_result wait_for_room_locked(struct op *op, struct admission *ad
     REQUIRES(op->jobd->lock)
 {
     struct jobd_waiter *waiter = admission->waiter;
-    enum jobd_result result = wait_begin_locked(op, waiter, WAIT_ROOM, admission->put->queue);
+    enum jobd_result result =
+        wait_begin_locked(op, waiter, WAIT_ROOM, queue_index(admission->put->queue));
     if (result == JOBD_PENDING) {
         waiting_of(waiter)->put = *admission->put;
         waiting_of(waiter)->extra = admission->extra;
@@ -80,14 +85,14 @@ static enum jobd_result wait_for_room_locked(struct op *op, struct admission *ad
 static enum jobd_result put_locked(struct op *op, struct admission *admission, bool for_room)
     REQUIRES(op->jobd->lock)
 {
-    struct queue *queue = &op->jobd->queues[admission->put->queue];
+    struct queue *queue = &op->jobd->queues[queue_index(admission->put->queue)];
     uint32_t jobs = admission_jobs(admission->put);
     admission->receipt->capacity = queue->capacity;
     enum jobd_result result = admission_locked(op, admission);
     if (op->waiter != NULL)
         op->waiter->accepted = result == JOBD_OK || result == JOBD_PENDING;
-    if (result == JOBD_OK) {
-        result = admission_await_locked(op, admission);
+    if (result == JOBD_OK || admission->receipt->replaced) {
+        result = result == JOBD_OK ? admission_await_locked(op, admission) : result;
         dispatch_locked(op, queue);
     }
     admission->receipt->waiting = queue_waiting(queue);
@@ -104,7 +109,7 @@ static enum jobd_result put_or_wait(struct jobd *jobd, struct admission *admissi
     const struct jobd_put *put = admission->put;
     struct jobd_waiter *waiter = admission->waiter;
     *admission->receipt = (struct jobd_receipt){.id = 0};
-    verify(put->queue < jobd->queues_len && put->priority < JOBD_PRIORITIES);
+    verify(queue_index(put->queue) < jobd->queues_len && put->priority < JOBD_PRIORITIES);
     verify(put->attempts <= JOBD_ATTEMPTS_MAX && put->timeout_us >= 0);
     verify(put->trace == NULL || strlen(put->trace) < JOBD_TRACE_SIZE);
     verify(put->key == NULL || (strlen(put->key) < JOBD_KEY_SIZE && put->batch_len == 0));

@@ -2,7 +2,7 @@
 #include "engine/queue.h"
 
 #include <errno.h>
-#include <stdio.h>
+#include <stddef.h>
 #include <string.h>
 
 static uint32_t larger(uint32_t one, uint32_t other)
@@ -40,11 +40,19 @@ void queue_set_terms(struct queue *queue, const struct jobd_queue_config *config
     queue->keep_us = config->keep_us;
 }
 
+static void init_lists(struct queue *queue)
+{
+    TAILQ_INIT(&queue->scheduled);
+    TAILQ_INIT(&queue->running);
+    TAILQ_INIT(&queue->take_waiters);
+    TAILQ_INIT(&queue->put_waiters);
+}
+
 int queue_init(struct queue *queue, const struct jobd_queue_config *config, uint32_t running,
                uint32_t leases_max)
 {
-    snprintf(queue->name, sizeof queue->name, "%s", config->name);
-    queue->declared = !config->undeclared;
+    queue->name = config->name;
+    queue->phase = config->undeclared ? QUEUE_UNDECLARED : QUEUE_OPEN;
     queue->capacity = config->capacity;
     queue->workers = config->workers;
     queue->capacity_max = larger(config->capacity, config->capacity_max);
@@ -53,10 +61,7 @@ int queue_init(struct queue *queue, const struct jobd_queue_config *config, uint
     queue_set_terms(queue, config);
     queue->breaker.failures = config->breaker_failures;
     queue->breaker.every_us = config->breaker_us;
-    TAILQ_INIT(&queue->scheduled);
-    TAILQ_INIT(&queue->running);
-    TAILQ_INIT(&queue->take_waiters);
-    TAILQ_INIT(&queue->put_waiters);
+    init_lists(queue);
     int error = heap_init(&queue->delays, queue->room);
     for (unsigned lane = 0; lane < JOBD_PRIORITIES && error == 0; lane++)
         error = ring_init(&queue->lanes[lane], queue->room);
@@ -68,6 +73,25 @@ void queue_release(struct queue *queue)
     heap_release(&queue->delays);
     for (unsigned lane = 0; lane < JOBD_PRIORITIES; lane++)
         ring_release(&queue->lanes[lane]);
+}
+
+void queue_replace(struct queue *queue, struct queue *fresh)
+{
+    const size_t plain = offsetof(struct queue, capacity);
+    struct queue former = *queue;
+    memcpy((char *)queue + plain, (char *)fresh + plain, sizeof *queue - plain);
+    init_lists(queue);
+    queue->name = fresh->name; /* others may be reading these */
+    queue->number = fresh->number;
+    queue->phase = fresh->phase;
+    queue->expires_us = fresh->expires_us;
+    queue->keep_us = fresh->keep_us;
+    *fresh = former;
+}
+
+bool queue_empty(const struct queue *queue)
+{
+    return queue_waiting(queue) + queue->in_state[JOBD_RUNNING] + queue->put_pending == 0;
 }
 
 int64_t queue_timeout_us(const struct queue *queue, const struct job *job)

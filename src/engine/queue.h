@@ -2,6 +2,7 @@
 /* One queue: its lanes, its delays, its counters. No lock of its own. */
 #pragma once
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -26,17 +27,29 @@ struct breaker {
     bool unsaid;                   /* that it was, in the log */
     char error[JOBD_FAILURE_SIZE]; /* of the attempt that has opened it */
 };
+/*        add                      retire                   empty
+ *     ──────────> QUEUE_OPEN ──────────────> QUEUE_RETIRED ─────────> QUEUE_GONE
+ *                      ^                           │                      │
+ *                      └──────────────── add ──────┴──────────────────────┘
+ *
+ *                      takes in   gives out
+ *     QUEUE_OPEN       yes        yes
+ *     QUEUE_RETIRED    no         yes         something waits, runs, or is being written
+ *     QUEUE_GONE       no         no          nothing does; its ended jobs are remembered
+ *     QUEUE_UNDECLARED no         no          jobs from before the start, for good */
+enum queue_phase { QUEUE_OPEN, QUEUE_RETIRED, QUEUE_GONE, QUEUE_UNDECLARED };
 
 struct queue {
-    char name[JOBD_QUEUE_NAME_MAX + 1];
+    _Atomic(const char *) name; /* stays where it is, also when the next queue here has another */
+    _Atomic uint32_t number;    /* its index, and in the upper half which queue of that it is */
+    _Atomic enum queue_phase phase;      /* written under the lock */
+    _Atomic int64_t expires_us, keep_us; /* looked at without the lock: does a put need an extra? */
     uint32_t capacity, workers;
     uint32_t capacity_max, workers_max;
     uint32_t room; /* jobs that wait or run at most, restored ones included */
     uint16_t attempts;
     int64_t timeout_us, backoff_min_us, backoff_max_us;
-    _Atomic int64_t expires_us, keep_us; /* looked at without the lock: does a put need an extra? */
     struct breaker breaker;
-    bool declared; /* else it takes no jobs in and gives none out */
     bool paused;
     struct ring lanes[JOBD_PRIORITIES];
     struct job_list scheduled;
@@ -58,7 +71,15 @@ struct queue {
     bool dispatch_needed; /* a put_waiter left, perhaps in front of one who needs less room */
 };
 
-/* `running`: jobs of its own workers at a time. 0 or -errno; queue_release() also undoes a part. */
+enum { QUEUE_INDEX_BITS = 16 };
+
+static inline uint32_t queue_index(uint32_t number)
+{
+    return number & ((1U << QUEUE_INDEX_BITS) - 1);
+}
+
+/* `running`: jobs of its own workers at a time; its name is borrowed. 0 or -errno; queue_release()
+ * also undoes a part. */
 __attribute__((warn_unused_result)) int queue_init(struct queue *queue,
                                                    const struct jobd_queue_config *config,
                                                    uint32_t running, uint32_t leases_max);
@@ -66,12 +87,23 @@ void queue_release(struct queue *queue);
 /* Are attempts, timeout, backoff, breaker and expiry possible ones? */
 bool queue_terms_sound(const struct jobd_queue_config *config);
 void queue_set_terms(struct queue *queue, const struct jobd_queue_config *config);
+/* Jobs that so many workers have at a time: with a journal one may begin its next while the end of
+ * the one before is being written. */
+static inline uint64_t queue_running_max(uint64_t workers, bool durable)
+{
+    return durable ? 2 * workers : workers;
+}
 /* Jobs that wait at most, and workers, however it is resized. */
 uint32_t queue_waiting_max(const struct jobd_queue_config *config);
 uint32_t queue_workers_max(const struct jobd_queue_config *config);
 /* Of an attempt of this job; 0: none. */
 int64_t queue_timeout_us(const struct queue *queue, const struct job *job);
 uint32_t queue_waiting(const struct queue *queue);
+/* Nothing waits or runs, and nothing is on its way in. */
+bool queue_empty(const struct queue *queue);
+/* In place of one that is empty, and whose place in the heaps is free, comes a fresh one, which has
+ * then what is to be released. */
+void queue_replace(struct queue *queue, struct queue *fresh);
 /* Jobs in its ring. */
 uint32_t queue_ready(const struct queue *queue);
 /* Jobs that workers of this process have. */

@@ -20,7 +20,7 @@ struct jobd_blob *restore_blob(const struct jobd_blob *blob)
     return blob != NULL ? jobd_blob_ref(as.shared) : NULL;
 }
 
-bool restore_extra(const struct job_record *record, bool key_is_taken, struct job_extra **extra)
+bool restore_extra(const struct job_record *record, struct job_extra **extra)
 {
     size_t key_size = strlen(record->key) + 1, trace_size = strlen(record->trace) + 1;
     *extra = NULL;
@@ -39,11 +39,12 @@ bool restore_extra(const struct job_record *record, bool key_is_taken, struct jo
     }
     (*extra)->timeout_us = record->timeout_us;
     (*extra)->expires_us = record->unexpiring ? 0 : record->expiry_us;
+    (*extra)->came_us = record->came_us;
+    (*extra)->unique_until_us = record->unique_until_us;
     (*extra)->keep_us = record->keep_us;
     (*extra)->forget_us = later_us(record->ended_us, record->keep_us);
     (*extra)->expires_by_wall = record->expiry_at_us != 0;
-    if (!key_is_taken)
-        memcpy((*extra)->key, record->key, key_size);
+    memcpy((*extra)->key, record->key, key_size);
     memcpy((*extra)->trace, record->trace, trace_size);
     (*extra)->output = restore_blob(record->output);
     (*extra)->error = restore_blob(record->error);
@@ -132,9 +133,7 @@ static bool restore_locked(struct op *op, const struct job_record *record, uint1
 {
     struct jobd *jobd = op->jobd;
     struct job_extra *extra;
-    bool key_is_taken =
-        record->key[0] != '\0' && jobs_with_key(&jobd->jobs, queue, record->key) != NULL;
-    if (!restore_extra(record, key_is_taken, &extra))
+    if (!restore_extra(record, &extra))
         return false;
     struct job *job = restore_new_locked(op, record, queue, extra);
     enum jobd_state state = state_of(op, record);
@@ -147,6 +146,8 @@ static bool restore_locked(struct op *op, const struct job_record *record, uint1
     recall_lease_locked(op, job, record);
     transition_restore_locked(op, job, state);
     rate_waits(&jobd->queues[queue].rate, op->now_us); /* not since the process before */
+    jobd->jobs.wall_ahead_us = record->wall_ahead_us;
+    jobd->jobs.restored_us = op->now_us;
     if (jobd_state_final(state))
         jobs_remember(&jobd->jobs, job, op);
     else if (state == JOBD_RUNNING && !job->leased)

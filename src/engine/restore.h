@@ -9,9 +9,8 @@
 
 /* A reference to a record's blob; NULL for NULL. */
 struct jobd_blob *restore_blob(const struct jobd_blob *blob);
-/* What few jobs have; NULL when the record needs none. `key_is_taken`: another job has its key.
- * False when memory is short. */
-bool restore_extra(const struct job_record *record, bool key_is_taken, struct job_extra **extra);
+/* What few jobs have; NULL when the record needs none. False when memory is short. */
+bool restore_extra(const struct job_record *record, struct job_extra **extra);
 /* A new job, in no state yet; takes `extra`. There must be a record for it. */
 struct job *restore_new_locked(struct op *op, const struct job_record *record, uint16_t queue,
                                struct job_extra *extra) REQUIRES(op->jobd->lock);

@@ -6,7 +6,8 @@
 #include "engine/attempt.h"
 #include "engine/blob.h"
 #include "engine/dispatch.h"
-#include "engine/record.h"
+#include "engine/keep.h"
+#include "engine/describe.h"
 #include "engine/sweep.h"
 #include "engine/touched.h"
 #include "engine/waiters.h"
@@ -197,6 +198,11 @@ uint64_t share_next_id(struct jobd *jobd)
     return id;
 }
 
+static int64_t earlier_us(int64_t one_us, int64_t other_us)
+{
+    return one_us < other_us ? one_us : other_us;
+}
+
 int64_t share_due(struct jobd *jobd)
 {
     struct op op;
@@ -207,7 +213,7 @@ int64_t share_due(struct jobd *jobd)
                                 heap_top(&jobd->leases.due), heap_top(&jobd->probes)};
     bool at_once = jobd->dispatch_needed || jobd->expiry_starved || jobd->journal.starved ||
                    !TAILQ_EMPTY(&jobd->sweep_waiters);
-    int64_t at_us = nodes_due_locked(&op);
+    int64_t at_us = earlier_us(nodes_due_locked(&op), keep_next_end_us(&jobd->jobs));
     for (unsigned i = 0; i < sizeof tops / sizeof tops[0]; i++)
         if (tops[i] != NULL && tops[i]->at_us < at_us)
             at_us = tops[i]->at_us;
@@ -247,11 +253,10 @@ static void give_job_locked(struct op *op, const struct giving *giving, struct j
 {
     struct share *share = op->jobd->share;
     struct news news = empty_news(NEWS_JOB);
-    record_describe_locked(op->jobd, job, &news.record);
+    share_describe_job(op->jobd, job, &news);
     news.fresh = touch->fresh;
-    news.has_extra = job->extra != NULL;
     if (!touch->fresh && !touch->moved)
-        news.record.queue = news.record.key = "";
+        news.record.queue = "";
     if (job->state == JOBD_RUNNING && !job->leased) {
         news.node = job->elsewhere ? (uint32_t)job->node : share->turns.node;
         share->renews |=
@@ -335,6 +340,14 @@ static struct jobd_histogram histogram_since(const struct jobd_histogram *now,
         since.counts[i] = now->counts[i] - told->counts[i];
     *told = *now;
     return since;
+}
+
+void share_describe_job(const struct jobd *jobd, const struct job *job, struct news *news)
+{
+    const struct job_content content = job_content(job);
+    describe_job(jobd->queues[job->queue].name, job, &content, &news->record);
+    news->promised = job->promised;
+    news->has_extra = job->extra != NULL;
 }
 
 void share_describe_queue(const struct queue *queue, struct news *news)

@@ -41,8 +41,15 @@ void share_end(struct jobd *jobd, bool lost);
 bool share_ids(struct jobd *jobd, uint64_t **ids, size_t *len);
 /* Are they all there are? Not where other processes have queues that are not known here. */
 bool share_is_whole(struct jobd *jobd);
-/* Gives those of them that are there, as they are by now, as if they were new. */
-void share_jobs(struct jobd *jobd, const uint64_t *ids, size_t len, share_each_news *each,
+struct share_ids {
+    const uint64_t *ids;
+    size_t len;
+    int64_t at_us; /* when the last entry was written before share_ids() */
+};
+
+/* Gives those of them that are there, as they are by now, as if they were new. But a delay that has
+ * ended since then is not over yet: where its job stands in its lane the entries will say. */
+void share_jobs(struct jobd *jobd, const struct share_ids *ids, share_each_news *each,
                 void *context);
 /* Gives all that is not a job: queues, nodes, leases that are over. */
 void share_state(struct jobd *jobd, share_each_news *each, void *context);

@@ -2,7 +2,6 @@
 /* All there is, for a process that begins. */
 #include <stdlib.h>
 
-#include "engine/record.h"
 #include "engine/share.h"
 #include "engine/touched.h"
 
@@ -77,6 +76,7 @@ bool share_ids(struct jobd *jobd, uint64_t **all, size_t *len)
         add_lanes(&ids, &jobd->queues[i]);
         add_list(&ids, &jobd->queues[i].scheduled);
         add_list(&ids, &jobd->queues[i].running);
+        add_list(&ids, &jobd->jobs.remembered[i].promised);
     }
     good = good && add_ended_locked(&op, &ids);
     op_end(&op);
@@ -95,18 +95,19 @@ bool share_is_whole(struct jobd *jobd)
 
 /* ---- news of them */
 
-void share_jobs(struct jobd *jobd, const uint64_t *ids, size_t len, share_each_news *each,
+void share_jobs(struct jobd *jobd, const struct share_ids *ids, share_each_news *each,
                 void *context)
 {
     struct op op;
     op_begin(&op, jobd, NULL, 0);
-    for (size_t i = 0; i < len; i++) {
+    for (size_t i = 0; i < ids->len; i++) {
         struct news news = {.kind = NEWS_JOB, .fresh = true};
-        const struct job *job = jobs_find(&jobd->jobs, ids[i]);
+        const struct job *job = jobs_find(&jobd->jobs, ids->ids[i]);
         if (job == NULL) /* it is forgotten by now */
             continue;
-        record_describe_locked(jobd, job, &news.record);
-        news.has_extra = job->extra != NULL;
+        share_describe_job(jobd, job, &news);
+        if (job->state == JOBD_QUEUED && job->delayed && job->ready_us > ids->at_us)
+            news.record.state = JOBD_SCHEDULED;
         if (job->state == JOBD_RUNNING && !job->leased)
             news.node = job->elsewhere ? (uint32_t)job->node : jobd->share->turns.node;
         each(context, &news);

@@ -60,7 +60,8 @@ static struct queue *target_of(const struct op *op, const struct sweep *sweep)
 /* Those who wait for room there come first. */
 static size_t room_in(const struct queue *queue)
 {
-    return TAILQ_EMPTY(&queue->put_waiters) ? admission_room(queue) : 0;
+    return TAILQ_EMPTY(&queue->put_waiters) && queue->phase == QUEUE_OPEN ? admission_room(queue)
+                                                                          : 0;
 }
 
 static void add_locked(struct op *op, struct step *step, struct job *job) REQUIRES(op->jobd->lock)
@@ -209,8 +210,11 @@ static enum jobd_result sweep(struct jobd *jobd, struct sweep *sweep, struct job
 enum jobd_result jobd_purge(struct jobd *jobd, uint32_t queue, struct jobd_waiter *waiter,
                             int64_t now_us, uint32_t *purged)
 {
-    struct sweep all = {.queue = queue, .to = JOBD_NO_QUEUE};
-    verify(queue < jobd->queues_len);
+    struct sweep all = {.queue = queue_index(queue), .to = JOBD_NO_QUEUE};
+    verify(all.queue < jobd->queues_len);
+    *purged = 0;
+    if (jobd->queues[all.queue].number != queue)
+        return JOBD_UNDECLARED;
     enum jobd_result result = sweep(jobd, &all, waiter, now_us);
     *purged = all.swept;
     return result;
@@ -219,10 +223,12 @@ enum jobd_result jobd_purge(struct jobd *jobd, uint32_t queue, struct jobd_waite
 enum jobd_result jobd_move(struct jobd *jobd, const struct jobd_route *route,
                            struct jobd_waiter *waiter, int64_t now_us, uint32_t *moved)
 {
-    struct sweep all = {.queue = route->from, .to = route->to};
-    verify(route->from < jobd->queues_len && route->to < jobd->queues_len);
+    struct sweep all = {.queue = queue_index(route->from), .to = queue_index(route->to)};
+    verify(all.queue < jobd->queues_len && all.to < jobd->queues_len);
+    const struct queue *from = &jobd->queues[all.queue], *to = &jobd->queues[all.to];
     *moved = 0;
-    if (route->from == route->to || !jobd->queues[route->to].declared)
+    if (from == to || from->number != route->from || to->number != route->to ||
+        to->phase != QUEUE_OPEN)
         return JOBD_UNDECLARED;
     enum jobd_result result = sweep(jobd, &all, waiter, now_us);
     *moved = all.swept;

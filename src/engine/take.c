@@ -6,11 +6,11 @@
 #include "engine/touched.h"
 #include "engine/waiters.h"
 
-static enum jobd_result take_locked(struct op *op, uint32_t index) REQUIRES(op->jobd->lock)
+static enum jobd_result take_locked(struct op *op, uint32_t number) REQUIRES(op->jobd->lock)
 {
     const struct leases *leases = &op->jobd->leases;
-    struct queue *queue = &op->jobd->queues[index];
-    if (!queue->declared)
+    struct queue *queue = &op->jobd->queues[queue_index(number)];
+    if (queue->number != number || queue->phase > QUEUE_RETIRED)
         return JOBD_UNDECLARED;
     if (op->jobd->takers_stopped)
         return JOBD_CLOSED;
@@ -20,7 +20,7 @@ static enum jobd_result take_locked(struct op *op, uint32_t index) REQUIRES(op->
     if (result == JOBD_OK || result == JOBD_PENDING)
         dispatch_locked(op, queue); /* its place is free */
     else if (!op->waiter->at_once)
-        result = wait_begin_locked(op, op->waiter, WAIT_JOB, index);
+        result = wait_begin_locked(op, op->waiter, WAIT_JOB, queue_index(number));
     return result;
 }
 
@@ -28,7 +28,7 @@ enum jobd_result jobd_take(struct jobd *jobd, uint32_t queue, struct jobd_waiter
                            int64_t now_us)
 {
     struct op op;
-    verify(queue < jobd->queues_len);
+    verify(queue_index(queue) < jobd->queues_len);
     op_begin(&op, jobd, waiter, now_us);
     enum jobd_result result = take_locked(&op, queue);
     op_end(&op);

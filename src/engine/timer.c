@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What becomes due: jobs that expire, delays, leases, deadlines of who waits. */
+/* What becomes due: jobs that expire, delays, leases, deadlines of who waits, the end of what is
+ * remembered. */
 #include "base/container.h"
 #include "engine/breaker.h"
 #include "engine/dispatch.h"
@@ -47,6 +48,17 @@ static void dispatch_where_needed_locked(struct op *op) REQUIRES(op->jobd->lock)
     op->jobd->dispatch_needed = false;
 }
 
+/* First of all: what they held is free for whatever comes in. */
+static void forget_some_locked(struct op *op, int *left) REQUIRES(op->jobd->lock)
+{
+    struct jobs *jobs = &op->jobd->jobs;
+    const int before = *left;
+    while (*left > 0 && jobs_forget_due(jobs, op->now_us, op))
+        --*left;
+    if (*left < before && op->jobd->durable)
+        op->tell_store |= journal_notify(&op->jobd->journal);
+}
+
 static int64_t tick_locked(struct op *op) REQUIRES(op->jobd->lock)
 {
     /* Delays first: a job that becomes ready now is not missed by a taker whose time ends now. */
@@ -58,7 +70,8 @@ static int64_t tick_locked(struct op *op) REQUIRES(op->jobd->lock)
                 {&op->jobd->probes, on_probe_locked},
                 {&op->jobd->deadlines, on_deadline_locked}};
     int left = OP_STEPS;
-    expiry_tick_locked(op, &left); /* first: what is due for both never begins */
+    forget_some_locked(op, &left);
+    expiry_tick_locked(op, &left); /* first of what waits: what is due for both never begins */
     for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct due *due;
         while (left > 0 && (due = heap_top(rows[i].heap)) != NULL && due->at_us <= op->now_us) {

@@ -18,7 +18,7 @@ int share_init(struct jobd *jobd, const struct jobd_turns *turns, uint32_t runni
     share->turns = *turns;
     share->stops_max = share->runs_max = running > 0 ? running : 1;
     share->touches = calloc((size_t)jobd->jobs.records_max + 1, sizeof *share->touches);
-    share->queues = calloc(jobd->queues_len, sizeof *share->queues);
+    share->queues = calloc(jobd->queues_max, sizeof *share->queues);
     share->leases = calloc(leases, sizeof *share->leases);
     share->lease_is_in = calloc(leases, sizeof *share->lease_is_in);
     share->stops = calloc(share->stops_max, sizeof *share->stops);
@@ -92,7 +92,7 @@ void share_touch_locked(struct op *op, const struct job *job, enum row_kind row)
         share->touched_len++;
         share->touched_bytes += weight_of(job);
     }
-    touch->fresh |= row == ROW_ADD;
+    touch->fresh |= row == ROW_ADD || row == ROW_REPLACE;
     touch->moved |= row == ROW_MOVE;
     add_last(share->touches, number);
     share_touch_queue_locked(op, &op->jobd->queues[job->queue]);

@@ -97,6 +97,8 @@ bool share_runs_locked(struct op *op, uint32_t node) REQUIRES(op->jobd->lock);
 /* A worker of this process was given the job; it has ended its attempt. */
 void share_note_start_locked(struct op *op, const struct job *job) REQUIRES(op->jobd->lock);
 void share_note_end_locked(struct op *op, const struct job *job) REQUIRES(op->jobd->lock);
+/* What is told of a job, but for who runs it. share.c. */
+void share_describe_job(const struct jobd *jobd, const struct job *job, struct news *news);
 /* What is told of a queue, but for its histograms. share.c. */
 void share_describe_queue(const struct queue *queue, struct news *news);
 /* Is there room for what somebody asks who could ask again? */

@@ -11,6 +11,8 @@
  *     RUNNING             any final  finish              its last attempt has ended
  *     QUEUED, SCHEDULED   CANCELLED  end_waiting         cancelled, purged, expired
  *     QUEUED, SCHEDULED   DONE       end_waiting         after an expired lease a late report came
+ *     QUEUED              SCHEDULED  exchange            replaced by one with a delay
+ *     SCHEDULED           QUEUED     exchange            replaced by one without
  *     any final           QUEUED     retry               retried by hand
  *     QUEUED, SCHEDULED   the same   move                to another queue
  *
@@ -28,7 +30,7 @@
 
 static const unsigned legal_moves[] = {
     [STATE_NEW] = TO(JOBD_QUEUED) | TO(JOBD_SCHEDULED),
-    [JOBD_QUEUED] = TO(JOBD_RUNNING) | TO(JOBD_CANCELLED) | TO(JOBD_DONE),
+    [JOBD_QUEUED] = TO(JOBD_SCHEDULED) | TO(JOBD_RUNNING) | TO(JOBD_CANCELLED) | TO(JOBD_DONE),
     [JOBD_SCHEDULED] = TO(JOBD_QUEUED) | TO(JOBD_CANCELLED) | TO(JOBD_DONE),
     [JOBD_RUNNING] =
         TO(JOBD_QUEUED) | TO(JOBD_SCHEDULED) | TO(JOBD_DONE) | TO(JOBD_FAILED) | TO(JOBD_CANCELLED),
@@ -358,4 +360,47 @@ void transition_move_locked(struct op *op, struct job *job, uint16_t queue)
     to->moved_in++;
     check_room(to);
     wait_again_locked(op, job);
+}
+
+/* ---- replaced */
+
+static void leave_place_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock)
+{
+    if (job->state == JOBD_QUEUED)
+        ring_remove(&queue_of(op, job)->lanes[job->priority], job->position);
+    else
+        leave_delays_locked(op, job);
+}
+
+static void enter_place_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock)
+{
+    if (job->state == JOBD_QUEUED)
+        enter_ring_locked(op, job);
+    else
+        enter_delays_locked(op, job, true);
+}
+
+void transition_exchange_locked(struct op *op, struct job *job, struct job_content *content)
+{
+    struct queue *queue = queue_of(op, job);
+    bool waits = job->state == JOBD_QUEUED || job->state == JOBD_SCHEDULED;
+    bool in_place = waits && !job->commit_pending;
+    enum jobd_state to = content->delayed ? JOBD_SCHEDULED : JOBD_QUEUED;
+    bool stays = in_place && to == JOBD_QUEUED && job->state == JOBD_QUEUED &&
+                 content->priority == job->priority;
+    if (stays)
+        content->ready_us = job->ready_us; /* it has waited since */
+    if (in_place)
+        jobs_unwatch(&op->jobd->jobs, job);
+    if (in_place && !stays)
+        leave_place_locked(op, job);
+    queue->cancel_pending -= waits && !in_place && job->state == JOBD_QUEUED;
+    jobs_exchange(&op->jobd->jobs, job, content);
+    if (waits && job->state != to)
+        move_locked(op, job, to);
+    queue->cancel_pending += waits && !in_place && job->state == JOBD_QUEUED;
+    if (in_place && !stays)
+        enter_place_locked(op, job);
+    if (in_place)
+        jobs_watch(&op->jobd->jobs, job);
 }

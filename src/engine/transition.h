@@ -35,6 +35,11 @@ void transition_end_waiting_locked(struct op *op, struct job *job, enum jobd_sta
 /* It has not after all: it waits again, where it was. */
 void transition_reinstate_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock);
 
+/* A job that has not begun has the other content, taken, and waits as that says: where it stood, if
+ * it can. `content` is what it had. One that was withdrawn has it when it waits again. */
+void transition_exchange_locked(struct op *op, struct job *job, struct job_content *content)
+    REQUIRES(op->jobd->lock);
+
 /* A waiting job that was withdrawn waits in that queue, behind the others. */
 void transition_move_locked(struct op *op, struct job *job, uint16_t queue)
     REQUIRES(op->jobd->lock);

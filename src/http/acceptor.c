@@ -88,9 +88,12 @@ static void accept_one(struct acceptor *acceptor, const struct listener *listene
         conn->from_unix = listener->local;
     }
     mutex_unlock(&conns->lock);
-    if (conn != NULL)
+    if (conn != NULL) {
         acceptor->config.hand_over(acceptor->config.context, fd, from, size);
-    else if (acceptor->config.mute)
+        return;
+    }
+    acceptor->config.refused(acceptor->config.context, from);
+    if (acceptor->config.mute)
         close(fd);
     else
         reject_send(&acceptor->rejects, acceptor->epoll, about(TOPIC_REFUSED, 0), fd, why);

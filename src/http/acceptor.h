@@ -21,7 +21,8 @@ struct acceptor_config {
     bool mute; /* connections speak TLS: who is turned away, or cut, is told nothing */
     /* A new connection: takes the descriptor. Must not block. */
     void (*hand_over)(void *context, int fd, const struct sockaddr *address, socklen_t size);
-    void *context; /* of this one */
+    void (*refused)(void *context, const struct sockaddr *address); /* one too many */
+    void *context;                                                  /* of these two */
     struct conn_events events;
 };
 

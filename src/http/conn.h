@@ -80,7 +80,8 @@ struct conn {
     uint32_t index, generation; /* in its table; how often it has been another connection */
     bool started;               /* the HTTP library has taken it up */
     bool hangup_watched;
-    bool from_local; /* came in over a loopback or unix socket */
+    atomic_bool timed_out; /* cut as its client was too slow, which it was told */
+    bool from_local;       /* came in over a loopback or unix socket */
     bool from_unix;
     struct conn_state probed; /* when it was last asked whether its client is still there */
     struct address *address;  /* NULL: unix sockets have none */

@@ -98,6 +98,7 @@ struct conn *conn_open_locked(struct conn_table *table, int fd, const struct soc
     table->stats.open++;
     conn->fd = fd;
     conn->started = conn->hangup_watched = false;
+    atomic_store(&conn->timed_out, false);
     conn->address = address;
     table->by_fd[fd] = conn;
     verify(conn_enter(conn, PHASE_NEW));
@@ -137,5 +138,6 @@ void conn_table_stats(struct conn_table *table, struct conn_stats *stats)
 {
     mutex_lock(&table->lock);
     *stats = table->stats;
+    stats->open_max = table->max;
     mutex_unlock(&table->lock);
 }

@@ -23,12 +23,13 @@ bool cors_fields(const char *origin, const char *allow, cors_add *add, void *con
 {
     const struct {
         const char *name, *value;
-    } always[] = {{"Access-Control-Allow-Origin", origin},
-                  {"Access-Control-Expose-Headers",
-                   "Location, Retry-After, Jobd-Id, Jobd-Queue, Jobd-Attempt, Jobd-Attempts, "
-                   "Jobd-Timeout, Jobd-Expires, Jobd-State, Jobd-Duplicate, Jobd-Repeated, "
-                   "Jobd-Output-Truncated, Preference-Applied, ETag, traceparent, "
-                   "WWW-Authenticate"}},
+    } always[] =
+        {{"Access-Control-Allow-Origin", origin},
+         {"Access-Control-Expose-Headers",
+          "Location, Retry-After, Jobd-Id, Jobd-Queue, Jobd-Attempt, Jobd-Attempts, "
+          "Jobd-Timeout, Jobd-Expires, Jobd-State, Jobd-Duplicate, Jobd-Replaced, Jobd-Repeated, "
+          "Jobd-Output-Truncated, Preference-Applied, ETag, traceparent, "
+          "WWW-Authenticate"}},
       asked[] = {{"Access-Control-Allow-Methods", allow},
                  {"Access-Control-Allow-Headers",
                   "Authorization, Content-Type, Idempotency-Key, Prefer, traceparent"},

@@ -27,8 +27,11 @@ static bool cut_locked(struct deadlines *deadlines, struct conn *conn, struct co
         return false;
     if (too_slow) {
         deadlines->conns->stats.cut++;
-        if (waits_for_client(phase) && !deadlines->mute)
-            (void)canned_send(conn->fd, 408, "the request did not come in time");
+        if (waits_for_client(phase)) {
+            atomic_store(&conn->timed_out, true);
+            if (!deadlines->mute)
+                (void)canned_send(conn->fd, 408, "the request did not come in time");
+        }
     }
     shutdown(conn->fd, SHUT_RDWR);
     if (phase == PHASE_STREAM_PARKED)

@@ -33,6 +33,11 @@ static void hand_over(void *context, int fd, const struct sockaddr *address, soc
     loop_hand_over(least_busy(context), &accepted);
 }
 
+static void refused(void *context, const struct sockaddr *address)
+{
+    access_refused(context, address);
+}
+
 static bool cancel_wait(void *context, struct conn *conn)
 {
     const struct http *http = context;
@@ -76,6 +81,7 @@ static int open_acceptor(struct http *http)
         .conns = &http->conns,
         .mute = http->config.tls,
         .hand_over = hand_over,
+        .refused = refused,
         .context = http,
         .events = {.cancel_wait = cancel_wait,
                    .hung_up = hung_up,
@@ -182,6 +188,7 @@ void http_stats(struct http *http, struct http_stats *stats)
     stats->bytes = budget_used(&http->budget);
     for (int i = 0; i < 6; i++)
         stats->replies[i] = atomic_load_explicit(&http->replies[i], memory_order_relaxed);
+    stats->access_dropped = line_writer_dropped(http->config.access_log);
 }
 
 bool http_has_tls(void)

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/line_writer.h"
 #include "http/conn_table.h"
 #include "http/listen.h"
 #include "http/request.h"
@@ -23,8 +24,10 @@ struct http_config {
     size_t memory_bytes; /* of bodies that have come in and replies not yet sent, at most; a quarter
                             is kept for those who empty queues */
     bool tls;            /* as tls.h has it, which must be open */
-    const char *cors_origin; /* borrowed; NULL: no page of another site may come in */
-    bool has_tokens;         /* requests show tokens: where they come from does not count */
+    const char *cors_origin;        /* borrowed; NULL: no page of another site may come in */
+    struct line_writer *access_log; /* borrowed; NULL: none */
+    bool access_json;               /* its lines are JSON */
+    bool has_tokens;                /* requests show tokens: where they come from does not count */
 };
 
 struct http;
@@ -50,9 +53,10 @@ const struct shared_reply *http_share(struct http *http, const struct reply *rep
 
 struct http_stats {
     struct conn_stats conns;
-    uint32_t parked;     /* requests, and streams between two parts */
-    size_t bytes;        /* as memory_bytes counts them */
-    uint64_t replies[6]; /* by the first digit of their status */
+    uint32_t parked;         /* requests, and streams between two parts */
+    size_t bytes;            /* as memory_bytes counts them */
+    uint64_t replies[6];     /* by the first digit of their status */
+    uint64_t access_dropped; /* lines of the access log */
 };
 void http_stats(struct http *http, struct http_stats *stats);
 

@@ -61,6 +61,8 @@ struct exchange {
     size_t body_used;           /* of request.body */
     unsigned parameters;        /* in the query */
     struct http_stream *stream; /* its reply is one; NULL: is none */
+    struct access *access;      /* for the access log, from malloc(); NULL: none yet */
+    bool access_open;           /* a request of which no line is written yet */
     struct headers headers;
     struct request request;
 };
@@ -102,6 +104,7 @@ struct loop {
 struct shared_reply {
     struct MHD_Response *keeps, *closes; /* the connection */
     unsigned status;
+    size_t bytes; /* of its body */
 };
 
 struct http {
@@ -167,6 +170,22 @@ void body_drop(struct exchange *exchange);
 enum MHD_Result reply_send(struct exchange *exchange, struct reply *reply);
 /* For the statistics, when the answer did not go through reply_send(). */
 void reply_count(struct http *http, unsigned status);
+
+/* ---- mhd_access.c: nothing is done where there is no access log; in the loop's thread */
+
+/* Its first bytes have come. Once more does nothing. */
+void access_begin(struct exchange *exchange);
+/* So much of it has come: its first line, as far as that is there. */
+void access_request(struct exchange *exchange, const char *text, size_t size);
+/* What it is answered; a part more of a reply that is a stream. */
+void access_reply(struct exchange *exchange, unsigned status, uint64_t bytes);
+void access_part(struct exchange *exchange, size_t bytes);
+/* It is over: its line. Once more does nothing. */
+void access_end(struct exchange *exchange);
+/* Its connection is closed: a line if that was refused without a request. */
+void access_close(struct exchange *exchange);
+/* A connection was one too many. Any thread. */
+void access_refused(const struct http *http, const struct sockaddr *from);
 
 /* ---- mhd_stream.c: in the loop's thread */
 

@@ -77,6 +77,8 @@ static void refuse(const struct wire *wire, unsigned status, const char *why)
     if (!conn_enter(exchange->conn, PHASE_CUT))
         return;
     reply_count(exchange->loop->http, status);
+    access_begin(exchange);
+    access_reply(exchange, status, strlen(why) + 1);
     size_t size = canned_compose(answer, status, headers_want_json(&exchange->headers), why);
     if (wire->session != NULL)
         tls_say_last(wire->session, answer, size);
@@ -225,6 +227,7 @@ static void begin_body(struct exchange *exchange, const struct head *head)
 static bool judge(const struct wire *wire, struct head *head, char *text, size_t size)
 {
     struct headers *headers = &wire->exchange->headers;
+    access_request(wire->exchange, text, size);
     if (head_read(head, headers, text, size) && head->target.size > TARGET_MAX_BYTES)
         headers_refuse(headers, 414, TARGET_TOO_LONG);
     else if (headers->status == 0 && size > HEAD_MAX_BYTES)
@@ -270,6 +273,7 @@ static size_t pass_shortened(const struct wire *wire, size_t end, char *bytes, s
 static void enter_header(struct exchange *exchange)
 {
     enum phase phase = conn_phase(exchange->conn);
+    access_begin(exchange);
     if (phase == PHASE_IDLE || phase == PHASE_NEW)
         (void)conn_enter(exchange->conn, PHASE_HEADER); /* a cut shows when it is served */
 }
@@ -288,6 +292,7 @@ static void refuse_unfinished(const struct wire *wire)
     const struct gate *gate = &wire->exchange->gate;
     const char *text = gate->held + gate->taken;
     wire->exchange->headers = (struct headers){.fields = 0};
+    access_request(wire->exchange, text, waiting(gate));
     if (*text != '\r' && !char_is_token(*text))
         refuse(wire, 400, "that is no HTTP/1.1");
     else if (waiting(gate) > HEAD_MAX_BYTES && memchr(text, '\n', waiting(gate)) == NULL)

@@ -93,6 +93,16 @@ static bool add_fields(struct MHD_Response *response, const struct reply *reply)
     return true;
 }
 
+/* Browsers run the body: what they may do for it, and that they ask for it anew. */
+static bool add_policy(struct MHD_Response *response, const struct reply *reply)
+{
+    return add(response, "Content-Security-Policy", reply->policy) &&
+           add(response, "X-Content-Type-Options", "nosniff") &&
+           add(response, "Referrer-Policy", "no-referrer") &&
+           add(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-cache") &&
+           add(response, MHD_HTTP_HEADER_VARY, "Accept");
+}
+
 /* NULL when memory is short, or a stream's connection was cut. Takes what the reply owns. */
 static struct MHD_Response *response_of(struct exchange *exchange, struct reply *reply)
 {
@@ -105,12 +115,23 @@ static struct MHD_Response *response_of(struct exchange *exchange, struct reply 
         (reply->status == 415 && !add(response, MHD_HTTP_HEADER_ACCEPT_ENCODING, "identity")) ||
         (reply->unsafe && (!add(response, "X-Content-Type-Options", "nosniff") ||
                            !add(response, "Content-Security-Policy", "sandbox"))) ||
+        (reply->policy != NULL && !add_policy(response, reply)) ||
         (reply->close && !add(response, MHD_HTTP_HEADER_CONNECTION, "close")) ||
         !add_fields(response, reply)) {
         MHD_destroy_response(response);
         return NULL;
     }
     return response;
+}
+
+/* Of its body, as far as that is known before. */
+static size_t body_bytes(const struct reply *reply)
+{
+    if (reply->blob != NULL)
+        return reply->blob->size;
+    if (reply->owned != NULL || reply->text != NULL)
+        return strlen(reply->owned != NULL ? reply->owned : reply->text);
+    return reply->bytes != NULL ? reply->size : 0;
 }
 
 const struct shared_reply *http_share(struct http *http, const struct reply *reply)
@@ -122,6 +143,7 @@ const struct shared_reply *http_share(struct http *http, const struct reply *rep
     struct reply keeps = *reply, closes = *reply;
     closes.close = true;
     shared->status = reply->status;
+    shared->bytes = body_bytes(reply);
     shared->keeps = response_of(NULL, &keeps);
     shared->closes = response_of(NULL, &closes);
     http->shared_len++; /* from here on http_free() has it */
@@ -196,11 +218,13 @@ enum MHD_Result reply_send(struct exchange *exchange, struct reply *reply)
     exchange->stage = STAGE_SERVED;
     if (reply->shared != NULL) {
         reply_count(http, reply->shared->status);
+        access_reply(exchange, reply->shared->status, reply->shared->bytes);
         return MHD_queue_response(exchange->connection, reply->shared->status,
                                   ends ? reply->shared->closes : reply->shared->keeps);
     }
     reply->close = reply->close || ends;
     charge(exchange, reply);
+    const size_t bytes = body_bytes(reply);
     struct MHD_Response *response = response_of(exchange, reply);
     if (response == NULL)
         return MHD_NO; /* without memory for an answer, closing is the answer */
@@ -209,6 +233,7 @@ enum MHD_Result reply_send(struct exchange *exchange, struct reply *reply)
         return MHD_NO;
     }
     reply_count(http, reply->status);
+    access_reply(exchange, reply->status, bytes);
     enum MHD_Result result = MHD_queue_response(exchange->connection, reply->status, response);
     MHD_destroy_response(response);
     return result;

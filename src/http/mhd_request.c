@@ -233,6 +233,7 @@ void *request_begins(void *context, const char *target, struct MHD_Connection *c
     exchange->refused = NULL;
     request_reset(&exchange->request);
     budget_open(exchange);
+    exchange->request.wants_job = exchange->access_open;
     if (conn_phase(exchange->conn) != PHASE_HEADER)
         (void)conn_enter(exchange->conn, PHASE_HEADER); /* begin() sees a cut */
     return exchange;
@@ -254,6 +255,7 @@ static void end_request(struct exchange *exchange)
         unpark(exchange);
         abandon(exchange);
     }
+    access_end(exchange);
     stream_end(exchange);
     quirk_set(exchange, QUIRK_NONE);
     body_drop(exchange);
@@ -306,6 +308,7 @@ void connection_changed(void *context, struct MHD_Connection *connection, void *
         if (exchange != NULL) {
             *socket_context = NULL;
             end_request(exchange); /* libmicrohttpd may have closed it without saying so before */
+            access_close(exchange);
             exchange_set_at(loop->http, exchange->conn->fd, NULL);
             gate_release(exchange);
             conn_end(&loop->http->conns, exchange->conn);

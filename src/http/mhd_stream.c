@@ -71,7 +71,10 @@ static ssize_t read_part(void *context, uint64_t at, char *to, size_t max)
     verify(size >= STREAM_END && (size < 0 || (size_t)size <= max));
     if (size == STREAM_END)
         return MHD_CONTENT_READER_END_OF_STREAM;
-    return size == STREAM_LATER ? suspend(stream) : size;
+    if (size == STREAM_LATER)
+        return suspend(stream);
+    access_part(stream->exchange, (size_t)size);
+    return size;
 }
 
 /* ---- waking */

@@ -111,6 +111,11 @@ bool request_key(const struct request *request, char key[JOBD_KEY_SIZE])
     return headers_key(&exchange_with(request)->headers, key, JOBD_KEY_SIZE);
 }
 
+bool request_accepts(const struct request *request, const char *type)
+{
+    return headers_accept(&exchange_with(request)->headers, type);
+}
+
 uint64_t request_wait_s(const struct request *request)
 {
     return exchange_with(request)->headers.wait_s;

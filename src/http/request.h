@@ -46,6 +46,10 @@ struct request {
                         */
     char trace[JOBD_TRACE_SIZE]; /* its traceparent, "" without */
 
+    /* For the access log: is it asked, and the endpoint's answer: the job it is about, 0: none. */
+    bool wants_job;
+    uint64_t job;
+
     /* What came with it; references are given back at its end. In pieces when `batch` is not NULL:
      * from malloc(), freed at its end. */
     struct jobd_blob *body; /* NULL when empty */
@@ -95,6 +99,8 @@ static inline bool request_body_taken(const struct request *request)
 /* The value of a query parameter, "" without one; NULL when the parameter is not there. */
 const char *request_parameter(const struct request *request, const char *name);
 
+/* Does its Accept field name this type itself, not by a star? */
+bool request_accepts(const struct request *request, const char *type);
 /* Its If-None-Match field in `room`; "" when it is not there, or longer. */
 const char *request_none_match(const struct request *request, char *room, size_t size);
 /* The token of its `Authorization: Bearer`, *size bytes; NULL when it has none. */
@@ -132,7 +138,10 @@ struct reply {
     uint64_t retry_after_s;     /* 0: none */
     char *fields; /* REPLY_FIELDS_BYTES that need not be cleared; NULL: has no fields */
     size_t fields_used;
-    bool close;  /* close the connection after it */
+    bool close; /* close the connection after it */
+    /* Not NULL: browsers run it, under this Content-Security-Policy, and ask each time whether it
+     * is still the same. It outlives the server. */
+    const char *policy;
     bool unsafe; /* the bytes are a client's: no browser shall run them */
     bool vital;  /* unless it is large it goes out however little memory there is */
 };

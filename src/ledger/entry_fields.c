@@ -42,7 +42,7 @@ const struct field entry_fields[] = {
     MOMENT(6, record.created_us, JOB | ONCE),
     MOMENT(7, record.run_at_us, JOB | ONCE),
     FIELD(8, record.timeout_us, JOB | ONCE),
-    FIELD(9, record.key, JOB),
+    FIELD(9, record.key, JOB | ONCE),
     FIELD(10, record.trace, JOB | ONCE),
     FIELD(11, record.payload, JOB | ONCE),
     FIELD(12, record.state, JOB),
@@ -87,6 +87,8 @@ const struct field entry_fields[] = {
     FIELD(51, record.keep_us, JOB | ONCE),
     FIELD(52, record.errors, JOB),
     MOMENT(53, record.errors_us, JOB),
+    MOMENT(54, record.unique_until_us, JOB | ONCE),
+    FIELD(55, promised, JOB),
 };
 
 const size_t entry_fields_len = sizeof entry_fields / sizeof entry_fields[0];

@@ -53,6 +53,7 @@ static enum ledger_result begin(struct snapshot *snapshot, struct follower *foll
     if (result != LEDGER_OK || !mine)
         return result;
     snapshot->from = follower->seq;
+    snapshot->from_us = follower->at_us;
     snapshot->part = 0;
     snapshot->bytes = 0;
     snapshot->at = 0;
@@ -99,7 +100,9 @@ static enum ledger_result write_some(struct snapshot *snapshot, struct follower 
     while (snapshot->at < snapshot->ids_len && snapshot->entry.size < PART_BYTES) {
         size_t left = snapshot->ids_len - snapshot->at;
         size_t len = left < JOBS_AT_A_TIME ? left : JOBS_AT_A_TIME;
-        share_jobs(follower->jobd, snapshot->ids + snapshot->at, len, add_news, &snapshot->entry);
+        const struct share_ids ids = {
+            .ids = snapshot->ids + snapshot->at, .len = len, .at_us = snapshot->from_us};
+        share_jobs(follower->jobd, &ids, add_news, &snapshot->entry);
         snapshot->at += len;
     }
     return write_part(snapshot, ops, ledger, problem);

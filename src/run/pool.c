@@ -7,6 +7,8 @@
  *      ^                                                                                  │
  *      └─────────────────────────────────── joined ───────────────────────────────────────┘
  *
+ * A queue that is gone lets its threads go, which then are GONE as well.
+ *
  * One that leaves but waits for a job may go on waiting for a moment: the engine gives no more jobs
  * than the queue has workers, whoever asks. */
 #include "jobd/pool.h"
@@ -36,7 +38,8 @@ struct worker {
     struct jobd_task task;       /* its last one, */
     struct jobd_outcome outcome; /* and how that has ended */
     bool reports;                /* which nobody may know yet */
-    struct jobd_pool *pool;      /* NULL: it has never had a thread, nothing of it is made */
+    struct jobd_pool *pool; /* NULL: it has never had a thread, nothing of it is made */
+    const struct crew *crew;
     uint32_t queue;
     pthread_t thread; /* unless it is idle */
     int stop_event;   /* set with the condition */
@@ -56,19 +59,30 @@ struct timer {
     pthread_t thread;
 };
 
+/* What runs the jobs of a queue. */
+struct crew {
+    struct jobd_runner runner;
+    struct worker *workers; /* as many as there may ever be: */
+    uint32_t max;
+    uint32_t wanted; /* threads */
+};
+
 struct jobd_pool {
     struct jobd *jobd;
-    struct jobd_runner *runners;
-    struct worker *workers;
-    uint32_t queues_len;
-    uint32_t *first;  /* worker of each queue, and behind the last */
-    uint32_t *wanted; /* threads of each */
+    struct crew *crews; /* of each queue, by its index; there may come more, up to crews_max */
+    uint32_t crews_max;
     struct timer timer;
     bool timer_made, timer_started;
     atomic_bool stops;
 };
 
 static _Thread_local struct worker *this_worker;
+
+/* The crew of a queue, by its number. */
+static uint32_t crew_of(uint32_t queue)
+{
+    return queue % (UINT16_MAX + 1);
+}
 
 /* ---- timer */
 
@@ -273,11 +287,19 @@ static enum jobd_result take(struct worker *worker)
     return result == JOBD_PENDING ? wait_sync_until(&worker->sync, jobd, JOBD_NEVER) : result;
 }
 
+/* Its queue was gone. Is it there again? Whoever brought it back has either counted this thread, or
+ * waits for its end. */
+static bool comes_back(struct worker *worker)
+{
+    (void)move(worker, WORKING, GONE);
+    return jobd_queue_gives(worker->pool->jobd, worker->queue) && move(worker, GONE, WORKING);
+}
+
 static void *worker_main(void *context)
 {
     struct worker *worker = context;
     struct jobd *jobd = worker->pool->jobd;
-    const struct jobd_runner *runner = &worker->pool->runners[worker->queue];
+    const struct jobd_runner *runner = &worker->crew->runner;
     this_worker = worker;
     while (worker->reports || !move(worker, LEAVING, GONE)) {
         enum jobd_result result = take(worker);
@@ -287,6 +309,8 @@ static void *worker_main(void *context)
             rest(worker);
             continue;
         }
+        if (result == JOBD_UNDECLARED && comes_back(worker))
+            continue;
         if (result != JOBD_OK)
             break;
         const struct jobd_task *task = &worker->sync.waiter.task;
@@ -300,6 +324,8 @@ static void *worker_main(void *context)
             jobd_finish(jobd, task, &outcome, clock_now_us());
     }
     forget_report(worker);
+    (void)move(worker, WORKING, GONE); /* there are no jobs any more */
+    (void)move(worker, LEAVING, GONE);
     return NULL;
 }
 
@@ -337,7 +363,8 @@ static int timer_init(struct timer *timer)
     return error;
 }
 
-static int worker_init(struct worker *worker, struct jobd_pool *pool, uint32_t queue)
+static int worker_init(struct worker *worker, struct jobd_pool *pool, const struct crew *crew,
+                       uint32_t queue)
 {
     worker->stop_event = event_new();
     if (worker->stop_event < 0)
@@ -350,6 +377,7 @@ static int worker_init(struct worker *worker, struct jobd_pool *pool, uint32_t q
     worker->sync.waiter.stop = stop;
     worker->sync.waiter.uncounted = true;
     worker->pool = pool;
+    worker->crew = crew;
     worker->queue = queue;
     return 0;
 }
@@ -357,6 +385,27 @@ static int worker_init(struct worker *worker, struct jobd_pool *pool, uint32_t q
 static uint32_t workers_max(const struct jobd_queue_config *queue)
 {
     return queue->workers > queue->workers_max ? queue->workers : queue->workers_max;
+}
+
+static int crew_init(struct crew *crew, const struct jobd_queue_config *queue,
+                     const struct jobd_runner *runner)
+{
+    const uint32_t max = workers_max(queue);
+    *crew = (struct crew){.runner = *runner, .max = max, .wanted = queue->workers};
+    crew->workers = calloc(max > 0 ? max : 1, sizeof *crew->workers);
+    return crew->workers != NULL ? 0 : -ENOMEM;
+}
+
+/* None of its threads runs. */
+static void crew_release(struct crew *crew)
+{
+    for (uint32_t i = 0; crew->workers != NULL && i < crew->max; i++)
+        if (crew->workers[i].pool != NULL) {
+            close(crew->workers[i].stop_event);
+            wait_sync_release(&crew->workers[i].sync);
+        }
+    free(crew->workers);
+    *crew = (struct crew){.workers = NULL};
 }
 
 int jobd_pool_new(struct jobd_pool **pool, const struct jobd_config *config,
@@ -373,26 +422,16 @@ int jobd_pool_new(struct jobd_pool **pool, const struct jobd_config *config,
     int error = jobd_new(&new->jobd, &own);
     if (error != 0)
         goto fail;
-    size_t workers = 0;
-    for (uint32_t i = 0; i < config->queues_len; i++)
-        workers += workers_max(&config->queues[i]);
-    new->workers = calloc(workers > 0 ? workers : 1, sizeof *new->workers);
-    new->runners = calloc(config->queues_len, sizeof *new->runners);
-    new->first = calloc((size_t)config->queues_len + 1, sizeof *new->first);
-    new->wanted = calloc(config->queues_len, sizeof *new->wanted);
-    error = -ENOMEM;
-    if (new->workers == NULL || new->runners == NULL || new->first == NULL || new->wanted == NULL)
-        goto fail;
-    error = timer_init(&new->timer);
+    new->crews_max = config->queues_len + config->spare_queues;
+    new->crews = calloc(new->crews_max, sizeof *new->crews);
+    error = new->crews != NULL ? timer_init(&new->timer) : -ENOMEM;
     if (error != 0)
         goto fail;
     new->timer_made = true;
-    new->queues_len = config->queues_len;
-    for (uint32_t i = 0; i < config->queues_len; i++) {
-        new->runners[i] = runners[i];
-        new->wanted[i] = config->queues[i].workers;
-        new->first[i + 1] = new->first[i] + workers_max(&config->queues[i]);
-    }
+    for (uint32_t i = 0; i < config->queues_len && error == 0; i++)
+        error = crew_init(&new->crews[i], &config->queues[i], &runners[i]);
+    if (error != 0)
+        goto fail;
     *pool = new;
     return 0;
 fail:
@@ -425,7 +464,7 @@ static uint32_t keep_threads(struct worker *first, struct worker *end, uint32_t 
     for (struct worker *worker = first; worker < end; worker++) {
         if (worker->pool == NULL)
             continue;
-        if (move(worker, GONE, GONE))
+        if (move(worker, GONE, IDLE))
             worker_join(worker);
         if (move(worker, WORKING, threads < wanted ? WORKING : LEAVING))
             threads += threads < wanted;
@@ -437,16 +476,16 @@ static uint32_t keep_threads(struct worker *first, struct worker *end, uint32_t 
  * fewer then. */
 static int set_threads(struct jobd_pool *pool, uint32_t queue, uint32_t wanted)
 {
-    struct worker *first = &pool->workers[pool->first[queue]];
-    struct worker *end = &pool->workers[pool->first[queue + 1]];
+    struct crew *crew = &pool->crews[crew_of(queue)];
+    struct worker *first = crew->workers, *end = crew->workers + crew->max;
     uint32_t threads = keep_threads(first, end, wanted);
     int error = 0;
     for (struct worker *worker = first; worker < end && threads < wanted; worker++)
         threads += worker->pool != NULL && move(worker, LEAVING, WORKING);
     for (struct worker *worker = first; worker < end && threads < wanted && error == 0; worker++) {
         if (worker->pool == NULL)
-            error = worker_init(worker, pool, queue);
-        if (error == 0 && move(worker, GONE, GONE)) /* since just now */
+            error = worker_init(worker, pool, crew, queue);
+        if (error == 0 && move(worker, GONE, IDLE)) /* since just now */
             worker_join(worker);
         if (error != 0 || !move(worker, IDLE, IDLE))
             continue;
@@ -460,24 +499,67 @@ int jobd_pool_start(struct jobd_pool *pool)
 {
     int error = thread_start(&pool->timer.thread, timer_main, pool);
     pool->timer_started = error == 0;
-    for (uint32_t i = 0; i < pool->queues_len && error == 0; i++)
-        error = set_threads(pool, i, pool->wanted[i]);
+    for (uint32_t i = 0; i < pool->crews_max && error == 0; i++)
+        error = set_threads(pool, i, pool->crews[i].wanted);
     return error;
 }
 
 int jobd_pool_resize(struct jobd_pool *pool, uint32_t queue, uint32_t capacity, uint32_t workers)
 {
-    verify(queue < pool->queues_len && pool->timer_started);
-    if (workers > pool->first[queue + 1] - pool->first[queue])
+    struct crew *crew = &pool->crews[crew_of(queue)];
+    verify(crew_of(queue) < pool->crews_max && pool->timer_started);
+    if (workers > crew->max)
         return -EINVAL;
     int error = set_threads(pool, queue, workers);
     if (error == 0)
         error = jobd_queue_resize(pool->jobd, queue, capacity, workers, clock_now_us());
     if (error == 0)
-        pool->wanted[queue] = workers;
+        crew->wanted = workers;
     else
-        (void)set_threads(pool, queue, pool->wanted[queue]); /* as it was */
+        (void)set_threads(pool, queue, crew->wanted); /* as it was */
     return error;
+}
+
+/* ---- queues that come and go */
+
+/* Those of a queue that is gone, which end at once: no job is left. */
+static void join_all(struct crew *crew)
+{
+    for (uint32_t i = 0; crew->workers != NULL && i < crew->max; i++)
+        if (crew->workers[i].pool != NULL && !move(&crew->workers[i], IDLE, IDLE))
+            worker_join(&crew->workers[i]);
+}
+
+int jobd_pool_add(struct jobd_pool *pool, const struct jobd_queue_config *config,
+                  const struct jobd_runner *runner, uint32_t *queue)
+{
+    struct crew crew;
+    verify(pool->timer_started);
+    int result = crew_init(&crew, config, runner);
+    if (result == 0)
+        result = jobd_queue_add(pool->jobd, config, clock_now_us(), queue);
+    if (result != 0)
+        crew_release(&crew);
+    if (result < 0)
+        return result;
+    struct crew *its = &pool->crews[crew_of(*queue)];
+    if (result == 0) {
+        join_all(its);
+        crew_release(its);
+        *its = crew;
+    }
+    its->wanted = config->workers;
+    int error = set_threads(pool, *queue, its->wanted);
+    if (error != 0) {
+        jobd_queue_retire(pool->jobd, *queue, clock_now_us());
+        return error;
+    }
+    return result;
+}
+
+void jobd_pool_retire(struct jobd_pool *pool, uint32_t queue)
+{
+    jobd_queue_retire(pool->jobd, queue, clock_now_us());
 }
 
 struct jobd *jobd_pool_jobd(struct jobd_pool *pool)
@@ -516,9 +598,8 @@ void jobd_pool_stop(struct jobd_pool *pool)
         jobd_cancel_all(pool->jobd, clock_now_us());
         jobd_stop_takers(pool->jobd);
     }
-    for (uint32_t i = 0; pool->queues_len > 0 && i < pool->first[pool->queues_len]; i++)
-        if (pool->workers[i].pool != NULL && !move(&pool->workers[i], IDLE, IDLE))
-            worker_join(&pool->workers[i]);
+    for (uint32_t i = 0; pool->crews != NULL && i < pool->crews_max; i++)
+        join_all(&pool->crews[i]);
     if (pool->timer_started)
         timer_join(&pool->timer);
     pool->timer_started = false;
@@ -530,19 +611,13 @@ void jobd_pool_free(struct jobd_pool *pool)
         return;
     pool_unshare(pool);
     jobd_pool_stop(pool);
-    for (uint32_t i = 0; pool->queues_len > 0 && i < pool->first[pool->queues_len]; i++)
-        if (pool->workers[i].pool != NULL) {
-            close(pool->workers[i].stop_event);
-            wait_sync_release(&pool->workers[i].sync);
-        }
+    for (uint32_t i = 0; pool->crews != NULL && i < pool->crews_max; i++)
+        crew_release(&pool->crews[i]);
     if (pool->timer_made) {
         condition_release(&pool->timer.changed);
         mutex_release(&pool->timer.lock);
     }
     jobd_free(pool->jobd);
-    free(pool->workers);
-    free(pool->runners);
-    free(pool->first);
-    free(pool->wanted);
+    free(pool->crews);
     free(pool);
 }

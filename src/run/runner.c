@@ -2,6 +2,7 @@
 #include "run/runner.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -105,6 +106,7 @@ static const struct runner_kind kinds[] = {
 struct runner_version {
     const struct runner_kind *kind;
     unsigned users; /* attempts, and the runner; under its lock */
+    char queue[JOBD_QUEUE_NAME_MAX + 1];
     void *work;
 };
 
@@ -131,7 +133,10 @@ int runner_version_new(struct runner_version **version, const struct runner_conf
     if (new == NULL)
         return -ENOMEM;
     *new = (struct runner_version){.kind = kind, .users = 1};
-    int error = kind->new (&new->work, config);
+    struct runner_config own = *config;
+    snprintf(new->queue, sizeof new->queue, "%s", config->queue);
+    own.queue = new->queue; /* it stays as long as the work */
+    int error = kind->new (&new->work, &own);
     if (error == 0)
         *version = new;
     else
@@ -198,6 +203,17 @@ void runner_change(struct runner *runner, struct runner_version *version)
     runner->version = version;
     mutex_unlock(&runner->lock);
     runner_release(runner, former);
+}
+
+void runner_adopt(struct runner *runner, struct runner **other)
+{
+    mutex_lock(&(*other)->lock);
+    struct runner_version *version = (*other)->version;
+    mutex_unlock(&(*other)->lock);
+    runner_change(runner, version);
+    mutex_release(&(*other)->lock);
+    free(*other);
+    *other = NULL;
 }
 
 void runner_run(const struct jobd_task *task, struct jobd_outcome *outcome, void *context)

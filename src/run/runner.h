@@ -14,7 +14,7 @@
 struct runner;
 struct runner_version;
 
-/* All borrowed, and copied; but the queue's name must stay. */
+/* All borrowed, and copied. */
 struct runner_config {
     const char *queue;
     const char *kind;     /* `sleep`, `exec`, `post` */
@@ -37,6 +37,10 @@ JOBD_MUST_READ int runner_version_new(struct runner_version **version,
 void runner_version_free(struct runner_version *version);
 /* Attempts that begin after this use it; it is taken. */
 void runner_change(struct runner *runner, struct runner_version *version);
+
+/* The same with the version of another runner, which is freed with what this one had: *other is
+ * NULL then. */
+void runner_adopt(struct runner *runner, struct runner **other);
 
 /* A jobd_run; `context` is the struct runner. In any number of threads at a time. */
 void runner_run(const struct jobd_task *task, struct jobd_outcome *outcome, void *context);

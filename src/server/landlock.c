@@ -48,6 +48,7 @@ int landlock_allow(int set, const char *path, enum landlock_right right)
         [LANDLOCK_READ] = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR,
         [LANDLOCK_CHANGE] = OF_A_FILE | LANDLOCK_ACCESS_FS_READ_DIR | LANDLOCK_ACCESS_FS_MAKE_REG |
                             LANDLOCK_ACCESS_FS_REMOVE_FILE,
+        [LANDLOCK_APPEND] = LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_MAKE_REG,
         [LANDLOCK_REMOVE] = LANDLOCK_ACCESS_FS_REMOVE_FILE,
     };
     struct landlock_path_beneath_attr rule = {.allowed_access = rights[right] & handled()};

@@ -7,6 +7,7 @@
 enum landlock_right {
     LANDLOCK_READ,   /* files and directories */
     LANDLOCK_CHANGE, /* read, write, make and remove files */
+    LANDLOCK_APPEND, /* write and make files */
     LANDLOCK_REMOVE  /* files */
 };
 

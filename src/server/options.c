@@ -21,6 +21,8 @@
 #define DAY    (86400 * SECOND)
 #define GIB    (UINT64_C(1) << 30)
 
+static const char *const page_names[] = {"on", "off", NULL};
+
 static const struct option_spec table[] = {
     {"listen", .letter = 'l', .type = &type_address, SERVER(listen), .argument = "ADDRESS",
      .default_value = "127.0.0.1:8080", .heading = "Network and access",
@@ -154,6 +156,10 @@ static const struct option_spec table[] = {
     {"keep", .type = &type_duration, QUEUE(keep_us),
      .flags = OPTION_LIVE | OPTION_KEY | OPTION_IN_QUEUE, .min = 1000, .max = 365 * DAY,
      .help = "how long an ended job is remembered at most"},
+    {"keep-for", .type = &type_duration, SERVER(keep_for_us), .min = 1000, .max = 36500 * DAY,
+     .argument = "TIME", .unset = "none", .help = "how long ended jobs are remembered at most",
+     .more = "How long ended jobs are remembered at most, within --keep and --memory. A restart "
+             "does not begin it anew: what ended before counts by the wall clock."},
     {"output-limit", .type = &type_size, SERVER(output_max_bytes), .max = GIB, .argument = "SIZE",
      .default_value = "64KiB", .help = "bytes of a job's output to keep",
      .more =
@@ -191,6 +197,18 @@ static const struct option_spec table[] = {
      .help = "from SIGTERM to SIGKILL, for a command that is to stop",
      .more = "How long a command that is told to stop, and all that it started, has from SIGTERM "
              "to SIGKILL."},
+    {"page", .type = &type_choice, SERVER(page), .choices = page_names, .argument = "on|off",
+     .default_value = "on", .help = "the page for browsers at /",
+     .more = "Whether / shows browsers a page with the queues and jobs. It asks for what it shows "
+             "by the same requests as anybody, with the token that its reader enters."},
+    {"access-log", .type = &type_file, SERVER(access_log), .argument = "FILE", .unset = "none",
+     .help = "write a line for each request to this file; - is standard error",
+     .more = "Write a line for each request to this file; `-` is standard error. A line has the "
+             "time, the client's address, the method, the target, the status, the bytes of the "
+             "reply's body, how long it took, and the id of its job; with --log-format `json` it "
+             "is an object. SIGHUP and SIGUSR1 open the file anew, as after logrotate(8) has "
+             "renamed it. No request waits for it: what a slow or full disk does not take is "
+             "dropped, and the log says how many lines."},
     {"log-format", .type = &type_choice, SERVER(log_format), .choices = log_format_names,
      .argument = "FORMAT", .default_value = "text", .help = "format of the log: text or json"},
     {"log-level", .type = &type_choice, SERVER(log_level), .choices = log_level_names,

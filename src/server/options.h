@@ -69,6 +69,7 @@ struct options {
     uint64_t body_max_bytes, memory_bytes, keep, output_max_bytes;
     uint64_t connections_max, per_address_max, leases_max;
     int64_t header_us, idle_us, grace_us;
+    int64_t keep_for_us;             /* 0: however long */
     char *config;                    /* the file they came from, or NULL */
     char *data;                      /* a directory, a database's URL, or NULL: memory only */
     char *node;                      /* its name there, or NULL: the host's */
@@ -77,7 +78,9 @@ struct options {
     char *tls_certificate, *tls_key; /* both or none */
     char *cors_origin;               /* or NULL */
     bool open;
+    char *access_log; /* a file, "-" for standard error, or NULL */
     unsigned log_format, log_level;
+    unsigned page;                /* 0: on */
     struct queue_options *queues; /* at least one */
     uint32_t queues_len;
 };

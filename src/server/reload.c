@@ -9,8 +9,11 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/problem.h"
+#include "base/text.h"
 #include "base/verify.h"
+#include "jobd/declare.h"
 #include "server/descriptors.h"
+#include "server/notify.h"
 #include "server/option_sources.h"
 #include "server/option_types.h"
 #include "server/queue_runner.h"
@@ -34,6 +37,8 @@ struct differences {
 struct changes {
     struct options options;
     struct runner_version **runners; /* of each queue; NULL: nothing of it changes */
+    struct runner **added;           /* of each queue of the new options that comes in; else NULL */
+    struct queue_options *queues;    /* room for those that are there then */
     struct tokens *tokens;
     struct identity *identity;
 };
@@ -71,12 +76,11 @@ static struct queue_options *find(const struct options *options, const char *nam
 /* ---- before anything counts */
 
 /* A server that was started without commands has given up to run any. */
-static bool may_run(const struct options *options, const struct options *fresh,
-                    struct problem *problem)
+static bool may_run(const struct options *fresh, struct problem *problem)
 {
     for (uint32_t i = 0; i < fresh->queues_len && !sandbox_allows_commands(); i++) {
         const struct queue_options *queue = &fresh->queues[i];
-        if (options_any(OF_QUEUE, queue, OPTION_PROGRAM) && find(options, queue->name) != NULL)
+        if (options_any(OF_QUEUE, queue, OPTION_PROGRAM))
             return problem_set(problem,
                                "queue %s: %s: a server that was started without commands runs "
                                "none; start it again",
@@ -124,8 +128,28 @@ static bool make_runners(struct changes *changes, const struct options *options,
             continue;
         if (!queue_runner_open(&runner, options, then, problem))
             return false;
-        runner.config.queue = queue->name; /* that of the new options goes */
         error = runner_version_new(&changes->runners[i], &runner.config);
+        queue_runner_close(&runner);
+    }
+    return error == 0 || problem_set(problem, "%s", strerror(-error));
+}
+
+/* What those need that come in. */
+static bool make_added(struct changes *changes, const struct options *options,
+                       struct problem *problem)
+{
+    const struct options *fresh = &changes->options;
+    changes->added = calloc(fresh->queues_len, sizeof(struct runner *));
+    changes->queues =
+        calloc((size_t)options->queues_len + fresh->queues_len, sizeof *changes->queues);
+    int error = changes->added != NULL && changes->queues != NULL ? 0 : -ENOMEM;
+    for (uint32_t i = 0; i < fresh->queues_len && error == 0; i++) {
+        struct queue_runner runner;
+        if (find(options, fresh->queues[i].name) != NULL)
+            continue;
+        if (!queue_runner_open(&runner, options, &fresh->queues[i], problem))
+            return false;
+        error = runner_new(&changes->added[i], &runner.config);
         queue_runner_close(&runner);
     }
     return error == 0 || problem_set(problem, "%s", strerror(-error));
@@ -134,8 +158,9 @@ static bool make_runners(struct changes *changes, const struct options *options,
 static bool prepare(struct changes *changes, const struct server *server, struct problem *problem)
 {
     return options_read(&changes->options, server->argc, server->argv, problem) &&
-           may_run(&server->options, &changes->options, problem) &&
-           read_files(changes, server, problem) && make_runners(changes, &server->options, problem);
+           may_run(&changes->options, problem) && read_files(changes, server, problem) &&
+           make_runners(changes, &server->options, problem) &&
+           make_added(changes, &server->options, problem);
 }
 
 /* What the kernel says of a file that the sandbox hides helps nobody. */
@@ -159,6 +184,10 @@ static void release(struct changes *changes, uint32_t queues_len)
     for (uint32_t i = 0; changes->runners != NULL && i < queues_len; i++)
         runner_version_free(changes->runners[i]);
     free(changes->runners);
+    for (uint32_t i = 0; changes->added != NULL && i < changes->options.queues_len; i++)
+        runner_free(changes->added[i]);
+    free(changes->added);
+    free(changes->queues);
     tokens_free(changes->tokens);
     identity_free(changes->identity);
     options_release(&changes->options);
@@ -170,7 +199,8 @@ static void release(struct changes *changes, uint32_t queues_len)
 static void resize_queue(struct server *server, uint32_t index, const struct queue_options *fresh)
 {
     struct queue_options *queue = &server->options.queues[index];
-    const struct queue_room *room = &server->rooms[index];
+    const uint32_t number = jobd_queue_named(server->jobd, queue->name);
+    const struct queue_room *room = &server->rooms[queue_place(number)];
     const uint64_t capacity = fresh->capacity, workers = fresh->workers;
     uint64_t all = workers - queue->workers;
     if (capacity == queue->capacity && workers == queue->workers)
@@ -181,8 +211,7 @@ static void resize_queue(struct server *server, uint32_t index, const struct que
                     ? 0
                     : -EMFILE;
     if (error == 0)
-        error = jobd_pool_resize(server->pool, jobd_queue_named(server->jobd, queue->name),
-                                 (uint32_t)capacity, (uint32_t)workers);
+        error = jobd_pool_resize(server->pool, number, (uint32_t)capacity, (uint32_t)workers);
     if (error == 0) {
         log_info("SIGHUP: queue %s: changed:%s%s%s", queue->name,
                  capacity != queue->capacity ? " capacity" : "",
@@ -201,9 +230,7 @@ static void resize_queue(struct server *server, uint32_t index, const struct que
 }
 
 /* Takes the runner's version, NULL when nothing that is live differs and no file is read again.
- * What is live is exchanged with `fresh`, to be released with it; the name stays where it is, as
- * workers may be reading it.
- */
+ * What is live is exchanged with `fresh`, to be released with it. */
 static void change_queue(struct server *server, uint32_t index, struct queue_options *fresh,
                          struct runner_version *version)
 {
@@ -217,30 +244,115 @@ static void change_queue(struct server *server, uint32_t index, struct queue_opt
                  differences.fixed.text);
     if (version == NULL)
         return;
-    runner_change(server->runners[index], version);
+    const uint32_t number = jobd_queue_named(server->jobd, queue->name);
+    runner_change(server->runners[queue_place(number)], version);
     queue_terms(fresh, &terms);
-    verify(jobd_queue_change(server->jobd, jobd_queue_named(server->jobd, queue->name), &terms,
-                             clock_now_us()) == 0);
+    verify(jobd_queue_change(server->jobd, number, &terms, clock_now_us()) == 0);
     options_swap_live(queue, fresh);
     if (differences.live.used > 0)
         log_info("SIGHUP: queue %s: changed: %s", queue->name, differences.live.text);
 }
 
+/* ---- queues that come and go */
+
+static uint64_t all_workers(const struct options *options)
+{
+    uint64_t all = 0;
+    for (uint32_t i = 0; i < options->queues_len; i++)
+        all += options->queues[i].workers;
+    return all;
+}
+
+static void say_not_added(const struct queue_options *queue, int error)
+{
+    const char *why = error == -ENOSPC  ? "there is no room for it before the next start"
+                      : error == -EBUSY ? "it has jobs from before the start, and comes with the "
+                                          "next"
+                      : error == -EINVAL
+                          ? "it was smaller before, and cannot grow so much before the next start"
+                          : strerror(-error);
+    log_warn("SIGHUP: queue %s: new: needs a restart: %s", queue->name, why);
+}
+
+/* True: it is there. Takes the runner then. */
+static bool add_queue(struct server *server, const struct queue_options *queue,
+                      struct runner **fresh)
+{
+    const struct queue_room room = queue_room_of_added(queue);
+    struct jobd_queue_config config = {.name = queue->name,
+                                       .capacity = (uint32_t)queue->capacity,
+                                       .workers = (uint32_t)queue->workers,
+                                       .capacity_max = room.capacity,
+                                       .workers_max = room.workers};
+    const struct jobd_runner runner = {.run = runner_run, .context = *fresh};
+    uint32_t number;
+    queue_terms(queue, &config);
+    int result =
+        queue->workers == 0 || descriptors_suffice(server->connections_max,
+                                                   all_workers(&server->options) + queue->workers)
+            ? jobd_pool_add(server->pool, &config, &runner, &number)
+            : -EMFILE;
+    if (result < 0) {
+        say_not_added(queue, result);
+        return false;
+    }
+    struct runner **place = &server->runners[queue_place(number)];
+    if (result == 0) { /* no worker of one that was there before is left */
+        runner_free(*place);
+        *place = *fresh;
+        *fresh = NULL;
+        server->rooms[queue_place(number)] = room;
+    } else {
+        runner_adopt(*place, fresh);
+    }
+    log_info("SIGHUP: queue %s: %s", queue->name, result == 0 ? "new" : "takes jobs again");
+    return true;
+}
+
+static void retire_queue(struct server *server, const char *name)
+{
+    struct jobd_stats stats;
+    const uint32_t number = jobd_queue_named(server->jobd, name);
+    jobd_pool_retire(server->pool, number);
+    jobd_stats(server->jobd, number, clock_now_us(), &stats);
+    const unsigned long long left = stats.queued + stats.scheduled + stats.running;
+    if (left == 0)
+        log_info("SIGHUP: queue %s: no longer configured: gone", name);
+    else
+        log_info("SIGHUP: queue %s: no longer configured: takes no more jobs, and goes when its "
+                 "%llu %s ended%s",
+                 name, left, text_plural(left, "job has", "jobs have"),
+                 stats.paused ? "; it is paused" : "");
+}
+
 static void change_queues(struct server *server, struct changes *changes)
 {
-    const struct options *options = &server->options, *fresh = &changes->options;
-    for (uint32_t i = 0; i < fresh->queues_len; i++)
-        if (find(options, fresh->queues[i].name) == NULL)
-            log_warn("SIGHUP: queue %s: new: needs a restart", fresh->queues[i].name);
+    struct options *options = &server->options, *fresh = &changes->options;
+    uint32_t len = 0;
     for (uint32_t i = 0; i < options->queues_len; i++) {
-        struct queue_options *queue = find(fresh, options->queues[i].name);
-        if (queue != NULL)
-            change_queue(server, i, queue, changes->runners[i]);
+        struct queue_options *queue = &options->queues[i], *then = find(fresh, queue->name);
+        if (then != NULL)
+            change_queue(server, i, then, changes->runners[i]);
         else
-            log_warn("SIGHUP: queue %s: no longer configured; dropped at the next restart",
-                     options->queues[i].name);
+            retire_queue(server, queue->name);
         changes->runners[i] = NULL;
+        if (then != NULL)
+            changes->queues[len++] = *queue;
+        else
+            options_release_values(OF_QUEUE, queue);
     }
+    for (uint32_t i = 0; i < fresh->queues_len; i++) {
+        struct queue_options *queue = &fresh->queues[i];
+        if (find(options, queue->name) != NULL || changes->added[i] == NULL ||
+            !add_queue(server, queue, &changes->added[i]))
+            continue;
+        changes->queues[len++] = *queue;
+        *queue = (struct queue_options){.name = ""}; /* what it owned is there now */
+    }
+    free(options->queues);
+    options->queues = changes->queues;
+    options->queues_len = len;
+    changes->queues = NULL;
 }
 
 static void change_files(struct server *server, struct changes *changes)
@@ -257,11 +369,46 @@ static void change_files(struct server *server, struct changes *changes)
     changes->identity = NULL;
 }
 
+void serving_status(const struct server *server, char *out, size_t size)
+{
+    const uint32_t queues = server->options.queues_len;
+    const struct listeners *listeners = &server->listeners;
+    snprintf(out, size, "%u %s, listening on %s%s", queues, text_plural(queues, "queue", "queues"),
+             listeners->len > 0 ? listeners->of[0].name : "nothing",
+             listeners->len > 1 ? " and more" : "");
+}
+
+bool reopen_access_log(struct server *server, const char *signal)
+{
+    const char *path = server->options.access_log;
+    if (server->access_log == NULL || strcmp(path, "-") == 0)
+        return false;
+    int error = line_writer_reopen(server->access_log);
+    if (error == 0)
+        log_info("%s: %s is opened anew", signal, path);
+    else
+        log_error("%s: %s: %s: the file before goes on", signal, path, strerror(-error));
+    return true;
+}
+
+/* For the service manager. */
+static void tell_ready(const struct server *server, const struct problem *problem)
+{
+    char status[sizeof problem->text + 64];
+    if (problem->text[0] != '\0')
+        snprintf(status, sizeof status, "the settings are as before: %s", problem->text);
+    else
+        serving_status(server, status, sizeof status);
+    notify_ready(status);
+}
+
 void reload(struct server *server)
 {
     struct differences differences = {0};
     struct changes changes = {.runners = NULL};
     struct problem problem = {""};
+    const uint32_t len = server->options.queues_len;
+    notify_reloading();
     if (prepare(&changes, server, &problem)) {
         options_compare(OF_SERVER, &server->options, &changes.options, note, &differences);
         if (differences.fixed.used > 0)
@@ -274,5 +421,7 @@ void reload(struct server *server)
         explain(server, &problem);
         log_error("SIGHUP: %s: nothing is changed", problem.text);
     }
-    release(&changes, server->options.queues_len);
+    release(&changes, len);
+    (void)reopen_access_log(server, "SIGHUP");
+    tell_ready(server, &problem);
 }

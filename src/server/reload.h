@@ -2,6 +2,9 @@
 /* SIGHUP: the settings are read again, and what can change while the server runs does. */
 #pragma once
 
+#include <stdbool.h>
+#include <stddef.h>
+
 #include "jobd/queue.h"
 #include "server/options.h"
 
@@ -14,3 +17,8 @@ void queue_terms(const struct queue_options *queue, struct jobd_queue_config *co
  * server->options. All of it is read and made before any of it counts: a mistake is logged and
  * changes nothing. What cannot change is named in the log. The main thread; blocks on the files. */
 void reload(struct server *server);
+/* What it serves, in a line. */
+void serving_status(const struct server *server, char *out, size_t size);
+/* Opens the access log anew; when that fails the log says so, and the file before goes on. False
+ * when it is no file, or there is none. The main thread; blocks on the file. */
+bool reopen_access_log(struct server *server, const char *signal);

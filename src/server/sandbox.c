@@ -56,6 +56,8 @@ static int limit_files(const struct sandbox *sandbox)
         (void)landlock_allow_beside(set, *file, LANDLOCK_READ);
     if (sandbox->database != NULL)
         error = landlock_allow_beside(set, sandbox->database, LANDLOCK_CHANGE);
+    if (error == 0 && sandbox->log != NULL)
+        error = landlock_allow_beside(set, sandbox->log, LANDLOCK_APPEND);
     if (error == 0 && sandbox->socket != NULL)
         error = landlock_allow_beside(set, sandbox->socket, LANDLOCK_REMOVE);
     if (error == 0)
@@ -69,7 +71,7 @@ static int limit_files(const struct sandbox *sandbox)
 static bool has_files(const struct sandbox *sandbox)
 {
     return (sandbox->files != NULL && sandbox->files[0] != NULL) || sandbox->database != NULL ||
-           sandbox->socket != NULL || sandbox->connects;
+           sandbox->log != NULL || sandbox->socket != NULL || sandbox->connects;
 }
 
 /* Root that goes back to files may find them to be another user's: so much it keeps. */

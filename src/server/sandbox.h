@@ -33,6 +33,7 @@ struct sandbox {
     bool connects;            /* to a unix socket */
     const char *const *files; /* that are read again, and may be replaced; NULL at the end */
     const char *database;     /* whose directory is ours to write */
+    const char *log;          /* a file to append to, and to make again when it was renamed */
     const char *socket;       /* a file to remove at the end */
 };
 

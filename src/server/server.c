@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "api/history.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/problem.h"
@@ -28,6 +29,9 @@
 #define IDS_SINCE_US INT64_C(1767225600000000) /* 2026-01-01T00:00:00Z */
 #define IDS_TURN     (INT64_C(1) << 52)
 
+/* At the end: for the last lines of the access log, if nobody reads it. */
+#define ACCESS_LOG_US CLOCK_SECOND_US
+
 /* ---- the floors, from below */
 
 /* The clock may have been put back since the last start; a store knows. */
@@ -44,23 +48,6 @@ static uint32_t waiting_on_disk(const struct server *server, const struct queue_
     return server->store != NULL ? store_waiting(server->store, queue->name) : 0;
 }
 
-static uint32_t at_most(uint64_t number, uint64_t limit)
-{
-    return (uint32_t)(number < limit ? number : limit);
-}
-
-/* Twice what is asked for, at least some, at most a fair amount more. What is not used costs
- * address space alone. */
-static struct queue_room room_of(const struct queue_options *queue)
-{
-    enum { JOBS_LEAST = 1024, JOBS_MORE = 100000, WORKERS_LEAST = 64, WORKERS_MAX = 1024 };
-    uint64_t jobs = queue->capacity + at_most(queue->capacity, JOBS_MORE);
-    uint64_t workers = 2 * queue->workers;
-    return (struct queue_room){
-        .capacity = at_most(jobs > JOBS_LEAST ? jobs : JOBS_LEAST, UINT32_MAX),
-        .workers = at_most(workers > WORKERS_LEAST ? workers : WORKERS_LEAST, WORKERS_MAX)};
-}
-
 /* 0 or -errno. */
 static int new_queue(struct server *server, uint32_t index, struct jobd_queue_config *config,
                      struct jobd_runner *runner)
@@ -68,7 +55,7 @@ static int new_queue(struct server *server, uint32_t index, struct jobd_queue_co
     const struct queue_options *queue = &server->options.queues[index];
     struct queue_runner runs;
     struct problem problem;
-    server->rooms[index] = room_of(queue);
+    server->rooms[index] = queue_room_of(queue);
     *config = (struct jobd_queue_config){.name = queue->name,
                                          .capacity = (uint32_t)queue->capacity,
                                          .workers = (uint32_t)queue->workers,
@@ -113,8 +100,9 @@ static int new_pool(struct server *server)
         most += store_queues_len(server->store);
     struct jobd_queue_config *queues = calloc(most, sizeof *queues);
     struct jobd_runner *runners = calloc(most, sizeof *runners);
-    server->runners = calloc(options->queues_len, sizeof(struct runner *));
-    server->rooms = calloc(options->queues_len, sizeof *server->rooms);
+    server->queues_max = UINT16_MAX;
+    server->runners = calloc(server->queues_max, sizeof(struct runner *));
+    server->rooms = calloc(server->queues_max, sizeof *server->rooms);
     int error = -ENOMEM;
     if (queues != NULL && runners != NULL && server->runners != NULL && server->rooms != NULL) {
         error = 0;
@@ -125,6 +113,7 @@ static int new_pool(struct server *server)
             .queues = queues,
             .queues_len = len,
             .keep = (uint32_t)options->keep,
+            .keep_for_us = options->keep_for_us,
             .memory_bytes = (size_t)options->memory_bytes,
             .waiters_max = server->connections_max,
             .leases_max = (uint32_t)options->leases_max,
@@ -135,6 +124,7 @@ static int new_pool(struct server *server)
             .journal_context = server->store,
             .turns = server->turns != NULL ? turns_of(server->turns) : NULL,
         };
+        queue_room_spare(&config);
         if (error == 0)
             error = failure_log_init(&server->failures, &config);
         if (error == 0)
@@ -152,8 +142,12 @@ static int init_api(struct server *server)
                                .store = server->store,
                                .turns = server->turns,
                                .auth = server->auth,
-                               .output_max_bytes = (size_t)server->options.output_max_bytes};
-    return api_init(&server->api);
+                               .output_max_bytes = (size_t)server->options.output_max_bytes,
+                               .memory_max_bytes = (size_t)server->options.memory_bytes,
+                               .page = server->options.page == 0,
+                               .started_us = clock_now_us()};
+    int error = history_new(&server->api.history, server->jobd);
+    return error == 0 ? api_init(&server->api) : error;
 }
 
 static int new_http(struct server *server)
@@ -170,6 +164,8 @@ static int new_http(struct server *server)
         .memory_bytes = (size_t)options->memory_bytes,
         .tls = server->tls != NULL,
         .has_tokens = server->auth != NULL,
+        .access_log = server->access_log,
+        .access_json = options->log_format == LOG_JSON,
         .cors_origin = options->cors_origin,
     };
     return http_new(&server->http, &config);
@@ -192,6 +188,8 @@ static bool start(struct server *server, struct problem *problem)
     if (server->store != NULL && (error = store_start(server->store, server->jobd)) != 0)
         goto fail;
     if (server->turns != NULL && (error = turns_start(server->turns)) != 0)
+        goto fail;
+    if (server->access_log != NULL && (error = line_writer_start(server->access_log)) != 0)
         goto fail;
     if ((error = jobd_pool_start(server->pool)) != 0 ||
         (error = http_start(server->http, api_serve, api_authorize, &server->api)) != 0)
@@ -300,6 +298,17 @@ static bool open_store(struct server *server, struct problem *problem)
            problem_at(problem, option_place(&options->places, "data"));
 }
 
+static bool open_access_log(struct server *server, struct problem *problem)
+{
+    const struct options *options = &server->options;
+    if (options->access_log == NULL)
+        return true;
+    int error = line_writer_open(&server->access_log, options->access_log);
+    return error == 0 ||
+           problem_set(problem, "%s: %s: %s", option_place(&options->places, "access-log"),
+                       options->access_log, strerror(-error));
+}
+
 static enum listen_result open_listeners(struct server *server, struct problem *problem)
 {
     const struct options *options = &server->options;
@@ -321,7 +330,7 @@ static int open_all(struct server *server, struct problem *problem)
         !descriptors_fit(options, &server->connections_max, problem))
         return EXIT_LOST;
     if (!open_auth(options, &server->auth, problem) || !open_tls(options, &server->tls, problem) ||
-        !check_runners(options, problem))
+        !check_runners(options, problem) || !open_access_log(server, problem))
         return EXIT_WRONG;
     switch (open_listeners(server, problem)) {
     case LISTEN_WRONG:
@@ -338,10 +347,12 @@ static int open_all(struct server *server, struct problem *problem)
 static void close_all(struct server *server)
 {
     http_free(server->http);
+    history_free(server->api.history);
+    line_writer_close(server->access_log, ACCESS_LOG_US);
     failure_log_stop(&server->failures);
     jobd_pool_free(server->pool);
     failure_log_release(&server->failures);
-    for (uint32_t i = 0; server->runners != NULL && i < server->options.queues_len; i++)
+    for (uint32_t i = 0; server->runners != NULL && i < server->queues_max; i++)
         runner_free(server->runners[i]);
     free(server->runners);
     free(server->rooms);
@@ -378,6 +389,9 @@ static bool give_up_rights(const struct server *server, struct problem *problem)
         .secrets = options_any(OF_SERVER, options, OPTION_SECRET),
         .files = files,
         .database = server->store != NULL ? store_path(server->store) : NULL,
+        .log = options->access_log != NULL && strcmp(options->access_log, "-") != 0
+                   ? options->access_log
+                   : NULL,
         .socket = listen_own_file(&server->listeners),
     };
     for (uint32_t i = 0; i < options->queues_len; i++) {

@@ -8,6 +8,7 @@
 #include "api/api.h"
 #include "jobd/queue.h"
 #include "api/auth.h"
+#include "base/line_writer.h"
 #include "http/http.h"
 #include "http/listen.h"
 #include "http/tls.h"
@@ -17,6 +18,7 @@
 #include "run/runner.h"
 #include "server/failure_log.h"
 #include "server/options.h"
+#include "server/queue_room.h"
 #include "server/signals.h"
 #include "store/store.h"
 
@@ -31,24 +33,21 @@ struct idle_event {
     int fd;
 };
 
-/* What a queue may grow to while the server runs. */
-struct queue_room {
-    uint32_t capacity, workers;
-};
-
 struct server {
     int argc;
     char **argv;
     struct options options;
     uint32_t connections_max; /* as many as the limit on open files allows */
     struct listeners listeners;
-    struct runner **runners;  /* a queue's, by its index */
-    struct queue_room *rooms; /* likewise */
-    struct store *store;      /* NULL: memory only, or a database elsewhere, */
-    struct ledger *ledger;    /* which several processes share; NULL: no such */
-    struct turns *turns;      /* likewise */
-    struct auth *auth;        /* NULL: everybody may come in */
-    struct tls *tls;          /* NULL: in clear */
+    struct runner **runners;        /* a queue's, by its index */
+    struct queue_room *rooms;       /* likewise */
+    uint32_t queues_max;            /* of both */
+    struct store *store;            /* NULL: memory only, or a database elsewhere, */
+    struct ledger *ledger;          /* which several processes share; NULL: no such */
+    struct turns *turns;            /* likewise */
+    struct auth *auth;              /* NULL: everybody may come in */
+    struct tls *tls;                /* NULL: in clear */
+    struct line_writer *access_log; /* NULL: none */
     struct failure_log failures;
     struct jobd_pool *pool;
     struct jobd *jobd;
@@ -60,6 +59,12 @@ struct server {
     _Atomic uint64_t forgotten_said;  /* jobs, in the log */
     _Atomic int64_t forgotten_say_us; /* not before then again */
 };
+
+/* A queue's index in what the server has of it, by its number. */
+static inline uint32_t queue_place(uint32_t number)
+{
+    return number % (UINT16_MAX + 1);
+}
 
 /* Opens all, serves until a signal, closes all: the exit status. The user's mistake is one line on
  * standard error. Blocks; in the main thread. `server` has its arguments and options. */

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "api/history.h"
 #include "base/clock.h"
 #include "base/container.h"
 #include "base/event.h"
@@ -13,6 +14,7 @@
 #include "jobd/pool.h"
 #include "run/process_tree.h"
 #include "server/forgotten.h"
+#include "server/notify.h"
 #include "server/reload.h"
 #include "server/server.h"
 #include "store/store.h"
@@ -22,6 +24,8 @@
 #define REPLIES_MS  2000
 #define STOPPING_US (2 * CLOCK_SECOND_US)
 #define STORE_US    (5 * CLOCK_SECOND_US)
+
+enum { STATUS_SIZE = 256 };
 
 /* For "%llu %s". */
 #define JOBS(number) (unsigned long long)(number), text_plural(number, "job", "jobs")
@@ -42,25 +46,40 @@ int shutdown_prepare(struct idle_event *event)
     return event->fd < 0 ? event->fd : 0;
 }
 
+static void on_usr1(struct server *server)
+{
+    if (!reopen_access_log(server, "SIGUSR1"))
+        log_info("SIGUSR1 ignored");
+}
+
 /* One that ends the server; SIGHUP reloads. */
 static int next_signal(struct server *server)
 {
-    int number;
-    while ((number = signals_wait(&server->signals, -1, JOBD_NEVER)) == SIGHUP)
-        reload(server);
-    return number;
+    for (;;) {
+        const int64_t sample_us = history_sample(server->api.history, clock_now_us());
+        int number = signals_wait(&server->signals, -1, sample_us);
+        if (number == SIGHUP)
+            reload(server);
+        else if (number == SIGUSR1)
+            on_usr1(server);
+        else if (number != 0)
+            return number;
+    }
 }
 
 /* True when no job runs any more, or the time is over; false when a signal wants an end at once. */
-static bool await_idle(const struct server *server, int64_t us)
+static bool await_idle(struct server *server, int64_t us)
 {
     const int64_t until_us = clock_after_us(us);
-    int number;
-    /* A shell passes on the hang-up that the system has sent. */
-    while ((number = signals_wait(&server->signals, server->idle.fd, until_us)) == SIGHUP ||
-           number == SIGNALS_HANG_UP)
-        log_info("SIGHUP ignored while draining");
-    return number == 0;
+    for (;;) {
+        int number = signals_wait(&server->signals, server->idle.fd, until_us);
+        if (number == SIGUSR1)
+            on_usr1(server);
+        else if (number == SIGHUP || number == SIGNALS_HANG_UP)
+            log_info("SIGHUP ignored while draining"); /* a shell passes on the system's hang-up */
+        else
+            return number == 0;
+    }
 }
 
 /* ---- counting */
@@ -190,6 +209,8 @@ static void drain(struct server *server)
     struct tally tally = count_jobs(server->jobd);
     log_info("draining: %llu waiting, %llu running", (unsigned long long)tally.waiting,
              (unsigned long long)tally.running);
+    notify_stopping("draining: %llu waiting, %llu running", (unsigned long long)tally.waiting,
+                    (unsigned long long)tally.running);
     http_drain(server->http);
     jobd_close(server->jobd);
     if (server->store != NULL || server->turns != NULL) { /* what waits, or is leased, stays */
@@ -243,7 +264,9 @@ int serve_until_signal(struct server *server)
 {
     for (unsigned i = 0; i < server->listeners.len; i++)
         log_info("listening on %s", server->listeners.of[i].name);
-    char name[SIGNALS_NAME_SIZE];
+    char name[SIGNALS_NAME_SIZE], status[STATUS_SIZE];
+    serving_status(server, status, sizeof status);
+    notify_ready(status);
     signals_name(next_signal(server), name);
     log_info("%s", name);
     drain(server);

@@ -20,8 +20,8 @@ enum {
     HANG_UP_MS = 100
 };
 
-/* All that would end a process, but for those that it brings upon itself. SIGUSR1 and SIGUSR2 are
- * only said: others reopen their logs by them. */
+/* All that would end a process, but for those that it brings upon itself. SIGUSR2 is only said:
+ * others reopen their logs by it. */
 static const struct {
     int number;
     const char *name;
@@ -92,7 +92,6 @@ static int judge(const struct signals *signals, const struct signalfd_siginfo *i
     switch (number) {
     case SIGCHLD:
         return 0;
-    case SIGUSR1:
     case SIGUSR2:
         signals_name(number, name);
         log_info("%s ignored", name);

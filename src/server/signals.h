@@ -23,9 +23,9 @@ __attribute__((warn_unused_result)) int signals_open(struct signals *signals);
 /* Takes one that was not opened. */
 void signals_close(struct signals *signals);
 
-/* Blocks until a signal came: SIGHUP to reload; SIGNALS_HANG_UP, or the number of one that ends the
- * server; or until `other` (-1: none) is readable, or until_us (JOBD_NEVER: for ever): 0. The main
- * thread. */
+/* Blocks until a signal came: SIGHUP to reload, SIGUSR1 to open logs anew; SIGNALS_HANG_UP, or the
+ * number of one that ends the server; or until `other` (-1: none) is readable, or until_us
+ * (JOBD_NEVER: for ever): 0. The main thread. */
 int signals_wait(const struct signals *signals, int other, int64_t until_us);
 
 /* Its name, as SIGTERM. */

@@ -232,9 +232,23 @@ static bool check_socket(const struct options *options, struct problem *problem)
            problem_at(problem, option_place(&options->places, "listen"));
 }
 
+/* A log that is there must take lines, one that is not is made. */
+static bool check_access_log(const struct options *options, struct problem *problem)
+{
+    const char *log = options->access_log;
+    if (log == NULL || strcmp(log, "-") == 0)
+        return true;
+    if (faccessat(AT_FDCWD, log, W_OK, AT_EACCESS) == 0)
+        return true;
+    bool good = errno == ENOENT ? may_change_around(log, problem)
+                                : problem_set(problem, "%s: %s", log, strerror(errno));
+    return good || problem_at(problem, option_place(&options->places, "access-log"));
+}
+
 bool surroundings_check(const struct options *options, struct problem *problem)
 {
-    bool good = check_data(options, problem) && check_socket(options, problem);
+    bool good = check_data(options, problem) && check_socket(options, problem) &&
+                check_access_log(options, problem);
     for (uint32_t i = 0; i < options->queues_len && good; i++)
         good = queue_runner_check(options, &options->queues[i], problem) &&
                queue_runner_command_ok(&options->queues[i], problem);

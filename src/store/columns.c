@@ -44,6 +44,7 @@ static const struct column job_columns[] = {
     {"expiry", FIELD(expiry_us)},
     {"expiry_at", FIELD(expiry_at_us)},
     {"keep", FIELD(keep_us)},
+    {"unique_until", FIELD(unique_until_us)},
 };
 
 static const struct column progress_columns[] = {

@@ -21,6 +21,15 @@ static enum database_result remove_row(struct database *database, enum statement
     return database_step(database, which, -1, problem);
 }
 
+/* It begins anew. */
+static enum database_result replace_rows(struct database *database, const struct job_record *record,
+                                         struct problem *problem)
+{
+    enum database_result result = remove_row(database, SQL_REMOVE_PROGRESS, record->id, problem);
+    return result == DATABASE_OK ? write_row(database, SQL_ADD, &job_table, record, problem)
+                                 : result;
+}
+
 enum database_result database_change(struct database *database, enum row_kind kind,
                                      const struct job_record *record, struct problem *problem)
 {
@@ -29,6 +38,8 @@ enum database_result database_change(struct database *database, enum row_kind ki
         if (record->id > database->highest && record->id < JOBD_ID_MAX)
             database->highest = record->id;
         return write_row(database, SQL_ADD, &job_table, record, problem);
+    case ROW_REPLACE:
+        return replace_rows(database, record, problem);
     case ROW_MOVE:
         return write_row(database, SQL_ADD, &job_table, record, problem);
     case ROW_SET:

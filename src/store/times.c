@@ -86,6 +86,7 @@ struct job_record times_to_disk(const struct times *times, const struct job_reco
     on_disk.at_us = by_clock(record->at_us, times->wall_ahead_us);
     on_disk.expiry_us = by_clock(record->expiry_us, times->database_ahead_us);
     on_disk.expiry_at_us = by_clock(record->expiry_at_us, times->wall_ahead_us);
+    on_disk.unique_until_us = by_clock(record->unique_until_us, times->database_ahead_us);
     on_disk.ready_us = by_clock(record->ready_us, times->database_ahead_us);
     on_disk.expires_us = by_clock(record->expires_us, times->serving_ahead_us);
     on_disk.began_us = by_clock(record->began_us, times->serving_ahead_us);
@@ -124,9 +125,12 @@ struct job_record times_from_disk(const struct times *times, const struct job_re
     back.expiry_at_us = by_clock(record->expiry_at_us, -times->wall_ahead_us);
     if (record->expiry_at_us != 0 && !times->wall_back)
         back.expiry_us = back.expiry_at_us;
+    back.unique_until_us = by_clock(record->unique_until_us, -times->database_ahead_us);
+    back.came_us = so_long_ago(times, record->created_us);
     back.ended_us = record->finished_us != 0 ? so_long_ago(times, record->finished_us) : 0;
     back.expires_us = lease_end(times, record);
     back.began_us = by_clock(record->began_us, -times->serving_ahead_us);
+    back.wall_ahead_us = times->wall_ahead_us;
     if (!record->delayed && record->ready_us == 0)
         back.ready_us = so_long_ago(times, record->created_us);
     else if (!record->delayed)

@@ -3,24 +3,22 @@
  * it began, and the wall clock may be wrong, stepped, or stand still meanwhile. So each kind has a
  * clock of its own:
  *
- *     created, started, finished, errors
- *                                  the wall clock as it was when it was written
- *     run_at, ready, expiry        the database's clock
- *     at, expiry_at                the wall clock, and run_at or expiry beside it
- *     expires, began               the serving clock
+ *     created, started, finished, errors     the wall clock as it was when it was written
+ *     run_at, ready, expiry, unique_until    the database's clock
+ *     at, expiry_at                          the wall clock, and run_at or expiry beside it
+ *     expires, began                         the serving clock
  *
- * The first are read again only to be shown. The database's clock goes on with the engine's while a
- * server runs, and with the wall clock while none does, but never back. The serving clock goes on
- * while a server runs and stands still while none does: a lease has left at the next start what it
- * had left then.
+ * The first are read again to be shown, and to know how long ago a job ended. The database's clock
+ * goes on with the engine's while a server runs, and with the wall clock while none does, but never
+ * back. The serving clock goes on while a server runs and stands still while none does: a lease has
+ * left at the next start what it had left then.
  *
  * An instant that somebody has asked for is one of the wall clock as it is set at the next start,
  * so that a clock that was set right meanwhile is followed. But one that shows less than what was
  * written down last is not believed: it may have no battery. Then what stands beside it counts.
- *
- * The last two were the wall clock in a database that was made before they were kept. In a process
- * each differs from the engine's time by a number that stays the same; they are carried over by
- * what is written with the commits, at most KEEP_EVERY_US old.
+ * The database's and the serving clock were the wall clock in a database that was made before they
+ * were kept. In a process each differs from the engine's time by a number that stays the same; they
+ * are carried over by what is written with the commits, at most KEEP_EVERY_US old.
  *
  * Nothing here reads a clock. No lock: it is the writer's. */
 #pragma once

@@ -16,7 +16,7 @@
 static void fail_one(struct client *client, const char *query, const char *error)
 {
     char lease[256], path[320];
-    const struct answer *answer = client_post(client, "/take");
+    const struct answer *answer = client_post(client, "/take?wait=15s");
     assert_int_equal(answer->status, 200);
     answer_field(answer, "Location", lease);
     snprintf(path, sizeof path, "%s/fail%s", lease, query);

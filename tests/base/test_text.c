@@ -308,7 +308,7 @@ static void moments_are_read_as_written(void **state)
     (void)state;
     for (int64_t day = -200000; day < 200000; day++) {
         char text[TEXT_TIME_SIZE];
-        int64_t us = day * (int64_t)DAY + day % 86400 * S, read_us = 0;
+        int64_t us = day * (int64_t)DAY + day % 86400 * (int64_t)S, read_us = 0;
         text_time(us, text);
         assert_true(text_to_time(text, &read_us));
         assert_int_equal(read_us, us);

@@ -92,7 +92,9 @@ static bool write_change(void *context, enum row_kind kind, const struct job_rec
         forget(kept);
         return true;
     }
-    if (kind == ROW_ADD) {
+    if (kind == ROW_REPLACE)
+        verify(kept->there && kept->record.attempt == 0);
+    if (kind == ROW_ADD || kind == ROW_REPLACE) {
         forget(kept);
         kept->there = true;
         kept->record = *record;
@@ -210,6 +212,7 @@ struct jobd *disk_open_engine(uint32_t capacity, uint32_t restored, uint64_t fir
     const struct jobd_config config = {.queues = queues,
                                        .queues_len = QUEUES,
                                        .keep = KEEP,
+                                       .keep_for_us = KEEP_FOR_US,
                                        .memory_bytes = 1 << 20,
                                        .waiters_max = 64,
                                        .leases_max = LEASES,
@@ -261,7 +264,9 @@ static void hold_to_account(const struct person *who)
     bool good = who->waiter.result == JOBD_OK;
     switch (who->verb) {
     case 'p':
-        verify(good ? kept->there : who->waiter.result != JOBD_STORE_FAILED || !kept->there);
+        verify(good ? kept->there
+                    : who->waiter.result != JOBD_STORE_FAILED || !kept->there ||
+                          who->waiter.receipt.replaced);
         break;
     case 'c':
         verify(!good || (kept->there && kept->record.state == JOBD_CANCELLED));

@@ -10,7 +10,15 @@
 #include "engine/journal_store.h"
 #include "store/times.h"
 
-enum { QUEUES = 2, CAPACITY = 12, KEEP = 6, WORKERS = 2, LEASES = 4, IDS = 20000 };
+enum {
+    QUEUES = 2,
+    CAPACITY = 12,
+    KEEP = 6,
+    WORKERS = 2,
+    LEASES = 4,
+    IDS = 20000,
+    KEEP_FOR_US = 2000000
+};
 
 struct kept {
     bool there;

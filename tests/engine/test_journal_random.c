@@ -10,6 +10,8 @@
 
 #include "support/chance.h"
 #include "engine/engine.h"
+#include "engine/keep.h"
+#include "jobd/declare.h"
 #include "engine/model/check_engine.h"
 #include "engine/journal_scene.h"
 #include "base/verify.h"
@@ -81,6 +83,18 @@ static uint64_t any_id(struct world *world)
     return newest > back ? newest - back : 1;
 }
 
+static void be_unique(struct world *world, struct jobd_put *put, struct jobd_terms *terms,
+                      const char *key)
+{
+    static const char *const payloads[] = {"one", "another", "yet another"};
+    terms->unique = (enum jobd_unique)(1 + below(world, 3));
+    terms->unique_us = 1 + some_us(world, 60);
+    terms->replace = below(world, 3) > 0;
+    put->key = key;
+    put->terms = terms;
+    put->payload = jobd_blob_text(payloads[below(world, 3)]);
+}
+
 static void do_put(struct world *world, struct person *who)
 {
     struct jobd_receipt receipt;
@@ -94,12 +108,14 @@ static void do_put(struct world *world, struct person *who)
         put.delay_us = 0;
         put.at_us = world->now_us + some_us(world, 50) - some_us(world, 10);
     }
-    const struct jobd_terms terms = {.expires_us = world->now_us + 1 + some_us(world, 60),
-                                     .expires_by_wall = below(world, 3) == 0,
-                                     .keep_us = below(world, 2) == 0 ? 1 + some_us(world, 100) : 0};
+    struct jobd_terms terms = {.expires_us = world->now_us + 1 + some_us(world, 60),
+                               .expires_by_wall = below(world, 3) == 0,
+                               .keep_us = below(world, 2) == 0 ? 1 + some_us(world, 100) : 0};
     put.terms = below(world, 4) == 0 ? &terms : NULL;
     snprintf(key, sizeof key, "k%u", below(world, 6));
-    if (below(world, 5) == 0) {
+    if (below(world, 3) == 0)
+        be_unique(world, &put, &terms, key);
+    else if (below(world, 5) == 0) {
         put.batch = batch;
         put.batch_len = 1 + below(world, 3);
     } else {
@@ -196,6 +212,21 @@ static void do_work(struct world *world)
     ask(worker, 'w', result);
 }
 
+/* A queue takes no more jobs in, or does again. */
+static void come_or_go(struct world *world)
+{
+    static const char *const names[QUEUES] = {"one", "two"};
+    uint32_t index = below(world, QUEUES), number;
+    const struct jobd_queue_config config = {.name = names[index],
+                                             .capacity = CAPACITY,
+                                             .workers = WORKERS,
+                                             .attempts = index == 0 ? 1 : 3};
+    if (jobd_queue_declared(world->jobd, index))
+        jobd_queue_retire(world->jobd, index, world->now_us);
+    else if (!(index == 1 && disk.two_undeclared))
+        verify(jobd_queue_add(world->jobd, &config, world->now_us, &number) == 1);
+}
+
 static void do_something(struct world *world)
 {
     struct person *who = free_person(world);
@@ -217,6 +248,8 @@ static void do_something(struct world *world)
     } else if (which < 19) {
         do_with_lease(world, who);
     } else if (below(world, 4) == 0) {
+        come_or_go(world);
+    } else if (below(world, 4) == 0) {
         uint32_t from = below(world, QUEUES);
         const struct jobd_route route = {.from = from, .to = QUEUES - 1 - from};
         ask(who, 'm', jobd_move(world->jobd, &route, &who->waiter, world->now_us, &purged));
@@ -230,6 +263,29 @@ static void do_something(struct world *world)
             who->verb = '\0';
         }
     }
+}
+
+static bool same_record(void *context, enum row_kind kind, const struct job_record *now)
+{
+    const struct kept *kept = context;
+    const struct job_record *record = &kept->record;
+    if (kind != ROW_ADD)
+        return true;
+    verify(now->payload == kept->payload && now->priority == record->priority);
+    verify(now->attempts == record->attempts && strcmp(now->key, kept->key) == 0);
+    verify(now->keep_us == record->keep_us && now->timeout_us == record->timeout_us);
+    verify((now->unique_until_us == 0) == (record->unique_until_us == 0));
+    return true;
+}
+
+/* When nothing is on its way, what a job was put with is on disk as it is here, replaced or not. */
+static void compare_contents(struct world *world)
+{
+    if (!journal_empty(world->jobd))
+        return;
+    for (uint64_t id = world->next_id > 60 ? world->next_id - 60 : 1; id < world->next_id; id++)
+        if (state_of(world->jobd, id) != JOBD_STATES)
+            verify(journal_record(world->jobd, id, same_record, &disk.jobs[id]));
 }
 
 /* What can be seen is on disk; but for what its loss does no harm. */
@@ -429,12 +485,24 @@ static void crash(struct world *world)
     check_clocks(world);
 }
 
+/* What ended too long ago is forgotten, and whoever waits for time to pass is told of what is not.
+ */
+static void check_kept(struct world *world)
+{
+    struct jobd *jobd = world->jobd;
+    mutex_lock(&jobd->lock);
+    verify(keep_next_end_us(&jobd->jobs) > world->now_us);
+    verify(jobd->ticks_at_us <= keep_next_end_us(&jobd->jobs));
+    mutex_unlock(&jobd->lock);
+}
+
 static void pass_time(struct world *world)
 {
     int64_t us = some_us(world, 20);
     world->now_us += us;
     world->passed_us += us;
-    jobd_tick(world->jobd, world->now_us);
+    verify(jobd_tick(world->jobd, world->now_us) > world->now_us);
+    check_kept(world);
     if (below(world, 100) > 0)
         return;
     int64_t off_us = some_wall(world); /* the wall clock is set */
@@ -464,6 +532,7 @@ static void test_at_random(void **state)
             crash(&world);
         check_engine(world.jobd);
         compare(&world);
+        compare_contents(&world);
         compare_lists(&world);
     }
     crash(&world);

@@ -46,6 +46,83 @@ static uint64_t ended(struct jobd *jobd, enum jobd_state state, size_t bytes, in
     return id;
 }
 
+/* ---- for how long */
+
+static struct jobd *open_for(int64_t keep_for_us)
+{
+    struct jobd *jobd = NULL;
+    const struct jobd_queue_config queue = {.name = "q", .capacity = 2000, .workers = 4};
+    const struct jobd_config config = {.queues = &queue,
+                                       .queues_len = 1,
+                                       .keep = 1000,
+                                       .keep_for_us = keep_for_us,
+                                       .memory_bytes = 1 << 20,
+                                       .waiters_max = 16,
+                                       .leases_max = 4,
+                                       .first_id = 1};
+    assert_int_equal(jobd_new(&jobd, &config), 0);
+    return jobd;
+}
+
+static void ended_jobs_are_forgotten_in_time(void **state)
+{
+    struct jobd *jobd = open_for(10 * SECOND);
+    (void)state;
+    uint64_t failed = ended(jobd, JOBD_FAILED, 10, SECOND);
+    uint64_t done = ended(jobd, JOBD_DONE, 10, 2 * SECOND);
+    uint64_t cancelled = ended(jobd, JOBD_CANCELLED, 0, 3 * SECOND);
+    uint64_t waiting = put_into(jobd, (struct jobd_put){.queue = 0}, 3 * SECOND);
+    assert_true(jobd_tick(jobd, 11 * SECOND - 1) == 11 * SECOND);
+    assert_int_equal(state_of(jobd, failed), JOBD_FAILED);
+    assert_true(jobd_tick(jobd, 11 * SECOND) == 12 * SECOND);
+    assert_int_equal(state_of(jobd, failed), JOBD_STATES);
+    assert_int_equal(state_of(jobd, done), JOBD_DONE);
+    assert_true(jobd_tick(jobd, 13 * SECOND) == JOBD_NEVER);
+    assert_int_equal(state_of(jobd, done), JOBD_STATES);
+    assert_int_equal(state_of(jobd, cancelled), JOBD_STATES);
+    assert_int_equal(state_of(jobd, waiting), JOBD_QUEUED);
+    assert_int_equal(jobd_memory(jobd), 0);
+    check_engine(jobd);
+    jobd_free(jobd);
+}
+
+static void one_that_goes_in_again_is_not_forgotten(void **state)
+{
+    struct jobd *jobd = open_for(10 * SECOND);
+    struct jobd_receipt receipt;
+    (void)state;
+    uint64_t id = ended(jobd, JOBD_FAILED, 10, SECOND);
+    assert_int_equal(jobd_retry(jobd, id, NULL, 2 * SECOND, &receipt), JOBD_OK);
+    (void)jobd_tick(jobd, 20 * SECOND);
+    assert_int_equal(state_of(jobd, id), JOBD_QUEUED);
+    struct person worker = person();
+    assert_int_equal(take(jobd, &worker, 21 * SECOND), id);
+    finish(jobd, &worker.waiter.task, JOBD_DONE, 22 * SECOND);
+    (void)jobd_tick(jobd, 32 * SECOND - 1);
+    assert_int_equal(state_of(jobd, id), JOBD_DONE);
+    (void)jobd_tick(jobd, 32 * SECOND);
+    assert_int_equal(state_of(jobd, id), JOBD_STATES);
+    jobd_free(jobd);
+}
+
+/* However many are due, each tick ends, and all are gone behind the last. */
+static void many_are_forgotten_in_steps(void **state)
+{
+    struct jobd *jobd = open_for(SECOND);
+    uint32_t purged;
+    (void)state;
+    for (int i = 0; i < 900; i++)
+        (void)put_into(jobd, (struct jobd_put){.queue = 0}, 1);
+    assert_int_equal(jobd_purge(jobd, 0, NULL, 2, &purged), JOBD_OK);
+    assert_int_equal(purged, 900);
+    assert_int_equal(state_of(jobd, 900), JOBD_CANCELLED);
+    assert_true(jobd_tick(jobd, 2 + SECOND) == JOBD_NEVER);
+    for (uint64_t id = 1; id <= 900; id++)
+        assert_int_equal(state_of(jobd, id), JOBD_STATES);
+    check_engine(jobd);
+    jobd_free(jobd);
+}
+
 /* ---- what is kept */
 
 static void dead_letters_outlive_a_purge_elsewhere(void **state)
@@ -232,6 +309,9 @@ static void a_lease_ends_with_the_timeout(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(ended_jobs_are_forgotten_in_time),
+        cmocka_unit_test(one_that_goes_in_again_is_not_forgotten),
+        cmocka_unit_test(many_are_forgotten_in_steps),
         cmocka_unit_test(dead_letters_outlive_a_purge_elsewhere),
         cmocka_unit_test(dead_letters_are_forgotten_last),
         cmocka_unit_test(a_delayed_batch_keeps_its_order),

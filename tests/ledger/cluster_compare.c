@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/verify.h"
-#include "engine/record.h"
+#include "engine/describe.h"
 
 static bool same_blob(const struct jobd_blob *one, const struct jobd_blob *other)
 {
@@ -57,8 +57,10 @@ static void compare_jobs(struct jobd *one, struct jobd *other) REQUIRES(one->loc
     const struct job *b = RB_MIN(job_tree, &other->jobs.tree);
     while (a != NULL && b != NULL) {
         struct job_record first, second;
-        record_describe_locked(one, a, &first);
-        record_describe_locked(other, b, &second);
+        const struct job_content mine = job_content(a), theirs = job_content(b);
+        describe_job(one->queues[a->queue].name, a, &mine, &first);
+        describe_job(other->queues[b->queue].name, b, &theirs, &second);
+        verify(a->promised == b->promised && first.unique_until_us == second.unique_until_us);
         compare_records(&first, &second);
         verify(runs_where(one, a) == runs_where(other, b));
         verify((a->extra != NULL) == (b->extra != NULL));

@@ -9,6 +9,7 @@ from soak_ledger import WEB_DESCRIPTORS, Ledger, children, descriptors, marked, 
 QUEUES = ["now", "cat", "late", "far", "web"]
 BLIND = "blind"  # for those who leave before they are answered: only in it the counts may differ
 MAX_CONNECTIONS = 900
+IDLE_S = 20
 CROWD = {"polite": 300, "slow": 130, "rude": 120, "parked": 330, "worker": 80, "vanishing": 60}
 PROCESSES = 4
 
@@ -102,7 +103,7 @@ class Soak:
     def configure(self):
         text = {
             "capacity": 2000, "workers": 2, "max-connections": MAX_CONNECTIONS, "header-timeout": "3s",
-            "idle-timeout": "20s", "keep": 300, "memory": "16MiB", "max-body": "16KiB", "output-limit": "4KiB",
+            "idle-timeout": f"{IDLE_S}s", "keep": 300, "memory": "16MiB", "max-body": "16KiB", "output-limit": "4KiB",
             "grace": "60s", "queues": {
                 "now": {"sleep": self.chance.choice(["0ms", "1ms"])},
                 "cat": {"exec": ["/bin/cat"], "timeout": "5s", "capacity": 100},
@@ -367,18 +368,25 @@ class Soak:
             await asyncio.sleep(self.chance.random() * 0.5)
 
     async def probe(self):
-        """One connection throughout, which must be answered always."""
-        async with Connection(self, "prober") as c:
-            while not self.quiet:
-                begin = time.monotonic()
-                try:
-                    status, _, _ = await asyncio.wait_for(c.ask("health", "GET", "/healthz"), 5)
-                except (Cut, asyncio.TimeoutError) as error:
-                    self.ledger.judge_probe(type(error).__name__)
-                    return
-                self.ledger.judge_probe(status)
-                self.ledger.probe_worst = max(self.ledger.probe_worst, time.monotonic() - begin)
-                await asyncio.sleep(0.1)
+        """One connection throughout, which must be answered always. Another one only when this driver has stood still
+        for so long that the server may take it for idle."""
+        last = time.monotonic()
+        while not self.quiet:
+            async with Connection(self, "prober") as c:
+                while not self.quiet:
+                    begin = time.monotonic()
+                    try:
+                        status, _, _ = await asyncio.wait_for(c.ask("health", "GET", "/healthz"), 5)
+                    except (Cut, asyncio.TimeoutError) as error:
+                        if time.monotonic() - last > IDLE_S:
+                            break
+                        self.ledger.judge_probe(type(error).__name__)
+                        return
+                    self.ledger.judge_probe(status)
+                    self.ledger.probe_worst = max(self.ledger.probe_worst, time.monotonic() - begin)
+                    last = begin
+                    await asyncio.sleep(0.1)
+            last = time.monotonic()
 
     async def measure(self):
         while self.running:

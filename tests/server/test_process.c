@@ -158,10 +158,10 @@ static void wrong_files(void **state)
          ":1: \"exec\": a string with \\u0000 is not allowed\n"},
         {"{\"queues\": {\n\"a\\u0000b\": {}}}\n",
          ":2: \"a\\\\u0000b\": a string with \\u0000 is not allowed\n"},
-        {"{\"queues\": {\n \"a\": {\n  \"keep\": 1}}}\n",
-         ":3: \"keep\": unknown key; allowed are capacity, workers, sleep, post, exec, attempts, "
+        {"{\"queues\": {\n \"a\": {\n  \"grace\": \"1s\"}}}\n",
+         ":3: \"grace\": unknown key; allowed are capacity, workers, sleep, post, exec, attempts, "
          "timeout, backoff, expires, directory, environment, user, nice, headers, sign, unix, ca, "
-         "breaker, kill-after\n"},
+         "breaker, keep, kill-after\n"},
     };
     char line[1024];
     (void)state;

@@ -82,10 +82,172 @@ static void what_cannot_change_is_named(void **state)
            " {\"capacity\": 9, \"workers\": 2, \"attempts\": 3, \"sleep\": \"1ms\"}}}",
            "SIGHUP: configuration reloaded");
     server_await_line(server, ERR, "SIGHUP: memory, keep cannot change", line);
-    server_await_line(server, ERR, "queue new: new: needs a restart", line);
-    server_await_line(server, ERR, "queue old: no longer configured", line);
     assert_int_equal(json_number(client_job(client, client_put(client, "/do")), "attempts"), 3);
-    client_await_state(client, client_put(client, "/do/old"), "done");
+    client_free(client);
+}
+
+static void a_new_queue_comes_in(void **state)
+{
+    struct server *server =
+        server_start("-c", write_config("{\"sleep\": \"1ms\", \"queues\": {\"default\": {}}}"));
+    struct client *client = client_new(server);
+    (void)state;
+    assert_int_equal(client_post(client, "/do/new")->status, 404);
+    reread(server,
+           "{\"sleep\": \"1ms\", \"queues\": {\"default\": {}, \"new\": {\"capacity\": 3,"
+           " \"workers\": 2, \"attempts\": 4}, \"remote\": {\"workers\": 0}}}",
+           "SIGHUP: queue remote: new");
+    uint64_t id = client_put(client, "/do/new");
+    client_await_state(client, id, "done");
+    assert_int_equal(json_number(client_job(client, id), "attempts"), 4);
+    assert_int_equal(json_number(client_json(client, "/queues/new"), "capacity"), 3);
+    id = client_put(client, "/do/remote");
+    assert_int_equal(client_post(client, "/take/remote")->status, 200);
+    assert_string_equal(json_string(client_job(client, id), "state"), "running");
+    client_await_metric(client, "jobd_jobs_done_total{queue=\"new\"}", 1);
+    /* and changes like any other */
+    reread(server,
+           "{\"sleep\": \"1ms\", \"queues\": {\"default\": {}, \"new\": {\"capacity\": 30,"
+           " \"workers\": 1, \"attempts\": 2}, \"remote\": {\"workers\": 0}}}",
+           "SIGHUP: queue new: changed: attempts");
+    assert_int_equal(json_number(client_json(client, "/queues/new"), "capacity"), 30);
+    client_free(client);
+}
+
+static void await_gone(struct client *client, const char *path)
+{
+    int64_t deadline_ms = now_ms() + PATIENCE_MS;
+    while (client_get(client, path)->status != 404)
+        look_again(deadline_ms, "the queue to go");
+}
+
+/* It takes no more jobs, what it has is run, and then it is gone; its jobs can still be looked at.
+ */
+static void a_queue_goes_when_it_is_empty(void **state)
+{
+    char path[64];
+    const char *without = "{\"queues\": {\"default\": {}}}";
+    struct server *server = server_start(
+        "-c", write_config("{\"queues\": {\"default\": {}, \"old\": {\"workers\": 1, \"exec\":"
+                           " [\"cat\"]}, \"remote\": {\"workers\": 0}, \"idle\": {}}}"));
+    struct client *client = client_new(server);
+    char line[SERVER_LINE_SIZE];
+    uint64_t ids[5];
+    (void)state;
+    assert_int_equal(client_post(client, "/queues/old/pause")->status, 200);
+    for (int i = 0; i < 5; i++)
+        ids[i] = client_put(client, "/do/old");
+    uint64_t remote = client_put(client, "/do/remote");
+    reread(server, without, "queue remote: no longer configured: takes no more jobs");
+    server_await_line(server, ERR, "goes when its 5 jobs have ended; it is paused", line);
+    server_await_line(server, ERR, "queue idle: no longer configured: gone", line);
+    await_gone(client, "/queues/idle");
+    assert_int_equal(client_post(client, "/do/old")->status, 404);
+    assert_int_equal(client_post(client, "/do/remote")->status, 404);
+    assert_int_equal(json_number(client_json(client, "/queues/old"), "queued"), 5);
+    assert_int_equal(client_post(client, "/queues/old/resume")->status, 200);
+    for (int i = 0; i < 5; i++)
+        client_await_state(client, ids[i], "done");
+    await_gone(client, "/queues/old");
+    assert_null(strstr(client_get(client, "/queues")->body, "\"old\""));
+    assert_null(strstr(client_get(client, "/metrics")->body, "\"old\""));
+    assert_string_equal(json_string(client_job(client, ids[0]), "queue"), "old");
+    snprintf(path, sizeof path, "/jobs/%llu/retry", (unsigned long long)ids[0]);
+    assert_int_equal(client_post(client, path)->status, 409);
+    /* A worker elsewhere empties the other. */
+    char lease[300], room[256];
+    const struct answer *taken = client_post(client, "/take/remote");
+    assert_int_equal(taken->status, 200);
+    snprintf(lease, sizeof lease, "%s/done", answer_field(taken, "Location", room));
+    assert_int_equal(client_post(client, lease)->status, 200);
+    await_gone(client, "/queues/remote");
+    assert_int_equal(client_post(client, "/take/remote")->status, 404);
+    client_await_state(client, remote, "done");
+    client_free(client);
+}
+
+static void one_that_goes_can_come_back(void **state)
+{
+    const char *with = "{\"queues\": {\"default\": {}, \"old\": {\"workers\": 2, \"capacity\":"
+                       " 20, \"exec\": [\"cat\"]}}}";
+    const char *without = "{\"queues\": {\"default\": {}}}";
+    struct server *server = server_start("-c", write_config(with));
+    struct client *client = client_new(server);
+    (void)state;
+    assert_int_equal(client_post(client, "/queues/old/pause")->status, 200);
+    uint64_t id = client_put(client, "/do/old");
+    reread(server, without, "goes when its 1 job has ended");
+    reread(server, with, "SIGHUP: queue old: takes jobs again");
+    client_put(client, "/do/old");
+    assert_int_equal(client_post(client, "/queues/old/resume")->status, 200);
+    client_await_state(client, id, "done");
+    client_await_metric(client, "jobd_jobs_done_total{queue=\"old\"}", 2);
+    /* also when it was gone: with another runner */
+    reread(server, without, "queue old: no longer configured: gone");
+    await_gone(client, "/queues/old");
+    write_config("{\"queues\": {\"default\": {}, \"old\": {\"workers\": 3, \"exec\": [\"echo\","
+                 " \"other\"]}}}");
+    server_signal(server, SIGHUP);
+    server_await_lines(server, ERR, "queue old: takes jobs again", 2);
+    assert_answer(client_send(client, "POST", "/do/old", WAIT, "x"), 200, "other\n");
+    client_free(client);
+}
+
+/* Those who wait, on either side, are told. */
+static void who_waits_at_one_that_goes_is_told(void **state)
+{
+    static struct raw raw;
+    struct server *server = server_start(
+        "-c", write_config("{\"queues\": {\"default\": {}, \"old\": {\"workers\": 0, \"capacity\":"
+                           " 1}, \"idle\": {\"workers\": 0}}}"));
+    struct client *client = client_new(server);
+    (void)state;
+    uint64_t id = client_put(client, "/do/old");
+    int putter = raw_connect(server), taker = raw_connect(server);
+    assert_true(raw_send(putter, "POST /do/old?block=600s HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"));
+    assert_true(raw_send(taker, "POST /take/idle?wait=600s HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"));
+    client_await_metric(client, "jobd_requests_parked", 2);
+    write_config("{\"queues\": {\"default\": {}}}");
+    server_signal(server, SIGHUP);
+    raw_read_answer(putter, &raw);
+    assert_int_equal(raw_status(raw.text), 404);
+    raw_read_answer(taker, &raw);
+    assert_int_equal(raw_status(raw.text), 404);
+    close(putter);
+    close(taker);
+    char path[64];
+    snprintf(path, sizeof path, "/jobs/%llu", (unsigned long long)id);
+    assert_int_equal(client_send(client, "DELETE", path, NULL, NULL)->status, 200);
+    await_gone(client, "/queues/old");
+    client_free(client);
+}
+
+/* More names in turn than there is room for at a time. */
+static void places_are_used_again(void **state)
+{
+    enum { TIMES = 30, EACH = 8 };
+    char config[1024], path[64];
+    struct server *server =
+        server_start("-c", write_config("{\"queues\": {\"default\": {}}}"), "--keep", "0");
+    struct client *client = client_new(server);
+    (void)state;
+    for (unsigned i = 0; i < TIMES; i++) {
+        size_t used = (size_t)snprintf(config, sizeof config,
+                                       "{\"sleep\": \"1ms\", \"queues\": {"
+                                       "\"default\": {}");
+        for (unsigned j = 0; j < EACH; j++)
+            used += (size_t)snprintf(config + used, sizeof config - used, ", \"q%u\": {}",
+                                     EACH * i + j);
+        snprintf(config + used, sizeof config - used, "}}");
+        write_config(config);
+        server_signal(server, SIGHUP);
+        server_await_lines(server, ERR, "SIGHUP: configuration reloaded", i + 1);
+        for (unsigned j = 0; j < EACH; j++) {
+            snprintf(path, sizeof path, "/do/q%u", EACH * i + j);
+            assert_int_equal(client_send(client, "POST", path, WAIT, NULL)->status, 200);
+        }
+    }
+    assert_int_equal(server_count_lines(server, ERR, "needs a restart"), 0);
     client_free(client);
 }
 
@@ -254,6 +416,9 @@ int main(void)
         TEST(a_mistake_changes_nothing),   TEST(a_mistake_in_another_file_changes_nothing),
         TEST(it_may_happen_at_any_moment), TEST(a_queue_grows_and_shrinks),
         TEST(there_is_room_up_to_a_bound), TEST(workers_change_at_any_moment),
+        TEST(a_new_queue_comes_in),        TEST(a_queue_goes_when_it_is_empty),
+        TEST(one_that_goes_can_come_back), TEST(who_waits_at_one_that_goes_is_told),
+        TEST(places_are_used_again),
     };
     return cmocka_run_group_tests_name("reread", tests, NULL, NULL);
 }

@@ -76,12 +76,15 @@ static struct line *pick(struct hand *hand, enum last last)
     return found;
 }
 
-/* Before something is asked for: until it is answered, nobody knows. */
-static void intend(struct line *line)
+/* Before something is asked for: until it is answered, nobody knows. The line as it is: when its
+ * job goes to another client meanwhile, that one writes into it. */
+static struct line intend(struct line *line)
 {
     pthread_mutex_lock(&ledger.lock);
     line->unsure = true;
+    struct line now = *line;
     pthread_mutex_unlock(&ledger.lock);
+    return now;
 }
 
 static void settle_locked(struct line *line, bool answered, bool good, enum last last)
@@ -170,9 +173,9 @@ static void end_lease(struct hand *hand, struct line *line, uint32_t number)
         settle(line, true, false, LEASED);
         return;
     }
-    intend(line);
+    const struct line now = intend(line);
     snprintf(body, sizeof body, "output %" PRIu32, number);
-    snprintf(path, sizeof path, "%s/%s", line->token,
+    snprintf(path, sizeof path, "%s/%s", now.token,
              which < 4   ? "done"
              : which < 5 ? "fail?delay=0ms"
              : which < 7 ? "release"
@@ -253,8 +256,7 @@ static void cancel(struct hand *hand)
     struct line *line = pick(hand, chance_below(&hand->chance, 2) == 0 ? WAITS : LEASED);
     if (line == NULL)
         return;
-    intend(line);
-    snprintf(path, sizeof path, "/jobs/%" PRIu64, line->id);
+    snprintf(path, sizeof path, "/jobs/%" PRIu64, intend(line).id);
     const struct answer *answer = ask(hand, "DELETE", path, NULL);
     settle(line, answer->status != 0, answer->status == 200 || answer->status == 202, CANCELLED);
 }
@@ -265,8 +267,7 @@ static void retry(struct hand *hand)
     struct line *line = pick(hand, CANCELLED);
     if (line == NULL)
         return;
-    intend(line);
-    snprintf(path, sizeof path, "/jobs/%" PRIu64 "/retry", line->id);
+    snprintf(path, sizeof path, "/jobs/%" PRIu64 "/retry", intend(line).id);
     const struct answer *answer = ask(hand, "POST", path, NULL);
     settle(line, answer->status != 0, answer->status == 202, WAITS);
 }

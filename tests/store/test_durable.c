@@ -416,11 +416,49 @@ static void queues_that_are_not_declared_stay(void **state)
     client_free(client);
 }
 
+static void await_forgotten(struct client *client, uint64_t id)
+{
+    char path[64];
+    int64_t deadline_ms = now_ms() + PATIENCE_MS;
+    snprintf(path, sizeof path, "/jobs/%llu", (unsigned long long)id);
+    while (client_get(client, path)->status != 404)
+        look_again(deadline_ms, "a job to be forgotten");
+}
+
+static void what_is_remembered_has_an_end(void **state)
+{
+    char path[64];
+    (void)state;
+    fresh_folder();
+    struct server *server = start_durable("--sleep", "0ms");
+    struct client *client = client_new(server);
+    uint64_t id = client_put(client, "/do");
+    client_await_state(client, id, "done");
+    kill_it(server, client);
+    server = start_durable("--sleep", "0ms", "--keep-for", "50ms");
+    client = client_new(server);
+    await_forgotten(client, id);
+    uint64_t later = client_put(client, "/do");
+    await_forgotten(client, later);
+    client_await_metric(client, "jobd_payload_bytes", 0);
+    server_signal(server, SIGTERM);
+    assert_int_equal(server_wait(server), 0);
+    client_free(client);
+    server = start_durable("-w", "0"); /* off the disk, too */
+    client = client_new(server);
+    snprintf(path, sizeof path, "/jobs/%llu", (unsigned long long)id);
+    assert_int_equal(client_get(client, path)->status, 404);
+    snprintf(path, sizeof path, "/jobs/%llu", (unsigned long long)later);
+    assert_int_equal(client_get(client, path)->status, 404);
+    client_free(client);
+}
+
 #define DURABLE(test) cmocka_unit_test_teardown(test, server_stop_all)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        DURABLE(what_is_remembered_has_an_end),
         DURABLE(a_killed_server_goes_on_where_it_was),
         DURABLE(all_of_a_job_comes_back),
         DURABLE(a_lease_outlives_a_restart),

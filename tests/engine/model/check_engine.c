@@ -22,6 +22,7 @@ struct census {
 };
 
 struct way {
+    size_t held; /* bytes of what was replaced */
     uint32_t entries, entering, cancelling, unscheduled, retrying, ending, moving;
 };
 
@@ -59,6 +60,12 @@ static void count_entries(struct jobd *jobd, struct change_list *list, const str
         if (is_kind(change, "retry")) {
             verify(jobd_state_final((enum jobd_state)job->state) && job->commit_pending);
             way->retrying++;
+        }
+        if (is_kind(change, "replace")) {
+            verify(!jobd_state_final((enum jobd_state)job->state) && job->extra != NULL);
+            verify((change->older == NULL) == (job->extra->replacing.first == change));
+            verify((change->newer == NULL) == (job->extra->replacing.last == change));
+            way->held += content_weight(&change->before);
         }
         if (is_kind(change, "late end")) {
             verify(job->commit_pending);
@@ -185,7 +192,7 @@ static void check_queue(struct jobd *jobd, struct queue *queue, struct census *c
     verify(queue_waiting(queue) + queue->in_state[JOBD_RUNNING] <= queue->room);
     verify(queue->workers <= queue->workers_max && queue->capacity <= queue->capacity_max);
     verify(here - queue->end_pending <= queue->workers_max && /* there may have been more */
-           (!queue->declared || here <= (durable ? 2 : 1) * queue->workers_max));
+           (queue->phase == QUEUE_UNDECLARED || here <= (durable ? 2 : 1) * queue->workers_max));
     uint64_t counted = queue_waiting(queue) + queue->in_state[JOBD_RUNNING] +
                        queue->ended[JOBD_DONE] + queue->ended[JOBD_FAILED] +
                        queue->ended[JOBD_CANCELLED];
@@ -205,6 +212,10 @@ static void check_queue(struct jobd *jobd, struct queue *queue, struct census *c
                (breaker_holds(queue) && (waiter_of(taker)->lease_us > 0 || no_probe)));
     verify(putter == NULL || queue->dispatch_needed ||
            admission_jobs(&putter->put) > admission_room(queue));
+    verify(queue->phase == QUEUE_OPEN || putter == NULL);
+    verify((queue->phase != QUEUE_RETIRED) || !queue_empty(queue));
+    verify((queue->phase != QUEUE_GONE) ||
+           (queue_empty(queue) && TAILQ_EMPTY(&queue->take_waiters)));
     for (unsigned state = 0; state < JOBD_STATES; state++)
         census->in_state[state] += queue->in_state[state];
     census->waiters +=
@@ -214,11 +225,17 @@ static void check_queue(struct jobd *jobd, struct queue *queue, struct census *c
 static uint32_t count_remembered(const struct remembered *remembered, uint32_t queue)
 {
     uint32_t all = 0;
+    const struct job *promised;
+    TAILQ_FOREACH (promised, &remembered->promised, link) {
+        verify(promised->promised && promised->queue == queue);
+        all++;
+    }
+    verify(all == remembered->promised_len);
     for (unsigned state = 0; state < JOBD_STATES; state++) {
         uint32_t len = 0;
         const struct job *job;
         TAILQ_FOREACH (job, &remembered->ended[state], link) {
-            verify(job->state == state && job->queue == queue);
+            verify(job->state == state && job->queue == queue && !job->promised);
             len++;
         }
         verify(len == remembered->len[state] && len <= remembered->keep);
@@ -230,7 +247,8 @@ static uint32_t count_remembered(const struct remembered *remembered, uint32_t q
 static void check_records(struct jobd *jobd, struct census *census) REQUIRES(jobd->lock)
 {
     struct jobs *jobs = &jobd->jobs;
-    uint32_t keys = 0, spare = 0, living = 0, final = 0, remembered = 0, aged = 0, dues = 0;
+    uint32_t keys = 0, spare = 0, living = 0, final = 0, remembered = 0, aged = 0, dues = 0,
+             promised = 0, promises = 0;
     struct job *job;
     RB_FOREACH (job, job_tree, &jobs->tree) {
         bool is_final = jobd_state_final((enum jobd_state)job->state);
@@ -243,17 +261,20 @@ static void check_records(struct jobd *jobd, struct census *census) REQUIRES(job
         if (!is_final || retrying)
             census->waiters += waiters_in(&job->awaiting, WAIT_END);
         census->memory += jobs_weight(job);
-        census->memory_living += is_final && !retrying ? 0 : jobs_weight(job);
+        census->memory_living += is_final && !retrying && !job->promised ? 0 : jobs_weight(job);
+        promised += job->promised;
+        promises += job->extra != NULL && job->extra->unique_until_us != 0;
         verify(job->attempt <= job->attempts);
         bool waits = job->state == JOBD_QUEUED || job->state == JOBD_SCHEDULED;
         bool expires =
             waits && !job->commit_pending && job->extra != NULL && job->extra->expires_us != 0;
-        expires |= is_final && !retrying && job->extra != NULL && job->extra->keep_us != 0;
+        expires |= is_final && !retrying && job->extra != NULL &&
+                   (job->extra->keep_us != 0 || job->promised);
         verify(expires == (job->extra != NULL && job->extra->due.place != 0));
         verify(job->extra == NULL || job->extra->job == job);
         dues += expires;
         bool keyed = job->extra != NULL && job->extra->key[0] != '\0';
-        verify(!keyed || jobs_with_key(jobs, job->queue, job->extra->key) == job);
+        verify(!keyed || jobs_with_key(jobs, job->queue, job->extra->key)->id >= job->id);
         keys += keyed;
     }
     struct job_extra *extra;
@@ -271,12 +292,15 @@ static void check_records(struct jobd *jobd, struct census *census) REQUIRES(job
         remembered += count_remembered(&jobs->remembered[i], i);
     for (unsigned age = 0; age < AGES; age++)
         TAILQ_FOREACH (job, &jobs->by_age[age], by_age) {
-            bool own = job->extra != NULL && job->extra->keep_us != 0;
+            bool own = job->extra != NULL &&
+                       (job->extra->keep_us != 0 ||
+                        (job->extra->unique_until_us != 0 && jobs->keep_for_us == 0));
             verify((job->state == JOBD_FAILED) == ((age & AGE_FAILED) != 0));
             verify(own == ((age & AGE_OWN) != 0));
             aged++;
         }
-    verify(aged == remembered && dues == jobs->dues.length);
+    verify(promises == jobs->promises && promises <= jobs->promises_max);
+    verify(aged + promised == remembered && dues == jobs->dues.length);
     check_heap(&jobs->dues);
     verify(final == remembered + census->retrying);
     verify(jobs->reviving == census->retrying);
@@ -285,6 +309,9 @@ static void check_records(struct jobd *jobd, struct census *census) REQUIRES(job
                          census->in_state[JOBD_RUNNING]);
     verify(census->leased == jobd->leases.held && census->leased == jobd->leases.due.length);
     verify(jobd->share != NULL || census->leased + jobd->leases.promised <= jobd->leases.max);
+    const struct way all = count_ways(jobd, NULL);
+    census->memory += all.held;
+    census->memory_living += all.held;
     verify(census->memory == jobs->memory);
     verify(jobs->memory <= jobs->memory_max || jobs->memory == jobs->memory_living);
     verify(census->memory_living == jobs->memory_living);
@@ -301,10 +328,28 @@ static uint32_t waiters_for_disk(struct jobd *jobd) REQUIRES(jobd->lock)
     return count;
 }
 
+/* Found by its name is each that is not gone, and no other. */
+static void check_names(struct jobd *jobd) REQUIRES(jobd->lock)
+{
+    uint32_t there = 0;
+    verify(jobd->queues_len <= jobd->queues_max && jobd->names.version % 2 == 0);
+    for (uint32_t i = 0; i < jobd->queues_len; i++) {
+        const struct queue *queue = &jobd->queues[i];
+        bool gone = queue->phase == QUEUE_GONE;
+        verify(queue_index(queue->number) == i);
+        verify((jobd_queue_named(jobd, queue->name) == queue->number) == !gone);
+        there += !gone;
+    }
+    verify(jobd->names.len == there);
+    for (uint32_t i = 1; i < there; i++)
+        verify(strcmp(jobd->names.names[i - 1], jobd->names.names[i]) < 0);
+}
+
 void check_engine(struct jobd *jobd)
 {
     struct census census = {.waiters = 0};
     mutex_lock(&jobd->lock);
+    check_names(jobd);
     for (uint32_t i = 0; i < jobd->queues_len; i++)
         check_queue(jobd, &jobd->queues[i], &census);
     check_records(jobd, &census);

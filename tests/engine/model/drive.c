@@ -23,7 +23,7 @@ static void take_one_step(struct model *model)
         model_step_cancel, model_step_time,  model_step_time,         model_step_pause,
         model_step_unwait, model_step_watch, model_step_purge,        model_step_retry,
         model_step_lease,  model_step_lease, model_step_lease_finish, model_step_lease_keep,
-        model_step_resize, model_step_move,
+        model_step_resize, model_step_move,  model_step_come_and_go,
     };
     steps[below(model, sizeof steps / sizeof steps[0])](model);
 }
@@ -56,17 +56,26 @@ static void tear_down(struct model *model)
     jobd_free(model->jobd);
 }
 
-static size_t measure_extra(void)
+static size_t measure_put(const struct jobd_put *put)
 {
     const struct jobd_config config = {
         .queues = model_queues, .queues_len = 1, .keep = 1, .memory_bytes = MEMORY, .first_id = 1};
     struct jobd *jobd;
     struct jobd_receipt receipt;
     verify(jobd_new(&jobd, &config) == 0);
-    verify(jobd_put(jobd, &(struct jobd_put){.trace = ""}, NULL, 1, &receipt) == JOBD_OK);
+    verify(jobd_put(jobd, put, NULL, 1, &receipt) == JOBD_OK);
     size_t bytes_used = jobd_memory(jobd);
     jobd_free(jobd);
     return bytes_used;
+}
+
+/* What a job counts for beside its bytes. */
+static void measure(struct model *model)
+{
+    const struct jobd_terms terms = {.unique = JOBD_FOR_SOME_TIME, .unique_us = 1};
+    model->extra = measure_put(&(struct jobd_put){.trace = ""});
+    model->promise = measure_put(&(struct jobd_put){.key = "k", .terms = &terms}) -
+                     measure_put(&(struct jobd_put){.key = "k"});
 }
 
 void model_drive(struct chance *chance, unsigned steps)
@@ -76,7 +85,7 @@ void model_drive(struct chance *chance, unsigned steps)
     model->chance = chance;
     model->now_us = 1000000;
     model->next_id = 1;
-    model->extra = measure_extra();
+    measure(model);
     for (unsigned i = 0; i < QUEUES; i++) {
         model->capacity[i] = model_queues[i].capacity;
         model->workers[i] = model_queues[i].workers;
@@ -88,6 +97,7 @@ void model_drive(struct chance *chance, unsigned steps)
     const struct jobd_config config = {.queues = model_queues,
                                        .queues_len = QUEUES,
                                        .keep = KEEP,
+                                       .keep_for_us = KEEP_FOR_US,
                                        .memory_bytes = MEMORY,
                                        .waiters_max = WAITERS_MAX,
                                        .leases_max = LEASES_MAX,

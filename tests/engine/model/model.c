@@ -118,23 +118,21 @@ size_t model_bytes(const struct model *model, bool living_only)
 {
     size_t sum = 0;
     for (unsigned i = 0; i < model->jobs_len; i++)
-        if (!model->jobs[i].forgotten && (!living_only || !model_final(&model->jobs[i])))
+        if (!model->jobs[i].forgotten &&
+            (!living_only || !model_final(&model->jobs[i]) || model->jobs[i].promised))
             sum += model->jobs[i].payload + model->jobs[i].output + model->jobs[i].error +
                    model_errors(&model->jobs[i]) + model->jobs[i].extra;
     return sum;
 }
 
-/* At the same moment those first that do not say how long they are remembered. */
-static bool ended_before(const struct model_job *a, const struct model_job *b)
+static bool has_own_time(const struct model_job *job)
 {
-    if (a->ended_us != b->ended_us)
-        return a->ended_us < b->ended_us;
-    if ((a->keep_us == 0) != (b->keep_us == 0))
-        return a->keep_us == 0;
-    return a->ended < b->ended;
+    return job->keep_us != 0;
 }
 
-/* Of the remembered jobs that `which` picks, the one that ended first; NULL when it picks none. */
+/* Of the remembered jobs that `which` picks, the one that came there first; NULL when it picks
+ * none.
+ */
 static struct model_job *oldest_end(struct model *model, const struct model_job *like,
                                     bool (*which)(const struct model_job *job,
                                                   const struct model_job *like))
@@ -142,9 +140,8 @@ static struct model_job *oldest_end(struct model *model, const struct model_job 
     struct model_job *oldest = NULL;
     for (unsigned i = 0; i < model->jobs_len; i++) {
         struct model_job *job = &model->jobs[i];
-        if (!job->forgotten && model_final(job) && which(job, like) &&
-            (oldest == NULL ||
-             (like != NULL ? job->ended < oldest->ended : ended_before(job, oldest))))
+        if (!job->forgotten && model_final(job) && !job->promised && which(job, like) &&
+            (oldest == NULL || job->ended < oldest->ended))
             oldest = job;
     }
     return oldest;
@@ -155,16 +152,22 @@ static bool kept_with(const struct model_job *job, const struct model_job *like)
     return job->queue == like->queue && job->state == like->state;
 }
 
-static bool is_no_dead_letter(const struct model_job *job, const struct model_job *like)
+/* `like`: which of the two lists by age, and of those that have a time of their own or not. */
+static bool ages_with(const struct model_job *job, const struct model_job *like)
 {
-    (void)like;
-    return job->state != JOBD_FAILED;
+    return (job->state == JOBD_FAILED) == (like->state == JOBD_FAILED) &&
+           has_own_time(job) == has_own_time(like);
 }
 
-static bool is_any(const struct model_job *job, const struct model_job *like)
+/* At the same moment those first that have no time of their own. */
+static struct model_job *oldest_of(struct model *model, enum jobd_state state)
 {
-    (void)job, (void)like;
-    return true;
+    const struct model_job like = {.state = state}, like_own = {.state = state, .keep_us = 1};
+    struct model_job *usual = oldest_end(model, &like, ages_with);
+    struct model_job *own = oldest_end(model, &like_own, ages_with);
+    if (usual == NULL || own == NULL)
+        return usual != NULL ? usual : own;
+    return own->ended_us < usual->ended_us ? own : usual;
 }
 
 void model_expect(struct actor *actor, enum jobd_result result, uint64_t id)
@@ -174,9 +177,18 @@ void model_expect(struct actor *actor, enum jobd_result result, uint64_t id)
     actor->expected_id = id;
 }
 
-void model_end(struct model *model, struct model_job *job, enum jobd_state state)
+static void remember(struct model *model, const struct model_job *job)
 {
     unsigned remembered = 0;
+    for (unsigned i = 0; i < model->jobs_len; i++)
+        remembered += !model->jobs[i].forgotten && !model->jobs[i].promised &&
+                      model_final(&model->jobs[i]) && kept_with(&model->jobs[i], job);
+    if (remembered > KEEP)
+        oldest_end(model, job, kept_with)->forgotten = true;
+}
+
+void model_end(struct model *model, struct model_job *job, enum jobd_state state)
+{
     job->state = state;
     job->stopping = false;
     model->ended[job->queue][state]++;
@@ -189,106 +201,34 @@ void model_end(struct model *model, struct model_job *job, enum jobd_state state
         if (model->put_waiters[i].waits && model->put_waiters[i].is_in &&
             model->put_waiters[i].id == job->id)
             model_expect(&model->put_waiters[i], JOBD_OK, job->id);
-    for (unsigned i = 0; i < model->jobs_len; i++)
-        remembered += !model->jobs[i].forgotten && model_final(&model->jobs[i]) &&
-                      kept_with(&model->jobs[i], job);
-    if (remembered > KEEP)
-        oldest_end(model, job, kept_with)->forgotten = true;
+    job->promised = job->unique_until_us > model->now_us;
+    if (!job->promised)
+        remember(model, job);
+}
+
+void model_promise_over(struct model *model, struct model_job *job)
+{
+    job->promised = false;
+    job->ended = ++model->clock;
+    if (job->keep_us == 0 || job->ended_us + job->keep_us <= model->now_us)
+        job->forgotten = true;
+    else
+        remember(model, job);
 }
 
 /* Forgets what has ended until so many bytes more have room; false when that is not enough. */
-static bool make_room(struct model *model, size_t size)
+bool model_make_room(struct model *model, size_t size)
 {
     if (model_bytes(model, true) + size > MEMORY)
         return false;
     while (model_bytes(model, false) + size > MEMORY) {
-        struct model_job *oldest = oldest_end(model, NULL, is_no_dead_letter);
+        struct model_job *oldest = oldest_of(model, JOBD_DONE);
         if (oldest == NULL)
-            oldest = oldest_end(model, NULL, is_any);
+            oldest = oldest_of(model, JOBD_FAILED);
         model->forgotten_early[oldest->queue]++;
         oldest->forgotten = true;
     }
     return true;
-}
-
-unsigned model_jobs_of(const struct jobd_put *put)
-{
-    return put->batch_len > 0 ? put->batch_len : 1;
-}
-
-static bool has_room(const struct model *model, const struct jobd_put *put)
-{
-    return model_waiting(model, put->queue) + model_jobs_of(put) <= model->capacity[put->queue];
-}
-
-const struct model_job *model_with_key(const struct model *model, const struct jobd_put *put)
-{
-    for (unsigned i = 0; put->key != NULL && i < model->jobs_len; i++) {
-        const struct model_job *job = &model->jobs[i];
-        if (!job->forgotten && job->queue == put->queue && job->key != NULL &&
-            strcmp(job->key, put->key) == 0)
-            return job;
-    }
-    return NULL;
-}
-
-/* What a job counts for beside its bytes. */
-static size_t model_extra(const struct model *model, const struct jobd_put *put)
-{
-    size_t words = 0, key = put->key != NULL ? strlen(put->key) : 0;
-    for (unsigned i = 0; put->terms != NULL && i < JOBD_TEXTS; i++)
-        words += put->terms->texts[i] != NULL ? strlen(put->terms->texts[i]) + 1 : 0;
-    if (words > 0)
-        words += JOBD_TEXTS * sizeof(uint32_t); /* where they begin */
-    bool needed = key > 0 || put->timeout_us > 0 || put->terms != NULL;
-    return needed ? model->extra + key + words : 0;
-}
-
-static void add(struct model *model, const struct jobd_put *put, size_t size)
-{
-    unsigned usual = model_queues[put->queue].attempts > 0 ? model_queues[put->queue].attempts : 1;
-    verify(model->jobs_len < JOBS_MAX);
-    struct model_job *job = &model->jobs[model->jobs_len++];
-    int64_t ready_us = put->at_us > model->now_us ? put->at_us : model->now_us + put->delay_us;
-    *job = (struct model_job){
-        .id = model->next_id++,
-        .queue = put->queue,
-        .priority = put->priority,
-        .state = ready_us > model->now_us ? JOBD_SCHEDULED : JOBD_QUEUED,
-        .ready_us = ready_us,
-        .keep_us = put->terms != NULL ? put->terms->keep_us : 0,
-        .too_late_us = put->terms != NULL ? put->terms->expires_us : 0,
-        .attempts = put->attempts > 0 ? put->attempts : usual,
-        .payload = size,
-        .timeout_us = put->timeout_us,
-        .extra = model_extra(model, put),
-        .key = put->key,
-        .created_us = model->now_us,
-        .order = (int)++model->clock,
-    };
-    if (put->terms != NULL)
-        memcpy(job->texts, put->terms->texts, sizeof job->texts);
-}
-
-enum jobd_result model_admit(struct model *model, const struct jobd_put *put,
-                             const size_t sizes[BATCH_MAX], uint64_t *id)
-{
-    const struct model_job *duplicate = model_with_key(model, put);
-    size_t size = model_jobs_of(put) * model_extra(model, put);
-    if (duplicate != NULL) {
-        *id = duplicate->id;
-        return duplicate->payload == sizes[0] ? JOBD_OK : JOBD_CONFLICT;
-    }
-    if (!has_room(model, put))
-        return JOBD_FULL;
-    for (unsigned i = 0; i < model_jobs_of(put); i++)
-        size += sizes[i];
-    if (!make_room(model, size))
-        return JOBD_OUT_OF_MEMORY;
-    *id = model->next_id;
-    for (unsigned i = 0; i < model_jobs_of(put); i++)
-        add(model, put, sizes[i]);
-    return JOBD_OK;
 }
 
 bool model_too_late(const struct model *model, const struct model_job *job)
@@ -413,6 +353,21 @@ enum jobd_result model_let_in(struct model *model, struct actor *put_waiter, uin
     return JOBD_PENDING;
 }
 
+/* Empty, one that takes none in is gone. */
+static void end_retired(struct model *model, unsigned queue)
+{
+    struct actor *groups[] = {model->takers, model->leasers};
+    const unsigned lens[] = {TAKERS, LEASERS};
+    if (model->phase[queue] != RETIRED || model_waiting(model, queue) > 0 ||
+        model_count(model, queue, JOBD_RUNNING) > 0)
+        return;
+    model->phase[queue] = GONE;
+    for (unsigned g = 0; g < 2; g++)
+        for (unsigned i = 0; i < lens[g]; i++)
+            if (groups[g][i].waits && groups[g][i].queue == queue)
+                model_expect(&groups[g][i], JOBD_UNDECLARED, 0);
+}
+
 void model_settle(struct model *model, unsigned queue)
 {
     for (;;) {
@@ -420,7 +375,7 @@ void model_settle(struct model *model, unsigned queue)
         struct actor *put_waiter = model_first_putter(model, queue);
         if (take_waiter != NULL) {
             model_give(model, queue, take_waiter);
-        } else if (put_waiter != NULL && has_room(model, &put_waiter->put)) {
+        } else if (put_waiter != NULL && model_has_room(model, &put_waiter->put)) {
             uint64_t id = 0;
             enum jobd_result result = model_admit(model, &put_waiter->put, put_waiter->sizes, &id);
             if (result == JOBD_OUT_OF_MEMORY)
@@ -430,16 +385,17 @@ void model_settle(struct model *model, unsigned queue)
             if (result != JOBD_PENDING)
                 model_expect(put_waiter, result, id);
         } else {
-            return;
+            break;
         }
     }
+    end_retired(model, queue);
 }
 
 /* What replaces *part: the new bytes, or nothing when they have no room. */
 static void keep(struct model *model, size_t *part, int size)
 {
     *part = 0;
-    if (make_room(model, size > 0 ? (size_t)size : 0))
+    if (model_make_room(model, size > 0 ? (size_t)size : 0))
         *part = size > 0 ? (size_t)size : 0;
 }
 
@@ -473,7 +429,7 @@ static void keep_error(struct model *model, struct model_job *job, int size)
     after.errors[len].bytes = size > 0 ? (size_t)size : 0;
     after.errors_len = len + 1;
     job->errors_len = 0;
-    if (make_room(model, model_errors(&after)))
+    if (model_make_room(model, model_errors(&after)))
         *job = after;
 }
 
@@ -522,7 +478,8 @@ void model_attempt_ended(struct model *model, struct model_job *job,
     if (job->token > 0)
         model_end_lease(model, job, expires ? NO_REPORT : model_report(outcome));
     bool failed = outcome->state == JOBD_FAILED;
-    if (job->extra == 0 && (output >= 0 || error >= 0 || failed) && make_room(model, model->extra))
+    if (job->extra == 0 && (output >= 0 || error >= 0 || failed) &&
+        model_make_room(model, model->extra))
         job->extra = model->extra;
     if (job->extra > 0) {
         keep(model, &job->output, output);

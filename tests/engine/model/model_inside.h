@@ -4,6 +4,7 @@
 #pragma once
 
 #include "engine/model/model.h"
+#include "jobd/declare.h"
 #include "jobd/queue.h"
 
 enum {
@@ -13,6 +14,7 @@ enum {
     PUTTERS = 4,
     WATCHERS = 4,
     KEEP = 5,
+    KEEP_FOR_US = 6000,
     MEMORY = 4000,
     WAITERS_MAX = 12,
     BATCH_MAX = 3,
@@ -30,6 +32,8 @@ struct model_job {
     int64_t expires_us;
     int64_t started_us, timeout_us; /* 0: none */
     int64_t ready_us, too_late_us, keep_us, ended_us;
+    int64_t came_us, unique_until_us;
+    bool promised;                        /* it has ended, and is not forgotten before that */
     size_t payload, output, error, extra; /* bytes */
     struct {
         unsigned attempt;
@@ -92,6 +96,7 @@ struct model {
     unsigned jobs_len;
     bool paused[QUEUES];
     struct model_breaker breakers[QUEUES];
+    enum { OPEN, RETIRED, GONE } phase[QUEUES];
     unsigned capacity[QUEUES], workers[QUEUES]; /* at present */
     struct actor takers[TAKERS], leasers[LEASERS], put_waiters[PUTTERS], watchers[WATCHERS];
     unsigned rejected[QUEUES], retried[QUEUES], expired[QUEUES], forgotten_early[QUEUES];
@@ -100,7 +105,8 @@ struct model {
     struct model_lease over[TOKENS_MAX]; /* leases that are over and known, the first first */
     unsigned over_from, over_to;         /* of those */
     unsigned leases_used;
-    size_t extra; /* what a job with output or error counts for, beside them */
+    size_t promise; /* and what it counts for when its key is not forgotten for some time */
+    size_t extra;   /* what a job with output or error counts for, beside them */
 };
 
 extern const struct jobd_queue_config model_queues[QUEUES];
@@ -133,7 +139,11 @@ unsigned model_waiters(const struct model *model);
 size_t model_errors(const struct model_job *job);
 size_t model_bytes(const struct model *model, bool living_only);
 unsigned model_jobs_of(const struct jobd_put *put);
-const struct model_job *model_with_key(const struct model *model, const struct jobd_put *put);
+bool model_has_room(const struct model *model, const struct jobd_put *put);
+/* Forgets what has ended until so many bytes more have room; false when that is not enough. */
+bool model_make_room(struct model *model, size_t size);
+/* What the put takes for the same job, or NULL. */
+struct model_job *model_same(struct model *model, const struct jobd_put *put);
 /* Of those who wait for room, the one who came first. */
 struct actor *model_first_putter(struct model *model, unsigned queue);
 /* It gives no jobs out, but for probes. */
@@ -144,6 +154,8 @@ bool model_can_give(struct model *model, unsigned queue, const struct actor *tak
 void model_expect(struct actor *actor, enum jobd_result result, uint64_t id);
 enum jobd_result model_admit(struct model *model, const struct jobd_put *put,
                              const size_t sizes[BATCH_MAX], uint64_t *id);
+/* The promise of a job that has ended is over. */
+void model_promise_over(struct model *model, struct model_job *job);
 /* A job is in, new or not: what its put_waiter, who may wait for its end too, is told. */
 enum jobd_result model_let_in(struct model *model, struct actor *put_waiter, uint64_t id);
 void model_give(struct model *model, unsigned queue, struct actor *take_waiter);
@@ -170,7 +182,7 @@ model_step model_step_put, model_step_put_wait, model_step_take, model_step_fini
 model_step model_step_lease, model_step_lease_finish, model_step_lease_keep;
 model_step model_step_retry, model_step_cancel, model_step_pause, model_step_watch;
 model_step model_step_purge, model_step_move, model_step_unwait, model_step_time;
-model_step model_step_resize;
+model_step model_step_resize, model_step_come_and_go;
 
 /* Does in both what is due now. */
 void model_tick(struct model *model);

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "engine/model/check_engine.h"
+#include "jobd/declare.h"
 #include "jobd/queue.h"
 
 enum { MS = 1000, SECOND = 1000 * MS };

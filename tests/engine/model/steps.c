@@ -93,6 +93,13 @@ static struct jobd_put random_put(struct model *model, struct jobd_blob *batch[B
     }
     if (below(model, 4) == 0)
         put.key = keys[below(model, KEYS)];
+    if (put.key != NULL && below(model, 2) == 0) {
+        terms->unique = (enum jobd_unique)(1 + below(model, 3));
+        terms->unique_us = 1 + below(model, 5000);
+        terms->replace = below(model, 2) == 0;
+        terms->expires_by_wall = true;
+        put.terms = terms;
+    }
     if (below(model, 3) > 0)
         put.payload = some_bytes(model, put.key != NULL ? 3 : 900);
     return put;
@@ -108,12 +115,15 @@ void model_step_put(struct model *model)
     size_t sizes[BATCH_MAX];
     measure(&put, sizes);
     enum jobd_result expected = JOBD_FULL; /* those who wait for room come first */
-    if (model_first_putter(model, put.queue) == NULL || model_with_key(model, &put) != NULL)
+    if (model->phase[put.queue] != OPEN)
+        expected = JOBD_UNDECLARED;
+    else if (model_first_putter(model, put.queue) == NULL || model_same(model, &put) != NULL)
         expected = model_admit(model, &put, sizes, &id);
     enum jobd_result result = jobd_put(model->jobd, &ask, NULL, model->now_us, &receipt);
     verify(result == expected && (result != JOBD_OK || receipt.id == id));
     if (result != JOBD_OK) {
-        model->rejected[put.queue] += result != JOBD_CONFLICT ? model_jobs_of(&put) : 0;
+        bool counts = result != JOBD_CONFLICT && result != JOBD_UNDECLARED;
+        model->rejected[put.queue] += counts ? model_jobs_of(&put) : 0;
         model_drop_put(&put);
     }
     model_settle(model, put.queue);
@@ -161,8 +171,10 @@ void model_step_put_wait(struct model *model)
     bool blocks = below(model, 3) > 0;
     uint64_t id = 0;
     enum jobd_result expected = JOBD_FULL; /* behind those who came before */
-    if (model_first_putter(model, put_waiter->queue) == NULL ||
-        model_with_key(model, &put_waiter->put) != NULL)
+    if (model->phase[put_waiter->queue] != OPEN)
+        expected = JOBD_UNDECLARED;
+    else if (model_first_putter(model, put_waiter->queue) == NULL ||
+             model_same(model, &put_waiter->put) != NULL)
         expected = model_admit(model, &put_waiter->put, put_waiter->sizes, &id);
     bool accepted = expected == JOBD_OK;
     if (accepted)
@@ -196,7 +208,9 @@ void model_step_take(struct model *model)
     bool room = model_waiters(model) < WAITERS_MAX;
     model_begin(model, take_waiter, queue);
     enum jobd_result result = jobd_take(model->jobd, queue, &take_waiter->waiter, model->now_us);
-    if (model_can_give(model, queue, take_waiter)) {
+    if (model->phase[queue] == GONE) {
+        verify(result == JOBD_UNDECLARED);
+    } else if (model_can_give(model, queue, take_waiter)) {
         verify(result == JOBD_OK);
         model_give(model, queue, take_waiter);
         verify(take_waiter->waiter.task.id == take_waiter->id);

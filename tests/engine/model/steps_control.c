@@ -3,6 +3,7 @@
  * purge, move. */
 #include "engine/model/model_inside.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "base/verify.h"
@@ -17,6 +18,8 @@ void model_step_retry(struct model *model)
         expected = JOBD_NO_JOB;
     else if (!model_final(job))
         expected = JOBD_NOT_FINAL;
+    else if (model->phase[job->queue] != OPEN)
+        expected = JOBD_UNDECLARED;
     else if (model_waiting(model, job->queue) >= model->capacity[job->queue] ||
              model_first_putter(model, job->queue) != NULL)
         expected = JOBD_FULL;
@@ -27,6 +30,7 @@ void model_step_retry(struct model *model)
         return;
     job->state = JOBD_QUEUED;
     job->too_late_us = 0;
+    job->promised = false;
     job->attempt = 0;
     job->output = job->error = 0;
     job->order = (int)++model->clock;
@@ -96,6 +100,44 @@ void model_step_resize(struct model *model)
     model_settle(model, queue);
 }
 
+/* A queue takes no more jobs in and goes when it is empty; or it comes back. */
+static void retire(struct model *model, unsigned queue)
+{
+    jobd_queue_retire(model->jobd, queue, model->now_us);
+    model->phase[queue] = RETIRED;
+    for (unsigned i = 0; i < PUTTERS; i++) {
+        struct actor *putter = &model->put_waiters[i];
+        if (putter->waits && !putter->is_in && putter->queue == queue)
+            model_expect(putter, JOBD_UNDECLARED, 0);
+    }
+    model_settle(model, queue);
+}
+
+void model_step_come_and_go(struct model *model)
+{
+    const unsigned queue = below(model, QUEUES);
+    struct jobd_queue_config config = model_queues[queue];
+    uint32_t number;
+    if (model->phase[queue] == OPEN && below(model, 3) == 0) {
+        retire(model, queue);
+        return;
+    }
+    config.capacity = 1 + below(model, larger(config.capacity, config.capacity_max) + 1);
+    config.workers = below(model, larger(config.workers, config.workers_max) + 1);
+    int result = jobd_queue_add(model->jobd, &config, model->now_us, &number);
+    if (model->phase[queue] == OPEN) {
+        verify(result == -EEXIST);
+    } else if (config.capacity > larger(model_queues[queue].capacity, config.capacity_max)) {
+        verify(result == -ENOSPC || result == -EINVAL); /* there was less room */
+    } else {
+        verify(result == 1 && number == queue);
+        model->phase[queue] = OPEN;
+        model->capacity[queue] = config.capacity;
+        model->workers[queue] = config.workers;
+        model_settle(model, queue);
+    }
+}
+
 void model_step_watch(struct model *model)
 {
     struct actor *watcher = &model->watchers[below(model, WATCHERS)];
@@ -162,6 +204,7 @@ void model_step_purge(struct model *model)
         return; /* those let in meanwhile would make the model as clever as the engine */
     for (struct model_job *job; (job = next_to_purge(model, queue)) != NULL; expected++)
         model_end(model, job, JOBD_CANCELLED);
+    model_settle(model, queue);
     uint32_t purged;
     verify(jobd_purge(model->jobd, queue, NULL, model->now_us, &purged) == JOBD_OK);
     verify(purged == expected);
@@ -174,11 +217,6 @@ static bool anybody_waits_for_room(struct model *model, unsigned queue)
 
 static void move_one(struct model *model, struct model_job *job, unsigned to)
 {
-    const struct jobd_put like = {.queue = to, .key = job->key};
-    if (model_with_key(model, &like) != NULL) { /* it finds the other */
-        job->extra -= strlen(job->key);
-        job->key = NULL;
-    }
     job->queue = to;
     job->order = (int)++model->clock;
     if (job->state == JOBD_SCHEDULED)
@@ -205,7 +243,7 @@ void model_step_move(struct model *model)
 {
     const struct jobd_route route = {.from = below(model, QUEUES), .to = below(model, QUEUES)};
     uint32_t moved, some, expected = 0, most = model_waiting(model, route.from);
-    if (route.from == route.to) {
+    if (route.from == route.to || model->phase[route.to] != OPEN) {
         verify(jobd_move(model->jobd, &route, NULL, model->now_us, &moved) == JOBD_UNDECLARED);
         return;
     }

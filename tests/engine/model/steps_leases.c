@@ -24,7 +24,9 @@ void model_step_lease(struct model *model)
     leaser->waiter.at_once = below(model, 4) == 0;
     write_token(++model->tokens, leaser->waiter.token);
     enum jobd_result result = jobd_take(model->jobd, queue, &leaser->waiter, model->now_us);
-    if (!free_lease) {
+    if (model->phase[queue] == GONE) {
+        verify(result == JOBD_UNDECLARED);
+    } else if (!free_lease) {
         verify(result == JOBD_TOO_MANY_LEASES);
     } else if (model_can_give(model, queue, leaser)) {
         verify(result == JOBD_OK);

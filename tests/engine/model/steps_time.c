@@ -46,6 +46,10 @@ static int64_t own_moment(const struct model_job *job)
     bool waits = job->state == JOBD_QUEUED || job->state == JOBD_SCHEDULED;
     if (waits && job->too_late_us != 0)
         return job->too_late_us;
+    if (job->promised && !job->forgotten) {
+        int64_t kept_us = job->keep_us == 0 ? job->ended_us + KEEP_FOR_US : 0;
+        return job->unique_until_us > kept_us ? job->unique_until_us : kept_us;
+    }
     bool ends = model_final(job) && !job->forgotten && job->keep_us != 0;
     return ends ? job->ended_us + job->keep_us : JOBD_NEVER;
 }
@@ -68,7 +72,10 @@ static void expire_jobs(struct model *model)
     while ((due = next_own_moment(model)) != NULL) {
         unsigned queue = due->queue;
         if (model_final(due)) {
-            due->forgotten = true;
+            if (due->promised)
+                model_promise_over(model, due);
+            else
+                due->forgotten = true;
             continue;
         }
         for (; due != NULL && !model_final(due) && due->queue == queue;
@@ -96,6 +103,12 @@ static void pass_time(struct model *model, int64_t now_us)
 {
     struct model_job *due;
     model->now_us = now_us;
+    for (unsigned i = 0; i < model->jobs_len; i++) {
+        struct model_job *job = &model->jobs[i];
+        if (model_final(job) && !job->promised && job->keep_us == 0 &&
+            job->ended_us + KEEP_FOR_US <= now_us)
+            job->forgotten = true;
+    }
     do {
         expire_jobs(model);
         while ((due = next_scheduled(model)) != NULL) {

@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: MIT */
+/* A queue as JSON, alike wherever one is shown. */
+#pragma once
+
+#include "api/api.h"
+#include "base/json.h"
+
+/* By its index, with what jobd_stats() says of it. The caller's; NULL when memory is short. */
+cJSON *queue_json(const struct api *api, uint32_t index, const struct jobd_stats *stats);

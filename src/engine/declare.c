@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Queues that come and go while it runs. */
+#include <errno.h>
+#include <string.h>
+
+#include "engine/breaker.h"
+#include "engine/dispatch.h"
+#include "engine/engine.h"
+#include "jobd/declare.h"
+#include "engine/waiters.h"
+
+/* ---- one goes */
+
+void jobd_queue_retire(struct jobd *jobd, uint32_t number, int64_t now_us)
+{
+    struct op op;
+    verify(queue_index(number) < jobd->queues_len);
+    struct queue *queue = &jobd->queues[queue_index(number)];
+    op_begin(&op, jobd, NULL, now_us);
+    if (queue->number == number && queue->phase == QUEUE_OPEN) {
+        queue->phase = QUEUE_RETIRED;
+        wait_end_all_locked(&op, &queue->put_waiters, JOBD_UNDECLARED);
+        dispatch_soon_locked(&op, queue);
+    }
+    op_end(&op);
+}
+
+/* ---- one comes */
+
+static bool is_sound(const struct jobd_queue_config *config)
+{
+    size_t length = strlen(config->name);
+    return length > 0 && length <= JOBD_QUEUE_NAME_MAX && config->capacity > 0 &&
+           !config->undeclared && config->restored == 0 && queue_terms_sound(config);
+}
+
+/* The one that has this name, or had it last; NULL when there is none. */
+static struct queue *former_of(struct jobd *jobd, const char *name)
+{
+    for (uint32_t i = 0; i < jobd->queues_len; i++)
+        if (strcmp(jobd->queues[i].name, name) == 0)
+            return &jobd->queues[i];
+    return NULL;
+}
+
+/* Nothing is left of it. */
+static bool is_free(struct jobd *jobd, const struct queue *queue)
+{
+    mutex_lock(&jobd->lock);
+    const struct remembered *remembered = &jobd->jobs.remembered[queue - jobd->queues];
+    bool any = queue->phase != QUEUE_GONE;
+    for (unsigned state = 0; state < JOBD_STATES; state++)
+        any = any || remembered->len[state] > 0;
+    mutex_unlock(&jobd->lock);
+    return !any;
+}
+
+/* NULL when there is none. One of the same name, so that there are no two. */
+static struct queue *free_place(struct jobd *jobd, struct queue *former)
+{
+    if (former != NULL)
+        return is_free(jobd, former) ? former : NULL;
+    for (uint32_t i = 0; i < jobd->queues_len; i++)
+        if (is_free(jobd, &jobd->queues[i]))
+            return &jobd->queues[i];
+    return jobd->queues_len < jobd->queues_max ? &jobd->queues[jobd->queues_len] : NULL;
+}
+
+static uint32_t smaller(uint32_t one, uint32_t other)
+{
+    return one < other ? one : other;
+}
+
+/* As large as there is room for, with that of the former one in this place. */
+static int measure(const struct jobd *jobd, const struct queue *place,
+                   struct jobd_queue_config *config)
+{
+    const bool is_new = place == &jobd->queues[jobd->queues_len];
+    const uint32_t capacity = jobd->spare_capacity + (is_new ? 0 : place->capacity_max);
+    const uint32_t workers = jobd->spare_workers + (is_new ? 0 : place->workers_max);
+    if (config->capacity > capacity || config->workers > workers)
+        return -ENOSPC;
+    config->capacity_max = smaller(queue_waiting_max(config), capacity);
+    config->workers_max = smaller(queue_workers_max(config), workers);
+    return 0;
+}
+
+static int add(struct jobd *jobd, struct queue *place, const struct jobd_queue_config *config,
+               int64_t now_us)
+{
+    struct op op;
+    struct queue fresh = {.paused = false};
+    const bool is_new = place == &jobd->queues[jobd->queues_len];
+    uint64_t workers = (uint64_t)config->workers_max * jobd->processes;
+    int error = queue_init(&fresh, config, (uint32_t)queue_running_max(workers, jobd->durable),
+                           jobd->leases_max);
+    if (error != 0) {
+        queue_release(&fresh);
+        return error;
+    }
+    fresh.number =
+        is_new ? (uint32_t)(place - jobd->queues) : place->number + (1U << QUEUE_INDEX_BITS);
+    if (!is_new) {
+        jobd->spare_capacity += place->capacity_max;
+        jobd->spare_workers += place->workers_max;
+    }
+    jobd->spare_capacity -= config->capacity_max;
+    jobd->spare_workers -= config->workers_max;
+    op_begin(&op, jobd, NULL, now_us);
+    if (!is_new)
+        breaker_forget_locked(&op, place);
+    queue_replace(place, &fresh);
+    jobd->jobs.remembered[place - jobd->queues].forgotten_early = 0;
+    jobd->queues_len += is_new;
+    queue_names_add(&jobd->names, place->name, place->number);
+    op_end(&op);
+    queue_release(&fresh);
+    return 0;
+}
+
+/* It has its name again, and takes jobs in. */
+static int revive(struct jobd *jobd, struct queue *queue, const struct jobd_queue_config *config,
+                  int64_t now_us)
+{
+    struct op op;
+    if (config->capacity > queue->capacity_max || config->workers > queue->workers_max)
+        return -EINVAL;
+    op_begin(&op, jobd, NULL, now_us);
+    if (queue->phase == QUEUE_GONE)
+        queue_names_add(&jobd->names, queue->name, queue->number);
+    queue->phase = QUEUE_OPEN;
+    queue->capacity = config->capacity;
+    queue->workers = config->workers;
+    queue_set_terms(queue, config);
+    breaker_change_locked(&op, queue, config);
+    dispatch_soon_locked(&op, queue);
+    op_end(&op);
+    return 1;
+}
+
+int jobd_queue_add(struct jobd *jobd, const struct jobd_queue_config *config, int64_t now_us,
+                   uint32_t *number)
+{
+    struct jobd_queue_config own = *config;
+    if (!is_sound(config))
+        return -EINVAL;
+    struct queue *former = former_of(jobd, config->name);
+    if (former != NULL && former->phase == QUEUE_OPEN)
+        return -EEXIST;
+    if (former != NULL && former->phase == QUEUE_UNDECLARED)
+        return -EBUSY;
+    struct queue *place = former;
+    int result = former != NULL ? revive(jobd, former, config, now_us) : -ENOSPC;
+    if (result < 0 && (place = free_place(jobd, former)) != NULL &&
+        (result = measure(jobd, place, &own)) == 0) {
+        own.name = former != NULL ? former->name : queue_names_keep(&jobd->names, config->name);
+        result = own.name != NULL ? add(jobd, place, &own, now_us) : -ENOMEM;
+    }
+    if (result >= 0)
+        *number = place->number;
+    return result;
+}

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine/replace.h"
+
+#include "engine/blob.h"
+#include "engine/changes.h"
+#include "engine/describe.h"
+#include "engine/transition.h"
+#include "engine/waiters.h"
+
+struct job_content replace_written(const struct job *job)
+{
+    const struct change *first = job->extra != NULL ? job->extra->replacing.first : NULL;
+    return first != NULL ? first->before : job_content(job);
+}
+
+/* The job's changes without this one. */
+static struct replacing without(const struct replacing *all, struct change *change)
+{
+    struct replacing rest = *all;
+    if (change->newer != NULL)
+        change->newer->older = change->older;
+    if (change->older != NULL)
+        change->older->newer = change->newer;
+    rest.first = rest.first == change ? change->newer : rest.first;
+    rest.last = rest.last == change ? change->older : rest.last;
+    return rest;
+}
+
+static void describe_replace(const struct change *change, struct job_record *record)
+{
+    const struct job_content now = job_content(change->job);
+    describe_content(record, change->newer != NULL ? &change->newer->before : &now);
+    record->attempt = 0;
+    record->started_us = record->finished_us = record->expires_us = record->began_us = 0;
+    record->stopping = record->expired = record->output_truncated = record->exited = false;
+    record->token = "";
+    record->output = record->error = record->errors = NULL;
+    record->errors_us = 0;
+}
+
+static void apply_replace_locked(struct op *op, struct change *change, struct job *job)
+    REQUIRES(op->jobd->lock)
+{
+    job->extra->replacing = without(&job->extra->replacing, change);
+    jobs_drop_content(&op->jobd->jobs, &change->before, op);
+}
+
+static void undo_replace_locked(struct op *op, struct change *change, struct job *job)
+    REQUIRES(op->jobd->lock)
+{
+    if (job->state == JOBD_RUNNING) /* with what is taken back */
+        change_void_others_locked(op, job, change);
+    struct change *newer = change->newer;
+    const struct replacing rest = without(&job->extra->replacing, change);
+    if (newer != NULL) { /* which has what this one had put */
+        const struct job_content put = newer->before;
+        newer->before = change->before;
+        change->before = put;
+    } else {
+        transition_exchange_locked(op, job, &change->before);
+    }
+    job->extra->replacing = rest;
+    jobs_drop_content(&op->jobd->jobs, &change->before, op);
+}
+
+static const struct change_kind replace_kind = {.name = "replace",
+                                                .row = ROW_REPLACE,
+                                                .describe = describe_replace,
+                                                .apply = apply_replace_locked,
+                                                .undo = undo_replace_locked,
+                                                .then_end = true,
+                                                .is_put = true};
+
+/* Its change, the last of the journal, is the newest of the job's. */
+static void link_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock)
+{
+    struct replacing *all = &job->extra->replacing;
+    struct change *change = TAILQ_LAST(&op->jobd->journal.waiting, change_list);
+    change->older = all->last;
+    if (all->last != NULL)
+        all->last->newer = change;
+    else
+        all->first = change;
+    all->last = change;
+}
+
+/* It is still the job that came then, and what was promised of it stays so. */
+static void carry_over(const struct job_extra *before, struct job_extra *extra)
+{
+    extra->came_us = before->came_us;
+    if (extra->unique_until_us != 0)
+        extra->unique_until_us = later_us(before->came_us, extra->unique_us);
+    if (extra->unique_until_us < before->unique_until_us)
+        extra->unique_until_us = before->unique_until_us;
+    extra->replacing = before->replacing;
+}
+
+enum jobd_result replace_locked(struct op *op, struct job *job, struct job_content *content,
+                                struct jobd_waiter *waiter, struct jobd_receipt *receipt)
+{
+    struct change change;
+    struct jobs *jobs = &op->jobd->jobs;
+    bool waits_already = waiter != NULL && waiting_of(waiter)->kind != WAIT_NOT;
+    if (op->jobd->journal.refuses)
+        return JOBD_STORE_FAILED;
+    if (!change_has_room_locked(op, waits_already ? NULL : waiter))
+        return JOBD_TOO_MANY_WAITERS;
+    carry_over(job->extra, content->extra);
+    if ((job->extra->unique_until_us == 0 && content->extra->unique_until_us != 0 &&
+         jobs->promises >= jobs->promises_max) ||
+        !jobs_hold_content(jobs, content, op))
+        return JOBD_OUT_OF_MEMORY;
+    change_init(&change, op, &replace_kind, job);
+    change.waiter = waiter;
+    change.bytes = blob_weight(content->payload);
+    change.before = *content;
+    transition_exchange_locked(op, job, &change.before);
+    *receipt = (struct jobd_receipt){.id = job->id,
+                                     .state = job_state(job),
+                                     .waiting = receipt->waiting,
+                                     .capacity = receipt->capacity,
+                                     .duplicate = true,
+                                     .replaced = true};
+    enum jobd_result result = change_submit_locked(op, &change);
+    if (has_journal(op->jobd))
+        link_locked(op, job);
+    return result;
+}

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MIT */
+/* The model: who is let in, as what. */
+#include "engine/model/model_inside.h"
+
+#include <string.h>
+
+#include "base/verify.h"
+
+unsigned model_jobs_of(const struct jobd_put *put)
+{
+    return put->batch_len > 0 ? put->batch_len : 1;
+}
+
+bool model_has_room(const struct model *model, const struct jobd_put *put)
+{
+    return model_waiting(model, put->queue) + model_jobs_of(put) <= model->capacity[put->queue];
+}
+
+static struct model_job *newest_with_key(struct model *model, const struct jobd_put *put)
+{
+    struct model_job *newest = NULL;
+    for (unsigned i = 0; put->key != NULL && i < model->jobs_len; i++) {
+        struct model_job *job = &model->jobs[i];
+        if (!job->forgotten && job->queue == put->queue && job->key != NULL &&
+            strcmp(job->key, put->key) == 0)
+            newest = job;
+    }
+    return newest;
+}
+
+static bool not_begun(const struct model_job *job)
+{
+    return (job->state == JOBD_QUEUED || job->state == JOBD_SCHEDULED) && job->attempt == 0;
+}
+
+static enum jobd_unique unique_of(const struct jobd_put *put)
+{
+    return put->terms != NULL ? put->terms->unique : JOBD_WHILE_KNOWN;
+}
+
+struct model_job *model_same(struct model *model, const struct jobd_put *put)
+{
+    struct model_job *job = newest_with_key(model, put);
+    enum jobd_unique unique = unique_of(put);
+    if (job == NULL || unique == JOBD_WHILE_KNOWN)
+        return job;
+    if (unique == JOBD_WHILE_WAITING && !not_begun(job))
+        return NULL;
+    if (unique == JOBD_WHILE_ACTIVE && model_final(job))
+        return NULL;
+    if (unique == JOBD_FOR_SOME_TIME && model->now_us >= job->came_us + put->terms->unique_us)
+        return NULL;
+    return put->terms->replace && !model_final(job) && !not_begun(job) ? NULL : job;
+}
+
+/* Until when the key of a job that came then is not forgotten; 0: it may be. */
+static int64_t unique_until(const struct jobd_put *put, int64_t came_us)
+{
+    return unique_of(put) == JOBD_FOR_SOME_TIME ? came_us + put->terms->unique_us : 0;
+}
+
+/* What a job counts for beside its bytes. */
+static size_t model_extra(const struct model *model, const struct jobd_put *put, bool promise)
+{
+    size_t words = 0, record = promise ? model->promise : 0,
+           key = put->key != NULL ? strlen(put->key) : 0;
+    for (unsigned i = 0; put->terms != NULL && i < JOBD_TEXTS; i++)
+        words += put->terms->texts[i] != NULL ? strlen(put->terms->texts[i]) + 1 : 0;
+    if (words > 0)
+        words += JOBD_TEXTS * sizeof(uint32_t); /* where they begin */
+    bool needed = key > 0 || put->timeout_us > 0 || put->terms != NULL;
+    return needed ? model->extra + key + words + record : 0;
+}
+
+static bool may_promise(const struct model *model)
+{
+    unsigned promises = 0;
+    for (unsigned i = 0; i < model->jobs_len; i++)
+        promises += !model->jobs[i].forgotten && model->jobs[i].unique_until_us != 0;
+    return promises < MEMORY / (model->promise + model->extra - 1);
+}
+
+static void add(struct model *model, const struct jobd_put *put, size_t size)
+{
+    unsigned usual = model_queues[put->queue].attempts > 0 ? model_queues[put->queue].attempts : 1;
+    verify(model->jobs_len < JOBS_MAX);
+    struct model_job *job = &model->jobs[model->jobs_len++];
+    int64_t ready_us = put->at_us > model->now_us ? put->at_us : model->now_us + put->delay_us;
+    *job = (struct model_job){
+        .id = model->next_id++,
+        .queue = put->queue,
+        .priority = put->priority,
+        .state = ready_us > model->now_us ? JOBD_SCHEDULED : JOBD_QUEUED,
+        .ready_us = ready_us,
+        .keep_us = put->terms != NULL ? put->terms->keep_us : 0,
+        .too_late_us = put->terms != NULL ? put->terms->expires_us : 0,
+        .attempts = put->attempts > 0 ? put->attempts : usual,
+        .payload = size,
+        .timeout_us = put->timeout_us,
+        .extra = model_extra(model, put, unique_until(put, 1) != 0),
+        .came_us = model->now_us,
+        .unique_until_us = unique_until(put, model->now_us),
+        .key = put->key,
+        .created_us = model->now_us,
+        .order = (int)++model->clock,
+    };
+    if (put->terms != NULL)
+        memcpy(job->texts, put->terms->texts, sizeof job->texts);
+}
+
+static int64_t ready_at(const struct model *model, const struct jobd_put *put)
+{
+    return put->at_us > model->now_us ? put->at_us : model->now_us + put->delay_us;
+}
+
+/* All of the put in place of what the job had, which counts until then. */
+static enum jobd_result replace(struct model *model, struct model_job *job,
+                                const struct jobd_put *put, size_t size)
+{
+    int64_t until_us = unique_until(put, job->came_us), ready_us = ready_at(model, put);
+    unsigned usual = model_queues[put->queue].attempts > 0 ? model_queues[put->queue].attempts : 1;
+    if (until_us < job->unique_until_us)
+        until_us = job->unique_until_us;
+    size_t extra = model_extra(model, put, until_us != 0);
+    if (until_us != 0 && job->unique_until_us == 0 && !may_promise(model))
+        return JOBD_OUT_OF_MEMORY;
+    if (!model_make_room(model, size + extra))
+        return JOBD_OUT_OF_MEMORY;
+    enum jobd_state to = ready_us > model->now_us ? JOBD_SCHEDULED : JOBD_QUEUED;
+    if (to == JOBD_SCHEDULED)
+        job->order = -(int)++model->clock;
+    else if (job->state != JOBD_QUEUED || job->priority != put->priority)
+        job->order = (int)++model->clock;
+    job->state = to;
+    job->ready_us = ready_us;
+    job->priority = put->priority;
+    job->attempts = put->attempts > 0 ? put->attempts : usual;
+    job->timeout_us = put->timeout_us;
+    job->too_late_us = put->terms->expires_us;
+    job->keep_us = put->terms->keep_us;
+    job->unique_until_us = until_us;
+    job->extra = extra;
+    job->payload = size;
+    job->output = job->error = 0;
+    job->errors_len = 0;
+    memcpy(job->texts, put->terms->texts, sizeof job->texts);
+    return JOBD_OK;
+}
+
+enum jobd_result model_admit(struct model *model, const struct jobd_put *put,
+                             const size_t sizes[BATCH_MAX], uint64_t *id)
+{
+    struct model_job *same = model_same(model, put);
+    bool promise = unique_until(put, 1) != 0;
+    size_t size = model_jobs_of(put) * model_extra(model, put, promise);
+    if (same != NULL) {
+        *id = same->id;
+        if (unique_of(put) == JOBD_WHILE_KNOWN)
+            return same->payload == sizes[0] ? JOBD_OK : JOBD_CONFLICT;
+        return put->terms->replace && not_begun(same) ? replace(model, same, put, sizes[0])
+                                                      : JOBD_OK;
+    }
+    if (!model_has_room(model, put))
+        return JOBD_FULL;
+    for (unsigned i = 0; i < model_jobs_of(put); i++)
+        size += sizes[i];
+    if ((promise && !may_promise(model)) || !model_make_room(model, size))
+        return JOBD_OUT_OF_MEMORY;
+    *id = model->next_id;
+    for (unsigned i = 0; i < model_jobs_of(put); i++)
+        add(model, put, sizes[i]);
+    return JOBD_OK;
+}
