@@ -234,6 +234,17 @@ static bool goes_on_locked(struct op *op, struct job *job, const struct news *ne
     return true;
 }
 
+/* Only what it was put with is another. */
+static bool stay_locked(struct op *op, struct job *job, const struct news *news)
+    REQUIRES(op->jobd->lock)
+{
+    jobs_unwatch(&op->jobd->jobs, job);
+    bool good = set_content_locked(op, job, &news->record) && set_extra_locked(op, job, news);
+    restore_progress(job, &news->record);
+    jobs_watch(&op->jobd->jobs, job);
+    return good;
+}
+
 static enum share_result change_locked(struct op *op, struct job *job, const struct news *news)
     REQUIRES(op->jobd->lock)
 {
@@ -241,6 +252,8 @@ static enum share_result change_locked(struct op *op, struct job *job, const str
         news->record.queue[0] != '\0' ? jobd_queue_named(op->jobd, news->record.queue) : job->queue;
     if (queue == job->queue && goes_on_locked(op, job, news))
         return set_extra_locked(op, job, news) ? SHARE_OK : SHARE_NO_MEMORY;
+    if (news->stays && job->state == JOBD_QUEUED && queue == job->queue)
+        return stay_locked(op, job, news) ? SHARE_OK : SHARE_NO_MEMORY;
     if (runs_here(job))
         tell_holder(op, job);
     transition_detach_locked(op, job);

@@ -35,7 +35,7 @@ struct jobd {
     /* There is a journal: what waits or is leased outlives the process, so a stop need not wait for
      * it, nor cancel it. */
     bool durable;
-    uint32_t processes;          /* whose workers may run its jobs, at most */
+    uint32_t processes;                     /* whose workers may run its jobs, at most */
     struct share *share;                    /* NULL: its queues are this process's own */
     bool closed GUARDED_BY(lock);           /* jobd_close() */
     bool cancelling GUARDED_BY(lock);       /* jobd_cancel_all() */

@@ -31,6 +31,7 @@ struct news {
 
     /* NEWS_JOB */
     bool fresh;     /* nobody else knows it yet: what never changes is there too */
+    bool stays;     /* it waits, and its place in its lane is as it was */
     bool promised;  /* it has ended, and is not forgotten yet, whatever comes */
     bool has_extra; /* it has a record of what few jobs have, which counts, even if empty */
     uint32_t node;  /* runs in a worker of this node; 0: it does not */

@@ -255,6 +255,7 @@ static void give_job_locked(struct op *op, const struct giving *giving, struct j
     struct news news = empty_news(NEWS_JOB);
     share_describe_job(op->jobd, job, &news);
     news.fresh = touch->fresh;
+    news.stays = touch->stays;
     if (!touch->fresh && !touch->moved)
         news.record.queue = "";
     if (job->state == JOBD_RUNNING && !job->leased) {

@@ -84,17 +84,20 @@ void share_touch_locked(struct op *op, const struct job *job, enum row_kind row)
     struct share *share = op->jobd->share;
     uint32_t number = (uint32_t)(job - op->jobd->jobs.records) + 1;
     struct touch *touch = &share->touches[number];
+    bool stays = row == ROW_REPLACE && share->stays, was_in = touch->is_in;
     verify(share->in_turn);
-    if (touch->is_in) {
+    if (was_in && !stays) {
         take_out(share->touches, number);
-    } else {
+    } else if (!was_in) {
         *touch = (struct touch){.is_in = true};
         share->touched_len++;
         share->touched_bytes += weight_of(job);
     }
     touch->fresh |= row == ROW_ADD || row == ROW_REPLACE;
     touch->moved |= row == ROW_MOVE;
-    add_last(share->touches, number);
+    touch->stays = stays && (!was_in || touch->stays);
+    if (!was_in || !stays)
+        add_last(share->touches, number);
     share_touch_queue_locked(op, &op->jobd->queues[job->queue]);
 }
 

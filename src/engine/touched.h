@@ -24,6 +24,7 @@ enum {
 struct touch {
     uint32_t before, behind;
     bool is_in, fresh, moved;
+    bool stays;   /* where it is in its lane */
     bool started; /* a worker of this process was given it in this turn */
 };
 
@@ -51,6 +52,7 @@ struct share {
     struct jobd_turns turns;
     bool strangers; /* jobs of queues that are not known here are left out */
     bool in_turn;   /* verbs may change something, and whoever they wake is held */
+    bool stays;     /* what a job was put with is replaced, but not its place */
     bool told_due;  /* whoever takes the turns knows that there is something to do */
 
     /* changed in this turn */

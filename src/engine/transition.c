@@ -390,6 +390,8 @@ void transition_exchange_locked(struct op *op, struct job *job, struct job_conte
                  content->priority == job->priority;
     if (stays)
         content->ready_us = job->ready_us; /* it has waited since */
+    if (op->jobd->share != NULL)
+        op->jobd->share->stays = stays;
     if (in_place)
         jobs_unwatch(&op->jobd->jobs, job);
     if (in_place && !stays)

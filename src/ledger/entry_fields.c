@@ -89,6 +89,7 @@ const struct field entry_fields[] = {
     MOMENT(53, record.errors_us, JOB),
     MOMENT(54, record.unique_until_us, JOB | ONCE),
     FIELD(55, promised, JOB),
+    FIELD(56, stays, JOB),
 };
 
 const size_t entry_fields_len = sizeof entry_fields / sizeof entry_fields[0];

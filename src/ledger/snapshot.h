@@ -19,9 +19,9 @@
 
 struct snapshot {
     enum { SNAPSHOT_IDLE, SNAPSHOT_WRITES, SNAPSHOT_TRIMS } state;
-    uint64_t from; /* the last entry that it has whole */
+    uint64_t from;   /* the last entry that it has whole */
     int64_t from_us; /* when it was written */
-    uint64_t *ids; /* of the jobs that are to be written */
+    uint64_t *ids;   /* of the jobs that are to be written */
     size_t ids_len, at;
     int32_t part;
     struct entry entry;

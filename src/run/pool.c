@@ -38,7 +38,7 @@ struct worker {
     struct jobd_task task;       /* its last one, */
     struct jobd_outcome outcome; /* and how that has ended */
     bool reports;                /* which nobody may know yet */
-    struct jobd_pool *pool; /* NULL: it has never had a thread, nothing of it is made */
+    struct jobd_pool *pool;      /* NULL: it has never had a thread, nothing of it is made */
     const struct crew *crew;
     uint32_t queue;
     pthread_t thread; /* unless it is idle */

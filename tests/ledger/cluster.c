@@ -57,12 +57,24 @@ static void close_engine(struct member *member)
 
 /* ---- the log */
 
+/* All is read again, from the last snapshot on. */
+static void read_anew(struct member *member)
+{
+    struct problem problem;
+    struct follower *follower = &member->follower;
+    verify(snapshot_anew(follower, &memory_ops, &member->cluster->ledger, &problem) == LEDGER_OK);
+    verify(follower->result == FOLLOW_OK);
+    snapshot_abandon(&member->snapshot);
+}
+
 static void catch_up(struct member *member)
 {
     struct problem problem;
     struct follower *follower = &member->follower;
     verify(follower_catch_up(follower, &memory_ops, &member->cluster->ledger, &problem) ==
            LEDGER_OK);
+    if (follower->result == FOLLOW_LOST) /* what it has not seen is trimmed */
+        read_anew(member);
     verify(follower->result == FOLLOW_OK);
 }
 
@@ -90,16 +102,6 @@ static void append(struct member *member)
         follower_own(&member->follower, &row);
     }
     entry_release(&entry);
-}
-
-/* All is read again, from the last snapshot on. */
-static void read_anew(struct member *member)
-{
-    struct problem problem;
-    struct follower *follower = &member->follower;
-    verify(snapshot_anew(follower, &memory_ops, &member->cluster->ledger, &problem) == LEDGER_OK);
-    verify(follower->result == FOLLOW_OK);
-    snapshot_abandon(&member->snapshot);
 }
 
 /* The next piece of one. While one goes on no other is begun. */

@@ -167,6 +167,9 @@ static void some_terms(struct cluster *cluster, struct jobd_terms *terms)
     *terms = (struct jobd_terms){.expires_by_wall = below(cluster, 2) == 0};
     if (below(cluster, 2) == 0)
         terms->expires_us = cluster->now_us + 1 + below(cluster, 9000);
+    terms->unique = (enum jobd_unique)below(cluster, 4);
+    terms->unique_us = 1 + below(cluster, 9000);
+    terms->replace = below(cluster, 2) == 0;
     if (below(cluster, 2) == 0)
         terms->keep_us = 1 + below(cluster, 90000);
     if (below(cluster, 2) == 0)
@@ -186,6 +189,7 @@ static void call_put(struct member *member)
     if (below(cluster, 4) == 0) {
         some_terms(cluster, &actor->terms);
         actor->put.terms = &actor->terms;
+        actor->put.key = below(cluster, 2) == 0 ? "unique" : actor->put.key;
     }
     actor->puts = true;
     actor->waiter.wants_output = below(cluster, 2) == 0;
