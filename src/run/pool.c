@@ -13,8 +13,6 @@
  * than the queue has workers, whoever asks. */
 #include "jobd/pool.h"
 
-#include "jobd/turns.h"
-
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -26,6 +24,7 @@
 #include "base/event.h"
 #include "base/thread.h"
 #include "run/pool_share.h"
+#include "run/report.h"
 #include "run/wait_sync.h"
 
 enum { STORE_REST_US = 200000 };
@@ -34,11 +33,8 @@ enum presence { IDLE, WORKING, LEAVING, GONE };
 
 struct worker {
     struct wait_sync sync;
-    struct jobd_turn turn;       /* where queues are shared */
-    struct jobd_task task;       /* its last one, */
-    struct jobd_outcome outcome; /* and how that has ended */
-    bool reports;                /* which nobody may know yet */
-    struct jobd_pool *pool;      /* NULL: it has never had a thread, nothing of it is made */
+    struct report report;   /* where queues are shared */
+    struct jobd_pool *pool; /* NULL: it has never had a thread, nothing of it is made */
     const struct crew *crew;
     uint32_t queue;
     pthread_t thread; /* unless it is idle */
@@ -223,67 +219,17 @@ static bool move(struct worker *worker, enum presence from, enum presence to)
     return moves;
 }
 
-/* ---- where queues are shared: the end of a job and the next one are one turn. If that is lost it
- * is taken again: so what the job has left is kept as long as nobody knows it. */
-
-static enum jobd_result run_turn(struct jobd_turn *turn)
-{
-    struct worker *worker = turn->context;
-    struct jobd *jobd = worker->pool->jobd;
-    if (worker->reports) {
-        const struct jobd_outcome outcome = worker->outcome;
-        if (outcome.output != NULL)
-            (void)jobd_blob_ref(outcome.output);
-        if (outcome.error != NULL)
-            (void)jobd_blob_ref(outcome.error);
-        jobd_finish(jobd, &worker->task, &outcome, clock_now_us());
-    }
-    return jobd_take(jobd, worker->queue, &worker->sync.waiter, clock_now_us());
-}
-
-static void turn_over(struct jobd_turn *turn, enum jobd_result result)
-{
-    struct worker *worker = turn->context;
-    worker->sync.waiter.result = result;
-    worker->sync.waiter.wake(&worker->sync.waiter);
-}
-
-static void forget_report(struct worker *worker)
-{
-    if (!worker->reports)
-        return;
-    jobd_blob_unref(worker->outcome.output);
-    jobd_blob_unref(worker->outcome.error);
-    worker->reports = false;
-}
-
-static void keep_report(struct worker *worker, const struct jobd_outcome *outcome)
-{
-    worker->task = worker->sync.waiter.task;
-    worker->outcome = *outcome;
-    worker->reports = true;
-}
-
-/* JOBD_STORE_FAILED when nobody knows of the report yet. */
-static enum jobd_result take_in_turn(struct worker *worker)
-{
-    struct jobd *jobd = worker->pool->jobd;
-    worker->turn = (struct jobd_turn){.run = run_turn, .over = turn_over, .context = worker};
-    jobd_enter(jobd, &worker->turn);
-    enum jobd_result result = wait_sync_until(&worker->sync, jobd, JOBD_NEVER);
-    if (result != JOBD_STORE_FAILED)
-        forget_report(worker);
-    else if (atomic_load(&worker->pool->stops))
-        result = JOBD_CLOSED;
-    return result;
-}
-
+/* JOBD_CLOSED when the pool stops and nobody can be told. */
 static enum jobd_result take(struct worker *worker)
 {
     struct jobd *jobd = worker->pool->jobd;
-    if (jobd_shared(jobd))
-        return take_in_turn(worker);
-    enum jobd_result result = jobd_take(jobd, worker->queue, &worker->sync.waiter, clock_now_us());
+    enum jobd_result result;
+    if (jobd_shared(jobd)) {
+        result = report_and_take(&worker->report);
+        bool in_vain = result == JOBD_STORE_FAILED && atomic_load(&worker->pool->stops);
+        return in_vain ? JOBD_CLOSED : result;
+    }
+    result = jobd_take(jobd, worker->queue, &worker->sync.waiter, clock_now_us());
     return result == JOBD_PENDING ? wait_sync_until(&worker->sync, jobd, JOBD_NEVER) : result;
 }
 
@@ -301,7 +247,8 @@ static void *worker_main(void *context)
     struct jobd *jobd = worker->pool->jobd;
     const struct jobd_runner *runner = &worker->crew->runner;
     this_worker = worker;
-    while (worker->reports || !move(worker, LEAVING, GONE)) {
+    worker->report = (struct report){.jobd = jobd, .sync = &worker->sync, .queue = worker->queue};
+    while (worker->report.is_due || !move(worker, LEAVING, GONE)) {
         enum jobd_result result = take(worker);
         if (result == JOBD_TIMEOUT) /* sent home: perhaps not this one */
             continue;
@@ -319,11 +266,11 @@ static void *worker_main(void *context)
         runner->run(task, &outcome, runner->context);
         end_attempt(worker);
         if (jobd_shared(jobd))
-            keep_report(worker, &outcome);
+            report_keep(&worker->report, task, &outcome);
         else
             jobd_finish(jobd, task, &outcome, clock_now_us());
     }
-    forget_report(worker);
+    report_forget(&worker->report);
     (void)move(worker, WORKING, GONE); /* there are no jobs any more */
     (void)move(worker, LEAVING, GONE);
     return NULL;

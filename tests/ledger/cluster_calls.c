@@ -189,7 +189,8 @@ static void call_put(struct member *member)
     if (below(cluster, 4) == 0) {
         some_terms(cluster, &actor->terms);
         actor->put.terms = &actor->terms;
-        actor->put.key = below(cluster, 2) == 0 ? "unique" : actor->put.key;
+        if (actor->terms.unique != JOBD_WHILE_KNOWN && actor->put.key == NULL)
+            actor->put.key = "unique";
     }
     actor->puts = true;
     actor->waiter.wants_output = below(cluster, 2) == 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "ledger/memory_ledger.h"
 
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,7 +9,7 @@
 
 void memory_ledger_init(struct memory_ledger *ledger, uint64_t rows_max)
 {
-    *ledger = (struct memory_ledger){.rows_max = rows_max, .first = 1};
+    *ledger = (struct memory_ledger){.rows_max = rows_max, .first = 1, .connected = true};
     ledger->rows = calloc(rows_max + 1, sizeof *ledger->rows);
     verify(ledger->rows != NULL);
 }
@@ -58,7 +59,13 @@ void memory_ledger_release(struct memory_ledger *ledger)
 
 static enum ledger_result connect_again(void *context, struct problem *problem)
 {
-    (void)context, (void)problem;
+    struct memory_ledger *ledger = context;
+    if (ledger->away > 0) {
+        ledger->away--;
+        (void)problem_set(problem, "nobody is there");
+        return LEDGER_AWAY;
+    }
+    ledger->connected = true;
     return LEDGER_OK;
 }
 
@@ -86,14 +93,19 @@ static enum ledger_result append(void *context, const struct ledger_row *rows, s
                                  struct problem *problem)
 {
     struct memory_ledger *ledger = context;
-    (void)problem;
-    for (size_t i = 0; i < len; i++) {
+    enum memory_fault fault = ledger->fault;
+    ledger->fault = FAULT_NONE;
+    (void)problem_set(problem, "as the test wants it");
+    for (size_t i = 0; i < len && fault != FAULT_LOST && fault != FAULT_REFUSED; i++) {
         verify(rows[i].seq == ledger->rows_len + 1 && ledger->rows_len < ledger->rows_max);
         ledger->rows[rows[i].seq] = rows[i];
         ledger->rows[rows[i].seq].body = copy_body(rows[i].body, rows[i].size);
         ledger->rows_len++;
     }
-    return LEDGER_OK;
+    ledger->connected = fault == FAULT_NONE || fault == FAULT_REFUSED;
+    if (fault == FAULT_REFUSED)
+        return LEDGER_REFUSED;
+    return fault == FAULT_NONE ? LEDGER_OK : LEDGER_AWAY;
 }
 
 static void give_up(void *context)
@@ -108,7 +120,9 @@ static void ring(void *context, uint64_t seq)
 
 static uint64_t wait_for(void *context, int event, int timeout_ms)
 {
-    (void)context, (void)event, (void)timeout_ms;
+    struct pollfd poll_for = {.fd = event, .events = POLLIN};
+    (void)context;
+    (void)poll(&poll_for, 1, timeout_ms);
     return 0;
 }
 

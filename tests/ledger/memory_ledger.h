@@ -12,7 +12,18 @@ struct memory_part {
     struct memory_part *next;
 };
 
+/* What becomes of the next rows. */
+enum memory_fault {
+    FAULT_NONE,
+    FAULT_LOST,    /* the connection is, and they are not there */
+    FAULT_UNSAID,  /* the connection is, and they are there */
+    FAULT_REFUSED, /* they are not there */
+};
+
 struct memory_ledger {
+    enum memory_fault fault;
+    unsigned away; /* so many times nobody can connect */
+    bool connected;
     struct ledger_row *rows; /* their bodies are its own; NULL: removed */
     uint64_t rows_len, rows_max;
     uint64_t first; /* the first that is not removed */

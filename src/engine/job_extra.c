@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/* What few jobs have. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/job_table.h"
+#include "engine/words.h"
+
+struct job_extra *extra_new(const struct jobd_put *put, struct job_extra *next)
+{
+    size_t key_size = put->key != NULL ? strlen(put->key) + 1 : 1;
+    struct job_extra *extra = calloc(1, sizeof *extra + key_size);
+    if (extra == NULL)
+        return NULL;
+    if (put->terms != NULL && !words_new(put->terms->texts, &extra->words)) {
+        free(extra);
+        return NULL;
+    }
+    extra->next = next;
+    extra->timeout_us = put->timeout_us;
+    if (put->terms != NULL) {
+        extra->unique = (uint8_t)put->terms->unique;
+        extra->unique_us = put->terms->unique_us;
+        extra->replace = put->terms->replace;
+    }
+    extra->expires_by_wall = put->terms != NULL && put->terms->expires_by_wall;
+    if (put->trace != NULL)
+        memcpy(extra->trace, put->trace, strlen(put->trace) + 1);
+    if (put->key != NULL)
+        memcpy(extra->key, put->key, key_size);
+    return extra;
+}
+
+struct job_extra *extra_for(const struct jobd_outcome *outcome)
+{
+    static const struct jobd_put nothing;
+    bool leaves =
+        outcome->output != NULL || outcome->error != NULL || outcome->state == JOBD_FAILED;
+    return leaves ? extra_new(&nothing, NULL) : NULL;
+}
+
+void extra_free(struct job_extra *extra)
+{
+    while (extra != NULL) {
+        struct job_extra *next = extra->next;
+        jobd_blob_unref(extra->words);
+        free(extra);
+        extra = next;
+    }
+}
