@@ -92,6 +92,20 @@ void share_node_gone(struct jobd *jobd, uint32_t node, int64_t now_us)
     }
 }
 
+uint32_t share_others(struct jobd *jobd, uint32_t *nodes, uint32_t max)
+{
+    struct op op;
+    uint32_t len = 0;
+    op_begin(&op, jobd, NULL, 0);
+    op.outside = true;
+    const struct share *share = jobd->share;
+    for (uint32_t i = 0; i < share->nodes_len && len < max; i++)
+        if (share_runs_locked(&op, share->nodes[i].id))
+            nodes[len++] = share->nodes[i].id;
+    op_end(&op);
+    return len;
+}
+
 /* When the jobs that others run are free, if they do not say otherwise. */
 static int64_t nodes_due_locked(struct op *op) REQUIRES(op->jobd->lock)
 {

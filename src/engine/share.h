@@ -65,6 +65,9 @@ void share_leave(struct jobd *jobd);
 /* This process does so no longer, as is known for sure: so its jobs are free. In a turn. */
 void share_node_gone(struct jobd *jobd, uint32_t node, int64_t now_us);
 
+/* Other processes whose workers run jobs, at most `max`: how many. */
+uint32_t share_others(struct jobd *jobd, uint32_t *nodes, uint32_t max);
+
 /* ---- what the others have changed */
 
 enum share_result {

@@ -5,6 +5,7 @@
 #include "ledger/turns_inside.h"
 
 #define TRY_MOST_US (2 * CLOCK_SECOND_US)
+#define GRACE_US    (5 * CLOCK_SECOND_US)
 
 void away_end(struct turns *turns)
 {
@@ -15,6 +16,9 @@ void away_end(struct turns *turns)
     turns->lasting = false;
     turns->try_after_us = TRY_US;
     turns->try_at_us = 0;
+    turns->absent_len = 0;
+    turns->beat_us = 0;
+    turns->look_us = clock_now_us() + GRACE_US; /* the others come back, too */
     mutex_lock(&turns->lock);
     turns->failing = false;
     turns->stats.connected = true;

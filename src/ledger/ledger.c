@@ -383,6 +383,24 @@ static enum ledger_result ask(struct ledger *ledger, const char *name,
     return judged == LEDGER_AWAY ? away(ledger, problem) : judged;
 }
 
+static void ledger_beat(void *context)
+{
+    presence_keep(context);
+}
+
+static enum ledger_result ledger_look_for(void *context, uint32_t node, bool *absent,
+                                          struct problem *problem)
+{
+    struct parameters values = {.len = 0};
+    uint32_t number = htobe32(node);
+    PGresult *result;
+    add_parameter(&values, &number, sizeof number);
+    enum ledger_result judged = ask(context, "absent", &values, &result, problem);
+    *absent = judged == LEDGER_OK && PQntuples(result) == 1 && PQgetvalue(result, 0, 0)[0] != 0;
+    PQclear(result);
+    return judged;
+}
+
 static enum ledger_result ledger_claim(void *context, bool *mine, struct problem *problem)
 {
     struct ledger *ledger = context;
@@ -483,6 +501,8 @@ const struct ledger_ops ledger_ops = {
     .give_up = ledger_give_up,
     .ring = ledger_ring,
     .wait = ledger_wait,
+    .beat = ledger_beat,
+    .look_for = ledger_look_for,
     .claim = ledger_claim,
     .keep_part = ledger_keep_part,
     .trim = ledger_trim,

@@ -77,6 +77,12 @@ struct ledger_ops {
      * highest number that others have rung with, 0: none since the last call. */
     uint64_t (*wait)(void *ledger, int event, int timeout_ms);
 
+    /* Now and then: lets others see that this process is there. */
+    void (*beat)(void *ledger);
+    /* Is no such process there now? */
+    enum ledger_result (*look_for)(void *ledger, uint32_t node, bool *absent,
+                                   struct problem *problem);
+
     /* Snapshots. This process is to write one now; *mine: nobody else does. */
     enum ledger_result (*claim)(void *ledger, bool *mine, struct problem *problem);
     enum ledger_result (*keep_part)(void *ledger, const struct ledger_part *part,

@@ -310,6 +310,8 @@ static const struct statement {
      " (SELECT * FROM jobd_log WHERE seq >= $1 ORDER BY seq LIMIT 256) AS few) AS sized"
      " WHERE before < 4194304 ORDER BY seq"},
     {"add", "INSERT INTO jobd_log VALUES ($1, $2, $3, $4, $5)"},
+    /* Nobody can take what another holds. */
+    {"absent", "SELECT pg_try_advisory_xact_lock(1785684580, $1)"},
     {"claim", "UPDATE jobd_head SET writer = $1, writer_until = " NOW " + 60000000"
               " WHERE writer_until < " NOW " RETURNING writer"},
     {"keep", "INSERT INTO jobd_snapshot VALUES ($1, $2, $3)"},
@@ -352,17 +354,21 @@ void ledger_disconnect(struct ledger *ledger)
     ledger->in_turn = false;
 }
 
-static bool connect_server(struct ledger *ledger, struct problem *problem)
+PGconn *ledger_new_connection(const struct ledger *ledger)
 {
     PQconninfoOption *options = PQconninfoParse(ledger->url, NULL);
-    if (options == NULL)
-        return problem_set(problem, "out of memory");
-    ledger->connection = connect_with(options);
+    PGconn *connection = options != NULL ? connect_with(options) : NULL;
     PQconninfoFree(options);
-    if (PQstatus(ledger->connection) == CONNECTION_OK) {
-        PQsetNoticeProcessor(ledger->connection, no_notice, NULL);
+    if (connection != NULL)
+        PQsetNoticeProcessor(connection, no_notice, NULL);
+    return connection;
+}
+
+static bool connect_server(struct ledger *ledger, struct problem *problem)
+{
+    ledger->connection = ledger_new_connection(ledger);
+    if (PQstatus(ledger->connection) == CONNECTION_OK)
         return true;
-    }
     ledger_problem(ledger, NULL, problem);
     return false;
 }
@@ -455,6 +461,7 @@ void ledger_free(struct ledger *ledger)
     if (ledger == NULL)
         return;
     ledger_disconnect(ledger);
+    presence_end(ledger);
     free(ledger->url);
     free(ledger->node_name);
     free(ledger->name);

@@ -6,6 +6,7 @@
 
 enum {
     CALLS_MAX = 2048,     /* of one turn */
+    ABSENT_TIMES = 3,     /* in a row: who loses his connection has time for another */
     ENTRY_BYTES = 1 << 20 /* about; what is more goes into another row */
 };
 
@@ -168,6 +169,14 @@ bool turns_over(struct turns *turns, int64_t *at_us)
     return over;
 }
 
+/* Who was not there for long enough does not run its jobs any more. */
+static void bury(struct turns *turns)
+{
+    for (uint32_t i = 0; i < turns->absent_len; i++)
+        if (turns->absent[i].times >= ABSENT_TIMES)
+            share_node_gone(turns->jobd, turns->absent[i].node, turns->turn_at_us);
+}
+
 static void run_calls(struct turns *turns)
 {
     int64_t at_us;
@@ -175,6 +184,7 @@ static void run_calls(struct turns *turns)
     mailbox_await_lookers(&turns->mailbox);
     turns->turn++;
     share_begin(turns->jobd, turns->turn_at_us);
+    bury(turns);
     while (left > 0 && !share_is_full(turns->jobd) && mailbox_run(&turns->mailbox, &turns->held))
         left--;
     if (turns_over(turns, &at_us) && left == CALLS_MAX) {
@@ -290,4 +300,46 @@ void turn_snapshot(struct turns *turns)
         (void)away_judge(turns, result, &problem);
     else if (result != LEDGER_OK)
         log_warn("%s: no snapshot: %s", turns->config.name, problem.text);
+}
+
+static unsigned times_absent(const struct turns *turns, uint32_t node)
+{
+    for (uint32_t i = 0; i < turns->absent_len; i++)
+        if (turns->absent[i].node == node)
+            return turns->absent[i].times;
+    return 0;
+}
+
+/* After the database was away all are absent at first. */
+static void look_for_others(struct turns *turns)
+{
+    uint32_t nodes[OTHERS_MAX], len = share_others(turns->jobd, nodes, OTHERS_MAX), found = 0;
+    struct absent now[OTHERS_MAX];
+    struct problem problem;
+    enum ledger_result result = LEDGER_OK;
+    for (uint32_t i = 0; i < len && result == LEDGER_OK; i++) {
+        bool absent = false;
+        result = turns->config.ops->look_for(turns->config.ledger, nodes[i], &absent, &problem);
+        if (absent)
+            now[found++] = (struct absent){nodes[i], times_absent(turns, nodes[i]) + 1};
+    }
+    turns->absent_len = found;
+    for (uint32_t i = 0; i < found; i++)
+        turns->absent[i] = now[i];
+    if (result == LEDGER_AWAY)
+        (void)away_judge(turns, result, &problem);
+}
+
+void turn_beat(struct turns *turns)
+{
+    int64_t now_us = clock_now_us();
+    if (now_us < turns->beat_us)
+        return;
+    turns->beat_us = now_us + CLOCK_SECOND_US;
+    turns->config.ops->beat(turns->config.ledger);
+    if (now_us >= turns->look_us)
+        look_for_others(turns);
+    for (uint32_t i = 0; i < turns->absent_len && turns->connected; i++)
+        if (turns->absent[i].times == ABSENT_TIMES)
+            (void)turn_take(turns);
 }

@@ -131,6 +131,8 @@ static void do_next(struct turns *turns)
         turn_ring(turns);
     if (turns->connected && !turns->in_doubt && !turns->needs_anew)
         turn_snapshot(turns);
+    if (turns->connected && !turns->in_doubt && !turns->needs_anew)
+        turn_beat(turns);
     if (clock_now_us() - now_us >= BEAT_US) /* nothing was heard: perhaps it was not said */
         turns->rung = turns->follower.seq + 1;
 }

@@ -16,7 +16,13 @@
 #define TRY_US  (CLOCK_SECOND_US / 10) /* until the next try, the first time */
 #define BELL_US 2000                   /* between two bells, at least */
 
-enum { ROWS_MAX = 64 };
+enum { ROWS_MAX = 64, OTHERS_MAX = 16 };
+
+/* Another process that was not there so many times in a row. */
+struct absent {
+    uint32_t node;
+    unsigned times;
+};
 
 struct turns {
     struct turns_config config;
@@ -29,6 +35,10 @@ struct turns {
     /* the thread's own */
     struct follower follower;
     struct snapshot snapshot;
+    struct absent absent[OTHERS_MAX]; /* whose jobs may be free soon */
+    uint32_t absent_len;
+    int64_t beat_us; /* the next one */
+    int64_t look_us; /* not before then: for others */
     struct entry entries[ROWS_MAX];
     struct ledger_row rows[ROWS_MAX];
     size_t rows_len;
@@ -75,6 +85,8 @@ void turn_resolve(struct turns *turns);
 bool turn_catch_up(struct turns *turns);
 /* All jobs are read again. */
 void turn_anew(struct turns *turns);
+/* Each second: says that this process is there, and looks who is not. */
+void turn_beat(struct turns *turns);
 /* The next piece of a snapshot, if one is due. */
 void turn_snapshot(struct turns *turns);
 /* The others are told that there is more, when it is time. */

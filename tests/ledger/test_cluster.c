@@ -311,6 +311,36 @@ static void queues_are_alike_everywhere(void **state)
         assert_true(json_number(client_json(clients[i], "/queues/default"), "queued") == 0);
 }
 
+/* It had no time to say anything. */
+static void jobs_of_one_that_was_killed_run_elsewhere(void **state)
+{
+    (void)state;
+    start_cluster((const char *const[]){"-w", "1", "--attempts", "2", "--", "sleep", "60", NULL},
+                  (const char *const[]){"-w", "0", NULL});
+    uint64_t id = client_put(clients[1], "/do?attempts=2");
+    client_await_state(clients[2], id, "running");
+    server_signal(nodes[0], SIGKILL);
+    (void)server_wait(nodes[0]);
+    client_await_state(clients[2], id, "queued");
+    assert_true(json_number(client_job(clients[1], id), "attempt") == 1);
+    assert_string_equal(json_string(client_job(clients[1], id), "error"),
+                        "the server ended while it ran");
+}
+
+/* What it runs goes on there. */
+static void one_that_ends_gives_its_jobs_back(void **state)
+{
+    (void)state;
+    start_cluster((const char *const[]){"-w", "1", "--", "sleep", "60", NULL},
+                  (const char *const[]){"-w", "0", NULL});
+    uint64_t id = client_put(clients[1], "/do");
+    client_await_state(clients[2], id, "running");
+    server_signal(nodes[0], SIGTERM);
+    assert_int_equal(server_wait(nodes[0]), 0);
+    client_await_state(clients[2], id, "queued");
+    assert_true(json_number(client_job(clients[1], id), "attempt") == 0);
+}
+
 static void one_that_starts_knows_all(void **state)
 {
     (void)state;
@@ -343,6 +373,8 @@ int main(void)
         CLUSTER_TEST(the_end_elsewhere_is_the_answer),
         CLUSTER_TEST(what_was_said_is_seen_everywhere),
         CLUSTER_TEST(queues_are_alike_everywhere),
+        CLUSTER_TEST(jobs_of_one_that_was_killed_run_elsewhere),
+        CLUSTER_TEST(one_that_ends_gives_its_jobs_back),
         CLUSTER_TEST(one_that_starts_knows_all),
     };
     if (!postgres_is_there())
