@@ -29,6 +29,14 @@ struct jobd_turn {
     } link;
 };
 
+/* What a job has that runs. Empty before it is used; whoever took the job releases it. */
+struct jobd_kept {
+    struct jobd_blob *payload, *words;
+    char key[JOBD_KEY_SIZE], trace[JOBD_TRACE_SIZE];
+};
+
+JOBD_API void jobd_kept_release(struct jobd_kept *kept);
+
 /* The turn is the engine's until over(), or until its waiter is woken. */
 JOBD_API void jobd_enter(struct jobd *jobd, struct jobd_turn *turn);
 /* Ends it early, and so the wait of its waiter, as jobd_cancel_wait() does. */

@@ -185,6 +185,12 @@ void dispatch_soon_locked(struct op *op, struct queue *queue)
     }
 }
 
+void dispatch_noted_locked(struct op *op, const struct dispatch_set *set)
+{
+    for (unsigned i = 0; i < set->len; i++)
+        dispatch_locked(op, set->queues[i]);
+}
+
 enum jobd_result dispatch_take_locked(struct op *op, struct queue *queue, struct jobd_waiter *taker)
 {
     if (queue_ready(queue) == 0)

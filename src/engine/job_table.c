@@ -228,8 +228,14 @@ void jobs_erase(struct jobs *jobs, struct job *job, struct op *op)
 
 void jobs_drop(struct jobs *jobs, struct job *job, struct op *op)
 {
-    verify(job->state == STATE_NEW);
-    jobs_erase(jobs, job, op);
+    verify(job->state == STATE_NEW || job->commit_pending);
+    if (op->jobd->share == NULL || job->state == STATE_NEW) {
+        jobs_erase(jobs, job, op);
+        return;
+    }
+    jobs->memory_living -= jobs_weight(job);
+    take_out(jobs, job);
+    TAILQ_INSERT_TAIL(&jobs->forgotten, job, link);
 }
 
 /* Did it end before the other? Who ended before this process is below 0, by the wall clock. */

@@ -46,6 +46,13 @@ bool jobd_shared(const struct jobd *jobd)
     return jobd->share != NULL;
 }
 
+void jobd_kept_release(struct jobd_kept *kept)
+{
+    jobd_blob_unref(kept->payload);
+    jobd_blob_unref(kept->words);
+    kept->payload = kept->words = NULL;
+}
+
 /* ---- jobs that are run by other processes */
 
 static struct job *run_by_locked(struct op *op, uint32_t node) REQUIRES(op->jobd->lock)

@@ -6,6 +6,7 @@
 #include "engine/dispatch.h"
 #include "engine/expiry.h"
 #include "engine/lease.h"
+#include "engine/sweep.h"
 #include "engine/transition.h"
 #include "jobd/turns.h"
 #include "engine/waiters.h"
@@ -55,7 +56,7 @@ static void forget_some_locked(struct op *op, int *left) REQUIRES(op->jobd->lock
     const int before = *left;
     while (*left > 0 && jobs_forget_due(jobs, op->now_us, op))
         --*left;
-    if (*left < before && op->jobd->durable)
+    if (*left < before && has_journal(op->jobd))
         op->tell_store |= journal_notify(&op->jobd->journal);
 }
 
@@ -80,6 +81,7 @@ static int64_t tick_locked(struct op *op) REQUIRES(op->jobd->lock)
         }
     }
     dispatch_where_needed_locked(op);
+    sweep_resume_locked(op);
     int64_t next_us = op_next_due_locked(op);
     if (op->jobd->share == NULL)
         op->jobd->ticks_at_us = next_us;

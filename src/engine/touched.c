@@ -93,7 +93,7 @@ void share_touch_locked(struct op *op, const struct job *job, enum row_kind row)
         share->touched_len++;
         share->touched_bytes += weight_of(job);
     }
-    touch->fresh |= row == ROW_ADD || row == ROW_REPLACE;
+    touch->fresh |= row == ROW_ADD || row == ROW_REPLACE || row == ROW_AMEND;
     touch->moved |= row == ROW_MOVE;
     touch->stays = stays && (!was_in || touch->stays);
     if (!was_in || !stays)

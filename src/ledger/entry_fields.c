@@ -90,6 +90,7 @@ const struct field entry_fields[] = {
     MOMENT(54, record.unique_until_us, JOB | ONCE),
     FIELD(55, promised, JOB),
     FIELD(56, stays, JOB),
+    TEXT(57, JOBD_HEADERS),
 };
 
 const size_t entry_fields_len = sizeof entry_fields / sizeof entry_fields[0];

@@ -33,7 +33,8 @@ enum presence { IDLE, WORKING, LEAVING, GONE };
 
 struct worker {
     struct wait_sync sync;
-    struct report report;   /* where queues are shared */
+    struct report report; /* where queues are shared; and what its job has */
+    struct jobd_kept kept;
     struct jobd_pool *pool; /* NULL: it has never had a thread, nothing of it is made */
     const struct crew *crew;
     uint32_t queue;
@@ -225,6 +226,7 @@ static enum jobd_result take(struct worker *worker)
     struct jobd *jobd = worker->pool->jobd;
     enum jobd_result result;
     if (jobd_shared(jobd)) {
+        jobd_kept_release(&worker->kept);
         result = report_and_take(&worker->report);
         bool in_vain = result == JOBD_STORE_FAILED && atomic_load(&worker->pool->stops);
         return in_vain ? JOBD_CLOSED : result;
@@ -248,6 +250,8 @@ static void *worker_main(void *context)
     const struct jobd_runner *runner = &worker->crew->runner;
     this_worker = worker;
     worker->report = (struct report){.jobd = jobd, .sync = &worker->sync, .queue = worker->queue};
+    if (jobd_shared(jobd))
+        worker->sync.waiter.kept = &worker->kept;
     while (worker->report.is_due || !move(worker, LEAVING, GONE)) {
         enum jobd_result result = take(worker);
         if (result == JOBD_TIMEOUT) /* sent home: perhaps not this one */
@@ -271,6 +275,7 @@ static void *worker_main(void *context)
             jobd_finish(jobd, task, &outcome, clock_now_us());
     }
     report_forget(&worker->report);
+    jobd_kept_release(&worker->kept);
     (void)move(worker, WORKING, GONE); /* there are no jobs any more */
     (void)move(worker, LEAVING, GONE);
     return NULL;

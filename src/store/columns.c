@@ -45,6 +45,7 @@ static const struct column job_columns[] = {
     {"expiry_at", FIELD(expiry_at_us)},
     {"keep", FIELD(keep_us)},
     {"unique_until", FIELD(unique_until_us)},
+    {"headers", TEXT(JOBD_HEADERS)},
 };
 
 static const struct column progress_columns[] = {

@@ -65,6 +65,7 @@ static const char *const migrations[] = {
      "ALTER TABLE job ADD COLUMN expiry_at INTEGER NOT NULL DEFAULT 0;"
      "ALTER TABLE job ADD COLUMN keep INTEGER NOT NULL DEFAULT 0;"
      "ALTER TABLE job ADD COLUMN unique_until INTEGER NOT NULL DEFAULT 0;"
+     "ALTER TABLE job ADD COLUMN headers TEXT NOT NULL DEFAULT '';"
      "ALTER TABLE progress ADD COLUMN errors BLOB;"
      "ALTER TABLE progress ADD COLUMN errors_at INTEGER NOT NULL DEFAULT 0"),
 };

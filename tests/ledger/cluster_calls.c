@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What is asked for: every verb, with arguments by chance. */
+#include "jobd/change.h"
 #include "ledger/cluster_inside.h"
 
 #include <inttypes.h>
@@ -175,7 +176,7 @@ static void some_terms(struct cluster *cluster, struct jobd_terms *terms)
     if (below(cluster, 2) == 0)
         terms->texts[JOBD_GROUP] = "somebody";
     if (below(cluster, 2) == 0)
-        terms->texts[JOBD_TAGS] = "one\nother\n";
+        terms->texts[JOBD_HEADERS] = "One: other\n", terms->texts[JOBD_TAGS] = "one\nother\n";
 }
 
 static void call_put(struct member *member)
@@ -299,14 +300,50 @@ static uint64_t some_id(struct member *member)
     return next > back ? next - back : 1;
 }
 
+static void call_amend(struct member *member)
+{
+    struct cluster *cluster = member->cluster;
+    int64_t now_us = cluster->now_us;
+    struct jobd_amendment amendment = {.start = below(cluster, 2) == 0,
+                                       .delay_us = below(cluster, 3) * 700,
+                                       .to_priority = below(cluster, 2) == 0,
+                                       .priority = (uint8_t)below(cluster, JOBD_PRIORITIES)};
+    if (below(cluster, 3) == 0)
+        amendment.expires_us = now_us + 1 + below(cluster, 5000);
+    (void)!jobd_amend(member->jobd, some_id(member), &amendment, NULL, now_us);
+}
+
+static void call_many(struct member *member)
+{
+    struct cluster *cluster = member->cluster;
+    const struct jobd_filter filter = {
+        .queue = below(cluster, 2) == 0 ? JOBD_NO_QUEUE : below(cluster, QUEUES),
+        .state =
+            below(cluster, 2) == 0 ? JOBD_STATES : (enum jobd_state)below(cluster, JOBD_STATES)};
+    enum jobd_bulk what = below(cluster, 3) > 0    ? JOBD_RETRY_ALL
+                          : below(cluster, 2) == 0 ? JOBD_DROP_ALL
+                                                   : JOBD_STOP_ALL;
+    (void)!jobd_change_all(member->jobd, what, &filter, NULL, cluster->now_us);
+}
+
 static void call_job(struct member *member)
 {
     struct jobd_receipt receipt;
     int64_t now_us = member->cluster->now_us;
-    if (below(member->cluster, 2) == 0)
+    switch (below(member->cluster, 4)) {
+    case 0:
         (void)jobd_cancel(member->jobd, some_id(member), NULL, now_us);
-    else
+        break;
+    case 1:
         (void)!jobd_retry(member->jobd, some_id(member), NULL, now_us, &receipt);
+        break;
+    case 2:
+        (void)jobd_forget(member->jobd, some_id(member), NULL, now_us);
+        break;
+    default:
+        call_amend(member);
+        break;
+    }
 }
 
 static void call_queue(struct member *member)
@@ -314,7 +351,9 @@ static void call_queue(struct member *member)
     struct cluster *cluster = member->cluster;
     const struct jobd_route route = {.from = below(cluster, QUEUES), .to = below(cluster, QUEUES)};
     uint32_t swept;
-    if (below(cluster, 4) == 0)
+    if (below(cluster, 6) == 0)
+        call_many(member);
+    else if (below(cluster, 4) == 0)
         (void)jobd_purge(member->jobd, route.from, NULL, cluster->now_us, &swept);
     else if (below(cluster, 2) == 0)
         (void)!jobd_move(member->jobd, &route, NULL, cluster->now_us, &swept);

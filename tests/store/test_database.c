@@ -401,6 +401,7 @@ static void test_an_older_schema_is_migrated(void **state)
                 "ALTER TABLE job DROP COLUMN at; ALTER TABLE job DROP COLUMN expiry;"
                 "ALTER TABLE job DROP COLUMN expiry_at; ALTER TABLE job DROP COLUMN keep;"
                 "ALTER TABLE job DROP COLUMN unique_until;"
+                "ALTER TABLE job DROP COLUMN headers;"
                 "ALTER TABLE progress DROP COLUMN errors;"
                 "ALTER TABLE progress DROP COLUMN errors_at;"
                 "PRAGMA user_version = 1");
