@@ -16,7 +16,7 @@
         uint64_t: FIELD_U64,                                                                       \
         bool: FIELD_BOOL,                                                                          \
         const char *: FIELD_TEXT,                                                                  \
-        const struct jobd_blob *: FIELD_BLOB,                                                      \
+        const struct jobd_blob *: FIELD_BLOB, struct jobd_blob *: FIELD_BLOB,                                                      \
         struct jobd_histogram: FIELD_HISTOGRAM)
 #define FIELD(number, field, items)                                                                \
     {                                                                                              \
@@ -91,6 +91,9 @@ const struct field entry_fields[] = {
     FIELD(55, promised, JOB),
     FIELD(56, stays, JOB),
     TEXT(57, JOBD_HEADERS),
+    TEXT(58, JOBD_SCHEDULE),
+    FIELD(59, record.worker, JOB),
+    FIELD(60, record.progress, JOB),
 };
 
 const size_t entry_fields_len = sizeof entry_fields / sizeof entry_fields[0];
