@@ -12,7 +12,8 @@ struct job_extra *extra_new(const struct jobd_put *put, struct job_extra *next)
     struct job_extra *extra = calloc(1, sizeof *extra + key_size);
     if (extra == NULL)
         return NULL;
-    if (next != NULL && next->words != NULL) {
+    /* The jobs of a batch have one put, unless each has its own. */
+    if (put->batch_len > 0 && next != NULL && next->words != NULL) {
         extra->words = jobd_blob_ref(next->words);
     } else if (put->terms != NULL && !words_new(put->terms->texts, &extra->words)) {
         free(extra);
