@@ -89,6 +89,7 @@ struct jobd_config {
     void (*on_failure)(void *context);
     void *failure_context;
     bool failed_attempts;
+    const struct jobd_schedule_config *schedules; /* of jobd/schedule.h; NULL: there are none */
     /* Not NULL: other processes have the same queues. There is no journal then. */
     const struct jobd_turns *turns;
 };
@@ -169,6 +170,7 @@ struct jobd_info {
     size_t payload_bytes, output_bytes;
     bool output_truncated;
     bool has_error, has_errors, has_words;
+    bool has_worker, has_progress;
     bool exited; /* exit_code counts */
     int exit_code;
     char trace[JOBD_TRACE_SIZE]; /* "": none */
@@ -176,9 +178,10 @@ struct jobd_info {
 
 /* What is said of a job in words, and kept with it. */
 enum jobd_text {
-    JOBD_GROUP,   /* whose it is: for limits and turns */
-    JOBD_TAGS,    /* to be found by: each ends with a line feed */
-    JOBD_HEADERS, /* for its runner: `Name: value`, each ends with a line feed */
+    JOBD_GROUP,    /* whose it is: for limits and turns */
+    JOBD_TAGS,     /* to be found by: each ends with a line feed */
+    JOBD_HEADERS,  /* for its runner: `Name: value`, each ends with a line feed */
+    JOBD_SCHEDULE, /* the one that it came of */
     JOBD_TEXTS
 };
 
@@ -284,6 +287,9 @@ struct jobd_waiter {
     int64_t lease_us;
     char token[JOBD_TOKEN_SIZE];
     bool at_once; /* jobd_take(): what there is, or JOBD_TIMEOUT */
+    /* jobd_take(): who asks, a short text; borrowed while it waits. Without room for it in
+     * memory_bytes the job is given without. NULL: it does not say. */
+    struct jobd_blob *worker;
     /* jobd_take() of who has no lease: where what `task` points to is copied to, as the job may be
      * gone before its end, where queues are shared. NULL: it points to what the job has. */
     struct jobd_kept *kept;
@@ -394,7 +400,14 @@ JOBD_API void jobd_pause(struct jobd *jobd, uint32_t queue, bool paused, int64_t
 /* JOBD_OK or JOBD_NO_JOB. */
 JOBD_API enum jobd_result jobd_get(struct jobd *jobd, uint64_t id, struct jobd_info *info);
 
-enum jobd_part { JOBD_PAYLOAD, JOBD_OUTPUT, JOBD_ERROR, JOBD_WORDS /* see jobd_text() */ };
+enum jobd_part {
+    JOBD_PAYLOAD,
+    JOBD_OUTPUT,
+    JOBD_ERROR,
+    JOBD_WORDS,   /* see jobd_text() */
+    JOBD_WORKER,  /* who took it last, as that one has said */
+    JOBD_PROGRESS /* what the holder of its last lease has said last */
+};
 
 /* JOBD_OK and a reference to these bytes of the job, which is the caller's (NULL when it has none);
  * or JOBD_NO_JOB. Output and error are those of the last attempt that has ended. */
@@ -492,6 +505,7 @@ struct jobd_failure {
     bool final;  /* the job has failed with it */
     bool exited; /* exit_code counts */
     int exit_code;
+    char worker[JOBD_WORKER_SIZE]; /* who had it; "": nobody has said */
     char error[JOBD_FAILURE_SIZE]; /* its first line, bytes as they came, cut; "": none */
 };
 

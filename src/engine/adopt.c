@@ -457,11 +457,11 @@ static void forget_job_locked(struct op *op, struct job *job) REQUIRES(op->jobd-
 /* They may have ended attempts in the turn that is lost: they say so again. */
 static void send_workers_home_locked(struct op *op, struct queue *queue) REQUIRES(op->jobd->lock)
 {
-    struct waiting *waiting = TAILQ_FIRST(&queue->take_waiters), *next;
-    for (; waiting != NULL; waiting = next) {
-        next = TAILQ_NEXT(waiting, link);
-        if (waiter_of(waiting)->lease_us == 0)
-            wait_end_locked(op, waiter_of(waiting), JOBD_STORE_FAILED);
+    struct place *place = TAILQ_FIRST(&queue->take_waiters), *next;
+    for (; place != NULL; place = next) {
+        next = TAILQ_NEXT(place, link);
+        if (waiter_of(place->waiting)->lease_us == 0)
+            wait_end_locked(op, waiter_of(place->waiting), JOBD_STORE_FAILED);
     }
 }
 

@@ -114,10 +114,10 @@ static enum jobd_result can_give_locked(struct op *op, const struct queue *queue
 static struct jobd_waiter *next_taker_locked(struct op *op, struct queue *queue,
                                              const struct job *job) REQUIRES(op->jobd->lock)
 {
-    struct waiting *waiting;
-    TAILQ_FOREACH (waiting, &queue->take_waiters, link)
-        if (can_give_locked(op, queue, job, waiter_of(waiting)) == JOBD_OK)
-            return waiter_of(waiting);
+    struct place *place;
+    TAILQ_FOREACH (place, &queue->take_waiters, link)
+        if (can_give_locked(op, queue, job, waiter_of(place->waiting)) == JOBD_OK)
+            return waiter_of(place->waiting);
     return NULL;
 }
 
@@ -141,13 +141,14 @@ static struct jobd_waiter *next_putter(struct queue *queue)
 
 bool dispatch_is_needed(struct queue *queue)
 {
-    struct waiting *waiting;
+    struct place *place;
     if (next_putter(queue) != NULL)
         return true;
     if (queue_ready(queue) == 0 || queue->paused)
         return false;
-    TAILQ_FOREACH (waiting, &queue->take_waiters, link)
-        if (!breaker_holds(queue) && (waiter_of(waiting)->lease_us > 0 || worker_is_free(queue)))
+    TAILQ_FOREACH (place, &queue->take_waiters, link)
+        if (!breaker_holds(queue) &&
+            (waiter_of(place->waiting)->lease_us > 0 || worker_is_free(queue)))
             return true;
     return false;
 }

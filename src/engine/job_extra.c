@@ -42,10 +42,34 @@ struct job_extra *extra_for(const struct jobd_outcome *outcome)
     return leaves ? extra_new(&nothing, NULL) : NULL;
 }
 
+struct job_extra *extra_for_said(void)
+{
+    static const struct jobd_put nothing;
+    struct job_extra *extra = extra_new(&nothing, NULL);
+    if (extra == NULL)
+        return NULL;
+    extra->said = calloc(1, sizeof *extra->said);
+    if (extra->said != NULL)
+        return extra;
+    extra_free(extra);
+    return NULL;
+}
+
+static void said_free(struct said *said)
+{
+    if (said == NULL)
+        return;
+    jobd_blob_unref(said->worker);
+    jobd_blob_unref(said->progress);
+    jobd_blob_unref(said->output);
+    free(said);
+}
+
 void extra_free(struct job_extra *extra)
 {
     while (extra != NULL) {
         struct job_extra *next = extra->next;
+        said_free(extra->said);
         jobd_blob_unref(extra->words);
         free(extra);
         extra = next;

@@ -7,6 +7,7 @@
 #include "engine/dispatch.h"
 #include "engine/expiry.h"
 #include "engine/replace.h"
+#include "engine/schedule_table.h"
 #include "engine/sweep.h"
 #include "engine/waiters.h"
 
@@ -30,16 +31,18 @@ size_t journal_gather(struct jobd *jobd, size_t rows_max, size_t bytes_max)
     struct op op;
     struct change *change;
     size_t bytes = 0;
+    bool joined = false;
     op_begin(&op, jobd, NULL, 0);
     struct journal *journal = &jobd->journal;
     verify(TAILQ_EMPTY(&journal->gathered) && TAILQ_EMPTY(&jobd->jobs.forgotten_gathered));
     size_t rows = gather_forgotten_locked(&op, rows_max);
-    while (rows < rows_max && bytes < bytes_max &&
+    while (((rows < rows_max && bytes < bytes_max) || joined) &&
            (change = TAILQ_FIRST(&journal->waiting)) != NULL) {
         TAILQ_REMOVE(&journal->waiting, change, link);
         TAILQ_INSERT_TAIL(&journal->gathered, change, link);
         rows += change->rows > 0 ? change->rows : 1;
         bytes += change->bytes;
+        joined = change->joined;
     }
     if (rows == 0)
         journal->notified = false;
@@ -58,12 +61,29 @@ bool journal_empty(struct jobd *jobd)
 
 /* ---- what is written */
 
+/* They may change while they are written: so the record has references, for release(). */
+static void describe_said(const struct said *said, struct job_record *record)
+{
+    if (said->worker != NULL)
+        record->worker = jobd_blob_ref(said->worker);
+    if (said->progress != NULL)
+        record->progress = jobd_blob_ref(said->progress);
+}
+
+static void release(const struct job_record *record)
+{
+    jobd_blob_unref(record->worker);
+    jobd_blob_unref(record->progress);
+}
+
 /* The job as it stands; `written`: but for replacements on their way. */
 static void describe(const struct jobd *jobd, const struct job *job, bool written,
                      struct job_record *record)
 {
     const struct job_content content = written ? replace_written(job) : job_content(job);
     describe_job(jobd->queues[job->queue].name, job, &content, record);
+    if (content.extra != NULL && content.extra->said != NULL)
+        describe_said(content.extra->said, record);
 }
 
 /* Before its first row; it may be the second time that it is written. */
@@ -101,6 +121,21 @@ static bool each_forgotten(struct jobd *jobd, journal_row *each, void *context)
     return good;
 }
 
+/* What a schedule will be by this change; it stands in the change, which nobody touches meanwhile
+ * but to undo all that is gathered. */
+static bool each_step(struct jobd *jobd, const struct change *change, journal_row *each,
+                      void *context)
+{
+    struct schedule_record schedule;
+    const struct job_record record = {.schedule = &schedule};
+    mutex_lock(&jobd->lock);
+    const struct schedule_step *step = change->step;
+    if (step != NULL)
+        schedule_record(step->schedule->name, &step->to, &schedule);
+    mutex_unlock(&jobd->lock);
+    return step == NULL || each(context, step->row, &record);
+}
+
 static bool each_row(struct jobd *jobd, struct change *change, journal_row *each, void *context)
 {
     struct op op;
@@ -111,9 +146,12 @@ static bool each_row(struct jobd *jobd, struct change *change, journal_row *each
         op_begin(&op, jobd, NULL, 0);
         more = next_row_locked(&op, change, &record);
         op_end(&op);
-        good = !more || each(context, change->kind->row, &record);
+        if (more) {
+            good = each(context, change->kind->row, &record);
+            release(&record);
+        }
     }
-    return good;
+    return good && each_step(jobd, change, each, context);
 }
 
 bool journal_each(struct jobd *jobd, journal_row *each, void *context)
@@ -138,7 +176,9 @@ bool journal_record(struct jobd *jobd, uint64_t id, journal_row *each, void *con
     /* What the record points to stays: only this thread's journal_written() lets it go. */
     if (job == NULL)
         return each(context, ROW_REMOVE, &record);
-    return each(context, ROW_ADD, &record) && each(context, ROW_SET, &record);
+    bool good = each(context, ROW_ADD, &record) && each(context, ROW_SET, &record);
+    release(&record);
+    return good;
 }
 
 /* ---- what becomes of it: written, it is applied and told of; failed, undone. All of it some steps
@@ -190,6 +230,7 @@ static void conclude_locked(struct op *op, struct change_list *list, struct chan
     --*left;
     tell_locked(op, change, written);
     extra_free(change->extra);
+    schedule_step_end(op, change->step);
     journal_remove(&op->jobd->journal, list, change);
     if (op->stops_len == OP_STOPS) /* the next may be one more */
         *left = 0;
