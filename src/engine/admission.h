@@ -24,6 +24,8 @@ struct admission {
     struct schedule_step *step;
 };
 
+/* What is said of its nth job. */
+const struct jobd_put *admission_put(const struct jobd_put *put, uint32_t number);
 /* Of one put. */
 uint32_t admission_jobs(const struct jobd_put *put);
 
@@ -50,10 +52,9 @@ void admission_apply_locked(struct op *op, struct change *change, struct job *jo
     REQUIRES(op->jobd->lock);
 void admission_undo_locked(struct op *op, struct change *change, struct job *job)
     REQUIRES(op->jobd->lock);
-/* What its jobs need beyond their records, linked: NULL when they need nothing. 0 or -ENOMEM. */
-__attribute__((warn_unused_result)) int admission_extras(const struct jobd *jobd,
-                                                         const struct admission *admission,
-                                                         int64_t now_us, struct job_extra **extra);
+/* One for each job that needs one, in their order. 0 or -ENOMEM. */
+__attribute__((warn_unused_result)) int
+admission_extras(const struct jobd *jobd, struct admission *admission, int64_t now_us);
 /* For one who waits for room, now that there is: what it is woken with, or JOBD_PENDING. */
 enum jobd_result admission_waiting_locked(struct op *op, struct jobd_waiter *putter)
     REQUIRES(op->jobd->lock);

@@ -204,7 +204,7 @@ void jobs_forget(struct jobs *jobs, struct job *job, struct op *op)
 
 void jobs_drop(struct jobs *jobs, struct job *job, struct op *op)
 {
-    verify(job->state == STATE_NEW);
+    verify(job->state == STATE_NEW || job->commit_pending);
     jobs->memory_living -= jobs_weight(job);
     take_out(jobs, job, op);
     jobs_release_record(jobs, job);

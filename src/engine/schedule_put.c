@@ -25,9 +25,9 @@ enum jobd_result schedule_put_make_locked(struct op *op, const struct schedule *
                                  .key = put->key,
                                  .terms = &put->terms,
                                  .payload = asked.payload};
-    return admission_extras(op->jobd, &admission, op->now_us, &put->extra) == 0
-               ? JOBD_OK
-               : JOBD_OUT_OF_MEMORY;
+    int error = admission_extras(op->jobd, &admission, op->now_us);
+    put->extra = admission.extra;
+    return error == 0 ? JOBD_OK : JOBD_OUT_OF_MEMORY;
 }
 
 enum jobd_result schedule_put_locked(struct op *op, struct schedule_put *put,

@@ -23,7 +23,9 @@ void body_drop(struct exchange *exchange)
             jobd_blob_unref(request->batch[i]);
     }
     free(request->batch);
+    free(request->batch_jobs);
     request->batch = NULL;
+    request->batch_jobs = NULL;
     request->body = NULL;
     request->body_offered = false;
     exchange->body_used = 0;
