@@ -132,6 +132,7 @@ struct jobd_task {
     size_t payload_bytes;      /* known also while a lease waits to be written down */
     const char *key;           /* the client's Idempotency-Key, "" without */
     const char *trace;         /* its traceparent, "" without */
+    struct jobd_blob *words;   /* as of JOBD_WORDS; NULL: none */
 };
 
 /* How an attempt ended. */
@@ -165,6 +166,7 @@ struct jobd_info {
     size_t payload_bytes, output_bytes;
     bool output_truncated;
     bool has_error, has_errors, has_words;
+    bool has_worker, has_progress;
     bool exited; /* exit_code counts */
     int exit_code;
     char trace[JOBD_TRACE_SIZE]; /* "": none */
@@ -174,6 +176,7 @@ struct jobd_info {
 enum jobd_text {
     JOBD_GROUP,    /* whose it is: for limits and turns */
     JOBD_TAGS,     /* to be found by: each ends with a line feed */
+    JOBD_HEADERS,  /* for its runner: `Name: value`, each ends with a line feed */
     JOBD_SCHEDULE, /* the one that it came of */
     JOBD_TEXTS
 };
@@ -280,6 +283,9 @@ struct jobd_waiter {
     int64_t lease_us;
     char token[JOBD_TOKEN_SIZE];
     bool at_once; /* jobd_take(): what there is, or JOBD_TIMEOUT */
+    /* jobd_take(): who asks, a short text; borrowed while it waits. Without room for it in
+     * memory_bytes the job is given without. NULL: it does not say. */
+    struct jobd_blob *worker;
     /* jobd_put(), jobd_put_wait(): above 0 it waits for the end of its job too, for at most this
      * long from when that is in; see there. */
     int64_t end_us;
@@ -387,7 +393,14 @@ JOBD_API void jobd_pause(struct jobd *jobd, uint32_t queue, bool paused, int64_t
 /* JOBD_OK or JOBD_NO_JOB. */
 JOBD_API enum jobd_result jobd_get(struct jobd *jobd, uint64_t id, struct jobd_info *info);
 
-enum jobd_part { JOBD_PAYLOAD, JOBD_OUTPUT, JOBD_ERROR, JOBD_WORDS /* see jobd_text() */ };
+enum jobd_part {
+    JOBD_PAYLOAD,
+    JOBD_OUTPUT,
+    JOBD_ERROR,
+    JOBD_WORDS,   /* see jobd_text() */
+    JOBD_WORKER,  /* who took it last, as that one has said */
+    JOBD_PROGRESS /* what the holder of its last lease has said last */
+};
 
 /* JOBD_OK and a reference to these bytes of the job, which is the caller's (NULL when it has none);
  * or JOBD_NO_JOB. Output and error are those of the last attempt that has ended. */
@@ -484,6 +497,7 @@ struct jobd_failure {
     bool final;  /* the job has failed with it */
     bool exited; /* exit_code counts */
     int exit_code;
+    char worker[JOBD_WORKER_SIZE]; /* who had it; "": nobody has said */
     char error[JOBD_FAILURE_SIZE]; /* its first line, bytes as they came, cut; "": none */
 };
 
@@ -514,10 +528,10 @@ JOBD_API size_t jobd_memory(struct jobd *jobd);
 /* The next job of the queue, for this waiter to run: JOBD_OK and waiter->task; or JOBD_PENDING, and
  * it is woken with the task (JOBD_OK), JOBD_TIMEOUT or JOBD_CLOSED. Takers are served in the order
  * they came, one job to one taker. The waiter must stay until jobd_finish(); not so for a
- * lease: its task's payload is a reference, the caller's, key and trace are "", but it has
- * waiter->info, and there may be JOBD_TOO_MANY_LEASES, or, with at_once, JOBD_OUT_OF_MEMORY: its
- * account has no room for the job that would be it.
- * With a journal a lease is given when it is written down (JOBD_PENDING, also with at_once). */
+ * lease: its task's payload is a reference, the caller's, key and trace are "", words NULL, but it
+ * has waiter->info, and there may be JOBD_TOO_MANY_LEASES, or, with at_once, JOBD_OUT_OF_MEMORY:
+ * its account has no room for the job that would be it. With a journal a lease is given when it is
+ * written down (JOBD_PENDING, also with at_once). */
 JOBD_API JOBD_MUST_READ enum jobd_result jobd_take(struct jobd *jobd, uint32_t queue,
                                                    struct jobd_waiter *waiter, int64_t now_us);
 

@@ -26,6 +26,7 @@ extern "C" {
 #define JOBD_ERROR_MAX        512  /* bytes of each of them */
 #define JOBD_ID_MAX           ((UINT64_C(1) << 53) - 1) /* exact in JSON for every language */
 #define JOBD_FIRST_ID_MAX     (UINT64_C(3) << 51)       /* then there are enough for ever */
+#define JOBD_WORKER_SIZE      65  /* of a name that is shown, with its NUL; longer ones are cut */
 #define JOBD_FAILURE_SIZE     160 /* the first line of an error, with its NUL */
 #define JOBD_NEVER            INT64_MAX
 #define JOBD_NO_QUEUE         UINT32_MAX

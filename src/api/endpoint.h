@@ -44,8 +44,10 @@ enum about {
     ABOUT_ALL,
     ABOUT_ANY, /* what the token is good for */
     ABOUT_QUEUE,
+    ABOUT_QUEUES, /* those of `queue`, where that is given */
     ABOUT_JOB,
     ABOUT_LEASE,
+    ABOUT_TALK, /* the same, but it ends no attempt */
     ABOUT_FILTER
 };
 

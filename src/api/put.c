@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "api/endpoint.h"
+#include "api/pass_headers.h"
 #include "api/put_batch.h"
 #include "api/put_options.h"
 #include "api/respond.h"
@@ -44,6 +45,7 @@ static enum step parse_put(struct call *call)
         return respond_error(call, 400,
                              "Idempotency-Key must be 1 to 255 visible ASCII characters");
     if (put_options_read(call, put, &state->terms) == STEP_REPLY ||
+        pass_headers_read(call, put->queue) == STEP_REPLY ||
         put_batch_read(call, put, &state->terms, key[0] != '\0') == STEP_REPLY)
         return STEP_REPLY;
     if (state->terms.unique != JOBD_WHILE_KNOWN && key[0] == '\0')

@@ -51,6 +51,7 @@ void put_options_words(const struct request *request, struct jobd_put *put,
     request_parameters(request, add_tag, &tags);
     words->tags[tags.used] = '\0';
     terms->texts[JOBD_TAGS] = words->tags;
+    terms->texts[JOBD_HEADERS] = request->texts;
     put->terms = terms;
 }
 

@@ -146,6 +146,14 @@ uint32_t path_giving_queue(const struct call *call)
     return queue != JOBD_NO_QUEUE && jobd_queue_gives(jobd, queue) ? queue : JOBD_NO_QUEUE;
 }
 
+const char *next_word(const char *words, char *word, size_t size)
+{
+    size_t length = strcspn(words, ",");
+    bool fits = length < size;
+    snprintf(word, size, "%.*s", fits ? (int)length : 0, words);
+    return words[length] == ',' ? words + length + 1 : NULL;
+}
+
 uint64_t path_id(const struct call *call)
 {
     const char *subject = call->request->subject;

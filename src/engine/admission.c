@@ -300,9 +300,11 @@ static enum jobd_result let_in_locked(struct op *op, struct admission *admission
         op->jobd->queues[job->queue].put_pending++;
         change_add_job(&change, job);
     }
+    if (change.rows == 0 && change.kind->begin == NULL)
+        return JOBD_OK;
     if (change.kind->begin != NULL)
         change.kind->begin(op, &change);
-    return change.rows > 0 ? change_submit_locked(op, &change) : JOBD_OK;
+    return change_submit_locked(op, &change);
 }
 
 static size_t weight_of(const struct admission *admission)

@@ -52,7 +52,8 @@ void admission_apply_locked(struct op *op, struct change *change, struct job *jo
     REQUIRES(op->jobd->lock);
 void admission_undo_locked(struct op *op, struct change *change, struct job *job)
     REQUIRES(op->jobd->lock);
-/* One for each job that needs one, in their order. 0 or -ENOMEM. */
+/* Makes what its jobs need beyond their records, `extra`, linked: NULL when they need nothing. 0 or
+ * -ENOMEM. */
 __attribute__((warn_unused_result)) int
 admission_extras(const struct jobd *jobd, struct admission *admission, int64_t now_us);
 /* For one who waits for room, now that there is: what it is woken with, or JOBD_PENDING. */

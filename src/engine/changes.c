@@ -30,6 +30,7 @@ void change_init(struct change *change, const struct op *op, const struct change
     *change = (struct change){.kind = kind,
                               .undo_on_failure = true,
                               .result = JOBD_OK,
+                              .joined = op->grouped,
                               .waiter = op->waiter,
                               .at_us = op->now_us,
                               .rows = job != NULL,

@@ -64,6 +64,7 @@ struct change {
     /* When it fails it is undone: whoever asked is told, and may ask again. Else it is tried again
      * until it is written. */
     bool undo_on_failure;
+    bool joined;                /* it is written together with the one behind it */
     enum jobd_result result;    /* what the waiter is told when it is written; JOBD_OK */
     struct jobd_waiter *waiter; /* NULL: nobody, or nobody any more */
     int64_t at_us;              /* when it was asked for */

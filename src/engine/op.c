@@ -9,6 +9,7 @@ void op_begin(struct op *op, struct jobd *jobd, struct jobd_waiter *waiter, int6
     op->jobd = jobd;
     op->now_us = now_us;
     op->waiter = waiter;
+    op->grouped = false;
     op->tell_store = op->forgot_early = op->tell_failure = op->tell_schedules = false;
     op->garbage = NULL;
     op->stops_len = 0;

@@ -25,9 +25,10 @@ enum jobd_result schedule_put_make_locked(struct op *op, const struct schedule *
                                  .key = put->key,
                                  .terms = &put->terms,
                                  .payload = asked.payload};
-    int error = admission_extras(op->jobd, &admission, op->now_us);
+    if (admission_extras(op->jobd, &admission, op->now_us) != 0)
+        return JOBD_OUT_OF_MEMORY;
     put->extra = admission.extra;
-    return error == 0 ? JOBD_OK : JOBD_OUT_OF_MEMORY;
+    return JOBD_OK;
 }
 
 enum jobd_result schedule_put_locked(struct op *op, struct schedule_put *put,

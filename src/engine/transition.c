@@ -24,6 +24,7 @@
 
 #include "engine/breaker.h"
 #include "engine/job_info.h"
+#include "engine/said.h"
 #include "engine/waiters.h"
 
 #define TO(state) (1U << (state))
@@ -60,6 +61,7 @@ static void move_locked(struct op *op, struct job *job, enum jobd_state to) REQU
     else
         queue->in_state[to]++;
     job->state = (uint8_t)to;
+    said_tell_locked(op, job);
     check_room(queue);
 }
 
@@ -144,6 +146,7 @@ void transition_retry_locked(struct op *op, struct job *job, int64_t at_us)
     if (job->extra != NULL) {
         (void)jobs_set(jobs, &job->extra->output, NULL, op);
         (void)jobs_set(jobs, &job->extra->error, NULL, op);
+        said_forget_locked(op, job);
     }
     job->attempt = 0;
     job->exit_code = 0;
@@ -190,6 +193,7 @@ static struct jobd_task task_of(const struct queue *queue, const struct job *job
         .payload_bytes = job->payload != NULL ? job->payload->size : 0,
         .key = extra != NULL ? extra->key : "",
         .trace = extra != NULL ? extra->trace : "",
+        .words = extra != NULL ? extra->words : NULL,
     };
 }
 
@@ -197,7 +201,7 @@ static void lease_locked(struct op *op, struct job *job, struct jobd_waiter *tak
     REQUIRES(op->jobd->lock)
 {
     /* The job may be forgotten at any moment; its payload comes with the answer. */
-    taker->task.payload = NULL;
+    taker->task.payload = taker->task.words = NULL;
     taker->task.key = taker->task.trace = "";
     job->lease =
         lease_grant(&op->jobd->leases, job, taker->token, later_us(op->now_us, taker->lease_us));
@@ -212,6 +216,7 @@ void transition_start_locked(struct op *op, struct job *job, struct jobd_waiter 
     jobs_unwatch(&op->jobd->jobs, job);
     job->started_us = op->now_us;
     job->attempt++;
+    said_begin_locked(op, job, taker->worker, &waiting_of(taker)->extra);
     taker->task = task_of(queue, job);
     job->leased = taker->lease_us > 0;
     if (job->leased) {

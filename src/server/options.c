@@ -102,6 +102,8 @@ static const struct option_spec table[] = {
              "between half of that and all of it, but no less than the first."},
     {"expires", .type = &type_duration, QUEUE(expires_us), .flags = OPTION_LIVE | OPTION_KEY,
      .min = 1000, .max = 365 * DAY, .help = "cancel a job of which no attempt has begun in time"},
+    {"pass-headers", .type = &type_names, QUEUE(pass_headers), .flags = OPTION_LIVE | OPTION_KEY,
+     .help = "fields of a request that go on with its job"},
     {"directory", .type = &type_directory, QUEUE(directory), .flags = OPTION_LIVE | OPTION_KEY,
      .runner = "exec", .help = "where the command runs"},
     {"environment", .type = &type_variables, QUEUE(environment), .flags = OPTION_LIVE | OPTION_KEY,

@@ -47,8 +47,9 @@ struct queue_options {
     struct span backoff;
     struct breaker_terms breaker;
     int64_t expires_us, keep_us;
-    char *post;     /* a URL, or NULL */
-    char **command; /* NULL at the end, or NULL */
+    char **pass_headers; /* names of fields, NULL at the end, or NULL */
+    char *post;          /* a URL, or NULL */
+    char **command;      /* NULL at the end, or NULL */
     int64_t kill_after_us;
     /* Of a command; each may be NULL. */
     char *directory, *user;

@@ -249,6 +249,7 @@ static void change_queue(struct server *server, uint32_t index, struct queue_opt
     queue_terms(fresh, &terms);
     verify(jobd_queue_change(server->jobd, number, &terms, clock_now_us()) == 0);
     options_swap_live(queue, fresh);
+    pass_headers_set(server->pass_headers, number, queue->pass_headers);
     if (differences.live.used > 0)
         log_info("SIGHUP: queue %s: changed: %s", queue->name, differences.live.text);
 }
@@ -305,6 +306,7 @@ static bool add_queue(struct server *server, const struct queue_options *queue,
     } else {
         runner_adopt(*place, fresh);
     }
+    pass_headers_set(server->pass_headers, number, queue->pass_headers);
     log_info("SIGHUP: queue %s: %s", queue->name, result == 0 ? "new" : "takes jobs again");
     return true;
 }
@@ -314,6 +316,7 @@ static void retire_queue(struct server *server, const char *name)
     struct jobd_stats stats;
     const uint32_t number = jobd_queue_named(server->jobd, name);
     jobd_pool_retire(server->pool, number);
+    pass_headers_set(server->pass_headers, number, NULL);
     jobd_stats(server->jobd, number, clock_now_us(), &stats);
     const unsigned long long left = stats.queued + stats.scheduled + stats.running;
     if (left == 0)

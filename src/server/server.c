@@ -143,10 +143,16 @@ static int new_pool(struct server *server)
 
 static int init_api(struct server *server)
 {
+    server->pass_headers = pass_headers_new(server->queues_max);
+    if (server->pass_headers == NULL)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < server->options.queues_len; i++)
+        pass_headers_set(server->pass_headers, i, server->options.queues[i].pass_headers);
     server->api = (struct api){.jobd = server->jobd,
                                .http = server->http,
                                .store = server->store,
                                .auth = server->auth,
+                               .pass_headers = server->pass_headers,
                                .output_max_bytes = (size_t)server->options.output_max_bytes,
                                .memory_max_bytes = (size_t)server->options.memory_bytes,
                                .page = server->options.page == 0,
@@ -314,6 +320,7 @@ static int open_all(struct server *server, struct problem *problem)
 static void close_all(struct server *server)
 {
     http_free(server->http);
+    pass_headers_free(server->pass_headers);
     history_free(server->api.history);
     line_writer_close(server->access_log, ACCESS_LOG_US);
     failure_log_stop(&server->failures);

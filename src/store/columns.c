@@ -36,6 +36,7 @@ static const struct column job_columns[] = {
     {"expiry_at", FIELD(expiry_at_us)},
     {"keep", FIELD(keep_us)},
     {"unique_until", FIELD(unique_until_us)},
+    {"headers", TEXT(JOBD_HEADERS)},
     {"schedule", TEXT(JOBD_SCHEDULE)},
 };
 
@@ -57,6 +58,8 @@ static const struct column progress_columns[] = {
     {"began", FIELD(began_us)}, /* 0: as started */
     {"errors", BLOB(errors), COLUMN_BLOB},
     {"errors_at", FIELD(errors_us)},
+    {"worker", BLOB(worker), COLUMN_BLOB},
+    {"progress", BLOB(progress), COLUMN_BLOB},
 };
 
 static const struct {

@@ -49,6 +49,8 @@ static void keep_progress(struct kept *kept, const struct job_record *record)
     replace(&kept->output, record->output);
     replace(&kept->error, record->error);
     replace(&kept->errors, record->errors);
+    replace(&kept->worker, record->worker);
+    replace(&kept->progress, record->progress);
     own->errors = kept->errors;
     own->errors_us = record->errors_us;
     own->output = kept->output;
@@ -61,6 +63,8 @@ static void forget(struct kept *kept)
     jobd_blob_unref(kept->output);
     jobd_blob_unref(kept->error);
     jobd_blob_unref(kept->errors);
+    jobd_blob_unref(kept->worker);
+    jobd_blob_unref(kept->progress);
     memset(kept, 0, sizeof *kept);
 }
 
@@ -75,6 +79,8 @@ static void remember_for_undo(uint64_t id)
     copy->output = share(copy->output);
     copy->error = share(copy->error);
     copy->errors = share(copy->errors);
+    copy->worker = share(copy->worker);
+    copy->progress = share(copy->progress);
     disk.undo[id] = copy;
 }
 
@@ -125,6 +131,8 @@ static bool write_change(void *context, enum row_kind kind, const struct job_rec
     kept->record.trace = kept->trace;
     kept->record.token = kept->token;
     kept->record.payload = kept->payload;
+    kept->record.worker = kept->worker;
+    kept->record.progress = kept->progress;
     return true;
 }
 
@@ -310,9 +318,23 @@ static void hold_to_account(const struct person *who)
                strcmp(kept->token, who->waiter.token) == 0);
         verify(good || strcmp(kept->token, who->waiter.token) != 0);
         break;
+    case 'g':
+        verify(reports_on_disk(who) == (good ? who->reports_len : 0));
+        break;
     default:
         break;
     }
+}
+
+unsigned reports_on_disk(const struct person *who)
+{
+    unsigned found = 0;
+    for (unsigned i = 0; i < who->reports_len; i++) {
+        const struct kept *kept = &disk.jobs[who->reports[i].id];
+        found += !kept->there || kept->record.state != JOBD_RUNNING ||
+                 strcmp(kept->token, who->reports[i].token) != 0;
+    }
+    return found;
 }
 
 static void wake(struct jobd_waiter *waiter)
