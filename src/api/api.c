@@ -41,6 +41,7 @@ static const char *queue_concerned(const struct call *call, enum about about)
             return NULL;
         return jobd_queue_name(jobd, info.queue);
     case ABOUT_ANY:
+    case ABOUT_TALK:
     case ABOUT_LEASE: /* its token says enough */
         return "*";
     case ABOUT_FILTER:
@@ -123,7 +124,8 @@ static void note_job(struct call *call, const struct endpoint *endpoint)
     struct request *request = call->request;
     if (endpoint->about == ABOUT_JOB)
         request->job = path_id(call);
-    else if (endpoint->about == ABOUT_LEASE && request->wants_job)
+    else if ((endpoint->about == ABOUT_LEASE || endpoint->about == ABOUT_TALK) &&
+             request->wants_job)
         request->job = jobd_lease_job(call->api->jobd, request->subject);
 }
 

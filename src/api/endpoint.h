@@ -47,6 +47,7 @@ enum about {
     ABOUT_QUEUES, /* those of `queue`, where that is given */
     ABOUT_JOB,
     ABOUT_LEASE,
+    ABOUT_TALK, /* the same, but it ends no attempt */
     ABOUT_FILTER
 };
 

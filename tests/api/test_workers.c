@@ -146,6 +146,119 @@ static void a_worker_has_a_name(void **state)
     client_free(client);
 }
 
+/* ---- while it runs */
+
+static void progress_is_the_last_that_was_said(void **state)
+{
+    struct server *server = start("");
+    struct client *client = client_new(server);
+    char *long_text = raw_filled("", 'x', 1025, "");
+    (void)state;
+    uint64_t id = put(client, "/do", "x");
+    char *lease = take(client, "/take", "x");
+    assert_answer(say(client, lease, "/progress", "10 %"), 200, "noted\n");
+    assert_string_equal(json_string(client_job(client, id), "progress"), "10 %");
+    assert_answer(say(client, lease, "/progress", long_text), 413, NULL);
+    assert_answer(say(client, lease, "/progress", "\xff"), 400, NULL);
+    long_text[1024] = '\0';
+    assert_answer(say(client, lease, "/progress", long_text), 200, NULL);
+    assert_string_equal(json_string(client_job(client, id), "progress"), long_text);
+    assert_answer(say(client, lease, "/progress", NULL), 200, NULL);
+    assert_null(cJSON_GetObjectItem(client_job(client, id), "progress"));
+    assert_answer(say(client, lease, "/progress", "all"), 200, NULL);
+    assert_answer(say(client, lease, "/done", "ok"), 200, NULL);
+    assert_string_equal(json_string(client_job(client, id), "progress"), "all");
+    assert_answer(say(client, lease, "/progress", "late"), 409, "the lease has ended\n");
+    lease[strlen(lease) - 1] ^= 1;
+    assert_answer(say(client, lease, "/progress", "?"), 404, "no such lease\n");
+    free(lease);
+    free(long_text);
+    client_free(client);
+}
+
+static void assert_output(struct client *client, uint64_t id, const char *output, bool truncated)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/jobs/%llu/output", (unsigned long long)id);
+    const struct answer *answer = client_get(client, path);
+    assert_answer(answer, 200, output);
+    assert_field(answer, "Jobd-Output-Truncated", truncated ? "true" : "");
+}
+
+static void what_was_appended_is_the_output(void **state)
+{
+    struct server *server = start(", \"output_limit\": 10");
+    struct client *client = client_new(server);
+    (void)state;
+    uint64_t id = put(client, "/do", "x");
+    char *lease = take(client, "/take", "x");
+    const struct answer *answer = say(client, lease, "/output", "one, ");
+    assert_answer(answer, 200, "appended\n");
+    assert_field(answer, "Jobd-Output-Truncated", "");
+    assert_answer(say(client, lease, "/output", NULL), 200, "appended\n");
+    answer = say(client, lease, "/output", "two, three");
+    assert_answer(answer, 200, "appended\n");
+    assert_field(answer, "Jobd-Output-Truncated", "true");
+    assert_answer(say(client, lease, "/done", NULL), 200, "done\n");
+    assert_output(client, id, "one, two, ", true);
+    assert_answer(say(client, lease, "/output", "late"), 409, NULL);
+    free(lease);
+    client_free(client);
+}
+
+static void a_body_of_done_takes_its_place(void **state)
+{
+    struct server *server = start("");
+    struct client *client = client_new(server);
+    (void)state;
+    uint64_t id = put(client, "/do", "x");
+    char *lease = take(client, "/take", "x");
+    assert_answer(say(client, lease, "/output", "some of it"), 200, NULL);
+    assert_answer(say(client, lease, "/done", "all"), 200, "done\n");
+    assert_output(client, id, "all", false);
+    free(lease);
+    id = put(client, "/do?attempts=1", "x");
+    lease = take(client, "/take", "x");
+    assert_answer(say(client, lease, "/output", "so far"), 200, NULL);
+    assert_answer(say(client, lease, "/fail", "no more"), 200, NULL);
+    assert_output(client, id, "so far", false);
+    assert_string_equal(json_string(client_job(client, id), "error"), "no more");
+    free(lease);
+    client_free(client);
+}
+
+/* On disk with the next change of the job. */
+static void it_is_there_after_a_restart(void **state)
+{
+    const char *directory = temporary_directory();
+    const char *const arguments[] = {"-w", "0", "--data", directory, NULL};
+    struct server *server = server_start_with(arguments);
+    struct client *client = client_new(server);
+    (void)state;
+    uint64_t id = put(client, "/do", "x");
+    char *lease = take(client, "/take?worker=box7", "x");
+    assert_answer(say(client, lease, "/progress", "half"), 200, NULL);
+    assert_answer(say(client, lease, "/extend", NULL), 200, NULL);
+    client_free(client);
+    server_signal(server, SIGKILL);
+    (void)server_wait(server);
+    server = server_start_with(arguments);
+    client = client_new(server);
+    assert_string_equal(json_string(client_job(client, id), "worker"), "box7");
+    assert_string_equal(json_string(client_job(client, id), "progress"), "half");
+    assert_answer(say(client, lease, "/output", "the rest"), 200, NULL);
+    assert_answer(say(client, lease, "/done", NULL), 200, NULL);
+    client_free(client);
+    server_signal(server, SIGKILL);
+    (void)server_wait(server);
+    server = server_start_with(arguments);
+    client = client_new(server);
+    assert_output(client, id, "the rest", false);
+    assert_string_equal(json_string(client_job(client, id), "worker"), "box7");
+    free(lease);
+    client_free(client);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -153,6 +266,10 @@ int main(void)
         cmocka_unit_test_teardown(wrong_queues_are_named, server_stop_all),
         cmocka_unit_test_teardown(one_that_waits_for_several_gets_one, server_stop_all),
         cmocka_unit_test_teardown(a_worker_has_a_name, server_stop_all),
+        cmocka_unit_test_teardown(progress_is_the_last_that_was_said, server_stop_all),
+        cmocka_unit_test_teardown(what_was_appended_is_the_output, server_stop_all),
+        cmocka_unit_test_teardown(a_body_of_done_takes_its_place, server_stop_all),
+        cmocka_unit_test_teardown(it_is_there_after_a_restart, server_stop_all),
     };
     return cmocka_run_group_tests_name("workers", tests, NULL, NULL);
 }
