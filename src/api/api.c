@@ -14,14 +14,15 @@
 /* ---- all there is, what is asked for most first */
 
 static const struct endpoint *const tables[] = {
-    put_endpoints,    /* /do, /jobs/{id}/retry */
-    take_endpoints,   /* /take */
-    lease_endpoints,  /* /leases/{token}/... */
-    job_endpoints,    /* /jobs */
-    queue_endpoints,  /* /queues */
-    health_endpoints, /* /healthz, /readyz, /metrics */
-    status_endpoints, /* /status */
-    page_endpoints,   /* / */
+    put_endpoints,        /* /do, /jobs/{id}/retry */
+    take_endpoints,       /* /take */
+    lease_endpoints,      /* /leases/{token}/... */
+    lease_list_endpoints, /* /leases */
+    job_endpoints,        /* /jobs */
+    queue_endpoints,      /* /queues */
+    health_endpoints,     /* /healthz, /readyz, /metrics */
+    status_endpoints,     /* /status */
+    page_endpoints,       /* / */
     NULL,
 };
 

@@ -146,6 +146,75 @@ static void a_worker_has_a_name(void **state)
     client_free(client);
 }
 
+/* ---- who has what */
+
+static const cJSON *leases_of(struct client *client, const char *path, int expected)
+{
+    const cJSON *leases = cJSON_GetObjectItem(client_json(client, path), "leases");
+    assert_int_equal(cJSON_GetArraySize(leases), expected);
+    return cJSON_GetArrayItem(leases, 0);
+}
+
+static void it_is_listed_who_has_what(void **state)
+{
+    struct server *server = start("");
+    struct client *client = client_new(server);
+    (void)state;
+    (void)leases_of(client, "/leases", 0);
+    uint64_t id = put(client, "/do/high", "h");
+    (void)put(client, "/do/low", "l");
+    char *high = take(client, "/take/high?worker=box7", "h");
+    char *low = take(client, "/take?queue=low,high", "l");
+    (void)leases_of(client, "/leases", 2);
+    (void)leases_of(client, "/leases?queue=default", 0);
+    (void)leases_of(client, "/leases?worker=box", 0);
+    (void)leases_of(client, "/leases?worker=box7&queue=low", 0);
+    const cJSON *lease = leases_of(client, "/leases?worker=box7&queue=high", 1);
+    assert_int_equal(json_number(lease, "job"), id);
+    assert_string_equal(json_string(lease, "queue"), "high");
+    assert_string_equal(json_string(lease, "worker"), "box7");
+    assert_int_equal(json_number(lease, "attempt"), 1);
+    assert_int_equal(strlen(json_string(lease, "since")), 24);
+    assert_true(strcmp(json_string(lease, "since"), json_string(lease, "expires_at")) < 0);
+    const struct answer *answer = client_get(client, "/leases");
+    assert_null(strstr(answer->body, high + strlen("/leases/")));
+    assert_null(cJSON_GetObjectItem(leases_of(client, "/leases?queue=low", 1), "worker"));
+    assert_answer(say(client, high, "/done", NULL), 200, NULL);
+    (void)leases_of(client, "/leases", 1);
+    assert_answer(client_get(client, "/leases?queue=nowhere"), 404, "no such queue\n");
+    assert_answer(client_get(client, "/leases?limit=0"), 400, NULL);
+    assert_answer(client_get(client, "/leases?after=x"), 400, NULL);
+    assert_answer(client_get(client, "/leases?worker="), 400, NULL);
+    free(high);
+    free(low);
+    client_free(client);
+}
+
+static void the_list_has_pages(void **state)
+{
+    enum { ALL = 5 };
+    struct server *server = start("");
+    struct client *client = client_new(server);
+    char path[64];
+    double next = 0;
+    unsigned pages = 0, found = 0;
+    (void)state;
+    for (unsigned i = 0; i < ALL; i++)
+        (void)put(client, "/do", "x");
+    assert_int_equal(client_send(client, "POST", "/take?max=5", JSON, NULL)->status, 200);
+    do {
+        snprintf(path, sizeof path, "/leases?limit=2&after=%.0f", next);
+        const cJSON *page = client_json(client, path);
+        found += (unsigned)cJSON_GetArraySize(cJSON_GetObjectItem(page, "leases"));
+        const cJSON *item = cJSON_GetObjectItem(page, "next");
+        next = cJSON_IsNumber(item) ? item->valuedouble : 0;
+        pages++;
+    } while (next != 0);
+    assert_int_equal(found, ALL);
+    assert_int_equal(pages, 3);
+    client_free(client);
+}
+
 /* ---- while it runs */
 
 static void progress_is_the_last_that_was_said(void **state)
@@ -266,6 +335,8 @@ int main(void)
         cmocka_unit_test_teardown(wrong_queues_are_named, server_stop_all),
         cmocka_unit_test_teardown(one_that_waits_for_several_gets_one, server_stop_all),
         cmocka_unit_test_teardown(a_worker_has_a_name, server_stop_all),
+        cmocka_unit_test_teardown(it_is_listed_who_has_what, server_stop_all),
+        cmocka_unit_test_teardown(the_list_has_pages, server_stop_all),
         cmocka_unit_test_teardown(progress_is_the_last_that_was_said, server_stop_all),
         cmocka_unit_test_teardown(what_was_appended_is_the_output, server_stop_all),
         cmocka_unit_test_teardown(a_body_of_done_takes_its_place, server_stop_all),
