@@ -17,6 +17,7 @@ static const struct endpoint *const tables[] = {
     put_endpoints,        /* /do, /jobs/{id}/retry */
     take_endpoints,       /* /take */
     lease_endpoints,      /* /leases/{token}/... */
+    report_endpoints,     /* /leases/done */
     lease_list_endpoints, /* /leases */
     job_endpoints,        /* /jobs */
     queue_endpoints,      /* /queues */

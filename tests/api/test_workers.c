@@ -328,6 +328,155 @@ static void it_is_there_after_a_restart(void **state)
     client_free(client);
 }
 
+/* ---- many reports at once */
+
+static const struct answer *report(struct client *client, const char *body)
+{
+    return client_send(client, "POST", "/leases/done", FIELDS("Content-Type: application/x-ndjson"),
+                       body);
+}
+
+static void lines_are_answered_line_by_line(void **state)
+{
+    struct server *server = start("");
+    struct client *client = client_new(server);
+    uint64_t ids[3];
+    char *leases[3], body[1024], expected[1024];
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        ids[i] = put(client, "/do?attempts=1", "x");
+        leases[i] = take(client, "/take", "x");
+    }
+    snprintf(body, sizeof body,
+             "{\"lease\":\"%s\",\"output\":\"one \\u00fc\"}\n"
+             "{\"lease\":\"/leases/00\",\"output\":\"nobody's\"}\r\n"
+             "\n"
+             "{\"error\":\"no\", \"delay\":\"1s\", \"lease\":\"%s\"}\n"
+             "what is this?\n"
+             "{\"lease\":\"%s\",\"output\":{\"a\":1.50}}",
+             leases[0], leases[1], leases[2]);
+    snprintf(expected, sizeof expected,
+             "{\"lease\":\"%s\",\"status\":200}\n"
+             "{\"lease\":\"/leases/00\",\"status\":404,\"detail\":\"no such lease\"}\n"
+             "{\"lease\":\"%s\",\"status\":200}\n"
+             "{\"lease\":null,\"status\":400,\"detail\":\"it is no JSON object\"}\n"
+             "{\"lease\":\"%s\",\"status\":200}\n",
+             leases[0], leases[1], leases[2]);
+    const struct answer *answer = report(client, body);
+    assert_answer(answer, 200, expected);
+    assert_field(answer, "Content-Type", "application/x-ndjson");
+    assert_output(client, ids[0], "one \xc3\xbc", false);
+    assert_string_equal(json_string(client_job(client, ids[1]), "state"), "failed");
+    assert_string_equal(json_string(client_job(client, ids[1]), "error"), "no");
+    assert_output(client, ids[2], "{\"a\":1.50}", false);
+    for (int i = 0; i < 3; i++)
+        free(leases[i]);
+    client_free(client);
+}
+
+/* As the single calls would have had them. */
+static void each_has_the_status_of_its_own(void **state)
+{
+    struct server *server = start("");
+    struct client *client = client_new(server);
+    char body[1024], expected[1024];
+    (void)state;
+    uint64_t id = put(client, "/do", "x");
+    char *done = take(client, "/take", "x");
+    (void)put(client, "/do", "y");
+    char *released = take(client, "/take", "y");
+    assert_answer(say(client, released, "/release", NULL), 200, NULL);
+    snprintf(body, sizeof body,
+             "[{\"lease\":\"%s\",\"output_base64\":\"AP8=\",\"content_type\":\"a/b\"},"
+             " {\"lease\":\"%s\"}, {\"lease\":\"%s\",\"error\":\"\"}, {\"lease\":\"%s\"}]",
+             done, done, done, released);
+    snprintf(expected, sizeof expected,
+             "[{\"lease\":\"%s\",\"status\":200},"
+             "{\"lease\":\"%s\",\"status\":200,\"repeated\":true},"
+             "{\"lease\":\"%s\",\"status\":409,\"detail\":\"the lease has ended\"},"
+             "{\"lease\":\"%s\",\"status\":409,\"detail\":\"the lease has ended\"}]\n",
+             done, done, done, released);
+    assert_answer(report(client, body), 200, expected);
+    char path[64];
+    snprintf(path, sizeof path, "/jobs/%llu/output", (unsigned long long)id);
+    const struct answer *answer = client_get(client, path);
+    assert_int_equal(answer->size, 2);
+    assert_memory_equal(answer->body, "\0\xff", 2);
+    assert_field(answer, "Content-Type", "a/b");
+    free(done);
+    free(released);
+    client_free(client);
+}
+
+static void what_is_no_report_is_named(void **state)
+{
+    static const struct {
+        const char *body, *detail;
+    } rows[] = {
+        {"{\"output\":\"x\"}", "lease must be"},
+        {"{\"lease\":7}", "lease must be"},
+        {"{\"lease\":\"a\",\"ouput\":\"x\"}", "unknown member"},
+        {"{\"lease\":\"a\",\"lease\":\"b\"}", "twice"},
+        {"{\"lease\":\"a\",\"output\":\"x\",\"error\":\"y\"}", "output and error"},
+        {"{\"lease\":\"a\",\"output\":\"x\",\"output_base64\":\"\"}", "only one"},
+        {"{\"lease\":\"a\",\"output_base64\":\"?\"}", "Base64"},
+        {"{\"lease\":\"a\",\"output\":\"x\",\"content_type\":\"a\\r\\nb: c\"}", "content_type"},
+        {"{\"lease\":\"a\",\"error\":7}", "error must be"},
+        {"{\"lease\":\"a\",\"error\":\"x\",\"delay\":\"8d\"}", "delay must be"},
+        {"{\"lease\":\"a\",\"delay\":\"1s\"}", "delay goes with error"},
+    };
+    struct server *server = start("");
+    struct client *client = client_new(server);
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const struct answer *answer = report(client, rows[i].body);
+        assert_int_equal(answer->status, 200);
+        if (strstr(answer->body, "\"status\":400") == NULL ||
+            strstr(answer->body, rows[i].detail) == NULL)
+            fail_msg("%s: %s", rows[i].body, answer->body);
+    }
+    assert_answer(report(client, NULL), 400, NULL);
+    assert_answer(report(client, "[1, 2"), 400, NULL);
+    assert_answer(report(client, "\xff"), 400, NULL);
+    assert_answer(report(client, "[]"), 200, "[]\n");
+    char *many = raw_filled("[", '0', 0, "");
+    many = realloc(many, 4096);
+    strcpy(many, "[0");
+    for (int i = 0; i < 1000; i++)
+        strcat(many, ",0");
+    strcat(many, "]");
+    assert_answer(report(client, many), 413, "at most 1000 reports at once\n");
+    free(many);
+    client_free(client);
+}
+
+/* As many as one take gives, in one request. */
+static void a_thousand_at_once(void **state)
+{
+    enum { ALL = 1000, LINE = 80 };
+    struct server *server = start("");
+    struct client *client = client_new(server);
+    char *body = calloc(ALL, LINE);
+    size_t used = 0;
+    (void)state;
+    assert_non_null(body);
+    for (int i = 0; i < ALL; i++)
+        used += (size_t)sprintf(body + used, "x\n");
+    assert_answer(client_send(client, "POST", "/do?batch=lines", NULL, body), 202, NULL);
+    const struct answer *answer = client_send(client, "POST", "/take?max=1000", JSON, NULL);
+    cJSON *json = cJSON_Parse(answer->body);
+    const cJSON *job, *jobs = cJSON_GetObjectItem(json, "jobs");
+    assert_int_equal(cJSON_GetArraySize(jobs), ALL);
+    used = 0;
+    cJSON_ArrayForEach(job, jobs) used +=
+        (size_t)sprintf(body + used, "{\"lease\":\"%s\"}\n", json_string(job, "lease"));
+    cJSON_Delete(json);
+    assert_int_equal(report(client, body)->status, 200);
+    client_await_metric(client, "jobd_jobs_done_total{queue=\"default\"}", ALL);
+    free(body);
+    client_free(client);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -341,6 +490,10 @@ int main(void)
         cmocka_unit_test_teardown(what_was_appended_is_the_output, server_stop_all),
         cmocka_unit_test_teardown(a_body_of_done_takes_its_place, server_stop_all),
         cmocka_unit_test_teardown(it_is_there_after_a_restart, server_stop_all),
+        cmocka_unit_test_teardown(lines_are_answered_line_by_line, server_stop_all),
+        cmocka_unit_test_teardown(each_has_the_status_of_its_own, server_stop_all),
+        cmocka_unit_test_teardown(what_is_no_report_is_named, server_stop_all),
+        cmocka_unit_test_teardown(a_thousand_at_once, server_stop_all),
     };
     return cmocka_run_group_tests_name("workers", tests, NULL, NULL);
 }
