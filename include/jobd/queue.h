@@ -88,6 +88,7 @@ struct jobd_config {
     void (*on_failure)(void *context);
     void *failure_context;
     bool failed_attempts;
+    const struct jobd_schedule_config *schedules; /* of jobd/schedule.h; NULL: there are none */
 };
 
 /* Records of jobs that an engine needs whose queues, all together, have so much capacity and so
@@ -131,6 +132,7 @@ struct jobd_task {
     size_t payload_bytes;      /* known also while a lease waits to be written down */
     const char *key;           /* the client's Idempotency-Key, "" without */
     const char *trace;         /* its traceparent, "" without */
+    struct jobd_blob *words;   /* as of JOBD_WORDS; NULL: none */
 };
 
 /* How an attempt ended. */
@@ -172,8 +174,10 @@ struct jobd_info {
 
 /* What is said of a job in words, and kept with it. */
 enum jobd_text {
-    JOBD_GROUP, /* whose it is: for limits and turns */
-    JOBD_TAGS,  /* to be found by: each ends with a line feed */
+    JOBD_GROUP,    /* whose it is: for limits and turns */
+    JOBD_TAGS,     /* to be found by: each ends with a line feed */
+    JOBD_HEADERS,  /* for its runner: `Name: value`, each ends with a line feed */
+    JOBD_SCHEDULE, /* the one that it came of */
     JOBD_TEXTS
 };
 
@@ -256,6 +260,12 @@ struct jobd_receipt {
     int64_t room_in_us;
 };
 
+/* What became of many jobs. */
+struct jobd_tally {
+    uint64_t matched, changed;
+    uint64_t next; /* the oldest that its queue had no room for; 0: none */
+};
+
 /* Somebody who waits. The caller owns it, fills in the first block and leaves it alone while it
  * waits: from JOBD_PENDING until wake() is called or jobd_cancel_wait() has said true. One waiter
  * waits for one thing at a time; zero it before its first use. */
@@ -291,6 +301,7 @@ struct jobd_waiter {
     bool accepted;               /* jobd_put(), jobd_put_wait(): what was offered has been taken */
     struct jobd_receipt receipt; /* jobd_put_wait() */
     uint32_t swept;              /* jobd_purge(), jobd_move(): how many, in the end */
+    struct jobd_tally tally;     /* of the verbs for many in jobd/change.h, in the end */
     struct jobd_task task;       /* jobd_take(): the job */
     struct jobd_info info; /* the job at its end, for who waits for that; or when it was leased */
     struct jobd_blob *output; /* on JOBD_OK, where wanted: a reference, the caller's; or NULL, also
@@ -342,7 +353,7 @@ JOBD_API JOBD_MUST_READ enum jobd_result jobd_put_wait(struct jobd *jobd,
                                                        struct jobd_receipt *receipt);
 
 /* A waiting job is cancelled, and its slot free: JOBD_OK. A running one is told to stop:
- * JOBD_STOPPING. JOBD_FINISHED or JOBD_NO_JOB otherwise. */
+ * JOBD_STOPPING. JOBD_FINISHED, JOBD_CHANGING or JOBD_NO_JOB otherwise. */
 JOBD_API enum jobd_result jobd_cancel(struct jobd *jobd, uint64_t id, struct jobd_waiter *waiter,
                                       int64_t now_us);
 
@@ -517,10 +528,10 @@ JOBD_API size_t jobd_memory(struct jobd *jobd);
 /* The next job of the queue, for this waiter to run: JOBD_OK and waiter->task; or JOBD_PENDING, and
  * it is woken with the task (JOBD_OK), JOBD_TIMEOUT or JOBD_CLOSED. Takers are served in the order
  * they came, one job to one taker. The waiter must stay until jobd_finish(); not so for a
- * lease: its task's payload is a reference, the caller's, key and trace are "", but it has
- * waiter->info, and there may be JOBD_TOO_MANY_LEASES, or, with at_once, JOBD_OUT_OF_MEMORY: its
- * account has no room for the job that would be it.
- * With a journal a lease is given when it is written down (JOBD_PENDING, also with at_once). */
+ * lease: its task's payload is a reference, the caller's, key and trace are "", words NULL, but it
+ * has waiter->info, and there may be JOBD_TOO_MANY_LEASES, or, with at_once, JOBD_OUT_OF_MEMORY:
+ * its account has no room for the job that would be it. With a journal a lease is given when it is
+ * written down (JOBD_PENDING, also with at_once). */
 JOBD_API JOBD_MUST_READ enum jobd_result jobd_take(struct jobd *jobd, uint32_t queue,
                                                    struct jobd_waiter *waiter, int64_t now_us);
 

@@ -20,7 +20,9 @@ static const struct endpoint *const tables[] = {
     report_endpoints,     /* /leases/done */
     lease_list_endpoints, /* /leases */
     job_endpoints,        /* /jobs */
+    change_endpoints,     /* PATCH and DELETE of /jobs, /jobs/retry */
     queue_endpoints,      /* /queues */
+    schedule_endpoints,   /* /schedules */
     health_endpoints,     /* /healthz, /readyz, /metrics */
     status_endpoints,     /* /status */
     page_endpoints,       /* / */

@@ -4,8 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Each with its end. */
-static bool add_tags(cJSON *job, const char *tags)
+bool job_json_tags(cJSON *job, const char *tags)
 {
     cJSON *list = tags[0] != '\0' ? cJSON_AddArrayToObject(job, "tags") : NULL;
     char tag[JOBD_TAG_SIZE];
@@ -25,8 +24,10 @@ static bool add_tags(cJSON *job, const char *tags)
 static bool add_all(cJSON *job, const struct jobd_blob *words)
 {
     const char *group = jobd_text(words, JOBD_GROUP);
+    const char *schedule = jobd_text(words, JOBD_SCHEDULE);
     return (group[0] == '\0' || cJSON_AddStringToObject(job, "key", group) != NULL) &&
-           add_tags(job, jobd_text(words, JOBD_TAGS));
+           job_json_tags(job, jobd_text(words, JOBD_TAGS)) &&
+           (schedule[0] == '\0' || cJSON_AddStringToObject(job, "schedule", schedule) != NULL);
 }
 
 /* One of the job's texts. */

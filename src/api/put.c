@@ -6,9 +6,11 @@
 #include <string.h>
 
 #include "api/endpoint.h"
+#include "api/pass_headers.h"
 #include "api/put_batch.h"
 #include "api/put_options.h"
 #include "api/respond.h"
+#include "jobd/schedule.h"
 
 enum { RETRY_AFTER_MAX_S = 24 * 60 * 60 };
 
@@ -43,6 +45,7 @@ static enum step parse_put(struct call *call)
         return respond_error(call, 400,
                              "Idempotency-Key must be 1 to 255 visible ASCII characters");
     if (put_options_read(call, put, &state->terms) == STEP_REPLY ||
+        pass_headers_read(call, put->queue) == STEP_REPLY ||
         put_batch_read(call, put, &state->terms, key[0] != '\0') == STEP_REPLY)
         return STEP_REPLY;
     if (state->terms.unique != JOBD_WHILE_KNOWN && key[0] == '\0')
@@ -62,6 +65,21 @@ static enum step parse_retry(struct call *call)
         return respond_result(call, JOBD_NO_JOB);
     state_of(call)->put.queue = info.queue;
     return STEP_START;
+}
+
+/* A schedule's job, beside its plan. */
+static enum step parse_run(struct call *call)
+{
+    const struct jobd *jobd = call->api->jobd;
+    struct jobd_schedule_info info;
+    if (jobd_schedule_get(call->api->jobd, call->request->subject, &info) != JOBD_OK)
+        return respond_result(call, JOBD_NO_SCHEDULE);
+    uint32_t queue = jobd_queue_named(jobd, info.schedule.queue);
+    state_of(call)->put.queue = queue;
+    jobd_schedule_info_release(&info);
+    return queue != JOBD_NO_QUEUE && jobd_queue_declared(jobd, queue)
+               ? STEP_START
+               : respond_error(call, 409, "the schedule's queue is not declared any more");
 }
 
 /* ---- starting: it may wait for room, for the disk, and then for the job's end */
@@ -101,6 +119,15 @@ static enum jobd_result start_retry(struct call *call)
     struct jobd_receipt receipt;
     enum jobd_result result = jobd_retry(call->api->jobd, path_id(call), &call->request->waiter,
                                          clock_now_us(), &receipt);
+    keep_receipt(call, result, &receipt);
+    return result;
+}
+
+static enum jobd_result start_run(struct call *call)
+{
+    struct jobd_receipt receipt;
+    enum jobd_result result = jobd_schedule_run(call->api->jobd, call->request->subject,
+                                                &call->request->waiter, clock_now_us(), &receipt);
     keep_receipt(call, result, &receipt);
     return result;
 }
@@ -286,6 +313,14 @@ const struct endpoint put_endpoints[] = {
         .about = ABOUT_JOB,
         .parse = parse_retry,
         .start = start_retry,
+        .answer = answer_put,
+    },
+    {
+        .paths = {"/schedules/*/run"},
+        .methods = METHOD_POST,
+        .scope = SCOPE_ADMIN,
+        .parse = parse_run,
+        .start = start_run,
         .answer = answer_put,
     },
     {.methods = 0},

@@ -51,6 +51,7 @@ void put_options_words(const struct request *request, struct jobd_put *put,
     request_parameters(request, add_tag, &tags);
     words->tags[tags.used] = '\0';
     terms->texts[JOBD_TAGS] = words->tags;
+    terms->texts[JOBD_HEADERS] = request->texts;
     put->terms = terms;
 }
 
@@ -88,23 +89,21 @@ bool put_text_expiry(const char *text, struct jobd_terms *terms)
     return true;
 }
 
-/* When it may run. */
-static enum step read_start(struct call *call, struct jobd_put *put)
+enum step put_options_start(struct call *call, int64_t *delay_us, int64_t *at_us)
 {
     const char *at = request_parameter(call->request, "at");
-    if (!parameter_duration(call, "delay", INT64_MAX, &put->delay_us))
+    if (!parameter_duration(call, "delay", INT64_MAX, delay_us))
         return respond_bad_value(call, "delay", DURATION_VALUES);
     if (at == NULL)
         return STEP_START;
     if (request_parameter(call->request, "delay") != NULL)
         return respond_error(call, 400, "at and delay: only one of them");
-    if (!put_text_at(at, &put->at_us))
+    if (!put_text_at(at, at_us))
         return respond_bad_value(call, "at", TIME_VALUES);
     return STEP_START;
 }
 
-/* By when it must have begun. */
-static enum step read_expiry(struct call *call, struct jobd_terms *terms)
+enum step put_options_expiry(struct call *call, struct jobd_terms *terms)
 {
     const char *value = request_parameter(call->request, "expires");
     if (value == NULL || put_text_expiry(value, terms))
@@ -148,8 +147,9 @@ enum step put_options_read(struct call *call, struct jobd_put *put, struct jobd_
 {
     const struct request *request = call->request;
     uint64_t priority = JOBD_PRIORITY_DEFAULT, attempts = 0;
-    if (read_start(call, put) == STEP_REPLY || read_expiry(call, terms) == STEP_REPLY ||
-        read_keep(call, terms) == STEP_REPLY || read_unique(call, terms) == STEP_REPLY)
+    if (put_options_start(call, &put->delay_us, &put->at_us) == STEP_REPLY ||
+        put_options_expiry(call, terms) == STEP_REPLY || read_keep(call, terms) == STEP_REPLY ||
+        read_unique(call, terms) == STEP_REPLY)
         return STEP_REPLY;
     if (!parameter_number(call, "priority", 0, JOBD_PRIORITIES - 1, &priority))
         return respond_bad_value(call, "priority", "0 to 7");

@@ -63,7 +63,8 @@ struct person {
         char token[JOBD_TOKEN_SIZE];
     } reports[REPORTS];
     unsigned reports_len;
-    char verb; /* what it waits for: put, cancel, again, lease; others are not held to account */
+    char verb; /* what it waits for: put, cancel, again, lease, forget, amend; others are not held
+                  to account */
 };
 
 /* Of its reports, so many are on disk. */

@@ -29,6 +29,7 @@ struct world {
     int64_t off_us;    /* what the wall clock is wrong by */
     struct before before;
     uint64_t next_id; /* above all that were given out */
+    struct jobd_filter filters[ACTORS];
     struct person people[ACTORS], workers[2 * QUEUES * WORKERS];
     char tokens[64][JOBD_TOKEN_SIZE];
     unsigned tokens_made;

@@ -13,7 +13,10 @@
 #include "jobd/declare.h"
 #include "engine/model/check_engine.h"
 #include "engine/journal_world.h"
+#include "engine/schedule_disk.h"
+#include "engine/schedule_steps.h"
 #include "base/verify.h"
+#include "jobd/change.h"
 
 enum { STEPS = 60000 };
 
@@ -132,6 +135,36 @@ static void do_work(struct world *world)
     ask(worker, 'w', result);
 }
 
+static void do_amend(struct world *world, struct person *who)
+{
+    struct jobd_amendment to = {.start = below(world, 2) == 0,
+                                .delay_us = below(world, 2) == 0 ? some_us(world, 50) : 0,
+                                .to_priority = below(world, 2) == 0,
+                                .priority = (uint8_t)below(world, JOBD_PRIORITIES)};
+    if (to.start && to.delay_us == 0 && below(world, 2) == 0)
+        to.at_us = world->now_us + some_us(world, 50);
+    if (below(world, 4) == 0)
+        to.expires_us = world->now_us + some_us(world, 300);
+    who->id = any_id(world);
+    ask(who, 'n', jobd_amend(world->jobd, who->id, &to, &who->waiter, world->now_us));
+}
+
+/* The filters live as long as those who ask. */
+static void do_change_all(struct world *world, struct person *who)
+{
+    struct jobd_filter *filter = &world->filters[who - world->people];
+    *filter = (struct jobd_filter){.queue = below(world, QUEUES + 1),
+                                   .state = (enum jobd_state)below(world, JOBD_STATES + 1)};
+    if (filter->queue == QUEUES)
+        filter->queue = JOBD_NO_QUEUE;
+    if (below(world, 2) == 0)
+        filter->since_us = world->now_us - some_us(world, 200);
+    filter->wall_ahead_us = disk.wall_ahead_us;
+    ask(who, 'b',
+        jobd_change_all(world->jobd, (enum jobd_bulk)below(world, 3), filter, &who->waiter,
+                        world->now_us));
+}
+
 /* A queue takes no more jobs in, or does again. */
 static void come_or_go(struct world *world)
 {
@@ -152,7 +185,7 @@ static void do_something(struct world *world)
     struct person *who = free_person(world);
     struct jobd_receipt receipt;
     uint32_t purged;
-    unsigned which = below(world, 20);
+    unsigned which = below(world, 27);
     if (who == NULL || which < 6) {
         do_work(world);
     } else if (which < 11) {
@@ -167,12 +200,23 @@ static void do_something(struct world *world)
         do_lease(world, who);
     } else if (which < 19) {
         do_with_lease(world, who);
+    } else if (which < 21) {
+        do_amend(world, who);
+    } else if (which < 22) {
+        who->id = any_id(world);
+        ask(who, 'f', jobd_forget(world->jobd, who->id, &who->waiter, world->now_us));
+    } else if (which >= 23) {
+        const struct schedule_step_world steps = {&world->chance, world->jobd, world->now_us,
+                                                  &world->next_id};
+        ask(who, 's', schedule_step(&steps, &who->waiter));
     } else if (below(world, 4) == 0) {
         come_or_go(world);
     } else if (below(world, 4) == 0) {
         uint32_t from = below(world, QUEUES);
         const struct jobd_route route = {.from = from, .to = QUEUES - 1 - from};
         ask(who, 'm', jobd_move(world->jobd, &route, &who->waiter, world->now_us, &purged));
+    } else if (below(world, 4) == 0) {
+        do_change_all(world, who);
     } else if (below(world, 10) == 0) {
         ask(who, 'u',
             jobd_purge(world->jobd, below(world, QUEUES), &who->waiter, world->now_us, &purged));
@@ -460,6 +504,7 @@ static void test_at_random(void **state)
         compare(&world);
         compare_contents(&world);
         compare_lists(&world);
+        schedule_disk_compare(world.jobd);
     }
     crash(&world);
     jobd_free(world.jobd);

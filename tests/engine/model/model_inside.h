@@ -170,6 +170,8 @@ struct actor *model_first_putter(struct model *model, unsigned queue);
 bool model_holds(const struct model *model, unsigned queue);
 bool model_can_give(struct model *model, unsigned queue, const struct actor *take_waiter);
 
+/* Forgets what has ended until so many bytes more have room; false when that is not enough. */
+bool model_make_room(struct model *model, size_t size);
 /* Its wait is over; the engine must have woken it, with this. */
 void model_expect(struct actor *actor, enum jobd_result result, uint64_t id);
 /* A new job. */
@@ -209,8 +211,9 @@ model_step model_step_put, model_step_put_wait, model_step_take, model_step_fini
 model_step model_step_lease, model_step_lease_finish, model_step_lease_keep;
 model_step model_step_retry, model_step_cancel, model_step_pause, model_step_watch;
 model_step model_step_purge, model_step_move, model_step_unwait, model_step_time;
-model_step model_step_put_jobs, model_step_lease_any, model_step_reports;
-model_step model_step_resize, model_step_come_and_go, model_step_say, model_step_follow;
+model_step model_step_put_jobs, model_step_resize, model_step_come_and_go, model_step_amend;
+model_step model_step_forget, model_step_change_all;
+model_step model_step_lease_any, model_step_reports, model_step_say, model_step_follow;
 
 /* An attempt begins, and is over: `worker` is bytes of who runs it, 0: it does not say. */
 void model_say_begin(struct model *model, struct model_job *job, size_t worker);
@@ -231,6 +234,9 @@ void model_check_followers(struct model *model);
 void model_tick(struct model *model);
 /* A blob of fewer than so many bytes, all alike. */
 struct jobd_blob *model_bytes_below(struct model *model, unsigned most);
+/* What becomes of a job that is retried by hand, or told to stop while it runs. */
+void model_retried(struct model *model, struct model_job *job);
+void model_stop(struct model *model, struct model_job *job);
 /* Makes an actor ready to wait, perhaps with a deadline. */
 void model_begin(struct model *model, struct actor *actor, unsigned queue);
 /* Of a put that was not let in. */
