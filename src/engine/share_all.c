@@ -115,7 +115,7 @@ void share_jobs(struct jobd *jobd, const struct share_ids *ids, share_each_news 
             news.record.state = JOBD_SCHEDULED;
         if (job->state == JOBD_RUNNING && !job->leased)
             news.node = job->elsewhere ? (uint32_t)job->node : jobd->share->turns.node;
-        each(context, &news);
+        share_tell_job_locked(&op, job, &news, each, context);
     }
     op_end(&op);
 }
