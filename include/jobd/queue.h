@@ -165,9 +165,19 @@ struct jobd_info {
     size_t payload_bytes, output_bytes;
     bool output_truncated;
     bool has_error, has_errors, has_words;
-    bool exited; /* exit_code counts */
+    bool batched; /* jobd_batch_of() knows with which */
+    bool exited;  /* exit_code counts */
     int exit_code;
     char trace[JOBD_TRACE_SIZE]; /* "": none */
+};
+
+/* Jobs that were put in at once, at one moment. Its id is that of the first of them. */
+struct jobd_batch {
+    uint64_t id;
+    uint32_t queue;                  /* where it came in */
+    uint32_t jobs;                   /* how many */
+    uint32_t in_state[JOBD_STATES];  /* of them, those that are forgotten included */
+    int64_t created_us, finished_us; /* as in jobd_info; 0: not all of them have ended */
 };
 
 /* What is said of a job in words, and kept with it. */
@@ -272,7 +282,8 @@ struct jobd_waiter {
     /* jobd_put(), jobd_put_wait(): above 0 it waits for the end of its job too, for at most this
      * long from when that is in; see there. */
     int64_t end_us;
-    bool wants_output; /* at the end of a job: its output too */
+    bool wants_output;        /* at the end of a job: its output too */
+    struct jobd_batch *batch; /* jobd_await_batch(): filled in when it ends */
     /* What it takes to tell it of a job that it is given, or of an output: `told_bytes`, and so
      * many times the payload or the output. Counted there before; borrowed while it waits. With
      * no room for it a taker waits on, and an output is left out. NULL: not counted. */
@@ -409,12 +420,25 @@ JOBD_API size_t jobd_errors(const struct jobd_blob *errors, int64_t last_us,
 JOBD_API JOBD_MUST_READ enum jobd_result
 jobd_await(struct jobd *jobd, uint64_t id, struct jobd_waiter *waiter, struct jobd_info *info);
 
+/* JOBD_OK or JOBD_NO_JOB. A batch is remembered as long as one of its jobs, and at least as long as
+ * others that have ended are. */
+JOBD_API enum jobd_result jobd_get_batch(struct jobd *jobd, uint64_t id, int64_t now_us,
+                                         struct jobd_batch *batch);
+/* The id of the batch that this job came with; 0: it came alone, or the batch is forgotten. */
+JOBD_API uint64_t jobd_batch_of(struct jobd *jobd, uint64_t id);
+/* JOBD_OK when all its jobs have ended; JOBD_PENDING when the waiter will be woken when they have,
+ * with waiter->batch as it is then, or at its deadline; JOBD_NO_JOB; JOBD_TOO_MANY_WAITERS. */
+JOBD_API JOBD_MUST_READ enum jobd_result
+jobd_await_batch(struct jobd *jobd, uint64_t id, struct jobd_waiter *waiter, int64_t now_us);
+
 /* Which jobs are meant. Texts are borrowed until the verb has ended. */
 struct jobd_filter {
     uint32_t queue;        /* JOBD_NO_QUEUE: all */
     enum jobd_state state; /* JOBD_STATES: all */
     const char *group;     /* whose; NULL: all */
     const char *tag;       /* that they have; NULL: all */
+    uint64_t batch;        /* that they came with; 0: all */
+    uint32_t batch_jobs;   /* how many jobs that has; 0: it is not known, there are none */
     int64_t since_us;      /* came in at this time or later; 0: always */
     int64_t before_us;     /* came in before; 0: always */
     /* How far the wall clock is ahead of the engine's time: for jobs of a process before. */

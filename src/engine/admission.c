@@ -189,6 +189,7 @@ static struct job *new_job_locked(struct op *op, struct admission *admission, ui
     struct job *job = jobs_add(jobs, op->jobd->next_id++, content.payload, content.extra);
     job->state = STATE_NEW;
     job->queue = (uint16_t)admission->put->queue;
+    job->batched = admission->put->batch_len > 0;
     job->priority = content.priority;
     job->attempts = content.attempts;
     job->created_us = op->now_us;
@@ -210,12 +211,21 @@ static enum jobd_result take_place_locked(struct op *op, struct admission *admis
     return result;
 }
 
+static void new_batch_locked(struct op *op, const struct jobd_put *put) REQUIRES(op->jobd->lock)
+{
+    struct batch *batch = batches_add(&op->jobd->jobs.batches, op->jobd->next_id, put->batch_len);
+    batch->queue = (uint16_t)put->queue;
+    batch->created_us = op->now_us;
+}
+
 static enum jobd_result let_in_locked(struct op *op, struct admission *admission)
     REQUIRES(op->jobd->lock)
 {
     struct change change;
     change_init(&change, op, &put_kind, NULL);
     change.waiter = admission->waiter;
+    if (admission->put->batch_len > 0)
+        new_batch_locked(op, admission->put);
     for (uint32_t i = 0; i < admission_jobs(admission->put); i++) {
         struct job *job = new_job_locked(op, admission, i);
         if (i == 0) {
@@ -255,7 +265,7 @@ enum jobd_result admission_locked(struct op *op, struct admission *admission)
     if (result != JOBD_OK)
         return result;
     /* Before the queue has none only where released leases have overfilled several queues. */
-    if (jobs > jobs_spare(&op->jobd->jobs))
+    if (jobs > jobs_spare(&op->jobd->jobs) || !batches_have_room(&op->jobd->jobs.batches))
         return JOBD_FULL;
     if (admission->extra != NULL && admission->extra->unique_until_us != 0 &&
         op->jobd->jobs.promises + jobs > op->jobd->jobs.promises_max)

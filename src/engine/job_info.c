@@ -43,11 +43,22 @@ void job_info(const struct job *job, struct jobd_info *info)
         .has_error = job->expired || (extra != NULL && extra->error != NULL),
         .has_errors = extra != NULL && extra->errors != NULL,
         .has_words = extra != NULL && extra->words != NULL,
+        .batched = job->batched,
         .exited = job->exited,
         .exit_code = job->exit_code,
     };
     if (extra != NULL)
         memcpy(info->trace, extra->trace, sizeof info->trace);
+}
+
+void batch_info(const struct batch *batch, struct jobd_batch *info)
+{
+    *info = (struct jobd_batch){.id = batch->id,
+                                .queue = batch->queue,
+                                .jobs = batch->len - batch->lost,
+                                .created_us = batch->created_us,
+                                .finished_us = batch->finished_us};
+    memcpy(info->in_state, batch->in_state, sizeof info->in_state);
 }
 
 void job_output_for(const struct job *job, struct jobd_waiter *waiter)

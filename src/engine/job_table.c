@@ -71,6 +71,7 @@ void jobs_release(struct jobs *jobs)
         extra_free(job->extra);
     }
     heap_release(&jobs->dues);
+    batches_release(&jobs->batches);
     jobd_blob_unref(jobs->expired);
     free(jobs->records);
     free(jobs->remembered);
@@ -195,6 +196,8 @@ void jobs_forget(struct jobs *jobs, struct job *job, struct op *op)
 {
     verify(jobd_state_final(job->state));
     leave_remembered(jobs, job);
+    if (job->batched)
+        batches_left(&jobs->batches, job);
     take_out(jobs, job, op);
     if (op->jobd->durable)
         TAILQ_INSERT_TAIL(&jobs->forgotten, job, link);
@@ -206,6 +209,8 @@ void jobs_drop(struct jobs *jobs, struct job *job, struct op *op)
 {
     verify(job->state == STATE_NEW);
     jobs->memory_living -= jobs_weight(job);
+    if (job->batched)
+        batches_left(&jobs->batches, job);
     take_out(jobs, job, op);
     jobs_release_record(jobs, job);
 }

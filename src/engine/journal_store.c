@@ -12,12 +12,19 @@
 
 /* ---- gathering */
 
-/* The forgotten first: the key of one of them may be that of a new job. */
+/* The forgotten first: the key of one of them may be that of a new job. Batches before jobs, so
+ * that there never are more of them than of these. */
 static size_t gather_forgotten_locked(struct op *op, size_t rows_max) REQUIRES(op->jobd->lock)
 {
     struct jobs *jobs = &op->jobd->jobs;
+    struct batches *batches = &jobs->batches;
+    struct batch *batch;
     struct job *job;
     size_t rows = 0;
+    for (; rows < rows_max && (batch = TAILQ_FIRST(&batches->forgotten)) != NULL; rows++) {
+        TAILQ_REMOVE(&batches->forgotten, batch, link);
+        TAILQ_INSERT_TAIL(&batches->forgotten_gathered, batch, link);
+    }
     for (; rows < rows_max && (job = TAILQ_FIRST(&jobs->forgotten)) != NULL; rows++) {
         TAILQ_REMOVE(&jobs->forgotten, job, link);
         TAILQ_INSERT_TAIL(&jobs->forgotten_gathered, job, link);
@@ -32,7 +39,8 @@ size_t journal_gather(struct jobd *jobd, size_t rows_max, size_t bytes_max)
     size_t bytes = 0;
     op_begin(&op, jobd, NULL, 0);
     struct journal *journal = &jobd->journal;
-    verify(TAILQ_EMPTY(&journal->gathered) && TAILQ_EMPTY(&jobd->jobs.forgotten_gathered));
+    verify(TAILQ_EMPTY(&journal->gathered) && TAILQ_EMPTY(&jobd->jobs.forgotten_gathered) &&
+           TAILQ_EMPTY(&jobd->jobs.batches.forgotten_gathered));
     size_t rows = gather_forgotten_locked(&op, rows_max);
     while (rows < rows_max && bytes < bytes_max &&
            (change = TAILQ_FIRST(&journal->waiting)) != NULL) {
@@ -51,12 +59,23 @@ bool journal_empty(struct jobd *jobd)
 {
     mutex_lock(&jobd->lock);
     bool empty = TAILQ_EMPTY(&jobd->journal.waiting) && TAILQ_EMPTY(&jobd->journal.gathered) &&
-                 TAILQ_EMPTY(&jobd->jobs.forgotten) && TAILQ_EMPTY(&jobd->jobs.forgotten_gathered);
+                 TAILQ_EMPTY(&jobd->jobs.forgotten) &&
+                 TAILQ_EMPTY(&jobd->jobs.forgotten_gathered) &&
+                 TAILQ_EMPTY(&jobd->jobs.batches.forgotten) &&
+                 TAILQ_EMPTY(&jobd->jobs.batches.forgotten_gathered);
     mutex_unlock(&jobd->lock);
     return empty;
 }
 
 /* ---- what is written */
+
+static void describe_batch_locked(struct jobd *jobd, const struct job *job,
+                                  struct job_record *record) REQUIRES(jobd->lock)
+{
+    const struct batch *batch = job->batched ? batches_of(&jobd->jobs.batches, job->id) : NULL;
+    record->batch = batch != NULL ? batch->id : 0;
+    record->batch_jobs = batch != NULL ? batch->len : 0;
+}
 
 /* The job as it stands; `written`: but for replacements on their way. */
 static void describe(const struct jobd *jobd, const struct job *job, bool written,
@@ -110,9 +129,24 @@ static bool next_row_locked(struct op *op, struct change *change, struct job_rec
     change->next = change->job == NULL ? TAILQ_NEXT(job, link) : NULL;
     /* A replacement stands behind the put of its job. */
     describe(op->jobd, job, job->state == STATE_NEW, record);
+    describe_batch_locked(op->jobd, job, record);
     if (change->kind->describe != NULL)
         change->kind->describe(change, record);
     return true;
+}
+
+/* How it ended its batch counts on. */
+static struct job_record forgotten(struct jobd *jobd, const struct job *job)
+{
+    struct job_record record = {.id = job->id};
+    if (!job->batched)
+        return record;
+    record.state = (enum jobd_state)job->state;
+    record.finished_us = job->finished_us;
+    mutex_lock(&jobd->lock);
+    describe_batch_locked(jobd, job, &record);
+    mutex_unlock(&jobd->lock);
+    return record;
 }
 
 static bool each_forgotten(struct jobd *jobd, journal_row *each, void *context)
@@ -120,10 +154,15 @@ static bool each_forgotten(struct jobd *jobd, journal_row *each, void *context)
     bool good = true;
     mutex_lock(&jobd->lock);
     struct job *job = TAILQ_FIRST(&jobd->jobs.forgotten_gathered);
+    struct batch *batch = TAILQ_FIRST(&jobd->jobs.batches.forgotten_gathered);
     mutex_unlock(&jobd->lock);
     for (; job != NULL && good; job = TAILQ_NEXT(job, link)) { /* the list is this thread's */
-        const struct job_record record = {.id = job->id};
+        const struct job_record record = forgotten(jobd, job);
         good = each(context, ROW_REMOVE, &record);
+    }
+    for (; batch != NULL && good; batch = TAILQ_NEXT(batch, link)) {
+        const struct job_record record = {.id = batch->id};
+        good = each(context, ROW_REMOVE_BATCH, &record);
     }
     return good;
 }
@@ -161,6 +200,8 @@ bool journal_record(struct jobd *jobd, uint64_t id, journal_row *each, void *con
     const struct job *job = jobs_seen(&jobd->jobs, id);
     if (job != NULL)
         describe(jobd, job, true, &record);
+    if (job != NULL)
+        describe_batch_locked(jobd, job, &record);
     mutex_unlock(&jobd->lock);
     /* What the record points to stays: only this thread's journal_written() lets it go. */
     if (job == NULL)
@@ -242,6 +283,16 @@ static void serve_starved_locked(struct op *op) REQUIRES(op->jobd->lock)
     expiry_resume_locked(op);
 }
 
+static void release_batches_locked(struct op *op, int *left) REQUIRES(op->jobd->lock)
+{
+    struct batches *batches = &op->jobd->jobs.batches;
+    struct batch *batch;
+    for (; *left > 0 && (batch = TAILQ_FIRST(&batches->forgotten_gathered)) != NULL; --*left) {
+        TAILQ_REMOVE(&batches->forgotten_gathered, batch, link);
+        batches_release_record(batches, batch);
+    }
+}
+
 static void written_some_locked(struct op *op, int *left) REQUIRES(op->jobd->lock)
 {
     struct change_list *gathered = &op->jobd->journal.gathered;
@@ -254,6 +305,7 @@ static void written_some_locked(struct op *op, int *left) REQUIRES(op->jobd->loc
         TAILQ_REMOVE(&jobs->forgotten_gathered, job, link);
         jobs_release_record(jobs, job);
     }
+    release_batches_locked(op, left);
     serve_starved_locked(op);
 }
 
@@ -271,6 +323,8 @@ static void wait_again_locked(struct op *op) REQUIRES(op->jobd->lock)
     TAILQ_CONCAT(&journal->waiting, &journal->gathered, link);
     TAILQ_CONCAT(&jobs->forgotten_gathered, &jobs->forgotten, link);
     TAILQ_CONCAT(&jobs->forgotten, &jobs->forgotten_gathered, link);
+    TAILQ_CONCAT(&jobs->batches.forgotten_gathered, &jobs->batches.forgotten, link);
+    TAILQ_CONCAT(&jobs->batches.forgotten, &jobs->batches.forgotten_gathered, link);
     journal->notified = false; /* what comes now may be tried at once */
 }
 

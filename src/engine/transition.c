@@ -58,6 +58,8 @@ static void move_locked(struct op *op, struct job *job, enum jobd_state to) REQU
         queue->ended[to]++;
     else
         queue->in_state[to]++;
+    if (job->batched)
+        batches_moved(&op->jobd->jobs.batches, job, to);
     job->state = (uint8_t)to;
     check_room(queue);
 }
@@ -159,6 +161,8 @@ void transition_restore_locked(struct op *op, struct job *job, enum jobd_state s
 {
     struct queue *queue = queue_of(op, job);
     verify(job->state == STATE_NEW);
+    if (job->batched)
+        batches_moved(&op->jobd->jobs.batches, job, state);
     job->state = (uint8_t)state;
     if (jobd_state_final(state))
         return;
@@ -245,6 +249,20 @@ void transition_return_locked(struct op *op, struct job *job)
     wait_locked(op, job, true);
 }
 
+/* Whoever awaits its batch is told when it was the last of it. */
+static void end_in_batch_locked(struct op *op, const struct job *job) REQUIRES(op->jobd->lock)
+{
+    struct batch *batch = batches_of(&op->jobd->jobs.batches, job->id);
+    struct jobd_waiter *waiter;
+    if (!batches_over(batch))
+        return;
+    batch->finished_us = job->finished_us;
+    while ((waiter = first_waiter(&batch->awaiting)) != NULL) {
+        batch_info(batch, waiter->batch);
+        wait_end_locked(op, waiter, JOBD_OK);
+    }
+}
+
 void transition_finish_locked(struct op *op, struct job *job, enum jobd_state state, int64_t at_us)
 {
     move_locked(op, job, state);
@@ -256,6 +274,8 @@ void transition_finish_locked(struct op *op, struct job *job, enum jobd_state st
         job_output_for(job, waiter);
         wait_end_locked(op, waiter, JOBD_OK);
     }
+    if (job->batched)
+        end_in_batch_locked(op, job);
     jobs_remember(&op->jobd->jobs, job, op);
 }
 

@@ -10,6 +10,8 @@ static struct waiting_list *list_of(struct op *op, const struct waiting *waiting
     switch (waiting->kind) {
     case WAIT_END:
         return &waiting->job->awaiting;
+    case WAIT_BATCH:
+        return &waiting->batch->awaiting;
     case WAIT_ROOM:
         return &op->jobd->queues[waiting->queue].put_waiters;
     case WAIT_JOB:
@@ -57,6 +59,13 @@ enum jobd_result wait_for_job_end_locked(struct op *op, struct jobd_waiter *wait
 {
     waiting_of(waiter)->job = job;
     return begin_locked(op, waiter, WAIT_END);
+}
+
+enum jobd_result wait_for_batch_locked(struct op *op, struct jobd_waiter *waiter,
+                                       struct batch *batch)
+{
+    waiting_of(waiter)->batch = batch;
+    return begin_locked(op, waiter, WAIT_BATCH);
 }
 
 void wait_forget_locked(struct op *op, struct jobd_waiter *waiter)

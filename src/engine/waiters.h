@@ -2,6 +2,7 @@
 /* Who waits for what: a jobd_waiter waits for one thing at a time, in one list.
  *
  *     WAIT_END    the end of a job         job->awaiting        jobd_await(), end_us of a put
+ *     WAIT_BATCH  the end of a batch       batch->awaiting      jobd_await_batch()
  *     WAIT_ROOM   room in a queue          queue->put_waiters   jobd_put_wait()
  *     WAIT_JOB    a job to run             queue->take_waiters  jobd_take()
  *     WAIT_IDLE   nothing waits or runs    jobd->idle_waiters   jobd_await_idle()
@@ -19,7 +20,16 @@
 #include "base/container.h"
 #include "engine/engine.h"
 
-enum wait_kind { WAIT_NOT, WAIT_END, WAIT_ROOM, WAIT_JOB, WAIT_IDLE, WAIT_DISK, WAIT_SWEEP };
+enum wait_kind {
+    WAIT_NOT,
+    WAIT_END,
+    WAIT_BATCH,
+    WAIT_ROOM,
+    WAIT_JOB,
+    WAIT_IDLE,
+    WAIT_DISK,
+    WAIT_SWEEP
+};
 
 /* A sweep takes what waited in a queue when it began, some at a time. */
 struct sweep {
@@ -35,10 +45,13 @@ struct sweep {
  * the same, but gcc 11 and 12 break on it with -flto.) */
 struct waiting {
     TAILQ_ENTRY(waiting) link;
-    struct due due;          /* its deadline */
-    enum wait_kind kind;     /* WAIT_NOT, 0: the waiter is its caller's */
-    uint32_t queue;          /* WAIT_ROOM, WAIT_JOB */
-    struct job *job;         /* WAIT_END */
+    struct due due;      /* its deadline */
+    enum wait_kind kind; /* WAIT_NOT, 0: the waiter is its caller's */
+    uint32_t queue;      /* WAIT_ROOM, WAIT_JOB */
+    union {
+        struct job *job;     /* WAIT_END */
+        struct batch *batch; /* WAIT_BATCH */
+    };
     struct change *change;   /* WAIT_DISK */
     struct job_extra *extra; /* WAIT_ROOM: for the jobs of `put`; owned */
     union {
@@ -71,6 +84,9 @@ static inline struct jobd_waiter *first_waiter(struct waiting_list *list)
 /* JOBD_PENDING or JOBD_TOO_MANY_WAITERS. WAIT_END: for `job`. */
 enum jobd_result wait_for_job_end_locked(struct op *op, struct jobd_waiter *waiter, struct job *job)
     REQUIRES(op->jobd->lock);
+/* The same for a batch: WAIT_BATCH. */
+enum jobd_result wait_for_batch_locked(struct op *op, struct jobd_waiter *waiter,
+                                       struct batch *batch) REQUIRES(op->jobd->lock);
 /* For what `kind` says: WAIT_ROOM, WAIT_JOB or WAIT_SWEEP in that queue, or WAIT_IDLE, where it
  * does not count. */
 enum jobd_result wait_begin_locked(struct op *op, struct jobd_waiter *waiter, enum wait_kind kind,

@@ -28,6 +28,8 @@ struct kept {
 };
 
 struct disk {
+    struct batch_record batches[IDS]; /* id 0: none */
+    struct batch_record *batches_undo[IDS];
     struct kept jobs[IDS];
     struct kept *undo[IDS]; /* what the transaction has changed: as it was before */
     unsigned wanted;

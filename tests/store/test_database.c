@@ -404,6 +404,7 @@ static void test_an_older_schema_is_migrated(void **state)
                 "ALTER TABLE job DROP COLUMN headers;"
                 "ALTER TABLE progress DROP COLUMN errors;"
                 "ALTER TABLE progress DROP COLUMN errors_at;"
+                "DROP TABLE batch;"
                 "PRAGMA user_version = 1");
     database = open_it();
     assert_true(database_scan(database, false, see, &seen, &problem));

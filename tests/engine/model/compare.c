@@ -146,6 +146,7 @@ static void compare_list(struct model *model)
 
 void model_compare(struct model *model)
 {
+    model_compare_batches(model); /* before it is no longer known who was woken */
     for (unsigned i = 0; i < TAKERS; i++)
         compare_actor(&model->takers[i]);
     for (unsigned i = 0; i < LEASERS; i++)
@@ -154,6 +155,8 @@ void model_compare(struct model *model)
         compare_actor(&model->put_waiters[i]);
     for (unsigned i = 0; i < WATCHERS; i++)
         compare_actor(&model->watchers[i]);
+    for (unsigned i = 0; i < BATCHERS; i++)
+        compare_actor(&model->batchers[i]);
     for (unsigned i = 0; i < QUEUES; i++) {
         struct jobd_stats stats;
         jobd_stats(model->jobd, i, model->now_us, &stats);

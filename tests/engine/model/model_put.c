@@ -167,6 +167,8 @@ enum jobd_result model_admit(struct model *model, const struct jobd_put *put,
     if ((promise && !may_promise(model)) || !model_make_room(model, size))
         return JOBD_OUT_OF_MEMORY;
     *id = model->next_id;
+    if (put->batch_len > 0)
+        model_add_batch(model, put);
     for (unsigned i = 0; i < model_jobs_of(put); i++)
         add(model, put, sizes[i]);
     return JOBD_OK;
