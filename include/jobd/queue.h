@@ -237,6 +237,11 @@ struct jobd_put {
      * follow each other; without a key. Borrowed until success, then the references are taken. */
     struct jobd_blob *const *batch;
     uint32_t batch_len; /* 0: one job */
+    /* In place of `batch`: what each of them says itself, its queue apart, which is this one, and
+     * `unique`. Borrowed as batch is, with all that they point to. One whose key is known, with the
+     * same payload, or stands in front of it here, is not added: it has that job's id. */
+    const struct jobd_put *puts;
+    uint64_t *ids; /* of `puts`: set on success */
 };
 
 enum jobd_busy {
@@ -250,7 +255,8 @@ enum jobd_busy {
 
 /* What became of a put, and how full its queue is. */
 struct jobd_receipt {
-    uint64_t id; /* on JOBD_OK; of a batch the first */
+    uint64_t id;    /* on JOBD_OK; of a batch the first; on JOBD_CONFLICT which of jobd_put.puts */
+    uint64_t batch; /* on JOBD_OK: what its new jobs are together; 0: no batch, or none is new */
     enum jobd_state state;
     uint32_t waiting, capacity;
     bool duplicate; /* on JOBD_OK: its key was seen before, the job is that one, in this state */
@@ -260,6 +266,12 @@ struct jobd_receipt {
      * JOBD_UNKNOWN_US. */
     enum jobd_busy busy;
     int64_t room_in_us;
+};
+
+/* What became of many jobs. */
+struct jobd_tally {
+    uint64_t matched, changed;
+    uint64_t next; /* the oldest that its queue had no room for; 0: none */
 };
 
 /* Somebody who waits. The caller owns it, fills in the first block and leaves it alone while it
@@ -295,13 +307,14 @@ struct jobd_waiter {
     bool accepted;               /* jobd_put(), jobd_put_wait(): what was offered has been taken */
     struct jobd_receipt receipt; /* jobd_put_wait() */
     uint32_t swept;              /* jobd_purge(), jobd_move(): how many, in the end */
+    struct jobd_tally tally;     /* of the verbs for many in jobd/change.h, in the end */
     struct jobd_task task;       /* jobd_take(): the job */
     struct jobd_info info; /* the job at its end, for who waits for that; or when it was leased */
     struct jobd_blob *output; /* on JOBD_OK, where wanted: a reference, the caller's; or NULL, also
                                  when info.output_bytes says that there is one: no room for it */
 
     struct jobd_waiter_hidden {
-        unsigned char bytes[152] __attribute__((aligned(8)));
+        unsigned char bytes[176] __attribute__((aligned(8)));
     } hidden; /* private to jobd */
 };
 
@@ -346,7 +359,7 @@ JOBD_API JOBD_MUST_READ enum jobd_result jobd_put_wait(struct jobd *jobd,
                                                        struct jobd_receipt *receipt);
 
 /* A waiting job is cancelled, and its slot free: JOBD_OK. A running one is told to stop:
- * JOBD_STOPPING. JOBD_FINISHED or JOBD_NO_JOB otherwise. */
+ * JOBD_STOPPING. JOBD_FINISHED, JOBD_CHANGING or JOBD_NO_JOB otherwise. */
 JOBD_API enum jobd_result jobd_cancel(struct jobd *jobd, uint64_t id, struct jobd_waiter *waiter,
                                       int64_t now_us);
 

@@ -65,6 +65,8 @@ enum jobd_result {
     JOBD_TOO_MANY_LEASES,  /* leases_max is: as many are held or waited for */
     JOBD_STOPPING,         /* the job runs, and has been told to stop */
     JOBD_STORE_FAILED,     /* could not be saved: nothing was done */
+    JOBD_BEGUN,            /* too late: the job runs */
+    JOBD_CHANGING,         /* another change of the job is being written: ask again */
     JOBD_UNDECLARED,       /* the queue has jobs from before, and takes and gives none */
     JOBD_RESULTS
 };

@@ -17,6 +17,7 @@ static const struct endpoint *const tables[] = {
     take_endpoints,   /* /take */
     lease_endpoints,  /* /leases/{token}/... */
     job_endpoints,    /* /jobs */
+    change_endpoints, /* PATCH and DELETE of /jobs, /jobs/retry */
     queue_endpoints,  /* /queues */
     health_endpoints, /* /healthz, /readyz, /metrics */
     status_endpoints, /* /status */

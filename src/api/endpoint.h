@@ -75,5 +75,5 @@ struct endpoint {
 #define GET_OR_HEAD (METHOD_GET | METHOD_HEAD)
 
 /* What the files have; the end is a row without methods. */
-extern const struct endpoint put_endpoints[], job_endpoints[], take_endpoints[], lease_endpoints[],
-    queue_endpoints[], health_endpoints[], status_endpoints[], page_endpoints[];
+extern const struct endpoint put_endpoints[], job_endpoints[], change_endpoints[], take_endpoints[],
+    lease_endpoints[], queue_endpoints[], health_endpoints[], status_endpoints[], page_endpoints[];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Looking at jobs, and cancelling them. */
+/* Looking at jobs. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -91,25 +91,6 @@ static enum step answer_output(struct call *call, enum jobd_result result)
     return answer_part(call, JOBD_OUTPUT);
 }
 
-/* ---- cancelling */
-
-static enum jobd_result start_cancel(struct call *call)
-{
-    return jobd_cancel(call->api->jobd, path_id(call), &call->request->waiter, clock_now_us());
-}
-
-static enum step answer_cancel(struct call *call, enum jobd_result result)
-{
-    bool running = result == JOBD_STOPPING;
-    if (!running && result != JOBD_OK)
-        return respond_result(call, result);
-    unsigned status = running ? 202 : 200;
-    struct jobd_info info;
-    if (call->request->wants_json && jobd_get(call->api->jobd, path_id(call), &info) == JOBD_OK)
-        return respond_json(call, status, job_json(call->api, &info), true);
-    return respond_word(call, status, running ? "stopping\n" : "cancelled\n");
-}
-
 /* ---- many */
 
 struct list_state {
@@ -197,14 +178,6 @@ const struct endpoint job_endpoints[] = {
         .parse = parse_get,
         .start = start_get,
         .answer = answer_get,
-    },
-    {
-        .paths = {"/jobs/*"},
-        .methods = METHOD_DELETE,
-        .scope = SCOPE_ADMIN,
-        .about = ABOUT_JOB,
-        .start = start_cancel,
-        .answer = answer_cancel,
     },
     {
         .paths = {"/jobs/*/payload"},

@@ -100,6 +100,8 @@ enum step respond_result(struct call *call, enum jobd_result result)
         [JOBD_FINISHED] = {409, NULL},
         [JOBD_NO_LEASE] = {404, NULL},
         [JOBD_LEASE_EXPIRED] = {409, NULL},
+        [JOBD_BEGUN] = {409, NULL},
+        [JOBD_CHANGING] = {409, NULL},
         [JOBD_CONFLICT] = {422, "the Idempotency-Key came with another payload"},
         [JOBD_NOT_FINAL] = {409, NULL},
         [JOBD_UNDECLARED] = {409, "the job's queue is not declared: declare it, or put the "

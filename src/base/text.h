@@ -51,6 +51,10 @@ char **text_words_copy(char *const *words);
 /* RFC 4648, section 4. From malloc(); NULL when memory is short. */
 char *text_base64(const unsigned char *bytes, size_t size);
 
+/* The other way round, with its padding: so many bytes at `out`, at most 3 for 4 characters; it may
+ * be the text itself. False when it is no Base64. */
+bool text_from_base64(const char *text, void *out, size_t *size);
+
 /* A copy of `text` that can stand in a log line or an error: what is not printable ASCII becomes
  * \xNN, quotes and backslashes are escaped. What is longer than `size`, at least 4, is cut with
  * `...`. Returns `out`. */

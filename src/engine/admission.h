@@ -16,6 +16,8 @@ struct admission {
     struct jobd_receipt *receipt;
 };
 
+/* What is said of its nth job. */
+const struct jobd_put *admission_put(const struct jobd_put *put, uint32_t number);
 /* Of one put. */
 uint32_t admission_jobs(const struct jobd_put *put);
 

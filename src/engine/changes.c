@@ -17,6 +17,12 @@ bool change_has_room_locked(struct op *op, const struct jobd_waiter *waiter)
     return good;
 }
 
+/* Roughly what is written of it. */
+static size_t payload_bytes(const struct change_kind *kind, const struct job *job)
+{
+    return kind->row != ROW_SET && kind->row != ROW_REMOVE ? blob_weight(job->payload) : 0;
+}
+
 void change_init(struct change *change, const struct op *op, const struct change_kind *kind,
                  struct job *job)
 {
@@ -26,6 +32,7 @@ void change_init(struct change *change, const struct op *op, const struct change
                               .waiter = op->waiter,
                               .at_us = op->now_us,
                               .rows = job != NULL,
+                              .bytes = job != NULL ? payload_bytes(kind, job) : 0,
                               .job = job};
     TAILQ_INIT(&change->jobs);
 }
@@ -34,7 +41,7 @@ void change_add_job(struct change *change, struct job *job)
 {
     TAILQ_INSERT_TAIL(&change->jobs, job, link);
     change->rows++;
-    change->bytes += change->kind->row != ROW_SET ? blob_weight(job->payload) : 0;
+    change->bytes += payload_bytes(change->kind, job);
 }
 
 bool change_conclude_locked(struct op *op, struct change *change, bool written, int *left)

@@ -47,6 +47,14 @@ struct ending {
     char token[JOBD_TOKEN_SIZE];
 };
 
+/* What a job that is amended will be. */
+struct amended {
+    int64_t ready_us, expires_us;
+    enum jobd_state state; /* JOBD_QUEUED or JOBD_SCHEDULED */
+    uint8_t priority;
+    bool delayed, by_wall, expires_by_wall;
+};
+
 struct change {
     const struct change_kind *kind;
     TAILQ_ENTRY(change) link;
@@ -63,8 +71,9 @@ struct change {
     union {                    /* the kind's own */
         uint64_t duplicate_of; /* a duplicate: the job with its key */
         int64_t lease_us;      /* an extension */
-        uint64_t failures;     /* a mark: the journal's, when its sweep began */
-        struct {               /* a repeated report: of this lease */
+        struct amended amended;
+        uint64_t failures; /* a mark: the journal's, when its sweep began */
+        struct {           /* a repeated report: of this lease */
             const struct lease *lease;
             enum lease_report report;
         } repeated;

@@ -207,7 +207,7 @@ void jobs_forget(struct jobs *jobs, struct job *job, struct op *op)
 
 void jobs_drop(struct jobs *jobs, struct job *job, struct op *op)
 {
-    verify(job->state == STATE_NEW);
+    verify(job->state == STATE_NEW || job->commit_pending);
     jobs->memory_living -= jobs_weight(job);
     if (job->batched)
         batches_left(&jobs->batches, job);

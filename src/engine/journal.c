@@ -35,11 +35,6 @@ void journal_release(struct journal *journal)
     journal->all = NULL;
 }
 
-bool journal_has_room(const struct journal *journal)
-{
-    return journal->free > journal->reserved;
-}
-
 struct change *journal_add(struct journal *journal, struct change *change)
 {
     struct change *entry = TAILQ_FIRST(&journal->spare);

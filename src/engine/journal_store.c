@@ -230,10 +230,16 @@ static void tell_locked(struct op *op, const struct change *change, bool written
         wait_end_locked(op, waiter, result);
 }
 
-static struct queue *queue_of(const struct op *op, const struct change *change)
+/* Whose jobs are concluded next: these may be forgotten thereby. */
+static void note_queues(const struct op *op, const struct change *change, int most,
+                        struct dispatch_set *set)
 {
     const struct job *job = change->job != NULL ? change->job : TAILQ_FIRST(&change->jobs);
-    return job != NULL ? &op->jobd->queues[job->queue] : NULL;
+    set->len = 0;
+    for (; job != NULL && most > 0; most--) {
+        dispatch_note(set, &op->jobd->queues[job->queue]);
+        job = change->job == NULL ? TAILQ_NEXT(job, link) : NULL;
+    }
 }
 
 /* Applies or undoes a change of the list, or as many of its jobs as *left allows. When none of them
@@ -241,10 +247,10 @@ static struct queue *queue_of(const struct op *op, const struct change *change)
 static void conclude_locked(struct op *op, struct change_list *list, struct change *change,
                             bool written, int *left) REQUIRES(op->jobd->lock)
 {
-    struct queue *queue = queue_of(op, change); /* its jobs may be forgotten */
+    struct dispatch_set queues;
+    note_queues(op, change, *left, &queues);
     bool whole = change_conclude_locked(op, change, written, left);
-    if (queue != NULL)
-        dispatch_locked(op, queue);
+    dispatch_noted_locked(op, &queues);
     if (change->to != NULL)
         dispatch_locked(op, change->to);
     if (!whole)

@@ -77,8 +77,9 @@ enum row_kind {
     ROW_REPLACE, /* of a known job that has not begun: all of the record, in the state it begins
                     with, in place of all that was */
     ROW_SET,     /* of a known job: how far it is, the record's last block in place of what was */
-    ROW_MOVE, /* of a known job, which has come to another queue: what never changes else, in place
-                 of what was; how far it is stays */
+    ROW_MOVE,  /* of a known job, which has come to another queue: what never changes else, in place
+                  of what was; how far it is stays */
+    ROW_AMEND, /* of a known job: all of the record, in place of what was */
     ROW_REMOVE,      /* it is forgotten: the id, and of a batch how it ended */
     ROW_REMOVE_BATCH /* a batch is: its id alone */
 };

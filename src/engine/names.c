@@ -27,6 +27,8 @@ static const char *const result_texts[JOBD_RESULTS] = {
     [JOBD_TOO_MANY_LEASES] = "too many leases",
     [JOBD_STOPPING] = "told to stop",
     [JOBD_STORE_FAILED] = "could not be saved",
+    [JOBD_BEGUN] = "the job is running",
+    [JOBD_CHANGING] = "another change of the job is being saved: try again",
     [JOBD_UNDECLARED] = "the queue is not declared",
 };
 

@@ -16,10 +16,17 @@ void op_begin(struct op *op, struct jobd *jobd, struct jobd_waiter *waiter, int6
     mutex_lock(&op->jobd->lock);
 }
 
+bool op_sweep_due_locked(struct op *op)
+{
+    const struct jobd *jobd = op->jobd;
+    return !TAILQ_EMPTY(&jobd->sweep_waiters) &&
+           (!jobd->durable || journal_has_room(&jobd->journal));
+}
+
 int64_t op_next_due_locked(struct op *op)
 {
     struct jobd *jobd = op->jobd;
-    if (jobd->dispatch_needed)
+    if (jobd->dispatch_needed || op_sweep_due_locked(op))
         return 0;
     const struct due *tops[] = {jobd->expiry_starved ? NULL : heap_top(&jobd->jobs.dues),
                                 heap_top(&jobd->delays), heap_top(&jobd->leases.due),

@@ -15,6 +15,7 @@
  *     SCHEDULED           QUEUED     exchange            replaced by one without
  *     any final           QUEUED     retry               retried by hand
  *     QUEUED, SCHEDULED   the same   move                to another queue
+ *     QUEUED, SCHEDULED   either     amend               another start or priority
  *
  * With a journal a job keeps its state while the change is being written, and commit_pending says
  * so; what holds then is written at struct job. A job that comes back finds its queue open however
@@ -305,7 +306,7 @@ void transition_end_waiting_locked(struct op *op, struct job *job, enum jobd_sta
 
 static void wait_again_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock)
 {
-    job->commit_pending = false;
+    job->commit_pending = job->changing = false;
     jobs_watch(&op->jobd->jobs, job);
     if (job->state == JOBD_QUEUED)
         enter_ring_locked(op, job);
@@ -316,6 +317,14 @@ static void wait_again_locked(struct op *op, struct job *job) REQUIRES(op->jobd-
 void transition_reinstate_locked(struct op *op, struct job *job)
 {
     queue_of(op, job)->cancel_pending -= job->state == JOBD_QUEUED;
+    wait_again_locked(op, job);
+}
+
+void transition_amend_locked(struct op *op, struct job *job, enum jobd_state state)
+{
+    queue_of(op, job)->cancel_pending -= job->state == JOBD_QUEUED;
+    if (job->state != state)
+        move_locked(op, job, state);
     wait_again_locked(op, job);
 }
 

@@ -26,10 +26,11 @@ enum method {
     METHOD_POST = 1 << 2,
     METHOD_DELETE = 1 << 3,
     METHOD_OPTIONS = 1 << 4,
-    METHOD_OTHER = 1 << 5 /* has no name here */
+    METHOD_PATCH = 1 << 5,
+    METHOD_OTHER = 1 << 6 /* has no name here */
 };
 
-enum { METHODS_SIZE = sizeof "GET, HEAD, POST, DELETE, OPTIONS" };
+enum { METHODS_SIZE = sizeof "GET, HEAD, POST, PATCH, DELETE, OPTIONS" };
 
 enum method method_named(const char *name);
 /* The names of those in the set, as an Allow field lists them. */
@@ -54,6 +55,7 @@ struct request {
     struct jobd_blob *body; /* NULL when empty */
     struct jobd_blob **batch;
     uint32_t batch_len;
+    void *batch_jobs; /* what else is known of them: from malloc(), freed at its end */
     char *texts; /* what the endpoint has made of the header, from malloc(), freed at its end */
     bool body_offered; /* to the engine, whose they are when waiter.accepted says so */
     bool body_in;      /* the engine has it already and counts it, though the waiter still waits */

@@ -85,6 +85,7 @@ static enum database_result remove_rows(struct database *database, const struct 
 enum database_result database_change(struct database *database, enum row_kind kind,
                                      const struct job_record *record, struct problem *problem)
 {
+    enum database_result result;
     switch (kind) {
     case ROW_ADD:
         return add_rows(database, record, problem);
@@ -94,6 +95,11 @@ enum database_result database_change(struct database *database, enum row_kind ki
         return write_row(database, SQL_ADD, &job_table, record, problem);
     case ROW_SET:
         return write_row(database, SQL_SET, &progress_table, record, problem);
+    case ROW_AMEND:
+        result = write_row(database, SQL_ADD, &job_table, record, problem);
+        return result == DATABASE_OK
+                   ? write_row(database, SQL_SET, &progress_table, record, problem)
+                   : result;
     case ROW_REMOVE:
         return remove_rows(database, record, problem);
     case ROW_REMOVE_BATCH:

@@ -156,7 +156,9 @@ static bool write_change(void *context, enum row_kind kind, const struct job_rec
     }
     if (kind == ROW_REPLACE)
         verify(kept->there && kept->record.attempt == 0);
-    if (kind == ROW_ADD || kind == ROW_REPLACE) {
+    if (kind == ROW_AMEND)
+        verify(kept->there);
+    if (kind == ROW_ADD || kind == ROW_REPLACE || kind == ROW_AMEND) {
         forget(kept);
         kept->there = true;
         kept->record = *record;
@@ -170,7 +172,7 @@ static bool write_change(void *context, enum row_kind kind, const struct job_rec
         kept->record.queue = strcmp(record->queue, "one") == 0 ? "one" : "two";
         kept->record.at_us = record->at_us;
     }
-    if (kind == ROW_SET)
+    if (kind == ROW_SET || kind == ROW_REPLACE || kind == ROW_AMEND)
         keep_progress(kept, record);
     kept->record.key = kept->key;
     kept->record.trace = kept->trace;
@@ -341,7 +343,13 @@ static void hold_to_account(const struct person *who)
                (kept->there && (kept->record.stopping || jobd_state_final(kept->record.state))));
         break;
     case 'a':
-        verify(!good || (kept->there && kept->record.state == JOBD_QUEUED));
+        verify(!good || (kept->there && !jobd_state_final(kept->record.state)));
+        break;
+    case 'f':
+        verify(!good || !kept->there);
+        break;
+    case 'n':
+        verify(!good || kept->there);
         break;
     case 'w': /* no attempt runs that is not on disk */
         verify(!good || (kept->there && kept->record.state == JOBD_RUNNING &&

@@ -58,7 +58,8 @@ struct person {
     struct jobd_waiter waiter; /* first */
     bool waits, runs;
     uint64_t id; /* of the put */
-    char verb;   /* what it waits for: put, cancel, again, lease; others are not held to account */
+    char verb;   /* what it waits for: put, cancel, again, lease, forget, amend; others are not held
+                    to account */
 };
 
 /* Woken, it is held to what is on disk at that moment. */

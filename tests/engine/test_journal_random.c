@@ -15,6 +15,7 @@
 #include "engine/model/check_engine.h"
 #include "engine/journal_scene.h"
 #include "base/verify.h"
+#include "jobd/change.h"
 
 enum {
     ACTORS = 12,
@@ -41,6 +42,7 @@ struct world {
     int64_t off_us;    /* what the wall clock is wrong by */
     struct before before;
     uint64_t next_id; /* above all that were given out */
+    struct jobd_filter filters[ACTORS];
     struct person people[ACTORS], workers[2 * QUEUES * WORKERS];
     char tokens[64][JOBD_TOKEN_SIZE];
     unsigned tokens_made;
@@ -100,6 +102,8 @@ static void do_put(struct world *world, struct person *who)
     struct jobd_receipt receipt;
     char key[8];
     struct jobd_blob *batch[3] = {NULL};
+    struct jobd_put puts[3];
+    uint64_t ids[3] = {0};
     struct jobd_put put = {.queue = below(world, QUEUES),
                            .priority = (uint8_t)below(world, JOBD_PRIORITIES),
                            .delay_us = below(world, 3) == 0 ? some_us(world, 50) : 0,
@@ -118,6 +122,14 @@ static void do_put(struct world *world, struct person *who)
     else if (below(world, 5) == 0) {
         put.batch = batch;
         put.batch_len = 1 + below(world, 3);
+    } else if (below(world, 5) == 0) {
+        for (unsigned i = 0; i < 3; i++) {
+            puts[i] = put;
+            puts[i].key = below(world, 2) == 0 ? key : NULL;
+        }
+        put.puts = puts;
+        put.ids = ids;
+        put.batch_len = 1 + below(world, 3);
     } else {
         put.key = below(world, 3) == 0 ? key : NULL;
         put.payload = below(world, 2) == 0 ? jobd_blob_text("hello") : NULL;
@@ -135,8 +147,12 @@ static void do_put(struct world *world, struct person *who)
     }
     if (!taken)
         jobd_blob_unref(put.payload);
-    else if (receipt.id + put.batch_len >= world->next_id)
-        world->next_id = receipt.id + (put.batch_len > 0 ? put.batch_len : 1);
+    else if (put.puts != NULL) /* the last of them that is new */
+        for (unsigned i = 0; i < put.batch_len; i++)
+            receipt.id = ids[i] > receipt.id ? ids[i] : receipt.id;
+    uint32_t more = put.puts == NULL && put.batch_len > 0 ? put.batch_len : 1;
+    if (taken && receipt.id + more >= world->next_id)
+        world->next_id = receipt.id + more;
     who->id = receipt.id;
     ask(who, 'p', result);
 }
@@ -212,6 +228,36 @@ static void do_work(struct world *world)
     ask(worker, 'w', result);
 }
 
+static void do_amend(struct world *world, struct person *who)
+{
+    struct jobd_amendment to = {.start = below(world, 2) == 0,
+                                .delay_us = below(world, 2) == 0 ? some_us(world, 50) : 0,
+                                .to_priority = below(world, 2) == 0,
+                                .priority = (uint8_t)below(world, JOBD_PRIORITIES)};
+    if (to.start && to.delay_us == 0 && below(world, 2) == 0)
+        to.at_us = world->now_us + some_us(world, 50);
+    if (below(world, 4) == 0)
+        to.expires_us = world->now_us + some_us(world, 300);
+    who->id = any_id(world);
+    ask(who, 'n', jobd_amend(world->jobd, who->id, &to, &who->waiter, world->now_us));
+}
+
+/* The filters live as long as those who ask. */
+static void do_change_all(struct world *world, struct person *who)
+{
+    struct jobd_filter *filter = &world->filters[who - world->people];
+    *filter = (struct jobd_filter){.queue = below(world, QUEUES + 1),
+                                   .state = (enum jobd_state)below(world, JOBD_STATES + 1)};
+    if (filter->queue == QUEUES)
+        filter->queue = JOBD_NO_QUEUE;
+    if (below(world, 2) == 0)
+        filter->since_us = world->now_us - some_us(world, 200);
+    filter->wall_ahead_us = disk.wall_ahead_us;
+    ask(who, 'b',
+        jobd_change_all(world->jobd, (enum jobd_bulk)below(world, JOBD_CANCEL_ALL + 1), filter,
+                        &who->waiter, world->now_us));
+}
+
 /* A queue takes no more jobs in, or does again. */
 static void come_or_go(struct world *world)
 {
@@ -232,7 +278,7 @@ static void do_something(struct world *world)
     struct person *who = free_person(world);
     struct jobd_receipt receipt;
     uint32_t purged;
-    unsigned which = below(world, 20);
+    unsigned which = below(world, 23);
     if (who == NULL || which < 6) {
         do_work(world);
     } else if (which < 11) {
@@ -247,12 +293,19 @@ static void do_something(struct world *world)
         do_lease(world, who);
     } else if (which < 19) {
         do_with_lease(world, who);
+    } else if (which < 21) {
+        do_amend(world, who);
+    } else if (which < 22) {
+        who->id = any_id(world);
+        ask(who, 'f', jobd_forget(world->jobd, who->id, &who->waiter, world->now_us));
     } else if (below(world, 4) == 0) {
         come_or_go(world);
     } else if (below(world, 4) == 0) {
         uint32_t from = below(world, QUEUES);
         const struct jobd_route route = {.from = from, .to = QUEUES - 1 - from};
         ask(who, 'm', jobd_move(world->jobd, &route, &who->waiter, world->now_us, &purged));
+    } else if (below(world, 4) == 0) {
+        do_change_all(world, who);
     } else if (below(world, 10) == 0) {
         ask(who, 'u',
             jobd_purge(world->jobd, below(world, QUEUES), &who->waiter, world->now_us, &purged));

@@ -86,6 +86,8 @@ bool model_matches(const struct jobd_filter *filter, const struct model_job *job
 {
     return !job->forgotten && (filter->queue == JOBD_NO_QUEUE || filter->queue == job->queue) &&
            (filter->state == JOBD_STATES || filter->state == job->state) &&
+           (filter->batch == 0 ||
+            (job->id >= filter->batch && job->id - filter->batch < filter->batch_jobs)) &&
            (filter->group == NULL || filter->group == job->texts[JOBD_GROUP]) &&
            (filter->tag == NULL || has(job->texts[JOBD_TAGS], filter->tag)) &&
            (filter->since_us == 0 || job->created_us >= filter->since_us) &&
@@ -101,6 +103,11 @@ struct jobd_filter model_filter(struct model *model, unsigned turn)
                                  .group = model_groups[later % GROUPS]};
     if (later % 5 == 1)
         filter.tag = model_tags[later % TAGS];
+    if (later % 3 == 1 && model->batches_len > 0) {
+        const struct model_batch *batch = &model->batches[model->batches_len - 1];
+        filter.batch = batch->id;
+        filter.batch_jobs = batch->len;
+    }
     if (later % 4 == 2)
         filter.since_us = model->now_us - 3000;
     if (later % 7 == 3)

@@ -18,12 +18,16 @@ static void take_one_step(struct model *model)
 {
     /* The more often a step stands here, the more often it is taken. */
     static model_step *const steps[] = {
-        model_step_put,    model_step_put,   model_step_put,          model_step_put_wait,
-        model_step_take,   model_step_take,  model_step_finish,       model_step_finish,
-        model_step_cancel, model_step_time,  model_step_time,         model_step_pause,
-        model_step_unwait, model_step_watch, model_step_purge,        model_step_retry,
-        model_step_lease,  model_step_lease, model_step_lease_finish, model_step_lease_keep,
-        model_step_resize, model_step_move,  model_step_come_and_go,  model_step_await_batch,
+        model_step_put,          model_step_put,         model_step_put,
+        model_step_put_wait,     model_step_take,        model_step_take,
+        model_step_finish,       model_step_finish,      model_step_cancel,
+        model_step_time,         model_step_time,        model_step_pause,
+        model_step_unwait,       model_step_watch,       model_step_purge,
+        model_step_retry,        model_step_lease,       model_step_lease,
+        model_step_lease_finish, model_step_lease_keep,  model_step_resize,
+        model_step_move,         model_step_amend,       model_step_forget,
+        model_step_change_all,   model_step_come_and_go, model_step_put_jobs,
+        model_step_await_batch,
     };
     steps[below(model, sizeof steps / sizeof steps[0])](model);
 }

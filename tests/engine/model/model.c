@@ -219,7 +219,6 @@ void model_promise_over(struct model *model, struct model_job *job)
         remember(model, job);
 }
 
-/* Forgets what has ended until so many bytes more have room; false when that is not enough. */
 bool model_make_room(struct model *model, size_t size)
 {
     if (model_bytes(model, true) + size > MEMORY)

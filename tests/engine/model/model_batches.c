@@ -11,13 +11,11 @@ static bool is_of(const struct model_job *job, const struct model_batch *batch)
     return job->id >= batch->id && job->id < batch->id + batch->len;
 }
 
-void model_add_batch(struct model *model, const struct jobd_put *put)
+void model_add_batch(struct model *model, unsigned queue, unsigned len)
 {
     verify(model->batches_len < JOBS_MAX);
-    model->batches[model->batches_len++] = (struct model_batch){.id = model->next_id,
-                                                                .len = put->batch_len,
-                                                                .queue = put->queue,
-                                                                .created_us = model->now_us};
+    model->batches[model->batches_len++] = (struct model_batch){
+        .id = model->next_id, .len = len, .queue = queue, .created_us = model->now_us};
 }
 
 /* As the engine should have it now. False when no job of it is there. */

@@ -161,8 +161,14 @@ struct actor *model_first_putter(struct model *model, unsigned queue);
 bool model_holds(const struct model *model, unsigned queue);
 bool model_can_give(struct model *model, unsigned queue, const struct actor *take_waiter);
 
+/* Forgets what has ended until so many bytes more have room; false when that is not enough. */
+bool model_make_room(struct model *model, size_t size);
 /* Its wait is over; the engine must have woken it, with this. */
 void model_expect(struct actor *actor, enum jobd_result result, uint64_t id);
+/* A new job. */
+void model_add(struct model *model, const struct jobd_put *put, size_t size);
+/* All of a batch whose jobs say all themselves: also its ids. */
+enum jobd_result model_admit_jobs(struct model *model, const struct jobd_put *put, uint64_t *ids);
 enum jobd_result model_admit(struct model *model, const struct jobd_put *put,
                              const size_t sizes[BATCH_MAX], uint64_t *id);
 /* The promise of a job that has ended is over. */
@@ -187,8 +193,8 @@ void model_settle(struct model *model, unsigned queue);
 
 /* ---- model_batches.c */
 
-/* The next jobs are those of this put. */
-void model_add_batch(struct model *model, const struct jobd_put *put);
+/* So many jobs that come in there together, the next ones. */
+void model_add_batch(struct model *model, unsigned queue, unsigned len);
 /* A job has ended: whoever awaits the batch that it was the last of is told. */
 void model_note_batch_end(struct model *model);
 void model_compare_batches(struct model *model);
@@ -201,10 +207,16 @@ model_step model_step_put, model_step_put_wait, model_step_take, model_step_fini
 model_step model_step_lease, model_step_lease_finish, model_step_lease_keep;
 model_step model_step_retry, model_step_cancel, model_step_pause, model_step_watch;
 model_step model_step_purge, model_step_move, model_step_unwait, model_step_time;
-model_step model_step_resize, model_step_come_and_go, model_step_await_batch;
+model_step model_step_put_jobs, model_step_resize, model_step_come_and_go, model_step_amend;
+model_step model_step_forget, model_step_change_all, model_step_await_batch;
 
 /* Does in both what is due now. */
 void model_tick(struct model *model);
+/* A blob of fewer than so many bytes, all alike. */
+struct jobd_blob *model_bytes_below(struct model *model, unsigned most);
+/* What becomes of a job that is retried by hand, or told to stop while it runs. */
+void model_retried(struct model *model, struct model_job *job);
+void model_stop(struct model *model, struct model_job *job);
 /* Makes an actor ready to wait, perhaps with a deadline. */
 void model_begin(struct model *model, struct actor *actor, unsigned queue);
 /* Of a put that was not let in. */
