@@ -171,15 +171,6 @@ struct jobd_info {
     char trace[JOBD_TRACE_SIZE]; /* "": none */
 };
 
-/* Jobs that were put in at once, at one moment. Its id is that of the first of them. */
-struct jobd_batch {
-    uint64_t id;
-    uint32_t queue;                  /* where it came in */
-    uint32_t jobs;                   /* how many */
-    uint32_t in_state[JOBD_STATES];  /* of them, those that are forgotten included */
-    int64_t created_us, finished_us; /* as in jobd_info; 0: not all of them have ended */
-};
-
 /* What is said of a job in words, and kept with it. */
 enum jobd_text {
     JOBD_GROUP,   /* whose it is: for limits and turns */
@@ -295,7 +286,7 @@ struct jobd_waiter {
      * long from when that is in; see there. */
     int64_t end_us;
     bool wants_output;        /* at the end of a job: its output too */
-    struct jobd_batch *batch; /* jobd_await_batch(): filled in when it ends */
+    struct jobd_batch *batch; /* jobd_await_batch(), in jobd/batch.h: filled in when it ends */
     /* What it takes to tell it of a job that it is given, or of an output: `told_bytes`, and so
      * many times the payload or the output. Counted there before; borrowed while it waits. With
      * no room for it a taker waits on, and an output is left out. NULL: not counted. */
@@ -433,17 +424,6 @@ JOBD_API size_t jobd_errors(const struct jobd_blob *errors, int64_t last_us,
 JOBD_API JOBD_MUST_READ enum jobd_result
 jobd_await(struct jobd *jobd, uint64_t id, struct jobd_waiter *waiter, struct jobd_info *info);
 
-/* JOBD_OK or JOBD_NO_JOB. A batch is remembered as long as one of its jobs, and at least as long as
- * others that have ended are. */
-JOBD_API enum jobd_result jobd_get_batch(struct jobd *jobd, uint64_t id, int64_t now_us,
-                                         struct jobd_batch *batch);
-/* The id of the batch that this job came with; 0: it came alone, or the batch is forgotten. */
-JOBD_API uint64_t jobd_batch_of(struct jobd *jobd, uint64_t id);
-/* JOBD_OK when all its jobs have ended; JOBD_PENDING when the waiter will be woken when they have,
- * with waiter->batch as it is then, or at its deadline; JOBD_NO_JOB; JOBD_TOO_MANY_WAITERS. */
-JOBD_API JOBD_MUST_READ enum jobd_result
-jobd_await_batch(struct jobd *jobd, uint64_t id, struct jobd_waiter *waiter, int64_t now_us);
-
 /* Which jobs are meant. Texts are borrowed until the verb has ended. */
 struct jobd_filter {
     uint32_t queue;        /* JOBD_NO_QUEUE: all */
@@ -451,7 +431,7 @@ struct jobd_filter {
     const char *group;     /* whose; NULL: all */
     const char *tag;       /* that they have; NULL: all */
     uint64_t batch;        /* that they came with; 0: all */
-    uint32_t batch_jobs;   /* how many jobs that has; 0: it is not known, there are none */
+    uint32_t batch_jobs;   /* its ids, as in jobd_batch; 0: it is not known, there are none */
     int64_t since_us;      /* came in at this time or later; 0: always */
     int64_t before_us;     /* came in before; 0: always */
     /* How far the wall clock is ahead of the engine's time: for jobs of a process before. */

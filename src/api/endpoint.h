@@ -18,6 +18,7 @@
 #include "api/auth.h"
 #include "base/clock.h"
 #include "http/request.h"
+#include "jobd/batch.h"
 #include "jobd/queue.h"
 
 enum {
@@ -46,6 +47,7 @@ enum about {
     ABOUT_QUEUE,
     ABOUT_JOB,
     ABOUT_LEASE,
+    ABOUT_BATCH,
     ABOUT_FILTER
 };
 
@@ -75,5 +77,6 @@ struct endpoint {
 #define GET_OR_HEAD (METHOD_GET | METHOD_HEAD)
 
 /* What the files have; the end is a row without methods. */
-extern const struct endpoint put_endpoints[], job_endpoints[], change_endpoints[], take_endpoints[],
-    lease_endpoints[], queue_endpoints[], health_endpoints[], status_endpoints[], page_endpoints[];
+extern const struct endpoint put_endpoints[], job_endpoints[], batch_endpoints[],
+    change_endpoints[], take_endpoints[], lease_endpoints[], queue_endpoints[], health_endpoints[],
+    status_endpoints[], page_endpoints[];

@@ -55,6 +55,7 @@ void batch_info(const struct batch *batch, struct jobd_batch *info)
 {
     *info = (struct jobd_batch){.id = batch->id,
                                 .queue = batch->queue,
+                                .ids = batch->len,
                                 .jobs = batch->len - batch->lost,
                                 .created_us = batch->created_us,
                                 .finished_us = batch->finished_us};

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "engine/job_table.h"
+#include "jobd/batch.h"
 #include "jobd/queue.h"
 
 void job_info(const struct job *job, struct jobd_info *info);

@@ -130,6 +130,34 @@ static void restore_batch(struct jobd *jobd, uint64_t id)
     jobd_restore_batch(jobd, &back);
 }
 
+void disk_compare_batches(struct jobd *jobd, uint64_t next_id, int64_t now_us)
+{
+    if (!journal_empty(jobd))
+        return;
+    for (uint64_t id = next_id > 60 ? next_id - 60 : 1; id < next_id; id++) {
+        const struct batch_record *kept = &disk.batches[id];
+        uint32_t ended = 0, there = 0;
+        struct jobd_batch batch;
+        if (kept->id == 0) {
+            verify(jobd_get_batch(jobd, id, now_us, &batch) == JOBD_NO_JOB);
+            continue;
+        }
+        for (unsigned state = 0; state < JOBD_STATES; state++)
+            ended += kept->ended[state];
+        for (uint64_t job = id; job < id + kept->jobs; job++)
+            there += disk.jobs[job].there;
+        verify(ended + there == kept->jobs);
+        if (jobd_get_batch(jobd, id, now_us, &batch) != JOBD_OK) {
+            verify(there == 0);
+            continue;
+        }
+        verify(batch.jobs == kept->jobs);
+        verify(jobd_batch_of(jobd, id) == (disk.jobs[id].there ? id : 0));
+        for (unsigned state = JOBD_DONE; there == 0 && state < JOBD_STATES; state++)
+            verify(batch.in_state[state] == kept->ended[state]);
+    }
+}
+
 /* ---- jobs */
 
 static bool write_change(void *context, enum row_kind kind, const struct job_record *change)

@@ -341,36 +341,6 @@ static void compare_contents(struct world *world)
             verify(journal_record(world->jobd, id, same_record, &disk.jobs[id]));
 }
 
-/* When nothing is on its way, a batch counts on disk what it counts here, forgotten jobs included.
- */
-static void compare_batches(struct world *world)
-{
-    if (!journal_empty(world->jobd))
-        return;
-    for (uint64_t id = world->next_id > 60 ? world->next_id - 60 : 1; id < world->next_id; id++) {
-        const struct batch_record *kept = &disk.batches[id];
-        uint32_t ended = 0, there = 0;
-        struct jobd_batch batch;
-        if (kept->id == 0) {
-            verify(jobd_get_batch(world->jobd, id, world->now_us, &batch) == JOBD_NO_JOB);
-            continue;
-        }
-        for (unsigned state = 0; state < JOBD_STATES; state++)
-            ended += kept->ended[state];
-        for (uint64_t job = id; job < id + kept->jobs; job++)
-            there += disk.jobs[job].there;
-        verify(ended + there == kept->jobs);
-        if (jobd_get_batch(world->jobd, id, world->now_us, &batch) != JOBD_OK) {
-            verify(there == 0);
-            continue;
-        }
-        verify(batch.jobs == kept->jobs);
-        verify(jobd_batch_of(world->jobd, id) == (disk.jobs[id].there ? id : 0));
-        for (unsigned state = JOBD_DONE; there == 0 && state < JOBD_STATES; state++)
-            verify(batch.in_state[state] == kept->ended[state]);
-    }
-}
-
 /* What can be seen is on disk; but for what its loss does no harm. */
 static void compare(struct world *world)
 {
@@ -616,7 +586,7 @@ static void test_at_random(void **state)
         check_engine(world.jobd);
         compare(&world);
         compare_contents(&world);
-        compare_batches(&world);
+        disk_compare_batches(world.jobd, world.next_id, world.now_us);
         compare_lists(&world);
     }
     crash(&world);

@@ -5,6 +5,7 @@
 
 #include "engine/model/model.h"
 #include "jobd/declare.h"
+#include "jobd/batch.h"
 #include "jobd/queue.h"
 
 enum {
