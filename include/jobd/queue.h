@@ -88,6 +88,7 @@ struct jobd_config {
     void (*on_failure)(void *context);
     void *failure_context;
     bool failed_attempts;
+    const struct jobd_schedule_config *schedules; /* of jobd/schedule.h; NULL: there are none */
 };
 
 /* Records of jobs that an engine needs whose queues, all together, have so much capacity and so
@@ -166,16 +167,18 @@ struct jobd_info {
     bool output_truncated;
     bool has_error, has_errors, has_words;
     bool batched; /* jobd_batch_of() knows with which */
-    bool exited;  /* exit_code counts */
+    bool has_worker, has_progress;
+    bool exited; /* exit_code counts */
     int exit_code;
     char trace[JOBD_TRACE_SIZE]; /* "": none */
 };
 
 /* What is said of a job in words, and kept with it. */
 enum jobd_text {
-    JOBD_GROUP,   /* whose it is: for limits and turns */
-    JOBD_TAGS,    /* to be found by: each ends with a line feed */
-    JOBD_HEADERS, /* for its runner: `Name: value`, each ends with a line feed */
+    JOBD_GROUP,    /* whose it is: for limits and turns */
+    JOBD_TAGS,     /* to be found by: each ends with a line feed */
+    JOBD_HEADERS,  /* for its runner: `Name: value`, each ends with a line feed */
+    JOBD_SCHEDULE, /* the one that it came of */
     JOBD_TEXTS
 };
 
@@ -282,6 +285,9 @@ struct jobd_waiter {
     int64_t lease_us;
     char token[JOBD_TOKEN_SIZE];
     bool at_once; /* jobd_take(): what there is, or JOBD_TIMEOUT */
+    /* jobd_take(): who asks, a short text; borrowed while it waits. Without room for it in
+     * memory_bytes the job is given without. NULL: it does not say. */
+    struct jobd_blob *worker;
     /* jobd_put(), jobd_put_wait(): above 0 it waits for the end of its job too, for at most this
      * long from when that is in; see there. */
     int64_t end_us;
@@ -390,7 +396,14 @@ JOBD_API void jobd_pause(struct jobd *jobd, uint32_t queue, bool paused, int64_t
 /* JOBD_OK or JOBD_NO_JOB. */
 JOBD_API enum jobd_result jobd_get(struct jobd *jobd, uint64_t id, struct jobd_info *info);
 
-enum jobd_part { JOBD_PAYLOAD, JOBD_OUTPUT, JOBD_ERROR, JOBD_WORDS /* see jobd_text() */ };
+enum jobd_part {
+    JOBD_PAYLOAD,
+    JOBD_OUTPUT,
+    JOBD_ERROR,
+    JOBD_WORDS,   /* see jobd_text() */
+    JOBD_WORKER,  /* who took it last, as that one has said */
+    JOBD_PROGRESS /* what the holder of its last lease has said last */
+};
 
 /* JOBD_OK and a reference to these bytes of the job, which is the caller's (NULL when it has none);
  * or JOBD_NO_JOB. Output and error are those of the last attempt that has ended. */
@@ -489,6 +502,7 @@ struct jobd_failure {
     bool final;  /* the job has failed with it */
     bool exited; /* exit_code counts */
     int exit_code;
+    char worker[JOBD_WORKER_SIZE]; /* who had it; "": nobody has said */
     char error[JOBD_FAILURE_SIZE]; /* its first line, bytes as they came, cut; "": none */
 };
 

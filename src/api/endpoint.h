@@ -45,9 +45,11 @@ enum about {
     ABOUT_ALL,
     ABOUT_ANY, /* what the token is good for */
     ABOUT_QUEUE,
+    ABOUT_QUEUES, /* those of `queue`, where that is given */
     ABOUT_JOB,
     ABOUT_LEASE,
     ABOUT_BATCH,
+    ABOUT_TALK, /* a lease, but it ends no attempt */
     ABOUT_FILTER
 };
 
@@ -78,5 +80,5 @@ struct endpoint {
 
 /* What the files have; the end is a row without methods. */
 extern const struct endpoint put_endpoints[], job_endpoints[], batch_endpoints[],
-    change_endpoints[], take_endpoints[], lease_endpoints[], queue_endpoints[], health_endpoints[],
-    status_endpoints[], page_endpoints[];
+    change_endpoints[], take_endpoints[], lease_endpoints[], queue_endpoints[],
+    schedule_endpoints[], health_endpoints[], status_endpoints[], page_endpoints[];

@@ -14,7 +14,7 @@ enum {
     LIST_DEFAULT = 100,
     LIST_MAX = 1000,
     PAGE_BYTES = 256 * 1024, /* of a list, about; LIST_MAX jobs without errors are fewer */
-    JOB_BYTES = 256          /* that a job counts for, and its error */
+    JOB_BYTES = 256          /* that a job counts for, beside its error and progress */
 };
 
 /* ---- one */
@@ -121,6 +121,12 @@ static enum step parse_list(struct call *call)
     return STEP_START;
 }
 
+static size_t text_bytes(const cJSON *job, const char *name)
+{
+    const cJSON *text = cJSON_GetObjectItemCaseSensitive(job, name);
+    return text != NULL ? json_string_bytes(text->valuestring) : 0;
+}
+
 /* Ends earlier when it gets long, with its last job as the one to go on after. */
 static enum step reply_list(struct call *call, const struct jobd_info *infos, size_t len,
                             uint64_t next)
@@ -136,8 +142,7 @@ static enum step reply_list(struct call *call, const struct jobd_info *infos, si
         }
         cJSON *job = job_json(call->api, &infos[i]);
         whole = job != NULL && cJSON_AddItemToArray(jobs, job);
-        const cJSON *error = cJSON_GetObjectItemCaseSensitive(job, "error");
-        bytes += JOB_BYTES + (error != NULL ? json_string_bytes(error->valuestring) : 0);
+        bytes += JOB_BYTES + text_bytes(job, "error") + text_bytes(job, "progress");
     }
     if (whole)
         whole = next != 0 ? json_add_int(list, "next", (int64_t)next)

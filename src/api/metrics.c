@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "jobd/schedule.h"
 
 #define GAUGE     "gauge"
 #define COUNTER   "counter"
@@ -81,6 +82,7 @@ static const struct figure queue_figures[] = {
 struct server_stats {
     struct http_stats http;
     uint64_t payload_bytes;
+    struct jobd_schedule_stats schedules;
 };
 #define SERVER(field) FIELD(server_stats, field)
 
@@ -88,6 +90,13 @@ struct server_stats {
 static const struct figure server_figures[] = {
     {"jobd_payload_bytes", GAUGE, "Bytes of payloads, outputs and errors that are remembered.",
      SERVER(payload_bytes)},
+    {"jobd_schedules", GAUGE, "Schedules of recurring jobs.", SERVER(schedules.schedules)},
+    {"jobd_schedule_instants_total", COUNTER, "Instants of schedules, by what became of them.",
+     SERVER(schedules.fired), "result=\"fired\""},
+    {"jobd_schedule_instants_total", COUNTER, "Instants of schedules, by what became of them.",
+     SERVER(schedules.missed), "result=\"missed\""},
+    {"jobd_schedule_instants_total", COUNTER, "Instants of schedules, by what became of them.",
+     SERVER(schedules.skipped), "result=\"skipped\""},
     {"jobd_connections", GAUGE, "Open connections.", SERVER(http.conns.open)},
     {"jobd_connections_limit", GAUGE, "Open connections that there may be.",
      SERVER(http.conns.open_max)},
@@ -240,6 +249,7 @@ static void server(FILE *out, struct jobd *jobd, struct http *http)
 {
     struct server_stats stats = {.payload_bytes = jobd_memory(jobd)};
     http_stats(http, &stats.http);
+    jobd_schedule_stats(jobd, &stats.schedules);
     table(out, server_figures, LEN(server_figures), &stats);
     head(out, "jobd_build_info", GAUGE, "Always 1; what is running.");
     fprintf(out, "jobd_build_info{version=\"" JOBD_VERSION "\",libmicrohttpd=\"%s\"} 1\n",

@@ -10,6 +10,7 @@
 #include "api/put_batch.h"
 #include "api/put_options.h"
 #include "api/respond.h"
+#include "jobd/schedule.h"
 
 enum { RETRY_AFTER_MAX_S = 24 * 60 * 60 };
 
@@ -66,6 +67,21 @@ static enum step parse_retry(struct call *call)
     return STEP_START;
 }
 
+/* A schedule's job, beside its plan. */
+static enum step parse_run(struct call *call)
+{
+    const struct jobd *jobd = call->api->jobd;
+    struct jobd_schedule_info info;
+    if (jobd_schedule_get(call->api->jobd, call->request->subject, &info) != JOBD_OK)
+        return respond_result(call, JOBD_NO_SCHEDULE);
+    uint32_t queue = jobd_queue_named(jobd, info.schedule.queue);
+    state_of(call)->put.queue = queue;
+    jobd_schedule_info_release(&info);
+    return queue != JOBD_NO_QUEUE && jobd_queue_declared(jobd, queue)
+               ? STEP_START
+               : respond_error(call, 409, "the schedule's queue is not declared any more");
+}
+
 /* ---- starting: it may wait for room, for the disk, and then for the job's end */
 
 /* The waiter has it too, unless memory was short; but that may be woken already. */
@@ -103,6 +119,15 @@ static enum jobd_result start_retry(struct call *call)
     struct jobd_receipt receipt;
     enum jobd_result result = jobd_retry(call->api->jobd, path_id(call), &call->request->waiter,
                                          clock_now_us(), &receipt);
+    keep_receipt(call, result, &receipt);
+    return result;
+}
+
+static enum jobd_result start_run(struct call *call)
+{
+    struct jobd_receipt receipt;
+    enum jobd_result result = jobd_schedule_run(call->api->jobd, call->request->subject,
+                                                &call->request->waiter, clock_now_us(), &receipt);
     keep_receipt(call, result, &receipt);
     return result;
 }
@@ -288,6 +313,14 @@ const struct endpoint put_endpoints[] = {
         .about = ABOUT_JOB,
         .parse = parse_retry,
         .start = start_retry,
+        .answer = answer_put,
+    },
+    {
+        .paths = {"/schedules/*/run"},
+        .methods = METHOD_POST,
+        .scope = SCOPE_ADMIN,
+        .parse = parse_run,
+        .start = start_run,
         .answer = answer_put,
     },
     {.methods = 0},

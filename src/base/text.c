@@ -258,6 +258,16 @@ static size_t character(const unsigned char *at, size_t size)
     return 0;
 }
 
+bool text_is_name(const char *text)
+{
+    enum { NAME_MAX_BYTES = 64 };
+    static const char allowed[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+    size_t length = strnlen(text, NAME_MAX_BYTES + 1);
+    return length > 0 && length <= NAME_MAX_BYTES && text[0] != '.' &&
+           strspn(text, allowed) == length;
+}
+
 bool text_is_utf8(const unsigned char *bytes, size_t size)
 {
     size_t at = 0, length = 1;

@@ -38,6 +38,11 @@ bool text_to_time(const char *text, int64_t *us);
 /* Visible ASCII characters, at least one and fewer than `size`? */
 bool text_is_word(const char *text, size_t size);
 
+/* What a queue or a schedule is called: 1 to 64 letters, digits, `.`, `_` or `-`, the first not
+ * `.`.
+ */
+bool text_is_name(const char *text);
+
 /* UTF-8 all through, and no byte 0? */
 bool text_is_utf8(const unsigned char *bytes, size_t size);
 

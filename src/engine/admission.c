@@ -128,8 +128,7 @@ static enum jobd_result repeat_locked(struct op *op, const struct admission *adm
 
 /* ---- letting in */
 
-static void apply_put_locked(struct op *op, struct change *change, struct job *job)
-    REQUIRES(op->jobd->lock)
+void admission_apply_locked(struct op *op, struct change *change, struct job *job)
 {
     struct queue *queue = &op->jobd->queues[job->queue];
     (void)change;
@@ -138,8 +137,7 @@ static void apply_put_locked(struct op *op, struct change *change, struct job *j
     transition_enter_locked(op, job);
 }
 
-static void undo_put_locked(struct op *op, struct change *change, struct job *job)
-    REQUIRES(op->jobd->lock)
+void admission_undo_locked(struct op *op, struct change *change, struct job *job)
 {
     (void)change;
     op->jobd->queues[job->queue].put_pending--;
@@ -150,8 +148,8 @@ static void undo_put_locked(struct op *op, struct change *change, struct job *jo
 
 static const struct change_kind put_kind = {.name = "put",
                                             .row = ROW_ADD,
-                                            .apply = apply_put_locked,
-                                            .undo = undo_put_locked,
+                                            .apply = admission_apply_locked,
+                                            .undo = admission_undo_locked,
                                             .then_end = true,
                                             .is_put = true};
 
@@ -298,9 +296,10 @@ static enum jobd_result let_in_locked(struct op *op, struct admission *admission
     REQUIRES(op->jobd->lock)
 {
     struct change change;
-    change_init(&change, op, &put_kind, NULL);
+    change_init(&change, op, admission->kind != NULL ? admission->kind : &put_kind, NULL);
     change.waiter = admission->waiter;
     const uint64_t first = op->jobd->next_id;
+    change.step = admission->step;
     for (uint32_t i = 0; i < admission_jobs(admission->put); i++) {
         struct job *job = known_locked(op, admission, i);
         if (job != NULL) {
@@ -315,7 +314,11 @@ static enum jobd_result let_in_locked(struct op *op, struct admission *admission
     }
     if (admission->put->batch_len > 0 && change.rows > 0)
         new_batch_locked(op, admission, first, (uint32_t)change.rows);
-    return change.rows > 0 ? change_submit_locked(op, &change) : JOBD_OK;
+    if (change.rows == 0 && change.kind->begin == NULL)
+        return JOBD_OK;
+    if (change.kind->begin != NULL)
+        change.kind->begin(op, &change);
+    return change_submit_locked(op, &change);
 }
 
 static size_t weight_of(const struct admission *admission)

@@ -4,6 +4,7 @@
 #include <limits.h>
 
 #include "engine/blob.h"
+#include "engine/schedule_table.h"
 #include "engine/waiters.h"
 
 bool change_has_room_locked(struct op *op, const struct jobd_waiter *waiter)
@@ -29,6 +30,7 @@ void change_init(struct change *change, const struct op *op, const struct change
     *change = (struct change){.kind = kind,
                               .undo_on_failure = true,
                               .result = JOBD_OK,
+                              .joined = op->grouped,
                               .waiter = op->waiter,
                               .at_us = op->now_us,
                               .rows = job != NULL,
@@ -67,6 +69,7 @@ enum jobd_result change_submit_locked(struct op *op, struct change *change)
         int all = INT_MAX;
         verify(change_conclude_locked(op, change, true, &all));
         extra_free(change->extra);
+        schedule_step_end(op, change->step);
         return change->result;
     }
     struct change *entry = journal_add(journal, change);
@@ -79,6 +82,13 @@ enum jobd_result change_submit_locked(struct op *op, struct change *change)
 
 static const struct change_kind void_kind = {.name = "void", .is_mark = true};
 
+void change_void(struct change *change)
+{
+    change->kind = &void_kind;
+    change->result = JOBD_STORE_FAILED;
+    change->job = NULL;
+}
+
 void change_void_others_locked(struct op *op, struct job *job, const struct change *change)
 {
     struct journal *journal = &op->jobd->journal;
@@ -89,9 +99,7 @@ void change_void_others_locked(struct op *op, struct job *job, const struct chan
             if (other == change || other->job != job || !other->undo_on_failure)
                 continue;
             other->kind->undo(op, other, job);
-            other->kind = &void_kind;
-            other->result = JOBD_STORE_FAILED;
-            other->job = NULL;
+            change_void(other);
         }
     }
 }

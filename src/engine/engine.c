@@ -135,6 +135,8 @@ static int new_tables_locked(struct jobd *jobd, const struct jobd_config *config
     if (error == 0)
         error = new_journal(&jobd->journal, config, size);
     if (error == 0)
+        error = schedules_init(&jobd->schedules, config->schedules);
+    if (error == 0)
         error = heap_init(&jobd->delays, jobd->queues_max);
     if (error == 0)
         error = heap_init(&jobd->deadlines, config->waiters_max);
@@ -160,6 +162,10 @@ static void set_up_locked(struct jobd *jobd, const struct jobd_config *config) R
     jobd->forgotten_context = config->forgotten_context;
     jobd->on_journal_ready = config->on_journal_ready;
     jobd->journal_context = config->journal_context;
+    if (config->schedules != NULL) {
+        jobd->on_schedule = config->schedules->on_change;
+        jobd->schedule_context = config->schedules->context;
+    }
     jobd->on_failure = config->on_failure;
     jobd->failure_context = config->failure_context;
     jobd->ticks_at_us = JOBD_NEVER;
@@ -204,6 +210,7 @@ void jobd_free(struct jobd *jobd)
         jobs_release(&jobd->jobs);
     }
     journal_release(&jobd->journal);
+    schedules_release(&jobd->schedules);
     leases_release(&jobd->leases);
     failures_release(&jobd->failures);
     heap_release(&jobd->delays);
@@ -244,7 +251,7 @@ void jobd_stop_takers(struct jobd *jobd)
     op_begin(&op, jobd, NULL, 0);
     jobd->takers_stopped = true;
     for (uint32_t i = 0; i < jobd->queues_len; i++)
-        wait_end_all_locked(&op, &jobd->queues[i].take_waiters, JOBD_CLOSED);
+        wait_end_takers_locked(&op, &jobd->queues[i], JOBD_CLOSED);
     op_end(&op);
 }
 
@@ -279,11 +286,12 @@ static void refuse_too_large_locked(struct op *op, struct queue *queue) REQUIRES
 /* Some are one too many, and only whoever owns them knows which. */
 static void send_workers_home_locked(struct op *op, struct queue *queue) REQUIRES(op->jobd->lock)
 {
-    struct waiting *waiting = TAILQ_FIRST(&queue->take_waiters), *next;
-    for (; waiting != NULL; waiting = next) {
-        next = TAILQ_NEXT(waiting, link);
-        if (waiter_of(waiting)->lease_us == 0)
-            wait_end_locked(op, waiter_of(waiting), JOBD_TIMEOUT);
+    struct place *place = TAILQ_FIRST(&queue->take_waiters), *next;
+    for (; place != NULL; place = next) {
+        struct jobd_waiter *taker = waiter_of(place->waiting);
+        next = TAILQ_NEXT(place, link);
+        if (taker->lease_us == 0)
+            wait_end_locked(op, taker, JOBD_TIMEOUT);
     }
 }
 

@@ -15,6 +15,7 @@
 #include "engine/queue.h"
 #include "engine/queue_names.h"
 #include "jobd/batch.h"
+#include "engine/schedule_table.h"
 #include "jobd/queue.h"
 
 struct jobd {
@@ -22,6 +23,7 @@ struct jobd {
     struct jobs jobs GUARDED_BY(lock);
     struct leases leases GUARDED_BY(lock);
     struct journal journal GUARDED_BY(lock);
+    struct schedules schedules GUARDED_BY(lock);
     struct queue *queues; /* as long as they are there their configuration stays, the rest is
                              guarded; there is room for queues_max */
     uint32_t queues_max;
@@ -53,6 +55,8 @@ struct jobd {
     void *forgotten_context;
     void (*on_journal_ready)(void *context); /* something waits in the journal */
     void *journal_context;
+    void (*on_schedule)(void *context); /* NULL: there are none, or nobody is told */
+    void *schedule_context;
     struct failures failures GUARDED_BY(lock);
     void (*on_failure)(void *context);
     void *failure_context;

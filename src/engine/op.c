@@ -9,7 +9,8 @@ void op_begin(struct op *op, struct jobd *jobd, struct jobd_waiter *waiter, int6
     op->jobd = jobd;
     op->now_us = now_us;
     op->waiter = waiter;
-    op->tell_store = op->forgot_early = op->tell_failure = false;
+    op->grouped = false;
+    op->tell_store = op->forgot_early = op->tell_failure = op->tell_schedules = false;
     op->garbage = NULL;
     op->stops_len = 0;
     TAILQ_INIT(&op->woken);
@@ -69,6 +70,8 @@ void op_end(struct op *op)
         jobd->on_forgotten_early(jobd->forgotten_context);
     if (earlier && jobd->on_earlier_deadline != NULL)
         jobd->on_earlier_deadline(jobd->context);
+    if (op->tell_schedules)
+        jobd->on_schedule(jobd->schedule_context);
     if (op->tell_failure)
         jobd->on_failure(jobd->failure_context);
 }

@@ -48,8 +48,7 @@ static struct job_extra *one_extra(const struct jobd *jobd, const struct admissi
     return one;
 }
 
-/* One for each job that needs one, in their order. 0 or -ENOMEM. */
-static int extras_new(const struct jobd *jobd, struct admission *admission, int64_t now_us)
+int admission_extras(const struct jobd *jobd, struct admission *admission, int64_t now_us)
 {
     const struct jobd_put *put = admission->put;
     admission->extra = NULL;
@@ -138,7 +137,7 @@ static enum jobd_result put_or_wait(struct jobd *jobd, struct admission *admissi
     verify(waiter == NULL || waiter->end_us == 0 || put->batch_len == 0);
     if (waiter != NULL)
         waiter->accepted = false;
-    if (extras_new(jobd, admission, now_us) != 0)
+    if (admission_extras(jobd, admission, now_us) != 0)
         return JOBD_OUT_OF_MEMORY;
     op_begin(&op, jobd, waiter, now_us);
     enum jobd_result result = put_locked(&op, admission, for_room);

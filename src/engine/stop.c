@@ -3,6 +3,7 @@
 
 #include "engine/attempt.h"
 #include "engine/changes.h"
+#include "engine/said.h"
 
 void stop_tell(struct op *op, const struct job *job)
 {
@@ -24,6 +25,7 @@ static void apply_stop_locked(struct op *op, struct change *change, struct job *
     (void)change;
     job->stops_pending--;
     job->stopping = true;
+    said_tell_locked(op, job);
     if (!job->commit_pending) /* else it has ended meanwhile: cancelled, if it failed */
         stop_tell(op, job);
 }

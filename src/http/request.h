@@ -27,10 +27,11 @@ enum method {
     METHOD_DELETE = 1 << 3,
     METHOD_OPTIONS = 1 << 4,
     METHOD_PATCH = 1 << 5,
-    METHOD_OTHER = 1 << 6 /* has no name here */
+    METHOD_PUT = 1 << 6,
+    METHOD_OTHER = 1 << 7 /* has no name here */
 };
 
-enum { METHODS_SIZE = sizeof "GET, HEAD, POST, PATCH, DELETE, OPTIONS" };
+enum { METHODS_SIZE = sizeof "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS" };
 
 enum method method_named(const char *name);
 /* The names of those in the set, as an Allow field lists them. */
@@ -72,6 +73,10 @@ struct request {
     /* It was woken with JOBD_OK, but nobody is there any more to be answered. NULL: nothing to do.
      */
     void (*abandoned)(struct request *request, void *context);
+
+    /* Called at its end, answered or not, to give back what the endpoint has of its own. NULL:
+     * nothing. */
+    void (*release)(struct request *request);
 
     /* The endpoint's own. */
     const struct endpoint *endpoint;

@@ -175,6 +175,11 @@ static const struct option_spec table[] = {
      .default_value = "16384", .help = "jobs that remote workers may hold at a time",
      .more = "Jobs that remote workers may hold at a time, all queues together, and those who wait "
              "for one. One more is answered 503."},
+    {"schedules", .type = &type_number, SERVER(schedules_max), .flags = OPTION_NOT_IN_FILE,
+     .max = CONFIG_SCHEDULES_MAX, .argument = "N", .default_value = "1000",
+     .help = "schedules of recurring jobs that may be there",
+     .more = "Schedules of recurring jobs that may be there, those of the configuration file "
+             "included, at most 10000. One more is answered 409."},
     {"header-timeout", .type = &type_duration, SERVER(header_us), .min = SECOND / 10, .max = DAY,
      .argument = "TIME", .default_value = "10s",
      .help = "time limit for a header; a body has a second more for each 16 KiB of --max-body",
@@ -296,6 +301,7 @@ void options_release(struct options *options)
     for (uint32_t i = 0; options->queues != NULL && i < options->queues_len; i++)
         options_release_values(OF_QUEUE, &options->queues[i]);
     free(options->queues);
+    config_schedules_release(&options->schedules);
     options_release_values(OF_SERVER, options);
     *options = (struct options){.action = ACTION_RUN};
 }

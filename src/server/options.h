@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "jobd/queue.h"
+#include "server/config_schedules.h"
 
 struct option_spec;
 enum option_target { OF_SERVER, OF_QUEUE }; /* whose option it is */
@@ -80,8 +81,10 @@ struct options {
     bool open;
     char *access_log; /* a file, "-" for standard error, or NULL */
     unsigned log_format, log_level;
-    unsigned page;                /* 0: on */
-    struct queue_options *queues; /* at least one */
+    unsigned page; /* 0: on */
+    uint64_t schedules_max;
+    struct config_schedules schedules; /* of the file */
+    struct queue_options *queues;      /* at least one */
     uint32_t queues_len;
 };
 

@@ -358,6 +358,16 @@ static void change_queues(struct server *server, struct changes *changes)
     changes->queues = NULL;
 }
 
+/* The plans are all read anew, with the time zones as they are now. */
+static void change_schedules(struct server *server, struct changes *changes)
+{
+    const struct config_schedules former = server->options.schedules;
+    server->options.schedules = changes->options.schedules;
+    changes->options.schedules = former;
+    config_schedules_apply(&server->options.schedules, server->jobd);
+    recur_reread(server->recur);
+}
+
 static void change_files(struct server *server, struct changes *changes)
 {
     if (server->auth != NULL) {
@@ -418,6 +428,7 @@ void reload(struct server *server)
             log_warn("SIGHUP: %s cannot change while the server runs", differences.fixed.text);
         change_files(server, &changes);
         change_queues(server, &changes);
+        change_schedules(server, &changes);
         surroundings_warn_runners(&server->options);
         log_info("SIGHUP: configuration reloaded");
     } else {

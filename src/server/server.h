@@ -14,6 +14,7 @@
 #include "http/listen.h"
 #include "http/tls.h"
 #include "jobd/pool.h"
+#include "run/recur.h"
 #include "run/runner.h"
 #include "server/failure_log.h"
 #include "server/options.h"
@@ -47,6 +48,7 @@ struct server {
     struct tls *tls;                /* NULL: in clear */
     struct line_writer *access_log; /* NULL: none */
     struct failure_log failures;
+    struct recur *recur; /* the plans of schedules */
     struct jobd_pool *pool;
     struct jobd *jobd;
     struct http *http;

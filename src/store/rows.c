@@ -3,6 +3,7 @@
  * it. */
 #include "store/columns.h"
 #include "store/database_inside.h"
+#include "store/schedules.h"
 
 /* ---- writing */
 
@@ -100,6 +101,11 @@ enum database_result database_change(struct database *database, enum row_kind ki
         return result == DATABASE_OK
                    ? write_row(database, SQL_SET, &progress_table, record, problem)
                    : result;
+    case ROW_SCHEDULE:
+    case ROW_SCHEDULE_STEP:
+    case ROW_UNSCHEDULE:
+    case ROW_UNSCHEDULE_ALL:
+        return schedules_change(database, kind, record->schedule, problem);
     case ROW_REMOVE:
         return remove_rows(database, record, problem);
     case ROW_REMOVE_BATCH:

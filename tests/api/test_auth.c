@@ -256,6 +256,35 @@ static void each_endpoint_wants_its_scope(void **state)
     client_free(client);
 }
 
+static void a_token_has_to_be_good_for_each_queue(void **state)
+{
+    static const struct {
+        const char *path, *token;
+        long status;
+    } rows[] = {
+        {"/take?queue=mail", MAILER, 204},
+        {"/take?queue=mail,default", MAILER, 403},
+        {"/take?queue=default,mail", MAILER, 403},
+        {"/take?queue=mail,", MAILER, 403},
+        {"/take?queue=mail,nowhere", MAILER, 403},
+        {"/take?queue=", MAILER, 403},
+        {"/take", MAILER, 403},
+        {"/take/mail", MAILER, 204},
+        {"/take?queue=mail,default", WORKS, 204},
+        {"/take?queue=mail,default", PUTS, 403},
+        {"/take?queue=mail,default", NULL, 401},
+        {"/take?queue=mail,default", "unknown", 401},
+        {"/take?queue=mail,nowhere", WORKS, 404},
+    };
+    struct server *server = start_guarded();
+    struct client *client = client_new(server);
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (ask(client, "POST", rows[i].path, rows[i].token)->status != rows[i].status)
+            fail_msg("%s by %s", rows[i].path, rows[i].token != NULL ? rows[i].token : "nobody");
+    client_free(client);
+}
+
 static void a_job_is_read_by_tokens_of_its_queue(void **state)
 {
     struct server *server = start_guarded();
@@ -482,6 +511,7 @@ int main(void)
         TEST(plain_text_it_is),
         TEST(so_many_tokens_and_no_more),
         TEST(each_endpoint_wants_its_scope),
+        TEST(a_token_has_to_be_good_for_each_queue),
         TEST(a_job_is_read_by_tokens_of_its_queue),
         TEST(many_are_changed_by_tokens_of_their_queue),
         TEST(who_only_looks_sees_no_data),

@@ -405,6 +405,10 @@ static void test_an_older_schema_is_migrated(void **state)
                 "ALTER TABLE progress DROP COLUMN errors;"
                 "ALTER TABLE progress DROP COLUMN errors_at;"
                 "DROP TABLE batch;"
+                "ALTER TABLE job DROP COLUMN schedule; DROP TABLE schedule;"
+                "DROP TABLE schedule_place;"
+                "ALTER TABLE progress DROP COLUMN worker;"
+                "ALTER TABLE progress DROP COLUMN progress;"
                 "PRAGMA user_version = 1");
     database = open_it();
     assert_true(database_scan(database, false, see, &seen, &problem));

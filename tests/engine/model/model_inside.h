@@ -6,6 +6,7 @@
 #include "engine/model/model.h"
 #include "jobd/declare.h"
 #include "jobd/batch.h"
+#include "jobd/lease.h"
 #include "jobd/queue.h"
 
 enum {
@@ -21,6 +22,8 @@ enum {
     WAITERS_MAX = 12,
     BATCH_MAX = 3,
     LEASERS = 4,
+    FOLLOWERS = 3,
+    NAMES = 3, /* of workers */
     LEASES_MAX = 6,
     TOKENS_MAX = 4096,
 };
@@ -46,6 +49,9 @@ struct model_job {
     const char *key;
     const char *texts[JOBD_TEXTS]; /* of those below */
     int64_t created_us;
+    /* Bytes: who runs its last attempt and its progress, 0: none; appended, and room for more. */
+    size_t said, worker, progress, used, room;
+    bool truncated;
     int order;      /* when it entered its lane, or came back */
     unsigned ended; /* when it ended, by the model's clock */
     bool forgotten;
@@ -80,6 +86,9 @@ struct actor {
     struct jobd_batch ended; /* a batcher: the batch as it was then */
     struct jobd_blob *batch[BATCH_MAX];
     size_t sizes[BATCH_MAX]; /* of its payloads, which the engine may have freed by now */
+    /* A leaser that asks several queues: those that are still there. */
+    bool is_wide, asks[QUEUES];
+    struct jobd_choice choice;
     enum jobd_result expected;
     uint64_t expected_id;
 };
@@ -93,6 +102,15 @@ struct model_breaker {
 };
 
 enum { TAKER, PUTTER, WATCHER, LEASER, BATCHER };
+
+/* Somebody who follows a job. The model does not know when there is something new, but that it may
+ * not be missed. */
+struct follower {
+    struct jobd_waiter waiter; /* first */
+    bool waits, woken;
+    uint64_t id;
+    struct jobd_view view;
+};
 
 struct model {
     struct jobd *jobd;
@@ -111,6 +129,8 @@ struct model {
     unsigned capacity[QUEUES], workers[QUEUES]; /* at present */
     struct actor takers[TAKERS], leasers[LEASERS], put_waiters[PUTTERS], watchers[WATCHERS],
         batchers[BATCHERS];
+    struct follower followers[FOLLOWERS];
+    struct jobd_blob *workers_named[NAMES];
     unsigned rejected[QUEUES], retried[QUEUES], expired[QUEUES], forgotten_early[QUEUES];
     unsigned ended[QUEUES][JOBD_STATES];
     unsigned tokens;                     /* given out so far, also in vain: 1 to this */
@@ -119,6 +139,7 @@ struct model {
     unsigned leases_used;
     size_t promise; /* and what it counts for when its key is not forgotten for some time */
     size_t extra;   /* what a job with output or error counts for, beside them */
+    size_t said;    /* and one whose attempts say something */
 };
 
 extern const struct jobd_queue_config model_queues[QUEUES];
@@ -181,6 +202,9 @@ void model_end_lease(struct model *model, struct model_job *job, unsigned report
 void model_end(struct model *model, struct model_job *job, enum jobd_state state);
 /* An attempt is over, and perhaps its job; its lease by this report. The sizes are those of output
  * and error, which the engine may have freed by now; -1: none. */
+void model_attempt_over(struct model *model, struct model_job *job,
+                        const struct jobd_outcome *outcome, int output, int error);
+/* The same, and who waits is served. */
 void model_attempt_ended(struct model *model, struct model_job *job,
                          const struct jobd_outcome *outcome, int output, int error);
 /* The report that an outcome is. */
@@ -210,6 +234,22 @@ model_step model_step_retry, model_step_cancel, model_step_pause, model_step_wat
 model_step model_step_purge, model_step_move, model_step_unwait, model_step_time;
 model_step model_step_put_jobs, model_step_resize, model_step_come_and_go, model_step_amend;
 model_step model_step_forget, model_step_change_all, model_step_await_batch;
+model_step model_step_lease_any, model_step_reports, model_step_say, model_step_follow;
+
+/* An attempt begins, and is over: `worker` is bytes of who runs it, 0: it does not say. */
+void model_say_begin(struct model *model, struct model_job *job, size_t worker);
+void model_say_end(struct model_job *job);
+/* A token that may be any: of a lease that is held, over, forgotten, or never was; and what this
+ * report of its holder is answered. JOBD_OK: *job is leased, or waits again since its lease has
+ * expired. */
+enum jobd_result model_pick_lease(struct model *model, unsigned report, char token[JOBD_TOKEN_SIZE],
+                                  struct model_job **job);
+/* The same of a token that is known by its number. */
+enum jobd_result model_look_up_lease(struct model *model, unsigned number, unsigned report,
+                                     struct model_job **job);
+void model_write_token(unsigned number, char token[JOBD_TOKEN_SIZE]);
+/* Nobody who follows a job has missed something, and they may begin to wait again. */
+void model_check_followers(struct model *model);
 
 /* Does in both what is due now. */
 void model_tick(struct model *model);

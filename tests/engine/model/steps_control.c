@@ -15,6 +15,7 @@ void model_retried(struct model *model, struct model_job *job)
     job->promised = false;
     job->attempt = 0;
     job->output = job->error = 0;
+    job->worker = job->progress = 0;
     job->order = (int)++model->clock;
 }
 
@@ -24,6 +25,11 @@ void model_stop(struct model *model, struct model_job *job)
         job->stopping = true;
     } else {
         model_end_lease(model, job, NO_REPORT);
+        if (job->room > 0) {
+            job->output = job->used;
+            job->error = 0;
+        }
+        model_say_end(job);
         model_end(model, job, JOBD_CANCELLED);
     }
 }
