@@ -32,6 +32,7 @@ extern "C" {
 /* ---- start and end -------------------------------------------------------------------------- */
 
 struct jobd;
+struct jobd_turns; /* jobd/turns.h */
 
 struct jobd_queue_config {
     const char *name;   /* 1 to JOBD_QUEUE_NAME_MAX bytes; borrowed until jobd_new() returns */
@@ -89,6 +90,8 @@ struct jobd_config {
     void *failure_context;
     bool failed_attempts;
     const struct jobd_schedule_config *schedules; /* of jobd/schedule.h; NULL: there are none */
+    /* Not NULL: other processes have the same queues. There is no journal then. */
+    const struct jobd_turns *turns;
 };
 
 /* Records of jobs that an engine needs whose queues, all together, have so much capacity and so
@@ -126,6 +129,7 @@ struct jobd_task {
     uint32_t queue;
     uint32_t attempt;          /* 1 for the first */
     uint32_t attempts;         /* how many it may have */
+    int64_t started_us;        /* when it began */
     int64_t expires_us;        /* of a lease */
     int64_t timeout_us;        /* for this attempt; 0: none */
     struct jobd_blob *payload; /* NULL: none */
@@ -288,6 +292,9 @@ struct jobd_waiter {
     /* jobd_take(): who asks, a short text; borrowed while it waits. Without room for it in
      * memory_bytes the job is given without. NULL: it does not say. */
     struct jobd_blob *worker;
+    /* jobd_take() of who has no lease: where what `task` points to is copied to, as the job may be
+     * gone before its end, where queues are shared. NULL: it points to what the job has. */
+    struct jobd_kept *kept;
     /* jobd_put(), jobd_put_wait(): above 0 it waits for the end of its job too, for at most this
      * long from when that is in; see there. */
     int64_t end_us;
@@ -480,7 +487,8 @@ struct jobd_stats {
     uint64_t breaker_opened; /* so many times since the start */
     bool gone;               /* it was retired, and is not there any more */
     uint32_t queued, scheduled, running;
-    uint32_t leased;                            /* of those that run */
+    uint32_t leased;    /* of those that run */
+    uint32_t elsewhere; /* of those that run: in workers of other processes */
     uint64_t admitted, done, failed, cancelled; /* totals since the start */
     uint64_t rejected;                          /* jobs refused: queue full, or no memory */
     uint64_t expired;                           /* of those cancelled: as their time was over */

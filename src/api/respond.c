@@ -85,7 +85,11 @@ enum step respond_line(struct call *call, enum jobd_result result)
 static enum step respond_store(struct call *call)
 {
     struct problem reason;
-    if (call->api->store == NULL || !store_failing(call->api->store, &reason))
+    call->reply->retry_after_s = call->api->turns != NULL; /* 0: it says nothing */
+    bool known = call->api->turns != NULL
+                     ? turns_failing(call->api->turns, &reason)
+                     : call->api->store != NULL && store_failing(call->api->store, &reason);
+    if (!known)
         return respond_error(call, 503, jobd_result_text(JOBD_STORE_FAILED));
     return respond_error(call, 503, reason.text);
 }
