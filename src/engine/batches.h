@@ -4,8 +4,8 @@
  *
  * A batch is there as long as one of its jobs is; when all have ended and are forgotten it is among
  * the last `keep` such ones of its queue. So there are no more batches than records of jobs and
- * those: all are allocated at the start, one not used before costs no memory. No lock of its own.
- */
+ * those: all are allocated at the start, one not used before costs no memory. An engine that
+ * shares its queues with others has none. No lock of its own. */
 #pragma once
 
 #include <bsd/sys/queue.h>
