@@ -85,8 +85,9 @@ struct jobd_config {
      * as `on_earlier_deadline` is, when something waits there again. */
     void (*on_journal_ready)(void *context);
     void *journal_context;
-    /* Not NULL: called, as `on_earlier_deadline` is, when jobs have failed and jobd_failures() has
-     * something to say. `failed_attempts`: also of attempts that will be tried again. */
+    /* Not NULL: called, as `on_earlier_deadline` is, when jobs have failed and jobd_failures(), in
+     * jobd/failures.h, has something to say. `failed_attempts`: also of attempts that will be tried
+     * again. */
     void (*on_failure)(void *context);
     void *failure_context;
     bool failed_attempts;
@@ -171,6 +172,7 @@ struct jobd_info {
     size_t payload_bytes, output_bytes;
     bool output_truncated;
     bool has_error, has_errors, has_words;
+    bool batched; /* jobd_batch_of() knows with which */
     bool has_worker, has_progress;
     bool exited; /* exit_code counts */
     int exit_code;
@@ -253,7 +255,8 @@ enum jobd_busy {
 
 /* What became of a put, and how full its queue is. */
 struct jobd_receipt {
-    uint64_t id; /* on JOBD_OK; of a batch the first; on JOBD_CONFLICT which of jobd_put.puts */
+    uint64_t id;    /* on JOBD_OK; of a batch the first; on JOBD_CONFLICT which of jobd_put.puts */
+    uint64_t batch; /* on JOBD_OK: what its new jobs are together; 0: no batch, or none is new */
     enum jobd_state state;
     uint32_t waiting, capacity;
     bool duplicate; /* on JOBD_OK: its key was seen before, the job is that one, in this state */
@@ -297,7 +300,8 @@ struct jobd_waiter {
     /* jobd_put(), jobd_put_wait(): above 0 it waits for the end of its job too, for at most this
      * long from when that is in; see there. */
     int64_t end_us;
-    bool wants_output; /* at the end of a job: its output too */
+    bool wants_output;        /* at the end of a job: its output too */
+    struct jobd_batch *batch; /* jobd_await_batch(), in jobd/batch.h: filled in when it ends */
     /* What it takes to tell it of a job that it is given, or of an output: `told_bytes`, and so
      * many times the payload or the output. Counted there before; borrowed while it waits. With
      * no room for it a taker waits on, and an output is left out. NULL: not counted. */
@@ -448,6 +452,8 @@ struct jobd_filter {
     enum jobd_state state; /* JOBD_STATES: all */
     const char *group;     /* whose; NULL: all */
     const char *tag;       /* that they have; NULL: all */
+    uint64_t batch;        /* that they came with; 0: all */
+    uint32_t batch_jobs;   /* its ids, as in jobd_batch; 0: it is not known, there are none */
     int64_t since_us;      /* came in at this time or later; 0: always */
     int64_t before_us;     /* came in before; 0: always */
     /* How far the wall clock is ahead of the engine's time: for jobs of a process before. */

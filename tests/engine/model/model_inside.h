@@ -5,7 +5,9 @@
 
 #include "engine/model/model.h"
 #include "jobd/declare.h"
+#include "jobd/batch.h"
 #include "jobd/lease.h"
+#include "jobd/queue.h"
 
 enum {
     QUEUES = 3,
@@ -13,6 +15,7 @@ enum {
     TAKERS = 6,
     PUTTERS = 4,
     WATCHERS = 4,
+    BATCHERS = 2,
     KEEP = 5,
     KEEP_FOR_US = 6000,
     MEMORY = 4000,
@@ -62,6 +65,12 @@ struct model_lease {
     uint64_t id;
 };
 
+struct model_batch {
+    uint64_t id;
+    unsigned len, queue;
+    int64_t created_us;
+};
+
 /* Somebody who waits, in the engine and in the model. */
 struct actor {
     struct jobd_waiter waiter; /* first */
@@ -74,6 +83,7 @@ struct actor {
     unsigned since;
     struct jobd_put put;
     struct jobd_terms terms;
+    struct jobd_batch ended; /* a batcher: the batch as it was then */
     struct jobd_blob *batch[BATCH_MAX];
     size_t sizes[BATCH_MAX]; /* of its payloads, which the engine may have freed by now */
     /* A leaser that asks several queues: those that are still there. */
@@ -91,7 +101,7 @@ struct model_breaker {
     int64_t probe_at_us;
 };
 
-enum { TAKER, PUTTER, WATCHER, LEASER };
+enum { TAKER, PUTTER, WATCHER, LEASER, BATCHER };
 
 /* Somebody who follows a job. The model does not know when there is something new, but that it may
  * not be missed. */
@@ -111,11 +121,14 @@ struct model {
     unsigned lists; /* that were compared */
     struct model_job jobs[JOBS_MAX];
     unsigned jobs_len;
+    struct model_batch batches[JOBS_MAX];
+    unsigned batches_len;
     bool paused[QUEUES];
     struct model_breaker breakers[QUEUES];
     enum { OPEN, RETIRED, GONE } phase[QUEUES];
     unsigned capacity[QUEUES], workers[QUEUES]; /* at present */
-    struct actor takers[TAKERS], leasers[LEASERS], put_waiters[PUTTERS], watchers[WATCHERS];
+    struct actor takers[TAKERS], leasers[LEASERS], put_waiters[PUTTERS], watchers[WATCHERS],
+        batchers[BATCHERS];
     struct follower followers[FOLLOWERS];
     struct jobd_blob *workers_named[NAMES];
     unsigned rejected[QUEUES], retried[QUEUES], expired[QUEUES], forgotten_early[QUEUES];
@@ -203,6 +216,14 @@ bool model_too_late(const struct model *model, const struct model_job *job);
 /* Serves who waits, until nobody is left who can be served. */
 void model_settle(struct model *model, unsigned queue);
 
+/* ---- model_batches.c */
+
+/* So many jobs that come in there together, the next ones. */
+void model_add_batch(struct model *model, unsigned queue, unsigned len);
+/* A job has ended: whoever awaits the batch that it was the last of is told. */
+void model_note_batch_end(struct model *model);
+void model_compare_batches(struct model *model);
+
 /* ---- steps*.c: one thing asked of both, answered alike */
 
 typedef void model_step(struct model *model);
@@ -212,7 +233,7 @@ model_step model_step_lease, model_step_lease_finish, model_step_lease_keep;
 model_step model_step_retry, model_step_cancel, model_step_pause, model_step_watch;
 model_step model_step_purge, model_step_move, model_step_unwait, model_step_time;
 model_step model_step_put_jobs, model_step_resize, model_step_come_and_go, model_step_amend;
-model_step model_step_forget, model_step_change_all;
+model_step model_step_forget, model_step_change_all, model_step_await_batch;
 model_step model_step_lease_any, model_step_reports, model_step_say, model_step_follow;
 
 /* An attempt begins, and is over: `worker` is bytes of who runs it, 0: it does not say. */
