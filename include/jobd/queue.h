@@ -495,32 +495,6 @@ JOBD_API void jobd_take_again(struct jobd *jobd, struct jobd_budget *budget, int
 JOBD_API void jobd_finish(struct jobd *jobd, const struct jobd_task *task,
                           const struct jobd_outcome *outcome, int64_t now_us);
 
-/* ---- leases: the right to run one attempt until a deadline. A lease that expires is a failed
- * attempt.
- *
- * JOBD_NO_LEASE when nobody was ever given this token, or long ago; JOBD_LEASE_EXPIRED when it has
- * ended, expired or was revoked; JOBD_REPEATED when it was ended by this same call, as when its
- * answer was lost: nothing is changed then, and nothing taken. But JOBD_DONE after the lease has
- * expired counts, with JOBD_OK, while the job still waits for its next attempt. */
-
-JOBD_API JOBD_MUST_READ enum jobd_result jobd_lease_finish(struct jobd *jobd, const char *token,
-                                                           const struct jobd_outcome *outcome,
-                                                           struct jobd_waiter *waiter,
-                                                           int64_t now_us);
-
-/* The job of the attempt that this token is or was for; 0: the token is not known. */
-JOBD_API uint64_t jobd_lease_job(struct jobd *jobd, const char *token);
-/* Was this token given to somebody, and is it not forgotten? */
-JOBD_API bool jobd_lease_known(struct jobd *jobd, const char *token);
-
-/* A new deadline, lease_us from now. */
-JOBD_API enum jobd_result jobd_lease_extend(struct jobd *jobd, const char *token, int64_t lease_us,
-                                            struct jobd_waiter *waiter, int64_t now_us);
-
-/* The job goes back in, after delay_us, and this attempt is not counted. */
-JOBD_API enum jobd_result jobd_lease_release(struct jobd *jobd, const char *token, int64_t delay_us,
-                                             struct jobd_waiter *waiter, int64_t now_us);
-
 /* ---- stopping ------------------------------------------------------------------------------- */
 
 /* Accepts no more jobs: puts return JOBD_CLOSED, and those that wait for room are woken with it. */

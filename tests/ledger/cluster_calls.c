@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/verify.h"
+#include "jobd/lease.h"
 
 enum { BATCH_MAX = 3 };
 
