@@ -16,16 +16,18 @@
 /* ---- all there is, what is asked for most first */
 
 static const struct endpoint *const tables[] = {
-    put_endpoints,      /* /do, /jobs/{id}/retry */
-    take_endpoints,     /* /take */
-    lease_endpoints,    /* /leases/{token}/... */
-    job_endpoints,      /* /jobs */
-    change_endpoints,   /* PATCH and DELETE of /jobs, /jobs/retry */
-    queue_endpoints,    /* /queues */
-    schedule_endpoints, /* /schedules */
-    health_endpoints,   /* /healthz, /readyz, /metrics */
-    status_endpoints,   /* /status */
-    page_endpoints,     /* / */
+    put_endpoints,        /* /do, /jobs/{id}/retry */
+    take_endpoints,       /* /take */
+    lease_endpoints,      /* /leases/{token}/... */
+    report_endpoints,     /* /leases/done */
+    lease_list_endpoints, /* /leases */
+    job_endpoints,        /* /jobs */
+    change_endpoints,     /* PATCH and DELETE of /jobs, /jobs/retry */
+    queue_endpoints,      /* /queues */
+    schedule_endpoints,   /* /schedules */
+    health_endpoints,     /* /healthz, /readyz, /metrics */
+    status_endpoints,     /* /status */
+    page_endpoints,       /* / */
     NULL,
 };
 

@@ -80,5 +80,5 @@ struct endpoint {
 
 /* What the files have; the end is a row without methods. */
 extern const struct endpoint put_endpoints[], job_endpoints[], change_endpoints[], take_endpoints[],
-    lease_endpoints[], queue_endpoints[], schedule_endpoints[], health_endpoints[],
-    status_endpoints[], page_endpoints[];
+    lease_endpoints[], lease_list_endpoints[], report_endpoints[], queue_endpoints[],
+    schedule_endpoints[], health_endpoints[], status_endpoints[], page_endpoints[];

@@ -77,6 +77,8 @@ static void assert_same_job(const struct job_record *one, const struct job_recor
     for (unsigned i = 0; i < JOBD_TEXTS; i++)
         assert_string_equal(one->texts[i], other->texts[i]);
     assert_true(same_blob(one->payload, other->payload));
+    assert_true(same_blob(one->worker, other->worker));
+    assert_true(same_blob(one->progress, other->progress));
     assert_int_equal(one->state, other->state);
     assert_int_equal(one->attempt, other->attempt);
     assert_int_equal(one->ready_us, other->ready_us);
