@@ -92,8 +92,7 @@ struct jobd_config {
     void *failure_context;
     bool failed_attempts;
     const struct jobd_schedule_config *schedules; /* of jobd/schedule.h; NULL: there are none */
-    /* Not NULL: other processes have the same queues. There is no journal then. */
-    const struct jobd_turns *turns;
+    const struct jobd_turns *turns; /* of jobd/turns.h: others have the same queues; or NULL */
 };
 
 /* Records of jobs that an engine needs whose queues, all together, have so much capacity and so
@@ -294,9 +293,7 @@ struct jobd_waiter {
     /* jobd_take(): who asks, a short text; borrowed while it waits. Without room for it in
      * memory_bytes the job is given without. NULL: it does not say. */
     struct jobd_blob *worker;
-    /* jobd_take() of who has no lease: where what `task` points to is copied to, as the job may be
-     * gone before its end, where queues are shared. NULL: it points to what the job has. */
-    struct jobd_kept *kept;
+    struct jobd_kept *kept; /* jobd_take(): of jobd/turns.h; NULL: none */
     /* jobd_put(), jobd_put_wait(): above 0 it waits for the end of its job too, for at most this
      * long from when that is in; see there. */
     int64_t end_us;
