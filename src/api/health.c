@@ -28,6 +28,8 @@ bool health_ready(const struct api *api, struct problem *reason)
         return problem_set(reason, "%s", jobd_result_text(JOBD_CLOSED));
     if (api->store != NULL && store_failing(api->store, reason))
         return false;
+    if (api->turns != NULL && turns_failing(api->turns, reason))
+        return false;
     return !all_full(api->jobd) || problem_set(reason, "full");
 }
 
@@ -43,7 +45,7 @@ static enum step answer_metrics(struct call *call, enum jobd_result result)
 {
     const struct api *api = call->api;
     (void)result;
-    call->reply->owned = metrics_text(api->jobd, api->http, api->store);
+    call->reply->owned = metrics_text(api);
     if (call->reply->owned == NULL)
         return respond_no_memory(call);
     call->reply->status = 200;
@@ -73,6 +75,8 @@ const struct endpoint health_endpoints[] = {
         .paths = {"/metrics"},
         .methods = GET_OR_HEAD,
         .scope = SCOPE_READ,
+        .looks = true,
+        .is_figures = true,
         .any_parameter = true,
         .answer = answer_metrics,
     },

@@ -133,6 +133,19 @@ static const struct figure store_figures[] = {
     {"jobd_store_bytes", GAUGE, "Size of the database and its log.", STORE(bytes)},
 };
 
+#define LEDGER(field) FIELD(turns_stats, field)
+
+static const struct figure ledger_figures[] = {
+    {"jobd_ledger_connected", GAUGE, "1 while there is a connection to the database.",
+     LEDGER(connected)},
+    {"jobd_ledger_turns_total", COUNTER, "Turns that changed something.", LEDGER(turns)},
+    {"jobd_ledger_lost_total", COUNTER, "Turns of which nothing is left.", LEDGER(lost)},
+    {"jobd_ledger_entries_total", COUNTER, "Entries added to the log.", LEDGER(entries)},
+    {"jobd_ledger_entry_bytes_total", COUNTER, "Their bytes.", LEDGER(bytes)},
+    {"jobd_ledger_adopted_total", COUNTER, "Entries of other servers.", LEDGER(adopted)},
+    {"jobd_ledger_anew_total", COUNTER, "Times that all jobs were read again.", LEDGER(anew)},
+};
+
 /* ---- a figure as text */
 
 static void head(FILE *out, const char *name, const char *kind, const char *help)
@@ -263,10 +276,18 @@ static void disk(FILE *out, struct store *store)
     table(out, store_figures, LEN(store_figures), &stats);
 }
 
-char *metrics_text(struct jobd *jobd, struct http *http, struct store *store)
+static void ledger(FILE *out, struct turns *turns)
+{
+    struct turns_stats stats;
+    turns_stats(turns, &stats);
+    table(out, ledger_figures, LEN(ledger_figures), &stats);
+}
+
+char *metrics_text(const struct api *api)
 {
     char *text = NULL;
     size_t size;
+    struct jobd *jobd = api->jobd;
     uint32_t len = jobd_queues_len(jobd);
     struct jobd_stats *stats = calloc(len, sizeof *stats);
     FILE *out = stats != NULL ? open_memstream(&text, &size) : NULL;
@@ -275,9 +296,11 @@ char *metrics_text(struct jobd *jobd, struct http *http, struct store *store)
         for (uint32_t i = 0; i < len; i++)
             jobd_stats(jobd, i, now_us, &stats[i]);
         queues(out, jobd, stats, len);
-        server(out, jobd, http);
-        if (store != NULL)
-            disk(out, store);
+        server(out, jobd, api->http);
+        if (api->store != NULL)
+            disk(out, api->store);
+        if (api->turns != NULL)
+            ledger(out, api->turns);
         bool failed = ferror(out) != 0;
         if (fclose(out) != 0 || failed) {
             free(text);
