@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "jobd/blob.h"
+#include "jobd/limits.h"
 #include "jobd/words.h"
 
 #ifdef __cplusplus
@@ -49,6 +50,16 @@ struct jobd_queue_config {
     int64_t breaker_us; /* above 0, where there is one */
     int64_t expires_us; /* a job's, from when it came, when it does not say; 0: never */
     int64_t keep_us;    /* a job's, from its end, when it does not say; 0: as long as others */
+    struct jobd_limits limits;
+    /* Within a priority the groups of its jobs (JOBD_GROUP) take turns, one job each, and those
+     * without a group are one more; within a group, and without this, they go in the order in which
+     * they came. */
+    bool by_group;
+    /* With by_group, of each group: a group at its limit is passed over; and so many may wait,
+     * beyond which a put says JOBD_GROUP_FULL (0: no limit). What has no group has none of these.
+     * A group without jobs takes no memory, but until its bucket is full again. */
+    struct jobd_limits group_limits;
+    uint32_t group_waiting;
     /* What jobd_queue_resize() may make of the first two; less than they are: they. */
     uint32_t capacity_max, workers_max;
     uint32_t restored; /* waiting jobs that will be brought back, perhaps more than the capacity */
@@ -226,10 +237,12 @@ struct jobd_put {
 };
 
 enum jobd_busy {
-    JOBD_BUSY_FULL,      /* the queue */
-    JOBD_BUSY_MEMORY,    /* memory_bytes */
-    JOBD_BUSY_PAUSED,    /* full, and paused */
-    JOBD_BUSY_NO_WORKERS /* full, and nobody has taken a job for a minute */
+    JOBD_BUSY_FULL,       /* the queue */
+    JOBD_BUSY_MEMORY,     /* memory_bytes */
+    JOBD_BUSY_PAUSED,     /* full, and paused */
+    JOBD_BUSY_NO_WORKERS, /* full, and nobody has taken a job for a minute */
+    JOBD_BUSY_RATE,       /* full, and no job may begin now: limits.starts */
+    JOBD_BUSY_GROUP       /* the job's group: group_waiting */
 };
 
 #define JOBD_UNKNOWN_US INT64_C(60000000) /* look again after a minute */
@@ -241,9 +254,9 @@ struct jobd_receipt {
     uint32_t waiting, capacity;
     bool duplicate; /* on JOBD_OK: its key was seen before, the job is that one, in this state */
     bool replaced;  /* then: it has what this put says */
-    /* On JOBD_FULL and JOBD_OUT_OF_MEMORY: why, and when there should be room for all of it, as
-     * measured. Of a queue that is paused, or that nobody takes from, that cannot be said:
-     * JOBD_UNKNOWN_US. */
+    /* On JOBD_FULL, JOBD_GROUP_FULL and JOBD_OUT_OF_MEMORY: why, and when there should be room for
+     * all of it, as measured. Of a queue that is paused, or that nobody takes from, that cannot be
+     * said: JOBD_UNKNOWN_US. */
     enum jobd_busy busy;
     int64_t room_in_us;
 };
@@ -286,7 +299,7 @@ struct jobd_waiter {
                                  when info.output_bytes says that there is one: no room for it */
 
     struct jobd_waiter_hidden {
-        unsigned char bytes[152] __attribute__((aligned(8)));
+        unsigned char bytes[168] __attribute__((aligned(8)));
     } hidden; /* private to jobd */
 };
 
@@ -308,8 +321,8 @@ JOBD_API int64_t jobd_tick(struct jobd *jobd, int64_t now_us);
 
 /* ---- putting jobs in, and stopping them ----------------------------------------------------- */
 
-/* JOBD_OK; or JOBD_FULL, JOBD_OUT_OF_MEMORY, JOBD_CLOSED, JOBD_CONFLICT, and nothing was taken. A
- * waiter has the receipt too.
+/* JOBD_OK; or JOBD_FULL, JOBD_GROUP_FULL, JOBD_OUT_OF_MEMORY, JOBD_CLOSED, JOBD_CONFLICT, and
+ * nothing was taken. A waiter has the receipt too.
  *
  * With waiter->end_us a job that is in is waited for in the same step, so that its end cannot be
  * missed: JOBD_PENDING where it would say JOBD_OK, and JOBD_OK, with info and output as from
@@ -322,8 +335,9 @@ JOBD_API JOBD_MUST_READ enum jobd_result jobd_put(struct jobd *jobd, const struc
 
 /* The same, but where it would say JOBD_FULL it waits for room, in the order of coming:
  * JOBD_PENDING, and the waiter is woken with JOBD_OK and its receipt, or with JOBD_TIMEOUT,
- * JOBD_OUT_OF_MEMORY, JOBD_CLOSED or JOBD_CONFLICT and nothing taken. JOBD_TOO_MANY_WAITERS when it
- * cannot even wait. What was offered has been taken when waiter->accepted says so, which it may
+ * JOBD_GROUP_FULL, JOBD_OUT_OF_MEMORY, JOBD_CLOSED or JOBD_CONFLICT and nothing taken: a group that
+ * is full is not waited for, as others would wait behind it. JOBD_TOO_MANY_WAITERS when it cannot
+ * even wait. What was offered has been taken when waiter->accepted says so, which it may
  * from the moment of JOBD_PENDING on. */
 JOBD_API JOBD_MUST_READ enum jobd_result jobd_put_wait(struct jobd *jobd,
                                                        const struct jobd_put *put,
@@ -339,7 +353,7 @@ JOBD_API enum jobd_result jobd_cancel(struct jobd *jobd, uint64_t id, struct job
 JOBD_API size_t jobd_put_weight(const struct jobd *jobd, const struct jobd_put *put);
 
 /* A final job is queued again, with all its attempts, and does not expire any more: JOBD_OK; or
- * JOBD_FULL, JOBD_OUT_OF_MEMORY, JOBD_CLOSED, JOBD_NOT_FINAL, JOBD_NO_JOB. */
+ * JOBD_FULL, JOBD_GROUP_FULL, JOBD_OUT_OF_MEMORY, JOBD_CLOSED, JOBD_NOT_FINAL, JOBD_NO_JOB. */
 JOBD_API JOBD_MUST_READ enum jobd_result jobd_retry(struct jobd *jobd, uint64_t id,
                                                     struct jobd_waiter *waiter, int64_t now_us,
                                                     struct jobd_receipt *receipt);
@@ -444,7 +458,13 @@ struct jobd_stats {
     bool probing;            /* held, and one of them tries */
     int64_t probe_in_us;     /* held, and none does: until then */
     uint64_t breaker_opened; /* so many times since the start */
-    bool gone;               /* it was retired, and is not there any more */
+    struct jobd_limits limits, group_limits; /* as in its config, */
+    bool by_group;                           /* so these */
+    uint32_t group_waiting;
+    uint32_t groups;    /* that have jobs which wait or run */
+    uint32_t held_back; /* queued jobs that could begin but for a limit, the queue's or their
+                           group's */
+    bool gone;          /* it was retired, and is not there any more */
     uint32_t queued, scheduled, running;
     uint32_t leased;                            /* of those that run */
     uint64_t admitted, done, failed, cancelled; /* totals since the start */
@@ -452,7 +472,9 @@ struct jobd_stats {
     uint64_t expired;                           /* of those cancelled: as their time was over */
     uint64_t retried;                           /* failed attempts that were not the last */
     uint64_t forgotten_early;                   /* before `keep` asks for it, as memory was short */
-    int64_t oldest_us;            /* the longest wait among the first of each priority; 0: empty */
+    /* The longest wait among the first of each priority, with by_group of each group, a few hundred
+     * at most; 0: empty. */
+    int64_t oldest_us;
     double drain_per_s;           /* slots that become free, as measured while jobs waited */
     struct jobd_histogram waited; /* from being ready to run until running */
     struct jobd_histogram ran;

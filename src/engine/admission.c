@@ -8,7 +8,9 @@
 #include "engine/replace.h"
 #include "engine/room_estimate.h"
 #include "engine/changes.h"
+#include "engine/limits.h"
 #include "engine/transition.h"
+#include "engine/turns.h"
 #include "engine/waiters.h"
 
 enum { SERVED_LATELY_US = 60000000 }; /* who has taken within this may take again */
@@ -138,6 +140,7 @@ static void undo_put_locked(struct op *op, struct change *change, struct job *jo
     op->jobd->queues[job->queue].put_pending--;
     if (job->extra != NULL && job->extra->replacing.first != NULL)
         change_void_others_locked(op, job, change);
+    turns_quit_locked(op, &op->jobd->queues[job->queue], job->extra);
     jobs_drop(&op->jobd->jobs, job, op);
 }
 
@@ -199,6 +202,16 @@ static struct job *new_job_locked(struct op *op, struct admission *admission, ui
     return job;
 }
 
+/* All are of one group, or it is an estimate for the first. */
+static void say_group_room_locked(struct op *op, struct queue *queue, struct admission *admission)
+    REQUIRES(op->jobd->lock)
+{
+    const struct group *group = turns_find(queue, admission->extra);
+    const uint32_t jobs = admission_jobs(admission->put);
+    if (group != NULL)
+        admission->receipt->room_in_us = group_room_in_us(queue, group, op->now_us, jobs);
+}
+
 static enum jobd_result take_place_locked(struct op *op, struct admission *admission,
                                           struct job *job) REQUIRES(op->jobd->lock)
 {
@@ -207,6 +220,8 @@ static enum jobd_result take_place_locked(struct op *op, struct admission *admis
         replace_locked(op, job, &content, admission->waiter, admission->receipt);
     if (result != JOBD_OK && result != JOBD_PENDING)
         admission->extra = content.extra;
+    if (result == JOBD_GROUP_FULL)
+        say_group_room_locked(op, &op->jobd->queues[job->queue], admission);
     return result;
 }
 
@@ -226,6 +241,32 @@ static enum jobd_result let_in_locked(struct op *op, struct admission *admission
         change_add_job(&change, job);
     }
     return change_submit_locked(op, &change);
+}
+
+static void quit_groups_locked(struct op *op, struct admission *admission) REQUIRES(op->jobd->lock)
+{
+    struct queue *queue = &op->jobd->queues[queue_index(admission->put->queue)];
+    for (struct job_extra *one = admission->extra; one != NULL; one = one->next)
+        turns_quit_locked(op, queue, one);
+}
+
+/* Each of its jobs counts in its group from now on, or none does. JOBD_OK; or JOBD_GROUP_FULL or
+ * JOBD_OUT_OF_MEMORY. */
+static enum jobd_result join_groups_locked(struct op *op, struct admission *admission)
+    REQUIRES(op->jobd->lock)
+{
+    struct queue *queue = &op->jobd->queues[queue_index(admission->put->queue)];
+    enum jobd_result result = JOBD_OK;
+    uint64_t id = op->jobd->next_id;
+    for (struct job_extra *one = admission->extra; one != NULL && result == JOBD_OK;
+         one = one->next)
+        if (turns_has(queue, id++))
+            result = turns_join_locked(op, queue, one);
+    if (result != JOBD_OK)
+        quit_groups_locked(op, admission);
+    if (result == JOBD_GROUP_FULL)
+        say_group_room_locked(op, queue, admission);
+    return result;
 }
 
 static size_t weight_of(const struct admission *admission)
@@ -260,8 +301,13 @@ enum jobd_result admission_locked(struct op *op, struct admission *admission)
     if (admission->extra != NULL && admission->extra->unique_until_us != 0 &&
         op->jobd->jobs.promises + jobs > op->jobd->jobs.promises_max)
         return JOBD_OUT_OF_MEMORY;
-    if (!jobs_make_room(&op->jobd->jobs, weight_of(admission), op))
+    result = join_groups_locked(op, admission);
+    if (result != JOBD_OK)
+        return result;
+    if (!jobs_make_room(&op->jobd->jobs, weight_of(admission), op)) {
+        quit_groups_locked(op, admission);
         return JOBD_OUT_OF_MEMORY;
+    }
     return let_in_locked(op, admission);
 }
 
@@ -281,22 +327,35 @@ static bool is_served(const struct queue *queue, int64_t now_us)
            rate_was_taken(&queue->rate, now_us - SERVED_LATELY_US);
 }
 
+static enum jobd_busy busy_of(enum jobd_result result)
+{
+    if (result == JOBD_GROUP_FULL)
+        return JOBD_BUSY_GROUP;
+    return result == JOBD_FULL ? JOBD_BUSY_FULL : JOBD_BUSY_MEMORY;
+}
+
 void admission_refuse(const struct op *op, struct queue *queue, uint32_t jobs,
                       enum jobd_result result, struct jobd_receipt *receipt)
 {
     uint64_t needed = (uint64_t)queue_waiting(queue) + queue->put_pending + jobs;
     uint64_t places = needed > queue->capacity ? needed - queue->capacity : 1;
-    if (result != JOBD_FULL && result != JOBD_OUT_OF_MEMORY)
+    const int64_t group_room_us = receipt->room_in_us;
+    const bool full = result == JOBD_FULL;
+    if (!full && result != JOBD_OUT_OF_MEMORY && result != JOBD_GROUP_FULL)
         return;
     queue->rejected += jobs;
-    receipt->busy = result == JOBD_FULL ? JOBD_BUSY_FULL : JOBD_BUSY_MEMORY;
+    receipt->busy = busy_of(result);
     receipt->room_in_us = JOBD_UNKNOWN_US;
     if (queue->paused)
-        receipt->busy = result == JOBD_FULL ? JOBD_BUSY_PAUSED : receipt->busy;
+        receipt->busy = full ? JOBD_BUSY_PAUSED : receipt->busy;
     else if (!is_served(queue, op->now_us))
-        receipt->busy = result == JOBD_FULL ? JOBD_BUSY_NO_WORKERS : receipt->busy;
-    else if (!breaker_holds(queue)) /* when what is down will be back, nobody knows */
-        receipt->room_in_us = room_in_us(queue, op->now_us, places);
+        receipt->busy = full ? JOBD_BUSY_NO_WORKERS : receipt->busy;
+    else if (full && limits_rate_holds(queue, op->now_us))
+        receipt->busy = JOBD_BUSY_RATE;
+    if (queue->paused || !is_served(queue, op->now_us) || breaker_holds(queue))
+        return; /* when what is down will be back, nobody knows */
+    receipt->room_in_us =
+        result == JOBD_GROUP_FULL ? group_room_us : room_in_us(queue, op->now_us, places);
 }
 
 enum jobd_result admission_waiting_locked(struct op *op, struct jobd_waiter *putter)

@@ -28,6 +28,7 @@ static const char *const result_texts[JOBD_RESULTS] = {
     [JOBD_STOPPING] = "told to stop",
     [JOBD_STORE_FAILED] = "could not be saved",
     [JOBD_UNDECLARED] = "the queue is not declared",
+    [JOBD_GROUP_FULL] = "as many jobs of the key wait as may",
 };
 
 const char *jobd_state_name(enum jobd_state state)

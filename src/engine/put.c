@@ -7,7 +7,9 @@
 #include "engine/admission.h"
 #include "engine/dispatch.h"
 #include "engine/changes.h"
+#include "engine/room_estimate.h"
 #include "engine/transition.h"
+#include "engine/turns.h"
 #include "engine/waiters.h"
 #include "engine/words.h"
 
@@ -177,6 +179,7 @@ static void undo_retry_locked(struct op *op, struct change *change, struct job *
 {
     (void)change;
     end_retry_locked(op, job);
+    turns_quit_locked(op, &op->jobd->queues[job->queue], job->extra);
     jobs_remember(&op->jobd->jobs, job, op);
 }
 
@@ -186,6 +189,30 @@ static const struct change_kind retry_kind = {.name = "retry",
                                               .apply = apply_retry_locked,
                                               .undo = undo_retry_locked,
                                               .is_put = true};
+
+/* It counts in its group again, whose record takes some memory; and is no longer one that has
+ * ended. */
+static enum jobd_result revive_locked(struct op *op, struct queue *queue, struct job *job,
+                                      struct jobd_receipt *receipt) REQUIRES(op->jobd->lock)
+{
+    struct jobs *jobs = &op->jobd->jobs;
+    const size_t more = job->promised ? 0 : jobs_weight(job);
+    if (turns_has(queue, job->id)) {
+        enum jobd_result result = turns_join_locked(op, queue, job->extra);
+        if (result == JOBD_GROUP_FULL)
+            receipt->room_in_us =
+                group_room_in_us(queue, turns_find(queue, job->extra), op->now_us, 1);
+        if (result != JOBD_OK)
+            return result;
+        if (jobs->memory_living + more > jobs->memory_max) {
+            turns_quit_locked(op, queue, job->extra);
+            return JOBD_OUT_OF_MEMORY;
+        }
+    }
+    jobs_revive(jobs, job);
+    verify(!turns_has(queue, job->id) || jobs_make_room(jobs, 0, op));
+    return JOBD_OK;
+}
 
 static enum jobd_result retry_locked(struct op *op, struct job *job, struct jobd_receipt *receipt)
     REQUIRES(op->jobd->lock)
@@ -198,12 +225,13 @@ static enum jobd_result retry_locked(struct op *op, struct job *job, struct jobd
     enum jobd_result result = admission_open_locked(op, queue);
     if (result == JOBD_OK)
         result = admission_check_locked(op, queue, 1, op->waiter);
+    if (result == JOBD_OK)
+        result = revive_locked(op, queue, job, receipt);
     admission_refuse(op, queue, 1, result, receipt);
     if (result != JOBD_OK)
         return result;
     receipt->id = job->id;
     receipt->state = JOBD_QUEUED;
-    jobs_revive(&op->jobd->jobs, job);
     op->jobd->jobs.reviving++;
     queue->put_pending++;
     job->commit_pending = true;

@@ -8,6 +8,7 @@
 #include "engine/cancel_kind.h"
 #include "engine/dispatch.h"
 #include "engine/transition.h"
+#include "engine/turns.h"
 #include "engine/waiters.h"
 
 /* ---- a job that goes to another queue, in which it has a place from the beginning */
@@ -29,6 +30,7 @@ static void undo_move_locked(struct op *op, struct change *change, struct job *j
     REQUIRES(op->jobd->lock)
 {
     change->to->put_pending--;
+    turns_expect_no_more_locked(op, change->to, job);
     transition_reinstate_locked(op, job);
 }
 
@@ -44,6 +46,7 @@ struct step {
     struct change change;
     struct sweep *sweep;
     size_t most;
+    unsigned looks; /* at groups that have none, at most */
 };
 
 static struct queue *queue_of(const struct op *op, const struct sweep *sweep)
@@ -64,12 +67,21 @@ static size_t room_in(const struct queue *queue)
                                                                           : 0;
 }
 
+/* Where memory is too short to move it no other is. */
 static void add_locked(struct op *op, struct step *step, struct job *job) REQUIRES(op->jobd->lock)
 {
+    struct queue *to = step->change.to;
+    struct group *joins = NULL;
+    if (to != NULL && !turns_expect_locked(op, to, job, &joins)) {
+        step->most = 0;
+        return;
+    }
     transition_withdraw_locked(op, job);
     change_add_job(&step->change, job);
-    if (step->change.to != NULL)
-        step->change.to->put_pending++;
+    if (to != NULL) {
+        job->joins = joins;
+        to->put_pending++;
+    }
 }
 
 static void add_scheduled_locked(struct op *op, struct step *step) REQUIRES(op->jobd->lock)
@@ -85,12 +97,16 @@ static void add_scheduled_locked(struct op *op, struct step *step) REQUIRES(op->
 
 static void add_queued_locked(struct op *op, struct step *step) REQUIRES(op->jobd->lock)
 {
-    for (unsigned lane = 0; lane < JOBD_PRIORITIES; lane++) {
-        struct ring *ring = &queue_of(op, step->sweep)->lanes[lane];
-        uint64_t id;
-        while (step->change.rows < step->most && (id = ring_peek(ring)) != 0 &&
-               id < step->sweep->below)
-            add_locked(op, step, jobs_find(&op->jobd->jobs, id));
+    struct lane_walk *walk = &step->sweep->walk;
+    struct queue *queue = queue_of(op, step->sweep);
+    while (walk->lane < JOBD_PRIORITIES && step->change.rows < step->most) {
+        struct job *job = lane_next_below_locked(op, queue, walk, step->sweep->below, &step->looks);
+        if (job != NULL)
+            add_locked(op, step, job);
+        else if (step->looks > 0)
+            *walk = (struct lane_walk){.lane = walk->lane + 1};
+        else
+            break;
     }
 }
 
@@ -104,11 +120,13 @@ static void add_jobs_locked(struct op *op, struct step *step) REQUIRES(op->jobd-
         add_queued_locked(op, step);
 }
 
-/* How many; 0 when nothing is left, or nothing has room. */
-static size_t sweep_some_locked(struct op *op, struct sweep *sweep) REQUIRES(op->jobd->lock)
+/* False when nothing is left, or nothing has room. */
+static bool sweep_some_locked(struct op *op, struct sweep *sweep) REQUIRES(op->jobd->lock)
 {
     struct queue *to = target_of(op, sweep);
-    struct step step = {.sweep = sweep, .most = OP_STEPS};
+    struct step step = {.sweep = sweep, .most = OP_STEPS, .looks = OP_STEPS};
+    if (sweep->walk.lane == JOBD_PRIORITIES) /* some may have come back meanwhile */
+        sweep->walk = (struct lane_walk){.lane = 0};
     change_init(&step.change, op, to != NULL ? &move_kind : &cancel_kind, NULL);
     step.change.waiter = NULL; /* the mark has it */
     step.change.to = to;
@@ -124,7 +142,7 @@ static size_t sweep_some_locked(struct op *op, struct sweep *sweep) REQUIRES(op-
     if (to != NULL)
         dispatch_locked(op, to);
     sweep->swept += (uint32_t)swept;
-    return swept;
+    return swept > 0 || step.looks == 0;
 }
 
 /* ---- the end */
@@ -169,7 +187,7 @@ void sweep_resume_locked(struct op *op)
         struct sweep *sweep = &waiting_of(waiter)->sweep;
         if (op->jobd->journal.failures != sweep->failures)
             wait_end_locked(op, waiter, JOBD_STORE_FAILED);
-        else if (sweep_some_locked(op, sweep) == 0)
+        else if (!sweep_some_locked(op, sweep))
             (void)mark_locked(op, sweep, waiter);
         else
             break; /* more of it in the next step */
@@ -198,7 +216,7 @@ static enum jobd_result sweep(struct jobd *jobd, struct sweep *sweep, struct job
         if (!change_has_room_locked(&op, waiter)) {
             result = wait_for_room_locked(&op, sweep);
             more = false;
-        } else if (sweep_some_locked(&op, sweep) == 0) {
+        } else if (!sweep_some_locked(&op, sweep)) {
             result = mark_locked(&op, sweep, waiter);
             more = false;
         }

@@ -3,6 +3,7 @@
 #include "engine/account.h"
 #include "engine/attempt.h"
 #include "engine/dispatch.h"
+#include "engine/limits.h"
 #include "engine/waiters.h"
 
 static enum jobd_result take_locked(struct op *op, uint32_t number) REQUIRES(op->jobd->lock)
@@ -20,6 +21,7 @@ static enum jobd_result take_locked(struct op *op, uint32_t number) REQUIRES(op-
         dispatch_locked(op, queue); /* its place is free */
     else if (!op->waiter->at_once)
         result = wait_begin_locked(op, op->waiter, WAIT_JOB, queue_index(number));
+    limits_await_locked(op, queue);
     return result;
 }
 

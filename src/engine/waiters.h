@@ -18,6 +18,7 @@
 
 #include "base/container.h"
 #include "engine/engine.h"
+#include "engine/lanes.h"
 
 enum wait_kind { WAIT_NOT, WAIT_END, WAIT_ROOM, WAIT_JOB, WAIT_IDLE, WAIT_DISK, WAIT_SWEEP };
 
@@ -28,6 +29,7 @@ struct sweep {
     uint32_t queue;
     uint32_t to; /* the queue they move to; JOBD_NO_QUEUE: they are purged */
     uint32_t most, swept;
+    struct lane_walk walk; /* how far it is among the queued ones */
 };
 
 /* The private half of a jobd_waiter, which has bytes for it: whoever copies or clears a whole

@@ -23,7 +23,7 @@ static void take_one_step(struct model *model)
         model_step_cancel, model_step_time,  model_step_time,         model_step_pause,
         model_step_unwait, model_step_watch, model_step_purge,        model_step_retry,
         model_step_lease,  model_step_lease, model_step_lease_finish, model_step_lease_keep,
-        model_step_resize, model_step_move,  model_step_come_and_go,
+        model_step_resize, model_step_move,  model_step_come_and_go,  model_step_limits,
     };
     steps[below(model, sizeof steps / sizeof steps[0])](model);
 }
@@ -58,12 +58,17 @@ static void tear_down(struct model *model)
 
 static size_t measure_put(const struct jobd_put *put)
 {
-    const struct jobd_config config = {
-        .queues = model_queues, .queues_len = 1, .keep = 1, .memory_bytes = MEMORY, .first_id = 1};
+    const struct jobd_config config = {.queues = &model_queues[put->queue],
+                                       .queues_len = 1,
+                                       .keep = 1,
+                                       .memory_bytes = MEMORY,
+                                       .first_id = 1};
     struct jobd *jobd;
     struct jobd_receipt receipt;
     verify(jobd_new(&jobd, &config) == 0);
-    verify(jobd_put(jobd, put, NULL, 1, &receipt) == JOBD_OK);
+    struct jobd_put own = *put;
+    own.queue = 0;
+    verify(jobd_put(jobd, &own, NULL, 1, &receipt) == JOBD_OK);
     size_t bytes_used = jobd_memory(jobd);
     jobd_free(jobd);
     return bytes_used;
@@ -76,6 +81,9 @@ static void measure(struct model *model)
     model->extra = measure_put(&(struct jobd_put){.trace = ""});
     model->promise = measure_put(&(struct jobd_put){.key = "k", .terms = &terms}) -
                      measure_put(&(struct jobd_put){.key = "k"});
+    const struct jobd_terms group = {.texts = {[JOBD_GROUP] = "g"}};
+    model->group = measure_put(&(struct jobd_put){.queue = 1, .terms = &group}) -
+                   measure_put(&(struct jobd_put){.terms = &group}) - 1;
 }
 
 void model_drive(struct chance *chance, unsigned steps)
@@ -89,6 +97,8 @@ void model_drive(struct chance *chance, unsigned steps)
     for (unsigned i = 0; i < QUEUES; i++) {
         model->capacity[i] = model_queues[i].capacity;
         model->workers[i] = model_queues[i].workers;
+        model->limits[i] = model_limits_of(&model_queues[i]);
+        model_fill(model, &model->buckets[i], &model->limits[i].limits);
     }
     set_up_actors(model->takers, TAKERS, TAKER);
     set_up_actors(model->leasers, LEASERS, LEASER);

@@ -15,7 +15,7 @@ enum {
     WATCHERS = 4,
     KEEP = 5,
     KEEP_FOR_US = 6000,
-    MEMORY = 4000,
+    MEMORY = 12000,
     WAITERS_MAX = 12,
     BATCH_MAX = 3,
     LEASERS = 4,
@@ -47,6 +47,7 @@ struct model_job {
     int order;      /* when it entered its lane, or came back */
     unsigned ended; /* when it ended, by the model's clock */
     bool forgotten;
+    bool moves; /* on its way to another queue */
 };
 
 enum { NO_REPORT, DONE_REPORT, FAILED_REPORT, RELEASED_REPORT };
@@ -83,6 +84,28 @@ struct model_breaker {
     int64_t probe_at_us;
 };
 
+/* What jobs are put with, and found by: NULL is none; in the order of their names. */
+enum { GROUPS = 4, TAG_LISTS = 4, TAGS = 2 };
+
+/* Of a queue, at present. */
+struct model_limits {
+    struct jobd_limits limits, group_limits;
+    unsigned group_waiting;
+    bool by_group;
+};
+
+struct model_bucket {
+    int64_t parts, at_us;
+};
+
+struct model_group {
+    bool made, held;
+    unsigned number;
+    unsigned idle_since;             /* by the model's clock; 0: it has jobs */
+    unsigned since[JOBD_PRIORITIES]; /* it stands in the lane, behind those that came before */
+    struct model_bucket bucket;
+};
+
 enum { TAKER, PUTTER, WATCHER, LEASER };
 
 struct model {
@@ -96,6 +119,10 @@ struct model {
     unsigned jobs_len;
     bool paused[QUEUES];
     struct model_breaker breakers[QUEUES];
+    struct model_limits limits[QUEUES];
+    struct model_bucket buckets[QUEUES];
+    struct model_group groups[QUEUES][GROUPS];
+    unsigned groups_made[QUEUES];
     enum { OPEN, RETIRED, GONE } phase[QUEUES];
     unsigned capacity[QUEUES], workers[QUEUES]; /* at present */
     struct actor takers[TAKERS], leasers[LEASERS], put_waiters[PUTTERS], watchers[WATCHERS];
@@ -106,12 +133,11 @@ struct model {
     unsigned over_from, over_to;         /* of those */
     unsigned leases_used;
     size_t promise; /* and what it counts for when its key is not forgotten for some time */
+    size_t group;   /* what a group counts for, beside its name */
     size_t extra;   /* what a job with output or error counts for, beside them */
 };
 
 extern const struct jobd_queue_config model_queues[QUEUES];
-/* What jobs are put with, and found by: NULL is none. */
-enum { GROUPS = 3, TAG_LISTS = 4, TAGS = 2 };
 extern const char *const model_groups[GROUPS], *const model_tag_lists[TAG_LISTS];
 extern const char *const model_tags[TAGS];
 /* Of a lease that expires. */
@@ -165,6 +191,8 @@ void model_end(struct model *model, struct model_job *job, enum jobd_state state
  * and error, which the engine may have freed by now; -1: none. */
 void model_attempt_ended(struct model *model, struct model_job *job,
                          const struct jobd_outcome *outcome, int output, int error);
+/* A job that ran waits again, at once or later. */
+void model_go_back(struct model *model, struct model_job *job, int64_t in_us);
 /* The report that an outcome is. */
 /* Of a lease that lasts so long from now, but no longer than the attempt may. */
 int64_t model_lease_end(const struct model *model, const struct model_job *job, int64_t us);
@@ -174,6 +202,32 @@ bool model_too_late(const struct model *model, const struct model_job *job);
 /* Serves who waits, until nobody is left who can be served. */
 void model_settle(struct model *model, unsigned queue);
 
+/* ---- model_turns.c: limits and turns */
+
+struct model_limits model_limits_of(const struct jobd_queue_config *config);
+void model_fill(const struct model *model, struct model_bucket *bucket,
+                const struct jobd_limits *limits);
+/* A job's, as an index of model_groups. */
+unsigned model_group_of(const struct model_job *job);
+unsigned model_waiting_of(const struct model *model, unsigned queue, unsigned group);
+bool model_group_has_room(const struct model *model, unsigned queue, unsigned group, unsigned jobs);
+size_t model_group_bytes(const struct model *model);
+/* A job of the group is going to wait in the queue; perhaps none does any more. */
+void model_join(struct model *model, unsigned queue, unsigned group);
+void model_quit(struct model *model, unsigned queue, unsigned group);
+/* A job is queued from now on, behind the others; or it begins; or one of the group runs no more.
+ */
+void model_enter(struct model *model, struct model_job *job);
+void model_started(struct model *model, const struct model_job *job);
+void model_left(struct model *model, unsigned queue, unsigned group);
+/* The one of the lane whose turn it is, if any may begin. */
+struct model_job *model_first_in(struct model *model, unsigned queue, unsigned lane);
+bool model_limits_let(const struct model *model, unsigned queue);
+/* What is due of buckets by now. */
+void model_limits_due(struct model *model);
+void model_change_limits(struct model *model, unsigned queue, const struct model_limits *limits);
+void model_compare_turns(const struct model *model, unsigned queue, const struct jobd_stats *stats);
+
 /* ---- steps*.c: one thing asked of both, answered alike */
 
 typedef void model_step(struct model *model);
@@ -182,7 +236,7 @@ model_step model_step_put, model_step_put_wait, model_step_take, model_step_fini
 model_step model_step_lease, model_step_lease_finish, model_step_lease_keep;
 model_step model_step_retry, model_step_cancel, model_step_pause, model_step_watch;
 model_step model_step_purge, model_step_move, model_step_unwait, model_step_time;
-model_step model_step_resize, model_step_come_and_go;
+model_step model_step_resize, model_step_come_and_go, model_step_limits;
 
 /* Does in both what is due now. */
 void model_tick(struct model *model);
