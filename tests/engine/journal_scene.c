@@ -77,6 +77,20 @@ static void remember_for_undo(uint64_t id)
     disk.undo[id] = copy;
 }
 
+const char *const disk_groups[GROUPS] = {NULL, "one", "two", "three"};
+
+static const char *group_of(const struct job_record *record)
+{
+    const char *group = record->texts[JOBD_GROUP];
+    unsigned i = 1;
+    if (group == NULL || group[0] == '\0')
+        return NULL;
+    while (i < GROUPS && strcmp(disk_groups[i], group) != 0)
+        i++;
+    verify(i < GROUPS);
+    return disk_groups[i];
+}
+
 static bool write_change(void *context, enum row_kind kind, const struct job_record *change)
 {
     size_t *left = context;
@@ -99,6 +113,8 @@ static bool write_change(void *context, enum row_kind kind, const struct job_rec
         kept->there = true;
         kept->record = *record;
         kept->record.queue = strcmp(record->queue, "one") == 0 ? "one" : "two";
+        kept->record.texts[JOBD_GROUP] = group_of(record);
+        kept->record.texts[JOBD_TAGS] = NULL;
         strcpy(kept->key, record->key);
         strcpy(kept->trace, record->trace);
         replace(&kept->payload, record->payload);
@@ -179,7 +195,7 @@ void disk_clear(void)
         if (disk.jobs[id].there)
             forget(&disk.jobs[id]);
     disk.wanted = 0;
-    disk.two_undeclared = false;
+    disk.limits = disk.two_undeclared = false;
     disk.wall_ahead_us = disk.written_us = 0;
     disk.times = (struct times){.now_us = 0};
     disk.kept = (struct kept_times){.wall_us = 0};
@@ -203,8 +219,13 @@ struct jobd *disk_open_engine(uint32_t capacity, uint32_t restored, uint64_t fir
          .workers = WORKERS,
          .attempts = 3,
          .breaker_failures = 2,
-         .breaker_us = 500},
+         .breaker_us = 500,
+         .by_group = disk.limits,
+         .group_limits = {.running = 2, .starts = 3, .per_us = 200000},
+         .group_waiting = 7},
     };
+    if (disk.limits)
+        queues[0].limits = (struct jobd_limits){.running = 5, .starts = 9, .per_us = 300000};
     queues[0].restored = queues[1].restored = restored;
     if (disk.two_undeclared)
         queues[1] = (struct jobd_queue_config){
