@@ -208,8 +208,7 @@ static void say_group_room_locked(struct op *op, struct queue *queue, struct adm
 {
     const struct group *group = turns_find(queue, admission->extra);
     const uint32_t jobs = admission_jobs(admission->put);
-    if (group != NULL)
-        admission->receipt->room_in_us = group_room_in_us(queue, group, op->now_us, jobs);
+    admission->receipt->room_in_us = group_room_in_us(queue, group, op->now_us, jobs);
 }
 
 static enum jobd_result take_place_locked(struct op *op, struct admission *admission,

@@ -108,10 +108,12 @@ int64_t group_room_in_us(const struct queue *queue, const struct group *group, i
                          uint32_t jobs)
 {
     const uint32_t most = queue->turns->waiting_max;
-    const uint64_t needed = (uint64_t)group->waiting + jobs;
-    const uint64_t places = needed > most ? needed - most : 1;
     if (jobs > most)
         return JOBD_UNKNOWN_US;
+    if (group == NULL)
+        return 0;
+    const uint64_t needed = (uint64_t)group->waiting + jobs;
+    const uint64_t places = needed > most ? needed - most : 1;
     int64_t taken_us = group->rate.takes > 0 ? rate_nth_us(&group->rate, now_us, 0, places)
                                              : room_in_us(queue, now_us, places);
     int64_t token_us =

@@ -25,7 +25,7 @@
 
 /* Microseconds until so many places, at least 1, should be free. */
 int64_t room_in_us(const struct queue *queue, int64_t now_us, uint64_t places);
-/* The same for jobs of a group that has its limit of waiting ones; JOBD_UNKNOWN_US when so many can
- * never wait. */
+/* The same for jobs of a group, NULL when there is none yet, of which so many may wait;
+ * JOBD_UNKNOWN_US when these can never. */
 int64_t group_room_in_us(const struct queue *queue, const struct group *group, int64_t now_us,
                          uint32_t jobs);
