@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Limits of jobd/queue.h: how many jobs of a queue may run, and begin; and whose they are. */
+/* Limits of jobd/queue.h: how many jobs of a queue may run, and begin. */
 #pragma once
 
-#include <stddef.h>
 #include <stdint.h>
-
-#include "jobd/words.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -19,21 +16,6 @@ struct jobd_limits {
     uint32_t starts;
     int64_t per_us; /* above 0, with `starts` */
 };
-
-/* A group of a queue's jobs. */
-struct jobd_group {
-    char name[JOBD_GROUP_SIZE];
-    uint32_t waiting, running;
-};
-
-#define JOBD_BUSIEST_MAX 10
-
-/* The groups of the queue that have the most jobs which wait or run, at most `len` of them, and
- * JOBD_BUSIEST_MAX, the busiest first: how many. Where more than a thousand are about equally busy,
- * some of those. */
-struct jobd;
-JOBD_API size_t jobd_busiest(struct jobd *jobd, uint32_t queue, struct jobd_group *groups,
-                             size_t len);
 
 #ifdef __cplusplus
 }

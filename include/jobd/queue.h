@@ -22,6 +22,7 @@
 
 #include "jobd/blob.h"
 #include "jobd/limits.h"
+#include "jobd/stats.h"
 #include "jobd/words.h"
 
 #ifdef __cplusplus
@@ -33,6 +34,7 @@ extern "C" {
 /* ---- start and end -------------------------------------------------------------------------- */
 
 struct jobd;
+struct jobd_turns; /* jobd/turns.h */
 
 struct jobd_queue_config {
     const char *name;   /* 1 to JOBD_QUEUE_NAME_MAX bytes; borrowed until jobd_new() returns */
@@ -99,6 +101,9 @@ struct jobd_config {
     void (*on_failure)(void *context);
     void *failure_context;
     bool failed_attempts;
+    const struct jobd_schedule_config *schedules; /* of jobd/schedule.h; NULL: there are none */
+    /* Not NULL: other processes have the same queues. There is no journal then. */
+    const struct jobd_turns *turns;
 };
 
 /* Records of jobs that an engine needs whose queues, all together, have so much capacity and so
@@ -120,6 +125,8 @@ JOBD_API uint32_t jobd_queue_named(const struct jobd *jobd, const char *name);
 JOBD_API const char *jobd_queue_name(const struct jobd *jobd, uint32_t queue);
 /* All that there have been, those that are gone included: each can be looked at by its index. */
 JOBD_API uint32_t jobd_queues_len(const struct jobd *jobd);
+/* As many as there can be. */
+JOBD_API uint32_t jobd_queues_max(const struct jobd *jobd);
 /* Does it take jobs in? To one that does not verbs say JOBD_UNDECLARED. */
 JOBD_API bool jobd_queue_declared(const struct jobd *jobd, uint32_t queue);
 /* Does it give jobs out? One that is retired does, until it is empty. */
@@ -134,12 +141,14 @@ struct jobd_task {
     uint32_t queue;
     uint32_t attempt;          /* 1 for the first */
     uint32_t attempts;         /* how many it may have */
+    int64_t started_us;        /* when it began */
     int64_t expires_us;        /* of a lease */
     int64_t timeout_us;        /* for this attempt; 0: none */
     struct jobd_blob *payload; /* NULL: none */
     size_t payload_bytes;      /* known also while a lease waits to be written down */
     const char *key;           /* the client's Idempotency-Key, "" without */
     const char *trace;         /* its traceparent, "" without */
+    struct jobd_blob *words;   /* as of JOBD_WORDS; NULL: none */
 };
 
 /* How an attempt ended. */
@@ -173,6 +182,7 @@ struct jobd_info {
     size_t payload_bytes, output_bytes;
     bool output_truncated;
     bool has_error, has_errors, has_words;
+    bool has_worker, has_progress;
     bool exited; /* exit_code counts */
     int exit_code;
     char trace[JOBD_TRACE_SIZE]; /* "": none */
@@ -180,8 +190,10 @@ struct jobd_info {
 
 /* What is said of a job in words, and kept with it. */
 enum jobd_text {
-    JOBD_GROUP, /* whose it is: for limits and turns */
-    JOBD_TAGS,  /* to be found by: each ends with a line feed */
+    JOBD_GROUP,    /* whose it is: for limits and turns */
+    JOBD_TAGS,     /* to be found by: each ends with a line feed */
+    JOBD_HEADERS,  /* for its runner: `Name: value`, each ends with a line feed */
+    JOBD_SCHEDULE, /* the one that it came of */
     JOBD_TEXTS
 };
 
@@ -234,6 +246,11 @@ struct jobd_put {
      * follow each other; without a key. Borrowed until success, then the references are taken. */
     struct jobd_blob *const *batch;
     uint32_t batch_len; /* 0: one job */
+    /* In place of `batch`: what each of them says itself, its queue apart, which is this one, and
+     * `unique`. Borrowed as batch is, with all that they point to. One whose key is known, with the
+     * same payload, or stands in front of it here, is not added: it has that job's id. */
+    const struct jobd_put *puts;
+    uint64_t *ids; /* of `puts`: set on success */
 };
 
 enum jobd_busy {
@@ -249,7 +266,7 @@ enum jobd_busy {
 
 /* What became of a put, and how full its queue is. */
 struct jobd_receipt {
-    uint64_t id; /* on JOBD_OK; of a batch the first */
+    uint64_t id; /* on JOBD_OK; of a batch the first; on JOBD_CONFLICT which of jobd_put.puts */
     enum jobd_state state;
     uint32_t waiting, capacity;
     bool duplicate; /* on JOBD_OK: its key was seen before, the job is that one, in this state */
@@ -259,6 +276,12 @@ struct jobd_receipt {
      * said: JOBD_UNKNOWN_US. */
     enum jobd_busy busy;
     int64_t room_in_us;
+};
+
+/* What became of many jobs. */
+struct jobd_tally {
+    uint64_t matched, changed;
+    uint64_t next; /* the oldest that its queue had no room for; 0: none */
 };
 
 /* Somebody who waits. The caller owns it, fills in the first block and leaves it alone while it
@@ -278,6 +301,12 @@ struct jobd_waiter {
     int64_t lease_us;
     char token[JOBD_TOKEN_SIZE];
     bool at_once; /* jobd_take(): what there is, or JOBD_TIMEOUT */
+    /* jobd_take(): who asks, a short text; borrowed while it waits. Without room for it in
+     * memory_bytes the job is given without. NULL: it does not say. */
+    struct jobd_blob *worker;
+    /* jobd_take() of who has no lease: where what `task` points to is copied to, as the job may be
+     * gone before its end, where queues are shared. NULL: it points to what the job has. */
+    struct jobd_kept *kept;
     /* jobd_put(), jobd_put_wait(): above 0 it waits for the end of its job too, for at most this
      * long from when that is in; see there. */
     int64_t end_us;
@@ -293,13 +322,14 @@ struct jobd_waiter {
     bool accepted;               /* jobd_put(), jobd_put_wait(): what was offered has been taken */
     struct jobd_receipt receipt; /* jobd_put_wait() */
     uint32_t swept;              /* jobd_purge(), jobd_move(): how many, in the end */
+    struct jobd_tally tally;     /* of the verbs for many in jobd/change.h, in the end */
     struct jobd_task task;       /* jobd_take(): the job */
     struct jobd_info info; /* the job at its end, for who waits for that; or when it was leased */
     struct jobd_blob *output; /* on JOBD_OK, where wanted: a reference, the caller's; or NULL, also
                                  when info.output_bytes says that there is one: no room for it */
 
     struct jobd_waiter_hidden {
-        unsigned char bytes[168] __attribute__((aligned(8)));
+        unsigned char bytes[200] __attribute__((aligned(8)));
     } hidden; /* private to jobd */
 };
 
@@ -345,7 +375,7 @@ JOBD_API JOBD_MUST_READ enum jobd_result jobd_put_wait(struct jobd *jobd,
                                                        struct jobd_receipt *receipt);
 
 /* A waiting job is cancelled, and its slot free: JOBD_OK. A running one is told to stop:
- * JOBD_STOPPING. JOBD_FINISHED or JOBD_NO_JOB otherwise. */
+ * JOBD_STOPPING. JOBD_FINISHED, JOBD_CHANGING or JOBD_NO_JOB otherwise. */
 JOBD_API enum jobd_result jobd_cancel(struct jobd *jobd, uint64_t id, struct jobd_waiter *waiter,
                                       int64_t now_us);
 
@@ -385,7 +415,14 @@ JOBD_API void jobd_pause(struct jobd *jobd, uint32_t queue, bool paused, int64_t
 /* JOBD_OK or JOBD_NO_JOB. */
 JOBD_API enum jobd_result jobd_get(struct jobd *jobd, uint64_t id, struct jobd_info *info);
 
-enum jobd_part { JOBD_PAYLOAD, JOBD_OUTPUT, JOBD_ERROR, JOBD_WORDS /* see jobd_text() */ };
+enum jobd_part {
+    JOBD_PAYLOAD,
+    JOBD_OUTPUT,
+    JOBD_ERROR,
+    JOBD_WORDS,   /* see jobd_text() */
+    JOBD_WORKER,  /* who took it last, as that one has said */
+    JOBD_PROGRESS /* what the holder of its last lease has said last */
+};
 
 /* JOBD_OK and a reference to these bytes of the job, which is the caller's (NULL when it has none);
  * or JOBD_NO_JOB. Output and error are those of the last attempt that has ended. */
@@ -442,47 +479,6 @@ struct jobd_filter {
 JOBD_API size_t jobd_list(struct jobd *jobd, const struct jobd_filter *filter,
                           struct jobd_info *infos, size_t len, uint64_t *next);
 
-#define JOBD_HISTOGRAM_BUCKETS 18
-/* Upper bounds in microseconds, inclusive, the last one JOBD_NEVER. */
-extern JOBD_API const int64_t jobd_histogram_bounds_us[JOBD_HISTOGRAM_BUCKETS];
-
-struct jobd_histogram {
-    uint64_t counts[JOBD_HISTOGRAM_BUCKETS]; /* of each bucket alone */
-    uint64_t sum_us;
-};
-
-struct jobd_stats {
-    uint32_t capacity, workers;
-    bool declared, paused;
-    bool has_breaker, held;  /* held: jobs are held back, as what they need is down */
-    bool probing;            /* held, and one of them tries */
-    int64_t probe_in_us;     /* held, and none does: until then */
-    uint64_t breaker_opened; /* so many times since the start */
-    struct jobd_limits limits, group_limits; /* as in its config, */
-    bool by_group;                           /* so these */
-    uint32_t group_waiting;
-    uint32_t groups;    /* that have jobs which wait or run */
-    uint32_t held_back; /* queued jobs that could begin but for a limit, the queue's or their
-                           group's */
-    bool gone;          /* it was retired, and is not there any more */
-    uint32_t queued, scheduled, running;
-    uint32_t leased;                            /* of those that run */
-    uint64_t admitted, done, failed, cancelled; /* totals since the start */
-    uint64_t rejected;                          /* jobs refused: queue full, or no memory */
-    uint64_t expired;                           /* of those cancelled: as their time was over */
-    uint64_t retried;                           /* failed attempts that were not the last */
-    uint64_t forgotten_early;                   /* before `keep` asks for it, as memory was short */
-    /* The longest wait among the first of each priority, with by_group of each group, a few hundred
-     * at most; 0: empty. */
-    int64_t oldest_us;
-    double drain_per_s;           /* slots that become free, as measured while jobs waited */
-    struct jobd_histogram waited; /* from being ready to run until running */
-    struct jobd_histogram ran;
-};
-
-JOBD_API void jobd_stats(struct jobd *jobd, uint32_t queue, int64_t now_us,
-                         struct jobd_stats *stats);
-
 /* An attempt that has failed. */
 struct jobd_failure {
     uint64_t id;
@@ -490,6 +486,7 @@ struct jobd_failure {
     bool final;  /* the job has failed with it */
     bool exited; /* exit_code counts */
     int exit_code;
+    char worker[JOBD_WORKER_SIZE]; /* who had it; "": nobody has said */
     char error[JOBD_FAILURE_SIZE]; /* its first line, bytes as they came, cut; "": none */
 };
 
@@ -520,10 +517,10 @@ JOBD_API size_t jobd_memory(struct jobd *jobd);
 /* The next job of the queue, for this waiter to run: JOBD_OK and waiter->task; or JOBD_PENDING, and
  * it is woken with the task (JOBD_OK), JOBD_TIMEOUT or JOBD_CLOSED. Takers are served in the order
  * they came, one job to one taker. The waiter must stay until jobd_finish(); not so for a
- * lease: its task's payload is a reference, the caller's, key and trace are "", but it has
- * waiter->info, and there may be JOBD_TOO_MANY_LEASES, or, with at_once, JOBD_OUT_OF_MEMORY: its
- * account has no room for the job that would be it.
- * With a journal a lease is given when it is written down (JOBD_PENDING, also with at_once). */
+ * lease: its task's payload is a reference, the caller's, key and trace are "", words NULL, but it
+ * has waiter->info, and there may be JOBD_TOO_MANY_LEASES, or, with at_once, JOBD_OUT_OF_MEMORY:
+ * its account has no room for the job that would be it. With a journal a lease is given when it is
+ * written down (JOBD_PENDING, also with at_once). */
 JOBD_API JOBD_MUST_READ enum jobd_result jobd_take(struct jobd *jobd, uint32_t queue,
                                                    struct jobd_waiter *waiter, int64_t now_us);
 

@@ -3,10 +3,14 @@
  * reply. */
 #pragma once
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "api/auth.h"
 #include "http/http.h"
 #include "http/request.h"
 #include "jobd/queue.h"
+#include "ledger/turns.h"
 #include "store/store.h"
 
 enum { BUSY_SHARED = 60 }; /* busy replies made in advance: Retry-After up to a minute */
@@ -16,9 +20,14 @@ enum { BUSY_SHARED = 60 }; /* busy replies made in advance: Retry-After up to a 
 struct api {
     struct jobd *jobd;
     struct http *http;
-    struct store *store; /* NULL: nothing is written down */
-    struct auth *auth;   /* NULL: everybody may do all */
-    size_t output_max_bytes;
+    struct store *store;               /* NULL: none, or turns */
+    struct turns *turns;               /* NULL: its queues are this process's own */
+    struct auth *auth;                 /* NULL: everybody may do all */
+    struct pass_headers *pass_headers; /* NULL: no queue keeps any */
+    size_t output_max_bytes, memory_max_bytes;
+    struct history *history;
+    bool page; /* GET / shows it */
+    int64_t started_us;
 
     const struct shared_reply *busy[BUSY_SHARED + 1]; /* by seconds; api_init() makes them */
 };

@@ -107,3 +107,31 @@ enum verdict authorize_token(struct auth *auth, const char *token, size_t size, 
     mutex_unlock(&auth->lock);
     return good ? VERDICT_GOOD : known ? VERDICT_FORBIDDEN : VERDICT_UNKNOWN;
 }
+
+/* More than what was found before? */
+static bool says_more(const struct token *token, const struct token *found)
+{
+    bool all = token->queue[0] == '\0', found_all = found->queue[0] == '\0';
+    return found->scope == SCOPE_OPEN || (all && !found_all) ||
+           (all == found_all && token->scope > found->scope);
+}
+
+enum scope auth_grant(struct auth *auth, const char *token, size_t size,
+                      char queue[JOBD_QUEUE_NAME_MAX + 1])
+{
+    unsigned char shown[TOKEN_MAX] = {0};
+    static const struct token none;
+    const struct token *found = &none;
+    queue[0] = '\0';
+    if (token == NULL || size == 0 || size > TOKEN_MAX)
+        return SCOPE_OPEN;
+    memcpy(shown, token, size);
+    mutex_lock(&auth->lock);
+    for (size_t i = 0; i < auth->tokens->len; i++)
+        if (same_token(&auth->tokens->of[i], shown, size) && says_more(&auth->tokens->of[i], found))
+            found = &auth->tokens->of[i];
+    enum scope scope = found->scope;
+    memcpy(queue, found->queue, sizeof found->queue);
+    mutex_unlock(&auth->lock);
+    return scope;
+}

@@ -30,3 +30,8 @@ void auth_free(struct auth *auth);
  * for no longer than a swap. */
 enum verdict authorize_token(struct auth *auth, const char *token, size_t size, enum scope scope,
                              const char *queue);
+
+/* What a token that is known lets its bearer do: the most that one of its lines says, of all queues
+ * before that of one; `queue` is which, "" for all. SCOPE_OPEN when it is not known. */
+enum scope auth_grant(struct auth *auth, const char *token, size_t size,
+                      char queue[JOBD_QUEUE_NAME_MAX + 1]);

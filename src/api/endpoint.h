@@ -40,7 +40,16 @@ struct call {
 enum step { STEP_REPLY, STEP_START };
 
 /* What a call concerns, for tokens that are good for one queue only. */
-enum about { ABOUT_ALL, ABOUT_QUEUE, ABOUT_JOB, ABOUT_LEASE, ABOUT_FILTER };
+enum about {
+    ABOUT_ALL,
+    ABOUT_ANY, /* what the token is good for */
+    ABOUT_QUEUE,
+    ABOUT_QUEUES, /* those of `queue`, where that is given */
+    ABOUT_JOB,
+    ABOUT_LEASE,
+    ABOUT_TALK, /* the same, but it ends no attempt */
+    ABOUT_FILTER
+};
 
 struct endpoint {
     const char *paths[ENDPOINT_PATHS_MAX]; /* `*` stands for one piece, the request's subject */
@@ -50,7 +59,9 @@ struct endpoint {
     const char *parameters[ENDPOINT_PARAMETERS_MAX]; /* the ones there are */
     const char *repeated;                            /* of them the one that may come often */
     bool any_parameter;                              /* of whatever others add to the address */
-    bool has_body; /* reads the request's; else that takes no memory */
+    bool has_body;   /* reads the request's; else that takes no memory */
+    bool looks;      /* it changes nothing */
+    bool is_figures; /* looks, and answers also while it cannot know the newest */
 
     /* Reads the request into request_state(): STEP_START; or STEP_REPLY, which says what is wrong
      * with it. NULL: there is nothing to be read. */
@@ -68,5 +79,6 @@ struct endpoint {
 #define GET_OR_HEAD (METHOD_GET | METHOD_HEAD)
 
 /* What the files have; the end is a row without methods. */
-extern const struct endpoint put_endpoints[], job_endpoints[], take_endpoints[], lease_endpoints[],
-    queue_endpoints[], health_endpoints[];
+extern const struct endpoint put_endpoints[], job_endpoints[], change_endpoints[], take_endpoints[],
+    lease_endpoints[], queue_endpoints[], schedule_endpoints[], health_endpoints[],
+    status_endpoints[], page_endpoints[];

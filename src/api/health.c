@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What watches the server asks for: is it alive, is it ready, how much is it doing. */
+#include "api/health.h"
+
 #include "api/endpoint.h"
 #include "api/metrics.h"
 #include "api/respond.h"
@@ -20,24 +22,30 @@ static bool all_full(struct jobd *jobd)
     return any;
 }
 
+bool health_ready(const struct api *api, struct problem *reason)
+{
+    if (jobd_closed(api->jobd))
+        return problem_set(reason, "%s", jobd_result_text(JOBD_CLOSED));
+    if (api->store != NULL && store_failing(api->store, reason))
+        return false;
+    if (api->turns != NULL && turns_failing(api->turns, reason))
+        return false;
+    return !all_full(api->jobd) || problem_set(reason, "full");
+}
+
 static enum step answer_ready(struct call *call, enum jobd_result result)
 {
-    const struct api *api = call->api;
     struct problem reason;
-    if (jobd_closed(api->jobd))
-        return respond_result(call, JOBD_CLOSED);
-    if (api->store != NULL && store_failing(api->store, &reason))
-        return respond_error(call, 503, reason.text);
-    if (all_full(api->jobd))
-        return respond_error(call, 503, "full");
-    return respond_line(call, result);
+    if (health_ready(call->api, &reason))
+        return respond_line(call, result);
+    return respond_error(call, 503, reason.text);
 }
 
 static enum step answer_metrics(struct call *call, enum jobd_result result)
 {
     const struct api *api = call->api;
     (void)result;
-    call->reply->owned = metrics_text(api->jobd, api->http, api->store);
+    call->reply->owned = metrics_text(api);
     if (call->reply->owned == NULL)
         return respond_no_memory(call);
     call->reply->status = 200;
@@ -67,6 +75,8 @@ const struct endpoint health_endpoints[] = {
         .paths = {"/metrics"},
         .methods = GET_OR_HEAD,
         .scope = SCOPE_READ,
+        .looks = true,
+        .is_figures = true,
         .any_parameter = true,
         .answer = answer_metrics,
     },

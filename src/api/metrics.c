@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "jobd/schedule.h"
 
 #define GAUGE     "gauge"
 #define COUNTER   "counter"
@@ -86,6 +87,7 @@ static const struct figure queue_figures[] = {
 struct server_stats {
     struct http_stats http;
     uint64_t payload_bytes;
+    struct jobd_schedule_stats schedules;
 };
 #define SERVER(field) FIELD(server_stats, field)
 
@@ -93,7 +95,16 @@ struct server_stats {
 static const struct figure server_figures[] = {
     {"jobd_payload_bytes", GAUGE, "Bytes of payloads, outputs and errors that are remembered.",
      SERVER(payload_bytes)},
+    {"jobd_schedules", GAUGE, "Schedules of recurring jobs.", SERVER(schedules.schedules)},
+    {"jobd_schedule_instants_total", COUNTER, "Instants of schedules, by what became of them.",
+     SERVER(schedules.fired), "result=\"fired\""},
+    {"jobd_schedule_instants_total", COUNTER, "Instants of schedules, by what became of them.",
+     SERVER(schedules.missed), "result=\"missed\""},
+    {"jobd_schedule_instants_total", COUNTER, "Instants of schedules, by what became of them.",
+     SERVER(schedules.skipped), "result=\"skipped\""},
     {"jobd_connections", GAUGE, "Open connections.", SERVER(http.conns.open)},
+    {"jobd_connections_limit", GAUGE, "Open connections that there may be.",
+     SERVER(http.conns.open_max)},
     {"jobd_connections_accepted_total", COUNTER, "Connections that were made.",
      SERVER(http.conns.accepted)},
     {"jobd_connections_refused_total", COUNTER, "Connections over a limit.",
@@ -125,6 +136,19 @@ static const struct figure store_figures[] = {
     {"jobd_store_failures_total", COUNTER, "Times that the disk was full or failed.",
      STORE(failures)},
     {"jobd_store_bytes", GAUGE, "Size of the database and its log.", STORE(bytes)},
+};
+
+#define LEDGER(field) FIELD(turns_stats, field)
+
+static const struct figure ledger_figures[] = {
+    {"jobd_ledger_connected", GAUGE, "1 while there is a connection to the database.",
+     LEDGER(connected)},
+    {"jobd_ledger_turns_total", COUNTER, "Turns that changed something.", LEDGER(turns)},
+    {"jobd_ledger_lost_total", COUNTER, "Turns of which nothing is left.", LEDGER(lost)},
+    {"jobd_ledger_entries_total", COUNTER, "Entries added to the log.", LEDGER(entries)},
+    {"jobd_ledger_entry_bytes_total", COUNTER, "Their bytes.", LEDGER(bytes)},
+    {"jobd_ledger_adopted_total", COUNTER, "Entries of other servers.", LEDGER(adopted)},
+    {"jobd_ledger_anew_total", COUNTER, "Times that all jobs were read again.", LEDGER(anew)},
 };
 
 /* ---- a figure as text */
@@ -243,6 +267,7 @@ static void server(FILE *out, struct jobd *jobd, struct http *http)
 {
     struct server_stats stats = {.payload_bytes = jobd_memory(jobd)};
     http_stats(http, &stats.http);
+    jobd_schedule_stats(jobd, &stats.schedules);
     table(out, server_figures, LEN(server_figures), &stats);
     head(out, "jobd_build_info", GAUGE, "Always 1; what is running.");
     fprintf(out, "jobd_build_info{version=\"" JOBD_VERSION "\",libmicrohttpd=\"%s\"} 1\n",
@@ -256,10 +281,18 @@ static void disk(FILE *out, struct store *store)
     table(out, store_figures, LEN(store_figures), &stats);
 }
 
-char *metrics_text(struct jobd *jobd, struct http *http, struct store *store)
+static void ledger(FILE *out, struct turns *turns)
+{
+    struct turns_stats stats;
+    turns_stats(turns, &stats);
+    table(out, ledger_figures, LEN(ledger_figures), &stats);
+}
+
+char *metrics_text(const struct api *api)
 {
     char *text = NULL;
     size_t size;
+    struct jobd *jobd = api->jobd;
     uint32_t len = jobd_queues_len(jobd);
     struct jobd_stats *stats = calloc(len, sizeof *stats);
     FILE *out = stats != NULL ? open_memstream(&text, &size) : NULL;
@@ -268,9 +301,11 @@ char *metrics_text(struct jobd *jobd, struct http *http, struct store *store)
         for (uint32_t i = 0; i < len; i++)
             jobd_stats(jobd, i, now_us, &stats[i]);
         queues(out, jobd, stats, len);
-        server(out, jobd, http);
-        if (store != NULL)
-            disk(out, store);
+        server(out, jobd, api->http);
+        if (api->store != NULL)
+            disk(out, api->store);
+        if (api->turns != NULL)
+            ledger(out, api->turns);
         bool failed = ferror(out) != 0;
         if (fclose(out) != 0 || failed) {
             free(text);

@@ -85,7 +85,11 @@ enum step respond_line(struct call *call, enum jobd_result result)
 static enum step respond_store(struct call *call)
 {
     struct problem reason;
-    if (call->api->store == NULL || !store_failing(call->api->store, &reason))
+    call->reply->retry_after_s = call->api->turns != NULL; /* 0: it says nothing */
+    bool known = call->api->turns != NULL
+                     ? turns_failing(call->api->turns, &reason)
+                     : call->api->store != NULL && store_failing(call->api->store, &reason);
+    if (!known)
         return respond_error(call, 503, jobd_result_text(JOBD_STORE_FAILED));
     return respond_error(call, 503, reason.text);
 }
@@ -100,10 +104,17 @@ enum step respond_result(struct call *call, enum jobd_result result)
         [JOBD_FINISHED] = {409, NULL},
         [JOBD_NO_LEASE] = {404, NULL},
         [JOBD_LEASE_EXPIRED] = {409, NULL},
+        [JOBD_BEGUN] = {409, NULL},
+        [JOBD_CHANGING] = {409, NULL},
         [JOBD_CONFLICT] = {422, "the Idempotency-Key came with another payload"},
         [JOBD_NOT_FINAL] = {409, NULL},
         [JOBD_UNDECLARED] = {409, "the job's queue is not declared: declare it, or put the "
                                   "job into another queue"},
+        [JOBD_NO_SCHEDULE] = {404, NULL},
+        [JOBD_SCHEDULE_FIXED] = {409, "the schedule is in the configuration file: change it there, "
+                                      "and send SIGHUP"},
+        [JOBD_TOO_MANY_SCHEDULES] = {409, "there are as many schedules as --schedules allows: "
+                                          "delete one first"},
         [JOBD_CLOSED] = {503, NULL},
         [JOBD_TOO_MANY_WAITERS] = {503, "too many waiting requests"},
         [JOBD_TOO_MANY_LEASES] = {503, NULL},
@@ -137,6 +148,14 @@ uint32_t path_giving_queue(const struct call *call)
     const struct jobd *jobd = call->api->jobd;
     uint32_t queue = jobd_queue_named(jobd, path_queue(call));
     return queue != JOBD_NO_QUEUE && jobd_queue_gives(jobd, queue) ? queue : JOBD_NO_QUEUE;
+}
+
+const char *next_word(const char *words, char *word, size_t size)
+{
+    size_t length = strcspn(words, ",");
+    bool fits = length < size;
+    snprintf(word, size, "%.*s", fits ? (int)length : 0, words);
+    return words[length] == ',' ? words + length + 1 : NULL;
 }
 
 uint64_t path_id(const struct call *call)

@@ -95,6 +95,11 @@ static inline void condition_signal(struct condition *c)
     verify(pthread_cond_signal(&c->os) == 0);
 }
 
+static inline void condition_broadcast(struct condition *c)
+{
+    verify(pthread_cond_broadcast(&c->os) == 0);
+}
+
 static inline void condition_wait(struct condition *c, struct mutex *m) REQUIRES(m)
 {
     verify(pthread_cond_wait(&c->os, &m->os) == 0);

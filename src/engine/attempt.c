@@ -7,7 +7,9 @@
 #include "engine/breaker.h"
 #include "engine/errors.h"
 #include "engine/job_info.h"
+#include "engine/said.h"
 #include "engine/changes.h"
+#include "engine/touched.h"
 #include "engine/transition.h"
 
 /* ---- whether it is tried again */
@@ -61,8 +63,9 @@ static struct ending ending_locked(struct op *op, const struct job *job,
     }
     if (outcome->state != JOBD_DONE && job->requeue_on_stop && !job->stopping)
         ending.to = JOBD_QUEUED;
-    if (!job->leased && !breaker_ended_locked(op, &op->jobd->queues[job->queue], job, outcome) &&
-        !job->stopping && !is_last_chance_locked(op)) {
+    if (!job->leased && !job->elsewhere &&
+        !breaker_ended_locked(op, &op->jobd->queues[job->queue], job, outcome) && !job->stopping &&
+        !is_last_chance_locked(op)) {
         ending.to = JOBD_QUEUED;
         ending.ready_us = later_us(op->now_us, outcome->retry_in_us);
     }
@@ -157,6 +160,10 @@ static void apply_end_locked(struct op *op, struct change *change, struct job *j
         op->tell_failure |=
             failures_note(&op->jobd->failures, job, &ending->outcome, to == JOBD_FAILED);
     transition_leave_running_locked(op, job);
+    if (to == JOBD_QUEUED)
+        said_forget_locked(op, job);
+    else
+        said_end_locked(op, job);
     if (to != JOBD_QUEUED && ending->has_outcome) {
         histogram_add(&queue->ran, took_us);
         rate_ran(&queue->rate, took_us);
@@ -187,6 +194,14 @@ static void record_outcome(struct job_record *record, const struct change *chang
         record->errors = change->ending.errors;
         record->errors_us = change->at_us;
     }
+}
+
+/* It has references of these. */
+static void record_nothing_said(struct job_record *record)
+{
+    jobd_blob_unref(record->worker);
+    jobd_blob_unref(record->progress);
+    record->worker = record->progress = NULL;
 }
 
 static size_t outcome_bytes(const struct ending *ending)
@@ -223,6 +238,7 @@ static void describe_end(const struct change *change, struct job_record *record)
     if (!jobd_state_final(to))
         record->delayed = ending->ready_us > change->at_us;
     if (to == JOBD_QUEUED) {
+        record_nothing_said(record);
         record->attempt--;
         record->state = record->delayed ? JOBD_SCHEDULED : JOBD_QUEUED;
     } else if (ending->has_outcome) {
@@ -249,6 +265,9 @@ static void apply_late_locked(struct op *op, struct change *change, struct job *
 {
     keep_outcome_locked(op, job, change);
     transition_end_waiting_locked(op, job, JOBD_DONE, change->ending.started_us, change->at_us);
+    const struct lease *lease = lease_find(&op->jobd->leases, change->ending.token);
+    if (op->jobd->share != NULL && lease != NULL)
+        share_touch_lease_locked(op, lease);
 }
 
 static void undo_late_locked(struct op *op, struct change *change, struct job *job)
@@ -276,6 +295,17 @@ static const struct change_kind late_kind = {.name = "late end",
                                              .apply = apply_late_locked,
                                              .undo = undo_late_locked};
 
+/* What was appended before the lease has expired. */
+static void keep_output_locked(struct op *op, const struct job *job, struct jobd_outcome *outcome)
+    REQUIRES(op->jobd->lock)
+{
+    (void)op;
+    if (job->extra == NULL || job->extra->output == NULL)
+        return;
+    outcome->output = jobd_blob_ref(job->extra->output);
+    outcome->output_truncated = job->output_truncated;
+}
+
 enum jobd_result attempt_end_late_locked(struct op *op, struct job *job, const struct lease *lease,
                                          const struct jobd_outcome *outcome,
                                          struct job_extra **extra)
@@ -286,6 +316,8 @@ enum jobd_result attempt_end_late_locked(struct op *op, struct job *job, const s
     change_init(&change, op, &late_kind, job);
     change.ending = (struct ending){
         .outcome = *outcome, .has_outcome = true, .to = JOBD_DONE, .started_us = lease->started_us};
+    if (outcome->output == NULL)
+        keep_output_locked(op, job, &change.ending.outcome);
     memcpy(change.ending.token, lease->token, sizeof change.ending.token);
     change.extra = *extra;
     change.bytes = outcome_bytes(&change.ending);
@@ -303,14 +335,19 @@ static enum jobd_result end_locked(struct op *op, struct job *job, const struct 
     REQUIRES(op->jobd->lock)
 {
     struct change change;
-    if (op->waiter != NULL && !change_has_room_locked(op, op->waiter))
+    bool asked = op->waiter != NULL || op->grouped;
+    if (asked && !change_has_room_locked(op, op->waiter))
         return JOBD_TOO_MANY_WAITERS;
     change_init(&change, op, &end_kind, job);
-    change.undo_on_failure = op->waiter != NULL;
+    /* Or it is revoked, which is asked for again, and void with a start that fails. */
+    change.undo_on_failure = asked || result == JOBD_STOPPING;
     change.result = result;
     change.ending = *ending;
+    if (ending->has_outcome && ending->outcome.output == NULL)
+        change.ending.outcome.output =
+            said_output_locked(op, job, &change.ending.outcome.output_truncated);
     change.extra = *extra;
-    change.bytes = outcome_bytes(ending);
+    change.bytes = outcome_bytes(&change.ending);
     *extra = NULL;
     job->commit_pending = true;
     op->jobd->queues[job->queue].end_pending += !job->leased;
@@ -338,7 +375,10 @@ enum jobd_result attempt_release_locked(struct op *op, struct job *job, int64_t 
 enum jobd_result attempt_revoke_locked(struct op *op, struct job *job)
 {
     struct job_extra *none = NULL;
-    const struct ending ending = {.to = JOBD_CANCELLED};
+    const struct said *said = said_of(job);
+    const struct ending ending = {.to = JOBD_CANCELLED,
+                                  .has_outcome = said != NULL && said->output != NULL,
+                                  .outcome.state = JOBD_CANCELLED};
     return end_locked(op, job, &ending, &none, JOBD_STOPPING);
 }
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* The verbs by which jobs shall not run, or not now: one is cancelled, a queue is paused, all are
  * stopped. */
-#include "engine/attempt.h"
 #include "engine/cancel_kind.h"
 #include "engine/dispatch.h"
+#include "engine/stop.h"
+#include "engine/touched.h"
 #include "engine/transition.h"
 #include "engine/waiters.h"
 
@@ -19,66 +20,14 @@ static enum jobd_result cancel_waiting_locked(struct op *op, struct job *job)
     return change_submit_locked(op, &change);
 }
 
-/* ---- a job that runs: a worker is told at once, and that it was told is written; a lease is taken
- * away, and whoever has it learns when it comes back */
-
-static void tell_to_stop(struct op *op, const struct job *job)
-{
-    verify(op->stops_len < OP_STOPS);
-    op->stops[op->stops_len++] =
-        (struct op_stop){.holder = job->holder,
-                         .task = {.id = job->id, .queue = job->queue, .attempt = job->attempt}};
-}
-
-static void describe_stop(const struct change *change, struct job_record *record)
-{
-    (void)change;
-    record->stopping = true;
-}
-
-static void apply_stop_locked(struct op *op, struct change *change, struct job *job)
-    REQUIRES(op->jobd->lock)
-{
-    (void)change;
-    job->stops_pending--;
-    job->stopping = true;
-    if (!job->commit_pending) /* else it has ended meanwhile: cancelled, if it failed */
-        tell_to_stop(op, job);
-}
-
-static void undo_stop_locked(struct op *op, struct change *change, struct job *job)
-    REQUIRES(op->jobd->lock)
-{
-    (void)op;
-    (void)change;
-    job->stops_pending--;
-}
-
-static const struct change_kind stop_kind = {.name = "stop",
-                                             .row = ROW_SET,
-                                             .describe = describe_stop,
-                                             .apply = apply_stop_locked,
-                                             .undo = undo_stop_locked};
-
-static enum jobd_result stop_running_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock)
-{
-    struct change change;
-    if (job->leased)
-        return attempt_revoke_locked(op, job);
-    if (!change_has_room_locked(op, op->waiter))
-        return JOBD_TOO_MANY_WAITERS;
-    job->stops_pending++;
-    change_init(&change, op, &stop_kind, job);
-    change.result = JOBD_STOPPING;
-    return change_submit_locked(op, &change);
-}
-
 static enum jobd_result cancel_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock)
 {
+    if (job->commit_pending && job->changing)
+        return JOBD_CHANGING;
     if (job->commit_pending || jobd_state_final((enum jobd_state)job->state))
         return JOBD_FINISHED;
     if (job->state == JOBD_RUNNING)
-        return stop_running_locked(op, job);
+        return stop_locked(op, job);
     if (!change_has_room_locked(op, op->waiter))
         return JOBD_TOO_MANY_WAITERS;
     return cancel_waiting_locked(op, job);
@@ -110,6 +59,8 @@ void jobd_pause(struct jobd *jobd, uint32_t number, bool paused, int64_t now_us)
     op_begin(&op, jobd, NULL, now_us);
     if (queue->number == number) {
         queue->paused = paused;
+        if (jobd->share != NULL)
+            share_touch_queue_locked(&op, queue);
         rate_waits(&queue->rate, now_us);
         dispatch_locked(&op, queue);
     }
@@ -124,7 +75,7 @@ static struct job *next_to_stop_locked(struct op *op) REQUIRES(op->jobd->lock)
     struct job *job;
     for (uint32_t i = 0; i < op->jobd->queues_len; i++)
         TAILQ_FOREACH (job, &op->jobd->queues[i].running, link)
-            if (!job->stopping && !job->requeue_on_stop &&
+            if (!job->stopping && !job->requeue_on_stop && !job->elsewhere &&
                 !(durable && (job->leased || job->commit_pending)))
                 return job;
     return NULL;
@@ -138,10 +89,10 @@ static bool stop_one_locked(struct op *op) REQUIRES(op->jobd->lock)
         return false;
     if (op->jobd->durable) {
         job->requeue_on_stop = true;
-        tell_to_stop(op, job);
+        stop_tell(op, job);
     } else {
         struct queue *queue = &op->jobd->queues[job->queue];
-        (void)stop_running_locked(op, job);
+        (void)stop_locked(op, job);
         dispatch_locked(op, queue);
     }
     return true;
@@ -158,6 +109,7 @@ void jobd_cancel_all(struct jobd *jobd, int64_t now_us)
         (void)jobd_purge(jobd, jobd->queues[i].number, NULL, now_us, &purged);
     for (bool more = true; more;) {
         op_begin(&op, jobd, NULL, now_us);
+        op.outside = jobd->share != NULL;
         more = stop_one_locked(&op);
         op_end(&op);
     }

@@ -4,17 +4,27 @@
 #include <limits.h>
 
 #include "engine/blob.h"
+#include "engine/schedule_table.h"
+#include "engine/touched.h"
 #include "engine/waiters.h"
 
 bool change_has_room_locked(struct op *op, const struct jobd_waiter *waiter)
 {
+    struct journal *journal = &op->jobd->journal;
     if (!op->jobd->durable)
         return true;
-    if (waiter != NULL && !waiter->uncounted && op->jobd->waiters == op->jobd->waiters_max)
+    if (has_journal(op->jobd) && waiter != NULL && !waiter->uncounted &&
+        op->jobd->waiters == op->jobd->waiters_max)
         return false;
-    bool good = journal_has_room(&op->jobd->journal);
-    op->jobd->journal.starved |= !good;
+    bool good = has_journal(op->jobd) ? journal_has_room(journal) : share_has_room(op->jobd->share);
+    journal->starved |= !good;
     return good;
+}
+
+/* Roughly what is written of it. */
+static size_t payload_bytes(const struct change_kind *kind, const struct job *job)
+{
+    return kind->row != ROW_SET && kind->row != ROW_REMOVE ? blob_weight(job->payload) : 0;
 }
 
 void change_init(struct change *change, const struct op *op, const struct change_kind *kind,
@@ -23,9 +33,11 @@ void change_init(struct change *change, const struct op *op, const struct change
     *change = (struct change){.kind = kind,
                               .undo_on_failure = true,
                               .result = JOBD_OK,
+                              .joined = op->grouped,
                               .waiter = op->waiter,
                               .at_us = op->now_us,
                               .rows = job != NULL,
+                              .bytes = job != NULL ? payload_bytes(kind, job) : 0,
                               .job = job};
     TAILQ_INIT(&change->jobs);
 }
@@ -34,7 +46,7 @@ void change_add_job(struct change *change, struct job *job)
 {
     TAILQ_INSERT_TAIL(&change->jobs, job, link);
     change->rows++;
-    change->bytes += change->kind->row != ROW_SET ? blob_weight(job->payload) : 0;
+    change->bytes += payload_bytes(change->kind, job);
 }
 
 bool change_conclude_locked(struct op *op, struct change *change, bool written, int *left)
@@ -53,13 +65,40 @@ bool change_conclude_locked(struct op *op, struct change *change, bool written, 
     return job == NULL;
 }
 
+/* The others are told of each of its jobs. */
+static void apply_shared_locked(struct op *op, struct change *change) REQUIRES(op->jobd->lock)
+{
+    const struct change_kind *kind = change->kind;
+    struct job *job = change->job != NULL ? change->job : TAILQ_FIRST(&change->jobs);
+    while (job != NULL) {
+        if (change->job == NULL)
+            TAILQ_REMOVE(&change->jobs, job, link);
+        if (!kind->is_mark)
+            share_touch_queue_locked(op, &op->jobd->queues[job->queue]);
+        if (kind->apply != NULL)
+            kind->apply(op, change, job);
+        if (!kind->is_mark && kind->row != ROW_REMOVE) /* else it is among the forgotten */
+            share_touch_locked(op, job, kind->row);
+        job = change->job == NULL ? TAILQ_FIRST(&change->jobs) : NULL;
+    }
+}
+
+static void apply_at_once_locked(struct op *op, struct change *change) REQUIRES(op->jobd->lock)
+{
+    int all = INT_MAX;
+    if (op->jobd->share != NULL)
+        apply_shared_locked(op, change);
+    else
+        verify(change_conclude_locked(op, change, true, &all));
+    extra_free(change->extra);
+}
+
 enum jobd_result change_submit_locked(struct op *op, struct change *change)
 {
     struct journal *journal = &op->jobd->journal;
-    if (!op->jobd->durable) {
-        int all = INT_MAX;
-        verify(change_conclude_locked(op, change, true, &all));
-        extra_free(change->extra);
+    if (!has_journal(op->jobd)) {
+        apply_at_once_locked(op, change);
+        schedule_step_end(op, change->step);
         return change->result;
     }
     struct change *entry = journal_add(journal, change);
@@ -72,6 +111,13 @@ enum jobd_result change_submit_locked(struct op *op, struct change *change)
 
 static const struct change_kind void_kind = {.name = "void", .is_mark = true};
 
+void change_void(struct change *change)
+{
+    change->kind = &void_kind;
+    change->result = JOBD_STORE_FAILED;
+    change->job = NULL;
+}
+
 void change_void_others_locked(struct op *op, struct job *job, const struct change *change)
 {
     struct journal *journal = &op->jobd->journal;
@@ -82,9 +128,7 @@ void change_void_others_locked(struct op *op, struct job *job, const struct chan
             if (other == change || other->job != job || !other->undo_on_failure)
                 continue;
             other->kind->undo(op, other, job);
-            other->kind = &void_kind;
-            other->result = JOBD_STORE_FAILED;
-            other->job = NULL;
+            change_void(other);
         }
     }
 }

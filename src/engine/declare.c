@@ -9,7 +9,7 @@
 #include "engine/engine.h"
 #include "engine/limits.h"
 #include "engine/regroup.h"
-#include "engine/turns.h"
+#include "engine/fair.h"
 #include "jobd/declare.h"
 #include "engine/waiters.h"
 
@@ -24,7 +24,7 @@ void jobd_queue_retire(struct jobd *jobd, uint32_t number, int64_t now_us)
     if (queue->number == number && queue->phase == QUEUE_OPEN) {
         queue->phase = QUEUE_RETIRED;
         wait_end_all_locked(&op, &queue->put_waiters, JOBD_UNDECLARED);
-        dispatch_locked(&op, queue);
+        dispatch_soon_locked(&op, queue);
     }
     op_end(&op);
 }
@@ -93,9 +93,9 @@ static int measure(const struct jobd *jobd, const struct queue *place,
 static void forget_groups(struct jobd *jobd, struct queue *queue, int64_t now_us)
 {
     struct op op;
-    for (bool more = queue->turns != NULL; more;) {
+    for (bool more = queue->fair != NULL; more;) {
         op_begin(&op, jobd, NULL, now_us);
-        more = turns_forget_some_locked(&op, queue);
+        more = fair_forget_some_locked(&op, queue);
         op_end(&op);
     }
 }
@@ -106,11 +106,11 @@ static int add(struct jobd *jobd, struct queue *place, const struct jobd_queue_c
     struct op op;
     struct queue fresh = {.paused = false};
     const bool is_new = place == &jobd->queues[jobd->queues_len];
-    int error =
-        queue_init(&fresh, config, (uint32_t)queue_running_max(config->workers_max, jobd->durable),
-                   jobd->leases_max);
+    uint64_t workers = (uint64_t)config->workers_max * jobd->processes;
+    int error = queue_init(&fresh, config, (uint32_t)queue_running_max(workers, jobd->durable),
+                           jobd->leases_max);
     if (error == 0 && config->by_group)
-        error = turns_init_on(&fresh, config, jobd->idle_groups_max);
+        error = fair_init_on(&fresh, config, jobd->idle_groups_max);
     if (error != 0) {
         queue_release(&fresh);
         return error;
@@ -135,7 +135,7 @@ static int add(struct jobd *jobd, struct queue *place, const struct jobd_queue_c
     jobd->queues_len += is_new;
     queue_names_add(&jobd->names, place->name, place->number);
     op_end(&op);
-    turns_release(&fresh);
+    fair_release(&fresh);
     queue_release(&fresh);
     return 0;
 }
@@ -159,7 +159,7 @@ static int revive(struct jobd *jobd, struct queue *queue, const struct jobd_queu
     queue_set_terms(queue, config);
     breaker_change_locked(&op, queue, config);
     limits_change_locked(&op, queue, &config->limits);
-    dispatch_locked(&op, queue);
+    dispatch_soon_locked(&op, queue);
     op_end(&op);
     return 1;
 }

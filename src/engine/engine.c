@@ -13,7 +13,8 @@
 #include "engine/changes.h"
 #include "engine/limits.h"
 #include "engine/regroup.h"
-#include "engine/turns.h"
+#include "engine/fair.h"
+#include "engine/touched.h"
 #include "engine/waiters.h"
 
 enum {
@@ -33,6 +34,7 @@ uint64_t jobd_records_needed(uint64_t waiting, uint64_t workers, uint64_t leases
 
 /* What the configuration comes to. */
 struct size {
+    uint64_t here;             /* jobs that run in this process */
     uint32_t promises;         /* jobs that have ended and may not be forgotten */
     uint64_t running, records; /* jobs that run, leased ones included; jobs in all */
     bool durable;
@@ -74,7 +76,9 @@ static bool measure(const struct jobd_config *config, struct size *size)
     waiting += config->spare_capacity;
     workers += config->spare_workers;
     kept += 3 * (uint64_t)config->keep * config->spare_queues;
-    size->durable = config->on_journal_ready != NULL;
+    size->durable = config->on_journal_ready != NULL || config->turns != NULL;
+    size->here = queue_running_max(workers, size->durable);
+    workers *= config->turns != NULL ? NODES_MAX : 1;
     size->running = queue_running_max(workers, size->durable) + config->leases_max;
     size->records = jobd_records_needed(waiting, workers, config->leases_max, kept, size->durable);
     size->promises = promises_max(config);
@@ -91,7 +95,7 @@ static int new_journal(struct journal *journal, const struct jobd_config *config
                        const struct size *size)
 {
     uint64_t reserved = 2 * size->running + ENTRIES_MORE, max = reserved + config->waiters_max;
-    if (!size->durable)
+    if (config->on_journal_ready == NULL)
         return journal_init(journal, 0, 0);
     return max + ENTRIES_MORE < UINT32_MAX
                ? journal_init(journal, (uint32_t)max + ENTRIES_MORE, (uint32_t)reserved)
@@ -106,12 +110,12 @@ static int new_queue_locked(struct jobd *jobd, const struct jobd_queue_config *c
     own.name = queue_names_keep(&jobd->names, config->name);
     if (own.name == NULL)
         return -ENOMEM;
-    int error = queue_init(queue, &own,
-                           (uint32_t)queue_running_max(queue_workers_max(config), jobd->durable),
+    uint64_t workers = queue_workers_max(config) * jobd->processes;
+    int error = queue_init(queue, &own, (uint32_t)queue_running_max(workers, jobd->durable),
                            config->undeclared ? 0 : leases_max);
     queue->number = jobd->queues_len++;
     if (error == 0 && config->by_group)
-        error = turns_init_on(queue, config, jobd->idle_groups_max);
+        error = fair_init_on(queue, config, jobd->idle_groups_max);
     if (error == 0)
         queue_names_append(&jobd->names, own.name, queue->number);
     return error;
@@ -143,6 +147,8 @@ static int new_tables_locked(struct jobd *jobd, const struct jobd_config *config
     if (error == 0)
         error = new_journal(&jobd->journal, config, size);
     if (error == 0)
+        error = schedules_init(&jobd->schedules, config->schedules);
+    if (error == 0)
         error = heap_init(&jobd->delays, jobd->queues_max);
     if (error == 0)
         error = heap_init(&jobd->deadlines, config->waiters_max);
@@ -151,9 +157,12 @@ static int new_tables_locked(struct jobd *jobd, const struct jobd_config *config
     if (error == 0)
         error = heap_init(&jobd->limits, jobd->queues_max);
     if (error == 0)
-        error = leases_init(&jobd->leases, config->leases_max);
+        error = leases_init(&jobd->leases, config->leases_max,
+                            config->turns != NULL ? 2 * config->leases_max : config->leases_max);
     if (error == 0)
         error = failures_init(&jobd->failures, config);
+    if (error == 0 && config->turns != NULL)
+        error = share_init(jobd, config->turns, (uint32_t)size->here);
     return error;
 }
 
@@ -170,6 +179,10 @@ static void set_up_locked(struct jobd *jobd, const struct jobd_config *config) R
     jobd->forgotten_context = config->forgotten_context;
     jobd->on_journal_ready = config->on_journal_ready;
     jobd->journal_context = config->journal_context;
+    if (config->schedules != NULL) {
+        jobd->on_schedule = config->schedules->on_change;
+        jobd->schedule_context = config->schedules->context;
+    }
     jobd->on_failure = config->on_failure;
     jobd->failure_context = config->failure_context;
     jobd->ticks_at_us = JOBD_NEVER;
@@ -193,6 +206,7 @@ int jobd_new(struct jobd **jobd, const struct jobd_config *config)
     mutex_lock(&new->lock); /* nobody else sees it yet: for the analysis */
     new->durable = size.durable;
     new->idle_groups_max = idle_groups_max(config);
+    new->processes = config->turns != NULL ? NODES_MAX : 1;
     set_up_locked(new, config);
     error = new_tables_locked(new, config, &size);
     mutex_unlock(&new->lock);
@@ -215,14 +229,16 @@ void jobd_free(struct jobd *jobd)
         jobs_release(&jobd->jobs);
     }
     journal_release(&jobd->journal);
+    schedules_release(&jobd->schedules);
     leases_release(&jobd->leases);
     failures_release(&jobd->failures);
+    share_release(jobd);
     heap_release(&jobd->delays);
     heap_release(&jobd->deadlines);
     heap_release(&jobd->probes);
     heap_release(&jobd->limits);
     for (uint32_t i = 0; i < jobd->queues_len; i++) {
-        turns_release(&jobd->queues[i]);
+        fair_release(&jobd->queues[i]);
         queue_release(&jobd->queues[i]);
     }
     free(jobd->queues);
@@ -238,6 +254,7 @@ void jobd_close(struct jobd *jobd)
 {
     struct op op;
     op_begin(&op, jobd, NULL, 0);
+    op.outside = true;
     jobd->closed = true;
     for (uint32_t i = 0; i < jobd->queues_len; i++)
         wait_end_all_locked(&op, &jobd->queues[i].put_waiters, JOBD_CLOSED);
@@ -256,9 +273,10 @@ void jobd_stop_takers(struct jobd *jobd)
 {
     struct op op;
     op_begin(&op, jobd, NULL, 0);
+    op.outside = true;
     jobd->takers_stopped = true;
     for (uint32_t i = 0; i < jobd->queues_len; i++)
-        wait_end_all_locked(&op, &jobd->queues[i].take_waiters, JOBD_CLOSED);
+        wait_end_takers_locked(&op, &jobd->queues[i], JOBD_CLOSED);
     op_end(&op);
 }
 
@@ -277,7 +295,7 @@ int jobd_queue_change(struct jobd *jobd, uint32_t queue, const struct jobd_queue
     queue_set_terms(changed, config);
     breaker_change_locked(&op, changed, config);
     limits_change_locked(&op, changed, &config->limits);
-    dispatch_locked(&op, changed);
+    dispatch_soon_locked(&op, changed);
     op_end(&op);
     return 0;
 }
@@ -297,11 +315,12 @@ static void refuse_too_large_locked(struct op *op, struct queue *queue) REQUIRES
 /* Some are one too many, and only whoever owns them knows which. */
 static void send_workers_home_locked(struct op *op, struct queue *queue) REQUIRES(op->jobd->lock)
 {
-    struct waiting *waiting = TAILQ_FIRST(&queue->take_waiters), *next;
-    for (; waiting != NULL; waiting = next) {
-        next = TAILQ_NEXT(waiting, link);
-        if (waiter_of(waiting)->lease_us == 0)
-            wait_end_locked(op, waiter_of(waiting), JOBD_TIMEOUT);
+    struct place *place = TAILQ_FIRST(&queue->take_waiters), *next;
+    for (; place != NULL; place = next) {
+        struct jobd_waiter *taker = waiter_of(place->waiting);
+        next = TAILQ_NEXT(place, link);
+        if (taker->lease_us == 0)
+            wait_end_locked(op, taker, JOBD_TIMEOUT);
     }
 }
 
@@ -314,12 +333,13 @@ int jobd_queue_resize(struct jobd *jobd, uint32_t number, uint32_t capacity, uin
     if (capacity == 0 || capacity > queue->capacity_max || workers > queue->workers_max)
         return -EINVAL;
     op_begin(&op, jobd, NULL, now_us);
+    op.outside = true;
     if (workers < queue->workers)
         send_workers_home_locked(&op, queue);
     queue->capacity = capacity;
     queue->workers = workers;
     refuse_too_large_locked(&op, queue);
-    dispatch_locked(&op, queue);
+    dispatch_soon_locked(&op, queue);
     op_end(&op);
     return 0;
 }

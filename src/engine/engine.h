@@ -14,13 +14,17 @@
 #include "engine/op.h"
 #include "engine/queue.h"
 #include "engine/queue_names.h"
+#include "engine/schedule_table.h"
 #include "jobd/queue.h"
+
+struct share;
 
 struct jobd {
     struct mutex lock;
     struct jobs jobs GUARDED_BY(lock);
     struct leases leases GUARDED_BY(lock);
     struct journal journal GUARDED_BY(lock);
+    struct schedules schedules GUARDED_BY(lock);
     struct queue *queues; /* as long as they are there their configuration stays, the rest is
                              guarded; there is room for queues_max */
     uint32_t queues_max;
@@ -34,6 +38,8 @@ struct jobd {
     /* There is a journal: what waits or is leased outlives the process, so a stop need not wait for
      * it, nor cancel it. */
     bool durable;
+    uint32_t processes;                     /* whose workers may run its jobs, at most */
+    struct share *share;                    /* NULL: its queues are this process's own */
     bool closed GUARDED_BY(lock);           /* jobd_close() */
     bool cancelling GUARDED_BY(lock);       /* jobd_cancel_all() */
     bool takers_stopped GUARDED_BY(lock);   /* jobd_stop_takers() */
@@ -54,15 +60,27 @@ struct jobd {
     void *forgotten_context;
     void (*on_journal_ready)(void *context); /* something waits in the journal */
     void *journal_context;
+    void (*on_schedule)(void *context); /* NULL: there are none, or nobody is told */
+    void *schedule_context;
     struct failures failures GUARDED_BY(lock);
     void (*on_failure)(void *context);
     void *failure_context;
 };
+
+/* Do changes wait until they are written, or are they applied at once? */
+static inline bool has_journal(const struct jobd *jobd)
+{
+    return jobd->durable && jobd->share == NULL;
+}
 
 /* Locks. `waiter`: who asks, or NULL. */
 void op_begin(struct op *op, struct jobd *jobd, struct jobd_waiter *waiter, int64_t now_us)
     ACQUIRES(op->jobd->lock);
 /* Unlocks; then tells who was woken, frees, and lets the store, a runner and the timer know. */
 void op_end(struct op *op) RELEASES(op->jobd->lock);
+/* Is there a sweep that waits and can go on? The next tick sees to it. */
+bool op_sweep_due_locked(struct op *op) REQUIRES(op->jobd->lock);
 /* The next moment at which jobd_tick() has something to do, or JOBD_NEVER. */
 int64_t op_next_due_locked(struct op *op) REQUIRES(op->jobd->lock);
+/* The same for the deadlines of waiters alone. */
+int64_t op_next_deadline_locked(struct op *op) REQUIRES(op->jobd->lock);

@@ -8,7 +8,7 @@
 #include "engine/engine.h"
 #include "engine/lanes.h"
 #include "engine/limits.h"
-#include "engine/turns.h"
+#include "engine/fair.h"
 
 uint32_t jobd_queue_named(const struct jobd *jobd, const char *name)
 {
@@ -43,6 +43,11 @@ uint32_t jobd_queues_len(const struct jobd *jobd)
     return jobd->queues_len;
 }
 
+uint32_t jobd_queues_max(const struct jobd *jobd)
+{
+    return jobd->queues_max;
+}
+
 enum jobd_result jobd_get(struct jobd *jobd, uint64_t id, struct jobd_info *info)
 {
     mutex_lock(&jobd->lock);
@@ -65,6 +70,10 @@ static struct jobd_blob *part_of(const struct jobs *jobs, const struct job *job,
         if (job->expired)
             return jobs->expired;
         return job->extra != NULL ? job->extra->error : NULL;
+    case JOBD_WORKER:
+        return job->extra != NULL && job->extra->said != NULL ? job->extra->said->worker : NULL;
+    case JOBD_PROGRESS:
+        return job->extra != NULL && job->extra->said != NULL ? job->extra->said->progress : NULL;
     case JOBD_WORDS:
         return job->extra != NULL ? job->extra->words : NULL;
     }
@@ -109,20 +118,20 @@ static uint32_t held_back(const struct queue *queue, int64_t now_us)
 {
     if (!limits_let(queue, now_us))
         return queue_ready(queue);
-    return queue->turns != NULL ? queue->turns->held_jobs : 0;
+    return queue->fair != NULL ? queue->fair->held_jobs : 0;
 }
 
 static void fill_in_limits(const struct queue *queue, int64_t now_us, struct jobd_stats *stats)
 {
-    const struct turns *turns = queue->turns;
+    const struct fair *fair = queue->fair;
     stats->limits = queue->limits;
     stats->held_back = held_back(queue, now_us);
-    if (turns == NULL || !turns->on)
+    if (fair == NULL || !fair->on)
         return;
     stats->by_group = true;
-    stats->group_limits = turns->limits;
-    stats->group_waiting = turns->waiting_max;
-    stats->groups = turns->groups.len;
+    stats->group_limits = fair->limits;
+    stats->group_waiting = fair->waiting_max;
+    stats->groups = fair->groups.len;
 }
 
 void jobd_stats(struct jobd *jobd, uint32_t number, int64_t now_us, struct jobd_stats *stats)
@@ -146,6 +155,7 @@ void jobd_stats(struct jobd *jobd, uint32_t number, int64_t now_us, struct jobd_
         .scheduled = queue->in_state[JOBD_SCHEDULED],
         .running = queue->in_state[JOBD_RUNNING],
         .leased = queue->leased,
+        .elsewhere = queue->elsewhere,
         .admitted = queue->admitted,
         .done = queue->ended[JOBD_DONE],
         .failed = queue->ended[JOBD_FAILED],

@@ -21,6 +21,15 @@ struct replacing {
     struct change *first, *last;
 };
 
+/* Of a job whose attempts say who runs them, or something while they run: said.h. */
+struct said {
+    struct jobd_blob *worker;   /* who has, or had, the last attempt; NULL: it did not say */
+    struct jobd_blob *progress; /* what that one has said last; NULL: nothing */
+    struct jobd_blob *output; /* RUNNING: appended, the first `used` of its bytes; NULL: nothing */
+    size_t used;
+    bool truncated; /* there was more */
+};
+
 /* What few jobs have, and none of a million that wait: what was said beyond the usual, and what
  * attempts have left. */
 struct job_extra {
@@ -42,9 +51,11 @@ struct job_extra {
     struct jobd_blob *output, *error;
     struct jobd_blob *errors;   /* of its last attempts, see errors.h; NULL: none */
     int64_t errors_us;          /* when the last of them ended */
+    struct said *said;          /* from malloc(); NULL: nothing was */
     RB_ENTRY(job_extra) by_key; /* when it has one; of the same key the older job first */
     struct job *job;            /* that has it */
-    struct job_extra *next;     /* before they have jobs: of a batch */
+    struct job_extra *next;     /* before they have jobs: of a batch, */
+    uint32_t number;            /* and of which of its jobs */
     char key[];                 /* "": none */
 };
 
@@ -57,15 +68,18 @@ RB_PROTOTYPE(key_tree, job_extra, by_key, key_compare)
  *     QUEUED      in the lane of its priority, at `position`; where groups take turns, in its
  *                 group's list
  *     SCHEDULED   in its queue's `scheduled` and, by `due`, in its `delays`, until ready_us
- *                 both: commit_pending while their end is being written, and in none of these
- *     RUNNING     in its queue's `running`, since started_us; `lease` is held, or `holder` runs it
+ *                 both: commit_pending while their end is being written, and in none of these;
+ *                 changing: that is not their end, they will wait again
+ *     RUNNING     in its queue's `running`, since started_us; `lease` is held, or `holder` runs it;
+ *                 elsewhere: a worker of another process does, `node`
  *                 start_pending: its start is being written, its taker is told when it is
  *                 stops_pending: so many times that it shall stop is; stopping: whoever runs it
  *                 was told
  *                 requeue_on_stop: told because the process ends, so that it goes back
  *                 commit_pending: its end is being written
  *     final       remembered, since finished_us; started_us is 0 when it never ran
- *                 commit_pending: its retry is being written, and it is not remembered
+ *                 commit_pending: its retry, or that it is forgotten, is being written, and it is
+ *                 not remembered
  *
  * `attempt` counts the attempts that have begun, the running one included. */
 struct job {
@@ -83,6 +97,7 @@ struct job {
             union {
                 struct jobd_waiter *holder;
                 struct lease *lease;
+                uint64_t node;
                 int64_t finished_us;
             };
         };
@@ -106,7 +121,9 @@ struct job {
     bool exited : 1; /* exit_code counts */
     bool output_truncated : 1;
     bool commit_pending : 1;
+    bool changing : 1;
     bool requeue_on_stop : 1;
+    bool elsewhere : 1;
     bool by_wall : 1;    /* delayed until an instant of the wall clock */
     bool promised : 1;   /* it has ended, and is not forgotten before unique_until_us */
     bool expired : 1;    /* cancelled, as its time was over */
@@ -163,7 +180,8 @@ struct jobs {
     /* Of those that ended before this process, by the wall clock: that minus the engine's time, and
      * the engine's time when they came back. */
     int64_t wall_ahead_us, restored_us;
-    uint32_t reviving; /* final and in none of these: they are just being retried */
+    uint32_t reviving; /* final and in none of these: they are just being retried or
+                        * forgotten */
     struct job_list forgotten, forgotten_gathered; /* but not yet by the store, if there is one */
     size_t memory_max, memory, memory_living;      /* bytes: of all, of those not final */
     uint32_t idle_groups; /* records of groups without jobs, see groups.h */
@@ -197,6 +215,8 @@ size_t extra_weight(const struct job_extra *extra);
 size_t jobs_weight(const struct job *job);
 /* Gives a living job this extra, taken, when it has none; false when there is no room for it. */
 bool jobs_extend(struct jobs *jobs, struct job *job, struct job_extra **extra, struct op *op);
+/* Counts so many bytes more, or, below 0, less, of a living job. */
+void jobs_count(struct jobs *jobs, int64_t bytes);
 /* Puts `bytes`, taken, in place of what a living job's extra has at `part`, its output or error.
  * Dropped when there is no room for it: false. */
 bool jobs_set(struct jobs *jobs, struct jobd_blob **part, struct jobd_blob *bytes, struct op *op);
@@ -211,7 +231,7 @@ bool job_not_begun(const struct job *job);
 bool job_too_late(const struct job *job, int64_t now_us);
 /* A final job lives again: no longer remembered as one that has ended. */
 void jobs_revive(struct jobs *jobs, struct job *job);
-/* A job that has not come in yet is none. */
+/* A job that has not come in yet, or lives no more and is not remembered, is none. */
 void jobs_drop(struct jobs *jobs, struct job *job, struct op *op);
 /* The record of a forgotten job is free for another. */
 void jobs_release_record(struct jobs *jobs, struct job *job);
@@ -221,6 +241,14 @@ void jobs_end_due(struct jobs *jobs, struct job *job, struct op *op);
 void jobs_forget(struct jobs *jobs, struct job *job, struct op *op);
 /* The job has become final; the oldest beyond `keep` are forgotten, perhaps this one. */
 void jobs_remember(struct jobs *jobs, struct job *job, struct op *op);
+/* The same, and none is forgotten. `promised`: whoever it has ended for has said so. */
+void jobs_remember_all(struct jobs *jobs, struct job *job, bool promised);
+/* One that is remembered is forgotten, as another process has done; its record is free. */
+void jobs_remove(struct jobs *jobs, struct job *job, struct op *op);
+/* Gives back what the record of a forgotten job still holds where queues are shared. */
+void jobs_give_back(struct job *job, struct op *op);
+/* Any job is no more, whatever it was; it must be in no list. */
+void jobs_erase(struct jobs *jobs, struct job *job, struct op *op);
 
 /* Forgets the one of keep_next() when it is due by now; false when it is not. */
 bool jobs_forget_due(struct jobs *jobs, int64_t now_us, struct op *op);
@@ -242,6 +270,10 @@ bool jobs_hold_content(struct jobs *jobs, const struct job_content *content, str
 /* The other content, taken, in place of the job's, which is the caller's from now on; both have the
  * same key. The job must not be in jobs->dues. */
 void jobs_exchange(struct jobs *jobs, struct job *job, struct job_content *content);
+/* The payload and the extra of this content, taken, in place of those that a living job has, which
+ * must not be in jobs->dues. */
+void jobs_set_content(struct jobs *jobs, struct job *job, struct job_content *content,
+                      struct op *op);
 /* Frees what it has, where nothing is counted any more. */
 void content_release(struct job_content *content);
 /* Frees one that no job has and is counted. */
@@ -251,5 +283,7 @@ void jobs_drop_content(struct jobs *jobs, struct job_content *content, struct op
 struct job_extra *extra_new(const struct jobd_put *put, struct job_extra *next);
 /* Room for what an attempt leaves, when it leaves something; NULL when memory is short. */
 struct job_extra *extra_for(const struct jobd_outcome *outcome);
+/* The same with a `said`, for what an attempt says. */
+struct job_extra *extra_for_said(void);
 /* Frees it and those linked to it. Takes NULL. */
 void extra_free(struct job_extra *extra);

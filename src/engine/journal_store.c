@@ -7,6 +7,7 @@
 #include "engine/dispatch.h"
 #include "engine/expiry.h"
 #include "engine/replace.h"
+#include "engine/schedule_table.h"
 #include "engine/sweep.h"
 #include "engine/waiters.h"
 
@@ -30,16 +31,18 @@ size_t journal_gather(struct jobd *jobd, size_t rows_max, size_t bytes_max)
     struct op op;
     struct change *change;
     size_t bytes = 0;
+    bool joined = false;
     op_begin(&op, jobd, NULL, 0);
     struct journal *journal = &jobd->journal;
     verify(TAILQ_EMPTY(&journal->gathered) && TAILQ_EMPTY(&jobd->jobs.forgotten_gathered));
     size_t rows = gather_forgotten_locked(&op, rows_max);
-    while (rows < rows_max && bytes < bytes_max &&
+    while (((rows < rows_max && bytes < bytes_max) || joined) &&
            (change = TAILQ_FIRST(&journal->waiting)) != NULL) {
         TAILQ_REMOVE(&journal->waiting, change, link);
         TAILQ_INSERT_TAIL(&journal->gathered, change, link);
         rows += change->rows > 0 ? change->rows : 1;
         bytes += change->bytes;
+        joined = change->joined;
     }
     if (rows == 0)
         journal->notified = false;
@@ -58,39 +61,29 @@ bool journal_empty(struct jobd *jobd)
 
 /* ---- what is written */
 
+/* They may change while they are written: so the record has references, for release(). */
+static void describe_said(const struct said *said, struct job_record *record)
+{
+    if (said->worker != NULL)
+        record->worker = jobd_blob_ref(said->worker);
+    if (said->progress != NULL)
+        record->progress = jobd_blob_ref(said->progress);
+}
+
+static void release(const struct job_record *record)
+{
+    jobd_blob_unref(record->worker);
+    jobd_blob_unref(record->progress);
+}
+
 /* The job as it stands; `written`: but for replacements on their way. */
 static void describe(const struct jobd *jobd, const struct job *job, bool written,
                      struct job_record *record)
 {
     const struct job_content content = written ? replace_written(job) : job_content(job);
-    const struct job_extra *extra = content.extra;
-    enum jobd_state state = job_state(job);
-    bool started = state == JOBD_RUNNING || jobd_state_final(state);
-    *record = (struct job_record){
-        .id = job->id,
-        .queue = jobd->queues[job->queue].name,
-        .created_us = job->created_us,
-        .attempt = job->attempt,
-        .started_us = started ? job->started_us : 0,
-        .finished_us = jobd_state_final(state) ? job->finished_us : 0,
-        .expired = job->expired,
-        .stopping = job->stopping,
-        .output_truncated = job->output_truncated,
-        .exited = job->exited,
-        .exit_code = job->exit_code,
-        .token = job->leased ? job->lease->token : "",
-        .expires_us = job->leased ? job->lease->due.at_us : 0,
-        .began_us = job->leased ? job->lease->began_us : 0,
-        .output = extra != NULL ? extra->output : NULL,
-        .error = extra != NULL ? extra->error : NULL,
-        .errors = extra != NULL ? extra->errors : NULL,
-        .errors_us = extra != NULL ? extra->errors_us : 0,
-    };
-    describe_content(record, &content);
-    if (job->state != STATE_NEW) {
-        record->run_at_us = 0;
-        record->state = state;
-    }
+    describe_job(jobd->queues[job->queue].name, job, &content, record);
+    if (content.extra != NULL && content.extra->said != NULL)
+        describe_said(content.extra->said, record);
 }
 
 /* Before its first row; it may be the second time that it is written. */
@@ -128,6 +121,21 @@ static bool each_forgotten(struct jobd *jobd, journal_row *each, void *context)
     return good;
 }
 
+/* What a schedule will be by this change; it stands in the change, which nobody touches meanwhile
+ * but to undo all that is gathered. */
+static bool each_step(struct jobd *jobd, const struct change *change, journal_row *each,
+                      void *context)
+{
+    struct schedule_record schedule;
+    const struct job_record record = {.schedule = &schedule};
+    mutex_lock(&jobd->lock);
+    const struct schedule_step *step = change->step;
+    if (step != NULL)
+        schedule_record(step->schedule->name, &step->to, &schedule);
+    mutex_unlock(&jobd->lock);
+    return step == NULL || each(context, step->row, &record);
+}
+
 static bool each_row(struct jobd *jobd, struct change *change, journal_row *each, void *context)
 {
     struct op op;
@@ -138,9 +146,12 @@ static bool each_row(struct jobd *jobd, struct change *change, journal_row *each
         op_begin(&op, jobd, NULL, 0);
         more = next_row_locked(&op, change, &record);
         op_end(&op);
-        good = !more || each(context, change->kind->row, &record);
+        if (more) {
+            good = each(context, change->kind->row, &record);
+            release(&record);
+        }
     }
-    return good;
+    return good && each_step(jobd, change, each, context);
 }
 
 bool journal_each(struct jobd *jobd, journal_row *each, void *context)
@@ -165,7 +176,9 @@ bool journal_record(struct jobd *jobd, uint64_t id, journal_row *each, void *con
     /* What the record points to stays: only this thread's journal_written() lets it go. */
     if (job == NULL)
         return each(context, ROW_REMOVE, &record);
-    return each(context, ROW_ADD, &record) && each(context, ROW_SET, &record);
+    bool good = each(context, ROW_ADD, &record) && each(context, ROW_SET, &record);
+    release(&record);
+    return good;
 }
 
 /* ---- what becomes of it: written, it is applied and told of; failed, undone. All of it some steps
@@ -189,10 +202,16 @@ static void tell_locked(struct op *op, const struct change *change, bool written
         wait_end_locked(op, waiter, result);
 }
 
-static struct queue *queue_of(const struct op *op, const struct change *change)
+/* Whose jobs are concluded next: these may be forgotten thereby. */
+static void note_queues(const struct op *op, const struct change *change, int most,
+                        struct dispatch_set *set)
 {
     const struct job *job = change->job != NULL ? change->job : TAILQ_FIRST(&change->jobs);
-    return job != NULL ? &op->jobd->queues[job->queue] : NULL;
+    set->len = 0;
+    for (; job != NULL && most > 0; most--) {
+        dispatch_note(set, &op->jobd->queues[job->queue]);
+        job = change->job == NULL ? TAILQ_NEXT(job, link) : NULL;
+    }
 }
 
 /* Applies or undoes a change of the list, or as many of its jobs as *left allows. When none of them
@@ -200,10 +219,10 @@ static struct queue *queue_of(const struct op *op, const struct change *change)
 static void conclude_locked(struct op *op, struct change_list *list, struct change *change,
                             bool written, int *left) REQUIRES(op->jobd->lock)
 {
-    struct queue *queue = queue_of(op, change); /* its jobs may be forgotten */
+    struct dispatch_set queues;
+    note_queues(op, change, *left, &queues);
     bool whole = change_conclude_locked(op, change, written, left);
-    if (queue != NULL)
-        dispatch_locked(op, queue);
+    dispatch_noted_locked(op, &queues);
     if (change->to != NULL)
         dispatch_locked(op, change->to);
     if (!whole)
@@ -211,6 +230,7 @@ static void conclude_locked(struct op *op, struct change_list *list, struct chan
     --*left;
     tell_locked(op, change, written);
     extra_free(change->extra);
+    schedule_step_end(op, change->step);
     journal_remove(&op->jobd->journal, list, change);
     if (op->stops_len == OP_STOPS) /* the next may be one more */
         *left = 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The queued jobs of a queue, a lane for each priority: a ring of their ids, or, where groups take
- * turns, lists of their jobs (turns.h). Under the engine's lock. */
+ * fair, lists of their jobs (turns.h). Under the engine's lock. */
 #pragma once
 
 #include "engine/engine.h"
@@ -8,6 +8,8 @@
 /* Who is next in this lane; NULL: nobody is, or may begin. */
 struct job *lane_first_locked(struct op *op, struct queue *queue, unsigned lane)
     REQUIRES(op->jobd->lock);
+/* Is there one that may begin as far as its group is concerned? */
+bool lanes_have_ready(const struct queue *queue);
 /* Behind the others. */
 void lane_enter_locked(struct op *op, struct queue *queue, struct job *job)
     REQUIRES(op->jobd->lock);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/limits.h"
 
-#include "engine/turns.h"
+#include "engine/fair.h"
 
 void limits_change_locked(struct op *op, struct queue *queue, const struct jobd_limits *limits)
 {
@@ -26,8 +26,14 @@ static bool may_run_more(const struct queue *queue)
 
 bool limits_let(const struct queue *queue, int64_t now_us)
 {
-    return may_run_more(queue) && (queue->turns == NULL || !queue->turns->changing) &&
+    return may_run_more(queue) && (queue->fair == NULL || !queue->fair->changing) &&
            !limits_rate_holds(queue, now_us);
+}
+
+bool limits_are_awaited(const struct queue *queue)
+{
+    return !may_run_more(queue) || queue->token_at_us != JOBD_NEVER ||
+           (queue->fair != NULL && queue->fair->changing);
 }
 
 void limits_started(struct queue *queue, int64_t now_us)
@@ -43,7 +49,7 @@ uint32_t limits_running(const struct queue *queue, uint32_t workers)
 
 void limits_place_locked(struct op *op, struct queue *queue)
 {
-    const struct due *first = queue->turns != NULL ? heap_top(&queue->turns->dues) : NULL;
+    const struct due *first = queue->fair != NULL ? heap_top(&queue->fair->dues) : NULL;
     int64_t at_us = queue->token_at_us;
     if (first != NULL && first->at_us < at_us)
         at_us = first->at_us;

@@ -18,6 +18,8 @@ void limits_change_locked(struct op *op, struct queue *queue, const struct jobd_
 bool limits_let(const struct queue *queue, int64_t now_us);
 /* Is it the rate that keeps them from it? */
 bool limits_rate_holds(const struct queue *queue, int64_t now_us);
+/* None may, and the end of a job, or the timer, will bring the queue about again. */
+bool limits_are_awaited(const struct queue *queue);
 /* One begins. */
 void limits_started(struct queue *queue, int64_t now_us);
 /* Jobs that could be running at a time, of so many that workers would run. */
@@ -28,7 +30,7 @@ uint32_t limits_running(const struct queue *queue, uint32_t workers);
 void limits_await_locked(struct op *op, struct queue *queue) REQUIRES(op->jobd->lock);
 /* A group of the queue may be due earlier, or later, than before. */
 void limits_place_locked(struct op *op, struct queue *queue) REQUIRES(op->jobd->lock);
-/* The time has come; what is due of groups is turns_due_locked(). */
+/* The time has come; what is due of groups is fair_due_locked(). */
 void limits_due_locked(struct op *op, struct queue *queue) REQUIRES(op->jobd->lock);
 /* Its queue is gone, and another one comes in its place. */
 void limits_forget_locked(struct op *op, struct queue *queue) REQUIRES(op->jobd->lock);

@@ -2,6 +2,7 @@
 #include "engine/blob.h"
 #include "engine/engine.h"
 #include "engine/keep.h"
+#include "engine/touched.h"
 #include "engine/waiters.h"
 
 void op_begin(struct op *op, struct jobd *jobd, struct jobd_waiter *waiter, int64_t now_us)
@@ -9,17 +10,26 @@ void op_begin(struct op *op, struct jobd *jobd, struct jobd_waiter *waiter, int6
     op->jobd = jobd;
     op->now_us = now_us;
     op->waiter = waiter;
-    op->tell_store = op->forgot_early = op->tell_failure = false;
+    op->grouped = op->outside = false;
+    op->tell_store = op->forgot_early = op->tell_failure = op->tell_schedules = false;
     op->garbage = NULL;
     op->stops_len = 0;
     TAILQ_INIT(&op->woken);
     mutex_lock(&op->jobd->lock);
 }
 
+bool op_sweep_due_locked(struct op *op)
+{
+    const struct jobd *jobd = op->jobd;
+    return !TAILQ_EMPTY(&jobd->sweep_waiters) &&
+           (!has_journal(jobd) || journal_has_room(&jobd->journal)) &&
+           (jobd->share == NULL || share_has_room(jobd->share));
+}
+
 int64_t op_next_due_locked(struct op *op)
 {
     struct jobd *jobd = op->jobd;
-    if (jobd->dispatch_needed)
+    if (jobd->dispatch_needed || op_sweep_due_locked(op))
         return 0;
     const struct due *tops[] = {jobd->expiry_starved ? NULL : heap_top(&jobd->jobs.dues),
                                 heap_top(&jobd->delays),
@@ -34,10 +44,28 @@ int64_t op_next_due_locked(struct op *op)
     return at_us;
 }
 
+int64_t op_next_deadline_locked(struct op *op)
+{
+    const struct due *top = heap_top(&op->jobd->deadlines);
+    return top != NULL ? top->at_us : JOBD_NEVER;
+}
+
+/* What is left to be done in a turn, by whoever takes the next one; true when he has to know. */
+static bool wants_turn_locked(struct op *op) REQUIRES(op->jobd->lock)
+{
+    struct share *share = op->jobd->share;
+    bool tell = op->jobd->dispatch_needed && !share->in_turn && !share->told_due;
+    share->told_due |= tell;
+    return tell;
+}
+
 void op_end(struct op *op)
 {
     struct jobd *jobd = op->jobd;
-    int64_t next_us = op_next_due_locked(op);
+    bool shared = jobd->share != NULL, wants_turn = shared && wants_turn_locked(op);
+    if (shared)
+        share_hold_locked(op);
+    int64_t next_us = shared ? op_next_deadline_locked(op) : op_next_due_locked(op);
     bool earlier = next_us < jobd->ticks_at_us;
     if (earlier)
         jobd->ticks_at_us = next_us;
@@ -65,8 +93,12 @@ void op_end(struct op *op)
         jobd->on_forgotten_early(jobd->forgotten_context);
     if (earlier && jobd->on_earlier_deadline != NULL)
         jobd->on_earlier_deadline(jobd->context);
+    if (op->tell_schedules)
+        jobd->on_schedule(jobd->schedule_context);
     if (op->tell_failure)
         jobd->on_failure(jobd->failure_context);
+    if (wants_turn)
+        jobd->share->turns.due(jobd->share->turns.context);
 }
 
 void op_discard(struct op *op, struct jobd_blob *blob)

@@ -18,6 +18,7 @@ struct jobd;
 struct waiting;
 
 TAILQ_HEAD(waiting_list, waiting);
+TAILQ_HEAD(place_list, place);
 
 /* Jobs, waiters or rows that are handled before the lock is let go of, where there may be many. */
 enum { OP_STEPS = 256 };
@@ -36,11 +37,15 @@ struct op {
     /* Who asks; NULL: nobody. The change of a verb is this waiter's; what a dispatch makes in the
      * same operation is its taker's or its putter's. */
     struct jobd_waiter *waiter;
+    bool grouped; /* its changes are parts of one request: written together, or not at all */
+
+    bool outside; /* not of a turn, though there may be one: who is woken is told at once */
 
     /* Left for op_end(). */
     bool tell_store;           /* something waits to be written */
     bool forgot_early;         /* ended jobs, as memory was short */
     bool tell_failure;         /* something has failed, for the log */
+    bool tell_schedules;       /* some have changed */
     struct waiting_list woken; /* who waits no longer */
     struct jobd_blob *garbage; /* linked by link.next */
     struct op_stop stops[OP_STOPS];

@@ -40,7 +40,7 @@ struct breaker {
  *     QUEUE_UNDECLARED no         no          jobs from before the start, for good */
 enum queue_phase { QUEUE_OPEN, QUEUE_RETIRED, QUEUE_GONE, QUEUE_UNDECLARED };
 
-struct turns;
+struct fair;
 
 struct queue {
     _Atomic(const char *) name; /* stays where it is, also when the next queue here has another */
@@ -59,12 +59,13 @@ struct queue {
     struct due limit_due;       /* that, or a group's, in the engine's heap */
     bool paused;
     struct ring lanes[JOBD_PRIORITIES];
-    struct turns *turns; /* in place of its rings; NULL: its groups take none, and never did */
+    struct fair *fair; /* in place of its rings; NULL: its groups take none, and never did */
     struct job_list scheduled;
     struct heap delays;      /* of the same */
     struct due due;          /* the earliest of them, in the engine's heap */
     struct job_list running; /* in the order they began */
     uint32_t leased;         /* of those that run */
+    uint32_t elsewhere;      /* those that workers of other processes run */
     uint32_t end_pending;    /* of those that run in this process: their end is being written */
     uint32_t put_pending;    /* places promised to jobs that are being written */
     uint32_t cancel_pending; /* queued, but out of the ring: their cancel, or late end, is being
@@ -74,7 +75,8 @@ struct queue {
     uint64_t admitted, rejected, retried, expired, moved_in, moved_out;
     struct rate rate;
     struct jobd_histogram waited, ran;
-    struct waiting_list take_waiters, put_waiters;
+    struct waiting_list put_waiters;
+    struct place_list take_waiters;
     bool dispatch_needed; /* a put_waiter left, perhaps in front of one who needs less room */
 };
 
@@ -118,5 +120,7 @@ bool queue_empty(const struct queue *queue);
 void queue_replace(struct queue *queue, struct queue *fresh);
 /* Jobs in its lanes. */
 uint32_t queue_ready(const struct queue *queue);
+/* Jobs that workers of this process have. */
+uint32_t queue_here(const struct queue *queue);
 /* Its workers that run a job. */
 uint32_t queue_busy(const struct queue *queue);

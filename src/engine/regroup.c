@@ -5,7 +5,7 @@
 
 #include "engine/dispatch.h"
 #include "engine/lanes.h"
-#include "engine/turns.h"
+#include "engine/fair.h"
 
 /* ---- jobs: from the rings to the lanes of groups, or back */
 
@@ -15,25 +15,25 @@ static void move_locked(struct op *op, struct queue *queue, struct job *job)
     bool in_lane = job->state == JOBD_QUEUED && !job->commit_pending;
     if (in_lane)
         lane_leave_locked(op, queue, job);
-    queue->turns->below = job->id + 1;
+    queue->fair->below = job->id + 1;
     if (!jobd_state_final((enum jobd_state)job->state) || job->commit_pending)
-        turns_settle_locked(op, queue, job);
+        fair_settle_locked(op, queue, job);
     if (in_lane)
         lane_enter_locked(op, queue, job);
 }
 
 static void move_some_locked(struct op *op, struct queue *queue) REQUIRES(op->jobd->lock)
 {
-    struct turns *turns = queue->turns;
+    struct fair *fair = queue->fair;
     for (unsigned left = OP_STEPS; left > 0; left--) {
-        struct job *job = jobs_above(&op->jobd->jobs, turns->below - 1);
+        struct job *job = jobs_above(&op->jobd->jobs, fair->below - 1);
         if (job == NULL) {
-            turns->below = UINT64_MAX;
+            fair->below = UINT64_MAX;
             return;
         }
         if (&op->jobd->queues[job->queue] == queue)
             move_locked(op, queue, job);
-        turns->below = job->id + 1;
+        fair->below = job->id + 1;
     }
 }
 
@@ -47,11 +47,11 @@ struct review {
 static bool review_some_locked(struct op *op, struct queue *queue, struct review *review)
     REQUIRES(op->jobd->lock)
 {
-    struct turns *turns = queue->turns;
-    struct group *group = groups_from(&turns->groups, review->name);
+    struct fair *fair = queue->fair;
+    struct group *group = groups_from(&fair->groups, review->name);
     for (unsigned left = OP_STEPS; group != NULL && left > 0; left--) {
         struct group *next = RB_NEXT(group_tree, NULL, group);
-        turns_renew_locked(op, queue, group, review->refill);
+        fair_renew_locked(op, queue, group, review->refill);
         group = next;
     }
     if (group != NULL)
@@ -69,37 +69,37 @@ static bool same(const struct jobd_limits *one, const struct jobd_limits *other)
 static bool begin_locked(struct op *op, struct queue *queue, const struct jobd_queue_config *config,
                          struct review *review) REQUIRES(op->jobd->lock)
 {
-    struct turns *turns = queue->turns;
+    struct fair *fair = queue->fair;
     const struct jobd_limits *limits = &config->group_limits;
     (void)op;
-    if (!config->by_group && !turns->on)
+    if (!config->by_group && !fair->on)
         return false;
     if (config->by_group) {
-        turns->waiting_max = config->group_waiting;
-        if (turns->on && same(&turns->limits, limits))
+        fair->waiting_max = config->group_waiting;
+        if (fair->on && same(&fair->limits, limits))
             return false;
         review->refill =
-            turns->limits.starts != limits->starts || turns->limits.per_us != limits->per_us;
-        turns->limits = *limits;
+            fair->limits.starts != limits->starts || fair->limits.per_us != limits->per_us;
+        fair->limits = *limits;
     }
-    turns->changing = true;
-    if (turns->on != config->by_group)
-        turns->below = 1; /* the lowest id */
-    turns->on = config->by_group;
+    fair->changing = true;
+    if (fair->on != config->by_group)
+        fair->below = 1; /* the lowest id */
+    fair->on = config->by_group;
     return true;
 }
 
 static bool go_on_locked(struct op *op, struct queue *queue, struct review *review)
     REQUIRES(op->jobd->lock)
 {
-    if (queue->turns->below != UINT64_MAX) {
+    if (queue->fair->below != UINT64_MAX) {
         move_some_locked(op, queue);
         return true;
     }
     if (review_some_locked(op, queue, review))
         return true;
-    queue->turns->changing = false;
-    dispatch_locked(op, queue);
+    queue->fair->changing = false;
+    dispatch_soon_locked(op, queue);
     return false;
 }
 
@@ -109,11 +109,11 @@ int regroup(struct jobd *jobd, struct queue *queue, const struct jobd_queue_conf
     struct op op;
     struct review review = {.name = ""};
     int error = 0;
-    if (!config->by_group && queue->turns == NULL)
+    if (!config->by_group && queue->fair == NULL)
         return 0;
     op_begin(&op, jobd, NULL, now_us);
-    if (queue->turns == NULL)
-        error = turns_init(queue, jobd->idle_groups_max);
+    if (queue->fair == NULL)
+        error = fair_init(queue, jobd->idle_groups_max);
     bool more = error == 0 && begin_locked(&op, queue, config, &review);
     op_end(&op);
     while (more) {

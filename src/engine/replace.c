@@ -5,7 +5,7 @@
 #include "engine/changes.h"
 #include "engine/describe.h"
 #include "engine/transition.h"
-#include "engine/turns.h"
+#include "engine/fair.h"
 #include "engine/waiters.h"
 
 struct job_content replace_written(const struct job *job)
@@ -102,8 +102,8 @@ static enum jobd_result join_group_locked(struct op *op, const struct job *job,
     REQUIRES(op->jobd->lock)
 {
     struct queue *queue = &op->jobd->queues[job->queue];
-    bool changes = turns_has(queue, job->id) && !turns_same_group(job, content);
-    return changes ? turns_join_locked(op, queue, content->extra) : JOBD_OK;
+    bool changes = fair_has(queue, job->id) && !fair_same_group(job, content);
+    return changes ? fair_join_locked(op, queue, content->extra) : JOBD_OK;
 }
 
 enum jobd_result replace_locked(struct op *op, struct job *job, struct job_content *content,
@@ -123,7 +123,7 @@ enum jobd_result replace_locked(struct op *op, struct job *job, struct job_conte
     if ((job->extra->unique_until_us == 0 && content->extra->unique_until_us != 0 &&
          jobs->promises >= jobs->promises_max) ||
         !jobs_hold_content(jobs, content, op)) {
-        turns_quit_locked(op, &op->jobd->queues[job->queue], content->extra);
+        fair_quit_locked(op, &op->jobd->queues[job->queue], content->extra);
         return JOBD_OUT_OF_MEMORY;
     }
     change_init(&change, op, &replace_kind, job);
@@ -138,7 +138,7 @@ enum jobd_result replace_locked(struct op *op, struct job *job, struct job_conte
                                      .duplicate = true,
                                      .replaced = true};
     result = change_submit_locked(op, &change);
-    if (op->jobd->durable)
+    if (has_journal(op->jobd))
         link_locked(op, job);
     return result;
 }

@@ -2,7 +2,7 @@
 #include "engine/room_estimate.h"
 
 #include "engine/limits.h"
-#include "engine/turns.h"
+#include "engine/fair.h"
 
 enum { LOOKS_MAX = 64 }; /* attempts that are looked at */
 
@@ -37,7 +37,7 @@ static bool look_at_workers(struct workers *workers, const struct queue *queue)
     const uint32_t all = limits_running(queue, queue->workers);
     workers->idle = all > workers->busy ? all - workers->busy : 0;
     if (workers->run_us == 0 || queue->leased > 0 || queue->paused ||
-        (queue->turns != NULL && queue->turns->held_jobs > 0))
+        (queue->fair != NULL && queue->fair->held_jobs > 0))
         return false;
     workers->job = TAILQ_FIRST(&queue->running);
     while (workers->busy > 0) {
@@ -107,7 +107,7 @@ int64_t room_in_us(const struct queue *queue, int64_t now_us, uint64_t places)
 int64_t group_room_in_us(const struct queue *queue, const struct group *group, int64_t now_us,
                          uint32_t jobs)
 {
-    const uint32_t most = queue->turns->waiting_max;
+    const uint32_t most = queue->fair->waiting_max;
     if (jobs > most)
         return JOBD_UNKNOWN_US;
     if (group == NULL)
@@ -117,6 +117,6 @@ int64_t group_room_in_us(const struct queue *queue, const struct group *group, i
     int64_t taken_us = group->rate.takes > 0 ? rate_nth_us(&group->rate, now_us, 0, places)
                                              : room_in_us(queue, now_us, places);
     int64_t token_us =
-        token_bucket_when(&group->bucket, rate_of(&queue->turns->limits), now_us, places) - now_us;
+        token_bucket_when(&group->bucket, rate_of(&queue->fair->limits), now_us, places) - now_us;
     return larger(taken_us, token_us);
 }

@@ -15,17 +15,22 @@
  *     SCHEDULED           QUEUED     exchange            replaced by one without
  *     any final           QUEUED     retry               retried by hand
  *     QUEUED, SCHEDULED   the same   move                to another queue
+ *     QUEUED, SCHEDULED   either     amend               another start or priority
  *
  * With a journal a job keeps its state while the change is being written, and commit_pending says
  * so; what holds then is written at struct job. A job that comes back finds its queue open however
  * full it is: as many more than the capacity may wait as may run. */
 #include "engine/transition.h"
 
+#include <string.h>
+
 #include "engine/breaker.h"
 #include "engine/job_info.h"
 #include "engine/lanes.h"
 #include "engine/limits.h"
-#include "engine/turns.h"
+#include "engine/fair.h"
+#include "engine/said.h"
+#include "engine/touched.h"
 #include "engine/waiters.h"
 
 #define TO(state) (1U << (state))
@@ -64,7 +69,8 @@ static void move_locked(struct op *op, struct job *job, enum jobd_state to) REQU
         queue->in_state[to]++;
     job->state = (uint8_t)to;
     if (job->extra != NULL && job->extra->group != NULL)
-        turns_moved_locked(op, job, from);
+        fair_moved_locked(op, job, from);
+    said_tell_locked(op, job);
     check_room(queue);
 }
 
@@ -133,6 +139,8 @@ void transition_due_locked(struct op *op, struct job *job)
     leave_delays_locked(op, job);
     move_locked(op, job, JOBD_QUEUED);
     enter_lane_locked(op, job);
+    if (op->jobd->share != NULL && op->jobd->share->in_turn)
+        share_touch_behind_locked(op, job);
 }
 
 void transition_retry_locked(struct op *op, struct job *job, int64_t at_us)
@@ -141,6 +149,7 @@ void transition_retry_locked(struct op *op, struct job *job, int64_t at_us)
     if (job->extra != NULL) {
         (void)jobs_set(jobs, &job->extra->output, NULL, op);
         (void)jobs_set(jobs, &job->extra->error, NULL, op);
+        said_forget_locked(op, job);
     }
     job->attempt = 0;
     job->exit_code = 0;
@@ -160,7 +169,7 @@ void transition_restore_locked(struct op *op, struct job *job, enum jobd_state s
     job->state = (uint8_t)state;
     if (jobd_state_final(state))
         return;
-    turns_settle_locked(op, queue, job);
+    fair_settle_locked(op, queue, job);
     queue->in_state[state]++;
     check_room(queue);
     if (state != JOBD_RUNNING)
@@ -173,6 +182,36 @@ void transition_restore_locked(struct op *op, struct job *job, enum jobd_state s
         TAILQ_INSERT_TAIL(&queue->running, job, link);
 }
 
+void transition_detach_locked(struct op *op, struct job *job)
+{
+    struct queue *queue = queue_of(op, job);
+    jobs_unwatch(&op->jobd->jobs, job);
+    if (job->state == JOBD_QUEUED)
+        lane_leave_locked(op, queue, job);
+    else if (job->state == JOBD_SCHEDULED)
+        leave_delays_locked(op, job);
+    else if (job->state == JOBD_RUNNING)
+        transition_leave_running_locked(op, job);
+    else
+        jobs_revive(&op->jobd->jobs, job);
+    if (!jobd_state_final((enum jobd_state)job->state))
+        queue->in_state[job->state]--;
+    fair_detach_locked(op, queue, job);
+    job->state = STATE_NEW;
+}
+
+void transition_forsake_locked(struct op *op, struct job *job)
+{
+    verify(job->state == STATE_NEW);
+    wait_end_all_locked(op, &job->awaiting, JOBD_STORE_FAILED);
+}
+
+bool transition_has_room_locked(struct op *op, uint16_t index)
+{
+    const struct queue *queue = &op->jobd->queues[index];
+    return queue_waiting(queue) + queue->in_state[JOBD_RUNNING] < queue->room;
+}
+
 /* ---- running */
 
 static struct jobd_task task_of(const struct queue *queue, const struct job *job)
@@ -183,11 +222,13 @@ static struct jobd_task task_of(const struct queue *queue, const struct job *job
         .queue = job->queue,
         .attempt = job->attempt,
         .attempts = job->attempts,
+        .started_us = job->started_us,
         .timeout_us = queue_timeout_us(queue, job),
         .payload = job->payload,
         .payload_bytes = job->payload != NULL ? job->payload->size : 0,
         .key = extra != NULL ? extra->key : "",
         .trace = extra != NULL ? extra->trace : "",
+        .words = extra != NULL ? extra->words : NULL,
     };
 }
 
@@ -195,11 +236,24 @@ static void lease_locked(struct op *op, struct job *job, struct jobd_waiter *tak
     REQUIRES(op->jobd->lock)
 {
     /* The job may be forgotten at any moment; its payload comes with the answer. */
-    taker->task.payload = NULL;
+    taker->task.payload = taker->task.words = NULL;
     taker->task.key = taker->task.trace = "";
     job->lease =
         lease_grant(&op->jobd->leases, job, taker->token, later_us(op->now_us, taker->lease_us));
     queue_of(op, job)->leased++;
+}
+
+static struct jobd_blob *ref(struct jobd_blob *blob)
+{
+    return blob != NULL ? jobd_blob_ref(blob) : NULL;
+}
+
+static void keep(struct jobd_task *task, struct jobd_kept *kept)
+{
+    kept->payload = task->payload = ref(task->payload);
+    kept->words = task->words = ref(task->words);
+    task->key = memcpy(kept->key, task->key, strlen(task->key) + 1);
+    task->trace = memcpy(kept->trace, task->trace, strlen(task->trace) + 1);
 }
 
 void transition_start_locked(struct op *op, struct job *job, struct jobd_waiter *taker)
@@ -211,17 +265,27 @@ void transition_start_locked(struct op *op, struct job *job, struct jobd_waiter 
     jobs_unwatch(&op->jobd->jobs, job);
     job->started_us = op->now_us;
     job->attempt++;
+    said_begin_locked(op, job, taker->worker, &waiting_of(taker)->extra);
     taker->task = task_of(queue, job);
     job->leased = taker->lease_us > 0;
     if (job->leased) {
         lease_locked(op, job, taker);
     } else {
+        if (taker->kept != NULL)
+            keep(&taker->task, taker->kept);
         job->holder = taker;
         breaker_begun_locked(op, queue, job);
     }
     TAILQ_INSERT_TAIL(&queue->running, job, link);
     histogram_add(&queue->waited, op->now_us - job->ready_us);
     rate_taken(&queue->rate, op->now_us);
+}
+
+/* There is a lease again: somebody may wait for one, in any queue. */
+static void look_everywhere_locked(struct op *op) REQUIRES(op->jobd->lock)
+{
+    for (uint32_t i = 0; i < op->jobd->queues_len && op->jobd->share != NULL; i++)
+        op->jobd->queues[i].dispatch_needed = op->jobd->dispatch_needed = true;
 }
 
 void transition_leave_running_locked(struct op *op, struct job *job)
@@ -231,11 +295,16 @@ void transition_leave_running_locked(struct op *op, struct job *job)
     if (job->leased) {
         lease_revoke(&op->jobd->leases, job->lease);
         queue->leased--;
+        if (op->jobd->share != NULL && op->jobd->share->in_turn)
+            share_touch_lease_locked(op, job->lease);
+        if (op->jobd->leases.held + 1 == op->jobd->leases.max)
+            look_everywhere_locked(op);
     } else {
         queue->end_pending -= job->commit_pending;
+        queue->elsewhere -= job->elsewhere;
         breaker_left(queue, job);
     }
-    job->leased = job->commit_pending = job->requeue_on_stop = false;
+    job->leased = job->elsewhere = job->commit_pending = job->requeue_on_stop = false;
     job->start_pending = false;
 }
 
@@ -244,17 +313,22 @@ void transition_return_locked(struct op *op, struct job *job)
     wait_locked(op, job, true);
 }
 
-void transition_finish_locked(struct op *op, struct job *job, enum jobd_state state, int64_t at_us)
+void transition_tell_end_locked(struct op *op, struct job *job)
 {
-    move_locked(op, job, state);
-    job->finished_us = at_us;
-    job->stopping = false;
     struct jobd_waiter *waiter;
     while ((waiter = first_waiter(&job->awaiting)) != NULL) {
         job_info(job, &waiter->info);
         job_output_for(job, waiter);
         wait_end_locked(op, waiter, JOBD_OK);
     }
+}
+
+void transition_finish_locked(struct op *op, struct job *job, enum jobd_state state, int64_t at_us)
+{
+    move_locked(op, job, state);
+    job->finished_us = at_us;
+    job->stopping = false;
+    transition_tell_end_locked(op, job);
     jobs_remember(&op->jobd->jobs, job, op);
 }
 
@@ -284,7 +358,7 @@ void transition_end_waiting_locked(struct op *op, struct job *job, enum jobd_sta
 
 static void wait_again_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock)
 {
-    job->commit_pending = false;
+    job->commit_pending = job->changing = false;
     jobs_watch(&op->jobd->jobs, job);
     if (job->state == JOBD_QUEUED)
         enter_lane_locked(op, job);
@@ -298,18 +372,26 @@ void transition_reinstate_locked(struct op *op, struct job *job)
     wait_again_locked(op, job);
 }
 
+void transition_amend_locked(struct op *op, struct job *job, enum jobd_state state)
+{
+    queue_of(op, job)->cancel_pending -= job->state == JOBD_QUEUED;
+    if (job->state != state)
+        move_locked(op, job, state);
+    wait_again_locked(op, job);
+}
+
 void transition_move_locked(struct op *op, struct job *job, uint16_t queue)
 {
     struct queue *from = queue_of(op, job);
     from->cancel_pending -= job->state == JOBD_QUEUED;
     from->in_state[job->state]--;
     from->moved_out++;
-    turns_quit_locked(op, from, job->extra);
+    fair_quit_locked(op, from, job->extra);
     jobs_move(&op->jobd->jobs, job, queue);
     struct queue *to = queue_of(op, job);
     to->in_state[job->state]++;
     to->moved_in++;
-    turns_arrive_locked(op, to, job);
+    fair_arrive_locked(op, to, job);
     check_room(to);
     wait_again_locked(op, job);
 }
@@ -340,15 +422,17 @@ void transition_exchange_locked(struct op *op, struct job *job, struct job_conte
     enum jobd_state to = content->delayed ? JOBD_SCHEDULED : JOBD_QUEUED;
     bool stays = in_place && to == JOBD_QUEUED && job->state == JOBD_QUEUED &&
                  content->priority == job->priority &&
-                 (!turns_has(queue, job->id) || turns_same_group(job, content));
+                 (!fair_has(queue, job->id) || fair_same_group(job, content));
     if (stays)
         content->ready_us = job->ready_us; /* it has waited since */
+    if (op->jobd->share != NULL)
+        op->jobd->share->stays = stays;
     if (in_place)
         jobs_unwatch(&op->jobd->jobs, job);
     if (in_place && !stays)
         leave_place_locked(op, job);
     queue->cancel_pending -= waits && !in_place && job->state == JOBD_QUEUED;
-    turns_exchange_locked(op, queue, job, content);
+    fair_exchange_locked(op, queue, job, content);
     if (waits && job->state != to)
         move_locked(op, job, to);
     queue->cancel_pending += waits && !in_place && job->state == JOBD_QUEUED;

@@ -138,5 +138,6 @@ void conn_table_stats(struct conn_table *table, struct conn_stats *stats)
 {
     mutex_lock(&table->lock);
     *stats = table->stats;
+    stats->open_max = table->max;
     mutex_unlock(&table->lock);
 }

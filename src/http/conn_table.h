@@ -19,7 +19,7 @@
 #include "http/per_address.h"
 
 struct conn_stats {
-    uint32_t open;
+    uint32_t open, open_max;
     uint64_t accepted, refused_total, refused_address, cut;
 };
 

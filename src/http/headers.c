@@ -355,18 +355,30 @@ bool headers_key(const struct headers *headers, char *out, size_t size)
     return at == end && used > 0;
 }
 
-bool headers_want_json(const struct headers *headers)
+/* Of the types, up to NULL, the first that the client names decides. */
+static bool accepts(const struct headers *headers, const char *const *types)
 {
     struct field rest = headers->accept;
     while (rest.size > 0) {
         struct field range = cut(&rest, ',');
         struct field type = cut(&range, ';');
-        if (is(type.text, type.size, "application/json") ||
-            is(type.text, type.size, "application/problem+json") ||
-            is(type.text, type.size, "application/*"))
-            return !refused_by_weight(range);
+        for (const char *const *one = types; *one != NULL; one++)
+            if (is(type.text, type.size, *one))
+                return !refused_by_weight(range);
     }
     return false;
+}
+
+bool headers_want_json(const struct headers *headers)
+{
+    static const char *const types[] = {"application/json", "application/problem+json",
+                                        "application/*", NULL};
+    return accepts(headers, types);
+}
+
+bool headers_accept(const struct headers *headers, const char *type)
+{
+    return accepts(headers, (const char *const[]){type, NULL});
 }
 
 static bool names_loopback(struct field host)

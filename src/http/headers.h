@@ -64,6 +64,8 @@ struct field headers_token(const struct headers *headers);
 
 /* Does the client ask for JSON by name in its Accept field? */
 bool headers_want_json(const struct headers *headers);
+/* Does its Accept name this very type? */
+bool headers_accept(const struct headers *headers, const char *type);
 
 /* May a request to a server that trusts its own machine pass? Its Host must name the loopback
  * exactly, and no browser may have marked it as coming from another site (Fetch Metadata,

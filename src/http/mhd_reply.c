@@ -93,6 +93,16 @@ static bool add_fields(struct MHD_Response *response, const struct reply *reply)
     return true;
 }
 
+/* Browsers run the body: what they may do for it, and that they ask for it anew. */
+static bool add_policy(struct MHD_Response *response, const struct reply *reply)
+{
+    return add(response, "Content-Security-Policy", reply->policy) &&
+           add(response, "X-Content-Type-Options", "nosniff") &&
+           add(response, "Referrer-Policy", "no-referrer") &&
+           add(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-cache") &&
+           add(response, MHD_HTTP_HEADER_VARY, "Accept");
+}
+
 /* NULL when memory is short, or a stream's connection was cut. Takes what the reply owns. */
 static struct MHD_Response *response_of(struct exchange *exchange, struct reply *reply)
 {
@@ -105,6 +115,7 @@ static struct MHD_Response *response_of(struct exchange *exchange, struct reply 
         (reply->status == 415 && !add(response, MHD_HTTP_HEADER_ACCEPT_ENCODING, "identity")) ||
         (reply->unsafe && (!add(response, "X-Content-Type-Options", "nosniff") ||
                            !add(response, "Content-Security-Policy", "sandbox"))) ||
+        (reply->policy != NULL && !add_policy(response, reply)) ||
         (reply->close && !add(response, MHD_HTTP_HEADER_CONNECTION, "close")) ||
         !add_fields(response, reply)) {
         MHD_destroy_response(response);

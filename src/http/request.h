@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "base/verify.h"
 #include "jobd/queue.h"
+#include "jobd/turns.h"
 
 struct cJSON;
 struct endpoint;
@@ -26,10 +27,12 @@ enum method {
     METHOD_POST = 1 << 2,
     METHOD_DELETE = 1 << 3,
     METHOD_OPTIONS = 1 << 4,
-    METHOD_OTHER = 1 << 5 /* has no name here */
+    METHOD_PATCH = 1 << 5,
+    METHOD_PUT = 1 << 6,
+    METHOD_OTHER = 1 << 7 /* has no name here */
 };
 
-enum { METHODS_SIZE = sizeof "GET, HEAD, POST, DELETE, OPTIONS" };
+enum { METHODS_SIZE = sizeof "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS" };
 
 enum method method_named(const char *name);
 /* The names of those in the set, as an Allow field lists them. */
@@ -54,6 +57,8 @@ struct request {
     struct jobd_blob *body; /* NULL when empty */
     struct jobd_blob **batch;
     uint32_t batch_len;
+    void *batch_jobs; /* what else is known of them: from malloc(), freed at its end */
+    char *texts; /* what the endpoint has made of the header, from malloc(), freed at its end */
     bool body_offered; /* to the engine, whose they are when waiter.accepted says so */
     bool body_in;      /* the engine has it already and counts it, though the waiter still waits */
     bool body_unused;  /* said by the admitter: it is thrown away as it comes, `body` stays NULL */
@@ -64,11 +69,16 @@ struct request {
 
     /* While it waits for something, nobody may touch it until the waiter is woken. */
     struct jobd_waiter waiter;
-    bool resumed;      /* it has waited, and the waiter was woken */
-    bool watch_hangup; /* its wait may be long: it ends when the client goes away */
+    struct jobd_turn turn; /* or its turn is, where queues are shared */
+    bool resumed;          /* it has waited, and the waiter was woken */
+    bool watch_hangup;     /* its wait may be long: it ends when the client goes away */
     /* It was woken with JOBD_OK, but nobody is there any more to be answered. NULL: nothing to do.
      */
     void (*abandoned)(struct request *request, void *context);
+
+    /* Called at its end, answered or not, to give back what the endpoint has of its own. NULL:
+     * nothing. */
+    void (*release)(struct request *request);
 
     /* The endpoint's own. */
     const struct endpoint *endpoint;
@@ -97,6 +107,8 @@ static inline bool request_body_taken(const struct request *request)
 /* The value of a query parameter, "" without one; NULL when the parameter is not there. */
 const char *request_parameter(const struct request *request, const char *name);
 
+/* Does its Accept field name this type itself, not by a star? */
+bool request_accepts(const struct request *request, const char *type);
 /* Its If-None-Match field in `room`; "" when it is not there, or longer. */
 const char *request_none_match(const struct request *request, char *room, size_t size);
 /* The token of its `Authorization: Bearer`, *size bytes; NULL when it has none. */
@@ -110,6 +122,13 @@ uint64_t request_wait_s(const struct request *request);
 void request_parameters(const struct request *request,
                         bool (*each)(void *context, const char *name, const char *value),
                         void *context);
+
+/* The same for the fields of its header; neither name nor value has a NUL behind it, nor blanks
+ * around it. */
+struct field;
+void request_fields(const struct request *request,
+                    bool (*each)(void *context, struct field name, struct field value),
+                    void *context);
 
 /* A reply made once and sent many times. */
 struct shared_reply;
@@ -134,7 +153,10 @@ struct reply {
     uint64_t retry_after_s;     /* 0: none */
     char *fields; /* REPLY_FIELDS_BYTES that need not be cleared; NULL: has no fields */
     size_t fields_used;
-    bool close;  /* close the connection after it */
+    bool close; /* close the connection after it */
+    /* Not NULL: browsers run it, under this Content-Security-Policy, and ask each time whether it
+     * is still the same. It outlives the server. */
+    const char *policy;
     bool unsafe; /* the bytes are a client's: no browser shall run them */
     bool vital;  /* unless it is large it goes out however little memory there is */
 };

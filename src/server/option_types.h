@@ -33,11 +33,13 @@ struct option_type {
 /* What stands behind is the type of the value in struct options or struct queue_options. */
 extern const struct option_type type_address;   /* char *: where to listen */
 extern const struct option_type type_file;      /* char * */
+extern const struct option_type type_data;      /* char *: a directory, or a database */
 extern const struct option_type type_directory; /* char * */
 extern const struct option_type type_path;      /* char *: of a socket */
 extern const struct option_type type_user;      /* char *: a user's name */
 extern const struct option_type type_variables; /* char **: `NAME=value`, NULL at the end */
 extern const struct option_type type_fields;    /* char **: `Name: value`, NULL at the end */
+extern const struct option_type type_names;     /* char **: names of fields, NULL at the end */
 extern const struct option_type type_nice;      /* struct niceness */
 extern const struct option_type type_url;       /* char * */
 extern const struct option_type type_origin;    /* char *: a web site */

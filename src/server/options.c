@@ -21,6 +21,8 @@
 #define DAY    (86400 * SECOND)
 #define GIB    (UINT64_C(1) << 30)
 
+static const char *const page_names[] = {"on", "off", NULL};
+
 static const struct option_spec table[] = {
     {"listen", .letter = 'l', .type = &type_address, SERVER(listen), .argument = "ADDRESS",
      .default_value = "127.0.0.1:8080", .heading = "Network and access",
@@ -106,6 +108,8 @@ static const struct option_spec table[] = {
      .help = "how often a job begins at most"},
     {"per-key", .type = &type_key_terms, QUEUE(per_key), .flags = OPTION_LIVE | OPTION_KEY,
      .help = "keys take turns; limits of each"},
+    {"pass-headers", .type = &type_names, QUEUE(pass_headers), .flags = OPTION_LIVE | OPTION_KEY,
+     .help = "fields of a request that go on with its job"},
     {"directory", .type = &type_directory, QUEUE(directory), .flags = OPTION_LIVE | OPTION_KEY,
      .runner = "exec", .help = "where the command runs"},
     {"environment", .type = &type_variables, QUEUE(environment), .flags = OPTION_LIVE | OPTION_KEY,
@@ -126,11 +130,17 @@ static const struct option_spec table[] = {
      .runner = "post", .help = "the certificates to trust"},
     {"breaker", .type = &type_breaker, QUEUE(breaker), .flags = OPTION_LIVE | OPTION_KEY,
      .runner = "post", .max = DAY, .help = "when jobs wait for a service that is down"},
-    {"data", .letter = 'd', .type = &type_directory, SERVER(data), .argument = "DIR",
+    {"data", .letter = 'd', .type = &type_data, SERVER(data), .argument = "DIR|URL",
      .unset = "memory only", .heading = "What is kept",
-     .help = "keep jobs on disk in this directory: a 202 means on disk",
+     .help = "keep jobs on disk in this directory, or in postgres://...",
      .more = "Keep jobs on disk, in `jobd.db` in this directory, which is created if it does not "
-             "exist. A request is answered when its change is on disk."},
+             "exist. A request is answered when its change is on disk. Or in the PostgreSQL "
+             "database that a URL names, `postgres://` or `postgresql://` as libpq has it: "
+             "several servers with the same URL have the same queues. As others can read a "
+             "command line, a password belongs into JOBD_DATA or a password file."},
+    {"node", .type = &type_file, SERVER(node), .flags = OPTION_NOT_EMPTY, .argument = "NAME",
+     .unset = "the host's name", .help = "the name of this server among those of one database",
+     .more = "The name of this server among those that have the same database, for people."},
     {"sync", .type = &type_choice, SERVER(sync), .choices = store_sync_names, .argument = "WHEN",
      .default_value = "commit", .help = "when to fsync: commit (before each reply), 1s, off",
      .more = "When to fsync: `commit`, before each reply; `1s`, within a second, so that a power "
@@ -177,6 +187,11 @@ static const struct option_spec table[] = {
      .default_value = "16384", .help = "jobs that remote workers may hold at a time",
      .more = "Jobs that remote workers may hold at a time, all queues together, and those who wait "
              "for one. One more is answered 503."},
+    {"schedules", .type = &type_number, SERVER(schedules_max), .flags = OPTION_NOT_IN_FILE,
+     .max = CONFIG_SCHEDULES_MAX, .argument = "N", .default_value = "1000",
+     .help = "schedules of recurring jobs that may be there",
+     .more = "Schedules of recurring jobs that may be there, those of the configuration file "
+             "included, at most 10000. One more is answered 409."},
     {"header-timeout", .type = &type_duration, SERVER(header_us), .min = SECOND / 10, .max = DAY,
      .argument = "TIME", .default_value = "10s",
      .help = "time limit for a header; a body has a second more for each 16 KiB of --max-body",
@@ -195,6 +210,10 @@ static const struct option_spec table[] = {
      .help = "from SIGTERM to SIGKILL, for a command that is to stop",
      .more = "How long a command that is told to stop, and all that it started, has from SIGTERM "
              "to SIGKILL."},
+    {"page", .type = &type_choice, SERVER(page), .choices = page_names, .argument = "on|off",
+     .default_value = "on", .help = "the page for browsers at /",
+     .more = "Whether / shows browsers a page with the queues and jobs. It asks for what it shows "
+             "by the same requests as anybody, with the token that its reader enters."},
     {"access-log", .type = &type_file, SERVER(access_log), .argument = "FILE", .unset = "none",
      .help = "write a line for each request to this file; - is standard error",
      .more = "Write a line for each request to this file; `-` is standard error. A line has the "
@@ -294,6 +313,7 @@ void options_release(struct options *options)
     for (uint32_t i = 0; options->queues != NULL && i < options->queues_len; i++)
         options_release_values(OF_QUEUE, &options->queues[i]);
     free(options->queues);
+    config_schedules_release(&options->schedules);
     options_release_values(OF_SERVER, options);
     *options = (struct options){.action = ACTION_RUN};
 }

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "jobd/queue.h"
+#include "server/config_schedules.h"
 
 struct option_spec;
 enum option_target { OF_SERVER, OF_QUEUE }; /* whose option it is */
@@ -62,8 +63,9 @@ struct queue_options {
     uint64_t running; /* 0: no limit */
     struct rate_terms rate;
     struct key_terms per_key;
-    char *post;     /* a URL, or NULL */
-    char **command; /* NULL at the end, or NULL */
+    char **pass_headers; /* names of fields, NULL at the end, or NULL */
+    char *post;          /* a URL, or NULL */
+    char **command;      /* NULL at the end, or NULL */
     int64_t kill_after_us;
     /* Of a command; each may be NULL. */
     char *directory, *user;
@@ -87,7 +89,8 @@ struct options {
     int64_t header_us, idle_us, grace_us;
     int64_t keep_for_us;             /* 0: however long */
     char *config;                    /* the file they came from, or NULL */
-    char *data;                      /* a directory, or NULL: memory only */
+    char *data;                      /* a directory, a database's URL, or NULL: memory only */
+    char *node;                      /* its name there, or NULL: the host's */
     unsigned sync;                   /* enum store_sync */
     char *token_file;                /* or NULL */
     char *tls_certificate, *tls_key; /* both or none */
@@ -95,7 +98,10 @@ struct options {
     bool open;
     char *access_log; /* a file, "-" for standard error, or NULL */
     unsigned log_format, log_level;
-    struct queue_options *queues; /* at least one */
+    unsigned page; /* 0: on */
+    uint64_t schedules_max;
+    struct config_schedules schedules; /* of the file */
+    struct queue_options *queues;      /* at least one */
     uint32_t queues_len;
 };
 

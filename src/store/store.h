@@ -37,6 +37,9 @@ uint32_t store_queues_len(const struct store *store);
  * included. */
 const char *store_queue(const struct store *store, uint32_t index, uint32_t *jobs);
 
+/* Schedules on disk: what jobd_config.schedules_restored wants. */
+uint32_t store_schedules(const struct store *store);
+
 /* Ids below this may have been given out: what jobd_config.first_id must not be below. */
 uint64_t store_first_id(struct store *store);
 
@@ -62,7 +65,8 @@ const char *store_gone(const struct store *store);
 
 struct store_stats {
     uint64_t commits, changes, failures;
-    uint64_t bytes; /* of the database and its log on disk */
+    uint64_t bytes;         /* of the database and its log on disk */
+    int64_t last_commit_us; /* how long the last one took */
     bool failing;
 };
 

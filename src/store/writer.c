@@ -88,13 +88,14 @@ enum database_result writer_write_group(struct store *store)
     return result;
 }
 
-static void written(struct store *store, size_t changes)
+static void written(struct store *store, size_t changes, int64_t from_us)
 {
+    int64_t now_us = clock_now_us();
     mutex_lock(&store->lock);
     store->stats.commits++;
     store->stats.changes += changes;
+    store->stats.last_commit_us = now_us - from_us;
     mutex_unlock(&store->lock);
-    int64_t now_us = clock_now_us();
     if (store->sync == STORE_SYNC_SECOND && store->sync_us == JOBD_NEVER)
         store->sync_us = now_us + CLOCK_SECOND_US;
     store->shrink_us = more(store->shrink_us, now_us + IDLE_US);
@@ -106,13 +107,14 @@ static bool write_changes(struct store *store, size_t changes)
 {
     if (!health_writes(store))
         return false;
+    const int64_t from_us = clock_now_us();
     enum database_result result = writer_write_group(store);
     if (result == DATABASE_FULL && health_enter_full(store))
         result = writer_write_group(store);
     if (result == DATABASE_BROKEN)
         health_close_broken(store);
     if (result == DATABASE_OK)
-        written(store, changes);
+        written(store, changes, from_us);
     return result == DATABASE_OK;
 }
 

@@ -308,7 +308,7 @@ static void moments_are_read_as_written(void **state)
     (void)state;
     for (int64_t day = -200000; day < 200000; day++) {
         char text[TEXT_TIME_SIZE];
-        int64_t us = day * (int64_t)DAY + day % 86400 * S, read_us = 0;
+        int64_t us = day * (int64_t)DAY + day % 86400 * (int64_t)S, read_us = 0;
         text_time(us, text);
         assert_true(text_to_time(text, &read_us));
         assert_int_equal(read_us, us);
@@ -445,6 +445,31 @@ static void bytes_become_base64(void **state)
     }
 }
 
+/* What was written is read, in its own place too; and one text stands for some bytes. */
+static void base64_is_read(void **state)
+{
+    static const char *const bad[] = {"A",    "AA",   "AAA",  "AAAAA", "AB==", "AAB=",
+                                      "A===", "====", "AA=A", "AA-_",  "AA A", "AAAA\n"};
+    (void)state;
+    for (size_t size = 0; size < 50; size++) {
+        unsigned char bytes[50];
+        size_t read = 99;
+        for (size_t i = 0; i < size; i++)
+            bytes[i] = (unsigned char)(i * 37 + size);
+        char *text = text_base64(bytes, size);
+        assert_non_null(text);
+        assert_true(text_from_base64(text, text, &read));
+        assert_int_equal(read, size);
+        assert_memory_equal(text, bytes, size);
+        free(text);
+    }
+    for (size_t i = 0; i < LEN(bad); i++) {
+        unsigned char bytes[16];
+        size_t read;
+        assert_false(text_from_base64(bad[i], bytes, &read));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -459,6 +484,7 @@ int main(void)
         cmocka_unit_test(printable_at_random),
         cmocka_unit_test(bytes_become_utf8),
         cmocka_unit_test(bytes_become_base64),
+        cmocka_unit_test(base64_is_read),
     };
     return cmocka_run_group_tests_name("text", tests, NULL, NULL);
 }

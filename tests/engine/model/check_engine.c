@@ -14,6 +14,7 @@
 #include "engine/engine.h"
 #include "engine/lanes.h"
 #include "engine/limits.h"
+#include "engine/model/check_schedules.h"
 #include "engine/waiters.h"
 
 struct census {
@@ -26,12 +27,17 @@ struct census {
 
 struct way {
     size_t held; /* bytes of what was replaced */
-    uint32_t entries, entering, cancelling, unscheduled, retrying, ending, moving;
+    uint32_t entries, entering, cancelling, unscheduled, retrying, forgetting, ending, moving;
 };
 
 static bool is_kind(const struct change *change, const char *name)
 {
     return strcmp(change->kind->name, name) == 0;
+}
+
+static bool lets_in(const struct change *change)
+{
+    return is_kind(change, "put") || is_kind(change, "schedule fire");
 }
 
 /* What the entries of a list say of a queue's jobs; all queues when it is NULL. */
@@ -49,11 +55,15 @@ static void count_entries(struct jobd *jobd, struct change_list *list, const str
             way->moving += change->to != NULL && (queue == NULL || change->to == queue);
             if (queue != NULL && &jobd->queues[job->queue] != queue)
                 continue;
-            verify((is_kind(change, "put")) == (job->state == STATE_NEW));
-            bool leaves =
-                is_kind(change, "cancel") || is_kind(change, "move") || is_kind(change, "expire");
-            verify(leaves == job->commit_pending);
-            way->entering += is_kind(change, "put");
+            verify(lets_in(change) == (job->state == STATE_NEW));
+            bool changes = is_kind(change, "move") || is_kind(change, "amend");
+            bool leaves = changes || is_kind(change, "cancel") || is_kind(change, "expire");
+            bool revives = is_kind(change, "retry") || is_kind(change, "forget");
+            verify((leaves || revives) == job->commit_pending && changes == job->changing);
+            verify(revives == jobd_state_final((enum jobd_state)job->state));
+            way->retrying += is_kind(change, "retry");
+            way->forgetting += is_kind(change, "forget");
+            way->entering += lets_in(change);
             way->cancelling += leaves && job->state == JOBD_QUEUED;
             way->unscheduled += leaves && job->state == JOBD_SCHEDULED;
         }
@@ -102,6 +112,55 @@ static uint32_t waiters_in(struct waiting_list *list, enum wait_kind kind)
         count += !waiter_of(waiting)->uncounted;
     }
     return count;
+}
+
+/* Who asks several queues counts in the first where it stands. */
+static uint32_t takers_in(struct jobd *jobd, struct queue *queue) REQUIRES(jobd->lock)
+{
+    uint32_t count = 0;
+    struct place *place;
+    TAILQ_FOREACH (place, &queue->take_waiters, link) {
+        const struct waiting *waiting = place->waiting;
+        const struct jobd_choice *choice = waiting->choice;
+        const struct place *first = NULL;
+        bool asks = choice == NULL && &jobd->queues[waiting->queue] == queue;
+        for (uint32_t i = 0; choice != NULL && i < choice->len; i++) {
+            const struct place *other = (const void *)&choice->hidden[i];
+            first = first == NULL && other->waiting != NULL ? other : first;
+            asks =
+                asks || (other == place && &jobd->queues[queue_index(choice->queues[i])] == queue);
+        }
+        verify(waiting->kind == WAIT_JOB && asks);
+        count += (choice == NULL || first == place) && !waiter_of(place->waiting)->uncounted;
+    }
+    return count;
+}
+
+/* Of a job: first who follows it, then who awaits its end. */
+static uint32_t waiters_of_job(struct job *job)
+{
+    uint32_t count = 0;
+    bool ends = false;
+    struct waiting *waiting;
+    TAILQ_FOREACH (waiting, &job->awaiting, link) {
+        ends = ends || waiting->kind == WAIT_END;
+        verify(waiting->job == job && waiting->kind == (ends ? WAIT_END : WAIT_MORE));
+        verify((waiter_of(waiting)->deadline_us != JOBD_NEVER) == (waiting->due.place != 0));
+        count += !waiter_of(waiting)->uncounted;
+    }
+    return count;
+}
+
+/* Output is appended to while the attempt runs, and what has no output has nothing more to say. */
+static void check_said(const struct job *job)
+{
+    const struct said *said = job->extra != NULL ? job->extra->said : NULL;
+    if (said == NULL)
+        return;
+    verify(said->output == NULL ||
+           (job->state == JOBD_RUNNING && said->used <= said->output->size));
+    verify(said->output != NULL || said->used == 0);
+    verify(job->state == JOBD_RUNNING || !said->truncated);
 }
 
 void check_heap(const struct heap *heap)
@@ -153,7 +212,8 @@ static bool hides_others(struct jobd *jobd, struct queue *queue) REQUIRES(jobd->
         struct op op = {.jobd = jobd};
         const struct job *job = lane_first_locked(&op, queue, lane);
         if (job != NULL && job->extra != NULL && job->extra->expires_us != 0)
-            hides = hides || job->extra->expires_us <= jobd->ticks_at_us || jobd->expiry_starved;
+            hides = hides || job->extra->expires_us <= jobd->ticks_at_us || jobd->expiry_starved ||
+                    jobd->share != NULL;
     }
     return hides;
 }
@@ -161,13 +221,13 @@ static bool hides_others(struct jobd *jobd, struct queue *queue) REQUIRES(jobd->
 /* It holds its jobs back, or their groups do, until something happens, a tick included. */
 static bool is_limited(const struct queue *queue)
 {
-    const struct turns *turns = queue->turns;
+    const struct fair *fair = queue->fair;
     bool full = queue->limits.running > 0 && queue->in_state[JOBD_RUNNING] >= queue->limits.running;
     bool awaits_token = queue->token_at_us != JOBD_NEVER;
     verify(!awaits_token ||
            (queue->limit_due.place != 0 && queue->limit_due.at_us <= queue->token_at_us));
     return full || awaits_token ||
-           (turns != NULL && (turns->changing || turns->held_jobs == queue_ready(queue)));
+           (fair != NULL && (fair->changing || fair->held_jobs == queue_ready(queue)));
 }
 
 static void check_queue(struct jobd *jobd, struct queue *queue, struct census *census)
@@ -200,7 +260,7 @@ static void check_queue(struct jobd *jobd, struct queue *queue, struct census *c
     census->leased += leased;
     const struct way way = count_ways(jobd, queue);
     bool durable = jobd->durable;
-    uint32_t here = queue->in_state[JOBD_RUNNING] - queue->leased;
+    uint32_t here = queue_here(queue);
     verify(way.cancelling == queue->cancel_pending && way.ending == queue->end_pending);
     verify(way.entering + way.retrying + way.moving == queue->put_pending);
     verify(queued + way.cancelling == queue->in_state[JOBD_QUEUED]);
@@ -219,11 +279,16 @@ static void check_queue(struct jobd *jobd, struct queue *queue, struct census *c
     bool idle = here - queue->end_pending < queue->workers && here < 2 * queue->workers;
     bool no_probe = queue->breaker.probe != 0 || queue->breaker.due.place != 0;
     check_breaker(jobd, queue);
-    struct waiting *taker, *putter = TAILQ_FIRST(&queue->put_waiters);
-    TAILQ_FOREACH (taker, &queue->take_waiters, link)
+    struct place *place;
+    struct waiting *putter = TAILQ_FIRST(&queue->put_waiters);
+    TAILQ_FOREACH (place, &queue->take_waiters, link) {
+        const struct jobd_waiter *taker = waiter_of(place->waiting);
         verify(queued == 0 || queue->paused || hides_others(jobd, queue) || is_limited(queue) ||
-               (waiter_of(taker)->lease_us == 0 && !idle) ||
-               (breaker_holds(queue) && (waiter_of(taker)->lease_us > 0 || no_probe)));
+               (jobd->share != NULL &&
+                (queue->dispatch_needed || jobd->leases.held >= jobd->leases.max)) ||
+               (taker->lease_us == 0 && !idle) ||
+               (breaker_holds(queue) && (taker->lease_us > 0 || no_probe)));
+    }
     verify(putter == NULL || queue->dispatch_needed ||
            admission_jobs(&putter->put) > admission_room(queue));
     verify(queue->phase == QUEUE_OPEN || putter == NULL);
@@ -232,8 +297,7 @@ static void check_queue(struct jobd *jobd, struct queue *queue, struct census *c
            (queue_empty(queue) && TAILQ_EMPTY(&queue->take_waiters)));
     for (unsigned state = 0; state < JOBD_STATES; state++)
         census->in_state[state] += queue->in_state[state];
-    census->waiters +=
-        waiters_in(&queue->take_waiters, WAIT_JOB) + waiters_in(&queue->put_waiters, WAIT_ROOM);
+    census->waiters += takers_in(jobd, queue) + waiters_in(&queue->put_waiters, WAIT_ROOM);
 }
 
 static uint32_t count_remembered(const struct remembered *remembered, uint32_t queue)
@@ -273,7 +337,8 @@ static void check_records(struct jobd *jobd, struct census *census) REQUIRES(job
             *(is_final ? &final : &living) += 1;
         census->retrying += retrying;
         if (!is_final || retrying)
-            census->waiters += waiters_in(&job->awaiting, WAIT_END);
+            census->waiters += waiters_of_job(job);
+        check_said(job);
         census->memory += jobs_weight(job);
         census->memory_living += is_final && !retrying && !job->promised ? 0 : jobs_weight(job);
         promised += job->promised;
@@ -322,7 +387,7 @@ static void check_records(struct jobd *jobd, struct census *census) REQUIRES(job
     verify(living == census->in_state[JOBD_QUEUED] + census->in_state[JOBD_SCHEDULED] +
                          census->in_state[JOBD_RUNNING]);
     verify(census->leased == jobd->leases.held && census->leased == jobd->leases.due.length);
-    verify(census->leased + jobd->leases.promised <= jobd->leases.max);
+    verify(jobd->share != NULL || census->leased + jobd->leases.promised <= jobd->leases.max);
     const struct way all = count_ways(jobd, NULL);
     census->memory += all.held + census->memory_groups;
     census->memory_living += all.held + census->memory_groups;
@@ -364,13 +429,15 @@ void check_engine(struct jobd *jobd)
     struct census census = {.waiters = 0};
     mutex_lock(&jobd->lock);
     check_names(jobd);
+    census.memory = census.memory_living = check_schedules(jobd);
     for (uint32_t i = 0; i < jobd->queues_len; i++)
         check_queue(jobd, &jobd->queues[i], &census);
     check_records(jobd, &census);
-    census.waiters += waiters_in(&jobd->idle_waiters, WAIT_IDLE) + waiters_for_disk(jobd);
+    census.waiters += waiters_in(&jobd->idle_waiters, WAIT_IDLE) + waiters_for_disk(jobd) +
+                      waiters_in(&jobd->sweep_waiters, WAIT_SWEEP);
     const struct way way = count_ways(jobd, NULL);
     verify(way.entries + jobd->journal.free == jobd->journal.max);
-    verify(way.entering == census.entering && way.retrying == census.retrying);
+    verify(way.entering == census.entering && way.retrying + way.forgetting == census.retrying);
     verify(census.waiters == jobd->waiters && jobd->waiters <= jobd->waiters_max);
     struct op op = {.jobd = jobd};
     verify(TAILQ_EMPTY(&jobd->idle_waiters) || !dispatch_is_idle_locked(&op));

@@ -4,7 +4,7 @@
 
 #include "engine/changes.h"
 #include "engine/engine.h"
-#include "engine/turns.h"
+#include "engine/fair.h"
 
 void check_heap(const struct heap *heap);
 /* The bytes that its groups count for. */

@@ -35,16 +35,16 @@ static struct found count_jobs(struct jobd *jobd, const struct group *group) REQ
 static uint32_t check_lane(struct jobd *jobd, const struct queue *queue, struct group *group,
                            unsigned lane) REQUIRES(jobd->lock)
 {
-    const struct turns *turns = queue->turns;
-    const struct group_list *list = group->held ? &turns->held[lane] : &turns->eligible[lane];
+    const struct fair *fair = queue->fair;
+    const struct group_list *list = group->held ? &fair->held[lane] : &fair->eligible[lane];
     uint32_t count = 0, listed = 0;
     const struct job *job;
     const struct group *other;
     TAILQ_FOREACH (job, &group->jobs[lane], link) {
         bool none = job->extra == NULL || job->extra->group == NULL;
         verify(job->state == JOBD_QUEUED && job->priority == lane && !job->commit_pending);
-        verify(&jobd->queues[job->queue] == queue && turns_has(queue, job->id));
-        verify(none ? group == turns->none : job->extra->group == group);
+        verify(&jobd->queues[job->queue] == queue && fair_has(queue, job->id));
+        verify(none ? group == fair->none : job->extra->group == group);
         count++;
     }
     TAILQ_FOREACH (other, list, link[lane])
@@ -56,12 +56,12 @@ static uint32_t check_lane(struct jobd *jobd, const struct queue *queue, struct 
 static void check_group(struct jobd *jobd, const struct queue *queue, struct group *group)
     REQUIRES(jobd->lock)
 {
-    const struct turns *turns = queue->turns;
+    const struct fair *fair = queue->fair;
     uint32_t queued = 0, busy = group->waiting + group->running;
     for (unsigned lane = 0; lane < JOBD_PRIORITIES; lane++)
         queued += check_lane(jobd, queue, group, lane);
     verify(queued == group->queued);
-    if (group == turns->none)
+    if (group == fair->none)
         return;
     const struct found found = count_jobs(jobd, group);
     verify(group->waiting == found.waiting + found.joining && group->running == found.running);
@@ -70,8 +70,8 @@ static void check_group(struct jobd *jobd, const struct queue *queue, struct gro
     verify(group->holders == 0 || busy < UINT64_C(1) << group->busy);
     verify(group->holders == 0 || group->busy == 0 || busy >= UINT64_C(1) << (group->busy - 1));
     /* At its limit by what is counted, or by a bucket that is looked at in time. */
-    bool full = turns->limits.running > 0 && group->running >= turns->limits.running;
-    if (queued > 0 && !turns->changing) {
+    bool full = fair->limits.running > 0 && group->running >= fair->limits.running;
+    if (queued > 0 && !fair->changing) {
         verify(!full || group->held);
         verify(!group->held || full || group->due.place != 0);
     }
@@ -79,25 +79,25 @@ static void check_group(struct jobd *jobd, const struct queue *queue, struct gro
 
 size_t check_turns(struct jobd *jobd, struct queue *queue)
 {
-    struct turns *turns = queue->turns;
+    struct fair *fair = queue->fair;
     struct group *group;
     size_t bytes = 0;
     uint32_t held = 0, len = 0;
-    const struct due *first = turns != NULL ? heap_top(&turns->dues) : NULL;
+    const struct due *first = fair != NULL ? heap_top(&fair->dues) : NULL;
     verify(first == NULL ||
            (queue->limit_due.place != 0 && queue->limit_due.at_us <= first->at_us));
-    if (turns == NULL)
+    if (fair == NULL)
         return 0;
-    check_heap(&turns->dues);
-    check_group(jobd, queue, turns->none);
-    verify(!turns->none->held);
-    RB_FOREACH (group, group_tree, &turns->groups.tree) {
+    check_heap(&fair->dues);
+    check_group(jobd, queue, fair->none);
+    verify(!fair->none->held);
+    RB_FOREACH (group, group_tree, &fair->groups.tree) {
         check_group(jobd, queue, group);
         held += group->held ? group->queued : 0;
         len += group->holders > 0;
         bytes += sizeof *group + strlen(group->name) + 1;
     }
-    verify(held == turns->held_jobs && len == turns->groups.len);
+    verify(held == fair->held_jobs && len == fair->groups.len);
     return bytes;
 }
 
@@ -105,9 +105,9 @@ uint32_t check_turns_queued(const struct queue *queue)
 {
     uint32_t queued = 0;
     struct group *group;
-    if (queue->turns == NULL)
+    if (queue->fair == NULL)
         return 0;
-    RB_FOREACH (group, group_tree, &queue->turns->groups.tree)
+    RB_FOREACH (group, group_tree, &queue->fair->groups.tree)
         queued += group->queued;
-    return queued + queue->turns->none->queued;
+    return queued + queue->fair->none->queued;
 }

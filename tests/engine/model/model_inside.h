@@ -5,7 +5,7 @@
 
 #include "engine/model/model.h"
 #include "jobd/declare.h"
-#include "jobd/queue.h"
+#include "jobd/lease.h"
 
 enum {
     QUEUES = 3,
@@ -19,6 +19,8 @@ enum {
     WAITERS_MAX = 12,
     BATCH_MAX = 3,
     LEASERS = 4,
+    FOLLOWERS = 3,
+    NAMES = 3, /* of workers */
     LEASES_MAX = 6,
     TOKENS_MAX = 4096,
 };
@@ -44,6 +46,9 @@ struct model_job {
     const char *key;
     const char *texts[JOBD_TEXTS]; /* of those below */
     int64_t created_us;
+    /* Bytes: who runs its last attempt and its progress, 0: none; appended, and room for more. */
+    size_t said, worker, progress, used, room;
+    bool truncated;
     int order;      /* when it entered its lane, or came back */
     unsigned ended; /* when it ended, by the model's clock */
     bool forgotten;
@@ -72,6 +77,9 @@ struct actor {
     struct jobd_terms terms;
     struct jobd_blob *batch[BATCH_MAX];
     size_t sizes[BATCH_MAX]; /* of its payloads, which the engine may have freed by now */
+    /* A leaser that asks several queues: those that are still there. */
+    bool is_wide, asks[QUEUES];
+    struct jobd_choice choice;
     enum jobd_result expected;
     uint64_t expected_id;
 };
@@ -108,6 +116,15 @@ struct model_group {
 
 enum { TAKER, PUTTER, WATCHER, LEASER };
 
+/* Somebody who follows a job. The model does not know when there is something new, but that it may
+ * not be missed. */
+struct follower {
+    struct jobd_waiter waiter; /* first */
+    bool waits, woken;
+    uint64_t id;
+    struct jobd_view view;
+};
+
 struct model {
     struct jobd *jobd;
     struct chance *chance;
@@ -126,6 +143,8 @@ struct model {
     enum { OPEN, RETIRED, GONE } phase[QUEUES];
     unsigned capacity[QUEUES], workers[QUEUES]; /* at present */
     struct actor takers[TAKERS], leasers[LEASERS], put_waiters[PUTTERS], watchers[WATCHERS];
+    struct follower followers[FOLLOWERS];
+    struct jobd_blob *workers_named[NAMES];
     unsigned rejected[QUEUES], retried[QUEUES], expired[QUEUES], forgotten_early[QUEUES];
     unsigned ended[QUEUES][JOBD_STATES];
     unsigned tokens;                     /* given out so far, also in vain: 1 to this */
@@ -135,6 +154,7 @@ struct model {
     size_t promise; /* and what it counts for when its key is not forgotten for some time */
     size_t group;   /* what a group counts for, beside its name */
     size_t extra;   /* what a job with output or error counts for, beside them */
+    size_t said;    /* and one whose attempts say something */
 };
 
 extern const struct jobd_queue_config model_queues[QUEUES];
@@ -163,6 +183,7 @@ unsigned model_promised(const struct model *model);
 unsigned model_waiters(const struct model *model);
 /* Bytes of the last errors. */
 size_t model_errors(const struct model_job *job);
+size_t model_job_bytes(const struct model_job *job);
 size_t model_bytes(const struct model *model, bool living_only);
 unsigned model_jobs_of(const struct jobd_put *put);
 bool model_has_room(const struct model *model, const struct jobd_put *put);
@@ -176,8 +197,14 @@ struct actor *model_first_putter(struct model *model, unsigned queue);
 bool model_holds(const struct model *model, unsigned queue);
 bool model_can_give(struct model *model, unsigned queue, const struct actor *take_waiter);
 
+/* Forgets what has ended until so many bytes more have room; false when that is not enough. */
+bool model_make_room(struct model *model, size_t size);
 /* Its wait is over; the engine must have woken it, with this. */
 void model_expect(struct actor *actor, enum jobd_result result, uint64_t id);
+/* A new job. */
+void model_add(struct model *model, const struct jobd_put *put, size_t size);
+/* All of a batch whose jobs say all themselves: also its ids. */
+enum jobd_result model_admit_jobs(struct model *model, const struct jobd_put *put, uint64_t *ids);
 enum jobd_result model_admit(struct model *model, const struct jobd_put *put,
                              const size_t sizes[BATCH_MAX], uint64_t *id);
 /* The promise of a job that has ended is over. */
@@ -189,6 +216,9 @@ void model_end_lease(struct model *model, struct model_job *job, unsigned report
 void model_end(struct model *model, struct model_job *job, enum jobd_state state);
 /* An attempt is over, and perhaps its job; its lease by this report. The sizes are those of output
  * and error, which the engine may have freed by now; -1: none. */
+void model_attempt_over(struct model *model, struct model_job *job,
+                        const struct jobd_outcome *outcome, int output, int error);
+/* The same, and who waits is served. */
 void model_attempt_ended(struct model *model, struct model_job *job,
                          const struct jobd_outcome *outcome, int output, int error);
 /* A job that ran waits again, at once or later. */
@@ -236,10 +266,34 @@ model_step model_step_put, model_step_put_wait, model_step_take, model_step_fini
 model_step model_step_lease, model_step_lease_finish, model_step_lease_keep;
 model_step model_step_retry, model_step_cancel, model_step_pause, model_step_watch;
 model_step model_step_purge, model_step_move, model_step_unwait, model_step_time;
-model_step model_step_resize, model_step_come_and_go, model_step_limits;
+model_step model_step_put_jobs, model_step_resize, model_step_come_and_go, model_step_amend;
+model_step model_step_forget, model_step_change_all, model_step_limits;
+/* An ended job joins its group: JOBD_OK, or why it cannot be retried. */
+enum jobd_result model_retry_in_group(struct model *model, struct model_job *job);
+model_step model_step_lease_any, model_step_reports, model_step_say, model_step_follow;
+
+/* An attempt begins, and is over: `worker` is bytes of who runs it, 0: it does not say. */
+void model_say_begin(struct model *model, struct model_job *job, size_t worker);
+void model_say_end(struct model_job *job);
+/* A token that may be any: of a lease that is held, over, forgotten, or never was; and what this
+ * report of its holder is answered. JOBD_OK: *job is leased, or waits again since its lease has
+ * expired. */
+enum jobd_result model_pick_lease(struct model *model, unsigned report, char token[JOBD_TOKEN_SIZE],
+                                  struct model_job **job);
+/* The same of a token that is known by its number. */
+enum jobd_result model_look_up_lease(struct model *model, unsigned number, unsigned report,
+                                     struct model_job **job);
+void model_write_token(unsigned number, char token[JOBD_TOKEN_SIZE]);
+/* Nobody who follows a job has missed something, and they may begin to wait again. */
+void model_check_followers(struct model *model);
 
 /* Does in both what is due now. */
 void model_tick(struct model *model);
+/* A blob of fewer than so many bytes, all alike. */
+struct jobd_blob *model_bytes_below(struct model *model, unsigned most);
+/* What becomes of a job that is retried by hand, or told to stop while it runs. */
+void model_retried(struct model *model, struct model_job *job);
+void model_stop(struct model *model, struct model_job *job);
 /* Makes an actor ready to wait, perhaps with a deadline. */
 void model_begin(struct model *model, struct actor *actor, unsigned queue);
 /* Of a put that was not let in. */

@@ -8,13 +8,8 @@
 
 #include "base/verify.h"
 
-static size_t bytes_of(const struct model_job *job)
-{
-    return job->payload + job->output + job->error + model_errors(job) + job->extra;
-}
-
 /* It lives again, if its group lets it. */
-static enum jobd_result retry_in_group(struct model *model, struct model_job *job)
+enum jobd_result model_retry_in_group(struct model *model, struct model_job *job)
 {
     unsigned group = model_group_of(job);
     if (!model->limits[job->queue].by_group)
@@ -22,7 +17,7 @@ static enum jobd_result retry_in_group(struct model *model, struct model_job *jo
     if (!model_group_has_room(model, job->queue, group, 1))
         return JOBD_GROUP_FULL;
     model_join(model, job->queue, group);
-    size_t more = job->promised ? 0 : bytes_of(job);
+    size_t more = job->promised ? 0 : model_job_bytes(job);
     if (model_bytes(model, true) + more > MEMORY) {
         model_quit(model, job->queue, group);
         return JOBD_OUT_OF_MEMORY;
@@ -30,6 +25,32 @@ static enum jobd_result retry_in_group(struct model *model, struct model_job *jo
     job->state = JOBD_SCHEDULED;
     verify(model_make_room(model, 0));
     return JOBD_OK;
+}
+
+void model_retried(struct model *model, struct model_job *job)
+{
+    job->state = JOBD_QUEUED;
+    job->too_late_us = 0;
+    job->promised = false;
+    job->attempt = 0;
+    job->output = job->error = 0;
+    job->worker = job->progress = 0;
+    model_enter(model, job);
+}
+
+void model_stop(struct model *model, struct model_job *job)
+{
+    if (job->token == 0) {
+        job->stopping = true;
+    } else {
+        model_end_lease(model, job, NO_REPORT);
+        if (job->room > 0) {
+            job->output = job->used;
+            job->error = 0;
+        }
+        model_say_end(job);
+        model_end(model, job, JOBD_CANCELLED);
+    }
 }
 
 void model_step_retry(struct model *model)
@@ -48,18 +69,13 @@ void model_step_retry(struct model *model)
              model_first_putter(model, job->queue) != NULL)
         expected = JOBD_FULL;
     if (expected == JOBD_OK)
-        expected = retry_in_group(model, job);
+        expected = model_retry_in_group(model, job);
     verify(jobd_retry(model->jobd, id, NULL, model->now_us, &receipt) == expected);
     if (expected == JOBD_FULL || expected == JOBD_GROUP_FULL || expected == JOBD_OUT_OF_MEMORY)
         model->rejected[job->queue]++;
     if (expected != JOBD_OK)
         return;
-    job->state = JOBD_QUEUED;
-    job->too_late_us = 0;
-    job->promised = false;
-    job->attempt = 0;
-    job->output = job->error = 0;
-    model_enter(model, job);
+    model_retried(model, job);
     model_settle(model, job->queue);
 }
 
@@ -72,11 +88,8 @@ void model_step_cancel(struct model *model)
                                 : job->state == JOBD_RUNNING ? JOBD_STOPPING
                                                              : JOBD_OK;
     verify(jobd_cancel(model->jobd, id, NULL, model->now_us) == expected);
-    if (expected == JOBD_STOPPING && job->token == 0)
-        job->stopping = true;
-    if (expected == JOBD_STOPPING && job->token > 0) {
-        model_end_lease(model, job, NO_REPORT);
-        model_end(model, job, JOBD_CANCELLED);
+    if (expected == JOBD_STOPPING) {
+        model_stop(model, job);
         model_settle(model, job->queue);
     }
     if (expected == JOBD_OK) {
