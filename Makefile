@@ -66,7 +66,7 @@ TEST_LIBS := -lcmocka
 # ---- what is made of what
 
 # libjobd.a: what needs neither HTTP nor a disk.
-LIBRARY := $(wildcard src/engine/*.c) $(addprefix src/base/,clock.c heap.c pages.c rate.c ring.c) \
+LIBRARY := $(wildcard src/engine/*.c) $(addprefix src/base/,clock.c heap.c pages.c rate.c ring.c token_bucket.c) \
            $(addprefix src/run/,call.c pool.c report.c wait_sync.c)
 LIBRARY_OBJECTS := $(LIBRARY:%.c=$(B)/%.o)
 SRC     := $(filter-out src/http/tls_none.c src/ledger/ledger_none.c,$(wildcard src/*.c src/*/*.c))

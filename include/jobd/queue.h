@@ -21,7 +21,8 @@
 #include <stdint.h>
 
 #include "jobd/blob.h"
-#include "jobd/figures.h"
+#include "jobd/limits.h"
+#include "jobd/stats.h"
 #include "jobd/words.h"
 
 #ifdef __cplusplus
@@ -51,6 +52,16 @@ struct jobd_queue_config {
     int64_t breaker_us; /* above 0, where there is one */
     int64_t expires_us; /* a job's, from when it came, when it does not say; 0: never */
     int64_t keep_us;    /* a job's, from its end, when it does not say; 0: as long as others */
+    struct jobd_limits limits;
+    /* Within a priority the groups of its jobs (JOBD_GROUP) take turns, one job each, and those
+     * without a group are one more; within a group, and without this, they go in the order in which
+     * they came. */
+    bool by_group;
+    /* With by_group, of each group: a group at its limit is passed over; and so many may wait,
+     * beyond which a put says JOBD_GROUP_FULL (0: no limit). What has no group has none of these.
+     * A group without jobs takes no memory, but until its bucket is full again. */
+    struct jobd_limits group_limits;
+    uint32_t group_waiting;
     /* What jobd_queue_resize() may make of the first two; less than they are: they. */
     uint32_t capacity_max, workers_max;
     uint32_t restored; /* waiting jobs that will be brought back, perhaps more than the capacity */
@@ -244,10 +255,12 @@ struct jobd_put {
 };
 
 enum jobd_busy {
-    JOBD_BUSY_FULL,      /* the queue */
-    JOBD_BUSY_MEMORY,    /* memory_bytes */
-    JOBD_BUSY_PAUSED,    /* full, and paused */
-    JOBD_BUSY_NO_WORKERS /* full, and nobody has taken a job for a minute */
+    JOBD_BUSY_FULL,       /* the queue */
+    JOBD_BUSY_MEMORY,     /* memory_bytes */
+    JOBD_BUSY_PAUSED,     /* full, and paused */
+    JOBD_BUSY_NO_WORKERS, /* full, and nobody has taken a job for a minute */
+    JOBD_BUSY_RATE,       /* full, and no job may begin now: limits.starts */
+    JOBD_BUSY_GROUP       /* the job's group: group_waiting */
 };
 
 #define JOBD_UNKNOWN_US INT64_C(60000000) /* look again after a minute */
@@ -260,9 +273,9 @@ struct jobd_receipt {
     uint32_t waiting, capacity;
     bool duplicate; /* on JOBD_OK: its key was seen before, the job is that one, in this state */
     bool replaced;  /* then: it has what this put says */
-    /* On JOBD_FULL and JOBD_OUT_OF_MEMORY: why, and when there should be room for all of it, as
-     * measured. Of a queue that is paused, or that nobody takes from, that cannot be said:
-     * JOBD_UNKNOWN_US. */
+    /* On JOBD_FULL, JOBD_GROUP_FULL and JOBD_OUT_OF_MEMORY: why, and when there should be room for
+     * all of it, as measured. Of a queue that is paused, or that nobody takes from, that cannot be
+     * said: JOBD_UNKNOWN_US. */
     enum jobd_busy busy;
     int64_t room_in_us;
 };
@@ -317,7 +330,7 @@ struct jobd_waiter {
                                  when info.output_bytes says that there is one: no room for it */
 
     struct jobd_waiter_hidden {
-        unsigned char bytes[176] __attribute__((aligned(8)));
+        unsigned char bytes[200] __attribute__((aligned(8)));
     } hidden; /* private to jobd */
 };
 
@@ -339,8 +352,8 @@ JOBD_API int64_t jobd_tick(struct jobd *jobd, int64_t now_us);
 
 /* ---- putting jobs in, and stopping them ----------------------------------------------------- */
 
-/* JOBD_OK; or JOBD_FULL, JOBD_OUT_OF_MEMORY, JOBD_CLOSED, JOBD_CONFLICT, and nothing was taken. A
- * waiter has the receipt too.
+/* JOBD_OK; or JOBD_FULL, JOBD_GROUP_FULL, JOBD_OUT_OF_MEMORY, JOBD_CLOSED, JOBD_CONFLICT, and
+ * nothing was taken. A waiter has the receipt too.
  *
  * With waiter->end_us a job that is in is waited for in the same step, so that its end cannot be
  * missed: JOBD_PENDING where it would say JOBD_OK, and JOBD_OK, with info and output as from
@@ -353,8 +366,9 @@ JOBD_API JOBD_MUST_READ enum jobd_result jobd_put(struct jobd *jobd, const struc
 
 /* The same, but where it would say JOBD_FULL it waits for room, in the order of coming:
  * JOBD_PENDING, and the waiter is woken with JOBD_OK and its receipt, or with JOBD_TIMEOUT,
- * JOBD_OUT_OF_MEMORY, JOBD_CLOSED or JOBD_CONFLICT and nothing taken. JOBD_TOO_MANY_WAITERS when it
- * cannot even wait. What was offered has been taken when waiter->accepted says so, which it may
+ * JOBD_GROUP_FULL, JOBD_OUT_OF_MEMORY, JOBD_CLOSED or JOBD_CONFLICT and nothing taken: a group that
+ * is full is not waited for, as others would wait behind it. JOBD_TOO_MANY_WAITERS when it cannot
+ * even wait. What was offered has been taken when waiter->accepted says so, which it may
  * from the moment of JOBD_PENDING on. */
 JOBD_API JOBD_MUST_READ enum jobd_result jobd_put_wait(struct jobd *jobd,
                                                        const struct jobd_put *put,
@@ -370,7 +384,7 @@ JOBD_API enum jobd_result jobd_cancel(struct jobd *jobd, uint64_t id, struct job
 JOBD_API size_t jobd_put_weight(const struct jobd *jobd, const struct jobd_put *put);
 
 /* A final job is queued again, with all its attempts, and does not expire any more: JOBD_OK; or
- * JOBD_FULL, JOBD_OUT_OF_MEMORY, JOBD_CLOSED, JOBD_NOT_FINAL, JOBD_NO_JOB. */
+ * JOBD_FULL, JOBD_GROUP_FULL, JOBD_OUT_OF_MEMORY, JOBD_CLOSED, JOBD_NOT_FINAL, JOBD_NO_JOB. */
 JOBD_API JOBD_MUST_READ enum jobd_result jobd_retry(struct jobd *jobd, uint64_t id,
                                                     struct jobd_waiter *waiter, int64_t now_us,
                                                     struct jobd_receipt *receipt);

@@ -37,7 +37,8 @@ static bool retry_locked(struct op *op, struct step *step, struct job *job) REQU
     if (admission_open_locked(op, queue) != JOBD_OK)
         return false;
     /* Those who wait for room there come first. */
-    if (!TAILQ_EMPTY(&queue->put_waiters) || admission_room(queue) == 0) {
+    if (!TAILQ_EMPTY(&queue->put_waiters) || admission_room(queue) == 0 ||
+        retry_join_locked(op, job) != JOBD_OK) {
         if (step->sweep->tally.next == 0)
             step->sweep->tally.next = job->id;
         return false;

@@ -20,6 +20,7 @@
 
 #include "base/container.h"
 #include "engine/engine.h"
+#include "engine/lanes.h"
 #include "jobd/change.h"
 #include "jobd/lease.h"
 
@@ -46,6 +47,7 @@ struct sweep {
             uint32_t queue;
             uint32_t to; /* the queue they move to; JOBD_NO_QUEUE: they are purged */
             uint32_t most, swept;
+            struct lane_walk walk; /* how far it is among the queued ones */
         };
         struct {
             enum jobd_bulk what;

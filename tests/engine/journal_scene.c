@@ -84,6 +84,20 @@ static void remember_for_undo(uint64_t id)
     disk.undo[id] = copy;
 }
 
+const char *const disk_groups[GROUPS] = {NULL, "one", "two", "three"};
+
+static const char *group_of(const struct job_record *record)
+{
+    const char *group = record->texts[JOBD_GROUP];
+    unsigned i = 1;
+    if (group == NULL || group[0] == '\0')
+        return NULL;
+    while (i < GROUPS && strcmp(disk_groups[i], group) != 0)
+        i++;
+    verify(i < GROUPS);
+    return disk_groups[i];
+}
+
 /* ---- batches */
 
 static struct batch_record *batch_to_change(uint64_t id)
@@ -205,6 +219,8 @@ static bool write_change(void *context, enum row_kind kind, const struct job_rec
         kept->there = true;
         kept->record = *record;
         kept->record.queue = strcmp(record->queue, "one") == 0 ? "one" : "two";
+        kept->record.texts[JOBD_GROUP] = group_of(record);
+        kept->record.texts[JOBD_TAGS] = NULL;
         strcpy(kept->key, record->key);
         strcpy(kept->trace, record->trace);
         replace(&kept->payload, record->payload);
@@ -292,7 +308,7 @@ void disk_clear(void)
             forget(&disk.jobs[id]);
     memset(disk.batches, 0, sizeof disk.batches);
     disk.wanted = 0;
-    disk.two_undeclared = false;
+    disk.limits = disk.two_undeclared = false;
     disk.wall_ahead_us = disk.written_us = 0;
     disk.times = (struct times){.now_us = 0};
     disk.kept = (struct kept_times){.wall_us = 0};
@@ -317,8 +333,13 @@ struct jobd *disk_open_engine(uint32_t capacity, uint32_t restored, uint64_t fir
          .workers = WORKERS,
          .attempts = 3,
          .breaker_failures = 2,
-         .breaker_us = 500},
+         .breaker_us = 500,
+         .by_group = disk.limits,
+         .group_limits = {.running = 2, .starts = 3, .per_us = 200000},
+         .group_waiting = 7},
     };
+    if (disk.limits)
+        queues[0].limits = (struct jobd_limits){.running = 5, .starts = 9, .per_us = 300000};
     queues[0].restored = queues[1].restored = restored;
     if (disk.two_undeclared)
         queues[1] = (struct jobd_queue_config){

@@ -35,6 +35,7 @@ struct disk {
     struct kept jobs[IDS];
     struct kept *undo[IDS]; /* what the transaction has changed: as it was before */
     unsigned wanted;
+    bool limits;         /* of the queues of the next engine, see there */
     bool two_undeclared; /* the second queue, when the next engine is made */
     /* The clocks: how far the wall clock is ahead of the engine's; what was kept, and when the last
      * group was written. */
@@ -45,6 +46,12 @@ struct disk {
 
 extern struct disk disk; /* empty at first */
 
+/* Whose jobs are; NULL: nobody's. */
+enum { GROUPS = 4 };
+extern const char *const disk_groups[GROUPS];
+
+/* With disk.limits the first queue has limits, and the groups of the second take turns and have
+ * limits too. */
 struct jobd *disk_open_engine(uint32_t capacity, uint32_t restored, uint64_t first_id);
 /* An engine from what the disk has, in a process that begins now. */
 struct jobd *disk_restore(uint64_t first_id, int64_t now_us);

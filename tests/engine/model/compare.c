@@ -206,6 +206,7 @@ void model_compare(struct model *model)
         verify(stats.held == model_holds(model, i));
         verify(stats.probing == (stats.held && model->breakers[i].probe != 0));
         verify(stats.breaker_opened == model->breakers[i].opened);
+        model_compare_turns(model, i, &stats);
     }
     compare_jobs(model);
     compare_list(model);

@@ -37,7 +37,7 @@ static void take_one_step(struct model *model)
         model_step_change_all,   model_step_come_and_go, model_step_put_jobs,
         model_step_await_batch,  model_step_say,         model_step_say,
         model_step_follow,       model_step_follow,      model_step_lease_any,
-        model_step_reports,
+        model_step_reports,      model_step_limits,
     };
     steps[below(model, sizeof steps / sizeof steps[0])](model);
 }
@@ -96,12 +96,17 @@ static void tear_down(struct model *model)
 
 static size_t measure_put(const struct jobd_put *put)
 {
-    const struct jobd_config config = {
-        .queues = model_queues, .queues_len = 1, .keep = 1, .memory_bytes = MEMORY, .first_id = 1};
+    const struct jobd_config config = {.queues = &model_queues[put->queue],
+                                       .queues_len = 1,
+                                       .keep = 1,
+                                       .memory_bytes = MEMORY,
+                                       .first_id = 1};
     struct jobd *jobd;
     struct jobd_receipt receipt;
     verify(jobd_new(&jobd, &config) == 0);
-    verify(jobd_put(jobd, put, NULL, 1, &receipt) == JOBD_OK);
+    struct jobd_put own = *put;
+    own.queue = 0;
+    verify(jobd_put(jobd, &own, NULL, 1, &receipt) == JOBD_OK);
     size_t bytes_used = jobd_memory(jobd);
     jobd_free(jobd);
     return bytes_used;
@@ -139,6 +144,9 @@ static void measure(struct model *model)
     model->said = measure_said(model->extra);
     model->promise = measure_put(&(struct jobd_put){.key = "k", .terms = &terms}) -
                      measure_put(&(struct jobd_put){.key = "k"});
+    const struct jobd_terms group = {.texts = {[JOBD_GROUP] = "g"}};
+    model->group = measure_put(&(struct jobd_put){.queue = 1, .terms = &group}) -
+                   measure_put(&(struct jobd_put){.terms = &group}) - 1;
 }
 
 void model_drive(struct chance *chance, unsigned steps)
@@ -152,6 +160,8 @@ void model_drive(struct chance *chance, unsigned steps)
     for (unsigned i = 0; i < QUEUES; i++) {
         model->capacity[i] = model_queues[i].capacity;
         model->workers[i] = model_queues[i].workers;
+        model->limits[i] = model_limits_of(&model_queues[i]);
+        model_fill(model, &model->buckets[i], &model->limits[i].limits);
     }
     set_up_talk(model);
     set_up_actors(model->takers, TAKERS, TAKER);

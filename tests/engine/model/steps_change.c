@@ -68,9 +68,10 @@ void model_step_amend(struct model *model)
     if (expected != JOBD_OK)
         return;
     if (amend(model, job, &to)) {
-        job->order = (int)++model->clock;
         if (job->state == JOBD_SCHEDULED)
-            job->order = -job->order;
+            job->order = -(int)++model->clock;
+        else
+            model_enter(model, job);
     }
     model_settle(model, job->queue);
     model_tick(model); /* it may be too late already */
@@ -125,7 +126,7 @@ static void retry_all(struct model *model, const struct jobd_filter *filter,
         tally->matched++;
         if (model->phase[job->queue] != OPEN)
             continue;
-        if (has_room(model, job->queue)) {
+        if (has_room(model, job->queue) && model_retry_in_group(model, job) == JOBD_OK) {
             model_retried(model, job);
             tally->changed++;
         } else if (tally->next == 0) {

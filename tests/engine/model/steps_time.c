@@ -114,13 +114,14 @@ static void pass_time(struct model *model, int64_t now_us)
         expire_jobs(model);
         while ((due = next_scheduled(model)) != NULL) {
             due->state = JOBD_QUEUED;
-            due->order = (int)++model->clock;
+            model_enter(model, due);
             model_settle(model, due->queue);
         }
         while ((due = next_expired(model)) != NULL)
             model_attempt_ended(model, due, &model_expired, -1, late_bytes(model, due));
         for (unsigned queue = 0; queue < QUEUES; queue++) /* a probe may be due */
             model_settle(model, queue);
+        model_limits_due(model);
         expire_waiters(model);
         for (unsigned queue = 0; queue < QUEUES; queue++)
             model_settle(model, queue);
