@@ -289,7 +289,8 @@ static enum share_result change_locked(struct op *op, struct job *job, const str
         return set_extra_locked(op, job, news) ? SHARE_OK : SHARE_NO_MEMORY;
     if (news->stays && job->state == JOBD_QUEUED && news->record.state == JOBD_QUEUED &&
         queue == job->queue && news->record.priority == job->priority &&
-        fair_same_name(job, news->record.texts[JOBD_GROUP]))
+        (!fair_has(&op->jobd->queues[job->queue], job->id) ||
+         fair_same_name(job, news->record.texts[JOBD_GROUP])))
         return stay_locked(op, job, news) ? SHARE_OK : SHARE_NO_MEMORY;
     if (runs_here(job))
         tell_holder(op, job);

@@ -65,6 +65,29 @@ void lane_take_locked(struct op *op, struct queue *queue, struct job *job)
         verify(ring_pop(&queue->lanes[job->priority]) == job->id);
 }
 
+static void each_in(const struct group_list *list, unsigned lane, lane_job *each, void *context)
+{
+    const struct group *group;
+    const struct job *job;
+    TAILQ_FOREACH (group, list, link[lane])
+        TAILQ_FOREACH (job, &group->jobs[lane], link)
+            each(context, job->id);
+}
+
+void lane_each(const struct queue *queue, unsigned lane, lane_job *each, void *context)
+{
+    const struct ring *ring = &queue->lanes[lane];
+    for (uint64_t at = ring->head; at != ring->tail; at++) {
+        uint64_t id = ring->ids[at % (2 * (uint64_t)ring->capacity)];
+        if (id != 0)
+            each(context, id);
+    }
+    if (queue->fair == NULL)
+        return;
+    each_in(&queue->fair->eligible[lane], lane, each, context);
+    each_in(&queue->fair->held[lane], lane, each, context);
+}
+
 int64_t lanes_oldest_us_locked(struct jobd *jobd, const struct queue *queue, int64_t now_us)
 {
     int64_t oldest_us = 0;
