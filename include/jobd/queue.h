@@ -96,14 +96,14 @@ struct jobd_config {
      * as `on_earlier_deadline` is, when something waits there again. */
     void (*on_journal_ready)(void *context);
     void *journal_context;
-    /* Not NULL: called, as `on_earlier_deadline` is, when jobs have failed and jobd_failures() has
-     * something to say. `failed_attempts`: also of attempts that will be tried again. */
+    /* Not NULL: called, as `on_earlier_deadline` is, when jobs have failed and jobd_failures(), in
+     * jobd/failures.h, has something to say. `failed_attempts`: also of attempts that will be tried
+     * again. */
     void (*on_failure)(void *context);
     void *failure_context;
     bool failed_attempts;
     const struct jobd_schedule_config *schedules; /* of jobd/schedule.h; NULL: there are none */
-    /* Not NULL: other processes have the same queues. There is no journal then. */
-    const struct jobd_turns *turns;
+    const struct jobd_turns *turns; /* of jobd/turns.h: others have the same queues; or NULL */
 };
 
 /* Records of jobs that an engine needs whose queues, all together, have so much capacity and so
@@ -182,6 +182,7 @@ struct jobd_info {
     size_t payload_bytes, output_bytes;
     bool output_truncated;
     bool has_error, has_errors, has_words;
+    bool batched; /* jobd_batch_of() knows with which */
     bool has_worker, has_progress;
     bool exited; /* exit_code counts */
     int exit_code;
@@ -266,7 +267,8 @@ enum jobd_busy {
 
 /* What became of a put, and how full its queue is. */
 struct jobd_receipt {
-    uint64_t id; /* on JOBD_OK; of a batch the first; on JOBD_CONFLICT which of jobd_put.puts */
+    uint64_t id;    /* on JOBD_OK; of a batch the first; on JOBD_CONFLICT which of jobd_put.puts */
+    uint64_t batch; /* on JOBD_OK: what its new jobs are together; 0: no batch, or none is new */
     enum jobd_state state;
     uint32_t waiting, capacity;
     bool duplicate; /* on JOBD_OK: its key was seen before, the job is that one, in this state */
@@ -304,13 +306,12 @@ struct jobd_waiter {
     /* jobd_take(): who asks, a short text; borrowed while it waits. Without room for it in
      * memory_bytes the job is given without. NULL: it does not say. */
     struct jobd_blob *worker;
-    /* jobd_take() of who has no lease: where what `task` points to is copied to, as the job may be
-     * gone before its end, where queues are shared. NULL: it points to what the job has. */
-    struct jobd_kept *kept;
+    struct jobd_kept *kept; /* jobd_take(): of jobd/turns.h; NULL: none */
     /* jobd_put(), jobd_put_wait(): above 0 it waits for the end of its job too, for at most this
      * long from when that is in; see there. */
     int64_t end_us;
-    bool wants_output; /* at the end of a job: its output too */
+    bool wants_output;        /* at the end of a job: its output too */
+    struct jobd_batch *batch; /* jobd_await_batch(), in jobd/batch.h: filled in when it ends */
     /* What it takes to tell it of a job that it is given, or of an output: `told_bytes`, and so
      * many times the payload or the output. Counted there before; borrowed while it waits. With
      * no room for it a taker waits on, and an output is left out. NULL: not counted. */
@@ -462,6 +463,8 @@ struct jobd_filter {
     enum jobd_state state; /* JOBD_STATES: all */
     const char *group;     /* whose; NULL: all */
     const char *tag;       /* that they have; NULL: all */
+    uint64_t batch;        /* that they came with; 0: all */
+    uint32_t batch_jobs;   /* its ids, as in jobd_batch; 0: it is not known, there are none */
     int64_t since_us;      /* came in at this time or later; 0: always */
     int64_t before_us;     /* came in before; 0: always */
     /* How far the wall clock is ahead of the engine's time: for jobs of a process before. */
@@ -478,36 +481,6 @@ struct jobd_filter {
  * for about as many at a time. */
 JOBD_API size_t jobd_list(struct jobd *jobd, const struct jobd_filter *filter,
                           struct jobd_info *infos, size_t len, uint64_t *next);
-
-/* An attempt that has failed. */
-struct jobd_failure {
-    uint64_t id;
-    uint32_t queue, attempt, attempts;
-    bool final;  /* the job has failed with it */
-    bool exited; /* exit_code counts */
-    int exit_code;
-    char worker[JOBD_WORKER_SIZE]; /* who had it; "": nobody has said */
-    char error[JOBD_FAILURE_SIZE]; /* its first line, bytes as they came, cut; "": none */
-};
-
-/* For a log, where config.on_failure is set: the attempts that have failed since the last call, the
- * oldest first, at most `len` of them; with a journal once that is written. How many. A few are
- * kept; *missed jobs and *missed_attempts more have failed. */
-JOBD_API size_t jobd_failures(struct jobd *jobd, struct jobd_failure *failures, size_t len,
-                              uint64_t *missed, uint64_t *missed_attempts);
-
-/* A queue has begun to hold its jobs back, or ended. */
-struct jobd_breaker {
-    uint32_t queue, failures;
-    bool open;                     /* it holds them */
-    int64_t every_us;              /* and one a time tries */
-    int64_t at_us;                 /* when that was */
-    char error[JOBD_FAILURE_SIZE]; /* of the attempt that began it, as in struct jobd_failure */
-};
-
-/* For a log, where config.on_failure is set, which tells of these too: what has changed since the
- * last call, a queue at a time, the last change of it alone. False: nothing. */
-JOBD_API bool jobd_breaker_change(struct jobd *jobd, struct jobd_breaker *change);
 
 /* Bytes that count for memory_bytes. */
 JOBD_API size_t jobd_memory(struct jobd *jobd);
@@ -532,32 +505,6 @@ JOBD_API void jobd_take_again(struct jobd *jobd, struct jobd_budget *budget, int
  * must be one that was given to a waiter and has not been finished. */
 JOBD_API void jobd_finish(struct jobd *jobd, const struct jobd_task *task,
                           const struct jobd_outcome *outcome, int64_t now_us);
-
-/* ---- leases: the right to run one attempt until a deadline. A lease that expires is a failed
- * attempt.
- *
- * JOBD_NO_LEASE when nobody was ever given this token, or long ago; JOBD_LEASE_EXPIRED when it has
- * ended, expired or was revoked; JOBD_REPEATED when it was ended by this same call, as when its
- * answer was lost: nothing is changed then, and nothing taken. But JOBD_DONE after the lease has
- * expired counts, with JOBD_OK, while the job still waits for its next attempt. */
-
-JOBD_API JOBD_MUST_READ enum jobd_result jobd_lease_finish(struct jobd *jobd, const char *token,
-                                                           const struct jobd_outcome *outcome,
-                                                           struct jobd_waiter *waiter,
-                                                           int64_t now_us);
-
-/* The job of the attempt that this token is or was for; 0: the token is not known. */
-JOBD_API uint64_t jobd_lease_job(struct jobd *jobd, const char *token);
-/* Was this token given to somebody, and is it not forgotten? */
-JOBD_API bool jobd_lease_known(struct jobd *jobd, const char *token);
-
-/* A new deadline, lease_us from now. */
-JOBD_API enum jobd_result jobd_lease_extend(struct jobd *jobd, const char *token, int64_t lease_us,
-                                            struct jobd_waiter *waiter, int64_t now_us);
-
-/* The job goes back in, after delay_us, and this attempt is not counted. */
-JOBD_API enum jobd_result jobd_lease_release(struct jobd *jobd, const char *token, int64_t delay_us,
-                                             struct jobd_waiter *waiter, int64_t now_us);
 
 /* ---- stopping ------------------------------------------------------------------------------- */
 

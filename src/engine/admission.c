@@ -32,6 +32,12 @@ static struct jobd_blob *payload_of(const struct jobd_put *put, uint32_t number)
     return put->batch_len > 0 ? put->batch[number] : put->payload;
 }
 
+/* Do its jobs count as one thing? Where queues are shared they come and go one by one. */
+static bool is_batch(const struct op *op, const struct jobd_put *put)
+{
+    return put->batch_len > 0 && op->jobd->share == NULL;
+}
+
 /* ---- is there room */
 
 uint32_t admission_room(const struct queue *queue)
@@ -197,6 +203,7 @@ static struct job *new_job_locked(struct op *op, struct admission *admission, ui
     struct job *job = jobs_add(jobs, op->jobd->next_id++, content.payload, content.extra);
     job->state = STATE_NEW;
     job->queue = (uint16_t)admission->put->queue;
+    job->batched = is_batch(op, admission->put);
     job->priority = content.priority;
     job->attempts = content.attempts;
     job->created_us = op->now_us;
@@ -301,12 +308,23 @@ static void note_id(struct admission *admission, uint32_t number, const struct j
         admission->put->ids[number] = job->id;
 }
 
+/* Of those that are new. */
+static void new_batch_locked(struct op *op, struct admission *admission, uint64_t first,
+                             uint32_t len) REQUIRES(op->jobd->lock)
+{
+    struct batch *batch = batches_add(&op->jobd->jobs.batches, first, len);
+    batch->queue = (uint16_t)admission->put->queue;
+    batch->created_us = op->now_us;
+    admission->receipt->batch = first;
+}
+
 static enum jobd_result let_in_locked(struct op *op, struct admission *admission)
     REQUIRES(op->jobd->lock)
 {
     struct change change;
     change_init(&change, op, admission->kind != NULL ? admission->kind : &put_kind, NULL);
     change.waiter = admission->waiter;
+    const uint64_t first = op->jobd->next_id;
     change.step = admission->step;
     for (uint32_t i = 0; i < admission_jobs(admission->put); i++) {
         struct job *job = known_locked(op, admission, i);
@@ -320,6 +338,8 @@ static enum jobd_result let_in_locked(struct op *op, struct admission *admission
         op->jobd->queues[job->queue].put_pending++;
         change_add_job(&change, job);
     }
+    if (is_batch(op, admission->put) && change.rows > 0)
+        new_batch_locked(op, admission, first, (uint32_t)change.rows);
     if (change.rows == 0 && change.kind->begin == NULL)
         return JOBD_OK;
     if (change.kind->begin != NULL)
@@ -380,7 +400,7 @@ static enum jobd_result make_way_locked(struct op *op, struct admission *admissi
         if (result != JOBD_OK)
             return result;
         /* Before the queue has none only where released leases have overfilled several queues. */
-        if (jobs - known.jobs > jobs_spare(all))
+        if (jobs - known.jobs > jobs_spare(all) || !batches_have_room(&all->batches))
             return JOBD_FULL;
         if (admission->extra != NULL && admission->extra->unique_until_us != 0 &&
             all->promises + jobs > all->promises_max)

@@ -11,6 +11,7 @@
 #include "engine/limits.h"
 #include "engine/lease_deadline.h"
 #include "engine/restore.h"
+#include "engine/said.h"
 #include "engine/share.h"
 #include "engine/touched.h"
 #include "engine/transition.h"
@@ -55,6 +56,28 @@ static void set_part(struct op *op, struct jobd_blob **part, const struct jobd_b
     jobs->memory_living += after - before;
 }
 
+/* What its attempts have said; there is a record for it when they have. */
+static bool set_said_locked(struct op *op, struct job *job, const struct news *news)
+    REQUIRES(op->jobd->lock)
+{
+    struct said *said = said_of(job);
+    if (said == NULL && !news->has_said)
+        return true;
+    if (said == NULL) {
+        said = job->extra->said = calloc(1, sizeof *said);
+        if (said == NULL)
+            return false;
+        jobs_count(&op->jobd->jobs, sizeof *said);
+    }
+    set_part(op, &said->worker, news->record.worker);
+    set_part(op, &said->progress, news->record.progress);
+    set_part(op, &said->output, news->said);
+    said->used = news->said != NULL ? news->said->size : 0;
+    said->truncated = news->said_truncated;
+    said_tell_locked(op, job);
+    return true;
+}
+
 static bool set_extra_locked(struct op *op, struct job *job, const struct news *news)
     REQUIRES(op->jobd->lock)
 {
@@ -76,7 +99,7 @@ static bool set_extra_locked(struct op *op, struct job *job, const struct news *
     set_part(op, &job->extra->error, news->record.error);
     set_part(op, &job->extra->errors, news->record.errors);
     job->extra->errors_us = news->record.errors_us;
-    return true;
+    return set_said_locked(op, job, news);
 }
 
 /* ---- a job that runs */

@@ -58,6 +58,8 @@ void describe_job(const char *queue, const struct job *job, const struct job_con
         .error = extra != NULL ? extra->error : NULL,
         .errors = extra != NULL ? extra->errors : NULL,
         .errors_us = extra != NULL ? extra->errors_us : 0,
+        .worker = extra != NULL && extra->said != NULL ? extra->said->worker : NULL,
+        .progress = extra != NULL && extra->said != NULL ? extra->said->progress : NULL,
     };
     describe_content(record, content);
     if (job->state != STATE_NEW) {

@@ -14,6 +14,7 @@
 #include "engine/op.h"
 #include "engine/queue.h"
 #include "engine/queue_names.h"
+#include "jobd/batch.h"
 #include "engine/schedule_table.h"
 #include "jobd/queue.h"
 

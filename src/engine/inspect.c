@@ -6,9 +6,10 @@
 
 #include "engine/breaker.h"
 #include "engine/engine.h"
+#include "engine/fair.h"
+#include "engine/keep.h"
 #include "engine/lanes.h"
 #include "engine/limits.h"
-#include "engine/fair.h"
 
 uint32_t jobd_queue_named(const struct jobd *jobd, const char *name)
 {
@@ -56,6 +57,29 @@ enum jobd_result jobd_get(struct jobd *jobd, uint64_t id, struct jobd_info *info
         job_info(job, info);
     mutex_unlock(&jobd->lock);
     return job != NULL ? JOBD_OK : JOBD_NO_JOB;
+}
+
+enum jobd_result jobd_get_batch(struct jobd *jobd, uint64_t id, int64_t now_us,
+                                struct jobd_batch *batch)
+{
+    mutex_lock(&jobd->lock);
+    const struct batch *found = batches_seen(&jobd->jobs.batches, id);
+    bool there = found != NULL && keep_batch_until(&jobd->jobs, found) > now_us;
+    if (there)
+        batch_info(found, batch);
+    mutex_unlock(&jobd->lock);
+    return there ? JOBD_OK : JOBD_NO_JOB;
+}
+
+uint64_t jobd_batch_of(struct jobd *jobd, uint64_t id)
+{
+    mutex_lock(&jobd->lock);
+    const struct job *job = jobs_seen(&jobd->jobs, id);
+    const struct batch *batch =
+        job != NULL && job->batched ? batches_of(&jobd->jobs.batches, id) : NULL;
+    uint64_t batch_id = batch != NULL ? batch->id : 0;
+    mutex_unlock(&jobd->lock);
+    return batch_id;
 }
 
 static struct jobd_blob *part_of(const struct jobs *jobs, const struct job *job,

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/heap.h"
+#include "engine/batches.h"
 #include "engine/op.h"
 #include "jobd/queue.h"
 
@@ -127,6 +128,7 @@ struct job {
     bool by_wall : 1;    /* delayed until an instant of the wall clock */
     bool promised : 1;   /* it has ended, and is not forgotten before unique_until_us */
     bool expired : 1;    /* cancelled, as its time was over */
+    bool batched : 1;    /* it came in with others: batches_of() knows with which */
     bool unexpiring : 1; /* put in again by hand: it does not expire any more */
 };
 
@@ -182,6 +184,7 @@ struct jobs {
     int64_t wall_ahead_us, restored_us;
     uint32_t reviving; /* final and in none of these: they are just being retried or
                         * forgotten */
+    struct batches batches;
     struct job_list forgotten, forgotten_gathered; /* but not yet by the store, if there is one */
     size_t memory_max, memory, memory_living;      /* bytes: of all, of those not final */
     uint32_t idle_groups; /* records of groups without jobs, see groups.h */

@@ -8,6 +8,7 @@
 #include "engine/dispatch.h"
 #include "engine/keep.h"
 #include "engine/describe.h"
+#include "engine/said.h"
 #include "engine/sweep.h"
 #include "engine/touched.h"
 #include "engine/waiters.h"
@@ -285,7 +286,7 @@ static void give_job_locked(struct op *op, const struct giving *giving, struct j
         share->renews |=
             !job->elsewhere && share->own_until_us <= later_us(giving->now_us, NODE_RENEW_US);
     }
-    giving->each(giving->context, &news);
+    share_tell_job_locked(op, job, &news, giving->each, giving->context);
 }
 
 /* No longer among the touched ones. */
@@ -363,6 +364,33 @@ static struct jobd_histogram histogram_since(const struct jobd_histogram *now,
         since.counts[i] = now->counts[i] - told->counts[i];
     *told = *now;
     return since;
+}
+
+/* The rest of the blob is empty. NULL when memory is short, too: then it is said later. */
+static struct jobd_blob *said_so_far(const struct said *said)
+{
+    if (said == NULL || said->output == NULL)
+        return NULL;
+    struct jobd_blob *copy = jobd_blob_new(said->used, said->output->type);
+    if (copy != NULL && said->used > 0)
+        memcpy(copy->bytes, said->output->bytes, said->used);
+    return copy;
+}
+
+void share_tell_job_locked(struct op *op, const struct job *job, struct news *news,
+                           share_each_news *each, void *context)
+{
+    const struct said *said = said_of(job);
+    struct jobd_blob *output = said_so_far(said);
+    news->has_said = said != NULL;
+    if (said != NULL) {
+        news->record.worker = said->worker;
+        news->record.progress = said->progress;
+        news->said_truncated = said->truncated;
+        news->said = output;
+    }
+    each(context, news);
+    op_discard(op, output);
 }
 
 void share_describe_job(const struct jobd *jobd, const struct job *job, struct news *news)

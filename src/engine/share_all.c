@@ -25,11 +25,15 @@ static void add_lanes(struct ids *ids, const struct queue *queue)
         lane_each(queue, lane, add_id, ids);
 }
 
-static void add_list(struct ids *ids, const struct job_list *list)
+/* Those that wait for their time are marked: it may come before their news are made, and they then
+ * stand in another order. */
+#define BEFORE_TIME (UINT64_C(1) << 63)
+
+static void add_list(struct ids *ids, const struct job_list *list, uint64_t mark)
 {
     const struct job *job;
     TAILQ_FOREACH (job, list, link)
-        ids->all[ids->len++] = job->id;
+        ids->all[ids->len++] = job->id | mark;
 }
 
 /* Is it the next of its queue's list? */
@@ -75,9 +79,9 @@ bool share_ids(struct jobd *jobd, uint64_t **all, size_t *len)
     bool good = ids.all != NULL;
     for (uint32_t i = 0; good && i < jobd->queues_len; i++) {
         add_lanes(&ids, &jobd->queues[i]);
-        add_list(&ids, &jobd->queues[i].scheduled);
-        add_list(&ids, &jobd->queues[i].running);
-        add_list(&ids, &jobd->jobs.remembered[i].promised);
+        add_list(&ids, &jobd->queues[i].scheduled, BEFORE_TIME);
+        add_list(&ids, &jobd->queues[i].running, 0);
+        add_list(&ids, &jobd->jobs.remembered[i].promised, 0);
     }
     good = good && add_ended_locked(&op, &ids);
     op_end(&op);
@@ -103,15 +107,16 @@ void share_jobs(struct jobd *jobd, const struct share_ids *ids, share_each_news 
     op_begin(&op, jobd, NULL, 0);
     for (size_t i = 0; i < ids->len; i++) {
         struct news news = {.kind = NEWS_JOB, .fresh = true};
-        const struct job *job = jobs_find(&jobd->jobs, ids->ids[i]);
+        const struct job *job = jobs_find(&jobd->jobs, ids->ids[i] & ~BEFORE_TIME);
         if (job == NULL) /* it is forgotten by now */
             continue;
         share_describe_job(jobd, job, &news);
-        if (job->state == JOBD_QUEUED && job->delayed && job->ready_us > ids->at_us)
+        bool waited = (ids->ids[i] & BEFORE_TIME) != 0;
+        if (job->state == JOBD_QUEUED && (waited || (job->delayed && job->ready_us > ids->at_us)))
             news.record.state = JOBD_SCHEDULED;
         if (job->state == JOBD_RUNNING && !job->leased)
             news.node = job->elsewhere ? (uint32_t)job->node : jobd->share->turns.node;
-        each(context, &news);
+        share_tell_job_locked(&op, job, &news, each, context);
     }
     op_end(&op);
 }

@@ -82,8 +82,11 @@ static bool change_locked(struct op *op, struct step *step, struct job *job)
 static bool is_meant(const struct sweep *sweep, const struct job *job)
 {
     bool ended = jobd_state_final((enum jobd_state)job->state);
-    return job->state != STATE_NEW && filter_matches(sweep->filter, job) &&
-           (sweep->what != JOBD_RETRY_ALL || ended);
+    if (job->state == STATE_NEW || !filter_matches(sweep->filter, job))
+        return false;
+    if (sweep->what == JOBD_CANCEL_ALL)
+        return !ended && job->state != JOBD_RUNNING;
+    return sweep->what != JOBD_RETRY_ALL || ended;
 }
 
 /* ---- the next ones */

@@ -67,6 +67,8 @@ static void move_locked(struct op *op, struct job *job, enum jobd_state to) REQU
         queue->ended[to]++;
     else
         queue->in_state[to]++;
+    if (job->batched)
+        batches_moved(&op->jobd->jobs.batches, job, to);
     job->state = (uint8_t)to;
     if (job->extra != NULL && job->extra->group != NULL)
         fair_moved_locked(op, job, from);
@@ -166,6 +168,8 @@ void transition_restore_locked(struct op *op, struct job *job, enum jobd_state s
 {
     struct queue *queue = queue_of(op, job);
     verify(job->state == STATE_NEW);
+    if (job->batched)
+        batches_moved(&op->jobd->jobs.batches, job, state);
     job->state = (uint8_t)state;
     if (jobd_state_final(state))
         return;
@@ -313,6 +317,20 @@ void transition_return_locked(struct op *op, struct job *job)
     wait_locked(op, job, true);
 }
 
+/* Whoever awaits its batch is told when it was the last of it. */
+static void end_in_batch_locked(struct op *op, const struct job *job) REQUIRES(op->jobd->lock)
+{
+    struct batch *batch = batches_of(&op->jobd->jobs.batches, job->id);
+    struct jobd_waiter *waiter;
+    if (!batches_over(batch))
+        return;
+    batch->finished_us = job->finished_us;
+    while ((waiter = first_waiter(&batch->awaiting)) != NULL) {
+        batch_info(batch, waiter->batch);
+        wait_end_locked(op, waiter, JOBD_OK);
+    }
+}
+
 void transition_tell_end_locked(struct op *op, struct job *job)
 {
     struct jobd_waiter *waiter;
@@ -329,6 +347,8 @@ void transition_finish_locked(struct op *op, struct job *job, enum jobd_state st
     job->finished_us = at_us;
     job->stopping = false;
     transition_tell_end_locked(op, job);
+    if (job->batched)
+        end_in_batch_locked(op, job);
     jobs_remember(&op->jobd->jobs, job, op);
 }
 

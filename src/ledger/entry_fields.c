@@ -17,6 +17,7 @@
         bool: FIELD_BOOL,                                                                          \
         const char *: FIELD_TEXT,                                                                  \
         const struct jobd_blob *: FIELD_BLOB,                                                      \
+        struct jobd_blob *: FIELD_BLOB,                                                           \
         struct jobd_histogram: FIELD_HISTOGRAM)
 #define FIELD(number, field, items)                                                                \
     {                                                                                              \
@@ -91,6 +92,12 @@ const struct field entry_fields[] = {
     FIELD(55, promised, JOB),
     FIELD(56, stays, JOB),
     TEXT(57, JOBD_HEADERS),
+    TEXT(58, JOBD_SCHEDULE),
+    FIELD(59, record.worker, JOB),
+    FIELD(60, record.progress, JOB),
+    FIELD(61, has_said, JOB),
+    FIELD(62, said_truncated, JOB),
+    FIELD(63, said, JOB),
 };
 
 const size_t entry_fields_len = sizeof entry_fields / sizeof entry_fields[0];

@@ -19,11 +19,15 @@ struct ledger {
     bool in_turn;       /* a transaction is open */
 };
 
+/* ---- ledger_open.c */
+
 /* Connects, looks at the server and prepares; LEDGER_OK at once when there is a connection. */
 enum ledger_result ledger_connect(struct ledger *ledger, struct problem *problem);
 void ledger_disconnect(struct ledger *ledger);
 
-/* Another connection to the same; PQstatus() says how it went. NULL when memory is short. */
+/* ---- connection.c */
+
+/* A connection to its address; PQstatus() says how it went. NULL when memory is short. */
 PGconn *ledger_new_connection(const struct ledger *ledger);
 
 /* ---- presence.c */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* In place of ledger.c, ledger_open.c and presence.c, where there is no libpq. */
+/* In place of ledger.c, ledger_open.c, connection.c and presence.c, where there is no libpq. */
 #include "ledger/ledger.h"
 
 const struct ledger_ops ledger_ops;

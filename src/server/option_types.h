@@ -68,6 +68,7 @@ enum option_flag {
     OPTION_NOT_IN_FILE = 32,
     OPTION_KEY = 128,      /* only a key of the file: no option, no variable, not in the help */
     OPTION_IN_QUEUE = 256, /* only in the object of a queue: may have the name of another row */
+    OPTION_VARIABLE = 512, /* a client's: only such a one is also a variable */
     OPTION_NOT_EMPTY = 64  /* an empty variable is a mistake, not a variable that is not set */
 };
 

@@ -110,7 +110,7 @@ static int new_pool(struct server *server)
             error = new_queue(server, i, &queues[i], &runners[i]);
         uint32_t len = error == 0 ? add_undeclared(server, queues) : 0;
         struct jobd_schedule_config schedules = {
-            .max = (uint32_t)options->schedules_max,
+            .max = server->turns == NULL ? (uint32_t)options->schedules_max : 0,
             .restored = server->store != NULL ? store_schedules(server->store) : 0,
         };
         struct jobd_config config = {
@@ -204,9 +204,10 @@ static bool start(struct server *server, struct problem *problem)
         goto fail;
     if (server->access_log != NULL && (error = line_writer_start(server->access_log)) != 0)
         goto fail;
-    config_schedules_apply(&server->options.schedules, server->jobd);
+    if (server->turns == NULL)
+        config_schedules_apply(&server->options.schedules, server->jobd);
     if ((error = jobd_pool_start(server->pool)) != 0 ||
-        (error = recur_start(server->recur, server->jobd)) != 0 ||
+        (server->turns == NULL && (error = recur_start(server->recur, server->jobd)) != 0) ||
         (error = http_start(server->http, api_serve, api_authorize, &server->api)) != 0)
         goto fail;
     return true;
@@ -288,6 +289,8 @@ static bool open_ledger(struct server *server, struct problem *problem)
                                           .sync = options->sync == STORE_SYNC_COMMIT};
     if (options->sync == STORE_SYNC_SECOND)
         return problem_set(problem, "with --sync 1s no database can be used: commit or off");
+    if (options->schedules.len > 0)
+        return problem_set(problem, "schedules: not yet with a database");
     server->ledger = ledger_open(&ledger, WAIT_MS, problem);
     if (server->ledger == NULL)
         return false;

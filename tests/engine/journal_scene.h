@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "engine/journal_store.h"
+#include "jobd/batch.h"
 #include "store/times.h"
 
 enum {
@@ -29,6 +30,8 @@ struct kept {
 };
 
 struct disk {
+    struct batch_record batches[IDS]; /* id 0: none */
+    struct batch_record *batches_undo[IDS];
     struct kept jobs[IDS];
     struct kept *undo[IDS]; /* what the transaction has changed: as it was before */
     unsigned wanted;
@@ -57,6 +60,9 @@ struct jobd *disk_restore(uint64_t first_id, int64_t now_us);
 size_t disk_write_group(struct jobd *jobd, size_t max, size_t fails_after, int64_t now_us);
 void disk_write_all(struct jobd *jobd, int64_t now_us);
 void disk_clear(void);
+
+/* When nothing is on its way, the last batches count on disk what they count in the engine. */
+void disk_compare_batches(struct jobd *jobd, uint64_t next_id, int64_t now_us);
 
 /* ---- people */
 

@@ -162,8 +162,8 @@ static void do_change_all(struct world *world, struct person *who)
         filter->since_us = world->now_us - some_us(world, 200);
     filter->wall_ahead_us = disk.wall_ahead_us;
     ask(who, 'b',
-        jobd_change_all(world->jobd, (enum jobd_bulk)below(world, 3), filter, &who->waiter,
-                        world->now_us));
+        jobd_change_all(world->jobd, (enum jobd_bulk)below(world, JOBD_CANCEL_ALL + 1), filter,
+                        &who->waiter, world->now_us));
 }
 
 static struct jobd_limits some_limits(struct world *world)
@@ -518,6 +518,7 @@ static void test_at_random(void **state)
         check_engine(world.jobd);
         compare(&world);
         compare_contents(&world);
+        disk_compare_batches(world.jobd, world.next_id, world.now_us);
         compare_lists(&world);
         schedule_disk_compare(world.jobd);
     }

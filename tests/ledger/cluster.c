@@ -175,6 +175,7 @@ void cluster_drive(struct chance *chance, unsigned turns)
     verify(cluster != NULL);
     cluster->chance = chance;
     cluster->now_us = 1000000;
+    cluster->worker = jobd_blob_text("somebody");
     verify(turns <= ROWS_MAX);
     memory_ledger_init(&cluster->ledger, turns);
     for (unsigned i = 0; i < MEMBERS; i++)
@@ -198,5 +199,6 @@ void cluster_drive(struct chance *chance, unsigned turns)
     for (unsigned i = 0; i < MEMBERS; i++)
         close_engine(&cluster->members[i]);
     memory_ledger_release(&cluster->ledger);
+    jobd_blob_unref(cluster->worker);
     free(cluster);
 }

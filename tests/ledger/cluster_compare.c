@@ -8,6 +8,7 @@
 #include "engine/fair.h"
 #include "engine/model/check_inside.h"
 #include "engine/describe.h"
+#include "engine/said.h"
 
 static bool same_blob(const struct jobd_blob *one, const struct jobd_blob *other)
 {
@@ -46,6 +47,22 @@ static void compare_records(const struct job_record *one, const struct job_recor
     verify(same_blob(one->output, other->output) && same_blob(one->error, other->error));
 }
 
+static bool same_output(const struct said *one, const struct said *other)
+{
+    return one->used == other->used && one->truncated == other->truncated &&
+           (one->output != NULL) == (other->output != NULL) &&
+           (one->used == 0 || memcmp(one->output->bytes, other->output->bytes, one->used) == 0);
+}
+
+static void compare_said(const struct said *one, const struct said *other)
+{
+    verify((one != NULL) == (other != NULL));
+    if (one == NULL)
+        return;
+    verify(same_blob(one->worker, other->worker) && same_blob(one->progress, other->progress));
+    verify(same_output(one, other));
+}
+
 static uint64_t runs_where(const struct jobd *jobd, const struct job *job) REQUIRES(jobd->lock)
 {
     if (job->state != JOBD_RUNNING || job->leased)
@@ -63,6 +80,7 @@ static void compare_jobs(struct jobd *one, struct jobd *other) REQUIRES(one->loc
         describe_job(one->queues[a->queue].name, a, &mine, &first);
         describe_job(other->queues[b->queue].name, b, &theirs, &second);
         verify(a->promised == b->promised && first.unique_until_us == second.unique_until_us);
+        compare_said(said_of(a), said_of(b));
         compare_records(&first, &second);
         verify(runs_where(one, a) == runs_where(other, b));
         verify((a->extra != NULL) == (b->extra != NULL));

@@ -32,7 +32,7 @@ static struct news full_news(struct jobd_blob *payload, struct jobd_blob *output
                    .timeout_us = 1,
                    .key = "a key",
                    .trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
-                   .texts = {"group", "one\ntwo\n", "Accept: all\n"},
+                   .texts = {"group", "one\ntwo\n", "Accept: all\n", "nightly"},
                    .payload = payload,
                    .state = JOBD_RUNNING,
                    .attempt = 65534,
@@ -50,7 +50,9 @@ static struct news full_news(struct jobd_blob *payload, struct jobd_blob *output
                    .expires_us = INT64_MAX - 1,
                    .began_us = AT_US - 1,
                    .output = output,
-                   .error = output},
+                   .error = output,
+                   .worker = output,
+                   .progress = payload},
     };
 }
 
@@ -75,6 +77,8 @@ static void assert_same_job(const struct job_record *one, const struct job_recor
     for (unsigned i = 0; i < JOBD_TEXTS; i++)
         assert_string_equal(one->texts[i], other->texts[i]);
     assert_true(same_blob(one->payload, other->payload));
+    assert_true(same_blob(one->worker, other->worker));
+    assert_true(same_blob(one->progress, other->progress));
     assert_int_equal(one->state, other->state);
     assert_int_equal(one->attempt, other->attempt);
     assert_int_equal(one->ready_us, other->ready_us);
@@ -88,6 +92,8 @@ static void assert_same_job(const struct job_record *one, const struct job_recor
     assert_string_equal(one->token, other->token);
     assert_int_equal(one->expires_us, other->expires_us);
     assert_int_equal(one->began_us, other->began_us);
+    assert_true(same_blob(one->worker, other->worker));
+    assert_true(same_blob(one->progress, other->progress));
     assert_true(same_blob(one->output, other->output) && same_blob(one->error, other->error));
 }
 

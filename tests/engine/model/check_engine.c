@@ -2,6 +2,7 @@
 /* What must hold in the engine after every step: each job in exactly one place, every count equal
  * to what it counts, no bound exceeded. */
 #include "engine/model/check_engine.h"
+#include "engine/model/check_batches.h"
 #include "engine/model/check_inside.h"
 
 #include <string.h>
@@ -435,6 +436,7 @@ void check_engine(struct jobd *jobd)
     for (uint32_t i = 0; i < jobd->queues_len; i++)
         check_queue(jobd, &jobd->queues[i], &census);
     check_records(jobd, &census);
+    census.waiters += check_batches(jobd);
     census.waiters += waiters_in(&jobd->idle_waiters, WAIT_IDLE) + waiters_for_disk(jobd) +
                       waiters_in(&jobd->sweep_waiters, WAIT_SWEEP);
     const struct way way = count_ways(jobd, NULL);

@@ -35,9 +35,9 @@ static void take_one_step(struct model *model)
         model_step_lease_finish, model_step_lease_keep,  model_step_resize,
         model_step_move,         model_step_amend,       model_step_forget,
         model_step_change_all,   model_step_come_and_go, model_step_put_jobs,
-        model_step_say,          model_step_say,         model_step_follow,
-        model_step_follow,       model_step_lease_any,   model_step_reports,
-        model_step_limits,
+        model_step_await_batch,  model_step_say,         model_step_say,
+        model_step_follow,       model_step_follow,      model_step_lease_any,
+        model_step_reports,      model_step_limits,
     };
     steps[below(model, sizeof steps / sizeof steps[0])](model);
 }
@@ -80,6 +80,8 @@ static void tear_down(struct model *model)
             model_drop_put(&model->put_waiters[i].put);
     for (unsigned i = 0; i < WATCHERS; i++)
         (void)jobd_cancel_wait(model->jobd, &model->watchers[i].waiter);
+    for (unsigned i = 0; i < BATCHERS; i++)
+        (void)jobd_cancel_wait(model->jobd, &model->batchers[i].waiter);
     for (unsigned i = 0; i < TAKERS; i++)
         (void)jobd_cancel_wait(model->jobd, &model->takers[i].waiter);
     for (unsigned i = 0; i < LEASERS; i++)
@@ -166,6 +168,7 @@ void model_drive(struct chance *chance, unsigned steps)
     set_up_actors(model->leasers, LEASERS, LEASER);
     set_up_actors(model->put_waiters, PUTTERS, PUTTER);
     set_up_actors(model->watchers, WATCHERS, WATCHER);
+    set_up_actors(model->batchers, BATCHERS, BATCHER);
     const struct jobd_config config = {.queues = model_queues,
                                        .queues_len = QUEUES,
                                        .keep = KEEP,

@@ -108,6 +108,8 @@ unsigned model_waiters(const struct model *model)
         found += model->put_waiters[i].waits;
     for (unsigned i = 0; i < WATCHERS; i++)
         found += model->watchers[i].waits;
+    for (unsigned i = 0; i < BATCHERS; i++)
+        found += model->batchers[i].waits;
     for (unsigned i = 0; i < FOLLOWERS; i++)
         found += model->followers[i].waits;
     return found;
@@ -215,6 +217,7 @@ void model_end(struct model *model, struct model_job *job, enum jobd_state state
         if (model->put_waiters[i].waits && model->put_waiters[i].is_in &&
             model->put_waiters[i].id == job->id)
             model_expect(&model->put_waiters[i], JOBD_OK, job->id);
+    model_note_batch_end(model);
     job->promised = job->unique_until_us > model->now_us;
     if (!job->promised)
         remember(model, job);

@@ -5,7 +5,9 @@
 
 #include "engine/model/model.h"
 #include "jobd/declare.h"
+#include "jobd/batch.h"
 #include "jobd/lease.h"
+#include "jobd/queue.h"
 
 enum {
     QUEUES = 3,
@@ -13,6 +15,7 @@ enum {
     TAKERS = 6,
     PUTTERS = 4,
     WATCHERS = 4,
+    BATCHERS = 2,
     KEEP = 5,
     KEEP_FOR_US = 6000,
     MEMORY = 12000,
@@ -63,6 +66,12 @@ struct model_lease {
     uint64_t id;
 };
 
+struct model_batch {
+    uint64_t id;
+    unsigned len, queue;
+    int64_t created_us;
+};
+
 /* Somebody who waits, in the engine and in the model. */
 struct actor {
     struct jobd_waiter waiter; /* first */
@@ -75,6 +84,7 @@ struct actor {
     unsigned since;
     struct jobd_put put;
     struct jobd_terms terms;
+    struct jobd_batch ended; /* a batcher: the batch as it was then */
     struct jobd_blob *batch[BATCH_MAX];
     size_t sizes[BATCH_MAX]; /* of its payloads, which the engine may have freed by now */
     /* A leaser that asks several queues: those that are still there. */
@@ -114,7 +124,7 @@ struct model_group {
     struct model_bucket bucket;
 };
 
-enum { TAKER, PUTTER, WATCHER, LEASER };
+enum { TAKER, PUTTER, WATCHER, LEASER, BATCHER };
 
 /* Somebody who follows a job. The model does not know when there is something new, but that it may
  * not be missed. */
@@ -134,6 +144,8 @@ struct model {
     unsigned lists; /* that were compared */
     struct model_job jobs[JOBS_MAX];
     unsigned jobs_len;
+    struct model_batch batches[JOBS_MAX];
+    unsigned batches_len;
     bool paused[QUEUES];
     struct model_breaker breakers[QUEUES];
     struct model_limits limits[QUEUES];
@@ -142,7 +154,8 @@ struct model {
     unsigned groups_made[QUEUES];
     enum { OPEN, RETIRED, GONE } phase[QUEUES];
     unsigned capacity[QUEUES], workers[QUEUES]; /* at present */
-    struct actor takers[TAKERS], leasers[LEASERS], put_waiters[PUTTERS], watchers[WATCHERS];
+    struct actor takers[TAKERS], leasers[LEASERS], put_waiters[PUTTERS], watchers[WATCHERS],
+        batchers[BATCHERS];
     struct follower followers[FOLLOWERS];
     struct jobd_blob *workers_named[NAMES];
     unsigned rejected[QUEUES], retried[QUEUES], expired[QUEUES], forgotten_early[QUEUES];
@@ -232,6 +245,13 @@ bool model_too_late(const struct model *model, const struct model_job *job);
 /* Serves who waits, until nobody is left who can be served. */
 void model_settle(struct model *model, unsigned queue);
 
+/* ---- model_batches.c */
+
+/* So many jobs that come in there together, the next ones. */
+void model_add_batch(struct model *model, unsigned queue, unsigned len);
+/* A job has ended: whoever awaits the batch that it was the last of is told. */
+void model_note_batch_end(struct model *model);
+void model_compare_batches(struct model *model);
 /* ---- model_turns.c: limits and turns */
 
 struct model_limits model_limits_of(const struct jobd_queue_config *config);
@@ -267,7 +287,7 @@ model_step model_step_lease, model_step_lease_finish, model_step_lease_keep;
 model_step model_step_retry, model_step_cancel, model_step_pause, model_step_watch;
 model_step model_step_purge, model_step_move, model_step_unwait, model_step_time;
 model_step model_step_put_jobs, model_step_resize, model_step_come_and_go, model_step_amend;
-model_step model_step_forget, model_step_change_all, model_step_limits;
+model_step model_step_forget, model_step_change_all, model_step_await_batch, model_step_limits;
 /* An ended job joins its group: JOBD_OK, or why it cannot be retried. */
 enum jobd_result model_retry_in_group(struct model *model, struct model_job *job);
 model_step model_step_lease_any, model_step_reports, model_step_say, model_step_follow;

@@ -195,6 +195,8 @@ enum jobd_result model_admit(struct model *model, const struct jobd_put *put,
         return JOBD_OUT_OF_MEMORY;
     }
     *id = model->next_id;
+    if (put->batch_len > 0)
+        model_add_batch(model, put->queue, put->batch_len);
     for (unsigned i = 0; i < model_jobs_of(put); i++)
         model_add(model, put, sizes[i]);
     return JOBD_OK;
@@ -249,11 +251,18 @@ static enum jobd_result make_way(struct model *model, const struct jobd_put *put
 enum jobd_result model_admit_jobs(struct model *model, const struct jobd_put *put, uint64_t *ids)
 {
     enum jobd_result result = make_way(model, put);
+    uint64_t first = model->next_id;
     for (unsigned i = 0; i < put->batch_len && result == JOBD_OK; i++) {
         const struct model_job *known = newest_with_key(model, &put->puts[i]);
         ids[i] = known != NULL ? known->id : model->next_id;
         if (known == NULL)
             model_add(model, &put->puts[i], payload_size(&put->puts[i]));
+    }
+    if (model->next_id > first) {
+        unsigned len = (unsigned)(model->next_id - first);
+        model->next_id = first;
+        model_add_batch(model, put->queue, len);
+        model->next_id += len;
     }
     return result;
 }

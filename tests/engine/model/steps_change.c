@@ -162,6 +162,20 @@ static void drop_all(struct model *model, const struct jobd_filter *filter, bool
     settle_all(model);
 }
 
+static void cancel_all(struct model *model, const struct jobd_filter *filter,
+                       struct jobd_tally *tally)
+{
+    struct model_job *job;
+    for (unsigned at = 0; (job = next_meant(model, filter, &at)) != NULL;) {
+        if (!waits(job))
+            continue;
+        tally->matched++;
+        tally->changed++;
+        model_end(model, job, JOBD_CANCELLED);
+    }
+    settle_all(model);
+}
+
 static bool anybody_waits_for_room(struct model *model)
 {
     for (unsigned queue = 0; queue < QUEUES; queue++)
@@ -173,7 +187,7 @@ static bool anybody_waits_for_room(struct model *model)
 void model_step_change_all(struct model *model)
 {
     struct jobd_filter filter = model_filter(model, below(model, 10000));
-    enum jobd_bulk what = (enum jobd_bulk)below(model, 3);
+    enum jobd_bulk what = (enum jobd_bulk)below(model, JOBD_CANCEL_ALL + 1);
     struct jobd_waiter waiter = {.deadline_us = JOBD_NEVER};
     struct jobd_tally tally = {.matched = 0};
     if (anybody_waits_for_room(model) || below(model, 3) > 0)
@@ -181,6 +195,8 @@ void model_step_change_all(struct model *model)
     verify(jobd_change_all(model->jobd, what, &filter, &waiter, model->now_us) == JOBD_OK);
     if (what == JOBD_RETRY_ALL)
         retry_all(model, &filter, &tally);
+    else if (what == JOBD_CANCEL_ALL)
+        cancel_all(model, &filter, &tally);
     else
         drop_all(model, &filter, what == JOBD_STOP_ALL, &tally);
     verify(waiter.tally.matched == tally.matched && waiter.tally.changed == tally.changed);
