@@ -164,6 +164,7 @@ struct jobd_info {
     size_t payload_bytes, output_bytes;
     bool output_truncated;
     bool has_error, has_errors, has_words;
+    bool has_worker, has_progress;
     bool exited; /* exit_code counts */
     int exit_code;
     char trace[JOBD_TRACE_SIZE]; /* "": none */
@@ -267,6 +268,9 @@ struct jobd_waiter {
     int64_t lease_us;
     char token[JOBD_TOKEN_SIZE];
     bool at_once; /* jobd_take(): what there is, or JOBD_TIMEOUT */
+    /* jobd_take(): who asks, a short text; borrowed while it waits. Without room for it in
+     * memory_bytes the job is given without. NULL: it does not say. */
+    struct jobd_blob *worker;
     /* jobd_put(), jobd_put_wait(): above 0 it waits for the end of its job too, for at most this
      * long from when that is in; see there. */
     int64_t end_us;
@@ -373,7 +377,14 @@ JOBD_API void jobd_pause(struct jobd *jobd, uint32_t queue, bool paused, int64_t
 /* JOBD_OK or JOBD_NO_JOB. */
 JOBD_API enum jobd_result jobd_get(struct jobd *jobd, uint64_t id, struct jobd_info *info);
 
-enum jobd_part { JOBD_PAYLOAD, JOBD_OUTPUT, JOBD_ERROR, JOBD_WORDS /* see jobd_text() */ };
+enum jobd_part {
+    JOBD_PAYLOAD,
+    JOBD_OUTPUT,
+    JOBD_ERROR,
+    JOBD_WORDS,   /* see jobd_text() */
+    JOBD_WORKER,  /* who took it last, as that one has said */
+    JOBD_PROGRESS /* what the holder of its last lease has said last */
+};
 
 /* JOBD_OK and a reference to these bytes of the job, which is the caller's (NULL when it has none);
  * or JOBD_NO_JOB. Output and error are those of the last attempt that has ended. */

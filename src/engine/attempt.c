@@ -7,6 +7,7 @@
 #include "engine/breaker.h"
 #include "engine/errors.h"
 #include "engine/job_info.h"
+#include "engine/said.h"
 #include "engine/changes.h"
 #include "engine/transition.h"
 
@@ -157,6 +158,10 @@ static void apply_end_locked(struct op *op, struct change *change, struct job *j
         op->tell_failure |=
             failures_note(&op->jobd->failures, job, &ending->outcome, to == JOBD_FAILED);
     transition_leave_running_locked(op, job);
+    if (to == JOBD_QUEUED)
+        said_forget_locked(op, job);
+    else
+        said_end_locked(op, job);
     if (to != JOBD_QUEUED && ending->has_outcome) {
         histogram_add(&queue->ran, took_us);
         rate_ran(&queue->rate, took_us);
@@ -187,6 +192,14 @@ static void record_outcome(struct job_record *record, const struct change *chang
         record->errors = change->ending.errors;
         record->errors_us = change->at_us;
     }
+}
+
+/* It has references of these. */
+static void record_nothing_said(struct job_record *record)
+{
+    jobd_blob_unref(record->worker);
+    jobd_blob_unref(record->progress);
+    record->worker = record->progress = NULL;
 }
 
 static size_t outcome_bytes(const struct ending *ending)
@@ -223,6 +236,7 @@ static void describe_end(const struct change *change, struct job_record *record)
     if (!jobd_state_final(to))
         record->delayed = ending->ready_us > change->at_us;
     if (to == JOBD_QUEUED) {
+        record_nothing_said(record);
         record->attempt--;
         record->state = record->delayed ? JOBD_SCHEDULED : JOBD_QUEUED;
     } else if (ending->has_outcome) {
@@ -276,6 +290,17 @@ static const struct change_kind late_kind = {.name = "late end",
                                              .apply = apply_late_locked,
                                              .undo = undo_late_locked};
 
+/* What was appended before the lease has expired. */
+static void keep_output_locked(struct op *op, const struct job *job, struct jobd_outcome *outcome)
+    REQUIRES(op->jobd->lock)
+{
+    (void)op;
+    if (job->extra == NULL || job->extra->output == NULL)
+        return;
+    outcome->output = jobd_blob_ref(job->extra->output);
+    outcome->output_truncated = job->output_truncated;
+}
+
 enum jobd_result attempt_end_late_locked(struct op *op, struct job *job, const struct lease *lease,
                                          const struct jobd_outcome *outcome,
                                          struct job_extra **extra)
@@ -286,6 +311,8 @@ enum jobd_result attempt_end_late_locked(struct op *op, struct job *job, const s
     change_init(&change, op, &late_kind, job);
     change.ending = (struct ending){
         .outcome = *outcome, .has_outcome = true, .to = JOBD_DONE, .started_us = lease->started_us};
+    if (outcome->output == NULL)
+        keep_output_locked(op, job, &change.ending.outcome);
     memcpy(change.ending.token, lease->token, sizeof change.ending.token);
     change.extra = *extra;
     change.bytes = outcome_bytes(&change.ending);
@@ -309,8 +336,11 @@ static enum jobd_result end_locked(struct op *op, struct job *job, const struct 
     change.undo_on_failure = op->waiter != NULL;
     change.result = result;
     change.ending = *ending;
+    if (ending->has_outcome && ending->outcome.output == NULL)
+        change.ending.outcome.output =
+            said_output_locked(op, job, &change.ending.outcome.output_truncated);
     change.extra = *extra;
-    change.bytes = outcome_bytes(ending);
+    change.bytes = outcome_bytes(&change.ending);
     *extra = NULL;
     job->commit_pending = true;
     op->jobd->queues[job->queue].end_pending += !job->leased;
@@ -338,7 +368,10 @@ enum jobd_result attempt_release_locked(struct op *op, struct job *job, int64_t 
 enum jobd_result attempt_revoke_locked(struct op *op, struct job *job)
 {
     struct job_extra *none = NULL;
-    const struct ending ending = {.to = JOBD_CANCELLED};
+    const struct said *said = said_of(job);
+    const struct ending ending = {.to = JOBD_CANCELLED,
+                                  .has_outcome = said != NULL && said->output != NULL,
+                                  .outcome.state = JOBD_CANCELLED};
     return end_locked(op, job, &ending, &none, JOBD_STOPPING);
 }
 

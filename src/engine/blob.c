@@ -69,6 +69,26 @@ struct jobd_blob *blob_resize(struct jobd_blob *blob, size_t size)
     return resized;
 }
 
+struct jobd_blob *blob_cut(struct jobd_blob *blob, size_t size)
+{
+    bool own_type = !blob->link.shares_type && blob->type[0] != '\0';
+    size_t type_size = own_type ? strlen(blob->type) + 1 : 0;
+    if (size >= blob->size)
+        return blob;
+    if (__atomic_load_n(&blob->link.references, __ATOMIC_ACQUIRE) > 1) {
+        blob->size = size;
+        return blob;
+    }
+    if (own_type)
+        memmove(blob->bytes + size, blob->type, type_size);
+    struct jobd_blob *smaller = realloc(blob, sizeof *blob + size + type_size);
+    blob = smaller != NULL ? smaller : blob;
+    blob->size = size;
+    if (own_type)
+        blob->type = (const char *)blob->bytes + size;
+    return blob;
+}
+
 struct jobd_blob *jobd_blob_new_typed(size_t size, struct jobd_type *type)
 {
     struct jobd_blob *blob = jobd_blob_new(size, NULL);

@@ -18,3 +18,7 @@ void blob_free(struct jobd_blob *blob);
  * set. Only while nobody else has seen the blob, and before it has a type. Takes the blob and
  * returns it, perhaps moved; NULL when memory is short, and then nothing has changed. */
 struct jobd_blob *blob_resize(struct jobd_blob *blob, size_t size);
+
+/* Its first `size` bytes and its type. Takes the blob and returns it, perhaps moved; while others
+ * have a reference it keeps the memory that it had. Nobody else may look at its size. */
+struct jobd_blob *blob_cut(struct jobd_blob *blob, size_t size);

@@ -4,6 +4,7 @@
 #include "engine/attempt.h"
 #include "engine/cancel_kind.h"
 #include "engine/dispatch.h"
+#include "engine/said.h"
 #include "engine/transition.h"
 #include "engine/waiters.h"
 
@@ -42,6 +43,7 @@ static void apply_stop_locked(struct op *op, struct change *change, struct job *
     (void)change;
     job->stops_pending--;
     job->stopping = true;
+    said_tell_locked(op, job);
     if (!job->commit_pending) /* else it has ended meanwhile: cancelled, if it failed */
         tell_to_stop(op, job);
 }

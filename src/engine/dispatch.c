@@ -108,10 +108,10 @@ static enum jobd_result can_give_locked(struct op *op, const struct queue *queue
 static struct jobd_waiter *next_taker_locked(struct op *op, struct queue *queue,
                                              const struct job *job) REQUIRES(op->jobd->lock)
 {
-    struct waiting *waiting;
-    TAILQ_FOREACH (waiting, &queue->take_waiters, link)
-        if (can_give_locked(op, queue, job, waiter_of(waiting)) == JOBD_OK)
-            return waiter_of(waiting);
+    struct place *place;
+    TAILQ_FOREACH (place, &queue->take_waiters, link)
+        if (can_give_locked(op, queue, job, waiter_of(place->waiting)) == JOBD_OK)
+            return waiter_of(place->waiting);
     return NULL;
 }
 

@@ -240,7 +240,7 @@ void jobd_stop_takers(struct jobd *jobd)
     op_begin(&op, jobd, NULL, 0);
     jobd->takers_stopped = true;
     for (uint32_t i = 0; i < jobd->queues_len; i++)
-        wait_end_all_locked(&op, &jobd->queues[i].take_waiters, JOBD_CLOSED);
+        wait_end_takers_locked(&op, &jobd->queues[i], JOBD_CLOSED);
     op_end(&op);
 }
 
@@ -275,11 +275,12 @@ static void refuse_too_large_locked(struct op *op, struct queue *queue) REQUIRES
 /* Some are one too many, and only whoever owns them knows which. */
 static void send_workers_home_locked(struct op *op, struct queue *queue) REQUIRES(op->jobd->lock)
 {
-    struct waiting *waiting = TAILQ_FIRST(&queue->take_waiters), *next;
-    for (; waiting != NULL; waiting = next) {
-        next = TAILQ_NEXT(waiting, link);
-        if (waiter_of(waiting)->lease_us == 0)
-            wait_end_locked(op, waiter_of(waiting), JOBD_TIMEOUT);
+    struct place *place = TAILQ_FIRST(&queue->take_waiters), *next;
+    for (; place != NULL; place = next) {
+        struct jobd_waiter *taker = waiter_of(place->waiting);
+        next = TAILQ_NEXT(place, link);
+        if (taker->lease_us == 0)
+            wait_end_locked(op, taker, JOBD_TIMEOUT);
     }
 }
 

@@ -67,6 +67,10 @@ static struct jobd_blob *part_of(const struct jobs *jobs, const struct job *job,
         if (job->expired)
             return jobs->expired;
         return job->extra != NULL ? job->extra->error : NULL;
+    case JOBD_WORKER:
+        return job->extra != NULL && job->extra->said != NULL ? job->extra->said->worker : NULL;
+    case JOBD_PROGRESS:
+        return job->extra != NULL && job->extra->said != NULL ? job->extra->said->progress : NULL;
     case JOBD_WORDS:
         return job->extra != NULL ? job->extra->words : NULL;
     }

@@ -42,6 +42,8 @@ void job_info(const struct job *job, struct jobd_info *info)
         .output_truncated = job->output_truncated,
         .has_error = job->expired || (extra != NULL && extra->error != NULL),
         .has_errors = extra != NULL && extra->errors != NULL,
+        .has_worker = extra != NULL && extra->said != NULL && extra->said->worker != NULL,
+        .has_progress = extra != NULL && extra->said != NULL && extra->said->progress != NULL,
         .has_words = extra != NULL && extra->words != NULL,
         .exited = job->exited,
         .exit_code = job->exit_code,

@@ -119,7 +119,8 @@ size_t extra_weight(const struct job_extra *extra)
 {
     /* Its record too, when it may outlive the others'. */
     size_t record = extra->unique_until_us != 0 ? sizeof(struct job) : 0;
-    return sizeof *extra + strlen(extra->key) + 1 + blob_weight(extra->words) + record;
+    size_t said = extra->said != NULL ? sizeof *extra->said : 0;
+    return sizeof *extra + strlen(extra->key) + 1 + blob_weight(extra->words) + record + said;
 }
 
 /* The payload, and all that the extra has. */
@@ -129,6 +130,9 @@ static size_t weight_of(const struct jobd_blob *payload, const struct job_extra 
     if (extra != NULL)
         weight += extra_weight(extra) + blob_weight(extra->output) + blob_weight(extra->error) +
                   blob_weight(extra->errors);
+    if (extra != NULL && extra->said != NULL)
+        weight += blob_weight(extra->said->worker) + blob_weight(extra->said->progress) +
+                  blob_weight(extra->said->output);
     return weight;
 }
 
@@ -299,9 +303,14 @@ bool jobs_extend(struct jobs *jobs, struct job *job, struct job_extra **extra, s
     job->extra = *extra;
     job->extra->job = job;
     *extra = NULL;
-    jobs->memory += extra_weight(job->extra);
-    jobs->memory_living += extra_weight(job->extra);
+    jobs_count(jobs, (int64_t)extra_weight(job->extra));
     return true;
+}
+
+void jobs_count(struct jobs *jobs, int64_t bytes)
+{
+    jobs->memory += (size_t)bytes;
+    jobs->memory_living += (size_t)bytes;
 }
 
 bool jobs_set(struct jobs *jobs, struct jobd_blob **part, struct jobd_blob *bytes, struct op *op)
@@ -533,10 +542,34 @@ struct job_extra *extra_for(const struct jobd_outcome *outcome)
     return leaves ? extra_new(&nothing, NULL) : NULL;
 }
 
+struct job_extra *extra_for_said(void)
+{
+    static const struct jobd_put nothing;
+    struct job_extra *extra = extra_new(&nothing, NULL);
+    if (extra == NULL)
+        return NULL;
+    extra->said = calloc(1, sizeof *extra->said);
+    if (extra->said != NULL)
+        return extra;
+    extra_free(extra);
+    return NULL;
+}
+
+static void said_free(struct said *said)
+{
+    if (said == NULL)
+        return;
+    jobd_blob_unref(said->worker);
+    jobd_blob_unref(said->progress);
+    jobd_blob_unref(said->output);
+    free(said);
+}
+
 void extra_free(struct job_extra *extra)
 {
     while (extra != NULL) {
         struct job_extra *next = extra->next;
+        said_free(extra->said);
         jobd_blob_unref(extra->words);
         free(extra);
         extra = next;

@@ -20,6 +20,15 @@ struct replacing {
     struct change *first, *last;
 };
 
+/* Of a job whose attempts say who runs them, or something while they run: said.h. */
+struct said {
+    struct jobd_blob *worker;   /* who has, or had, the last attempt; NULL: it did not say */
+    struct jobd_blob *progress; /* what that one has said last; NULL: nothing */
+    struct jobd_blob *output; /* RUNNING: appended, the first `used` of its bytes; NULL: nothing */
+    size_t used;
+    bool truncated; /* there was more */
+};
+
 /* What few jobs have, and none of a million that wait: what was said beyond the usual, and what
  * attempts have left. */
 struct job_extra {
@@ -40,6 +49,7 @@ struct job_extra {
     struct jobd_blob *output, *error;
     struct jobd_blob *errors;   /* of its last attempts, see errors.h; NULL: none */
     int64_t errors_us;          /* when the last of them ended */
+    struct said *said;          /* from malloc(); NULL: nothing was */
     RB_ENTRY(job_extra) by_key; /* when it has one; of the same key the older job first */
     struct job *job;            /* that has it */
     struct job_extra *next;     /* before they have jobs: of a batch */
@@ -192,6 +202,8 @@ size_t extra_weight(const struct job_extra *extra);
 size_t jobs_weight(const struct job *job);
 /* Gives a living job this extra, taken, when it has none; false when there is no room for it. */
 bool jobs_extend(struct jobs *jobs, struct job *job, struct job_extra **extra, struct op *op);
+/* Counts so many bytes more, or, below 0, less, of a living job. */
+void jobs_count(struct jobs *jobs, int64_t bytes);
 /* Puts `bytes`, taken, in place of what a living job's extra has at `part`, its output or error.
  * Dropped when there is no room for it: false. */
 bool jobs_set(struct jobs *jobs, struct jobd_blob **part, struct jobd_blob *bytes, struct op *op);
@@ -246,5 +258,7 @@ void jobs_drop_content(struct jobs *jobs, struct job_content *content, struct op
 struct job_extra *extra_new(const struct jobd_put *put, struct job_extra *next);
 /* Room for what an attempt leaves, when it leaves something; NULL when memory is short. */
 struct job_extra *extra_for(const struct jobd_outcome *outcome);
+/* The same with a `said`, for what an attempt says. */
+struct job_extra *extra_for_said(void);
 /* Frees it and those linked to it. Takes NULL. */
 void extra_free(struct job_extra *extra);

@@ -58,6 +58,21 @@ bool journal_empty(struct jobd *jobd)
 
 /* ---- what is written */
 
+/* They may change while they are written: so the record has references, for release(). */
+static void describe_said(const struct said *said, struct job_record *record)
+{
+    if (said->worker != NULL)
+        record->worker = jobd_blob_ref(said->worker);
+    if (said->progress != NULL)
+        record->progress = jobd_blob_ref(said->progress);
+}
+
+static void release(const struct job_record *record)
+{
+    jobd_blob_unref(record->worker);
+    jobd_blob_unref(record->progress);
+}
+
 /* The job as it stands; `written`: but for replacements on their way. */
 static void describe(const struct jobd *jobd, const struct job *job, bool written,
                      struct job_record *record)
@@ -86,6 +101,8 @@ static void describe(const struct jobd *jobd, const struct job *job, bool writte
         .errors = extra != NULL ? extra->errors : NULL,
         .errors_us = extra != NULL ? extra->errors_us : 0,
     };
+    if (extra != NULL && extra->said != NULL)
+        describe_said(extra->said, record);
     describe_content(record, &content);
     if (job->state != STATE_NEW) {
         record->run_at_us = 0;
@@ -138,7 +155,10 @@ static bool each_row(struct jobd *jobd, struct change *change, journal_row *each
         op_begin(&op, jobd, NULL, 0);
         more = next_row_locked(&op, change, &record);
         op_end(&op);
-        good = !more || each(context, change->kind->row, &record);
+        if (more) {
+            good = each(context, change->kind->row, &record);
+            release(&record);
+        }
     }
     return good;
 }
@@ -165,7 +185,9 @@ bool journal_record(struct jobd *jobd, uint64_t id, journal_row *each, void *con
     /* What the record points to stays: only this thread's journal_written() lets it go. */
     if (job == NULL)
         return each(context, ROW_REMOVE, &record);
-    return each(context, ROW_ADD, &record) && each(context, ROW_SET, &record);
+    bool good = each(context, ROW_ADD, &record) && each(context, ROW_SET, &record);
+    release(&record);
+    return good;
 }
 
 /* ---- what becomes of it: written, it is applied and told of; failed, undone. All of it some steps

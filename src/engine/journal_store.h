@@ -19,9 +19,10 @@
 
 #include "jobd/queue.h"
 
-/* A job as a store keeps it. All pointers are borrowed. Times are the engine's; created_us,
- * started_us and finished_us of a record that comes back are not looked at, and go into the next
- * record as they came: a store marks what another process wrote down by a number below 0. */
+/* A job as a store keeps it. All pointers are borrowed, for the call that gets it. Times are the
+ * engine's; created_us, started_us and finished_us of a record that comes back are not looked at,
+ * and go into the next record as they came: a store marks what another process wrote down by a
+ * number below 0. */
 struct job_record {
     uint64_t id;
 
@@ -62,6 +63,9 @@ struct job_record {
     const struct jobd_blob *output, *error;
     const struct jobd_blob *errors; /* of its last attempts, bytes for the engine alone */
     int64_t errors_us;              /* when the last of them ended; 0: none */
+    /* Texts: who has, or had, its last attempt, and what that one has said last; NULL: none. What
+     * comes from the engine is a reference: it gives it back when the row is written. */
+    struct jobd_blob *worker, *progress;
 
     /* Of one that comes back: when it came in, and ended, by the engine's clock; and the wall clock
      * minus that, the same for all. */

@@ -65,6 +65,11 @@ static enum jobd_result find_locked(struct op *op, const char *token, enum lease
     return (*lease)->job != NULL && !(*lease)->job->commit_pending ? JOBD_OK : JOBD_LEASE_EXPIRED;
 }
 
+enum jobd_result lease_held_locked(struct op *op, const char *token, struct lease **lease)
+{
+    return find_locked(op, token, LEASE_NO_REPORT, lease);
+}
+
 /* The job that waits again since this lease has expired; NULL when there is none. */
 static struct job *late_job_locked(struct op *op, const struct lease *lease)
     REQUIRES(op->jobd->lock)

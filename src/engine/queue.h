@@ -66,7 +66,8 @@ struct queue {
     uint64_t admitted, rejected, retried, expired, moved_in, moved_out;
     struct rate rate;
     struct jobd_histogram waited, ran;
-    struct waiting_list take_waiters, put_waiters;
+    struct waiting_list put_waiters;
+    struct place_list take_waiters;
     bool dispatch_needed; /* a put_waiter left, perhaps in front of one who needs less room */
 };
 

@@ -19,14 +19,25 @@ static struct jobd_blob *shared(const struct jobd_blob *blob)
     return blob != NULL ? jobd_blob_ref(as.shared) : NULL;
 }
 
+static bool said_from(const struct job_record *record, struct said **said)
+{
+    *said = calloc(1, sizeof **said);
+    if (*said == NULL)
+        return false;
+    (*said)->worker = shared(record->worker);
+    (*said)->progress = shared(record->progress);
+    return true;
+}
+
 /* False when memory is short; NULL when it needs none. */
 static bool extra_from(const struct job_record *record, struct job_extra **extra)
 {
     size_t key_size = strlen(record->key) + 1, trace_size = strlen(record->trace) + 1;
+    bool said = record->worker != NULL || record->progress != NULL;
     *extra = NULL;
     if (record->timeout_us == 0 && record->expiry_us == 0 && record->keep_us == 0 &&
         key_size == 1 && trace_size == 1 && record->output == NULL && record->error == NULL &&
-        record->errors == NULL && words_weight(record->texts) == 0)
+        record->errors == NULL && !said && words_weight(record->texts) == 0)
         return true;
     if (key_size > JOBD_KEY_SIZE || trace_size > JOBD_TRACE_SIZE)
         return false;
@@ -34,6 +45,10 @@ static bool extra_from(const struct job_record *record, struct job_extra **extra
     if (*extra == NULL)
         return false;
     if (!words_new(record->texts, &(*extra)->words)) {
+        extra_free(*extra);
+        return false;
+    }
+    if (said && !said_from(record, &(*extra)->said)) {
         extra_free(*extra);
         return false;
     }

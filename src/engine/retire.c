@@ -9,5 +9,5 @@ void retire_end_locked(struct op *op, struct queue *queue)
         return;
     queue->phase = QUEUE_GONE;
     queue_names_remove(&op->jobd->names, queue->name);
-    wait_end_all_locked(op, &queue->take_waiters, JOBD_UNDECLARED);
+    wait_leave_queue_locked(op, queue, JOBD_UNDECLARED);
 }

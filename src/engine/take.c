@@ -5,33 +5,78 @@
 #include "engine/dispatch.h"
 #include "engine/waiters.h"
 
-static enum jobd_result take_locked(struct op *op, uint32_t number) REQUIRES(op->jobd->lock)
+/* Can it be asked for a job? JOBD_OK, or why not. */
+static enum jobd_result ask_locked(struct op *op, uint32_t number) REQUIRES(op->jobd->lock)
 {
-    const struct leases *leases = &op->jobd->leases;
-    struct queue *queue = &op->jobd->queues[queue_index(number)];
+    const struct queue *queue = &op->jobd->queues[queue_index(number)];
     if (queue->number != number || queue->phase > QUEUE_RETIRED)
         return JOBD_UNDECLARED;
-    if (op->jobd->takers_stopped)
-        return JOBD_CLOSED;
-    if (op->waiter->lease_us > 0 && leases->held + leases->promised >= leases->max)
-        return JOBD_TOO_MANY_LEASES;
+    return op->jobd->takers_stopped ? JOBD_CLOSED : JOBD_OK;
+}
+
+/* The job of this queue that can be had at once; JOBD_TIMEOUT, JOBD_OUT_OF_MEMORY: there is none.
+ */
+static enum jobd_result take_from_locked(struct op *op, uint32_t number) REQUIRES(op->jobd->lock)
+{
+    struct queue *queue = &op->jobd->queues[queue_index(number)];
     enum jobd_result result = dispatch_take_locked(op, queue, op->waiter);
     if (result == JOBD_OK || result == JOBD_PENDING)
         dispatch_locked(op, queue); /* its place is free */
-    else if (!op->waiter->at_once)
-        result = wait_begin_locked(op, op->waiter, WAIT_JOB, queue_index(number));
+    return result;
+}
+
+static enum jobd_result take_locked(struct op *op, const uint32_t *queues, uint32_t len,
+                                    struct jobd_choice *choice) REQUIRES(op->jobd->lock)
+{
+    const struct leases *leases = &op->jobd->leases;
+    enum jobd_result result = JOBD_OK, best = JOBD_TIMEOUT;
+    for (uint32_t i = 0; i < len && result == JOBD_OK; i++)
+        result = ask_locked(op, queues[i]);
+    if (result != JOBD_OK)
+        return result;
+    if (op->waiter->lease_us > 0 && leases->held + leases->promised >= leases->max)
+        return JOBD_TOO_MANY_LEASES;
+    for (uint32_t i = 0; i < len; i++) {
+        result = take_from_locked(op, queues[i]);
+        if (result == JOBD_OK || result == JOBD_PENDING)
+            return result;
+        best = result == JOBD_OUT_OF_MEMORY ? result : best;
+    }
+    return op->waiter->at_once ? best
+                               : wait_for_job_locked(op, op->waiter, queue_index(*queues), choice);
+}
+
+static enum jobd_result take(struct jobd *jobd, const uint32_t *queues, struct jobd_choice *choice,
+                             struct jobd_waiter *waiter, int64_t now_us)
+{
+    struct op op;
+    struct job_extra *extra = waiter->worker != NULL ? extra_for_said() : NULL;
+    op_begin(&op, jobd, waiter, now_us);
+    struct waiting *waiting = waiting_of(waiter);
+    waiting->extra = extra;
+    enum jobd_result result = take_locked(&op, queues, choice != NULL ? choice->len : 1, choice);
+    extra = waiting->kind == WAIT_NOT ? waiting->extra : NULL;
+    if (waiting->kind == WAIT_NOT)
+        waiting->extra = NULL;
+    op_end(&op);
+    extra_free(extra);
     return result;
 }
 
 enum jobd_result jobd_take(struct jobd *jobd, uint32_t queue, struct jobd_waiter *waiter,
                            int64_t now_us)
 {
-    struct op op;
     verify(queue_index(queue) < jobd->queues_len);
-    op_begin(&op, jobd, waiter, now_us);
-    enum jobd_result result = take_locked(&op, queue);
-    op_end(&op);
-    return result;
+    return take(jobd, &queue, NULL, waiter, now_us);
+}
+
+enum jobd_result jobd_take_any(struct jobd *jobd, struct jobd_choice *choice,
+                               struct jobd_waiter *waiter, int64_t now_us)
+{
+    verify(choice->len > 0 && choice->len <= JOBD_CHOICE_MAX && waiter->lease_us > 0);
+    for (uint32_t i = 0; i < choice->len; i++)
+        verify(queue_index(choice->queues[i]) < jobd->queues_len);
+    return take(jobd, choice->queues, choice, waiter, now_us);
 }
 
 void jobd_take_again(struct jobd *jobd, struct jobd_budget *budget, int64_t now_us)

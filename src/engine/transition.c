@@ -23,6 +23,7 @@
 
 #include "engine/breaker.h"
 #include "engine/job_info.h"
+#include "engine/said.h"
 #include "engine/waiters.h"
 
 #define TO(state) (1U << (state))
@@ -59,6 +60,7 @@ static void move_locked(struct op *op, struct job *job, enum jobd_state to) REQU
     else
         queue->in_state[to]++;
     job->state = (uint8_t)to;
+    said_tell_locked(op, job);
     check_room(queue);
 }
 
@@ -143,6 +145,7 @@ void transition_retry_locked(struct op *op, struct job *job, int64_t at_us)
     if (job->extra != NULL) {
         (void)jobs_set(jobs, &job->extra->output, NULL, op);
         (void)jobs_set(jobs, &job->extra->error, NULL, op);
+        said_forget_locked(op, job);
     }
     job->attempt = 0;
     job->exit_code = 0;
@@ -211,6 +214,7 @@ void transition_start_locked(struct op *op, struct job *job, struct jobd_waiter 
     jobs_unwatch(&op->jobd->jobs, job);
     job->started_us = op->now_us;
     job->attempt++;
+    said_begin_locked(op, job, taker->worker, &waiting_of(taker)->extra);
     taker->task = task_of(queue, job);
     job->leased = taker->lease_us > 0;
     if (job->leased) {

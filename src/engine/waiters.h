@@ -2,8 +2,9 @@
 /* Who waits for what: a jobd_waiter waits for one thing at a time, in one list.
  *
  *     WAIT_END    the end of a job         job->awaiting        jobd_await(), end_us of a put
+ *     WAIT_MORE   something new of a job   the same, in front   jobd_follow()
  *     WAIT_ROOM   room in a queue          queue->put_waiters   jobd_put_wait()
- *     WAIT_JOB    a job to run             queue->take_waiters  jobd_take()
+ *     WAIT_JOB    a job to run             queue->take_waiters  jobd_take(), jobd_take_any()
  *     WAIT_IDLE   nothing waits or runs    jobd->idle_waiters   jobd_await_idle()
  *     WAIT_DISK   its change to be written change->waiter       any verb, with a journal
  *     WAIT_SWEEP  room for more changes    jobd->sweep_waiters  purge and move, of very many jobs
@@ -18,8 +19,18 @@
 
 #include "base/container.h"
 #include "engine/engine.h"
+#include "jobd/lease.h"
 
-enum wait_kind { WAIT_NOT, WAIT_END, WAIT_ROOM, WAIT_JOB, WAIT_IDLE, WAIT_DISK, WAIT_SWEEP };
+enum wait_kind {
+    WAIT_NOT,
+    WAIT_END,
+    WAIT_MORE,
+    WAIT_ROOM,
+    WAIT_JOB,
+    WAIT_IDLE,
+    WAIT_DISK,
+    WAIT_SWEEP
+};
 
 /* A sweep takes what waited in a queue when it began, some at a time. */
 struct sweep {
@@ -30,20 +41,34 @@ struct sweep {
     uint32_t most, swept;
 };
 
+/* Where a taker stands in a queue's list. */
+struct place {
+    TAILQ_ENTRY(place) link;
+    struct waiting *waiting; /* who; NULL: nobody, any more */
+};
+
+_Static_assert(sizeof(struct place) <= sizeof(((struct jobd_choice *)NULL)->hidden[0]),
+               "jobd/lease.h has too few bytes for it");
+
 /* The private half of a jobd_waiter, which has bytes for it: whoever copies or clears a whole
  * waiter may alias anything thereby, also where all is compiled together. (may_alias here would say
  * the same, but gcc 11 and 12 break on it with -flto.) */
 struct waiting {
     TAILQ_ENTRY(waiting) link;
-    struct due due;          /* its deadline */
-    enum wait_kind kind;     /* WAIT_NOT, 0: the waiter is its caller's */
-    uint32_t queue;          /* WAIT_ROOM, WAIT_JOB */
-    struct job *job;         /* WAIT_END */
-    struct change *change;   /* WAIT_DISK */
-    struct job_extra *extra; /* WAIT_ROOM: for the jobs of `put`; owned */
+    struct due due;        /* its deadline */
+    enum wait_kind kind;   /* WAIT_NOT, 0: the waiter is its caller's */
+    uint32_t queue;        /* WAIT_ROOM, WAIT_SWEEP, WAIT_JOB without a choice */
+    struct job *job;       /* WAIT_END, WAIT_MORE */
+    struct change *change; /* WAIT_DISK */
+    /* WAIT_ROOM: for the jobs of `put`; WAIT_JOB: for who says who it is; owned. Else NULL. */
+    struct job_extra *extra;
     union {
         struct jobd_put put; /* WAIT_ROOM */
         struct sweep sweep;  /* WAIT_SWEEP */
+        struct {             /* WAIT_JOB */
+            struct place place;
+            struct jobd_choice *choice; /* NULL: `queue` alone, at `place` */
+        };
     };
 };
 
@@ -71,8 +96,14 @@ static inline struct jobd_waiter *first_waiter(struct waiting_list *list)
 /* JOBD_PENDING or JOBD_TOO_MANY_WAITERS. WAIT_END: for `job`. */
 enum jobd_result wait_for_job_end_locked(struct op *op, struct jobd_waiter *waiter, struct job *job)
     REQUIRES(op->jobd->lock);
-/* For what `kind` says: WAIT_ROOM, WAIT_JOB or WAIT_SWEEP in that queue, or WAIT_IDLE, where it
- * does not count. */
+/* The same for WAIT_MORE. */
+enum jobd_result wait_for_more_locked(struct op *op, struct jobd_waiter *waiter, struct job *job)
+    REQUIRES(op->jobd->lock);
+/* For a job of that queue, or, when `choice` is not NULL, of any of these. */
+enum jobd_result wait_for_job_locked(struct op *op, struct jobd_waiter *waiter, uint32_t queue,
+                                     struct jobd_choice *choice) REQUIRES(op->jobd->lock);
+/* For what `kind` says: WAIT_ROOM or WAIT_SWEEP in that queue, or WAIT_IDLE, where it does not
+ * count. */
 enum jobd_result wait_begin_locked(struct op *op, struct jobd_waiter *waiter, enum wait_kind kind,
                                    uint32_t queue) REQUIRES(op->jobd->lock);
 /* Whatever it waited for before, without a deadline now. There must be room for it. */
@@ -88,6 +119,12 @@ void wait_end_locked(struct op *op, struct jobd_waiter *waiter, enum jobd_result
     REQUIRES(op->jobd->lock);
 /* The same for all of a list. */
 void wait_end_all_locked(struct op *op, struct waiting_list *list, enum jobd_result result)
+    REQUIRES(op->jobd->lock);
+/* The same for all who wait for a job of this queue. */
+void wait_end_takers_locked(struct op *op, struct queue *queue, enum jobd_result result)
+    REQUIRES(op->jobd->lock);
+/* The same for those who wait for a job of no other queue; the others wait for those. */
+void wait_leave_queue_locked(struct op *op, struct queue *queue, enum jobd_result result)
     REQUIRES(op->jobd->lock);
 /* It waits no longer and is not told. */
 void wait_forget_locked(struct op *op, struct jobd_waiter *waiter) REQUIRES(op->jobd->lock);

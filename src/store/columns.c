@@ -65,6 +65,8 @@ static const struct column progress_columns[] = {
     {"began", FIELD(began_us)}, /* 0: as started */
     {"errors", BLOB(errors), COLUMN_BLOB},
     {"errors_at", FIELD(errors_us)},
+    {"worker", BLOB(worker), COLUMN_BLOB},
+    {"progress", BLOB(progress), COLUMN_BLOB},
 };
 
 static const struct {

@@ -66,7 +66,9 @@ static const char *const migrations[] = {
      "ALTER TABLE job ADD COLUMN keep INTEGER NOT NULL DEFAULT 0;"
      "ALTER TABLE job ADD COLUMN unique_until INTEGER NOT NULL DEFAULT 0;"
      "ALTER TABLE progress ADD COLUMN errors BLOB;"
-     "ALTER TABLE progress ADD COLUMN errors_at INTEGER NOT NULL DEFAULT 0"),
+     "ALTER TABLE progress ADD COLUMN errors_at INTEGER NOT NULL DEFAULT 0;"
+     "ALTER TABLE progress ADD COLUMN worker BLOB;"
+     "ALTER TABLE progress ADD COLUMN progress BLOB"),
 };
 
 enum { VERSION = sizeof migrations / sizeof migrations[0] };

@@ -48,6 +48,8 @@ static void keep_progress(struct kept *kept, const struct job_record *record)
     replace(&kept->output, record->output);
     replace(&kept->error, record->error);
     replace(&kept->errors, record->errors);
+    replace(&kept->worker, record->worker);
+    replace(&kept->progress, record->progress);
     own->errors = kept->errors;
     own->errors_us = record->errors_us;
     own->output = kept->output;
@@ -60,6 +62,8 @@ static void forget(struct kept *kept)
     jobd_blob_unref(kept->output);
     jobd_blob_unref(kept->error);
     jobd_blob_unref(kept->errors);
+    jobd_blob_unref(kept->worker);
+    jobd_blob_unref(kept->progress);
     memset(kept, 0, sizeof *kept);
 }
 
@@ -74,6 +78,8 @@ static void remember_for_undo(uint64_t id)
     copy->output = share(copy->output);
     copy->error = share(copy->error);
     copy->errors = share(copy->errors);
+    copy->worker = share(copy->worker);
+    copy->progress = share(copy->progress);
     disk.undo[id] = copy;
 }
 
@@ -114,6 +120,8 @@ static bool write_change(void *context, enum row_kind kind, const struct job_rec
     kept->record.trace = kept->trace;
     kept->record.token = kept->token;
     kept->record.payload = kept->payload;
+    kept->record.worker = kept->worker;
+    kept->record.progress = kept->progress;
     return true;
 }
 

@@ -24,7 +24,7 @@ struct kept {
     bool there;
     struct job_record record; /* its texts are these */
     char key[JOBD_KEY_SIZE], trace[JOBD_TRACE_SIZE], token[JOBD_TOKEN_SIZE];
-    struct jobd_blob *payload, *output, *error, *errors;
+    struct jobd_blob *payload, *output, *error, *errors, *worker, *progress;
 };
 
 struct disk {

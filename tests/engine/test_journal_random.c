@@ -15,6 +15,7 @@
 #include "engine/model/check_engine.h"
 #include "engine/journal_scene.h"
 #include "base/verify.h"
+#include "jobd/lease.h"
 
 enum {
     ACTORS = 12,
@@ -44,6 +45,7 @@ struct world {
     struct person people[ACTORS], workers[2 * QUEUES * WORKERS];
     char tokens[64][JOBD_TOKEN_SIZE];
     unsigned tokens_made;
+    struct jobd_blob *worker; /* the name of some */
 };
 
 static unsigned below(struct world *world, unsigned bound)
@@ -158,19 +160,35 @@ static void do_lease(struct world *world, struct person *who)
     char *token = world->tokens[world->tokens_made % 64];
     snprintf(token, JOBD_TOKEN_SIZE, "%032x", ++world->tokens_made);
     strcpy(who->waiter.token, token);
+    who->waiter.worker = below(world, 2) == 0 ? world->worker : NULL;
     enum jobd_result result =
         jobd_take(world->jobd, below(world, QUEUES), &who->waiter, world->now_us);
     who->id = result == JOBD_PENDING ? who->waiter.task.id : 0;
     ask(who, 'l', result);
 }
 
+/* Its holder says something, which waits for no disk. */
+static void do_say(struct world *world, const char *token)
+{
+    struct jobd_blob *text = jobd_blob_text("some of it");
+    bool truncated;
+    verify(text != NULL);
+    if (below(world, 2) == 0)
+        (void)jobd_lease_append(world->jobd, token, text, 1000, &truncated);
+    else
+        (void)jobd_lease_progress(world->jobd, token, text);
+    jobd_blob_unref(text);
+}
+
 static void do_with_lease(struct world *world, struct person *who)
 {
     const char *token = world->tokens[below(world, 64)];
-    unsigned which = below(world, 3);
+    unsigned which = below(world, 4);
     if (token[0] == '\0')
         return;
-    if (which == 0) {
+    if (which == 3) {
+        do_say(world, token);
+    } else if (which == 0) {
         ask(who, 'e',
             jobd_lease_extend(world->jobd, token, 1 + some_us(world, 60), &who->waiter,
                               world->now_us));
@@ -351,6 +369,8 @@ static void check_restored(struct world *world)
         verify(jobd_get_blob(world->jobd, id, JOBD_PAYLOAD, &payload) == JOBD_OK);
         verify(payload == kept->payload);
         jobd_blob_unref(payload);
+        verify(info.has_worker == (kept->worker != NULL));
+        verify(info.has_progress == (kept->progress != NULL));
         struct jobd_blob *errors;
         int64_t last_us;
         verify(jobd_get_errors(world->jobd, id, &errors, &last_us) == JOBD_OK);
@@ -515,6 +535,8 @@ static void test_at_random(void **state)
     static struct world world;
     (void)state;
     world = (struct world){.chance = chance_begin(), .now_us = BEGAN_US, .next_id = 1};
+    world.worker = jobd_blob_text("box7");
+    verify(world.worker != NULL);
     world.jobd = disk_restore(1, world.now_us);
     for (unsigned step = 0; step < STEPS && world.next_id < IDS - 100; step++) {
         unsigned which = below(&world, 100);
@@ -537,6 +559,7 @@ static void test_at_random(void **state)
     }
     crash(&world);
     jobd_free(world.jobd);
+    jobd_blob_unref(world.worker);
     disk_clear();
 }
 

@@ -403,6 +403,8 @@ static void test_an_older_schema_is_migrated(void **state)
                 "ALTER TABLE job DROP COLUMN unique_until;"
                 "ALTER TABLE progress DROP COLUMN errors;"
                 "ALTER TABLE progress DROP COLUMN errors_at;"
+                "ALTER TABLE progress DROP COLUMN worker;"
+                "ALTER TABLE progress DROP COLUMN progress;"
                 "PRAGMA user_version = 1");
     database = open_it();
     assert_true(database_scan(database, false, see, &seen, &problem));

@@ -101,6 +101,55 @@ static uint32_t waiters_in(struct waiting_list *list, enum wait_kind kind)
     return count;
 }
 
+/* Who asks several queues counts in the first where it stands. */
+static uint32_t takers_in(struct jobd *jobd, struct queue *queue) REQUIRES(jobd->lock)
+{
+    uint32_t count = 0;
+    struct place *place;
+    TAILQ_FOREACH (place, &queue->take_waiters, link) {
+        const struct waiting *waiting = place->waiting;
+        const struct jobd_choice *choice = waiting->choice;
+        const struct place *first = NULL;
+        bool asks = choice == NULL && &jobd->queues[waiting->queue] == queue;
+        for (uint32_t i = 0; choice != NULL && i < choice->len; i++) {
+            const struct place *other = (const void *)&choice->hidden[i];
+            first = first == NULL && other->waiting != NULL ? other : first;
+            asks =
+                asks || (other == place && &jobd->queues[queue_index(choice->queues[i])] == queue);
+        }
+        verify(waiting->kind == WAIT_JOB && asks);
+        count += (choice == NULL || first == place) && !waiter_of(place->waiting)->uncounted;
+    }
+    return count;
+}
+
+/* Of a job: first who follows it, then who awaits its end. */
+static uint32_t waiters_of_job(struct job *job)
+{
+    uint32_t count = 0;
+    bool ends = false;
+    struct waiting *waiting;
+    TAILQ_FOREACH (waiting, &job->awaiting, link) {
+        ends = ends || waiting->kind == WAIT_END;
+        verify(waiting->job == job && waiting->kind == (ends ? WAIT_END : WAIT_MORE));
+        verify((waiter_of(waiting)->deadline_us != JOBD_NEVER) == (waiting->due.place != 0));
+        count += !waiter_of(waiting)->uncounted;
+    }
+    return count;
+}
+
+/* Output is appended to while the attempt runs, and what has no output has nothing more to say. */
+static void check_said(const struct job *job)
+{
+    const struct said *said = job->extra != NULL ? job->extra->said : NULL;
+    if (said == NULL)
+        return;
+    verify(said->output == NULL ||
+           (job->state == JOBD_RUNNING && said->used <= said->output->size));
+    verify(said->output != NULL || said->used == 0);
+    verify(job->state == JOBD_RUNNING || !said->truncated);
+}
+
 static void check_heap(const struct heap *heap)
 {
     verify(heap->length <= heap->capacity);
@@ -202,11 +251,14 @@ static void check_queue(struct jobd *jobd, struct queue *queue, struct census *c
     bool idle = here - queue->end_pending < queue->workers && here < 2 * queue->workers;
     bool no_probe = queue->breaker.probe != 0 || queue->breaker.due.place != 0;
     check_breaker(jobd, queue);
-    struct waiting *taker, *putter = TAILQ_FIRST(&queue->put_waiters);
-    TAILQ_FOREACH (taker, &queue->take_waiters, link)
+    struct place *place;
+    struct waiting *putter = TAILQ_FIRST(&queue->put_waiters);
+    TAILQ_FOREACH (place, &queue->take_waiters, link) {
+        const struct jobd_waiter *taker = waiter_of(place->waiting);
         verify(queued == 0 || queue->paused || hides_others(jobd, queue) ||
-               (waiter_of(taker)->lease_us == 0 && !idle) ||
-               (breaker_holds(queue) && (waiter_of(taker)->lease_us > 0 || no_probe)));
+               (taker->lease_us == 0 && !idle) ||
+               (breaker_holds(queue) && (taker->lease_us > 0 || no_probe)));
+    }
     verify(putter == NULL || queue->dispatch_needed ||
            admission_jobs(&putter->put) > admission_room(queue));
     verify(queue->phase == QUEUE_OPEN || putter == NULL);
@@ -215,8 +267,7 @@ static void check_queue(struct jobd *jobd, struct queue *queue, struct census *c
            (queue_empty(queue) && TAILQ_EMPTY(&queue->take_waiters)));
     for (unsigned state = 0; state < JOBD_STATES; state++)
         census->in_state[state] += queue->in_state[state];
-    census->waiters +=
-        waiters_in(&queue->take_waiters, WAIT_JOB) + waiters_in(&queue->put_waiters, WAIT_ROOM);
+    census->waiters += takers_in(jobd, queue) + waiters_in(&queue->put_waiters, WAIT_ROOM);
 }
 
 static uint32_t count_remembered(const struct remembered *remembered, uint32_t queue)
@@ -256,7 +307,8 @@ static void check_records(struct jobd *jobd, struct census *census) REQUIRES(job
             *(is_final ? &final : &living) += 1;
         census->retrying += retrying;
         if (!is_final || retrying)
-            census->waiters += waiters_in(&job->awaiting, WAIT_END);
+            census->waiters += waiters_of_job(job);
+        check_said(job);
         census->memory += jobs_weight(job);
         census->memory_living += is_final && !retrying && !job->promised ? 0 : jobs_weight(job);
         promised += job->promised;

@@ -69,7 +69,8 @@ static void compare_jobs(struct model *model)
         verify(info.state == job->state && info.queue == job->queue &&
                info.attempt == job->attempt && info.payload_bytes == job->payload &&
                info.output_bytes == job->output && info.stopping == job->stopping &&
-               info.expires_us == job->too_late_us);
+               info.expires_us == job->too_late_us && info.has_worker == (job->worker > 0) &&
+               info.has_progress == (job->progress > 0));
     }
 }
 
@@ -146,6 +147,7 @@ static void compare_list(struct model *model)
 
 void model_compare(struct model *model)
 {
+    model_check_followers(model);
     for (unsigned i = 0; i < TAKERS; i++)
         compare_actor(&model->takers[i]);
     for (unsigned i = 0; i < LEASERS; i++)

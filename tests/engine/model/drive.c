@@ -14,16 +14,24 @@ static void wake(struct jobd_waiter *waiter)
     actor->woken = true;
 }
 
+static void wake_follower(struct jobd_waiter *waiter)
+{
+    struct follower *follower = (struct follower *)waiter;
+    verify(!follower->woken);
+    follower->woken = true;
+}
+
 static void take_one_step(struct model *model)
 {
     /* The more often a step stands here, the more often it is taken. */
     static model_step *const steps[] = {
-        model_step_put,    model_step_put,   model_step_put,          model_step_put_wait,
-        model_step_take,   model_step_take,  model_step_finish,       model_step_finish,
-        model_step_cancel, model_step_time,  model_step_time,         model_step_pause,
-        model_step_unwait, model_step_watch, model_step_purge,        model_step_retry,
-        model_step_lease,  model_step_lease, model_step_lease_finish, model_step_lease_keep,
-        model_step_resize, model_step_move,  model_step_come_and_go,
+        model_step_put,    model_step_put,    model_step_put,          model_step_put_wait,
+        model_step_take,   model_step_take,   model_step_finish,       model_step_finish,
+        model_step_cancel, model_step_time,   model_step_time,         model_step_pause,
+        model_step_unwait, model_step_watch,  model_step_purge,        model_step_retry,
+        model_step_lease,  model_step_lease,  model_step_lease_finish, model_step_lease_keep,
+        model_step_resize, model_step_move,   model_step_say,          model_step_say,
+        model_step_follow, model_step_follow, model_step_come_and_go,  model_step_lease_any,
     };
     steps[below(model, sizeof steps / sizeof steps[0])](model);
 }
@@ -35,6 +43,26 @@ static void set_up_actors(struct actor *actors, unsigned len, unsigned kind)
         actors[i].expected = JOBD_RESULTS;
         actors[i].waiter.wake = wake;
     }
+}
+
+static void set_up_talk(struct model *model)
+{
+    for (unsigned i = 0; i < FOLLOWERS; i++)
+        model->followers[i].waiter.wake = wake_follower;
+    for (unsigned i = 0; i < NAMES; i++) {
+        model->workers_named[i] = jobd_blob_new(1 + 30 * i, NULL);
+        verify(model->workers_named[i] != NULL);
+    }
+}
+
+static void tear_down_talk(struct model *model)
+{
+    for (unsigned i = 0; i < FOLLOWERS; i++) {
+        (void)jobd_cancel_wait(model->jobd, &model->followers[i].waiter);
+        jobd_view_release(&model->followers[i].view);
+    }
+    for (unsigned i = 0; i < NAMES; i++)
+        jobd_blob_unref(model->workers_named[i]);
 }
 
 static void tear_down(struct model *model)
@@ -49,6 +77,7 @@ static void tear_down(struct model *model)
         (void)jobd_cancel_wait(model->jobd, &model->takers[i].waiter);
     for (unsigned i = 0; i < LEASERS; i++)
         (void)jobd_cancel_wait(model->jobd, &model->leasers[i].waiter);
+    tear_down_talk(model);
     jobd_cancel_all(model->jobd, model->now_us); /* takes all leases away */
     for (unsigned i = 0; i < TAKERS; i++)
         if (model->takers[i].holds)
@@ -69,11 +98,36 @@ static size_t measure_put(const struct jobd_put *put)
     return bytes_used;
 }
 
+static size_t measure_said(size_t extra)
+{
+    const struct jobd_config config = {.queues = model_queues,
+                                       .queues_len = 1,
+                                       .keep = 1,
+                                       .memory_bytes = MEMORY,
+                                       .leases_max = 1,
+                                       .first_id = 1};
+    struct jobd_waiter taker = {.lease_us = 9,
+                                .at_once = true,
+                                .token = "00000000000000000000000000000000",
+                                .deadline_us = JOBD_NEVER};
+    struct jobd *jobd;
+    struct jobd_receipt receipt;
+    verify(jobd_new(&jobd, &config) == 0);
+    verify(jobd_put(jobd, &(struct jobd_put){.queue = 0}, NULL, 1, &receipt) == JOBD_OK);
+    verify(jobd_take(jobd, 0, &taker, 1) == JOBD_OK);
+    verify(jobd_lease_progress(jobd, taker.token, NULL) == JOBD_OK);
+    size_t bytes_used = jobd_memory(jobd);
+    verify(jobd_lease_release(jobd, taker.token, 0, NULL, 1) == JOBD_OK);
+    jobd_free(jobd);
+    return bytes_used - extra;
+}
+
 /* What a job counts for beside its bytes. */
 static void measure(struct model *model)
 {
     const struct jobd_terms terms = {.unique = JOBD_FOR_SOME_TIME, .unique_us = 1};
     model->extra = measure_put(&(struct jobd_put){.trace = ""});
+    model->said = measure_said(model->extra);
     model->promise = measure_put(&(struct jobd_put){.key = "k", .terms = &terms}) -
                      measure_put(&(struct jobd_put){.key = "k"});
 }
@@ -90,6 +144,7 @@ void model_drive(struct chance *chance, unsigned steps)
         model->capacity[i] = model_queues[i].capacity;
         model->workers[i] = model_queues[i].workers;
     }
+    set_up_talk(model);
     set_up_actors(model->takers, TAKERS, TAKER);
     set_up_actors(model->leasers, LEASERS, LEASER);
     set_up_actors(model->put_waiters, PUTTERS, PUTTER);

@@ -103,6 +103,8 @@ unsigned model_waiters(const struct model *model)
         found += model->put_waiters[i].waits;
     for (unsigned i = 0; i < WATCHERS; i++)
         found += model->watchers[i].waits;
+    for (unsigned i = 0; i < FOLLOWERS; i++)
+        found += model->followers[i].waits;
     return found;
 }
 
@@ -121,7 +123,8 @@ size_t model_bytes(const struct model *model, bool living_only)
         if (!model->jobs[i].forgotten &&
             (!living_only || !model_final(&model->jobs[i]) || model->jobs[i].promised))
             sum += model->jobs[i].payload + model->jobs[i].output + model->jobs[i].error +
-                   model_errors(&model->jobs[i]) + model->jobs[i].extra;
+                   model_errors(&model->jobs[i]) + model->jobs[i].extra + model->jobs[i].said +
+                   model->jobs[i].worker + model->jobs[i].progress + model->jobs[i].room;
     return sum;
 }
 
@@ -216,7 +219,6 @@ void model_promise_over(struct model *model, struct model_job *job)
         remember(model, job);
 }
 
-/* Forgets what has ended until so many bytes more have room; false when that is not enough. */
 bool model_make_room(struct model *model, size_t size)
 {
     if (model_bytes(model, true) + size > MEMORY)
@@ -284,13 +286,26 @@ bool model_can_give(struct model *model, unsigned queue, const struct actor *tak
            (take_waiter->kind == LEASER || running_here(model, queue) < model->workers[queue]);
 }
 
+static bool asks(const struct actor *actor, unsigned queue)
+{
+    return actor->is_wide ? actor->asks[queue] : actor->queue == queue;
+}
+
+static bool asks_another(const struct actor *actor, unsigned queue)
+{
+    bool another = false;
+    for (unsigned i = 0; i < QUEUES; i++)
+        another = another || (i != queue && asks(actor, i));
+    return another;
+}
+
 /* Of all who wait and could have a job, the one who came first. */
 static struct actor *next_taker(struct model *model, unsigned queue)
 {
     struct actor *found = NULL;
     for (unsigned i = 0; i < TAKERS + LEASERS; i++) {
         struct actor *actor = i < TAKERS ? &model->takers[i] : &model->leasers[i - TAKERS];
-        if (actor->waits && actor->queue == queue && model_can_give(model, queue, actor) &&
+        if (actor->waits && asks(actor, queue) && model_can_give(model, queue, actor) &&
             (found == NULL || actor->since < found->since))
             found = actor;
     }
@@ -309,6 +324,8 @@ void model_give(struct model *model, unsigned queue, struct actor *take_waiter)
     job->state = JOBD_RUNNING;
     job->attempt++;
     job->started_us = model->now_us;
+    const struct jobd_blob *worker = take_waiter->waiter.worker;
+    model_say_begin(model, job, worker != NULL ? worker->size : 0);
     model_expect(take_waiter, JOBD_OK, job->id);
     take_waiter->id = job->id;
     if (take_waiter->kind != LEASER) {
@@ -364,8 +381,11 @@ static void end_retired(struct model *model, unsigned queue)
     model->phase[queue] = GONE;
     for (unsigned g = 0; g < 2; g++)
         for (unsigned i = 0; i < lens[g]; i++)
-            if (groups[g][i].waits && groups[g][i].queue == queue)
+            if (groups[g][i].waits && asks(&groups[g][i], queue) &&
+                !asks_another(&groups[g][i], queue))
                 model_expect(&groups[g][i], JOBD_UNDECLARED, 0);
+            else
+                groups[g][i].asks[queue] = false;
 }
 
 void model_settle(struct model *model, unsigned queue)
@@ -478,6 +498,11 @@ void model_attempt_ended(struct model *model, struct model_job *job,
     if (job->token > 0)
         model_end_lease(model, job, expires ? NO_REPORT : model_report(outcome));
     bool failed = outcome->state == JOBD_FAILED;
+    if (output < 0 && job->room > 0)
+        output = (int)job->used;
+    if (output < 0 && job->state != JOBD_RUNNING && job->output > 0) /* a late report */
+        output = (int)job->output;
+    model_say_end(job);
     if (job->extra == 0 && (output >= 0 || error >= 0 || failed) &&
         model_make_room(model, model->extra))
         job->extra = model->extra;

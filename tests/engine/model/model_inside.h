@@ -5,7 +5,7 @@
 
 #include "engine/model/model.h"
 #include "jobd/declare.h"
-#include "jobd/queue.h"
+#include "jobd/lease.h"
 
 enum {
     QUEUES = 3,
@@ -19,6 +19,8 @@ enum {
     WAITERS_MAX = 12,
     BATCH_MAX = 3,
     LEASERS = 4,
+    FOLLOWERS = 3,
+    NAMES = 3, /* of workers */
     LEASES_MAX = 6,
     TOKENS_MAX = 4096,
 };
@@ -44,6 +46,9 @@ struct model_job {
     const char *key;
     const char *texts[JOBD_TEXTS]; /* of those below */
     int64_t created_us;
+    /* Bytes: who runs its last attempt and its progress, 0: none; appended, and room for more. */
+    size_t said, worker, progress, used, room;
+    bool truncated;
     int order;      /* when it entered its lane, or came back */
     unsigned ended; /* when it ended, by the model's clock */
     bool forgotten;
@@ -71,6 +76,9 @@ struct actor {
     struct jobd_terms terms;
     struct jobd_blob *batch[BATCH_MAX];
     size_t sizes[BATCH_MAX]; /* of its payloads, which the engine may have freed by now */
+    /* A leaser that asks several queues: those that are still there. */
+    bool is_wide, asks[QUEUES];
+    struct jobd_choice choice;
     enum jobd_result expected;
     uint64_t expected_id;
 };
@@ -84,6 +92,15 @@ struct model_breaker {
 };
 
 enum { TAKER, PUTTER, WATCHER, LEASER };
+
+/* Somebody who follows a job. The model does not know when there is something new, but that it may
+ * not be missed. */
+struct follower {
+    struct jobd_waiter waiter; /* first */
+    bool waits, woken;
+    uint64_t id;
+    struct jobd_view view;
+};
 
 struct model {
     struct jobd *jobd;
@@ -99,6 +116,8 @@ struct model {
     enum { OPEN, RETIRED, GONE } phase[QUEUES];
     unsigned capacity[QUEUES], workers[QUEUES]; /* at present */
     struct actor takers[TAKERS], leasers[LEASERS], put_waiters[PUTTERS], watchers[WATCHERS];
+    struct follower followers[FOLLOWERS];
+    struct jobd_blob *workers_named[NAMES];
     unsigned rejected[QUEUES], retried[QUEUES], expired[QUEUES], forgotten_early[QUEUES];
     unsigned ended[QUEUES][JOBD_STATES];
     unsigned tokens;                     /* given out so far, also in vain: 1 to this */
@@ -107,6 +126,7 @@ struct model {
     unsigned leases_used;
     size_t promise; /* and what it counts for when its key is not forgotten for some time */
     size_t extra;   /* what a job with output or error counts for, beside them */
+    size_t said;    /* and one whose attempts say something */
 };
 
 extern const struct jobd_queue_config model_queues[QUEUES];
@@ -182,7 +202,19 @@ model_step model_step_put, model_step_put_wait, model_step_take, model_step_fini
 model_step model_step_lease, model_step_lease_finish, model_step_lease_keep;
 model_step model_step_retry, model_step_cancel, model_step_pause, model_step_watch;
 model_step model_step_purge, model_step_move, model_step_unwait, model_step_time;
-model_step model_step_resize, model_step_come_and_go;
+model_step model_step_lease_any;
+model_step model_step_resize, model_step_come_and_go, model_step_say, model_step_follow;
+
+/* An attempt begins, and is over: `worker` is bytes of who runs it, 0: it does not say. */
+void model_say_begin(struct model *model, struct model_job *job, size_t worker);
+void model_say_end(struct model_job *job);
+/* A token that may be any: of a lease that is held, over, forgotten, or never was; and what this
+ * report of its holder is answered. JOBD_OK: *job is leased, or waits again since its lease has
+ * expired. */
+enum jobd_result model_pick_lease(struct model *model, unsigned report, char token[JOBD_TOKEN_SIZE],
+                                  struct model_job **job);
+/* Nobody who follows a job has missed something, and they may begin to wait again. */
+void model_check_followers(struct model *model);
 
 /* Does in both what is due now. */
 void model_tick(struct model *model);

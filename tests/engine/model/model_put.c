@@ -141,7 +141,7 @@ static enum jobd_result replace(struct model *model, struct model_job *job,
     job->unique_until_us = until_us;
     job->extra = extra;
     job->payload = size;
-    job->output = job->error = 0;
+    job->output = job->error = job->said = 0;
     job->errors_len = 0;
     memcpy(job->texts, put->terms->texts, sizeof job->texts);
     return JOBD_OK;

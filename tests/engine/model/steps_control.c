@@ -33,6 +33,7 @@ void model_step_retry(struct model *model)
     job->promised = false;
     job->attempt = 0;
     job->output = job->error = 0;
+    job->worker = job->progress = 0;
     job->order = (int)++model->clock;
     model_settle(model, job->queue);
 }
@@ -50,6 +51,11 @@ void model_step_cancel(struct model *model)
         job->stopping = true;
     if (expected == JOBD_STOPPING && job->token > 0) {
         model_end_lease(model, job, NO_REPORT);
+        if (job->room > 0) {
+            job->output = job->used;
+            job->error = 0;
+        }
+        model_say_end(job);
         model_end(model, job, JOBD_CANCELLED);
         model_settle(model, job->queue);
     }

@@ -3,6 +3,7 @@
 #include "engine/model/model_inside.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "base/verify.h"
 
@@ -11,30 +12,69 @@ static void write_token(unsigned number, char token[JOBD_TOKEN_SIZE])
     snprintf(token, JOBD_TOKEN_SIZE, "%032x", number);
 }
 
-void model_step_lease(struct model *model)
+/* Somebody who may ask for a lease of this queue; NULL: there is nobody, just now. */
+static struct actor *begin_lease(struct model *model, unsigned queue)
 {
     struct actor *leaser = &model->leasers[below(model, LEASERS)];
-    unsigned queue = below(model, QUEUES);
     if (leaser->waits || model->over_to + 2 * LEASES_MAX > TOKENS_MAX)
-        return;
-    bool room = model_waiters(model) < WAITERS_MAX;
-    bool free_lease = model_leased(model) + model_promised(model) < LEASES_MAX;
+        return NULL;
     model_begin(model, leaser, queue);
+    leaser->is_wide = false;
     leaser->waiter.lease_us = 1 + below(model, 4000);
     leaser->waiter.at_once = below(model, 4) == 0;
+    leaser->waiter.worker = below(model, 3) == 0 ? model->workers_named[below(model, NAMES)] : NULL;
     write_token(++model->tokens, leaser->waiter.token);
-    enum jobd_result result = jobd_take(model->jobd, queue, &leaser->waiter, model->now_us);
-    if (model->phase[queue] == GONE) {
+    return leaser;
+}
+
+/* There is a job for it at once. */
+static void give_at_once(struct model *model, struct actor *leaser, unsigned queue)
+{
+    model_give(model, queue, leaser);
+    leaser->expected = JOBD_RESULTS; /* not woken */
+    verify(leaser->waiter.task.id == leaser->id && leaser->waiter.task.queue == queue);
+    jobd_blob_unref(leaser->waiter.task.payload);
+    model_settle(model, queue);
+}
+
+/* Queues by chance, in an order by chance. */
+static void choose(struct model *model, struct actor *leaser)
+{
+    unsigned first = below(model, QUEUES), step = 1 + below(model, QUEUES - 1);
+    leaser->is_wide = true;
+    memset(leaser->asks, 0, sizeof leaser->asks);
+    leaser->choice.len = 1 + below(model, QUEUES);
+    for (unsigned i = 0; i < leaser->choice.len; i++) {
+        unsigned queue = (first + i * step) % QUEUES;
+        leaser->choice.queues[i] = queue;
+        leaser->asks[queue] = true;
+    }
+}
+
+void model_step_lease_any(struct model *model)
+{
+    bool room = model_waiters(model) < WAITERS_MAX, gone = false;
+    bool free_lease = model_leased(model) + model_promised(model) < LEASES_MAX;
+    struct actor *leaser = begin_lease(model, 0);
+    unsigned from = QUEUES;
+    if (leaser == NULL)
+        return;
+    choose(model, leaser);
+    for (unsigned i = 0; i < leaser->choice.len; i++) {
+        unsigned queue = leaser->choice.queues[i];
+        gone = gone || model->phase[queue] == GONE;
+        if (from == QUEUES && model_can_give(model, queue, leaser))
+            from = queue;
+    }
+    enum jobd_result result =
+        jobd_take_any(model->jobd, &leaser->choice, &leaser->waiter, model->now_us);
+    if (gone) {
         verify(result == JOBD_UNDECLARED);
     } else if (!free_lease) {
         verify(result == JOBD_TOO_MANY_LEASES);
-    } else if (model_can_give(model, queue, leaser)) {
+    } else if (from < QUEUES) {
         verify(result == JOBD_OK);
-        model_give(model, queue, leaser);
-        leaser->expected = JOBD_RESULTS; /* not woken */
-        verify(leaser->waiter.task.id == leaser->id);
-        jobd_blob_unref(leaser->waiter.task.payload);
-        model_settle(model, queue);
+        give_at_once(model, leaser, from);
     } else if (leaser->waiter.at_once) {
         verify(result == JOBD_TIMEOUT);
     } else {
@@ -43,11 +83,32 @@ void model_step_lease(struct model *model)
     }
 }
 
-/* A token that may be any: of a lease that is held, over, forgotten, or never was; and what this
- * report of its holder is answered. JOBD_OK: *job is leased, or waits again since its lease has
- * expired. */
-static enum jobd_result pick_lease(struct model *model, unsigned report,
-                                   char token[JOBD_TOKEN_SIZE], struct model_job **job)
+void model_step_lease(struct model *model)
+{
+    unsigned queue = below(model, QUEUES);
+    bool room = model_waiters(model) < WAITERS_MAX;
+    bool free_lease = model_leased(model) + model_promised(model) < LEASES_MAX;
+    struct actor *leaser = begin_lease(model, queue);
+    if (leaser == NULL)
+        return;
+    enum jobd_result result = jobd_take(model->jobd, queue, &leaser->waiter, model->now_us);
+    if (model->phase[queue] == GONE) {
+        verify(result == JOBD_UNDECLARED);
+    } else if (!free_lease) {
+        verify(result == JOBD_TOO_MANY_LEASES);
+    } else if (model_can_give(model, queue, leaser)) {
+        verify(result == JOBD_OK);
+        give_at_once(model, leaser, queue);
+    } else if (leaser->waiter.at_once) {
+        verify(result == JOBD_TIMEOUT);
+    } else {
+        verify(result == (room ? JOBD_PENDING : JOBD_TOO_MANY_WAITERS));
+        leaser->waits = room;
+    }
+}
+
+enum jobd_result model_pick_lease(struct model *model, unsigned report, char token[JOBD_TOKEN_SIZE],
+                                  struct model_job **job)
 {
     unsigned number = model->tokens + 2 - below(model, 14 < model->tokens ? 14 : 2);
     write_token(number, token);
@@ -80,7 +141,7 @@ void model_step_lease_finish(struct model *model)
     char token[JOBD_TOKEN_SIZE];
     struct model_job *job = NULL;
     struct jobd_outcome outcome = model_random_outcome(model);
-    enum jobd_result expected = pick_lease(model, model_report(&outcome), token, &job);
+    enum jobd_result expected = model_pick_lease(model, model_report(&outcome), token, &job);
     int output = model_size_or_none(outcome.output), error = model_size_or_none(outcome.error);
     verify(jobd_lease_finish(model->jobd, token, &outcome, NULL, model->now_us) == expected);
     if (expected == JOBD_OK) {
@@ -95,7 +156,7 @@ static void extend(struct model *model, int64_t us)
 {
     char token[JOBD_TOKEN_SIZE];
     struct model_job *job = NULL;
-    enum jobd_result expected = pick_lease(model, NO_REPORT, token, &job);
+    enum jobd_result expected = model_pick_lease(model, NO_REPORT, token, &job);
     verify(jobd_lease_extend(model->jobd, token, us, NULL, model->now_us) == expected);
     if (expected == JOBD_OK)
         job->expires_us = model_lease_end(model, job, us);
@@ -111,11 +172,13 @@ void model_step_lease_keep(struct model *model)
         return;
     }
     us = below(model, 2) == 0 ? 0 : us;
-    enum jobd_result expected = pick_lease(model, RELEASED_REPORT, token, &job);
+    enum jobd_result expected = model_pick_lease(model, RELEASED_REPORT, token, &job);
     verify(jobd_lease_release(model->jobd, token, us, NULL, model->now_us) == expected);
     if (expected != JOBD_OK)
         return;
     model_end_lease(model, job, RELEASED_REPORT);
+    model_say_end(job);
+    job->worker = job->progress = 0;
     job->attempt--;
     job->state = us > 0 ? JOBD_SCHEDULED : JOBD_QUEUED;
     job->ready_us = model->now_us + us;

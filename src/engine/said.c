@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine/said.h"
+
+#include "engine/blob.h"
+#include "engine/waiters.h"
+
+struct said *said_make_locked(struct op *op, struct job *job, struct job_extra **spare)
+{
+    struct jobs *jobs = &op->jobd->jobs;
+    if (said_of(job) != NULL || spare == NULL || *spare == NULL)
+        return said_of(job);
+    if (job->extra == NULL)
+        return jobs_extend(jobs, job, spare, op) ? job->extra->said : NULL;
+    if (!jobs_make_room(jobs, sizeof *job->extra->said, op))
+        return NULL;
+    job->extra->said = (*spare)->said;
+    (*spare)->said = NULL;
+    jobs_count(jobs, sizeof *job->extra->said);
+    return job->extra->said;
+}
+
+/* ---- the life of an attempt */
+
+void said_begin_locked(struct op *op, struct job *job, struct jobd_blob *worker,
+                       struct job_extra **spare)
+{
+    struct said *said = worker != NULL ? said_make_locked(op, job, spare) : said_of(job);
+    if (said == NULL)
+        return;
+    said_forget_locked(op, job);
+    if (worker != NULL)
+        (void)jobs_set(&op->jobd->jobs, &said->worker, jobd_blob_ref(worker), op);
+}
+
+struct jobd_blob *said_output_locked(struct op *op, struct job *job, bool *truncated)
+{
+    struct said *said = said_of(job);
+    if (said == NULL || said->output == NULL)
+        return NULL;
+    size_t counted = blob_weight(said->output);
+    said->output = blob_cut(said->output, said->used);
+    jobs_count(&op->jobd->jobs, (int64_t)blob_weight(said->output) - (int64_t)counted);
+    *truncated |= said->truncated;
+    return jobd_blob_ref(said->output);
+}
+
+void said_end_locked(struct op *op, struct job *job)
+{
+    struct said *said = said_of(job);
+    if (said == NULL)
+        return;
+    if (said->output != NULL)
+        (void)jobs_set(&op->jobd->jobs, &said->output, NULL, op);
+    said->used = 0;
+    said->truncated = false;
+}
+
+void said_forget_locked(struct op *op, struct job *job)
+{
+    struct said *said = said_of(job);
+    if (said == NULL)
+        return;
+    said_end_locked(op, job);
+    (void)jobs_set(&op->jobd->jobs, &said->worker, NULL, op);
+    (void)jobs_set(&op->jobd->jobs, &said->progress, NULL, op);
+}
+
+void said_tell_locked(struct op *op, struct job *job)
+{
+    struct waiting *waiting;
+    while ((waiting = TAILQ_FIRST(&job->awaiting)) != NULL && waiting->kind == WAIT_MORE)
+        wait_end_locked(op, waiter_of(waiting), JOBD_OK);
+}
