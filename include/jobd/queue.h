@@ -88,6 +88,9 @@ struct jobd_config {
     void (*on_failure)(void *context);
     void *failure_context;
     bool failed_attempts;
+    /* Called, as `on_earlier_deadline` is, when jobd_events() has something to say. May be NULL. */
+    void (*on_event)(void *context);
+    void *event_context;
 };
 
 /* Records of jobs that an engine needs whose queues, all together, have so much capacity and so

@@ -158,6 +158,8 @@ static void set_up_locked(struct jobd *jobd, const struct jobd_config *config) R
     jobd->journal_context = config->journal_context;
     jobd->on_failure = config->on_failure;
     jobd->failure_context = config->failure_context;
+    jobd->on_event = config->on_event;
+    jobd->event_context = config->event_context;
     jobd->ticks_at_us = JOBD_NEVER;
     TAILQ_INIT(&jobd->idle_waiters);
     TAILQ_INIT(&jobd->sweep_waiters);
@@ -202,6 +204,7 @@ void jobd_free(struct jobd *jobd)
     journal_release(&jobd->journal);
     leases_release(&jobd->leases);
     failures_release(&jobd->failures);
+    free(jobd->events.ring);
     heap_release(&jobd->delays);
     heap_release(&jobd->deadlines);
     heap_release(&jobd->probes);

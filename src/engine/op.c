@@ -9,7 +9,7 @@ void op_begin(struct op *op, struct jobd *jobd, struct jobd_waiter *waiter, int6
     op->jobd = jobd;
     op->now_us = now_us;
     op->waiter = waiter;
-    op->tell_store = op->forgot_early = op->tell_failure = false;
+    op->tell_store = op->forgot_early = op->tell_failure = op->tell_event = false;
     op->garbage = NULL;
     op->stops_len = 0;
     TAILQ_INIT(&op->woken);
@@ -64,6 +64,8 @@ void op_end(struct op *op)
         jobd->on_earlier_deadline(jobd->context);
     if (op->tell_failure)
         jobd->on_failure(jobd->failure_context);
+    if (op->tell_event && jobd->on_event != NULL)
+        jobd->on_event(jobd->event_context);
 }
 
 void op_discard(struct op *op, struct jobd_blob *blob)

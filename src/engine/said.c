@@ -51,7 +51,9 @@ void said_end_locked(struct op *op, struct job *job)
         return;
     if (said->output != NULL)
         (void)jobs_set(&op->jobd->jobs, &said->output, NULL, op);
-    said->used = 0;
+    op_discard(op, said->shown);
+    said->shown = NULL;
+    said->used = said->shown_bytes = 0;
     said->truncated = false;
 }
 

@@ -22,6 +22,7 @@
 #include "engine/transition.h"
 
 #include "engine/breaker.h"
+#include "engine/events.h"
 #include "engine/job_info.h"
 #include "engine/said.h"
 #include "engine/waiters.h"
@@ -123,6 +124,7 @@ static void wait_locked(struct op *op, struct job *job, bool comes_back) REQUIRE
         enter_delays_locked(op, job, comes_back);
     else
         enter_ring_locked(op, job);
+    events_note_locked(op, job);
 }
 
 /* ---- coming in */
@@ -137,6 +139,7 @@ void transition_due_locked(struct op *op, struct job *job)
     leave_delays_locked(op, job);
     move_locked(op, job, JOBD_QUEUED);
     enter_ring_locked(op, job);
+    events_note_locked(op, job);
 }
 
 void transition_retry_locked(struct op *op, struct job *job, int64_t at_us)
@@ -253,6 +256,7 @@ void transition_finish_locked(struct op *op, struct job *job, enum jobd_state st
     move_locked(op, job, state);
     job->finished_us = at_us;
     job->stopping = false;
+    events_note_locked(op, job);
     struct jobd_waiter *waiter;
     while ((waiter = first_waiter(&job->awaiting)) != NULL) {
         job_info(job, &waiter->info);
@@ -350,11 +354,14 @@ void transition_exchange_locked(struct op *op, struct job *job, struct job_conte
         leave_place_locked(op, job);
     queue->cancel_pending -= waits && !in_place && job->state == JOBD_QUEUED;
     jobs_exchange(&op->jobd->jobs, job, content);
-    if (waits && job->state != to)
+    bool moves = waits && job->state != to;
+    if (moves)
         move_locked(op, job, to);
     queue->cancel_pending += waits && !in_place && job->state == JOBD_QUEUED;
     if (in_place && !stays)
         enter_place_locked(op, job);
     if (in_place)
         jobs_watch(&op->jobd->jobs, job);
+    if (moves)
+        events_note_locked(op, job);
 }

@@ -146,9 +146,9 @@ static size_t read_some(struct run *run, int pipe)
         close_end(run, pipe);
     if (size <= 0)
         return 0;
-    if (pipe == OUTPUT)
-        exec_output_add(&run->out, run->room, (size_t)size);
-    else
+    if (pipe == OUTPUT && exec_output_add(&run->out, run->room, (size_t)size))
+        jobd_show(run->out.output, run->out.used, run->out.truncated);
+    else if (pipe == ERRORS)
         exec_errors_add(&run->out, run->room, (size_t)size);
     return (size_t)size;
 }

@@ -148,6 +148,7 @@ static void compare_list(struct model *model)
 void model_compare(struct model *model)
 {
     model_check_followers(model);
+    model_check_events(model);
     for (unsigned i = 0; i < TAKERS; i++)
         compare_actor(&model->takers[i]);
     for (unsigned i = 0; i < LEASERS; i++)

@@ -32,6 +32,7 @@ static void take_one_step(struct model *model)
         model_step_lease,  model_step_lease,  model_step_lease_finish, model_step_lease_keep,
         model_step_resize, model_step_move,   model_step_say,          model_step_say,
         model_step_follow, model_step_follow, model_step_come_and_go,  model_step_lease_any,
+        model_step_events, model_step_show,   model_step_show,
     };
     steps[below(model, sizeof steps / sizeof steps[0])](model);
 }
@@ -156,7 +157,9 @@ void model_drive(struct chance *chance, unsigned steps)
                                        .memory_bytes = MEMORY,
                                        .waiters_max = WAITERS_MAX,
                                        .leases_max = LEASES_MAX,
-                                       .first_id = 1};
+                                       .first_id = 1,
+                                       .on_event = model_note_event,
+                                       .event_context = model};
     verify(jobd_new(&model->jobd, &config) == 0);
     for (unsigned i = 0; i < steps && model->jobs_len < JOBS_MAX - 8 && !chance_over(chance); i++) {
         take_one_step(model);

@@ -23,6 +23,7 @@ enum {
     NAMES = 3, /* of workers */
     LEASES_MAX = 6,
     TOKENS_MAX = 4096,
+    EVENTS_IDS = 2 * JOBS_MAX,
 };
 
 struct model_job {
@@ -117,6 +118,8 @@ struct model {
     unsigned capacity[QUEUES], workers[QUEUES]; /* at present */
     struct actor takers[TAKERS], leasers[LEASERS], put_waiters[PUTTERS], watchers[WATCHERS];
     struct follower followers[FOLLOWERS];
+    bool events_kept, event_told;
+    enum jobd_state event_states[EVENTS_IDS]; /* by id: the last that was read */
     struct jobd_blob *workers_named[NAMES];
     unsigned rejected[QUEUES], retried[QUEUES], expired[QUEUES], forgotten_early[QUEUES];
     unsigned ended[QUEUES][JOBD_STATES];
@@ -204,6 +207,7 @@ model_step model_step_retry, model_step_cancel, model_step_pause, model_step_wat
 model_step model_step_purge, model_step_move, model_step_unwait, model_step_time;
 model_step model_step_lease_any;
 model_step model_step_resize, model_step_come_and_go, model_step_say, model_step_follow;
+model_step model_step_events, model_step_show;
 
 /* An attempt begins, and is over: `worker` is bytes of who runs it, 0: it does not say. */
 void model_say_begin(struct model *model, struct model_job *job, size_t worker);
@@ -215,6 +219,10 @@ enum jobd_result model_pick_lease(struct model *model, unsigned report, char tok
                                   struct model_job **job);
 /* Nobody who follows a job has missed something, and they may begin to wait again. */
 void model_check_followers(struct model *model);
+/* Makes room for what is said of the job, where there is none; false when there is no memory. */
+bool model_make_said(struct model *model, struct model_job *job);
+void model_note_event(void *context);
+void model_check_events(struct model *model);
 
 /* Does in both what is due now. */
 void model_tick(struct model *model);

@@ -8,8 +8,7 @@
 
 enum { OUTPUT_MAX = 250 };
 
-/* False when there is no room. */
-static bool make_said(struct model *model, struct model_job *job)
+bool model_make_said(struct model *model, struct model_job *job)
 {
     size_t extra = job->extra == 0 ? model->extra : 0;
     if (job->said > 0)
@@ -23,7 +22,7 @@ static bool make_said(struct model *model, struct model_job *job)
 
 void model_say_begin(struct model *model, struct model_job *job, size_t worker)
 {
-    bool said = worker > 0 ? make_said(model, job) : job->said > 0;
+    bool said = worker > 0 ? model_make_said(model, job) : job->said > 0;
     job->worker = job->progress = 0;
     if (said && worker > 0 && model_make_room(model, worker))
         job->worker = worker;
@@ -40,7 +39,7 @@ static enum jobd_result append(struct model *model, struct model_job *job, size_
     size_t fits = job->used < OUTPUT_MAX ? OUTPUT_MAX - job->used : 0;
     size_t some = size < fits ? size : fits, need = job->used + size;
     size_t room = job->room + job->room / 2;
-    if (!make_said(model, job))
+    if (!model_make_said(model, job))
         return JOBD_OUT_OF_MEMORY;
     if (some > job->room - job->used) {
         room = room > need ? room : need;
@@ -81,7 +80,7 @@ void model_step_say(struct model *model)
     size_t size = below(model, 60);
     struct jobd_blob *text = size > 0 ? jobd_blob_new(size, NULL) : NULL;
     enum jobd_result expected = model_pick_lease(model, NO_REPORT, token, &job);
-    if (expected == JOBD_OK && !make_said(model, job))
+    if (expected == JOBD_OK && !model_make_said(model, job))
         expected = JOBD_OUT_OF_MEMORY;
     if (expected == JOBD_OK) {
         job->progress = 0;
