@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/said.h"
 
+#include <stdlib.h>
+
 #include "engine/blob.h"
 #include "engine/waiters.h"
 
@@ -19,16 +21,25 @@ struct said *said_make_locked(struct op *op, struct job *job, struct job_extra *
     return job->extra->said;
 }
 
+/* Without anything to be kept it is not kept either. */
+static void drop_empty_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock)
+{
+    struct said *said = said_of(job);
+    if (said->worker != NULL || said->progress != NULL)
+        return;
+    jobs_count(&op->jobd->jobs, -(int64_t)sizeof *said);
+    job->extra->said = NULL;
+    free(said);
+}
+
 /* ---- the life of an attempt */
 
 void said_begin_locked(struct op *op, struct job *job, struct jobd_blob *worker,
                        struct job_extra **spare)
 {
-    struct said *said = worker != NULL ? said_make_locked(op, job, spare) : said_of(job);
-    if (said == NULL)
-        return;
     said_forget_locked(op, job);
-    if (worker != NULL)
+    struct said *said = worker != NULL ? said_make_locked(op, job, spare) : NULL;
+    if (said != NULL)
         (void)jobs_set(&op->jobd->jobs, &said->worker, jobd_blob_ref(worker), op);
 }
 
@@ -55,6 +66,7 @@ void said_end_locked(struct op *op, struct job *job)
     said->shown = NULL;
     said->used = said->shown_bytes = 0;
     said->truncated = false;
+    drop_empty_locked(op, job);
 }
 
 void said_forget_locked(struct op *op, struct job *job)
@@ -62,9 +74,9 @@ void said_forget_locked(struct op *op, struct job *job)
     struct said *said = said_of(job);
     if (said == NULL)
         return;
-    said_end_locked(op, job);
     (void)jobs_set(&op->jobd->jobs, &said->worker, NULL, op);
     (void)jobs_set(&op->jobd->jobs, &said->progress, NULL, op);
+    said_end_locked(op, job);
 }
 
 void said_tell_locked(struct op *op, struct job *job)

@@ -479,8 +479,7 @@ static bool note_down(struct model *model, const struct model_job *job,
 /* As if it had not been begun; later, when that was asked for. */
 static void go_back(struct model *model, struct model_job *job, int64_t in_us)
 {
-    model_say_end(job);
-    job->worker = job->progress = 0;
+    model_say_forget(job);
     job->attempt--;
     job->state = in_us > 0 ? JOBD_SCHEDULED : JOBD_QUEUED;
     job->ready_us = model->now_us + in_us;

@@ -212,6 +212,7 @@ model_step model_step_events, model_step_show;
 /* An attempt begins, and is over: `worker` is bytes of who runs it, 0: it does not say. */
 void model_say_begin(struct model *model, struct model_job *job, size_t worker);
 void model_say_end(struct model_job *job);
+void model_say_forget(struct model_job *job);
 /* A token that may be any: of a lease that is held, over, forgotten, or never was; and what this
  * report of its holder is answered. JOBD_OK: *job is leased, or waits again since its lease has
  * expired. */

@@ -33,7 +33,7 @@ void model_step_retry(struct model *model)
     job->promised = false;
     job->attempt = 0;
     job->output = job->error = 0;
-    job->worker = job->progress = 0;
+    model_say_forget(job);
     job->order = (int)++model->clock;
     model_settle(model, job->queue);
 }

@@ -22,9 +22,9 @@ bool model_make_said(struct model *model, struct model_job *job)
 
 void model_say_begin(struct model *model, struct model_job *job, size_t worker)
 {
-    bool said = worker > 0 ? model_make_said(model, job) : job->said > 0;
-    job->worker = job->progress = 0;
-    if (said && worker > 0 && model_make_room(model, worker))
+    model_say_forget(job);
+    bool said = worker > 0 && model_make_said(model, job);
+    if (said && model_make_room(model, worker))
         job->worker = worker;
 }
 
@@ -32,6 +32,14 @@ void model_say_end(struct model_job *job)
 {
     job->used = job->room = 0;
     job->truncated = false;
+    if (job->worker == 0 && job->progress == 0)
+        job->said = 0;
+}
+
+void model_say_forget(struct model_job *job)
+{
+    job->worker = job->progress = 0;
+    model_say_end(job);
 }
 
 static enum jobd_result append(struct model *model, struct model_job *job, size_t size)
