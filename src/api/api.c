@@ -18,6 +18,7 @@ static const struct endpoint *const tables[] = {
     lease_endpoints,  /* /leases/{token}/... */
     job_endpoints,    /* /jobs */
     queue_endpoints,  /* /queues */
+    event_endpoints,  /* /events */
     health_endpoints, /* /healthz, /readyz, /metrics */
     status_endpoints, /* /status */
     page_endpoints,   /* / */

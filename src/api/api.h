@@ -12,6 +12,8 @@
 #include "jobd/queue.h"
 #include "store/store.h"
 
+struct live;
+
 enum { BUSY_SHARED = 60 }; /* busy replies made in advance: Retry-After up to a minute */
 
 /* What the endpoints work with, all of it borrowed as long as they are called. The caller fills in
@@ -23,6 +25,7 @@ struct api {
     struct auth *auth;   /* NULL: everybody may do all */
     size_t output_max_bytes, memory_max_bytes;
     struct history *history;
+    struct live *live;
     bool page; /* GET / shows it */
     int64_t started_us;
 

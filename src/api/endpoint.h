@@ -76,4 +76,4 @@ struct endpoint {
 
 /* What the files have; the end is a row without methods. */
 extern const struct endpoint put_endpoints[], job_endpoints[], take_endpoints[], lease_endpoints[],
-    queue_endpoints[], health_endpoints[], status_endpoints[], page_endpoints[];
+    queue_endpoints[], event_endpoints[], health_endpoints[], status_endpoints[], page_endpoints[];

@@ -43,7 +43,7 @@ static enum step answer_metrics(struct call *call, enum jobd_result result)
 {
     const struct api *api = call->api;
     (void)result;
-    call->reply->owned = metrics_text(api->jobd, api->http, api->store);
+    call->reply->owned = metrics_text(api);
     if (call->reply->owned == NULL)
         return respond_no_memory(call);
     call->reply->status = 200;

@@ -5,12 +5,10 @@
 #include <stdbool.h>
 
 #include "base/json.h"
-#include "http/http.h"
+#include "api/api.h"
 #include "jobd/queue.h"
-#include "store/store.h"
 
-/* All figures in Prometheus' text format 0.0.4, to be freed; NULL when memory is short. `store`
- * NULL: memory only. */
-char *metrics_text(struct jobd *jobd, struct http *http, struct store *store);
+/* All figures in Prometheus' text format 0.0.4, to be freed; NULL when memory is short. */
+char *metrics_text(const struct api *api);
 /* Those of one queue that GET /queues shows; false when memory is short. */
 bool metrics_add_queue(cJSON *queue, const struct jobd_stats *stats);

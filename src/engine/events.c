@@ -12,11 +12,10 @@ void events_note_locked(struct op *op, const struct job *job) REQUIRES(op->jobd-
     struct events *events = &op->jobd->events;
     if (events->ring == NULL)
         return;
-    if (events->written - events->read == JOBD_EVENTS_MAX) {
+    if (events->written - events->read == JOBD_EVENTS_MAX)
         events->read++;
-        events->missed++;
-    }
     struct jobd_event *event = &events->ring[events->written++ % JOBD_EVENTS_MAX];
+    event->number = events->written;
     event->queue = op->jobd->queues[job->queue].number;
     job_info(job, &event->info);
     op->tell_event |= events->written - events->read == 1;
@@ -28,22 +27,33 @@ int jobd_events_keep(struct jobd *jobd, bool keep)
     if (keep && ring == NULL)
         return -ENOMEM;
     mutex_lock(&jobd->lock);
-    struct jobd_event *former = jobd->events.ring;
-    jobd->events = (struct events){.ring = ring};
+    struct events *events = &jobd->events;
+    struct jobd_event *dropped = ring;
+    if (keep != (events->ring != NULL)) {
+        dropped = events->ring;
+        events->ring = ring;
+        events->read = events->written;
+    }
     mutex_unlock(&jobd->lock);
-    free(former);
+    free(dropped);
     return 0;
 }
 
-size_t jobd_events(struct jobd *jobd, struct jobd_event *list, size_t len, uint64_t *missed)
+size_t jobd_events(struct jobd *jobd, struct jobd_event *list, size_t len)
 {
     size_t found = 0;
     mutex_lock(&jobd->lock);
     struct events *events = &jobd->events;
     while (found < len && events->read < events->written)
         list[found++] = events->ring[events->read++ % JOBD_EVENTS_MAX];
-    *missed = events->missed;
-    events->missed = 0;
     mutex_unlock(&jobd->lock);
     return found;
+}
+
+uint64_t jobd_events_last(struct jobd *jobd)
+{
+    mutex_lock(&jobd->lock);
+    uint64_t last = jobd->events.written;
+    mutex_unlock(&jobd->lock);
+    return last;
 }

@@ -14,7 +14,6 @@ struct job;
 struct events {
     struct jobd_event *ring; /* JOBD_EVENTS_MAX; NULL: they are not kept */
     uint64_t written, read;  /* so many so far: what is between them is in the ring */
-    uint64_t missed;         /* overwritten since the last call */
 };
 
 /* Of a job whose state has changed and is as it will be seen; that it runs, when that is written.

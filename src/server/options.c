@@ -173,6 +173,12 @@ static const struct option_spec table[] = {
      .default_value = "16384", .help = "jobs that remote workers may hold at a time",
      .more = "Jobs that remote workers may hold at a time, all queues together, and those who wait "
              "for one. One more is answered 503."},
+    {"max-streams", .type = &type_number, SERVER(streams_max), .min = 1, .max = 1000000,
+     .argument = "N", .default_value = "1000",
+     .help = "clients that may follow events and outputs at a time",
+     .more =
+         "Clients that may follow events, or the output of a job, at a time. Each is a connection "
+         "too. One more is answered 503."},
     {"header-timeout", .type = &type_duration, SERVER(header_us), .min = SECOND / 10, .max = DAY,
      .argument = "TIME", .default_value = "10s",
      .help = "time limit for a header; a body has a second more for each 16 KiB of --max-body",

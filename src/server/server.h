@@ -45,6 +45,7 @@ struct server {
     struct tls *tls;                /* NULL: in clear */
     struct line_writer *access_log; /* NULL: none */
     struct failure_log failures;
+    struct live *live;
     struct jobd_pool *pool;
     struct jobd *jobd;
     struct http *http;

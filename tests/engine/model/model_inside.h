@@ -119,6 +119,7 @@ struct model {
     struct actor takers[TAKERS], leasers[LEASERS], put_waiters[PUTTERS], watchers[WATCHERS];
     struct follower followers[FOLLOWERS];
     bool events_kept, event_told;
+    uint64_t event_number;
     enum jobd_state event_states[EVENTS_IDS]; /* by id: the last that was read */
     struct jobd_blob *workers_named[NAMES];
     unsigned rejected[QUEUES], retried[QUEUES], expired[QUEUES], forgotten_early[QUEUES];
