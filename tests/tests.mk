@@ -13,8 +13,9 @@ build/default/tests/failing.so: tests/support/failing.c tests/support/failing.h
 faults: $(B)/jobd build/default/tests/failing.so $(B)/tests/server/test_faults  ## every allocation fails in turn, and many at random; SECONDS, STOP_MS
 	$(Q)FAULT_TURNS=0 FAULT_MS=$(or $(SECONDS),30)000 sh tests/run.sh $(B)/tests/server/test_faults
 
-crash: $(B)/jobd $(B)/tests/store/test_crash  ## kill and cut a durable server hundreds of times; KILLS, CUTS
-	$(Q)KILLS=$(or $(KILLS),300) CUTS=$(or $(CUTS),20) sh tests/run.sh $(B)/tests/store/test_crash
+crash: $(B)/jobd $(B)/tests/store/test_crash $(B)/tests/store/test_crash_schedules  ## kill and cut a durable server hundreds of times; KILLS, CUTS, SCHEDULE_KILLS
+	$(Q)KILLS=$(or $(KILLS),300) CUTS=$(or $(CUTS),20) SCHEDULE_KILLS=$(or $(SCHEDULE_KILLS),60) \
+	  sh tests/run.sh $(B)/tests/store/test_crash $(B)/tests/store/test_crash_schedules
 
 crash-controls:  ## faults that the tests of durability must find
 	$(Q)sh tests/long/controls.sh

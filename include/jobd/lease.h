@@ -50,6 +50,54 @@ JOBD_API JOBD_MUST_READ enum jobd_result jobd_lease_append(struct jobd *jobd, co
 JOBD_API JOBD_MUST_READ enum jobd_result jobd_lease_progress(struct jobd *jobd, const char *token,
                                                              struct jobd_blob *text);
 
+/* ---- many reports --------------------------------------------------------------------------- */
+
+/* How one of many leases ends. */
+struct jobd_report {
+    const char *token; /* borrowed */
+    struct jobd_outcome outcome;
+    /* JOBD_PENDING: to be asked for; then as from jobd_lease_finish(), where JOBD_OK counts with
+     * that of the verb. */
+    enum jobd_result result;
+    struct { /* private to jobd */
+        void *extra;
+        uint32_t queue;
+    } hidden;
+};
+
+#define JOBD_REPORTS_MAX 1000
+
+/* As many jobd_lease_finish(), for those of the reports whose result is JOBD_PENDING, in their
+ * order: one that is refused stops no other. JOBD_OK, and each has a result. With a journal those
+ * that count are written in one transaction: JOBD_PENDING, and the waiter is woken with JOBD_OK, or
+ * with JOBD_STORE_FAILED, then those with JOBD_OK have not been done. Whose result is JOBD_PENDING
+ * even then was asked for twice, and is to be asked for once more. Output and error of a report
+ * with JOBD_OK are taken. JOBD_TOO_MANY_WAITERS: nothing was done. */
+JOBD_API JOBD_MUST_READ enum jobd_result
+jobd_lease_finish_all(struct jobd *jobd, struct jobd_report *reports, uint32_t len,
+                      struct jobd_waiter *waiter, int64_t now_us);
+
+/* ---- looking -------------------------------------------------------------------------------- */
+
+struct jobd_lease_info {
+    uint64_t id; /* of the job */
+    uint32_t queue, attempt;
+    int64_t since_us, expires_us;
+    char worker[JOBD_WORKER_SIZE]; /* "": it has not said */
+};
+
+struct jobd_lease_filter {
+    uint32_t queue;     /* JOBD_NO_QUEUE: all */
+    const char *worker; /* NULL: all */
+    uint64_t after;     /* where to go on */
+};
+
+/* Leases that are held and match, in no particular order, at most `len` of them: how many. *next is
+ * what to pass as `after` for others, 0 when there are none. One that is held all the while is
+ * listed once. It looks at some 10,000 at most: then it says what it has found by then. */
+JOBD_API size_t jobd_leases(struct jobd *jobd, const struct jobd_lease_filter *filter,
+                            struct jobd_lease_info *infos, size_t len, uint64_t *next);
+
 /* ---- following ------------------------------------------------------------------------------ */
 
 /* What there is to be seen of a job, and of its output so far. Zeroed at first. */

@@ -15,7 +15,7 @@ extern "C" {
 /* A job when it had just come to a state; with a journal, once that is written. */
 struct jobd_event {
     uint64_t number; /* counts up from 1 */
-    uint32_t queue; /* its number, as jobd_queue_named() says it */
+    uint32_t queue;  /* its number, as jobd_queue_named() says it */
     struct jobd_info info;
 };
 

@@ -91,6 +91,7 @@ struct jobd_config {
     /* Called, as `on_earlier_deadline` is, when jobd_events() has something to say. May be NULL. */
     void (*on_event)(void *context);
     void *event_context;
+    const struct jobd_schedule_config *schedules; /* of jobd/schedule.h; NULL: there are none */
 };
 
 /* Records of jobs that an engine needs whose queues, all together, have so much capacity and so
@@ -134,6 +135,7 @@ struct jobd_task {
     size_t payload_bytes;      /* known also while a lease waits to be written down */
     const char *key;           /* the client's Idempotency-Key, "" without */
     const char *trace;         /* its traceparent, "" without */
+    struct jobd_blob *words;   /* as of JOBD_WORDS; NULL: none */
 };
 
 /* How an attempt ended. */
@@ -175,8 +177,10 @@ struct jobd_info {
 
 /* What is said of a job in words, and kept with it. */
 enum jobd_text {
-    JOBD_GROUP, /* whose it is: for limits and turns */
-    JOBD_TAGS,  /* to be found by: each ends with a line feed */
+    JOBD_GROUP,    /* whose it is: for limits and turns */
+    JOBD_TAGS,     /* to be found by: each ends with a line feed */
+    JOBD_HEADERS,  /* for its runner: `Name: value`, each ends with a line feed */
+    JOBD_SCHEDULE, /* the one that it came of */
     JOBD_TEXTS
 };
 
@@ -229,6 +233,11 @@ struct jobd_put {
      * follow each other; without a key. Borrowed until success, then the references are taken. */
     struct jobd_blob *const *batch;
     uint32_t batch_len; /* 0: one job */
+    /* In place of `batch`: what each of them says itself, its queue apart, which is this one, and
+     * `unique`. Borrowed as batch is, with all that they point to. One whose key is known, with the
+     * same payload, or stands in front of it here, is not added: it has that job's id. */
+    const struct jobd_put *puts;
+    uint64_t *ids; /* of `puts`: set on success */
 };
 
 enum jobd_busy {
@@ -242,7 +251,7 @@ enum jobd_busy {
 
 /* What became of a put, and how full its queue is. */
 struct jobd_receipt {
-    uint64_t id; /* on JOBD_OK; of a batch the first */
+    uint64_t id; /* on JOBD_OK; of a batch the first; on JOBD_CONFLICT which of jobd_put.puts */
     enum jobd_state state;
     uint32_t waiting, capacity;
     bool duplicate; /* on JOBD_OK: its key was seen before, the job is that one, in this state */
@@ -252,6 +261,12 @@ struct jobd_receipt {
      * JOBD_UNKNOWN_US. */
     enum jobd_busy busy;
     int64_t room_in_us;
+};
+
+/* What became of many jobs. */
+struct jobd_tally {
+    uint64_t matched, changed;
+    uint64_t next; /* the oldest that its queue had no room for; 0: none */
 };
 
 /* Somebody who waits. The caller owns it, fills in the first block and leaves it alone while it
@@ -289,13 +304,14 @@ struct jobd_waiter {
     bool accepted;               /* jobd_put(), jobd_put_wait(): what was offered has been taken */
     struct jobd_receipt receipt; /* jobd_put_wait() */
     uint32_t swept;              /* jobd_purge(), jobd_move(): how many, in the end */
+    struct jobd_tally tally;     /* of the verbs for many in jobd/change.h, in the end */
     struct jobd_task task;       /* jobd_take(): the job */
     struct jobd_info info; /* the job at its end, for who waits for that; or when it was leased */
     struct jobd_blob *output; /* on JOBD_OK, where wanted: a reference, the caller's; or NULL, also
                                  when info.output_bytes says that there is one: no room for it */
 
     struct jobd_waiter_hidden {
-        unsigned char bytes[152] __attribute__((aligned(8)));
+        unsigned char bytes[176] __attribute__((aligned(8)));
     } hidden; /* private to jobd */
 };
 
@@ -340,7 +356,7 @@ JOBD_API JOBD_MUST_READ enum jobd_result jobd_put_wait(struct jobd *jobd,
                                                        struct jobd_receipt *receipt);
 
 /* A waiting job is cancelled, and its slot free: JOBD_OK. A running one is told to stop:
- * JOBD_STOPPING. JOBD_FINISHED or JOBD_NO_JOB otherwise. */
+ * JOBD_STOPPING. JOBD_FINISHED, JOBD_CHANGING or JOBD_NO_JOB otherwise. */
 JOBD_API enum jobd_result jobd_cancel(struct jobd *jobd, uint64_t id, struct jobd_waiter *waiter,
                                       int64_t now_us);
 
@@ -484,6 +500,7 @@ struct jobd_failure {
     bool final;  /* the job has failed with it */
     bool exited; /* exit_code counts */
     int exit_code;
+    char worker[JOBD_WORKER_SIZE]; /* who had it; "": nobody has said */
     char error[JOBD_FAILURE_SIZE]; /* its first line, bytes as they came, cut; "": none */
 };
 
@@ -514,10 +531,10 @@ JOBD_API size_t jobd_memory(struct jobd *jobd);
 /* The next job of the queue, for this waiter to run: JOBD_OK and waiter->task; or JOBD_PENDING, and
  * it is woken with the task (JOBD_OK), JOBD_TIMEOUT or JOBD_CLOSED. Takers are served in the order
  * they came, one job to one taker. The waiter must stay until jobd_finish(); not so for a
- * lease: its task's payload is a reference, the caller's, key and trace are "", but it has
- * waiter->info, and there may be JOBD_TOO_MANY_LEASES, or, with at_once, JOBD_OUT_OF_MEMORY: its
- * account has no room for the job that would be it.
- * With a journal a lease is given when it is written down (JOBD_PENDING, also with at_once). */
+ * lease: its task's payload is a reference, the caller's, key and trace are "", words NULL, but it
+ * has waiter->info, and there may be JOBD_TOO_MANY_LEASES, or, with at_once, JOBD_OUT_OF_MEMORY:
+ * its account has no room for the job that would be it. With a journal a lease is given when it is
+ * written down (JOBD_PENDING, also with at_once). */
 JOBD_API JOBD_MUST_READ enum jobd_result jobd_take(struct jobd *jobd, uint32_t queue,
                                                    struct jobd_waiter *waiter, int64_t now_us);
 

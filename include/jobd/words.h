@@ -26,6 +26,7 @@ extern "C" {
 #define JOBD_ERROR_MAX        512  /* bytes of each of them */
 #define JOBD_ID_MAX           ((UINT64_C(1) << 53) - 1) /* exact in JSON for every language */
 #define JOBD_FIRST_ID_MAX     (UINT64_C(3) << 51)       /* then there are enough for ever */
+#define JOBD_WORKER_SIZE      65  /* of a name that is shown, with its NUL; longer ones are cut */
 #define JOBD_FAILURE_SIZE     160 /* the first line of an error, with its NUL */
 #define JOBD_NEVER            INT64_MAX
 #define JOBD_NO_QUEUE         UINT32_MAX
@@ -65,7 +66,12 @@ enum jobd_result {
     JOBD_TOO_MANY_LEASES,  /* leases_max is: as many are held or waited for */
     JOBD_STOPPING,         /* the job runs, and has been told to stop */
     JOBD_STORE_FAILED,     /* could not be saved: nothing was done */
+    JOBD_BEGUN,            /* too late: the job runs */
+    JOBD_CHANGING,         /* another change of the job is being written: ask again */
     JOBD_UNDECLARED,       /* the queue has jobs from before, and takes and gives none */
+    JOBD_NO_SCHEDULE,      /* see jobd/schedule.h */
+    JOBD_SCHEDULE_FIXED,   /* it is the configuration's */
+    JOBD_TOO_MANY_SCHEDULES,
     JOBD_RESULTS
 };
 

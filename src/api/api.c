@@ -9,19 +9,22 @@
 #include "api/page.h"
 #include "api/respond.h"
 #include "api/route.h"
+#include "jobd/lease.h"
 
 /* ---- all there is, what is asked for most first */
 
 static const struct endpoint *const tables[] = {
-    put_endpoints,    /* /do, /jobs/{id}/retry */
-    take_endpoints,   /* /take */
-    lease_endpoints,  /* /leases/{token}/... */
-    job_endpoints,    /* /jobs */
-    queue_endpoints,  /* /queues */
-    event_endpoints,  /* /events */
-    health_endpoints, /* /healthz, /readyz, /metrics */
-    status_endpoints, /* /status */
-    page_endpoints,   /* / */
+    put_endpoints,      /* /do, /jobs/{id}/retry */
+    take_endpoints,     /* /take */
+    lease_endpoints,    /* /leases/{token}/... */
+    job_endpoints,      /* /jobs */
+    change_endpoints,   /* PATCH and DELETE of /jobs, /jobs/retry */
+    queue_endpoints,    /* /queues */
+    schedule_endpoints, /* /schedules */
+    event_endpoints,    /* /events */
+    health_endpoints,   /* /healthz, /readyz, /metrics */
+    status_endpoints,   /* /status */
+    page_endpoints,     /* / */
     NULL,
 };
 
@@ -34,12 +37,14 @@ static const char *queue_concerned(const struct call *call, enum about about)
     struct jobd_info info;
     switch (about) {
     case ABOUT_QUEUE:
+    case ABOUT_QUEUES:
         return path_queue(call);
     case ABOUT_JOB:
         if (jobd_get(jobd, path_id(call), &info) != JOBD_OK)
             return NULL;
         return jobd_queue_name(jobd, info.queue);
     case ABOUT_ANY:
+    case ABOUT_TALK:
     case ABOUT_LEASE: /* its token says enough */
         return "*";
     case ABOUT_FILTER:
@@ -50,6 +55,29 @@ static const char *queue_concerned(const struct call *call, enum about about)
     return NULL;
 }
 
+/* Good when it is for each of the queues that it names. */
+static enum verdict authorize_queues(const struct call *call, const struct endpoint *endpoint,
+                                     const char *token, size_t size)
+{
+    const char *names = request_parameter(call->request, "queue");
+    char name[REQUEST_SUBJECT_SIZE];
+    enum verdict verdict = VERDICT_GOOD;
+    for (unsigned i = 0; i <= JOBD_CHOICE_MAX && verdict == VERDICT_GOOD && names != NULL; i++) {
+        names = next_word(names, name, sizeof name);
+        verdict = authorize_token(call->api->auth, token, size, endpoint->scope, name);
+    }
+    return verdict;
+}
+
+static enum verdict authorize(const struct call *call, const struct endpoint *endpoint,
+                              const char *token, size_t size)
+{
+    if (endpoint->about == ABOUT_QUEUES && request_parameter(call->request, "queue") != NULL)
+        return authorize_queues(call, endpoint, token, size);
+    return authorize_token(call->api->auth, token, size, endpoint->scope,
+                           queue_concerned(call, endpoint->about));
+}
+
 /* False when it has been answered instead. */
 static bool authorize_call(struct call *call, const struct endpoint *endpoint)
 {
@@ -58,8 +86,7 @@ static bool authorize_call(struct call *call, const struct endpoint *endpoint)
     if (call->api->auth == NULL || endpoint->scope == SCOPE_OPEN)
         return true;
     const char *token = request_token(call->request, &size);
-    const char *queue = queue_concerned(call, endpoint->about);
-    switch (authorize_token(call->api->auth, token, size, endpoint->scope, queue)) {
+    switch (authorize(call, endpoint, token, size)) {
     case VERDICT_GOOD:
         return true;
     case VERDICT_FORBIDDEN:
@@ -100,7 +127,8 @@ static void note_job(struct call *call, const struct endpoint *endpoint)
     struct request *request = call->request;
     if (endpoint->about == ABOUT_JOB)
         request->job = path_id(call);
-    else if (endpoint->about == ABOUT_LEASE && request->wants_job)
+    else if ((endpoint->about == ABOUT_LEASE || endpoint->about == ABOUT_TALK) &&
+             request->wants_job)
         request->job = jobd_lease_job(call->api->jobd, request->subject);
 }
 

@@ -21,8 +21,9 @@ enum { BUSY_SHARED = 60 }; /* busy replies made in advance: Retry-After up to a 
 struct api {
     struct jobd *jobd;
     struct http *http;
-    struct store *store; /* NULL: nothing is written down */
-    struct auth *auth;   /* NULL: everybody may do all */
+    struct store *store;               /* NULL: nothing is written down */
+    struct auth *auth;                 /* NULL: everybody may do all */
+    struct pass_headers *pass_headers; /* NULL: no queue keeps any */
     size_t output_max_bytes, memory_max_bytes;
     struct history *history;
     struct live *live;

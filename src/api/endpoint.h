@@ -44,8 +44,10 @@ enum about {
     ABOUT_ALL,
     ABOUT_ANY, /* what the token is good for */
     ABOUT_QUEUE,
+    ABOUT_QUEUES, /* those of `queue`, where that is given */
     ABOUT_JOB,
     ABOUT_LEASE,
+    ABOUT_TALK, /* the same, but it ends no attempt */
     ABOUT_FILTER
 };
 
@@ -75,5 +77,6 @@ struct endpoint {
 #define GET_OR_HEAD (METHOD_GET | METHOD_HEAD)
 
 /* What the files have; the end is a row without methods. */
-extern const struct endpoint put_endpoints[], job_endpoints[], take_endpoints[], lease_endpoints[],
-    queue_endpoints[], event_endpoints[], health_endpoints[], status_endpoints[], page_endpoints[];
+extern const struct endpoint put_endpoints[], job_endpoints[], change_endpoints[], take_endpoints[],
+    lease_endpoints[], queue_endpoints[], schedule_endpoints[], event_endpoints[],
+    health_endpoints[], status_endpoints[], page_endpoints[];

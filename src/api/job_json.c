@@ -4,8 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Each with its end. */
-static bool add_tags(cJSON *job, const char *tags)
+bool job_json_tags(cJSON *job, const char *tags)
 {
     cJSON *list = tags[0] != '\0' ? cJSON_AddArrayToObject(job, "tags") : NULL;
     char tag[JOBD_TAG_SIZE];
@@ -25,17 +24,22 @@ static bool add_tags(cJSON *job, const char *tags)
 static bool add_all(cJSON *job, const struct jobd_blob *words)
 {
     const char *group = jobd_text(words, JOBD_GROUP);
+    const char *schedule = jobd_text(words, JOBD_SCHEDULE);
     return (group[0] == '\0' || cJSON_AddStringToObject(job, "key", group) != NULL) &&
-           add_tags(job, jobd_text(words, JOBD_TAGS));
+           job_json_tags(job, jobd_text(words, JOBD_TAGS)) &&
+           (schedule[0] == '\0' || cJSON_AddStringToObject(job, "schedule", schedule) != NULL);
 }
 
-static bool add_error(const struct api *api, cJSON *job, uint64_t id)
+/* One of the job's texts. */
+static bool add_part(const struct api *api, cJSON *job, uint64_t id, enum jobd_part part)
 {
-    struct jobd_blob *error = NULL;
-    if (jobd_get_blob(api->jobd, id, JOBD_ERROR, &error) != JOBD_OK || error == NULL)
+    static const char *const names[] = {
+        [JOBD_ERROR] = "error", [JOBD_PROGRESS] = "progress", [JOBD_WORKER] = "worker"};
+    struct jobd_blob *text = NULL;
+    if (jobd_get_blob(api->jobd, id, part, &text) != JOBD_OK || text == NULL)
         return true; /* gone meanwhile */
-    bool whole = json_add_bytes(job, "error", error->bytes, error->size);
-    jobd_blob_unref(error);
+    bool whole = json_add_bytes(job, names[part], text->bytes, text->size);
+    jobd_blob_unref(text);
     return whole;
 }
 
@@ -95,12 +99,14 @@ cJSON *job_json(const struct api *api, const struct jobd_info *info)
         (info->started_us == 0 || json_add_time(job, "started_at", info->started_us)) &&
         (info->finished_us == 0 || json_add_time(job, "finished_at", info->finished_us)) &&
         (!info->exited || json_add_int(job, "exit_code", info->exit_code)) &&
-        (!info->has_error || add_error(api, job, info->id)) &&
+        (!info->has_error || add_part(api, job, info->id, JOBD_ERROR)) &&
         json_add_int(job, "payload_bytes", (int64_t)info->payload_bytes) &&
         (info->output_bytes == 0 ||
          json_add_int(job, "output_bytes", (int64_t)info->output_bytes)) &&
         (!info->output_truncated || cJSON_AddTrueToObject(job, "output_truncated") != NULL) &&
         (info->trace[0] == '\0' || cJSON_AddStringToObject(job, "trace", info->trace) != NULL) &&
+        (!info->has_progress || add_part(api, job, info->id, JOBD_PROGRESS)) &&
+        (!info->has_worker || add_part(api, job, info->id, JOBD_WORKER)) &&
         (!info->has_words || job_json_words_of(api, job, info->id));
     if (!whole) {
         cJSON_Delete(job);

@@ -11,3 +11,6 @@ cJSON *job_json(const struct api *api, const struct jobd_info *info);
 bool job_json_words_of(const struct api *api, cJSON *job, uint64_t id);
 /* Adds the errors of its last attempts, for where one job alone is shown. The same. */
 bool job_json_errors_of(const struct api *api, cJSON *job, uint64_t id);
+
+/* Such texts, each with its end, as its member `tags`; "": none. False when memory is short. */
+bool job_json_tags(cJSON *job, const char *tags);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Looking at jobs, and cancelling them. */
+/* Looking at jobs. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,7 +15,7 @@ enum {
     LIST_DEFAULT = 100,
     LIST_MAX = 1000,
     PAGE_BYTES = 256 * 1024, /* of a list, about; LIST_MAX jobs without errors are fewer */
-    JOB_BYTES = 256          /* that a job counts for, and its error */
+    JOB_BYTES = 256          /* that a job counts for, beside its error and progress */
 };
 
 /* ---- one */
@@ -114,25 +114,6 @@ static enum step answer_output(struct call *call, enum jobd_result result)
     return answer_part(call, JOBD_OUTPUT);
 }
 
-/* ---- cancelling */
-
-static enum jobd_result start_cancel(struct call *call)
-{
-    return jobd_cancel(call->api->jobd, path_id(call), &call->request->waiter, clock_now_us());
-}
-
-static enum step answer_cancel(struct call *call, enum jobd_result result)
-{
-    bool running = result == JOBD_STOPPING;
-    if (!running && result != JOBD_OK)
-        return respond_result(call, result);
-    unsigned status = running ? 202 : 200;
-    struct jobd_info info;
-    if (call->request->wants_json && jobd_get(call->api->jobd, path_id(call), &info) == JOBD_OK)
-        return respond_json(call, status, job_json(call->api, &info), true);
-    return respond_word(call, status, running ? "stopping\n" : "cancelled\n");
-}
-
 /* ---- many */
 
 struct list_state {
@@ -163,6 +144,12 @@ static enum step parse_list(struct call *call)
     return STEP_START;
 }
 
+static size_t text_bytes(const cJSON *job, const char *name)
+{
+    const cJSON *text = cJSON_GetObjectItemCaseSensitive(job, name);
+    return text != NULL ? json_string_bytes(text->valuestring) : 0;
+}
+
 /* Ends earlier when it gets long, with its last job as the one to go on after. */
 static enum step reply_list(struct call *call, const struct jobd_info *infos, size_t len,
                             uint64_t next)
@@ -178,8 +165,7 @@ static enum step reply_list(struct call *call, const struct jobd_info *infos, si
         }
         cJSON *job = job_json(call->api, &infos[i]);
         whole = job != NULL && cJSON_AddItemToArray(jobs, job);
-        const cJSON *error = cJSON_GetObjectItemCaseSensitive(job, "error");
-        bytes += JOB_BYTES + (error != NULL ? json_string_bytes(error->valuestring) : 0);
+        bytes += JOB_BYTES + text_bytes(job, "error") + text_bytes(job, "progress");
     }
     if (whole)
         whole = next != 0 ? json_add_int(list, "next", (int64_t)next)
@@ -220,14 +206,6 @@ const struct endpoint job_endpoints[] = {
         .parse = parse_get,
         .start = start_get,
         .answer = answer_get,
-    },
-    {
-        .paths = {"/jobs/*"},
-        .methods = METHOD_DELETE,
-        .scope = SCOPE_ADMIN,
-        .about = ABOUT_JOB,
-        .start = start_cancel,
-        .answer = answer_cancel,
     },
     {
         .paths = {"/jobs/*/payload"},

@@ -5,12 +5,12 @@
 #include "api/lease_values.h"
 #include "api/respond.h"
 #include "base/text.h"
-
-enum { ERROR_MAX_BYTES = 1024 };
+#include "jobd/lease.h"
 
 struct lease_state {
     int64_t us; /* until it is tried again; or how long the lease shall last */
     bool retry_exactly;
+    bool truncated; /* not all of the output is kept */
 };
 
 static struct lease_state *state_of(const struct call *call)
@@ -83,6 +83,49 @@ static enum jobd_result start_fail(struct call *call)
     return short_memory ? JOBD_OUT_OF_MEMORY : finish(call, &outcome);
 }
 
+/* ---- while it runs */
+
+static enum step parse_progress(struct call *call)
+{
+    const struct jobd_blob *body = call->request->body;
+    if (body == NULL)
+        return STEP_START;
+    if (body->size > PROGRESS_MAX_BYTES)
+        return respond_error(call, 413, "progress has at most 1024 bytes");
+    if (!text_is_utf8(body->bytes, body->size))
+        return respond_error(call, 400, "progress is no text: expected UTF-8 without NUL");
+    return STEP_START;
+}
+
+static enum jobd_result start_progress(struct call *call)
+{
+    const struct request *request = call->request;
+    struct jobd_blob *text = NULL;
+    if (request->body != NULL && (text = jobd_blob_new(request->body->size, NULL)) == NULL)
+        return JOBD_OUT_OF_MEMORY;
+    if (text != NULL)
+        memcpy(text->bytes, request->body->bytes, text->size);
+    enum jobd_result result = jobd_lease_progress(call->api->jobd, request->subject, text);
+    jobd_blob_unref(text);
+    return result;
+}
+
+static enum jobd_result start_append(struct call *call)
+{
+    static const struct jobd_blob nothing = {.type = ""};
+    const struct request *request = call->request;
+    const struct jobd_blob *body = request->body != NULL ? request->body : &nothing;
+    return jobd_lease_append(call->api->jobd, request->subject, body, call->api->output_max_bytes,
+                             &state_of(call)->truncated);
+}
+
+static enum step answer_append(struct call *call, enum jobd_result result)
+{
+    if (state_of(call)->truncated)
+        reply_field(call->reply, "Jobd-Output-Truncated", "true");
+    return respond_line(call, result);
+}
+
 /* ---- released */
 
 static enum jobd_result start_release(struct call *call)
@@ -146,6 +189,27 @@ const struct endpoint lease_endpoints[] = {
         .start = start_fail,
         .answer = respond_line,
         .line = "failed\n",
+    },
+    {
+        .paths = {"/leases/*/progress"},
+        .methods = METHOD_POST,
+        .scope = SCOPE_WORK,
+        .about = ABOUT_TALK,
+        .has_body = true,
+        .parse = parse_progress,
+        .start = start_progress,
+        .answer = respond_line,
+        .line = "noted\n",
+    },
+    {
+        .paths = {"/leases/*/output"},
+        .methods = METHOD_POST,
+        .scope = SCOPE_WORK,
+        .about = ABOUT_TALK,
+        .has_body = true,
+        .start = start_append,
+        .answer = answer_append,
+        .line = "appended\n",
     },
     {
         .paths = {"/leases/*/extend"},

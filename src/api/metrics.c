@@ -12,6 +12,7 @@
 
 #include "api/live.h"
 #include "base/clock.h"
+#include "jobd/schedule.h"
 
 #define GAUGE     "gauge"
 #define COUNTER   "counter"
@@ -83,6 +84,7 @@ struct server_stats {
     struct http_stats http;
     struct live_stats live;
     uint64_t payload_bytes;
+    struct jobd_schedule_stats schedules;
 };
 #define SERVER(field) FIELD(server_stats, field)
 
@@ -90,6 +92,13 @@ struct server_stats {
 static const struct figure server_figures[] = {
     {"jobd_payload_bytes", GAUGE, "Bytes of payloads, outputs and errors that are remembered.",
      SERVER(payload_bytes)},
+    {"jobd_schedules", GAUGE, "Schedules of recurring jobs.", SERVER(schedules.schedules)},
+    {"jobd_schedule_instants_total", COUNTER, "Instants of schedules, by what became of them.",
+     SERVER(schedules.fired), "result=\"fired\""},
+    {"jobd_schedule_instants_total", COUNTER, "Instants of schedules, by what became of them.",
+     SERVER(schedules.missed), "result=\"missed\""},
+    {"jobd_schedule_instants_total", COUNTER, "Instants of schedules, by what became of them.",
+     SERVER(schedules.skipped), "result=\"skipped\""},
     {"jobd_connections", GAUGE, "Open connections.", SERVER(http.conns.open)},
     {"jobd_connections_limit", GAUGE, "Open connections that there may be.",
      SERVER(http.conns.open_max)},
@@ -248,6 +257,7 @@ static void server(FILE *out, const struct api *api)
     struct server_stats stats = {.payload_bytes = jobd_memory(api->jobd)};
     http_stats(api->http, &stats.http);
     live_stats(api->live, &stats.live);
+    jobd_schedule_stats(api->jobd, &stats.schedules);
     table(out, server_figures, LEN(server_figures), &stats);
     head(out, "jobd_build_info", GAUGE, "Always 1; what is running.");
     fprintf(out, "jobd_build_info{version=\"" JOBD_VERSION "\",libmicrohttpd=\"%s\"} 1\n",

@@ -6,14 +6,13 @@
 #include <string.h>
 
 #include "api/endpoint.h"
+#include "api/pass_headers.h"
+#include "api/put_batch.h"
 #include "api/put_options.h"
 #include "api/respond.h"
+#include "jobd/schedule.h"
 
-enum {
-    RETRY_AFTER_MAX_S = 24 * 60 * 60,
-    ALLOCATION_BYTES = 16, /* that one takes beside what was asked for, about */
-    ID_BYTES = 17          /* of a job's id and a comma: JOB_ID_MAX has 16 digits */
-};
+enum { RETRY_AFTER_MAX_S = 24 * 60 * 60 };
 
 struct put_state {
     struct jobd_put put;     /* what it says is the request's; without the key */
@@ -27,112 +26,6 @@ static struct put_state *state_of(const struct call *call)
 }
 
 /* ---- reading the request */
-
-/* A line of the body, without its end; false when there is none any more. */
-static bool next_line(const struct jobd_blob *body, size_t *at, const unsigned char **line,
-                      size_t *size)
-{
-    if (*at >= body->size)
-        return false;
-    *line = body->bytes + *at;
-    const unsigned char *end = memchr(*line, '\n', body->size - *at);
-    *size = end != NULL ? (size_t)(end - *line) : body->size - *at;
-    *at += *size + 1;
-    if (*size > 0 && (*line)[*size - 1] == '\r')
-        --*size;
-    return true;
-}
-
-/* How many, and their bytes. */
-static uint64_t count_lines(const struct jobd_blob *body, size_t *bytes)
-{
-    const unsigned char *line;
-    size_t at = 0, size;
-    uint64_t count = 0;
-    *bytes = 0;
-    while (next_line(body, &at, &line, &size)) {
-        count += size > 0;
-        *bytes += size;
-    }
-    return count;
-}
-
-/* In place of the body. Its type they share. False when memory is short: what was made is freed
- * with the request. */
-static bool split_lines(struct request *request, uint64_t count)
-{
-    const unsigned char *line;
-    size_t at = 0, size;
-    struct jobd_type *type = jobd_type_new(request->body->type);
-    request->batch = type != NULL ? calloc((size_t)count, sizeof *request->batch) : NULL;
-    while (request->batch != NULL && next_line(request->body, &at, &line, &size)) {
-        if (size == 0)
-            continue;
-        struct jobd_blob *blob = jobd_blob_new_typed(size, type);
-        if (blob == NULL)
-            break;
-        memcpy(blob->bytes, line, size);
-        request->batch[request->batch_len++] = blob;
-    }
-    jobd_type_unref(type);
-    if (request->batch_len < count)
-        return false;
-    jobd_blob_unref(request->body);
-    request->body = NULL;
-    return true;
-}
-
-/* Of the ids of a batch in JSON, at most. */
-static size_t ids_size(size_t count)
-{
-    return sizeof "{\"ids\":[]}\n" + count * ID_BYTES;
-}
-
-/* What it takes to make lines of the body, to let them wait, and to list the jobs' ids: one line
- * is a few times as large as its byte. */
-static bool count_batch(const struct call *call, struct jobd_put *put, size_t count, size_t bytes)
-{
-    struct request *request = call->request;
-    struct jobd_put counted = *put;
-    counted.batch_len = (uint32_t)count;
-    counted.terms = &state_of(call)->terms;
-    bytes += count * (sizeof(struct jobd_blob) + ALLOCATION_BYTES + sizeof *request->batch);
-    bytes += jobd_put_weight(call->api->jobd, &counted);
-    if (request->wants_json)
-        bytes += ids_size(count);
-    return jobd_charge(&request->body_account, bytes);
-}
-
-/* Each line of the body that is not empty is a job's payload. */
-static enum step read_batch(struct call *call, struct jobd_put *put, bool has_key)
-{
-    struct request *request = call->request;
-    const char *batch = request_parameter(request, "batch");
-    struct jobd_stats stats;
-    if (batch == NULL)
-        return STEP_START;
-    if (strcmp(batch, "lines") != 0)
-        return respond_bad_value(call, "batch", "lines");
-    if (has_key)
-        return respond_error(call, 400, "a batch has no Idempotency-Key");
-    size_t bytes = 0;
-    uint64_t count = request->body != NULL ? count_lines(request->body, &bytes) : 0;
-    if (count == 0)
-        return respond_error(call, 400, "the body has no line that is not empty");
-    jobd_stats(call->api->jobd, put->queue, clock_now_us(), &stats);
-    if (count > stats.capacity)
-        return respond_error(call, 413, "the body has more lines than the queue's capacity");
-    if (!count_batch(call, put, (size_t)count, bytes)) {
-        call->reply->retry_after_s = 1;
-        return respond_error(call, 503, "there is no memory for the batch at the moment");
-    }
-    if (!split_lines(request, count))
-        return respond_no_memory(call);
-    put->payload = NULL;
-    put->batch = request->batch;
-    put->batch_len = request->batch_len;
-    return STEP_START;
-}
 
 static enum step parse_put(struct call *call)
 {
@@ -152,7 +45,8 @@ static enum step parse_put(struct call *call)
         return respond_error(call, 400,
                              "Idempotency-Key must be 1 to 255 visible ASCII characters");
     if (put_options_read(call, put, &state->terms) == STEP_REPLY ||
-        read_batch(call, put, key[0] != '\0') == STEP_REPLY)
+        pass_headers_read(call, put->queue) == STEP_REPLY ||
+        put_batch_read(call, put, &state->terms, key[0] != '\0') == STEP_REPLY)
         return STEP_REPLY;
     if (state->terms.unique != JOBD_WHILE_KNOWN && key[0] == '\0')
         return respond_error(call, 400, "unique needs an Idempotency-Key");
@@ -171,6 +65,21 @@ static enum step parse_retry(struct call *call)
         return respond_result(call, JOBD_NO_JOB);
     state_of(call)->put.queue = info.queue;
     return STEP_START;
+}
+
+/* A schedule's job, beside its plan. */
+static enum step parse_run(struct call *call)
+{
+    const struct jobd *jobd = call->api->jobd;
+    struct jobd_schedule_info info;
+    if (jobd_schedule_get(call->api->jobd, call->request->subject, &info) != JOBD_OK)
+        return respond_result(call, JOBD_NO_SCHEDULE);
+    uint32_t queue = jobd_queue_named(jobd, info.schedule.queue);
+    state_of(call)->put.queue = queue;
+    jobd_schedule_info_release(&info);
+    return queue != JOBD_NO_QUEUE && jobd_queue_declared(jobd, queue)
+               ? STEP_START
+               : respond_error(call, 409, "the schedule's queue is not declared any more");
 }
 
 /* ---- starting: it may wait for room, for the disk, and then for the job's end */
@@ -214,6 +123,15 @@ static enum jobd_result start_retry(struct call *call)
     return result;
 }
 
+static enum jobd_result start_run(struct call *call)
+{
+    struct jobd_receipt receipt;
+    enum jobd_result result = jobd_schedule_run(call->api->jobd, call->request->subject,
+                                                &call->request->waiter, clock_now_us(), &receipt);
+    keep_receipt(call, result, &receipt);
+    return result;
+}
+
 /* ---- answers */
 
 static enum step busy(struct call *call)
@@ -251,44 +169,13 @@ static enum step busy(struct call *call)
     return step;
 }
 
-/* Written in one piece, which was counted: a tree of them takes ten times as much. */
-static char *ids_text(uint64_t first, uint32_t count)
-{
-    size_t size = ids_size(count);
-    char *text = malloc(size), *end = text;
-    if (text == NULL)
-        return NULL;
-    end = stpcpy(end, "{\"ids\":[");
-    for (uint32_t i = 0; i < count; i++) {
-        size_t room = size - (size_t)(end - text);
-        end += snprintf(end, room, i > 0 ? ",%" PRIu64 : "%" PRIu64, first + i);
-    }
-    stpcpy(end, "]}\n");
-    return text;
-}
-
-static enum step admitted_batch(struct call *call)
-{
-    struct reply *reply = call->reply;
-    const struct jobd_receipt *receipt = &call->request->waiter.receipt;
-    uint32_t count = call->request->batch_len;
-    reply->status = 202;
-    if (call->request->wants_json) {
-        reply->type = TYPE_JSON;
-        reply->owned = ids_text(receipt->id, count);
-    } else if (asprintf(&reply->owned, "queued %" PRIu32 "\n", count) < 0) {
-        reply->owned = NULL;
-    }
-    return reply->owned != NULL ? STEP_REPLY : respond_no_memory(call);
-}
-
 static enum step admitted(struct call *call)
 {
     struct reply *reply = call->reply;
     const struct jobd_receipt *receipt = &call->request->waiter.receipt;
     call->request->job = receipt->id;
     if (call->request->batch_len > 0)
-        return admitted_batch(call);
+        return put_batch_admitted(call);
     reply_field(reply, "Location", "/jobs/%" PRIu64, receipt->id);
     if (receipt->duplicate) {
         reply_field(reply, "Jobd-Duplicate", "true");
@@ -396,6 +283,8 @@ static enum step answer_put(struct call *call, enum jobd_result result)
     case JOBD_FULL:
     case JOBD_OUT_OF_MEMORY:
         return busy(call);
+    case JOBD_CONFLICT:
+        return state->put.puts != NULL ? put_batch_conflict(call) : respond_result(call, result);
     case JOBD_UNDECLARED:
         return undeclared(call, result);
     default:
@@ -424,6 +313,14 @@ const struct endpoint put_endpoints[] = {
         .about = ABOUT_JOB,
         .parse = parse_retry,
         .start = start_retry,
+        .answer = answer_put,
+    },
+    {
+        .paths = {"/schedules/*/run"},
+        .methods = METHOD_POST,
+        .scope = SCOPE_ADMIN,
+        .parse = parse_run,
+        .start = start_run,
         .answer = answer_put,
     },
     {.methods = 0},

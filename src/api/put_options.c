@@ -51,6 +51,7 @@ void put_options_words(const struct request *request, struct jobd_put *put,
     request_parameters(request, add_tag, &tags);
     words->tags[tags.used] = '\0';
     terms->texts[JOBD_TAGS] = words->tags;
+    terms->texts[JOBD_HEADERS] = request->texts;
     put->terms = terms;
 }
 
@@ -66,38 +67,48 @@ static bool valid_trace(const char *trace)
            (trace[END] == '\0' || strncmp(trace, "00", 2) != 0);
 }
 
-/* When it may run. */
-static enum step read_start(struct call *call, struct jobd_put *put)
+bool put_text_at(const char *text, int64_t *at_us)
+{
+    int64_t wall_us;
+    if (!text_to_time(text, &wall_us))
+        return false;
+    *at_us = moment_of_wall(wall_us);
+    return true;
+}
+
+bool put_text_expiry(const char *text, struct jobd_terms *terms)
+{
+    int64_t us;
+    if (text_to_duration(text, &us) && us > 0)
+        terms->expires_us = clock_after_us(us);
+    else if (text_to_time(text, &us))
+        terms->expires_us = moment_of_wall(us);
+    else
+        return false;
+    terms->expires_by_wall = text[strspn(text, "0123456789.")] == '-';
+    return true;
+}
+
+enum step put_options_start(struct call *call, int64_t *delay_us, int64_t *at_us)
 {
     const char *at = request_parameter(call->request, "at");
-    int64_t wall_us;
-    if (!parameter_duration(call, "delay", INT64_MAX, &put->delay_us))
+    if (!parameter_duration(call, "delay", INT64_MAX, delay_us))
         return respond_bad_value(call, "delay", DURATION_VALUES);
     if (at == NULL)
         return STEP_START;
     if (request_parameter(call->request, "delay") != NULL)
         return respond_error(call, 400, "at and delay: only one of them");
-    if (!text_to_time(at, &wall_us))
+    if (!put_text_at(at, at_us))
         return respond_bad_value(call, "at", TIME_VALUES);
-    put->at_us = moment_of_wall(wall_us);
     return STEP_START;
 }
 
-/* By when it must have begun. */
-static enum step read_expiry(struct call *call, struct jobd_terms *terms)
+enum step put_options_expiry(struct call *call, struct jobd_terms *terms)
 {
     const char *value = request_parameter(call->request, "expires");
-    int64_t us;
-    if (value == NULL)
+    if (value == NULL || put_text_expiry(value, terms))
         return STEP_START;
-    if (text_to_duration(value, &us) && us > 0)
-        terms->expires_us = clock_after_us(us);
-    else if (text_to_time(value, &us))
-        terms->expires_us = moment_of_wall(us);
-    else
-        return respond_bad_value(call, "expires", "a duration like 30s, 5m or 2h, or " TIME_VALUES);
-    terms->expires_by_wall = value[strspn(value, "0123456789.")] == '-';
-    return STEP_START;
+    return respond_bad_value(call, "expires", "a duration like 30s, 5m or 2h, or " TIME_VALUES);
 }
 
 static enum step read_keep(struct call *call, struct jobd_terms *terms)
@@ -136,8 +147,9 @@ enum step put_options_read(struct call *call, struct jobd_put *put, struct jobd_
 {
     const struct request *request = call->request;
     uint64_t priority = JOBD_PRIORITY_DEFAULT, attempts = 0;
-    if (read_start(call, put) == STEP_REPLY || read_expiry(call, terms) == STEP_REPLY ||
-        read_keep(call, terms) == STEP_REPLY || read_unique(call, terms) == STEP_REPLY)
+    if (put_options_start(call, &put->delay_us, &put->at_us) == STEP_REPLY ||
+        put_options_expiry(call, terms) == STEP_REPLY || read_keep(call, terms) == STEP_REPLY ||
+        read_unique(call, terms) == STEP_REPLY)
         return STEP_REPLY;
     if (!parameter_number(call, "priority", 0, JOBD_PRIORITIES - 1, &priority))
         return respond_bad_value(call, "priority", "0 to 7");

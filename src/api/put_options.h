@@ -15,6 +15,14 @@ struct put_words {
  * wrong has been answered. */
 enum step put_options_read(struct call *call, struct jobd_put *put, struct jobd_terms *terms);
 
+/* The values of `at` and of `expires`; false when they are none. */
+bool put_text_at(const char *text, int64_t *at_us);
+bool put_text_expiry(const char *text, struct jobd_terms *terms);
+/* Of these alone: when it may run, `delay` or `at`, as in struct jobd_put. */
+enum step put_options_start(struct call *call, int64_t *delay_us, int64_t *at_us);
+/* By when it must have begun, `expires`. */
+enum step put_options_expiry(struct call *call, struct jobd_terms *terms);
+
 /* Fills in the texts, which have been checked: they are the request's, or stand in `words`. The put
  * has these terms then. */
 void put_options_words(const struct request *request, struct jobd_put *put,

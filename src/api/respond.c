@@ -100,10 +100,17 @@ enum step respond_result(struct call *call, enum jobd_result result)
         [JOBD_FINISHED] = {409, NULL},
         [JOBD_NO_LEASE] = {404, NULL},
         [JOBD_LEASE_EXPIRED] = {409, NULL},
+        [JOBD_BEGUN] = {409, NULL},
+        [JOBD_CHANGING] = {409, NULL},
         [JOBD_CONFLICT] = {422, "the Idempotency-Key came with another payload"},
         [JOBD_NOT_FINAL] = {409, NULL},
         [JOBD_UNDECLARED] = {409, "the job's queue is not declared: declare it, or put the "
                                   "job into another queue"},
+        [JOBD_NO_SCHEDULE] = {404, NULL},
+        [JOBD_SCHEDULE_FIXED] = {409, "the schedule is in the configuration file: change it there, "
+                                      "and send SIGHUP"},
+        [JOBD_TOO_MANY_SCHEDULES] = {409, "there are as many schedules as --schedules allows: "
+                                          "delete one first"},
         [JOBD_CLOSED] = {503, NULL},
         [JOBD_TOO_MANY_WAITERS] = {503, "too many waiting requests"},
         [JOBD_TOO_MANY_LEASES] = {503, NULL},
@@ -137,6 +144,14 @@ uint32_t path_giving_queue(const struct call *call)
     const struct jobd *jobd = call->api->jobd;
     uint32_t queue = jobd_queue_named(jobd, path_queue(call));
     return queue != JOBD_NO_QUEUE && jobd_queue_gives(jobd, queue) ? queue : JOBD_NO_QUEUE;
+}
+
+const char *next_word(const char *words, char *word, size_t size)
+{
+    size_t length = strcspn(words, ",");
+    bool fits = length < size;
+    snprintf(word, size, "%.*s", fits ? (int)length : 0, words);
+    return words[length] == ',' ? words + length + 1 : NULL;
 }
 
 uint64_t path_id(const struct call *call)

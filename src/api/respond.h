@@ -42,6 +42,9 @@ const char *path_queue(const struct call *call);
 uint32_t path_declared_queue(const struct call *call);
 /* Of one that gives jobs out. */
 uint32_t path_giving_queue(const struct call *call);
+/* The first of several words between commas, "" when it is longer than there is room for; returns
+ * what follows its comma, NULL when there is none. */
+const char *next_word(const char *words, char *word, size_t size);
 /* The job's id in the path, or 0. */
 uint64_t path_id(const struct call *call);
 

@@ -53,7 +53,8 @@ struct route route_find(struct request *request, const struct endpoint *const *t
 /* OPTIONS is for the pages of another site alone, whose browser asks first. */
 void route_refuse(struct call *call, const struct route *route)
 {
-    static const unsigned any = GET_OR_HEAD | METHOD_POST | METHOD_DELETE;
+    static const unsigned any =
+        GET_OR_HEAD | METHOD_POST | METHOD_PUT | METHOD_PATCH | METHOD_DELETE;
     const struct request *request = call->request;
     bool asks = request->method == METHOD_OPTIONS;
     unsigned methods = asks && strcmp(request->path, "*") == 0 ? any : route->methods;

@@ -12,6 +12,9 @@
 #include "base/container.h"
 #include "base/random.h"
 #include "base/text.h"
+#include "jobd/lease.h"
+
+#define QUEUES_VALUES "1 to 16 names with commas between them, each once"
 
 enum {
     TAKES_MAX = 1000,
@@ -22,7 +25,8 @@ enum {
 };
 
 struct take_state {
-    uint32_t queue;
+    uint32_t queue;             /* asked alone, */
+    struct jobd_choice *choice; /* or these, in their order; not NULL then */
     int64_t wait_us;
     bool several; /* max was given: the answer is a list */
     uint32_t max;
@@ -53,10 +57,10 @@ static bool add_payload(cJSON *job, const struct jobd_blob *payload)
 }
 
 /* Gives the task's payload back. */
-static cJSON *taken_json(const struct api *api, const struct jobd_waiter *taker, const char *queue)
+static cJSON *taken_json(const struct api *api, const struct jobd_waiter *taker)
 {
     const struct jobd_task *task = &taker->task;
-    const char *trace = taker->info.trace;
+    const char *trace = taker->info.trace, *queue = jobd_queue_name(api->jobd, task->queue);
     char location[48];
     snprintf(location, sizeof location, "/leases/%s", taker->token);
     cJSON *job = cJSON_CreateObject();
@@ -85,11 +89,11 @@ static enum step respond_taken(struct call *call)
     char expires[TEXT_TIME_SIZE];
     call->request->job = taker->task.id;
     if (call->request->wants_json)
-        return respond_json(call, 200, taken_json(call->api, taker, path_queue(call)), true);
+        return respond_json(call, 200, taken_json(call->api, taker), true);
     text_time(clock_wall_us(taker->task.expires_us), expires);
     reply_field(reply, "Location", "/leases/%s", taker->token);
     reply_field(reply, "Jobd-Id", "%" PRIu64, taker->task.id);
-    reply_field(reply, "Jobd-Queue", "%s", path_queue(call));
+    reply_field(reply, "Jobd-Queue", "%s", jobd_queue_name(call->api->jobd, taker->task.queue));
     reply_field(reply, "Jobd-Attempt", "%" PRIu32, taker->task.attempt);
     reply_field(reply, "Jobd-Attempts", "%" PRIu32, taker->task.attempts);
     if (taker->task.timeout_us > 0)
@@ -133,8 +137,15 @@ static void taken_woken(struct jobd_waiter *waiter)
         own->wake(own);
 }
 
+static enum jobd_result take(struct jobd *jobd, const struct take_state *state,
+                             struct jobd_waiter *waiter)
+{
+    return state->choice != NULL ? jobd_take_any(jobd, state->choice, waiter, clock_now_us())
+                                 : jobd_take(jobd, state->queue, waiter, clock_now_us());
+}
+
 /* NULL when there is none at once. */
-static const struct taken *take_one_more(struct takers *takers, struct jobd *jobd, uint32_t queue)
+static const struct taken *take_one_more(struct takers *takers, struct jobd *jobd)
 {
     struct taken *taken = calloc(1, sizeof *taken);
     if (taken == NULL)
@@ -145,13 +156,14 @@ static const struct taken *take_one_more(struct takers *takers, struct jobd *job
                                          .account = own->account,
                                          .told_bytes = own->told_bytes + sizeof *taken,
                                          .told_times = own->told_times,
+                                         .worker = own->worker,
                                          .at_once = true,
                                          .uncounted = true,
                                          .deadline_us = JOBD_NEVER,
                                          .wake = taken_woken};
     random_hex(taken->waiter.token, sizeof taken->waiter.token);
     atomic_fetch_add(&takers->left, 1);
-    enum jobd_result result = jobd_take(jobd, queue, &taken->waiter, clock_now_us());
+    enum jobd_result result = take(jobd, state_of(takers->request), &taken->waiter);
     if (result != JOBD_PENDING)
         atomic_fetch_sub(&takers->left, 1);
     if (result != JOBD_PENDING && result != JOBD_OK) {
@@ -173,7 +185,7 @@ static enum jobd_result take_more(struct request *request, struct jobd *jobd)
     size_t bytes = request->waiter.task.payload_bytes;
     atomic_store(&takers->left, 1);
     for (uint32_t i = 1; i < state->max && bytes <= TAKES_BYTES; i++) {
-        const struct taken *taken = take_one_more(takers, jobd, state->queue);
+        const struct taken *taken = take_one_more(takers, jobd);
         if (taken == NULL)
             break;
         bytes += taken->waiter.task.payload_bytes;
@@ -189,8 +201,7 @@ static enum step respond_several(struct call *call)
     request->job = request->waiter.task.id;
     cJSON *list = cJSON_CreateObject();
     cJSON *jobs = cJSON_AddArrayToObject(list, "jobs");
-    bool whole =
-        cJSON_AddItemToArray(jobs, taken_json(call->api, &request->waiter, path_queue(call)));
+    bool whole = cJSON_AddItemToArray(jobs, taken_json(call->api, &request->waiter));
     struct taken *in_order = NULL, *taken, *next;
     for (taken = takers->first; taken != NULL; taken = next) {
         next = taken->next;
@@ -200,9 +211,7 @@ static enum step respond_several(struct call *call)
     takers->first = in_order;
     for (taken = in_order; taken != NULL; taken = taken->next)
         if (taken->waiter.result == JOBD_OK)
-            whole = cJSON_AddItemToArray(jobs,
-                                         taken_json(call->api, &taken->waiter, path_queue(call))) &&
-                    whole;
+            whole = cJSON_AddItemToArray(jobs, taken_json(call->api, &taken->waiter)) && whole;
     release_takers(takers);
     state->takers = NULL;
     return respond_json(call, 200, list, whole);
@@ -239,15 +248,93 @@ static void count_answer(struct request *request)
     waiter->told_bytes = request->wants_json ? JOB_JSON_BYTES : 0;
 }
 
+static void release_take(struct request *request)
+{
+    struct take_state *state = state_of(request);
+    free(state->choice);
+    jobd_blob_unref(request->waiter.worker);
+    state->choice = NULL;
+    request->waiter.worker = NULL;
+}
+
+static enum step no_such_queue(struct call *call, const char *name)
+{
+    char shown[2 * JOBD_QUEUE_NAME_MAX], detail[sizeof shown + 24];
+    snprintf(detail, sizeof detail, "no such queue: %s", text_printable(name, shown, sizeof shown));
+    return respond_error(call, 404, detail);
+}
+
+static bool is_chosen(const struct jobd_choice *choice, uint32_t queue)
+{
+    for (uint32_t i = 0; i < choice->len; i++)
+        if (choice->queues[i] == queue)
+            return true;
+    return false;
+}
+
+/* Several queues, in their order. */
+static enum step parse_choice(struct call *call, const char *names, struct jobd_choice *choice)
+{
+    struct jobd *jobd = call->api->jobd;
+    char name[REQUEST_SUBJECT_SIZE];
+    while (names != NULL) {
+        const char *from = names;
+        names = next_word(names, name, sizeof name);
+        uint32_t queue = name[0] != '\0' ? jobd_queue_named(jobd, name) : JOBD_NO_QUEUE;
+        if (*from == ',' || *from == '\0' || choice->len == JOBD_CHOICE_MAX)
+            return respond_bad_value(call, "queue", QUEUES_VALUES);
+        if (queue == JOBD_NO_QUEUE || !jobd_queue_gives(jobd, queue))
+            return no_such_queue(call, name[0] != '\0' ? name : from);
+        if (is_chosen(choice, queue))
+            return respond_bad_value(call, "queue", QUEUES_VALUES);
+        choice->queues[choice->len++] = queue;
+    }
+    return STEP_START;
+}
+
+static enum step parse_queues(struct call *call)
+{
+    struct request *request = call->request;
+    struct take_state *state = state_of(request);
+    const char *names = request_parameter(request, "queue");
+    if (names == NULL) {
+        state->queue = path_giving_queue(call);
+        return state->queue != JOBD_NO_QUEUE ? STEP_START
+                                             : respond_error(call, 404, "no such queue");
+    }
+    if (request->subject[0] != '\0')
+        return respond_error(call, 400, "queue: the path names one already");
+    if (jobd_charge(&request->body_account, sizeof *state->choice))
+        state->choice = calloc(1, sizeof *state->choice);
+    return state->choice != NULL ? parse_choice(call, names, state->choice)
+                                 : respond_no_memory(call);
+}
+
+static enum step parse_worker(struct call *call)
+{
+    struct request *request = call->request;
+    const char *name = request_parameter(request, "worker");
+    if (name == NULL)
+        return STEP_START;
+    if (!text_is_word(name, JOBD_WORKER_SIZE))
+        return respond_bad_value(call, "worker", WORD_VALUES);
+    struct jobd_blob *worker = jobd_blob_new(strlen(name), NULL);
+    if (worker == NULL)
+        return respond_no_memory(call);
+    memcpy(worker->bytes, name, worker->size);
+    request->waiter.worker = worker;
+    return STEP_START;
+}
+
 static enum step parse_take(struct call *call)
 {
     struct request *request = call->request;
     struct take_state *state = state_of(request);
     int64_t lease_us = LEASE_US;
     uint64_t max = 1;
-    state->queue = path_giving_queue(call);
-    if (state->queue == JOBD_NO_QUEUE)
-        return respond_error(call, 404, "no such queue");
+    request->release = release_take;
+    if (parse_queues(call) == STEP_REPLY || parse_worker(call) == STEP_REPLY)
+        return STEP_REPLY;
     if (!parameter_duration(call, "wait", WAIT_MAX_US, &state->wait_us))
         return respond_bad_value(call, "wait", WAIT_VALUES);
     if (!parameter_duration(call, "lease", LEASE_MAX_US, &lease_us) || lease_us < LEASE_MIN_US)
@@ -274,7 +361,7 @@ static enum jobd_result start_take(struct call *call)
     waiter->at_once = state->wait_us == 0;
     waiter->deadline_us = clock_now_us() + state->wait_us;
     random_hex(waiter->token, sizeof waiter->token);
-    return jobd_take(call->api->jobd, state->queue, waiter, clock_now_us());
+    return take(call->api->jobd, state, waiter);
 }
 
 static enum step answer_take(struct call *call, enum jobd_result result)
@@ -318,8 +405,8 @@ const struct endpoint take_endpoints[] = {
         .paths = {"/take", "/take/*"},
         .methods = METHOD_POST,
         .scope = SCOPE_WORK,
-        .about = ABOUT_QUEUE,
-        .parameters = {"wait", "lease", "max"},
+        .about = ABOUT_QUEUES,
+        .parameters = {"wait", "lease", "max", "queue", "worker"},
         .parse = parse_take,
         .start = start_take,
         .answer = answer_take,

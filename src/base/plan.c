@@ -38,6 +38,24 @@ int plan_every(struct plan *plan, const char *every, struct problem *problem)
     return 0;
 }
 
+int plan_read(struct plan *plan, const char *cron, const char *tz, const char *every,
+              struct problem *problem)
+{
+    const char *wrong = NULL;
+    if (cron == NULL && every == NULL)
+        wrong = "cron or every: one of them is needed";
+    else if (cron != NULL && every != NULL)
+        wrong = "cron and every: only one of them";
+    else if (every != NULL && tz != NULL)
+        wrong = "tz: goes with cron, every has none";
+    if (wrong != NULL) {
+        (void)problem_set(problem, "%s", wrong);
+        return -EINVAL;
+    }
+    return every != NULL ? plan_every(plan, every, problem)
+                         : plan_cron(plan, cron, tz != NULL ? tz : "UTC", problem);
+}
+
 void plan_release(struct plan *plan)
 {
     zone_free(plan->zone);

@@ -58,6 +58,12 @@ __attribute__((warn_unused_result)) int plan_cron(struct plan *plan, const char 
 __attribute__((warn_unused_result)) int plan_every(struct plan *plan, const char *every,
                                                    struct problem *problem);
 
+/* One of the two: with `every` NULL the first, `tz` NULL being UTC; with `cron` NULL the second,
+ * which has no `tz`. As above. */
+__attribute__((warn_unused_result)) int plan_read(struct plan *plan, const char *cron,
+                                                  const char *tz, const char *every,
+                                                  struct problem *problem);
+
 /* Takes one that is all zero. */
 void plan_release(struct plan *plan);
 

@@ -272,6 +272,16 @@ static size_t character(const unsigned char *at, size_t size)
     return of != NULL && matching(of, at, size) == of->length ? of->length : 0;
 }
 
+bool text_is_name(const char *text)
+{
+    enum { NAME_MAX_BYTES = 64 };
+    static const char allowed[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+    size_t length = strnlen(text, NAME_MAX_BYTES + 1);
+    return length > 0 && length <= NAME_MAX_BYTES && text[0] != '.' &&
+           strspn(text, allowed) == length;
+}
+
 size_t text_utf8_prefix(const unsigned char *bytes, size_t size)
 {
     size_t at = 0, length = 1;
@@ -345,4 +355,37 @@ char **text_words_copy(char *const *words)
     }
     copy[len] = NULL;
     return copy;
+}
+
+/* Of a character of Base64; -1 when it is none. */
+static int base64_digit(char c)
+{
+    if (c >= 'A' && c <= 'Z')
+        return c - 'A';
+    if (c >= 'a' && c <= 'z')
+        return c - 'a' + 26;
+    if (char_is_digit(c))
+        return c - '0' + 52;
+    return c == '+' ? 62 : c == '/' ? 63 : -1;
+}
+
+bool text_from_base64(const char *text, void *out, size_t *size)
+{
+    unsigned char *bytes = out;
+    size_t length = strlen(text), used = 0, padding = 0;
+    while (padding < 2 && padding < length && text[length - 1 - padding] == '=')
+        padding++;
+    if (length % 4 != 0)
+        return false;
+    uint32_t bits = 0;
+    for (size_t i = 0; i < length - padding; i++) {
+        int digit = base64_digit(text[i]);
+        if (digit < 0)
+            return false;
+        bits = bits << 6 | (uint32_t)digit;
+        if (i % 4 > 0)
+            bytes[used++] = (unsigned char)(bits >> (6 - 2 * (i % 4)));
+    }
+    *size = used;
+    return padding == 0 || (bits & (padding == 1 ? 3 : 15)) == 0; /* one text for the same bytes */
 }

@@ -38,6 +38,11 @@ bool text_to_time(const char *text, int64_t *us);
 /* Visible ASCII characters, at least one and fewer than `size`? */
 bool text_is_word(const char *text, size_t size);
 
+/* What a queue or a schedule is called: 1 to 64 letters, digits, `.`, `_` or `-`, the first not
+ * `.`.
+ */
+bool text_is_name(const char *text);
+
 /* UTF-8 all through, and no byte 0? */
 bool text_is_utf8(const unsigned char *bytes, size_t size);
 
@@ -55,6 +60,10 @@ char **text_words_copy(char *const *words);
 
 /* RFC 4648, section 4. From malloc(); NULL when memory is short. */
 char *text_base64(const unsigned char *bytes, size_t size);
+
+/* The other way round, with its padding: so many bytes at `out`, at most 3 for 4 characters; it may
+ * be the text itself. False when it is no Base64. */
+bool text_from_base64(const char *text, void *out, size_t *size);
 
 /* A copy of `text` that can stand in a log line or an error: what is not printable ASCII becomes
  * \xNN, quotes and backslashes are escaped. What is longer than `size`, at least 4, is cut with

@@ -18,8 +18,15 @@ uint32_t admission_jobs(const struct jobd_put *put)
     return put->batch_len > 0 ? put->batch_len : 1;
 }
 
+const struct jobd_put *admission_put(const struct jobd_put *put, uint32_t number)
+{
+    return put->puts != NULL ? &put->puts[number] : put;
+}
+
 static struct jobd_blob *payload_of(const struct jobd_put *put, uint32_t number)
 {
+    if (put->puts != NULL)
+        return put->puts[number].payload;
     return put->batch_len > 0 ? put->batch[number] : put->payload;
 }
 
@@ -61,7 +68,7 @@ static struct job *same_job_locked(struct op *op, const struct admission *admiss
     REQUIRES(op->jobd->lock)
 {
     const struct job_extra *extra = admission->extra;
-    if (extra == NULL || extra->key[0] == '\0')
+    if (extra == NULL || extra->key[0] == '\0' || admission->put->puts != NULL)
         return NULL;
     struct job *job = jobs_with_key(&op->jobd->jobs, (uint16_t)admission->put->queue, extra->key);
     if (job == NULL || extra->unique == JOBD_WHILE_KNOWN)
@@ -121,8 +128,7 @@ static enum jobd_result repeat_locked(struct op *op, const struct admission *adm
 
 /* ---- letting in */
 
-static void apply_put_locked(struct op *op, struct change *change, struct job *job)
-    REQUIRES(op->jobd->lock)
+void admission_apply_locked(struct op *op, struct change *change, struct job *job)
 {
     struct queue *queue = &op->jobd->queues[job->queue];
     (void)change;
@@ -131,8 +137,7 @@ static void apply_put_locked(struct op *op, struct change *change, struct job *j
     transition_enter_locked(op, job);
 }
 
-static void undo_put_locked(struct op *op, struct change *change, struct job *job)
-    REQUIRES(op->jobd->lock)
+void admission_undo_locked(struct op *op, struct change *change, struct job *job)
 {
     (void)change;
     op->jobd->queues[job->queue].put_pending--;
@@ -143,16 +148,16 @@ static void undo_put_locked(struct op *op, struct change *change, struct job *jo
 
 static const struct change_kind put_kind = {.name = "put",
                                             .row = ROW_ADD,
-                                            .apply = apply_put_locked,
-                                            .undo = undo_put_locked,
+                                            .apply = admission_apply_locked,
+                                            .undo = admission_undo_locked,
                                             .then_end = true,
                                             .is_put = true};
 
 /* The next job's extra, which is the caller's from now on. */
-static struct job_extra *next_extra(struct op *op, struct admission *admission)
+static struct job_extra *next_extra(struct op *op, struct admission *admission, uint32_t number)
 {
     struct job_extra *own = admission->extra;
-    if (own == NULL)
+    if (own == NULL || own->number != number)
         return NULL;
     admission->extra = own->next;
     own->next = NULL;
@@ -166,12 +171,12 @@ static struct job_extra *next_extra(struct op *op, struct admission *admission)
 static struct job_content content_locked(struct op *op, struct admission *admission,
                                          uint32_t number) REQUIRES(op->jobd->lock)
 {
-    const struct jobd_put *put = admission->put;
-    uint16_t usual = op->jobd->queues[queue_index(put->queue)].attempts;
+    const struct jobd_put *put = admission_put(admission->put, number);
+    uint16_t usual = op->jobd->queues[queue_index(admission->put->queue)].attempts;
     bool by_wall = put->at_us > op->now_us;
     return (struct job_content){
-        .payload = payload_of(put, number),
-        .extra = next_extra(op, admission),
+        .payload = payload_of(admission->put, number),
+        .extra = next_extra(op, admission, number),
         .ready_us = by_wall ? put->at_us : later_us(op->now_us, put->delay_us),
         .attempts = put->attempts > 0 ? (uint16_t)put->attempts : usual,
         .priority = put->priority,
@@ -210,21 +215,95 @@ static enum jobd_result take_place_locked(struct op *op, struct admission *admis
     return result;
 }
 
+/* ---- a batch whose jobs have keys of their own */
+
+/* The job that the next of the batch is already: known before, or in front of it here. */
+static struct job *known_locked(struct op *op, const struct admission *admission, uint32_t number)
+    REQUIRES(op->jobd->lock)
+{
+    const struct job_extra *extra = admission->extra;
+    bool keyed = admission->put->puts != NULL && extra != NULL && extra->number == number &&
+                 extra->key[0] != '\0';
+    if (!keyed)
+        return NULL;
+    return jobs_with_key(&op->jobd->jobs, (uint16_t)admission->put->queue, extra->key);
+}
+
+/* Those of a batch that are known: how many, and what they would have counted for. */
+struct known {
+    uint32_t jobs;
+    size_t bytes;
+};
+
+/* JOBD_OK; JOBD_CONFLICT, and which on the receipt; or JOBD_TOO_MANY_WAITERS: one of them is just
+ * being written, and nobody can wait for two changes. */
+static enum jobd_result count_known_locked(struct op *op, const struct admission *admission,
+                                           struct known *known) REQUIRES(op->jobd->lock)
+{
+    const struct jobd_put *put = admission->put;
+    const struct job_extra *extra = put->puts != NULL ? admission->extra : NULL;
+    *known = (struct known){.jobs = 0};
+    for (; extra != NULL; extra = extra->next) {
+        const struct job *job =
+            extra->key[0] != '\0' ? jobs_with_key(&op->jobd->jobs, (uint16_t)put->queue, extra->key)
+                                  : NULL;
+        if (job == NULL)
+            continue;
+        struct jobd_blob *payload = payload_of(put, extra->number);
+        admission->receipt->id = extra->number;
+        if (!same_bytes(job->payload, payload))
+            return JOBD_CONFLICT;
+        if (job->state == STATE_NEW)
+            return JOBD_TOO_MANY_WAITERS;
+        known->jobs++;
+        known->bytes += blob_weight(payload) + extra_weight(extra);
+    }
+    return JOBD_OK;
+}
+
+static void drop_known(struct op *op, struct admission *admission, uint32_t number)
+{
+    struct job_extra *own = admission->extra;
+    admission->extra = own->next;
+    own->next = NULL;
+    extra_free(own);
+    op_discard(op, payload_of(admission->put, number));
+}
+
+static void note_id(struct admission *admission, uint32_t number, const struct job *job)
+{
+    struct jobd_receipt *receipt = admission->receipt;
+    if (number == 0) {
+        receipt->id = job->id;
+        receipt->state = job_state(job);
+    }
+    if (admission->put->ids != NULL)
+        admission->put->ids[number] = job->id;
+}
+
 static enum jobd_result let_in_locked(struct op *op, struct admission *admission)
     REQUIRES(op->jobd->lock)
 {
     struct change change;
-    change_init(&change, op, &put_kind, NULL);
+    change_init(&change, op, admission->kind != NULL ? admission->kind : &put_kind, NULL);
     change.waiter = admission->waiter;
+    change.step = admission->step;
     for (uint32_t i = 0; i < admission_jobs(admission->put); i++) {
-        struct job *job = new_job_locked(op, admission, i);
-        if (i == 0) {
-            admission->receipt->id = job->id;
-            admission->receipt->state = job_state(job);
+        struct job *job = known_locked(op, admission, i);
+        if (job != NULL) {
+            note_id(admission, i, job);
+            drop_known(op, admission, i);
+            continue;
         }
+        job = new_job_locked(op, admission, i);
+        note_id(admission, i, job);
         op->jobd->queues[job->queue].put_pending++;
         change_add_job(&change, job);
     }
+    if (change.rows == 0 && change.kind->begin == NULL)
+        return JOBD_OK;
+    if (change.kind->begin != NULL)
+        change.kind->begin(op, &change);
     return change_submit_locked(op, &change);
 }
 
@@ -232,9 +311,40 @@ static size_t weight_of(const struct admission *admission)
 {
     size_t bytes = 0;
     uint32_t jobs = admission_jobs(admission->put);
+    const struct job_extra *extra = admission->extra;
     for (uint32_t i = 0; i < jobs; i++)
         bytes += blob_weight(payload_of(admission->put, i));
-    return admission->extra != NULL ? bytes + jobs * extra_weight(admission->extra) : bytes;
+    if (extra != NULL && admission->put->puts == NULL)
+        bytes += jobs * extra_weight(extra);
+    for (; extra != NULL && admission->put->puts != NULL; extra = extra->next)
+        bytes += extra_weight(extra);
+    return bytes;
+}
+
+/* Is there a place and memory for those that are not known? What is known may have been forgotten
+ * for that: then once more, with fewer of them. */
+static enum jobd_result make_way_locked(struct op *op, struct admission *admission,
+                                        const struct queue *queue, uint32_t jobs)
+    REQUIRES(op->jobd->lock)
+{
+    struct jobs *all = &op->jobd->jobs;
+    struct known known, before = {.jobs = UINT32_MAX};
+    for (;; before = known) {
+        enum jobd_result result = count_known_locked(op, admission, &known);
+        if (result != JOBD_OK || known.jobs == before.jobs || known.jobs == jobs)
+            return result;
+        result = admission_check_locked(op, queue, jobs - known.jobs, admission->waiter);
+        if (result != JOBD_OK)
+            return result;
+        /* Before the queue has none only where released leases have overfilled several queues. */
+        if (jobs - known.jobs > jobs_spare(all))
+            return JOBD_FULL;
+        if (admission->extra != NULL && admission->extra->unique_until_us != 0 &&
+            all->promises + jobs > all->promises_max)
+            return JOBD_OUT_OF_MEMORY;
+        if (!jobs_make_room(all, weight_of(admission) - known.bytes, op))
+            return JOBD_OUT_OF_MEMORY;
+    }
 }
 
 enum jobd_result admission_locked(struct op *op, struct admission *admission)
@@ -251,17 +361,9 @@ enum jobd_result admission_locked(struct op *op, struct admission *admission)
         return take_place_locked(op, admission, same);
     if (same != NULL)
         return repeat_locked(op, admission, same);
-    result = admission_check_locked(op, queue, jobs, admission->waiter);
+    result = make_way_locked(op, admission, queue, jobs);
     if (result != JOBD_OK)
         return result;
-    /* Before the queue has none only where released leases have overfilled several queues. */
-    if (jobs > jobs_spare(&op->jobd->jobs))
-        return JOBD_FULL;
-    if (admission->extra != NULL && admission->extra->unique_until_us != 0 &&
-        op->jobd->jobs.promises + jobs > op->jobd->jobs.promises_max)
-        return JOBD_OUT_OF_MEMORY;
-    if (!jobs_make_room(&op->jobd->jobs, weight_of(admission), op))
-        return JOBD_OUT_OF_MEMORY;
     return let_in_locked(op, admission);
 }
 

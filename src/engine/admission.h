@@ -7,6 +7,10 @@
 
 #include "engine/engine.h"
 
+struct change;
+struct change_kind;
+struct schedule_step;
+
 /* Somebody who asks for jobs to be let in, at once or after waiting for room. */
 struct admission {
     const struct jobd_put *put; /* borrowed; what it offers is taken on JOBD_OK and JOBD_PENDING */
@@ -14,8 +18,14 @@ struct admission {
     /* One for each job, linked; NULL: they need none. What is left is the caller's. */
     struct job_extra *extra;
     struct jobd_receipt *receipt;
+    /* The change is a step of a schedule too, of this kind, and takes it on JOBD_OK and
+     * JOBD_PENDING; NULL: it is none. */
+    const struct change_kind *kind;
+    struct schedule_step *step;
 };
 
+/* What is said of its nth job. */
+const struct jobd_put *admission_put(const struct jobd_put *put, uint32_t number);
 /* Of one put. */
 uint32_t admission_jobs(const struct jobd_put *put);
 
@@ -36,6 +46,16 @@ enum jobd_result admission_check_locked(struct op *op, const struct queue *queue
  * dispatch. */
 enum jobd_result admission_locked(struct op *op, struct admission *admission)
     REQUIRES(op->jobd->lock);
+/* What a change that lets jobs in does with each of them when it is written, and when it cannot be.
+ */
+void admission_apply_locked(struct op *op, struct change *change, struct job *job)
+    REQUIRES(op->jobd->lock);
+void admission_undo_locked(struct op *op, struct change *change, struct job *job)
+    REQUIRES(op->jobd->lock);
+/* Makes what its jobs need beyond their records, `extra`, linked: NULL when they need nothing. 0 or
+ * -ENOMEM. */
+__attribute__((warn_unused_result)) int
+admission_extras(const struct jobd *jobd, struct admission *admission, int64_t now_us);
 /* For one who waits for room, now that there is: what it is woken with, or JOBD_PENDING. */
 enum jobd_result admission_waiting_locked(struct op *op, struct jobd_waiter *putter)
     REQUIRES(op->jobd->lock);

@@ -330,10 +330,12 @@ static enum jobd_result end_locked(struct op *op, struct job *job, const struct 
     REQUIRES(op->jobd->lock)
 {
     struct change change;
-    if (op->waiter != NULL && !change_has_room_locked(op, op->waiter))
+    bool asked = op->waiter != NULL || op->grouped;
+    if (asked && !change_has_room_locked(op, op->waiter))
         return JOBD_TOO_MANY_WAITERS;
     change_init(&change, op, &end_kind, job);
-    change.undo_on_failure = op->waiter != NULL;
+    /* Or it is revoked, which is asked for again, and void with a start that fails. */
+    change.undo_on_failure = asked || result == JOBD_STOPPING;
     change.result = result;
     change.ending = *ending;
     if (ending->has_outcome && ending->outcome.output == NULL)

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* The verbs by which jobs shall not run, or not now: one is cancelled, a queue is paused, all are
  * stopped. */
-#include "engine/attempt.h"
 #include "engine/cancel_kind.h"
 #include "engine/dispatch.h"
-#include "engine/said.h"
+#include "engine/stop.h"
 #include "engine/transition.h"
 #include "engine/waiters.h"
 
@@ -20,67 +19,14 @@ static enum jobd_result cancel_waiting_locked(struct op *op, struct job *job)
     return change_submit_locked(op, &change);
 }
 
-/* ---- a job that runs: a worker is told at once, and that it was told is written; a lease is taken
- * away, and whoever has it learns when it comes back */
-
-static void tell_to_stop(struct op *op, const struct job *job)
-{
-    verify(op->stops_len < OP_STOPS);
-    op->stops[op->stops_len++] =
-        (struct op_stop){.holder = job->holder,
-                         .task = {.id = job->id, .queue = job->queue, .attempt = job->attempt}};
-}
-
-static void describe_stop(const struct change *change, struct job_record *record)
-{
-    (void)change;
-    record->stopping = true;
-}
-
-static void apply_stop_locked(struct op *op, struct change *change, struct job *job)
-    REQUIRES(op->jobd->lock)
-{
-    (void)change;
-    job->stops_pending--;
-    job->stopping = true;
-    said_tell_locked(op, job);
-    if (!job->commit_pending) /* else it has ended meanwhile: cancelled, if it failed */
-        tell_to_stop(op, job);
-}
-
-static void undo_stop_locked(struct op *op, struct change *change, struct job *job)
-    REQUIRES(op->jobd->lock)
-{
-    (void)op;
-    (void)change;
-    job->stops_pending--;
-}
-
-static const struct change_kind stop_kind = {.name = "stop",
-                                             .row = ROW_SET,
-                                             .describe = describe_stop,
-                                             .apply = apply_stop_locked,
-                                             .undo = undo_stop_locked};
-
-static enum jobd_result stop_running_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock)
-{
-    struct change change;
-    if (job->leased)
-        return attempt_revoke_locked(op, job);
-    if (!change_has_room_locked(op, op->waiter))
-        return JOBD_TOO_MANY_WAITERS;
-    job->stops_pending++;
-    change_init(&change, op, &stop_kind, job);
-    change.result = JOBD_STOPPING;
-    return change_submit_locked(op, &change);
-}
-
 static enum jobd_result cancel_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock)
 {
+    if (job->commit_pending && job->changing)
+        return JOBD_CHANGING;
     if (job->commit_pending || jobd_state_final((enum jobd_state)job->state))
         return JOBD_FINISHED;
     if (job->state == JOBD_RUNNING)
-        return stop_running_locked(op, job);
+        return stop_locked(op, job);
     if (!change_has_room_locked(op, op->waiter))
         return JOBD_TOO_MANY_WAITERS;
     return cancel_waiting_locked(op, job);
@@ -140,10 +86,10 @@ static bool stop_one_locked(struct op *op) REQUIRES(op->jobd->lock)
         return false;
     if (op->jobd->durable) {
         job->requeue_on_stop = true;
-        tell_to_stop(op, job);
+        stop_tell(op, job);
     } else {
         struct queue *queue = &op->jobd->queues[job->queue];
-        (void)stop_running_locked(op, job);
+        (void)stop_locked(op, job);
         dispatch_locked(op, queue);
     }
     return true;

@@ -4,6 +4,7 @@
 #include <limits.h>
 
 #include "engine/blob.h"
+#include "engine/schedule_table.h"
 #include "engine/waiters.h"
 
 bool change_has_room_locked(struct op *op, const struct jobd_waiter *waiter)
@@ -17,15 +18,23 @@ bool change_has_room_locked(struct op *op, const struct jobd_waiter *waiter)
     return good;
 }
 
+/* Roughly what is written of it. */
+static size_t payload_bytes(const struct change_kind *kind, const struct job *job)
+{
+    return kind->row != ROW_SET && kind->row != ROW_REMOVE ? blob_weight(job->payload) : 0;
+}
+
 void change_init(struct change *change, const struct op *op, const struct change_kind *kind,
                  struct job *job)
 {
     *change = (struct change){.kind = kind,
                               .undo_on_failure = true,
                               .result = JOBD_OK,
+                              .joined = op->grouped,
                               .waiter = op->waiter,
                               .at_us = op->now_us,
                               .rows = job != NULL,
+                              .bytes = job != NULL ? payload_bytes(kind, job) : 0,
                               .job = job};
     TAILQ_INIT(&change->jobs);
 }
@@ -34,7 +43,7 @@ void change_add_job(struct change *change, struct job *job)
 {
     TAILQ_INSERT_TAIL(&change->jobs, job, link);
     change->rows++;
-    change->bytes += change->kind->row != ROW_SET ? blob_weight(job->payload) : 0;
+    change->bytes += payload_bytes(change->kind, job);
 }
 
 bool change_conclude_locked(struct op *op, struct change *change, bool written, int *left)
@@ -60,6 +69,7 @@ enum jobd_result change_submit_locked(struct op *op, struct change *change)
         int all = INT_MAX;
         verify(change_conclude_locked(op, change, true, &all));
         extra_free(change->extra);
+        schedule_step_end(op, change->step);
         return change->result;
     }
     struct change *entry = journal_add(journal, change);
@@ -72,6 +82,13 @@ enum jobd_result change_submit_locked(struct op *op, struct change *change)
 
 static const struct change_kind void_kind = {.name = "void", .is_mark = true};
 
+void change_void(struct change *change)
+{
+    change->kind = &void_kind;
+    change->result = JOBD_STORE_FAILED;
+    change->job = NULL;
+}
+
 void change_void_others_locked(struct op *op, struct job *job, const struct change *change)
 {
     struct journal *journal = &op->jobd->journal;
@@ -82,9 +99,7 @@ void change_void_others_locked(struct op *op, struct job *job, const struct chan
             if (other == change || other->job != job || !other->undo_on_failure)
                 continue;
             other->kind->undo(op, other, job);
-            other->kind = &void_kind;
-            other->result = JOBD_STORE_FAILED;
-            other->job = NULL;
+            change_void(other);
         }
     }
 }

@@ -24,6 +24,9 @@ struct change_kind {
     bool is_mark;      /* nothing is written of it: it has its place in the order, no more */
     /* Makes of the record as the job stands the one it will be. NULL: it is that already. */
     void (*describe)(const struct change *change, struct job_record *record);
+    /* Called before one that lets jobs in is submitted. NULL: nothing has to be done.
+     */
+    void (*begin)(struct op *op, struct change *change);
     /* It is written, or need not be; it could not be. Called for each of its jobs. A kind with a
      * list of jobs has both; else NULL: nothing has to be done. Neither dispatches: whoever calls
      * them does that next. */
@@ -47,12 +50,21 @@ struct ending {
     char token[JOBD_TOKEN_SIZE];
 };
 
+/* What a job that is amended will be. */
+struct amended {
+    int64_t ready_us, expires_us;
+    enum jobd_state state; /* JOBD_QUEUED or JOBD_SCHEDULED */
+    uint8_t priority;
+    bool delayed, by_wall, expires_by_wall;
+};
+
 struct change {
     const struct change_kind *kind;
     TAILQ_ENTRY(change) link;
     /* When it fails it is undone: whoever asked is told, and may ask again. Else it is tried again
      * until it is written. */
     bool undo_on_failure;
+    bool joined;                /* it is written together with the one behind it */
     enum jobd_result result;    /* what the waiter is told when it is written; JOBD_OK */
     struct jobd_waiter *waiter; /* NULL: nobody, or nobody any more */
     int64_t at_us;              /* when it was asked for */
@@ -63,8 +75,9 @@ struct change {
     union {                    /* the kind's own */
         uint64_t duplicate_of; /* a duplicate: the job with its key */
         int64_t lease_us;      /* an extension */
-        uint64_t failures;     /* a mark: the journal's, when its sweep began */
-        struct {               /* a repeated report: of this lease */
+        struct amended amended;
+        uint64_t failures; /* a mark: the journal's, when its sweep began */
+        struct {           /* a repeated report: of this lease */
             const struct lease *lease;
             enum lease_report report;
         } repeated;
@@ -74,7 +87,8 @@ struct change {
     struct change *older, *newer;
     struct queue *to; /* where its jobs go; NULL: they stay in their queue */
     struct ending ending;
-    struct job_extra *extra; /* for what an attempt leaves; owned */
+    struct job_extra *extra;    /* for what an attempt leaves; owned */
+    struct schedule_step *step; /* of a schedule, with its jobs or alone; owned. NULL: none */
 };
 
 /* May a change of somebody who asks be submitted, and may its waiter (NULL: nobody, or it waits
@@ -99,6 +113,10 @@ enum jobd_result change_submit_locked(struct op *op, struct change *change)
  * left. */
 bool change_conclude_locked(struct op *op, struct change *change, bool written, int *left)
     REQUIRES(op->jobd->lock);
+
+/* It stands in the journal and is none any more: nothing is written of it, and its waiter is told
+ * JOBD_STORE_FAILED when its turn comes. It has no jobs. */
+void change_void(struct change *change);
 
 /* `change`, about this job, is being undone: what was asked about the job on the strength of it
  * fails too, though it stands behind it in the journal. */

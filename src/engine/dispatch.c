@@ -156,6 +156,12 @@ void dispatch_locked(struct op *op, struct queue *queue)
         wait_end_all_locked(op, &op->jobd->idle_waiters, JOBD_OK);
 }
 
+void dispatch_noted_locked(struct op *op, const struct dispatch_set *set)
+{
+    for (unsigned i = 0; i < set->len; i++)
+        dispatch_locked(op, set->queues[i]);
+}
+
 enum jobd_result dispatch_take_locked(struct op *op, struct queue *queue, struct jobd_waiter *taker)
 {
     if (queue_ready(queue) == 0)

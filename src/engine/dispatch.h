@@ -10,6 +10,24 @@
  * is so. Call it when either may have changed. */
 void dispatch_locked(struct op *op, struct queue *queue) REQUIRES(op->jobd->lock);
 
+/* Queues whose jobs are being changed, some hundred at most. */
+struct dispatch_set {
+    struct queue *queues[OP_STEPS];
+    unsigned len;
+};
+
+/* One more; it may be there already. */
+static inline void dispatch_note(struct dispatch_set *set, struct queue *queue)
+{
+    if (set->len == 0 || set->queues[set->len - 1] != queue) {
+        verify(set->len < OP_STEPS);
+        set->queues[set->len++] = queue;
+    }
+}
+
+/* dispatch_locked() for each of them. */
+void dispatch_noted_locked(struct op *op, const struct dispatch_set *set) REQUIRES(op->jobd->lock);
+
 /* A job for a taker who just came; nobody waits who could have it: JOBD_OK, it has one;
  * JOBD_PENDING, when that is written; or JOBD_TIMEOUT, there is none, or JOBD_OUT_OF_MEMORY, its
  * account has no room for it. */

@@ -131,6 +131,8 @@ static int new_tables_locked(struct jobd *jobd, const struct jobd_config *config
     if (error == 0)
         error = new_journal(&jobd->journal, config, size);
     if (error == 0)
+        error = schedules_init(&jobd->schedules, config->schedules);
+    if (error == 0)
         error = heap_init(&jobd->delays, jobd->queues_max);
     if (error == 0)
         error = heap_init(&jobd->deadlines, config->waiters_max);
@@ -156,6 +158,10 @@ static void set_up_locked(struct jobd *jobd, const struct jobd_config *config) R
     jobd->forgotten_context = config->forgotten_context;
     jobd->on_journal_ready = config->on_journal_ready;
     jobd->journal_context = config->journal_context;
+    if (config->schedules != NULL) {
+        jobd->on_schedule = config->schedules->on_change;
+        jobd->schedule_context = config->schedules->context;
+    }
     jobd->on_failure = config->on_failure;
     jobd->failure_context = config->failure_context;
     jobd->on_event = config->on_event;
@@ -202,6 +208,7 @@ void jobd_free(struct jobd *jobd)
         jobs_release(&jobd->jobs);
     }
     journal_release(&jobd->journal);
+    schedules_release(&jobd->schedules);
     leases_release(&jobd->leases);
     failures_release(&jobd->failures);
     free(jobd->events.ring);

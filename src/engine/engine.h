@@ -15,6 +15,7 @@
 #include "engine/op.h"
 #include "engine/queue.h"
 #include "engine/queue_names.h"
+#include "engine/schedule_table.h"
 #include "jobd/queue.h"
 
 struct jobd {
@@ -22,6 +23,7 @@ struct jobd {
     struct jobs jobs GUARDED_BY(lock);
     struct leases leases GUARDED_BY(lock);
     struct journal journal GUARDED_BY(lock);
+    struct schedules schedules GUARDED_BY(lock);
     struct queue *queues; /* as long as they are there their configuration stays, the rest is
                              guarded; there is room for queues_max */
     uint32_t queues_max;
@@ -53,6 +55,8 @@ struct jobd {
     void *forgotten_context;
     void (*on_journal_ready)(void *context); /* something waits in the journal */
     void *journal_context;
+    void (*on_schedule)(void *context); /* NULL: there are none, or nobody is told */
+    void *schedule_context;
     struct failures failures GUARDED_BY(lock);
     struct events events GUARDED_BY(lock);
     void (*on_event)(void *context);
@@ -66,5 +70,7 @@ void op_begin(struct op *op, struct jobd *jobd, struct jobd_waiter *waiter, int6
     ACQUIRES(op->jobd->lock);
 /* Unlocks; then tells who was woken, frees, and lets the store, a runner and the timer know. */
 void op_end(struct op *op) RELEASES(op->jobd->lock);
+/* Is there a sweep that waits and can go on? The next tick sees to it. */
+bool op_sweep_due_locked(struct op *op) REQUIRES(op->jobd->lock);
 /* The next moment at which jobd_tick() has something to do, or JOBD_NEVER. */
 int64_t op_next_due_locked(struct op *op) REQUIRES(op->jobd->lock);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "engine/engine.h"
+#include "engine/said.h"
 
 int failures_init(struct failures *failures, const struct jobd_config *config)
 {
@@ -58,6 +59,7 @@ bool failures_note(struct failures *failures, const struct job *job,
                                    .exited = outcome->exited,
                                    .exit_code = outcome->exit_code};
     failures_first_line(outcome->error, failure.error);
+    said_worker(job, failure.worker);
     add(failures, &failure);
     failures->told = true;
     return tell;

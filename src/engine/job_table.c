@@ -208,7 +208,7 @@ void jobs_forget(struct jobs *jobs, struct job *job, struct op *op)
 
 void jobs_drop(struct jobs *jobs, struct job *job, struct op *op)
 {
-    verify(job->state == STATE_NEW);
+    verify(job->state == STATE_NEW || job->commit_pending);
     jobs->memory_living -= jobs_weight(job);
     take_out(jobs, job, op);
     jobs_release_record(jobs, job);
@@ -515,7 +515,10 @@ struct job_extra *extra_new(const struct jobd_put *put, struct job_extra *next)
     struct job_extra *extra = calloc(1, sizeof *extra + key_size);
     if (extra == NULL)
         return NULL;
-    if (put->terms != NULL && !words_new(put->terms->texts, &extra->words)) {
+    /* The jobs of a batch have one put, unless each has its own. */
+    if (put->batch_len > 0 && next != NULL && next->words != NULL) {
+        extra->words = jobd_blob_ref(next->words);
+    } else if (put->terms != NULL && !words_new(put->terms->texts, &extra->words)) {
         free(extra);
         return NULL;
     }

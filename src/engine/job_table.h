@@ -55,7 +55,8 @@ struct job_extra {
     struct said *said;          /* from malloc(); NULL: nothing was */
     RB_ENTRY(job_extra) by_key; /* when it has one; of the same key the older job first */
     struct job *job;            /* that has it */
-    struct job_extra *next;     /* before they have jobs: of a batch */
+    struct job_extra *next;     /* before they have jobs: of a batch, */
+    uint32_t number;            /* and of which of its jobs */
     char key[];                 /* "": none */
 };
 
@@ -67,7 +68,8 @@ RB_PROTOTYPE(key_tree, job_extra, by_key, key_compare)
  *     STATE_NEW   a record whose put is being written: found by id and key, seen by nobody
  *     QUEUED      in the lane of its priority, at `position`
  *     SCHEDULED   in its queue's `scheduled` and, by `due`, in its `delays`, until ready_us
- *                 both: commit_pending while their end is being written, and in none of these
+ *                 both: commit_pending while their end is being written, and in none of these;
+ *                 changing: that is not their end, they will wait again
  *     RUNNING     in its queue's `running`, since started_us; `lease` is held, or `holder` runs it
  *                 start_pending: its start is being written, its taker is told when it is
  *                 stops_pending: so many times that it shall stop is; stopping: whoever runs it
@@ -75,7 +77,8 @@ RB_PROTOTYPE(key_tree, job_extra, by_key, key_compare)
  *                 requeue_on_stop: told because the process ends, so that it goes back
  *                 commit_pending: its end is being written
  *     final       remembered, since finished_us; started_us is 0 when it never ran
- *                 commit_pending: its retry is being written, and it is not remembered
+ *                 commit_pending: its retry, or that it is forgotten, is being written, and it is
+ *                 not remembered
  *
  * `attempt` counts the attempts that have begun, the running one included. */
 struct job {
@@ -115,6 +118,7 @@ struct job {
     bool exited : 1; /* exit_code counts */
     bool output_truncated : 1;
     bool commit_pending : 1;
+    bool changing : 1;
     bool requeue_on_stop : 1;
     bool by_wall : 1;    /* delayed until an instant of the wall clock */
     bool promised : 1;   /* it has ended, and is not forgotten before unique_until_us */
@@ -172,7 +176,8 @@ struct jobs {
     /* Of those that ended before this process, by the wall clock: that minus the engine's time, and
      * the engine's time when they came back. */
     int64_t wall_ahead_us, restored_us;
-    uint32_t reviving; /* final and in none of these: they are just being retried */
+    uint32_t reviving; /* final and in none of these: they are just being retried or
+                        * forgotten */
     struct job_list forgotten, forgotten_gathered; /* but not yet by the store, if there is one */
     size_t memory_max, memory, memory_living;      /* bytes: of all, of those not final */
 };
@@ -221,7 +226,7 @@ bool job_not_begun(const struct job *job);
 bool job_too_late(const struct job *job, int64_t now_us);
 /* A final job lives again: no longer remembered as one that has ended. */
 void jobs_revive(struct jobs *jobs, struct job *job);
-/* A job that has not come in yet is none. */
+/* A job that has not come in yet, or lives no more and is not remembered, is none. */
 void jobs_drop(struct jobs *jobs, struct job *job, struct op *op);
 /* The record of a forgotten job is free for another. */
 void jobs_release_record(struct jobs *jobs, struct job *job);

@@ -6,6 +6,7 @@
 
 #include "engine/blob.h"
 #include "engine/changes.h"
+#include "engine/schedule_table.h"
 
 int journal_init(struct journal *journal, uint32_t max, uint32_t reserved)
 {
@@ -29,15 +30,11 @@ void journal_release(struct journal *journal)
             jobd_blob_unref(change->ending.errors);
             content_release(&change->before);
             extra_free(change->extra);
+            schedule_step_free(change->step);
         }
     }
     free(journal->all);
     journal->all = NULL;
-}
-
-bool journal_has_room(const struct journal *journal)
-{
-    return journal->free > journal->reserved;
 }
 
 struct change *journal_add(struct journal *journal, struct change *change)

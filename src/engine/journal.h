@@ -29,7 +29,10 @@ __attribute__((warn_unused_result)) int journal_init(struct journal *journal, ui
 void journal_release(struct journal *journal);
 
 /* Has it room for somebody who could ask again? */
-bool journal_has_room(const struct journal *journal);
+static inline bool journal_has_room(const struct journal *journal)
+{
+    return journal->free > journal->reserved;
+}
 /* A copy of this change is the last that waits now. There must be room. */
 struct change *journal_add(struct journal *journal, struct change *change);
 /* A change of this list needs its entry no longer. */

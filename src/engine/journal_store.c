@@ -7,6 +7,7 @@
 #include "engine/dispatch.h"
 #include "engine/expiry.h"
 #include "engine/replace.h"
+#include "engine/schedule_table.h"
 #include "engine/sweep.h"
 #include "engine/waiters.h"
 
@@ -30,16 +31,18 @@ size_t journal_gather(struct jobd *jobd, size_t rows_max, size_t bytes_max)
     struct op op;
     struct change *change;
     size_t bytes = 0;
+    bool joined = false;
     op_begin(&op, jobd, NULL, 0);
     struct journal *journal = &jobd->journal;
     verify(TAILQ_EMPTY(&journal->gathered) && TAILQ_EMPTY(&jobd->jobs.forgotten_gathered));
     size_t rows = gather_forgotten_locked(&op, rows_max);
-    while (rows < rows_max && bytes < bytes_max &&
+    while (((rows < rows_max && bytes < bytes_max) || joined) &&
            (change = TAILQ_FIRST(&journal->waiting)) != NULL) {
         TAILQ_REMOVE(&journal->waiting, change, link);
         TAILQ_INSERT_TAIL(&journal->gathered, change, link);
         rows += change->rows > 0 ? change->rows : 1;
         bytes += change->bytes;
+        joined = change->joined;
     }
     if (rows == 0)
         journal->notified = false;
@@ -145,6 +148,21 @@ static bool each_forgotten(struct jobd *jobd, journal_row *each, void *context)
     return good;
 }
 
+/* What a schedule will be by this change; it stands in the change, which nobody touches meanwhile
+ * but to undo all that is gathered. */
+static bool each_step(struct jobd *jobd, const struct change *change, journal_row *each,
+                      void *context)
+{
+    struct schedule_record schedule;
+    const struct job_record record = {.schedule = &schedule};
+    mutex_lock(&jobd->lock);
+    const struct schedule_step *step = change->step;
+    if (step != NULL)
+        schedule_record(step->schedule->name, &step->to, &schedule);
+    mutex_unlock(&jobd->lock);
+    return step == NULL || each(context, step->row, &record);
+}
+
 static bool each_row(struct jobd *jobd, struct change *change, journal_row *each, void *context)
 {
     struct op op;
@@ -160,7 +178,7 @@ static bool each_row(struct jobd *jobd, struct change *change, journal_row *each
             release(&record);
         }
     }
-    return good;
+    return good && each_step(jobd, change, each, context);
 }
 
 bool journal_each(struct jobd *jobd, journal_row *each, void *context)
@@ -211,10 +229,16 @@ static void tell_locked(struct op *op, const struct change *change, bool written
         wait_end_locked(op, waiter, result);
 }
 
-static struct queue *queue_of(const struct op *op, const struct change *change)
+/* Whose jobs are concluded next: these may be forgotten thereby. */
+static void note_queues(const struct op *op, const struct change *change, int most,
+                        struct dispatch_set *set)
 {
     const struct job *job = change->job != NULL ? change->job : TAILQ_FIRST(&change->jobs);
-    return job != NULL ? &op->jobd->queues[job->queue] : NULL;
+    set->len = 0;
+    for (; job != NULL && most > 0; most--) {
+        dispatch_note(set, &op->jobd->queues[job->queue]);
+        job = change->job == NULL ? TAILQ_NEXT(job, link) : NULL;
+    }
 }
 
 /* Applies or undoes a change of the list, or as many of its jobs as *left allows. When none of them
@@ -222,10 +246,10 @@ static struct queue *queue_of(const struct op *op, const struct change *change)
 static void conclude_locked(struct op *op, struct change_list *list, struct change *change,
                             bool written, int *left) REQUIRES(op->jobd->lock)
 {
-    struct queue *queue = queue_of(op, change); /* its jobs may be forgotten */
+    struct dispatch_set queues;
+    note_queues(op, change, *left, &queues);
     bool whole = change_conclude_locked(op, change, written, left);
-    if (queue != NULL)
-        dispatch_locked(op, queue);
+    dispatch_noted_locked(op, &queues);
     if (change->to != NULL)
         dispatch_locked(op, change->to);
     if (!whole)
@@ -233,6 +257,7 @@ static void conclude_locked(struct op *op, struct change_list *list, struct chan
     --*left;
     tell_locked(op, change, written);
     extra_free(change->extra);
+    schedule_step_end(op, change->step);
     journal_remove(&op->jobd->journal, list, change);
     if (op->stops_len == OP_STOPS) /* the next may be one more */
         *left = 0;

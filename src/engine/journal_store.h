@@ -70,6 +70,30 @@ struct job_record {
     /* Of one that comes back: when it came in, and ended, by the engine's clock; and the wall clock
      * minus that, the same for all. */
     int64_t came_us, ended_us, wall_ahead_us;
+
+    const struct schedule_record *schedule; /* NULL: the record is a job's */
+};
+
+/* A schedule as a store keeps it. All pointers are borrowed; instants are the wall clock's, and
+ * stay as they are. */
+struct schedule_record {
+    const char *name;
+
+    /* what was asked for */
+    const char *queue, *cron, *zone;
+    int64_t every_us;
+    uint8_t priority;
+    uint32_t attempts;
+    int64_t timeout_us, expires_us;
+    const char *texts[JOBD_TEXTS]; /* "" or NULL: none */
+    uint32_t late;                 /* enum jobd_late */
+    bool alone, fixed;
+    const struct jobd_blob *payload; /* NULL: none */
+
+    /* how far it is */
+    bool paused;
+    int64_t after_us, floor_us, since_us, done_from_us, done_to_us, last_us;
+    uint64_t last_job, missed, skipped;
 };
 
 enum row_kind {
@@ -79,7 +103,13 @@ enum row_kind {
     ROW_SET,     /* of a known job: how far it is, the record's last block in place of what was */
     ROW_MOVE,  /* of a known job, which has come to another queue: what never changes else, in place
                   of what was; how far it is stays */
-    ROW_REMOVE /* it is forgotten: the id alone */
+    ROW_AMEND, /* of a known job: all of the record, in place of what was */
+    ROW_REMOVE, /* it is forgotten: the id alone */
+    /* Of a schedule, which is all that counts of the record: */
+    ROW_SCHEDULE,      /* all of it, in place of what was */
+    ROW_SCHEDULE_STEP, /* of a known one: how far it is */
+    ROW_UNSCHEDULE,    /* it is deleted: the name alone */
+    ROW_UNSCHEDULE_ALL /* there are none: no schedule */
 };
 
 /* Writes one row; false when it cannot, and then no other is asked for. */
@@ -106,6 +136,9 @@ void journal_failed(struct jobd *jobd, int64_t now_us);
  * there is none. For a store that does not know any more what it has written. */
 bool journal_record(struct jobd *jobd, uint64_t id, journal_row *each, void *context);
 
+/* The same for all schedules: ROW_UNSCHEDULE_ALL, and ROW_SCHEDULE for each. */
+bool journal_schedules(struct jobd *jobd, journal_row *each, void *context);
+
 /* New jobs are refused with JOBD_STORE_FAILED, those that wait to be written included; or accepted
  * again. Everything else continues. */
 void journal_refuse(struct jobd *jobd, bool refuse, int64_t now_us);
@@ -119,3 +152,6 @@ bool journal_empty(struct jobd *jobd);
  * stopped. Final ones must come in the order of their ends. What changes by that waits in the
  * journal. False when memory is short or there is no such queue. */
 bool jobd_restore(struct jobd *jobd, const struct job_record *record, int64_t now_us);
+
+/* Brings a schedule back, likewise. False when memory is short, or it is none. */
+bool jobd_restore_schedule(struct jobd *jobd, const struct schedule_record *record);

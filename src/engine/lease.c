@@ -6,6 +6,7 @@
 #include "engine/dispatch.h"
 #include "engine/lease_deadline.h"
 #include "engine/changes.h"
+#include "jobd/lease.h"
 
 enum { EXPIRE_AGAIN_US = 1000000 };
 
@@ -36,8 +37,6 @@ static enum jobd_result repeat_locked(struct op *op, const struct lease *lease)
     REQUIRES(op->jobd->lock)
 {
     struct change change;
-    if (lease->job == NULL) /* it is written */
-        return JOBD_REPEATED;
     if (!change_has_room_locked(op, op->waiter))
         return JOBD_TOO_MANY_WAITERS;
     change_init(&change, op, &repeat_kind, NULL);
@@ -53,16 +52,25 @@ static bool is_untold(const struct lease *lease)
     return lease->job != NULL && lease->job->start_pending;
 }
 
-/* JOBD_OK and *lease, which is held; or what the report is answered. */
-static enum jobd_result find_locked(struct op *op, const char *token, enum lease_report report,
-                                    struct lease **lease) REQUIRES(op->jobd->lock)
+/* JOBD_OK and *lease, which is held; or what the report is answered, where JOBD_PENDING is a
+ * repeated one that is being written. */
+static enum jobd_result look_up_locked(struct op *op, const char *token, enum lease_report report,
+                                       struct lease **lease) REQUIRES(op->jobd->lock)
 {
     *lease = lease_find(&op->jobd->leases, token);
     if (*lease == NULL || is_untold(*lease))
         return JOBD_NO_LEASE;
     if ((*lease)->report != LEASE_NO_REPORT && (*lease)->report == report)
-        return repeat_locked(op, *lease);
+        return (*lease)->job != NULL ? JOBD_PENDING : JOBD_REPEATED;
     return (*lease)->job != NULL && !(*lease)->job->commit_pending ? JOBD_OK : JOBD_LEASE_EXPIRED;
+}
+
+/* The same; a repeated one waits for that. */
+static enum jobd_result find_locked(struct op *op, const char *token, enum lease_report report,
+                                    struct lease **lease) REQUIRES(op->jobd->lock)
+{
+    enum jobd_result result = look_up_locked(op, token, report, lease);
+    return result == JOBD_PENDING ? repeat_locked(op, *lease) : result;
 }
 
 enum jobd_result lease_held_locked(struct op *op, const char *token, struct lease **lease)
@@ -88,13 +96,31 @@ static enum jobd_result finish_locked(struct op *op, struct lease *lease, struct
     REQUIRES(op->jobd->lock)
 {
     struct job *job = late != NULL ? late : lease->job;
-    struct queue *queue = &op->jobd->queues[job->queue];
     enum jobd_result result = late != NULL ? attempt_end_late_locked(op, job, lease, outcome, extra)
                                            : attempt_end_locked(op, job, outcome, extra);
     if (result != JOBD_TOO_MANY_WAITERS)
         lease->report = outcome->state == JOBD_DONE ? LEASE_DONE : LEASE_FAILED;
-    dispatch_locked(op, queue);
     return result;
+}
+
+/* One report. JOBD_PENDING with *queue JOBD_NO_QUEUE: it is repeated, and *lease is being written.
+ * *queue is to be dispatched. */
+static enum jobd_result report_locked(struct op *op, const struct jobd_report *report,
+                                      struct job_extra **extra, struct lease **lease,
+                                      uint32_t *queue) REQUIRES(op->jobd->lock)
+{
+    const struct jobd_outcome *outcome = &report->outcome;
+    bool is_done = outcome->state == JOBD_DONE;
+    struct job *late = NULL;
+    enum jobd_result result =
+        look_up_locked(op, report->token, is_done ? LEASE_DONE : LEASE_FAILED, lease);
+    *queue = JOBD_NO_QUEUE;
+    if (result == JOBD_LEASE_EXPIRED && is_done && (*lease)->job == NULL)
+        late = late_job_locked(op, *lease);
+    if (result != JOBD_OK && late == NULL)
+        return result;
+    *queue = late != NULL ? late->queue : (*lease)->job->queue;
+    return finish_locked(op, *lease, late, outcome, extra);
 }
 
 enum jobd_result jobd_lease_finish(struct jobd *jobd, const char *token,
@@ -103,17 +129,17 @@ enum jobd_result jobd_lease_finish(struct jobd *jobd, const char *token,
 {
     struct op op;
     struct lease *lease;
-    struct job *late = NULL;
+    uint32_t queue;
+    const struct jobd_report report = {.token = token, .outcome = *outcome};
     struct job_extra *extra = extra_for(outcome);
-    bool is_done = outcome->state == JOBD_DONE;
     verify(jobd_state_final(outcome->state));
     op_begin(&op, jobd, waiter, now_us);
-    enum jobd_result result = find_locked(&op, token, is_done ? LEASE_DONE : LEASE_FAILED, &lease);
-    if (result == JOBD_LEASE_EXPIRED && is_done && lease->job == NULL)
-        late = late_job_locked(&op, lease);
-    if (result == JOBD_OK || late != NULL) {
-        result = finish_locked(&op, lease, late, outcome, &extra);
-    } else if (result == JOBD_PENDING) { /* it is repeated: what comes with it is not needed */
+    enum jobd_result result = report_locked(&op, &report, &extra, &lease, &queue);
+    if (queue != JOBD_NO_QUEUE)
+        dispatch_locked(&op, &jobd->queues[queue]);
+    else if (result == JOBD_PENDING)
+        result = repeat_locked(&op, lease);
+    if (queue == JOBD_NO_QUEUE && result == JOBD_PENDING) { /* what comes with it is not needed */
         op_discard(&op, outcome->output);
         op_discard(&op, outcome->error);
     }
@@ -130,6 +156,65 @@ uint64_t jobd_lease_job(struct jobd *jobd, const char *token)
     uint64_t id = lease != NULL && !is_untold(lease) ? lease->job_id : 0;
     op_end(&op);
     return id;
+}
+
+/* ---- many reports: their changes are joined, and behind them stands a mark, whose waiter is told
+ */
+
+static const struct change_kind mark_kind = {.name = "reports", .is_mark = true};
+
+/* True: it counts. */
+static bool report_one_locked(struct op *op, struct jobd_report *report) REQUIRES(op->jobd->lock)
+{
+    struct lease *lease;
+    struct job_extra *extra = report->hidden.extra;
+    report->result = report_locked(op, report, &extra, &lease, &report->hidden.queue);
+    report->hidden.extra = extra;
+    return report->result == JOBD_OK;
+}
+
+static enum jobd_result report_all_locked(struct op *op, struct jobd_report *reports, uint32_t len)
+    REQUIRES(op->jobd->lock)
+{
+    struct jobd_waiter *waiter = op->waiter;
+    struct change mark;
+    bool counts = false;
+    op->waiter = NULL; /* the mark's, not theirs */
+    op->grouped = true;
+    for (uint32_t i = 0; i < len; i++) {
+        reports[i].hidden.queue = JOBD_NO_QUEUE;
+        if (reports[i].result == JOBD_PENDING)
+            counts = report_one_locked(op, &reports[i]) || counts;
+        counts = counts || reports[i].result == JOBD_PENDING;
+    }
+    op->waiter = waiter;
+    op->grouped = false;
+    if (!counts || !op->jobd->durable)
+        return JOBD_OK;
+    change_init(&mark, op, &mark_kind, NULL);
+    return change_submit_locked(op, &mark);
+}
+
+enum jobd_result jobd_lease_finish_all(struct jobd *jobd, struct jobd_report *reports, uint32_t len,
+                                       struct jobd_waiter *waiter, int64_t now_us)
+{
+    struct op op;
+    enum jobd_result result = JOBD_TOO_MANY_WAITERS;
+    verify(len <= JOBD_REPORTS_MAX);
+    for (uint32_t i = 0; i < len; i++)
+        reports[i].hidden.extra =
+            reports[i].result == JOBD_PENDING ? extra_for(&reports[i].outcome) : NULL;
+    op_begin(&op, jobd, waiter, now_us);
+    bool good = change_has_room_locked(&op, waiter);
+    if (good)
+        result = report_all_locked(&op, reports, len);
+    for (uint32_t i = 0; i < len && good; i++)
+        if (reports[i].hidden.queue != JOBD_NO_QUEUE)
+            dispatch_locked(&op, &jobd->queues[reports[i].hidden.queue]);
+    op_end(&op);
+    for (uint32_t i = 0; i < len; i++)
+        extra_free(reports[i].hidden.extra);
+    return result;
 }
 
 bool jobd_lease_known(struct jobd *jobd, const char *token)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* The names of states and results. */
+/* The names of states and results, and other words. */
 #include <string.h>
 
 #include "jobd/queue.h"
+#include "jobd/schedule.h"
 
 static const char *const state_names[JOBD_STATES] = {
     [JOBD_QUEUED] = "queued", [JOBD_SCHEDULED] = "scheduled", [JOBD_RUNNING] = "running",
@@ -27,7 +28,12 @@ static const char *const result_texts[JOBD_RESULTS] = {
     [JOBD_TOO_MANY_LEASES] = "too many leases",
     [JOBD_STOPPING] = "told to stop",
     [JOBD_STORE_FAILED] = "could not be saved",
+    [JOBD_BEGUN] = "the job is running",
+    [JOBD_CHANGING] = "another change of the job is being saved: try again",
     [JOBD_UNDECLARED] = "the queue is not declared",
+    [JOBD_NO_SCHEDULE] = "no such schedule",
+    [JOBD_SCHEDULE_FIXED] = "the schedule is in the configuration",
+    [JOBD_TOO_MANY_SCHEDULES] = "too many schedules",
 };
 
 const char *jobd_state_name(enum jobd_state state)
@@ -51,4 +57,22 @@ bool jobd_state_final(enum jobd_state state)
 const char *jobd_result_text(enum jobd_result result)
 {
     return (unsigned)result < JOBD_RESULTS ? result_texts[result] : "?";
+}
+
+static const char *const late_names[] = {
+    [JOBD_LATE_ONCE] = "once", [JOBD_LATE_SKIP] = "skip", [JOBD_LATE_ALL] = "all"};
+
+const char *jobd_late_name(enum jobd_late late)
+{
+    return (unsigned)late <= JOBD_LATE_ALL ? late_names[late] : "?";
+}
+
+bool jobd_late_named(const char *name, enum jobd_late *late)
+{
+    for (unsigned i = 0; i <= JOBD_LATE_ALL; i++)
+        if (strcmp(name, late_names[i]) == 0) {
+            *late = (enum jobd_late)i;
+            return true;
+        }
+    return false;
 }

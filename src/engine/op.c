@@ -9,17 +9,26 @@ void op_begin(struct op *op, struct jobd *jobd, struct jobd_waiter *waiter, int6
     op->jobd = jobd;
     op->now_us = now_us;
     op->waiter = waiter;
-    op->tell_store = op->forgot_early = op->tell_failure = op->tell_event = false;
+    op->grouped = false;
+    op->tell_store = op->forgot_early = op->tell_failure = op->tell_schedules = false;
+    op->tell_event = false;
     op->garbage = NULL;
     op->stops_len = 0;
     TAILQ_INIT(&op->woken);
     mutex_lock(&op->jobd->lock);
 }
 
+bool op_sweep_due_locked(struct op *op)
+{
+    const struct jobd *jobd = op->jobd;
+    return !TAILQ_EMPTY(&jobd->sweep_waiters) &&
+           (!jobd->durable || journal_has_room(&jobd->journal));
+}
+
 int64_t op_next_due_locked(struct op *op)
 {
     struct jobd *jobd = op->jobd;
-    if (jobd->dispatch_needed)
+    if (jobd->dispatch_needed || op_sweep_due_locked(op))
         return 0;
     const struct due *tops[] = {jobd->expiry_starved ? NULL : heap_top(&jobd->jobs.dues),
                                 heap_top(&jobd->delays), heap_top(&jobd->leases.due),
@@ -62,6 +71,8 @@ void op_end(struct op *op)
         jobd->on_forgotten_early(jobd->forgotten_context);
     if (earlier && jobd->on_earlier_deadline != NULL)
         jobd->on_earlier_deadline(jobd->context);
+    if (op->tell_schedules)
+        jobd->on_schedule(jobd->schedule_context);
     if (op->tell_failure)
         jobd->on_failure(jobd->failure_context);
     if (op->tell_event && jobd->on_event != NULL)

@@ -37,12 +37,14 @@ struct op {
     /* Who asks; NULL: nobody. The change of a verb is this waiter's; what a dispatch makes in the
      * same operation is its taker's or its putter's. */
     struct jobd_waiter *waiter;
+    bool grouped; /* its changes are parts of one request: written together, or not at all */
 
     /* Left for op_end(). */
     bool tell_store;           /* something waits to be written */
     bool forgot_early;         /* ended jobs, as memory was short */
     bool tell_failure;         /* something has failed, for the log */
     bool tell_event;           /* a state has changed, for who follows */
+    bool tell_schedules;       /* some have changed */
     struct waiting_list woken; /* who waits no longer */
     struct jobd_blob *garbage; /* linked by link.next */
     struct op_stop stops[OP_STOPS];

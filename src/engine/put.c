@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* The verbs that put jobs in: a put, a put that waits for room, and the retry of a job that has
- * ended. */
+/* The verbs that put jobs in: a put, and a put that waits for room. */
 #include <errno.h>
 #include <string.h>
 
 #include "engine/admission.h"
 #include "engine/dispatch.h"
 #include "engine/changes.h"
-#include "engine/transition.h"
 #include "engine/waiters.h"
 #include "engine/words.h"
 
@@ -34,30 +32,43 @@ static bool needs_extras(const struct jobd *jobd, const struct jobd_put *put)
            (put->terms != NULL && words_weight(put->terms->texts) > 0);
 }
 
-/* One for each job, linked; NULL when they need none. 0 or -ENOMEM. */
-static int extras_new(const struct jobd *jobd, const struct admission *admission, int64_t now_us,
-                      struct job_extra **extra)
+/* Of the nth job; NULL when memory is short. */
+static struct job_extra *one_extra(const struct jobd *jobd, const struct admission *admission,
+                                   uint32_t number, int64_t now_us)
+{
+    const struct jobd_put *put = admission_put(admission->put, number);
+    struct job_extra *one = extra_new(put, admission->extra);
+    if (one == NULL)
+        return NULL;
+    one->number = number;
+    one->expires_us = expires_us(jobd, put, now_us);
+    one->keep_us = keep_us(jobd, put);
+    if (one->unique == JOBD_FOR_SOME_TIME)
+        one->unique_until_us = later_us(now_us, one->unique_us);
+    return one;
+}
+
+int admission_extras(const struct jobd *jobd, struct admission *admission, int64_t now_us)
 {
     const struct jobd_put *put = admission->put;
-    *extra = NULL;
-    if (!needs_extras(jobd, put))
+    admission->extra = NULL;
+    if (put->puts == NULL && !needs_extras(jobd, put))
         return 0;
-    for (uint32_t i = 0; i < admission_jobs(put); i++) {
-        struct job_extra *one = extra_new(put, *extra);
+    for (uint32_t i = admission_jobs(put); i-- > 0;) {
+        if (!needs_extras(jobd, admission_put(put, i)))
+            continue;
+        struct job_extra *one = one_extra(jobd, admission, i, now_us);
         if (one == NULL) {
-            extra_free(*extra);
+            extra_free(admission->extra);
+            admission->extra = NULL;
             return -ENOMEM;
         }
-        one->expires_us = expires_us(jobd, put, now_us);
-        one->keep_us = keep_us(jobd, put);
-        if (one->unique == JOBD_FOR_SOME_TIME)
-            one->unique_until_us = later_us(now_us, one->unique_us);
-        *extra = one;
+        admission->extra = one;
     }
     return 0;
 }
 
-size_t jobd_put_weight(const struct jobd *jobd, const struct jobd_put *put)
+static size_t weight_of_one(const struct jobd *jobd, const struct jobd_put *put)
 {
     size_t key_size = put->key != NULL ? strlen(put->key) + 1 : 1;
     size_t weight = sizeof(struct job_extra) + key_size;
@@ -65,7 +76,17 @@ size_t jobd_put_weight(const struct jobd *jobd, const struct jobd_put *put)
         weight += words_weight(put->terms->texts);
     if (put->terms != NULL && put->terms->unique == JOBD_FOR_SOME_TIME)
         weight += sizeof(struct job);
-    return needs_extras(jobd, put) ? admission_jobs(put) * weight : 0;
+    return needs_extras(jobd, put) ? weight : 0;
+}
+
+size_t jobd_put_weight(const struct jobd *jobd, const struct jobd_put *put)
+{
+    size_t weight = 0;
+    if (put->puts == NULL)
+        return admission_jobs(put) * weight_of_one(jobd, put);
+    for (uint32_t i = 0; i < put->batch_len; i++)
+        weight += weight_of_one(jobd, &put->puts[i]);
+    return weight;
 }
 
 static enum jobd_result wait_for_room_locked(struct op *op, struct admission *admission)
@@ -116,7 +137,7 @@ static enum jobd_result put_or_wait(struct jobd *jobd, struct admission *admissi
     verify(waiter == NULL || waiter->end_us == 0 || put->batch_len == 0);
     if (waiter != NULL)
         waiter->accepted = false;
-    if (extras_new(jobd, admission, now_us, &admission->extra) != 0)
+    if (admission_extras(jobd, admission, now_us) != 0)
         return JOBD_OUT_OF_MEMORY;
     op_begin(&op, jobd, waiter, now_us);
     enum jobd_result result = put_locked(&op, admission, for_room);
@@ -140,88 +161,4 @@ enum jobd_result jobd_put_wait(struct jobd *jobd, const struct jobd_put *put,
 {
     struct admission admission = {.put = put, .waiter = waiter, .receipt = receipt};
     return put_or_wait(jobd, &admission, true, now_us);
-}
-
-/* ---- retry */
-
-static void describe_retry(const struct change *change, struct job_record *record)
-{
-    record->state = JOBD_QUEUED;
-    record->attempt = 0;
-    record->ready_us = change->at_us;
-    record->started_us = record->finished_us = 0;
-    record->unexpiring = true;
-    record->expired = record->delayed = record->by_wall = record->exited =
-        record->output_truncated = false;
-    record->exit_code = 0;
-    record->output = record->error = NULL;
-}
-
-static void end_retry_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock)
-{
-    op->jobd->queues[job->queue].put_pending--;
-    op->jobd->jobs.reviving--;
-    job->commit_pending = false;
-}
-
-static void apply_retry_locked(struct op *op, struct change *change, struct job *job)
-    REQUIRES(op->jobd->lock)
-{
-    end_retry_locked(op, job);
-    op->jobd->queues[job->queue].admitted++;
-    transition_retry_locked(op, job, change->at_us);
-}
-
-static void undo_retry_locked(struct op *op, struct change *change, struct job *job)
-    REQUIRES(op->jobd->lock)
-{
-    (void)change;
-    end_retry_locked(op, job);
-    jobs_remember(&op->jobd->jobs, job, op);
-}
-
-static const struct change_kind retry_kind = {.name = "retry",
-                                              .row = ROW_SET,
-                                              .describe = describe_retry,
-                                              .apply = apply_retry_locked,
-                                              .undo = undo_retry_locked,
-                                              .is_put = true};
-
-static enum jobd_result retry_locked(struct op *op, struct job *job, struct jobd_receipt *receipt)
-    REQUIRES(op->jobd->lock)
-{
-    struct change change;
-    struct queue *queue = &op->jobd->queues[job->queue];
-    *receipt = (struct jobd_receipt){.capacity = queue->capacity, .waiting = queue_waiting(queue)};
-    if (!jobd_state_final((enum jobd_state)job->state) || job->commit_pending)
-        return JOBD_NOT_FINAL;
-    enum jobd_result result = admission_open_locked(op, queue);
-    if (result == JOBD_OK)
-        result = admission_check_locked(op, queue, 1, op->waiter);
-    admission_refuse(op, queue, 1, result, receipt);
-    if (result != JOBD_OK)
-        return result;
-    receipt->id = job->id;
-    receipt->state = JOBD_QUEUED;
-    jobs_revive(&op->jobd->jobs, job);
-    op->jobd->jobs.reviving++;
-    queue->put_pending++;
-    job->commit_pending = true;
-    change_init(&change, op, &retry_kind, job);
-    result = change_submit_locked(op, &change);
-    dispatch_locked(op, queue);
-    return result;
-}
-
-enum jobd_result jobd_retry(struct jobd *jobd, uint64_t id, struct jobd_waiter *waiter,
-                            int64_t now_us, struct jobd_receipt *receipt)
-{
-    struct op op;
-    op_begin(&op, jobd, waiter, now_us);
-    struct job *job = jobs_seen(&jobd->jobs, id);
-    enum jobd_result result = job != NULL ? retry_locked(&op, job, receipt) : JOBD_NO_JOB;
-    if (result == JOBD_PENDING)
-        waiter->receipt = *receipt;
-    op_end(&op);
-    return result;
 }

@@ -2,6 +2,7 @@
 #include "engine/said.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "engine/blob.h"
 #include "engine/waiters.h"
@@ -30,6 +31,17 @@ static void drop_empty_locked(struct op *op, struct job *job) REQUIRES(op->jobd-
     jobs_count(&op->jobd->jobs, -(int64_t)sizeof *said);
     job->extra->said = NULL;
     free(said);
+}
+
+void said_worker(const struct job *job, char out[JOBD_WORKER_SIZE])
+{
+    const struct said *said = said_of(job);
+    const struct jobd_blob *worker = said != NULL ? said->worker : NULL;
+    size_t size = worker != NULL ? worker->size : 0;
+    size = size < JOBD_WORKER_SIZE ? size : JOBD_WORKER_SIZE - 1;
+    if (size > 0)
+        memcpy(out, worker->bytes, size);
+    out[size] = '\0';
 }
 
 /* ---- the life of an attempt */

@@ -15,7 +15,11 @@ static inline struct said *said_of(const struct job *job)
     return job->extra != NULL ? job->extra->said : NULL;
 }
 
-/* The same, made of the spare when there is none. NULL: there is no room for it, or no spare. */
+/* Who has, or had, its last attempt; "" when it has not said. */
+void said_worker(const struct job *job, char out[JOBD_WORKER_SIZE]);
+
+/* What said_of() gives, made of the spare when there is none. NULL: there is no room for it, or no
+ * spare. */
 struct said *said_make_locked(struct op *op, struct job *job, struct job_extra **spare)
     REQUIRES(op->jobd->lock);
 

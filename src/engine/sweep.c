@@ -1,130 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /* Some jobs at a time. The mark at the end stands behind all of it in the journal: when that is
  * written everything is, if nothing failed in between. Where the journal is full the rest waits for
- * room. */
+ * room; and what is very much is left to the tick. */
 #include "engine/sweep.h"
 
-#include "engine/admission.h"
-#include "engine/cancel_kind.h"
-#include "engine/dispatch.h"
-#include "engine/transition.h"
-#include "engine/waiters.h"
+#include "engine/changes.h"
+#include "engine/sweep_step.h"
 
-/* ---- a job that goes to another queue, in which it has a place from the beginning */
+enum { STEPS_AT_ONCE = 40 }; /* of who waits, before the tick goes on with it */
 
-static void describe_move(const struct change *change, struct job_record *record)
+static bool step_locked(struct op *op, struct sweep *sweep) REQUIRES(op->jobd->lock)
 {
-    record->queue = change->to->name;
-    record->run_at_us = record->delayed ? record->ready_us : 0;
-}
-
-static void apply_move_locked(struct op *op, struct change *change, struct job *job)
-    REQUIRES(op->jobd->lock)
-{
-    change->to->put_pending--;
-    transition_move_locked(op, job, (uint16_t)(change->to - op->jobd->queues));
-}
-
-static void undo_move_locked(struct op *op, struct change *change, struct job *job)
-    REQUIRES(op->jobd->lock)
-{
-    change->to->put_pending--;
-    transition_reinstate_locked(op, job);
-}
-
-static const struct change_kind move_kind = {.name = "move",
-                                             .row = ROW_MOVE,
-                                             .describe = describe_move,
-                                             .apply = apply_move_locked,
-                                             .undo = undo_move_locked};
-
-/* ---- the next jobs */
-
-struct step {
-    struct change change;
-    struct sweep *sweep;
-    size_t most;
-};
-
-static struct queue *queue_of(const struct op *op, const struct sweep *sweep)
-{
-    return &op->jobd->queues[sweep->queue];
-}
-
-/* NULL: it is purged. */
-static struct queue *target_of(const struct op *op, const struct sweep *sweep)
-{
-    return sweep->to != JOBD_NO_QUEUE ? &op->jobd->queues[sweep->to] : NULL;
-}
-
-/* Those who wait for room there come first. */
-static size_t room_in(const struct queue *queue)
-{
-    return TAILQ_EMPTY(&queue->put_waiters) && queue->phase == QUEUE_OPEN ? admission_room(queue)
-                                                                          : 0;
-}
-
-static void add_locked(struct op *op, struct step *step, struct job *job) REQUIRES(op->jobd->lock)
-{
-    transition_withdraw_locked(op, job);
-    change_add_job(&step->change, job);
-    if (step->change.to != NULL)
-        step->change.to->put_pending++;
-}
-
-static void add_scheduled_locked(struct op *op, struct step *step) REQUIRES(op->jobd->lock)
-{
-    struct job *next = TAILQ_FIRST(&queue_of(op, step->sweep)->scheduled);
-    while (next != NULL && step->change.rows < step->most) {
-        struct job *job = next;
-        next = TAILQ_NEXT(job, link);
-        if (job->id < step->sweep->below) /* one that came back stands in front, whatever its id */
-            add_locked(op, step, job);
-    }
-}
-
-static void add_queued_locked(struct op *op, struct step *step) REQUIRES(op->jobd->lock)
-{
-    for (unsigned lane = 0; lane < JOBD_PRIORITIES; lane++) {
-        struct ring *ring = &queue_of(op, step->sweep)->lanes[lane];
-        uint64_t id;
-        while (step->change.rows < step->most && (id = ring_peek(ring)) != 0 &&
-               id < step->sweep->below)
-            add_locked(op, step, jobs_find(&op->jobd->jobs, id));
-    }
-}
-
-/* What can run now moves first. */
-static void add_jobs_locked(struct op *op, struct step *step) REQUIRES(op->jobd->lock)
-{
-    if (step->change.to != NULL)
-        add_queued_locked(op, step);
-    add_scheduled_locked(op, step);
-    if (step->change.to == NULL)
-        add_queued_locked(op, step);
-}
-
-/* How many; 0 when nothing is left, or nothing has room. */
-static size_t sweep_some_locked(struct op *op, struct sweep *sweep) REQUIRES(op->jobd->lock)
-{
-    struct queue *to = target_of(op, sweep);
-    struct step step = {.sweep = sweep, .most = OP_STEPS};
-    change_init(&step.change, op, to != NULL ? &move_kind : &cancel_kind, NULL);
-    step.change.waiter = NULL; /* the mark has it */
-    step.change.to = to;
-    if (to != NULL && step.most > room_in(to))
-        step.most = room_in(to);
-    if (step.most > sweep->most - sweep->swept)
-        step.most = sweep->most - sweep->swept;
-    add_jobs_locked(op, &step);
-    size_t swept = step.change.rows;
-    if (swept > 0)
-        (void)change_submit_locked(op, &step.change);
-    dispatch_locked(op, queue_of(op, sweep));
-    if (to != NULL)
-        dispatch_locked(op, to);
-    sweep->swept += (uint32_t)swept;
-    return swept;
+    return sweep->filter != NULL ? sweep_filter_locked(op, sweep) : sweep_queue_locked(op, sweep);
 }
 
 /* ---- the end */
@@ -144,7 +31,10 @@ static enum jobd_result mark_locked(struct op *op, const struct sweep *sweep,
     struct change change;
     if (waiter == NULL) /* nobody waits until it is written */
         return JOBD_OK;
-    waiter->swept = sweep->swept;
+    if (sweep->filter != NULL)
+        waiter->tally = sweep->tally;
+    else
+        waiter->swept = sweep->swept;
     change_init(&change, op, &mark_kind, NULL);
     change.waiter = waiter;
     change.failures = sweep->failures;
@@ -156,23 +46,27 @@ static enum jobd_result wait_for_room_locked(struct op *op, const struct sweep *
 {
     if (op->waiter == NULL)
         return JOBD_TOO_MANY_WAITERS;
-    enum jobd_result result = wait_begin_locked(op, op->waiter, WAIT_SWEEP, sweep->queue);
-    waiting_of(op->waiter)->sweep = *sweep;
+    op->waiter->deadline_us = JOBD_NEVER; /* it does not count for what has begun */
+    enum jobd_result result = wait_begin_locked(op, op->waiter, WAIT_SWEEP, 0);
+    if (result == JOBD_PENDING)
+        waiting_of(op->waiter)->sweep = *sweep;
     return result;
 }
 
 void sweep_resume_locked(struct op *op)
 {
-    struct jobd_waiter *waiter;
-    while ((waiter = first_waiter(&op->jobd->sweep_waiters)) != NULL &&
-           change_has_room_locked(op, NULL)) {
+    while (op_sweep_due_locked(op)) {
+        struct jobd_waiter *waiter = first_waiter(&op->jobd->sweep_waiters);
         struct sweep *sweep = &waiting_of(waiter)->sweep;
-        if (op->jobd->journal.failures != sweep->failures)
+        if (op->jobd->journal.failures != sweep->failures) {
             wait_end_locked(op, waiter, JOBD_STORE_FAILED);
-        else if (sweep_some_locked(op, sweep) == 0)
-            (void)mark_locked(op, sweep, waiter);
-        else
+            continue;
+        }
+        if (step_locked(op, sweep))
             break; /* more of it in the next step */
+        enum jobd_result result = mark_locked(op, sweep, waiter);
+        if (result != JOBD_PENDING)
+            wait_end_locked(op, waiter, result);
     }
 }
 
@@ -181,9 +75,28 @@ void sweep_resume_locked(struct op *op)
 static void begin_locked(struct op *op, struct sweep *sweep) REQUIRES(op->jobd->lock)
 {
     sweep->below = op->jobd->next_id;
-    /* Two that move to and fro must end. */
-    sweep->most = sweep->to != JOBD_NO_QUEUE ? queue_waiting(queue_of(op, sweep)) : UINT32_MAX;
     sweep->failures = op->jobd->journal.failures;
+    if (sweep->filter != NULL)
+        return;
+    /* Two that move to and fro must end. */
+    sweep->most =
+        sweep->to != JOBD_NO_QUEUE ? queue_waiting(&op->jobd->queues[sweep->queue]) : UINT32_MAX;
+}
+
+/* JOBD_OK when there is more to be done at once. */
+static enum jobd_result go_on_locked(struct op *op, struct sweep *sweep, unsigned steps,
+                                     bool *ended) REQUIRES(op->jobd->lock)
+{
+    *ended = true;
+    if (!change_has_room_locked(op, op->waiter))
+        return wait_for_room_locked(op, sweep);
+    if (!step_locked(op, sweep))
+        return mark_locked(op, sweep, op->waiter);
+    if (steps >= STEPS_AT_ONCE && op->waiter != NULL &&
+        wait_for_room_locked(op, sweep) == JOBD_PENDING)
+        return JOBD_PENDING;
+    *ended = false;
+    return JOBD_OK;
 }
 
 static enum jobd_result sweep(struct jobd *jobd, struct sweep *sweep, struct jobd_waiter *waiter,
@@ -191,17 +104,12 @@ static enum jobd_result sweep(struct jobd *jobd, struct sweep *sweep, struct job
 {
     struct op op;
     enum jobd_result result = JOBD_OK;
-    for (bool more = true; more;) {
+    bool ended = false;
+    for (unsigned steps = 1; !ended; steps++) {
         op_begin(&op, jobd, waiter, now_us);
         if (sweep->below == 0)
             begin_locked(&op, sweep);
-        if (!change_has_room_locked(&op, waiter)) {
-            result = wait_for_room_locked(&op, sweep);
-            more = false;
-        } else if (sweep_some_locked(&op, sweep) == 0) {
-            result = mark_locked(&op, sweep, waiter);
-            more = false;
-        }
+        result = go_on_locked(&op, sweep, steps, &ended);
         op_end(&op);
     }
     return result;
@@ -233,4 +141,18 @@ enum jobd_result jobd_move(struct jobd *jobd, const struct jobd_route *route,
     enum jobd_result result = sweep(jobd, &all, waiter, now_us);
     *moved = all.swept;
     return result;
+}
+
+enum jobd_result jobd_change_all(struct jobd *jobd, enum jobd_bulk what,
+                                 const struct jobd_filter *filter, struct jobd_waiter *waiter,
+                                 int64_t now_us)
+{
+    struct sweep all = {.filter = filter, .what = what};
+    enum jobd_result result = JOBD_OK;
+    if (what == JOBD_RETRY_ALL) {
+        mutex_lock(&jobd->lock);
+        result = jobd->closed ? JOBD_CLOSED : jobd->journal.refuses ? JOBD_STORE_FAILED : JOBD_OK;
+        mutex_unlock(&jobd->lock);
+    }
+    return result == JOBD_OK ? sweep(jobd, &all, waiter, now_us) : result;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The verbs on all that waits in a queue: purge, and move to another queue. */
+/* The verbs for many jobs: purge of a queue, move to another queue, changes of all that a filter
+ * means. */
 #pragma once
 
 #include "engine/engine.h"

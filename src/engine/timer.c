@@ -6,6 +6,7 @@
 #include "engine/dispatch.h"
 #include "engine/expiry.h"
 #include "engine/lease.h"
+#include "engine/sweep.h"
 #include "engine/transition.h"
 #include "engine/waiters.h"
 
@@ -79,6 +80,7 @@ static int64_t tick_locked(struct op *op) REQUIRES(op->jobd->lock)
         }
     }
     dispatch_where_needed_locked(op);
+    sweep_resume_locked(op);
     op->jobd->ticks_at_us = op_next_due_locked(op);
     return op->jobd->ticks_at_us;
 }

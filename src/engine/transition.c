@@ -15,6 +15,7 @@
  *     SCHEDULED           QUEUED     exchange            replaced by one without
  *     any final           QUEUED     retry               retried by hand
  *     QUEUED, SCHEDULED   the same   move                to another queue
+ *     QUEUED, SCHEDULED   either     amend               another start or priority
  *
  * With a journal a job keeps its state while the change is being written, and commit_pending says
  * so; what holds then is written at struct job. A job that comes back finds its queue open however
@@ -195,6 +196,7 @@ static struct jobd_task task_of(const struct queue *queue, const struct job *job
         .payload_bytes = job->payload != NULL ? job->payload->size : 0,
         .key = extra != NULL ? extra->key : "",
         .trace = extra != NULL ? extra->trace : "",
+        .words = extra != NULL ? extra->words : NULL,
     };
 }
 
@@ -202,7 +204,7 @@ static void lease_locked(struct op *op, struct job *job, struct jobd_waiter *tak
     REQUIRES(op->jobd->lock)
 {
     /* The job may be forgotten at any moment; its payload comes with the answer. */
-    taker->task.payload = NULL;
+    taker->task.payload = taker->task.words = NULL;
     taker->task.key = taker->task.trace = "";
     job->lease =
         lease_grant(&op->jobd->leases, job, taker->token, later_us(op->now_us, taker->lease_us));
@@ -292,7 +294,7 @@ void transition_end_waiting_locked(struct op *op, struct job *job, enum jobd_sta
 
 static void wait_again_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock)
 {
-    job->commit_pending = false;
+    job->commit_pending = job->changing = false;
     jobs_watch(&op->jobd->jobs, job);
     if (job->state == JOBD_QUEUED)
         enter_ring_locked(op, job);
@@ -304,6 +306,17 @@ void transition_reinstate_locked(struct op *op, struct job *job)
 {
     queue_of(op, job)->cancel_pending -= job->state == JOBD_QUEUED;
     wait_again_locked(op, job);
+}
+
+void transition_amend_locked(struct op *op, struct job *job, enum jobd_state state)
+{
+    queue_of(op, job)->cancel_pending -= job->state == JOBD_QUEUED;
+    bool moves = job->state != state;
+    if (moves)
+        move_locked(op, job, state);
+    wait_again_locked(op, job);
+    if (moves)
+        events_note_locked(op, job);
 }
 
 void transition_move_locked(struct op *op, struct job *job, uint16_t queue)

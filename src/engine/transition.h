@@ -25,7 +25,8 @@ void transition_finish_locked(struct op *op, struct job *job, enum jobd_state st
 void transition_retry_locked(struct op *op, struct job *job, int64_t at_us)
     REQUIRES(op->jobd->lock);
 
-/* A waiting job is to end: it leaves lane or heap. One of the next three follows. */
+/* A waiting job is to end, or to wait elsewhere: it leaves lane or heap. One of the next follows.
+ */
 void transition_withdraw_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock);
 /* It has ended in this state; started_us: of the attempt that a late report ended, 0: it did not
  * run.
@@ -40,6 +41,9 @@ void transition_reinstate_locked(struct op *op, struct job *job) REQUIRES(op->jo
 void transition_exchange_locked(struct op *op, struct job *job, struct job_content *content)
     REQUIRES(op->jobd->lock);
 
+/* A waiting job that was withdrawn waits with the start and the priority that it has got now. */
+void transition_amend_locked(struct op *op, struct job *job, enum jobd_state state)
+    REQUIRES(op->jobd->lock);
 /* A waiting job that was withdrawn waits in that queue, behind the others. */
 void transition_move_locked(struct op *op, struct job *job, uint16_t queue)
     REQUIRES(op->jobd->lock);

@@ -7,7 +7,7 @@
  *     WAIT_JOB    a job to run             queue->take_waiters  jobd_take(), jobd_take_any()
  *     WAIT_IDLE   nothing waits or runs    jobd->idle_waiters   jobd_await_idle()
  *     WAIT_DISK   its change to be written change->waiter       any verb, with a journal
- *     WAIT_SWEEP  room for more changes    jobd->sweep_waiters  purge and move, of very many jobs
+ *     WAIT_SWEEP  room for more, the tick  jobd->sweep_waiters  verbs for very many jobs
  *
  * A new thing to wait for needs a kind here, its list in list_of(), and whoever makes it come true
  * calls wait_end_locked(). A wait ends once: by that, by its deadline (timer.c), or by
@@ -19,6 +19,7 @@
 
 #include "base/container.h"
 #include "engine/engine.h"
+#include "jobd/change.h"
 #include "jobd/lease.h"
 
 enum wait_kind {
@@ -32,13 +33,24 @@ enum wait_kind {
     WAIT_SWEEP
 };
 
-/* A sweep takes what waited in a queue when it began, some at a time. */
+/* A sweep takes what was there when it began, some at a time: what waited in a queue, or all that
+ * a filter means. */
 struct sweep {
-    uint64_t below;    /* ids of what waited then; jobs that came later stand behind them */
-    uint64_t failures; /* of the journal, then */
-    uint32_t queue;
-    uint32_t to; /* the queue they move to; JOBD_NO_QUEUE: they are purged */
-    uint32_t most, swept;
+    uint64_t below;                   /* ids of what was there then */
+    uint64_t failures;                /* of the journal, then */
+    const struct jobd_filter *filter; /* NULL: of a queue */
+    union {
+        struct {
+            uint32_t queue;
+            uint32_t to; /* the queue they move to; JOBD_NO_QUEUE: they are purged */
+            uint32_t most, swept;
+        };
+        struct {
+            enum jobd_bulk what;
+            uint64_t after; /* the last that has been looked at */
+            struct jobd_tally tally;
+        };
+    };
 };
 
 /* Where a taker stands in a queue's list. */

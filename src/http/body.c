@@ -23,7 +23,11 @@ void body_drop(struct exchange *exchange)
             jobd_blob_unref(request->batch[i]);
     }
     free(request->batch);
+    free(request->batch_jobs);
+    free(request->texts);
     request->batch = NULL;
+    request->batch_jobs = NULL;
+    request->texts = NULL;
     request->body = NULL;
     request->body_offered = false;
     exchange->body_used = 0;

@@ -144,6 +144,26 @@ bool head_read(struct head *head, struct headers *headers, char *text, size_t si
     return headers_end(headers);
 }
 
+void head_each_field(const char *text, size_t size, head_field *each, void *context)
+{
+    const char *line = memchr(text, '\n', size), *end = text + size;
+    for (line = line != NULL ? line + 1 : end; line < end;) {
+        const char *next = memchr(line, '\n', (size_t)(end - line));
+        const char *colon = memchr(line, ':', (size_t)(end - line));
+        if (next == NULL || colon == NULL || colon > next)
+            return;
+        const char *first = colon + 1, *last = next;
+        while (first < last && is_blank(*first))
+            first++;
+        while (last > first && (last[-1] == '\r' || is_blank(last[-1])))
+            last--;
+        if (!each(context, (struct field){line, (size_t)(colon - line)},
+                  (struct field){first, (size_t)(last - first)}))
+            return;
+        line = next + 1;
+    }
+}
+
 size_t head_shorten(const struct head *head, const struct headers *headers, char *out, size_t size)
 {
     char length[64] = "";

@@ -21,6 +21,10 @@ size_t head_end(const char *text, size_t size, size_t from);
  * Blanks behind a value are moved in front of it, for libraries that do not look there. */
 bool head_read(struct head *head, struct headers *headers, char *text, size_t size);
 
+/* Calls `each` for every field of one that was read, and sound, until it says false. */
+typedef bool head_field(void *context, struct field name, struct field value);
+void head_each_field(const char *text, size_t size, head_field *each, void *context);
+
 /* The same request with no fields but those that say where it ends and what is to become of the
  * connection; at most HEAD_SHORT_BYTES and the target. Returns its size. */
 enum { HEAD_SHORT_BYTES = 256, METHOD_MAX_BYTES = 64, HEAD_SHORT_FIELDS = 5 };

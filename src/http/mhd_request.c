@@ -254,6 +254,9 @@ static void end_request(struct exchange *exchange)
         unpark(exchange);
         abandon(exchange);
     }
+    if (exchange->request.release != NULL)
+        exchange->request.release(&exchange->request);
+    exchange->request.release = NULL;
     access_end(exchange);
     stream_end(exchange);
     quirk_set(exchange, QUIRK_NONE);

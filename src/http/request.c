@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A request as its endpoint sees it. What stands in the query or the header is looked up when it is
  * asked for. */
+#include "http/head.h"
 #include "http/mhd.h"
 
 #include <stdio.h>
@@ -13,8 +14,9 @@ static const struct {
     const char *name;
     enum method method;
 } methods[] = {
-    {"GET", METHOD_GET},       {"HEAD", METHOD_HEAD},       {"POST", METHOD_POST},
-    {"DELETE", METHOD_DELETE}, {"OPTIONS", METHOD_OPTIONS},
+    {"GET", METHOD_GET},         {"HEAD", METHOD_HEAD},   {"POST", METHOD_POST},
+    {"PUT", METHOD_PUT},         {"PATCH", METHOD_PATCH}, {"DELETE", METHOD_DELETE},
+    {"OPTIONS", METHOD_OPTIONS},
 };
 enum { METHODS = sizeof methods / sizeof methods[0] };
 
@@ -64,31 +66,55 @@ const char *request_parameter(const struct request *request, const char *name)
     return value != NULL ? value : "";
 }
 
-struct parameters {
+struct pairs {
     bool (*each)(void *context, const char *name, const char *value);
     void *context;
 };
 
-static enum MHD_Result one_parameter(void *context, enum MHD_ValueKind kind, const char *name,
-                                     const char *value)
+static enum MHD_Result one_pair(void *context, enum MHD_ValueKind kind, const char *name,
+                                const char *value)
 {
-    const struct parameters *parameters = context;
+    const struct pairs *pairs = context;
     (void)kind;
-    return parameters->each(parameters->context, name, value != NULL ? value : "") ? MHD_YES
-                                                                                   : MHD_NO;
+    return pairs->each(pairs->context, name, value != NULL ? value : "") ? MHD_YES : MHD_NO;
 }
 
 void request_parameters(const struct request *request,
                         bool (*each)(void *context, const char *name, const char *value),
                         void *context)
 {
-    struct parameters parameters = {each, context};
+    struct pairs pairs = {each, context};
     if (exchange_with(request)->parameters > 0)
-        MHD_get_connection_values(request->source, MHD_GET_ARGUMENT_KIND, one_parameter,
-                                  &parameters);
+        MHD_get_connection_values(request->source, MHD_GET_ARGUMENT_KIND, one_pair, &pairs);
 }
 
 /* ---- the header */
+
+struct fields {
+    head_field *each;
+    void *context;
+};
+
+static enum MHD_Result one_field(void *context, enum MHD_ValueKind kind, const char *name,
+                                 const char *value)
+{
+    const struct fields *fields = context;
+    struct field text = {value, value != NULL ? strlen(value) : 0};
+    (void)kind;
+    return fields->each(fields->context, (struct field){name, strlen(name)}, text) ? MHD_YES
+                                                                                   : MHD_NO;
+}
+
+/* The library has all of them, or few. */
+void request_fields(const struct request *request, head_field *each, void *context)
+{
+    const struct gate *gate = &exchange_with(request)->gate;
+    struct fields fields = {each, context};
+    if (gate->head != NULL)
+        head_each_field(gate->head, gate->head_size, each, context);
+    else
+        MHD_get_connection_values(request->source, MHD_HEADER_KIND, one_field, &fields);
+}
 
 const char *request_none_match(const struct request *request, char *room, size_t size)
 {

@@ -26,10 +26,12 @@ enum method {
     METHOD_POST = 1 << 2,
     METHOD_DELETE = 1 << 3,
     METHOD_OPTIONS = 1 << 4,
-    METHOD_OTHER = 1 << 5 /* has no name here */
+    METHOD_PATCH = 1 << 5,
+    METHOD_PUT = 1 << 6,
+    METHOD_OTHER = 1 << 7 /* has no name here */
 };
 
-enum { METHODS_SIZE = sizeof "GET, HEAD, POST, DELETE, OPTIONS" };
+enum { METHODS_SIZE = sizeof "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS" };
 
 enum method method_named(const char *name);
 /* The names of those in the set, as an Allow field lists them. */
@@ -54,6 +56,8 @@ struct request {
     struct jobd_blob *body; /* NULL when empty */
     struct jobd_blob **batch;
     uint32_t batch_len;
+    void *batch_jobs; /* what else is known of them: from malloc(), freed at its end */
+    char *texts; /* what the endpoint has made of the header, from malloc(), freed at its end */
     bool body_offered; /* to the engine, whose they are when waiter.accepted says so */
     bool body_in;      /* the engine has it already and counts it, though the waiter still waits */
     bool body_unused;  /* said by the admitter: it is thrown away as it comes, `body` stays NULL */
@@ -69,6 +73,10 @@ struct request {
     /* It was woken with JOBD_OK, but nobody is there any more to be answered. NULL: nothing to do.
      */
     void (*abandoned)(struct request *request, void *context);
+
+    /* Called at its end, answered or not, to give back what the endpoint has of its own. NULL:
+     * nothing. */
+    void (*release)(struct request *request);
 
     /* The endpoint's own. */
     const struct endpoint *endpoint;
@@ -117,6 +125,13 @@ uint64_t request_wait_s(const struct request *request);
 void request_parameters(const struct request *request,
                         bool (*each)(void *context, const char *name, const char *value),
                         void *context);
+
+/* The same for the fields of its header; neither name nor value has a NUL behind it, nor blanks
+ * around it. */
+struct field;
+void request_fields(const struct request *request,
+                    bool (*each)(void *context, struct field name, struct field value),
+                    void *context);
 
 /* A reply made once and sent many times. */
 struct shared_reply;

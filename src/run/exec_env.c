@@ -10,13 +10,17 @@
 
 #include "base/chars.h"
 #include "run/exec.h"
+#include "run/passed_fields.h"
 #include "run/process_tree.h"
 #include "run/user.h"
+
+#define OF_A_FIELD "JOBD_HEADER_"
 
 enum { VARIABLES = 5, OF_A_USER = 3, VARIABLE_SIZE = 320 };
 
 struct exec_env {
     char own[VARIABLES][VARIABLE_SIZE];
+    char *fields; /* of the request, one variable behind the other; NULL: none */
     char *of_user[OF_A_USER];
     char *list[];
 };
@@ -36,7 +40,9 @@ static bool is_private(const char *entry)
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (is_variable(entry, names[i]))
             return true;
-    return false;
+    /* Of the job that jobd itself may run in; but there is an option whose variable begins so. */
+    return strncmp(entry, OF_A_FIELD, strlen(OF_A_FIELD)) == 0 &&
+           !is_variable(entry, "JOBD_HEADER_TIMEOUT");
 }
 
 __attribute__((format(printf, 3, 4))) static void add(struct exec_env *env, size_t *used,
@@ -60,7 +66,12 @@ bool exec_env_name_ok(const char *name)
         i++;
     snprintf(entry, sizeof entry, "%s=", name);
     return i > 0 && name[i] == '\0' && !is_private(entry) &&
-           strncmp(name, "JOBD_HEADER_", strlen("JOBD_HEADER_")) != 0;
+           strncmp(name, OF_A_FIELD, strlen(OF_A_FIELD)) != 0;
+}
+
+char exec_env_letter(char c)
+{
+    return char_is_alpha(c) || char_is_digit(c) ? char_upper(c) : '_';
 }
 
 static size_t count_words(char *const *words)
@@ -96,18 +107,88 @@ static bool set_user(struct exec_env *env, size_t *used, const struct user *user
     return true;
 }
 
+/* ---- fields of the request */
+
+static size_t count_fields(const char *text)
+{
+    struct passed_field field;
+    size_t len = 0;
+    while (passed_fields_next(&text, &field))
+        len++;
+    return len;
+}
+
+/* Visible characters of ASCII, and blanks between them? */
+static bool is_plain(const struct passed_field *field)
+{
+    for (size_t i = 0; i < field->value_size; i++)
+        if (field->value[i] < ' ' || field->value[i] > '~')
+            return false;
+    return true;
+}
+
+/* Of the same name as the variable? Each name's fields follow each other. */
+static bool is_named(const char *entry, const struct passed_field *field)
+{
+    const char *name = entry + strlen(OF_A_FIELD);
+    size_t i = 0;
+    while (i < field->name_size && name[i] == exec_env_letter(field->line[i]))
+        i++;
+    return i == field->name_size && name[i] == '=';
+}
+
+static char *put_name(char *to, const struct passed_field *field)
+{
+    to = stpcpy(to, OF_A_FIELD);
+    for (size_t i = 0; i < field->name_size; i++)
+        *to++ = exec_env_letter(field->line[i]);
+    *to++ = '=';
+    return to;
+}
+
+/* A variable for each name, its values with commas between them as RFC 9110, section 5.3, has it.
+ * Each takes no more than its lines and what is in front of a name. False when memory is short. */
+static bool set_fields(struct exec_env *env, size_t *used, const char *text)
+{
+    struct passed_field field;
+    char *entry = NULL;
+    size_t len = count_fields(text);
+    if (len == 0)
+        return true;
+    char *to = env->fields = malloc(strlen(text) + len * sizeof OF_A_FIELD);
+    while (to != NULL && passed_fields_next(&text, &field)) {
+        if (!is_plain(&field))
+            continue;
+        if (entry != NULL && is_named(entry, &field)) {
+            to = stpcpy(to - 1, ", ");
+        } else {
+            entry = to;
+            to = put_name(to, &field);
+            set(env, used, entry);
+        }
+        memcpy(to, field.value, field.value_size);
+        to += field.value_size;
+        *to++ = '\0';
+    }
+    return to != NULL;
+}
+
+/* ---- all of it */
+
 struct exec_env *exec_env_new(const struct jobd_task *task, const struct exec_config *config)
 {
     const struct exec_place *place = &config->place;
     size_t inherited = count_words(environ), added = count_words(place->environment), used = 0;
-    struct exec_env *env =
-        calloc(1, sizeof *env + (inherited + OF_A_USER + added + VARIABLES + 1) * sizeof(char *));
+    const char *fields = jobd_text(task->words, JOBD_HEADERS);
+    size_t most = inherited + OF_A_USER + added + VARIABLES + count_fields(fields);
+    struct exec_env *env = calloc(1, sizeof *env + (most + 1) * sizeof(char *));
     if (env == NULL)
         return NULL;
     for (size_t i = 0; i < inherited; i++)
         if (!is_private(environ[i]))
             env->list[used++] = environ[i];
-    if (place->user != NULL && !place->user->ours && !set_user(env, &used, place->user)) {
+    if (!set_fields(env, &used, fields) ||
+        (place->user != NULL && !place->user->ours && !set_user(env, &used, place->user))) {
         exec_env_free(env);
         return NULL;
     }
@@ -127,6 +208,8 @@ void exec_env_free(struct exec_env *env)
 {
     for (size_t i = 0; env != NULL && i < OF_A_USER; i++)
         free(env->of_user[i]);
+    if (env != NULL)
+        free(env->fields);
     free(env);
 }
 

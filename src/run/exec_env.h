@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The environment of a command: jobd's own, without what names its secrets and the sockets handed
  * to it; HOME, USER and LOGNAME of the user that it runs as, when that is another one; what its
- * queue adds; and what says which attempt of which job this is. */
+ * queue adds; the fields of the request that the job keeps, as JOBD_HEADER_X_NAME; and what says
+ * which attempt of which job this is. */
 #pragma once
 
 #include <stdbool.h>
@@ -21,3 +22,6 @@ char **exec_env_list(struct exec_env *env);
 /* May a queue add a variable with this name? Letters, digits and _, no digit first; those that jobd
  * sets itself, or keeps from commands, it may not. */
 bool exec_env_name_ok(const char *name);
+
+/* What stands for this character of a field's name in the name of its variable. */
+char exec_env_letter(char c);

@@ -16,6 +16,7 @@
 #include "base/text.h"
 #include "base/url.h"
 #include "run/http_client.h"
+#include "run/passed_fields.h"
 
 enum {
     ERROR_SIZE = 800 /* of the text in an outcome */
@@ -199,6 +200,20 @@ static bool add_own(struct http_client *web, const struct post *post)
     return added;
 }
 
+/* As they came. */
+static bool add_passed(struct http_client *web, const struct jobd_task *task)
+{
+    const char *text = jobd_text(task->words, JOBD_HEADERS);
+    struct passed_field field;
+    bool added = true;
+    while (added && passed_fields_next(&text, &field)) {
+        char *line = strndup(field.line, field.line_size);
+        added = line != NULL && http_client_line(web, line);
+        free(line);
+    }
+    return added;
+}
+
 static bool add_fields(struct http_client *web, const struct post *post,
                        const struct jobd_task *task)
 {
@@ -206,7 +221,7 @@ static bool add_fields(struct http_client *web, const struct post *post,
            add_number(web, "Jobd-Attempt", task->attempt) &&
            http_client_field(web, "Jobd-Queue", post->queue) && add_key(web, task) &&
            http_client_field(web, "traceparent", task->trace) && add_own(web, post) &&
-           add_signature(web, post, task);
+           add_passed(web, task) && add_signature(web, post, task);
 }
 
 /* ---- the outcome */

@@ -7,6 +7,7 @@
  *     Idempotency-Key                     the client's, or one of jobd's own; in every attempt the
  *                                         same, in the quotes that the IETF's draft asks for
  *     traceparent                         the client's, if it gave one
+ *     those that the job keeps            as they came with its request (passed_fields.h)
  *
  * The answer decides:
  *

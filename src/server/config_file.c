@@ -86,7 +86,7 @@ static bool unknown_key(const struct reader *reader, const char *place, bool in_
             used += (size_t)snprintf(keys + used, sizeof keys - used, "%s%s", used > 0 ? ", " : "",
                                      specs[i].name);
     return problem_set(reader->problem, "%s: unknown key; allowed are %s%s", place, keys,
-                       in_queue ? "" : ", queues");
+                       in_queue ? "" : ", queues, schedules");
 }
 
 /* The value as it would stand on the command line, to be freed; NULL when it has another type, or
@@ -129,14 +129,6 @@ static bool read_setting(const struct reader *reader, const cJSON *item, struct 
 
 /* ---- queues */
 
-static bool queue_name_valid(const char *name)
-{
-    size_t length = strlen(name);
-    return length > 0 && length <= 64 && name[0] != '.' &&
-           strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") ==
-               length;
-}
-
 static bool same_name(const struct config_queue *queue, const char *name)
 {
     return queue->name != NULL && strcmp(queue->name, name) == 0;
@@ -147,7 +139,7 @@ static bool read_queue(const struct reader *reader, const cJSON *item)
     struct config_file *file = reader->file;
     char place[PLACE_SIZE];
     place_of(reader, item, place);
-    if (!queue_name_valid(item->string))
+    if (!text_is_name(item->string))
         return wrong(reader, place,
                      "a queue's name is 1 to 64 letters, digits, '.', '_' or '-', "
                      "the first not '.'");
@@ -193,6 +185,15 @@ static bool read_queues(const struct reader *reader, const cJSON *item)
     return true;
 }
 
+/* ---- schedules */
+
+static char *place_copy(const void *context, const cJSON *item)
+{
+    char place[PLACE_SIZE];
+    place_of(context, item, place);
+    return strdup(place);
+}
+
 /* ---- the file */
 
 static bool read_top(const struct reader *reader)
@@ -202,9 +203,14 @@ static bool read_top(const struct reader *reader)
         return wrong_at(reader, 1, "the file must hold one JSON object");
     cJSON_ArrayForEach(item, reader->root)
     {
-        bool good = strcmp(item->string, "queues") == 0
-                        ? read_queues(reader, item)
-                        : read_setting(reader, item, &reader->file->top, false);
+        bool good;
+        if (strcmp(item->string, "queues") == 0)
+            good = read_queues(reader, item);
+        else if (strcmp(item->string, "schedules") == 0)
+            good = config_schedules_read(&reader->file->schedules, item, place_copy, reader,
+                                         reader->problem);
+        else
+            good = read_setting(reader, item, &reader->file->top, false);
         if (!good)
             return false;
     }
@@ -257,4 +263,5 @@ void config_file_release(struct config_file *file)
         settings_release(&file->queues[i].settings);
     }
     free(file->queues);
+    config_schedules_release(&file->schedules);
 }

@@ -2,6 +2,7 @@
 /* The configuration file, jobd.json(5): settings with the lines they stand on. */
 #pragma once
 
+#include "server/config_schedules.h"
 #include "server/settings.h"
 
 enum { CONFIG_QUEUES_MAX = 1000 };
@@ -16,6 +17,7 @@ struct config_file {
     struct settings top;
     struct config_queue *queues;
     size_t queues_len;
+    struct config_schedules schedules;
 };
 
 /* False when it cannot be read or is wrong; release it then too. `place`: where its name was said.

@@ -49,13 +49,16 @@ static void count(struct pace *pace, uint64_t number, int64_t now_us)
 
 static void write_line(const struct jobd *jobd, const struct jobd_failure *failure)
 {
-    char error[2 * JOBD_FAILURE_SIZE], status[40] = "";
+    char error[2 * JOBD_FAILURE_SIZE], status[40] = "", by[JOBD_WORKER_SIZE + 8] = "";
     if (failure->exited)
         snprintf(status, sizeof status, "exit status %d: ", failure->exit_code);
-    log_line(failure->final ? LOG_WARN : LOG_DEBUG, "queue %s: job %llu %s, attempt %u of %u: %s%s",
+    if (failure->worker[0] != '\0')
+        snprintf(by, sizeof by, " by %s", failure->worker);
+    log_line(failure->final ? LOG_WARN : LOG_DEBUG,
+             "queue %s: job %llu %s, attempt %u of %u%s: %s%s",
              jobd_queue_name(jobd, failure->queue), (unsigned long long)failure->id,
              failure->final ? "failed" : "will be tried again", failure->attempt, failure->attempts,
-             status,
+             by, status,
              failure->error[0] != '\0' ? text_printable(failure->error, error, sizeof error)
                                        : "no error was given");
 }

@@ -395,6 +395,20 @@ static bool agree(const struct options *options, struct problem *problem)
     return fit_jobs(options, problem);
 }
 
+/* Taken from the file. */
+static bool take_schedules(struct options *options, struct sources *sources)
+{
+    options->schedules = sources->file.schedules;
+    sources->file.schedules = (struct config_schedules){.of = NULL};
+    if (options->schedules.len > options->schedules_max)
+        return problem_set(sources->problem,
+                           "%s: the file has %zu schedules; allowed are at most %llu: raise "
+                           "--schedules",
+                           option_place(&options->places, "schedules"), options->schedules.len,
+                           (unsigned long long)options->schedules_max);
+    return config_schedules_check(&options->schedules, options_declare, options, sources->problem);
+}
+
 bool options_read(struct options *options, int argc, char **argv, struct problem *problem)
 {
     struct sources sources = {.action = ACTION_RUN, .problem = problem};
@@ -407,7 +421,7 @@ bool options_read(struct options *options, int argc, char **argv, struct problem
             combine_all(options, &sources) &&
             fit_memory(options, &sources, "max-body", &options->body_max_bytes, "payloads") &&
             fit_memory(options, &sources, "output-limit", &options->output_max_bytes, "outputs") &&
-            agree(options, problem);
+            take_schedules(options, &sources) && agree(options, problem);
     settings_release(&sources.line);
     settings_release(&sources.environment);
     config_file_release(&sources.file);

@@ -12,6 +12,7 @@
 #include "http/listen.h"
 #include "run/exec_env.h"
 #include "run/http_client.h"
+#include "run/passed_fields.h"
 #include "run/post.h"
 
 #define SECOND UINT64_C(1000000)
@@ -65,6 +66,54 @@ static bool same_command(const void *value, const void *other)
 static void release_command(void *value)
 {
     free(*(char ***)value);
+}
+
+/* ---- names */
+
+/* Not those that jobd makes itself, that are about the connection or the body, or that say who the
+ * client is to jobd. */
+static bool passes(const char *name)
+{
+    static const char *const refused[] = {"authorization", "host", "proxy-authorization"};
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++)
+        if (strcasecmp(name, refused[i]) == 0)
+            return false;
+    return strlen(name) < PASSED_NAME_SIZE && (post_field_ok(name) || passed_fields_signs(name));
+}
+
+/* Is it the same to whom it is passed on? Two that only differ in case, or whose variables would be
+ * one, are. */
+static bool same_name(const char *name, const char *other)
+{
+    for (; *name != '\0' && *other != '\0'; name++, other++)
+        if (exec_env_letter(*name) != exec_env_letter(*other))
+            return false;
+    return *name == *other;
+}
+
+static bool names_ok(char *const *names)
+{
+    size_t len = 0;
+    for (; names[len] != NULL; len++) {
+        if (len == PASSED_NAMES_MAX || !passes(names[len]))
+            return false;
+        for (size_t i = 0; i < len; i++)
+            if (same_name(names[i], names[len]))
+                return false;
+    }
+    return true;
+}
+
+static bool parse_names(const struct option_spec *spec, const char *text, void *value)
+{
+    char **names = json_words(text);
+    (void)spec;
+    if (names != NULL && names_ok(names)) {
+        *(char ***)value = names;
+        return true;
+    }
+    free(names);
+    return false;
 }
 
 /* ---- pairs */
@@ -301,6 +350,15 @@ const struct option_type type_fields = {
     .hidden = true,
     .expected = "an object of at most 100 strings, names of fields that jobd does not make itself, "
                 "and their values, or @FILE"};
+const struct option_type type_names = {
+    .size = sizeof(char **),
+    .json = JSON_WORDS,
+    .in_json = "an array of strings",
+    .parse = parse_names,
+    .same = same_command,
+    .release = release_command,
+    .expected = "an array of 1 to 16 names of fields, each once, of at most 64 bytes, not "
+                "Authorization, Host nor any that jobd makes itself"};
 const struct option_type type_nice = {.size = sizeof(struct niceness),
                                       .json = JSON_NUMBER,
                                       .in_json = "a number",

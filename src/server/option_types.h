@@ -38,6 +38,7 @@ extern const struct option_type type_path;      /* char *: of a socket */
 extern const struct option_type type_user;      /* char *: a user's name */
 extern const struct option_type type_variables; /* char **: `NAME=value`, NULL at the end */
 extern const struct option_type type_fields;    /* char **: `Name: value`, NULL at the end */
+extern const struct option_type type_names;     /* char **: names of fields, NULL at the end */
 extern const struct option_type type_nice;      /* struct niceness */
 extern const struct option_type type_url;       /* char * */
 extern const struct option_type type_origin;    /* char *: a web site */

@@ -102,6 +102,8 @@ static const struct option_spec table[] = {
              "between half of that and all of it, but no less than the first."},
     {"expires", .type = &type_duration, QUEUE(expires_us), .flags = OPTION_LIVE | OPTION_KEY,
      .min = 1000, .max = 365 * DAY, .help = "cancel a job of which no attempt has begun in time"},
+    {"pass-headers", .type = &type_names, QUEUE(pass_headers), .flags = OPTION_LIVE | OPTION_KEY,
+     .help = "fields of a request that go on with its job"},
     {"directory", .type = &type_directory, QUEUE(directory), .flags = OPTION_LIVE | OPTION_KEY,
      .runner = "exec", .help = "where the command runs"},
     {"environment", .type = &type_variables, QUEUE(environment), .flags = OPTION_LIVE | OPTION_KEY,
@@ -173,6 +175,11 @@ static const struct option_spec table[] = {
      .default_value = "16384", .help = "jobs that remote workers may hold at a time",
      .more = "Jobs that remote workers may hold at a time, all queues together, and those who wait "
              "for one. One more is answered 503."},
+    {"schedules", .type = &type_number, SERVER(schedules_max), .flags = OPTION_NOT_IN_FILE,
+     .max = CONFIG_SCHEDULES_MAX, .argument = "N", .default_value = "1000",
+     .help = "schedules of recurring jobs that may be there",
+     .more = "Schedules of recurring jobs that may be there, those of the configuration file "
+             "included, at most 10000. One more is answered 409."},
     {"max-streams", .type = &type_number, SERVER(streams_max), .min = 1, .max = 1000000,
      .argument = "N", .default_value = "1000",
      .help = "clients that may follow events and outputs at a time",
@@ -300,6 +307,7 @@ void options_release(struct options *options)
     for (uint32_t i = 0; options->queues != NULL && i < options->queues_len; i++)
         options_release_values(OF_QUEUE, &options->queues[i]);
     free(options->queues);
+    config_schedules_release(&options->schedules);
     options_release_values(OF_SERVER, options);
     *options = (struct options){.action = ACTION_RUN};
 }

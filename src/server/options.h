@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "jobd/queue.h"
+#include "server/config_schedules.h"
 
 struct option_spec;
 enum option_target { OF_SERVER, OF_QUEUE }; /* whose option it is */
@@ -46,8 +47,9 @@ struct queue_options {
     struct span backoff;
     struct breaker_terms breaker;
     int64_t expires_us, keep_us;
-    char *post;     /* a URL, or NULL */
-    char **command; /* NULL at the end, or NULL */
+    char **pass_headers; /* names of fields, NULL at the end, or NULL */
+    char *post;          /* a URL, or NULL */
+    char **command;      /* NULL at the end, or NULL */
     int64_t kill_after_us;
     /* Of a command; each may be NULL. */
     char *directory, *user;
@@ -79,8 +81,10 @@ struct options {
     bool open;
     char *access_log; /* a file, "-" for standard error, or NULL */
     unsigned log_format, log_level;
-    unsigned page;                /* 0: on */
-    struct queue_options *queues; /* at least one */
+    unsigned page; /* 0: on */
+    uint64_t schedules_max;
+    struct config_schedules schedules; /* of the file */
+    struct queue_options *queues;      /* at least one */
     uint32_t queues_len;
 };
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -14,6 +15,7 @@
 #include "base/secret.h"
 #include "run/command_check.h"
 #include "run/http_client.h"
+#include "run/passed_fields.h"
 #include "run/user.h"
 #include "server/option_types.h"
 
@@ -151,6 +153,22 @@ static bool open_extras(struct queue_runner *runner, const struct queue_options 
            wrong(queue, "unix", problem);
 }
 
+/* ---- fields that are passed on */
+
+/* Each is sent once: by the queue itself, or as it came. */
+static bool check_passed(const struct queue_options *queue, struct problem *problem)
+{
+    char *const *name = queue->pass_headers;
+    for (; name != NULL && *name != NULL; name++) {
+        if (queue->sign != NULL && passed_fields_signs(*name))
+            return problem_set(problem, "%s: sign makes it", *name);
+        for (char *const *own = queue->headers; own != NULL && *own != NULL; own++)
+            if (strcspn(*own, ":") == strlen(*name) && strncasecmp(*own, *name, strlen(*name)) == 0)
+                return problem_set(problem, "%s: headers has it", *name);
+    }
+    return true;
+}
+
 /* ---- any */
 
 bool queue_runner_open(struct queue_runner *runner, const struct options *options,
@@ -164,7 +182,8 @@ bool queue_runner_open(struct queue_runner *runner, const struct options *option
                                          .output_max_bytes = (size_t)options->output_max_bytes,
                                          .kill_after_us = queue->kill_after_us}};
     problem->text[0] = '\0';
-    if (open_place(runner, queue, problem) && open_extras(runner, queue, problem))
+    if (open_place(runner, queue, problem) && open_extras(runner, queue, problem) &&
+        (check_passed(queue, problem) || wrong(queue, "pass-headers", problem)))
         return true;
     queue_runner_close(runner);
     return false;

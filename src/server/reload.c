@@ -249,6 +249,7 @@ static void change_queue(struct server *server, uint32_t index, struct queue_opt
     queue_terms(fresh, &terms);
     verify(jobd_queue_change(server->jobd, number, &terms, clock_now_us()) == 0);
     options_swap_live(queue, fresh);
+    pass_headers_set(server->pass_headers, number, queue->pass_headers);
     if (differences.live.used > 0)
         log_info("SIGHUP: queue %s: changed: %s", queue->name, differences.live.text);
 }
@@ -305,6 +306,7 @@ static bool add_queue(struct server *server, const struct queue_options *queue,
     } else {
         runner_adopt(*place, fresh);
     }
+    pass_headers_set(server->pass_headers, number, queue->pass_headers);
     log_info("SIGHUP: queue %s: %s", queue->name, result == 0 ? "new" : "takes jobs again");
     return true;
 }
@@ -314,6 +316,7 @@ static void retire_queue(struct server *server, const char *name)
     struct jobd_stats stats;
     const uint32_t number = jobd_queue_named(server->jobd, name);
     jobd_pool_retire(server->pool, number);
+    pass_headers_set(server->pass_headers, number, NULL);
     jobd_stats(server->jobd, number, clock_now_us(), &stats);
     const unsigned long long left = stats.queued + stats.scheduled + stats.running;
     if (left == 0)
@@ -353,6 +356,16 @@ static void change_queues(struct server *server, struct changes *changes)
     options->queues = changes->queues;
     options->queues_len = len;
     changes->queues = NULL;
+}
+
+/* The plans are all read anew, with the time zones as they are now. */
+static void change_schedules(struct server *server, struct changes *changes)
+{
+    const struct config_schedules former = server->options.schedules;
+    server->options.schedules = changes->options.schedules;
+    changes->options.schedules = former;
+    config_schedules_apply(&server->options.schedules, server->jobd);
+    recur_reread(server->recur);
 }
 
 static void change_files(struct server *server, struct changes *changes)
@@ -415,6 +428,7 @@ void reload(struct server *server)
             log_warn("SIGHUP: %s cannot change while the server runs", differences.fixed.text);
         change_files(server, &changes);
         change_queues(server, &changes);
+        change_schedules(server, &changes);
         surroundings_warn_runners(&server->options);
         log_info("SIGHUP: configuration reloaded");
     } else {

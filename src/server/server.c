@@ -110,6 +110,10 @@ static int new_pool(struct server *server)
         for (uint32_t i = 0; i < options->queues_len && error == 0; i++)
             error = new_queue(server, i, &queues[i], &runners[i]);
         uint32_t len = error == 0 ? add_undeclared(server, queues) : 0;
+        struct jobd_schedule_config schedules = {
+            .max = (uint32_t)options->schedules_max,
+            .restored = server->store != NULL ? store_schedules(server->store) : 0,
+        };
         struct jobd_config config = {
             .queues = queues,
             .queues_len = len,
@@ -123,8 +127,11 @@ static int new_pool(struct server *server)
             .forgotten_context = server,
             .on_journal_ready = server->store != NULL ? store_wake : NULL,
             .journal_context = server->store,
+            .schedules = &schedules,
         };
         queue_room_spare(&config);
+        if (error == 0)
+            error = recur_new(&server->recur, &schedules);
         if (error == 0)
             error = failure_log_init(&server->failures, &config);
         if (error == 0)
@@ -139,10 +146,16 @@ static int new_pool(struct server *server)
 
 static int init_api(struct server *server)
 {
+    server->pass_headers = pass_headers_new(server->queues_max);
+    if (server->pass_headers == NULL)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < server->options.queues_len; i++)
+        pass_headers_set(server->pass_headers, i, server->options.queues[i].pass_headers);
     server->api = (struct api){.jobd = server->jobd,
                                .http = server->http,
                                .store = server->store,
                                .auth = server->auth,
+                               .pass_headers = server->pass_headers,
                                .output_max_bytes = (size_t)server->options.output_max_bytes,
                                .memory_max_bytes = (size_t)server->options.memory_bytes,
                                .page = server->options.page == 0,
@@ -191,7 +204,9 @@ static bool start(struct server *server, struct problem *problem)
         goto fail;
     if (server->access_log != NULL && (error = line_writer_start(server->access_log)) != 0)
         goto fail;
+    config_schedules_apply(&server->options.schedules, server->jobd);
     if ((error = jobd_pool_start(server->pool)) != 0 ||
+        (error = recur_start(server->recur, server->jobd)) != 0 ||
         (error = http_start(server->http, api_serve, api_authorize, &server->api)) != 0)
         goto fail;
     return true;
@@ -312,11 +327,15 @@ static void close_all(struct server *server)
 {
     http_free(server->http);
     live_stop(server->live);
+    pass_headers_free(server->pass_headers);
     history_free(server->api.history);
     line_writer_close(server->access_log, ACCESS_LOG_US);
     failure_log_stop(&server->failures);
+    if (server->recur != NULL)
+        recur_stop(server->recur);
     jobd_pool_free(server->pool);
     live_free(server->live);
+    recur_free(server->recur); /* which told it */
     failure_log_release(&server->failures);
     for (uint32_t i = 0; server->runners != NULL && i < server->queues_max; i++)
         runner_free(server->runners[i]);

@@ -8,11 +8,13 @@
 #include "api/api.h"
 #include "jobd/queue.h"
 #include "api/auth.h"
+#include "api/pass_headers.h"
 #include "base/line_writer.h"
 #include "http/http.h"
 #include "http/listen.h"
 #include "http/tls.h"
 #include "jobd/pool.h"
+#include "run/recur.h"
 #include "run/runner.h"
 #include "server/failure_log.h"
 #include "server/options.h"
@@ -37,15 +39,17 @@ struct server {
     struct options options;
     uint32_t connections_max; /* as many as the limit on open files allows */
     struct listeners listeners;
-    struct runner **runners;        /* a queue's, by its index */
-    struct queue_room *rooms;       /* likewise */
-    uint32_t queues_max;            /* of both */
-    struct store *store;            /* NULL: memory only */
+    struct runner **runners;  /* a queue's, by its index */
+    struct queue_room *rooms; /* likewise */
+    uint32_t queues_max;      /* of both */
+    struct store *store;      /* NULL: memory only */
+    struct pass_headers *pass_headers;
     struct auth *auth;              /* NULL: everybody may come in */
     struct tls *tls;                /* NULL: in clear */
     struct line_writer *access_log; /* NULL: none */
     struct failure_log failures;
     struct live *live;
+    struct recur *recur; /* the plans of schedules */
     struct jobd_pool *pool;
     struct jobd *jobd;
     struct http *http;

@@ -208,6 +208,7 @@ static void drain(struct server *server)
              (unsigned long long)tally.running);
     notify_stopping("draining: %llu waiting, %llu running", (unsigned long long)tally.waiting,
                     (unsigned long long)tally.running);
+    recur_stop(server->recur); /* what comes from here on is for the next start */
     http_drain(server->http);
     jobd_close(server->jobd);
     if (server->store != NULL) { /* what waits, or is leased, stays on disk */

@@ -12,17 +12,8 @@ _Static_assert(JOBD_QUEUED == 0 && JOBD_SCHEDULED == 1 && JOBD_RUNNING == 2 && J
                    JOBD_FAILED == 4 && JOBD_CANCELLED == 5,
                "a migration must follow");
 
-/* A type that is not here does not compile. */
-#define KIND_OF(field)                                                                             \
-    _Generic(((struct job_record *)NULL)->field,                                                   \
-        uint8_t: COLUMN_U8,                                                                        \
-        uint32_t: COLUMN_U32,                                                                      \
-        int: COLUMN_I32,                                                                           \
-        int64_t: COLUMN_64,                                                                        \
-        uint64_t: COLUMN_64,                                                                       \
-        const char *: COLUMN_TEXT)
 #define TEXT(text)   offsetof(struct job_record, texts) + (text) * sizeof(const char *), COLUMN_TEXT
-#define FIELD(field) offsetof(struct job_record, field), KIND_OF(field)
+#define FIELD(field) offsetof(struct job_record, field), COLUMN_KIND_OF(struct job_record, field)
 #define BLOB(field)  offsetof(struct job_record, field)
 
 static const struct column job_columns[] = {
@@ -45,6 +36,8 @@ static const struct column job_columns[] = {
     {"expiry_at", FIELD(expiry_at_us)},
     {"keep", FIELD(keep_us)},
     {"unique_until", FIELD(unique_until_us)},
+    {"headers", TEXT(JOBD_HEADERS)},
+    {"schedule", TEXT(JOBD_SCHEDULE)},
 };
 
 static const struct column progress_columns[] = {
@@ -101,6 +94,7 @@ static const char *declaration(const struct column *column)
     case COLUMN_U32:
     case COLUMN_I32:
     case COLUMN_64:
+    case COLUMN_BOOL:
     case COLUMN_FLAGS:
     case COLUMN_CRC:
         break;
@@ -165,17 +159,17 @@ static struct value text(const char *text)
     return (struct value){.kind = VALUE_TEXT, .bytes = text, .size = strlen(text)};
 }
 
-static const void *field_at(const struct job_record *record, size_t offset)
+static const void *field_at(const void *record, size_t offset)
 {
     return (const char *)record + offset;
 }
 
-static void *field_to_fill(struct job_record *record, size_t offset)
+static void *field_to_fill(void *record, size_t offset)
 {
     return (char *)record + offset;
 }
 
-static int64_t flags_of(const struct job_record *record)
+static int64_t flags_of(const void *record)
 {
     int set = 0;
     for (size_t i = 0; i < LEN(flags); i++)
@@ -184,7 +178,7 @@ static int64_t flags_of(const struct job_record *record)
     return set;
 }
 
-static struct value value_of(const struct column *column, const struct job_record *record)
+static struct value value_of(const struct column *column, const void *record)
 {
     const void *field = field_at(record, column->offset);
     const struct jobd_blob *blob;
@@ -197,6 +191,8 @@ static struct value value_of(const struct column *column, const struct job_recor
         return number(*(const int32_t *)field);
     case COLUMN_64:
         return number(*(const int64_t *)field);
+    case COLUMN_BOOL:
+        return number(*(const bool *)field);
     case COLUMN_FLAGS:
         return number(flags_of(record));
     case COLUMN_TEXT:
@@ -243,7 +239,7 @@ static bool is_zero(const struct value *value)
            (value->kind == VALUE_TEXT && value->size == 0);
 }
 
-static int64_t crc_of(const struct table *table, const struct job_record *record)
+static int64_t crc_of(const struct table *table, const void *record)
 {
     uLong crc = crc32(0, NULL, 0);
     bool later = false; /* than version 1 */
@@ -284,8 +280,7 @@ static void bind(sqlite3_stmt *statement, int at, const struct value *value)
     }
 }
 
-void columns_bind(const struct table *table, sqlite3_stmt *statement,
-                  const struct job_record *record)
+void columns_bind(const struct table *table, sqlite3_stmt *statement, const void *record)
 {
     for (int i = 0; i < table->len; i++) {
         const struct column *column = &table->columns[i];
@@ -318,14 +313,13 @@ static bool read_blob(sqlite3_stmt *row, int at, const char *type, const struct 
     return made != NULL;
 }
 
-static void read_flags(int set, struct job_record *record)
+static void read_flags(int set, void *record)
 {
     for (size_t i = 0; i < LEN(flags); i++)
         *(bool *)field_to_fill(record, flags[i].offset) = (set & flags[i].bit) != 0;
 }
 
-static bool read_field(const struct column *column, sqlite3_stmt *row, int at,
-                       struct job_record *record)
+static bool read_field(const struct column *column, sqlite3_stmt *row, int at, void *record)
 {
     void *field = field_to_fill(record, column->offset);
     switch (column->kind) {
@@ -340,6 +334,9 @@ static bool read_field(const struct column *column, sqlite3_stmt *row, int at,
         break;
     case COLUMN_64:
         *(int64_t *)field = sqlite3_column_int64(row, at);
+        break;
+    case COLUMN_BOOL:
+        *(bool *)field = sqlite3_column_int(row, at) != 0;
         break;
     case COLUMN_FLAGS:
         read_flags(sqlite3_column_int(row, at), record);
@@ -360,8 +357,7 @@ static bool read_field(const struct column *column, sqlite3_stmt *row, int at,
     return true;
 }
 
-bool columns_read(const struct table *table, sqlite3_stmt *row, int first,
-                  struct job_record *record)
+bool columns_read(const struct table *table, sqlite3_stmt *row, int first, void *record)
 {
     bool good = true;
     for (int i = 0; i < table->len; i++)
@@ -369,7 +365,7 @@ bool columns_read(const struct table *table, sqlite3_stmt *row, int first,
     return good;
 }
 
-void columns_release(const struct table *table, struct job_record *record)
+void columns_release(const struct table *table, void *record)
 {
     for (int i = 0; i < table->len; i++) {
         const struct column *column = &table->columns[i];
@@ -384,8 +380,7 @@ void columns_release(const struct table *table, struct job_record *record)
     }
 }
 
-bool columns_whole(const struct table *table, sqlite3_stmt *row, int first,
-                   const struct job_record *record)
+bool columns_whole(const struct table *table, sqlite3_stmt *row, int first, const void *record)
 {
     int at = 0;
     while (table->columns[at].kind != COLUMN_CRC)

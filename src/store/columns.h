@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A job's columns: of each its name, and where it stands in struct job_record. All that handles a
- * row walks these tables: CREATE TABLE, INSERT and SELECT, binding, reading, the checksum.
+ * row walks these tables: CREATE TABLE, INSERT and SELECT, binding, reading, the checksum. Those of
+ * schedules (schedule_columns.h) are alike, of struct schedule_record.
  *
  * To add one:
  *   1. a field in struct job_record (engine/journal_store.h), which the engine fills and takes
@@ -30,7 +31,8 @@ enum column_kind {
     COLUMN_I32,
     COLUMN_64, /* with a sign or without */
     COLUMN_TEXT,
-    COLUMN_FLAGS,      /* several bools */
+    COLUMN_BOOL,
+    COLUMN_FLAGS,      /* several bools of a job */
     COLUMN_BLOB_TYPE,  /* the media type of the blob in the next column */
     COLUMN_TYPED_BLOB, /* whose media type is the column before */
     COLUMN_TEXT_BLOB,  /* text, whatever its blob says */
@@ -38,9 +40,20 @@ enum column_kind {
     COLUMN_CRC         /* of the record; no field */
 };
 
+/* Of a field, by its type; one that is not here does not compile. */
+#define COLUMN_KIND_OF(record, field)                                                              \
+    _Generic(((record *)NULL)->field,                                                              \
+        bool: COLUMN_BOOL,                                                                         \
+        uint8_t: COLUMN_U8,                                                                        \
+        uint32_t: COLUMN_U32,                                                                      \
+        int: COLUMN_I32,                                                                           \
+        int64_t: COLUMN_64,                                                                        \
+        uint64_t: COLUMN_64,                                                                       \
+        const char *: COLUMN_TEXT)
+
 struct column {
     const char *name;
-    size_t offset; /* in struct job_record */
+    size_t offset; /* in the table's record */
     enum column_kind kind;
 };
 
@@ -55,7 +68,9 @@ extern const struct table job_table;      /* what never changes; written once */
 extern const struct table progress_table; /* how far it is; no row as long as the job waits as it
                                              was put in */
 
-/* SQL, returned: the caller frees it with sqlite3_free(). NULL: out of memory. */
+/* Below, `record` is what the table is about: a struct job_record, or a struct schedule_record.
+ *
+ * SQL, returned: the caller frees it with sqlite3_free(). NULL: out of memory. */
 
 /* As version 1 of the schema has it: without the columns behind `crc`. */
 char *columns_create(const struct table *table);
@@ -66,16 +81,14 @@ char *columns_insert(const struct table *table, const char *condition);
 char *columns_list(const struct table *table);
 
 /* Binds all columns to such an INSERT; what the record points to must stay until it is stepped. */
-void columns_bind(const struct table *table, struct sqlite3_stmt *statement,
-                  const struct job_record *record);
+void columns_bind(const struct table *table, struct sqlite3_stmt *statement, const void *record);
 
 /* Fills the table's fields from a row whose columns begin at `first`; from one that a LEFT JOIN did
  * not find, with zeros. Texts are borrowed from the row, blobs are the record's: columns_release()
  * frees them, also when this is false: memory is short. */
-bool columns_read(const struct table *table, struct sqlite3_stmt *row, int first,
-                  struct job_record *record);
-void columns_release(const struct table *table, struct job_record *record);
+bool columns_read(const struct table *table, struct sqlite3_stmt *row, int first, void *record);
+void columns_release(const struct table *table, void *record);
 
 /* Whether the row's checksum is that of the record that was read from it. */
 bool columns_whole(const struct table *table, struct sqlite3_stmt *row, int first,
-                   const struct job_record *record);
+                   const void *record);

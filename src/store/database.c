@@ -12,6 +12,7 @@
 
 #include "store/columns.h"
 #include "store/database_inside.h"
+#include "store/schedule_columns.h"
 
 enum {
     APPLICATION_ID = 0x6a6f6264, /* "jobd" */
@@ -36,6 +37,13 @@ static const struct {
     [SQL_KEEP_TIMES] = {"INSERT INTO meta",
                         "INSERT OR REPLACE INTO meta VALUES"
                         " ('wall_us', ?), ('database_us', ?), ('serving_us', ?)"},
+    [SQL_SCHEDULE] = {"INSERT INTO schedule", NULL},
+    [SQL_PLACE] = {"INSERT INTO schedule_place", NULL},
+    [SQL_REMOVE_SCHEDULE] = {"DELETE FROM schedule", "DELETE FROM schedule WHERE name = ?"},
+    [SQL_REMOVE_PLACE] = {"DELETE FROM schedule_place",
+                          "DELETE FROM schedule_place WHERE name = ?"},
+    [SQL_CLEAR_SCHEDULES] = {"DELETE FROM schedule", "DELETE FROM schedule"},
+    [SQL_CLEAR_PLACES] = {"DELETE FROM schedule_place", "DELETE FROM schedule_place"},
 };
 
 /* Migrations: each brings the schema to the version that is its place here plus one, in a
@@ -65,10 +73,23 @@ static const char *const migrations[] = {
      "ALTER TABLE job ADD COLUMN expiry_at INTEGER NOT NULL DEFAULT 0;"
      "ALTER TABLE job ADD COLUMN keep INTEGER NOT NULL DEFAULT 0;"
      "ALTER TABLE job ADD COLUMN unique_until INTEGER NOT NULL DEFAULT 0;"
+     "ALTER TABLE job ADD COLUMN headers TEXT NOT NULL DEFAULT '';"
      "ALTER TABLE progress ADD COLUMN errors BLOB;"
      "ALTER TABLE progress ADD COLUMN errors_at INTEGER NOT NULL DEFAULT 0;"
      "ALTER TABLE progress ADD COLUMN worker BLOB;"
-     "ALTER TABLE progress ADD COLUMN progress BLOB"),
+     "ALTER TABLE progress ADD COLUMN progress BLOB;"
+     "ALTER TABLE job ADD COLUMN schedule TEXT NOT NULL DEFAULT '';"
+     "CREATE TABLE schedule (name TEXT PRIMARY KEY, queue TEXT NOT NULL, cron TEXT NOT NULL,"
+     " zone TEXT NOT NULL, every INTEGER NOT NULL, priority INTEGER NOT NULL,"
+     " attempts INTEGER NOT NULL, timeout INTEGER NOT NULL, expires INTEGER NOT NULL,"
+     " job_group TEXT NOT NULL, tags TEXT NOT NULL, late INTEGER NOT NULL,"
+     " alone INTEGER NOT NULL, fixed INTEGER NOT NULL, type TEXT, payload BLOB,"
+     " crc INTEGER NOT NULL);"
+     "CREATE TABLE schedule_place (name TEXT PRIMARY KEY, paused INTEGER NOT NULL,"
+     " after_at INTEGER NOT NULL, floor_at INTEGER NOT NULL, since_at INTEGER NOT NULL,"
+     " done_from INTEGER NOT NULL, done_to INTEGER NOT NULL, last_at INTEGER NOT NULL, last_job "
+     "INTEGER NOT NULL,"
+     " missed INTEGER NOT NULL, skipped INTEGER NOT NULL, crc INTEGER NOT NULL)"),
 };
 
 enum { VERSION = sizeof migrations / sizeof migrations[0] };
@@ -309,6 +330,10 @@ static char *statement_text(enum statement which)
         return columns_insert(&job_table, NULL);
     if (which == SQL_SET)
         return columns_insert(&progress_table, "EXISTS (SELECT 1 FROM job WHERE id = ?1)");
+    if (which == SQL_SCHEDULE)
+        return columns_insert(&schedule_table, NULL);
+    if (which == SQL_PLACE)
+        return columns_insert(&schedule_place_table, NULL);
     return sqlite3_mprintf("%s", statements[which].text);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What database.c (the file and its transactions), wal.c (its log), shrink.c (its space), rows.c (a
- * job as two rows) and columns.c (what is in them) share; no other file includes this, or
- * sqlite3.h. */
+ * job as two rows), schedules.c (a schedule likewise) and columns.c (what is in them) share; no
+ * other file includes this, or sqlite3.h. */
 #pragma once
 
 #include <sqlite3.h>
@@ -19,6 +19,12 @@ enum statement {
     SQL_RESERVE,
     SQL_KEEP_TIMES,
     SQL_MARK,
+    SQL_SCHEDULE,
+    SQL_PLACE,
+    SQL_REMOVE_SCHEDULE,
+    SQL_REMOVE_PLACE,
+    SQL_CLEAR_SCHEDULES,
+    SQL_CLEAR_PLACES,
     SQL_STATEMENTS
 };
 

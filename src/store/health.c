@@ -92,6 +92,10 @@ static bool in_doubt(void *context, enum row_kind kind, const struct job_record 
 {
     struct store *store = context;
     (void)kind;
+    if (record->schedule != NULL) {
+        store->schedules_in_doubt = true;
+        return true;
+    }
     if (store->in_doubt_len == store->in_doubt_max) {
         size_t max = store->in_doubt_max > 0 ? 2 * store->in_doubt_max : CHANGES_MAX;
         uint64_t *more = realloc(store->in_doubt, max * sizeof *more);
@@ -206,6 +210,8 @@ static bool rewrite_in_doubt(struct store *store, struct database *database)
     bool good = !store->all_in_doubt && database_begin(database, to.problem) == DATABASE_OK;
     for (size_t i = 0; i < store->in_doubt_len && good; i++)
         good = journal_record(store->jobd, store->in_doubt[i], rewrite_record, &to);
+    if (good && store->schedules_in_doubt)
+        good = journal_schedules(store->jobd, rewrite_record, &to);
     return good && database_commit(database, to.problem) == DATABASE_OK;
 }
 
@@ -265,6 +271,7 @@ static bool can_recover(struct store *store)
 static void recovered(struct store *store)
 {
     store->in_doubt_len = 0;
+    store->schedules_in_doubt = false;
     store->shrinks = true; /* perhaps */
     move(store, HEALTH_GOOD, &(struct problem){.text = ""});
     journal_refuse(store->jobd, false, clock_now_us());

@@ -3,6 +3,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "jobd/schedule.h"
+#include "store/schedules.h"
 #include "store/writer.h"
 
 enum { NAMED_MAX = 10 }; /* of what is wrong, in the log */
@@ -63,6 +65,17 @@ static bool load_and_write(void *context, uint64_t id, const struct job_record *
            (loading->done % CHANGES_MAX != 0 || write_changes(loading->store));
 }
 
+static bool load_schedule(void *context, const char *name, const struct schedule_record *record)
+{
+    struct loading *loading = context;
+    char shown[JOBD_SCHEDULE_NAME_MAX + 1];
+    if (record != NULL && jobd_restore_schedule(loading->store->jobd, record))
+        return true;
+    log_error("schedule %s: its record is damaged: it stays in %s and does not run",
+              text_printable(name, shown, sizeof shown), loading->store->path);
+    return true;
+}
+
 static void report_undeclared(const struct store *store)
 {
     uint32_t undeclared = 0;
@@ -104,7 +117,8 @@ bool store_load(struct store *store, struct jobd *jobd, int64_t now_us, struct p
     times_begin(&store->times, &kept, now_us, clock_wall_us(now_us));
     if (!database_scan(store->database, true, load_and_write, &loading, &store->problem) ||
         !write_changes(store) ||
-        !database_scan(store->database, false, load_and_write, &loading, &store->problem))
+        !database_scan(store->database, false, load_and_write, &loading, &store->problem) ||
+        !schedules_scan(store->database, load_schedule, &loading, &store->problem))
         return problem_set(problem, "%s: %s", store->path, store->problem.text);
     report(&loading);
     return true;

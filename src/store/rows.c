@@ -3,6 +3,7 @@
  * it. */
 #include "store/columns.h"
 #include "store/database_inside.h"
+#include "store/schedules.h"
 
 /* ---- writing */
 
@@ -33,6 +34,7 @@ static enum database_result replace_rows(struct database *database, const struct
 enum database_result database_change(struct database *database, enum row_kind kind,
                                      const struct job_record *record, struct problem *problem)
 {
+    enum database_result result;
     switch (kind) {
     case ROW_ADD:
         if (record->id > database->highest && record->id < JOBD_ID_MAX)
@@ -44,10 +46,20 @@ enum database_result database_change(struct database *database, enum row_kind ki
         return write_row(database, SQL_ADD, &job_table, record, problem);
     case ROW_SET:
         return write_row(database, SQL_SET, &progress_table, record, problem);
+    case ROW_AMEND:
+        result = write_row(database, SQL_ADD, &job_table, record, problem);
+        return result == DATABASE_OK
+                   ? write_row(database, SQL_SET, &progress_table, record, problem)
+                   : result;
+    case ROW_SCHEDULE:
+    case ROW_SCHEDULE_STEP:
+    case ROW_UNSCHEDULE:
+    case ROW_UNSCHEDULE_ALL:
+        return schedules_change(database, kind, record->schedule, problem);
     case ROW_REMOVE:
         break;
     }
-    enum database_result result = remove_row(database, SQL_REMOVE_PROGRESS, record->id, problem);
+    result = remove_row(database, SQL_REMOVE_PROGRESS, record->id, problem);
     return result == DATABASE_OK ? remove_row(database, SQL_REMOVE_JOB, record->id, problem)
                                  : result;
 }

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "store/files.h"
 #include "store/health.h"
+#include "store/schedules.h"
 #include "store/writer.h"
 
 enum {
@@ -61,6 +62,11 @@ const char *store_queue(const struct store *store, uint32_t index, uint32_t *job
     verify(index < store->queues_len);
     *jobs = store->queues[index].jobs;
     return store->queues[index].name;
+}
+
+uint32_t store_schedules(const struct store *store)
+{
+    return store->schedules_len;
 }
 
 uint64_t store_first_id(struct store *store)
@@ -188,6 +194,8 @@ static bool open_all(struct store *store, const char *directory, struct problem 
     if (fsync(store->folder) != 0 || !health_note_files(store))
         return problem_set(problem, "%s: %s", store->path, strerror(errno));
     if (!database_count(store->database, note_queue, store, &store->problem))
+        return problem_set(problem, "%s: %s", store->path, store->problem.text);
+    if (!schedules_count(store->database, &store->schedules_len, &store->problem))
         return problem_set(problem, "%s: %s", store->path, store->problem.text);
     if (!begin_log(store, problem))
         return false;

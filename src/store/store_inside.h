@@ -38,7 +38,7 @@ struct store {
     int folder;               /* locked */
     enum store_sync sync;
     struct queue_on_disk *queues;
-    uint32_t queues_len;
+    uint32_t queues_len, schedules_len;
     struct jobd *jobd;
     pthread_t thread;
     bool started;
@@ -51,7 +51,8 @@ struct store {
     int64_t sync_us;           /* the log is to be synced then; JOBD_NEVER: it is */
     uint64_t *in_doubt;        /* jobs of which nobody knows what is on disk */
     size_t in_doubt_len, in_doubt_max;
-    bool all_in_doubt; /* they are more than could be remembered */
+    bool all_in_doubt;       /* they are more than could be remembered */
+    bool schedules_in_doubt; /* some of them */
     struct times times;
     bool shrinks;      /* there is more space to give back, when nothing else is to be done, */
     int64_t shrink_us; /* but not before then */

@@ -21,6 +21,7 @@
 #define MAILER "mailer-aa51b0c3d2e4f687"
 #define LOOKS  "looks-77d0c1b2a3f4e596"
 #define SEES   "sees-0a1b2c3d4e5f6077"
+#define RULES  "rules-4e5f60770a1b2c3d"
 #define PEEKS  "peeks-b8c7d6e5f4a39281"
 
 static const char tokens[] = "# who may do what\n"
@@ -32,6 +33,7 @@ static const char tokens[] = "# who may do what\n"
                              "work:mail " MAILER "\n"
                              "read " LOOKS "\n"
                              "read+data " SEES "\n"
+                             "admin:mail " RULES "\n"
                              "read:mail " PEEKS "\n"
                              "put:mail " MAILER; /* no line feed */
 
@@ -219,7 +221,11 @@ static void each_endpoint_wants_its_scope(void **state)
         {"GET", "/jobs", 401, 200, 403, 200, 200},
         {"GET", "/jobs/1", 401, 404, 403, 404, 404},
         {"DELETE", "/jobs/1", 401, 403, 403, 403, 404},
+        {"PATCH", "/jobs/1?delay=0s", 401, 403, 403, 403, 404},
         {"POST", "/jobs/1/retry", 401, 403, 403, 403, 404},
+        {"POST", "/jobs/retry", 401, 403, 403, 403, 200},
+        {"POST", "/jobs/retry?queue=mail", 401, 403, 403, 403, 200},
+        {"DELETE", "/jobs?queue=mail&state=failed", 401, 403, 403, 403, 200},
         {"POST", "/take/mail", 401, 403, 403, 200, 200},
         {"POST", "/leases/1/done", 401, 403, 403, 404, 404},
         {"POST", "/leases/1/release", 401, 403, 403, 404, 404},
@@ -250,6 +256,35 @@ static void each_endpoint_wants_its_scope(void **state)
     client_free(client);
 }
 
+static void a_token_has_to_be_good_for_each_queue(void **state)
+{
+    static const struct {
+        const char *path, *token;
+        long status;
+    } rows[] = {
+        {"/take?queue=mail", MAILER, 204},
+        {"/take?queue=mail,default", MAILER, 403},
+        {"/take?queue=default,mail", MAILER, 403},
+        {"/take?queue=mail,", MAILER, 403},
+        {"/take?queue=mail,nowhere", MAILER, 403},
+        {"/take?queue=", MAILER, 403},
+        {"/take", MAILER, 403},
+        {"/take/mail", MAILER, 204},
+        {"/take?queue=mail,default", WORKS, 204},
+        {"/take?queue=mail,default", PUTS, 403},
+        {"/take?queue=mail,default", NULL, 401},
+        {"/take?queue=mail,default", "unknown", 401},
+        {"/take?queue=mail,nowhere", WORKS, 404},
+    };
+    struct server *server = start_guarded();
+    struct client *client = client_new(server);
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (ask(client, "POST", rows[i].path, rows[i].token)->status != rows[i].status)
+            fail_msg("%s by %s", rows[i].path, rows[i].token != NULL ? rows[i].token : "nobody");
+    client_free(client);
+}
+
 static void a_job_is_read_by_tokens_of_its_queue(void **state)
 {
     struct server *server = start_guarded();
@@ -264,6 +299,32 @@ static void a_job_is_read_by_tokens_of_its_queue(void **state)
     snprintf(path, sizeof path, "/jobs/%llu/payload", (unsigned long long)id);
     assert_int_equal(ask(client, "GET", path, MAILS)->status, 200);
     assert_int_equal(ask(client, "POST", "/take/mail", MAILER)->status, 200);
+    client_free(client);
+}
+
+/* One who rules a queue changes its jobs, and no others. */
+static void many_are_changed_by_tokens_of_their_queue(void **state)
+{
+    static const char *const own[] = {"/jobs?queue=mail", "/jobs?queue=mail&state=queued"};
+    static const char *const others[] = {"/jobs?state=queued", "/jobs?queue=default",
+                                         "/jobs?queue=default&queue=mail"};
+    struct server *server = start_guarded();
+    struct client *client = client_new(server);
+    char path[64];
+    (void)state;
+    uint64_t id = answer_job(ask(client, "POST", "/do", ADMIN));
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        assert_int_equal(ask(client, "DELETE", others[i], RULES)->status, 403);
+    assert_int_equal(ask(client, "DELETE", "/jobs?queue=mail&queue=default", RULES)->status, 400);
+    assert_int_equal(ask(client, "POST", "/jobs/retry", RULES)->status, 403);
+    assert_int_equal(ask(client, "POST", "/jobs/retry?queue=mail", RULES)->status, 200);
+    snprintf(path, sizeof path, "/jobs/%llu?delay=1h", (unsigned long long)id);
+    assert_int_equal(ask(client, "PATCH", path, RULES)->status, 403);
+    id = answer_job(ask(client, "POST", "/do/mail?delay=1h", MAILS));
+    snprintf(path, sizeof path, "/jobs/%llu?priority=1", (unsigned long long)id);
+    assert_int_equal(ask(client, "PATCH", path, RULES)->status, 200);
+    for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
+        assert_int_equal(ask(client, "DELETE", own[i], RULES)->status, 200);
     client_free(client);
 }
 
@@ -450,7 +511,9 @@ int main(void)
         TEST(plain_text_it_is),
         TEST(so_many_tokens_and_no_more),
         TEST(each_endpoint_wants_its_scope),
+        TEST(a_token_has_to_be_good_for_each_queue),
         TEST(a_job_is_read_by_tokens_of_its_queue),
+        TEST(many_are_changed_by_tokens_of_their_queue),
         TEST(who_only_looks_sees_no_data),
         TEST(a_scope_names_a_queue_that_is_there),
         TEST(what_the_answers_say),

@@ -445,6 +445,31 @@ static void bytes_become_base64(void **state)
     }
 }
 
+/* What was written is read, in its own place too; and one text stands for some bytes. */
+static void base64_is_read(void **state)
+{
+    static const char *const bad[] = {"A",    "AA",   "AAA",  "AAAAA", "AB==", "AAB=",
+                                      "A===", "====", "AA=A", "AA-_",  "AA A", "AAAA\n"};
+    (void)state;
+    for (size_t size = 0; size < 50; size++) {
+        unsigned char bytes[50];
+        size_t read = 99;
+        for (size_t i = 0; i < size; i++)
+            bytes[i] = (unsigned char)(i * 37 + size);
+        char *text = text_base64(bytes, size);
+        assert_non_null(text);
+        assert_true(text_from_base64(text, text, &read));
+        assert_int_equal(read, size);
+        assert_memory_equal(text, bytes, size);
+        free(text);
+    }
+    for (size_t i = 0; i < LEN(bad); i++) {
+        unsigned char bytes[16];
+        size_t read;
+        assert_false(text_from_base64(bad[i], bytes, &read));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -459,6 +484,7 @@ int main(void)
         cmocka_unit_test(printable_at_random),
         cmocka_unit_test(bytes_become_utf8),
         cmocka_unit_test(bytes_become_base64),
+        cmocka_unit_test(base64_is_read),
     };
     return cmocka_run_group_tests_name("text", tests, NULL, NULL);
 }

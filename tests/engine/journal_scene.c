@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "engine/model/check_engine.h"
+#include "engine/schedule_disk.h"
 #include "base/verify.h"
 
 struct disk disk;
@@ -86,6 +87,12 @@ static void remember_for_undo(uint64_t id)
 static bool write_change(void *context, enum row_kind kind, const struct job_record *change)
 {
     size_t *left = context;
+    if (change->schedule != NULL) {
+        if ((*left)-- == 0)
+            return false;
+        schedule_disk_write(kind, change);
+        return true;
+    }
     const struct job_record on_disk =
         kind == ROW_REMOVE ? *change : times_to_disk(&disk.times, change);
     const struct job_record *record = &on_disk;
@@ -94,13 +101,16 @@ static bool write_change(void *context, enum row_kind kind, const struct job_rec
     if ((*left)-- == 0)
         return false;
     remember_for_undo(record->id);
+    schedule_disk_write(kind, change);
     if (kind == ROW_REMOVE) {
         forget(kept);
         return true;
     }
     if (kind == ROW_REPLACE)
         verify(kept->there && kept->record.attempt == 0);
-    if (kind == ROW_ADD || kind == ROW_REPLACE) {
+    if (kind == ROW_AMEND)
+        verify(kept->there);
+    if (kind == ROW_ADD || kind == ROW_REPLACE || kind == ROW_AMEND) {
         forget(kept);
         kept->there = true;
         kept->record = *record;
@@ -108,13 +118,14 @@ static bool write_change(void *context, enum row_kind kind, const struct job_rec
         strcpy(kept->key, record->key);
         strcpy(kept->trace, record->trace);
         replace(&kept->payload, record->payload);
+        schedule_disk_texts(kept->record.texts);
     }
     verify(kept->there);
     if (kind == ROW_MOVE) {
         kept->record.queue = strcmp(record->queue, "one") == 0 ? "one" : "two";
         kept->record.at_us = record->at_us;
     }
-    if (kind == ROW_SET)
+    if (kind == ROW_SET || kind == ROW_REPLACE || kind == ROW_AMEND)
         keep_progress(kept, record);
     kept->record.key = kept->key;
     kept->record.trace = kept->trace;
@@ -160,6 +171,7 @@ size_t disk_write_group(struct jobd *jobd, size_t max, size_t fails_after, int64
     times_measure(&disk.times, now_us, now_us + disk.wall_ahead_us);
     bool good = journal_each(jobd, write_change, &fails_after);
     end_transaction(good);
+    schedule_disk_end(good);
     if (good && times_due(&disk.times)) {
         disk.kept = times_now(&disk.times);
         times_kept(&disk.times);
@@ -183,6 +195,7 @@ void disk_write_all(struct jobd *jobd, int64_t now_us)
 
 void disk_clear(void)
 {
+    schedule_disk_clear();
     for (uint64_t id = 0; id < IDS; id++)
         if (disk.jobs[id].there)
             forget(&disk.jobs[id]);
@@ -204,6 +217,7 @@ static uint32_t jobs_of(const char *queue)
 struct jobd *disk_open_engine(uint32_t capacity, uint32_t restored, uint64_t first_id)
 {
     struct jobd *jobd = NULL;
+    const struct jobd_schedule_config schedules = {.max = SCHEDULES};
     struct jobd_queue_config queues[QUEUES] = {
         {.name = "one", .capacity = capacity, .workers = WORKERS, .attempts = 1},
         {.name = "two",
@@ -224,6 +238,7 @@ struct jobd *disk_open_engine(uint32_t capacity, uint32_t restored, uint64_t fir
                                        .memory_bytes = 1 << 20,
                                        .waiters_max = 64,
                                        .leases_max = LEASES,
+                                       .schedules = &schedules,
                                        .first_id = first_id,
                                        .on_journal_ready = wanted};
     verify(jobd_new(&jobd, &config) == 0);
@@ -258,6 +273,7 @@ struct jobd *disk_restore(uint64_t first_id, int64_t now_us)
     for (uint64_t id = 1; id < IDS; id++)
         if (disk.jobs[id].there && !jobd_state_final(disk.jobs[id].record.state))
             restore(jobd, &disk.jobs[id], now_us);
+    schedule_disk_restore(jobd);
     check_engine(jobd);
     return jobd;
 }
@@ -282,11 +298,19 @@ static void hold_to_account(const struct person *who)
                (kept->there && (kept->record.stopping || jobd_state_final(kept->record.state))));
         break;
     case 'a':
-        verify(!good || (kept->there && kept->record.state == JOBD_QUEUED));
+        verify(!good || (kept->there && !jobd_state_final(kept->record.state)));
+        break;
+    case 'f':
+        verify(!good || !kept->there);
+        break;
+    case 'n':
+        verify(!good || kept->there);
         break;
     case 'w': /* no attempt runs that is not on disk */
         verify(!good || (kept->there && kept->record.state == JOBD_RUNNING &&
                          kept->record.attempt == who->waiter.task.attempt));
+        break;
+    case 's': /* compare() looks at each schedule */
         break;
     case 'l':
         verify(kept->there); /* it may have run out meanwhile */
@@ -294,9 +318,23 @@ static void hold_to_account(const struct person *who)
                strcmp(kept->token, who->waiter.token) == 0);
         verify(good || strcmp(kept->token, who->waiter.token) != 0);
         break;
+    case 'g':
+        verify(reports_on_disk(who) == (good ? who->reports_len : 0));
+        break;
     default:
         break;
     }
+}
+
+unsigned reports_on_disk(const struct person *who)
+{
+    unsigned found = 0;
+    for (unsigned i = 0; i < who->reports_len; i++) {
+        const struct kept *kept = &disk.jobs[who->reports[i].id];
+        found += !kept->there || kept->record.state != JOBD_RUNNING ||
+                 strcmp(kept->token, who->reports[i].token) != 0;
+    }
+    return found;
 }
 
 static void wake(struct jobd_waiter *waiter)

@@ -16,6 +16,7 @@ enum {
     KEEP = 6,
     WORKERS = 2,
     LEASES = 4,
+    REPORTS = 3,
     IDS = 20000,
     KEEP_FOR_US = 2000000
 };
@@ -56,9 +57,18 @@ struct person {
     struct jobd_waiter waiter; /* first */
     bool waits, runs;
     uint64_t id; /* of the put */
-    char verb;   /* what it waits for: put, cancel, again, lease; others are not held to account */
+    /* Reports at once: of jobs that ran by these leases, and were let in. */
+    struct {
+        uint64_t id;
+        char token[JOBD_TOKEN_SIZE];
+    } reports[REPORTS];
+    unsigned reports_len;
+    char verb; /* what it waits for: put, cancel, again, lease, forget, amend; others are not held
+                  to account */
 };
 
+/* Of its reports, so many are on disk. */
+unsigned reports_on_disk(const struct person *who);
 /* Woken, it is held to what is on disk at that moment. */
 struct person person_new(void);
 

@@ -8,55 +8,17 @@
 
 #include <cmocka.h>
 
-#include "support/chance.h"
 #include "engine/engine.h"
 #include "engine/keep.h"
 #include "jobd/declare.h"
 #include "engine/model/check_engine.h"
-#include "engine/journal_scene.h"
+#include "engine/journal_world.h"
+#include "engine/schedule_disk.h"
+#include "engine/schedule_steps.h"
 #include "base/verify.h"
-#include "jobd/lease.h"
+#include "jobd/change.h"
 
-enum {
-    ACTORS = 12,
-    STEPS = 60000,
-    UNIT_US = 10000,       /* of delays, leases, and what passes */
-    KEPT_LATE_US = 100000, /* of what is known of the time before a crash */
-    MEASURED_US = 1000     /* a smaller step of the wall clock is none */
-};
-
-#define YEAR_US  (INT64_C(365) * 86400 * 1000000)
-#define BEGAN_US (INT64_C(60) * YEAR_US)
-
-/* When the last group was written, and what the clocks said. */
-struct before {
-    int64_t written_us, wall_us;
-    struct times times;
-};
-
-struct world {
-    struct chance chance;
-    struct jobd *jobd;
-    int64_t now_us;
-    int64_t passed_us; /* in truth, since the first start */
-    int64_t off_us;    /* what the wall clock is wrong by */
-    struct before before;
-    uint64_t next_id; /* above all that were given out */
-    struct person people[ACTORS], workers[2 * QUEUES * WORKERS];
-    char tokens[64][JOBD_TOKEN_SIZE];
-    unsigned tokens_made;
-    struct jobd_blob *worker; /* the name of some */
-};
-
-static unsigned below(struct world *world, unsigned bound)
-{
-    return chance_below(&world->chance, bound);
-}
-
-static int64_t some_us(struct world *world, unsigned units)
-{
-    return (int64_t)below(world, units) * UNIT_US;
-}
+enum { STEPS = 60000 };
 
 static struct person *free_person(struct world *world)
 {
@@ -70,12 +32,6 @@ static struct person *free_person(struct world *world)
         return who;
     }
     return NULL;
-}
-
-static void ask(struct person *who, char verb, enum jobd_result result)
-{
-    who->verb = result == JOBD_PENDING ? verb : '\0';
-    who->waits = result == JOBD_PENDING;
 }
 
 static uint64_t any_id(struct world *world)
@@ -102,6 +58,8 @@ static void do_put(struct world *world, struct person *who)
     struct jobd_receipt receipt;
     char key[8];
     struct jobd_blob *batch[3] = {NULL};
+    struct jobd_put puts[3];
+    uint64_t ids[3] = {0};
     struct jobd_put put = {.queue = below(world, QUEUES),
                            .priority = (uint8_t)below(world, JOBD_PRIORITIES),
                            .delay_us = below(world, 3) == 0 ? some_us(world, 50) : 0,
@@ -120,6 +78,14 @@ static void do_put(struct world *world, struct person *who)
     else if (below(world, 5) == 0) {
         put.batch = batch;
         put.batch_len = 1 + below(world, 3);
+    } else if (below(world, 5) == 0) {
+        for (unsigned i = 0; i < 3; i++) {
+            puts[i] = put;
+            puts[i].key = below(world, 2) == 0 ? key : NULL;
+        }
+        put.puts = puts;
+        put.ids = ids;
+        put.batch_len = 1 + below(world, 3);
     } else {
         put.key = below(world, 3) == 0 ? key : NULL;
         put.payload = below(world, 2) == 0 ? jobd_blob_text("hello") : NULL;
@@ -137,75 +103,14 @@ static void do_put(struct world *world, struct person *who)
     }
     if (!taken)
         jobd_blob_unref(put.payload);
-    else if (receipt.id + put.batch_len >= world->next_id)
-        world->next_id = receipt.id + (put.batch_len > 0 ? put.batch_len : 1);
+    else if (put.puts != NULL) /* the last of them that is new */
+        for (unsigned i = 0; i < put.batch_len; i++)
+            receipt.id = ids[i] > receipt.id ? ids[i] : receipt.id;
+    uint32_t more = put.puts == NULL && put.batch_len > 0 ? put.batch_len : 1;
+    if (taken && receipt.id + more >= world->next_id)
+        world->next_id = receipt.id + more;
     who->id = receipt.id;
     ask(who, 'p', result);
-}
-
-static struct jobd_outcome any_outcome(struct world *world)
-{
-    struct jobd_outcome outcome = {.state = below(world, 2) == 0 ? JOBD_DONE : JOBD_FAILED};
-    outcome.for_good = below(world, 3) == 0;
-    outcome.down = outcome.state == JOBD_FAILED && below(world, 3) > 0;
-    outcome.output = below(world, 3) == 0 ? jobd_blob_text("output") : NULL;
-    outcome.error = outcome.state == JOBD_FAILED ? jobd_blob_text("error") : NULL;
-    return outcome;
-}
-
-static void do_lease(struct world *world, struct person *who)
-{
-    who->waiter.lease_us = 1 + some_us(world, 60);
-    who->waiter.at_once = true;
-    char *token = world->tokens[world->tokens_made % 64];
-    snprintf(token, JOBD_TOKEN_SIZE, "%032x", ++world->tokens_made);
-    strcpy(who->waiter.token, token);
-    who->waiter.worker = below(world, 2) == 0 ? world->worker : NULL;
-    enum jobd_result result =
-        jobd_take(world->jobd, below(world, QUEUES), &who->waiter, world->now_us);
-    who->id = result == JOBD_PENDING ? who->waiter.task.id : 0;
-    ask(who, 'l', result);
-}
-
-/* Its holder says something, which waits for no disk. */
-static void do_say(struct world *world, const char *token)
-{
-    struct jobd_blob *text = jobd_blob_text("some of it");
-    bool truncated;
-    verify(text != NULL);
-    if (below(world, 2) == 0)
-        (void)jobd_lease_append(world->jobd, token, text, 1000, &truncated);
-    else
-        (void)jobd_lease_progress(world->jobd, token, text);
-    jobd_blob_unref(text);
-}
-
-static void do_with_lease(struct world *world, struct person *who)
-{
-    const char *token = world->tokens[below(world, 64)];
-    unsigned which = below(world, 4);
-    if (token[0] == '\0')
-        return;
-    if (which == 3) {
-        do_say(world, token);
-    } else if (which == 0) {
-        ask(who, 'e',
-            jobd_lease_extend(world->jobd, token, 1 + some_us(world, 60), &who->waiter,
-                              world->now_us));
-    } else if (which == 1) {
-        ask(who, 'r',
-            jobd_lease_release(world->jobd, token, some_us(world, 30), &who->waiter,
-                               world->now_us));
-    } else {
-        const struct jobd_outcome outcome = any_outcome(world);
-        enum jobd_result result =
-            jobd_lease_finish(world->jobd, token, &outcome, &who->waiter, world->now_us);
-        if (result != JOBD_PENDING) {
-            jobd_blob_unref(outcome.output);
-            jobd_blob_unref(outcome.error);
-        }
-        ask(who, 'd', result);
-    }
 }
 
 /* A worker takes a job, or ends the one it has. */
@@ -230,6 +135,36 @@ static void do_work(struct world *world)
     ask(worker, 'w', result);
 }
 
+static void do_amend(struct world *world, struct person *who)
+{
+    struct jobd_amendment to = {.start = below(world, 2) == 0,
+                                .delay_us = below(world, 2) == 0 ? some_us(world, 50) : 0,
+                                .to_priority = below(world, 2) == 0,
+                                .priority = (uint8_t)below(world, JOBD_PRIORITIES)};
+    if (to.start && to.delay_us == 0 && below(world, 2) == 0)
+        to.at_us = world->now_us + some_us(world, 50);
+    if (below(world, 4) == 0)
+        to.expires_us = world->now_us + some_us(world, 300);
+    who->id = any_id(world);
+    ask(who, 'n', jobd_amend(world->jobd, who->id, &to, &who->waiter, world->now_us));
+}
+
+/* The filters live as long as those who ask. */
+static void do_change_all(struct world *world, struct person *who)
+{
+    struct jobd_filter *filter = &world->filters[who - world->people];
+    *filter = (struct jobd_filter){.queue = below(world, QUEUES + 1),
+                                   .state = (enum jobd_state)below(world, JOBD_STATES + 1)};
+    if (filter->queue == QUEUES)
+        filter->queue = JOBD_NO_QUEUE;
+    if (below(world, 2) == 0)
+        filter->since_us = world->now_us - some_us(world, 200);
+    filter->wall_ahead_us = disk.wall_ahead_us;
+    ask(who, 'b',
+        jobd_change_all(world->jobd, (enum jobd_bulk)below(world, 3), filter, &who->waiter,
+                        world->now_us));
+}
+
 /* A queue takes no more jobs in, or does again. */
 static void come_or_go(struct world *world)
 {
@@ -250,7 +185,7 @@ static void do_something(struct world *world)
     struct person *who = free_person(world);
     struct jobd_receipt receipt;
     uint32_t purged;
-    unsigned which = below(world, 20);
+    unsigned which = below(world, 27);
     if (who == NULL || which < 6) {
         do_work(world);
     } else if (which < 11) {
@@ -265,12 +200,23 @@ static void do_something(struct world *world)
         do_lease(world, who);
     } else if (which < 19) {
         do_with_lease(world, who);
+    } else if (which < 21) {
+        do_amend(world, who);
+    } else if (which < 22) {
+        who->id = any_id(world);
+        ask(who, 'f', jobd_forget(world->jobd, who->id, &who->waiter, world->now_us));
+    } else if (which >= 23) {
+        const struct schedule_step_world steps = {&world->chance, world->jobd, world->now_us,
+                                                  &world->next_id};
+        ask(who, 's', schedule_step(&steps, &who->waiter));
     } else if (below(world, 4) == 0) {
         come_or_go(world);
     } else if (below(world, 4) == 0) {
         uint32_t from = below(world, QUEUES);
         const struct jobd_route route = {.from = from, .to = QUEUES - 1 - from};
         ask(who, 'm', jobd_move(world->jobd, &route, &who->waiter, world->now_us, &purged));
+    } else if (below(world, 4) == 0) {
+        do_change_all(world, who);
     } else if (below(world, 10) == 0) {
         ask(who, 'u',
             jobd_purge(world->jobd, below(world, QUEUES), &who->waiter, world->now_us, &purged));
@@ -477,6 +423,8 @@ static void drop_people(struct world *world)
         struct person *who = &world->people[i];
         if (!who->waits && who->verb == 'l' && who->waiter.result == JOBD_OK)
             jobd_blob_unref(who->waiter.task.payload);
+        if (who->waits && who->verb == 'g')
+            verify(reports_on_disk(who) == 0);
         if (who->waits && jobd_cancel_wait(world->jobd, &who->waiter))
             who->waits = false;
         *who = person_new();
@@ -556,6 +504,7 @@ static void test_at_random(void **state)
         compare(&world);
         compare_contents(&world);
         compare_lists(&world);
+        schedule_disk_compare(world.jobd);
     }
     crash(&world);
     jobd_free(world.jobd);

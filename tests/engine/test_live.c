@@ -44,7 +44,7 @@ static void assert_next(struct jobd *jobd, uint64_t id, enum jobd_state state)
 static size_t left(struct jobd *jobd)
 {
     struct jobd_event events[16];
-    return jobd_events(jobd, events, 16, missed);
+    return jobd_events(jobd, events, 16);
 }
 
 /* Nothing before it is asked for, then each change once, as the job was then. */

@@ -267,8 +267,9 @@ static void a_result_that_did_not_arrive(void **state)
 
 /* ---- the document */
 
-/* $1 is where to run, $2 the server. Line feeds do not count: a payload need not end with one. */
-static const char session[] = "session=$(sed -n '/^## Your own workers$/,$p' README.md |"
+/* $1 is where to run, $2 the server, $3 the section. Line feeds do not count: a payload need not
+ * end with one. */
+static const char session[] = "session=$(sed -n \"/^## $3\\$/,\\$p\" README.md |"
                               "          sed -n '/^```console$/,/^```$/p; /^```$/q')\n"
                               "cd \"$1\" || exit\n"
                               "shown=$(printf '%s' \"$session\" | grep -v '^[$`]' | tr -d '\\n')\n"
@@ -279,12 +280,15 @@ static const char session[] = "session=$(sed -n '/^## Your own workers$/,$p' REA
 
 static void the_readme_shows_what_happens(void **state)
 {
-    char command[512];
-    const struct server *server = server_start("-w", "0", "--attempts", "5");
+    static const char *const sections[] = {"Your own workers", "Every night"};
     (void)state;
-    snprintf(command, sizeof command, "sh %s %s %s", temporary_file("session", session),
-             temporary_directory(), server_address(server));
-    assert_int_equal(system(command), 0);
+    for (size_t i = 0; i < sizeof sections / sizeof sections[0]; i++) {
+        char command[512];
+        const struct server *server = server_start("-w", "0", "--attempts", "5");
+        snprintf(command, sizeof command, "sh %s %s %s '%s'", temporary_file("session", session),
+                 temporary_directory(), server_address(server), sections[i]);
+        assert_int_equal(system(command), 0);
+    }
 }
 
 int main(void)

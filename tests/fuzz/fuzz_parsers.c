@@ -11,6 +11,7 @@
 #include "api/auth.h"
 #include "base/log.h"
 #include "server/option_sources.h"
+#include "base/json_walk.h"
 #include "base/text.h"
 #include "base/verify.h"
 
@@ -107,8 +108,25 @@ void fuzz_auth(const uint8_t *bytes, size_t size)
     close(fd);
 }
 
+/* What is an object can be walked, and a string of it says no more bytes than it has. */
+static void walk_json(const char *text, size_t size)
+{
+    struct json_token name, value;
+    size_t at = 0, decoded;
+    if (!json_is_object(text, size))
+        return;
+    while (json_next_member(text, size, &at, &name, &value)) {
+        char *out = malloc(name.size);
+        verify(out != NULL && value.size > 0 && at <= size);
+        if (json_decode(&name, out, &decoded))
+            verify(decoded <= name.size - 2);
+        free(out);
+    }
+}
+
 void fuzz_text(const uint8_t *bytes, size_t size)
 {
+    walk_json((const char *)bytes, size);
     char *text = malloc(size + 1), shown[64];
     uint64_t number;
     int64_t us;

@@ -53,11 +53,11 @@ static void it_may_ask_first(void **state)
     (void)state;
     assert_int_equal(answer->status, 204);
     assert_field(answer, "Access-Control-Allow-Origin", APP);
-    assert_field(answer, "Access-Control-Allow-Methods", "GET, HEAD, DELETE, OPTIONS");
+    assert_field(answer, "Access-Control-Allow-Methods", "GET, HEAD, PATCH, DELETE, OPTIONS");
     assert_non_null(strstr(answer->head, "Access-Control-Allow-Headers: Authorization, "));
     answer = client_send(client, "OPTIONS", "/jobs/1", NULL, NULL); /* nobody's page */
     assert_int_equal(answer->status, 405);
-    assert_field(answer, "Allow", "GET, HEAD, DELETE");
+    assert_field(answer, "Allow", "GET, HEAD, PATCH, DELETE");
     answer = client_send(client, "POST", "/do", FIELDS("Origin: " APP), NULL);
     assert_int_equal(answer->status, 401); /* and the page may know why */
     assert_field(answer, "Access-Control-Allow-Origin", APP);

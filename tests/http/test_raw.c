@@ -26,7 +26,7 @@ static void one_meaning_or_none(void **state)
         {"GET /healthz HTTP/1.1\r\n" HOST LAST, 200},
         {"\r\nGET /healthz HTTP/1.1\r\n" HOST LAST, 200},
         {"GET http://localhost/healthz HTTP/1.1\r\n" HOST LAST, 200},
-        {"GET http://localhost HTTP/1.1\r\n" HOST LAST, 404},
+        {"GET http://localhost HTTP/1.1\r\n" HOST LAST, 200},
         {"GET http://evil.example/healthz HTTP/1.1\r\n" HOST LAST, 403},
         {"GET http://a b/healthz HTTP/1.1\r\n" HOST LAST, 400},
         {"GET /healthz HTTP/1.1\r\n" LAST, 400},

@@ -175,6 +175,10 @@ class Soak:
             query.append(f"attempts={chance.randrange(1, 4)}")
         if chance.random() < 0.2:
             query.append(f"timeout={chance.randrange(100, 900)}ms")
+        if chance.random() < 0.1:
+            query.append(f"expires={chance.randrange(1, 3000)}ms")
+        if chance.random() < 0.1:
+            query.append(f"keep={chance.randrange(1, 9000)}ms")
         if chance.random() < 0.2:
             query.append(f"block={chance.randrange(2000)}ms")
         if chance.random() < 0.4:
@@ -182,12 +186,16 @@ class Soak:
         kind = chance.random()
         if kind < 0.1 and method == "POST":
             entries = chance.randrange(1, 15)
-            query.append("batch=lines")
-            body = b"a line\n\n" * entries
+            lines = chance.random() < 0.5
+            query.append("batch=lines" if lines else "batch=jobs")
+            body = (b"a line\n\n" if lines else b'{"payload":{"n":1.50},"tag":["a","b"],"delay":"9ms"}\n\n') * entries
         elif kind < 0.25 and method == "POST":
             key, name = True, chance.randrange(3000)
             queue, body = QUEUES[name % len(QUEUES)], b"%d" % (name + (chance.random() < 0.05))
             fields += f"Idempotency-Key: k{name}\r\n"
+            if chance.random() < 0.6:
+                query.append("unique=" + chance.choice(["waiting", "active", "1s"]))
+                query.append("again=" + chance.choice(["keep", "replace"]))
         elif kind < 0.35:
             fields += f"Prefer: wait={chance.randrange(1, 4)}\r\n"
         await c.ask("put", method, f"/do/{queue}" + "?" * bool(query) + "&".join(query), body, fields, entries,

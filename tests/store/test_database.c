@@ -401,8 +401,11 @@ static void test_an_older_schema_is_migrated(void **state)
                 "ALTER TABLE job DROP COLUMN at; ALTER TABLE job DROP COLUMN expiry;"
                 "ALTER TABLE job DROP COLUMN expiry_at; ALTER TABLE job DROP COLUMN keep;"
                 "ALTER TABLE job DROP COLUMN unique_until;"
+                "ALTER TABLE job DROP COLUMN headers;"
                 "ALTER TABLE progress DROP COLUMN errors;"
                 "ALTER TABLE progress DROP COLUMN errors_at;"
+                "ALTER TABLE job DROP COLUMN schedule; DROP TABLE schedule;"
+                "DROP TABLE schedule_place;"
                 "ALTER TABLE progress DROP COLUMN worker;"
                 "ALTER TABLE progress DROP COLUMN progress;"
                 "PRAGMA user_version = 1");

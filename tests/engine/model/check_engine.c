@@ -11,6 +11,7 @@
 #include "engine/changes.h"
 #include "engine/dispatch.h"
 #include "engine/engine.h"
+#include "engine/model/check_schedules.h"
 #include "engine/waiters.h"
 
 struct census {
@@ -23,12 +24,17 @@ struct census {
 
 struct way {
     size_t held; /* bytes of what was replaced */
-    uint32_t entries, entering, cancelling, unscheduled, retrying, ending, moving;
+    uint32_t entries, entering, cancelling, unscheduled, retrying, forgetting, ending, moving;
 };
 
 static bool is_kind(const struct change *change, const char *name)
 {
     return strcmp(change->kind->name, name) == 0;
+}
+
+static bool lets_in(const struct change *change)
+{
+    return is_kind(change, "put") || is_kind(change, "schedule fire");
 }
 
 /* What the entries of a list say of a queue's jobs; all queues when it is NULL. */
@@ -46,11 +52,15 @@ static void count_entries(struct jobd *jobd, struct change_list *list, const str
             way->moving += change->to != NULL && (queue == NULL || change->to == queue);
             if (queue != NULL && &jobd->queues[job->queue] != queue)
                 continue;
-            verify((is_kind(change, "put")) == (job->state == STATE_NEW));
-            bool leaves =
-                is_kind(change, "cancel") || is_kind(change, "move") || is_kind(change, "expire");
-            verify(leaves == job->commit_pending);
-            way->entering += is_kind(change, "put");
+            verify(lets_in(change) == (job->state == STATE_NEW));
+            bool changes = is_kind(change, "move") || is_kind(change, "amend");
+            bool leaves = changes || is_kind(change, "cancel") || is_kind(change, "expire");
+            bool revives = is_kind(change, "retry") || is_kind(change, "forget");
+            verify((leaves || revives) == job->commit_pending && changes == job->changing);
+            verify(revives == jobd_state_final((enum jobd_state)job->state));
+            way->retrying += is_kind(change, "retry");
+            way->forgetting += is_kind(change, "forget");
+            way->entering += lets_in(change);
             way->cancelling += leaves && job->state == JOBD_QUEUED;
             way->unscheduled += leaves && job->state == JOBD_SCHEDULED;
         }
@@ -401,13 +411,15 @@ void check_engine(struct jobd *jobd)
     struct census census = {.waiters = 0};
     mutex_lock(&jobd->lock);
     check_names(jobd);
+    census.memory = census.memory_living = check_schedules(jobd);
     for (uint32_t i = 0; i < jobd->queues_len; i++)
         check_queue(jobd, &jobd->queues[i], &census);
     check_records(jobd, &census);
-    census.waiters += waiters_in(&jobd->idle_waiters, WAIT_IDLE) + waiters_for_disk(jobd);
+    census.waiters += waiters_in(&jobd->idle_waiters, WAIT_IDLE) + waiters_for_disk(jobd) +
+                      waiters_in(&jobd->sweep_waiters, WAIT_SWEEP);
     const struct way way = count_ways(jobd, NULL);
     verify(way.entries + jobd->journal.free == jobd->journal.max);
-    verify(way.entering == census.entering && way.retrying == census.retrying);
+    verify(way.entering == census.entering && way.retrying + way.forgetting == census.retrying);
     verify(census.waiters == jobd->waiters && jobd->waiters <= jobd->waiters_max);
     struct op op = {.jobd = jobd};
     verify(TAILQ_EMPTY(&jobd->idle_waiters) || !dispatch_is_idle_locked(&op));

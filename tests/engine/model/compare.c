@@ -145,8 +145,32 @@ static void compare_list(struct model *model)
         verify(next_listed(model, &filter, after, &looked) == NULL);
 }
 
+/* Page by page: each that is held, once. */
+static void compare_leases(struct model *model)
+{
+    struct jobd_lease_info infos[2];
+    struct jobd_lease_filter filter = {.queue = model->lists % 5 == 0 ? model->lists % QUEUES
+                                                                      : JOBD_NO_QUEUE};
+    unsigned expected = 0, found = 0;
+    for (unsigned i = 0; i < model->jobs_len; i++)
+        expected += model->jobs[i].token > 0 &&
+                    (filter.queue == JOBD_NO_QUEUE || filter.queue == model->jobs[i].queue);
+    do {
+        size_t len = jobd_leases(model->jobd, &filter, infos, 2, &filter.after);
+        for (size_t i = 0; i < len; i++) {
+            const struct model_job *job = model_find(model, infos[i].id);
+            verify(job != NULL && job->token > 0 && infos[i].queue == job->queue);
+            verify(infos[i].attempt == job->attempt && infos[i].expires_us == job->expires_us);
+            verify(infos[i].since_us == job->started_us && strlen(infos[i].worker) == job->worker);
+            found++;
+        }
+    } while (filter.after != 0);
+    verify(found == expected);
+}
+
 void model_compare(struct model *model)
 {
+    compare_leases(model);
     model_check_followers(model);
     model_check_events(model);
     for (unsigned i = 0; i < TAKERS; i++)

@@ -3,6 +3,7 @@
 #include "engine/model/model_inside.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "engine/model/check_engine.h"
 #include "base/verify.h"
@@ -25,14 +26,18 @@ static void take_one_step(struct model *model)
 {
     /* The more often a step stands here, the more often it is taken. */
     static model_step *const steps[] = {
-        model_step_put,    model_step_put,    model_step_put,          model_step_put_wait,
-        model_step_take,   model_step_take,   model_step_finish,       model_step_finish,
-        model_step_cancel, model_step_time,   model_step_time,         model_step_pause,
-        model_step_unwait, model_step_watch,  model_step_purge,        model_step_retry,
-        model_step_lease,  model_step_lease,  model_step_lease_finish, model_step_lease_keep,
-        model_step_resize, model_step_move,   model_step_say,          model_step_say,
-        model_step_follow, model_step_follow, model_step_come_and_go,  model_step_lease_any,
-        model_step_events, model_step_show,   model_step_show,
+        model_step_put,          model_step_put,         model_step_put,
+        model_step_put_wait,     model_step_take,        model_step_take,
+        model_step_finish,       model_step_finish,      model_step_cancel,
+        model_step_time,         model_step_time,        model_step_pause,
+        model_step_unwait,       model_step_watch,       model_step_purge,
+        model_step_retry,        model_step_lease,       model_step_lease,
+        model_step_lease_finish, model_step_lease_keep,  model_step_resize,
+        model_step_move,         model_step_amend,       model_step_forget,
+        model_step_change_all,   model_step_come_and_go, model_step_put_jobs,
+        model_step_say,          model_step_say,         model_step_follow,
+        model_step_follow,       model_step_lease_any,   model_step_reports,
+        model_step_events,       model_step_show,        model_step_show,
     };
     steps[below(model, sizeof steps / sizeof steps[0])](model);
 }
@@ -53,6 +58,7 @@ static void set_up_talk(struct model *model)
     for (unsigned i = 0; i < NAMES; i++) {
         model->workers_named[i] = jobd_blob_new(1 + 30 * i, NULL);
         verify(model->workers_named[i] != NULL);
+        memset(model->workers_named[i]->bytes, 'w', model->workers_named[i]->size);
     }
 }
 

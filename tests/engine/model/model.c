@@ -487,8 +487,8 @@ static void go_back(struct model *model, struct model_job *job, int64_t in_us)
     model_settle(model, job->queue);
 }
 
-void model_attempt_ended(struct model *model, struct model_job *job,
-                         const struct jobd_outcome *outcome, int output, int error)
+void model_attempt_over(struct model *model, struct model_job *job,
+                        const struct jobd_outcome *outcome, int output, int error)
 {
     bool expires = outcome == &model_expired;
     bool by_worker = job->state == JOBD_RUNNING && job->token == 0;
@@ -521,5 +521,11 @@ void model_attempt_ended(struct model *model, struct model_job *job,
         go_again(model, job, outcome->retry_in_us);
     else
         model_end(model, job, JOBD_FAILED);
+}
+
+void model_attempt_ended(struct model *model, struct model_job *job,
+                         const struct jobd_outcome *outcome, int output, int error)
+{
+    model_attempt_over(model, job, outcome, output, error);
     model_settle(model, job->queue);
 }

@@ -174,8 +174,14 @@ struct actor *model_first_putter(struct model *model, unsigned queue);
 bool model_holds(const struct model *model, unsigned queue);
 bool model_can_give(struct model *model, unsigned queue, const struct actor *take_waiter);
 
+/* Forgets what has ended until so many bytes more have room; false when that is not enough. */
+bool model_make_room(struct model *model, size_t size);
 /* Its wait is over; the engine must have woken it, with this. */
 void model_expect(struct actor *actor, enum jobd_result result, uint64_t id);
+/* A new job. */
+void model_add(struct model *model, const struct jobd_put *put, size_t size);
+/* All of a batch whose jobs say all themselves: also its ids. */
+enum jobd_result model_admit_jobs(struct model *model, const struct jobd_put *put, uint64_t *ids);
 enum jobd_result model_admit(struct model *model, const struct jobd_put *put,
                              const size_t sizes[BATCH_MAX], uint64_t *id);
 /* The promise of a job that has ended is over. */
@@ -187,6 +193,9 @@ void model_end_lease(struct model *model, struct model_job *job, unsigned report
 void model_end(struct model *model, struct model_job *job, enum jobd_state state);
 /* An attempt is over, and perhaps its job; its lease by this report. The sizes are those of output
  * and error, which the engine may have freed by now; -1: none. */
+void model_attempt_over(struct model *model, struct model_job *job,
+                        const struct jobd_outcome *outcome, int output, int error);
+/* The same, and who waits is served. */
 void model_attempt_ended(struct model *model, struct model_job *job,
                          const struct jobd_outcome *outcome, int output, int error);
 /* The report that an outcome is. */
@@ -206,8 +215,9 @@ model_step model_step_put, model_step_put_wait, model_step_take, model_step_fini
 model_step model_step_lease, model_step_lease_finish, model_step_lease_keep;
 model_step model_step_retry, model_step_cancel, model_step_pause, model_step_watch;
 model_step model_step_purge, model_step_move, model_step_unwait, model_step_time;
-model_step model_step_lease_any;
-model_step model_step_resize, model_step_come_and_go, model_step_say, model_step_follow;
+model_step model_step_put_jobs, model_step_resize, model_step_come_and_go, model_step_amend;
+model_step model_step_forget, model_step_change_all;
+model_step model_step_lease_any, model_step_reports, model_step_say, model_step_follow;
 model_step model_step_events, model_step_show;
 
 /* An attempt begins, and is over: `worker` is bytes of who runs it, 0: it does not say. */
@@ -219,6 +229,10 @@ void model_say_forget(struct model_job *job);
  * expired. */
 enum jobd_result model_pick_lease(struct model *model, unsigned report, char token[JOBD_TOKEN_SIZE],
                                   struct model_job **job);
+/* The same of a token that is known by its number. */
+enum jobd_result model_look_up_lease(struct model *model, unsigned number, unsigned report,
+                                     struct model_job **job);
+void model_write_token(unsigned number, char token[JOBD_TOKEN_SIZE]);
 /* Nobody who follows a job has missed something, and they may begin to wait again. */
 void model_check_followers(struct model *model);
 /* Makes room for what is said of the job, where there is none; false when there is no memory. */
@@ -228,6 +242,11 @@ void model_check_events(struct model *model);
 
 /* Does in both what is due now. */
 void model_tick(struct model *model);
+/* A blob of fewer than so many bytes, all alike. */
+struct jobd_blob *model_bytes_below(struct model *model, unsigned most);
+/* What becomes of a job that is retried by hand, or told to stop while it runs. */
+void model_retried(struct model *model, struct model_job *job);
+void model_stop(struct model *model, struct model_job *job);
 /* Makes an actor ready to wait, perhaps with a deadline. */
 void model_begin(struct model *model, struct actor *actor, unsigned queue);
 /* Of a put that was not let in. */

@@ -80,7 +80,7 @@ static bool may_promise(const struct model *model)
     return promises < MEMORY / (model->promise + model->extra - 1);
 }
 
-static void add(struct model *model, const struct jobd_put *put, size_t size)
+void model_add(struct model *model, const struct jobd_put *put, size_t size)
 {
     unsigned usual = model_queues[put->queue].attempts > 0 ? model_queues[put->queue].attempts : 1;
     verify(model->jobs_len < JOBS_MAX);
@@ -168,6 +168,64 @@ enum jobd_result model_admit(struct model *model, const struct jobd_put *put,
         return JOBD_OUT_OF_MEMORY;
     *id = model->next_id;
     for (unsigned i = 0; i < model_jobs_of(put); i++)
-        add(model, put, sizes[i]);
+        model_add(model, put, sizes[i]);
     return JOBD_OK;
+}
+
+/* ---- a batch whose jobs say all themselves */
+
+struct known {
+    unsigned jobs;
+    size_t bytes;
+};
+
+static size_t payload_size(const struct jobd_put *put)
+{
+    return put->payload != NULL ? put->payload->size : 0;
+}
+
+static enum jobd_result count_known(struct model *model, const struct jobd_put *put,
+                                    struct known *known)
+{
+    *known = (struct known){.jobs = 0};
+    for (unsigned i = 0; i < put->batch_len; i++) {
+        const struct model_job *job = newest_with_key(model, &put->puts[i]);
+        if (job == NULL)
+            continue;
+        if (job->payload != payload_size(&put->puts[i]))
+            return JOBD_CONFLICT;
+        known->jobs++;
+        known->bytes += payload_size(&put->puts[i]) + model_extra(model, &put->puts[i], false);
+    }
+    return JOBD_OK;
+}
+
+static enum jobd_result make_way(struct model *model, const struct jobd_put *put)
+{
+    struct known known, before = {.jobs = UINT32_MAX};
+    size_t bytes = 0;
+    for (unsigned i = 0; i < put->batch_len; i++)
+        bytes += payload_size(&put->puts[i]) + model_extra(model, &put->puts[i], false);
+    for (;; before = known) {
+        enum jobd_result result = count_known(model, put, &known);
+        if (result != JOBD_OK || known.jobs == before.jobs || known.jobs == put->batch_len)
+            return result;
+        struct jobd_put rest = {.queue = put->queue, .batch_len = put->batch_len - known.jobs};
+        if (model_first_putter(model, put->queue) != NULL || !model_has_room(model, &rest))
+            return JOBD_FULL;
+        if (!model_make_room(model, bytes - known.bytes))
+            return JOBD_OUT_OF_MEMORY;
+    }
+}
+
+enum jobd_result model_admit_jobs(struct model *model, const struct jobd_put *put, uint64_t *ids)
+{
+    enum jobd_result result = make_way(model, put);
+    for (unsigned i = 0; i < put->batch_len && result == JOBD_OK; i++) {
+        const struct model_job *known = newest_with_key(model, &put->puts[i]);
+        ids[i] = known != NULL ? known->id : model->next_id;
+        if (known == NULL)
+            model_add(model, &put->puts[i], payload_size(&put->puts[i]));
+    }
+    return result;
 }

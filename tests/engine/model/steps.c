@@ -8,7 +8,7 @@
 
 enum { KEYS = 4 };
 
-static struct jobd_blob *some_bytes(struct model *model, unsigned most)
+struct jobd_blob *model_bytes_below(struct model *model, unsigned most)
 {
     struct jobd_blob *blob = jobd_blob_new(below(model, most), NULL);
     verify(blob != NULL);
@@ -88,7 +88,7 @@ static struct jobd_put random_put(struct model *model, struct jobd_blob *batch[B
         put.batch = batch;
         put.batch_len = 1 + below(model, BATCH_MAX);
         for (unsigned i = 0; i < put.batch_len; i++)
-            batch[i] = some_bytes(model, 300);
+            batch[i] = model_bytes_below(model, 300);
         return put;
     }
     if (below(model, 4) == 0)
@@ -101,7 +101,7 @@ static struct jobd_put random_put(struct model *model, struct jobd_blob *batch[B
         put.terms = terms;
     }
     if (below(model, 3) > 0)
-        put.payload = some_bytes(model, put.key != NULL ? 3 : 900);
+        put.payload = model_bytes_below(model, put.key != NULL ? 3 : 900);
     return put;
 }
 
@@ -223,7 +223,7 @@ void model_step_take(struct model *model)
 
 static struct jobd_blob *random_bytes(struct model *model)
 {
-    return below(model, 3) > 0 ? NULL : some_bytes(model, 400);
+    return below(model, 3) > 0 ? NULL : model_bytes_below(model, 400);
 }
 
 struct jobd_outcome model_random_outcome(struct model *model)

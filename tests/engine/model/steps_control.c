@@ -8,6 +8,32 @@
 
 #include "base/verify.h"
 
+void model_retried(struct model *model, struct model_job *job)
+{
+    job->state = JOBD_QUEUED;
+    job->too_late_us = 0;
+    job->promised = false;
+    job->attempt = 0;
+    job->output = job->error = 0;
+    model_say_forget(job);
+    job->order = (int)++model->clock;
+}
+
+void model_stop(struct model *model, struct model_job *job)
+{
+    if (job->token == 0) {
+        job->stopping = true;
+    } else {
+        model_end_lease(model, job, NO_REPORT);
+        if (job->room > 0) {
+            job->output = job->used;
+            job->error = 0;
+        }
+        model_say_end(job);
+        model_end(model, job, JOBD_CANCELLED);
+    }
+}
+
 void model_step_retry(struct model *model)
 {
     uint64_t id = model->jobs_len == 0 ? 1 : model->next_id - 1 - below(model, 30);
@@ -28,13 +54,7 @@ void model_step_retry(struct model *model)
         model->rejected[job->queue]++;
     if (expected != JOBD_OK)
         return;
-    job->state = JOBD_QUEUED;
-    job->too_late_us = 0;
-    job->promised = false;
-    job->attempt = 0;
-    job->output = job->error = 0;
-    model_say_forget(job);
-    job->order = (int)++model->clock;
+    model_retried(model, job);
     model_settle(model, job->queue);
 }
 
@@ -47,16 +67,8 @@ void model_step_cancel(struct model *model)
                                 : job->state == JOBD_RUNNING ? JOBD_STOPPING
                                                              : JOBD_OK;
     verify(jobd_cancel(model->jobd, id, NULL, model->now_us) == expected);
-    if (expected == JOBD_STOPPING && job->token == 0)
-        job->stopping = true;
-    if (expected == JOBD_STOPPING && job->token > 0) {
-        model_end_lease(model, job, NO_REPORT);
-        if (job->room > 0) {
-            job->output = job->used;
-            job->error = 0;
-        }
-        model_say_end(job);
-        model_end(model, job, JOBD_CANCELLED);
+    if (expected == JOBD_STOPPING) {
+        model_stop(model, job);
         model_settle(model, job->queue);
     }
     if (expected == JOBD_OK) {

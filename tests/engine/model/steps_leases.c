@@ -6,8 +6,9 @@
 #include <string.h>
 
 #include "base/verify.h"
+#include "jobd/lease.h"
 
-static void write_token(unsigned number, char token[JOBD_TOKEN_SIZE])
+void model_write_token(unsigned number, char token[JOBD_TOKEN_SIZE])
 {
     snprintf(token, JOBD_TOKEN_SIZE, "%032x", number);
 }
@@ -23,7 +24,7 @@ static struct actor *begin_lease(struct model *model, unsigned queue)
     leaser->waiter.lease_us = 1 + below(model, 4000);
     leaser->waiter.at_once = below(model, 4) == 0;
     leaser->waiter.worker = below(model, 3) == 0 ? model->workers_named[below(model, NAMES)] : NULL;
-    write_token(++model->tokens, leaser->waiter.token);
+    model_write_token(++model->tokens, leaser->waiter.token);
     return leaser;
 }
 
@@ -107,11 +108,9 @@ void model_step_lease(struct model *model)
     }
 }
 
-enum jobd_result model_pick_lease(struct model *model, unsigned report, char token[JOBD_TOKEN_SIZE],
-                                  struct model_job **job)
+enum jobd_result model_look_up_lease(struct model *model, unsigned number, unsigned report,
+                                     struct model_job **job)
 {
-    unsigned number = model->tokens + 2 - below(model, 14 < model->tokens ? 14 : 2);
-    write_token(number, token);
     for (unsigned i = 0; i < model->jobs_len; i++) {
         if (model->jobs[i].token == number) {
             *job = &model->jobs[i];
@@ -134,6 +133,60 @@ enum jobd_result model_pick_lease(struct model *model, unsigned report, char tok
         return JOBD_OK;
     }
     return JOBD_NO_LEASE;
+}
+
+static unsigned any_token(struct model *model)
+{
+    return model->tokens + 2 - below(model, 14 < model->tokens ? 14 : 2);
+}
+
+enum jobd_result model_pick_lease(struct model *model, unsigned report, char token[JOBD_TOKEN_SIZE],
+                                  struct model_job **job)
+{
+    unsigned number = any_token(model);
+    model_write_token(number, token);
+    return model_look_up_lease(model, number, report, job);
+}
+
+/* One of several reports: what the model says of it. */
+static void report_one(struct model *model, unsigned number, const struct jobd_report *report,
+                       const int sizes[2], struct model_job **job)
+{
+    const struct jobd_outcome *outcome = &report->outcome;
+    *job = NULL;
+    enum jobd_result expected = model_look_up_lease(model, number, model_report(outcome), job);
+    verify(report->result == expected);
+    if (expected == JOBD_OK) {
+        model_attempt_over(model, *job, outcome, sizes[0], sizes[1]);
+    } else {
+        *job = NULL;
+        jobd_blob_unref(outcome->output);
+        jobd_blob_unref(outcome->error);
+    }
+}
+
+void model_step_reports(struct model *model)
+{
+    enum { REPORTS = 4 };
+    struct jobd_report reports[REPORTS];
+    char tokens[REPORTS][JOBD_TOKEN_SIZE];
+    unsigned numbers[REPORTS], len = below(model, REPORTS + 1);
+    int sizes[REPORTS][2];
+    struct model_job *jobs[REPORTS];
+    for (unsigned i = 0; i < len; i++) {
+        numbers[i] = any_token(model);
+        model_write_token(numbers[i], tokens[i]);
+        reports[i] = (struct jobd_report){
+            .token = tokens[i], .outcome = model_random_outcome(model), .result = JOBD_PENDING};
+        sizes[i][0] = model_size_or_none(reports[i].outcome.output);
+        sizes[i][1] = model_size_or_none(reports[i].outcome.error);
+    }
+    verify(jobd_lease_finish_all(model->jobd, reports, len, NULL, model->now_us) == JOBD_OK);
+    for (unsigned i = 0; i < len; i++)
+        report_one(model, numbers[i], &reports[i], sizes[i], &jobs[i]);
+    for (unsigned i = 0; i < len; i++)
+        if (jobs[i] != NULL)
+            model_settle(model, jobs[i]->queue);
 }
 
 void model_step_lease_finish(struct model *model)

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+/* What waits in a queue is cancelled, or goes to another. */
+#include "engine/admission.h"
+#include "engine/cancel_kind.h"
+#include "engine/dispatch.h"
+#include "engine/sweep_step.h"
+#include "engine/transition.h"
+
+/* ---- a job that goes to another queue, in which it has a place from the beginning */
+
+static void describe_move(const struct change *change, struct job_record *record)
+{
+    record->queue = change->to->name;
+    record->run_at_us = record->delayed ? record->ready_us : 0;
+}
+
+static void apply_move_locked(struct op *op, struct change *change, struct job *job)
+    REQUIRES(op->jobd->lock)
+{
+    change->to->put_pending--;
+    transition_move_locked(op, job, (uint16_t)(change->to - op->jobd->queues));
+}
+
+static void undo_move_locked(struct op *op, struct change *change, struct job *job)
+    REQUIRES(op->jobd->lock)
+{
+    change->to->put_pending--;
+    transition_reinstate_locked(op, job);
+}
+
+static const struct change_kind move_kind = {.name = "move",
+                                             .row = ROW_MOVE,
+                                             .describe = describe_move,
+                                             .apply = apply_move_locked,
+                                             .undo = undo_move_locked};
+
+/* ---- the next jobs */
+
+struct step {
+    struct change change;
+    struct sweep *sweep;
+    size_t most;
+};
+
+static struct queue *queue_of(const struct op *op, const struct sweep *sweep)
+{
+    return &op->jobd->queues[sweep->queue];
+}
+
+/* NULL: it is purged. */
+static struct queue *target_of(const struct op *op, const struct sweep *sweep)
+{
+    return sweep->to != JOBD_NO_QUEUE ? &op->jobd->queues[sweep->to] : NULL;
+}
+
+/* Those who wait for room there come first. */
+static size_t room_in(const struct queue *queue)
+{
+    return TAILQ_EMPTY(&queue->put_waiters) && queue->phase == QUEUE_OPEN ? admission_room(queue)
+                                                                          : 0;
+}
+
+static void add_locked(struct op *op, struct step *step, struct job *job) REQUIRES(op->jobd->lock)
+{
+    transition_withdraw_locked(op, job);
+    change_add_job(&step->change, job);
+    if (step->change.to != NULL) {
+        step->change.to->put_pending++;
+        job->changing = true;
+    }
+}
+
+static void add_scheduled_locked(struct op *op, struct step *step) REQUIRES(op->jobd->lock)
+{
+    struct job *next = TAILQ_FIRST(&queue_of(op, step->sweep)->scheduled);
+    while (next != NULL && step->change.rows < step->most) {
+        struct job *job = next;
+        next = TAILQ_NEXT(job, link);
+        if (job->id < step->sweep->below) /* one that came back stands in front, whatever its id */
+            add_locked(op, step, job);
+    }
+}
+
+static void add_queued_locked(struct op *op, struct step *step) REQUIRES(op->jobd->lock)
+{
+    for (unsigned lane = 0; lane < JOBD_PRIORITIES; lane++) {
+        struct ring *ring = &queue_of(op, step->sweep)->lanes[lane];
+        uint64_t id;
+        while (step->change.rows < step->most && (id = ring_peek(ring)) != 0 &&
+               id < step->sweep->below)
+            add_locked(op, step, jobs_find(&op->jobd->jobs, id));
+    }
+}
+
+/* What can run now moves first. */
+static void add_jobs_locked(struct op *op, struct step *step) REQUIRES(op->jobd->lock)
+{
+    if (step->change.to != NULL)
+        add_queued_locked(op, step);
+    add_scheduled_locked(op, step);
+    if (step->change.to == NULL)
+        add_queued_locked(op, step);
+}
+
+bool sweep_queue_locked(struct op *op, struct sweep *sweep)
+{
+    struct queue *to = target_of(op, sweep);
+    struct step step = {.sweep = sweep, .most = OP_STEPS};
+    change_init(&step.change, op, to != NULL ? &move_kind : &cancel_kind, NULL);
+    step.change.waiter = NULL; /* the mark has it */
+    step.change.to = to;
+    if (to != NULL && step.most > room_in(to))
+        step.most = room_in(to);
+    if (step.most > sweep->most - sweep->swept)
+        step.most = sweep->most - sweep->swept;
+    add_jobs_locked(op, &step);
+    size_t swept = step.change.rows;
+    if (swept > 0)
+        (void)change_submit_locked(op, &step.change);
+    dispatch_locked(op, queue_of(op, sweep));
+    if (to != NULL)
+        dispatch_locked(op, to);
+    sweep->swept += (uint32_t)swept;
+    return swept > 0;
+}

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: MIT */
+/* Workers elsewhere that ask several queues, have a name, say how far they are, and report much at
+ * once. */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "support/client.h"
+#include "support/server.h"
+
+#define JSON FIELDS("Accept: application/json")
+
+static struct server *start(const char *more)
+{
+    char text[1024];
+    snprintf(text, sizeof text,
+             "{\"workers\": 0, \"capacity\": 2000, \"backoff\": \"1ms..2ms\"%s, \"queues\": {"
+             "\"default\": {}, \"high\": {}, \"low\": {}}}\n",
+             more);
+    return server_start("-c", temporary_file("jobd.json", text));
+}
+
+static uint64_t put(struct client *client, const char *path, const char *payload)
+{
+    const struct answer *answer = client_send(client, "POST", path, NULL, payload);
+    assert_answer(answer, 202, NULL);
+    return answer_job(answer);
+}
+
+/* The lease's path, for the caller to free. */
+static char *take(struct client *client, const char *path, const char *payload)
+{
+    char room[256];
+    const struct answer *answer = client_post(client, path);
+    assert_answer(answer, 200, payload);
+    return strdup(answer_field(answer, "Location", room));
+}
+
+static const struct answer *say(struct client *client, const char *lease, const char *what,
+                                const char *body)
+{
+    char path[256];
+    snprintf(path, sizeof path, "%s%s", lease, what);
+    return client_send(client, "POST", path, NULL, body);
+}
+
+/* ---- several queues */
+
+static void several_queues_are_asked_in_their_order(void **state)
+{
+    struct server *server = start("");
+    struct client *client = client_new(server);
+    (void)state;
+    (void)put(client, "/do/low", "l1");
+    (void)put(client, "/do", "d1");
+    (void)put(client, "/do/high", "h1");
+    (void)put(client, "/do/low", "l2");
+    const struct answer *answer = client_post(client, "/take?queue=high,low");
+    assert_answer(answer, 200, "h1");
+    assert_field(answer, "Jobd-Queue", "high");
+    answer = client_send(client, "POST", "/take?queue=high,low&max=5", JSON, NULL);
+    assert_int_equal(answer->status, 200);
+    cJSON *json = cJSON_Parse(answer->body);
+    const cJSON *jobs = cJSON_GetObjectItem(json, "jobs");
+    assert_int_equal(cJSON_GetArraySize(jobs), 2);
+    for (int i = 0; i < 2; i++)
+        assert_string_equal(json_string(cJSON_GetArrayItem(jobs, i), "queue"), "low");
+    cJSON_Delete(json);
+    assert_answer(client_post(client, "/take?queue=high,low"), 204, "");
+    assert_answer(client_post(client, "/take?queue=high%2cdefault"), 200, "d1");
+    client_free(client);
+}
+
+static void wrong_queues_are_named(void **state)
+{
+    static const struct {
+        const char *path;
+        long status;
+        const char *body;
+    } rows[] = {
+        {"/take?queue=high,nope", 404, "no such queue: nope\n"},
+        {"/take?queue=", 400, NULL},
+        {"/take?queue=high,", 400, NULL},
+        {"/take?queue=,high", 400, NULL},
+        {"/take?queue=high,high", 400, NULL},
+        {"/take/high?queue=low", 400, NULL},
+        {"/take?queue=high&queue=low", 400, NULL},
+        {"/take?queue=1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17", 404, "no such queue: 1\n"},
+        {"/take?worker=", 400, "invalid worker: expected 1 to 64 visible ASCII characters\n"},
+        {"/take?worker=box%207", 400, NULL},
+    };
+    struct server *server = start("");
+    struct client *client = client_new(server);
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        assert_answer(client_post(client, rows[i].path), rows[i].status, rows[i].body);
+    client_free(client);
+}
+
+/* Who waits for several gets the first that comes to any of them. */
+static void one_that_waits_for_several_gets_one(void **state)
+{
+    struct server *server = start("");
+    struct client *client = client_new(server);
+    struct raw raw;
+    int fd = raw_connect(server);
+    (void)state;
+    assert_true(raw_send(fd, "POST /take?queue=high,low&wait=1m HTTP/1.1\r\nHost: localhost\r\n"
+                             "Content-Length: 0\r\n\r\n"));
+    client_await_metric(client, "jobd_requests_parked", 1);
+    (void)put(client, "/do", "not asked for");
+    (void)put(client, "/do/low", "first");
+    (void)put(client, "/do/high", "second");
+    raw_read_answer(fd, &raw);
+    assert_non_null(strstr(raw.text, "Jobd-Queue: low\r\n"));
+    assert_non_null(strstr(raw.text, "\r\n\r\nfirst"));
+    assert_answer(client_post(client, "/take?queue=low,high"), 200, "second");
+    client_free(client);
+}
+
+/* ---- names */
+
+static void a_worker_has_a_name(void **state)
+{
+    struct server *server =
+        server_start("-w", "0", "--attempts", "2", "--backoff", "1ms..1ms", "--log-level", "debug");
+    struct client *client = client_new(server);
+    char line[SERVER_LINE_SIZE];
+    (void)state;
+    uint64_t id = put(client, "/do", "x");
+    char *lease = take(client, "/take?worker=box7", "x");
+    assert_string_equal(json_string(client_job(client, id), "worker"), "box7");
+    assert_answer(say(client, lease, "/fail", "no"), 200, "failed\n");
+    server_await_line(server, ERR, "attempt 1 of 2 by box7: no", line);
+    assert_string_equal(json_string(client_job(client, id), "worker"), "box7");
+    free(lease);
+    lease = take(client, "/take?wait=1m", "x");
+    assert_null(cJSON_GetObjectItem(client_job(client, id), "worker"));
+    free(lease);
+    client_free(client);
+}
+
+/* ---- while it runs */
+
+static void progress_is_the_last_that_was_said(void **state)
+{
+    struct server *server = start("");
+    struct client *client = client_new(server);
+    char *long_text = raw_filled("", 'x', 1025, "");
+    (void)state;
+    uint64_t id = put(client, "/do", "x");
+    char *lease = take(client, "/take", "x");
+    assert_answer(say(client, lease, "/progress", "10 %"), 200, "noted\n");
+    assert_string_equal(json_string(client_job(client, id), "progress"), "10 %");
+    assert_answer(say(client, lease, "/progress", long_text), 413, NULL);
+    assert_answer(say(client, lease, "/progress", "\xff"), 400, NULL);
+    long_text[1024] = '\0';
+    assert_answer(say(client, lease, "/progress", long_text), 200, NULL);
+    assert_string_equal(json_string(client_job(client, id), "progress"), long_text);
+    assert_answer(say(client, lease, "/progress", NULL), 200, NULL);
+    assert_null(cJSON_GetObjectItem(client_job(client, id), "progress"));
+    assert_answer(say(client, lease, "/progress", "all"), 200, NULL);
+    assert_answer(say(client, lease, "/done", "ok"), 200, NULL);
+    assert_string_equal(json_string(client_job(client, id), "progress"), "all");
+    assert_answer(say(client, lease, "/progress", "late"), 409, "the lease has ended\n");
+    lease[strlen(lease) - 1] ^= 1;
+    assert_answer(say(client, lease, "/progress", "?"), 404, "no such lease\n");
+    free(lease);
+    free(long_text);
+    client_free(client);
+}
+
+static void assert_output(struct client *client, uint64_t id, const char *output, bool truncated)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/jobs/%llu/output", (unsigned long long)id);
+    const struct answer *answer = client_get(client, path);
+    assert_answer(answer, 200, output);
+    assert_field(answer, "Jobd-Output-Truncated", truncated ? "true" : "");
+}
+
+static void what_was_appended_is_the_output(void **state)
+{
+    struct server *server = start(", \"output_limit\": 10");
+    struct client *client = client_new(server);
+    (void)state;
+    uint64_t id = put(client, "/do", "x");
+    char *lease = take(client, "/take", "x");
+    const struct answer *answer = say(client, lease, "/output", "one, ");
+    assert_answer(answer, 200, "appended\n");
+    assert_field(answer, "Jobd-Output-Truncated", "");
+    assert_answer(say(client, lease, "/output", NULL), 200, "appended\n");
+    answer = say(client, lease, "/output", "two, three");
+    assert_answer(answer, 200, "appended\n");
+    assert_field(answer, "Jobd-Output-Truncated", "true");
+    assert_answer(say(client, lease, "/done", NULL), 200, "done\n");
+    assert_output(client, id, "one, two, ", true);
+    assert_answer(say(client, lease, "/output", "late"), 409, NULL);
+    free(lease);
+    client_free(client);
+}
+
+static void a_body_of_done_takes_its_place(void **state)
+{
+    struct server *server = start("");
+    struct client *client = client_new(server);
+    (void)state;
+    uint64_t id = put(client, "/do", "x");
+    char *lease = take(client, "/take", "x");
+    assert_answer(say(client, lease, "/output", "some of it"), 200, NULL);
+    assert_answer(say(client, lease, "/done", "all"), 200, "done\n");
+    assert_output(client, id, "all", false);
+    free(lease);
+    id = put(client, "/do?attempts=1", "x");
+    lease = take(client, "/take", "x");
+    assert_answer(say(client, lease, "/output", "so far"), 200, NULL);
+    assert_answer(say(client, lease, "/fail", "no more"), 200, NULL);
+    assert_output(client, id, "so far", false);
+    assert_string_equal(json_string(client_job(client, id), "error"), "no more");
+    free(lease);
+    client_free(client);
+}
+
+/* On disk with the next change of the job. */
+static void it_is_there_after_a_restart(void **state)
+{
+    const char *directory = temporary_directory();
+    const char *const arguments[] = {"-w", "0", "--data", directory, NULL};
+    struct server *server = server_start_with(arguments);
+    struct client *client = client_new(server);
+    (void)state;
+    uint64_t id = put(client, "/do", "x");
+    char *lease = take(client, "/take?worker=box7", "x");
+    assert_answer(say(client, lease, "/progress", "half"), 200, NULL);
+    assert_answer(say(client, lease, "/extend", NULL), 200, NULL);
+    client_free(client);
+    server_signal(server, SIGKILL);
+    (void)server_wait(server);
+    server = server_start_with(arguments);
+    client = client_new(server);
+    assert_string_equal(json_string(client_job(client, id), "worker"), "box7");
+    assert_string_equal(json_string(client_job(client, id), "progress"), "half");
+    assert_answer(say(client, lease, "/output", "the rest"), 200, NULL);
+    assert_answer(say(client, lease, "/done", NULL), 200, NULL);
+    client_free(client);
+    server_signal(server, SIGKILL);
+    (void)server_wait(server);
+    server = server_start_with(arguments);
+    client = client_new(server);
+    assert_output(client, id, "the rest", false);
+    assert_string_equal(json_string(client_job(client, id), "worker"), "box7");
+    free(lease);
+    client_free(client);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(several_queues_are_asked_in_their_order, server_stop_all),
+        cmocka_unit_test_teardown(wrong_queues_are_named, server_stop_all),
+        cmocka_unit_test_teardown(one_that_waits_for_several_gets_one, server_stop_all),
+        cmocka_unit_test_teardown(a_worker_has_a_name, server_stop_all),
+        cmocka_unit_test_teardown(progress_is_the_last_that_was_said, server_stop_all),
+        cmocka_unit_test_teardown(what_was_appended_is_the_output, server_stop_all),
+        cmocka_unit_test_teardown(a_body_of_done_takes_its_place, server_stop_all),
+        cmocka_unit_test_teardown(it_is_there_after_a_restart, server_stop_all),
+    };
+    return cmocka_run_group_tests_name("workers", tests, NULL, NULL);
+}

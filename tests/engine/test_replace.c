@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/* A put that replaces a waiting job, and the disk. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "engine/journal_scene.h"
+
+static void assert_payload_on_disk(uint64_t id, const char *payload)
+{
+    const struct jobd_blob *bytes = disk.jobs[id].payload;
+    assert_int_equal(bytes->size, strlen(payload));
+    assert_memory_equal(bytes->bytes, payload, bytes->size);
+}
+
+static enum jobd_result replace_with(struct jobd *jobd, struct person *who, const char *payload)
+{
+    static const struct jobd_terms terms = {.unique = JOBD_WHILE_WAITING, .replace = true};
+    struct jobd_receipt receipt;
+    const struct jobd_put put = {.key = "k", .terms = &terms, .payload = jobd_blob_text(payload)};
+    *who = person_new();
+    return jobd_put(jobd, &put, &who->waiter, 0, &receipt);
+}
+
+static void assert_payload(struct jobd *jobd, uint64_t id, const char *payload)
+{
+    struct jobd_blob *bytes;
+    assert_int_equal(jobd_get_blob(jobd, id, JOBD_PAYLOAD, &bytes), JOBD_OK);
+    assert_int_equal(bytes->size, strlen(payload));
+    assert_memory_equal(bytes->bytes, payload, bytes->size);
+    jobd_blob_unref(bytes);
+}
+
+/* Of several that replace a job the one that fails leaves what the others have put. */
+static void test_what_fails_replaces_nothing(void **state)
+{
+    struct jobd *jobd = disk_open_engine(4, 0, 1);
+    struct person first, second, third;
+    (void)state;
+    assert_int_equal(replace_with(jobd, &first, "one"), JOBD_PENDING);
+    assert_int_equal(replace_with(jobd, &second, "two"), JOBD_PENDING); /* not even in yet */
+    disk_write_all(jobd, 0);
+    assert_int_equal(first.waiter.result, JOBD_OK);
+    assert_true(second.waiter.receipt.replaced);
+    assert_payload(jobd, 1, "two");
+    assert_payload_on_disk(1, "two");
+    assert_int_equal(replace_with(jobd, &second, "three"), JOBD_PENDING);
+    assert_int_equal(replace_with(jobd, &third, "four"), JOBD_PENDING);
+    assert_int_equal(disk_write_group(jobd, 1, 0, 0), 1);
+    assert_int_equal(second.waiter.result, JOBD_STORE_FAILED);
+    assert_payload(jobd, 1, "four"); /* it is still on its way */
+    assert_int_equal(disk_write_group(jobd, 1, 0, 0), 1);
+    assert_int_equal(third.waiter.result, JOBD_STORE_FAILED);
+    assert_payload(jobd, 1, "two");
+    assert_payload_on_disk(1, "two");
+    jobd_free(jobd);
+    disk_clear();
+}
+
+/* One that began with what could not be written did not begin. */
+static void test_what_fails_has_not_begun(void **state)
+{
+    struct jobd *jobd = disk_open_engine(4, 0, 1);
+    struct person put, worker = person_new();
+    (void)state;
+    assert_int_equal(replace_with(jobd, &put, "one"), JOBD_PENDING);
+    disk_write_all(jobd, 0);
+    assert_int_equal(replace_with(jobd, &put, "two"), JOBD_PENDING);
+    worker.waiter.uncounted = true;
+    assert_int_equal(jobd_take(jobd, 0, &worker.waiter, 0), JOBD_PENDING);
+    assert_int_equal(disk_write_group(jobd, 1, 0, 0), 1);
+    assert_int_equal(state_of(jobd, 1), JOBD_QUEUED);
+    assert_payload(jobd, 1, "one");
+    disk_write_all(jobd, 0);
+    assert_int_equal(worker.waiter.result, JOBD_STORE_FAILED);
+    jobd_free(jobd);
+    disk_clear();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_what_fails_replaces_nothing),
+        cmocka_unit_test(test_what_fails_has_not_begun),
+    };
+    return cmocka_run_group_tests_name("replace", tests, NULL, NULL);
+}
