@@ -21,8 +21,8 @@ Q       := $(if $(V),,@)
 # ---- packages of Debian 12
 
 BUILD_PACKAGES := gcc libc6-dev binutils pkg-config libmicrohttpd-dev libcjson-dev libbsd-dev \
-                  libcurl4-gnutls-dev libsqlite3-dev zlib1g-dev libgnutls28-dev nettle-dev
-TEST_PACKAGES  := libcmocka-dev prometheus curl openssl python3 nodejs
+                  libcurl4-gnutls-dev libsqlite3-dev zlib1g-dev libgnutls28-dev nettle-dev libpq-dev
+TEST_PACKAGES  := libcmocka-dev prometheus curl openssl python3 nodejs postgresql-15
 CHECK_PACKAGES := clang clang-19 clang-format clang-tidy libclang-rt-14-dev cppcheck mandoc systemd g++ gcc-11 \
                   gcc-aarch64-linux-gnu gcc-arm-linux-gnueabihf gcc-i686-linux-gnu libc6-dev-arm64-cross \
                   libc6-dev-armhf-cross libc6-dev-i386-cross dpkg-dev gcovr slowhttptest wrk buildah \
@@ -55,21 +55,21 @@ PIC      := -fPIE
 LIBRARY_PIC := -fPIC -fno-semantic-interposition
 BASE     := -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Iinclude -Isrc -fvisibility=hidden -pthread -MMD -MP
 ALL_CFLAGS = $(BASE) $(INCLUDES) $(WARNINGS) $(HARDEN) $(SANITIZE) $(PIC) $(CPPFLAGS) $(CFLAGS)
-PACKAGES := libmicrohttpd libcjson libcurl sqlite3 zlib gnutls nettle
+PACKAGES := libmicrohttpd libcjson libcurl sqlite3 zlib gnutls nettle libpq
 # A compiler knows its own machine's folder; that of another one would be wrong.
 INCLUDES := $(patsubst -I%,-isystem%,$(filter-out $(addprefix -I/usr/include/%-linux-,gnu gnueabi gnueabihf),$\
               $(shell $(PKG_CONFIG) --cflags-only-I $(PACKAGES) 2>/dev/null)))
 LIBS     := $(shell $(PKG_CONFIG) --libs $(PACKAGES) 2>/dev/null || \
-              echo -lmicrohttpd -lcjson -lcurl -lsqlite3 -lz -lgnutls -lnettle)
+              echo -lmicrohttpd -lcjson -lcurl -lsqlite3 -lz -lgnutls -lnettle -lpq)
 TEST_LIBS := -lcmocka
 
 # ---- what is made of what
 
 # libjobd.a: what needs neither HTTP nor a disk.
 LIBRARY := $(wildcard src/engine/*.c) $(addprefix src/base/,clock.c heap.c pages.c rate.c ring.c) \
-           $(addprefix src/run/,call.c pool.c wait_sync.c)
+           $(addprefix src/run/,call.c pool.c report.c wait_sync.c)
 LIBRARY_OBJECTS := $(LIBRARY:%.c=$(B)/%.o)
-SRC     := $(filter-out src/http/tls_none.c,$(wildcard src/*.c src/*/*.c))
+SRC     := $(filter-out src/http/tls_none.c src/ledger/ledger_none.c,$(wildcard src/*.c src/*/*.c))
 OBJECTS := $(SRC:%.c=$(B)/%.o)
 PARTS   := $(filter-out $(B)/src/main.o,$(OBJECTS))
 ALL_TESTS := $(wildcard tests/*/test_*.c)
@@ -126,10 +126,14 @@ $(B)/tests/example: tests/examples/example.c $(B)/libjobd.a
 
 # ---- use
 
+# The tests start a PostgreSQL of their own: Debian shall not start one, where it has not yet.
+CLUSTERS := /etc/postgresql-common/createcluster.conf
+NO_CLUSTER = test -e $(CLUSTERS) || { mkdir -p $(dir $(CLUSTERS)) && echo 'create_main_cluster = false' >$(CLUSTERS); };
+
 deps:  ## install what building and testing need (Debian, as root)
 	$(Q)dpkg -s $(BUILD_PACKAGES) $(TEST_PACKAGES) >/dev/null 2>&1 || \
-	  { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-	    $(BUILD_PACKAGES) $(TEST_PACKAGES); }
+	  { $(NO_CLUSTER) apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y \
+	    --no-install-recommends -o Dpkg::Options::=--force-confold $(BUILD_PACKAGES) $(TEST_PACKAGES); }
 
 deps-check: deps  ## install what `make check` and the longer tests need beyond that
 	$(Q)dpkg -s $(CHECK_PACKAGES) >/dev/null 2>&1 || \
@@ -140,7 +144,7 @@ run: jobd  ## build and start it
 	./jobd
 
 test: $(B)/jobd $(B)/tests/example build/default/tests/failing.so $(CHOSEN)  ## run all tests, or one with T=queues
-	$(Q)sh tests/run.sh $(CHOSEN) $(if $(T),,--durable $(DURABLE_TESTS))
+	$(Q)sh tests/run.sh $(CHOSEN) $(if $(T),,--durable $(DURABLE_TESTS) --ledger $(filter-out %/test_recurring,$(DURABLE_TESTS)))
 
 # ---- checks
 

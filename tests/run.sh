@@ -1,7 +1,22 @@
 #!/bin/sh
 # Runs each test program named, all of them also when one fails, and sums up. Behind --durable the
-# servers keep their jobs on disk.
+# servers keep their jobs on disk, behind --ledger in a PostgreSQL, which is started for that and for
+# the tests that need one.
 passed=0 failed=0 skipped=0
+
+stop_postgres() {
+    [ -z "$TEST_POSTGRES" ] || { sh tests/postgres.sh stop "$TEST_POSTGRES" && rm -rf "$TEST_POSTGRES"; }
+}
+
+start_postgres() {
+    [ -z "$TEST_POSTGRES" ] || return
+    directory=$(mktemp -d /tmp/jobd-postgres.XXXXXX)
+    trap stop_postgres EXIT
+    trap 'exit 1' INT TERM HUP
+    chmod 755 "$directory"
+    sh tests/postgres.sh start "$directory" || exit 1
+    export TEST_POSTGRES=$directory
+}
 
 # How many tests bear cmocka's mark $1; it says each twice.
 marked() {
@@ -13,7 +28,12 @@ for test in "$@"; do
         export TEST_DURABLE=1
         continue
     fi
-    echo "== $(basename "$test")${TEST_DURABLE:+, durable}"
+    if [ "$test" = --ledger ]; then
+        export TEST_DURABLE=1 TEST_LEDGER=1
+        continue
+    fi
+    case $TEST_LEDGER$test in 1* | */ledger/test_*) start_postgres ;; esac
+    echo "== $(basename "$test")${TEST_DURABLE:+, durable}${TEST_LEDGER:+ in PostgreSQL}"
     output=$(mktemp)
     "$test" >"$output" 2>&1
     code=$?

@@ -9,22 +9,26 @@
 #include "api/page.h"
 #include "api/respond.h"
 #include "api/route.h"
+#include "base/container.h"
 #include "jobd/lease.h"
+#include "jobd/turns.h"
 
 /* ---- all there is, what is asked for most first */
 
 static const struct endpoint *const tables[] = {
-    put_endpoints,      /* /do, /jobs/{id}/retry */
-    take_endpoints,     /* /take */
-    lease_endpoints,    /* /leases/{token}/... */
-    job_endpoints,      /* /jobs */
-    change_endpoints,   /* PATCH and DELETE of /jobs, /jobs/retry */
-    queue_endpoints,    /* /queues */
-    schedule_endpoints, /* /schedules */
-    event_endpoints,    /* /events */
-    health_endpoints,   /* /healthz, /readyz, /metrics */
-    status_endpoints,   /* /status */
-    page_endpoints,     /* / */
+    put_endpoints,        /* /do, /jobs/{id}/retry */
+    take_endpoints,       /* /take */
+    lease_endpoints,      /* /leases/{token}/... */
+    report_endpoints,     /* /leases/done */
+    lease_list_endpoints, /* /leases */
+    job_endpoints,        /* /jobs */
+    change_endpoints,     /* PATCH and DELETE of /jobs, /jobs/retry */
+    queue_endpoints,      /* /queues */
+    schedule_endpoints,   /* /schedules */
+    event_endpoints,      /* /events */
+    health_endpoints,     /* /healthz, /readyz, /metrics */
+    status_endpoints,     /* /status */
+    page_endpoints,       /* / */
     NULL,
 };
 
@@ -106,6 +110,46 @@ static bool authorize_call(struct call *call, const struct endpoint *endpoint)
     return false;
 }
 
+/* ---- in turns, where queues are shared */
+
+static enum jobd_result run_start(struct jobd_turn *turn)
+{
+    struct request *request = container_of(turn, struct request, turn);
+    struct call call = {.api = turn->context, .request = request};
+    return request->endpoint->start(&call);
+}
+
+static void turn_over(struct jobd_turn *turn, enum jobd_result result)
+{
+    struct request *request = container_of(turn, struct request, turn);
+    request->waiter.result = result;
+    request->waiter.wake(&request->waiter);
+}
+
+static void enter(struct call *call, bool looks)
+{
+    call->request->turn = (struct jobd_turn){
+        .run = run_start, .over = turn_over, .context = call->api, .looks = looks};
+    jobd_enter(call->api->jobd, &call->request->turn);
+}
+
+/* It was let in to look, and nobody is there any more. */
+static void look_abandoned(struct request *request, void *context)
+{
+    const struct api *api = context;
+    (void)request;
+    jobd_looked(api->jobd);
+}
+
+/* Must it know all that there is before it is judged? A token may be good for one queue, and a
+ * retry reads its job. */
+static bool has_to_look(const struct call *call, const struct endpoint *endpoint)
+{
+    return jobd_shared(call->api->jobd) &&
+           (endpoint->looks ||
+            (endpoint->about == ABOUT_JOB && (call->api->auth != NULL || endpoint->parse != NULL)));
+}
+
 /* A body may have the reserve when it ends an attempt, not when it only says so: anybody can. */
 bool api_authorize(struct request *request, struct reply *reply, void *context)
 {
@@ -116,7 +160,8 @@ bool api_authorize(struct request *request, struct reply *reply, void *context)
         return true;
     if (endpoint->about == ABOUT_LEASE && endpoint->has_body)
         request->body_account.empties = jobd_lease_known(call.api->jobd, request->subject);
-    return authorize_call(&call, endpoint);
+    return (endpoint->about == ABOUT_JOB && has_to_look(&call, endpoint)) ||
+           authorize_call(&call, endpoint);
 }
 
 /* ---- serving */
@@ -137,6 +182,10 @@ static bool perform(struct call *call, const struct endpoint *endpoint)
 {
     struct request *request = call->request;
     enum step step;
+    if (endpoint->start != NULL && !endpoint->looks && jobd_shared(call->api->jobd)) {
+        enter(call, false);
+        return false;
+    }
     do {
         enum jobd_result result = endpoint->start != NULL ? endpoint->start(call) : JOBD_OK;
         if (result == JOBD_PENDING) /* nothing of the request is ours now */
@@ -147,10 +196,39 @@ static bool perform(struct call *call, const struct endpoint *endpoint)
     return true;
 }
 
+static bool begin(struct call *call, const struct endpoint *endpoint)
+{
+    call->request->abandoned = endpoint->abandoned;
+    note_job(call, endpoint);
+    if (!authorize_call(call, endpoint) || !route_knows_parameters(call) ||
+        (endpoint->parse != NULL && endpoint->parse(call) == STEP_REPLY))
+        return true;
+    return perform(call, endpoint);
+}
+
+/* It has been let in to look, or not; figures are shown also when they are old. */
+static bool look(struct call *call, const struct endpoint *endpoint)
+{
+    struct request *request = call->request;
+    bool let_in = request->waiter.result == JOBD_OK, is_over = true;
+    request->turn = (struct jobd_turn){.looks = false}; /* what follows is no wait of it */
+    request->resumed = false;
+    request->waiter.result = JOBD_OK;
+    if (let_in || endpoint->is_figures)
+        is_over = begin(call, endpoint);
+    else
+        (void)respond_result(call, JOBD_STORE_FAILED);
+    if (let_in)
+        jobd_looked(call->api->jobd);
+    return is_over;
+}
+
 bool api_serve(struct request *request, struct reply *reply, void *context)
 {
     struct call call = {.api = context, .request = request, .reply = reply};
     const struct endpoint *endpoint = request->endpoint;
+    if (request->resumed && request->turn.looks)
+        return look(&call, endpoint);
     if (request->resumed)
         return endpoint->answer(&call, request->waiter.result) == STEP_REPLY ||
                perform(&call, endpoint);
@@ -161,12 +239,11 @@ bool api_serve(struct request *request, struct reply *reply, void *context)
         return true;
     }
     request->endpoint = endpoint;
-    request->abandoned = endpoint->abandoned;
-    note_job(&call, endpoint);
-    if (!authorize_call(&call, endpoint) || !route_knows_parameters(&call) ||
-        (endpoint->parse != NULL && endpoint->parse(&call) == STEP_REPLY))
-        return true;
-    return perform(&call, endpoint);
+    if (!has_to_look(&call, endpoint))
+        return begin(&call, endpoint);
+    request->abandoned = look_abandoned;
+    enter(&call, true);
+    return false;
 }
 
 /* ---- start */

@@ -10,6 +10,7 @@
 #include "http/http.h"
 #include "http/request.h"
 #include "jobd/queue.h"
+#include "ledger/turns.h"
 #include "store/store.h"
 
 struct live;
@@ -21,7 +22,8 @@ enum { BUSY_SHARED = 60 }; /* busy replies made in advance: Retry-After up to a 
 struct api {
     struct jobd *jobd;
     struct http *http;
-    struct store *store;               /* NULL: nothing is written down */
+    struct store *store;               /* NULL: none, or turns */
+    struct turns *turns;               /* NULL: its queues are this process's own */
     struct auth *auth;                 /* NULL: everybody may do all */
     struct pass_headers *pass_headers; /* NULL: no queue keeps any */
     size_t output_max_bytes, memory_max_bytes;

@@ -59,7 +59,9 @@ struct endpoint {
     const char *parameters[ENDPOINT_PARAMETERS_MAX]; /* the ones there are */
     const char *repeated;                            /* of them the one that may come often */
     bool any_parameter;                              /* of whatever others add to the address */
-    bool has_body; /* reads the request's; else that takes no memory */
+    bool has_body;   /* reads the request's; else that takes no memory */
+    bool looks;      /* it changes nothing */
+    bool is_figures; /* looks, and answers also while it cannot know the newest */
 
     /* Reads the request into request_state(): STEP_START; or STEP_REPLY, which says what is wrong
      * with it. NULL: there is nothing to be read. */
@@ -78,5 +80,6 @@ struct endpoint {
 
 /* What the files have; the end is a row without methods. */
 extern const struct endpoint put_endpoints[], job_endpoints[], change_endpoints[], take_endpoints[],
-    lease_endpoints[], queue_endpoints[], schedule_endpoints[], event_endpoints[],
-    health_endpoints[], status_endpoints[], page_endpoints[];
+    lease_endpoints[], lease_list_endpoints[], report_endpoints[], queue_endpoints[],
+    schedule_endpoints[], event_endpoints[], health_endpoints[], status_endpoints[],
+    page_endpoints[];

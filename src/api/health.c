@@ -28,6 +28,8 @@ bool health_ready(const struct api *api, struct problem *reason)
         return problem_set(reason, "%s", jobd_result_text(JOBD_CLOSED));
     if (api->store != NULL && store_failing(api->store, reason))
         return false;
+    if (api->turns != NULL && turns_failing(api->turns, reason))
+        return false;
     return !all_full(api->jobd) || problem_set(reason, "full");
 }
 
@@ -73,6 +75,8 @@ const struct endpoint health_endpoints[] = {
         .paths = {"/metrics"},
         .methods = GET_OR_HEAD,
         .scope = SCOPE_READ,
+        .looks = true,
+        .is_figures = true,
         .any_parameter = true,
         .answer = answer_metrics,
     },

@@ -40,6 +40,7 @@ static enum step parse_get(struct call *call)
 {
     if (!parameter_duration(call, "wait", WAIT_MAX_US, &get_state(call)->wait_us))
         return respond_bad_value(call, "wait", WAIT_VALUES);
+    call->request->watch_hangup = get_state(call)->wait_us > 0;
     return STEP_START;
 }
 
@@ -50,7 +51,6 @@ static enum jobd_result start_get(struct call *call)
     int64_t wait_us = get_state(call)->wait_us;
     if (wait_us == 0)
         return jobd_get(call->api->jobd, path_id(call), &waiter->info);
-    request->watch_hangup = true;
     waiter->deadline_us = clock_now_us() + wait_us;
     return jobd_await(call->api->jobd, path_id(call), waiter, &waiter->info);
 }
@@ -58,7 +58,8 @@ static enum jobd_result start_get(struct call *call)
 static enum step answer_get(struct call *call, enum jobd_result result)
 {
     struct jobd_info *info = &call->request->waiter.info;
-    bool refused = result == JOBD_NO_JOB || result == JOBD_TOO_MANY_WAITERS;
+    bool refused =
+        result == JOBD_NO_JOB || result == JOBD_TOO_MANY_WAITERS || result == JOBD_STORE_FAILED;
     if (result != JOBD_OK && !refused) /* not ended in time */
         result = jobd_get(call->api->jobd, path_id(call), info);
     return result == JOBD_OK ? reply_job(call, info) : respond_result(call, result);
@@ -193,6 +194,7 @@ const struct endpoint job_endpoints[] = {
         .methods = GET_OR_HEAD,
         .scope = SCOPE_READ,
         .about = ABOUT_FILTER,
+        .looks = true,
         .parameters = {JOB_FILTER_PARAMETERS, "order", "limit", "after"},
         .parse = parse_list,
         .answer = answer_list,
@@ -202,6 +204,7 @@ const struct endpoint job_endpoints[] = {
         .methods = GET_OR_HEAD,
         .scope = SCOPE_READ,
         .about = ABOUT_JOB,
+        .looks = true,
         .parameters = {"wait"},
         .parse = parse_get,
         .start = start_get,
@@ -212,6 +215,7 @@ const struct endpoint job_endpoints[] = {
         .methods = GET_OR_HEAD,
         .scope = SCOPE_DATA,
         .about = ABOUT_JOB,
+        .looks = true,
         .answer = answer_payload,
     },
     {
@@ -219,6 +223,7 @@ const struct endpoint job_endpoints[] = {
         .methods = GET_OR_HEAD,
         .scope = SCOPE_DATA,
         .about = ABOUT_JOB,
+        .looks = true,
         .parameters = {"follow"},
         .parse = parse_output,
         .answer = answer_output,

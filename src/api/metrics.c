@@ -140,6 +140,19 @@ static const struct figure store_figures[] = {
     {"jobd_store_bytes", GAUGE, "Size of the database and its log.", STORE(bytes)},
 };
 
+#define LEDGER(field) FIELD(turns_stats, field)
+
+static const struct figure ledger_figures[] = {
+    {"jobd_ledger_connected", GAUGE, "1 while there is a connection to the database.",
+     LEDGER(connected)},
+    {"jobd_ledger_turns_total", COUNTER, "Turns that changed something.", LEDGER(turns)},
+    {"jobd_ledger_lost_total", COUNTER, "Turns of which nothing is left.", LEDGER(lost)},
+    {"jobd_ledger_entries_total", COUNTER, "Entries added to the log.", LEDGER(entries)},
+    {"jobd_ledger_entry_bytes_total", COUNTER, "Their bytes.", LEDGER(bytes)},
+    {"jobd_ledger_adopted_total", COUNTER, "Entries of other servers.", LEDGER(adopted)},
+    {"jobd_ledger_anew_total", COUNTER, "Times that all jobs were read again.", LEDGER(anew)},
+};
+
 /* ---- a figure as text */
 
 static void head(FILE *out, const char *name, const char *kind, const char *help)
@@ -271,6 +284,13 @@ static void disk(FILE *out, struct store *store)
     table(out, store_figures, LEN(store_figures), &stats);
 }
 
+static void ledger(FILE *out, struct turns *turns)
+{
+    struct turns_stats stats;
+    turns_stats(turns, &stats);
+    table(out, ledger_figures, LEN(ledger_figures), &stats);
+}
+
 char *metrics_text(const struct api *api)
 {
     struct jobd *jobd = api->jobd;
@@ -287,6 +307,8 @@ char *metrics_text(const struct api *api)
         server(out, api);
         if (api->store != NULL)
             disk(out, api->store);
+        if (api->turns != NULL)
+            ledger(out, api->turns);
         bool failed = ferror(out) != 0;
         if (fclose(out) != 0 || failed) {
             free(text);

@@ -4,8 +4,8 @@
 
 #include <stdbool.h>
 
-#include "base/json.h"
 #include "api/api.h"
+#include "base/json.h"
 #include "jobd/queue.h"
 
 /* All figures in Prometheus' text format 0.0.4, to be freed; NULL when memory is short. */

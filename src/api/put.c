@@ -53,6 +53,7 @@ static enum step parse_put(struct call *call)
     request->waiter.wants_output = true;
     if (put->batch_len == 0)
         request->waiter.end_us = (int64_t)request_wait_s(request) * CLOCK_SECOND_US;
+    request->watch_hangup = state->block_us > 0 || request->waiter.end_us > 0;
     request->waiter.told_times = 1; /* the output is the answer, as it is */
     return STEP_START;
 }
@@ -104,7 +105,6 @@ static enum jobd_result start_put(struct call *call)
     int64_t now_us = clock_now_us();
     put_options_words(request, &put, &terms, &words);
     request->body_offered = true;
-    request->watch_hangup = state->block_us > 0 || waiter->end_us > 0;
     waiter->deadline_us = now_us + state->block_us;
     enum jobd_result result = state->block_us > 0
                                   ? jobd_put_wait(call->api->jobd, &put, waiter, now_us, &receipt)

@@ -85,12 +85,16 @@ enum step respond_line(struct call *call, enum jobd_result result)
 static enum step respond_store(struct call *call)
 {
     struct problem reason;
-    if (call->api->store == NULL || !store_failing(call->api->store, &reason))
+    call->reply->retry_after_s = call->api->turns != NULL; /* 0: it says nothing */
+    bool known = call->api->turns != NULL
+                     ? turns_failing(call->api->turns, &reason)
+                     : call->api->store != NULL && store_failing(call->api->store, &reason);
+    if (!known)
         return respond_error(call, 503, jobd_result_text(JOBD_STORE_FAILED));
     return respond_error(call, 503, reason.text);
 }
 
-enum step respond_result(struct call *call, enum jobd_result result)
+unsigned result_status(enum jobd_result result, const char **detail)
 {
     static const struct {
         unsigned status;    /* 0: not one that a client may get */
@@ -115,13 +119,20 @@ enum step respond_result(struct call *call, enum jobd_result result)
         [JOBD_TOO_MANY_WAITERS] = {503, "too many waiting requests"},
         [JOBD_TOO_MANY_LEASES] = {503, NULL},
         [JOBD_OUT_OF_MEMORY] = {503, "out of memory"},
+        [JOBD_STORE_FAILED] = {503, NULL},
     };
+    unsigned status = rows[result].status;
+    *detail = rows[result].detail != NULL ? rows[result].detail : jobd_result_text(result);
+    return status != 0 ? status : 500;
+}
+
+enum step respond_result(struct call *call, enum jobd_result result)
+{
+    const char *detail;
     if (result == JOBD_STORE_FAILED)
         return respond_store(call);
-    unsigned status = rows[result].status;
-    const char *detail = rows[result].detail;
-    return respond_error(call, status != 0 ? status : 500,
-                         detail != NULL ? detail : jobd_result_text(result));
+    unsigned status = result_status(result, &detail);
+    return respond_error(call, status, detail);
 }
 
 /* ---- paths and parameters */

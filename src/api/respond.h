@@ -14,6 +14,8 @@ enum step respond_error(struct call *call, unsigned status, const char *detail);
 enum step respond_no_memory(struct call *call);
 /* What the engine said, when it said no. */
 enum step respond_result(struct call *call, enum jobd_result result);
+/* The status of that, and what it says; 500: it is none that a client may get. */
+unsigned result_status(enum jobd_result result, const char **detail);
 /* 400: allowed is ... */
 enum step respond_bad_value(struct call *call, const char *name, const char *allowed);
 /* Takes `object`, which may be NULL or incomplete (`whole` false) when memory was short. */

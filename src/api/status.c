@@ -8,6 +8,7 @@
 #include "api/history.h"
 #include "api/queue_json.h"
 #include "api/respond.h"
+#include "ledger/turns.h"
 
 static bool add_ready(const struct api *api, cJSON *status)
 {
@@ -37,7 +38,13 @@ static bool add_connections(const struct api *api, cJSON *status)
 static bool add_store(const struct api *api, cJSON *status)
 {
     struct store_stats stats;
+    struct problem reason;
     cJSON *store = cJSON_AddObjectToObject(status, "store");
+    if (api->turns != NULL) {
+        bool failing = turns_failing(api->turns, &reason);
+        return cJSON_AddStringToObject(store, "kind", "database") != NULL &&
+               cJSON_AddStringToObject(store, "state", failing ? "failing" : "ok") != NULL;
+    }
     if (api->store == NULL)
         return cJSON_AddStringToObject(store, "kind", "memory") != NULL;
     store_stats(api->store, &stats);

@@ -217,11 +217,36 @@ static enum step respond_several(struct call *call)
     return respond_json(call, 200, list, whole);
 }
 
+/* A job goes back in a turn of its own: nobody waits for that. */
+struct giving_back {
+    struct jobd_turn turn;
+    char token[JOBD_TOKEN_SIZE];
+};
+
+static enum jobd_result run_release(struct jobd_turn *turn)
+{
+    const struct giving_back *giving = container_of(turn, struct giving_back, turn);
+    return jobd_lease_release(turn->context, giving->token, 0, NULL, clock_now_us());
+}
+
+static void release_over(struct jobd_turn *turn, enum jobd_result result)
+{
+    (void)result; /* where it could not be, the lease expires */
+    free(container_of(turn, struct giving_back, turn));
+}
+
 /* As if it had not been taken. */
 static void give_back_one(struct jobd *jobd, const struct jobd_waiter *taker)
 {
-    (void)jobd_lease_release(jobd, taker->token, 0, NULL, clock_now_us());
+    struct giving_back *giving = jobd_shared(jobd) ? calloc(1, sizeof *giving) : NULL;
     jobd_blob_unref(taker->task.payload);
+    if (!jobd_shared(jobd))
+        (void)jobd_lease_release(jobd, taker->token, 0, NULL, clock_now_us());
+    if (giving == NULL)
+        return;
+    giving->turn = (struct jobd_turn){.run = run_release, .over = release_over, .context = jobd};
+    memcpy(giving->token, taker->token, sizeof giving->token);
+    jobd_enter(jobd, &giving->turn);
 }
 
 static enum step begin_several(struct call *call)
@@ -233,6 +258,7 @@ static enum step begin_several(struct call *call)
         return respond_no_memory(call);
     }
     takers->request = request;
+    request->watch_hangup = false; /* it has the first one */
     state_of(request)->takers = takers;
     return STEP_START;
 }
@@ -346,6 +372,7 @@ static enum step parse_take(struct call *call)
     if (state->several && !request->wants_json)
         return respond_error(call, 400, "max needs Accept: application/json");
     request->waiter.lease_us = lease_us;
+    request->watch_hangup = true;
     count_answer(request);
     return STEP_START;
 }
@@ -355,7 +382,6 @@ static enum jobd_result start_take(struct call *call)
     struct request *request = call->request;
     struct jobd_waiter *waiter = &request->waiter;
     const struct take_state *state = state_of(request);
-    request->watch_hangup = state->takers == NULL;
     if (state->takers != NULL)
         return take_more(request, call->api->jobd);
     waiter->at_once = state->wait_us == 0;
@@ -364,11 +390,25 @@ static enum jobd_result start_take(struct call *call)
     return take(call->api->jobd, state, waiter);
 }
 
+/* Of these none was given out after all. */
+static void forget_lost(struct takers *takers, enum jobd_result result)
+{
+    if (result != JOBD_STORE_FAILED)
+        return;
+    for (struct taken *taken = takers->first; taken != NULL; taken = taken->next) {
+        if (taken->waiter.result == JOBD_OK)
+            jobd_blob_unref(taken->waiter.task.payload);
+        taken->waiter.result = JOBD_STORE_FAILED;
+    }
+}
+
 static enum step answer_take(struct call *call, enum jobd_result result)
 {
     const struct take_state *state = state_of(call->request);
-    if (state->takers != NULL)
+    if (state->takers != NULL) {
+        forget_lost(state->takers, result);
         return respond_several(call);
+    }
     switch (result) {
     case JOBD_OK:
         return state->several ? begin_several(call) : respond_taken(call);
@@ -380,6 +420,9 @@ static enum step answer_take(struct call *call, enum jobd_result result)
     case JOBD_OUT_OF_MEMORY:
         call->reply->retry_after_s = 1;
         return respond_error(call, 503, "there is no memory for the answer at the moment");
+    case JOBD_STORE_FAILED: /* what it had been given it has not */
+        jobd_blob_unref(call->request->waiter.task.payload);
+        return respond_result(call, result);
     default:
         return respond_result(call, result);
     }

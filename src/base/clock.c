@@ -18,6 +18,8 @@ enum {
 
 static int64_t wall_minus_monotonic_us; /* at the first call */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
+static _Atomic int64_t ahead_us; /* as clock_follow() has put it */
+static atomic_bool follows;
 static _Atomic int64_t stepped_us; /* what the wall clock was put forward by since */
 
 static int64_t read_us(clockid_t clock)
@@ -35,7 +37,16 @@ static void measure(void)
 int64_t clock_now_us(void)
 {
     verify(pthread_once(&once, measure) == 0);
-    return read_us(CLOCK_MONOTONIC) + wall_minus_monotonic_us;
+    return read_us(CLOCK_MONOTONIC) + wall_minus_monotonic_us +
+           atomic_load_explicit(&ahead_us, memory_order_relaxed);
+}
+
+void clock_follow(int64_t us, bool first)
+{
+    int64_t behind_us = us - clock_now_us();
+    atomic_store(&follows, true);
+    if (behind_us > 0 || first)
+        atomic_fetch_add(&ahead_us, behind_us);
 }
 
 int64_t clock_after_us(int64_t us)
@@ -75,7 +86,9 @@ static int64_t step_us(void)
 
 int64_t clock_wall_us(int64_t at_us)
 {
-    return at_us < 0 ? -at_us : at_us + step_us();
+    if (at_us < 0)
+        return -at_us;
+    return atomic_load_explicit(&follows, memory_order_relaxed) ? at_us : at_us + step_us();
 }
 
 int64_t clock_of_wall_us(int64_t wall_us)
@@ -91,7 +104,7 @@ int64_t clock_coarse_ms(void)
 struct timespec clock_monotonic(int64_t at_us)
 {
     verify(pthread_once(&once, measure) == 0);
-    int64_t us = at_us - wall_minus_monotonic_us;
+    int64_t us = at_us - wall_minus_monotonic_us - atomic_load(&ahead_us);
     if (us < 0)
         us = 0;
     return (struct timespec){.tv_sec = (time_t)(us / CLOCK_SECOND_US),

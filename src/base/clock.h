@@ -6,12 +6,18 @@
  * process, goes through clock_wall_us(). Any thread; nothing blocks. */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <time.h>
 
 #define CLOCK_SECOND_US INT64_C(1000000)
 
 int64_t clock_now_us(void);
+
+/* From here on it is that of a database, which says so much: put forward where it is behind, never
+ * back; `first`, before anybody has kept a moment, to exactly that. What people are shown is the
+ * database's clock then. */
+void clock_follow(int64_t us, bool first);
 
 /* So long from now; INT64_MAX, for ever, when that is beyond all time. */
 int64_t clock_after_us(int64_t us);

@@ -148,13 +148,23 @@ static bool skip_value(struct walk *walk)
     return good;
 }
 
-bool json_is_object(const char *text, size_t size)
+static bool is_one(const char *text, size_t size, char opener)
 {
     struct walk walk = {text, text + size};
     skip_blanks(&walk);
-    bool object = walk.at < walk.end && *walk.at == '{' && skip_value(&walk);
+    bool one = walk.at < walk.end && *walk.at == opener && skip_value(&walk);
     skip_blanks(&walk);
-    return object && walk.at == walk.end;
+    return one && walk.at == walk.end;
+}
+
+bool json_is_object(const char *text, size_t size)
+{
+    return is_one(text, size, '{');
+}
+
+bool json_is_array(const char *text, size_t size)
+{
+    return is_one(text, size, '[');
 }
 
 static struct json_token token(const char *from, const struct walk *walk)

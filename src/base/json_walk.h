@@ -14,6 +14,8 @@ struct json_token {
 
 /* One object by RFC 8259, at most 100 deep, and nothing else? UTF-8 is not looked at. */
 bool json_is_object(const char *text, size_t size);
+/* The same of an array. */
+bool json_is_array(const char *text, size_t size);
 
 /* The next member of such an object: starts with *at 0; false when there is none any more. The name
  * is a string with its quotes. */

@@ -5,8 +5,9 @@
  * `make analyze` holds the code to both. An error from a lock is a bug of ours and ends the
  * process. Condition variables measure the monotonic clock.
  *
- * Order, outer first: conn_table.lock; then one of jobd.lock, loop.lock, timer.lock, as deadlines.c
- * calls cancel_wait() and look_after() with the first held. No other lock is taken under another.
+ * Order, outer first: conn_table.lock or live.lock; then one of jobd.lock, loop.lock, timer.lock,
+ * as deadlines.c calls cancel_wait() and look_after() with the first held, and live.c wakes streams
+ * and asks the engine with the second. No other lock is taken under another.
  */
 #pragma once
 
@@ -93,6 +94,11 @@ static inline void condition_release(struct condition *c)
 static inline void condition_signal(struct condition *c)
 {
     verify(pthread_cond_signal(&c->os) == 0);
+}
+
+static inline void condition_broadcast(struct condition *c)
+{
+    verify(pthread_cond_broadcast(&c->os) == 0);
 }
 
 static inline void condition_wait(struct condition *c, struct mutex *m) REQUIRES(m)

@@ -9,6 +9,7 @@
 #include "engine/job_info.h"
 #include "engine/said.h"
 #include "engine/changes.h"
+#include "engine/touched.h"
 #include "engine/transition.h"
 
 /* ---- whether it is tried again */
@@ -62,8 +63,9 @@ static struct ending ending_locked(struct op *op, const struct job *job,
     }
     if (outcome->state != JOBD_DONE && job->requeue_on_stop && !job->stopping)
         ending.to = JOBD_QUEUED;
-    if (!job->leased && !breaker_ended_locked(op, &op->jobd->queues[job->queue], job, outcome) &&
-        !job->stopping && !is_last_chance_locked(op)) {
+    if (!job->leased && !job->elsewhere &&
+        !breaker_ended_locked(op, &op->jobd->queues[job->queue], job, outcome) && !job->stopping &&
+        !is_last_chance_locked(op)) {
         ending.to = JOBD_QUEUED;
         ending.ready_us = later_us(op->now_us, outcome->retry_in_us);
     }
@@ -263,6 +265,9 @@ static void apply_late_locked(struct op *op, struct change *change, struct job *
 {
     keep_outcome_locked(op, job, change);
     transition_end_waiting_locked(op, job, JOBD_DONE, change->ending.started_us, change->at_us);
+    const struct lease *lease = lease_find(&op->jobd->leases, change->ending.token);
+    if (op->jobd->share != NULL && lease != NULL)
+        share_touch_lease_locked(op, lease);
 }
 
 static void undo_late_locked(struct op *op, struct change *change, struct job *job)

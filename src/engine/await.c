@@ -38,6 +38,7 @@ bool jobd_cancel_wait(struct jobd *jobd, struct jobd_waiter *waiter)
 {
     struct op op;
     op_begin(&op, jobd, waiter, 0);
+    op.outside = true;
     bool waits = waiting_of(waiter)->kind != WAIT_NOT;
     if (waits) {
         wait_unblock_others_locked(&op, waiter);

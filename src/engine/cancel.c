@@ -4,6 +4,7 @@
 #include "engine/cancel_kind.h"
 #include "engine/dispatch.h"
 #include "engine/stop.h"
+#include "engine/touched.h"
 #include "engine/transition.h"
 #include "engine/waiters.h"
 
@@ -58,6 +59,8 @@ void jobd_pause(struct jobd *jobd, uint32_t number, bool paused, int64_t now_us)
     op_begin(&op, jobd, NULL, now_us);
     if (queue->number == number) {
         queue->paused = paused;
+        if (jobd->share != NULL)
+            share_touch_queue_locked(&op, queue);
         rate_waits(&queue->rate, now_us);
         dispatch_locked(&op, queue);
     }
@@ -72,7 +75,7 @@ static struct job *next_to_stop_locked(struct op *op) REQUIRES(op->jobd->lock)
     struct job *job;
     for (uint32_t i = 0; i < op->jobd->queues_len; i++)
         TAILQ_FOREACH (job, &op->jobd->queues[i].running, link)
-            if (!job->stopping && !job->requeue_on_stop &&
+            if (!job->stopping && !job->requeue_on_stop && !job->elsewhere &&
                 !(durable && (job->leased || job->commit_pending)))
                 return job;
     return NULL;
@@ -106,6 +109,7 @@ void jobd_cancel_all(struct jobd *jobd, int64_t now_us)
         (void)jobd_purge(jobd, jobd->queues[i].number, NULL, now_us, &purged);
     for (bool more = true; more;) {
         op_begin(&op, jobd, NULL, now_us);
+        op.outside = jobd->share != NULL;
         more = stop_one_locked(&op);
         op_end(&op);
     }

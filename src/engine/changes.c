@@ -5,16 +5,19 @@
 
 #include "engine/blob.h"
 #include "engine/schedule_table.h"
+#include "engine/touched.h"
 #include "engine/waiters.h"
 
 bool change_has_room_locked(struct op *op, const struct jobd_waiter *waiter)
 {
+    struct journal *journal = &op->jobd->journal;
     if (!op->jobd->durable)
         return true;
-    if (waiter != NULL && !waiter->uncounted && op->jobd->waiters == op->jobd->waiters_max)
+    if (has_journal(op->jobd) && waiter != NULL && !waiter->uncounted &&
+        op->jobd->waiters == op->jobd->waiters_max)
         return false;
-    bool good = journal_has_room(&op->jobd->journal);
-    op->jobd->journal.starved |= !good;
+    bool good = has_journal(op->jobd) ? journal_has_room(journal) : share_has_room(op->jobd->share);
+    journal->starved |= !good;
     return good;
 }
 
@@ -62,13 +65,39 @@ bool change_conclude_locked(struct op *op, struct change *change, bool written, 
     return job == NULL;
 }
 
+/* The others are told of each of its jobs. */
+static void apply_shared_locked(struct op *op, struct change *change) REQUIRES(op->jobd->lock)
+{
+    const struct change_kind *kind = change->kind;
+    struct job *job = change->job != NULL ? change->job : TAILQ_FIRST(&change->jobs);
+    while (job != NULL) {
+        if (change->job == NULL)
+            TAILQ_REMOVE(&change->jobs, job, link);
+        if (!kind->is_mark)
+            share_touch_queue_locked(op, &op->jobd->queues[job->queue]);
+        if (kind->apply != NULL)
+            kind->apply(op, change, job);
+        if (!kind->is_mark && kind->row != ROW_REMOVE) /* else it is among the forgotten */
+            share_touch_locked(op, job, kind->row);
+        job = change->job == NULL ? TAILQ_FIRST(&change->jobs) : NULL;
+    }
+}
+
+static void apply_at_once_locked(struct op *op, struct change *change) REQUIRES(op->jobd->lock)
+{
+    int all = INT_MAX;
+    if (op->jobd->share != NULL)
+        apply_shared_locked(op, change);
+    else
+        verify(change_conclude_locked(op, change, true, &all));
+    extra_free(change->extra);
+}
+
 enum jobd_result change_submit_locked(struct op *op, struct change *change)
 {
     struct journal *journal = &op->jobd->journal;
-    if (!op->jobd->durable) {
-        int all = INT_MAX;
-        verify(change_conclude_locked(op, change, true, &all));
-        extra_free(change->extra);
+    if (!has_journal(op->jobd)) {
+        apply_at_once_locked(op, change);
         schedule_step_end(op, change->step);
         return change->result;
     }

@@ -21,7 +21,7 @@ void jobd_queue_retire(struct jobd *jobd, uint32_t number, int64_t now_us)
     if (queue->number == number && queue->phase == QUEUE_OPEN) {
         queue->phase = QUEUE_RETIRED;
         wait_end_all_locked(&op, &queue->put_waiters, JOBD_UNDECLARED);
-        dispatch_locked(&op, queue);
+        dispatch_soon_locked(&op, queue);
     }
     op_end(&op);
 }
@@ -92,9 +92,9 @@ static int add(struct jobd *jobd, struct queue *place, const struct jobd_queue_c
     struct op op;
     struct queue fresh = {.paused = false};
     const bool is_new = place == &jobd->queues[jobd->queues_len];
-    int error =
-        queue_init(&fresh, config, (uint32_t)queue_running_max(config->workers_max, jobd->durable),
-                   jobd->leases_max);
+    uint64_t workers = (uint64_t)config->workers_max * jobd->processes;
+    int error = queue_init(&fresh, config, (uint32_t)queue_running_max(workers, jobd->durable),
+                           jobd->leases_max);
     if (error != 0) {
         queue_release(&fresh);
         return error;
@@ -134,7 +134,7 @@ static int revive(struct jobd *jobd, struct queue *queue, const struct jobd_queu
     queue->workers = config->workers;
     queue_set_terms(queue, config);
     breaker_change_locked(&op, queue, config);
-    dispatch_locked(&op, queue);
+    dispatch_soon_locked(&op, queue);
     op_end(&op);
     return 1;
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/describe.h"
 
+#include "engine/lease_table.h"
+
 static void describe_extra(struct job_record *record, const struct job_extra *extra,
                            bool unexpiring)
 {
@@ -29,4 +31,39 @@ void describe_content(struct job_record *record, const struct job_content *conte
     record->delayed = content->delayed;
     record->by_wall = content->by_wall;
     record->unexpiring = content->unexpiring;
+}
+
+void describe_job(const char *queue, const struct job *job, const struct job_content *content,
+                  struct job_record *record)
+{
+    const struct job_extra *extra = content->extra;
+    enum jobd_state state = job_state(job);
+    bool started = state == JOBD_RUNNING || jobd_state_final(state);
+    *record = (struct job_record){
+        .id = job->id,
+        .queue = queue,
+        .created_us = job->created_us,
+        .attempt = job->attempt,
+        .started_us = started ? job->started_us : 0,
+        .finished_us = jobd_state_final(state) ? job->finished_us : 0,
+        .expired = job->expired,
+        .stopping = job->stopping,
+        .output_truncated = job->output_truncated,
+        .exited = job->exited,
+        .exit_code = job->exit_code,
+        .token = job->leased ? job->lease->token : "",
+        .expires_us = job->leased ? job->lease->due.at_us : 0,
+        .began_us = job->leased ? job->lease->began_us : 0,
+        .output = extra != NULL ? extra->output : NULL,
+        .error = extra != NULL ? extra->error : NULL,
+        .errors = extra != NULL ? extra->errors : NULL,
+        .errors_us = extra != NULL ? extra->errors_us : 0,
+        .worker = extra != NULL && extra->said != NULL ? extra->said->worker : NULL,
+        .progress = extra != NULL && extra->said != NULL ? extra->said->progress : NULL,
+    };
+    describe_content(record, content);
+    if (job->state != STATE_NEW) {
+        record->run_at_us = 0;
+        record->state = state;
+    }
 }

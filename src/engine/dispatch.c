@@ -10,6 +10,7 @@
 #include "engine/lease_deadline.h"
 #include "engine/retire.h"
 #include "engine/changes.h"
+#include "engine/touched.h"
 #include "engine/transition.h"
 #include "engine/waiters.h"
 
@@ -58,7 +59,10 @@ static enum jobd_result give_locked(struct op *op, struct job *job, struct jobd_
     job->start_pending = true;
     change_init(&change, op, &start_kind, job);
     change.waiter = taker;
-    return change_submit_locked(op, &change);
+    enum jobd_result result = change_submit_locked(op, &change);
+    if (op->jobd->share != NULL)
+        share_note_start_locked(op, job);
+    return result;
 }
 
 /* ---- who is next */
@@ -81,8 +85,7 @@ static struct job *next_job_locked(struct op *op, struct queue *queue) REQUIRES(
 /* A worker whose last attempt is still being written may begin another one, but no third. */
 static bool worker_is_free(const struct queue *queue)
 {
-    uint32_t here = queue->in_state[JOBD_RUNNING] - queue->leased;
-    return queue_busy(queue) < queue->workers && here < 2 * queue->workers;
+    return queue_busy(queue) < queue->workers && queue_here(queue) < 2 * queue->workers;
 }
 
 /* JOBD_OK, and what it takes to tell the taker is counted: it has to be given the job.
@@ -94,6 +97,9 @@ static enum jobd_result can_give_locked(struct op *op, const struct queue *queue
     if (queue->paused || op->jobd->takers_stopped)
         return JOBD_TIMEOUT;
     if (taker->lease_us == 0 && !worker_is_free(queue))
+        return JOBD_TIMEOUT;
+    /* It has a promise; but where queues are shared others did not know of it. */
+    if (taker->lease_us > 0 && op->jobd->leases.held >= op->jobd->leases.max)
         return JOBD_TIMEOUT;
     if (!breaker_lets(queue, taker, op->now_us))
         return JOBD_TIMEOUT;
@@ -133,6 +139,20 @@ static struct jobd_waiter *next_putter(struct queue *queue)
     return fits ? putter : NULL;
 }
 
+bool dispatch_is_needed(struct queue *queue)
+{
+    struct place *place;
+    if (next_putter(queue) != NULL)
+        return true;
+    if (queue_ready(queue) == 0 || queue->paused)
+        return false;
+    TAILQ_FOREACH (place, &queue->take_waiters, link)
+        if (!breaker_holds(queue) &&
+            (waiter_of(place->waiting)->lease_us > 0 || worker_is_free(queue)))
+            return true;
+    return false;
+}
+
 /* ---- dispatch */
 
 void dispatch_locked(struct op *op, struct queue *queue)
@@ -154,6 +174,16 @@ void dispatch_locked(struct op *op, struct queue *queue)
     retire_end_locked(op, queue);
     if (!TAILQ_EMPTY(&op->jobd->idle_waiters) && dispatch_is_idle_locked(op))
         wait_end_all_locked(op, &op->jobd->idle_waiters, JOBD_OK);
+}
+
+void dispatch_soon_locked(struct op *op, struct queue *queue)
+{
+    if (op->jobd->share == NULL) {
+        dispatch_locked(op, queue);
+    } else if (dispatch_is_needed(queue)) {
+        queue->dispatch_needed = true;
+        op->jobd->dispatch_needed = true;
+    }
 }
 
 void dispatch_noted_locked(struct op *op, const struct dispatch_set *set)
@@ -178,9 +208,8 @@ bool dispatch_is_idle_locked(struct op *op)
 {
     for (uint32_t i = 0; i < op->jobd->queues_len; i++) {
         const struct queue *queue = &op->jobd->queues[i];
-        uint32_t others = op->jobd->durable ? queue->leased : 0;
-        if ((queue_waiting(queue) > 0 && !op->jobd->durable) ||
-            queue->in_state[JOBD_RUNNING] > others)
+        uint32_t others = op->jobd->durable ? 0 : queue->leased;
+        if ((queue_waiting(queue) > 0 && !op->jobd->durable) || queue_here(queue) + others > 0)
             return false;
     }
     return true;

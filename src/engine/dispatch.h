@@ -10,6 +10,9 @@
  * is so. Call it when either may have changed. */
 void dispatch_locked(struct op *op, struct queue *queue) REQUIRES(op->jobd->lock);
 
+/* The same; in the next turn, where queues are shared and so nothing may change outside of one. */
+void dispatch_soon_locked(struct op *op, struct queue *queue) REQUIRES(op->jobd->lock);
+
 /* Queues whose jobs are being changed, some hundred at most. */
 struct dispatch_set {
     struct queue *queues[OP_STEPS];
@@ -34,5 +37,7 @@ void dispatch_noted_locked(struct op *op, const struct dispatch_set *set) REQUIR
 enum jobd_result dispatch_take_locked(struct op *op, struct queue *queue, struct jobd_waiter *taker)
     REQUIRES(op->jobd->lock);
 
+/* Is there a pair, perhaps? For queues that are shared, where others have changed something. */
+bool dispatch_is_needed(struct queue *queue);
 /* Does nothing wait or run that has to end before the process may? */
 bool dispatch_is_idle_locked(struct op *op) REQUIRES(op->jobd->lock);

@@ -11,6 +11,7 @@
 #include "engine/breaker.h"
 #include "engine/dispatch.h"
 #include "engine/changes.h"
+#include "engine/touched.h"
 #include "engine/waiters.h"
 
 enum {
@@ -30,6 +31,7 @@ uint64_t jobd_records_needed(uint64_t waiting, uint64_t workers, uint64_t leases
 
 /* What the configuration comes to. */
 struct size {
+    uint64_t here;             /* jobs that run in this process */
     uint32_t promises;         /* jobs that have ended and may not be forgotten */
     uint64_t running, records; /* jobs that run, leased ones included; jobs in all */
     bool durable;
@@ -64,7 +66,9 @@ static bool measure(const struct jobd_config *config, struct size *size)
     waiting += config->spare_capacity;
     workers += config->spare_workers;
     kept += 3 * (uint64_t)config->keep * config->spare_queues;
-    size->durable = config->on_journal_ready != NULL;
+    size->durable = config->on_journal_ready != NULL || config->turns != NULL;
+    size->here = queue_running_max(workers, size->durable);
+    workers *= config->turns != NULL ? NODES_MAX : 1;
     size->running = queue_running_max(workers, size->durable) + config->leases_max;
     size->records = jobd_records_needed(waiting, workers, config->leases_max, kept, size->durable);
     size->promises = promises_max(config);
@@ -81,7 +85,7 @@ static int new_journal(struct journal *journal, const struct jobd_config *config
                        const struct size *size)
 {
     uint64_t reserved = 2 * size->running + ENTRIES_MORE, max = reserved + config->waiters_max;
-    if (!size->durable)
+    if (config->on_journal_ready == NULL)
         return journal_init(journal, 0, 0);
     return max + ENTRIES_MORE < UINT32_MAX
                ? journal_init(journal, (uint32_t)max + ENTRIES_MORE, (uint32_t)reserved)
@@ -96,8 +100,8 @@ static int new_queue_locked(struct jobd *jobd, const struct jobd_queue_config *c
     own.name = queue_names_keep(&jobd->names, config->name);
     if (own.name == NULL)
         return -ENOMEM;
-    int error = queue_init(queue, &own,
-                           (uint32_t)queue_running_max(queue_workers_max(config), jobd->durable),
+    uint64_t workers = queue_workers_max(config) * jobd->processes;
+    int error = queue_init(queue, &own, (uint32_t)queue_running_max(workers, jobd->durable),
                            config->undeclared ? 0 : leases_max);
     queue->number = jobd->queues_len++;
     if (error == 0)
@@ -139,9 +143,12 @@ static int new_tables_locked(struct jobd *jobd, const struct jobd_config *config
     if (error == 0)
         error = heap_init(&jobd->probes, jobd->queues_max);
     if (error == 0)
-        error = leases_init(&jobd->leases, config->leases_max);
+        error = leases_init(&jobd->leases, config->leases_max,
+                            config->turns != NULL ? 2 * config->leases_max : config->leases_max);
     if (error == 0)
         error = failures_init(&jobd->failures, config);
+    if (error == 0 && config->turns != NULL)
+        error = share_init(jobd, config->turns, (uint32_t)size->here);
     return error;
 }
 
@@ -186,6 +193,7 @@ int jobd_new(struct jobd **jobd, const struct jobd_config *config)
     }
     mutex_lock(&new->lock); /* nobody else sees it yet: for the analysis */
     new->durable = size.durable;
+    new->processes = config->turns != NULL ? NODES_MAX : 1;
     set_up_locked(new, config);
     error = new_tables_locked(new, config, &size);
     mutex_unlock(&new->lock);
@@ -212,6 +220,7 @@ void jobd_free(struct jobd *jobd)
     leases_release(&jobd->leases);
     failures_release(&jobd->failures);
     free(jobd->events.ring);
+    share_release(jobd);
     heap_release(&jobd->delays);
     heap_release(&jobd->deadlines);
     heap_release(&jobd->probes);
@@ -230,6 +239,7 @@ void jobd_close(struct jobd *jobd)
 {
     struct op op;
     op_begin(&op, jobd, NULL, 0);
+    op.outside = true;
     jobd->closed = true;
     for (uint32_t i = 0; i < jobd->queues_len; i++)
         wait_end_all_locked(&op, &jobd->queues[i].put_waiters, JOBD_CLOSED);
@@ -248,6 +258,7 @@ void jobd_stop_takers(struct jobd *jobd)
 {
     struct op op;
     op_begin(&op, jobd, NULL, 0);
+    op.outside = true;
     jobd->takers_stopped = true;
     for (uint32_t i = 0; i < jobd->queues_len; i++)
         wait_end_takers_locked(&op, &jobd->queues[i], JOBD_CLOSED);
@@ -265,7 +276,7 @@ int jobd_queue_change(struct jobd *jobd, uint32_t queue, const struct jobd_queue
     op_begin(&op, jobd, NULL, now_us);
     queue_set_terms(changed, config);
     breaker_change_locked(&op, changed, config);
-    dispatch_locked(&op, changed);
+    dispatch_soon_locked(&op, changed);
     op_end(&op);
     return 0;
 }
@@ -303,12 +314,13 @@ int jobd_queue_resize(struct jobd *jobd, uint32_t number, uint32_t capacity, uin
     if (capacity == 0 || capacity > queue->capacity_max || workers > queue->workers_max)
         return -EINVAL;
     op_begin(&op, jobd, NULL, now_us);
+    op.outside = true;
     if (workers < queue->workers)
         send_workers_home_locked(&op, queue);
     queue->capacity = capacity;
     queue->workers = workers;
     refuse_too_large_locked(&op, queue);
-    dispatch_locked(&op, queue);
+    dispatch_soon_locked(&op, queue);
     op_end(&op);
     return 0;
 }

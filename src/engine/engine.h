@@ -18,6 +18,8 @@
 #include "engine/schedule_table.h"
 #include "jobd/queue.h"
 
+struct share;
+
 struct jobd {
     struct mutex lock;
     struct jobs jobs GUARDED_BY(lock);
@@ -36,6 +38,8 @@ struct jobd {
     /* There is a journal: what waits or is leased outlives the process, so a stop need not wait for
      * it, nor cancel it. */
     bool durable;
+    uint32_t processes;                     /* whose workers may run its jobs, at most */
+    struct share *share;                    /* NULL: its queues are this process's own */
     bool closed GUARDED_BY(lock);           /* jobd_close() */
     bool cancelling GUARDED_BY(lock);       /* jobd_cancel_all() */
     bool takers_stopped GUARDED_BY(lock);   /* jobd_stop_takers() */
@@ -65,6 +69,12 @@ struct jobd {
     void *failure_context;
 };
 
+/* Do changes wait until they are written, or are they applied at once? */
+static inline bool has_journal(const struct jobd *jobd)
+{
+    return jobd->durable && jobd->share == NULL;
+}
+
 /* Locks. `waiter`: who asks, or NULL. */
 void op_begin(struct op *op, struct jobd *jobd, struct jobd_waiter *waiter, int64_t now_us)
     ACQUIRES(op->jobd->lock);
@@ -74,3 +84,5 @@ void op_end(struct op *op) RELEASES(op->jobd->lock);
 bool op_sweep_due_locked(struct op *op) REQUIRES(op->jobd->lock);
 /* The next moment at which jobd_tick() has something to do, or JOBD_NEVER. */
 int64_t op_next_due_locked(struct op *op) REQUIRES(op->jobd->lock);
+/* The same for the deadlines of waiters alone. */
+int64_t op_next_deadline_locked(struct op *op) REQUIRES(op->jobd->lock);

@@ -6,6 +6,15 @@
 
 #include "engine/engine.h"
 #include "engine/job_info.h"
+#include "engine/touched.h"
+
+/* All that have been written may be read. */
+static void show_locked(struct op *op) REQUIRES(op->jobd->lock)
+{
+    struct events *events = &op->jobd->events;
+    op->tell_event |= events->read >= events->visible && events->visible < events->written;
+    events->visible = events->written;
+}
 
 void events_note_locked(struct op *op, const struct job *job) REQUIRES(op->jobd->lock)
 {
@@ -18,7 +27,19 @@ void events_note_locked(struct op *op, const struct job *job) REQUIRES(op->jobd-
     event->number = events->written;
     event->queue = op->jobd->queues[job->queue].number;
     job_info(job, &event->info);
-    op->tell_event |= events->written - events->read == 1;
+    if (op->jobd->share == NULL || !op->jobd->share->in_turn)
+        show_locked(op);
+}
+
+void events_settle_locked(struct op *op, bool lost)
+{
+    struct events *events = &op->jobd->events;
+    if (!lost) {
+        show_locked(op);
+        return;
+    }
+    events->written = events->visible;
+    events->read = events->read < events->visible ? events->read : events->visible;
 }
 
 int jobd_events_keep(struct jobd *jobd, bool keep)
@@ -32,7 +53,7 @@ int jobd_events_keep(struct jobd *jobd, bool keep)
     if (keep != (events->ring != NULL)) {
         dropped = events->ring;
         events->ring = ring;
-        events->read = events->written;
+        events->read = events->visible = events->written;
     }
     mutex_unlock(&jobd->lock);
     free(dropped);
@@ -44,7 +65,7 @@ size_t jobd_events(struct jobd *jobd, struct jobd_event *list, size_t len)
     size_t found = 0;
     mutex_lock(&jobd->lock);
     struct events *events = &jobd->events;
-    while (found < len && events->read < events->written)
+    while (found < len && events->read < events->visible)
         list[found++] = events->ring[events->read++ % JOBD_EVENTS_MAX];
     mutex_unlock(&jobd->lock);
     return found;
@@ -53,7 +74,7 @@ size_t jobd_events(struct jobd *jobd, struct jobd_event *list, size_t len)
 uint64_t jobd_events_last(struct jobd *jobd)
 {
     mutex_lock(&jobd->lock);
-    uint64_t last = jobd->events.written;
+    uint64_t last = jobd->events.visible;
     mutex_unlock(&jobd->lock);
     return last;
 }

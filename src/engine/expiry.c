@@ -3,6 +3,7 @@
 
 #include "base/container.h"
 #include "engine/changes.h"
+#include "engine/touched.h"
 #include "engine/dispatch.h"
 #include "engine/transition.h"
 
@@ -73,8 +74,10 @@ static void expire_some_locked(struct op *op, struct job *job, int *left) REQUIR
 static void end_due_locked(struct op *op, struct job *job, int *left) REQUIRES(op->jobd->lock)
 {
     jobs_end_due(&op->jobd->jobs, job, op);
-    if (op->jobd->durable)
+    if (has_journal(op->jobd))
         op->tell_store |= journal_notify(&op->jobd->journal);
+    if (op->jobd->share != NULL)
+        share_touch_locked(op, job, ROW_SET);
     --*left;
 }
 

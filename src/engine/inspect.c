@@ -146,6 +146,7 @@ void jobd_stats(struct jobd *jobd, uint32_t number, int64_t now_us, struct jobd_
         .scheduled = queue->in_state[JOBD_SCHEDULED],
         .running = queue->in_state[JOBD_RUNNING],
         .leased = queue->leased,
+        .elsewhere = queue->elsewhere,
         .admitted = queue->admitted,
         .done = queue->ended[JOBD_DONE],
         .failed = queue->ended[JOBD_FAILED],

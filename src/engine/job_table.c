@@ -178,16 +178,22 @@ static void discard_outcome(struct job_extra *extra, struct op *op)
     op_discard(op, extra->errors);
 }
 
-/* Out of all that finds it, and what it held is given back. */
-static void take_out(struct jobs *jobs, struct job *job, struct op *op)
+/* Out of all that finds it. */
+static void take_out(struct jobs *jobs, struct job *job)
 {
     RB_REMOVE(job_tree, &jobs->tree, job);
     jobs->memory -= jobs_weight(job);
+    if (job->extra == NULL)
+        return;
+    jobs->promises -= job->extra->unique_until_us != 0;
+    if (job->extra->key[0] != '\0')
+        RB_REMOVE(key_tree, &jobs->keys, job->extra);
+}
+
+void jobs_give_back(struct job *job, struct op *op)
+{
     op_discard(op, job->payload);
     if (job->extra != NULL) {
-        jobs->promises -= job->extra->unique_until_us != 0;
-        if (job->extra->key[0] != '\0')
-            RB_REMOVE(key_tree, &jobs->keys, job->extra);
         discard_outcome(job->extra, op);
     }
     extra_free(job->extra);
@@ -199,19 +205,41 @@ void jobs_forget(struct jobs *jobs, struct job *job, struct op *op)
 {
     verify(jobd_state_final(job->state));
     leave_remembered(jobs, job);
-    take_out(jobs, job, op);
+    take_out(jobs, job);
+    if (op->jobd->share == NULL) /* else the others are told how it ended */
+        jobs_give_back(job, op);
     if (op->jobd->durable)
         TAILQ_INSERT_TAIL(&jobs->forgotten, job, link);
     else
         jobs_release_record(jobs, job);
 }
 
+void jobs_remove(struct jobs *jobs, struct job *job, struct op *op)
+{
+    leave_remembered(jobs, job);
+    take_out(jobs, job);
+    jobs_give_back(job, op);
+    jobs_release_record(jobs, job);
+}
+
+void jobs_erase(struct jobs *jobs, struct job *job, struct op *op)
+{
+    jobs->memory_living -= jobs_weight(job);
+    take_out(jobs, job);
+    jobs_give_back(job, op);
+    jobs_release_record(jobs, job);
+}
+
 void jobs_drop(struct jobs *jobs, struct job *job, struct op *op)
 {
     verify(job->state == STATE_NEW || job->commit_pending);
+    if (op->jobd->share == NULL || job->state == STATE_NEW) {
+        jobs_erase(jobs, job, op);
+        return;
+    }
     jobs->memory_living -= jobs_weight(job);
-    take_out(jobs, job, op);
-    jobs_release_record(jobs, job);
+    take_out(jobs, job);
+    TAILQ_INSERT_TAIL(&jobs->forgotten, job, link);
 }
 
 /* Did it end before the other? Who ended before this process is below 0, by the wall clock. */
@@ -351,15 +379,43 @@ static void watch_end(struct jobs *jobs, struct job *job)
     heap_push(&jobs->dues, &extra->due, at_us);
 }
 
-static void remember_usually(struct jobs *jobs, struct job *job, struct op *op)
+/* By their number one may be too many. */
+static void remember_one_more(struct jobs *jobs, struct job *job)
 {
     struct remembered *remembered = &jobs->remembered[job->queue];
-    struct job_list *ended = &remembered->ended[job->state], *ages = ages_of(jobs, job);
-    TAILQ_INSERT_TAIL(ended, job, link);
+    struct job_list *ages = ages_of(jobs, job);
+    TAILQ_INSERT_TAIL(&remembered->ended[job->state], job, link);
     TAILQ_INSERT_TAIL(ages, job, by_age);
     jobs->memory_living -= jobs_weight(job);
     watch_end(jobs, job);
-    if (++remembered->len[job->state] > remembered->keep)
+    remembered->len[job->state]++;
+}
+
+/* Its promise lasts. */
+static void remember_promised(struct jobs *jobs, struct job *job)
+{
+    struct remembered *remembered = &jobs->remembered[job->queue];
+    TAILQ_INSERT_TAIL(&remembered->promised, job, link);
+    remembered->promised_len++;
+    watch_end(jobs, job);
+}
+
+void jobs_remember_all(struct jobs *jobs, struct job *job, bool promised)
+{
+    verify(TAILQ_EMPTY(&job->awaiting));
+    job->promised = promised;
+    if (promised)
+        remember_promised(jobs, job);
+    else
+        remember_one_more(jobs, job);
+}
+
+static void remember_usually(struct jobs *jobs, struct job *job, struct op *op)
+{
+    struct remembered *remembered = &jobs->remembered[job->queue];
+    struct job_list *ended = &remembered->ended[job->state];
+    remember_one_more(jobs, job);
+    if (remembered->len[job->state] > remembered->keep)
         jobs_forget(jobs, TAILQ_FIRST(ended), op);
 }
 
@@ -389,17 +445,13 @@ void jobs_end_due(struct jobs *jobs, struct job *job, struct op *op)
 
 void jobs_remember(struct jobs *jobs, struct job *job, struct op *op)
 {
-    struct remembered *remembered = &jobs->remembered[job->queue];
     verify(TAILQ_EMPTY(&job->awaiting));
     job->promised = job->extra != NULL && job->extra->unique_until_us > op->now_us &&
                     jobs->promises <= jobs->promises_max;
-    if (!job->promised) {
+    if (job->promised)
+        remember_promised(jobs, job);
+    else
         remember_usually(jobs, job, op);
-        return;
-    }
-    TAILQ_INSERT_TAIL(&remembered->promised, job, link);
-    remembered->promised_len++;
-    watch_end(jobs, job);
 }
 
 void jobs_move(struct jobs *jobs, struct job *job, uint16_t queue)
@@ -411,6 +463,28 @@ void jobs_move(struct jobs *jobs, struct job *job, uint16_t queue)
     job->queue = queue;
     if (keyed)
         verify(RB_INSERT(key_tree, &jobs->keys, extra) == NULL);
+}
+
+void jobs_set_content(struct jobs *jobs, struct job *job, struct job_content *content,
+                      struct op *op)
+{
+    struct job_extra *before = job->extra;
+    jobs->memory -= jobs_weight(job);
+    jobs->memory_living -= jobs_weight(job);
+    if (before != NULL)
+        jobs->promises -= before->unique_until_us != 0;
+    if (before != NULL && before->key[0] != '\0')
+        RB_REMOVE(key_tree, &jobs->keys, before);
+    jobs_give_back(job, op);
+    job->payload = content->payload;
+    job->extra = content->extra;
+    jobs->memory += jobs_weight(job);
+    jobs->memory_living += jobs_weight(job);
+    if (job->extra == NULL)
+        return;
+    job->extra->job = job;
+    jobs->promises += job->extra->unique_until_us != 0;
+    jobs_note_key(jobs, job);
 }
 
 void jobs_watch(struct jobs *jobs, struct job *job)
@@ -505,77 +579,4 @@ void jobs_revive(struct jobs *jobs, struct job *job)
 {
     leave_remembered(jobs, job);
     jobs->memory_living += jobs_weight(job);
-}
-
-/* ---- what few jobs have */
-
-struct job_extra *extra_new(const struct jobd_put *put, struct job_extra *next)
-{
-    size_t key_size = put->key != NULL ? strlen(put->key) + 1 : 1;
-    struct job_extra *extra = calloc(1, sizeof *extra + key_size);
-    if (extra == NULL)
-        return NULL;
-    /* The jobs of a batch have one put, unless each has its own. */
-    if (put->batch_len > 0 && next != NULL && next->words != NULL) {
-        extra->words = jobd_blob_ref(next->words);
-    } else if (put->terms != NULL && !words_new(put->terms->texts, &extra->words)) {
-        free(extra);
-        return NULL;
-    }
-    extra->next = next;
-    extra->timeout_us = put->timeout_us;
-    if (put->terms != NULL) {
-        extra->unique = (uint8_t)put->terms->unique;
-        extra->unique_us = put->terms->unique_us;
-        extra->replace = put->terms->replace;
-    }
-    extra->expires_by_wall = put->terms != NULL && put->terms->expires_by_wall;
-    if (put->trace != NULL)
-        memcpy(extra->trace, put->trace, strlen(put->trace) + 1);
-    if (put->key != NULL)
-        memcpy(extra->key, put->key, key_size);
-    return extra;
-}
-
-struct job_extra *extra_for(const struct jobd_outcome *outcome)
-{
-    static const struct jobd_put nothing;
-    bool leaves =
-        outcome->output != NULL || outcome->error != NULL || outcome->state == JOBD_FAILED;
-    return leaves ? extra_new(&nothing, NULL) : NULL;
-}
-
-struct job_extra *extra_for_said(void)
-{
-    static const struct jobd_put nothing;
-    struct job_extra *extra = extra_new(&nothing, NULL);
-    if (extra == NULL)
-        return NULL;
-    extra->said = calloc(1, sizeof *extra->said);
-    if (extra->said != NULL)
-        return extra;
-    extra_free(extra);
-    return NULL;
-}
-
-static void said_free(struct said *said)
-{
-    if (said == NULL)
-        return;
-    jobd_blob_unref(said->worker);
-    jobd_blob_unref(said->progress);
-    jobd_blob_unref(said->output);
-    jobd_blob_unref(said->shown);
-    free(said);
-}
-
-void extra_free(struct job_extra *extra)
-{
-    while (extra != NULL) {
-        struct job_extra *next = extra->next;
-        said_free(extra->said);
-        jobd_blob_unref(extra->words);
-        free(extra);
-        extra = next;
-    }
 }

@@ -70,7 +70,8 @@ RB_PROTOTYPE(key_tree, job_extra, by_key, key_compare)
  *     SCHEDULED   in its queue's `scheduled` and, by `due`, in its `delays`, until ready_us
  *                 both: commit_pending while their end is being written, and in none of these;
  *                 changing: that is not their end, they will wait again
- *     RUNNING     in its queue's `running`, since started_us; `lease` is held, or `holder` runs it
+ *     RUNNING     in its queue's `running`, since started_us; `lease` is held, or `holder` runs it;
+ *                 elsewhere: a worker of another process does, `node`
  *                 start_pending: its start is being written, its taker is told when it is
  *                 stops_pending: so many times that it shall stop is; stopping: whoever runs it
  *                 was told
@@ -95,6 +96,7 @@ struct job {
             union {
                 struct jobd_waiter *holder;
                 struct lease *lease;
+                uint64_t node;
                 int64_t finished_us;
             };
         };
@@ -120,6 +122,7 @@ struct job {
     bool commit_pending : 1;
     bool changing : 1;
     bool requeue_on_stop : 1;
+    bool elsewhere : 1;
     bool by_wall : 1;    /* delayed until an instant of the wall clock */
     bool promised : 1;   /* it has ended, and is not forgotten before unique_until_us */
     bool expired : 1;    /* cancelled, as its time was over */
@@ -236,6 +239,14 @@ void jobs_end_due(struct jobs *jobs, struct job *job, struct op *op);
 void jobs_forget(struct jobs *jobs, struct job *job, struct op *op);
 /* The job has become final; the oldest beyond `keep` are forgotten, perhaps this one. */
 void jobs_remember(struct jobs *jobs, struct job *job, struct op *op);
+/* The same, and none is forgotten. `promised`: whoever it has ended for has said so. */
+void jobs_remember_all(struct jobs *jobs, struct job *job, bool promised);
+/* One that is remembered is forgotten, as another process has done; its record is free. */
+void jobs_remove(struct jobs *jobs, struct job *job, struct op *op);
+/* Gives back what the record of a forgotten job still holds where queues are shared. */
+void jobs_give_back(struct job *job, struct op *op);
+/* Any job is no more, whatever it was; it must be in no list. */
+void jobs_erase(struct jobs *jobs, struct job *job, struct op *op);
 
 /* Forgets the one of keep_next() when it is due by now; false when it is not. */
 bool jobs_forget_due(struct jobs *jobs, int64_t now_us, struct op *op);
@@ -257,6 +268,10 @@ bool jobs_hold_content(struct jobs *jobs, const struct job_content *content, str
 /* The other content, taken, in place of the job's, which is the caller's from now on; both have the
  * same key. The job must not be in jobs->dues. */
 void jobs_exchange(struct jobs *jobs, struct job *job, struct job_content *content);
+/* The payload and the extra of this content, taken, in place of those that a living job has, which
+ * must not be in jobs->dues. */
+void jobs_set_content(struct jobs *jobs, struct job *job, struct job_content *content,
+                      struct op *op);
 /* Frees what it has, where nothing is counted any more. */
 void content_release(struct job_content *content);
 /* Frees one that no job has and is counted. */

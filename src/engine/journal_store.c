@@ -81,36 +81,9 @@ static void describe(const struct jobd *jobd, const struct job *job, bool writte
                      struct job_record *record)
 {
     const struct job_content content = written ? replace_written(job) : job_content(job);
-    const struct job_extra *extra = content.extra;
-    enum jobd_state state = job_state(job);
-    bool started = state == JOBD_RUNNING || jobd_state_final(state);
-    *record = (struct job_record){
-        .id = job->id,
-        .queue = jobd->queues[job->queue].name,
-        .created_us = job->created_us,
-        .attempt = job->attempt,
-        .started_us = started ? job->started_us : 0,
-        .finished_us = jobd_state_final(state) ? job->finished_us : 0,
-        .expired = job->expired,
-        .stopping = job->stopping,
-        .output_truncated = job->output_truncated,
-        .exited = job->exited,
-        .exit_code = job->exit_code,
-        .token = job->leased ? job->lease->token : "",
-        .expires_us = job->leased ? job->lease->due.at_us : 0,
-        .began_us = job->leased ? job->lease->began_us : 0,
-        .output = extra != NULL ? extra->output : NULL,
-        .error = extra != NULL ? extra->error : NULL,
-        .errors = extra != NULL ? extra->errors : NULL,
-        .errors_us = extra != NULL ? extra->errors_us : 0,
-    };
-    if (extra != NULL && extra->said != NULL)
-        describe_said(extra->said, record);
-    describe_content(record, &content);
-    if (job->state != STATE_NEW) {
-        record->run_at_us = 0;
-        record->state = state;
-    }
+    describe_job(jobd->queues[job->queue].name, job, &content, record);
+    if (content.extra != NULL && content.extra->said != NULL)
+        describe_said(content.extra->said, record);
 }
 
 /* Before its first row; it may be the second time that it is written. */

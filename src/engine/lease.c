@@ -195,6 +195,20 @@ static enum jobd_result report_all_locked(struct op *op, struct jobd_report *rep
     return change_submit_locked(op, &mark);
 }
 
+/* Linked to each other, so that they can be freed when the reports are no longer ours. */
+static struct job_extra *left_over(struct jobd_report *reports, uint32_t len)
+{
+    struct job_extra *all = NULL;
+    for (uint32_t i = 0; i < len; i++) {
+        struct job_extra *extra = reports[i].hidden.extra;
+        if (extra == NULL)
+            continue;
+        extra->next = all;
+        all = extra;
+    }
+    return all;
+}
+
 enum jobd_result jobd_lease_finish_all(struct jobd *jobd, struct jobd_report *reports, uint32_t len,
                                        struct jobd_waiter *waiter, int64_t now_us)
 {
@@ -211,9 +225,9 @@ enum jobd_result jobd_lease_finish_all(struct jobd *jobd, struct jobd_report *re
     for (uint32_t i = 0; i < len && good; i++)
         if (reports[i].hidden.queue != JOBD_NO_QUEUE)
             dispatch_locked(&op, &jobd->queues[reports[i].hidden.queue]);
+    struct job_extra *extras = left_over(reports, len);
     op_end(&op);
-    for (uint32_t i = 0; i < len; i++)
-        extra_free(reports[i].hidden.extra);
+    extra_free(extras);
     return result;
 }
 

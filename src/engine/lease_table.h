@@ -37,15 +37,17 @@ TAILQ_HEAD(lease_list, lease);
 
 struct leases {
     struct lease *all;
-    uint32_t max, used;      /* used: so many records were handed out at least once */
-    uint32_t held, promised; /* promised: to takers who wait */
-    struct lease_tree tree;  /* of all that are known */
-    struct lease_list spare; /* those that are over, or never were */
+    uint32_t max, room, used; /* max: that may be held; room: records; used: so many of them were
+                                 handed out at least once */
+    uint32_t held, promised;  /* promised: to takers who wait */
+    struct lease_tree tree;   /* of all that are known */
+    struct lease_list spare;  /* those that are over, or never were */
     struct heap due;
     struct jobd_blob *expired, *timed_out; /* errors */
 };
 
-__attribute__((warn_unused_result)) int leases_init(struct leases *leases, uint32_t max);
+__attribute__((warn_unused_result)) int leases_init(struct leases *leases, uint32_t max,
+                                                    uint32_t room);
 void leases_release(struct leases *leases);
 /* Of this attempt. There must be room. */
 struct lease *lease_grant(struct leases *leases, struct job *job, const char *token,
@@ -55,5 +57,13 @@ void lease_revoke(struct leases *leases, struct lease *lease);
 /* One that was over before the process began: known too, when there is room. */
 void lease_recall(struct leases *leases, const struct job *job, const char *token,
                   enum lease_report report);
+/* For this attempt, as another process has granted it. NULL: there is no room, or another job has
+ * this token. */
+struct lease *lease_adopt(struct leases *leases, struct job *job, const char *token,
+                          int64_t until_us);
+/* One that is over: known too, as lease_recall() does, though another is forgotten for it. */
+void lease_note(struct leases *leases, const struct lease *over);
+/* None is known any more. */
+void leases_forget(struct leases *leases);
 /* The lease with this token, held or over; NULL when it is not known. */
 struct lease *lease_find(struct leases *leases, const char *token);

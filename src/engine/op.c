@@ -2,6 +2,7 @@
 #include "engine/blob.h"
 #include "engine/engine.h"
 #include "engine/keep.h"
+#include "engine/touched.h"
 #include "engine/waiters.h"
 
 void op_begin(struct op *op, struct jobd *jobd, struct jobd_waiter *waiter, int64_t now_us)
@@ -9,7 +10,7 @@ void op_begin(struct op *op, struct jobd *jobd, struct jobd_waiter *waiter, int6
     op->jobd = jobd;
     op->now_us = now_us;
     op->waiter = waiter;
-    op->grouped = false;
+    op->grouped = op->outside = false;
     op->tell_store = op->forgot_early = op->tell_failure = op->tell_schedules = false;
     op->tell_event = false;
     op->garbage = NULL;
@@ -22,7 +23,8 @@ bool op_sweep_due_locked(struct op *op)
 {
     const struct jobd *jobd = op->jobd;
     return !TAILQ_EMPTY(&jobd->sweep_waiters) &&
-           (!jobd->durable || journal_has_room(&jobd->journal));
+           (!has_journal(jobd) || journal_has_room(&jobd->journal)) &&
+           (jobd->share == NULL || share_has_room(jobd->share));
 }
 
 int64_t op_next_due_locked(struct op *op)
@@ -40,10 +42,28 @@ int64_t op_next_due_locked(struct op *op)
     return at_us;
 }
 
+int64_t op_next_deadline_locked(struct op *op)
+{
+    const struct due *top = heap_top(&op->jobd->deadlines);
+    return top != NULL ? top->at_us : JOBD_NEVER;
+}
+
+/* What is left to be done in a turn, by whoever takes the next one; true when he has to know. */
+static bool wants_turn_locked(struct op *op) REQUIRES(op->jobd->lock)
+{
+    struct share *share = op->jobd->share;
+    bool tell = op->jobd->dispatch_needed && !share->in_turn && !share->told_due;
+    share->told_due |= tell;
+    return tell;
+}
+
 void op_end(struct op *op)
 {
     struct jobd *jobd = op->jobd;
-    int64_t next_us = op_next_due_locked(op);
+    bool shared = jobd->share != NULL, wants_turn = shared && wants_turn_locked(op);
+    if (shared)
+        share_hold_locked(op);
+    int64_t next_us = shared ? op_next_deadline_locked(op) : op_next_due_locked(op);
     bool earlier = next_us < jobd->ticks_at_us;
     if (earlier)
         jobd->ticks_at_us = next_us;
@@ -77,6 +97,8 @@ void op_end(struct op *op)
         jobd->on_failure(jobd->failure_context);
     if (op->tell_event && jobd->on_event != NULL)
         jobd->on_event(jobd->event_context);
+    if (wants_turn)
+        jobd->share->turns.due(jobd->share->turns.context);
 }
 
 void op_discard(struct op *op, struct jobd_blob *blob)

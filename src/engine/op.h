@@ -39,6 +39,8 @@ struct op {
     struct jobd_waiter *waiter;
     bool grouped; /* its changes are parts of one request: written together, or not at all */
 
+    bool outside; /* not of a turn, though there may be one: who is woken is told at once */
+
     /* Left for op_end(). */
     bool tell_store;           /* something waits to be written */
     bool forgot_early;         /* ended jobs, as memory was short */

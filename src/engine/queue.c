@@ -112,5 +112,10 @@ uint32_t queue_ready(const struct queue *queue)
 
 uint32_t queue_busy(const struct queue *queue)
 {
-    return queue->in_state[JOBD_RUNNING] - queue->leased - queue->end_pending;
+    return queue_here(queue) - queue->end_pending;
+}
+
+uint32_t queue_here(const struct queue *queue)
+{
+    return queue->in_state[JOBD_RUNNING] - queue->leased - queue->elsewhere;
 }

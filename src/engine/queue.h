@@ -57,6 +57,7 @@ struct queue {
     struct due due;          /* the earliest of them, in the engine's heap */
     struct job_list running; /* in the order they began */
     uint32_t leased;         /* of those that run */
+    uint32_t elsewhere;      /* those that workers of other processes run */
     uint32_t end_pending;    /* of those that run in this process: their end is being written */
     uint32_t put_pending;    /* places promised to jobs that are being written */
     uint32_t cancel_pending; /* queued, but out of the ring: their cancel, or late end, is being
@@ -106,5 +107,7 @@ bool queue_empty(const struct queue *queue);
 void queue_replace(struct queue *queue, struct queue *fresh);
 /* Jobs in its ring. */
 uint32_t queue_ready(const struct queue *queue);
+/* Jobs that workers of this process have. */
+uint32_t queue_here(const struct queue *queue);
 /* Its workers that run a job. */
 uint32_t queue_busy(const struct queue *queue);

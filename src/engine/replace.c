@@ -122,7 +122,7 @@ enum jobd_result replace_locked(struct op *op, struct job *job, struct job_conte
                                      .duplicate = true,
                                      .replaced = true};
     enum jobd_result result = change_submit_locked(op, &change);
-    if (op->jobd->durable)
+    if (has_journal(op->jobd))
         link_locked(op, job);
     return result;
 }

@@ -7,10 +7,11 @@
 #include "engine/engine.h"
 #include "engine/journal_store.h"
 #include "engine/changes.h"
+#include "engine/restore.h"
 #include "engine/transition.h"
 #include "engine/words.h"
 
-static struct jobd_blob *shared(const struct jobd_blob *blob)
+struct jobd_blob *restore_blob(const struct jobd_blob *blob)
 {
     union {
         const struct jobd_blob *read;
@@ -24,13 +25,12 @@ static bool said_from(const struct job_record *record, struct said **said)
     *said = calloc(1, sizeof **said);
     if (*said == NULL)
         return false;
-    (*said)->worker = shared(record->worker);
-    (*said)->progress = shared(record->progress);
+    (*said)->worker = restore_blob(record->worker);
+    (*said)->progress = restore_blob(record->progress);
     return true;
 }
 
-/* False when memory is short; NULL when it needs none. */
-static bool extra_from(const struct job_record *record, struct job_extra **extra)
+bool restore_extra(const struct job_record *record, struct job_extra **extra)
 {
     size_t key_size = strlen(record->key) + 1, trace_size = strlen(record->trace) + 1;
     bool said = record->worker != NULL || record->progress != NULL;
@@ -61,9 +61,9 @@ static bool extra_from(const struct job_record *record, struct job_extra **extra
     (*extra)->expires_by_wall = record->expiry_at_us != 0;
     memcpy((*extra)->key, record->key, key_size);
     memcpy((*extra)->trace, record->trace, trace_size);
-    (*extra)->output = shared(record->output);
-    (*extra)->error = shared(record->error);
-    (*extra)->errors = shared(record->errors);
+    (*extra)->output = restore_blob(record->output);
+    (*extra)->error = restore_blob(record->error);
+    (*extra)->errors = restore_blob(record->errors);
     (*extra)->errors_us = record->errors_us;
     return true;
 }
@@ -113,19 +113,11 @@ static void recall_lease_locked(struct op *op, const struct job *job,
         lease_recall(&op->jobd->leases, job, record->token, reports[record->state]);
 }
 
-static struct job *add_locked(struct op *op, const struct job_record *record, uint16_t queue,
-                              struct job_extra *extra) REQUIRES(op->jobd->lock)
+void restore_progress(struct job *job, const struct job_record *record)
 {
-    struct jobs *jobs = &op->jobd->jobs;
-    verify(jobs_spare(jobs) > 0);
-    struct job *job = jobs_add(jobs, record->id, shared(record->payload), extra);
-    job->state = STATE_NEW;
-    job->queue = queue;
-    job->priority = record->priority;
     job->attempt = (uint16_t)record->attempt;
     job->attempts =
         (uint16_t)(record->attempts > record->attempt ? record->attempts : record->attempt);
-    job->created_us = record->created_us;
     job->ready_us = record->ready_us;
     job->delayed = record->delayed;
     job->by_wall = record->by_wall;
@@ -134,6 +126,19 @@ static struct job *add_locked(struct op *op, const struct job_record *record, ui
     job->exited = record->exited;
     job->exit_code = (uint8_t)record->exit_code;
     job->output_truncated = record->output_truncated;
+}
+
+struct job *restore_new_locked(struct op *op, const struct job_record *record, uint16_t queue,
+                               struct job_extra *extra)
+{
+    struct jobs *jobs = &op->jobd->jobs;
+    verify(jobs_spare(jobs) > 0);
+    struct job *job = jobs_add(jobs, record->id, restore_blob(record->payload), extra);
+    job->state = STATE_NEW;
+    job->queue = queue;
+    job->priority = record->priority;
+    job->created_us = record->created_us;
+    restore_progress(job, record);
     jobs_note_key(jobs, job);
     return job;
 }
@@ -143,9 +148,9 @@ static bool restore_locked(struct op *op, const struct job_record *record, uint1
 {
     struct jobd *jobd = op->jobd;
     struct job_extra *extra;
-    if (!extra_from(record, &extra))
+    if (!restore_extra(record, &extra))
         return false;
-    struct job *job = add_locked(op, record, queue, extra);
+    struct job *job = restore_new_locked(op, record, queue, extra);
     enum jobd_state state = state_of(op, record);
     if (state == JOBD_RUNNING) {
         resume_locked(op, job, record);

@@ -7,6 +7,8 @@
 
 void stop_tell(struct op *op, const struct job *job)
 {
+    if (job->elsewhere) /* there it is told */
+        return;
     verify(op->stops_len < OP_STOPS);
     op->stops[op->stops_len++] =
         (struct op_stop){.holder = job->holder,

@@ -3,6 +3,7 @@
 #include "engine/account.h"
 #include "engine/attempt.h"
 #include "engine/dispatch.h"
+#include "engine/touched.h"
 #include "engine/waiters.h"
 
 /* Can it be asked for a job? JOBD_OK, or why not. */
@@ -83,10 +84,21 @@ void jobd_take_again(struct jobd *jobd, struct jobd_budget *budget, int64_t now_
 {
     struct op op;
     op_begin(&op, jobd, NULL, now_us);
+    op.outside = true;
     account_await_no_more(budget);
     for (uint32_t i = 0; i < jobd->queues_len; i++)
-        dispatch_locked(&op, &jobd->queues[i]);
+        dispatch_soon_locked(&op, &jobd->queues[i]);
     op_end(&op);
+}
+
+/* Others may have found that its process was away for too long, and given the job to another. */
+static bool is_lost_locked(struct op *op, const struct job *job, const struct jobd_task *task)
+    REQUIRES(op->jobd->lock)
+{
+    return op->jobd->share != NULL &&
+           (job == NULL || job->state != JOBD_RUNNING || job->leased || job->elsewhere ||
+            job->attempt != task->attempt || job->started_us != task->started_us ||
+            job->queue != task->queue);
 }
 
 void jobd_finish(struct jobd *jobd, const struct jobd_task *task,
@@ -97,9 +109,16 @@ void jobd_finish(struct jobd *jobd, const struct jobd_task *task,
     verify(jobd_state_final(outcome->state));
     op_begin(&op, jobd, NULL, now_us);
     struct job *job = jobs_find(&jobd->jobs, task->id);
-    verify(job != NULL && job->state == JOBD_RUNNING && job->attempt == task->attempt);
-    verify(!job->leased && !job->commit_pending && job->queue == task->queue);
-    (void)attempt_end_locked(&op, job, outcome, &extra);
+    if (is_lost_locked(&op, job, task)) {
+        op_discard(&op, outcome->output);
+        op_discard(&op, outcome->error);
+    } else {
+        verify(job != NULL && job->state == JOBD_RUNNING && job->attempt == task->attempt);
+        verify(!job->leased && !job->commit_pending && job->queue == task->queue);
+        if (jobd->share != NULL)
+            share_note_end_locked(&op, job);
+        (void)attempt_end_locked(&op, job, outcome, &extra);
+    }
     dispatch_locked(&op, &jobd->queues[task->queue]);
     op_end(&op);
     extra_free(extra);

@@ -8,6 +8,7 @@
 #include "engine/lease.h"
 #include "engine/sweep.h"
 #include "engine/transition.h"
+#include "jobd/turns.h"
 #include "engine/waiters.h"
 
 static void on_delay_locked(struct op *op, struct due *due) REQUIRES(op->jobd->lock)
@@ -55,7 +56,7 @@ static void forget_some_locked(struct op *op, int *left) REQUIRES(op->jobd->lock
     const int before = *left;
     while (*left > 0 && jobs_forget_due(jobs, op->now_us, op))
         --*left;
-    if (*left < before && op->jobd->durable)
+    if (*left < before && has_journal(op->jobd))
         op->tell_store |= journal_notify(&op->jobd->journal);
 }
 
@@ -81,8 +82,35 @@ static int64_t tick_locked(struct op *op) REQUIRES(op->jobd->lock)
     }
     dispatch_where_needed_locked(op);
     sweep_resume_locked(op);
-    op->jobd->ticks_at_us = op_next_due_locked(op);
+    int64_t next_us = op_next_due_locked(op);
+    if (op->jobd->share == NULL)
+        op->jobd->ticks_at_us = next_us;
+    return next_us;
+}
+
+static int64_t tick_waiters_locked(struct op *op) REQUIRES(op->jobd->lock)
+{
+    struct due *due;
+    int left = OP_STEPS;
+    while (left > 0 && (due = heap_top(&op->jobd->deadlines)) != NULL && due->at_us <= op->now_us) {
+        on_deadline_locked(op, due);
+        left--;
+    }
+    op->jobd->ticks_at_us = op_next_deadline_locked(op);
     return op->jobd->ticks_at_us;
+}
+
+int64_t jobd_tick_waiters(struct jobd *jobd, int64_t now_us)
+{
+    struct op op;
+    int64_t next_us;
+    do {
+        op_begin(&op, jobd, NULL, now_us);
+        op.outside = true;
+        next_us = tick_waiters_locked(&op);
+        op_end(&op);
+    } while (next_us <= now_us);
+    return next_us;
 }
 
 int64_t jobd_tick(struct jobd *jobd, int64_t now_us)

@@ -22,10 +22,13 @@
  * full it is: as many more than the capacity may wait as may run. */
 #include "engine/transition.h"
 
+#include <string.h>
+
 #include "engine/breaker.h"
 #include "engine/events.h"
 #include "engine/job_info.h"
 #include "engine/said.h"
+#include "engine/touched.h"
 #include "engine/waiters.h"
 
 #define TO(state) (1U << (state))
@@ -141,6 +144,8 @@ void transition_due_locked(struct op *op, struct job *job)
     move_locked(op, job, JOBD_QUEUED);
     enter_ring_locked(op, job);
     events_note_locked(op, job);
+    if (op->jobd->share != NULL && op->jobd->share->in_turn)
+        share_touch_behind_locked(op, job);
 }
 
 void transition_retry_locked(struct op *op, struct job *job, int64_t at_us)
@@ -181,6 +186,35 @@ void transition_restore_locked(struct op *op, struct job *job, enum jobd_state s
         TAILQ_INSERT_TAIL(&queue->running, job, link);
 }
 
+void transition_detach_locked(struct op *op, struct job *job)
+{
+    struct queue *queue = queue_of(op, job);
+    jobs_unwatch(&op->jobd->jobs, job);
+    if (job->state == JOBD_QUEUED)
+        ring_remove(&queue->lanes[job->priority], job->position);
+    else if (job->state == JOBD_SCHEDULED)
+        leave_delays_locked(op, job);
+    else if (job->state == JOBD_RUNNING)
+        transition_leave_running_locked(op, job);
+    else
+        jobs_revive(&op->jobd->jobs, job);
+    if (!jobd_state_final((enum jobd_state)job->state))
+        queue->in_state[job->state]--;
+    job->state = STATE_NEW;
+}
+
+void transition_forsake_locked(struct op *op, struct job *job)
+{
+    verify(job->state == STATE_NEW);
+    wait_end_all_locked(op, &job->awaiting, JOBD_STORE_FAILED);
+}
+
+bool transition_has_room_locked(struct op *op, uint16_t index)
+{
+    const struct queue *queue = &op->jobd->queues[index];
+    return queue_waiting(queue) + queue->in_state[JOBD_RUNNING] < queue->room;
+}
+
 /* ---- running */
 
 static struct jobd_task task_of(const struct queue *queue, const struct job *job)
@@ -191,6 +225,7 @@ static struct jobd_task task_of(const struct queue *queue, const struct job *job
         .queue = job->queue,
         .attempt = job->attempt,
         .attempts = job->attempts,
+        .started_us = job->started_us,
         .timeout_us = queue_timeout_us(queue, job),
         .payload = job->payload,
         .payload_bytes = job->payload != NULL ? job->payload->size : 0,
@@ -211,6 +246,19 @@ static void lease_locked(struct op *op, struct job *job, struct jobd_waiter *tak
     queue_of(op, job)->leased++;
 }
 
+static struct jobd_blob *ref(struct jobd_blob *blob)
+{
+    return blob != NULL ? jobd_blob_ref(blob) : NULL;
+}
+
+static void keep(struct jobd_task *task, struct jobd_kept *kept)
+{
+    kept->payload = task->payload = ref(task->payload);
+    kept->words = task->words = ref(task->words);
+    task->key = memcpy(kept->key, task->key, strlen(task->key) + 1);
+    task->trace = memcpy(kept->trace, task->trace, strlen(task->trace) + 1);
+}
+
 void transition_start_locked(struct op *op, struct job *job, struct jobd_waiter *taker)
 {
     struct queue *queue = queue_of(op, job);
@@ -225,12 +273,21 @@ void transition_start_locked(struct op *op, struct job *job, struct jobd_waiter 
     if (job->leased) {
         lease_locked(op, job, taker);
     } else {
+        if (taker->kept != NULL)
+            keep(&taker->task, taker->kept);
         job->holder = taker;
         breaker_begun_locked(op, queue, job);
     }
     TAILQ_INSERT_TAIL(&queue->running, job, link);
     histogram_add(&queue->waited, op->now_us - job->ready_us);
     rate_taken(&queue->rate, op->now_us);
+}
+
+/* There is a lease again: somebody may wait for one, in any queue. */
+static void look_everywhere_locked(struct op *op) REQUIRES(op->jobd->lock)
+{
+    for (uint32_t i = 0; i < op->jobd->queues_len && op->jobd->share != NULL; i++)
+        op->jobd->queues[i].dispatch_needed = op->jobd->dispatch_needed = true;
 }
 
 void transition_leave_running_locked(struct op *op, struct job *job)
@@ -240,11 +297,16 @@ void transition_leave_running_locked(struct op *op, struct job *job)
     if (job->leased) {
         lease_revoke(&op->jobd->leases, job->lease);
         queue->leased--;
+        if (op->jobd->share != NULL && op->jobd->share->in_turn)
+            share_touch_lease_locked(op, job->lease);
+        if (op->jobd->leases.held + 1 == op->jobd->leases.max)
+            look_everywhere_locked(op);
     } else {
         queue->end_pending -= job->commit_pending;
+        queue->elsewhere -= job->elsewhere;
         breaker_left(queue, job);
     }
-    job->leased = job->commit_pending = job->requeue_on_stop = false;
+    job->leased = job->elsewhere = job->commit_pending = job->requeue_on_stop = false;
     job->start_pending = false;
 }
 
@@ -253,18 +315,23 @@ void transition_return_locked(struct op *op, struct job *job)
     wait_locked(op, job, true);
 }
 
-void transition_finish_locked(struct op *op, struct job *job, enum jobd_state state, int64_t at_us)
+void transition_tell_end_locked(struct op *op, struct job *job)
 {
-    move_locked(op, job, state);
-    job->finished_us = at_us;
-    job->stopping = false;
-    events_note_locked(op, job);
     struct jobd_waiter *waiter;
     while ((waiter = first_waiter(&job->awaiting)) != NULL) {
         job_info(job, &waiter->info);
         job_output_for(job, waiter);
         wait_end_locked(op, waiter, JOBD_OK);
     }
+}
+
+void transition_finish_locked(struct op *op, struct job *job, enum jobd_state state, int64_t at_us)
+{
+    move_locked(op, job, state);
+    job->finished_us = at_us;
+    job->stopping = false;
+    events_note_locked(op, job);
+    transition_tell_end_locked(op, job);
     jobs_remember(&op->jobd->jobs, job, op);
 }
 
@@ -361,6 +428,8 @@ void transition_exchange_locked(struct op *op, struct job *job, struct job_conte
                  content->priority == job->priority;
     if (stays)
         content->ready_us = job->ready_us; /* it has waited since */
+    if (op->jobd->share != NULL)
+        op->jobd->share->stays = stays;
     if (in_place)
         jobs_unwatch(&op->jobd->jobs, job);
     if (in_place && !stays)

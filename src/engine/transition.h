@@ -48,6 +48,17 @@ void transition_amend_locked(struct op *op, struct job *job, enum jobd_state sta
 void transition_move_locked(struct op *op, struct job *job, uint16_t queue)
     REQUIRES(op->jobd->lock);
 
+/* Whoever awaits the end of a job that is final is told. */
+void transition_tell_end_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock);
+
+/* A job leaves the place that its state gives it, and is as a new one: its lease is over, whoever
+ * runs it does so no longer. It is restored to the state that another process has said. */
+void transition_detach_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock);
+/* Whoever awaits the end of a job that was detached is told JOBD_STORE_FAILED. */
+void transition_forsake_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock);
+/* Can one more be restored that is not final? */
+bool transition_has_room_locked(struct op *op, uint16_t queue) REQUIRES(op->jobd->lock);
+
 /* A record that was read from disk is put in a state, without having moved there. */
 void transition_restore_locked(struct op *op, struct job *job, enum jobd_state state)
     REQUIRES(op->jobd->lock);

@@ -125,9 +125,10 @@ static enum MHD_Result park(struct exchange *exchange)
     enum wait begun = WAIT_BEGUN;
     /* Cut in the meantime: nobody is there to be told. */
     if (!conn_enter(exchange->conn, PHASE_PARKED) &&
-        jobd_cancel_wait(http->config.jobd, &exchange->request.waiter))
+        jobd_leave(http->config.jobd, &exchange->request.turn, &exchange->request.waiter))
         return MHD_NO;
-    if (exchange->request.body_in)
+    /* Where there are turns, its own may just be filling in the request. */
+    if (!jobd_shared(http->config.jobd) && exchange->request.body_in)
         budget_trim(exchange, &exchange->request.body_account, 0);
     exchange->stage = STAGE_PARKED;
     atomic_fetch_add(&http->parked, 1);

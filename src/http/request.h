@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "base/verify.h"
 #include "jobd/queue.h"
+#include "jobd/turns.h"
 
 struct cJSON;
 struct endpoint;
@@ -68,8 +69,9 @@ struct request {
 
     /* While it waits for something, nobody may touch it until the waiter is woken. */
     struct jobd_waiter waiter;
-    bool resumed;      /* it has waited, and the waiter was woken */
-    bool watch_hangup; /* its wait may be long: it ends when the client goes away */
+    struct jobd_turn turn; /* or its turn is, where queues are shared */
+    bool resumed;          /* it has waited, and the waiter was woken */
+    bool watch_hangup;     /* its wait may be long: it ends when the client goes away */
     /* It was woken with JOBD_OK, but nobody is there any more to be answered. NULL: nothing to do.
      */
     void (*abandoned)(struct request *request, void *context);

@@ -25,6 +25,7 @@
 #include "base/thread.h"
 #include "jobd/live.h"
 #include "run/pool_share.h"
+#include "run/report.h"
 #include "run/wait_sync.h"
 
 enum { STORE_REST_US = 200000 };
@@ -33,6 +34,8 @@ enum presence { IDLE, WORKING, LEAVING, GONE };
 
 struct worker {
     struct wait_sync sync;
+    struct report report; /* where queues are shared; and what its job has */
+    struct jobd_kept kept;
     struct jobd_pool *pool; /* NULL: it has never had a thread, nothing of it is made */
     const struct crew *crew;
     uint32_t queue;
@@ -68,6 +71,7 @@ struct jobd_pool {
     uint32_t crews_max;
     struct timer timer;
     bool timer_made, timer_started;
+    atomic_bool stops;
 };
 
 static _Thread_local struct worker *this_worker;
@@ -108,7 +112,8 @@ static void *timer_main(void *context)
     struct jobd_pool *pool = context;
     bool go_on;
     do {
-        int64_t next_us = jobd_tick(pool->jobd, clock_now_us());
+        int64_t next_us = jobd_shared(pool->jobd) ? jobd_tick_waiters(pool->jobd, clock_now_us())
+                                                  : jobd_tick(pool->jobd, clock_now_us());
         mutex_lock(&pool->timer.lock);
         go_on = timer_wait_locked(&pool->timer, next_us);
         mutex_unlock(&pool->timer.lock);
@@ -223,6 +228,21 @@ static bool move(struct worker *worker, enum presence from, enum presence to)
     return moves;
 }
 
+/* JOBD_CLOSED when the pool stops and nobody can be told. */
+static enum jobd_result take(struct worker *worker)
+{
+    struct jobd *jobd = worker->pool->jobd;
+    enum jobd_result result;
+    if (jobd_shared(jobd)) {
+        jobd_kept_release(&worker->kept);
+        result = report_and_take(&worker->report);
+        bool in_vain = result == JOBD_STORE_FAILED && atomic_load(&worker->pool->stops);
+        return in_vain ? JOBD_CLOSED : result;
+    }
+    result = jobd_take(jobd, worker->queue, &worker->sync.waiter, clock_now_us());
+    return result == JOBD_PENDING ? wait_sync_until(&worker->sync, jobd, JOBD_NEVER) : result;
+}
+
 /* Its queue was gone. Is it there again? Whoever brought it back has either counted this thread, or
  * waits for its end. */
 static bool comes_back(struct worker *worker)
@@ -237,11 +257,11 @@ static void *worker_main(void *context)
     struct jobd *jobd = worker->pool->jobd;
     const struct jobd_runner *runner = &worker->crew->runner;
     this_worker = worker;
-    while (!move(worker, LEAVING, GONE)) {
-        enum jobd_result result =
-            jobd_take(jobd, worker->queue, &worker->sync.waiter, clock_now_us());
-        if (result == JOBD_PENDING)
-            result = wait_sync_until(&worker->sync, jobd, JOBD_NEVER);
+    worker->report = (struct report){.jobd = jobd, .sync = &worker->sync, .queue = worker->queue};
+    if (jobd_shared(jobd))
+        worker->sync.waiter.kept = &worker->kept;
+    while (worker->report.is_due || !move(worker, LEAVING, GONE)) {
+        enum jobd_result result = take(worker);
         if (result == JOBD_TIMEOUT) /* sent home: perhaps not this one */
             continue;
         if (result == JOBD_STORE_FAILED) {
@@ -257,8 +277,13 @@ static void *worker_main(void *context)
         begin_attempt(worker);
         runner->run(task, &outcome, runner->context);
         end_attempt(worker);
-        jobd_finish(jobd, task, &outcome, clock_now_us());
+        if (jobd_shared(jobd))
+            report_keep(&worker->report, task, &outcome);
+        else
+            jobd_finish(jobd, task, &outcome, clock_now_us());
     }
+    report_forget(&worker->report);
+    jobd_kept_release(&worker->kept);
     (void)move(worker, WORKING, GONE); /* there are no jobs any more */
     (void)move(worker, LEAVING, GONE);
     return NULL;
@@ -528,6 +553,7 @@ static void timer_join(struct timer *timer)
 void jobd_pool_stop(struct jobd_pool *pool)
 {
     if (pool->timer_started) {
+        atomic_store(&pool->stops, true);
         jobd_close(pool->jobd);
         jobd_cancel_all(pool->jobd, clock_now_us());
         jobd_stop_takers(pool->jobd);

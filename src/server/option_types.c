@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "http/cors.h"
 #include "http/listen.h"
+#include "ledger/ledger.h"
 #include "run/exec_env.h"
 #include "run/http_client.h"
 #include "run/passed_fields.h"
@@ -24,6 +25,12 @@ static bool parse_text(const struct option_spec *spec, const char *text, void *v
     bool (*valid)(const char *text) = spec->type->valid;
     return *text != '\0' && (valid == NULL || valid(text)) &&
            (*(char **)value = strdup(text)) != NULL;
+}
+
+static bool data_valid(const char *text)
+{
+    struct problem unused;
+    return !ledger_is_url(text) || ledger_check(text, &unused);
 }
 
 static void expect_url(const struct option_spec *spec, char *out, size_t size)
@@ -327,6 +334,9 @@ static bool parse_flag(const struct option_spec *spec, const char *text, void *v
 const struct option_type type_address = {TEXT, .valid = listen_address_valid,
                                          .expected = "HOST:PORT, :PORT, [IPV6]:PORT or unix:PATH"};
 const struct option_type type_file = {TEXT, .expected = "a file's name"};
+const struct option_type type_data = {
+    TEXT, .valid = data_valid, .hidden = true,
+    .expected = "a directory's name, or postgres://USER@HOST:PORT/DATABASE as libpq has it"};
 const struct option_type type_directory = {TEXT, .expected = "a directory's name"};
 const struct option_type type_path = {TEXT, .expected = "a socket's name"};
 const struct option_type type_user = {TEXT, .expected = "a user's name"};

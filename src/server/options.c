@@ -124,11 +124,17 @@ static const struct option_spec table[] = {
      .runner = "post", .help = "the certificates to trust"},
     {"breaker", .type = &type_breaker, QUEUE(breaker), .flags = OPTION_LIVE | OPTION_KEY,
      .runner = "post", .max = DAY, .help = "when jobs wait for a service that is down"},
-    {"data", .letter = 'd', .type = &type_directory, SERVER(data), .argument = "DIR",
+    {"data", .letter = 'd', .type = &type_data, SERVER(data), .argument = "DIR|URL",
      .unset = "memory only", .heading = "What is kept",
-     .help = "keep jobs on disk in this directory: a 202 means on disk",
+     .help = "keep jobs on disk in this directory, or in postgres://...",
      .more = "Keep jobs on disk, in `jobd.db` in this directory, which is created if it does not "
-             "exist. A request is answered when its change is on disk."},
+             "exist. A request is answered when its change is on disk. Or in the PostgreSQL "
+             "database that a URL names, `postgres://` or `postgresql://` as libpq has it: "
+             "several servers with the same URL have the same queues. As others can read a "
+             "command line, a password belongs into JOBD_DATA or a password file."},
+    {"node", .type = &type_file, SERVER(node), .flags = OPTION_NOT_EMPTY, .argument = "NAME",
+     .unset = "the host's name", .help = "the name of this server among those of one database",
+     .more = "The name of this server among those that have the same database, for people."},
     {"sync", .type = &type_choice, SERVER(sync), .choices = store_sync_names, .argument = "WHEN",
      .default_value = "commit", .help = "when to fsync: commit (before each reply), 1s, off",
      .more = "When to fsync: `commit`, before each reply; `1s`, within a second, so that a power "

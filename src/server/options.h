@@ -73,7 +73,8 @@ struct options {
     int64_t header_us, idle_us, grace_us;
     int64_t keep_for_us;             /* 0: however long */
     char *config;                    /* the file they came from, or NULL */
-    char *data;                      /* a directory, or NULL: memory only */
+    char *data;                      /* a directory, a database's URL, or NULL: memory only */
+    char *node;                      /* its name there, or NULL: the host's */
     unsigned sync;                   /* enum store_sync */
     char *token_file;                /* or NULL */
     char *tls_certificate, *tls_key; /* both or none */

@@ -364,7 +364,8 @@ static void change_schedules(struct server *server, struct changes *changes)
     const struct config_schedules former = server->options.schedules;
     server->options.schedules = changes->options.schedules;
     changes->options.schedules = former;
-    config_schedules_apply(&server->options.schedules, server->jobd);
+    if (server->turns == NULL)
+        config_schedules_apply(&server->options.schedules, server->jobd);
     recur_reread(server->recur);
 }
 

@@ -111,7 +111,7 @@ static int new_pool(struct server *server)
             error = new_queue(server, i, &queues[i], &runners[i]);
         uint32_t len = error == 0 ? add_undeclared(server, queues) : 0;
         struct jobd_schedule_config schedules = {
-            .max = (uint32_t)options->schedules_max,
+            .max = server->turns == NULL ? (uint32_t)options->schedules_max : 0,
             .restored = server->store != NULL ? store_schedules(server->store) : 0,
         };
         struct jobd_config config = {
@@ -128,6 +128,7 @@ static int new_pool(struct server *server)
             .on_journal_ready = server->store != NULL ? store_wake : NULL,
             .journal_context = server->store,
             .schedules = &schedules,
+            .turns = server->turns != NULL ? turns_of(server->turns) : NULL,
         };
         queue_room_spare(&config);
         if (error == 0)
@@ -154,6 +155,7 @@ static int init_api(struct server *server)
     server->api = (struct api){.jobd = server->jobd,
                                .http = server->http,
                                .store = server->store,
+                               .turns = server->turns,
                                .auth = server->auth,
                                .pass_headers = server->pass_headers,
                                .output_max_bytes = (size_t)server->options.output_max_bytes,
@@ -197,16 +199,21 @@ static bool start(struct server *server, struct problem *problem)
     server->jobd = jobd_pool_jobd(server->pool);
     if (server->store != NULL && !store_load(server->store, server->jobd, clock_now_us(), problem))
         return false;
+    if (server->turns != NULL && !turns_load(server->turns, server->jobd, problem))
+        return false;
     if ((error = failure_log_start(&server->failures, server->jobd)) != 0 ||
         (error = new_http(server)) != 0 || (error = init_api(server)) != 0)
         goto fail;
     if (server->store != NULL && (error = store_start(server->store, server->jobd)) != 0)
         goto fail;
+    if (server->turns != NULL && (error = turns_start(server->turns)) != 0)
+        goto fail;
     if (server->access_log != NULL && (error = line_writer_start(server->access_log)) != 0)
         goto fail;
-    config_schedules_apply(&server->options.schedules, server->jobd);
+    if (server->turns == NULL)
+        config_schedules_apply(&server->options.schedules, server->jobd);
     if ((error = jobd_pool_start(server->pool)) != 0 ||
-        (error = recur_start(server->recur, server->jobd)) != 0 ||
+        (server->turns == NULL && (error = recur_start(server->recur, server->jobd)) != 0) ||
         (error = http_start(server->http, api_serve, api_authorize, &server->api)) != 0)
         goto fail;
     return true;
@@ -268,9 +275,47 @@ static bool check_runners(const struct options *options, struct problem *problem
     return good;
 }
 
+/* Nothing that this process holds can be of use any more. */
+static void end_for_good(void *context, const char *why)
+{
+    struct server *server = context;
+    log_error("%s: %s", ledger_name(server->ledger), why);
+    end_at_once(server, ": it can do nothing more");
+}
+
+/* The clock is that of the database from here on: before anybody has kept a moment. */
+static bool open_ledger(struct server *server, struct problem *problem)
+{
+    enum { WAIT_MS = 30000 };
+    const struct options *options = &server->options;
+    char host[256] = "jobd";
+    (void)gethostname(host, sizeof host - 1);
+    const struct ledger_options ledger = {.url = options->data,
+                                          .node = options->node != NULL ? options->node : host,
+                                          .sync = options->sync == STORE_SYNC_COMMIT};
+    if (options->sync == STORE_SYNC_SECOND)
+        return problem_set(problem, "with --sync 1s no database can be used: commit or off");
+    if (options->schedules.len > 0)
+        return problem_set(problem, "schedules: not yet with a database");
+    server->ledger = ledger_open(&ledger, WAIT_MS, problem);
+    if (server->ledger == NULL)
+        return false;
+    clock_follow(ledger_now_us(server->ledger), true);
+    server->turns = turns_new(&(struct turns_config){.ops = &ledger_ops,
+                                                     .ledger = server->ledger,
+                                                     .node = ledger_node(server->ledger),
+                                                     .name = ledger_name(server->ledger),
+                                                     .on_end = end_for_good,
+                                                     .context = server});
+    return server->turns != NULL || problem_set(problem, "out of memory");
+}
+
 static bool open_store(struct server *server, struct problem *problem)
 {
     const struct options *options = &server->options;
+    if (options->data != NULL && ledger_is_url(options->data))
+        return open_ledger(server, problem) ||
+               problem_at(problem, option_place(&options->places, "data"));
     if (options->data != NULL)
         server->store = store_open(options->data, (enum store_sync)options->sync, problem);
     return options->data == NULL || server->store != NULL ||
@@ -342,6 +387,8 @@ static void close_all(struct server *server)
     free(server->runners);
     free(server->rooms);
     store_free(server->store);
+    turns_free(server->turns);
+    ledger_free(server->ledger);
     auth_free(server->auth);
     tls_free(server->tls);
     listen_close(&server->listeners);

@@ -13,6 +13,8 @@
 #include "http/http.h"
 #include "http/listen.h"
 #include "http/tls.h"
+#include "ledger/ledger.h"
+#include "ledger/turns.h"
 #include "jobd/pool.h"
 #include "run/recur.h"
 #include "run/runner.h"
@@ -42,7 +44,9 @@ struct server {
     struct runner **runners;  /* a queue's, by its index */
     struct queue_room *rooms; /* likewise */
     uint32_t queues_max;      /* of both */
-    struct store *store;      /* NULL: memory only */
+    struct store *store;      /* NULL: memory only, or a database elsewhere, */
+    struct ledger *ledger;    /* which several processes share; NULL: no such */
+    struct turns *turns;      /* likewise */
     struct pass_headers *pass_headers;
     struct auth *auth;              /* NULL: everybody may come in */
     struct tls *tls;                /* NULL: in clear */

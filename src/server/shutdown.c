@@ -85,7 +85,7 @@ static bool await_idle(struct server *server, int64_t us)
 /* ---- counting */
 
 struct tally {
-    uint64_t waiting, running, leased, done, failed, cancelled;
+    uint64_t waiting, running, leased, elsewhere, done, failed, cancelled;
 };
 
 static struct tally count_jobs(struct jobd *jobd)
@@ -97,6 +97,7 @@ static struct tally count_jobs(struct jobd *jobd)
         tally.waiting += stats.queued + stats.scheduled;
         tally.running += stats.running;
         tally.leased += stats.leased;
+        tally.elsewhere += stats.elsewhere;
         tally.done += stats.done;
         tally.failed += stats.failed;
         tally.cancelled += stats.cancelled;
@@ -108,7 +109,7 @@ static struct tally count_jobs(struct jobd *jobd)
 static uint64_t jobs_here(const struct server *server)
 {
     struct tally tally = count_jobs(server->jobd);
-    return tally.running - tally.leased;
+    return tally.running - tally.leased - tally.elsewhere;
 }
 
 /* ---- drain */
@@ -123,11 +124,13 @@ static int64_t stopping_us(const struct server *server)
     return longest_us + STOPPING_US;
 }
 
-_Noreturn static void end_at_once(const struct server *server, const char *how)
+_Noreturn void end_at_once(const struct server *server, const char *how)
 {
     struct tally tally = count_jobs(server->jobd);
     process_trees_kill();
-    if (server->store != NULL && store_gone(server->store) == NULL)
+    if (server->turns != NULL)
+        log_error("stopped%s: %llu %s waiting in the database", how, JOBS(tally.waiting));
+    else if (server->store != NULL && store_gone(server->store) == NULL)
         log_error("stopped%s: %llu %s waiting on disk, %llu running %s will be retried", how,
                   JOBS(tally.waiting), JOBS(tally.running));
     else
@@ -211,7 +214,7 @@ static void drain(struct server *server)
     recur_stop(server->recur); /* what comes from here on is for the next start */
     http_drain(server->http);
     jobd_close(server->jobd);
-    if (server->store != NULL) { /* what waits, or is leased, stays on disk */
+    if (server->store != NULL || server->turns != NULL) { /* what waits, or is leased, stays */
         drain_durable(server);
         return;
     }
@@ -252,6 +255,9 @@ static int conclude(const struct server *server, bool written)
     if (server->store != NULL)
         log_info("%llu %s waiting on disk, %llu leased", JOBS(tally.waiting),
                  (unsigned long long)tally.running);
+    if (server->turns != NULL)
+        log_info("%llu %s waiting in the database, %llu running", JOBS(tally.waiting),
+                 (unsigned long long)tally.running);
     return 0;
 }
 
@@ -269,7 +275,8 @@ int serve_until_signal(struct server *server)
     forgotten_conclude(server);
     if (!http_stop(server->http, REPLIES_MS))
         end_at_once(server, ", requests were still waiting");
-    bool written = server->store == NULL || store_stop(server->store, STORE_US);
+    bool written = (server->store == NULL || store_stop(server->store, STORE_US)) &&
+                   (server->turns == NULL || turns_stop(server->turns, STORE_US));
     failure_log_stop(&server->failures); /* before the last line */
     return conclude(server, written);
 }

@@ -14,8 +14,11 @@
 #include "base/chars.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "ledger/ledger.h"
+#include "run/command_check.h"
 #include "server/option_types.h"
 #include "server/queue_runner.h"
+#include "store/store.h"
 
 #define PREFIX "JOBD_"
 
@@ -211,6 +214,10 @@ static bool check_data(const struct options *options, struct problem *problem)
     const char *data = options->data;
     if (data == NULL)
         return true;
+    if (ledger_is_url(data))
+        return options->sync != STORE_SYNC_SECOND ||
+               problem_set(problem, "%s: 1s is not for a database: commit or off",
+                           option_place(&options->places, "sync"));
     bool good = stat(data, &status) != 0 && errno == ENOENT ? may_change_around(data, problem)
                                                             : may_change(data, problem);
     return good || problem_at(problem, option_place(&options->places, "data"));

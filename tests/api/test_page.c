@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -114,7 +115,9 @@ static void status_is_the_server_at_a_moment(void **state)
     assert_true(json_number(item(status, "connections"), "open") >= 1);
     assert_true(json_number(item(status, "connections"), "limit") > 1);
     const char *kind = json_string(item(status, "store"), "kind");
-    assert_string_equal(kind, server_durable() ? "directory" : "memory");
+    assert_string_equal(kind, getenv("TEST_LEDGER") != NULL ? "database"
+                              : server_durable()            ? "directory"
+                                                            : "memory");
     const cJSON *queue = cJSON_GetArrayItem(item(status, "queues"), 0);
     assert_string_equal(json_string(queue, "name"), "default");
     assert_int_equal(json_number(queue, "queued"), 1);

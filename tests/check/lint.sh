@@ -8,7 +8,7 @@ wrong() {
 }
 
 # A file includes files of its own floor and of those behind it.
-floors='server api http run store engine base'
+floors='server api http run ledger store engine base'
 above=''
 for floor in $floors; do
     for name in $above; do
@@ -17,8 +17,8 @@ for floor in $floors; do
     above="$above $floor"
 done
 # The library's own floors: the queues are the engine, the rest runs jobs.
-grep -lE '"jobd/(pool|call)\.h"' src/store/* src/engine/* src/base/* && wrong "pool.h and call.h stand above that"
-grep -nE '#include "(server|api|http|run|store)/' include/jobd/*.h && wrong "a public header includes what is not public"
+grep -lE '"jobd/(pool|call)\.h"' src/ledger/* src/store/* src/engine/* src/base/* && wrong "pool.h and call.h stand above that"
+grep -nE '#include "(server|api|http|run|ledger|store)/' include/jobd/*.h && wrong "a public header includes what is not public"
 
 # What is included in these places alone.
 only() { # a pattern, where
@@ -30,6 +30,7 @@ only api/endpoint 'src/api/.*'
 only cjson 'src/base/json\.h'
 only curl/ 'src/(run/http_client|base/url|server/healthcheck)\.c'
 only sqlite3 'src/store/database_inside\.h'
+only libpq 'src/ledger/ledger_inside\.h'
 only gnutls 'src/http/tls\.c'
 only nettle/ 'src/run/webhook_sign\.c'
 

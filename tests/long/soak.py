@@ -7,6 +7,7 @@ import http.client
 from soak_ledger import WEB_DESCRIPTORS, Ledger, children, descriptors, marked, rss_kib, sanitized, self_test
 
 QUEUES = ["now", "cat", "late", "far", "web"]
+TICK = "tick"  # for the jobs of schedules, which no client puts in
 BLIND = "blind"  # for those who leave before they are answered: only in it the counts may differ
 MAX_CONNECTIONS = 900
 IDLE_S = 20
@@ -110,8 +111,10 @@ class Soak:
                 "late": {"exec": ["/bin/sh", "-c", "sleep 1 & wait"], "timeout": "200ms", "capacity": 20, "workers": 1},
                 "far": {"workers": 0, "attempts": 3, "backoff": "10ms..200ms", "capacity": 300},
                 BLIND: {"sleep": "5ms", "capacity": 20},
+                TICK: {"sleep": "1ms", "capacity": 20},
                 "web": {"post": f"http://127.0.0.1:{self.web_port}/work", "timeout": "1s", "attempts": 3,
-                        "backoff": "10ms..200ms", "capacity": 200, "workers": 4}}}
+                        "backoff": "10ms..200ms", "capacity": 200, "workers": 4}},
+            "schedules": {"fixed": {"every": "1s", "queue": TICK}}}
         with open(f"{self.folder}/new.json", "w", encoding="ascii") as out:
             json.dump(text, out)
         os.rename(f"{self.folder}/new.json", f"{self.folder}/config.json")
@@ -231,12 +234,23 @@ class Soak:
             finally:
                 async with Connection(self, c.kind) as other:
                     await other.ask("queues", "POST", queue + "/resume")
+        elif dice < 0.1:
+            await self.about_schedules(c)
         elif dice < 0.2:
             await c.ask("wrong", *chance.choice([("GET", "/nothing"), ("POST", "/do/nowhere"), ("GET", "/do?delay=x"),
                                                  ("HEAD", "/do"), ("POST", "/jobs/1"), ("GET", "/jobs?limit=0")]))
         else:
             path = chance.choice(["/healthz", "/readyz", "/metrics", "/queues", queue])
             await c.ask("health" if path.endswith("z") else "queues", chance.choice(["GET", "GET", "HEAD"]), path)
+
+    async def about_schedules(self, c):
+        chance = self.chance
+        one = f"/schedules/s{chance.randrange(40)}"
+        plan = chance.choice(["every=1s", "every=2s&overlap=skip", "cron=*/1+*+*+*+*&tz=Europe/Paris&missed=all"])
+        method, path = chance.choice([("PUT", f"{one}?{plan}&queue={TICK}")] * 3 + [
+            ("DELETE", one), ("POST", one + "/run"), ("POST", one + "/pause"), ("POST", one + "/resume"), ("GET", one),
+            ("GET", "/schedules")])
+        await c.ask("schedules", method, path)
 
     async def polite(self, c):
         for _ in range(self.chance.randrange(1, 60)):
@@ -427,7 +441,10 @@ class Soak:
         for _ in range(240):
             try:
                 async with Connection(self, "settler") as c:
-                    for queue in QUEUES + [BLIND]:
+                    await c.ask("schedules", "POST", "/schedules/fixed/pause")
+                    for number in range(40):
+                        await c.ask("schedules", "DELETE", f"/schedules/s{number}")
+                    for queue in QUEUES + [BLIND, TICK]:
                         await c.ask("queues", "POST", f"/queues/{queue}/resume")
                         await c.ask("queues", "POST", f"/queues/{queue}/purge")
                     _, _, text = await c.ask("queues", "GET", "/queues")
@@ -436,7 +453,7 @@ class Soak:
                 if not any(q[state] for q in queues for state in ("queued", "scheduled", "running")):
                     admitted = dict(re.findall(r'jobd_jobs_admitted_total\{queue="(\w+)"\} (\d+)', metrics.decode()))
                     return [(q["name"], int(admitted[q["name"]]), q["done"] + q["failed"] + q["cancelled"])
-                            for q in queues]
+                            for q in queues if q["name"] != TICK]
             except (Cut, ValueError):
                 pass
             await asyncio.sleep(0.5)

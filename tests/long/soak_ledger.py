@@ -13,7 +13,7 @@ REPORTS = re.compile(rb"ERROR: AddressSanitizer|runtime error|WARNING: ThreadSan
 ALWAYS = {408, 503}
 ALLOWED = {
     "put": {200, 202, 413, 422, 429, 500}, "retry": {202, 404, 409, 429}, "delete": {200, 202, 404, 409},
-    "look": {200, 404}, "list": {200}, "take": {200, 204}, "lease": {200, 404, 409}, "queues": {200},
+    "look": {200, 404}, "list": {200}, "take": {200, 204}, "lease": {200, 404, 409}, "queues": {200}, "schedules": {200, 201, 202, 404, 429},
     "health": {200}, "wrong": {400, 404, 405, 413, 414, 415, 422, 431, 501},
     "long": {202, 429, 431}, "raw": {200, 202, 204, 400, 403, 404, 405, 411, 413, 414, 415, 429, 431, 501, 505},
 }

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "engine/journal_store.h"
+#include "jobd/schedule.h"
 #include "run/wait_sync.h"
 #include "store/database.h"
 #include "support/server.h"
@@ -31,6 +32,7 @@ struct jobd *engine_for(struct store *store, uint32_t capacity, uint32_t keep)
                                             .workers = 1,
                                             .attempts = 2,
                                             .restored = store_waiting(store, "default")};
+    const struct jobd_schedule_config schedules = {.max = 8, .restored = store_schedules(store)};
     assert_int_equal(jobd_new(&jobd, &(struct jobd_config){.queues = &queue,
                                                            .queues_len = 1,
                                                            .keep = keep,
@@ -38,6 +40,7 @@ struct jobd *engine_for(struct store *store, uint32_t capacity, uint32_t keep)
                                                            .waiters_max = 64,
                                                            .leases_max = 64,
                                                            .first_id = store_first_id(store),
+                                                           .schedules = &schedules,
                                                            .on_journal_ready = store_wake,
                                                            .journal_context = store}),
                      0);

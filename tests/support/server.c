@@ -19,6 +19,8 @@
 
 #include <cmocka.h>
 
+#include "support/postgres.h"
+
 extern char **environ;
 
 enum { SERVERS_MAX = 32, WORDS_MAX = 64, LOOK_EVERY_MS = 5 };
@@ -382,10 +384,12 @@ struct server *server_start_with(const char *const *arguments)
         all[used++] = arguments[i];
     }
     /* The same tests for a server that keeps its jobs on disk. */
-    char data[SERVER_ADDRESS_SIZE];
+    char data[POSTGRES_URL_SIZE + 16] = "JOBD_DATA=";
     const char *environment[] = {data, NULL};
     bool durable = server_durable();
-    if (durable)
+    if (durable && getenv("TEST_LEDGER") != NULL)
+        postgres_fresh(data + strlen(data));
+    else if (durable)
         snprintf(data, sizeof data, "JOBD_DATA=%s/data-%zu", temporary_directory(), servers_len);
     struct server *server = server_spawn(
         &(struct server_plan){.arguments = all, .environment = durable ? environment : NULL});

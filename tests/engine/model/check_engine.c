@@ -211,7 +211,8 @@ static bool hides_others(struct jobd *jobd, struct queue *queue) REQUIRES(jobd->
         uint64_t id = ring_peek(&queue->lanes[lane]);
         const struct job *job = id != 0 ? jobs_find(&jobd->jobs, id) : NULL;
         if (job != NULL && job->extra != NULL && job->extra->expires_us != 0)
-            hides = hides || job->extra->expires_us <= jobd->ticks_at_us || jobd->expiry_starved;
+            hides = hides || job->extra->expires_us <= jobd->ticks_at_us || jobd->expiry_starved ||
+                    jobd->share != NULL;
     }
     return hides;
 }
@@ -244,7 +245,7 @@ static void check_queue(struct jobd *jobd, struct queue *queue, struct census *c
     census->leased += leased;
     const struct way way = count_ways(jobd, queue);
     bool durable = jobd->durable;
-    uint32_t here = queue->in_state[JOBD_RUNNING] - queue->leased;
+    uint32_t here = queue_here(queue);
     verify(way.cancelling == queue->cancel_pending && way.ending == queue->end_pending);
     verify(way.entering + way.retrying + way.moving == queue->put_pending);
     verify(queued + way.cancelling == queue->in_state[JOBD_QUEUED]);
@@ -268,6 +269,8 @@ static void check_queue(struct jobd *jobd, struct queue *queue, struct census *c
     TAILQ_FOREACH (place, &queue->take_waiters, link) {
         const struct jobd_waiter *taker = waiter_of(place->waiting);
         verify(queued == 0 || queue->paused || hides_others(jobd, queue) ||
+               (jobd->share != NULL &&
+                (queue->dispatch_needed || jobd->leases.held >= jobd->leases.max)) ||
                (taker->lease_us == 0 && !idle) ||
                (breaker_holds(queue) && (taker->lease_us > 0 || no_probe)));
     }
@@ -369,7 +372,7 @@ static void check_records(struct jobd *jobd, struct census *census) REQUIRES(job
     verify(living == census->in_state[JOBD_QUEUED] + census->in_state[JOBD_SCHEDULED] +
                          census->in_state[JOBD_RUNNING]);
     verify(census->leased == jobd->leases.held && census->leased == jobd->leases.due.length);
-    verify(census->leased + jobd->leases.promised <= jobd->leases.max);
+    verify(jobd->share != NULL || census->leased + jobd->leases.promised <= jobd->leases.max);
     const struct way all = count_ways(jobd, NULL);
     census->memory += all.held;
     census->memory_living += all.held;

@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: MIT */
+/* Many attempts end at once: each line, or item of an array, is a report as /done or /fail have it,
+ * and has a status of its own. Those that count are written in one transaction. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/endpoint.h"
+#include "api/lease_values.h"
+#include "api/put_lines.h"
+#include "api/respond.h"
+#include "base/json_walk.h"
+#include "base/text.h"
+#include "jobd/lease.h"
+
+enum {
+    ANSWER_BYTES = 200, /* of an answer, beside its lease and at most */
+    TYPE_MAX = 255,
+    ALLOCATION_BYTES = 16 /* that one takes beside what was asked for, about */
+};
+
+#define TYPE_LINES   "application/x-ndjson"
+#define LEASE_PREFIX "/leases/"
+
+struct entry {
+    struct json_token lease; /* as it stands in the body; size 0: there is none */
+    struct jobd_report report;
+    const char *wrong; /* NULL: nothing */
+    bool asked;        /* this time */
+    bool taken;        /* its output and error are the engine's, or gone */
+    char token[REQUEST_SUBJECT_SIZE];
+};
+
+struct reports {
+    bool is_array;
+    uint32_t len;
+    struct entry *entries;
+    struct jobd_report *reports; /* of the entries, for the engine */
+    char *scratch;               /* as large as the body */
+};
+
+struct reports_state {
+    struct reports *all; /* in one piece */
+};
+
+static struct reports_state *state_of(struct request *request)
+{
+    return request_state(request, sizeof(struct reports_state));
+}
+
+/* What the engine has not taken. */
+static void release_reports(struct request *request)
+{
+    struct reports *all = state_of(request)->all;
+    for (uint32_t i = 0; all != NULL && i < all->len; i++) {
+        const struct jobd_report *report = &all->reports[i];
+        if (all->entries[i].taken || report->result == JOBD_OK)
+            continue;
+        jobd_blob_unref(report->outcome.output);
+        jobd_blob_unref(report->outcome.error);
+    }
+    free(all);
+    state_of(request)->all = NULL;
+}
+
+/* ---- the body: one report after the other */
+
+struct source {
+    const struct jobd_blob *body;
+    struct json_token whole;
+    bool is_array, is_one; /* else lines */
+    size_t at;
+    uint32_t line;
+};
+
+/* False when it is neither. */
+static bool open_source(const struct jobd_blob *body, struct source *source)
+{
+    const char *text = (const char *)body->bytes;
+    *source = (struct source){.body = body, .whole = {text, body->size}};
+    if (!text_is_utf8(body->bytes, body->size))
+        return false;
+    while (source->whole.size > 0 && strchr(" \t\r\n", *source->whole.text) != NULL) {
+        source->whole.text++;
+        source->whole.size--;
+    }
+    source->is_array = json_is_array(text, body->size);
+    source->is_one = json_is_object(text, body->size);
+    return source->is_array || source->whole.size == 0 || *source->whole.text != '[';
+}
+
+static bool next_report(struct source *source, struct json_token *item)
+{
+    if (source->is_array)
+        return json_next_item(&source->whole, &source->at, item);
+    if (!source->is_one)
+        return put_lines_next(source->body, &source->at, &source->line, &item->text, &item->size);
+    *item = source->whole;
+    return source->at++ == 0;
+}
+
+/* ---- one report */
+
+enum member { LEASE, OUTPUT, BASE64, TYPE, ERROR, DELAY, MEMBERS };
+
+static const char *const names[MEMBERS] = {
+    [LEASE] = "lease",       [OUTPUT] = "output", [BASE64] = "output_base64",
+    [TYPE] = "content_type", [ERROR] = "error",   [DELAY] = "delay"};
+
+static enum member member_named(const struct json_token *name)
+{
+    unsigned i = 0;
+    while (i < MEMBERS && (name->size != strlen(names[i]) + 2 ||
+                           memcmp(name->text + 1, names[i], name->size - 2) != 0))
+        i++;
+    return (enum member)i;
+}
+
+static bool is_null(const struct json_token *value)
+{
+    return value->size == 4 && memcmp(value->text, "null", 4) == 0;
+}
+
+/* Its members; what is null is not there. NULL, or what is wrong. */
+static const char *read_members(const struct json_token *item, struct json_token values[MEMBERS])
+{
+    struct json_token name, value;
+    const char *wrong = NULL;
+    size_t at = 0;
+    if (!json_is_object(item->text, item->size))
+        return "it is no JSON object";
+    while (json_next_member(item->text, item->size, &at, &name, &value)) {
+        enum member member = member_named(&name);
+        if (member == MEMBERS)
+            wrong = "unknown member; there are lease, output, output_base64, content_type, error, "
+                    "delay";
+        else if (values[member].size > 0)
+            wrong = "a member is given twice";
+        else if (!is_null(&value))
+            values[member] = value;
+    }
+    return wrong;
+}
+
+/* A string without NUL, into `out`; false when it is none. */
+static bool decode(const struct json_token *value, char *out, size_t *size)
+{
+    if (value->size < 2 || value->text[0] != '"' || !json_decode(value, out, size) ||
+        memchr(out, '\0', *size) != NULL)
+        return false;
+    out[*size] = '\0';
+    return true;
+}
+
+/* Can it be the value of a header field? */
+static bool is_type(const char *text)
+{
+    size_t length = strlen(text);
+    for (size_t i = 0; i < length; i++)
+        if (text[i] < ' ' || text[i] > '~')
+            return false;
+    return length > 0 && length <= TYPE_MAX && text[0] != ' ' && text[length - 1] != ' ';
+}
+
+static const char *keep(const char *bytes, size_t size, const char *type, struct jobd_blob **blob)
+{
+    *blob = jobd_blob_new(size, type);
+    if (*blob == NULL)
+        return jobd_result_text(JOBD_OUT_OF_MEMORY);
+    if (size > 0)
+        memcpy((*blob)->bytes, bytes, size);
+    return NULL;
+}
+
+/* Cut to what is kept. */
+static const char *read_output(const struct call *call, const struct json_token values[MEMBERS],
+                               char *scratch, struct jobd_outcome *outcome)
+{
+    const struct json_token *output = &values[OUTPUT], *base64 = &values[BASE64];
+    const struct json_token *type = &values[TYPE];
+    bool is_text = output->size > 0 && output->text[0] == '"';
+    const char *kind = base64->size > 0 ? TYPE_BYTES : is_text ? TYPE_TEXT : TYPE_JSON;
+    const char *bytes = scratch;
+    size_t max = call->api->output_max_bytes, size = 0;
+    char *own = scratch;
+    if (type->size > 0) { /* in front of the output's own bytes */
+        if (!decode(type, scratch, &size) || !is_type(scratch))
+            return "content_type must be 1 to 255 printable ASCII characters";
+        kind = scratch;
+        own = scratch + size + 1;
+        bytes = own;
+    }
+    if (base64->size > 0) {
+        if (!decode(base64, own, &size) || !text_from_base64(own, own, &size))
+            return "output_base64 must be a string in Base64";
+    } else if (is_text) {
+        if (!json_decode(output, own, &size))
+            return "output is no text: half a surrogate pair";
+    } else {
+        bytes = output->text;
+        size = output->size;
+    }
+    outcome->output_truncated = size > max;
+    return keep(bytes, size < max ? size : max, kind, &outcome->output);
+}
+
+static const char *read_failure(const struct json_token values[MEMBERS], char *scratch,
+                                struct jobd_outcome *outcome)
+{
+    size_t size;
+    outcome->state = JOBD_FAILED;
+    if (values[DELAY].size > 0) {
+        outcome->retry_exactly = true;
+        if (!decode(&values[DELAY], scratch, &size) ||
+            !text_to_duration(scratch, &outcome->retry_in_us) ||
+            outcome->retry_in_us > LEASE_MAX_US)
+            return "delay must be a duration of at most 7d, like 250ms, 30s or 5m";
+    }
+    if (values[ERROR].text[0] != '"' || !json_decode(&values[ERROR], scratch, &size))
+        return "error must be a string";
+    return keep(scratch, size < ERROR_MAX_BYTES ? size : ERROR_MAX_BYTES, TYPE_TEXT,
+                &outcome->error);
+}
+
+static const char *read_token(const struct json_token *lease, char *scratch,
+                              char token[REQUEST_SUBJECT_SIZE])
+{
+    size_t size, prefix = strlen(LEASE_PREFIX);
+    if (lease->size == 0 || !decode(lease, scratch, &size))
+        return "lease must be a string like /leases/TOKEN";
+    const char *text = strncmp(scratch, LEASE_PREFIX, prefix) == 0 ? scratch + prefix : scratch;
+    snprintf(token, REQUEST_SUBJECT_SIZE, "%s", strlen(text) < REQUEST_SUBJECT_SIZE ? text : "");
+    return NULL;
+}
+
+static const char *read_report(const struct call *call, const struct json_token *item,
+                               char *scratch, struct entry *entry)
+{
+    struct json_token values[MEMBERS] = {{NULL, 0}};
+    const char *wrong = read_members(item, values);
+    bool has_output = values[OUTPUT].size > 0 || values[BASE64].size > 0;
+    if (values[LEASE].size > 0 && values[LEASE].text[0] == '"')
+        entry->lease = values[LEASE];
+    if (wrong != NULL || (wrong = read_token(&values[LEASE], scratch, entry->token)) != NULL)
+        return wrong;
+    entry->report.token = entry->token;
+    entry->report.outcome.state = JOBD_DONE;
+    if (values[OUTPUT].size > 0 && values[BASE64].size > 0)
+        return "output and output_base64: only one of them";
+    if (values[ERROR].size > 0)
+        return has_output ? "output and error: only one of them"
+                          : read_failure(values, scratch, &entry->report.outcome);
+    if (values[DELAY].size > 0)
+        return "delay goes with error";
+    return has_output ? read_output(call, values, scratch, &entry->report.outcome) : NULL;
+}
+
+/* ---- all of them */
+
+static struct reports *new_reports(struct request *request, uint32_t len)
+{
+    size_t size = request->body->size;
+    size_t each = sizeof(struct entry) + sizeof(struct jobd_report);
+    size_t blob = sizeof(struct jobd_blob) + ALLOCATION_BYTES;
+    /* The outputs, and the leases in the answer, are no larger than the body. */
+    size_t counted = sizeof(struct reports) + len * (each + blob + ANSWER_BYTES) + 3 * (size + 1);
+    if (!jobd_charge(&request->body_account, counted))
+        return NULL;
+    struct reports *all = calloc(1, sizeof *all + len * each + 2 * size + 2);
+    if (all == NULL)
+        return NULL;
+    all->len = len;
+    all->entries = (struct entry *)(void *)(all + 1);
+    all->reports = (struct jobd_report *)(void *)(all->entries + len);
+    all->scratch = (char *)(all->reports + len);
+    return all;
+}
+
+static enum step parse_reports(struct call *call)
+{
+    struct request *request = call->request;
+    struct source source;
+    struct json_token item;
+    uint32_t len = 0;
+    if (request->body == NULL)
+        return respond_error(call, 400, "the body has no report");
+    if (!open_source(request->body, &source))
+        return respond_error(call, 400, "the body is neither JSON lines nor a JSON array");
+    for (struct source count = source; next_report(&count, &item) && len <= JOBD_REPORTS_MAX;)
+        len++;
+    if (len > JOBD_REPORTS_MAX)
+        return respond_error(call, 413, "at most 1000 reports at once");
+    request->release = release_reports;
+    struct reports *all = state_of(request)->all = new_reports(request, len);
+    if (all == NULL)
+        return respond_no_memory(call);
+    all->is_array = source.is_array;
+    for (uint32_t i = 0; i < len && next_report(&source, &item); i++) {
+        struct entry *entry = &all->entries[i];
+        entry->wrong = read_report(call, &item, all->scratch, entry);
+        entry->report.result = entry->wrong == NULL ? JOBD_PENDING : JOBD_RESULTS;
+        all->reports[i] = entry->report;
+    }
+    return STEP_START;
+}
+
+static enum jobd_result start_reports(struct call *call)
+{
+    struct request *request = call->request;
+    struct reports *all = state_of(request)->all;
+    for (uint32_t i = 0; i < all->len; i++)
+        all->entries[i].asked = all->reports[i].result == JOBD_PENDING;
+    return jobd_lease_finish_all(call->api->jobd, all->reports, all->len, &request->waiter,
+                                 clock_now_us());
+}
+
+/* What became of those that were asked for. True: some are to be asked for once more. */
+static bool conclude(struct reports *all, enum jobd_result result)
+{
+    bool again = false;
+    for (uint32_t i = 0; i < all->len; i++) {
+        struct jobd_report *report = &all->reports[i];
+        struct entry *entry = &all->entries[i];
+        bool open = report->result == JOBD_OK || report->result == JOBD_PENDING;
+        entry->taken |= report->result == JOBD_OK;
+        if (entry->asked && open && result != JOBD_OK)
+            report->result = result;
+        again = again || report->result == JOBD_PENDING;
+    }
+    return again;
+}
+
+static unsigned status_of(const struct entry *entry, enum jobd_result result, const char **detail)
+{
+    *detail = entry->wrong;
+    if (entry->wrong != NULL)
+        return entry->wrong == jobd_result_text(JOBD_OUT_OF_MEMORY) ? 503 : 400;
+    if (result == JOBD_OK || result == JOBD_REPEATED)
+        return 200;
+    return result_status(result, detail);
+}
+
+static int write_answer(char *out, size_t size, const struct entry *entry, enum jobd_result result)
+{
+    const char *detail;
+    unsigned status = status_of(entry, result, &detail);
+    const struct json_token none = {"null", 4};
+    const struct json_token *lease = entry->lease.size > 0 ? &entry->lease : &none;
+    return snprintf(out, size, "{\"lease\":%.*s,\"status\":%u%s%s%s%s}", (int)lease->size,
+                    lease->text, status, result == JOBD_REPEATED ? ",\"repeated\":true" : "",
+                    detail != NULL ? ",\"detail\":\"" : "", detail != NULL ? detail : "",
+                    detail != NULL ? "\"" : "");
+}
+
+static enum step respond_reports(struct call *call, const struct reports *all)
+{
+    bool array = all->is_array || call->request->wants_json;
+    size_t size = all->len * (size_t)ANSWER_BYTES + call->request->body->size + 8, used = 0;
+    char *text = malloc(size);
+    if (text == NULL)
+        return respond_no_memory(call);
+    used += (size_t)snprintf(text, size, "%s", array ? "[" : "");
+    for (uint32_t i = 0; i < all->len; i++) {
+        if (i > 0)
+            used += (size_t)snprintf(text + used, size - used, "%s", array ? "," : "\n");
+        used += (size_t)write_answer(text + used, size - used, &all->entries[i],
+                                     all->reports[i].result);
+    }
+    (void)snprintf(text + used, size - used, "%s\n", array ? "]" : "");
+    call->reply->status = 200;
+    call->reply->type = array ? TYPE_JSON : TYPE_LINES;
+    call->reply->owned = text;
+    return STEP_REPLY;
+}
+
+static enum step answer_reports(struct call *call, enum jobd_result result)
+{
+    struct reports *all = state_of(call->request)->all;
+    if (conclude(all, result))
+        return STEP_START;
+    return respond_reports(call, all);
+}
+
+const struct endpoint report_endpoints[] = {
+    {
+        .paths = {"/leases/done"},
+        .methods = METHOD_POST,
+        .scope = SCOPE_WORK,
+        .about = ABOUT_ANY,
+        .has_body = true,
+        .parse = parse_reports,
+        .start = start_reports,
+        .answer = answer_reports,
+    },
+    {.methods = 0},
+};

@@ -1,0 +1,570 @@
+/* SPDX-License-Identifier: MIT */
+/* What other processes have changed becomes what this one knows. Nothing follows from it here: no
+ * job is given out, none is forgotten but those that were, nobody is let in. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/blob.h"
+#include "base/container.h"
+#include "engine/dispatch.h"
+#include "engine/events.h"
+#include "engine/lease_deadline.h"
+#include "engine/restore.h"
+#include "engine/said.h"
+#include "engine/share.h"
+#include "engine/touched.h"
+#include "engine/transition.h"
+#include "engine/waiters.h"
+
+/* ---- time */
+
+void share_adopt_time(struct jobd *jobd, int64_t at_us)
+{
+    struct op op;
+    struct due *due;
+    int left;
+    do {
+        left = OP_STEPS;
+        op_begin(&op, jobd, NULL, at_us);
+        while (left > 0 && (due = heap_top(&jobd->delays)) != NULL && due->at_us <= at_us) {
+            struct queue *queue = container_of(due, struct queue, due);
+            transition_due_locked(&op, container_of(heap_top(&queue->delays), struct job, due));
+            left--;
+        }
+        op_end(&op);
+    } while (left == 0);
+}
+
+static uint32_t index_named(const struct jobd *jobd, const char *name)
+{
+    uint32_t number = jobd_queue_named(jobd, name);
+    return number != JOBD_NO_QUEUE ? queue_index(number) : JOBD_NO_QUEUE;
+}
+
+/* ---- a job: what few jobs have */
+
+/* Bytes in place of others, whatever there is room for. */
+static void set_part(struct op *op, struct jobd_blob **part, const struct jobd_blob *bytes)
+    REQUIRES(op->jobd->lock)
+{
+    struct jobs *jobs = &op->jobd->jobs;
+    size_t before = blob_weight(*part), after = blob_weight(bytes);
+    op_discard(op, *part);
+    *part = restore_blob(bytes);
+    jobs->memory += after - before;
+    jobs->memory_living += after - before;
+}
+
+/* What its attempts have said; there is a record for it when they have. */
+static bool set_said_locked(struct op *op, struct job *job, const struct news *news)
+    REQUIRES(op->jobd->lock)
+{
+    struct said *said = said_of(job);
+    if (said == NULL && !news->has_said)
+        return true;
+    if (said == NULL) {
+        said = job->extra->said = calloc(1, sizeof *said);
+        if (said == NULL)
+            return false;
+        jobs_count(&op->jobd->jobs, sizeof *said);
+    }
+    set_part(op, &said->worker, news->record.worker);
+    set_part(op, &said->progress, news->record.progress);
+    set_part(op, &said->output, news->said);
+    said->used = news->said != NULL ? news->said->size : 0;
+    said->truncated = news->said_truncated;
+    said_tell_locked(op, job);
+    return true;
+}
+
+static bool set_extra_locked(struct op *op, struct job *job, const struct news *news)
+    REQUIRES(op->jobd->lock)
+{
+    static const struct jobd_put nothing;
+    struct jobs *jobs = &op->jobd->jobs;
+    if (job->extra == NULL && news->has_extra) {
+        job->extra = extra_new(&nothing, NULL);
+        if (job->extra == NULL)
+            return false;
+        job->extra->job = job;
+        jobs->memory += extra_weight(job->extra);
+        jobs->memory_living += extra_weight(job->extra);
+    }
+    if (job->extra == NULL)
+        return true;
+    if (news->record.unexpiring)
+        job->extra->expires_us = 0;
+    set_part(op, &job->extra->output, news->record.output);
+    set_part(op, &job->extra->error, news->record.error);
+    set_part(op, &job->extra->errors, news->record.errors);
+    job->extra->errors_us = news->record.errors_us;
+    return set_said_locked(op, job, news);
+}
+
+/* ---- a job that runs */
+
+static void tell_holder(struct op *op, const struct job *job)
+{
+    verify(op->stops_len < OP_STOPS);
+    op->stops[op->stops_len++] =
+        (struct op_stop){.holder = job->holder,
+                         .task = {.id = job->id, .queue = job->queue, .attempt = job->attempt}};
+}
+
+static bool runs_here(const struct job *job)
+{
+    return job->state == JOBD_RUNNING && !job->leased && !job->elsewhere;
+}
+
+/* A worker of this process that has run it since before all jobs were read again; NULL: none. */
+static struct jobd_waiter *holder_locked(struct op *op, const struct job_record *record)
+    REQUIRES(op->jobd->lock)
+{
+    struct share *share = op->jobd->share;
+    for (uint32_t i = 0; i < share->runs_len; i++) {
+        struct run run = share->runs[i];
+        if (run.id != record->id || run.attempt != record->attempt ||
+            run.started_us != record->started_us)
+            continue;
+        share->runs[i] = share->runs[--share->runs_len];
+        return run.holder;
+    }
+    return NULL;
+}
+
+static enum share_result set_running_locked(struct op *op, struct job *job, const struct news *news)
+    REQUIRES(op->jobd->lock)
+{
+    struct queue *queue = &op->jobd->queues[job->queue];
+    const struct job_record *record = &news->record;
+    job->stopping = record->stopping;
+    job->started_us = record->started_us;
+    if (record->token[0] != '\0') {
+        job->lease = lease_adopt(&op->jobd->leases, job, record->token, record->expires_us);
+        if (job->lease == NULL)
+            return SHARE_ROOM;
+        job->leased = true;
+        job->lease->started_us = record->started_us;
+        job->lease->began_us = record->began_us;
+        queue->leased++;
+        return SHARE_OK;
+    }
+    job->holder = news->node == op->jobd->share->turns.node ? holder_locked(op, record) : NULL;
+    if (job->holder != NULL) {
+        if (job->stopping)
+            tell_holder(op, job);
+        return SHARE_OK;
+    }
+    job->elsewhere = true;
+    job->node = news->node;
+    queue->elsewhere++;
+    return SHARE_OK;
+}
+
+/* ---- a job goes to the state that it has now, from the one it had before */
+
+static enum share_result place_locked(struct op *op, struct job *job, const struct news *news,
+                                      uint8_t before) REQUIRES(op->jobd->lock)
+{
+    const struct job_record *record = &news->record;
+    bool final = jobd_state_final(record->state);
+    if (!final && !transition_has_room_locked(op, job->queue))
+        return SHARE_ROOM;
+    restore_progress(job, record);
+    job->stopping = false;
+    if (record->state == JOBD_RUNNING) {
+        enum share_result result = set_running_locked(op, job, news);
+        if (result != SHARE_OK)
+            return result;
+    } else if (final) {
+        job->started_us = record->started_us;
+        job->finished_us = record->finished_us;
+    }
+    transition_restore_locked(op, job, record->state);
+    if (job->state != before)
+        events_note_locked(op, job);
+    if (final) {
+        transition_tell_end_locked(op, job);
+        jobs_remember_all(&op->jobd->jobs, job, news->promised);
+    }
+    return SHARE_OK;
+}
+
+static bool is_sound(const struct job_record *record)
+{
+    return record->id > 0 && record->id <= JOBD_ID_MAX && record->priority < JOBD_PRIORITIES &&
+           (unsigned)record->state < JOBD_STATES && record->attempt < UINT16_MAX &&
+           record->attempts < UINT16_MAX && strlen(record->key) < JOBD_KEY_SIZE &&
+           strlen(record->trace) < JOBD_TRACE_SIZE && record->timeout_us >= 0;
+}
+
+/* It came when it was made. */
+static bool extra_from(const struct job_record *record, struct job_extra **extra)
+{
+    struct job_record own = *record;
+    own.came_us = record->created_us;
+    return restore_extra(&own, extra);
+}
+
+/* Another put has taken the place of what it was put with. */
+static bool set_content_locked(struct op *op, struct job *job, const struct job_record *record)
+    REQUIRES(op->jobd->lock)
+{
+    struct job_content content = {.extra = NULL};
+    if (!extra_from(record, &content.extra))
+        return false;
+    content.payload = restore_blob(record->payload);
+    job->priority = record->priority;
+    job->created_us = record->created_us;
+    jobs_set_content(&op->jobd->jobs, job, &content, op);
+    return true;
+}
+
+static enum share_result add_locked(struct op *op, const struct news *news) REQUIRES(op->jobd->lock)
+{
+    struct jobd *jobd = op->jobd;
+    struct job_extra *extra = NULL;
+    const struct job_record *record = &news->record;
+    uint32_t queue = index_named(jobd, record->queue);
+    if (queue == JOBD_NO_QUEUE || !news->fresh) {
+        jobd->share->strangers |= news->fresh;
+        return jobd->share->strangers ? SHARE_OK : SHARE_WRONG;
+    }
+    if (jobs_spare(&jobd->jobs) == 0)
+        return SHARE_ROOM;
+    if (!extra_from(record, &extra))
+        return SHARE_NO_MEMORY;
+    struct job *job = restore_new_locked(op, record, (uint16_t)queue, extra);
+    return set_extra_locked(op, job, news) ? place_locked(op, job, news, STATE_NEW)
+                                           : SHARE_NO_MEMORY;
+}
+
+/* Nothing but what may change while it goes on. */
+static bool goes_on_locked(struct op *op, struct job *job, const struct news *news)
+    REQUIRES(op->jobd->lock)
+{
+    const struct job_record *record = &news->record;
+    bool same = job->state == JOBD_RUNNING && record->state == JOBD_RUNNING &&
+                job->attempt == record->attempt;
+    if (same && job->leased && strcmp(job->lease->token, record->token) == 0) {
+        job->started_us = job->lease->started_us = record->started_us;
+        job->lease->began_us = record->began_us;
+        lease_look_again_locked(op, job->lease, record->expires_us);
+    } else if (!same || !runs_here(job) || news->node != op->jobd->share->turns.node ||
+               job->started_us != record->started_us) {
+        return false;
+    } else if (record->stopping && !job->stopping) {
+        tell_holder(op, job);
+    }
+    restore_progress(job, record);
+    job->stopping = record->stopping;
+    return true;
+}
+
+/* Only what it was put with is another. */
+static bool stay_locked(struct op *op, struct job *job, const struct news *news)
+    REQUIRES(op->jobd->lock)
+{
+    jobs_unwatch(&op->jobd->jobs, job);
+    bool good = set_content_locked(op, job, &news->record) && set_extra_locked(op, job, news);
+    restore_progress(job, &news->record);
+    jobs_watch(&op->jobd->jobs, job);
+    return good;
+}
+
+static enum share_result change_locked(struct op *op, struct job *job, const struct news *news)
+    REQUIRES(op->jobd->lock)
+{
+    uint32_t queue =
+        news->record.queue[0] != '\0' ? jobd_queue_named(op->jobd, news->record.queue) : job->queue;
+    if (queue == job->queue && goes_on_locked(op, job, news))
+        return set_extra_locked(op, job, news) ? SHARE_OK : SHARE_NO_MEMORY;
+    if (news->stays && job->state == JOBD_QUEUED && news->record.state == JOBD_QUEUED &&
+        queue == job->queue && news->record.priority == job->priority)
+        return stay_locked(op, job, news) ? SHARE_OK : SHARE_NO_MEMORY;
+    if (runs_here(job))
+        tell_holder(op, job);
+    uint8_t before = job->state;
+    transition_detach_locked(op, job);
+    if (queue == JOBD_NO_QUEUE) { /* moved to one that is not known here */
+        op->jobd->share->strangers = true;
+        transition_forsake_locked(op, job);
+        jobs_erase(&op->jobd->jobs, job, op);
+        return SHARE_OK;
+    }
+    if (queue != job->queue)
+        jobs_move(&op->jobd->jobs, job, (uint16_t)queue);
+    if (news->fresh && !set_content_locked(op, job, &news->record))
+        return SHARE_NO_MEMORY;
+    return set_extra_locked(op, job, news) ? place_locked(op, job, news, before) : SHARE_NO_MEMORY;
+}
+
+static enum share_result adopt_job_locked(struct op *op, const struct news *news,
+                                          const struct share_source *source)
+    REQUIRES(op->jobd->lock)
+{
+    struct job *job = jobs_find(&op->jobd->jobs, news->record.id);
+    if (!is_sound(&news->record))
+        return SHARE_WRONG;
+    if (job != NULL)
+        return change_locked(op, job, news);
+    if (!news->fresh && source->overlaps)
+        return SHARE_OK; /* it is gone by now */
+    return add_locked(op, news);
+}
+
+/* ---- the others */
+
+static enum share_result adopt_gone_locked(struct op *op, const struct news *news,
+                                           const struct share_source *source)
+    REQUIRES(op->jobd->lock)
+{
+    struct jobs *jobs = &op->jobd->jobs;
+    struct job *job = jobs_find(jobs, news->record.id);
+    if (job == NULL)
+        return source->overlaps || op->jobd->share->strangers ? SHARE_OK : SHARE_WRONG;
+    if (!jobd_state_final((enum jobd_state)job->state))
+        return SHARE_WRONG;
+    jobs_remove(jobs, job, op);
+    return SHARE_OK;
+}
+
+static enum share_result adopt_lease_locked(struct op *op, const struct news *news)
+    REQUIRES(op->jobd->lock)
+{
+    const struct job_record *record = &news->record;
+    struct lease over = {.job_id = record->id,
+                         .attempt = record->attempt,
+                         .started_us = record->started_us,
+                         .began_us = record->began_us,
+                         .report = (enum lease_report)news->word};
+    if (strlen(record->token) != JOBD_TOKEN_SIZE - 1 || news->word > LEASE_RELEASED)
+        return SHARE_WRONG;
+    memcpy(over.token, record->token, sizeof over.token);
+    lease_note(&op->jobd->leases, &over);
+    return SHARE_OK;
+}
+
+static void add_histogram(struct jobd_histogram *to, const struct jobd_histogram *more)
+{
+    to->sum_us += more->sum_us;
+    for (unsigned i = 0; i < JOBD_HISTOGRAM_BUCKETS; i++)
+        to->counts[i] += more->counts[i];
+}
+
+static enum share_result adopt_queue_locked(struct op *op, const struct news *news,
+                                            const struct share_source *source)
+    REQUIRES(op->jobd->lock)
+{
+    uint32_t index = index_named(op->jobd, news->record.queue);
+    if (index == JOBD_NO_QUEUE)
+        return SHARE_OK;
+    struct queue *queue = &op->jobd->queues[index];
+    struct told *told = &op->jobd->share->queues[index];
+    if (queue->paused != news->paused)
+        rate_waits(&queue->rate, source->at_us);
+    queue->paused = news->paused;
+    queue->admitted = news->totals.admitted;
+    queue->ended[JOBD_DONE] = news->totals.done;
+    queue->ended[JOBD_FAILED] = news->totals.failed;
+    queue->ended[JOBD_CANCELLED] = news->totals.cancelled;
+    queue->retried = news->totals.retried;
+    queue->moved_in = news->totals.moved_in;
+    queue->moved_out = news->totals.moved_out;
+    queue->expired = news->totals.expired;
+    add_histogram(&queue->waited, &news->waited);
+    add_histogram(&queue->ran, &news->ran);
+    add_histogram(&told->waited, &news->waited);
+    add_histogram(&told->ran, &news->ran);
+    bool same =
+        queue_waiting(queue) == news->waiting && queue->in_state[JOBD_RUNNING] == news->running;
+    return same || source->overlaps || op->jobd->share->strangers ? SHARE_OK : SHARE_WRONG;
+}
+
+/* The place of a node; of one that is new, that of one whose time is over, or behind the last. */
+static uint32_t node_place_locked(struct op *op, uint32_t id, int64_t now_us)
+    REQUIRES(op->jobd->lock)
+{
+    const struct share *share = op->jobd->share;
+    uint32_t i = 0;
+    while (i < share->nodes_len && share->nodes[i].id != id)
+        i++;
+    if (i < NODES_KNOWN)
+        return i;
+    for (i = 0; i < NODES_KNOWN; i++)
+        if (share->nodes[i].until_us <= now_us && !share_runs_locked(op, share->nodes[i].id))
+            return i;
+    return NODES_KNOWN;
+}
+
+static enum share_result adopt_node_locked(struct op *op, const struct news *news,
+                                           const struct share_source *source)
+    REQUIRES(op->jobd->lock)
+{
+    struct share *share = op->jobd->share;
+    uint32_t i = node_place_locked(op, news->node, source->at_us);
+    if (news->node == 0)
+        return SHARE_WRONG;
+    if (news->node == share->turns.node) { /* it reads what it has written itself */
+        share->own_until_us = news->until_us;
+        return SHARE_OK;
+    }
+    if (i == NODES_KNOWN)
+        return SHARE_ROOM;
+    share->nodes_len += i == share->nodes_len;
+    share->nodes[i] = (struct node){.id = news->node, .until_us = news->until_us};
+    return SHARE_OK;
+}
+
+enum share_result share_adopt(struct jobd *jobd, const struct news *news,
+                              const struct share_source *source)
+{
+    struct op op;
+    enum share_result result = SHARE_WRONG;
+    op_begin(&op, jobd, NULL, source->at_us);
+    verify(!jobd->share->in_turn);
+    switch (news->kind) {
+    case NEWS_JOB:
+        result = adopt_job_locked(&op, news, source);
+        break;
+    case NEWS_GONE:
+        result = adopt_gone_locked(&op, news, source);
+        break;
+    case NEWS_LEASE:
+        result = adopt_lease_locked(&op, news);
+        break;
+    case NEWS_QUEUE:
+        result = adopt_queue_locked(&op, news, source);
+        break;
+    case NEWS_NODE:
+        result = adopt_node_locked(&op, news, source);
+        break;
+    }
+    op_end(&op);
+    return result;
+}
+
+void share_adopted(struct jobd *jobd, uint64_t next_id, int64_t at_us)
+{
+    struct op op;
+    op_begin(&op, jobd, NULL, at_us);
+    if (next_id > jobd->next_id)
+        jobd->next_id = next_id;
+    for (uint32_t i = 0; i < jobd->queues_len; i++) {
+        struct queue *queue = &jobd->queues[i];
+        queue->dispatch_needed |= dispatch_is_needed(queue);
+        jobd->dispatch_needed |= queue->dispatch_needed;
+    }
+    if (!TAILQ_EMPTY(&jobd->idle_waiters) && dispatch_is_idle_locked(&op))
+        wait_end_all_locked(&op, &jobd->idle_waiters, JOBD_OK);
+    op_end(&op);
+}
+
+/* ---- all jobs anew */
+
+static void keep_run(struct share *share, const struct run *run)
+{
+    if (share->runs_len < share->runs_max)
+        share->runs[share->runs_len++] = *run;
+}
+
+/* One that was given out in the turn that is lost runs nowhere. */
+static void forget_job_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock)
+{
+    struct share *share = op->jobd->share;
+    const struct touch *touch = &share->touches[job - op->jobd->jobs.records + 1];
+    const struct run run = {job->id, job->attempt, job->started_us, job->holder};
+    if (runs_here(job) && !(touch->is_in && touch->started))
+        keep_run(share, &run);
+    if (job->state != STATE_NEW)
+        transition_detach_locked(op, job);
+    transition_forsake_locked(op, job);
+    jobs_erase(&op->jobd->jobs, job, op);
+}
+
+/* They may have ended attempts in the turn that is lost: they say so again. */
+static void send_workers_home_locked(struct op *op, struct queue *queue) REQUIRES(op->jobd->lock)
+{
+    struct place *place = TAILQ_FIRST(&queue->take_waiters), *next;
+    for (; place != NULL; place = next) {
+        next = TAILQ_NEXT(place, link);
+        if (waiter_of(place->waiting)->lease_us == 0)
+            wait_end_locked(op, waiter_of(place->waiting), JOBD_STORE_FAILED);
+    }
+}
+
+static void forget_queue_locked(struct op *op, uint32_t index) REQUIRES(op->jobd->lock)
+{
+    struct queue *queue = &op->jobd->queues[index];
+    queue->admitted = queue->retried = queue->expired = queue->moved_in = queue->moved_out = 0;
+    memset(queue->ended, 0, sizeof queue->ended);
+    memset(&queue->waited, 0, sizeof queue->waited);
+    memset(&queue->ran, 0, sizeof queue->ran);
+    queue->paused = false;
+    send_workers_home_locked(op, queue);
+    op->jobd->share->queues[index] = (struct told){.touched = false};
+}
+
+static void forget_changes_locked(struct op *op) REQUIRES(op->jobd->lock)
+{
+    struct share *share = op->jobd->share;
+    struct jobs *jobs = &op->jobd->jobs;
+    struct job *job;
+    while ((job = TAILQ_FIRST(&jobs->forgotten)) != NULL) {
+        TAILQ_REMOVE(&jobs->forgotten, job, link);
+        jobs_give_back(job, op);
+        jobs_release_record(jobs, job);
+    }
+    while (share->touched_len > 0) {
+        struct touch *first = &share->touches[share->touches[0].behind];
+        share->touches[0].behind = first->behind;
+        share->touches[first->behind].before = 0;
+        *first = (struct touch){.is_in = false};
+        share->touched_len--;
+    }
+    while (share->leases_len > 0)
+        share->lease_is_in[share->leases[--share->leases_len]] = false;
+    while (share->ended_len > 0) /* the end that is lost comes again */
+        keep_run(share, &share->ended[--share->ended_len]);
+    share->queues_touched = share->nodes_len = 0;
+    share->renews = share->strangers = false;
+}
+
+void share_forget(struct jobd *jobd)
+{
+    struct op op;
+    bool more = true;
+    while (more) {
+        op_begin(&op, jobd, NULL, 0);
+        verify(!jobd->share->in_turn);
+        struct job *job;
+        int left = OP_STEPS;
+        while (left-- > 0 && (job = RB_MIN(job_tree, &jobd->jobs.tree)) != NULL)
+            forget_job_locked(&op, job);
+        more = !RB_EMPTY(&jobd->jobs.tree);
+        op_end(&op);
+    }
+    op_begin(&op, jobd, NULL, 0);
+    forget_changes_locked(&op);
+    leases_forget(&jobd->leases);
+    for (uint32_t i = 0; i < jobd->queues_len; i++)
+        forget_queue_locked(&op, i);
+    op_end(&op);
+}
+
+void share_remembered(struct jobd *jobd)
+{
+    bool more = true;
+    while (more) {
+        struct op op;
+        op_begin(&op, jobd, NULL, 0);
+        struct share *share = jobd->share;
+        more = share->runs_len > 0;
+        share->orphans |= share_runs_locked(&op, share->turns.node);
+        if (more) {
+            struct run run = share->runs[--share->runs_len];
+            op.stops[op.stops_len++] = (struct op_stop){run.holder, run.holder->task};
+        }
+        op_end(&op);
+    }
+}

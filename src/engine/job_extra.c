@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/* What few jobs have. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/job_table.h"
+#include "engine/words.h"
+
+struct job_extra *extra_new(const struct jobd_put *put, struct job_extra *next)
+{
+    size_t key_size = put->key != NULL ? strlen(put->key) + 1 : 1;
+    struct job_extra *extra = calloc(1, sizeof *extra + key_size);
+    if (extra == NULL)
+        return NULL;
+    /* The jobs of a batch have one put, unless each has its own. */
+    if (put->batch_len > 0 && next != NULL && next->words != NULL) {
+        extra->words = jobd_blob_ref(next->words);
+    } else if (put->terms != NULL && !words_new(put->terms->texts, &extra->words)) {
+        free(extra);
+        return NULL;
+    }
+    extra->next = next;
+    extra->timeout_us = put->timeout_us;
+    if (put->terms != NULL) {
+        extra->unique = (uint8_t)put->terms->unique;
+        extra->unique_us = put->terms->unique_us;
+        extra->replace = put->terms->replace;
+    }
+    extra->expires_by_wall = put->terms != NULL && put->terms->expires_by_wall;
+    if (put->trace != NULL)
+        memcpy(extra->trace, put->trace, strlen(put->trace) + 1);
+    if (put->key != NULL)
+        memcpy(extra->key, put->key, key_size);
+    return extra;
+}
+
+struct job_extra *extra_for(const struct jobd_outcome *outcome)
+{
+    static const struct jobd_put nothing;
+    bool leaves =
+        outcome->output != NULL || outcome->error != NULL || outcome->state == JOBD_FAILED;
+    return leaves ? extra_new(&nothing, NULL) : NULL;
+}
+
+struct job_extra *extra_for_said(void)
+{
+    static const struct jobd_put nothing;
+    struct job_extra *extra = extra_new(&nothing, NULL);
+    if (extra == NULL)
+        return NULL;
+    extra->said = calloc(1, sizeof *extra->said);
+    if (extra->said != NULL)
+        return extra;
+    extra_free(extra);
+    return NULL;
+}
+
+static void said_free(struct said *said)
+{
+    if (said == NULL)
+        return;
+    jobd_blob_unref(said->worker);
+    jobd_blob_unref(said->progress);
+    jobd_blob_unref(said->output);
+    jobd_blob_unref(said->shown);
+    free(said);
+}
+
+void extra_free(struct job_extra *extra)
+{
+    while (extra != NULL) {
+        struct job_extra *next = extra->next;
+        said_free(extra->said);
+        jobd_blob_unref(extra->words);
+        free(extra);
+        extra = next;
+    }
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/* News: what one process has changed, as the others that share its queues are told. A job is told
+ * of as it is now, never by what has changed of it: so whoever hears the same twice, or older news
+ * followed by the rest, ends up with the same. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "engine/journal_store.h"
+#include "jobd/queue.h"
+
+enum news_kind {
+    NEWS_JOB = 1, /* a job as it is now */
+    NEWS_GONE,    /* it is forgotten: record.id alone */
+    NEWS_LEASE,   /* a lease is over: record.token, and record.id, attempt and started_us of its
+                     attempt */
+    NEWS_QUEUE,   /* record.queue its name; the rest below */
+    NEWS_NODE     /* the jobs that the workers of `node` run are its own until `until_us` */
+};
+
+/* How many, since the queue began. */
+struct news_totals {
+    uint64_t admitted, done, failed, cancelled, retried, moved_in, moved_out, expired;
+};
+
+/* All pointers are borrowed. What a kind has no use for is zero, and "" for a text. */
+struct news {
+    enum news_kind kind;
+    struct job_record record;
+
+    /* NEWS_JOB */
+    bool fresh;     /* nobody else knows it yet: what never changes is there too */
+    bool stays;     /* it waits, and its place in its lane is as it was */
+    bool promised;  /* it has ended, and is not forgotten yet, whatever comes */
+    bool has_extra; /* it has a record of what few jobs have, which counts, even if empty */
+    uint32_t node;  /* runs in a worker of this node; 0: it does not */
+    /* Its attempts have said something: record.worker and record.progress, and the output so far,
+     * which was more when it is truncated. */
+    bool has_said, said_truncated;
+    const struct jobd_blob *said;
+
+    uint32_t word; /* NEWS_LEASE: enum lease_word, by which it ended */
+
+    /* NEWS_QUEUE */
+    bool paused;
+    struct news_totals totals;
+    struct jobd_histogram waited, ran; /* what is to be added to those of the queue */
+    uint32_t waiting, running;         /* then, to compare */
+
+    int64_t until_us; /* NEWS_NODE; 0: it has left */
+};
+
+/* Told of one; what it points to is borrowed for the call. */
+typedef void share_each_news(void *context, const struct news *news);

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine/touched.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/verify.h"
+#include "engine/blob.h"
+#include "engine/waiters.h"
+
+int share_init(struct jobd *jobd, const struct jobd_turns *turns, uint32_t running)
+{
+    uint32_t leases = jobd->leases.room > 0 ? jobd->leases.room : 1;
+    struct share *share = calloc(1, sizeof *share);
+    if (share == NULL)
+        return -ENOMEM;
+    jobd->share = share;
+    share->turns = *turns;
+    share->stops_max = share->runs_max = running > 0 ? running : 1;
+    share->touches = calloc((size_t)jobd->jobs.records_max + 1, sizeof *share->touches);
+    share->queues = calloc(jobd->queues_max, sizeof *share->queues);
+    share->leases = calloc(leases, sizeof *share->leases);
+    share->lease_is_in = calloc(leases, sizeof *share->lease_is_in);
+    share->stops = calloc(share->stops_max, sizeof *share->stops);
+    share->runs = calloc(share->runs_max, sizeof *share->runs);
+    share->ended = calloc(share->runs_max, sizeof *share->ended);
+    TAILQ_INIT(&share->held);
+    bool good = share->touches != NULL && share->queues != NULL && share->leases != NULL &&
+                share->lease_is_in != NULL && share->stops != NULL && share->runs != NULL &&
+                share->ended != NULL;
+    return good ? 0 : -ENOMEM;
+}
+
+void share_release(struct jobd *jobd)
+{
+    struct share *share = jobd->share;
+    if (share == NULL)
+        return;
+    free(share->touches);
+    free(share->queues);
+    free(share->leases);
+    free(share->lease_is_in);
+    free(share->stops);
+    free(share->runs);
+    free(share->ended);
+    free(share);
+    jobd->share = NULL;
+}
+
+/* ---- jobs */
+
+static void take_out(struct touch *all, uint32_t number)
+{
+    struct touch *touch = &all[number];
+    all[touch->before].behind = touch->behind;
+    all[touch->behind].before = touch->before;
+}
+
+static void add_last(struct touch *all, uint32_t number)
+{
+    struct touch *touch = &all[number];
+    touch->before = all[0].before;
+    touch->behind = 0;
+    all[touch->before].behind = number;
+    all[0].before = number;
+}
+
+void share_touch_queue_locked(struct op *op, const struct queue *queue)
+{
+    struct share *share = op->jobd->share;
+    struct told *told = &share->queues[queue - op->jobd->queues];
+    share->queues_touched += !told->touched;
+    told->touched = true;
+}
+
+static size_t weight_of(const struct job *job)
+{
+    const struct job_extra *extra = job->extra;
+    return blob_weight(job->payload) + (extra != NULL ? blob_weight(extra->output) : 0);
+}
+
+void share_touch_locked(struct op *op, const struct job *job, enum row_kind row)
+{
+    struct share *share = op->jobd->share;
+    uint32_t number = (uint32_t)(job - op->jobd->jobs.records) + 1;
+    struct touch *touch = &share->touches[number];
+    bool stays = row == ROW_REPLACE && share->stays, was_in = touch->is_in;
+    verify(share->in_turn);
+    if (was_in && !stays) {
+        take_out(share->touches, number);
+    } else if (!was_in) {
+        *touch = (struct touch){.is_in = true};
+        share->touched_len++;
+        share->touched_bytes += weight_of(job);
+    }
+    touch->fresh |= row == ROW_ADD || row == ROW_REPLACE || row == ROW_AMEND;
+    touch->moved |= row == ROW_MOVE;
+    touch->stays = stays && (!was_in || touch->stays);
+    if (!was_in || !stays)
+        add_last(share->touches, number);
+    share_touch_queue_locked(op, &op->jobd->queues[job->queue]);
+}
+
+void share_touch_behind_locked(struct op *op, const struct job *job)
+{
+    if (op->jobd->share->touched_len > 0)
+        share_touch_locked(op, job, ROW_SET);
+}
+
+void share_touch_lease_locked(struct op *op, const struct lease *lease)
+{
+    struct share *share = op->jobd->share;
+    uint32_t index = (uint32_t)(lease - op->jobd->leases.all);
+    if (share->lease_is_in[index])
+        return;
+    share->lease_is_in[index] = true;
+    share->leases[share->leases_len++] = index;
+}
+
+void share_note_start_locked(struct op *op, const struct job *job)
+{
+    struct share *share = op->jobd->share;
+    share->touches[job - op->jobd->jobs.records + 1].started = !job->leased;
+}
+
+void share_note_end_locked(struct op *op, const struct job *job)
+{
+    struct share *share = op->jobd->share;
+    if (share->ended_len < share->runs_max)
+        share->ended[share->ended_len++] =
+            (struct run){job->id, job->attempt, job->started_us, job->holder};
+}
+
+bool share_has_room(const struct share *share)
+{
+    return share->touched_len < TOUCHED_MAX && share->touched_bytes < TOUCHED_BYTES;
+}
+
+/* ---- who is told later */
+
+/* A stop that finds no place is told at once: it would have been soon. */
+static void hold_stops(struct share *share, struct op *op)
+{
+    while (op->stops_len > 0 && share->stops_len < share->stops_max)
+        share->stops[share->stops_len++] = op->stops[--op->stops_len];
+}
+
+void share_hold_locked(struct op *op)
+{
+    struct share *share = op->jobd->share;
+    if (!share->in_turn || op->outside)
+        return;
+    TAILQ_CONCAT(&share->held, &op->woken, link);
+    hold_stops(share, op);
+}

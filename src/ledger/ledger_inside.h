@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/* What the ledger's files share: ledger_open.c connects, ledger.c appends and reads. No other file
+ * includes this; no other knows libpq. */
+#pragma once
+
+#include <libpq-fe.h>
+
+#include "ledger/ledger.h"
+
+struct ledger {
+    char *url, *node_name, *name;
+    bool sync;
+    uint32_t node;
+    int64_t now_us;
+    PGconn *connection; /* NULL: none. In pipeline mode, every statement prepared */
+    PGconn *presence;   /* likewise; not in pipeline mode: see presence.c */
+    char channel[32];   /* of NOTIFY */
+    unsigned unread;    /* flights whose answers nobody waits for, and that must be read first */
+    bool in_turn;       /* a transaction is open */
+};
+
+/* ---- ledger_open.c */
+
+/* Connects, looks at the server and prepares; LEDGER_OK at once when there is a connection. */
+enum ledger_result ledger_connect(struct ledger *ledger, struct problem *problem);
+void ledger_disconnect(struct ledger *ledger);
+
+/* ---- connection.c */
+
+/* A connection to its address; PQstatus() says how it went. NULL when memory is short. */
+PGconn *ledger_new_connection(const struct ledger *ledger);
+
+/* ---- presence.c */
+
+/* Lets others see that this process is there, anew if they cannot any more. */
+void presence_keep(struct ledger *ledger);
+void presence_end(struct ledger *ledger);
+
+/* What libpq says went wrong, on one line: `result` NULL: of the connection. */
+void ledger_problem(struct ledger *ledger, const PGresult *result, struct problem *problem);
+/* What follows from an error of the database. */
+enum ledger_result ledger_judge(const struct ledger *ledger, const PGresult *result);

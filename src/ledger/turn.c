@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: MIT */
+/* A turn: its transaction, what is run in it, what becomes of it. */
+#include "base/clock.h"
+#include "base/log.h"
+#include "ledger/turns_inside.h"
+
+enum {
+    CALLS_MAX = 2048,     /* of one turn */
+    ABSENT_TIMES = 3,     /* in a row: who loses his connection has time for another */
+    ENTRY_BYTES = 1 << 20 /* about; what is more goes into another row */
+};
+
+/* ---- anew */
+
+/* LEDGER_OK: the engine knows all there was. */
+static enum ledger_result read_anew(struct turns *turns, struct problem *problem)
+{
+    mailbox_await_lookers(&turns->mailbox);
+    mutex_lock(&turns->lock);
+    turns->stats.anew++;
+    mutex_unlock(&turns->lock);
+    enum ledger_result result =
+        snapshot_anew(&turns->follower, turns->config.ops, turns->config.ledger, problem);
+    if (result == LEDGER_OK && turns->follower.result != FOLLOW_OK) {
+        *problem = turns->follower.problem;
+        return LEDGER_WRONG;
+    }
+    return result;
+}
+
+/* The rows that came were not what they should be: all is read again, once. */
+static enum ledger_result mend(struct turns *turns, struct problem *problem)
+{
+    const struct follower *follower = &turns->follower;
+    if (follower->result == FOLLOW_OK)
+        return LEDGER_OK;
+    if (follower->result == FOLLOW_WRONG) {
+        *problem = follower->problem;
+        return LEDGER_WRONG;
+    }
+    log_error("%s: %s: all jobs are read again", turns->config.name, follower->problem.text);
+    return read_anew(turns, problem);
+}
+
+/* ---- the end of a turn */
+
+static void count(struct turns *turns, bool lost)
+{
+    mutex_lock(&turns->lock);
+    turns->stats.turns += !lost;
+    turns->stats.lost += lost;
+    for (size_t i = 0; i < turns->rows_len && !lost; i++) {
+        turns->stats.entries++;
+        turns->stats.bytes += turns->rows[i].size;
+    }
+    turns->stats.adopted = turns->follower.adopted;
+    mutex_unlock(&turns->lock);
+}
+
+/* The others are told that there is more, but not so often that they do nothing else. */
+void turn_ring(struct turns *turns)
+{
+    int64_t now_us = clock_now_us();
+    if (!turns->wants_bell || now_us < turns->bell_us + BELL_US)
+        return;
+    turns->wants_bell = false;
+    turns->bell_us = now_us;
+    turns->config.ops->ring(turns->config.ledger, turns->follower.seq);
+}
+
+static void conclude(struct turns *turns, bool lost)
+{
+    turns->in_doubt = false;
+    count(turns, lost);
+    for (size_t i = 0; i < turns->rows_len && !lost; i++)
+        follower_own(&turns->follower, &turns->rows[i]);
+    share_end(turns->jobd, lost);
+    turns_tell(&turns->held, lost);
+    turns->rows_len = 0;
+}
+
+/* Nothing of it is in the log: what the engine has done in it must go. */
+static void lose(struct turns *turns)
+{
+    turns->needs_anew = true;
+    conclude(turns, true);
+}
+
+/* ---- what is written */
+
+static void begin_row(struct turns *turns)
+{
+    struct entry *entry = &turns->entries[turns->rows_len++];
+    entry_begin(entry, ENTRY_FORMAT, turns->turn_at_us, turns->next_id);
+}
+
+static void end_row(struct turns *turns)
+{
+    struct entry *entry = &turns->entries[turns->rows_len - 1];
+    (void)entry_end(entry); /* failed: as entry->failed says */
+    turns->rows[turns->rows_len - 1] =
+        (struct ledger_row){.seq = turns->follower.seq + turns->rows_len,
+                            .node = turns->config.node,
+                            .turn = turns->turn,
+                            .at_us = turns->turn_at_us,
+                            .body = entry->bytes,
+                            .size = entry->size};
+}
+
+static void add_news(void *context, const struct news *news)
+{
+    struct turns *turns = context;
+    if (turns->entries[turns->rows_len - 1].size > ENTRY_BYTES && turns->rows_len < ROWS_MAX) {
+        end_row(turns);
+        begin_row(turns);
+    }
+    entry_add(&turns->entries[turns->rows_len - 1], news);
+}
+
+/* False when memory is short. */
+static bool write_rows(struct turns *turns)
+{
+    bool good = true;
+    turns->rows_len = 0;
+    turns->next_id = share_next_id(turns->jobd);
+    begin_row(turns);
+    share_each(turns->jobd, turns->turn_at_us, add_news, turns);
+    end_row(turns);
+    for (size_t i = 0; i < turns->rows_len; i++)
+        good = good && !turns->entries[i].failed;
+    return good;
+}
+
+/* ---- a turn */
+
+/* LEDGER_OK, and the engine knows all there is; else the turn has not begun. */
+static enum ledger_result begin(struct turns *turns, struct problem *problem)
+{
+    const struct ledger_ops *ops = turns->config.ops;
+    struct follower *follower = &turns->follower;
+    struct ledger_fetch fetch = {.each = follower_row, .context = follower};
+    int64_t now_us = 0;
+    follower_begin(follower);
+    fetch.from = follower_from(follower);
+    enum ledger_result result = ops->begin(turns->config.ledger, &fetch, &now_us, problem);
+    while (result == LEDGER_OK && follower_end(follower) == FOLLOW_OK && fetch.more) {
+        follower_begin(follower);
+        fetch.from = follower_from(follower);
+        result = ops->fetch(turns->config.ledger, &fetch, problem);
+    }
+    turns->turn_at_us = now_us > follower->at_us ? now_us : follower->at_us;
+    if (result != LEDGER_OK)
+        return result;
+    clock_follow(turns->turn_at_us, false);
+    turns->ahead_us = clock_now_us() - turns->turn_at_us;
+    if (follower->result == FOLLOW_OK)
+        return LEDGER_OK;
+    ops->give_up(turns->config.ledger);
+    turns->needs_anew = true;
+    return mend(turns, problem);
+}
+
+bool turns_over(struct turns *turns, int64_t *at_us)
+{
+    mutex_lock(&turns->lock);
+    bool over = turns->over;
+    *at_us = turns->over_at_us;
+    mutex_unlock(&turns->lock);
+    return over;
+}
+
+/* Who was not there for long enough does not run its jobs any more. */
+static void bury(struct turns *turns)
+{
+    for (uint32_t i = 0; i < turns->absent_len; i++)
+        if (turns->absent[i].times >= ABSENT_TIMES)
+            share_node_gone(turns->jobd, turns->absent[i].node, turns->turn_at_us);
+}
+
+static void run_calls(struct turns *turns)
+{
+    int64_t at_us;
+    unsigned left = CALLS_MAX;
+    mailbox_await_lookers(&turns->mailbox);
+    turns->turn++;
+    share_begin(turns->jobd, turns->turn_at_us);
+    bury(turns);
+    while (left > 0 && !share_is_full(turns->jobd) && mailbox_run(&turns->mailbox, &turns->held))
+        left--;
+    if (turns_over(turns, &at_us) && left == CALLS_MAX) {
+        share_leave(turns->jobd);
+        turns->left = true;
+    }
+}
+
+static void append(struct turns *turns)
+{
+    struct problem problem;
+    bool good = write_rows(turns);
+    enum ledger_result result = LEDGER_REFUSED;
+    if (good)
+        result =
+            turns->config.ops->append(turns->config.ledger, turns->rows, turns->rows_len, &problem);
+    else
+        turns->config.ops->give_up(turns->config.ledger);
+    if (!good)
+        (void)problem_set(&problem, "out of memory");
+    if (result == LEDGER_AWAY) {
+        turns->in_doubt = true;
+        away_note(turns, &problem);
+    } else if (result == LEDGER_OK) {
+        conclude(turns, false);
+        turns->wants_bell = true;
+        turn_ring(turns);
+    } else {
+        lose(turns);
+        (void)away_judge(turns, result, &problem);
+    }
+}
+
+bool turn_take(struct turns *turns)
+{
+    struct problem problem;
+    if (!away_judge(turns, begin(turns, &problem), &problem) || turns->needs_anew)
+        return false;
+    run_calls(turns);
+    if (!share_is_empty(turns->jobd)) {
+        append(turns);
+    } else {
+        turns->config.ops->give_up(turns->config.ledger);
+        conclude(turns, false);
+    }
+    return true;
+}
+
+/* ---- a turn of which nobody knows whether it is in the log */
+
+struct named {
+    const struct ledger_row *ours;
+    bool mine;
+};
+
+static bool name_row(void *context, const struct ledger_row *row)
+{
+    struct named *named = context;
+    named->mine = row->seq == named->ours->seq && row->node == named->ours->node &&
+                  row->turn == named->ours->turn;
+    return false;
+}
+
+/* With the lock, so that it cannot be on its way still. */
+void turn_resolve(struct turns *turns)
+{
+    struct problem problem;
+    struct named named = {.ours = &turns->rows[0]};
+    struct ledger_fetch fetch = {.from = named.ours->seq, .each = name_row, .context = &named};
+    int64_t now_us;
+    enum ledger_result result =
+        turns->config.ops->begin(turns->config.ledger, &fetch, &now_us, &problem);
+    if (!away_judge(turns, result, &problem))
+        return;
+    turns->config.ops->give_up(turns->config.ledger);
+    if (named.mine)
+        conclude(turns, false);
+    else
+        lose(turns);
+    turns->wants_bell |= named.mine;
+}
+
+/* ---- without a turn */
+
+/* All that others have appended by now. */
+bool turn_catch_up(struct turns *turns)
+{
+    struct problem problem;
+    enum ledger_result result =
+        follower_catch_up(&turns->follower, turns->config.ops, turns->config.ledger, &problem);
+    if (!away_judge(turns, result, &problem))
+        return false;
+    if (turns->follower.result == FOLLOW_OK)
+        return true;
+    turns->needs_anew = true;
+    return false;
+}
+
+void turn_anew(struct turns *turns)
+{
+    struct problem problem;
+    turns->needs_anew = !away_judge(turns, read_anew(turns, &problem), &problem);
+}
+
+void turn_snapshot(struct turns *turns)
+{
+    struct problem problem;
+    if (!snapshot_is_due(&turns->snapshot, &turns->follower, clock_now_us()))
+        return;
+    enum ledger_result result = snapshot_step(&turns->snapshot, &turns->follower, turns->config.ops,
+                                              turns->config.ledger, &problem);
+    if (result == LEDGER_AWAY)
+        (void)away_judge(turns, result, &problem);
+    else if (result != LEDGER_OK)
+        log_warn("%s: no snapshot: %s", turns->config.name, problem.text);
+}
+
+static unsigned times_absent(const struct turns *turns, uint32_t node)
+{
+    for (uint32_t i = 0; i < turns->absent_len; i++)
+        if (turns->absent[i].node == node)
+            return turns->absent[i].times;
+    return 0;
+}
+
+/* After the database was away all are absent at first. */
+static void look_for_others(struct turns *turns)
+{
+    uint32_t nodes[OTHERS_MAX], len = share_others(turns->jobd, nodes, OTHERS_MAX), found = 0;
+    struct absent now[OTHERS_MAX];
+    struct problem problem;
+    enum ledger_result result = LEDGER_OK;
+    for (uint32_t i = 0; i < len && result == LEDGER_OK; i++) {
+        bool absent = false;
+        result = turns->config.ops->look_for(turns->config.ledger, nodes[i], &absent, &problem);
+        if (absent)
+            now[found++] = (struct absent){nodes[i], times_absent(turns, nodes[i]) + 1};
+    }
+    turns->absent_len = found;
+    for (uint32_t i = 0; i < found; i++)
+        turns->absent[i] = now[i];
+    if (result == LEDGER_AWAY)
+        (void)away_judge(turns, result, &problem);
+}
+
+void turn_beat(struct turns *turns)
+{
+    int64_t now_us = clock_now_us();
+    if (now_us < turns->beat_us)
+        return;
+    turns->beat_us = now_us + CLOCK_SECOND_US;
+    turns->config.ops->beat(turns->config.ledger);
+    if (now_us >= turns->look_us)
+        look_for_others(turns);
+    for (uint32_t i = 0; i < turns->absent_len && turns->connected; i++)
+        if (turns->absent[i].times == ABSENT_TIMES)
+            (void)turn_take(turns);
+}

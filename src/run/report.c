@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+#include "run/report.h"
+
+#include "base/clock.h"
+
+static struct jobd_blob *ref(struct jobd_blob *blob)
+{
+    return blob != NULL ? jobd_blob_ref(blob) : NULL;
+}
+
+static enum jobd_result run(struct jobd_turn *turn)
+{
+    struct report *report = turn->context;
+    if (report->is_due) {
+        struct jobd_outcome outcome = report->outcome;
+        outcome.output = ref(outcome.output);
+        outcome.error = ref(outcome.error);
+        jobd_finish(report->jobd, &report->task, &outcome, clock_now_us());
+    }
+    return jobd_take(report->jobd, report->queue, &report->sync->waiter, clock_now_us());
+}
+
+static void over(struct jobd_turn *turn, enum jobd_result result)
+{
+    struct report *report = turn->context;
+    report->sync->waiter.result = result;
+    report->sync->waiter.wake(&report->sync->waiter);
+}
+
+void report_keep(struct report *report, const struct jobd_task *task,
+                 const struct jobd_outcome *outcome)
+{
+    report->task = *task;
+    report->outcome = *outcome;
+    report->is_due = true;
+}
+
+enum jobd_result report_and_take(struct report *report)
+{
+    report->turn = (struct jobd_turn){.run = run, .over = over, .context = report};
+    jobd_enter(report->jobd, &report->turn);
+    enum jobd_result result = wait_sync_until(report->sync, report->jobd, JOBD_NEVER);
+    if (result != JOBD_STORE_FAILED)
+        report_forget(report);
+    return result;
+}
+
+void report_forget(struct report *report)
+{
+    if (!report->is_due)
+        return;
+    jobd_blob_unref(report->outcome.output);
+    jobd_blob_unref(report->outcome.error);
+    report->is_due = false;
+}

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: MIT */
+#include "ledger/cluster_inside.h"
+
+#include <string.h>
+
+#include "base/verify.h"
+#include "engine/model/check_engine.h"
+
+static const struct jobd_queue_config queues[QUEUES] = {
+    {.name = "one",
+     .capacity = 2,
+     .workers = 1,
+     .attempts = 2,
+     .backoff_min_us = 20,
+     .backoff_max_us = 900},
+    {.name = "few", .capacity = 5, .workers = 2, .backoff_min_us = 50, .backoff_max_us = 900},
+    {.name = "many",
+     .capacity = 30,
+     .workers = 2,
+     .attempts = 3,
+     .timeout_us = 900000,
+     .backoff_min_us = 1,
+     .backoff_max_us = 5000},
+};
+
+static void unused_due(void *context)
+{
+    (void)context;
+}
+
+/* ---- members */
+
+static void open_engine(struct cluster *cluster, struct member *member)
+{
+    member->cluster = cluster;
+    member->turns = (struct jobd_turns){.due = unused_due, .node = ++cluster->nodes};
+    const struct jobd_config config = {.queues = queues,
+                                       .queues_len = QUEUES,
+                                       .keep = 4,
+                                       .memory_bytes = 9000,
+                                       .waiters_max = 20,
+                                       .leases_max = 12,
+                                       .first_id = 1,
+                                       .turns = &member->turns};
+    verify(jobd_new(&member->jobd, &config) == 0);
+    member->follower = (struct follower){.jobd = member->jobd, .own_node = cluster->nodes};
+    cluster_open_actors(member);
+}
+
+static void close_engine(struct member *member)
+{
+    cluster_close_actors(member);
+    snapshot_release(&member->snapshot);
+    jobd_free(member->jobd);
+    *member = (struct member){.jobd = NULL};
+}
+
+/* ---- the log */
+
+/* All is read again, from the last snapshot on. */
+static void read_anew(struct member *member)
+{
+    struct problem problem;
+    struct follower *follower = &member->follower;
+    verify(snapshot_anew(follower, &memory_ops, &member->cluster->ledger, &problem) == LEDGER_OK);
+    verify(follower->result == FOLLOW_OK);
+    snapshot_abandon(&member->snapshot);
+}
+
+static void catch_up(struct member *member)
+{
+    struct problem problem;
+    struct follower *follower = &member->follower;
+    verify(follower_catch_up(follower, &memory_ops, &member->cluster->ledger, &problem) ==
+           LEDGER_OK);
+    if (follower->result == FOLLOW_LOST) /* what it has not seen is trimmed */
+        read_anew(member);
+    verify(follower->result == FOLLOW_OK);
+}
+
+static void add_news(void *context, const struct news *news)
+{
+    entry_add(context, news);
+}
+
+static void append(struct member *member)
+{
+    struct cluster *cluster = member->cluster;
+    struct entry entry = {.bytes = NULL};
+    struct problem problem;
+    entry_begin(&entry, ENTRY_FORMAT, cluster->now_us, share_next_id(member->jobd));
+    share_each(member->jobd, cluster->now_us, add_news, &entry);
+    verify(entry_end(&entry) && share_is_empty(member->jobd));
+    if (!member->lost && entry.items > 0) {
+        const struct ledger_row row = {.seq = member->follower.seq + 1,
+                                       .node = member->turns.node,
+                                       .turn = ++member->turn,
+                                       .at_us = cluster->now_us,
+                                       .body = entry.bytes,
+                                       .size = entry.size};
+        verify(memory_ops.append(&cluster->ledger, &row, 1, &problem) == LEDGER_OK);
+        follower_own(&member->follower, &row);
+    }
+    entry_release(&entry);
+}
+
+/* The next piece of one. While one goes on no other is begun. */
+static void step_snapshot(struct member *member)
+{
+    struct problem problem;
+    for (unsigned i = 0; i < MEMBERS && member->snapshot.state == SNAPSHOT_IDLE; i++)
+        if (member->cluster->members[i].snapshot.state != SNAPSHOT_IDLE)
+            return;
+    if (member->follower.seq > 0)
+        verify(snapshot_step(&member->snapshot, &member->follower, &memory_ops,
+                             &member->cluster->ledger, &problem) == LEDGER_OK);
+}
+
+/* ---- turns */
+
+static void take_turn(struct member *member)
+{
+    struct cluster *cluster = member->cluster;
+    unsigned calls = below(cluster, CALLS_MAX);
+    catch_up(member);
+    member->lost = below(cluster, 100) == 0;
+    member->in_turn = true;
+    share_begin(member->jobd, cluster->now_us);
+    for (unsigned i = 0; i < calls && !share_is_full(member->jobd); i++)
+        cluster_call(member);
+    bool changed = !share_is_empty(member->jobd), written_first = below(cluster, 2) == 0;
+    /* It may be known before or after the news were taken. */
+    if (changed && (!member->lost || written_first))
+        append(member);
+    member->lost &= changed;
+    member->in_turn = false;
+    share_end(member->jobd, member->lost);
+    cluster_tell(member);
+    if (member->lost)
+        read_anew(member);
+    member->lost = false;
+    check_engine(member->jobd);
+}
+
+static void pass_time(struct cluster *cluster)
+{
+    static const unsigned steps[] = {10, 300, 2000, 50000};
+    cluster->now_us += 1 + below(cluster, steps[below(cluster, 4)]);
+    if (below(cluster, 300) == 0)
+        cluster->now_us += INT64_C(70000000); /* longer than workers are believed to go on */
+}
+
+static void compare_all(struct cluster *cluster)
+{
+    for (unsigned i = 0; i < MEMBERS; i++) {
+        catch_up(&cluster->members[i]);
+        share_adopt_time(cluster->members[i].jobd, cluster->now_us);
+        share_adopted(cluster->members[i].jobd, 0, cluster->now_us);
+    }
+    for (unsigned i = 1; i < MEMBERS; i++)
+        cluster_compare(cluster->members[0].jobd, cluster->members[i].jobd);
+}
+
+void cluster_drive(struct chance *chance, unsigned turns)
+{
+    struct cluster *cluster = calloc(1, sizeof *cluster);
+    verify(cluster != NULL);
+    cluster->chance = chance;
+    cluster->now_us = 1000000;
+    cluster->worker = jobd_blob_text("somebody");
+    verify(turns <= ROWS_MAX);
+    memory_ledger_init(&cluster->ledger, turns);
+    for (unsigned i = 0; i < MEMBERS; i++)
+        open_engine(cluster, &cluster->members[i]);
+    for (unsigned i = 0; i < turns && !chance_over(chance); i++) {
+        struct member *member = &cluster->members[below(cluster, MEMBERS)];
+        if (below(cluster, 200) == 0) { /* it ends, and another begins */
+            close_engine(member);
+            open_engine(cluster, member);
+            read_anew(member);
+        }
+        take_turn(member);
+        if (below(cluster, 10) == 0)
+            step_snapshot(member);
+        cluster_look(&cluster->members[below(cluster, MEMBERS)]);
+        pass_time(cluster);
+        if (i % 20 == 0)
+            compare_all(cluster);
+    }
+    compare_all(cluster);
+    for (unsigned i = 0; i < MEMBERS; i++)
+        close_engine(&cluster->members[i]);
+    memory_ledger_release(&cluster->ledger);
+    jobd_blob_unref(cluster->worker);
+    free(cluster);
+}

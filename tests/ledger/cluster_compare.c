@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT */
+/* Do two engines know the same? */
+#include "ledger/cluster_inside.h"
+
+#include <string.h>
+
+#include "base/verify.h"
+#include "engine/describe.h"
+#include "engine/said.h"
+
+static bool same_blob(const struct jobd_blob *one, const struct jobd_blob *other)
+{
+    if (one == NULL || other == NULL)
+        return one == other;
+    return one->size == other->size && strcmp(one->type, other->type) == 0 &&
+           memcmp(one->bytes, other->bytes, one->size) == 0;
+}
+
+static const char *text_or_none(const char *text)
+{
+    return text != NULL ? text : "";
+}
+
+static void compare_records(const struct job_record *one, const struct job_record *other)
+{
+    verify(one->id == other->id && strcmp(one->queue, other->queue) == 0);
+    verify(one->priority == other->priority && one->attempts == other->attempts);
+    verify(one->created_us == other->created_us && one->timeout_us == other->timeout_us);
+    verify(strcmp(one->key, other->key) == 0 && strcmp(one->trace, other->trace) == 0);
+    verify(one->state == other->state && one->attempt == other->attempt);
+    verify(one->ready_us == other->ready_us && one->started_us == other->started_us);
+    verify(one->finished_us == other->finished_us && one->delayed == other->delayed);
+    verify(one->stopping == other->stopping && one->exited == other->exited);
+    verify(one->output_truncated == other->output_truncated);
+    verify(one->exit_code == other->exit_code && strcmp(one->token, other->token) == 0);
+    verify(one->expires_us == other->expires_us && one->began_us == other->began_us);
+    verify(one->expiry_us == other->expiry_us && one->expiry_at_us == other->expiry_at_us);
+    verify(one->keep_us == other->keep_us && one->errors_us == other->errors_us);
+    verify(same_blob(one->errors, other->errors));
+    verify(one->at_us == other->at_us && one->by_wall == other->by_wall);
+    verify(one->expired == other->expired && one->unexpiring == other->unexpiring);
+    for (unsigned i = 0; i < JOBD_TEXTS; i++)
+        verify(strcmp(text_or_none(one->texts[i]), text_or_none(other->texts[i])) == 0);
+    verify(same_blob(one->payload, other->payload));
+    verify(same_blob(one->output, other->output) && same_blob(one->error, other->error));
+}
+
+static bool same_output(const struct said *one, const struct said *other)
+{
+    return one->used == other->used && one->truncated == other->truncated &&
+           (one->output != NULL) == (other->output != NULL) &&
+           (one->used == 0 || memcmp(one->output->bytes, other->output->bytes, one->used) == 0);
+}
+
+static void compare_said(const struct said *one, const struct said *other)
+{
+    verify((one != NULL) == (other != NULL));
+    if (one == NULL)
+        return;
+    verify(same_blob(one->worker, other->worker) && same_blob(one->progress, other->progress));
+    verify(same_output(one, other));
+}
+
+static uint64_t runs_where(const struct jobd *jobd, const struct job *job) REQUIRES(jobd->lock)
+{
+    if (job->state != JOBD_RUNNING || job->leased)
+        return 0;
+    return job->elsewhere ? job->node : jobd->share->turns.node;
+}
+
+static void compare_jobs(struct jobd *one, struct jobd *other) REQUIRES(one->lock, other->lock)
+{
+    const struct job *a = RB_MIN(job_tree, &one->jobs.tree);
+    const struct job *b = RB_MIN(job_tree, &other->jobs.tree);
+    while (a != NULL && b != NULL) {
+        struct job_record first, second;
+        const struct job_content mine = job_content(a), theirs = job_content(b);
+        describe_job(one->queues[a->queue].name, a, &mine, &first);
+        describe_job(other->queues[b->queue].name, b, &theirs, &second);
+        verify(a->promised == b->promised && first.unique_until_us == second.unique_until_us);
+        compare_said(said_of(a), said_of(b));
+        compare_records(&first, &second);
+        verify(runs_where(one, a) == runs_where(other, b));
+        verify((a->extra != NULL) == (b->extra != NULL));
+        a = jobs_above(&one->jobs, a->id);
+        b = jobs_above(&other->jobs, b->id);
+    }
+    verify(a == NULL && b == NULL);
+}
+
+/* The next id of a lane from there on; 0: none. */
+static uint64_t next_in(const struct ring *ring, uint64_t *at)
+{
+    for (; *at != ring->tail; ++*at) {
+        uint64_t id = ring->ids[*at % (2 * (uint64_t)ring->capacity)];
+        if (id != 0) {
+            ++*at;
+            return id;
+        }
+    }
+    return 0;
+}
+
+static void compare_lanes(const struct ring *one, const struct ring *other)
+{
+    uint64_t a = one->head, b = other->head, id;
+    do {
+        id = next_in(one, &a);
+        verify(id == next_in(other, &b));
+    } while (id != 0);
+}
+
+static void compare_lists(const struct job *a, const struct job *b, bool by_age)
+{
+    while (a != NULL && b != NULL) {
+        verify(a->id == b->id);
+        a = by_age ? TAILQ_NEXT(a, by_age) : TAILQ_NEXT(a, link);
+        b = by_age ? TAILQ_NEXT(b, by_age) : TAILQ_NEXT(b, link);
+    }
+    verify(a == NULL && b == NULL);
+}
+
+static void compare_queues(struct jobd *one, struct jobd *other, uint32_t i)
+    REQUIRES(one->lock, other->lock)
+{
+    const struct queue *a = &one->queues[i], *b = &other->queues[i];
+    for (unsigned lane = 0; lane < JOBD_PRIORITIES; lane++)
+        compare_lanes(&a->lanes[lane], &b->lanes[lane]);
+    verify(a->paused == b->paused && a->leased == b->leased);
+    verify(memcmp(a->in_state, b->in_state, sizeof a->in_state) == 0);
+    verify(memcmp(a->ended, b->ended, sizeof a->ended) == 0);
+    verify(a->expired == b->expired && a->admitted == b->admitted && a->retried == b->retried);
+    verify(memcmp(&a->waited, &b->waited, sizeof a->waited) == 0);
+    verify(memcmp(&a->ran, &b->ran, sizeof a->ran) == 0);
+    for (unsigned state = 0; state < JOBD_STATES; state++)
+        compare_lists(TAILQ_FIRST(&one->jobs.remembered[i].ended[state]),
+                      TAILQ_FIRST(&other->jobs.remembered[i].ended[state]), false);
+}
+
+/* Those that are over are remembered for as long as there is room, which may differ. */
+static void compare_leases(struct jobd *one, struct jobd *other) REQUIRES(one->lock, other->lock)
+{
+    struct lease *a;
+    verify(one->leases.held == other->leases.held);
+    RB_FOREACH (a, lease_tree, &one->leases.tree) {
+        const struct lease *b = lease_find(&other->leases, a->token);
+        verify(b != NULL || a->job == NULL);
+        if (b == NULL)
+            continue;
+        verify((a->job == NULL) == (b->job == NULL) && a->job_id == b->job_id);
+        verify(a->attempt == b->attempt && a->report == b->report);
+        verify(a->started_us == b->started_us);
+    }
+}
+
+void cluster_compare(struct jobd *one, struct jobd *other)
+{
+    mutex_lock(&one->lock);
+    mutex_lock(&other->lock);
+    compare_jobs(one, other);
+    for (uint32_t i = 0; i < one->queues_len; i++)
+        compare_queues(one, other, i);
+    for (unsigned i = 0; i < AGES; i++)
+        compare_lists(TAILQ_FIRST(&one->jobs.by_age[i]), TAILQ_FIRST(&other->jobs.by_age[i]), true);
+    compare_leases(one, other);
+    verify(one->jobs.memory == other->jobs.memory);
+    verify(one->jobs.memory_living == other->jobs.memory_living);
+    mutex_unlock(&other->lock);
+    mutex_unlock(&one->lock);
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/* What the parts of the driver know of each other. */
+#pragma once
+
+#include "engine/engine.h"
+#include "engine/share.h"
+#include "engine/touched.h"
+#include "jobd/queue.h"
+#include "ledger/cluster.h"
+#include "ledger/entry.h"
+#include "ledger/follower.h"
+#include "ledger/memory_ledger.h"
+#include "ledger/snapshot.h"
+
+enum {
+    MEMBERS = 3,
+    QUEUES = 3,
+    ACTORS = 10, /* of each member */
+    TOKENS = 64, /* that somebody remembers */
+    CALLS_MAX = 12,
+    ROWS_MAX = 1 << 16
+};
+
+/* Somebody who waits, of one member. */
+struct actor {
+    struct jobd_waiter waiter; /* first */
+    struct member *member;
+    bool waits; /* as far as it knows */
+    bool runs;  /* a worker: it has a job */
+    bool ends;  /* a worker: its attempt has ended, and nobody knows yet */
+    bool puts;  /* what it offers is its own until it is told */
+    struct jobd_put put;
+    struct jobd_terms terms; /* of that */
+    struct jobd_task task;
+};
+
+struct member {
+    struct cluster *cluster;
+    struct jobd *jobd;
+    struct jobd_turns turns;
+    struct follower follower;
+    struct snapshot snapshot;
+    uint64_t turn;
+    bool in_turn;
+    bool lost; /* this turn will be */
+    struct actor actors[ACTORS];
+    struct actor *told[ACTORS + CALLS_MAX]; /* those whose call has ended in this turn */
+    enum jobd_result results[ACTORS + CALLS_MAX];
+    unsigned told_len;
+    unsigned stops;
+};
+
+struct cluster {
+    struct chance *chance;
+    int64_t now_us;
+    uint32_t nodes; /* numbers that were given to members */
+    struct member members[MEMBERS];
+    struct memory_ledger ledger;
+    char tokens[TOKENS][JOBD_TOKEN_SIZE];
+    unsigned token_at;
+    uint64_t tokens_made;
+    struct jobd_blob *worker;
+};
+
+static inline unsigned below(struct cluster *cluster, unsigned bound)
+{
+    return chance_below(cluster->chance, bound);
+}
+
+/* One thing that is asked for in a member's turn. */
+void cluster_call(struct member *member);
+/* Its turn is over: those whose calls have ended are told. */
+void cluster_tell(struct member *member);
+/* Looks, which are possible at any time. */
+void cluster_look(struct member *member);
+void cluster_open_actors(struct member *member);
+/* All that waits or runs there is no more. */
+void cluster_close_actors(struct member *member);
+/* Ends the process when they do not know the same. */
+void cluster_compare(struct jobd *one, struct jobd *other);

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/* A log in memory in place of a database: for one thread, or with turns that take turns. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ledger/ledger.h"
+
+struct memory_part {
+    struct ledger_part part; /* its body is its own */
+    struct memory_part *next;
+};
+
+/* What becomes of the next rows. */
+enum memory_fault {
+    FAULT_NONE,
+    FAULT_LOST,    /* the connection is, and they are not there */
+    FAULT_UNSAID,  /* the connection is, and they are there */
+    FAULT_REFUSED, /* they are not there */
+};
+
+struct memory_ledger {
+    enum memory_fault fault;
+    unsigned away; /* so many times nobody can connect */
+    bool connected;
+    struct ledger_row *rows; /* their bodies are its own; NULL: removed */
+    uint64_t rows_len, rows_max;
+    uint64_t first; /* the first that is not removed */
+    struct memory_part *parts;
+    int64_t now_us;
+};
+
+extern const struct ledger_ops memory_ops;
+
+void memory_ledger_init(struct memory_ledger *ledger, uint64_t rows_max);
+void memory_ledger_release(struct memory_ledger *ledger);

@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: MIT */
+/* Three servers on one database, each of which is killed again and again, as is the database, while
+ * clients work with all of them and remember what they were told. KILLS in the environment: how
+ * often. */
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "support/chance.h"
+#include "support/client.h"
+#include "support/postgres.h"
+#include "support/server.h"
+
+enum { NODES = 3, CLIENTS = 4, KILLS = 10, JOBS_MAX = 200000, LEASE_SIZE = 64 };
+
+/* What somebody was told of a job. */
+struct known {
+    uint64_t id;
+    bool in;          /* a put was acknowledged */
+    bool taken;       /* somebody was given it */
+    bool asked;       /* somebody has said that it is done; perhaps in vain */
+    unsigned endings; /* and was told so, not as a repetition */
+};
+
+struct worker {
+    pthread_t thread;
+    struct client *clients[NODES];
+    struct chance chance;
+    struct known *known; /* its own jobs: their payload is their number */
+    unsigned len;
+};
+
+static struct server *nodes[NODES];
+static char url[POSTGRES_URL_SIZE];
+static struct worker workers[CLIENTS];
+static atomic_bool over;
+static atomic_uint acknowledged;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct known *all; /* by number; with the lock */
+static unsigned all_len;
+
+/* ---- servers */
+
+static struct server *start_node(const char *address)
+{
+    char data[POSTGRES_URL_SIZE + 16];
+    snprintf(data, sizeof data, "JOBD_DATA=%s", url);
+    return server_spawn(&(struct server_plan){
+        .arguments =
+            (const char *const[]){"-l", address, "-w", "0", "-q", "10000", "--keep", "1000000",
+                                  "--memory", "256MiB", "--attempts", "1000", NULL},
+        .environment = (const char *const[]){data, NULL}});
+}
+
+static void kill_node(unsigned i)
+{
+    char address[SERVER_ADDRESS_SIZE];
+    snprintf(address, sizeof address, "%s", server_address(nodes[i]));
+    server_signal(nodes[i], SIGKILL);
+    (void)server_wait(nodes[i]);
+    server_forget(nodes[i]);
+    nodes[i] = start_node(address);
+    server_await_listening(nodes[i]);
+}
+
+/* Longer than the others wait for it, wherever it was. */
+static void stand_still(unsigned i)
+{
+    server_suspend(nodes[i]);
+    let_pass(1500);
+    server_signal(nodes[i], SIGCONT);
+}
+
+static void control(const char *what, const char *directory)
+{
+    char command[400];
+    snprintf(command, sizeof command, "sh tests/postgres.sh %s %s", what, directory);
+    assert_int_equal(system(command), 0);
+}
+
+static void end_connections(void)
+{
+    postgres_ask(url,
+                 "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+                 " WHERE application_name = 'jobd'",
+                 NULL, 0);
+}
+
+/* ---- clients */
+
+static struct client *some_node(struct worker *worker)
+{
+    return worker->clients[chance_below(&worker->chance, NODES)];
+}
+
+static void put(struct worker *worker)
+{
+    char payload[24];
+    pthread_mutex_lock(&lock);
+    unsigned number = all_len < JOBS_MAX ? all_len++ : JOBS_MAX - 1;
+    pthread_mutex_unlock(&lock);
+    snprintf(payload, sizeof payload, "%u", number);
+    const struct answer *answer = client_send(some_node(worker), "POST", "/do", NULL, payload);
+    if (answer->status != 202)
+        return;
+    uint64_t id = answer_job(answer);
+    pthread_mutex_lock(&lock);
+    all[number].id = id;
+    all[number].in = true;
+    pthread_mutex_unlock(&lock);
+    atomic_fetch_add(&acknowledged, 1);
+}
+
+static void work(struct worker *worker)
+{
+    char lease[256], path[300], room[256];
+    const struct answer *answer = client_post(some_node(worker), "/take?lease=2s");
+    if (answer->status != 200)
+        return;
+    unsigned number = (unsigned)strtoul(answer->body, NULL, 10);
+    snprintf(lease, sizeof lease, "%s", answer_field(answer, "Location", room));
+    pthread_mutex_lock(&lock);
+    all[number].taken = all[number].asked = true;
+    pthread_mutex_unlock(&lock);
+    snprintf(path, sizeof path, "%s/done", lease);
+    for (unsigned i = 0; i < 3; i++) { /* the same again where nobody has answered */
+        answer = client_send(some_node(worker), "POST", path, NULL, "result");
+        if (answer->status != 0 && answer->status != 503)
+            break;
+    }
+    bool repeated = answer_field(answer, "Jobd-Repeated", room)[0] != '\0';
+    if (answer->status != 200)
+        return;
+    pthread_mutex_lock(&lock);
+    all[number].endings += !repeated;
+    pthread_mutex_unlock(&lock);
+}
+
+static void *be_a_client(void *context)
+{
+    struct worker *worker = context;
+    while (!atomic_load(&over)) {
+        if (chance_below(&worker->chance, 2) == 0)
+            put(worker);
+        else
+            work(worker);
+    }
+    return NULL;
+}
+
+/* ---- what became of it */
+
+static void check_all(struct client *client)
+{
+    unsigned in = 0, ended = 0;
+    for (unsigned i = 0; i < all_len; i++) {
+        char path[64];
+        const struct known *known = &all[i];
+        in += known->in;
+        ended += known->endings;
+        if (known->endings > 1)
+            fail_msg("job %u was ended %u times", i, known->endings);
+        if (!known->in)
+            continue;
+        snprintf(path, sizeof path, "/jobs/%llu", (unsigned long long)known->id);
+        const struct answer *answer = client_get_json(client, path);
+        if (answer->status != 200)
+            fail_msg("job %u, id %llu, is lost", i, (unsigned long long)known->id);
+        bool done = strstr(answer->body, "\"state\":\"done\"") != NULL;
+        if (known->endings == 1 && !done)
+            fail_msg("job %u was done, and is %s", i, answer->body);
+        if (done && !known->asked)
+            fail_msg("job %u is done, and nobody has said so", i);
+    }
+    print_message("%u jobs in, %u ends\n", in, ended);
+    assert_true(in > 0 && ended > 0);
+}
+
+/* The clients get on. */
+static void await_more(unsigned puts)
+{
+    int64_t deadline_ms = now_ms() + PATIENCE_MS;
+    unsigned target = atomic_load(&acknowledged) + puts;
+    while (atomic_load(&acknowledged) < target)
+        look_again(deadline_ms, "puts are acknowledged again");
+}
+
+static void nothing_acknowledged_is_lost(void **state)
+{
+    char directory[200];
+    const char *kills_text = getenv("KILLS");
+    unsigned kills = kills_text != NULL ? (unsigned)strtoul(kills_text, NULL, 10) : KILLS;
+    struct chance chance = chance_begin();
+    (void)state;
+    snprintf(directory, sizeof directory, "%s/crash", getenv("TEST_POSTGRES"));
+    control("start", directory);
+    snprintf(url, sizeof url, "postgres://jobd@/postgres?host=%s", directory);
+    all = calloc(JOBS_MAX, sizeof *all);
+    assert_non_null(all);
+    for (unsigned i = 0; i < NODES; i++) {
+        nodes[i] = start_node("127.0.0.1:0");
+        server_await_listening(nodes[i]);
+    }
+    for (unsigned i = 0; i < CLIENTS; i++) {
+        workers[i].chance = chance_seeded(chance_below(&chance, 1U << 20));
+        for (unsigned j = 0; j < NODES; j++)
+            workers[i].clients[j] = client_new(nodes[j]);
+        assert_int_equal(pthread_create(&workers[i].thread, NULL, be_a_client, &workers[i]), 0);
+    }
+    for (unsigned i = 0; i < kills; i++) {
+        await_more(1 + chance_below(&chance, 60));
+        unsigned what = chance_below(&chance, 6);
+        if (what < NODES)
+            kill_node(what);
+        else if (what == 3)
+            end_connections();
+        else if (what == 4)
+            stand_still(chance_below(&chance, NODES));
+        else {
+            control("stop", directory);
+            control("again", directory);
+        }
+    }
+    atomic_store(&over, true);
+    for (unsigned i = 0; i < CLIENTS; i++)
+        assert_int_equal(pthread_join(workers[i].thread, NULL), 0);
+    int64_t deadline_ms = now_ms() + PATIENCE_MS;
+    while (client_get(workers[0].clients[0], "/readyz")->status != 200)
+        look_again(deadline_ms, "the first server is ready");
+    check_all(workers[0].clients[0]);
+    for (unsigned i = 0; i < CLIENTS; i++)
+        for (unsigned j = 0; j < NODES; j++)
+            client_free(workers[i].clients[j]);
+    free(all);
+}
+
+static int stop_all(void **state)
+{
+    char directory[200];
+    int result = server_stop_all(state);
+    snprintf(directory, sizeof directory, "%s/crash", getenv("TEST_POSTGRES"));
+    control("stop", directory);
+    return result;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(nothing_acknowledged_is_lost, stop_all),
+    };
+    if (!postgres_is_there())
+        return 0;
+    return cmocka_run_group_tests_name("servers and their database are killed", tests, NULL, NULL);
+}

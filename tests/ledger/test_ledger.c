@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: MIT */
+/* A server and its PostgreSQL: what is refused at the start, connections that end, a database that
+ * is away and comes back, a log that does not grow for ever. */
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "support/client.h"
+#include "support/postgres.h"
+#include "support/server.h"
+
+static char url[POSTGRES_URL_SIZE];
+
+/* ---- servers */
+
+static struct server *start_at(const char *const *arguments)
+{
+    enum { WORDS = 24 };
+    const char *all[WORDS] = {"-l", "127.0.0.1:0"};
+    char data[POSTGRES_URL_SIZE + 16];
+    size_t used = 2;
+    for (size_t i = 0; arguments[i] != NULL; i++) {
+        assert_true(used + 1 < WORDS);
+        all[used++] = arguments[i];
+    }
+    snprintf(data, sizeof data, "JOBD_DATA=%s", url);
+    struct server *server = server_spawn(
+        &(struct server_plan){.arguments = all, .environment = (const char *const[]){data, NULL}});
+    server_await_listening(server);
+    return server;
+}
+
+#define START(...) start_at((const char *const[]){__VA_ARGS__, NULL})
+
+/* What it says when it cannot start, for the caller to free; its exit code in *code. */
+static char *refusal(const char *const *arguments, int *code)
+{
+    char data[POSTGRES_URL_SIZE + 16], *out, *err;
+    snprintf(data, sizeof data, "JOBD_DATA=%s", url);
+    *code = server_run(arguments, (const char *const[]){data, NULL}, &out, &err);
+    free(out);
+    return err;
+}
+
+static void assert_refused(const char *why)
+{
+    int code;
+    char *text = refusal(FIELDS("-l", "127.0.0.1:0"), &code);
+    assert_int_equal(code, 1);
+    if (strstr(text, why) == NULL)
+        fail_msg("\"%s\" does not say \"%s\"", text, why);
+    assert_ptr_equal(strchr(text, '\n'), text + strlen(text) - 1); /* one line */
+    free(text);
+}
+
+/* ---- the start */
+
+static void tables_of_others_are_left_alone(void **state)
+{
+    (void)state;
+    postgres_fresh(url);
+    postgres_ask(url, "CREATE TABLE jobd_head (other int)", NULL, 0);
+    assert_refused("the table jobd_head there is not jobd's");
+}
+
+static void a_newer_format_is_left_alone(void **state)
+{
+    (void)state;
+    postgres_fresh(url);
+    struct server *server = START("-w", "0");
+    server_signal(server, SIGTERM);
+    assert_int_equal(server_wait(server), 0);
+    postgres_ask(url, "UPDATE jobd_head SET format = 99", NULL, 0);
+    assert_refused("a newer jobd has written there: start that");
+}
+
+static void no_schema_is_named(void **state)
+{
+    (void)state;
+    snprintf(url, sizeof url, "postgres://jobd@/postgres?host=%s&options=-csearch_path%%3Dnowhere",
+             getenv("TEST_POSTGRES"));
+    assert_refused("the search_path names no schema that is there");
+}
+
+static void an_address_is_never_shown(void **state)
+{
+    int code;
+    (void)state;
+    snprintf(url, sizeof url, "postgres://me:hidden@[::1/base?nothing");
+    char *text = refusal(FIELDS("--check"), &code);
+    assert_int_not_equal(code, 0);
+    assert_null(strstr(text, "hidden"));
+    free(text);
+    postgres_fresh(url);
+    struct server *server = START("-w", "0");
+    char *log = server_output(server, ERR);
+    assert_null(strstr(log, "search_path"));
+    free(log);
+}
+
+static void a_sync_of_a_second_is_refused(void **state)
+{
+    int code;
+    (void)state;
+    postgres_fresh(url);
+    char *text = refusal(FIELDS("-l", "127.0.0.1:0", "--sync", "1s"), &code);
+    assert_int_not_equal(code, 0);
+    assert_non_null(strstr(text, "sync"));
+    free(text);
+}
+
+/* ---- connections end */
+
+static void end_connections(void)
+{
+    postgres_ask(NULL,
+                 "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+                 " WHERE application_name = 'jobd'",
+                 NULL, 0);
+}
+
+struct putter {
+    pthread_t thread;
+    struct client *client;
+    unsigned accepted, refused;
+};
+
+static void *put_many(void *context)
+{
+    struct putter *putter = context;
+    for (unsigned i = 0; i < 400; i++) {
+        long status = client_send(putter->client, "POST", "/do", NULL, "x")->status;
+        putter->accepted += status == 202;
+        putter->refused += status == 503;
+    }
+    return NULL;
+}
+
+/* Whatever it was doing: what was said to be in is in, once. */
+static void a_lost_connection_loses_nothing(void **state)
+{
+    enum { PUTTERS = 4 };
+    struct putter putters[PUTTERS];
+    unsigned accepted = 0;
+    (void)state;
+    postgres_fresh(url);
+    struct server *server = START("-w", "0", "-q", "100000", "--memory", "64MiB");
+    for (unsigned i = 0; i < PUTTERS; i++) {
+        putters[i] = (struct putter){.client = client_new(server)};
+        assert_int_equal(pthread_create(&putters[i].thread, NULL, put_many, &putters[i]), 0);
+    }
+    for (unsigned i = 0; i < 20; i++)
+        end_connections();
+    for (unsigned i = 0; i < PUTTERS; i++) {
+        assert_int_equal(pthread_join(putters[i].thread, NULL), 0);
+        assert_int_equal(putters[i].accepted + putters[i].refused, 400);
+        accepted += putters[i].accepted;
+        client_free(putters[i].client);
+    }
+    struct client *client = client_new(server);
+    assert_true(json_number(client_json(client, "/queues/default"), "queued") == accepted);
+    assert_true(client_metric(client, "jobd_ledger_connected") == 1);
+    client_free(client);
+    server_signal(server, SIGTERM);
+    assert_int_equal(server_wait(server), 0);
+    client = client_new(START("-w", "0", "-q", "100000", "--memory", "64MiB"));
+    assert_true(json_number(client_json(client, "/queues/default"), "queued") == accepted);
+    client_free(client);
+}
+
+/* ---- away and back */
+
+static void control(const char *what, const char *directory)
+{
+    char command[400];
+    snprintf(command, sizeof command, "sh tests/postgres.sh %s %s", what, directory);
+    assert_int_equal(system(command), 0);
+}
+
+struct taker {
+    pthread_t thread;
+    struct client *client;
+    long status;
+};
+
+static void *take(void *context)
+{
+    struct taker *taker = context;
+    taker->status = client_post(taker->client, "/take?wait=60s")->status;
+    return NULL;
+}
+
+static void a_database_may_be_away(void **state)
+{
+    char directory[200];
+    struct taker taker;
+    (void)state;
+    snprintf(directory, sizeof directory, "%s/away", getenv("TEST_POSTGRES"));
+    control("start", directory);
+    snprintf(url, sizeof url, "postgres://jobd@/postgres?host=%s", directory);
+    struct server *server = START("-w", "0");
+    struct client *client = client_new(server);
+    taker.client = client_new(server);
+    assert_int_equal(pthread_create(&taker.thread, NULL, take, &taker), 0);
+    client_await_metric(client, "jobd_requests_parked", 1);
+    control("stop", directory);
+    server_await_lines(server, ERR, "the database is away", 1);
+    const struct answer *answer = client_send(client, "POST", "/do", NULL, "x");
+    assert_answer(answer, 503, NULL);
+    assert_field(answer, "Retry-After", "1");
+    assert_non_null(strstr(answer->body, "the database is away"));
+    assert_answer(client_get(client, "/readyz"), 503, NULL);
+    assert_answer(client_get(client, "/jobs"), 503, NULL);
+    assert_true(client_metric(client, "jobd_ledger_connected") == 0);
+    assert_answer(client_get(client, "/healthz"), 200, NULL);
+    control("again", directory);
+    server_await_lines(server, ERR, "the database is back", 1);
+    assert_answer(client_get(client, "/readyz"), 200, NULL);
+    (void)client_put(client, "/do"); /* the one who waits all the while gets it */
+    assert_int_equal(pthread_join(taker.thread, NULL), 0);
+    assert_int_equal(taker.status, 200);
+    client_free(taker.client);
+    client_free(client);
+    server_signal(server, SIGTERM);
+    assert_int_equal(server_wait(server), 0);
+    control("stop", directory);
+}
+
+/* ---- the log */
+
+static unsigned rows(const char *what)
+{
+    char value[32];
+    postgres_ask(url, what, value, sizeof value);
+    return (unsigned)strtoul(value, NULL, 10);
+}
+
+static void the_log_does_not_grow_for_ever(void **state)
+{
+    enum { JOBS = 80, BYTES = 1 << 20 };
+    char *payload = raw_filled("", 'x', BYTES - 16, "");
+    (void)state;
+    postgres_fresh(url);
+    struct server *server =
+        START("-w", "0", "-q", "1000", "--memory", "256MiB", "--max-body", "2MiB");
+    struct client *client = client_new(server);
+    for (unsigned i = 0; i < JOBS; i++)
+        assert_answer(client_send(client, "POST", "/do", NULL, payload), 202, NULL);
+    free(payload);
+    int64_t deadline_ms = now_ms() + PATIENCE_MS;
+    while (rows("SELECT count(*) FROM jobd_snapshot WHERE part = -1") == 0 ||
+           rows("SELECT count(*) FROM jobd_log") > JOBS / 2)
+        look_again(deadline_ms, "a snapshot, and that the log is trimmed");
+    uint64_t after = client_put(client, "/do?priority=0");
+    server_signal(server, SIGTERM);
+    assert_int_equal(server_wait(server), 0);
+    client_free(client);
+    client = client_new(START("-w", "0", "-q", "1000", "--memory", "256MiB", "--max-body", "2MiB"));
+    assert_true(json_number(client_json(client, "/queues/default"), "queued") == JOBS + 1);
+    assert_true(client_put(client, "/do") > after);
+    client_free(client);
+}
+
+int main(void)
+{
+#define LEDGER_TEST(f) cmocka_unit_test_teardown(f, server_stop_all)
+    const struct CMUnitTest tests[] = {
+        LEDGER_TEST(tables_of_others_are_left_alone),
+        LEDGER_TEST(a_newer_format_is_left_alone),
+        LEDGER_TEST(no_schema_is_named),
+        LEDGER_TEST(an_address_is_never_shown),
+        LEDGER_TEST(a_sync_of_a_second_is_refused),
+        LEDGER_TEST(a_lost_connection_loses_nothing),
+        LEDGER_TEST(a_database_may_be_away),
+        LEDGER_TEST(the_log_does_not_grow_for_ever),
+    };
+    if (!postgres_is_there())
+        return 0;
+    return cmocka_run_group_tests_name("a server and its PostgreSQL", tests, NULL, NULL);
+}

@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: MIT */
+/* Turns over a log in memory, whose connection is lost at the wrong moment: whoever asked is told
+ * once, and rightly. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "base/container.h"
+#include "jobd/pool.h"
+#include "jobd/turns.h"
+#include "ledger/memory_ledger.h"
+#include "ledger/turns.h"
+#include "run/wait_sync.h"
+
+struct scene {
+    struct memory_ledger ledger;
+    struct turns *turns;
+    struct jobd_pool *pool;
+    struct jobd *jobd;
+    atomic_uint runs;
+};
+
+static struct scene scene;
+
+static void run_job(const struct jobd_task *task, struct jobd_outcome *outcome, void *context)
+{
+    (void)task, (void)context;
+    atomic_fetch_add(&scene.runs, 1);
+    outcome->output = jobd_blob_text("done");
+}
+
+static void ended(void *context, const char *why)
+{
+    (void)context;
+    fail_msg("%s", why);
+}
+
+/* A process with so many workers; the log stays from one to the next. */
+static void begin(uint32_t workers, uint32_t node)
+{
+    struct problem problem;
+    const struct jobd_queue_config queue = {
+        .name = "q", .capacity = 100, .workers = workers, .attempts = 3};
+    const struct jobd_runner runner = {.run = run_job};
+    scene.ledger.now_us = clock_now_us();
+    scene.turns = turns_new(&(struct turns_config){.ops = &memory_ops,
+                                                   .ledger = &scene.ledger,
+                                                   .node = node,
+                                                   .name = "memory",
+                                                   .on_end = ended});
+    assert_non_null(scene.turns);
+    const struct jobd_config config = {.queues = &queue,
+                                       .queues_len = 1,
+                                       .keep = 100,
+                                       .memory_bytes = 1 << 20,
+                                       .waiters_max = 10,
+                                       .leases_max = 10,
+                                       .first_id = 1,
+                                       .turns = turns_of(scene.turns)};
+    assert_int_equal(jobd_pool_new(&scene.pool, &config, &runner), 0);
+    scene.jobd = jobd_pool_jobd(scene.pool);
+    assert_true(turns_load(scene.turns, scene.jobd, &problem));
+    assert_int_equal(turns_start(scene.turns), 0);
+    assert_int_equal(jobd_pool_start(scene.pool), 0);
+}
+
+static void end(void)
+{
+    jobd_stop_takers(scene.jobd);
+    jobd_pool_stop(scene.pool);
+    assert_true(turns_stop(scene.turns, INT64_C(20000000)));
+    jobd_pool_free(scene.pool);
+    turns_free(scene.turns);
+}
+
+static int open_scene(void **state)
+{
+    (void)state;
+    memset(&scene, 0, sizeof scene);
+    memory_ledger_init(&scene.ledger, 1000);
+    begin(0, 1);
+    return 0;
+}
+
+static int close_scene(void **state)
+{
+    (void)state;
+    end();
+    memory_ledger_release(&scene.ledger);
+    return 0;
+}
+
+/* ---- one who asks, and waits for the answer */
+
+struct asker {
+    struct wait_sync sync; /* first */
+    struct jobd_turn turn;
+    unsigned told;
+    enum memory_fault fault; /* of the turn in which it runs */
+    enum jobd_result (*verb)(struct asker *asker);
+    uint64_t id;
+};
+
+static enum jobd_result run(struct jobd_turn *turn)
+{
+    struct asker *asker = turn->context;
+    scene.ledger.fault = asker->fault;
+    return asker->verb(asker);
+}
+
+static void over(struct jobd_turn *turn, enum jobd_result result)
+{
+    struct asker *asker = turn->context;
+    asker->told++;
+    asker->sync.waiter.result = result;
+    asker->sync.waiter.wake(&asker->sync.waiter);
+}
+
+static enum jobd_result put(struct asker *asker)
+{
+    struct jobd_receipt receipt;
+    const struct jobd_put put = {.payload = jobd_blob_text("hello")};
+    enum jobd_result result =
+        jobd_put(scene.jobd, &put, &asker->sync.waiter, clock_now_us(), &receipt);
+    assert_int_equal(result, JOBD_OK);
+    asker->id = receipt.id;
+    return result;
+}
+
+static enum jobd_result take(struct asker *asker)
+{
+    struct jobd_waiter *waiter = &asker->sync.waiter;
+    waiter->lease_us = INT64_C(60000000);
+    snprintf(waiter->token, sizeof waiter->token, "%032u", 1u + asker->told);
+    return jobd_take(scene.jobd, 0, waiter, clock_now_us());
+}
+
+static enum jobd_result ask(struct asker *asker, enum jobd_result (*verb)(struct asker *),
+                            enum memory_fault fault)
+{
+    *asker = (struct asker){.verb = verb, .fault = fault};
+    assert_int_equal(wait_sync_init(&asker->sync), 0);
+    asker->turn = (struct jobd_turn){.run = run, .over = over, .context = asker};
+    jobd_enter(scene.jobd, &asker->turn);
+    enum jobd_result result = wait_sync_until(&asker->sync, scene.jobd, JOBD_NEVER);
+    assert_int_equal(asker->told, 1);
+    return result;
+}
+
+/* Until jobd_looked() nothing changes. */
+static void look(struct asker *asker)
+{
+    asker->turn = (struct jobd_turn){.looks = true, .over = over, .context = asker};
+    jobd_enter(scene.jobd, &asker->turn);
+    assert_int_equal(wait_sync_until(&asker->sync, scene.jobd, JOBD_NEVER), JOBD_OK);
+}
+
+static uint64_t admitted(struct asker *asker)
+{
+    struct jobd_stats stats;
+    look(asker);
+    jobd_stats(scene.jobd, 0, clock_now_us(), &stats);
+    jobd_looked(scene.jobd);
+    return stats.admitted;
+}
+
+/* ---- tests */
+
+static void test_what_is_written_is_told(void **state)
+{
+    struct asker asker;
+    (void)state;
+    assert_int_equal(ask(&asker, put, FAULT_NONE), JOBD_OK);
+    assert_int_equal(scene.ledger.rows_len, 1);
+    assert_int_equal(admitted(&asker), 1);
+    wait_sync_release(&asker.sync);
+}
+
+static void test_what_is_lost_was_not_done(void **state)
+{
+    static const enum memory_fault faults[] = {FAULT_LOST, FAULT_REFUSED};
+    struct turns_stats stats;
+    struct asker asker;
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(ask(&asker, put, faults[i]), JOBD_STORE_FAILED);
+        assert_int_equal(admitted(&asker), i);
+        wait_sync_release(&asker.sync);
+        assert_int_equal(ask(&asker, put, FAULT_NONE), JOBD_OK);
+        assert_int_equal(admitted(&asker), i + 1);
+        wait_sync_release(&asker.sync);
+    }
+    turns_stats(scene.turns, &stats);
+    assert_int_equal(stats.lost, 2);
+    assert_int_equal(stats.anew, 2);
+}
+
+static void test_what_nobody_said_is_found_out(void **state)
+{
+    struct turns_stats stats;
+    struct asker asker;
+    (void)state;
+    scene.ledger.away = 2; /* it takes a while */
+    assert_int_equal(ask(&asker, put, FAULT_UNSAID), JOBD_OK);
+    assert_int_equal(admitted(&asker), 1);
+    assert_int_equal(scene.ledger.rows_len, 1);
+    wait_sync_release(&asker.sync);
+    turns_stats(scene.turns, &stats);
+    assert_int_equal(stats.lost, 0);
+    assert_int_equal(stats.anew, 0);
+}
+
+static void test_a_lease_that_is_lost_is_free(void **state)
+{
+    struct asker asker;
+    (void)state;
+    assert_int_equal(ask(&asker, put, FAULT_NONE), JOBD_OK);
+    wait_sync_release(&asker.sync);
+    assert_int_equal(ask(&asker, take, FAULT_LOST), JOBD_STORE_FAILED);
+    jobd_blob_unref(asker.sync.waiter.task.payload);
+    look(&asker);
+    assert_false(jobd_lease_known(scene.jobd, asker.sync.waiter.token));
+    jobd_looked(scene.jobd);
+    wait_sync_release(&asker.sync);
+    assert_int_equal(ask(&asker, take, FAULT_NONE), JOBD_OK);
+    jobd_blob_unref(asker.sync.waiter.task.payload);
+    wait_sync_release(&asker.sync);
+}
+
+static void test_who_waits_can_leave(void **state)
+{
+    struct asker asker = {.verb = take};
+    (void)state;
+    assert_int_equal(wait_sync_init(&asker.sync), 0);
+    asker.turn = (struct jobd_turn){.run = run, .over = over, .context = &asker};
+    jobd_enter(scene.jobd, &asker.turn);
+    assert_true(jobd_leave(scene.jobd, &asker.turn, &asker.sync.waiter)); /* wherever it is */
+    assert_int_equal(asker.told, 0);
+    wait_sync_release(&asker.sync);
+}
+
+static void await_done(struct asker *asker, uint64_t done)
+{
+    struct jobd_stats stats;
+    do {
+        look(asker);
+        jobd_stats(scene.jobd, 0, clock_now_us(), &stats);
+        jobd_looked(scene.jobd);
+    } while (stats.done < done);
+    assert_int_equal(stats.done, done);
+}
+
+/* What a worker has done counts once, though the turn in which it said so was lost. */
+static void test_a_result_that_is_lost_is_said_again(void **state)
+{
+    static const enum memory_fault faults[] = {FAULT_NONE, FAULT_LOST, FAULT_UNSAID, FAULT_REFUSED};
+    struct asker asker;
+    (void)state;
+    end();
+    begin(1, 2);
+    for (unsigned i = 0; i < 12; i++) {
+        enum jobd_result result = ask(&asker, put, FAULT_NONE);
+        assert_int_equal(result, JOBD_OK);
+        scene.ledger.fault = faults[i % 4]; /* of some turn soon */
+        await_done(&asker, i + 1);
+        wait_sync_release(&asker.sync);
+    }
+    assert_true(atomic_load(&scene.runs) >= 12);
+}
+
+static void test_another_process_goes_on(void **state)
+{
+    struct asker asker;
+    (void)state;
+    assert_int_equal(ask(&asker, put, FAULT_NONE), JOBD_OK);
+    wait_sync_release(&asker.sync);
+    end();
+    begin(0, 2);
+    assert_int_equal(ask(&asker, take, FAULT_NONE), JOBD_OK);
+    jobd_blob_unref(asker.sync.waiter.task.payload);
+    wait_sync_release(&asker.sync);
+}
+
+int main(void)
+{
+#define TURNS_TEST(f) cmocka_unit_test_setup_teardown(f, open_scene, close_scene)
+    const struct CMUnitTest tests[] = {
+        TURNS_TEST(test_what_is_written_is_told),
+        TURNS_TEST(test_what_is_lost_was_not_done),
+        TURNS_TEST(test_what_nobody_said_is_found_out),
+        TURNS_TEST(test_a_lease_that_is_lost_is_free),
+        TURNS_TEST(test_who_waits_can_leave),
+        TURNS_TEST(test_a_result_that_is_lost_is_said_again),
+        TURNS_TEST(test_another_process_goes_on),
+    };
+    return cmocka_run_group_tests_name("turns", tests, NULL, NULL);
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+#include "support/postgres.h"
+
+#include <libpq-fe.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+bool postgres_is_there(void)
+{
+    return getenv("TEST_POSTGRES") != NULL;
+}
+
+void postgres_ask(const char *url, const char *statement, char *value, size_t size)
+{
+    char all[POSTGRES_URL_SIZE];
+    snprintf(all, sizeof all, "postgres://jobd@/postgres?host=%s", getenv("TEST_POSTGRES"));
+    PGconn *connection = PQconnectdb(url != NULL ? url : all);
+    if (PQstatus(connection) != CONNECTION_OK)
+        fail_msg("%s", PQerrorMessage(connection));
+    PGresult *result = PQexec(connection, statement);
+    ExecStatusType status = PQresultStatus(result);
+    if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK)
+        fail_msg("%s: %s", statement, PQresultErrorMessage(result));
+    if (value != NULL)
+        snprintf(value, size, "%s", PQntuples(result) > 0 ? PQgetvalue(result, 0, 0) : "");
+    PQclear(result);
+    PQfinish(connection);
+}
+
+void postgres_fresh(char url[POSTGRES_URL_SIZE])
+{
+    static unsigned made;
+    char statement[100];
+    int process = (int)getpid();
+    assert_true(postgres_is_there());
+    snprintf(statement, sizeof statement, "CREATE SCHEMA test_%d_%u", process, ++made);
+    postgres_ask(NULL, statement, NULL, 0);
+    snprintf(url, POSTGRES_URL_SIZE,
+             "postgres://jobd@/postgres?host=%s&options=-csearch_path%%3Dtest_%d_%u",
+             getenv("TEST_POSTGRES"), process, made);
+}
