@@ -8,11 +8,9 @@
 #include "api/job_json.h"
 #include "api/respond.h"
 #include "base/clock.h"
-#include "base/thread.h"
 
 enum {
-    COMMENT_US = 15000000, /* a stream of events says at least a comment so often */
-    TURN_US = 20000,       /* from one turn to the next, and so much more for each stream: */
+    TURN_US = 20000, /* from one turn to the next, and so much more for each stream: */
     TURN_EACH_US = 500,
     BYTES_A_SECOND = 16 << 20, /* to all together, but at least these in a turn: */
     TURN_BYTES_MIN = 8192
@@ -22,14 +20,14 @@ static const char comment[] = ":\n\n";
 
 /* ---- turns */
 
-static int64_t turn_us_locked(const struct live *live) REQUIRES(live->lock)
+int64_t live_turn_us_locked(const struct live *live)
 {
     return TURN_US + (int64_t)live->streams * TURN_EACH_US;
 }
 
-static size_t turn_bytes_locked(const struct live *live) REQUIRES(live->lock)
+size_t live_turn_bytes_locked(const struct live *live)
 {
-    int64_t all = turn_us_locked(live) * (BYTES_A_SECOND / 1000) / 1000;
+    int64_t all = live_turn_us_locked(live) * (BYTES_A_SECOND / 1000) / 1000;
     size_t each = (size_t)all / (live->streams > 0 ? live->streams : 1);
     return each > TURN_BYTES_MIN ? each : TURN_BYTES_MIN;
 }
@@ -48,64 +46,6 @@ static void poke(void *context)
     mutex_unlock(&live->lock);
 }
 
-/* Each that has something to say may. When the first will have to say a comment. */
-static int64_t take_turn_locked(struct live *live, int64_t now_us) REQUIRES(live->lock)
-{
-    int64_t next_us = JOBD_NEVER;
-    size_t bytes = turn_bytes_locked(live);
-    struct reader *reader;
-    TAILQ_FOREACH (reader, &live->readers, link) {
-        bool quiet = reader->comments && now_us - reader->sent_us >= COMMENT_US;
-        bool news = reader->kind->has_news(reader);
-        if (news || quiet || reader->hungry) {
-            reader->turn_bytes = bytes;
-            reader->hungry = false;
-            if (reader->stream != NULL)
-                http_stream_wake(reader->stream);
-        }
-        int64_t due_us = (quiet ? now_us : reader->sent_us) + COMMENT_US;
-        if (reader->comments && due_us < next_us)
-            next_us = due_us;
-    }
-    return next_us;
-}
-
-/* Until somebody pokes, but not before `turn_us`; or until `until_us`. False: it is over. */
-static bool wait_locked(struct live *live, int64_t turn_us, int64_t until_us) REQUIRES(live->lock)
-{
-    bool in_time = true;
-    while (!live->over && in_time) {
-        int64_t at_us = live->poked ? turn_us : until_us;
-        struct timespec at = clock_monotonic(at_us);
-        if (live->poked && clock_now_us() >= turn_us)
-            break;
-        if (at_us == JOBD_NEVER)
-            condition_wait(&live->changed, &live->lock);
-        else
-            in_time = condition_wait_until(&live->changed, &live->lock, &at);
-    }
-    live->poked = false;
-    return !live->over;
-}
-
-static void *run(void *context)
-{
-    struct live *live = context;
-    int64_t turn_us = 0, comment_us = JOBD_NEVER;
-    mutex_lock(&live->lock);
-    while (wait_locked(live, turn_us, comment_us)) {
-        mutex_unlock(&live->lock);
-        events_gather(live);
-        follow_gather(live);
-        mutex_lock(&live->lock);
-        int64_t now_us = clock_now_us();
-        comment_us = take_turn_locked(live, now_us);
-        turn_us = now_us + turn_us_locked(live);
-    }
-    mutex_unlock(&live->lock);
-    return NULL;
-}
-
 /* ---- streams */
 
 static ssize_t read_locked(struct reader *reader, char *to, size_t max) REQUIRES(reader->live->lock)
@@ -118,7 +58,7 @@ static ssize_t read_locked(struct reader *reader, char *to, size_t max) REQUIRES
     ssize_t size =
         reader->kind->read(reader, to, max < reader->turn_bytes ? max : reader->turn_bytes);
     int64_t now_us = clock_now_us();
-    if (size == STREAM_LATER && reader->comments && now_us - reader->sent_us >= COMMENT_US &&
+    if (size == STREAM_LATER && reader->comments && now_us - reader->sent_us >= LIVE_COMMENT_US &&
         max >= sizeof comment - 1) {
         memcpy(to, comment, sizeof comment - 1);
         size = sizeof comment - 1;
@@ -161,9 +101,9 @@ void live_enter_locked(struct live *live, struct reader *reader, struct reply *r
 {
     reader->live = live;
     live->streams++;
-    reader->turn_bytes = turn_bytes_locked(live);
+    reader->turn_bytes = live_turn_bytes_locked(live);
     if (reader->comments) /* one at once: the client sees that it is there */
-        reader->sent_us = clock_now_us() - COMMENT_US;
+        reader->sent_us = clock_now_us() - LIVE_COMMENT_US;
     TAILQ_INSERT_TAIL(&live->readers, reader, link);
     reply->stream =
         (struct reply_stream){.read = read_stream, .free = free_stream, .context = reader};
@@ -240,29 +180,6 @@ int live_new(struct live **live, uint32_t streams_max, struct jobd_config *confi
     config->event_context = new;
     *live = new;
     return 0;
-}
-
-int live_start(struct live *live, const struct api *api)
-{
-    live->api = api;
-    int error = thread_start(&live->thread, run, live);
-    live->started = error == 0;
-    return error;
-}
-
-void live_stop(struct live *live)
-{
-    if (live == NULL || !live->started)
-        return;
-    mutex_lock(&live->lock);
-    verify(TAILQ_EMPTY(&live->readers));
-    live->over = true;
-    condition_signal(&live->changed);
-    mutex_unlock(&live->lock);
-    verify(pthread_join(live->thread, NULL) == 0);
-    live->started = false;
-    follow_release(live);
-    events_release(live);
 }
 
 void live_free(struct live *live)

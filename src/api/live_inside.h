@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What live.c, events.c and follow.c know of each other. */
+/* What the files that stream know of each other. */
 #pragma once
 
 #include <bsd/sys/queue.h>
@@ -74,6 +74,11 @@ struct live {
     struct topic_list topics GUARDED_BY(lock);
 };
 
+enum { LIVE_COMMENT_US = 15000000 }; /* a stream of events says at least a comment so often */
+
+/* From one turn to the next, and how much each may send in it. */
+int64_t live_turn_us_locked(const struct live *live) REQUIRES(live->lock);
+size_t live_turn_bytes_locked(const struct live *live) REQUIRES(live->lock);
 /* There is something for the thread to do. */
 void live_poke_locked(struct live *live) REQUIRES(live->lock);
 /* Is there room for one more? */
