@@ -89,6 +89,8 @@ static bool next_event(struct follower *follower)
     follower->at = 0;
     if (follower->over)
         return false;
+    if (!follower->ended && !topic->looked)
+        return true; /* the state comes first */
     if (!follower->ended && follower->state != topic->state) {
         blob_set(&follower->state, topic->state);
         blob_set(&follower->event, topic->state);

@@ -208,6 +208,7 @@ static void tell(struct topic *topic)
     struct jobd_blob *former = former_output(topic);
     make_events(topic);
     mutex_lock(&topic->live->lock);
+    topic->looked = true;
     struct follower *follower;
     TAILQ_FOREACH (follower, &topic->followers, link) {
         topic_show(follower, &topic->view, former);

@@ -34,6 +34,7 @@ struct topic {
     bool waits, awaits; /* they have begun to, or are just about to */
     bool told;          /* `end` has the end, or there is no such job */
     bool ready;         /* to be looked at */
+    bool looked;        /* it has been */
     TAILQ_HEAD(, follower) followers;
     /* Events; NULL: there is none. */
     struct jobd_blob *state, *ending; /* the job as it was last seen */
