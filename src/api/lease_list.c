@@ -87,6 +87,7 @@ const struct endpoint lease_list_endpoints[] = {
         .about = ABOUT_FILTER,
         .parameters = {"queue", "worker", "limit", "after"},
         .parse = parse_leases,
+        .looks = true,
         .answer = answer_leases,
     },
     {.methods = 0},

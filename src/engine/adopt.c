@@ -8,6 +8,8 @@
 #include "base/container.h"
 #include "engine/dispatch.h"
 #include "engine/events.h"
+#include "engine/fair.h"
+#include "engine/limits.h"
 #include "engine/lease_deadline.h"
 #include "engine/restore.h"
 #include "engine/said.h"
@@ -181,6 +183,11 @@ static enum share_result place_locked(struct op *op, struct job *job, const stru
         job->finished_us = record->finished_us;
     }
     transition_restore_locked(op, job, record->state);
+    if (record->state == JOBD_RUNNING) {
+        struct queue *queue = &op->jobd->queues[job->queue];
+        limits_started(queue, op->now_us);
+        fair_begun_locked(op, queue, job);
+    }
     if (job->state != before)
         events_note_locked(op, job);
     if (final) {
@@ -265,8 +272,13 @@ static bool goes_on_locked(struct op *op, struct job *job, const struct news *ne
 static bool stay_locked(struct op *op, struct job *job, const struct news *news)
     REQUIRES(op->jobd->lock)
 {
+    struct group *group = job->extra != NULL ? job->extra->group : NULL;
     jobs_unwatch(&op->jobd->jobs, job);
+    if (group != NULL)
+        job->extra->group = NULL;
     bool good = set_content_locked(op, job, &news->record) && set_extra_locked(op, job, news);
+    if (group != NULL)
+        job->extra->group = group; /* it has the same name */
     restore_progress(job, &news->record);
     jobs_watch(&op->jobd->jobs, job);
     return good;
@@ -280,7 +292,9 @@ static enum share_result change_locked(struct op *op, struct job *job, const str
     if (queue == job->queue && goes_on_locked(op, job, news))
         return set_extra_locked(op, job, news) ? SHARE_OK : SHARE_NO_MEMORY;
     if (news->stays && job->state == JOBD_QUEUED && news->record.state == JOBD_QUEUED &&
-        queue == job->queue && news->record.priority == job->priority)
+        queue == job->queue && news->record.priority == job->priority &&
+        (!fair_has(&op->jobd->queues[job->queue], job->id) ||
+         fair_same_name(job, news->record.texts[JOBD_GROUP])))
         return stay_locked(op, job, news) ? SHARE_OK : SHARE_NO_MEMORY;
     if (runs_here(job))
         tell_holder(op, job);

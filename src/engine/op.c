@@ -33,8 +33,11 @@ int64_t op_next_due_locked(struct op *op)
     if (jobd->dispatch_needed || op_sweep_due_locked(op))
         return 0;
     const struct due *tops[] = {jobd->expiry_starved ? NULL : heap_top(&jobd->jobs.dues),
-                                heap_top(&jobd->delays), heap_top(&jobd->leases.due),
-                                heap_top(&jobd->probes), heap_top(&jobd->deadlines)};
+                                heap_top(&jobd->delays),
+                                heap_top(&jobd->leases.due),
+                                heap_top(&jobd->probes),
+                                heap_top(&jobd->limits),
+                                heap_top(&jobd->deadlines)};
     int64_t at_us = keep_next_end_us(&jobd->jobs);
     for (unsigned i = 0; i < sizeof tops / sizeof tops[0]; i++)
         if (tops[i] != NULL && tops[i]->at_us < at_us)

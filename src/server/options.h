@@ -31,6 +31,19 @@ struct breaker_terms {
     int64_t probe_us;
 };
 
+/* So many starts in a time. 0: no limit. */
+struct rate_terms {
+    uint64_t starts;
+    int64_t per_us;
+};
+
+/* Of the jobs of each key; 0: no limit. */
+struct key_terms {
+    bool given;
+    uint64_t running, waiting;
+    struct rate_terms rate;
+};
+
 /* Where each value was said, by the option's index in the table: `--capacity`, `JOBD_CAPACITY`,
  * `jobd.json:3: "capacity"`; of a default the option's name. */
 struct option_places {
@@ -47,6 +60,9 @@ struct queue_options {
     struct span backoff;
     struct breaker_terms breaker;
     int64_t expires_us, keep_us;
+    uint64_t running; /* 0: no limit */
+    struct rate_terms rate;
+    struct key_terms per_key;
     char **pass_headers; /* names of fields, NULL at the end, or NULL */
     char *post;          /* a URL, or NULL */
     char **command;      /* NULL at the end, or NULL */
