@@ -102,6 +102,9 @@ struct jobd_config {
     void (*on_failure)(void *context);
     void *failure_context;
     bool failed_attempts;
+    /* Called, as `on_earlier_deadline` is, when jobd_events() has something to say. May be NULL. */
+    void (*on_event)(void *context);
+    void *event_context;
     const struct jobd_schedule_config *schedules; /* of jobd/schedule.h; NULL: there are none */
     const struct jobd_turns *turns; /* of jobd/turns.h: others have the same queues; or NULL */
 };

@@ -26,6 +26,7 @@ static const struct endpoint *const tables[] = {
     batch_endpoints,      /* /batches */
     queue_endpoints,      /* /queues */
     schedule_endpoints,   /* /schedules */
+    event_endpoints,      /* /events */
     health_endpoints,     /* /healthz, /readyz, /metrics */
     status_endpoints,     /* /status */
     page_endpoints,       /* / */

@@ -55,8 +55,7 @@ enum step job_filter_read(struct call *call, struct jobd_filter *filter)
     if (queue != NULL && filter->queue == JOBD_NO_QUEUE)
         return respond_bad_value(call, "queue", "the name of a queue");
     if (state != NULL && filter->state == JOBD_STATES)
-        return respond_bad_value(call, "state",
-                                 "queued, scheduled, running, done, failed or cancelled");
+        return respond_bad_value(call, "state", STATE_VALUES);
     if (!read_moment(call, "since", now_us, &filter->since_us))
         return respond_bad_value(call, "since", moment);
     if (!read_moment(call, "before", now_us, &filter->before_us))

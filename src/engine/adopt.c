@@ -7,6 +7,7 @@
 #include "engine/blob.h"
 #include "base/container.h"
 #include "engine/dispatch.h"
+#include "engine/events.h"
 #include "engine/fair.h"
 #include "engine/limits.h"
 #include "engine/lease_deadline.h"
@@ -162,10 +163,10 @@ static enum share_result set_running_locked(struct op *op, struct job *job, cons
     return SHARE_OK;
 }
 
-/* ---- a job goes to the state that it has now */
+/* ---- a job goes to the state that it has now, from the one it had before */
 
-static enum share_result place_locked(struct op *op, struct job *job, const struct news *news)
-    REQUIRES(op->jobd->lock)
+static enum share_result place_locked(struct op *op, struct job *job, const struct news *news,
+                                      uint8_t before) REQUIRES(op->jobd->lock)
 {
     const struct job_record *record = &news->record;
     bool final = jobd_state_final(record->state);
@@ -187,6 +188,8 @@ static enum share_result place_locked(struct op *op, struct job *job, const stru
         limits_started(queue, op->now_us);
         fair_begun_locked(op, queue, job);
     }
+    if (job->state != before)
+        events_note_locked(op, job);
     if (final) {
         transition_tell_end_locked(op, job);
         jobs_remember_all(&op->jobd->jobs, job, news->promised);
@@ -239,7 +242,8 @@ static enum share_result add_locked(struct op *op, const struct news *news) REQU
     if (!extra_from(record, &extra))
         return SHARE_NO_MEMORY;
     struct job *job = restore_new_locked(op, record, (uint16_t)queue, extra);
-    return set_extra_locked(op, job, news) ? place_locked(op, job, news) : SHARE_NO_MEMORY;
+    return set_extra_locked(op, job, news) ? place_locked(op, job, news, STATE_NEW)
+                                           : SHARE_NO_MEMORY;
 }
 
 /* Nothing but what may change while it goes on. */
@@ -294,6 +298,7 @@ static enum share_result change_locked(struct op *op, struct job *job, const str
         return stay_locked(op, job, news) ? SHARE_OK : SHARE_NO_MEMORY;
     if (runs_here(job))
         tell_holder(op, job);
+    uint8_t before = job->state;
     transition_detach_locked(op, job);
     if (queue == JOBD_NO_QUEUE) { /* moved to one that is not known here */
         op->jobd->share->strangers = true;
@@ -305,7 +310,7 @@ static enum share_result change_locked(struct op *op, struct job *job, const str
         jobs_move(&op->jobd->jobs, job, (uint16_t)queue);
     if (news->fresh && !set_content_locked(op, job, &news->record))
         return SHARE_NO_MEMORY;
-    return set_extra_locked(op, job, news) ? place_locked(op, job, news) : SHARE_NO_MEMORY;
+    return set_extra_locked(op, job, news) ? place_locked(op, job, news, before) : SHARE_NO_MEMORY;
 }
 
 static enum share_result adopt_job_locked(struct op *op, const struct news *news,

@@ -4,6 +4,7 @@
 #include "engine/account.h"
 #include "engine/admission.h"
 #include "engine/breaker.h"
+#include "engine/events.h"
 #include "engine/attempt.h"
 #include "engine/job_info.h"
 #include "engine/lanes.h"
@@ -33,12 +34,11 @@ static void apply_start_locked(struct op *op, struct change *change, struct job 
     REQUIRES(op->jobd->lock)
 {
     job->start_pending = false;
-    if (change->waiter != NULL) {
-        if (job->leased)
-            tell_lease_locked(op, job, change->waiter);
-    } else if (!job->commit_pending) { /* nobody is there any more to be told */
+    if (change->waiter != NULL && job->leased)
+        tell_lease_locked(op, job, change->waiter);
+    events_note_locked(op, job);
+    if (change->waiter == NULL && !job->commit_pending) /* nobody is there any more to be told */
         (void)attempt_release_locked(op, job, 0);
-    }
 }
 
 static void undo_start_locked(struct op *op, struct change *change, struct job *job)

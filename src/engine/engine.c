@@ -189,6 +189,8 @@ static void set_up_locked(struct jobd *jobd, const struct jobd_config *config) R
     }
     jobd->on_failure = config->on_failure;
     jobd->failure_context = config->failure_context;
+    jobd->on_event = config->on_event;
+    jobd->event_context = config->event_context;
     jobd->ticks_at_us = JOBD_NEVER;
     TAILQ_INIT(&jobd->idle_waiters);
     TAILQ_INIT(&jobd->sweep_waiters);
@@ -236,6 +238,7 @@ void jobd_free(struct jobd *jobd)
     schedules_release(&jobd->schedules);
     leases_release(&jobd->leases);
     failures_release(&jobd->failures);
+    free(jobd->events.ring);
     share_release(jobd);
     heap_release(&jobd->delays);
     heap_release(&jobd->deadlines);

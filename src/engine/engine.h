@@ -7,6 +7,7 @@
 
 #include "base/heap.h"
 #include "base/lock.h"
+#include "engine/events.h"
 #include "engine/failures.h"
 #include "engine/job_table.h"
 #include "engine/journal.h"
@@ -64,6 +65,9 @@ struct jobd {
     void (*on_schedule)(void *context); /* NULL: there are none, or nobody is told */
     void *schedule_context;
     struct failures failures GUARDED_BY(lock);
+    struct events events GUARDED_BY(lock);
+    void (*on_event)(void *context);
+    void *event_context;
     void (*on_failure)(void *context);
     void *failure_context;
 };

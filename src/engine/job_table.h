@@ -28,6 +28,9 @@ struct said {
     struct jobd_blob *progress; /* what that one has said last; NULL: nothing */
     struct jobd_blob *output; /* RUNNING: appended, the first `used` of its bytes; NULL: nothing */
     size_t used;
+    struct jobd_blob *shown; /* RUNNING, not leased: its first shown_bytes are the output so far; a
+                                reference that is not counted; NULL: nothing */
+    size_t shown_bytes;
     bool truncated; /* there was more */
 };
 

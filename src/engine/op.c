@@ -12,6 +12,7 @@ void op_begin(struct op *op, struct jobd *jobd, struct jobd_waiter *waiter, int6
     op->waiter = waiter;
     op->grouped = op->outside = false;
     op->tell_store = op->forgot_early = op->tell_failure = op->tell_schedules = false;
+    op->tell_event = false;
     op->garbage = NULL;
     op->stops_len = 0;
     TAILQ_INIT(&op->woken);
@@ -97,6 +98,8 @@ void op_end(struct op *op)
         jobd->on_schedule(jobd->schedule_context);
     if (op->tell_failure)
         jobd->on_failure(jobd->failure_context);
+    if (op->tell_event && jobd->on_event != NULL)
+        jobd->on_event(jobd->event_context);
     if (wants_turn)
         jobd->share->turns.due(jobd->share->turns.context);
 }

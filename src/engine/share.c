@@ -491,6 +491,7 @@ void share_end(struct jobd *jobd, bool lost)
     op_begin(&op, jobd, NULL, 0);
     struct share *share = jobd->share;
     share->in_turn = false;
+    events_settle_locked(&op, lost);
     share->ended_len = lost ? share->ended_len : 0;
     TAILQ_CONCAT(&op.woken, &share->held, link);
     TAILQ_FOREACH (waiting, &op.woken, link)

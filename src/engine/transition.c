@@ -25,6 +25,7 @@
 #include <string.h>
 
 #include "engine/breaker.h"
+#include "engine/events.h"
 #include "engine/job_info.h"
 #include "engine/lanes.h"
 #include "engine/limits.h"
@@ -127,6 +128,7 @@ static void wait_locked(struct op *op, struct job *job, bool comes_back) REQUIRE
         enter_delays_locked(op, job, comes_back);
     else
         enter_lane_locked(op, job);
+    events_note_locked(op, job);
 }
 
 /* ---- coming in */
@@ -141,6 +143,7 @@ void transition_due_locked(struct op *op, struct job *job)
     leave_delays_locked(op, job);
     move_locked(op, job, JOBD_QUEUED);
     enter_lane_locked(op, job);
+    events_note_locked(op, job);
     if (op->jobd->share != NULL && op->jobd->share->in_turn)
         share_touch_behind_locked(op, job);
 }
@@ -346,6 +349,7 @@ void transition_finish_locked(struct op *op, struct job *job, enum jobd_state st
     move_locked(op, job, state);
     job->finished_us = at_us;
     job->stopping = false;
+    events_note_locked(op, job);
     transition_tell_end_locked(op, job);
     if (job->batched)
         end_in_batch_locked(op, job);
@@ -395,9 +399,12 @@ void transition_reinstate_locked(struct op *op, struct job *job)
 void transition_amend_locked(struct op *op, struct job *job, enum jobd_state state)
 {
     queue_of(op, job)->cancel_pending -= job->state == JOBD_QUEUED;
-    if (job->state != state)
+    bool moves = job->state != state;
+    if (moves)
         move_locked(op, job, state);
     wait_again_locked(op, job);
+    if (moves)
+        events_note_locked(op, job);
 }
 
 void transition_move_locked(struct op *op, struct job *job, uint16_t queue)
@@ -453,11 +460,14 @@ void transition_exchange_locked(struct op *op, struct job *job, struct job_conte
         leave_place_locked(op, job);
     queue->cancel_pending -= waits && !in_place && job->state == JOBD_QUEUED;
     fair_exchange_locked(op, queue, job, content);
-    if (waits && job->state != to)
+    bool moves = waits && job->state != to;
+    if (moves)
         move_locked(op, job, to);
     queue->cancel_pending += waits && !in_place && job->state == JOBD_QUEUED;
     if (in_place && !stays)
         enter_place_locked(op, job);
     if (in_place)
         jobs_watch(&op->jobd->jobs, job);
+    if (moves)
+        events_note_locked(op, job);
 }

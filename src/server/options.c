@@ -192,6 +192,12 @@ static const struct option_spec table[] = {
      .help = "schedules of recurring jobs that may be there",
      .more = "Schedules of recurring jobs that may be there, those of the configuration file "
              "included, at most 10000. One more is answered 409."},
+    {"max-streams", .type = &type_number, SERVER(streams_max), .min = 1, .max = 1000000,
+     .argument = "N", .default_value = "1000",
+     .help = "clients that may follow events and outputs at a time",
+     .more =
+         "Clients that may follow events, or the output of a job, at a time. Each is a connection "
+         "too. One more is answered 503."},
     {"header-timeout", .type = &type_duration, SERVER(header_us), .min = SECOND / 10, .max = DAY,
      .argument = "TIME", .default_value = "10s",
      .help = "time limit for a header; a body has a second more for each 16 KiB of --max-body",

@@ -85,7 +85,7 @@ struct options {
     char *listen;
     unsigned socket_mode; /* of a unix socket's file */
     uint64_t body_max_bytes, memory_bytes, keep, output_max_bytes;
-    uint64_t connections_max, per_address_max, leases_max;
+    uint64_t connections_max, per_address_max, leases_max, streams_max;
     int64_t header_us, idle_us, grace_us;
     int64_t keep_for_us;             /* 0: however long */
     char *config;                    /* the file they came from, or NULL */

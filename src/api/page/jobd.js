@@ -506,7 +506,7 @@ async function listen() {
   if (stream || !live || document.hidden) return;
   stream = new AbortController();
   try {
-    const reply = await send('GET', 'events', {accept: 'text/event-stream', signal: stream.signal});
+    const reply = await send('GET', status && status.queue ? 'events?queue=' + enc(status.queue) : 'events', {accept: 'text/event-stream', signal: stream.signal});
     const reader = reply.body.getReader(), decoder = new TextDecoder();
     let rest = '';
     for (;;) {

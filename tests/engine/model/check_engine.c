@@ -162,6 +162,8 @@ static void check_said(const struct job *job)
            (job->state == JOBD_RUNNING && said->used <= said->output->size));
     verify(said->output != NULL || said->used == 0);
     verify(job->state == JOBD_RUNNING || !said->truncated);
+    verify(said->shown == NULL || (job->state == JOBD_RUNNING && !job->leased));
+    verify(said->shown != NULL || said->shown_bytes == 0);
 }
 
 void check_heap(const struct heap *heap)

@@ -180,6 +180,7 @@ void model_compare(struct model *model)
     model_compare_batches(model); /* before it is no longer known who was woken */
     compare_leases(model);
     model_check_followers(model);
+    model_check_events(model);
     for (unsigned i = 0; i < TAKERS; i++)
         compare_actor(&model->takers[i]);
     for (unsigned i = 0; i < LEASERS; i++)

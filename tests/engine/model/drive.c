@@ -37,7 +37,8 @@ static void take_one_step(struct model *model)
         model_step_change_all,   model_step_come_and_go, model_step_put_jobs,
         model_step_await_batch,  model_step_say,         model_step_say,
         model_step_follow,       model_step_follow,      model_step_lease_any,
-        model_step_reports,      model_step_limits,
+        model_step_reports,      model_step_limits,      model_step_events,
+        model_step_show,         model_step_show,
     };
     steps[below(model, sizeof steps / sizeof steps[0])](model);
 }
@@ -176,7 +177,9 @@ void model_drive(struct chance *chance, unsigned steps)
                                        .memory_bytes = MEMORY,
                                        .waiters_max = WAITERS_MAX,
                                        .leases_max = LEASES_MAX,
-                                       .first_id = 1};
+                                       .first_id = 1,
+                                       .on_event = model_note_event,
+                                       .event_context = model};
     verify(jobd_new(&model->jobd, &config) == 0);
     for (unsigned i = 0; i < steps && model->jobs_len < JOBS_MAX - 8 && !chance_over(chance); i++) {
         take_one_step(model);

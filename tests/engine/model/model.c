@@ -503,6 +503,7 @@ void model_go_back(struct model *model, struct model_job *job, int64_t in_us)
 /* As if it had not been begun; later, when that was asked for. */
 static void go_back(struct model *model, struct model_job *job, int64_t in_us)
 {
+    model_say_forget(job);
     job->attempt--;
     model_go_back(model, job, in_us);
     model_settle(model, job->queue);

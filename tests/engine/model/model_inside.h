@@ -26,6 +26,7 @@ enum {
     NAMES = 3, /* of workers */
     LEASES_MAX = 6,
     TOKENS_MAX = 4096,
+    EVENTS_IDS = 2 * JOBS_MAX,
 };
 
 struct model_job {
@@ -157,6 +158,9 @@ struct model {
     struct actor takers[TAKERS], leasers[LEASERS], put_waiters[PUTTERS], watchers[WATCHERS],
         batchers[BATCHERS];
     struct follower followers[FOLLOWERS];
+    bool events_kept, event_told;
+    uint64_t event_number;
+    enum jobd_state event_states[EVENTS_IDS]; /* by id: the last that was read */
     struct jobd_blob *workers_named[NAMES];
     unsigned rejected[QUEUES], retried[QUEUES], expired[QUEUES], forgotten_early[QUEUES];
     unsigned ended[QUEUES][JOBD_STATES];
@@ -291,10 +295,12 @@ model_step model_step_forget, model_step_change_all, model_step_await_batch, mod
 /* An ended job joins its group: JOBD_OK, or why it cannot be retried. */
 enum jobd_result model_retry_in_group(struct model *model, struct model_job *job);
 model_step model_step_lease_any, model_step_reports, model_step_say, model_step_follow;
+model_step model_step_events, model_step_show;
 
 /* An attempt begins, and is over: `worker` is bytes of who runs it, 0: it does not say. */
 void model_say_begin(struct model *model, struct model_job *job, size_t worker);
 void model_say_end(struct model_job *job);
+void model_say_forget(struct model_job *job);
 /* A token that may be any: of a lease that is held, over, forgotten, or never was; and what this
  * report of its holder is answered. JOBD_OK: *job is leased, or waits again since its lease has
  * expired. */
@@ -306,6 +312,10 @@ enum jobd_result model_look_up_lease(struct model *model, unsigned number, unsig
 void model_write_token(unsigned number, char token[JOBD_TOKEN_SIZE]);
 /* Nobody who follows a job has missed something, and they may begin to wait again. */
 void model_check_followers(struct model *model);
+/* Makes room for what is said of the job, where there is none; false when there is no memory. */
+bool model_make_said(struct model *model, struct model_job *job);
+void model_note_event(void *context);
+void model_check_events(struct model *model);
 
 /* Does in both what is due now. */
 void model_tick(struct model *model);

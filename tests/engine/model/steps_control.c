@@ -34,7 +34,7 @@ void model_retried(struct model *model, struct model_job *job)
     job->promised = false;
     job->attempt = 0;
     job->output = job->error = 0;
-    job->worker = job->progress = 0;
+    model_say_forget(job);
     model_enter(model, job);
 }
 

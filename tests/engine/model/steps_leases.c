@@ -230,8 +230,7 @@ void model_step_lease_keep(struct model *model)
     if (expected != JOBD_OK)
         return;
     model_end_lease(model, job, RELEASED_REPORT);
-    model_say_end(job);
-    job->worker = job->progress = 0;
+    model_say_forget(job);
     job->attempt--;
     model_go_back(model, job, us);
     model_settle(model, job->queue);
