@@ -64,6 +64,10 @@ static bool set_said_locked(struct op *op, struct job *job, const struct news *n
     struct said *said = said_of(job);
     if (said == NULL && !news->has_said)
         return true;
+    if (!news->has_said) { /* nothing of it is left */
+        said_forget_locked(op, job);
+        return true;
+    }
     if (said == NULL) {
         said = job->extra->said = calloc(1, sizeof *said);
         if (said == NULL)
