@@ -26,7 +26,7 @@ TEST_PACKAGES  := libcmocka-dev prometheus curl openssl python3 nodejs postgresq
 CHECK_PACKAGES := clang clang-19 clang-format clang-tidy libclang-rt-14-dev cppcheck mandoc systemd g++ gcc-11 \
                   gcc-aarch64-linux-gnu gcc-arm-linux-gnueabihf gcc-i686-linux-gnu libc6-dev-arm64-cross \
                   libc6-dev-armhf-cross libc6-dev-i386-cross dpkg-dev gcovr slowhttptest wrk buildah \
-                  debootstrap procps
+                  debootstrap procps chromium fonts-dejavu-core nginx-light
 
 # ---- flags
 
@@ -140,6 +140,8 @@ deps-check: deps  ## install what `make check` and the longer tests need beyond 
 	  { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
 	    $(CHECK_PACKAGES); }
 
+	$(Q)test -d build/axe || ! command -v npm >/dev/null || \
+	  npm install --prefix build/axe --no-audit --no-fund --silent axe-core@4.14.1
 run: jobd  ## build and start it
 	./jobd
 
