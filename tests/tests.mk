@@ -20,6 +20,12 @@ crash: $(B)/jobd $(B)/tests/store/test_crash $(B)/tests/store/test_crash_schedul
 crash-controls:  ## faults that the tests of durability must find
 	$(Q)sh tests/long/controls.sh
 
+# ---- what tools make of it
+
+check-openapi: $(B)/jobd  ## schemathesis finds no answer that /openapi.json does not describe; EXAMPLES
+	$(Q)sh tests/check/openapi.sh $(B)/jobd
+
+
 # ---- under load
 
 soak:  ## mixed traffic for MINUTES=10, under both sanitizers, SAN=thread alone or PLAIN=1 without; SEED
@@ -62,4 +68,4 @@ fuzz: $(FUZZERS:%=build/fuzz/run-%)  ## run each fuzzer for SECONDS=60, or with 
 
 -include $(FUZZ_OBJECTS:.o=.d)
 
-.PHONY: faults crash crash-controls soak slow coverage fuzz
+.PHONY: check-openapi faults crash crash-controls soak slow coverage fuzz

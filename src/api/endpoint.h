@@ -23,6 +23,7 @@
 enum {
     ENDPOINT_PATHS_MAX = 2,
     ENDPOINT_PARAMETERS_MAX = 24,
+    ENDPOINT_FIELDS_MAX = 3,
 };
 
 #define WAIT_MAX_US (INT64_C(3600) * CLOCK_SECOND_US)
@@ -74,6 +75,11 @@ struct endpoint {
     /* As request.abandoned: `context` is the api. */
     void (*abandoned)(struct request *request, void *context);
     const char *line; /* for respond_line() */
+
+    /* For /openapi.json, of which all else stands above: what it does, in some words; what it
+     * answers, refusals left out, as "200 Job|text, 204", schemas of openapi.json; and the fields
+     * of a request's header that count here alone. */
+    const char *summary, *answers, *fields[ENDPOINT_FIELDS_MAX];
 };
 
 #define GET_OR_HEAD (METHOD_GET | METHOD_HEAD)
@@ -81,4 +87,5 @@ struct endpoint {
 /* What the files have; the end is a row without methods. */
 extern const struct endpoint put_endpoints[], job_endpoints[], change_endpoints[], take_endpoints[],
     lease_endpoints[], lease_list_endpoints[], report_endpoints[], queue_endpoints[],
-    schedule_endpoints[], health_endpoints[], status_endpoints[], page_endpoints[];
+    schedule_endpoints[], health_endpoints[], status_endpoints[], page_endpoints[],
+    openapi_endpoints[];

@@ -86,6 +86,8 @@ const struct endpoint lease_list_endpoints[] = {
         .scope = SCOPE_READ,
         .about = ABOUT_FILTER,
         .parameters = {"queue", "worker", "limit", "after"},
+        .summary = "Who has which job.",
+        .answers = "200 Leases",
         .parse = parse_leases,
         .answer = answer_leases,
     },

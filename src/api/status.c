@@ -109,6 +109,8 @@ const struct endpoint status_endpoints[] = {
         .methods = GET_OR_HEAD,
         .scope = SCOPE_READ,
         .about = ABOUT_ANY,
+        .summary = "The server at this moment, and what the token may do.",
+        .answers = "200 ServerStatus",
         .answer = answer_status,
     },
     {.methods = 0},
