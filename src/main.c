@@ -3,6 +3,7 @@
  *
  * The floors, each a folder; a file includes files of its own floor and of those below:
  *
+ *     client   jobd as the client of another one: `jobd work`
  *     server   the process: options, start, signals, shutdown, sandbox
  *     api      endpoints, a row each; api/api.c has their tables and drives them all
  *     http     requests and replies; libmicrohttpd behind an acceptor of our own
@@ -15,6 +16,7 @@
 #include <stdio.h>
 
 #include "base/json.h"
+#include "client/client.h"
 #include "http/http.h"
 #include "http/tls.h"
 #include "run/http_client.h"
@@ -45,6 +47,9 @@ int main(int argc, char **argv)
     int code = 0;
     if (inherited_take() != 0)
         return EXIT_LOST; /* there may be no place to say it */
+    const int client = client_main(argc, argv);
+    if (client >= 0)
+        return client;
     server.argc = argc;
     server.argv = argv;
     if (!options_read(&server.options, argc, argv, &problem))

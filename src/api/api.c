@@ -24,8 +24,10 @@ static const struct endpoint *const tables[] = {
     lease_list_endpoints, /* /leases */
     job_endpoints,        /* /jobs */
     change_endpoints,     /* PATCH and DELETE of /jobs, /jobs/retry */
+    batch_endpoints,      /* /batches */
     queue_endpoints,      /* /queues */
     schedule_endpoints,   /* /schedules */
+    event_endpoints,      /* /events */
     health_endpoints,     /* /healthz, /readyz, /metrics */
     status_endpoints,     /* /status */
     page_endpoints,       /* / */
@@ -40,6 +42,7 @@ static const char *queue_concerned(const struct call *call, enum about about)
 {
     struct jobd *jobd = call->api->jobd;
     struct jobd_info info;
+    struct jobd_batch batch;
     switch (about) {
     case ABOUT_QUEUE:
     case ABOUT_QUEUES:
@@ -48,6 +51,10 @@ static const char *queue_concerned(const struct call *call, enum about about)
         if (jobd_get(jobd, path_id(call), &info) != JOBD_OK)
             return NULL;
         return jobd_queue_name(jobd, info.queue);
+    case ABOUT_BATCH:
+        if (jobd_get_batch(jobd, path_id(call), clock_now_us(), &batch) != JOBD_OK)
+            return NULL;
+        return jobd_queue_name(jobd, batch.queue);
     case ABOUT_ANY:
     case ABOUT_TALK:
     case ABOUT_LEASE: /* its token says enough */

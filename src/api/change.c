@@ -137,7 +137,7 @@ static enum step parse_drop_all(struct call *call)
         any = any || is_given(call, filters[i]);
     if (!any)
         return respond_error(call, 400,
-                             "which jobs? expected queue, state, tag, key, since or before");
+                             "which jobs? expected queue, state, tag, key, batch, since or before");
     if (!parameter_bool(call, "running", &running))
         return respond_bad_value(call, "running", "true or false");
     state->what = running ? JOBD_STOP_ALL : JOBD_DROP_ALL;

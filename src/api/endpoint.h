@@ -18,6 +18,7 @@
 #include "api/auth.h"
 #include "base/clock.h"
 #include "http/request.h"
+#include "jobd/batch.h"
 #include "jobd/queue.h"
 
 enum {
@@ -48,7 +49,8 @@ enum about {
     ABOUT_QUEUES, /* those of `queue`, where that is given */
     ABOUT_JOB,
     ABOUT_LEASE,
-    ABOUT_TALK, /* the same, but it ends no attempt */
+    ABOUT_BATCH,
+    ABOUT_TALK, /* a lease, but it ends no attempt */
     ABOUT_FILTER
 };
 
@@ -85,7 +87,7 @@ struct endpoint {
 #define GET_OR_HEAD (METHOD_GET | METHOD_HEAD)
 
 /* What the files have; the end is a row without methods. */
-extern const struct endpoint put_endpoints[], job_endpoints[], change_endpoints[], take_endpoints[],
-    lease_endpoints[], lease_list_endpoints[], report_endpoints[], queue_endpoints[],
-    schedule_endpoints[], health_endpoints[], status_endpoints[], page_endpoints[],
-    openapi_endpoints[];
+extern const struct endpoint put_endpoints[], job_endpoints[], batch_endpoints[],
+    change_endpoints[], take_endpoints[], lease_endpoints[], lease_list_endpoints[],
+    report_endpoints[], queue_endpoints[], schedule_endpoints[], event_endpoints[],
+    health_endpoints[], status_endpoints[], page_endpoints[], openapi_endpoints[];

@@ -89,6 +89,7 @@ const struct endpoint lease_list_endpoints[] = {
         .summary = "Who has which job.",
         .answers = "200 Leases",
         .parse = parse_leases,
+        .looks = true,
         .answer = answer_leases,
     },
     {.methods = 0},

@@ -10,6 +10,7 @@
 #define LEASE_VALUES "a duration from 100ms to 7d, like 30s, 5m or 2h"
 
 enum {
+    EXIT_CODE_MAX = 255,
     ERROR_MAX_BYTES = 1024,   /* of an error, that are kept */
     PROGRESS_MAX_BYTES = 1024 /* longer ones are refused */
 };

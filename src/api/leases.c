@@ -11,6 +11,8 @@ struct lease_state {
     int64_t us; /* until it is tried again; or how long the lease shall last */
     bool retry_exactly;
     bool truncated; /* not all of the output is kept */
+    bool exited;    /* exit_code counts */
+    uint64_t exit_code;
 };
 
 static struct lease_state *state_of(const struct call *call)
@@ -50,14 +52,27 @@ static enum jobd_result finish(struct call *call, const struct jobd_outcome *out
     return result;
 }
 
+/* What a worker that runs a command knows of its end. */
+static enum step parse_exit_code(struct call *call)
+{
+    struct lease_state *state = state_of(call);
+    if (!parameter_number(call, "exit_code", 0, EXIT_CODE_MAX, &state->exit_code))
+        return respond_bad_value(call, "exit_code", "0 to 255");
+    state->exited = request_parameter(call->request, "exit_code") != NULL;
+    return STEP_START;
+}
+
 static enum jobd_result start_done(struct call *call)
 {
+    const struct lease_state *state = state_of(call);
     bool short_memory = false;
     size_t max = call->api->output_max_bytes;
     const struct jobd_blob *body = call->request->body;
     bool truncated = body != NULL && body->size > max;
     const struct jobd_outcome outcome = {.state = JOBD_DONE,
                                          .output_truncated = truncated,
+                                         .exited = state->exited,
+                                         .exit_code = (int)state->exit_code,
                                          .output = kept_body(call->request, max, &short_memory)};
     return short_memory ? JOBD_OUT_OF_MEMORY : finish(call, &outcome);
 }
@@ -71,6 +86,11 @@ static enum step parse_delay(struct call *call)
     return STEP_START;
 }
 
+static enum step parse_fail(struct call *call)
+{
+    return parse_exit_code(call) == STEP_REPLY ? STEP_REPLY : parse_delay(call);
+}
+
 static enum jobd_result start_fail(struct call *call)
 {
     const struct lease_state *state = state_of(call);
@@ -79,6 +99,8 @@ static enum jobd_result start_fail(struct call *call)
         .state = JOBD_FAILED,
         .retry_exactly = state->retry_exactly,
         .retry_in_us = state->us,
+        .exited = state->exited,
+        .exit_code = (int)state->exit_code,
         .error = kept_body(call->request, ERROR_MAX_BYTES, &short_memory)};
     return short_memory ? JOBD_OUT_OF_MEMORY : finish(call, &outcome);
 }
@@ -174,8 +196,10 @@ const struct endpoint lease_endpoints[] = {
         .scope = SCOPE_WORK,
         .about = ABOUT_LEASE,
         .has_body = true,
+        .parameters = {"exit_code"},
         .summary = "Ends the job well: the body is its output.",
         .answers = "200 Status|text",
+        .parse = parse_exit_code,
         .start = start_done,
         .answer = respond_line,
         .line = "done\n",
@@ -186,10 +210,10 @@ const struct endpoint lease_endpoints[] = {
         .scope = SCOPE_WORK,
         .about = ABOUT_LEASE,
         .has_body = true,
-        .parameters = {"delay"},
+        .parameters = {"delay", "exit_code"},
         .summary = "Ends the attempt badly: the body is the error.",
         .answers = "200 Status|text",
-        .parse = parse_delay,
+        .parse = parse_fail,
         .start = start_fail,
         .answer = respond_line,
         .line = "failed\n",

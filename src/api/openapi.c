@@ -42,8 +42,9 @@ static const char *subject_of(const char *path)
 {
     static const struct {
         const char *begins, *name;
-    } rows[] = {{"/do/", "queue"}, {"/take/", "queue"},   {"/queues/", "queue"},
-                {"/jobs/", "id"},  {"/leases/", "token"}, {"/schedules/", "name"}};
+    } rows[] = {{"/do/", "queue"},     {"/take/", "queue"},   {"/queues/", "queue"},
+                {"/jobs/", "id"},      {"/leases/", "token"}, {"/schedules/", "name"},
+                {"/batches/", "batch"}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         if (strncmp(path, rows[i].begins, strlen(rows[i].begins)) == 0)
             return rows[i].name;

@@ -136,10 +136,10 @@ static enum jobd_result start_run(struct call *call)
 
 static enum step busy(struct call *call)
 {
-    static const char *const reasons[] = {[JOBD_BUSY_FULL] = "full",
-                                          [JOBD_BUSY_MEMORY] = "memory",
-                                          [JOBD_BUSY_PAUSED] = "paused",
-                                          [JOBD_BUSY_NO_WORKERS] = "no workers"};
+    static const char *const reasons[] = {
+        [JOBD_BUSY_FULL] = "full",     [JOBD_BUSY_MEMORY] = "memory",
+        [JOBD_BUSY_PAUSED] = "paused", [JOBD_BUSY_NO_WORKERS] = "no workers",
+        [JOBD_BUSY_RATE] = "rate",     [JOBD_BUSY_GROUP] = "key"};
     const struct jobd_receipt *receipt = &call->request->waiter.receipt;
     uint64_t us = (uint64_t)receipt->room_in_us;
     uint64_t seconds = us / CLOCK_SECOND_US + (us % CLOCK_SECOND_US > 0);
@@ -281,6 +281,7 @@ static enum step answer_put(struct call *call, enum jobd_result result)
     case JOBD_TOO_MANY_WAITERS:
         return waiter->accepted ? not_ended(call) : respond_result(call, result);
     case JOBD_FULL:
+    case JOBD_GROUP_FULL:
     case JOBD_OUT_OF_MEMORY:
         return busy(call);
     case JOBD_CONFLICT:

@@ -10,6 +10,7 @@
 #include "api/schedule_json.h"
 #include "base/plan.h"
 #include "base/text.h"
+#include "jobd/turns.h"
 
 enum { LIST_DEFAULT = 100, LIST_MAX = 1000 };
 
@@ -108,6 +109,8 @@ static enum step parse_put(struct call *call)
 {
     struct jobd_schedule schedule;
     struct jobd_terms terms = {.expires_us = 0};
+    if (jobd_shared(call->api->jobd))
+        return respond_error(call, 501, "no schedules yet with --data postgres://...");
     return read_schedule(call, &schedule, &terms);
 }
 

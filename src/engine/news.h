@@ -35,6 +35,10 @@ struct news {
     bool promised;  /* it has ended, and is not forgotten yet, whatever comes */
     bool has_extra; /* it has a record of what few jobs have, which counts, even if empty */
     uint32_t node;  /* runs in a worker of this node; 0: it does not */
+    /* Its attempts have said something: record.worker and record.progress, and the output so far,
+     * which was more when it is truncated. */
+    bool has_said, said_truncated;
+    const struct jobd_blob *said;
 
     uint32_t word; /* NEWS_LEASE: enum lease_word, by which it ended */
 
@@ -46,3 +50,6 @@ struct news {
 
     int64_t until_us; /* NEWS_NODE; 0: it has left */
 };
+
+/* Told of one; what it points to is borrowed for the call. */
+typedef void share_each_news(void *context, const struct news *news);

@@ -5,6 +5,7 @@
 #include "engine/blob.h"
 #include "engine/lease.h"
 #include "engine/said.h"
+#include "engine/touched.h"
 #include "engine/waiters.h"
 #include "jobd/lease.h"
 
@@ -99,6 +100,8 @@ static enum jobd_result append_to_locked(struct op *op, const char *token, struc
     result = append_locked(op, said, append);
     if (said->used > before)
         said_tell_locked(op, lease->job);
+    if (op->jobd->share != NULL)
+        share_touch_locked(op, lease->job, ROW_SET);
     return result;
 }
 
@@ -160,6 +163,8 @@ enum jobd_result jobd_lease_progress(struct jobd *jobd, const char *token, struc
         result = JOBD_OUT_OF_MEMORY;
     if (said != NULL)
         said_tell_locked(&op, lease->job);
+    if (said != NULL && jobd->share != NULL)
+        share_touch_locked(&op, lease->job, ROW_SET);
     op_end(&op);
     extra_free(spare);
     return result;
@@ -174,8 +179,9 @@ static struct jobd_blob *output_of(const struct job *job, size_t *bytes)
     struct jobd_blob *output = NULL;
     *bytes = 0;
     if (job->state == JOBD_RUNNING) {
-        output = said != NULL ? said->output : NULL;
-        *bytes = output != NULL ? said->used : 0;
+        bool shown = said != NULL && said->shown != NULL;
+        output = shown ? said->shown : said != NULL ? said->output : NULL;
+        *bytes = shown ? said->shown_bytes : output != NULL ? said->used : 0;
     } else if (job->extra != NULL) {
         output = job->extra->output;
         *bytes = output != NULL ? output->size : 0;

@@ -8,6 +8,7 @@
 #include "engine/dispatch.h"
 #include "engine/keep.h"
 #include "engine/describe.h"
+#include "engine/said.h"
 #include "engine/sweep.h"
 #include "engine/touched.h"
 #include "engine/waiters.h"
@@ -231,7 +232,8 @@ int64_t share_due(struct jobd *jobd)
     op.outside = true;
     struct share *share = jobd->share;
     const struct due *tops[] = {heap_top(&jobd->jobs.dues), heap_top(&jobd->delays),
-                                heap_top(&jobd->leases.due), heap_top(&jobd->probes)};
+                                heap_top(&jobd->leases.due), heap_top(&jobd->probes),
+                                heap_top(&jobd->limits)};
     bool at_once = jobd->dispatch_needed || jobd->expiry_starved || jobd->journal.starved ||
                    !TAILQ_EMPTY(&jobd->sweep_waiters);
     int64_t at_us = earlier_us(nodes_due_locked(&op), keep_next_end_us(&jobd->jobs));
@@ -284,7 +286,7 @@ static void give_job_locked(struct op *op, const struct giving *giving, struct j
         share->renews |=
             !job->elsewhere && share->own_until_us <= later_us(giving->now_us, NODE_RENEW_US);
     }
-    giving->each(giving->context, &news);
+    share_tell_job_locked(op, job, &news, giving->each, giving->context);
 }
 
 /* No longer among the touched ones. */
@@ -362,6 +364,33 @@ static struct jobd_histogram histogram_since(const struct jobd_histogram *now,
         since.counts[i] = now->counts[i] - told->counts[i];
     *told = *now;
     return since;
+}
+
+/* The rest of the blob is empty. NULL when memory is short, too: then it is said later. */
+static struct jobd_blob *said_so_far(const struct said *said)
+{
+    if (said == NULL || said->output == NULL)
+        return NULL;
+    struct jobd_blob *copy = jobd_blob_new(said->used, said->output->type);
+    if (copy != NULL && said->used > 0)
+        memcpy(copy->bytes, said->output->bytes, said->used);
+    return copy;
+}
+
+void share_tell_job_locked(struct op *op, const struct job *job, struct news *news,
+                           share_each_news *each, void *context)
+{
+    const struct said *said = said_of(job);
+    struct jobd_blob *output = said_so_far(said);
+    news->has_said = said != NULL;
+    if (said != NULL) {
+        news->record.worker = said->worker;
+        news->record.progress = said->progress;
+        news->said_truncated = said->truncated;
+        news->said = output;
+    }
+    each(context, news);
+    op_discard(op, output);
 }
 
 void share_describe_job(const struct jobd *jobd, const struct job *job, struct news *news)
@@ -462,6 +491,7 @@ void share_end(struct jobd *jobd, bool lost)
     op_begin(&op, jobd, NULL, 0);
     struct share *share = jobd->share;
     share->in_turn = false;
+    events_settle_locked(&op, lost);
     share->ended_len = lost ? share->ended_len : 0;
     TAILQ_CONCAT(&op.woken, &share->held, link);
     TAILQ_FOREACH (waiting, &op.woken, link)

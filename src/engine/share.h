@@ -28,7 +28,6 @@ bool share_is_empty(struct jobd *jobd);
 bool share_is_full(struct jobd *jobd);
 
 /* Gives all that has changed, once, and forgets that it has. Borrowed, and under the lock. */
-typedef void share_each_news(void *context, const struct news *news);
 void share_each(struct jobd *jobd, int64_t now_us, share_each_news *each, void *context);
 
 /* Tells whoever waits. `lost`: JOBD_STORE_FAILED, and share_forget() must follow. */

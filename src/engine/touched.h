@@ -101,6 +101,9 @@ void share_note_start_locked(struct op *op, const struct job *job) REQUIRES(op->
 void share_note_end_locked(struct op *op, const struct job *job) REQUIRES(op->jobd->lock);
 /* What is told of a job, but for who runs it. share.c. */
 void share_describe_job(const struct jobd *jobd, const struct job *job, struct news *news);
+/* Tells of it, with what its attempts have said. share.c. */
+void share_tell_job_locked(struct op *op, const struct job *job, struct news *news,
+                           share_each_news *each, void *context) REQUIRES(op->jobd->lock);
 /* What is told of a queue, but for its histograms. share.c. */
 void share_describe_queue(const struct queue *queue, struct news *news);
 /* Is there room for what somebody asks who could ask again? */

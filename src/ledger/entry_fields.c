@@ -16,7 +16,8 @@
         uint64_t: FIELD_U64,                                                                       \
         bool: FIELD_BOOL,                                                                          \
         const char *: FIELD_TEXT,                                                                  \
-        const struct jobd_blob *: FIELD_BLOB, struct jobd_blob *: FIELD_BLOB,                                                      \
+        const struct jobd_blob *: FIELD_BLOB,                                                      \
+        struct jobd_blob *: FIELD_BLOB,                                                           \
         struct jobd_histogram: FIELD_HISTOGRAM)
 #define FIELD(number, field, items)                                                                \
     {                                                                                              \
@@ -94,6 +95,9 @@ const struct field entry_fields[] = {
     TEXT(58, JOBD_SCHEDULE),
     FIELD(59, record.worker, JOB),
     FIELD(60, record.progress, JOB),
+    FIELD(61, has_said, JOB),
+    FIELD(62, said_truncated, JOB),
+    FIELD(63, said, JOB),
 };
 
 const size_t entry_fields_len = sizeof entry_fields / sizeof entry_fields[0];

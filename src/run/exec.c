@@ -135,6 +135,17 @@ static void write_payload(struct run *run)
         close_end(run, INPUT);
 }
 
+static void keep_output(struct run *run, size_t size)
+{
+    const struct exec_config *config = run->config;
+    size_t before = run->out.used;
+    if (exec_output_add(&run->out, run->room, size))
+        jobd_show(run->out.output, run->out.used, run->out.truncated);
+    if (config->on_output != NULL && run->out.used > before)
+        config->on_output(config->output_context, run->out.output->bytes + before,
+                          run->out.used - before);
+}
+
 /* One read: how many bytes have come, 0 when there are none now, or at the end of the pipe. */
 static size_t read_some(struct run *run, int pipe)
 {
@@ -147,7 +158,7 @@ static size_t read_some(struct run *run, int pipe)
     if (size <= 0)
         return 0;
     if (pipe == OUTPUT)
-        exec_output_add(&run->out, run->room, (size_t)size);
+        keep_output(run, (size_t)size);
     else
         exec_errors_add(&run->out, run->room, (size_t)size);
     return (size_t)size;

@@ -47,6 +47,10 @@ struct exec_config {
     size_t output_max_bytes;    /* of standard output; the rest is read and dropped */
     int64_t kill_after_us;      /* from TERM to KILL */
     struct exec_place place;
+    /* Not NULL: told of what is kept of standard output as it comes, in the thread that runs the
+     * attempt, which it must not hold up. The bytes are borrowed until return. */
+    void (*on_output)(void *context, const void *bytes, size_t size);
+    void *output_context;
 };
 
 /* A jobd_run; `context` is a struct exec_config. In any number of threads at a time. SIGPIPE must

@@ -52,8 +52,10 @@ struct http_client {
     size_t keep_bytes;
     enum phase phase;
     int64_t connect_until_us;
-    bool under_way; /* the easy handle is in the multi handle */
-    bool given_up;  /* nothing may be sent any more */
+    bool under_way;  /* the easy handle is in the multi handle */
+    bool given_up;   /* nothing may be sent any more */
+    bool gets;       /* GET in place of POST */
+    int64_t hear_us; /* after a stop, what has been said already; 0: nothing */
     struct coming coming;
     struct curl_slist *fields;
     struct jobd_blob *payload;
@@ -181,8 +183,7 @@ static size_t on_body(char *from, size_t one, size_t size, void *context)
 static bool set_target(CURL *easy, const struct http_target *target)
 {
     unsigned wrong = curl_easy_setopt(easy, CURLOPT_URL, target->url);
-    if (target->socket != NULL)
-        wrong |= curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, target->socket);
+    wrong |= curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, target->socket);
     if (target->ca != NULL) {
         wrong |= curl_easy_setopt(easy, CURLOPT_CAINFO, target->ca);
         wrong |= curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
@@ -234,6 +235,22 @@ struct http_client *http_client_new(const struct http_target *target, size_t kee
         return NULL;
     }
     return line;
+}
+
+bool http_client_aim(struct http_client *line, const struct http_target *target)
+{
+    return set_target(line->easy, target);
+}
+
+bool http_client_gets(struct http_client *line)
+{
+    line->gets = true;
+    return curl_easy_setopt(line->easy, CURLOPT_HTTPGET, 1L) == CURLE_OK;
+}
+
+void http_client_hear_out(struct http_client *line, int64_t us)
+{
+    line->hear_us = us;
 }
 
 static void forget(struct http_client *line)
@@ -348,8 +365,10 @@ static bool begin(struct http_client *line, struct jobd_blob *payload)
         (payload == NULL && !http_client_line(line, "Content-Type:")))
         return false;
     wrong |= curl_easy_setopt(line->easy, CURLOPT_HTTPHEADER, line->fields);
-    wrong |= curl_easy_setopt(line->easy, CURLOPT_POSTFIELDS, bytes);
-    wrong |= curl_easy_setopt(line->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)size);
+    if (!line->gets) {
+        wrong |= curl_easy_setopt(line->easy, CURLOPT_POSTFIELDS, bytes);
+        wrong |= curl_easy_setopt(line->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)size);
+    }
     wrong |= curl_easy_setopt(line->easy, CURLOPT_FRESH_CONNECT, 0L);
     line->under_way = wrong == 0 && curl_multi_add_handle(line->multi, line->easy) == CURLM_OK;
     return line->under_way;
@@ -359,6 +378,16 @@ static bool readable(int fd)
 {
     struct pollfd look = {.fd = fd, .events = POLLIN};
     return poll(&look, 1, 0) > 0;
+}
+
+/* Says that nothing more will be sent: a service that has not answered yet need not, and what is
+ * under way still comes. False when that cannot be said. */
+static bool half_close(struct http_client *line)
+{
+    curl_socket_t socket = CURL_SOCKET_BAD;
+    return line->hear_us > 0 && line->phase == ASKED &&
+           curl_easy_getinfo(line->easy, CURLINFO_ACTIVESOCKET, &socket) == CURLE_OK &&
+           socket != CURL_SOCKET_BAD && shutdown(socket, SHUT_WR) == 0;
 }
 
 static enum http_end converse(struct http_client *line, int64_t until_us, int stop_fd,
@@ -371,8 +400,13 @@ static enum http_end converse(struct http_client *line, int64_t until_us, int st
             return HTTP_BROKEN;
         if (ended)
             return HTTP_ENDED;
-        if (stop.revents != 0)
+        if (stop.revents != 0 && !half_close(line))
             return HTTP_STOPPED;
+        if (stop.revents != 0) {
+            stop = (struct curl_waitfd){.fd = stop_fd = -1};
+            int64_t heard_us = clock_after_us(line->hear_us);
+            until_us = heard_us < until_us ? heard_us : until_us;
+        }
         bool connects = line->phase == RESOLVING || line->phase == CONNECTING;
         bool sooner = connects && line->connect_until_us < until_us;
         int ms = clock_ms_until(sooner ? line->connect_until_us : until_us);
@@ -431,6 +465,16 @@ static void take_answer(struct http_client *line, CURLcode code, struct http_ans
     answer->bytes = coming->bytes;
     answer->size = coming->size;
     answer->cut = coming->dropped_bytes > 0;
+}
+
+bool http_client_answer_field(struct http_client *line, const char *name, char *out, size_t size)
+{
+    struct curl_header *field;
+    if (curl_easy_header(line->easy, name, 0, CURLH_HEADER, -1, &field) != CURLHE_OK ||
+        strlen(field->value) >= size)
+        return false;
+    snprintf(out, size, "%s", field->value);
+    return true;
 }
 
 /* A kept connection that the service has closed meanwhile: nothing of an answer has come, so the

@@ -60,6 +60,18 @@ enum { HTTP_SOCKET_MAX = 107 }; /* bytes of a socket's path */
 /* A line that posts there and keeps so much of an answer. NULL when memory is short. */
 struct http_client *http_client_new(const struct http_target *target, size_t keep_bytes);
 
+/* The next requests go there; over the same connection where it leads there. Not while one is under
+ * way. False when memory is short. */
+JOBD_MUST_READ bool http_client_aim(struct http_client *line, const struct http_target *target);
+
+/* From now on they are GETs, without a body. */
+JOBD_MUST_READ bool http_client_gets(struct http_client *line);
+
+/* From now on a request that is told to stop, when it has been sent, hears for so long what may be
+ * on its way: its connection is closed in one direction only, so that the service knows that nobody
+ * waits any more, but an answer that it has given is not lost. 0: a stop cuts. */
+void http_client_hear_out(struct http_client *line, int64_t us);
+
 /* Closes the connection. */
 void http_client_free(struct http_client *line);
 
@@ -77,6 +89,11 @@ JOBD_MUST_READ bool http_client_line(struct http_client *line, const char *field
 JOBD_MUST_READ enum http_end http_client_post(struct http_client *line, struct jobd_blob *payload,
                                               int64_t timeout_us, int stop_fd,
                                               struct http_answer *answer);
+
+/* A field of the last answer, the first of this name. False when there is none, or it takes `size`
+ * bytes or more. Until the line is reset. */
+JOBD_MUST_READ bool http_client_answer_field(struct http_client *line, const char *name, char *out,
+                                             size_t size);
 
 /* Forgets the last request, and cuts its connection where it has not ended. False when that cannot
  * be yet, as a name is still being looked up: to be called again later. Does not block. */

@@ -41,6 +41,16 @@ static void put_option(FILE *out, const struct option_spec *spec)
     fputc('\n', out);
 }
 
+void option_help_table(FILE *out, const struct option_spec *specs, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        if (specs[i].heading != NULL)
+            fprintf(out, "\n%s:\n", specs[i].heading);
+        if ((specs[i].flags & OPTION_KEY) == 0)
+            put_option(out, &specs[i]);
+    }
+}
+
 void options_help(FILE *out)
 {
     size_t len;
@@ -49,12 +59,7 @@ void options_help(FILE *out)
           "A job queue that anyone can use with curl: POST or GET /do submits a job and is\n"
           "answered at once, 202 queued or 429 busy.\n",
           out);
-    for (size_t i = 0; i < len; i++) {
-        if (specs[i].heading != NULL)
-            fprintf(out, "\n%s:\n", specs[i].heading);
-        if ((specs[i].flags & OPTION_KEY) == 0)
-            put_option(out, &specs[i]);
-    }
+    option_help_table(out, specs, len);
     fputs("\n"
           "Each option down to --config can also be set by a variable, JOBD_CAPACITY for\n"
           "--capacity, and each but --config by a key of the configuration file. The\n"

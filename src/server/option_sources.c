@@ -7,10 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/json.h"
 #include "base/text.h"
 #include "base/verify.h"
 #include "server/config_file.h"
+#include "server/option_line.h"
 #include "server/option_types.h"
 
 enum { PLACE_SIZE = 64 };
@@ -45,98 +45,25 @@ static bool is_runner(const struct option_spec *spec)
 
 /* ---- the command line */
 
-/* getopt_long() would take beginnings of names, which a later option may make ambiguous. */
-
-static bool wrong_word(const struct sources *sources, const char *word, const char *what)
+static bool take_option(void *context, size_t option, const char *place, const char *value)
 {
-    char shown[PLACE_SIZE];
-    return problem_set(sources->problem, "%s: %s; see jobd --help",
-                       text_printable(word, shown, sizeof shown), what);
-}
-
-static bool take_option(struct sources *sources, size_t option, const char *value)
-{
+    struct sources *sources = context;
     const struct option_spec *spec = &sources->specs[option];
-    char place[PLACE_SIZE];
-    snprintf(place, sizeof place, "--%s", spec->name);
     if (spec->type != &type_action)
         return settings_set(&sources->line, option, place, value, sources->problem);
     sources->action = spec->action;
     return true;
 }
 
-/* `--name`, `--name=value` or `--name value`; *word is left on the last one read. */
-static bool read_long(struct sources *sources, char ***word)
+static bool read_line(struct sources *sources, char **words)
 {
-    const char *name = **word + 2, *value = "true";
-    size_t length = strcspn(name, "="), i = 0;
-    while (i < sources->len && ((sources->specs[i].flags & OPTION_KEY) != 0 ||
-                                sources->specs[i].type == &type_command ||
-                                strncmp(sources->specs[i].name, name, length) != 0 ||
-                                sources->specs[i].name[length] != '\0'))
-        i++;
-    if (i == sources->len)
-        return wrong_word(sources, **word, "no such option");
-    if (sources->specs[i].argument == NULL && name[length] == '=')
-        return wrong_word(sources, **word, "takes no value");
-    if (sources->specs[i].argument != NULL)
-        value = name[length] == '=' ? name + length + 1 : (*word)[1];
-    if (value == NULL)
-        return wrong_word(sources, **word, "needs a value");
-    if (value == (*word)[1])
-        ++*word;
-    return take_option(sources, i, value);
-}
-
-/* `-x`, `-xvalue`, `-x value`, and several that need no value: `-xy`. */
-static bool read_short(struct sources *sources, char ***word)
-{
-    bool good = true;
-    for (const char *letter = **word + 1; good && *letter != '\0'; letter++) {
-        const char shown[] = {'-', *letter, '\0'};
-        size_t i = 0;
-        while (i < sources->len && sources->specs[i].letter != *letter)
-            i++;
-        if (i == sources->len)
-            return wrong_word(sources, shown, "no such option");
-        if (sources->specs[i].argument == NULL) {
-            good = take_option(sources, i, "true");
-            continue;
-        }
-        const char *value = letter[1] != '\0' ? letter + 1 : *++*word;
-        return value != NULL ? take_option(sources, i, value)
-                             : wrong_word(sources, shown, "needs a value");
-    }
-    return good;
-}
-
-/* What stands behind `--`. */
-static bool read_command(struct sources *sources, char *const *words)
-{
-    size_t i = 0;
-    if (*words == NULL)
-        return wrong_word(sources, "--", "needs a command");
-    while (sources->specs[i].type != &type_command)
-        i++;
-    char *text = json_from_words(words);
-    bool good = text != NULL ? settings_set(&sources->line, i, "--", text, sources->problem)
-                             : problem_set(sources->problem, "--: out of memory");
-    free(text);
-    return good;
-}
-
-static bool read_line(struct sources *sources, char **word)
-{
-    bool good = true;
-    for (; good && *word != NULL; word++) {
-        if (strcmp(*word, "--") == 0)
-            return read_command(sources, word + 1);
-        good = strncmp(*word, "--", 2) == 0 ? read_long(sources, &word)
-               : (*word)[0] == '-' && (*word)[1] != '\0'
-                   ? read_short(sources, &word)
-                   : wrong_word(sources, *word, "unexpected argument");
-    }
-    return good;
+    const struct option_line line = {.specs = sources->specs,
+                                     .len = sources->len,
+                                     .help = "jobd --help",
+                                     .take = take_option,
+                                     .context = sources,
+                                     .problem = sources->problem};
+    return option_line_read(&line, words);
 }
 
 /* ---- environment and file */
@@ -174,18 +101,7 @@ static bool read_file(struct sources *sources)
 static bool apply(const struct sources *sources, size_t option, void *target, const char *place,
                   const char *text)
 {
-    const struct option_spec *spec = &sources->specs[option];
-    char allowed[160], shown[80];
-    if (spec->type->parse(spec, text, option_value(spec, target)))
-        return true;
-    if (spec->type->hidden)
-        return problem_set(sources->problem, "%s: invalid value; expected %s", place,
-                           spec->type->expected);
-    if (spec->type->expect != NULL)
-        spec->type->expect(spec, allowed, sizeof allowed);
-    return problem_set(sources->problem, "%s: invalid value \"%s\"; expected %s", place,
-                       text_printable(text, shown, sizeof shown),
-                       spec->type->expect != NULL ? allowed : spec->type->expected);
+    return option_line_apply(&sources->specs[option], target, place, text, sources->problem);
 }
 
 static bool one_runner(const struct sources *sources, const struct settings *settings)

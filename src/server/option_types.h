@@ -49,6 +49,8 @@ extern const struct option_type type_size;      /* uint64_t bytes, from min to m
 extern const struct option_type type_duration;  /* int64_t microseconds, from min to max */
 extern const struct option_type type_span;      /* struct span, up to max */
 extern const struct option_type type_breaker;   /* struct breaker_terms, up to max */
+extern const struct option_type type_rate;      /* struct rate_terms */
+extern const struct option_type type_key_terms; /* struct key_terms */
 extern const struct option_type type_choice;    /* unsigned, an index of choices */
 extern const struct option_type type_mode;      /* unsigned: the permissions of a file */
 extern const struct option_type type_flag;      /* bool */
@@ -66,6 +68,7 @@ enum option_flag {
     OPTION_NOT_IN_FILE = 32,
     OPTION_KEY = 128,      /* only a key of the file: no option, no variable, not in the help */
     OPTION_IN_QUEUE = 256, /* only in the object of a queue: may have the name of another row */
+    OPTION_VARIABLE = 512, /* a client's: only such a one is also a variable */
     OPTION_NOT_EMPTY = 64  /* an empty variable is a mistake, not a variable that is not set */
 };
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "api/history.h"
+#include "api/live.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/problem.h"
@@ -110,7 +111,7 @@ static int new_pool(struct server *server)
             error = new_queue(server, i, &queues[i], &runners[i]);
         uint32_t len = error == 0 ? add_undeclared(server, queues) : 0;
         struct jobd_schedule_config schedules = {
-            .max = (uint32_t)options->schedules_max,
+            .max = server->turns == NULL ? (uint32_t)options->schedules_max : 0,
             .restored = server->store != NULL ? store_schedules(server->store) : 0,
         };
         struct jobd_config config = {
@@ -135,6 +136,8 @@ static int new_pool(struct server *server)
         if (error == 0)
             error = failure_log_init(&server->failures, &config);
         if (error == 0)
+            error = live_new(&server->live, (uint32_t)options->streams_max, &config);
+        if (error == 0)
             error = jobd_pool_new(&server->pool, &config, runners);
     }
     free(queues);
@@ -158,8 +161,11 @@ static int init_api(struct server *server)
                                .output_max_bytes = (size_t)server->options.output_max_bytes,
                                .memory_max_bytes = (size_t)server->options.memory_bytes,
                                .page = server->options.page == 0,
+                               .live = server->live,
                                .started_us = clock_now_us()};
     int error = history_new(&server->api.history, server->jobd);
+    if (error == 0)
+        error = live_start(server->live, &server->api);
     return error == 0 ? api_init(&server->api) : error;
 }
 
@@ -204,9 +210,10 @@ static bool start(struct server *server, struct problem *problem)
         goto fail;
     if (server->access_log != NULL && (error = line_writer_start(server->access_log)) != 0)
         goto fail;
-    config_schedules_apply(&server->options.schedules, server->jobd);
+    if (server->turns == NULL)
+        config_schedules_apply(&server->options.schedules, server->jobd);
     if ((error = jobd_pool_start(server->pool)) != 0 ||
-        (error = recur_start(server->recur, server->jobd)) != 0 ||
+        (server->turns == NULL && (error = recur_start(server->recur, server->jobd)) != 0) ||
         (error = http_start(server->http, api_serve, api_authorize, &server->api)) != 0)
         goto fail;
     return true;
@@ -288,6 +295,8 @@ static bool open_ledger(struct server *server, struct problem *problem)
                                           .sync = options->sync == STORE_SYNC_COMMIT};
     if (options->sync == STORE_SYNC_SECOND)
         return problem_set(problem, "with --sync 1s no database can be used: commit or off");
+    if (options->schedules.len > 0)
+        return problem_set(problem, "schedules: not yet with a database");
     server->ledger = ledger_open(&ledger, WAIT_MS, problem);
     if (server->ledger == NULL)
         return false;
@@ -362,6 +371,7 @@ static int open_all(struct server *server, struct problem *problem)
 static void close_all(struct server *server)
 {
     http_free(server->http);
+    live_stop(server->live);
     pass_headers_free(server->pass_headers);
     history_free(server->api.history);
     line_writer_close(server->access_log, ACCESS_LOG_US);
@@ -369,6 +379,7 @@ static void close_all(struct server *server)
     if (server->recur != NULL)
         recur_stop(server->recur);
     jobd_pool_free(server->pool);
+    live_free(server->live);
     recur_free(server->recur); /* which told it */
     failure_log_release(&server->failures);
     for (uint32_t i = 0; server->runners != NULL && i < server->queues_max; i++)

@@ -100,6 +100,27 @@ static void a_job_is_taken_and_done(void **state)
     client_free(client);
 }
 
+/* Of a worker that runs a command. */
+static void an_exit_code_is_kept(void **state)
+{
+    struct server *server = server_start("-w", "0", "--attempts", "2", "--backoff", "1ms..2ms");
+    struct client *client = client_new(server);
+    (void)state;
+    uint64_t id = put(client, "/do", "x");
+    char *lease = take_with(client, "/take", "x");
+    assert_answer(say(client, lease, "/fail?exit_code=256", "no"), 400,
+                  "invalid exit_code: expected 0 to 255\n");
+    assert_answer(say(client, lease, "/done?exit_code=-1", ""), 400, NULL);
+    assert_answer(say(client, lease, "/fail?exit_code=3", "no"), 200, "failed\n");
+    assert_int_equal(json_number(client_job(client, id), "exit_code"), 3);
+    free(lease);
+    lease = take_with(client, "/take?wait=1m", "x");
+    assert_answer(say(client, lease, "/done?exit_code=0", "yes"), 200, "done\n");
+    assert_int_equal(json_number(client_job(client, id), "exit_code"), 0);
+    free(lease);
+    client_free(client);
+}
+
 /* A worker is told what it must know: how long it may take, whether it is the last try, the trace.
  */
 static void a_taker_is_told_the_terms(void **state)
@@ -457,6 +478,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_teardown(name, server_stop_all)
     const struct CMUnitTest tests[] = {
         TEST(a_job_is_taken_and_done),
+        TEST(an_exit_code_is_kept),
         TEST(a_taker_is_told_the_terms),
         TEST(tokens_that_are_none),
         TEST(a_failed_attempt_goes_again),

@@ -8,7 +8,7 @@ wrong() {
 }
 
 # A file includes files of its own floor and of those behind it.
-floors='server api http run ledger store engine base'
+floors='client server api http run ledger store engine base'
 above=''
 for floor in $floors; do
     for name in $above; do
@@ -19,6 +19,10 @@ done
 # The library's own floors: the queues are the engine, the rest runs jobs.
 grep -lE '"jobd/(pool|call)\.h"' src/ledger/* src/store/* src/engine/* src/base/* && wrong "pool.h and call.h stand above that"
 grep -nE '#include "(server|api|http|run|ledger|store)/' include/jobd/*.h && wrong "a public header includes what is not public"
+
+# A client has the options and signals of the process, runs commands, and knows nothing else of a server.
+grep -nE '#include "(api|http|ledger|store|engine|jobd/pool)|#include "server/' src/client/*.[ch] |
+    grep -vE '"server/(option_[a-z]*|options|signals|sandbox)\.h"' && wrong "a client includes what is the server's"
 
 # What is included in these places alone.
 only() { # a pattern, where

@@ -13,7 +13,15 @@ static const struct jobd_queue_config queues[QUEUES] = {
      .attempts = 2,
      .backoff_min_us = 20,
      .backoff_max_us = 900},
-    {.name = "few", .capacity = 5, .workers = 2, .backoff_min_us = 50, .backoff_max_us = 900},
+    {.name = "few",
+     .capacity = 5,
+     .workers = 2,
+     .backoff_min_us = 50,
+     .backoff_max_us = 900,
+     .limits = {.running = 3, .starts = 6, .per_us = 9000},
+     .by_group = true,
+     .group_limits = {.running = 1, .starts = 4, .per_us = 7000},
+     .group_waiting = 3},
     {.name = "many",
      .capacity = 30,
      .workers = 2,
@@ -167,6 +175,7 @@ void cluster_drive(struct chance *chance, unsigned turns)
     verify(cluster != NULL);
     cluster->chance = chance;
     cluster->now_us = 1000000;
+    cluster->worker = jobd_blob_text("somebody");
     verify(turns <= ROWS_MAX);
     memory_ledger_init(&cluster->ledger, turns);
     for (unsigned i = 0; i < MEMBERS; i++)
@@ -190,5 +199,6 @@ void cluster_drive(struct chance *chance, unsigned turns)
     for (unsigned i = 0; i < MEMBERS; i++)
         close_engine(&cluster->members[i]);
     memory_ledger_release(&cluster->ledger);
+    jobd_blob_unref(cluster->worker);
     free(cluster);
 }

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* What is asked for: every verb, with arguments by chance. */
 #include "jobd/change.h"
+#include "jobd/lease.h"
 #include "ledger/cluster_inside.h"
 
 #include <inttypes.h>
 #include <string.h>
 
 #include "base/verify.h"
+#include "jobd/lease.h"
 
 enum { BATCH_MAX = 3 };
 
@@ -174,7 +176,7 @@ static void some_terms(struct cluster *cluster, struct jobd_terms *terms)
     if (below(cluster, 2) == 0)
         terms->keep_us = 1 + below(cluster, 90000);
     if (below(cluster, 2) == 0)
-        terms->texts[JOBD_GROUP] = "somebody";
+        terms->texts[JOBD_GROUP] = below(cluster, 2) == 0 ? "somebody" : "another";
     if (below(cluster, 2) == 0)
         terms->texts[JOBD_HEADERS] = "One: other\n", terms->texts[JOBD_TAGS] = "one\nother\n";
 }
@@ -228,6 +230,7 @@ static void call_take(struct member *member)
     actor->waiter.at_once = below(cluster, 2) == 0;
     snprintf(actor->waiter.token, sizeof actor->waiter.token, "%032" PRIx64,
              ++cluster->tokens_made);
+    actor->waiter.worker = below(cluster, 2) == 0 ? cluster->worker : NULL;
     note(actor, jobd_take(member->jobd, below(cluster, QUEUES), &actor->waiter, cluster->now_us));
 }
 
@@ -268,6 +271,18 @@ static void call_finish(struct member *member)
     jobd_finish(member->jobd, &actor->task, &outcome, cluster->now_us);
 }
 
+static void call_say(struct member *member, const char *token)
+{
+    struct cluster *cluster = member->cluster;
+    struct jobd_blob *text = jobd_blob_text("so far");
+    bool truncated;
+    if (below(cluster, 3) > 0)
+        (void)!jobd_lease_append(member->jobd, token, text, 20, &truncated);
+    else
+        (void)!jobd_lease_progress(member->jobd, token, below(cluster, 3) > 0 ? text : NULL);
+    jobd_blob_unref(text);
+}
+
 static void call_lease(struct member *member)
 {
     struct cluster *cluster = member->cluster;
@@ -275,7 +290,10 @@ static void call_lease(struct member *member)
     const char *token = cluster->tokens[below(cluster, TOKENS)];
     struct jobd_outcome outcome = some_outcome(cluster);
     enum jobd_result result;
-    switch (below(cluster, 4)) {
+    switch (below(cluster, 5)) {
+    case 4:
+        call_say(member, token);
+        break;
     case 0:
         (void)jobd_lease_extend(jobd, token, 1 + below(cluster, 20000), NULL, cluster->now_us);
         break;

@@ -59,6 +59,7 @@ struct cluster {
     char tokens[TOKENS][JOBD_TOKEN_SIZE];
     unsigned token_at;
     uint64_t tokens_made;
+    struct jobd_blob *worker;
 };
 
 static inline unsigned below(struct cluster *cluster, unsigned bound)

@@ -51,7 +51,7 @@ static struct news full_news(struct jobd_blob *payload, struct jobd_blob *output
                    .began_us = AT_US - 1,
                    .output = output,
                    .error = output,
-                   .worker = payload,
+                   .worker = output,
                    .progress = payload},
     };
 }
@@ -92,6 +92,8 @@ static void assert_same_job(const struct job_record *one, const struct job_recor
     assert_string_equal(one->token, other->token);
     assert_int_equal(one->expires_us, other->expires_us);
     assert_int_equal(one->began_us, other->began_us);
+    assert_true(same_blob(one->worker, other->worker));
+    assert_true(same_blob(one->progress, other->progress));
     assert_true(same_blob(one->output, other->output) && same_blob(one->error, other->error));
 }
 

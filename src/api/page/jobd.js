@@ -366,7 +366,7 @@ async function listen() {
   stream = new AbortController();
   listened = Date.now() + BUSY_MS;
   try {
-    for await (const [name, data] of events('events', stream.signal)) dirty ||= name === 'gap' || (data && (!route.view.concerns || route.view.concerns(data, route.params, route.id)));
+    for await (const [name, data] of events('events' + query({queue: status?.queue}), stream.signal)) dirty ||= name === 'gap' || (data && (!route.view.concerns || route.view.concerns(data, route.params, route.id)));
   } catch (error) {
     if (error.status) listened += EVENTS_MS; // no room for one more, or too old a server
   }

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/* The options of `jobd work`: each stands once, in a table like the server's
+ * (server/option_types.h), from which come the command line, the variables, and the help. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/problem.h"
+
+struct option_spec;
+
+struct client_options {
+    bool help;
+    char **urls; /* NULL at the end */
+    char *token_file, *ca;
+    char *queues; /* of work: names with commas between them; NULL: the default one */
+    uint64_t workers;
+    char *worker; /* its name; NULL: none */
+    int64_t lease_us, kill_after_us;
+    uint64_t output_max_bytes;
+    char **command; /* NULL at the end */
+    unsigned log_format, log_level;
+};
+
+/* What the first argument asks for. */
+struct client_command {
+    const char *name;     /* as it is typed */
+    const char *about;    /* for the help: lines that end with a line feed */
+    const char *synopsis; /* what follows the name */
+    const struct option_spec *specs;
+    size_t len;
+};
+
+/* NULL at the end. */
+extern const struct client_command *const client_commands[];
+
+/* `words` are those behind the command's name. False: `problem` says what is wrong, where, and what
+ * is allowed, and nothing needs releasing. */
+bool client_options_read(struct client_options *options, const struct client_command *command,
+                         char **words, struct problem *problem);
+void client_options_release(const struct client_command *command, struct client_options *options);

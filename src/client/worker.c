@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: MIT */
+#include "client/worker.h"
+
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/event.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "client/backoff.h"
+#include "client/keeper.h"
+#include "run/exec.h"
+
+#define TAKE_WAIT_S 30 /* in the path of work.c too */
+#define TAKE_US     ((TAKE_WAIT_S + 15) * CLOCK_SECOND_US)
+#define HEAR_US     CLOCK_SECOND_US /* a job that was on its way when the drain began */
+#define REPORT_US   (30 * CLOCK_SECOND_US)
+#define PAYLOAD_MAX ((size_t)1 << 30) /* as --max-body */
+
+enum { EXIT_FAILED = 1, FIELD_SIZE = 256, TRACE_SIZE = 128 };
+
+struct worker {
+    struct work *work;
+    struct remote_line *line; /* to take and report */
+    struct remote_line *keeps;
+    struct keeper *keeper;
+    struct backoff backoff;
+};
+
+/* A job that was taken. */
+struct taken {
+    char lease[LEASE_PATH_SIZE];
+    char queue[FIELD_SIZE];
+    char trace[TRACE_SIZE];
+    bool cut; /* there was no memory for all of the payload */
+    struct jobd_task task;
+};
+
+void work_drain(struct work *work)
+{
+    event_set(work->drain);
+}
+
+static bool drains(const struct work *work)
+{
+    struct pollfd look = {.fd = work->drain, .events = POLLIN};
+    return poll(&look, 1, 0) > 0;
+}
+
+static void give_up(struct work *work, const char *why)
+{
+    atomic_store(&work->code, EXIT_FAILED);
+    if (!atomic_exchange(&work->gave_up, true))
+        log_error("%s: %s", remote_name(work->remote), why);
+    work_drain(work);
+}
+
+/* ---- a job */
+
+static bool field_number(struct worker *worker, const char *name, uint64_t max, uint64_t *number)
+{
+    char text[FIELD_SIZE];
+    return remote_field(worker->line, name, text, sizeof text) && text_to_number(text, max, number);
+}
+
+static void read_payload(const struct http_answer *answer, struct taken *taken)
+{
+    taken->cut = answer->cut;
+    if (answer->size == 0)
+        return;
+    taken->task.payload = jobd_blob_new(answer->size, answer->type);
+    if (taken->task.payload != NULL)
+        memcpy(taken->task.payload->bytes, answer->bytes, answer->size);
+    else
+        taken->cut = true;
+}
+
+/* False: this is no jobd's answer. */
+static bool read_job(struct worker *worker, const struct http_answer *answer, struct taken *taken)
+{
+    struct remote_line *line = worker->line;
+    char text[FIELD_SIZE];
+    uint64_t attempt = 0;
+    *taken = (struct taken){.task = {.key = "", .trace = taken->trace}};
+    if (!remote_field(line, "Location", taken->lease, sizeof taken->lease) ||
+        strncmp(taken->lease, "/leases/", 8) != 0 || !text_is_word(taken->lease, LEASE_PATH_SIZE) ||
+        strcspn(taken->lease + 8, "/?#") != strlen(taken->lease + 8) ||
+        !field_number(worker, "Jobd-Id", INT64_MAX, &taken->task.id) ||
+        !field_number(worker, "Jobd-Attempt", UINT32_MAX, &attempt) ||
+        !remote_field(line, "Jobd-Queue", taken->queue, sizeof taken->queue) ||
+        !text_is_name(taken->queue))
+        return false;
+    taken->task.attempt = (uint32_t)attempt;
+    if (remote_field(line, "Jobd-Timeout", text, sizeof text) &&
+        !text_to_duration(text, &taken->task.timeout_us))
+        return false;
+    if (!remote_field(line, "traceparent", taken->trace, sizeof taken->trace))
+        taken->trace[0] = '\0';
+    read_payload(answer, taken);
+    return true;
+}
+
+static void pause_for(struct worker *worker, int64_t least_us)
+{
+    (void)backoff_wait(backoff_next(&worker->backoff, least_us), worker->work->drain);
+}
+
+/* It will not be better by itself. */
+static bool is_final(long status)
+{
+    return status == 400 || status == 401 || status == 403 || status == 405;
+}
+
+static void say_refused(struct worker *worker, const struct http_answer *answer)
+{
+    char said[REMOTE_SAID_SIZE];
+    remote_said(answer, said);
+    if (is_final(answer->status)) {
+        give_up(worker->work, said);
+        return;
+    }
+    if (worker->backoff.next_us == 0)
+        log_warn("%s: %s; trying again and again", remote_name(worker->work->remote), said);
+    pause_for(worker, answer->wait_for_s * CLOCK_SECOND_US);
+}
+
+/* False: there is none for now. */
+static bool take(struct worker *worker, struct taken *taken)
+{
+    const struct remote_request request = {
+        .path = worker->work->take_path, .timeout_us = TAKE_US, .stop_fd = worker->work->drain};
+    struct http_answer answer;
+    enum remote_end end = remote_ask(worker->line, &request, &answer);
+    if (end == REMOTE_STOPPED)
+        return false;
+    if (end == REMOTE_AWAY) {
+        pause_for(worker, answer.wait_for_s * CLOCK_SECOND_US);
+        return false;
+    }
+    if (answer.status == 200 && read_job(worker, &answer, taken)) {
+        backoff_reset(&worker->backoff);
+        return true;
+    }
+    if (answer.status == 204)
+        backoff_reset(&worker->backoff);
+    else
+        say_refused(worker, &answer);
+    return false;
+}
+
+/* ---- how it ended */
+
+enum reported { REPORTED, NOT_NOW, NOT_THIS, NEVER };
+
+/* One try. */
+static enum reported report_once(struct worker *worker, const struct taken *taken, const char *path,
+                                 struct jobd_blob *body, int64_t *wait_us)
+{
+    const struct remote_request request = {
+        .path = path, .payload = body, .timeout_us = REPORT_US, .stop_fd = -1};
+    struct http_answer answer;
+    char said[REMOTE_SAID_SIZE];
+    enum remote_end end = remote_ask(worker->line, &request, &answer);
+    *wait_us = answer.wait_for_s * CLOCK_SECOND_US;
+    if (end != REMOTE_ANSWERED)
+        return NOT_NOW;
+    switch (answer.status) {
+    case 200:
+        return REPORTED;
+    case 413:
+        return NOT_THIS;
+    case 400:
+    case 404:
+    case 405:
+    case 409:
+        remote_said(&answer, said);
+        log_warn("job %" PRIu64 ": its end does not count: %s", taken->task.id, said);
+        return NEVER;
+    case 401:
+    case 403:
+        remote_said(&answer, said);
+        give_up(worker->work, said);
+        return NOT_NOW; /* the token may be known again in a moment */
+    default:
+        return NOT_NOW;
+    }
+}
+
+/* Until it is heard, or the lease is nobody's any more; while the workers end, no longer than the
+ * server waits for a word. */
+static void report(struct worker *worker, const struct taken *taken, const char *path,
+                   struct jobd_blob *body)
+{
+    struct work *work = worker->work;
+    struct backoff backoff = {0};
+    int64_t until_us = clock_after_us(work->options->lease_us), wait_us;
+    enum reported end;
+    while ((end = report_once(worker, taken, path, body, &wait_us)) == NOT_NOW ||
+           (end == NOT_THIS && body != NULL)) {
+        if (end == NOT_THIS) {
+            keeper_send_rest(worker->keeper); /* what was appended counts then */
+            body = NULL;
+            continue;
+        }
+        bool draining = drains(work);
+        if (draining && clock_now_us() >= until_us)
+            break;
+        (void)backoff_wait(backoff_next(&backoff, wait_us), draining ? -1 : work->drain);
+    }
+    if (end == NOT_NOW) {
+        log_error("job %" PRIu64 ": its end could not be reported: it will run again",
+                  taken->task.id);
+        atomic_store(&work->code, EXIT_FAILED);
+    }
+}
+
+static void report_outcome(struct worker *worker, const struct taken *taken,
+                           const struct jobd_outcome *outcome)
+{
+    char path[LEASE_PATH_SIZE + 64], exited[32] = "";
+    bool done = outcome->state == JOBD_DONE;
+    if (outcome->exited)
+        snprintf(exited, sizeof exited, "?exit_code=%d", outcome->exit_code);
+    snprintf(path, sizeof path, "%s/%s%s", taken->lease, done ? "done" : "fail", exited);
+    report(worker, taken, path, done ? outcome->output : outcome->error);
+}
+
+static void run(struct worker *worker, struct taken *taken)
+{
+    const struct client_options *options = worker->work->options;
+    const struct exec_config config = {.command = (const char *const *)options->command,
+                                       .queue = taken->queue,
+                                       .output_max_bytes = (size_t)options->output_max_bytes,
+                                       .kill_after_us = options->kill_after_us,
+                                       .on_output = keeper_output,
+                                       .output_context = worker->keeper};
+    struct jobd_outcome outcome = {.state = JOBD_DONE};
+    if (taken->cut || keeper_begin(worker->keeper, taken->lease) != 0) {
+        outcome.state = JOBD_FAILED;
+        outcome.error = jobd_blob_text("the worker is short of memory");
+        report_outcome(worker, taken, &outcome);
+    } else {
+        exec_attempt(&taken->task, &outcome, &config, keeper_stop_descriptor(worker->keeper));
+        bool ours = keeper_end(worker->keeper) && outcome.state != JOBD_CANCELLED;
+        if (ours && outcome.state == JOBD_FAILED)
+            keeper_send_rest(worker->keeper);
+        if (ours)
+            report_outcome(worker, taken, &outcome);
+        else
+            log_info("job %" PRIu64 ": stopped: it is cancelled, or given to another worker",
+                     taken->task.id);
+    }
+    jobd_blob_unref(outcome.output);
+    jobd_blob_unref(outcome.error);
+}
+
+/* ---- the thread */
+
+static bool open_worker(struct worker *worker)
+{
+    const struct client_options *options = worker->work->options;
+    worker->line = remote_line_new(worker->work->remote, PAYLOAD_MAX, false);
+    worker->keeps = remote_line_new(worker->work->remote, 0, false);
+    if (worker->line == NULL || worker->keeps == NULL)
+        return false;
+    remote_line_hear_out(worker->line, HEAR_US);
+    worker->keeper =
+        keeper_new(worker->keeps, options->lease_us, (size_t)options->output_max_bytes);
+    return worker->keeper != NULL;
+}
+
+void *worker_run(void *context)
+{
+    struct worker worker = {.work = context};
+    struct work *work = context;
+    if (!open_worker(&worker))
+        give_up(work, "short of memory or descriptors");
+    while (!drains(work)) {
+        struct taken taken;
+        if (!take(&worker, &taken))
+            continue;
+        log_debug("job %" PRIu64 ": attempt %" PRIu32 " begins", taken.task.id, taken.task.attempt);
+        run(&worker, &taken);
+        jobd_blob_unref(taken.task.payload);
+    }
+    keeper_free(worker.keeper);
+    remote_line_free(worker.line);
+    remote_line_free(worker.keeps);
+    if (atomic_fetch_sub(&work->left, 1) == 1)
+        event_set(work->over);
+    return NULL;
+}

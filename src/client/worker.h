@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/* One worker of `jobd work`: takes a job, runs the command, says how it ended, and again. A thread,
+ * and another one while a command runs (keeper.h). */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "client/client_options.h"
+#include "client/remote.h"
+
+/* What all workers of the process share. */
+struct work {
+    const struct client_options *options;
+    struct remote *remote;
+    char *take_path;  /* with its query */
+    int drain;        /* an event, readable from the moment when nothing is to be taken any more */
+    int over;         /* an event: the last worker has ended */
+    atomic_uint left; /* workers that have not ended */
+    atomic_bool gave_up; /* and has said why */
+    atomic_int code;     /* the exit status, as far as it is known */
+};
+
+/* No more jobs are taken. Any thread. */
+void work_drain(struct work *work);
+
+/* A thread's body; `context` is a struct work. */
+void *worker_run(void *context);
