@@ -80,6 +80,7 @@ static bool add_queues(const struct api *api, cJSON *status, const char *only)
             continue;
         cJSON *queue = queue_json(api, i, &stats);
         whole = queue != NULL && cJSON_AddItemToArray(list, queue) &&
+                queue_json_add_keys(api, i, &stats, queue) &&
                 history_add_queue(api->history, queue, i);
     }
     return whole;

@@ -51,7 +51,7 @@ static struct server *start(const char *file)
 }
 
 #define TWO                                                                                        \
-    "{\"queues\": {\"default\": {\"capacity\": 5, \"workers\": 0},"                                \
+    "{\"queues\": {\"default\": {\"capacity\": 5, \"workers\": 0, \"per_key\": {\"waiting\": 5}}," \
     " \"mail\": {\"capacity\": 100, \"workers\": 0}}}"
 /* A job's payload is what is run. */
 #define SHELL                                                                                      \

@@ -146,7 +146,7 @@ const places = q => `${number(waits(q))} of ${number(q.capacity)}`;
 
 const card = q => h(troubles(q).some(([isBad]) => isBad) ? 'section.card bad' : 'section.card', {'aria-label': q.name}, apart(h('h2', queueLink(q.name)), h('span.row', words(q))),
   h('div', h('meter', {max: q.capacity || 1, high: q.capacity * 0.9, optimum: 0, value: waits(q), 'aria-label': 'places taken'}), h('div.dim', `${places(q)} places · ${jobs(q.workers, 'worker')}`),
-    q.keys?.limited?.length > 0 && h('div.dim', 'keys at their limits: ', q.keys.limited.join(', '))),
+    (q.keys?.busiest || []).filter(k => k.running >= q.per_key.running || k.waiting >= q.per_key.waiting).map(k => [bad(k.key + ' at its limit'), ' '])),
   fields('figures', figures(q)), chart(q.history, ['done', 'failed', 'rejected'], 10, 'a second'), chart({waiting: [...q.history.waiting.slice(1), waits(q)]}, ['waiting'], 1), queueButtons(q));
 const queueTable = queues => table(`${queues.length} queues`, ['queue', '', 'places', ...figures(queues[0]).map(([name]) => name), ''],
   queues.map(q => [queueLink(q.name), words(q), places(q), ...figures(q).map(([, value]) => value), queueButtons(q)]));
@@ -242,8 +242,8 @@ function follow(job) {
   (async () => {
     for await (const [name, data] of events(`jobs/${job.id}/output?follow`, mine.stop.signal)) {
       const value = data && JSON.parse(data);
-      if (name === 'output') out.textContent = (out.textContent + (value.base64 ?? value)).slice(-SHOWN_MAX);
-      if (name === 'progress') progress.textContent = value.progress ?? value;
+      if (name === 'output') out.textContent = (out.textContent + (value.base64 || value)).slice(-SHOWN_MAX);
+      if (name === 'progress') progress.textContent = value;
       if (box.checked) out.scrollTop = out.scrollHeight;
       if (name === 'end') break;
     }
