@@ -7,6 +7,10 @@
 
 #include "ledger/ledger.h"
 
+/* SQL for the first half of an advisory lock's key: those who share this log, and no others that
+ * are in the same database. */
+#define LOCK_CLASS "'jobd_log'::regclass::oid::integer"
+
 struct ledger {
     char *url, *node_name, *name;
     bool sync;

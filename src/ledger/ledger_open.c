@@ -244,7 +244,7 @@ static const struct statement {
      " WHERE before < 4194304 ORDER BY seq"},
     {"add", "INSERT INTO jobd_log VALUES ($1, $2, $3, $4, $5)"},
     /* Nobody can take what another holds. */
-    {"absent", "SELECT pg_try_advisory_xact_lock(1785684580, $1)"},
+    {"absent", "SELECT pg_try_advisory_xact_lock(" LOCK_CLASS ", $1)"},
     {"claim", "UPDATE jobd_head SET writer = $1, writer_until = " NOW " + 60000000"
               " WHERE writer_until < " NOW " RETURNING writer"},
     {"keep", "INSERT INTO jobd_snapshot VALUES ($1, $2, $3)"},

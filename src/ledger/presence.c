@@ -8,8 +8,6 @@
 
 #include "ledger/ledger_inside.h"
 
-#define LOCK_CLASS "1785684580" /* of ours, among others' locks */
-
 static bool is_good(struct ledger *ledger)
 {
     PGconn *presence = ledger->presence;
@@ -28,14 +26,15 @@ void presence_end(struct ledger *ledger)
 
 void presence_keep(struct ledger *ledger)
 {
-    char text[80];
+    char text[120];
     if (is_good(ledger))
         return;
     presence_end(ledger);
     ledger->presence = ledger_new_connection(ledger);
-    snprintf(text, sizeof text, "SELECT pg_advisory_lock(" LOCK_CLASS ", %d)", (int)ledger->node);
+    snprintf(text, sizeof text, "SELECT pg_try_advisory_lock(" LOCK_CLASS ", %d)",
+             (int)ledger->node);
     PGresult *result = PQexec(ledger->presence, text);
-    if (PQresultStatus(result) != PGRES_TUPLES_OK)
+    if (PQresultStatus(result) != PGRES_TUPLES_OK || *PQgetvalue(result, 0, 0) != 't')
         presence_end(ledger); /* then others wait for longer until they believe that it is gone */
     PQclear(result);
 }

@@ -2,6 +2,7 @@
 /* Groups that take turns: many of them, what they cost, what is said of them; and limits where
  * their effect over time counts. Random runs beside a model do the rest. */
 #include "engine/model/scene.h"
+#include "jobd/lease.h"
 
 #include <stdio.h>
 #include <string.h>
