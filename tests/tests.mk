@@ -26,6 +26,12 @@ share-random: $(B)/tests/ledger/test_share_random  ## three engines with the sam
 crash-controls:  ## faults that the tests of durability must find
 	$(Q)sh tests/long/controls.sh
 
+# ---- what tools make of it
+
+check-openapi: $(B)/jobd  ## schemathesis finds no answer that /openapi.json does not describe; EXAMPLES
+	$(Q)sh tests/check/openapi.sh $(B)/jobd
+
+
 # ---- under load
 
 soak:  ## mixed traffic for MINUTES=10, under both sanitizers, SAN=thread alone or PLAIN=1 without; SEED
@@ -68,4 +74,4 @@ fuzz: $(FUZZERS:%=build/fuzz/run-%)  ## run each fuzzer for SECONDS=60, or with 
 
 -include $(FUZZ_OBJECTS:.o=.d)
 
-.PHONY: faults crash crash-cluster share-random crash-controls soak slow coverage fuzz
+.PHONY: check-openapi faults crash crash-cluster share-random crash-controls soak slow coverage fuzz

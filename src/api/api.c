@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "api/endpoint.h"
+#include "api/openapi.h"
 #include "api/page.h"
 #include "api/respond.h"
 #include "api/route.h"
@@ -30,6 +31,7 @@ static const struct endpoint *const tables[] = {
     health_endpoints,     /* /healthz, /readyz, /metrics */
     status_endpoints,     /* /status */
     page_endpoints,       /* / */
+    openapi_endpoints,    /* /openapi.json */
     NULL,
 };
 
@@ -257,6 +259,7 @@ bool api_serve(struct request *request, struct reply *reply, void *context)
 int api_init(struct api *api)
 {
     page_init();
+    openapi_init(tables);
     for (unsigned seconds = 1; seconds <= BUSY_SHARED; seconds++) {
         const struct reply busy = {
             .status = 429, .type = TYPE_TEXT, .text = "busy\n", .retry_after_s = seconds};

@@ -301,6 +301,50 @@ static void wrong_limits_are_named(void **state)
     }
 }
 
+/* $1 is the server: the queue of jobd.json(5), the lines of jobd(7). */
+static const char queue_shown[] =
+    "sed -n '/^ *\"gpu\": /,/}}/p' src/dist/jobd.json.5 | sed 's/}}}*,*$/}}/'";
+static const char lines_shown[] =
+    "sed -n '/^Submit jobs of two customers/,/^[.]Ed/p' src/dist/jobd.7 |"
+    " sed -n '/^[.]Bd/,/^[.]Ed/p' | grep -v '^[.]' | sed \"s/localhost:8080/$1/g\" | sh -e";
+
+static char *output_of(const char *script, const char *argument)
+{
+    static char out[4096];
+    char command[512];
+    snprintf(command, sizeof command, "sh %s %s 2>/dev/null", temporary_file("script", script),
+             argument);
+    FILE *pipe = popen(command, "r"); /* NOLINT: the tests run commands */
+    assert_non_null(pipe);
+    size_t size = fread(out, 1, sizeof out - 1, pipe);
+    out[size] = '\0';
+    assert_int_equal(pclose(pipe), 0);
+    return out;
+}
+
+static void the_manual_shows_what_happens(void **state)
+{
+    (void)state;
+    struct server *server = start_with(output_of(queue_shown, ""));
+    char *out = output_of(lines_shown, server_address(server));
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(strncmp(out, "queued\n", 7), 0);
+        out += 7;
+    }
+    cJSON *queue = cJSON_Parse(out);
+    const cJSON *keys = cJSON_GetObjectItem(queue, "keys");
+    assert_int_equal(json_number(queue, "running_limit"), 4);
+    assert_int_equal(json_number(keys, "count"), 2);
+    const cJSON *busiest = cJSON_GetArrayItem(cJSON_GetObjectItem(keys, "busiest"), 0);
+    assert_string_equal(json_string(busiest, "key"), "tenant7");
+    assert_int_equal(json_number(busiest, "waiting"), 3);
+    cJSON_Delete(queue);
+    struct client *client = client_new(server);
+    assert_order(client, "/take/gpu", "tt"); /* one of each */
+    assert_answer(client_post(client, "/take/gpu"), 204, NULL);
+    client_free(client);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_teardown(name, server_stop_all)
@@ -314,6 +358,7 @@ int main(void)
         TEST(limits_change_while_it_runs),
         TEST(what_ran_before_counts),
         TEST(wrong_limits_are_named),
+        TEST(the_manual_shows_what_happens),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
