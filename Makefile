@@ -26,7 +26,7 @@ TEST_PACKAGES  := libcmocka-dev prometheus curl openssl python3 nodejs postgresq
 CHECK_PACKAGES := clang clang-19 clang-format clang-tidy libclang-rt-14-dev cppcheck mandoc systemd g++ gcc-11 \
                   gcc-aarch64-linux-gnu gcc-arm-linux-gnueabihf gcc-i686-linux-gnu libc6-dev-arm64-cross \
                   libc6-dev-armhf-cross libc6-dev-i386-cross dpkg-dev gcovr slowhttptest wrk buildah \
-                  debootstrap procps
+                  debootstrap procps chromium fonts-dejavu-core nginx-light
 
 # ---- flags
 
@@ -66,7 +66,7 @@ TEST_LIBS := -lcmocka
 # ---- what is made of what
 
 # libjobd.a: what needs neither HTTP nor a disk.
-LIBRARY := $(wildcard src/engine/*.c) $(addprefix src/base/,clock.c heap.c pages.c rate.c ring.c) \
+LIBRARY := $(wildcard src/engine/*.c) $(addprefix src/base/,clock.c heap.c pages.c rate.c ring.c token_bucket.c) \
            $(addprefix src/run/,call.c pool.c report.c wait_sync.c)
 LIBRARY_OBJECTS := $(LIBRARY:%.c=$(B)/%.o)
 SRC     := $(filter-out src/http/tls_none.c src/ledger/ledger_none.c,$(wildcard src/*.c src/*/*.c))
@@ -75,7 +75,7 @@ PARTS   := $(filter-out $(B)/src/main.o,$(OBJECTS))
 ALL_TESTS := $(wildcard tests/*/test_*.c)
 tests_named = $(foreach t,$(1),$(filter %/test_$t.c,$(ALL_TESTS)))
 # Run a second time with --data.
-DURABLE_TESTS := $(patsubst %.c,$(B)/%,$(call tests_named,change do exec jobs limits lists memory page put queues recurring runners work workers))
+DURABLE_TESTS := $(patsubst %.c,$(B)/%,$(call tests_named,batches change do exec jobs limits lists memory page put queues recurring runners work workers))
 HELPERS := $(patsubst %.c,$(B)/%.o,$(filter-out $(ALL_TESTS) tests/examples/example.c tests/fuzz/fuzz_main.c \
              tests/support/failing.c,$(wildcard tests/*/*.c tests/*/*/*.c)))
 TESTS   := $(ALL_TESTS:%.c=$(B)/%)
@@ -108,6 +108,7 @@ $(B)/%.o: %.c Makefile
 	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
 $(B)/src/api/page.o: $(wildcard src/api/page/*)
+$(B)/src/api/openapi.o: src/api/openapi/openapi.json
 $(LIBRARY_OBJECTS): PIC := $(LIBRARY_PIC)
 
 # A number of JSON, a double, is compared with numbers that have names; cmocka 2 wants other names
@@ -139,12 +140,14 @@ deps-check: deps  ## install what `make check` and the longer tests need beyond 
 	$(Q)dpkg -s $(CHECK_PACKAGES) >/dev/null 2>&1 || \
 	  { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
 	    $(CHECK_PACKAGES); }
+	$(Q)test -d build/axe || ! command -v npm >/dev/null || \
+	  npm install --prefix build/axe --no-audit --no-fund --silent axe-core@4.14.1
 
 run: jobd  ## build and start it
 	./jobd
 
 test: $(B)/jobd $(B)/tests/example build/default/tests/failing.so $(CHOSEN)  ## run all tests, or one with T=queues
-	$(Q)sh tests/run.sh $(CHOSEN) $(if $(T),,--durable $(DURABLE_TESTS) --ledger $(filter-out %/test_recurring,$(DURABLE_TESTS)))
+	$(Q)sh tests/run.sh $(CHOSEN) $(if $(T),,--durable $(DURABLE_TESTS) --ledger $(filter-out %/test_batches %/test_recurring,$(DURABLE_TESTS)))
 
 # ---- checks
 

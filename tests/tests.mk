@@ -17,8 +17,20 @@ crash: $(B)/jobd $(B)/tests/store/test_crash $(B)/tests/store/test_crash_schedul
 	$(Q)KILLS=$(or $(KILLS),300) CUTS=$(or $(CUTS),20) SCHEDULE_KILLS=$(or $(SCHEDULE_KILLS),60) \
 	  sh tests/run.sh $(B)/tests/store/test_crash $(B)/tests/store/test_crash_schedules
 
+crash-cluster: $(B)/jobd $(B)/tests/ledger/test_crash_cluster  ## kill three servers and their PostgreSQL again and again; KILLS
+	$(Q)KILLS=$(or $(KILLS),100) sh tests/run.sh $(B)/tests/ledger/test_crash_cluster
+
+share-random: $(B)/tests/ledger/test_share_random  ## three engines with the same queues, driven at random, must know the same; TURNS, SEED
+	$(Q)TURNS=$(or $(TURNS),100000000) sh tests/run.sh $(B)/tests/ledger/test_share_random
+
 crash-controls:  ## faults that the tests of durability must find
 	$(Q)sh tests/long/controls.sh
+
+# ---- what tools make of it
+
+check-openapi: $(B)/jobd  ## schemathesis finds no answer that /openapi.json does not describe; EXAMPLES
+	$(Q)sh tests/check/openapi.sh $(B)/jobd
+
 
 # ---- under load
 
@@ -62,4 +74,4 @@ fuzz: $(FUZZERS:%=build/fuzz/run-%)  ## run each fuzzer for SECONDS=60, or with 
 
 -include $(FUZZ_OBJECTS:.o=.d)
 
-.PHONY: faults crash crash-controls soak slow coverage fuzz
+.PHONY: check-openapi faults crash crash-cluster share-random crash-controls soak slow coverage fuzz

@@ -46,7 +46,8 @@ enum jobd_bulk {
     JOBD_RETRY_ALL, /* those that have ended are queued again, with all their attempts, as many as
                        their queues have room for */
     JOBD_DROP_ALL,  /* those that wait are cancelled, those that have ended are forgotten */
-    JOBD_STOP_ALL   /* the same, and those that run are told to stop */
+    JOBD_STOP_ALL,  /* the same, and those that run are told to stop */
+    JOBD_CANCEL_ALL /* those that wait are cancelled, and they alone are meant */
 };
 
 /* JOBD_RETRY_ALL also: JOBD_CLOSED or JOBD_STORE_FAILED when no job comes in now. */

@@ -22,9 +22,11 @@ JOBD_API JOBD_MUST_READ int jobd_queue_add(struct jobd *jobd,
  * JOBD_UNDECLARED. Its jobs that have ended stay as long as others. */
 JOBD_API void jobd_queue_retire(struct jobd *jobd, uint32_t queue, int64_t now_us);
 
-/* Changes attempts, timeout_us, backoff, breaker, expires_us and keep_us to what the config says:
- * for jobs that come in and attempts that begin or fail after that. 0; or -EINVAL, and nothing is
- * changed. */
+/* Changes attempts, timeout_us, backoff, breaker, expires_us, keep_us and the limits to what the
+ * config says: for jobs that come in and attempts that begin or fail after that. A rate that is
+ * another one begins with a full bucket. When by_group comes or goes, what waits stands in the
+ * order in which it came in; meanwhile nothing is given out. 0; or -EINVAL or -ENOMEM, and nothing
+ * is changed. */
 JOBD_API JOBD_MUST_READ int jobd_queue_change(struct jobd *jobd, uint32_t queue,
                                               const struct jobd_queue_config *config,
                                               int64_t now_us);

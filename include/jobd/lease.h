@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the holder of a lease says while it runs a job, and who follows that: more of jobd/queue.h,
- * under the same rules. */
+/* Leases: how they end, what their holders say while they run a job, and who follows that. More of
+ * jobd/queue.h, under the same rules. */
 #pragma once
 
 #include "jobd/queue.h"
@@ -8,6 +8,32 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/* ---- leases: the right to run one attempt until a deadline. A lease that expires is a failed
+ * attempt.
+ *
+ * JOBD_NO_LEASE when nobody was ever given this token, or long ago; JOBD_LEASE_EXPIRED when it has
+ * ended, expired or was revoked; JOBD_REPEATED when it was ended by this same call, as when its
+ * answer was lost: nothing is changed then, and nothing taken. But JOBD_DONE after the lease has
+ * expired counts, with JOBD_OK, while the job still waits for its next attempt. */
+
+JOBD_API JOBD_MUST_READ enum jobd_result jobd_lease_finish(struct jobd *jobd, const char *token,
+                                                           const struct jobd_outcome *outcome,
+                                                           struct jobd_waiter *waiter,
+                                                           int64_t now_us);
+
+/* The job of the attempt that this token is or was for; 0: the token is not known. */
+JOBD_API uint64_t jobd_lease_job(struct jobd *jobd, const char *token);
+/* Was this token given to somebody, and is it not forgotten? */
+JOBD_API bool jobd_lease_known(struct jobd *jobd, const char *token);
+
+/* A new deadline, lease_us from now. */
+JOBD_API enum jobd_result jobd_lease_extend(struct jobd *jobd, const char *token, int64_t lease_us,
+                                            struct jobd_waiter *waiter, int64_t now_us);
+
+/* The job goes back in, after delay_us, and this attempt is not counted. */
+JOBD_API enum jobd_result jobd_lease_release(struct jobd *jobd, const char *token, int64_t delay_us,
+                                             struct jobd_waiter *waiter, int64_t now_us);
 
 /* ---- several queues ------------------------------------------------------------------------- */
 

@@ -74,6 +74,10 @@ JOBD_API bool jobd_sleep(int64_t us);
  * -1 in any other thread. */
 JOBD_API int jobd_stop_descriptor(void);
 
+/* The same: what it has put out so far, for who follows its job; as jobd_show_output(). Nothing in
+ * any other thread. */
+JOBD_API void jobd_show(struct jobd_blob *output, size_t bytes, bool truncated);
+
 /* Microseconds since 1970 that never go back: the time to pass to the queues. */
 JOBD_API int64_t jobd_now_us(void);
 

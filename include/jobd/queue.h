@@ -21,7 +21,8 @@
 #include <stdint.h>
 
 #include "jobd/blob.h"
-#include "jobd/figures.h"
+#include "jobd/limits.h"
+#include "jobd/stats.h"
 #include "jobd/words.h"
 
 #ifdef __cplusplus
@@ -51,6 +52,16 @@ struct jobd_queue_config {
     int64_t breaker_us; /* above 0, where there is one */
     int64_t expires_us; /* a job's, from when it came, when it does not say; 0: never */
     int64_t keep_us;    /* a job's, from its end, when it does not say; 0: as long as others */
+    struct jobd_limits limits;
+    /* Within a priority the groups of its jobs (JOBD_GROUP) take turns, one job each, and those
+     * without a group are one more; within a group, and without this, they go in the order in which
+     * they came. */
+    bool by_group;
+    /* With by_group, of each group: a group at its limit is passed over; and so many may wait,
+     * beyond which a put says JOBD_GROUP_FULL (0: no limit). What has no group has none of these.
+     * A group without jobs takes no memory, but until its bucket is full again. */
+    struct jobd_limits group_limits;
+    uint32_t group_waiting;
     /* What jobd_queue_resize() may make of the first two; less than they are: they. */
     uint32_t capacity_max, workers_max;
     uint32_t restored; /* waiting jobs that will be brought back, perhaps more than the capacity */
@@ -85,14 +96,17 @@ struct jobd_config {
      * as `on_earlier_deadline` is, when something waits there again. */
     void (*on_journal_ready)(void *context);
     void *journal_context;
-    /* Not NULL: called, as `on_earlier_deadline` is, when jobs have failed and jobd_failures() has
-     * something to say. `failed_attempts`: also of attempts that will be tried again. */
+    /* Not NULL: called, as `on_earlier_deadline` is, when jobs have failed and jobd_failures(), in
+     * jobd/failures.h, has something to say. `failed_attempts`: also of attempts that will be tried
+     * again. */
     void (*on_failure)(void *context);
     void *failure_context;
     bool failed_attempts;
+    /* Called, as `on_earlier_deadline` is, when jobd_events() has something to say. May be NULL. */
+    void (*on_event)(void *context);
+    void *event_context;
     const struct jobd_schedule_config *schedules; /* of jobd/schedule.h; NULL: there are none */
-    /* Not NULL: other processes have the same queues. There is no journal then. */
-    const struct jobd_turns *turns;
+    const struct jobd_turns *turns; /* of jobd/turns.h: others have the same queues; or NULL */
 };
 
 /* Records of jobs that an engine needs whose queues, all together, have so much capacity and so
@@ -171,6 +185,7 @@ struct jobd_info {
     size_t payload_bytes, output_bytes;
     bool output_truncated;
     bool has_error, has_errors, has_words;
+    bool batched; /* jobd_batch_of() knows with which */
     bool has_worker, has_progress;
     bool exited; /* exit_code counts */
     int exit_code;
@@ -243,24 +258,27 @@ struct jobd_put {
 };
 
 enum jobd_busy {
-    JOBD_BUSY_FULL,      /* the queue */
-    JOBD_BUSY_MEMORY,    /* memory_bytes */
-    JOBD_BUSY_PAUSED,    /* full, and paused */
-    JOBD_BUSY_NO_WORKERS /* full, and nobody has taken a job for a minute */
+    JOBD_BUSY_FULL,       /* the queue */
+    JOBD_BUSY_MEMORY,     /* memory_bytes */
+    JOBD_BUSY_PAUSED,     /* full, and paused */
+    JOBD_BUSY_NO_WORKERS, /* full, and nobody has taken a job for a minute */
+    JOBD_BUSY_RATE,       /* full, and no job may begin now: limits.starts */
+    JOBD_BUSY_GROUP       /* the job's group: group_waiting */
 };
 
 #define JOBD_UNKNOWN_US INT64_C(60000000) /* look again after a minute */
 
 /* What became of a put, and how full its queue is. */
 struct jobd_receipt {
-    uint64_t id; /* on JOBD_OK; of a batch the first; on JOBD_CONFLICT which of jobd_put.puts */
+    uint64_t id;    /* on JOBD_OK; of a batch the first; on JOBD_CONFLICT which of jobd_put.puts */
+    uint64_t batch; /* on JOBD_OK: what its new jobs are together; 0: no batch, or none is new */
     enum jobd_state state;
     uint32_t waiting, capacity;
     bool duplicate; /* on JOBD_OK: its key was seen before, the job is that one, in this state */
     bool replaced;  /* then: it has what this put says */
-    /* On JOBD_FULL and JOBD_OUT_OF_MEMORY: why, and when there should be room for all of it, as
-     * measured. Of a queue that is paused, or that nobody takes from, that cannot be said:
-     * JOBD_UNKNOWN_US. */
+    /* On JOBD_FULL, JOBD_GROUP_FULL and JOBD_OUT_OF_MEMORY: why, and when there should be room for
+     * all of it, as measured. Of a queue that is paused, or that nobody takes from, that cannot be
+     * said: JOBD_UNKNOWN_US. */
     enum jobd_busy busy;
     int64_t room_in_us;
 };
@@ -291,13 +309,12 @@ struct jobd_waiter {
     /* jobd_take(): who asks, a short text; borrowed while it waits. Without room for it in
      * memory_bytes the job is given without. NULL: it does not say. */
     struct jobd_blob *worker;
-    /* jobd_take() of who has no lease: where what `task` points to is copied to, as the job may be
-     * gone before its end, where queues are shared. NULL: it points to what the job has. */
-    struct jobd_kept *kept;
+    struct jobd_kept *kept; /* jobd_take(): of jobd/turns.h; NULL: none */
     /* jobd_put(), jobd_put_wait(): above 0 it waits for the end of its job too, for at most this
      * long from when that is in; see there. */
     int64_t end_us;
-    bool wants_output; /* at the end of a job: its output too */
+    bool wants_output;        /* at the end of a job: its output too */
+    struct jobd_batch *batch; /* jobd_await_batch(), in jobd/batch.h: filled in when it ends */
     /* What it takes to tell it of a job that it is given, or of an output: `told_bytes`, and so
      * many times the payload or the output. Counted there before; borrowed while it waits. With
      * no room for it a taker waits on, and an output is left out. NULL: not counted. */
@@ -316,7 +333,7 @@ struct jobd_waiter {
                                  when info.output_bytes says that there is one: no room for it */
 
     struct jobd_waiter_hidden {
-        unsigned char bytes[176] __attribute__((aligned(8)));
+        unsigned char bytes[200] __attribute__((aligned(8)));
     } hidden; /* private to jobd */
 };
 
@@ -338,8 +355,8 @@ JOBD_API int64_t jobd_tick(struct jobd *jobd, int64_t now_us);
 
 /* ---- putting jobs in, and stopping them ----------------------------------------------------- */
 
-/* JOBD_OK; or JOBD_FULL, JOBD_OUT_OF_MEMORY, JOBD_CLOSED, JOBD_CONFLICT, and nothing was taken. A
- * waiter has the receipt too.
+/* JOBD_OK; or JOBD_FULL, JOBD_GROUP_FULL, JOBD_OUT_OF_MEMORY, JOBD_CLOSED, JOBD_CONFLICT, and
+ * nothing was taken. A waiter has the receipt too.
  *
  * With waiter->end_us a job that is in is waited for in the same step, so that its end cannot be
  * missed: JOBD_PENDING where it would say JOBD_OK, and JOBD_OK, with info and output as from
@@ -352,8 +369,9 @@ JOBD_API JOBD_MUST_READ enum jobd_result jobd_put(struct jobd *jobd, const struc
 
 /* The same, but where it would say JOBD_FULL it waits for room, in the order of coming:
  * JOBD_PENDING, and the waiter is woken with JOBD_OK and its receipt, or with JOBD_TIMEOUT,
- * JOBD_OUT_OF_MEMORY, JOBD_CLOSED or JOBD_CONFLICT and nothing taken. JOBD_TOO_MANY_WAITERS when it
- * cannot even wait. What was offered has been taken when waiter->accepted says so, which it may
+ * JOBD_GROUP_FULL, JOBD_OUT_OF_MEMORY, JOBD_CLOSED or JOBD_CONFLICT and nothing taken: a group that
+ * is full is not waited for, as others would wait behind it. JOBD_TOO_MANY_WAITERS when it cannot
+ * even wait. What was offered has been taken when waiter->accepted says so, which it may
  * from the moment of JOBD_PENDING on. */
 JOBD_API JOBD_MUST_READ enum jobd_result jobd_put_wait(struct jobd *jobd,
                                                        const struct jobd_put *put,
@@ -369,7 +387,7 @@ JOBD_API enum jobd_result jobd_cancel(struct jobd *jobd, uint64_t id, struct job
 JOBD_API size_t jobd_put_weight(const struct jobd *jobd, const struct jobd_put *put);
 
 /* A final job is queued again, with all its attempts, and does not expire any more: JOBD_OK; or
- * JOBD_FULL, JOBD_OUT_OF_MEMORY, JOBD_CLOSED, JOBD_NOT_FINAL, JOBD_NO_JOB. */
+ * JOBD_FULL, JOBD_GROUP_FULL, JOBD_OUT_OF_MEMORY, JOBD_CLOSED, JOBD_NOT_FINAL, JOBD_NO_JOB. */
 JOBD_API JOBD_MUST_READ enum jobd_result jobd_retry(struct jobd *jobd, uint64_t id,
                                                     struct jobd_waiter *waiter, int64_t now_us,
                                                     struct jobd_receipt *receipt);
@@ -448,6 +466,8 @@ struct jobd_filter {
     enum jobd_state state; /* JOBD_STATES: all */
     const char *group;     /* whose; NULL: all */
     const char *tag;       /* that they have; NULL: all */
+    uint64_t batch;        /* that they came with; 0: all */
+    uint32_t batch_jobs;   /* its ids, as in jobd_batch; 0: it is not known, there are none */
     int64_t since_us;      /* came in at this time or later; 0: always */
     int64_t before_us;     /* came in before; 0: always */
     /* How far the wall clock is ahead of the engine's time: for jobs of a process before. */
@@ -488,32 +508,6 @@ JOBD_API void jobd_take_again(struct jobd *jobd, struct jobd_budget *budget, int
  * must be one that was given to a waiter and has not been finished. */
 JOBD_API void jobd_finish(struct jobd *jobd, const struct jobd_task *task,
                           const struct jobd_outcome *outcome, int64_t now_us);
-
-/* ---- leases: the right to run one attempt until a deadline. A lease that expires is a failed
- * attempt.
- *
- * JOBD_NO_LEASE when nobody was ever given this token, or long ago; JOBD_LEASE_EXPIRED when it has
- * ended, expired or was revoked; JOBD_REPEATED when it was ended by this same call, as when its
- * answer was lost: nothing is changed then, and nothing taken. But JOBD_DONE after the lease has
- * expired counts, with JOBD_OK, while the job still waits for its next attempt. */
-
-JOBD_API JOBD_MUST_READ enum jobd_result jobd_lease_finish(struct jobd *jobd, const char *token,
-                                                           const struct jobd_outcome *outcome,
-                                                           struct jobd_waiter *waiter,
-                                                           int64_t now_us);
-
-/* The job of the attempt that this token is or was for; 0: the token is not known. */
-JOBD_API uint64_t jobd_lease_job(struct jobd *jobd, const char *token);
-/* Was this token given to somebody, and is it not forgotten? */
-JOBD_API bool jobd_lease_known(struct jobd *jobd, const char *token);
-
-/* A new deadline, lease_us from now. */
-JOBD_API enum jobd_result jobd_lease_extend(struct jobd *jobd, const char *token, int64_t lease_us,
-                                            struct jobd_waiter *waiter, int64_t now_us);
-
-/* The job goes back in, after delay_us, and this attempt is not counted. */
-JOBD_API enum jobd_result jobd_lease_release(struct jobd *jobd, const char *token, int64_t delay_us,
-                                             struct jobd_waiter *waiter, int64_t now_us);
 
 /* ---- stopping ------------------------------------------------------------------------------- */
 

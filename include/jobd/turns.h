@@ -29,7 +29,9 @@ struct jobd_turn {
     } link;
 };
 
-/* What a job has that runs. Empty before it is used; whoever took the job releases it. */
+/* jobd_take() without a lease: where what the task points to is kept, as the job may be gone before
+ * its end. Empty before it is used; whoever took the job releases it. Without one the task points
+ * to what the job has. */
 struct jobd_kept {
     struct jobd_blob *payload, *words;
     char key[JOBD_KEY_SIZE], trace[JOBD_TRACE_SIZE];
@@ -46,7 +48,8 @@ JOBD_API void jobd_looked(struct jobd *jobd);
 /* Are there turns? */
 JOBD_API bool jobd_shared(const struct jobd *jobd);
 
-/* Who takes the turns, for jobd_config.turns; borrowed until jobd_free(). */
+/* Who takes the turns, for jobd_config.turns, and there is no journal then; borrowed until
+ * jobd_free(). */
 struct jobd_turns {
     /* As jobd_enter() and jobd_leave() say. */
     void (*enter)(void *context, struct jobd_turn *turn);

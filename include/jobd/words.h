@@ -11,25 +11,27 @@
 extern "C" {
 #endif
 
-#define JOBD_QUEUE_NAME_MAX   64
-#define JOBD_PRIORITIES       8 /* 0 runs first; the scale of RFC 9218 */
-#define JOBD_PRIORITY_DEFAULT 3
-#define JOBD_ATTEMPTS_MAX     1000
-#define JOBD_TOKEN_SIZE       33   /* of a lease, with its NUL: 128 bits in hexadecimal */
-#define JOBD_TRACE_SIZE       64   /* a traceparent, with its NUL */
-#define JOBD_KEY_SIZE         256  /* an idempotency key, with its NUL */
-#define JOBD_GROUP_SIZE       65   /* whose job it is, with its NUL */
-#define JOBD_TAGS_MAX         8    /* of a job */
-#define JOBD_TAG_SIZE         65   /* one, with its NUL */
-#define JOBD_TEXT_MAX         8192 /* bytes of one of a job's texts */
-#define JOBD_ERRORS_MAX       5    /* attempts whose errors are kept */
-#define JOBD_ERROR_MAX        512  /* bytes of each of them */
-#define JOBD_ID_MAX           ((UINT64_C(1) << 53) - 1) /* exact in JSON for every language */
-#define JOBD_FIRST_ID_MAX     (UINT64_C(3) << 51)       /* then there are enough for ever */
-#define JOBD_WORKER_SIZE      65  /* of a name that is shown, with its NUL; longer ones are cut */
-#define JOBD_FAILURE_SIZE     160 /* the first line of an error, with its NUL */
-#define JOBD_NEVER            INT64_MAX
-#define JOBD_NO_QUEUE         UINT32_MAX
+#define JOBD_QUEUE_NAME_MAX    64
+#define JOBD_PRIORITIES        8 /* 0 runs first; the scale of RFC 9218 */
+#define JOBD_PRIORITY_DEFAULT  3
+#define JOBD_ATTEMPTS_MAX      1000
+#define JOBD_TOKEN_SIZE        33   /* of a lease, with its NUL: 128 bits in hexadecimal */
+#define JOBD_TRACE_SIZE        64   /* a traceparent, with its NUL */
+#define JOBD_KEY_SIZE          256  /* an idempotency key, with its NUL */
+#define JOBD_GROUP_SIZE        65   /* whose job it is, with its NUL */
+#define JOBD_TAGS_MAX          8    /* of a job */
+#define JOBD_TAG_SIZE          65   /* one, with its NUL */
+#define JOBD_TEXT_MAX          8192 /* bytes of one of a job's texts */
+#define JOBD_ERRORS_MAX        5    /* attempts whose errors are kept */
+#define JOBD_ERROR_MAX         512  /* bytes of each of them */
+#define JOBD_ID_MAX            ((UINT64_C(1) << 53) - 1) /* exact in JSON for every language */
+#define JOBD_FIRST_ID_MAX      (UINT64_C(3) << 51)       /* then there are enough for ever */
+#define JOBD_WORKER_SIZE       65 /* of a name that is shown, with its NUL; longer ones are cut */
+#define JOBD_STARTS_MAX        1000000                         /* of a rate, */
+#define JOBD_STARTS_PER_US_MAX (INT64_C(30) * 86400 * 1000000) /* and its time */
+#define JOBD_FAILURE_SIZE      160 /* the first line of an error, with its NUL */
+#define JOBD_NEVER             INT64_MAX
+#define JOBD_NO_QUEUE          UINT32_MAX
 
 /* ---- words ---------------------------------------------------------------------------------- */
 
@@ -72,6 +74,7 @@ enum jobd_result {
     JOBD_NO_SCHEDULE,      /* see jobd/schedule.h */
     JOBD_SCHEDULE_FIXED,   /* it is the configuration's */
     JOBD_TOO_MANY_SCHEDULES,
+    JOBD_GROUP_FULL, /* as many jobs of its group wait as may */
     JOBD_RESULTS
 };
 

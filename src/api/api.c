@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "api/endpoint.h"
+#include "api/openapi.h"
 #include "api/page.h"
 #include "api/respond.h"
 #include "api/route.h"
@@ -23,11 +24,14 @@ static const struct endpoint *const tables[] = {
     lease_list_endpoints, /* /leases */
     job_endpoints,        /* /jobs */
     change_endpoints,     /* PATCH and DELETE of /jobs, /jobs/retry */
+    batch_endpoints,      /* /batches */
     queue_endpoints,      /* /queues */
     schedule_endpoints,   /* /schedules */
+    event_endpoints,      /* /events */
     health_endpoints,     /* /healthz, /readyz, /metrics */
     status_endpoints,     /* /status */
     page_endpoints,       /* / */
+    openapi_endpoints,    /* /openapi.json */
     NULL,
 };
 
@@ -38,6 +42,7 @@ static const char *queue_concerned(const struct call *call, enum about about)
 {
     struct jobd *jobd = call->api->jobd;
     struct jobd_info info;
+    struct jobd_batch batch;
     switch (about) {
     case ABOUT_QUEUE:
     case ABOUT_QUEUES:
@@ -46,6 +51,10 @@ static const char *queue_concerned(const struct call *call, enum about about)
         if (jobd_get(jobd, path_id(call), &info) != JOBD_OK)
             return NULL;
         return jobd_queue_name(jobd, info.queue);
+    case ABOUT_BATCH:
+        if (jobd_get_batch(jobd, path_id(call), clock_now_us(), &batch) != JOBD_OK)
+            return NULL;
+        return jobd_queue_name(jobd, batch.queue);
     case ABOUT_ANY:
     case ABOUT_TALK:
     case ABOUT_LEASE: /* its token says enough */
@@ -250,6 +259,7 @@ bool api_serve(struct request *request, struct reply *reply, void *context)
 int api_init(struct api *api)
 {
     page_init();
+    openapi_init(tables);
     for (unsigned seconds = 1; seconds <= BUSY_SHARED; seconds++) {
         const struct reply busy = {
             .status = 429, .type = TYPE_TEXT, .text = "busy\n", .retry_after_s = seconds};

@@ -13,6 +13,8 @@
 #include "ledger/turns.h"
 #include "store/store.h"
 
+struct live;
+
 enum { BUSY_SHARED = 60 }; /* busy replies made in advance: Retry-After up to a minute */
 
 /* What the endpoints work with, all of it borrowed as long as they are called. The caller fills in
@@ -26,6 +28,7 @@ struct api {
     struct pass_headers *pass_headers; /* NULL: no queue keeps any */
     size_t output_max_bytes, memory_max_bytes;
     struct history *history;
+    struct live *live;
     bool page; /* GET / shows it */
     int64_t started_us;
 

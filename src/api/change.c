@@ -137,7 +137,7 @@ static enum step parse_drop_all(struct call *call)
         any = any || is_given(call, filters[i]);
     if (!any)
         return respond_error(call, 400,
-                             "which jobs? expected queue, state, tag, key, since or before");
+                             "which jobs? expected queue, state, tag, key, batch, since or before");
     if (!parameter_bool(call, "running", &running))
         return respond_bad_value(call, "running", "true or false");
     state->what = running ? JOBD_STOP_ALL : JOBD_DROP_ALL;
@@ -171,6 +171,8 @@ const struct endpoint change_endpoints[] = {
         .scope = SCOPE_ADMIN,
         .about = ABOUT_FILTER,
         .parameters = {JOB_FILTER_PARAMETERS},
+        .summary = "Runs all jobs that have ended and match once more.",
+        .answers = "200 Tally",
         .parse = parse_retry_all,
         .start = start_bulk,
         .answer = answer_bulk,
@@ -181,6 +183,8 @@ const struct endpoint change_endpoints[] = {
         .scope = SCOPE_ADMIN,
         .about = ABOUT_FILTER,
         .parameters = {JOB_FILTER_PARAMETERS, "running"},
+        .summary = "Cancels all jobs that wait and match, forgets those that have ended.",
+        .answers = "200 Tally",
         .parse = parse_drop_all,
         .start = start_bulk,
         .answer = answer_bulk,
@@ -191,6 +195,8 @@ const struct endpoint change_endpoints[] = {
         .scope = SCOPE_ADMIN,
         .about = ABOUT_JOB,
         .parameters = {"delay", "at", "priority", "expires"},
+        .summary = "Changes a job that waits.",
+        .answers = "200 Job|text",
         .parse = parse_amend,
         .start = start_amend,
         .answer = answer_amend,
@@ -201,6 +207,8 @@ const struct endpoint change_endpoints[] = {
         .scope = SCOPE_ADMIN,
         .about = ABOUT_JOB,
         .parameters = {"forget"},
+        .summary = "Cancels a job; with forget, one that has ended is forgotten.",
+        .answers = "200 Job|Status|text, 202 Job|text",
         .parse = parse_delete,
         .start = start_delete,
         .answer = answer_delete,

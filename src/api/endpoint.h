@@ -18,11 +18,13 @@
 #include "api/auth.h"
 #include "base/clock.h"
 #include "http/request.h"
+#include "jobd/batch.h"
 #include "jobd/queue.h"
 
 enum {
     ENDPOINT_PATHS_MAX = 2,
     ENDPOINT_PARAMETERS_MAX = 24,
+    ENDPOINT_FIELDS_MAX = 3,
 };
 
 #define WAIT_MAX_US (INT64_C(3600) * CLOCK_SECOND_US)
@@ -47,7 +49,8 @@ enum about {
     ABOUT_QUEUES, /* those of `queue`, where that is given */
     ABOUT_JOB,
     ABOUT_LEASE,
-    ABOUT_TALK, /* the same, but it ends no attempt */
+    ABOUT_BATCH,
+    ABOUT_TALK, /* a lease, but it ends no attempt */
     ABOUT_FILTER
 };
 
@@ -74,11 +77,17 @@ struct endpoint {
     /* As request.abandoned: `context` is the api. */
     void (*abandoned)(struct request *request, void *context);
     const char *line; /* for respond_line() */
+
+    /* For /openapi.json, of which all else stands above: what it does, in some words; what it
+     * answers, refusals left out, as "200 Job|text, 204", schemas of openapi.json; and the fields
+     * of a request's header that count here alone. */
+    const char *summary, *answers, *fields[ENDPOINT_FIELDS_MAX];
 };
 
 #define GET_OR_HEAD (METHOD_GET | METHOD_HEAD)
 
 /* What the files have; the end is a row without methods. */
-extern const struct endpoint put_endpoints[], job_endpoints[], change_endpoints[], take_endpoints[],
-    lease_endpoints[], lease_list_endpoints[], report_endpoints[], queue_endpoints[],
-    schedule_endpoints[], health_endpoints[], status_endpoints[], page_endpoints[];
+extern const struct endpoint put_endpoints[], job_endpoints[], batch_endpoints[],
+    change_endpoints[], take_endpoints[], lease_endpoints[], lease_list_endpoints[],
+    report_endpoints[], queue_endpoints[], schedule_endpoints[], event_endpoints[],
+    health_endpoints[], status_endpoints[], page_endpoints[], openapi_endpoints[];

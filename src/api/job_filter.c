@@ -3,6 +3,7 @@
 
 #include "api/respond.h"
 #include "base/text.h"
+#include "jobd/turns.h"
 
 /* A time, or so long ago. */
 static bool read_moment(const struct call *call, const char *name, int64_t now_us, int64_t *us)
@@ -31,6 +32,20 @@ static enum step read_words(struct call *call, struct jobd_filter *filter)
     return STEP_START;
 }
 
+/* One that is not known has no jobs. */
+static enum step read_batch(struct call *call, struct jobd_filter *filter)
+{
+    struct jobd_batch batch;
+    bool given = request_parameter(call->request, "batch") != NULL;
+    if (given && jobd_shared(call->api->jobd))
+        return respond_error(call, 501, NO_BATCHES);
+    if (!parameter_number(call, "batch", 1, JOB_ID_MAX, &filter->batch))
+        return respond_bad_value(call, "batch", "a batch's id");
+    if (given && jobd_get_batch(call->api->jobd, filter->batch, clock_now_us(), &batch) == JOBD_OK)
+        filter->batch_jobs = batch.ids;
+    return STEP_START;
+}
+
 enum step job_filter_read(struct call *call, struct jobd_filter *filter)
 {
     const char *moment = "a time like 2026-12-01T09:00:00Z, or how long ago, like 5m, 2h or 7d";
@@ -43,11 +58,10 @@ enum step job_filter_read(struct call *call, struct jobd_filter *filter)
     if (queue != NULL && filter->queue == JOBD_NO_QUEUE)
         return respond_bad_value(call, "queue", "the name of a queue");
     if (state != NULL && filter->state == JOBD_STATES)
-        return respond_bad_value(call, "state",
-                                 "queued, scheduled, running, done, failed or cancelled");
+        return respond_bad_value(call, "state", STATE_VALUES);
     if (!read_moment(call, "since", now_us, &filter->since_us))
         return respond_bad_value(call, "since", moment);
     if (!read_moment(call, "before", now_us, &filter->before_us))
         return respond_bad_value(call, "before", moment);
-    return read_words(call, filter);
+    return read_batch(call, filter) == STEP_START ? read_words(call, filter) : STEP_REPLY;
 }

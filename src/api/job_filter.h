@@ -6,7 +6,9 @@
 #include "jobd/queue.h"
 
 /* The parameters that job_filter_read() knows: for an endpoint's row. */
-#define JOB_FILTER_PARAMETERS "queue", "state", "tag", "key", "since", "before"
+#define JOB_FILTER_PARAMETERS "queue", "state", "tag", "key", "batch", "since", "before"
+
+#define STATE_VALUES "queued, scheduled, running, done, failed or cancelled"
 
 /* Fills in the filter, but for its order: STEP_START; STEP_REPLY: the first parameter that is wrong
  * has been answered. Its texts are the request's. */

@@ -82,6 +82,12 @@ bool job_json_errors_of(const struct api *api, cJSON *job, uint64_t id)
     return whole;
 }
 
+static bool add_batch(const struct api *api, cJSON *job, uint64_t id)
+{
+    uint64_t batch = jobd_batch_of(api->jobd, id);
+    return batch == 0 || json_add_int(job, "batch", (int64_t)batch);
+}
+
 cJSON *job_json(const struct api *api, const struct jobd_info *info)
 {
     cJSON *job = cJSON_CreateObject();
@@ -105,6 +111,7 @@ cJSON *job_json(const struct api *api, const struct jobd_info *info)
          json_add_int(job, "output_bytes", (int64_t)info->output_bytes)) &&
         (!info->output_truncated || cJSON_AddTrueToObject(job, "output_truncated") != NULL) &&
         (info->trace[0] == '\0' || cJSON_AddStringToObject(job, "trace", info->trace) != NULL) &&
+        (!info->batched || add_batch(api, job, info->id)) &&
         (!info->has_progress || add_part(api, job, info->id, JOBD_PROGRESS)) &&
         (!info->has_worker || add_part(api, job, info->id, JOBD_WORKER)) &&
         (!info->has_words || job_json_words_of(api, job, info->id));

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "api/endpoint.h"
+#include "api/follow.h"
 #include "api/job_filter.h"
 #include "api/job_json.h"
 #include "api/respond.h"
@@ -77,10 +78,32 @@ static enum step answer_payload(struct call *call, enum jobd_result result)
     return answer_part(call, JOBD_PAYLOAD);
 }
 
+struct output_state {
+    bool follow;
+};
+
+static struct output_state *output_state(const struct call *call)
+{
+    return request_state(call->request, sizeof(struct output_state));
+}
+
+static enum step parse_output(struct call *call)
+{
+    const char *follow = request_parameter(call->request, "follow");
+    bool *value = &output_state(call)->follow;
+    if (follow != NULL && follow[0] == '\0')
+        *value = true;
+    else if (!parameter_bool(call, "follow", value))
+        return respond_bad_value(call, "follow", "true, false or nothing");
+    return STEP_START;
+}
+
 static enum step answer_output(struct call *call, enum jobd_result result)
 {
     struct jobd_info info;
     (void)result;
+    if (output_state(call)->follow)
+        return follow_answer(call);
     if (jobd_get(call->api->jobd, path_id(call), &info) != JOBD_OK)
         return respond_result(call, JOBD_NO_JOB);
     if (info.output_bytes == 0 && !jobd_state_final(info.state))
@@ -173,6 +196,8 @@ const struct endpoint job_endpoints[] = {
         .about = ABOUT_FILTER,
         .looks = true,
         .parameters = {JOB_FILTER_PARAMETERS, "order", "limit", "after"},
+        .summary = "Lists jobs.",
+        .answers = "200 Jobs",
         .parse = parse_list,
         .answer = answer_list,
     },
@@ -183,6 +208,8 @@ const struct endpoint job_endpoints[] = {
         .about = ABOUT_JOB,
         .looks = true,
         .parameters = {"wait"},
+        .summary = "A job; with wait, once it has ended.",
+        .answers = "200 Job",
         .parse = parse_get,
         .start = start_get,
         .answer = answer_get,
@@ -193,6 +220,8 @@ const struct endpoint job_endpoints[] = {
         .scope = SCOPE_DATA,
         .about = ABOUT_JOB,
         .looks = true,
+        .summary = "What it was put in with.",
+        .answers = "200 bytes",
         .answer = answer_payload,
     },
     {
@@ -201,6 +230,11 @@ const struct endpoint job_endpoints[] = {
         .scope = SCOPE_DATA,
         .about = ABOUT_JOB,
         .looks = true,
+        .parameters = {"follow"},
+        .summary = "What it has put out; with follow, as it comes.",
+        .answers = "200 bytes|text/event-stream, 206 bytes, 416 Problem|text",
+        .fields = {"Range", "Last-Event-ID"},
+        .parse = parse_output,
         .answer = answer_output,
     },
     {.methods = 0},

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/live.h"
 #include "base/clock.h"
 #include "jobd/schedule.h"
 
@@ -55,6 +56,11 @@ static const struct figure queue_figures[] = {
      .json = "scheduled"},
     {"jobd_queue_running", GAUGE, "Jobs that run.", QUEUE(running), .json = "running"},
     {"jobd_queue_leased", GAUGE, "Of those that run: by remote workers.", QUEUE(leased)},
+    {"jobd_queue_held_back", GAUGE, "Queued jobs that a limit keeps from beginning.",
+     QUEUE(held_back), .json = "held_back"},
+    {"jobd_queue_keys", GAUGE, "Keys that have jobs, where they take turns.", QUEUE(groups)},
+    {"jobd_queue_running_limit", GAUGE, "Jobs that may run at a time by the limit; 0: no limit.",
+     QUEUE(limits.running)},
     {"jobd_jobs_admitted_total", COUNTER, "Jobs that were let in.", QUEUE(admitted)},
     {"jobd_retries_total", COUNTER, "Failed attempts that were not the last.", QUEUE(retried)},
     {"jobd_breaker_opened_total", COUNTER, "Times that the service of the queue was found down.",
@@ -81,6 +87,7 @@ static const struct figure queue_figures[] = {
 
 struct server_stats {
     struct http_stats http;
+    struct live_stats live;
     uint64_t payload_bytes;
     struct jobd_schedule_stats schedules;
 };
@@ -109,6 +116,11 @@ static const struct figure server_figures[] = {
     {"jobd_connections_cut_total", COUNTER, "Connections closed at a deadline.",
      SERVER(http.conns.cut)},
     {"jobd_requests_parked", GAUGE, "Requests that wait for a job.", SERVER(http.parked)},
+    {"jobd_streams", GAUGE, "Clients that follow events or an output.", SERVER(live.streams)},
+    {"jobd_streams_cut_total", COUNTER, "Of those: cut, as they did not read.",
+     SERVER(http.conns.cut_streams)},
+    {"jobd_stream_gaps_total", COUNTER,
+     "Times that one who followed events was told that some are missed.", SERVER(live.gaps)},
     {"jobd_request_bytes", GAUGE, "Bytes of bodies and replies under way.", SERVER(http.bytes)},
     {"jobd_replies_total", COUNTER, "Replies by the class of their status.",
      SERVER(http.replies[2]), "class=\"2xx\""},
@@ -258,11 +270,12 @@ static void table(FILE *out, const struct figure *figures, size_t len, const voi
     }
 }
 
-static void server(FILE *out, struct jobd *jobd, struct http *http)
+static void server(FILE *out, const struct api *api)
 {
-    struct server_stats stats = {.payload_bytes = jobd_memory(jobd)};
-    http_stats(http, &stats.http);
-    jobd_schedule_stats(jobd, &stats.schedules);
+    struct server_stats stats = {.payload_bytes = jobd_memory(api->jobd)};
+    http_stats(api->http, &stats.http);
+    live_stats(api->live, &stats.live);
+    jobd_schedule_stats(api->jobd, &stats.schedules);
     table(out, server_figures, LEN(server_figures), &stats);
     head(out, "jobd_build_info", GAUGE, "Always 1; what is running.");
     fprintf(out, "jobd_build_info{version=\"" JOBD_VERSION "\",libmicrohttpd=\"%s\"} 1\n",
@@ -285,9 +298,9 @@ static void ledger(FILE *out, struct turns *turns)
 
 char *metrics_text(const struct api *api)
 {
+    struct jobd *jobd = api->jobd;
     char *text = NULL;
     size_t size;
-    struct jobd *jobd = api->jobd;
     uint32_t len = jobd_queues_len(jobd);
     struct jobd_stats *stats = calloc(len, sizeof *stats);
     FILE *out = stats != NULL ? open_memstream(&text, &size) : NULL;
@@ -296,7 +309,7 @@ char *metrics_text(const struct api *api)
         for (uint32_t i = 0; i < len; i++)
             jobd_stats(jobd, i, now_us, &stats[i]);
         queues(out, jobd, stats, len);
-        server(out, jobd, api->http);
+        server(out, api);
         if (api->store != NULL)
             disk(out, api->store);
         if (api->turns != NULL)

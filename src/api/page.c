@@ -5,30 +5,16 @@
 
 #include <string.h>
 
+#include "api/embed.h"
 #include "api/endpoint.h"
 #include "api/respond.h"
 #include "http/content.h"
 
-/* The bytes of a file of src/api/page, as page_NAME and page_NAME_end. */
-#define EMBED(name, file)                                                                          \
-    __asm__(".section .rodata\n"                                                                   \
-            ".global page_" #name "\n"                                                             \
-            ".hidden page_" #name "\n"                                                             \
-            "page_" #name ":\n"                                                                    \
-            ".incbin \"src/api/page/" file "\"\n"                                                  \
-            ".global page_" #name "_end\n"                                                         \
-            ".hidden page_" #name "_end\n"                                                         \
-            "page_" #name "_end:\n"                                                                \
-            ".byte 0\n"                                                                            \
-            ".previous\n");                                                                        \
-    extern const char page_##name[] __attribute__((visibility("hidden")));                         \
-    extern const char page_##name##_end[] __attribute__((visibility("hidden")))
-
-EMBED(html, "index.html");
-EMBED(css, "jobd.css");
-EMBED(js, "jobd.js");
-EMBED(icon, "icon.svg");
-EMBED(text, "index.txt");
+EMBED(page_html, "src/api/page/index.html");
+EMBED(page_css, "src/api/page/jobd.css");
+EMBED(page_js, "src/api/page/jobd.js");
+EMBED(page_icon, "src/api/page/icon.svg");
+EMBED(page_text, "src/api/page/index.txt");
 
 enum { HTML, CSS, JS, ICON, TEXT, FILES };
 
@@ -92,16 +78,17 @@ static enum step answer_icon(struct call *call, enum jobd_result result)
     return answer_file(call, ICON);
 }
 
-#define FILE_ROW(path, what)                                                                       \
+#define FILE_ROW(path, what, type)                                                                 \
     {                                                                                              \
         .paths = {path}, .methods = GET_OR_HEAD, .scope = SCOPE_OPEN, .any_parameter = true,       \
-        .answer = what,                                                                            \
+        .summary = "The page for browsers.", .answers = "200 " type ", 304",                       \
+        .fields = {"If-None-Match"}, .answer = what,                                               \
     }
 
 const struct endpoint page_endpoints[] = {
-    FILE_ROW("/", answer_root),
-    FILE_ROW("/jobd.css", answer_css),
-    FILE_ROW("/jobd.js", answer_js),
-    FILE_ROW("/icon.svg", answer_icon),
+    FILE_ROW("/", answer_root, "text/html|text"),
+    FILE_ROW("/jobd.css", answer_css, "text/css"),
+    FILE_ROW("/jobd.js", answer_js, "text/javascript"),
+    FILE_ROW("/icon.svg", answer_icon, "image/svg+xml"),
     {.methods = 0},
 };

@@ -136,10 +136,10 @@ static enum jobd_result start_run(struct call *call)
 
 static enum step busy(struct call *call)
 {
-    static const char *const reasons[] = {[JOBD_BUSY_FULL] = "full",
-                                          [JOBD_BUSY_MEMORY] = "memory",
-                                          [JOBD_BUSY_PAUSED] = "paused",
-                                          [JOBD_BUSY_NO_WORKERS] = "no workers"};
+    static const char *const reasons[] = {
+        [JOBD_BUSY_FULL] = "full",     [JOBD_BUSY_MEMORY] = "memory",
+        [JOBD_BUSY_PAUSED] = "paused", [JOBD_BUSY_NO_WORKERS] = "no workers",
+        [JOBD_BUSY_RATE] = "rate",     [JOBD_BUSY_GROUP] = "key"};
     const struct jobd_receipt *receipt = &call->request->waiter.receipt;
     uint64_t us = (uint64_t)receipt->room_in_us;
     uint64_t seconds = us / CLOCK_SECOND_US + (us % CLOCK_SECOND_US > 0);
@@ -281,6 +281,7 @@ static enum step answer_put(struct call *call, enum jobd_result result)
     case JOBD_TOO_MANY_WAITERS:
         return waiter->accepted ? not_ended(call) : respond_result(call, result);
     case JOBD_FULL:
+    case JOBD_GROUP_FULL:
     case JOBD_OUT_OF_MEMORY:
         return busy(call);
     case JOBD_CONFLICT:
@@ -302,6 +303,9 @@ const struct endpoint put_endpoints[] = {
                        "timeout", "key", "tag", "block", "batch"},
         .repeated = "tag",
         .has_body = true,
+        .summary = "Puts a job in: the body is its payload.",
+        .answers = "200 bytes, 202 Queued|text, 500 Problem|bytes",
+        .fields = {"Idempotency-Key", "Prefer", "traceparent"},
         .parse = parse_put,
         .start = start_put,
         .answer = answer_put,
@@ -311,6 +315,8 @@ const struct endpoint put_endpoints[] = {
         .methods = METHOD_POST,
         .scope = SCOPE_ADMIN,
         .about = ABOUT_JOB,
+        .summary = "Runs a job that has ended once more.",
+        .answers = "202 Queued|text",
         .parse = parse_retry,
         .start = start_retry,
         .answer = answer_put,
@@ -319,6 +325,8 @@ const struct endpoint put_endpoints[] = {
         .paths = {"/schedules/*/run"},
         .methods = METHOD_POST,
         .scope = SCOPE_ADMIN,
+        .summary = "Puts a schedule's job in now, beside its plan.",
+        .answers = "202 Queued|text",
         .parse = parse_run,
         .start = start_run,
         .answer = answer_put,

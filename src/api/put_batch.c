@@ -159,6 +159,8 @@ enum step put_batch_admitted(struct call *call)
     const struct put_jobs *jobs = call->request->batch_jobs;
     uint32_t count = call->request->batch_len;
     reply->status = 202;
+    if (receipt->batch != 0)
+        reply_field(reply, "Location", "/batches/%" PRIu64, receipt->batch);
     if (call->request->wants_json) {
         reply->type = TYPE_JSON;
         reply->owned = ids_text(receipt->id, count, jobs != NULL ? jobs->ids : NULL);

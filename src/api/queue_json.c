@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "api/queue_json.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+
 #include "api/metrics.h"
 
 /* Left out where there is none. */
@@ -14,6 +17,68 @@ static bool add_breaker(cJSON *queue, const struct jobd_stats *stats)
             json_add_int(queue, "probe_in_ms", stats->probe_in_us / 1000));
 }
 
+/* `50/1s` in the largest unit that is exact. */
+static bool add_rate(cJSON *object, const struct jobd_limits *limits)
+{
+    static const struct {
+        const char *name;
+        int64_t us;
+    } units[] = {{"d", INT64_C(86400000000)},
+                 {"h", INT64_C(3600000000)},
+                 {"m", 60000000},
+                 {"s", 1000000},
+                 {"ms", 1000}};
+    char text[48];
+    size_t unit = 0;
+    while (unit + 1 < sizeof units / sizeof units[0] && limits->per_us % units[unit].us != 0)
+        unit++;
+    snprintf(text, sizeof text, "%" PRIu32 "/%" PRId64 "%s", limits->starts,
+             limits->per_us / units[unit].us, units[unit].name);
+    return limits->starts == 0 || cJSON_AddStringToObject(object, "rate", text) != NULL;
+}
+
+/* Left out where there are none. */
+static bool add_limits(cJSON *queue, const struct jobd_stats *stats)
+{
+    const struct jobd_limits *limits = &stats->limits, *of_key = &stats->group_limits;
+    bool whole = (limits->running == 0 || json_add_int(queue, "running_limit", limits->running)) &&
+                 add_rate(queue, limits);
+    if (!stats->by_group)
+        return whole;
+    cJSON *per_key = cJSON_AddObjectToObject(queue, "per_key");
+    return whole && per_key != NULL &&
+           (of_key->running == 0 || json_add_int(per_key, "running", of_key->running)) &&
+           (stats->group_waiting == 0 || json_add_int(per_key, "waiting", stats->group_waiting)) &&
+           add_rate(per_key, of_key);
+}
+
+static bool add_key(cJSON *busiest, const struct jobd_group *group)
+{
+    cJSON *key = cJSON_CreateObject();
+    bool whole = cJSON_AddStringToObject(key, "key", group->name) != NULL &&
+                 json_add_int(key, "waiting", group->waiting) &&
+                 json_add_int(key, "running", group->running);
+    if (whole && cJSON_AddItemToArray(busiest, key))
+        return true;
+    cJSON_Delete(key);
+    return false;
+}
+
+bool queue_json_add_keys(const struct api *api, uint32_t number, const struct jobd_stats *stats,
+                         cJSON *queue)
+{
+    struct jobd_group groups[JOBD_BUSIEST_MAX];
+    if (queue == NULL || !stats->by_group)
+        return queue != NULL;
+    size_t len = jobd_busiest(api->jobd, number, groups, JOBD_BUSIEST_MAX);
+    cJSON *keys = cJSON_AddObjectToObject(queue, "keys");
+    bool whole = json_add_int(keys, "count", stats->groups);
+    cJSON *busiest = cJSON_AddArrayToObject(keys, "busiest");
+    for (size_t i = 0; i < len && whole; i++)
+        whole = add_key(busiest, &groups[i]);
+    return whole && busiest != NULL;
+}
+
 cJSON *queue_json(const struct api *api, uint32_t index, const struct jobd_stats *stats)
 {
     cJSON *queue = cJSON_CreateObject();
@@ -21,7 +86,7 @@ cJSON *queue_json(const struct api *api, uint32_t index, const struct jobd_stats
         cJSON_AddStringToObject(queue, "name", jobd_queue_name(api->jobd, index)) != NULL &&
         cJSON_AddBoolToObject(queue, "declared", stats->declared) != NULL &&
         metrics_add_queue(queue, stats);
-    if (!whole || !add_breaker(queue, stats)) {
+    if (!whole || !add_breaker(queue, stats) || !add_limits(queue, stats)) {
         cJSON_Delete(queue);
         return NULL;
     }

@@ -47,7 +47,8 @@ static enum step answer_queue(struct call *call, enum jobd_result result)
     struct jobd_stats stats;
     (void)result;
     jobd_stats(call->api->jobd, queue, clock_now_us(), &stats);
-    return respond_json(call, 200, queue_json(call->api, queue, &stats), true);
+    cJSON *json = queue_json(call->api, queue, &stats);
+    return respond_json(call, 200, json, queue_json_add_keys(call->api, queue, &stats, json));
 }
 
 /* ---- pausing, purging, moving */
@@ -128,6 +129,8 @@ const struct endpoint queue_endpoints[] = {
         .methods = GET_OR_HEAD,
         .scope = SCOPE_READ,
         .looks = true,
+        .summary = "All queues.",
+        .answers = "200 Queues",
         .answer = answer_list,
     },
     {
@@ -136,6 +139,8 @@ const struct endpoint queue_endpoints[] = {
         .scope = SCOPE_READ,
         .looks = true,
         .about = ABOUT_QUEUE,
+        .summary = "A queue.",
+        .answers = "200 Queue",
         .parse = parse_queue,
         .answer = answer_queue,
     },
@@ -144,6 +149,8 @@ const struct endpoint queue_endpoints[] = {
         .methods = METHOD_POST,
         .scope = SCOPE_ADMIN,
         .about = ABOUT_QUEUE,
+        .summary = "No more jobs of it begin.",
+        .answers = "200 Status|text",
         .parse = parse_queue,
         .start = start_pause,
         .answer = respond_line,
@@ -154,6 +161,8 @@ const struct endpoint queue_endpoints[] = {
         .methods = METHOD_POST,
         .scope = SCOPE_ADMIN,
         .about = ABOUT_QUEUE,
+        .summary = "They begin again.",
+        .answers = "200 Status|text",
         .parse = parse_queue,
         .start = start_resume,
         .answer = respond_line,
@@ -164,6 +173,8 @@ const struct endpoint queue_endpoints[] = {
         .methods = METHOD_POST,
         .scope = SCOPE_ADMIN,
         .about = ABOUT_QUEUE,
+        .summary = "Cancels all of its jobs that wait.",
+        .answers = "200 Purged|text",
         .parse = parse_queue,
         .start = start_purge,
         .answer = answer_purge,
@@ -174,6 +185,8 @@ const struct endpoint queue_endpoints[] = {
         .methods = METHOD_POST,
         .scope = SCOPE_ADMIN,
         .parameters = {"to"},
+        .summary = "Puts all of its jobs that wait into another queue.",
+        .answers = "200 Moved|text",
         .parse = parse_move,
         .start = start_move,
         .answer = answer_move,

@@ -80,6 +80,7 @@ static bool add_queues(const struct api *api, cJSON *status, const char *only)
             continue;
         cJSON *queue = queue_json(api, i, &stats);
         whole = queue != NULL && cJSON_AddItemToArray(list, queue) &&
+                queue_json_add_keys(api, i, &stats, queue) &&
                 history_add_queue(api->history, queue, i);
     }
     return whole;
@@ -109,6 +110,8 @@ const struct endpoint status_endpoints[] = {
         .methods = GET_OR_HEAD,
         .scope = SCOPE_READ,
         .about = ABOUT_ANY,
+        .summary = "The server at this moment, and what the token may do.",
+        .answers = "200 ServerStatus",
         .answer = answer_status,
     },
     {.methods = 0},

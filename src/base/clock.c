@@ -93,7 +93,7 @@ int64_t clock_wall_us(int64_t at_us)
 
 int64_t clock_of_wall_us(int64_t wall_us)
 {
-    return wall_us - step_us();
+    return atomic_load_explicit(&follows, memory_order_relaxed) ? wall_us : wall_us - step_us();
 }
 
 int64_t clock_coarse_ms(void)

@@ -5,8 +5,9 @@
  * `make analyze` holds the code to both. An error from a lock is a bug of ours and ends the
  * process. Condition variables measure the monotonic clock.
  *
- * Order, outer first: conn_table.lock; then one of jobd.lock, loop.lock, timer.lock, as deadlines.c
- * calls cancel_wait() and look_after() with the first held. No other lock is taken under another.
+ * Order, outer first: conn_table.lock or live.lock; then one of jobd.lock, loop.lock, timer.lock,
+ * as deadlines.c calls cancel_wait() and look_after() with the first held, and live.c wakes streams
+ * and asks the engine with the second. No other lock is taken under another.
  */
 #pragma once
 

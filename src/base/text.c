@@ -234,28 +234,42 @@ char *text_printable(const char *text, char *out, size_t size)
     return out;
 }
 
-/* Bytes of the UTF-8 character that begins here (RFC 3629, section 4); 0 when none does. */
-static size_t character(const unsigned char *at, size_t size)
+/* Characters of UTF-8 (RFC 3629, section 4). */
+struct utf8 {
+    unsigned char first, last;   /* the first byte, from and to */
+    unsigned char second, until; /* the second, from and to; the others are 80 to BF */
+    size_t length;
+};
+
+/* Those that begin with this byte, NULL: there is none. */
+static const struct utf8 *utf8_of(unsigned char first)
 {
-    static const struct {
-        unsigned char first, last;   /* the first byte, from and to */
-        unsigned char second, until; /* the second, from and to; the others are 80 to BF */
-        size_t length;
-    } rows[] = {
+    static const struct utf8 rows[] = {
         {0x01, 0x7f, 0x00, 0x00, 1}, {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3},
         {0xe1, 0xec, 0x80, 0xbf, 3}, {0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3},
         {0xf0, 0xf0, 0x90, 0xbf, 4}, {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4},
     };
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        if (at[0] < rows[i].first || at[0] > rows[i].last)
-            continue;
-        bool whole = size >= rows[i].length;
-        for (size_t k = 1; whole && k < rows[i].length; k++)
-            whole = at[k] >= (k == 1 ? rows[i].second : 0x80) &&
-                    at[k] <= (k == 1 ? rows[i].until : 0xbf);
-        return whole ? rows[i].length : 0;
-    }
-    return 0;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (first >= rows[i].first && first <= rows[i].last)
+            return &rows[i];
+    return NULL;
+}
+
+/* So many of the bytes are as that character has them. */
+static size_t matching(const struct utf8 *of, const unsigned char *at, size_t size)
+{
+    size_t good = 1;
+    while (good < size && good < of->length && at[good] >= (good == 1 ? of->second : 0x80) &&
+           at[good] <= (good == 1 ? of->until : 0xbf))
+        good++;
+    return good;
+}
+
+/* Bytes of the character that begins here; 0 when none does. */
+static size_t character(const unsigned char *at, size_t size)
+{
+    const struct utf8 *of = utf8_of(at[0]);
+    return of != NULL && matching(of, at, size) == of->length ? of->length : 0;
 }
 
 bool text_is_name(const char *text)
@@ -268,12 +282,23 @@ bool text_is_name(const char *text)
            strspn(text, allowed) == length;
 }
 
-bool text_is_utf8(const unsigned char *bytes, size_t size)
+size_t text_utf8_prefix(const unsigned char *bytes, size_t size)
 {
     size_t at = 0, length = 1;
     for (; at < size && length > 0; at += length)
         length = character(bytes + at, size - at);
-    return length > 0;
+    return at;
+}
+
+bool text_utf8_begun(const unsigned char *bytes, size_t size)
+{
+    const struct utf8 *of = size > 0 ? utf8_of(bytes[0]) : NULL;
+    return of != NULL && size < of->length && matching(of, bytes, size) == size;
+}
+
+bool text_is_utf8(const unsigned char *bytes, size_t size)
+{
+    return text_utf8_prefix(bytes, size) == size;
 }
 
 char *text_utf8(const unsigned char *bytes, size_t size)

@@ -50,6 +50,11 @@ bool text_is_utf8(const unsigned char *bytes, size_t size);
  * memory is short. */
 char *text_utf8(const unsigned char *bytes, size_t size);
 
+/* Bytes at the beginning that are whole characters of UTF-8, none of them a NUL. */
+size_t text_utf8_prefix(const unsigned char *bytes, size_t size);
+/* Are these the first bytes of one such character, but not all of it? */
+bool text_utf8_begun(const unsigned char *bytes, size_t size);
+
 /* A copy of such a list, NULL at the end, in one piece to be freed; NULL when memory is short. */
 char **text_words_copy(char *const *words);
 

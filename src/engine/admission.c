@@ -8,7 +8,9 @@
 #include "engine/replace.h"
 #include "engine/room_estimate.h"
 #include "engine/changes.h"
+#include "engine/limits.h"
 #include "engine/transition.h"
+#include "engine/fair.h"
 #include "engine/waiters.h"
 
 enum { SERVED_LATELY_US = 60000000 }; /* who has taken within this may take again */
@@ -28,6 +30,12 @@ static struct jobd_blob *payload_of(const struct jobd_put *put, uint32_t number)
     if (put->puts != NULL)
         return put->puts[number].payload;
     return put->batch_len > 0 ? put->batch[number] : put->payload;
+}
+
+/* Do its jobs count as one thing? Where queues are shared they come and go one by one. */
+static bool is_batch(const struct op *op, const struct jobd_put *put)
+{
+    return put->batch_len > 0 && op->jobd->share == NULL;
 }
 
 /* ---- is there room */
@@ -143,6 +151,7 @@ void admission_undo_locked(struct op *op, struct change *change, struct job *job
     op->jobd->queues[job->queue].put_pending--;
     if (job->extra != NULL && job->extra->replacing.first != NULL)
         change_void_others_locked(op, job, change);
+    fair_quit_locked(op, &op->jobd->queues[job->queue], job->extra);
     jobs_drop(&op->jobd->jobs, job, op);
 }
 
@@ -194,6 +203,7 @@ static struct job *new_job_locked(struct op *op, struct admission *admission, ui
     struct job *job = jobs_add(jobs, op->jobd->next_id++, content.payload, content.extra);
     job->state = STATE_NEW;
     job->queue = (uint16_t)admission->put->queue;
+    job->batched = is_batch(op, admission->put);
     job->priority = content.priority;
     job->attempts = content.attempts;
     job->created_us = op->now_us;
@@ -204,6 +214,15 @@ static struct job *new_job_locked(struct op *op, struct admission *admission, ui
     return job;
 }
 
+/* All are of one group, or it is an estimate for the first. */
+static void say_group_room_locked(struct op *op, const struct queue *queue,
+                                  struct admission *admission) REQUIRES(op->jobd->lock)
+{
+    const struct group *group = fair_find(queue, admission->extra);
+    const uint32_t jobs = admission_jobs(admission->put);
+    admission->receipt->room_in_us = group_room_in_us(queue, group, op->now_us, jobs);
+}
+
 static enum jobd_result take_place_locked(struct op *op, struct admission *admission,
                                           struct job *job) REQUIRES(op->jobd->lock)
 {
@@ -212,21 +231,29 @@ static enum jobd_result take_place_locked(struct op *op, struct admission *admis
         replace_locked(op, job, &content, admission->waiter, admission->receipt);
     if (result != JOBD_OK && result != JOBD_PENDING)
         admission->extra = content.extra;
+    if (result == JOBD_GROUP_FULL)
+        say_group_room_locked(op, &op->jobd->queues[job->queue], admission);
     return result;
 }
 
 /* ---- a batch whose jobs have keys of their own */
+
+/* The job that the one of the batch that has this extra is already; NULL: it is new. */
+static struct job *known_as_locked(struct op *op, const struct admission *admission,
+                                   const struct job_extra *extra) REQUIRES(op->jobd->lock)
+{
+    if (admission->put->puts == NULL || extra->key[0] == '\0')
+        return NULL;
+    return jobs_with_key(&op->jobd->jobs, (uint16_t)admission->put->queue, extra->key);
+}
 
 /* The job that the next of the batch is already: known before, or in front of it here. */
 static struct job *known_locked(struct op *op, const struct admission *admission, uint32_t number)
     REQUIRES(op->jobd->lock)
 {
     const struct job_extra *extra = admission->extra;
-    bool keyed = admission->put->puts != NULL && extra != NULL && extra->number == number &&
-                 extra->key[0] != '\0';
-    if (!keyed)
-        return NULL;
-    return jobs_with_key(&op->jobd->jobs, (uint16_t)admission->put->queue, extra->key);
+    bool its_own = extra != NULL && extra->number == number;
+    return its_own ? known_as_locked(op, admission, extra) : NULL;
 }
 
 /* Those of a batch that are known: how many, and what they would have counted for. */
@@ -244,9 +271,7 @@ static enum jobd_result count_known_locked(struct op *op, const struct admission
     const struct job_extra *extra = put->puts != NULL ? admission->extra : NULL;
     *known = (struct known){.jobs = 0};
     for (; extra != NULL; extra = extra->next) {
-        const struct job *job =
-            extra->key[0] != '\0' ? jobs_with_key(&op->jobd->jobs, (uint16_t)put->queue, extra->key)
-                                  : NULL;
+        const struct job *job = known_as_locked(op, admission, extra);
         if (job == NULL)
             continue;
         struct jobd_blob *payload = payload_of(put, extra->number);
@@ -261,11 +286,13 @@ static enum jobd_result count_known_locked(struct op *op, const struct admission
     return JOBD_OK;
 }
 
-static void drop_known(struct op *op, struct admission *admission, uint32_t number)
+static void drop_known_locked(struct op *op, struct admission *admission, uint32_t number)
+    REQUIRES(op->jobd->lock)
 {
     struct job_extra *own = admission->extra;
     admission->extra = own->next;
     own->next = NULL;
+    fair_quit_locked(op, &op->jobd->queues[queue_index(admission->put->queue)], own);
     extra_free(own);
     op_discard(op, payload_of(admission->put, number));
 }
@@ -281,18 +308,29 @@ static void note_id(struct admission *admission, uint32_t number, const struct j
         admission->put->ids[number] = job->id;
 }
 
+/* Of those that are new. */
+static void new_batch_locked(struct op *op, struct admission *admission, uint64_t first,
+                             uint32_t len) REQUIRES(op->jobd->lock)
+{
+    struct batch *batch = batches_add(&op->jobd->jobs.batches, first, len);
+    batch->queue = (uint16_t)admission->put->queue;
+    batch->created_us = op->now_us;
+    admission->receipt->batch = first;
+}
+
 static enum jobd_result let_in_locked(struct op *op, struct admission *admission)
     REQUIRES(op->jobd->lock)
 {
     struct change change;
     change_init(&change, op, admission->kind != NULL ? admission->kind : &put_kind, NULL);
     change.waiter = admission->waiter;
+    const uint64_t first = op->jobd->next_id;
     change.step = admission->step;
     for (uint32_t i = 0; i < admission_jobs(admission->put); i++) {
         struct job *job = known_locked(op, admission, i);
         if (job != NULL) {
             note_id(admission, i, job);
-            drop_known(op, admission, i);
+            drop_known_locked(op, admission, i);
             continue;
         }
         job = new_job_locked(op, admission, i);
@@ -300,11 +338,36 @@ static enum jobd_result let_in_locked(struct op *op, struct admission *admission
         op->jobd->queues[job->queue].put_pending++;
         change_add_job(&change, job);
     }
+    if (is_batch(op, admission->put) && change.rows > 0)
+        new_batch_locked(op, admission, first, (uint32_t)change.rows);
     if (change.rows == 0 && change.kind->begin == NULL)
         return JOBD_OK;
     if (change.kind->begin != NULL)
         change.kind->begin(op, &change);
     return change_submit_locked(op, &change);
+}
+
+static void quit_groups_locked(struct op *op, struct admission *admission) REQUIRES(op->jobd->lock)
+{
+    struct queue *queue = &op->jobd->queues[queue_index(admission->put->queue)];
+    for (struct job_extra *one = admission->extra; one != NULL; one = one->next)
+        fair_quit_locked(op, queue, one);
+}
+
+/* Each of its jobs that is not known counts in its group from now on. JOBD_OK; or JOBD_GROUP_FULL
+ * or JOBD_OUT_OF_MEMORY, and perhaps some do. */
+static enum jobd_result join_groups_locked(struct op *op, struct admission *admission)
+    REQUIRES(op->jobd->lock)
+{
+    struct queue *queue = &op->jobd->queues[queue_index(admission->put->queue)];
+    enum jobd_result result = JOBD_OK;
+    if (!fair_has(queue, op->jobd->next_id))
+        return JOBD_OK;
+    for (struct job_extra *one = admission->extra; one != NULL && result == JOBD_OK;
+         one = one->next)
+        if (one->group == NULL && known_as_locked(op, admission, one) == NULL)
+            result = fair_join_locked(op, queue, one);
+    return result;
 }
 
 static size_t weight_of(const struct admission *admission)
@@ -337,11 +400,13 @@ static enum jobd_result make_way_locked(struct op *op, struct admission *admissi
         if (result != JOBD_OK)
             return result;
         /* Before the queue has none only where released leases have overfilled several queues. */
-        if (jobs - known.jobs > jobs_spare(all))
+        if (jobs - known.jobs > jobs_spare(all) || !batches_have_room(&all->batches))
             return JOBD_FULL;
         if (admission->extra != NULL && admission->extra->unique_until_us != 0 &&
             all->promises + jobs > all->promises_max)
             return JOBD_OUT_OF_MEMORY;
+        if ((result = join_groups_locked(op, admission)) != JOBD_OK)
+            return result;
         if (!jobs_make_room(all, weight_of(admission) - known.bytes, op))
             return JOBD_OUT_OF_MEMORY;
     }
@@ -362,9 +427,12 @@ enum jobd_result admission_locked(struct op *op, struct admission *admission)
     if (same != NULL)
         return repeat_locked(op, admission, same);
     result = make_way_locked(op, admission, queue, jobs);
-    if (result != JOBD_OK)
-        return result;
-    return let_in_locked(op, admission);
+    if (result == JOBD_OK)
+        return let_in_locked(op, admission);
+    quit_groups_locked(op, admission);
+    if (result == JOBD_GROUP_FULL)
+        say_group_room_locked(op, queue, admission);
+    return result;
 }
 
 /* ---- what they are told */
@@ -383,22 +451,35 @@ static bool is_served(const struct queue *queue, int64_t now_us)
            rate_was_taken(&queue->rate, now_us - SERVED_LATELY_US);
 }
 
+static enum jobd_busy busy_of(enum jobd_result result)
+{
+    if (result == JOBD_GROUP_FULL)
+        return JOBD_BUSY_GROUP;
+    return result == JOBD_FULL ? JOBD_BUSY_FULL : JOBD_BUSY_MEMORY;
+}
+
 void admission_refuse(const struct op *op, struct queue *queue, uint32_t jobs,
                       enum jobd_result result, struct jobd_receipt *receipt)
 {
     uint64_t needed = (uint64_t)queue_waiting(queue) + queue->put_pending + jobs;
     uint64_t places = needed > queue->capacity ? needed - queue->capacity : 1;
-    if (result != JOBD_FULL && result != JOBD_OUT_OF_MEMORY)
+    const int64_t group_room_us = receipt->room_in_us;
+    const bool full = result == JOBD_FULL;
+    if (!full && result != JOBD_OUT_OF_MEMORY && result != JOBD_GROUP_FULL)
         return;
     queue->rejected += jobs;
-    receipt->busy = result == JOBD_FULL ? JOBD_BUSY_FULL : JOBD_BUSY_MEMORY;
+    receipt->busy = busy_of(result);
     receipt->room_in_us = JOBD_UNKNOWN_US;
     if (queue->paused)
-        receipt->busy = result == JOBD_FULL ? JOBD_BUSY_PAUSED : receipt->busy;
+        receipt->busy = full ? JOBD_BUSY_PAUSED : receipt->busy;
     else if (!is_served(queue, op->now_us))
-        receipt->busy = result == JOBD_FULL ? JOBD_BUSY_NO_WORKERS : receipt->busy;
-    else if (!breaker_holds(queue)) /* when what is down will be back, nobody knows */
-        receipt->room_in_us = room_in_us(queue, op->now_us, places);
+        receipt->busy = full ? JOBD_BUSY_NO_WORKERS : receipt->busy;
+    else if (full && limits_rate_holds(queue, op->now_us))
+        receipt->busy = JOBD_BUSY_RATE;
+    if (queue->paused || !is_served(queue, op->now_us) || breaker_holds(queue))
+        return; /* when what is down will be back, nobody knows */
+    receipt->room_in_us =
+        result == JOBD_GROUP_FULL ? group_room_us : room_in_us(queue, op->now_us, places);
 }
 
 enum jobd_result admission_waiting_locked(struct op *op, struct jobd_waiter *putter)

@@ -7,6 +7,9 @@
 #include "engine/blob.h"
 #include "base/container.h"
 #include "engine/dispatch.h"
+#include "engine/events.h"
+#include "engine/fair.h"
+#include "engine/limits.h"
 #include "engine/lease_deadline.h"
 #include "engine/restore.h"
 #include "engine/said.h"
@@ -70,6 +73,12 @@ static bool set_said_locked(struct op *op, struct job *job, const struct news *n
     set_part(op, &said->worker, news->record.worker);
     set_part(op, &said->progress, news->record.progress);
     set_part(op, &said->output, news->said);
+    if (!news->has_said && said->shown == NULL) { /* nothing of it is left */
+        jobs_count(&op->jobd->jobs, -(int64_t)sizeof *said);
+        free(said);
+        job->extra->said = NULL;
+        return true;
+    }
     said->used = news->said != NULL ? news->said->size : 0;
     said->truncated = news->said_truncated;
     said_tell_locked(op, job);
@@ -160,10 +169,10 @@ static enum share_result set_running_locked(struct op *op, struct job *job, cons
     return SHARE_OK;
 }
 
-/* ---- a job goes to the state that it has now */
+/* ---- a job goes to the state that it has now, from the one it had before */
 
-static enum share_result place_locked(struct op *op, struct job *job, const struct news *news)
-    REQUIRES(op->jobd->lock)
+static enum share_result place_locked(struct op *op, struct job *job, const struct news *news,
+                                      uint8_t before) REQUIRES(op->jobd->lock)
 {
     const struct job_record *record = &news->record;
     bool final = jobd_state_final(record->state);
@@ -180,6 +189,13 @@ static enum share_result place_locked(struct op *op, struct job *job, const stru
         job->finished_us = record->finished_us;
     }
     transition_restore_locked(op, job, record->state);
+    if (record->state == JOBD_RUNNING) {
+        struct queue *queue = &op->jobd->queues[job->queue];
+        limits_started(queue, op->now_us);
+        fair_begun_locked(op, queue, job);
+    }
+    if (job->state != before)
+        events_note_locked(op, job);
     if (final) {
         transition_tell_end_locked(op, job);
         jobs_remember_all(&op->jobd->jobs, job, news->promised);
@@ -232,7 +248,8 @@ static enum share_result add_locked(struct op *op, const struct news *news) REQU
     if (!extra_from(record, &extra))
         return SHARE_NO_MEMORY;
     struct job *job = restore_new_locked(op, record, (uint16_t)queue, extra);
-    return set_extra_locked(op, job, news) ? place_locked(op, job, news) : SHARE_NO_MEMORY;
+    return set_extra_locked(op, job, news) ? place_locked(op, job, news, STATE_NEW)
+                                           : SHARE_NO_MEMORY;
 }
 
 /* Nothing but what may change while it goes on. */
@@ -261,8 +278,13 @@ static bool goes_on_locked(struct op *op, struct job *job, const struct news *ne
 static bool stay_locked(struct op *op, struct job *job, const struct news *news)
     REQUIRES(op->jobd->lock)
 {
+    struct group *group = job->extra != NULL ? job->extra->group : NULL;
     jobs_unwatch(&op->jobd->jobs, job);
+    if (group != NULL)
+        job->extra->group = NULL;
     bool good = set_content_locked(op, job, &news->record) && set_extra_locked(op, job, news);
+    if (group != NULL)
+        job->extra->group = group; /* it has the same name */
     restore_progress(job, &news->record);
     jobs_watch(&op->jobd->jobs, job);
     return good;
@@ -276,10 +298,13 @@ static enum share_result change_locked(struct op *op, struct job *job, const str
     if (queue == job->queue && goes_on_locked(op, job, news))
         return set_extra_locked(op, job, news) ? SHARE_OK : SHARE_NO_MEMORY;
     if (news->stays && job->state == JOBD_QUEUED && news->record.state == JOBD_QUEUED &&
-        queue == job->queue && news->record.priority == job->priority)
+        queue == job->queue && news->record.priority == job->priority &&
+        (!fair_has(&op->jobd->queues[job->queue], job->id) ||
+         fair_same_name(job, news->record.texts[JOBD_GROUP])))
         return stay_locked(op, job, news) ? SHARE_OK : SHARE_NO_MEMORY;
     if (runs_here(job))
         tell_holder(op, job);
+    uint8_t before = job->state;
     transition_detach_locked(op, job);
     if (queue == JOBD_NO_QUEUE) { /* moved to one that is not known here */
         op->jobd->share->strangers = true;
@@ -291,7 +316,7 @@ static enum share_result change_locked(struct op *op, struct job *job, const str
         jobs_move(&op->jobd->jobs, job, (uint16_t)queue);
     if (news->fresh && !set_content_locked(op, job, &news->record))
         return SHARE_NO_MEMORY;
-    return set_extra_locked(op, job, news) ? place_locked(op, job, news) : SHARE_NO_MEMORY;
+    return set_extra_locked(op, job, news) ? place_locked(op, job, news, before) : SHARE_NO_MEMORY;
 }
 
 static enum share_result adopt_job_locked(struct op *op, const struct news *news,

@@ -3,6 +3,7 @@
  */
 #include "engine/dispatch.h"
 #include "engine/job_info.h"
+#include "engine/keep.h"
 #include "engine/waiters.h"
 
 enum jobd_result jobd_await(struct jobd *jobd, uint64_t id, struct jobd_waiter *waiter,
@@ -19,6 +20,21 @@ enum jobd_result jobd_await(struct jobd *jobd, uint64_t id, struct jobd_waiter *
             job_output_for(job, waiter);
         else
             result = wait_for_job_end_locked(&op, waiter, job);
+    }
+    op_end(&op);
+    return result;
+}
+
+enum jobd_result jobd_await_batch(struct jobd *jobd, uint64_t id, struct jobd_waiter *waiter,
+                                  int64_t now_us)
+{
+    struct op op;
+    enum jobd_result result = JOBD_NO_JOB;
+    op_begin(&op, jobd, waiter, now_us);
+    struct batch *batch = batches_seen(&jobd->jobs.batches, id);
+    if (batch != NULL && keep_batch_until(&jobd->jobs, batch) > now_us) {
+        batch_info(batch, waiter->batch);
+        result = batches_over(batch) ? JOBD_OK : wait_for_batch_locked(&op, waiter, batch);
     }
     op_end(&op);
     return result;

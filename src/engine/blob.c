@@ -57,18 +57,6 @@ struct jobd_blob *jobd_blob_new(size_t size, const char *type)
     return blob;
 }
 
-struct jobd_blob *blob_resize(struct jobd_blob *blob, size_t size)
-{
-    if (blob == NULL)
-        return jobd_blob_new(size, NULL);
-    if (size > SIZE_MAX / 2)
-        return NULL;
-    struct jobd_blob *resized = realloc(blob, sizeof *blob + size);
-    if (resized != NULL)
-        resized->size = size;
-    return resized;
-}
-
 struct jobd_blob *blob_cut(struct jobd_blob *blob, size_t size)
 {
     bool own_type = !blob->link.shares_type && blob->type[0] != '\0';

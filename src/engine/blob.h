@@ -14,11 +14,6 @@ size_t blob_weight(const struct jobd_blob *blob);
 bool blob_unref_last(struct jobd_blob *blob);
 void blob_free(struct jobd_blob *blob);
 
-/* Room for so many bytes, what stands in the first of them kept; `blob` NULL: a new one. `size` is
- * set. Only while nobody else has seen the blob, and before it has a type. Takes the blob and
- * returns it, perhaps moved; NULL when memory is short, and then nothing has changed. */
-struct jobd_blob *blob_resize(struct jobd_blob *blob, size_t size);
-
 /* Its first `size` bytes and its type. Takes the blob and returns it, perhaps moved; while others
  * have a reference it keeps the memory that it had. Nobody else may look at its size. */
 struct jobd_blob *blob_cut(struct jobd_blob *blob, size_t size);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/breaker.h"
+#include "jobd/failures.h"
 
 #include <string.h>
 

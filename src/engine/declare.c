@@ -7,6 +7,9 @@
 #include "engine/breaker.h"
 #include "engine/dispatch.h"
 #include "engine/engine.h"
+#include "engine/limits.h"
+#include "engine/regroup.h"
+#include "engine/fair.h"
 #include "jobd/declare.h"
 #include "engine/waiters.h"
 
@@ -86,6 +89,17 @@ static int measure(const struct jobd *jobd, const struct queue *place,
     return 0;
 }
 
+/* Of one that is empty: its groups are idle. */
+static void forget_groups(struct jobd *jobd, struct queue *queue, int64_t now_us)
+{
+    struct op op;
+    for (bool more = queue->fair != NULL; more;) {
+        op_begin(&op, jobd, NULL, now_us);
+        more = fair_forget_some_locked(&op, queue);
+        op_end(&op);
+    }
+}
+
 static int add(struct jobd *jobd, struct queue *place, const struct jobd_queue_config *config,
                int64_t now_us)
 {
@@ -95,6 +109,8 @@ static int add(struct jobd *jobd, struct queue *place, const struct jobd_queue_c
     uint64_t workers = (uint64_t)config->workers_max * jobd->processes;
     int error = queue_init(&fresh, config, (uint32_t)queue_running_max(workers, jobd->durable),
                            jobd->leases_max);
+    if (error == 0 && config->by_group)
+        error = fair_init_on(&fresh, config, jobd->idle_groups_max);
     if (error != 0) {
         queue_release(&fresh);
         return error;
@@ -107,14 +123,19 @@ static int add(struct jobd *jobd, struct queue *place, const struct jobd_queue_c
     }
     jobd->spare_capacity -= config->capacity_max;
     jobd->spare_workers -= config->workers_max;
-    op_begin(&op, jobd, NULL, now_us);
     if (!is_new)
+        forget_groups(jobd, place, now_us);
+    op_begin(&op, jobd, NULL, now_us);
+    if (!is_new) {
         breaker_forget_locked(&op, place);
+        limits_forget_locked(&op, place);
+    }
     queue_replace(place, &fresh);
     jobd->jobs.remembered[place - jobd->queues].forgotten_early = 0;
     jobd->queues_len += is_new;
     queue_names_add(&jobd->names, place->name, place->number);
     op_end(&op);
+    fair_release(&fresh);
     queue_release(&fresh);
     return 0;
 }
@@ -126,6 +147,9 @@ static int revive(struct jobd *jobd, struct queue *queue, const struct jobd_queu
     struct op op;
     if (config->capacity > queue->capacity_max || config->workers > queue->workers_max)
         return -EINVAL;
+    int error = regroup(jobd, queue, config, now_us);
+    if (error != 0)
+        return error;
     op_begin(&op, jobd, NULL, now_us);
     if (queue->phase == QUEUE_GONE)
         queue_names_add(&jobd->names, queue->name, queue->number);
@@ -134,6 +158,7 @@ static int revive(struct jobd *jobd, struct queue *queue, const struct jobd_queu
     queue->workers = config->workers;
     queue_set_terms(queue, config);
     breaker_change_locked(&op, queue, config);
+    limits_change_locked(&op, queue, &config->limits);
     dispatch_soon_locked(&op, queue);
     op_end(&op);
     return 1;

@@ -4,8 +4,11 @@
 #include "engine/account.h"
 #include "engine/admission.h"
 #include "engine/breaker.h"
+#include "engine/events.h"
 #include "engine/attempt.h"
 #include "engine/job_info.h"
+#include "engine/lanes.h"
+#include "engine/limits.h"
 #include "engine/lease_deadline.h"
 #include "engine/retire.h"
 #include "engine/changes.h"
@@ -31,12 +34,11 @@ static void apply_start_locked(struct op *op, struct change *change, struct job 
     REQUIRES(op->jobd->lock)
 {
     job->start_pending = false;
-    if (change->waiter != NULL) {
-        if (job->leased)
-            tell_lease_locked(op, job, change->waiter);
-    } else if (!job->commit_pending) { /* nobody is there any more to be told */
+    if (change->waiter != NULL && job->leased)
+        tell_lease_locked(op, job, change->waiter);
+    events_note_locked(op, job);
+    if (change->waiter == NULL && !job->commit_pending) /* nobody is there any more to be told */
         (void)attempt_release_locked(op, job, 0);
-    }
 }
 
 static void undo_start_locked(struct op *op, struct change *change, struct job *job)
@@ -67,17 +69,13 @@ static enum jobd_result give_locked(struct op *op, struct job *job, struct jobd_
 
 /* ---- who is next */
 
-/* NULL: there is none, or the first of each lane is about to expire. */
+/* NULL: there is none that may begin, or the first of each lane is about to expire. */
 static struct job *next_job_locked(struct op *op, struct queue *queue) REQUIRES(op->jobd->lock)
 {
     for (unsigned lane = 0; lane < JOBD_PRIORITIES; lane++) {
-        uint64_t id = ring_peek(&queue->lanes[lane]);
-        if (id != 0) {
-            struct job *job = jobs_find(&op->jobd->jobs, id);
-            verify(job != NULL && job->state == JOBD_QUEUED);
-            if (!job_too_late(job, op->now_us))
-                return job;
-        }
+        struct job *job = lane_first_locked(op, queue, lane);
+        if (job != NULL && !job_too_late(job, op->now_us))
+            return job;
     }
     return NULL;
 }
@@ -101,7 +99,7 @@ static enum jobd_result can_give_locked(struct op *op, const struct queue *queue
     /* It has a promise; but where queues are shared others did not know of it. */
     if (taker->lease_us > 0 && op->jobd->leases.held >= op->jobd->leases.max)
         return JOBD_TIMEOUT;
-    if (!breaker_lets(queue, taker, op->now_us))
+    if (!breaker_lets(queue, taker, op->now_us) || !limits_let(queue, op->now_us))
         return JOBD_TIMEOUT;
     bool is_new = waiting_of(taker)->kind == WAIT_NOT;
     if (!change_has_room_locked(op, is_new ? taker : NULL))
@@ -144,7 +142,7 @@ bool dispatch_is_needed(struct queue *queue)
     struct place *place;
     if (next_putter(queue) != NULL)
         return true;
-    if (queue_ready(queue) == 0 || queue->paused)
+    if (!lanes_have_ready(queue) || queue->paused || limits_are_awaited(queue))
         return false;
     TAILQ_FOREACH (place, &queue->take_waiters, link)
         if (!breaker_holds(queue) &&
@@ -171,6 +169,7 @@ void dispatch_locked(struct op *op, struct queue *queue)
             break;
         }
     }
+    limits_await_locked(op, queue);
     retire_end_locked(op, queue);
     if (!TAILQ_EMPTY(&op->jobd->idle_waiters) && dispatch_is_idle_locked(op))
         wait_end_all_locked(op, &op->jobd->idle_waiters, JOBD_OK);
@@ -194,6 +193,8 @@ void dispatch_noted_locked(struct op *op, const struct dispatch_set *set)
 
 enum jobd_result dispatch_take_locked(struct op *op, struct queue *queue, struct jobd_waiter *taker)
 {
+    if (queue->token_at_us <= op->now_us) /* for who waits; the timer is late */
+        dispatch_locked(op, queue);
     if (queue_ready(queue) == 0)
         return JOBD_TIMEOUT;
     /* It can be given one: so nobody who waits could have it, or has room to be told. */

@@ -11,6 +11,9 @@
 #include "engine/breaker.h"
 #include "engine/dispatch.h"
 #include "engine/changes.h"
+#include "engine/limits.h"
+#include "engine/regroup.h"
+#include "engine/fair.h"
 #include "engine/touched.h"
 #include "engine/waiters.h"
 
@@ -42,6 +45,13 @@ static uint32_t promises_max(const struct jobd_config *config)
 {
     uint64_t fit = config->memory_bytes / (sizeof(struct job) + sizeof(struct job_extra));
     return fit < PROMISES_MAX ? (uint32_t)fit : PROMISES_MAX;
+}
+
+/* As many as fit into an eighth of the memory. */
+static uint32_t idle_groups_max(const struct jobd_config *config)
+{
+    size_t most = config->memory_bytes / 8 / (sizeof(struct group) + JOBD_GROUP_SIZE);
+    return most < GROUPS_IDLE_MAX ? (uint32_t)most : GROUPS_IDLE_MAX;
 }
 
 /* False when it is unsound. */
@@ -104,6 +114,8 @@ static int new_queue_locked(struct jobd *jobd, const struct jobd_queue_config *c
     int error = queue_init(queue, &own, (uint32_t)queue_running_max(workers, jobd->durable),
                            config->undeclared ? 0 : leases_max);
     queue->number = jobd->queues_len++;
+    if (error == 0 && config->by_group)
+        error = fair_init_on(queue, config, jobd->idle_groups_max);
     if (error == 0)
         queue_names_append(&jobd->names, own.name, queue->number);
     return error;
@@ -128,6 +140,10 @@ static int new_tables_locked(struct jobd *jobd, const struct jobd_config *config
     if (error == 0)
         error =
             jobs_init(&jobd->jobs, (uint32_t)size->records, jobd->queues_max, config->memory_bytes);
+    if (error == 0)
+        error = batches_init(&jobd->jobs.batches, (uint32_t)size->records, jobd->queues_max,
+                             config->keep);
+    jobd->jobs.batches.durable = size->durable;
     jobd->jobs.promises_max = size->promises;
     for (uint32_t i = 0; i < jobd->queues_max && error == 0; i++)
         jobd->jobs.remembered[i].keep = config->keep;
@@ -142,6 +158,8 @@ static int new_tables_locked(struct jobd *jobd, const struct jobd_config *config
         error = heap_init(&jobd->deadlines, config->waiters_max);
     if (error == 0)
         error = heap_init(&jobd->probes, jobd->queues_max);
+    if (error == 0)
+        error = heap_init(&jobd->limits, jobd->queues_max);
     if (error == 0)
         error = leases_init(&jobd->leases, config->leases_max,
                             config->turns != NULL ? 2 * config->leases_max : config->leases_max);
@@ -171,6 +189,8 @@ static void set_up_locked(struct jobd *jobd, const struct jobd_config *config) R
     }
     jobd->on_failure = config->on_failure;
     jobd->failure_context = config->failure_context;
+    jobd->on_event = config->on_event;
+    jobd->event_context = config->event_context;
     jobd->ticks_at_us = JOBD_NEVER;
     TAILQ_INIT(&jobd->idle_waiters);
     TAILQ_INIT(&jobd->sweep_waiters);
@@ -191,6 +211,7 @@ int jobd_new(struct jobd **jobd, const struct jobd_config *config)
     }
     mutex_lock(&new->lock); /* nobody else sees it yet: for the analysis */
     new->durable = size.durable;
+    new->idle_groups_max = idle_groups_max(config);
     new->processes = config->turns != NULL ? NODES_MAX : 1;
     set_up_locked(new, config);
     error = new_tables_locked(new, config, &size);
@@ -217,12 +238,16 @@ void jobd_free(struct jobd *jobd)
     schedules_release(&jobd->schedules);
     leases_release(&jobd->leases);
     failures_release(&jobd->failures);
+    free(jobd->events.ring);
     share_release(jobd);
     heap_release(&jobd->delays);
     heap_release(&jobd->deadlines);
     heap_release(&jobd->probes);
-    for (uint32_t i = 0; i < jobd->queues_len; i++)
+    heap_release(&jobd->limits);
+    for (uint32_t i = 0; i < jobd->queues_len; i++) {
+        fair_release(&jobd->queues[i]);
         queue_release(&jobd->queues[i]);
+    }
     free(jobd->queues);
     queue_names_release(&jobd->names);
     mutex_unlock(&jobd->lock);
@@ -270,9 +295,13 @@ int jobd_queue_change(struct jobd *jobd, uint32_t queue, const struct jobd_queue
         return -EINVAL;
     struct queue *changed = &jobd->queues[queue_index(queue)];
     struct op op;
+    int error = regroup(jobd, changed, config, now_us);
+    if (error != 0)
+        return error;
     op_begin(&op, jobd, NULL, now_us);
     queue_set_terms(changed, config);
     breaker_change_locked(&op, changed, config);
+    limits_change_locked(&op, changed, &config->limits);
     dispatch_soon_locked(&op, changed);
     op_end(&op);
     return 0;

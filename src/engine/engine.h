@@ -7,6 +7,7 @@
 
 #include "base/heap.h"
 #include "base/lock.h"
+#include "engine/events.h"
 #include "engine/failures.h"
 #include "engine/job_table.h"
 #include "engine/journal.h"
@@ -14,6 +15,7 @@
 #include "engine/op.h"
 #include "engine/queue.h"
 #include "engine/queue_names.h"
+#include "jobd/batch.h"
 #include "engine/schedule_table.h"
 #include "jobd/queue.h"
 
@@ -33,6 +35,7 @@ struct jobd {
     /* Of those that may come yet; by the thread that adds. */
     uint32_t spare_capacity, spare_workers;
     uint32_t leases_max;
+    uint32_t idle_groups_max; /* groups without jobs whose buckets are remembered */
     uint64_t next_id GUARDED_BY(lock);
     /* There is a journal: what waits or is leased outlives the process, so a stop need not wait for
      * it, nor cancel it. */
@@ -45,6 +48,7 @@ struct jobd {
     struct heap delays GUARDED_BY(lock);    /* of queues, by their earliest scheduled job */
     struct heap deadlines GUARDED_BY(lock); /* of waiters */
     struct heap probes GUARDED_BY(lock);    /* of queues that hold their jobs back */
+    struct heap limits GUARDED_BY(lock);    /* of queues, by when one of their buckets is due */
     uint32_t breakers_unsaid GUARDED_BY(lock);
     uint32_t waiters GUARDED_BY(lock), waiters_max;
     struct waiting_list idle_waiters GUARDED_BY(lock);  /* until nothing waits or runs */
@@ -61,6 +65,9 @@ struct jobd {
     void (*on_schedule)(void *context); /* NULL: there are none, or nobody is told */
     void *schedule_context;
     struct failures failures GUARDED_BY(lock);
+    struct events events GUARDED_BY(lock);
+    void (*on_event)(void *context);
+    void *event_context;
     void (*on_failure)(void *context);
     void *failure_context;
 };

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "jobd/queue.h"
+#include "jobd/failures.h"
 
 struct job;
 

@@ -27,10 +27,17 @@ static int64_t came_us(const struct jobd_filter *filter, const struct job *job)
     return job->created_us < 0 ? -job->created_us - filter->wall_ahead_us : job->created_us;
 }
 
+bool filter_spans(const struct jobd_filter *filter, uint64_t id)
+{
+    return filter->batch == 0 || (id >= filter->batch && id - filter->batch < filter->batch_jobs);
+}
+
 bool filter_matches(const struct jobd_filter *filter, const struct job *job)
 {
     if ((filter->queue != JOBD_NO_QUEUE && queue_index(filter->queue) != job->queue) ||
         (filter->state != JOBD_STATES && filter->state != job->state))
+        return false;
+    if (filter->batch != 0 && (!job->batched || !filter_spans(filter, job->id)))
         return false;
     if ((filter->group != NULL || filter->tag != NULL) && !words_match(filter, job))
         return false;

@@ -7,5 +7,7 @@
 #include "engine/job_table.h"
 #include "jobd/queue.h"
 
+/* May a job with this id be meant? Not when it is of another batch. */
+bool filter_spans(const struct jobd_filter *filter, uint64_t id);
 /* But for `after` and `newest`. The job must have come in. */
 bool filter_matches(const struct jobd_filter *filter, const struct job *job);

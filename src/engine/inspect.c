@@ -6,6 +6,10 @@
 
 #include "engine/breaker.h"
 #include "engine/engine.h"
+#include "engine/fair.h"
+#include "engine/keep.h"
+#include "engine/lanes.h"
+#include "engine/limits.h"
 
 uint32_t jobd_queue_named(const struct jobd *jobd, const char *name)
 {
@@ -53,6 +57,29 @@ enum jobd_result jobd_get(struct jobd *jobd, uint64_t id, struct jobd_info *info
         job_info(job, info);
     mutex_unlock(&jobd->lock);
     return job != NULL ? JOBD_OK : JOBD_NO_JOB;
+}
+
+enum jobd_result jobd_get_batch(struct jobd *jobd, uint64_t id, int64_t now_us,
+                                struct jobd_batch *batch)
+{
+    mutex_lock(&jobd->lock);
+    const struct batch *found = batches_seen(&jobd->jobs.batches, id);
+    bool there = found != NULL && keep_batch_until(&jobd->jobs, found) > now_us;
+    if (there)
+        batch_info(found, batch);
+    mutex_unlock(&jobd->lock);
+    return there ? JOBD_OK : JOBD_NO_JOB;
+}
+
+uint64_t jobd_batch_of(struct jobd *jobd, uint64_t id)
+{
+    mutex_lock(&jobd->lock);
+    const struct job *job = jobs_seen(&jobd->jobs, id);
+    const struct batch *batch =
+        job != NULL && job->batched ? batches_of(&jobd->jobs.batches, id) : NULL;
+    uint64_t batch_id = batch != NULL ? batch->id : 0;
+    mutex_unlock(&jobd->lock);
+    return batch_id;
 }
 
 static struct jobd_blob *part_of(const struct jobs *jobs, const struct job *job,
@@ -103,26 +130,32 @@ enum jobd_result jobd_get_errors(struct jobd *jobd, uint64_t id, struct jobd_blo
     return job != NULL ? JOBD_OK : JOBD_NO_JOB;
 }
 
-static int64_t oldest_us_locked(struct jobd *jobd, struct queue *queue, int64_t now_us)
-    REQUIRES(jobd->lock)
-{
-    int64_t oldest_us = 0;
-    for (unsigned lane = 0; lane < JOBD_PRIORITIES; lane++) {
-        uint64_t id = ring_peek(&queue->lanes[lane]);
-        if (id == 0)
-            continue;
-        int64_t age_us = now_us - jobs_find(&jobd->jobs, id)->ready_us;
-        if (age_us > oldest_us)
-            oldest_us = age_us;
-    }
-    return oldest_us;
-}
-
 static int64_t probe_in_us(const struct queue *queue, int64_t now_us)
 {
     const struct breaker *breaker = &queue->breaker;
     bool waits = breaker_holds(queue) && breaker->probe == 0 && breaker->probe_at_us > now_us;
     return waits ? breaker->probe_at_us - now_us : 0;
+}
+
+/* Queued jobs that could begin but for a limit. */
+static uint32_t held_back(const struct queue *queue, int64_t now_us)
+{
+    if (!limits_let(queue, now_us))
+        return queue_ready(queue);
+    return queue->fair != NULL ? queue->fair->held_jobs : 0;
+}
+
+static void fill_in_limits(const struct queue *queue, int64_t now_us, struct jobd_stats *stats)
+{
+    const struct fair *fair = queue->fair;
+    stats->limits = queue->limits;
+    stats->held_back = held_back(queue, now_us);
+    if (fair == NULL || !fair->on)
+        return;
+    stats->by_group = true;
+    stats->group_limits = fair->limits;
+    stats->group_waiting = fair->waiting_max;
+    stats->groups = fair->groups.len;
 }
 
 void jobd_stats(struct jobd *jobd, uint32_t number, int64_t now_us, struct jobd_stats *stats)
@@ -155,13 +188,14 @@ void jobd_stats(struct jobd *jobd, uint32_t number, int64_t now_us, struct jobd_
         .rejected = queue->rejected,
         .retried = queue->retried,
         .forgotten_early = jobd->jobs.remembered[index].forgotten_early,
-        .oldest_us = oldest_us_locked(jobd, queue, now_us),
+        .oldest_us = lanes_oldest_us_locked(jobd, queue, now_us),
         .drain_per_s =
             rate_per_s(&queue->rate, now_us,
                        queue_ready(queue) > 0 && !queue->paused && !breaker_holds(queue)),
         .waited = queue->waited,
         .ran = queue->ran,
     };
+    fill_in_limits(queue, now_us, stats);
     mutex_unlock(&jobd->lock);
 }
 

@@ -62,6 +62,7 @@ static void said_free(struct said *said)
     jobd_blob_unref(said->worker);
     jobd_blob_unref(said->progress);
     jobd_blob_unref(said->output);
+    jobd_blob_unref(said->shown);
     free(said);
 }
 

@@ -45,11 +45,23 @@ void job_info(const struct job *job, struct jobd_info *info)
         .has_worker = extra != NULL && extra->said != NULL && extra->said->worker != NULL,
         .has_progress = extra != NULL && extra->said != NULL && extra->said->progress != NULL,
         .has_words = extra != NULL && extra->words != NULL,
+        .batched = job->batched,
         .exited = job->exited,
         .exit_code = job->exit_code,
     };
     if (extra != NULL)
         memcpy(info->trace, extra->trace, sizeof info->trace);
+}
+
+void batch_info(const struct batch *batch, struct jobd_batch *info)
+{
+    *info = (struct jobd_batch){.id = batch->id,
+                                .queue = batch->queue,
+                                .ids = batch->len,
+                                .jobs = batch->len - batch->lost,
+                                .created_us = batch->created_us,
+                                .finished_us = batch->finished_us};
+    memcpy(info->in_state, batch->in_state, sizeof info->in_state);
 }
 
 void job_output_for(const struct job *job, struct jobd_waiter *waiter)

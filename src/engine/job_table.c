@@ -71,6 +71,7 @@ void jobs_release(struct jobs *jobs)
         extra_free(job->extra);
     }
     heap_release(&jobs->dues);
+    batches_release(&jobs->batches);
     jobd_blob_unref(jobs->expired);
     free(jobs->records);
     free(jobs->remembered);
@@ -181,6 +182,8 @@ static void discard_outcome(struct job_extra *extra, struct op *op)
 /* Out of all that finds it. */
 static void take_out(struct jobs *jobs, struct job *job)
 {
+    if (job->batched)
+        batches_left(&jobs->batches, job);
     RB_REMOVE(job_tree, &jobs->tree, job);
     jobs->memory -= jobs_weight(job);
     if (job->extra == NULL)

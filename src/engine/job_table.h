@@ -9,11 +9,13 @@
 #include <stdint.h>
 
 #include "base/heap.h"
+#include "engine/batches.h"
 #include "engine/op.h"
 #include "jobd/queue.h"
 
 TAILQ_HEAD(job_list, job);
 struct change;
+struct group;
 
 /* Changes on their way to disk that replace what a job was put with, the oldest and the newest. */
 struct replacing {
@@ -26,6 +28,9 @@ struct said {
     struct jobd_blob *progress; /* what that one has said last; NULL: nothing */
     struct jobd_blob *output; /* RUNNING: appended, the first `used` of its bytes; NULL: nothing */
     size_t used;
+    struct jobd_blob *shown; /* RUNNING, not leased: its first shown_bytes are the output so far; a
+                                reference that is not counted; NULL: nothing */
+    size_t shown_bytes;
     bool truncated; /* there was more */
 };
 
@@ -46,6 +51,7 @@ struct job_extra {
     struct due due; /* while it waits: when it expires; it has ended: when it is forgotten */
     char trace[JOBD_TRACE_SIZE];
     struct jobd_blob *words; /* its texts; NULL: none */
+    struct group *group;     /* whose it is, while that counts; NULL: nobody's */
     struct jobd_blob *output, *error;
     struct jobd_blob *errors;   /* of its last attempts, see errors.h; NULL: none */
     int64_t errors_us;          /* when the last of them ended */
@@ -63,7 +69,8 @@ RB_PROTOTYPE(key_tree, job_extra, by_key, key_compare)
 /* A job. What holds in each state (in the tests check_engine.c asserts it after every step):
  *
  *     STATE_NEW   a record whose put is being written: found by id and key, seen by nobody
- *     QUEUED      in the lane of its priority, at `position`
+ *     QUEUED      in the lane of its priority, at `position`; where groups take turns, in its
+ *                 group's list
  *     SCHEDULED   in its queue's `scheduled` and, by `due`, in its `delays`, until ready_us
  *                 both: commit_pending while their end is being written, and in none of these;
  *                 changing: that is not their end, they will wait again
@@ -86,9 +93,10 @@ struct job {
     int64_t created_us;
     int64_t ready_us; /* may run from then on */
     union {
-        uint64_t position; /* QUEUED */
-        struct due due;    /* SCHEDULED */
-        struct {           /* RUNNING and final */
+        uint64_t position;   /* QUEUED, in a ring */
+        struct due due;      /* SCHEDULED */
+        struct group *joins; /* out of both, on its way to another queue: its group there */
+        struct {             /* RUNNING and final */
             int64_t started_us;
             union {
                 struct jobd_waiter *holder;
@@ -118,11 +126,13 @@ struct job {
     bool output_truncated : 1;
     bool commit_pending : 1;
     bool changing : 1;
+    bool forgetting : 1; /* final, and that it is forgotten is being written */
     bool requeue_on_stop : 1;
     bool elsewhere : 1;
     bool by_wall : 1;    /* delayed until an instant of the wall clock */
     bool promised : 1;   /* it has ended, and is not forgotten before unique_until_us */
     bool expired : 1;    /* cancelled, as its time was over */
+    bool batched : 1;    /* it came in with others: batches_of() knows with which */
     bool unexpiring : 1; /* put in again by hand: it does not expire any more */
 };
 
@@ -178,8 +188,10 @@ struct jobs {
     int64_t wall_ahead_us, restored_us;
     uint32_t reviving; /* final and in none of these: they are just being retried or
                         * forgotten */
+    struct batches batches;
     struct job_list forgotten, forgotten_gathered; /* but not yet by the store, if there is one */
     size_t memory_max, memory, memory_living;      /* bytes: of all, of those not final */
+    uint32_t idle_groups; /* records of groups without jobs, see groups.h */
 };
 
 /* Room for so many records, the remembered of so many queues included. 0 or -ENOMEM. */

@@ -13,12 +13,19 @@
 
 /* ---- gathering */
 
-/* The forgotten first: the key of one of them may be that of a new job. */
+/* The forgotten first: the key of one of them may be that of a new job. Batches before jobs, so
+ * that there never are more of them than of these. */
 static size_t gather_forgotten_locked(struct op *op, size_t rows_max) REQUIRES(op->jobd->lock)
 {
     struct jobs *jobs = &op->jobd->jobs;
+    struct batches *batches = &jobs->batches;
+    struct batch *batch;
     struct job *job;
     size_t rows = 0;
+    for (; rows < rows_max && (batch = TAILQ_FIRST(&batches->forgotten)) != NULL; rows++) {
+        TAILQ_REMOVE(&batches->forgotten, batch, link);
+        TAILQ_INSERT_TAIL(&batches->forgotten_gathered, batch, link);
+    }
     for (; rows < rows_max && (job = TAILQ_FIRST(&jobs->forgotten)) != NULL; rows++) {
         TAILQ_REMOVE(&jobs->forgotten, job, link);
         TAILQ_INSERT_TAIL(&jobs->forgotten_gathered, job, link);
@@ -34,7 +41,8 @@ size_t journal_gather(struct jobd *jobd, size_t rows_max, size_t bytes_max)
     bool joined = false;
     op_begin(&op, jobd, NULL, 0);
     struct journal *journal = &jobd->journal;
-    verify(TAILQ_EMPTY(&journal->gathered) && TAILQ_EMPTY(&jobd->jobs.forgotten_gathered));
+    verify(TAILQ_EMPTY(&journal->gathered) && TAILQ_EMPTY(&jobd->jobs.forgotten_gathered) &&
+           TAILQ_EMPTY(&jobd->jobs.batches.forgotten_gathered));
     size_t rows = gather_forgotten_locked(&op, rows_max);
     while (((rows < rows_max && bytes < bytes_max) || joined) &&
            (change = TAILQ_FIRST(&journal->waiting)) != NULL) {
@@ -54,12 +62,23 @@ bool journal_empty(struct jobd *jobd)
 {
     mutex_lock(&jobd->lock);
     bool empty = TAILQ_EMPTY(&jobd->journal.waiting) && TAILQ_EMPTY(&jobd->journal.gathered) &&
-                 TAILQ_EMPTY(&jobd->jobs.forgotten) && TAILQ_EMPTY(&jobd->jobs.forgotten_gathered);
+                 TAILQ_EMPTY(&jobd->jobs.forgotten) &&
+                 TAILQ_EMPTY(&jobd->jobs.forgotten_gathered) &&
+                 TAILQ_EMPTY(&jobd->jobs.batches.forgotten) &&
+                 TAILQ_EMPTY(&jobd->jobs.batches.forgotten_gathered);
     mutex_unlock(&jobd->lock);
     return empty;
 }
 
 /* ---- what is written */
+
+static void describe_batch_locked(struct jobd *jobd, const struct job *job,
+                                  struct job_record *record) REQUIRES(jobd->lock)
+{
+    const struct batch *batch = job->batched ? batches_of(&jobd->jobs.batches, job->id) : NULL;
+    record->batch = batch != NULL ? batch->id : 0;
+    record->batch_jobs = batch != NULL ? batch->len : 0;
+}
 
 /* They may change while they are written: so the record has references, for release(). */
 static void describe_said(const struct said *said, struct job_record *record)
@@ -103,9 +122,24 @@ static bool next_row_locked(struct op *op, struct change *change, struct job_rec
     change->next = change->job == NULL ? TAILQ_NEXT(job, link) : NULL;
     /* A replacement stands behind the put of its job. */
     describe(op->jobd, job, job->state == STATE_NEW, record);
+    describe_batch_locked(op->jobd, job, record);
     if (change->kind->describe != NULL)
         change->kind->describe(change, record);
     return true;
+}
+
+/* How it ended its batch counts on. */
+static struct job_record forgotten(struct jobd *jobd, const struct job *job)
+{
+    struct job_record record = {.id = job->id};
+    if (!job->batched)
+        return record;
+    record.state = (enum jobd_state)job->state;
+    record.finished_us = job->finished_us;
+    mutex_lock(&jobd->lock);
+    describe_batch_locked(jobd, job, &record);
+    mutex_unlock(&jobd->lock);
+    return record;
 }
 
 static bool each_forgotten(struct jobd *jobd, journal_row *each, void *context)
@@ -113,16 +147,21 @@ static bool each_forgotten(struct jobd *jobd, journal_row *each, void *context)
     bool good = true;
     mutex_lock(&jobd->lock);
     struct job *job = TAILQ_FIRST(&jobd->jobs.forgotten_gathered);
+    struct batch *batch = TAILQ_FIRST(&jobd->jobs.batches.forgotten_gathered);
     mutex_unlock(&jobd->lock);
     for (; job != NULL && good; job = TAILQ_NEXT(job, link)) { /* the list is this thread's */
-        const struct job_record record = {.id = job->id};
+        const struct job_record record = forgotten(jobd, job);
         good = each(context, ROW_REMOVE, &record);
+    }
+    for (; batch != NULL && good; batch = TAILQ_NEXT(batch, link)) {
+        const struct job_record record = {.id = batch->id};
+        good = each(context, ROW_REMOVE_BATCH, &record);
     }
     return good;
 }
 
-/* What a schedule will be by this change; it stands in the change, which nobody touches meanwhile
- * but to undo all that is gathered. */
+/* What a schedule will be by this change; it stands in the change, which nobody touches
+ * meanwhile but to undo all that is gathered. */
 static bool each_step(struct jobd *jobd, const struct change *change, journal_row *each,
                       void *context)
 {
@@ -172,6 +211,8 @@ bool journal_record(struct jobd *jobd, uint64_t id, journal_row *each, void *con
     const struct job *job = jobs_seen(&jobd->jobs, id);
     if (job != NULL)
         describe(jobd, job, true, &record);
+    if (job != NULL)
+        describe_batch_locked(jobd, job, &record);
     mutex_unlock(&jobd->lock);
     /* What the record points to stays: only this thread's journal_written() lets it go. */
     if (job == NULL)
@@ -181,8 +222,9 @@ bool journal_record(struct jobd *jobd, uint64_t id, journal_row *each, void *con
     return good;
 }
 
-/* ---- what becomes of it: written, it is applied and told of; failed, undone. All of it some steps
- * at a time, so that the lock is held for a short, bounded time however much was gathered */
+/* ---- what becomes of it: written, it is applied and told of; failed, undone. All of it some
+ * steps at a time, so that the lock is held for a short, bounded time however much was gathered
+ */
 
 /* Who waits is told; or waits on, for the end of the job that is in now. */
 static void tell_locked(struct op *op, const struct change *change, bool written)
@@ -214,8 +256,8 @@ static void note_queues(const struct op *op, const struct change *change, int mo
     }
 }
 
-/* Applies or undoes a change of the list, or as many of its jobs as *left allows. When none of them
- * is left its waiter is told, and its entry is free. */
+/* Applies or undoes a change of the list, or as many of its jobs as *left allows. When none of
+ * them is left its waiter is told, and its entry is free. */
 static void conclude_locked(struct op *op, struct change_list *list, struct change *change,
                             bool written, int *left) REQUIRES(op->jobd->lock)
 {
@@ -236,7 +278,8 @@ static void conclude_locked(struct op *op, struct change_list *list, struct chan
         *left = 0;
 }
 
-/* Calls some(), each time under the lock and with so many steps, until it leaves some of them. */
+/* Calls some(), each time under the lock and with so many steps, until it leaves some of them.
+ */
 static void in_steps(struct jobd *jobd, int64_t now_us, void (*some)(struct op *op, int *left))
 {
     int left;
@@ -262,6 +305,16 @@ static void serve_starved_locked(struct op *op) REQUIRES(op->jobd->lock)
     expiry_resume_locked(op);
 }
 
+static void release_batches_locked(struct op *op, int *left) REQUIRES(op->jobd->lock)
+{
+    struct batches *batches = &op->jobd->jobs.batches;
+    struct batch *batch;
+    for (; *left > 0 && (batch = TAILQ_FIRST(&batches->forgotten_gathered)) != NULL; --*left) {
+        TAILQ_REMOVE(&batches->forgotten_gathered, batch, link);
+        batches_release_record(batches, batch);
+    }
+}
+
 static void written_some_locked(struct op *op, int *left) REQUIRES(op->jobd->lock)
 {
     struct change_list *gathered = &op->jobd->journal.gathered;
@@ -274,6 +327,7 @@ static void written_some_locked(struct op *op, int *left) REQUIRES(op->jobd->loc
         TAILQ_REMOVE(&jobs->forgotten_gathered, job, link);
         jobs_release_record(jobs, job);
     }
+    release_batches_locked(op, left);
     serve_starved_locked(op);
 }
 
@@ -291,6 +345,8 @@ static void wait_again_locked(struct op *op) REQUIRES(op->jobd->lock)
     TAILQ_CONCAT(&journal->waiting, &journal->gathered, link);
     TAILQ_CONCAT(&jobs->forgotten_gathered, &jobs->forgotten, link);
     TAILQ_CONCAT(&jobs->forgotten, &jobs->forgotten_gathered, link);
+    TAILQ_CONCAT(&jobs->batches.forgotten_gathered, &jobs->batches.forgotten, link);
+    TAILQ_CONCAT(&jobs->batches.forgotten, &jobs->batches.forgotten_gathered, link);
     journal->notified = false; /* what comes now may be tried at once */
 }
 

@@ -43,6 +43,10 @@ struct job_record {
     const char *trace;
     const char *texts[JOBD_TEXTS];   /* "" or NULL: none */
     const struct jobd_blob *payload; /* NULL: none */
+    /* The batch that it came with, and how many that has; 0: none. Only the first of them makes it
+     * known; of one that is forgotten (ROW_REMOVE), state and finished_us go into the batch. */
+    uint64_t batch;
+    uint32_t batch_jobs;
 
     /* how far it is */
     enum jobd_state state;
@@ -104,12 +108,23 @@ enum row_kind {
     ROW_MOVE,  /* of a known job, which has come to another queue: what never changes else, in place
                   of what was; how far it is stays */
     ROW_AMEND, /* of a known job: all of the record, in place of what was */
-    ROW_REMOVE, /* it is forgotten: the id alone */
+    ROW_REMOVE,       /* it is forgotten: the id, and of a batch how it ended */
+    ROW_REMOVE_BATCH, /* a batch is: its id alone */
     /* Of a schedule, which is all that counts of the record: */
     ROW_SCHEDULE,      /* all of it, in place of what was */
     ROW_SCHEDULE_STEP, /* of a known one: how far it is */
     ROW_UNSCHEDULE,    /* it is deleted: the name alone */
     ROW_UNSCHEDULE_ALL /* there are none: no schedule */
+};
+
+/* A batch as a store keeps it: made by ROW_ADD of its first job, as large as that says and as old
+ * as that is; and of its jobs those that are forgotten. */
+struct batch_record {
+    uint64_t id;
+    const char *queue; /* of its first job */
+    uint32_t jobs;
+    uint32_t ended[JOBD_STATES];     /* of the forgotten ones, by their final states */
+    int64_t created_us, finished_us; /* as a job's; the latest end of the forgotten ones, 0: none */
 };
 
 /* Writes one row; false when it cannot, and then no other is asked for. */
@@ -145,6 +160,12 @@ void journal_refuse(struct jobd *jobd, bool refuse, int64_t now_us);
 
 /* Nothing waits or is gathered. */
 bool journal_empty(struct jobd *jobd);
+
+/* Brings a batch back, before its jobs and all others. The oldest must come first: among those
+ * without jobs that counts. One for which there is no room is none any more. */
+void jobd_restore_batch(struct jobd *jobd, const struct batch_record *record);
+/* All is back: what is not does not come. */
+void jobd_restored(struct jobd *jobd);
 
 /* Brings a job back, before the first use; its blobs are shared. A waiting job waits; a lease goes
  * on, until expires_us. A job that ran in the process before has lost that attempt, which counts:

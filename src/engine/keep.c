@@ -2,12 +2,24 @@
 #include "engine/keep.h"
 
 /* By the engine's clock. */
+static int64_t by_engine_us(const struct jobs *jobs, int64_t finished_us)
+{
+    if (finished_us > 0)
+        return finished_us;
+    int64_t then_us = -finished_us - jobs->wall_ahead_us;
+    return then_us < jobs->restored_us ? then_us : jobs->restored_us;
+}
+
 static int64_t ended_us(const struct jobs *jobs, const struct job *job)
 {
-    if (job->finished_us > 0)
-        return job->finished_us;
-    int64_t then_us = -job->finished_us - jobs->wall_ahead_us;
-    return then_us < jobs->restored_us ? then_us : jobs->restored_us;
+    return by_engine_us(jobs, job->finished_us);
+}
+
+int64_t keep_batch_until(const struct jobs *jobs, const struct batch *batch)
+{
+    if (jobs->keep_for_us == 0 || batch->there > 0)
+        return JOBD_NEVER;
+    return later_us(by_engine_us(jobs, batch->finished_us), jobs->keep_for_us);
 }
 
 int64_t keep_until(const struct jobs *jobs, const struct job *job)

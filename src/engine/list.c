@@ -34,17 +34,28 @@ static bool list_job(struct listing *listing, const struct job *job)
     return true;
 }
 
+/* NULL: of a batch there are no more. */
+static struct job *within(const struct jobd_filter *filter, struct job *job)
+{
+    return job != NULL && filter_spans(filter, job->id) ? job : NULL;
+}
+
 /* The one behind it in the filter's order, or NULL. */
 static struct job *job_after(struct jobs *jobs, const struct jobd_filter *filter, uint64_t after)
 {
-    if (!filter->newest)
-        return jobs_above(jobs, after);
-    return jobs_below(jobs, after > 0 ? after : UINT64_MAX);
+    uint64_t end = filter->batch + filter->batch_jobs;
+    if (!filter->newest) {
+        bool before = filter->batch > 0 && after < filter->batch;
+        return within(filter, jobs_above(jobs, before ? filter->batch - 1 : after));
+    }
+    after = after > 0 ? after : UINT64_MAX;
+    return within(filter, jobs_below(jobs, filter->batch > 0 && after > end ? end : after));
 }
 
 static struct job *job_behind(const struct jobd_filter *filter, struct job *job)
 {
-    return filter->newest ? RB_PREV(job_tree, NULL, job) : RB_NEXT(job_tree, NULL, job);
+    return within(filter,
+                  filter->newest ? RB_PREV(job_tree, NULL, job) : RB_NEXT(job_tree, NULL, job));
 }
 
 static bool list_some_locked(struct jobd *jobd, struct listing *listing) REQUIRES(jobd->lock)

@@ -12,6 +12,7 @@ void op_begin(struct op *op, struct jobd *jobd, struct jobd_waiter *waiter, int6
     op->waiter = waiter;
     op->grouped = op->outside = false;
     op->tell_store = op->forgot_early = op->tell_failure = op->tell_schedules = false;
+    op->tell_event = false;
     op->garbage = NULL;
     op->stops_len = 0;
     TAILQ_INIT(&op->woken);
@@ -32,8 +33,11 @@ int64_t op_next_due_locked(struct op *op)
     if (jobd->dispatch_needed || op_sweep_due_locked(op))
         return 0;
     const struct due *tops[] = {jobd->expiry_starved ? NULL : heap_top(&jobd->jobs.dues),
-                                heap_top(&jobd->delays), heap_top(&jobd->leases.due),
-                                heap_top(&jobd->probes), heap_top(&jobd->deadlines)};
+                                heap_top(&jobd->delays),
+                                heap_top(&jobd->leases.due),
+                                heap_top(&jobd->probes),
+                                heap_top(&jobd->limits),
+                                heap_top(&jobd->deadlines)};
     int64_t at_us = keep_next_end_us(&jobd->jobs);
     for (unsigned i = 0; i < sizeof tops / sizeof tops[0]; i++)
         if (tops[i] != NULL && tops[i]->at_us < at_us)
@@ -94,6 +98,8 @@ void op_end(struct op *op)
         jobd->on_schedule(jobd->schedule_context);
     if (op->tell_failure)
         jobd->on_failure(jobd->failure_context);
+    if (op->tell_event && jobd->on_event != NULL)
+        jobd->on_event(jobd->event_context);
     if (wants_turn)
         jobd->share->turns.due(jobd->share->turns.context);
 }

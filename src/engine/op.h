@@ -45,6 +45,7 @@ struct op {
     bool tell_store;           /* something waits to be written */
     bool forgot_early;         /* ended jobs, as memory was short */
     bool tell_failure;         /* something has failed, for the log */
+    bool tell_event;           /* a state has changed, for who follows */
     bool tell_schedules;       /* some have changed */
     struct waiting_list woken; /* who waits no longer */
     struct jobd_blob *garbage; /* linked by link.next */

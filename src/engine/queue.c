@@ -22,12 +22,19 @@ uint32_t queue_workers_max(const struct jobd_queue_config *config)
     return larger(config->workers, config->workers_max);
 }
 
+static bool limits_sound(const struct jobd_limits *limits)
+{
+    return limits->starts == 0 || (limits->starts <= JOBD_STARTS_MAX && limits->per_us > 0 &&
+                                   limits->per_us <= JOBD_STARTS_PER_US_MAX);
+}
+
 bool queue_terms_sound(const struct jobd_queue_config *config)
 {
     return config->attempts <= JOBD_ATTEMPTS_MAX && config->timeout_us >= 0 &&
            (config->breaker_failures == 0 || config->breaker_us > 0) && config->expires_us >= 0 &&
            config->keep_us >= 0 && config->backoff_min_us >= 0 &&
-           config->backoff_max_us >= config->backoff_min_us;
+           config->backoff_max_us >= config->backoff_min_us && limits_sound(&config->limits) &&
+           limits_sound(&config->group_limits);
 }
 
 void queue_set_terms(struct queue *queue, const struct jobd_queue_config *config)
@@ -61,6 +68,9 @@ int queue_init(struct queue *queue, const struct jobd_queue_config *config, uint
     queue_set_terms(queue, config);
     queue->breaker.failures = config->breaker_failures;
     queue->breaker.every_us = config->breaker_us;
+    queue->limits = config->limits;
+    token_bucket_fill(&queue->bucket, rate_of(&config->limits), 0);
+    queue->token_at_us = JOBD_NEVER;
     init_lists(queue);
     int error = heap_init(&queue->delays, queue->room);
     for (unsigned lane = 0; lane < JOBD_PRIORITIES && error == 0; lane++)

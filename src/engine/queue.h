@@ -9,6 +9,7 @@
 #include "base/heap.h"
 #include "base/rate.h"
 #include "base/ring.h"
+#include "base/token_bucket.h"
 #include "engine/job_table.h"
 #include "engine/op.h"
 #include "jobd/queue.h"
@@ -39,6 +40,8 @@ struct breaker {
  *     QUEUE_UNDECLARED no         no          jobs from before the start, for good */
 enum queue_phase { QUEUE_OPEN, QUEUE_RETIRED, QUEUE_GONE, QUEUE_UNDECLARED };
 
+struct fair;
+
 struct queue {
     _Atomic(const char *) name; /* stays where it is, also when the next queue here has another */
     _Atomic uint32_t number;    /* its index, and in the upper half which queue of that it is */
@@ -50,8 +53,13 @@ struct queue {
     uint16_t attempts;
     int64_t timeout_us, backoff_min_us, backoff_max_us;
     struct breaker breaker;
+    struct jobd_limits limits;
+    struct token_bucket bucket; /* of its rate */
+    int64_t token_at_us;        /* somebody waits for a token, until then; JOBD_NEVER */
+    struct due limit_due;       /* that, or a group's, in the engine's heap */
     bool paused;
     struct ring lanes[JOBD_PRIORITIES];
+    struct fair *fair; /* in place of its rings; NULL: its groups take none, and never did */
     struct job_list scheduled;
     struct heap delays;      /* of the same */
     struct due due;          /* the earliest of them, in the engine's heap */
@@ -77,6 +85,11 @@ enum { QUEUE_INDEX_BITS = 16 };
 static inline uint32_t queue_index(uint32_t number)
 {
     return number & ((1U << QUEUE_INDEX_BITS) - 1);
+}
+
+static inline struct token_rate rate_of(const struct jobd_limits *limits)
+{
+    return (struct token_rate){.tokens = limits->starts, .per_us = limits->per_us};
 }
 
 /* `running`: jobs of its own workers at a time; its name is borrowed. 0 or -errno; queue_release()
@@ -105,7 +118,7 @@ bool queue_empty(const struct queue *queue);
 /* In place of one that is empty, and whose place in the heaps is free, comes a fresh one, which has
  * then what is to be released. */
 void queue_replace(struct queue *queue, struct queue *fresh);
-/* Jobs in its ring. */
+/* Jobs in its lanes. */
 uint32_t queue_ready(const struct queue *queue);
 /* Jobs that workers of this process have. */
 uint32_t queue_here(const struct queue *queue);

@@ -5,6 +5,7 @@
 #include "engine/changes.h"
 #include "engine/describe.h"
 #include "engine/transition.h"
+#include "engine/fair.h"
 #include "engine/waiters.h"
 
 struct job_content replace_written(const struct job *job)
@@ -95,6 +96,16 @@ static void carry_over(const struct job_extra *before, struct job_extra *extra)
     extra->replacing = before->replacing;
 }
 
+/* It may become another group's, which must have room for it. */
+static enum jobd_result join_group_locked(struct op *op, const struct job *job,
+                                          const struct job_content *content)
+    REQUIRES(op->jobd->lock)
+{
+    struct queue *queue = &op->jobd->queues[job->queue];
+    bool changes = fair_has(queue, job->id) && !fair_same_group(job, content);
+    return changes ? fair_join_locked(op, queue, content->extra) : JOBD_OK;
+}
+
 enum jobd_result replace_locked(struct op *op, struct job *job, struct job_content *content,
                                 struct jobd_waiter *waiter, struct jobd_receipt *receipt)
 {
@@ -105,11 +116,16 @@ enum jobd_result replace_locked(struct op *op, struct job *job, struct job_conte
         return JOBD_STORE_FAILED;
     if (!change_has_room_locked(op, waits_already ? NULL : waiter))
         return JOBD_TOO_MANY_WAITERS;
+    enum jobd_result result = join_group_locked(op, job, content);
+    if (result != JOBD_OK)
+        return result;
     carry_over(job->extra, content->extra);
     if ((job->extra->unique_until_us == 0 && content->extra->unique_until_us != 0 &&
          jobs->promises >= jobs->promises_max) ||
-        !jobs_hold_content(jobs, content, op))
+        !jobs_hold_content(jobs, content, op)) {
+        fair_quit_locked(op, &op->jobd->queues[job->queue], content->extra);
         return JOBD_OUT_OF_MEMORY;
+    }
     change_init(&change, op, &replace_kind, job);
     change.waiter = waiter;
     change.bytes = blob_weight(content->payload);
@@ -121,7 +137,7 @@ enum jobd_result replace_locked(struct op *op, struct job *job, struct job_conte
                                      .capacity = receipt->capacity,
                                      .duplicate = true,
                                      .replaced = true};
-    enum jobd_result result = change_submit_locked(op, &change);
+    result = change_submit_locked(op, &change);
     if (has_journal(op->jobd))
         link_locked(op, job);
     return result;

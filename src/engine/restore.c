@@ -139,8 +139,21 @@ struct job *restore_new_locked(struct op *op, const struct job_record *record, u
     job->priority = record->priority;
     job->created_us = record->created_us;
     restore_progress(job, record);
+    struct batch *batch = batches_of(&jobs->batches, record->id);
+    job->batched = batch != NULL;
+    if (batch != NULL)
+        batch->there++;
     jobs_note_key(jobs, job);
     return job;
+}
+
+/* The last one to come back, or the last that was forgotten: both are times of the wall clock with
+ * the sign of the past. */
+static void note_end_in_batch(struct batches *batches, const struct job *job)
+{
+    struct batch *batch = job->batched ? batches_of(batches, job->id) : NULL;
+    if (batch != NULL && (batch->finished_us == 0 || job->finished_us < batch->finished_us))
+        batch->finished_us = job->finished_us;
 }
 
 static bool restore_locked(struct op *op, const struct job_record *record, uint16_t queue)
@@ -157,6 +170,7 @@ static bool restore_locked(struct op *op, const struct job_record *record, uint1
     } else if (jobd_state_final(state)) {
         job->started_us = record->started_us;
         job->finished_us = record->finished_us;
+        note_end_in_batch(&jobd->jobs.batches, job);
     }
     recall_lease_locked(op, job, record);
     transition_restore_locked(op, job, state);
@@ -171,6 +185,32 @@ static bool restore_locked(struct op *op, const struct job_record *record, uint1
         jobd->next_id = record->id + 1;
     op->tell_store |= journal_notify(&jobd->journal); /* some may have been forgotten at once */
     return true;
+}
+
+void jobd_restore_batch(struct jobd *jobd, const struct batch_record *record)
+{
+    struct op op;
+    uint32_t queue = jobd_queue_named(jobd, record->queue);
+    op_begin(&op, jobd, NULL, 0);
+    struct batch *batch = queue != JOBD_NO_QUEUE ? batches_restore(&jobd->jobs.batches, record->id,
+                                                                   record->jobs, record->ended)
+                                                 : NULL;
+    if (batch != NULL) {
+        batch->queue = (uint16_t)queue_index(queue);
+        batch->created_us = record->created_us;
+        batch->finished_us = record->finished_us;
+    }
+    op_end(&op);
+}
+
+void jobd_restored(struct jobd *jobd)
+{
+    struct op op;
+    op_begin(&op, jobd, NULL, 0);
+    batches_all_back(&jobd->jobs.batches);
+    if (jobd->durable)
+        op.tell_store |= journal_notify(&jobd->journal); /* some may be forgotten at once */
+    op_end(&op);
 }
 
 bool jobd_restore(struct jobd *jobd, const struct job_record *record, int64_t now_us)

@@ -3,6 +3,8 @@
 
 #include "engine/admission.h"
 #include "engine/dispatch.h"
+#include "engine/fair.h"
+#include "engine/room_estimate.h"
 #include "engine/transition.h"
 
 static void describe_retry(const struct change *change, struct job_record *record)
@@ -38,6 +40,7 @@ static void undo_retry_locked(struct op *op, struct change *change, struct job *
 {
     (void)change;
     end_retry_locked(op, job);
+    fair_quit_locked(op, &op->jobd->queues[job->queue], job->extra);
     jobs_remember(&op->jobd->jobs, job, op);
 }
 
@@ -48,11 +51,28 @@ const struct change_kind retry_kind = {.name = "retry",
                                        .undo = undo_retry_locked,
                                        .is_put = true};
 
+/* The record of a group takes some memory. */
+enum jobd_result retry_join_locked(struct op *op, struct job *job)
+{
+    struct jobs *jobs = &op->jobd->jobs;
+    struct queue *queue = &op->jobd->queues[job->queue];
+    const size_t more = job->promised ? 0 : jobs_weight(job);
+    if (!fair_has(queue, job->id))
+        return JOBD_OK;
+    enum jobd_result result = fair_join_locked(op, queue, job->extra);
+    if (result != JOBD_OK || jobs->memory_living + more <= jobs->memory_max)
+        return result;
+    fair_quit_locked(op, queue, job->extra);
+    return JOBD_OUT_OF_MEMORY;
+}
+
 void retry_add_locked(struct op *op, struct change *change, struct job *job)
 {
     jobs_revive(&op->jobd->jobs, job);
     op->jobd->jobs.reviving++;
     op->jobd->queues[job->queue].put_pending++;
+    if (fair_has(&op->jobd->queues[job->queue], job->id))
+        verify(jobs_make_room(&op->jobd->jobs, 0, op));
     job->commit_pending = true;
     change_add_job(change, job);
 }
@@ -68,6 +88,10 @@ static enum jobd_result retry_locked(struct op *op, struct job *job, struct jobd
     enum jobd_result result = admission_open_locked(op, queue);
     if (result == JOBD_OK)
         result = admission_check_locked(op, queue, 1, op->waiter);
+    if (result == JOBD_OK)
+        result = retry_join_locked(op, job);
+    if (result == JOBD_GROUP_FULL)
+        receipt->room_in_us = group_room_in_us(queue, fair_find(queue, job->extra), op->now_us, 1);
     admission_refuse(op, queue, 1, result, receipt);
     if (result != JOBD_OK)
         return result;

@@ -6,6 +6,9 @@
 
 extern const struct change_kind retry_kind;
 
-/* Adds an ended job that is remembered to such a change. Its queue must have room for it. */
+/* It counts in its group from now on: JOBD_OK; JOBD_GROUP_FULL or JOBD_OUT_OF_MEMORY. */
+enum jobd_result retry_join_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock);
+/* Adds an ended job that is remembered, and has joined its group, to such a change. Its queue must
+ * have room for it. */
 void retry_add_locked(struct op *op, struct change *change, struct job *job)
     REQUIRES(op->jobd->lock);

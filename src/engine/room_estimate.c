@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/room_estimate.h"
 
+#include "engine/limits.h"
+#include "engine/fair.h"
+
 enum { LOOKS_MAX = 64 }; /* attempts that are looked at */
 
 /* What is known of the workers at the moment. */
@@ -31,8 +34,10 @@ static bool look_at_workers(struct workers *workers, const struct queue *queue)
 {
     workers->run_us = rate_run_us(&queue->rate);
     workers->busy = queue_busy(queue);
-    workers->idle = queue->workers > workers->busy ? queue->workers - workers->busy : 0;
-    if (workers->run_us == 0 || queue->leased > 0 || queue->paused)
+    const uint32_t all = limits_running(queue, queue->workers);
+    workers->idle = all > workers->busy ? all - workers->busy : 0;
+    if (workers->run_us == 0 || queue->leased > 0 || queue->paused ||
+        (queue->fair != NULL && queue->fair->held_jobs > 0))
         return false;
     workers->job = TAILQ_FIRST(&queue->running);
     while (workers->busy > 0) {
@@ -78,6 +83,11 @@ static bool nth_take(const struct queue *queue, int64_t now_us, uint64_t n, int6
     return true;
 }
 
+static int64_t larger(int64_t one_us, int64_t other_us)
+{
+    return one_us > other_us ? one_us : other_us;
+}
+
 int64_t room_in_us(const struct queue *queue, int64_t now_us, uint64_t places)
 {
     uint64_t ready = (uint64_t)queue_ready(queue) + queue->put_pending;
@@ -87,5 +97,26 @@ int64_t room_in_us(const struct queue *queue, int64_t now_us, uint64_t places)
     bool for_worker = ready > 0 || (queue->workers > 0 && queue_busy(queue) >= queue->workers);
     if (for_worker && !nth_take(queue, now_us, places, &taken_us))
         taken_us = rate_nth_us(&queue->rate, now_us, queue->workers, places);
-    return taken_us > due_us ? taken_us : due_us;
+    if (ready > 0)
+        taken_us = larger(
+            taken_us,
+            token_bucket_when(&queue->bucket, rate_of(&queue->limits), now_us, places) - now_us);
+    return larger(taken_us, due_us);
+}
+
+int64_t group_room_in_us(const struct queue *queue, const struct group *group, int64_t now_us,
+                         uint32_t jobs)
+{
+    const uint32_t most = queue->fair->waiting_max;
+    if (jobs > most)
+        return JOBD_UNKNOWN_US;
+    if (group == NULL)
+        return 0;
+    const uint64_t needed = (uint64_t)group->waiting + jobs;
+    const uint64_t places = needed > most ? needed - most : 1;
+    int64_t taken_us = group->rate.takes > 0 ? rate_nth_us(&group->rate, now_us, 0, places)
+                                             : room_in_us(queue, now_us, places);
+    int64_t token_us =
+        token_bucket_when(&group->bucket, rate_of(&queue->fair->limits), now_us, places) - now_us;
+    return larger(taken_us, token_us);
 }

@@ -12,13 +12,20 @@
  *
  * the first place is free in 3 s, the fifth in 15 s. Idle workers take at once. An attempt that
  * runs for much longer than the others is stuck, and is left out. Where jobs differ, or
- * leases have them, the measured rate of takes is used (base/rate.h). Places that delayed jobs hold
+ * leases have them, or a group is at its limit, the measured rate of takes is used (base/rate.h).
+ * No job is expected to begin before its bucket has a token for it, and no more to run at a time
+ * than may. Places that delayed jobs hold
  * are free when these are due. */
 #pragma once
 
 #include <stdint.h>
 
+#include "engine/groups.h"
 #include "engine/queue.h"
 
 /* Microseconds until so many places, at least 1, should be free. */
 int64_t room_in_us(const struct queue *queue, int64_t now_us, uint64_t places);
+/* The same for jobs of a group, NULL when there is none yet, of which so many may wait;
+ * JOBD_UNKNOWN_US when these can never. */
+int64_t group_room_in_us(const struct queue *queue, const struct group *group, int64_t now_us,
+                         uint32_t jobs);

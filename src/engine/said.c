@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/said.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "engine/blob.h"
@@ -21,6 +22,17 @@ struct said *said_make_locked(struct op *op, struct job *job, struct job_extra *
     return job->extra->said;
 }
 
+/* Without anything to be kept it is not kept either. */
+static void drop_empty_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock)
+{
+    struct said *said = said_of(job);
+    if (said->worker != NULL || said->progress != NULL)
+        return;
+    jobs_count(&op->jobd->jobs, -(int64_t)sizeof *said);
+    job->extra->said = NULL;
+    free(said);
+}
+
 void said_worker(const struct job *job, char out[JOBD_WORKER_SIZE])
 {
     const struct said *said = said_of(job);
@@ -37,11 +49,9 @@ void said_worker(const struct job *job, char out[JOBD_WORKER_SIZE])
 void said_begin_locked(struct op *op, struct job *job, struct jobd_blob *worker,
                        struct job_extra **spare)
 {
-    struct said *said = worker != NULL ? said_make_locked(op, job, spare) : said_of(job);
-    if (said == NULL)
-        return;
     said_forget_locked(op, job);
-    if (worker != NULL)
+    struct said *said = worker != NULL ? said_make_locked(op, job, spare) : NULL;
+    if (said != NULL)
         (void)jobs_set(&op->jobd->jobs, &said->worker, jobd_blob_ref(worker), op);
 }
 
@@ -64,8 +74,11 @@ void said_end_locked(struct op *op, struct job *job)
         return;
     if (said->output != NULL)
         (void)jobs_set(&op->jobd->jobs, &said->output, NULL, op);
-    said->used = 0;
+    op_discard(op, said->shown);
+    said->shown = NULL;
+    said->used = said->shown_bytes = 0;
     said->truncated = false;
+    drop_empty_locked(op, job);
 }
 
 void said_forget_locked(struct op *op, struct job *job)
@@ -73,9 +86,9 @@ void said_forget_locked(struct op *op, struct job *job)
     struct said *said = said_of(job);
     if (said == NULL)
         return;
-    said_end_locked(op, job);
     (void)jobs_set(&op->jobd->jobs, &said->worker, NULL, op);
     (void)jobs_set(&op->jobd->jobs, &said->progress, NULL, op);
+    said_end_locked(op, job);
 }
 
 void said_tell_locked(struct op *op, struct job *job)

@@ -179,8 +179,9 @@ static struct jobd_blob *output_of(const struct job *job, size_t *bytes)
     struct jobd_blob *output = NULL;
     *bytes = 0;
     if (job->state == JOBD_RUNNING) {
-        output = said != NULL ? said->output : NULL;
-        *bytes = output != NULL ? said->used : 0;
+        bool shown = said != NULL && said->shown != NULL;
+        output = shown ? said->shown : said != NULL ? said->output : NULL;
+        *bytes = shown ? said->shown_bytes : output != NULL ? said->used : 0;
     } else if (job->extra != NULL) {
         output = job->extra->output;
         *bytes = output != NULL ? output->size : 0;

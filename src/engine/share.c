@@ -232,7 +232,8 @@ int64_t share_due(struct jobd *jobd)
     op.outside = true;
     struct share *share = jobd->share;
     const struct due *tops[] = {heap_top(&jobd->jobs.dues), heap_top(&jobd->delays),
-                                heap_top(&jobd->leases.due), heap_top(&jobd->probes)};
+                                heap_top(&jobd->leases.due), heap_top(&jobd->probes),
+                                heap_top(&jobd->limits)};
     bool at_once = jobd->dispatch_needed || jobd->expiry_starved || jobd->journal.starved ||
                    !TAILQ_EMPTY(&jobd->sweep_waiters);
     int64_t at_us = earlier_us(nodes_due_locked(&op), keep_next_end_us(&jobd->jobs));
@@ -490,6 +491,7 @@ void share_end(struct jobd *jobd, bool lost)
     op_begin(&op, jobd, NULL, 0);
     struct share *share = jobd->share;
     share->in_turn = false;
+    events_settle_locked(&op, lost);
     share->ended_len = lost ? share->ended_len : 0;
     TAILQ_CONCAT(&op.woken, &share->held, link);
     TAILQ_FOREACH (waiting, &op.woken, link)

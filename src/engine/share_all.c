@@ -2,6 +2,7 @@
 /* All there is, for a process that begins. */
 #include <stdlib.h>
 
+#include "engine/lanes.h"
 #include "engine/share.h"
 #include "engine/touched.h"
 
@@ -12,16 +13,16 @@ struct ids {
     size_t len;
 };
 
+static void add_id(void *context, uint64_t id)
+{
+    struct ids *ids = context;
+    ids->all[ids->len++] = id;
+}
+
 static void add_lanes(struct ids *ids, const struct queue *queue)
 {
-    for (unsigned lane = 0; lane < JOBD_PRIORITIES; lane++) {
-        const struct ring *ring = &queue->lanes[lane];
-        for (uint64_t at = ring->head; at != ring->tail; at++) {
-            uint64_t id = ring->ids[at % (2 * (uint64_t)ring->capacity)];
-            if (id != 0)
-                ids->all[ids->len++] = id;
-        }
-    }
+    for (unsigned lane = 0; lane < JOBD_PRIORITIES; lane++)
+        lane_each(queue, lane, add_id, ids);
 }
 
 /* Those that wait for their time are marked: it may come before their news are made, and they then

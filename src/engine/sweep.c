@@ -72,12 +72,25 @@ void sweep_resume_locked(struct op *op)
 
 /* ---- the verbs */
 
+/* Of a batch no others need be looked at. */
+static void begin_filter(struct sweep *sweep)
+{
+    const struct jobd_filter *filter = sweep->filter;
+    if (filter->batch == 0)
+        return;
+    sweep->after = filter->batch - 1;
+    if (sweep->below > filter->batch + filter->batch_jobs)
+        sweep->below = filter->batch + filter->batch_jobs;
+}
+
 static void begin_locked(struct op *op, struct sweep *sweep) REQUIRES(op->jobd->lock)
 {
     sweep->below = op->jobd->next_id;
     sweep->failures = op->jobd->journal.failures;
-    if (sweep->filter != NULL)
+    if (sweep->filter != NULL) {
+        begin_filter(sweep);
         return;
+    }
     /* Two that move to and fro must end. */
     sweep->most =
         sweep->to != JOBD_NO_QUEUE ? queue_waiting(&op->jobd->queues[sweep->queue]) : UINT32_MAX;

@@ -37,7 +37,8 @@ static bool retry_locked(struct op *op, struct step *step, struct job *job) REQU
     if (admission_open_locked(op, queue) != JOBD_OK)
         return false;
     /* Those who wait for room there come first. */
-    if (!TAILQ_EMPTY(&queue->put_waiters) || admission_room(queue) == 0) {
+    if (!TAILQ_EMPTY(&queue->put_waiters) || admission_room(queue) == 0 ||
+        retry_join_locked(op, job) != JOBD_OK) {
         if (step->sweep->tally.next == 0)
             step->sweep->tally.next = job->id;
         return false;
@@ -81,8 +82,11 @@ static bool change_locked(struct op *op, struct step *step, struct job *job)
 static bool is_meant(const struct sweep *sweep, const struct job *job)
 {
     bool ended = jobd_state_final((enum jobd_state)job->state);
-    return job->state != STATE_NEW && filter_matches(sweep->filter, job) &&
-           (sweep->what != JOBD_RETRY_ALL || ended);
+    if (job->state == STATE_NEW || !filter_matches(sweep->filter, job))
+        return false;
+    if (sweep->what == JOBD_CANCEL_ALL)
+        return !ended && job->state != JOBD_RUNNING;
+    return sweep->what != JOBD_RETRY_ALL || ended;
 }
 
 /* ---- the next ones */

@@ -3,6 +3,8 @@
 #include "engine/admission.h"
 #include "engine/cancel_kind.h"
 #include "engine/dispatch.h"
+#include "engine/fair.h"
+#include "engine/lanes.h"
 #include "engine/sweep_step.h"
 #include "engine/transition.h"
 
@@ -25,6 +27,7 @@ static void undo_move_locked(struct op *op, struct change *change, struct job *j
     REQUIRES(op->jobd->lock)
 {
     change->to->put_pending--;
+    fair_expect_no_more_locked(op, change->to, job);
     transition_reinstate_locked(op, job);
 }
 
@@ -40,6 +43,7 @@ struct step {
     struct change change;
     struct sweep *sweep;
     size_t most;
+    unsigned looks; /* at groups that have none, at most */
 };
 
 static struct queue *queue_of(const struct op *op, const struct sweep *sweep)
@@ -60,12 +64,20 @@ static size_t room_in(const struct queue *queue)
                                                                           : 0;
 }
 
+/* Where memory is too short to move it no other is. */
 static void add_locked(struct op *op, struct step *step, struct job *job) REQUIRES(op->jobd->lock)
 {
+    struct queue *to = step->change.to;
+    struct group *joins = NULL;
+    if (to != NULL && !fair_expect_locked(op, to, job, &joins)) {
+        step->most = 0;
+        return;
+    }
     transition_withdraw_locked(op, job);
     change_add_job(&step->change, job);
-    if (step->change.to != NULL) {
-        step->change.to->put_pending++;
+    if (to != NULL) {
+        job->joins = joins;
+        to->put_pending++;
         job->changing = true;
     }
 }
@@ -83,12 +95,16 @@ static void add_scheduled_locked(struct op *op, struct step *step) REQUIRES(op->
 
 static void add_queued_locked(struct op *op, struct step *step) REQUIRES(op->jobd->lock)
 {
-    for (unsigned lane = 0; lane < JOBD_PRIORITIES; lane++) {
-        struct ring *ring = &queue_of(op, step->sweep)->lanes[lane];
-        uint64_t id;
-        while (step->change.rows < step->most && (id = ring_peek(ring)) != 0 &&
-               id < step->sweep->below)
-            add_locked(op, step, jobs_find(&op->jobd->jobs, id));
+    struct lane_walk *walk = &step->sweep->walk;
+    struct queue *queue = queue_of(op, step->sweep);
+    while (walk->lane < JOBD_PRIORITIES && step->change.rows < step->most) {
+        struct job *job = lane_next_below_locked(op, queue, walk, step->sweep->below, &step->looks);
+        if (job != NULL)
+            add_locked(op, step, job);
+        else if (step->looks > 0)
+            *walk = (struct lane_walk){.lane = walk->lane + 1};
+        else
+            break;
     }
 }
 
@@ -105,7 +121,9 @@ static void add_jobs_locked(struct op *op, struct step *step) REQUIRES(op->jobd-
 bool sweep_queue_locked(struct op *op, struct sweep *sweep)
 {
     struct queue *to = target_of(op, sweep);
-    struct step step = {.sweep = sweep, .most = OP_STEPS};
+    struct step step = {.sweep = sweep, .most = OP_STEPS, .looks = OP_STEPS};
+    if (sweep->walk.lane == JOBD_PRIORITIES) /* some may have come back meanwhile */
+        sweep->walk = (struct lane_walk){.lane = 0};
     change_init(&step.change, op, to != NULL ? &move_kind : &cancel_kind, NULL);
     step.change.waiter = NULL; /* the mark has it */
     step.change.to = to;
@@ -121,5 +139,5 @@ bool sweep_queue_locked(struct op *op, struct sweep *sweep)
     if (to != NULL)
         dispatch_locked(op, to);
     sweep->swept += (uint32_t)swept;
-    return swept > 0;
+    return swept > 0 || step.looks == 0;
 }

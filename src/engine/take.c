@@ -3,6 +3,8 @@
 #include "engine/account.h"
 #include "engine/attempt.h"
 #include "engine/dispatch.h"
+#include "engine/limits.h"
+#include "engine/limits.h"
 #include "engine/touched.h"
 #include "engine/waiters.h"
 
@@ -43,8 +45,12 @@ static enum jobd_result take_locked(struct op *op, const uint32_t *queues, uint3
             return result;
         best = result == JOBD_OUT_OF_MEMORY ? result : best;
     }
-    return op->waiter->at_once ? best
-                               : wait_for_job_locked(op, op->waiter, queue_index(*queues), choice);
+    if (op->waiter->at_once)
+        return best;
+    result = wait_for_job_locked(op, op->waiter, queue_index(*queues), choice);
+    for (uint32_t i = 0; i < len; i++)
+        limits_await_locked(op, &op->jobd->queues[queue_index(queues[i])]);
+    return result;
 }
 
 static enum jobd_result take(struct jobd *jobd, const uint32_t *queues, struct jobd_choice *choice,

@@ -6,6 +6,8 @@
 #include "engine/dispatch.h"
 #include "engine/expiry.h"
 #include "engine/lease.h"
+#include "engine/fair.h"
+#include "engine/limits.h"
 #include "engine/sweep.h"
 #include "engine/transition.h"
 #include "jobd/turns.h"
@@ -28,6 +30,14 @@ static void on_probe_locked(struct op *op, struct due *due) REQUIRES(op->jobd->l
 {
     struct queue *queue = container_of(due, struct queue, breaker.due);
     breaker_due_locked(op, queue);
+    dispatch_locked(op, queue);
+}
+
+static void on_limit_locked(struct op *op, struct due *due) REQUIRES(op->jobd->lock)
+{
+    struct queue *queue = container_of(due, struct queue, limit_due);
+    (void)fair_due_locked(op, queue);
+    limits_due_locked(op, queue);
     dispatch_locked(op, queue);
 }
 
@@ -69,6 +79,7 @@ static int64_t tick_locked(struct op *op) REQUIRES(op->jobd->lock)
     } rows[] = {{&op->jobd->delays, on_delay_locked},
                 {&op->jobd->leases.due, on_lease_locked},
                 {&op->jobd->probes, on_probe_locked},
+                {&op->jobd->limits, on_limit_locked},
                 {&op->jobd->deadlines, on_deadline_locked}};
     int left = OP_STEPS;
     forget_some_locked(op, &left);

@@ -25,7 +25,11 @@
 #include <string.h>
 
 #include "engine/breaker.h"
+#include "engine/events.h"
 #include "engine/job_info.h"
+#include "engine/lanes.h"
+#include "engine/limits.h"
+#include "engine/fair.h"
 #include "engine/said.h"
 #include "engine/touched.h"
 #include "engine/waiters.h"
@@ -56,32 +60,29 @@ static void check_room(const struct queue *queue)
 static void move_locked(struct op *op, struct job *job, enum jobd_state to) REQUIRES(op->jobd->lock)
 {
     struct queue *queue = queue_of(op, job);
-    verify((legal_moves[job->state] & TO(to)) != 0);
+    const unsigned from = job->state;
+    verify((legal_moves[from] & TO(to)) != 0);
     if (job->state != STATE_NEW && !jobd_state_final((enum jobd_state)job->state))
         queue->in_state[job->state]--;
     if (jobd_state_final(to))
         queue->ended[to]++;
     else
         queue->in_state[to]++;
+    if (job->batched)
+        batches_moved(&op->jobd->jobs.batches, job, to);
     job->state = (uint8_t)to;
+    if (job->extra != NULL && job->extra->group != NULL)
+        fair_moved_locked(op, job, from);
     said_tell_locked(op, job);
     check_room(queue);
 }
 
 /* ---- lanes and delays */
 
-static void on_ring_moved(void *context, uint64_t id, uint64_t position)
-{
-    struct job *job = jobs_find(context, id);
-    verify(job != NULL && job->state == JOBD_QUEUED);
-    job->position = position;
-}
-
-static void enter_ring_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock)
+static void enter_lane_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock)
 {
     struct queue *queue = queue_of(op, job);
-    job->position =
-        ring_push(&queue->lanes[job->priority], job->id, on_ring_moved, &op->jobd->jobs);
+    lane_enter_locked(op, queue, job);
     if (queue_ready(queue) == 1)
         rate_waits(&queue->rate, job->ready_us);
 }
@@ -126,7 +127,8 @@ static void wait_locked(struct op *op, struct job *job, bool comes_back) REQUIRE
     if (job->delayed)
         enter_delays_locked(op, job, comes_back);
     else
-        enter_ring_locked(op, job);
+        enter_lane_locked(op, job);
+    events_note_locked(op, job);
 }
 
 /* ---- coming in */
@@ -140,7 +142,8 @@ void transition_due_locked(struct op *op, struct job *job)
 {
     leave_delays_locked(op, job);
     move_locked(op, job, JOBD_QUEUED);
-    enter_ring_locked(op, job);
+    enter_lane_locked(op, job);
+    events_note_locked(op, job);
     if (op->jobd->share != NULL && op->jobd->share->in_turn)
         share_touch_behind_locked(op, job);
 }
@@ -168,15 +171,18 @@ void transition_restore_locked(struct op *op, struct job *job, enum jobd_state s
 {
     struct queue *queue = queue_of(op, job);
     verify(job->state == STATE_NEW);
+    if (job->batched)
+        batches_moved(&op->jobd->jobs.batches, job, state);
     job->state = (uint8_t)state;
     if (jobd_state_final(state))
         return;
+    fair_settle_locked(op, queue, job);
     queue->in_state[state]++;
     check_room(queue);
     if (state != JOBD_RUNNING)
         jobs_watch(&op->jobd->jobs, job);
     if (state == JOBD_QUEUED)
-        enter_ring_locked(op, job);
+        enter_lane_locked(op, job);
     else if (state == JOBD_SCHEDULED)
         enter_delays_locked(op, job, false);
     else
@@ -188,7 +194,7 @@ void transition_detach_locked(struct op *op, struct job *job)
     struct queue *queue = queue_of(op, job);
     jobs_unwatch(&op->jobd->jobs, job);
     if (job->state == JOBD_QUEUED)
-        ring_remove(&queue->lanes[job->priority], job->position);
+        lane_leave_locked(op, queue, job);
     else if (job->state == JOBD_SCHEDULED)
         leave_delays_locked(op, job);
     else if (job->state == JOBD_RUNNING)
@@ -197,6 +203,7 @@ void transition_detach_locked(struct op *op, struct job *job)
         jobs_revive(&op->jobd->jobs, job);
     if (!jobd_state_final((enum jobd_state)job->state))
         queue->in_state[job->state]--;
+    fair_detach_locked(op, queue, job);
     job->state = STATE_NEW;
 }
 
@@ -259,7 +266,8 @@ static void keep(struct jobd_task *task, struct jobd_kept *kept)
 void transition_start_locked(struct op *op, struct job *job, struct jobd_waiter *taker)
 {
     struct queue *queue = queue_of(op, job);
-    verify(ring_pop(&queue->lanes[job->priority]) == job->id);
+    lane_take_locked(op, queue, job);
+    limits_started(queue, op->now_us);
     move_locked(op, job, JOBD_RUNNING);
     jobs_unwatch(&op->jobd->jobs, job);
     job->started_us = op->now_us;
@@ -312,6 +320,20 @@ void transition_return_locked(struct op *op, struct job *job)
     wait_locked(op, job, true);
 }
 
+/* Whoever awaits its batch is told when it was the last of it. */
+static void end_in_batch_locked(struct op *op, const struct job *job) REQUIRES(op->jobd->lock)
+{
+    struct batch *batch = batches_of(&op->jobd->jobs.batches, job->id);
+    struct jobd_waiter *waiter;
+    if (!batches_over(batch))
+        return;
+    batch->finished_us = job->finished_us;
+    while ((waiter = first_waiter(&batch->awaiting)) != NULL) {
+        batch_info(batch, waiter->batch);
+        wait_end_locked(op, waiter, JOBD_OK);
+    }
+}
+
 void transition_tell_end_locked(struct op *op, struct job *job)
 {
     struct jobd_waiter *waiter;
@@ -327,7 +349,10 @@ void transition_finish_locked(struct op *op, struct job *job, enum jobd_state st
     move_locked(op, job, state);
     job->finished_us = at_us;
     job->stopping = false;
+    events_note_locked(op, job);
     transition_tell_end_locked(op, job);
+    if (job->batched)
+        end_in_batch_locked(op, job);
     jobs_remember(&op->jobd->jobs, job, op);
 }
 
@@ -339,7 +364,7 @@ void transition_withdraw_locked(struct op *op, struct job *job)
     job->commit_pending = true;
     jobs_unwatch(&op->jobd->jobs, job);
     if (job->state == JOBD_QUEUED) {
-        ring_remove(&queue->lanes[job->priority], job->position);
+        lane_leave_locked(op, queue, job);
         queue->cancel_pending++;
     } else {
         leave_delays_locked(op, job);
@@ -360,7 +385,7 @@ static void wait_again_locked(struct op *op, struct job *job) REQUIRES(op->jobd-
     job->commit_pending = job->changing = false;
     jobs_watch(&op->jobd->jobs, job);
     if (job->state == JOBD_QUEUED)
-        enter_ring_locked(op, job);
+        enter_lane_locked(op, job);
     else
         enter_delays_locked(op, job, true);
 }
@@ -374,9 +399,12 @@ void transition_reinstate_locked(struct op *op, struct job *job)
 void transition_amend_locked(struct op *op, struct job *job, enum jobd_state state)
 {
     queue_of(op, job)->cancel_pending -= job->state == JOBD_QUEUED;
-    if (job->state != state)
+    bool moves = job->state != state;
+    if (moves)
         move_locked(op, job, state);
     wait_again_locked(op, job);
+    if (moves)
+        events_note_locked(op, job);
 }
 
 void transition_move_locked(struct op *op, struct job *job, uint16_t queue)
@@ -385,10 +413,12 @@ void transition_move_locked(struct op *op, struct job *job, uint16_t queue)
     from->cancel_pending -= job->state == JOBD_QUEUED;
     from->in_state[job->state]--;
     from->moved_out++;
+    fair_quit_locked(op, from, job->extra);
     jobs_move(&op->jobd->jobs, job, queue);
     struct queue *to = queue_of(op, job);
     to->in_state[job->state]++;
     to->moved_in++;
+    fair_arrive_locked(op, to, job);
     check_room(to);
     wait_again_locked(op, job);
 }
@@ -398,7 +428,7 @@ void transition_move_locked(struct op *op, struct job *job, uint16_t queue)
 static void leave_place_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock)
 {
     if (job->state == JOBD_QUEUED)
-        ring_remove(&queue_of(op, job)->lanes[job->priority], job->position);
+        lane_leave_locked(op, queue_of(op, job), job);
     else
         leave_delays_locked(op, job);
 }
@@ -406,7 +436,7 @@ static void leave_place_locked(struct op *op, struct job *job) REQUIRES(op->jobd
 static void enter_place_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock)
 {
     if (job->state == JOBD_QUEUED)
-        enter_ring_locked(op, job);
+        enter_lane_locked(op, job);
     else
         enter_delays_locked(op, job, true);
 }
@@ -418,7 +448,8 @@ void transition_exchange_locked(struct op *op, struct job *job, struct job_conte
     bool in_place = waits && !job->commit_pending;
     enum jobd_state to = content->delayed ? JOBD_SCHEDULED : JOBD_QUEUED;
     bool stays = in_place && to == JOBD_QUEUED && job->state == JOBD_QUEUED &&
-                 content->priority == job->priority;
+                 content->priority == job->priority &&
+                 (!fair_has(queue, job->id) || fair_same_group(job, content));
     if (stays)
         content->ready_us = job->ready_us; /* it has waited since */
     if (op->jobd->share != NULL)
@@ -428,12 +459,15 @@ void transition_exchange_locked(struct op *op, struct job *job, struct job_conte
     if (in_place && !stays)
         leave_place_locked(op, job);
     queue->cancel_pending -= waits && !in_place && job->state == JOBD_QUEUED;
-    jobs_exchange(&op->jobd->jobs, job, content);
-    if (waits && job->state != to)
+    fair_exchange_locked(op, queue, job, content);
+    bool moves = waits && job->state != to;
+    if (moves)
         move_locked(op, job, to);
     queue->cancel_pending += waits && !in_place && job->state == JOBD_QUEUED;
     if (in_place && !stays)
         enter_place_locked(op, job);
     if (in_place)
         jobs_watch(&op->jobd->jobs, job);
+    if (moves)
+        events_note_locked(op, job);
 }

@@ -11,6 +11,8 @@ static struct waiting_list *list_of(struct op *op, const struct waiting *waiting
     case WAIT_END:
     case WAIT_MORE:
         return &waiting->job->awaiting;
+    case WAIT_BATCH:
+        return &waiting->batch->awaiting;
     case WAIT_ROOM:
         return &op->jobd->queues[waiting->queue].put_waiters;
     case WAIT_IDLE:
@@ -129,6 +131,13 @@ enum jobd_result wait_for_job_end_locked(struct op *op, struct jobd_waiter *wait
 {
     waiting_of(waiter)->job = job;
     return begin_locked(op, waiter, WAIT_END);
+}
+
+enum jobd_result wait_for_batch_locked(struct op *op, struct jobd_waiter *waiter,
+                                       struct batch *batch)
+{
+    waiting_of(waiter)->batch = batch;
+    return begin_locked(op, waiter, WAIT_BATCH);
 }
 
 enum jobd_result wait_for_more_locked(struct op *op, struct jobd_waiter *waiter, struct job *job)

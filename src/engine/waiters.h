@@ -2,6 +2,7 @@
 /* Who waits for what: a jobd_waiter waits for one thing at a time, in one list.
  *
  *     WAIT_END    the end of a job         job->awaiting        jobd_await(), end_us of a put
+ *     WAIT_BATCH  the end of a batch       batch->awaiting      jobd_await_batch()
  *     WAIT_MORE   something new of a job   the same, in front   jobd_follow()
  *     WAIT_ROOM   room in a queue          queue->put_waiters   jobd_put_wait()
  *     WAIT_JOB    a job to run             queue->take_waiters  jobd_take(), jobd_take_any()
@@ -19,12 +20,14 @@
 
 #include "base/container.h"
 #include "engine/engine.h"
+#include "engine/lanes.h"
 #include "jobd/change.h"
 #include "jobd/lease.h"
 
 enum wait_kind {
     WAIT_NOT,
     WAIT_END,
+    WAIT_BATCH,
     WAIT_MORE,
     WAIT_ROOM,
     WAIT_JOB,
@@ -44,6 +47,7 @@ struct sweep {
             uint32_t queue;
             uint32_t to; /* the queue they move to; JOBD_NO_QUEUE: they are purged */
             uint32_t most, swept;
+            struct lane_walk walk; /* how far it is among the queued ones */
         };
         struct {
             enum jobd_bulk what;
@@ -67,10 +71,13 @@ _Static_assert(sizeof(struct place) <= sizeof(((struct jobd_choice *)NULL)->hidd
  * the same, but gcc 11 and 12 break on it with -flto.) */
 struct waiting {
     TAILQ_ENTRY(waiting) link;
-    struct due due;        /* its deadline */
-    enum wait_kind kind;   /* WAIT_NOT, 0: the waiter is its caller's */
-    uint32_t queue;        /* WAIT_ROOM, WAIT_SWEEP, WAIT_JOB without a choice */
-    struct job *job;       /* WAIT_END, WAIT_MORE */
+    struct due due;      /* its deadline */
+    enum wait_kind kind; /* WAIT_NOT, 0: the waiter is its caller's */
+    uint32_t queue;      /* WAIT_ROOM, WAIT_SWEEP, WAIT_JOB without a choice */
+    union {
+        struct job *job;     /* WAIT_END, WAIT_MORE */
+        struct batch *batch; /* WAIT_BATCH */
+    };
     struct change *change; /* WAIT_DISK */
     /* WAIT_ROOM: for the jobs of `put`; WAIT_JOB: for who says who it is; owned. Else NULL. */
     struct job_extra *extra;
@@ -108,6 +115,9 @@ static inline struct jobd_waiter *first_waiter(struct waiting_list *list)
 /* JOBD_PENDING or JOBD_TOO_MANY_WAITERS. WAIT_END: for `job`. */
 enum jobd_result wait_for_job_end_locked(struct op *op, struct jobd_waiter *waiter, struct job *job)
     REQUIRES(op->jobd->lock);
+/* The same for a batch: WAIT_BATCH. */
+enum jobd_result wait_for_batch_locked(struct op *op, struct jobd_waiter *waiter,
+                                       struct batch *batch) REQUIRES(op->jobd->lock);
 /* The same for WAIT_MORE. */
 enum jobd_result wait_for_more_locked(struct op *op, struct jobd_waiter *waiter, struct job *job)
     REQUIRES(op->jobd->lock);

@@ -21,6 +21,7 @@
 struct conn_stats {
     uint32_t open, open_max;
     uint64_t accepted, refused_total, refused_address, cut;
+    uint64_t cut_streams; /* of those cut: as nobody read what was streamed */
 };
 
 struct conn_table {

@@ -28,11 +28,12 @@ bool cors_fields(const char *origin, const char *allow, cors_add *add, void *con
          {"Access-Control-Expose-Headers",
           "Location, Retry-After, Jobd-Id, Jobd-Queue, Jobd-Attempt, Jobd-Attempts, "
           "Jobd-Timeout, Jobd-Expires, Jobd-State, Jobd-Duplicate, Jobd-Replaced, Jobd-Repeated, "
-          "Jobd-Output-Truncated, Preference-Applied, ETag, traceparent, "
+          "Jobd-Output-Truncated, Content-Range, Cache-Control, X-Accel-Buffering, "
+          "Preference-Applied, ETag, traceparent, "
           "WWW-Authenticate"}},
       asked[] = {{"Access-Control-Allow-Methods", allow},
-                 {"Access-Control-Allow-Headers",
-                  "Authorization, Content-Type, Idempotency-Key, Prefer, traceparent"},
+                 {"Access-Control-Allow-Headers", "Authorization, Content-Type, Idempotency-Key, "
+                                                  "Last-Event-ID, Prefer, Range, traceparent"},
                  {"Access-Control-Max-Age", "600"}};
     for (size_t i = 0; i < sizeof always / sizeof always[0]; i++)
         if (!add(context, always[i].name, always[i].value))

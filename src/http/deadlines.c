@@ -27,6 +27,7 @@ static bool cut_locked(struct deadlines *deadlines, struct conn *conn, struct co
         return false;
     if (too_slow) {
         deadlines->conns->stats.cut++;
+        deadlines->conns->stats.cut_streams += phase == PHASE_STREAM;
         if (waits_for_client(phase)) {
             atomic_store(&conn->timed_out, true);
             if (!deadlines->mute)

@@ -257,6 +257,10 @@ void headers_field(struct headers *headers, const char *name, size_t name_size, 
         only_one(&headers->fetch_site, field);
     else if (is(name, name_size, "If-None-Match"))
         only_one(&headers->none_match, field);
+    else if (is(name, name_size, "Range"))
+        only_one(&headers->range, field);
+    else if (is(name, name_size, "Last-Event-ID"))
+        only_one(&headers->last_event, field);
     else if (is(name, name_size, "Connection"))
         connection(headers, field);
     else if (is(name, name_size, "Expect"))

@@ -19,6 +19,7 @@ struct headers {
     bool http_1_0;
     struct field host, origin, fetch_site, accept, content_type, content_encoding, trace, key;
     struct field authorization, none_match;
+    struct field range, last_event;
     unsigned fields, hosts, lengths, codings, keys;
     uint64_t wait_s; /* Prefer: wait (RFC 7240, section 4.3); 0: none */
     uint64_t length; /* of the body, by Content-Length */

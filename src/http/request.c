@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 /* ---- methods */
 
@@ -123,6 +124,34 @@ const char *request_none_match(const struct request *request, char *room, size_t
         memcpy(room, field->text, used);
     room[used] = '\0';
     return room;
+}
+
+/* A whole number. */
+static bool read_number(const char *text, size_t size, uint64_t *number)
+{
+    char digits[24];
+    if (size == 0 || size >= sizeof digits)
+        return false;
+    memcpy(digits, text, size);
+    digits[size] = '\0';
+    return text_to_number(digits, UINT64_MAX / 2, number);
+}
+
+bool request_last_event(const struct request *request, bool *there, uint64_t *id)
+{
+    const struct field *field = &exchange_with(request)->headers.last_event;
+    *there = field->size > 0;
+    return field->size == 0 || read_number(field->text, field->size, id);
+}
+
+bool request_range_from(const struct request *request, uint64_t *from)
+{
+    static const char unit[] = "bytes=";
+    enum { UNIT = sizeof unit - 1 };
+    const struct field *field = &exchange_with(request)->headers.range;
+    return field->size > UNIT + 1 && strncasecmp(field->text, unit, UNIT) == 0 &&
+           field->text[field->size - 1] == '-' &&
+           read_number(field->text + UNIT, field->size - UNIT - 1, from);
 }
 
 const char *request_token(const struct request *request, size_t *size)

@@ -111,6 +111,11 @@ const char *request_parameter(const struct request *request, const char *name);
 bool request_accepts(const struct request *request, const char *type);
 /* Its If-None-Match field in `room`; "" when it is not there, or longer. */
 const char *request_none_match(const struct request *request, char *room, size_t size);
+/* Its Last-Event-ID; false when it is there and no number. *there: it is. */
+bool request_last_event(const struct request *request, bool *there, uint64_t *id);
+/* Its `Range: bytes=N-`; false when there is none, or another one, which may be ignored (RFC 9110,
+ * section 14.2). */
+bool request_range_from(const struct request *request, uint64_t *from);
 /* The token of its `Authorization: Bearer`, *size bytes; NULL when it has none. */
 const char *request_token(const struct request *request, size_t *size);
 /* The client's Idempotency-Key, "" without; false when it is none. */

@@ -139,7 +139,8 @@ static void keep_output(struct run *run, size_t size)
 {
     const struct exec_config *config = run->config;
     size_t before = run->out.used;
-    exec_output_add(&run->out, run->room, size);
+    if (exec_output_add(&run->out, run->room, size))
+        jobd_show(run->out.output, run->out.used, run->out.truncated);
     if (config->on_output != NULL && run->out.used > before)
         config->on_output(config->output_context, run->out.output->bytes + before,
                           run->out.used - before);

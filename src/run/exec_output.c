@@ -6,7 +6,6 @@
 
 #include "base/text.h"
 #include "base/verify.h"
-#include "engine/blob.h"
 
 enum { FIRST_BYTES = 4096 };
 
@@ -26,17 +25,26 @@ static bool hold(size_t bytes)
     return false;
 }
 
+/* To another blob, as others may be reading the one that there is. */
+static void move_to(struct exec_output *output, struct jobd_blob *other)
+{
+    if (output->used > 0)
+        memcpy(other->bytes, output->output->bytes, output->used);
+    jobd_blob_unref(output->output);
+    output->output = other;
+}
+
 /* False when there is no memory for it, of the machine's or of ours. */
 static bool resize(struct exec_output *output, size_t room)
 {
     if (!hold(room - output->room))
         return false;
-    struct jobd_blob *grown = blob_resize(output->output, room);
+    struct jobd_blob *grown = jobd_blob_new(room, NULL);
     if (grown == NULL) {
         atomic_fetch_sub(&held, room - output->room);
         return false;
     }
-    output->output = grown;
+    move_to(output, grown);
     output->room = room;
     return true;
 }
@@ -53,22 +61,24 @@ static bool grow(struct exec_output *output, size_t needed)
     return resize(output, next) || resize(output, needed);
 }
 
-void exec_output_add(struct exec_output *output, const char *bytes, size_t size)
+bool exec_output_add(struct exec_output *output, const char *bytes, size_t size)
 {
     size_t room = output->max_bytes - output->used;
+    bool before = output->truncated;
     if (size > room || output->truncated) {
         size = output->truncated ? 0 : room; /* nothing is left out in its midst */
         output->truncated = true;
     }
     if (size == 0)
-        return;
+        return output->truncated != before;
     if (!grow(output, output->used + size)) {
         output->truncated = true;
-        return;
+        return true;
     }
     verify(output->output != NULL);
     memcpy(output->output->bytes + output->used, bytes, size);
     output->used += size;
+    return true;
 }
 
 void exec_errors_add(struct exec_output *output, const char *bytes, size_t size)
@@ -79,12 +89,13 @@ void exec_errors_add(struct exec_output *output, const char *bytes, size_t size)
 
 struct jobd_blob *exec_output_take(struct exec_output *output)
 {
+    struct jobd_blob *exact =
+        output->used < output->room ? jobd_blob_new(output->used, NULL) : NULL;
+    if (exact != NULL)
+        move_to(output, exact);
     struct jobd_blob *taken = output->output;
     if (taken != NULL) {
-        taken = blob_resize(taken, output->used);
-        if (taken == NULL) /* smaller, and yet it did not go */
-            taken = output->output;
-        taken->size = output->used;
+        taken->size = output->used; /* whoever follows does not look at it */
         if (text_is_utf8(taken->bytes, taken->size))
             taken->type = TYPE_TEXT;
     }

@@ -24,7 +24,9 @@ struct exec_output {
  * ended; what goes beyond is dropped. Until it has been said there is no such limit. */
 void exec_output_limit(size_t bytes_max);
 
-void exec_output_add(struct exec_output *output, const char *bytes, size_t size);
+/* True: there is something new. What stands in `output->output` never changes: when it needs more
+ * room that is another blob. */
+bool exec_output_add(struct exec_output *output, const char *bytes, size_t size);
 void exec_errors_add(struct exec_output *output, const char *bytes, size_t size);
 
 /* Standard output, text when it is UTF-8; the caller's, NULL when there is none. To be called once,

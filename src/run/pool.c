@@ -23,6 +23,7 @@
 #include "base/container.h"
 #include "base/event.h"
 #include "base/thread.h"
+#include "jobd/live.h"
 #include "run/pool_share.h"
 #include "run/report.h"
 #include "run/wait_sync.h"
@@ -184,6 +185,13 @@ bool jobd_sleep(int64_t us)
 int jobd_stop_descriptor(void)
 {
     return this_worker != NULL ? this_worker->stop_event : -1;
+}
+
+void jobd_show(struct jobd_blob *output, size_t bytes, bool truncated)
+{
+    struct worker *worker = this_worker;
+    if (worker != NULL)
+        jobd_show_output(worker->pool->jobd, &worker->sync.waiter.task, output, bytes, truncated);
 }
 
 int64_t jobd_now_us(void)

@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "base/thread.h"
 #include "base/verify.h"
+#include "jobd/failures.h"
 #include "jobd/queue.h"
 
 enum { LINES_A_SECOND = 10, BATCH = 16 };

@@ -49,6 +49,8 @@ extern const struct option_type type_size;      /* uint64_t bytes, from min to m
 extern const struct option_type type_duration;  /* int64_t microseconds, from min to max */
 extern const struct option_type type_span;      /* struct span, up to max */
 extern const struct option_type type_breaker;   /* struct breaker_terms, up to max */
+extern const struct option_type type_rate;      /* struct rate_terms */
+extern const struct option_type type_key_terms; /* struct key_terms */
 extern const struct option_type type_choice;    /* unsigned, an index of choices */
 extern const struct option_type type_mode;      /* unsigned: the permissions of a file */
 extern const struct option_type type_flag;      /* bool */

@@ -102,6 +102,12 @@ static const struct option_spec table[] = {
              "between half of that and all of it, but no less than the first."},
     {"expires", .type = &type_duration, QUEUE(expires_us), .flags = OPTION_LIVE | OPTION_KEY,
      .min = 1000, .max = 365 * DAY, .help = "cancel a job of which no attempt has begun in time"},
+    {"running", .type = &type_number, QUEUE(running), .flags = OPTION_LIVE | OPTION_KEY, .min = 1,
+     .max = 10000000, .help = "jobs that run at a time, leased ones included"},
+    {"rate", .type = &type_rate, QUEUE(rate), .flags = OPTION_LIVE | OPTION_KEY,
+     .help = "how often a job begins at most"},
+    {"per-key", .type = &type_key_terms, QUEUE(per_key), .flags = OPTION_LIVE | OPTION_KEY,
+     .help = "keys take turns; limits of each"},
     {"pass-headers", .type = &type_names, QUEUE(pass_headers), .flags = OPTION_LIVE | OPTION_KEY,
      .help = "fields of a request that go on with its job"},
     {"directory", .type = &type_directory, QUEUE(directory), .flags = OPTION_LIVE | OPTION_KEY,
@@ -186,6 +192,12 @@ static const struct option_spec table[] = {
      .help = "schedules of recurring jobs that may be there",
      .more = "Schedules of recurring jobs that may be there, those of the configuration file "
              "included, at most 10000. One more is answered 409."},
+    {"max-streams", .type = &type_number, SERVER(streams_max), .min = 1, .max = 1000000,
+     .argument = "N", .default_value = "1000",
+     .help = "clients that may follow events and outputs at a time",
+     .more =
+         "Clients that may follow events, or the output of a job, at a time. Each is a connection "
+         "too. One more is answered 503."},
     {"header-timeout", .type = &type_duration, SERVER(header_us), .min = SECOND / 10, .max = DAY,
      .argument = "TIME", .default_value = "10s",
      .help = "time limit for a header; a body has a second more for each 16 KiB of --max-body",

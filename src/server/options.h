@@ -31,6 +31,19 @@ struct breaker_terms {
     int64_t probe_us;
 };
 
+/* So many starts in a time. 0: no limit. */
+struct rate_terms {
+    uint64_t starts;
+    int64_t per_us;
+};
+
+/* Of the jobs of each key; 0: no limit. */
+struct key_terms {
+    bool given;
+    uint64_t running, waiting;
+    struct rate_terms rate;
+};
+
 /* Where each value was said, by the option's index in the table: `--capacity`, `JOBD_CAPACITY`,
  * `jobd.json:3: "capacity"`; of a default the option's name. */
 struct option_places {
@@ -47,6 +60,9 @@ struct queue_options {
     struct span backoff;
     struct breaker_terms breaker;
     int64_t expires_us, keep_us;
+    uint64_t running; /* 0: no limit */
+    struct rate_terms rate;
+    struct key_terms per_key;
     char **pass_headers; /* names of fields, NULL at the end, or NULL */
     char *post;          /* a URL, or NULL */
     char **command;      /* NULL at the end, or NULL */
@@ -69,7 +85,7 @@ struct options {
     char *listen;
     unsigned socket_mode; /* of a unix socket's file */
     uint64_t body_max_bytes, memory_bytes, keep, output_max_bytes;
-    uint64_t connections_max, per_address_max, leases_max;
+    uint64_t connections_max, per_address_max, leases_max, streams_max;
     int64_t header_us, idle_us, grace_us;
     int64_t keep_for_us;             /* 0: however long */
     char *config;                    /* the file they came from, or NULL */

@@ -51,6 +51,14 @@ void queue_terms(const struct queue_options *queue, struct jobd_queue_config *co
     config->backoff_max_us = queue->backoff.max_us;
     config->breaker_failures = (uint32_t)queue->breaker.failures;
     config->breaker_us = queue->breaker.probe_us;
+    config->limits = (struct jobd_limits){.running = (uint32_t)queue->running,
+                                          .starts = (uint32_t)queue->rate.starts,
+                                          .per_us = queue->rate.per_us};
+    config->by_group = queue->per_key.given;
+    config->group_limits = (struct jobd_limits){.running = (uint32_t)queue->per_key.running,
+                                                .starts = (uint32_t)queue->per_key.rate.starts,
+                                                .per_us = queue->per_key.rate.per_us};
+    config->group_waiting = (uint32_t)queue->per_key.waiting;
     config->expires_us = queue->expires_us;
     config->keep_us = queue->keep_us;
 }
@@ -245,9 +253,14 @@ static void change_queue(struct server *server, uint32_t index, struct queue_opt
     if (version == NULL)
         return;
     const uint32_t number = jobd_queue_named(server->jobd, queue->name);
-    runner_change(server->runners[queue_place(number)], version);
     queue_terms(fresh, &terms);
-    verify(jobd_queue_change(server->jobd, number, &terms, clock_now_us()) == 0);
+    int error = jobd_queue_change(server->jobd, number, &terms, clock_now_us());
+    if (error != 0) {
+        runner_version_free(version);
+        log_warn("SIGHUP: queue %s: nothing changed: %s", queue->name, strerror(-error));
+        return;
+    }
+    runner_change(server->runners[queue_place(number)], version);
     options_swap_live(queue, fresh);
     pass_headers_set(server->pass_headers, number, queue->pass_headers);
     if (differences.live.used > 0)

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "api/history.h"
+#include "api/live.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/problem.h"
@@ -135,6 +136,8 @@ static int new_pool(struct server *server)
         if (error == 0)
             error = failure_log_init(&server->failures, &config);
         if (error == 0)
+            error = live_new(&server->live, (uint32_t)options->streams_max, &config);
+        if (error == 0)
             error = jobd_pool_new(&server->pool, &config, runners);
     }
     free(queues);
@@ -158,8 +161,11 @@ static int init_api(struct server *server)
                                .output_max_bytes = (size_t)server->options.output_max_bytes,
                                .memory_max_bytes = (size_t)server->options.memory_bytes,
                                .page = server->options.page == 0,
+                               .live = server->live,
                                .started_us = clock_now_us()};
     int error = history_new(&server->api.history, server->jobd);
+    if (error == 0)
+        error = live_start(server->live, &server->api);
     return error == 0 ? api_init(&server->api) : error;
 }
 
@@ -365,6 +371,7 @@ static int open_all(struct server *server, struct problem *problem)
 static void close_all(struct server *server)
 {
     http_free(server->http);
+    live_stop(server->live);
     pass_headers_free(server->pass_headers);
     history_free(server->api.history);
     line_writer_close(server->access_log, ACCESS_LOG_US);
@@ -372,6 +379,7 @@ static void close_all(struct server *server)
     if (server->recur != NULL)
         recur_stop(server->recur);
     jobd_pool_free(server->pool);
+    live_free(server->live);
     recur_free(server->recur); /* which told it */
     failure_log_release(&server->failures);
     for (uint32_t i = 0; server->runners != NULL && i < server->queues_max; i++)

@@ -52,6 +52,7 @@ struct server {
     struct tls *tls;                /* NULL: in clear */
     struct line_writer *access_log; /* NULL: none */
     struct failure_log failures;
+    struct live *live;
     struct recur *recur; /* the plans of schedules */
     struct jobd_pool *pool;
     struct jobd *jobd;

@@ -32,6 +32,15 @@ static const struct {
     [SQL_SET] = {"INSERT INTO progress", NULL},
     [SQL_REMOVE_JOB] = {"DELETE FROM job", "DELETE FROM job WHERE id = ?"},
     [SQL_REMOVE_PROGRESS] = {"DELETE FROM progress", "DELETE FROM progress WHERE id = ?"},
+    [SQL_ADD_BATCH] =
+        {"INSERT INTO batch",
+         "INSERT OR IGNORE INTO batch (id, queue, jobs, created) VALUES (?, ?, ?, ?)"},
+    /* A job is counted once, whatever is written twice. */
+    [SQL_COUNT_IN_BATCH] = {"UPDATE batch",
+                            "UPDATE batch SET done = done + (?2 = 3), failed = failed + (?2 = 4),"
+                            " cancelled = cancelled + (?2 = 5), finished = max(finished, ?3)"
+                            " WHERE id = ?1 AND EXISTS (SELECT 1 FROM job WHERE id = ?4)"},
+    [SQL_REMOVE_BATCH] = {"DELETE FROM batch", "DELETE FROM batch WHERE id = ?"},
     [SQL_RESERVE] = {"INSERT INTO meta", "INSERT OR REPLACE INTO meta VALUES ('next_id', ?)"},
     [SQL_MARK] = {"INSERT INTO meta", "INSERT OR REPLACE INTO meta VALUES ('log', ?)"},
     [SQL_KEEP_TIMES] = {"INSERT INTO meta",
@@ -76,6 +85,11 @@ static const char *const migrations[] = {
      "ALTER TABLE job ADD COLUMN headers TEXT NOT NULL DEFAULT '';"
      "ALTER TABLE progress ADD COLUMN errors BLOB;"
      "ALTER TABLE progress ADD COLUMN errors_at INTEGER NOT NULL DEFAULT 0;"
+     /* the last four are of the jobs that are not in the other tables any more */
+     "CREATE TABLE batch (id INTEGER PRIMARY KEY, queue TEXT NOT NULL, jobs INTEGER NOT NULL,"
+     " created INTEGER NOT NULL, done INTEGER NOT NULL DEFAULT 0,"
+     " failed INTEGER NOT NULL DEFAULT 0, cancelled INTEGER NOT NULL DEFAULT 0,"
+     " finished INTEGER NOT NULL DEFAULT 0);"
      "ALTER TABLE progress ADD COLUMN worker BLOB;"
      "ALTER TABLE progress ADD COLUMN progress BLOB;"
      "ALTER TABLE job ADD COLUMN schedule TEXT NOT NULL DEFAULT '';"

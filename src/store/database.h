@@ -91,6 +91,12 @@ bool database_count(struct database *database,
                     bool (*each)(void *context, const struct database_queue *queue), void *context,
                     struct problem *problem);
 
+/* All batches, those whose forgotten jobs ended first before the others; with the times of the
+ * disk. False when the database cannot be read. */
+bool database_batches(struct database *database,
+                      void (*each)(void *context, const struct batch_record *batch), void *context,
+                      struct problem *problem);
+
 /* All jobs that have ended, in the order of their ends; or all others, by id. `record` is NULL when
  * the row is damaged; it has the times of the disk, and ready_us is 0 for since it was created.
  * False as above. */

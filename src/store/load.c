@@ -58,6 +58,15 @@ static bool write_changes(struct store *store)
     return true;
 }
 
+static void load_batch(void *context, const struct batch_record *record)
+{
+    const struct loading *loading = context;
+    struct batch_record back = *record;
+    back.created_us = -record->created_us;
+    back.finished_us = -record->finished_us;
+    jobd_restore_batch(loading->store->jobd, &back);
+}
+
 static bool load_and_write(void *context, uint64_t id, const struct job_record *record)
 {
     struct loading *loading = context;
@@ -115,11 +124,13 @@ bool store_load(struct store *store, struct jobd *jobd, int64_t now_us, struct p
     loading.said_us = loading.begun_us;
     store->jobd = jobd;
     times_begin(&store->times, &kept, now_us, clock_wall_us(now_us));
-    if (!database_scan(store->database, true, load_and_write, &loading, &store->problem) ||
+    if (!database_batches(store->database, load_batch, &loading, &store->problem) ||
+        !database_scan(store->database, true, load_and_write, &loading, &store->problem) ||
         !write_changes(store) ||
         !database_scan(store->database, false, load_and_write, &loading, &store->problem) ||
         !schedules_scan(store->database, load_schedule, &loading, &store->problem))
         return problem_set(problem, "%s: %s", store->path, store->problem.text);
+    jobd_restored(jobd);
     report(&loading);
     return true;
 }

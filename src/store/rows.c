@@ -31,15 +31,65 @@ static enum database_result replace_rows(struct database *database, const struct
                                  : result;
 }
 
+/* ---- batches */
+
+/* Made known by the first of its jobs. */
+static enum database_result add_batch(struct database *database, const struct job_record *record,
+                                      struct problem *problem)
+{
+    sqlite3_stmt *statement = database->statements[SQL_ADD_BATCH];
+    if (record->batch != record->id)
+        return DATABASE_OK;
+    (void)sqlite3_bind_int64(statement, 1, (int64_t)record->batch);
+    (void)sqlite3_bind_text(statement, 2, record->queue, -1, SQLITE_STATIC);
+    (void)sqlite3_bind_int64(statement, 3, record->batch_jobs);
+    (void)sqlite3_bind_int64(statement, 4, record->created_us);
+    return database_step(database, SQL_ADD_BATCH, -1, problem);
+}
+
+/* One of its jobs is removed next. */
+static enum database_result count_in_batch(struct database *database,
+                                           const struct job_record *record, struct problem *problem)
+{
+    sqlite3_stmt *statement = database->statements[SQL_COUNT_IN_BATCH];
+    if (record->batch == 0)
+        return DATABASE_OK;
+    (void)sqlite3_bind_int64(statement, 1, (int64_t)record->batch);
+    (void)sqlite3_bind_int64(statement, 2, record->state);
+    (void)sqlite3_bind_int64(statement, 3, record->finished_us);
+    (void)sqlite3_bind_int64(statement, 4, (int64_t)record->id);
+    return database_step(database, SQL_COUNT_IN_BATCH, -1, problem);
+}
+
+/* ---- changes */
+
+static enum database_result add_rows(struct database *database, const struct job_record *record,
+                                     struct problem *problem)
+{
+    if (record->id > database->highest && record->id < JOBD_ID_MAX)
+        database->highest = record->id;
+    enum database_result result = add_batch(database, record, problem);
+    return result == DATABASE_OK ? write_row(database, SQL_ADD, &job_table, record, problem)
+                                 : result;
+}
+
+static enum database_result remove_rows(struct database *database, const struct job_record *record,
+                                        struct problem *problem)
+{
+    enum database_result result = count_in_batch(database, record, problem);
+    if (result == DATABASE_OK)
+        result = remove_row(database, SQL_REMOVE_PROGRESS, record->id, problem);
+    return result == DATABASE_OK ? remove_row(database, SQL_REMOVE_JOB, record->id, problem)
+                                 : result;
+}
+
 enum database_result database_change(struct database *database, enum row_kind kind,
                                      const struct job_record *record, struct problem *problem)
 {
     enum database_result result;
     switch (kind) {
     case ROW_ADD:
-        if (record->id > database->highest && record->id < JOBD_ID_MAX)
-            database->highest = record->id;
-        return write_row(database, SQL_ADD, &job_table, record, problem);
+        return add_rows(database, record, problem);
     case ROW_REPLACE:
         return replace_rows(database, record, problem);
     case ROW_MOVE:
@@ -57,11 +107,11 @@ enum database_result database_change(struct database *database, enum row_kind ki
     case ROW_UNSCHEDULE_ALL:
         return schedules_change(database, kind, record->schedule, problem);
     case ROW_REMOVE:
+        return remove_rows(database, record, problem);
+    case ROW_REMOVE_BATCH:
         break;
     }
-    result = remove_row(database, SQL_REMOVE_PROGRESS, record->id, problem);
-    return result == DATABASE_OK ? remove_row(database, SQL_REMOVE_JOB, record->id, problem)
-                                 : result;
+    return remove_row(database, SQL_REMOVE_BATCH, record->id, problem);
 }
 
 /* ---- reading */
@@ -112,6 +162,41 @@ bool database_count(struct database *database,
                               "SELECT queue, count(*), sum(coalesce(state, 0) < 3)"
                               " FROM job LEFT JOIN progress USING (id) GROUP BY queue",
                               count_row, &count};
+    return each_row(database, &rows, problem);
+}
+
+struct batches {
+    void (*each)(void *context, const struct batch_record *batch);
+    void *context;
+};
+
+static bool batch_row(void *context, sqlite3_stmt *row)
+{
+    const struct batches *batches = context;
+    const char *queue = (const char *)sqlite3_column_text(row, 1);
+    const struct batch_record record = {
+        .id = (uint64_t)sqlite3_column_int64(row, 0),
+        .queue = queue != NULL ? queue : "",
+        .jobs = (uint32_t)sqlite3_column_int64(row, 2),
+        .created_us = sqlite3_column_int64(row, 3),
+        .ended = {[JOBD_DONE] = (uint32_t)sqlite3_column_int64(row, 4),
+                  [JOBD_FAILED] = (uint32_t)sqlite3_column_int64(row, 5),
+                  [JOBD_CANCELLED] = (uint32_t)sqlite3_column_int64(row, 6)},
+        .finished_us = sqlite3_column_int64(row, 7),
+    };
+    batches->each(batches->context, &record);
+    return true;
+}
+
+bool database_batches(struct database *database,
+                      void (*each)(void *context, const struct batch_record *batch), void *context,
+                      struct problem *problem)
+{
+    struct batches batches = {each, context};
+    const struct rows rows = {"batches",
+                              "SELECT id, queue, jobs, created, done, failed, cancelled, finished"
+                              " FROM batch ORDER BY finished, id",
+                              batch_row, &batches};
     return each_row(database, &rows, problem);
 }
 

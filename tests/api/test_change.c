@@ -347,15 +347,15 @@ static void bad_filters_are_named(void **state)
     struct client *client = client_new(server);
     (void)state;
     assert_answer(drop_all(client, ""), 400,
-                  "which jobs? expected queue, state, tag, key, since or before\n");
+                  "which jobs? expected queue, state, tag, key, batch, since or before\n");
     assert_answer(drop_all(client, "?running=true"), 400,
-                  "which jobs? expected queue, state, tag, key, since or before\n");
+                  "which jobs? expected queue, state, tag, key, batch, since or before\n");
     assert_answer(drop_all(client, "?queue=default&running=yes"), 400,
                   "invalid running: expected true or false\n");
     assert_answer(drop_all(client, "?queue=other"), 400,
                   "invalid queue: expected the name of a queue\n");
     assert_answer(drop_all(client, "?queue=default&limit=1"), 400,
-                  "unknown parameter limit; there is queue, state, tag, key, since, before, "
+                  "unknown parameter limit; there is queue, state, tag, key, batch, since, before, "
                   "running\n");
     assert_answer(client_post(client, "/jobs/retry?state=queued"), 400,
                   "invalid state: expected done, failed or cancelled\n");

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <zlib.h>
 
 #include "api/history.h"
 #include "base/clock.h"
@@ -43,6 +44,32 @@ static void people_get_the_page_and_programs_a_text(void **state)
         assert_int_equal(answer->status, 200);
         assert_field(answer, "Content-Type", files[i].type);
     }
+    client_free(client);
+}
+
+/* All of it is there at once, also on a slow line; packed it is measured as a proxy would. */
+static void it_is_small(void **state)
+{
+    enum { RAW_MAX = 32 * 1024, PACKED_MAX = 11 * 1024 };
+    static const char *const paths[] = {"/", "/jobd.css", "/jobd.js", "/icon.svg"};
+    static unsigned char all[RAW_MAX], packed[RAW_MAX];
+    struct server *server = server_start("-w", "0");
+    struct client *client = client_new(server);
+    size_t size = 0;
+    (void)state;
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+        const struct answer *answer = client_send(client, "GET", paths[i], FIELDS(HTML), NULL);
+        assert_int_equal(answer->status, 200);
+        assert_true(answer->size <= sizeof all - size);
+        memcpy(all + size, answer->body, answer->size);
+        size += answer->size;
+    }
+    z_stream stream = {
+        .next_in = all, .avail_in = (unsigned)size, .next_out = packed, .avail_out = sizeof packed};
+    assert_int_equal(deflateInit2(&stream, 9, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY), Z_OK);
+    assert_int_equal(deflate(&stream, Z_FINISH), Z_STREAM_END);
+    assert_in_range(stream.total_out, 1000, PACKED_MAX);
+    deflateEnd(&stream);
     client_free(client);
 }
 
@@ -208,9 +235,13 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_teardown(name, server_stop_all)
     const struct CMUnitTest tests[] = {
-        TEST(people_get_the_page_and_programs_a_text), TEST(the_page_has_a_policy),
-        TEST(what_is_known_is_not_sent_again),         TEST(there_may_be_no_page),
-        TEST(status_is_the_server_at_a_moment),        TEST(status_says_what_a_token_may_do),
+        TEST(people_get_the_page_and_programs_a_text),
+        TEST(it_is_small),
+        TEST(the_page_has_a_policy),
+        TEST(what_is_known_is_not_sent_again),
+        TEST(there_may_be_no_page),
+        TEST(status_is_the_server_at_a_moment),
+        TEST(status_says_what_a_token_may_do),
         TEST(samples_are_what_came_between),
     };
     return cmocka_run_group_tests_name("page", tests, NULL, NULL);

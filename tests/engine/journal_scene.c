@@ -84,6 +84,103 @@ static void remember_for_undo(uint64_t id)
     disk.undo[id] = copy;
 }
 
+const char *const disk_groups[GROUPS] = {NULL, "one", "two", "three"};
+
+static const char *group_of(const struct job_record *record)
+{
+    const char *group = record->texts[JOBD_GROUP];
+    unsigned i = 1;
+    if (group == NULL || group[0] == '\0')
+        return NULL;
+    while (i < GROUPS && strcmp(disk_groups[i], group) != 0)
+        i++;
+    verify(i < GROUPS);
+    return disk_groups[i];
+}
+
+/* ---- batches */
+
+static struct batch_record *batch_to_change(uint64_t id)
+{
+    struct batch_record *batch = &disk.batches[id];
+    verify(id < IDS);
+    if (disk.batches_undo[id] == NULL) {
+        disk.batches_undo[id] = malloc(sizeof *batch);
+        verify(disk.batches_undo[id] != NULL);
+        *disk.batches_undo[id] = *batch;
+    }
+    return batch;
+}
+
+static void add_batch(const struct job_record *first)
+{
+    struct batch_record *batch = batch_to_change(first->batch);
+    if (batch->id == 0)
+        *batch = (struct batch_record){.id = first->batch,
+                                       .queue = strcmp(first->queue, "one") == 0 ? "one" : "two",
+                                       .jobs = first->batch_jobs,
+                                       .created_us = first->created_us};
+}
+
+static void count_in_batch(const struct job_record *job)
+{
+    struct batch_record *batch = batch_to_change(job->batch);
+    if (batch->id == 0 || !disk.jobs[job->id].there)
+        return;
+    verify(disk.jobs[job->id].record.state == job->state);
+    batch->ended[job->state]++;
+    if (job->finished_us > batch->finished_us)
+        batch->finished_us = job->finished_us;
+}
+
+static void end_batch_transaction(bool good, uint64_t id)
+{
+    if (disk.batches_undo[id] != NULL && !good)
+        disk.batches[id] = *disk.batches_undo[id];
+    free(disk.batches_undo[id]);
+    disk.batches_undo[id] = NULL;
+}
+
+static void restore_batch(struct jobd *jobd, uint64_t id)
+{
+    struct batch_record back = disk.batches[id];
+    if (back.id == 0)
+        return;
+    back.created_us = -back.created_us;
+    back.finished_us = -back.finished_us;
+    jobd_restore_batch(jobd, &back);
+}
+
+void disk_compare_batches(struct jobd *jobd, uint64_t next_id, int64_t now_us)
+{
+    if (!journal_empty(jobd))
+        return;
+    for (uint64_t id = next_id > 60 ? next_id - 60 : 1; id < next_id; id++) {
+        const struct batch_record *kept = &disk.batches[id];
+        uint32_t ended = 0, there = 0;
+        struct jobd_batch batch;
+        if (kept->id == 0) {
+            verify(jobd_get_batch(jobd, id, now_us, &batch) == JOBD_NO_JOB);
+            continue;
+        }
+        for (unsigned state = 0; state < JOBD_STATES; state++)
+            ended += kept->ended[state];
+        for (uint64_t job = id; job < id + kept->jobs; job++)
+            there += disk.jobs[job].there;
+        verify(ended + there == kept->jobs);
+        if (jobd_get_batch(jobd, id, now_us, &batch) != JOBD_OK) {
+            verify(there == 0);
+            continue;
+        }
+        verify(batch.jobs == kept->jobs);
+        verify(jobd_batch_of(jobd, id) == (disk.jobs[id].there ? id : 0));
+        for (unsigned state = JOBD_DONE; there == 0 && state < JOBD_STATES; state++)
+            verify(batch.in_state[state] == kept->ended[state]);
+    }
+}
+
+/* ---- jobs */
+
 static bool write_change(void *context, enum row_kind kind, const struct job_record *change)
 {
     size_t *left = context;
@@ -93,14 +190,21 @@ static bool write_change(void *context, enum row_kind kind, const struct job_rec
         schedule_disk_write(kind, change);
         return true;
     }
-    const struct job_record on_disk =
-        kind == ROW_REMOVE ? *change : times_to_disk(&disk.times, change);
+    const struct job_record on_disk = times_to_disk(&disk.times, change);
     const struct job_record *record = &on_disk;
     struct kept *kept = &disk.jobs[record->id];
     verify(record->id < IDS);
     if ((*left)-- == 0)
         return false;
+    if (kind == ROW_REMOVE_BATCH) {
+        *batch_to_change(record->id) = (struct batch_record){.id = 0};
+        return true;
+    }
     remember_for_undo(record->id);
+    if (kind == ROW_ADD && record->batch == record->id)
+        add_batch(record);
+    if (kind == ROW_REMOVE && record->batch != 0)
+        count_in_batch(record);
     schedule_disk_write(kind, change);
     if (kind == ROW_REMOVE) {
         forget(kept);
@@ -115,6 +219,8 @@ static bool write_change(void *context, enum row_kind kind, const struct job_rec
         kept->there = true;
         kept->record = *record;
         kept->record.queue = strcmp(record->queue, "one") == 0 ? "one" : "two";
+        kept->record.texts[JOBD_GROUP] = group_of(record);
+        kept->record.texts[JOBD_TAGS] = NULL;
         strcpy(kept->key, record->key);
         strcpy(kept->trace, record->trace);
         replace(&kept->payload, record->payload);
@@ -140,6 +246,7 @@ static void end_transaction(bool good)
 {
     for (uint64_t id = 0; id < IDS; id++) {
         struct kept *before = disk.undo[id];
+        end_batch_transaction(good, id);
         if (before == NULL)
             continue;
         if (good) {
@@ -199,8 +306,9 @@ void disk_clear(void)
     for (uint64_t id = 0; id < IDS; id++)
         if (disk.jobs[id].there)
             forget(&disk.jobs[id]);
+    memset(disk.batches, 0, sizeof disk.batches);
     disk.wanted = 0;
-    disk.two_undeclared = false;
+    disk.limits = disk.two_undeclared = false;
     disk.wall_ahead_us = disk.written_us = 0;
     disk.times = (struct times){.now_us = 0};
     disk.kept = (struct kept_times){.wall_us = 0};
@@ -225,8 +333,13 @@ struct jobd *disk_open_engine(uint32_t capacity, uint32_t restored, uint64_t fir
          .workers = WORKERS,
          .attempts = 3,
          .breaker_failures = 2,
-         .breaker_us = 500},
+         .breaker_us = 500,
+         .by_group = disk.limits,
+         .group_limits = {.running = 2, .starts = 3, .per_us = 200000},
+         .group_waiting = 7},
     };
+    if (disk.limits)
+        queues[0].limits = (struct jobd_limits){.running = 5, .starts = 9, .per_us = 300000};
     queues[0].restored = queues[1].restored = restored;
     if (disk.two_undeclared)
         queues[1] = (struct jobd_queue_config){
@@ -265,6 +378,8 @@ struct jobd *disk_restore(uint64_t first_id, int64_t now_us)
     struct jobd *jobd = disk_open_engine(CAPACITY, CAPACITY + 2 * WORKERS + LEASES, first_id);
     times_begin(&disk.times, &disk.kept, now_us, now_us + disk.wall_ahead_us);
     for (uint64_t id = 1; id < IDS; id++)
+        restore_batch(jobd, id);
+    for (uint64_t id = 1; id < IDS; id++)
         if (disk.jobs[id].there && jobd_state_final(disk.jobs[id].record.state))
             ended[ended_len++] = &disk.jobs[id];
     qsort(ended, ended_len, sizeof *ended, by_end);
@@ -273,6 +388,7 @@ struct jobd *disk_restore(uint64_t first_id, int64_t now_us)
     for (uint64_t id = 1; id < IDS; id++)
         if (disk.jobs[id].there && !jobd_state_final(disk.jobs[id].record.state))
             restore(jobd, &disk.jobs[id], now_us);
+    jobd_restored(jobd);
     schedule_disk_restore(jobd);
     check_engine(jobd);
     return jobd;

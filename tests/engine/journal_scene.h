@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "engine/journal_store.h"
+#include "jobd/batch.h"
 #include "store/times.h"
 
 enum {
@@ -29,9 +30,12 @@ struct kept {
 };
 
 struct disk {
+    struct batch_record batches[IDS]; /* id 0: none */
+    struct batch_record *batches_undo[IDS];
     struct kept jobs[IDS];
     struct kept *undo[IDS]; /* what the transaction has changed: as it was before */
     unsigned wanted;
+    bool limits;         /* of the queues of the next engine, see there */
     bool two_undeclared; /* the second queue, when the next engine is made */
     /* The clocks: how far the wall clock is ahead of the engine's; what was kept, and when the last
      * group was written. */
@@ -42,6 +46,12 @@ struct disk {
 
 extern struct disk disk; /* empty at first */
 
+/* Whose jobs are; NULL: nobody's. */
+enum { GROUPS = 4 };
+extern const char *const disk_groups[GROUPS];
+
+/* With disk.limits the first queue has limits, and the groups of the second take turns and have
+ * limits too. */
 struct jobd *disk_open_engine(uint32_t capacity, uint32_t restored, uint64_t first_id);
 /* An engine from what the disk has, in a process that begins now. */
 struct jobd *disk_restore(uint64_t first_id, int64_t now_us);
@@ -50,6 +60,9 @@ struct jobd *disk_restore(uint64_t first_id, int64_t now_us);
 size_t disk_write_group(struct jobd *jobd, size_t max, size_t fails_after, int64_t now_us);
 void disk_write_all(struct jobd *jobd, int64_t now_us);
 void disk_clear(void);
+
+/* When nothing is on its way, the last batches count on disk what they count in the engine. */
+void disk_compare_batches(struct jobd *jobd, uint64_t next_id, int64_t now_us);
 
 /* ---- people */
 

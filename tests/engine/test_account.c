@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "jobd/queue.h"
+#include "jobd/lease.h"
 
 #define HOUR INT64_C(3600000000)
 

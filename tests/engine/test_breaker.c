@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A queue whose service is down: when it holds its jobs back, who tries, what counts. */
 #include "engine/model/scene.h"
+#include "jobd/failures.h"
 
 #include <errno.h>
 #include <string.h>

@@ -8,6 +8,7 @@
 
 #include "engine/model/check_engine.h"
 #include "engine/journal_scene.h"
+#include "jobd/lease.h"
 
 static uint64_t put(struct jobd *jobd, struct person *by, const char *key, int64_t now_us)
 {

@@ -71,7 +71,8 @@ static void do_put(struct world *world, struct person *who)
     struct jobd_terms terms = {.expires_us = world->now_us + 1 + some_us(world, 60),
                                .expires_by_wall = below(world, 3) == 0,
                                .keep_us = below(world, 2) == 0 ? 1 + some_us(world, 100) : 0};
-    put.terms = below(world, 4) == 0 ? &terms : NULL;
+    terms.texts[JOBD_GROUP] = disk_groups[below(world, GROUPS)];
+    put.terms = below(world, 2) == 0 ? &terms : NULL;
     snprintf(key, sizeof key, "k%u", below(world, 6));
     if (below(world, 3) == 0)
         be_unique(world, &put, &terms, key);
@@ -161,20 +162,32 @@ static void do_change_all(struct world *world, struct person *who)
         filter->since_us = world->now_us - some_us(world, 200);
     filter->wall_ahead_us = disk.wall_ahead_us;
     ask(who, 'b',
-        jobd_change_all(world->jobd, (enum jobd_bulk)below(world, 3), filter, &who->waiter,
-                        world->now_us));
+        jobd_change_all(world->jobd, (enum jobd_bulk)below(world, JOBD_CANCEL_ALL + 1), filter,
+                        &who->waiter, world->now_us));
 }
 
-/* A queue takes no more jobs in, or does again. */
+static struct jobd_limits some_limits(struct world *world)
+{
+    return (struct jobd_limits){
+        .running = below(world, 5), .starts = below(world, 5), .per_us = 1 + some_us(world, 50)};
+}
+
+/* A queue takes no more jobs in, or does again; or its terms are others. */
 static void come_or_go(struct world *world)
 {
     static const char *const names[QUEUES] = {"one", "two"};
     uint32_t index = below(world, QUEUES), number;
-    const struct jobd_queue_config config = {.name = names[index],
-                                             .capacity = CAPACITY,
-                                             .workers = WORKERS,
-                                             .attempts = index == 0 ? 1 : 3};
-    if (jobd_queue_declared(world->jobd, index))
+    struct jobd_queue_config config = {.name = names[index],
+                                       .capacity = CAPACITY,
+                                       .workers = WORKERS,
+                                       .attempts = index == 0 ? 1 : 3};
+    config.limits = some_limits(world);
+    config.group_limits = some_limits(world);
+    config.by_group = below(world, 2) == 0;
+    config.group_waiting = below(world, 6);
+    if (below(world, 2) == 0 && !(index == 1 && disk.two_undeclared))
+        verify(jobd_queue_change(world->jobd, index, &config, world->now_us) == 0);
+    else if (jobd_queue_declared(world->jobd, index))
         jobd_queue_retire(world->jobd, index, world->now_us);
     else if (!(index == 1 && disk.two_undeclared))
         verify(jobd_queue_add(world->jobd, &config, world->now_us, &number) == 1);
@@ -448,6 +461,7 @@ static void crash(struct world *world)
     world->now_us = BEGAN_US + world->passed_us + world->off_us;
     disk.wall_ahead_us = disk.written_us = 0;
     disk.two_undeclared = below(world, 4) == 0;
+    disk.limits = below(world, 3) > 0;
     world->jobd = disk_restore(world->next_id, world->now_us);
     check_restored(world);
     check_clocks(world);
@@ -483,6 +497,7 @@ static void test_at_random(void **state)
     static struct world world;
     (void)state;
     world = (struct world){.chance = chance_begin(), .now_us = BEGAN_US, .next_id = 1};
+    disk.limits = true;
     world.worker = jobd_blob_text("box7");
     verify(world.worker != NULL);
     world.jobd = disk_restore(1, world.now_us);
@@ -503,6 +518,7 @@ static void test_at_random(void **state)
         check_engine(world.jobd);
         compare(&world);
         compare_contents(&world);
+        disk_compare_batches(world.jobd, world.next_id, world.now_us);
         compare_lists(&world);
         schedule_disk_compare(world.jobd);
     }

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "engine/model/scene.h"
+#include "jobd/lease.h"
 
 static struct jobd *open_two(uint32_t keep, size_t memory)
 {

@@ -12,6 +12,7 @@
 
 #include "engine/model/check_engine.h"
 #include "jobd/queue.h"
+#include "jobd/lease.h"
 
 enum {
     MS = 1000,

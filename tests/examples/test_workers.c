@@ -53,7 +53,8 @@ static struct server *start_worker(const struct kind *kind, const char *jobd, co
 
 static void end_worker(struct server *worker)
 {
-    kill(-server_pid(worker), SIGTERM);
+    if (kill(-server_pid(worker), SIGTERM) != 0) /* it has no group of its own yet */
+        kill(server_pid(worker), SIGTERM);
     (void)server_wait(worker);
 }
 

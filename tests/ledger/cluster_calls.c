@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/verify.h"
+#include "jobd/lease.h"
 
 enum { BATCH_MAX = 3 };
 
@@ -175,7 +176,7 @@ static void some_terms(struct cluster *cluster, struct jobd_terms *terms)
     if (below(cluster, 2) == 0)
         terms->keep_us = 1 + below(cluster, 90000);
     if (below(cluster, 2) == 0)
-        terms->texts[JOBD_GROUP] = "somebody";
+        terms->texts[JOBD_GROUP] = below(cluster, 2) == 0 ? "somebody" : "another";
     if (below(cluster, 2) == 0)
         terms->texts[JOBD_HEADERS] = "One: other\n", terms->texts[JOBD_TAGS] = "one\nother\n";
 }

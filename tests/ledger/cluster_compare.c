@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "base/verify.h"
+#include "engine/fair.h"
+#include "engine/model/check_inside.h"
 #include "engine/describe.h"
 #include "engine/said.h"
 
@@ -120,12 +122,42 @@ static void compare_lists(const struct job *a, const struct job *b, bool by_age)
     verify(a == NULL && b == NULL);
 }
 
+/* Each has its own records of groups: idle ones too, as long as it thinks they have to wait. */
+static size_t groups_memory(struct jobd *jobd) REQUIRES(jobd->lock)
+{
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < jobd->queues_len; i++)
+        bytes += check_turns(jobd, &jobd->queues[i]);
+    return bytes;
+}
+
+/* Whose turn it is may differ; not whose jobs there are, nor how many of them. */
+static void compare_groups(const struct queue *a, const struct queue *b)
+{
+    struct group *group;
+    verify((a->fair == NULL) == (b->fair == NULL));
+    if (a->fair == NULL)
+        return;
+    verify(a->fair->groups.len == b->fair->groups.len);
+    verify(a->fair->none->queued == b->fair->none->queued);
+    RB_FOREACH (group, group_tree, &a->fair->groups.tree) {
+        const struct group *other = groups_find(&b->fair->groups, group->name);
+        verify(other != NULL || group->holders == 0);
+        verify(other == NULL ||
+               (group->waiting == other->waiting && group->running == other->running &&
+                group->queued == other->queued));
+        verify(group->running <= a->fair->limits.running);
+    }
+}
+
 static void compare_queues(struct jobd *one, struct jobd *other, uint32_t i)
     REQUIRES(one->lock, other->lock)
 {
     const struct queue *a = &one->queues[i], *b = &other->queues[i];
     for (unsigned lane = 0; lane < JOBD_PRIORITIES; lane++)
         compare_lanes(&a->lanes[lane], &b->lanes[lane]);
+    verify(a->limits.running == 0 || a->in_state[JOBD_RUNNING] <= a->limits.running);
+    compare_groups(a, b);
     verify(a->paused == b->paused && a->leased == b->leased);
     verify(memcmp(a->in_state, b->in_state, sizeof a->in_state) == 0);
     verify(memcmp(a->ended, b->ended, sizeof a->ended) == 0);
@@ -163,8 +195,9 @@ void cluster_compare(struct jobd *one, struct jobd *other)
     for (unsigned i = 0; i < AGES; i++)
         compare_lists(TAILQ_FIRST(&one->jobs.by_age[i]), TAILQ_FIRST(&other->jobs.by_age[i]), true);
     compare_leases(one, other);
-    verify(one->jobs.memory == other->jobs.memory);
-    verify(one->jobs.memory_living == other->jobs.memory_living);
+    verify(one->jobs.memory - groups_memory(one) == other->jobs.memory - groups_memory(other));
+    verify(one->jobs.memory_living - groups_memory(one) ==
+           other->jobs.memory_living - groups_memory(other));
     mutex_unlock(&other->lock);
     mutex_unlock(&one->lock);
 }

@@ -19,6 +19,7 @@
 #include "ledger/memory_ledger.h"
 #include "ledger/turns.h"
 #include "run/wait_sync.h"
+#include "jobd/lease.h"
 
 struct scene {
     struct memory_ledger ledger;

@@ -160,9 +160,8 @@ static void wrong_files(void **state)
          ":2: \"a\\\\u0000b\": a string with \\u0000 is not allowed\n"},
         {"{\"queues\": {\n \"a\": {\n  \"grace\": \"1s\"}}}\n",
          ":3: \"grace\": unknown key; allowed are capacity, workers, sleep, post, exec, attempts, "
-         "timeout, backoff, expires, pass-headers, directory, environment, user, nice, headers, "
-         "sign, unix, ca, "
-         "breaker, keep, kill-after\n"},
+         "timeout, backoff, expires, running, rate, per-key, pass-headers, directory, "
+         "environment, user, nice, headers, sign, unix, ca, breaker, keep, kill-after\n"},
     };
     char line[1024];
     (void)state;

@@ -139,8 +139,8 @@ static void put_batch(struct hand *hand)
     char body[64];
     pthread_mutex_lock(&ledger.lock);
     uint32_t first = ledger.len;
-    ledger.len += 3;
-    for (uint32_t i = 0; i < 3; i++)
+    ledger.len += BATCH;
+    for (uint32_t i = 0; i < BATCH; i++)
         *ledger_line(first + i) = (struct line){.unsure = true, .held = true};
     pthread_mutex_unlock(&ledger.lock);
     snprintf(body, sizeof body, "%" PRIu32 "\n%" PRIu32 "\n%" PRIu32 "\n", first, first + 1,
@@ -151,7 +151,7 @@ static void put_batch(struct hand *hand)
     hand->dead = answer->status == 0;
     cJSON *json = answer->status == 202 ? cJSON_Parse(answer->body) : NULL;
     pthread_mutex_lock(&ledger.lock);
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < BATCH; i++) {
         struct line *line = ledger_line(first + (uint32_t)i);
         settle_locked(line, answer->status != 0, answer->status != 0,
                       json != NULL ? WAITS : REFUSED);

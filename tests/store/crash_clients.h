@@ -10,13 +10,19 @@
 #include "support/chance.h"
 #include "support/server.h"
 
-enum { CLIENTS = 4, JOBS_MAX = 400000, TEXT_SIZE = 160 };
+enum {
+    BATCH = 3, /* jobs of each */
+    CLIENTS = 4,
+    JOBS_MAX = 400000,
+    TEXT_SIZE = 160
+};
 
 /* What a job should be, by what its clients were told. */
 enum last { UNKNOWN, WAITS, LEASED, DONE, CANCELLED, REFUSED };
 
 struct line {
     uint64_t id;      /* 0: not known */
+    uint64_t batch;   /* of those of a batch, in the last comparison; 0: none */
     bool local;       /* workers of the server run it */
     enum last last;   /* acknowledged */
     bool unsure;      /* something was asked for after that, and not answered */

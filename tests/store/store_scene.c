@@ -15,6 +15,7 @@
 #include "run/wait_sync.h"
 #include "store/database.h"
 #include "support/server.h"
+#include "jobd/lease.h"
 
 char folder[160];
 static unsigned folders;

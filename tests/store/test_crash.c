@@ -79,6 +79,8 @@ static void compare_job(struct client *client, const cJSON *job)
     if (json_number(job, "attempt") < line->attempt && !line->unsure && line->last == LEASED)
         fail_msg("job %s has lost an attempt", expected);
     line->id = id;
+    const cJSON *batch = cJSON_GetObjectItem(job, "batch");
+    line->batch = cJSON_IsNumber(batch) ? (uint64_t)batch->valuedouble : 0;
     if (line->last == DONE && !line->unsure) {
         snprintf(path, sizeof path, "/jobs/%" PRIu64 "/output", id);
         snprintf(expected, sizeof expected, "output %" PRIu32, (uint32_t)(line - ledger.lines));
@@ -121,6 +123,39 @@ static void compare(struct client *client)
         if (line->seen == 0 && line->last != REFUSED && line->last != UNKNOWN)
             fail_msg("job %" PRIu32 " is lost; what was acknowledged last: %s", i,
                      last_names[line->last]);
+    }
+}
+
+/* A batch has all its jobs, and counts what they are. */
+static void compare_batch(struct client *client, uint64_t id)
+{
+    static const char *const states[] = {"queued", "scheduled", "running",
+                                         "done",   "failed",    "cancelled"};
+    enum { STATES = sizeof states / sizeof states[0] };
+    char path[TEXT_SIZE];
+    double counted[STATES], all = 0;
+    snprintf(path, sizeof path, "/batches/%" PRIu64, id);
+    const cJSON *batch = client_json(client, path);
+    assert_int_equal(json_number(batch, "jobs"), BATCH);
+    for (size_t i = 0; i < STATES; i++)
+        all += counted[i] = json_number(batch, states[i]);
+    assert_int_equal(all, BATCH);
+    for (size_t i = 0; i < STATES; i++) {
+        snprintf(path, sizeof path, "/jobs?batch=%" PRIu64 "&state=%s", id, states[i]);
+        const cJSON *jobs = cJSON_GetObjectItem(client_json(client, path), "jobs");
+        assert_int_equal(cJSON_GetArraySize(jobs), counted[i]);
+    }
+}
+
+static void compare_batches(struct client *client)
+{
+    unsigned looked = 0;
+    for (uint32_t i = ledger.len; i-- > 0 && looked < 10;) {
+        const struct line *line = &ledger.lines[i];
+        if (line->seen == 0 || line->batch == 0 || line->id != line->batch)
+            continue;
+        compare_batch(client, line->batch);
+        looked++;
     }
 }
 
@@ -186,6 +221,7 @@ static void check_server(struct server *server)
 {
     struct client *client = client_new(server);
     compare(client);
+    compare_batches(client);
     compare_tokens(client);
     client_free(client);
 }

@@ -404,6 +404,7 @@ static void test_an_older_schema_is_migrated(void **state)
                 "ALTER TABLE job DROP COLUMN headers;"
                 "ALTER TABLE progress DROP COLUMN errors;"
                 "ALTER TABLE progress DROP COLUMN errors_at;"
+                "DROP TABLE batch;"
                 "ALTER TABLE job DROP COLUMN schedule; DROP TABLE schedule;"
                 "DROP TABLE schedule_place;"
                 "ALTER TABLE progress DROP COLUMN worker;"

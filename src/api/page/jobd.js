@@ -1,565 +1,404 @@
 'use strict';
-// The page of jobd. It knows what any client can know: all it shows comes from jobd's own requests,
-// and every text of a job becomes textContent. Addresses are relative, so that it works below a
-// path of a proxy.
+// Texts of jobs become textContent. Addresses are relative, for a path of a proxy.
 
-const $ = id => document.getElementById(id);
-const main = $('main');
+const $ = id => document.getElementById(id), main = $('main');
 const STATES = ['queued', 'scheduled', 'blocked', 'running', 'done', 'failed', 'cancelled'];
-const FINAL = ['done', 'failed', 'cancelled'];
-const CARDS_MAX = 12, SHOW_BYTES = 65536, DRAW_MS = 250, LIST_MS = 2000, STATUS_MS = 10000;
+const SHOWN_MAX = 65536, STATUS_MS = 10000, BUSY_MS = 2000, EVENTS_MS = 60000;
 
-// An element with its properties, listeners (on…) and children.
-function h(tag, props, ...kids) {
-  const e = document.createElement(tag);
-  for (const [name, value] of Object.entries(props || {})) {
-    if (value == null || value === false) continue;
-    if (name.startsWith('on')) e.addEventListener(name.slice(2), value);
-    else if (name in e && typeof value !== 'string') e[name] = value;
-    else e.setAttribute(name, value === true ? '' : value);
-  }
-  e.append(...kids.flat(2).filter(kid => kid != null && kid !== false));
+// An element: its tag.classes; attributes (texts) and properties, if any; children.
+function h(what, ...kids) {
+  const [tag, classes] = what.split('.');
+  const e = document.createElementNS('http://www.w3.org/' + (/svg|poly/.test(tag) ? '2000/svg' : '1999/xhtml'), tag);
+  if (classes) e.setAttribute('class', classes);
+  if (kids[0]?.constructor === Object)
+    for (const [name, value] of Object.entries(kids.shift())) typeof value === 'string' ? e.setAttribute(name, value) : e[name] = value;
+  e.append(...kids.flat(9).filter(Boolean));
   return e;
 }
+// `of` tells those of one name apart, where they are not seen, and for refresh().
+const button = (text, onclick, of, kind = '') => h('button' + kind, {onclick, 'aria-label': `${text} ${of}`}, text);
+const pre = (label, text) => h('pre', {tabIndex: 0, role: 'region', 'aria-label': label}, text);
+const bar = (...kids) => h('div.row', kids), apart = (...kids) => h('div.row apart', kids);
+const cells = (tag, list) => h('tr', list.map(cell => h(tag, cell)));
+const table = (caption, heads, rows) => h('div.scroll', {tabIndex: 0}, h('table', h('caption', caption), h('thead', cells('th', heads)), h('tbody', rows.map(row => cells('td', row)))));
+const fields = (kind, list) => h('dl.' + kind, list.map(([name, value]) => h('div', h('dt', name), h('dd', value))));
+const link = (href, ...kids) => h('a', {href: '#/' + href}, kids);
+const jobLink = id => link('jobs/' + id, String(id)), jobsOf = (values, text) => link('jobs' + query(values), text);
 
-const table = (caption, heads, rows) => h('div', {class: 'scroll'}, h('table', {}, h('caption', {}, caption),
-  h('thead', {}, h('tr', {}, heads.map(t => h('th', {scope: 'col'}, t)))), h('tbody', {}, rows.map(row => h('tr', {}, row.map(kid => h('td', {}, kid)))))));
+const number = n => (n || 0).toLocaleString('en'), jobs = (n, what = 'job') => `${number(n)} ${what}${n === 1 ? '' : 's'}`;
+const round = n => n < 10 ? Math.round(n * 10) / 10 : Math.round(n);
+const scaled = (n, units) => { const [size, unit] = units.find(([size]) => n >= size) || [1, units.at(-1)]; return `${round(n / size)} ${unit}`; };
+const bytes = n => scaled(n, [[2 ** 30, 'GiB'], [2 ** 20, 'MiB'], [1024, 'KiB'], 'B']);
+const duration = ms => scaled(ms, [[864e5, 'd'], [36e5, 'h'], [6e4, 'min'], [1e3, 's'], 'ms']);
+const time = (iso, text) => h('time', {title: iso}, text || new Date(iso).toLocaleString());
+const age = iso => time(iso, duration(Date.now() - Date.parse(iso)));
+const given = values => Object.entries(values).filter(([, value]) => value);
+const query = values => given(values).length ? '?' + new URLSearchParams(given(values)) : '';
 
-function svg(tag, props) {
-  const e = document.createElementNS('http://www.w3.org/2000/svg', tag);
-  for (const [name, value] of Object.entries(props)) e.setAttribute(name, value);
-  return e;
-}
-
-const number = n => n == null ? '–' : n.toLocaleString('en');
-function bytes(n) {
-  let unit = 0;
-  for (; n >= 1024 && unit < 3; unit++) n /= 1024;
-  return (unit ? n.toFixed(1) : n) + ' ' + ['B', 'KiB', 'MiB', 'GiB'][unit];
-}
-function duration(ms) {
-  for (const [size, unit] of [[172800e3, 'd'], [7200e3, 'h'], [120e3, 'min'], [1e3, 's']])
-    if (ms >= size) { const n = ms / ({d: 864e5, h: 36e5, min: 6e4, s: 1e3})[unit]; return (n < 10 ? n.toFixed(1) : Math.round(n)) + ' ' + unit; }
-  return Math.round(ms) + ' ms';
-}
-const time = iso => h('time', {datetime: iso, title: iso}, new Date(iso).toLocaleString());
-const ago = iso => h('time', {datetime: iso, title: iso}, duration(Math.max(0, Date.now() - Date.parse(iso))));
-const jobLink = id => h('a', {href: '#/jobs/' + id}, String(id));
-const enc = encodeURIComponent;
-
-function say(text) {
-  $('said').textContent = text;
+function say(...text) {
+  $('said').replaceChildren(...text);
   clearTimeout(say.timer);
-  say.timer = setTimeout(() => { $('said').textContent = ''; }, 6000);
+  say.timer = setTimeout(say, 6000);
 }
 
-// ---- asking the server
+// ---- the server
 
-let token = sessionStorage.getItem('jobd-token') || '';
-let status = null; // the last /status
+let token = sessionStorage.jobd || '', status;
 
-class Refused extends Error {
-  constructor(code, text) { super(text); this.code = code; }
-}
-
-async function send(method, path, {accept = 'application/json', headers = {}, body, signal} = {}) {
-  const fields = {Accept: accept, ...headers};
-  if (token) fields.Authorization = 'Bearer ' + token;
-  let reply;
-  try {
-    reply = await fetch(path, {method, headers: fields, body, signal, cache: 'no-store', referrerPolicy: 'no-referrer'});
-  } catch (error) {
-    if (error.name !== 'AbortError') gone('The server does not answer. Trying again every 2 seconds.');
-    throw error;
-  }
-  gone('');
+async function send(method, path, {accept = 'application/json', headers, ...more} = {}) {
+  const reply = await fetch(path, {method, headers: {Accept: accept, ...headers, ...token && {Authorization: 'Bearer ' + token}}, cache: 'no-store', ...more})
+    .catch(error => { if (error.name === 'TypeError') gone(false); throw error; });
+  gone(true);
   if (reply.ok) return reply;
-  let why = reply.status + ' ' + reply.statusText;
-  try {
-    const text = await reply.text();
-    why = (reply.headers.get('Content-Type') || '').includes('json') ? JSON.parse(text).detail : text.trim() || why;
-  } catch { /* the status says enough */ }
-  if (reply.status === 401) askToken(why);
-  throw new Refused(reply.status, why);
+  const text = await reply.text(), error = new Error(text || reply.statusText);
+  try { error.message = JSON.parse(text).detail; } catch { /* a proxy's answer */ }
+  error.status = reply.status;
+  if (error.status === 401) askToken(error.message);
+  throw error;
 }
-const get = async (path, options) => (await send('GET', path, options)).json();
+const get = async path => (await send('GET', path)).json();
+const gone = here => { $('gone').hidden = here; };
 
-async function act(method, path, done, options) {
+async function act(method, path, of, more) {
   try {
-    const reply = await send(method, path, options);
-    const text = await reply.text();
-    let detail = '';
-    try {
-      const {matched, changed} = JSON.parse(text);
-      if (matched != null) detail = `: ${changed} of ${matched}`;
-    } catch { /* has no counts */ }
-    say(done + detail);
+    const {id, state, status, purged, changed = purged} = await (await send(method, path, more)).json();
+    say(id ? jobLink(id) : of, ': ', state || status || changed + ' changed');
     refresh();
-    return true;
-  } catch (error) {
-    if (error.code) say(error.message);
-    return false;
+    return 1;
+  } catch (error) { say(error.message); }
+  return 0;
+}
+
+// Server-sent events, by fetch() as EventSource sends no token.
+async function* events(path, signal) {
+  const reader = (await send('GET', path, {accept: 'text/event-stream', signal})).body.getReader(), decoder = new TextDecoder();
+  for (let rest = '', part; !(part = await reader.read()).done;) {
+    const found = (rest + decoder.decode(part.value, {stream: true})).split('\n\n');
+    rest = found.pop();
+    for (const text of found) yield ['event', 'data'].map(name => text.match(`(?:^|\n)${name}: ?(.*)`)?.[1]);
   }
 }
 
-function gone(text) {
-  $('gone').hidden = !text;
-  $('gone').textContent = text;
-}
+// ---- tokens
 
-// ---- what a token may do
-
-const RANK = {any: 0, read: 1, 'read+data': 2, put: 3, work: 3, admin: 4};
-const isAdmin = () => !status || status.scope === 'admin';
-const mayPut = () => isAdmin() || status.scope === 'put';
-const seesData = () => !status || RANK[status.scope] > 1;
+const isAdmin = () => status.scope === 'admin', seesData = () => status.scope !== 'read';
 
 function askToken(why) {
-  const dialog = $('token');
-  if (dialog.open) return;
-  $('tokened').textContent = why || 'The token of this page. It is sent with each request and kept nowhere else.';
-  $('secret').value = '';
-  dialog.showModal();
+  if ($('token').open) return;
+  $('why').textContent = why;
+  $('token').showModal();
 }
-$('use').onclick = () => {
+$('token').onclose = () => {
+  if (!$('token').returnValue) return;
   token = $('secret').value.trim();
-  if ($('keep').checked) sessionStorage.setItem('jobd-token', token);
-  $('token').close();
-  restart();
+  $('secret').value = sessionStorage.jobd = '';
+  if ($('keep').checked) sessionStorage.jobd = token;
+  status = null;
+  stream?.abort();
+  refresh(true);
 };
-$('forget').onclick = () => {
-  token = '';
-  sessionStorage.removeItem('jobd-token');
-  $('token').close();
-  restart();
-};
-$('secret').onkeydown = event => { if (event.key === 'Enter') $('use').click(); };
-$('login').onclick = () => askToken();
+$('login').onclick = () => askToken('Kept by this page alone.');
 
-// Before harm: names the thing and the number; what has the focus changes nothing.
+// Before harm: the thing and the number; what has the focus changes nothing.
 function ask(text, verb) {
-  const dialog = $('ask');
   $('asked').textContent = text;
   $('yes').textContent = verb;
-  dialog.showModal();
-  return new Promise(resolve => {
-    $('yes').onclick = () => { dialog.onclose = null; dialog.close(); resolve(true); };
-    $('no').onclick = () => dialog.close();
-    dialog.onclose = () => resolve(false);
-  });
+  $('ask').showModal();
+  return new Promise(resolve => { $('yes').onclick = resolve; });
 }
 
 // ---- queues
 
-const sum = list => (list || []).reduce((a, b) => a + b, 0);
-const broken = q => q.breaker && q.breaker !== 'closed';
-const isFull = q => q.capacity > 0 && waits(q) >= q.capacity;
-const waits = q => q.queued + q.scheduled + (q.blocked || 0);
+const sum = list => list.reduce((a, b) => a + b, 0), bad = text => h('span.tag bad', text);
+const waits = q => q.queued + q.scheduled + (q.blocked || 0), isGone = q => q.declared === false;
+const isBroken = q => /open/.test(q.breaker), isFull = q => q.capacity && waits(q) >= q.capacity;
+const words = q => [q.paused && bad('paused'), isBroken(q) && bad('broken'), isGone(q) && bad('undeclared'), isFull(q) && bad('full')];
 
-// What is wrong with a queue, the worst first.
-function troubles({name, history = {}, ...q}) {
-  const found = [], full = isFull(q), failed = sum(history.failed), done = sum(history.done), n = number(waits(q));
-  const add = (bad, text, verb, act) => found.push({bad, text: `${name} ${text}`, verb, act});
-  const resume = ['Resume', () => pause(name, false)];
-  if (q.declared === false && waits(q)) add(true, `is not declared: its ${n} jobs can only be moved, or wait for it to come back.`);
-  if (broken(q)) add(true, 'holds its jobs back: its service is down. One a time tries whether it is back.');
-  if (q.paused) add(full, full ? 'is paused and full: it turns jobs away.' : `is paused: ${n} jobs wait.`, ...resume);
-  else if (full && !q.running) add(true, 'is full, and nobody takes its jobs: are its workers running?');
-  else if (full) add(true, `is full: jobs come faster than they are done (${number(q.drain_per_s)} a second). More workers, or a larger capacity.`);
-  else if (q.queued && !q.running && q.oldest_age_ms > 60000) add(true, `has ${n} jobs and nobody who takes them; the oldest has waited for ${duration(q.oldest_age_ms)}.`);
-  if (failed) add(failed >= done, `: ${number(failed)} failed in the last ten minutes, ${number(done)} done.`, 'Look', () => { location.hash = `#/jobs?queue=${enc(name)}&state=failed&order=newest`; });
-  return found;
+// Is it bad, what and why, and what helps.
+function troubles(q) {
+  const full = isFull(q), n = jobs(waits(q)), failed = sum(q.history.failed), done = sum(q.history.done);
+  return [
+    isGone(q) && waits(q) && [true, `is not declared any more: ${n} wait.`],
+    isBroken(q) && [true, 'holds its jobs back: its service is down.'],
+    q.paused ? [full, full ? 'is paused and full: it turns jobs away.' : `is paused: ${n} wait.`, isAdmin() && pauseButton(q)]
+      : full ? [true, q.running ? `is full: jobs come faster than they are done, ${round(q.drain_per_s)} a second.` : 'is full, and nobody takes its jobs.']
+        : q.queued && !q.running && q.oldest_age_ms > 6e4 && [true, `has ${n} and nobody who takes them, for ${duration(q.oldest_age_ms)}.`],
+    failed && [failed >= done, `failed ${number(failed)} times in ten minutes, ${number(done)} done.`, jobsOf({queue: q.name, state: 'failed'}, 'Look')],
+  ].filter(Boolean).map(([isBad, ...text]) => [isBad, h('b', q.name), ' ', ...text]);
 }
 
-function chart(series, title) {
-  const max = Math.max(1, ...series.flatMap(([, values]) => values));
-  const e = svg('svg', {viewBox: '0 0 59 44', preserveAspectRatio: 'none', role: 'img', 'aria-label': title});
-  for (const [name, values] of series) {
-    const from = 60 - values.length;
-    const points = values.map((v, i) => `${from + i},${(42 - 40 * v / max).toFixed(1)}`).join(' ');
-    e.append(svg('polyline', {points, class: name}));
-  }
-  return h('figure', {}, e, h('figcaption', {class: 'dim'}, title));
+function chart(history, names, per, unit) {
+  const max = Math.max(1, ...names.flatMap(name => history[name]));
+  return h('figure', h('svg', {viewBox: '0 0 59 44', preserveAspectRatio: 'none', 'aria-hidden': 'true'},
+    names.map(name => h('polyline.' + name, {points: String(history[name].map((v, at, list) => [60 - list.length + at, 42 - 40 * v / max]))}))),
+  h('figcaption.dim', names.map(name => [h('span.' + name, `${name} ${round((history[name].at(-1) || 0) / per)}`), ' ']), unit));
 }
 
-function pause(name, paused) {
-  return act('POST', `queues/${enc(name)}/${paused ? 'pause' : 'resume'}`, `${name} is ${paused ? 'paused' : 'running'}`);
-}
-async function purge(q) {
-  if (await ask(`Cancel all ${number(waits(q))} jobs that wait in ${q.name}? They will not run.`, `Cancel ${number(waits(q))} jobs`))
-    act('POST', `queues/${enc(q.name)}/purge`, `${q.name} is purged`);
-}
-const queueButtons = q => isAdmin() && h('div', {class: 'row'},
-  h('button', {onclick: () => pause(q.name, !q.paused)}, q.paused ? 'Resume' : 'Pause'),
-  h('button', {class: 'harm', disabled: !waits(q), onclick: () => purge(q)}, 'Purge…'));
-const jobsOf = q => h('a', {href: `#/jobs?queue=${enc(q.name)}&order=newest`}, q.name);
-const oldest = q => q.queued ? duration(q.oldest_age_ms) : '–';
-const bad = text => h('span', {class: 'tag bad'}, text);
-const count = (q, state) => h('a', {href: `#/jobs?queue=${enc(q.name)}&state=${state}&order=newest`}, number(q[state]));
-const words = q => [q.paused && bad('paused'), broken(q) && bad('broken'), q.declared === false && bad('undeclared'), isFull(q) && bad('full')];
+const pauseButton = q => button(q.paused ? 'Resume' : 'Pause', () => act('POST', `queues/${q.name}/${q.paused ? 'resume' : 'pause'}`, q.name), q.name);
+const queueButtons = q => isAdmin() && bar(pauseButton(q), waits(q) > 0 && button('Purge…', async () => {
+  const n = jobs(waits(q));
+  if (await ask(`Cancel all ${n} that wait in ${q.name}? They will not run.`, 'Cancel ' + n)) act('POST', `queues/${q.name}/purge`, q.name);
+}, q.name, '.harm'));
+const queueLink = name => jobsOf({queue: name}, name);
+const figures = q => [...STATES.slice(0, 6).filter(state => state in q).map(state => [state, jobsOf({queue: q.name, state}, number(q[state]))]),
+  ['oldest', q.queued ? duration(q.oldest_age_ms) : '–'], ['rejected', number(q.rejected)]];
+const places = q => `${number(waits(q))} of ${number(q.capacity)}`;
 
-function card(q) {
-  const rows = ['queued', 'scheduled', 'blocked', 'running', 'done', 'failed'].filter(state => q[state] != null).map(state => [state, count(q, state)]);
-  rows.push(['oldest', oldest(q)], ['rejected', number(q.rejected)]);
-  return h('section', {class: troubles(q).some(t => t.bad) ? 'card bad' : 'card', 'aria-label': q.name},
-    h('div', {class: 'row apart'}, h('h2', {}, jobsOf(q)), h('span', {class: 'row'}, words(q))),
-    h('div', {}, h('meter', {min: 0, max: Math.max(1, q.capacity), value: waits(q), high: q.capacity * 0.9, optimum: 0, title: 'how full it is'}),
-      h('div', {class: 'dim'}, `${number(waits(q))} of ${number(q.capacity)} places · ${number(q.workers)} workers`)),
-    h('dl', {class: 'figures'}, rows.map(([name, value]) => h('div', {}, h('dt', {}, name), h('dd', {}, value)))),
-    q.history && chart([['done', q.history.done], ['failed', q.history.failed], ['rejected', q.history.rejected]], 'done, failed, rejected, each 10 s'),
-    q.history && chart([['waiting', q.history.waiting]], 'waiting'), queueButtons(q));
-}
+const card = q => h(troubles(q).some(([isBad]) => isBad) ? 'section.card bad' : 'section.card', {'aria-label': q.name}, apart(h('h2', queueLink(q.name)), h('span.row', words(q))),
+  h('div', h('meter', {max: q.capacity || 1, high: q.capacity * 0.9, optimum: 0, value: waits(q), 'aria-label': 'places taken'}), h('div.dim', `${places(q)} places · ${jobs(q.workers, 'worker')}`),
+    (q.keys?.busiest || []).filter(k => k.running >= q.per_key.running || k.waiting >= q.per_key.waiting).map(k => [bad(k.key + ' at its limit'), ' '])),
+  fields('figures', figures(q)), chart(q.history, ['done', 'failed', 'rejected'], 10, 'a second'), chart({waiting: [...q.history.waiting.slice(1), waits(q)]}, ['waiting'], 1), queueButtons(q));
+const queueTable = queues => table(`${queues.length} queues`, ['queue', '', 'places', ...figures(queues[0]).map(([name]) => name), ''],
+  queues.map(q => [queueLink(q.name), words(q), places(q), ...figures(q).map(([, value]) => value), queueButtons(q)]));
 
-const queueTable = queues => table(`${queues.length} queues`, ['queue', '', 'waiting', 'capacity', 'running', 'oldest', 'done', 'failed', 'rejected', ''],
-  queues.map(q => [jobsOf(q), words(q), number(waits(q)), number(q.capacity), count(q, 'running'), oldest(q), count(q, 'done'), count(q, 'failed'), number(q.rejected), queueButtons(q)]));
-
-function header() {
-  if (!status) return;
+async function loadStatus() {
+  status = await get('status');
   const {memory: m, connections: c, store: s} = status;
-  const parts = [`jobd ${status.version}`, `up ${duration(status.uptime_s * 1000)}`, `memory ${bytes(m.used)} of ${bytes(m.limit)}`,
-    `${c.open} of ${c.limit} connections, ${c.parked} waiting`, s.kind === 'memory' ? 'in memory' : `on disk: ${bytes(s.bytes || 0)}, a commit takes ${s.last_commit_ms} ms`];
-  if (status.scope !== 'admin') parts.push(`token: ${status.scope}${status.queue ? ' of ' + status.queue : ''}`);
-  $('server').textContent = parts.join(' · ');
-  for (const link of document.querySelectorAll('nav a')) link.hidden = link.hash === '#/put' && !mayPut();
+  $('server').textContent = [`jobd ${status.version}`, `up ${duration(status.uptime_s * 1e3)}`, `memory ${bytes(m.used)} of ${bytes(m.limit)}`, `${c.open} of ${c.limit} connections`,
+    s.bytes == null ? `jobs in ${s.kind}` : `disk ${s.state}, ${bytes(s.bytes)}`, (status.queue || !isAdmin()) && `token: ${status.scope} ${status.queue || ''}`].filter(Boolean).join(' · ');
+  document.querySelector('[href="#/put"]').hidden = !/admin|put/.test(status.scope);
 }
 
 const views = {};
 
-views.queues = {
+views[''] = {
   title: 'Queues',
-  async load() { await loadStatus(); return status.queues; },
-  draw(queues) {
-    const found = queues.flatMap(q => troubles(q)).sort((a, b) => !!b.bad - !!a.bad);
-    if (!status.ready && status.reason !== 'full') found.unshift({bad: true, text: 'The server takes no new jobs: ' + status.reason + '.'});
-    return [h('h1', {}, found.some(t => t.bad) ? 'Queues: something needs you' : 'Queues'),
-      h('ul', {class: 'trouble'}, found.map(t => h('li', {class: t.bad ? '' : 'warn'}, t.text,
-        t.verb && (isAdmin() || t.verb === 'Look') && h('button', {onclick: t.act}, t.verb)))),
-      queues.length > CARDS_MAX ? queueTable(queues) : h('div', {class: 'cards'}, queues.map(card))];
+  load: loadStatus,
+  draw() {
+    const {queues, ready, reason} = status, found = queues.flatMap(troubles).sort((a, b) => b[0] - a[0]);
+    if (!ready && reason !== 'full') found.unshift([true, `The server takes no new jobs: ${reason}.`]);
+    return [h('ul.trouble', found.map(([isBad, ...text]) => h(isBad ? 'li' : 'li.warn', text))), queues.length > 12 ? queueTable(queues) : h('div.cards', queues.map(card))];
   },
-  concerns: () => true,
 };
 
 // ---- jobs
 
-const filterOf = params => new URLSearchParams([...params].filter(([name, value]) => value && ['queue', 'state', 'tag', 'key', 'batch'].includes(name)));
-const chosen = new Set();
+const filterOf = ({queue, state, tag, key, batch}) => query({queue, state, tag, key, batch}), chosen = new Set();
 
-async function bulk(retry, params, ids) {
-  const what = ids ? `${ids.length} chosen jobs` : 'all jobs that match', method = retry ? 'POST' : 'DELETE';
-  if (ids && !ids.length) return say('No job is chosen');
-  if (!await ask(retry ? `Run ${what} once more?` : `Cancel ${what}? Those that have ended are forgotten; running ones go on.`, retry ? 'Retry' : 'Cancel')) return;
-  if (!ids) return act(method, `jobs${retry ? '/retry' : ''}?${filterOf(params)}`, 'Changed');
+// By their ids; or all that match, in one request.
+async function bulk(verb, method, path, end, params, ids) {
+  const found = ids ? {jobs: ids} : await get(`jobs${filterOf(params)}&limit=1000`), n = jobs(found.jobs.length) + (found.next ? ' and more' : '');
+  if (!found.jobs.length || !await ask(`${verb} ${n}?${end && ' Those that have ended are forgotten.'}`, `${verb} ${n}`)) return;
+  if (!ids) return act(method, 'jobs' + path + filterOf(params), 'All');
   let good = 0;
-  for (const id of ids) good += await act(method, `jobs/${id}${retry ? '/retry' : '?forget=true'}`, `Job ${id}`);
+  for (const id of ids) good += await act(method, `jobs/${id}${path || end}`, id);
   chosen.clear();
   say(`${good} of ${ids.length} changed`);
+  refresh();
 }
 
-const state = job => h('b', {class: job.state}, job.stopping ? 'stopping' : job.state);
-const jobButtons = job => isAdmin() && h('span', {class: 'row'},
-  FINAL.includes(job.state) ? h('button', {onclick: () => act('POST', `jobs/${job.id}/retry`, `Job ${job.id} is queued again`)}, 'Retry')
-    : h('button', {class: 'harm', disabled: job.stopping, onclick: async () => {
-      if (await ask(`Cancel job ${job.id} of ${job.queue}, which is ${job.state}?`, 'Cancel the job')) act('DELETE', `jobs/${job.id}`, `Job ${job.id} is being cancelled`);
-    }}, 'Cancel'));
+const stateOf = job => h('b.' + job.state, job.stopping ? 'stopping' : job.state);
+const jobButtons = job => isAdmin() && (/do|fa|ca/.test(job.state) ? button('Retry', () => act('POST', `jobs/${job.id}/retry`), job.id)
+  : button('Cancel…', async () => {
+    if (await ask(`Cancel job ${job.id} of ${job.queue}, which is ${job.state}?`, 'Cancel the job')) act('DELETE', 'jobs/' + job.id);
+  }, job.id, '.harm'));
 
 views.jobs = {
   title: 'Jobs',
-  async load(params) {
-    const query = new URLSearchParams(params);
-    if (!query.get('order')) query.set('order', 'newest');
-    query.set('limit', '50');
-    return get('jobs?' + new URLSearchParams([...query].filter(([, value]) => value)));
-  },
-  draw({jobs, next}, params) {
-    const pick = (name, values, all) => h('label', {}, name, h('select', {name}, all && h('option', {value: ''}, 'all'), values.map(v => h('option', {value: v, selected: params.get(name) === v}, v))));
-    const text = name => h('label', {}, name, h('input', {name, size: 12, value: params.get(name) || ''}));
-    const form = h('form', {class: 'filter', onchange: event => event.target.matches('select') && form.requestSubmit(), onsubmit: event => {
+  load: params => get('jobs' + query({order: 'newest', limit: 50, queue: status.queue, ...params})),
+  draw({jobs: found, next}, params) {
+    const pick = (name, values) => h('label', name, h('select', {name}, values.map(v => h('option', {value: v, selected: params[name] === v}, v || 'all'))));
+    const field = name => h('label', name, h('input', {name, size: 12, value: params[name] || ''}));
+    const form = h('form.filter', {onchange: event => event.target.matches('select') && form.requestSubmit(), onsubmit(event) {
       event.preventDefault();
-      location.hash = '#/jobs?' + new URLSearchParams([...new FormData(form)].filter(([, value]) => value));
-    }}, pick('queue', status.queues.map(q => q.name), true), pick('state', STATES, true), text('tag'), text('key'), pick('order', ['newest', 'oldest']), h('button', {}, 'Show'));
-    const box = job => h('input', {type: 'checkbox', 'aria-label': 'Choose job ' + job.id, checked: chosen.has(job.id), onchange: event => chosen[event.target.checked ? 'add' : 'delete'](job.id)});
-    const both = ids => [['Retry…', true], ['Cancel…', false]].map(([text, retry]) => h('button', {class: retry ? '' : 'harm', onclick: () => bulk(retry, params, ids())}, text));
-    const match = [...filterOf(params)].length > 0;
-    const more = new URLSearchParams(params);
-    if (next) more.set('after', next);
-    return [h('h1', {}, 'Jobs'), form,
-      isAdmin() && h('div', {class: 'row'}, 'Chosen:', both(() => [...chosen]), match && ['All that match:', both(() => null)]),
-      table(jobs.length ? `${jobs.length} jobs` : 'No job matches', ['', 'id', 'queue', 'state', 'came in', 'attempt', 'error', ''], jobs.map(job => [
-        isAdmin() && box(job), jobLink(job.id), job.queue, state(job), [ago(job.created_at), ' ago'], `${job.attempt} of ${job.attempts}`,
-        h('div', {class: 'wide'}, (job.error || '').split('\n')[0].slice(0, 200)), jobButtons(job)])),
-      next && h('p', {}, h('a', {href: '#/jobs?' + more}, 'Go on →'))];
+      location.hash = '#/jobs' + query(Object.fromEntries(new FormData(form)));
+    }}, pick('queue', ['', ...status.queues.map(q => q.name)]), pick('state', ['', ...STATES]), field('tag'), field('key'), pick('order', ['newest', 'oldest']), h('button', 'Show'));
+    const both = (of, ids) => [of + ':', button('Retry…', () => bulk('Retry', 'POST', '/retry', '', params, ids && [...ids]), of),
+      button('Cancel…', () => bulk('Cancel', 'DELETE', '', '?forget=true', params, ids && [...ids]), of, '.harm')];
+    const box = ({id}) => h('input', {type: 'checkbox', 'aria-label': 'Choose job ' + id, checked: chosen.has(id), onchange: () => { chosen.delete(id) || chosen.add(id); }});
+    return [form, isAdmin() && bar(both('Chosen', chosen), filterOf(params) && both('All that match')),
+      table(found.length ? jobs(found.length) : 'No job matches', ['', 'id', 'queue', 'state', 'came in', 'attempt', 'error', ''], found.map(job => [isAdmin() && box(job), jobLink(job.id), job.queue, stateOf(job),
+        [age(job.created_at), ' ago'], `${job.attempt} of ${job.attempts}`, h('div.wide', (job.error || '').split('\n')[0].slice(0, 200)), jobButtons(job)])),
+      next && jobsOf({...params, after: next}, 'Go on →')];
   },
-  concerns: (job, params) => !params.get('queue') || job.queue === params.get('queue'),
 };
 
 // ---- one job
 
-async function part(id, what) {
-  const reply = await send('GET', `jobs/${id}/${what}`, {accept: '*/*'});
-  return {type: reply.headers.get('Content-Type') || '', cut: reply.headers.get('Jobd-Output-Truncated') === 'true', data: new Uint8Array(await reply.arrayBuffer())};
-}
-function hex(data) {
-  const lines = [];
-  for (let at = 0; at < Math.min(data.length, SHOW_BYTES / 4); at += 16) {
-    const row = [...data.subarray(at, at + 16)];
-    lines.push(at.toString(16).padStart(8, '0') + '  ' + row.map(b => b.toString(16).padStart(2, '0')).join(' ').padEnd(48) + '  ' +
-      row.map(b => b > 31 && b < 127 ? String.fromCharCode(b) : '.').join(''));
-  }
-  return lines.join('\n');
-}
-// Indented only when no number would be another one then.
-function readable(text, type) {
-  if (!type.includes('json')) return text;
-  try {
-    const value = JSON.parse(text), strip = s => s.replace(/\s+/g, '');
-    return strip(JSON.stringify(value)) === strip(text) ? JSON.stringify(value, null, 2) : text;
-  } catch { return text; }
-}
-function panel(name, id, found) {
-  const {data, type, cut} = found;
+const hex = data => [...data.slice(0, SHOWN_MAX / 4)].map(b => b.toString(16).padStart(2, 0) + ' ').join('').replace(/.{1,48}/g, (row, at) =>
+  `${(at / 3).toString(16).padStart(6, 0)}  ${row.padEnd(49)}${row.replace(/.. /g, b => String.fromCharCode('0x' + b).replace(/[^ -~]/, '.'))}\n`);
+async function panel(job, what) {
+  const reply = await send('GET', `jobs/${job.id}/${what}`, {accept: '*/*'}), data = new Uint8Array(await reply.arrayBuffer()), type = reply.headers.get('Content-Type') || '';
+  const save = () => h('a', {href: URL.createObjectURL(new Blob([data], {type})), download: `job-${job.id}-${what}`}).click();
   let text;
-  try { text = new TextDecoder('utf-8', {fatal: true}).decode(data.subarray(0, SHOW_BYTES)); } catch { text = null; }
-  const save = () => {
-    const link = h('a', {href: URL.createObjectURL(new Blob([data])), download: `job-${id}-${name}`});
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 1000);
-  };
-  return h('section', {}, h('div', {class: 'row apart'}, h('h2', {}, name), h('span', {class: 'row dim'}, `${bytes(data.length)} ${type}`, cut && bad('cut'),
-    h('button', {onclick: save}, 'Save'))), h('pre', {tabindex: '0'}, text != null && !text.includes('\0') ? readable(text, type) : hex(data)),
-  data.length > SHOW_BYTES && h('p', {class: 'dim'}, 'Only the beginning is shown: save it to see all.'));
-}
-
-const follow = {id: 0, abort: null, text: '', on: true};
-function stopFollowing() {
-  if (follow.abort) follow.abort.abort();
-  Object.assign(follow, {id: 0, abort: null, text: ''});
-}
-async function startFollowing(id, pre) {
-  if (follow.id === id) { pre.textContent = follow.text; follow.pre = pre; return; }
-  stopFollowing();
-  Object.assign(follow, {id, abort: new AbortController(), pre});
   try {
-    const reply = await send('GET', `jobs/${id}/output?follow`, {accept: '*/*', signal: follow.abort.signal});
-    const reader = reply.body.getReader(), decoder = new TextDecoder();
-    for (;;) {
-      const {done, value} = await reader.read();
-      if (done || follow.id !== id) break;
-      follow.text = (follow.text + decoder.decode(value, {stream: true})).slice(-SHOW_BYTES);
-      follow.pre.textContent = follow.text;
-      if (follow.on) follow.pre.scrollTop = follow.pre.scrollHeight;
-    }
-    if (follow.id === id) refresh();
-  } catch { /* it has ended, or the view has changed */ }
+    text = new TextDecoder('utf-8', {fatal: true}).decode(data.subarray(0, SHOWN_MAX), {stream: true}); // a character may be cut
+    // JSON is indented where no number would be another one then.
+    const bare = json => json.replace(/\s/g, ''), value = JSON.parse(type.includes('json') && text);
+    if (value && bare(JSON.stringify(value)) === bare(text)) text = JSON.stringify(value, null, 2);
+  } catch { /* other text, or bytes */ }
+  return [apart(h('h2', what), h('span.row dim', `${bytes(data.length)} ${type}`, what === 'output' && job.output_truncated && bad('cut'), button('Save', save, what))),
+    pre(what, text == null || text.includes('\0') ? hex(data) : text), data.length > SHOWN_MAX && h('p.dim', 'Save it to see all.')];
 }
 
-// How some fields are shown; all others as they are.
-const SHOWN = {
-  state, queue: job => jobsOf({name: job.queue}), tags: job => job.tags.map(tag => h('a', {class: 'tag', href: '#/jobs?tag=' + enc(tag)}, tag)),
-  batch: job => h('a', {href: '#/jobs?batch=' + enc(job.batch)}, String(job.batch)), schedule: job => h('a', {href: '#/schedules'}, job.schedule),
-  after: job => [].concat(job.after).map(path => h('a', {href: '#' + path}, path + ' ')),
-};
+// What a job that runs says, as it comes.
+let live = {};
+function follow(job) {
+  if (live.id === job.id) return live.section;
+  live.stop?.abort();
+  live = {id: job.id, stop: new AbortController()};
+  if (!job.id) return;
+  const out = pre('output, live'), progress = h('p'), box = h('input', {type: 'checkbox', checked: true}), mine = live;
+  (async () => {
+    for await (const [name, data] of events(`jobs/${job.id}/output?follow`, mine.stop.signal)) {
+      const value = data && JSON.parse(data);
+      if (name === 'output') out.textContent = (out.textContent + (value.base64 || value)).slice(-SHOWN_MAX);
+      if (name === 'progress') progress.textContent = value;
+      if (box.checked) out.scrollTop = out.scrollHeight;
+      if (name === 'end') break;
+    }
+    live = {};
+    refresh();
+  })().catch(() => { mine.ended = true; });
+  return live.section = [apart(h('h2', 'output'), h('label.row', box, 'Follow')), progress, out];
+}
+
 views.job = {
   title: 'Job',
   async load(params, id) {
-    const job = await get('jobs/' + id), parts = {};
-    for (const what of ['payload', 'output'])
-      if (seesData() && (what === 'payload' ? job.payload_bytes : job.output_bytes) && job.state !== (what === 'output' ? 'running' : ''))
-        parts[what] = await part(id, what).catch(() => null);
-    return {job, parts};
+    const job = await get('jobs/' + id), parts = ['output', 'payload'].filter(what => seesData() && job[what + '_bytes'] && (what === 'payload' || job.state !== 'running'));
+    return [job, await Promise.all(parts.map(what => panel(job, what).catch(() => '')))];
   },
-  draw({job, parts}) {
-    const value = name => SHOWN[name] ? SHOWN[name](job) : name.endsWith('_at') ? time(job[name]) : name.endsWith('_bytes') ? bytes(job[name]) : String(job[name]);
-    const began = job.started_at && Date.parse(job.started_at), end = job.finished_at ? Date.parse(job.finished_at) : Date.now();
-    const pre = job.state === 'running' && seesData() && h('pre', {tabindex: '0', 'aria-label': 'output, live'});
-    if (pre) startFollowing(job.id, pre); else stopFollowing();
-    return [h('div', {class: 'row apart'}, h('h1', {}, 'Job ' + job.id), jobButtons(job)),
-      h('dl', {class: 'fields'}, Object.keys(job).filter(name => !['id', 'error', 'errors'].includes(name)).map(name => [h('dt', {}, name.replaceAll('_', ' ')), h('dd', {}, value(name))]),
-        began && [h('dt', {}, 'waited · ran'), h('dd', {}, duration(began - Date.parse(job.run_at || job.created_at)) + ' · ' + duration(end - began))]),
-      job.error && h('section', {}, h('h2', {}, 'error'), h('pre', {tabindex: '0'}, job.error)),
-      job.errors && job.errors.length > 1 && h('section', {}, h('h2', {}, 'attempts that failed'), h('ul', {}, job.errors.map(e =>
-        h('li', {}, `${e.attempt}: `, e.at && time(e.at), e.exit_code != null && ` exit ${e.exit_code}`, h('pre', {}, e.error || ''))))),
-      pre && h('section', {}, h('div', {class: 'row apart'}, h('h2', {}, 'output'), h('label', {class: 'row'}, h('input', {type: 'checkbox', checked: follow.on,
-        onchange: event => { follow.on = event.target.checked; }}), 'Follow')), pre),
-      parts.output && panel('output', job.id, parts.output), parts.payload && panel('payload', job.id, parts.payload)];
+  draw([job, parts]) {
+    const at = name => Date.parse(job[name]), runs = job.state === 'running' && seesData();
+    const value = (name, of = [].concat(job[name]), [filter] = name.match(/^(queue|key|batch|tag)/) || []) => filter ? of.map(value => [jobsOf({[filter]: value}, String(value)), ' '])
+      : name === 'state' ? stateOf(job) : name === 'schedule' ? link('schedules', of) : name === 'after' ? of.map(path => [link(path.slice(1), path), ' '])
+        : name.endsWith('_at') ? time(of) : name.endsWith('_bytes') ? bytes(job[name]) : String(of);
+    if (!runs) follow({});
+    return [jobButtons(job),
+      fields('fields', [...Object.keys(job).filter(name => !/^(id|errors?)$/.test(name)).map(name => [name.replaceAll('_', ' '), value(name)]),
+        ...job.started_at ? [['waited', duration(at('started_at') - (at('run_at') || at('created_at')))], ['ran', duration((at('finished_at') || Date.now()) - at('started_at'))]] : []]),
+      job.error && [h('h2', 'error'), pre('error', job.error)],
+      job.errors?.length > 1 && [h('h2', 'attempts that failed'), job.errors.map(e => [h('p.dim', `attempt ${e.attempt}, `, time(e.at)), pre('error of attempt ' + e.attempt, e.error)])],
+      runs && follow(job), parts];
   },
-  concerns: (job, params, id) => String(job.id) === id,
+  concerns: (text, params, id) => text.includes(`"id":${id},`),
 };
 
-// ---- schedules, workers
+// ---- the rest
 
 views.schedules = {
   title: 'Schedules',
   load: () => get('schedules'),
   draw({schedules}) {
-    const button = (s, verb, text) => h('button', {onclick: () => act('POST', `schedules/${enc(s.name)}/${verb}`, `${s.name}: ${text}`)}, text);
-    return [h('h1', {}, 'Schedules'), table(schedules.length ? `${schedules.length} schedules` : 'There is none', ['name', 'plan', 'queue', 'next', 'last', 'missed', ''],
-      schedules.map(s => [s.name, s.cron ? `${s.cron} ${s.tz || 'UTC'}` : `every ${s.every}`, s.queue, s.paused ? bad('paused') : s.next && s.next[0] ? time(s.next[0]) : '–',
-        s.last ? [time(s.last.instant), ' ', s.last.job && jobLink(s.last.job), ' ', s.last.state || ''] : '–', number(s.missed || 0),
-        isAdmin() && h('span', {class: 'row'}, button(s, 'run', 'Run now'), s.paused ? button(s, 'resume', 'Resume') : button(s, 'pause', 'Pause'))]))];
+    const verb = (s, text, path) => button(text, () => act('POST', `schedules/${s.name}/${path}`, s.name), s.name);
+    return [table(schedules.length ? `${schedules.length} schedules` : 'There is none', ['name', 'plan', 'queue', 'next', 'last', 'missed', ''],
+      schedules.map(s => [s.name, s.cron ? `${s.cron} ${s.tz}` : 'every ' + s.every, s.queue, s.paused ? bad('paused') : s.next?.[0] ? time(s.next[0]) : '–',
+        s.last && [time(s.last.at), ' ', jobLink(s.last.job), ' ', s.last.state], number(s.missed), isAdmin() && bar(verb(s, 'Run now', 'run'), s.paused ? verb(s, 'Resume', 'resume') : verb(s, 'Pause', 'pause'))]))];
   },
-  concerns: job => job.schedule != null,
 };
 
 views.workers = {
   title: 'Workers',
   load: () => get('leases'),
-  draw: ({leases}) => [h('h1', {}, 'Workers'), table(leases.length ? `${leases.length} jobs are leased` : 'No job is leased',
-    ['job', 'queue', 'worker', 'attempt', 'since', 'until'], leases.map(l => [jobLink(l.job), l.queue, l.worker || '–', String(l.attempt), ago(l.since), time(l.expires_at)]))],
-  concerns: () => true,
+  draw: ({leases}) => [table(jobs(leases.length) + ' at remote workers', ['job', 'queue', 'worker', 'attempt', 'for', 'until'],
+    leases.map(l => [jobLink(l.job), l.queue, l.worker, String(l.attempt), age(l.since), time(l.expires_at)]))],
 };
-
-// ---- putting
 
 views.put = {
-  title: 'Put',
-  async load() { await loadStatus(); return status.queues; },
+  title: 'Put a job in',
+  load: loadStatus,
   still: true, // what is being written stays
-  draw(queues) {
-    const field = (name, attributes) => h('label', {}, name, h('input', {name, ...attributes}));
-    const form = h('form', {class: 'put', oninput: line, onsubmit: async event => {
+  draw() {
+    const field = (name, placeholder) => h('label', name, h('input', {name, placeholder, size: 12})), curl = pre('curl');
+    const form = h('form.put', {oninput: show, onsubmit(event) {
       event.preventDefault();
-      const {path, body, headers} = request();
-      try {
-        const job = await (await send('POST', path, {body, headers})).json();
-        say('Queued');
-        made.replaceChildren('Queued: ', jobLink(job.id));
-      } catch (error) { if (error.code) say(error.message); }
-    }}, h('label', {}, 'queue', h('select', {name: 'queue'}, queues.filter(q => q.declared !== false).map(q => h('option', {value: q.name}, q.name)))),
-    h('label', {}, 'payload', h('textarea', {name: 'payload', spellcheck: 'false'})), field('type', {placeholder: 'text/plain'}),
-    h('div', {class: 'row'}, field('delay', {placeholder: '30s', size: 8}), field('priority', {placeholder: '0 to 7', size: 8}), field('key', {size: 16})), h('div', {}, h('button', {}, 'Put it in')));
-    const curl = h('pre', {'aria-label': 'the same with curl', tabindex: '0'}), made = h('p', {role: 'status'});
+      act('POST', ...request());
+    }}, h('label', 'queue', h('select', {name: 'queue'}, status.queues.filter(q => !isGone(q)).map(q => h('option', q.name)))), h('label', 'payload', h('textarea', {name: 'payload'})),
+    bar(field('type', 'text/plain'), field('delay', '30s'), field('priority', '0 to 7'), field('key', '')), h('div', h('button', 'Put it in')));
     function request() {
-      const data = new FormData(form), query = new URLSearchParams(['delay', 'priority', 'key'].map(name => [name, data.get(name)]).filter(([, value]) => value));
-      const type = data.get('type') || 'text/plain';
-      return {path: `do/${enc(data.get('queue'))}${query.size ? '?' + query : ''}`, body: data.get('payload'), headers: {'Content-Type': type}};
+      const {queue, payload, type, ...options} = Object.fromEntries(new FormData(form));
+      return [`do/${queue}${query(options)}`, queue, {body: payload, headers: {'Content-Type': type || 'text/plain'}}];
     }
-    function line() {
-      const {path, body, headers} = request(), quote = text => "'" + text.replaceAll("'", "'\\''") + "'";
-      curl.textContent = ['curl', ...(token ? ['-H', '"Authorization: Bearer $TOKEN"'] : []), '-H', quote('Content-Type: ' + headers['Content-Type']), '--data-binary', quote(body),
-        quote(new URL(path, document.baseURI).href)].join(' ');
+    function show() {
+      const [path, , {body, headers}] = request(), quote = text => `'${text.replaceAll("'", "'\\''")}'`;
+      curl.textContent = `curl ${token && '-H "Authorization: Bearer $TOKEN" '}-H ${quote('Content-Type: ' + headers['Content-Type'])} --data-binary ${quote(body)} ${quote(new URL(path, document.baseURI).href)}`;
     }
-    line();
-    const copy = () => navigator.clipboard.writeText(curl.textContent).then(() => say('Copied'), () => say('The browser does not let it be copied'));
-    return [h('h1', {}, 'Put a job in'), form, made, h('div', {class: 'row apart'}, h('h2', {}, 'The same with curl'), h('button', {onclick: copy}, 'Copy')), curl];
+    show();
+    const copy = () => navigator.clipboard.writeText(curl.textContent).then(() => say('Copied'), error => say(error.message));
+    return [form, apart(h('h2', 'The same with curl'), button('Copy', copy, 'it')), curl];
   },
-  concerns: () => false,
 };
 
-// ---- which view, and keeping it true
+// ---- views
 
-let route = {view: views.queues, params: new URLSearchParams(), id: ''};
-let live = true, dirty = false, drawn = 0, loading = false;
+let route, updates = true, dirty, drawn = 0, loading, again;
 
-async function loadStatus() {
-  status = await get('status');
-  header();
-}
-
-function read() {
-  const [path, query] = (location.hash.slice(1) || '/').split('?');
-  const [, name, id] = path.split('/');
-  const view = name === 'jobs' && id ? views.job : views[name || 'queues'] || views.queues;
-  return {view, params: new URLSearchParams(query), id: id || ''};
-}
-
-// Draws the view anew; the focus stays where it was, by its place.
+// The focus stays on what has the same name.
 async function refresh(first) {
-  const of = route;
-  if (loading && !first) { dirty = true; return; }
-  if (of.view.still && !first) return;
+  const of = route, {view, params, id, title} = of;
+  if (view.still && !first) return;
+  if (loading && !first) { again = true; return; }
   loading = true;
+  dirty = again = false;
   try {
     if (!status) await loadStatus();
-    const found = await of.view.load(of.params, of.id);
-    if (of !== route) return;
-    const places = () => [...main.querySelectorAll('a,button,input,select,textarea,pre')];
-    const active = document.activeElement, at = main.contains(active) ? places().indexOf(active) : -1;
-    if (!first && at >= 0 && active.matches('input:not([type=checkbox]),textarea,select')) return; // somebody writes
-    main.replaceChildren(...[of.view.draw(found, of.params, of.id)].flat(2).filter(Boolean));
-    if (first) main.focus({preventScroll: true});
-    else if (at >= 0 && places()[at]) places()[at].focus({preventScroll: true});
+    const found = await view.load(params, id), active = document.activeElement, name = e => e.ariaLabel || e.href || e;
+    if (of !== route || (!first && main.querySelector('input:not([type=checkbox]):focus,select:focus,:active'))) return; // is being written, or pressed
+    const mine = main.contains(active), scrolled = main.querySelector('.scroll')?.scrollLeft;
+    main.replaceChildren(title, ...view.draw(found, params, id).flat(9).filter(Boolean));
+    if (scrolled) main.querySelector('.scroll').scrollLeft = scrolled;
+    if (first && drawn || mine) ([...main.querySelectorAll('a,button,input,pre')].find(e => mine && name(e) === name(active)) || main).focus({preventScroll: true});
   } catch (error) {
-    if (of !== route) return;
-    if (error instanceof Refused) main.replaceChildren(h('h1', {}, of.view.title), h('p', {role: 'alert'}, error.code === 403 ? `This token may not see that: ${error.message}.` : error.message));
-    else if (error.name !== 'TypeError' && error.name !== 'AbortError') throw error;
+    if (of === route && error.status) main.replaceChildren(title, h('p', {role: 'alert'}, (error.status === 403 ? 'This token may not see that: ' : '') + error.message));
+    else if (!/TypeError|AbortError/.test(error.name)) throw error;
   } finally {
     loading = false;
     drawn = Date.now();
   }
+  if (again) refresh();
 }
 
 function open() {
-  stopFollowing();
+  const {pathname, searchParams} = new URL(location.hash.slice(1), 'http://x/'), [, name, id = ''] = pathname.split('/');
+  follow({});
   chosen.clear();
-  route = read();
-  document.title = route.view.title + (route.id ? ' ' + route.id : '') + ' · jobd';
-  for (const link of document.querySelectorAll('nav a')) {
-    if (link.hash === '#/' + (location.hash.slice(2).split(/[/?]/)[0] || '')) link.setAttribute('aria-current', 'page');
-    else link.removeAttribute('aria-current');
-  }
+  const view = name === 'jobs' && id ? views.job : views[name] || views[''], title = `${view.title} ${id}`;
+  route = {view, params: Object.fromEntries(searchParams), id, title: h('h1', title)};
+  document.title = title + ' · jobd';
+  for (const link of document.querySelectorAll('nav a')) link.ariaCurrent = link.hash === '#/' + name ? 'page' : null;
   refresh(true);
 }
 
-// Changes come as server-sent events, read by fetch() as EventSource sends no token.
-let stream = null;
+// Events, however many, only say that a tick is to draw.
+let stream, listened = 0;
 async function listen() {
-  if (stream || !live || document.hidden) return;
   stream = new AbortController();
+  listened = Date.now() + BUSY_MS;
   try {
-    const reply = await send('GET', 'events', {accept: 'text/event-stream', signal: stream.signal});
-    const reader = reply.body.getReader(), decoder = new TextDecoder();
-    let rest = '';
-    for (;;) {
-      const {done, value} = await reader.read();
-      if (done) break;
-      const events = (rest + decoder.decode(value, {stream: true})).split('\n\n');
-      rest = events.pop();
-      for (const event of events) {
-        const data = event.split('\n').filter(line => line.startsWith('data:')).map(line => line.slice(5)).join('\n');
-        if (!data) continue;
-        try { if (route.view.concerns(JSON.parse(data), route.params, route.id)) dirty = true; } catch { dirty = true; }
-        if (dirty) break;
-      }
-    }
-  } catch { /* the next tick tries again */ }
+    for await (const [name, data] of events('events' + query({queue: status?.queue}), stream.signal)) dirty ||= name === 'gap' || (data && (!route.view.concerns || route.view.concerns(data, route.params, route.id)));
+  } catch (error) {
+    if (error.status) listened += EVENTS_MS; // no room for one more, or too old a server
+  }
   stream = null;
 }
 
 function tick() {
-  if (!live || document.hidden) {
-    if (stream) stream.abort();
-    return;
-  }
-  listen();
-  const age = Date.now() - drawn, quick = route.view === views.queues ? 1000 : LIST_MS;
-  if ((dirty && age > quick) || age > STATUS_MS || (!$('gone').hidden && age > 2000)) {
-    dirty = false;
-    refresh();
-  }
-}
-function restart() {
-  status = null;
-  if (stream) stream.abort();
-  refresh(true);
+  if (!updates || document.hidden) return stream?.abort();
+  if (!stream && Date.now() > listened) listen();
+  if (Date.now() - drawn > (dirty || !$('gone').hidden ? BUSY_MS : STATUS_MS)) refresh();
 }
 
 $('live').onclick = () => {
-  live = !live;
-  $('live').setAttribute('aria-pressed', String(live));
-  $('live').textContent = live ? 'Live' : 'Stopped';
-  tick();
+  updates = !updates;
+  $('live').ariaPressed = updates;
+  $('live').textContent = updates ? 'Live' : 'Stopped';
 };
 $('goto').onsubmit = event => {
   event.preventDefault();
-  const id = $('id').value.trim();
-  if (/^\d+$/.test(id)) { location.hash = '#/jobs/' + id; $('id').value = ''; } else say('A job id is a number');
+  location.hash = '#/jobs/' + $('id').value.trim();
+  $('id').value = '';
 };
-document.addEventListener('keydown', event => {
+document.onkeydown = event => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches('input,textarea,select') || document.querySelector('dialog[open]')) return;
-  const keys = {q: '#/', j: '#/jobs', s: '#/schedules', w: '#/workers', p: '#/put'};
-  if (event.key === '/') { event.preventDefault(); $('id').focus(); } else if (keys[event.key]) location.hash = keys[event.key];
-});
-document.addEventListener('visibilitychange', tick);
-window.addEventListener('hashchange', open);
-setInterval(tick, DRAW_MS);
+  const view = {q: '', j: 'jobs', s: 'schedules', w: 'workers', p: 'put'}[event.key];
+  if (view != null) location.hash = '#/' + view;
+  if (event.key === '/') {
+    event.preventDefault();
+    $('id').focus();
+  }
+};
+document.onvisibilitychange = tick;
+window.onhashchange = open;
+setInterval(tick, 250);
 open();

@@ -2,6 +2,8 @@
 /* What must hold in the engine after every step: each job in exactly one place, every count equal
  * to what it counts, no bound exceeded. */
 #include "engine/model/check_engine.h"
+#include "engine/model/check_batches.h"
+#include "engine/model/check_inside.h"
 
 #include <string.h>
 
@@ -11,13 +13,15 @@
 #include "engine/changes.h"
 #include "engine/dispatch.h"
 #include "engine/engine.h"
+#include "engine/lanes.h"
+#include "engine/limits.h"
 #include "engine/model/check_schedules.h"
 #include "engine/waiters.h"
 
 struct census {
     uint32_t in_state[JOBD_STATES];
     uint32_t waiters, leased;
-    size_t memory, memory_living;
+    size_t memory, memory_living, memory_groups;
     /* on their way to disk */
     uint32_t entering, retrying;
 };
@@ -158,9 +162,11 @@ static void check_said(const struct job *job)
            (job->state == JOBD_RUNNING && said->used <= said->output->size));
     verify(said->output != NULL || said->used == 0);
     verify(job->state == JOBD_RUNNING || !said->truncated);
+    verify(said->shown == NULL || (job->state == JOBD_RUNNING && !job->leased));
+    verify(said->shown != NULL || said->shown_bytes == 0);
 }
 
-static void check_heap(const struct heap *heap)
+void check_heap(const struct heap *heap)
 {
     verify(heap->length <= heap->capacity);
     for (uint32_t place = 1; place <= heap->length; place++) {
@@ -206,13 +212,25 @@ static bool hides_others(struct jobd *jobd, struct queue *queue) REQUIRES(jobd->
 {
     bool hides = false;
     for (unsigned lane = 0; lane < JOBD_PRIORITIES; lane++) {
-        uint64_t id = ring_peek(&queue->lanes[lane]);
-        const struct job *job = id != 0 ? jobs_find(&jobd->jobs, id) : NULL;
+        struct op op = {.jobd = jobd};
+        const struct job *job = lane_first_locked(&op, queue, lane);
         if (job != NULL && job->extra != NULL && job->extra->expires_us != 0)
             hides = hides || job->extra->expires_us <= jobd->ticks_at_us || jobd->expiry_starved ||
                     jobd->share != NULL;
     }
     return hides;
+}
+
+/* It holds its jobs back, or their groups do, until something happens, a tick included. */
+static bool is_limited(const struct queue *queue)
+{
+    const struct fair *fair = queue->fair;
+    bool full = queue->limits.running > 0 && queue->in_state[JOBD_RUNNING] >= queue->limits.running;
+    bool awaits_token = queue->token_at_us != JOBD_NEVER;
+    verify(!awaits_token ||
+           (queue->limit_due.place != 0 && queue->limit_due.at_us <= queue->token_at_us));
+    return full || awaits_token ||
+           (fair != NULL && (fair->changing || fair->held_jobs == queue_ready(queue)));
 }
 
 static void check_queue(struct jobd *jobd, struct queue *queue, struct census *census)
@@ -224,6 +242,8 @@ static void check_queue(struct jobd *jobd, struct queue *queue, struct census *c
         check_ring(jobd, queue, lane);
         queued += queue->lanes[lane].length;
     }
+    queued += check_turns_queued(queue);
+    census->memory_groups += check_turns(jobd, queue);
     TAILQ_FOREACH (job, &queue->scheduled, link) {
         verify(job->state == JOBD_SCHEDULED && job->due.place != 0);
         scheduled++;
@@ -266,7 +286,7 @@ static void check_queue(struct jobd *jobd, struct queue *queue, struct census *c
     struct waiting *putter = TAILQ_FIRST(&queue->put_waiters);
     TAILQ_FOREACH (place, &queue->take_waiters, link) {
         const struct jobd_waiter *taker = waiter_of(place->waiting);
-        verify(queued == 0 || queue->paused || hides_others(jobd, queue) ||
+        verify(queued == 0 || queue->paused || hides_others(jobd, queue) || is_limited(queue) ||
                (jobd->share != NULL &&
                 (queue->dispatch_needed || jobd->leases.held >= jobd->leases.max)) ||
                (taker->lease_us == 0 && !idle) ||
@@ -372,10 +392,12 @@ static void check_records(struct jobd *jobd, struct census *census) REQUIRES(job
     verify(census->leased == jobd->leases.held && census->leased == jobd->leases.due.length);
     verify(jobd->share != NULL || census->leased + jobd->leases.promised <= jobd->leases.max);
     const struct way all = count_ways(jobd, NULL);
-    census->memory += all.held;
-    census->memory_living += all.held;
+    census->memory += all.held + census->memory_groups;
+    census->memory_living += all.held + census->memory_groups;
     verify(census->memory == jobs->memory);
-    verify(jobs->memory <= jobs->memory_max || jobs->memory == jobs->memory_living);
+    /* Groups of jobs that came from other processes: whoever has the turn makes room. */
+    size_t others = jobd->share != NULL ? census->memory_groups : 0;
+    verify(jobs->memory - others <= jobs->memory_max || jobs->memory == jobs->memory_living);
     verify(census->memory_living == jobs->memory_living);
 }
 
@@ -416,6 +438,7 @@ void check_engine(struct jobd *jobd)
     for (uint32_t i = 0; i < jobd->queues_len; i++)
         check_queue(jobd, &jobd->queues[i], &census);
     check_records(jobd, &census);
+    census.waiters += check_batches(jobd);
     census.waiters += waiters_in(&jobd->idle_waiters, WAIT_IDLE) + waiters_for_disk(jobd) +
                       waiters_in(&jobd->sweep_waiters, WAIT_SWEEP);
     const struct way way = count_ways(jobd, NULL);
@@ -428,5 +451,6 @@ void check_engine(struct jobd *jobd)
     check_heap(&jobd->deadlines);
     check_heap(&jobd->leases.due);
     check_heap(&jobd->probes);
+    check_heap(&jobd->limits);
     mutex_unlock(&jobd->lock);
 }

@@ -87,6 +87,8 @@ bool model_matches(const struct jobd_filter *filter, const struct model_job *job
 {
     return !job->forgotten && (filter->queue == JOBD_NO_QUEUE || filter->queue == job->queue) &&
            (filter->state == JOBD_STATES || filter->state == job->state) &&
+           (filter->batch == 0 ||
+            (job->id >= filter->batch && job->id - filter->batch < filter->batch_jobs)) &&
            (filter->group == NULL || filter->group == job->texts[JOBD_GROUP]) &&
            (filter->tag == NULL || has(job->texts[JOBD_TAGS], filter->tag)) &&
            (filter->since_us == 0 || job->created_us >= filter->since_us) &&
@@ -102,6 +104,11 @@ struct jobd_filter model_filter(struct model *model, unsigned turn)
                                  .group = model_groups[later % GROUPS]};
     if (later % 5 == 1)
         filter.tag = model_tags[later % TAGS];
+    if (later % 3 == 1 && model->batches_len > 0) {
+        const struct model_batch *batch = &model->batches[model->batches_len - 1];
+        filter.batch = batch->id;
+        filter.batch_jobs = batch->len;
+    }
     if (later % 4 == 2)
         filter.since_us = model->now_us - 3000;
     if (later % 7 == 3)
@@ -170,8 +177,10 @@ static void compare_leases(struct model *model)
 
 void model_compare(struct model *model)
 {
+    model_compare_batches(model); /* before it is no longer known who was woken */
     compare_leases(model);
     model_check_followers(model);
+    model_check_events(model);
     for (unsigned i = 0; i < TAKERS; i++)
         compare_actor(&model->takers[i]);
     for (unsigned i = 0; i < LEASERS; i++)
@@ -180,6 +189,8 @@ void model_compare(struct model *model)
         compare_actor(&model->put_waiters[i]);
     for (unsigned i = 0; i < WATCHERS; i++)
         compare_actor(&model->watchers[i]);
+    for (unsigned i = 0; i < BATCHERS; i++)
+        compare_actor(&model->batchers[i]);
     for (unsigned i = 0; i < QUEUES; i++) {
         struct jobd_stats stats;
         jobd_stats(model->jobd, i, model->now_us, &stats);
@@ -196,6 +207,7 @@ void model_compare(struct model *model)
         verify(stats.held == model_holds(model, i));
         verify(stats.probing == (stats.held && model->breakers[i].probe != 0));
         verify(stats.breaker_opened == model->breakers[i].opened);
+        model_compare_turns(model, i, &stats);
     }
     compare_jobs(model);
     compare_list(model);

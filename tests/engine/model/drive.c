@@ -35,8 +35,10 @@ static void take_one_step(struct model *model)
         model_step_lease_finish, model_step_lease_keep,  model_step_resize,
         model_step_move,         model_step_amend,       model_step_forget,
         model_step_change_all,   model_step_come_and_go, model_step_put_jobs,
-        model_step_say,          model_step_say,         model_step_follow,
-        model_step_follow,       model_step_lease_any,   model_step_reports,
+        model_step_await_batch,  model_step_say,         model_step_say,
+        model_step_follow,       model_step_follow,      model_step_lease_any,
+        model_step_reports,      model_step_limits,      model_step_events,
+        model_step_show,         model_step_show,
     };
     steps[below(model, sizeof steps / sizeof steps[0])](model);
 }
@@ -79,6 +81,8 @@ static void tear_down(struct model *model)
             model_drop_put(&model->put_waiters[i].put);
     for (unsigned i = 0; i < WATCHERS; i++)
         (void)jobd_cancel_wait(model->jobd, &model->watchers[i].waiter);
+    for (unsigned i = 0; i < BATCHERS; i++)
+        (void)jobd_cancel_wait(model->jobd, &model->batchers[i].waiter);
     for (unsigned i = 0; i < TAKERS; i++)
         (void)jobd_cancel_wait(model->jobd, &model->takers[i].waiter);
     for (unsigned i = 0; i < LEASERS; i++)
@@ -93,12 +97,17 @@ static void tear_down(struct model *model)
 
 static size_t measure_put(const struct jobd_put *put)
 {
-    const struct jobd_config config = {
-        .queues = model_queues, .queues_len = 1, .keep = 1, .memory_bytes = MEMORY, .first_id = 1};
+    const struct jobd_config config = {.queues = &model_queues[put->queue],
+                                       .queues_len = 1,
+                                       .keep = 1,
+                                       .memory_bytes = MEMORY,
+                                       .first_id = 1};
     struct jobd *jobd;
     struct jobd_receipt receipt;
     verify(jobd_new(&jobd, &config) == 0);
-    verify(jobd_put(jobd, put, NULL, 1, &receipt) == JOBD_OK);
+    struct jobd_put own = *put;
+    own.queue = 0;
+    verify(jobd_put(jobd, &own, NULL, 1, &receipt) == JOBD_OK);
     size_t bytes_used = jobd_memory(jobd);
     jobd_free(jobd);
     return bytes_used;
@@ -136,6 +145,9 @@ static void measure(struct model *model)
     model->said = measure_said(model->extra);
     model->promise = measure_put(&(struct jobd_put){.key = "k", .terms = &terms}) -
                      measure_put(&(struct jobd_put){.key = "k"});
+    const struct jobd_terms group = {.texts = {[JOBD_GROUP] = "g"}};
+    model->group = measure_put(&(struct jobd_put){.queue = 1, .terms = &group}) -
+                   measure_put(&(struct jobd_put){.terms = &group}) - 1;
 }
 
 void model_drive(struct chance *chance, unsigned steps)
@@ -149,12 +161,15 @@ void model_drive(struct chance *chance, unsigned steps)
     for (unsigned i = 0; i < QUEUES; i++) {
         model->capacity[i] = model_queues[i].capacity;
         model->workers[i] = model_queues[i].workers;
+        model->limits[i] = model_limits_of(&model_queues[i]);
+        model_fill(model, &model->buckets[i], &model->limits[i].limits);
     }
     set_up_talk(model);
     set_up_actors(model->takers, TAKERS, TAKER);
     set_up_actors(model->leasers, LEASERS, LEASER);
     set_up_actors(model->put_waiters, PUTTERS, PUTTER);
     set_up_actors(model->watchers, WATCHERS, WATCHER);
+    set_up_actors(model->batchers, BATCHERS, BATCHER);
     const struct jobd_config config = {.queues = model_queues,
                                        .queues_len = QUEUES,
                                        .keep = KEEP,
@@ -162,7 +177,9 @@ void model_drive(struct chance *chance, unsigned steps)
                                        .memory_bytes = MEMORY,
                                        .waiters_max = WAITERS_MAX,
                                        .leases_max = LEASES_MAX,
-                                       .first_id = 1};
+                                       .first_id = 1,
+                                       .on_event = model_note_event,
+                                       .event_context = model};
     verify(jobd_new(&model->jobd, &config) == 0);
     for (unsigned i = 0; i < steps && model->jobs_len < JOBS_MAX - 8 && !chance_over(chance); i++) {
         take_one_step(model);

@@ -24,6 +24,8 @@ const struct jobd_queue_config model_queues[QUEUES] = {
      .workers_max = 5,
      .breaker_failures = 2,
      .breaker_us = 700,
+     .limits = {.running = 3, .starts = 5, .per_us = 2000},
+     .by_group = true,
      .backoff_min_us = 50,
      .backoff_max_us = 900},
     {.name = "many",
@@ -35,11 +37,14 @@ const struct jobd_queue_config model_queues[QUEUES] = {
      .breaker_failures = 1,
      .breaker_us = 2500,
      .expires_us = 6000,
+     .by_group = true,
+     .group_limits = {.running = 2, .starts = 3, .per_us = 1700},
+     .group_waiting = 3,
      .backoff_min_us = 1,
      .backoff_max_us = 500},
 };
 
-const char *const model_groups[GROUPS] = {NULL, "g", "gg"};
+const char *const model_groups[GROUPS] = {NULL, "a", "g", "gg"};
 const char *const model_tag_lists[TAG_LISTS] = {NULL, "ab\n", "a\n", "ab\na\n"};
 const char *const model_tags[TAGS] = {"a", "ab"};
 
@@ -103,6 +108,8 @@ unsigned model_waiters(const struct model *model)
         found += model->put_waiters[i].waits;
     for (unsigned i = 0; i < WATCHERS; i++)
         found += model->watchers[i].waits;
+    for (unsigned i = 0; i < BATCHERS; i++)
+        found += model->batchers[i].waits;
     for (unsigned i = 0; i < FOLLOWERS; i++)
         found += model->followers[i].waits;
     return found;
@@ -116,16 +123,20 @@ size_t model_errors(const struct model_job *job)
     return bytes;
 }
 
+size_t model_job_bytes(const struct model_job *job)
+{
+    return job->payload + job->output + job->error + model_errors(job) + job->extra + job->said +
+           job->worker + job->progress + job->room;
+}
+
 size_t model_bytes(const struct model *model, bool living_only)
 {
     size_t sum = 0;
     for (unsigned i = 0; i < model->jobs_len; i++)
         if (!model->jobs[i].forgotten &&
             (!living_only || !model_final(&model->jobs[i]) || model->jobs[i].promised))
-            sum += model->jobs[i].payload + model->jobs[i].output + model->jobs[i].error +
-                   model_errors(&model->jobs[i]) + model->jobs[i].extra + model->jobs[i].said +
-                   model->jobs[i].worker + model->jobs[i].progress + model->jobs[i].room;
-    return sum;
+            sum += model_job_bytes(&model->jobs[i]);
+    return sum + model_group_bytes(model);
 }
 
 static bool has_own_time(const struct model_job *job)
@@ -192,7 +203,9 @@ static void remember(struct model *model, const struct model_job *job)
 
 void model_end(struct model *model, struct model_job *job, enum jobd_state state)
 {
+    bool ran = job->state == JOBD_RUNNING;
     job->state = state;
+    (ran ? model_left : model_quit)(model, job->queue, model_group_of(job));
     job->stopping = false;
     model->ended[job->queue][state]++;
     job->ended = ++model->clock;
@@ -204,6 +217,7 @@ void model_end(struct model *model, struct model_job *job, enum jobd_state state
         if (model->put_waiters[i].waits && model->put_waiters[i].is_in &&
             model->put_waiters[i].id == job->id)
             model_expect(&model->put_waiters[i], JOBD_OK, job->id);
+    model_note_batch_end(model);
     job->promised = job->unique_until_us > model->now_us;
     if (!job->promised)
         remember(model, job);
@@ -243,12 +257,7 @@ static struct model_job *next_job(struct model *model, unsigned queue)
 {
     struct model_job *first = NULL;
     for (unsigned lane = 0; lane < JOBD_PRIORITIES && first == NULL; lane++) {
-        for (unsigned i = 0; i < model->jobs_len; i++) {
-            struct model_job *job = &model->jobs[i];
-            if (job->queue == queue && job->state == JOBD_QUEUED && job->priority == lane &&
-                (first == NULL || job->order < first->order))
-                first = job;
-        }
+        first = model_first_in(model, queue, lane);
         if (first != NULL && model_too_late(model, first))
             first = NULL;
     }
@@ -282,6 +291,7 @@ static bool may_probe(const struct model *model, unsigned queue, const struct ac
 bool model_can_give(struct model *model, unsigned queue, const struct actor *take_waiter)
 {
     return !model->paused[queue] && next_job(model, queue) != NULL &&
+           model_limits_let(model, queue) &&
            (!model_holds(model, queue) || may_probe(model, queue, take_waiter)) &&
            (take_waiter->kind == LEASER || running_here(model, queue) < model->workers[queue]);
 }
@@ -324,6 +334,7 @@ void model_give(struct model *model, unsigned queue, struct actor *take_waiter)
     job->state = JOBD_RUNNING;
     job->attempt++;
     job->started_us = model->now_us;
+    model_started(model, job);
     const struct jobd_blob *worker = take_waiter->waiter.worker;
     model_say_begin(model, job, worker != NULL ? worker->size : 0);
     model_expect(take_waiter, JOBD_OK, job->id);
@@ -398,7 +409,7 @@ void model_settle(struct model *model, unsigned queue)
         } else if (put_waiter != NULL && model_has_room(model, &put_waiter->put)) {
             uint64_t id = 0;
             enum jobd_result result = model_admit(model, &put_waiter->put, put_waiter->sizes, &id);
-            if (result == JOBD_OUT_OF_MEMORY)
+            if (result == JOBD_OUT_OF_MEMORY || result == JOBD_GROUP_FULL)
                 model->rejected[queue] += model_jobs_of(&put_waiter->put);
             if (result == JOBD_OK)
                 result = model_let_in(model, put_waiter, id);
@@ -429,6 +440,7 @@ static void go_again(struct model *model, struct model_job *job, int64_t retry_i
     verify(wait_us >= queue->backoff_min_us && wait_us >= retry_in_us);
     verify(wait_us <= queue->backoff_max_us || wait_us == retry_in_us);
     job->state = JOBD_SCHEDULED;
+    model_left(model, job->queue, model_group_of(job));
     job->ready_us = info.run_at_us;
     job->order = -(int)++model->clock;
     model->retried[job->queue]++;
@@ -476,13 +488,24 @@ static bool note_down(struct model *model, const struct model_job *job,
     return down && was_open;
 }
 
+void model_go_back(struct model *model, struct model_job *job, int64_t in_us)
+{
+    job->state = JOBD_SCHEDULED;
+    model_left(model, job->queue, model_group_of(job));
+    job->ready_us = model->now_us + in_us;
+    job->order = -(int)++model->clock;
+    if (in_us > 0)
+        return;
+    job->state = JOBD_QUEUED;
+    model_enter(model, job);
+}
+
 /* As if it had not been begun; later, when that was asked for. */
 static void go_back(struct model *model, struct model_job *job, int64_t in_us)
 {
+    model_say_forget(job);
     job->attempt--;
-    job->state = in_us > 0 ? JOBD_SCHEDULED : JOBD_QUEUED;
-    job->ready_us = model->now_us + in_us;
-    job->order = in_us > 0 ? -(int)++model->clock : (int)++model->clock;
+    model_go_back(model, job, in_us);
     model_settle(model, job->queue);
 }
 

@@ -5,7 +5,9 @@
 
 #include "engine/model/model.h"
 #include "jobd/declare.h"
+#include "jobd/batch.h"
 #include "jobd/lease.h"
+#include "jobd/queue.h"
 
 enum {
     QUEUES = 3,
@@ -13,9 +15,10 @@ enum {
     TAKERS = 6,
     PUTTERS = 4,
     WATCHERS = 4,
+    BATCHERS = 2,
     KEEP = 5,
     KEEP_FOR_US = 6000,
-    MEMORY = 4000,
+    MEMORY = 12000,
     WAITERS_MAX = 12,
     BATCH_MAX = 3,
     LEASERS = 4,
@@ -23,6 +26,7 @@ enum {
     NAMES = 3, /* of workers */
     LEASES_MAX = 6,
     TOKENS_MAX = 4096,
+    EVENTS_IDS = 2 * JOBS_MAX,
 };
 
 struct model_job {
@@ -52,6 +56,7 @@ struct model_job {
     int order;      /* when it entered its lane, or came back */
     unsigned ended; /* when it ended, by the model's clock */
     bool forgotten;
+    bool moves; /* on its way to another queue */
 };
 
 enum { NO_REPORT, DONE_REPORT, FAILED_REPORT, RELEASED_REPORT };
@@ -60,6 +65,12 @@ enum { NO_REPORT, DONE_REPORT, FAILED_REPORT, RELEASED_REPORT };
 struct model_lease {
     unsigned token, report, attempt;
     uint64_t id;
+};
+
+struct model_batch {
+    uint64_t id;
+    unsigned len, queue;
+    int64_t created_us;
 };
 
 /* Somebody who waits, in the engine and in the model. */
@@ -74,6 +85,7 @@ struct actor {
     unsigned since;
     struct jobd_put put;
     struct jobd_terms terms;
+    struct jobd_batch ended; /* a batcher: the batch as it was then */
     struct jobd_blob *batch[BATCH_MAX];
     size_t sizes[BATCH_MAX]; /* of its payloads, which the engine may have freed by now */
     /* A leaser that asks several queues: those that are still there. */
@@ -91,7 +103,29 @@ struct model_breaker {
     int64_t probe_at_us;
 };
 
-enum { TAKER, PUTTER, WATCHER, LEASER };
+/* What jobs are put with, and found by: NULL is none; in the order of their names. */
+enum { GROUPS = 4, TAG_LISTS = 4, TAGS = 2 };
+
+/* Of a queue, at present. */
+struct model_limits {
+    struct jobd_limits limits, group_limits;
+    unsigned group_waiting;
+    bool by_group;
+};
+
+struct model_bucket {
+    int64_t parts, at_us;
+};
+
+struct model_group {
+    bool made, held;
+    unsigned number;
+    unsigned idle_since;             /* by the model's clock; 0: it has jobs */
+    unsigned since[JOBD_PRIORITIES]; /* it stands in the lane, behind those that came before */
+    struct model_bucket bucket;
+};
+
+enum { TAKER, PUTTER, WATCHER, LEASER, BATCHER };
 
 /* Somebody who follows a job. The model does not know when there is something new, but that it may
  * not be missed. */
@@ -111,12 +145,22 @@ struct model {
     unsigned lists; /* that were compared */
     struct model_job jobs[JOBS_MAX];
     unsigned jobs_len;
+    struct model_batch batches[JOBS_MAX];
+    unsigned batches_len;
     bool paused[QUEUES];
     struct model_breaker breakers[QUEUES];
+    struct model_limits limits[QUEUES];
+    struct model_bucket buckets[QUEUES];
+    struct model_group groups[QUEUES][GROUPS];
+    unsigned groups_made[QUEUES];
     enum { OPEN, RETIRED, GONE } phase[QUEUES];
     unsigned capacity[QUEUES], workers[QUEUES]; /* at present */
-    struct actor takers[TAKERS], leasers[LEASERS], put_waiters[PUTTERS], watchers[WATCHERS];
+    struct actor takers[TAKERS], leasers[LEASERS], put_waiters[PUTTERS], watchers[WATCHERS],
+        batchers[BATCHERS];
     struct follower followers[FOLLOWERS];
+    bool events_kept, event_told;
+    uint64_t event_number;
+    enum jobd_state event_states[EVENTS_IDS]; /* by id: the last that was read */
     struct jobd_blob *workers_named[NAMES];
     unsigned rejected[QUEUES], retried[QUEUES], expired[QUEUES], forgotten_early[QUEUES];
     unsigned ended[QUEUES][JOBD_STATES];
@@ -125,13 +169,12 @@ struct model {
     unsigned over_from, over_to;         /* of those */
     unsigned leases_used;
     size_t promise; /* and what it counts for when its key is not forgotten for some time */
+    size_t group;   /* what a group counts for, beside its name */
     size_t extra;   /* what a job with output or error counts for, beside them */
     size_t said;    /* and one whose attempts say something */
 };
 
 extern const struct jobd_queue_config model_queues[QUEUES];
-/* What jobs are put with, and found by: NULL is none. */
-enum { GROUPS = 3, TAG_LISTS = 4, TAGS = 2 };
 extern const char *const model_groups[GROUPS], *const model_tag_lists[TAG_LISTS];
 extern const char *const model_tags[TAGS];
 /* Of a lease that expires. */
@@ -157,6 +200,7 @@ unsigned model_promised(const struct model *model);
 unsigned model_waiters(const struct model *model);
 /* Bytes of the last errors. */
 size_t model_errors(const struct model_job *job);
+size_t model_job_bytes(const struct model_job *job);
 size_t model_bytes(const struct model *model, bool living_only);
 unsigned model_jobs_of(const struct jobd_put *put);
 bool model_has_room(const struct model *model, const struct jobd_put *put);
@@ -194,6 +238,8 @@ void model_attempt_over(struct model *model, struct model_job *job,
 /* The same, and who waits is served. */
 void model_attempt_ended(struct model *model, struct model_job *job,
                          const struct jobd_outcome *outcome, int output, int error);
+/* A job that ran waits again, at once or later. */
+void model_go_back(struct model *model, struct model_job *job, int64_t in_us);
 /* The report that an outcome is. */
 /* Of a lease that lasts so long from now, but no longer than the attempt may. */
 int64_t model_lease_end(const struct model *model, const struct model_job *job, int64_t us);
@@ -202,6 +248,39 @@ unsigned model_report(const struct jobd_outcome *outcome);
 bool model_too_late(const struct model *model, const struct model_job *job);
 /* Serves who waits, until nobody is left who can be served. */
 void model_settle(struct model *model, unsigned queue);
+
+/* ---- model_batches.c */
+
+/* So many jobs that come in there together, the next ones. */
+void model_add_batch(struct model *model, unsigned queue, unsigned len);
+/* A job has ended: whoever awaits the batch that it was the last of is told. */
+void model_note_batch_end(struct model *model);
+void model_compare_batches(struct model *model);
+/* ---- model_turns.c: limits and turns */
+
+struct model_limits model_limits_of(const struct jobd_queue_config *config);
+void model_fill(const struct model *model, struct model_bucket *bucket,
+                const struct jobd_limits *limits);
+/* A job's, as an index of model_groups. */
+unsigned model_group_of(const struct model_job *job);
+unsigned model_waiting_of(const struct model *model, unsigned queue, unsigned group);
+bool model_group_has_room(const struct model *model, unsigned queue, unsigned group, unsigned jobs);
+size_t model_group_bytes(const struct model *model);
+/* A job of the group is going to wait in the queue; perhaps none does any more. */
+void model_join(struct model *model, unsigned queue, unsigned group);
+void model_quit(struct model *model, unsigned queue, unsigned group);
+/* A job is queued from now on, behind the others; or it begins; or one of the group runs no more.
+ */
+void model_enter(struct model *model, struct model_job *job);
+void model_started(struct model *model, const struct model_job *job);
+void model_left(struct model *model, unsigned queue, unsigned group);
+/* The one of the lane whose turn it is, if any may begin. */
+struct model_job *model_first_in(struct model *model, unsigned queue, unsigned lane);
+bool model_limits_let(const struct model *model, unsigned queue);
+/* What is due of buckets by now. */
+void model_limits_due(struct model *model);
+void model_change_limits(struct model *model, unsigned queue, const struct model_limits *limits);
+void model_compare_turns(const struct model *model, unsigned queue, const struct jobd_stats *stats);
 
 /* ---- steps*.c: one thing asked of both, answered alike */
 
@@ -212,12 +291,16 @@ model_step model_step_lease, model_step_lease_finish, model_step_lease_keep;
 model_step model_step_retry, model_step_cancel, model_step_pause, model_step_watch;
 model_step model_step_purge, model_step_move, model_step_unwait, model_step_time;
 model_step model_step_put_jobs, model_step_resize, model_step_come_and_go, model_step_amend;
-model_step model_step_forget, model_step_change_all;
+model_step model_step_forget, model_step_change_all, model_step_await_batch, model_step_limits;
+/* An ended job joins its group: JOBD_OK, or why it cannot be retried. */
+enum jobd_result model_retry_in_group(struct model *model, struct model_job *job);
 model_step model_step_lease_any, model_step_reports, model_step_say, model_step_follow;
+model_step model_step_events, model_step_show;
 
 /* An attempt begins, and is over: `worker` is bytes of who runs it, 0: it does not say. */
 void model_say_begin(struct model *model, struct model_job *job, size_t worker);
 void model_say_end(struct model_job *job);
+void model_say_forget(struct model_job *job);
 /* A token that may be any: of a lease that is held, over, forgotten, or never was; and what this
  * report of its holder is answered. JOBD_OK: *job is leased, or waits again since its lease has
  * expired. */
@@ -229,6 +312,10 @@ enum jobd_result model_look_up_lease(struct model *model, unsigned number, unsig
 void model_write_token(unsigned number, char token[JOBD_TOKEN_SIZE]);
 /* Nobody who follows a job has missed something, and they may begin to wait again. */
 void model_check_followers(struct model *model);
+/* Makes room for what is said of the job, where there is none; false when there is no memory. */
+bool model_make_said(struct model *model, struct model_job *job);
+void model_note_event(void *context);
+void model_check_events(struct model *model);
 
 /* Does in both what is due now. */
 void model_tick(struct model *model);

@@ -106,6 +106,17 @@ void model_add(struct model *model, const struct jobd_put *put, size_t size)
     };
     if (put->terms != NULL)
         memcpy(job->texts, put->terms->texts, sizeof job->texts);
+    if (job->state == JOBD_QUEUED)
+        model_enter(model, job);
+}
+
+/* As an index of model_groups. */
+static unsigned group_of(const struct jobd_put *put)
+{
+    struct model_job job = {.id = 0};
+    if (put->terms != NULL)
+        memcpy(job.texts, put->terms->texts, sizeof job.texts);
+    return model_group_of(&job);
 }
 
 static int64_t ready_at(const struct model *model, const struct jobd_put *put)
@@ -122,15 +133,22 @@ static enum jobd_result replace(struct model *model, struct model_job *job,
     if (until_us < job->unique_until_us)
         until_us = job->unique_until_us;
     size_t extra = model_extra(model, put, until_us != 0);
-    if (until_us != 0 && job->unique_until_us == 0 && !may_promise(model))
+    unsigned from = model_group_of(job), group = group_of(put);
+    bool changes = from != group && model->limits[put->queue].by_group;
+    if (changes && !model_group_has_room(model, put->queue, group, 1))
+        return JOBD_GROUP_FULL;
+    if (changes)
+        model_join(model, put->queue, group);
+    if ((until_us != 0 && job->unique_until_us == 0 && !may_promise(model)) ||
+        !model_make_room(model, size + extra)) {
+        model_quit(model, put->queue, group);
         return JOBD_OUT_OF_MEMORY;
-    if (!model_make_room(model, size + extra))
-        return JOBD_OUT_OF_MEMORY;
+    }
     enum jobd_state to = ready_us > model->now_us ? JOBD_SCHEDULED : JOBD_QUEUED;
+    bool stays = to == JOBD_QUEUED && job->state == JOBD_QUEUED && job->priority == put->priority &&
+                 !changes;
     if (to == JOBD_SCHEDULED)
         job->order = -(int)++model->clock;
-    else if (job->state != JOBD_QUEUED || job->priority != put->priority)
-        job->order = (int)++model->clock;
     job->state = to;
     job->ready_us = ready_us;
     job->priority = put->priority;
@@ -144,6 +162,9 @@ static enum jobd_result replace(struct model *model, struct model_job *job,
     job->output = job->error = job->said = 0;
     job->errors_len = 0;
     memcpy(job->texts, put->terms->texts, sizeof job->texts);
+    model_quit(model, put->queue, from);
+    if (to == JOBD_QUEUED && !stays)
+        model_enter(model, job);
     return JOBD_OK;
 }
 
@@ -164,9 +185,18 @@ enum jobd_result model_admit(struct model *model, const struct jobd_put *put,
         return JOBD_FULL;
     for (unsigned i = 0; i < model_jobs_of(put); i++)
         size += sizes[i];
-    if ((promise && !may_promise(model)) || !model_make_room(model, size))
+    if (promise && !may_promise(model))
         return JOBD_OUT_OF_MEMORY;
+    if (!model_group_has_room(model, put->queue, group_of(put), model_jobs_of(put)))
+        return JOBD_GROUP_FULL;
+    model_join(model, put->queue, group_of(put));
+    if (!model_make_room(model, size)) {
+        model_quit(model, put->queue, group_of(put));
+        return JOBD_OUT_OF_MEMORY;
+    }
     *id = model->next_id;
+    if (put->batch_len > 0)
+        model_add_batch(model, put->queue, put->batch_len);
     for (unsigned i = 0; i < model_jobs_of(put); i++)
         model_add(model, put, sizes[i]);
     return JOBD_OK;
@@ -221,11 +251,18 @@ static enum jobd_result make_way(struct model *model, const struct jobd_put *put
 enum jobd_result model_admit_jobs(struct model *model, const struct jobd_put *put, uint64_t *ids)
 {
     enum jobd_result result = make_way(model, put);
+    uint64_t first = model->next_id;
     for (unsigned i = 0; i < put->batch_len && result == JOBD_OK; i++) {
         const struct model_job *known = newest_with_key(model, &put->puts[i]);
         ids[i] = known != NULL ? known->id : model->next_id;
         if (known == NULL)
             model_add(model, &put->puts[i], payload_size(&put->puts[i]));
+    }
+    if (model->next_id > first) {
+        unsigned len = (unsigned)(model->next_id - first);
+        model->next_id = first;
+        model_add_batch(model, put->queue, len);
+        model->next_id += len;
     }
     return result;
 }

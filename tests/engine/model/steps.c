@@ -56,7 +56,7 @@ static const struct jobd_terms *random_terms(struct model *model, unsigned queue
         terms->keep_us = 1 + below(model, 6000);
         terms->expires_by_wall = true;
     }
-    if (below(model, 4) == 0)
+    if (below(model, 2) == 0)
         random_words(model, terms);
     return terms->expires_us != 0 || terms->keep_us != 0 || has_words(terms) ? terms : NULL;
 }
@@ -191,7 +191,7 @@ void model_step_put_wait(struct model *model)
     if (accepted && result == JOBD_OK && put_waiter->waiter.end_us > 0)
         model_drop_output(put_waiter, put_waiter->waiter.info.output_bytes);
     put_waiter->waits = result == JOBD_PENDING;
-    if (result == JOBD_OUT_OF_MEMORY || result == JOBD_FULL)
+    if (result == JOBD_OUT_OF_MEMORY || result == JOBD_FULL || result == JOBD_GROUP_FULL)
         model->rejected[put_waiter->queue] += model_jobs_of(&put_waiter->put);
     if (!accepted && result != JOBD_PENDING)
         model_drop_put(&put_waiter->put);

@@ -68,9 +68,10 @@ void model_step_amend(struct model *model)
     if (expected != JOBD_OK)
         return;
     if (amend(model, job, &to)) {
-        job->order = (int)++model->clock;
         if (job->state == JOBD_SCHEDULED)
-            job->order = -job->order;
+            job->order = -(int)++model->clock;
+        else
+            model_enter(model, job);
     }
     model_settle(model, job->queue);
     model_tick(model); /* it may be too late already */
@@ -125,7 +126,7 @@ static void retry_all(struct model *model, const struct jobd_filter *filter,
         tally->matched++;
         if (model->phase[job->queue] != OPEN)
             continue;
-        if (has_room(model, job->queue)) {
+        if (has_room(model, job->queue) && model_retry_in_group(model, job) == JOBD_OK) {
             model_retried(model, job);
             tally->changed++;
         } else if (tally->next == 0) {
@@ -161,6 +162,20 @@ static void drop_all(struct model *model, const struct jobd_filter *filter, bool
     settle_all(model);
 }
 
+static void cancel_all(struct model *model, const struct jobd_filter *filter,
+                       struct jobd_tally *tally)
+{
+    struct model_job *job;
+    for (unsigned at = 0; (job = next_meant(model, filter, &at)) != NULL;) {
+        if (!waits(job))
+            continue;
+        tally->matched++;
+        tally->changed++;
+        model_end(model, job, JOBD_CANCELLED);
+    }
+    settle_all(model);
+}
+
 static bool anybody_waits_for_room(struct model *model)
 {
     for (unsigned queue = 0; queue < QUEUES; queue++)
@@ -172,7 +187,7 @@ static bool anybody_waits_for_room(struct model *model)
 void model_step_change_all(struct model *model)
 {
     struct jobd_filter filter = model_filter(model, below(model, 10000));
-    enum jobd_bulk what = (enum jobd_bulk)below(model, 3);
+    enum jobd_bulk what = (enum jobd_bulk)below(model, JOBD_CANCEL_ALL + 1);
     struct jobd_waiter waiter = {.deadline_us = JOBD_NEVER};
     struct jobd_tally tally = {.matched = 0};
     if (anybody_waits_for_room(model) || below(model, 3) > 0)
@@ -180,6 +195,8 @@ void model_step_change_all(struct model *model)
     verify(jobd_change_all(model->jobd, what, &filter, &waiter, model->now_us) == JOBD_OK);
     if (what == JOBD_RETRY_ALL)
         retry_all(model, &filter, &tally);
+    else if (what == JOBD_CANCEL_ALL)
+        cancel_all(model, &filter, &tally);
     else
         drop_all(model, &filter, what == JOBD_STOP_ALL, &tally);
     verify(waiter.tally.matched == tally.matched && waiter.tally.changed == tally.changed);

@@ -8,6 +8,25 @@
 
 #include "base/verify.h"
 
+/* It lives again, if its group lets it. */
+enum jobd_result model_retry_in_group(struct model *model, struct model_job *job)
+{
+    unsigned group = model_group_of(job);
+    if (!model->limits[job->queue].by_group)
+        return JOBD_OK;
+    if (!model_group_has_room(model, job->queue, group, 1))
+        return JOBD_GROUP_FULL;
+    model_join(model, job->queue, group);
+    size_t more = job->promised ? 0 : model_job_bytes(job);
+    if (model_bytes(model, true) + more > MEMORY) {
+        model_quit(model, job->queue, group);
+        return JOBD_OUT_OF_MEMORY;
+    }
+    job->state = JOBD_SCHEDULED;
+    verify(model_make_room(model, 0));
+    return JOBD_OK;
+}
+
 void model_retried(struct model *model, struct model_job *job)
 {
     job->state = JOBD_QUEUED;
@@ -15,8 +34,8 @@ void model_retried(struct model *model, struct model_job *job)
     job->promised = false;
     job->attempt = 0;
     job->output = job->error = 0;
-    job->worker = job->progress = 0;
-    job->order = (int)++model->clock;
+    model_say_forget(job);
+    model_enter(model, job);
 }
 
 void model_stop(struct model *model, struct model_job *job)
@@ -49,8 +68,10 @@ void model_step_retry(struct model *model)
     else if (model_waiting(model, job->queue) >= model->capacity[job->queue] ||
              model_first_putter(model, job->queue) != NULL)
         expected = JOBD_FULL;
+    if (expected == JOBD_OK)
+        expected = model_retry_in_group(model, job);
     verify(jobd_retry(model->jobd, id, NULL, model->now_us, &receipt) == expected);
-    if (expected == JOBD_FULL)
+    if (expected == JOBD_FULL || expected == JOBD_GROUP_FULL || expected == JOBD_OUT_OF_MEMORY)
         model->rejected[job->queue]++;
     if (expected != JOBD_OK)
         return;
@@ -148,7 +169,9 @@ void model_step_come_and_go(struct model *model)
     } else if (config.capacity > larger(model_queues[queue].capacity, config.capacity_max)) {
         verify(result == -ENOSPC || result == -EINVAL); /* there was less room */
     } else {
+        const struct model_limits limits = model_limits_of(&config);
         verify(result == 1 && number == queue);
+        model_change_limits(model, queue, &limits);
         model->phase[queue] = OPEN;
         model->capacity[queue] = config.capacity;
         model->workers[queue] = config.workers;
@@ -179,6 +202,15 @@ void model_step_watch(struct model *model)
     watcher->waits = result == JOBD_PENDING;
 }
 
+/* Where groups take turns, group by group. */
+static bool goes_before(const struct model *model, const struct model_job *job,
+                        const struct model_job *other)
+{
+    unsigned group = model_group_of(job), others = model_group_of(other);
+    bool groups = job->state == JOBD_QUEUED && model->limits[job->queue].by_group;
+    return groups && group != others ? group < others : job->order < other->order;
+}
+
 /* The first that waits: of the scheduled ones, or of this lane. NULL when there is none. */
 static struct model_job *first_of(struct model *model, unsigned queue, unsigned lane)
 {
@@ -187,7 +219,8 @@ static struct model_job *first_of(struct model *model, unsigned queue, unsigned 
         struct model_job *job = &model->jobs[i];
         bool here = lane == JOBD_PRIORITIES ? job->state == JOBD_SCHEDULED
                                             : job->state == JOBD_QUEUED && job->priority == lane;
-        if (job->queue == queue && here && (first == NULL || job->order < first->order))
+        if (job->queue == queue && here && !job->moves &&
+            (first == NULL || goes_before(model, job, first)))
             first = job;
     }
     return first;
@@ -235,23 +268,44 @@ static bool anybody_waits_for_room(struct model *model, unsigned queue)
 
 static void move_one(struct model *model, struct model_job *job, unsigned to)
 {
+    unsigned from = job->queue;
+    job->moves = false;
     job->queue = to;
-    job->order = (int)++model->clock;
+    model_join(model, to, model_group_of(job));
+    model_quit(model, from, model_group_of(job));
     if (job->state == JOBD_SCHEDULED)
-        job->order = -job->order;
+        job->order = -(int)++model->clock;
+    else
+        model_enter(model, job);
+}
+
+/* Its group there, which must have room in the memory, awaits it. */
+static bool leave_for(struct model *model, struct model_job *job, unsigned to)
+{
+    unsigned group = model_group_of(job);
+    bool awaited = false;
+    for (unsigned i = 0; i < model->jobs_len; i++)
+        awaited |= model->jobs[i].moves && model_group_of(&model->jobs[i]) == group;
+    model_join(model, to, group);
+    job->moves = model_make_room(model, 0);
+    if (!job->moves && !awaited)
+        model_quit(model, to, group);
+    return job->moves;
 }
 
 /* As many as have room now; who waits is served then, which may make more. */
 static uint32_t move_some(struct model *model, const struct jobd_route *route, uint32_t most)
 {
-    struct model_job *job;
-    uint32_t moved = 0;
-    while (moved < most && !anybody_waits_for_room(model, route->to) &&
-           model_waiting(model, route->to) < model->capacity[route->to] &&
-           (job = next_to_move(model, route->from)) != NULL) {
-        move_one(model, job, route->to);
-        moved++;
-    }
+    struct model_job *list[JOBS_MAX], *job;
+    uint32_t moved = 0, room = 0;
+    if (!anybody_waits_for_room(model, route->to) &&
+        model_waiting(model, route->to) < model->capacity[route->to])
+        room = model->capacity[route->to] - model_waiting(model, route->to);
+    while (moved < most && moved < room && (job = next_to_move(model, route->from)) != NULL &&
+           leave_for(model, job, route->to))
+        list[moved++] = job;
+    for (uint32_t i = 0; i < moved; i++)
+        move_one(model, list[i], route->to);
     model_settle(model, route->from);
     model_settle(model, route->to);
     return moved;

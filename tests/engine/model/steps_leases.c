@@ -230,11 +230,8 @@ void model_step_lease_keep(struct model *model)
     if (expected != JOBD_OK)
         return;
     model_end_lease(model, job, RELEASED_REPORT);
-    model_say_end(job);
-    job->worker = job->progress = 0;
+    model_say_forget(job);
     job->attempt--;
-    job->state = us > 0 ? JOBD_SCHEDULED : JOBD_QUEUED;
-    job->ready_us = model->now_us + us;
-    job->order = us > 0 ? -(int)++model->clock : (int)++model->clock;
+    model_go_back(model, job, us);
     model_settle(model, job->queue);
 }

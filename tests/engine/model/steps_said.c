@@ -8,8 +8,7 @@
 
 enum { OUTPUT_MAX = 250 };
 
-/* False when there is no room. */
-static bool make_said(struct model *model, struct model_job *job)
+bool model_make_said(struct model *model, struct model_job *job)
 {
     size_t extra = job->extra == 0 ? model->extra : 0;
     if (job->said > 0)
@@ -23,9 +22,9 @@ static bool make_said(struct model *model, struct model_job *job)
 
 void model_say_begin(struct model *model, struct model_job *job, size_t worker)
 {
-    bool said = worker > 0 ? make_said(model, job) : job->said > 0;
-    job->worker = job->progress = 0;
-    if (said && worker > 0 && model_make_room(model, worker))
+    model_say_forget(job);
+    bool said = worker > 0 && model_make_said(model, job);
+    if (said && model_make_room(model, worker))
         job->worker = worker;
 }
 
@@ -33,6 +32,14 @@ void model_say_end(struct model_job *job)
 {
     job->used = job->room = 0;
     job->truncated = false;
+    if (job->worker == 0 && job->progress == 0)
+        job->said = 0;
+}
+
+void model_say_forget(struct model_job *job)
+{
+    job->worker = job->progress = 0;
+    model_say_end(job);
 }
 
 static enum jobd_result append(struct model *model, struct model_job *job, size_t size)
@@ -40,7 +47,7 @@ static enum jobd_result append(struct model *model, struct model_job *job, size_
     size_t fits = job->used < OUTPUT_MAX ? OUTPUT_MAX - job->used : 0;
     size_t some = size < fits ? size : fits, need = job->used + size;
     size_t room = job->room + job->room / 2;
-    if (!make_said(model, job))
+    if (!model_make_said(model, job))
         return JOBD_OUT_OF_MEMORY;
     if (some > job->room - job->used) {
         room = room > need ? room : need;
@@ -81,7 +88,7 @@ void model_step_say(struct model *model)
     size_t size = below(model, 60);
     struct jobd_blob *text = size > 0 ? jobd_blob_new(size, NULL) : NULL;
     enum jobd_result expected = model_pick_lease(model, NO_REPORT, token, &job);
-    if (expected == JOBD_OK && !make_said(model, job))
+    if (expected == JOBD_OK && !model_make_said(model, job))
         expected = JOBD_OUT_OF_MEMORY;
     if (expected == JOBD_OK) {
         job->progress = 0;

@@ -89,9 +89,10 @@ static void expire_jobs(struct model *model)
 
 static void expire_waiters(struct model *model)
 {
-    struct actor *groups[] = {model->takers, model->put_waiters, model->watchers, model->leasers};
-    const unsigned lens[] = {TAKERS, PUTTERS, WATCHERS, LEASERS};
-    for (unsigned g = 0; g < 4; g++)
+    struct actor *groups[] = {model->takers, model->put_waiters, model->watchers, model->leasers,
+                              model->batchers};
+    const unsigned lens[] = {TAKERS, PUTTERS, WATCHERS, LEASERS, BATCHERS};
+    for (unsigned g = 0; g < sizeof lens / sizeof lens[0]; g++)
         for (unsigned i = 0; i < lens[g]; i++)
             if (groups[g][i].waits && groups[g][i].waiter.deadline_us <= model->now_us)
                 model_expect(&groups[g][i], JOBD_TIMEOUT, 0);
@@ -113,13 +114,14 @@ static void pass_time(struct model *model, int64_t now_us)
         expire_jobs(model);
         while ((due = next_scheduled(model)) != NULL) {
             due->state = JOBD_QUEUED;
-            due->order = (int)++model->clock;
+            model_enter(model, due);
             model_settle(model, due->queue);
         }
         while ((due = next_expired(model)) != NULL)
             model_attempt_ended(model, due, &model_expired, -1, late_bytes(model, due));
         for (unsigned queue = 0; queue < QUEUES; queue++) /* a probe may be due */
             model_settle(model, queue);
+        model_limits_due(model);
         expire_waiters(model);
         for (unsigned queue = 0; queue < QUEUES; queue++)
             model_settle(model, queue);
@@ -136,8 +138,9 @@ void model_step_unwait(struct model *model)
 {
     struct actor *all[] = {
         &model->takers[below(model, TAKERS)], &model->put_waiters[below(model, PUTTERS)],
-        &model->watchers[below(model, WATCHERS)], &model->leasers[below(model, LEASERS)]};
-    struct actor *actor = all[below(model, 4)];
+        &model->watchers[below(model, WATCHERS)], &model->leasers[below(model, LEASERS)],
+        &model->batchers[below(model, BATCHERS)]};
+    struct actor *actor = all[below(model, sizeof all / sizeof all[0])];
     verify(jobd_cancel_wait(model->jobd, &actor->waiter) == actor->waits);
     bool left_room = actor->waits && actor->kind == PUTTER && !actor->is_in;
     if (left_room)

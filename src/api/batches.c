@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+/* Jobs that came in at once: how far they are, waiting for the last of them, cancelling the rest.
+ */
+#include <inttypes.h>
+
+#include "api/endpoint.h"
+#include "api/respond.h"
+#include "jobd/change.h"
+#include "jobd/turns.h"
+
+struct batch_state {
+    int64_t wait_us; /* for its end, at most */
+    struct jobd_batch batch;
+};
+
+static struct batch_state *state_of(const struct call *call)
+{
+    return request_state(call->request, sizeof(struct batch_state));
+}
+
+/* ---- what is said of one */
+
+/* Of its jobs so many are in this state. */
+static uint32_t count(const struct jobd_batch *batch, enum jobd_state state)
+{
+    return batch->in_state[state];
+}
+
+/* One word for all of them: as long as not all have ended, whether any has begun; then what became
+ * of the worst. */
+static enum jobd_state state_of_batch(const struct jobd_batch *batch)
+{
+    bool waits = count(batch, JOBD_RUNNING) + count(batch, JOBD_DONE) + count(batch, JOBD_FAILED) +
+                     count(batch, JOBD_CANCELLED) ==
+                 0;
+    if (batch->finished_us == 0)
+        return waits ? JOBD_QUEUED : JOBD_RUNNING;
+    if (count(batch, JOBD_FAILED) > 0)
+        return JOBD_FAILED;
+    return count(batch, JOBD_CANCELLED) > 0 ? JOBD_CANCELLED : JOBD_DONE;
+}
+
+static cJSON *batch_json(const struct api *api, const struct jobd_batch *batch)
+{
+    cJSON *object = cJSON_CreateObject();
+    const char *state = jobd_state_name(state_of_batch(batch));
+    bool whole = json_add_int(object, "id", (int64_t)batch->id) &&
+                 cJSON_AddStringToObject(object, "queue",
+                                         jobd_queue_name(api->jobd, batch->queue)) != NULL &&
+                 cJSON_AddStringToObject(object, "state", state) != NULL &&
+                 json_add_int(object, "jobs", batch->jobs);
+    for (unsigned i = 0; i < JOBD_STATES && whole; i++)
+        whole = json_add_int(object, jobd_state_name((enum jobd_state)i), batch->in_state[i]);
+    whole = whole && json_add_time(object, "created_at", batch->created_us) &&
+            (batch->finished_us == 0 || json_add_time(object, "finished_at", batch->finished_us));
+    if (whole)
+        return object;
+    cJSON_Delete(object);
+    return NULL;
+}
+
+/* A database that several servers share does not know them. */
+static enum step find_batch(struct call *call, struct jobd_batch *batch)
+{
+    if (jobd_shared(call->api->jobd))
+        return respond_error(call, 501, NO_BATCHES);
+    return jobd_get_batch(call->api->jobd, path_id(call), clock_now_us(), batch) == JOBD_OK
+               ? STEP_START
+               : respond_error(call, 404, "no such batch");
+}
+
+/* ---- looking */
+
+static enum step parse_get(struct call *call)
+{
+    if (!parameter_duration(call, "wait", WAIT_MAX_US, &state_of(call)->wait_us))
+        return respond_bad_value(call, "wait", WAIT_VALUES);
+    return find_batch(call, &state_of(call)->batch);
+}
+
+static enum jobd_result start_get(struct call *call)
+{
+    struct request *request = call->request;
+    struct batch_state *state = state_of(call);
+    struct jobd_waiter *waiter = &request->waiter;
+    const int64_t now_us = clock_now_us();
+    if (state->wait_us == 0)
+        return jobd_get_batch(call->api->jobd, path_id(call), now_us, &state->batch);
+    request->watch_hangup = true;
+    waiter->deadline_us = now_us + state->wait_us;
+    waiter->batch = &state->batch;
+    return jobd_await_batch(call->api->jobd, path_id(call), waiter, now_us);
+}
+
+static enum step answer_get(struct call *call, enum jobd_result result)
+{
+    struct jobd_batch *batch = &state_of(call)->batch;
+    bool refused = result == JOBD_NO_JOB || result == JOBD_TOO_MANY_WAITERS;
+    if (result != JOBD_OK && !refused) /* not ended in time */
+        result = jobd_get_batch(call->api->jobd, path_id(call), clock_now_us(), batch);
+    if (result == JOBD_NO_JOB)
+        return respond_error(call, 404, "no such batch");
+    return result == JOBD_OK ? respond_json(call, 200, batch_json(call->api, batch), true)
+                             : respond_result(call, result);
+}
+
+/* ---- cancelling what waits */
+
+static struct jobd_filter *filter_of(const struct call *call)
+{
+    return request_state(call->request, sizeof(struct jobd_filter));
+}
+
+static enum step parse_cancel(struct call *call)
+{
+    struct jobd_batch batch;
+    if (find_batch(call, &batch) == STEP_REPLY)
+        return STEP_REPLY;
+    *filter_of(call) = (struct jobd_filter){
+        .queue = JOBD_NO_QUEUE, .state = JOBD_STATES, .batch = batch.id, .batch_jobs = batch.ids};
+    return STEP_START;
+}
+
+static enum jobd_result start_cancel(struct call *call)
+{
+    return jobd_change_all(call->api->jobd, JOBD_CANCEL_ALL, filter_of(call),
+                           &call->request->waiter, clock_now_us());
+}
+
+static enum step answer_cancel(struct call *call, enum jobd_result result)
+{
+    uint64_t cancelled = call->request->waiter.tally.changed;
+    if (result != JOBD_OK)
+        return respond_result(call, result);
+    if (!call->request->wants_json)
+        return respond_printed(call, "cancelled %" PRIu64 "\n", cancelled);
+    cJSON *object = cJSON_CreateObject();
+    return respond_json(call, 200, object, json_add_int(object, "cancelled", (int64_t)cancelled));
+}
+
+const struct endpoint batch_endpoints[] = {
+    {
+        .paths = {"/batches/*"},
+        .methods = GET_OR_HEAD,
+        .scope = SCOPE_READ,
+        .about = ABOUT_BATCH,
+        .parameters = {"wait"},
+        .summary = "A batch; with wait, once it has ended.",
+        .answers = "200 Batch",
+        .parse = parse_get,
+        .start = start_get,
+        .answer = answer_get,
+    },
+    {
+        .paths = {"/batches/*"},
+        .methods = METHOD_DELETE,
+        .scope = SCOPE_ADMIN,
+        .about = ABOUT_BATCH,
+        .summary = "Cancels those of its jobs that wait.",
+        .answers = "200 Status|text",
+        .parse = parse_cancel,
+        .start = start_cancel,
+        .answer = answer_cancel,
+    },
+    {.methods = 0},
+};

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: MIT */
+/* GET /jobs/{id}/output?follow: the output of one attempt as it comes, as bytes or as server-sent
+ * events. */
+#include "api/follow.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/respond.h"
+#include "api/topics.h"
+#include "base/text.h"
+
+enum {
+    PIECE_BYTES = 1024, /* of output in an event */
+    TYPE_ROOM = 160
+};
+
+/* A range whose end is not known has this as its last byte (RFC 8673, section 2.2). */
+#define ENDLESS "9007199254740991"
+
+/* ---- a stream of bytes */
+
+static ssize_t read_bytes(struct reader *reader, char *to, size_t max) REQUIRES(reader->live->lock)
+{
+    struct follower *follower = container_of(reader, struct follower, reader);
+    if (follower->offset < follower->bytes)
+        return live_copy((const char *)follower->output->bytes, follower->bytes, &follower->offset,
+                         to, max);
+    return follower->ended ? STREAM_END : STREAM_LATER;
+}
+
+/* ---- a stream of events */
+
+/* Of so many bytes, those that are no text, up to where it may begin. */
+static size_t binary_run(const unsigned char *bytes, size_t size)
+{
+    size_t run = 1;
+    while (run < size && text_utf8_prefix(bytes + run, size - run) == 0 &&
+           !text_utf8_begun(bytes + run, size - run))
+        run++;
+    return run;
+}
+
+static cJSON *text_data(const unsigned char *bytes, size_t size)
+{
+    char text[PIECE_BYTES + 1];
+    memcpy(text, bytes, size);
+    text[size] = '\0';
+    return cJSON_CreateString(text);
+}
+
+static cJSON *binary_data(const unsigned char *bytes, size_t size)
+{
+    char *text = text_base64(bytes, size);
+    cJSON *data = text != NULL ? cJSON_CreateObject() : NULL;
+    if (data != NULL && cJSON_AddStringToObject(data, "base64", text) == NULL) {
+        cJSON_Delete(data);
+        data = NULL;
+    }
+    free(text);
+    return data;
+}
+
+/* The next piece of output: false when memory is short. It has none yet where the piece is the
+ * beginning of a character. */
+static bool output_event(struct follower *follower)
+{
+    const unsigned char *bytes = follower->output->bytes + follower->offset;
+    size_t left = follower->bytes - follower->offset;
+    size_t size = left < PIECE_BYTES ? left : PIECE_BYTES;
+    size_t text = text_utf8_prefix(bytes, size);
+    char before[64];
+    if (text == 0 && size == left && !follower->ended && text_utf8_begun(bytes, size))
+        return true;
+    size_t taken = text > 0 ? text : binary_run(bytes, size);
+    snprintf(before, sizeof before, "id: %zu\nevent: output\ndata: ", follower->offset + taken);
+    follower->event =
+        live_event(before, text > 0 ? text_data(bytes, taken) : binary_data(bytes, taken));
+    follower->offset += follower->event != NULL ? taken : 0;
+    return follower->event != NULL;
+}
+
+/* What there is to be said next, if anything is. False: no more. */
+static bool next_event(struct follower *follower)
+{
+    const struct topic *topic = follower->topic;
+    follower->at = 0;
+    if (follower->over)
+        return false;
+    if (!follower->ended && !topic->looked)
+        return true; /* the state comes first */
+    if (!follower->ended && follower->state != topic->state) {
+        blob_set(&follower->state, topic->state);
+        blob_set(&follower->event, topic->state);
+    } else if (!follower->ended && follower->progress != topic->progress) {
+        blob_set(&follower->progress, topic->progress);
+        blob_set(&follower->event, topic->progress);
+    } else if (follower->offset < follower->bytes) {
+        return output_event(follower);
+    } else if (follower->end != NULL) {
+        blob_set(&follower->event, follower->end);
+        follower->over = true;
+    }
+    return true;
+}
+
+static ssize_t read_events(struct reader *reader, char *to, size_t max) REQUIRES(reader->live->lock)
+{
+    struct follower *follower = container_of(reader, struct follower, reader);
+    if (follower->event == NULL && !next_event(follower))
+        return STREAM_END;
+    struct jobd_blob *event = follower->event;
+    if (event == NULL)
+        return STREAM_LATER;
+    ssize_t size = live_copy((const char *)event->bytes, event->size, &follower->at, to, max);
+    if (follower->at == event->size)
+        blob_set(&follower->event, NULL);
+    return size;
+}
+
+/* ---- streams */
+
+static bool has_news(struct reader *reader)
+{
+    struct follower *follower = container_of(reader, struct follower, reader);
+    bool news = follower->news;
+    follower->news = false;
+    return news;
+}
+
+static void follower_free(struct follower *follower)
+{
+    jobd_blob_unref(follower->output);
+    jobd_blob_unref(follower->state);
+    jobd_blob_unref(follower->progress);
+    jobd_blob_unref(follower->event);
+    jobd_blob_unref(follower->end);
+    free(follower);
+}
+
+static void free_reader(struct reader *reader) REQUIRES(reader->live->lock)
+{
+    struct follower *follower = container_of(reader, struct follower, reader);
+    TAILQ_REMOVE(&follower->topic->followers, follower, link);
+    live_poke_locked(reader->live); /* the topic may go */
+    follower_free(follower);
+}
+
+static const struct reader_kind bytes_kind = {.read = read_bytes,
+                                              .has_news = has_news,
+                                              .free = free_reader},
+                                events_kind = {
+                                    .read = read_events, .has_news = has_news, .free = free_reader};
+
+/* What has become of it. */
+enum entered { ENTERED, NO_ROOM, NO_MEMORY };
+
+static enum entered enter(struct call *call, struct follower *follower, uint64_t id)
+{
+    struct live *live = call->api->live;
+    enum entered entered = NO_ROOM;
+    mutex_lock(&live->lock);
+    if (live_has_room_locked(live)) {
+        struct topic *topic = topic_locked(live, id);
+        entered = topic != NULL ? ENTERED : NO_MEMORY;
+        follower->topic = topic;
+    }
+    if (entered == ENTERED) {
+        TAILQ_INSERT_TAIL(&follower->topic->followers, follower, link);
+        follower->topic->ready = !follower->topic->waits;
+        live_enter_locked(live, &follower->reader, call->reply);
+    }
+    mutex_unlock(&live->lock);
+    return entered;
+}
+
+/* ---- the endpoint */
+
+/* Its output's type, as far as it is known. */
+static void set_type(struct call *call, const struct follower *follower)
+{
+    const struct jobd_blob *output = follower->output;
+    char *room = request_state(call->request, TYPE_ROOM);
+    size_t text = output != NULL ? text_utf8_prefix(output->bytes, follower->bytes) : 0;
+    bool is_text = output == NULL || text == follower->bytes ||
+                   text_utf8_begun(output->bytes + text, follower->bytes - text);
+    call->reply->type = is_text ? TYPE_TEXT : TYPE_BYTES;
+    call->reply->unsafe = true;
+    if (follower->ended && output != NULL && output->type[0] != '\0' &&
+        strlen(output->type) < TYPE_ROOM)
+        call->reply->type = memcpy(room, output->type, strlen(output->type) + 1);
+}
+
+/* The range that is asked for, 206; or 416. Without an end as long as the attempt goes on. */
+static enum step set_range(struct call *call, const struct follower *follower)
+{
+    size_t from = follower->offset, bytes = follower->bytes;
+    if (follower->ended && from >= bytes) {
+        (void)respond_error(call, 416, "the output ends before that byte");
+        reply_field(call->reply, "Content-Range", "bytes */%zu", bytes);
+        return STEP_REPLY;
+    }
+    call->reply->status = 206;
+    if (follower->ended)
+        reply_field(call->reply, "Content-Range", "bytes %zu-%zu/%zu", from, bytes - 1, bytes);
+    else
+        reply_field(call->reply, "Content-Range", "bytes %zu-" ENDLESS "/*", from);
+    return STEP_START;
+}
+
+/* Where it begins, and in which form; STEP_START: that is good. */
+static enum step read_place(struct call *call, struct follower *follower)
+{
+    uint64_t offset = 0;
+    bool there = false;
+    bool events = request_accepts(call->request, TYPE_EVENTS);
+    follower->reader.kind = events ? &events_kind : &bytes_kind;
+    follower->reader.comments = events;
+    call->reply->status = 200;
+    if (events && !request_last_event(call->request, &there, &offset))
+        return respond_bad_value(call, "Last-Event-ID", "a byte's offset");
+    if (!events)
+        there = request_range_from(call->request, &offset);
+    follower->offset = offset;
+    if (events)
+        call->reply->type = TYPE_EVENTS;
+    else
+        set_type(call, follower);
+    return there && !events ? set_range(call, follower) : STEP_START;
+}
+
+/* Who will follow it, as it is now. NULL: it has been answered. */
+static struct follower *follower_of(struct call *call, uint64_t id)
+{
+    struct jobd_view view = {.seen = false};
+    enum jobd_result result = jobd_follow(call->api->jobd, id, &view, NULL);
+    struct follower *follower = result == JOBD_OK ? calloc(1, sizeof *follower) : NULL;
+    if (follower == NULL) {
+        (void)respond_result(call, result != JOBD_OK ? result : JOBD_OUT_OF_MEMORY);
+    } else {
+        bool began = view.state == JOBD_RUNNING || jobd_state_final(view.state);
+        follower->attempt = view.attempt + !began;
+        topic_show(follower, &view, NULL);
+    }
+    if (follower != NULL && follower->ended && view.truncated)
+        reply_field(call->reply, "Jobd-Output-Truncated", "true");
+    jobd_view_release(&view);
+    return follower;
+}
+
+enum step follow_answer(struct call *call)
+{
+    uint64_t id = path_id(call);
+    struct follower *follower = follower_of(call, id);
+    if (follower == NULL)
+        return STEP_REPLY;
+    if (follower->attempt > 0)
+        reply_field(call->reply, "Jobd-Attempt", "%" PRIu32, follower->attempt);
+    live_fields(call);
+    if (read_place(call, follower) == STEP_REPLY) {
+        follower_free(follower);
+        return STEP_REPLY;
+    }
+    enum entered entered = enter(call, follower, id);
+    if (entered == ENTERED)
+        return STEP_REPLY;
+    follower_free(follower);
+    return entered == NO_ROOM ? live_refuse(call) : respond_no_memory(call);
+}

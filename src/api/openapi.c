@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: MIT */
+#include "api/openapi.h"
+
+#include <ctype.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/embed.h"
+#include "api/respond.h"
+#include "http/content.h"
+
+EMBED(openapi_base, "src/api/openapi/openapi.json");
+
+enum { NAME_SIZE = 96 };
+
+/* What is being made. */
+struct description {
+    cJSON *whole, *paths;
+    cJSON *subjects, *parameters, *fields, *schemas; /* of openapi.json; the first three by name */
+    char *missing;
+};
+
+/* ---- small things */
+
+static bool miss(struct description *description, const char *what, const char *name)
+{
+    if (description->missing != NULL)
+        snprintf(description->missing, 128, "%s %.80s", what, name);
+    return false;
+}
+
+static cJSON *object_in(cJSON *object, const char *name)
+{
+    cJSON *found = cJSON_GetObjectItemCaseSensitive(object, name);
+    return found != NULL ? found : cJSON_AddObjectToObject(object, name);
+}
+
+/* The name of what a path's `*` stands for; it is the same in all that begin alike. */
+static const char *subject_of(const char *path)
+{
+    static const struct {
+        const char *begins, *name;
+    } rows[] = {{"/do/", "queue"},     {"/take/", "queue"},   {"/queues/", "queue"},
+                {"/jobs/", "id"},      {"/leases/", "token"}, {"/schedules/", "name"},
+                {"/batches/", "batch"}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (strncmp(path, rows[i].begins, strlen(rows[i].begins)) == 0)
+            return rows[i].name;
+    return "";
+}
+
+static void template_of(const char *path, char out[NAME_SIZE])
+{
+    const char *star = strchr(path, '*');
+    if (star == NULL)
+        snprintf(out, NAME_SIZE, "%s", path);
+    else
+        snprintf(out, NAME_SIZE, "%.*s{%s}%s", (int)(star - path), path, subject_of(path),
+                 star + 1);
+}
+
+/* ---- parameters */
+
+static bool add_parameter(cJSON *list, const cJSON *described, const char *in, const char *name)
+{
+    cJSON *parameter = cJSON_Duplicate(described, true);
+    return parameter != NULL && cJSON_AddItemToArray(list, parameter) &&
+           cJSON_AddStringToObject(parameter, "name", name) != NULL &&
+           cJSON_AddStringToObject(parameter, "in", in) != NULL &&
+           (strcmp(in, "path") != 0 || cJSON_AddTrueToObject(parameter, "required") != NULL);
+}
+
+/* One that may come often is a list of its values. */
+static bool repeat_last(const cJSON *list)
+{
+    cJSON *parameter = cJSON_GetArrayItem(list, cJSON_GetArraySize(list) - 1);
+    cJSON *one = cJSON_DetachItemFromObjectCaseSensitive(parameter, "schema");
+    cJSON *schema = cJSON_AddObjectToObject(parameter, "schema");
+    return cJSON_AddStringToObject(schema, "type", "array") != NULL &&
+           cJSON_AddNumberToObject(schema, "maxItems", JOBD_TAGS_MAX) != NULL &&
+           cJSON_AddItemToObject(schema, "items", one);
+}
+
+/* `path name` where it means something of its own there, else the name. */
+static const cJSON *parameter_of(const struct description *description, const char *path,
+                                 const char *name)
+{
+    char own[2 * NAME_SIZE];
+    snprintf(own, sizeof own, "%s %s", path, name);
+    const cJSON *found = cJSON_GetObjectItemCaseSensitive(description->parameters, own);
+    return found != NULL ? found : cJSON_GetObjectItemCaseSensitive(description->parameters, name);
+}
+
+static bool add_query(struct description *description, const struct endpoint *row, const char *path,
+                      cJSON *list)
+{
+    for (int i = 0; i < ENDPOINT_PARAMETERS_MAX && row->parameters[i] != NULL; i++) {
+        const char *name = row->parameters[i];
+        const cJSON *described = parameter_of(description, path, name);
+        if (described == NULL)
+            return miss(description, "parameter", name);
+        if (!add_parameter(list, described, "query", name))
+            return false;
+        if (row->repeated != NULL && strcmp(row->repeated, name) == 0 && !repeat_last(list))
+            return false;
+    }
+    return true;
+}
+
+static bool add_fields(struct description *description, const struct endpoint *row, cJSON *list)
+{
+    for (int i = 0; i < ENDPOINT_FIELDS_MAX && row->fields[i] != NULL; i++) {
+        const char *name = row->fields[i];
+        const cJSON *field = cJSON_GetObjectItemCaseSensitive(description->fields, name);
+        if (field == NULL)
+            return miss(description, "field", name);
+        if (!add_parameter(list, field, "header", name))
+            return false;
+    }
+    return true;
+}
+
+static bool add_parameters(struct description *description, const struct endpoint *row,
+                           const char *path, cJSON *operation)
+{
+    cJSON *list = cJSON_AddArrayToObject(operation, "parameters");
+    const char *brace = strchr(path, '{');
+    char subject[NAME_SIZE];
+    if (brace != NULL) {
+        snprintf(subject, sizeof subject, "%.*s", (int)strcspn(brace + 1, "}"), brace + 1);
+        const cJSON *described = cJSON_GetObjectItemCaseSensitive(description->subjects, subject);
+        if (described == NULL)
+            return miss(description, "path", path);
+        if (!add_parameter(list, described, "path", subject))
+            return false;
+    }
+    return add_query(description, row, path, list) && add_fields(description, row, list);
+}
+
+/* ---- answers */
+
+static bool add_schema(struct description *description, cJSON *content, const char *name)
+{
+    char reference[NAME_SIZE + 24];
+    if (cJSON_GetObjectItemCaseSensitive(description->schemas, name) == NULL)
+        return miss(description, "schema", name);
+    snprintf(reference, sizeof reference, "#/components/schemas/%s", name);
+    const char *type = strcmp(name, "Problem") == 0 ? TYPE_PROBLEM : TYPE_JSON;
+    return cJSON_AddStringToObject(object_in(object_in(content, type), "schema"), "$ref",
+                                   reference) != NULL;
+}
+
+/* `kind` is the name of a schema, `text`, `bytes`: of any type; or a type of media. */
+static bool add_kind(struct description *description, cJSON *content, const char *kind)
+{
+    if (strcmp(kind, "bytes") == 0)
+        return object_in(content, "*/*") != NULL;
+    if (strcmp(kind, "text") == 0)
+        return cJSON_AddStringToObject(object_in(object_in(content, "text/plain"), "schema"),
+                                       "type", "string") != NULL;
+    return strchr(kind, '/') != NULL ? object_in(content, kind) != NULL
+                                     : add_schema(description, content, kind);
+}
+
+/* `status` is "default" for all that is not named. */
+static bool add_answer(struct description *description, cJSON *answers, const char *status,
+                       char *kinds)
+{
+    cJSON *answer = cJSON_AddObjectToObject(answers, status);
+    unsigned number = (unsigned)strtoul(status, NULL, 10);
+    const char *phrase = number != 0 ? reply_phrase(number) : "It was refused, or failed: why.";
+    if (cJSON_AddStringToObject(answer, "description", phrase) == NULL)
+        return false;
+    char *rest = kinds, *kind;
+    while ((kind = strsep(&rest, " |")) != NULL)
+        if (*kind != '\0' && !add_kind(description, object_in(answer, "content"), kind))
+            return false;
+    return true;
+}
+
+static bool add_answers(struct description *description, const struct endpoint *row,
+                        cJSON *operation)
+{
+    char text[NAME_SIZE * 2], otherwise[] = "Problem|text", *rest = text, *one;
+    cJSON *answers = cJSON_AddObjectToObject(operation, "responses");
+    snprintf(text, sizeof text, "%s", row->answers);
+    while ((one = strsep(&rest, ",")) != NULL) {
+        char *kinds = one + strspn(one, " "), *status = strsep(&kinds, " ");
+        char nothing[] = "";
+        if (!add_answer(description, answers, status, kinds != NULL ? kinds : nothing))
+            return false;
+    }
+    return add_answer(description, answers, "default", otherwise);
+}
+
+/* ---- rows */
+
+static bool add_security(const struct endpoint *row, cJSON *operation)
+{
+    cJSON *list = cJSON_AddArrayToObject(operation, "security");
+    if (row->scope == SCOPE_OPEN)
+        return list != NULL;
+    cJSON *one = cJSON_CreateObject();
+    return cJSON_AddItemToArray(list, one) &&
+           cJSON_AddItemToArray(cJSON_AddArrayToObject(one, "token"),
+                                cJSON_CreateString(scope_name(row->scope)));
+}
+
+static bool add_operation(struct description *description, const struct endpoint *row,
+                          const char *path, unsigned method)
+{
+    char names[METHODS_SIZE];
+    methods_list(method, names);
+    for (char *at = names; *at != '\0'; at++)
+        *at = (char)tolower((unsigned char)*at);
+    if (row->summary == NULL || row->answers == NULL)
+        return miss(description, names, path);
+    cJSON *operation = cJSON_AddObjectToObject(object_in(description->paths, path), names);
+    return cJSON_AddStringToObject(operation, "summary", row->summary) != NULL &&
+           add_security(row, operation) && add_parameters(description, row, path, operation) &&
+           (!row->has_body || (method & (METHOD_POST | METHOD_PUT)) == 0 ||
+            object_in(object_in(object_in(operation, "requestBody"), "content"), "*/*") != NULL) &&
+           add_answers(description, row, operation);
+}
+
+static bool add_row(struct description *description, const struct endpoint *row)
+{
+    for (int i = 0; i < ENDPOINT_PATHS_MAX && row->paths[i] != NULL; i++) {
+        char path[NAME_SIZE];
+        template_of(row->paths[i], path);
+        for (unsigned method = METHOD_GET; method < METHOD_OTHER; method <<= 1)
+            if ((row->methods & method) != 0 && !add_operation(description, row, path, method))
+                return false;
+    }
+    return true;
+}
+
+static bool begin(struct description *description)
+{
+    cJSON *whole = cJSON_ParseWithLength(openapi_base, (size_t)(openapi_base_end - openapi_base));
+    cJSON *components = cJSON_GetObjectItemCaseSensitive(whole, "components");
+    description->whole = whole;
+    description->paths = cJSON_GetObjectItemCaseSensitive(whole, "paths");
+    description->schemas = cJSON_GetObjectItemCaseSensitive(components, "schemas");
+    description->subjects = cJSON_DetachItemFromObjectCaseSensitive(whole, "x-path-parameters");
+    description->parameters = cJSON_DetachItemFromObjectCaseSensitive(whole, "x-parameters");
+    description->fields = cJSON_DetachItemFromObjectCaseSensitive(whole, "x-fields");
+    cJSON *version = cJSON_CreateString(JOBD_VERSION);
+    return cJSON_ReplaceItemInObjectCaseSensitive(cJSON_GetObjectItemCaseSensitive(whole, "info"),
+                                                  "version", version);
+}
+
+cJSON *openapi_json(const struct endpoint *const *tables, char missing[128])
+{
+    struct description description = {.missing = missing};
+    bool whole = begin(&description);
+    for (; *tables != NULL && whole; tables++)
+        for (const struct endpoint *row = *tables; row->methods != 0 && whole; row++)
+            whole = add_row(&description, row);
+    cJSON_Delete(description.subjects);
+    cJSON_Delete(description.parameters);
+    cJSON_Delete(description.fields);
+    if (whole)
+        return description.whole;
+    cJSON_Delete(description.whole);
+    return NULL;
+}
+
+/* ---- the answer: made when it is first asked for, the same from then on */
+
+static const struct endpoint *const *all;
+static struct content *_Atomic made;
+
+void openapi_init(const struct endpoint *const *tables)
+{
+    all = tables;
+}
+
+static struct content *make(void)
+{
+    cJSON *json = openapi_json(all, NULL);
+    char *text = json != NULL ? json_text(json) : NULL;
+    struct content *content = text != NULL ? malloc(sizeof *content) : NULL, *other = NULL;
+    cJSON_Delete(json);
+    if (content == NULL) {
+        free(text);
+        return NULL;
+    }
+    *content = (struct content){.type = TYPE_JSON, .bytes = text, .size = strlen(text)};
+    content_init(content);
+    if (atomic_compare_exchange_strong(&made, &other, content))
+        return content;
+    free(text);
+    free(content);
+    return other;
+}
+
+static enum step answer_openapi(struct call *call, enum jobd_result result)
+{
+    struct content *content = atomic_load(&made);
+    (void)result;
+    if (content == NULL)
+        content = make();
+    if (content == NULL)
+        return respond_no_memory(call);
+    reply_content(call->reply, call->request, content);
+    return STEP_REPLY;
+}
+
+const struct endpoint openapi_endpoints[] = {
+    {
+        .paths = {"/openapi.json"},
+        .methods = GET_OR_HEAD,
+        .scope = SCOPE_OPEN,
+        .looks = true,
+        .any_parameter = true,
+        .summary = "This description.",
+        .answers = "200 OpenApi, 304",
+        .fields = {"If-None-Match"},
+        .answer = answer_openapi,
+    },
+    {.methods = 0},
+};

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine/batches.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/verify.h"
+#include "engine/job_table.h"
+
+static int batch_compare(const struct batch *a, const struct batch *b)
+{
+    return (a->id > b->id) - (a->id < b->id);
+}
+
+RB_GENERATE(batch_tree, batch, by_id, batch_compare)
+
+int batches_init(struct batches *batches, uint32_t jobs_max, uint32_t queues_len, uint32_t keep)
+{
+    uint64_t max = jobs_max + (uint64_t)queues_len * keep;
+    *batches = (struct batches){.max = max < UINT32_MAX ? (uint32_t)max : UINT32_MAX,
+                                .queues_len = queues_len,
+                                .keep = keep};
+    TAILQ_INIT(&batches->spare);
+    TAILQ_INIT(&batches->forgotten);
+    TAILQ_INIT(&batches->forgotten_gathered);
+    RB_INIT(&batches->tree);
+    batches->records = calloc(batches->max, sizeof *batches->records);
+    batches->kept = calloc(queues_len, sizeof *batches->kept);
+    for (uint32_t i = 0; batches->kept != NULL && i < queues_len; i++)
+        TAILQ_INIT(&batches->kept[i].list);
+    return batches->records != NULL && batches->kept != NULL ? 0 : -ENOMEM;
+}
+
+void batches_release(struct batches *batches)
+{
+    free(batches->records);
+    free(batches->kept);
+    batches->records = NULL;
+    batches->kept = NULL;
+}
+
+/* ---- finding */
+
+struct batch *batches_find(struct batches *batches, uint64_t id)
+{
+    struct batch key = {.id = id};
+    return RB_FIND(batch_tree, &batches->tree, &key);
+}
+
+/* The one with the highest id that is not above this. */
+static struct batch *at_or_below(struct batches *batches, uint64_t id)
+{
+    struct batch *at = RB_ROOT(&batches->tree), *found = NULL;
+    while (at != NULL) {
+        if (at->id <= id)
+            found = at;
+        at = at->id <= id ? RB_RIGHT(at, by_id) : RB_LEFT(at, by_id);
+    }
+    return found;
+}
+
+struct batch *batches_of(struct batches *batches, uint64_t job_id)
+{
+    struct batch *batch = at_or_below(batches, job_id);
+    return batch != NULL && job_id - batch->id < batch->len ? batch : NULL;
+}
+
+/* ---- coming */
+
+/* NULL: there is none. */
+static struct batch *new_record(struct batches *batches)
+{
+    struct batch *batch = TAILQ_FIRST(&batches->spare);
+    if (batch != NULL)
+        TAILQ_REMOVE(&batches->spare, batch, link);
+    else if (batches->used < batches->max)
+        batch = &batches->records[batches->used++];
+    return batch;
+}
+
+bool batches_have_room(const struct batches *batches)
+{
+    return batches->used < batches->max || !TAILQ_EMPTY(&batches->spare);
+}
+
+struct batch *batches_add(struct batches *batches, uint64_t id, uint32_t len)
+{
+    struct batch *batch = new_record(batches);
+    verify(batch != NULL);
+    *batch = (struct batch){.id = id, .len = len, .there = len};
+    TAILQ_INIT(&batch->awaiting);
+    verify(RB_INSERT(batch_tree, &batches->tree, batch) == NULL);
+    return batch;
+}
+
+struct batch *batches_restore(struct batches *batches, uint64_t id, uint32_t len,
+                              const uint32_t ended[JOBD_STATES])
+{
+    const struct batch *before = len > 0 ? at_or_below(batches, id + len - 1) : NULL;
+    if (len == 0 || id == 0 || id > JOBD_ID_MAX - len ||
+        (before != NULL && before->id + before->len > id))
+        return NULL;
+    struct batch *batch = new_record(batches);
+    batches->restoring = true;
+    if (batch == NULL)
+        return NULL;
+    *batch = (struct batch){.id = id, .len = len};
+    for (unsigned state = 0; state < JOBD_STATES; state++)
+        batch->in_state[state] = jobd_state_final((enum jobd_state)state) ? ended[state] : 0;
+    TAILQ_INIT(&batch->awaiting);
+    verify(RB_INSERT(batch_tree, &batches->tree, batch) == NULL);
+    return batch;
+}
+
+/* ---- going */
+
+static void forget(struct batches *batches, struct batch *batch)
+{
+    verify(TAILQ_EMPTY(&batch->awaiting));
+    RB_REMOVE(batch_tree, &batches->tree, batch);
+    if (batches->durable)
+        TAILQ_INSERT_TAIL(&batches->forgotten, batch, link);
+    else
+        batches_release_record(batches, batch);
+}
+
+void batches_release_record(struct batches *batches, struct batch *batch)
+{
+    TAILQ_INSERT_HEAD(&batches->spare, batch, link);
+}
+
+/* None of its jobs is there. */
+static void keep_without(struct batches *batches, struct batch *batch)
+{
+    struct kept_batches *kept = &batches->kept[batch->queue];
+    TAILQ_INSERT_TAIL(&kept->list, batch, link);
+    if (++kept->len <= batches->keep)
+        return;
+    struct batch *first = TAILQ_FIRST(&kept->list);
+    TAILQ_REMOVE(&kept->list, first, link);
+    kept->len--;
+    forget(batches, first);
+}
+
+static uint32_t counted(const struct batch *batch)
+{
+    uint32_t all = 0;
+    for (unsigned state = 0; state < JOBD_STATES; state++)
+        all += batch->in_state[state];
+    return all;
+}
+
+struct batch *batches_seen(struct batches *batches, uint64_t id)
+{
+    struct batch *batch = batches_find(batches, id);
+    return batch != NULL && counted(batch) > 0 ? batch : NULL;
+}
+
+bool batches_over(const struct batch *batch)
+{
+    return batch->in_state[JOBD_DONE] + batch->in_state[JOBD_FAILED] +
+               batch->in_state[JOBD_CANCELLED] ==
+           batch->len - batch->lost;
+}
+
+static void one_is_back(struct batches *batches, struct batch *batch)
+{
+    uint32_t all = counted(batch);
+    batch->lost = all < batch->len ? batch->len - all : 0;
+    if (!batches_over(batch))
+        batch->finished_us = 0;
+    if (batch->there > 0)
+        return;
+    if (all > 0)
+        keep_without(batches, batch);
+    else
+        forget(batches, batch);
+}
+
+/* One that is kept may make another forgotten, in front of or behind it. */
+void batches_all_back(struct batches *batches)
+{
+    batches->restoring = false;
+    for (uint32_t i = 0; i < batches->used; i++)
+        if (batches->records[i].id != 0)
+            one_is_back(batches, &batches->records[i]);
+}
+
+void batches_left(struct batches *batches, const struct job *job)
+{
+    struct batch *batch = batches_of(batches, job->id);
+    verify(batch != NULL && batch->there > 0);
+    if (--batch->there > 0 || batches->restoring)
+        return;
+    if (counted(batch) > 0) {
+        keep_without(batches, batch);
+    } else { /* it has not come in */
+        RB_REMOVE(batch_tree, &batches->tree, batch);
+        batches_release_record(batches, batch);
+    }
+}
+
+void batches_moved(struct batches *batches, const struct job *job, enum jobd_state to)
+{
+    struct batch *batch = batches_of(batches, job->id);
+    verify(batch != NULL);
+    if (job->state != STATE_NEW)
+        batch->in_state[job->state]--;
+    batch->in_state[to]++;
+    if (!jobd_state_final(to))
+        batch->finished_us = 0;
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/* Batches: jobs that came in at once, with ids that follow each other. A batch's id is that of its
+ * first job, so that to which one a job belongs, its id says: jobs carry nothing but a flag.
+ *
+ * A batch is there as long as one of its jobs is; when all have ended and are forgotten it is among
+ * the last `keep` such ones of its queue. So there are no more batches than records of jobs and
+ * those: all are allocated at the start, one not used before costs no memory. An engine that
+ * shares its queues with others has none. No lock of its own. */
+#pragma once
+
+#include <bsd/sys/queue.h>
+#include <bsd/sys/tree.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "engine/op.h"
+#include "jobd/queue.h"
+
+struct job;
+
+struct batch {
+    RB_ENTRY(batch) by_id;
+    TAILQ_ENTRY(batch) link; /* spare, kept without jobs, or forgotten */
+    uint64_t id;
+    uint32_t len;   /* jobs that it came with */
+    uint32_t lost;  /* of those: not there any more at a start, and not known how they have ended */
+    uint32_t there; /* of those: not forgotten, those that are being written included */
+    uint32_t in_state[JOBD_STATES]; /* forgotten ones included */
+    uint16_t queue;                 /* where it came in */
+    int64_t created_us;
+    int64_t finished_us; /* 0: not all have ended; below 0 as in struct jobd_info */
+    struct waiting_list awaiting;
+};
+
+TAILQ_HEAD(batch_list, batch);
+RB_HEAD(batch_tree, batch);
+RB_PROTOTYPE(batch_tree, batch, by_id, batch_compare)
+
+struct kept_batches {
+    struct batch_list list; /* the one whose last job was forgotten first stands first */
+    uint32_t len;
+};
+
+struct batches {
+    struct batch *records;
+    uint32_t max, used;
+    struct batch_list spare;
+    struct batch_tree tree;
+    struct kept_batches *kept; /* a queue's, by its index */
+    uint32_t queues_len, keep;
+    bool durable;
+    bool restoring; /* some of its jobs may not have come back yet */
+    struct batch_list forgotten, forgotten_gathered; /* but not yet by the store */
+};
+
+/* For so many jobs. 0 or -ENOMEM. */
+__attribute__((warn_unused_result)) int batches_init(struct batches *batches, uint32_t jobs_max,
+                                                     uint32_t queues_len, uint32_t keep);
+void batches_release(struct batches *batches);
+
+/* Is there a record for another? */
+bool batches_have_room(const struct batches *batches);
+/* Its jobs come in next. There is a record. */
+struct batch *batches_add(struct batches *batches, uint64_t id, uint32_t len);
+/* One that comes back from before the start; NULL when there is no record, or its ids are another's
+ * already. Then its jobs come back; `ended`: how many of them are forgotten, by their states. */
+struct batch *batches_restore(struct batches *batches, uint64_t id, uint32_t len,
+                              const uint32_t ended[JOBD_STATES]);
+/* All jobs that there are have come back. */
+void batches_all_back(struct batches *batches);
+
+struct batch *batches_find(struct batches *batches, uint64_t id);
+/* The one that a job with this id belongs to, or NULL. */
+struct batch *batches_of(struct batches *batches, uint64_t job_id);
+
+/* For those who ask from outside: the one with this id, NULL as long as it is not in. */
+struct batch *batches_seen(struct batches *batches, uint64_t id);
+
+/* One of its jobs goes from one state, which may be STATE_NEW, to another. */
+void batches_moved(struct batches *batches, const struct job *job, enum jobd_state to);
+/* Have all that it has ended? */
+bool batches_over(const struct batch *batch);
+/* One of its jobs is forgotten, or does not come in after all: perhaps the batch is, too. */
+void batches_left(struct batches *batches, const struct job *job);
+
+/* The record of a forgotten one is free for another. */
+void batches_release_record(struct batches *batches, struct batch *batch);

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT */
+/* /openapi.json beside the tables that the server goes by: neither has what the other has not. */
+#include <ctype.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "api/openapi.h"
+#include "support/client.h"
+#include "support/server.h"
+
+static const struct endpoint *const tables[] = {
+    put_endpoints,      take_endpoints,       lease_endpoints, report_endpoints,
+    job_endpoints,      lease_list_endpoints, queue_endpoints, change_endpoints,
+    schedule_endpoints, health_endpoints,     page_endpoints,  status_endpoints,
+    openapi_endpoints,  event_endpoints,      batch_endpoints, NULL,
+};
+
+static cJSON *item(const cJSON *object, const char *name)
+{
+    cJSON *found = cJSON_GetObjectItemCaseSensitive(object, name);
+    if (found == NULL)
+        fail_msg("%s is not described", name);
+    return found;
+}
+
+static void everything_is_described(void **state)
+{
+    char missing[128] = "";
+    (void)state;
+    cJSON *json = openapi_json(tables, missing);
+    assert_string_equal(missing, "");
+    assert_non_null(json);
+    cJSON_Delete(json);
+}
+
+/* `*` in a row's path is one piece in braces. */
+static bool is_same_path(const char *row, const char *path)
+{
+    for (; *row != '\0' && *path != '\0'; row++) {
+        if (*row != '*') {
+            if (*row != *path++)
+                return false;
+            continue;
+        }
+        if (*path != '{')
+            return false;
+        path += strcspn(path, "}") + 1;
+    }
+    return *row == *path;
+}
+
+static cJSON *path_of(const cJSON *paths, const char *row)
+{
+    cJSON *path;
+    cJSON_ArrayForEach(path, paths)
+    {
+        if (is_same_path(row, path->string))
+            return path;
+    }
+    fail_msg("%s is not described", row);
+    return NULL;
+}
+
+static const cJSON *parameter(const cJSON *operation, const char *in, const char *name)
+{
+    const cJSON *one;
+    cJSON_ArrayForEach(one, item(operation, "parameters"))
+    {
+        if (strcmp(json_string(one, "in"), in) == 0 && strcmp(json_string(one, "name"), name) == 0)
+            return one;
+    }
+    fail_msg("%s is not described", name);
+    return NULL;
+}
+
+/* That of one method, which is taken out. */
+static void compare_operation(const struct endpoint *row, cJSON *path, const char *method)
+{
+    cJSON *operation = item(path, method);
+    int described = cJSON_GetArraySize(item(operation, "parameters"));
+    for (int i = 0; i < ENDPOINT_PARAMETERS_MAX && row->parameters[i] != NULL; i++) {
+        const cJSON *schema = item(parameter(operation, "query", row->parameters[i]), "schema");
+        bool often = row->repeated != NULL && strcmp(row->repeated, row->parameters[i]) == 0;
+        assert_int_equal(cJSON_HasObjectItem(schema, "items"), often);
+        described--;
+    }
+    for (int i = 0; i < ENDPOINT_FIELDS_MAX && row->fields[i] != NULL; i++, described--)
+        (void)parameter(operation, "header", row->fields[i]);
+    assert_int_equal(described, strchr(path->string, '{') != NULL);
+    if (strcmp(method, "get") != 0)
+        assert_int_equal(cJSON_HasObjectItem(operation, "requestBody"), row->has_body);
+    assert_int_equal(cJSON_GetArraySize(item(operation, "security")), row->scope != SCOPE_OPEN);
+    assert_true(cJSON_GetArraySize(item(operation, "responses")) >= 2);
+    cJSON_DeleteItemFromObjectCaseSensitive(path, method);
+}
+
+static void compare_row(const struct endpoint *row, const cJSON *paths)
+{
+    for (int i = 0; i < ENDPOINT_PATHS_MAX && row->paths[i] != NULL; i++)
+        for (unsigned method = METHOD_GET; method < METHOD_OTHER; method <<= 1) {
+            char name[METHODS_SIZE];
+            methods_list(method, name);
+            for (char *at = name; *at != '\0'; at++)
+                *at = (char)tolower((unsigned char)*at);
+            if ((row->methods & method) != 0)
+                compare_operation(row, path_of(paths, row->paths[i]), name);
+        }
+}
+
+static void it_says_what_the_tables_say(void **state)
+{
+    struct server *server = server_start("-w", "0");
+    struct client *client = client_new(server);
+    (void)state;
+    const struct answer *answer = client_get(client, "/openapi.json");
+    assert_int_equal(answer->status, 200);
+    assert_field(answer, "Content-Type", "application/json");
+    cJSON *json = cJSON_Parse(answer->body);
+    assert_string_equal(json_string(json, "openapi"), "3.1.0");
+    assert_string_equal(json_string(item(json, "info"), "version"), JOBD_VERSION);
+    cJSON *paths = item(json, "paths"), *path;
+    for (size_t i = 0; tables[i] != NULL; i++)
+        for (const struct endpoint *row = tables[i]; row->methods != 0; row++)
+            compare_row(row, paths);
+    cJSON_ArrayForEach(path, paths)
+    {
+        if (path->child != NULL)
+            fail_msg("%s %s is described, but not there", path->child->string, path->string);
+    }
+    cJSON_Delete(json);
+    client_free(client);
+}
+
+/* Each $ref leads to a schema, and each schema is used. */
+static void count_uses(const cJSON *in, const cJSON *schemas, unsigned *uses)
+{
+    static const char begin[] = "#/components/schemas/";
+    const cJSON *one;
+    cJSON_ArrayForEach(one, in)
+    {
+        count_uses(one, schemas, uses);
+        if (one->string == NULL || strcmp(one->string, "$ref") != 0)
+            continue;
+        assert_int_equal(strncmp(one->valuestring, begin, sizeof begin - 1), 0);
+        const cJSON *found = item(schemas, one->valuestring + sizeof begin - 1);
+        unsigned index = 0;
+        for (const cJSON *at = schemas->child; at != found; at = at->next)
+            index++;
+        uses[index]++;
+    }
+}
+
+static void schemas_are_there_and_used(void **state)
+{
+    unsigned uses[100] = {0}, index = 0;
+    (void)state;
+    cJSON *json = openapi_json(tables, NULL);
+    const cJSON *schemas = item(item(json, "components"), "schemas"), *one;
+    assert_in_range(cJSON_GetArraySize(schemas), 10, 100);
+    count_uses(json, schemas, uses);
+    cJSON_ArrayForEach(one, schemas)
+    {
+        if (uses[index++] == 0)
+            fail_msg("nothing is a %s", one->string);
+    }
+    cJSON_Delete(json);
+}
+
+static void what_is_known_is_not_sent_again(void **state)
+{
+    struct server *server = server_start("-w", "0");
+    struct client *client = client_new(server);
+    char match[300], etag[256];
+    (void)state;
+    const struct answer *answer = client_get(client, "/openapi.json");
+    snprintf(match, sizeof match, "If-None-Match: %s", answer_field(answer, "ETag", etag));
+    answer = client_send(client, "GET", "/openapi.json", FIELDS(match), NULL);
+    assert_answer(answer, 304, "");
+    client_free(client);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_teardown(name, server_stop_all)
+    const struct CMUnitTest tests[] = {
+        TEST(everything_is_described),
+        TEST(it_says_what_the_tables_say),
+        TEST(schemas_are_there_and_used),
+        TEST(what_is_known_is_not_sent_again),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

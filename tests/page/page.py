@@ -1,0 +1,436 @@
+# SPDX-License-Identifier: MIT
+"""The page in a real browser: one of the things that a person does, against a server that runs.
+
+    page.py NAME ADDRESS FOLDER
+
+test_browser.c starts the server that each of them needs; pictures go to the folder."""
+
+import json
+import os
+import sys
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from chrome import Chrome, PATIENCE_S  # noqa: E402
+
+NAME, ADDRESS, FOLDER = sys.argv[1:4]
+URL = f"http://{ADDRESS}/"
+HOSTILE = "<img src=x onerror='window.hacked=1'><script>window.hacked=1</script>"
+AXE = "build/axe/node_modules/axe-core/axe.min.js"
+
+
+def ask(method, path, body=None, **fields):
+    """The answer to a request, as JSON where it is; of a refusal, its status."""
+    fields = {"Accept": "application/json", **{name.replace("_", "-"): value for name, value in fields.items()}}
+    request = urllib.request.Request(URL + path, body.encode() if isinstance(body, str) else body, fields, method=method)
+    try:
+        with urllib.request.urlopen(request, timeout=PATIENCE_S) as reply:
+            text = reply.read()
+    except urllib.error.HTTPError as error:
+        return error.code
+    return json.loads(text) if text[:1] in b"{[" else text
+
+
+def put(path="do", body="x", **fields):
+    return ask("POST", path, body, **fields)["id"]
+
+
+def await_state(job, state):
+    assert ask("GET", f"jobs/{job}?wait=30s")["state"] == state
+
+
+def queue(name="default"):
+    return ask("GET", "queues/" + name)
+
+
+def words(page):
+    return page.run("[...document.querySelectorAll('main button, main a')].map(e => e.innerText)")
+
+
+def asked(page, text):
+    """The dialog before harm: it says this, and what has the focus changes nothing."""
+    page.wait(f"document.querySelector('#ask[open]')?.innerText.includes({json.dumps(text)})")
+    assert page.run("document.activeElement.innerText") == "Keep as it is"
+
+
+# ---- what is tried
+
+
+def queues(chrome):
+    for _ in range(3):
+        put()
+    page = chrome.page(URL)
+    page.await_text("3 of 5 places")
+    assert page.run("document.title") == "Queues · jobd"
+    assert page.run("document.querySelectorAll('svg').length") == 4, "two charts a queue"
+    page.press("Pause default")
+    page.await_text("is paused: 3 jobs wait.")
+    assert queue()["paused"]
+    page.press("Resume default")
+    page.wait("!document.body.innerText.includes('is paused')")
+    assert not queue()["paused"]
+    page.press("Purge… default")
+    asked(page, "Cancel all 3 jobs that wait in default?")
+    page.key("Enter")
+    page.wait("!document.querySelector('dialog[open]')")
+    assert queue()["queued"] == 3, "what has the focus changes nothing"
+    page.press("Purge… default")
+    asked(page, "Cancel all 3 jobs")
+    page.key("Escape")
+    page.wait("!document.querySelector('dialog[open]')")
+    assert queue()["queued"] == 3
+    page.press("Purge… default")
+    page.press("Cancel 3 jobs")
+    page.await_text("0 of 5 places")
+    assert queue()["queued"] == 0
+    assert page.run("document.activeElement.id") == "main", "the focus is where one can go on"
+    # Full and paused is worse than paused.
+    ask("POST", "queues/default/pause")
+    for _ in range(5):
+        put("do?key=tenant7")
+    page.await_text("tenant7 at its limit")
+    page.await_text("is paused and full: it turns jobs away.")
+    page.press("Resume default")
+    page.await_text("is full, and nobody takes its jobs.")
+    # Updates can be stopped, and go on.
+    page.press("Live")
+    page.wait("document.getElementById('live').innerText === 'Stopped'")
+    ask("POST", "queues/default/purge")
+    page.press("Stopped")
+    page.await_text("0 of 5 places")
+    return page
+
+
+def keys(chrome):
+    job = put()
+    page = chrome.page(URL)
+    page.await_text("1 of 5 places")
+    page.key("Tab")
+    assert page.run("document.activeElement.className") == "skip"
+    page.key("Enter")
+    for key, title in (("j", "Jobs"), ("p", "Put"), ("w", "Workers"), ("s", "Schedules"), ("q", "Queues")):
+        page.key(key)
+        page.wait(f"document.title.startsWith('{title}')")
+        page.wait("document.activeElement.id === 'main'")
+        page.wait(f"document.querySelector('nav [aria-current]').innerText === '{title}'")
+    page.key("/")
+    page.wait("document.activeElement.id === 'id'")
+    page.call("Input.insertText", text=str(job))
+    page.key("Enter")
+    page.await_text(f"Job {job}")
+    return page
+
+
+def jobs(chrome):
+    ids = [put(f"do/mail?tag=t{n % 2}&key=k{n % 3}") for n in range(60)]
+    page = chrome.page(URL + "#/jobs")
+    page.await_text("50 jobs")
+    assert page.run("document.querySelector('tbody a').innerText") == str(ids[-1]), "the newest first"
+    page.press("Go on →")
+    page.await_text("10 jobs")
+    # The filter is in the address.
+    page.run("(e => { e.value = 'queued'; e.dispatchEvent(new Event('change', {bubbles: true})); })(document.querySelector('[name=state]'))")
+    page.wait("location.hash.includes('state=queued')")
+    page.await_text("50 jobs")
+    page.type("document.querySelector('[name=tag]')", "t1")
+    page.press("Show")
+    page.wait("location.hash.includes('tag=t1')")
+    page.await_text("30 jobs")
+    page.type("document.querySelector('[name=key]')", "k0")
+    page.key("Enter")
+    page.await_text("10 jobs")
+    # One, then those that are chosen, then all that match.
+    match = [job for n, job in enumerate(ids) if n % 2 == 1 and n % 3 == 0]
+    page.press(f"Cancel… {match[-1]}")
+    asked(page, f"Cancel job {match[-1]} of mail, which is queued?")
+    page.press("Cancel the job")
+    page.await_text("9 jobs")
+    await_state(match[-1], "cancelled")
+    for job in match[:2]:
+        page.click(f"[...document.querySelectorAll('input')].find(e => e.ariaLabel === 'Choose job {job}')")
+    page.press("Cancel… Chosen")
+    asked(page, "Cancel 2 jobs?")
+    page.press("Cancel 2 jobs")
+    page.await_text("7 jobs")
+    page.press("Cancel… All that match")
+    asked(page, "Cancel 7 jobs?")
+    page.press("Cancel 7 jobs")
+    page.await_text("No job matches")
+    assert queue("mail")["queued"] == 50
+    page.go("#/jobs?queue=mail&state=cancelled")
+    page.await_text("10 jobs")
+    page.press(f"Retry {match[-1]}")
+    page.await_text("9 jobs")
+    assert queue("mail")["queued"] == 51
+    page.click(f"[...document.querySelectorAll('input')].find(e => e.ariaLabel === 'Choose job {match[0]}')")
+    page.press("Retry… Chosen")
+    page.press("Retry 1 job")
+    page.await_text("8 jobs")
+    page.press("Retry… All that match")
+    asked(page, "Retry 8 jobs?")
+    page.press("Retry 8 jobs")
+    page.await_text("No job matches")
+    assert queue("mail")["queued"] == 60
+    return page
+
+
+def job(chrome):
+    number = '{"id":12345678901234567890,"a":[1,2]}'
+    page = chrome.page(URL)
+    # A command that has failed twice: it is the payload.
+    broken = put("do?attempts=2&tag=nightly&key=tenant7", "echo to the output; echo to the error >&2; exit 3")
+    await_state(broken, "failed")
+    page.go(f"#/jobs/{broken}")
+    for text in ("failed", "nightly", "tenant7", "to the output", "to the error", "attempts that failed", "waited", "ran", "exit code"):
+        page.await_text(text)
+    page.press("Save payload")
+    assert chrome.downloaded(f"job-{broken}-payload").startswith(b"echo to the output")
+    page.press("Retry")
+    page.wait("/: (queued|running)/.test(document.getElementById('said').innerText)")
+    await_state(broken, "failed")
+    # JSON is indented where its numbers survive that; bytes are shown as bytes.
+    for body, kind, shown in ((': \'{"a":[1,2]}\'', "text/plain", ': \'{"a":[1,2]}\''), ("[1,2.5]", "application/json", "[\n  1,\n  2.5\n]"),
+                              (number, "application/json", number), (b"\x00\x01ABC\xff", "application/octet-stream", "00 01 41 42 43 ff"),
+                              ("z" * 66000, "text/plain", "Save it to see all.")):
+        done = ask("POST", "do", body, Content_Type=kind)["id"]
+        ask("GET", f"jobs/{done}?wait=30s")
+        page.go(f"#/jobs/{done}")
+        page.await_text(f"Job {done}")
+        page.await_text(shown)
+    # One that runs.
+    runs = put("do", "echo begun; trap 'exit 0' TERM; while :; do sleep 0.05; done")
+    page.go(f"#/jobs/{runs}")
+    page.wait("document.querySelector('b.running')")
+    page.await_text("begun")
+    box = "document.querySelector('main label input')"
+    assert page.run(box + ".checked"), "it follows"
+    page.click(box)
+    page.press("Cancel…")
+    asked(page, f"Cancel job {runs} of default, which is running?")
+    page.press("Cancel the job")
+    page.wait("document.querySelector('b.cancelled')")
+    assert "begun" in page.text(), "what it has put out is kept"
+    page.go("#/jobs/1")
+    page.wait("document.querySelector('[role=alert]:not([hidden])')?.innerText")
+    return page
+
+
+def putting(chrome):
+    page = chrome.page(URL + "#/put")
+    page.await_text("Put a job in")
+    page.run("(e => { e.value = 'mail'; e.dispatchEvent(new Event('input', {bubbles: true})); })(document.querySelector('select'))")
+    for name, text in (("payload", "it's a letter"), ("type", "text/x-letter"), ("delay", "1h"), ("priority", "1"), ("key", "tenant7")):
+        page.type(f"document.querySelector('[name={name}]')", text)
+    line = page.run("document.querySelector('pre').innerText")
+    page.press("Copy")
+    page.press("Put it in")
+    page.await_text(": scheduled")
+    inside = ask("GET", "jobs?queue=mail")["jobs"]
+    assert len(inside) == 1 and inside[0]["priority"] == 1 and inside[0]["key"] == "tenant7", inside
+    assert ask("GET", f"jobs/{inside[0]['id']}/payload") == b"it's a letter"
+    # The line does the same.
+    assert line.startswith("curl ")
+    assert os.system(line + " -s >" + os.devnull) == 0
+    more = ask("GET", "jobs?queue=mail")["jobs"]
+    assert len(more) == 2 and more[1]["priority"] == 1 and more[1]["key"] == "tenant7"
+    assert ask("GET", f"jobs/{more[1]['id']}/payload") == b"it's a letter"
+    # What is being written stays, and what is wrong is said.
+    page.type("document.querySelector('[name=priority]')", "99")
+    page.press("Put it in")
+    page.await_text("priority")
+    page.wait("document.getElementById('said').innerText.includes('0 to 7')")
+    assert page.run("document.querySelector('textarea').value") == "it's a letter"
+    return page
+
+
+def tokens(chrome):
+    for name in ("default", "mail"):
+        assert ask("POST", "do/" + name, "secret payload", Authorization="Bearer admin-admin-admin") != 401
+    page = chrome.page(URL)
+    page.await_text("a bearer token is required")
+
+    def use(token, keep=False):
+        page.run("document.getElementById('token').open || document.getElementById('login').click()")
+        page.type("document.getElementById('secret')", token)
+        if keep:
+            page.click("document.getElementById('keep')")
+        page.key("Enter")
+
+    use("wrong-wrong-wrong")
+    page.await_text("the bearer token is not known")
+    page.press("Back")
+    for scope in ("read", "read+data", "put", "work", "put:mail", "admin:mail", "admin"):
+        name = (scope + "-" + scope + "-" + scope).replace(":", ".").replace("+", ".")
+        page.go("#/")
+        use(name)
+        page.wait("document.querySelector('main').innerText.includes('places')")
+        shown = {"admin": "", "admin:mail": "token: admin mail"}.get(scope, "token: " + scope.replace(":", " "))
+        page.wait(f"(document.getElementById('server').innerText.trim().match(/token:.*/) || [''])[0] === '{shown}'")
+        has_buttons = "true" if scope.startswith("admin") else "false"
+        page.wait(f"main.innerText.includes('Pause') === {has_buttons} && main.querySelectorAll('.card').length === {1 if ':' in scope else 2}")
+        may_put = "true" if scope[:3] in ("put", "adm") else "false"
+        page.wait(f"document.querySelector('nav [href=\"#/put\"]').hidden !== {may_put}")
+        page.go("#/jobs?queue=mail")
+        page.wait("document.querySelector('tbody a')")
+        assert any("Cancel" in word for word in words(page)) == scope.startswith("admin"), scope
+        page.click("document.querySelector('tbody a')")
+        page.await_text("Job ")
+        page.wait("document.title.startsWith('Job ')")
+        page.await_text("created at")
+        if scope != "read":
+            page.await_text("secret payload")
+        else:
+            assert "secret payload" not in page.text()
+    # It is in no address, no cookie, and in the storage only when that is asked for.
+    assert page.run("document.cookie + location.href + JSON.stringify(sessionStorage) + JSON.stringify(localStorage)").count("admin") == 0
+    page.go("#/")
+    use("admin-admin-admin", keep=True)
+    page.wait("sessionStorage.jobd === 'admin-admin-admin'")
+    page.call("Page.reload")
+    page.wait("document.querySelector('main').innerText.includes('places')")
+    use("")
+    page.await_text("a bearer token is required")
+    assert page.run("JSON.stringify(sessionStorage)").count("admin") == 0
+    # What a token may not see is said.
+    use("put-put-put")
+    page.wait("document.querySelector('main').innerText.includes('places')")
+    page.go("#/schedules")
+    page.wait("document.querySelector('main [role=alert], main table')")
+    return page
+
+
+def hostile(chrome):
+    quoted = urllib.parse.quote("<b>x</b>")
+    page = chrome.page(URL)
+    bad = put(f"do?tag={quoted}&key={quoted}", f"cat <<'E'\n{HOSTILE}\nE\necho \"{HOSTILE}\" >&2; exit 1")
+    await_state(bad, "failed")
+    runs = put("do", f"cat <<'E'\n{HOSTILE}\nE\ntrap 'exit 0' TERM; while :; do sleep 0.05; done")
+    for view in (f"#/jobs/{bad}", "#/jobs", f"#/jobs?tag={quoted}", f"#/jobs/{runs}"):
+        page.go(view)
+        page.wait("document.querySelector('main h1')")
+        page.await_text("onerror=")
+    for view in ("#/jobs/" + urllib.parse.quote(HOSTILE, safe=""), "#/jobs?state=" + quoted, "#/jobs?queue=" + quoted,
+                 "#/" + quoted, "#/jobs/..%2fqueues", "#/jobs/%00"):
+        page.go(view)
+        page.wait("document.querySelector('main h1')")
+    page.go("#/put")
+    page.await_text("Put a job in")
+    page.type("document.querySelector('textarea')", HOSTILE)
+    page.wait("document.querySelector('pre').innerText.includes('onerror')")
+    assert page.run("window.hacked") is None
+    assert page.run("document.querySelectorAll('main img, main script').length") == 0
+    ask("DELETE", f"jobs/{runs}")
+    return page
+
+
+def prefix(chrome):
+    """Below a path of nginx: ADDRESS is that of the proxy and its path."""
+    page = chrome.page(URL)
+    page.await_text("0 of 5 places")
+    page.press("Put")
+    page.await_text("Put a job in")
+    page.type("document.querySelector('textarea')", "below")
+    assert URL + "do/default" in page.run("document.querySelector('pre').innerText")
+    page.press("Put it in")
+    page.await_text(": queued")
+    page.click("document.querySelector('#said a')")
+    page.await_text("below")
+    page.press("Queues")
+    page.await_text("1 of 5 places")
+    page.press("Pause default")
+    page.await_text("paused")
+    assert not page.run("performance.getEntriesByType('resource').map(e => e.name).filter(name => !name.startsWith(new URL('.', location).href)).length")
+    return page
+
+
+def gone(chrome):
+    page = chrome.page(URL)
+    page.await_text("of 5 places")
+    page.call("Network.emulateNetworkConditions", offline=True, latency=0, downloadThroughput=-1, uploadThroughput=-1)
+    page.await_text("The server does not answer.")
+    put()
+    page.call("Network.emulateNetworkConditions", offline=False, latency=0, downloadThroughput=-1, uploadThroughput=-1)
+    page.wait("document.getElementById('gone').hidden")
+    page.await_text("1 of 5 places")
+    # What hides does not ask.
+    page.run("Object.defineProperty(document, 'hidden', {value: true}); document.dispatchEvent(new Event('visibilitychange')); performance.clearResourceTimings()")
+    page.run("new Promise(done => setTimeout(done, 3000))")
+    assert page.run("performance.getEntriesByType('resource').length") <= 1
+    return page
+
+
+def many(chrome):
+    """From 13 queues on a table; and it draws at most 4 times a second, however much happens."""
+    page = chrome.page(URL)
+    page.await_text("13 queues")
+    assert page.run("document.querySelectorAll('tbody tr').length") == 13
+    page.press("Pause q3")
+    page.await_text("q3 is paused")
+    page.run("window.drawn = 0; new MutationObserver(() => window.drawn++).observe(document.querySelector('main'), {childList: true})")
+    begun = time.monotonic()
+    for n in range(1000):
+        put(f"do/q{1 + n % 12}")
+    page.await_text("84 of")
+    took = time.monotonic() - begun
+    assert page.run("window.drawn") <= 4 * took + 4
+    return page
+
+
+def looks(chrome):
+    """Pictures for a person to look at; nothing serious for axe; no scrolling sideways."""
+    failed = None
+    for n in range(4):
+        failed = put("do/mail", json.dumps({"to": "somebody@example.org", "n": n, "subject": "a letter " + "and more " * 20}), Content_Type="application/json")
+        await_state(failed, "failed")
+    ask("POST", "queues/slow/pause")
+    for _ in range(7):
+        put("do/slow")
+    put("do/reports?delay=1h&tag=nightly&key=tenant7", "report")
+    runs = put("do/default", "for i in 1 2 3; do echo line $i; done; trap 'exit 0' TERM; while :; do sleep 0.05; done")
+    views = {"queues": "#/", "jobs": "#/jobs", "failed": f"#/jobs/{failed}", "running": f"#/jobs/{runs}",
+             "schedules": "#/schedules", "workers": "#/workers", "put": "#/put"}
+    axe = open(AXE, encoding="utf-8").read() if os.path.exists(AXE) else None
+    if not axe:
+        print("skipped: there is no axe-core; make deps-check brings it where there is npm")
+    page = chrome.page(URL)
+    page.await_text("is paused and full")
+    found = []
+    for dark in (False, True):
+        for width in (390, 1280):
+            page.look(width, 844 if width == 390 else 900, dark)
+            for name, view in views.items():
+                page.go(view)
+                page.wait("document.querySelector('main h1')")
+                page.wait({"failed": "document.querySelectorAll('pre').length", "running": "document.querySelector('b.running')",
+                           "put": "document.querySelector('textarea')", "queues": "document.querySelector('.card')",
+                           "jobs": "document.querySelector('tbody a')"}.get(name, f"document.title.toLowerCase().startsWith('{name}')"))
+                page.picture(os.path.join(FOLDER, f"{name}-{width}-{'dark' if dark else 'light'}.png"))
+                if page.run("document.documentElement.scrollWidth > innerWidth"):
+                    found.append(f"{name} scrolls sideways at {width}")
+                if axe:
+                    page.run(axe)
+                    bad = page.run("axe.run(document, {resultTypes: ['violations']}).then(found => found.violations.filter(v => /serious|critical/.test(v.impact))"
+                                   ".map(v => v.id + ': ' + v.nodes.map(n => n.target + ' ' + n.failureSummary).join('; ')))")
+                    found += [f"{name} {width} {'dark' if dark else 'light'}: {text}" for text in bad]
+    ask("DELETE", f"jobs/{runs}")
+    assert not found, "\n".join(found)
+    return page
+
+
+def main():
+    chrome = Chrome()
+    try:
+        # What the server refuses is an error on the console of a browser; here it is asked for.
+        refused = {"tokens": ("401", "403", "404"), "job": ("404",), "hostile": ("404", "400"), "putting": ("400",),
+                   "gone": ("ERR_INTERNET_DISCONNECTED",)}
+        page = globals()[NAME](chrome)
+        said = page.complaints(refused.get(NAME, ()))
+        assert not said, "\n".join(said)
+    finally:
+        chrome.close()
+
+
+main()

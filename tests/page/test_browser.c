@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT */
+/* The page in a real browser, Chromium: page.py does what a person does, against a server that is
+ * started here. Pictures for a person to look at are left in build/. */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "support/client.h"
+#include "support/server.h"
+
+#define PICTURES "build/page"
+
+static bool is_there(const char *command)
+{
+    char check[64];
+    snprintf(check, sizeof check, "command -v %s >/dev/null", command);
+    return system(check) == 0;
+}
+
+static void need(const char *command)
+{
+    if (is_there(command))
+        return;
+    print_message("skipped: there is no %s\n", command);
+    skip();
+}
+
+/* The address may have a path behind it. */
+static void browse(const char *what, const char *address)
+{
+    char command[512];
+    snprintf(command, sizeof command,
+             "mkdir -p " PICTURES " && exec python3 tests/page/page.py %s %s " PICTURES, what,
+             address);
+    int status = system(command);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static struct server *start(const char *file)
+{
+    need("chromium");
+    return server_start("-c", temporary_file("page.json", file), "--max-body", "100KiB");
+}
+
+#define TWO                                                                                        \
+    "{\"queues\": {\"default\": {\"capacity\": 5, \"workers\": 0, \"per_key\": {\"waiting\": 5}}," \
+    " \"mail\": {\"capacity\": 100, \"workers\": 0}}}"
+/* A job's payload is what is run. */
+#define SHELL                                                                                      \
+    "{\"queues\": {\"default\": {\"capacity\": 5, \"workers\": 2, \"exec\": [\"sh\", \"-s\"],"     \
+    " \"backoff\": \"10ms..20ms\"}}}"
+
+static void queues_are_paused_resumed_and_purged(void **state)
+{
+    (void)state;
+    browse("queues", server_address(start(TWO)));
+}
+
+static void it_is_used_by_keys_alone(void **state)
+{
+    (void)state;
+    browse("keys", server_address(start(TWO)));
+}
+
+static void jobs_are_found_retried_and_cancelled(void **state)
+{
+    (void)state;
+    browse("jobs", server_address(start(TWO)));
+}
+
+static void a_job_shows_all_of_itself(void **state)
+{
+    (void)state;
+    browse("job", server_address(start(SHELL)));
+}
+
+static void a_job_is_put_in_as_curl_does(void **state)
+{
+    (void)state;
+    browse("putting", server_address(start(TWO)));
+}
+
+static void what_a_token_may_not_do_is_not_offered(void **state)
+{
+    static const char tokens[] = "read read-read-read\nread+data read.data-read.data-read.data\n"
+                                 "put put-put-put\nwork work-work-work\n"
+                                 "put:mail put.mail-put.mail-put.mail\n"
+                                 "admin:mail admin.mail-admin.mail-admin.mail\n"
+                                 "admin admin-admin-admin\n";
+    (void)state;
+    need("chromium");
+    browse("tokens", server_address(server_start("-c", temporary_file("page.json", TWO),
+                                                 "--token-file", temporary_file("t", tokens))));
+}
+
+static void scripts_stay_text(void **state)
+{
+    (void)state;
+    browse("hostile", server_address(start(SHELL)));
+}
+
+static void a_server_that_is_gone_is_awaited(void **state)
+{
+    (void)state;
+    browse("gone", server_address(start(TWO)));
+}
+
+static void thirteen_queues_are_a_table(void **state)
+{
+    char file[2048] = "{\"queues\": {\"default\": {\"workers\": 0}";
+    (void)state;
+    for (int i = 1; i <= 12; i++) {
+        size_t used = strlen(file);
+        snprintf(file + used, sizeof file - used, ", \"q%d\": {\"capacity\": 1000, \"workers\": 0}",
+                 i);
+    }
+    snprintf(file + strlen(file), sizeof file - strlen(file), "}}");
+    browse("many", server_address(start(file)));
+}
+
+static void it_can_be_read_by_everybody(void **state)
+{
+    (void)state;
+    browse("looks",
+           server_address(start("{\"queues\": {"
+                                "\"default\": {\"capacity\": 20, \"exec\": [\"sh\", \"-s\"]},"
+                                "\"mail\": {\"capacity\": 100, \"exec\": [\"sh\", \"-c\","
+                                "  \"cat >/dev/null; echo smtp.example.org: connection refused >&2;"
+                                "   exit 75\"]},"
+                                "\"slow\": {\"capacity\": 7, \"sleep\": \"10m\"},"
+                                "\"reports\": {\"capacity\": 1000, \"workers\": 0}}}")));
+}
+
+/* ---- below a path of a proxy */
+
+/* A port that nothing listens on now. */
+static int free_port(void)
+{
+    struct server *server = server_start("-w", "0");
+    int port = atoi(strrchr(server_address(server), ':') + 1);
+    server_signal(server, SIGTERM);
+    (void)server_wait(server);
+    return port;
+}
+
+static void await_answer(const char *url)
+{
+    char command[256];
+    int64_t deadline_ms = now_ms() + PATIENCE_MS;
+    snprintf(command, sizeof command, "curl -sfo /dev/null %s", url);
+    while (system(command) != 0)
+        look_again(deadline_ms, "the proxy");
+}
+
+static void it_works_below_a_path(void **state)
+{
+    char file[1024], command[512], place[64], url[96];
+    (void)state;
+    need("nginx");
+    struct server *jobd = start(TWO);
+    int port = free_port();
+    snprintf(file, sizeof file,
+             "daemon off; master_process off; pid %s/nginx.pid; error_log stderr; events {}\n"
+             "http { access_log off; client_body_temp_path %s/body; proxy_temp_path %s/proxy;\n"
+             " server { listen 127.0.0.1:%d; location /x/ { proxy_pass http://%s/;"
+             " proxy_set_header Host $http_host; } } }\n",
+             temporary_directory(), temporary_directory(), temporary_directory(), port,
+             server_address(jobd));
+    snprintf(command, sizeof command, "exec nginx -e stderr -c %s", temporary_file("n.conf", file));
+    const char *const nginx[] = {"sh", "-c", command, NULL};
+    server_spawn(&(struct server_plan){.wrapper = nginx});
+    snprintf(place, sizeof place, "127.0.0.1:%d/x", port);
+    snprintf(url, sizeof url, "http://%s/healthz", place);
+    await_answer(url);
+    browse("prefix", place);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_teardown(name, server_stop_all)
+    const struct CMUnitTest tests[] = {
+        TEST(queues_are_paused_resumed_and_purged),
+        TEST(it_is_used_by_keys_alone),
+        TEST(jobs_are_found_retried_and_cancelled),
+        TEST(a_job_shows_all_of_itself),
+        TEST(a_job_is_put_in_as_curl_does),
+        TEST(what_a_token_may_not_do_is_not_offered),
+        TEST(scripts_stay_text),
+        TEST(a_server_that_is_gone_is_awaited),
+        TEST(thirteen_queues_are_a_table),
+        TEST(it_can_be_read_by_everybody),
+        TEST(it_works_below_a_path),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
