@@ -27,6 +27,7 @@ complete -c jobd -n 'not __fish_seen_subcommand_from work top' -l max-connection
 complete -c jobd -n 'not __fish_seen_subcommand_from work top' -l max-per-address -x -d 'connections at a time from one address (IPv6: from one /64)'
 complete -c jobd -n 'not __fish_seen_subcommand_from work top' -l leases -x -d 'jobs that remote workers may hold at a time'
 complete -c jobd -n 'not __fish_seen_subcommand_from work top' -l schedules -x -d 'schedules of recurring jobs that may be there'
+complete -c jobd -n 'not __fish_seen_subcommand_from work top' -l max-streams -x -d 'clients that may follow events and outputs at a time'
 complete -c jobd -n 'not __fish_seen_subcommand_from work top' -l header-timeout -x -d 'time limit for a header; a body has a second more for each 16 KiB of --max-body'
 complete -c jobd -n 'not __fish_seen_subcommand_from work top' -l idle-timeout -x -d 'how long a connection may be idle between two requests'
 complete -c jobd -n 'not __fish_seen_subcommand_from work top' -l grace -x -d 'how long a shutdown waits for jobs'
