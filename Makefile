@@ -216,6 +216,9 @@ format:  ## format the sources
 man: $(B)/jobd $(B)/tests/server/test_options  ## write the options into src/dist/jobd.1
 	$(Q)WRITE_MAN=1 sh tests/run.sh $(B)/tests/server/test_options
 
+completions: $(B)/tests/client/test_completions  ## write the options into src/dist/completions
+	$(Q)WRITE_COMPLETIONS=1 sh tests/run.sh $<
+
 # ---- longer tests
 
 include tests/tests.mk
@@ -246,6 +249,9 @@ install: all  ## PREFIX=/usr/local, DESTDIR
 	  > $(DESTDIR)$(PREFIX)/lib/pkgconfig/jobd.pc
 	$(Q)for page in $(MAN_PAGES); do \
 	  install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/} || exit 1; done
+	$(Q)install -D -m 644 src/dist/completions/jobd.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/jobd
+	$(Q)install -D -m 644 src/dist/completions/_jobd $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_jobd
+	$(Q)install -D -m 644 src/dist/completions/jobd.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/jobd.fish
 	$(Q)install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
 	$(Q)sed 's,/usr/local,$(PREFIX),' src/dist/jobd.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/jobd.service
 	$(Q)install -m 644 src/dist/jobd.socket $(DESTDIR)$(PREFIX)/lib/systemd/system/jobd.socket
@@ -254,6 +260,9 @@ uninstall:  ## remove what install put there
 	$(Q)rm -rf $(DESTDIR)$(PREFIX)/include/jobd
 	$(Q)rm -f $(DESTDIR)$(PREFIX)/bin/jobd $(DESTDIR)$(PREFIX)/lib/libjobd.a \
 	  $(DESTDIR)$(PREFIX)/lib/pkgconfig/jobd.pc \
+	  $(DESTDIR)$(PREFIX)/share/bash-completion/completions/jobd \
+	  $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_jobd \
+	  $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/jobd.fish \
 	  $(foreach p,$(notdir $(MAN_PAGES)),$(DESTDIR)$(PREFIX)/share/man/man$(patsubst .%,%,$(suffix $p))/$p) \
 	  $(DESTDIR)$(PREFIX)/lib/systemd/system/jobd.service $(DESTDIR)$(PREFIX)/lib/systemd/system/jobd.socket
 
@@ -269,7 +278,7 @@ help:  ## say this
 	$(Q)sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/\1\t\2/p' Makefile tests/tests.mk bench/bench.mk src/dist/static.mk | sort | awk -F'\t' '{printf "  %-15s %s\n", $$1, $$2}'
 
 .PHONY: all deps deps-check run test check lint analyze check-man check-binary check-units check-install \
-        check-builds everything binaries objects format man \
+        check-builds everything binaries objects format man completions \
         install uninstall dist clean help FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:

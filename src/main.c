@@ -3,7 +3,7 @@
  *
  * The floors, each a folder; a file includes files of its own floor and of those below:
  *
- *     client   jobd as the client of another one: `jobd work`
+ *     client   jobd as the client of another one: `jobd work`, `jobd top`
  *     server   the process: options, start, signals, shutdown, sandbox
  *     api      endpoints, a row each; api/api.c has their tables and drives them all
  *     http     requests and replies; libmicrohttpd behind an acceptor of our own

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "client/client_options.h"
+#include "client/top.h"
 #include "client/work.h"
 #include "run/http_client.h"
 #include "server/option_help.h"
@@ -38,7 +39,7 @@ static int run(const struct client_command *command, char **words)
         code = wrong(command, &problem, EXIT_FAILED);
     } else {
         log_setup((enum log_format)options.log_format, (enum log_level)options.log_level);
-        code = work_main(&options);
+        code = strcmp(command->name, "work") == 0 ? work_main(&options) : top_main(&options);
     }
     client_options_release(command, &options);
     if (fflush(stdout) != 0 || ferror(stdout) != 0)

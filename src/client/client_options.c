@@ -185,6 +185,16 @@ static const struct option_spec work_table[] = {
     HELP_ROW,
 };
 
+static const struct option_spec top_table[] = {
+    URL,
+    TOKEN_FILE,
+    CA,
+    {"every", .type = &type_duration, FIELD(every_us), .min = SECOND / 10, .max = DAY,
+     .argument = "TIME", .default_value = "1s", .heading = "Other",
+     .help = "time between two looks"},
+    HELP_ROW,
+};
+
 static const struct client_command work = {
     .name = "work",
     .synopsis = "[options] -- command [argument...]",
@@ -193,7 +203,15 @@ static const struct client_command work = {
     .len = sizeof work_table / sizeof work_table[0],
 };
 
-const struct client_command *const client_commands[] = {&work, NULL};
+static const struct client_command top = {
+    .name = "top",
+    .synopsis = "[options]",
+    .about = "Show the queues of a jobd as they live, in a terminal; else one picture of them.\n",
+    .specs = top_table,
+    .len = sizeof top_table / sizeof top_table[0],
+};
+
+const struct client_command *const client_commands[] = {&work, &top, NULL};
 
 /* ---- reading */
 

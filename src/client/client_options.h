@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The options of `jobd work`: each stands once, in a table like the server's
+/* The options of `jobd work` and `jobd top`: each stands once, in a table like the server's
  * (server/option_types.h), from which come the command line, the variables, and the help. */
 #pragma once
 
@@ -20,7 +20,8 @@ struct client_options {
     char *worker; /* its name; NULL: none */
     int64_t lease_us, kill_after_us;
     uint64_t output_max_bytes;
-    char **command; /* NULL at the end */
+    char **command;   /* NULL at the end */
+    int64_t every_us; /* of top */
     unsigned log_format, log_level;
 };
 
