@@ -147,7 +147,7 @@ run: jobd  ## build and start it
 	./jobd
 
 test: $(B)/jobd $(B)/tests/example build/default/tests/failing.so $(CHOSEN)  ## run all tests, or one with T=queues
-	$(Q)sh tests/run.sh $(CHOSEN) $(if $(T),,--durable $(DURABLE_TESTS) --ledger $(filter-out %/test_recurring,$(DURABLE_TESTS)))
+	$(Q)sh tests/run.sh $(CHOSEN) $(if $(T),,--durable $(DURABLE_TESTS) --ledger $(filter-out %/test_batches %/test_recurring,$(DURABLE_TESTS)))
 
 # ---- checks
 

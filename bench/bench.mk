@@ -23,6 +23,9 @@ bench: $(B)/jobd $(BENCH_TOOLS) bench-peers  ## measure jobd beside its peers; r
 bench-readme:  ## put five rows of the last results into the README
 	$(Q)python3 bench/readme.py
 
+bench-turns: $(B)/bench/turns  ## what it costs the engine that keys take turns: JOBS, ROUNDS
+	$(Q)$(B)/bench/turns $(or $(JOBS),1000000) $(or $(ROUNDS),5)
+
 # A peer that cannot be built is left out; the results say so.
 bench-peers:
 	$(Q)mkdir -p $(B)/bench && rm -f $(B)/bench/go-peer $(B)/bench/rust-peer
@@ -38,9 +41,10 @@ $(B)/bench/load: $(addprefix $(B)/bench/,load.o talk.o latency.o pairs.o)
 $(B)/bench/first_answer: $(B)/bench/first_answer.o
 $(B)/bench/floor: $(B)/bench/peers/floor.o
 $(B)/bench/spawn_loop: $(B)/bench/spawn_loop.o
-$(BENCH_TOOLS):
+$(B)/bench/turns: $(B)/bench/turns.o $(B)/libjobd.a
+$(BENCH_TOOLS) $(B)/bench/turns:
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^
 
 -include $(wildcard $(B)/bench/*.d $(B)/bench/peers/*.d)
 
-.PHONY: bench bench-deps bench-readme bench-peers
+.PHONY: bench bench-turns bench-deps bench-readme bench-peers

@@ -6,6 +6,7 @@
 #include "api/endpoint.h"
 #include "api/respond.h"
 #include "jobd/change.h"
+#include "jobd/turns.h"
 
 struct batch_state {
     int64_t wait_us; /* for its end, at most */
@@ -58,13 +59,23 @@ static cJSON *batch_json(const struct api *api, const struct jobd_batch *batch)
     return NULL;
 }
 
+/* A database that several servers share does not know them. */
+static enum step find_batch(struct call *call, struct jobd_batch *batch)
+{
+    if (jobd_shared(call->api->jobd))
+        return respond_error(call, 501, NO_BATCHES);
+    return jobd_get_batch(call->api->jobd, path_id(call), clock_now_us(), batch) == JOBD_OK
+               ? STEP_START
+               : respond_error(call, 404, "no such batch");
+}
+
 /* ---- looking */
 
 static enum step parse_get(struct call *call)
 {
     if (!parameter_duration(call, "wait", WAIT_MAX_US, &state_of(call)->wait_us))
         return respond_bad_value(call, "wait", WAIT_VALUES);
-    return STEP_START;
+    return find_batch(call, &state_of(call)->batch);
 }
 
 static enum jobd_result start_get(struct call *call)
@@ -103,8 +114,8 @@ static struct jobd_filter *filter_of(const struct call *call)
 static enum step parse_cancel(struct call *call)
 {
     struct jobd_batch batch;
-    if (jobd_get_batch(call->api->jobd, path_id(call), clock_now_us(), &batch) != JOBD_OK)
-        return respond_error(call, 404, "no such batch");
+    if (find_batch(call, &batch) == STEP_REPLY)
+        return STEP_REPLY;
     *filter_of(call) = (struct jobd_filter){
         .queue = JOBD_NO_QUEUE, .state = JOBD_STATES, .batch = batch.id, .batch_jobs = batch.ids};
     return STEP_START;

@@ -122,10 +122,9 @@ static bool begin_locked(struct live *live) REQUIRES(live->lock)
 /* ---- who follows */
 
 /* Some that it should have seen are gone: it goes on with change `to`. */
-static void tell_gap_locked(struct follower *follower, uint64_t to)
-    REQUIRES(follower->reader.live->lock)
+static void tell_gap_locked(struct live *live, struct follower *follower, uint64_t to)
+    REQUIRES(live->lock)
 {
-    struct live *live = follower->reader.live;
     uint64_t id = live->frames.base + to - 1;
     if (follower->resumes)
         snprintf(follower->gap, sizeof follower->gap, "id: %" PRIu64 "\nevent: gap\ndata: {}\n\n",
@@ -157,7 +156,7 @@ static bool has_news(struct reader *reader) REQUIRES(reader->live->lock)
     if (follower->gap[0] != '\0' || follower->text != NULL)
         return true;
     if (follower->next < frames->first)
-        tell_gap_locked(follower, follower->resumes ? frames->first : frames->next);
+        tell_gap_locked(reader->live, follower, follower->resumes ? frames->first : frames->next);
     while (follower->next < frames->next &&
            !wants(follower, &frames->ring[follower->next % FRAMES_MAX]))
         follower->next++;

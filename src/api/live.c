@@ -48,11 +48,12 @@ static void poke(void *context)
 
 /* ---- streams */
 
-static ssize_t read_locked(struct reader *reader, char *to, size_t max) REQUIRES(reader->live->lock)
+static ssize_t read_locked(struct live *live, struct reader *reader, char *to, size_t max)
+    REQUIRES(live->lock)
 {
     if (reader->turn_bytes == 0) {
         reader->hungry = true;
-        live_poke_locked(reader->live);
+        live_poke_locked(live);
         return STREAM_LATER;
     }
     ssize_t size =
@@ -76,7 +77,7 @@ static ssize_t read_stream(void *context, struct http_stream *stream, char *to, 
     struct live *live = reader->live;
     mutex_lock(&live->lock);
     reader->stream = stream;
-    ssize_t size = read_locked(reader, to, max);
+    ssize_t size = read_locked(live, reader, to, max);
     mutex_unlock(&live->lock);
     return size;
 }

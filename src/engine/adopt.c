@@ -73,6 +73,12 @@ static bool set_said_locked(struct op *op, struct job *job, const struct news *n
     set_part(op, &said->worker, news->record.worker);
     set_part(op, &said->progress, news->record.progress);
     set_part(op, &said->output, news->said);
+    if (!news->has_said && said->shown == NULL) { /* nothing of it is left */
+        jobs_count(&op->jobd->jobs, -(int64_t)sizeof *said);
+        free(said);
+        job->extra->said = NULL;
+        return true;
+    }
     said->used = news->said != NULL ? news->said->size : 0;
     said->truncated = news->said_truncated;
     said_tell_locked(op, job);

@@ -31,7 +31,7 @@ void events_note_locked(struct op *op, const struct job *job) REQUIRES(op->jobd-
         show_locked(op);
 }
 
-void events_settle_locked(struct op *op, bool lost)
+void events_settle_locked(struct op *op, bool lost) REQUIRES(op->jobd->lock)
 {
     struct events *events = &op->jobd->events;
     if (!lost) {

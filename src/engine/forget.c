@@ -16,7 +16,7 @@ static void undo_forget_locked(struct op *op, struct change *change, struct job 
 {
     (void)change;
     op->jobd->jobs.reviving--;
-    job->commit_pending = false;
+    job->commit_pending = job->forgetting = false;
     jobs_remember(&op->jobd->jobs, job, op);
 }
 
@@ -27,7 +27,7 @@ void forget_add_locked(struct op *op, struct change *change, struct job *job)
 {
     jobs_revive(&op->jobd->jobs, job);
     op->jobd->jobs.reviving++;
-    job->commit_pending = true;
+    job->commit_pending = job->forgetting = true;
     change_add_job(change, job);
 }
 

@@ -126,6 +126,7 @@ struct job {
     bool output_truncated : 1;
     bool commit_pending : 1;
     bool changing : 1;
+    bool forgetting : 1; /* final, and that it is forgotten is being written */
     bool requeue_on_stop : 1;
     bool elsewhere : 1;
     bool by_wall : 1;    /* delayed until an instant of the wall clock */

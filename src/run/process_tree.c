@@ -51,7 +51,8 @@ enum {
     SESSIONS_FIRST = 8,
     IN_VAIN_MAX = 4,
     UNSURE_MAX = 1000, /* as many ms */
-    PAUSE_MS = 5       /* between two looks at the end of all */
+    PAUSE_MS = 5,      /* between two looks at the end of all */
+    QUIET_LOOKS = 2    /* that find nobody then */
 };
 
 static LIST_HEAD(, process_tree) running = LIST_HEAD_INITIALIZER(running);
@@ -410,7 +411,7 @@ static bool kill_all(void)
     }
     if (read)
         spread(&every, &all);
-    bool any = read && signal_list(&all, SIGKILL) != 0;
+    bool any = read && (signal_list(&all, SIGKILL) != 0 || adopted.moved || adopted.unsure);
     free(every.sessions.of);
     process_list_release(&adopted);
     process_list_release(&all);
@@ -426,6 +427,10 @@ void process_trees_kill(void)
     mutex_unlock(&lock);
     kill_leaders();
     wait_for_starts(until_us);
-    while (kill_all() && clock_now_us() < until_us)
+    /* Whose parent dies between the two lists of a look is in neither of them as ours; it is in the
+     * next one. */
+    for (int quiet = kill_all() ? 0 : 1; quiet < QUIET_LOOKS && clock_now_us() < until_us;) {
         (void)poll(NULL, 0, PAUSE_MS);
+        quiet = kill_all() ? 0 : quiet + 1;
+    }
 }

@@ -56,7 +56,7 @@ const struct option_type type_rate = {
 static bool read_count(const cJSON *item, uint64_t *count)
 {
     if (*count != 0 || !cJSON_IsNumber(item) || !(item->valuedouble >= 1) ||
-        item->valuedouble > COUNT_MAX)
+        item->valuedouble > (double)COUNT_MAX)
         return false;
     *count = (uint64_t)item->valuedouble;
     return (double)*count == item->valuedouble;
