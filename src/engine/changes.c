@@ -127,8 +127,9 @@ void change_void_others_locked(struct op *op, struct job *job, const struct chan
         TAILQ_FOREACH (other, lists[i], link) {
             if (other == change || other->job != job || !other->undo_on_failure)
                 continue;
-            other->kind->undo(op, other, job);
-            change_void(other);
+            const struct change_kind *kind = other->kind;
+            change_void(other); /* its own undoing may void others in turn */
+            kind->undo(op, other, job);
         }
     }
 }

@@ -49,8 +49,10 @@ static void apply_replace_locked(struct op *op, struct change *change, struct jo
 static void undo_replace_locked(struct op *op, struct change *change, struct job *job)
     REQUIRES(op->jobd->lock)
 {
-    if (job->state == JOBD_RUNNING) /* with what is taken back */
+    if (job->state == JOBD_RUNNING) { /* with what is taken back */
+        change->job = NULL;           /* it is being undone: no other need do so */
         change_void_others_locked(op, job, change);
+    }
     struct change *newer = change->newer;
     const struct replacing rest = without(&job->extra->replacing, change);
     if (newer != NULL) { /* which has what this one had put */

@@ -80,11 +80,36 @@ static void test_what_fails_has_not_begun(void **state)
     disk_clear();
 }
 
+/* The same when it was replaced twice before it began: each undoing finds the other. */
+static void test_what_fails_twice_has_not_begun(void **state)
+{
+    struct jobd *jobd = disk_open_engine(4, 0, 1);
+    struct person put, again, worker = person_new();
+    (void)state;
+    assert_int_equal(replace_with(jobd, &put, "one"), JOBD_PENDING);
+    disk_write_all(jobd, 0);
+    assert_int_equal(replace_with(jobd, &put, "two"), JOBD_PENDING);
+    assert_int_equal(replace_with(jobd, &again, "three"), JOBD_PENDING);
+    worker.waiter.uncounted = true;
+    assert_int_equal(jobd_take(jobd, 0, &worker.waiter, 0), JOBD_PENDING);
+    assert_int_equal(disk_write_group(jobd, 1, 0, 0), 1);
+    assert_int_equal(put.waiter.result, JOBD_STORE_FAILED);
+    assert_int_equal(state_of(jobd, 1), JOBD_QUEUED);
+    assert_payload(jobd, 1, "one");
+    disk_write_all(jobd, 0);
+    assert_int_equal(again.waiter.result, JOBD_STORE_FAILED);
+    assert_int_equal(worker.waiter.result, JOBD_STORE_FAILED);
+    assert_payload_on_disk(1, "one");
+    jobd_free(jobd);
+    disk_clear();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_fails_replaces_nothing),
         cmocka_unit_test(test_what_fails_has_not_begun),
+        cmocka_unit_test(test_what_fails_twice_has_not_begun),
     };
     return cmocka_run_group_tests_name("replace", tests, NULL, NULL);
 }

@@ -395,9 +395,9 @@ static void check_records(struct jobd *jobd, struct census *census) REQUIRES(job
     census->memory += all.held + census->memory_groups;
     census->memory_living += all.held + census->memory_groups;
     verify(census->memory == jobs->memory);
-    /* Groups of jobs that came from other processes: whoever has the turn makes room. */
-    size_t others = jobd->share != NULL ? census->memory_groups : 0;
-    verify(jobs->memory - others <= jobs->memory_max || jobs->memory == jobs->memory_living);
+    /* Their groups are let in where turns begin, or jobs come from another process. */
+    verify(jobs->memory - census->memory_groups <= jobs->memory_max ||
+           jobs->memory == jobs->memory_living);
     verify(census->memory_living == jobs->memory_living);
 }
 
