@@ -239,7 +239,8 @@ static bool add_row(struct description *description, const struct endpoint *row)
 
 static bool begin(struct description *description)
 {
-    cJSON *whole = cJSON_ParseWithLength(openapi_base, (size_t)(openapi_base_end - openapi_base));
+    const char *const base[] = {openapi_base, openapi_base_end};
+    cJSON *whole = cJSON_ParseWithLength(base[0], (size_t)(base[1] - base[0]));
     cJSON *components = cJSON_GetObjectItemCaseSensitive(whole, "components");
     description->whole = whole;
     description->paths = cJSON_GetObjectItemCaseSensitive(whole, "paths");

@@ -107,11 +107,7 @@ enum step pass_headers_read(struct call *call, uint32_t queue)
     struct pass_headers *headers = call->api->pass_headers;
     if (headers == NULL || atomic_load(names_of(headers, queue)) == NULL)
         return STEP_START;
-    struct kept kept;
-    kept.wrong = NULL;
-    kept.too_large = false;
-    kept.used = 0;
-    kept.text[0] = '\0';
+    struct kept kept = {.used = 0};
     mutex_lock(&headers->lock);
     char *const *name = atomic_load(names_of(headers, queue));
     for (; name != NULL && *name != NULL && kept.wrong == NULL && !kept.too_large; name++) {

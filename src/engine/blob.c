@@ -70,7 +70,8 @@ struct jobd_blob *blob_cut(struct jobd_blob *blob, size_t size)
     if (own_type)
         memmove(blob->bytes + size, blob->type, type_size);
     struct jobd_blob *smaller = realloc(blob, sizeof *blob + size + type_size);
-    blob = smaller != NULL ? smaller : blob;
+    if (smaller != NULL)
+        blob = smaller;
     blob->size = size;
     if (own_type)
         blob->type = (const char *)blob->bytes + size;

@@ -110,7 +110,7 @@ static int new_queue_locked(struct jobd *jobd, const struct jobd_queue_config *c
     own.name = queue_names_keep(&jobd->names, config->name);
     if (own.name == NULL)
         return -ENOMEM;
-    uint64_t workers = queue_workers_max(config) * jobd->processes;
+    uint64_t workers = (uint64_t)queue_workers_max(config) * jobd->processes;
     int error = queue_init(queue, &own, (uint32_t)queue_running_max(workers, jobd->durable),
                            config->undeclared ? 0 : leases_max);
     queue->number = jobd->queues_len++;

@@ -123,9 +123,9 @@ enum jobd_result jobd_get_errors(struct jobd *jobd, uint64_t id, struct jobd_blo
     mutex_lock(&jobd->lock);
     const struct job *job = jobs_seen(&jobd->jobs, id);
     const struct job_extra *extra = job != NULL ? job->extra : NULL;
-    bool has = extra != NULL && extra->errors != NULL;
-    *errors = has ? jobd_blob_ref(extra->errors) : NULL;
-    *last_us = has ? extra->errors_us : 0;
+    struct jobd_blob *kept = extra != NULL ? extra->errors : NULL;
+    *errors = kept != NULL ? jobd_blob_ref(kept) : NULL;
+    *last_us = extra != NULL ? extra->errors_us : 0;
     mutex_unlock(&jobd->lock);
     return job != NULL ? JOBD_OK : JOBD_NO_JOB;
 }

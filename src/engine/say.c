@@ -46,7 +46,7 @@ static bool widen_locked(struct op *op, struct said *said, struct append *append
     size_t weight = blob_weight(wider);
     if (!jobs_make_room(jobs, weight, op))
         return false;
-    if (said->used > append->old_used)
+    if (append->old != NULL && said->used > append->old_used)
         memcpy(wider->bytes + append->old_used, append->old->bytes + append->old_used,
                said->used - append->old_used);
     jobs_count(jobs, (int64_t)weight - (int64_t)blob_weight(said->output));
@@ -112,7 +112,7 @@ static bool make_wider(struct append *append)
     size_t size = roomy(used + left, append->old_size, append->max);
     const char *type = append->old != NULL ? append->old->type : append->bytes->type;
     append->wider = jobd_blob_new(size, type);
-    if (append->wider != NULL && used > 0)
+    if (append->wider != NULL && append->old != NULL && used > 0)
         memcpy(append->wider->bytes, append->old->bytes, used);
     return append->wider != NULL;
 }

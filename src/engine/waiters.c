@@ -31,6 +31,7 @@ static struct waiting_list *list_of(struct op *op, const struct waiting *waiting
 
 static uint32_t places_len(const struct waiting *waiting)
 {
+    verify(waiting != NULL);
     return waiting->choice != NULL ? waiting->choice->len : 1;
 }
 

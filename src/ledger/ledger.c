@@ -121,7 +121,7 @@ static bool skip_unread(struct ledger *ledger)
 /* The one result of a statement: LEDGER_OK and *result, or what its error means. */
 static enum ledger_result answer(struct ledger *ledger, PGresult **result, struct problem *problem)
 {
-    PGresult *end;
+    PGresult *end = NULL;
     if (!next_result(ledger, result) || *result == NULL)
         return LEDGER_AWAY;
     ExecStatusType status = PQresultStatus(*result);
@@ -157,7 +157,7 @@ static enum ledger_result answers(struct ledger *ledger, PGresult **results, int
         if (result == LEDGER_OK)
             result = one;
     }
-    PGresult *sync;
+    PGresult *sync = NULL;
     if (!next_result(ledger, &sync) || PQresultStatus(sync) != PGRES_PIPELINE_SYNC) {
         PQclear(sync);
         return LEDGER_AWAY;
