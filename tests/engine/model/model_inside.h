@@ -56,7 +56,8 @@ struct model_job {
     int order;      /* when it entered its lane, or came back */
     unsigned ended; /* when it ended, by the model's clock */
     bool forgotten;
-    bool moves; /* on its way to another queue */
+    bool moves;  /* on its way to another queue */
+    bool leaves; /* on its way to its end */
 };
 
 enum { NO_REPORT, DONE_REPORT, FAILED_REPORT, RELEASED_REPORT };

@@ -44,6 +44,8 @@ static struct model_job *next_expired(struct model *model)
 static int64_t own_moment(const struct model_job *job)
 {
     bool waits = job->state == JOBD_QUEUED || job->state == JOBD_SCHEDULED;
+    if (job->leaves)
+        return JOBD_NEVER;
     if (waits && job->too_late_us != 0)
         return job->too_late_us;
     if (job->promised && !job->forgotten) {
@@ -65,12 +67,28 @@ static struct model_job *next_own_moment(struct model *model)
     return due;
 }
 
-/* Those of one queue that follow each other, then who waits there, and so on. */
+/* Those of one queue that follow each other, the first of them included; then they end. */
+static void expire_some(struct model *model, struct model_job *due)
+{
+    const unsigned queue = due->queue;
+    struct model_job *list[JOBS_MAX];
+    unsigned len = 0;
+    for (; due != NULL && !model_final(due) && due->queue == queue; due = next_own_moment(model)) {
+        due->leaves = true;
+        list[len++] = due;
+    }
+    for (unsigned i = 0; i < len; i++) {
+        list[i]->leaves = false;
+        model->expired[queue]++;
+        model_end(model, list[i], JOBD_CANCELLED);
+    }
+    model_settle(model, queue);
+}
+
 static void expire_jobs(struct model *model)
 {
     struct model_job *due;
     while ((due = next_own_moment(model)) != NULL) {
-        unsigned queue = due->queue;
         if (model_final(due)) {
             if (due->promised)
                 model_promise_over(model, due);
@@ -78,12 +96,7 @@ static void expire_jobs(struct model *model)
                 due->forgotten = true;
             continue;
         }
-        for (; due != NULL && !model_final(due) && due->queue == queue;
-             due = next_own_moment(model)) {
-            model->expired[queue]++;
-            model_end(model, due, JOBD_CANCELLED);
-        }
-        model_settle(model, queue);
+        expire_some(model, due);
     }
 }
 
