@@ -69,7 +69,8 @@ void keeper_output(void *context, const void *bytes, size_t size)
     size_t left = keeper->said_max - keeper->len;
     if (size > left)
         size = left;
-    /* What there is no memory for now is not sent live: nor is what follows, as it would not fit.
+    /* What there is no memory for at this moment is not sent live: nor is what follows, as it would
+     * not fit.
      */
     if (size == 0 || !grow_locked(keeper, keeper->len + size)) {
         keeper->said_max = keeper->len;

@@ -128,7 +128,7 @@ static void say_refused(struct worker *worker, const struct http_answer *answer)
     pause_for(worker, answer->wait_for_s * CLOCK_SECOND_US);
 }
 
-/* False: there is none for now. */
+/* False: there is none at the moment. */
 static bool take(struct worker *worker, struct taken *taken)
 {
     const struct remote_request request = {
