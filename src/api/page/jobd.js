@@ -46,6 +46,7 @@ function say(...text) {
 let token = sessionStorage.jobd || '', status;
 
 async function send(method, path, {accept = 'application/json', headers, ...more} = {}) {
+  const sent = token;
   const reply = await fetch(path, {method, headers: {Accept: accept, ...headers, ...token && {Authorization: 'Bearer ' + token}}, cache: 'no-store', ...more})
     .catch(error => { if (error.name === 'TypeError') gone(false); throw error; });
   gone(true);
@@ -53,7 +54,7 @@ async function send(method, path, {accept = 'application/json', headers, ...more
   const text = await reply.text(), error = new Error(text || reply.statusText);
   try { error.message = JSON.parse(text).detail; } catch { /* a proxy's answer */ }
   error.status = reply.status;
-  if (error.status === 401) askToken(error.message);
+  if (error.status === 401 && sent === token) askToken(error.message);
   throw error;
 }
 const get = async path => (await send('GET', path)).json();
