@@ -37,6 +37,8 @@ void jobd_show_output(struct jobd *jobd, const struct jobd_task *task, struct jo
 {
     const struct said shown = {.shown = output, .shown_bytes = bytes, .truncated = truncated};
     struct job_extra *spare = NULL;
+    if (jobd->share != NULL) /* nothing may change but in a turn */
+        return;
     if (show(jobd, task, &shown, &spare))
         return;
     spare = extra_for_said();

@@ -106,6 +106,15 @@ static void wait_away(struct turns *turns)
                               turns->try_at_us > now_us ? turns->try_at_us : now_us + TRY_US));
 }
 
+/* Whatever has rung is known then, also when it was nothing. */
+static bool catch_up(struct turns *turns)
+{
+    bool looked = turn_catch_up(turns);
+    if (looked)
+        turns->rung = turns->follower.seq;
+    return looked;
+}
+
 static void do_next(struct turns *turns)
 {
     const struct mail mail = mailbox_look(&turns->mailbox);
@@ -121,7 +130,7 @@ static void do_next(struct turns *turns)
     if (mail.calls || due_us <= now_us || over)
         looked = turn_take(turns) && !turns->in_doubt;
     else if (turns->looks.len > 0 || turns->rung > turns->follower.seq)
-        looked = turn_catch_up(turns);
+        looked = catch_up(turns);
     else if (!snapshot_is_due(&turns->snapshot, &turns->follower, now_us))
         wait_until(turns, earlier(earlier(due_us, now_us + BEAT_US),
                                   turns->wants_bell ? turns->bell_us + BELL_US : JOBD_NEVER));

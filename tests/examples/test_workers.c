@@ -283,7 +283,8 @@ static void the_readme_shows_what_happens(void **state)
 {
     static const char *const sections[] = {"Your own workers", "Every night"};
     (void)state;
-    for (size_t i = 0; i < sizeof sections / sizeof sections[0]; i++) {
+    bool shared = getenv("TEST_LEDGER") != NULL; /* there are no schedules then */
+    for (size_t i = 0; i < sizeof sections / sizeof sections[0] - shared; i++) {
         char command[512];
         const struct server *server = server_start("-w", "0", "--attempts", "5");
         snprintf(command, sizeof command, "sh %s %s %s '%s'", temporary_file("session", session),

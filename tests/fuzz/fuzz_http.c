@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "api/api.h"
+#include "api/live.h"
 #include "base/clock.h"
 #include "fuzz/fuzz.h"
 #include "http/http.h"
@@ -25,6 +26,7 @@
 enum {
     CAPACITY = 8,
     CONNECTIONS = 128,
+    STREAMS = 16,
     BODY_MAX = 4096,
     PATIENCE_S = 10,
     READ_US = 1000,
@@ -46,19 +48,20 @@ static void start(void)
     struct problem problem = {""};
     const struct jobd_queue_config queue = {.name = "default", .capacity = CAPACITY};
     const struct jobd_runner runner = {.run = sleep_run, .context = &nap_us};
-    const struct jobd_config queues = {.queues = &queue,
-                                       .queues_len = 1,
-                                       .keep = 10,
-                                       .memory_bytes = 1 << 20,
-                                       .waiters_max = 64,
-                                       .leases_max = 64,
-                                       .first_id = 1};
+    struct jobd_config queues = {.queues = &queue,
+                                 .queues_len = 1,
+                                 .keep = 10,
+                                 .memory_bytes = 1 << 20,
+                                 .waiters_max = 64,
+                                 .leases_max = 64,
+                                 .first_id = 1};
     log_setup(LOG_TEXT, LOG_ERROR);
     verify(signal(SIGPIPE, SIG_IGN) != SIG_ERR);
     strcpy(server.folder, "/tmp/jobd-fuzz-XXXXXX");
     verify(mkdtemp(server.folder) != NULL);
     snprintf(server.address, sizeof server.address, "unix:%s/socket", server.folder);
     verify(listen_open(&server.listeners, server.address, false, &problem) == LISTEN_OK);
+    verify(live_new(&server.api.live, STREAMS, &queues) == 0);
     verify(jobd_pool_new(&server.pool, &queues, &runner) == 0);
     struct jobd *jobd = jobd_pool_jobd(server.pool);
     const struct http_config http = {.jobd = jobd,
@@ -70,7 +73,9 @@ static void start(void)
                                      .body_max_bytes = BODY_MAX,
                                      .memory_bytes = 1 << 20};
     verify(http_new(&server.http, &http) == 0);
-    server.api = (struct api){.jobd = jobd, .http = server.http, .output_max_bytes = BODY_MAX};
+    server.api = (struct api){
+        .jobd = jobd, .http = server.http, .output_max_bytes = BODY_MAX, .live = server.api.live};
+    verify(live_start(server.api.live, &server.api) == 0);
     verify(api_init(&server.api) == 0);
     verify(jobd_pool_start(server.pool) == 0);
     verify(http_start(server.http, api_serve, api_authorize, &server.api) == 0);
@@ -180,7 +185,9 @@ void fuzz_http_end(void)
     jobd_pool_stop(server.pool);
     verify(http_stop(server.http, 1000));
     http_free(server.http);
+    live_stop(server.api.live);
     jobd_pool_free(server.pool);
+    live_free(server.api.live);
     listen_close(&server.listeners);
     (void)rmdir(server.folder);
     server.started = false;

@@ -75,6 +75,7 @@ static enum ledger_result fetch(void *context, struct ledger_fetch *fetch, struc
     uint64_t seq = fetch->from > ledger->first ? fetch->from : ledger->first, left = 10;
     bool wanted = true;
     (void)problem;
+    atomic_fetch_add(&ledger->fetches, 1);
     for (; seq <= ledger->rows_len && wanted && left > 0; seq++, left--)
         wanted = fetch->each(fetch->context, &ledger->rows[seq]);
     fetch->more = wanted && seq <= ledger->rows_len;
@@ -121,7 +122,8 @@ static void ring(void *context, uint64_t seq)
 static uint64_t wait_for(void *context, int event, int timeout_ms)
 {
     struct pollfd poll_for = {.fd = event, .events = POLLIN};
-    (void)context;
+    struct memory_ledger *ledger = context;
+    atomic_fetch_add(&ledger->waits, 1);
     (void)poll(&poll_for, 1, timeout_ms);
     return 0;
 }

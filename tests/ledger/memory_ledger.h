@@ -2,6 +2,7 @@
 /* A log in memory in place of a database: for one thread, or with turns that take turns. */
 #pragma once
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -29,6 +30,7 @@ struct memory_ledger {
     uint64_t first; /* the first that is not removed */
     struct memory_part *parts;
     int64_t now_us;
+    atomic_uint fetches, waits; /* so far */
 };
 
 extern const struct ledger_ops memory_ops;

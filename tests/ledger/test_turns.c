@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Turns over a log in memory, whose connection is lost at the wrong moment: whoever asked is told
  * once, and rightly. */
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -290,6 +291,19 @@ static void test_another_process_goes_on(void **state)
     wait_sync_release(&asker.sync);
 }
 
+/* When nothing is heard for a while it looks whether a bell was lost, once. */
+static void test_an_idle_one_reads_now_and_then(void **state)
+{
+    enum { WAITS = 4, ENOUGH = 100 };
+    (void)state;
+    begin(0, 1);
+    unsigned waits = atomic_load(&scene.ledger.waits), fetches = atomic_load(&scene.ledger.fetches);
+    while (atomic_load(&scene.ledger.waits) < waits + WAITS &&
+           atomic_load(&scene.ledger.fetches) < fetches + ENOUGH)
+        sched_yield();
+    assert_in_range(atomic_load(&scene.ledger.fetches) - fetches, 0, ENOUGH - 1);
+}
+
 int main(void)
 {
 #define TURNS_TEST(f) cmocka_unit_test_setup_teardown(f, open_scene, close_scene)
@@ -301,6 +315,7 @@ int main(void)
         TURNS_TEST(test_who_waits_can_leave),
         TURNS_TEST(test_a_result_that_is_lost_is_said_again),
         TURNS_TEST(test_another_process_goes_on),
+        TURNS_TEST(test_an_idle_one_reads_now_and_then),
     };
     return cmocka_run_group_tests_name("turns", tests, NULL, NULL);
 }
