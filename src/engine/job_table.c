@@ -350,6 +350,8 @@ bool jobs_set(struct jobs *jobs, struct jobd_blob **part, struct jobd_blob *byte
     jobs->memory_living -= blob_weight(*part);
     op_discard(op, *part);
     *part = NULL;
+    if (bytes == NULL)
+        return true;
     if (!jobs_make_room(jobs, blob_weight(bytes), op)) {
         op_discard(op, bytes);
         return false;

@@ -426,8 +426,8 @@ void model_settle(struct model *model, unsigned queue)
 static void keep(struct model *model, size_t *part, int size)
 {
     *part = 0;
-    if (model_make_room(model, size > 0 ? (size_t)size : 0))
-        *part = size > 0 ? (size_t)size : 0;
+    if (size >= 0 && model_make_room(model, (size_t)size))
+        *part = (size_t)size;
 }
 
 /* By chance, but within what the queue's backoff and the outcome allow. */
