@@ -87,15 +87,19 @@ static void enter_lane_locked(struct op *op, struct job *job) REQUIRES(op->jobd-
         rate_waits(&queue->rate, job->ready_us);
 }
 
-/* A queue's place among the queues is that of its earliest scheduled job. */
+/* A queue's place among the queues is that of its earliest scheduled job, of equal times that of
+ * the oldest: so the order in which jobs come due is nobody's chance. */
 static void place_queue_locked(struct op *op, struct queue *queue) REQUIRES(op->jobd->lock)
 {
     const struct due *earliest = heap_top(&queue->delays);
-    if (earliest != NULL && queue->due.place != 0 && queue->due.at_us == earliest->at_us)
+    if (earliest != NULL && queue->due.place != 0 && queue->due.at_us == earliest->at_us &&
+        queue->due.order == earliest->order)
         return;
     heap_remove(&op->jobd->delays, &queue->due);
-    if (earliest != NULL)
-        heap_push(&op->jobd->delays, &queue->due, earliest->at_us);
+    if (earliest == NULL)
+        return;
+    queue->due.order = earliest->order;
+    heap_push(&op->jobd->delays, &queue->due, earliest->at_us);
 }
 
 static void enter_delays_locked(struct op *op, struct job *job, bool comes_back)

@@ -163,6 +163,7 @@ void model_drive(struct chance *chance, unsigned steps)
         model->workers[i] = model_queues[i].workers;
         model->limits[i] = model_limits_of(&model_queues[i]);
         model_fill(model, &model->buckets[i], &model->limits[i].limits);
+        model->token_at_us[i] = JOBD_NEVER;
     }
     set_up_talk(model);
     set_up_actors(model->takers, TAKERS, TAKER);

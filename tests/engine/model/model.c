@@ -322,10 +322,17 @@ static struct actor *next_taker(struct model *model, unsigned queue)
     return found;
 }
 
+static void arm(struct model *model, unsigned queue)
+{
+    struct model_breaker *breaker = &model->breakers[queue];
+    breaker->probe_at_us = model->now_us + model_queues[queue].breaker_us;
+    breaker->due = true;
+}
+
 static void begin_probe(struct model *model, unsigned queue, uint64_t id)
 {
     model->breakers[queue].probe = id;
-    model->breakers[queue].probe_at_us = model->now_us + model_queues[queue].breaker_us;
+    arm(model, queue);
 }
 
 void model_give(struct model *model, unsigned queue, struct actor *take_waiter)
@@ -399,6 +406,16 @@ static void end_retired(struct model *model, unsigned queue)
                 groups[g][i].asks[queue] = false;
 }
 
+bool model_is_asked(const struct model *model, unsigned queue)
+{
+    for (unsigned i = 0; i < TAKERS + LEASERS; i++) {
+        const struct actor *actor = i < TAKERS ? &model->takers[i] : &model->leasers[i - TAKERS];
+        if (actor->waits && asks(actor, queue))
+            return true;
+    }
+    return false;
+}
+
 void model_settle(struct model *model, unsigned queue)
 {
     for (;;) {
@@ -419,6 +436,7 @@ void model_settle(struct model *model, unsigned queue)
             break;
         }
     }
+    model_await_token(model, queue);
     end_retired(model, queue);
 }
 
@@ -484,7 +502,7 @@ static bool note_down(struct model *model, const struct model_job *job,
     if (down && !was_open)
         breaker->opened += breaker->open;
     if (down && breaker->open && (was_probe || !was_open))
-        breaker->probe_at_us = model->now_us + queue->breaker_us;
+        arm(model, job->queue);
     return down && was_open;
 }
 

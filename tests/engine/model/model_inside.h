@@ -100,6 +100,7 @@ struct actor {
 struct model_breaker {
     unsigned in_a_row, opened;
     bool open;
+    bool due;       /* at probe_at_us whoever waits is looked at */
     uint64_t probe; /* 0: none */
     int64_t probe_at_us;
 };
@@ -152,6 +153,7 @@ struct model {
     struct model_breaker breakers[QUEUES];
     struct model_limits limits[QUEUES];
     struct model_bucket buckets[QUEUES];
+    int64_t token_at_us[QUEUES]; /* somebody waits for one, until then; JOBD_NEVER */
     struct model_group groups[QUEUES][GROUPS];
     unsigned groups_made[QUEUES];
     enum { OPEN, RETIRED, GONE } phase[QUEUES];
@@ -249,6 +251,8 @@ unsigned model_report(const struct jobd_outcome *outcome);
 bool model_too_late(const struct model *model, const struct model_job *job);
 /* Serves who waits, until nobody is left who can be served. */
 void model_settle(struct model *model, unsigned queue);
+/* Does anybody wait for a job of the queue? */
+bool model_is_asked(const struct model *model, unsigned queue);
 
 /* ---- model_batches.c */
 
@@ -278,7 +282,9 @@ void model_left(struct model *model, unsigned queue, unsigned group);
 /* The one of the lane whose turn it is, if any may begin. */
 struct model_job *model_first_in(struct model *model, unsigned queue, unsigned lane);
 bool model_limits_let(const struct model *model, unsigned queue);
-/* What is due of buckets by now. */
+/* Whoever waits, with a job there, for a token alone is looked at when it comes. */
+void model_await_token(struct model *model, unsigned queue);
+/* What is due of buckets by now, by its time. */
 void model_limits_due(struct model *model);
 void model_change_limits(struct model *model, unsigned queue, const struct model_limits *limits);
 void model_compare_turns(const struct model *model, unsigned queue, const struct jobd_stats *stats);

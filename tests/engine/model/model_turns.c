@@ -273,38 +273,63 @@ static int64_t due_us(const struct model *model, unsigned queue, unsigned group)
     return waits ? when(&at->bucket, limits, limits->per_us) : JOBD_NEVER;
 }
 
-/* False: none is due. */
-static bool see_to_one(struct model *model)
+void model_await_token(struct model *model, unsigned queue)
 {
-    unsigned queue = QUEUES, group = 0;
-    for (unsigned q = 0; q < QUEUES; q++)
-        for (unsigned g = 1; g < GROUPS; g++) {
-            int64_t us = due_us(model, q, g),
-                    best_us = queue < QUEUES ? due_us(model, queue, group) : JOBD_NEVER;
-            bool first =
-                us < best_us || (us == best_us && us != JOBD_NEVER && q == queue &&
-                                 model->groups[q][g].number < model->groups[queue][group].number);
-            if (us <= model->now_us && first) {
-                queue = q;
-                group = g;
-            }
-        }
-    if (queue == QUEUES)
-        return false;
-    if (model->groups[queue][group].idle_since > 0)
-        model->groups[queue][group].made = false;
-    else
-        review(model, queue, group);
+    const struct jobd_limits *limits = &model->limits[queue].limits;
+    const struct model_bucket *bucket = &model->buckets[queue];
+    if (model_is_asked(model, queue) && model_count(model, queue, JOBD_QUEUED) > 0 &&
+        !has_token(model, bucket, limits))
+        model->token_at_us[queue] = when(bucket, limits, limits->per_us);
+}
+
+/* 0: none has a moment. */
+static unsigned first_group(const struct model *model, unsigned queue)
+{
+    unsigned first = 0;
+    for (unsigned group = 1; group < GROUPS; group++) {
+        int64_t us = due_us(model, queue, group),
+                first_us = first > 0 ? due_us(model, queue, first) : JOBD_NEVER;
+        const struct model_group *groups = model->groups[queue];
+        if (us < first_us ||
+            (us == first_us && us != JOBD_NEVER && groups[group].number < groups[first].number))
+            first = group;
+    }
+    return first;
+}
+
+/* When a token comes that somebody waits for, or a group is looked at. */
+static int64_t limits_at_us(const struct model *model, unsigned queue)
+{
+    unsigned group = first_group(model, queue);
+    int64_t us = group > 0 ? due_us(model, queue, group) : JOBD_NEVER;
+    return us < model->token_at_us[queue] ? us : model->token_at_us[queue];
+}
+
+static void see_to(struct model *model, unsigned queue)
+{
+    unsigned group = first_group(model, queue);
+    if (group > 0 && due_us(model, queue, group) <= model->now_us) {
+        if (model->groups[queue][group].idle_since > 0)
+            model->groups[queue][group].made = false;
+        else
+            review(model, queue, group);
+    }
+    if (model->token_at_us[queue] <= model->now_us)
+        model->token_at_us[queue] = JOBD_NEVER;
     model_settle(model, queue);
-    return true;
 }
 
 void model_limits_due(struct model *model)
 {
-    while (see_to_one(model))
-        ;
-    for (unsigned queue = 0; queue < QUEUES; queue++)
-        model_settle(model, queue);
+    for (;;) {
+        unsigned first = 0;
+        for (unsigned queue = 1; queue < QUEUES; queue++)
+            if (limits_at_us(model, queue) < limits_at_us(model, first))
+                first = queue;
+        if (limits_at_us(model, first) > model->now_us)
+            break;
+        see_to(model, first);
+    }
 }
 
 /* ---- changes */
@@ -409,8 +434,10 @@ static void change_groups(struct model *model, unsigned queue, const struct mode
 void model_change_limits(struct model *model, unsigned queue, const struct model_limits *limits)
 {
     change_groups(model, queue, limits);
-    if (!same_rate(&model->limits[queue].limits, &limits->limits))
+    if (!same_rate(&model->limits[queue].limits, &limits->limits)) {
         model_fill(model, &model->buckets[queue], &limits->limits);
+        model->token_at_us[queue] = JOBD_NEVER;
+    }
     model->limits[queue].limits = limits->limits;
 }
 

@@ -218,6 +218,7 @@ void model_step_take(struct model *model)
     } else {
         verify(result == (room ? JOBD_PENDING : JOBD_TOO_MANY_WAITERS));
         take_waiter->waits = room;
+        model_await_token(model, queue);
     }
 }
 

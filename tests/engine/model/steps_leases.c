@@ -81,6 +81,8 @@ void model_step_lease_any(struct model *model)
     } else {
         verify(result == (room ? JOBD_PENDING : JOBD_TOO_MANY_WAITERS));
         leaser->waits = room;
+        for (unsigned i = 0; i < leaser->choice.len; i++)
+            model_await_token(model, leaser->choice.queues[i]);
     }
 }
 
@@ -105,6 +107,7 @@ void model_step_lease(struct model *model)
     } else {
         verify(result == (room ? JOBD_PENDING : JOBD_TOO_MANY_WAITERS));
         leaser->waits = room;
+        model_await_token(model, queue);
     }
 }
 

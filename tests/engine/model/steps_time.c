@@ -102,13 +102,38 @@ static void expire_jobs(struct model *model)
 
 static void expire_waiters(struct model *model)
 {
+    bool left_room[QUEUES] = {false}; /* who stood behind may need less */
     struct actor *groups[] = {model->takers, model->put_waiters, model->watchers, model->leasers,
                               model->batchers};
     const unsigned lens[] = {TAKERS, PUTTERS, WATCHERS, LEASERS, BATCHERS};
     for (unsigned g = 0; g < sizeof lens / sizeof lens[0]; g++)
         for (unsigned i = 0; i < lens[g]; i++)
-            if (groups[g][i].waits && groups[g][i].waiter.deadline_us <= model->now_us)
+            if (groups[g][i].waits && groups[g][i].waiter.deadline_us <= model->now_us) {
+                if (groups[g][i].kind == PUTTER && !groups[g][i].is_in)
+                    left_room[groups[g][i].queue] = true;
                 model_expect(&groups[g][i], JOBD_TIMEOUT, 0);
+            }
+    for (unsigned queue = 0; queue < QUEUES; queue++)
+        if (left_room[queue])
+            model_settle(model, queue);
+}
+
+/* Each queue's once, by their time. */
+static void probes_due(struct model *model)
+{
+    for (;;) {
+        unsigned first = QUEUES;
+        for (unsigned queue = 0; queue < QUEUES; queue++) {
+            const struct model_breaker *breaker = &model->breakers[queue];
+            if (breaker->due && breaker->probe_at_us <= model->now_us &&
+                (first == QUEUES || breaker->probe_at_us < model->breakers[first].probe_at_us))
+                first = queue;
+        }
+        if (first == QUEUES)
+            break;
+        model->breakers[first].due = false;
+        model_settle(model, first);
+    }
 }
 
 /* What is due by then, in the model: those that expire, jobs, then leases, then waiters, each by
@@ -132,12 +157,9 @@ static void pass_time(struct model *model, int64_t now_us)
         }
         while ((due = next_expired(model)) != NULL)
             model_attempt_ended(model, due, &model_expired, -1, late_bytes(model, due));
-        for (unsigned queue = 0; queue < QUEUES; queue++) /* a probe may be due */
-            model_settle(model, queue);
+        probes_due(model);
         model_limits_due(model);
         expire_waiters(model);
-        for (unsigned queue = 0; queue < QUEUES; queue++)
-            model_settle(model, queue);
     } while (next_scheduled(model) != NULL || next_own_moment(model) != NULL);
 }
 
@@ -161,7 +183,9 @@ void model_step_unwait(struct model *model)
     actor->waits = false;
     if (left_room) { /* who stood behind it may need less */
         check_engine(model->jobd);
-        model_tick(model);
+        (void)jobd_tick(model->jobd, model->now_us);
+        model_settle(model, actor->queue);
+        pass_time(model, model->now_us);
     }
 }
 
