@@ -23,7 +23,7 @@ enum memory_fault {
 
 struct memory_ledger {
     atomic_uint fault; /* an enum memory_fault */
-    unsigned away; /* so many times nobody can connect */
+    unsigned away;     /* so many times nobody can connect */
     bool connected;
     struct ledger_row *rows;   /* their bodies are its own; NULL: removed */
     _Atomic uint64_t rows_len; /* counted when they are whole */
