@@ -6,6 +6,10 @@
 
 PREFIX  ?= /usr/local
 DESTDIR ?=
+LIBDIR  ?= $(PREFIX)/lib
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+ZSHDIR  ?= $(PREFIX)/share/zsh/site-functions
+EXAMPLEDIR ?= $(PREFIX)/share/doc/jobd/examples
 CC      ?= cc
 CFLAGS  ?= -O2 -g
 # Those that belong to the compiler.
@@ -81,6 +85,9 @@ HELPERS := $(patsubst %.c,$(B)/%.o,$(filter-out $(ALL_TESTS) tests/examples/exam
 TESTS   := $(ALL_TESTS:%.c=$(B)/%)
 CHOSEN  := $(if $(T),$(patsubst %.c,$(B)/%,$(or $(call tests_named,$(T)),$(error there is no test named $(T)))),$(TESTS))
 SOURCES := $(wildcard src/*.c src/*/*.[ch] include/jobd/*.h tests/*/*.[ch] tests/*/*/*.[ch] bench/*.[ch] bench/peers/*.[ch])
+
+# What libjobd.a is used by, for whoever links it.
+LIBRARY_EXAMPLES := tests/examples/example.c
 
 MAN_PAGES := src/dist/jobd.1 src/dist/jobd.json.5 src/dist/jobd.7
 
@@ -243,32 +250,35 @@ objects: $(OBJECTS) $(B)/libjobd.a
 
 # ---- install
 
-install: all  ## PREFIX=/usr/local, DESTDIR
+install: all  ## PREFIX=/usr/local, DESTDIR; LIBDIR, UNITDIR, ZSHDIR and EXAMPLEDIR below it
 	$(Q)install -D -m 755 jobd $(DESTDIR)$(PREFIX)/bin/jobd
-	$(Q)install -D -m 644 $(B)/libjobd.a $(DESTDIR)$(PREFIX)/lib/libjobd.a
-	$(Q)install -d $(DESTDIR)$(PREFIX)/include/jobd $(DESTDIR)$(PREFIX)/lib/pkgconfig
+	$(Q)install -D -m 644 $(B)/libjobd.a $(DESTDIR)$(LIBDIR)/libjobd.a
+	$(Q)install -d $(DESTDIR)$(PREFIX)/include/jobd $(DESTDIR)$(LIBDIR)/pkgconfig
 	$(Q)install -m 644 include/jobd/*.h $(DESTDIR)$(PREFIX)/include/jobd
-	$(Q)printf '%s\n' 'prefix=$(PREFIX)' 'Name: jobd' 'Description: bounded job queues and a thread pool' \
-	  'Version: $(VERSION)' 'Cflags: -I$${prefix}/include' 'Libs: -L$${prefix}/lib -ljobd -pthread' \
-	  > $(DESTDIR)$(PREFIX)/lib/pkgconfig/jobd.pc
+	$(Q)printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$(LIBDIR:$(PREFIX)/%=$${prefix}/%)' 'includedir=$${prefix}/include' \
+	  '' 'Name: jobd' 'Description: bounded job queues and a thread pool' 'Version: $(VERSION)' \
+	  'Cflags: -I$${includedir}' 'Libs: -L$${libdir} -ljobd -pthread' > $(DESTDIR)$(LIBDIR)/pkgconfig/jobd.pc
+	$(Q)install -d $(DESTDIR)$(EXAMPLEDIR)
+	$(Q)install -m 644 $(LIBRARY_EXAMPLES) $(DESTDIR)$(EXAMPLEDIR)
 	$(Q)for page in $(MAN_PAGES); do \
 	  install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/} || exit 1; done
 	$(Q)install -D -m 644 src/dist/completions/jobd.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/jobd
-	$(Q)install -D -m 644 src/dist/completions/_jobd $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_jobd
+	$(Q)install -D -m 644 src/dist/completions/_jobd $(DESTDIR)$(ZSHDIR)/_jobd
 	$(Q)install -D -m 644 src/dist/completions/jobd.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/jobd.fish
-	$(Q)install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
-	$(Q)sed 's,/usr/local,$(PREFIX),' src/dist/jobd.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/jobd.service
-	$(Q)install -m 644 src/dist/jobd.socket $(DESTDIR)$(PREFIX)/lib/systemd/system/jobd.socket
+	$(Q)install -d $(DESTDIR)$(UNITDIR)
+	$(Q)sed 's,/usr/local,$(PREFIX),' src/dist/jobd.service > $(DESTDIR)$(UNITDIR)/jobd.service
+	$(Q)install -m 644 src/dist/jobd.socket $(DESTDIR)$(UNITDIR)/jobd.socket
 
 uninstall:  ## remove what install put there
 	$(Q)rm -rf $(DESTDIR)$(PREFIX)/include/jobd
-	$(Q)rm -f $(DESTDIR)$(PREFIX)/bin/jobd $(DESTDIR)$(PREFIX)/lib/libjobd.a \
-	  $(DESTDIR)$(PREFIX)/lib/pkgconfig/jobd.pc \
+	$(Q)rm -f $(DESTDIR)$(PREFIX)/bin/jobd $(DESTDIR)$(LIBDIR)/libjobd.a \
+	  $(DESTDIR)$(LIBDIR)/pkgconfig/jobd.pc \
+	  $(addprefix $(DESTDIR)$(EXAMPLEDIR)/,$(notdir $(LIBRARY_EXAMPLES))) \
 	  $(DESTDIR)$(PREFIX)/share/bash-completion/completions/jobd \
-	  $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_jobd \
+	  $(DESTDIR)$(ZSHDIR)/_jobd \
 	  $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/jobd.fish \
 	  $(foreach p,$(notdir $(MAN_PAGES)),$(DESTDIR)$(PREFIX)/share/man/man$(patsubst .%,%,$(suffix $p))/$p) \
-	  $(DESTDIR)$(PREFIX)/lib/systemd/system/jobd.service $(DESTDIR)$(PREFIX)/lib/systemd/system/jobd.socket
+	  $(DESTDIR)$(UNITDIR)/jobd.service $(DESTDIR)$(UNITDIR)/jobd.socket
 
 dist: build/jobd-$(VERSION).tar.gz  ## a source archive of the last commit
 
