@@ -162,7 +162,7 @@ test: $(B)/jobd $(B)/tests/example build/default/tests/failing.so $(CHOSEN)  ## 
 
 # ---- checks
 
-check: lint analyze check-man check-binary check-units check-install check-builds  ## all that can be checked, sanitizers included
+check: lint analyze check-man check-binary check-units check-install check-dist check-builds  ## all that can be checked, sanitizers included
 	$(Q)$(MAKE) --no-print-directory STRICT=1 test
 	$(Q)$(MAKE) --no-print-directory STRICT=1 -j2 SAN=address test
 	$(Q)$(MAKE) --no-print-directory STRICT=1 -j2 SAN=thread test
@@ -242,6 +242,10 @@ include bench/bench.mk
 
 include src/dist/static.mk
 
+# ---- source archive and packages
+
+include src/dist/packages.mk
+
 # ---- for check-builds
 
 everything: binaries $(B)/tests/example $(TESTS) $(BENCH_TOOLS)
@@ -280,19 +284,14 @@ uninstall:  ## remove what install put there
 	  $(foreach p,$(notdir $(MAN_PAGES)),$(DESTDIR)$(PREFIX)/share/man/man$(patsubst .%,%,$(suffix $p))/$p) \
 	  $(DESTDIR)$(UNITDIR)/jobd.service $(DESTDIR)$(UNITDIR)/jobd.socket
 
-dist: build/jobd-$(VERSION).tar.gz  ## a source archive of the last commit
-
-build/jobd-$(VERSION).tar.gz: FORCE
-	$(Q)mkdir -p build && git archive --prefix=jobd-$(VERSION)/ -o $@ HEAD
-
 clean:  ## remove all that was made
 	$(Q)rm -rf build jobd
 
 help:  ## say this
-	$(Q)sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/\1\t\2/p' Makefile tests/tests.mk bench/bench.mk src/dist/static.mk | sort | awk -F'\t' '{printf "  %-15s %s\n", $$1, $$2}'
+	$(Q)sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/\1\t\2/p' Makefile tests/tests.mk bench/bench.mk src/dist/*.mk | sort | awk -F'\t' '{printf "  %-15s %s\n", $$1, $$2}'
 
 .PHONY: all deps deps-check run test check lint analyze check-man check-binary check-units check-install \
         check-builds everything binaries objects format man completions \
-        install uninstall dist clean help FORCE
+        install uninstall clean help
 .SECONDARY:
 .DELETE_ON_ERROR:
