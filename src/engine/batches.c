@@ -133,6 +133,10 @@ void batches_release_record(struct batches *batches, struct batch *batch)
 static void keep_without(struct batches *batches, struct batch *batch)
 {
     struct kept_batches *kept = &batches->kept[batch->queue];
+    if (batch->pins != 0) {
+        batches->held++;
+        return;
+    }
     TAILQ_INSERT_TAIL(&kept->list, batch, link);
     if (++kept->len <= batches->keep)
         return;
@@ -140,6 +144,30 @@ static void keep_without(struct batches *batches, struct batch *batch)
     TAILQ_REMOVE(&kept->list, first, link);
     kept->len--;
     forget(batches, first);
+}
+
+static bool is_kept(const struct batches *batches, const struct batch *batch)
+{
+    return batch->there == 0 && !batches->restoring;
+}
+
+void batches_hold(struct batches *batches, struct batch *batch)
+{
+    verify(batch->pins == 0);
+    if (!is_kept(batches, batch))
+        return;
+    struct kept_batches *kept = &batches->kept[batch->queue];
+    TAILQ_REMOVE(&kept->list, batch, link);
+    kept->len--;
+    batches->held++;
+}
+
+void batches_let_go(struct batches *batches, struct batch *batch)
+{
+    if (!is_kept(batches, batch))
+        return;
+    batches->held--;
+    keep_without(batches, batch);
 }
 
 static uint32_t counted(const struct batch *batch)

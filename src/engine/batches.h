@@ -20,13 +20,14 @@ struct job;
 
 struct batch {
     RB_ENTRY(batch) by_id;
-    TAILQ_ENTRY(batch) link; /* spare, kept without jobs, or forgotten */
+    TAILQ_ENTRY(batch) link; /* spare, kept without jobs and pins, or forgotten */
     uint64_t id;
     uint32_t len;   /* jobs that it came with */
     uint32_t lost;  /* of those: not there any more at a start, and not known how they have ended */
     uint32_t there; /* of those: not forgotten, those that are being written included */
     uint32_t in_state[JOBD_STATES]; /* forgotten ones included */
     uint16_t queue;                 /* where it came in */
+    uint8_t pins;                   /* pins.h: while there is one it is not forgotten */
     int64_t created_us;
     int64_t finished_us; /* 0: not all have ended; below 0 as in struct jobd_info */
     struct waiting_list awaiting;
@@ -48,6 +49,7 @@ struct batches {
     struct batch_tree tree;
     struct kept_batches *kept; /* a queue's, by its index */
     uint32_t queues_len, keep;
+    uint32_t held; /* without jobs, and pinned: in no list */
     bool durable;
     bool restoring; /* some of its jobs may not have come back yet */
     struct batch_list forgotten, forgotten_gathered; /* but not yet by the store */
@@ -82,6 +84,10 @@ void batches_moved(struct batches *batches, const struct job *job, enum jobd_sta
 bool batches_over(const struct batch *batch);
 /* One of its jobs is forgotten, or does not come in after all: perhaps the batch is, too. */
 void batches_left(struct batches *batches, const struct job *job);
+/* Its first pin is coming. */
+void batches_hold(struct batches *batches, struct batch *batch);
+/* Its last pin is gone: perhaps one is forgotten, as there are too many. */
+void batches_let_go(struct batches *batches, struct batch *batch);
 
 /* The record of a forgotten one is free for another. */
 void batches_release_record(struct batches *batches, struct batch *batch);
