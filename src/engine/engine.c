@@ -144,6 +144,7 @@ static int new_tables_locked(struct jobd *jobd, const struct jobd_config *config
         error = batches_init(&jobd->jobs.batches, (uint32_t)size->records, jobd->queues_max,
                              config->keep);
     jobd->jobs.batches.durable = size->durable;
+    jobd->jobs.batches.shared = config->turns != NULL;
     jobd->jobs.promises_max = size->promises;
     for (uint32_t i = 0; i < jobd->queues_max && error == 0; i++)
         jobd->jobs.remembered[i].keep = config->keep;

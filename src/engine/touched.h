@@ -104,6 +104,10 @@ void share_describe_job(const struct jobd *jobd, const struct job *job, struct n
 /* Tells of it, with what its attempts have said. share.c. */
 void share_tell_job_locked(struct op *op, const struct job *job, struct news *news,
                            share_each_news *each, void *context) REQUIRES(op->jobd->lock);
+/* What is told of a batch that nobody knows, but for how its jobs are; and of any. share.c. */
+void share_describe_fresh_batch(const struct jobd *jobd, const struct batch *batch,
+                                struct news *news);
+void share_describe_batch(const struct batch *batch, struct news *news);
 /* What is told of a queue, but for its histograms. share.c. */
 void share_describe_queue(const struct queue *queue, struct news *news);
 /* Is there room for what somebody asks who could ask again? */

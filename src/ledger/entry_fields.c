@@ -35,12 +35,12 @@
     }
 
 const struct field entry_fields[] = {
-    FIELD(1, record.id, JOB | GONE | LEASE),
-    FIELD(2, fresh, JOB),
-    FIELD(3, record.queue, JOB | QUEUE),
+    FIELD(1, record.id, JOB | GONE | LEASE | BATCH),
+    FIELD(2, fresh, JOB | BATCH),
+    FIELD(3, record.queue, JOB | QUEUE | BATCH),
     FIELD(4, record.priority, JOB | ONCE),
     FIELD(5, record.attempts, JOB),
-    MOMENT(6, record.created_us, JOB | ONCE),
+    MOMENT(6, record.created_us, JOB | BATCH | ONCE),
     MOMENT(7, record.run_at_us, JOB | ONCE),
     FIELD(8, record.timeout_us, JOB | ONCE),
     FIELD(9, record.key, JOB | ONCE),
@@ -50,7 +50,7 @@ const struct field entry_fields[] = {
     FIELD(13, record.attempt, JOB | LEASE),
     MOMENT(14, record.ready_us, JOB),
     MOMENT(15, record.started_us, JOB | LEASE),
-    MOMENT(16, record.finished_us, JOB),
+    MOMENT(16, record.finished_us, JOB | BATCH),
     FIELD(17, record.delayed, JOB),
     FIELD(18, record.stopping, JOB),
     FIELD(19, record.output_truncated, JOB),
@@ -98,6 +98,11 @@ const struct field entry_fields[] = {
     FIELD(61, has_said, JOB),
     FIELD(62, said_truncated, JOB),
     FIELD(63, said, JOB),
+    FIELD(80, record.batch_jobs, BATCH | ONCE),
+    FIELD(81, gone, BATCH),
+    FIELD(82, ended[JOBD_DONE], BATCH),
+    FIELD(83, ended[JOBD_FAILED], BATCH),
+    FIELD(84, ended[JOBD_CANCELLED], BATCH),
 };
 
 const size_t entry_fields_len = sizeof entry_fields / sizeof entry_fields[0];

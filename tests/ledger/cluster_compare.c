@@ -83,7 +83,7 @@ static void compare_jobs(struct jobd *one, struct jobd *other) REQUIRES(one->loc
         compare_said(said_of(a), said_of(b));
         compare_records(&first, &second);
         verify(runs_where(one, a) == runs_where(other, b));
-        verify((a->extra != NULL) == (b->extra != NULL));
+        verify((a->extra != NULL) == (b->extra != NULL) && a->batched == b->batched);
         a = jobs_above(&one->jobs, a->id);
         b = jobs_above(&other->jobs, b->id);
     }
@@ -185,6 +185,34 @@ static void compare_leases(struct jobd *one, struct jobd *other) REQUIRES(one->l
     }
 }
 
+static void compare_batch(const struct batch *a, const struct batch *b)
+{
+    verify(a->id == b->id && a->len == b->len && a->queue == b->queue);
+    verify(a->there == b->there && a->kept == b->kept && a->lost == b->lost);
+    verify(memcmp(a->in_state, b->in_state, sizeof a->in_state) == 0);
+    verify(memcmp(a->gone, b->gone, sizeof a->gone) == 0);
+    verify(a->created_us == b->created_us && a->finished_us == b->finished_us);
+}
+
+static void compare_batches(struct batches *one, struct batches *other)
+{
+    struct batch *a;
+    const struct batch *b;
+    RB_FOREACH (a, batch_tree, &one->tree) {
+        b = batches_find(other, a->id);
+        verify(b != NULL);
+        compare_batch(a, b);
+    }
+    for (uint32_t i = 0; i < one->queues_len; i++) {
+        verify(one->kept[i].len == other->kept[i].len);
+        b = TAILQ_FIRST(&other->kept[i].list);
+        TAILQ_FOREACH (a, &one->kept[i].list, link) {
+            verify(a->id == b->id);
+            b = TAILQ_NEXT(b, link);
+        }
+    }
+}
+
 void cluster_compare(struct jobd *one, struct jobd *other)
 {
     mutex_lock(&one->lock);
@@ -195,6 +223,8 @@ void cluster_compare(struct jobd *one, struct jobd *other)
     for (unsigned i = 0; i < AGES; i++)
         compare_lists(TAILQ_FIRST(&one->jobs.by_age[i]), TAILQ_FIRST(&other->jobs.by_age[i]), true);
     compare_leases(one, other);
+    compare_batches(&one->jobs.batches, &other->jobs.batches);
+    compare_batches(&other->jobs.batches, &one->jobs.batches);
     verify(one->jobs.memory - groups_memory(one) == other->jobs.memory - groups_memory(other));
     verify(one->jobs.memory_living - groups_memory(one) ==
            other->jobs.memory_living - groups_memory(other));

@@ -32,6 +32,7 @@ struct actor {
     struct jobd_put put;
     struct jobd_terms terms; /* of that */
     struct jobd_task task;
+    struct jobd_batch batch; /* that it has waited for */
 };
 
 struct member {

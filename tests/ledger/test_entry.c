@@ -114,6 +114,15 @@ static void write_all(struct entry *entry, const struct news *job)
                                     .waiting = 5,
                                     .running = UINT32_MAX});
     entry_add(entry, &(struct news){.kind = NEWS_NODE, .node = 9, .until_us = AT_US + 60});
+    entry_add(entry, &(struct news){.kind = NEWS_BATCH,
+                                    .fresh = true,
+                                    .record = {.id = 40,
+                                               .batch_jobs = 7,
+                                               .queue = "q",
+                                               .created_us = AT_US - 3,
+                                               .finished_us = AT_US},
+                                    .ended = {[JOBD_DONE] = 5, [JOBD_FAILED] = UINT32_MAX}});
+    entry_add(entry, &(struct news){.kind = NEWS_BATCH, .gone = true, .record = {.id = 41}});
     assert_true(entry_end(entry));
 }
 
@@ -143,6 +152,13 @@ static void test_comes_back(void **state)
     assert_true(news.waited.sum_us == 9 && news.ran.sum_us == 0 && news.running == UINT32_MAX);
     assert_int_equal(entry_next(&reader, &news), ENTRY_OK);
     assert_true(news.kind == NEWS_NODE && news.node == 9 && news.until_us == AT_US + 60);
+    assert_int_equal(entry_next(&reader, &news), ENTRY_OK);
+    assert_true(news.kind == NEWS_BATCH && news.fresh && news.record.id == 40);
+    assert_true(news.record.batch_jobs == 7 && strcmp(news.record.queue, "q") == 0);
+    assert_true(news.record.created_us == AT_US - 3 && news.record.finished_us == AT_US);
+    assert_true(news.ended[JOBD_DONE] == 5 && news.ended[JOBD_FAILED] == UINT32_MAX);
+    assert_int_equal(entry_next(&reader, &news), ENTRY_OK);
+    assert_true(news.kind == NEWS_BATCH && news.gone && news.record.id == 41);
     assert_int_equal(entry_next(&reader, &news), ENTRY_END);
     entry_release(&entry);
     jobd_blob_unref(payload);
