@@ -207,13 +207,13 @@ static void foretell(struct server *server, int64_t now_us)
 static void drain(struct server *server)
 {
     struct tally tally = count_jobs(server->jobd);
-    log_info("draining: %llu waiting, %llu running", (unsigned long long)tally.waiting,
-             (unsigned long long)tally.running);
     notify_stopping("draining: %llu waiting, %llu running", (unsigned long long)tally.waiting,
                     (unsigned long long)tally.running);
     recur_stop(server->recur); /* what comes from here on is for the next start */
     http_drain(server->http);
     jobd_close(server->jobd);
+    log_info("draining: %llu waiting, %llu running", (unsigned long long)tally.waiting,
+             (unsigned long long)tally.running);          /* now that nothing comes in */
     if (server->store != NULL || server->turns != NULL) { /* what waits, or is leased, stays */
         drain_durable(server);
         return;
