@@ -75,6 +75,7 @@ enum jobd_result {
     JOBD_SCHEDULE_FIXED,   /* it is the configuration's */
     JOBD_TOO_MANY_SCHEDULES,
     JOBD_GROUP_FULL, /* as many jobs of its group wait as may */
+    JOBD_NEEDED,     /* it has ended, and cannot be forgotten yet: others need it */
     JOBD_RESULTS
 };
 

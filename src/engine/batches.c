@@ -201,12 +201,38 @@ static void keep_no_longer(struct batches *batches, struct batch *batch)
 static void keep_without(struct batches *batches, struct batch *batch)
 {
     struct kept_batches *kept = &batches->kept[batch->queue];
+    if (batch->pins != 0) {
+        batches->held++;
+        return;
+    }
     keep(batches, batch);
     if (kept->len <= batches->keep)
         return;
     struct batch *first = TAILQ_FIRST(&kept->list);
     keep_no_longer(batches, first);
     forget(batches, first);
+}
+
+static bool is_kept(const struct batches *batches, const struct batch *batch)
+{
+    return batch->there == 0 && !batches->restoring;
+}
+
+void batches_hold(struct batches *batches, struct batch *batch)
+{
+    verify(batch->pins == 0);
+    if (!is_kept(batches, batch))
+        return;
+    keep_no_longer(batches, batch);
+    batches->held++;
+}
+
+void batches_let_go(struct batches *batches, struct batch *batch)
+{
+    if (!is_kept(batches, batch))
+        return;
+    batches->held--;
+    keep_without(batches, batch);
 }
 
 static uint32_t sum(const uint32_t counts[JOBD_STATES])

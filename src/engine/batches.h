@@ -23,7 +23,7 @@ struct job;
 
 struct batch {
     RB_ENTRY(batch) by_id;
-    TAILQ_ENTRY(batch) link;  /* spare, kept without jobs, or forgotten */
+    TAILQ_ENTRY(batch) link;  /* spare, kept without jobs and pins, or forgotten */
     TAILQ_ENTRY(batch) news;  /* shared: in `fresh` */
     TAILQ_ENTRY(batch) again; /* and in `changed` */
     uint64_t id;
@@ -33,7 +33,8 @@ struct batch {
     uint32_t in_state[JOBD_STATES]; /* forgotten ones included */
     uint32_t gone[JOBD_STATES];     /* those alone, by their final states */
     uint16_t queue;                 /* where it came in */
-    bool kept;                      /* without jobs, in its queue's list */
+    uint8_t pins;                   /* pins.h: while there is one it is not forgotten */
+    bool kept;                      /* without jobs and pins, in its queue's list */
     bool fresh, changed;            /* the others do not know it yet; or not as it is now */
     int64_t created_us;
     int64_t finished_us; /* 0: not all have ended; below 0 as in struct jobd_info */
@@ -56,6 +57,7 @@ struct batches {
     struct batch_tree tree;
     struct kept_batches *kept; /* a queue's, by its index */
     uint32_t queues_len, keep;
+    uint32_t held; /* without jobs, and pinned: in no list */
     bool durable;
     bool restoring; /* some of its jobs may not have come back yet */
     bool shared;    /* the others are to be told: of those, in the order of their last changes */
@@ -114,6 +116,10 @@ void batches_moved(struct batches *batches, const struct job *job, enum jobd_sta
 bool batches_over(const struct batch *batch);
 /* One of its jobs is forgotten, or does not come in after all: perhaps the batch is, too. */
 void batches_left(struct batches *batches, const struct job *job);
+/* Its first pin is coming. */
+void batches_hold(struct batches *batches, struct batch *batch);
+/* Its last pin is gone: perhaps one is forgotten, as there are too many. */
+void batches_let_go(struct batches *batches, struct batch *batch);
 
 /* The record of a forgotten one is free for another. */
 void batches_release_record(struct batches *batches, struct batch *batch);

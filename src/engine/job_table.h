@@ -118,6 +118,7 @@ struct job {
     uint8_t state; /* transition.c alone writes it */
     uint8_t priority;
     uint8_t exit_code;
+    uint8_t pins;     /* pins.h: while there is one it is not forgotten */
     bool delayed : 1; /* runs not before ready_us: as was asked for, or for a retry */
     bool stopping : 1;
     bool start_pending : 1;
@@ -130,7 +131,7 @@ struct job {
     bool requeue_on_stop : 1;
     bool elsewhere : 1;
     bool by_wall : 1;    /* delayed until an instant of the wall clock */
-    bool promised : 1;   /* it has ended, and is not forgotten before unique_until_us */
+    bool promised : 1;   /* it has ended, and is not forgotten before unique_until_us, nor pinned */
     bool expired : 1;    /* cancelled, as its time was over */
     bool batched : 1;    /* it came in with others: batches_of() knows with which */
     bool unexpiring : 1; /* put in again by hand: it does not expire any more */
@@ -162,7 +163,7 @@ struct remembered {
     uint32_t keep;
     struct job_list ended[JOBD_STATES]; /* of the final states */
     uint32_t len[JOBD_STATES];
-    struct job_list promised; /* in none of these, nor in by_age: for some time */
+    struct job_list promised; /* in none of these, nor in by_age: for some time, or pinned */
     uint32_t promised_len;
     uint64_t forgotten_early; /* before `keep` asks for it, as memory was short */
 };
@@ -181,7 +182,7 @@ struct jobs {
     uint32_t spare_len;
     struct job_tree tree;
     struct key_tree keys;            /* of all that are remembered */
-    uint32_t promises, promises_max; /* jobs that have unique_until_us */
+    uint32_t promises, promises_max; /* jobs that have unique_until_us; and that have pins */
     struct heap dues;                /* of extras: see there */
     struct jobd_blob *expired;       /* the error of a job that has */
     struct remembered *remembered;   /* a queue's, by its index */

@@ -172,9 +172,9 @@ static void compare_queues(struct jobd *one, struct jobd *other, uint32_t i)
 /* Those that are over are remembered for as long as there is room, which may differ. */
 static void compare_leases(struct jobd *one, struct jobd *other) REQUIRES(one->lock, other->lock)
 {
-    struct lease *a;
     verify(one->leases.held == other->leases.held);
-    RB_FOREACH (a, lease_tree, &one->leases.tree) {
+    for (uint32_t i = 0; i < one->leases.used; i++) {
+        const struct lease *a = &one->leases.all[i];
         const struct lease *b = lease_find(&other->leases, a->token);
         verify(b != NULL || a->job == NULL);
         if (b == NULL)

@@ -16,6 +16,7 @@
 #include "engine/lanes.h"
 #include "engine/limits.h"
 #include "engine/model/check_schedules.h"
+#include "engine/pins.h"
 #include "engine/waiters.h"
 
 struct census {
@@ -215,8 +216,9 @@ static bool hides_others(struct jobd *jobd, struct queue *queue) REQUIRES(jobd->
         struct op op = {.jobd = jobd};
         const struct job *job = lane_first_locked(&op, queue, lane);
         if (job != NULL && job->extra != NULL && job->extra->expires_us != 0)
-            hides = hides || job->extra->expires_us <= jobd->ticks_at_us || jobd->expiry_starved ||
-                    jobd->share != NULL;
+            hides = hides || job->extra->expires_us <= jobd->ticks_at_us ||
+                    job->extra->expires_us <= job->ready_us /* it came back too late */ ||
+                    jobd->expiry_starved || jobd->share != NULL;
     }
     return hides;
 }
@@ -346,11 +348,14 @@ static void check_records(struct jobd *jobd, struct census *census) REQUIRES(job
         census->memory_living += is_final && !retrying && !job->promised ? 0 : jobs_weight(job);
         promised += job->promised;
         promises += job->extra != NULL && job->extra->unique_until_us != 0;
+        promises += job->pins != 0;
+        verify(job->pins == 0 || !is_final || retrying || job->promised);
+        verify(job->pins == 0 || !job->forgetting);
         verify(job->attempt <= job->attempts);
         bool waits = job->state == JOBD_QUEUED || job->state == JOBD_SCHEDULED;
         bool expires =
             waits && !job->commit_pending && job->extra != NULL && job->extra->expires_us != 0;
-        expires |= is_final && !retrying && job->extra != NULL &&
+        expires |= is_final && !retrying && job->extra != NULL && job->pins == 0 &&
                    (job->extra->keep_us != 0 || job->promised);
         verify(expires == (job->extra != NULL && job->extra->due.place != 0));
         verify(job->extra == NULL || job->extra->job == job);
@@ -381,6 +386,10 @@ static void check_records(struct jobd *jobd, struct census *census) REQUIRES(job
             verify(own == ((age & AGE_OWN) != 0));
             aged++;
         }
+    const uint32_t batches = check_pinned_batches(jobd);
+    promises += batches;
+    census->memory += batches * (size_t)PIN_WEIGHT;
+    census->memory_living += batches * (size_t)PIN_WEIGHT;
     verify(promises == jobs->promises && promises <= jobs->promises_max);
     verify(aged + promised == remembered && dues == jobs->dues.length);
     check_heap(&jobs->dues);
