@@ -460,6 +460,9 @@ enum share_result share_adopt(struct jobd *jobd, const struct news *news,
     case NEWS_BATCH:
         result = adopt_batch_locked(&op, news, source);
         break;
+    case NEWS_SCHEDULE:
+        result = adopt_schedule_locked(&op, news, source);
+        break;
     }
     op_end(&op);
     return result;

@@ -88,12 +88,14 @@ void share_forget(struct jobd *jobd)
         int left = OP_STEPS;
         while (left-- > 0 && (job = RB_MIN(job_tree, &jobd->jobs.tree)) != NULL)
             forget_job_locked(&op, job);
-        while (left-- > 0 && (more = adopt_forget_batch_locked(&op)))
+        while (left-- > 0 &&
+               (more = adopt_forget_batch_locked(&op) || adopt_forget_schedule_locked(&op)))
             ;
         more |= !RB_EMPTY(&jobd->jobs.tree);
         op_end(&op);
     }
     op_begin(&op, jobd, NULL, 0);
+    jobd->share->anew = true;
     forget_changes_locked(&op);
     leases_forget(&jobd->leases);
     for (uint32_t i = 0; i < jobd->queues_len; i++)
@@ -109,6 +111,7 @@ void share_remembered(struct jobd *jobd)
         op_begin(&op, jobd, NULL, 0);
         struct share *share = jobd->share;
         more = share->runs_len > 0;
+        share->anew = false;
         share->orphans |= share_runs_locked(&op, share->turns.node);
         if (more) {
             struct run run = share->runs[--share->runs_len];

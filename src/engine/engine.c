@@ -153,6 +153,7 @@ static int new_tables_locked(struct jobd *jobd, const struct jobd_config *config
         error = new_journal(&jobd->journal, config, size);
     if (error == 0)
         error = schedules_init(&jobd->schedules, config->schedules);
+    jobd->schedules.shared = config->turns != NULL;
     if (error == 0)
         error = heap_init(&jobd->delays, jobd->queues_max);
     if (error == 0)

@@ -19,8 +19,10 @@ enum news_kind {
     NEWS_NODE,    /* the jobs that the workers of `node` run are its own until `until_us` */
     NEWS_BATCH,   /* record.id its own, and how its jobs have ended; fresh: record.batch_jobs,
                      queue and created_us, too */
-    NEWS_LAST = NEWS_BATCH
+    NEWS_SCHEDULE /* `schedule`: how far it is; fresh: all of it */
 };
+
+enum { NEWS_KINDS = NEWS_SCHEDULE + 1 };
 
 /* How many, since the queue began. */
 struct news_totals {
@@ -32,7 +34,7 @@ struct news {
     enum news_kind kind;
     struct job_record record;
 
-    /* NEWS_JOB, NEWS_BATCH */
+    /* NEWS_JOB, NEWS_BATCH, NEWS_SCHEDULE */
     bool fresh; /* nobody else knows it yet: what never changes is there too */
     /* NEWS_JOB */
     bool stays;     /* it waits, and its place in its lane is as it was */
@@ -54,9 +56,12 @@ struct news {
 
     int64_t until_us; /* NEWS_NODE; 0: it has left */
 
+    /* NEWS_BATCH, NEWS_SCHEDULE */
+    bool gone; /* it is forgotten, or deleted: its id, or its name, alone */
     /* NEWS_BATCH */
-    bool gone;                   /* it is forgotten: its id alone */
     uint32_t ended[JOBD_STATES]; /* so many of its jobs are forgotten, by their final states */
+
+    struct schedule_record schedule; /* NEWS_SCHEDULE */
 };
 
 /* Told of one; what it points to is borrowed for the call. */

@@ -200,7 +200,7 @@ bool share_is_empty(struct jobd *jobd)
     const struct share *share = jobd->share;
     bool empty = share->touched_len == 0 && TAILQ_EMPTY(&jobd->jobs.forgotten) &&
                  share->leases_len == 0 && share->queues_touched == 0 && !share->renews &&
-                 batches_all_told(&jobd->jobs.batches);
+                 batches_all_told(&jobd->jobs.batches) && TAILQ_EMPTY(&jobd->schedules.untold);
     mutex_unlock(&jobd->lock);
     return empty;
 }
@@ -378,6 +378,22 @@ static bool give_gone_batch_locked(struct op *op, const struct giving *giving)
     return news.record.id != 0;
 }
 
+static bool give_schedule_locked(struct op *op, const struct giving *giving)
+    REQUIRES(op->jobd->lock)
+{
+    struct schedules *schedules = &op->jobd->schedules;
+    struct schedule *schedule = TAILQ_FIRST(&schedules->untold);
+    struct news news = empty_news(NEWS_SCHEDULE);
+    if (schedule == NULL)
+        return false;
+    share_describe_schedule(schedule, &news);
+    news.fresh = schedule->fresh && !news.gone;
+    giving->each(giving->context, &news);
+    schedules_told(schedules, schedule);
+    schedules_drop(schedules, schedule);
+    return true;
+}
+
 static bool give_lease_locked(struct op *op, const struct giving *giving) REQUIRES(op->jobd->lock)
 {
     struct share *share = op->jobd->share;
@@ -461,6 +477,12 @@ void share_describe_batch(const struct batch *batch, struct news *news)
     memcpy(news->ended, batch->gone, sizeof news->ended);
 }
 
+void share_describe_schedule(const struct schedule *schedule, struct news *news)
+{
+    schedule_record(schedule->name, &schedule->now, &news->schedule);
+    news->gone = schedule->now.terms == NULL;
+}
+
 void share_describe_queue(const struct queue *queue, struct news *news)
 {
     news->paused = queue->paused;
@@ -511,7 +533,8 @@ static bool give_some_locked(struct op *op, const struct giving *giving) REQUIRE
     for (int left = OP_STEPS; left > 0; left--)
         if (!give_fresh_batch_locked(op, giving) && !give_forgotten_locked(op, giving) &&
             !give_touched_locked(op, giving) && !give_batch_locked(op, giving) &&
-            !give_gone_batch_locked(op, giving) && !give_lease_locked(op, giving))
+            !give_gone_batch_locked(op, giving) && !give_schedule_locked(op, giving) &&
+            !give_lease_locked(op, giving))
             return false;
     return true;
 }

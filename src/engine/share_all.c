@@ -26,9 +26,11 @@ static void add_lanes(struct ids *ids, const struct queue *queue)
 }
 
 /* Those that wait for their time are marked: it may come before their news are made, and they then
- * stand in another order. So are batches, which stand before jobs. */
+ * stand in another order. So are batches and schedules, which stand before jobs; these by number.
+ */
 #define BEFORE_TIME (UINT64_C(1) << 63)
 #define OF_BATCH    (UINT64_C(1) << 62)
+#define OF_SCHEDULE (UINT64_C(1) << 61)
 
 static void add_list(struct ids *ids, const struct job_list *list, uint64_t mark)
 {
@@ -90,10 +92,13 @@ bool share_ids(struct jobd *jobd, uint64_t **all, size_t *len)
     struct ids ids = {.len = 0};
     op_begin(&op, jobd, NULL, 0);
     ids.all =
-        calloc((size_t)jobd->jobs.records_used + jobd->jobs.batches.used + 1, sizeof *ids.all);
+        calloc((size_t)jobd->jobs.records_used + jobd->jobs.batches.used + jobd->schedules.used + 1,
+               sizeof *ids.all);
     bool good = ids.all != NULL;
     if (good)
         add_batches_locked(&op, &ids);
+    for (uint32_t i = 0; good && i < jobd->schedules.used; i++)
+        ids.all[ids.len++] = i | OF_SCHEDULE;
     for (uint32_t i = 0; good && i < jobd->queues_len; i++) {
         add_lanes(&ids, &jobd->queues[i]);
         add_list(&ids, &jobd->queues[i].scheduled, BEFORE_TIME);
@@ -152,6 +157,16 @@ static void tell_batch_locked(struct op *op, const struct telling *telling, uint
     telling->each(telling->context, &news);
 }
 
+static void tell_schedule_locked(struct op *op, const struct telling *telling, uint64_t number)
+    REQUIRES(op->jobd->lock)
+{
+    const struct schedule *schedule = &op->jobd->schedules.all[number & ~OF_SCHEDULE];
+    struct news news = {.kind = NEWS_SCHEDULE, .fresh = true};
+    share_describe_schedule(schedule, &news);
+    if (!news.gone)
+        telling->each(telling->context, &news);
+}
+
 void share_jobs(struct jobd *jobd, const struct share_ids *ids, share_each_news *each,
                 void *context)
 {
@@ -161,6 +176,8 @@ void share_jobs(struct jobd *jobd, const struct share_ids *ids, share_each_news 
     for (size_t i = 0; i < ids->len; i++) {
         if ((ids->ids[i] & OF_BATCH) != 0)
             tell_batch_locked(&op, &telling, ids->ids[i]);
+        else if ((ids->ids[i] & OF_SCHEDULE) != 0)
+            tell_schedule_locked(&op, &telling, ids->ids[i]);
         else
             tell_job_locked(&op, &telling, ids->ids[i]);
     }

@@ -29,7 +29,8 @@ enum {
     LEASE = 1 << NEWS_LEASE,
     QUEUE = 1 << NEWS_QUEUE,
     NODE = 1 << NEWS_NODE,
-    BATCH = 1 << NEWS_BATCH
+    BATCH = 1 << NEWS_BATCH,
+    SCHEDULE = 1 << NEWS_SCHEDULE
 };
 
 struct field {

@@ -209,7 +209,10 @@ static void drain(struct server *server)
     struct tally tally = count_jobs(server->jobd);
     notify_stopping("draining: %llu waiting, %llu running", (unsigned long long)tally.waiting,
                     (unsigned long long)tally.running);
-    recur_stop(server->recur); /* what comes from here on is for the next start */
+    if (server->turns != NULL)
+        recur_end(server->recur); /* its turn may last until there are none */
+    else
+        recur_stop(server->recur); /* what comes from here on is for the next start */
     http_drain(server->http);
     jobd_close(server->jobd);
     log_info("draining: %llu waiting, %llu running", (unsigned long long)tally.waiting,

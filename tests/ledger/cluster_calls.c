@@ -393,7 +393,7 @@ void cluster_call(struct member *member)
     static void (*const calls[])(struct member *) = {
         call_put,   call_put,   call_put,    call_put,    call_batch, call_take,
         call_take,  call_work,  call_finish, call_finish, call_lease, call_lease,
-        call_lease, call_lease, call_job,    call_job,    call_queue,
+        call_lease, call_lease, call_job,    call_job,    call_queue, cluster_call_schedule,
     };
     calls[below(member->cluster, sizeof calls / sizeof calls[0])](member);
 }

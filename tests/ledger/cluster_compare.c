@@ -213,6 +213,28 @@ static void compare_batches(struct batches *one, struct batches *other)
     }
 }
 
+static void compare_places(const struct schedule_place *a, const struct schedule_place *b)
+{
+    verify(a->paused == b->paused && a->after_us == b->after_us && a->floor_us == b->floor_us);
+    verify(a->since_us == b->since_us && a->last_us == b->last_us && a->last_job == b->last_job);
+    verify(a->done_us[0] == b->done_us[0] && a->done_us[1] == b->done_us[1]);
+    verify(a->missed == b->missed && a->skipped == b->skipped);
+}
+
+static void compare_schedules(struct schedules *one, struct schedules *other)
+{
+    struct schedule *b;
+    verify(one->len == other->len);
+    RB_FOREACH (b, schedule_tree, &other->tree) {
+        const struct schedule *a = schedules_find(one, b->name);
+        verify(a != NULL);
+        const struct jobd_schedule is = schedule_of(a->name, &a->now);
+        const struct jobd_schedule other_is = schedule_of(b->name, &b->now);
+        verify(jobd_schedule_same(&is, &other_is));
+        compare_places(&a->now.place, &b->now.place);
+    }
+}
+
 void cluster_compare(struct jobd *one, struct jobd *other)
 {
     mutex_lock(&one->lock);
@@ -225,6 +247,7 @@ void cluster_compare(struct jobd *one, struct jobd *other)
     compare_leases(one, other);
     compare_batches(&one->jobs.batches, &other->jobs.batches);
     compare_batches(&other->jobs.batches, &one->jobs.batches);
+    compare_schedules(&one->schedules, &other->schedules);
     verify(one->jobs.memory - groups_memory(one) == other->jobs.memory - groups_memory(other));
     verify(one->jobs.memory_living - groups_memory(one) ==
            other->jobs.memory_living - groups_memory(other));
