@@ -17,6 +17,7 @@
 #include "server/notify.h"
 #include "server/reload.h"
 #include "server/server.h"
+#include "store/backup.h"
 #include "store/store.h"
 
 /* At the end: for replies under way; after the grace and --kill-after, for runners told to stop;
@@ -273,6 +274,8 @@ int serve_until_signal(struct server *server)
     drain(server);
     jobd_pool_stop(server->pool);
     forgotten_conclude(server);
+    if (server->store != NULL)
+        store_backup_close(server->store);
     if (!http_stop(server->http, REPLIES_MS))
         end_at_once(server, ", requests were still waiting");
     bool written = (server->store == NULL || store_stop(server->store, STORE_US)) &&
