@@ -448,10 +448,12 @@ void reload(struct server *server)
         change_schedules(server, &changes);
         surroundings_warn_runners(&server->options);
         log_info("SIGHUP: configuration reloaded");
+        atomic_store(&server->api.reload.good_us, clock_wall_us(clock_now_us()));
     } else {
         explain(server, &problem);
         log_error("SIGHUP: %s: nothing is changed", problem.text);
     }
+    atomic_store(&server->api.reload.failed, problem.text[0] != '\0');
     release(&changes, len);
     (void)reopen_access_log(server, "SIGHUP");
     tell_ready(server, &problem);
