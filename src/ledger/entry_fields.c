@@ -98,6 +98,7 @@ const struct field entry_fields[] = {
     FIELD(61, has_said, JOB),
     FIELD(62, said_truncated, JOB),
     FIELD(63, said, JOB),
+    TEXT(64, JOBD_AFTER),
 };
 
 const size_t entry_fields_len = sizeof entry_fields / sizeof entry_fields[0];
