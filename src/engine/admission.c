@@ -33,12 +33,6 @@ static struct jobd_blob *payload_of(const struct jobd_put *put, uint32_t number)
     return put->batch_len > 0 ? put->batch[number] : put->payload;
 }
 
-/* Do its jobs count as one thing? Where queues are shared they come and go one by one. */
-static bool is_batch(const struct op *op, const struct jobd_put *put)
-{
-    return put->batch_len > 0 && op->jobd->share == NULL;
-}
-
 /* ---- is there room */
 
 uint32_t admission_room(const struct queue *queue)
@@ -205,7 +199,7 @@ static struct job *new_job_locked(struct op *op, struct admission *admission, ui
     struct job *job = jobs_add(jobs, op->jobd->next_id++, content.payload, content.extra);
     job->state = STATE_NEW;
     job->queue = (uint16_t)admission->put->queue;
-    job->batched = is_batch(op, admission->put);
+    job->batched = admission->put->batch_len > 0;
     job->priority = content.priority;
     job->attempts = content.attempts;
     job->created_us = op->now_us;
@@ -385,7 +379,7 @@ static enum jobd_result let_in_locked(struct op *op, struct admission *admission
         op->jobd->queues[job->queue].put_pending++;
         change_add_job(&change, job);
     }
-    if (is_batch(op, admission->put) && change.rows > 0)
+    if (admission->put->batch_len > 0 && change.rows > 0)
         new_batch_locked(op, admission, first, (uint32_t)change.rows);
     if (change.rows == 0 && change.kind->begin == NULL)
         return JOBD_OK;

@@ -153,6 +153,12 @@ static inline enum jobd_state job_state(const struct job *job)
     return job->delayed ? JOBD_SCHEDULED : JOBD_QUEUED;
 }
 
+/* Does a worker of this process run it? */
+static inline bool job_runs_here(const struct job *job)
+{
+    return job->state == JOBD_RUNNING && !job->leased && !job->elsewhere;
+}
+
 RB_HEAD(job_tree, job);
 RB_PROTOTYPE(job_tree, job, by_id, job_compare)
 

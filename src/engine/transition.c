@@ -260,6 +260,8 @@ void transition_detach_locked(struct op *op, struct job *job)
     parents_leave(op, job->extra);
     if (!jobd_state_final((enum jobd_state)job->state))
         queue->in_state[job->state]--;
+    if (job->batched)
+        batches_detached(&op->jobd->jobs.batches, job);
     fair_detach_locked(op, queue, job);
     job->state = STATE_NEW;
 }
@@ -377,20 +379,26 @@ void transition_return_locked(struct op *op, struct job *job)
     wait_locked(op, job, true);
 }
 
-/* Whoever awaits its batch is told when it was the last of it. */
-static void end_in_batch_locked(struct op *op, const struct job *job) REQUIRES(op->jobd->lock)
+void transition_tell_batch_locked(struct op *op, struct batch *batch)
 {
-    struct batch *batch = batches_of(&op->jobd->jobs.batches, job->id);
     struct jobd_waiter *waiter;
-    if (!batches_over(batch))
-        return;
-    batch->finished_us = job->finished_us;
-    if ((batch->pins & PIN_CHILDREN) != 0)
-        edges_batch_ended(op, batch);
     while ((waiter = first_waiter(&batch->awaiting)) != NULL) {
         batch_info(batch, waiter->batch);
         wait_end_locked(op, waiter, JOBD_OK);
     }
+}
+
+/* Whoever awaits its batch is told when it was the last of it. */
+static void end_in_batch_locked(struct op *op, const struct job *job) REQUIRES(op->jobd->lock)
+{
+    struct batch *batch = batches_of(&op->jobd->jobs.batches, job->id);
+    if (!batches_over(batch))
+        return;
+    batch->finished_us = job->finished_us;
+    batches_note(&op->jobd->jobs.batches, batch);
+    if ((batch->pins & PIN_CHILDREN) != 0)
+        edges_batch_ended(op, batch);
+    transition_tell_batch_locked(op, batch);
 }
 
 void transition_tell_end_locked(struct op *op, struct job *job)

@@ -50,8 +50,9 @@ void transition_amend_locked(struct op *op, struct job *job, enum jobd_state sta
 void transition_move_locked(struct op *op, struct job *job, uint16_t queue)
     REQUIRES(op->jobd->lock);
 
-/* Whoever awaits the end of a job that is final is told. */
+/* Whoever awaits the end of a job that is final is told; or of a batch that has ended. */
 void transition_tell_end_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock);
+void transition_tell_batch_locked(struct op *op, struct batch *batch) REQUIRES(op->jobd->lock);
 
 /* A job leaves the place that its state gives it, and is as a new one: its lease is over, whoever
  * runs it does so no longer. It is restored to the state that another process has said. */

@@ -375,10 +375,13 @@ static void change_queues(struct server *server, struct changes *changes)
 static void change_schedules(struct server *server, struct changes *changes)
 {
     const struct config_schedules former = server->options.schedules;
+    if (server->turns != NULL)
+        schedules_watch_change(&server->schedules_watch, &changes->options.schedules);
     server->options.schedules = changes->options.schedules;
     changes->options.schedules = former;
-    if (server->turns == NULL)
-        config_schedules_apply(&server->options.schedules, server->jobd);
+    if (server->turns != NULL)
+        schedules_watch_change(&server->schedules_watch, &server->options.schedules);
+    (void)config_schedules_apply(&server->options.schedules, server->jobd);
     recur_reread(server->recur);
 }
 

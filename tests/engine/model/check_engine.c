@@ -220,8 +220,9 @@ static bool hides_others(struct jobd *jobd, struct queue *queue) REQUIRES(jobd->
         struct op op = {.jobd = jobd};
         const struct job *job = lane_first_locked(&op, queue, lane);
         if (job != NULL && job->extra != NULL && job->extra->expires_us != 0)
-            hides = hides || job->extra->expires_us <= jobd->ticks_at_us || jobd->expiry_starved ||
-                    jobd->share != NULL;
+            hides = hides || job->extra->expires_us <= jobd->ticks_at_us ||
+                    job->extra->expires_us <= job->ready_us /* it came back too late */ ||
+                    jobd->expiry_starved || jobd->share != NULL;
     }
     return hides;
 }

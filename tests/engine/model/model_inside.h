@@ -268,6 +268,7 @@ void model_fill(const struct model *model, struct model_bucket *bucket,
                 const struct jobd_limits *limits);
 /* A job's, as an index of model_groups. */
 unsigned model_group_of(const struct model_job *job);
+bool model_takes_turns(const struct model *model, unsigned queue);
 unsigned model_waiting_of(const struct model *model, unsigned queue, unsigned group);
 bool model_group_has_room(const struct model *model, unsigned queue, unsigned group, unsigned jobs);
 size_t model_group_bytes(const struct model *model);
