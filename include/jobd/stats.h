@@ -38,7 +38,8 @@ struct jobd_stats {
     uint32_t held_back; /* queued jobs that could begin but for a limit, the queue's or their
                            group's */
     bool gone;          /* it was retired, and is not there any more */
-    uint32_t queued, scheduled, running;
+    uint32_t queued, scheduled, blocked, running;
+    uint32_t waiting;   /* of the first three: so many of the capacity are taken */
     uint32_t leased;    /* of those that run */
     uint32_t elsewhere; /* of those that run: in workers of other processes */
     uint64_t admitted, done, failed, cancelled; /* totals since the start */

@@ -58,6 +58,8 @@ static const struct figure queue_figures[] = {
     {"jobd_queue_queued", GAUGE, "Jobs that wait for a worker.", QUEUE(queued), .json = "queued"},
     {"jobd_queue_scheduled", GAUGE, "Jobs that wait for a time.", QUEUE(scheduled),
      .json = "scheduled"},
+    {"jobd_queue_blocked", GAUGE, "Jobs that wait for the end of others.", QUEUE(blocked),
+     .json = "blocked"},
     {"jobd_queue_running", GAUGE, "Jobs that run.", QUEUE(running), .json = "running"},
     {"jobd_queue_leased", GAUGE, "Of those that run: by remote workers.", QUEUE(leased)},
     {"jobd_queue_held_back", GAUGE, "Queued jobs that a limit keeps from beginning.",

@@ -11,7 +11,7 @@ static bool all_full(struct jobd *jobd)
     for (uint32_t i = 0; i < jobd_queues_len(jobd); i++) {
         struct jobd_stats stats;
         jobd_stats(jobd, i, clock_now_us(), &stats);
-        if (stats.workers > 0 && stats.queued + stats.scheduled < stats.capacity)
+        if (stats.workers > 0 && stats.waiting < stats.capacity)
             return false;
         any = any || stats.workers > 0;
     }

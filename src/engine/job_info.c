@@ -41,7 +41,9 @@ void job_info(const struct job *job, struct jobd_info *info)
         .payload_bytes = job->payload != NULL ? job->payload->size : 0,
         .output_bytes = extra != NULL && extra->output != NULL ? extra->output->size : 0,
         .output_truncated = job->output_truncated,
-        .has_error = job->expired || (extra != NULL && extra->error != NULL),
+        /* A blocked one's says why it is about to end. */
+        .has_error =
+            job->expired || (extra != NULL && extra->error != NULL && state != JOBD_BLOCKED),
         .has_errors = extra != NULL && extra->errors != NULL,
         .has_worker = extra != NULL && extra->said != NULL && extra->said->worker != NULL,
         .has_progress = extra != NULL && extra->said != NULL && extra->said->progress != NULL,

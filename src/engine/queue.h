@@ -61,6 +61,7 @@ struct queue {
     struct ring lanes[JOBD_PRIORITIES];
     struct fair *fair; /* in place of its rings; NULL: its groups take none, and never did */
     struct job_list scheduled;
+    struct job_list blocked;
     struct heap delays;      /* of the same */
     struct due due;          /* the earliest of them, in the engine's heap */
     struct job_list running; /* in the order they began */

@@ -331,7 +331,7 @@ static void retire_queue(struct server *server, const char *name)
     jobd_pool_retire(server->pool, number);
     pass_headers_set(server->pass_headers, number, NULL);
     jobd_stats(server->jobd, number, clock_now_us(), &stats);
-    const unsigned long long left = stats.queued + stats.scheduled + stats.running;
+    const unsigned long long left = stats.waiting + stats.running;
     if (left == 0)
         log_info("SIGHUP: queue %s: no longer configured: gone", name);
     else

@@ -95,7 +95,7 @@ static struct tally count_jobs(struct jobd *jobd)
     for (uint32_t i = 0; i < jobd_queues_len(jobd); i++) {
         struct jobd_stats stats;
         jobd_stats(jobd, i, clock_now_us(), &stats);
-        tally.waiting += stats.queued + stats.scheduled;
+        tally.waiting += stats.waiting;
         tally.running += stats.running;
         tally.leased += stats.leased;
         tally.elsewhere += stats.elsewhere;
@@ -162,7 +162,7 @@ static void resume_all(struct jobd *jobd, int64_t now_us)
     for (uint32_t i = 0; i < jobd_queues_len(jobd); i++) {
         struct jobd_stats stats;
         jobd_stats(jobd, i, now_us, &stats);
-        const uint32_t waiting = stats.queued + stats.scheduled;
+        const uint32_t waiting = stats.waiting;
         if (!stats.paused || waiting == 0)
             continue;
         log_warn("queue %s is paused: resumed, to run its %llu waiting %s before the end",

@@ -118,6 +118,11 @@ bool database_batches(struct database *database,
                       void (*each)(void *context, const struct batch_record *batch), void *context,
                       struct problem *problem);
 
+/* Of the jobs that have not ended, by id, each text JOBD_AFTER that there is. False when the
+ * database cannot be read. */
+bool database_after(struct database *database, void (*each)(void *context, const char *after),
+                    void *context, struct problem *problem);
+
 /* All jobs that have ended, in the order of their ends; or all others, by id. `record` is NULL when
  * the row is damaged; it has the times of the disk, and ready_us is 0 for since it was created.
  * False as above. */
