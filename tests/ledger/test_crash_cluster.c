@@ -19,7 +19,15 @@
 #include "support/postgres.h"
 #include "support/server.h"
 
-enum { NODES = 3, CLIENTS = 4, KILLS = 10, JOBS_MAX = 200000, LEASE_SIZE = 64 };
+enum {
+    NODES = 3,
+    CLIENTS = 4,
+    KILLS = 10,
+    JOBS_MAX = 200000,
+    LEASE_SIZE = 64,
+    BATCH = 3,
+    BATCHES_MAX = 50000
+};
 
 /* What somebody was told of a job. */
 struct known {
@@ -46,6 +54,9 @@ static atomic_uint acknowledged;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct known *all; /* by number; with the lock */
 static unsigned all_len;
+static unsigned batches[BATCHES_MAX]; /* acknowledged: the first of their jobs; with the lock */
+static unsigned batches_len;
+static const char *config; /* the queue `ticks` is that of a schedule, and nobody takes from it */
 
 /* ---- servers */
 
@@ -56,7 +67,7 @@ static struct server *start_node(const char *address)
     return server_spawn(&(struct server_plan){
         .arguments =
             (const char *const[]){"-l", address, "-w", "0", "-q", "10000", "--keep", "1000000",
-                                  "--memory", "256MiB", "--attempts", "1000", NULL},
+                                  "--memory", "256MiB", "--attempts", "1000", "-c", config, NULL},
         .environment = (const char *const[]){data, NULL}});
 }
 
@@ -119,6 +130,37 @@ static void put(struct worker *worker)
     atomic_fetch_add(&acknowledged, 1);
 }
 
+/* The jobs of one have ids that follow each other, and the first is the batch's. */
+static void put_batch(struct worker *worker)
+{
+    char lines[BATCH * 24] = "", location[256];
+    size_t used = 0;
+    pthread_mutex_lock(&lock);
+    unsigned first = all_len;
+    bool fits = all_len + BATCH < JOBS_MAX && batches_len < BATCHES_MAX;
+    all_len += fits ? BATCH : 0;
+    pthread_mutex_unlock(&lock);
+    for (unsigned i = 0; i < BATCH; i++)
+        used += (size_t)snprintf(lines + used, sizeof lines - used, "%u\n", first + i);
+    if (!fits)
+        return;
+    const struct answer *answer =
+        client_send(some_node(worker), "POST", "/do?batch=lines", NULL, lines);
+    if (answer->status != 202)
+        return;
+    const char *id = strrchr(answer_field(answer, "Location", location), '/');
+    pthread_mutex_lock(&lock);
+    for (unsigned i = 0; i < BATCH; i++)
+        all[first + i] = (struct known){.id = strtoull(id + 1, NULL, 10) + i,
+                                        .in = true,
+                                        .taken = all[first + i].taken,
+                                        .asked = all[first + i].asked,
+                                        .endings = all[first + i].endings};
+    batches[batches_len++] = first;
+    pthread_mutex_unlock(&lock);
+    atomic_fetch_add(&acknowledged, BATCH);
+}
+
 static void work(struct worker *worker)
 {
     char lease[256], path[300], room[256];
@@ -148,7 +190,10 @@ static void *be_a_client(void *context)
 {
     struct worker *worker = context;
     while (!atomic_load(&over)) {
-        if (chance_below(&worker->chance, 2) == 0)
+        unsigned what = chance_below(&worker->chance, 12);
+        if (what == 0)
+            put_batch(worker);
+        else if (what < 5)
             put(worker);
         else
             work(worker);
@@ -156,7 +201,63 @@ static void *be_a_client(void *context)
     return NULL;
 }
 
+/* ---- a schedule of every second */
+
+/* Seconds since the day began. */
+static int seconds_of(const char *time)
+{
+    int hour, minute, second;
+    assert_int_equal(sscanf(time, "%*d-%*d-%*dT%2d:%2d:%2d", &hour, &minute, &second), 3);
+    return (hour * 60 + minute) * 60 + second;
+}
+
+/* The instant that comes first, as the answer says. */
+static int put_schedule(struct client *client)
+{
+    static const char path[] = "/schedules/tick?every=1s&missed=all&queue=ticks";
+    const struct answer *answer =
+        client_send(client, "PUT", path, FIELDS("Accept: application/json"), NULL);
+    assert_int_equal(answer->status, 201);
+    const char *next = strstr(answer->body, "\"next\":[\"");
+    assert_non_null(next);
+    return seconds_of(next + strlen("\"next\":[\""));
+}
+
+/* No instant was missed, and none happened twice. */
+static void check_schedule(struct client *client, int first)
+{
+    assert_answer(client_post(client, "/schedules/tick/pause"), 200, "paused\n");
+    const cJSON *schedule = client_json(client, "/schedules/tick");
+    int last = seconds_of(json_string(cJSON_GetObjectItem(schedule, "last"), "at"));
+    int seconds = (last - first + 86400) % 86400 + 1;
+    assert_int_equal(json_number(schedule, "missed"), 0);
+    assert_int_equal(json_number(client_json(client, "/queues/ticks"), "queued"), seconds);
+    print_message("%d instants\n", seconds);
+}
+
 /* ---- what became of it */
+
+static bool is_done(struct client *client, uint64_t id)
+{
+    return strcmp(json_string(client_job(client, id), "state"), "done") == 0;
+}
+
+static void check_batches(struct client *client)
+{
+    char path[64];
+    for (unsigned i = 0; i < batches_len; i++) {
+        uint64_t id = all[batches[i]].id;
+        unsigned done = 0;
+        for (unsigned j = 0; j < BATCH; j++)
+            done += is_done(client, id + j);
+        snprintf(path, sizeof path, "/batches/%llu", (unsigned long long)id);
+        const cJSON *batch = client_json(client, path);
+        assert_int_equal(json_number(batch, "jobs"), BATCH);
+        assert_int_equal(json_number(batch, "done"), done);
+        assert_true((cJSON_GetObjectItem(batch, "finished_at") != NULL) == (done == BATCH));
+    }
+    print_message("%u batches\n", batches_len);
+}
 
 static void check_all(struct client *client)
 {
@@ -193,6 +294,22 @@ static void await_more(unsigned puts)
         look_again(deadline_ms, "puts are acknowledged again");
 }
 
+/* Some node is killed, or stands still; or all of the connections, or the database. */
+static void harm(struct chance *chance, const char *directory)
+{
+    unsigned what = chance_below(chance, 6);
+    if (what < NODES) {
+        kill_node(what);
+    } else if (what == 3) {
+        end_connections();
+    } else if (what == 4) {
+        stand_still(chance_below(chance, NODES));
+    } else {
+        control("stop", directory);
+        control("again", directory);
+    }
+}
+
 static void nothing_acknowledged_is_lost(void **state)
 {
     char directory[200];
@@ -205,6 +322,7 @@ static void nothing_acknowledged_is_lost(void **state)
     snprintf(url, sizeof url, "postgres://jobd@/postgres?host=%s", directory);
     all = calloc(JOBS_MAX, sizeof *all);
     assert_non_null(all);
+    config = temporary_file("crash.json", "{\"queues\": {\"default\": {}, \"ticks\": {}}}");
     for (unsigned i = 0; i < NODES; i++) {
         nodes[i] = start_node("127.0.0.1:0");
         server_await_listening(nodes[i]);
@@ -213,21 +331,13 @@ static void nothing_acknowledged_is_lost(void **state)
         workers[i].chance = chance_seeded(chance_below(&chance, 1U << 20));
         for (unsigned j = 0; j < NODES; j++)
             workers[i].clients[j] = client_new(nodes[j]);
-        assert_int_equal(pthread_create(&workers[i].thread, NULL, be_a_client, &workers[i]), 0);
     }
+    int first = put_schedule(workers[0].clients[0]);
+    for (unsigned i = 0; i < CLIENTS; i++)
+        assert_int_equal(pthread_create(&workers[i].thread, NULL, be_a_client, &workers[i]), 0);
     for (unsigned i = 0; i < kills; i++) {
         await_more(1 + chance_below(&chance, 60));
-        unsigned what = chance_below(&chance, 6);
-        if (what < NODES)
-            kill_node(what);
-        else if (what == 3)
-            end_connections();
-        else if (what == 4)
-            stand_still(chance_below(&chance, NODES));
-        else {
-            control("stop", directory);
-            control("again", directory);
-        }
+        harm(&chance, directory);
     }
     atomic_store(&over, true);
     for (unsigned i = 0; i < CLIENTS; i++)
@@ -235,7 +345,9 @@ static void nothing_acknowledged_is_lost(void **state)
     int64_t deadline_ms = now_ms() + PATIENCE_MS;
     while (client_get(workers[0].clients[0], "/readyz")->status != 200)
         look_again(deadline_ms, "the first server is ready");
+    check_schedule(workers[0].clients[0], first);
     check_all(workers[0].clients[0]);
+    check_batches(workers[0].clients[0]);
     for (unsigned i = 0; i < CLIENTS; i++)
         for (unsigned j = 0; j < NODES; j++)
             client_free(workers[i].clients[j]);
