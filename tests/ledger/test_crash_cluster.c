@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "base/verify.h"
 #include "support/chance.h"
 #include "support/client.h"
 #include "support/postgres.h"
@@ -42,8 +43,7 @@ struct worker {
     pthread_t thread;
     struct client *clients[NODES];
     struct chance chance;
-    struct known *known; /* its own jobs: their payload is their number */
-    unsigned len;
+    unsigned next, end; /* numbers of its own, which are its jobs' payloads */
 };
 
 static struct server *nodes[NODES];
@@ -52,8 +52,7 @@ static struct worker workers[CLIENTS];
 static atomic_bool over;
 static atomic_uint acknowledged;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct known *all; /* by number; with the lock */
-static unsigned all_len;
+static struct known *all;             /* by number; with the lock */
 static unsigned batches[BATCHES_MAX]; /* acknowledged: the first of their jobs; with the lock */
 static unsigned batches_len;
 static const char *config; /* the queue `ticks` is that of a schedule, and nobody takes from it */
@@ -112,14 +111,25 @@ static struct client *some_node(struct worker *worker)
     return worker->clients[chance_below(&worker->chance, NODES)];
 }
 
+/* Sends jobs with its next numbers. Those of which it is sure that they are not in may be used
+ * again. */
+static const struct answer *send_jobs(struct worker *worker, const char *path, unsigned jobs)
+{
+    char lines[BATCH * 24];
+    size_t used = 0;
+    verify(worker->next + jobs <= worker->end);
+    for (unsigned i = 0; i < jobs; i++)
+        used += (size_t)snprintf(lines + used, sizeof lines - used, "%u\n", worker->next + i);
+    const struct answer *answer = client_send(some_node(worker), "POST", path, NULL, lines);
+    if (answer->status != 503 && answer->status != 429)
+        worker->next += jobs;
+    return answer;
+}
+
 static void put(struct worker *worker)
 {
-    char payload[24];
-    pthread_mutex_lock(&lock);
-    unsigned number = all_len < JOBS_MAX ? all_len++ : JOBS_MAX - 1;
-    pthread_mutex_unlock(&lock);
-    snprintf(payload, sizeof payload, "%u", number);
-    const struct answer *answer = client_send(some_node(worker), "POST", "/do", NULL, payload);
+    unsigned number = worker->next;
+    const struct answer *answer = send_jobs(worker, "/do", 1);
     if (answer->status != 202)
         return;
     uint64_t id = answer_job(answer);
@@ -133,19 +143,9 @@ static void put(struct worker *worker)
 /* The jobs of one have ids that follow each other, and the first is the batch's. */
 static void put_batch(struct worker *worker)
 {
-    char lines[BATCH * 24] = "", location[256];
-    size_t used = 0;
-    pthread_mutex_lock(&lock);
-    unsigned first = all_len;
-    bool fits = all_len + BATCH < JOBS_MAX && batches_len < BATCHES_MAX;
-    all_len += fits ? BATCH : 0;
-    pthread_mutex_unlock(&lock);
-    for (unsigned i = 0; i < BATCH; i++)
-        used += (size_t)snprintf(lines + used, sizeof lines - used, "%u\n", first + i);
-    if (!fits)
-        return;
-    const struct answer *answer =
-        client_send(some_node(worker), "POST", "/do?batch=lines", NULL, lines);
+    char location[256];
+    unsigned first = worker->next;
+    const struct answer *answer = send_jobs(worker, "/do?batch=lines", BATCH);
     if (answer->status != 202)
         return;
     const char *id = strrchr(answer_field(answer, "Location", location), '/');
@@ -156,7 +156,8 @@ static void put_batch(struct worker *worker)
                                         .taken = all[first + i].taken,
                                         .asked = all[first + i].asked,
                                         .endings = all[first + i].endings};
-    batches[batches_len++] = first;
+    if (batches_len < BATCHES_MAX)
+        batches[batches_len++] = first;
     pthread_mutex_unlock(&lock);
     atomic_fetch_add(&acknowledged, BATCH);
 }
@@ -262,7 +263,7 @@ static void check_batches(struct client *client)
 static void check_all(struct client *client)
 {
     unsigned in = 0, ended = 0;
-    for (unsigned i = 0; i < all_len; i++) {
+    for (unsigned i = 0; i < JOBS_MAX; i++) {
         char path[64];
         const struct known *known = &all[i];
         in += known->in;
@@ -328,6 +329,8 @@ static void nothing_acknowledged_is_lost(void **state)
         server_await_listening(nodes[i]);
     }
     for (unsigned i = 0; i < CLIENTS; i++) {
+        workers[i].next = i * (JOBS_MAX / CLIENTS);
+        workers[i].end = workers[i].next + JOBS_MAX / CLIENTS;
         workers[i].chance = chance_seeded(chance_below(&chance, 1U << 20));
         for (unsigned j = 0; j < NODES; j++)
             workers[i].clients[j] = client_new(nodes[j]);
