@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Three servers on one database, each of which is killed again and again, as is the database, while
- * clients work with all of them and remember what they were told. KILLS in the environment: how
- * often. */
+/* Three servers on one database with a synchronous standby, each of which is killed again and
+ * again, as is the database, whose place the standby takes at times, while clients work with all of
+ * them and remember what they were told. KILLS in the environment: how often. */
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -55,6 +55,8 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct known *all;             /* by number; with the lock */
 static unsigned batches[BATCHES_MAX]; /* acknowledged: the first of their jobs; with the lock */
 static unsigned batches_len;
+static char databases[2][100]; /* directories: one has a standby, */
+static unsigned primary;       /* this one; the other is it */
 static const char *config; /* the queue `ticks` is that of a schedule, and nobody takes from it */
 
 /* ---- servers */
@@ -89,11 +91,21 @@ static void stand_still(unsigned i)
     server_signal(nodes[i], SIGCONT);
 }
 
-static void control(const char *what, const char *directory)
+static void control(const char *what, const char *directory, const char *other)
 {
-    char command[400];
-    snprintf(command, sizeof command, "sh tests/postgres.sh %s %s", what, directory);
+    char command[600];
+    snprintf(command, sizeof command, "sh tests/postgres.sh %s %s %s", what, directory, other);
     assert_int_equal(system(command), 0);
+}
+
+/* The standby, which is a synchronous one, takes its place, and gets one of its own. */
+static void promote(void)
+{
+    const char *before = databases[primary];
+    primary = 1 - primary;
+    control("stop", before, "");
+    control("promote", databases[primary], "");
+    control("standby", before, databases[primary]);
 }
 
 static void end_connections(void)
@@ -296,31 +308,44 @@ static void await_more(unsigned puts)
 }
 
 /* Some node is killed, or stands still; or all of the connections, or the database. */
-static void harm(struct chance *chance, const char *directory)
+static void harm(struct chance *chance)
 {
-    unsigned what = chance_below(chance, 6);
+    unsigned what = chance_below(chance, 7);
     if (what < NODES) {
         kill_node(what);
     } else if (what == 3) {
         end_connections();
     } else if (what == 4) {
         stand_still(chance_below(chance, NODES));
+    } else if (what == 5) {
+        control("stop", databases[primary], "");
+        control("again", databases[primary], "");
     } else {
-        control("stop", directory);
-        control("again", directory);
+        promote();
     }
+}
+
+static void start_databases(void)
+{
+    for (unsigned i = 0; i < 2; i++)
+        snprintf(databases[i], sizeof databases[i], "%s/crash%u", getenv("TEST_POSTGRES"), i);
+    assert_int_equal(setenv("POSTGRES_OPTIONS",
+                            "-c synchronous_standby_names=* -c wal_retrieve_retry_interval=100", 1),
+                     0);
+    control("start", databases[0], "");
+    control("standby", databases[1], databases[0]);
+    snprintf(url, sizeof url,
+             "postgres://jobd@/postgres?host=%s,%s&target_session_attrs=read-write", databases[0],
+             databases[1]);
 }
 
 static void nothing_acknowledged_is_lost(void **state)
 {
-    char directory[200];
     const char *kills_text = getenv("KILLS");
     unsigned kills = kills_text != NULL ? (unsigned)strtoul(kills_text, NULL, 10) : KILLS;
     struct chance chance = chance_begin();
     (void)state;
-    snprintf(directory, sizeof directory, "%s/crash", getenv("TEST_POSTGRES"));
-    control("start", directory);
-    snprintf(url, sizeof url, "postgres://jobd@/postgres?host=%s", directory);
+    start_databases();
     all = calloc(JOBS_MAX, sizeof *all);
     assert_non_null(all);
     config = temporary_file("crash.json", "{\"queues\": {\"default\": {}, \"ticks\": {}}}");
@@ -340,7 +365,7 @@ static void nothing_acknowledged_is_lost(void **state)
         assert_int_equal(pthread_create(&workers[i].thread, NULL, be_a_client, &workers[i]), 0);
     for (unsigned i = 0; i < kills; i++) {
         await_more(1 + chance_below(&chance, 60));
-        harm(&chance, directory);
+        harm(&chance);
     }
     atomic_store(&over, true);
     for (unsigned i = 0; i < CLIENTS; i++)
@@ -359,10 +384,9 @@ static void nothing_acknowledged_is_lost(void **state)
 
 static int stop_all(void **state)
 {
-    char directory[200];
     int result = server_stop_all(state);
-    snprintf(directory, sizeof directory, "%s/crash", getenv("TEST_POSTGRES"));
-    control("stop", directory);
+    for (unsigned i = 0; i < 2; i++)
+        control("stop", databases[i], "");
     return result;
 }
 
