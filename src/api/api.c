@@ -30,6 +30,7 @@ static const struct endpoint *const tables[] = {
     event_endpoints,      /* /events */
     health_endpoints,     /* /healthz, /readyz, /metrics */
     status_endpoints,     /* /status */
+    backup_endpoints,     /* /backup */
     page_endpoints,       /* / */
     openapi_endpoints,    /* /openapi.json */
     NULL,

@@ -194,6 +194,7 @@ static void set_up_locked(struct jobd *jobd, const struct jobd_config *config) R
     jobd->on_event = config->on_event;
     jobd->event_context = config->event_context;
     jobd->ticks_at_us = JOBD_NEVER;
+    edges_init(&jobd->edges);
     TAILQ_INIT(&jobd->idle_waiters);
     TAILQ_INIT(&jobd->sweep_waiters);
 }
@@ -238,6 +239,7 @@ void jobd_free(struct jobd *jobd)
     }
     journal_release(&jobd->journal);
     schedules_release(&jobd->schedules);
+    edges_release(&jobd->edges);
     leases_release(&jobd->leases);
     failures_release(&jobd->failures);
     free(jobd->events.ring);

@@ -9,6 +9,7 @@
 #include "engine/blob.h"
 #include "engine/keep.h"
 #include "engine/engine.h"
+#include "engine/parents.h"
 #include "engine/words.h"
 
 static int job_compare(const struct job *a, const struct job *b)
@@ -121,7 +122,8 @@ size_t extra_weight(const struct job_extra *extra)
     /* Its record too, when it may outlive the others'. */
     size_t record = extra->unique_until_us != 0 ? sizeof(struct job) : 0;
     size_t said = extra->said != NULL ? sizeof *extra->said : 0;
-    return sizeof *extra + strlen(extra->key) + 1 + blob_weight(extra->words) + record + said;
+    return sizeof *extra + strlen(extra->key) + 1 + blob_weight(extra->words) + record + said +
+           parents_weight(extra->parents);
 }
 
 /* The payload, and all that the extra has. */
@@ -520,8 +522,7 @@ bool job_too_late(const struct job *job, int64_t now_us)
 
 bool job_not_begun(const struct job *job)
 {
-    bool waits = job->state == JOBD_QUEUED || job->state == JOBD_SCHEDULED;
-    return job->state == STATE_NEW || (waits && job->attempt == 0 && !job->commit_pending);
+    return job->state == STATE_NEW || (job_waits(job) && job->attempt == 0 && !job->commit_pending);
 }
 
 struct job_content job_content(const struct job *job)

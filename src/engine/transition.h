@@ -6,10 +6,12 @@
 
 #include "engine/engine.h"
 
-/* A new job, queued or, when delayed, scheduled. */
+/* A new job: blocked, when it has parents; scheduled, when it is delayed; or queued. */
 void transition_enter_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock);
 /* A job that was scheduled is queued. */
 void transition_due_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock);
+/* A job that was blocked is queued, or scheduled until its time has come. */
+void transition_unblock_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock);
 /* The first of its lane runs: for this taker, whose task is filled in; by a lease when it wants
  * one. */
 void transition_start_locked(struct op *op, struct job *job, struct jobd_waiter *taker)

@@ -332,7 +332,7 @@ static void retire_queue(struct server *server, const char *name)
     jobd_pool_retire(server->pool, number);
     pass_headers_set(server->pass_headers, number, NULL);
     jobd_stats(server->jobd, number, clock_now_us(), &stats);
-    const unsigned long long left = stats.queued + stats.scheduled + stats.running;
+    const unsigned long long left = stats.waiting + stats.running;
     if (left == 0)
         log_info("SIGHUP: queue %s: no longer configured: gone", name);
     else
@@ -451,10 +451,12 @@ void reload(struct server *server)
             alike_tell(server->ledger, &server->options);
         surroundings_warn_runners(&server->options);
         log_info("SIGHUP: configuration reloaded");
+        atomic_store(&server->api.reload.good_us, clock_wall_us(clock_now_us()));
     } else {
         explain(server, &problem);
         log_error("SIGHUP: %s: nothing is changed", problem.text);
     }
+    atomic_store(&server->api.reload.failed, problem.text[0] != '\0');
     release(&changes, len);
     (void)reopen_access_log(server, "SIGHUP");
     tell_ready(server, &problem);

@@ -163,7 +163,8 @@ static int init_api(struct server *server)
                                .memory_max_bytes = (size_t)server->options.memory_bytes,
                                .page = server->options.page == 0,
                                .live = server->live,
-                               .started_us = clock_now_us()};
+                               .started_us = clock_now_us(),
+                               .reload = {.good_us = clock_wall_us(clock_now_us())}};
     int error = history_new(&server->api.history, server->jobd);
     if (error == 0)
         error = live_start(server->live, &server->api);

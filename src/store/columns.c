@@ -8,9 +8,10 @@
 #include "store/database_inside.h"
 
 /* States are on disk as their numbers. */
-_Static_assert(JOBD_QUEUED == 0 && JOBD_SCHEDULED == 1 && JOBD_RUNNING == 2 && JOBD_DONE == 3 &&
-                   JOBD_FAILED == 4 && JOBD_CANCELLED == 5,
-               "a migration must follow");
+_Static_assert(
+    JOBD_QUEUED == 0 && JOBD_SCHEDULED == 1 && JOBD_RUNNING == 2 && JOBD_DONE == 3 &&
+        JOBD_FAILED == 4 && JOBD_CANCELLED == 5,
+    "a migration must follow"); /* JOBD_BLOCKED is none of them: it follows from `after` */
 
 #define TEXT(text)   offsetof(struct job_record, texts) + (text) * sizeof(const char *), COLUMN_TEXT
 #define FIELD(field) offsetof(struct job_record, field), COLUMN_KIND_OF(struct job_record, field)
@@ -38,6 +39,7 @@ static const struct column job_columns[] = {
     {"unique_until", FIELD(unique_until_us)},
     {"headers", TEXT(JOBD_HEADERS)},
     {"schedule", TEXT(JOBD_SCHEDULE)},
+    {"after", TEXT(JOBD_AFTER)},
 };
 
 static const struct column progress_columns[] = {

@@ -105,7 +105,9 @@ static const char *const migrations[] = {
      " after_at INTEGER NOT NULL, floor_at INTEGER NOT NULL, since_at INTEGER NOT NULL,"
      " done_from INTEGER NOT NULL, done_to INTEGER NOT NULL, last_at INTEGER NOT NULL, last_job "
      "INTEGER NOT NULL,"
-     " missed INTEGER NOT NULL, skipped INTEGER NOT NULL, crc INTEGER NOT NULL)"),
+     " missed INTEGER NOT NULL, skipped INTEGER NOT NULL, crc INTEGER NOT NULL);"
+     "ALTER TABLE job ADD COLUMN after TEXT NOT NULL DEFAULT '';"
+     "CREATE INDEX job_after ON job (id) WHERE after <> ''"),
 };
 
 enum { VERSION = sizeof migrations / sizeof migrations[0] };

@@ -206,6 +206,31 @@ bool database_batches(struct database *database,
     return each_row(database, &rows, problem);
 }
 
+struct afters {
+    void (*each)(void *context, const char *after);
+    void *context;
+};
+
+static bool after_row(void *context, sqlite3_stmt *row)
+{
+    const struct afters *afters = context;
+    const char *after = (const char *)sqlite3_column_text(row, 0);
+    if (after != NULL)
+        afters->each(afters->context, after);
+    return true;
+}
+
+bool database_after(struct database *database, void (*each)(void *context, const char *after),
+                    void *context, struct problem *problem)
+{
+    struct afters afters = {each, context};
+    const struct rows rows = {"after",
+                              "SELECT after FROM job LEFT JOIN progress USING (id)"
+                              " WHERE after <> '' AND coalesce(state, 0) < 3",
+                              after_row, &afters};
+    return each_row(database, &rows, problem);
+}
+
 struct scan {
     bool (*each)(void *context, uint64_t id, const struct job_record *record);
     void *context;
