@@ -256,12 +256,14 @@ install: all  ## PREFIX=/usr/local, DESTDIR
 	$(Q)install -D -m 644 src/dist/completions/jobd.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/jobd
 	$(Q)install -D -m 644 src/dist/completions/_jobd $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_jobd
 	$(Q)install -D -m 644 src/dist/completions/jobd.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/jobd.fish
+	$(Q)install -d $(DESTDIR)$(PREFIX)/share/jobd/monitoring
+	$(Q)install -m 644 src/dist/monitoring/* $(DESTDIR)$(PREFIX)/share/jobd/monitoring
 	$(Q)install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
 	$(Q)sed 's,/usr/local,$(PREFIX),' src/dist/jobd.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/jobd.service
 	$(Q)install -m 644 src/dist/jobd.socket $(DESTDIR)$(PREFIX)/lib/systemd/system/jobd.socket
 
 uninstall:  ## remove what install put there
-	$(Q)rm -rf $(DESTDIR)$(PREFIX)/include/jobd
+	$(Q)rm -rf $(DESTDIR)$(PREFIX)/include/jobd $(DESTDIR)$(PREFIX)/share/jobd
 	$(Q)rm -f $(DESTDIR)$(PREFIX)/bin/jobd $(DESTDIR)$(PREFIX)/lib/libjobd.a \
 	  $(DESTDIR)$(PREFIX)/lib/pkgconfig/jobd.pc \
 	  $(DESTDIR)$(PREFIX)/share/bash-completion/completions/jobd \
