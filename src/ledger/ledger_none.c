@@ -11,6 +11,11 @@ bool ledger_check(const char *url, struct problem *problem)
     return problem_set(problem, "postgres: not built in");
 }
 
+const char *ledger_library(void)
+{
+    return "no PostgreSQL";
+}
+
 struct ledger *ledger_open(const struct ledger_options *options, int wait_ms,
                            struct problem *problem)
 {
