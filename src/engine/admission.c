@@ -5,6 +5,7 @@
 
 #include "engine/blob.h"
 #include "engine/breaker.h"
+#include "engine/deliveries.h"
 #include "engine/replace.h"
 #include "engine/room_estimate.h"
 #include "engine/changes.h"
@@ -42,7 +43,7 @@ static bool is_batch(const struct op *op, const struct jobd_put *put)
 
 uint32_t admission_room(const struct queue *queue)
 {
-    uint32_t waiting = queue_waiting(queue) + queue->put_pending;
+    uint32_t waiting = queue_waiting(queue) + queue_expected(queue);
     return waiting < queue->capacity ? queue->capacity - waiting : 0;
 }
 
@@ -211,6 +212,7 @@ static struct job *new_job_locked(struct op *op, struct admission *admission, ui
     job->delayed = content.delayed;
     job->ready_us = content.ready_us;
     jobs_note_key(jobs, job);
+    deliveries_pin_locked(op, job);
     return job;
 }
 
@@ -308,14 +310,25 @@ static void note_id(struct admission *admission, uint32_t number, const struct j
         admission->put->ids[number] = job->id;
 }
 
-/* Of those that are new. */
+/* The first of its extras has it; NULL: there is none. */
+static struct job_extra *take_promise(struct admission *admission)
+{
+    struct job_extra *promised = extra_promise(admission->extra);
+    if (promised != NULL)
+        admission->extra->promised = NULL;
+    return promised;
+}
+
+/* Of those that are new; takes the promise. */
 static void new_batch_locked(struct op *op, struct admission *admission, uint64_t first,
-                             uint32_t len) REQUIRES(op->jobd->lock)
+                             uint32_t len, struct job_extra *promised) REQUIRES(op->jobd->lock)
 {
     struct batch *batch = batches_add(&op->jobd->jobs.batches, first, len);
     batch->queue = (uint16_t)admission->put->queue;
     batch->created_us = op->now_us;
     admission->receipt->batch = first;
+    if (promised != NULL)
+        deliveries_begin_batch_locked(op, batch, promised);
 }
 
 static enum jobd_result let_in_locked(struct op *op, struct admission *admission)
@@ -325,6 +338,8 @@ static enum jobd_result let_in_locked(struct op *op, struct admission *admission
     change_init(&change, op, admission->kind != NULL ? admission->kind : &put_kind, NULL);
     change.waiter = admission->waiter;
     const uint64_t first = op->jobd->next_id;
+    const bool is_one = is_batch(op, admission->put);
+    struct job_extra *promised = is_one ? take_promise(admission) : NULL;
     change.step = admission->step;
     for (uint32_t i = 0; i < admission_jobs(admission->put); i++) {
         struct job *job = known_locked(op, admission, i);
@@ -338,8 +353,10 @@ static enum jobd_result let_in_locked(struct op *op, struct admission *admission
         op->jobd->queues[job->queue].put_pending++;
         change_add_job(&change, job);
     }
-    if (is_batch(op, admission->put) && change.rows > 0)
-        new_batch_locked(op, admission, first, (uint32_t)change.rows);
+    if (is_one && change.rows > 0)
+        new_batch_locked(op, admission, first, (uint32_t)change.rows, promised);
+    else
+        extra_free(promised);
     if (change.rows == 0 && change.kind->begin == NULL)
         return JOBD_OK;
     if (change.kind->begin != NULL)
@@ -372,14 +389,11 @@ static enum jobd_result join_groups_locked(struct op *op, struct admission *admi
 
 static size_t weight_of(const struct admission *admission)
 {
-    size_t bytes = 0;
-    uint32_t jobs = admission_jobs(admission->put);
     const struct job_extra *extra = admission->extra;
-    for (uint32_t i = 0; i < jobs; i++)
+    size_t bytes = deliveries_weight(extra, admission->put->batch_len > 0);
+    for (uint32_t i = 0; i < admission_jobs(admission->put); i++)
         bytes += blob_weight(payload_of(admission->put, i));
-    if (extra != NULL && admission->put->puts == NULL)
-        bytes += jobs * extra_weight(extra);
-    for (; extra != NULL && admission->put->puts != NULL; extra = extra->next)
+    for (; extra != NULL; extra = extra->next)
         bytes += extra_weight(extra);
     return bytes;
 }
@@ -399,8 +413,11 @@ static enum jobd_result make_way_locked(struct op *op, struct admission *admissi
         result = admission_check_locked(op, queue, jobs - known.jobs, admission->waiter);
         if (result != JOBD_OK)
             return result;
+        if ((result = deliveries_admit_locked(op, admission->extra)) != JOBD_OK)
+            return result;
+        const uint32_t promises = extra_promise(admission->extra) != NULL;
         /* Before the queue has none only where released leases have overfilled several queues. */
-        if (jobs - known.jobs > jobs_spare(all) || !batches_have_room(&all->batches))
+        if (jobs - known.jobs + promises > jobs_spare(all) || !batches_have_room(&all->batches))
             return JOBD_FULL;
         if (admission->extra != NULL && admission->extra->unique_until_us != 0 &&
             all->promises + jobs > all->promises_max)
@@ -419,6 +436,8 @@ enum jobd_result admission_locked(struct op *op, struct admission *admission)
     uint32_t jobs = admission_jobs(admission->put);
     enum jobd_result result =
         queue->number == number ? admission_open_locked(op, queue) : JOBD_UNDECLARED;
+    if (result == JOBD_OK && queue->promised != NULL)
+        result = JOBD_RESERVED;
     if (result != JOBD_OK)
         return result;
     struct job *same = same_job_locked(op, admission);
@@ -458,9 +477,27 @@ static enum jobd_busy busy_of(enum jobd_result result)
     return result == JOBD_FULL ? JOBD_BUSY_FULL : JOBD_BUSY_MEMORY;
 }
 
-void admission_refuse(const struct op *op, struct queue *queue, uint32_t jobs,
-                      enum jobd_result result, struct jobd_receipt *receipt)
+/* It is not the put's queue that has no room. */
+static void refuse_callback_locked(struct op *op, struct jobd_receipt *receipt)
+    REQUIRES(op->jobd->lock)
 {
+    struct queue *queue = deliveries_queue_locked(op, true);
+    receipt->busy = JOBD_BUSY_CALLBACKS;
+    receipt->room_in_us = JOBD_UNKNOWN_US;
+    if (queue == NULL)
+        return;
+    queue->rejected++;
+    receipt->capacity = queue->capacity;
+    receipt->waiting = queue_waiting(queue) + queue_expected(queue);
+    if (!queue->paused && is_served(queue, op->now_us) && queue_waiting(queue) > 0)
+        receipt->room_in_us = room_in_us(queue, op->now_us, 1);
+}
+
+void admission_refuse_locked(struct op *op, struct queue *queue, uint32_t jobs,
+                             enum jobd_result result, struct jobd_receipt *receipt)
+{
+    if (result == JOBD_CALLBACKS_FULL)
+        refuse_callback_locked(op, receipt);
     uint64_t needed = (uint64_t)queue_waiting(queue) + queue->put_pending + jobs;
     uint64_t places = needed > queue->capacity ? needed - queue->capacity : 1;
     const int64_t group_room_us = receipt->room_in_us;
@@ -496,7 +533,7 @@ enum jobd_result admission_waiting_locked(struct op *op, struct jobd_waiter *put
     extra_free(admission.extra); /* of a duplicate; or it is refused, and does not ask again */
     putter->accepted = result == JOBD_OK || result == JOBD_PENDING;
     putter->receipt.waiting = queue_waiting(queue);
-    admission_refuse(op, queue, admission_jobs(&waiting->put), result, &putter->receipt);
+    admission_refuse_locked(op, queue, admission_jobs(&waiting->put), result, &putter->receipt);
     return result == JOBD_OK ? admission_await_locked(op, &admission) : result;
 }
 
@@ -507,6 +544,6 @@ void admission_give_up_locked(struct op *op, struct jobd_waiter *putter)
     putter->accepted = false;
     putter->receipt =
         (struct jobd_receipt){.capacity = queue->capacity, .waiting = queue_waiting(queue)};
-    admission_refuse(op, queue, admission_jobs(&waiting->put), JOBD_FULL, &putter->receipt);
+    admission_refuse_locked(op, queue, admission_jobs(&waiting->put), JOBD_FULL, &putter->receipt);
     wait_end_locked(op, putter, JOBD_FULL);
 }

@@ -71,6 +71,15 @@ enum jobd_result jobd_get_batch(struct jobd *jobd, uint64_t id, int64_t now_us,
     return there ? JOBD_OK : JOBD_NO_JOB;
 }
 
+enum jobd_result jobd_get_batch_words(struct jobd *jobd, uint64_t id, struct jobd_blob **words)
+{
+    mutex_lock(&jobd->lock);
+    const struct batch *batch = batches_seen(&jobd->jobs.batches, id);
+    *words = batch != NULL && batch->words != NULL ? jobd_blob_ref(batch->words) : NULL;
+    mutex_unlock(&jobd->lock);
+    return batch != NULL ? JOBD_OK : JOBD_NO_JOB;
+}
+
 uint64_t jobd_batch_of(struct jobd *jobd, uint64_t id)
 {
     mutex_lock(&jobd->lock);

@@ -34,6 +34,9 @@ static const char *const result_texts[JOBD_RESULTS] = {
     [JOBD_NO_SCHEDULE] = "no such schedule",
     [JOBD_SCHEDULE_FIXED] = "the schedule is in the configuration",
     [JOBD_TOO_MANY_SCHEDULES] = "too many schedules",
+    [JOBD_CALLBACKS_FULL] = "as many callbacks wait as may",
+    [JOBD_NO_CALLBACKS] = "nobody delivers callbacks",
+    [JOBD_RESERVED] = "the queue is for callbacks alone",
     [JOBD_NEEDED] = "others still need the job",
     [JOBD_GROUP_FULL] = "as many jobs of the key wait as may",
 };

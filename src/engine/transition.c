@@ -4,6 +4,7 @@
  *     from                to         by transition_...   when
  *     NEW                 QUEUED     enter               put
  *     NEW                 SCHEDULED  enter               put with a delay
+ *     NEW                 QUEUED     finish, end_waiting a delivery of that end
  *     SCHEDULED           QUEUED     due                 its time has come
  *     QUEUED              RUNNING    start               dispatched to a taker
  *     RUNNING             QUEUED     return              released; given back at a stop
@@ -25,6 +26,7 @@
 #include <string.h>
 
 #include "engine/breaker.h"
+#include "engine/deliveries.h"
 #include "engine/events.h"
 #include "engine/job_info.h"
 #include "engine/lanes.h"
@@ -357,7 +359,15 @@ void transition_finish_locked(struct op *op, struct job *job, enum jobd_state st
     transition_tell_end_locked(op, job);
     if (job->batched)
         end_in_batch_locked(op, job);
+    struct job *deliveries[DELIVERIES_MAX];
+    const unsigned len = deliveries_make_locked(op, job, at_us, deliveries);
+    deliveries_over_locked(op, job);
+    bool pinned = job->pins != 0;
     jobs_remember(&op->jobd->jobs, job, op);
+    if (pinned) /* else it may be forgotten */
+        deliveries_settle_locked(op, job);
+    for (unsigned i = 0; i < len; i++)
+        wait_locked(op, deliveries[i], false);
 }
 
 /* ---- ended while it waits: cancelled, or done by a late report */

@@ -38,6 +38,8 @@ static const struct column job_columns[] = {
     {"unique_until", FIELD(unique_until_us)},
     {"headers", TEXT(JOBD_HEADERS)},
     {"schedule", TEXT(JOBD_SCHEDULE)},
+    {"callback", TEXT(JOBD_CALLBACK)},
+    {"source", FIELD(source)},
 };
 
 static const struct column progress_columns[] = {

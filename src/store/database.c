@@ -32,9 +32,9 @@ static const struct {
     [SQL_SET] = {"INSERT INTO progress", NULL},
     [SQL_REMOVE_JOB] = {"DELETE FROM job", "DELETE FROM job WHERE id = ?"},
     [SQL_REMOVE_PROGRESS] = {"DELETE FROM progress", "DELETE FROM progress WHERE id = ?"},
-    [SQL_ADD_BATCH] =
-        {"INSERT INTO batch",
-         "INSERT OR IGNORE INTO batch (id, queue, jobs, created) VALUES (?, ?, ?, ?)"},
+    [SQL_ADD_BATCH] = {"INSERT INTO batch",
+                       "INSERT OR IGNORE INTO batch (id, queue, jobs, created, callback)"
+                       " VALUES (?, ?, ?, ?, ?)"},
     /* A job is counted once, whatever is written twice. */
     [SQL_COUNT_IN_BATCH] = {"UPDATE batch",
                             "UPDATE batch SET done = done + (?2 = 3), failed = failed + (?2 = 4),"
@@ -103,7 +103,11 @@ static const char *const migrations[] = {
      " after_at INTEGER NOT NULL, floor_at INTEGER NOT NULL, since_at INTEGER NOT NULL,"
      " done_from INTEGER NOT NULL, done_to INTEGER NOT NULL, last_at INTEGER NOT NULL, last_job "
      "INTEGER NOT NULL,"
-     " missed INTEGER NOT NULL, skipped INTEGER NOT NULL, crc INTEGER NOT NULL)"),
+     " missed INTEGER NOT NULL, skipped INTEGER NOT NULL, crc INTEGER NOT NULL);"
+     "ALTER TABLE job ADD COLUMN callback TEXT NOT NULL DEFAULT '';"
+     "ALTER TABLE job ADD COLUMN source INTEGER NOT NULL DEFAULT 0;"
+     "ALTER TABLE batch ADD COLUMN callback TEXT NOT NULL DEFAULT '';"
+     "ALTER TABLE schedule ADD COLUMN callback TEXT NOT NULL DEFAULT ''"),
 };
 
 enum { VERSION = sizeof migrations / sizeof migrations[0] };
