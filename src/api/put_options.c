@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "api/respond.h"
+#include "jobd/turns.h"
+#include "run/callbacks.h"
 
 enum { TIMEOUT_MIN_US = 1000 };
 
@@ -52,6 +54,8 @@ void put_options_words(const struct request *request, struct jobd_put *put,
     words->tags[tags.used] = '\0';
     terms->texts[JOBD_TAGS] = words->tags;
     terms->texts[JOBD_HEADERS] = request->texts;
+    if (request_parameter(request, "batch") == NULL) /* else the batch's, not its jobs' */
+        terms->texts[JOBD_CALLBACK] = request_parameter(request, "callback");
     put->terms = terms;
 }
 
@@ -143,13 +147,35 @@ static enum step read_unique(struct call *call, struct jobd_terms *terms)
     return STEP_START;
 }
 
+/* Who is told of the end. */
+static enum step read_callback(struct call *call)
+{
+    const char *callback = request_parameter(call->request, "callback");
+    if (callback == NULL)
+        return STEP_START;
+    if (jobd_shared(call->api->jobd))
+        return respond_error(call, 501, "no callbacks yet with --data postgres://...");
+    switch (callbacks_allow(call->api->callbacks, callback)) {
+    case CALLBACK_ALLOWED:
+        break;
+    case CALLBACK_OFF:
+        return respond_error(call, 400,
+                             "callback: this server allows none: --callback-allow says which");
+    case CALLBACK_REFUSED:
+        return respond_bad_value(call, "callback",
+                                 "a URL of at most 2048 bytes that a --callback-allow of this "
+                                 "server allows");
+    }
+    return STEP_START;
+}
+
 enum step put_options_read(struct call *call, struct jobd_put *put, struct jobd_terms *terms)
 {
     const struct request *request = call->request;
     uint64_t priority = JOBD_PRIORITY_DEFAULT, attempts = 0;
     if (put_options_start(call, &put->delay_us, &put->at_us) == STEP_REPLY ||
         put_options_expiry(call, terms) == STEP_REPLY || read_keep(call, terms) == STEP_REPLY ||
-        read_unique(call, terms) == STEP_REPLY)
+        read_unique(call, terms) == STEP_REPLY || read_callback(call) == STEP_REPLY)
         return STEP_REPLY;
     if (!parameter_number(call, "priority", 0, JOBD_PRIORITIES - 1, &priority))
         return respond_bad_value(call, "priority", "0 to 7");
