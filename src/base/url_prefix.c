@@ -123,10 +123,19 @@ static bool is_address(const char *host, char out[INET6_ADDRSTRLEN])
     return inet_aton(host, &four) != 0 && inet_ntop(AF_INET, &four, out, INET6_ADDRSTRLEN) != NULL;
 }
 
+/* Some take it for the end of an address. */
+static bool ends_in_number(const char *host)
+{
+    const char *dot = strrchr(host, '.'), *last = dot != NULL ? dot + 1 : host;
+    return last[strspn(last, "0123456789")] == '\0' || strncmp(last, "0x", 2) == 0;
+}
+
 /* Letters, digits, - and _ between single dots. */
 static bool is_name(const char *host)
 {
     bool begins = true;
+    if (ends_in_number(host))
+        return false;
     for (; *host != '\0'; host++) {
         bool dot = *host == '.';
         if ((dot && begins) || !(dot || is_unreserved((unsigned char)*host)) || *host == '~')
@@ -143,13 +152,14 @@ static bool read_host(struct url *url, const char *host)
         return false;
     for (size_t i = 0; i <= size; i++)
         url->host[i] = char_lower(host[i]);
+    char address[INET6_ADDRSTRLEN];
+    if (is_address(url->host, address)) {
+        (void)snprintf(url->host, sizeof url->host, "%s", address);
+        return true;
+    }
     if (url->host[size - 1] == '.')
         url->host[size - 1] = '\0';
-    char address[INET6_ADDRSTRLEN];
-    if (!is_address(url->host, address))
-        return is_name(url->host);
-    (void)snprintf(url->host, sizeof url->host, "%s", address);
-    return true;
+    return is_name(url->host);
 }
 
 /* By libcurl, which is who connects. */

@@ -12,8 +12,9 @@
  *
  * Refused in both is whatever is read differently by different programs: user names and passwords,
  * fragments, backslashes, blanks, control characters, what is not ASCII, percent signs in the
- * host, segments . and .. (also with a ; behind), and percent-encoded dots, slashes, backslashes,
- * percent signs and control characters in the path. */
+ * host, hosts that end in a number and are no address, segments . and .. (also with a ; behind),
+ * and percent-encoded dots, slashes, backslashes, percent signs and control characters in the path.
+ */
 #pragma once
 
 #include <stdbool.h>

@@ -184,6 +184,8 @@ void jobd_stats(struct jobd *jobd, uint32_t number, int64_t now_us, struct jobd_
         .probing = breaker_holds(queue) && queue->breaker.probe != 0,
         .probe_in_us = probe_in_us(queue, now_us),
         .breaker_opened = queue->breaker.opened,
+        .delivers = queue->promised != NULL,
+        .promised = queue->promised != NULL ? *queue->promised : 0,
         .queued = queue->in_state[JOBD_QUEUED],
         .scheduled = queue->in_state[JOBD_SCHEDULED],
         .running = queue->in_state[JOBD_RUNNING],

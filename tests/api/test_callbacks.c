@@ -330,6 +330,7 @@ static void there_is_room_for_all_that_is_promised(void **state)
     assert_string_equal(json_string(busy, "reason"), "full");
     assert_true(json_number(busy, "queued") == 2 && json_number(busy, "capacity") == 2);
     cJSON_Delete(busy);
+    assert_true(json_number(client_json(client, "/queues/callbacks"), "promised") == 2);
     assert_int_equal(client_post(client, "/do")->status, 202);
     char where[64];
     snprintf(where, sizeof where, "/jobs/%llu", (unsigned long long)id);
