@@ -5,6 +5,7 @@
  * that printed n. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -13,6 +14,7 @@
 #include "engine/model/check_engine.h"
 #include "jobd/batch.h"
 #include "jobd/change.h"
+#include "jobd/lease.h"
 #include "support/chance.h"
 
 enum {
@@ -20,7 +22,9 @@ enum {
     STEPS = 1500,
     IDS = 8000,
     WORK = 0,
-    DELIVERIES = 1,
+    OTHER = 1,
+    DELIVERIES = 2,
+    QUEUES = 3,
     WORKERS = 3,
     CAPACITY = 5,
     BATCH_MAX = 3,
@@ -41,8 +45,9 @@ struct world {
     int64_t now_us;
     uint64_t next_id;
     struct known ids[IDS];
-    struct jobd_waiter workers[2][WORKERS];
-    bool runs[2][WORKERS];
+    struct jobd_waiter workers[QUEUES][WORKERS];
+    bool runs[QUEUES][WORKERS];
+    unsigned tokens;
 };
 
 static struct world world;
@@ -147,7 +152,7 @@ static void put_one(void)
     struct jobd_receipt receipt;
     struct jobd_terms terms = {.expires_us = below(4) == 0 ? world.now_us + 5 * UNIT_US : 0,
                                .texts[JOBD_CALLBACK] = calls ? "u" : NULL};
-    struct jobd_put put = {.queue = WORK,
+    struct jobd_put put = {.queue = below(2),
                            .priority = (uint8_t)below(JOBD_PRIORITIES),
                            .key = keys[below(4)],
                            .terms = &terms};
@@ -170,7 +175,7 @@ static void put_batch(void)
     struct jobd_blob *none[BATCH_MAX] = {NULL};
     struct jobd_receipt receipt;
     bool calls = below(2) == 0, full = is_full();
-    const struct jobd_put put = {.queue = WORK,
+    const struct jobd_put put = {.queue = below(2),
                                  .priority = JOBD_PRIORITY_DEFAULT,
                                  .batch = none,
                                  .batch_len = 1 + below(BATCH_MAX),
@@ -184,7 +189,7 @@ static void put_batch(void)
 
 static void work(void)
 {
-    unsigned queue = below(2), which = below(WORKERS);
+    unsigned queue = below(QUEUES), which = below(WORKERS);
     struct jobd_waiter *worker = &world.workers[queue][which];
     if (world.runs[queue][which]) {
         const struct jobd_outcome outcome = {.state = below(2) == 0 ? JOBD_DONE : JOBD_FAILED,
@@ -195,6 +200,23 @@ static void work(void)
     }
     *worker = (struct jobd_waiter){.deadline_us = JOBD_NEVER, .at_once = true, .wake = wake};
     world.runs[queue][which] = jobd_take(world.jobd, queue, worker, world.now_us) == JOBD_OK;
+}
+
+/* Somebody elsewhere takes a job, or ends one, perhaps too late. */
+static void lease(void)
+{
+    struct jobd_waiter taker = {
+        .deadline_us = JOBD_NEVER, .at_once = true, .wake = wake, .lease_us = 3 * UNIT_US};
+    char token[JOBD_TOKEN_SIZE];
+    const struct jobd_outcome outcome = {.state = below(2) == 0 ? JOBD_DONE : JOBD_FAILED};
+    if (below(2) == 0) {
+        snprintf(taker.token, sizeof taker.token, "%032u", world.tokens + 1);
+        world.tokens += jobd_take(world.jobd, below(2), &taker, world.now_us) == JOBD_OK;
+    } else {
+        snprintf(token, sizeof token, "%032u", world.tokens - below(3) % (world.tokens + 1));
+        verify(jobd_lease_finish(world.jobd, token, &outcome, NULL, world.now_us) !=
+               JOBD_TOO_MANY_WAITERS);
+    }
 }
 
 static uint64_t any_id(void)
@@ -226,11 +248,15 @@ static void change_one(void)
 static void change_many(void)
 {
     struct jobd_waiter waiter = {.deadline_us = JOBD_NEVER, .wake = wake};
-    const struct jobd_filter filter = {.queue = below(3) == 0 ? JOBD_NO_QUEUE : below(2),
+    const struct jobd_filter filter = {.queue = below(3) == 0 ? JOBD_NO_QUEUE : below(QUEUES),
                                        .state = (enum jobd_state)below(JOBD_STATES + 1)};
+    const uint32_t from = below(2);
+    const struct jobd_route route = {.from = from, .to = 1 - from};
     uint32_t purged;
-    if (below(2) == 0)
-        verify(jobd_purge(world.jobd, below(2), NULL, world.now_us, &purged) == JOBD_OK);
+    if (below(3) == 0)
+        verify(jobd_purge(world.jobd, below(QUEUES), NULL, world.now_us, &purged) == JOBD_OK);
+    else if (below(2) == 0)
+        verify(jobd_move(world.jobd, &route, NULL, world.now_us, &purged) == JOBD_OK);
     else
         verify(jobd_change_all(world.jobd, (enum jobd_bulk)below(JOBD_CANCEL_ALL + 1), &filter,
                                &waiter, world.now_us) == JOBD_OK);
@@ -245,8 +271,10 @@ static void step(void)
         put_batch();
     else if (which < 13)
         work();
-    else if (which < 16)
+    else if (which < 15)
         change_one();
+    else if (which < 16)
+        lease();
     else if (which < 17 && below(4) == 0)
         change_many();
     else
@@ -263,20 +291,23 @@ static void open_it(void)
          .workers = WORKERS,
          .attempts = 2,
          .backoff_max_us = UNIT_US},
+        {.name = "other", .capacity = 5, .workers = WORKERS, .by_group = below(2) == 0},
         {.name = "callbacks",
          .capacity = CAPACITY,
          .workers = WORKERS,
          .attempts = 2,
          .backoff_max_us = 4 * UNIT_US,
+         .by_group = below(2) == 0,
+         .limits = {.running = below(3)},
          .deliveries = true},
     };
     const struct jobd_config config = {.queues = queues,
-                                       .queues_len = 2,
+                                       .queues_len = QUEUES,
                                        .keep = below(4),
                                        .keep_for_us = below(3) == 0 ? 9 * UNIT_US : 0,
-                                       .memory_bytes = 1 << 20,
+                                       .memory_bytes = below(2) == 0 ? 1 << 20 : 5000 + below(9000),
                                        .waiters_max = 8,
-                                       .leases_max = 1,
+                                       .leases_max = 3,
                                        .first_id = 1};
     verify(jobd_new(&world.jobd, &config) == 0);
 }
@@ -290,7 +321,7 @@ static void run(void)
         check_engine(world.jobd);
     }
     jobd_cancel_all(world.jobd, world.now_us);
-    for (unsigned i = 0; i < 2 * WORKERS; i++)
+    for (unsigned i = 0; i < QUEUES * WORKERS; i++)
         if (world.runs[i / WORKERS][i % WORKERS])
             jobd_finish(world.jobd, &world.workers[i / WORKERS][i % WORKERS].task,
                         &(struct jobd_outcome){.state = JOBD_DONE}, world.now_us);
