@@ -6,6 +6,10 @@
 
 PREFIX  ?= /usr/local
 DESTDIR ?=
+LIBDIR  ?= $(PREFIX)/lib
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+ZSHDIR  ?= $(PREFIX)/share/zsh/site-functions
+EXAMPLEDIR ?= $(PREFIX)/share/doc/jobd/examples
 CC      ?= cc
 CFLAGS  ?= -O2 -g
 # Those that belong to the compiler.
@@ -75,12 +79,15 @@ PARTS   := $(filter-out $(B)/src/main.o,$(OBJECTS))
 ALL_TESTS := $(wildcard tests/*/test_*.c)
 tests_named = $(foreach t,$(1),$(filter %/test_$t.c,$(ALL_TESTS)))
 # Run a second time with --data.
-DURABLE_TESTS := $(patsubst %.c,$(B)/%,$(call tests_named,batches change do exec jobs limits lists memory page put queues recurring runners work workers))
+DURABLE_TESTS := $(patsubst %.c,$(B)/%,$(call tests_named,batches change do exec jobs limits lists memory page put put_after queues recurring runners work workers))
 HELPERS := $(patsubst %.c,$(B)/%.o,$(filter-out $(ALL_TESTS) tests/examples/example.c tests/fuzz/fuzz_main.c \
              tests/support/failing.c,$(wildcard tests/*/*.c tests/*/*/*.c)))
 TESTS   := $(ALL_TESTS:%.c=$(B)/%)
 CHOSEN  := $(if $(T),$(patsubst %.c,$(B)/%,$(or $(call tests_named,$(T)),$(error there is no test named $(T)))),$(TESTS))
 SOURCES := $(wildcard src/*.c src/*/*.[ch] include/jobd/*.h tests/*/*.[ch] tests/*/*/*.[ch] bench/*.[ch] bench/peers/*.[ch])
+
+# What libjobd.a is used by, for whoever links it.
+LIBRARY_EXAMPLES := tests/examples/example.c
 
 MAN_PAGES := src/dist/jobd.1 src/dist/jobd.json.5 src/dist/jobd.7
 
@@ -147,15 +154,15 @@ deps-check: deps  ## install what `make check` and the longer tests need beyond 
 run: jobd  ## build and start it
 	./jobd
 
-# Over PostgreSQL there are no batches and no schedules. With sanitizers its own tests are enough.
-LEDGER_TESTS := $(if $(SAN),,$(filter-out %/test_batches %/test_recurring,$(DURABLE_TESTS)))
+# Over PostgreSQL there is no `after`. With sanitizers its own tests are enough.
+LEDGER_TESTS := $(if $(SAN),,$(filter-out %/test_put_after,$(DURABLE_TESTS)))
 
 test: $(B)/jobd $(B)/tests/example build/default/tests/failing.so $(CHOSEN)  ## run all tests, or one with T=queues
 	$(Q)sh tests/run.sh $(CHOSEN) $(if $(T),,--durable $(DURABLE_TESTS) --ledger $(LEDGER_TESTS))
 
 # ---- checks
 
-check: lint analyze check-man check-binary check-units check-install check-builds  ## all that can be checked, sanitizers included
+check: lint analyze check-man check-binary check-units check-install check-dist check-builds  ## all that can be checked, sanitizers included
 	$(Q)$(MAKE) --no-print-directory STRICT=1 test
 	$(Q)$(MAKE) --no-print-directory STRICT=1 -j2 SAN=address test
 	$(Q)$(MAKE) --no-print-directory STRICT=1 -j2 SAN=thread test
@@ -235,6 +242,10 @@ include bench/bench.mk
 
 include src/dist/static.mk
 
+# ---- source archive and packages
+
+include src/dist/packages.mk
+
 # ---- for check-builds
 
 everything: binaries $(B)/tests/example $(TESTS) $(BENCH_TOOLS)
@@ -243,46 +254,44 @@ objects: $(OBJECTS) $(B)/libjobd.a
 
 # ---- install
 
-install: all  ## PREFIX=/usr/local, DESTDIR
+install: all  ## PREFIX=/usr/local, DESTDIR; LIBDIR, UNITDIR, ZSHDIR and EXAMPLEDIR below it
 	$(Q)install -D -m 755 jobd $(DESTDIR)$(PREFIX)/bin/jobd
-	$(Q)install -D -m 644 $(B)/libjobd.a $(DESTDIR)$(PREFIX)/lib/libjobd.a
-	$(Q)install -d $(DESTDIR)$(PREFIX)/include/jobd $(DESTDIR)$(PREFIX)/lib/pkgconfig
+	$(Q)install -D -m 644 $(B)/libjobd.a $(DESTDIR)$(LIBDIR)/libjobd.a
+	$(Q)install -d $(DESTDIR)$(PREFIX)/include/jobd $(DESTDIR)$(LIBDIR)/pkgconfig
 	$(Q)install -m 644 include/jobd/*.h $(DESTDIR)$(PREFIX)/include/jobd
-	$(Q)printf '%s\n' 'prefix=$(PREFIX)' 'Name: jobd' 'Description: bounded job queues and a thread pool' \
-	  'Version: $(VERSION)' 'Cflags: -I$${prefix}/include' 'Libs: -L$${prefix}/lib -ljobd -pthread' \
-	  > $(DESTDIR)$(PREFIX)/lib/pkgconfig/jobd.pc
+	$(Q)printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$(LIBDIR:$(PREFIX)/%=$${prefix}/%)' 'includedir=$${prefix}/include' \
+	  '' 'Name: jobd' 'Description: bounded job queues and a thread pool' 'Version: $(VERSION)' \
+	  'Cflags: -I$${includedir}' 'Libs: -L$${libdir} -ljobd -pthread' > $(DESTDIR)$(LIBDIR)/pkgconfig/jobd.pc
+	$(Q)install -d $(DESTDIR)$(EXAMPLEDIR)
+	$(Q)install -m 644 $(LIBRARY_EXAMPLES) $(DESTDIR)$(EXAMPLEDIR)
 	$(Q)for page in $(MAN_PAGES); do \
 	  install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/} || exit 1; done
 	$(Q)install -D -m 644 src/dist/completions/jobd.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/jobd
-	$(Q)install -D -m 644 src/dist/completions/_jobd $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_jobd
+	$(Q)install -D -m 644 src/dist/completions/_jobd $(DESTDIR)$(ZSHDIR)/_jobd
 	$(Q)install -D -m 644 src/dist/completions/jobd.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/jobd.fish
-	$(Q)install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
-	$(Q)sed 's,/usr/local,$(PREFIX),' src/dist/jobd.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/jobd.service
-	$(Q)install -m 644 src/dist/jobd.socket $(DESTDIR)$(PREFIX)/lib/systemd/system/jobd.socket
+	$(Q)install -d $(DESTDIR)$(UNITDIR)
+	$(Q)sed 's,/usr/local,$(PREFIX),' src/dist/jobd.service > $(DESTDIR)$(UNITDIR)/jobd.service
+	$(Q)install -m 644 src/dist/jobd.socket $(DESTDIR)$(UNITDIR)/jobd.socket
 
 uninstall:  ## remove what install put there
 	$(Q)rm -rf $(DESTDIR)$(PREFIX)/include/jobd
-	$(Q)rm -f $(DESTDIR)$(PREFIX)/bin/jobd $(DESTDIR)$(PREFIX)/lib/libjobd.a \
-	  $(DESTDIR)$(PREFIX)/lib/pkgconfig/jobd.pc \
+	$(Q)rm -f $(DESTDIR)$(PREFIX)/bin/jobd $(DESTDIR)$(LIBDIR)/libjobd.a \
+	  $(DESTDIR)$(LIBDIR)/pkgconfig/jobd.pc \
+	  $(addprefix $(DESTDIR)$(EXAMPLEDIR)/,$(notdir $(LIBRARY_EXAMPLES))) \
 	  $(DESTDIR)$(PREFIX)/share/bash-completion/completions/jobd \
-	  $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_jobd \
+	  $(DESTDIR)$(ZSHDIR)/_jobd \
 	  $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/jobd.fish \
 	  $(foreach p,$(notdir $(MAN_PAGES)),$(DESTDIR)$(PREFIX)/share/man/man$(patsubst .%,%,$(suffix $p))/$p) \
-	  $(DESTDIR)$(PREFIX)/lib/systemd/system/jobd.service $(DESTDIR)$(PREFIX)/lib/systemd/system/jobd.socket
-
-dist: build/jobd-$(VERSION).tar.gz  ## a source archive of the last commit
-
-build/jobd-$(VERSION).tar.gz: FORCE
-	$(Q)mkdir -p build && git archive --prefix=jobd-$(VERSION)/ -o $@ HEAD
+	  $(DESTDIR)$(UNITDIR)/jobd.service $(DESTDIR)$(UNITDIR)/jobd.socket
 
 clean:  ## remove all that was made
 	$(Q)rm -rf build jobd
 
 help:  ## say this
-	$(Q)sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/\1\t\2/p' Makefile tests/tests.mk bench/bench.mk src/dist/static.mk | sort | awk -F'\t' '{printf "  %-15s %s\n", $$1, $$2}'
+	$(Q)sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/\1\t\2/p' Makefile tests/tests.mk bench/bench.mk src/dist/*.mk | sort | awk -F'\t' '{printf "  %-15s %s\n", $$1, $$2}'
 
 .PHONY: all deps deps-check run test check lint analyze check-man check-binary check-units check-install \
         check-builds everything binaries objects format man completions \
-        install uninstall dist clean help FORCE
+        install uninstall clean help
 .SECONDARY:
 .DELETE_ON_ERROR:

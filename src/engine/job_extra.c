@@ -5,6 +5,7 @@
 
 #include "engine/blob.h"
 #include "engine/job_table.h"
+#include "engine/parents.h"
 #include "engine/words.h"
 
 /* Of one that is no job yet. */
@@ -20,7 +21,7 @@ size_t extra_weight(const struct job_extra *extra)
     size_t said = extra->said != NULL ? sizeof *extra->said : 0;
     const struct job_extra *promise = extra_promise(extra);
     return sizeof *extra + strlen(extra->key) + 1 + blob_weight(extra->words) + record + said +
-           (promise != NULL ? delivery_weight(promise) : 0);
+           parents_weight(extra->parents) + (promise != NULL ? delivery_weight(promise) : 0);
 }
 
 struct job_extra *extra_for_delivery(const char *callback, const char *trace)
@@ -57,6 +58,11 @@ struct job_extra *extra_new(const struct jobd_put *put, struct job_extra *next)
     if (put->batch_len > 0 && next != NULL && next->words != NULL) {
         extra->words = jobd_blob_ref(next->words);
     } else if (put->terms != NULL && !words_new(put->terms->texts, &extra->words)) {
+        free(extra);
+        return NULL;
+    }
+    if (put->terms != NULL && !parents_new(put->terms->texts[JOBD_AFTER], &extra->parents)) {
+        jobd_blob_unref(extra->words);
         free(extra);
         return NULL;
     }
@@ -122,6 +128,7 @@ void extra_free(struct job_extra *extra)
     while (extra != NULL) {
         struct job_extra *next = extra->next;
         said_free(extra->said);
+        free(extra->parents);
         jobd_blob_unref(extra->words);
         if (!extra->delivers && extra->promised != NULL) {
             jobd_blob_unref(extra->promised->words);

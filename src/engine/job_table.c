@@ -9,6 +9,7 @@
 #include "engine/blob.h"
 #include "engine/keep.h"
 #include "engine/engine.h"
+#include "engine/parents.h"
 #include "engine/words.h"
 
 static int job_compare(const struct job *a, const struct job *b)
@@ -521,8 +522,7 @@ void jobs_unwatch(struct jobs *jobs, struct job *job)
 
 bool job_not_begun(const struct job *job)
 {
-    bool waits = job->state == JOBD_QUEUED || job->state == JOBD_SCHEDULED;
-    return job->state == STATE_NEW || (waits && job->attempt == 0 && !job->commit_pending);
+    return job->state == STATE_NEW || (job_waits(job) && job->attempt == 0 && !job->commit_pending);
 }
 
 struct job_content job_content(const struct job *job)

@@ -16,6 +16,7 @@
 TAILQ_HEAD(job_list, job);
 struct change;
 struct group;
+struct parents;
 
 /* Changes on their way to disk that replace what a job was put with, the oldest and the newest. */
 struct replacing {
@@ -59,6 +60,7 @@ struct job_extra {
     char trace[JOBD_TRACE_SIZE];
     struct jobd_blob *words; /* its texts; NULL: none */
     struct group *group;     /* whose it is, while that counts; NULL: nobody's */
+    struct parents *parents; /* it is put after these: BLOCKED; NULL: none, or no longer */
     struct jobd_blob *output, *error;
     struct jobd_blob *errors;   /* of its last attempts, see errors.h; NULL: none */
     int64_t errors_us;          /* when the last of them ended */
@@ -82,7 +84,9 @@ RB_PROTOTYPE(key_tree, job_extra, by_key, key_compare)
  *     QUEUED      in the lane of its priority, at `position`; where groups take turns, in its
  *                 group's list
  *     SCHEDULED   in its queue's `scheduled` and, by `due`, in its `delays`, until ready_us
- *                 both: commit_pending while their end is being written, and in none of these;
+ *     BLOCKED     in its queue's `blocked`, until its parents have ended; the only ones that have
+ *                 some, beside new ones and those that are about to be replaced
+ *                 all: commit_pending while their end is being written, and in none of these;
  *                 changing: that is not their end, they will wait again
  *     RUNNING     in its queue's `running`, since started_us; `lease` is held, or `holder` runs it;
  *                 elsewhere: a worker of another process does, `node`
@@ -154,7 +158,15 @@ static inline enum jobd_state job_state(const struct job *job)
 {
     if (job->state != STATE_NEW)
         return (enum jobd_state)job->state;
+    if (job->extra != NULL && job->extra->parents != NULL)
+        return JOBD_BLOCKED;
     return job->delayed ? JOBD_SCHEDULED : JOBD_QUEUED;
+}
+
+/* Does a worker of this process run it? */
+static inline bool job_runs_here(const struct job *job)
+{
+    return job->state == JOBD_RUNNING && !job->leased && !job->elsewhere;
 }
 
 RB_HEAD(job_tree, job);
@@ -251,6 +263,12 @@ void jobs_move(struct jobs *jobs, struct job *job, uint16_t queue);
 /* It waits from now on: it is due when it expires, if ever. And no longer. */
 void jobs_watch(struct jobs *jobs, struct job *job);
 void jobs_unwatch(struct jobs *jobs, struct job *job);
+/* In one of the states in which it waits, or is about to end or to move from there. */
+static inline bool job_waits(const struct job *job)
+{
+    return job->state == JOBD_QUEUED || job->state == JOBD_SCHEDULED || job->state == JOBD_BLOCKED;
+}
+
 /* It waits, and no attempt of it counts; not one that is about to end or to move. */
 bool job_not_begun(const struct job *job);
 /* Has it expired by then? Then no attempt of it may begin. */

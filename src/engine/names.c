@@ -6,8 +6,9 @@
 #include "jobd/schedule.h"
 
 static const char *const state_names[JOBD_STATES] = {
-    [JOBD_QUEUED] = "queued", [JOBD_SCHEDULED] = "scheduled", [JOBD_RUNNING] = "running",
-    [JOBD_DONE] = "done",     [JOBD_FAILED] = "failed",       [JOBD_CANCELLED] = "cancelled",
+    [JOBD_QUEUED] = "queued",   [JOBD_SCHEDULED] = "scheduled", [JOBD_RUNNING] = "running",
+    [JOBD_DONE] = "done",       [JOBD_FAILED] = "failed",       [JOBD_CANCELLED] = "cancelled",
+    [JOBD_BLOCKED] = "blocked",
 };
 
 static const char *const result_texts[JOBD_RESULTS] = {
@@ -37,6 +38,7 @@ static const char *const result_texts[JOBD_RESULTS] = {
     [JOBD_CALLBACKS_FULL] = "as many callbacks wait as may",
     [JOBD_NO_CALLBACKS] = "nobody delivers callbacks",
     [JOBD_RESERVED] = "the queue is for callbacks alone",
+    [JOBD_NO_PARENT] = "no such job to wait for",
     [JOBD_NEEDED] = "others still need the job",
     [JOBD_GROUP_FULL] = "as many jobs of the key wait as may",
 };

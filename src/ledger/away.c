@@ -10,8 +10,6 @@
 void away_end(struct turns *turns)
 {
     bool back = turns->lasting;
-    if (back)
-        log_info("%s: the database is back", turns->config.name);
     turns->connected = true;
     turns->lasting = false;
     turns->try_after_us = TRY_US;
@@ -23,8 +21,10 @@ void away_end(struct turns *turns)
     turns->failing = false;
     turns->stats.connected = true;
     mutex_unlock(&turns->lock);
-    if (back)
-        mailbox_refuse(&turns->mailbox, false);
+    if (!back)
+        return;
+    mailbox_refuse(&turns->mailbox, false);
+    log_info("%s: the database is back", turns->config.name); /* now that it is so for all */
 }
 
 void away_note(struct turns *turns, const struct problem *why)
@@ -52,8 +52,8 @@ void away_refuse_all(struct turns *turns)
     turns->failing = true;
     const struct problem reason = turns->reason;
     mutex_unlock(&turns->lock);
-    log_error("%s: %s", turns->config.name, reason.text);
     mailbox_refuse(&turns->mailbox, true);
+    log_error("%s: %s", turns->config.name, reason.text);
 }
 
 static void end_process(struct turns *turns, const char *why)

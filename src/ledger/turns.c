@@ -164,6 +164,7 @@ static void *turns_main(void *context)
     }
     mailbox_refuse(&turns->mailbox, true);
     tell_looks(turns, true);
+    turns_tell(&turns->held, true); /* in doubt for good */
     return NULL;
 }
 

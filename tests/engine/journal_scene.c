@@ -295,6 +295,7 @@ static bool write_change(void *context, enum row_kind kind, const struct job_rec
         strcpy(kept->trace, record->trace);
         replace(&kept->payload, record->payload);
         schedule_disk_texts(kept->record.texts);
+        strcpy(kept->after, record->texts[JOBD_AFTER] != NULL ? record->texts[JOBD_AFTER] : "");
         kept->record.texts[JOBD_CALLBACK] = callback != NULL && callback[0] != '\0' ? "u" : NULL;
     }
     verify(kept->there);
@@ -310,6 +311,7 @@ static bool write_change(void *context, enum row_kind kind, const struct job_rec
     kept->record.key = kept->key;
     kept->record.trace = kept->trace;
     kept->record.token = kept->token;
+    kept->record.texts[JOBD_AFTER] = kept->after;
     kept->record.payload = kept->payload;
     kept->record.worker = kept->worker;
     kept->record.progress = kept->progress;
@@ -334,6 +336,7 @@ static void end_transaction(bool good)
             kept->record.key = kept->key;
             kept->record.trace = kept->trace;
             kept->record.token = kept->token;
+            kept->record.texts[JOBD_AFTER] = kept->after;
         }
         free(before);
         disk.undo[id] = NULL;
@@ -461,6 +464,9 @@ struct jobd *disk_restore(uint64_t first_id, int64_t now_us)
     struct jobd *jobd =
         disk_open_engine(CAPACITY, CAPACITY + 2 * WORKERS + LEASES + MORE, first_id);
     times_begin(&disk.times, &disk.kept, now_us, now_us + disk.wall_ahead_us);
+    for (uint64_t id = 1; id < IDS; id++)
+        if (disk.jobs[id].there && !jobd_state_final(disk.jobs[id].record.state))
+            jobd_restore_after(jobd, disk.jobs[id].after);
     for (uint64_t id = 1; id < IDS; id++)
         restore_batch(jobd, id);
     for (uint64_t id = 1; id < IDS; id++)

@@ -453,7 +453,11 @@ static void go_again(struct model *model, struct model_job *job, int64_t retry_i
 {
     const struct jobd_queue_config *queue = &model_queues[job->queue];
     struct jobd_info info;
-    verify(jobd_get(model->jobd, job->id, &info) == JOBD_OK);
+    if (jobd_get(model->jobd, job->id, &info) != JOBD_OK) { /* it has expired, and is forgotten */
+        verify(model_too_late(model, job));
+        info.run_at_us = model->now_us + queue->backoff_max_us;
+        retry_in_us = 0;
+    }
     int64_t wait_us = info.run_at_us - model->now_us;
     verify(wait_us >= queue->backoff_min_us && wait_us >= retry_in_us);
     verify(wait_us <= queue->backoff_max_us || wait_us == retry_in_us);
@@ -536,6 +540,7 @@ void model_attempt_over(struct model *model, struct model_job *job,
         go_back(model, job, outcome->retry_in_us);
         return;
     }
+    model->leases_expired[job->queue] += expires;
     if (job->token > 0)
         model_end_lease(model, job, expires ? NO_REPORT : model_report(outcome));
     bool failed = outcome->state == JOBD_FAILED;

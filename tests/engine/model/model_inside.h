@@ -166,6 +166,7 @@ struct model {
     enum jobd_state event_states[EVENTS_IDS]; /* by id: the last that was read */
     struct jobd_blob *workers_named[NAMES];
     unsigned rejected[QUEUES], retried[QUEUES], expired[QUEUES], forgotten_early[QUEUES];
+    unsigned leases_expired[QUEUES], leases_released[QUEUES];
     unsigned ended[QUEUES][JOBD_STATES];
     unsigned tokens;                     /* given out so far, also in vain: 1 to this */
     struct model_lease over[TOKENS_MAX]; /* leases that are over and known, the first first */
@@ -268,6 +269,7 @@ void model_fill(const struct model *model, struct model_bucket *bucket,
                 const struct jobd_limits *limits);
 /* A job's, as an index of model_groups. */
 unsigned model_group_of(const struct model_job *job);
+bool model_takes_turns(const struct model *model, unsigned queue);
 unsigned model_waiting_of(const struct model *model, unsigned queue, unsigned group);
 bool model_group_has_room(const struct model *model, unsigned queue, unsigned group, unsigned jobs);
 size_t model_group_bytes(const struct model *model);

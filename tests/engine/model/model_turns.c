@@ -96,7 +96,7 @@ static bool has_jobs(const struct model *model, unsigned queue, unsigned group)
     return model_waiting_of(model, queue, group) + count(model, queue, group, JOBD_RUNNING) > 0;
 }
 
-static bool takes_turns(const struct model *model, unsigned queue)
+bool model_takes_turns(const struct model *model, unsigned queue)
 {
     return model->limits[queue].by_group;
 }
@@ -150,7 +150,7 @@ static void review(struct model *model, unsigned queue, unsigned group)
 void model_join(struct model *model, unsigned queue, unsigned group)
 {
     struct model_group *at = &model->groups[queue][group];
-    if (!takes_turns(model, queue) || group == 0)
+    if (!model_takes_turns(model, queue) || group == 0)
         return;
     if (!at->made) {
         *at = (struct model_group){.made = true, .number = model->groups_made[queue]++};
@@ -178,7 +178,7 @@ static void let_go(struct model *model, unsigned queue, unsigned group)
 void model_quit(struct model *model, unsigned queue, unsigned group)
 {
     const struct model_group *at = &model->groups[queue][group];
-    if (takes_turns(model, queue) && at->made && at->idle_since == 0 &&
+    if (model_takes_turns(model, queue) && at->made && at->idle_since == 0 &&
         !has_jobs(model, queue, group))
         let_go(model, queue, group);
 }
@@ -186,7 +186,7 @@ void model_quit(struct model *model, unsigned queue, unsigned group)
 bool model_group_has_room(const struct model *model, unsigned queue, unsigned group, unsigned jobs)
 {
     unsigned most = model->limits[queue].group_waiting;
-    return !takes_turns(model, queue) || group == 0 || most == 0 ||
+    return !model_takes_turns(model, queue) || group == 0 || most == 0 ||
            model_waiting_of(model, queue, group) + jobs <= most;
 }
 
@@ -197,7 +197,7 @@ void model_enter(struct model *model, struct model_job *job)
     unsigned group = model_group_of(job);
     struct model_group *at = &model->groups[job->queue][group];
     job->order = (int)++model->clock;
-    if (!takes_turns(model, job->queue))
+    if (!model_takes_turns(model, job->queue))
         return;
     if (queued_in(model, job) == 0)
         at->since[job->priority] = ++model->clock;
@@ -210,7 +210,7 @@ static bool is_before(const struct model *model, const struct model_job *job,
 {
     unsigned group = model_group_of(job), others = model_group_of(other);
     const struct model_group *groups = model->groups[job->queue];
-    if (!takes_turns(model, job->queue) || group == others)
+    if (!model_takes_turns(model, job->queue) || group == others)
         return job->order < other->order;
     return groups[group].since[job->priority] < groups[others].since[job->priority];
 }
@@ -221,7 +221,7 @@ struct model_job *model_first_in(struct model *model, unsigned queue, unsigned l
     for (unsigned i = 0; i < model->jobs_len; i++) {
         struct model_job *job = &model->jobs[i];
         if (job->queue != queue || job->state != JOBD_QUEUED || job->priority != lane ||
-            (takes_turns(model, queue) && model->groups[queue][model_group_of(job)].held))
+            (model_takes_turns(model, queue) && model->groups[queue][model_group_of(job)].held))
             continue;
         if (first == NULL || is_before(model, job, first))
             first = job;
@@ -241,7 +241,7 @@ void model_started(struct model *model, const struct model_job *job)
     unsigned group = model_group_of(job);
     struct model_group *at = &model->groups[job->queue][group];
     take_token(model, &model->buckets[job->queue], &model->limits[job->queue].limits);
-    if (!takes_turns(model, job->queue))
+    if (!model_takes_turns(model, job->queue))
         return;
     at->since[job->priority] = ++model->clock;
     if (group > 0)
@@ -251,7 +251,7 @@ void model_started(struct model *model, const struct model_job *job)
 
 void model_left(struct model *model, unsigned queue, unsigned group)
 {
-    if (!takes_turns(model, queue))
+    if (!model_takes_turns(model, queue))
         return;
     review(model, queue, group);
     model_quit(model, queue, group);
@@ -479,7 +479,7 @@ static unsigned held_back(const struct model *model, unsigned queue)
     unsigned held = 0;
     if (!model_limits_let(model, queue))
         return model_count(model, queue, JOBD_QUEUED);
-    for (unsigned group = 0; takes_turns(model, queue) && group < GROUPS; group++)
+    for (unsigned group = 0; model_takes_turns(model, queue) && group < GROUPS; group++)
         if (model->groups[queue][group].held)
             held += count(model, queue, group, JOBD_QUEUED);
     return held;
@@ -505,9 +505,9 @@ static void compare_busiest(const struct model *model, unsigned queue, uint32_t 
 void model_compare_turns(const struct model *model, unsigned queue, const struct jobd_stats *stats)
 {
     uint32_t groups = 0;
-    for (unsigned group = 1; takes_turns(model, queue) && group < GROUPS; group++)
+    for (unsigned group = 1; model_takes_turns(model, queue) && group < GROUPS; group++)
         groups += has_jobs(model, queue, group);
-    verify(stats->by_group == takes_turns(model, queue));
+    verify(stats->by_group == model_takes_turns(model, queue));
     verify(stats->groups == groups && stats->held_back == held_back(model, queue));
     compare_busiest(model, queue, groups);
 }

@@ -119,7 +119,7 @@ static void settle_all(struct model *model)
 static void retry_all(struct model *model, const struct jobd_filter *filter,
                       struct jobd_tally *tally)
 {
-    struct model_job *job;
+    struct model_job *job, *again[JOBS_MAX];
     for (unsigned at = 0; (job = next_meant(model, filter, &at)) != NULL;) {
         if (!model_final(job))
             continue;
@@ -127,12 +127,14 @@ static void retry_all(struct model *model, const struct jobd_filter *filter,
         if (model->phase[job->queue] != OPEN)
             continue;
         if (has_room(model, job->queue) && model_retry_in_group(model, job) == JOBD_OK) {
-            model_retried(model, job);
-            tally->changed++;
+            job->state = JOBD_SCHEDULED;
+            again[tally->changed++] = job;
         } else if (tally->next == 0) {
             tally->next = job->id;
         }
     }
+    for (unsigned i = 0; i < tally->changed; i++) /* what they had counts until then */
+        model_retried(model, again[i]);
     settle_all(model);
 }
 

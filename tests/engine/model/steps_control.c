@@ -284,6 +284,9 @@ static bool leave_for(struct model *model, struct model_job *job, unsigned to)
 {
     unsigned group = model_group_of(job);
     bool awaited = false;
+    job->moves = !model_takes_turns(model, to) || group == 0;
+    if (job->moves)
+        return true;
     for (unsigned i = 0; i < model->jobs_len; i++)
         awaited |= model->jobs[i].moves && model_group_of(&model->jobs[i]) == group;
     model_join(model, to, group);
