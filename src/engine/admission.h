@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "engine/engine.h"
+#include "engine/refuse.h"
 
 struct change;
 struct change_kind;
@@ -63,8 +64,4 @@ enum jobd_result admission_waiting_locked(struct op *op, struct jobd_waiter *put
 void admission_give_up_locked(struct op *op, struct jobd_waiter *putter) REQUIRES(op->jobd->lock);
 /* After JOBD_OK: its waiter with end_us waits for the end of its job next. */
 enum jobd_result admission_await_locked(struct op *op, const struct admission *admission)
-    REQUIRES(op->jobd->lock);
-/* Counts so many jobs that were refused, and says on the receipt when to come again. */
-void admission_refuse_locked(struct op *op, struct queue *queue, uint32_t jobs,
-                             enum jobd_result result, struct jobd_receipt *receipt)
     REQUIRES(op->jobd->lock);

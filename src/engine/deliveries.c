@@ -102,7 +102,6 @@ static void settle_batch_locked(struct op *op, struct batch *batch) REQUIRES(op-
     if ((batch->pins & PIN_CALLBACK) == 0 || batch->promised != NULL || batch->deliveries > 0)
         return;
     unpin_batch(op, batch, PIN_CALLBACK);
-    jobs_settle_batches(&op->jobd->jobs);
 }
 
 /* As many as it may end, as far as is known; perhaps it need not be pinned any more. */
@@ -147,13 +146,20 @@ static void hold_batch_locked(struct op *op, struct job_extra *delivery, struct 
     delivery->holds = true;
 }
 
+/* The source of a delivery; NULL: it is another, or forgotten. */
+static struct job *source_job_locked(struct op *op, const struct job_extra *delivery)
+    REQUIRES(op->jobd->lock)
+{
+    return delivery->source > 0 ? jobs_find(&op->jobd->jobs, (uint64_t)delivery->source) : NULL;
+}
+
 /* A delivery lives again: so it holds its source, where that is still there. */
 static void hold_again_locked(struct op *op, struct job_extra *delivery) REQUIRES(op->jobd->lock)
 {
     struct jobs *jobs = &op->jobd->jobs;
-    uint64_t id = (uint64_t)(delivery->source > 0 ? delivery->source : -delivery->source);
-    struct job *job = delivery->source > 0 ? jobs_find(jobs, id) : NULL;
-    struct batch *batch = delivery->source < 0 ? batches_find(&jobs->batches, id) : NULL;
+    struct job *job = source_job_locked(op, delivery);
+    struct batch *batch =
+        delivery->source < 0 ? batches_find(&jobs->batches, (uint64_t)-delivery->source) : NULL;
     if (job != NULL && job->extra != NULL && !job->extra->delivers && !job->forgetting &&
         (job->pins != 0 || pins_have_room(jobs, 1)))
         hold_locked(op, delivery, job);
@@ -253,6 +259,20 @@ static enum jobd_result job_again_locked(struct op *op, struct job *job) REQUIRE
     return JOBD_OK;
 }
 
+/* What its source counts for is of one that lives, from now on. */
+static enum jobd_result delivery_again_locked(struct op *op, const struct job *job)
+    REQUIRES(op->jobd->lock)
+{
+    const struct job *source = source_job_locked(op, job->extra);
+    size_t more = PIN_WEIGHT + (job->promised ? 0 : jobs_weight(job));
+    if (source != NULL && jobd_state_final((enum jobd_state)source->state) && !source->promised)
+        more += jobs_weight(source);
+    if (!has_memory_locked(op, more))
+        return JOBD_OUT_OF_MEMORY;
+    hold_again_locked(op, job->extra);
+    return JOBD_OK;
+}
+
 static void end_reviving_locked(struct op *op, const struct job *job) REQUIRES(op->jobd->lock)
 {
     struct batch *batch = job->batched ? batches_of(&op->jobd->jobs.batches, job->id) : NULL;
@@ -268,7 +288,7 @@ enum jobd_result deliveries_again_locked(struct op *op, struct job *job)
     if (result != JOBD_OK)
         return result;
     if (job->extra != NULL && job->extra->delivers)
-        hold_again_locked(op, job->extra);
+        result = delivery_again_locked(op, job);
     else if (callback_of(job)[0] != '\0' && deliveries_queue_locked(op, true) != NULL)
         result = job_again_locked(op, job);
     if (result != JOBD_OK)
