@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/live.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/problem.h"
@@ -399,6 +400,7 @@ static void change_files(struct server *server, struct changes *changes)
     if (server->auth != NULL) {
         auth_replace(server->auth, changes->tokens);
         auth_warn(server->auth);
+        live_judge_again(server->live);
     }
     if (server->tls != NULL) {
         tls_replace(server->tls, changes->identity);
