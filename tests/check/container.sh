@@ -30,11 +30,13 @@ check() { # what, and a command that must succeed
     fi
 }
 
+# buildah of Debian 12 knows no FROM --platform and wants a base for that machine: so it is said to be one, though its
+# programs are this machine's, as the Containerfile has it.
 base() {
     debootstrap --variant=minbase bookworm "$scratch/debian" >"$scratch/log" 2>&1 &&
         base=$(buildah from scratch) &&
         buildah add -q "$base" "$scratch/debian" / >/dev/null &&
-        buildah commit -q "$base" docker.io/library/debian:12 >/dev/null &&
+        buildah config --arch "$for" "$base" && buildah commit -q "$base" docker.io/library/debian:12 >/dev/null &&
         buildah rm "$base" >/dev/null && rm -rf "$scratch/debian"
 }
 
