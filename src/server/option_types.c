@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "http/cors.h"
 #include "http/listen.h"
+#include "http/proxies.h"
 #include "ledger/ledger.h"
 #include "run/exec_env.h"
 #include "run/http_client.h"
@@ -121,6 +122,18 @@ static bool parse_names(const struct option_spec *spec, const char *text, void *
     }
     free(names);
     return false;
+}
+
+/* ---- addresses */
+
+static bool parse_proxies(const struct option_spec *spec, const char *text, void *value)
+{
+    struct proxies proxies;
+    (void)spec;
+    if (!proxies_parse(&proxies, text))
+        return false;
+    memcpy(value, &proxies, sizeof proxies);
+    return true;
 }
 
 /* ---- pairs */
@@ -379,6 +392,12 @@ const struct option_type type_url = {TEXT, .valid = post_url_ok, .expect = expec
 const struct option_type type_origin = {
     TEXT, .valid = cors_origin_valid,
     .expected = "an origin like https://app.example, in lower case, no path"};
+const struct option_type type_proxies = {
+    .size = sizeof(struct proxies),
+    .json = JSON_STRING,
+    .in_json = "a string",
+    .parse = parse_proxies,
+    .expected = "at most 16 of ADDRESS, ADDRESS/BITS and unix, with commas between"};
 const struct option_type type_command = {
     .size = sizeof(char **),
     .json = JSON_WORDS,

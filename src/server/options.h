@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "http/proxies.h"
 #include "jobd/queue.h"
 #include "server/config_schedules.h"
 
@@ -95,6 +96,7 @@ struct options {
     char *token_file;                /* or NULL */
     char *tls_certificate, *tls_key; /* both or none */
     char *cors_origin;               /* or NULL */
+    struct proxies proxies;          /* who is believed whom they speak for */
     bool open;
     char *access_log; /* a file, "-" for standard error, or NULL */
     unsigned log_format, log_level;
