@@ -200,6 +200,7 @@ static int new_http(struct server *server)
         .access_log = server->access_log,
         .access_json = options->log_format == LOG_JSON,
         .cors_origin = options->cors_origin,
+        .proxies = &options->proxies,
     };
     return http_new(&server->http, &config);
 }
