@@ -55,7 +55,7 @@ static void check_version(struct headers *headers, struct field version)
     bool sound = version.size == VERSION_BYTES && memcmp(v, "HTTP/", 5) == 0 &&
                  char_is_digit(v[5]) && v[6] == '.' && char_is_digit(v[7]);
     if (!sound)
-        headers_refuse(headers, 400, "the request line is not: method, target, HTTP/1.1");
+        headers_refuse(headers, 400, HEAD_BAD_LINE);
     else if (v[5] != '1')
         headers_refuse(headers, 505, "the version must be HTTP/1.1 or HTTP/1.0");
 }
@@ -84,7 +84,7 @@ static void request_line(struct head *head, struct headers *headers, struct fiel
                                : "HTTP/1.1");
     if (!headers_is_token(head->method.text, head->method.size) ||
         head->method.size > METHOD_MAX_BYTES || head->target.size == 0)
-        headers_refuse(headers, 400, "the request line is not: method, target, HTTP/1.1");
+        headers_refuse(headers, 400, HEAD_BAD_LINE);
     check_version(headers, head->version);
     if (is(head->method, "CONNECT"))
         headers_refuse(headers, 501, "CONNECT is for proxies");

@@ -295,6 +295,8 @@ static void refuse_unfinished(const struct wire *wire)
     access_request(wire->exchange, text, waiting(gate));
     if (*text != '\r' && !char_is_token(*text))
         refuse(wire, 400, "that is no HTTP/1.1");
+    else if (waiting(gate) > METHOD_MAX_BYTES && memchr(text, ' ', METHOD_MAX_BYTES + 1) == NULL)
+        refuse(wire, 400, HEAD_BAD_LINE);
     else if (waiting(gate) > HEAD_MAX_BYTES && memchr(text, '\n', waiting(gate)) == NULL)
         refuse(wire, 414, TARGET_TOO_LONG);
     else if (waiting(gate) > HEAD_MAX_BYTES)
