@@ -93,6 +93,8 @@ static void request_line(struct head *head, struct headers *headers, struct fiel
     if (!target_is_sound(head->target.text, head->target.size))
         headers_refuse(headers, 400,
                        "the request's target has a byte that must be percent-encoded, or a NUL");
+    if (!target_host_is_sound(head->target.text, head->target.size))
+        headers_refuse(headers, 400, "the target's host is not a host");
     head->parameters = count_parameters(head->target);
 }
 
