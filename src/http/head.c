@@ -82,6 +82,7 @@ static void request_line(struct head *head, struct headers *headers, struct fiel
     headers_begin(headers, line.size == VERSION_BYTES && line.text[VERSION_BYTES - 1] == '0'
                                ? "HTTP/1.0"
                                : "HTTP/1.1");
+    headers->bodiless = is(head->method, "HEAD");
     if (!headers_is_token(head->method.text, head->method.size) ||
         head->method.size > METHOD_MAX_BYTES || head->target.size == 0)
         headers_refuse(headers, 400, HEAD_BAD_LINE);

@@ -17,6 +17,7 @@ struct field {
 
 struct headers {
     bool http_1_0;
+    bool bodiless; /* the method is HEAD: no answer has a body */
     struct field host, origin, fetch_site, accept, content_type, content_encoding, trace, key;
     struct field authorization, none_match;
     struct field range, last_event;
