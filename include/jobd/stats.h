@@ -15,7 +15,7 @@ extern "C" {
 
 struct jobd;
 
-#define JOBD_HISTOGRAM_BUCKETS 18
+#define JOBD_HISTOGRAM_BUCKETS 21
 /* Upper bounds in microseconds, inclusive, the last one JOBD_NEVER. */
 extern JOBD_API const int64_t jobd_histogram_bounds_us[JOBD_HISTOGRAM_BUCKETS];
 
@@ -46,6 +46,8 @@ struct jobd_stats {
     uint64_t rejected;                          /* jobs refused: queue full, or no memory */
     uint64_t expired;                           /* of those cancelled: as their time was over */
     uint64_t retried;                           /* failed attempts that were not the last */
+    uint64_t leases_expired;                    /* by their own end or the job's timeout, */
+    uint64_t leases_released;                   /* and given back; both in this process */
     uint64_t forgotten_early;                   /* before `keep` asks for it, as memory was short */
     /* The longest wait among the first of each priority, with by_group of each group, a few hundred
      * at most; 0: empty. */

@@ -189,6 +189,8 @@ void jobd_stats(struct jobd *jobd, uint32_t number, int64_t now_us, struct jobd_
         .expired = queue->expired,
         .rejected = queue->rejected,
         .retried = queue->retried,
+        .leases_expired = queue->leases_expired,
+        .leases_released = queue->leases_released,
         .forgotten_early = jobd->jobs.remembered[index].forgotten_early,
         .oldest_us = lanes_oldest_us_locked(jobd, queue, now_us),
         .drain_per_s =

@@ -74,6 +74,7 @@ struct queue {
     uint32_t in_state[JOBD_STATES]; /* jobs at present; 0 for the final ones */
     uint64_t ended[JOBD_STATES];    /* totals of the final ones */
     uint64_t admitted, rejected, retried, expired, moved_in, moved_out;
+    uint64_t leases_expired, leases_released; /* in this process */
     struct rate rate;
     struct jobd_histogram waited, ran;
     struct waiting_list put_waiters;

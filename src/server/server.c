@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/problem.h"
 #include "run/exec_output.h"
+#include "server/alike.h"
 #include "server/forgotten.h"
 #include "server/descriptors.h"
 #include "server/option_types.h"
@@ -162,7 +163,8 @@ static int init_api(struct server *server)
                                .memory_max_bytes = (size_t)server->options.memory_bytes,
                                .page = server->options.page == 0,
                                .live = server->live,
-                               .started_us = clock_now_us()};
+                               .started_us = clock_now_us(),
+                               .reload = {.good_us = clock_wall_us(clock_now_us())}};
     int error = history_new(&server->api.history, server->jobd);
     if (error == 0)
         error = live_start(server->live, &server->api);
@@ -308,6 +310,7 @@ static bool open_ledger(struct server *server, struct problem *problem)
     if (server->ledger == NULL)
         return false;
     clock_follow(ledger_now_us(server->ledger), true);
+    alike_tell(server->ledger, options);
     server->turns = turns_new(&(struct turns_config){.ops = &ledger_ops,
                                                      .ledger = server->ledger,
                                                      .node = ledger_node(server->ledger),

@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/thread.h"
+#include "engine/job_info.h"
 #include "engine/journal_store.h"
 #include "store/backup.h"
 #include "store/ballast.h"
@@ -96,6 +97,7 @@ static void written(struct store *store, size_t changes, int64_t from_us)
     store->stats.commits++;
     store->stats.changes += changes;
     store->stats.last_commit_us = now_us - from_us;
+    histogram_add(&store->stats.commit, now_us - from_us);
     mutex_unlock(&store->lock);
     if (store->sync == STORE_SYNC_SECOND && store->sync_us == JOBD_NEVER)
         store->sync_us = now_us + CLOCK_SECOND_US;

@@ -204,6 +204,8 @@ void model_compare(struct model *model)
         verify(stats.cancelled == model->ended[i][JOBD_CANCELLED]);
         verify(stats.expired == model->expired[i]);
         verify(stats.rejected == model->rejected[i] && stats.retried == model->retried[i]);
+        verify(stats.leases_expired == model->leases_expired[i]);
+        verify(stats.leases_released == model->leases_released[i]);
         verify(stats.forgotten_early == model->forgotten_early[i]);
         verify(stats.paused == model->paused[i]);
         verify(stats.held == model_holds(model, i));

@@ -564,6 +564,7 @@ void model_attempt_over(struct model *model, struct model_job *job,
         go_back(model, job, outcome->retry_in_us);
         return;
     }
+    model->leases_expired[job->queue] += expires;
     if (job->token > 0)
         model_end_lease(model, job, expires ? NO_REPORT : model_report(outcome));
     bool failed = outcome->state == JOBD_FAILED;

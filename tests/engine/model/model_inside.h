@@ -182,6 +182,7 @@ struct model {
     enum jobd_state event_states[EVENTS_IDS]; /* by id: the last that was read */
     struct jobd_blob *workers_named[NAMES];
     unsigned rejected[QUEUES], retried[QUEUES], expired[QUEUES], forgotten_early[QUEUES];
+    unsigned leases_expired[QUEUES], leases_released[QUEUES];
     unsigned ended[QUEUES][JOBD_STATES];
     unsigned tokens;                     /* given out so far, also in vain: 1 to this */
     struct model_lease over[TOKENS_MAX]; /* leases that are over and known, the first first */
