@@ -79,7 +79,7 @@ PARTS   := $(filter-out $(B)/src/main.o,$(OBJECTS))
 ALL_TESTS := $(wildcard tests/*/test_*.c)
 tests_named = $(foreach t,$(1),$(filter %/test_$t.c,$(ALL_TESTS)))
 # Run a second time with --data.
-DURABLE_TESTS := $(patsubst %.c,$(B)/%,$(call tests_named,batches change do exec jobs limits lists memory page put queues recurring runners work workers))
+DURABLE_TESTS := $(patsubst %.c,$(B)/%,$(call tests_named,batches change do exec jobs limits lists memory page put put_after queues recurring runners work workers))
 HELPERS := $(patsubst %.c,$(B)/%.o,$(filter-out $(ALL_TESTS) tests/examples/example.c tests/fuzz/fuzz_main.c \
              tests/support/failing.c,$(wildcard tests/*/*.c tests/*/*/*.c)))
 TESTS   := $(ALL_TESTS:%.c=$(B)/%)
@@ -154,8 +154,8 @@ deps-check: deps  ## install what `make check` and the longer tests need beyond 
 run: jobd  ## build and start it
 	./jobd
 
-# Over PostgreSQL there are no batches and no schedules. With sanitizers its own tests are enough.
-LEDGER_TESTS := $(if $(SAN),,$(filter-out %/test_batches %/test_recurring,$(DURABLE_TESTS)))
+# Over PostgreSQL there is no `after`. With sanitizers its own tests are enough.
+LEDGER_TESTS := $(if $(SAN),,$(filter-out %/test_put_after,$(DURABLE_TESTS)))
 
 test: $(B)/jobd $(B)/tests/example build/default/tests/failing.so $(CHOSEN)  ## run all tests, or one with T=queues
 	$(Q)sh tests/run.sh $(CHOSEN) $(if $(T),,--durable $(DURABLE_TESTS) --ledger $(LEDGER_TESTS))
@@ -269,12 +269,14 @@ install: all  ## PREFIX=/usr/local, DESTDIR; LIBDIR, UNITDIR, ZSHDIR and EXAMPLE
 	$(Q)install -D -m 644 src/dist/completions/jobd.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/jobd
 	$(Q)install -D -m 644 src/dist/completions/_jobd $(DESTDIR)$(ZSHDIR)/_jobd
 	$(Q)install -D -m 644 src/dist/completions/jobd.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/jobd.fish
+	$(Q)install -d $(DESTDIR)$(PREFIX)/share/jobd/monitoring
+	$(Q)install -m 644 src/dist/monitoring/* $(DESTDIR)$(PREFIX)/share/jobd/monitoring
 	$(Q)install -d $(DESTDIR)$(UNITDIR)
 	$(Q)sed 's,/usr/local,$(PREFIX),' src/dist/jobd.service > $(DESTDIR)$(UNITDIR)/jobd.service
 	$(Q)install -m 644 src/dist/jobd.socket $(DESTDIR)$(UNITDIR)/jobd.socket
 
 uninstall:  ## remove what install put there
-	$(Q)rm -rf $(DESTDIR)$(PREFIX)/include/jobd
+	$(Q)rm -rf $(DESTDIR)$(PREFIX)/include/jobd $(DESTDIR)$(PREFIX)/share/jobd
 	$(Q)rm -f $(DESTDIR)$(PREFIX)/bin/jobd $(DESTDIR)$(LIBDIR)/libjobd.a \
 	  $(DESTDIR)$(LIBDIR)/pkgconfig/jobd.pc \
 	  $(addprefix $(DESTDIR)$(EXAMPLEDIR)/,$(notdir $(LIBRARY_EXAMPLES))) \

@@ -28,7 +28,7 @@ JOBD_API JOBD_MUST_READ enum jobd_result jobd_amend(struct jobd *jobd, uint64_t 
                                                     const struct jobd_amendment *amendment,
                                                     struct jobd_waiter *waiter, int64_t now_us);
 
-/* A final job is remembered no longer: JOBD_OK; or JOBD_NOT_FINAL, JOBD_NO_JOB. */
+/* A final job is remembered no longer: JOBD_OK; or JOBD_NOT_FINAL, JOBD_NEEDED, JOBD_NO_JOB. */
 JOBD_API enum jobd_result jobd_forget(struct jobd *jobd, uint64_t id, struct jobd_waiter *waiter,
                                       int64_t now_us);
 

@@ -2,8 +2,9 @@
 /* jobd's engine: named, bounded queues of jobs, each job a small state machine.
  *
  *     put ──> queued ──> running ──> done | failed
- *        └─> scheduled ─┘  │           cancelled  <── from any that is not final
- *               └──────────┘ (retry)
+ *      │ └─> scheduled ─┘  │           cancelled  <── from any that is not final
+ *      │        └──────────┘ (retry)
+ *      └─> blocked ──> queued | scheduled, when others have ended
  *
  * It starts no thread, does no I/O and reads no clock: the caller says what time it is, in
  * microseconds since 1970, which must never go back. Any function may be called from any thread and
@@ -198,8 +199,17 @@ enum jobd_text {
     JOBD_TAGS,     /* to be found by: each ends with a line feed */
     JOBD_HEADERS,  /* for its runner: `Name: value`, each ends with a line feed */
     JOBD_SCHEDULE, /* the one that it came of */
+    JOBD_AFTER,    /* what it is put after, see JOBD_AFTER_WHATEVER */
     JOBD_TEXTS
 };
+
+/* JOBD_AFTER is lines, `/jobs/17` or `/batches/3`, each with a line feed: the job waits, BLOCKED,
+ * until all of these have ended, and then as others do; it is cancelled as soon as one of them has
+ * ended and is not done, with an error that names it. With this line in front it does not matter
+ * how they end. They are asked as they are: one that was put in again before the job began to wait
+ * as others do is waited for again. Until then none of them is forgotten. */
+#define JOBD_AFTER_WHATEVER "ended\n"
+enum { JOBD_PARENTS_MAX = 32 }; /* that a client should name; the engine takes what there is */
 
 /* One of the texts that jobd_get_blob() gives as JOBD_WORDS; "" when there is none. `words` may be
  * NULL. Valid as long as the blob. */
@@ -270,7 +280,9 @@ enum jobd_busy {
 
 /* What became of a put, and how full its queue is. */
 struct jobd_receipt {
-    uint64_t id;    /* on JOBD_OK; of a batch the first; on JOBD_CONFLICT which of jobd_put.puts */
+    /* On JOBD_OK; of a batch the first; on JOBD_CONFLICT which of jobd_put.puts; on JOBD_NO_PARENT
+     * the job that is not there, or 0: the batch. */
+    uint64_t id;
     uint64_t batch; /* on JOBD_OK: what its new jobs are together; 0: no batch, or none is new */
     enum jobd_state state;
     uint32_t waiting, capacity;
@@ -355,8 +367,8 @@ JOBD_API int64_t jobd_tick(struct jobd *jobd, int64_t now_us);
 
 /* ---- putting jobs in, and stopping them ----------------------------------------------------- */
 
-/* JOBD_OK; or JOBD_FULL, JOBD_GROUP_FULL, JOBD_OUT_OF_MEMORY, JOBD_CLOSED, JOBD_CONFLICT, and
- * nothing was taken. A waiter has the receipt too.
+/* JOBD_OK; or JOBD_FULL, JOBD_GROUP_FULL, JOBD_OUT_OF_MEMORY, JOBD_CLOSED, JOBD_CONFLICT,
+ * JOBD_NO_PARENT, and nothing was taken. A waiter has the receipt too.
  *
  * With waiter->end_us a job that is in is waited for in the same step, so that its end cannot be
  * missed: JOBD_PENDING where it would say JOBD_OK, and JOBD_OK, with info and output as from

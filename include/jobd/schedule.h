@@ -55,6 +55,10 @@ struct jobd_schedule {
     bool fixed; /* the configuration's: only with `fixed` can it be changed */
 };
 
+/* Is the same asked for? Names do not count. */
+JOBD_API bool jobd_schedule_same(const struct jobd_schedule *one,
+                                 const struct jobd_schedule *other);
+
 /* How far it is. */
 struct jobd_schedule_info {
     char name[JOBD_SCHEDULE_NAME_MAX + 1];

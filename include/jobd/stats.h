@@ -15,7 +15,7 @@ extern "C" {
 
 struct jobd;
 
-#define JOBD_HISTOGRAM_BUCKETS 18
+#define JOBD_HISTOGRAM_BUCKETS 21
 /* Upper bounds in microseconds, inclusive, the last one JOBD_NEVER. */
 extern JOBD_API const int64_t jobd_histogram_bounds_us[JOBD_HISTOGRAM_BUCKETS];
 
@@ -38,13 +38,16 @@ struct jobd_stats {
     uint32_t held_back; /* queued jobs that could begin but for a limit, the queue's or their
                            group's */
     bool gone;          /* it was retired, and is not there any more */
-    uint32_t queued, scheduled, running;
+    uint32_t queued, scheduled, blocked, running;
+    uint32_t waiting;   /* of the first three: so many of the capacity are taken */
     uint32_t leased;    /* of those that run */
     uint32_t elsewhere; /* of those that run: in workers of other processes */
     uint64_t admitted, done, failed, cancelled; /* totals since the start */
     uint64_t rejected;                          /* jobs refused: queue full, or no memory */
     uint64_t expired;                           /* of those cancelled: as their time was over */
     uint64_t retried;                           /* failed attempts that were not the last */
+    uint64_t leases_expired;                    /* by their own end or the job's timeout, */
+    uint64_t leases_released;                   /* and given back; both in this process */
     uint64_t forgotten_early;                   /* before `keep` asks for it, as memory was short */
     /* The longest wait among the first of each priority, with by_group of each group, a few hundred
      * at most; 0: empty. */

@@ -42,6 +42,7 @@ enum jobd_state {
     JOBD_DONE,
     JOBD_FAILED,
     JOBD_CANCELLED,
+    JOBD_BLOCKED, /* waits for the end of others */
     JOBD_STATES
 };
 
@@ -75,6 +76,8 @@ enum jobd_result {
     JOBD_SCHEDULE_FIXED,   /* it is the configuration's */
     JOBD_TOO_MANY_SCHEDULES,
     JOBD_GROUP_FULL, /* as many jobs of its group wait as may */
+    JOBD_NO_PARENT,  /* one that it is put after never was, or is forgotten */
+    JOBD_NEEDED,     /* it has ended, and cannot be forgotten yet: others need it */
     JOBD_RESULTS
 };
 

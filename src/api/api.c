@@ -30,6 +30,7 @@ static const struct endpoint *const tables[] = {
     event_endpoints,      /* /events */
     health_endpoints,     /* /healthz, /readyz, /metrics */
     status_endpoints,     /* /status */
+    backup_endpoints,     /* /backup */
     page_endpoints,       /* / */
     openapi_endpoints,    /* /openapi.json */
     NULL,
@@ -149,13 +150,20 @@ static void look_abandoned(struct request *request, void *context)
     jobd_looked(api->jobd);
 }
 
-/* Must it know all that there is before it is judged? A token may be good for one queue, and a
- * retry reads its job. */
+/* A job or a batch, of which a token may be good for the queue. */
+static bool is_about_one(const struct endpoint *endpoint)
+{
+    return endpoint->about == ABOUT_JOB || endpoint->about == ABOUT_BATCH;
+}
+
+/* Must it know all that there is before it is judged? A token may be good for one queue, a retry
+ * reads its job, a filter its batch. */
 static bool has_to_look(const struct call *call, const struct endpoint *endpoint)
 {
-    return jobd_shared(call->api->jobd) &&
-           (endpoint->looks ||
-            (endpoint->about == ABOUT_JOB && (call->api->auth != NULL || endpoint->parse != NULL)));
+    bool reads = is_about_one(endpoint) && (call->api->auth != NULL || endpoint->parse != NULL);
+    bool filters =
+        endpoint->about == ABOUT_FILTER && request_parameter(call->request, "batch") != NULL;
+    return jobd_shared(call->api->jobd) && (endpoint->looks || reads || filters);
 }
 
 /* A body may have the reserve when it ends an attempt, not when it only says so: anybody can. */
@@ -168,7 +176,7 @@ bool api_authorize(struct request *request, struct reply *reply, void *context)
         return true;
     if (endpoint->about == ABOUT_LEASE && endpoint->has_body)
         request->body_account.empties = jobd_lease_known(call.api->jobd, request->subject);
-    return (endpoint->about == ABOUT_JOB && has_to_look(&call, endpoint)) ||
+    return (is_about_one(endpoint) && has_to_look(&call, endpoint)) ||
            authorize_call(&call, endpoint);
 }
 

@@ -3,6 +3,7 @@
  * reply. */
 #pragma once
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -16,6 +17,12 @@
 struct live;
 
 enum { BUSY_SHARED = 60 }; /* busy replies made in advance: Retry-After up to a minute */
+
+/* How the last reload of the configuration went; written by whoever reloads. */
+struct api_reload {
+    atomic_bool failed;
+    _Atomic int64_t good_us; /* when the last good one was, or the start; since 1970 */
+};
 
 /* What the endpoints work with, all of it borrowed as long as they are called. The caller fills in
  * the first block. */
@@ -31,6 +38,7 @@ struct api {
     struct live *live;
     bool page; /* GET / shows it */
     int64_t started_us;
+    struct api_reload reload;
 
     const struct shared_reply *busy[BUSY_SHARED + 1]; /* by seconds; api_init() makes them */
 };

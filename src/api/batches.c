@@ -6,7 +6,6 @@
 #include "api/endpoint.h"
 #include "api/respond.h"
 #include "jobd/change.h"
-#include "jobd/turns.h"
 
 struct batch_state {
     int64_t wait_us; /* for its end, at most */
@@ -59,11 +58,8 @@ static cJSON *batch_json(const struct api *api, const struct jobd_batch *batch)
     return NULL;
 }
 
-/* A database that several servers share does not know them. */
 static enum step find_batch(struct call *call, struct jobd_batch *batch)
 {
-    if (jobd_shared(call->api->jobd))
-        return respond_error(call, 501, NO_BATCHES);
     return jobd_get_batch(call->api->jobd, path_id(call), clock_now_us(), batch) == JOBD_OK
                ? STEP_START
                : respond_error(call, 404, "no such batch");
@@ -144,6 +140,7 @@ const struct endpoint batch_endpoints[] = {
         .methods = GET_OR_HEAD,
         .scope = SCOPE_READ,
         .about = ABOUT_BATCH,
+        .looks = true,
         .parameters = {"wait"},
         .summary = "A batch; with wait, once it has ended.",
         .answers = "200 Batch",

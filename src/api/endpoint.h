@@ -90,4 +90,5 @@ struct endpoint {
 extern const struct endpoint put_endpoints[], job_endpoints[], batch_endpoints[],
     change_endpoints[], take_endpoints[], lease_endpoints[], lease_list_endpoints[],
     report_endpoints[], queue_endpoints[], schedule_endpoints[], event_endpoints[],
-    health_endpoints[], status_endpoints[], page_endpoints[], openapi_endpoints[];
+    health_endpoints[], status_endpoints[], backup_endpoints[], page_endpoints[],
+    openapi_endpoints[];

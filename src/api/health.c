@@ -1,42 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* What watches the server asks for: is it alive, is it ready, how much is it doing. */
-#include "api/health.h"
-
 #include "api/endpoint.h"
 #include "api/metrics.h"
+#include "api/ready.h"
 #include "api/respond.h"
-#include "store/store.h"
-
-/* All that the server's own workers empty. Of the others it says nothing: to be taken out of a load
- * balancer would cut off who empties them. */
-static bool all_full(struct jobd *jobd)
-{
-    bool any = false;
-    for (uint32_t i = 0; i < jobd_queues_len(jobd); i++) {
-        struct jobd_stats stats;
-        jobd_stats(jobd, i, clock_now_us(), &stats);
-        if (stats.workers > 0 && stats.queued + stats.scheduled < stats.capacity)
-            return false;
-        any = any || stats.workers > 0;
-    }
-    return any;
-}
-
-bool health_ready(const struct api *api, struct problem *reason)
-{
-    if (jobd_closed(api->jobd))
-        return problem_set(reason, "%s", jobd_result_text(JOBD_CLOSED));
-    if (api->store != NULL && store_failing(api->store, reason))
-        return false;
-    if (api->turns != NULL && turns_failing(api->turns, reason))
-        return false;
-    return !all_full(api->jobd) || problem_set(reason, "full");
-}
 
 static enum step answer_ready(struct call *call, enum jobd_result result)
 {
     struct problem reason;
-    if (health_ready(call->api, &reason))
+    if (api_ready(call->api, &reason))
         return respond_line(call, result);
     return respond_error(call, 503, reason.text);
 }

@@ -67,7 +67,7 @@ static void sample_queue(struct samples *samples, uint32_t at, const struct jobd
     const uint64_t totals[WAITING] = {stats->done, stats->failed, stats->rejected};
     for (unsigned i = 0; i < WAITING; i++)
         samples->values[i][at] = risen(&samples->totals[i], totals[i]);
-    samples->values[WAITING][at] = stats->queued + stats->scheduled;
+    samples->values[WAITING][at] = stats->waiting;
 }
 
 int64_t history_sample(struct history *history, int64_t now_us)

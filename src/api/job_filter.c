@@ -3,7 +3,6 @@
 
 #include "api/respond.h"
 #include "base/text.h"
-#include "jobd/turns.h"
 
 /* A time, or so long ago. */
 static bool read_moment(const struct call *call, const char *name, int64_t now_us, int64_t *us)
@@ -37,8 +36,6 @@ static enum step read_batch(struct call *call, struct jobd_filter *filter)
 {
     struct jobd_batch batch;
     bool given = request_parameter(call->request, "batch") != NULL;
-    if (given && jobd_shared(call->api->jobd))
-        return respond_error(call, 501, NO_BATCHES);
     if (!parameter_number(call, "batch", 1, JOB_ID_MAX, &filter->batch))
         return respond_bad_value(call, "batch", "a batch's id");
     if (given && jobd_get_batch(call->api->jobd, filter->batch, clock_now_us(), &batch) == JOBD_OK)

@@ -21,12 +21,33 @@ bool job_json_tags(cJSON *job, const char *tags)
     return true;
 }
 
+/* Each line a path, but for one that says how they must end. */
+static bool add_after(cJSON *job, const char *after)
+{
+    cJSON *list = after[0] != '\0' ? cJSON_AddArrayToObject(job, "after") : NULL;
+    char path[64];
+    if (list == NULL)
+        return after[0] == '\0';
+    for (const char *end; (end = strchr(after, '\n')) != NULL; after = end + 1) {
+        if (after[0] != '/')
+            continue;
+        snprintf(path, sizeof path, "%.*s", (int)(end - after), after);
+        cJSON *text = cJSON_CreateString(path);
+        if (text == NULL || !cJSON_AddItemToArray(list, text)) {
+            cJSON_Delete(text);
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool add_all(cJSON *job, const struct jobd_blob *words)
 {
     const char *group = jobd_text(words, JOBD_GROUP);
     const char *schedule = jobd_text(words, JOBD_SCHEDULE);
     return (group[0] == '\0' || cJSON_AddStringToObject(job, "key", group) != NULL) &&
            job_json_tags(job, jobd_text(words, JOBD_TAGS)) &&
+           add_after(job, jobd_text(words, JOBD_AFTER)) &&
            (schedule[0] == '\0' || cJSON_AddStringToObject(job, "schedule", schedule) != NULL);
 }
 

@@ -10,8 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/ready.h"
 #include "api/live.h"
 #include "base/clock.h"
+#include "base/process_stats.h"
 #include "jobd/schedule.h"
 
 #define GAUGE     "gauge"
@@ -51,9 +53,13 @@ static const struct figure queue_figures[] = {
     {"jobd_queue_paused", GAUGE, "1 while the queue is paused.", QUEUE(paused), .json = "paused"},
     {"jobd_queue_held", GAUGE, "1 while jobs wait as the service of the queue is down.",
      QUEUE(held)},
+    {"jobd_queue_probing", GAUGE, "1 while one of them tries whether that is back.",
+     QUEUE(probing)},
     {"jobd_queue_queued", GAUGE, "Jobs that wait for a worker.", QUEUE(queued), .json = "queued"},
     {"jobd_queue_scheduled", GAUGE, "Jobs that wait for a time.", QUEUE(scheduled),
      .json = "scheduled"},
+    {"jobd_queue_blocked", GAUGE, "Jobs that wait for the end of others.", QUEUE(blocked),
+     .json = "blocked"},
     {"jobd_queue_running", GAUGE, "Jobs that run.", QUEUE(running), .json = "running"},
     {"jobd_queue_leased", GAUGE, "Of those that run: by remote workers.", QUEUE(leased)},
     {"jobd_queue_held_back", GAUGE, "Queued jobs that a limit keeps from beginning.",
@@ -63,6 +69,10 @@ static const struct figure queue_figures[] = {
      QUEUE(limits.running)},
     {"jobd_jobs_admitted_total", COUNTER, "Jobs that were let in.", QUEUE(admitted)},
     {"jobd_retries_total", COUNTER, "Failed attempts that were not the last.", QUEUE(retried)},
+    {"jobd_leases_expired_total", COUNTER, "Leases that nobody ended in time.",
+     QUEUE(leases_expired)},
+    {"jobd_leases_released_total", COUNTER, "Leases whose jobs were given back.",
+     QUEUE(leases_released)},
     {"jobd_breaker_opened_total", COUNTER, "Times that the service of the queue was found down.",
      QUEUE(breaker_opened)},
     {"jobd_jobs_done_total", COUNTER, "Jobs that ended well.", QUEUE(done), .json = "done"},
@@ -88,13 +98,24 @@ static const struct figure queue_figures[] = {
 struct server_stats {
     struct http_stats http;
     struct live_stats live;
-    uint64_t payload_bytes;
+    uint64_t payload_bytes, memory_limit;
+    uint32_t undeclared;
+    bool ready, reloaded;
+    int64_t reloaded_us;
     struct jobd_schedule_stats schedules;
 };
 #define SERVER(field) FIELD(server_stats, field)
 
 /* Those with the same name stand together. */
 static const struct figure server_figures[] = {
+    {"jobd_ready", GAUGE, "1 while /readyz says so.", SERVER(ready)},
+    {"jobd_config_last_reload_successful", GAUGE,
+     "1 unless the last SIGHUP has changed nothing, as something was wrong.", SERVER(reloaded)},
+    {"jobd_config_last_reload_success_timestamp_seconds", GAUGE,
+     "When the configuration was last read with success.", SERVER(reloaded_us)},
+    {"jobd_queues_undeclared", GAUGE, "Queues that have jobs and are not in the configuration.",
+     SERVER(undeclared)},
+    {"jobd_memory_limit_bytes", GAUGE, "What they may be at most: --memory.", SERVER(memory_limit)},
     {"jobd_payload_bytes", GAUGE, "Bytes of payloads, outputs and errors that are remembered.",
      SERVER(payload_bytes)},
     {"jobd_schedules", GAUGE, "Schedules of recurring jobs.", SERVER(schedules.schedules)},
@@ -140,14 +161,22 @@ static const struct figure store_figures[] = {
     {"jobd_store_failing", GAUGE, "1: nothing new can be written down.", STORE(failing)},
     {"jobd_store_commits_total", COUNTER, "Transactions.", STORE(commits)},
     {"jobd_store_changes_total", COUNTER, "Changes in them.", STORE(changes)},
+    {"jobd_store_commit_seconds", HISTOGRAM, "How long they took.", STORE(commit)},
     {"jobd_store_failures_total", COUNTER, "Times that the disk was full or failed.",
      STORE(failures)},
     {"jobd_store_bytes", GAUGE, "Size of the database and its log.", STORE(bytes)},
 };
 
-#define LEDGER(field) FIELD(turns_stats, field)
+struct ledger_values {
+    struct turns_stats turns;
+    bool failing;
+};
+
+#define LEDGER(field) FIELD(ledger_values, turns.field)
 
 static const struct figure ledger_figures[] = {
+    {"jobd_store_failing", GAUGE, "1: nothing new can be written down.",
+     FIELD(ledger_values, failing)},
     {"jobd_ledger_connected", GAUGE, "1 while there is a connection to the database.",
      LEDGER(connected)},
     {"jobd_ledger_turns_total", COUNTER, "Turns that changed something.", LEDGER(turns)},
@@ -156,6 +185,23 @@ static const struct figure ledger_figures[] = {
     {"jobd_ledger_entry_bytes_total", COUNTER, "Their bytes.", LEDGER(bytes)},
     {"jobd_ledger_adopted_total", COUNTER, "Entries of other servers.", LEDGER(adopted)},
     {"jobd_ledger_anew_total", COUNTER, "Times that all jobs were read again.", LEDGER(anew)},
+};
+
+#define PROCESS(field) FIELD(process_stats, field)
+
+/* As all client libraries of Prometheus have them. */
+static const struct figure process_figures[] = {
+    {"process_cpu_seconds_total", COUNTER, "Total user and system CPU time spent in seconds.",
+     PROCESS(cpu_us)},
+    {"process_start_time_seconds", GAUGE, "Start time of the process since unix epoch in seconds.",
+     PROCESS(start_us)},
+    {"process_virtual_memory_bytes", GAUGE, "Virtual memory size in bytes.",
+     PROCESS(virtual_bytes)},
+    {"process_resident_memory_bytes", GAUGE, "Resident memory size in bytes.",
+     PROCESS(resident_bytes)},
+    {"process_threads", GAUGE, "Number of OS threads in the process.", PROCESS(threads)},
+    {"process_max_fds", GAUGE, "Maximum number of open file descriptors.", PROCESS(fds_max)},
+    {"process_open_fds", GAUGE, "Number of open file descriptors.", PROCESS(fds)}, /* the last */
 };
 
 /* ---- a figure as text */
@@ -169,16 +215,19 @@ static void histogram(FILE *out, const char *name, const char *labels,
                       const struct jobd_histogram *of)
 {
     uint64_t count = 0;
+    bool has = labels != NULL;
+    const char *all = has ? labels : "", *comma = has ? "," : "";
     for (unsigned i = 0; i < JOBD_HISTOGRAM_BUCKETS; i++) {
         count += of->counts[i];
         if (jobd_histogram_bounds_us[i] == JOBD_NEVER)
-            fprintf(out, "%s_bucket{%s,le=\"+Inf\"} %" PRIu64 "\n", name, labels, count);
+            fprintf(out, "%s_bucket{%s%sle=\"+Inf\"} %" PRIu64 "\n", name, all, comma, count);
         else
-            fprintf(out, "%s_bucket{%s,le=\"%g\"} %" PRIu64 "\n", name, labels,
+            fprintf(out, "%s_bucket{%s%sle=\"%g\"} %" PRIu64 "\n", name, all, comma,
                     (double)jobd_histogram_bounds_us[i] / 1e6, count);
     }
-    fprintf(out, "%s_sum{%s} %.6f\n", name, labels, (double)of->sum_us / 1e6);
-    fprintf(out, "%s_count{%s} %" PRIu64 "\n", name, labels, count);
+    const char *open = has ? "{" : "", *close = has ? "}" : "";
+    fprintf(out, "%s_sum%s%s%s %.6f\n", name, open, all, close, (double)of->sum_us / 1e6);
+    fprintf(out, "%s_count%s%s%s %" PRIu64 "\n", name, open, all, close, count);
 }
 
 static int64_t whole_number(const struct figure *figure, const void *field)
@@ -270,9 +319,25 @@ static void table(FILE *out, const struct figure *figures, size_t len, const voi
     }
 }
 
-static void server(FILE *out, const struct api *api)
+static uint32_t undeclared(const struct jobd_stats *queues, uint32_t len)
 {
-    struct server_stats stats = {.payload_bytes = jobd_memory(api->jobd)};
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < len; i++)
+        count += !queues[i].declared && !queues[i].gone;
+    return count;
+}
+
+static void server(FILE *out, const struct api *api, uint32_t queues_undeclared)
+{
+    struct problem why;
+    struct server_stats stats = {
+        .payload_bytes = jobd_memory(api->jobd),
+        .memory_limit = api->memory_max_bytes,
+        .undeclared = queues_undeclared,
+        .ready = api_ready(api, &why),
+        .reloaded = !atomic_load(&api->reload.failed),
+        .reloaded_us = atomic_load(&api->reload.good_us),
+    };
     http_stats(api->http, &stats.http);
     live_stats(api->live, &stats.live);
     jobd_schedule_stats(api->jobd, &stats.schedules);
@@ -291,9 +356,18 @@ static void disk(FILE *out, struct store *store)
 
 static void ledger(FILE *out, struct turns *turns)
 {
-    struct turns_stats stats;
-    turns_stats(turns, &stats);
-    table(out, ledger_figures, LEN(ledger_figures), &stats);
+    struct ledger_values values;
+    struct problem why;
+    turns_stats(turns, &values.turns);
+    values.failing = turns_failing(turns, &why);
+    table(out, ledger_figures, LEN(ledger_figures), &values);
+}
+
+static void process(FILE *out)
+{
+    struct process_stats stats;
+    if (process_stats(&stats))
+        table(out, process_figures, LEN(process_figures) - !stats.fds_known, &stats);
 }
 
 char *metrics_text(const struct api *api)
@@ -309,11 +383,12 @@ char *metrics_text(const struct api *api)
         for (uint32_t i = 0; i < len; i++)
             jobd_stats(jobd, i, now_us, &stats[i]);
         queues(out, jobd, stats, len);
-        server(out, api);
+        server(out, api, undeclared(stats, len));
         if (api->store != NULL)
             disk(out, api->store);
         if (api->turns != NULL)
             ledger(out, api->turns);
+        process(out);
         bool failed = ferror(out) != 0;
         if (fclose(out) != 0 || failed) {
             free(text);

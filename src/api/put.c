@@ -257,6 +257,16 @@ static enum step ended_without(struct call *call)
     return admitted(call);
 }
 
+static enum step no_parent(struct call *call)
+{
+    const struct jobd_receipt *receipt = &call->request->waiter.receipt;
+    char detail[96];
+    snprintf(detail, sizeof detail, "after: there is no /%s/%" PRIu64 ", or it is forgotten",
+             receipt->id != 0 ? "jobs" : "batches",
+             receipt->id != 0 ? receipt->id : receipt->batch);
+    return respond_error(call, 400, detail);
+}
+
 /* It takes no jobs in any more; a retry's job is there, but its queue is not. */
 static enum step undeclared(struct call *call, enum jobd_result result)
 {
@@ -284,6 +294,8 @@ static enum step answer_put(struct call *call, enum jobd_result result)
     case JOBD_GROUP_FULL:
     case JOBD_OUT_OF_MEMORY:
         return busy(call);
+    case JOBD_NO_PARENT:
+        return no_parent(call);
     case JOBD_CONFLICT:
         return state->put.puts != NULL ? put_batch_conflict(call) : respond_result(call, result);
     case JOBD_UNDECLARED:
@@ -300,7 +312,7 @@ const struct endpoint put_endpoints[] = {
         .scope = SCOPE_PUT,
         .about = ABOUT_QUEUE,
         .parameters = {"delay", "at", "expires", "keep", "unique", "again", "priority", "attempts",
-                       "timeout", "key", "tag", "block", "batch"},
+                       "timeout", "key", "tag", "block", "batch", "after", "if"},
         .repeated = "tag",
         .has_body = true,
         .summary = "Puts a job in: the body is its payload.",

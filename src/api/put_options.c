@@ -7,6 +7,42 @@
 
 enum { TIMEOUT_MIN_US = 1000 };
 
+/* ---- what it is put after */
+
+static const char AFTER_VALUES[] = "at most 32 paths of jobs or batches, like /jobs/17,/batches/3";
+
+/* Its path, as GET knows it, and nothing else. */
+static bool is_path(const char *path)
+{
+    static const char *const subjects[] = {"/jobs/", "/batches/"};
+    uint64_t id;
+    for (size_t i = 0; i < sizeof subjects / sizeof subjects[0]; i++) {
+        size_t size = strlen(subjects[i]);
+        if (strncmp(path, subjects[i], size) == 0 && path[size] != '0')
+            return text_to_number(path + size, JOBD_ID_MAX, &id);
+    }
+    return false;
+}
+
+/* As JOBD_AFTER has it; "" when nothing is asked for. False when it is no such list. */
+static bool after_text(const struct request *request, char text[PUT_AFTER_SIZE])
+{
+    const char *rest = request_parameter(request, "after");
+    const char *how = request_parameter(request, "if");
+    char path[PUT_PATH_SIZE], *end = text;
+    unsigned count = 0;
+    *text = '\0';
+    if (rest != NULL && how != NULL && strcmp(how, "ended") == 0)
+        end = stpcpy(end, JOBD_AFTER_WHATEVER);
+    while (rest != NULL) {
+        rest = next_word(rest, path, sizeof path);
+        if (!is_path(path) || count++ == JOBD_PARENTS_MAX)
+            return false;
+        end = stpcpy(stpcpy(end, path), "\n");
+    }
+    return true;
+}
+
 /* ---- words */
 
 struct tags {
@@ -52,6 +88,8 @@ void put_options_words(const struct request *request, struct jobd_put *put,
     words->tags[tags.used] = '\0';
     terms->texts[JOBD_TAGS] = words->tags;
     terms->texts[JOBD_HEADERS] = request->texts;
+    (void)after_text(request, words->after);
+    terms->texts[JOBD_AFTER] = words->after;
     put->terms = terms;
 }
 
@@ -143,13 +181,30 @@ static enum step read_unique(struct call *call, struct jobd_terms *terms)
     return STEP_START;
 }
 
+static enum step read_after(struct call *call)
+{
+    const char *after = request_parameter(call->request, "after");
+    const char *how = request_parameter(call->request, "if");
+    char text[PUT_AFTER_SIZE];
+    if (how != NULL && after == NULL)
+        return respond_error(call, 400, "if needs after");
+    if (how != NULL && strcmp(how, "done") != 0 && strcmp(how, "ended") != 0)
+        return respond_bad_value(call, "if", "done or ended");
+    if (after == NULL)
+        return STEP_START;
+    if (jobd_shared(call->api->jobd))
+        return respond_error(call, 501, "no after yet with --data postgres://...");
+    return after_text(call->request, text) ? STEP_START
+                                           : respond_bad_value(call, "after", AFTER_VALUES);
+}
+
 enum step put_options_read(struct call *call, struct jobd_put *put, struct jobd_terms *terms)
 {
     const struct request *request = call->request;
     uint64_t priority = JOBD_PRIORITY_DEFAULT, attempts = 0;
     if (put_options_start(call, &put->delay_us, &put->at_us) == STEP_REPLY ||
         put_options_expiry(call, terms) == STEP_REPLY || read_keep(call, terms) == STEP_REPLY ||
-        read_unique(call, terms) == STEP_REPLY)
+        read_unique(call, terms) == STEP_REPLY || read_after(call) == STEP_REPLY)
         return STEP_REPLY;
     if (!parameter_number(call, "priority", 0, JOBD_PRIORITIES - 1, &priority))
         return respond_bad_value(call, "priority", "0 to 7");

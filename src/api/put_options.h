@@ -5,9 +5,15 @@
 #include "api/endpoint.h"
 #include "jobd/queue.h"
 
+enum {
+    PUT_PATH_SIZE = sizeof "/batches/9007199254740991",
+    PUT_AFTER_SIZE = sizeof JOBD_AFTER_WHATEVER + JOBD_PARENTS_MAX * PUT_PATH_SIZE
+};
+
 /* The texts that a put points to. */
 struct put_words {
     char key[JOBD_KEY_SIZE];
+    char after[PUT_AFTER_SIZE];
     char tags[JOBD_TAGS_MAX * JOBD_TAG_SIZE + 1];
 };
 

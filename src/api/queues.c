@@ -113,7 +113,7 @@ static enum step answer_move(struct call *call, enum jobd_result result)
     if (result != JOBD_OK)
         return respond_result(call, result);
     jobd_stats(call->api->jobd, state_of(call)->queue, clock_now_us(), &stats);
-    uint32_t left = stats.queued + stats.scheduled;
+    uint32_t left = stats.waiting;
     if (call->request->wants_json) {
         cJSON *object = cJSON_CreateObject();
         return respond_json(call, 200, object,

@@ -108,6 +108,7 @@ unsigned result_status(enum jobd_result result, const char **detail)
         [JOBD_CHANGING] = {409, NULL},
         [JOBD_CONFLICT] = {422, "the Idempotency-Key came with another payload"},
         [JOBD_NOT_FINAL] = {409, NULL},
+        [JOBD_NEEDED] = {409, NULL},
         [JOBD_UNDECLARED] = {409, "the job's queue is not declared: declare it, or put the "
                                   "job into another queue"},
         [JOBD_NO_SCHEDULE] = {404, NULL},

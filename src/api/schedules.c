@@ -10,7 +10,6 @@
 #include "api/schedule_json.h"
 #include "base/plan.h"
 #include "base/text.h"
-#include "jobd/turns.h"
 
 enum { LIST_DEFAULT = 100, LIST_MAX = 1000 };
 
@@ -109,8 +108,6 @@ static enum step parse_put(struct call *call)
 {
     struct jobd_schedule schedule;
     struct jobd_terms terms = {.expires_us = 0};
-    if (jobd_shared(call->api->jobd))
-        return respond_error(call, 501, "no schedules yet with --data postgres://...");
     return read_schedule(call, &schedule, &terms);
 }
 
@@ -242,6 +239,7 @@ const struct endpoint schedule_endpoints[] = {
         .paths = {"/schedules"},
         .methods = GET_OR_HEAD,
         .scope = SCOPE_READ,
+        .looks = true,
         .parameters = {"limit", "after"},
         .summary = "All schedules.",
         .answers = "200 Schedules",
@@ -252,6 +250,7 @@ const struct endpoint schedule_endpoints[] = {
         .paths = {"/schedules/*"},
         .methods = GET_OR_HEAD,
         .scope = SCOPE_READ,
+        .looks = true,
         .summary = "A schedule.",
         .answers = "200 Schedule",
         .answer = answer_get,

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "api/endpoint.h"
-#include "api/health.h"
+#include "api/ready.h"
 #include "api/history.h"
 #include "api/queue_json.h"
 #include "api/respond.h"
@@ -13,7 +13,7 @@
 static bool add_ready(const struct api *api, cJSON *status)
 {
     struct problem reason;
-    bool ready = health_ready(api, &reason);
+    bool ready = api_ready(api, &reason);
     return cJSON_AddBoolToObject(status, "ready", ready) != NULL &&
            (ready || json_add_bytes(status, "reason", reason.text, strlen(reason.text)));
 }

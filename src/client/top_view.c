@@ -89,7 +89,8 @@ static void put_queue(FILE *out, const struct top_view *view, const cJSON *queue
 {
     char name[80], waiting[32], capacity[32], of[72], later[32], runs[32], done[32], failed[32],
         rejected[32], rate[32];
-    double queued = number(queue, "queued"), later_of = number(queue, "scheduled");
+    double queued = number(queue, "queued"),
+           later_of = number(queue, "scheduled") + number(queue, "blocked");
     bool paused = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(queue, "paused"));
     bool full = queued + later_of >= number(queue, "capacity");
     snprintf(of, sizeof of, "%s/%s", count(queued, waiting),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/admission.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "engine/blob.h"
@@ -30,12 +31,6 @@ static struct jobd_blob *payload_of(const struct jobd_put *put, uint32_t number)
     if (put->puts != NULL)
         return put->puts[number].payload;
     return put->batch_len > 0 ? put->batch[number] : put->payload;
-}
-
-/* Do its jobs count as one thing? Where queues are shared they come and go one by one. */
-static bool is_batch(const struct op *op, const struct jobd_put *put)
-{
-    return put->batch_len > 0 && op->jobd->share == NULL;
 }
 
 /* ---- is there room */
@@ -152,6 +147,7 @@ void admission_undo_locked(struct op *op, struct change *change, struct job *job
     if (job->extra != NULL && job->extra->replacing.first != NULL)
         change_void_others_locked(op, job, change);
     fair_quit_locked(op, &op->jobd->queues[job->queue], job->extra);
+    parents_leave(op, job->extra);
     jobs_drop(&op->jobd->jobs, job, op);
 }
 
@@ -203,7 +199,7 @@ static struct job *new_job_locked(struct op *op, struct admission *admission, ui
     struct job *job = jobs_add(jobs, op->jobd->next_id++, content.payload, content.extra);
     job->state = STATE_NEW;
     job->queue = (uint16_t)admission->put->queue;
-    job->batched = is_batch(op, admission->put);
+    job->batched = admission->put->batch_len > 0;
     job->priority = content.priority;
     job->attempts = content.attempts;
     job->created_us = op->now_us;
@@ -211,6 +207,8 @@ static struct job *new_job_locked(struct op *op, struct admission *admission, ui
     job->delayed = content.delayed;
     job->ready_us = content.ready_us;
     jobs_note_key(jobs, job);
+    if (job->extra != NULL && job->extra->parents != NULL)
+        parents_link(job->extra->parents, job);
     return job;
 }
 
@@ -223,12 +221,55 @@ static void say_group_room_locked(struct op *op, const struct queue *queue,
     admission->receipt->room_in_us = group_room_in_us(queue, group, op->now_us, jobs);
 }
 
+/* ---- those that the jobs are put after */
+
+/* Each must be there; those that have ended, all of them as well as they have to, are not waited
+ * for. */
+static enum jobd_result check_parents_locked(struct op *op, struct admission *admission)
+    REQUIRES(op->jobd->lock)
+{
+    struct jobs *jobs = &op->jobd->jobs;
+    enum jobd_result result = JOBD_OK;
+    const struct edge *why;
+    for (struct job_extra *one = admission->extra; one != NULL && result == JOBD_OK;
+         one = one->next) {
+        if (one->parents == NULL)
+            continue;
+        result = parents_check(jobs, one->parents, admission->receipt);
+        if (result == JOBD_OK && parents_verdict(jobs, one->parents, &why) == VERDICT_BEGIN) {
+            free(one->parents);
+            one->parents = NULL;
+        }
+    }
+    return result;
+}
+
+/* JOBD_OK, or as parents_expect(). */
+static enum jobd_result expect_parents_locked(struct op *op, struct admission *admission)
+    REQUIRES(op->jobd->lock)
+{
+    enum jobd_result result = JOBD_OK;
+    const struct parents *before = NULL;
+    for (struct job_extra *one = admission->extra; one != NULL && result == JOBD_OK;
+         one = one->next) {
+        if (one->parents == NULL)
+            continue;
+        result = parents_expect(op, one->parents, before);
+        before = one->parents;
+    }
+    return result;
+}
+
 static enum jobd_result take_place_locked(struct op *op, struct admission *admission,
                                           struct job *job) REQUIRES(op->jobd->lock)
 {
+    enum jobd_result result = check_parents_locked(op, admission);
+    if (result == JOBD_OK)
+        result = expect_parents_locked(op, admission);
+    if (result != JOBD_OK)
+        return result;
     struct job_content content = content_locked(op, admission, 0);
-    enum jobd_result result =
-        replace_locked(op, job, &content, admission->waiter, admission->receipt);
+    result = replace_locked(op, job, &content, admission->waiter, admission->receipt);
     if (result != JOBD_OK && result != JOBD_PENDING)
         admission->extra = content.extra;
     if (result == JOBD_GROUP_FULL)
@@ -338,7 +379,7 @@ static enum jobd_result let_in_locked(struct op *op, struct admission *admission
         op->jobd->queues[job->queue].put_pending++;
         change_add_job(&change, job);
     }
-    if (is_batch(op, admission->put) && change.rows > 0)
+    if (admission->put->batch_len > 0 && change.rows > 0)
         new_batch_locked(op, admission, first, (uint32_t)change.rows);
     if (change.rows == 0 && change.kind->begin == NULL)
         return JOBD_OK;
@@ -407,12 +448,15 @@ static enum jobd_result make_way_locked(struct op *op, struct admission *admissi
             return JOBD_OUT_OF_MEMORY;
         if ((result = join_groups_locked(op, admission)) != JOBD_OK)
             return result;
+        if ((result = expect_parents_locked(op, admission)) != JOBD_OK)
+            return result;
         if (!jobs_make_room(all, weight_of(admission) - known.bytes, op))
             return JOBD_OUT_OF_MEMORY;
     }
 }
 
-enum jobd_result admission_locked(struct op *op, struct admission *admission)
+static enum jobd_result admit_locked(struct op *op, struct admission *admission)
+    REQUIRES(op->jobd->lock)
 {
     const uint32_t number = admission->put->queue;
     const struct queue *queue = &op->jobd->queues[queue_index(number)];
@@ -426,12 +470,22 @@ enum jobd_result admission_locked(struct op *op, struct admission *admission)
         return take_place_locked(op, admission, same);
     if (same != NULL)
         return repeat_locked(op, admission, same);
+    result = check_parents_locked(op, admission);
+    if (result != JOBD_OK)
+        return result;
     result = make_way_locked(op, admission, queue, jobs);
     if (result == JOBD_OK)
         return let_in_locked(op, admission);
     quit_groups_locked(op, admission);
     if (result == JOBD_GROUP_FULL)
         say_group_room_locked(op, queue, admission);
+    return result;
+}
+
+enum jobd_result admission_locked(struct op *op, struct admission *admission)
+{
+    enum jobd_result result = admit_locked(op, admission);
+    edges_settle(op);
     return result;
 }
 

@@ -4,8 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/blob.h"
 #include "base/container.h"
+#include "engine/adopt.h"
+#include "engine/blob.h"
 #include "engine/dispatch.h"
 #include "engine/events.h"
 #include "engine/fair.h"
@@ -119,14 +120,9 @@ static void tell_holder(struct op *op, const struct job *job)
                          .task = {.id = job->id, .queue = job->queue, .attempt = job->attempt}};
 }
 
-static bool runs_here(const struct job *job)
-{
-    return job->state == JOBD_RUNNING && !job->leased && !job->elsewhere;
-}
-
 /* A worker of this process that has run it since before all jobs were read again; NULL: none. */
-static struct jobd_waiter *holder_locked(struct op *op, const struct job_record *record)
-    REQUIRES(op->jobd->lock)
+static struct jobd_waiter *holder_locked(struct op *op, struct job *job,
+                                         const struct job_record *record) REQUIRES(op->jobd->lock)
 {
     struct share *share = op->jobd->share;
     for (uint32_t i = 0; i < share->runs_len; i++) {
@@ -135,6 +131,7 @@ static struct jobd_waiter *holder_locked(struct op *op, const struct job_record 
             run.started_us != record->started_us)
             continue;
         share->runs[i] = share->runs[--share->runs_len];
+        job->requeue_on_stop = run.goes_back;
         return run.holder;
     }
     return NULL;
@@ -157,7 +154,7 @@ static enum share_result set_running_locked(struct op *op, struct job *job, cons
         queue->leased++;
         return SHARE_OK;
     }
-    job->holder = news->node == op->jobd->share->turns.node ? holder_locked(op, record) : NULL;
+    job->holder = news->node == op->jobd->share->turns.node ? holder_locked(op, job, record) : NULL;
     if (job->holder != NULL) {
         if (job->stopping)
             tell_holder(op, job);
@@ -263,7 +260,7 @@ static bool goes_on_locked(struct op *op, struct job *job, const struct news *ne
         job->started_us = job->lease->started_us = record->started_us;
         job->lease->began_us = record->began_us;
         lease_look_again_locked(op, job->lease, record->expires_us);
-    } else if (!same || !runs_here(job) || news->node != op->jobd->share->turns.node ||
+    } else if (!same || !job_runs_here(job) || news->node != op->jobd->share->turns.node ||
                job->started_us != record->started_us) {
         return false;
     } else if (record->stopping && !job->stopping) {
@@ -302,13 +299,14 @@ static enum share_result change_locked(struct op *op, struct job *job, const str
         (!fair_has(&op->jobd->queues[job->queue], job->id) ||
          fair_same_name(job, news->record.texts[JOBD_GROUP])))
         return stay_locked(op, job, news) ? SHARE_OK : SHARE_NO_MEMORY;
-    if (runs_here(job))
+    if (job_runs_here(job))
         tell_holder(op, job);
     uint8_t before = job->state;
     transition_detach_locked(op, job);
     if (queue == JOBD_NO_QUEUE) { /* moved to one that is not known here */
         op->jobd->share->strangers = true;
         transition_forsake_locked(op, job);
+        batches_lose(&op->jobd->jobs.batches, job);
         jobs_erase(&op->jobd->jobs, job, op);
         return SHARE_OK;
     }
@@ -345,6 +343,7 @@ static enum share_result adopt_gone_locked(struct op *op, const struct news *new
         return source->overlaps || op->jobd->share->strangers ? SHARE_OK : SHARE_WRONG;
     if (!jobd_state_final((enum jobd_state)job->state))
         return SHARE_WRONG;
+    batches_lose(&jobs->batches, job);
     jobs_remove(jobs, job, op);
     return SHARE_OK;
 }
@@ -459,6 +458,12 @@ enum share_result share_adopt(struct jobd *jobd, const struct news *news,
     case NEWS_NODE:
         result = adopt_node_locked(&op, news, source);
         break;
+    case NEWS_BATCH:
+        result = adopt_batch_locked(&op, news, source);
+        break;
+    case NEWS_SCHEDULE:
+        result = adopt_schedule_locked(&op, news, source);
+        break;
     }
     op_end(&op);
     return result;
@@ -478,113 +483,4 @@ void share_adopted(struct jobd *jobd, uint64_t next_id, int64_t at_us)
     if (!TAILQ_EMPTY(&jobd->idle_waiters) && dispatch_is_idle_locked(&op))
         wait_end_all_locked(&op, &jobd->idle_waiters, JOBD_OK);
     op_end(&op);
-}
-
-/* ---- all jobs anew */
-
-static void keep_run(struct share *share, const struct run *run)
-{
-    if (share->runs_len < share->runs_max)
-        share->runs[share->runs_len++] = *run;
-}
-
-/* One that was given out in the turn that is lost runs nowhere. */
-static void forget_job_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock)
-{
-    struct share *share = op->jobd->share;
-    const struct touch *touch = &share->touches[job - op->jobd->jobs.records + 1];
-    const struct run run = {job->id, job->attempt, job->started_us, job->holder};
-    if (runs_here(job) && !(touch->is_in && touch->started))
-        keep_run(share, &run);
-    if (job->state != STATE_NEW)
-        transition_detach_locked(op, job);
-    transition_forsake_locked(op, job);
-    jobs_erase(&op->jobd->jobs, job, op);
-}
-
-/* They may have ended attempts in the turn that is lost: they say so again. */
-static void send_workers_home_locked(struct op *op, struct queue *queue) REQUIRES(op->jobd->lock)
-{
-    struct place *place = TAILQ_FIRST(&queue->take_waiters), *next;
-    for (; place != NULL; place = next) {
-        next = TAILQ_NEXT(place, link);
-        if (waiter_of(place->waiting)->lease_us == 0)
-            wait_end_locked(op, waiter_of(place->waiting), JOBD_STORE_FAILED);
-    }
-}
-
-static void forget_queue_locked(struct op *op, uint32_t index) REQUIRES(op->jobd->lock)
-{
-    struct queue *queue = &op->jobd->queues[index];
-    queue->admitted = queue->retried = queue->expired = queue->moved_in = queue->moved_out = 0;
-    memset(queue->ended, 0, sizeof queue->ended);
-    memset(&queue->waited, 0, sizeof queue->waited);
-    memset(&queue->ran, 0, sizeof queue->ran);
-    queue->paused = false;
-    send_workers_home_locked(op, queue);
-    op->jobd->share->queues[index] = (struct told){.touched = false};
-}
-
-static void forget_changes_locked(struct op *op) REQUIRES(op->jobd->lock)
-{
-    struct share *share = op->jobd->share;
-    struct jobs *jobs = &op->jobd->jobs;
-    struct job *job;
-    while ((job = TAILQ_FIRST(&jobs->forgotten)) != NULL) {
-        TAILQ_REMOVE(&jobs->forgotten, job, link);
-        jobs_give_back(job, op);
-        jobs_release_record(jobs, job);
-    }
-    while (share->touched_len > 0) {
-        struct touch *first = &share->touches[share->touches[0].behind];
-        share->touches[0].behind = first->behind;
-        share->touches[first->behind].before = 0;
-        *first = (struct touch){.is_in = false};
-        share->touched_len--;
-    }
-    while (share->leases_len > 0)
-        share->lease_is_in[share->leases[--share->leases_len]] = false;
-    while (share->ended_len > 0) /* the end that is lost comes again */
-        keep_run(share, &share->ended[--share->ended_len]);
-    share->queues_touched = share->nodes_len = 0;
-    share->renews = share->strangers = false;
-}
-
-void share_forget(struct jobd *jobd)
-{
-    struct op op;
-    bool more = true;
-    while (more) {
-        op_begin(&op, jobd, NULL, 0);
-        verify(!jobd->share->in_turn);
-        struct job *job;
-        int left = OP_STEPS;
-        while (left-- > 0 && (job = RB_MIN(job_tree, &jobd->jobs.tree)) != NULL)
-            forget_job_locked(&op, job);
-        more = !RB_EMPTY(&jobd->jobs.tree);
-        op_end(&op);
-    }
-    op_begin(&op, jobd, NULL, 0);
-    forget_changes_locked(&op);
-    leases_forget(&jobd->leases);
-    for (uint32_t i = 0; i < jobd->queues_len; i++)
-        forget_queue_locked(&op, i);
-    op_end(&op);
-}
-
-void share_remembered(struct jobd *jobd)
-{
-    bool more = true;
-    while (more) {
-        struct op op;
-        op_begin(&op, jobd, NULL, 0);
-        struct share *share = jobd->share;
-        more = share->runs_len > 0;
-        share->orphans |= share_runs_locked(&op, share->turns.node);
-        if (more) {
-            struct run run = share->runs[--share->runs_len];
-            op.stops[op.stops_len++] = (struct op_stop){run.holder, run.holder->task};
-        }
-        op_end(&op);
-    }
 }

@@ -148,6 +148,20 @@ static int64_t ran_us(const struct job *job, int64_t until_us)
     return began_us > 0 && began_us < until_us ? until_us - began_us : 0;
 }
 
+/* Its report may not be noted yet; lease_expire_locked() has errors of its own. */
+static void count_lease_locked(struct op *op, const struct job *job, const struct change *change)
+    REQUIRES(op->jobd->lock)
+{
+    const struct leases *leases = &op->jobd->leases;
+    const struct jobd_blob *error = change->ending.outcome.error;
+    struct queue *queue = &op->jobd->queues[job->queue];
+    if (!job->leased)
+        return;
+    queue->leases_expired +=
+        error != NULL && (error == leases->expired || error == leases->timed_out);
+    queue->leases_released += end_state(change) == JOBD_QUEUED;
+}
+
 static void apply_end_locked(struct op *op, struct change *change, struct job *job)
     REQUIRES(op->jobd->lock)
 {
@@ -159,6 +173,7 @@ static void apply_end_locked(struct op *op, struct change *change, struct job *j
         (to == JOBD_SCHEDULED || to == JOBD_FAILED))
         op->tell_failure |=
             failures_note(&op->jobd->failures, job, &ending->outcome, to == JOBD_FAILED);
+    count_lease_locked(op, job, change);
     transition_leave_running_locked(op, job);
     if (to == JOBD_QUEUED)
         said_forget_locked(op, job);

@@ -23,6 +23,8 @@ int batches_init(struct batches *batches, uint32_t jobs_max, uint32_t queues_len
     TAILQ_INIT(&batches->spare);
     TAILQ_INIT(&batches->forgotten);
     TAILQ_INIT(&batches->forgotten_gathered);
+    TAILQ_INIT(&batches->fresh);
+    TAILQ_INIT(&batches->changed);
     RB_INIT(&batches->tree);
     batches->records = calloc(batches->max, sizeof *batches->records);
     batches->kept = calloc(queues_len, sizeof *batches->kept);
@@ -90,26 +92,75 @@ struct batch *batches_add(struct batches *batches, uint64_t id, uint32_t len)
     *batch = (struct batch){.id = id, .len = len, .there = len};
     TAILQ_INIT(&batch->awaiting);
     verify(RB_INSERT(batch_tree, &batches->tree, batch) == NULL);
+    batch->fresh = batches->shared;
+    if (batch->fresh)
+        TAILQ_INSERT_TAIL(&batches->fresh, batch, news);
     return batch;
 }
 
-struct batch *batches_restore(struct batches *batches, uint64_t id, uint32_t len,
-                              const uint32_t ended[JOBD_STATES])
+struct batch *batches_adopt(struct batches *batches, uint64_t id, uint32_t len)
 {
     const struct batch *before = len > 0 ? at_or_below(batches, id + len - 1) : NULL;
     if (len == 0 || id == 0 || id > JOBD_ID_MAX - len ||
         (before != NULL && before->id + before->len > id))
         return NULL;
     struct batch *batch = new_record(batches);
-    batches->restoring = true;
     if (batch == NULL)
         return NULL;
     *batch = (struct batch){.id = id, .len = len};
-    for (unsigned state = 0; state < JOBD_STATES; state++)
-        batch->in_state[state] = jobd_state_final((enum jobd_state)state) ? ended[state] : 0;
     TAILQ_INIT(&batch->awaiting);
     verify(RB_INSERT(batch_tree, &batches->tree, batch) == NULL);
     return batch;
+}
+
+struct batch *batches_restore(struct batches *batches, uint64_t id, uint32_t len,
+                              const uint32_t ended[JOBD_STATES])
+{
+    struct batch *batch = batches_adopt(batches, id, len);
+    batches->restoring = true;
+    for (unsigned state = 0; state < JOBD_STATES && batch != NULL; state++)
+        if (jobd_state_final((enum jobd_state)state))
+            batch->in_state[state] = batch->gone[state] = ended[state];
+    return batch;
+}
+
+/* ---- what the others are told */
+
+void batches_note(struct batches *batches, struct batch *batch)
+{
+    if (!batches->shared)
+        return;
+    if (batch->changed)
+        TAILQ_REMOVE(&batches->changed, batch, again);
+    TAILQ_INSERT_TAIL(&batches->changed, batch, again);
+    batch->changed = true;
+}
+
+bool batches_all_told(const struct batches *batches)
+{
+    return TAILQ_EMPTY(&batches->fresh) && TAILQ_EMPTY(&batches->changed) &&
+           TAILQ_EMPTY(&batches->forgotten);
+}
+
+static void tell_no_more(struct batches *batches, struct batch *batch)
+{
+    if (batch->fresh)
+        TAILQ_REMOVE(&batches->fresh, batch, news);
+    if (batch->changed)
+        TAILQ_REMOVE(&batches->changed, batch, again);
+    batch->fresh = batch->changed = false;
+}
+
+uint64_t batches_take_forgotten(struct batches *batches)
+{
+    struct batch *batch = TAILQ_FIRST(&batches->forgotten);
+    if (batch == NULL)
+        return 0;
+    uint64_t id = batch->id;
+    TAILQ_REMOVE(&batches->forgotten, batch, link);
+    tell_no_more(batches, batch);
+    batches_release_record(batches, batch);
+    return id;
 }
 
 /* ---- going */
@@ -129,25 +180,72 @@ void batches_release_record(struct batches *batches, struct batch *batch)
     TAILQ_INSERT_HEAD(&batches->spare, batch, link);
 }
 
+/* Behind the others of its queue. */
+static void keep(struct batches *batches, struct batch *batch)
+{
+    struct kept_batches *kept = &batches->kept[batch->queue];
+    TAILQ_INSERT_TAIL(&kept->list, batch, link);
+    kept->len++;
+    batch->kept = true;
+}
+
+static void keep_no_longer(struct batches *batches, struct batch *batch)
+{
+    struct kept_batches *kept = &batches->kept[batch->queue];
+    TAILQ_REMOVE(&kept->list, batch, link);
+    kept->len--;
+    batch->kept = false;
+}
+
 /* None of its jobs is there. */
 static void keep_without(struct batches *batches, struct batch *batch)
 {
     struct kept_batches *kept = &batches->kept[batch->queue];
-    TAILQ_INSERT_TAIL(&kept->list, batch, link);
-    if (++kept->len <= batches->keep)
+    if (batch->pins != 0) {
+        batches->held++;
+        return;
+    }
+    keep(batches, batch);
+    if (kept->len <= batches->keep)
         return;
     struct batch *first = TAILQ_FIRST(&kept->list);
-    TAILQ_REMOVE(&kept->list, first, link);
-    kept->len--;
+    keep_no_longer(batches, first);
     forget(batches, first);
+}
+
+static bool is_kept(const struct batches *batches, const struct batch *batch)
+{
+    return batch->there == 0 && !batches->restoring;
+}
+
+void batches_hold(struct batches *batches, struct batch *batch)
+{
+    verify(batch->pins == 0);
+    if (!is_kept(batches, batch))
+        return;
+    keep_no_longer(batches, batch);
+    batches->held++;
+}
+
+void batches_let_go(struct batches *batches, struct batch *batch)
+{
+    if (!is_kept(batches, batch))
+        return;
+    batches->held--;
+    keep_without(batches, batch);
+}
+
+static uint32_t sum(const uint32_t counts[JOBD_STATES])
+{
+    uint32_t all = 0;
+    for (unsigned state = 0; state < JOBD_STATES; state++)
+        all += counts[state];
+    return all;
 }
 
 static uint32_t counted(const struct batch *batch)
 {
-    uint32_t all = 0;
-    for (unsigned state = 0; state < JOBD_STATES; state++)
-        all += batch->in_state[state];
-    return all;
+    return sum(batch->in_state);
 }
 
 struct batch *batches_seen(struct batches *batches, uint64_t id)
@@ -190,6 +288,10 @@ void batches_left(struct batches *batches, const struct job *job)
 {
     struct batch *batch = batches_of(batches, job->id);
     verify(batch != NULL && batch->there > 0);
+    if (job->state != STATE_NEW) {
+        batch->gone[job->state]++;
+        batches_note(batches, batch);
+    }
     if (--batch->there > 0 || batches->restoring)
         return;
     if (counted(batch) > 0) {
@@ -209,4 +311,46 @@ void batches_moved(struct batches *batches, const struct job *job, enum jobd_sta
     batch->in_state[to]++;
     if (!jobd_state_final(to))
         batch->finished_us = 0;
+}
+
+/* ---- as others have changed them */
+
+void batches_set_gone(struct batches *batches, struct batch *batch,
+                      const uint32_t gone[JOBD_STATES])
+{
+    for (unsigned state = 0; state < JOBD_STATES; state++) {
+        batch->in_state[state] += gone[state] - batch->gone[state];
+        batch->gone[state] = gone[state];
+    }
+    if (batch->kept)
+        keep_no_longer(batches, batch);
+    if (sum(gone) == batch->len)
+        keep(batches, batch);
+}
+
+void batches_detached(struct batches *batches, const struct job *job)
+{
+    struct batch *batch = batches_of(batches, job->id);
+    verify(batch != NULL);
+    if (job->state != STATE_NEW)
+        batch->in_state[job->state]--;
+}
+
+void batches_lose(struct batches *batches, struct job *job)
+{
+    if (!job->batched)
+        return;
+    batches_detached(batches, job);
+    batches_of(batches, job->id)->there--;
+    job->batched = false;
+}
+
+void batches_drop(struct batches *batches, struct batch *batch)
+{
+    verify(TAILQ_EMPTY(&batch->awaiting) && batch->there == 0);
+    if (batch->kept)
+        keep_no_longer(batches, batch);
+    tell_no_more(batches, batch);
+    RB_REMOVE(batch_tree, &batches->tree, batch);
+    batches_release_record(batches, batch);
 }

@@ -70,6 +70,8 @@ static void apply_shared_locked(struct op *op, struct change *change) REQUIRES(o
 {
     const struct change_kind *kind = change->kind;
     struct job *job = change->job != NULL ? change->job : TAILQ_FIRST(&change->jobs);
+    if (job == NULL && kind->apply != NULL)
+        kind->apply(op, change, NULL);
     while (job != NULL) {
         if (change->job == NULL)
             TAILQ_REMOVE(&change->jobs, job, link);

@@ -53,7 +53,7 @@ struct ending {
 /* What a job that is amended will be. */
 struct amended {
     int64_t ready_us, expires_us;
-    enum jobd_state state; /* JOBD_QUEUED or JOBD_SCHEDULED */
+    enum jobd_state state; /* of those that wait */
     uint8_t priority;
     bool delayed, by_wall, expires_by_wall;
 };

@@ -64,6 +64,7 @@ void describe_job(const char *queue, const struct job *job, const struct job_con
     describe_content(record, content);
     if (job->state != STATE_NEW) {
         record->run_at_us = 0;
-        record->state = state;
+        if (state != JOBD_BLOCKED) /* which follows from its texts */
+            record->state = state;
     }
 }

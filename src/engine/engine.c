@@ -144,6 +144,7 @@ static int new_tables_locked(struct jobd *jobd, const struct jobd_config *config
         error = batches_init(&jobd->jobs.batches, (uint32_t)size->records, jobd->queues_max,
                              config->keep);
     jobd->jobs.batches.durable = size->durable;
+    jobd->jobs.batches.shared = config->turns != NULL;
     jobd->jobs.promises_max = size->promises;
     for (uint32_t i = 0; i < jobd->queues_max && error == 0; i++)
         jobd->jobs.remembered[i].keep = config->keep;
@@ -152,6 +153,7 @@ static int new_tables_locked(struct jobd *jobd, const struct jobd_config *config
         error = new_journal(&jobd->journal, config, size);
     if (error == 0)
         error = schedules_init(&jobd->schedules, config->schedules);
+    jobd->schedules.shared = config->turns != NULL;
     if (error == 0)
         error = heap_init(&jobd->delays, jobd->queues_max);
     if (error == 0)
@@ -192,6 +194,7 @@ static void set_up_locked(struct jobd *jobd, const struct jobd_config *config) R
     jobd->on_event = config->on_event;
     jobd->event_context = config->event_context;
     jobd->ticks_at_us = JOBD_NEVER;
+    edges_init(&jobd->edges);
     TAILQ_INIT(&jobd->idle_waiters);
     TAILQ_INIT(&jobd->sweep_waiters);
 }
@@ -236,6 +239,7 @@ void jobd_free(struct jobd *jobd)
     }
     journal_release(&jobd->journal);
     schedules_release(&jobd->schedules);
+    edges_release(&jobd->edges);
     leases_release(&jobd->leases);
     failures_release(&jobd->failures);
     free(jobd->events.ring);

@@ -7,6 +7,7 @@
 
 #include "base/heap.h"
 #include "base/lock.h"
+#include "engine/edges.h"
 #include "engine/events.h"
 #include "engine/failures.h"
 #include "engine/job_table.h"
@@ -27,6 +28,7 @@ struct jobd {
     struct leases leases GUARDED_BY(lock);
     struct journal journal GUARDED_BY(lock);
     struct schedules schedules GUARDED_BY(lock);
+    struct edges edges GUARDED_BY(lock);
     struct queue *queues; /* as long as they are there their configuration stays, the rest is
                              guarded; there is room for queues_max */
     uint32_t queues_max;

@@ -36,6 +36,8 @@ static enum jobd_result forget_locked(struct op *op, struct job *job) REQUIRES(o
     struct change change;
     if (!jobd_state_final((enum jobd_state)job->state) || job->commit_pending)
         return JOBD_NOT_FINAL;
+    if (job->pins != 0)
+        return JOBD_NEEDED;
     if (!change_has_room_locked(op, op->waiter))
         return JOBD_TOO_MANY_WAITERS;
     change_init(&change, op, &forget_kind, NULL);

@@ -93,7 +93,7 @@ static struct jobd_blob *part_of(const struct jobs *jobs, const struct job *job,
     case JOBD_ERROR:
         if (job->expired)
             return jobs->expired;
-        return job->extra != NULL ? job->extra->error : NULL;
+        return job->extra != NULL && job->state != JOBD_BLOCKED ? job->extra->error : NULL;
     case JOBD_WORKER:
         return job->extra != NULL && job->extra->said != NULL ? job->extra->said->worker : NULL;
     case JOBD_PROGRESS:
@@ -177,6 +177,8 @@ void jobd_stats(struct jobd *jobd, uint32_t number, int64_t now_us, struct jobd_
         .breaker_opened = queue->breaker.opened,
         .queued = queue->in_state[JOBD_QUEUED],
         .scheduled = queue->in_state[JOBD_SCHEDULED],
+        .blocked = queue->in_state[JOBD_BLOCKED],
+        .waiting = queue_waiting(queue),
         .running = queue->in_state[JOBD_RUNNING],
         .leased = queue->leased,
         .elsewhere = queue->elsewhere,
@@ -187,6 +189,8 @@ void jobd_stats(struct jobd *jobd, uint32_t number, int64_t now_us, struct jobd_
         .expired = queue->expired,
         .rejected = queue->rejected,
         .retried = queue->retried,
+        .leases_expired = queue->leases_expired,
+        .leases_released = queue->leases_released,
         .forgotten_early = jobd->jobs.remembered[index].forgotten_early,
         .oldest_us = lanes_oldest_us_locked(jobd, queue, now_us),
         .drain_per_s =

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "engine/job_table.h"
+#include "engine/parents.h"
 #include "engine/words.h"
 
 struct job_extra *extra_new(const struct jobd_put *put, struct job_extra *next)
@@ -16,6 +17,11 @@ struct job_extra *extra_new(const struct jobd_put *put, struct job_extra *next)
     if (put->batch_len > 0 && next != NULL && next->words != NULL) {
         extra->words = jobd_blob_ref(next->words);
     } else if (put->terms != NULL && !words_new(put->terms->texts, &extra->words)) {
+        free(extra);
+        return NULL;
+    }
+    if (put->terms != NULL && !parents_new(put->terms->texts[JOBD_AFTER], &extra->parents)) {
+        jobd_blob_unref(extra->words);
         free(extra);
         return NULL;
     }
@@ -71,6 +77,7 @@ void extra_free(struct job_extra *extra)
     while (extra != NULL) {
         struct job_extra *next = extra->next;
         said_free(extra->said);
+        free(extra->parents);
         jobd_blob_unref(extra->words);
         free(extra);
         extra = next;

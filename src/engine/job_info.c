@@ -6,8 +6,9 @@
 #include "engine/account.h"
 
 const int64_t jobd_histogram_bounds_us[JOBD_HISTOGRAM_BUCKETS] = {
-    100,    250,    500,    1000,    2500,    5000,     10000,     25000,      50000,
-    100000, 250000, 500000, 1000000, 5000000, 30000000, 300000000, 3600000000, JOBD_NEVER,
+    100,     250,      500,      1000,     2500,      5000,       10000,
+    25000,   50000,    100000,   250000,   500000,    1000000,    2500000,
+    5000000, 10000000, 30000000, 60000000, 300000000, 3600000000, JOBD_NEVER,
 };
 
 void histogram_add(struct jobd_histogram *histogram, int64_t us)
@@ -40,7 +41,9 @@ void job_info(const struct job *job, struct jobd_info *info)
         .payload_bytes = job->payload != NULL ? job->payload->size : 0,
         .output_bytes = extra != NULL && extra->output != NULL ? extra->output->size : 0,
         .output_truncated = job->output_truncated,
-        .has_error = job->expired || (extra != NULL && extra->error != NULL),
+        /* A blocked one's says why it is about to end. */
+        .has_error =
+            job->expired || (extra != NULL && extra->error != NULL && state != JOBD_BLOCKED),
         .has_errors = extra != NULL && extra->errors != NULL,
         .has_worker = extra != NULL && extra->said != NULL && extra->said->worker != NULL,
         .has_progress = extra != NULL && extra->said != NULL && extra->said->progress != NULL,

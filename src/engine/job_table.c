@@ -9,6 +9,7 @@
 #include "engine/blob.h"
 #include "engine/keep.h"
 #include "engine/engine.h"
+#include "engine/parents.h"
 #include "engine/words.h"
 
 static int job_compare(const struct job *a, const struct job *b)
@@ -121,7 +122,8 @@ size_t extra_weight(const struct job_extra *extra)
     /* Its record too, when it may outlive the others'. */
     size_t record = extra->unique_until_us != 0 ? sizeof(struct job) : 0;
     size_t said = extra->said != NULL ? sizeof *extra->said : 0;
-    return sizeof *extra + strlen(extra->key) + 1 + blob_weight(extra->words) + record + said;
+    return sizeof *extra + strlen(extra->key) + 1 + blob_weight(extra->words) + record + said +
+           parents_weight(extra->parents);
 }
 
 /* The payload, and all that the extra has. */
@@ -137,9 +139,10 @@ static size_t weight_of(const struct jobd_blob *payload, const struct job_extra 
     return weight;
 }
 
+/* Of a pinned one its record, too: it may outlive the others'. */
 size_t jobs_weight(const struct job *job)
 {
-    return weight_of(job->payload, job->extra);
+    return weight_of(job->payload, job->extra) + (job->pins != 0 ? sizeof *job : 0);
 }
 
 size_t content_weight(const struct job_content *content)
@@ -186,6 +189,7 @@ static void take_out(struct jobs *jobs, struct job *job)
         batches_left(&jobs->batches, job);
     RB_REMOVE(job_tree, &jobs->tree, job);
     jobs->memory -= jobs_weight(job);
+    jobs->promises -= job->pins != 0;
     if (job->extra == NULL)
         return;
     jobs->promises -= job->extra->unique_until_us != 0;
@@ -369,7 +373,7 @@ static bool ends_by_keep_for(const struct jobs *jobs, const struct job *job)
     return job->promised && job->extra->keep_us == 0 && jobs->keep_for_us > 0;
 }
 
-/* One that ended before this process has its time already. */
+/* One that ended before this process has its time already; one that is pinned is not due. */
 static void watch_end(struct jobs *jobs, struct job *job)
 {
     struct job_extra *extra = job->extra;
@@ -377,6 +381,8 @@ static void watch_end(struct jobs *jobs, struct job *job)
         return;
     if (job->finished_us > 0)
         extra->forget_us = later_us(job->finished_us, extra->keep_us);
+    if (job->pins != 0)
+        return;
     extra->due.order = (uint32_t)job->id;
     int64_t at_us = job->promised ? extra->unique_until_us : extra->forget_us;
     if (ends_by_keep_for(jobs, job) && keep_until(jobs, job) > at_us)
@@ -408,8 +414,8 @@ static void remember_promised(struct jobs *jobs, struct job *job)
 void jobs_remember_all(struct jobs *jobs, struct job *job, bool promised)
 {
     verify(TAILQ_EMPTY(&job->awaiting));
-    job->promised = promised;
-    if (promised)
+    job->promised = promised || job->pins != 0;
+    if (job->promised)
         remember_promised(jobs, job);
     else
         remember_one_more(jobs, job);
@@ -451,8 +457,9 @@ void jobs_end_due(struct jobs *jobs, struct job *job, struct op *op)
 void jobs_remember(struct jobs *jobs, struct job *job, struct op *op)
 {
     verify(TAILQ_EMPTY(&job->awaiting));
-    job->promised = job->extra != NULL && job->extra->unique_until_us > op->now_us &&
-                    jobs->promises <= jobs->promises_max;
+    bool lasts = job->extra != NULL && job->extra->unique_until_us > op->now_us &&
+                 jobs->promises <= jobs->promises_max;
+    job->promised = lasts || job->pins != 0;
     if (job->promised)
         remember_promised(jobs, job);
     else
@@ -515,8 +522,7 @@ bool job_too_late(const struct job *job, int64_t now_us)
 
 bool job_not_begun(const struct job *job)
 {
-    bool waits = job->state == JOBD_QUEUED || job->state == JOBD_SCHEDULED;
-    return job->state == STATE_NEW || (waits && job->attempt == 0 && !job->commit_pending);
+    return job->state == STATE_NEW || (job_waits(job) && job->attempt == 0 && !job->commit_pending);
 }
 
 struct job_content job_content(const struct job *job)

@@ -16,6 +16,7 @@
 TAILQ_HEAD(job_list, job);
 struct change;
 struct group;
+struct parents;
 
 /* Changes on their way to disk that replace what a job was put with, the oldest and the newest. */
 struct replacing {
@@ -52,6 +53,7 @@ struct job_extra {
     char trace[JOBD_TRACE_SIZE];
     struct jobd_blob *words; /* its texts; NULL: none */
     struct group *group;     /* whose it is, while that counts; NULL: nobody's */
+    struct parents *parents; /* it is put after these: BLOCKED; NULL: none, or no longer */
     struct jobd_blob *output, *error;
     struct jobd_blob *errors;   /* of its last attempts, see errors.h; NULL: none */
     int64_t errors_us;          /* when the last of them ended */
@@ -72,7 +74,9 @@ RB_PROTOTYPE(key_tree, job_extra, by_key, key_compare)
  *     QUEUED      in the lane of its priority, at `position`; where groups take turns, in its
  *                 group's list
  *     SCHEDULED   in its queue's `scheduled` and, by `due`, in its `delays`, until ready_us
- *                 both: commit_pending while their end is being written, and in none of these;
+ *     BLOCKED     in its queue's `blocked`, until its parents have ended; the only ones that have
+ *                 some, beside new ones and those that are about to be replaced
+ *                 all: commit_pending while their end is being written, and in none of these;
  *                 changing: that is not their end, they will wait again
  *     RUNNING     in its queue's `running`, since started_us; `lease` is held, or `holder` runs it;
  *                 elsewhere: a worker of another process does, `node`
@@ -118,6 +122,7 @@ struct job {
     uint8_t state; /* transition.c alone writes it */
     uint8_t priority;
     uint8_t exit_code;
+    uint8_t pins;     /* pins.h: while there is one it is not forgotten */
     bool delayed : 1; /* runs not before ready_us: as was asked for, or for a retry */
     bool stopping : 1;
     bool start_pending : 1;
@@ -130,7 +135,7 @@ struct job {
     bool requeue_on_stop : 1;
     bool elsewhere : 1;
     bool by_wall : 1;    /* delayed until an instant of the wall clock */
-    bool promised : 1;   /* it has ended, and is not forgotten before unique_until_us */
+    bool promised : 1;   /* it has ended, and is not forgotten before unique_until_us, nor pinned */
     bool expired : 1;    /* cancelled, as its time was over */
     bool batched : 1;    /* it came in with others: batches_of() knows with which */
     bool unexpiring : 1; /* put in again by hand: it does not expire any more */
@@ -143,7 +148,15 @@ static inline enum jobd_state job_state(const struct job *job)
 {
     if (job->state != STATE_NEW)
         return (enum jobd_state)job->state;
+    if (job->extra != NULL && job->extra->parents != NULL)
+        return JOBD_BLOCKED;
     return job->delayed ? JOBD_SCHEDULED : JOBD_QUEUED;
+}
+
+/* Does a worker of this process run it? */
+static inline bool job_runs_here(const struct job *job)
+{
+    return job->state == JOBD_RUNNING && !job->leased && !job->elsewhere;
 }
 
 RB_HEAD(job_tree, job);
@@ -156,7 +169,7 @@ struct remembered {
     uint32_t keep;
     struct job_list ended[JOBD_STATES]; /* of the final states */
     uint32_t len[JOBD_STATES];
-    struct job_list promised; /* in none of these, nor in by_age: for some time */
+    struct job_list promised; /* in none of these, nor in by_age: for some time, or pinned */
     uint32_t promised_len;
     uint64_t forgotten_early; /* before `keep` asks for it, as memory was short */
 };
@@ -175,7 +188,7 @@ struct jobs {
     uint32_t spare_len;
     struct job_tree tree;
     struct key_tree keys;            /* of all that are remembered */
-    uint32_t promises, promises_max; /* jobs that have unique_until_us */
+    uint32_t promises, promises_max; /* jobs that have unique_until_us; and that have pins */
     struct heap dues;                /* of extras: see there */
     struct jobd_blob *expired;       /* the error of a job that has */
     struct remembered *remembered;   /* a queue's, by its index */
@@ -232,6 +245,12 @@ void jobs_move(struct jobs *jobs, struct job *job, uint16_t queue);
 /* It waits from now on: it is due when it expires, if ever. And no longer. */
 void jobs_watch(struct jobs *jobs, struct job *job);
 void jobs_unwatch(struct jobs *jobs, struct job *job);
+/* In one of the states in which it waits, or is about to end or to move from there. */
+static inline bool job_waits(const struct job *job)
+{
+    return job->state == JOBD_QUEUED || job->state == JOBD_SCHEDULED || job->state == JOBD_BLOCKED;
+}
+
 /* It waits, and no attempt of it counts; not one that is about to end or to move. */
 bool job_not_begun(const struct job *job);
 /* Has it expired by then? Then no attempt of it may begin. */

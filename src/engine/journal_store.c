@@ -2,6 +2,7 @@
 #include "engine/journal_store.h"
 
 #include "engine/blob.h"
+#include "engine/blocked.h"
 #include "engine/changes.h"
 #include "engine/describe.h"
 #include "engine/dispatch.h"
@@ -303,6 +304,7 @@ static void serve_starved_locked(struct op *op) REQUIRES(op->jobd->lock)
     }
     sweep_resume_locked(op);
     expiry_resume_locked(op);
+    blocked_resume_locked(op);
 }
 
 static void release_batches_locked(struct op *op, int *left) REQUIRES(op->jobd->lock)

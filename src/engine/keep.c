@@ -17,7 +17,7 @@ static int64_t ended_us(const struct jobs *jobs, const struct job *job)
 
 int64_t keep_batch_until(const struct jobs *jobs, const struct batch *batch)
 {
-    if (jobs->keep_for_us == 0 || batch->there > 0)
+    if (jobs->keep_for_us == 0 || batch->there > 0 || batch->pins != 0)
         return JOBD_NEVER;
     return later_us(by_engine_us(jobs, batch->finished_us), jobs->keep_for_us);
 }

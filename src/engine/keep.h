@@ -12,7 +12,7 @@
  * an end. One that ended before this process counts from then by the wall clock, but from no later
  * than the start. */
 int64_t keep_until(const struct jobs *jobs, const struct job *job);
-/* The same for a batch none of whose jobs is there any more. */
+/* The same for a batch none of whose jobs is there any more; while it is pinned, JOBD_NEVER. */
 int64_t keep_batch_until(const struct jobs *jobs, const struct batch *batch);
 /* Of the others the one that is forgotten next, however late; NULL when none is remembered. */
 struct job *keep_next(const struct jobs *jobs);

@@ -83,7 +83,7 @@ static struct job *late_job_locked(struct op *op, const struct lease *lease)
     REQUIRES(op->jobd->lock)
 {
     struct job *job = jobs_seen(&op->jobd->jobs, lease->job_id);
-    bool waits = job != NULL && (job->state == JOBD_QUEUED || job->state == JOBD_SCHEDULED);
+    bool waits = job != NULL && job_waits(job);
     bool is_its_own = waits && lease->report == LEASE_NO_REPORT && job->attempt == lease->attempt;
     return is_its_own && !job->commit_pending ? job : NULL;
 }

@@ -8,19 +8,82 @@
 #include "base/verify.h"
 #include "engine/job_table.h"
 
-static int lease_compare(const struct lease *a, const struct lease *b)
+/* ---- by token: a table of buckets, as tokens are as good as random. A token is compared in a time
+ * that does not tell how much of it is right. */
+
+enum { WORDS = (JOBD_TOKEN_SIZE - 1) / sizeof(uint64_t) };
+_Static_assert((JOBD_TOKEN_SIZE - 1) % sizeof(uint64_t) == 0, "a token is whole words");
+
+struct words {
+    uint64_t of[WORDS];
+};
+
+static struct words words_of(const char *token)
 {
-    return strcmp(a->token, b->token);
+    struct words words;
+    memcpy(words.of, token, sizeof words.of);
+    return words;
 }
 
-RB_GENERATE(lease_tree, lease, by_token, lease_compare)
+/* Multiplicative: Knuth, The Art of Computer Programming, volume 3, 6.4; 2^64 by the golden ratio.
+ */
+static struct lease_bucket *bucket_of(const struct leases *leases, const struct words *words)
+{
+    uint64_t mixed = 0;
+    for (unsigned i = 0; i < WORDS; i++)
+        mixed = (mixed ^ words->of[i]) * UINT64_C(0x9e3779b97f4a7c15);
+    return &leases->buckets[(mixed >> 32) & leases->buckets_mask];
+}
+
+static bool is_same(const struct words *one, const struct words *other)
+{
+    uint64_t differ = 0;
+    for (unsigned i = 0; i < WORDS; i++)
+        differ |= one->of[i] ^ other->of[i];
+    return differ == 0;
+}
+
+struct lease *lease_find(const struct leases *leases, const char *token)
+{
+    struct lease *lease;
+    if (strlen(token) != JOBD_TOKEN_SIZE - 1)
+        return NULL;
+    const struct words words = words_of(token);
+    LIST_FOREACH(lease, bucket_of(leases, &words), alike)
+    {
+        const struct words own = words_of(lease->token);
+        if (is_same(&own, &words))
+            return lease;
+    }
+    return NULL;
+}
+
+static void enter(struct leases *leases, struct lease *lease)
+{
+    const struct words words = words_of(lease->token);
+    verify(lease_find(leases, lease->token) == NULL);
+    LIST_INSERT_HEAD(bucket_of(leases, &words), lease, alike);
+}
+
+static int make_buckets(struct leases *leases)
+{
+    size_t len = 1;
+    while (len < leases->room)
+        len *= 2;
+    leases->buckets = calloc(len, sizeof *leases->buckets);
+    leases->buckets_mask = (uint32_t)(len - 1);
+    return leases->buckets != NULL ? 0 : -ENOMEM;
+}
+
+/* ---- the table */
 
 int leases_init(struct leases *leases, uint32_t max, uint32_t room)
 {
     *leases = (struct leases){.max = max, .room = room};
-    RB_INIT(&leases->tree);
     TAILQ_INIT(&leases->spare);
     int error = heap_init(&leases->due, room);
+    if (error == 0)
+        error = make_buckets(leases);
     if (error != 0)
         return error;
     leases->all = calloc(room > 0 ? room : 1, sizeof *leases->all);
@@ -35,6 +98,7 @@ void leases_release(struct leases *leases)
     heap_release(&leases->due);
     jobd_blob_unref(leases->expired);
     jobd_blob_unref(leases->timed_out);
+    free(leases->buckets);
     free(leases->all);
     *leases = (struct leases){.all = NULL};
 }
@@ -47,7 +111,7 @@ static struct lease *add(struct leases *leases, const struct job *job, const cha
     } else {
         lease = TAILQ_FIRST(&leases->spare);
         TAILQ_REMOVE(&leases->spare, lease, link);
-        RB_REMOVE(lease_tree, &leases->tree, lease);
+        LIST_REMOVE(lease, alike);
     }
     *lease = (struct lease){.due = {.order = (uint32_t)job->id},
                             .job_id = job->id,
@@ -55,7 +119,7 @@ static struct lease *add(struct leases *leases, const struct job *job, const cha
                             .began_us = job->started_us,
                             .attempt = job->attempt};
     memcpy(lease->token, token, JOBD_TOKEN_SIZE);
-    verify(RB_INSERT(lease_tree, &leases->tree, lease) == NULL);
+    enter(leases, lease);
     return lease;
 }
 
@@ -119,18 +183,9 @@ void lease_note(struct leases *leases, const struct lease *over)
 void leases_forget(struct leases *leases)
 {
     verify(leases->held == 0);
-    RB_INIT(&leases->tree);
+    memset(leases->buckets, 0, (leases->buckets_mask + (size_t)1) * sizeof *leases->buckets);
     TAILQ_INIT(&leases->spare);
     leases->used = 0;
-}
-
-struct lease *lease_find(struct leases *leases, const char *token)
-{
-    struct lease key = {.job = NULL};
-    if (strlen(token) != JOBD_TOKEN_SIZE - 1)
-        return NULL;
-    memcpy(key.token, token, JOBD_TOKEN_SIZE);
-    return RB_FIND(lease_tree, &leases->tree, &key);
 }
 
 void lease_revoke(struct leases *leases, struct lease *lease)

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <bsd/sys/queue.h>
-#include <bsd/sys/tree.h>
 #include <stdint.h>
 
 #include "base/heap.h"
@@ -18,7 +17,7 @@ enum lease_report { LEASE_NO_REPORT, LEASE_DONE, LEASE_FAILED, LEASE_RELEASED };
  * stays known until its record is needed, the first that ended first: so that a late or a repeated
  * report can be told from a stranger's. */
 struct lease {
-    RB_ENTRY(lease) by_token;
+    LIST_ENTRY(lease) alike; /* those in the same bucket */
     TAILQ_ENTRY(lease) link;
     struct due due;
     struct job *job;    /* NULL: over */
@@ -31,8 +30,7 @@ struct lease {
     char token[JOBD_TOKEN_SIZE]; /* "": never used */
 };
 
-RB_HEAD(lease_tree, lease);
-RB_PROTOTYPE(lease_tree, lease, by_token, lease_compare)
+LIST_HEAD(lease_bucket, lease);
 TAILQ_HEAD(lease_list, lease);
 
 struct leases {
@@ -40,8 +38,9 @@ struct leases {
     uint32_t max, room, used; /* max: that may be held; room: records; used: so many of them were
                                  handed out at least once */
     uint32_t held, promised;  /* promised: to takers who wait */
-    struct lease_tree tree;   /* of all that are known */
-    struct lease_list spare;  /* those that are over, or never were */
+    struct lease_bucket *buckets; /* all that are known, by their tokens; a power of two of them */
+    uint32_t buckets_mask;
+    struct lease_list spare; /* those that are over, or never were */
     struct heap due;
     struct jobd_blob *expired, *timed_out; /* errors */
 };
@@ -66,4 +65,4 @@ void lease_note(struct leases *leases, const struct lease *over);
 /* None is known any more. */
 void leases_forget(struct leases *leases);
 /* The lease with this token, held or over; NULL when it is not known. */
-struct lease *lease_find(struct leases *leases, const char *token);
+struct lease *lease_find(const struct leases *leases, const char *token);

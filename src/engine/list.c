@@ -97,6 +97,13 @@ static bool gather(struct few *few, const struct job_list *list, uint32_t len,
     return few->looks == all;
 }
 
+static const struct job_list *list_of(const struct queue *queue, enum jobd_state state)
+{
+    if (state == JOBD_BLOCKED)
+        return &queue->blocked;
+    return state == JOBD_RUNNING ? &queue->running : &queue->scheduled;
+}
+
 static bool gather_locked(struct jobd *jobd, const struct jobd_filter *filter, struct few *few)
     REQUIRES(jobd->lock)
 {
@@ -114,8 +121,7 @@ static bool gather_locked(struct jobd *jobd, const struct jobd_filter *filter, s
         bool all = jobd_state_final(state)
                        ? gather(few, &remembered->ended[state], remembered->len[state], filter) &&
                              gather(few, &remembered->promised, remembered->promised_len, filter)
-                       : gather(few, state == JOBD_RUNNING ? &queue->running : &queue->scheduled,
-                                queue->in_state[state], filter);
+                       : gather(few, list_of(queue, state), queue->in_state[state], filter);
         if (!all)
             return false;
     }

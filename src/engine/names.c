@@ -6,8 +6,9 @@
 #include "jobd/schedule.h"
 
 static const char *const state_names[JOBD_STATES] = {
-    [JOBD_QUEUED] = "queued", [JOBD_SCHEDULED] = "scheduled", [JOBD_RUNNING] = "running",
-    [JOBD_DONE] = "done",     [JOBD_FAILED] = "failed",       [JOBD_CANCELLED] = "cancelled",
+    [JOBD_QUEUED] = "queued",   [JOBD_SCHEDULED] = "scheduled", [JOBD_RUNNING] = "running",
+    [JOBD_DONE] = "done",       [JOBD_FAILED] = "failed",       [JOBD_CANCELLED] = "cancelled",
+    [JOBD_BLOCKED] = "blocked",
 };
 
 static const char *const result_texts[JOBD_RESULTS] = {
@@ -34,6 +35,8 @@ static const char *const result_texts[JOBD_RESULTS] = {
     [JOBD_NO_SCHEDULE] = "no such schedule",
     [JOBD_SCHEDULE_FIXED] = "the schedule is in the configuration",
     [JOBD_TOO_MANY_SCHEDULES] = "too many schedules",
+    [JOBD_NO_PARENT] = "no such job to wait for",
+    [JOBD_NEEDED] = "others still need the job",
     [JOBD_GROUP_FULL] = "as many jobs of the key wait as may",
 };
 

@@ -16,8 +16,13 @@ enum news_kind {
     NEWS_LEASE,   /* a lease is over: record.token, and record.id, attempt and started_us of its
                      attempt */
     NEWS_QUEUE,   /* record.queue its name; the rest below */
-    NEWS_NODE     /* the jobs that the workers of `node` run are its own until `until_us` */
+    NEWS_NODE,    /* the jobs that the workers of `node` run are its own until `until_us` */
+    NEWS_BATCH,   /* record.id its own, and how its jobs have ended; fresh: record.batch_jobs,
+                     queue and created_us, too */
+    NEWS_SCHEDULE /* `schedule`: how far it is; fresh: all of it */
 };
+
+enum { NEWS_KINDS = NEWS_SCHEDULE + 1 };
 
 /* How many, since the queue began. */
 struct news_totals {
@@ -29,8 +34,9 @@ struct news {
     enum news_kind kind;
     struct job_record record;
 
+    /* NEWS_JOB, NEWS_BATCH, NEWS_SCHEDULE */
+    bool fresh; /* nobody else knows it yet: what never changes is there too */
     /* NEWS_JOB */
-    bool fresh;     /* nobody else knows it yet: what never changes is there too */
     bool stays;     /* it waits, and its place in its lane is as it was */
     bool promised;  /* it has ended, and is not forgotten yet, whatever comes */
     bool has_extra; /* it has a record of what few jobs have, which counts, even if empty */
@@ -49,6 +55,13 @@ struct news {
     uint32_t waiting, running;         /* then, to compare */
 
     int64_t until_us; /* NEWS_NODE; 0: it has left */
+
+    /* NEWS_BATCH, NEWS_SCHEDULE */
+    bool gone; /* it is forgotten, or deleted: its id, or its name, alone */
+    /* NEWS_BATCH */
+    uint32_t ended[JOBD_STATES]; /* so many of its jobs are forgotten, by their final states */
+
+    struct schedule_record schedule; /* NEWS_SCHEDULE */
 };
 
 /* Told of one; what it points to is borrowed for the call. */

@@ -30,7 +30,7 @@ bool op_sweep_due_locked(struct op *op)
 int64_t op_next_due_locked(struct op *op)
 {
     struct jobd *jobd = op->jobd;
-    if (jobd->dispatch_needed || op_sweep_due_locked(op))
+    if (jobd->dispatch_needed || op_sweep_due_locked(op) || edges_due(&jobd->edges))
         return 0;
     const struct due *tops[] = {jobd->expiry_starved ? NULL : heap_top(&jobd->jobs.dues),
                                 heap_top(&jobd->delays),

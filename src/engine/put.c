@@ -73,7 +73,8 @@ static size_t weight_of_one(const struct jobd *jobd, const struct jobd_put *put)
     size_t key_size = put->key != NULL ? strlen(put->key) + 1 : 1;
     size_t weight = sizeof(struct job_extra) + key_size;
     if (put->terms != NULL)
-        weight += words_weight(put->terms->texts);
+        weight +=
+            words_weight(put->terms->texts) + parents_weight_of(put->terms->texts[JOBD_AFTER]);
     if (put->terms != NULL && put->terms->unique == JOBD_FOR_SOME_TIME)
         weight += sizeof(struct job);
     return needs_extras(jobd, put) ? weight : 0;

@@ -50,6 +50,7 @@ void queue_set_terms(struct queue *queue, const struct jobd_queue_config *config
 static void init_lists(struct queue *queue)
 {
     TAILQ_INIT(&queue->scheduled);
+    TAILQ_INIT(&queue->blocked);
     TAILQ_INIT(&queue->running);
     TAILQ_INIT(&queue->take_waiters);
     TAILQ_INIT(&queue->put_waiters);
@@ -112,7 +113,8 @@ int64_t queue_timeout_us(const struct queue *queue, const struct job *job)
 
 uint32_t queue_waiting(const struct queue *queue)
 {
-    return queue->in_state[JOBD_QUEUED] + queue->in_state[JOBD_SCHEDULED];
+    return queue->in_state[JOBD_QUEUED] + queue->in_state[JOBD_SCHEDULED] +
+           queue->in_state[JOBD_BLOCKED];
 }
 
 uint32_t queue_ready(const struct queue *queue)

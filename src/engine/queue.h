@@ -61,6 +61,7 @@ struct queue {
     struct ring lanes[JOBD_PRIORITIES];
     struct fair *fair; /* in place of its rings; NULL: its groups take none, and never did */
     struct job_list scheduled;
+    struct job_list blocked;
     struct heap delays;      /* of the same */
     struct due due;          /* the earliest of them, in the engine's heap */
     struct job_list running; /* in the order they began */
@@ -73,6 +74,7 @@ struct queue {
     uint32_t in_state[JOBD_STATES]; /* jobs at present; 0 for the final ones */
     uint64_t ended[JOBD_STATES];    /* totals of the final ones */
     uint64_t admitted, rejected, retried, expired, moved_in, moved_out;
+    uint64_t leases_expired, leases_released; /* in this process */
     struct rate rate;
     struct jobd_histogram waited, ran;
     struct waiting_list put_waiters;

@@ -43,6 +43,7 @@ static void apply_replace_locked(struct op *op, struct change *change, struct jo
     REQUIRES(op->jobd->lock)
 {
     job->extra->replacing = without(&job->extra->replacing, change);
+    parents_leave(op, change->before.extra);
     jobs_drop_content(&op->jobd->jobs, &change->before, op);
 }
 
@@ -63,6 +64,7 @@ static void undo_replace_locked(struct op *op, struct change *change, struct job
         transition_exchange_locked(op, job, &change->before);
     }
     job->extra->replacing = rest;
+    parents_leave(op, change->before.extra);
     jobs_drop_content(&op->jobd->jobs, &change->before, op);
 }
 
@@ -132,6 +134,8 @@ enum jobd_result replace_locked(struct op *op, struct job *job, struct job_conte
     change.waiter = waiter;
     change.bytes = blob_weight(content->payload);
     change.before = *content;
+    if (content->extra->parents != NULL)
+        parents_link(content->extra->parents, job);
     transition_exchange_locked(op, job, &change.before);
     *receipt = (struct jobd_receipt){.id = job->id,
                                      .state = job_state(job),

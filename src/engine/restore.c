@@ -103,6 +103,13 @@ static enum jobd_state state_of(const struct op *op, const struct job_record *re
     return record->delayed && record->ready_us > op->now_us ? JOBD_SCHEDULED : JOBD_QUEUED;
 }
 
+/* It waits, has not begun, and nobody has put it in again by hand. */
+static bool waits_for_others(const struct job_record *record, enum jobd_state state)
+{
+    return (state == JOBD_QUEUED || state == JOBD_SCHEDULED) && record->attempt == 0 &&
+           !record->unexpiring && record->texts[JOBD_AFTER] != NULL;
+}
+
 /* A report of a lease that is over may come again, or late. */
 static void recall_lease_locked(struct op *op, const struct job *job,
                                 const struct job_record *record) REQUIRES(op->jobd->lock)
@@ -144,6 +151,7 @@ struct job *restore_new_locked(struct op *op, const struct job_record *record, u
     if (batch != NULL)
         batch->there++;
     jobs_note_key(jobs, job);
+    edges_job_back(op, job, jobd_state_final(record->state));
     return job;
 }
 
@@ -173,6 +181,10 @@ static bool restore_locked(struct op *op, const struct job_record *record, uint1
         note_end_in_batch(&jobd->jobs.batches, job);
     }
     recall_lease_locked(op, job, record);
+    if (waits_for_others(record, state) && !edges_child_back(op, job, record->texts[JOBD_AFTER]))
+        return false;
+    if (job->extra != NULL && job->extra->parents != NULL)
+        state = JOBD_BLOCKED;
     transition_restore_locked(op, job, state);
     rate_waits(&jobd->queues[queue].rate, op->now_us); /* not since the process before */
     jobd->jobs.wall_ahead_us = record->wall_ahead_us;
@@ -199,7 +211,16 @@ void jobd_restore_batch(struct jobd *jobd, const struct batch_record *record)
         batch->queue = (uint16_t)queue_index(queue);
         batch->created_us = record->created_us;
         batch->finished_us = record->finished_us;
+        edges_batch_back(&op, batch);
     }
+    op_end(&op);
+}
+
+void jobd_restore_after(struct jobd *jobd, const char *after)
+{
+    struct op op;
+    op_begin(&op, jobd, NULL, 0);
+    edges_expect_back(&op, after);
     op_end(&op);
 }
 
@@ -208,6 +229,7 @@ void jobd_restored(struct jobd *jobd)
     struct op op;
     op_begin(&op, jobd, NULL, 0);
     batches_all_back(&jobd->jobs.batches);
+    edges_all_back(&op);
     if (jobd->durable)
         op.tell_store |= journal_notify(&jobd->journal); /* some may be forgotten at once */
     op_end(&op);

@@ -2,6 +2,7 @@
 #include "engine/schedule.h"
 
 #include "engine/admission.h"
+#include "engine/touched.h"
 
 /* ---- what is under way */
 
@@ -38,6 +39,9 @@ static void apply_step_locked(struct op *op, struct change *change, struct job *
     schedules->fired += step->fires;
     schedules->missed += step->missed;
     schedules->skipped += step->skipped;
+    schedules_tell(schedules, schedule, step->row == ROW_SCHEDULE);
+    if (op->jobd->share != NULL && step->row == ROW_SCHEDULE)
+        op->jobd->share->touched_bytes += schedule_weight(&step->to);
     schedules_drop(schedules, schedule);
 }
 

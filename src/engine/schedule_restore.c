@@ -34,7 +34,7 @@ static struct jobd_schedule asked_for(const struct schedule_record *record)
     return schedule;
 }
 
-static struct schedule_place place_of(const struct schedule_record *record)
+struct schedule_place schedule_place_of(const struct schedule_record *record)
 {
     return (struct schedule_place){.paused = record->paused,
                                    .after_us = record->after_us,
@@ -45,6 +45,22 @@ static struct schedule_place place_of(const struct schedule_record *record)
                                    .last_job = record->last_job,
                                    .missed = record->missed,
                                    .skipped = record->skipped};
+}
+
+bool schedule_state_from(const struct schedule_record *record, struct schedule_state *state)
+{
+    const struct jobd_schedule asked = asked_for(record);
+    *state = (struct schedule_state){.terms = schedule_terms_new(&asked),
+                                     .payload = shared(record->payload),
+                                     .place = schedule_place_of(record)};
+    return state->terms != NULL;
+}
+
+bool schedule_is_sound(const struct schedule_record *record)
+{
+    size_t length = strlen(record->name);
+    return length > 0 && length <= JOBD_SCHEDULE_NAME_MAX && record->priority < JOBD_PRIORITIES &&
+           record->attempts <= JOBD_ATTEMPTS_MAX && record->late <= JOBD_LATE_ALL;
 }
 
 static bool restore_locked(struct op *op, const char *name, struct schedule_state *state)
@@ -65,15 +81,8 @@ static bool restore_locked(struct op *op, const char *name, struct schedule_stat
 bool jobd_restore_schedule(struct jobd *jobd, const struct schedule_record *record)
 {
     struct op op;
-    const struct jobd_schedule asked = asked_for(record);
-    size_t length = strlen(record->name);
-    if (length == 0 || length > JOBD_SCHEDULE_NAME_MAX || record->priority >= JOBD_PRIORITIES ||
-        record->attempts > JOBD_ATTEMPTS_MAX || record->late > JOBD_LATE_ALL)
-        return false;
-    struct schedule_state state = {.terms = schedule_terms_new(&asked),
-                                   .payload = shared(record->payload),
-                                   .place = place_of(record)};
-    if (state.terms == NULL)
+    struct schedule_state state;
+    if (!schedule_is_sound(record) || !schedule_state_from(record, &state))
         return false;
     op_begin(&op, jobd, NULL, 0);
     bool good = restore_locked(&op, record->name, &state);

@@ -118,7 +118,7 @@ static bool same_bytes(const struct jobd_blob *one, const struct jobd_blob *othe
            memcmp(one->bytes, other->bytes, one->size) == 0;
 }
 
-bool schedule_same(const struct jobd_schedule *one, const struct jobd_schedule *other)
+bool jobd_schedule_same(const struct jobd_schedule *one, const struct jobd_schedule *other)
 {
     bool same = schedule_same_plan(one, other) && same_text(one->queue, other->queue) &&
                 one->priority == other->priority && one->attempts == other->attempts &&
@@ -247,6 +247,7 @@ int schedules_init(struct schedules *schedules, const struct jobd_schedule_confi
     RB_INIT(&schedules->tree);
     TAILQ_INIT(&schedules->spare);
     TAILQ_INIT(&schedules->changed);
+    TAILQ_INIT(&schedules->untold);
     if (schedules->room > 0)
         schedules->all = calloc(schedules->room, sizeof *schedules->all);
     return schedules->room == 0 || schedules->all != NULL ? 0 : -ENOMEM;
@@ -310,7 +311,8 @@ struct schedule *schedules_add(struct schedules *schedules, const char *name)
 
 void schedules_drop(struct schedules *schedules, struct schedule *schedule)
 {
-    if (schedule->steps > 0 || schedule->now.terms != NULL || schedule->next.terms != NULL)
+    if (schedule->steps > 0 || schedule->now.terms != NULL || schedule->next.terms != NULL ||
+        schedule->untold)
         return;
     RB_REMOVE(schedule_tree, &schedules->tree, schedule);
     schedule->restored = false;
@@ -322,4 +324,25 @@ void schedules_note(struct schedules *schedules, struct schedule *schedule)
     if (!schedule->changed)
         TAILQ_INSERT_TAIL(&schedules->changed, schedule, again);
     schedule->changed = true;
+}
+
+/* ---- what the others are told */
+
+void schedules_tell(struct schedules *schedules, struct schedule *schedule, bool fresh)
+{
+    if (!schedules->shared)
+        return;
+    if (schedule->untold)
+        TAILQ_REMOVE(&schedules->untold, schedule, news);
+    TAILQ_INSERT_TAIL(&schedules->untold, schedule, news);
+    schedule->untold = true;
+    schedule->fresh |= fresh;
+}
+
+void schedules_told(struct schedules *schedules, struct schedule *schedule)
+{
+    if (!schedule->untold)
+        return;
+    TAILQ_REMOVE(&schedules->untold, schedule, news);
+    schedule->untold = schedule->fresh = false;
 }

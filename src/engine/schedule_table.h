@@ -37,11 +37,13 @@ struct schedule {
     RB_ENTRY(schedule) by_name;
     TAILQ_ENTRY(schedule) link;  /* spare */
     TAILQ_ENTRY(schedule) again; /* in `changed` */
+    TAILQ_ENTRY(schedule) news;  /* in `untold` */
     char name[JOBD_SCHEDULE_NAME_MAX + 1];
     struct schedule_state now;  /* as it is written, and seen */
     struct schedule_state next; /* after all of its steps; it counts for the memory */
     uint32_t steps;             /* in the journal */
     bool changed;               /* is in that list */
+    bool untold, fresh;         /* is in that one; all of it is to be told, not how far it is */
     bool restored;
 };
 
@@ -65,6 +67,10 @@ struct schedules {
     uint32_t room, used, len;
     struct schedule_tree tree;
     struct schedule_list spare, changed;
+    /* Where they are shared: those that the others do not know as they are, in the order of their
+     * last changes. A record stays until they do. */
+    bool shared;
+    struct schedule_list untold;
     uint64_t versions; /* given so far */
     uint64_t fired, missed, skipped;
 };
@@ -85,12 +91,15 @@ void schedules_drop(struct schedules *schedules, struct schedule *schedule);
 /* Whoever looks at what has changed looks at this one. */
 void schedules_note(struct schedules *schedules, struct schedule *schedule);
 
+/* The others are to be told of it, of all that was asked for when that is `fresh`; and they are. */
+void schedules_tell(struct schedules *schedules, struct schedule *schedule, bool fresh);
+void schedules_told(struct schedules *schedules, struct schedule *schedule);
+
 /* What was asked for, in one piece; NULL when memory is short. */
 struct jobd_blob *schedule_terms_new(const struct jobd_schedule *schedule);
 /* What stands in it, borrowed, with this payload. */
 struct jobd_schedule schedule_of(const char *name, const struct schedule_state *state);
-/* Is it the same? */
-bool schedule_same(const struct jobd_schedule *one, const struct jobd_schedule *other);
+/* Is it the same plan? */
 bool schedule_same_plan(const struct jobd_schedule *one, const struct jobd_schedule *other);
 /* Bytes it counts for. */
 size_t schedule_weight(const struct schedule_state *state);

@@ -72,8 +72,8 @@ static enum jobd_schedule_change compare(const struct schedule *there, const str
         return JOBD_SCHEDULE_NEW;
     const struct jobd_schedule is = schedule_of(there->name, &there->next);
     /* While its put is under way nobody is told that it is there. */
-    return there->steps == 0 && schedule_same(&is, asked->schedule) ? JOBD_SCHEDULE_SAME
-                                                                    : JOBD_SCHEDULE_REPLACED;
+    return there->steps == 0 && jobd_schedule_same(&is, asked->schedule) ? JOBD_SCHEDULE_SAME
+                                                                         : JOBD_SCHEDULE_REPLACED;
 }
 
 static enum jobd_result check_put_locked(struct op *op, const struct schedule *there,

@@ -180,6 +180,7 @@ void share_begin(struct jobd *jobd, int64_t now_us)
     op_begin(&op, jobd, NULL, now_us);
     verify(!jobd->share->in_turn);
     jobd->share->in_turn = true;
+    jobd->share->began_us = now_us;
     jobd->share->told_due = false;
     jobd->share->touched_bytes = 0;
     jobd->expiry_starved = false;
@@ -199,7 +200,8 @@ bool share_is_empty(struct jobd *jobd)
     mutex_lock(&jobd->lock);
     const struct share *share = jobd->share;
     bool empty = share->touched_len == 0 && TAILQ_EMPTY(&jobd->jobs.forgotten) &&
-                 share->leases_len == 0 && share->queues_touched == 0 && !share->renews;
+                 share->leases_len == 0 && share->queues_touched == 0 && !share->renews &&
+                 batches_all_told(&jobd->jobs.batches) && TAILQ_EMPTY(&jobd->schedules.untold);
     mutex_unlock(&jobd->lock);
     return empty;
 }
@@ -334,6 +336,65 @@ static bool give_touched_locked(struct op *op, const struct giving *giving) REQU
     return true;
 }
 
+/* Before its jobs. How they are follows from theirs, and from what is said behind them. */
+static bool give_fresh_batch_locked(struct op *op, const struct giving *giving)
+    REQUIRES(op->jobd->lock)
+{
+    struct batches *batches = &op->jobd->jobs.batches;
+    struct batch *batch = TAILQ_FIRST(&batches->fresh);
+    struct news news = empty_news(NEWS_BATCH);
+    if (batch == NULL)
+        return false;
+    TAILQ_REMOVE(&batches->fresh, batch, news);
+    batch->fresh = false;
+    news.fresh = true;
+    share_describe_fresh_batch(op->jobd, batch, &news);
+    giving->each(giving->context, &news);
+    return true;
+}
+
+/* Behind its jobs. */
+static bool give_batch_locked(struct op *op, const struct giving *giving) REQUIRES(op->jobd->lock)
+{
+    struct batches *batches = &op->jobd->jobs.batches;
+    struct batch *batch = TAILQ_FIRST(&batches->changed);
+    struct news news = empty_news(NEWS_BATCH);
+    if (batch == NULL)
+        return false;
+    TAILQ_REMOVE(&batches->changed, batch, again);
+    batch->changed = false;
+    share_describe_batch(batch, &news);
+    giving->each(giving->context, &news);
+    return true;
+}
+
+static bool give_gone_batch_locked(struct op *op, const struct giving *giving)
+    REQUIRES(op->jobd->lock)
+{
+    struct news news = empty_news(NEWS_BATCH);
+    news.record.id = batches_take_forgotten(&op->jobd->jobs.batches);
+    news.gone = true;
+    if (news.record.id != 0)
+        giving->each(giving->context, &news);
+    return news.record.id != 0;
+}
+
+static bool give_schedule_locked(struct op *op, const struct giving *giving)
+    REQUIRES(op->jobd->lock)
+{
+    struct schedules *schedules = &op->jobd->schedules;
+    struct schedule *schedule = TAILQ_FIRST(&schedules->untold);
+    struct news news = empty_news(NEWS_SCHEDULE);
+    if (schedule == NULL)
+        return false;
+    share_describe_schedule(schedule, &news);
+    news.fresh = schedule->fresh && !news.gone;
+    giving->each(giving->context, &news);
+    schedules_told(schedules, schedule);
+    schedules_drop(schedules, schedule);
+    return true;
+}
+
 static bool give_lease_locked(struct op *op, const struct giving *giving) REQUIRES(op->jobd->lock)
 {
     struct share *share = op->jobd->share;
@@ -401,6 +462,28 @@ void share_describe_job(const struct jobd *jobd, const struct job *job, struct n
     news->has_extra = job->extra != NULL;
 }
 
+void share_describe_fresh_batch(const struct jobd *jobd, const struct batch *batch,
+                                struct news *news)
+{
+    news->record.id = batch->id;
+    news->record.batch_jobs = batch->len;
+    news->record.queue = jobd->queues[batch->queue].name;
+    news->record.created_us = batch->created_us;
+}
+
+void share_describe_batch(const struct batch *batch, struct news *news)
+{
+    news->record.id = batch->id;
+    news->record.finished_us = batch->finished_us;
+    memcpy(news->ended, batch->gone, sizeof news->ended);
+}
+
+void share_describe_schedule(const struct schedule *schedule, struct news *news)
+{
+    schedule_record(schedule->name, &schedule->now, &news->schedule);
+    news->gone = schedule->now.terms == NULL;
+}
+
 void share_describe_queue(const struct queue *queue, struct news *news)
 {
     news->paused = queue->paused;
@@ -449,7 +532,9 @@ static void give_node_locked(struct op *op, const struct giving *giving) REQUIRE
 static bool give_some_locked(struct op *op, const struct giving *giving) REQUIRES(op->jobd->lock)
 {
     for (int left = OP_STEPS; left > 0; left--)
-        if (!give_forgotten_locked(op, giving) && !give_touched_locked(op, giving) &&
+        if (!give_fresh_batch_locked(op, giving) && !give_forgotten_locked(op, giving) &&
+            !give_touched_locked(op, giving) && !give_batch_locked(op, giving) &&
+            !give_gone_batch_locked(op, giving) && !give_schedule_locked(op, giving) &&
             !give_lease_locked(op, giving))
             return false;
     return true;

@@ -35,8 +35,8 @@ void share_end(struct jobd *jobd, bool lost);
 
 /* ---- all there is, for a process that begins; between turns */
 
-/* The ids of all jobs in an order in which they can be adopted; from malloc(). False when memory is
- * short. Holds the lock for some 10 ms for a million jobs. */
+/* The ids of all batches, schedules and jobs in an order in which they can be adopted; from
+ * malloc(). False when memory is short. Holds the lock for some 10 ms for a million jobs. */
 bool share_ids(struct jobd *jobd, uint64_t **ids, size_t *len);
 /* Are they all there are? Not where other processes have queues that are not known here. */
 bool share_is_whole(struct jobd *jobd);
@@ -50,7 +50,7 @@ struct share_ids {
  * ended since then is not over yet: where its job stands in its lane the entries will say. */
 void share_jobs(struct jobd *jobd, const struct share_ids *ids, share_each_news *each,
                 void *context);
-/* Gives all that is not a job: queues, nodes, leases that are over. */
+/* Gives all that has no id there: queues, nodes, leases that are over. */
 void share_state(struct jobd *jobd, share_each_news *each, void *context);
 
 /* Ids from here on are new. */
@@ -63,6 +63,11 @@ int64_t share_due(struct jobd *jobd);
 void share_leave(struct jobd *jobd);
 /* This process does so no longer, as is known for sure: so its jobs are free. In a turn. */
 void share_node_gone(struct jobd *jobd, uint32_t node, int64_t now_us);
+
+/* While there can be no turn, or nobody knows whether the last is written: what workers of this
+ * process run is free for others when it was its own until now at most. They are told to stop, each
+ * once; how many were. What does not end by itself goes back, if nobody else has it by then. */
+uint32_t share_overdue(struct jobd *jobd, int64_t now_us);
 
 /* Other processes whose workers run jobs, at most `max`: how many. */
 uint32_t share_others(struct jobd *jobd, uint32_t *nodes, uint32_t max);

@@ -26,14 +26,30 @@ static void add_lanes(struct ids *ids, const struct queue *queue)
 }
 
 /* Those that wait for their time are marked: it may come before their news are made, and they then
- * stand in another order. */
+ * stand in another order. So are batches and schedules, which stand before jobs; these by number.
+ */
 #define BEFORE_TIME (UINT64_C(1) << 63)
+#define OF_BATCH    (UINT64_C(1) << 62)
+#define OF_SCHEDULE (UINT64_C(1) << 61)
 
 static void add_list(struct ids *ids, const struct job_list *list, uint64_t mark)
 {
     const struct job *job;
     TAILQ_FOREACH (job, list, link)
         ids->all[ids->len++] = job->id | mark;
+}
+
+/* Those that are kept in their order. */
+static void add_batches_locked(struct op *op, struct ids *ids) REQUIRES(op->jobd->lock)
+{
+    struct batches *batches = &op->jobd->jobs.batches;
+    struct batch *batch;
+    for (uint32_t i = 0; i < batches->queues_len; i++)
+        TAILQ_FOREACH (batch, &batches->kept[i].list, link)
+            ids->all[ids->len++] = batch->id | OF_BATCH;
+    RB_FOREACH (batch, batch_tree, &batches->tree)
+        if (!batch->kept)
+            ids->all[ids->len++] = batch->id | OF_BATCH;
 }
 
 /* Is it the next of its queue's list? */
@@ -75,8 +91,14 @@ bool share_ids(struct jobd *jobd, uint64_t **all, size_t *len)
     struct op op;
     struct ids ids = {.len = 0};
     op_begin(&op, jobd, NULL, 0);
-    ids.all = calloc(jobd->jobs.records_used + 1, sizeof *ids.all);
+    ids.all =
+        calloc((size_t)jobd->jobs.records_used + jobd->jobs.batches.used + jobd->schedules.used + 1,
+               sizeof *ids.all);
     bool good = ids.all != NULL;
+    if (good)
+        add_batches_locked(&op, &ids);
+    for (uint32_t i = 0; good && i < jobd->schedules.used; i++)
+        ids.all[ids.len++] = i | OF_SCHEDULE;
     for (uint32_t i = 0; good && i < jobd->queues_len; i++) {
         add_lanes(&ids, &jobd->queues[i]);
         add_list(&ids, &jobd->queues[i].scheduled, BEFORE_TIME);
@@ -100,23 +122,64 @@ bool share_is_whole(struct jobd *jobd)
 
 /* ---- news of them */
 
+struct telling {
+    share_each_news *each;
+    void *context;
+    int64_t at_us;
+};
+
+static void tell_job_locked(struct op *op, const struct telling *telling, uint64_t id)
+    REQUIRES(op->jobd->lock)
+{
+    const struct jobd *jobd = op->jobd;
+    struct news news = {.kind = NEWS_JOB, .fresh = true};
+    const struct job *job = jobs_find(&op->jobd->jobs, id & ~BEFORE_TIME);
+    if (job == NULL) /* it is forgotten by now */
+        return;
+    share_describe_job(jobd, job, &news);
+    bool waited = (id & BEFORE_TIME) != 0;
+    if (job->state == JOBD_QUEUED && (waited || (job->delayed && job->ready_us > telling->at_us)))
+        news.record.state = JOBD_SCHEDULED;
+    if (job->state == JOBD_RUNNING && !job->leased)
+        news.node = job->elsewhere ? (uint32_t)job->node : jobd->share->turns.node;
+    share_tell_job_locked(op, job, &news, telling->each, telling->context);
+}
+
+static void tell_batch_locked(struct op *op, const struct telling *telling, uint64_t id)
+    REQUIRES(op->jobd->lock)
+{
+    const struct batch *batch = batches_find(&op->jobd->jobs.batches, id & ~OF_BATCH);
+    struct news news = {.kind = NEWS_BATCH, .fresh = true};
+    if (batch == NULL)
+        return;
+    share_describe_fresh_batch(op->jobd, batch, &news);
+    share_describe_batch(batch, &news);
+    telling->each(telling->context, &news);
+}
+
+static void tell_schedule_locked(struct op *op, const struct telling *telling, uint64_t number)
+    REQUIRES(op->jobd->lock)
+{
+    const struct schedule *schedule = &op->jobd->schedules.all[number & ~OF_SCHEDULE];
+    struct news news = {.kind = NEWS_SCHEDULE, .fresh = true};
+    share_describe_schedule(schedule, &news);
+    if (!news.gone)
+        telling->each(telling->context, &news);
+}
+
 void share_jobs(struct jobd *jobd, const struct share_ids *ids, share_each_news *each,
                 void *context)
 {
     struct op op;
+    const struct telling telling = {each, context, ids->at_us};
     op_begin(&op, jobd, NULL, 0);
     for (size_t i = 0; i < ids->len; i++) {
-        struct news news = {.kind = NEWS_JOB, .fresh = true};
-        const struct job *job = jobs_find(&jobd->jobs, ids->ids[i] & ~BEFORE_TIME);
-        if (job == NULL) /* it is forgotten by now */
-            continue;
-        share_describe_job(jobd, job, &news);
-        bool waited = (ids->ids[i] & BEFORE_TIME) != 0;
-        if (job->state == JOBD_QUEUED && (waited || (job->delayed && job->ready_us > ids->at_us)))
-            news.record.state = JOBD_SCHEDULED;
-        if (job->state == JOBD_RUNNING && !job->leased)
-            news.node = job->elsewhere ? (uint32_t)job->node : jobd->share->turns.node;
-        share_tell_job_locked(&op, job, &news, each, context);
+        if ((ids->ids[i] & OF_BATCH) != 0)
+            tell_batch_locked(&op, &telling, ids->ids[i]);
+        else if ((ids->ids[i] & OF_SCHEDULE) != 0)
+            tell_schedule_locked(&op, &telling, ids->ids[i]);
+        else
+            tell_job_locked(&op, &telling, ids->ids[i]);
     }
     op_end(&op);
 }

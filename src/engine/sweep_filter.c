@@ -70,6 +70,8 @@ static bool change_locked(struct op *op, struct step *step, struct job *job)
         return ended && retry_locked(op, step, job);
     if (job->state == JOBD_RUNNING)
         return stop_one_locked(op, step, job);
+    if (ended && job->pins != 0)
+        return false;
     if (ended) {
         forget_add_locked(op, &step->forgets, job);
     } else {

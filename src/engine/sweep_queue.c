@@ -82,9 +82,10 @@ static void add_locked(struct op *op, struct step *step, struct job *job) REQUIR
     }
 }
 
-static void add_scheduled_locked(struct op *op, struct step *step) REQUIRES(op->jobd->lock)
+static void add_listed_locked(struct op *op, struct step *step, const struct job_list *list)
+    REQUIRES(op->jobd->lock)
 {
-    struct job *next = TAILQ_FIRST(&queue_of(op, step->sweep)->scheduled);
+    struct job *next = TAILQ_FIRST(list);
     while (next != NULL && step->change.rows < step->most) {
         struct job *job = next;
         next = TAILQ_NEXT(job, link);
@@ -111,9 +112,11 @@ static void add_queued_locked(struct op *op, struct step *step) REQUIRES(op->job
 /* What can run now moves first. */
 static void add_jobs_locked(struct op *op, struct step *step) REQUIRES(op->jobd->lock)
 {
+    const struct queue *queue = queue_of(op, step->sweep);
     if (step->change.to != NULL)
         add_queued_locked(op, step);
-    add_scheduled_locked(op, step);
+    add_listed_locked(op, step, &queue->scheduled);
+    add_listed_locked(op, step, &queue->blocked);
     if (step->change.to == NULL)
         add_queued_locked(op, step);
 }

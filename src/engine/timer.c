@@ -2,6 +2,7 @@
 /* What becomes due: jobs that expire, delays, leases, deadlines of who waits, the end of what is
  * remembered. */
 #include "base/container.h"
+#include "engine/blocked.h"
 #include "engine/breaker.h"
 #include "engine/dispatch.h"
 #include "engine/expiry.h"
@@ -84,6 +85,7 @@ static int64_t tick_locked(struct op *op) REQUIRES(op->jobd->lock)
     int left = OP_STEPS;
     forget_some_locked(op, &left);
     expiry_tick_locked(op, &left); /* first of what waits: what is due for both never begins */
+    blocked_tick_locked(op, &left);
     for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct due *due;
         while (left > 0 && (due = heap_top(rows[i].heap)) != NULL && due->at_us <= op->now_us) {

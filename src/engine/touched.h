@@ -46,14 +46,17 @@ struct run {
     uint32_t attempt;
     int64_t started_us;
     struct jobd_waiter *holder;
+    bool goes_back; /* it was told to stop by share_overdue() */
 };
 
 struct share {
     struct jobd_turns turns;
-    bool strangers; /* jobs of queues that are not known here are left out */
-    bool in_turn;   /* verbs may change something, and whoever they wake is held */
-    bool stays;     /* what a job was put with is replaced, but not its place */
-    bool told_due;  /* whoever takes the turns knows that there is something to do */
+    bool strangers;   /* jobs of queues that are not known here are left out */
+    bool in_turn;     /* verbs may change something, and whoever they wake is held */
+    bool stays;       /* what a job was put with is replaced, but not its place */
+    bool anew;        /* all is being read again */
+    int64_t began_us; /* when the turn began */
+    bool told_due;    /* whoever takes the turns knows that there is something to do */
 
     /* changed in this turn */
     struct touch *touches; /* of all records, and one for the list */
@@ -104,6 +107,12 @@ void share_describe_job(const struct jobd *jobd, const struct job *job, struct n
 /* Tells of it, with what its attempts have said. share.c. */
 void share_tell_job_locked(struct op *op, const struct job *job, struct news *news,
                            share_each_news *each, void *context) REQUIRES(op->jobd->lock);
+/* What is told of a batch that nobody knows, but for how its jobs are; and of any. share.c. */
+void share_describe_fresh_batch(const struct jobd *jobd, const struct batch *batch,
+                                struct news *news);
+void share_describe_batch(const struct batch *batch, struct news *news);
+/* All that is told of a schedule. share.c. */
+void share_describe_schedule(const struct schedule *schedule, struct news *news);
 /* What is told of a queue, but for its histograms. share.c. */
 void share_describe_queue(const struct queue *queue, struct news *news);
 /* Is there room for what somebody asks who could ask again? */

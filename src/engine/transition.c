@@ -4,17 +4,19 @@
  *     from                to         by transition_...   when
  *     NEW                 QUEUED     enter               put
  *     NEW                 SCHEDULED  enter               put with a delay
+ *     NEW                 BLOCKED    enter               put after others
+ *     BLOCKED             QUEUED     unblock             they have ended
+ *     BLOCKED             SCHEDULED  unblock             they have, and its time has not come
  *     SCHEDULED           QUEUED     due                 its time has come
  *     QUEUED              RUNNING    start               dispatched to a taker
  *     RUNNING             QUEUED     return              released; given back at a stop
  *     RUNNING             SCHEDULED  return              failed, to be retried; released for later
  *     RUNNING             any final  finish              its last attempt has ended
- *     QUEUED, SCHEDULED   CANCELLED  end_waiting         cancelled, purged, expired
+ *     any that waits      CANCELLED  end_waiting         cancelled, purged, expired; orphaned
  *     QUEUED, SCHEDULED   DONE       end_waiting         after an expired lease a late report came
- *     QUEUED              SCHEDULED  exchange            replaced by one with a delay
- *     SCHEDULED           QUEUED     exchange            replaced by one without
+ *     any that waits      another    exchange            replaced by one with a delay, or without
  *     any final           QUEUED     retry               retried by hand
- *     QUEUED, SCHEDULED   the same   move                to another queue
+ *     any that waits      the same   move                to another queue
  *     QUEUED, SCHEDULED   either     amend               another start or priority
  *
  * With a journal a job keeps its state while the change is being written, and commit_pending says
@@ -30,6 +32,7 @@
 #include "engine/lanes.h"
 #include "engine/limits.h"
 #include "engine/fair.h"
+#include "engine/pins.h"
 #include "engine/said.h"
 #include "engine/touched.h"
 #include "engine/waiters.h"
@@ -37,9 +40,11 @@
 #define TO(state) (1U << (state))
 
 static const unsigned legal_moves[] = {
-    [STATE_NEW] = TO(JOBD_QUEUED) | TO(JOBD_SCHEDULED),
-    [JOBD_QUEUED] = TO(JOBD_SCHEDULED) | TO(JOBD_RUNNING) | TO(JOBD_CANCELLED) | TO(JOBD_DONE),
-    [JOBD_SCHEDULED] = TO(JOBD_QUEUED) | TO(JOBD_CANCELLED) | TO(JOBD_DONE),
+    [STATE_NEW] = TO(JOBD_QUEUED) | TO(JOBD_SCHEDULED) | TO(JOBD_BLOCKED),
+    [JOBD_QUEUED] = TO(JOBD_SCHEDULED) | TO(JOBD_BLOCKED) | TO(JOBD_RUNNING) | TO(JOBD_CANCELLED) |
+                    TO(JOBD_DONE),
+    [JOBD_SCHEDULED] = TO(JOBD_QUEUED) | TO(JOBD_BLOCKED) | TO(JOBD_CANCELLED) | TO(JOBD_DONE),
+    [JOBD_BLOCKED] = TO(JOBD_QUEUED) | TO(JOBD_SCHEDULED) | TO(JOBD_CANCELLED),
     [JOBD_RUNNING] =
         TO(JOBD_QUEUED) | TO(JOBD_SCHEDULED) | TO(JOBD_DONE) | TO(JOBD_FAILED) | TO(JOBD_CANCELLED),
     [JOBD_DONE] = TO(JOBD_QUEUED),
@@ -124,14 +129,53 @@ static void leave_delays_locked(struct op *op, struct job *job) REQUIRES(op->job
     TAILQ_REMOVE(&queue->scheduled, job, link);
 }
 
-static void wait_locked(struct op *op, struct job *job, bool comes_back) REQUIRES(op->jobd->lock)
+/* As in enter_delays_locked(). */
+static void enter_blocked_locked(struct op *op, struct job *job, bool comes_back)
+    REQUIRES(op->jobd->lock)
 {
-    move_locked(op, job, job->delayed ? JOBD_SCHEDULED : JOBD_QUEUED);
-    jobs_watch(&op->jobd->jobs, job);
-    if (job->delayed)
+    struct queue *queue = queue_of(op, job);
+    if (comes_back)
+        TAILQ_INSERT_HEAD(&queue->blocked, job, link);
+    else
+        TAILQ_INSERT_TAIL(&queue->blocked, job, link);
+    parents_look_again(op, job->extra->parents);
+}
+
+/* The place that its state gives it. */
+static void enter_place_locked(struct op *op, struct job *job, bool comes_back)
+    REQUIRES(op->jobd->lock)
+{
+    if (job->state == JOBD_QUEUED)
+        enter_lane_locked(op, job);
+    else if (job->state == JOBD_SCHEDULED)
         enter_delays_locked(op, job, comes_back);
     else
-        enter_lane_locked(op, job);
+        enter_blocked_locked(op, job, comes_back);
+}
+
+static void leave_place_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock)
+{
+    struct queue *queue = queue_of(op, job);
+    if (job->state == JOBD_QUEUED)
+        lane_leave_locked(op, queue, job);
+    else if (job->state == JOBD_SCHEDULED)
+        leave_delays_locked(op, job);
+    else
+        TAILQ_REMOVE(&queue->blocked, job, link);
+}
+
+static enum jobd_state waits_as(const struct job_extra *extra, bool delayed)
+{
+    if (extra != NULL && extra->parents != NULL)
+        return JOBD_BLOCKED;
+    return delayed ? JOBD_SCHEDULED : JOBD_QUEUED;
+}
+
+static void wait_locked(struct op *op, struct job *job, bool comes_back) REQUIRES(op->jobd->lock)
+{
+    move_locked(op, job, waits_as(job->extra, job->delayed));
+    jobs_watch(&op->jobd->jobs, job);
+    enter_place_locked(op, job, comes_back);
     events_note_locked(op, job);
 }
 
@@ -150,6 +194,18 @@ void transition_due_locked(struct op *op, struct job *job)
     events_note_locked(op, job);
     if (op->jobd->share != NULL && op->jobd->share->in_turn)
         share_touch_behind_locked(op, job);
+}
+
+/* From now on it waits as others do: so long it could not have begun. */
+void transition_unblock_locked(struct op *op, struct job *job)
+{
+    leave_place_locked(op, job);
+    parents_leave(op, job->extra);
+    bool later = job->delayed && job->ready_us > op->now_us;
+    job->ready_us = later ? job->ready_us : op->now_us;
+    move_locked(op, job, later ? JOBD_SCHEDULED : JOBD_QUEUED);
+    enter_place_locked(op, job, true);
+    events_note_locked(op, job);
 }
 
 void transition_retry_locked(struct op *op, struct job *job, int64_t at_us)
@@ -185,10 +241,8 @@ void transition_restore_locked(struct op *op, struct job *job, enum jobd_state s
     check_room(queue);
     if (state != JOBD_RUNNING)
         jobs_watch(&op->jobd->jobs, job);
-    if (state == JOBD_QUEUED)
-        enter_lane_locked(op, job);
-    else if (state == JOBD_SCHEDULED)
-        enter_delays_locked(op, job, false);
+    if (state != JOBD_RUNNING)
+        enter_place_locked(op, job, false);
     else
         TAILQ_INSERT_TAIL(&queue->running, job, link);
 }
@@ -197,16 +251,17 @@ void transition_detach_locked(struct op *op, struct job *job)
 {
     struct queue *queue = queue_of(op, job);
     jobs_unwatch(&op->jobd->jobs, job);
-    if (job->state == JOBD_QUEUED)
-        lane_leave_locked(op, queue, job);
-    else if (job->state == JOBD_SCHEDULED)
-        leave_delays_locked(op, job);
+    if (job_waits(job))
+        leave_place_locked(op, job);
     else if (job->state == JOBD_RUNNING)
         transition_leave_running_locked(op, job);
     else
         jobs_revive(&op->jobd->jobs, job);
+    parents_leave(op, job->extra);
     if (!jobd_state_final((enum jobd_state)job->state))
         queue->in_state[job->state]--;
+    if (job->batched)
+        batches_detached(&op->jobd->jobs.batches, job);
     fair_detach_locked(op, queue, job);
     job->state = STATE_NEW;
 }
@@ -324,18 +379,26 @@ void transition_return_locked(struct op *op, struct job *job)
     wait_locked(op, job, true);
 }
 
-/* Whoever awaits its batch is told when it was the last of it. */
-static void end_in_batch_locked(struct op *op, const struct job *job) REQUIRES(op->jobd->lock)
+void transition_tell_batch_locked(struct op *op, struct batch *batch)
 {
-    struct batch *batch = batches_of(&op->jobd->jobs.batches, job->id);
     struct jobd_waiter *waiter;
-    if (!batches_over(batch))
-        return;
-    batch->finished_us = job->finished_us;
     while ((waiter = first_waiter(&batch->awaiting)) != NULL) {
         batch_info(batch, waiter->batch);
         wait_end_locked(op, waiter, JOBD_OK);
     }
+}
+
+/* Whoever awaits its batch is told when it was the last of it. */
+static void end_in_batch_locked(struct op *op, const struct job *job) REQUIRES(op->jobd->lock)
+{
+    struct batch *batch = batches_of(&op->jobd->jobs.batches, job->id);
+    if (!batches_over(batch))
+        return;
+    batch->finished_us = job->finished_us;
+    batches_note(&op->jobd->jobs.batches, batch);
+    if ((batch->pins & PIN_CHILDREN) != 0)
+        edges_batch_ended(op, batch);
+    transition_tell_batch_locked(op, batch);
 }
 
 void transition_tell_end_locked(struct op *op, struct job *job)
@@ -357,6 +420,8 @@ void transition_finish_locked(struct op *op, struct job *job, enum jobd_state st
     transition_tell_end_locked(op, job);
     if (job->batched)
         end_in_batch_locked(op, job);
+    if ((job->pins & PIN_CHILDREN) != 0)
+        edges_job_ended(op, job);
     jobs_remember(&op->jobd->jobs, job, op);
 }
 
@@ -364,15 +429,10 @@ void transition_finish_locked(struct op *op, struct job *job, enum jobd_state st
 
 void transition_withdraw_locked(struct op *op, struct job *job)
 {
-    struct queue *queue = queue_of(op, job);
     job->commit_pending = true;
     jobs_unwatch(&op->jobd->jobs, job);
-    if (job->state == JOBD_QUEUED) {
-        lane_leave_locked(op, queue, job);
-        queue->cancel_pending++;
-    } else {
-        leave_delays_locked(op, job);
-    }
+    leave_place_locked(op, job);
+    queue_of(op, job)->cancel_pending += job->state == JOBD_QUEUED;
 }
 
 void transition_end_waiting_locked(struct op *op, struct job *job, enum jobd_state state,
@@ -380,6 +440,7 @@ void transition_end_waiting_locked(struct op *op, struct job *job, enum jobd_sta
 {
     queue_of(op, job)->cancel_pending -= job->state == JOBD_QUEUED;
     job->commit_pending = false;
+    parents_leave(op, job->extra);
     job->started_us = started_us;
     transition_finish_locked(op, job, state, at_us);
 }
@@ -388,10 +449,7 @@ static void wait_again_locked(struct op *op, struct job *job) REQUIRES(op->jobd-
 {
     job->commit_pending = job->changing = false;
     jobs_watch(&op->jobd->jobs, job);
-    if (job->state == JOBD_QUEUED)
-        enter_lane_locked(op, job);
-    else
-        enter_delays_locked(op, job, true);
+    enter_place_locked(op, job, true);
 }
 
 void transition_reinstate_locked(struct op *op, struct job *job)
@@ -429,28 +487,11 @@ void transition_move_locked(struct op *op, struct job *job, uint16_t queue)
 
 /* ---- replaced */
 
-static void leave_place_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock)
-{
-    if (job->state == JOBD_QUEUED)
-        lane_leave_locked(op, queue_of(op, job), job);
-    else
-        leave_delays_locked(op, job);
-}
-
-static void enter_place_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock)
-{
-    if (job->state == JOBD_QUEUED)
-        enter_lane_locked(op, job);
-    else
-        enter_delays_locked(op, job, true);
-}
-
 void transition_exchange_locked(struct op *op, struct job *job, struct job_content *content)
 {
     struct queue *queue = queue_of(op, job);
-    bool waits = job->state == JOBD_QUEUED || job->state == JOBD_SCHEDULED;
-    bool in_place = waits && !job->commit_pending;
-    enum jobd_state to = content->delayed ? JOBD_SCHEDULED : JOBD_QUEUED;
+    bool waits = job_waits(job), in_place = waits && !job->commit_pending;
+    enum jobd_state to = waits_as(content->extra, content->delayed);
     bool stays = in_place && to == JOBD_QUEUED && job->state == JOBD_QUEUED &&
                  content->priority == job->priority &&
                  (!fair_has(queue, job->id) || fair_same_group(job, content));
@@ -469,7 +510,9 @@ void transition_exchange_locked(struct op *op, struct job *job, struct job_conte
         move_locked(op, job, to);
     queue->cancel_pending += waits && !in_place && job->state == JOBD_QUEUED;
     if (in_place && !stays)
-        enter_place_locked(op, job);
+        enter_place_locked(op, job, true);
+    if (!waits && job->state != STATE_NEW)
+        parents_leave(op, job->extra); /* it has begun */
     if (in_place)
         jobs_watch(&op->jobd->jobs, job);
     if (moves)

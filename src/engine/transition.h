@@ -6,10 +6,12 @@
 
 #include "engine/engine.h"
 
-/* A new job, queued or, when delayed, scheduled. */
+/* A new job: blocked, when it has parents; scheduled, when it is delayed; or queued. */
 void transition_enter_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock);
 /* A job that was scheduled is queued. */
 void transition_due_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock);
+/* A job that was blocked is queued, or scheduled until its time has come. */
+void transition_unblock_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock);
 /* The first of its lane runs: for this taker, whose task is filled in; by a lease when it wants
  * one. */
 void transition_start_locked(struct op *op, struct job *job, struct jobd_waiter *taker)
@@ -48,8 +50,9 @@ void transition_amend_locked(struct op *op, struct job *job, enum jobd_state sta
 void transition_move_locked(struct op *op, struct job *job, uint16_t queue)
     REQUIRES(op->jobd->lock);
 
-/* Whoever awaits the end of a job that is final is told. */
+/* Whoever awaits the end of a job that is final is told; or of a batch that has ended. */
 void transition_tell_end_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock);
+void transition_tell_batch_locked(struct op *op, struct batch *batch) REQUIRES(op->jobd->lock);
 
 /* A job leaves the place that its state gives it, and is as a new one: its lease is over, whoever
  * runs it does so no longer. It is restored to the state that another process has said. */

@@ -28,7 +28,8 @@ bool cors_fields(const char *origin, const char *allow, cors_add *add, void *con
          {"Access-Control-Expose-Headers",
           "Location, Retry-After, Jobd-Id, Jobd-Queue, Jobd-Attempt, Jobd-Attempts, "
           "Jobd-Timeout, Jobd-Expires, Jobd-State, Jobd-Duplicate, Jobd-Replaced, Jobd-Repeated, "
-          "Jobd-Output-Truncated, Content-Range, Cache-Control, X-Accel-Buffering, "
+          "Jobd-Output-Truncated, Content-Disposition, Content-Range, Cache-Control, "
+          "X-Accel-Buffering, "
           "Preference-Applied, ETag, traceparent, "
           "WWW-Authenticate"}},
       asked[] = {{"Access-Control-Allow-Methods", allow},

@@ -42,7 +42,7 @@ static bool cancel_wait(void *context, struct conn *conn)
 {
     const struct http *http = context;
     struct exchange *exchange = conn->owner;
-    return jobd_leave(http->config.jobd, &exchange->request.turn, &exchange->request.waiter);
+    return request_leave(http->config.jobd, &exchange->request);
 }
 
 static void hung_up(void *context, struct conn *conn)

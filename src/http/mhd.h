@@ -154,6 +154,8 @@ void budget_trim(struct exchange *exchange, struct jobd_account *account, size_t
 
 /* Zeros all but the waiter's wake(). Its body has been dropped, and nothing waits. */
 void request_reset(struct request *request);
+/* Ends its wait early: as jobd_leave() says. */
+bool request_leave(struct jobd *jobd, struct request *request);
 
 /* ---- body.c: in the loop's thread */
 

@@ -131,7 +131,7 @@ static enum MHD_Result park(struct exchange *exchange)
     enum wait begun = WAIT_BEGUN;
     /* Cut in the meantime: nobody is there to be told. */
     if (!conn_enter(exchange->conn, PHASE_PARKED) &&
-        jobd_leave(http->config.jobd, &exchange->request.turn, &exchange->request.waiter))
+        request_leave(http->config.jobd, &exchange->request))
         return MHD_NO;
     /* Where there are turns, its own may just be filling in the request. */
     if (!jobd_shared(http->config.jobd) && exchange->request.body_in)

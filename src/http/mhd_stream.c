@@ -16,6 +16,7 @@
 
 enum {
     BLOCK_BYTES = 4096,  /* at most in a part, for HTTP/1.0; else the pool's rest bounds it */
+    SIZED_BYTES = 65536, /* the same where the size of all is known */
     UNSENT_BYTES = 16384 /* that the system takes beyond what is on its way to the client */
 };
 
@@ -58,6 +59,11 @@ static void resume(struct http_stream *stream)
     MHD_resume_connection(stream->exchange->connection);
 }
 
+static bool is_sized(const struct http_stream *stream)
+{
+    return stream->reply.size > 0;
+}
+
 /* For libmicrohttpd. What it has asked for before is with the system now: the client takes it. */
 static ssize_t read_part(void *context, uint64_t at, char *to, size_t max)
 {
@@ -65,12 +71,13 @@ static ssize_t read_part(void *context, uint64_t at, char *to, size_t max)
     (void)at;
     if (stream->exchange == NULL || !conn_enter(stream->exchange->conn, PHASE_STREAM))
         return MHD_CONTENT_READER_END_WITH_ERROR;
-    if (atomic_load(&stream->loop->http->draining))
+    if (atomic_load(&stream->loop->http->draining) && !is_sized(stream))
         return MHD_CONTENT_READER_END_OF_STREAM;
     ssize_t size = stream->reply.read(stream->reply.context, stream, to, max);
     verify(size >= STREAM_END && (size < 0 || (size_t)size <= max));
     if (size == STREAM_END)
-        return MHD_CONTENT_READER_END_OF_STREAM;
+        return is_sized(stream) ? MHD_CONTENT_READER_END_WITH_ERROR
+                                : MHD_CONTENT_READER_END_OF_STREAM;
     if (size == STREAM_LATER)
         return suspend(stream);
     access_part(stream->exchange, (size_t)size);
@@ -185,8 +192,10 @@ static struct MHD_Response *body_of(struct exchange *exchange, const struct repl
     struct http_stream *stream = calloc(1, sizeof *stream);
     if (stream == NULL)
         return NULL;
-    struct MHD_Response *response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK_BYTES,
-                                                                      read_part, stream, release);
+    const bool sized = reply->size > 0;
+    struct MHD_Response *response = MHD_create_response_from_callback(
+        sized ? reply->size : MHD_SIZE_UNKNOWN, sized ? SIZED_BYTES : BLOCK_BYTES, read_part,
+        stream, release);
     if (response == NULL) {
         free(stream);
         return NULL;
@@ -196,7 +205,8 @@ static struct MHD_Response *body_of(struct exchange *exchange, const struct repl
     stream->reply = *reply;
     exchange->stream = stream;
     TAILQ_INSERT_TAIL(&loop->streams, stream, entry);
-    bound_unsent(exchange, UNSENT_BYTES);
+    if (!sized)
+        bound_unsent(exchange, UNSENT_BYTES);
     acceptor_watch_hangup(loop->http->acceptor, exchange->conn);
     return response;
 }

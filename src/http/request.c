@@ -47,6 +47,12 @@ void request_reset(struct request *request)
     request->waiter.wake = wake;
 }
 
+bool request_leave(struct jobd *jobd, struct request *request)
+{
+    return request->leave != NULL ? request->leave(request)
+                                  : jobd_leave(jobd, &request->turn, &request->waiter);
+}
+
 /* ---- the query */
 
 static const struct exchange *exchange_with(const struct request *request)

@@ -17,7 +17,7 @@ struct endpoint;
 
 enum {
     REQUEST_SUBJECT_SIZE = 80, /* a queue's name, a job's id or a lease's token, with its NUL */
-    REQUEST_STATE_BYTES = 192
+    REQUEST_STATE_BYTES = 208
 };
 
 /* Bits, so that they make a set. */
@@ -70,8 +70,11 @@ struct request {
     /* While it waits for something, nobody may touch it until the waiter is woken. */
     struct jobd_waiter waiter;
     struct jobd_turn turn; /* or its turn is, where queues are shared */
-    bool resumed;          /* it has waited, and the waiter was woken */
-    bool watch_hangup;     /* its wait may be long: it ends when the client goes away */
+    /* Ends the wait of a waiter that is not the engine's: true, as jobd_cancel_wait() says. Called
+     * in another thread, with the connections' lock held. NULL: it is the engine's. */
+    bool (*leave)(struct request *request);
+    bool resumed;      /* it has waited, and the waiter was woken */
+    bool watch_hangup; /* its wait may be long: it ends when the client goes away */
     /* It was woken with JOBD_OK, but nobody is there any more to be answered. NULL: nothing to do.
      */
     void (*abandoned)(struct request *request, void *context);

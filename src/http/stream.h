@@ -7,12 +7,16 @@
  *     free() once, whatever ended it
  *
  * A client that does not take a part in the time a reply may last is cut, and one that closes the
- * connection, or half of it, is noticed at once; no other client waits for either. A server that
- * stops ends the body after what has gone out. The body is chunked, for a client of HTTP/1.0 it
- * ends with the connection; the reply to HEAD has none, and read() is not called. */
+ * connection, or half of it, is noticed at once; no other client waits for either. The reply to
+ * HEAD has no body, and read() is not called.
+ *
+ * Where nobody knows how long it will be, a server that stops ends the body after what has gone
+ * out; it is chunked, for a client of HTTP/1.0 it ends with the connection. Where that is known,
+ * the header says so, parts are larger, and what ends early cuts the connection. */
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 /* One that goes out. */
@@ -28,6 +32,7 @@ struct reply_stream {
     ssize_t (*read)(void *context, struct http_stream *stream, char *to, size_t max);
     void (*free)(void *context);
     void *context; /* taken */
+    uint64_t size; /* of all parts together; then read() does not say STREAM_LATER. 0: not known */
 };
 
 /* There is more, or the end: read() will be called. Any thread, also while read() or free() runs,

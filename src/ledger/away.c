@@ -2,6 +2,7 @@
 /* Is the database there, and what is said when it is not. */
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "ledger/turns_inside.h"
 
 #define TRY_MOST_US (2 * CLOCK_SECOND_US)
@@ -10,8 +11,6 @@
 void away_end(struct turns *turns)
 {
     bool back = turns->lasting;
-    if (back)
-        log_info("%s: the database is back", turns->config.name);
     turns->connected = true;
     turns->lasting = false;
     turns->try_after_us = TRY_US;
@@ -23,8 +22,10 @@ void away_end(struct turns *turns)
     turns->failing = false;
     turns->stats.connected = true;
     mutex_unlock(&turns->lock);
-    if (back)
-        mailbox_refuse(&turns->mailbox, false);
+    if (!back)
+        return;
+    mailbox_refuse(&turns->mailbox, false);
+    log_info("%s: the database is back", turns->config.name); /* now that it is so for all */
 }
 
 void away_note(struct turns *turns, const struct problem *why)
@@ -42,6 +43,15 @@ void away_note(struct turns *turns, const struct problem *why)
     mutex_unlock(&turns->lock);
 }
 
+void away_stop_runs(struct turns *turns)
+{
+    uint32_t told = share_overdue(turns->jobd, clock_now_us() - turns->ahead_us);
+    if (told > 0)
+        log_warn("%s: the database is away for so long that other servers may run what runs here: "
+                 "%u %s stopped",
+                 turns->config.name, (unsigned)told, text_plural(told, "job is", "jobs are"));
+}
+
 /* Nobody waits for it any longer. */
 void away_refuse_all(struct turns *turns)
 {
@@ -52,8 +62,8 @@ void away_refuse_all(struct turns *turns)
     turns->failing = true;
     const struct problem reason = turns->reason;
     mutex_unlock(&turns->lock);
-    log_error("%s: %s", turns->config.name, reason.text);
     mailbox_refuse(&turns->mailbox, true);
+    log_error("%s: %s", turns->config.name, reason.text);
 }
 
 static void end_process(struct turns *turns, const char *why)

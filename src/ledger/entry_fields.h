@@ -28,7 +28,9 @@ enum {
     GONE = 1 << NEWS_GONE,
     LEASE = 1 << NEWS_LEASE,
     QUEUE = 1 << NEWS_QUEUE,
-    NODE = 1 << NEWS_NODE
+    NODE = 1 << NEWS_NODE,
+    BATCH = 1 << NEWS_BATCH,
+    SCHEDULE = 1 << NEWS_SCHEDULE
 };
 
 struct field {

@@ -242,7 +242,7 @@ enum entry_result entry_next(struct entry_reader *reader, struct news *news)
         return ENTRY_DAMAGED;
     if (kind == 0)
         return reader->at == reader->end ? ENTRY_END : ENTRY_DAMAGED;
-    if (kind > NEWS_NODE)
+    if (kind >= NEWS_KINDS)
         return ENTRY_DAMAGED;
     empty(news, (enum news_kind)kind);
     enum entry_result result = get_fields(reader, news);

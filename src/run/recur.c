@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "base/verify.h"
+#include "jobd/turns.h"
 #include "run/recur_inside.h"
 
 enum {
@@ -24,6 +25,9 @@ enum {
 
 #define RETRY_US INT64_C(250000)
 #define BACK_US  CLOCK_SECOND_US /* less is no step of the clock */
+/* At the start of one of several servers: so long another may take until it has taken an instant.
+ */
+#define OTHERS_US (5 * CLOCK_SECOND_US)
 
 /* ---- what a plan says, but for what has happened already */
 
@@ -121,12 +125,17 @@ static bool is_turned_back(const struct recur *recur, const struct entry *entry)
     return !entry->paused && in_gap && recur->wall_us + BACK_US < entry->after_us;
 }
 
-static void turn_back(const struct recur *recur, struct jobd *jobd, struct entry *entry)
+static void turn_back(struct recur *recur, struct jobd *jobd, struct entry *entry)
 {
     const struct jobd_moment moment = {recur->now_us, recur->wall_us};
-    if (is_turned_back(recur, entry) &&
-        jobd_schedule_turn_back(jobd, entry->name, &moment) == JOBD_OK)
+    entry->turns_back = is_turned_back(recur, entry);
+    if (entry->turns_back && recur->only_looks) {
+        due_at(recur, entry, recur->wall_us);
+        return;
+    }
+    if (entry->turns_back && jobd_schedule_turn_back(jobd, entry->name, &moment) == JOBD_OK)
         entry->version = 0; /* it is looked at anew */
+    entry->turns_back = false;
 }
 
 /* ---- what has changed */
@@ -150,14 +159,15 @@ static void read_plan(struct recur *recur, struct entry *entry,
         say(recur, entry, "does not run: %s", problem.text);
 }
 
-/* All instants up to `wall_us` have come: which of them shall happen. */
-static void take(struct entry *entry, int64_t wall_us, bool late)
+/* All instants up to `wall_us` have come: which of them shall happen. The last of them is late when
+ * it is older than `late_us`. */
+static void take(struct entry *entry, int64_t wall_us, int64_t late_us)
 {
     static const uint32_t most[] = {
         [JOBD_LATE_ONCE] = 1, [JOBD_LATE_SKIP] = 0, [JOBD_LATE_ALL] = RECUR_ALL_MAX};
     int64_t last_us = plan_last(&entry->plan, entry->taken_us, wall_us);
     entry->most = most[entry->late];
-    if (!late && last_us != PLAN_NEVER && wall_us - last_us <= RECUR_LATE_US && entry->most == 0)
+    if (last_us != PLAN_NEVER && wall_us - last_us <= late_us && entry->most == 0)
         entry->most = 1;
     if (entry->refusal != JOBD_OK)
         entry->floor_us = entry->taken_us;
@@ -191,11 +201,24 @@ static void look(struct recur *recur, struct jobd *jobd, struct entry *entry,
         entry->next_us = plan_next(&entry->plan, entry->after_us);
     }
     if (info->restored && entry->next_us <= recur->wall_us) {
-        take(entry, recur->wall_us, true);
+        take(entry, recur->wall_us, jobd_shared(jobd) ? OTHERS_US : -1);
         entry->retry_us = recur->wall_us;
     }
     next_turn(recur, entry);
     turn_back(recur, jobd, entry);
+}
+
+/* A record may have become another's. */
+static void tell_watcher(const struct recur *recur, const struct entry *entry,
+                         const struct jobd_schedule_info *info)
+{
+    bool there = info->terms != NULL;
+    if (recur->watcher == NULL || (there && info->version == entry->version))
+        return;
+    if (entry->name[0] != '\0' && (!there || strcmp(entry->name, info->name) != 0))
+        recur->watcher(recur->watcher_context, entry->name, NULL);
+    if (there)
+        recur->watcher(recur->watcher_context, info->name, info);
 }
 
 static void look_at_changes(struct recur *recur, struct jobd *jobd)
@@ -205,6 +228,7 @@ static void look_at_changes(struct recur *recur, struct jobd *jobd)
     while (jobd_schedule_changed(jobd, &number, &info)) {
         verify(number < recur->len);
         struct entry *entry = &recur->entries[number];
+        tell_watcher(recur, entry, &info);
         if (info.terms != NULL)
             look(recur, jobd, entry, &info);
         else
@@ -288,8 +312,13 @@ static bool do_next(struct recur *recur, struct jobd *jobd, struct entry *entry)
 static unsigned handle(struct recur *recur, struct jobd *jobd, struct entry *entry, unsigned most)
 {
     unsigned asked = 1;
+    if (entry->turns_back) {
+        next_turn(recur, entry);
+        turn_back(recur, jobd, entry);
+        return asked;
+    }
     if (entry->next_us <= recur->wall_us)
-        take(entry, recur->wall_us, false);
+        take(entry, recur->wall_us, RECUR_LATE_US);
     while (do_next(recur, jobd, entry) && asked < most)
         asked++;
     if (asked == most && entry->after_us < entry->taken_us && entry->retry_us == 0)
@@ -332,18 +361,36 @@ static void reread(struct recur *recur, struct jobd *jobd)
     }
 }
 
-int64_t recur_tick(struct recur *recur, struct jobd *jobd, const struct jobd_moment *moment)
+static int64_t next_due_us(const struct recur *recur)
 {
-    struct due *due;
-    unsigned left = FIRINGS;
+    const struct due *due = heap_top(&recur->dues);
+    return due != NULL ? due->at_us : JOBD_NEVER;
+}
+
+static void see_all(struct recur *recur, struct jobd *jobd, const struct jobd_moment *moment)
+{
     see_clock(recur, jobd, moment);
     look_at_changes(recur, jobd);
     if (atomic_exchange(&recur->rereads, false))
         reread(recur, jobd);
+}
+
+int64_t recur_look(struct recur *recur, struct jobd *jobd, const struct jobd_moment *moment)
+{
+    recur->only_looks = true;
+    see_all(recur, jobd, moment);
+    recur->only_looks = false;
+    return next_due_us(recur);
+}
+
+int64_t recur_tick(struct recur *recur, struct jobd *jobd, const struct jobd_moment *moment)
+{
+    struct due *due;
+    unsigned left = FIRINGS;
+    see_all(recur, jobd, moment);
     while (left > 0 && (due = heap_top(&recur->dues)) != NULL && due->at_us <= moment->wall_us)
         left -= handle(recur, jobd, container_of(due, struct entry, due), left);
-    due = heap_top(&recur->dues);
-    return due != NULL ? due->at_us : JOBD_NEVER;
+    return next_due_us(recur);
 }
 
 /* ---- start and end */
@@ -381,6 +428,12 @@ void recur_free(struct recur *recur)
     if (recur->event >= 0)
         close(recur->event);
     free(recur);
+}
+
+void recur_watch(struct recur *recur, recur_watcher *watcher, void *context)
+{
+    recur->watcher = watcher;
+    recur->watcher_context = context;
 }
 
 void recur_wake(void *context)

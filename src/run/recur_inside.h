@@ -12,6 +12,9 @@
 #include "base/heap.h"
 #include "base/plan.h"
 #include "jobd/schedule.h"
+#include "jobd/turns.h"
+#include "run/recur.h"
+#include "run/wait_sync.h"
 
 enum { KEY_SIZE = JOBD_SCHEDULE_NAME_MAX + sizeof "@2026-01-31T23:59:59Z" };
 
@@ -22,6 +25,7 @@ struct entry {
     uint64_t version; /* 0: none, or it is looked at anew */
     struct plan plan;
     bool planned, paused;
+    bool turns_back; /* as soon as something may be changed */
     enum jobd_late late;
     /* Up to the first it has been seen to; up to the second instants have come, of which the last
      * `most` behind floor_us shall happen. Then the next comes. */
@@ -43,8 +47,17 @@ struct recur {
     int64_t said_us;         /* since then so many lines were to be logged */
     unsigned said;
     _Atomic bool rereads, over;
+    bool only_looks; /* nothing may be changed now */
     int event, timer;
     struct jobd *jobd;
     pthread_t thread;
     bool started;
+
+    /* where there are turns */
+    struct jobd_turn turn;
+    struct wait_sync sync;
+    int64_t next_us; /* as recur_tick() has said in the last */
+
+    recur_watcher *watcher; /* NULL: none */
+    void *watcher_context;
 };

@@ -16,13 +16,29 @@
 #define FAR_US (INT64_C(86400) * CLOCK_SECOND_US)
 /* The wall clock that we go by is as near to the system's as that. */
 #define ROUND_US 1000
+/* After a turn that was lost, or that there was none. */
+#define AGAIN_US (CLOCK_SECOND_US / 4)
 
-/* Until the wall clock shows this, or is set, or a schedule has changed. */
-static void wait_until(struct recur *recur, int64_t wall_us)
+static int64_t system_us(void)
+{
+    struct timespec now;
+    verify(clock_gettime(CLOCK_REALTIME, &now) == 0);
+    return now.tv_sec * CLOCK_SECOND_US + now.tv_nsec / 1000;
+}
+
+/* Our wall clock is the database's then. */
+static int64_t ahead_us(const struct recur *recur)
+{
+    return jobd_shared(recur->jobd) ? system_us() - clock_now_us() : 0;
+}
+
+/* Until the wall clock shows this, or is set, or a schedule has changed. True: it was set. */
+static bool wait_until(struct recur *recur, int64_t wall_us)
 {
     int64_t far_us = recur->wall_us + FAR_US;
-    int64_t at_us = (wall_us < far_us ? wall_us : far_us) + ROUND_US;
+    int64_t at_us = (wall_us < far_us ? wall_us : far_us) + ROUND_US + ahead_us(recur);
     uint64_t expired;
+    bool was_set = false;
     if (at_us < 1)
         at_us = 1; /* no time would stop it */
     const struct itimerspec when = {
@@ -34,20 +50,61 @@ static void wait_until(struct recur *recur, int64_t wall_us)
     verify(code == 0 || errno == ECANCELED);
     if (code == 0 && poll(fds, 2, -1) < 0) /* else it was set just now */
         verify(errno == EINTR);
-    if (read(recur->timer, &expired, sizeof expired) < 0)
+    if (read(recur->timer, &expired, sizeof expired) < 0) {
         verify(errno == EAGAIN || errno == ECANCELED || errno == EINTR);
+        was_set = errno == ECANCELED;
+    }
     event_clear(recur->event);
+    return was_set || code != 0;
+}
+
+static struct jobd_moment moment_now(void)
+{
+    int64_t now_us = clock_now_us();
+    return (struct jobd_moment){now_us, clock_wall_us(now_us)};
+}
+
+/* ---- in turns */
+
+static enum jobd_result run(struct jobd_turn *turn)
+{
+    struct recur *recur = turn->context;
+    const struct jobd_moment moment = moment_now();
+    if (!atomic_load(&recur->over))
+        recur->next_us = recur_tick(recur, recur->jobd, &moment);
+    return JOBD_OK;
+}
+
+static void over(struct jobd_turn *turn, enum jobd_result result)
+{
+    struct recur *recur = turn->context;
+    recur->sync.waiter.result = result;
+    recur->sync.waiter.wake(&recur->sync.waiter);
+}
+
+/* Is it time, or has the clock been set, by as much as only a turn will tell? */
+static int64_t tick_in_turn(struct recur *recur, const struct jobd_moment *moment, bool was_set)
+{
+    int64_t next_us = recur_look(recur, recur->jobd, moment);
+    if (next_us > moment->wall_us && !was_set)
+        return next_us;
+    recur->turn = (struct jobd_turn){.run = run, .over = over, .context = recur};
+    jobd_enter(recur->jobd, &recur->turn);
+    return wait_sync_until(&recur->sync, recur->jobd, JOBD_NEVER) == JOBD_OK
+               ? recur->next_us
+               : clock_now_us() + AGAIN_US;
 }
 
 static void *recur_main(void *context)
 {
     struct recur *recur = context;
+    bool was_set = false;
     while (!atomic_load(&recur->over)) {
-        int64_t now_us = clock_now_us();
-        const struct jobd_moment moment = {now_us, clock_wall_us(now_us)};
-        int64_t next_us = recur_tick(recur, recur->jobd, &moment);
+        const struct jobd_moment moment = moment_now();
+        int64_t next_us = jobd_shared(recur->jobd) ? tick_in_turn(recur, &moment, was_set)
+                                                   : recur_tick(recur, recur->jobd, &moment);
         if (next_us > moment.wall_us && !atomic_load(&recur->over))
-            wait_until(recur, next_us);
+            was_set = wait_until(recur, next_us);
     }
     return NULL;
 }
@@ -55,20 +112,29 @@ static void *recur_main(void *context)
 int recur_start(struct recur *recur, struct jobd *jobd)
 {
     recur->jobd = jobd;
+    int error = wait_sync_init(&recur->sync);
+    if (error != 0)
+        return error;
     recur->timer = timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK | TFD_CLOEXEC);
-    if (recur->timer < 0)
-        return -errno;
-    int error = thread_start(&recur->thread, recur_main, recur);
+    error = recur->timer >= 0 ? thread_start(&recur->thread, recur_main, recur) : -errno;
     recur->started = error == 0;
+    if (error != 0)
+        wait_sync_release(&recur->sync);
     return error;
+}
+
+void recur_end(struct recur *recur)
+{
+    atomic_store(&recur->over, true);
+    recur_wake(recur);
 }
 
 void recur_stop(struct recur *recur)
 {
     if (recur->started) {
-        atomic_store(&recur->over, true);
-        recur_wake(recur);
+        recur_end(recur);
         verify(pthread_join(recur->thread, NULL) == 0);
+        wait_sync_release(&recur->sync);
     }
     recur->started = false;
     if (recur->timer >= 0)

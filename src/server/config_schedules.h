@@ -38,5 +38,6 @@ bool config_schedules_check(const struct config_schedules *schedules,
                             const void *context, struct problem *problem);
 
 /* The engine has these from the file, and no other; says in the log what it will not have. With a
- * journal it is written when this returns. May block as long as the disk does. */
-void config_schedules_apply(const struct config_schedules *schedules, struct jobd *jobd);
+ * journal, or in turns, it is written when this returns. May block as long as the disk does. False
+ * when nothing could be done of it. */
+bool config_schedules_apply(const struct config_schedules *schedules, struct jobd *jobd);

@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "base/verify.h"
 #include "jobd/declare.h"
+#include "server/alike.h"
 #include "server/descriptors.h"
 #include "server/notify.h"
 #include "server/option_sources.h"
@@ -331,7 +332,7 @@ static void retire_queue(struct server *server, const char *name)
     jobd_pool_retire(server->pool, number);
     pass_headers_set(server->pass_headers, number, NULL);
     jobd_stats(server->jobd, number, clock_now_us(), &stats);
-    const unsigned long long left = stats.queued + stats.scheduled + stats.running;
+    const unsigned long long left = stats.waiting + stats.running;
     if (left == 0)
         log_info("SIGHUP: queue %s: no longer configured: gone", name);
     else
@@ -375,10 +376,13 @@ static void change_queues(struct server *server, struct changes *changes)
 static void change_schedules(struct server *server, struct changes *changes)
 {
     const struct config_schedules former = server->options.schedules;
+    if (server->turns != NULL)
+        schedules_watch_change(&server->schedules_watch, &changes->options.schedules);
     server->options.schedules = changes->options.schedules;
     changes->options.schedules = former;
-    if (server->turns == NULL)
-        config_schedules_apply(&server->options.schedules, server->jobd);
+    if (server->turns != NULL)
+        schedules_watch_change(&server->schedules_watch, &server->options.schedules);
+    (void)config_schedules_apply(&server->options.schedules, server->jobd);
     recur_reread(server->recur);
 }
 
@@ -443,12 +447,16 @@ void reload(struct server *server)
         change_files(server, &changes);
         change_queues(server, &changes);
         change_schedules(server, &changes);
+        if (server->ledger != NULL)
+            alike_tell(server->ledger, &server->options);
         surroundings_warn_runners(&server->options);
         log_info("SIGHUP: configuration reloaded");
+        atomic_store(&server->api.reload.good_us, clock_wall_us(clock_now_us()));
     } else {
         explain(server, &problem);
         log_error("SIGHUP: %s: nothing is changed", problem.text);
     }
+    atomic_store(&server->api.reload.failed, problem.text[0] != '\0');
     release(&changes, len);
     (void)reopen_access_log(server, "SIGHUP");
     tell_ready(server, &problem);

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/problem.h"
 #include "run/exec_output.h"
+#include "server/alike.h"
 #include "server/forgotten.h"
 #include "server/descriptors.h"
 #include "server/option_types.h"
@@ -111,7 +112,7 @@ static int new_pool(struct server *server)
             error = new_queue(server, i, &queues[i], &runners[i]);
         uint32_t len = error == 0 ? add_undeclared(server, queues) : 0;
         struct jobd_schedule_config schedules = {
-            .max = server->turns == NULL ? (uint32_t)options->schedules_max : 0,
+            .max = (uint32_t)options->schedules_max,
             .restored = server->store != NULL ? store_schedules(server->store) : 0,
         };
         struct jobd_config config = {
@@ -162,7 +163,8 @@ static int init_api(struct server *server)
                                .memory_max_bytes = (size_t)server->options.memory_bytes,
                                .page = server->options.page == 0,
                                .live = server->live,
-                               .started_us = clock_now_us()};
+                               .started_us = clock_now_us(),
+                               .reload = {.good_us = clock_wall_us(clock_now_us())}};
     int error = history_new(&server->api.history, server->jobd);
     if (error == 0)
         error = live_start(server->live, &server->api);
@@ -191,6 +193,15 @@ static int new_http(struct server *server)
     return http_new(&server->http, &config);
 }
 
+/* Other servers have files, too. */
+static int watch_schedules(struct server *server)
+{
+    if (server->turns == NULL)
+        return 0;
+    recur_watch(server->recur, schedules_watch_see, &server->schedules_watch);
+    return schedules_watch_init(&server->schedules_watch, &server->options.schedules);
+}
+
 static bool start(struct server *server, struct problem *problem)
 {
     exec_output_limit((size_t)server->options.memory_bytes);
@@ -211,10 +222,10 @@ static bool start(struct server *server, struct problem *problem)
         goto fail;
     if (server->access_log != NULL && (error = line_writer_start(server->access_log)) != 0)
         goto fail;
-    if (server->turns == NULL)
-        config_schedules_apply(&server->options.schedules, server->jobd);
-    if ((error = jobd_pool_start(server->pool)) != 0 ||
-        (server->turns == NULL && (error = recur_start(server->recur, server->jobd)) != 0) ||
+    if (!config_schedules_apply(&server->options.schedules, server->jobd) && server->turns != NULL)
+        return problem_set(problem, "start: the schedules are not those of the configuration");
+    if ((error = watch_schedules(server)) != 0 || (error = jobd_pool_start(server->pool)) != 0 ||
+        (error = recur_start(server->recur, server->jobd)) != 0 ||
         (error = http_start(server->http, api_serve, api_authorize, &server->api)) != 0)
         goto fail;
     return true;
@@ -296,12 +307,11 @@ static bool open_ledger(struct server *server, struct problem *problem)
                                           .sync = options->sync == STORE_SYNC_COMMIT};
     if (options->sync == STORE_SYNC_SECOND)
         return problem_set(problem, "with --sync 1s no database can be used: commit or off");
-    if (options->schedules.len > 0)
-        return problem_set(problem, "schedules: not yet with a database");
     server->ledger = ledger_open(&ledger, WAIT_MS, problem);
     if (server->ledger == NULL)
         return false;
     clock_follow(ledger_now_us(server->ledger), true);
+    alike_tell(server->ledger, options);
     server->turns = turns_new(&(struct turns_config){.ops = &ledger_ops,
                                                      .ledger = server->ledger,
                                                      .node = ledger_node(server->ledger),
@@ -382,6 +392,7 @@ static void close_all(struct server *server)
     jobd_pool_free(server->pool);
     live_free(server->live);
     recur_free(server->recur); /* which told it */
+    schedules_watch_release(&server->schedules_watch);
     failure_log_release(&server->failures);
     for (uint32_t i = 0; server->runners != NULL && i < server->queues_max; i++)
         runner_free(server->runners[i]);

@@ -21,6 +21,7 @@
 #include "server/failure_log.h"
 #include "server/options.h"
 #include "server/queue_room.h"
+#include "server/schedules_watch.h"
 #include "server/signals.h"
 #include "store/store.h"
 
@@ -54,6 +55,7 @@ struct server {
     struct failure_log failures;
     struct live *live;
     struct recur *recur; /* the plans of schedules */
+    struct schedules_watch schedules_watch;
     struct jobd_pool *pool;
     struct jobd *jobd;
     struct http *http;

@@ -17,6 +17,7 @@
 #include "server/notify.h"
 #include "server/reload.h"
 #include "server/server.h"
+#include "store/backup.h"
 #include "store/store.h"
 
 /* At the end: for replies under way; after the grace and --kill-after, for runners told to stop;
@@ -94,7 +95,7 @@ static struct tally count_jobs(struct jobd *jobd)
     for (uint32_t i = 0; i < jobd_queues_len(jobd); i++) {
         struct jobd_stats stats;
         jobd_stats(jobd, i, clock_now_us(), &stats);
-        tally.waiting += stats.queued + stats.scheduled;
+        tally.waiting += stats.waiting;
         tally.running += stats.running;
         tally.leased += stats.leased;
         tally.elsewhere += stats.elsewhere;
@@ -161,7 +162,7 @@ static void resume_all(struct jobd *jobd, int64_t now_us)
     for (uint32_t i = 0; i < jobd_queues_len(jobd); i++) {
         struct jobd_stats stats;
         jobd_stats(jobd, i, now_us, &stats);
-        const uint32_t waiting = stats.queued + stats.scheduled;
+        const uint32_t waiting = stats.waiting;
         if (!stats.paused || waiting == 0)
             continue;
         log_warn("queue %s is paused: resumed, to run its %llu waiting %s before the end",
@@ -207,13 +208,16 @@ static void foretell(struct server *server, int64_t now_us)
 static void drain(struct server *server)
 {
     struct tally tally = count_jobs(server->jobd);
-    log_info("draining: %llu waiting, %llu running", (unsigned long long)tally.waiting,
-             (unsigned long long)tally.running);
     notify_stopping("draining: %llu waiting, %llu running", (unsigned long long)tally.waiting,
                     (unsigned long long)tally.running);
-    recur_stop(server->recur); /* what comes from here on is for the next start */
+    if (server->turns != NULL)
+        recur_end(server->recur); /* its turn may last until there are none */
+    else
+        recur_stop(server->recur); /* what comes from here on is for the next start */
     http_drain(server->http);
     jobd_close(server->jobd);
+    log_info("draining: %llu waiting, %llu running", (unsigned long long)tally.waiting,
+             (unsigned long long)tally.running);          /* now that nothing comes in */
     if (server->store != NULL || server->turns != NULL) { /* what waits, or is leased, stays */
         drain_durable(server);
         return;
@@ -273,6 +277,8 @@ int serve_until_signal(struct server *server)
     drain(server);
     jobd_pool_stop(server->pool);
     forgotten_conclude(server);
+    if (server->store != NULL)
+        store_backup_close(server->store);
     if (!http_stop(server->http, REPLIES_MS))
         end_at_once(server, ", requests were still waiting");
     bool written = (server->store == NULL || store_stop(server->store, STORE_US)) &&

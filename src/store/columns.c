@@ -8,9 +8,10 @@
 #include "store/database_inside.h"
 
 /* States are on disk as their numbers. */
-_Static_assert(JOBD_QUEUED == 0 && JOBD_SCHEDULED == 1 && JOBD_RUNNING == 2 && JOBD_DONE == 3 &&
-                   JOBD_FAILED == 4 && JOBD_CANCELLED == 5,
-               "a migration must follow");
+_Static_assert(
+    JOBD_QUEUED == 0 && JOBD_SCHEDULED == 1 && JOBD_RUNNING == 2 && JOBD_DONE == 3 &&
+        JOBD_FAILED == 4 && JOBD_CANCELLED == 5,
+    "a migration must follow"); /* JOBD_BLOCKED is none of them: it follows from `after` */
 
 #define TEXT(text)   offsetof(struct job_record, texts) + (text) * sizeof(const char *), COLUMN_TEXT
 #define FIELD(field) offsetof(struct job_record, field), COLUMN_KIND_OF(struct job_record, field)
@@ -38,6 +39,7 @@ static const struct column job_columns[] = {
     {"unique_until", FIELD(unique_until_us)},
     {"headers", TEXT(JOBD_HEADERS)},
     {"schedule", TEXT(JOBD_SCHEDULE)},
+    {"after", TEXT(JOBD_AFTER)},
 };
 
 static const struct column progress_columns[] = {
@@ -73,6 +75,9 @@ static const struct {
 };
 
 #define LEN(array) (sizeof(array) / sizeof((array)[0]))
+
+_Static_assert(LEN(job_columns) <= COLUMNS_MAX && LEN(progress_columns) <= COLUMNS_MAX,
+               "COLUMNS_MAX");
 
 const struct table job_table = {"job", job_columns, LEN(job_columns)};
 const struct table progress_table = {"progress", progress_columns, LEN(progress_columns)};
@@ -115,14 +120,26 @@ char *columns_create(const struct table *table)
     return sqlite3_str_finish(text);
 }
 
-char *columns_insert(const struct table *table, const char *condition)
+/* How many columns a row has, those behind `crc` left out or not. */
+static int width(const struct table *table, bool plain)
 {
+    int len = 0;
+    if (!plain)
+        return table->len;
+    while (table->columns[len++].kind != COLUMN_CRC)
+        ;
+    return len;
+}
+
+char *columns_insert(const struct table *table, bool plain, const char *condition)
+{
+    const int len = width(table, plain);
     sqlite3_str *text = sqlite3_str_new(NULL);
     sqlite3_str_appendf(text, "INSERT OR REPLACE INTO %s (", table->name);
-    for (int i = 0; i < table->len; i++)
+    for (int i = 0; i < len; i++)
         sqlite3_str_appendf(text, "%s%s", i > 0 ? "," : "", table->columns[i].name);
     sqlite3_str_appendall(text, condition != NULL ? ") SELECT " : ") VALUES (");
-    for (int i = 0; i < table->len; i++)
+    for (int i = 0; i < len; i++)
         sqlite3_str_appendall(text, i > 0 ? ",?" : "?");
     if (condition != NULL)
         sqlite3_str_appendf(text, " WHERE %s", condition);
@@ -239,20 +256,21 @@ static bool is_zero(const struct value *value)
            (value->kind == VALUE_TEXT && value->size == 0);
 }
 
-static int64_t crc_of(const struct table *table, const void *record)
+/* Of the first `len` columns; those behind it are zero. */
+static int64_t crc_of(const struct table *table, const struct value *values, int len)
 {
     uLong crc = crc32(0, NULL, 0);
     bool later = false; /* than version 1 */
-    for (int i = 0; i < table->len; i++) {
+    for (int i = 0; i < len; i++) {
         const struct column *column = &table->columns[i];
-        struct value value = value_of(column, record);
+        const struct value *value = &values[i];
         if (column->kind == COLUMN_CRC) {
             later = true;
-        } else if (later && !is_zero(&value)) {
+        } else if (later && !is_zero(value)) {
             struct value name = text(column->name);
-            crc = crc_value(crc_value(crc, &name), &value);
-        } else if (!later && !(column->kind == COLUMN_BLOB_TYPE && value.kind == VALUE_NULL)) {
-            crc = crc_value(crc, &value); /* that there is no blob, the blob says */
+            crc = crc_value(crc_value(crc, &name), value);
+        } else if (!later && !(column->kind == COLUMN_BLOB_TYPE && value->kind == VALUE_NULL)) {
+            crc = crc_value(crc, value); /* that there is no blob, the blob says */
         }
     }
     return (int64_t)crc;
@@ -280,14 +298,26 @@ static void bind(sqlite3_stmt *statement, int at, const struct value *value)
     }
 }
 
-void columns_bind(const struct table *table, sqlite3_stmt *statement, const void *record)
+bool columns_plain(const struct table *table, const void *record)
 {
-    for (int i = 0; i < table->len; i++) {
-        const struct column *column = &table->columns[i];
-        struct value value =
-            column->kind == COLUMN_CRC ? number(crc_of(table, record)) : value_of(column, record);
-        bind(statement, i + 1, &value);
+    for (int i = table->len; table->columns[--i].kind != COLUMN_CRC;) {
+        struct value value = value_of(&table->columns[i], record);
+        if (!is_zero(&value))
+            return false;
     }
+    return true;
+}
+
+void columns_bind(const struct table *table, bool plain, sqlite3_stmt *statement,
+                  const void *record)
+{
+    struct value values[COLUMNS_MAX] = {{.kind = VALUE_NULL}};
+    const int len = width(table, plain);
+    for (int i = 0; i < len; i++)
+        values[i] = value_of(&table->columns[i], record);
+    values[width(table, true) - 1] = number(crc_of(table, values, len));
+    for (int i = 0; i < len; i++)
+        bind(statement, i + 1, &values[i]);
 }
 
 /* ---- reading */
@@ -382,8 +412,9 @@ void columns_release(const struct table *table, void *record)
 
 bool columns_whole(const struct table *table, sqlite3_stmt *row, int first, const void *record)
 {
-    int at = 0;
-    while (table->columns[at].kind != COLUMN_CRC)
-        at++;
-    return sqlite3_column_int64(row, first + at) == crc_of(table, record);
+    struct value values[COLUMNS_MAX] = {{.kind = VALUE_NULL}};
+    for (int i = 0; i < table->len; i++)
+        values[i] = value_of(&table->columns[i], record);
+    return sqlite3_column_int64(row, first + width(table, true) - 1) ==
+           crc_of(table, values, table->len);
 }

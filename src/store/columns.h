@@ -57,6 +57,8 @@ struct column {
     enum column_kind kind;
 };
 
+enum { COLUMNS_MAX = 32 };
+
 /* As many columns as one SQL table has, in the file's order; the first is the job's id. */
 struct table {
     const char *name;
@@ -74,14 +76,18 @@ extern const struct table progress_table; /* how far it is; no row as long as th
 
 /* As version 1 of the schema has it: without the columns behind `crc`. */
 char *columns_create(const struct table *table);
-/* With a ? for each column; `condition`, when not NULL, is an SQL expression in which ?1 is the id.
- */
-char *columns_insert(const struct table *table, const char *condition);
+/* With a ? for each column, or when it is `plain` for each up to `crc`: a row of which the others
+ * are zero, as nearly all are, costs no more than before there were any. `condition`, when not
+ * NULL, is an SQL expression in which ?1 is the id. */
+char *columns_insert(const struct table *table, bool plain, const char *condition);
 /* Its columns, each with the table's name, for a SELECT. */
 char *columns_list(const struct table *table);
 
-/* Binds all columns to such an INSERT; what the record points to must stay until it is stepped. */
-void columns_bind(const struct table *table, struct sqlite3_stmt *statement, const void *record);
+/* Whether all behind `crc` are zero. */
+bool columns_plain(const struct table *table, const void *record);
+/* Binds the columns to such an INSERT; what the record points to must stay until it is stepped. */
+void columns_bind(const struct table *table, bool plain, struct sqlite3_stmt *statement,
+                  const void *record);
 
 /* Fills the table's fields from a row whose columns begin at `first`; from one that a LEFT JOIN did
  * not find, with zeros. Texts are borrowed from the row, blobs are the record's: columns_release()

@@ -29,7 +29,9 @@ static const struct {
     [SQL_COMMIT] = {"COMMIT", "COMMIT"},
     [SQL_ROLLBACK] = {"ROLLBACK", "ROLLBACK"},
     [SQL_ADD] = {"INSERT INTO job", NULL},
+    [SQL_ADD_PLAIN] = {"INSERT INTO job", NULL},
     [SQL_SET] = {"INSERT INTO progress", NULL},
+    [SQL_SET_PLAIN] = {"INSERT INTO progress", NULL},
     [SQL_REMOVE_JOB] = {"DELETE FROM job", "DELETE FROM job WHERE id = ?"},
     [SQL_REMOVE_PROGRESS] = {"DELETE FROM progress", "DELETE FROM progress WHERE id = ?"},
     [SQL_ADD_BATCH] =
@@ -103,7 +105,9 @@ static const char *const migrations[] = {
      " after_at INTEGER NOT NULL, floor_at INTEGER NOT NULL, since_at INTEGER NOT NULL,"
      " done_from INTEGER NOT NULL, done_to INTEGER NOT NULL, last_at INTEGER NOT NULL, last_job "
      "INTEGER NOT NULL,"
-     " missed INTEGER NOT NULL, skipped INTEGER NOT NULL, crc INTEGER NOT NULL)"),
+     " missed INTEGER NOT NULL, skipped INTEGER NOT NULL, crc INTEGER NOT NULL);"
+     "ALTER TABLE job ADD COLUMN after TEXT NOT NULL DEFAULT '';"
+     "CREATE INDEX job_after ON job (id) WHERE after <> ''"),
 };
 
 enum { VERSION = sizeof migrations / sizeof migrations[0] };
@@ -340,14 +344,15 @@ static bool migrate(struct database *database, int64_t version, struct problem *
 
 static char *statement_text(enum statement which)
 {
-    if (which == SQL_ADD)
-        return columns_insert(&job_table, NULL);
-    if (which == SQL_SET)
-        return columns_insert(&progress_table, "EXISTS (SELECT 1 FROM job WHERE id = ?1)");
+    const bool plain = which == SQL_ADD_PLAIN || which == SQL_SET_PLAIN;
+    if (which == SQL_ADD || which == SQL_ADD_PLAIN)
+        return columns_insert(&job_table, plain, NULL);
+    if (which == SQL_SET || which == SQL_SET_PLAIN)
+        return columns_insert(&progress_table, plain, "EXISTS (SELECT 1 FROM job WHERE id = ?1)");
     if (which == SQL_SCHEDULE)
-        return columns_insert(&schedule_table, NULL);
+        return columns_insert(&schedule_table, false, NULL);
     if (which == SQL_PLACE)
-        return columns_insert(&schedule_place_table, NULL);
+        return columns_insert(&schedule_place_table, false, NULL);
     return sqlite3_mprintf("%s", statements[which].text);
 }
 

@@ -73,6 +73,27 @@ bool database_can_shrink(struct database *database);
  * checkpoint. Takes some milliseconds. */
 enum database_result database_shrink(struct database *database, struct problem *problem);
 
+/* A copy of the database while it is used, some pages at a time. */
+struct database_copy;
+
+/* Makes a file of that name, which stays without a name and is gone with its last descriptor. NULL,
+ * and a problem. The database must not be closed before database_copy_free(). */
+struct database_copy *database_copy_begin(struct database *database, const char *path,
+                                          struct problem *problem);
+
+enum copy_step { COPY_GOES_ON, COPY_DONE, COPY_FAILED };
+
+/* Some pages more; not in a transaction. Takes some tenths of a millisecond. COPY_DONE: the copy is
+ * what the database is now, and needs no log. COPY_FAILED, and a problem: it can only be freed. */
+enum copy_step database_copy_step(struct database_copy *copy, struct problem *problem);
+/* Its descriptor, the caller's to close. */
+int database_copy_take(struct database_copy *copy);
+/* Takes NULL. */
+void database_copy_free(struct database_copy *copy);
+
+/* How large a copy would be. False when that cannot be read. */
+bool database_bytes(struct database *database, uint64_t *bytes);
+
 /* Above all ids that may have been given out. */
 uint64_t database_first_id(const struct database *database);
 
@@ -96,6 +117,11 @@ bool database_count(struct database *database,
 bool database_batches(struct database *database,
                       void (*each)(void *context, const struct batch_record *batch), void *context,
                       struct problem *problem);
+
+/* Of the jobs that have not ended, by id, each text JOBD_AFTER that there is. False when the
+ * database cannot be read. */
+bool database_after(struct database *database, void (*each)(void *context, const char *after),
+                    void *context, struct problem *problem);
 
 /* All jobs that have ended, in the order of their ends; or all others, by id. `record` is NULL when
  * the row is damaged; it has the times of the disk, and ready_us is 0 for since it was created.

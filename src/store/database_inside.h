@@ -13,7 +13,9 @@ enum statement {
     SQL_COMMIT,
     SQL_ROLLBACK,
     SQL_ADD,
+    SQL_ADD_PLAIN, /* without the columns behind `crc` */
     SQL_SET,
+    SQL_SET_PLAIN,
     SQL_REMOVE_JOB,
     SQL_REMOVE_PROGRESS,
     SQL_ADD_BATCH,

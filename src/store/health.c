@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "engine/journal_store.h"
+#include "store/backup.h"
 #include "store/ballast.h"
 
 #define TRY_US CLOCK_SECOND_US /* between two attempts to recover */
@@ -114,6 +115,7 @@ static bool in_doubt(void *context, enum row_kind kind, const struct job_record 
 void health_close_broken(struct store *store)
 {
     (void)journal_each(store->jobd, in_doubt, store);
+    backup_drop(store);
     database_close(store->database);
     store->database = NULL;
     store->sync_us = JOBD_NEVER;
@@ -124,6 +126,8 @@ void health_close_broken(struct store *store)
 enum database_result health_checkpoint(struct store *store, enum log_use use)
 {
     enum database_result result = database_checkpoint(store->database, use, &store->problem);
+    if (result == DATABASE_FULL && backup_yield(store))
+        result = database_checkpoint(store->database, use, &store->problem);
     if (result == DATABASE_FULL &&
         (health_now(store) == HEALTH_GOOD ? health_enter_full(store)
                                           : ballast_release(store->ballast_path)))

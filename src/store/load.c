@@ -58,6 +58,12 @@ static bool write_changes(struct store *store)
     return true;
 }
 
+static void load_after(void *context, const char *after)
+{
+    const struct loading *loading = context;
+    jobd_restore_after(loading->store->jobd, after);
+}
+
 static void load_batch(void *context, const struct batch_record *record)
 {
     const struct loading *loading = context;
@@ -124,7 +130,8 @@ bool store_load(struct store *store, struct jobd *jobd, int64_t now_us, struct p
     loading.said_us = loading.begun_us;
     store->jobd = jobd;
     times_begin(&store->times, &kept, now_us, clock_wall_us(now_us));
-    if (!database_batches(store->database, load_batch, &loading, &store->problem) ||
+    if (!database_after(store->database, load_after, &loading, &store->problem) ||
+        !database_batches(store->database, load_batch, &loading, &store->problem) ||
         !database_scan(store->database, true, load_and_write, &loading, &store->problem) ||
         !write_changes(store) ||
         !database_scan(store->database, false, load_and_write, &loading, &store->problem) ||

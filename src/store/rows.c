@@ -7,11 +7,21 @@
 
 /* ---- writing */
 
-static enum database_result write_row(struct database *database, enum statement which,
-                                      const struct table *table, const struct job_record *record,
-                                      struct problem *problem)
+static enum database_result add_job(struct database *database, const struct job_record *record,
+                                    struct problem *problem)
 {
-    columns_bind(table, database->statements[which], record);
+    const bool plain = columns_plain(&job_table, record);
+    const enum statement which = plain ? SQL_ADD_PLAIN : SQL_ADD;
+    columns_bind(&job_table, plain, database->statements[which], record);
+    return database_step(database, which, 1, problem);
+}
+
+static enum database_result set_progress(struct database *database, const struct job_record *record,
+                                         struct problem *problem)
+{
+    const bool plain = columns_plain(&progress_table, record);
+    const enum statement which = plain ? SQL_SET_PLAIN : SQL_SET;
+    columns_bind(&progress_table, plain, database->statements[which], record);
     return database_step(database, which, 1, problem);
 }
 
@@ -27,8 +37,7 @@ static enum database_result replace_rows(struct database *database, const struct
                                          struct problem *problem)
 {
     enum database_result result = remove_row(database, SQL_REMOVE_PROGRESS, record->id, problem);
-    return result == DATABASE_OK ? write_row(database, SQL_ADD, &job_table, record, problem)
-                                 : result;
+    return result == DATABASE_OK ? add_job(database, record, problem) : result;
 }
 
 /* ---- batches */
@@ -69,8 +78,7 @@ static enum database_result add_rows(struct database *database, const struct job
     if (record->id > database->highest && record->id < JOBD_ID_MAX)
         database->highest = record->id;
     enum database_result result = add_batch(database, record, problem);
-    return result == DATABASE_OK ? write_row(database, SQL_ADD, &job_table, record, problem)
-                                 : result;
+    return result == DATABASE_OK ? add_job(database, record, problem) : result;
 }
 
 static enum database_result remove_rows(struct database *database, const struct job_record *record,
@@ -93,14 +101,12 @@ enum database_result database_change(struct database *database, enum row_kind ki
     case ROW_REPLACE:
         return replace_rows(database, record, problem);
     case ROW_MOVE:
-        return write_row(database, SQL_ADD, &job_table, record, problem);
+        return add_job(database, record, problem);
     case ROW_SET:
-        return write_row(database, SQL_SET, &progress_table, record, problem);
+        return set_progress(database, record, problem);
     case ROW_AMEND:
-        result = write_row(database, SQL_ADD, &job_table, record, problem);
-        return result == DATABASE_OK
-                   ? write_row(database, SQL_SET, &progress_table, record, problem)
-                   : result;
+        result = add_job(database, record, problem);
+        return result == DATABASE_OK ? set_progress(database, record, problem) : result;
     case ROW_SCHEDULE:
     case ROW_SCHEDULE_STEP:
     case ROW_UNSCHEDULE:
@@ -197,6 +203,31 @@ bool database_batches(struct database *database,
                               "SELECT id, queue, jobs, created, done, failed, cancelled, finished"
                               " FROM batch ORDER BY finished, id",
                               batch_row, &batches};
+    return each_row(database, &rows, problem);
+}
+
+struct afters {
+    void (*each)(void *context, const char *after);
+    void *context;
+};
+
+static bool after_row(void *context, sqlite3_stmt *row)
+{
+    const struct afters *afters = context;
+    const char *after = (const char *)sqlite3_column_text(row, 0);
+    if (after != NULL)
+        afters->each(afters->context, after);
+    return true;
+}
+
+bool database_after(struct database *database, void (*each)(void *context, const char *after),
+                    void *context, struct problem *problem)
+{
+    struct afters afters = {each, context};
+    const struct rows rows = {"after",
+                              "SELECT after FROM job LEFT JOIN progress USING (id)"
+                              " WHERE after <> '' AND coalesce(state, 0) < 3",
+                              after_row, &afters};
     return each_row(database, &rows, problem);
 }
 

@@ -12,7 +12,7 @@ static enum database_result write_row(struct database *database, enum statement 
                                       const struct table *table,
                                       const struct schedule_record *record, struct problem *problem)
 {
-    columns_bind(table, database->statements[which], record);
+    columns_bind(table, false, database->statements[which], record);
     return database_step(database, which, 1, problem);
 }
 

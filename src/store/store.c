@@ -138,14 +138,16 @@ static bool make_paths(struct store *store, const char *directory)
 {
     return asprintf(&store->path, "%s/jobd.db", directory) > 0 &&
            asprintf(&store->log_path, "%s/jobd.db-wal", directory) > 0 &&
-           asprintf(&store->ballast_path, "%s/ballast", directory) > 0;
+           asprintf(&store->ballast_path, "%s/ballast", directory) > 0 &&
+           asprintf(&store->backup_path, "%s/backup", directory) > 0;
 }
 
 /* Nothing that somebody else has put there is written to, or waited for. SQLite looks for a journal
  * before there is a log. */
 static bool check_files(const struct store *store, const char *directory, struct problem *problem)
 {
-    static const char *const names[] = {"jobd.db", "jobd.db-wal", "jobd.db-journal", "ballast"};
+    static const char *const names[] = {"jobd.db", "jobd.db-wal", "jobd.db-journal", "ballast",
+                                        "backup"};
     struct stat folder;
     bool good = true;
     if (fstat(store->folder, &folder) != 0)
@@ -185,6 +187,7 @@ static bool open_all(struct store *store, const char *directory, struct problem 
         return problem_set(problem, "%s: out of memory", directory);
     if (!check_files(store, directory, problem))
         return false;
+    (void)unlink(store->backup_path); /* of one that was killed when it had just made it */
     if (stat(store->path, &file) == 0 && file.st_size > CHECK_IS_LONG_BYTES)
         log_info("%s: checking %lld MiB", store->path, (long long)file.st_size >> 20);
     store->database = health_open(store, problem);
@@ -232,6 +235,7 @@ void store_free(struct store *store)
     if (store == NULL)
         return;
     writer_join(store);
+    database_copy_free(store->copy);
     database_close(store->database);
     if (store->folder >= 0)
         close(store->folder);
@@ -240,6 +244,7 @@ void store_free(struct store *store)
     free(store->path);
     free(store->log_path);
     free(store->ballast_path);
+    free(store->backup_path);
     for (uint32_t i = 0; i < store->queues_len; i++)
         free(store->queues[i].name);
     free(store->queues);

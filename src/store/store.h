@@ -65,8 +65,9 @@ const char *store_gone(const struct store *store);
 
 struct store_stats {
     uint64_t commits, changes, failures;
-    uint64_t bytes;         /* of the database and its log on disk */
-    int64_t last_commit_us; /* how long the last one took */
+    uint64_t bytes;               /* of the database and its log on disk */
+    int64_t last_commit_us;       /* how long the last one took, */
+    struct jobd_histogram commit; /* and all of them */
     bool failing;
 };
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What the store's files share: store.c opens and closes it, load.c brings jobs back, writer.c
- * writes, health.c knows what the disk lets it do. No other file includes this. */
+ * writes, backup.c copies, health.c knows what the disk lets it do. No other file includes this. */
 #pragma once
 
 #include <pthread.h>
@@ -19,6 +19,9 @@ enum {
 /* health.h says what each is. */
 enum health { HEALTH_GOOD, HEALTH_FULL, HEALTH_BROKEN, HEALTH_GONE };
 
+/* backup.c says what each is. */
+enum backup_stage { BACKUP_IDLE, BACKUP_WANTED, BACKUP_MAKING, BACKUP_MADE, BACKUP_LEFT };
+
 /* Which file it is, whatever its name. */
 struct file_id {
     dev_t device;
@@ -33,7 +36,7 @@ struct queue_on_disk {
 
 struct store {
     /* as it was opened */
-    char *path, *log_path, *ballast_path;
+    char *path, *log_path, *ballast_path, *backup_path;
     struct file_id file, log; /* what stands at the first two as long as the store is open */
     int folder;               /* locked */
     enum store_sync sync;
@@ -56,6 +59,9 @@ struct store {
     struct times times;
     bool shrinks;      /* there is more space to give back, when nothing else is to be done, */
     int64_t shrink_us; /* but not before then */
+    int64_t wrote_us;  /* when a group was written last */
+    struct database_copy *copy; /* of a backup in the making, NULL: there is none */
+    int64_t copy_us;            /* not before then it goes on */
 
     struct mutex lock;
     struct condition changed;
@@ -63,4 +69,7 @@ struct store {
     enum health health GUARDED_BY(lock);    /* only the writer changes it */
     struct problem reason GUARDED_BY(lock); /* of a health that is not GOOD */
     struct store_stats stats GUARDED_BY(lock);
+    enum backup_stage stage GUARDED_BY(lock);
+    struct store_backup *backup GUARDED_BY(lock); /* WANTED, MAKING or MADE; else NULL */
+    bool backups_closed GUARDED_BY(lock);
 };

@@ -15,7 +15,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/thread.h"
+#include "engine/job_info.h"
 #include "engine/journal_store.h"
+#include "store/backup.h"
 #include "store/ballast.h"
 #include "store/health.h"
 
@@ -95,20 +97,25 @@ static void written(struct store *store, size_t changes, int64_t from_us)
     store->stats.commits++;
     store->stats.changes += changes;
     store->stats.last_commit_us = now_us - from_us;
+    histogram_add(&store->stats.commit, now_us - from_us);
     mutex_unlock(&store->lock);
     if (store->sync == STORE_SYNC_SECOND && store->sync_us == JOBD_NEVER)
         store->sync_us = now_us + CLOCK_SECOND_US;
     store->shrink_us = more(store->shrink_us, now_us + IDLE_US);
+    store->wrote_us = now_us;
     journal_written(store->jobd, now_us);
 }
 
-/* When the disk is full, the ballast is let go for it. False: nothing of it is written. */
+/* When the disk is full, a backup is given up for it, then the ballast. False: nothing of it is
+ * written. */
 static bool write_changes(struct store *store, size_t changes)
 {
     if (!health_writes(store))
         return false;
     const int64_t from_us = clock_now_us();
     enum database_result result = writer_write_group(store);
+    if (result == DATABASE_FULL && backup_yield(store))
+        result = writer_write_group(store);
     if (result == DATABASE_FULL && health_enter_full(store))
         result = writer_write_group(store);
     if (result == DATABASE_BROKEN)
@@ -145,7 +152,7 @@ static void sync_log(struct store *store)
 /* True when some space was given back, and more may follow. */
 static bool shrink(struct store *store, int64_t now_us)
 {
-    if (health_now(store) != HEALTH_GOOD || now_us < store->shrink_us)
+    if (health_now(store) != HEALTH_GOOD || now_us < store->shrink_us || store->copy != NULL)
         return false;
     store->shrinks = database_can_shrink(store->database);
     if (!store->shrinks)
@@ -178,7 +185,7 @@ static void housekeeping(struct store *store, bool idle)
 /* When to look again, though nobody asks. */
 static int64_t next_us(struct store *store)
 {
-    int64_t at_us = store->sync_us, now_us = clock_now_us();
+    int64_t at_us = less(store->sync_us, backup_next_us(store)), now_us = clock_now_us();
     switch (health_now(store)) {
     case HEALTH_GOOD:
         if (database_log_pages(store->database) > 0)
@@ -223,9 +230,10 @@ static void *writer_main(void *context)
     struct store *store = context;
     enum writer_wait why = WAIT_WOKEN;
     while (why != WAIT_OVER) {
-        housekeeping(store, why == WAIT_LATE);
+        housekeeping(store, why == WAIT_LATE && store->copy == NULL);
         why = WAIT_WOKEN;
         bool wrote = write_next(store);
+        backup_go_on(store);
         if (!wrote || health_now(store) != HEALTH_GOOD)
             why = wait_until(store, next_us(store));
     }
@@ -288,6 +296,8 @@ bool store_stop(struct store *store, int64_t wait_us)
 {
     int64_t until_us = clock_after_us(wait_us);
     writer_join(store);
+    store_backup_close(store);
+    backup_go_on(store);
     if (!health_check_files(store))
         return false;
     do {

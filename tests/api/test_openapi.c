@@ -14,10 +14,23 @@
 #include "support/server.h"
 
 static const struct endpoint *const tables[] = {
-    put_endpoints,      take_endpoints,       lease_endpoints, report_endpoints,
-    job_endpoints,      lease_list_endpoints, queue_endpoints, change_endpoints,
-    schedule_endpoints, health_endpoints,     page_endpoints,  status_endpoints,
-    openapi_endpoints,  event_endpoints,      batch_endpoints, NULL,
+    put_endpoints,
+    take_endpoints,
+    lease_endpoints,
+    report_endpoints,
+    job_endpoints,
+    lease_list_endpoints,
+    queue_endpoints,
+    change_endpoints,
+    schedule_endpoints,
+    health_endpoints,
+    page_endpoints,
+    status_endpoints,
+    openapi_endpoints,
+    event_endpoints,
+    batch_endpoints,
+    backup_endpoints,
+    NULL,
 };
 
 static cJSON *item(const cJSON *object, const char *name)

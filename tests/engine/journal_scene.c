@@ -225,6 +225,7 @@ static bool write_change(void *context, enum row_kind kind, const struct job_rec
         strcpy(kept->trace, record->trace);
         replace(&kept->payload, record->payload);
         schedule_disk_texts(kept->record.texts);
+        strcpy(kept->after, record->texts[JOBD_AFTER] != NULL ? record->texts[JOBD_AFTER] : "");
     }
     verify(kept->there);
     if (kind == ROW_MOVE) {
@@ -236,6 +237,7 @@ static bool write_change(void *context, enum row_kind kind, const struct job_rec
     kept->record.key = kept->key;
     kept->record.trace = kept->trace;
     kept->record.token = kept->token;
+    kept->record.texts[JOBD_AFTER] = kept->after;
     kept->record.payload = kept->payload;
     kept->record.worker = kept->worker;
     kept->record.progress = kept->progress;
@@ -258,6 +260,7 @@ static void end_transaction(bool good)
             kept->record.key = kept->key;
             kept->record.trace = kept->trace;
             kept->record.token = kept->token;
+            kept->record.texts[JOBD_AFTER] = kept->after;
         }
         free(before);
         disk.undo[id] = NULL;
@@ -377,6 +380,9 @@ struct jobd *disk_restore(uint64_t first_id, int64_t now_us)
     size_t ended_len = 0;
     struct jobd *jobd = disk_open_engine(CAPACITY, CAPACITY + 2 * WORKERS + LEASES, first_id);
     times_begin(&disk.times, &disk.kept, now_us, now_us + disk.wall_ahead_us);
+    for (uint64_t id = 1; id < IDS; id++)
+        if (disk.jobs[id].there && !jobd_state_final(disk.jobs[id].record.state))
+            jobd_restore_after(jobd, disk.jobs[id].after);
     for (uint64_t id = 1; id < IDS; id++)
         restore_batch(jobd, id);
     for (uint64_t id = 1; id < IDS; id++)

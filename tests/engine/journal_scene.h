@@ -19,13 +19,15 @@ enum {
     LEASES = 4,
     REPORTS = 3,
     IDS = 20000,
-    KEEP_FOR_US = 2000000
+    KEEP_FOR_US = 2000000,
+    KEPT_AFTER_SIZE = 96
 };
 
 struct kept {
     bool there;
     struct job_record record; /* its texts are these */
     char key[JOBD_KEY_SIZE], trace[JOBD_TRACE_SIZE], token[JOBD_TOKEN_SIZE];
+    char after[KEPT_AFTER_SIZE];
     struct jobd_blob *payload, *output, *error, *errors, *worker, *progress;
 };
 

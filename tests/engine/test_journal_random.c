@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "engine/after_steps.h"
 #include "engine/engine.h"
 #include "engine/keep.h"
 #include "jobd/declare.h"
@@ -72,6 +73,9 @@ static void do_put(struct world *world, struct person *who)
                                .expires_by_wall = below(world, 3) == 0,
                                .keep_us = below(world, 2) == 0 ? 1 + some_us(world, 100) : 0};
     terms.texts[JOBD_GROUP] = disk_groups[below(world, GROUPS)];
+    char after[KEPT_AFTER_SIZE];
+    after_some(world, after);
+    terms.texts[JOBD_AFTER] = after;
     put.terms = below(world, 2) == 0 ? &terms : NULL;
     snprintf(key, sizeof key, "k%u", below(world, 6));
     if (below(world, 3) == 0)
@@ -323,7 +327,7 @@ static void check_restored(struct world *world)
         else if (kept->record.state == JOBD_RUNNING)
             verify(info.state == JOBD_RUNNING && info.attempt == kept->record.attempt);
         else if (!kept->record.delayed)
-            verify(info.state == JOBD_QUEUED);
+            verify(info.state == JOBD_QUEUED || info.state == JOBD_BLOCKED);
         struct jobd_blob *payload;
         verify(jobd_get_blob(world->jobd, id, JOBD_PAYLOAD, &payload) == JOBD_OK);
         verify(payload == kept->payload);
@@ -378,7 +382,8 @@ static void check_delay(struct world *world, const struct kept *kept)
     int64_t away_us = wall_us > before->wall_us ? wall_us - before->wall_us : 0;
     int64_t then_us = kept->record.ready_us - before->times.database_ahead_us - before->written_us;
     verify(jobd_get(world->jobd, kept->record.id, &info) == JOBD_OK);
-    if (!kept->record.delayed || jobd_state_final(info.state) || info.state == JOBD_RUNNING)
+    if (!kept->record.delayed || jobd_state_final(info.state) || info.state == JOBD_RUNNING ||
+        info.state == JOBD_BLOCKED)
         return;
     if (check_instant(world, kept, &info))
         return;
@@ -464,6 +469,7 @@ static void crash(struct world *world)
     disk.limits = below(world, 3) > 0;
     world->jobd = disk_restore(world->next_id, world->now_us);
     check_restored(world);
+    after_restored(world);
     check_clocks(world);
 }
 
@@ -517,6 +523,7 @@ static void test_at_random(void **state)
             crash(&world);
         check_engine(world.jobd);
         compare(&world);
+        after_compare(&world);
         compare_contents(&world);
         disk_compare_batches(world.jobd, world.next_id, world.now_us);
         compare_lists(&world);

@@ -36,13 +36,13 @@ static bool is_there(const char *command)
     return false;
 }
 
-/* In a process group of its own. `jobd` is where its server is; either of them may be NULL. */
+/* `jobd` is where its server is; either of them may be NULL. */
 static struct server *start_worker(const struct kind *kind, const char *jobd, const char *token)
 {
     static char place[URL_SIZE + 8], secret[64], temporary[256], here[512], script[600];
     const char *const wrapper[] = {
-        "setsid",  "env", "-u",   "JOBD",        "-u",   "TOKEN", "-C", temporary_directory(),
-        temporary, place, secret, kind->command, script, NULL};
+        "env",     "-u",  "JOBD", "-u",          "TOKEN", "-C", temporary_directory(),
+        temporary, place, secret, kind->command, script,  NULL};
     assert_non_null(getcwd(here, sizeof here));
     snprintf(script, sizeof script, "%s/tests/examples/%s", here, kind->file);
     snprintf(temporary, sizeof temporary, "TMPDIR=%s", temporary_directory());
@@ -53,8 +53,7 @@ static struct server *start_worker(const struct kind *kind, const char *jobd, co
 
 static void end_worker(struct server *worker)
 {
-    if (kill(-server_pid(worker), SIGTERM) != 0) /* it has no group of its own yet */
-        kill(server_pid(worker), SIGTERM);
+    kill(server_pid(worker), SIGTERM);
     (void)server_wait(worker);
 }
 

@@ -2,16 +2,32 @@
 # A worker: takes jobs, upper-cases each payload. TOKEN is its bearer token, if the server wants one.
 : "${JOBD:?is not set: where is the server, as http://localhost:8080}"
 own=$(mktemp -d) && cd "$own" || exit
-trap 'rm -rf "$own"' EXIT
+curl=
+trap '[ -z "$curl" ] || kill "$curl"; rm -rf "$own"' EXIT
 trap 'exit 1' HUP INT TERM
 echo "${TOKEN:+Authorization: Bearer $TOKEN}" >token
+
+# A shell hears of a signal while it waits, but not while it runs something.
+rest() {
+    sleep "$1" &
+    wait $!
+}
+
+ask() { # curl's options
+    curl -sS -m 90 -X POST -H @token -D head -o body -w '%{http_code}' "$@" >code &
+    curl=$!
+    wait "$curl"
+    result=$? curl=
+    status=$(cat code)
+    return $result
+}
 
 post() { # a path, curl's options; tries until the server has decided. 0: done, 1: it will never be
     path=$1 pause=1
     shift
-    until status=$(curl -sS -m 90 -X POST -H @token -D head -o body -w '%{http_code}' "$@" "$JOBD$path") &&
+    until ask "$@" "$JOBD$path" &&
         case $status in 408 | 429 | 5*) echo "$path: $status" >&2; false ;; esac; do
-        sleep $pause
+        rest $pause
         [ $pause -ge 30 ] || pause=$((pause * 2))
     done
     case $status in 2*) return 0 ;; esac
@@ -20,7 +36,7 @@ post() { # a path, curl's options; tries until the server has decided. 0: done, 
 }
 
 while :; do
-    post '/take?wait=30s' || sleep 5
+    post '/take?wait=30s' || rest 5
     [ "$status" = 200 ] || continue
     lease=$(tr -d '\r' <head | sed -n 's/^[Ll]ocation: //p')
     if tr a-z A-Z <body >output; then post "$lease/done" --data-binary @output

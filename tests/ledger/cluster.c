@@ -42,6 +42,7 @@ static void open_engine(struct cluster *cluster, struct member *member)
 {
     member->cluster = cluster;
     member->turns = (struct jobd_turns){.due = unused_due, .node = ++cluster->nodes};
+    static const struct jobd_schedule_config schedules = {.max = SCHEDULES};
     const struct jobd_config config = {.queues = queues,
                                        .queues_len = QUEUES,
                                        .keep = 4,
@@ -49,6 +50,7 @@ static void open_engine(struct cluster *cluster, struct member *member)
                                        .waiters_max = 20,
                                        .leases_max = 12,
                                        .first_id = 1,
+                                       .schedules = &schedules,
                                        .turns = &member->turns};
     verify(jobd_new(&member->jobd, &config) == 0);
     member->follower = (struct follower){.jobd = member->jobd, .own_node = cluster->nodes};
@@ -150,6 +152,16 @@ static void take_turn(struct member *member)
     check_engine(member->jobd);
 }
 
+/* Each is told once, and only where others may think that nobody runs it. */
+static void stop_overdue(struct member *member)
+{
+    int64_t now_us = member->cluster->now_us, until_us = member->jobd->share->own_until_us;
+    unsigned before = member->stops;
+    uint32_t told = share_overdue(member->jobd, now_us);
+    verify(member->stops == before + told && (told == 0 || until_us <= now_us));
+    verify(share_overdue(member->jobd, now_us) == 0);
+}
+
 static void pass_time(struct cluster *cluster)
 {
     static const unsigned steps[] = {10, 300, 2000, 50000};
@@ -191,6 +203,8 @@ void cluster_drive(struct chance *chance, unsigned turns)
         if (below(cluster, 10) == 0)
             step_snapshot(member);
         cluster_look(&cluster->members[below(cluster, MEMBERS)]);
+        stop_overdue(&cluster->members[below(cluster, MEMBERS)]);
+        cluster_look_at_schedules(&cluster->members[below(cluster, MEMBERS)]);
         pass_time(cluster);
         if (i % 20 == 0)
             compare_all(cluster);

@@ -34,6 +34,8 @@ static void hear(struct actor *actor, enum jobd_result result)
     struct jobd_waiter *waiter = &actor->waiter;
     actor->waits = false;
     drop_put(actor);
+    if (waiter->batch != NULL && result == JOBD_OK)
+        verify(actor->batch.finished_us != 0);
     if (waiter->lease_us > 0 && result == JOBD_OK) {
         remember_token(actor->member->cluster, waiter->token);
         jobd_blob_unref(waiter->task.payload);
@@ -334,10 +336,16 @@ static void call_amend(struct member *member)
 static void call_many(struct member *member)
 {
     struct cluster *cluster = member->cluster;
-    const struct jobd_filter filter = {
+    struct jobd_filter filter = {
         .queue = below(cluster, 2) == 0 ? JOBD_NO_QUEUE : below(cluster, QUEUES),
         .state =
             below(cluster, 2) == 0 ? JOBD_STATES : (enum jobd_state)below(cluster, JOBD_STATES)};
+    struct jobd_batch batch;
+    if (below(cluster, 2) == 0 &&
+        jobd_get_batch(member->jobd, some_id(member), cluster->now_us, &batch) == JOBD_OK) {
+        filter.batch = batch.id;
+        filter.batch_jobs = batch.ids;
+    }
     enum jobd_bulk what = below(cluster, 3) > 0    ? JOBD_RETRY_ALL
                           : below(cluster, 2) == 0 ? JOBD_DROP_ALL
                                                    : JOBD_STOP_ALL;
@@ -385,9 +393,26 @@ void cluster_call(struct member *member)
     static void (*const calls[])(struct member *) = {
         call_put,   call_put,   call_put,    call_put,    call_batch, call_take,
         call_take,  call_work,  call_finish, call_finish, call_lease, call_lease,
-        call_lease, call_lease, call_job,    call_job,    call_queue,
+        call_lease, call_lease, call_job,    call_job,    call_queue, cluster_call_schedule,
     };
     calls[below(member->cluster, sizeof calls / sizeof calls[0])](member);
+}
+
+/* Of a job, or of the batch that it came with. */
+static void await_end(struct actor *actor)
+{
+    struct jobd *jobd = actor->member->jobd;
+    struct cluster *cluster = actor->member->cluster;
+    uint64_t id = some_id(actor->member), batch = jobd_batch_of(jobd, id);
+    struct jobd_info info;
+    actor->waiter.wants_output = below(cluster, 2) == 0;
+    actor->waiter.batch = batch != 0 ? &actor->batch : NULL;
+    actor->waits = true; /* it may be over at once */
+    enum jobd_result result = batch != 0
+                                  ? jobd_await_batch(jobd, batch, &actor->waiter, cluster->now_us)
+                                  : jobd_await(jobd, id, &actor->waiter, &info);
+    if (result != JOBD_PENDING)
+        hear(actor, result);
 }
 
 void cluster_look(struct member *member)
@@ -395,14 +420,8 @@ void cluster_look(struct member *member)
     struct cluster *cluster = member->cluster;
     struct actor *actor = free_actor(member);
     (void)jobd_tick_waiters(member->jobd, cluster->now_us);
-    if (actor != NULL && below(cluster, 2) == 0) {
-        struct jobd_info info;
-        actor->waiter.wants_output = below(cluster, 2) == 0;
-        actor->waits = true; /* it may be over at once */
-        enum jobd_result result = jobd_await(member->jobd, some_id(member), &actor->waiter, &info);
-        if (result != JOBD_PENDING)
-            hear(actor, result);
-    }
+    if (actor != NULL && below(cluster, 2) == 0)
+        await_end(actor);
     actor = &member->actors[below(cluster, ACTORS)];
     if (actor->waits && below(cluster, 8) == 0 && jobd_cancel_wait(member->jobd, &actor->waiter)) {
         actor->waits = false;

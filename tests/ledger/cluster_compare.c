@@ -83,7 +83,7 @@ static void compare_jobs(struct jobd *one, struct jobd *other) REQUIRES(one->loc
         compare_said(said_of(a), said_of(b));
         compare_records(&first, &second);
         verify(runs_where(one, a) == runs_where(other, b));
-        verify((a->extra != NULL) == (b->extra != NULL));
+        verify((a->extra != NULL) == (b->extra != NULL) && a->batched == b->batched);
         a = jobs_above(&one->jobs, a->id);
         b = jobs_above(&other->jobs, b->id);
     }
@@ -172,9 +172,9 @@ static void compare_queues(struct jobd *one, struct jobd *other, uint32_t i)
 /* Those that are over are remembered for as long as there is room, which may differ. */
 static void compare_leases(struct jobd *one, struct jobd *other) REQUIRES(one->lock, other->lock)
 {
-    struct lease *a;
     verify(one->leases.held == other->leases.held);
-    RB_FOREACH (a, lease_tree, &one->leases.tree) {
+    for (uint32_t i = 0; i < one->leases.used; i++) {
+        const struct lease *a = &one->leases.all[i];
         const struct lease *b = lease_find(&other->leases, a->token);
         verify(b != NULL || a->job == NULL);
         if (b == NULL)
@@ -182,6 +182,56 @@ static void compare_leases(struct jobd *one, struct jobd *other) REQUIRES(one->l
         verify((a->job == NULL) == (b->job == NULL) && a->job_id == b->job_id);
         verify(a->attempt == b->attempt && a->report == b->report);
         verify(a->started_us == b->started_us);
+    }
+}
+
+static void compare_batch(const struct batch *a, const struct batch *b)
+{
+    verify(a->id == b->id && a->len == b->len && a->queue == b->queue);
+    verify(a->there == b->there && a->kept == b->kept && a->lost == b->lost);
+    verify(memcmp(a->in_state, b->in_state, sizeof a->in_state) == 0);
+    verify(memcmp(a->gone, b->gone, sizeof a->gone) == 0);
+    verify(a->created_us == b->created_us && a->finished_us == b->finished_us);
+}
+
+static void compare_batches(struct batches *one, struct batches *other)
+{
+    struct batch *a;
+    const struct batch *b;
+    RB_FOREACH (a, batch_tree, &one->tree) {
+        b = batches_find(other, a->id);
+        verify(b != NULL);
+        compare_batch(a, b);
+    }
+    for (uint32_t i = 0; i < one->queues_len; i++) {
+        verify(one->kept[i].len == other->kept[i].len);
+        b = TAILQ_FIRST(&other->kept[i].list);
+        TAILQ_FOREACH (a, &one->kept[i].list, link) {
+            verify(a->id == b->id);
+            b = TAILQ_NEXT(b, link);
+        }
+    }
+}
+
+static void compare_places(const struct schedule_place *a, const struct schedule_place *b)
+{
+    verify(a->paused == b->paused && a->after_us == b->after_us && a->floor_us == b->floor_us);
+    verify(a->since_us == b->since_us && a->last_us == b->last_us && a->last_job == b->last_job);
+    verify(a->done_us[0] == b->done_us[0] && a->done_us[1] == b->done_us[1]);
+    verify(a->missed == b->missed && a->skipped == b->skipped);
+}
+
+static void compare_schedules(struct schedules *one, struct schedules *other)
+{
+    struct schedule *b;
+    verify(one->len == other->len);
+    RB_FOREACH (b, schedule_tree, &other->tree) {
+        const struct schedule *a = schedules_find(one, b->name);
+        verify(a != NULL);
+        const struct jobd_schedule is = schedule_of(a->name, &a->now);
+        const struct jobd_schedule other_is = schedule_of(b->name, &b->now);
+        verify(jobd_schedule_same(&is, &other_is));
+        compare_places(&a->now.place, &b->now.place);
     }
 }
 
@@ -195,6 +245,9 @@ void cluster_compare(struct jobd *one, struct jobd *other)
     for (unsigned i = 0; i < AGES; i++)
         compare_lists(TAILQ_FIRST(&one->jobs.by_age[i]), TAILQ_FIRST(&other->jobs.by_age[i]), true);
     compare_leases(one, other);
+    compare_batches(&one->jobs.batches, &other->jobs.batches);
+    compare_batches(&other->jobs.batches, &one->jobs.batches);
+    compare_schedules(&one->schedules, &other->schedules);
     verify(one->jobs.memory - groups_memory(one) == other->jobs.memory - groups_memory(other));
     verify(one->jobs.memory_living - groups_memory(one) ==
            other->jobs.memory_living - groups_memory(other));

@@ -15,6 +15,7 @@
 enum {
     MEMBERS = 3,
     QUEUES = 3,
+    SCHEDULES = 4,
     ACTORS = 10, /* of each member */
     TOKENS = 64, /* that somebody remembers */
     CALLS_MAX = 12,
@@ -32,6 +33,7 @@ struct actor {
     struct jobd_put put;
     struct jobd_terms terms; /* of that */
     struct jobd_task task;
+    struct jobd_batch batch; /* that it has waited for */
 };
 
 struct member {
@@ -69,6 +71,8 @@ static inline unsigned below(struct cluster *cluster, unsigned bound)
 
 /* One thing that is asked for in a member's turn. */
 void cluster_call(struct member *member);
+void cluster_call_schedule(struct member *member);
+void cluster_look_at_schedules(struct member *member);
 /* Its turn is over: those whose calls have ended are told. */
 void cluster_tell(struct member *member);
 /* Looks, which are possible at any time. */

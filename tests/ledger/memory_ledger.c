@@ -94,8 +94,7 @@ static enum ledger_result append(void *context, const struct ledger_row *rows, s
                                  struct problem *problem)
 {
     struct memory_ledger *ledger = context;
-    enum memory_fault fault = ledger->fault;
-    ledger->fault = FAULT_NONE;
+    const unsigned fault = atomic_exchange(&ledger->fault, FAULT_NONE);
     (void)problem_set(problem, "as the test wants it");
     for (size_t i = 0; i < len && fault != FAULT_LOST && fault != FAULT_REFUSED; i++) {
         verify(rows[i].seq == ledger->rows_len + 1 && ledger->rows_len < ledger->rows_max);

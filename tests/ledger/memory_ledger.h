@@ -22,11 +22,12 @@ enum memory_fault {
 };
 
 struct memory_ledger {
-    enum memory_fault fault;
-    unsigned away; /* so many times nobody can connect */
+    atomic_uint fault; /* an enum memory_fault */
+    unsigned away;     /* so many times nobody can connect */
     bool connected;
-    struct ledger_row *rows; /* their bodies are its own; NULL: removed */
-    uint64_t rows_len, rows_max;
+    struct ledger_row *rows;   /* their bodies are its own; NULL: removed */
+    _Atomic uint64_t rows_len; /* counted when they are whole */
+    uint64_t rows_max;
     uint64_t first; /* the first that is not removed */
     struct memory_part *parts;
     int64_t now_us;

@@ -311,6 +311,89 @@ static void queues_are_alike_everywhere(void **state)
         assert_true(json_number(client_json(clients[i], "/queues/default"), "queued") == 0);
 }
 
+static void assert_batch(const cJSON *batch, const char *state, unsigned done, unsigned cancelled)
+{
+    assert_string_equal(json_string(batch, "state"), state);
+    assert_int_equal(json_number(batch, "done"), done);
+    assert_int_equal(json_number(batch, "cancelled"), cancelled);
+}
+
+/* Its end is awaited where its jobs neither came in nor end; and it outlives them. */
+static void a_batch_is_one_everywhere(void **state)
+{
+    char path[200], wait[256], location[256];
+    (void)state;
+    CLUSTER("-q", "100", "-w", "0", "--keep", "2");
+    const struct answer *answer =
+        client_send(clients[0], "POST", "/do?batch=lines", NULL, "1\n2\n3\n4\n");
+    assert_int_equal(answer->status, 202);
+    snprintf(path, sizeof path, "%s", answer_field(answer, "Location", location));
+    uint64_t id = strtoull(strrchr(path, '/') + 1, NULL, 10);
+    assert_batch(client_json(clients[1], path), "queued", 0, 0);
+    assert_int_equal(json_number(client_job(clients[2], id + 3), "batch"), id);
+    snprintf(wait, sizeof wait, "%s?wait=20s", path);
+    begin_asking(3, &(struct asker){.method = "GET", .path = wait, .fields = JSON});
+    for (unsigned i = 0; i < NODES; i++)
+        client_await_metric(clients[i], "jobd_requests_parked", 1);
+    for (unsigned i = 0; i < 3; i++) {
+        char *lease = take(clients[(i + 1) % NODES], "/take");
+        assert_int_equal(say(clients[(i + 2) % NODES], lease, "/done"), 200);
+        free(lease);
+    }
+    assert_batch(client_json(clients[0], path), "running", 3, 0);
+    snprintf(wait, sizeof wait, "/jobs?state=queued&batch=%llu", (unsigned long long)id);
+    const cJSON *list = client_json(clients[2], wait);
+    assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(list, "jobs")), 1);
+    assert_answer(client_send(clients[1], "DELETE", path, NULL, NULL), 200, "cancelled 1\n");
+    end_asking(3);
+    assert_int_equal(count_status(3, 200), 3);
+    for (unsigned i = 0; i < NODES; i++) /* one of its jobs is forgotten */
+        assert_batch(client_json(clients[i], path), "cancelled", 3, 1);
+    snprintf(wait, sizeof wait, "/jobs/%llu", (unsigned long long)id);
+    assert_int_equal(client_get(clients[2], wait)->status, 404);
+    struct client *client = client_new(NODE("-q", "100", "-w", "0", "--keep", "2"));
+    assert_batch(client_json(client, path), "cancelled", 3, 1);
+    client_free(client);
+}
+
+/* The key of the job that comes next, of a node's jobs as it thinks. */
+static char next_key(struct client *client)
+{
+    char room[256];
+    const struct answer *answer = client_post(client, "/take");
+    assert_answer(answer, 200, NULL);
+    uint64_t id = strtoull(answer_field(answer, "Jobd-Id", room), NULL, 10);
+    return json_string(client_job(client, id), "key")[0];
+}
+
+/* Three keys with as many jobs, of which one has put its own first: one job each, whoever gives it
+ * out, also one that has begun in between. */
+static void keys_take_turns_over_all(void **state)
+{
+    enum { KEYS = 3, JOBS = 8 };
+    (void)state;
+    const char *file = temporary_file(
+        "keys.json",
+        "{\"queues\": {\"default\": {\"workers\": 0, \"capacity\": 100, \"per_key\": {}}}}");
+    CLUSTER("-c", file);
+    for (unsigned key = 0; key < KEYS; key++)
+        for (unsigned i = 0; i < JOBS; i++) {
+            char path[32];
+            snprintf(path, sizeof path, "/do?key=%c", 'a' + key);
+            (void)client_put(clients[i % NODES], path);
+        }
+    for (unsigned round = 0; round < JOBS; round++) {
+        unsigned seen = 0;
+        for (unsigned i = 0; i < KEYS; i++)
+            seen |= 1U << (next_key(clients[(round + i) % NODES]) - 'a');
+        assert_int_equal(seen, 7);
+        if (round != JOBS / 2)
+            continue;
+        client_free(clients[0]);
+        clients[0] = client_new(NODE("-c", file));
+    }
+}
+
 /* It had no time to say anything. */
 static void jobs_of_one_that_was_killed_run_elsewhere(void **state)
 {
@@ -373,6 +456,8 @@ int main(void)
         CLUSTER_TEST(the_end_elsewhere_is_the_answer),
         CLUSTER_TEST(what_was_said_is_seen_everywhere),
         CLUSTER_TEST(queues_are_alike_everywhere),
+        CLUSTER_TEST(a_batch_is_one_everywhere),
+        CLUSTER_TEST(keys_take_turns_over_all),
         CLUSTER_TEST(jobs_of_one_that_was_killed_run_elsewhere),
         CLUSTER_TEST(one_that_ends_gives_its_jobs_back),
         CLUSTER_TEST(one_that_starts_knows_all),

@@ -11,6 +11,7 @@
 
 #include "ledger/entry.h"
 #include "ledger/entry_fields.h"
+#include "jobd/schedule.h"
 #include "store/columns.h"
 #include "support/chance.h"
 
@@ -97,6 +98,57 @@ static void assert_same_job(const struct job_record *one, const struct job_recor
     assert_true(same_blob(one->output, other->output) && same_blob(one->error, other->error));
 }
 
+/* A schedule of which every field says something. */
+static struct schedule_record full_schedule(const struct jobd_blob *payload)
+{
+    return (struct schedule_record){.name = "nightly",
+                                    .queue = "some-queue",
+                                    .cron = "0 3 * * *",
+                                    .zone = "Europe/Paris",
+                                    .every_us = INT64_MAX,
+                                    .priority = 7,
+                                    .attempts = 1000,
+                                    .timeout_us = 1,
+                                    .expires_us = 2,
+                                    .texts = {"group", "one\ntwo\n", "Accept: all\n", ""},
+                                    .late = JOBD_LATE_ALL,
+                                    .alone = true,
+                                    .fixed = true,
+                                    .payload = payload,
+                                    .paused = true,
+                                    .after_us = AT_US - 1,
+                                    .floor_us = 3,
+                                    .since_us = AT_US - 4,
+                                    .done_from_us = AT_US - 7,
+                                    .done_to_us = AT_US - 6,
+                                    .last_us = AT_US - 5,
+                                    .last_job = JOBD_ID_MAX,
+                                    .missed = 8,
+                                    .skipped = UINT64_MAX};
+}
+
+static void assert_same_schedule(const struct schedule_record *one,
+                                 const struct schedule_record *other)
+{
+    assert_string_equal(one->name, other->name);
+    assert_string_equal(one->queue, other->queue);
+    assert_string_equal(one->cron, other->cron);
+    assert_string_equal(one->zone, other->zone);
+    for (unsigned i = 0; i < JOBD_TEXTS - 1; i++)
+        assert_string_equal(one->texts[i], other->texts[i]);
+    assert_true(same_blob(one->payload, other->payload));
+    assert_true(one->every_us == other->every_us && one->timeout_us == other->timeout_us);
+    assert_true(one->expires_us == other->expires_us && one->late == other->late);
+    assert_true(one->priority == other->priority && one->attempts == other->attempts);
+    assert_true(one->alone == other->alone && one->fixed == other->fixed);
+    assert_true(one->paused == other->paused && one->after_us == other->after_us);
+    assert_true(one->floor_us == other->floor_us && one->since_us == other->since_us);
+    assert_true(one->done_from_us == other->done_from_us);
+    assert_true(one->done_to_us == other->done_to_us && one->last_us == other->last_us);
+    assert_true(one->last_job == other->last_job && one->missed == other->missed);
+    assert_true(one->skipped == other->skipped);
+}
+
 /* One of each kind; entry_release() is the caller's. */
 static void write_all(struct entry *entry, const struct news *job)
 {
@@ -114,6 +166,18 @@ static void write_all(struct entry *entry, const struct news *job)
                                     .waiting = 5,
                                     .running = UINT32_MAX});
     entry_add(entry, &(struct news){.kind = NEWS_NODE, .node = 9, .until_us = AT_US + 60});
+    entry_add(entry, &(struct news){.kind = NEWS_BATCH,
+                                    .fresh = true,
+                                    .record = {.id = 40,
+                                               .batch_jobs = 7,
+                                               .queue = "q",
+                                               .created_us = AT_US - 3,
+                                               .finished_us = AT_US},
+                                    .ended = {[JOBD_DONE] = 5, [JOBD_FAILED] = UINT32_MAX}});
+    entry_add(entry, &(struct news){.kind = NEWS_BATCH, .gone = true, .record = {.id = 41}});
+    entry_add(entry, &(struct news){.kind = NEWS_SCHEDULE,
+                                    .fresh = true,
+                                    .schedule = full_schedule(job->record.payload)});
     assert_true(entry_end(entry));
 }
 
@@ -143,6 +207,18 @@ static void test_comes_back(void **state)
     assert_true(news.waited.sum_us == 9 && news.ran.sum_us == 0 && news.running == UINT32_MAX);
     assert_int_equal(entry_next(&reader, &news), ENTRY_OK);
     assert_true(news.kind == NEWS_NODE && news.node == 9 && news.until_us == AT_US + 60);
+    assert_int_equal(entry_next(&reader, &news), ENTRY_OK);
+    assert_true(news.kind == NEWS_BATCH && news.fresh && news.record.id == 40);
+    assert_true(news.record.batch_jobs == 7 && strcmp(news.record.queue, "q") == 0);
+    assert_true(news.record.created_us == AT_US - 3 && news.record.finished_us == AT_US);
+    assert_true(news.ended[JOBD_DONE] == 5 && news.ended[JOBD_FAILED] == UINT32_MAX);
+    assert_int_equal(entry_next(&reader, &news), ENTRY_OK);
+    assert_true(news.kind == NEWS_BATCH && news.gone && news.record.id == 41);
+    assert_int_equal(entry_next(&reader, &news), ENTRY_OK);
+    const struct schedule_record schedule = full_schedule(payload);
+    assert_true(news.kind == NEWS_SCHEDULE && news.fresh && !news.gone);
+    assert_same_schedule(&news.schedule, &schedule);
+    entry_release_news(&news);
     assert_int_equal(entry_next(&reader, &news), ENTRY_END);
     entry_release(&entry);
     jobd_blob_unref(payload);

@@ -296,7 +296,6 @@ static void test_an_idle_one_reads_now_and_then(void **state)
 {
     enum { WAITS = 4, ENOUGH = 100 };
     (void)state;
-    begin(0, 1);
     unsigned waits = atomic_load(&scene.ledger.waits), fetches = atomic_load(&scene.ledger.fetches);
     while (atomic_load(&scene.ledger.waits) < waits + WAITS &&
            atomic_load(&scene.ledger.fetches) < fetches + ENOUGH)

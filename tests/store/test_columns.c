@@ -351,9 +351,10 @@ static void make_tables(void)
 static void insert(sqlite3 *handle, const struct table *table, const struct job_record *record)
 {
     sqlite3_stmt *statement;
-    char *text = columns_insert(table, NULL);
+    const bool plain = columns_plain(table, record);
+    char *text = columns_insert(table, plain, NULL);
     assert_int_equal(sqlite3_prepare_v2(handle, text, -1, &statement, NULL), SQLITE_OK);
-    columns_bind(table, statement, record);
+    columns_bind(table, plain, statement, record);
     assert_int_equal(sqlite3_step(statement), SQLITE_DONE);
     sqlite3_finalize(statement);
     sqlite3_free(text);
@@ -413,6 +414,13 @@ static void test_a_column_that_comes_later(void **state)
     assert_true(is_whole(handle, &record));
     run(handle, "UPDATE job SET priority = 4");
     assert_false(is_whole(handle, &record));
+
+    assert_false(columns_plain(&later_table, &record));
+    record.exit_code = 0; /* in its place one that has none of them: they are zero again */
+    record.token = "";
+    assert_true(columns_plain(&later_table, &record));
+    insert(handle, &later_table, &record);
+    assert_true(is_whole(handle, &record));
 
     sqlite3_free(create);
     sqlite3_free(again);

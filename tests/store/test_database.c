@@ -406,6 +406,7 @@ static void test_an_older_schema_is_migrated(void **state)
                 "ALTER TABLE progress DROP COLUMN errors_at;"
                 "DROP TABLE batch;"
                 "ALTER TABLE job DROP COLUMN schedule; DROP TABLE schedule;"
+                "DROP INDEX job_after; ALTER TABLE job DROP COLUMN after;"
                 "DROP TABLE schedule_place;"
                 "ALTER TABLE progress DROP COLUMN worker;"
                 "ALTER TABLE progress DROP COLUMN progress;"

@@ -45,6 +45,7 @@ struct service {
     unsigned steps_len, step;
     unsigned counts[SERVICE_COUNTS];
     char *request; /* the last one, REQUEST_SIZE */
+    char *copy;    /* of it, for the test */
     size_t request_size;
 };
 
@@ -264,8 +265,9 @@ const char *service_request(struct service *service, size_t *size)
 {
     mutex_lock(&service->lock);
     *size = service->request_size;
+    memcpy(service->copy, service->request, service->request_size + 1);
     mutex_unlock(&service->lock);
-    return service->request;
+    return service->copy;
 }
 
 struct service *service_start(void)
@@ -273,7 +275,9 @@ struct service *service_start(void)
     struct service *service = calloc(1, sizeof *service);
     assert_non_null(service);
     service->request = calloc(1, REQUEST_SIZE);
+    service->copy = calloc(1, REQUEST_SIZE);
     assert_non_null(service->request);
+    assert_non_null(service->copy);
     for (unsigned i = 0; i < CONNECTIONS; i++) {
         service->peers[i].fd = -1;
         service->peers[i].bytes = malloc(REQUEST_SIZE);
@@ -310,5 +314,6 @@ void service_stop(struct service *service)
     condition_release(&service->changed);
     mutex_release(&service->lock);
     free(service->request);
+    free(service->copy);
     free(service);
 }

@@ -46,7 +46,7 @@ void service_script(struct service *service, const struct service_step *steps, u
 unsigned service_count(struct service *service, enum service_count what);
 void service_await(struct service *service, enum service_count what, unsigned at_least);
 
-/* The last request and how long it is, with a NUL behind it; valid until the next. */
+/* The last request and how long it is, with a NUL behind it; a copy, valid until the next call. */
 const char *service_request(struct service *service, size_t *size);
 
 /* A socket bound to a free port, at which nobody listens, and its URL. */

@@ -38,6 +38,18 @@ static void check_one(struct jobd *jobd, const struct batch *batch) REQUIRES(job
     verify(batch->finished_us == 0 || TAILQ_EMPTY(&batch->awaiting));
 }
 
+uint32_t check_pinned_batches(struct jobd *jobd)
+{
+    struct batch *batch;
+    uint32_t pinned = 0, held = 0;
+    RB_FOREACH (batch, batch_tree, &jobd->jobs.batches.tree) {
+        pinned += batch->pins != 0;
+        held += batch->pins != 0 && batch->there == 0;
+    }
+    verify(held == jobd->jobs.batches.held);
+    return pinned;
+}
+
 uint32_t check_batches(struct jobd *jobd)
 {
     struct batches *batches = &jobd->jobs.batches;
@@ -57,7 +69,7 @@ uint32_t check_batches(struct jobd *jobd)
         verify(batches->kept[i].len <= batches->keep);
         kept += batches->kept[i].len;
     }
-    verify(kept == without);
+    verify(kept + batches->held == without);
     verify(len + spare_in(&batches->spare) + spare_in(&batches->forgotten) +
                spare_in(&batches->forgotten_gathered) ==
            batches->used);

@@ -3,6 +3,7 @@
  * to what it counts, no bound exceeded. */
 #include "engine/model/check_engine.h"
 #include "engine/model/check_batches.h"
+#include "engine/model/check_edges.h"
 #include "engine/model/check_inside.h"
 
 #include <string.h>
@@ -16,6 +17,7 @@
 #include "engine/lanes.h"
 #include "engine/limits.h"
 #include "engine/model/check_schedules.h"
+#include "engine/pins.h"
 #include "engine/waiters.h"
 
 struct census {
@@ -28,7 +30,8 @@ struct census {
 
 struct way {
     size_t held; /* bytes of what was replaced */
-    uint32_t entries, entering, cancelling, unscheduled, retrying, forgetting, ending, moving;
+    uint32_t entries, entering, cancelling, unscheduled, unblocked, retrying, forgetting, ending,
+        moving;
 };
 
 static bool is_kind(const struct change *change, const char *name)
@@ -58,7 +61,8 @@ static void count_entries(struct jobd *jobd, struct change_list *list, const str
                 continue;
             verify(lets_in(change) == (job->state == STATE_NEW));
             bool changes = is_kind(change, "move") || is_kind(change, "amend");
-            bool leaves = changes || is_kind(change, "cancel") || is_kind(change, "expire");
+            bool leaves = changes || is_kind(change, "cancel") || is_kind(change, "expire") ||
+                          is_kind(change, "orphan");
             bool revives = is_kind(change, "retry") || is_kind(change, "forget");
             verify((leaves || revives) == job->commit_pending && changes == job->changing);
             verify(revives == jobd_state_final((enum jobd_state)job->state));
@@ -67,6 +71,7 @@ static void count_entries(struct jobd *jobd, struct change_list *list, const str
             way->entering += lets_in(change);
             way->cancelling += leaves && job->state == JOBD_QUEUED;
             way->unscheduled += leaves && job->state == JOBD_SCHEDULED;
+            way->unblocked += leaves && job->state == JOBD_BLOCKED;
         }
         job = change->job;
         if (job == NULL || (queue != NULL && &jobd->queues[job->queue] != queue))
@@ -237,7 +242,7 @@ static bool is_limited(const struct queue *queue)
 static void check_queue(struct jobd *jobd, struct queue *queue, struct census *census)
     REQUIRES(jobd->lock)
 {
-    uint32_t queued = 0, scheduled = 0, running = 0, leased = 0;
+    uint32_t queued = 0, scheduled = 0, blocked = 0, running = 0, leased = 0;
     struct job *job;
     for (unsigned lane = 0; lane < JOBD_PRIORITIES; lane++) {
         check_ring(jobd, queue, lane);
@@ -248,6 +253,10 @@ static void check_queue(struct jobd *jobd, struct queue *queue, struct census *c
     TAILQ_FOREACH (job, &queue->scheduled, link) {
         verify(job->state == JOBD_SCHEDULED && job->due.place != 0);
         scheduled++;
+    }
+    TAILQ_FOREACH (job, &queue->blocked, link) {
+        verify(job->state == JOBD_BLOCKED && !job->commit_pending);
+        blocked++;
     }
     const struct due *earliest = heap_top(&queue->delays);
     check_heap(&queue->delays);
@@ -269,6 +278,7 @@ static void check_queue(struct jobd *jobd, struct queue *queue, struct census *c
     verify(way.entering + way.retrying + way.moving == queue->put_pending);
     verify(queued + way.cancelling == queue->in_state[JOBD_QUEUED]);
     verify(scheduled + way.unscheduled == queue->in_state[JOBD_SCHEDULED]);
+    verify(blocked + way.unblocked == queue->in_state[JOBD_BLOCKED]);
     verify(queue_waiting(queue) + queue->in_state[JOBD_RUNNING] <= queue->room);
     verify(queue->workers <= queue->workers_max && queue->capacity <= queue->capacity_max);
     verify(here - queue->end_pending <= queue->workers_max && /* there may have been more */
@@ -347,11 +357,13 @@ static void check_records(struct jobd *jobd, struct census *census) REQUIRES(job
         census->memory_living += is_final && !retrying && !job->promised ? 0 : jobs_weight(job);
         promised += job->promised;
         promises += job->extra != NULL && job->extra->unique_until_us != 0;
+        promises += job->pins != 0;
+        verify(job->pins == 0 || !is_final || retrying || job->promised);
+        verify(job->pins == 0 || !job->forgetting);
         verify(job->attempt <= job->attempts);
-        bool waits = job->state == JOBD_QUEUED || job->state == JOBD_SCHEDULED;
-        bool expires =
-            waits && !job->commit_pending && job->extra != NULL && job->extra->expires_us != 0;
-        expires |= is_final && !retrying && job->extra != NULL &&
+        bool expires = job_waits(job) && !job->commit_pending && job->extra != NULL &&
+                       job->extra->expires_us != 0;
+        expires |= is_final && !retrying && job->extra != NULL && job->pins == 0 &&
                    (job->extra->keep_us != 0 || job->promised);
         verify(expires == (job->extra != NULL && job->extra->due.place != 0));
         verify(job->extra == NULL || job->extra->job == job);
@@ -382,6 +394,10 @@ static void check_records(struct jobd *jobd, struct census *census) REQUIRES(job
             verify(own == ((age & AGE_OWN) != 0));
             aged++;
         }
+    const uint32_t batches = check_pinned_batches(jobd);
+    promises += batches;
+    census->memory += batches * (size_t)PIN_WEIGHT;
+    census->memory_living += batches * (size_t)PIN_WEIGHT;
     verify(promises == jobs->promises && promises <= jobs->promises_max);
     verify(aged + promised == remembered && dues == jobs->dues.length);
     check_heap(&jobs->dues);
@@ -389,7 +405,7 @@ static void check_records(struct jobd *jobd, struct census *census) REQUIRES(job
     verify(jobs->reviving == census->retrying);
     verify(spare + census->entering + living + final == jobs->records_used);
     verify(living == census->in_state[JOBD_QUEUED] + census->in_state[JOBD_SCHEDULED] +
-                         census->in_state[JOBD_RUNNING]);
+                         census->in_state[JOBD_BLOCKED] + census->in_state[JOBD_RUNNING]);
     verify(census->leased == jobd->leases.held && census->leased == jobd->leases.due.length);
     verify(jobd->share != NULL || census->leased + jobd->leases.promised <= jobd->leases.max);
     const struct way all = count_ways(jobd, NULL);
@@ -435,7 +451,7 @@ void check_engine(struct jobd *jobd)
     struct census census = {.waiters = 0};
     mutex_lock(&jobd->lock);
     check_names(jobd);
-    census.memory = census.memory_living = check_schedules(jobd);
+    census.memory = census.memory_living = check_schedules(jobd) + check_edges(jobd);
     for (uint32_t i = 0; i < jobd->queues_len; i++)
         check_queue(jobd, &jobd->queues[i], &census);
     check_records(jobd, &census);

@@ -196,12 +196,16 @@ void model_compare(struct model *model)
         jobd_stats(model->jobd, i, model->now_us, &stats);
         verify(stats.queued == model_count(model, i, JOBD_QUEUED));
         verify(stats.scheduled == model_count(model, i, JOBD_SCHEDULED));
+        verify(stats.blocked == model_count(model, i, JOBD_BLOCKED));
+        verify(stats.waiting == model_waiting(model, i));
         verify(stats.running == model_count(model, i, JOBD_RUNNING));
         verify(stats.done == model->ended[i][JOBD_DONE]);
         verify(stats.failed == model->ended[i][JOBD_FAILED]);
         verify(stats.cancelled == model->ended[i][JOBD_CANCELLED]);
         verify(stats.expired == model->expired[i]);
         verify(stats.rejected == model->rejected[i] && stats.retried == model->retried[i]);
+        verify(stats.leases_expired == model->leases_expired[i]);
+        verify(stats.leases_released == model->leases_released[i]);
         verify(stats.forgotten_early == model->forgotten_early[i]);
         verify(stats.paused == model->paused[i]);
         verify(stats.held == model_holds(model, i));

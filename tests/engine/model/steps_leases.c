@@ -232,6 +232,7 @@ void model_step_lease_keep(struct model *model)
     verify(jobd_lease_release(model->jobd, token, us, NULL, model->now_us) == expected);
     if (expected != JOBD_OK)
         return;
+    model->leases_released[job->queue]++;
     model_end_lease(model, job, RELEASED_REPORT);
     model_say_forget(job);
     job->attempt--;

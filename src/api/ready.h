@@ -8,4 +8,4 @@
 #include "base/problem.h"
 
 /* False: `reason` says why not. Any thread; does not block. */
-bool health_ready(const struct api *api, struct problem *reason);
+bool api_ready(const struct api *api, struct problem *reason);

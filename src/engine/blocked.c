@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine/blocked.h"
+
+#include <stdio.h>
+
+#include "engine/changes.h"
+#include "engine/dispatch.h"
+#include "engine/transition.h"
+
+/* ---- the change: nobody asks for it, so it is tried until it is written. The error is the job's
+ * by then; it is shown when the job has ended. */
+
+static void describe_orphan(const struct change *change, struct job_record *record)
+{
+    record->state = JOBD_CANCELLED;
+    record->started_us = 0;
+    record->finished_us = change->at_us;
+}
+
+static void apply_orphan_locked(struct op *op, struct change *change, struct job *job)
+    REQUIRES(op->jobd->lock)
+{
+    transition_end_waiting_locked(op, job, JOBD_CANCELLED, 0, change->at_us);
+}
+
+static void undo_orphan_locked(struct op *op, struct change *change, struct job *job)
+    REQUIRES(op->jobd->lock)
+{
+    (void)change;
+    transition_reinstate_locked(op, job);
+}
+
+static const struct change_kind orphan_kind = {.name = "orphan",
+                                               .row = ROW_SET,
+                                               .describe = describe_orphan,
+                                               .apply = apply_orphan_locked,
+                                               .undo = undo_orphan_locked};
+
+/* In place of the room that was counted for it. */
+static void set_error_locked(struct op *op, struct job *job, const struct edge *why)
+    REQUIRES(op->jobd->lock)
+{
+    struct jobs *jobs = &op->jobd->jobs;
+    char text[80];
+    snprintf(text, sizeof text, "a job it waits for failed: /%s/%llu",
+             why->is_batch ? "batches" : "jobs", (unsigned long long)why->id);
+    jobs_count(jobs, -(int64_t)job->extra->parents->error_room);
+    job->extra->parents->error_room = 0;
+    (void)jobs_set(jobs, &job->extra->error, jobd_blob_text(text), op);
+}
+
+/* ---- some at a time */
+
+struct step {
+    struct change orphans; /* of one queue */
+    struct queue *queue;   /* theirs */
+    struct dispatch_set queues;
+};
+
+static void submit_locked(struct op *op, struct step *step) REQUIRES(op->jobd->lock)
+{
+    if (step->orphans.rows > 0)
+        (void)change_submit_locked(op, &step->orphans);
+    change_init(&step->orphans, op, &orphan_kind, NULL);
+    step->orphans.undo_on_failure = false;
+}
+
+/* False when the journal has no room for it. */
+static bool orphan_locked(struct op *op, struct step *step, struct job *job, const struct edge *why)
+    REQUIRES(op->jobd->lock)
+{
+    struct queue *queue = &op->jobd->queues[job->queue];
+    if (step->queue != queue)
+        submit_locked(op, step);
+    step->queue = queue;
+    if (step->orphans.rows == 0 && !change_has_room_locked(op, NULL))
+        return false;
+    set_error_locked(op, job, why);
+    transition_withdraw_locked(op, job);
+    change_add_job(&step->orphans, job);
+    return true;
+}
+
+/* False when it must be looked at again, later. */
+static bool look_locked(struct op *op, struct step *step, struct parents *parents)
+    REQUIRES(op->jobd->lock)
+{
+    const struct edge *why;
+    struct job *job = parents->job;
+    if (job->state != JOBD_BLOCKED || job->commit_pending || job->extra->parents != parents)
+        return true; /* it comes in, or waits, with these later; then it is looked at again */
+    enum verdict verdict = parents_verdict(&op->jobd->jobs, parents, &why);
+    if (verdict == VERDICT_WAIT)
+        return true;
+    struct queue *queue = &op->jobd->queues[job->queue];
+    if (verdict == VERDICT_CANCEL && !orphan_locked(op, step, job, why))
+        return false;
+    if (verdict == VERDICT_BEGIN)
+        transition_unblock_locked(op, job);
+    dispatch_note(&step->queues, queue);
+    return true;
+}
+
+/* The next one, taken off its list; NULL: there is none. */
+static struct parents *next_locked(struct op *op) REQUIRES(op->jobd->lock)
+{
+    struct edges *edges = &op->jobd->edges;
+    struct parents *parents = TAILQ_FIRST(&edges->again);
+    struct parent *parent;
+    if (parents != NULL) {
+        TAILQ_REMOVE(&edges->again, parents, link);
+        parents->again = false;
+        return parents;
+    }
+    while ((parent = TAILQ_FIRST(&edges->due)) != NULL) {
+        struct edge *edge = parent->next;
+        if (edge != NULL) {
+            parent->next = TAILQ_NEXT(edge, link);
+            return edge->parents;
+        }
+        TAILQ_REMOVE(&edges->due, parent, link);
+        parent->due = false;
+    }
+    return NULL;
+}
+
+void blocked_tick_locked(struct op *op, int *left)
+{
+    struct edges *edges = &op->jobd->edges;
+    struct step step = {.orphans.rows = 0, .queues.len = 0};
+    struct parents *parents;
+    if (!edges_due(edges))
+        return;
+    submit_locked(op, &step);
+    while (*left > 0 && !edges->starved && (parents = next_locked(op)) != NULL) {
+        *left -= 1 + (int)parents->len / 8; /* so many are looked at for it */
+        edges->starved = !look_locked(op, &step, parents);
+        if (edges->starved)
+            parents_look_again(op, parents);
+    }
+    submit_locked(op, &step);
+    dispatch_noted_locked(op, &step.queues);
+}
+
+void blocked_resume_locked(struct op *op)
+{
+    struct edges *edges = &op->jobd->edges;
+    if (edges->starved && journal_has_room(&op->jobd->journal))
+        edges->starved = false;
+}

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+/* Who waits for whose end. A job that is put `after` others, its parents, has a record of them in
+ * its extra until it waits for them no longer; a parent, a job or a batch, has one as long as jobs
+ * wait for it, its children, and is pinned so long (pins.h).
+ *
+ *     job ──> extra ──> parents ──> edge, edge ...        of the child, one allocation
+ *                                    │     │
+ *                                 parent  parent          each with the list of its edges
+ *
+ * Nothing of it is on disk but the text JOBD_AFTER of the child: a start builds it anew from the
+ * texts of jobs that wait and have not begun. A parent that is not there by then was forgotten,
+ * which it can be only since its child has no longer waited for it: so it counts as done.
+ *
+ * Whether a job may begin is always asked of its parents as they are, never counted: one that has
+ * ended and was put in again is waited for again. When a parent ends, its record is put on a list,
+ * and blocked.h looks at its children, some at a time; so however many there are, nobody waits for
+ * that, and nothing calls itself. All of it counts in the memory. Under the engine's lock. */
+#pragma once
+
+#include <bsd/sys/queue.h>
+#include <bsd/sys/tree.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/parents.h"
+#include "jobd/queue.h"
+
+struct batch;
+struct job;
+struct job_extra;
+struct jobs;
+struct op;
+
+struct parent {
+    RB_ENTRY(parent) by_id;
+    uint64_t id;
+    bool is_batch;
+    bool due;                 /* it has ended: it is on the list, */
+    struct edge *next;        /* and its edges from here on are to be looked at */
+    TAILQ_ENTRY(parent) link; /* of that list; or it is fresh */
+    struct job *job;          /* NULL: it is a batch, or has not come back yet */
+    struct batch *batch;
+    struct edge_list edges;
+};
+
+TAILQ_HEAD(parent_list, parent);
+TAILQ_HEAD(parents_list, parents);
+RB_HEAD(parent_tree, parent);
+RB_PROTOTYPE(parent_tree, parent, by_id, parent_compare)
+
+struct edges {
+    struct parent_tree tree;
+    struct parent_list due;
+    struct parents_list again;
+    struct parent_list fresh; /* by parents_expect(), until edges_settle() */
+    bool starved;             /* what is to be done waits for room in the journal */
+};
+
+/* Is there something to be done, and room for it? The next tick sees to it. */
+static inline bool edges_due(const struct edges *edges)
+{
+    return !edges->starved && (!TAILQ_EMPTY(&edges->again) || !TAILQ_EMPTY(&edges->due));
+}
+
+void edges_init(struct edges *edges);
+/* Frees the parents; the jobs have theirs. */
+void edges_release(struct edges *edges);
+
+enum verdict {
+    VERDICT_WAIT,   /* one of them has not ended */
+    VERDICT_BEGIN,  /* all have, as well as they had to */
+    VERDICT_CANCEL, /* one of them has not ended well, and it had to */
+};
+
+/* What becomes of who waits for these. *why, if it is cancelled: the one that has not ended well.
+ */
+enum verdict parents_verdict(struct jobs *jobs, const struct parents *parents,
+                             const struct edge **why);
+
+/* ---- coming in, in this order */
+
+/* Are all there, and seen? JOBD_OK; or JOBD_NO_PARENT, and which is on the receipt. */
+enum jobd_result parents_check(struct jobs *jobs, const struct parents *parents,
+                               struct jobd_receipt *receipt);
+/* A record for each, pinned, with or without edges; what follows needs them. JOBD_OK;
+ * JOBD_OUT_OF_MEMORY; or JOBD_NO_PARENT, where one was forgotten for want of memory. `like`, not
+ * NULL: has the same, found before. */
+enum jobd_result parents_expect(struct op *op, struct parents *parents, const struct parents *like);
+/* They are this job's, which waits for them; it need not have them yet. All are expected. */
+void parents_link(struct parents *parents, struct job *job);
+/* In the end, whatever became of it: of the fresh records those without edges are none. */
+void edges_settle(struct op *op);
+
+/* ---- and going */
+
+/* The extra, which is counted, has none any more. It may have had none. */
+void parents_leave(struct op *op, struct job_extra *extra);
+
+/* Its job is to be looked at again, unless it has to wait. */
+void parents_look_again(struct op *op, struct parents *parents);
+/* A job with PIN_CHILDREN, or a batch, has ended: its children are to be looked at. */
+void edges_job_ended(struct op *op, const struct job *job);
+void edges_batch_ended(struct op *op, const struct batch *batch);
+
+/* ---- at a start */
+
+/* A job with this text will come back: what it names is not forgotten before; where memory is less
+ * than it was one that has ended may be, and counts as done. */
+void edges_expect_back(struct op *op, const char *text);
+/* A job, or a batch, is back, in no state yet. `final`: it has ended. */
+void edges_job_back(struct op *op, struct job *job, bool final);
+void edges_batch_back(struct op *op, struct batch *batch);
+/* A job that waits is back: it has those of the parents of this text that it has to wait for. False
+ * when memory is short. */
+bool edges_child_back(struct op *op, struct job *job, const char *text);
+/* All are: who is waited for by nobody is forgotten as others are. */
+void edges_all_back(struct op *op);

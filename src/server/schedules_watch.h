@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/* Where several servers share their queues each has a configuration file, and whose schedules are
+ * others than those before decides for all: who was started, or reloaded, last. The others say in
+ * their logs that theirs does not count. */
+#pragma once
+
+#include <stdbool.h>
+
+#include "base/lock.h"
+#include "run/recur.h"
+#include "server/config_schedules.h"
+
+/* Zeroed before its first use. */
+struct schedules_watch {
+    struct mutex lock;
+    bool made;
+    const struct config_schedules *own GUARDED_BY(lock);
+};
+
+/* These are the file's own, borrowed until it is told of others. 0 or -errno. */
+__attribute__((warn_unused_result)) int schedules_watch_init(struct schedules_watch *watch,
+                                                             const struct config_schedules *own);
+/* The file has been read again. Any thread; does not block. */
+void schedules_watch_change(struct schedules_watch *watch, const struct config_schedules *own);
+void schedules_watch_release(struct schedules_watch *watch);
+
+/* A recur_watcher, whose context is the watch. */
+void schedules_watch_see(void *context, const char *name, const struct jobd_schedule_info *info);

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: MIT */
+/* Schedules of three servers on one database: an instant happens once, whoever is there. */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "support/client.h"
+#include "support/postgres.h"
+#include "support/server.h"
+
+enum { NODES = 3 };
+
+static struct server *nodes[NODES];
+static struct client *clients[NODES];
+static char url[POSTGRES_URL_SIZE];
+
+/* With this configuration file; NULL: without. */
+static struct server *start_node(const char *file)
+{
+    const char *arguments[] = {"-l", "127.0.0.1:0", "-w", "0", "-q", "1000", "-c", file, NULL};
+    char data[POSTGRES_URL_SIZE + 16];
+    if (file == NULL)
+        arguments[6] = NULL;
+    snprintf(data, sizeof data, "JOBD_DATA=%s", url);
+    struct server *server =
+        server_spawn(&(struct server_plan){.arguments = arguments, .environment = FIELDS(data)});
+    server_await_listening(server);
+    return server;
+}
+
+static void start_cluster(void)
+{
+    postgres_fresh(url);
+    for (unsigned i = 0; i < NODES; i++) {
+        nodes[i] = start_node(NULL);
+        clients[i] = client_new(nodes[i]);
+    }
+}
+
+static int stop_cluster(void **state)
+{
+    for (unsigned i = 0; i < NODES; i++) {
+        client_free(clients[i]);
+        clients[i] = NULL;
+    }
+    return server_stop_all(state);
+}
+
+static const struct answer *put(struct client *client, const char *path)
+{
+    return client_send(client, "PUT", path, NULL, "report");
+}
+
+static void await_jobs(struct client *client, double jobs)
+{
+    client_await_at_least(client, "jobd_jobs_admitted_total{queue=\"default\"}", jobs);
+}
+
+/* ---- what there is */
+
+static void one_is_known_everywhere(void **state)
+{
+    (void)state;
+    start_cluster();
+    assert_answer(put(clients[0], "/schedules/a?cron=0+3+*+*+*&tz=Europe/Paris"), 201, "created\n");
+    assert_answer(put(clients[1], "/schedules/a?cron=0+3+*+*+*&tz=Europe/Paris"), 200,
+                  "unchanged\n");
+    const cJSON *schedule = client_json(clients[2], "/schedules/a");
+    assert_string_equal(json_string(schedule, "tz"), "Europe/Paris");
+    assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(schedule, "next")), 5);
+    assert_answer(client_post(clients[2], "/schedules/a/pause"), 200, "paused\n");
+    assert_true(
+        cJSON_IsTrue(cJSON_GetObjectItem(client_json(clients[0], "/schedules/a"), "paused")));
+    uint64_t id = client_put(clients[1], "/schedules/a/run");
+    assert_string_equal(json_string(client_job(clients[0], id), "schedule"), "a");
+    struct client *client = client_new(start_node(NULL));
+    schedule = client_json(client, "/schedules/a");
+    assert_true(cJSON_IsTrue(cJSON_GetObjectItem(schedule, "paused")));
+    assert_true(json_number(schedule, "payload_bytes") == 6);
+    assert_answer(client_send(client, "DELETE", "/schedules/a", NULL, NULL), 200, "deleted\n");
+    for (unsigned i = 0; i < NODES; i++)
+        assert_int_equal(client_get(clients[i], "/schedules/a")->status, 404);
+    client_free(client);
+}
+
+/* ---- instants */
+
+/* Seconds since the day began. */
+static int seconds_of(const char *time)
+{
+    int hour, minute, second;
+    assert_int_equal(sscanf(time, "%*d-%*d-%*dT%2d:%2d:%2d", &hour, &minute, &second), 3);
+    return (hour * 60 + minute) * 60 + second;
+}
+
+/* The one that comes first, as an answer to its PUT says. */
+static int put_ticking(struct client *client, const char *path)
+{
+    const struct answer *answer =
+        client_send(client, "PUT", path, FIELDS("Accept: application/json"), NULL);
+    assert_int_equal(answer->status, 201);
+    const char *next = strstr(answer->body, "\"next\":[\"");
+    assert_non_null(next);
+    return seconds_of(next + strlen("\"next\":[\""));
+}
+
+/* Each second from the first to the last has one job. */
+static void assert_each_once(struct client *client, int first)
+{
+    assert_answer(client_post(client, "/schedules/tick/pause"), 200, "paused\n");
+    const cJSON *schedule = client_json(client, "/schedules/tick");
+    const cJSON *last = cJSON_GetObjectItem(schedule, "last");
+    int seconds = seconds_of(json_string(last, "at")) - first + 1;
+    assert_true(json_number(schedule, "missed") == 0);
+    assert_int_equal(json_number(client_json(client, "/queues/default"), "queued"),
+                     seconds < 0 ? seconds + 86400 : seconds);
+}
+
+static void an_instant_happens_once(void **state)
+{
+    (void)state;
+    start_cluster();
+    int first = put_ticking(clients[1], "/schedules/tick?every=1s&missed=all");
+    await_jobs(clients[0], 3);
+    assert_each_once(clients[2], first);
+    double fired = 0;
+    for (unsigned i = 0; i < NODES; i++)
+        fired += client_metric(clients[i], "jobd_schedule_instants_total{result=\"fired\"}");
+    assert_true(fired == json_number(client_json(clients[0], "/queues/default"), "queued"));
+}
+
+static void others_go_on(void **state)
+{
+    (void)state;
+    start_cluster();
+    int first = put_ticking(clients[0], "/schedules/tick?every=1s&missed=all");
+    for (unsigned i = 0; i + 1 < NODES; i++) {
+        double jobs = json_number(client_json(clients[2], "/queues/default"), "queued");
+        await_jobs(clients[2], jobs + 1);
+        server_signal(nodes[i], SIGKILL);
+        (void)server_wait(nodes[i]);
+        await_jobs(clients[2], jobs + 3);
+    }
+    assert_each_once(clients[2], first);
+}
+
+/* Nobody was there meanwhile. */
+static void what_nobody_took_is_missed(void **state)
+{
+    (void)state;
+    start_cluster();
+    assert_answer(put(clients[0], "/schedules/once?every=1s"), 201, NULL);
+    await_jobs(clients[1], 2);
+    for (unsigned i = 0; i < NODES; i++)
+        server_signal(nodes[i], SIGTERM);
+    for (unsigned i = 0; i < NODES; i++)
+        assert_int_equal(server_wait(nodes[i]), 0);
+    let_pass(3100);
+    struct client *client = client_new(start_node(NULL));
+    int64_t deadline_ms = now_ms() + PATIENCE_MS;
+    while (json_number(client_json(client, "/schedules/once"), "missed") < 2)
+        look_again(deadline_ms, "what was missed");
+    client_free(client);
+}
+
+static void two_do_not_overlap_anywhere(void **state)
+{
+    (void)state;
+    start_cluster();
+    assert_answer(put(clients[0], "/schedules/tick?every=1s&overlap=skip"), 201, NULL);
+    int64_t deadline_ms = now_ms() + PATIENCE_MS;
+    while (json_number(client_json(clients[1], "/schedules/tick"), "skipped") < 2)
+        look_again(deadline_ms, "instants to be skipped");
+    assert_true(json_number(client_json(clients[2], "/queues/default"), "queued") == 1);
+}
+
+/* ---- files */
+
+#define FILE_OF(schedules) "{\"queues\": {\"default\": {}}, \"schedules\": {" schedules "}}"
+
+static void the_last_file_counts(void **state)
+{
+    char line[SERVER_LINE_SIZE];
+    const char *one = temporary_file(
+        "one.json", FILE_OF("\"a\": {\"every\": \"1h\"}, \"b\": {\"every\": \"5m\"}"));
+    const char *other = temporary_file(
+        "other.json", FILE_OF("\"a\": {\"every\": \"2h\"}, \"c\": {\"every\": \"7m\"}"));
+    (void)state;
+    postgres_fresh(url);
+    nodes[0] = start_node(one);
+    clients[0] = client_new(nodes[0]);
+    assert_string_equal(json_string(client_json(clients[0], "/schedules/b"), "every"), "5m");
+    nodes[1] = start_node(one);
+    clients[1] = client_new(nodes[1]);
+    assert_int_equal(server_count_lines(nodes[1], ERR, "new or changed"), 0);
+    nodes[2] = start_node(other);
+    clients[2] = client_new(nodes[2]);
+    for (unsigned i = 0; i < NODES; i++) {
+        assert_string_equal(json_string(client_json(clients[i], "/schedules/a"), "every"), "2h");
+        assert_int_equal(client_get(clients[i], "/schedules/b")->status, 404);
+        assert_int_equal(client_get(clients[i], "/schedules/c")->status, 200);
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        server_await_line(nodes[i], ERR, "schedule a: the file of another server, which was read",
+                          line);
+        server_await_line(nodes[i], ERR, "schedule b: it is in this server's file, and not", line);
+        server_await_line(nodes[i], ERR, "schedule c: it is in the file of another server", line);
+    }
+    server_signal(nodes[0], SIGHUP); /* it is the last now */
+    server_await_line(nodes[2], ERR, "schedule c: it is in this server's file, and not", line);
+    assert_string_equal(json_string(client_json(clients[1], "/schedules/a"), "every"), "1h");
+}
+
+int main(void)
+{
+#define CLUSTER_TEST(f) cmocka_unit_test_teardown(f, stop_cluster)
+    const struct CMUnitTest tests[] = {
+        CLUSTER_TEST(one_is_known_everywhere),
+        CLUSTER_TEST(an_instant_happens_once),
+        CLUSTER_TEST(others_go_on),
+        CLUSTER_TEST(what_nobody_took_is_missed),
+        CLUSTER_TEST(two_do_not_overlap_anywhere),
+        CLUSTER_TEST(the_last_file_counts),
+    };
+    if (!postgres_is_there())
+        return 0;
+    return cmocka_run_group_tests_name("schedules of several servers", tests, NULL, NULL);
+}
