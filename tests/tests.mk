@@ -64,7 +64,7 @@ coverage:  ## run all tests, say which share of lines and branches in src/ they 
 	$(Q)gcovr -r . -f src/ --exclude-branches-by-pattern '.*verify\(.*' --sort-uncovered \
 	  --txt build/coverage/report.txt --print-summary build/coverage | grep -E '^(lines|branches)'
 
-FUZZERS := http engine settings options auth text cron zone
+FUZZERS := http engine settings options auth text cron url zone
 FUZZ_OBJECTS := $(patsubst %.c,build/fuzz/%.o,$(filter-out src/main.c tests/fuzz/fuzz_main.c,\
                   $(SRC) $(wildcard tests/fuzz/fuzz_*.c tests/engine/model/*.c)))
 FUZZ_CC := clang $(BASE) -Itests -O1 -g -fno-sanitize-recover=all

@@ -33,6 +33,8 @@ complete -c jobd -n 'not __fish_seen_subcommand_from work top' -l header-timeout
 complete -c jobd -n 'not __fish_seen_subcommand_from work top' -l idle-timeout -x -d 'how long a connection may be idle between two requests'
 complete -c jobd -n 'not __fish_seen_subcommand_from work top' -l grace -x -d 'how long a shutdown waits for jobs'
 complete -c jobd -n 'not __fish_seen_subcommand_from work top' -l kill-after -x -d 'from SIGTERM to SIGKILL, for a command that is to stop'
+complete -c jobd -n 'not __fish_seen_subcommand_from work top' -l callback-allow -x -d 'jobs may have callbacks that begin with this URL; may be given again'
+complete -c jobd -n 'not __fish_seen_subcommand_from work top' -l callback-secret -r -F -d 'sign callbacks with the Standard Webhooks secret in this file'
 complete -c jobd -n 'not __fish_seen_subcommand_from work top' -l page -x -a 'on off' -d 'the page for browsers at /'
 complete -c jobd -n 'not __fish_seen_subcommand_from work top' -l access-log -r -F -d 'write a line for each request to this file; - is standard error'
 complete -c jobd -n 'not __fish_seen_subcommand_from work top' -l log-format -x -a 'text json' -d 'format of the log: text or json'
