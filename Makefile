@@ -269,12 +269,14 @@ install: all  ## PREFIX=/usr/local, DESTDIR; LIBDIR, UNITDIR, ZSHDIR and EXAMPLE
 	$(Q)install -D -m 644 src/dist/completions/jobd.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/jobd
 	$(Q)install -D -m 644 src/dist/completions/_jobd $(DESTDIR)$(ZSHDIR)/_jobd
 	$(Q)install -D -m 644 src/dist/completions/jobd.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/jobd.fish
+	$(Q)install -d $(DESTDIR)$(PREFIX)/share/jobd/monitoring
+	$(Q)install -m 644 src/dist/monitoring/* $(DESTDIR)$(PREFIX)/share/jobd/monitoring
 	$(Q)install -d $(DESTDIR)$(UNITDIR)
 	$(Q)sed 's,/usr/local,$(PREFIX),' src/dist/jobd.service > $(DESTDIR)$(UNITDIR)/jobd.service
 	$(Q)install -m 644 src/dist/jobd.socket $(DESTDIR)$(UNITDIR)/jobd.socket
 
 uninstall:  ## remove what install put there
-	$(Q)rm -rf $(DESTDIR)$(PREFIX)/include/jobd
+	$(Q)rm -rf $(DESTDIR)$(PREFIX)/include/jobd $(DESTDIR)$(PREFIX)/share/jobd
 	$(Q)rm -f $(DESTDIR)$(PREFIX)/bin/jobd $(DESTDIR)$(LIBDIR)/libjobd.a \
 	  $(DESTDIR)$(LIBDIR)/pkgconfig/jobd.pc \
 	  $(addprefix $(DESTDIR)$(EXAMPLEDIR)/,$(notdir $(LIBRARY_EXAMPLES))) \

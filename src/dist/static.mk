@@ -30,7 +30,7 @@ STATIC_FLAGS := -O2 -fPIE -ffunction-sections -fdata-sections -fstack-protector-
 MUSL_LIB    := /usr/lib/$(MUSL)
 STATIC_LINK := -static -nostartfiles -Wl,-pie,--no-dynamic-linker,-z,text,-z,relro,-z,now,-z,noexecstack \
                -Wl,--gc-sections,--build-id=none -s
-STATIC_OBJECTS := $(patsubst %.c,$(STATIC)/%.o,$(filter-out src/http/tls.c src/ledger/ledger.c src/ledger/ledger_open.c src/ledger/presence.c src/ledger/connection.c,$(SRC)) \
+STATIC_OBJECTS := $(patsubst %.c,$(STATIC)/%.o,$(filter-out src/http/tls.c src/ledger/ledger.c src/ledger/ledger_open.c src/ledger/presence.c src/ledger/peers.c src/ledger/connection.c,$(SRC)) \
                     src/http/tls_none.c src/ledger/ledger_none.c)
 
 static: $(STATIC)/jobd $(STATIC)/LICENSES  ## build build/static/jobd, one file that needs no other, which serves no TLS

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* In place of ledger.c, ledger_open.c, connection.c and presence.c, where there is no libpq. */
+/* In place of ledger.c, ledger_open.c, connection.c, presence.c and peers.c, where there is no
+ * libpq. */
 #include "ledger/ledger.h"
 
 const struct ledger_ops ledger_ops;
@@ -8,6 +9,11 @@ bool ledger_check(const char *url, struct problem *problem)
 {
     (void)url;
     return problem_set(problem, "postgres: not built in");
+}
+
+const char *ledger_library(void)
+{
+    return "no PostgreSQL";
 }
 
 struct ledger *ledger_open(const struct ledger_options *options, int wait_ms,
@@ -22,6 +28,13 @@ const char *ledger_name(const struct ledger *ledger)
 {
     (void)ledger;
     return "";
+}
+
+bool ledger_describe(struct ledger *ledger, const char *queues)
+{
+    (void)ledger;
+    (void)queues;
+    return true;
 }
 
 uint32_t ledger_node(const struct ledger *ledger)

@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "base/verify.h"
 #include "jobd/declare.h"
+#include "server/alike.h"
 #include "server/descriptors.h"
 #include "server/notify.h"
 #include "server/option_sources.h"
@@ -446,6 +447,8 @@ void reload(struct server *server)
         change_files(server, &changes);
         change_queues(server, &changes);
         change_schedules(server, &changes);
+        if (server->ledger != NULL)
+            alike_tell(server->ledger, &server->options);
         surroundings_warn_runners(&server->options);
         log_info("SIGHUP: configuration reloaded");
         atomic_store(&server->api.reload.good_us, clock_wall_us(clock_now_us()));

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/problem.h"
 #include "run/exec_output.h"
+#include "server/alike.h"
 #include "server/forgotten.h"
 #include "server/descriptors.h"
 #include "server/option_types.h"
@@ -309,6 +310,7 @@ static bool open_ledger(struct server *server, struct problem *problem)
     if (server->ledger == NULL)
         return false;
     clock_follow(ledger_now_us(server->ledger), true);
+    alike_tell(server->ledger, options);
     server->turns = turns_new(&(struct turns_config){.ops = &ledger_ops,
                                                      .ledger = server->ledger,
                                                      .node = ledger_node(server->ledger),
