@@ -54,7 +54,7 @@ static bool value_sound(const char *text, size_t size)
     return true;
 }
 
-bool headers_read_length(const char *text, size_t size, uint64_t *length)
+static bool read_length(const char *text, size_t size, uint64_t *length)
 {
     uint64_t value = 0;
     if (!digits(text, size))
