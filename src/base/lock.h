@@ -9,7 +9,8 @@
  * store.lock, auth.lock, mailbox.lock, as deadlines.c calls cancel_wait() and look_after() with the
  * first held, and live.c wakes streams, asks the engine and judges tokens with the second. With
  * conn_table.lock held mailbox_leave() may wait for a turn's run(): so no run() may need that lock.
- * No other lock is taken under another. */
+ * No other lock is taken under another.
+ */
 #pragma once
 
 #include "base/verify.h"
