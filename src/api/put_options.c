@@ -8,6 +8,8 @@
 #include "api/auth.h"
 #include "api/respond.h"
 #include "jobd/batch.h"
+#include "jobd/turns.h"
+#include "run/callbacks.h"
 
 enum { TIMEOUT_MIN_US = 1000 };
 
@@ -94,6 +96,8 @@ void put_options_words(const struct request *request, struct jobd_put *put,
     terms->texts[JOBD_HEADERS] = request->texts;
     (void)after_text(request, words->after);
     terms->texts[JOBD_AFTER] = words->after;
+    if (request_parameter(request, "batch") == NULL) /* else the batch's, not its jobs' */
+        terms->texts[JOBD_CALLBACK] = request_parameter(request, "callback");
     put->terms = terms;
 }
 
@@ -215,6 +219,28 @@ static bool may_name_all(const struct call *call, const char *text)
     return true;
 }
 
+/* Who is told of the end. */
+static enum step read_callback(struct call *call)
+{
+    const char *callback = request_parameter(call->request, "callback");
+    if (callback == NULL)
+        return STEP_START;
+    if (jobd_shared(call->api->jobd))
+        return respond_error(call, 501, "no callbacks yet with --data postgres://...");
+    switch (callbacks_allow(call->api->callbacks, callback)) {
+    case CALLBACK_ALLOWED:
+        break;
+    case CALLBACK_OFF:
+        return respond_error(call, 400,
+                             "callback: this server allows none: --callback-allow says which");
+    case CALLBACK_REFUSED:
+        return respond_bad_value(call, "callback",
+                                 "a URL of at most 2048 bytes that a --callback-allow of this "
+                                 "server allows");
+    }
+    return STEP_START;
+}
+
 static enum step read_after(struct call *call)
 {
     const char *after = request_parameter(call->request, "after");
@@ -241,7 +267,8 @@ enum step put_options_read(struct call *call, struct jobd_put *put, struct jobd_
     uint64_t priority = JOBD_PRIORITY_DEFAULT, attempts = 0;
     if (put_options_start(call, &put->delay_us, &put->at_us) == STEP_REPLY ||
         put_options_expiry(call, terms) == STEP_REPLY || read_keep(call, terms) == STEP_REPLY ||
-        read_unique(call, terms) == STEP_REPLY || read_after(call) == STEP_REPLY)
+        read_unique(call, terms) == STEP_REPLY || read_after(call) == STEP_REPLY ||
+        read_callback(call) == STEP_REPLY)
         return STEP_REPLY;
     if (!parameter_number(call, "priority", 0, JOBD_PRIORITIES - 1, &priority))
         return respond_bad_value(call, "priority", "0 to 7");
