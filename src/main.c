@@ -19,6 +19,7 @@
 #include "client/client.h"
 #include "http/http.h"
 #include "http/tls.h"
+#include "ledger/ledger.h"
 #include "run/http_client.h"
 #include "run/inherited.h"
 #include "server/healthcheck.h"
@@ -65,9 +66,10 @@ int main(int argc, char **argv)
         code = check_health(&server.options);
         break;
     case ACTION_VERSION:
-        printf("jobd " JOBD_VERSION " (libmicrohttpd %s, cJSON %s, libcurl %s, SQLite %s, %s)\n",
+        printf("jobd " JOBD_VERSION
+               " (libmicrohttpd %s, cJSON %s, libcurl %s, SQLite %s, %s, %s)\n",
                http_library(), cJSON_Version(), http_client_library(), database_library(),
-               tls_library());
+               ledger_library(), tls_library());
         break;
     case ACTION_HELP:
         options_help(stdout);

@@ -3,6 +3,8 @@
 #     postgres.sh start DIRECTORY
 #     postgres.sh stop DIRECTORY
 #     postgres.sh again DIRECTORY
+#     postgres.sh standby DIRECTORY PRIMARY    one that follows the other
+#     postgres.sh promote DIRECTORY
 # As nobody, when root calls it: PostgreSQL does not run as root. Its log is DIRECTORY/log.
 set -e
 directory=$2
@@ -26,9 +28,22 @@ make_it() {
 }
 
 [ "$1" != start ] || make_it
+copy_it() {
+    mkdir -p "$directory"
+    [ "$(id -u)" != 0 ] || chown nobody "$directory"
+    cd "$directory"
+    rm -rf data
+    as_somebody "$programs/pg_basebackup" -h "$1" -U jobd -D "$directory/data" -R -X stream \
+        -c fast --no-sync
+}
+
+[ "$1" != standby ] || copy_it "$3"
 cd /
 case $1 in
-start | again)
+promote)
+    as_somebody "$programs/pg_ctl" promote -w -s -D "$directory/data"
+    ;;
+start | again | standby)
     as_somebody "$programs/pg_ctl" start -w -s -D "$directory/data" -l "$directory/data/log" \
         -o "-k $directory -c listen_addresses='' -c max_connections=200 ${POSTGRES_OPTIONS-}"
     ;;

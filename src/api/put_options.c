@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "api/put_options.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "api/auth.h"
 #include "api/respond.h"
+#include "jobd/batch.h"
 #include "jobd/turns.h"
 #include "run/callbacks.h"
 
@@ -185,6 +189,36 @@ static enum step read_unique(struct call *call, struct jobd_terms *terms)
     return STEP_START;
 }
 
+/* The queue of what a path names; NULL when that is not there. */
+static const char *queue_named(const struct call *call, const char *path)
+{
+    struct jobd *jobd = call->api->jobd;
+    struct jobd_info info;
+    struct jobd_batch batch;
+    uint64_t id = strtoull(strrchr(path, '/') + 1, NULL, 10);
+    if (strncmp(path, "/jobs/", strlen("/jobs/")) == 0)
+        return jobd_get(jobd, id, &info) == JOBD_OK ? jobd_queue_name(jobd, info.queue) : NULL;
+    return jobd_get_batch(jobd, id, clock_now_us(), &batch) == JOBD_OK
+               ? jobd_queue_name(jobd, batch.queue)
+               : NULL;
+}
+
+/* A token for one queue does not reach what is in another. */
+static bool may_name_all(const struct call *call, const char *text)
+{
+    char path[PUT_PATH_SIZE + 1];
+    size_t size;
+    const char *token = request_token(call->request, &size);
+    for (const char *end; (end = strchr(text, '\n')) != NULL; text = end + 1) {
+        snprintf(path, sizeof path, "%.*s", (int)(end - text), text);
+        const char *queue = path[0] == '/' ? queue_named(call, path) : NULL;
+        if (queue != NULL &&
+            authorize_token(call->api->auth, token, size, SCOPE_PUT, queue) != VERDICT_GOOD)
+            return false;
+    }
+    return true;
+}
+
 /* Who is told of the end. */
 static enum step read_callback(struct call *call)
 {
@@ -220,8 +254,11 @@ static enum step read_after(struct call *call)
         return STEP_START;
     if (jobd_shared(call->api->jobd))
         return respond_error(call, 501, "no after yet with --data postgres://...");
-    return after_text(call->request, text) ? STEP_START
-                                           : respond_bad_value(call, "after", AFTER_VALUES);
+    if (!after_text(call->request, text))
+        return respond_bad_value(call, "after", AFTER_VALUES);
+    if (call->api->auth != NULL && !may_name_all(call, text))
+        return respond_error(call, 403, "insufficient scope: put is needed for what after names");
+    return STEP_START;
 }
 
 enum step put_options_read(struct call *call, struct jobd_put *put, struct jobd_terms *terms)

@@ -121,8 +121,8 @@ static void tell_holder(struct op *op, const struct job *job)
 }
 
 /* A worker of this process that has run it since before all jobs were read again; NULL: none. */
-static struct jobd_waiter *holder_locked(struct op *op, const struct job_record *record)
-    REQUIRES(op->jobd->lock)
+static struct jobd_waiter *holder_locked(struct op *op, struct job *job,
+                                         const struct job_record *record) REQUIRES(op->jobd->lock)
 {
     struct share *share = op->jobd->share;
     for (uint32_t i = 0; i < share->runs_len; i++) {
@@ -131,6 +131,7 @@ static struct jobd_waiter *holder_locked(struct op *op, const struct job_record 
             run.started_us != record->started_us)
             continue;
         share->runs[i] = share->runs[--share->runs_len];
+        job->requeue_on_stop = run.goes_back;
         return run.holder;
     }
     return NULL;
@@ -153,7 +154,7 @@ static enum share_result set_running_locked(struct op *op, struct job *job, cons
         queue->leased++;
         return SHARE_OK;
     }
-    job->holder = news->node == op->jobd->share->turns.node ? holder_locked(op, record) : NULL;
+    job->holder = news->node == op->jobd->share->turns.node ? holder_locked(op, job, record) : NULL;
     if (job->holder != NULL) {
         if (job->stopping)
             tell_holder(op, job);

@@ -19,7 +19,8 @@ static void forget_job_locked(struct op *op, struct job *job) REQUIRES(op->jobd-
 {
     struct share *share = op->jobd->share;
     const struct touch *touch = &share->touches[job - op->jobd->jobs.records + 1];
-    const struct run run = {job->id, job->attempt, job->started_us, job->holder};
+    const struct run run = {job->id, job->attempt, job->started_us, job->holder,
+                            job->requeue_on_stop};
     if (job_runs_here(job) && !(touch->is_in && touch->started))
         keep_run(share, &run);
     if (job->state != STATE_NEW)
@@ -119,4 +120,5 @@ void share_remembered(struct jobd *jobd)
         }
         op_end(&op);
     }
+    share_adopted(jobd, 0, 0); /* there may have been nothing to be read */
 }

@@ -39,7 +39,7 @@ void edges_release(struct edges *edges)
 /* It is in the list of its parent. */
 static bool is_linked(const struct edge *edge)
 {
-    return edge->parents->job != NULL;
+    return edge->parents->job != NULL && edge->parent != NULL;
 }
 
 /* One that is just being forgotten is not there. */

@@ -180,6 +180,7 @@ void share_begin(struct jobd *jobd, int64_t now_us)
     op_begin(&op, jobd, NULL, now_us);
     verify(!jobd->share->in_turn);
     jobd->share->in_turn = true;
+    jobd->share->began_us = now_us;
     jobd->share->told_due = false;
     jobd->share->touched_bytes = 0;
     jobd->expiry_starved = false;

@@ -64,6 +64,11 @@ void share_leave(struct jobd *jobd);
 /* This process does so no longer, as is known for sure: so its jobs are free. In a turn. */
 void share_node_gone(struct jobd *jobd, uint32_t node, int64_t now_us);
 
+/* While there can be no turn, or nobody knows whether the last is written: what workers of this
+ * process run is free for others when it was its own until now at most. They are told to stop, each
+ * once; how many were. What does not end by itself goes back, if nobody else has it by then. */
+uint32_t share_overdue(struct jobd *jobd, int64_t now_us);
+
 /* Other processes whose workers run jobs, at most `max`: how many. */
 uint32_t share_others(struct jobd *jobd, uint32_t *nodes, uint32_t max);
 

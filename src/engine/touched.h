@@ -46,15 +46,17 @@ struct run {
     uint32_t attempt;
     int64_t started_us;
     struct jobd_waiter *holder;
+    bool goes_back; /* it was told to stop by share_overdue() */
 };
 
 struct share {
     struct jobd_turns turns;
-    bool strangers; /* jobs of queues that are not known here are left out */
-    bool in_turn;   /* verbs may change something, and whoever they wake is held */
-    bool stays;     /* what a job was put with is replaced, but not its place */
-    bool anew;      /* all is being read again */
-    bool told_due;  /* whoever takes the turns knows that there is something to do */
+    bool strangers;   /* jobs of queues that are not known here are left out */
+    bool in_turn;     /* verbs may change something, and whoever they wake is held */
+    bool stays;       /* what a job was put with is replaced, but not its place */
+    bool anew;        /* all is being read again */
+    int64_t began_us; /* when the turn began */
+    bool told_due;    /* whoever takes the turns knows that there is something to do */
 
     /* changed in this turn */
     struct touch *touches; /* of all records, and one for the list */

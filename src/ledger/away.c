@@ -2,6 +2,7 @@
 /* Is the database there, and what is said when it is not. */
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "ledger/turns_inside.h"
 
 #define TRY_MOST_US (2 * CLOCK_SECOND_US)
@@ -40,6 +41,15 @@ void away_note(struct turns *turns, const struct problem *why)
     turns->stats.connected = false;
     problem_set(&turns->reason, "the database is away: %s", why->text);
     mutex_unlock(&turns->lock);
+}
+
+void away_stop_runs(struct turns *turns)
+{
+    uint32_t told = share_overdue(turns->jobd, clock_now_us() - turns->ahead_us);
+    if (told > 0)
+        log_warn("%s: the database is away for so long that other servers may run what runs here: "
+                 "%u %s stopped",
+                 turns->config.name, (unsigned)told, text_plural(told, "job is", "jobs are"));
 }
 
 /* Nobody waits for it any longer. */

@@ -17,6 +17,14 @@ bool ledger_check(const char *url, struct problem *problem)
                                         "libpq has it, is one");
 }
 
+const char *ledger_library(void)
+{
+    static char name[32];
+    const int version = PQlibVersion(); /* 150008 */
+    snprintf(name, sizeof name, "libpq %d.%d", version / 10000, version % 10000);
+    return name;
+}
+
 /* What the URL does not say. */
 static const struct {
     const char *keyword, *value;

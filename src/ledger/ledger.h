@@ -113,6 +113,8 @@ static inline bool ledger_is_url(const char *text)
 }
 /* Can libpq read it? Does not connect. False, and a problem that does not show what it says. */
 bool ledger_check(const char *url, struct problem *problem);
+/* The library of PostgreSQL and its version. */
+const char *ledger_library(void);
 
 /* Connects, looks whether jobs can be kept there, makes the tables when they are missing, and takes
  * a number for this process. NULL, and a problem. Tries for at most wait_ms. */
@@ -120,6 +122,10 @@ struct ledger *ledger_open(const struct ledger_options *options, int wait_ms,
                            struct problem *problem);
 /* Host, port and database, for people: nothing that is secret. */
 const char *ledger_name(const struct ledger *ledger);
+/* What its queues are like: a line each, their name and words. Copied, for those that share them:
+ * where another process has a queue otherwise, both say so in the log. False when memory is short.
+ * Any thread. */
+bool ledger_describe(struct ledger *ledger, const char *queues);
 /* The number of this process, which no other has ever had: from 1. */
 uint32_t ledger_node(const struct ledger *ledger);
 /* What the database has said its clock was, at the start. */

@@ -5,22 +5,37 @@
 
 #include <libpq-fe.h>
 
+#include "base/lock.h"
 #include "ledger/ledger.h"
 
 /* SQL for the first half of an advisory lock's key: those who share this log, and no others that
  * are in the same database. */
 #define LOCK_CLASS "'jobd_log'::regclass::oid::integer"
 
+enum { COMPARED_MAX = 16 };
+
+/* Another server, and what its queues and our own were when they were compared. */
+struct compared {
+    uint32_t node, sum;
+};
+
 struct ledger {
     char *url, *node_name, *name;
     bool sync;
     uint32_t node;
     int64_t now_us;
-    PGconn *connection; /* NULL: none. In pipeline mode, every statement prepared */
-    PGconn *presence;   /* likewise; not in pipeline mode: see presence.c */
-    char channel[32];   /* of NOTIFY */
-    unsigned unread;    /* flights whose answers nobody waits for, and that must be read first */
-    bool in_turn;       /* a transaction is open */
+    PGconn *connection;    /* NULL: none. In pipeline mode, every statement prepared */
+    PGconn *presence;      /* likewise; not in pipeline mode: see presence.c */
+    char channel[32];      /* of NOTIFY */
+    unsigned unread;       /* flights whose answers nobody waits for, and that must be read first */
+    bool in_turn;          /* a transaction is open */
+    int64_t round_trip_us; /* as it was at the start */
+
+    /* peers.c */
+    int64_t peers_at_ms; /* not before then again */
+    struct compared compared[COMPARED_MAX];
+    struct mutex lock;
+    char *queues GUARDED_BY(lock); /* NULL: none */
 };
 
 /* ---- ledger_open.c */
@@ -39,6 +54,13 @@ PGconn *ledger_new_connection(const struct ledger *ledger);
 /* Lets others see that this process is there, anew if they cannot any more. */
 void presence_keep(struct ledger *ledger);
 void presence_end(struct ledger *ledger);
+
+/* ---- peers.c */
+
+/* Now and then: this server's row, and those of the others. Where it is present. */
+void peers_tell(struct ledger *ledger);
+/* It has no row any more. */
+void peers_end(struct ledger *ledger);
 
 /* What libpq says went wrong, on one line: `result` NULL: of the connection. */
 void ledger_problem(struct ledger *ledger, const PGresult *result, struct problem *problem);

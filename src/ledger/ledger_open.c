@@ -11,7 +11,7 @@
 #include "ledger/entry.h"
 #include "ledger/ledger_inside.h"
 
-enum { TRY_AGAIN_MS = 200, VERSION_LEAST = 130000 };
+enum { TRY_AGAIN_MS = 200, VERSION_LEAST = 130000, ROUND_TRIPS = 5, ROUND_TRIP_MOST_US = 5000 };
 
 /* ---- what went wrong */
 
@@ -76,13 +76,15 @@ static bool tell(struct ledger *ledger, const char *text, struct problem *proble
     return result != NULL;
 }
 
-/* A node that stands still in its turn holds up the others for no longer than this says. */
+/* A node that stands still in its turn holds up the others for no longer than this says. Statements
+ * have no limit: one that ended the wait for a synchronous standby would make of a commit that is
+ * not there yet one that looks as if it were. */
 static bool set_up_session(struct ledger *ledger, struct problem *problem)
 {
     return tell(ledger,
                 "SELECT set_config('idle_in_transaction_session_timeout', '1s', false),"
                 " set_config('lock_timeout', '5s', false),"
-                " set_config('statement_timeout', '15s', false)",
+                " set_config('statement_timeout', '0', false)",
                 problem) &&
            tell(ledger,
                 ledger->sync ? "SELECT set_config('synchronous_commit', 'on', false) WHERE"
@@ -150,7 +152,8 @@ static const char *const tables[] = {
     "ALTER TABLE jobd_snapshot ALTER COLUMN body SET STORAGE EXTERNAL",
     "CREATE TABLE jobd_node (id int PRIMARY KEY, name text NOT NULL, version text NOT NULL,"
     " format int NOT NULL, since timestamptz NOT NULL DEFAULT now(),"
-    " seen timestamptz NOT NULL DEFAULT now()) WITH (fillfactor = 50)",
+    " seen timestamptz NOT NULL DEFAULT now(), queues text NOT NULL DEFAULT '')"
+    " WITH (fillfactor = 50)",
     "INSERT INTO jobd_head (format) VALUES (1)",
 };
 
@@ -277,6 +280,58 @@ static bool listen_and_prepare(struct ledger *ledger, struct problem *problem)
            PQenterPipelineMode(ledger->connection) == 1;
 }
 
+/* ---- the way there */
+
+static int64_t now_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+/* The shortest of some. */
+static bool measure_way(struct ledger *ledger, struct problem *problem)
+{
+    ledger->round_trip_us = INT64_MAX;
+    for (unsigned i = 0; i < ROUND_TRIPS; i++) {
+        int64_t begun_us = now_us();
+        if (!tell(ledger, "SELECT 1", problem))
+            return false;
+        int64_t took_us = now_us() - begun_us;
+        ledger->round_trip_us = took_us < ledger->round_trip_us ? took_us : ledger->round_trip_us;
+    }
+    return true;
+}
+
+static bool is_near(const char *host)
+{
+    return host[0] == '/' || host[0] == '@' || strcmp(host, "localhost") == 0 ||
+           strncmp(host, "127.", 4) == 0 || strcmp(host, "::1") == 0;
+}
+
+/* Does whoever is at the other end have to show that it is who it should be? */
+static bool is_verified(const struct ledger *ledger)
+{
+    PQconninfoOption *options = PQconninfo(ledger->connection);
+    bool verified = false;
+    for (const PQconninfoOption *one = options; one != NULL && one->keyword != NULL; one++)
+        if (strcmp(one->keyword, "sslmode") == 0 && one->val != NULL)
+            verified = strncmp(one->val, "verify-", 7) == 0;
+    PQconninfoFree(options);
+    return verified;
+}
+
+static void warn_of_way(const struct ledger *ledger)
+{
+    if (ledger->round_trip_us > ROUND_TRIP_MOST_US)
+        log_warn("%s: a round trip takes %lld ms: all servers wait for each turn of this one",
+                 ledger->name, (long long)(ledger->round_trip_us + 500) / 1000);
+    if (!is_near(PQhost(ledger->connection)) && !is_verified(ledger))
+        log_warn("%s: sslmode does not verify the server: who is in between can read and change "
+                 "all jobs; say sslmode=verify-full",
+                 ledger->name);
+}
+
 /* ---- connecting */
 
 void ledger_disconnect(struct ledger *ledger)
@@ -305,7 +360,8 @@ enum ledger_result ledger_connect(struct ledger *ledger, struct problem *problem
     if (connect_server(ledger, problem)) {
         result = LEDGER_WRONG;
         if (look_at_server(ledger, problem) && set_up_session(ledger, problem) &&
-            look_at_tables(ledger, problem) && (ledger->node > 0 || take_number(ledger, problem)) &&
+            look_at_tables(ledger, problem) &&
+            (ledger->node > 0 || (take_number(ledger, problem) && measure_way(ledger, problem))) &&
             listen_and_prepare(ledger, problem))
             return LEDGER_OK;
         if (PQstatus(ledger->connection) != CONNECTION_OK)
@@ -352,16 +408,23 @@ struct ledger *ledger_open(const struct ledger_options *options, int wait_ms,
         (void)problem_set(problem, "out of memory");
         return NULL;
     }
+    if (mutex_init(&ledger->lock) != 0) {
+        free(ledger);
+        (void)problem_set(problem, "out of memory");
+        return NULL;
+    }
     ledger->url = strdup(options->url);
     ledger->node_name = strdup(options->node);
     ledger->sync = options->sync;
     bool good = ledger->url != NULL && ledger->node_name != NULL
                     ? connect_in_time(ledger, wait_ms, problem)
                     : problem_set(problem, "out of memory");
-    if (good && name_it(ledger, problem))
-        return ledger;
-    ledger_free(ledger);
-    return NULL;
+    if (!good || !name_it(ledger, problem)) {
+        ledger_free(ledger);
+        return NULL;
+    }
+    warn_of_way(ledger);
+    return ledger;
 }
 
 const char *ledger_name(const struct ledger *ledger)
@@ -384,7 +447,10 @@ void ledger_free(struct ledger *ledger)
     if (ledger == NULL)
         return;
     ledger_disconnect(ledger);
+    peers_end(ledger);
     presence_end(ledger);
+    mutex_release(&ledger->lock);
+    free(ledger->queues);
     free(ledger->url);
     free(ledger->node_name);
     free(ledger->name);

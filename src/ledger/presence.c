@@ -27,8 +27,10 @@ void presence_end(struct ledger *ledger)
 void presence_keep(struct ledger *ledger)
 {
     char text[120];
-    if (is_good(ledger))
+    if (is_good(ledger)) {
+        peers_tell(ledger);
         return;
+    }
     presence_end(ledger);
     ledger->presence = ledger_new_connection(ledger);
     snprintf(text, sizeof text, "SELECT pg_try_advisory_lock(" LOCK_CLASS ", %d)",
@@ -37,4 +39,5 @@ void presence_keep(struct ledger *ledger)
     if (PQresultStatus(result) != PGRES_TUPLES_OK || *PQgetvalue(result, 0, 0) != 't')
         presence_end(ledger); /* then others wait for longer until they believe that it is gone */
     PQclear(result);
+    peers_tell(ledger);
 }

@@ -101,6 +101,7 @@ static int64_t earlier(int64_t one_us, int64_t other_us)
 static void wait_away(struct turns *turns)
 {
     int64_t now_us = clock_now_us();
+    away_stop_runs(turns);
     (void)mailbox_look(&turns->mailbox);
     wait_until(turns, earlier(now_us + TRY_US,
                               turns->try_at_us > now_us ? turns->try_at_us : now_us + TRY_US));

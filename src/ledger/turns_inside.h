@@ -70,6 +70,8 @@ struct turns {
 
 void away_note(struct turns *turns, const struct problem *why);
 void away_end(struct turns *turns);
+/* It is away for so long that what runs here may run elsewhere, too: it is stopped. */
+void away_stop_runs(struct turns *turns);
 /* From here on whoever comes is refused, and those who wait. */
 void away_refuse_all(struct turns *turns);
 /* What a result of the ledger leads to; true when it is LEDGER_OK. */

@@ -11,6 +11,7 @@
 #include "base/url_prefix.h"
 #include "http/cors.h"
 #include "http/listen.h"
+#include "http/proxies.h"
 #include "ledger/ledger.h"
 #include "run/exec_env.h"
 #include "run/http_client.h"
@@ -164,6 +165,18 @@ static void expect_prefixes(const struct option_spec *spec, char *out, size_t si
     (void)spec;
     snprintf(out, size, "at most %d URLs, http://HOST%s, perhaps with a port and a path, no more",
              PREFIXES_MAX, http_client_has_tls() ? " or https://HOST" : "");
+}
+
+/* ---- addresses */
+
+static bool parse_proxies(const struct option_spec *spec, const char *text, void *value)
+{
+    struct proxies proxies;
+    (void)spec;
+    if (!proxies_parse(&proxies, text))
+        return false;
+    memcpy(value, &proxies, sizeof proxies);
+    return true;
 }
 
 /* ---- pairs */
@@ -429,6 +442,12 @@ const struct option_type type_prefixes = {.size = sizeof(char **),
 const struct option_type type_origin = {
     TEXT, .valid = cors_origin_valid,
     .expected = "an origin like https://app.example, in lower case, no path"};
+const struct option_type type_proxies = {
+    .size = sizeof(struct proxies),
+    .json = JSON_STRING,
+    .in_json = "a string",
+    .parse = parse_proxies,
+    .expected = "at most 16 of ADDRESS, ADDRESS/BITS and unix, with commas between"};
 const struct option_type type_command = {
     .size = sizeof(char **),
     .json = JSON_WORDS,

@@ -44,6 +44,7 @@ extern const struct option_type type_nice;      /* struct niceness */
 extern const struct option_type type_url;       /* char * */
 extern const struct option_type type_prefixes;  /* char **: of URLs, NULL at the end */
 extern const struct option_type type_origin;    /* char *: a web site */
+extern const struct option_type type_proxies;   /* struct proxies */
 extern const struct option_type type_command;   /* char **, NULL at the end */
 extern const struct option_type type_number;    /* uint64_t, from min to max */
 extern const struct option_type type_size;      /* uint64_t bytes, from min to max */

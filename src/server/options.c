@@ -60,6 +60,12 @@ static const struct option_spec table[] = {
      .unset = "none", .help = "let the pages of this web site send requests and read the replies",
      .more = "Let the pages of this web site, such as `https://app.example`, send requests and "
              "read the replies, by the CORS protocol. Without it no page of another site can."},
+    {"trusted-proxy", .type = &type_proxies, SERVER(proxies), .argument = "LIST", .unset = "none",
+     .help = "believe X-Forwarded-For of these addresses, ADDRESS/BITS, or unix",
+     .more = "Believe these when they say, by X-Forwarded-For, who a client is: addresses and "
+             "networks, such as `10.0.0.0/8`, with commas between, and `unix`, whoever comes over "
+             "a unix socket. The access log names the client then, and --max-per-address counts "
+             "its requests. Of others the field is ignored."},
     {"capacity", .letter = 'q', .type = &type_number, QUEUE(capacity), .min = 1, .max = 10000000,
      .argument = "N", .default_value = "8", .heading = "Queues",
      .help = "jobs that may wait in a queue",

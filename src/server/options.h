@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "http/proxies.h"
 #include "jobd/queue.h"
 #include "run/callbacks.h"
 #include "server/config_schedules.h"
@@ -99,6 +100,7 @@ struct options {
     char *cors_origin;               /* or NULL */
     char **callback_allow;           /* prefixes of URLs, NULL at the end, or NULL */
     char *callback_secret;           /* a file, or NULL */
+    struct proxies proxies;          /* who is believed whom they speak for */
     bool open;
     char *access_log; /* a file, "-" for standard error, or NULL */
     unsigned log_format, log_level;

@@ -6,12 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/live.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/problem.h"
 #include "base/text.h"
 #include "base/verify.h"
 #include "jobd/declare.h"
+#include "server/alike.h"
 #include "server/callback_terms.h"
 #include "server/descriptors.h"
 #include "server/notify.h"
@@ -398,6 +400,7 @@ static void change_files(struct server *server, struct changes *changes)
     if (server->auth != NULL) {
         auth_replace(server->auth, changes->tokens);
         auth_warn(server->auth);
+        live_judge_again(server->live);
     }
     if (server->tls != NULL) {
         tls_replace(server->tls, changes->identity);
@@ -468,6 +471,8 @@ void reload(struct server *server)
         change_callbacks(server, &changes);
         change_queues(server, &changes);
         change_schedules(server, &changes);
+        if (server->ledger != NULL)
+            alike_tell(server->ledger, &server->options);
         surroundings_warn_runners(&server->options);
         log_info("SIGHUP: configuration reloaded");
         atomic_store(&server->api.reload.good_us, clock_wall_us(clock_now_us()));

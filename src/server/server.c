@@ -17,6 +17,7 @@
 #include "base/problem.h"
 #include "base/secret.h"
 #include "run/exec_output.h"
+#include "server/alike.h"
 #include "server/callback_terms.h"
 #include "server/forgotten.h"
 #include "server/descriptors.h"
@@ -199,6 +200,7 @@ static int new_http(struct server *server)
         .access_log = server->access_log,
         .access_json = options->log_format == LOG_JSON,
         .cors_origin = options->cors_origin,
+        .proxies = &options->proxies,
     };
     return http_new(&server->http, &config);
 }
@@ -341,6 +343,7 @@ static bool open_ledger(struct server *server, struct problem *problem)
     if (server->ledger == NULL)
         return false;
     clock_follow(ledger_now_us(server->ledger), true);
+    alike_tell(server->ledger, options);
     server->turns = turns_new(&(struct turns_config){.ops = &ledger_ops,
                                                      .ledger = server->ledger,
                                                      .node = ledger_node(server->ledger),

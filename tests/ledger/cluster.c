@@ -152,6 +152,16 @@ static void take_turn(struct member *member)
     check_engine(member->jobd);
 }
 
+/* Each is told once, and only where others may think that nobody runs it. */
+static void stop_overdue(struct member *member)
+{
+    int64_t now_us = member->cluster->now_us, until_us = member->jobd->share->own_until_us;
+    unsigned before = member->stops;
+    uint32_t told = share_overdue(member->jobd, now_us);
+    verify(member->stops == before + told && (told == 0 || until_us <= now_us));
+    verify(share_overdue(member->jobd, now_us) == 0);
+}
+
 static void pass_time(struct cluster *cluster)
 {
     static const unsigned steps[] = {10, 300, 2000, 50000};
@@ -193,6 +203,7 @@ void cluster_drive(struct chance *chance, unsigned turns)
         if (below(cluster, 10) == 0)
             step_snapshot(member);
         cluster_look(&cluster->members[below(cluster, MEMBERS)]);
+        stop_overdue(&cluster->members[below(cluster, MEMBERS)]);
         cluster_look_at_schedules(&cluster->members[below(cluster, MEMBERS)]);
         pass_time(cluster);
         if (i % 20 == 0)

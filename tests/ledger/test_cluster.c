@@ -356,6 +356,44 @@ static void a_batch_is_one_everywhere(void **state)
     client_free(client);
 }
 
+/* The key of the job that comes next, of a node's jobs as it thinks. */
+static char next_key(struct client *client)
+{
+    char room[256];
+    const struct answer *answer = client_post(client, "/take");
+    assert_answer(answer, 200, NULL);
+    uint64_t id = strtoull(answer_field(answer, "Jobd-Id", room), NULL, 10);
+    return json_string(client_job(client, id), "key")[0];
+}
+
+/* Three keys with as many jobs, of which one has put its own first: one job each, whoever gives it
+ * out, also one that has begun in between. */
+static void keys_take_turns_over_all(void **state)
+{
+    enum { KEYS = 3, JOBS = 8 };
+    (void)state;
+    const char *file = temporary_file(
+        "keys.json",
+        "{\"queues\": {\"default\": {\"workers\": 0, \"capacity\": 100, \"per_key\": {}}}}");
+    CLUSTER("-c", file);
+    for (unsigned key = 0; key < KEYS; key++)
+        for (unsigned i = 0; i < JOBS; i++) {
+            char path[32];
+            snprintf(path, sizeof path, "/do?key=%c", 'a' + key);
+            (void)client_put(clients[i % NODES], path);
+        }
+    for (unsigned round = 0; round < JOBS; round++) {
+        unsigned seen = 0;
+        for (unsigned i = 0; i < KEYS; i++)
+            seen |= 1U << (next_key(clients[(round + i) % NODES]) - 'a');
+        assert_int_equal(seen, 7);
+        if (round != JOBS / 2)
+            continue;
+        client_free(clients[0]);
+        clients[0] = client_new(NODE("-c", file));
+    }
+}
+
 /* It had no time to say anything. */
 static void jobs_of_one_that_was_killed_run_elsewhere(void **state)
 {
@@ -419,6 +457,7 @@ int main(void)
         CLUSTER_TEST(what_was_said_is_seen_everywhere),
         CLUSTER_TEST(queues_are_alike_everywhere),
         CLUSTER_TEST(a_batch_is_one_everywhere),
+        CLUSTER_TEST(keys_take_turns_over_all),
         CLUSTER_TEST(jobs_of_one_that_was_killed_run_elsewhere),
         CLUSTER_TEST(one_that_ends_gives_its_jobs_back),
         CLUSTER_TEST(one_that_starts_knows_all),

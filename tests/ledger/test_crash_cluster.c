@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Three servers on one database, each of which is killed again and again, as is the database, while
- * clients work with all of them and remember what they were told. KILLS in the environment: how
- * often. */
+/* Three servers on one database with a synchronous standby, each of which is killed again and
+ * again, as is the database, whose place the standby takes at times, while clients work with all of
+ * them and remember what they were told. KILLS in the environment: how often. */
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -14,12 +14,22 @@
 
 #include <cmocka.h>
 
+#include "base/verify.h"
 #include "support/chance.h"
 #include "support/client.h"
 #include "support/postgres.h"
+#include "support/proxy.h"
 #include "support/server.h"
 
-enum { NODES = 3, CLIENTS = 4, KILLS = 10, JOBS_MAX = 200000, LEASE_SIZE = 64 };
+enum {
+    NODES = 3,
+    CLIENTS = 4,
+    KILLS = 10,
+    JOBS_MAX = 200000,
+    LEASE_SIZE = 64,
+    BATCH = 3,
+    BATCHES_MAX = 50000
+};
 
 /* What somebody was told of a job. */
 struct known {
@@ -34,29 +44,33 @@ struct worker {
     pthread_t thread;
     struct client *clients[NODES];
     struct chance chance;
-    struct known *known; /* its own jobs: their payload is their number */
-    unsigned len;
+    unsigned next, end; /* numbers of its own, which are its jobs' payloads */
 };
 
 static struct server *nodes[NODES];
-static char url[POSTGRES_URL_SIZE];
+static char url[POSTGRES_URL_SIZE], way[POSTGRES_URL_SIZE]; /* way: the first node's, by proxies */
+static struct proxy *proxies[2];
 static struct worker workers[CLIENTS];
 static atomic_bool over;
 static atomic_uint acknowledged;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct known *all; /* by number; with the lock */
-static unsigned all_len;
+static struct known *all;             /* by number; with the lock */
+static unsigned batches[BATCHES_MAX]; /* acknowledged: the first of their jobs; with the lock */
+static unsigned batches_len;
+static char databases[2][100]; /* directories: one has a standby, */
+static unsigned primary;       /* this one; the other is it */
+static const char *config; /* the queue `ticks` is that of a schedule, and nobody takes from it */
 
 /* ---- servers */
 
-static struct server *start_node(const char *address)
+static struct server *start_node(unsigned i, const char *address)
 {
     char data[POSTGRES_URL_SIZE + 16];
-    snprintf(data, sizeof data, "JOBD_DATA=%s", url);
+    snprintf(data, sizeof data, "JOBD_DATA=%s", i == 0 ? way : url);
     return server_spawn(&(struct server_plan){
         .arguments =
             (const char *const[]){"-l", address, "-w", "0", "-q", "10000", "--keep", "1000000",
-                                  "--memory", "256MiB", "--attempts", "1000", NULL},
+                                  "--memory", "256MiB", "--attempts", "1000", "-c", config, NULL},
         .environment = (const char *const[]){data, NULL}});
 }
 
@@ -67,7 +81,7 @@ static void kill_node(unsigned i)
     server_signal(nodes[i], SIGKILL);
     (void)server_wait(nodes[i]);
     server_forget(nodes[i]);
-    nodes[i] = start_node(address);
+    nodes[i] = start_node(i, address);
     server_await_listening(nodes[i]);
 }
 
@@ -79,11 +93,31 @@ static void stand_still(unsigned i)
     server_signal(nodes[i], SIGCONT);
 }
 
-static void control(const char *what, const char *directory)
+/* Nothing of the first node's comes through, in the middle of whatever it is; then all of it. */
+static void cut_off(int64_t ms)
 {
-    char command[400];
-    snprintf(command, sizeof command, "sh tests/postgres.sh %s %s", what, directory);
+    for (unsigned i = 0; i < 2; i++)
+        proxy_block(proxies[i], true);
+    let_pass(ms);
+    for (unsigned i = 0; i < 2; i++)
+        proxy_block(proxies[i], false);
+}
+
+static void control(const char *what, const char *directory, const char *other)
+{
+    char command[600];
+    snprintf(command, sizeof command, "sh tests/postgres.sh %s %s %s", what, directory, other);
     assert_int_equal(system(command), 0);
+}
+
+/* The standby, which is a synchronous one, takes its place, and gets one of its own. */
+static void promote(void)
+{
+    const char *before = databases[primary];
+    primary = 1 - primary;
+    control("stop", before, "");
+    control("promote", databases[primary], "");
+    control("standby", before, databases[primary]);
 }
 
 static void end_connections(void)
@@ -101,14 +135,25 @@ static struct client *some_node(struct worker *worker)
     return worker->clients[chance_below(&worker->chance, NODES)];
 }
 
+/* Sends jobs with its next numbers. Those of which it is sure that they are not in may be used
+ * again. */
+static const struct answer *send_jobs(struct worker *worker, const char *path, unsigned jobs)
+{
+    char lines[BATCH * 24];
+    size_t used = 0;
+    verify(worker->next + jobs <= worker->end);
+    for (unsigned i = 0; i < jobs; i++)
+        used += (size_t)snprintf(lines + used, sizeof lines - used, "%u\n", worker->next + i);
+    const struct answer *answer = client_send(some_node(worker), "POST", path, NULL, lines);
+    if (answer->status != 503 && answer->status != 429)
+        worker->next += jobs;
+    return answer;
+}
+
 static void put(struct worker *worker)
 {
-    char payload[24];
-    pthread_mutex_lock(&lock);
-    unsigned number = all_len < JOBS_MAX ? all_len++ : JOBS_MAX - 1;
-    pthread_mutex_unlock(&lock);
-    snprintf(payload, sizeof payload, "%u", number);
-    const struct answer *answer = client_send(some_node(worker), "POST", "/do", NULL, payload);
+    unsigned number = worker->next;
+    const struct answer *answer = send_jobs(worker, "/do", 1);
     if (answer->status != 202)
         return;
     uint64_t id = answer_job(answer);
@@ -117,6 +162,28 @@ static void put(struct worker *worker)
     all[number].in = true;
     pthread_mutex_unlock(&lock);
     atomic_fetch_add(&acknowledged, 1);
+}
+
+/* The jobs of one have ids that follow each other, and the first is the batch's. */
+static void put_batch(struct worker *worker)
+{
+    char location[256];
+    unsigned first = worker->next;
+    const struct answer *answer = send_jobs(worker, "/do?batch=lines", BATCH);
+    if (answer->status != 202)
+        return;
+    const char *id = strrchr(answer_field(answer, "Location", location), '/');
+    pthread_mutex_lock(&lock);
+    for (unsigned i = 0; i < BATCH; i++)
+        all[first + i] = (struct known){.id = strtoull(id + 1, NULL, 10) + i,
+                                        .in = true,
+                                        .taken = all[first + i].taken,
+                                        .asked = all[first + i].asked,
+                                        .endings = all[first + i].endings};
+    if (batches_len < BATCHES_MAX)
+        batches[batches_len++] = first;
+    pthread_mutex_unlock(&lock);
+    atomic_fetch_add(&acknowledged, BATCH);
 }
 
 static void work(struct worker *worker)
@@ -148,7 +215,10 @@ static void *be_a_client(void *context)
 {
     struct worker *worker = context;
     while (!atomic_load(&over)) {
-        if (chance_below(&worker->chance, 2) == 0)
+        unsigned what = chance_below(&worker->chance, 12);
+        if (what == 0)
+            put_batch(worker);
+        else if (what < 5)
             put(worker);
         else
             work(worker);
@@ -156,12 +226,68 @@ static void *be_a_client(void *context)
     return NULL;
 }
 
+/* ---- a schedule of every second */
+
+/* Seconds since the day began. */
+static int seconds_of(const char *time)
+{
+    int hour, minute, second;
+    assert_int_equal(sscanf(time, "%*d-%*d-%*dT%2d:%2d:%2d", &hour, &minute, &second), 3);
+    return (hour * 60 + minute) * 60 + second;
+}
+
+/* The instant that comes first, as the answer says. */
+static int put_schedule(struct client *client)
+{
+    static const char path[] = "/schedules/tick?every=1s&missed=all&queue=ticks";
+    const struct answer *answer =
+        client_send(client, "PUT", path, FIELDS("Accept: application/json"), NULL);
+    assert_int_equal(answer->status, 201);
+    const char *next = strstr(answer->body, "\"next\":[\"");
+    assert_non_null(next);
+    return seconds_of(next + strlen("\"next\":[\""));
+}
+
+/* No instant was missed, and none happened twice. */
+static void check_schedule(struct client *client, int first)
+{
+    assert_answer(client_post(client, "/schedules/tick/pause"), 200, "paused\n");
+    const cJSON *schedule = client_json(client, "/schedules/tick");
+    int last = seconds_of(json_string(cJSON_GetObjectItem(schedule, "last"), "at"));
+    int seconds = (last - first + 86400) % 86400 + 1;
+    assert_int_equal(json_number(schedule, "missed"), 0);
+    assert_int_equal(json_number(client_json(client, "/queues/ticks"), "queued"), seconds);
+    print_message("%d instants\n", seconds);
+}
+
 /* ---- what became of it */
+
+static bool is_done(struct client *client, uint64_t id)
+{
+    return strcmp(json_string(client_job(client, id), "state"), "done") == 0;
+}
+
+static void check_batches(struct client *client)
+{
+    char path[64];
+    for (unsigned i = 0; i < batches_len; i++) {
+        uint64_t id = all[batches[i]].id;
+        unsigned done = 0;
+        for (unsigned j = 0; j < BATCH; j++)
+            done += is_done(client, id + j);
+        snprintf(path, sizeof path, "/batches/%llu", (unsigned long long)id);
+        const cJSON *batch = client_json(client, path);
+        assert_int_equal(json_number(batch, "jobs"), BATCH);
+        assert_int_equal(json_number(batch, "done"), done);
+        assert_true((cJSON_GetObjectItem(batch, "finished_at") != NULL) == (done == BATCH));
+    }
+    print_message("%u batches\n", batches_len);
+}
 
 static void check_all(struct client *client)
 {
     unsigned in = 0, ended = 0;
-    for (unsigned i = 0; i < all_len; i++) {
+    for (unsigned i = 0; i < JOBS_MAX; i++) {
         char path[64];
         const struct known *known = &all[i];
         in += known->in;
@@ -193,41 +319,78 @@ static void await_more(unsigned puts)
         look_again(deadline_ms, "puts are acknowledged again");
 }
 
+/* Some node is killed, or stands still; or all of the connections, or the database. */
+static void harm(struct chance *chance)
+{
+    unsigned what = chance_below(chance, 8);
+    if (what < NODES) {
+        kill_node(what);
+    } else if (what == 3) {
+        end_connections();
+    } else if (what == 4) {
+        stand_still(chance_below(chance, NODES));
+    } else if (what == 5) {
+        control("stop", databases[primary], "");
+        control("again", databases[primary], "");
+    } else if (what == 6) {
+        promote();
+    } else {
+        cut_off(1000 + (int64_t)chance_below(chance, 3000));
+    }
+}
+
+static void write_url(char to[POSTGRES_URL_SIZE], const char *one, const char *other)
+{
+    snprintf(to, POSTGRES_URL_SIZE,
+             "postgres://jobd@/postgres?host=%.100s,%.100s&target_session_attrs=read-write", one,
+             other);
+}
+
+static void start_databases(void)
+{
+    char mine[2][100];
+    for (unsigned i = 0; i < 2; i++)
+        snprintf(databases[i], sizeof databases[i], "%s/crash%u", getenv("TEST_POSTGRES"), i);
+    assert_int_equal(setenv("POSTGRES_OPTIONS",
+                            "-c synchronous_standby_names=* -c wal_retrieve_retry_interval=100", 1),
+                     0);
+    control("start", databases[0], "");
+    control("standby", databases[1], databases[0]);
+    for (unsigned i = 0; i < 2; i++) {
+        snprintf(mine[i], sizeof mine[i], "%s/way%u", getenv("TEST_POSTGRES"), i);
+        proxies[i] = proxy_new(mine[i], databases[i]);
+    }
+    write_url(url, databases[0], databases[1]);
+    write_url(way, mine[0], mine[1]);
+}
+
 static void nothing_acknowledged_is_lost(void **state)
 {
-    char directory[200];
     const char *kills_text = getenv("KILLS");
     unsigned kills = kills_text != NULL ? (unsigned)strtoul(kills_text, NULL, 10) : KILLS;
     struct chance chance = chance_begin();
     (void)state;
-    snprintf(directory, sizeof directory, "%s/crash", getenv("TEST_POSTGRES"));
-    control("start", directory);
-    snprintf(url, sizeof url, "postgres://jobd@/postgres?host=%s", directory);
+    start_databases();
     all = calloc(JOBS_MAX, sizeof *all);
     assert_non_null(all);
+    config = temporary_file("crash.json", "{\"queues\": {\"default\": {}, \"ticks\": {}}}");
     for (unsigned i = 0; i < NODES; i++) {
-        nodes[i] = start_node("127.0.0.1:0");
+        nodes[i] = start_node(i, "127.0.0.1:0");
         server_await_listening(nodes[i]);
     }
     for (unsigned i = 0; i < CLIENTS; i++) {
+        workers[i].next = i * (JOBS_MAX / CLIENTS);
+        workers[i].end = workers[i].next + JOBS_MAX / CLIENTS;
         workers[i].chance = chance_seeded(chance_below(&chance, 1U << 20));
         for (unsigned j = 0; j < NODES; j++)
             workers[i].clients[j] = client_new(nodes[j]);
-        assert_int_equal(pthread_create(&workers[i].thread, NULL, be_a_client, &workers[i]), 0);
     }
+    int first = put_schedule(workers[0].clients[0]);
+    for (unsigned i = 0; i < CLIENTS; i++)
+        assert_int_equal(pthread_create(&workers[i].thread, NULL, be_a_client, &workers[i]), 0);
     for (unsigned i = 0; i < kills; i++) {
         await_more(1 + chance_below(&chance, 60));
-        unsigned what = chance_below(&chance, 6);
-        if (what < NODES)
-            kill_node(what);
-        else if (what == 3)
-            end_connections();
-        else if (what == 4)
-            stand_still(chance_below(&chance, NODES));
-        else {
-            control("stop", directory);
-            control("again", directory);
-        }
+        harm(&chance);
     }
     atomic_store(&over, true);
     for (unsigned i = 0; i < CLIENTS; i++)
@@ -235,7 +398,9 @@ static void nothing_acknowledged_is_lost(void **state)
     int64_t deadline_ms = now_ms() + PATIENCE_MS;
     while (client_get(workers[0].clients[0], "/readyz")->status != 200)
         look_again(deadline_ms, "the first server is ready");
+    check_schedule(workers[0].clients[0], first);
     check_all(workers[0].clients[0]);
+    check_batches(workers[0].clients[0]);
     for (unsigned i = 0; i < CLIENTS; i++)
         for (unsigned j = 0; j < NODES; j++)
             client_free(workers[i].clients[j]);
@@ -244,10 +409,11 @@ static void nothing_acknowledged_is_lost(void **state)
 
 static int stop_all(void **state)
 {
-    char directory[200];
     int result = server_stop_all(state);
-    snprintf(directory, sizeof directory, "%s/crash", getenv("TEST_POSTGRES"));
-    control("stop", directory);
+    for (unsigned i = 0; i < 2; i++) {
+        proxy_free(proxies[i]);
+        control("stop", databases[i], "");
+    }
     return result;
 }
 

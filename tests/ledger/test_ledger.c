@@ -116,6 +116,55 @@ static void a_sync_of_a_second_is_refused(void **state)
     free(text);
 }
 
+/* ---- rows of servers */
+
+static void await_count(const char *statement, const char *count)
+{
+    char value[16];
+    int64_t deadline_ms = now_ms() + PATIENCE_MS;
+    for (;;) {
+        postgres_ask(url, statement, value, sizeof value);
+        if (strcmp(value, count) == 0)
+            return;
+        look_again(deadline_ms, statement);
+    }
+}
+
+static void servers_long_gone_have_no_rows(void **state)
+{
+    (void)state;
+    postgres_fresh(url);
+    struct server *first = START("-w", "0");
+    postgres_ask(url,
+                 "INSERT INTO jobd_node (id, name, version, format, seen) VALUES"
+                 " (1000, 'gone', '0', 1, now() - interval '2 hours'),"
+                 " (1001, 'of late', '0', 1, now() - interval '2 minutes')",
+                 NULL, 0);
+    struct server *second = START("-w", "0");
+    await_count("SELECT count(*) FROM jobd_node WHERE id = 1000", "0");
+    await_count("SELECT count(*) FROM jobd_node WHERE queues <> ''", "2");
+    server_signal(second, SIGTERM);
+    assert_int_equal(server_wait(second), 0);
+    await_count("SELECT count(*) FROM jobd_node", "2"); /* the first, and the other */
+    assert_true(server_runs(first));
+}
+
+static void what_differs_is_said(void **state)
+{
+    char line[SERVER_LINE_SIZE];
+    (void)state;
+    postgres_fresh(url);
+    (void)START("-w", "0", "-q", "20", "--node", "first");
+    await_count("SELECT count(*) FROM jobd_node WHERE queues <> ''", "1");
+    struct server *alike = START("-w", "1", "-q", "20", "--sleep", "0ms");
+    await_count("SELECT count(*) FROM jobd_node WHERE queues <> ''", "2");
+    struct server *other = START("-w", "0", "-q", "30", "--attempts", "3");
+    server_await_line(other, ERR,
+                      "queue default: capacity=30 attempts=3 here, capacity=20 attempts=1 at first",
+                      line);
+    assert_int_equal(server_count_lines(alike, ERR, "at first"), 0);
+}
+
 /* ---- connections end */
 
 static void end_connections(void)
@@ -277,6 +326,8 @@ int main(void)
         LEDGER_TEST(no_schema_is_named),
         LEDGER_TEST(an_address_is_never_shown),
         LEDGER_TEST(a_sync_of_a_second_is_refused),
+        LEDGER_TEST(servers_long_gone_have_no_rows),
+        LEDGER_TEST(what_differs_is_said),
         LEDGER_TEST(a_lost_connection_loses_nothing),
         LEDGER_TEST(a_database_may_be_away),
         LEDGER_TEST(the_log_does_not_grow_for_ever),

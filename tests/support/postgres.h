@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { POSTGRES_URL_SIZE = 300 };
+enum { POSTGRES_URL_SIZE = 400 };
 
 /* False: there is none; the test is skipped. */
 bool postgres_is_there(void);

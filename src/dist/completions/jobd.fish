@@ -8,6 +8,7 @@ complete -c jobd -n 'not __fish_seen_subcommand_from work top' -l token-file -r 
 complete -c jobd -n 'not __fish_seen_subcommand_from work top' -l tls-cert -r -F -d 'serve TLS with this certificate and its chain, in PEM'
 complete -c jobd -n 'not __fish_seen_subcommand_from work top' -l tls-key -r -F -d 'the certificate\'s private key, in PEM'
 complete -c jobd -n 'not __fish_seen_subcommand_from work top' -l cors-origin -x -d 'let the pages of this web site send requests and read the replies'
+complete -c jobd -n 'not __fish_seen_subcommand_from work top' -l trusted-proxy -x -d 'believe X-Forwarded-For of these addresses, ADDRESS/BITS, or unix'
 complete -c jobd -n 'not __fish_seen_subcommand_from work top' -l capacity -s q -x -d 'jobs that may wait in a queue'
 complete -c jobd -n 'not __fish_seen_subcommand_from work top' -l workers -s w -x -d 'worker threads; 0: remote workers only'
 complete -c jobd -n 'not __fish_seen_subcommand_from work top' -l sleep -x -d 'how long a job sleeps when there is no --post and no command'

@@ -196,6 +196,8 @@ void model_compare(struct model *model)
         jobd_stats(model->jobd, i, model->now_us, &stats);
         verify(stats.queued == model_count(model, i, JOBD_QUEUED));
         verify(stats.scheduled == model_count(model, i, JOBD_SCHEDULED));
+        verify(stats.blocked == model_count(model, i, JOBD_BLOCKED));
+        verify(stats.waiting == model_waiting(model, i));
         verify(stats.running == model_count(model, i, JOBD_RUNNING));
         verify(stats.done == model->ended[i][JOBD_DONE]);
         verify(stats.failed == model->ended[i][JOBD_FAILED]);

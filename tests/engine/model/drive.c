@@ -145,6 +145,7 @@ static void measure(struct model *model)
     model->said = measure_said(model->extra);
     model->promise = measure_put(&(struct jobd_put){.key = "k", .terms = &terms}) -
                      measure_put(&(struct jobd_put){.key = "k"});
+    model->error_room = 128;
     const struct jobd_terms group = {.texts = {[JOBD_GROUP] = "g"}};
     model->group = measure_put(&(struct jobd_put){.queue = 1, .terms = &group}) -
                    measure_put(&(struct jobd_put){.terms = &group}) - 1;

@@ -71,7 +71,8 @@ unsigned model_count(const struct model *model, unsigned queue, enum jobd_state 
 
 unsigned model_waiting(const struct model *model, unsigned queue)
 {
-    return model_count(model, queue, JOBD_QUEUED) + model_count(model, queue, JOBD_SCHEDULED);
+    return model_count(model, queue, JOBD_QUEUED) + model_count(model, queue, JOBD_SCHEDULED) +
+           model_count(model, queue, JOBD_BLOCKED);
 }
 
 unsigned model_leased(const struct model *model)
@@ -126,7 +127,7 @@ size_t model_errors(const struct model_job *job)
 size_t model_job_bytes(const struct model_job *job)
 {
     return job->payload + job->output + job->error + model_errors(job) + job->extra + job->said +
-           job->worker + job->progress + job->room;
+           job->worker + job->progress + job->room + model_after_bytes(job);
 }
 
 size_t model_bytes(const struct model *model, bool living_only)
@@ -144,9 +145,7 @@ static bool has_own_time(const struct model_job *job)
     return job->keep_us != 0;
 }
 
-/* Of the remembered jobs that `which` picks, the one that came there first; NULL when it picks
- * none.
- */
+/* Of the remembered jobs that `which` picks, the one that came there first; NULL: it picks none. */
 static struct model_job *oldest_end(struct model *model, const struct model_job *like,
                                     bool (*which)(const struct model_job *job,
                                                   const struct model_job *like))
@@ -204,6 +203,7 @@ static void remember(struct model *model, const struct model_job *job)
 void model_end(struct model *model, struct model_job *job, enum jobd_state state)
 {
     bool ran = job->state == JOBD_RUNNING;
+    model_after_leave(model, job);
     job->state = state;
     (ran ? model_left : model_quit)(model, job->queue, model_group_of(job));
     job->stopping = false;
@@ -218,9 +218,33 @@ void model_end(struct model *model, struct model_job *job, enum jobd_state state
             model->put_waiters[i].id == job->id)
             model_expect(&model->put_waiters[i], JOBD_OK, job->id);
     model_note_batch_end(model);
-    job->promised = job->unique_until_us > model->now_us;
+    model_after_ended(model, job);
+    job->promised = job->unique_until_us > model->now_us || job->pinned;
     if (!job->promised)
         remember(model, job);
+}
+
+void model_remember_again(struct model *model, struct model_job *job)
+{
+    job->promised = job->unique_until_us > model->now_us;
+    if (job->promised)
+        return;
+    job->ended = ++model->clock;
+    remember(model, job);
+}
+
+/* Of those without a time of their own, who was pinned stands behind others that ended later. */
+bool model_forget_due(struct model *model, bool forget)
+{
+    const struct model_job done = {.state = JOBD_DONE}, failed = {.state = JOBD_FAILED};
+    struct model_job *next = oldest_end(model, &done, ages_with),
+                     *other = oldest_end(model, &failed, ages_with);
+    if (next == NULL || (other != NULL && other->ended_us < next->ended_us))
+        next = other;
+    if (next == NULL || next->ended_us + KEEP_FOR_US > model->now_us)
+        return false;
+    next->forgotten = forget;
+    return true;
 }
 
 void model_promise_over(struct model *model, struct model_job *job)

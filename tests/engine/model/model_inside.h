@@ -29,6 +29,15 @@ enum {
     EVENTS_IDS = 2 * JOBS_MAX,
 };
 
+/* Whom a job waits for; and what the record of that counts for, bytes. */
+enum { PARENTS_MAX = 3, MODEL_AFTER_SIZE = 128 };
+struct model_after {
+    uint64_t ids[PARENTS_MAX];
+    unsigned len;
+    bool whatever;
+    size_t bytes;
+};
+
 struct model_job {
     uint64_t id;
     unsigned queue, priority, attempt, attempts;
@@ -56,8 +65,14 @@ struct model_job {
     int order;      /* when it entered its lane, or came back */
     unsigned ended; /* when it ended, by the model's clock */
     bool forgotten;
-    bool moves;  /* on its way to another queue */
-    bool leaves; /* on its way to its end */
+    bool moves;               /* on its way to another queue */
+    bool leaves;              /* on its way to its end */
+    struct model_after after; /* BLOCKED: those */
+    unsigned linked;          /* when it began to wait for them, by the model's clock */
+    unsigned again;           /* it is to be looked at, since then; 0: it is not */
+    bool pinned;              /* others wait for it */
+    unsigned due, cursor;     /* they are to be looked at, those linked later than that */
+    unsigned fresh;           /* it is pinned for a put that is just being looked at */
 };
 
 enum { NO_REPORT, DONE_REPORT, FAILED_REPORT, RELEASED_REPORT };
@@ -86,7 +101,8 @@ struct actor {
     unsigned since;
     struct jobd_put put;
     struct jobd_terms terms;
-    struct jobd_batch ended; /* a batcher: the batch as it was then */
+    char after[MODEL_AFTER_SIZE]; /* of its terms */
+    struct jobd_batch ended;      /* a batcher: the batch as it was then */
     struct jobd_blob *batch[BATCH_MAX];
     size_t sizes[BATCH_MAX]; /* of its payloads, which the engine may have freed by now */
     /* A leaser that asks several queues: those that are still there. */
@@ -172,10 +188,11 @@ struct model {
     struct model_lease over[TOKENS_MAX]; /* leases that are over and known, the first first */
     unsigned over_from, over_to;         /* of those */
     unsigned leases_used;
-    size_t promise; /* and what it counts for when its key is not forgotten for some time */
-    size_t group;   /* what a group counts for, beside its name */
-    size_t extra;   /* what a job with output or error counts for, beside them */
-    size_t said;    /* and one whose attempts say something */
+    size_t promise;    /* and what it counts for when its key is not forgotten for some time */
+    size_t group;      /* what a group counts for, beside its name */
+    size_t extra;      /* what a job with output or error counts for, beside them */
+    size_t said;       /* and one whose attempts say something */
+    size_t error_room; /* what is counted for the error of one that waits for others */
 };
 
 extern const struct jobd_queue_config model_queues[QUEUES];
@@ -228,6 +245,12 @@ void model_add(struct model *model, const struct jobd_put *put, size_t size);
 enum jobd_result model_admit_jobs(struct model *model, const struct jobd_put *put, uint64_t *ids);
 enum jobd_result model_admit(struct model *model, const struct jobd_put *put,
                              const size_t sizes[BATCH_MAX], uint64_t *id);
+/* One may be promised, or pinned, more. */
+bool model_may_promise(const struct model *model);
+/* Nothing keeps an ended job, but that it is remembered. */
+void model_remember_again(struct model *model, struct model_job *job);
+/* One that ended too long ago is forgotten; false when there is none. */
+bool model_forget_due(struct model *model, bool forget);
 /* The promise of a job that has ended is over. */
 void model_promise_over(struct model *model, struct model_job *job);
 /* A job is in, new or not: what its put_waiter, who may wait for its end too, is told. */
@@ -254,6 +277,27 @@ bool model_too_late(const struct model *model, const struct model_job *job);
 void model_settle(struct model *model, unsigned queue);
 /* Does anybody wait for a job of the queue? */
 bool model_is_asked(const struct model *model, unsigned queue);
+
+/* ---- model_after.c: jobs that wait for others */
+
+const char *model_after_some(struct model *model, char text[MODEL_AFTER_SIZE]);
+struct model_after model_after_of(const struct jobd_put *put);
+/* JOBD_OK, and nothing is left when it need not wait; or JOBD_NO_PARENT. */
+enum jobd_result model_after_check(struct model *model, struct model_after *after);
+/* They are pinned; those that nobody waits for in the end not any more. */
+enum jobd_result model_after_expect(struct model *model, const struct model_after *after);
+void model_after_settle(struct model *model);
+/* Bytes, of who waits and of who is waited for. */
+size_t model_after_bytes(const struct model_job *job);
+void model_after_link(struct model *model, struct model_job *job, const struct model_after *after);
+/* It waits for nobody any more; it waited for these. */
+void model_after_leave(struct model *model, struct model_job *job);
+void model_after_left(struct model *model, const struct model_after *before);
+/* It begins to wait; it has ended. */
+void model_after_look(struct model *model, struct model_job *job);
+void model_after_ended(struct model *model, struct model_job *job);
+bool model_after_due(const struct model *model);
+void model_after_tick(struct model *model);
 
 /* ---- model_batches.c */
 

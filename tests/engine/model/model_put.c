@@ -30,7 +30,9 @@ static struct model_job *newest_with_key(struct model *model, const struct jobd_
 
 static bool not_begun(const struct model_job *job)
 {
-    return (job->state == JOBD_QUEUED || job->state == JOBD_SCHEDULED) && job->attempt == 0;
+    return (job->state == JOBD_QUEUED || job->state == JOBD_SCHEDULED ||
+            job->state == JOBD_BLOCKED) &&
+           job->attempt == 0;
 }
 
 static enum jobd_unique unique_of(const struct jobd_put *put)
@@ -72,15 +74,18 @@ static size_t model_extra(const struct model *model, const struct jobd_put *put,
     return needed ? model->extra + key + words + record : 0;
 }
 
-static bool may_promise(const struct model *model)
+bool model_may_promise(const struct model *model)
 {
     unsigned promises = 0;
-    for (unsigned i = 0; i < model->jobs_len; i++)
+    for (unsigned i = 0; i < model->jobs_len; i++) {
         promises += !model->jobs[i].forgotten && model->jobs[i].unique_until_us != 0;
+        promises += model->jobs[i].pinned;
+    }
     return promises < MEMORY / (model->promise + model->extra - 1);
 }
 
-void model_add(struct model *model, const struct jobd_put *put, size_t size)
+static void add(struct model *model, const struct jobd_put *put, size_t size,
+                const struct model_after *after)
 {
     unsigned usual = model_queues[put->queue].attempts > 0 ? model_queues[put->queue].attempts : 1;
     verify(model->jobs_len < JOBS_MAX);
@@ -106,8 +111,18 @@ void model_add(struct model *model, const struct jobd_put *put, size_t size)
     };
     if (put->terms != NULL)
         memcpy(job->texts, put->terms->texts, sizeof job->texts);
+    if (after->len > 0) {
+        model_after_link(model, job, after);
+        job->state = JOBD_BLOCKED;
+    }
     if (job->state == JOBD_QUEUED)
         model_enter(model, job);
+}
+
+void model_add(struct model *model, const struct jobd_put *put, size_t size)
+{
+    const struct model_after nobody = {.len = 0};
+    add(model, put, size, &nobody);
 }
 
 /* As an index of model_groups. */
@@ -126,8 +141,10 @@ static int64_t ready_at(const struct model *model, const struct jobd_put *put)
 
 /* All of the put in place of what the job had, which counts until then. */
 static enum jobd_result replace(struct model *model, struct model_job *job,
-                                const struct jobd_put *put, size_t size)
+                                const struct jobd_put *put, size_t size,
+                                const struct model_after *after)
 {
+    const struct model_after before = job->after;
     int64_t until_us = unique_until(put, job->came_us), ready_us = ready_at(model, put);
     unsigned usual = model_queues[put->queue].attempts > 0 ? model_queues[put->queue].attempts : 1;
     if (until_us < job->unique_until_us)
@@ -139,18 +156,24 @@ static enum jobd_result replace(struct model *model, struct model_job *job,
         return JOBD_GROUP_FULL;
     if (changes)
         model_join(model, put->queue, group);
-    if ((until_us != 0 && job->unique_until_us == 0 && !may_promise(model)) ||
-        !model_make_room(model, size + extra)) {
+    if ((until_us != 0 && job->unique_until_us == 0 && !model_may_promise(model)) ||
+        !model_make_room(model, size + extra + after->bytes)) {
         model_quit(model, put->queue, group);
         return JOBD_OUT_OF_MEMORY;
     }
     enum jobd_state to = ready_us > model->now_us ? JOBD_SCHEDULED : JOBD_QUEUED;
+    to = after->len > 0 ? JOBD_BLOCKED : to;
     bool stays = to == JOBD_QUEUED && job->state == JOBD_QUEUED && job->priority == put->priority &&
                  !changes;
-    if (to == JOBD_SCHEDULED)
+    if (to != JOBD_QUEUED)
         job->order = -(int)++model->clock;
     job->state = to;
-    job->ready_us = ready_us;
+    if (!stays)
+        job->ready_us = ready_us;
+    job->again = 0;
+    model_after_link(model, job, after);
+    if (to == JOBD_BLOCKED)
+        model_after_look(model, job);
     job->priority = put->priority;
     job->attempts = put->attempts > 0 ? put->attempts : usual;
     job->timeout_us = put->timeout_us;
@@ -165,12 +188,15 @@ static enum jobd_result replace(struct model *model, struct model_job *job,
     model_quit(model, put->queue, from);
     if (to == JOBD_QUEUED && !stays)
         model_enter(model, job);
+    model_after_left(model, &before);
     return JOBD_OK;
 }
 
-enum jobd_result model_admit(struct model *model, const struct jobd_put *put,
-                             const size_t sizes[BATCH_MAX], uint64_t *id)
+static enum jobd_result admit(struct model *model, const struct jobd_put *put,
+                              const size_t sizes[BATCH_MAX], uint64_t *id)
 {
+    struct model_after after = model_after_of(put);
+    enum jobd_result result;
     struct model_job *same = model_same(model, put);
     bool promise = unique_until(put, 1) != 0;
     size_t size = model_jobs_of(put) * model_extra(model, put, promise);
@@ -178,28 +204,50 @@ enum jobd_result model_admit(struct model *model, const struct jobd_put *put,
         *id = same->id;
         if (unique_of(put) == JOBD_WHILE_KNOWN)
             return same->payload == sizes[0] ? JOBD_OK : JOBD_CONFLICT;
-        return put->terms->replace && not_begun(same) ? replace(model, same, put, sizes[0])
-                                                      : JOBD_OK;
+        if (!put->terms->replace || !not_begun(same))
+            return JOBD_OK;
+        if ((result = model_after_check(model, &after)) != JOBD_OK ||
+            (result = model_after_expect(model, &after)) != JOBD_OK)
+            return result;
+        return replace(model, same, put, sizes[0], &after);
     }
+    if ((result = model_after_check(model, &after)) != JOBD_OK)
+        return result;
+    size += model_jobs_of(put) * after.bytes;
     if (!model_has_room(model, put))
         return JOBD_FULL;
     for (unsigned i = 0; i < model_jobs_of(put); i++)
         size += sizes[i];
-    if (promise && !may_promise(model))
+    if (promise && !model_may_promise(model))
         return JOBD_OUT_OF_MEMORY;
     if (!model_group_has_room(model, put->queue, group_of(put), model_jobs_of(put)))
         return JOBD_GROUP_FULL;
     model_join(model, put->queue, group_of(put));
-    if (!model_make_room(model, size)) {
+    result = model_after_expect(model, &after);
+    if (result == JOBD_OK && !model_make_room(model, size))
+        result = JOBD_OUT_OF_MEMORY;
+    if (result != JOBD_OK) {
         model_quit(model, put->queue, group_of(put));
-        return JOBD_OUT_OF_MEMORY;
+        return result;
     }
     *id = model->next_id;
     if (put->batch_len > 0)
         model_add_batch(model, put->queue, put->batch_len);
+    unsigned from = model->jobs_len;
     for (unsigned i = 0; i < model_jobs_of(put); i++)
-        model_add(model, put, sizes[i]);
+        add(model, put, sizes[i], &after);
+    for (unsigned i = from; i < model->jobs_len; i++)
+        if (model->jobs[i].state == JOBD_BLOCKED)
+            model_after_look(model, &model->jobs[i]);
     return JOBD_OK;
+}
+
+enum jobd_result model_admit(struct model *model, const struct jobd_put *put,
+                             const size_t sizes[BATCH_MAX], uint64_t *id)
+{
+    enum jobd_result result = admit(model, put, sizes, id);
+    model_after_settle(model);
+    return result;
 }
 
 /* ---- a batch whose jobs say all themselves */

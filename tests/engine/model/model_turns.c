@@ -88,7 +88,8 @@ static unsigned queued_in(const struct model *model, const struct model_job *lik
 
 unsigned model_waiting_of(const struct model *model, unsigned queue, unsigned group)
 {
-    return count(model, queue, group, JOBD_QUEUED) + count(model, queue, group, JOBD_SCHEDULED);
+    return count(model, queue, group, JOBD_QUEUED) + count(model, queue, group, JOBD_SCHEDULED) +
+           count(model, queue, group, JOBD_BLOCKED);
 }
 
 static bool has_jobs(const struct model *model, unsigned queue, unsigned group)

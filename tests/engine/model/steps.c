@@ -38,12 +38,13 @@ static void random_words(struct model *model, struct jobd_terms *terms)
 
 static bool has_words(const struct jobd_terms *terms)
 {
-    return terms->texts[JOBD_GROUP] != NULL || terms->texts[JOBD_TAGS] != NULL;
+    return terms->texts[JOBD_GROUP] != NULL || terms->texts[JOBD_TAGS] != NULL ||
+           terms->texts[JOBD_AFTER] != NULL;
 }
 
 /* What the queue says, or another moment, perhaps past. */
 static const struct jobd_terms *random_terms(struct model *model, unsigned queue,
-                                             struct jobd_terms *terms)
+                                             struct jobd_terms *terms, char after[MODEL_AFTER_SIZE])
 {
     int64_t usual_us = model_queues[queue].expires_us;
     *terms = (struct jobd_terms){.expires_us = usual_us > 0 ? model->now_us + usual_us : 0,
@@ -58,6 +59,7 @@ static const struct jobd_terms *random_terms(struct model *model, unsigned queue
     }
     if (below(model, 2) == 0)
         random_words(model, terms);
+    terms->texts[JOBD_AFTER] = model_after_some(model, after);
     return terms->expires_us != 0 || terms->keep_us != 0 || has_words(terms) ? terms : NULL;
 }
 
@@ -71,13 +73,13 @@ static struct jobd_put asked(const struct jobd_put *put)
 }
 
 static struct jobd_put random_put(struct model *model, struct jobd_blob *batch[BATCH_MAX],
-                                  struct jobd_terms *terms)
+                                  struct jobd_terms *terms, char after[MODEL_AFTER_SIZE])
 {
     static const char *const keys[KEYS] = {"a", "key", "ab", "A"};
     struct jobd_put put = {.queue = below(model, QUEUES),
                            .priority = (uint8_t)below(model, JOBD_PRIORITIES),
                            .attempts = below(model, 4)};
-    put.terms = random_terms(model, put.queue, terms);
+    put.terms = random_terms(model, put.queue, terms, after);
     if (below(model, 4) == 0)
         put.delay_us = 1 + below(model, 5000);
     else if (below(model, 8) == 0)
@@ -105,24 +107,36 @@ static struct jobd_put random_put(struct model *model, struct jobd_blob *batch[B
     return put;
 }
 
+/* Behind those who wait for room; but that one that it names is not there is said first. */
+static enum jobd_result behind_others(struct model *model, const struct jobd_put *put)
+{
+    struct model_after after = model_after_of(put);
+    enum jobd_result result = model_after_check(model, &after);
+    return result != JOBD_OK ? result : JOBD_FULL;
+}
+
 void model_step_put(struct model *model)
 {
     struct jobd_blob *batch[BATCH_MAX];
     struct jobd_terms terms;
-    struct jobd_put put = random_put(model, batch, &terms), ask = asked(&put);
+    char after[MODEL_AFTER_SIZE];
+    struct jobd_put put = random_put(model, batch, &terms, after), ask = asked(&put);
     struct jobd_receipt receipt;
     uint64_t id = 0;
     size_t sizes[BATCH_MAX];
     measure(&put, sizes);
-    enum jobd_result expected = JOBD_FULL; /* those who wait for room come first */
+    enum jobd_result expected = JOBD_UNDECLARED;
     if (model->phase[put.queue] != OPEN)
         expected = JOBD_UNDECLARED;
     else if (model_first_putter(model, put.queue) == NULL || model_same(model, &put) != NULL)
         expected = model_admit(model, &put, sizes, &id);
+    else
+        expected = behind_others(model, &put);
     enum jobd_result result = jobd_put(model->jobd, &ask, NULL, model->now_us, &receipt);
     verify(result == expected && (result != JOBD_OK || receipt.id == id));
     if (result != JOBD_OK) {
-        bool counts = result != JOBD_CONFLICT && result != JOBD_UNDECLARED;
+        bool counts =
+            result != JOBD_CONFLICT && result != JOBD_UNDECLARED && result != JOBD_NO_PARENT;
         model->rejected[put.queue] += counts ? model_jobs_of(&put) : 0;
         model_drop_put(&put);
     }
@@ -152,13 +166,23 @@ void model_drop_output(struct actor *actor, size_t output_bytes)
     jobd_blob_unref(output);
 }
 
+/* Who follows the job of this put may be told, and wait no longer, before the putter does. */
+static bool is_followed(struct model *model, const struct jobd_put *put)
+{
+    const struct model_job *same = model_same(model, put);
+    for (unsigned i = 0; i < FOLLOWERS && same != NULL; i++)
+        if (model->followers[i].waits && model->followers[i].id == same->id)
+            return true;
+    return false;
+}
+
 void model_step_put_wait(struct model *model)
 {
     struct actor *put_waiter = &model->put_waiters[below(model, PUTTERS)];
     struct jobd_receipt receipt;
     if (put_waiter->waits)
         return;
-    put_waiter->put = random_put(model, put_waiter->batch, &put_waiter->terms);
+    put_waiter->put = random_put(model, put_waiter->batch, &put_waiter->terms, put_waiter->after);
     struct jobd_put ask = asked(&put_waiter->put);
     measure(&put_waiter->put, put_waiter->sizes);
     model_begin(model, put_waiter, put_waiter->put.queue);
@@ -168,14 +192,22 @@ void model_step_put_wait(struct model *model)
         put_waiter->waiter.end_us = 1 + below(model, 5000);
     put_waiter->waiter.wants_output = below(model, 2) == 0;
     bool room = model_waiters(model) < WAITERS_MAX;
+    if (!room && is_followed(model, &put_waiter->put)) {
+        model_drop_put(&put_waiter->put);
+        return;
+    }
     bool blocks = below(model, 3) > 0;
     uint64_t id = 0;
-    enum jobd_result expected = JOBD_FULL; /* behind those who came before */
+    enum jobd_result expected;
+    struct model_after named = model_after_of(&put_waiter->put);
+    const bool settled = model_after_check(model, &named) == JOBD_OK && named.len == 0;
     if (model->phase[put_waiter->queue] != OPEN)
         expected = JOBD_UNDECLARED;
     else if (model_first_putter(model, put_waiter->queue) == NULL ||
              model_same(model, &put_waiter->put) != NULL)
         expected = model_admit(model, &put_waiter->put, put_waiter->sizes, &id);
+    else
+        expected = behind_others(model, &put_waiter->put);
     bool accepted = expected == JOBD_OK;
     if (accepted)
         expected = model_let_in(model, put_waiter, id);
@@ -191,6 +223,10 @@ void model_step_put_wait(struct model *model)
     if (accepted && result == JOBD_OK && put_waiter->waiter.end_us > 0)
         model_drop_output(put_waiter, put_waiter->waiter.info.output_bytes);
     put_waiter->waits = result == JOBD_PENDING;
+    if (settled) /* it waits for nobody, whatever becomes of these until it is in */
+        for (char *at = put_waiter->after;
+             put_waiter->terms.texts[JOBD_AFTER] != NULL && (at = strstr(at, "/jobs/")) != NULL;)
+            *at = '-';
     if (result == JOBD_OUT_OF_MEMORY || result == JOBD_FULL || result == JOBD_GROUP_FULL)
         model->rejected[put_waiter->queue] += model_jobs_of(&put_waiter->put);
     if (!accepted && result != JOBD_PENDING)

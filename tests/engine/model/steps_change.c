@@ -12,7 +12,7 @@ static uint64_t any_id(struct model *model)
 
 static bool waits(const struct model_job *job)
 {
-    return job->state == JOBD_QUEUED || job->state == JOBD_SCHEDULED;
+    return job->state == JOBD_QUEUED || job->state == JOBD_SCHEDULED || job->state == JOBD_BLOCKED;
 }
 
 static struct jobd_amendment random_amendment(struct model *model)
@@ -36,7 +36,12 @@ static bool amend(struct model *model, struct model_job *job, const struct jobd_
     bool later = to->start && ready_us > model->now_us;
     bool sooner = to->start && !later && job->state == JOBD_SCHEDULED;
     bool moves = to->to_priority && to->priority != job->priority;
-    if ((later && (job->state == JOBD_QUEUED || ready_us != job->ready_us)) || sooner) {
+    if (job->state == JOBD_BLOCKED && to->start && ready_us != job->ready_us) {
+        job->ready_us = later ? ready_us : model->now_us;
+        moves = true;
+    } else if (job->state == JOBD_BLOCKED) {
+        later = sooner = false;
+    } else if ((later && (job->state == JOBD_QUEUED || ready_us != job->ready_us)) || sooner) {
         job->state = later ? JOBD_SCHEDULED : JOBD_QUEUED;
         job->ready_us = ready_us;
         moves = true;
@@ -68,10 +73,12 @@ void model_step_amend(struct model *model)
     if (expected != JOBD_OK)
         return;
     if (amend(model, job, &to)) {
-        if (job->state == JOBD_SCHEDULED)
+        if (job->state != JOBD_QUEUED)
             job->order = -(int)++model->clock;
         else
             model_enter(model, job);
+        if (job->state == JOBD_BLOCKED)
+            model_after_look(model, job);
     }
     model_settle(model, job->queue);
     model_tick(model); /* it may be too late already */
@@ -81,9 +88,10 @@ void model_step_forget(struct model *model)
 {
     uint64_t id = any_id(model);
     struct model_job *job = model_find(model, id);
-    enum jobd_result expected = job == NULL        ? JOBD_NO_JOB
-                                : model_final(job) ? JOBD_OK
-                                                   : JOBD_NOT_FINAL;
+    enum jobd_result expected = job == NULL         ? JOBD_NO_JOB
+                                : !model_final(job) ? JOBD_NOT_FINAL
+                                : job->pinned       ? JOBD_NEEDED
+                                                    : JOBD_OK;
     if (below(model, 3) > 0) /* others must get old */
         return;
     verify(jobd_forget(model->jobd, id, NULL, model->now_us) == expected);
@@ -149,6 +157,8 @@ static void drop_all(struct model *model, const struct jobd_filter *filter, bool
     for (unsigned at = 0; (job = next_meant(model, filter, &at)) != NULL;) {
         bool stops = job->state == JOBD_RUNNING && running && !job->stopping;
         tally->matched++;
+        if (model_final(job) && job->pinned)
+            continue;
         tally->changed += stops || job->state != JOBD_RUNNING;
         if (model_final(job)) {
             job->forgotten = true;

@@ -218,7 +218,9 @@ static struct model_job *first_of(struct model *model, unsigned queue, unsigned 
     for (unsigned i = 0; i < model->jobs_len; i++) {
         struct model_job *job = &model->jobs[i];
         bool here = lane == JOBD_PRIORITIES ? job->state == JOBD_SCHEDULED
-                                            : job->state == JOBD_QUEUED && job->priority == lane;
+                    : lane == JOBD_PRIORITIES + 1
+                        ? job->state == JOBD_BLOCKED
+                        : job->state == JOBD_QUEUED && job->priority == lane;
         if (job->queue == queue && here && !job->moves &&
             (first == NULL || goes_before(model, job, first)))
             first = job;
@@ -231,6 +233,8 @@ static struct model_job *first_of(struct model *model, unsigned queue, unsigned 
 static struct model_job *next_to_purge(struct model *model, unsigned queue)
 {
     struct model_job *next = first_of(model, queue, JOBD_PRIORITIES);
+    if (next == NULL)
+        next = first_of(model, queue, JOBD_PRIORITIES + 1);
     for (unsigned lane = 0; next == NULL && lane < JOBD_PRIORITIES; lane++)
         next = first_of(model, queue, lane);
     return next;
@@ -240,7 +244,7 @@ static struct model_job *next_to_purge(struct model *model, unsigned queue)
 static struct model_job *next_to_move(struct model *model, unsigned queue)
 {
     struct model_job *next = NULL;
-    for (unsigned lane = 0; next == NULL && lane <= JOBD_PRIORITIES; lane++)
+    for (unsigned lane = 0; next == NULL && lane <= JOBD_PRIORITIES + 1; lane++)
         next = first_of(model, queue, lane);
     return next;
 }
@@ -273,10 +277,12 @@ static void move_one(struct model *model, struct model_job *job, unsigned to)
     job->queue = to;
     model_join(model, to, model_group_of(job));
     model_quit(model, from, model_group_of(job));
-    if (job->state == JOBD_SCHEDULED)
+    if (job->state != JOBD_QUEUED)
         job->order = -(int)++model->clock;
     else
         model_enter(model, job);
+    if (job->state == JOBD_BLOCKED)
+        model_after_look(model, job);
 }
 
 /* Its group there, which must have room in the memory, awaits it. */

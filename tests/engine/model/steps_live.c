@@ -27,11 +27,14 @@ static bool may_follow(enum jobd_state before, enum jobd_state state)
 {
     switch (before) {
     case JOBD_STATES: /* it has just come */
-        return state == JOBD_QUEUED || state == JOBD_SCHEDULED;
+        return state == JOBD_QUEUED || state == JOBD_SCHEDULED || state == JOBD_BLOCKED;
+    case JOBD_BLOCKED:
+        return state == JOBD_QUEUED || state == JOBD_SCHEDULED || state == JOBD_CANCELLED;
     case JOBD_QUEUED:
         return state != JOBD_QUEUED && state != JOBD_FAILED;
     case JOBD_SCHEDULED:
-        return state == JOBD_QUEUED || state == JOBD_CANCELLED || state == JOBD_DONE;
+        return state == JOBD_QUEUED || state == JOBD_BLOCKED || state == JOBD_CANCELLED ||
+               state == JOBD_DONE;
     case JOBD_RUNNING:
         return state != JOBD_RUNNING;
     default:

@@ -43,8 +43,9 @@ static struct model_job *next_expired(struct model *model)
 /* When it expires, or is forgotten by time; JOBD_NEVER: not. */
 static int64_t own_moment(const struct model_job *job)
 {
-    bool waits = job->state == JOBD_QUEUED || job->state == JOBD_SCHEDULED;
-    if (job->leaves)
+    bool waits =
+        job->state == JOBD_QUEUED || job->state == JOBD_SCHEDULED || job->state == JOBD_BLOCKED;
+    if (job->leaves || (job->pinned && model_final(job)))
         return JOBD_NEVER;
     if (waits && job->too_late_us != 0)
         return job->too_late_us;
@@ -142,14 +143,11 @@ static void pass_time(struct model *model, int64_t now_us)
 {
     struct model_job *due;
     model->now_us = now_us;
-    for (unsigned i = 0; i < model->jobs_len; i++) {
-        struct model_job *job = &model->jobs[i];
-        if (model_final(job) && !job->promised && job->keep_us == 0 &&
-            job->ended_us + KEEP_FOR_US <= now_us)
-            job->forgotten = true;
-    }
     do {
+        while (model_forget_due(model, true))
+            ;
         expire_jobs(model);
+        model_after_tick(model);
         while ((due = next_scheduled(model)) != NULL) {
             due->state = JOBD_QUEUED;
             model_enter(model, due);
@@ -160,7 +158,8 @@ static void pass_time(struct model *model, int64_t now_us)
         probes_due(model);
         model_limits_due(model);
         expire_waiters(model);
-    } while (next_scheduled(model) != NULL || next_own_moment(model) != NULL);
+    } while (next_scheduled(model) != NULL || next_own_moment(model) != NULL ||
+             model_after_due(model) || model_forget_due(model, false));
 }
 
 void model_tick(struct model *model)
