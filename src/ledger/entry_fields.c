@@ -99,6 +99,8 @@ const struct field entry_fields[] = {
     FIELD(62, said_truncated, JOB),
     FIELD(63, said, JOB),
     TEXT(64, JOBD_AFTER),
+    TEXT(65, JOBD_CALLBACK),
+    FIELD(66, record.source, JOB | ONCE),
     FIELD(80, record.batch_jobs, BATCH | ONCE),
     FIELD(81, gone, BATCH | SCHEDULE),
     FIELD(82, ended[JOBD_DONE], BATCH),
@@ -130,6 +132,7 @@ const struct field entry_fields[] = {
     FIELD(123, schedule.missed, SCHEDULE),
     FIELD(124, schedule.skipped, SCHEDULE),
     FIELD(125, schedule.texts[JOBD_HEADERS], SCHEDULE | ONCE),
+    FIELD(126, schedule.texts[JOBD_CALLBACK], SCHEDULE | ONCE),
 };
 
 const size_t entry_fields_len = sizeof entry_fields / sizeof entry_fields[0];
