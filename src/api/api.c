@@ -22,8 +22,8 @@ static const struct endpoint *const tables[] = {
     lease_endpoints,      /* /leases/{token}/... */
     report_endpoints,     /* /leases/done */
     lease_list_endpoints, /* /leases */
-    job_endpoints,        /* /jobs */
     change_endpoints,     /* PATCH and DELETE of /jobs, /jobs/retry */
+    job_endpoints,        /* /jobs */
     batch_endpoints,      /* /batches */
     queue_endpoints,      /* /queues */
     schedule_endpoints,   /* /schedules */

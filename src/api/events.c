@@ -262,6 +262,11 @@ static enum step answer_events(struct call *call, enum jobd_result result)
         return respond_no_memory(call);
     if (read_filter(call, follower) == STEP_REPLY)
         goto refused;
+    if (!bearer_of(call, follower->queue[0] != '\0' ? follower->queue : NULL,
+                   &follower->reader.bearer)) {
+        (void)respond_no_memory(call);
+        goto refused;
+    }
     if (!request_last_event(call->request, &follower->resumes, &last_id)) {
         (void)respond_bad_value(call, "Last-Event-ID", "an id of GET /events");
         goto refused;
@@ -279,6 +284,7 @@ static enum step answer_events(struct call *call, enum jobd_result result)
     }
     (void)(has_room ? respond_no_memory(call) : live_refuse(call));
 refused:
+    bearer_free(follower->reader.bearer);
     free(follower);
     return STEP_REPLY;
 }

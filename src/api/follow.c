@@ -137,6 +137,7 @@ static void follower_free(struct follower *follower)
     jobd_blob_unref(follower->progress);
     jobd_blob_unref(follower->event);
     jobd_blob_unref(follower->end);
+    bearer_free(follower->reader.bearer);
     free(follower);
 }
 
@@ -231,6 +232,15 @@ static enum step read_place(struct call *call, struct follower *follower)
     return there && !events ? set_range(call, follower) : STEP_START;
 }
 
+static bool has_bearer(struct call *call, struct follower *follower, uint64_t id)
+{
+    struct jobd *jobd = call->api->jobd;
+    struct jobd_info info;
+    const char *queue =
+        jobd_get(jobd, id, &info) == JOBD_OK ? jobd_queue_name(jobd, info.queue) : NULL;
+    return bearer_of(call, queue, &follower->reader.bearer);
+}
+
 /* Who will follow it, as it is now. NULL: it has been answered. */
 static struct follower *follower_of(struct call *call, uint64_t id)
 {
@@ -263,7 +273,7 @@ enum step follow_answer(struct call *call)
         follower_free(follower);
         return STEP_REPLY;
     }
-    enum entered entered = enter(call, follower, id);
+    enum entered entered = has_bearer(call, follower, id) ? enter(call, follower, id) : NO_MEMORY;
     if (entered == ENTERED)
         return STEP_REPLY;
     follower_free(follower);

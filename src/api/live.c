@@ -51,6 +51,8 @@ static void poke(void *context)
 static ssize_t read_locked(struct live *live, struct reader *reader, char *to, size_t max)
     REQUIRES(live->lock)
 {
+    if (reader->over)
+        return STREAM_END;
     if (reader->turn_bytes == 0) {
         reader->hungry = true;
         live_poke_locked(live);
@@ -89,6 +91,8 @@ static void free_stream(void *context)
     mutex_lock(&live->lock);
     TAILQ_REMOVE(&live->readers, reader, link);
     live->streams--;
+    bearer_free(reader->bearer);
+    reader->bearer = NULL;
     reader->kind->free(reader);
     mutex_unlock(&live->lock);
 }
@@ -101,6 +105,7 @@ bool live_has_room_locked(const struct live *live)
 void live_enter_locked(struct live *live, struct reader *reader, struct reply *reply)
 {
     reader->live = live;
+    reader->over = !bearer_may(reader->bearer); /* it was let in a moment ago */
     live->streams++;
     reader->turn_bytes = live_turn_bytes_locked(live);
     if (reader->comments) /* one at once: the client sees that it is there */
@@ -190,6 +195,14 @@ void live_free(struct live *live)
     condition_release(&live->changed);
     mutex_release(&live->lock);
     free(live);
+}
+
+void live_judge_again(struct live *live)
+{
+    mutex_lock(&live->lock);
+    live->tokens_changed = true;
+    live_poke_locked(live);
+    mutex_unlock(&live->lock);
 }
 
 void live_stats(struct live *live, struct live_stats *stats)

@@ -29,6 +29,9 @@ void live_stop(struct live *live);
 /* Takes NULL. */
 void live_free(struct live *live);
 
+/* Tokens were replaced: who may not follow any more comes to an end. Any thread; does not block. */
+void live_judge_again(struct live *live);
+
 struct live_stats {
     uint32_t streams;
     uint64_t gaps; /* told to those who follow events */

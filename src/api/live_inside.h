@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <sys/types.h>
 
+#include "api/bearer.h"
 #include "api/endpoint.h"
 #include "api/live.h"
 #include "base/container.h"
@@ -34,6 +35,8 @@ struct reader {
     size_t turn_bytes;          /* that it may still send in this turn */
     bool hungry;                /* it has more than that */
     bool comments;              /* server-sent events */
+    bool over;                  /* its token does not let it follow any more */
+    struct bearer *bearer;      /* owned */
     int64_t sent_us;            /* when something went out */
 };
 
@@ -67,6 +70,7 @@ struct live {
     struct mutex lock;
     struct condition changed;
     bool poked GUARDED_BY(lock), over GUARDED_BY(lock);
+    bool tokens_changed GUARDED_BY(lock);
     TAILQ_HEAD(, reader) readers GUARDED_BY(lock);
     uint32_t streams GUARDED_BY(lock);
     uint64_t gaps GUARDED_BY(lock);

@@ -27,6 +27,19 @@ static int64_t take_turn_locked(struct live *live, int64_t now_us) REQUIRES(live
     return next_us;
 }
 
+static void judge_again_locked(struct live *live) REQUIRES(live->lock)
+{
+    struct reader *reader;
+    if (!live->tokens_changed)
+        return;
+    live->tokens_changed = false;
+    TAILQ_FOREACH (reader, &live->readers, link) {
+        reader->over = !bearer_may(reader->bearer);
+        if (reader->over && reader->stream != NULL)
+            http_stream_wake(reader->stream);
+    }
+}
+
 /* Until somebody pokes, but not before `turn_us`; or until `until_us`. False: it is over. */
 static bool wait_locked(struct live *live, int64_t turn_us, int64_t until_us) REQUIRES(live->lock)
 {
@@ -55,6 +68,7 @@ static void *run(void *context)
         events_gather(live);
         follow_gather(live);
         mutex_lock(&live->lock);
+        judge_again_locked(live);
         int64_t now_us = clock_now_us();
         comment_us = take_turn_locked(live, now_us);
         turn_us = now_us + live_turn_us_locked(live);

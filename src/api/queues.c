@@ -65,6 +65,25 @@ static enum jobd_result start_resume(struct call *call)
     return JOBD_OK;
 }
 
+/* Queues that come in later are as the configuration has them. */
+static enum jobd_result pause_all(const struct call *call, bool paused)
+{
+    struct jobd *jobd = call->api->jobd;
+    for (uint32_t i = 0; i < jobd_queues_len(jobd); i++)
+        jobd_pause(jobd, i, paused, clock_now_us());
+    return JOBD_OK;
+}
+
+static enum jobd_result start_pause_all(struct call *call)
+{
+    return pause_all(call, true);
+}
+
+static enum jobd_result start_resume_all(struct call *call)
+{
+    return pause_all(call, false);
+}
+
 static enum jobd_result start_purge(struct call *call)
 {
     struct jobd_waiter *waiter = &call->request->waiter;
@@ -132,6 +151,26 @@ const struct endpoint queue_endpoints[] = {
         .summary = "All queues.",
         .answers = "200 Queues",
         .answer = answer_list,
+    },
+    {
+        .paths = {"/queues/pause"},
+        .methods = METHOD_POST,
+        .scope = SCOPE_ADMIN,
+        .summary = "No more jobs of any queue begin.",
+        .answers = "200 Status|text",
+        .start = start_pause_all,
+        .answer = respond_line,
+        .line = "paused\n",
+    },
+    {
+        .paths = {"/queues/resume"},
+        .methods = METHOD_POST,
+        .scope = SCOPE_ADMIN,
+        .summary = "They begin again.",
+        .answers = "200 Status|text",
+        .start = start_resume_all,
+        .answer = respond_line,
+        .line = "resumed\n",
     },
     {
         .paths = {"/queues/*"},

@@ -28,24 +28,29 @@ static bool path_matches(const char *pattern, const char *path, char subject[REQ
     return *path == '\0';
 }
 
-static bool matches(const struct endpoint *endpoint, struct request *request)
+enum fit { FIT_NONE, FIT_STAR, FIT_WRITTEN_OUT };
+
+static enum fit fit_of(const struct endpoint *endpoint, struct request *request)
 {
     for (int i = 0; i < ENDPOINT_PATHS_MAX && endpoint->paths[i] != NULL; i++)
         if (path_matches(endpoint->paths[i], request->path, request->subject))
-            return true;
-    return false;
+            return strchr(endpoint->paths[i], '*') != NULL ? FIT_STAR : FIT_WRITTEN_OUT;
+    return FIT_NONE;
 }
 
 struct route route_find(struct request *request, const struct endpoint *const *tables)
 {
     struct route route = {NULL, 0};
+    enum fit least = FIT_STAR;
     for (; *tables != NULL; tables++)
         for (const struct endpoint *row = *tables; row->methods != 0; row++) {
-            if (!matches(row, request))
+            enum fit fit = fit_of(row, request);
+            if (fit < least)
                 continue;
             if ((row->methods & request->method) != 0)
                 return (struct route){.endpoint = row};
             route.methods |= row->methods;
+            least = fit;
         }
     return route;
 }

@@ -12,7 +12,9 @@ struct route {
     unsigned methods;                /* then: that the path has; 0: there is no such path */
 };
 
-/* In which row of which table, NULL at their end. The request gets its subject. */
+/* In which row of which table, NULL at their end. The request gets its subject. Where a path is
+ * written out in one row, rows behind it that have a `*` in its place do not count: /jobs/retry is
+ * no job. Such a row stands before those. */
 struct route route_find(struct request *request, const struct endpoint *const *tables);
 /* Answers a request that has no endpoint. */
 void route_refuse(struct call *call, const struct route *route);

@@ -6,8 +6,9 @@
  * process. Condition variables measure the monotonic clock.
  *
  * Order, outer first: conn_table.lock or live.lock; then one of jobd.lock, loop.lock, timer.lock,
- * store.lock, as deadlines.c calls cancel_wait() and look_after() with the first held, and live.c
- * wakes streams and asks the engine with the second. No other lock is taken under another.
+ * store.lock, auth.lock, as deadlines.c calls cancel_wait() and look_after() with the first held,
+ * and live.c wakes streams, asks the engine and judges tokens with the second. No other lock is
+ * taken under another.
  */
 #pragma once
 

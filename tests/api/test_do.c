@@ -260,6 +260,9 @@ static void other_methods_and_paths(void **state)
         {"POST", "/jobs/1", 405, "GET, HEAD, PATCH, DELETE"},
         {"POST", "/healthz", 405, "GET, HEAD"},
         {"GET", "/queues/default/pause", 405, "POST"},
+        {"GET", "/jobs/retry", 405, "POST"}, /* no job of that id */
+        {"PATCH", "/jobs/retry", 405, "POST"},
+        {"GET", "/queues/pause", 405, "POST"},
         {"POST", "/", 405, "GET, HEAD"},
         {"GET", "/doo", 404, ""},
         {"GET", "/Do", 404, ""},

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Changes of state as they happen. */
 #include <inttypes.h>
+#include <signal.h>
 
 #include "api/live_scene.h"
 
@@ -212,6 +213,44 @@ static void tokens_see_what_is_theirs(void **state)
     client_free(client);
 }
 
+/* A reload ends the streams of a token that is gone, or may less, and no other. */
+static void a_token_that_is_gone_follows_no_more(void **state)
+{
+    static const char path[] = "/jobs/%llu/output?follow";
+    char target[64], line[SERVER_LINE_SIZE];
+    const char *tokens = temporary_file("tokens", "admin admin-5f1c9a7d3b\n"
+                                                  "read+data gone-5f1c9a7d3b\n"
+                                                  "read+data less-5f1c9a7d3b\n"
+                                                  "read stays-5f1c9a7d3b\n");
+    struct server *server = server_start("--token-file", tokens, "-w", "0");
+    struct client *client = client_new(server);
+    (void)state;
+    uint64_t job = answer_job(
+        client_send(client, "POST", "/do", FIELDS("Authorization: Bearer admin-5f1c9a7d3b"), NULL));
+    snprintf(target, sizeof target, path, (unsigned long long)job);
+    struct feed *gone = events(server, "", "Authorization: Bearer gone-5f1c9a7d3b\r\n"),
+                *less = feed_open(server, target, "Authorization: Bearer less-5f1c9a7d3b\r\n"),
+                *looks = events(server, "", "Authorization: Bearer less-5f1c9a7d3b\r\n"),
+                *stays = events(server, "", "Authorization: Bearer stays-5f1c9a7d3b\r\n");
+    (void)feed_body(less);
+    (void)temporary_file("tokens", "admin admin-5f1c9a7d3b\n"
+                                   "read less-5f1c9a7d3b\n"
+                                   "read stays-5f1c9a7d3b\n");
+    server_signal(server, SIGHUP);
+    server_await_line(server, ERR, "configuration reloaded", line);
+    (void)feed_await_end(gone);
+    (void)feed_await_end(less);
+    uint64_t next = answer_job(
+        client_send(client, "POST", "/do", FIELDS("Authorization: Bearer admin-5f1c9a7d3b"), NULL));
+    (void)assert_next(looks, next, "queued");
+    (void)assert_next(stays, next, "queued");
+    feed_close(gone);
+    feed_close(less);
+    feed_close(looks);
+    feed_close(stays);
+    client_free(client);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -222,6 +261,7 @@ int main(void)
         cmocka_unit_test_teardown(so_many_and_no_more, server_stop_all),
         cmocka_unit_test_teardown(who_does_not_read_is_cut, server_stop_all),
         cmocka_unit_test_teardown(tokens_see_what_is_theirs, server_stop_all),
+        cmocka_unit_test_teardown(a_token_that_is_gone_follows_no_more, server_stop_all),
     };
     return cmocka_run_group_tests_name("events", tests, NULL, NULL);
 }

@@ -100,6 +100,24 @@ static void a_queue_counts(void **state)
     client_free(client);
 }
 
+static void all_queues_are_paused(void **state)
+{
+    static const char *const queues[] = {"default", "mail", "a.b_c-D9"};
+    struct server *server = start_three();
+    struct client *client = client_new(server);
+    char words[80];
+    (void)state;
+    for (int paused = 1; paused >= 0; paused--) {
+        assert_answer(client_post(client, paused ? "/queues/pause" : "/queues/resume"), 200,
+                      paused ? "paused\n" : "resumed\n");
+        for (size_t i = 0; i < sizeof queues / sizeof queues[0]; i++) {
+            snprintf(words, sizeof words, "jobd_queue_paused{queue=\"%s\"}", queues[i]);
+            assert_int_equal(client_metric(client, words), paused);
+        }
+    }
+    client_free(client);
+}
+
 static void a_paused_queue_gives_nothing_out(void **state)
 {
     struct server *server = server_start("--sleep", "0ms", "-q", "3");
@@ -352,6 +370,7 @@ int main(void)
         TEST(each_queue_has_its_own_bound),
         TEST(a_queue_counts),
         TEST(a_paused_queue_gives_nothing_out),
+        TEST(all_queues_are_paused),
         TEST(a_drain_is_measured),
         TEST(purge_cancels_what_waits),
         TEST(busy_as_a_problem),

@@ -145,7 +145,8 @@ static bool serve(struct request *request, struct reply *reply, void *context)
     unsigned index = (unsigned)(request->path[1] - '0');
     reply->status = 200;
     if (index < SOURCES)
-        reply->stream = (struct reply_stream){source_read, source_free, &sources[index]};
+        reply->stream = (struct reply_stream){
+            .read = source_read, .free = source_free, .context = &sources[index]};
     else
         reply->text = "at once\n";
     return true;
