@@ -30,7 +30,7 @@ TEST_PACKAGES  := libcmocka-dev prometheus curl openssl python3 nodejs postgresq
 CHECK_PACKAGES := clang clang-19 clang-format clang-tidy libclang-rt-14-dev cppcheck mandoc systemd g++ gcc-11 \
                   gcc-aarch64-linux-gnu gcc-arm-linux-gnueabihf gcc-i686-linux-gnu libc6-dev-arm64-cross \
                   libc6-dev-armhf-cross libc6-dev-i386-cross dpkg-dev gcovr slowhttptest wrk buildah \
-                  debootstrap procps chromium fonts-dejavu-core nginx-light
+                  debootstrap procps chromium fonts-dejavu-core nginx-light haproxy caddy qemu-user-static
 
 # ---- flags
 
@@ -73,7 +73,7 @@ TEST_LIBS := -lcmocka
 LIBRARY := $(wildcard src/engine/*.c) $(addprefix src/base/,clock.c heap.c pages.c rate.c ring.c token_bucket.c) \
            $(addprefix src/run/,call.c pool.c report.c wait_sync.c)
 LIBRARY_OBJECTS := $(LIBRARY:%.c=$(B)/%.o)
-SRC     := $(filter-out src/http/tls_none.c src/ledger/ledger_none.c,$(wildcard src/*.c src/*/*.c))
+SRC     := $(filter-out src/http/tls_none.c,$(wildcard src/*.c src/*/*.c))
 OBJECTS := $(SRC:%.c=$(B)/%.o)
 PARTS   := $(filter-out $(B)/src/main.o,$(OBJECTS))
 ALL_TESTS := $(wildcard tests/*/test_*.c)

@@ -34,6 +34,15 @@ check-openapi: $(B)/jobd  ## schemathesis finds no answer that /openapi.json doe
 check-client: $(B)/jobd  ## a client made from /openapi.json puts a job, takes and ends it
 	$(Q)sh tests/check/client.sh $(B)/jobd
 
+check-manifests: $(B)/jobd  ## Compose, Kubernetes and Quadlet files, each by a tool that knows its schema
+	$(Q)$(call needs,go)
+	$(Q)sh tests/check/manifests.sh $(B)/jobd build/tools
+
+check-proxies: $(B)/jobd  ## jobd behind nginx, HAProxy and Caddy, as jobd(7) has it
+	$(Q)$(call needs,nginx)
+	$(Q)$(call needs,haproxy)
+	$(Q)$(call needs,caddy)
+	$(Q)python3 tests/check/proxies.py $(B)/jobd
 
 # ---- under load
 
@@ -58,7 +67,7 @@ coverage:  ## run all tests, say which share of lines and branches in src/ they 
 	$(Q)gcovr -r . -f src/ --exclude-branches-by-pattern '.*verify\(.*' --sort-uncovered \
 	  --txt build/coverage/report.txt --print-summary build/coverage | grep -E '^(lines|branches)'
 
-FUZZERS := http engine settings options auth text cron zone
+FUZZERS := http engine settings options auth text cron url zone
 FUZZ_OBJECTS := $(patsubst %.c,build/fuzz/%.o,$(filter-out src/main.c tests/fuzz/fuzz_main.c,\
                   $(SRC) $(wildcard tests/fuzz/fuzz_*.c tests/engine/model/*.c)))
 FUZZ_CC := clang $(BASE) -Itests -O1 -g -fno-sanitize-recover=all
@@ -77,4 +86,4 @@ fuzz: $(FUZZERS:%=build/fuzz/run-%)  ## run each fuzzer for SECONDS=60, or with 
 
 -include $(FUZZ_OBJECTS:.o=.d)
 
-.PHONY: check-openapi check-client faults crash crash-cluster share-random crash-controls soak slow coverage fuzz
+.PHONY: check-openapi check-client check-manifests check-proxies faults crash crash-cluster share-random crash-controls soak slow coverage fuzz

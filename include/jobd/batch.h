@@ -22,6 +22,10 @@ struct jobd_batch {
  * others that have ended are. */
 JOBD_API enum jobd_result jobd_get_batch(struct jobd *jobd, uint64_t id, int64_t now_us,
                                          struct jobd_batch *batch);
+/* JOBD_OK and a reference, the caller's, to what jobd_text() reads: its JOBD_CALLBACK; NULL when it
+ * has none; or JOBD_NO_JOB. */
+JOBD_API JOBD_MUST_READ enum jobd_result jobd_get_batch_words(struct jobd *jobd, uint64_t id,
+                                                              struct jobd_blob **words);
 /* The id of the batch that this job came with; 0: it came alone, or the batch is forgotten. */
 JOBD_API uint64_t jobd_batch_of(struct jobd *jobd, uint64_t id);
 /* JOBD_OK when all its jobs have ended; JOBD_PENDING when the waiter will be woken when they have,

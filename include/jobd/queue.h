@@ -70,6 +70,10 @@ struct jobd_queue_config {
      * in and none is given out, but they can be looked at, cancelled, and moved to another queue.
      * Capacity and workers are 0. */
     bool undeclared;
+    /* The queue of deliveries, one at most: the engine puts jobs in, and nobody else may; nor take
+     * them by a lease, or move jobs to it or from it. For each job, or batch, that has a callback
+     * and has not ended one place is kept in it. */
+    bool deliveries;
 };
 
 struct jobd_config {
@@ -190,6 +194,7 @@ struct jobd_info {
     bool has_worker, has_progress;
     bool exited; /* exit_code counts */
     int exit_code;
+    int64_t source; /* a delivery: of this job's end it tells; below 0: of this batch's; 0: none */
     char trace[JOBD_TRACE_SIZE]; /* "": none */
 };
 
@@ -200,6 +205,7 @@ enum jobd_text {
     JOBD_HEADERS,  /* for its runner: `Name: value`, each ends with a line feed */
     JOBD_SCHEDULE, /* the one that it came of */
     JOBD_AFTER,    /* what it is put after, see JOBD_AFTER_WHATEVER */
+    JOBD_CALLBACK, /* who is told of its end; of a delivery: who is */
     JOBD_TEXTS
 };
 
@@ -223,7 +229,8 @@ enum jobd_unique {
     JOBD_FOR_SOME_TIME  /* so long after it came in: until then it is not forgotten */
 };
 
-/* What few jobs are put with. */
+/* What few jobs are put with. With JOBD_CALLBACK the job's end puts a job into the queue of
+ * deliveries, in the same step, and the job is not forgotten before that one has ended. */
 struct jobd_terms {
     const char *texts[JOBD_TEXTS]; /* at most JOBD_TEXT_MAX bytes each; NULL: none */
     /* An attempt that has not begun by this moment never does: the job is cancelled then, with the
@@ -265,6 +272,10 @@ struct jobd_put {
      * same payload, or stands in front of it here, is not added: it has that job's id. */
     const struct jobd_put *puts;
     uint64_t *ids; /* of `puts`: set on success */
+    /* Of a batch, whose jobs have no JOBD_CALLBACK of their own: who is told when the last of its
+     * jobs has ended; again when one that was retried has. Copied before the verb returns. NULL:
+     * nobody. */
+    const char *batch_callback;
 };
 
 enum jobd_busy {
@@ -273,7 +284,8 @@ enum jobd_busy {
     JOBD_BUSY_PAUSED,     /* full, and paused */
     JOBD_BUSY_NO_WORKERS, /* full, and nobody has taken a job for a minute */
     JOBD_BUSY_RATE,       /* full, and no job may begin now: limits.starts */
-    JOBD_BUSY_GROUP       /* the job's group: group_waiting */
+    JOBD_BUSY_GROUP,      /* the job's group: group_waiting */
+    JOBD_BUSY_CALLBACKS   /* the queue of deliveries: `waiting` and `capacity` are of that */
 };
 
 #define JOBD_UNKNOWN_US INT64_C(60000000) /* look again after a minute */
@@ -288,9 +300,9 @@ struct jobd_receipt {
     uint32_t waiting, capacity;
     bool duplicate; /* on JOBD_OK: its key was seen before, the job is that one, in this state */
     bool replaced;  /* then: it has what this put says */
-    /* On JOBD_FULL, JOBD_GROUP_FULL and JOBD_OUT_OF_MEMORY: why, and when there should be room for
-     * all of it, as measured. Of a queue that is paused, or that nobody takes from, that cannot be
-     * said: JOBD_UNKNOWN_US. */
+    /* On JOBD_FULL, JOBD_GROUP_FULL, JOBD_CALLBACKS_FULL and JOBD_OUT_OF_MEMORY: why, and when
+     * there should be room for all of it, as measured. Of a queue that is paused, or that nobody
+     * takes from, that cannot be said: JOBD_UNKNOWN_US. */
     enum jobd_busy busy;
     int64_t room_in_us;
 };
@@ -345,7 +357,7 @@ struct jobd_waiter {
                                  when info.output_bytes says that there is one: no room for it */
 
     struct jobd_waiter_hidden {
-        unsigned char bytes[200] __attribute__((aligned(8)));
+        unsigned char bytes[208] __attribute__((aligned(8)));
     } hidden; /* private to jobd */
 };
 
@@ -367,8 +379,9 @@ JOBD_API int64_t jobd_tick(struct jobd *jobd, int64_t now_us);
 
 /* ---- putting jobs in, and stopping them ----------------------------------------------------- */
 
-/* JOBD_OK; or JOBD_FULL, JOBD_GROUP_FULL, JOBD_OUT_OF_MEMORY, JOBD_CLOSED, JOBD_CONFLICT,
- * JOBD_NO_PARENT, and nothing was taken. A waiter has the receipt too.
+/* JOBD_OK; or JOBD_FULL, JOBD_GROUP_FULL, JOBD_CALLBACKS_FULL, JOBD_OUT_OF_MEMORY, JOBD_CLOSED,
+ * JOBD_CONFLICT, JOBD_NO_PARENT, JOBD_NO_CALLBACKS, JOBD_RESERVED, and nothing was taken. A waiter
+ * has the receipt too.
  *
  * With waiter->end_us a job that is in is waited for in the same step, so that its end cannot be
  * missed: JOBD_PENDING where it would say JOBD_OK, and JOBD_OK, with info and output as from
@@ -381,8 +394,9 @@ JOBD_API JOBD_MUST_READ enum jobd_result jobd_put(struct jobd *jobd, const struc
 
 /* The same, but where it would say JOBD_FULL it waits for room, in the order of coming:
  * JOBD_PENDING, and the waiter is woken with JOBD_OK and its receipt, or with JOBD_TIMEOUT,
- * JOBD_GROUP_FULL, JOBD_OUT_OF_MEMORY, JOBD_CLOSED or JOBD_CONFLICT and nothing taken: a group that
- * is full is not waited for, as others would wait behind it. JOBD_TOO_MANY_WAITERS when it cannot
+ * JOBD_GROUP_FULL, JOBD_CALLBACKS_FULL, JOBD_OUT_OF_MEMORY, JOBD_CLOSED or JOBD_CONFLICT and
+ * nothing taken: a group, or a queue of deliveries, that is full is not waited for, as others would
+ * wait behind it. JOBD_TOO_MANY_WAITERS when it cannot
  * even wait. What was offered has been taken when waiter->accepted says so, which it may
  * from the moment of JOBD_PENDING on. */
 JOBD_API JOBD_MUST_READ enum jobd_result jobd_put_wait(struct jobd *jobd,
@@ -399,7 +413,8 @@ JOBD_API enum jobd_result jobd_cancel(struct jobd *jobd, uint64_t id, struct job
 JOBD_API size_t jobd_put_weight(const struct jobd *jobd, const struct jobd_put *put);
 
 /* A final job is queued again, with all its attempts, and does not expire any more: JOBD_OK; or
- * JOBD_FULL, JOBD_GROUP_FULL, JOBD_OUT_OF_MEMORY, JOBD_CLOSED, JOBD_NOT_FINAL, JOBD_NO_JOB. */
+ * JOBD_FULL, JOBD_GROUP_FULL, JOBD_CALLBACKS_FULL, JOBD_OUT_OF_MEMORY, JOBD_CLOSED,
+ * JOBD_NOT_FINAL, JOBD_NO_JOB. */
 JOBD_API JOBD_MUST_READ enum jobd_result jobd_retry(struct jobd *jobd, uint64_t id,
                                                     struct jobd_waiter *waiter, int64_t now_us,
                                                     struct jobd_receipt *receipt);

@@ -34,6 +34,8 @@ struct jobd_stats {
     struct jobd_limits limits, group_limits; /* as in its config, */
     bool by_group;                           /* so these */
     uint32_t group_waiting;
+    bool delivers;      /* it is the queue of deliveries: */
+    uint32_t promised;  /* so many have a place kept */
     uint32_t groups;    /* that have jobs which wait or run */
     uint32_t held_back; /* queued jobs that could begin but for a limit, the queue's or their
                            group's */

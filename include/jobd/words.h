@@ -75,9 +75,12 @@ enum jobd_result {
     JOBD_NO_SCHEDULE,      /* see jobd/schedule.h */
     JOBD_SCHEDULE_FIXED,   /* it is the configuration's */
     JOBD_TOO_MANY_SCHEDULES,
-    JOBD_GROUP_FULL, /* as many jobs of its group wait as may */
-    JOBD_NO_PARENT,  /* one that it is put after never was, or is forgotten */
-    JOBD_NEEDED,     /* it has ended, and cannot be forgotten yet: others need it */
+    JOBD_GROUP_FULL,     /* as many jobs of its group wait as may */
+    JOBD_NO_PARENT,      /* one that it is put after never was, or is forgotten */
+    JOBD_NEEDED,         /* it has ended, and cannot be forgotten yet: others need it */
+    JOBD_CALLBACKS_FULL, /* as many deliveries wait, or are promised, as may */
+    JOBD_NO_CALLBACKS,   /* there is no queue of deliveries */
+    JOBD_RESERVED,       /* the queue is one of deliveries */
     JOBD_RESULTS
 };
 

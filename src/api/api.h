@@ -33,6 +33,7 @@ struct api {
     struct turns *turns;               /* NULL: its queues are this process's own */
     struct auth *auth;                 /* NULL: everybody may do all */
     struct pass_headers *pass_headers; /* NULL: no queue keeps any */
+    struct callbacks *callbacks;
     size_t output_max_bytes, memory_max_bytes;
     struct history *history;
     struct live *live;

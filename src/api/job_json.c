@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "api/job_json.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -45,10 +46,12 @@ static bool add_all(cJSON *job, const struct jobd_blob *words)
 {
     const char *group = jobd_text(words, JOBD_GROUP);
     const char *schedule = jobd_text(words, JOBD_SCHEDULE);
+    const char *callback = jobd_text(words, JOBD_CALLBACK);
     return (group[0] == '\0' || cJSON_AddStringToObject(job, "key", group) != NULL) &&
            job_json_tags(job, jobd_text(words, JOBD_TAGS)) &&
            add_after(job, jobd_text(words, JOBD_AFTER)) &&
-           (schedule[0] == '\0' || cJSON_AddStringToObject(job, "schedule", schedule) != NULL);
+           (schedule[0] == '\0' || cJSON_AddStringToObject(job, "schedule", schedule) != NULL) &&
+           (callback[0] == '\0' || cJSON_AddStringToObject(job, "callback", callback) != NULL);
 }
 
 /* One of the job's texts. */
@@ -109,6 +112,15 @@ static bool add_batch(const struct api *api, cJSON *job, uint64_t id)
     return batch == 0 || json_add_int(job, "batch", (int64_t)batch);
 }
 
+/* A delivery's, the path of what it tells of. */
+static bool add_source(cJSON *job, int64_t source)
+{
+    char path[40];
+    snprintf(path, sizeof path, source > 0 ? "/jobs/%" PRId64 : "/batches/%" PRId64,
+             source > 0 ? source : -source);
+    return cJSON_AddStringToObject(job, "delivers", path) != NULL;
+}
+
 cJSON *job_json(const struct api *api, const struct jobd_info *info)
 {
     cJSON *job = cJSON_CreateObject();
@@ -133,6 +145,7 @@ cJSON *job_json(const struct api *api, const struct jobd_info *info)
         (!info->output_truncated || cJSON_AddTrueToObject(job, "output_truncated") != NULL) &&
         (info->trace[0] == '\0' || cJSON_AddStringToObject(job, "trace", info->trace) != NULL) &&
         (!info->batched || add_batch(api, job, info->id)) &&
+        (info->source == 0 || add_source(job, info->source)) &&
         (!info->has_progress || add_part(api, job, info->id, JOBD_PROGRESS)) &&
         (!info->has_worker || add_part(api, job, info->id, JOBD_WORKER)) &&
         (!info->has_words || job_json_words_of(api, job, info->id));

@@ -11,6 +11,7 @@
 #include "api/put_options.h"
 #include "api/respond.h"
 #include "jobd/schedule.h"
+#include "run/callbacks.h"
 
 enum { RETRY_AFTER_MAX_S = 24 * 60 * 60 };
 
@@ -139,7 +140,8 @@ static enum step busy(struct call *call)
     static const char *const reasons[] = {
         [JOBD_BUSY_FULL] = "full",     [JOBD_BUSY_MEMORY] = "memory",
         [JOBD_BUSY_PAUSED] = "paused", [JOBD_BUSY_NO_WORKERS] = "no workers",
-        [JOBD_BUSY_RATE] = "rate",     [JOBD_BUSY_GROUP] = "key"};
+        [JOBD_BUSY_RATE] = "rate",     [JOBD_BUSY_GROUP] = "key",
+        [JOBD_BUSY_CALLBACKS] = "full"};
     const struct jobd_receipt *receipt = &call->request->waiter.receipt;
     uint64_t us = (uint64_t)receipt->room_in_us;
     uint64_t seconds = us / CLOCK_SECOND_US + (us % CLOCK_SECOND_US > 0);
@@ -158,7 +160,9 @@ static enum step busy(struct call *call)
         return STEP_REPLY;
     }
     cJSON *problem = reply_problem(429, "busy");
-    const char *queue = jobd_queue_name(call->api->jobd, state_of(call)->put.queue);
+    const char *queue = receipt->busy == JOBD_BUSY_CALLBACKS
+                            ? CALLBACKS_QUEUE
+                            : jobd_queue_name(call->api->jobd, state_of(call)->put.queue);
     bool whole = cJSON_AddStringToObject(problem, "queue", queue) != NULL &&
                  json_add_int(problem, "queued", receipt->waiting) &&
                  json_add_int(problem, "capacity", receipt->capacity) &&
@@ -292,6 +296,7 @@ static enum step answer_put(struct call *call, enum jobd_result result)
         return waiter->accepted ? not_ended(call) : respond_result(call, result);
     case JOBD_FULL:
     case JOBD_GROUP_FULL:
+    case JOBD_CALLBACKS_FULL:
     case JOBD_OUT_OF_MEMORY:
         return busy(call);
     case JOBD_NO_PARENT:
@@ -312,7 +317,7 @@ const struct endpoint put_endpoints[] = {
         .scope = SCOPE_PUT,
         .about = ABOUT_QUEUE,
         .parameters = {"delay", "at", "expires", "keep", "unique", "again", "priority", "attempts",
-                       "timeout", "key", "tag", "block", "batch", "after", "if"},
+                       "timeout", "key", "tag", "block", "batch", "after", "if", "callback"},
         .repeated = "tag",
         .has_body = true,
         .summary = "Puts a job in: the body is its payload.",

@@ -116,6 +116,7 @@ enum step put_batch_read(struct call *call, struct jobd_put *put, const struct j
     struct jobd_stats stats;
     if (batch == NULL)
         return STEP_START;
+    put->batch_callback = request_parameter(request, "callback");
     bool lines = strcmp(batch, "lines") == 0;
     if (!lines && strcmp(batch, "jobs") != 0)
         return respond_bad_value(call, "batch", "lines or jobs");

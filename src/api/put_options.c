@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "api/put_options.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "api/auth.h"
 #include "api/respond.h"
+#include "jobd/batch.h"
+#include "jobd/turns.h"
+#include "run/callbacks.h"
 
 enum { TIMEOUT_MIN_US = 1000 };
 
@@ -90,6 +96,8 @@ void put_options_words(const struct request *request, struct jobd_put *put,
     terms->texts[JOBD_HEADERS] = request->texts;
     (void)after_text(request, words->after);
     terms->texts[JOBD_AFTER] = words->after;
+    if (request_parameter(request, "batch") == NULL) /* else the batch's, not its jobs' */
+        terms->texts[JOBD_CALLBACK] = request_parameter(request, "callback");
     put->terms = terms;
 }
 
@@ -181,6 +189,58 @@ static enum step read_unique(struct call *call, struct jobd_terms *terms)
     return STEP_START;
 }
 
+/* The queue of what a path names; NULL when that is not there. */
+static const char *queue_named(const struct call *call, const char *path)
+{
+    struct jobd *jobd = call->api->jobd;
+    struct jobd_info info;
+    struct jobd_batch batch;
+    uint64_t id = strtoull(strrchr(path, '/') + 1, NULL, 10);
+    if (strncmp(path, "/jobs/", strlen("/jobs/")) == 0)
+        return jobd_get(jobd, id, &info) == JOBD_OK ? jobd_queue_name(jobd, info.queue) : NULL;
+    return jobd_get_batch(jobd, id, clock_now_us(), &batch) == JOBD_OK
+               ? jobd_queue_name(jobd, batch.queue)
+               : NULL;
+}
+
+/* A token for one queue does not reach what is in another. */
+static bool may_name_all(const struct call *call, const char *text)
+{
+    char path[PUT_PATH_SIZE + 1];
+    size_t size;
+    const char *token = request_token(call->request, &size);
+    for (const char *end; (end = strchr(text, '\n')) != NULL; text = end + 1) {
+        snprintf(path, sizeof path, "%.*s", (int)(end - text), text);
+        const char *queue = path[0] == '/' ? queue_named(call, path) : NULL;
+        if (queue != NULL &&
+            authorize_token(call->api->auth, token, size, SCOPE_PUT, queue) != VERDICT_GOOD)
+            return false;
+    }
+    return true;
+}
+
+/* Who is told of the end. */
+static enum step read_callback(struct call *call)
+{
+    const char *callback = request_parameter(call->request, "callback");
+    if (callback == NULL)
+        return STEP_START;
+    if (jobd_shared(call->api->jobd))
+        return respond_error(call, 501, "no callbacks yet with --data postgres://...");
+    switch (callbacks_allow(call->api->callbacks, callback)) {
+    case CALLBACK_ALLOWED:
+        break;
+    case CALLBACK_OFF:
+        return respond_error(call, 400,
+                             "callback: this server allows none: --callback-allow says which");
+    case CALLBACK_REFUSED:
+        return respond_bad_value(call, "callback",
+                                 "a URL of at most 2048 bytes that a --callback-allow of this "
+                                 "server allows");
+    }
+    return STEP_START;
+}
+
 static enum step read_after(struct call *call)
 {
     const char *after = request_parameter(call->request, "after");
@@ -194,8 +254,11 @@ static enum step read_after(struct call *call)
         return STEP_START;
     if (jobd_shared(call->api->jobd))
         return respond_error(call, 501, "no after yet with --data postgres://...");
-    return after_text(call->request, text) ? STEP_START
-                                           : respond_bad_value(call, "after", AFTER_VALUES);
+    if (!after_text(call->request, text))
+        return respond_bad_value(call, "after", AFTER_VALUES);
+    if (call->api->auth != NULL && !may_name_all(call, text))
+        return respond_error(call, 403, "insufficient scope: put is needed for what after names");
+    return STEP_START;
 }
 
 enum step put_options_read(struct call *call, struct jobd_put *put, struct jobd_terms *terms)
@@ -204,7 +267,8 @@ enum step put_options_read(struct call *call, struct jobd_put *put, struct jobd_
     uint64_t priority = JOBD_PRIORITY_DEFAULT, attempts = 0;
     if (put_options_start(call, &put->delay_us, &put->at_us) == STEP_REPLY ||
         put_options_expiry(call, terms) == STEP_REPLY || read_keep(call, terms) == STEP_REPLY ||
-        read_unique(call, terms) == STEP_REPLY || read_after(call) == STEP_REPLY)
+        read_unique(call, terms) == STEP_REPLY || read_after(call) == STEP_REPLY ||
+        read_callback(call) == STEP_REPLY)
         return STEP_REPLY;
     if (!parameter_number(call, "priority", 0, JOBD_PRIORITIES - 1, &priority))
         return respond_bad_value(call, "priority", "0 to 7");

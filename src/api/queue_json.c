@@ -86,6 +86,7 @@ cJSON *queue_json(const struct api *api, uint32_t index, const struct jobd_stats
         cJSON_AddStringToObject(queue, "name", jobd_queue_name(api->jobd, index)) != NULL &&
         cJSON_AddBoolToObject(queue, "declared", stats->declared) != NULL &&
         metrics_add_queue(queue, stats);
+    whole = whole && (!stats->delivers || json_add_int(queue, "promised", stats->promised));
     if (!whole || !add_breaker(queue, stats) || !add_limits(queue, stats)) {
         cJSON_Delete(queue);
         return NULL;

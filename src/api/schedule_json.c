@@ -75,6 +75,7 @@ static bool add_job_options(cJSON *object, const struct jobd_schedule *schedule)
            add_duration(object, "expires", schedule->expires_us) &&
            add_text(object, "key", schedule->texts[JOBD_GROUP]) &&
            job_json_tags(object, schedule->texts[JOBD_TAGS]) &&
+           add_text(object, "callback", schedule->texts[JOBD_CALLBACK]) &&
            add_payload(object, schedule->payload);
 }
 

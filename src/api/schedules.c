@@ -10,6 +10,7 @@
 #include "api/schedule_json.h"
 #include "base/plan.h"
 #include "base/text.h"
+#include "run/callbacks.h"
 
 enum { LIST_DEFAULT = 100, LIST_MAX = 1000 };
 
@@ -76,7 +77,8 @@ static enum step read_job(struct call *call, struct jobd_schedule *schedule,
     bool expires = request_parameter(call->request, "expires") != NULL;
     schedule->queue = or_else(request_parameter(call->request, "queue"), "default");
     uint32_t queue = jobd_queue_named(jobd, schedule->queue);
-    if (queue == JOBD_NO_QUEUE || !jobd_queue_declared(jobd, queue))
+    if (queue == JOBD_NO_QUEUE || !jobd_queue_declared(jobd, queue) ||
+        strcmp(schedule->queue, CALLBACKS_QUEUE) == 0)
         return respond_bad_value(call, "queue", "the name of a queue");
     if (!parameter_duration(call, "expires", INT64_MAX, &schedule->expires_us) ||
         (expires && schedule->expires_us == 0))
@@ -260,7 +262,7 @@ const struct endpoint schedule_endpoints[] = {
         .methods = METHOD_PUT,
         .scope = SCOPE_ADMIN,
         .parameters = {"cron", "tz", "every", "queue", "priority", "attempts", "timeout", "expires",
-                       "key", "tag", "missed", "overlap"},
+                       "key", "tag", "callback", "missed", "overlap"},
         .repeated = "tag",
         .has_body = true,
         .summary = "Makes a schedule, or changes it: the body is its jobs' payload.",

@@ -34,6 +34,29 @@ bool url_ok(const char *url)
     return ok;
 }
 
+/* False when there is none, or it is too long. */
+static bool copy_part(CURLU *parsed, CURLUPart part, char *out, size_t size)
+{
+    char *text = NULL;
+    bool good =
+        curl_url_get(parsed, part, &text, CURLU_DEFAULT_PORT) == CURLUE_OK && strlen(text) < size;
+    if (good)
+        memcpy(out, text, strlen(text) + 1);
+    curl_free(text);
+    return good;
+}
+
+bool url_authority(const char *url, char *host, size_t host_size, char *port, size_t port_size)
+{
+    const unsigned flags = CURLU_NON_SUPPORT_SCHEME | CURLU_DISALLOW_USER | CURLU_PATH_AS_IS;
+    CURLU *parsed = curl_url();
+    bool good = parsed != NULL && curl_url_set(parsed, CURLUPART_URL, url, flags) == CURLUE_OK &&
+                copy_part(parsed, CURLUPART_HOST, host, host_size) &&
+                copy_part(parsed, CURLUPART_PORT, port, port_size);
+    curl_url_cleanup(parsed);
+    return good;
+}
+
 /* A browser leaves its scheme's own port out. */
 static bool ends_with_own_port(const char *origin)
 {

@@ -79,6 +79,21 @@ static void read_payload(const struct http_answer *answer, struct taken *taken)
         taken->cut = true;
 }
 
+/* The lease's path below the server's URL, in a Location that a proxy may have put its own path or
+ * a whole URL before. False: there is none. */
+static bool read_lease(struct worker *worker, char lease[LEASE_PATH_SIZE])
+{
+    char location[FIELD_SIZE];
+    if (!remote_field(worker->line, "Location", location, sizeof location))
+        return false;
+    const char *path = strstr(location, "/leases/");
+    if (path == NULL || strlen(path) >= LEASE_PATH_SIZE ||
+        strcspn(path + 8, "/?#") != strlen(path + 8))
+        return false;
+    memcpy(lease, path, strlen(path) + 1);
+    return text_is_word(lease, LEASE_PATH_SIZE);
+}
+
 /* False: this is no jobd's answer. */
 static bool read_job(struct worker *worker, const struct http_answer *answer, struct taken *taken)
 {
@@ -86,9 +101,7 @@ static bool read_job(struct worker *worker, const struct http_answer *answer, st
     char text[FIELD_SIZE];
     uint64_t attempt = 0;
     *taken = (struct taken){.task = {.key = "", .trace = taken->trace}};
-    if (!remote_field(line, "Location", taken->lease, sizeof taken->lease) ||
-        strncmp(taken->lease, "/leases/", 8) != 0 || !text_is_word(taken->lease, LEASE_PATH_SIZE) ||
-        strcspn(taken->lease + 8, "/?#") != strlen(taken->lease + 8) ||
+    if (!read_lease(worker, taken->lease) ||
         !field_number(worker, "Jobd-Id", INT64_MAX, &taken->task.id) ||
         !field_number(worker, "Jobd-Attempt", UINT32_MAX, &attempt) ||
         !remote_field(line, "Jobd-Queue", taken->queue, sizeof taken->queue) ||

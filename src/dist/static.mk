@@ -1,17 +1,26 @@
 # One static file; part of the Makefile above. It serves no TLS, but its `post` runner reaches https services, by Mbed TLS;
-# everything else is in it, compiled with musl from
+# PostgreSQL it reaches without TLS. Everything else is in it, compiled with musl from
 # Debian's source packages. apt fetches them and checks their signatures; its lists and sources are
 # kept under build/static, so that neither root nor a change to the system is needed.
+# FOR=arm64 or FOR=amd64, as Debian and containers call them, is for another machine than this one: by Debian's
+# cross compiler and a musl of its own, in build/static-arm64.
 
-STATIC_PACKAGES := make gcc libc6-dev binutils ca-certificates dpkg-dev file libbsd-dev musl-tools pkg-config \
-                   tcl xz-utils
-STATIC  := build/static
-MUSL    := x86_64-linux-musl
+MACHINE_amd64 := x86_64
+MACHINE_arm64 := aarch64
+HERE    := $(shell uname -m)
+THERE   := $(if $(FOR),$(or $(MACHINE_$(FOR)),$(error FOR is amd64 or arm64)),$(HERE))
+CROSS   := $(filter-out $(HERE),$(THERE))
+EMULATOR := qemu-$(CROSS)-static
+STATIC_PACKAGES := make gcc libc6-dev binutils ca-certificates dpkg-dev file libbsd-dev pkg-config tcl xz-utils \
+                   $(if $(CROSS),gcc-$(subst _,-,$(CROSS))-linux-gnu libc6-dev-$(FOR)-cross,musl-tools)
+STATIC  := build/static$(if $(CROSS),-$(FOR))
+MUSL    := $(THERE)-linux-musl
 STATIC_MAX_BYTES := 3145728
 
 # libmicrohttpd 1.0 is not in Debian 12; the other parts are its own, with its security updates.
-STATIC_PARTS := libmicrohttpd cjson curl mbedtls sqlite3 zlib nettle
+STATIC_PARTS := libmicrohttpd cjson curl mbedtls sqlite3 zlib nettle postgresql-15
 SUITES_libmicrohttpd := debian|sid
+SUITES_postgresql-15 := debian|bookworm
 SUITES := debian|bookworm debian-security|bookworm-security
 # A mirror may stand still for longer than its signature says; what it has must be no older than this.
 LEAST_libmicrohttpd := 1.0.10
@@ -21,27 +30,34 @@ LEAST_mbedtls := 2.28.3
 LEAST_sqlite3 := 3.40.1-2+deb12u2
 LEAST_zlib    := 1:1.2.13
 LEAST_nettle  := 3.8.1
+LEAST_postgresql-15 := 15.14-0+deb12u1
+LEAST_musl    := 1.2.3
 
 STATIC_FLAGS := -O2 -fPIE -ffunction-sections -fdata-sections -fstack-protector-strong \
                 -fstack-clash-protection -fno-strict-overflow \
-                $(if $(filter x86_64-%,$(MUSL)),-fcf-protection=full) \
+                $(if $(filter x86_64,$(THERE)),-fcf-protection=full) \
+                $(if $(filter aarch64,$(THERE)),-mno-outline-atomics) \
                 -ffile-prefix-map=$(CURDIR)/= -Wa,--noexecstack
-# musl's own start file that relocates the program itself: the wrapper of Debian knows no -static-pie.
-MUSL_LIB    := /usr/lib/$(MUSL)
+# musl's own start file that relocates the program itself: its wrapper knows no -static-pie.
+STATIC_GCC  := $(if $(CROSS),$(CROSS)-linux-gnu-gcc,gcc)
+STATIC_CC   := $(if $(CROSS),$(CURDIR)/$(STATIC)/musl/bin/musl-gcc,musl-gcc)
+STATIC_AR    = $(shell $(STATIC_GCC) -print-prog-name=ar)
+MUSL_LIB    := $(if $(CROSS),$(STATIC)/musl/lib,/usr/lib/$(MUSL))
+MUSL_READY  := $(if $(CROSS),$(STATIC)/musl/ready)
+KERNEL      := $(if $(CROSS),/usr/$(CROSS)-linux-gnu/include,/usr/include)
 STATIC_LINK := -static -nostartfiles -Wl,-pie,--no-dynamic-linker,-z,text,-z,relro,-z,now,-z,noexecstack \
                -Wl,--gc-sections,--build-id=none -s
-STATIC_OBJECTS := $(patsubst %.c,$(STATIC)/%.o,$(filter-out src/http/tls.c src/ledger/ledger.c src/ledger/ledger_open.c src/ledger/presence.c src/ledger/peers.c src/ledger/connection.c,$(SRC)) \
-                    src/http/tls_none.c src/ledger/ledger_none.c)
+STATIC_OBJECTS := $(patsubst %.c,$(STATIC)/%.o,$(filter-out src/http/tls.c,$(SRC)) src/http/tls_none.c)
 
-static: $(STATIC)/jobd $(STATIC)/LICENSES  ## build build/static/jobd, one file that needs no other, which serves no TLS
+static: $(STATIC)/jobd $(STATIC)/LICENSES  ## build build/static/jobd, one file that needs no other, which serves no TLS; FOR=arm64
 
-deps-static:  ## install what `make static` needs (Debian, as root)
+deps-static:  ## install what `make static` needs (Debian, as root); FOR=arm64
 	$(Q)dpkg -s $(STATIC_PACKAGES) >/dev/null 2>&1 || \
 	  { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
 	    $(STATIC_PACKAGES); }
 
 $(STATIC)/jobd: $(STATIC_OBJECTS) $(STATIC_PARTS:%=$(STATIC)/parts/%.a)
-	$(Q)musl-gcc $(STATIC_LINK) -o $@ $(MUSL_LIB)/rcrt1.o $(MUSL_LIB)/crti.o $(STATIC_OBJECTS) \
+	$(Q)$(STATIC_CC) $(STATIC_LINK) -o $@ $(MUSL_LIB)/rcrt1.o $(MUSL_LIB)/crti.o $(STATIC_OBJECTS) \
 	  $(STATIC_PARTS:%=$(STATIC)/parts/%.a) $(MUSL_LIB)/crtn.o
 	$(Q)test "$$(stat -c %s $@)" -le $(STATIC_MAX_BYTES)
 
@@ -49,7 +65,7 @@ $(STATIC)/src/api/page.o: $(wildcard src/api/page/*)
 
 $(STATIC)/src/%.o: src/%.c Makefile src/dist/static.mk $(STATIC_PARTS:%=$(STATIC)/parts/%.a) $(STATIC)/include/bsd
 	$(Q)mkdir -p $(@D)
-	$(Q)musl-gcc $(BASE) $(WARNINGS) -isystem $(STATIC)/include -DCURL_STATICLIB $(STATIC_FLAGS) -c -o $@ $<
+	$(Q)$(STATIC_CC) $(BASE) $(WARNINGS) -isystem $(STATIC)/include -DCURL_STATICLIB $(STATIC_FLAGS) -c -o $@ $<
 
 # The kernel's headers, and no more than these of the C library of BSD: others would bring glibc's.
 $(STATIC)/include/bsd:
@@ -57,8 +73,15 @@ $(STATIC)/include/bsd:
 	$(Q)cp /usr/include/bsd/sys/cdefs.h /usr/include/bsd/sys/queue.h \
 	  /usr/include/bsd/sys/tree.h $@/sys
 	$(Q): >$(STATIC)/include/sys/cdefs.h
-	$(Q)cp -r /usr/include/linux /usr/include/asm-generic $(STATIC)/include/
-	$(Q)cp -r /usr/include/$(shell $(CC) -print-multiarch)/asm $(STATIC)/include/
+	$(Q)cp -r $(KERNEL)/linux $(KERNEL)/asm-generic $(STATIC)/include/
+	$(Q)cp -r $(KERNEL)/$(if $(CROSS),,$(shell $(CC) -print-multiarch)/)asm $(STATIC)/include/
+	$(Q)touch $@
+
+# musl for another machine, with a wrapper around the compiler for it.
+$(STATIC)/musl/ready: $(STATIC)/source/musl/unpacked
+	$(Q)cd $(<D)/tree && { ./configure --target=$(MUSL) --prefix=$(CURDIR)/$(@D) --disable-shared --enable-wrapper=gcc \
+	  CC=$(STATIC_GCC) AR=$(STATIC_AR) RANLIB=$(STATIC_GCC:gcc=ranlib) CFLAGS='$(STATIC_FLAGS)' && $(MAKE) && \
+	  $(MAKE) install; } >../log 2>&1 || { tail ../log; exit 1; }
 	$(Q)touch $@
 
 # ---- sources
@@ -80,7 +103,9 @@ $(STATIC)/source/%/unpacked:
 
 # ---- parts: an archive each, and what jobd includes of it
 
-CONFIGURE = ./configure --quiet --host=$(MUSL) CC=musl-gcc CFLAGS='$(STATIC_FLAGS)' --disable-shared \
+$(STATIC_PARTS:%=$(STATIC)/parts/%.a): $(MUSL_READY)
+
+CONFIGURE = ./configure --quiet --host=$(MUSL) CC=$(STATIC_CC) CFLAGS='$(STATIC_FLAGS)' --disable-shared \
             --enable-static
 # Debian's patches may leave what autoconf made older than what it is made of.
 FRESH = find . \( -name aclocal.m4 -o -name configure -o -name Makefile.in -o -name '*.h.in' \) -exec touch {} +
@@ -101,11 +126,11 @@ $(STATIC)/parts/mbedtls.a: $(STATIC)/source/mbedtls/unpacked
 	  -e 's,^(#define MBEDTLS_SSL_(SRV_C|PROTO_TLS1|PROTO_TLS1_1|CBC_RECORD_SPLITTING))$$,//\1,' \
 	  $(<D)/tree/include/mbedtls/config.h
 	$(Q)sed -i 's/defined(__linux__) && defined(__GLIBC__)/defined(__linux__)/' $(<D)/tree/library/entropy_poll.c
-	$(Q)$(MAKE) -C $(<D)/tree/library CC=musl-gcc AR=$(AR) CFLAGS='$(STATIC_FLAGS)' static >$(<D)/log 2>&1 || \
+	$(Q)$(MAKE) -C $(<D)/tree/library CC=$(STATIC_CC) AR=$(STATIC_AR) CFLAGS='$(STATIC_FLAGS)' static >$(<D)/log 2>&1 || \
 	  { tail $(<D)/log; exit 1; }
 	$(Q)cp -r $(<D)/tree/include $(STATIC)/mbedtls/
 	$(Q)cp $(<D)/tree/library/*.a $(STATIC)/mbedtls/lib/
-	$(Q)rm -f $@ && $(AR) rcsD $@ $(<D)/tree/library/*.o
+	$(Q)rm -f $@ && $(STATIC_AR) rcsD $@ $(<D)/tree/library/*.o
 
 # What the `post` runner and --health need: HTTP, names looked up in a thread, unix sockets.
 $(STATIC)/parts/curl.a: $(STATIC)/source/curl/unpacked $(STATIC)/parts/mbedtls.a
@@ -125,32 +150,44 @@ $(STATIC)/parts/curl.a: $(STATIC)/source/curl/unpacked $(STATIC)/parts/mbedtls.a
 $(STATIC)/parts/sqlite3.a: $(STATIC)/source/sqlite3/unpacked
 	$(Q)mkdir -p $(@D) $(STATIC)/include
 	$(Q)cd $(<D)/tree && { $(FRESH) && ./configure --quiet --disable-tcl --disable-readline && \
-	  $(MAKE) sqlite3.c && musl-gcc $(STATIC_FLAGS) -DSQLITE_THREADSAFE=1 -DSQLITE_DQS=0 \
+	  $(MAKE) sqlite3.c && $(STATIC_CC) $(STATIC_FLAGS) -DSQLITE_THREADSAFE=1 -DSQLITE_DQS=0 \
 	    -DSQLITE_OMIT_LOAD_EXTENSION -DSQLITE_OMIT_DEPRECATED -DSQLITE_OMIT_SHARED_CACHE \
 	    -DSQLITE_DEFAULT_MEMSTATUS=0 -DHAVE_USLEEP=1 -c sqlite3.c; } >../log 2>&1 || { tail ../log; exit 1; }
 	$(Q)cp $(<D)/tree/sqlite3.h $(STATIC)/include/
-	$(Q)rm -f $@ && $(AR) rcsD $@ $(<D)/tree/sqlite3.o
+	$(Q)rm -f $@ && $(STATIC_AR) rcsD $@ $(<D)/tree/sqlite3.o
 
 $(STATIC)/parts/cjson.a: $(STATIC)/source/cjson/unpacked
 	$(Q)mkdir -p $(@D) $(STATIC)/include/cjson
-	$(Q)musl-gcc $(STATIC_FLAGS) -c -o $(<D)/cJSON.o $(<D)/tree/cJSON.c
+	$(Q)$(STATIC_CC) $(STATIC_FLAGS) -c -o $(<D)/cJSON.o $(<D)/tree/cJSON.c
 	$(Q)cp $(<D)/tree/cJSON.h $(STATIC)/include/cjson/
-	$(Q)rm -f $@ && $(AR) rcsD $@ $(<D)/cJSON.o
+	$(Q)rm -f $@ && $(STATIC_AR) rcsD $@ $(<D)/cJSON.o
 
 $(STATIC)/parts/zlib.a: $(STATIC)/source/zlib/unpacked
 	$(Q)mkdir -p $(@D) $(STATIC)/include
-	$(Q)cd $(<D)/tree && musl-gcc $(STATIC_FLAGS) -D_LARGEFILE64_SOURCE=1 -DHAVE_UNISTD_H -c -o ../crc32.o crc32.c
+	$(Q)cd $(<D)/tree && $(STATIC_CC) $(STATIC_FLAGS) -D_LARGEFILE64_SOURCE=1 -DHAVE_UNISTD_H -c -o ../crc32.o crc32.c
 	$(Q)cp $(<D)/tree/zlib.h $(<D)/tree/zconf.h $(STATIC)/include/
-	$(Q)rm -f $@ && $(AR) rcsD $@ $(<D)/crc32.o
+	$(Q)rm -f $@ && $(STATIC_AR) rcsD $@ $(<D)/crc32.o
 
 # HMAC and Base64, which need none of its arithmetic.
 $(STATIC)/parts/nettle.a: $(STATIC)/source/nettle/unpacked
 	$(Q)mkdir -p $(@D) $(STATIC)/include/nettle
-	$(Q)cd $(<D)/tree && { $(FRESH) && ./configure --quiet --host=$(MUSL) CC=musl-gcc CFLAGS='$(STATIC_FLAGS)' \
+	$(Q)cd $(<D)/tree && { $(FRESH) && ./configure --quiet --host=$(MUSL) CC=$(STATIC_CC) CFLAGS='$(STATIC_FLAGS)' \
 	  --disable-shared --disable-assembler --disable-public-key --disable-documentation --disable-openssl && \
 	  $(MAKE) libnettle.a; } >../log 2>&1 || { tail ../log; exit 1; }
 	$(Q)cp $(<D)/tree/*.h $(STATIC)/include/nettle/
 	$(Q)cp $(<D)/tree/libnettle.a $@
+
+# libpq, without TLS, and the two archives that it stands on.
+$(STATIC)/parts/postgresql-15.a: $(STATIC)/source/postgresql-15/unpacked
+	$(Q)mkdir -p $(@D) $(STATIC)/include
+	$(Q)cd $(<D)/tree && { ./configure --quiet --host=$(MUSL) CC=$(STATIC_CC) AR=$(STATIC_AR) CFLAGS='$(STATIC_FLAGS)' \
+	  --without-readline --without-zlib && $(MAKE) -C src/backend generated-headers && \
+	  $(MAKE) -C src/interfaces/libpq all-static-lib && \
+	  $(MAKE) -C src/common libpgcommon.a; } >../log 2>&1 || { tail ../log; exit 1; }
+	$(Q)cp $(<D)/tree/src/interfaces/libpq/libpq-fe.h $(<D)/tree/src/include/postgres_ext.h \
+	  $(<D)/tree/src/include/pg_config_ext.h $(STATIC)/include/
+	$(Q)rm -f $@ && printf '%s\n' 'create $@' $(patsubst %,'addlib $(<D)/tree/src/%.a',interfaces/libpq/libpq \
+	  common/libpgcommon port/libpgport) save end | $(STATIC_AR) -M
 
 # ---- what is inside
 
@@ -162,12 +199,15 @@ LICENCE_sqlite3       := public domain
 LICENCE_cjson         := MIT
 LICENCE_zlib          := Zlib
 LICENCE_nettle        := LGPL-3+ or GPL-2+
+LICENCE_postgresql-15 := PostgreSQL
+MUSL_VERSION := $(if $(CROSS),cat $(STATIC)/source/musl/unpacked,dpkg-query -W -f '$${Version}' musl-dev)
+MUSL_LICENCE := $(if $(CROSS),$(STATIC)/source/musl/tree/debian/copyright,/usr/share/doc/musl-dev/copyright)
 
-$(STATIC)/LICENSES: LICENSE src/dist/static.mk $(STATIC_PARTS:%=$(STATIC)/source/%/unpacked)
+$(STATIC)/LICENSES: LICENSE src/dist/static.mk $(STATIC_PARTS:%=$(STATIC)/source/%/unpacked) $(MUSL_READY)
 	$(Q){ echo "Inside the static jobd, versions as of Debian:"; echo; \
 	  printf '%-14s %-26s %s\n' jobd '$(VERSION)' '$(LICENCE_jobd)' \
 	    $(foreach p,$(STATIC_PARTS),$p "$$(cat $(STATIC)/source/$p/unpacked)" '$(LICENCE_$p)') \
-	    musl "$$(dpkg-query -W -f '$${Version}' musl-dev)" MIT \
+	    musl "$$($(MUSL_VERSION))" MIT \
 	    libbsd "$$(dpkg-query -W -f '$${Version}' libbsd-dev)" 'BSD-2-Clause, BSD-3-Clause (two headers)'; \
 	  licence() { printf '\n======== %s\n\n' "$$1"; cat "$$2"; }; \
 	  licence jobd LICENSE; \
@@ -175,18 +215,19 @@ $(STATIC)/LICENSES: LICENSE src/dist/static.mk $(STATIC_PARTS:%=$(STATIC)/source
 	  licence 'GNU Lesser General Public License' $(STATIC)/source/libmicrohttpd/tree/COPYING; \
 	  licence 'GNU Lesser General Public License 3' $(STATIC)/source/nettle/tree/COPYING.LESSERv3; \
 	  licence 'GNU General Public License 3' $(STATIC)/source/nettle/tree/COPYINGv3; \
-	  licence musl /usr/share/doc/musl-dev/copyright; \
+	  licence musl $(MUSL_LICENCE); \
 	  licence libbsd /usr/share/doc/libbsd-dev/copyright; } >$@
 
 # ---- tests
 
-check-static: static  ## the static file is static, small, and works alone in an empty root
-	$(Q)sh tests/check/static.sh $(STATIC)/jobd $(STATIC_MAX_BYTES)
+check-static: static  ## the static file is static, small, and works alone in an empty root; FOR=arm64
+	$(Q)$(if $(CROSS),$(call needs,$(EMULATOR)))
+	$(Q)EMULATOR=$(if $(CROSS),$$(command -v $(EMULATOR))) sh tests/check/static.sh $(STATIC)/jobd $(STATIC_MAX_BYTES)
 
-check-container:  ## the image is built, with buildah, and works (Debian, as root)
+check-container:  ## the image is built, with buildah, and works (Debian, as root); FOR=arm64
 	$(Q)$(call needs,buildah)
 	$(Q)$(call needs,debootstrap)
-	$(Q)sh tests/check/container.sh
+	$(Q)sh tests/check/container.sh $(FOR)
 
 # The tests from outside, with the static file as what they start.
 STATIC_TESTS := $(or $(T),cors do exec gate jobs keys_exec keys_post limits post post_ends put queues raw reload runners who_asks work process healthcheck)

@@ -6,6 +6,7 @@
 
 #include "engine/blob.h"
 #include "engine/breaker.h"
+#include "engine/deliveries.h"
 #include "engine/replace.h"
 #include "engine/room_estimate.h"
 #include "engine/changes.h"
@@ -13,8 +14,6 @@
 #include "engine/transition.h"
 #include "engine/fair.h"
 #include "engine/waiters.h"
-
-enum { SERVED_LATELY_US = 60000000 }; /* who has taken within this may take again */
 
 uint32_t admission_jobs(const struct jobd_put *put)
 {
@@ -37,7 +36,7 @@ static struct jobd_blob *payload_of(const struct jobd_put *put, uint32_t number)
 
 uint32_t admission_room(const struct queue *queue)
 {
-    uint32_t waiting = queue_waiting(queue) + queue->put_pending;
+    uint32_t waiting = queue_waiting(queue) + queue_expected(queue);
     return waiting < queue->capacity ? queue->capacity - waiting : 0;
 }
 
@@ -209,6 +208,7 @@ static struct job *new_job_locked(struct op *op, struct admission *admission, ui
     jobs_note_key(jobs, job);
     if (job->extra != NULL && job->extra->parents != NULL)
         parents_link(job->extra->parents, job);
+    deliveries_pin_locked(op, job);
     return job;
 }
 
@@ -349,14 +349,25 @@ static void note_id(struct admission *admission, uint32_t number, const struct j
         admission->put->ids[number] = job->id;
 }
 
-/* Of those that are new. */
+/* The first of its extras has it; NULL: there is none. */
+static struct job_extra *take_promise(struct admission *admission)
+{
+    struct job_extra *promised = extra_promise(admission->extra);
+    if (promised != NULL)
+        admission->extra->promised = NULL;
+    return promised;
+}
+
+/* Of those that are new; takes the promise. */
 static void new_batch_locked(struct op *op, struct admission *admission, uint64_t first,
-                             uint32_t len) REQUIRES(op->jobd->lock)
+                             uint32_t len, struct job_extra *promised) REQUIRES(op->jobd->lock)
 {
     struct batch *batch = batches_add(&op->jobd->jobs.batches, first, len);
     batch->queue = (uint16_t)admission->put->queue;
     batch->created_us = op->now_us;
     admission->receipt->batch = first;
+    if (promised != NULL)
+        deliveries_begin_batch_locked(op, batch, promised);
 }
 
 static enum jobd_result let_in_locked(struct op *op, struct admission *admission)
@@ -366,6 +377,8 @@ static enum jobd_result let_in_locked(struct op *op, struct admission *admission
     change_init(&change, op, admission->kind != NULL ? admission->kind : &put_kind, NULL);
     change.waiter = admission->waiter;
     const uint64_t first = op->jobd->next_id;
+    const bool is_one = admission->put->batch_len > 0;
+    struct job_extra *promised = is_one ? take_promise(admission) : NULL;
     change.step = admission->step;
     for (uint32_t i = 0; i < admission_jobs(admission->put); i++) {
         struct job *job = known_locked(op, admission, i);
@@ -379,8 +392,10 @@ static enum jobd_result let_in_locked(struct op *op, struct admission *admission
         op->jobd->queues[job->queue].put_pending++;
         change_add_job(&change, job);
     }
-    if (admission->put->batch_len > 0 && change.rows > 0)
-        new_batch_locked(op, admission, first, (uint32_t)change.rows);
+    if (is_one && change.rows > 0)
+        new_batch_locked(op, admission, first, (uint32_t)change.rows, promised);
+    else
+        extra_free(promised);
     if (change.rows == 0 && change.kind->begin == NULL)
         return JOBD_OK;
     if (change.kind->begin != NULL)
@@ -413,14 +428,11 @@ static enum jobd_result join_groups_locked(struct op *op, struct admission *admi
 
 static size_t weight_of(const struct admission *admission)
 {
-    size_t bytes = 0;
-    uint32_t jobs = admission_jobs(admission->put);
     const struct job_extra *extra = admission->extra;
-    for (uint32_t i = 0; i < jobs; i++)
+    size_t bytes = deliveries_weight(extra, admission->put->batch_len > 0);
+    for (uint32_t i = 0; i < admission_jobs(admission->put); i++)
         bytes += blob_weight(payload_of(admission->put, i));
-    if (extra != NULL && admission->put->puts == NULL)
-        bytes += jobs * extra_weight(extra);
-    for (; extra != NULL && admission->put->puts != NULL; extra = extra->next)
+    for (; extra != NULL; extra = extra->next)
         bytes += extra_weight(extra);
     return bytes;
 }
@@ -440,8 +452,11 @@ static enum jobd_result make_way_locked(struct op *op, struct admission *admissi
         result = admission_check_locked(op, queue, jobs - known.jobs, admission->waiter);
         if (result != JOBD_OK)
             return result;
+        if ((result = deliveries_admit_locked(op, admission->extra)) != JOBD_OK)
+            return result;
+        const uint32_t promises = extra_promise(admission->extra) != NULL;
         /* Before the queue has none only where released leases have overfilled several queues. */
-        if (jobs - known.jobs > jobs_spare(all) || !batches_have_room(&all->batches))
+        if (jobs - known.jobs + promises > jobs_spare(all) || !batches_have_room(&all->batches))
             return JOBD_FULL;
         if (admission->extra != NULL && admission->extra->unique_until_us != 0 &&
             all->promises + jobs > all->promises_max)
@@ -463,6 +478,8 @@ static enum jobd_result admit_locked(struct op *op, struct admission *admission)
     uint32_t jobs = admission_jobs(admission->put);
     enum jobd_result result =
         queue->number == number ? admission_open_locked(op, queue) : JOBD_UNDECLARED;
+    if (result == JOBD_OK && queue->promised != NULL)
+        result = JOBD_RESERVED;
     if (result != JOBD_OK)
         return result;
     struct job *same = same_job_locked(op, admission);
@@ -499,43 +516,6 @@ enum jobd_result admission_await_locked(struct op *op, const struct admission *a
     return wait_next_for_end_locked(op, waiter, jobs_find(&op->jobd->jobs, admission->receipt->id));
 }
 
-static bool is_served(const struct queue *queue, int64_t now_us)
-{
-    return queue->workers > 0 || queue->leased > 0 || !TAILQ_EMPTY(&queue->take_waiters) ||
-           rate_was_taken(&queue->rate, now_us - SERVED_LATELY_US);
-}
-
-static enum jobd_busy busy_of(enum jobd_result result)
-{
-    if (result == JOBD_GROUP_FULL)
-        return JOBD_BUSY_GROUP;
-    return result == JOBD_FULL ? JOBD_BUSY_FULL : JOBD_BUSY_MEMORY;
-}
-
-void admission_refuse(const struct op *op, struct queue *queue, uint32_t jobs,
-                      enum jobd_result result, struct jobd_receipt *receipt)
-{
-    uint64_t needed = (uint64_t)queue_waiting(queue) + queue->put_pending + jobs;
-    uint64_t places = needed > queue->capacity ? needed - queue->capacity : 1;
-    const int64_t group_room_us = receipt->room_in_us;
-    const bool full = result == JOBD_FULL;
-    if (!full && result != JOBD_OUT_OF_MEMORY && result != JOBD_GROUP_FULL)
-        return;
-    queue->rejected += jobs;
-    receipt->busy = busy_of(result);
-    receipt->room_in_us = JOBD_UNKNOWN_US;
-    if (queue->paused)
-        receipt->busy = full ? JOBD_BUSY_PAUSED : receipt->busy;
-    else if (!is_served(queue, op->now_us))
-        receipt->busy = full ? JOBD_BUSY_NO_WORKERS : receipt->busy;
-    else if (full && limits_rate_holds(queue, op->now_us))
-        receipt->busy = JOBD_BUSY_RATE;
-    if (queue->paused || !is_served(queue, op->now_us) || breaker_holds(queue))
-        return; /* when what is down will be back, nobody knows */
-    receipt->room_in_us =
-        result == JOBD_GROUP_FULL ? group_room_us : room_in_us(queue, op->now_us, places);
-}
-
 enum jobd_result admission_waiting_locked(struct op *op, struct jobd_waiter *putter)
 {
     struct waiting *waiting = waiting_of(putter);
@@ -550,7 +530,7 @@ enum jobd_result admission_waiting_locked(struct op *op, struct jobd_waiter *put
     extra_free(admission.extra); /* of a duplicate; or it is refused, and does not ask again */
     putter->accepted = result == JOBD_OK || result == JOBD_PENDING;
     putter->receipt.waiting = queue_waiting(queue);
-    admission_refuse(op, queue, admission_jobs(&waiting->put), result, &putter->receipt);
+    admission_refuse_locked(op, queue, admission_jobs(&waiting->put), result, &putter->receipt);
     return result == JOBD_OK ? admission_await_locked(op, &admission) : result;
 }
 
@@ -561,6 +541,6 @@ void admission_give_up_locked(struct op *op, struct jobd_waiter *putter)
     putter->accepted = false;
     putter->receipt =
         (struct jobd_receipt){.capacity = queue->capacity, .waiting = queue_waiting(queue)};
-    admission_refuse(op, queue, admission_jobs(&waiting->put), JOBD_FULL, &putter->receipt);
+    admission_refuse_locked(op, queue, admission_jobs(&waiting->put), JOBD_FULL, &putter->receipt);
     wait_end_locked(op, putter, JOBD_FULL);
 }

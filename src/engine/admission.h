@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "engine/engine.h"
+#include "engine/refuse.h"
 
 struct change;
 struct change_kind;
@@ -41,10 +42,9 @@ enum jobd_result admission_check_locked(struct op *op, const struct queue *queue
                                         struct jobd_waiter *waiter) REQUIRES(op->jobd->lock);
 
 /* All of it is let in, or nothing: JOBD_OK, JOBD_PENDING; JOBD_FULL, JOBD_OUT_OF_MEMORY,
- * JOBD_UNDECLARED, JOBD_CLOSED, JOBD_CONFLICT, JOBD_NO_PARENT, JOBD_STORE_FAILED,
- * JOBD_TOO_MANY_WAITERS. JOBD_OK
- * and JOBD_PENDING too for a key that was seen before, whose job is on the receipt then. Does not
- * dispatch. */
+ * JOBD_CALLBACKS_FULL, JOBD_NO_CALLBACKS, JOBD_UNDECLARED, JOBD_CLOSED, JOBD_CONFLICT,
+ * JOBD_NO_PARENT, JOBD_RESERVED, JOBD_STORE_FAILED, JOBD_TOO_MANY_WAITERS. JOBD_OK and JOBD_PENDING
+ * too for a key that was seen before, whose job is on the receipt then. Does not dispatch. */
 enum jobd_result admission_locked(struct op *op, struct admission *admission)
     REQUIRES(op->jobd->lock);
 /* What a change that lets jobs in does with each of them when it is written, and when it cannot be.
@@ -65,6 +65,3 @@ void admission_give_up_locked(struct op *op, struct jobd_waiter *putter) REQUIRE
 /* After JOBD_OK: its waiter with end_us waits for the end of its job next. */
 enum jobd_result admission_await_locked(struct op *op, const struct admission *admission)
     REQUIRES(op->jobd->lock);
-/* Counts so many jobs that were refused, and says on the receipt when to come again. */
-void admission_refuse(const struct op *op, struct queue *queue, uint32_t jobs,
-                      enum jobd_result result, struct jobd_receipt *receipt);

@@ -120,4 +120,5 @@ void share_remembered(struct jobd *jobd)
         }
         op_end(&op);
     }
+    share_adopted(jobd, 0, 0); /* there may have been nothing to be read */
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/verify.h"
+#include "engine/blob.h"
 #include "engine/job_table.h"
 
 static int batch_compare(const struct batch *a, const struct batch *b)
@@ -35,6 +36,10 @@ int batches_init(struct batches *batches, uint32_t jobs_max, uint32_t queues_len
 
 void batches_release(struct batches *batches)
 {
+    for (uint32_t i = 0; batches->records != NULL && i < batches->used; i++) {
+        jobd_blob_unref(batches->records[i].words);
+        extra_free(batches->records[i].promised);
+    }
     free(batches->records);
     free(batches->kept);
     batches->records = NULL;
@@ -165,9 +170,23 @@ uint64_t batches_take_forgotten(struct batches *batches)
 
 /* ---- going */
 
+static void drop_callback(struct batches *batches, struct batch *batch)
+{
+    batches->freed_bytes += blob_weight(batch->words);
+    for (struct job_extra *one = batch->promised; one != NULL; one = one->next) {
+        batches->freed_bytes += extra_weight(one);
+        batches->freed_promises++;
+    }
+    jobd_blob_unref(batch->words);
+    extra_free(batch->promised);
+    batch->words = NULL;
+    batch->promised = NULL;
+}
+
 static void forget(struct batches *batches, struct batch *batch)
 {
     verify(TAILQ_EMPTY(&batch->awaiting));
+    drop_callback(batches, batch);
     RB_REMOVE(batch_tree, &batches->tree, batch);
     if (batches->durable)
         TAILQ_INSERT_TAIL(&batches->forgotten, batch, link);
@@ -298,6 +317,8 @@ void batches_left(struct batches *batches, const struct job *job)
         keep_without(batches, batch);
     } else { /* it has not come in */
         RB_REMOVE(batch_tree, &batches->tree, batch);
+        batches->freed_pins += batch->pins != 0;
+        drop_callback(batches, batch);
         batches_release_record(batches, batch);
     }
 }

@@ -39,6 +39,14 @@ struct batch {
     int64_t created_us;
     int64_t finished_us; /* 0: not all have ended; below 0 as in struct jobd_info */
     struct waiting_list awaiting;
+    /* With a callback, else NULL and 0: its text; and of deliveries of its end (deliveries.h): for
+     * each end that may come, as far as is known, linked and owned. */
+    struct jobd_blob *words;
+    struct job_extra *promised;
+    uint32_t deliveries; /* that have not ended themselves */
+    uint32_t reviving;   /* of its jobs: that one is retried is being written */
+    uint64_t round;      /* of the store's rounds, in which */
+    int32_t ending;      /* so many more of its jobs end than are retried */
 };
 
 TAILQ_HEAD(batch_list, batch);
@@ -63,6 +71,9 @@ struct batches {
     bool shared;    /* the others are to be told: of those, in the order of their last changes */
     struct batch_list fresh, changed;
     struct batch_list forgotten, forgotten_gathered; /* but not yet by the store */
+    /* What those that were forgotten counted for: for jobs_settle_batches(). */
+    size_t freed_bytes;
+    uint32_t freed_promises, freed_pins;
 };
 
 /* For so many jobs. 0 or -ENOMEM. */

@@ -52,7 +52,7 @@ static bool is_free(struct jobd *jobd, const struct queue *queue)
 {
     mutex_lock(&jobd->lock);
     const struct remembered *remembered = &jobd->jobs.remembered[queue - jobd->queues];
-    bool any = queue->phase != QUEUE_GONE;
+    bool any = queue->phase != QUEUE_GONE || remembered->promised_len > 0;
     for (unsigned state = 0; state < JOBD_STATES; state++)
         any = any || remembered->len[state] > 0;
     mutex_unlock(&jobd->lock);
@@ -115,6 +115,8 @@ static int add(struct jobd *jobd, struct queue *place, const struct jobd_queue_c
         queue_release(&fresh);
         return error;
     }
+    if (config->deliveries)
+        fresh.promised = &jobd->jobs.deliveries;
     fresh.number =
         is_new ? (uint32_t)(place - jobd->queues) : place->number + (1U << QUEUE_INDEX_BITS);
     if (!is_new) {
@@ -134,6 +136,8 @@ static int add(struct jobd *jobd, struct queue *place, const struct jobd_queue_c
     jobd->jobs.remembered[place - jobd->queues].forgotten_early = 0;
     jobd->queues_len += is_new;
     queue_names_add(&jobd->names, place->name, place->number);
+    if (config->deliveries)
+        jobd->deliveries = (uint32_t)(place - jobd->queues);
     op_end(&op);
     fair_release(&fresh);
     queue_release(&fresh);

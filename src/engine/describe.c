@@ -14,6 +14,7 @@ static void describe_extra(struct job_record *record, const struct job_extra *ex
     record->keep_us = extra != NULL ? extra->keep_us : 0;
     record->key = extra != NULL ? extra->key : "";
     record->trace = extra != NULL ? extra->trace : "";
+    record->source = extra != NULL && extra->delivers ? extra->source : 0;
     for (unsigned i = 0; extra != NULL && i < JOBD_TEXTS; i++)
         record->texts[i] = jobd_text(extra->words, (enum jobd_text)i);
 }

@@ -153,7 +153,7 @@ bool dispatch_is_needed(struct queue *queue)
 
 /* ---- dispatch */
 
-void dispatch_locked(struct op *op, struct queue *queue)
+static void dispatch_one_locked(struct op *op, struct queue *queue) REQUIRES(op->jobd->lock)
 {
     for (;;) {
         struct jobd_waiter *taker, *putter;
@@ -173,6 +173,15 @@ void dispatch_locked(struct op *op, struct queue *queue)
     retire_end_locked(op, queue);
     if (!TAILQ_EMPTY(&op->jobd->idle_waiters) && dispatch_is_idle_locked(op))
         wait_end_all_locked(op, &op->jobd->idle_waiters, JOBD_OK);
+}
+
+void dispatch_locked(struct op *op, struct queue *queue)
+{
+    dispatch_one_locked(op, queue);
+    while (op->delivers) { /* what has ended has brought one */
+        op->delivers = false;
+        dispatch_one_locked(op, &op->jobd->queues[op->jobd->deliveries]);
+    }
 }
 
 void dispatch_soon_locked(struct op *op, struct queue *queue)

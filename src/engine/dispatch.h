@@ -6,7 +6,8 @@
 
 #include "engine/engine.h"
 
-/* Until no taker can have a job and no putter room; then whoever waits for idleness is told, if it
+/* Until no taker can have a job and no putter room, in the queue and, where ends have brought
+ * deliveries (op->delivers), in theirs; then whoever waits for idleness is told, if it
  * is so. Call it when either may have changed. */
 void dispatch_locked(struct op *op, struct queue *queue) REQUIRES(op->jobd->lock);
 

@@ -113,6 +113,10 @@ static int new_queue_locked(struct jobd *jobd, const struct jobd_queue_config *c
     uint64_t workers = (uint64_t)queue_workers_max(config) * jobd->processes;
     int error = queue_init(queue, &own, (uint32_t)queue_running_max(workers, jobd->durable),
                            config->undeclared ? 0 : leases_max);
+    if (config->deliveries) {
+        queue->promised = &jobd->jobs.deliveries;
+        jobd->deliveries = jobd->queues_len;
+    }
     queue->number = jobd->queues_len++;
     if (error == 0 && config->by_group)
         error = fair_init_on(queue, config, jobd->idle_groups_max);
@@ -175,6 +179,7 @@ static int new_tables_locked(struct jobd *jobd, const struct jobd_config *config
 static void set_up_locked(struct jobd *jobd, const struct jobd_config *config) REQUIRES(jobd->lock)
 {
     jobd->next_id = config->first_id;
+    jobd->deliveries = JOBD_NO_QUEUE;
     jobd->waiters_max = config->waiters_max;
     jobd->leases_max = config->leases_max;
     jobd->spare_capacity = config->spare_capacity;

@@ -33,6 +33,8 @@ struct jobd {
                              guarded; there is room for queues_max */
     uint32_t queues_max;
     _Atomic uint32_t queues_len; /* only ever more */
+    uint32_t deliveries;         /* the index of the queue that takes them, or JOBD_NO_QUEUE; by the
+                                    thread that adds */
     struct queue_names names;    /* of those that are not gone */
     /* Of those that may come yet; by the thread that adds. */
     uint32_t spare_capacity, spare_workers;

@@ -71,6 +71,15 @@ enum jobd_result jobd_get_batch(struct jobd *jobd, uint64_t id, int64_t now_us,
     return there ? JOBD_OK : JOBD_NO_JOB;
 }
 
+enum jobd_result jobd_get_batch_words(struct jobd *jobd, uint64_t id, struct jobd_blob **words)
+{
+    mutex_lock(&jobd->lock);
+    const struct batch *batch = batches_seen(&jobd->jobs.batches, id);
+    *words = batch != NULL && batch->words != NULL ? jobd_blob_ref(batch->words) : NULL;
+    mutex_unlock(&jobd->lock);
+    return batch != NULL ? JOBD_OK : JOBD_NO_JOB;
+}
+
 uint64_t jobd_batch_of(struct jobd *jobd, uint64_t id)
 {
     mutex_lock(&jobd->lock);
@@ -175,6 +184,8 @@ void jobd_stats(struct jobd *jobd, uint32_t number, int64_t now_us, struct jobd_
         .probing = breaker_holds(queue) && queue->breaker.probe != 0,
         .probe_in_us = probe_in_us(queue, now_us),
         .breaker_opened = queue->breaker.opened,
+        .delivers = queue->promised != NULL,
+        .promised = queue->promised != NULL ? *queue->promised : 0,
         .queued = queue->in_state[JOBD_QUEUED],
         .scheduled = queue->in_state[JOBD_SCHEDULED],
         .blocked = queue->in_state[JOBD_BLOCKED],

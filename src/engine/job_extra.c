@@ -3,9 +3,50 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/blob.h"
 #include "engine/job_table.h"
 #include "engine/parents.h"
 #include "engine/words.h"
+
+/* Of one that is no job yet. */
+static size_t delivery_weight(const struct job_extra *extra)
+{
+    return sizeof *extra + 1 + blob_weight(extra->words);
+}
+
+size_t extra_weight(const struct job_extra *extra)
+{
+    /* Its record too, when it may outlive the others'. */
+    size_t record = extra->unique_until_us != 0 ? sizeof(struct job) : 0;
+    size_t said = extra->said != NULL ? sizeof *extra->said : 0;
+    const struct job_extra *promise = extra_promise(extra);
+    return sizeof *extra + strlen(extra->key) + 1 + blob_weight(extra->words) + record + said +
+           parents_weight(extra->parents) + (promise != NULL ? delivery_weight(promise) : 0);
+}
+
+struct job_extra *extra_for_delivery(const char *callback, const char *trace)
+{
+    const struct jobd_terms terms = {.texts[JOBD_CALLBACK] = callback};
+    struct job_extra *extra = calloc(1, sizeof *extra + 1);
+    if (extra == NULL || !words_new(terms.texts, &extra->words)) {
+        free(extra);
+        return NULL;
+    }
+    extra->delivers = true;
+    if (trace != NULL)
+        memcpy(extra->trace, trace, strlen(trace) + 1);
+    return extra;
+}
+
+/* False when memory is short. */
+static bool promise_delivery(const struct jobd_put *put, struct job_extra *extra)
+{
+    const char *callback = put->terms != NULL ? put->terms->texts[JOBD_CALLBACK] : NULL;
+    if (callback == NULL || callback[0] == '\0')
+        return true;
+    extra->promised = extra_for_delivery(callback, put->trace);
+    return extra->promised != NULL;
+}
 
 struct job_extra *extra_new(const struct jobd_put *put, struct job_extra *next)
 {
@@ -23,6 +64,10 @@ struct job_extra *extra_new(const struct jobd_put *put, struct job_extra *next)
     if (put->terms != NULL && !parents_new(put->terms->texts[JOBD_AFTER], &extra->parents)) {
         jobd_blob_unref(extra->words);
         free(extra);
+        return NULL;
+    }
+    if (!promise_delivery(put, extra)) {
+        extra_free(extra);
         return NULL;
     }
     extra->next = next;
@@ -61,6 +106,12 @@ struct job_extra *extra_for_said(void)
     return NULL;
 }
 
+bool job_too_late(const struct job *job, int64_t now_us)
+{
+    const struct job_extra *extra = job->extra;
+    return extra != NULL && extra->expires_us != 0 && extra->expires_us <= now_us;
+}
+
 static void said_free(struct said *said)
 {
     if (said == NULL)
@@ -79,6 +130,10 @@ void extra_free(struct job_extra *extra)
         said_free(extra->said);
         free(extra->parents);
         jobd_blob_unref(extra->words);
+        if (!extra->delivers && extra->promised != NULL) {
+            jobd_blob_unref(extra->promised->words);
+            free(extra->promised);
+        }
         free(extra);
         extra = next;
     }

@@ -51,6 +51,7 @@ void job_info(const struct job *job, struct jobd_info *info)
         .batched = job->batched,
         .exited = job->exited,
         .exit_code = job->exit_code,
+        .source = extra != NULL && extra->delivers ? extra->source : 0,
     };
     if (extra != NULL)
         memcpy(info->trace, extra->trace, sizeof info->trace);

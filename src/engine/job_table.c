@@ -117,15 +117,6 @@ static struct job_list *ages_of(struct jobs *jobs, const struct job *job)
     return &jobs->by_age[(job->state == JOBD_FAILED ? AGE_FAILED : 0) | (own ? AGE_OWN : 0)];
 }
 
-size_t extra_weight(const struct job_extra *extra)
-{
-    /* Its record too, when it may outlive the others'. */
-    size_t record = extra->unique_until_us != 0 ? sizeof(struct job) : 0;
-    size_t said = extra->said != NULL ? sizeof *extra->said : 0;
-    return sizeof *extra + strlen(extra->key) + 1 + blob_weight(extra->words) + record + said +
-           parents_weight(extra->parents);
-}
-
 /* The payload, and all that the extra has. */
 static size_t weight_of(const struct jobd_blob *payload, const struct job_extra *extra)
 {
@@ -185,14 +176,17 @@ static void discard_outcome(struct job_extra *extra, struct op *op)
 /* Out of all that finds it. */
 static void take_out(struct jobs *jobs, struct job *job)
 {
-    if (job->batched)
+    if (job->batched) {
         batches_left(&jobs->batches, job);
+        jobs_settle_batches(jobs);
+    }
     RB_REMOVE(job_tree, &jobs->tree, job);
     jobs->memory -= jobs_weight(job);
     jobs->promises -= job->pins != 0;
     if (job->extra == NULL)
         return;
     jobs->promises -= job->extra->unique_until_us != 0;
+    jobs->deliveries -= extra_promise(job->extra) != NULL;
     if (job->extra->key[0] != '\0')
         RB_REMOVE(key_tree, &jobs->keys, job->extra);
 }
@@ -285,7 +279,7 @@ bool jobs_make_room(struct jobs *jobs, size_t bytes, struct op *op)
 
 uint32_t jobs_spare(const struct jobs *jobs)
 {
-    return jobs->records_max - jobs->records_used + jobs->spare_len;
+    return jobs->records_max - jobs->records_used + jobs->spare_len - jobs->deliveries;
 }
 
 struct job *jobs_add(struct jobs *jobs, uint64_t id, struct jobd_blob *payload,
@@ -303,6 +297,7 @@ struct job *jobs_add(struct jobs *jobs, uint64_t id, struct jobd_blob *payload,
     if (extra != NULL) {
         extra->job = job;
         jobs->promises += extra->unique_until_us != 0;
+        jobs->deliveries += extra_promise(extra) != NULL;
     }
     TAILQ_INIT(&job->awaiting);
     verify(RB_INSERT(job_tree, &jobs->tree, job) == NULL);
@@ -346,6 +341,17 @@ void jobs_count(struct jobs *jobs, int64_t bytes)
 {
     jobs->memory += (size_t)bytes;
     jobs->memory_living += (size_t)bytes;
+}
+
+void jobs_settle_batches(struct jobs *jobs)
+{
+    struct batches *batches = &jobs->batches;
+    size_t bytes = batches->freed_bytes + batches->freed_pins * sizeof(struct job);
+    jobs_count(jobs, -(int64_t)bytes);
+    jobs->deliveries -= batches->freed_promises;
+    jobs->promises -= batches->freed_pins;
+    batches->freed_bytes = 0;
+    batches->freed_promises = batches->freed_pins = 0;
 }
 
 bool jobs_set(struct jobs *jobs, struct jobd_blob **part, struct jobd_blob *bytes, struct op *op)
@@ -514,12 +520,6 @@ void jobs_unwatch(struct jobs *jobs, struct job *job)
         heap_remove(&jobs->dues, &job->extra->due);
 }
 
-bool job_too_late(const struct job *job, int64_t now_us)
-{
-    const struct job_extra *extra = job->extra;
-    return extra != NULL && extra->expires_us != 0 && extra->expires_us <= now_us;
-}
-
 bool job_not_begun(const struct job *job)
 {
     return job->state == STATE_NEW || (job_waits(job) && job->attempt == 0 && !job->commit_pending);
@@ -543,6 +543,7 @@ void jobs_exchange(struct jobs *jobs, struct job *job, struct job_content *conte
     RB_REMOVE(key_tree, &jobs->keys, job->extra);
     jobs->promises -= job->extra->unique_until_us != 0;
     job->payload = content->payload;
+    content->extra->deliveries = job->extra->deliveries;
     job->extra = content->extra;
     job->extra->job = job;
     job->ready_us = content->ready_us;
@@ -562,6 +563,7 @@ bool jobs_hold_content(struct jobs *jobs, const struct job_content *content, str
         return false;
     jobs->memory += content_weight(content);
     jobs->memory_living += content_weight(content);
+    jobs->deliveries += extra_promise(content->extra) != NULL;
     return true;
 }
 
@@ -580,6 +582,7 @@ void jobs_drop_content(struct jobs *jobs, struct job_content *content, struct op
 {
     jobs->memory -= content_weight(content);
     jobs->memory_living -= content_weight(content);
+    jobs->deliveries -= extra_promise(content->extra) != NULL;
     op_discard(op, content->payload);
     discard_outcome(content->extra, op);
     extra_free(content->extra);

@@ -41,8 +41,15 @@ struct job_extra {
     int64_t timeout_us; /* 0: the queue's */
     int64_t expires_us; /* 0: never */
     bool expires_by_wall;
-    uint8_t unique;          /* of a put: enum jobd_unique, */
-    bool replace;            /* and whether it replaces */
+    uint8_t unique;      /* of a put: enum jobd_unique, */
+    bool replace;        /* and whether it replaces */
+    bool delivers;       /* it is a delivery, or will be one: deliveries.h */
+    bool holds;          /* and its source is pinned by it */
+    uint32_t deliveries; /* of its end, that have not ended themselves */
+    union {
+        struct job_extra *promised; /* of the delivery of its end; owned. NULL: none */
+        int64_t source;             /* delivers: see struct jobd_info */
+    };
     int64_t unique_us;       /* JOBD_FOR_SOME_TIME */
     int64_t came_us;         /* with a key: when it came in */
     int64_t unique_until_us; /* its key is not forgotten before; 0: it may be */
@@ -59,10 +66,13 @@ struct job_extra {
     int64_t errors_us;          /* when the last of them ended */
     struct said *said;          /* from malloc(); NULL: nothing was */
     RB_ENTRY(job_extra) by_key; /* when it has one; of the same key the older job first */
-    struct job *job;            /* that has it */
-    struct job_extra *next;     /* before they have jobs: of a batch, */
-    uint32_t number;            /* and of which of its jobs */
-    char key[];                 /* "": none */
+    union {
+        struct job *job;      /* that has it */
+        uint64_t delivery_id; /* it is promised: of the job that will; 0: not known yet */
+    };
+    struct job_extra *next; /* before they have jobs: of a batch, */
+    uint32_t number;        /* and of which of its jobs */
+    char key[];             /* "": none */
 };
 
 RB_HEAD(key_tree, job_extra);
@@ -188,6 +198,7 @@ struct jobs {
     uint32_t spare_len;
     struct job_tree tree;
     struct key_tree keys;            /* of all that are remembered */
+    uint32_t deliveries;             /* that are promised: each has a record kept for it */
     uint32_t promises, promises_max; /* jobs that have unique_until_us; and that have pins */
     struct heap dues;                /* of extras: see there */
     struct jobd_blob *expired;       /* the error of a job that has */
@@ -221,7 +232,7 @@ struct job *jobs_below(struct jobs *jobs, uint64_t id);
 /* Forgets ended jobs until so many bytes more have room: done and cancelled ones first, the oldest
  * first, then failed ones. False, and nothing forgotten, when that cannot be. */
 bool jobs_make_room(struct jobs *jobs, size_t bytes, struct op *op);
-/* Records that are free for new jobs. */
+/* Records that are free for new jobs; those kept for deliveries are not. */
 uint32_t jobs_spare(const struct jobs *jobs);
 /* A record for a new job; there must be one. Takes payload and extra. */
 struct job *jobs_add(struct jobs *jobs, uint64_t id, struct jobd_blob *payload,
@@ -231,12 +242,19 @@ void jobs_note_key(struct jobs *jobs, struct job *job);
 /* The newest job of this queue with this key, or NULL. */
 struct job *jobs_with_key(struct jobs *jobs, uint16_t queue, const char *key);
 size_t extra_weight(const struct job_extra *extra);
+/* The delivery that it promises; NULL: none. */
+static inline struct job_extra *extra_promise(const struct job_extra *extra)
+{
+    return extra != NULL && !extra->delivers ? extra->promised : NULL;
+}
 /* Bytes a job counts for. */
 size_t jobs_weight(const struct job *job);
 /* Gives a living job this extra, taken, when it has none; false when there is no room for it. */
 bool jobs_extend(struct jobs *jobs, struct job *job, struct job_extra **extra, struct op *op);
 /* Counts so many bytes more, or, below 0, less, of a living job. */
 void jobs_count(struct jobs *jobs, int64_t bytes);
+/* What batches that have been forgotten counted for is free. */
+void jobs_settle_batches(struct jobs *jobs);
 /* Puts `bytes`, taken, in place of what a living job's extra has at `part`, its output or error.
  * Dropped when there is no room for it: false. */
 bool jobs_set(struct jobs *jobs, struct jobd_blob **part, struct jobd_blob *bytes, struct op *op);
@@ -307,6 +325,8 @@ void jobs_drop_content(struct jobs *jobs, struct job_content *content, struct op
 
 /* With what was said beyond the usual; `next` as in the structure. NULL when memory is short. */
 struct job_extra *extra_new(const struct jobd_put *put, struct job_extra *next);
+/* Of a delivery to this address. */
+struct job_extra *extra_for_delivery(const char *callback, const char *trace);
 /* Room for what an attempt leaves, when it leaves something; NULL when memory is short. */
 struct job_extra *extra_for(const struct jobd_outcome *outcome);
 /* The same with a `said`, for what an attempt says. */

@@ -4,6 +4,7 @@
 #include "engine/blob.h"
 #include "engine/blocked.h"
 #include "engine/changes.h"
+#include "engine/deliveries.h"
 #include "engine/describe.h"
 #include "engine/dispatch.h"
 #include "engine/expiry.h"
@@ -79,6 +80,7 @@ static void describe_batch_locked(struct jobd *jobd, const struct job *job,
     const struct batch *batch = job->batched ? batches_of(&jobd->jobs.batches, job->id) : NULL;
     record->batch = batch != NULL ? batch->id : 0;
     record->batch_jobs = batch != NULL ? batch->len : 0;
+    record->batch_callback = batch != NULL ? jobd_text(batch->words, JOBD_CALLBACK) : "";
 }
 
 /* They may change while they are written: so the record has references, for release(). */
@@ -113,10 +115,17 @@ static void rewind_change(struct change *change)
     change->next = change->kind->is_mark ? NULL : first;
 }
 
+/* A job's row, and those of the deliveries which its end brings. */
+struct row {
+    struct job_record record, deliveries[DELIVERIES_MAX];
+    unsigned deliveries_len;
+};
+
 /* The change's next row; false when there is no other. */
-static bool next_row_locked(struct op *op, struct change *change, struct job_record *record)
+static bool next_row_locked(struct op *op, struct change *change, struct row *row)
     REQUIRES(op->jobd->lock)
 {
+    struct job_record *record = &row->record;
     struct job *job = change->next;
     if (job == NULL)
         return false;
@@ -126,6 +135,7 @@ static bool next_row_locked(struct op *op, struct change *change, struct job_rec
     describe_batch_locked(op->jobd, job, record);
     if (change->kind->describe != NULL)
         change->kind->describe(change, record);
+    row->deliveries_len = deliveries_describe_locked(op, job, record, row->deliveries);
     return true;
 }
 
@@ -179,16 +189,18 @@ static bool each_step(struct jobd *jobd, const struct change *change, journal_ro
 static bool each_row(struct jobd *jobd, struct change *change, journal_row *each, void *context)
 {
     struct op op;
-    struct job_record record;
+    struct row row;
     bool good = true;
     rewind_change(change);
     for (bool more = true; more && good;) {
         op_begin(&op, jobd, NULL, 0);
-        more = next_row_locked(&op, change, &record);
+        more = next_row_locked(&op, change, &row);
         op_end(&op);
         if (more) {
-            good = each(context, change->kind->row, &record);
-            release(&record);
+            good = each(context, change->kind->row, &row.record);
+            for (unsigned i = 0; good && i < row.deliveries_len; i++)
+                good = each(context, ROW_ADD, &row.deliveries[i]);
+            release(&row.record);
         }
     }
     return good && each_step(jobd, change, each, context);
@@ -198,6 +210,7 @@ bool journal_each(struct jobd *jobd, journal_row *each, void *context)
 {
     bool good = each_forgotten(jobd, each, context);
     mutex_lock(&jobd->lock);
+    jobd->journal.rounds++;
     struct change *change = TAILQ_FIRST(&jobd->journal.gathered);
     mutex_unlock(&jobd->lock);
     for (; change != NULL && good; change = TAILQ_NEXT(change, link)) /* so is this one */

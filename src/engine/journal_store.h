@@ -47,6 +47,8 @@ struct job_record {
      * known; of one that is forgotten (ROW_REMOVE), state and finished_us go into the batch. */
     uint64_t batch;
     uint32_t batch_jobs;
+    const char *batch_callback; /* "" or NULL: none */
+    int64_t source;             /* of a delivery, as in struct jobd_info; 0: it is none */
 
     /* how far it is */
     enum jobd_state state;
@@ -101,7 +103,8 @@ struct schedule_record {
 };
 
 enum row_kind {
-    ROW_ADD,     /* a new job: all of the record, in the state it begins with */
+    ROW_ADD, /* a new job, also a delivery that comes with the row before it: all of the record, in
+                the state it begins with */
     ROW_REPLACE, /* of a known job that has not begun: all of the record, in the state it begins
                     with, in place of all that was */
     ROW_SET,     /* of a known job: how far it is, the record's last block in place of what was */
@@ -121,7 +124,8 @@ enum row_kind {
  * as that is; and of its jobs those that are forgotten. */
 struct batch_record {
     uint64_t id;
-    const char *queue; /* of its first job */
+    const char *queue;    /* of its first job */
+    const char *callback; /* "": none */
     uint32_t jobs;
     uint32_t ended[JOBD_STATES];     /* of the forgotten ones, by their final states */
     int64_t created_us, finished_us; /* as a job's; the latest end of the forgotten ones, 0: none */

@@ -12,7 +12,7 @@ void op_begin(struct op *op, struct jobd *jobd, struct jobd_waiter *waiter, int6
     op->waiter = waiter;
     op->grouped = op->outside = false;
     op->tell_store = op->forgot_early = op->tell_failure = op->tell_schedules = false;
-    op->tell_event = false;
+    op->tell_event = op->delivers = false;
     op->garbage = NULL;
     op->stops_len = 0;
     TAILQ_INIT(&op->woken);

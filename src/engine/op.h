@@ -43,6 +43,7 @@ struct op {
 
     /* Left for op_end(). */
     bool tell_store;           /* something waits to be written */
+    bool delivers;             /* a delivery waits: dispatch.c sees to it, before */
     bool forgot_early;         /* ended jobs, as memory was short */
     bool tell_failure;         /* something has failed, for the log */
     bool tell_event;           /* a state has changed, for who follows */

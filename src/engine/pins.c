@@ -75,5 +75,6 @@ void unpin_batch(struct op *op, struct batch *batch, enum pin why)
         return;
     count(jobs, false);
     batches_let_go(&jobs->batches, batch);
+    jobs_settle_batches(jobs);
     tell_store(op);
 }

@@ -17,6 +17,7 @@
 
 enum pin {
     PIN_CHILDREN = 1, /* others wait for its end, and a start must find how it ended */
+    PIN_CALLBACK = 2, /* somebody is to be told of its end: deliveries.h */
 };
 
 /* Bytes that the first pin takes of the memory. */

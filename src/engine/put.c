@@ -48,14 +48,19 @@ static struct job_extra *one_extra(const struct jobd *jobd, const struct admissi
     return one;
 }
 
+static bool has_batch_callback(const struct jobd_put *put)
+{
+    return put->batch_len > 0 && put->batch_callback != NULL && put->batch_callback[0] != '\0';
+}
+
 int admission_extras(const struct jobd *jobd, struct admission *admission, int64_t now_us)
 {
     const struct jobd_put *put = admission->put;
     admission->extra = NULL;
-    if (put->puts == NULL && !needs_extras(jobd, put))
+    if (put->puts == NULL && !needs_extras(jobd, put) && !has_batch_callback(put))
         return 0;
     for (uint32_t i = admission_jobs(put); i-- > 0;) {
-        if (!needs_extras(jobd, admission_put(put, i)))
+        if (!needs_extras(jobd, admission_put(put, i)) && !(i == 0 && has_batch_callback(put)))
             continue;
         struct job_extra *one = one_extra(jobd, admission, i, now_us);
         if (one == NULL) {
@@ -65,7 +70,21 @@ int admission_extras(const struct jobd *jobd, struct admission *admission, int64
         }
         admission->extra = one;
     }
-    return 0;
+    if (!has_batch_callback(put))
+        return 0;
+    admission->extra->promised = extra_for_delivery(put->batch_callback, put->trace);
+    if (admission->extra->promised != NULL)
+        return 0;
+    extra_free(admission->extra);
+    admission->extra = NULL;
+    return -ENOMEM;
+}
+
+/* NULL: there is none. */
+static size_t weight_of_promise(const char *callback)
+{
+    const char *const texts[JOBD_TEXTS] = {[JOBD_CALLBACK] = callback};
+    return callback != NULL ? sizeof(struct job_extra) + 1 + words_weight(texts) : 0;
 }
 
 static size_t weight_of_one(const struct jobd *jobd, const struct jobd_put *put)
@@ -73,8 +92,9 @@ static size_t weight_of_one(const struct jobd *jobd, const struct jobd_put *put)
     size_t key_size = put->key != NULL ? strlen(put->key) + 1 : 1;
     size_t weight = sizeof(struct job_extra) + key_size;
     if (put->terms != NULL)
-        weight +=
-            words_weight(put->terms->texts) + parents_weight_of(put->terms->texts[JOBD_AFTER]);
+        weight += words_weight(put->terms->texts) +
+                  parents_weight_of(put->terms->texts[JOBD_AFTER]) +
+                  weight_of_promise(put->terms->texts[JOBD_CALLBACK]);
     if (put->terms != NULL && put->terms->unique == JOBD_FOR_SOME_TIME)
         weight += sizeof(struct job);
     return needs_extras(jobd, put) ? weight : 0;
@@ -82,9 +102,12 @@ static size_t weight_of_one(const struct jobd *jobd, const struct jobd_put *put)
 
 size_t jobd_put_weight(const struct jobd *jobd, const struct jobd_put *put)
 {
-    size_t weight = 0;
+    const char *callback = has_batch_callback(put) ? put->batch_callback : NULL;
+    size_t weight = weight_of_promise(callback);
+    if (callback != NULL && !needs_extras(jobd, admission_put(put, 0)))
+        weight += sizeof(struct job_extra) + 1; /* which has it meanwhile */
     if (put->puts == NULL)
-        return admission_jobs(put) * weight_of_one(jobd, put);
+        return weight + admission_jobs(put) * weight_of_one(jobd, put);
     for (uint32_t i = 0; i < put->batch_len; i++)
         weight += weight_of_one(jobd, &put->puts[i]);
     return weight;
@@ -120,7 +143,7 @@ static enum jobd_result put_locked(struct op *op, struct admission *admission, b
     admission->receipt->waiting = queue_waiting(queue);
     if (result == JOBD_FULL && for_room && jobs <= queue->capacity)
         return wait_for_room_locked(op, admission);
-    admission_refuse(op, queue, jobs, result, admission->receipt);
+    admission_refuse_locked(op, queue, jobs, result, admission->receipt);
     return result;
 }
 
@@ -136,6 +159,7 @@ static enum jobd_result put_or_wait(struct jobd *jobd, struct admission *admissi
     verify(put->trace == NULL || strlen(put->trace) < JOBD_TRACE_SIZE);
     verify(put->key == NULL || (strlen(put->key) < JOBD_KEY_SIZE && put->batch_len == 0));
     verify(waiter == NULL || waiter->end_us == 0 || put->batch_len == 0);
+    verify(put->batch_len == 0 || put->terms == NULL || put->terms->texts[JOBD_CALLBACK] == NULL);
     if (waiter != NULL)
         waiter->accepted = false;
     if (admission_extras(jobd, admission, now_us) != 0)

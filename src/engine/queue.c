@@ -102,7 +102,12 @@ void queue_replace(struct queue *queue, struct queue *fresh)
 
 bool queue_empty(const struct queue *queue)
 {
-    return queue_waiting(queue) + queue->in_state[JOBD_RUNNING] + queue->put_pending == 0;
+    return queue_waiting(queue) + queue->in_state[JOBD_RUNNING] + queue_expected(queue) == 0;
+}
+
+uint32_t queue_expected(const struct queue *queue)
+{
+    return queue->put_pending + (queue->promised != NULL ? *queue->promised : 0);
 }
 
 int64_t queue_timeout_us(const struct queue *queue, const struct job *job)

@@ -79,7 +79,8 @@ struct queue {
     struct jobd_histogram waited, ran;
     struct waiting_list put_waiters;
     struct place_list take_waiters;
-    bool dispatch_needed; /* a put_waiter left, perhaps in front of one who needs less room */
+    const uint32_t *promised; /* it is for deliveries: so many have a place kept; else NULL */
+    bool dispatch_needed;     /* a put_waiter left, perhaps in front of one who needs less room */
 };
 
 enum { QUEUE_INDEX_BITS = 16 };
@@ -115,6 +116,8 @@ uint32_t queue_workers_max(const struct jobd_queue_config *config);
 /* Of an attempt of this job; 0: none. */
 int64_t queue_timeout_us(const struct queue *queue, const struct job *job);
 uint32_t queue_waiting(const struct queue *queue);
+/* So many may wait that do not yet: puts that are being written, and promised deliveries. */
+uint32_t queue_expected(const struct queue *queue);
 /* Nothing waits or runs, and nothing is on its way in. */
 bool queue_empty(const struct queue *queue);
 /* In place of one that is empty, and whose place in the heaps is free, comes a fresh one, which has

@@ -3,9 +3,11 @@
 
 #include "engine/blob.h"
 #include "engine/changes.h"
+#include "engine/deliveries.h"
 #include "engine/describe.h"
 #include "engine/transition.h"
 #include "engine/fair.h"
+#include "engine/pins.h"
 #include "engine/waiters.h"
 
 struct job_content replace_written(const struct job *job)
@@ -110,6 +112,21 @@ static enum jobd_result join_group_locked(struct op *op, const struct job *job,
     return changes ? fair_join_locked(op, queue, content->extra) : JOBD_OK;
 }
 
+/* Its end may be told of from now on; a job that was pinned for that stays so until its end. */
+static enum jobd_result expect_delivery_locked(struct op *op, struct job *job,
+                                               const struct job_content *content)
+    REQUIRES(op->jobd->lock)
+{
+    struct jobs *jobs = &op->jobd->jobs;
+    enum jobd_result result = deliveries_admit_locked(op, content->extra);
+    if (result != JOBD_OK || extra_promise(content->extra) == NULL || (job->pins & PIN_CALLBACK))
+        return result;
+    if (!jobs_make_room(jobs, PIN_WEIGHT, op))
+        return JOBD_OUT_OF_MEMORY;
+    pin_job(jobs, job, PIN_CALLBACK);
+    return JOBD_OK;
+}
+
 enum jobd_result replace_locked(struct op *op, struct job *job, struct job_content *content,
                                 struct jobd_waiter *waiter, struct jobd_receipt *receipt)
 {
@@ -123,6 +140,10 @@ enum jobd_result replace_locked(struct op *op, struct job *job, struct job_conte
     enum jobd_result result = join_group_locked(op, job, content);
     if (result != JOBD_OK)
         return result;
+    if ((result = expect_delivery_locked(op, job, content)) != JOBD_OK) {
+        fair_quit_locked(op, &op->jobd->queues[job->queue], content->extra);
+        return result;
+    }
     carry_over(job->extra, content->extra);
     if ((job->extra->unique_until_us == 0 && content->extra->unique_until_us != 0 &&
          jobs->promises >= jobs->promises_max) ||

@@ -12,7 +12,8 @@
 #include "engine/engine.h"
 
 /* All that this content says, in place of the job's: JOBD_OK or JOBD_PENDING, and it is taken;
- * JOBD_STORE_FAILED, JOBD_TOO_MANY_WAITERS or JOBD_OUT_OF_MEMORY. Dispatch is due in any case. */
+ * JOBD_STORE_FAILED, JOBD_TOO_MANY_WAITERS, JOBD_CALLBACKS_FULL or JOBD_OUT_OF_MEMORY. Dispatch is
+ * due in any case. */
 enum jobd_result replace_locked(struct op *op, struct job *job, struct job_content *content,
                                 struct jobd_waiter *waiter, struct jobd_receipt *receipt)
     REQUIRES(op->jobd->lock);

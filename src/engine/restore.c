@@ -7,6 +7,7 @@
 #include "engine/engine.h"
 #include "engine/journal_store.h"
 #include "engine/changes.h"
+#include "engine/deliveries.h"
 #include "engine/restore.h"
 #include "engine/transition.h"
 #include "engine/words.h"
@@ -37,7 +38,7 @@ bool restore_extra(const struct job_record *record, struct job_extra **extra)
     *extra = NULL;
     if (record->timeout_us == 0 && record->expiry_us == 0 && record->keep_us == 0 &&
         key_size == 1 && trace_size == 1 && record->output == NULL && record->error == NULL &&
-        record->errors == NULL && !said && words_weight(record->texts) == 0)
+        record->errors == NULL && !said && record->source == 0 && words_weight(record->texts) == 0)
         return true;
     if (key_size > JOBD_KEY_SIZE || trace_size > JOBD_TRACE_SIZE)
         return false;
@@ -53,6 +54,8 @@ bool restore_extra(const struct job_record *record, struct job_extra **extra)
         return false;
     }
     (*extra)->timeout_us = record->timeout_us;
+    (*extra)->delivers = record->source != 0;
+    (*extra)->source = record->source;
     (*extra)->expires_us = record->unexpiring ? 0 : record->expiry_us;
     (*extra)->came_us = record->came_us;
     (*extra)->unique_until_us = record->unique_until_us;
@@ -185,6 +188,7 @@ static bool restore_locked(struct op *op, const struct job_record *record, uint1
         return false;
     if (job->extra != NULL && job->extra->parents != NULL)
         state = JOBD_BLOCKED;
+    deliveries_restore_locked(op, job, jobd_state_final(state));
     transition_restore_locked(op, job, state);
     rate_waits(&jobd->queues[queue].rate, op->now_us); /* not since the process before */
     jobd->jobs.wall_ahead_us = record->wall_ahead_us;
@@ -203,6 +207,8 @@ void jobd_restore_batch(struct jobd *jobd, const struct batch_record *record)
 {
     struct op op;
     uint32_t queue = jobd_queue_named(jobd, record->queue);
+    bool has_callback = record->callback != NULL && record->callback[0] != '\0';
+    struct job_extra *promised = has_callback ? extra_for_delivery(record->callback, NULL) : NULL;
     op_begin(&op, jobd, NULL, 0);
     struct batch *batch = queue != JOBD_NO_QUEUE ? batches_restore(&jobd->jobs.batches, record->id,
                                                                    record->jobs, record->ended)
@@ -212,8 +218,12 @@ void jobd_restore_batch(struct jobd *jobd, const struct batch_record *record)
         batch->created_us = record->created_us;
         batch->finished_us = record->finished_us;
         edges_batch_back(&op, batch);
+        if (promised != NULL)
+            deliveries_begin_batch_locked(&op, batch, promised);
+        promised = NULL;
     }
     op_end(&op);
+    extra_free(promised);
 }
 
 void jobd_restore_after(struct jobd *jobd, const char *after)
@@ -230,6 +240,8 @@ void jobd_restored(struct jobd *jobd)
     op_begin(&op, jobd, NULL, 0);
     batches_all_back(&jobd->jobs.batches);
     edges_all_back(&op);
+    jobs_settle_batches(&jobd->jobs);
+    deliveries_restored_locked(&op);
     if (jobd->durable)
         op.tell_store |= journal_notify(&jobd->journal); /* some may be forgotten at once */
     op_end(&op);

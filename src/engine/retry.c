@@ -2,6 +2,7 @@
 #include "engine/retry.h"
 
 #include "engine/admission.h"
+#include "engine/deliveries.h"
 #include "engine/dispatch.h"
 #include "engine/fair.h"
 #include "engine/room_estimate.h"
@@ -33,6 +34,7 @@ static void apply_retry_locked(struct op *op, struct change *change, struct job 
     end_retry_locked(op, job);
     op->jobd->queues[job->queue].admitted++;
     transition_retry_locked(op, job, change->at_us);
+    deliveries_revived_locked(op, job);
 }
 
 static void undo_retry_locked(struct op *op, struct change *change, struct job *job)
@@ -41,7 +43,11 @@ static void undo_retry_locked(struct op *op, struct change *change, struct job *
     (void)change;
     end_retry_locked(op, job);
     fair_quit_locked(op, &op->jobd->queues[job->queue], job->extra);
+    deliveries_not_revived_locked(op, job);
+    bool pinned = job->pins != 0;
     jobs_remember(&op->jobd->jobs, job, op);
+    if (pinned)
+        deliveries_settle_locked(op, job);
 }
 
 const struct change_kind retry_kind = {.name = "retry",
@@ -52,7 +58,7 @@ const struct change_kind retry_kind = {.name = "retry",
                                        .is_put = true};
 
 /* The record of a group takes some memory. */
-enum jobd_result retry_join_locked(struct op *op, struct job *job)
+static enum jobd_result join_group_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock)
 {
     struct jobs *jobs = &op->jobd->jobs;
     struct queue *queue = &op->jobd->queues[job->queue];
@@ -66,13 +72,23 @@ enum jobd_result retry_join_locked(struct op *op, struct job *job)
     return JOBD_OUT_OF_MEMORY;
 }
 
+enum jobd_result retry_join_locked(struct op *op, struct job *job)
+{
+    enum jobd_result result = join_group_locked(op, job);
+    if (result != JOBD_OK)
+        return result;
+    result = deliveries_again_locked(op, job);
+    if (result != JOBD_OK)
+        fair_quit_locked(op, &op->jobd->queues[job->queue], job->extra);
+    return result;
+}
+
 void retry_add_locked(struct op *op, struct change *change, struct job *job)
 {
     jobs_revive(&op->jobd->jobs, job);
     op->jobd->jobs.reviving++;
     op->jobd->queues[job->queue].put_pending++;
-    if (fair_has(&op->jobd->queues[job->queue], job->id))
-        verify(jobs_make_room(&op->jobd->jobs, 0, op));
+    verify(jobs_make_room(&op->jobd->jobs, 0, op)); /* for a group's record, or a delivery */
     job->commit_pending = true;
     change_add_job(change, job);
 }
@@ -92,7 +108,7 @@ static enum jobd_result retry_locked(struct op *op, struct job *job, struct jobd
         result = retry_join_locked(op, job);
     if (result == JOBD_GROUP_FULL)
         receipt->room_in_us = group_room_in_us(queue, fair_find(queue, job->extra), op->now_us, 1);
-    admission_refuse(op, queue, 1, result, receipt);
+    admission_refuse_locked(op, queue, 1, result, receipt);
     if (result != JOBD_OK)
         return result;
     receipt->id = job->id;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/schedule_put.h"
 
+#include "engine/deliveries.h"
 #include "engine/dispatch.h"
 #include "engine/schedule.h"
 
@@ -18,6 +19,8 @@ enum jobd_result schedule_put_make_locked(struct op *op, const struct schedule *
     for (unsigned i = 0; i < JOBD_TEXTS; i++)
         put->terms.texts[i] = asked.texts[i];
     put->terms.texts[JOBD_SCHEDULE] = schedule->name;
+    if (deliveries_queue_locked(op, true) == NULL) /* the job is wanted all the same */
+        put->terms.texts[JOBD_CALLBACK] = NULL;
     put->put = (struct jobd_put){.queue = queue,
                                  .priority = asked.priority,
                                  .attempts = asked.attempts,
@@ -55,7 +58,7 @@ enum jobd_result schedule_put_locked(struct op *op, struct schedule_put *put,
         dispatch_locked(op, queue);
     receipt->waiting = queue_waiting(queue);
     if (put->step == NULL)
-        admission_refuse(op, queue, 1, result, receipt);
+        admission_refuse_locked(op, queue, 1, result, receipt);
     return result;
 }
 

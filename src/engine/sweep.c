@@ -151,6 +151,8 @@ enum jobd_result jobd_move(struct jobd *jobd, const struct jobd_route *route,
     if (from == to || from->number != route->from || to->number != route->to ||
         to->phase != QUEUE_OPEN)
         return JOBD_UNDECLARED;
+    if (from->promised != NULL || to->promised != NULL)
+        return JOBD_RESERVED;
     enum jobd_result result = sweep(jobd, &all, waiter, now_us);
     *moved = all.swept;
     return result;

@@ -14,6 +14,8 @@ static enum jobd_result ask_locked(struct op *op, uint32_t number) REQUIRES(op->
     const struct queue *queue = &op->jobd->queues[queue_index(number)];
     if (queue->number != number || queue->phase > QUEUE_RETIRED)
         return JOBD_UNDECLARED;
+    if (queue->promised != NULL && op->waiter->lease_us > 0)
+        return JOBD_RESERVED;
     return op->jobd->takers_stopped ? JOBD_CLOSED : JOBD_OK;
 }
 

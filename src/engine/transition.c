@@ -7,6 +7,7 @@
  *     NEW                 BLOCKED    enter               put after others
  *     BLOCKED             QUEUED     unblock             they have ended
  *     BLOCKED             SCHEDULED  unblock             they have, and its time has not come
+ *     NEW                 QUEUED     finish, end_waiting a delivery of that end
  *     SCHEDULED           QUEUED     due                 its time has come
  *     QUEUED              RUNNING    start               dispatched to a taker
  *     RUNNING             QUEUED     return              released; given back at a stop
@@ -27,6 +28,7 @@
 #include <string.h>
 
 #include "engine/breaker.h"
+#include "engine/deliveries.h"
 #include "engine/events.h"
 #include "engine/job_info.h"
 #include "engine/lanes.h"
@@ -422,7 +424,15 @@ void transition_finish_locked(struct op *op, struct job *job, enum jobd_state st
         end_in_batch_locked(op, job);
     if ((job->pins & PIN_CHILDREN) != 0)
         edges_job_ended(op, job);
+    struct job *deliveries[DELIVERIES_MAX];
+    const unsigned len = deliveries_make_locked(op, job, at_us, deliveries);
+    deliveries_over_locked(op, job);
+    bool pinned = job->pins != 0;
     jobs_remember(&op->jobd->jobs, job, op);
+    if (pinned) /* else it may be forgotten */
+        deliveries_settle_locked(op, job);
+    for (unsigned i = 0; i < len; i++)
+        wait_locked(op, deliveries[i], false);
 }
 
 /* ---- ended while it waits: cancelled, or done by a late report */

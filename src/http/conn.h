@@ -83,8 +83,9 @@ struct conn {
     atomic_bool timed_out; /* cut as its client was too slow, which it was told */
     bool from_local;       /* came in over a loopback or unix socket */
     bool from_unix;
+    bool of_proxy;            /* that is believed who its clients are */
     struct conn_state probed; /* when it was last asked whether its client is still there */
-    struct address *address;  /* NULL: unix sockets have none */
+    struct address *address;  /* whom it counts for; NULL: nobody, as with a unix socket */
     void *loop;               /* who has taken it up, as conn_start() was told */
     void *owner; /* the HTTP layer's, from malloc(); stays with the entry and is freed with it */
 };

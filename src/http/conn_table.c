@@ -88,7 +88,9 @@ struct conn *conn_open_locked(struct conn_table *table, int fd, const struct soc
         *why = "too many connections";
         return NULL;
     }
-    int error = addresses_enter(&table->addresses, from, table->per_address_max, &address);
+    const bool of_proxy = proxies_has(table->proxies, from); /* it is many clients' */
+    int error =
+        of_proxy ? 0 : addresses_enter(&table->addresses, from, table->per_address_max, &address);
     if (error != 0) {
         table->stats.refused_address++;
         *why = error == -ENOMEM ? "out of memory" : "too many connections from your address";
@@ -100,6 +102,7 @@ struct conn *conn_open_locked(struct conn_table *table, int fd, const struct soc
     conn->started = conn->hangup_watched = false;
     atomic_store(&conn->timed_out, false);
     conn->address = address;
+    conn->of_proxy = of_proxy;
     table->by_fd[fd] = conn;
     verify(conn_enter(conn, PHASE_NEW));
     return conn;
@@ -116,6 +119,24 @@ struct conn *conn_start(struct conn_table *table, int fd, void *loop)
     }
     mutex_unlock(&table->lock);
     return conn;
+}
+
+bool conn_claim(struct conn_table *table, struct conn *conn, const struct sockaddr *client)
+{
+    mutex_lock(&table->lock);
+    addresses_leave(&table->addresses, conn->address);
+    int error = addresses_enter(&table->addresses, client, table->per_address_max, &conn->address);
+    table->stats.refused_address += error != 0;
+    mutex_unlock(&table->lock);
+    return error == 0;
+}
+
+void conn_unclaim(struct conn_table *table, struct conn *conn)
+{
+    mutex_lock(&table->lock);
+    addresses_leave(&table->addresses, conn->address);
+    conn->address = NULL;
+    mutex_unlock(&table->lock);
 }
 
 void conn_end(struct conn_table *table, struct conn *conn)

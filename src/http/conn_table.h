@@ -17,6 +17,7 @@
 #include "base/lock.h"
 #include "http/conn.h"
 #include "http/per_address.h"
+#include "http/proxies.h"
 
 struct conn_stats {
     uint32_t open, open_max;
@@ -27,6 +28,7 @@ struct conn_stats {
 struct conn_table {
     uint32_t max, per_address_max;
     struct conn_times times;
+    const struct proxies *proxies; /* borrowed, set before the first connection; NULL: none */
     struct mutex lock;
     struct conn *conns; /* `max` of them; their words are atomic, the rest is guarded */
     uint32_t *spare GUARDED_BY(lock);
@@ -55,6 +57,11 @@ void conn_release_locked(struct conn_table *table, struct conn *conn) REQUIRES(t
 
 /* The library has taken up this descriptor, in this loop; NULL when it is nobody's any more. */
 struct conn *conn_start(struct conn_table *table, int fd, void *loop);
+/* A proxy's connection has a request of this client, and counts for it until it is unclaimed or
+ * ends. False when as many do already. A second one takes the place of the first. */
+bool conn_claim(struct conn_table *table, struct conn *conn, const struct sockaddr *client);
+/* Once more does nothing. */
+void conn_unclaim(struct conn_table *table, struct conn *conn);
 /* It is about to close it. */
 void conn_end(struct conn_table *table, struct conn *conn);
 /* Is this the connection that was cut, and still there? In the thread that would end it the answer

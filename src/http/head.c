@@ -55,7 +55,7 @@ static void check_version(struct headers *headers, struct field version)
     bool sound = version.size == VERSION_BYTES && memcmp(v, "HTTP/", 5) == 0 &&
                  char_is_digit(v[5]) && v[6] == '.' && char_is_digit(v[7]);
     if (!sound)
-        headers_refuse(headers, 400, "the request line is not: method, target, HTTP/1.1");
+        headers_refuse(headers, 400, HEAD_BAD_LINE);
     else if (v[5] != '1')
         headers_refuse(headers, 505, "the version must be HTTP/1.1 or HTTP/1.0");
 }
@@ -82,9 +82,10 @@ static void request_line(struct head *head, struct headers *headers, struct fiel
     headers_begin(headers, line.size == VERSION_BYTES && line.text[VERSION_BYTES - 1] == '0'
                                ? "HTTP/1.0"
                                : "HTTP/1.1");
+    headers->bodiless = is(head->method, "HEAD");
     if (!headers_is_token(head->method.text, head->method.size) ||
         head->method.size > METHOD_MAX_BYTES || head->target.size == 0)
-        headers_refuse(headers, 400, "the request line is not: method, target, HTTP/1.1");
+        headers_refuse(headers, 400, HEAD_BAD_LINE);
     check_version(headers, head->version);
     if (is(head->method, "CONNECT"))
         headers_refuse(headers, 501, "CONNECT is for proxies");
@@ -93,6 +94,8 @@ static void request_line(struct head *head, struct headers *headers, struct fiel
     if (!target_is_sound(head->target.text, head->target.size))
         headers_refuse(headers, 400,
                        "the request's target has a byte that must be percent-encoded, or a NUL");
+    if (!target_host_is_sound(head->target.text, head->target.size))
+        headers_refuse(headers, 400, "the target's host is not a host");
     head->parameters = count_parameters(head->target);
 }
 

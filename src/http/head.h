@@ -13,6 +13,8 @@ struct head {
     unsigned parameters;                  /* in the target's query */
 };
 
+#define HEAD_BAD_LINE "the request line is not: method, target, HTTP/1.1"
+
 /* How many of these bytes a header takes with the empty line at its end, well formed or not; 0 when
  * that has not come. There is none in the first `from` bytes. */
 size_t head_end(const char *text, size_t size, size_t from);

@@ -36,12 +36,6 @@ static bool digits(const char *text, size_t size)
     return size > 0;
 }
 
-/* A letter, a digit or one of these. */
-static bool is_alnum_or(char c, const char *others)
-{
-    return char_is_alpha(c) || char_is_digit(c) || (c != '\0' && strchr(others, c) != NULL);
-}
-
 bool headers_is_token(const char *text, size_t size)
 {
     for (size_t i = 0; i < size; i++)
@@ -58,14 +52,6 @@ static bool value_sound(const char *text, size_t size)
             return false;
     }
     return true;
-}
-
-static bool host_sound(const char *text, size_t size)
-{
-    for (size_t i = 0; i < size; i++)
-        if (!is_alnum_or(text[i], "-._~:[]%"))
-            return false;
-    return size > 0;
 }
 
 bool headers_read_length(const char *text, size_t size, uint64_t *length)
@@ -156,7 +142,7 @@ static void host(struct headers *headers, const char *value, size_t size)
 {
     if (headers->hosts++ > 0)
         headers_refuse(headers, 400, "more than one Host");
-    else if (!host_sound(value, size))
+    else if (!target_is_host(value, size))
         headers_refuse(headers, 400, "invalid Host");
     headers->host = (struct field){value, size};
 }
@@ -275,8 +261,6 @@ const char *headers_target(struct headers *headers, const char *target)
     if (!target_is_whole(target))
         return target;
     const char *authority = target_authority(target, &size);
-    if (!host_sound(authority, size))
-        headers_refuse(headers, 400, "the target's host is not a host");
     headers->host = (struct field){authority, size};
     return authority[size] != '\0' ? authority + size : "/";
 }

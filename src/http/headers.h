@@ -17,6 +17,7 @@ struct field {
 
 struct headers {
     bool http_1_0;
+    bool bodiless; /* the method is HEAD: no answer has a body */
     struct field host, origin, fetch_site, accept, content_type, content_encoding, trace, key;
     struct field authorization, none_match;
     struct field range, last_event;
@@ -43,8 +44,8 @@ bool headers_read_length(const char *text, size_t size, uint64_t *length);
 void headers_begin(struct headers *headers, const char *version);
 void headers_field(struct headers *headers, const char *name, size_t name_size, const char *value,
                    size_t value_size);
-/* The path in a target, which may be a whole URI: then its authority counts as Host. After the
- * fields. */
+/* The path in a sound target, which may be a whole URI: then its authority counts as Host. After
+ * the fields. */
 const char *headers_target(struct headers *headers, const char *target);
 /* True when the request is sound; else status and why say what is wrong. */
 bool headers_end(struct headers *headers);

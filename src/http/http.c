@@ -107,6 +107,7 @@ int http_new(struct http **http, const struct http_config *config)
         conn_table_init(&new->conns, config->connections_max, config->per_address_max, &times);
     if (error != 0)
         goto fail_table;
+    new->conns.proxies = config->proxies;
     tls_read_by(gate_receive_tls);
     new->exchanges = calloc(new->conns.by_fd_len, sizeof *new->exchanges);
     error = new->exchanges != NULL ? open_acceptor(new) : -ENOMEM;

@@ -24,6 +24,7 @@ struct http_config {
     size_t memory_bytes; /* of bodies that have come in and replies not yet sent, at most; a quarter
                             is kept for those who empty queues */
     bool tls;            /* as tls.h has it, which must be open */
+    const struct proxies *proxies;  /* borrowed; NULL: none is believed who its clients are */
     const char *cors_origin;        /* borrowed; NULL: no page of another site may come in */
     struct line_writer *access_log; /* borrowed; NULL: none */
     bool access_json;               /* its lines are JSON */

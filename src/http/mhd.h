@@ -173,6 +173,14 @@ enum MHD_Result reply_send(struct exchange *exchange, struct reply *reply);
 /* For the statistics, when the answer did not go through reply_send(). */
 void reply_count(struct http *http, unsigned status);
 
+/* ---- mhd_proxied.c: a connection of a proxy that is believed; in the loop's thread */
+
+/* Its header is complete: whom it is of, as the access log shows and --max-per-address counts.
+ * False when that one has too many. */
+bool proxied_begin(struct exchange *exchange);
+/* Once more does nothing. */
+void proxied_end(struct exchange *exchange);
+
 /* ---- mhd_access.c: nothing is done where there is no access log; in the loop's thread */
 
 /* Its first bytes have come. Once more does nothing. */
@@ -186,6 +194,8 @@ void access_part(struct exchange *exchange, size_t bytes);
 void access_end(struct exchange *exchange);
 /* Its connection is closed: a line if that was refused without a request. */
 void access_close(struct exchange *exchange);
+/* Who its client is, as a proxy says. */
+void access_client(struct exchange *exchange, const struct sockaddr *client);
 /* A connection was one too many. Any thread. */
 void access_refused(const struct http *http, const struct sockaddr *from);
 

@@ -54,6 +54,12 @@ void access_request(struct exchange *exchange, const char *text, size_t size)
         access_set_request(exchange->access, text, size);
 }
 
+void access_client(struct exchange *exchange, const struct sockaddr *client)
+{
+    if (exchange->access_open)
+        access_set_address(exchange->access, client);
+}
+
 void access_reply(struct exchange *exchange, unsigned status, uint64_t bytes)
 {
     if (!exchange->access_open)

@@ -80,6 +80,8 @@ static void refuse(const struct wire *wire, unsigned status, const char *why)
     access_begin(exchange);
     access_reply(exchange, status, strlen(why) + 1);
     size_t size = canned_compose(answer, status, headers_want_json(&exchange->headers), why);
+    if (exchange->headers.bodiless)
+        size = head_end(answer, size, 0);
     if (wire->session != NULL)
         tls_say_last(wire->session, answer, size);
     else
@@ -291,10 +293,13 @@ static void refuse_unfinished(const struct wire *wire)
 {
     const struct gate *gate = &wire->exchange->gate;
     const char *text = gate->held + gate->taken;
-    wire->exchange->headers = (struct headers){.fields = 0};
+    bool bodiless = waiting(gate) >= 5 && memcmp(text, "HEAD ", 5) == 0;
+    wire->exchange->headers = (struct headers){.bodiless = bodiless};
     access_request(wire->exchange, text, waiting(gate));
     if (*text != '\r' && !char_is_token(*text))
         refuse(wire, 400, "that is no HTTP/1.1");
+    else if (waiting(gate) > METHOD_MAX_BYTES && memchr(text, ' ', METHOD_MAX_BYTES + 1) == NULL)
+        refuse(wire, 400, HEAD_BAD_LINE);
     else if (waiting(gate) > HEAD_MAX_BYTES && memchr(text, '\n', waiting(gate)) == NULL)
         refuse(wire, 414, TARGET_TOO_LONG);
     else if (waiting(gate) > HEAD_MAX_BYTES)

@@ -43,6 +43,11 @@ static bool has_body_that_fits(struct exchange *exchange)
     return exchange->headers.length <= exchange->loop->http->config.body_max_bytes;
 }
 
+static bool is_of_client_with_few(struct exchange *exchange)
+{
+    return !exchange->conn->of_proxy || proxied_begin(exchange);
+}
+
 /* why NULL: what the headers say. */
 static const struct check {
     bool (*passes)(struct exchange *exchange);
@@ -51,6 +56,7 @@ static const struct check {
     {is_from_here, {403, NULL}},
     {has_plain_content, {415, "Content-Encoding is not supported"}},
     {has_body_that_fits, {413, BODY_TOO_LARGE}},
+    {is_of_client_with_few, {503, "too many requests from your address"}},
 };
 
 /* NULL when nothing is. */
@@ -259,6 +265,7 @@ static void end_request(struct exchange *exchange)
         exchange->request.release(&exchange->request);
     exchange->request.release = NULL;
     access_end(exchange);
+    proxied_end(exchange);
     stream_end(exchange);
     quirk_set(exchange, QUIRK_NONE);
     body_drop(exchange);

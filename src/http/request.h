@@ -17,7 +17,7 @@ struct endpoint;
 
 enum {
     REQUEST_SUBJECT_SIZE = 80, /* a queue's name, a job's id or a lease's token, with its NUL */
-    REQUEST_STATE_BYTES = 208
+    REQUEST_STATE_BYTES = 216
 };
 
 /* Bits, so that they make a set. */

@@ -18,6 +18,56 @@ bool target_is_sound(const char *target, size_t size)
     return true;
 }
 
+static bool is_unreserved(char c)
+{
+    return char_is_alpha(c) || char_is_digit(c) || (c != '\0' && strchr("-._~", c) != NULL);
+}
+
+static bool is_encoded(const char *text, size_t size)
+{
+    return size >= 3 && *text == '%' && char_hex(text[1]) >= 0 && char_hex(text[2]) >= 0;
+}
+
+/* How many bytes the name at the front has; 0: there is none. */
+static size_t name_size(const char *text, size_t size)
+{
+    size_t at = 0;
+    while (at < size && (is_unreserved(text[at]) || is_encoded(text + at, size - at)))
+        at += text[at] == '%' ? 3 : 1;
+    return at;
+}
+
+/* As name_size(), for an address in brackets. */
+static size_t address_size(const char *text, size_t size)
+{
+    size_t at = 1;
+    while (at < size && (is_unreserved(text[at]) || text[at] == ':' || text[at] == '%'))
+        at++;
+    return at > 1 && at < size && text[at] == ']' ? at + 1 : 0;
+}
+
+bool target_is_host(const char *text, size_t size)
+{
+    bool brackets = size > 0 && *text == '[';
+    size_t at = brackets ? address_size(text, size) : name_size(text, size);
+    if (at == 0 || (at < size && text[at] != ':'))
+        return false;
+    for (at++; at < size; at++)
+        if (!char_is_digit(text[at]))
+            return false;
+    return true;
+}
+
+bool target_host_is_sound(const char *target, size_t size)
+{
+    size_t begin = sizeof scheme - 1, end = begin;
+    if (size < begin || strncasecmp(target, scheme, begin) != 0)
+        return true;
+    while (end < size && target[end] != '/' && target[end] != '?')
+        end++;
+    return target_is_host(target + begin, end - begin);
+}
+
 bool target_is_whole(const char *target)
 {
     return *target != '/' && strncasecmp(target, scheme, sizeof scheme - 1) == 0;

@@ -8,6 +8,13 @@
 /* As it came: nothing but visible ASCII (RFC 3986, section 2), no fragment, and no NUL,
  * encoded? */
 bool target_is_sound(const char *target, size_t size);
+/* A host as in the Host field (RFC 9110, section 7.2), perhaps with a port: a name of letters,
+ * digits, -._~ and %XX, or an address in brackets? */
+bool target_is_host(const char *text, size_t size);
+/* As it came: when it is a whole URI, is its authority such a host, and nothing else (RFC 9110,
+ * sections 4.2.1 and 4.2.4)? */
+bool target_host_is_sound(const char *target, size_t size);
+
 /* As it came: is it a whole URI, with an authority (RFC 9112, section 3.2.2)? Decoded, a path may
  * look like one. */
 bool target_is_whole(const char *target);

@@ -113,7 +113,7 @@ static inline bool ledger_is_url(const char *text)
 }
 /* Can libpq read it? Does not connect. False, and a problem that does not show what it says. */
 bool ledger_check(const char *url, struct problem *problem);
-/* The library of PostgreSQL and its version, or that there is none. */
+/* The library of PostgreSQL and its version. */
 const char *ledger_library(void);
 
 /* Connects, looks whether jobs can be kept there, makes the tables when they are missing, and takes

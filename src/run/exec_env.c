@@ -33,10 +33,10 @@ static bool is_variable(const char *entry, const char *name)
 
 static bool is_private(const char *entry)
 {
-    static const char *const names[] = {"JOBD_ID",           "JOBD_QUEUE",     "JOBD_ATTEMPT",
-                                        "JOBD_CONTENT_TYPE", "TRACEPARENT",    "JOBD_TOKEN_FILE",
-                                        "JOBD_TLS_CERT",     "JOBD_TLS_KEY",   "LISTEN_FDS",
-                                        "LISTEN_PID",        "LISTEN_FDNAMES", "NOTIFY_SOCKET"};
+    static const char *const names[] = {
+        "JOBD_ID",         "JOBD_QUEUE",     "JOBD_ATTEMPT", "JOBD_CONTENT_TYPE",    "TRACEPARENT",
+        "JOBD_TOKEN_FILE", "JOBD_TLS_CERT",  "JOBD_TLS_KEY", "JOBD_CALLBACK_SECRET", "LISTEN_FDS",
+        "LISTEN_PID",      "LISTEN_FDNAMES", "NOTIFY_SOCKET"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (is_variable(entry, names[i]))
             return true;

@@ -172,12 +172,12 @@ static bool add_type(struct http_client *web, const struct jobd_blob *payload)
 }
 
 /* The time is that of this attempt, by the wall clock: who checks it wants it to be recent. */
-static bool add_signature(struct http_client *web, const struct post *post,
+static bool add_signature(struct http_client *web, const struct post_message *letter,
                           const struct jobd_task *task)
 {
-    const struct jobd_blob *payload = task->payload;
+    const struct jobd_blob *payload = letter->body;
     char id[40], signature[WEBHOOK_SIGNATURE_SIZE];
-    if (!post->signs)
+    if (letter->key == NULL)
         return true;
     snprintf(id, sizeof id, "jobd-%" PRIu64, task->id);
     const struct webhook_message message = {
@@ -186,7 +186,7 @@ static bool add_signature(struct http_client *web, const struct post *post,
         .body = payload != NULL ? payload->bytes : NULL,
         .size = payload != NULL ? payload->size : 0,
     };
-    webhook_sign(&post->key, &message, signature);
+    webhook_sign(letter->key, &message, signature);
     return http_client_field(web, "webhook-id", id) &&
            add_number(web, "webhook-timestamp", (uint64_t)message.at_s) &&
            http_client_field(web, "webhook-signature", signature);
@@ -215,13 +215,13 @@ static bool add_passed(struct http_client *web, const struct jobd_task *task)
 }
 
 static bool add_fields(struct http_client *web, const struct post *post,
-                       const struct jobd_task *task)
+                       const struct post_message *message, const struct jobd_task *task)
 {
-    return add_type(web, task->payload) && add_number(web, "Jobd-Id", task->id) &&
+    return add_type(web, message->body) && add_number(web, "Jobd-Id", task->id) &&
            add_number(web, "Jobd-Attempt", task->attempt) &&
            http_client_field(web, "Jobd-Queue", post->queue) && add_key(web, task) &&
            http_client_field(web, "traceparent", task->trace) && add_own(web, post) &&
-           add_passed(web, task) && add_signature(web, post, task);
+           add_passed(web, task) && add_signature(web, message, task);
 }
 
 /* ---- the outcome */
@@ -341,46 +341,61 @@ static bool is_down(const struct http_answer *answer)
     return status == 0 ? answer->silent : status >= 502 && status <= 504;
 }
 
-static void fail_with(struct jobd_outcome *outcome, const struct http_answer *answer)
+static void fail_with(struct jobd_outcome *outcome, const struct http_answer *answer, bool insists)
 {
     char text[160];
     snprintf(text, sizeof text, "%ld %s", answer->status, answer->reason);
     fail(outcome, text, answer->bytes, answer->size);
-    outcome->for_good = !may_pass(answer);
+    outcome->for_good = insists ? answer->status == 410 : !may_pass(answer);
     if (!outcome->for_good)
         outcome->retry_in_us = answer->wait_for_s * CLOCK_SECOND_US;
 }
 
-static void judge(struct jobd_outcome *outcome, const struct http_answer *answer)
+static void judge(struct jobd_outcome *outcome, const struct http_answer *answer, bool insists)
 {
     if (answer->status == 0)
         fail(outcome, answer->reason, "", 0);
     else if (answer->status / 100 == 2)
         take_output(outcome, answer);
     else
-        fail_with(outcome, answer);
+        fail_with(outcome, answer, insists);
     outcome->down = outcome->state == JOBD_FAILED && is_down(answer);
 }
 
-void post_attempt(const struct jobd_task *task, struct jobd_outcome *outcome, struct post *post,
-                  int stop_fd)
+/* A line may have led elsewhere. */
+static bool aim(const struct post *post, struct line *line, const struct post_message *message)
+{
+    const struct http_target target = {.url = message->url, .socket = post->socket, .ca = post->ca};
+    return message->url == post->url || http_client_aim(line->web, &target);
+}
+
+void post_message(const struct jobd_task *task, const struct post_message *message,
+                  struct jobd_outcome *outcome, struct post *post, int stop_fd)
 {
     enum http_end end = HTTP_BROKEN;
     struct http_answer answer;
     struct line *line = borrow(post);
     *outcome = (struct jobd_outcome){.state = JOBD_CANCELLED};
-    if (line != NULL && add_fields(line->web, post, task))
-        end = http_client_post(line->web, task->payload, task->timeout_us, stop_fd, &answer);
+    if (line != NULL && aim(post, line, message) && add_fields(line->web, post, message, task))
+        end = http_client_post(line->web, message->body, task->timeout_us, stop_fd, &answer);
     if (end == HTTP_BROKEN)
         fail(outcome, "out of memory", "", 0);
     else if (end == HTTP_LATE)
         fail_late(outcome, task->timeout_us, answer.asked);
     else if (end == HTTP_ENDED)
-        judge(outcome, &answer);
+        judge(outcome, &answer, message->insists);
     if (end != HTTP_BROKEN)
         put_back(post, line);
     else if (line != NULL)
         line_free(line);
+}
+
+void post_attempt(const struct jobd_task *task, struct jobd_outcome *outcome, struct post *post,
+                  int stop_fd)
+{
+    const struct post_message message = {
+        .url = post->url, .body = task->payload, .key = post->signs ? &post->key : NULL};
+    post_message(task, &message, outcome, post, stop_fd);
 }
 
 void post_run(const struct jobd_task *task, struct jobd_outcome *outcome, void *context)
@@ -428,7 +443,7 @@ static bool keep_config(struct post *post, const struct post_config *config)
 
 int post_new(struct post **post, const struct post_config *config)
 {
-    if (!post_url_ok(config->url))
+    if (config->url != NULL && !post_url_ok(config->url))
         return -EINVAL;
     struct post *new = calloc(1, sizeof *new);
     int error = new == NULL || !http_client_set_up() ? -ENOMEM : mutex_init(&new->lock);

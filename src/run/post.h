@@ -48,7 +48,7 @@ struct post_extras {
 };
 
 struct post_config {
-    const char *url;
+    const char *url;         /* NULL: each message says where */
     const char *queue;       /* the queue's name */
     size_t output_max_bytes; /* the rest is dropped; past 16 MiB of it the connection is cut */
     struct post_extras extras;
@@ -78,6 +78,19 @@ void post_free(struct post *post);
  * looked up; it cuts the connection, and what the service has begun it may well end. */
 void post_run(const struct jobd_task *task, struct jobd_outcome *outcome, void *context);
 
-/* The same with any descriptor that becomes readable to say stop, -1 for none. */
+/* Another message than the payload to the queue's URL. All borrowed. */
+struct post_message {
+    const char *url;               /* good for post_url_ok() */
+    struct jobd_blob *body;        /* with its type; NULL: empty */
+    const struct webhook_key *key; /* to sign with; NULL: it is not signed */
+    /* Whatever is answered but 2xx, and 410 (Gone), is tried again. */
+    bool insists;
+};
+
+/* The attempt is a POST of that. */
+void post_message(const struct jobd_task *task, const struct post_message *message,
+                  struct jobd_outcome *outcome, struct post *post, int stop_fd);
+
+/* As post_run(), with any descriptor that becomes readable to say stop, -1 for none. */
 void post_attempt(const struct jobd_task *task, struct jobd_outcome *outcome, struct post *post,
                   int stop_fd);

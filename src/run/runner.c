@@ -8,6 +8,7 @@
 
 #include "base/lock.h"
 #include "base/text.h"
+#include "run/callbacks.h"
 #include "run/sleep.h"
 #include "run/user.h"
 
@@ -98,6 +99,7 @@ static const struct runner_kind kinds[] = {
     {"sleep", sleep_new, free, sleep_run},
     {"exec", exec_new, exec_free, exec_run},
     {"post", post_new_work, post_free_work, post_run},
+    {"callback", callback_new, callback_free, callback_run},
 };
 
 /* ---- versions */

@@ -17,8 +17,9 @@ struct runner_version;
 /* All borrowed, and copied. */
 struct runner_config {
     const char *queue;
-    const char *kind;     /* `sleep`, `exec`, `post` */
-    const void *argument; /* the value of its option: int64_t *, char ***, char ** */
+    const char *kind;     /* `sleep`, `exec`, `post`, `callback` */
+    const void *argument; /* the value of its option: int64_t *, char ***, char **; of `callback`
+                             the struct callbacks, which outlives it */
     size_t output_max_bytes;
     int64_t kill_after_us;     /* from TERM to KILL of a command */
     struct exec_place place;   /* of a command */

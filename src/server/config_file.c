@@ -150,9 +150,10 @@ static bool read_queue(const struct reader *reader, const cJSON *item)
         return wrong(reader, place, "must be an object");
     struct config_queue *queue = &file->queues[file->queues_len];
     queue->name = strdup(item->string);
-    if (queue->name == NULL)
-        return wrong(reader, place, "out of memory");
+    queue->place = strdup(place);
     file->queues_len++;
+    if (queue->name == NULL || queue->place == NULL)
+        return wrong(reader, place, "out of memory");
     const cJSON *child;
     cJSON_ArrayForEach(child, item)
     {
@@ -260,6 +261,7 @@ void config_file_release(struct config_file *file)
     settings_release(&file->top);
     for (size_t i = 0; i < file->queues_len; i++) {
         free(file->queues[i].name);
+        free(file->queues[i].place);
         settings_release(&file->queues[i].settings);
     }
     free(file->queues);

@@ -8,7 +8,7 @@
 enum { CONFIG_QUEUES_MAX = 1000 };
 
 struct config_queue {
-    char *name;
+    char *name, *place; /* where it stands, for people */
     struct settings settings;
 };
 

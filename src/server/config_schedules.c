@@ -7,6 +7,7 @@
 
 #include "base/plan.h"
 #include "base/text.h"
+#include "base/url_prefix.h"
 
 enum { CONTENT_TYPE_MAX = 255 };
 
@@ -82,6 +83,12 @@ static bool read_key(struct config_schedule *to, const cJSON *item)
     return to->group != NULL && text_is_word(to->group, JOBD_GROUP_SIZE);
 }
 
+static bool read_callback(struct config_schedule *to, const cJSON *item)
+{
+    to->callback = strdup(text_of(item));
+    return to->callback != NULL && url_prefix_url_ok(to->callback);
+}
+
 /* One, or a list of them. */
 static bool read_tags(struct config_schedule *to, const cJSON *item)
 {
@@ -141,6 +148,7 @@ static const struct key {
     {"expires", read_expires, "a string, a duration from 1ms, like \"30s\" or \"2h\""},
     {"key", read_key, "a string of 1 to 64 visible ASCII characters"},
     {"tag", read_tags, "up to 8 strings of 1 to 64 visible ASCII characters"},
+    {"callback", read_callback, "a string, an http:// or https:// URL"},
     {"missed", read_missed, "once, skip or all"},
     {"overlap", read_overlap, "run or skip"},
 };
@@ -280,6 +288,7 @@ bool config_schedules_read(struct config_schedules *schedules, const cJSON *item
         to->schedule.queue = to->queue;
         to->schedule.texts[JOBD_GROUP] = to->group;
         to->schedule.texts[JOBD_TAGS] = to->tags;
+        to->schedule.texts[JOBD_CALLBACK] = to->callback;
         to->schedule.fixed = true;
     }
     return true;
@@ -290,7 +299,7 @@ void config_schedules_release(struct config_schedules *schedules)
     for (size_t i = 0; i < schedules->len; i++) {
         struct config_schedule *one = &schedules->of[i];
         char *const texts[] = {one->place, one->name,  one->cron, one->zone,
-                               one->queue, one->group, one->tags};
+                               one->queue, one->group, one->tags, one->callback};
         for (size_t t = 0; t < LEN(texts); t++)
             free(texts[t]);
         jobd_blob_unref(one->schedule.payload);
@@ -300,15 +309,19 @@ void config_schedules_release(struct config_schedules *schedules)
 }
 
 bool config_schedules_check(const struct config_schedules *schedules,
-                            bool (*declares)(const void *context, const char *queue),
+                            bool (*takes)(const void *context, const char *queue),
+                            bool (*allows)(const void *context, const char *callback),
                             const void *context, struct problem *problem)
 {
     for (size_t i = 0; i < schedules->len; i++) {
         const struct config_schedule *one = &schedules->of[i];
         char shown[JOBD_QUEUE_NAME_MAX + 1];
-        if (!declares(context, one->queue))
-            return problem_set(problem, "%s: there is no queue \"%s\"", one->place,
+        if (!takes(context, one->queue))
+            return problem_set(problem, "%s: there is no queue \"%s\" for jobs", one->place,
                                text_printable(one->queue, shown, sizeof shown));
+        if (one->callback != NULL && !allows(context, one->callback))
+            return problem_set(problem, "%s: callback: no --callback-allow allows this URL",
+                               one->place);
     }
     return true;
 }

@@ -15,7 +15,7 @@ enum { CONFIG_SCHEDULES_MAX = 10000 };
 struct config_schedule {
     struct jobd_schedule schedule; /* its texts are these */
     char *place;                   /* where it stands, for people */
-    char *name, *cron, *zone, *queue, *group, *tags;
+    char *name, *cron, *zone, *queue, *group, *tags, *callback;
 };
 
 /* Zeroed before it is read. */
@@ -32,9 +32,11 @@ bool config_schedules_read(struct config_schedules *schedules, const cJSON *item
                            config_place_of *place_of, const void *context, struct problem *problem);
 void config_schedules_release(struct config_schedules *schedules);
 
-/* Is the queue of each declared? `declares` as options_declare(). */
+/* Does the queue of each take jobs in, and is its callback allowed? As options_take() and
+ * options_allow() say. */
 bool config_schedules_check(const struct config_schedules *schedules,
-                            bool (*declares)(const void *context, const char *queue),
+                            bool (*takes)(const void *context, const char *queue),
+                            bool (*allows)(const void *context, const char *callback),
                             const void *context, struct problem *problem);
 
 /* The engine has these from the file, and no other; says in the log what it will not have. With a

@@ -9,6 +9,7 @@
 
 #include "base/text.h"
 #include "base/verify.h"
+#include "ledger/ledger.h"
 #include "server/config_file.h"
 #include "server/option_line.h"
 #include "server/option_types.h"
@@ -49,6 +50,8 @@ static bool take_option(void *context, size_t option, const char *place, const c
 {
     struct sources *sources = context;
     const struct option_spec *spec = &sources->specs[option];
+    if ((spec->flags & OPTION_REPEATS) != 0)
+        return settings_add(&sources->line, option, place, value, sources->problem);
     if (spec->type != &type_action)
         return settings_set(&sources->line, option, place, value, sources->problem);
     sources->action = spec->action;
@@ -158,13 +161,20 @@ static bool read_sources(struct sources *sources, char **words)
 
 enum { RANKS = 5 };
 
+static bool delivers(const struct config_queue *queue)
+{
+    return queue != NULL && strcmp(queue->name, CALLBACKS_QUEUE) == 0;
+}
+
 /* A source, the strongest first; NULL when there is none of this rank. On the command line and in
  * the environment a queue's option means the default queue; the others take it where they say
- * nothing themselves. */
+ * nothing themselves, but for the queue of callbacks. */
 static const struct settings *of_rank(const struct sources *sources,
                                       const struct config_queue *queue, unsigned rank)
 {
     const struct settings *own = queue != NULL ? &queue->settings : NULL;
+    if (delivers(queue))
+        return rank == 0 ? own : NULL;
     bool own_first = queue != NULL && strcmp(queue->name, DEFAULT_QUEUE) != 0;
     const struct settings *const ranks[RANKS] = {own_first ? own : NULL, &sources->line,
                                                  &sources->environment, own, &sources->file.top};
@@ -195,13 +205,32 @@ static const struct setting *strongest(const struct sources *sources, size_t opt
     return NULL;
 }
 
+/* What its queue has where nothing is said: 140 attempts last a day, and mostly 25 hours. */
+static const struct {
+    const char *name, *value; /* NULL: it has none */
+} of_callbacks[] = {
+    {"capacity", "10000"}, {"workers", "4"},       {"attempts", "140"},
+    {"timeout", "30s"},    {"backoff", "5s..15m"}, {"running", NULL},
+    {"rate", NULL},        {"keep", NULL},         {"ca", NULL},
+};
+
+enum { OF_CALLBACKS = sizeof of_callbacks / sizeof of_callbacks[0] };
+
+static const char *usual_value(const struct option_spec *spec, const struct config_queue *queue)
+{
+    for (size_t i = 0; i < OF_CALLBACKS && delivers(queue); i++)
+        if (strcmp(of_callbacks[i].name, spec->name) == 0 && of_callbacks[i].value != NULL)
+            return of_callbacks[i].value;
+    return spec->default_value;
+}
+
 static bool combine(const struct sources *sources, enum option_target kind, void *target,
                     const struct config_queue *queue)
 {
     for (size_t i = 0; i < sources->len; i++) {
         const struct option_spec *spec = &sources->specs[i];
         const struct setting *setting = strongest(sources, i, queue);
-        const char *text = setting != NULL ? setting->text : spec->default_value;
+        const char *text = setting != NULL ? setting->text : usual_value(spec, queue);
         char usual[PLACE_SIZE];
         snprintf(usual, sizeof usual, "--%s", spec->name);
         const char *place = setting != NULL ? setting->place : usual;
@@ -234,22 +263,82 @@ static bool fit_runner(const struct sources *sources, struct queue_options *opti
     return true;
 }
 
+static bool combine_queue(struct options *options, const struct sources *sources,
+                          const struct config_queue *queue)
+{
+    struct queue_options *own = &options->queues[options->queues_len++];
+    snprintf(own->name, sizeof own->name, "%s", queue != NULL ? queue->name : DEFAULT_QUEUE);
+    own->callbacks = delivers(queue);
+    return combine(sources, OF_QUEUE, own, queue) &&
+           (own->callbacks || fit_runner(sources, own, queue));
+}
+
+/* ---- the queue of callbacks */
+
+/* Callbacks need --callback-allow, and no database that others share. */
+static bool calls_back(const struct options *options)
+{
+    return options->callback_allow != NULL &&
+           (options->data == NULL || !ledger_is_url(options->data));
+}
+
+/* It delivers, and has no other runner, nor what belongs to one. */
+static bool fit_callbacks(const struct options *options, const struct sources *sources,
+                          const struct config_queue *queue)
+{
+    if (options->callback_allow == NULL)
+        return problem_set(sources->problem,
+                           "%s: is the name of the queue that delivers callbacks, and needs "
+                           "--callback-allow",
+                           queue->place);
+    for (size_t i = 0; i < sources->len; i++) {
+        const struct setting *setting = settings_get(&queue->settings, i);
+        size_t known = 0;
+        while (known < OF_CALLBACKS &&
+               strcmp(of_callbacks[known].name, sources->specs[i].name) != 0)
+            known++;
+        if (setting != NULL && known == OF_CALLBACKS)
+            return problem_set(sources->problem,
+                               "%s: the queue of callbacks has its own runner; allowed are "
+                               "capacity, workers, attempts, timeout, backoff, running, rate, "
+                               "keep, ca",
+                               setting->place);
+    }
+    return true;
+}
+
+static bool add_callbacks(struct options *options, const struct sources *sources)
+{
+    char name[] = CALLBACKS_QUEUE;
+    const struct config_queue usual = {.name = name}, *queue = &usual;
+    for (size_t i = 0; i < sources->file.queues_len; i++)
+        if (delivers(&sources->file.queues[i]))
+            queue = &sources->file.queues[i];
+    if (queue != &usual && !fit_callbacks(options, sources, queue))
+        return false;
+    if (!calls_back(options))
+        return true;
+    if (!combine_queue(options, sources, queue))
+        return false;
+    const struct queue_options *own = &options->queues[options->queues_len - 1];
+    return own->workers > 0 ||
+           problem_set(sources->problem, "%s: must be at least 1: nobody else delivers callbacks",
+                       option_place(&own->places, "workers"));
+}
+
 static bool combine_all(struct options *options, const struct sources *sources)
 {
     size_t len = sources->file.queues_len;
-    options->queues_len = len > 0 ? (uint32_t)len : 1;
-    options->queues = calloc(options->queues_len, sizeof *options->queues);
+    options->queues = calloc(len + 2, sizeof *options->queues);
     if (options->queues == NULL)
         return problem_set(sources->problem, "queues: out of memory");
     bool whole = combine(sources, OF_SERVER, options, NULL);
-    for (uint32_t i = 0; i < options->queues_len && whole; i++) {
-        const struct config_queue *queue = len > 0 ? &sources->file.queues[i] : NULL;
-        snprintf(options->queues[i].name, sizeof options->queues[i].name, "%s",
-                 queue != NULL ? queue->name : DEFAULT_QUEUE);
-        whole = combine(sources, OF_QUEUE, &options->queues[i], queue) &&
-                fit_runner(sources, &options->queues[i], queue);
-    }
-    return whole;
+    for (size_t i = 0; i < len && whole; i++)
+        if (!delivers(&sources->file.queues[i]))
+            whole = combine_queue(options, sources, &sources->file.queues[i]);
+    if (whole && options->queues_len == 0)
+        whole = combine_queue(options, sources, NULL);
+    return whole && add_callbacks(options, sources);
 }
 
 /* ---- do they fit together? */
@@ -322,7 +411,8 @@ static bool take_schedules(struct options *options, struct sources *sources)
                            "--schedules",
                            option_place(&options->places, "schedules"), options->schedules.len,
                            (unsigned long long)options->schedules_max);
-    return config_schedules_check(&options->schedules, options_declare, options, sources->problem);
+    return config_schedules_check(&options->schedules, options_take, options_allow, options,
+                                  sources->problem);
 }
 
 bool options_read(struct options *options, int argc, char **argv, struct problem *problem)

@@ -8,8 +8,10 @@
 
 #include "base/json.h"
 #include "base/text.h"
+#include "base/url_prefix.h"
 #include "http/cors.h"
 #include "http/listen.h"
+#include "http/proxies.h"
 #include "ledger/ledger.h"
 #include "run/exec_env.h"
 #include "run/http_client.h"
@@ -121,6 +123,60 @@ static bool parse_names(const struct option_spec *spec, const char *text, void *
     }
     free(names);
     return false;
+}
+
+/* ---- prefixes of URLs */
+
+enum { PREFIXES_MAX = 100 };
+
+/* In place of the blanks between them. */
+static char **split_words(const char *text)
+{
+    char *copy = strdup(text), *left = copy, *word;
+    char *words[PREFIXES_MAX + 2];
+    size_t len = 0;
+    while (copy != NULL && len <= PREFIXES_MAX && (word = strsep(&left, " \t\n")) != NULL)
+        if (*word != '\0')
+            words[len++] = word;
+    words[len] = NULL;
+    char **list = copy != NULL ? text_words_copy(words) : NULL;
+    free(copy);
+    return list;
+}
+
+static bool parse_prefixes(const struct option_spec *spec, const char *text, void *value)
+{
+    char **words = *text == '[' ? json_words(text) : split_words(text);
+    size_t len = 0;
+    (void)spec;
+    while (words != NULL && words[len] != NULL && len <= PREFIXES_MAX &&
+           url_prefix_ok(words[len]) && post_url_ok(words[len]))
+        len++;
+    if (words != NULL && words[len] == NULL && len > 0 && len <= PREFIXES_MAX) {
+        *(char ***)value = words;
+        return true;
+    }
+    free(words);
+    return false;
+}
+
+static void expect_prefixes(const struct option_spec *spec, char *out, size_t size)
+{
+    (void)spec;
+    snprintf(out, size, "at most %d URLs, http://HOST%s, perhaps with a port and a path, no more",
+             PREFIXES_MAX, http_client_has_tls() ? " or https://HOST" : "");
+}
+
+/* ---- addresses */
+
+static bool parse_proxies(const struct option_spec *spec, const char *text, void *value)
+{
+    struct proxies proxies;
+    (void)spec;
+    if (!proxies_parse(&proxies, text))
+        return false;
+    memcpy(value, &proxies, sizeof proxies);
+    return true;
 }
 
 /* ---- pairs */
@@ -376,9 +432,22 @@ const struct option_type type_nice = {.size = sizeof(struct niceness),
                                       .same = same_nice,
                                       .expected = "a whole number from -20 to 19"};
 const struct option_type type_url = {TEXT, .valid = post_url_ok, .expect = expect_url};
+const struct option_type type_prefixes = {.size = sizeof(char **),
+                                          .json = JSON_STRING | JSON_WORDS,
+                                          .in_json = "a string or an array of strings",
+                                          .parse = parse_prefixes,
+                                          .same = same_command,
+                                          .release = release_command,
+                                          .expect = expect_prefixes};
 const struct option_type type_origin = {
     TEXT, .valid = cors_origin_valid,
     .expected = "an origin like https://app.example, in lower case, no path"};
+const struct option_type type_proxies = {
+    .size = sizeof(struct proxies),
+    .json = JSON_STRING,
+    .in_json = "a string",
+    .parse = parse_proxies,
+    .expected = "at most 16 of ADDRESS, ADDRESS/BITS and unix, with commas between"};
 const struct option_type type_command = {
     .size = sizeof(char **),
     .json = JSON_WORDS,

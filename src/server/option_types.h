@@ -42,7 +42,9 @@ extern const struct option_type type_fields;    /* char **: `Name: value`, NULL 
 extern const struct option_type type_names;     /* char **: names of fields, NULL at the end */
 extern const struct option_type type_nice;      /* struct niceness */
 extern const struct option_type type_url;       /* char * */
+extern const struct option_type type_prefixes;  /* char **: of URLs, NULL at the end */
 extern const struct option_type type_origin;    /* char *: a web site */
+extern const struct option_type type_proxies;   /* struct proxies */
 extern const struct option_type type_command;   /* char **, NULL at the end */
 extern const struct option_type type_number;    /* uint64_t, from min to max */
 extern const struct option_type type_size;      /* uint64_t bytes, from min to max */
@@ -68,6 +70,7 @@ enum option_flag {
     OPTION_NOT_IN_FILE = 32,
     OPTION_KEY = 128,      /* only a key of the file: no option, no variable, not in the help */
     OPTION_IN_QUEUE = 256, /* only in the object of a queue: may have the name of another row */
+    OPTION_REPEATS = 1024, /* may be given again on the command line, which adds to it */
     OPTION_VARIABLE = 512, /* a client's: only such a one is also a variable */
     OPTION_NOT_EMPTY = 64  /* an empty variable is a mistake, not a variable that is not set */
 };

@@ -7,6 +7,7 @@
 
 #include "base/chars.h"
 #include "base/log.h"
+#include "base/url_prefix.h"
 #include "server/option_types.h"
 #include "store/store.h"
 
@@ -59,6 +60,12 @@ static const struct option_spec table[] = {
      .unset = "none", .help = "let the pages of this web site send requests and read the replies",
      .more = "Let the pages of this web site, such as `https://app.example`, send requests and "
              "read the replies, by the CORS protocol. Without it no page of another site can."},
+    {"trusted-proxy", .type = &type_proxies, SERVER(proxies), .argument = "LIST", .unset = "none",
+     .help = "believe X-Forwarded-For of these addresses, ADDRESS/BITS, or unix",
+     .more = "Believe these when they say, by X-Forwarded-For, who a client is: addresses and "
+             "networks, such as `10.0.0.0/8`, with commas between, and `unix`, whoever comes over "
+             "a unix socket. The access log names the client then, and --max-per-address counts "
+             "its requests. Of others the field is ignored."},
     {"capacity", .letter = 'q', .type = &type_number, QUEUE(capacity), .min = 1, .max = 10000000,
      .argument = "N", .default_value = "8", .heading = "Queues",
      .help = "jobs that may wait in a queue",
@@ -216,6 +223,20 @@ static const struct option_spec table[] = {
      .help = "from SIGTERM to SIGKILL, for a command that is to stop",
      .more = "How long a command that is told to stop, and all that it started, has from SIGTERM "
              "to SIGKILL."},
+    {"callback-allow", .type = &type_prefixes, SERVER(callback_allow),
+     .flags = OPTION_LIVE | OPTION_REPEATS, .argument = "URL", .unset = "no callbacks",
+     .help = "jobs may have callbacks that begin with this URL; may be given again",
+     .more = "Jobs, batches and schedules may have a callback that begins with this URL, such as "
+             "`https://app.example/hooks`: scheme, host and port are the same, and the path begins "
+             "with the same segments. May be given more than once; in JOBD_CALLBACK_ALLOW they "
+             "are separated by blanks, and in the configuration file they are an array. With it "
+             "there is a queue `callbacks`, which delivers them."},
+    {"callback-secret", .type = &type_file, SERVER(callback_secret),
+     .flags = OPTION_LIVE | OPTION_SECRET | OPTION_REREAD, .argument = "FILE",
+     .unset = "not signed", .help = "sign callbacks with the Standard Webhooks secret in this file",
+     .more =
+         "Sign callbacks as Standard Webhooks say, with the secret in this file: `whsec_` and 24 "
+         "to 64 bytes in Base64."},
     {"page", .type = &type_choice, SERVER(page), .choices = page_names, .argument = "on|off",
      .default_value = "on", .help = "the page for browsers at /",
      .more = "Whether / shows browsers a page with the queues and jobs. It asks for what it shows "
@@ -393,6 +414,23 @@ bool options_declare(const void *options, const char *queue)
     for (uint32_t i = 0; i < all->queues_len && !declared; i++)
         declared = strcmp(all->queues[i].name, queue) == 0;
     return declared;
+}
+
+bool options_take(const void *options, const char *queue)
+{
+    const struct options *all = options;
+    bool takes = false;
+    for (uint32_t i = 0; i < all->queues_len && !takes; i++)
+        takes = strcmp(all->queues[i].name, queue) == 0 && !all->queues[i].callbacks;
+    return takes;
+}
+
+bool options_allow(const void *options, const char *callback)
+{
+    char *const *prefix = ((const struct options *)options)->callback_allow;
+    while (prefix != NULL && *prefix != NULL && !url_prefix_allows(*prefix, callback))
+        prefix++;
+    return prefix != NULL && *prefix != NULL;
 }
 
 bool options_any(enum option_target target, const void *options, unsigned flags)

@@ -10,7 +10,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "http/proxies.h"
 #include "jobd/queue.h"
+#include "run/callbacks.h"
 #include "server/config_schedules.h"
 
 struct option_spec;
@@ -75,6 +77,7 @@ struct queue_options {
     char **headers;  /* `Name: value`, or `Name: @FILE`; NULL at the end */
     char *sign, *ca; /* files */
     char *socket;
+    bool callbacks; /* it is the queue of callbacks */
 };
 
 enum action { ACTION_RUN, ACTION_CHECK, ACTION_HEALTH, ACTION_VERSION, ACTION_HELP };
@@ -95,6 +98,9 @@ struct options {
     char *token_file;                /* or NULL */
     char *tls_certificate, *tls_key; /* both or none */
     char *cors_origin;               /* or NULL */
+    char **callback_allow;           /* prefixes of URLs, NULL at the end, or NULL */
+    char *callback_secret;           /* a file, or NULL */
+    struct proxies proxies;          /* who is believed whom they speak for */
     bool open;
     char *access_log; /* a file, "-" for standard error, or NULL */
     unsigned log_format, log_level;
@@ -142,6 +148,10 @@ void option_unset(const struct option_spec *spec, void *options);
 
 /* Is there a queue with this name? `options`: a const struct options *. */
 bool options_declare(const void *options, const char *queue);
+/* The same: may others put jobs into it? Not into the queue of callbacks. */
+bool options_take(const void *options, const char *queue);
+/* Does one of the prefixes allow this callback? */
+bool options_allow(const void *options, const char *callback);
 /* Is an option set that has one of these flags, of enum option_flag? */
 bool options_any(enum option_target target, const void *options, unsigned flags);
 /* What runs the jobs of this queue: the option with OPTION_RUNNER that is set, or the one that has

@@ -181,12 +181,22 @@ bool queue_runner_open(struct queue_runner *runner, const struct options *option
                                          .argument = option_value(spec, queue),
                                          .output_max_bytes = (size_t)options->output_max_bytes,
                                          .kill_after_us = queue->kill_after_us}};
+    if (queue->callbacks) {
+        runner->config.kind = "callback";
+        runner->config.argument = NULL;
+    }
     problem->text[0] = '\0';
     if (open_place(runner, queue, problem) && open_extras(runner, queue, problem) &&
         (check_passed(queue, problem) || wrong(queue, "pass-headers", problem)))
         return true;
     queue_runner_close(runner);
     return false;
+}
+
+void queue_runner_set_callbacks(struct queue_runner *runner, struct callbacks *callbacks)
+{
+    if (strcmp(runner->config.kind, "callback") == 0)
+        runner->config.argument = callbacks;
 }
 
 void queue_runner_close(struct queue_runner *runner)

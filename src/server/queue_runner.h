@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "base/problem.h"
+#include "run/callbacks.h"
 #include "run/runner.h"
 #include "server/options.h"
 
@@ -20,6 +21,8 @@ struct queue_runner {
  * files and the system's users. */
 bool queue_runner_open(struct queue_runner *runner, const struct options *options,
                        const struct queue_options *queue, struct problem *problem);
+/* Of the queue of callbacks: before the next. Of another it does nothing. */
+void queue_runner_set_callbacks(struct queue_runner *runner, struct callbacks *callbacks);
 /* After runner_new() or runner_version_new(), which copy. */
 void queue_runner_close(struct queue_runner *runner);
 

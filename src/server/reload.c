@@ -14,6 +14,7 @@
 #include "base/verify.h"
 #include "jobd/declare.h"
 #include "server/alike.h"
+#include "server/callback_terms.h"
 #include "server/descriptors.h"
 #include "server/notify.h"
 #include "server/option_sources.h"
@@ -43,6 +44,7 @@ struct changes {
     struct queue_options *queues;    /* room for those that are there then */
     struct tokens *tokens;
     struct identity *identity;
+    struct callbacks_terms *callbacks;
 };
 
 void queue_terms(const struct queue_options *queue, struct jobd_queue_config *config)
@@ -119,12 +121,15 @@ static bool read_files(struct changes *changes, const struct server *server,
         if (changes->tokens == NULL || !tokens_check(changes->tokens, both_declare, &both, problem))
             return false;
     }
-    return server->tls == NULL || (changes->identity = tls_read(server->tls, problem)) != NULL;
+    changes->callbacks = callback_terms_read(&changes->options, problem);
+    return changes->callbacks != NULL &&
+           (server->tls == NULL || (changes->identity = tls_read(server->tls, problem)) != NULL);
 }
 
-static bool make_runners(struct changes *changes, const struct options *options,
+static bool make_runners(struct changes *changes, const struct server *server,
                          struct problem *problem)
 {
+    const struct options *options = &server->options;
     changes->runners = calloc(options->queues_len, sizeof(struct runner_version *));
     int error = changes->runners != NULL ? 0 : -ENOMEM;
     for (uint32_t i = 0; i < options->queues_len && error == 0; i++) {
@@ -138,6 +143,7 @@ static bool make_runners(struct changes *changes, const struct options *options,
             continue;
         if (!queue_runner_open(&runner, options, then, problem))
             return false;
+        queue_runner_set_callbacks(&runner, server->callbacks);
         error = runner_version_new(&changes->runners[i], &runner.config);
         queue_runner_close(&runner);
     }
@@ -145,10 +151,10 @@ static bool make_runners(struct changes *changes, const struct options *options,
 }
 
 /* What those need that come in. */
-static bool make_added(struct changes *changes, const struct options *options,
+static bool make_added(struct changes *changes, const struct server *server,
                        struct problem *problem)
 {
-    const struct options *fresh = &changes->options;
+    const struct options *options = &server->options, *fresh = &changes->options;
     changes->added = calloc(fresh->queues_len, sizeof(struct runner *));
     changes->queues =
         calloc((size_t)options->queues_len + fresh->queues_len, sizeof *changes->queues);
@@ -159,6 +165,7 @@ static bool make_added(struct changes *changes, const struct options *options,
             continue;
         if (!queue_runner_open(&runner, options, &fresh->queues[i], problem))
             return false;
+        queue_runner_set_callbacks(&runner, server->callbacks);
         error = runner_new(&changes->added[i], &runner.config);
         queue_runner_close(&runner);
     }
@@ -169,8 +176,7 @@ static bool prepare(struct changes *changes, const struct server *server, struct
 {
     return options_read(&changes->options, server->argc, server->argv, problem) &&
            may_run(&changes->options, problem) && read_files(changes, server, problem) &&
-           make_runners(changes, &server->options, problem) &&
-           make_added(changes, &server->options, problem);
+           make_runners(changes, server, problem) && make_added(changes, server, problem);
 }
 
 /* What the kernel says of a file that the sandbox hides helps nobody. */
@@ -200,6 +206,7 @@ static void release(struct changes *changes, uint32_t queues_len)
     free(changes->queues);
     tokens_free(changes->tokens);
     identity_free(changes->identity);
+    callbacks_terms_free(changes->callbacks);
     options_release(&changes->options);
 }
 
@@ -299,7 +306,8 @@ static bool add_queue(struct server *server, const struct queue_options *queue,
                                        .capacity = (uint32_t)queue->capacity,
                                        .workers = (uint32_t)queue->workers,
                                        .capacity_max = room.capacity,
-                                       .workers_max = room.workers};
+                                       .workers_max = room.workers,
+                                       .deliveries = queue->callbacks};
     const struct jobd_runner runner = {.run = runner_run, .context = *fresh};
     uint32_t number;
     queue_terms(queue, &config);
@@ -402,6 +410,19 @@ static void change_files(struct server *server, struct changes *changes)
     changes->identity = NULL;
 }
 
+/* Before the queue of callbacks comes, or goes: who is let in then is delivered, or was. */
+static void change_callbacks(struct server *server, struct changes *changes)
+{
+    struct options *now = &server->options, *then = &changes->options;
+    char **allow = now->callback_allow, *secret = now->callback_secret;
+    callbacks_change(server->callbacks, changes->callbacks);
+    changes->callbacks = NULL;
+    now->callback_allow = then->callback_allow;
+    now->callback_secret = then->callback_secret;
+    then->callback_allow = allow;
+    then->callback_secret = secret;
+}
+
 void serving_status(const struct server *server, char *out, size_t size)
 {
     const uint32_t queues = server->options.queues_len;
@@ -447,6 +468,7 @@ void reload(struct server *server)
         if (differences.fixed.used > 0)
             log_warn("SIGHUP: %s cannot change while the server runs", differences.fixed.text);
         change_files(server, &changes);
+        change_callbacks(server, &changes);
         change_queues(server, &changes);
         change_schedules(server, &changes);
         if (server->ledger != NULL)

@@ -9,13 +9,16 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "api/callback_body.h"
 #include "api/history.h"
 #include "api/live.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/problem.h"
+#include "base/secret.h"
 #include "run/exec_output.h"
 #include "server/alike.h"
+#include "server/callback_terms.h"
 #include "server/forgotten.h"
 #include "server/descriptors.h"
 #include "server/option_types.h"
@@ -47,7 +50,12 @@ static uint64_t first_id(struct store *store)
 
 static uint32_t waiting_on_disk(const struct server *server, const struct queue_options *queue)
 {
-    return server->store != NULL ? store_waiting(server->store, queue->name) : 0;
+    if (server->store == NULL)
+        return 0;
+    uint64_t jobs = store_waiting(server->store, queue->name);
+    if (queue->callbacks)
+        jobs += store_promised(server->store);
+    return jobs < UINT32_MAX ? (uint32_t)jobs : UINT32_MAX;
 }
 
 /* 0 or -errno. */
@@ -63,12 +71,14 @@ static int new_queue(struct server *server, uint32_t index, struct jobd_queue_co
                                          .workers = (uint32_t)queue->workers,
                                          .capacity_max = server->rooms[index].capacity,
                                          .workers_max = server->rooms[index].workers,
-                                         .restored = waiting_on_disk(server, queue)};
+                                         .restored = waiting_on_disk(server, queue),
+                                         .deliveries = queue->callbacks};
     queue_terms(queue, config);
     if (!queue_runner_open(&runs, &server->options, queue, &problem)) {
         log_error("%s", problem.text); /* it was good a moment ago */
         return -EAGAIN;
     }
+    queue_runner_set_callbacks(&runs, server->callbacks);
     int error = runner_new(&server->runners[index], &runs.config);
     queue_runner_close(&runs);
     *runner = (struct jobd_runner){.run = runner_run, .context = server->runners[index]};
@@ -159,12 +169,14 @@ static int init_api(struct server *server)
                                .turns = server->turns,
                                .auth = server->auth,
                                .pass_headers = server->pass_headers,
+                               .callbacks = server->callbacks,
                                .output_max_bytes = (size_t)server->options.output_max_bytes,
                                .memory_max_bytes = (size_t)server->options.memory_bytes,
                                .page = server->options.page == 0,
                                .live = server->live,
                                .started_us = clock_now_us(),
                                .reload = {.good_us = clock_wall_us(clock_now_us())}};
+    callbacks_set_render(server->callbacks, callback_body, &server->api);
     int error = history_new(&server->api.history, server->jobd);
     if (error == 0)
         error = live_start(server->live, &server->api);
@@ -188,6 +200,7 @@ static int new_http(struct server *server)
         .access_log = server->access_log,
         .access_json = options->log_format == LOG_JSON,
         .cors_origin = options->cors_origin,
+        .proxies = &options->proxies,
     };
     return http_new(&server->http, &config);
 }
@@ -278,6 +291,26 @@ static bool open_tls(const struct options *options, struct tls **tls, struct pro
            problem_at(problem, tls_place(options, problem));
 }
 
+static bool open_callbacks(struct server *server, struct problem *problem)
+{
+    struct callbacks_terms *terms = callback_terms_read(&server->options, problem);
+    if (terms == NULL)
+        return false;
+    int error = callbacks_new(&server->callbacks);
+    if (error == 0)
+        callbacks_change(server->callbacks, terms);
+    else
+        callbacks_terms_free(terms);
+    return error == 0 || problem_set(problem, "callbacks: %s", strerror(-error));
+}
+
+static bool check_callbacks(const struct options *options, struct problem *problem)
+{
+    struct callbacks_terms *terms = callback_terms_read(options, problem);
+    callbacks_terms_free(terms);
+    return terms != NULL;
+}
+
 static bool check_runners(const struct options *options, struct problem *problem)
 {
     bool good = true;
@@ -364,7 +397,8 @@ static int open_all(struct server *server, struct problem *problem)
         !descriptors_fit(options, &server->connections_max, problem))
         return EXIT_LOST;
     if (!open_auth(options, &server->auth, problem) || !open_tls(options, &server->tls, problem) ||
-        !check_runners(options, problem) || !open_access_log(server, problem))
+        !check_runners(options, problem) || !open_callbacks(server, problem) ||
+        !open_access_log(server, problem))
         return EXIT_WRONG;
     switch (open_listeners(server, problem)) {
     case LISTEN_WRONG:
@@ -396,6 +430,7 @@ static void close_all(struct server *server)
     for (uint32_t i = 0; server->runners != NULL && i < server->queues_max; i++)
         runner_free(server->runners[i]);
     free(server->runners);
+    callbacks_free(server->callbacks);
     free(server->rooms);
     store_free(server->store);
     turns_free(server->turns);
@@ -417,6 +452,8 @@ static void warn(const struct options *options, struct auth *auth, struct tls *t
     if (tls != NULL)
         tls_warn(tls);
     surroundings_warn_runners(options);
+    if (options->callback_secret != NULL)
+        secret_warn(options->callback_secret);
 }
 
 /* All is open that needs rights, and no thread runs yet. */
@@ -483,7 +520,8 @@ int server_check(const struct options *options)
     struct auth *auth = NULL;
     struct tls *tls = NULL;
     struct problem problem = {""};
-    bool good = open_auth(options, &auth, &problem) && open_tls(options, &tls, &problem);
+    bool good = open_auth(options, &auth, &problem) && open_tls(options, &tls, &problem) &&
+                check_callbacks(options, &problem);
     if (good && listen_check(options->listen, guarded(options), &problem) != LISTEN_OK)
         good = problem_at(&problem, option_place(&options->places, "listen"));
     log_setup((enum log_format)options->log_format, (enum log_level)options->log_level);

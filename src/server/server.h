@@ -16,6 +16,7 @@
 #include "ledger/ledger.h"
 #include "ledger/turns.h"
 #include "jobd/pool.h"
+#include "run/callbacks.h"
 #include "run/recur.h"
 #include "run/runner.h"
 #include "server/failure_log.h"
@@ -49,6 +50,7 @@ struct server {
     struct ledger *ledger;    /* which several processes share; NULL: no such */
     struct turns *turns;      /* likewise */
     struct pass_headers *pass_headers;
+    struct callbacks *callbacks;
     struct auth *auth;              /* NULL: everybody may come in */
     struct tls *tls;                /* NULL: in clear */
     struct line_writer *access_log; /* NULL: none */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "server/settings.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,6 +23,20 @@ bool settings_set(struct settings *settings, size_t option, const char *place, c
     setting->place = strdup(place);
     if (setting->text == NULL || setting->place == NULL)
         return problem_set(problem, "%s: out of memory", place);
+    return true;
+}
+
+bool settings_add(struct settings *settings, size_t option, const char *place, const char *text,
+                  struct problem *problem)
+{
+    const struct setting *setting = settings_get(settings, option);
+    char *both;
+    if (setting == NULL)
+        return settings_set(settings, option, place, text, problem);
+    if (asprintf(&both, "%s %s", setting->text, text) < 0)
+        return problem_set(problem, "%s: out of memory", place);
+    free(setting->text);
+    settings->of[option].text = both;
     return true;
 }
 

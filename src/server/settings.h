@@ -21,6 +21,9 @@ struct settings {
 /* Keeps copies of both. False when memory is short, or when the option is set already. */
 bool settings_set(struct settings *settings, size_t option, const char *place, const char *text,
                   struct problem *problem);
+/* The same; to one that is set already it is added behind a blank. */
+bool settings_add(struct settings *settings, size_t option, const char *place, const char *text,
+                  struct problem *problem);
 /* What is set for this option, or NULL. Takes NULL. */
 const struct setting *settings_get(const struct settings *settings, size_t option);
 void settings_release(struct settings *settings);

@@ -40,6 +40,8 @@ static const struct column job_columns[] = {
     {"headers", TEXT(JOBD_HEADERS)},
     {"schedule", TEXT(JOBD_SCHEDULE)},
     {"after", TEXT(JOBD_AFTER)},
+    {"callback", TEXT(JOBD_CALLBACK)},
+    {"source", FIELD(source)},
 };
 
 static const struct column progress_columns[] = {

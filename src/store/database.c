@@ -34,9 +34,9 @@ static const struct {
     [SQL_SET_PLAIN] = {"INSERT INTO progress", NULL},
     [SQL_REMOVE_JOB] = {"DELETE FROM job", "DELETE FROM job WHERE id = ?"},
     [SQL_REMOVE_PROGRESS] = {"DELETE FROM progress", "DELETE FROM progress WHERE id = ?"},
-    [SQL_ADD_BATCH] =
-        {"INSERT INTO batch",
-         "INSERT OR IGNORE INTO batch (id, queue, jobs, created) VALUES (?, ?, ?, ?)"},
+    [SQL_ADD_BATCH] = {"INSERT INTO batch",
+                       "INSERT OR IGNORE INTO batch (id, queue, jobs, created, callback)"
+                       " VALUES (?, ?, ?, ?, ?)"},
     /* A job is counted once, whatever is written twice. */
     [SQL_COUNT_IN_BATCH] = {"UPDATE batch",
                             "UPDATE batch SET done = done + (?2 = 3), failed = failed + (?2 = 4),"
@@ -107,7 +107,11 @@ static const char *const migrations[] = {
      "INTEGER NOT NULL,"
      " missed INTEGER NOT NULL, skipped INTEGER NOT NULL, crc INTEGER NOT NULL);"
      "ALTER TABLE job ADD COLUMN after TEXT NOT NULL DEFAULT '';"
-     "CREATE INDEX job_after ON job (id) WHERE after <> ''"),
+     "CREATE INDEX job_after ON job (id) WHERE after <> '';"
+     "ALTER TABLE job ADD COLUMN callback TEXT NOT NULL DEFAULT '';"
+     "ALTER TABLE job ADD COLUMN source INTEGER NOT NULL DEFAULT 0;"
+     "ALTER TABLE batch ADD COLUMN callback TEXT NOT NULL DEFAULT '';"
+     "ALTER TABLE schedule ADD COLUMN callback TEXT NOT NULL DEFAULT ''"),
 };
 
 enum { VERSION = sizeof migrations / sizeof migrations[0] };

@@ -112,6 +112,10 @@ bool database_count(struct database *database,
                     bool (*each)(void *context, const struct database_queue *queue), void *context,
                     struct problem *problem);
 
+/* Deliveries that are promised at most: jobs that have not ended, and batches, with a callback.
+ * False when the database cannot be read. */
+bool database_promised(struct database *database, uint32_t *promised, struct problem *problem);
+
 /* All batches, those whose forgotten jobs ended first before the others; with the times of the
  * disk. False when the database cannot be read. */
 bool database_batches(struct database *database,

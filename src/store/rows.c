@@ -53,6 +53,8 @@ static enum database_result add_batch(struct database *database, const struct jo
     (void)sqlite3_bind_text(statement, 2, record->queue, -1, SQLITE_STATIC);
     (void)sqlite3_bind_int64(statement, 3, record->batch_jobs);
     (void)sqlite3_bind_int64(statement, 4, record->created_us);
+    const char *callback = record->batch_callback != NULL ? record->batch_callback : "";
+    (void)sqlite3_bind_text(statement, 5, callback, -1, SQLITE_STATIC);
     return database_step(database, SQL_ADD_BATCH, -1, problem);
 }
 
@@ -171,6 +173,21 @@ bool database_count(struct database *database,
     return each_row(database, &rows, problem);
 }
 
+bool database_promised(struct database *database, uint32_t *promised, struct problem *problem)
+{
+    int64_t jobs;
+    if (!database_ask(database,
+                      "SELECT (SELECT count(*) FROM job LEFT JOIN progress USING (id)"
+                      " WHERE coalesce(state, 0) < 3 AND callback <> '' AND source = 0)"
+                      " + (SELECT count(*) FROM batch WHERE callback <> '')",
+                      &jobs)) {
+        (void)database_failed(database, "promised", problem);
+        return false;
+    }
+    *promised = jobs < UINT32_MAX ? (uint32_t)jobs : UINT32_MAX;
+    return true;
+}
+
 struct batches {
     void (*each)(void *context, const struct batch_record *batch);
     void *context;
@@ -180,6 +197,7 @@ static bool batch_row(void *context, sqlite3_stmt *row)
 {
     const struct batches *batches = context;
     const char *queue = (const char *)sqlite3_column_text(row, 1);
+    const char *callback = (const char *)sqlite3_column_text(row, 8);
     const struct batch_record record = {
         .id = (uint64_t)sqlite3_column_int64(row, 0),
         .queue = queue != NULL ? queue : "",
@@ -189,6 +207,7 @@ static bool batch_row(void *context, sqlite3_stmt *row)
                   [JOBD_FAILED] = (uint32_t)sqlite3_column_int64(row, 5),
                   [JOBD_CANCELLED] = (uint32_t)sqlite3_column_int64(row, 6)},
         .finished_us = sqlite3_column_int64(row, 7),
+        .callback = callback != NULL ? callback : "",
     };
     batches->each(batches->context, &record);
     return true;
@@ -200,8 +219,8 @@ bool database_batches(struct database *database,
 {
     struct batches batches = {each, context};
     const struct rows rows = {"batches",
-                              "SELECT id, queue, jobs, created, done, failed, cancelled, finished"
-                              " FROM batch ORDER BY finished, id",
+                              "SELECT id, queue, jobs, created, done, failed, cancelled, finished,"
+                              " callback FROM batch ORDER BY finished, id",
                               batch_row, &batches};
     return each_row(database, &rows, problem);
 }

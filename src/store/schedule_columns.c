@@ -23,6 +23,7 @@ static const struct column asked_columns[] = {
     {"type", AT(payload), COLUMN_BLOB_TYPE},
     {"payload", AT(payload), COLUMN_TYPED_BLOB},
     {"crc", 0, COLUMN_CRC},
+    {"callback", TEXT(JOBD_CALLBACK)},
 };
 
 static const struct column place_columns[] = {

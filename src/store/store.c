@@ -52,6 +52,11 @@ uint32_t store_waiting(struct store *store, const char *queue)
     return 0;
 }
 
+uint32_t store_promised(const struct store *store)
+{
+    return store->promised;
+}
+
 uint32_t store_queues_len(const struct store *store)
 {
     return store->queues_len;
@@ -197,6 +202,8 @@ static bool open_all(struct store *store, const char *directory, struct problem 
     if (fsync(store->folder) != 0 || !health_note_files(store))
         return problem_set(problem, "%s: %s", store->path, strerror(errno));
     if (!database_count(store->database, note_queue, store, &store->problem))
+        return problem_set(problem, "%s: %s", store->path, store->problem.text);
+    if (!database_promised(store->database, &store->promised, &store->problem))
         return problem_set(problem, "%s: %s", store->path, store->problem.text);
     if (!schedules_count(store->database, &store->schedules_len, &store->problem))
         return problem_set(problem, "%s: %s", store->path, store->problem.text);

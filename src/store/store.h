@@ -31,6 +31,10 @@ const char *store_path(const struct store *store);
 /* Jobs on disk that are not final, of this queue: what jobd_queue_config.restored wants. */
 uint32_t store_waiting(struct store *store, const char *queue);
 
+/* Deliveries that jobs and batches on disk are promised, at most: the queue of deliveries wants
+ * them added to that. */
+uint32_t store_promised(const struct store *store);
+
 /* The queues that have jobs on disk, declared or not. */
 uint32_t store_queues_len(const struct store *store);
 /* The name of one of them, valid until store_free(), and all its jobs, those that have ended

@@ -41,7 +41,7 @@ struct store {
     int folder;               /* locked */
     enum store_sync sync;
     struct queue_on_disk *queues;
-    uint32_t queues_len, schedules_len;
+    uint32_t queues_len, schedules_len, promised;
     struct jobd *jobd;
     pthread_t thread;
     bool started;

@@ -204,6 +204,31 @@ static void many_wait_for_one(void **state)
     client_free(client);
 }
 
+static void a_token_reaches_its_queue(void **state)
+{
+    char target[TARGET_SIZE];
+    (void)state;
+    const char *tokens = temporary_file("tokens", "put:default put\nadmin root\n");
+    const char *config =
+        temporary_file("jobd.json", "{\"queues\": {\"default\": {\"workers\": 0}, \"other\": {}}}");
+    struct server *server = server_start("-c", config, "--token-file", tokens);
+    struct client *client = client_new(server);
+    const char *const queues[] = {"default", "other"};
+    for (size_t i = 0; i < 2; i++) {
+        snprintf(target, sizeof target, "/do/%s?delay=1h", queues[i]);
+        uint64_t id = answer_job(
+            client_send(client, "POST", target, FIELDS("Authorization: Bearer root"), NULL));
+        snprintf(target, sizeof target, "/do?after=/jobs/%llu", (unsigned long long)id);
+        const struct answer *answer =
+            client_send(client, "POST", target, FIELDS("Authorization: Bearer put"), NULL);
+        assert_int_equal(answer->status, i == 0 ? 202 : 403);
+    }
+    const struct answer *answer =
+        client_send(client, "POST", "/do?after=/jobs/1", FIELDS("Authorization: Bearer put"), NULL);
+    assert_int_equal(answer->status, 400);
+    client_free(client);
+}
+
 static struct server *start_again(const char *const *arguments, struct server *before)
 {
     if (before != NULL) {
@@ -256,6 +281,7 @@ int main(void)
         cmocka_unit_test_teardown(a_cancel_cascades, server_stop_all),
         cmocka_unit_test_teardown(what_is_wrong_is_named, server_stop_all),
         cmocka_unit_test_teardown(a_batch_comes_after_a_batch, server_stop_all),
+        cmocka_unit_test_teardown(a_token_reaches_its_queue, server_stop_all),
         cmocka_unit_test_teardown(many_wait_for_one, server_stop_all),
         cmocka_unit_test_teardown(it_survives_a_kill, server_stop_all),
     };

@@ -1,7 +1,9 @@
 #!/bin/sh
 # The image: built from Containerfile with buildah, without a daemon and without a registry, then run.
-# tests/check/container.sh, from the top of the tree, as root. The base image is Debian's own, made by debootstrap.
+# tests/check/container.sh [amd64|arm64], from the top of the tree, as root. The base image is Debian's own, made by
+# debootstrap. What is for another machine is run by qemu-user.
 set -u
+for=${1:-$(dpkg --print-architecture)}
 scratch=$(mktemp -d) failed=0 container='' server=''
 # A storage of its own; nothing of it stays.
 export CONTAINERS_STORAGE_CONF="$scratch/storage.conf" BUILDAH_ISOLATION=chroot
@@ -28,16 +30,18 @@ check() { # what, and a command that must succeed
     fi
 }
 
+# buildah of Debian 12 knows no FROM --platform and wants a base for that machine: so it is said to be one, though its
+# programs are this machine's, as the Containerfile has it.
 base() {
     debootstrap --variant=minbase bookworm "$scratch/debian" >"$scratch/log" 2>&1 &&
         base=$(buildah from scratch) &&
         buildah add -q "$base" "$scratch/debian" / >/dev/null &&
-        buildah commit -q "$base" docker.io/library/debian:12 >/dev/null &&
+        buildah config --arch "$for" "$base" && buildah commit -q "$base" docker.io/library/debian:12 >/dev/null &&
         buildah rm "$base" >/dev/null && rm -rf "$scratch/debian"
 }
 
 build() {
-    buildah build --pull-never --format docker -t jobd . >"$scratch/log" 2>&1 || { tail "$scratch/log"; false; }
+    buildah build --pull-never --format docker --platform "linux/$for" -t jobd . >"$scratch/log" 2>&1 || { tail "$scratch/log"; false; }
 }
 
 has() { # a field of the image, and what it must be
@@ -91,16 +95,21 @@ holds() { [ "$(ls "$root" | xargs)" = "$1" ] || { ls -l "$root"; false; }; }
 
 check 'a base' base || exit 1
 check 'builds' build || exit 1
+check 'is for that machine' has .OCIv1.Architecture "$for"
 check 'runs as another user than root' has .Docker.Config.User 65532:65532
 check 'has a volume' has .Docker.Config.Volumes 'map[/data:{}]'
 check 'has a health check' has .Docker.Config.Healthcheck.Test '[CMD /jobd --health]'
 check 'stops by a signal' has .Docker.Config.StopSignal SIGTERM
 check 'is jobd' has .Docker.Config.Entrypoint '[/jobd]'
 
-container=$(buildah from --pull-never jobd) && root=$(buildah mount "$container") || exit 1
+container=$(buildah from --pull-never --platform "linux/$for" jobd) && root=$(buildah mount "$container") || exit 1
 install -d -o 65532 -g 65532 "$scratch/data"
 check 'holds nothing else' holds 'LICENSES data jobd usr'
 check 'has time zones' has_zones
+if [ "$for" != "$(dpkg --print-architecture)" ]; then
+    EMULATOR=$(command -v qemu-aarch64-static) sh tests/check/static.sh "$root/jobd" 3145728 || failed=1
+    exit $failed
+fi
 check 'is not healthy before it starts' is_not_healthy
 check 'starts' start in_buildah
 check 'is that user' is_user

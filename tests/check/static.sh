@@ -1,8 +1,10 @@
 #!/bin/sh
 # The static file: needs no other, is small, and does all its work in a root that holds nothing else.
-# tests/check/static.sh FILE MAX_BYTES, as root for chroot.
+# tests/check/static.sh FILE MAX_BYTES, as root for chroot. EMULATOR is the static file that runs another machine's,
+# such as qemu-aarch64-static; unset for this one's.
 file=$1 max=$2 failed=0
 root=$(mktemp -d) server='' service=''
+jobd=${EMULATOR:+/emulator }/jobd
 trap '[ -z "$server$service" ] || kill $server $service 2>/dev/null; wait; rm -rf "$root"' EXIT
 
 check() { # what, and a command that must succeed
@@ -21,7 +23,7 @@ is_small() { [ "$(stat -c %s "$file")" -le "$max" ]; }
 
 start() { # options; sets server and address
     mkfifo "$root.fifo"
-    chroot "$root" /jobd -l 127.0.0.1:0 "$@" >"$root.out" 2>"$root.fifo" &
+    chroot "$root" $jobd -l 127.0.0.1:0 "$@" >"$root.out" 2>"$root.fifo" &
     server=$!
     exec 3<"$root.fifo"
     rm "$root.fifo" # the next one's is another
@@ -51,10 +53,10 @@ waits() { # until the job has ended well, and says what it put out
     says "$text" /do -H 'Prefer: wait=10' -d payload
 }
 
-is_healthy() { chroot "$root" /jobd -l "$address" --health; }
+is_healthy() { chroot "$root" $jobd -l "$address" --health; }
 is_kept() { "$@" && [ -s "$root/data/jobd.db" ]; }
 no_tls() {
-    chroot "$root" /jobd --tls-cert /c --tls-key /k 2>"$root.err"
+    chroot "$root" $jobd --tls-cert /c --tls-key /k 2>"$root.err"
     [ $? = 2 ] && [ "$(wc -l <"$root.err")" = 1 ] && grep -q TLS "$root.err"
 }
 refuses() { # 0: folded lines and NUL, which libmicrohttpd before 1.0 hides
@@ -97,14 +99,15 @@ END
 distrusts() { curl -s "$address/do/other" -H 'Prefer: wait=10' -d x | grep -q certificate; }
 
 cp "$file" "$root/jobd"
+[ -z "${EMULATOR:-}" ] || cp "$EMULATOR" "$root/emulator"
 check 'needs no other file' needs_nothing
 check "has at most $max bytes" is_small
 check 'starts in an empty root' start
 check 'queues' says queued /do
 check 'is healthy' is_healthy
 check 'drains' stop
-check 'starts with a command' start -- /jobd -V
-check 'runs commands' waits "$(chroot "$root" /jobd -V)"
+check 'starts with a command' start -- $jobd -V
+check 'runs commands' waits "$(chroot "$root" $jobd -V)"
 check 'drains' stop
 mkdir "$root/data"
 check 'starts on disk' start -d /data --sleep 0ms

@@ -10,6 +10,15 @@
 
 struct disk disk;
 
+static const char *queue_name(const char *name)
+{
+    static const char *const names[] = {"one", "two", "callbacks"};
+    unsigned i = 0;
+    while (i < QUEUES && strcmp(names[i], name) != 0)
+        i++;
+    return names[i];
+}
+
 static struct jobd_blob *share(const struct jobd_blob *blob)
 {
     union {
@@ -117,7 +126,8 @@ static void add_batch(const struct job_record *first)
     struct batch_record *batch = batch_to_change(first->batch);
     if (batch->id == 0)
         *batch = (struct batch_record){.id = first->batch,
-                                       .queue = strcmp(first->queue, "one") == 0 ? "one" : "two",
+                                       .queue = queue_name(first->queue),
+                                       .callback = first->batch_callback[0] != '\0' ? "u" : "",
                                        .jobs = first->batch_jobs,
                                        .created_us = first->created_us};
 }
@@ -179,6 +189,62 @@ void disk_compare_batches(struct jobd *jobd, uint64_t next_id, int64_t now_us)
     }
 }
 
+/* ---- deliveries */
+
+static bool has_callback(const struct job_record *record)
+{
+    return record->texts[JOBD_CALLBACK] != NULL && record->source == 0;
+}
+
+/* Have all of the batch that this job came with ended, as it is on disk now? */
+static bool is_over(const struct batch_record *batch)
+{
+    uint32_t ended = 0;
+    for (unsigned state = 0; state < JOBD_STATES; state++)
+        ended += batch->ended[state];
+    for (uint64_t id = batch->id; id < batch->id + batch->jobs; id++)
+        ended += disk.jobs[id].there && jobd_state_final(disk.jobs[id].record.state);
+    return ended == batch->jobs;
+}
+
+/* It has ended by this row: is somebody to be told of it? */
+static void note_end(const struct kept *kept)
+{
+    const struct batch_record *batch = &disk.batches[kept->record.batch];
+    bool own = has_callback(&kept->record);
+    if (own)
+        disk.to_tell[0] = (int64_t)kept->record.id;
+    if (batch->id != 0 && batch->callback[0] != '\0' && is_over(batch))
+        disk.to_tell[own] = -(int64_t)batch->id;
+}
+
+/* No delivery of this source lives, but where that has been retried. */
+static void check_unneeded(int64_t source)
+{
+    for (uint64_t id = disk.highest > 2000 ? disk.highest - 2000 : 1; id <= disk.highest; id++) {
+        const struct kept *kept = &disk.jobs[id];
+        verify(!kept->there || kept->record.source != source || kept->record.unexpiring ||
+               jobd_state_final(kept->record.state));
+    }
+}
+
+/* An end and its delivery are one change, and no delivery comes otherwise. */
+static void check_delivery(enum row_kind kind, const struct job_record *record)
+{
+    int64_t source = kind == ROW_ADD ? record->source : 0;
+    verify(source == disk.to_tell[0]);
+    disk.to_tell[0] = disk.to_tell[1];
+    disk.to_tell[1] = 0;
+    if (source != 0)
+        verify(source > 0 ? disk.jobs[source].there : disk.batches[-source].id != 0);
+    /* One that was retried, and replaced by another without a callback, has none that a start knows
+     * of. */
+    if (kind == ROW_REMOVE && has_callback(&disk.jobs[record->id].record))
+        check_unneeded((int64_t)record->id);
+    if (kind == ROW_REMOVE_BATCH)
+        check_unneeded(-(int64_t)record->id);
+}
+
 /* ---- jobs */
 
 static bool write_change(void *context, enum row_kind kind, const struct job_record *change)
@@ -196,6 +262,9 @@ static bool write_change(void *context, enum row_kind kind, const struct job_rec
     verify(record->id < IDS);
     if ((*left)-- == 0)
         return false;
+    check_delivery(kind, record);
+    if (record->id > disk.highest)
+        disk.highest = record->id;
     if (kind == ROW_REMOVE_BATCH) {
         *batch_to_change(record->id) = (struct batch_record){.id = 0};
         return true;
@@ -218,7 +287,8 @@ static bool write_change(void *context, enum row_kind kind, const struct job_rec
         forget(kept);
         kept->there = true;
         kept->record = *record;
-        kept->record.queue = strcmp(record->queue, "one") == 0 ? "one" : "two";
+        const char *callback = record->texts[JOBD_CALLBACK];
+        kept->record.queue = queue_name(record->queue);
         kept->record.texts[JOBD_GROUP] = group_of(record);
         kept->record.texts[JOBD_TAGS] = NULL;
         strcpy(kept->key, record->key);
@@ -226,14 +296,18 @@ static bool write_change(void *context, enum row_kind kind, const struct job_rec
         replace(&kept->payload, record->payload);
         schedule_disk_texts(kept->record.texts);
         strcpy(kept->after, record->texts[JOBD_AFTER] != NULL ? record->texts[JOBD_AFTER] : "");
+        kept->record.texts[JOBD_CALLBACK] = callback != NULL && callback[0] != '\0' ? "u" : NULL;
     }
     verify(kept->there);
     if (kind == ROW_MOVE) {
-        kept->record.queue = strcmp(record->queue, "one") == 0 ? "one" : "two";
+        kept->record.queue = queue_name(record->queue);
         kept->record.at_us = record->at_us;
     }
+    bool ended = jobd_state_final(kept->record.state);
     if (kind == ROW_SET || kind == ROW_REPLACE || kind == ROW_AMEND)
         keep_progress(kept, record);
+    if (!ended && jobd_state_final(kept->record.state))
+        note_end(kept);
     kept->record.key = kept->key;
     kept->record.trace = kept->trace;
     kept->record.token = kept->token;
@@ -246,6 +320,8 @@ static bool write_change(void *context, enum row_kind kind, const struct job_rec
 
 static void end_transaction(bool good)
 {
+    verify(!good || disk.to_tell[0] == 0);
+    disk.to_tell[0] = disk.to_tell[1] = 0;
     for (uint64_t id = 0; id < IDS; id++) {
         struct kept *before = disk.undo[id];
         end_batch_transaction(good, id);
@@ -311,6 +387,7 @@ void disk_clear(void)
             forget(&disk.jobs[id]);
     memset(disk.batches, 0, sizeof disk.batches);
     disk.wanted = 0;
+    disk.highest = 0;
     disk.limits = disk.two_undeclared = false;
     disk.wall_ahead_us = disk.written_us = 0;
     disk.times = (struct times){.now_us = 0};
@@ -329,7 +406,7 @@ struct jobd *disk_open_engine(uint32_t capacity, uint32_t restored, uint64_t fir
 {
     struct jobd *jobd = NULL;
     const struct jobd_schedule_config schedules = {.max = SCHEDULES};
-    struct jobd_queue_config queues[QUEUES] = {
+    struct jobd_queue_config queues[QUEUES + 1] = {
         {.name = "one", .capacity = capacity, .workers = WORKERS, .attempts = 1},
         {.name = "two",
          .capacity = capacity,
@@ -340,6 +417,12 @@ struct jobd *disk_open_engine(uint32_t capacity, uint32_t restored, uint64_t fir
          .by_group = disk.limits,
          .group_limits = {.running = 2, .starts = 3, .per_us = 200000},
          .group_waiting = 7},
+        {.name = "callbacks",
+         .capacity = capacity,
+         .workers = WORKERS,
+         .attempts = 3,
+         .deliveries = true,
+         .restored = restored},
     };
     if (disk.limits)
         queues[0].limits = (struct jobd_limits){.running = 5, .starts = 9, .per_us = 300000};
@@ -348,7 +431,7 @@ struct jobd *disk_open_engine(uint32_t capacity, uint32_t restored, uint64_t fir
         queues[1] = (struct jobd_queue_config){
             .name = "two", .undeclared = true, .restored = jobs_of("two")};
     const struct jobd_config config = {.queues = queues,
-                                       .queues_len = QUEUES,
+                                       .queues_len = QUEUES + 1,
                                        .keep = KEEP,
                                        .keep_for_us = KEEP_FOR_US,
                                        .memory_bytes = 1 << 20,
@@ -378,7 +461,8 @@ struct jobd *disk_restore(uint64_t first_id, int64_t now_us)
 {
     static struct kept *ended[IDS];
     size_t ended_len = 0;
-    struct jobd *jobd = disk_open_engine(CAPACITY, CAPACITY + 2 * WORKERS + LEASES, first_id);
+    struct jobd *jobd =
+        disk_open_engine(CAPACITY, CAPACITY + 2 * WORKERS + LEASES + MORE, first_id);
     times_begin(&disk.times, &disk.kept, now_us, now_us + disk.wall_ahead_us);
     for (uint64_t id = 1; id < IDS; id++)
         if (disk.jobs[id].there && !jobd_state_final(disk.jobs[id].record.state))

@@ -12,7 +12,7 @@
 #include "store/times.h"
 
 enum {
-    QUEUES = 2,
+    QUEUES = 2, /* and one of deliveries behind them */
     CAPACITY = 12,
     KEEP = 6,
     WORKERS = 2,
@@ -20,7 +20,8 @@ enum {
     REPORTS = 3,
     IDS = 20000,
     KEEP_FOR_US = 2000000,
-    KEPT_AFTER_SIZE = 96
+    KEPT_AFTER_SIZE = 96,
+    MORE = 8 /* deliveries that are promised or wait beyond the capacity */
 };
 
 struct kept {
@@ -37,7 +38,9 @@ struct disk {
     struct kept jobs[IDS];
     struct kept *undo[IDS]; /* what the transaction has changed: as it was before */
     unsigned wanted;
-    bool limits;         /* of the queues of the next engine, see there */
+    int64_t to_tell[2]; /* an end that was written wants its deliveries as the next rows; 0: none */
+    uint64_t highest;   /* id */
+    bool limits;        /* of the queues of the next engine, see there */
     bool two_undeclared; /* the second queue, when the next engine is made */
     /* The clocks: how far the wall clock is ahead of the engine's; what was kept, and when the last
      * group was written. */

@@ -76,14 +76,17 @@ static void do_put(struct world *world, struct person *who)
     char after[KEPT_AFTER_SIZE];
     after_some(world, after);
     terms.texts[JOBD_AFTER] = after;
-    put.terms = below(world, 2) == 0 ? &terms : NULL;
+    bool calls = below(world, 3) == 0;
+    put.terms = below(world, 2) == 0 || calls ? &terms : NULL;
     snprintf(key, sizeof key, "k%u", below(world, 6));
     if (below(world, 3) == 0)
         be_unique(world, &put, &terms, key);
     else if (below(world, 5) == 0) {
         put.batch = batch;
         put.batch_len = 1 + below(world, 3);
+        put.batch_callback = calls ? "u" : NULL;
     } else if (below(world, 5) == 0) {
+        put.batch_callback = calls ? "u" : NULL;
         for (unsigned i = 0; i < 3; i++) {
             puts[i] = put;
             puts[i].key = below(world, 2) == 0 ? key : NULL;
@@ -95,6 +98,7 @@ static void do_put(struct world *world, struct person *who)
         put.key = below(world, 3) == 0 ? key : NULL;
         put.payload = below(world, 2) == 0 ? jobd_blob_text("hello") : NULL;
     }
+    terms.texts[JOBD_CALLBACK] = calls && put.batch_len == 0 ? "u" : NULL;
     bool room = below(world, 4) == 0;
     who->waiter.deadline_us = room ? world->now_us + some_us(world, 40) : JOBD_NEVER;
     enum jobd_result result =
@@ -121,7 +125,7 @@ static void do_put(struct world *world, struct person *who)
 /* A worker takes a job, or ends the one it has. */
 static void do_work(struct world *world)
 {
-    unsigned which = below(world, QUEUES * WORKERS);
+    unsigned which = below(world, (QUEUES + 1) * WORKERS);
     struct person *worker = &world->workers[which];
     if (worker->runs) {
         struct jobd_outcome outcome = any_outcome(world);
@@ -236,7 +240,8 @@ static void do_something(struct world *world)
         do_change_all(world, who);
     } else if (below(world, 10) == 0) {
         ask(who, 'u',
-            jobd_purge(world->jobd, below(world, QUEUES), &who->waiter, world->now_us, &purged));
+            jobd_purge(world->jobd, below(world, QUEUES + 1), &who->waiter, world->now_us,
+                       &purged));
     } else if (below(world, 4) == 0) { /* somebody hangs up */
         who = &world->people[below(world, ACTORS)];
         if (who->waits && jobd_cancel_wait(world->jobd, &who->waiter)) {
@@ -321,7 +326,7 @@ static void check_restored(struct world *world)
             verify(!kept->there || jobd_state_final(kept->record.state)); /* beyond keep */
             continue;
         }
-        verify(kept->there && info.queue < QUEUES);
+        verify(kept->there && info.queue <= QUEUES);
         if (jobd_state_final(kept->record.state))
             verify(info.state == kept->record.state);
         else if (kept->record.state == JOBD_RUNNING)
@@ -522,6 +527,8 @@ static void test_at_random(void **state)
         else
             crash(&world);
         check_engine(world.jobd);
+        if (disk.highest >= world.next_id) /* deliveries */
+            world.next_id = disk.highest + 1;
         compare(&world);
         after_compare(&world);
         compare_contents(&world);

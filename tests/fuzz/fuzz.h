@@ -22,6 +22,8 @@ void fuzz_auth(const uint8_t *bytes, size_t size);
 void fuzz_text(const uint8_t *bytes, size_t size);
 /* An expression of cron, or a duration. */
 void fuzz_cron(const uint8_t *bytes, size_t size);
+/* A prefix of URLs, a line feed and a URL, compared with what libcurl makes of both. */
+void fuzz_url(const uint8_t *bytes, size_t size);
 /* A file of time zone data. */
 void fuzz_zone(const uint8_t *bytes, size_t size);
 /* Steps of the engine, compared with a model of it. */

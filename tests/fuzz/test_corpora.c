@@ -80,6 +80,12 @@ static void cron(void **state)
     replay("cron", fuzz_cron);
 }
 
+static void url(void **state)
+{
+    (void)state;
+    replay("url", fuzz_url);
+}
+
 static void zone(void **state)
 {
     (void)state;
@@ -97,7 +103,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(http), cmocka_unit_test(settings), cmocka_unit_test(options),
         cmocka_unit_test(auth), cmocka_unit_test(text),     cmocka_unit_test(engine),
-        cmocka_unit_test(cron), cmocka_unit_test(zone),
+        cmocka_unit_test(cron), cmocka_unit_test(url),      cmocka_unit_test(zone),
     };
     return cmocka_run_group_tests_name("corpora", tests, NULL, NULL);
 }

@@ -82,6 +82,25 @@ static void one_meaning_or_none(void **state)
         {"Host: a?b\n", 400, not_a_host, NULL},
         {"Host: a\\b\n", 400, not_a_host, NULL},
         {"Host: \xc3\xbc\n", 400, not_a_host, NULL},
+        {"Host: a%\n", 400, not_a_host, NULL},
+        {"Host: a%2\n", 400, not_a_host, NULL},
+        {"Host: a%2g\n", 400, not_a_host, NULL},
+        {"Host: :80\n", 400, not_a_host, NULL},
+        {"Host: a:b\n", 400, not_a_host, NULL},
+        {"Host: a:8-\n", 400, not_a_host, NULL},
+        {"Host: a:80:80\n", 400, not_a_host, NULL},
+        {"Host: ::1\n", 400, not_a_host, NULL},
+        {"Host: [::1\n", 400, not_a_host, NULL},
+        {"Host: ::1]\n", 400, not_a_host, NULL},
+        {"Host: []\n", 400, not_a_host, NULL},
+        {"Host: [[::1]]\n", 400, not_a_host, NULL},
+        {"Host: [::1]80\n", 400, not_a_host, NULL},
+        {"Host: [::1].a\n", 400, not_a_host, NULL},
+        {"Host: a[b\n", 400, not_a_host, NULL},
+        {"Host: a%2eb_~-.\n", 0, NULL, NULL},
+        {"Host: a:\n", 0, NULL, NULL},
+        {"Host: a:080\n", 0, NULL, NULL},
+        {"Host: [::1]:\n", 0, NULL, NULL},
         {"Host: [fe80::1%25eth0]:80\n", 0, NULL, NULL},
 
         {HOST "Content-Length: 0\n", 0, NULL, NULL},
@@ -156,7 +175,7 @@ static void each_byte_of_names_and_values(void **state)
         bool alphanumeric =
             (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
         bool in_token = alphanumeric || (c != 0 && strchr("!#$%&'*+-.^_`|~", (int)c) != NULL);
-        bool in_host = alphanumeric || (c != 0 && strchr("-._~:[]%", (int)c) != NULL);
+        bool in_host = alphanumeric || (c != 0 && strchr("-._~", (int)c) != NULL);
         bool in_value = c == '\t' || (c >= ' ' && c != 0x7f);
         struct {
             const char *name;
@@ -219,7 +238,7 @@ static void a_content_type_has_255_bytes(void **state)
 static void targets(void **state)
 {
     static const struct {
-        const char *target, *path, *host; /* host NULL: as the field has it; path NULL: refused */
+        const char *target, *path, *host; /* host NULL: as the field has it */
     } rows[] = {
         {"/do", "/do", NULL},
         {"*", "*", NULL},
@@ -232,12 +251,6 @@ static void targets(void **state)
         {"http://[::1]:8080/do/x", "/do/x", "[::1]:8080"},
         {"http://b", "/", "b"},
         {"http://b//c", "//c", "b"},
-        {"http://", NULL, NULL},
-        {"http:///do", NULL, NULL},
-        {"http://a b/", NULL, NULL},
-        {"http://me@b/", NULL, NULL},
-        {"http://b?c", NULL, NULL},
-        {"http://b\\c/", NULL, NULL},
     };
     struct headers headers;
     (void)state;
@@ -245,10 +258,7 @@ static void targets(void **state)
         assert_true(read_request(&headers, "HTTP/1.1", HOST, NULL));
         const char *path = headers_target(
             &headers, edges_copy(group_edges(), rows[i].target, strlen(rows[i].target) + 1));
-        assert_int_equal(headers.status, rows[i].path != NULL ? 0 : 400);
-        assert_int_equal(headers_end(&headers), rows[i].path != NULL);
-        if (rows[i].path == NULL)
-            continue;
+        assert_true(headers_end(&headers));
         assert_string_equal(path, rows[i].path);
         const char *host = rows[i].host != NULL ? rows[i].host : "a";
         assert_int_equal(headers.host.size, strlen(host));

@@ -29,10 +29,14 @@ static void one_meaning_or_none(void **state)
         {"GET http://localhost HTTP/1.1\r\n" HOST LAST, 200},
         {"GET http://evil.example/healthz HTTP/1.1\r\n" HOST LAST, 403},
         {"GET http://a b/healthz HTTP/1.1\r\n" HOST LAST, 400},
+        {"GET http://me@localhost/healthz HTTP/1.1\r\n" HOST LAST, 400},
+        {"GET http:///healthz HTTP/1.1\r\n" HOST LAST, 400},
         {"GET /healthz HTTP/1.1\r\n" LAST, 400},
         {"GET /healthz HTTP/1.1\r\n" HOST HOST LAST, 400},
         {"GET /healthz HTTP/1.1\r\nHost: localhost\r\nhost: evil\r\n" LAST, 400},
         {"GET /healthz HTTP/1.1\r\nHost: a b\r\n" LAST, 400},
+        {"GET /healthz HTTP/1.1\r\nHost: localhost:80:80\r\n" LAST, 400},
+        {"GET /healthz HTTP/1.1\r\nHost: [::1\r\n" LAST, 400},
         {"GET /healthz HTTP/1.1\r\nHost:\r\n" LAST, 400},
         {"POST /do HTTP/1.1\r\n" HOST "Content-Length: 1\r\nContent-Length: 1\r\n" LAST "x", 400},
         {"POST /do HTTP/1.1\r\n" HOST "Content-Length: 1\r\nContent-Length: 2\r\n" LAST "xx", 400},
@@ -423,6 +427,32 @@ static void nothing_is_smuggled(void **state)
     client_free(client);
 }
 
+static void assert_no_body(const struct server *server, const char *request, int status)
+{
+    assert_int_equal(raw_ask(server, request, &raw), status);
+    const char *end = strstr(raw.text, "\r\n\r\n");
+    assert_non_null(end);
+    assert_string_equal(end, "\r\n\r\n");
+}
+
+/* RFC 9110, section 9.3.2: whatever is said to it. */
+static void a_head_that_is_refused_gets_no_body(void **state)
+{
+    static const size_t sizes[] = {2100, 30000}; /* of a target: whole, and cut off */
+    struct server *server = server_start("-w", "0");
+    (void)state;
+    assert_no_body(server, "HEAD /healthz HTTP/1.1\r\n" LAST, 400);
+    assert_no_body(server, "HEAD /healthz HTTP/1.1\r\nAccept: application/json\r\n" LAST, 400);
+    assert_no_body(server, "HEAD /healthz HTTP/2.0\r\n" HOST LAST, 505);
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        char *text = raw_filled("HEAD /", 'x', sizes[i], " HTTP/1.1\r\n" HOST LAST);
+        assert_no_body(server, text, 414);
+        free(text);
+    }
+    assert_int_equal(raw_ask(server, "HEADS /healthz HTTP/1.1\r\n" LAST, &raw), 400);
+    assert_non_null(strstr(raw.text, "\r\n\r\nmissing Host\n"));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_teardown(name, server_stop_all)
@@ -443,6 +473,7 @@ int main(void)
         TEST(an_expected_but_empty_body),
         TEST(pipelined_requests_are_answered_in_turn),
         TEST(nothing_is_smuggled),
+        TEST(a_head_that_is_refused_gets_no_body),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -65,6 +65,8 @@ static void sizes_are_bounded(void **state)
     ask_filled(server, "GET /", 2100, " HTTP/1.1\r\n" HOST LAST, 414);
     ask_filled(server, "GET /healthz?", 2100, " HTTP/1.1\r\n" HOST LAST, 414);
     ask_filled(server, "GET /", 30000, " HTTP/1.1\r\n" HOST LAST, 414);
+    ask_filled(server, "", 65, " / HTTP/1.1\r\n" HOST LAST, 400);
+    ask_filled(server, "", 30000, " / HTTP/1.1\r\n" HOST LAST, 400);
     ask_filled(server, "GET /healthz HTTP/1.1\r\n" HOST "X: ", 2000, "\r\n" LAST, 200);
     ask_filled(server, "GET /healthz HTTP/1.1\r\n" HOST "X: ", 30000, "\r\n" LAST, 431);
     ask_filled(server, "POST /do HTTP/1.1\r\n" HOST "Content-Type: ", 256, "\r\n" LAST, 400);

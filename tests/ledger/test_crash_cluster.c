@@ -18,6 +18,7 @@
 #include "support/chance.h"
 #include "support/client.h"
 #include "support/postgres.h"
+#include "support/proxy.h"
 #include "support/server.h"
 
 enum {
@@ -47,7 +48,8 @@ struct worker {
 };
 
 static struct server *nodes[NODES];
-static char url[POSTGRES_URL_SIZE];
+static char url[POSTGRES_URL_SIZE], way[POSTGRES_URL_SIZE]; /* way: the first node's, by proxies */
+static struct proxy *proxies[2];
 static struct worker workers[CLIENTS];
 static atomic_bool over;
 static atomic_uint acknowledged;
@@ -61,10 +63,10 @@ static const char *config; /* the queue `ticks` is that of a schedule, and nobod
 
 /* ---- servers */
 
-static struct server *start_node(const char *address)
+static struct server *start_node(unsigned i, const char *address)
 {
     char data[POSTGRES_URL_SIZE + 16];
-    snprintf(data, sizeof data, "JOBD_DATA=%s", url);
+    snprintf(data, sizeof data, "JOBD_DATA=%s", i == 0 ? way : url);
     return server_spawn(&(struct server_plan){
         .arguments =
             (const char *const[]){"-l", address, "-w", "0", "-q", "10000", "--keep", "1000000",
@@ -79,7 +81,7 @@ static void kill_node(unsigned i)
     server_signal(nodes[i], SIGKILL);
     (void)server_wait(nodes[i]);
     server_forget(nodes[i]);
-    nodes[i] = start_node(address);
+    nodes[i] = start_node(i, address);
     server_await_listening(nodes[i]);
 }
 
@@ -89,6 +91,16 @@ static void stand_still(unsigned i)
     server_suspend(nodes[i]);
     let_pass(1500);
     server_signal(nodes[i], SIGCONT);
+}
+
+/* Nothing of the first node's comes through, in the middle of whatever it is; then all of it. */
+static void cut_off(int64_t ms)
+{
+    for (unsigned i = 0; i < 2; i++)
+        proxy_block(proxies[i], true);
+    let_pass(ms);
+    for (unsigned i = 0; i < 2; i++)
+        proxy_block(proxies[i], false);
 }
 
 static void control(const char *what, const char *directory, const char *other)
@@ -310,7 +322,7 @@ static void await_more(unsigned puts)
 /* Some node is killed, or stands still; or all of the connections, or the database. */
 static void harm(struct chance *chance)
 {
-    unsigned what = chance_below(chance, 7);
+    unsigned what = chance_below(chance, 8);
     if (what < NODES) {
         kill_node(what);
     } else if (what == 3) {
@@ -320,13 +332,23 @@ static void harm(struct chance *chance)
     } else if (what == 5) {
         control("stop", databases[primary], "");
         control("again", databases[primary], "");
-    } else {
+    } else if (what == 6) {
         promote();
+    } else {
+        cut_off(1000 + (int64_t)chance_below(chance, 3000));
     }
+}
+
+static void write_url(char to[POSTGRES_URL_SIZE], const char *one, const char *other)
+{
+    snprintf(to, POSTGRES_URL_SIZE,
+             "postgres://jobd@/postgres?host=%.100s,%.100s&target_session_attrs=read-write", one,
+             other);
 }
 
 static void start_databases(void)
 {
+    char mine[2][100];
     for (unsigned i = 0; i < 2; i++)
         snprintf(databases[i], sizeof databases[i], "%s/crash%u", getenv("TEST_POSTGRES"), i);
     assert_int_equal(setenv("POSTGRES_OPTIONS",
@@ -334,9 +356,12 @@ static void start_databases(void)
                      0);
     control("start", databases[0], "");
     control("standby", databases[1], databases[0]);
-    snprintf(url, sizeof url,
-             "postgres://jobd@/postgres?host=%s,%s&target_session_attrs=read-write", databases[0],
-             databases[1]);
+    for (unsigned i = 0; i < 2; i++) {
+        snprintf(mine[i], sizeof mine[i], "%s/way%u", getenv("TEST_POSTGRES"), i);
+        proxies[i] = proxy_new(mine[i], databases[i]);
+    }
+    write_url(url, databases[0], databases[1]);
+    write_url(way, mine[0], mine[1]);
 }
 
 static void nothing_acknowledged_is_lost(void **state)
@@ -350,7 +375,7 @@ static void nothing_acknowledged_is_lost(void **state)
     assert_non_null(all);
     config = temporary_file("crash.json", "{\"queues\": {\"default\": {}, \"ticks\": {}}}");
     for (unsigned i = 0; i < NODES; i++) {
-        nodes[i] = start_node("127.0.0.1:0");
+        nodes[i] = start_node(i, "127.0.0.1:0");
         server_await_listening(nodes[i]);
     }
     for (unsigned i = 0; i < CLIENTS; i++) {
@@ -385,8 +410,10 @@ static void nothing_acknowledged_is_lost(void **state)
 static int stop_all(void **state)
 {
     int result = server_stop_all(state);
-    for (unsigned i = 0; i < 2; i++)
+    for (unsigned i = 0; i < 2; i++) {
+        proxy_free(proxies[i]);
         control("stop", databases[i], "");
+    }
     return result;
 }
 

@@ -33,7 +33,7 @@ static struct news full_news(struct jobd_blob *payload, struct jobd_blob *output
                    .timeout_us = 1,
                    .key = "a key",
                    .trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
-                   .texts = {"group", "one\ntwo\n", "Accept: all\n", "nightly"},
+                   .texts = {"group", "one\ntwo\n", "Accept: all\n", "nightly", "/jobs/17\n"},
                    .payload = payload,
                    .state = JOBD_RUNNING,
                    .attempt = 65534,
@@ -134,7 +134,7 @@ static void assert_same_schedule(const struct schedule_record *one,
     assert_string_equal(one->queue, other->queue);
     assert_string_equal(one->cron, other->cron);
     assert_string_equal(one->zone, other->zone);
-    for (unsigned i = 0; i < JOBD_TEXTS - 1; i++)
+    for (unsigned i = 0; i < JOBD_SCHEDULE; i++)
         assert_string_equal(one->texts[i], other->texts[i]);
     assert_true(same_blob(one->payload, other->payload));
     assert_true(one->every_us == other->every_us && one->timeout_us == other->timeout_us);

@@ -279,6 +279,15 @@ def putting(chrome):
     more = ask("GET", "jobs?queue=mail")["jobs"]
     assert len(more) == 2 and more[1]["priority"] == 1 and more[1]["key"] == "tenant7"
     assert ask("GET", f"jobs/{more[1]['id']}/payload") == b"it's a letter"
+    # One that waits for others says which.
+    ids = [job["id"] for job in more]
+    batch = ask("POST", "do/mail?batch=lines&delay=1h", "one\ntwo\n")["ids"][0]
+    waits = put(f"do/mail?after=/jobs/{ids[0]},/batches/{batch}")
+    other = chrome.page(URL + f"#/jobs/{waits}")
+    other.await_text("blocked")
+    links = other.run("[...document.querySelectorAll('main a')].map(a => a.innerText + ' ' + a.hash)")
+    assert f"/jobs/{ids[0]} #/jobs/{ids[0]}" in links, links
+    assert any(link.startswith(f"/batches/{batch} ") and f"batch={batch}" in link for link in links), links
     # What is being written stays, and what is wrong is said.
     page.type("document.querySelector('[name=priority]')", "99")
     page.press("Put it in")

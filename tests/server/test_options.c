@@ -46,8 +46,8 @@ static void rows_are_sound(void **state)
         assert_int_equal(spec->size, spec->type->size);
         assert_non_null(spec->help);
         assert_true(spec->min <= spec->max);
-        if ((spec->flags & OPTION_LIVE) != 0)
-            assert_int_equal(spec->target, OF_QUEUE);
+        if ((spec->flags & OPTION_LIVE) != 0 && strncmp(spec->name, "callback-", 9) != 0)
+            assert_int_equal(spec->target, OF_QUEUE); /* else reload.c exchanges it by itself */
         if ((spec->flags & OPTION_REREAD) != 0)
             assert_ptr_equal(spec->type, &type_file);
         if ((spec->flags & OPTION_RUNNER) != 0)
@@ -119,7 +119,7 @@ static void secrets_are_kept_from_commands(void **state)
             fail_msg("a command %s %s", secret ? "gets" : "does not get", name);
         secrets += secret;
     }
-    assert_int_equal(secrets, 3);
+    assert_int_equal(secrets, 4);
     jobd_blob_unref(outcome.output);
     jobd_blob_unref(outcome.error);
 }

@@ -105,20 +105,34 @@ static void settle(struct line *line, bool answered, bool good, enum last last)
     pthread_mutex_unlock(&ledger.lock);
 }
 
+/* Perhaps it is put after another one that is known to be in; `after` is what says so. */
+static void put_after_locked(struct hand *hand, struct line *line, char after[AFTER_SIZE])
+{
+    uint32_t back = 1 + chance_below(&hand->chance, 20), mine = (uint32_t)(line - ledger.lines);
+    const struct line *other = back <= mine ? ledger_line(mine - back) : NULL;
+    after[0] = '\0';
+    if (other == NULL || other->id == 0 || chance_below(&hand->chance, 4) != 0)
+        return;
+    line->after = mine - back;
+    line->waits_for_one = true;
+    snprintf(after, AFTER_SIZE, "&if=ended&after=/jobs/%" PRIu64, other->id);
+}
+
 static void put(struct hand *hand)
 {
-    char path[TEXT_SIZE], number[16];
+    char path[TEXT_SIZE], number[16], after[AFTER_SIZE];
     pthread_mutex_lock(&ledger.lock);
     verify(ledger.len < JOBS_MAX);
     uint32_t mine = ledger.len++;
     struct line *line = ledger_line(mine);
     *line =
         (struct line){.local = chance_below(&hand->chance, 4) == 0, .unsure = true, .held = true};
+    put_after_locked(hand, line, after);
     pthread_mutex_unlock(&ledger.lock);
     snprintf(number, sizeof number, "%" PRIu32, mine);
-    snprintf(path, sizeof path, "/do/%s?attempts=9&priority=%u%s", line->local ? "local" : "remote",
-             chance_below(&hand->chance, 8),
-             chance_below(&hand->chance, 8) == 0 ? "&delay=10ms" : "");
+    snprintf(path, sizeof path, "/do/%s?attempts=9&priority=%u%s%s",
+             line->local ? "local" : "remote", chance_below(&hand->chance, 8),
+             chance_below(&hand->chance, 8) == 0 ? "&delay=10ms" : "", after);
     const struct answer *answer = ask(hand, "POST", path, number);
     pthread_mutex_lock(&ledger.lock);
     settle_locked(line, answer->status != 0, answer->status != 0,
@@ -267,6 +281,9 @@ static void retry(struct hand *hand)
     struct line *line = pick(hand, CANCELLED);
     if (line == NULL)
         return;
+    pthread_mutex_lock(&ledger.lock);
+    line->again = true;
+    pthread_mutex_unlock(&ledger.lock);
     snprintf(path, sizeof path, "/jobs/%" PRIu64 "/retry", intend(line).id);
     const struct answer *answer = ask(hand, "POST", path, NULL);
     settle(line, answer->status != 0, answer->status == 202, WAITS);

@@ -14,7 +14,8 @@ enum {
     BATCH = 3, /* jobs of each */
     CLIENTS = 4,
     JOBS_MAX = 400000,
-    TEXT_SIZE = 160
+    TEXT_SIZE = 160,
+    AFTER_SIZE = 48
 };
 
 /* What a job should be, by what its clients were told. */
@@ -30,8 +31,12 @@ struct line {
     bool moved;       /* and meanwhile it was given to another */
     unsigned attempt; /* the last that somebody was given */
     char token[48];
-    unsigned cancelled; /* the number of the last end that was its cancelling; 0: none */
-    unsigned seen;      /* in the last comparison */
+    unsigned cancelled;  /* the number of the last end that was its cancelling; 0: none */
+    unsigned seen;       /* in the last comparison */
+    uint32_t after;      /* it waits for the end of that one, whatever becomes of it; by number */
+    bool waits_for_one;  /* so it was put */
+    bool again;          /* somebody may have put it in again: then it waits for none */
+    bool blocked, final; /* in the last comparison */
 };
 
 struct ledger {

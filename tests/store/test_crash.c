@@ -38,7 +38,8 @@ static bool fits(const struct line *line, const char *state)
     case WAITS:
         if (line->local)
             return true;
-        return strcmp(state, "queued") == 0 || strcmp(state, "scheduled") == 0;
+        return strcmp(state, "queued") == 0 || strcmp(state, "scheduled") == 0 ||
+               strcmp(state, "blocked") == 0;
     case LEASED:
         return strcmp(state, "running") == 0;
     case DONE:
@@ -79,6 +80,9 @@ static void compare_job(struct client *client, const cJSON *job)
     if (json_number(job, "attempt") < line->attempt && !line->unsure && line->last == LEASED)
         fail_msg("job %s has lost an attempt", expected);
     line->id = id;
+    line->blocked = strcmp(state, "blocked") == 0;
+    line->final = strcmp(state, "done") == 0 || strcmp(state, "failed") == 0 ||
+                  strcmp(state, "cancelled") == 0;
     const cJSON *batch = cJSON_GetObjectItem(job, "batch");
     line->batch = cJSON_IsNumber(batch) ? (uint64_t)batch->valuedouble : 0;
     if (line->last == DONE && !line->unsure) {
@@ -123,6 +127,10 @@ static void compare(struct client *client)
         if (line->seen == 0 && line->last != REFUSED && line->last != UNKNOWN)
             fail_msg("job %" PRIu32 " is lost; what was acknowledged last: %s", i,
                      last_names[line->last]);
+        const struct line *other = &ledger.lines[line->after]; /* a local one may just have ended */
+        if (line->seen > 0 && line->waits_for_one && !line->blocked && !line->final &&
+            !other->local && !other->final && !line->again && !other->again)
+            fail_msg("job %" PRIu32 " has not waited for job %" PRIu32, i, line->after);
     }
 }
 

@@ -111,6 +111,7 @@ static bool compare(void *context, uint64_t id, const struct job_record *record)
     assert_int_equal(record->created_us, one->created_us);
     assert_int_equal(record->run_at_us, one->run_at_us);
     assert_int_equal(record->timeout_us, one->timeout_us);
+    assert_int_equal(record->source, one->source);
     assert_int_equal(record->state, one->state);
     assert_int_equal(record->attempt, one->attempt);
     assert_int_equal(record->ready_us, one->ready_us);
@@ -410,6 +411,8 @@ static void test_an_older_schema_is_migrated(void **state)
                 "DROP TABLE schedule_place;"
                 "ALTER TABLE progress DROP COLUMN worker;"
                 "ALTER TABLE progress DROP COLUMN progress;"
+                "ALTER TABLE job DROP COLUMN callback;"
+                "ALTER TABLE job DROP COLUMN source;"
                 "PRAGMA user_version = 1");
     database = open_it();
     assert_true(database_scan(database, false, see, &seen, &problem));

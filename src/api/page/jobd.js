@@ -263,7 +263,7 @@ views.job = {
   draw([job, parts]) {
     const at = name => Date.parse(job[name]), runs = job.state === 'running' && seesData();
     const value = (name, of = [].concat(job[name]), [filter] = name.match(/^(queue|key|batch|tag)/) || []) => filter ? of.map(value => [jobsOf({[filter]: value}, String(value)), ' '])
-      : name === 'state' ? stateOf(job) : name === 'schedule' ? link('schedules', of) : name === 'after' ? of.map(path => [link(path.slice(1), path), ' '])
+      : name === 'state' ? stateOf(job) : name === 'schedule' ? link('schedules', of) : name === 'after' ? of.map(path => [path.startsWith('/batches/') ? jobsOf({batch: path.slice(9)}, path) : link(path.slice(1), path), ' '])
         : name.endsWith('_at') ? time(of) : name.endsWith('_bytes') ? bytes(job[name]) : String(of);
     if (!runs) follow({});
     return [jobButtons(job),

@@ -14,6 +14,7 @@ _jobd() {
         :--tls-cert) COMPREPLY=($(compgen -f -- "$cur")); return ;;
         :--tls-key) COMPREPLY=($(compgen -f -- "$cur")); return ;;
         :--cors-origin) return ;;
+        :--trusted-proxy) return ;;
         :--capacity | :-q) return ;;
         :--workers | :-w) return ;;
         :--sleep) return ;;
@@ -38,6 +39,8 @@ _jobd() {
         :--idle-timeout) return ;;
         :--grace) return ;;
         :--kill-after) return ;;
+        :--callback-allow) return ;;
+        :--callback-secret) COMPREPLY=($(compgen -f -- "$cur")); return ;;
         :--page) COMPREPLY=($(compgen -W 'on off' -- "$cur")); return ;;
         :--access-log) COMPREPLY=($(compgen -f -- "$cur")); return ;;
         :--log-format) COMPREPLY=($(compgen -W 'text json' -- "$cur")); return ;;
@@ -60,7 +63,7 @@ _jobd() {
         top:--every) return ;;
     esac
     case $command in
-        '') i='work top -l --listen --socket-mode --open --token-file --tls-cert --tls-key --cors-origin -q --capacity -w --workers --sleep --post --attempts --timeout --backoff -d --data --node --sync --memory --max-body --keep --keep-for --output-limit --max-connections --max-per-address --leases --schedules --max-streams --header-timeout --idle-timeout --grace --kill-after --page --access-log --log-format --log-level -c --config --check --health -V --version -h --help --' ;;
+        '') i='work top -l --listen --socket-mode --open --token-file --tls-cert --tls-key --cors-origin --trusted-proxy -q --capacity -w --workers --sleep --post --attempts --timeout --backoff -d --data --node --sync --memory --max-body --keep --keep-for --output-limit --max-connections --max-per-address --leases --schedules --max-streams --header-timeout --idle-timeout --grace --kill-after --callback-allow --callback-secret --page --access-log --log-format --log-level -c --config --check --health -V --version -h --help --' ;;
         'work') i=' -u --url --token-file --ca -q --queue -n --workers --worker --lease --kill-after --output-limit --log-format --log-level -h --help --' ;;
         'top') i=' -u --url --token-file --ca --every -h --help --' ;;
     esac

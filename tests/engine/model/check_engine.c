@@ -29,7 +29,8 @@ struct census {
 };
 
 struct way {
-    size_t held; /* bytes of what was replaced */
+    size_t held;       /* bytes of what was replaced */
+    uint32_t promised; /* deliveries of that */
     uint32_t entries, entering, cancelling, unscheduled, unblocked, retrying, forgetting, ending,
         moving;
 };
@@ -85,6 +86,7 @@ static void count_entries(struct jobd *jobd, struct change_list *list, const str
             verify((change->older == NULL) == (job->extra->replacing.first == change));
             verify((change->newer == NULL) == (job->extra->replacing.last == change));
             way->held += content_weight(&change->before);
+            way->promised += extra_promise(change->before.extra) != NULL;
         }
         if (is_kind(change, "late end")) {
             verify(job->commit_pending);
@@ -336,6 +338,68 @@ static uint32_t count_remembered(const struct remembered *remembered, uint32_t q
     return all;
 }
 
+/* So many deliveries of this source live, and hold it. */
+static uint32_t holders_of(struct jobd *jobd, int64_t source) REQUIRES(jobd->lock)
+{
+    uint32_t holders = 0;
+    struct job *job;
+    RB_FOREACH (job, job_tree, &jobd->jobs.tree) {
+        const struct job_extra *extra = job->extra;
+        holders += extra != NULL && extra->delivers && extra->holds && extra->source == source;
+    }
+    return holders;
+}
+
+static void check_delivery(struct jobd *jobd, const struct job *job) REQUIRES(jobd->lock)
+{
+    const struct job_extra *extra = job->extra;
+    bool is_final = jobd_state_final((enum jobd_state)job->state);
+    if (extra->delivers) {
+        verify(extra->source != 0 && job->queue == jobd->deliveries);
+        verify(!extra->holds || !is_final || job->commit_pending);
+        return;
+    }
+    verify(job->queue != jobd->deliveries && !extra->holds);
+    verify(extra->deliveries == holders_of(jobd, (int64_t)job->id));
+    bool told = extra->promised != NULL || extra->deliveries > 0;
+    verify(!told || (job->pins & PIN_CALLBACK) != 0);
+    verify((job->pins & PIN_CALLBACK) == 0 || told || !is_final);
+    verify(extra->promised == NULL || !is_final || job->commit_pending);
+}
+
+/* What is promised is counted; what lives holds its source. */
+static void check_deliveries(struct jobd *jobd, struct census *census) REQUIRES(jobd->lock)
+{
+    uint32_t promised = 0;
+    struct job *job;
+    struct batch *batch;
+    if (jobd->deliveries == JOBD_NO_QUEUE)
+        return;
+    RB_FOREACH (job, job_tree, &jobd->jobs.tree) {
+        if (job->extra != NULL)
+            check_delivery(jobd, job);
+        promised += extra_promise(job->extra) != NULL;
+    }
+    RB_FOREACH (batch, batch_tree, &jobd->jobs.batches.tree) {
+        uint32_t own = 0;
+        for (const struct job_extra *one = batch->promised; one != NULL; one = one->next) {
+            census->memory += extra_weight(one);
+            census->memory_living += extra_weight(one);
+            own++;
+        }
+        census->memory += blob_weight(batch->words);
+        census->memory_living += blob_weight(batch->words);
+        verify(batch->deliveries == holders_of(jobd, -(int64_t)batch->id));
+        verify(own <= batch->reviving + !batches_over(batch));
+        verify(((batch->pins & PIN_CALLBACK) != 0) == (own > 0 || batch->deliveries > 0));
+        promised += own;
+    }
+    const struct way all = count_ways(jobd, NULL);
+    verify(promised + all.promised == jobd->jobs.deliveries);
+    const struct queue *queue = &jobd->queues[jobd->deliveries];
+    verify(queue_waiting(queue) + queue->in_state[JOBD_RUNNING] + promised <= queue->room);
+}
+
 static void check_records(struct jobd *jobd, struct census *census) REQUIRES(jobd->lock)
 {
     struct jobs *jobs = &jobd->jobs;
@@ -394,6 +458,7 @@ static void check_records(struct jobd *jobd, struct census *census) REQUIRES(job
             verify(own == ((age & AGE_OWN) != 0));
             aged++;
         }
+    check_deliveries(jobd, census);
     const uint32_t batches = check_pinned_batches(jobd);
     promises += batches;
     census->memory += batches * (size_t)PIN_WEIGHT;

@@ -166,6 +166,16 @@ void model_drop_output(struct actor *actor, size_t output_bytes)
     jobd_blob_unref(output);
 }
 
+/* Who follows the job of this put may be told, and wait no longer, before the putter does. */
+static bool is_followed(struct model *model, const struct jobd_put *put)
+{
+    const struct model_job *same = model_same(model, put);
+    for (unsigned i = 0; i < FOLLOWERS && same != NULL; i++)
+        if (model->followers[i].waits && model->followers[i].id == same->id)
+            return true;
+    return false;
+}
+
 void model_step_put_wait(struct model *model)
 {
     struct actor *put_waiter = &model->put_waiters[below(model, PUTTERS)];
@@ -182,6 +192,10 @@ void model_step_put_wait(struct model *model)
         put_waiter->waiter.end_us = 1 + below(model, 5000);
     put_waiter->waiter.wants_output = below(model, 2) == 0;
     bool room = model_waiters(model) < WAITERS_MAX;
+    if (!room && is_followed(model, &put_waiter->put)) {
+        model_drop_put(&put_waiter->put);
+        return;
+    }
     bool blocks = below(model, 3) > 0;
     uint64_t id = 0;
     enum jobd_result expected;
