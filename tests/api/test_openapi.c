@@ -188,7 +188,7 @@ static void schemas_are_there_and_used(void **state)
 static void assert_unique_names(const cJSON *in)
 {
     for (const cJSON *one = in->child; one != NULL; one = one->next) {
-        for (const cJSON *other = one->next; other != NULL && one->string != NULL;
+        for (const cJSON *other = one->next; other != NULL && cJSON_IsObject(in);
              other = other->next)
             assert_string_not_equal(one->string, other->string);
         assert_unique_names(one);
