@@ -99,6 +99,7 @@ const struct field entry_fields[] = {
     FIELD(62, said_truncated, JOB),
     FIELD(63, said, JOB),
     TEXT(64, JOBD_AFTER),
+    TEXT(65, JOBD_CALLBACK),
     FIELD(80, record.batch_jobs, BATCH | ONCE),
     FIELD(81, gone, BATCH | SCHEDULE),
     FIELD(82, ended[JOBD_DONE], BATCH),
