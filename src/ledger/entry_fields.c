@@ -100,6 +100,7 @@ const struct field entry_fields[] = {
     FIELD(63, said, JOB),
     TEXT(64, JOBD_AFTER),
     TEXT(65, JOBD_CALLBACK),
+    FIELD(66, record.source, JOB | ONCE),
     FIELD(80, record.batch_jobs, BATCH | ONCE),
     FIELD(81, gone, BATCH | SCHEDULE),
     FIELD(82, ended[JOBD_DONE], BATCH),
