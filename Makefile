@@ -157,8 +157,8 @@ deps-check: deps  ## install what `make check` and the longer tests need beyond 
 run: jobd  ## build and start it
 	./jobd
 
-# Over PostgreSQL there is no `after`. With sanitizers its own tests are enough.
-LEDGER_TESTS := $(if $(SAN),,$(filter-out %/test_put_after,$(DURABLE_TESTS)))
+# With sanitizers its own tests are enough.
+LEDGER_TESTS := $(if $(SAN),,$(DURABLE_TESTS))
 
 test: $(B)/jobd $(B)/tests/example build/default/tests/failing.so $(CHOSEN)  ## run all tests, or one with T=queues
 	$(Q)sh tests/run.sh $(CHOSEN) $(if $(T),,--durable $(DURABLE_TESTS) --ledger $(LEDGER_TESTS))

@@ -156,14 +156,15 @@ static bool is_about_one(const struct endpoint *endpoint)
     return endpoint->about == ABOUT_JOB || endpoint->about == ABOUT_BATCH;
 }
 
-/* Must it know all that there is before it is judged? A token may be good for one queue, a retry
- * reads its job, a filter its batch. */
+/* Must it know all that there is before it is judged? A token may be good for one queue, that of
+ * what a put comes after too; a retry reads its job, a filter its batch. */
 static bool has_to_look(const struct call *call, const struct endpoint *endpoint)
 {
     bool reads = is_about_one(endpoint) && (call->api->auth != NULL || endpoint->parse != NULL);
     bool filters =
         endpoint->about == ABOUT_FILTER && request_parameter(call->request, "batch") != NULL;
-    return jobd_shared(call->api->jobd) && (endpoint->looks || reads || filters);
+    bool follows = call->api->auth != NULL && request_parameter(call->request, "after") != NULL;
+    return jobd_shared(call->api->jobd) && (endpoint->looks || reads || filters || follows);
 }
 
 /* A body may have the reserve when it ends an attempt, not when it only says so: anybody can. */

@@ -252,8 +252,6 @@ static enum step read_after(struct call *call)
         return respond_bad_value(call, "if", "done or ended");
     if (after == NULL)
         return STEP_START;
-    if (jobd_shared(call->api->jobd))
-        return respond_error(call, 501, "no after yet with --data postgres://...");
     if (!after_text(call->request, text))
         return respond_bad_value(call, "after", AFTER_VALUES);
     if (call->api->auth != NULL && !may_name_all(call, text))

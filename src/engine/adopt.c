@@ -12,6 +12,7 @@
 #include "engine/fair.h"
 #include "engine/histogram.h"
 #include "engine/limits.h"
+#include "engine/pins.h"
 #include "engine/lease_deadline.h"
 #include "engine/restore.h"
 #include "engine/said.h"
@@ -19,6 +20,7 @@
 #include "engine/touched.h"
 #include "engine/transition.h"
 #include "engine/waiters.h"
+#include "engine/words.h"
 
 /* ---- time */
 
@@ -185,6 +187,8 @@ static enum share_result place_locked(struct op *op, struct job *job, const stru
     } else if (final) {
         job->started_us = record->started_us;
         job->finished_us = record->finished_us;
+    } else if (record->state == JOBD_BLOCKED && !edges_adopt(op, job)) {
+        return SHARE_NO_MEMORY;
     }
     transition_restore_locked(op, job, record->state);
     if (record->state == JOBD_RUNNING) {
@@ -196,6 +200,8 @@ static enum share_result place_locked(struct op *op, struct job *job, const stru
         events_note_locked(op, job);
     if (final) {
         transition_tell_end_locked(op, job);
+        if ((job->pins & PIN_CHILDREN) != 0)
+            edges_job_ended(op, job);
         jobs_remember_all(&op->jobd->jobs, job, news->promised);
     }
     return SHARE_OK;
@@ -307,6 +313,7 @@ static enum share_result change_locked(struct op *op, struct job *job, const str
     if (queue == JOBD_NO_QUEUE) { /* moved to one that is not known here */
         op->jobd->share->strangers = true;
         transition_forsake_locked(op, job);
+        edges_job_gone(op, job);
         batches_lose(&op->jobd->jobs.batches, job);
         jobs_erase(&op->jobd->jobs, job, op);
         return SHARE_OK;
@@ -318,6 +325,24 @@ static enum share_result change_locked(struct op *op, struct job *job, const str
     return set_extra_locked(op, job, news) ? place_locked(op, job, news, before) : SHARE_NO_MEMORY;
 }
 
+/* What it waits for, as the news say, or as it was put. */
+static bool names_others(const struct job *job, const struct news *news)
+{
+    const char *text = news->record.texts[JOBD_AFTER];
+    if (!news->fresh)
+        text = job != NULL && job->extra != NULL ? jobd_text(job->extra->words, JOBD_AFTER) : NULL;
+    return parents_weight_of(text) > 0;
+}
+
+/* It was put anew since then, and not after others; that is told of too. */
+static enum share_result adopt_older_locked(struct op *op, struct job *job, const struct news *news)
+    REQUIRES(op->jobd->lock)
+{
+    struct news older = *news;
+    older.record.state = news->record.delayed ? JOBD_SCHEDULED : JOBD_QUEUED;
+    return change_locked(op, job, &older);
+}
+
 static enum share_result adopt_job_locked(struct op *op, const struct news *news,
                                           const struct share_source *source)
     REQUIRES(op->jobd->lock)
@@ -325,11 +350,11 @@ static enum share_result adopt_job_locked(struct op *op, const struct news *news
     struct job *job = jobs_find(&op->jobd->jobs, news->record.id);
     if (!is_sound(&news->record))
         return SHARE_WRONG;
-    if (job != NULL)
-        return change_locked(op, job, news);
-    if (!news->fresh && source->overlaps)
-        return SHARE_OK; /* it is gone by now */
-    return add_locked(op, news);
+    if (job == NULL && !news->fresh) /* it is gone by now, or a stranger */
+        return source->overlaps ? SHARE_OK : add_locked(op, news);
+    if (news->record.state == JOBD_BLOCKED && !names_others(job, news))
+        return job != NULL && source->overlaps ? adopt_older_locked(op, job, news) : SHARE_WRONG;
+    return job != NULL ? change_locked(op, job, news) : add_locked(op, news);
 }
 
 /* ---- the others */
@@ -344,6 +369,7 @@ static enum share_result adopt_gone_locked(struct op *op, const struct news *new
         return source->overlaps || op->jobd->share->strangers ? SHARE_OK : SHARE_WRONG;
     if (!jobd_state_final((enum jobd_state)job->state))
         return SHARE_WRONG;
+    edges_job_gone(op, job);
     batches_lose(&jobs->batches, job);
     jobs_remove(jobs, job, op);
     return SHARE_OK;

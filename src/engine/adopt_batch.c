@@ -22,6 +22,7 @@ static enum share_result add_batch_locked(struct op *op, const struct news *news
         return SHARE_WRONG;
     (*added)->queue = (uint16_t)queue_index(queue);
     (*added)->created_us = record->created_us;
+    edges_batch_back(op, *added);
     return SHARE_OK;
 }
 
@@ -31,6 +32,7 @@ static enum share_result drop_batch_locked(struct op *op, struct batch *batch)
     if (batch->there > 0)
         return SHARE_WRONG;
     wait_end_all_locked(op, &batch->awaiting, JOBD_STORE_FAILED);
+    edges_batch_gone(op, batch);
     batches_drop(&op->jobd->jobs.batches, batch);
     return SHARE_OK;
 }
@@ -49,10 +51,12 @@ enum share_result adopt_batch_locked(struct op *op, const struct news *news,
         return result;
     if (news->gone)
         return drop_batch_locked(op, batch);
-    batches_set_gone(batches, batch, news->ended);
+    batches_set_gone(batches, batch, news->ended, news->promised);
     batch->finished_us = news->record.finished_us;
-    if (batch->finished_us != 0)
+    if (batch->finished_us != 0) {
         transition_tell_batch_locked(op, batch);
+        edges_batch_ended(op, batch);
+    }
     return SHARE_OK;
 }
 
@@ -63,6 +67,7 @@ bool adopt_forget_batch_locked(struct op *op)
     if (batch == NULL)
         return batches_take_forgotten(batches) != 0;
     wait_end_all_locked(op, &batch->awaiting, JOBD_STORE_FAILED);
+    edges_batch_gone(op, batch);
     batches_drop(batches, batch);
     return true;
 }

@@ -26,6 +26,7 @@ static void forget_job_locked(struct op *op, struct job *job) REQUIRES(op->jobd-
     if (job->state != STATE_NEW)
         transition_detach_locked(op, job);
     transition_forsake_locked(op, job);
+    edges_job_gone(op, job);
     batches_lose(&op->jobd->jobs.batches, job);
     jobs_erase(&op->jobd->jobs, job, op);
 }

@@ -216,12 +216,18 @@ static void keep_no_longer(struct batches *batches, struct batch *batch)
     batch->kept = false;
 }
 
+static void hold(struct batches *batches, struct batch *batch, bool held)
+{
+    batches->held += (uint32_t)held - batch->held;
+    batch->held = held;
+}
+
 /* None of its jobs is there. */
 static void keep_without(struct batches *batches, struct batch *batch)
 {
     struct kept_batches *kept = &batches->kept[batch->queue];
     if (batch->pins != 0) {
-        batches->held++;
+        hold(batches, batch, true);
         return;
     }
     keep(batches, batch);
@@ -243,14 +249,16 @@ void batches_hold(struct batches *batches, struct batch *batch)
     if (!is_kept(batches, batch))
         return;
     keep_no_longer(batches, batch);
-    batches->held++;
+    hold(batches, batch, true);
+    batches_note(batches, batch);
 }
 
 void batches_let_go(struct batches *batches, struct batch *batch)
 {
     if (!is_kept(batches, batch))
         return;
-    batches->held--;
+    hold(batches, batch, false);
+    batches_note(batches, batch); /* before it may be forgotten */
     keep_without(batches, batch);
 }
 
@@ -337,7 +345,7 @@ void batches_moved(struct batches *batches, const struct job *job, enum jobd_sta
 /* ---- as others have changed them */
 
 void batches_set_gone(struct batches *batches, struct batch *batch,
-                      const uint32_t gone[JOBD_STATES])
+                      const uint32_t gone[JOBD_STATES], bool held)
 {
     for (unsigned state = 0; state < JOBD_STATES; state++) {
         batch->in_state[state] += gone[state] - batch->gone[state];
@@ -345,7 +353,9 @@ void batches_set_gone(struct batches *batches, struct batch *batch,
     }
     if (batch->kept)
         keep_no_longer(batches, batch);
-    if (sum(gone) == batch->len)
+    bool all_gone = sum(gone) == batch->len;
+    hold(batches, batch, all_gone && held);
+    if (all_gone && !held)
         keep(batches, batch);
 }
 
@@ -371,6 +381,7 @@ void batches_drop(struct batches *batches, struct batch *batch)
     verify(TAILQ_EMPTY(&batch->awaiting) && batch->there == 0);
     if (batch->kept)
         keep_no_longer(batches, batch);
+    hold(batches, batch, false);
     tell_no_more(batches, batch);
     RB_REMOVE(batch_tree, &batches->tree, batch);
     batches_release_record(batches, batch);

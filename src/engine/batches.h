@@ -35,6 +35,7 @@ struct batch {
     uint16_t queue;                 /* where it came in */
     uint8_t pins;                   /* pins.h: while there is one it is not forgotten */
     bool kept;                      /* without jobs and pins, in its queue's list */
+    bool held;                      /* without jobs, and pinned: in no list */
     bool fresh, changed;            /* the others do not know it yet; or not as it is now */
     int64_t created_us;
     int64_t finished_us; /* 0: not all have ended; below 0 as in struct jobd_info */
@@ -65,7 +66,7 @@ struct batches {
     struct batch_tree tree;
     struct kept_batches *kept; /* a queue's, by its index */
     uint32_t queues_len, keep;
-    uint32_t held; /* without jobs, and pinned: in no list */
+    uint32_t held; /* so many of them */
     bool durable;
     bool restoring; /* some of its jobs may not have come back yet */
     bool shared;    /* the others are to be told: of those, in the order of their last changes */
@@ -97,9 +98,9 @@ void batches_all_back(struct batches *batches);
 /* One that others have let in, none of whose jobs is there yet; as batches_restore(). */
 struct batch *batches_adopt(struct batches *batches, uint64_t id, uint32_t len);
 /* So many of its jobs are forgotten, by their final states; when all are it is kept, behind those
- * that were before. */
+ * that were before, or held. */
 void batches_set_gone(struct batches *batches, struct batch *batch,
-                      const uint32_t gone[JOBD_STATES]);
+                      const uint32_t gone[JOBD_STATES], bool held);
 /* A job leaves the state it is in, for STATE_NEW. */
 void batches_detached(struct batches *batches, const struct job *job);
 /* A job is not there any more, and no longer one of a batch; how it ended counts from elsewhere. */

@@ -81,6 +81,12 @@ static bool orphan_locked(struct op *op, struct step *step, struct job *job, con
     return true;
 }
 
+/* Where queues are shared a turn has room for so many, however they go on. */
+static bool has_room_locked(struct op *op) REQUIRES(op->jobd->lock)
+{
+    return op->jobd->share == NULL || change_has_room_locked(op, NULL);
+}
+
 /* False when it must be looked at again, later. */
 static bool look_locked(struct op *op, struct step *step, struct parents *parents)
     REQUIRES(op->jobd->lock)
@@ -92,6 +98,8 @@ static bool look_locked(struct op *op, struct step *step, struct parents *parent
     enum verdict verdict = parents_verdict(&op->jobd->jobs, parents, &why);
     if (verdict == VERDICT_WAIT)
         return true;
+    if (!has_room_locked(op))
+        return false;
     struct queue *queue = &op->jobd->queues[job->queue];
     if (verdict == VERDICT_CANCEL && !orphan_locked(op, step, job, why))
         return false;
@@ -145,6 +153,6 @@ void blocked_tick_locked(struct op *op, int *left)
 void blocked_resume_locked(struct op *op)
 {
     struct edges *edges = &op->jobd->edges;
-    if (edges->starved && journal_has_room(&op->jobd->journal))
+    if (edges->starved && (op->jobd->share != NULL || journal_has_room(&op->jobd->journal)))
         edges->starved = false;
 }

@@ -6,5 +6,5 @@
 
 /* Looks at children of those that have ended, as many as *left allows, which is counted down. */
 void blocked_tick_locked(struct op *op, int *left) REQUIRES(op->jobd->lock);
-/* The journal has room again, perhaps. */
+/* The journal has room again, perhaps; or a turn begins. */
 void blocked_resume_locked(struct op *op) REQUIRES(op->jobd->lock);

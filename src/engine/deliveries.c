@@ -61,7 +61,7 @@ size_t deliveries_weight(const struct job_extra *extra, bool batch)
 void deliveries_pin_locked(struct op *op, struct job *job)
 {
     if (extra_promise(job->extra) != NULL && (job->pins & PIN_CALLBACK) == 0)
-        pin_job(&op->jobd->jobs, job, PIN_CALLBACK);
+        pin_job(op, job, PIN_CALLBACK);
 }
 
 /* One more, behind the others. */
@@ -80,7 +80,7 @@ static void promise_batch_locked(struct op *op, struct batch *batch, struct job_
 void deliveries_begin_batch_locked(struct op *op, struct batch *batch, struct job_extra *promised)
 {
     batch->words = jobd_blob_ref(promised->words);
-    pin_batch(&op->jobd->jobs, batch, PIN_CALLBACK);
+    pin_batch(op, batch, PIN_CALLBACK);
     jobs_count(&op->jobd->jobs, (int64_t)blob_weight(batch->words));
     promise_batch_locked(op, batch, promised);
 }
@@ -132,7 +132,7 @@ static void hold_locked(struct op *op, struct job_extra *delivery, struct job *j
     REQUIRES(op->jobd->lock)
 {
     if ((job->pins & PIN_CALLBACK) == 0)
-        pin_job(&op->jobd->jobs, job, PIN_CALLBACK);
+        pin_job(op, job, PIN_CALLBACK);
     job->extra->deliveries++;
     delivery->holds = true;
 }
@@ -141,7 +141,7 @@ static void hold_batch_locked(struct op *op, struct job_extra *delivery, struct 
     REQUIRES(op->jobd->lock)
 {
     if ((batch->pins & PIN_CALLBACK) == 0)
-        pin_batch(&op->jobd->jobs, batch, PIN_CALLBACK);
+        pin_batch(op, batch, PIN_CALLBACK);
     batch->deliveries++;
     delivery->holds = true;
 }
@@ -235,7 +235,7 @@ static enum jobd_result batch_again_locked(struct op *op, const struct job *job)
         if (promised == NULL)
             return result;
         if ((batch->pins & PIN_CALLBACK) == 0)
-            pin_batch(&op->jobd->jobs, batch, PIN_CALLBACK);
+            pin_batch(op, batch, PIN_CALLBACK);
         promise_batch_locked(op, batch, promised);
     }
     batch->reviving++;
@@ -254,7 +254,7 @@ static enum jobd_result job_again_locked(struct op *op, struct job *job) REQUIRE
     if (promised == NULL)
         return result;
     if ((job->pins & PIN_CALLBACK) == 0)
-        pin_job(&op->jobd->jobs, job, PIN_CALLBACK);
+        pin_job(op, job, PIN_CALLBACK);
     promise_job_locked(op, job, promised);
     return JOBD_OK;
 }
@@ -466,7 +466,7 @@ void deliveries_restore_locked(struct op *op, struct job *job, bool ended)
         ended ? NULL : extra_for_delivery(callback_of(job), job->extra->trace);
     if (!ended && promised == NULL)
         return;
-    pin_job(jobs, job, PIN_CALLBACK); /* until its delivery has come back too */
+    pin_job(op, job, PIN_CALLBACK); /* until its delivery has come back too */
     if (promised != NULL)
         promise_job_locked(op, job, promised);
 }

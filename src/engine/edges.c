@@ -7,6 +7,7 @@
 #include "base/verify.h"
 #include "engine/engine.h"
 #include "engine/pins.h"
+#include "engine/words.h"
 
 static int parent_compare(const struct parent *a, const struct parent *b)
 {
@@ -58,6 +59,12 @@ static struct batch *batch_of(struct jobs *jobs, const struct edge *edge)
     return edge->is_batch ? batches_seen(&jobs->batches, edge->id) : NULL;
 }
 
+/* Of another process, which knows more of it: it has not come here yet. */
+static bool is_to_come(const struct edge *edge)
+{
+    return is_linked(edge) && edge->parent->job == NULL && edge->parent->batch == NULL;
+}
+
 /* One that is forgotten counts as done. */
 static enum verdict verdict_of(struct jobs *jobs, const struct edge *edge)
 {
@@ -68,7 +75,7 @@ static enum verdict verdict_of(struct jobs *jobs, const struct edge *edge)
     if (job != NULL)
         return job->state == JOBD_DONE ? VERDICT_BEGIN : VERDICT_CANCEL;
     if (batch == NULL)
-        return VERDICT_BEGIN;
+        return is_to_come(edge) ? VERDICT_WAIT : VERDICT_BEGIN;
     if (!batches_over(batch))
         return VERDICT_WAIT;
     return batch->in_state[JOBD_DONE] == batch->len ? VERDICT_BEGIN : VERDICT_CANCEL;
@@ -125,13 +132,12 @@ static struct parent *add(struct op *op, const struct edge *edge)
 
 static void attach(struct op *op, struct parent *parent, struct job *job, struct batch *batch)
 {
-    struct jobs *jobs = &op->jobd->jobs;
     parent->job = job;
     parent->batch = batch;
     if (job != NULL)
-        pin_job(jobs, job, PIN_CHILDREN);
+        pin_job(op, job, PIN_CHILDREN);
     else
-        pin_batch(jobs, batch, PIN_CHILDREN);
+        pin_batch(op, batch, PIN_CHILDREN);
 }
 
 static void not_due(struct edges *edges, struct parent *parent)
@@ -291,7 +297,8 @@ void edges_job_back(struct op *op, struct job *job, bool final)
         return;
     struct parent *parent = find(&op->jobd->edges, job->id, false);
     /* A living one takes no record of the promised yet: it is always waited for. */
-    if (parent != NULL && (!final || pins_have_room(&op->jobd->jobs, 1)))
+    bool is_shared = op->jobd->share != NULL; /* elsewhere it is pinned already */
+    if (parent != NULL && (!final || is_shared || pins_have_room(&op->jobd->jobs, 1)))
         attach(op, parent, job, NULL);
 }
 
@@ -360,4 +367,56 @@ void edges_all_back(struct op *op)
         else
             ended(edges, parent);
     }
+}
+
+/* ---- as others have changed it */
+
+static bool adopt_edge(struct op *op, struct edge *edge)
+{
+    struct jobs *jobs = &op->jobd->jobs;
+    edge->parent = find(&op->jobd->edges, edge->id, edge->is_batch);
+    if (edge->parent != NULL)
+        return true;
+    struct job *job = edge->is_batch ? NULL : jobs_find(jobs, edge->id);
+    struct batch *batch = edge->is_batch ? batches_find(&jobs->batches, edge->id) : NULL;
+    edge->parent = add(op, edge);
+    if (edge->parent == NULL)
+        return false;
+    TAILQ_INSERT_TAIL(&op->jobd->edges.fresh, edge->parent, link);
+    if (job != NULL || batch != NULL)
+        attach(op, edge->parent, job, batch);
+    return true;
+}
+
+bool edges_adopt(struct op *op, struct job *job)
+{
+    struct parents *parents = NULL;
+    bool good = parents_new(jobd_text(job->extra->words, JOBD_AFTER), &parents);
+    for (uint32_t i = 0; good && i < parents->len; i++)
+        good = adopt_edge(op, &parents->edges[i]);
+    if (good) {
+        job->extra->parents = parents;
+        jobs_count(&op->jobd->jobs, (int64_t)parents_weight(parents));
+        parents_link(parents, job);
+    } else {
+        free(parents);
+    }
+    edges_settle(op);
+    return good;
+}
+
+void edges_job_gone(struct op *op, struct job *job)
+{
+    if ((job->pins & PIN_CHILDREN) == 0)
+        return;
+    find(&op->jobd->edges, job->id, false)->job = NULL;
+    unpin_job(op, job, PIN_CHILDREN);
+}
+
+void edges_batch_gone(struct op *op, struct batch *batch)
+{
+    if ((batch->pins & PIN_CHILDREN) == 0)
+        return;
+    find(&op->jobd->edges, batch->id, true)->batch = NULL;
+    unpin_batch(op, batch, PIN_CHILDREN);
 }

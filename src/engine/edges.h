@@ -116,3 +116,12 @@ void edges_batch_back(struct op *op, struct batch *batch);
 bool edges_child_back(struct op *op, struct job *job, const char *text);
 /* All are: who is waited for by nobody is forgotten as others are. */
 void edges_all_back(struct op *op);
+
+/* ---- as other processes have changed it: in any order, so what a job waits for may come later,
+ * and is waited for meanwhile */
+
+/* The job, which has such a text, waits for all that it names. False when memory is short. */
+bool edges_adopt(struct op *op, struct job *job);
+/* A job, or a batch, is about to be no more, while perhaps some still wait for it. */
+void edges_job_gone(struct op *op, struct job *job);
+void edges_batch_gone(struct op *op, struct batch *batch);

@@ -112,6 +112,23 @@ bool job_too_late(const struct job *job, int64_t now_us)
     return extra != NULL && extra->expires_us != 0 && extra->expires_us <= now_us;
 }
 
+bool job_not_begun(const struct job *job)
+{
+    return job->state == STATE_NEW || (job_waits(job) && job->attempt == 0 && !job->commit_pending);
+}
+
+struct job_content job_content(const struct job *job)
+{
+    return (struct job_content){.payload = job->payload,
+                                .extra = job->extra,
+                                .ready_us = job->ready_us,
+                                .attempts = job->attempts,
+                                .priority = job->priority,
+                                .delayed = job->delayed,
+                                .by_wall = job->by_wall,
+                                .unexpiring = job->unexpiring};
+}
+
 static void said_free(struct said *said)
 {
     if (said == NULL)

@@ -420,11 +420,19 @@ static void remember_promised(struct jobs *jobs, struct job *job)
 void jobs_remember_all(struct jobs *jobs, struct job *job, bool promised)
 {
     verify(TAILQ_EMPTY(&job->awaiting));
-    job->promised = promised || job->pins != 0;
+    job->promised = promised;
     if (job->promised)
         remember_promised(jobs, job);
     else
         remember_one_more(jobs, job);
+}
+
+void jobs_pins_changed(struct jobs *jobs, struct job *job)
+{
+    if (!job->promised)
+        jobs->memory_living += job->pins != 0 ? -sizeof *job : sizeof *job;
+    jobs_unwatch(jobs, job);
+    watch_end(jobs, job);
 }
 
 static void remember_usually(struct jobs *jobs, struct job *job, struct op *op)
@@ -518,23 +526,6 @@ void jobs_unwatch(struct jobs *jobs, struct job *job)
 {
     if (job->extra != NULL)
         heap_remove(&jobs->dues, &job->extra->due);
-}
-
-bool job_not_begun(const struct job *job)
-{
-    return job->state == STATE_NEW || (job_waits(job) && job->attempt == 0 && !job->commit_pending);
-}
-
-struct job_content job_content(const struct job *job)
-{
-    return (struct job_content){.payload = job->payload,
-                                .extra = job->extra,
-                                .ready_us = job->ready_us,
-                                .attempts = job->attempts,
-                                .priority = job->priority,
-                                .delayed = job->delayed,
-                                .by_wall = job->by_wall,
-                                .unexpiring = job->unexpiring};
 }
 
 void jobs_exchange(struct jobs *jobs, struct job *job, struct job_content *content)

@@ -288,6 +288,9 @@ void jobs_forget(struct jobs *jobs, struct job *job, struct op *op);
 void jobs_remember(struct jobs *jobs, struct job *job, struct op *op);
 /* The same, and none is forgotten. `promised`: whoever it has ended for has said so. */
 void jobs_remember_all(struct jobs *jobs, struct job *job, bool promised);
+/* One that is remembered has its first pin, or has lost its last, which is counted as of a living
+ * job; its place stays. */
+void jobs_pins_changed(struct jobs *jobs, struct job *job);
 /* One that is remembered is forgotten, as another process has done; its record is free. */
 void jobs_remove(struct jobs *jobs, struct job *job, struct op *op);
 /* Gives back what the record of a forgotten job still holds where queues are shared. */

@@ -38,7 +38,7 @@ struct news {
     bool fresh; /* nobody else knows it yet: what never changes is there too */
     /* NEWS_JOB */
     bool stays;     /* it waits, and its place in its lane is as it was */
-    bool promised;  /* it has ended, and is not forgotten yet, whatever comes */
+    bool promised;  /* it has ended, and is not forgotten yet, whatever comes; so NEWS_BATCH */
     bool has_extra; /* it has a record of what few jobs have, which counts, even if empty */
     uint32_t node;  /* runs in a worker of this node; 0: it does not */
     /* Its attempts have said something: record.worker and record.progress, and the output so far,

@@ -55,7 +55,8 @@ int64_t op_next_deadline_locked(struct op *op)
 static bool wants_turn_locked(struct op *op) REQUIRES(op->jobd->lock)
 {
     struct share *share = op->jobd->share;
-    bool tell = op->jobd->dispatch_needed && !share->in_turn && !share->told_due;
+    bool due = op->jobd->dispatch_needed || edges_due(&op->jobd->edges);
+    bool tell = due && !share->in_turn && !share->told_due;
     share->told_due |= tell;
     return tell;
 }

@@ -2,6 +2,7 @@
 #include "engine/pins.h"
 
 #include "engine/engine.h"
+#include "engine/touched.h"
 
 bool pins_have_room(const struct jobs *jobs, uint32_t more)
 {
@@ -21,17 +22,49 @@ static bool is_remembered(const struct job *job)
     return jobd_state_final((enum jobd_state)job->state) && !job->commit_pending;
 }
 
-void pin_job(struct jobs *jobs, struct job *job, enum pin why)
+/* What others have changed is adopted: its place is theirs to say. */
+static bool adopts_locked(struct op *op) REQUIRES(op->jobd->lock)
 {
+    return op->jobd->share != NULL && !op->jobd->share->in_turn;
+}
+
+static void set_pins_locked(struct op *op, struct job *job, unsigned pins) REQUIRES(op->jobd->lock)
+{
+    struct jobs *jobs = &op->jobd->jobs;
+    const bool was = job->pins != 0, is = pins != 0;
+    job->pins = (uint8_t)pins;
+    if (was == is)
+        return;
+    count(jobs, is);
+    if (is_remembered(job))
+        jobs_pins_changed(jobs, job);
+}
+
+/* Its place among those that have ended is another. */
+static void tell_others_locked(struct op *op, const struct job *job) REQUIRES(op->jobd->lock)
+{
+    if (op->jobd->share != NULL)
+        share_touch_locked(op, job, ROW_SET);
+}
+
+void pin_job(struct op *op, struct job *job, enum pin why)
+{
+    struct jobs *jobs = &op->jobd->jobs;
     const bool first = job->pins == 0, remembered = first && is_remembered(job);
+    if (adopts_locked(op)) {
+        set_pins_locked(op, job, job->pins | (unsigned)why);
+        return;
+    }
     verify(!job->forgetting);
     if (remembered)
         jobs_revive(jobs, job);
     job->pins |= (uint8_t)why;
     if (first)
         count(jobs, true);
-    if (remembered)
-        jobs_remember_all(jobs, job, true);
+    if (!remembered)
+        return;
+    jobs_remember_all(jobs, job, true);
+    tell_others_locked(op, job);
 }
 
 /* One or the other may be forgotten. */
@@ -46,6 +79,10 @@ void unpin_job(struct op *op, struct job *job, enum pin why)
     struct jobs *jobs = &op->jobd->jobs;
     const bool last = job->pins == (unsigned)why, remembered = last && is_remembered(job);
     verify((job->pins & (unsigned)why) != 0);
+    if (adopts_locked(op)) {
+        set_pins_locked(op, job, job->pins & ~(unsigned)why);
+        return;
+    }
     if (remembered)
         jobs_revive(jobs, job);
     job->pins &= (uint8_t) ~(unsigned)why;
@@ -53,15 +90,18 @@ void unpin_job(struct op *op, struct job *job, enum pin why)
         count(jobs, false);
     if (!remembered)
         return;
+    tell_others_locked(op, job); /* before it may be forgotten */
     jobs_remember(jobs, job, op);
     tell_store(op);
 }
 
-void pin_batch(struct jobs *jobs, struct batch *batch, enum pin why)
+void pin_batch(struct op *op, struct batch *batch, enum pin why)
 {
+    struct jobs *jobs = &op->jobd->jobs;
     if (batch->pins == 0) {
         count(jobs, true);
-        batches_hold(&jobs->batches, batch);
+        if (!adopts_locked(op))
+            batches_hold(&jobs->batches, batch);
     }
     batch->pins |= (uint8_t)why;
 }
@@ -74,6 +114,8 @@ void unpin_batch(struct op *op, struct batch *batch, enum pin why)
     if (batch->pins != 0)
         return;
     count(jobs, false);
+    if (adopts_locked(op))
+        return;
     batches_let_go(&jobs->batches, batch);
     jobs_settle_batches(jobs);
     tell_store(op);

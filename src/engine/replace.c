@@ -123,7 +123,7 @@ static enum jobd_result expect_delivery_locked(struct op *op, struct job *job,
         return result;
     if (!jobs_make_room(jobs, PIN_WEIGHT, op))
         return JOBD_OUT_OF_MEMORY;
-    pin_job(jobs, job, PIN_CALLBACK);
+    pin_job(op, job, PIN_CALLBACK);
     return JOBD_OK;
 }
 

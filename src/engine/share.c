@@ -5,6 +5,7 @@
 
 #include "engine/attempt.h"
 #include "engine/blob.h"
+#include "engine/blocked.h"
 #include "engine/dispatch.h"
 #include "engine/keep.h"
 #include "engine/describe.h"
@@ -180,6 +181,7 @@ void share_begin(struct jobd *jobd, int64_t now_us)
     jobd->share->told_due = false;
     jobd->share->touched_bytes = 0;
     jobd->expiry_starved = false;
+    blocked_resume_locked(&op);
     jobd->share->renews =
         runs_here_locked(&op) && jobd->share->own_until_us <= later_us(now_us, NODE_RENEW_US);
     op_end(&op);
@@ -233,7 +235,8 @@ int64_t share_due(struct jobd *jobd)
                                 heap_top(&jobd->leases.due), heap_top(&jobd->probes),
                                 heap_top(&jobd->limits)};
     bool at_once = jobd->dispatch_needed || jobd->expiry_starved || jobd->journal.starved ||
-                   !TAILQ_EMPTY(&jobd->sweep_waiters);
+                   !TAILQ_EMPTY(&jobd->sweep_waiters) || edges_due(&jobd->edges) ||
+                   jobd->edges.starved;
     int64_t at_us = earlier_us(nodes_due_locked(&op), keep_next_end_us(&jobd->jobs));
     for (unsigned i = 0; i < sizeof tops / sizeof tops[0]; i++)
         if (tops[i] != NULL && tops[i]->at_us < at_us)
@@ -445,6 +448,8 @@ void share_describe_job(const struct jobd *jobd, const struct job *job, struct n
     describe_job(jobd->queues[job->queue].name, job, &content, &news->record);
     news->promised = job->promised;
     news->has_extra = job->extra != NULL;
+    if (job->state == JOBD_BLOCKED)
+        news->record.state = JOBD_BLOCKED;
 }
 
 void share_describe_fresh_batch(const struct jobd *jobd, const struct batch *batch,
@@ -461,6 +466,7 @@ void share_describe_batch(const struct batch *batch, struct news *news)
     news->record.id = batch->id;
     news->record.finished_us = batch->finished_us;
     memcpy(news->ended, batch->gone, sizeof news->ended);
+    news->promised = batch->pins != 0;
 }
 
 void share_describe_schedule(const struct schedule *schedule, struct news *news)

@@ -102,6 +102,7 @@ bool share_ids(struct jobd *jobd, uint64_t **all, size_t *len)
     for (uint32_t i = 0; good && i < jobd->queues_len; i++) {
         add_lanes(&ids, &jobd->queues[i]);
         add_list(&ids, &jobd->queues[i].scheduled, BEFORE_TIME);
+        add_list(&ids, &jobd->queues[i].blocked, 0);
         add_list(&ids, &jobd->queues[i].running, 0);
         add_list(&ids, &jobd->jobs.remembered[i].promised, 0);
     }

@@ -208,6 +208,8 @@ void transition_unblock_locked(struct op *op, struct job *job)
     move_locked(op, job, later ? JOBD_SCHEDULED : JOBD_QUEUED);
     enter_place_locked(op, job, true);
     events_note_locked(op, job);
+    if (op->jobd->share != NULL)
+        share_touch_locked(op, job, ROW_SET);
 }
 
 void transition_retry_locked(struct op *op, struct job *job, int64_t at_us)

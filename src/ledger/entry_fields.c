@@ -89,7 +89,7 @@ const struct field entry_fields[] = {
     FIELD(52, record.errors, JOB),
     MOMENT(53, record.errors_us, JOB),
     MOMENT(54, record.unique_until_us, JOB | ONCE),
-    FIELD(55, promised, JOB),
+    FIELD(55, promised, JOB | BATCH),
     FIELD(56, stays, JOB),
     TEXT(57, JOBD_HEADERS),
     TEXT(58, JOBD_SCHEDULE),

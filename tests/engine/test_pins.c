@@ -38,7 +38,7 @@ static void pin(struct jobd *jobd, uint64_t id, int64_t now_us)
     op_begin(&op, jobd, NULL, now_us);
     assert_true(pins_have_room(&jobd->jobs, 1));
     assert_true(jobs_make_room(&jobd->jobs, PIN_WEIGHT, &op));
-    pin_job(&jobd->jobs, jobs_find(&jobd->jobs, id), OURS);
+    pin_job(&op, jobs_find(&jobd->jobs, id), OURS);
     op_end(&op);
     check_engine(jobd);
 }
@@ -196,7 +196,7 @@ static void a_pinned_batch_outlives_its_jobs(void **state)
     (void)state;
     uint64_t id = ended_batch(jobd, 1);
     op_begin(&op, jobd, NULL, 1);
-    pin_batch(&jobd->jobs, batches_seen(&jobd->jobs.batches, id), OURS);
+    pin_batch(&op, batches_seen(&jobd->jobs.batches, id), OURS);
     op_end(&op);
     check_engine(jobd);
     for (unsigned i = 0; i <= KEEP; i++)

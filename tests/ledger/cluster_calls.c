@@ -10,7 +10,7 @@
 #include "base/verify.h"
 #include "jobd/lease.h"
 
-enum { BATCH_MAX = 3 };
+enum { BATCH_MAX = 3, PARENTS_MAX = 3 };
 
 /* ---- who waits */
 
@@ -133,6 +133,12 @@ void cluster_tell(struct member *member)
     }
 }
 
+static uint64_t some_id(struct member *member)
+{
+    uint64_t next = share_next_id(member->jobd), back = 1 + below(member->cluster, 40);
+    return next > back ? next - back : 1;
+}
+
 /* ---- puts */
 
 static struct jobd_blob *some_bytes(struct cluster *cluster, unsigned most)
@@ -167,6 +173,26 @@ static struct jobd_put some_put(struct cluster *cluster)
     return put;
 }
 
+/* Of jobs that are there, and of batches, or of one that is not. */
+static void some_parents(struct actor *actor)
+{
+    struct jobd *jobd = actor->member->jobd;
+    struct cluster *cluster = actor->member->cluster;
+    char *end = actor->after;
+    *end = '\0';
+    if (below(cluster, 3) == 0)
+        end = stpcpy(end, JOBD_AFTER_WHATEVER);
+    for (unsigned left = 1 + below(cluster, PARENTS_MAX); left > 0; left--) {
+        uint64_t id = some_id(actor->member), batch = jobd_batch_of(jobd, id);
+        bool is_batch = batch != 0 && below(cluster, 2) == 0;
+        struct jobd_info info;
+        if (jobd_get(jobd, id, &info) == JOBD_OK || is_batch || below(cluster, 20) == 0)
+            end += sprintf(end, "/%s/%" PRIu64 "\n", is_batch ? "batches" : "jobs",
+                           is_batch ? batch : id);
+    }
+    actor->terms.texts[JOBD_AFTER] = actor->after;
+}
+
 static void some_terms(struct cluster *cluster, struct jobd_terms *terms)
 {
     *terms = (struct jobd_terms){.expires_by_wall = below(cluster, 2) == 0};
@@ -196,6 +222,8 @@ static void call_put(struct member *member)
         actor->put.terms = &actor->terms;
         if (actor->terms.unique != JOBD_WHILE_KNOWN && actor->put.key == NULL)
             actor->put.key = "unique";
+        if (below(cluster, 2) == 0)
+            some_parents(actor);
     }
     actor->puts = true;
     actor->waiter.wants_output = below(cluster, 2) == 0;
@@ -213,6 +241,12 @@ static void call_batch(struct member *member)
     struct jobd_put put = {.queue = below(cluster, QUEUES),
                            .batch = batch,
                            .batch_len = 1 + below(cluster, BATCH_MAX)};
+    struct actor *actor = free_actor(member);
+    if (actor != NULL && below(cluster, 4) == 0) {
+        actor->terms = (struct jobd_terms){.expires_us = 0};
+        some_parents(actor);
+        put.terms = &actor->terms;
+    }
     for (unsigned i = 0; i < put.batch_len; i++)
         batch[i] = some_bytes(cluster, 100);
     enum jobd_result result = jobd_put(member->jobd, &put, NULL, cluster->now_us, &receipt);
@@ -313,12 +347,6 @@ static void call_lease(struct member *member)
 }
 
 /* ---- the rest */
-
-static uint64_t some_id(struct member *member)
-{
-    uint64_t next = share_next_id(member->jobd), back = 1 + below(member->cluster, 40);
-    return next > back ? next - back : 1;
-}
 
 static void call_amend(struct member *member)
 {

@@ -63,6 +63,19 @@ static void compare_said(const struct said *one, const struct said *other)
     verify(same_output(one, other));
 }
 
+/* Who waits for whom, in which order is each one's own. */
+static void compare_parents(const struct job_extra *one, const struct job_extra *other)
+{
+    const struct parents *a = one != NULL ? one->parents : NULL;
+    const struct parents *b = other != NULL ? other->parents : NULL;
+    verify((a != NULL) == (b != NULL));
+    if (a == NULL)
+        return;
+    verify(a->len == b->len && a->whatever == b->whatever && a->error_room == b->error_room);
+    for (uint32_t i = 0; i < a->len; i++)
+        verify(a->edges[i].id == b->edges[i].id && a->edges[i].is_batch == b->edges[i].is_batch);
+}
+
 static uint64_t runs_where(const struct jobd *jobd, const struct job *job) REQUIRES(jobd->lock)
 {
     if (job->state != JOBD_RUNNING || job->leased)
@@ -80,6 +93,8 @@ static void compare_jobs(struct jobd *one, struct jobd *other) REQUIRES(one->loc
         describe_job(one->queues[a->queue].name, a, &mine, &first);
         describe_job(other->queues[b->queue].name, b, &theirs, &second);
         verify(a->promised == b->promised && first.unique_until_us == second.unique_until_us);
+        verify(a->pins == b->pins);
+        compare_parents(a->extra, b->extra);
         compare_said(said_of(a), said_of(b));
         compare_records(&first, &second);
         verify(runs_where(one, a) == runs_where(other, b));
@@ -188,10 +203,11 @@ static void compare_leases(struct jobd *one, struct jobd *other) REQUIRES(one->l
 static void compare_batch(const struct batch *a, const struct batch *b)
 {
     verify(a->id == b->id && a->len == b->len && a->queue == b->queue);
-    verify(a->there == b->there && a->kept == b->kept && a->lost == b->lost);
+    verify(a->there == b->there && a->lost == b->lost);
     verify(memcmp(a->in_state, b->in_state, sizeof a->in_state) == 0);
     verify(memcmp(a->gone, b->gone, sizeof a->gone) == 0);
     verify(a->created_us == b->created_us && a->finished_us == b->finished_us);
+    verify(a->pins == b->pins && a->kept == b->kept && a->held == b->held);
 }
 
 static void compare_batches(struct batches *one, struct batches *other)
@@ -248,6 +264,7 @@ void cluster_compare(struct jobd *one, struct jobd *other)
     compare_batches(&one->jobs.batches, &other->jobs.batches);
     compare_batches(&other->jobs.batches, &one->jobs.batches);
     compare_schedules(&one->schedules, &other->schedules);
+    verify(one->jobs.promises == other->jobs.promises);
     verify(one->jobs.memory - groups_memory(one) == other->jobs.memory - groups_memory(other));
     verify(one->jobs.memory_living - groups_memory(one) ==
            other->jobs.memory_living - groups_memory(other));

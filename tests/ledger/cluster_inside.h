@@ -19,6 +19,7 @@ enum {
     ACTORS = 10, /* of each member */
     TOKENS = 64, /* that somebody remembers */
     CALLS_MAX = 12,
+    AFTER_SIZE = 160,
     ROWS_MAX = 1 << 16
 };
 
@@ -32,6 +33,7 @@ struct actor {
     bool puts;  /* what it offers is its own until it is told */
     struct jobd_put put;
     struct jobd_terms terms; /* of that */
+    char after[AFTER_SIZE];
     struct jobd_task task;
     struct jobd_batch batch; /* that it has waited for */
 };

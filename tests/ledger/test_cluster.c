@@ -356,6 +356,42 @@ static void a_batch_is_one_everywhere(void **state)
     client_free(client);
 }
 
+/* A job waits for a batch that came in elsewhere; who starts meanwhile knows that too. How one ends
+ * is said at any of them, and decides everywhere. */
+static void a_job_waits_for_others_everywhere(void **state)
+{
+    char path[64], location[256];
+    (void)state;
+    CLUSTER("-q", "100", "-w", "0");
+    const struct answer *answer =
+        client_send(clients[0], "POST", "/do?batch=lines", NULL, "1\n2\n");
+    assert_int_equal(answer->status, 202);
+    uint64_t batch =
+        strtoull(strrchr(answer_field(answer, "Location", location), '/') + 1, NULL, 10);
+    snprintf(path, sizeof path, "/do?after=/batches/%llu", (unsigned long long)batch);
+    uint64_t next = client_put(clients[1], path);
+    snprintf(path, sizeof path, "/do?after=/jobs/%llu", (unsigned long long)next);
+    uint64_t last = client_put(clients[2], path);
+    for (unsigned i = 0; i < NODES; i++)
+        assert_string_equal(json_string(client_job(clients[i], last), "state"), "blocked");
+    client_free(clients[0]);
+    clients[0] = client_new(NODE("-q", "100", "-w", "0"));
+    for (unsigned i = 0; i < 2; i++) {
+        char *lease = take(clients[i], "/take");
+        assert_string_equal(json_string(client_job(clients[0], next), "state"), "blocked");
+        assert_int_equal(say(clients[i + 1], lease, "/done"), 200);
+        free(lease);
+    }
+    char *lease = take(clients[2], "/take?wait=20s"); /* the next one, and it fails */
+    assert_string_equal(json_string(client_job(clients[0], next), "state"), "running");
+    assert_int_equal(say(clients[1], lease, "/fail"), 200);
+    free(lease);
+    client_await_state(clients[0], last, "cancelled");
+    for (unsigned i = 0; i < NODES; i++)
+        assert_non_null(strstr(json_string(client_job(clients[i], last), "error"),
+                               "a job it waits for failed"));
+}
+
 /* The key of the job that comes next, of a node's jobs as it thinks. */
 static char next_key(struct client *client)
 {
@@ -457,6 +493,7 @@ int main(void)
         CLUSTER_TEST(what_was_said_is_seen_everywhere),
         CLUSTER_TEST(queues_are_alike_everywhere),
         CLUSTER_TEST(a_batch_is_one_everywhere),
+        CLUSTER_TEST(a_job_waits_for_others_everywhere),
         CLUSTER_TEST(keys_take_turns_over_all),
         CLUSTER_TEST(jobs_of_one_that_was_killed_run_elsewhere),
         CLUSTER_TEST(one_that_ends_gives_its_jobs_back),
