@@ -158,7 +158,7 @@ run: jobd  ## build and start it
 	./jobd
 
 # With sanitizers its own tests are enough.
-LEDGER_TESTS := $(if $(SAN),,$(DURABLE_TESTS))
+LEDGER_TESTS := $(if $(SAN),,$(DURABLE_TESTS) $(patsubst %.c,$(B)/%,$(call tests_named,callbacks)))
 
 test: $(B)/jobd $(B)/tests/example build/default/tests/failing.so $(CHOSEN)  ## run all tests, or one with T=queues
 	$(Q)sh tests/run.sh $(CHOSEN) $(if $(T),,--durable $(DURABLE_TESTS) --ledger $(LEDGER_TESTS))

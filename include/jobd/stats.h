@@ -39,7 +39,8 @@ struct jobd_stats {
     uint32_t groups;    /* that have jobs which wait or run */
     uint32_t held_back; /* queued jobs that could begin but for a limit, the queue's or their
                            group's */
-    bool gone;          /* it was retired, and is not there any more */
+    bool gone;          /* it was retired, and is not there any more; or it is of deliveries, has no
+                           workers, and there is none */
     uint32_t queued, scheduled, blocked, running;
     uint32_t waiting;   /* of the first three: so many of the capacity are taken */
     uint32_t leased;    /* of those that run */

@@ -225,8 +225,6 @@ static enum step read_callback(struct call *call)
     const char *callback = request_parameter(call->request, "callback");
     if (callback == NULL)
         return STEP_START;
-    if (jobd_shared(call->api->jobd))
-        return respond_error(call, 501, "no callbacks yet with --data postgres://...");
     switch (callbacks_allow(call->api->callbacks, callback)) {
     case CALLBACK_ALLOWED:
         break;

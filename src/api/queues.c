@@ -47,6 +47,8 @@ static enum step answer_queue(struct call *call, enum jobd_result result)
     struct jobd_stats stats;
     (void)result;
     jobd_stats(call->api->jobd, queue, clock_now_us(), &stats);
+    if (stats.gone)
+        return respond_error(call, 404, "no such queue");
     cJSON *json = queue_json(call->api, queue, &stats);
     return respond_json(call, 200, json, queue_json_add_keys(call->api, queue, &stats, json));
 }

@@ -7,6 +7,7 @@
 #include "base/container.h"
 #include "engine/adopt.h"
 #include "engine/blob.h"
+#include "engine/deliveries.h"
 #include "engine/dispatch.h"
 #include "engine/events.h"
 #include "engine/fair.h"
@@ -110,7 +111,7 @@ static bool set_extra_locked(struct op *op, struct job *job, const struct news *
     set_part(op, &job->extra->error, news->record.error);
     set_part(op, &job->extra->errors, news->record.errors);
     job->extra->errors_us = news->record.errors_us;
-    return set_said_locked(op, job, news);
+    return set_said_locked(op, job, news) && deliveries_adopt_locked(op, job, news);
 }
 
 /* ---- a job that runs */
@@ -247,7 +248,7 @@ static enum share_result add_locked(struct op *op, const struct news *news) REQU
         jobd->share->strangers |= news->fresh;
         return jobd->share->strangers ? SHARE_OK : SHARE_WRONG;
     }
-    if (jobs_spare(&jobd->jobs) == 0)
+    if (jobs_unused(&jobd->jobs) == 0) /* a delivery may come before its promise goes */
         return SHARE_ROOM;
     if (!extra_from(record, &extra))
         return SHARE_NO_MEMORY;
@@ -278,6 +279,14 @@ static bool goes_on_locked(struct op *op, struct job *job, const struct news *ne
     return true;
 }
 
+/* Only what is said of callbacks is another. */
+static bool is_as_it_was(const struct job *job, const struct news *news)
+{
+    const struct job_record *record = &news->record;
+    return news->stays && !news->fresh && record->queue[0] == '\0' && job->state == record->state &&
+           job->attempt == record->attempt;
+}
+
 /* Only what it was put with is another. */
 static bool stay_locked(struct op *op, struct job *job, const struct news *news)
     REQUIRES(op->jobd->lock)
@@ -297,6 +306,8 @@ static bool stay_locked(struct op *op, struct job *job, const struct news *news)
 static enum share_result change_locked(struct op *op, struct job *job, const struct news *news)
     REQUIRES(op->jobd->lock)
 {
+    if (is_as_it_was(job, news))
+        return deliveries_adopt_locked(op, job, news) ? SHARE_OK : SHARE_NO_MEMORY;
     uint32_t queue =
         news->record.queue[0] != '\0' ? jobd_queue_named(op->jobd, news->record.queue) : job->queue;
     if (queue == job->queue && goes_on_locked(op, job, news))

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Batches as other processes have changed them. */
 #include "engine/adopt.h"
+#include "engine/deliveries.h"
 #include "engine/touched.h"
 #include "engine/transition.h"
 #include "engine/waiters.h"
@@ -34,6 +35,7 @@ static enum share_result drop_batch_locked(struct op *op, struct batch *batch)
     wait_end_all_locked(op, &batch->awaiting, JOBD_STORE_FAILED);
     edges_batch_gone(op, batch);
     batches_drop(&op->jobd->jobs.batches, batch);
+    jobs_settle_batches(&op->jobd->jobs);
     return SHARE_OK;
 }
 
@@ -51,6 +53,8 @@ enum share_result adopt_batch_locked(struct op *op, const struct news *news,
         return result;
     if (news->gone)
         return drop_batch_locked(op, batch);
+    if (!deliveries_adopt_batch_locked(op, batch, news))
+        return SHARE_NO_MEMORY;
     batches_set_gone(batches, batch, news->ended, news->promised);
     batch->finished_us = news->record.finished_us;
     if (batch->finished_us != 0) {
@@ -69,5 +73,6 @@ bool adopt_forget_batch_locked(struct op *op)
     wait_end_all_locked(op, &batch->awaiting, JOBD_STORE_FAILED);
     edges_batch_gone(op, batch);
     batches_drop(batches, batch);
+    jobs_settle_batches(&op->jobd->jobs);
     return true;
 }

@@ -382,6 +382,8 @@ void batches_drop(struct batches *batches, struct batch *batch)
     if (batch->kept)
         keep_no_longer(batches, batch);
     hold(batches, batch, false);
+    drop_callback(batches, batch);
+    batches->freed_pins += batch->pins != 0;
     tell_no_more(batches, batch);
     RB_REMOVE(batch_tree, &batches->tree, batch);
     batches_release_record(batches, batch);

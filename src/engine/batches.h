@@ -105,7 +105,7 @@ void batches_set_gone(struct batches *batches, struct batch *batch,
 void batches_detached(struct batches *batches, const struct job *job);
 /* A job is not there any more, and no longer one of a batch; how it ended counts from elsewhere. */
 void batches_lose(struct batches *batches, struct job *job);
-/* One without jobs is no more; nobody waits for it. */
+/* One without jobs is no more; nobody waits for it. jobs_settle_batches() must follow. */
 void batches_drop(struct batches *batches, struct batch *batch);
 
 /* The next one that is forgotten is told: its record is free. 0: there is none, else its id. */

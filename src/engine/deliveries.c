@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/deliveries.h"
 
+#include <string.h>
+
 #include "engine/blob.h"
 #include "engine/describe.h"
+#include "engine/news.h"
 #include "engine/pins.h"
+#include "engine/touched.h"
 #include "engine/words.h"
 
 /* ---- the queue */
@@ -65,7 +69,7 @@ void deliveries_pin_locked(struct op *op, struct job *job)
 }
 
 /* One more, behind the others. */
-static void promise_batch_locked(struct op *op, struct batch *batch, struct job_extra *promised)
+static void add_promise_locked(struct op *op, struct batch *batch, struct job_extra *promised)
     REQUIRES(op->jobd->lock)
 {
     struct jobs *jobs = &op->jobd->jobs;
@@ -75,6 +79,13 @@ static void promise_batch_locked(struct op *op, struct batch *batch, struct job_
     *last = promised;
     jobs->deliveries++;
     jobs_count(jobs, (int64_t)extra_weight(promised));
+}
+
+static void promise_batch_locked(struct op *op, struct batch *batch, struct job_extra *promised)
+    REQUIRES(op->jobd->lock)
+{
+    add_promise_locked(op, batch, promised);
+    batches_note(&op->jobd->jobs.batches, batch);
 }
 
 void deliveries_begin_batch_locked(struct op *op, struct batch *batch, struct job_extra *promised)
@@ -111,6 +122,8 @@ static void trim_batch_locked(struct op *op, struct batch *batch) REQUIRES(op->j
     struct job_extra **place = &batch->promised;
     for (uint32_t most = batch->reviving + ends; most > 0 && *place != NULL; most--)
         place = &(*place)->next;
+    if (*place != NULL)
+        batches_note(&op->jobd->jobs.batches, batch);
     while (*place != NULL)
         extra_free(take_locked(op, place));
     settle_batch_locked(op, batch);
@@ -128,6 +141,13 @@ static void promise_job_locked(struct op *op, struct job *job, struct job_extra 
 
 /* ---- its source is pinned */
 
+/* Wherever it is, it stays there. */
+static void tell_others_locked(struct op *op, const struct job *source) REQUIRES(op->jobd->lock)
+{
+    if (op->jobd->share != NULL)
+        share_touch_in_place_locked(op, source);
+}
+
 static void hold_locked(struct op *op, struct job_extra *delivery, struct job *job)
     REQUIRES(op->jobd->lock)
 {
@@ -135,6 +155,7 @@ static void hold_locked(struct op *op, struct job_extra *delivery, struct job *j
         pin_job(op, job, PIN_CALLBACK);
     job->extra->deliveries++;
     delivery->holds = true;
+    tell_others_locked(op, job);
 }
 
 static void hold_batch_locked(struct op *op, struct job_extra *delivery, struct batch *batch)
@@ -144,6 +165,7 @@ static void hold_batch_locked(struct op *op, struct job_extra *delivery, struct 
         pin_batch(op, batch, PIN_CALLBACK);
     batch->deliveries++;
     delivery->holds = true;
+    batches_note(&op->jobd->jobs.batches, batch);
 }
 
 /* The source of a delivery; NULL: it is another, or forgotten. */
@@ -182,13 +204,19 @@ void deliveries_over_locked(struct op *op, struct job *job)
     delivery->holds = false;
     if (delivery->source > 0) {
         struct job *source = jobs_find(&op->jobd->jobs, (uint64_t)delivery->source);
+        if (source == NULL) /* in a queue that only other processes know */
+            return;
         source->extra->deliveries--;
+        tell_others_locked(op, source);
         if (jobd_state_final((enum jobd_state)source->state))
             deliveries_settle_locked(op, source);
         return;
     }
     struct batch *batch = batches_find(&op->jobd->jobs.batches, (uint64_t)-delivery->source);
+    if (batch == NULL)
+        return;
     batch->deliveries--;
+    batches_note(&op->jobd->jobs.batches, batch);
     settle_batch_locked(op, batch);
 }
 
@@ -450,6 +478,87 @@ unsigned deliveries_describe_locked(struct op *op, const struct job *job,
         describe_locked(op, batch, record->finished_us, &made[len++]);
     return len;
 }
+
+/* ---- as others have changed it */
+
+void deliveries_describe_news(const struct job *job, struct news *news)
+{
+    const struct job_extra *extra = job->extra;
+    news->pinned = (job->pins & PIN_CALLBACK) != 0;
+    news->promises = extra_promise(extra) != NULL;
+    news->deliveries = extra != NULL ? extra->deliveries : 0;
+    news->holds = extra != NULL && extra->holds;
+}
+
+void deliveries_describe_batch_news(const struct batch *batch, struct news *news)
+{
+    news->pinned = (batch->pins & PIN_CALLBACK) != 0;
+    news->promises = batch->promised != NULL;
+    news->deliveries = batch->deliveries;
+    news->batch_trace = batch->promised != NULL ? batch->promised->trace : NULL;
+}
+
+bool deliveries_adopt_locked(struct op *op, struct job *job, const struct news *news)
+{
+    struct job_extra *extra = job->extra;
+    const bool pinned = (job->pins & PIN_CALLBACK) != 0;
+    if (news->pinned && !pinned)
+        pin_job(op, job, PIN_CALLBACK);
+    if (!news->pinned && pinned)
+        unpin_job(op, job, PIN_CALLBACK);
+    if (extra == NULL)
+        return true;
+    extra->holds = extra->delivers && news->holds;
+    extra->deliveries = news->deliveries;
+    if (extra->delivers || (extra->promised != NULL) == news->promises)
+        return true;
+    if (!news->promises) {
+        extra_free(take_locked(op, &extra->promised));
+        return true;
+    }
+    struct job_extra *promised = extra_for_delivery(callback_of(job), extra->trace);
+    if (promised == NULL)
+        return false;
+    promise_job_locked(op, job, promised);
+    return true;
+}
+
+/* False when memory is short. */
+static bool set_words_locked(struct op *op, struct batch *batch, const char *callback)
+    REQUIRES(op->jobd->lock)
+{
+    const char *const texts[JOBD_TEXTS] = {[JOBD_CALLBACK] = callback};
+    if (batch->words != NULL || callback == NULL || callback[0] == '\0')
+        return true;
+    if (!words_new(texts, &batch->words))
+        return false;
+    jobs_count(&op->jobd->jobs, (int64_t)blob_weight(batch->words));
+    return true;
+}
+
+bool deliveries_adopt_batch_locked(struct op *op, struct batch *batch, const struct news *news)
+{
+    const bool pinned = (batch->pins & PIN_CALLBACK) != 0;
+    const char *trace = news->batch_trace != NULL ? news->batch_trace : "";
+    if (!set_words_locked(op, batch, news->record.batch_callback) ||
+        strlen(trace) >= JOBD_TRACE_SIZE)
+        return false;
+    if (news->pinned && !pinned)
+        pin_batch(op, batch, PIN_CALLBACK);
+    if (!news->pinned && pinned)
+        unpin_batch(op, batch, PIN_CALLBACK);
+    batch->deliveries = news->deliveries;
+    while (batch->promised != NULL)
+        extra_free(take_locked(op, &batch->promised));
+    if (!news->promises)
+        return true;
+    struct job_extra *promised = extra_for_delivery(jobd_text(batch->words, JOBD_CALLBACK), trace);
+    if (promised != NULL)
+        add_promise_locked(op, batch, promised);
+    return promised != NULL;
+}
+
+/* ---- at a start */
 
 void deliveries_restore_locked(struct op *op, struct job *job, bool ended)
 {

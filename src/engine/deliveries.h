@@ -22,6 +22,7 @@
 #include "engine/engine.h"
 
 struct job_record;
+struct news;
 
 /* The queue that takes them; `new`: also those that are promised from now on. NULL: there is none.
  */
@@ -66,6 +67,20 @@ unsigned deliveries_describe_locked(struct op *op, const struct job *job,
                                     const struct job_record *record,
                                     struct job_record made[DELIVERIES_MAX])
     REQUIRES(op->jobd->lock);
+
+/* ---- where queues are shared: its source's count, and a delivery's own, are in the news of each,
+ * as either may come first */
+
+/* What is told of that, beside all else. */
+void deliveries_describe_news(const struct job *job, struct news *news);
+void deliveries_describe_batch_news(const struct batch *batch, struct news *news);
+/* It is as another process has told. False when memory is short. */
+bool deliveries_adopt_locked(struct op *op, struct job *job, const struct news *news)
+    REQUIRES(op->jobd->lock);
+bool deliveries_adopt_batch_locked(struct op *op, struct batch *batch, const struct news *news)
+    REQUIRES(op->jobd->lock);
+
+/* ---- at a start */
 
 /* A job comes back, and is in no state yet; or all have come. */
 void deliveries_restore_locked(struct op *op, struct job *job, bool ended) REQUIRES(op->jobd->lock);

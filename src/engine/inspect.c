@@ -167,6 +167,13 @@ static void fill_in_limits(const struct queue *queue, int64_t now_us, struct job
     stats->groups = fair->groups.len;
 }
 
+/* Of deliveries that others would make, and there is none. */
+static bool is_idle_for_others(const struct queue *queue)
+{
+    return queue->promised != NULL && queue->workers == 0 && *queue->promised == 0 &&
+           queue_waiting(queue) + queue->in_state[JOBD_RUNNING] == 0;
+}
+
 void jobd_stats(struct jobd *jobd, uint32_t number, int64_t now_us, struct jobd_stats *stats)
 {
     const uint32_t index = queue_index(number);
@@ -177,7 +184,7 @@ void jobd_stats(struct jobd *jobd, uint32_t number, int64_t now_us, struct jobd_
         .capacity = queue->capacity,
         .workers = queue->workers,
         .declared = queue->phase == QUEUE_OPEN,
-        .gone = queue->phase == QUEUE_GONE,
+        .gone = queue->phase == QUEUE_GONE || is_idle_for_others(queue),
         .paused = queue->paused,
         .has_breaker = queue->breaker.failures > 0,
         .held = breaker_holds(queue),

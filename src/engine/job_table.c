@@ -277,9 +277,15 @@ bool jobs_make_room(struct jobs *jobs, size_t bytes, struct op *op)
     return true;
 }
 
+uint32_t jobs_unused(const struct jobs *jobs)
+{
+    return jobs->records_max - jobs->records_used + jobs->spare_len;
+}
+
 uint32_t jobs_spare(const struct jobs *jobs)
 {
-    return jobs->records_max - jobs->records_used + jobs->spare_len - jobs->deliveries;
+    uint32_t all = jobs_unused(jobs);
+    return all > jobs->deliveries ? all - jobs->deliveries : 0;
 }
 
 struct job *jobs_add(struct jobs *jobs, uint64_t id, struct jobd_blob *payload,
@@ -499,6 +505,7 @@ void jobs_set_content(struct jobs *jobs, struct job *job, struct job_content *co
     jobs->memory_living -= jobs_weight(job);
     if (before != NULL)
         jobs->promises -= before->unique_until_us != 0;
+    jobs->deliveries -= extra_promise(before) != NULL;
     if (before != NULL && before->key[0] != '\0')
         RB_REMOVE(key_tree, &jobs->keys, before);
     jobs_give_back(job, op);
@@ -510,6 +517,7 @@ void jobs_set_content(struct jobs *jobs, struct job *job, struct job_content *co
         return;
     job->extra->job = job;
     jobs->promises += job->extra->unique_until_us != 0;
+    jobs->deliveries += extra_promise(job->extra) != NULL;
     jobs_note_key(jobs, job);
 }
 

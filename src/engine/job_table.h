@@ -233,7 +233,8 @@ struct job *jobs_below(struct jobs *jobs, uint64_t id);
 /* Forgets ended jobs until so many bytes more have room: done and cancelled ones first, the oldest
  * first, then failed ones. False, and nothing forgotten, when that cannot be. */
 bool jobs_make_room(struct jobs *jobs, size_t bytes, struct op *op);
-/* Records that are free for new jobs; those kept for deliveries are not. */
+/* Records that are free; and those of them that are not kept for deliveries. */
+uint32_t jobs_unused(const struct jobs *jobs);
 uint32_t jobs_spare(const struct jobs *jobs);
 /* A record for a new job; there must be one. Takes payload and extra. */
 struct job *jobs_add(struct jobs *jobs, uint64_t id, struct jobd_blob *payload,

@@ -18,7 +18,7 @@ enum news_kind {
     NEWS_QUEUE,   /* record.queue its name; the rest below */
     NEWS_NODE,    /* the jobs that the workers of `node` run are its own until `until_us` */
     NEWS_BATCH,   /* record.id its own, and how its jobs have ended; fresh: record.batch_jobs,
-                     queue and created_us, too */
+                     batch_callback, queue and created_us, too */
     NEWS_SCHEDULE /* `schedule`: how far it is; fresh: all of it */
 };
 
@@ -37,7 +37,8 @@ struct news {
     /* NEWS_JOB, NEWS_BATCH, NEWS_SCHEDULE */
     bool fresh; /* nobody else knows it yet: what never changes is there too */
     /* NEWS_JOB */
-    bool stays;     /* it waits, and its place in its lane is as it was */
+    bool stays;     /* its place, in its lane or elsewhere, is as it was; so is, where it is not
+                       fresh, all but what is said of callbacks */
     bool promised;  /* it has ended, and is not forgotten yet, whatever comes; so NEWS_BATCH */
     bool has_extra; /* it has a record of what few jobs have, which counts, even if empty */
     uint32_t node;  /* runs in a worker of this node; 0: it does not */
@@ -55,6 +56,13 @@ struct news {
     uint32_t waiting, running;         /* then, to compare */
 
     int64_t until_us; /* NEWS_NODE; 0: it has left */
+
+    /* NEWS_JOB, NEWS_BATCH: callbacks, deliveries.h */
+    bool pinned;             /* for them */
+    bool promises;           /* its end is one to be told */
+    uint32_t deliveries;     /* of its ends, that have not ended themselves */
+    bool holds;              /* NEWS_JOB: it is one of these, as its source counts them */
+    const char *batch_trace; /* NEWS_BATCH: of the delivery that is promised; or NULL */
 
     /* NEWS_BATCH, NEWS_SCHEDULE */
     bool gone; /* it is forgotten, or deleted: its id, or its name, alone */

@@ -127,6 +127,14 @@ static enum jobd_result expect_delivery_locked(struct op *op, struct job *job,
     return JOBD_OK;
 }
 
+/* It is not replaced after all. */
+static void expect_none_locked(struct op *op, struct job *job, bool was_pinned)
+    REQUIRES(op->jobd->lock)
+{
+    if (!was_pinned && (job->pins & PIN_CALLBACK) != 0)
+        unpin_job(op, job, PIN_CALLBACK);
+}
+
 enum jobd_result replace_locked(struct op *op, struct job *job, struct job_content *content,
                                 struct jobd_waiter *waiter, struct jobd_receipt *receipt)
 {
@@ -140,6 +148,7 @@ enum jobd_result replace_locked(struct op *op, struct job *job, struct job_conte
     enum jobd_result result = join_group_locked(op, job, content);
     if (result != JOBD_OK)
         return result;
+    const bool pinned = (job->pins & PIN_CALLBACK) != 0;
     if ((result = expect_delivery_locked(op, job, content)) != JOBD_OK) {
         fair_quit_locked(op, &op->jobd->queues[job->queue], content->extra);
         return result;
@@ -148,6 +157,7 @@ enum jobd_result replace_locked(struct op *op, struct job *job, struct job_conte
     if ((job->extra->unique_until_us == 0 && content->extra->unique_until_us != 0 &&
          jobs->promises >= jobs->promises_max) ||
         !jobs_hold_content(jobs, content, op)) {
+        expect_none_locked(op, job, pinned);
         fair_quit_locked(op, &op->jobd->queues[job->queue], content->extra);
         return JOBD_OUT_OF_MEMORY;
     }

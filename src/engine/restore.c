@@ -130,7 +130,7 @@ struct job *restore_new_locked(struct op *op, const struct job_record *record, u
                                struct job_extra *extra)
 {
     struct jobs *jobs = &op->jobd->jobs;
-    verify(jobs_spare(jobs) > 0);
+    verify(jobs_unused(jobs) > 0);
     struct job *job = jobs_add(jobs, record->id, restore_blob(record->payload), extra);
     job->state = STATE_NEW;
     job->queue = queue;

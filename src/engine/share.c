@@ -6,6 +6,7 @@
 #include "engine/attempt.h"
 #include "engine/blob.h"
 #include "engine/blocked.h"
+#include "engine/deliveries.h"
 #include "engine/dispatch.h"
 #include "engine/keep.h"
 #include "engine/describe.h"
@@ -14,6 +15,7 @@
 #include "engine/sweep.h"
 #include "engine/touched.h"
 #include "engine/waiters.h"
+#include "engine/words.h"
 
 /* For so long the jobs of this process's workers are its own, and when that is renewed. */
 #define NODE_US       INT64_C(60000000)
@@ -448,6 +450,7 @@ void share_describe_job(const struct jobd *jobd, const struct job *job, struct n
     describe_job(jobd->queues[job->queue].name, job, &content, &news->record);
     news->promised = job->promised;
     news->has_extra = job->extra != NULL;
+    deliveries_describe_news(job, news);
     if (job->state == JOBD_BLOCKED)
         news->record.state = JOBD_BLOCKED;
 }
@@ -457,6 +460,7 @@ void share_describe_fresh_batch(const struct jobd *jobd, const struct batch *bat
 {
     news->record.id = batch->id;
     news->record.batch_jobs = batch->len;
+    news->record.batch_callback = jobd_text(batch->words, JOBD_CALLBACK);
     news->record.queue = jobd->queues[batch->queue].name;
     news->record.created_us = batch->created_us;
 }
@@ -467,6 +471,7 @@ void share_describe_batch(const struct batch *batch, struct news *news)
     news->record.finished_us = batch->finished_us;
     memcpy(news->ended, batch->gone, sizeof news->ended);
     news->promised = batch->pins != 0;
+    deliveries_describe_batch_news(batch, news);
 }
 
 void share_describe_schedule(const struct schedule *schedule, struct news *news)

@@ -101,6 +101,18 @@ void share_touch_locked(struct op *op, const struct job *job, enum row_kind row)
     share_touch_queue_locked(op, &op->jobd->queues[job->queue]);
 }
 
+void share_touch_in_place_locked(struct op *op, const struct job *job)
+{
+    struct share *share = op->jobd->share;
+    uint32_t number = (uint32_t)(job - op->jobd->jobs.records) + 1;
+    verify(share->in_turn);
+    if (share->touches[number].is_in)
+        return;
+    share->touches[number] = (struct touch){.is_in = true, .stays = true};
+    share->touched_len++;
+    add_last(share->touches, number);
+}
+
 void share_touch_behind_locked(struct op *op, const struct job *job)
 {
     if (op->jobd->share->touched_len > 0)

@@ -24,7 +24,7 @@ enum {
 struct touch {
     uint32_t before, behind;
     bool is_in, fresh, moved;
-    bool stays;   /* where it is in its lane */
+    bool stays;   /* where it is in its lane, or elsewhere */
     bool started; /* a worker of this process was given it in this turn */
 };
 
@@ -92,6 +92,8 @@ void share_release(struct jobd *jobd) REQUIRES(jobd->lock);
 /* A change of this kind has been applied to a job, which may be forgotten by now. */
 void share_touch_locked(struct op *op, const struct job *job, enum row_kind row)
     REQUIRES(op->jobd->lock);
+/* Its place stays, and all but what is told of callbacks. */
+void share_touch_in_place_locked(struct op *op, const struct job *job) REQUIRES(op->jobd->lock);
 /* The same for a job whose place in its lane follows from that of others. */
 void share_touch_behind_locked(struct op *op, const struct job *job) REQUIRES(op->jobd->lock);
 void share_touch_queue_locked(struct op *op, const struct queue *queue) REQUIRES(op->jobd->lock);

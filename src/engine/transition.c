@@ -433,8 +433,11 @@ void transition_finish_locked(struct op *op, struct job *job, enum jobd_state st
     jobs_remember(&op->jobd->jobs, job, op);
     if (pinned) /* else it may be forgotten */
         deliveries_settle_locked(op, job);
-    for (unsigned i = 0; i < len; i++)
+    for (unsigned i = 0; i < len; i++) {
         wait_locked(op, deliveries[i], false);
+        if (op->jobd->share != NULL)
+            share_touch_locked(op, deliveries[i], ROW_ADD);
+    }
 }
 
 /* ---- ended while it waits: cancelled, or done by a late report */

@@ -275,11 +275,10 @@ static bool combine_queue(struct options *options, const struct sources *sources
 
 /* ---- the queue of callbacks */
 
-/* Callbacks need --callback-allow, and no database that others share. */
-static bool calls_back(const struct options *options)
+/* A database may have deliveries that other servers owe. */
+static bool is_shared(const struct options *options)
 {
-    return options->callback_allow != NULL &&
-           (options->data == NULL || !ledger_is_url(options->data));
+    return options->data != NULL && ledger_is_url(options->data);
 }
 
 /* It delivers, and has no other runner, nor what belongs to one. */
@@ -316,12 +315,15 @@ static bool add_callbacks(struct options *options, const struct sources *sources
             queue = &sources->file.queues[i];
     if (queue != &usual && !fit_callbacks(options, sources, queue))
         return false;
-    if (!calls_back(options))
+    const bool calls_back = options->callback_allow != NULL;
+    if (!calls_back && !is_shared(options))
         return true;
     if (!combine_queue(options, sources, queue))
         return false;
-    const struct queue_options *own = &options->queues[options->queues_len - 1];
-    return own->workers > 0 ||
+    struct queue_options *own = &options->queues[options->queues_len - 1];
+    if (!calls_back) /* it knows them, and leaves them to the others */
+        own->workers = 0;
+    return !calls_back || own->workers > 0 ||
            problem_set(sources->problem, "%s: must be at least 1: nobody else delivers callbacks",
                        option_place(&own->places, "workers"));
 }

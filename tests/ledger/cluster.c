@@ -6,7 +6,7 @@
 #include "base/verify.h"
 #include "engine/model/check_engine.h"
 
-static const struct jobd_queue_config queues[QUEUES] = {
+static const struct jobd_queue_config queues[QUEUES + 1] = {
     {.name = "one",
      .capacity = 2,
      .workers = 1,
@@ -29,6 +29,13 @@ static const struct jobd_queue_config queues[QUEUES] = {
      .timeout_us = 900000,
      .backoff_min_us = 1,
      .backoff_max_us = 5000},
+    {.name = "callbacks",
+     .capacity = 8,
+     .workers = 2,
+     .attempts = 2,
+     .backoff_min_us = 20,
+     .backoff_max_us = 900,
+     .deliveries = true},
 };
 
 static void unused_due(void *context)
@@ -44,7 +51,7 @@ static void open_engine(struct cluster *cluster, struct member *member)
     member->turns = (struct jobd_turns){.due = unused_due, .node = ++cluster->nodes};
     static const struct jobd_schedule_config schedules = {.max = SCHEDULES};
     const struct jobd_config config = {.queues = queues,
-                                       .queues_len = QUEUES,
+                                       .queues_len = QUEUES + 1,
                                        .keep = 4,
                                        .memory_bytes = 9000,
                                        .waiters_max = 20,

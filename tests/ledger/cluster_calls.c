@@ -10,6 +10,8 @@
 #include "base/verify.h"
 #include "jobd/lease.h"
 
+#define TRACE "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
 enum { BATCH_MAX = 3, PARENTS_MAX = 3 };
 
 /* ---- who waits */
@@ -161,7 +163,7 @@ static struct jobd_put some_put(struct cluster *cluster)
     if (below(cluster, 5) == 0)
         put.timeout_us = 1 + below(cluster, 30000);
     if (below(cluster, 5) == 0)
-        put.trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        put.trace = TRACE;
     if (below(cluster, 4) == 0)
         put.key = keys[below(cluster, 4)];
     if (below(cluster, 3) > 0)
@@ -206,6 +208,8 @@ static void some_terms(struct cluster *cluster, struct jobd_terms *terms)
     if (below(cluster, 2) == 0)
         terms->texts[JOBD_GROUP] = below(cluster, 2) == 0 ? "somebody" : "another";
     if (below(cluster, 2) == 0)
+        terms->texts[JOBD_CALLBACK] = "http://there/";
+    if (below(cluster, 2) == 0)
         terms->texts[JOBD_HEADERS] = "One: other\n", terms->texts[JOBD_TAGS] = "one\nother\n";
 }
 
@@ -247,6 +251,10 @@ static void call_batch(struct member *member)
         some_parents(actor);
         put.terms = &actor->terms;
     }
+    if (below(cluster, 3) == 0) {
+        put.batch_callback = "http://there/";
+        put.trace = below(cluster, 2) == 0 ? TRACE : NULL;
+    }
     for (unsigned i = 0; i < put.batch_len; i++)
         batch[i] = some_bytes(cluster, 100);
     enum jobd_result result = jobd_put(member->jobd, &put, NULL, cluster->now_us, &receipt);
@@ -278,7 +286,8 @@ static void call_work(struct member *member)
         return;
     actor->waiter.wake = wake_worker;
     actor->waiter.stop = on_stop;
-    note(actor, jobd_take(member->jobd, below(cluster, QUEUES), &actor->waiter, cluster->now_us));
+    note(actor,
+         jobd_take(member->jobd, below(cluster, QUEUES + 1), &actor->waiter, cluster->now_us));
 }
 
 static struct jobd_outcome some_outcome(struct cluster *cluster)

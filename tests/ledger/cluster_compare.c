@@ -76,6 +76,23 @@ static void compare_parents(const struct job_extra *one, const struct job_extra 
         verify(a->edges[i].id == b->edges[i].id && a->edges[i].is_batch == b->edges[i].is_batch);
 }
 
+/* What is promised, and what is still to be told. */
+static void compare_promises(const struct job_extra *a, const struct job_extra *b)
+{
+    verify((a != NULL) == (b != NULL));
+    if (a != NULL)
+        verify(strcmp(a->trace, b->trace) == 0 && same_blob(a->words, b->words));
+}
+
+static void compare_callbacks(const struct job_extra *a, const struct job_extra *b)
+{
+    if (a == NULL || b == NULL)
+        return;
+    verify(a->delivers == b->delivers && a->holds == b->holds);
+    verify(a->deliveries == b->deliveries && (!a->delivers || a->source == b->source));
+    compare_promises(extra_promise(a), extra_promise(b));
+}
+
 static uint64_t runs_where(const struct jobd *jobd, const struct job *job) REQUIRES(jobd->lock)
 {
     if (job->state != JOBD_RUNNING || job->leased)
@@ -95,6 +112,7 @@ static void compare_jobs(struct jobd *one, struct jobd *other) REQUIRES(one->loc
         verify(a->promised == b->promised && first.unique_until_us == second.unique_until_us);
         verify(a->pins == b->pins);
         compare_parents(a->extra, b->extra);
+        compare_callbacks(a->extra, b->extra);
         compare_said(said_of(a), said_of(b));
         compare_records(&first, &second);
         verify(runs_where(one, a) == runs_where(other, b));
@@ -208,6 +226,8 @@ static void compare_batch(const struct batch *a, const struct batch *b)
     verify(memcmp(a->gone, b->gone, sizeof a->gone) == 0);
     verify(a->created_us == b->created_us && a->finished_us == b->finished_us);
     verify(a->pins == b->pins && a->kept == b->kept && a->held == b->held);
+    verify(same_blob(a->words, b->words) && a->deliveries == b->deliveries);
+    compare_promises(a->promised, b->promised);
 }
 
 static void compare_batches(struct batches *one, struct batches *other)
@@ -265,6 +285,7 @@ void cluster_compare(struct jobd *one, struct jobd *other)
     compare_batches(&other->jobs.batches, &one->jobs.batches);
     compare_schedules(&one->schedules, &other->schedules);
     verify(one->jobs.promises == other->jobs.promises);
+    verify(one->jobs.deliveries == other->jobs.deliveries);
     verify(one->jobs.memory - groups_memory(one) == other->jobs.memory - groups_memory(other));
     verify(one->jobs.memory_living - groups_memory(one) ==
            other->jobs.memory_living - groups_memory(other));

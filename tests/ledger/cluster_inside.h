@@ -15,6 +15,7 @@
 enum {
     MEMBERS = 3,
     QUEUES = 3,
+    CALLBACKS = QUEUES, /* the queue of deliveries, behind those */
     SCHEDULES = 4,
     ACTORS = 10, /* of each member */
     TOKENS = 64, /* that somebody remembers */

@@ -31,6 +31,8 @@ static void call_put(struct member *member, const struct jobd_moment *moment)
                                      .fixed = below(cluster, 4) == 0};
     if (below(cluster, 3) == 0)
         schedule.texts[JOBD_GROUP] = "somebody";
+    if (below(cluster, 4) == 0)
+        schedule.texts[JOBD_CALLBACK] = "http://there/";
     if (below(cluster, 2) == 0)
         schedule.payload = jobd_blob_text("report");
     if (below(cluster, 3) == 0)

@@ -14,6 +14,7 @@
 #include "support/client.h"
 #include "support/postgres.h"
 #include "support/server.h"
+#include "support/service.h"
 
 enum { NODES = 3, ASKERS_MAX = 60 };
 
@@ -392,6 +393,50 @@ static void a_job_waits_for_others_everywhere(void **state)
                                "a job it waits for failed"));
 }
 
+/* The only delivery there is, as a node knows it; 0: it knows none. */
+static uint64_t delivery_at(struct client *client)
+{
+    const cJSON *jobs = cJSON_GetObjectItem(client_json(client, "/jobs?queue=callbacks"), "jobs");
+    assert_true(cJSON_GetArraySize(jobs) <= 1);
+    return jobs->child != NULL ? (uint64_t)json_number(jobs->child, "id") : 0;
+}
+
+/* It ends where there are no callbacks, is to be told also when nobody is there who does, and is
+ * told once, by the one that does. */
+static void an_end_is_told_by_whoever_delivers(void **state)
+{
+    char url_of[SERVICE_URL_SIZE], path[2 * SERVICE_URL_SIZE], hidden[64];
+    struct service *service = service_start();
+    (void)state;
+    snprintf(url_of, sizeof url_of, "%s", service_url(service));
+    *strstr(url_of, "/do/") = '\0';
+    start_cluster((const char *const[]){"-w", "0", "--callback-allow", url_of, NULL},
+                  (const char *const[]){"-w", "0", NULL});
+    snprintf(path, sizeof path, "/do?callback=%s/end", url_of);
+    assert_int_equal(client_post(clients[1], path)->status, 400);
+    assert_int_equal(client_get(clients[1], "/queues/callbacks")->status, 404);
+    uint64_t id = client_put(clients[0], path);
+    assert_int_equal(client_get(clients[1], "/queues/callbacks")->status, 200);
+    server_signal(nodes[0], SIGTERM);
+    assert_int_equal(server_wait(nodes[0]), 0);
+    char *lease = take(clients[1], "/take");
+    assert_int_equal(say(clients[2], lease, "/done"), 200);
+    free(lease);
+    snprintf(hidden, sizeof hidden, "/jobs/%llu", (unsigned long long)id);
+    assert_int_equal(client_send(clients[2], "DELETE", hidden, NULL, NULL)->status, 409);
+    uint64_t delivery = delivery_at(clients[1]);
+    assert_true(delivery != 0 && delivery == delivery_at(clients[2]));
+    assert_string_equal(json_string(client_job(clients[2], delivery), "state"), "queued");
+    client_free(clients[0]);
+    clients[0] = client_new(NODE("-w", "0", "--callback-allow", url_of));
+    service_await(service, SERVICE_REQUESTS, 1);
+    client_await_state(clients[2], delivery, "done");
+    assert_string_equal(json_string(client_job(clients[1], delivery), "delivers"), hidden);
+    assert_int_equal(service_count(service, SERVICE_REQUESTS), 1);
+    assert_int_equal(client_get(clients[1], "/queues/callbacks")->status, 404);
+    service_stop(service);
+}
+
 /* The key of the job that comes next, of a node's jobs as it thinks. */
 static char next_key(struct client *client)
 {
@@ -494,6 +539,7 @@ int main(void)
         CLUSTER_TEST(queues_are_alike_everywhere),
         CLUSTER_TEST(a_batch_is_one_everywhere),
         CLUSTER_TEST(a_job_waits_for_others_everywhere),
+        CLUSTER_TEST(an_end_is_told_by_whoever_delivers),
         CLUSTER_TEST(keys_take_turns_over_all),
         CLUSTER_TEST(jobs_of_one_that_was_killed_run_elsewhere),
         CLUSTER_TEST(one_that_ends_gives_its_jobs_back),
