@@ -421,7 +421,10 @@ static struct job_extra *promise_of_batch_locked(struct op *op, const struct job
 static void describe_locked(struct op *op, struct job_extra *promised, int64_t at_us,
                             struct job_record *record) REQUIRES(op->jobd->lock)
 {
-    promised->delivery_id = op->jobd->next_id++; /* also when it was written in vain before */
+    const uint32_t try = (uint32_t)op->jobd->journal.failures;
+    if (promised->delivery_id == 0 || promised->number != try)
+        promised->delivery_id = op->jobd->next_id++; /* also when it was written in vain before */
+    promised->number = try;
     const struct job shape = shape_locked(op, promised, at_us);
     const struct job_content content = job_content(&shape);
     describe_job(op->jobd->queues[shape.queue].name, &shape, &content, record);

@@ -71,8 +71,9 @@ struct job_extra {
         uint64_t delivery_id; /* it is promised: of the job that will; 0: not known yet */
     };
     struct job_extra *next; /* before they have jobs: of a batch, */
-    uint32_t number;        /* and of which of its jobs */
-    char key[];             /* "": none */
+    uint32_t number; /* and of which of its jobs. Promised: at which try of the store delivery_id
+                        was set, so that within one it stays */
+    char key[];      /* "": none */
 };
 
 RB_HEAD(key_tree, job_extra);

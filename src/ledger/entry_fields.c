@@ -132,6 +132,7 @@ const struct field entry_fields[] = {
     FIELD(123, schedule.missed, SCHEDULE),
     FIELD(124, schedule.skipped, SCHEDULE),
     FIELD(125, schedule.texts[JOBD_HEADERS], SCHEDULE | ONCE),
+    FIELD(126, schedule.texts[JOBD_CALLBACK], SCHEDULE | ONCE),
 };
 
 const size_t entry_fields_len = sizeof entry_fields / sizeof entry_fields[0];

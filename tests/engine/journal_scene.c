@@ -191,6 +191,8 @@ void disk_compare_batches(struct jobd *jobd, uint64_t next_id, int64_t now_us)
 
 /* ---- deliveries */
 
+static uint64_t first_delivery; /* of a group; 0: none, or it was written */
+
 static bool has_callback(const struct job_record *record)
 {
     return record->texts[JOBD_CALLBACK] != NULL && record->source == 0;
@@ -232,6 +234,8 @@ static void check_unneeded(int64_t source)
 static void check_delivery(enum row_kind kind, const struct job_record *record)
 {
     int64_t source = kind == ROW_ADD ? record->source : 0;
+    verify(source == 0 || first_delivery == 0 || first_delivery == record->id);
+    first_delivery = source != 0 ? 0 : first_delivery;
     verify(source == disk.to_tell[0]);
     disk.to_tell[0] = disk.to_tell[1];
     disk.to_tell[1] = 0;
@@ -349,12 +353,28 @@ static void wanted(void *context)
     disk.wanted++;
 }
 
+static bool note_delivery(void *context, enum row_kind kind, const struct job_record *record)
+{
+    (void)context;
+    if (kind == ROW_ADD && record->source != 0 && first_delivery == 0)
+        first_delivery = record->id;
+    return true;
+}
+
+/* What is asked for twice is the same, so that a store knows what it may have written. */
+static void look_first(struct jobd *jobd)
+{
+    first_delivery = 0;
+    verify(journal_each(jobd, note_delivery, NULL));
+}
+
 size_t disk_write_group(struct jobd *jobd, size_t max, size_t fails_after, int64_t now_us)
 {
     size_t gathered = journal_gather(jobd, max, SIZE_MAX);
     if (gathered == 0)
         return 0;
     times_measure(&disk.times, now_us, now_us + disk.wall_ahead_us);
+    look_first(jobd);
     bool good = journal_each(jobd, write_change, &fails_after);
     end_transaction(good);
     schedule_disk_end(good);
