@@ -43,6 +43,9 @@ SANITIZE_thread  := -fsanitize=thread
 SANITIZE_coverage := --coverage -O0 -fprofile-update=atomic -DSANDBOX_WHOLE=0
 SANITIZE := $(SANITIZE_$(SAN))
 MACHINE := $(shell $(CC) -dumpmachine)
+# Where there is no compiler yet, `make deps` gets one.
+$(if $(MACHINE),$(if $(findstring linux,$(MACHINE)),,$(error jobd is for Linux, and this compiler for $(MACHINE):\
+  there is no epoll and no signalfd)))
 # 2 where the compiler or libc warns that it does not know 3; none where the user has a level.
 FORTIFY := $(if $(findstring _FORTIFY_SOURCE,$(CPPFLAGS) $(CFLAGS)),,$\
              $(if $(filter -O%,$(filter-out -O0,$(CFLAGS))),-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=$(if $\

@@ -26,6 +26,9 @@ bench-readme:  ## put five rows of the last results into the README
 bench-turns: $(B)/bench/turns  ## what it costs the engine that keys take turns: JOBS, ROUNDS
 	$(Q)$(B)/bench/turns $(or $(JOBS),1000000) $(or $(ROUNDS),5)
 
+bench-streams: $(B)/jobd  ## what 2,000 who follow take of a server: ROUNDS, SECONDS
+	$(Q)python3 bench/streams.py $(B)/jobd $(or $(ROUNDS),5) $(or $(SECONDS),6)
+
 # A peer that cannot be built is left out; the results say so.
 bench-peers:
 	$(Q)mkdir -p $(B)/bench && rm -f $(B)/bench/go-peer $(B)/bench/rust-peer
@@ -47,4 +50,4 @@ $(BENCH_TOOLS) $(B)/bench/turns:
 
 -include $(wildcard $(B)/bench/*.d $(B)/bench/peers/*.d)
 
-.PHONY: bench bench-turns bench-deps bench-readme bench-peers
+.PHONY: bench bench-streams bench-turns bench-deps bench-readme bench-peers

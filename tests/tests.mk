@@ -31,6 +31,9 @@ crash-controls:  ## faults that the tests of durability must find
 check-openapi: $(B)/jobd  ## schemathesis finds no answer that /openapi.json does not describe; EXAMPLES
 	$(Q)sh tests/check/openapi.sh $(B)/jobd
 
+check-client: $(B)/jobd  ## a client made from /openapi.json puts a job, takes and ends it
+	$(Q)sh tests/check/client.sh $(B)/jobd
+
 check-manifests: $(B)/jobd  ## Compose, Kubernetes and Quadlet files, each by a tool that knows its schema
 	$(Q)$(call needs,go)
 	$(Q)sh tests/check/manifests.sh $(B)/jobd build/tools
@@ -83,4 +86,4 @@ fuzz: $(FUZZERS:%=build/fuzz/run-%)  ## run each fuzzer for SECONDS=60, or with 
 
 -include $(FUZZ_OBJECTS:.o=.d)
 
-.PHONY: check-openapi check-manifests check-proxies faults crash crash-cluster share-random crash-controls soak slow coverage fuzz
+.PHONY: check-openapi check-client check-manifests check-proxies faults crash crash-cluster share-random crash-controls soak slow coverage fuzz

@@ -12,9 +12,9 @@ extern "C" {
 struct jobd_batch {
     uint64_t id;
     uint32_t queue; /* where it came in */
-    uint32_t ids;   /* so many follow each other, from its own on, */
-    uint32_t jobs;  /* and so many jobs they are; fewer when some could not be read at a start */
-    uint32_t in_state[JOBD_STATES];  /* of them, those that are forgotten included */
+    uint32_t ids;   /* its jobs have the ids from its own on, so many */
+    uint32_t jobs;  /* that are known of; fewer than ids when some could not be read at a start */
+    uint32_t in_state[JOBD_STATES];  /* jobs in each state, those that are forgotten included */
     int64_t created_us, finished_us; /* as in jobd_info; 0: not all of them have ended */
 };
 

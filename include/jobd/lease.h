@@ -96,9 +96,9 @@ struct jobd_report {
 /* As many jobd_lease_finish(), for those of the reports whose result is JOBD_PENDING, in their
  * order: one that is refused stops no other. JOBD_OK, and each has a result. With a journal those
  * that count are written in one transaction: JOBD_PENDING, and the waiter is woken with JOBD_OK, or
- * with JOBD_STORE_FAILED, then those with JOBD_OK have not been done. Whose result is JOBD_PENDING
- * even then was asked for twice, and is to be asked for once more. Output and error of a report
- * with JOBD_OK are taken. JOBD_TOO_MANY_WAITERS: nothing was done. */
+ * with JOBD_STORE_FAILED, and then those with JOBD_OK have not been done. A report whose result is
+ * still JOBD_PENDING was there twice, and is to be asked for once more. Output and error of a
+ * report with JOBD_OK are taken. JOBD_TOO_MANY_WAITERS: nothing was done. */
 JOBD_API JOBD_MUST_READ enum jobd_result
 jobd_lease_finish_all(struct jobd *jobd, struct jobd_report *reports, uint32_t len,
                       struct jobd_waiter *waiter, int64_t now_us);

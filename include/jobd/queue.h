@@ -237,8 +237,8 @@ struct jobd_terms {
      * error "expired". 0: the queue's. */
     int64_t expires_us;
     bool expires_by_wall; /* a store keeps it by the wall clock */
-    int64_t
-        keep_us; /* it is remembered so long, at most, when it has ended; 0: as the queue says */
+    /* It is remembered so long, at most, when it has ended. 0: as the queue says. */
+    int64_t keep_us;
     /* With a key: but for JOBD_WHILE_KNOWN another payload is no error. */
     enum jobd_unique unique;
     int64_t unique_us; /* JOBD_FOR_SOME_TIME */

@@ -2,7 +2,8 @@
 /* Queues that several processes share: whoever calls a verb that may change something does so in a
  * turn of his process, in which the engine knows all that the others have changed, and none of them
  * changes anything. Where the queues are this process's own there are no turns, and what is entered
- * runs at once. Any thread; none of these blocks. */
+ * runs at once. Any thread; none of these blocks, but that jobd_leave() waits while run() of its
+ * turn is being called. */
 #pragma once
 
 #include "jobd/queue.h"

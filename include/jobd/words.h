@@ -35,6 +35,8 @@ extern "C" {
 
 /* ---- words ---------------------------------------------------------------------------------- */
 
+/* A store writes their numbers, and counts on 0 to 2 for those that have not ended and 3 to 5 for
+ * those that have: a new one goes behind the last. BLOCKED is written as what follows on it. */
 enum jobd_state {
     JOBD_QUEUED,
     JOBD_SCHEDULED, /* waits for a time */

@@ -69,21 +69,21 @@ static const char *queue_concerned(const struct call *call, enum about about)
 }
 
 /* Good when it is for each of the queues that it names. */
-static enum verdict authorize_queues(const struct call *call, const struct endpoint *endpoint,
-                                     const char *token, size_t size)
+static enum auth_verdict authorize_queues(const struct call *call, const struct endpoint *endpoint,
+                                          const char *token, size_t size)
 {
     const char *names = request_parameter(call->request, "queue");
     char name[REQUEST_SUBJECT_SIZE];
-    enum verdict verdict = VERDICT_GOOD;
-    for (unsigned i = 0; i <= JOBD_CHOICE_MAX && verdict == VERDICT_GOOD && names != NULL; i++) {
+    enum auth_verdict verdict = AUTH_GOOD;
+    for (unsigned i = 0; i <= JOBD_CHOICE_MAX && verdict == AUTH_GOOD && names != NULL; i++) {
         names = next_word(names, name, sizeof name);
         verdict = authorize_token(call->api->auth, token, size, endpoint->scope, name);
     }
     return verdict;
 }
 
-static enum verdict authorize(const struct call *call, const struct endpoint *endpoint,
-                              const char *token, size_t size)
+static enum auth_verdict authorize(const struct call *call, const struct endpoint *endpoint,
+                                   const char *token, size_t size)
 {
     if (endpoint->about == ABOUT_QUEUES && request_parameter(call->request, "queue") != NULL)
         return authorize_queues(call, endpoint, token, size);
@@ -100,15 +100,15 @@ static bool authorize_call(struct call *call, const struct endpoint *endpoint)
         return true;
     const char *token = request_token(call->request, &size);
     switch (authorize(call, endpoint, token, size)) {
-    case VERDICT_GOOD:
+    case AUTH_GOOD:
         return true;
-    case VERDICT_FORBIDDEN:
+    case AUTH_FORBIDDEN:
         snprintf(detail, sizeof detail, "insufficient scope: %s is needed",
                  scope_name(endpoint->scope));
         (void)respond_error(call, 403, detail);
         reply_field(call->reply, "WWW-Authenticate", "Bearer error=\"insufficient_scope\"");
         break;
-    case VERDICT_UNKNOWN:
+    case AUTH_UNKNOWN:
         (void)respond_error(call, 401,
                             token != NULL ? "the bearer token is not known"
                                           : "a bearer token is required");

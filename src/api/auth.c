@@ -88,15 +88,15 @@ static bool reaches(const struct token *token, enum scope scope, const char *que
     return there && (reads || token->scope == scope || token->scope == SCOPE_ADMIN);
 }
 
-enum verdict authorize_token(struct auth *auth, const char *token, size_t size, enum scope scope,
-                             const char *queue)
+enum auth_verdict authorize_token(struct auth *auth, const char *token, size_t size,
+                                  enum scope scope, const char *queue)
 {
     unsigned char shown[TOKEN_MAX] = {0};
     bool known = false, good = false;
     if (scope == SCOPE_OPEN)
-        return VERDICT_GOOD;
+        return AUTH_GOOD;
     if (size == 0 || size > TOKEN_MAX)
-        return VERDICT_UNKNOWN;
+        return AUTH_UNKNOWN;
     memcpy(shown, token, size);
     mutex_lock(&auth->lock);
     for (size_t i = 0; i < auth->tokens->len; i++) { /* all of them, also behind the right one */
@@ -105,7 +105,7 @@ enum verdict authorize_token(struct auth *auth, const char *token, size_t size, 
         good |= same && reaches(&auth->tokens->of[i], scope, queue);
     }
     mutex_unlock(&auth->lock);
-    return good ? VERDICT_GOOD : known ? VERDICT_FORBIDDEN : VERDICT_UNKNOWN;
+    return good ? AUTH_GOOD : known ? AUTH_FORBIDDEN : AUTH_UNKNOWN;
 }
 
 /* More than what was found before? */

@@ -4,10 +4,10 @@
 
 #include "api/tokens.h"
 
-enum verdict {
-    VERDICT_GOOD,
-    VERDICT_UNKNOWN,  /* there is no such token */
-    VERDICT_FORBIDDEN /* its scope does not reach that far */
+enum auth_verdict {
+    AUTH_GOOD,
+    AUTH_UNKNOWN,  /* there is no such token */
+    AUTH_FORBIDDEN /* its scope does not reach that far */
 };
 
 struct auth;
@@ -28,8 +28,8 @@ void auth_free(struct auth *auth);
 /* May the bearer of this token do what needs `scope`? `queue`: what it concerns; "*" is any one
  * queue, NULL none in particular, which tokens for one queue do not reach. In any thread; blocks
  * for no longer than a swap. */
-enum verdict authorize_token(struct auth *auth, const char *token, size_t size, enum scope scope,
-                             const char *queue);
+enum auth_verdict authorize_token(struct auth *auth, const char *token, size_t size,
+                                  enum scope scope, const char *queue);
 
 /* What a token that is known lets its bearer do: the most that one of its lines says, of all queues
  * before that of one; `queue` is which, "" for all. SCOPE_OPEN when it is not known. */

@@ -34,7 +34,7 @@ bool bearer_may(const struct bearer *bearer)
 {
     return bearer == NULL ||
            authorize_token(bearer->auth, bearer->token, bearer->size, bearer->scope,
-                           bearer->queue[0] != '\0' ? bearer->queue : NULL) == VERDICT_GOOD;
+                           bearer->queue[0] != '\0' ? bearer->queue : NULL) == AUTH_GOOD;
 }
 
 void bearer_free(struct bearer *bearer)

@@ -141,6 +141,28 @@ static bool add_parameters(struct description *description, const struct endpoin
 
 /* ---- answers */
 
+/* What `schema` refers to becomes one of several: where the next one goes. NULL when memory is
+ * short.
+ */
+static cJSON *another_of(cJSON *schema)
+{
+    cJSON *former = cJSON_DetachItemFromObjectCaseSensitive(schema, "$ref");
+    if (former != NULL) {
+        cJSON *one = cJSON_CreateObject();
+        if (!cJSON_AddItemToArray(cJSON_AddArrayToObject(schema, "anyOf"), one)) {
+            cJSON_Delete(one);
+            one = NULL;
+        }
+        if (!cJSON_AddItemToObject(one, "$ref", former))
+            cJSON_Delete(former);
+    }
+    cJSON *any = cJSON_GetObjectItemCaseSensitive(schema, "anyOf");
+    if (any == NULL)
+        return schema;
+    cJSON *another = cJSON_CreateObject();
+    return cJSON_AddItemToArray(any, another) ? another : NULL;
+}
+
 static bool add_schema(struct description *description, cJSON *content, const char *name)
 {
     char reference[NAME_SIZE + 24];
@@ -148,8 +170,8 @@ static bool add_schema(struct description *description, cJSON *content, const ch
         return miss(description, "schema", name);
     snprintf(reference, sizeof reference, "#/components/schemas/%s", name);
     const char *type = strcmp(name, "Problem") == 0 ? TYPE_PROBLEM : TYPE_JSON;
-    return cJSON_AddStringToObject(object_in(object_in(content, type), "schema"), "$ref",
-                                   reference) != NULL;
+    cJSON *schema = another_of(object_in(object_in(content, type), "schema"));
+    return cJSON_AddStringToObject(schema, "$ref", reference) != NULL;
 }
 
 /* `kind` is the name of a schema, `text`, `bytes`: of any type; or a type of media. */
@@ -208,6 +230,13 @@ static bool add_security(const struct endpoint *row, cJSON *operation)
                                 cJSON_CreateString(scope_name(row->scope)));
 }
 
+/* Any bytes; generators of clients want a schema, which says nothing. */
+static bool add_body(cJSON *operation)
+{
+    cJSON *content = object_in(object_in(operation, "requestBody"), "content");
+    return object_in(object_in(content, "*/*"), "schema") != NULL;
+}
+
 static bool add_operation(struct description *description, const struct endpoint *row,
                           const char *path, unsigned method)
 {
@@ -220,8 +249,7 @@ static bool add_operation(struct description *description, const struct endpoint
     cJSON *operation = cJSON_AddObjectToObject(object_in(description->paths, path), names);
     return cJSON_AddStringToObject(operation, "summary", row->summary) != NULL &&
            add_security(row, operation) && add_parameters(description, row, path, operation) &&
-           (!row->has_body || (method & (METHOD_POST | METHOD_PUT)) == 0 ||
-            object_in(object_in(object_in(operation, "requestBody"), "content"), "*/*") != NULL) &&
+           (!row->has_body || (method & (METHOD_POST | METHOD_PUT)) == 0 || add_body(operation)) &&
            add_answers(description, row, operation);
 }
 

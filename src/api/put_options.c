@@ -213,7 +213,7 @@ static bool may_name_all(const struct call *call, const char *text)
         snprintf(path, sizeof path, "%.*s", (int)(end - text), text);
         const char *queue = path[0] == '/' ? queue_named(call, path) : NULL;
         if (queue != NULL &&
-            authorize_token(call->api->auth, token, size, SCOPE_PUT, queue) != VERDICT_GOOD)
+            authorize_token(call->api->auth, token, size, SCOPE_PUT, queue) != AUTH_GOOD)
             return false;
     }
     return true;

@@ -6,9 +6,10 @@
  * process. Condition variables measure the monotonic clock.
  *
  * Order, outer first: conn_table.lock or live.lock; then one of jobd.lock, loop.lock, timer.lock,
- * store.lock, auth.lock, as deadlines.c calls cancel_wait() and look_after() with the first held,
- * and live.c wakes streams, asks the engine and judges tokens with the second. No other lock is
- * taken under another.
+ * store.lock, auth.lock, mailbox.lock, as deadlines.c calls cancel_wait() and look_after() with the
+ * first held, and live.c wakes streams, asks the engine and judges tokens with the second. With
+ * conn_table.lock held mailbox_leave() may wait for a turn's run(): so no run() may need that lock.
+ * No other lock is taken under another.
  */
 #pragma once
 

@@ -10,6 +10,7 @@
 #include "engine/dispatch.h"
 #include "engine/events.h"
 #include "engine/fair.h"
+#include "engine/histogram.h"
 #include "engine/limits.h"
 #include "engine/lease_deadline.h"
 #include "engine/restore.h"
@@ -364,13 +365,6 @@ static enum share_result adopt_lease_locked(struct op *op, const struct news *ne
     return SHARE_OK;
 }
 
-static void add_histogram(struct jobd_histogram *to, const struct jobd_histogram *more)
-{
-    to->sum_us += more->sum_us;
-    for (unsigned i = 0; i < JOBD_HISTOGRAM_BUCKETS; i++)
-        to->counts[i] += more->counts[i];
-}
-
 static enum share_result adopt_queue_locked(struct op *op, const struct news *news,
                                             const struct share_source *source)
     REQUIRES(op->jobd->lock)
@@ -391,10 +385,10 @@ static enum share_result adopt_queue_locked(struct op *op, const struct news *ne
     queue->moved_in = news->totals.moved_in;
     queue->moved_out = news->totals.moved_out;
     queue->expired = news->totals.expired;
-    add_histogram(&queue->waited, &news->waited);
-    add_histogram(&queue->ran, &news->ran);
-    add_histogram(&told->waited, &news->waited);
-    add_histogram(&told->ran, &news->ran);
+    histogram_add_all(&queue->waited, &news->waited);
+    histogram_add_all(&queue->ran, &news->ran);
+    histogram_add_all(&told->waited, &news->waited);
+    histogram_add_all(&told->ran, &news->ran);
     bool same =
         queue_waiting(queue) == news->waiting && queue->in_state[JOBD_RUNNING] == news->running;
     return same || source->overlaps || op->jobd->share->strangers ? SHARE_OK : SHARE_WRONG;

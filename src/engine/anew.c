@@ -30,17 +30,6 @@ static void forget_job_locked(struct op *op, struct job *job) REQUIRES(op->jobd-
     jobs_erase(&op->jobd->jobs, job, op);
 }
 
-/* They may have ended attempts in the turn that is lost: they say so again. */
-static void send_workers_home_locked(struct op *op, struct queue *queue) REQUIRES(op->jobd->lock)
-{
-    struct place *place = TAILQ_FIRST(&queue->take_waiters), *next;
-    for (; place != NULL; place = next) {
-        next = TAILQ_NEXT(place, link);
-        if (waiter_of(place->waiting)->lease_us == 0)
-            wait_end_locked(op, waiter_of(place->waiting), JOBD_STORE_FAILED);
-    }
-}
-
 static void forget_queue_locked(struct op *op, uint32_t index) REQUIRES(op->jobd->lock)
 {
     struct queue *queue = &op->jobd->queues[index];
@@ -49,7 +38,8 @@ static void forget_queue_locked(struct op *op, uint32_t index) REQUIRES(op->jobd
     memset(&queue->waited, 0, sizeof queue->waited);
     memset(&queue->ran, 0, sizeof queue->ran);
     queue->paused = false;
-    send_workers_home_locked(op, queue);
+    /* They may have ended attempts in the turn that is lost: they say so again. */
+    wait_end_workers_locked(op, queue, JOBD_STORE_FAILED);
     op->jobd->share->queues[index] = (struct told){.touched = false};
 }
 

@@ -6,7 +6,7 @@
 #include "engine/blob.h"
 #include "engine/breaker.h"
 #include "engine/errors.h"
-#include "engine/job_info.h"
+#include "engine/histogram.h"
 #include "engine/said.h"
 #include "engine/changes.h"
 #include "engine/touched.h"
@@ -381,8 +381,7 @@ enum jobd_result attempt_end_locked(struct op *op, struct job *job,
 enum jobd_result attempt_release_locked(struct op *op, struct job *job, int64_t delay_us)
 {
     struct job_extra *none = NULL;
-    bool nobody_takes = op->jobd->cancelling && !op->jobd->durable;
-    const struct ending ending = {.to = nobody_takes ? JOBD_CANCELLED : JOBD_QUEUED,
+    const struct ending ending = {.to = is_last_chance_locked(op) ? JOBD_CANCELLED : JOBD_QUEUED,
                                   .ready_us = later_us(op->now_us, delay_us)};
     return end_locked(op, job, &ending, &none, JOBD_OK);
 }
@@ -395,6 +394,16 @@ enum jobd_result attempt_revoke_locked(struct op *op, struct job *job)
                                   .has_outcome = said != NULL && said->output != NULL,
                                   .outcome.state = JOBD_CANCELLED};
     return end_locked(op, job, &ending, &none, JOBD_STOPPING);
+}
+
+void attempt_lose_locked(struct op *op, struct job *job)
+{
+    const struct jobd_outcome lost = {.state = JOBD_FAILED,
+                                      .retry_exactly = true,
+                                      .error = jobd_blob_text("the server ended while it ran")};
+    struct job_extra *extra = extra_for(&lost);
+    (void)attempt_end_locked(op, job, &lost, &extra);
+    extra_free(extra);
 }
 
 void attempt_undo_locked(struct op *op, struct job *job)

@@ -5,12 +5,11 @@
  *     done                              DONE                   DONE
  *     failed, lease expired             SCHEDULED, by backoff  FAILED; told to stop: CANCELLED
  *     lost: the server crashed          SCHEDULED, at once     FAILED; told to stop: CANCELLED
- *     failed, what it needs is down, and the queue holds its jobs back for that (breaker.h): back,
- *     this attempt not counted
  *     failed for good                   FAILED                 FAILED; told to stop: CANCELLED
  *     cancelled: told to stop, and did  CANCELLED
  *     released                          back, this attempt not counted
- *     any but done, because the process ends: back, this attempt not counted
+ *     failed, as what it needs is down  back, not counted, while the breaker is open (breaker.h)
+ *     any but done, as the process ends back, not counted
  *     done, after the lease expired     DONE, if the job still waits for its next attempt
  *
  * None of these dispatches: whoever calls them does that next. */
@@ -36,5 +35,8 @@ enum jobd_result attempt_release_locked(struct op *op, struct job *job, int64_t 
     REQUIRES(op->jobd->lock);
 /* The lease is revoked, and the job is cancelled: JOBD_STOPPING in place of JOBD_OK. */
 enum jobd_result attempt_revoke_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock);
+/* Nobody is left who could end it, as the process that ran it has ended: it has failed, and the
+ * next one need not wait for the backoff. */
+void attempt_lose_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock);
 /* Nobody was told of it: it goes back, as if it had not been taken, now and unwritten. */
 void attempt_undo_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock);

@@ -24,8 +24,7 @@ struct change_kind {
     bool is_mark;      /* nothing is written of it: it has its place in the order, no more */
     /* Makes of the record as the job stands the one it will be. NULL: it is that already. */
     void (*describe)(const struct change *change, struct job_record *record);
-    /* Called before one that lets jobs in is submitted. NULL: nothing has to be done.
-     */
+    /* Called before one that lets jobs in is submitted. NULL: nothing has to be done. */
     void (*begin)(struct op *op, struct change *change);
     /* It is written, or need not be; it could not be. Called for each of its jobs. A kind with a
      * list of jobs has both; else NULL: nothing has to be done. Neither dispatches: whoever calls

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-
-/* Queues that come and go while it runs. */
+/* Queues that come, change and go while it runs. */
 #include <errno.h>
 #include <string.h>
 
+#include "engine/admission.h"
 #include "engine/breaker.h"
 #include "engine/dispatch.h"
 #include "engine/engine.h"
@@ -27,6 +27,67 @@ void jobd_queue_retire(struct jobd *jobd, uint32_t number, int64_t now_us)
         dispatch_soon_locked(&op, queue);
     }
     op_end(&op);
+}
+
+/* ---- one changes */
+
+static void set_terms_locked(struct op *op, struct queue *queue,
+                             const struct jobd_queue_config *config) REQUIRES(op->jobd->lock)
+{
+    queue_set_terms(queue, config);
+    breaker_change_locked(op, queue, config);
+    limits_change_locked(op, queue, &config->limits);
+    dispatch_soon_locked(op, queue);
+}
+
+int jobd_queue_change(struct jobd *jobd, uint32_t queue, const struct jobd_queue_config *config,
+                      int64_t now_us)
+{
+    verify(queue_index(queue) < jobd->queues_len);
+    if (!queue_terms_sound(config))
+        return -EINVAL;
+    struct queue *changed = &jobd->queues[queue_index(queue)];
+    struct op op;
+    int error = regroup(jobd, changed, config, now_us);
+    if (error != 0)
+        return error;
+    op_begin(&op, jobd, NULL, now_us);
+    set_terms_locked(&op, changed, config);
+    op_end(&op);
+    return 0;
+}
+
+/* Puts that wait for more room than there is now when all of it is free, and so would block those
+ * behind them for ever. */
+static void refuse_too_large_locked(struct op *op, struct queue *queue) REQUIRES(op->jobd->lock)
+{
+    struct waiting *waiting = TAILQ_FIRST(&queue->put_waiters), *next;
+    for (; waiting != NULL; waiting = next) {
+        next = TAILQ_NEXT(waiting, link);
+        if (admission_jobs(&waiting->put) > queue->capacity)
+            admission_give_up_locked(op, waiter_of(waiting));
+    }
+}
+
+int jobd_queue_resize(struct jobd *jobd, uint32_t number, uint32_t capacity, uint32_t workers,
+                      int64_t now_us)
+{
+    struct op op;
+    verify(queue_index(number) < jobd->queues_len);
+    struct queue *queue = &jobd->queues[queue_index(number)];
+    if (capacity == 0 || capacity > queue->capacity_max || workers > queue->workers_max)
+        return -EINVAL;
+    op_begin(&op, jobd, NULL, now_us);
+    op.outside = true;
+    if (workers <
+        queue->workers) /* some are one too many, and only whoever owns them knows which */
+        wait_end_workers_locked(&op, queue, JOBD_TIMEOUT);
+    queue->capacity = capacity;
+    queue->workers = workers;
+    refuse_too_large_locked(&op, queue);
+    dispatch_soon_locked(&op, queue);
+    op_end(&op);
+    return 0;
 }
 
 /* ---- one comes */
@@ -160,10 +221,7 @@ static int revive(struct jobd *jobd, struct queue *queue, const struct jobd_queu
     queue->phase = QUEUE_OPEN;
     queue->capacity = config->capacity;
     queue->workers = config->workers;
-    queue_set_terms(queue, config);
-    breaker_change_locked(&op, queue, config);
-    limits_change_locked(&op, queue, &config->limits);
-    dispatch_soon_locked(&op, queue);
+    set_terms_locked(&op, queue, config);
     op_end(&op);
     return 1;
 }

@@ -302,21 +302,23 @@ void edges_batch_back(struct op *op, struct batch *batch)
         attach(op, parent, NULL, batch);
 }
 
-/* False: it is not there, and not waited for. */
-static bool is_back(struct op *op, struct edge *edge)
+/* One that is not there is not waited for: it has no parent then. False when memory is short. */
+static bool find_back(struct op *op, struct edge *edge)
 {
     struct jobs *jobs = &op->jobd->jobs;
-    edge->parent = find(&op->jobd->edges, edge->id, edge->is_batch);
-    if (edge->parent != NULL)
-        return edge->parent->job != NULL || edge->parent->batch != NULL;
-    struct job *job = job_of(jobs, edge);
-    struct batch *batch = edge->is_batch ? batches_find(&jobs->batches, edge->id) : NULL;
-    if (job == NULL && batch == NULL)
-        return false;
-    edge->parent = add(op, edge);
-    if (edge->parent != NULL)
-        attach(op, edge->parent, job, batch);
-    return edge->parent != NULL;
+    struct parent *parent = find(&op->jobd->edges, edge->id, edge->is_batch);
+    struct job *job = parent == NULL ? job_of(jobs, edge) : NULL;
+    struct batch *batch = NULL;
+    if (parent == NULL && edge->is_batch)
+        batch = batches_find(&jobs->batches, edge->id);
+    if (job != NULL || batch != NULL) {
+        if ((parent = add(op, edge)) == NULL)
+            return false;
+        attach(op, parent, job, batch);
+    }
+    bool there = parent != NULL && (parent->job != NULL || parent->batch != NULL);
+    edge->parent = there ? parent : NULL;
+    return true;
 }
 
 bool edges_child_back(struct op *op, struct job *job, const char *text)
@@ -328,9 +330,14 @@ bool edges_child_back(struct op *op, struct job *job, const char *text)
         return false;
     if (parents == NULL)
         return true;
-    for (uint32_t i = 0; i < parents->len; i++)
-        if (is_back(op, &parents->edges[i]))
+    for (uint32_t i = 0; i < parents->len; i++) {
+        if (!find_back(op, &parents->edges[i])) {
+            free(parents);
+            return false;
+        }
+        if (parents->edges[i].parent != NULL)
             parents->edges[len++] = parents->edges[i];
+    }
     parents->len = len;
     if (parents_verdict(&op->jobd->jobs, parents, &why) == VERDICT_BEGIN) {
         free(parents);

@@ -1,18 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Start and end: the configuration, closing it. */
 #include "engine/engine.h"
-#include "jobd/declare.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/admission.h"
-#include "engine/breaker.h"
-#include "engine/dispatch.h"
-#include "engine/changes.h"
-#include "engine/limits.h"
-#include "engine/regroup.h"
 #include "engine/fair.h"
 #include "engine/touched.h"
 #include "engine/waiters.h"
@@ -294,68 +287,4 @@ void jobd_stop_takers(struct jobd *jobd)
     for (uint32_t i = 0; i < jobd->queues_len; i++)
         wait_end_takers_locked(&op, &jobd->queues[i], JOBD_CLOSED);
     op_end(&op);
-}
-
-int jobd_queue_change(struct jobd *jobd, uint32_t queue, const struct jobd_queue_config *config,
-                      int64_t now_us)
-{
-    verify(queue_index(queue) < jobd->queues_len);
-    if (!queue_terms_sound(config))
-        return -EINVAL;
-    struct queue *changed = &jobd->queues[queue_index(queue)];
-    struct op op;
-    int error = regroup(jobd, changed, config, now_us);
-    if (error != 0)
-        return error;
-    op_begin(&op, jobd, NULL, now_us);
-    queue_set_terms(changed, config);
-    breaker_change_locked(&op, changed, config);
-    limits_change_locked(&op, changed, &config->limits);
-    dispatch_soon_locked(&op, changed);
-    op_end(&op);
-    return 0;
-}
-
-/* Puts that wait for more room than there is now when all of it is free, and so would block those
- * behind them for ever. */
-static void refuse_too_large_locked(struct op *op, struct queue *queue) REQUIRES(op->jobd->lock)
-{
-    struct waiting *waiting = TAILQ_FIRST(&queue->put_waiters), *next;
-    for (; waiting != NULL; waiting = next) {
-        next = TAILQ_NEXT(waiting, link);
-        if (admission_jobs(&waiting->put) > queue->capacity)
-            admission_give_up_locked(op, waiter_of(waiting));
-    }
-}
-
-/* Some are one too many, and only whoever owns them knows which. */
-static void send_workers_home_locked(struct op *op, struct queue *queue) REQUIRES(op->jobd->lock)
-{
-    struct place *place = TAILQ_FIRST(&queue->take_waiters), *next;
-    for (; place != NULL; place = next) {
-        struct jobd_waiter *taker = waiter_of(place->waiting);
-        next = TAILQ_NEXT(place, link);
-        if (taker->lease_us == 0)
-            wait_end_locked(op, taker, JOBD_TIMEOUT);
-    }
-}
-
-int jobd_queue_resize(struct jobd *jobd, uint32_t number, uint32_t capacity, uint32_t workers,
-                      int64_t now_us)
-{
-    struct op op;
-    verify(queue_index(number) < jobd->queues_len);
-    struct queue *queue = &jobd->queues[queue_index(number)];
-    if (capacity == 0 || capacity > queue->capacity_max || workers > queue->workers_max)
-        return -EINVAL;
-    op_begin(&op, jobd, NULL, now_us);
-    op.outside = true;
-    if (workers < queue->workers)
-        send_workers_home_locked(&op, queue);
-    queue->capacity = capacity;
-    queue->workers = workers;
-    refuse_too_large_locked(&op, queue);
-    dispatch_soon_locked(&op, queue);
-    op_end(&op);
-    return 0;
 }

@@ -52,102 +52,6 @@ void fair_release(struct queue *queue)
     queue->fair = NULL;
 }
 
-/* ---- lanes */
-
-static struct group *group_of(const struct queue *queue, const struct job *job)
-{
-    bool has = job->extra != NULL && job->extra->group != NULL;
-    return has ? job->extra->group : queue->fair->none;
-}
-
-static struct group_list *list_of(struct fair *fair, const struct group *group, unsigned lane)
-{
-    return group->held ? &fair->held[lane] : &fair->eligible[lane];
-}
-
-struct job *fair_first(const struct queue *queue, unsigned lane)
-{
-    const struct group *group = TAILQ_FIRST(&queue->fair->eligible[lane]);
-    return group != NULL ? TAILQ_FIRST(&group->jobs[lane]) : NULL;
-}
-
-void fair_enter_locked(struct op *op, struct queue *queue, struct job *job)
-{
-    struct fair *fair = queue->fair;
-    struct group *group = group_of(queue, job);
-    const unsigned lane = job->priority;
-    if (TAILQ_EMPTY(&group->jobs[lane]))
-        TAILQ_INSERT_TAIL(list_of(fair, group, lane), group, link[lane]);
-    TAILQ_INSERT_TAIL(&group->jobs[lane], job, link);
-    fair->held_jobs += group->held;
-    if (group->queued++ == 0)
-        rate_waits(&group->rate, op->now_us);
-    if (group->queued == 1)
-        fair_review_locked(op, queue, group);
-}
-
-static void leave(struct queue *queue, struct group *group, struct job *job)
-{
-    struct fair *fair = queue->fair;
-    const unsigned lane = job->priority;
-    TAILQ_REMOVE(&group->jobs[lane], job, link);
-    fair->held_jobs -= group->held;
-    group->queued--;
-    if (TAILQ_EMPTY(&group->jobs[lane]))
-        TAILQ_REMOVE(list_of(fair, group, lane), group, link[lane]);
-}
-
-void fair_leave_locked(struct op *op, struct queue *queue, struct job *job)
-{
-    struct group *group = group_of(queue, job);
-    leave(queue, group, job);
-    if (group->queued == 0)
-        fair_review_locked(op, queue, group);
-}
-
-/* It has had its turn in this lane, where it has jobs. */
-static void go_behind(struct queue *queue, struct group *group, unsigned lane)
-{
-    struct group_list *list = list_of(queue->fair, group, lane);
-    TAILQ_REMOVE(list, group, link[lane]);
-    TAILQ_INSERT_TAIL(list, group, link[lane]);
-}
-
-void fair_take_locked(struct op *op, struct queue *queue, struct job *job)
-{
-    struct group *group = group_of(queue, job);
-    const unsigned lane = job->priority;
-    verify(TAILQ_FIRST(&queue->fair->eligible[lane]) == group);
-    verify(TAILQ_FIRST(&group->jobs[lane]) == job);
-    leave(queue, group, job);
-    rate_taken(&group->rate, op->now_us);
-    if (!TAILQ_EMPTY(&group->jobs[lane]))
-        go_behind(queue, group, lane);
-}
-
-static int64_t oldest_in(const struct group_list *list, unsigned lane, int64_t now_us,
-                         unsigned *looks)
-{
-    int64_t oldest_us = 0;
-    const struct group *group;
-    TAILQ_FOREACH (group, list, link[lane]) {
-        if (*looks == 0)
-            break;
-        int64_t age_us = now_us - TAILQ_FIRST(&group->jobs[lane])->ready_us;
-        oldest_us = age_us > oldest_us ? age_us : oldest_us;
-        --*looks;
-    }
-    return oldest_us;
-}
-
-int64_t fair_oldest_us(const struct queue *queue, unsigned lane, int64_t now_us, unsigned *looks)
-{
-    const struct fair *fair = queue->fair;
-    int64_t eligible_us = oldest_in(&fair->eligible[lane], lane, now_us, looks);
-    int64_t held_us = oldest_in(&fair->held[lane], lane, now_us, looks);
-    return eligible_us > held_us ? eligible_us : held_us;
-}
-
 /* ---- limits of groups */
 
 static bool may_run_more(const struct fair *fair, const struct group *group)
@@ -193,7 +97,9 @@ static void place_locked(struct op *op, struct queue *queue, struct group *group
     limits_place_locked(op, queue);
 }
 
-void fair_review_locked(struct op *op, struct queue *queue, struct group *group)
+/* Held or not, as its limits say now. */
+static void review_locked(struct op *op, struct queue *queue, struct group *group)
+    REQUIRES(op->jobd->lock)
 {
     struct fair *fair = queue->fair;
     if (group == fair->none)
@@ -222,7 +128,7 @@ void fair_renew_locked(struct op *op, struct queue *queue, struct group *group, 
     if (group->holders == 0 && token_bucket_is_full(&group->bucket, rate, op->now_us))
         forget_locked(op, queue, group);
     else
-        fair_review_locked(op, queue, group);
+        review_locked(op, queue, group);
 }
 
 bool fair_forget_some_locked(struct op *op, struct queue *queue)
@@ -243,8 +149,104 @@ bool fair_due_locked(struct op *op, struct queue *queue)
     if (group->holders == 0)
         forget_locked(op, queue, group);
     else
-        fair_review_locked(op, queue, group);
+        review_locked(op, queue, group);
     return true;
+}
+
+/* ---- lanes */
+
+static struct group *group_of(const struct queue *queue, const struct job *job)
+{
+    bool has = job->extra != NULL && job->extra->group != NULL;
+    return has ? job->extra->group : queue->fair->none;
+}
+
+static struct group_list *list_of(struct fair *fair, const struct group *group, unsigned lane)
+{
+    return group->held ? &fair->held[lane] : &fair->eligible[lane];
+}
+
+struct job *fair_first(const struct queue *queue, unsigned lane)
+{
+    const struct group *group = TAILQ_FIRST(&queue->fair->eligible[lane]);
+    return group != NULL ? TAILQ_FIRST(&group->jobs[lane]) : NULL;
+}
+
+void fair_enter_locked(struct op *op, struct queue *queue, struct job *job)
+{
+    struct fair *fair = queue->fair;
+    struct group *group = group_of(queue, job);
+    const unsigned lane = job->priority;
+    if (TAILQ_EMPTY(&group->jobs[lane]))
+        TAILQ_INSERT_TAIL(list_of(fair, group, lane), group, link[lane]);
+    TAILQ_INSERT_TAIL(&group->jobs[lane], job, link);
+    fair->held_jobs += group->held;
+    if (group->queued++ == 0)
+        rate_waits(&group->rate, op->now_us);
+    if (group->queued == 1)
+        review_locked(op, queue, group);
+}
+
+static void leave(struct queue *queue, struct group *group, struct job *job)
+{
+    struct fair *fair = queue->fair;
+    const unsigned lane = job->priority;
+    TAILQ_REMOVE(&group->jobs[lane], job, link);
+    fair->held_jobs -= group->held;
+    group->queued--;
+    if (TAILQ_EMPTY(&group->jobs[lane]))
+        TAILQ_REMOVE(list_of(fair, group, lane), group, link[lane]);
+}
+
+void fair_leave_locked(struct op *op, struct queue *queue, struct job *job)
+{
+    struct group *group = group_of(queue, job);
+    leave(queue, group, job);
+    if (group->queued == 0)
+        review_locked(op, queue, group);
+}
+
+/* It has had its turn in this lane, where it has jobs. */
+static void go_behind(struct queue *queue, struct group *group, unsigned lane)
+{
+    struct group_list *list = list_of(queue->fair, group, lane);
+    TAILQ_REMOVE(list, group, link[lane]);
+    TAILQ_INSERT_TAIL(list, group, link[lane]);
+}
+
+void fair_take_locked(struct op *op, struct queue *queue, struct job *job)
+{
+    struct group *group = group_of(queue, job);
+    const unsigned lane = job->priority;
+    verify(TAILQ_FIRST(&queue->fair->eligible[lane]) == group);
+    verify(TAILQ_FIRST(&group->jobs[lane]) == job);
+    leave(queue, group, job);
+    rate_taken(&group->rate, op->now_us);
+    if (!TAILQ_EMPTY(&group->jobs[lane]))
+        go_behind(queue, group, lane);
+}
+
+static int64_t oldest_in(const struct group_list *list, unsigned lane, int64_t now_us,
+                         unsigned *looks)
+{
+    int64_t oldest_us = 0;
+    const struct group *group;
+    TAILQ_FOREACH (group, list, link[lane]) {
+        if (*looks == 0)
+            break;
+        int64_t age_us = now_us - TAILQ_FIRST(&group->jobs[lane])->ready_us;
+        oldest_us = age_us > oldest_us ? age_us : oldest_us;
+        --*looks;
+    }
+    return oldest_us;
+}
+
+int64_t fair_oldest_us(const struct queue *queue, unsigned lane, int64_t now_us, unsigned *looks)
+{
+    const struct fair *fair = queue->fair;
+    int64_t eligible_us = oldest_in(&fair->eligible[lane], lane, now_us, looks);
+    int64_t held_us = oldest_in(&fair->held[lane], lane, now_us, looks);
+    return eligible_us > held_us ? eligible_us : held_us;
 }
 
 /* ---- whose they are */
@@ -274,7 +276,7 @@ static void hold_locked(struct op *op, struct queue *queue, struct group *group)
     bool was_idle = group->holders == 0;
     groups_hold(&queue->fair->groups, &op->jobd->jobs, group);
     if (was_idle)
-        fair_review_locked(op, queue, group);
+        review_locked(op, queue, group);
 }
 
 /* When it is idle it stays until its bucket is full again, as long as there are not too many. */
@@ -353,7 +355,7 @@ static void count_job_locked(struct op *op, struct queue *queue, const struct jo
     }
     group->running += (uint32_t)jobs;
     groups_classify(&queue->fair->groups, group);
-    fair_review_locked(op, queue, group);
+    review_locked(op, queue, group);
 }
 
 static void leave_group_locked(struct op *op, struct queue *queue, struct job *job)
@@ -423,7 +425,7 @@ void fair_begun_locked(struct op *op, struct queue *queue, struct job *job)
     struct group *group = group_of(queue, job);
     if (group != queue->fair->none) {
         token_bucket_take(&group->bucket, rate_of(&queue->fair->limits), op->now_us);
-        fair_review_locked(op, queue, group);
+        review_locked(op, queue, group);
     }
     if (!TAILQ_EMPTY(&group->jobs[job->priority]))
         go_behind(queue, group, job->priority);
@@ -443,7 +445,7 @@ void fair_moved_locked(struct op *op, struct job *job, unsigned from)
     if (runs)
         token_bucket_take(&group->bucket, rate_of(&queue->fair->limits), op->now_us);
     if (runs || ran)
-        fair_review_locked(op, queue, group);
+        review_locked(op, queue, group);
     if (ends)
         drop_locked(op, queue, job->extra);
 }
@@ -490,60 +492,4 @@ void fair_arrive_locked(struct op *op, struct queue *to, struct job *job)
 {
     fair_settle_locked(op, to, job);
     fair_expect_no_more_locked(op, to, job);
-}
-
-/* ---- looking */
-
-enum { BUSIEST_LOOKS = 1024 };
-
-static bool is_busier(const struct group *one, const struct group *other)
-{
-    return one->waiting + one->running > other->waiting + other->running;
-}
-
-/* Into its place in a list of at most `max`, the busiest first. */
-static size_t insert(const struct group **list, size_t len, size_t max, const struct group *group)
-{
-    size_t at = len < max ? len : max;
-    while (at > 0 && is_busier(group, list[at - 1]))
-        at--;
-    if (at == max)
-        return len;
-    size_t last = len < max ? len : max - 1;
-    memmove(&list[at + 1], &list[at], (last - at) * sizeof list[0]);
-    list[at] = group;
-    return len < max ? len + 1 : max;
-}
-
-/* Class by class, until there are enough. */
-static size_t busiest_of(const struct groups *groups, const struct group **list, size_t max)
-{
-    size_t len = 0;
-    unsigned looks = BUSIEST_LOOKS;
-    for (unsigned class = BUSY_CLASSES; class -- > 1 && len < max;) {
-        const struct group *group;
-        TAILQ_FOREACH (group, &groups->busy[class], alike) {
-            if (looks-- == 0)
-                return len;
-            len = insert(list, len, max, group);
-        }
-    }
-    return len;
-}
-
-size_t jobd_busiest(struct jobd *jobd, uint32_t number, struct jobd_group *groups, size_t len)
-{
-    const struct group *list[JOBD_BUSIEST_MAX];
-    size_t found = 0, max = len < JOBD_BUSIEST_MAX ? len : JOBD_BUSIEST_MAX;
-    verify(queue_index(number) < jobd->queues_len);
-    const struct queue *queue = &jobd->queues[queue_index(number)];
-    mutex_lock(&jobd->lock);
-    if (queue->fair != NULL && queue->fair->on && max > 0)
-        found = busiest_of(&queue->fair->groups, list, max);
-    for (size_t i = 0; i < found; i++) {
-        groups[i] = (struct jobd_group){.waiting = list[i]->waiting, .running = list[i]->running};
-        memcpy(groups[i].name, list[i]->name, strlen(list[i]->name) + 1);
-    }
-    mutex_unlock(&jobd->lock);
-    return found;
 }

@@ -102,10 +102,8 @@ void fair_arrive_locked(struct op *op, struct queue *to, struct job *job) REQUIR
 
 /* ---- limits of groups */
 
-/* Held or not, as its limits say now. */
-void fair_review_locked(struct op *op, struct queue *queue, struct group *group)
-    REQUIRES(op->jobd->lock);
-/* The same after its limits have changed; `refill`: its bucket is full. It may be forgotten. */
+/* One is held or not, as its limits say now, which have changed; `refill`: its bucket is full. It
+ * may be forgotten. */
 void fair_renew_locked(struct op *op, struct queue *queue, struct group *group, bool refill)
     REQUIRES(op->jobd->lock);
 /* Some of those without jobs are forgotten; false: that was the last. */

@@ -82,8 +82,7 @@ struct group *groups_make(struct groups *groups, struct jobs *jobs, const char *
     if (group == NULL)
         return NULL;
     group->number = groups->made++;
-    jobs->memory += weight_of(group);
-    jobs->memory_living += weight_of(group);
+    jobs_count(jobs, (int64_t)weight_of(group));
     jobs->idle_groups++;
     verify(RB_INSERT(group_tree, &groups->tree, group) == NULL);
     TAILQ_INSERT_TAIL(&groups->idle, group, alike);
@@ -93,8 +92,7 @@ struct group *groups_make(struct groups *groups, struct jobs *jobs, const char *
 void groups_free(struct groups *groups, struct jobs *jobs, struct group *group)
 {
     verify(group->holders == 0 && group->due.place == 0 && group->queued == 0);
-    jobs->memory -= weight_of(group);
-    jobs->memory_living -= weight_of(group);
+    jobs_count(jobs, -(int64_t)weight_of(group));
     jobs->idle_groups--;
     TAILQ_REMOVE(&groups->idle, group, alike);
     RB_REMOVE(group_tree, &groups->tree, group);

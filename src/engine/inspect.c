@@ -221,3 +221,59 @@ size_t jobd_memory(struct jobd *jobd)
     mutex_unlock(&jobd->lock);
     return bytes;
 }
+
+/* ---- the busiest groups of a queue */
+
+enum { BUSIEST_LOOKS = 1024 };
+
+static bool is_busier(const struct group *one, const struct group *other)
+{
+    return one->waiting + one->running > other->waiting + other->running;
+}
+
+/* Into its place in a list of at most `max`, the busiest first. */
+static size_t insert(const struct group **list, size_t len, size_t max, const struct group *group)
+{
+    size_t at = len < max ? len : max;
+    while (at > 0 && is_busier(group, list[at - 1]))
+        at--;
+    if (at == max)
+        return len;
+    size_t last = len < max ? len : max - 1;
+    memmove(&list[at + 1], &list[at], (last - at) * sizeof list[0]);
+    list[at] = group;
+    return len < max ? len + 1 : max;
+}
+
+/* Class by class, until there are enough. */
+static size_t busiest_of(const struct groups *groups, const struct group **list, size_t max)
+{
+    size_t len = 0;
+    unsigned looks = BUSIEST_LOOKS;
+    for (unsigned class = BUSY_CLASSES; class -- > 1 && len < max;) {
+        const struct group *group;
+        TAILQ_FOREACH (group, &groups->busy[class], alike) {
+            if (looks-- == 0)
+                return len;
+            len = insert(list, len, max, group);
+        }
+    }
+    return len;
+}
+
+size_t jobd_busiest(struct jobd *jobd, uint32_t number, struct jobd_group *groups, size_t len)
+{
+    const struct group *list[JOBD_BUSIEST_MAX];
+    size_t found = 0, max = len < JOBD_BUSIEST_MAX ? len : JOBD_BUSIEST_MAX;
+    verify(queue_index(number) < jobd->queues_len);
+    const struct queue *queue = &jobd->queues[queue_index(number)];
+    mutex_lock(&jobd->lock);
+    if (queue->fair != NULL && queue->fair->on && max > 0)
+        found = busiest_of(&queue->fair->groups, list, max);
+    for (size_t i = 0; i < found; i++) {
+        groups[i] = (struct jobd_group){.waiting = list[i]->waiting, .running = list[i]->running};
+        memcpy(groups[i].name, list[i]->name, strlen(list[i]->name) + 1);
+    }
+    mutex_unlock(&jobd->lock);
+    return found;
+}

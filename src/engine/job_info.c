@@ -5,21 +5,6 @@
 
 #include "engine/account.h"
 
-const int64_t jobd_histogram_bounds_us[JOBD_HISTOGRAM_BUCKETS] = {
-    100,     250,      500,      1000,     2500,      5000,       10000,
-    25000,   50000,    100000,   250000,   500000,    1000000,    2500000,
-    5000000, 10000000, 30000000, 60000000, 300000000, 3600000000, JOBD_NEVER,
-};
-
-void histogram_add(struct jobd_histogram *histogram, int64_t us)
-{
-    unsigned bucket = 0;
-    while (us > jobd_histogram_bounds_us[bucket])
-        bucket++;
-    histogram->counts[bucket]++;
-    histogram->sum_us += us > 0 ? (uint64_t)us : 0;
-}
-
 void job_info(const struct job *job, struct jobd_info *info)
 {
     enum jobd_state state = (enum jobd_state)job->state;

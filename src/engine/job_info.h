@@ -12,4 +12,3 @@ void job_info(const struct job *job, struct jobd_info *info);
 void batch_info(const struct batch *batch, struct jobd_batch *info);
 /* A final job's output for who waits for its end, when wanted. */
 void job_output_for(const struct job *job, struct jobd_waiter *waiter);
-void histogram_add(struct jobd_histogram *histogram, int64_t us);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The queued jobs of a queue, a lane for each priority: a ring of their ids, or, where groups take
- * fair, lists of their jobs (turns.h). Under the engine's lock. */
+ * turns, the lists of these groups (fair.h). Under the engine's lock. */
 #pragma once
 
 #include "engine/engine.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* How a lease expires; its verbs are those of jobd/queue.h. */
+/* How a lease expires; its verbs are those of jobd/lease.h. */
 #pragma once
 
 #include "engine/engine.h"

@@ -3,6 +3,9 @@
 
 #include "engine/fair.h"
 
+_Static_assert(JOBD_STARTS_MAX == TOKEN_RATE_MAX && JOBD_STARTS_PER_US_MAX == TOKEN_PERIOD_MAX_US,
+               "jobd/words.h allows rates that a bucket has no room for");
+
 void limits_change_locked(struct op *op, struct queue *queue, const struct jobd_limits *limits)
 {
     const struct jobd_limits before = queue->limits;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* How many jobs of a queue may run, and how many may begin: jobd_limits of the queue. Those of a
- * group are seen to in turns.h; when a bucket will have a token again, of either, is known here,
+ * group are seen to in fair.h; when a bucket will have a token again, of either, is known here,
  * and the queue is looked at then.
  *
  * Running jobs are those in the state, leased ones included, also while their end is being written

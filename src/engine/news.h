@@ -46,7 +46,7 @@ struct news {
     bool has_said, said_truncated;
     const struct jobd_blob *said;
 
-    uint32_t word; /* NEWS_LEASE: enum lease_word, by which it ended */
+    uint32_t word; /* NEWS_LEASE: enum lease_report, by which it ended */
 
     /* NEWS_QUEUE */
     bool paused;

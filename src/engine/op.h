@@ -57,6 +57,12 @@ struct op {
 /* Gives a reference back; what is free is freed by op_end(). Takes NULL. */
 void op_discard(struct op *op, struct jobd_blob *blob);
 
+/* The later of two moments. */
+static inline int64_t latest_us(int64_t one_us, int64_t other_us)
+{
+    return one_us > other_us ? one_us : other_us;
+}
+
 /* `us` later; never, when that is past the end of time. */
 static inline int64_t later_us(int64_t at_us, int64_t us)
 {

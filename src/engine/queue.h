@@ -10,6 +10,7 @@
 #include "base/rate.h"
 #include "base/ring.h"
 #include "base/token_bucket.h"
+#include "engine/histogram.h"
 #include "engine/job_table.h"
 #include "engine/op.h"
 #include "jobd/queue.h"
@@ -28,6 +29,7 @@ struct breaker {
     bool unsaid;                   /* that it was, in the log */
     char error[JOBD_FAILURE_SIZE]; /* of the attempt that has opened it */
 };
+
 /*        add                      retire                   empty
  *     ──────────> QUEUE_OPEN ──────────────> QUEUE_RETIRED ─────────> QUEUE_GONE
  *                      ^                           │                      │

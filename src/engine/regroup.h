@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Whether the groups of a queue take fair, and their limits, change while it is used. */
+/* Whether the groups of a queue take turns, and their limits, change while it is used. */
 #pragma once
 
 #include "engine/engine.h"

@@ -86,18 +86,6 @@ static void resume_locked(struct op *op, struct job *job, const struct job_recor
     }
 }
 
-/* An attempt of the process before, which nobody can end any more. It counts; the next one need not
- * wait for the backoff. */
-static void end_lost_attempt_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock)
-{
-    const struct jobd_outcome lost = {.state = JOBD_FAILED,
-                                      .retry_exactly = true,
-                                      .error = jobd_blob_text("the server ended while it ran")};
-    struct job_extra *extra = extra_for(&lost);
-    (void)attempt_end_locked(op, job, &lost, &extra);
-    extra_free(extra);
-}
-
 /* Plain jobs wait for nothing, whatever the clock says. */
 static enum jobd_state state_of(const struct op *op, const struct job_record *record)
 {
@@ -196,7 +184,7 @@ static bool restore_locked(struct op *op, const struct job_record *record, uint1
     if (jobd_state_final(state))
         jobs_remember(&jobd->jobs, job, op);
     else if (state == JOBD_RUNNING && !job->leased)
-        end_lost_attempt_locked(op, job);
+        attempt_lose_locked(op, job); /* of the process before */
     if (record->id >= jobd->next_id && record->id < JOBD_FIRST_ID_MAX)
         jobd->next_id = record->id + 1;
     op->tell_store |= journal_notify(&jobd->journal); /* some may have been forgotten at once */

@@ -11,11 +11,10 @@
  *                three attempts      their successors: a round later
  *
  * the first place is free in 3 s, the fifth in 15 s. Idle workers take at once. An attempt that
- * runs for much longer than the others is stuck, and is left out. Where jobs differ, or
- * leases have them, or a group is at its limit, the measured rate of takes is used (base/rate.h).
- * No job is expected to begin before its bucket has a token for it, and no more to run at a time
- * than may. Places that delayed jobs hold
- * are free when these are due. */
+ * runs for much longer than the others is stuck, and is left out. Where jobs differ, or leases have
+ * them, or a group is at its limit, the measured rate of takes is used (base/rate.h). No job is
+ * expected to begin before its bucket has a token for it, and no more to run at a time than may.
+ * Places that delayed jobs hold are free when these are due. */
 #pragma once
 
 #include <stdint.h>

@@ -15,8 +15,7 @@ void schedule_set_next_locked(struct op *op, struct schedule *schedule,
     schedules->len += state->terms != NULL;
     schedules->len -= schedule->next.terms != NULL;
     schedule_state_set(op, &schedule->next, state);
-    jobs->memory += after - before;
-    jobs->memory_living += after - before;
+    jobs_count(jobs, (int64_t)after - (int64_t)before);
     schedules_note(schedules, schedule);
     op->tell_schedules = op->jobd->on_schedule != NULL;
 }

@@ -7,11 +7,6 @@
 #include "engine/schedule.h"
 #include "engine/schedule_put.h"
 
-static int64_t later(int64_t one_us, int64_t other_us)
-{
-    return one_us > other_us ? one_us : other_us;
-}
-
 static bool has_happened(const struct schedule_place *place, int64_t at_us)
 {
     return at_us <= place->after_us || (at_us >= place->done_us[0] && at_us <= place->done_us[1]);
@@ -39,7 +34,7 @@ static void move_on(struct schedule_place *place, int64_t until_us, uint64_t mis
     place->after_us = until_us;
     if (place->done_us[1] != 0 && place->done_us[1] <= until_us) {
         if (place->since_us > place->done_us[0])
-            place->floor_us = later(place->floor_us, place->done_us[1]);
+            place->floor_us = latest_us(place->floor_us, place->done_us[1]);
         place->done_us[0] = place->done_us[1] = 0;
     }
 }
@@ -148,7 +143,7 @@ static void turn_back(struct schedule_place *place, int64_t wall_us)
         place->done_us[1] = place->after_us;
     }
     place->since_us = 0;
-    place->after_us = later(wall_us, place->floor_us);
+    place->after_us = latest_us(wall_us, place->floor_us);
 }
 
 static enum jobd_result turn_locked(struct op *op, struct schedule *schedule, int64_t wall_us)
@@ -156,7 +151,7 @@ static enum jobd_result turn_locked(struct op *op, struct schedule *schedule, in
 {
     const struct schedule_place *place = &schedule->next.place;
     bool in_gap = place->since_us == 0 || (wall_us < place->since_us && place->done_us[1] == 0);
-    if (!in_gap || later(wall_us, place->floor_us) >= place->after_us)
+    if (!in_gap || latest_us(wall_us, place->floor_us) >= place->after_us)
         return JOBD_REPEATED;
     struct schedule_step *step = calloc(1, sizeof *step);
     if (step == NULL)

@@ -40,11 +40,6 @@ static enum jobd_result room_locked(struct op *op) REQUIRES(op->jobd->lock)
     return change_has_room_locked(op, op->waiter) ? JOBD_OK : JOBD_TOO_MANY_WAITERS;
 }
 
-static int64_t later(int64_t one_us, int64_t other_us)
-{
-    return one_us > other_us ? one_us : other_us;
-}
-
 /* ---- put */
 
 struct asked {
@@ -61,7 +56,7 @@ static struct schedule_place place_from(const struct schedule *before, const str
     struct schedule_place place = before->next.place;
     const struct jobd_schedule was = schedule_of(before->name, &before->next);
     if (!schedule_same_plan(&was, asked->schedule))
-        place.after_us = later(place.after_us, asked->wall_us);
+        place.after_us = latest_us(place.after_us, asked->wall_us);
     return place;
 }
 
@@ -192,7 +187,7 @@ static enum jobd_result pause_locked(struct op *op, const char *name, bool pause
     *step = NULL;
     step_from(op, own, schedule, ROW_SCHEDULE_STEP);
     if (own->to.place.paused && !paused)
-        own->to.place.after_us = later(own->to.place.after_us, wall_us);
+        own->to.place.after_us = latest_us(own->to.place.after_us, wall_us);
     own->to.place.paused = paused;
     return schedule_submit_locked(op, own);
 }

@@ -8,6 +8,7 @@
 #include "engine/dispatch.h"
 #include "engine/keep.h"
 #include "engine/describe.h"
+#include "engine/histogram.h"
 #include "engine/said.h"
 #include "engine/sweep.h"
 #include "engine/touched.h"
@@ -76,14 +77,9 @@ bool share_runs_locked(struct op *op, uint32_t node)
 
 static void end_run_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock)
 {
-    const struct jobd_outcome lost = {.state = JOBD_FAILED,
-                                      .retry_exactly = true,
-                                      .error = jobd_blob_text("the server ended while it ran")};
     struct queue *queue = &op->jobd->queues[job->queue];
-    struct job_extra *extra = extra_for(&lost);
-    (void)attempt_end_locked(op, job, &lost, &extra);
+    attempt_lose_locked(op, job);
     dispatch_locked(op, queue);
-    extra_free(extra);
 }
 
 void share_node_gone(struct jobd *jobd, uint32_t node, int64_t now_us)
@@ -414,17 +410,6 @@ static bool give_lease_locked(struct op *op, const struct giving *giving) REQUIR
     news.word = (uint32_t)lease->report;
     giving->each(giving->context, &news);
     return true;
-}
-
-/* What came in since the others were told. */
-static struct jobd_histogram histogram_since(const struct jobd_histogram *now,
-                                             struct jobd_histogram *told)
-{
-    struct jobd_histogram since = {.sum_us = now->sum_us - told->sum_us};
-    for (unsigned i = 0; i < JOBD_HISTOGRAM_BUCKETS; i++)
-        since.counts[i] = now->counts[i] - told->counts[i];
-    *told = *now;
-    return since;
 }
 
 /* The rest of the blob is empty. NULL when memory is short, too: then it is said later. */

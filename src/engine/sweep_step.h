@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The next jobs of a sweep, some hundred at most. False when nothing is left, or nothing has room.
- */
+/* One step of a sweep (sweep.h), OP_STEPS jobs at most. Both return false when nothing is left, or
+ * nothing has room; else there may be more. */
 #pragma once
 
 #include "engine/waiters.h"

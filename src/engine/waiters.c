@@ -216,6 +216,16 @@ void wait_end_takers_locked(struct op *op, struct queue *queue, enum jobd_result
         wait_end_locked(op, waiter_of(place->waiting), result);
 }
 
+void wait_end_workers_locked(struct op *op, struct queue *queue, enum jobd_result result)
+{
+    struct place *place = TAILQ_FIRST(&queue->take_waiters), *next;
+    for (; place != NULL; place = next) {
+        next = TAILQ_NEXT(place, link);
+        if (waiter_of(place->waiting)->lease_us == 0)
+            wait_end_locked(op, waiter_of(place->waiting), result);
+    }
+}
+
 void wait_leave_queue_locked(struct op *op, struct queue *queue, enum jobd_result result)
 {
     struct place *place;

@@ -145,6 +145,9 @@ void wait_end_all_locked(struct op *op, struct waiting_list *list, enum jobd_res
 /* The same for all who wait for a job of this queue. */
 void wait_end_takers_locked(struct op *op, struct queue *queue, enum jobd_result result)
     REQUIRES(op->jobd->lock);
+/* The same for those of them who want no lease: workers of this process. */
+void wait_end_workers_locked(struct op *op, struct queue *queue, enum jobd_result result)
+    REQUIRES(op->jobd->lock);
 /* The same for those who wait for a job of no other queue; the others wait for those. */
 void wait_leave_queue_locked(struct op *op, struct queue *queue, enum jobd_result result)
     REQUIRES(op->jobd->lock);

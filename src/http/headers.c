@@ -54,7 +54,7 @@ static bool value_sound(const char *text, size_t size)
     return true;
 }
 
-bool headers_read_length(const char *text, size_t size, uint64_t *length)
+static bool read_length(const char *text, size_t size, uint64_t *length)
 {
     uint64_t value = 0;
     if (!digits(text, size))
@@ -105,7 +105,7 @@ static struct field cut(struct field *rest, char separator)
 static void content_length(struct headers *headers, const char *value, size_t size)
 {
     uint64_t length;
-    if (!headers_read_length(value, size, &length))
+    if (!read_length(value, size, &length))
         headers_refuse(headers, 400, HEADERS_BAD_LENGTH);
     else if (headers->lengths++ > 0)
         headers_refuse(headers, 400, "more than one Content-Length");

@@ -37,9 +37,6 @@ void headers_refuse(struct headers *headers, unsigned status, const char *why);
 /* Of the characters of HTTP's words, and not empty? */
 bool headers_is_token(const char *text, size_t size);
 
-/* A Content-Length; false when it is one of these. */
-bool headers_read_length(const char *text, size_t size, uint64_t *length);
-
 /* `version` as in the request line. Then each field in turn, then headers_end(). */
 void headers_begin(struct headers *headers, const char *version);
 void headers_field(struct headers *headers, const char *name, size_t name_size, const char *value,

@@ -21,10 +21,11 @@ static bool adopt_news(struct follower *follower, const struct ledger_row *row,
     case SHARE_OK:
         return true;
     case SHARE_ROOM:
-        return stop(follower, FOLLOW_WRONG,
-                    "has more jobs, leases or schedules than there is room for here: --capacity, "
-                    "--workers, --leases or --schedules are larger elsewhere",
-                    row->seq);
+        return stop(
+            follower, FOLLOW_WRONG,
+            "has more jobs, batches or leases than there is room for here: --capacity, --keep, "
+            "--workers or --leases are larger elsewhere",
+            row->seq);
     case SHARE_NO_MEMORY:
         return stop(follower, FOLLOW_DIFFERS, "cannot be read: out of memory", row->seq);
     case SHARE_WRONG:

@@ -228,6 +228,15 @@ static bool move(struct worker *worker, enum presence from, enum presence to)
     return moves;
 }
 
+/* It has no thread, and none has to be joined. */
+static bool is_idle(struct worker *worker)
+{
+    mutex_lock(&worker->sync.lock);
+    bool idle = worker->presence == IDLE;
+    mutex_unlock(&worker->sync.lock);
+    return idle;
+}
+
 /* JOBD_CLOSED when the pool stops and nobody can be told. */
 static enum jobd_result take(struct worker *worker)
 {
@@ -447,7 +456,7 @@ static int set_threads(struct jobd_pool *pool, uint32_t queue, uint32_t wanted)
             error = worker_init(worker, pool, crew, queue);
         if (error == 0 && move(worker, GONE, IDLE)) /* since just now */
             worker_join(worker);
-        if (error != 0 || !move(worker, IDLE, IDLE))
+        if (error != 0 || !is_idle(worker))
             continue;
         error = worker_start(worker);
         threads++;
@@ -486,7 +495,7 @@ int jobd_pool_resize(struct jobd_pool *pool, uint32_t queue, uint32_t capacity, 
 static void join_all(struct crew *crew)
 {
     for (uint32_t i = 0; crew->workers != NULL && i < crew->max; i++)
-        if (crew->workers[i].pool != NULL && !move(&crew->workers[i], IDLE, IDLE))
+        if (crew->workers[i].pool != NULL && !is_idle(&crew->workers[i]))
             worker_join(&crew->workers[i]);
 }
 

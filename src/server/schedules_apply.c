@@ -11,7 +11,7 @@
 #include "run/wait_sync.h"
 #include "server/config_schedules.h"
 
-enum { TURNS_LOST_MAX = 10 }; /* while the database is away each lasts for some time */
+enum { TURNS_LOST_MAX = 10 };
 
 struct applying {
     struct jobd *jobd;

@@ -104,6 +104,14 @@ static uint32_t add_undeclared(const struct server *server, struct jobd_queue_co
     return len;
 }
 
+/* Others that share the queues may be allowed more. */
+static uint32_t restored_schedules(const struct server *server)
+{
+    if (server->turns != NULL)
+        return CONFIG_SCHEDULES_MAX;
+    return server->store != NULL ? store_schedules(server->store) : 0;
+}
+
 static int new_pool(struct server *server)
 {
     const struct options *options = &server->options;
@@ -123,7 +131,7 @@ static int new_pool(struct server *server)
         uint32_t len = error == 0 ? add_undeclared(server, queues) : 0;
         struct jobd_schedule_config schedules = {
             .max = (uint32_t)options->schedules_max,
-            .restored = server->store != NULL ? store_schedules(server->store) : 0,
+            .restored = restored_schedules(server),
         };
         struct jobd_config config = {
             .queues = queues,

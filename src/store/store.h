@@ -41,7 +41,7 @@ uint32_t store_queues_len(const struct store *store);
  * included. */
 const char *store_queue(const struct store *store, uint32_t index, uint32_t *jobs);
 
-/* Schedules on disk: what jobd_config.schedules_restored wants. */
+/* Schedules on disk: what jobd_schedule_config.restored wants. */
 uint32_t store_schedules(const struct store *store);
 
 /* Ids below this may have been given out: what jobd_config.first_id must not be below. */

@@ -15,7 +15,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/thread.h"
-#include "engine/job_info.h"
+#include "engine/histogram.h"
 #include "engine/journal_store.h"
 #include "store/backup.h"
 #include "store/ballast.h"
@@ -57,7 +57,8 @@ static bool write_record(void *context, enum row_kind kind, const struct job_rec
     return group->result == DATABASE_OK;
 }
 
-void writer_measure_times(struct store *store)
+/* What the clocks say now, for the times of what is written next. */
+static void measure_times(struct store *store)
 {
     int64_t now_us = clock_now_us();
     times_measure(&store->times, now_us, clock_wall_us(now_us));
@@ -82,7 +83,7 @@ enum database_result writer_write_group(struct store *store)
     enum database_result result = database_begin(store->database, &store->problem);
     if (result != DATABASE_OK)
         return result;
-    writer_measure_times(store);
+    measure_times(store);
     bool all = journal_each(store->jobd, write_record, &group);
     result = all ? commit(store, times_due(&store->times)) : group.result;
     if (result != DATABASE_OK)
@@ -282,7 +283,7 @@ static void write_times(struct store *store)
 {
     enum database_result result = database_begin(store->database, &store->problem);
     if (result == DATABASE_OK) {
-        writer_measure_times(store);
+        measure_times(store);
         result = commit(store, true);
     }
     if (result == DATABASE_FULL)

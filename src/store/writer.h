@@ -10,8 +10,5 @@
  * disk. */
 enum database_result writer_write_group(struct store *store);
 
-/* What the clocks say now, for the times of what is written next. */
-void writer_measure_times(struct store *store);
-
 /* Ends the thread, if it has begun, as soon as it has written what it has gathered. */
 void writer_join(struct store *store);

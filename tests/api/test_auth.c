@@ -46,7 +46,8 @@ static const char *private_file(const char *name, const char *text)
 
 /* ---- the file */
 
-static enum verdict judge(struct auth *auth, const char *token, enum scope scope, const char *queue)
+static enum auth_verdict judge(struct auth *auth, const char *token, enum scope scope,
+                               const char *queue)
 {
     return authorize_token(auth, token, strlen(token), scope, queue);
 }
@@ -57,44 +58,26 @@ static void each_scope_reaches_so_far(void **state)
         const char *token;
         enum scope scope;
         const char *queue;
-        enum verdict verdict;
+        enum auth_verdict verdict;
     } rows[] = {
-        {PUTS, SCOPE_PUT, "mail", VERDICT_GOOD},
-        {PUTS, SCOPE_READ, NULL, VERDICT_GOOD},
-        {PUTS, SCOPE_WORK, "mail", VERDICT_FORBIDDEN},
-        {PUTS, SCOPE_ADMIN, "mail", VERDICT_FORBIDDEN},
-        {MAILS, SCOPE_PUT, "mail", VERDICT_GOOD},
-        {MAILS, SCOPE_PUT, "default", VERDICT_FORBIDDEN},
-        {MAILS, SCOPE_READ, "mail", VERDICT_GOOD},
-        {MAILS, SCOPE_READ, NULL, VERDICT_FORBIDDEN},
-        {MAILS, SCOPE_READ, "mai", VERDICT_FORBIDDEN},
-        {WORKS, SCOPE_WORK, "x", VERDICT_GOOD},
-        {WORKS, SCOPE_PUT, "x", VERDICT_FORBIDDEN},
-        {ADMIN, SCOPE_ADMIN, NULL, VERDICT_GOOD},
-        {ADMIN, SCOPE_PUT, "x", VERDICT_GOOD},
-        {ADMIN, SCOPE_WORK, "*", VERDICT_GOOD},
-        {MAILER, SCOPE_WORK, "mail", VERDICT_GOOD},
-        {MAILER, SCOPE_PUT, "mail", VERDICT_GOOD},
-        {MAILER, SCOPE_WORK, "*", VERDICT_GOOD},
-        {MAILER, SCOPE_PUT, "x", VERDICT_FORBIDDEN},
-        {PUTS, SCOPE_DATA, NULL, VERDICT_GOOD},
-        {MAILER, SCOPE_DATA, "mail", VERDICT_GOOD},
-        {ADMIN, SCOPE_DATA, NULL, VERDICT_GOOD},
-        {LOOKS, SCOPE_READ, NULL, VERDICT_GOOD},
-        {LOOKS, SCOPE_DATA, "mail", VERDICT_FORBIDDEN},
-        {LOOKS, SCOPE_PUT, "mail", VERDICT_FORBIDDEN},
-        {LOOKS, SCOPE_WORK, "*", VERDICT_FORBIDDEN},
-        {LOOKS, SCOPE_ADMIN, NULL, VERDICT_FORBIDDEN},
-        {SEES, SCOPE_READ, NULL, VERDICT_GOOD},
-        {SEES, SCOPE_DATA, "mail", VERDICT_GOOD},
-        {SEES, SCOPE_PUT, "mail", VERDICT_FORBIDDEN},
-        {PEEKS, SCOPE_READ, "mail", VERDICT_GOOD},
-        {PEEKS, SCOPE_READ, NULL, VERDICT_FORBIDDEN},
-        {PEEKS, SCOPE_DATA, "mail", VERDICT_FORBIDDEN},
-        {PUTS "x", SCOPE_PUT, "x", VERDICT_UNKNOWN},
-        {"puts", SCOPE_PUT, "x", VERDICT_UNKNOWN},
-        {"", SCOPE_READ, "x", VERDICT_UNKNOWN},
-        {"", SCOPE_OPEN, NULL, VERDICT_GOOD},
+        {PUTS, SCOPE_PUT, "mail", AUTH_GOOD},        {PUTS, SCOPE_READ, NULL, AUTH_GOOD},
+        {PUTS, SCOPE_WORK, "mail", AUTH_FORBIDDEN},  {PUTS, SCOPE_ADMIN, "mail", AUTH_FORBIDDEN},
+        {MAILS, SCOPE_PUT, "mail", AUTH_GOOD},       {MAILS, SCOPE_PUT, "default", AUTH_FORBIDDEN},
+        {MAILS, SCOPE_READ, "mail", AUTH_GOOD},      {MAILS, SCOPE_READ, NULL, AUTH_FORBIDDEN},
+        {MAILS, SCOPE_READ, "mai", AUTH_FORBIDDEN},  {WORKS, SCOPE_WORK, "x", AUTH_GOOD},
+        {WORKS, SCOPE_PUT, "x", AUTH_FORBIDDEN},     {ADMIN, SCOPE_ADMIN, NULL, AUTH_GOOD},
+        {ADMIN, SCOPE_PUT, "x", AUTH_GOOD},          {ADMIN, SCOPE_WORK, "*", AUTH_GOOD},
+        {MAILER, SCOPE_WORK, "mail", AUTH_GOOD},     {MAILER, SCOPE_PUT, "mail", AUTH_GOOD},
+        {MAILER, SCOPE_WORK, "*", AUTH_GOOD},        {MAILER, SCOPE_PUT, "x", AUTH_FORBIDDEN},
+        {PUTS, SCOPE_DATA, NULL, AUTH_GOOD},         {MAILER, SCOPE_DATA, "mail", AUTH_GOOD},
+        {ADMIN, SCOPE_DATA, NULL, AUTH_GOOD},        {LOOKS, SCOPE_READ, NULL, AUTH_GOOD},
+        {LOOKS, SCOPE_DATA, "mail", AUTH_FORBIDDEN}, {LOOKS, SCOPE_PUT, "mail", AUTH_FORBIDDEN},
+        {LOOKS, SCOPE_WORK, "*", AUTH_FORBIDDEN},    {LOOKS, SCOPE_ADMIN, NULL, AUTH_FORBIDDEN},
+        {SEES, SCOPE_READ, NULL, AUTH_GOOD},         {SEES, SCOPE_DATA, "mail", AUTH_GOOD},
+        {SEES, SCOPE_PUT, "mail", AUTH_FORBIDDEN},   {PEEKS, SCOPE_READ, "mail", AUTH_GOOD},
+        {PEEKS, SCOPE_READ, NULL, AUTH_FORBIDDEN},   {PEEKS, SCOPE_DATA, "mail", AUTH_FORBIDDEN},
+        {PUTS "x", SCOPE_PUT, "x", AUTH_UNKNOWN},    {"puts", SCOPE_PUT, "x", AUTH_UNKNOWN},
+        {"", SCOPE_READ, "x", AUTH_UNKNOWN},         {"", SCOPE_OPEN, NULL, AUTH_GOOD},
     };
     struct problem problem = {""};
     char *longest = raw_filled("", 'x', 300, "");
@@ -103,7 +86,7 @@ static void each_scope_reaches_so_far(void **state)
     assert_true(auth_open(&auth, private_file("tokens", tokens), &problem));
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         assert_int_equal(judge(auth, rows[i].token, rows[i].scope, rows[i].queue), rows[i].verdict);
-    assert_int_equal(judge(auth, longest, SCOPE_READ, NULL), VERDICT_UNKNOWN);
+    assert_int_equal(judge(auth, longest, SCOPE_READ, NULL), AUTH_UNKNOWN);
     free(longest);
     auth_free(auth);
 }
@@ -152,7 +135,7 @@ static void plain_text_it_is(void **state)
     struct auth *auth;
     (void)state;
     assert_true(auth_open(&auth, path, &problem)); /* as editors on Windows write it */
-    assert_int_equal(judge(auth, PUTS, SCOPE_PUT, "x"), VERDICT_GOOD);
+    assert_int_equal(judge(auth, PUTS, SCOPE_PUT, "x"), AUTH_GOOD);
     auth_free(auth);
     FILE *out = fopen(path, "we");
     assert_non_null(out);
@@ -174,7 +157,7 @@ static void so_many_tokens_and_no_more(void **state)
         at += sprintf(at, "put token-number-%04d\n", i);
     snprintf(last, sizeof last, "token-number-%04d", MOST - 1);
     assert_true(auth_open(&auth, private_file("many", text), &problem));
-    assert_int_equal(judge(auth, last, SCOPE_PUT, "x"), VERDICT_GOOD);
+    assert_int_equal(judge(auth, last, SCOPE_PUT, "x"), AUTH_GOOD);
     strcpy(at, "put one-too-many-of-them\n");
     private_file("many", text);
     assert_null(auth_read(auth, &problem));
@@ -182,10 +165,10 @@ static void so_many_tokens_and_no_more(void **state)
     private_file("many", "work " WORKS);
     struct tokens *fresh = auth_read(auth, &problem);
     assert_non_null(fresh);
-    assert_int_equal(judge(auth, last, SCOPE_PUT, "x"), VERDICT_GOOD); /* as before */
+    assert_int_equal(judge(auth, last, SCOPE_PUT, "x"), AUTH_GOOD); /* as before */
     auth_replace(auth, fresh);
-    assert_int_equal(judge(auth, last, SCOPE_PUT, "x"), VERDICT_UNKNOWN);
-    assert_int_equal(judge(auth, WORKS, SCOPE_WORK, "x"), VERDICT_GOOD);
+    assert_int_equal(judge(auth, last, SCOPE_PUT, "x"), AUTH_UNKNOWN);
+    assert_int_equal(judge(auth, WORKS, SCOPE_WORK, "x"), AUTH_GOOD);
     auth_free(auth);
     free(text);
 }

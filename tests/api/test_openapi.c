@@ -184,6 +184,25 @@ static void schemas_are_there_and_used(void **state)
     cJSON_Delete(json);
 }
 
+/* Each object's members have names of their own. */
+static void assert_unique_names(const cJSON *in)
+{
+    for (const cJSON *one = in->child; one != NULL; one = one->next) {
+        for (const cJSON *other = one->next; other != NULL && cJSON_IsObject(in);
+             other = other->next)
+            assert_string_not_equal(one->string, other->string);
+        assert_unique_names(one);
+    }
+}
+
+static void no_name_comes_twice(void **state)
+{
+    (void)state;
+    cJSON *json = openapi_json(tables, NULL);
+    assert_unique_names(json);
+    cJSON_Delete(json);
+}
+
 static void what_is_known_is_not_sent_again(void **state)
 {
     struct server *server = server_start("-w", "0");
@@ -201,9 +220,8 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_teardown(name, server_stop_all)
     const struct CMUnitTest tests[] = {
-        TEST(everything_is_described),
-        TEST(it_says_what_the_tables_say),
-        TEST(schemas_are_there_and_used),
+        TEST(everything_is_described),         TEST(it_says_what_the_tables_say),
+        TEST(schemas_are_there_and_used),      TEST(no_name_comes_twice),
         TEST(what_is_known_is_not_sent_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

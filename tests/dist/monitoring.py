@@ -32,6 +32,7 @@ CALM = {
     ("jobd_jobs_rejected_total", QUEUE): "7x120",
     ("jobd_queue_queued", QUEUE): "3x120",
     ("jobd_queue_scheduled", QUEUE): "2x120",
+    ("jobd_queue_blocked", QUEUE): "1x120",
     ("jobd_queue_capacity", QUEUE): "100x120",
     ("jobd_queue_running", QUEUE): "4x120",
     ("jobd_queue_paused", QUEUE): "0x120",

@@ -96,7 +96,7 @@ static void read_tokens(void *context)
         return;
     }
     (void)authorize_token(auth, file->token, file->size, SCOPE_PUT, "mail");
-    verify(authorize_token(auth, "?", 1, SCOPE_READ, "*") == VERDICT_UNKNOWN);
+    verify(authorize_token(auth, "?", 1, SCOPE_READ, "*") == AUTH_UNKNOWN);
     auth_free(auth);
 }
 

@@ -40,18 +40,15 @@ static void only_loopback_names_are_served(void **state)
                                       "localhost.evil.example",
                                       "localhost.evil.example:80",
                                       "127.0.0.1.evil.example",
-                                      "localhost:80.evil.example",
                                       "localhost:",
                                       "localhost..",
                                       "xlocalhost",
                                       "127.0.0.2",
                                       "0.0.0.0",
                                       "[::2]",
-                                      "[::1].evil",
-                                      "::1",
                                       "localhost:123456",
-                                      "127.1",
-                                      "[::1"};
+                                      "127.1"};
+    static const char *const none[] = {"localhost:80.evil.example", "[::1].evil", "::1", "[::1"};
     struct server *server = server_start("-w", "0", "-q", "100");
     struct client *client = client_new(server);
     (void)state;
@@ -59,6 +56,8 @@ static void only_loopback_names_are_served(void **state)
         ask_for_host(server, good[i], 202);
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         ask_for_host(server, bad[i], 403);
+    for (size_t i = 0; i < sizeof none / sizeof none[0]; i++)
+        ask_for_host(server, none[i], 400);
     assert_int_equal(ask_with(server, "Host: evil.example\r\nX-Forwarded-Host: localhost\r\n"),
                      403);
     assert_int_equal(ask_with(server, HOST "X-Forwarded-Host: evil.example\r\n"), 202);

@@ -321,7 +321,7 @@ static void assert_batch(const cJSON *batch, const char *state, unsigned done, u
 /* Its end is awaited where its jobs neither came in nor end; and it outlives them. */
 static void a_batch_is_one_everywhere(void **state)
 {
-    char path[200], wait[256], location[256];
+    char path[200], wait[256], other[64], location[256];
     (void)state;
     CLUSTER("-q", "100", "-w", "0", "--keep", "2");
     const struct answer *answer =
@@ -341,16 +341,16 @@ static void a_batch_is_one_everywhere(void **state)
         free(lease);
     }
     assert_batch(client_json(clients[0], path), "running", 3, 0);
-    snprintf(wait, sizeof wait, "/jobs?state=queued&batch=%llu", (unsigned long long)id);
-    const cJSON *list = client_json(clients[2], wait);
+    snprintf(other, sizeof other, "/jobs?state=queued&batch=%llu", (unsigned long long)id);
+    const cJSON *list = client_json(clients[2], other);
     assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(list, "jobs")), 1);
     assert_answer(client_send(clients[1], "DELETE", path, NULL, NULL), 200, "cancelled 1\n");
     end_asking(3);
     assert_int_equal(count_status(3, 200), 3);
     for (unsigned i = 0; i < NODES; i++) /* one of its jobs is forgotten */
         assert_batch(client_json(clients[i], path), "cancelled", 3, 1);
-    snprintf(wait, sizeof wait, "/jobs/%llu", (unsigned long long)id);
-    assert_int_equal(client_get(clients[2], wait)->status, 404);
+    snprintf(other, sizeof other, "/jobs/%llu", (unsigned long long)id);
+    assert_int_equal(client_get(clients[2], other)->status, 404);
     struct client *client = client_new(NODE("-q", "100", "-w", "0", "--keep", "2"));
     assert_batch(client_json(client, path), "cancelled", 3, 1);
     client_free(client);

@@ -50,6 +50,7 @@ static struct news full_news(struct jobd_blob *payload, struct jobd_blob *output
                    .exited = true,
                    .exit_code = 255,
                    .token = "0123456789abcdef0123456789abcdef",
+                   .source = -7,
                    .expires_us = INT64_MAX - 1,
                    .began_us = AT_US - 1,
                    .output = output,
@@ -95,6 +96,7 @@ static void assert_same_job(const struct job_record *one, const struct job_recor
     assert_int_equal(one->exit_code, other->exit_code);
     assert_string_equal(one->token, other->token);
     assert_int_equal(one->expires_us, other->expires_us);
+    assert_int_equal(one->source, other->source);
     assert_int_equal(one->began_us, other->began_us);
     assert_true(same_blob(one->worker, other->worker));
     assert_true(same_blob(one->progress, other->progress));

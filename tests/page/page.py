@@ -218,6 +218,48 @@ def job(chrome):
     return page
 
 
+def schedules(chrome):
+    ask("PUT", "schedules/nightly?cron=0+3+*+*+*&tz=Europe/Paris&queue=mail", "report")
+    ask("PUT", "schedules/often?every=6h&queue=mail", "sweep")
+    page = chrome.page(URL + "#/schedules")
+    page.await_text("2 schedules")
+    page.await_text("0 3 * * * Europe/Paris")
+    page.await_text("every 6h")
+    assert queue("mail")["queued"] == 0
+    page.press("Run now nightly")
+    page.wait("fetch('queues/mail').then(reply => reply.json()).then(queue => queue.queued === 1)")
+    page.press("Pause nightly")
+    page.wait("/nightly.*paused/s.test(document.querySelector('tbody tr').innerText)")
+    assert ask("GET", "schedules/nightly")["paused"] and not ask("GET", "schedules/often")["paused"]
+    page.press("Resume nightly")
+    page.wait("!document.querySelector('tbody').innerText.includes('paused')")
+    assert not ask("GET", "schedules/nightly")["paused"]
+    job = ask("GET", "jobs?queue=mail")["jobs"][0]["id"]
+    page.go(f"#/jobs/{job}")
+    page.await_text(f"Job {job}")
+    page.run("[...document.querySelectorAll('main a')].find(a => a.innerText === 'nightly').click()")
+    page.await_text("2 schedules")
+    return page
+
+
+def workers(chrome):
+    job = put("do/mail?attempts=3")
+    page = chrome.page(URL + "#/workers")
+    page.await_text("0 jobs at remote workers")
+    lease = ask("POST", "take/mail?worker=box7&lease=1h")["lease"]
+    page.await_text("1 job at remote workers")
+    row = page.run("document.querySelector('tbody tr').innerText")
+    assert "box7" in row and "mail" in row and str(job) in row, row
+    page.run("document.querySelector('tbody a').click()")
+    page.await_text(f"Job {job}")
+    page.await_text("box7")
+    page.go("#/workers")
+    page.await_text("1 job at remote workers")
+    ask("POST", lease[1:] + "/done", "sent")
+    page.await_text("0 jobs at remote workers")
+    return page
+
+
 def putting(chrome):
     page = chrome.page(URL + "#/put")
     page.await_text("Put a job in")

@@ -82,6 +82,18 @@ static void a_job_shows_all_of_itself(void **state)
     browse("job", server_address(start(SHELL)));
 }
 
+static void schedules_run_pause_and_resume(void **state)
+{
+    (void)state;
+    browse("schedules", server_address(start(TWO)));
+}
+
+static void workers_are_shown_with_what_they_have(void **state)
+{
+    (void)state;
+    browse("workers", server_address(start(TWO)));
+}
+
 static void a_job_is_put_in_as_curl_does(void **state)
 {
     (void)state;
@@ -191,6 +203,8 @@ int main(void)
         TEST(it_is_used_by_keys_alone),
         TEST(jobs_are_found_retried_and_cancelled),
         TEST(a_job_shows_all_of_itself),
+        TEST(schedules_run_pause_and_resume),
+        TEST(workers_are_shown_with_what_they_have),
         TEST(a_job_is_put_in_as_curl_does),
         TEST(what_a_token_may_not_do_is_not_offered),
         TEST(scripts_stay_text),

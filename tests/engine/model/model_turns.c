@@ -363,7 +363,8 @@ static void begin_turns(struct model *model, unsigned queue)
         unsigned group = model_group_of(job);
         model_join(model, queue, group);
         groups[group].idle_since = 0;
-        (void)model_make_room(model, 0);
+        if (group != 0) /* which takes memory */
+            (void)model_make_room(model, 0);
         if (job->state != JOBD_QUEUED)
             continue;
         job->order = (int)++model->clock;
