@@ -72,6 +72,7 @@ int admission_extras(const struct jobd *jobd, struct admission *admission, int64
     }
     if (!has_batch_callback(put))
         return 0;
+    verify(admission->extra != NULL); /* that of its first job */
     admission->extra->promised = extra_for_delivery(put->batch_callback, put->trace);
     if (admission->extra->promised != NULL)
         return 0;
