@@ -10,7 +10,7 @@
 static void describe_amend(const struct change *change, struct job_record *record)
 {
     const struct amended *amended = &change->amended;
-    record->state = amended->delayed ? JOBD_SCHEDULED : JOBD_QUEUED;
+    record->state = waits_as(NULL, amended->delayed);
     record->priority = amended->priority;
     record->ready_us = amended->ready_us;
     record->delayed = amended->delayed;
@@ -80,8 +80,7 @@ static struct amended amended_of(const struct op *op, const struct job *job,
         return amended;
     }
     amended.ready_us = amended.by_wall ? to->at_us : later_us(op->now_us, to->delay_us);
-    if (job->state != JOBD_BLOCKED)
-        amended.state = amended.delayed ? JOBD_SCHEDULED : JOBD_QUEUED;
+    amended.state = waits_as(job->extra, amended.delayed);
     return amended;
 }
 

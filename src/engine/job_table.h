@@ -154,14 +154,20 @@ struct job {
 
 enum { STATE_NEW = JOBD_STATES };
 
+/* How a job waits that has this extra. NULL: as it is written down; that it is BLOCKED follows from
+ * its texts. */
+static inline enum jobd_state waits_as(const struct job_extra *extra, bool delayed)
+{
+    if (extra != NULL && extra->parents != NULL)
+        return JOBD_BLOCKED;
+    return delayed ? JOBD_SCHEDULED : JOBD_QUEUED;
+}
+
 /* The state it has, or will have as soon as its put is written. */
 static inline enum jobd_state job_state(const struct job *job)
 {
-    if (job->state != STATE_NEW)
-        return (enum jobd_state)job->state;
-    if (job->extra != NULL && job->extra->parents != NULL)
-        return JOBD_BLOCKED;
-    return job->delayed ? JOBD_SCHEDULED : JOBD_QUEUED;
+    return job->state != STATE_NEW ? (enum jobd_state)job->state
+                                   : waits_as(job->extra, job->delayed);
 }
 
 /* Does a worker of this process run it? */

@@ -91,7 +91,7 @@ static enum jobd_state state_of(const struct op *op, const struct job_record *re
 {
     if (record->state == JOBD_RUNNING || jobd_state_final(record->state))
         return record->state;
-    return record->delayed && record->ready_us > op->now_us ? JOBD_SCHEDULED : JOBD_QUEUED;
+    return waits_as(NULL, record->delayed && record->ready_us > op->now_us);
 }
 
 /* It waits, has not begun, and nobody has put it in again by hand. */
@@ -172,10 +172,11 @@ static bool restore_locked(struct op *op, const struct job_record *record, uint1
         note_end_in_batch(&jobd->jobs.batches, job);
     }
     recall_lease_locked(op, job, record);
-    if (waits_for_others(record, state) && !edges_child_back(op, job, record->texts[JOBD_AFTER]))
-        return false;
-    if (job->extra != NULL && job->extra->parents != NULL)
-        state = JOBD_BLOCKED;
+    if (waits_for_others(record, state)) {
+        if (!edges_child_back(op, job, record->texts[JOBD_AFTER]))
+            return false;
+        state = waits_as(job->extra, state == JOBD_SCHEDULED);
+    }
     deliveries_restore_locked(op, job, jobd_state_final(state));
     transition_restore_locked(op, job, state);
     rate_waits(&jobd->queues[queue].rate, op->now_us); /* not since the process before */
