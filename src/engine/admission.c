@@ -176,7 +176,7 @@ static struct job_content content_locked(struct op *op, struct admission *admiss
                                          uint32_t number) REQUIRES(op->jobd->lock)
 {
     const struct jobd_put *put = admission_put(admission->put, number);
-    uint16_t usual = op->jobd->queues[queue_index(admission->put->queue)].attempts;
+    uint16_t usual = op->jobd->queues[jobd_queue_index(admission->put->queue)].attempts;
     bool by_wall = put->at_us > op->now_us;
     return (struct job_content){
         .payload = payload_of(admission->put, number),
@@ -333,7 +333,7 @@ static void drop_known_locked(struct op *op, struct admission *admission, uint32
     struct job_extra *own = admission->extra;
     admission->extra = own->next;
     own->next = NULL;
-    fair_quit_locked(op, &op->jobd->queues[queue_index(admission->put->queue)], own);
+    fair_quit_locked(op, &op->jobd->queues[jobd_queue_index(admission->put->queue)], own);
     extra_free(own);
     op_discard(op, payload_of(admission->put, number));
 }
@@ -405,7 +405,7 @@ static enum jobd_result let_in_locked(struct op *op, struct admission *admission
 
 static void quit_groups_locked(struct op *op, struct admission *admission) REQUIRES(op->jobd->lock)
 {
-    struct queue *queue = &op->jobd->queues[queue_index(admission->put->queue)];
+    struct queue *queue = &op->jobd->queues[jobd_queue_index(admission->put->queue)];
     for (struct job_extra *one = admission->extra; one != NULL; one = one->next)
         fair_quit_locked(op, queue, one);
 }
@@ -415,7 +415,7 @@ static void quit_groups_locked(struct op *op, struct admission *admission) REQUI
 static enum jobd_result join_groups_locked(struct op *op, struct admission *admission)
     REQUIRES(op->jobd->lock)
 {
-    struct queue *queue = &op->jobd->queues[queue_index(admission->put->queue)];
+    struct queue *queue = &op->jobd->queues[jobd_queue_index(admission->put->queue)];
     enum jobd_result result = JOBD_OK;
     if (!fair_has(queue, op->jobd->next_id))
         return JOBD_OK;
@@ -474,7 +474,7 @@ static enum jobd_result admit_locked(struct op *op, struct admission *admission)
     REQUIRES(op->jobd->lock)
 {
     const uint32_t number = admission->put->queue;
-    const struct queue *queue = &op->jobd->queues[queue_index(number)];
+    const struct queue *queue = &op->jobd->queues[jobd_queue_index(number)];
     uint32_t jobs = admission_jobs(admission->put);
     enum jobd_result result =
         queue->number == number ? admission_open_locked(op, queue) : JOBD_UNDECLARED;

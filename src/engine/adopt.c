@@ -42,7 +42,7 @@ void share_adopt_time(struct jobd *jobd, int64_t at_us)
 static uint32_t index_named(const struct jobd *jobd, const char *name)
 {
     uint32_t number = jobd_queue_named(jobd, name);
-    return number != JOBD_NO_QUEUE ? queue_index(number) : JOBD_NO_QUEUE;
+    return number != JOBD_NO_QUEUE ? jobd_queue_index(number) : JOBD_NO_QUEUE;
 }
 
 /* ---- a job: what few jobs have */

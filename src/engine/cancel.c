@@ -54,8 +54,8 @@ enum jobd_result jobd_cancel(struct jobd *jobd, uint64_t id, struct jobd_waiter 
 void jobd_pause(struct jobd *jobd, uint32_t number, bool paused, int64_t now_us)
 {
     struct op op;
-    verify(queue_index(number) < jobd->queues_len);
-    struct queue *queue = &jobd->queues[queue_index(number)];
+    verify(jobd_queue_index(number) < jobd->queues_len);
+    struct queue *queue = &jobd->queues[jobd_queue_index(number)];
     op_begin(&op, jobd, NULL, now_us);
     if (queue->number == number) {
         queue->paused = paused;

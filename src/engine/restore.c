@@ -203,7 +203,7 @@ void jobd_restore_batch(struct jobd *jobd, const struct batch_record *record)
                                                                    record->jobs, record->ended)
                                                  : NULL;
     if (batch != NULL) {
-        batch->queue = (uint16_t)queue_index(queue);
+        batch->queue = (uint16_t)jobd_queue_index(queue);
         batch->created_us = record->created_us;
         batch->finished_us = record->finished_us;
         edges_batch_back(&op, batch);

@@ -107,7 +107,7 @@ static bool queue_is_there_locked(struct op *op, const struct jobd_filter *filte
     REQUIRES(op->jobd->lock)
 {
     return filter->queue == JOBD_NO_QUEUE ||
-           op->jobd->queues[queue_index(filter->queue)].number == filter->queue;
+           op->jobd->queues[jobd_queue_index(filter->queue)].number == filter->queue;
 }
 
 static bool look_locked(struct op *op, struct step *step) REQUIRES(op->jobd->lock)

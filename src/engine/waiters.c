@@ -44,7 +44,7 @@ static struct place *place_at(struct waiting *waiting, uint32_t i)
 static struct queue *queue_of_place(struct op *op, const struct waiting *waiting, uint32_t i)
 {
     uint32_t queue = waiting->choice != NULL ? waiting->choice->queues[i] : waiting->queue;
-    return &op->jobd->queues[queue_index(queue)];
+    return &op->jobd->queues[jobd_queue_index(queue)];
 }
 
 static void enter_places_locked(struct op *op, struct waiting *waiting) REQUIRES(op->jobd->lock)

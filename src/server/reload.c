@@ -217,7 +217,7 @@ static void resize_queue(struct server *server, uint32_t index, const struct que
 {
     struct queue_options *queue = &server->options.queues[index];
     const uint32_t number = jobd_queue_named(server->jobd, queue->name);
-    const struct queue_room *room = &server->rooms[queue_place(number)];
+    const struct queue_room *room = &server->rooms[jobd_queue_index(number)];
     const uint64_t capacity = fresh->capacity, workers = fresh->workers;
     uint64_t all = workers - queue->workers;
     if (capacity == queue->capacity && workers == queue->workers)
@@ -269,7 +269,7 @@ static void change_queue(struct server *server, uint32_t index, struct queue_opt
         log_warn("SIGHUP: queue %s: nothing changed: %s", queue->name, strerror(-error));
         return;
     }
-    runner_change(server->runners[queue_place(number)], version);
+    runner_change(server->runners[jobd_queue_index(number)], version);
     options_swap_live(queue, fresh);
     pass_headers_set(server->pass_headers, number, queue->pass_headers);
     if (differences.live.used > 0)
@@ -320,12 +320,12 @@ static bool add_queue(struct server *server, const struct queue_options *queue,
         say_not_added(queue, result);
         return false;
     }
-    struct runner **place = &server->runners[queue_place(number)];
+    struct runner **place = &server->runners[jobd_queue_index(number)];
     if (result == 0) { /* no worker of one that was there before is left */
         runner_free(*place);
         *place = *fresh;
         *fresh = NULL;
-        server->rooms[queue_place(number)] = room;
+        server->rooms[jobd_queue_index(number)] = room;
     } else {
         runner_adopt(*place, fresh);
     }

@@ -135,8 +135,8 @@ static uint32_t takers_in(struct jobd *jobd, struct queue *queue) REQUIRES(jobd-
         for (uint32_t i = 0; choice != NULL && i < choice->len; i++) {
             const struct place *other = (const void *)&choice->hidden[i];
             first = first == NULL && other->waiting != NULL ? other : first;
-            asks =
-                asks || (other == place && &jobd->queues[queue_index(choice->queues[i])] == queue);
+            asks = asks ||
+                   (other == place && &jobd->queues[jobd_queue_index(choice->queues[i])] == queue);
         }
         verify(waiting->kind == WAIT_JOB && asks);
         count += (choice == NULL || first == place) && !waiter_of(place->waiting)->uncounted;
@@ -502,7 +502,7 @@ static void check_names(struct jobd *jobd) REQUIRES(jobd->lock)
     for (uint32_t i = 0; i < jobd->queues_len; i++) {
         const struct queue *queue = &jobd->queues[i];
         bool gone = queue->phase == QUEUE_GONE;
-        verify(queue_index(queue->number) == i);
+        verify(jobd_queue_index(queue->number) == i);
         verify((jobd_queue_named(jobd, queue->name) == queue->number) == !gone);
         there += !gone;
     }
