@@ -60,11 +60,6 @@ enum jobd_result admission_check_locked(struct op *op, const struct queue *queue
 
 /* ---- a key that was seen before */
 
-static bool has_ended(const struct job *job)
-{
-    return jobd_state_final((enum jobd_state)job->state);
-}
-
 /* What the put, which has this extra, takes for the same job; NULL: there is none. */
 static struct job *same_job_locked(struct op *op, const struct admission *admission)
     REQUIRES(op->jobd->lock)
@@ -79,10 +74,10 @@ static struct job *same_job_locked(struct op *op, const struct admission *admiss
     if (extra->unique == JOBD_WHILE_WAITING)
         same = job_not_begun(job);
     else if (extra->unique == JOBD_WHILE_ACTIVE)
-        same = !has_ended(job);
+        same = !job_has_ended(job);
     else
         same = op->now_us < later_us(job->extra->came_us, extra->unique_us);
-    if (extra->replace && !has_ended(job) && !job_not_begun(job))
+    if (extra->replace && !job_has_ended(job) && !job_not_begun(job))
         same = false; /* it has begun: beside it a new one */
     return same ? job : NULL;
 }

@@ -342,7 +342,7 @@ static enum share_result adopt_gone_locked(struct op *op, const struct news *new
     struct job *job = jobs_find(jobs, news->record.id);
     if (job == NULL)
         return source->overlaps || op->jobd->share->strangers ? SHARE_OK : SHARE_WRONG;
-    if (!jobd_state_final((enum jobd_state)job->state))
+    if (!job_has_ended(job))
         return SHARE_WRONG;
     batches_lose(&jobs->batches, job);
     jobs_remove(jobs, job, op);

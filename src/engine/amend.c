@@ -94,7 +94,7 @@ static enum jobd_result may_change(const struct job *job)
 {
     if (job->state == JOBD_RUNNING)
         return JOBD_BEGUN;
-    if (jobd_state_final((enum jobd_state)job->state))
+    if (job_has_ended(job))
         return JOBD_FINISHED;
     if (job->commit_pending)
         return job->changing ? JOBD_CHANGING : JOBD_FINISHED;

@@ -49,11 +49,6 @@ static struct job *next_due_locked(struct op *op) REQUIRES(op->jobd->lock)
     return container_of(due, struct job_extra, due)->job;
 }
 
-static bool has_ended(const struct job *job)
-{
-    return jobd_state_final((enum jobd_state)job->state);
-}
-
 /* Those of one queue that are due one after the other, as one change. */
 static void expire_some_locked(struct op *op, struct job *job, int *left) REQUIRES(op->jobd->lock)
 {
@@ -61,7 +56,8 @@ static void expire_some_locked(struct op *op, struct job *job, int *left) REQUIR
     struct queue *queue = &op->jobd->queues[job->queue];
     change_init(&change, op, &expire_kind, NULL);
     change.undo_on_failure = false;
-    for (; job != NULL && !has_ended(job) && &op->jobd->queues[job->queue] == queue && *left > 0;
+    for (;
+         job != NULL && !job_has_ended(job) && &op->jobd->queues[job->queue] == queue && *left > 0;
          --*left) {
         transition_withdraw_locked(op, job);
         change_add_job(&change, job);
@@ -85,7 +81,7 @@ void expiry_tick_locked(struct op *op, int *left)
 {
     struct job *job;
     while (*left > 0 && !op->jobd->expiry_starved && (job = next_due_locked(op)) != NULL) {
-        if (has_ended(job))
+        if (job_has_ended(job))
             end_due_locked(op, job, left);
         else if (change_has_room_locked(op, NULL))
             expire_some_locked(op, job, left);

@@ -204,7 +204,7 @@ void jobs_give_back(struct job *job, struct op *op)
 
 void jobs_forget(struct jobs *jobs, struct job *job, struct op *op)
 {
-    verify(jobd_state_final(job->state));
+    verify(job_has_ended(job));
     leave_remembered(jobs, job);
     take_out(jobs, job);
     if (op->jobd->share == NULL) /* else the others are told how it ended */

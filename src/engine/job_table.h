@@ -170,6 +170,11 @@ static inline enum jobd_state job_state(const struct job *job)
                                    : waits_as(job->extra, job->delayed);
 }
 
+static inline bool job_has_ended(const struct job *job)
+{
+    return jobd_state_final((enum jobd_state)job->state);
+}
+
 /* Does a worker of this process run it? */
 static inline bool job_runs_here(const struct job *job)
 {

@@ -63,7 +63,7 @@ static bool stop_one_locked(struct op *op, struct step *step, struct job *job)
 static bool change_locked(struct op *op, struct step *step, struct job *job)
     REQUIRES(op->jobd->lock)
 {
-    bool ended = jobd_state_final((enum jobd_state)job->state);
+    bool ended = job_has_ended(job);
     if (job->commit_pending)
         return false;
     if (step->sweep->what == JOBD_RETRY_ALL)
@@ -83,7 +83,7 @@ static bool change_locked(struct op *op, struct step *step, struct job *job)
 
 static bool is_meant(const struct sweep *sweep, const struct job *job)
 {
-    bool ended = jobd_state_final((enum jobd_state)job->state);
+    bool ended = job_has_ended(job);
     if (job->state == STATE_NEW || !filter_matches(sweep->filter, job))
         return false;
     if (sweep->what == JOBD_CANCEL_ALL)

@@ -69,7 +69,7 @@ static void move_locked(struct op *op, struct job *job, enum jobd_state to) REQU
     struct queue *queue = queue_of(op, job);
     const unsigned from = job->state;
     verify((legal_moves[from] & TO(to)) != 0);
-    if (job->state != STATE_NEW && !jobd_state_final((enum jobd_state)job->state))
+    if (job->state != STATE_NEW && !job_has_ended(job))
         queue->in_state[job->state]--;
     if (jobd_state_final(to))
         queue->ended[to]++;
@@ -253,7 +253,7 @@ void transition_detach_locked(struct op *op, struct job *job)
     else
         jobs_revive(&op->jobd->jobs, job);
     parents_leave(op, job->extra);
-    if (!jobd_state_final((enum jobd_state)job->state))
+    if (!job_has_ended(job))
         queue->in_state[job->state]--;
     if (job->batched)
         batches_detached(&op->jobd->jobs.batches, job);

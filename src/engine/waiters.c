@@ -184,7 +184,7 @@ void wait_for_disk_locked(struct op *op, struct jobd_waiter *waiter, struct chan
 enum jobd_result wait_next_for_end_locked(struct op *op, struct jobd_waiter *waiter,
                                           struct job *job)
 {
-    bool has_ended = jobd_state_final((enum jobd_state)job->state);
+    bool has_ended = job_has_ended(job);
     if (!has_ended && waiting_of(waiter)->kind != WAIT_NOT)
         wait_forget_locked(op, waiter);
     waiter->deadline_us = later_us(op->now_us, waiter->end_us);
