@@ -191,7 +191,6 @@ static struct job *new_job_locked(struct op *op, struct admission *admission, ui
     struct jobs *jobs = &op->jobd->jobs;
     const struct job_content content = content_locked(op, admission, number);
     struct job *job = jobs_add(jobs, op->jobd->next_id++, content.payload, content.extra);
-    job->state = STATE_NEW;
     job->queue = (uint16_t)admission->put->queue;
     job->batched = admission->put->batch_len > 0;
     job->priority = content.priority;

@@ -339,7 +339,6 @@ static struct job *enter_locked(struct op *op, struct job_extra *extra, int64_t 
     job->ready_us = shape.ready_us;
     job->queue = shape.queue;
     job->attempts = shape.attempts;
-    job->state = shape.state;
     job->priority = shape.priority;
     op->jobd->queues[job->queue].admitted++;
     op->delivers = true;

@@ -293,7 +293,7 @@ struct job *jobs_add(struct jobs *jobs, uint64_t id, struct jobd_blob *payload,
         verify(jobs->records_used < jobs->records_max);
         job = &jobs->records[jobs->records_used++];
     }
-    *job = (struct job){.id = id, .payload = payload, .extra = extra};
+    *job = (struct job){.id = id, .payload = payload, .extra = extra, .state = STATE_NEW};
     if (extra != NULL) {
         extra->job = job;
         jobs->promises += extra->unique_until_us != 0;

@@ -130,7 +130,7 @@ struct job {
     uint32_t stops_pending;
     uint16_t queue;
     uint16_t attempt, attempts;
-    uint8_t state; /* transition.c alone writes it */
+    uint8_t state; /* transition.c alone changes it */
     uint8_t priority;
     uint8_t exit_code;
     uint8_t pins;     /* pins.h: while there is one it is not forgotten */
@@ -246,7 +246,7 @@ struct job *jobs_below(struct jobs *jobs, uint64_t id);
 bool jobs_make_room(struct jobs *jobs, size_t bytes, struct op *op);
 /* Records that are free for new jobs; those kept for deliveries are not. */
 uint32_t jobs_spare(const struct jobs *jobs);
-/* A record for a new job; there must be one. Takes payload and extra. */
+/* A record for a new job, in STATE_NEW; there must be one. Takes payload and extra. */
 struct job *jobs_add(struct jobs *jobs, uint64_t id, struct jobd_blob *payload,
                      struct job_extra *extra);
 /* Makes it findable by its key, when it has one. */

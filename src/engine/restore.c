@@ -132,7 +132,6 @@ struct job *restore_new_locked(struct op *op, const struct job_record *record, u
     struct jobs *jobs = &op->jobd->jobs;
     verify(jobs_spare(jobs) > 0);
     struct job *job = jobs_add(jobs, record->id, restore_blob(record->payload), extra);
-    job->state = STATE_NEW;
     job->queue = queue;
     job->priority = record->priority;
     job->created_us = record->created_us;
