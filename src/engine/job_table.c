@@ -202,7 +202,8 @@ void jobs_give_back(struct job *job, struct op *op)
     job->extra = NULL;
 }
 
-void jobs_forget(struct jobs *jobs, struct job *job, struct op *op)
+/* It has ended, and is forgotten. */
+static void forget(struct jobs *jobs, struct job *job, struct op *op)
 {
     verify(job_has_ended(job));
     leave_remembered(jobs, job);
@@ -272,7 +273,7 @@ bool jobs_make_room(struct jobs *jobs, size_t bytes, struct op *op)
             first = oldest(jobs, AGE_FAILED);
         jobs->remembered[first->queue].forgotten_early++;
         op->forgot_early = true;
-        jobs_forget(jobs, first, op);
+        forget(jobs, first, op);
     }
     return true;
 }
@@ -433,14 +434,14 @@ static void remember_usually(struct jobs *jobs, struct job *job, struct op *op)
     struct job_list *ended = &remembered->ended[job->state];
     remember_one_more(jobs, job);
     if (remembered->len[job->state] > remembered->keep)
-        jobs_forget(jobs, TAILQ_FIRST(ended), op);
+        forget(jobs, TAILQ_FIRST(ended), op);
 }
 
 bool jobs_forget_due(struct jobs *jobs, int64_t now_us, struct op *op)
 {
     if (keep_next_end_us(jobs) > now_us)
         return false;
-    jobs_forget(jobs, keep_next(jobs), op);
+    forget(jobs, keep_next(jobs), op);
     return true;
 }
 
@@ -449,7 +450,7 @@ void jobs_end_due(struct jobs *jobs, struct job *job, struct op *op)
     bool lasts = job->promised && !ends_by_keep_for(jobs, job) &&
                  (job->extra->keep_us == 0 || job->extra->forget_us > op->now_us);
     if (!lasts) {
-        jobs_forget(jobs, job, op);
+        forget(jobs, job, op);
         return;
     }
     struct remembered *remembered = &jobs->remembered[job->queue];

@@ -293,8 +293,6 @@ void jobs_drop(struct jobs *jobs, struct job *job, struct op *op);
 void jobs_release_record(struct jobs *jobs, struct job *job);
 /* An ended job is due: it is forgotten; or may be from now on. */
 void jobs_end_due(struct jobs *jobs, struct job *job, struct op *op);
-/* An ended job is forgotten. */
-void jobs_forget(struct jobs *jobs, struct job *job, struct op *op);
 /* The job has become final; the oldest beyond `keep` are forgotten, perhaps this one. */
 void jobs_remember(struct jobs *jobs, struct job *job, struct op *op);
 /* The same, and none is forgotten. `promised`: whoever it has ended for has said so. */
