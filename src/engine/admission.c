@@ -449,7 +449,8 @@ static enum jobd_result make_way_locked(struct op *op, struct admission *admissi
         if ((result = deliveries_admit_locked(op, admission->extra)) != JOBD_OK)
             return result;
         const uint32_t promises = extra_promise(admission->extra) != NULL;
-        /* Before the queue has none only where released leases have overfilled several queues. */
+        /* The queue has room, but all records may be taken: by several queues that hold more jobs
+         * than their capacity, as leases were released. */
         if (jobs - known.jobs + promises > jobs_spare(all) || !batches_have_room(&all->batches))
             return JOBD_FULL;
         if (admission->extra != NULL && admission->extra->unique_until_us != 0 &&
