@@ -302,8 +302,7 @@ struct job *jobs_add(struct jobs *jobs, uint64_t id, struct jobd_blob *payload,
     }
     TAILQ_INIT(&job->awaiting);
     verify(RB_INSERT(job_tree, &jobs->tree, job) == NULL);
-    jobs->memory += jobs_weight(job);
-    jobs->memory_living += jobs_weight(job);
+    jobs_count(jobs, (int64_t)jobs_weight(job));
     return job;
 }
 
@@ -357,8 +356,7 @@ void jobs_settle_batches(struct jobs *jobs)
 
 bool jobs_set(struct jobs *jobs, struct jobd_blob **part, struct jobd_blob *bytes, struct op *op)
 {
-    jobs->memory -= blob_weight(*part);
-    jobs->memory_living -= blob_weight(*part);
+    jobs_count(jobs, -(int64_t)blob_weight(*part));
     op_discard(op, *part);
     *part = NULL;
     if (bytes == NULL)
@@ -368,8 +366,7 @@ bool jobs_set(struct jobs *jobs, struct jobd_blob **part, struct jobd_blob *byte
         return false;
     }
     *part = bytes;
-    jobs->memory += blob_weight(bytes);
-    jobs->memory_living += blob_weight(bytes);
+    jobs_count(jobs, (int64_t)blob_weight(bytes));
     return true;
 }
 
