@@ -167,17 +167,11 @@ static int add(struct jobd *jobd, struct queue *place, const struct jobd_queue_c
     struct op op;
     struct queue fresh = {.paused = false};
     const bool is_new = place == &jobd->queues[jobd->queues_len];
-    uint64_t workers = (uint64_t)config->workers_max * jobd->processes;
-    int error = queue_init(&fresh, config, (uint32_t)queue_running_max(workers, jobd->durable),
-                           jobd->leases_max);
-    if (error == 0 && config->by_group)
-        error = fair_init_on(&fresh, config, jobd->idle_groups_max);
+    int error = engine_queue_init(jobd, &fresh, config);
     if (error != 0) {
         queue_release(&fresh);
         return error;
     }
-    if (config->deliveries)
-        fresh.promised = &jobd->jobs.deliveries;
     fresh.number = is_new ? (uint32_t)(place - jobd->queues) : place->number + JOBD_QUEUE_INDEXES;
     if (!is_new) {
         jobd->spare_capacity += place->capacity_max;
