@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/lines.h"
 #include "api/put_jobs.h"
-#include "api/put_lines.h"
 #include "api/respond.h"
 
 enum {
@@ -25,7 +25,7 @@ static uint64_t count_lines(const struct jobd_blob *body, size_t *bytes)
     uint32_t number = 0;
     uint64_t count = 0;
     *bytes = 0;
-    for (; put_lines_next(body, &at, &number, &line, &size); count++)
+    for (; lines_next(body, &at, &number, &line, &size); count++)
         *bytes += size;
     return count;
 }
@@ -39,7 +39,7 @@ static bool split_lines(struct request *request, uint64_t count)
     uint32_t number = 0;
     struct jobd_type *type = jobd_type_new(request->body->type);
     request->batch = type != NULL ? calloc((size_t)count, sizeof *request->batch) : NULL;
-    while (request->batch != NULL && put_lines_next(request->body, &at, &number, &line, &size)) {
+    while (request->batch != NULL && lines_next(request->body, &at, &number, &line, &size)) {
         struct jobd_blob *blob = jobd_blob_new_typed(size, type);
         if (blob == NULL)
             break;

@@ -7,7 +7,7 @@
 
 #include "api/endpoint.h"
 #include "api/lease_values.h"
-#include "api/put_lines.h"
+#include "api/lines.h"
 #include "api/respond.h"
 #include "base/json_walk.h"
 #include "base/text.h"
@@ -94,7 +94,7 @@ static bool next_report(struct source *source, struct json_token *item)
     if (source->is_array)
         return json_next_item(&source->whole, &source->at, item);
     if (!source->is_one)
-        return put_lines_next(source->body, &source->at, &source->line, &item->text, &item->size);
+        return lines_next(source->body, &source->at, &source->line, &item->text, &item->size);
     *item = source->whole;
     return source->at++ == 0;
 }
