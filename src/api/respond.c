@@ -213,3 +213,11 @@ bool parameter_number(struct call *call, const char *name, uint64_t min, uint64_
     const char *value = request_parameter(call->request, name);
     return value == NULL || (text_to_number(value, max, number) && *number >= min);
 }
+
+enum step parameter_limit(struct call *call, uint64_t *limit)
+{
+    *limit = LIST_DEFAULT;
+    return parameter_number(call, "limit", 1, LIST_MAX, limit)
+               ? STEP_START
+               : respond_bad_value(call, "limit", "1 to 1000");
+}
