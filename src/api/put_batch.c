@@ -10,10 +10,7 @@
 #include "api/put_jobs.h"
 #include "api/respond.h"
 
-enum {
-    ALLOCATION_BYTES = 16, /* that one takes beside what was asked for, about */
-    ID_BYTES = 17          /* of a job's id and a comma: JOB_ID_MAX has 16 digits */
-};
+enum { ID_BYTES = 17 }; /* of a job's id and a comma: JOB_ID_MAX has 16 digits */
 
 /* ---- reading the request */
 
@@ -63,7 +60,7 @@ static size_t ids_size(size_t count)
 /* What a job takes before it is the engine's. */
 static size_t count_payloads(const struct request *request, uint64_t count)
 {
-    size_t each = sizeof(struct jobd_blob) + ALLOCATION_BYTES + sizeof *request->batch;
+    size_t each = BLOB_BYTES + sizeof *request->batch;
     return (size_t)count * each + (request->wants_json ? ids_size((size_t)count) : 0);
 }
 
