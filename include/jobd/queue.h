@@ -129,6 +129,12 @@ JOBD_API void jobd_free(struct jobd *jobd);
  * later another, which is never another queue's: to a verb that has it from before the queue was
  * gone it is one that is not declared. No lock. */
 JOBD_API uint32_t jobd_queue_named(const struct jobd *jobd, const char *name);
+/* The index of a queue, below jobd_queues_max(): that of one that has come later is the index of
+ * one that was gone, or a new one. */
+static inline uint32_t jobd_queue_index(uint32_t queue)
+{
+    return queue % JOBD_QUEUE_INDEXES;
+}
 /* Valid until jobd_free(). */
 JOBD_API const char *jobd_queue_name(const struct jobd *jobd, uint32_t queue);
 /* All that there have been, those that are gone included: each can be looked at by its index. */

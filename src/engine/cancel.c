@@ -24,7 +24,7 @@ static enum jobd_result cancel_locked(struct op *op, struct job *job) REQUIRES(o
 {
     if (job->commit_pending && job->changing)
         return JOBD_CHANGING;
-    if (job->commit_pending || jobd_state_final((enum jobd_state)job->state))
+    if (job->commit_pending || job_has_ended(job))
         return JOBD_FINISHED;
     if (job->state == JOBD_RUNNING)
         return stop_locked(op, job);

@@ -140,7 +140,7 @@ static bool next_row_locked(struct op *op, struct change *change, struct row *ro
     return true;
 }
 
-/* How it ended its batch counts on. */
+/* Of one that came in a batch also how it ended: the batch goes on counting it. */
 static struct job_record forgotten(struct jobd *jobd, const struct job *job)
 {
     struct job_record record = {.id = job->id};

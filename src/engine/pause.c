@@ -39,7 +39,8 @@ static enum jobd_result pause_locked(struct op *op, uint32_t number, bool paused
     REQUIRES(op->jobd->lock)
 {
     struct change change;
-    struct queue *queue = number != JOBD_NO_QUEUE ? &op->jobd->queues[queue_index(number)] : NULL;
+    struct queue *queue =
+        number != JOBD_NO_QUEUE ? &op->jobd->queues[jobd_queue_index(number)] : NULL;
     if (queue != NULL && queue->number != number)
         return JOBD_UNDECLARED;
     if (!change_has_room_locked(op, op->waiter))
@@ -59,7 +60,7 @@ enum jobd_result jobd_pause(struct jobd *jobd, uint32_t queue, bool paused,
                             struct jobd_waiter *waiter, int64_t now_us)
 {
     struct op op;
-    verify(queue == JOBD_NO_QUEUE || queue_index(queue) < jobd->queues_len);
+    verify(queue == JOBD_NO_QUEUE || jobd_queue_index(queue) < jobd->queues_len);
     op_begin(&op, jobd, waiter, now_us);
     enum jobd_result result = pause_locked(&op, queue, paused);
     op_end(&op);
@@ -103,6 +104,6 @@ void jobd_restore_pause(struct jobd *jobd, const char *name)
     uint32_t number = jobd_queue_named(jobd, name);
     op_begin(&op, jobd, NULL, 0);
     if (number != JOBD_NO_QUEUE)
-        jobd->queues[queue_index(number)].paused = true;
+        jobd->queues[jobd_queue_index(number)].paused = true;
     op_end(&op);
 }

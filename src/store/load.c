@@ -67,9 +67,7 @@ static void load_after(void *context, const char *after)
 static void load_batch(void *context, const struct batch_record *record)
 {
     const struct loading *loading = context;
-    struct batch_record back = *record;
-    back.created_us = -record->created_us;
-    back.finished_us = -record->finished_us;
+    const struct batch_record back = times_of_batch(record);
     jobd_restore_batch(loading->store->jobd, &back);
 }
 

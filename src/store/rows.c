@@ -5,6 +5,11 @@
 #include "store/database_inside.h"
 #include "store/schedules.h"
 
+/* What a job that has not ended, or has, has in its row of progress; the first may have none. */
+#define LIVES "coalesce(state, 0) < 3"
+#define ENDED "state >= 3"
+_Static_assert(JOBD_DONE == 3, "the first of the states that are ends, on disk");
+
 /* ---- writing */
 
 static enum database_result add_job(struct database *database, const struct job_record *record,
@@ -179,7 +184,7 @@ bool database_count(struct database *database,
 {
     struct count count = {each, context};
     const struct rows rows = {"count",
-                              "SELECT queue, count(*), sum(coalesce(state, 0) < 3)"
+                              "SELECT queue, count(*), sum(" LIVES ")"
                               " FROM job LEFT JOIN progress USING (id) GROUP BY queue",
                               count_row, &count};
     return each_row(database, &rows, problem);
@@ -190,7 +195,7 @@ bool database_promised(struct database *database, uint32_t *promised, struct pro
     int64_t jobs;
     if (!database_ask(database,
                       "SELECT (SELECT count(*) FROM job LEFT JOIN progress USING (id)"
-                      " WHERE coalesce(state, 0) < 3 AND callback <> '' AND source = 0)"
+                      " WHERE " LIVES " AND callback <> '' AND source = 0)"
                       " + (SELECT count(*) FROM batch WHERE callback <> '')",
                       &jobs)) {
         (void)database_failed(database, "promised", problem);
@@ -257,7 +262,7 @@ bool database_after(struct database *database, void (*each)(void *context, const
     struct afters afters = {each, context};
     const struct rows rows = {"after",
                               "SELECT after FROM job LEFT JOIN progress USING (id)"
-                              " WHERE after <> '' AND coalesce(state, 0) < 3",
+                              " WHERE after <> '' AND " LIVES,
                               after_row, &afters};
     return each_row(database, &rows, problem);
 }
@@ -328,10 +333,9 @@ static char *scan_text(bool ended)
 {
     char *job = columns_list(&job_table), *progress = columns_list(&progress_table), *text = NULL;
     if (job != NULL && progress != NULL)
-        text = sqlite3_mprintf("SELECT %s, %s FROM job LEFT JOIN progress USING (id) %s", job,
-                               progress,
-                               ended ? "WHERE state >= 3 ORDER BY finished, id"
-                                     : "WHERE coalesce(state, 0) < 3 ORDER BY job.id");
+        text = sqlite3_mprintf(
+            "SELECT %s, %s FROM job LEFT JOIN progress USING (id) %s", job, progress,
+            ended ? "WHERE " ENDED " ORDER BY finished, id" : "WHERE " LIVES " ORDER BY job.id");
     sqlite3_free(job);
     sqlite3_free(progress);
     return text;

@@ -139,3 +139,11 @@ struct job_record times_from_disk(const struct times *times, const struct job_re
         back.began_us = so_long_ago(times, record->started_us);
     return back;
 }
+
+struct batch_record times_of_batch(const struct batch_record *record)
+{
+    struct batch_record back = *record;
+    back.created_us = -record->created_us;
+    back.finished_us = -record->finished_us;
+    return back;
+}
