@@ -129,6 +129,12 @@ JOBD_API void jobd_free(struct jobd *jobd);
  * later another, which is never another queue's: to a verb that has it from before the queue was
  * gone it is one that is not declared. No lock. */
 JOBD_API uint32_t jobd_queue_named(const struct jobd *jobd, const char *name);
+/* The index of a queue, below jobd_queues_max(): that of one that has come later is the index of
+ * one that was gone, or a new one. */
+static inline uint32_t jobd_queue_index(uint32_t queue)
+{
+    return queue % JOBD_QUEUE_INDEXES;
+}
 /* Valid until jobd_free(). */
 JOBD_API const char *jobd_queue_name(const struct jobd *jobd, uint32_t queue);
 /* All that there have been, those that are gone included: each can be looked at by its index. */
@@ -438,8 +444,11 @@ JOBD_API JOBD_MUST_READ enum jobd_result jobd_move(struct jobd *jobd,
                                                    struct jobd_waiter *waiter, int64_t now_us,
                                                    uint32_t *moved);
 
-/* A paused queue takes jobs in and gives none out. */
-JOBD_API void jobd_pause(struct jobd *jobd, uint32_t queue, bool paused, int64_t now_us);
+/* A paused queue takes jobs in and gives none out; JOBD_NO_QUEUE: all of them. JOBD_OK,
+ * JOBD_UNDECLARED; with a store JOBD_PENDING: it is so when `waiter` is told JOBD_OK, and stays so
+ * over a restart. With a store and without a waiter: nobody is told. */
+JOBD_API enum jobd_result jobd_pause(struct jobd *jobd, uint32_t queue, bool paused,
+                                     struct jobd_waiter *waiter, int64_t now_us);
 
 /* ---- looking -------------------------------------------------------------------------------- */
 

@@ -32,6 +32,7 @@ extern "C" {
 #define JOBD_FAILURE_SIZE      160 /* the first line of an error, with its NUL */
 #define JOBD_NEVER             INT64_MAX
 #define JOBD_NO_QUEUE          UINT32_MAX
+#define JOBD_QUEUE_INDEXES     (UINT32_C(1) << 16) /* those of queues are below */
 
 /* ---- words ---------------------------------------------------------------------------------- */
 

@@ -5,15 +5,16 @@
 #include <stdio.h>
 #include <string.h>
 
-bool job_json_tags(cJSON *job, const char *tags)
+/* An array of the lines; none where there are none. */
+static bool add_lines(cJSON *job, const char *name, const char *lines)
 {
-    cJSON *list = tags[0] != '\0' ? cJSON_AddArrayToObject(job, "tags") : NULL;
-    char tag[JOBD_TAG_SIZE];
+    cJSON *list = lines[0] != '\0' ? cJSON_AddArrayToObject(job, name) : NULL;
+    char line[JOBD_TAG_SIZE];
     if (list == NULL)
-        return tags[0] == '\0';
-    for (const char *end; (end = strchr(tags, '\n')) != NULL; tags = end + 1) {
-        snprintf(tag, sizeof tag, "%.*s", (int)(end - tags), tags);
-        cJSON *text = cJSON_CreateString(tag);
+        return lines[0] == '\0';
+    for (const char *end; (end = strchr(lines, '\n')) != NULL; lines = end + 1) {
+        snprintf(line, sizeof line, "%.*s", (int)(end - lines), lines);
+        cJSON *text = cJSON_CreateString(line);
         if (text == NULL || !cJSON_AddItemToArray(list, text)) {
             cJSON_Delete(text);
             return false;
@@ -22,24 +23,17 @@ bool job_json_tags(cJSON *job, const char *tags)
     return true;
 }
 
-/* Each line a path, but for one that says how they must end. */
+bool job_json_tags(cJSON *job, const char *tags)
+{
+    return add_lines(job, "tags", tags);
+}
+
+/* The paths, without the line in front of them that may say how they must end. */
 static bool add_after(cJSON *job, const char *after)
 {
-    cJSON *list = after[0] != '\0' ? cJSON_AddArrayToObject(job, "after") : NULL;
-    char path[64];
-    if (list == NULL)
-        return after[0] == '\0';
-    for (const char *end; (end = strchr(after, '\n')) != NULL; after = end + 1) {
-        if (after[0] != '/')
-            continue;
-        snprintf(path, sizeof path, "%.*s", (int)(end - after), after);
-        cJSON *text = cJSON_CreateString(path);
-        if (text == NULL || !cJSON_AddItemToArray(list, text)) {
-            cJSON_Delete(text);
-            return false;
-        }
-    }
-    return true;
+    const size_t size = strlen(JOBD_AFTER_WHATEVER);
+    bool whatever = strncmp(after, JOBD_AFTER_WHATEVER, size) == 0;
+    return add_lines(job, "after", after + (whatever ? size : 0));
 }
 
 static bool add_all(cJSON *job, const struct jobd_blob *words)

@@ -12,8 +12,6 @@
 #include "base/text.h"
 
 enum {
-    LIST_DEFAULT = 100,
-    LIST_MAX = 1000,
     PAGE_BYTES = 256 * 1024, /* of a list, about; LIST_MAX jobs without errors are fewer */
     JOB_BYTES = 256          /* that a job counts for, beside its error and progress */
 };
@@ -132,14 +130,13 @@ static enum step parse_list(struct call *call)
     struct list_state *state = list_state(call);
     struct jobd_filter *filter = &state->filter;
     const char *order = request_parameter(call->request, "order");
-    state->limit = LIST_DEFAULT;
     if (job_filter_read(call, filter) == STEP_REPLY)
         return STEP_REPLY;
     filter->newest = order != NULL && strcmp(order, "newest") == 0;
     if (order != NULL && !filter->newest && strcmp(order, "oldest") != 0)
         return respond_bad_value(call, "order", "oldest or newest");
-    if (!parameter_number(call, "limit", 1, LIST_MAX, &state->limit))
-        return respond_bad_value(call, "limit", "1 to 1000");
+    if (parameter_limit(call, &state->limit) == STEP_REPLY)
+        return STEP_REPLY;
     if (!parameter_number(call, "after", 0, JOB_ID_MAX, &filter->after))
         return respond_bad_value(call, "after", "a job's id");
     return STEP_START;

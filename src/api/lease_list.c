@@ -8,8 +8,6 @@
 #include "base/text.h"
 #include "jobd/lease.h"
 
-enum { LIST_DEFAULT = 100, LIST_MAX = 1000 };
-
 struct leases_state {
     uint32_t queue;
     uint64_t limit, after;
@@ -25,14 +23,13 @@ static enum step parse_leases(struct call *call)
     struct leases_state *state = state_of(call);
     const char *queue = request_parameter(call->request, "queue");
     const char *worker = request_parameter(call->request, "worker");
-    state->limit = LIST_DEFAULT;
     state->queue = queue != NULL ? jobd_queue_named(call->api->jobd, queue) : JOBD_NO_QUEUE;
     if (queue != NULL && state->queue == JOBD_NO_QUEUE)
         return respond_error(call, 404, "no such queue");
     if (worker != NULL && !text_is_word(worker, JOBD_WORKER_SIZE))
         return respond_bad_value(call, "worker", WORD_VALUES);
-    if (!parameter_number(call, "limit", 1, LIST_MAX, &state->limit))
-        return respond_bad_value(call, "limit", "1 to 1000");
+    if (parameter_limit(call, &state->limit) == STEP_REPLY)
+        return STEP_REPLY;
     if (!parameter_number(call, "after", 0, UINT32_MAX, &state->after))
         return respond_bad_value(call, "after", "what `next` said");
     return STEP_START;

@@ -39,7 +39,7 @@ void pass_headers_free(struct pass_headers *headers)
 
 static _Atomic(char *const *) *names_of(struct pass_headers *headers, uint32_t queue)
 {
-    uint32_t place = queue % (UINT16_MAX + 1);
+    uint32_t place = jobd_queue_index(queue);
     verify(place < headers->queues_max);
     return &headers->names[place];
 }

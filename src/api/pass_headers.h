@@ -8,8 +8,7 @@
 
 struct pass_headers;
 
-/* For queues whose numbers, modulo UINT16_MAX + 1, are below `queues_max`; none keeps any. NULL
- * when memory is short. */
+/* For queues whose indexes are below `queues_max`; none keeps any. NULL when memory is short. */
 struct pass_headers *pass_headers_new(uint32_t queues_max);
 void pass_headers_free(struct pass_headers *headers); /* takes NULL */
 

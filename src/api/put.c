@@ -271,14 +271,8 @@ static enum step no_parent(struct call *call)
     return respond_error(call, 400, detail);
 }
 
-/* It takes no jobs in any more; a retry's job is there, but its queue is not. */
-static enum step undeclared(struct call *call, enum jobd_result result)
-{
-    return call->request->endpoint->has_body ? respond_error(call, 404, "no such queue")
-                                             : respond_result(call, result);
-}
-
-static enum step answer_put(struct call *call, enum jobd_result result)
+/* What has been put in, or in again, or not. */
+static enum step answer_queued(struct call *call, enum jobd_result result)
 {
     const struct jobd_waiter *waiter = &call->request->waiter;
     struct put_state *state = state_of(call);
@@ -299,15 +293,20 @@ static enum step answer_put(struct call *call, enum jobd_result result)
     case JOBD_CALLBACKS_FULL:
     case JOBD_OUT_OF_MEMORY:
         return busy(call);
-    case JOBD_NO_PARENT:
-        return no_parent(call);
-    case JOBD_CONFLICT:
-        return state->put.puts != NULL ? put_batch_conflict(call) : respond_result(call, result);
-    case JOBD_UNDECLARED:
-        return undeclared(call, result);
     default:
         return respond_result(call, result);
     }
+}
+
+static enum step answer_put(struct call *call, enum jobd_result result)
+{
+    if (result == JOBD_NO_PARENT)
+        return no_parent(call);
+    if (result == JOBD_CONFLICT && state_of(call)->put.puts != NULL)
+        return put_batch_conflict(call);
+    /* The queue is what the path names; of a retry that is the job, which is there. */
+    return result == JOBD_UNDECLARED ? respond_error(call, 404, "no such queue")
+                                     : answer_queued(call, result);
 }
 
 const struct endpoint put_endpoints[] = {
@@ -336,7 +335,7 @@ const struct endpoint put_endpoints[] = {
         .answers = "202 Queued|text",
         .parse = parse_retry,
         .start = start_retry,
-        .answer = answer_put,
+        .answer = answer_queued,
     },
     {
         .paths = {"/schedules/*/run"},
@@ -346,7 +345,7 @@ const struct endpoint put_endpoints[] = {
         .answers = "202 Queued|text",
         .parse = parse_run,
         .start = start_run,
-        .answer = answer_put,
+        .answer = answer_queued,
     },
     {.methods = 0},
 };

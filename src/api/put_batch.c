@@ -6,14 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/lines.h"
 #include "api/put_jobs.h"
-#include "api/put_lines.h"
 #include "api/respond.h"
 
-enum {
-    ALLOCATION_BYTES = 16, /* that one takes beside what was asked for, about */
-    ID_BYTES = 17          /* of a job's id and a comma: JOB_ID_MAX has 16 digits */
-};
+enum { ID_BYTES = 17 }; /* of a job's id and a comma: JOB_ID_MAX has 16 digits */
 
 /* ---- reading the request */
 
@@ -25,7 +22,7 @@ static uint64_t count_lines(const struct jobd_blob *body, size_t *bytes)
     uint32_t number = 0;
     uint64_t count = 0;
     *bytes = 0;
-    for (; put_lines_next(body, &at, &number, &line, &size); count++)
+    for (; lines_next(body, &at, &number, &line, &size); count++)
         *bytes += size;
     return count;
 }
@@ -39,7 +36,7 @@ static bool split_lines(struct request *request, uint64_t count)
     uint32_t number = 0;
     struct jobd_type *type = jobd_type_new(request->body->type);
     request->batch = type != NULL ? calloc((size_t)count, sizeof *request->batch) : NULL;
-    while (request->batch != NULL && put_lines_next(request->body, &at, &number, &line, &size)) {
+    while (request->batch != NULL && lines_next(request->body, &at, &number, &line, &size)) {
         struct jobd_blob *blob = jobd_blob_new_typed(size, type);
         if (blob == NULL)
             break;
@@ -63,7 +60,7 @@ static size_t ids_size(size_t count)
 /* What a job takes before it is the engine's. */
 static size_t count_payloads(const struct request *request, uint64_t count)
 {
-    size_t each = sizeof(struct jobd_blob) + ALLOCATION_BYTES + sizeof *request->batch;
+    size_t each = BLOB_BYTES + sizeof *request->batch;
     return (size_t)count * each + (request->wants_json ? ids_size((size_t)count) : 0);
 }
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/put_lines.h"
+#include "api/lines.h"
 #include "api/put_options.h"
 #include "api/respond.h"
 #include "base/json_walk.h"
@@ -315,7 +315,7 @@ static enum step make_all(struct call *call, const struct jobd_put *put,
     const char *line;
     size_t at = 0, size;
     uint32_t number = 0;
-    while (put_lines_next(request->body, &at, &number, &line, &size)) {
+    while (lines_next(request->body, &at, &number, &line, &size)) {
         uint32_t i = jobs->len++;
         struct draft draft = {
             &jobs->puts[i], &jobs->terms[i], &request->batch[i], &texts, false, false, false};

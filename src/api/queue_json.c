@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "api/metrics.h"
+#include "base/text.h"
 
 /* Left out where there is none. */
 static bool add_breaker(cJSON *queue, const struct jobd_stats *stats)
@@ -17,23 +18,12 @@ static bool add_breaker(cJSON *queue, const struct jobd_stats *stats)
             json_add_int(queue, "probe_in_ms", stats->probe_in_us / 1000));
 }
 
-/* `50/1s` in the largest unit that is exact. */
+/* `50/1s`. */
 static bool add_rate(cJSON *object, const struct jobd_limits *limits)
 {
-    static const struct {
-        const char *name;
-        int64_t us;
-    } units[] = {{"d", INT64_C(86400000000)},
-                 {"h", INT64_C(3600000000)},
-                 {"m", 60000000},
-                 {"s", 1000000},
-                 {"ms", 1000}};
-    char text[48];
-    size_t unit = 0;
-    while (unit + 1 < sizeof units / sizeof units[0] && limits->per_us % units[unit].us != 0)
-        unit++;
-    snprintf(text, sizeof text, "%" PRIu32 "/%" PRId64 "%s", limits->starts,
-             limits->per_us / units[unit].us, units[unit].name);
+    char time[TEXT_DURATION_SIZE], text[TEXT_DURATION_SIZE + 16];
+    text_duration(limits->per_us, time);
+    snprintf(text, sizeof text, "%" PRIu32 "/%s", limits->starts, time);
     return limits->starts == 0 || cJSON_AddStringToObject(object, "rate", text) != NULL;
 }
 

@@ -7,7 +7,7 @@
 
 #include "api/endpoint.h"
 #include "api/lease_values.h"
-#include "api/put_lines.h"
+#include "api/lines.h"
 #include "api/respond.h"
 #include "base/json_walk.h"
 #include "base/text.h"
@@ -15,8 +15,7 @@
 
 enum {
     ANSWER_BYTES = 200, /* of an answer, beside its lease and at most */
-    TYPE_MAX = 255,
-    ALLOCATION_BYTES = 16 /* that one takes beside what was asked for, about */
+    TYPE_MAX = 255
 };
 
 #define TYPE_LINES   "application/x-ndjson"
@@ -94,7 +93,7 @@ static bool next_report(struct source *source, struct json_token *item)
     if (source->is_array)
         return json_next_item(&source->whole, &source->at, item);
     if (!source->is_one)
-        return put_lines_next(source->body, &source->at, &source->line, &item->text, &item->size);
+        return lines_next(source->body, &source->at, &source->line, &item->text, &item->size);
     *item = source->whole;
     return source->at++ == 0;
 }
@@ -261,9 +260,9 @@ static struct reports *new_reports(struct request *request, uint32_t len)
 {
     size_t size = request->body->size;
     size_t each = sizeof(struct entry) + sizeof(struct jobd_report);
-    size_t blob = sizeof(struct jobd_blob) + ALLOCATION_BYTES;
     /* The outputs, and the leases in the answer, are no larger than the body. */
-    size_t counted = sizeof(struct reports) + len * (each + blob + ANSWER_BYTES) + 3 * (size + 1);
+    size_t counted =
+        sizeof(struct reports) + len * (each + BLOB_BYTES + ANSWER_BYTES) + 3 * (size + 1);
     if (!jobd_charge(&request->body_account, counted))
         return NULL;
     struct reports *all = calloc(1, sizeof *all + len * each + 2 * size + 2);

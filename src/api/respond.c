@@ -109,7 +109,7 @@ unsigned result_status(enum jobd_result result, const char **detail)
         [JOBD_CONFLICT] = {422, "the Idempotency-Key came with another payload"},
         [JOBD_NOT_FINAL] = {409, NULL},
         [JOBD_NEEDED] = {409, NULL},
-        [JOBD_NO_CALLBACKS] = {400, "callback: nobody delivers any on this server at present"},
+        [JOBD_NO_CALLBACKS] = {400, "callback: this server delivers none at present"},
         [JOBD_RESERVED] = {403, "the queue callbacks is the server's own: jobs come into it by "
                                 "callback= alone, and only the server takes them"},
         [JOBD_UNDECLARED] = {409, "the job's queue is not declared: declare it, or put the "
@@ -212,4 +212,12 @@ bool parameter_number(struct call *call, const char *name, uint64_t min, uint64_
 {
     const char *value = request_parameter(call->request, name);
     return value == NULL || (text_to_number(value, max, number) && *number >= min);
+}
+
+enum step parameter_limit(struct call *call, uint64_t *limit)
+{
+    *limit = LIST_DEFAULT;
+    return parameter_number(call, "limit", 1, LIST_MAX, limit)
+               ? STEP_START
+               : respond_bad_value(call, "limit", "1 to 1000");
 }

@@ -31,6 +31,9 @@ enum step respond_bytes(struct call *call, unsigned status, struct jobd_blob *by
 /* An endpoint's answer: 200 and its line; or what the engine said. */
 enum step respond_line(struct call *call, enum jobd_result result);
 
+/* What a blob of a request takes beside its bytes and its type, and malloc() for it, about. */
+enum { BLOB_BYTES = sizeof(struct jobd_blob) + 16 };
+
 #define TIME_VALUES     "an RFC 3339 time like 2026-12-01T09:00:00Z"
 #define DURATION_VALUES "a duration like 250ms, 30s, 5m, 2h or 7d"
 #define WORD_VALUES     "1 to 64 visible ASCII characters"
@@ -56,3 +59,6 @@ bool parameter_duration(struct call *call, const char *name, int64_t max_us, int
 bool parameter_bool(struct call *call, const char *name, bool *value);
 bool parameter_number(struct call *call, const char *name, uint64_t min, uint64_t max,
                       uint64_t *number);
+/* `limit`: how many a page of a list has at most. STEP_REPLY when its value is bad. */
+enum { LIST_DEFAULT = 100, LIST_MAX = 1000 };
+enum step parameter_limit(struct call *call, uint64_t *limit);

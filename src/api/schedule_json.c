@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "api/schedule_json.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "api/job_json.h"
 #include "base/plan.h"
 #include "base/text.h"
 
-enum { NEXT_INSTANTS = 5, DURATION_SIZE = 32 };
+enum { NEXT_INSTANTS = 5 };
 
 /* Of the wall clock. */
 static cJSON *instant(int64_t wall_us)
@@ -27,22 +25,12 @@ static bool add_item(cJSON *list, cJSON *item)
     return added;
 }
 
-/* In the largest unit of which it is a multiple, as it may be asked for. */
+/* Left out where there is none. */
 static bool add_duration(cJSON *object, const char *name, int64_t us)
 {
-    static const struct {
-        int64_t ms;
-        const char *unit;
-    } units[] = {{86400000, "d"}, {3600000, "h"}, {60000, "m"}, {1000, "s"}, {1, "ms"}};
-    char text[DURATION_SIZE];
-    int64_t ms = us / 1000;
-    unsigned i = 0;
-    if (us == 0)
-        return true;
-    while (ms % units[i].ms != 0)
-        i++;
-    snprintf(text, sizeof text, "%" PRId64 "%s", ms / units[i].ms, units[i].unit);
-    return cJSON_AddStringToObject(object, name, text) != NULL;
+    char text[TEXT_DURATION_SIZE];
+    text_duration(us, text);
+    return us == 0 || cJSON_AddStringToObject(object, name, text) != NULL;
 }
 
 static bool add_text(cJSON *object, const char *name, const char *text)

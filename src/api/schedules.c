@@ -12,8 +12,6 @@
 #include "base/text.h"
 #include "run/callbacks.h"
 
-enum { LIST_DEFAULT = 100, LIST_MAX = 1000 };
-
 struct schedule_state {
     enum jobd_schedule_change change;
     uint64_t limit;
@@ -164,12 +162,9 @@ static enum step answer_get(struct call *call, enum jobd_result result)
 static enum step parse_list(struct call *call)
 {
     const char *after = request_parameter(call->request, "after");
-    state_of(call)->limit = LIST_DEFAULT;
     if (after != NULL && !text_is_name(after))
         return respond_bad_value(call, "after", "the name of a schedule");
-    return parameter_number(call, "limit", 1, LIST_MAX, &state_of(call)->limit)
-               ? STEP_START
-               : respond_bad_value(call, "limit", "1 to 1000");
+    return parameter_limit(call, &state_of(call)->limit);
 }
 
 /* False when memory is short. */

@@ -15,9 +15,8 @@
 #include <stddef.h>
 
 #include "base/problem.h"
+#include "base/secret.h"
 #include "jobd/queue.h"
-
-enum { TOKEN_MAX = 256 };
 
 enum scope {
     SCOPE_OPEN, /* for everybody, also without a token */

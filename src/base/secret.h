@@ -8,7 +8,10 @@
 
 #include "base/problem.h"
 
-enum { SECRET_SIZE = 8192 }; /* of a secret that is a text, with its NUL */
+enum {
+    SECRET_SIZE = 8192, /* of a secret that is a text, with its NUL */
+    TOKEN_MAX = 256     /* bytes of a bearer token */
+};
 
 /* What everybody on this machine may do with a file of this mode: "read" or "change"; NULL:
  * neither. Its group is one that somebody chose: so does Kubernetes hand secrets over. */

@@ -2,6 +2,7 @@
 #include "base/text.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,6 +79,19 @@ bool text_to_duration(const char *text, int64_t *us)
         return false;
     *us = (int64_t)(whole * unit->factor + thousandths * (unit->factor / 1000));
     return true;
+}
+
+void text_duration(int64_t us, char out[TEXT_DURATION_SIZE])
+{
+    const uint64_t whole = (uint64_t)us, part = whole % durations[0].factor;
+    size_t unit = sizeof durations / sizeof durations[0] - 1;
+    while (unit > 0 && whole % durations[unit].factor != 0)
+        unit--;
+    int length = snprintf(out, TEXT_DURATION_SIZE, "%" PRIu64, whole / durations[unit].factor);
+    if (part != 0)
+        length +=
+            snprintf(out + length, TEXT_DURATION_SIZE - (size_t)length, ".%03u", (unsigned)part);
+    snprintf(out + length, TEXT_DURATION_SIZE - (size_t)length, "%s", durations[unit].name);
 }
 
 bool text_to_size(const char *text, uint64_t *bytes)

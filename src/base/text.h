@@ -16,6 +16,12 @@ bool text_to_number(const char *text, uint64_t max, uint64_t *number);
 /* `250ms`, `30s`, `1.5m`, `2h`, `7d`: a number, up to three decimals, and a unit. */
 bool text_to_duration(const char *text, int64_t *us);
 
+enum { TEXT_DURATION_SIZE = 32 };
+
+/* The same: in the largest unit of which it is a whole number, or in milliseconds with decimals.
+ * Not for less than 0. */
+void text_duration(int64_t us, char out[TEXT_DURATION_SIZE]);
+
 /* `64KiB`, `10MiB`, `1GiB`, or plain bytes. */
 bool text_to_size(const char *text, uint64_t *bytes);
 

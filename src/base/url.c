@@ -5,6 +5,13 @@
 #include <string.h>
 #include <strings.h>
 
+const char *url_unix_path(const char *address)
+{
+    static const char prefix[] = "unix:";
+    const size_t length = sizeof prefix - 1;
+    return strncmp(address, prefix, length) == 0 ? address + length : NULL;
+}
+
 static size_t scheme_length(const char *url)
 {
     static const char *const schemes[] = {"http://", "https://"};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Which addresses of web services are taken. */
+/* Which addresses of web services are taken, and of sockets. */
 #pragma once
 
 #include <stdbool.h>
@@ -12,6 +12,9 @@ bool url_ok(const char *url);
  * names none. False when it is no URL, names a user, or one of the texts takes as many bytes as
  * there are for it, or more. */
 bool url_authority(const char *url, char *host, size_t host_size, char *port, size_t port_size);
+
+/* The path in `unix:PATH`, the address of a socket; NULL: it is none. */
+const char *url_unix_path(const char *address);
 
 /* Such a URL, whether or not its scheme is built in, without path and query, and with a port only
  * when it is not its scheme's own. */

@@ -15,7 +15,6 @@
 #include "client/server_url.h"
 
 enum {
-    TOKEN_MAX = 256,
     FIELD_SIZE = sizeof "Authorization: Bearer " + TOKEN_MAX,
     LOOKUP_MS = 100 /* between two looks whether a name has been looked up */
 };

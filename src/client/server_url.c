@@ -8,17 +8,9 @@
 #include "base/url.h"
 #include "run/http_client.h"
 
-#define UNIX_PREFIX "unix:"
-
-static const char *socket_of(const char *server)
-{
-    size_t length = strlen(UNIX_PREFIX);
-    return strncmp(server, UNIX_PREFIX, length) == 0 ? server + length : NULL;
-}
-
 bool server_url_ok(const char *server)
 {
-    const char *socket = socket_of(server);
+    const char *socket = url_unix_path(server);
     if (socket != NULL)
         return socket[0] != '\0' && strlen(socket) <= HTTP_SOCKET_MAX;
     return url_ok(server) && strchr(server, '?') == NULL;
@@ -27,7 +19,7 @@ bool server_url_ok(const char *server)
 char *server_url_make(const char *server, const char *path, const char **socket)
 {
     char *url;
-    *socket = socket_of(server);
+    *socket = url_unix_path(server);
     const char *base = *socket != NULL ? "http://localhost" : server;
     size_t length = strlen(base);
     while (length > 0 && base[length - 1] == '/')

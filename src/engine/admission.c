@@ -60,11 +60,6 @@ enum jobd_result admission_check_locked(struct op *op, const struct queue *queue
 
 /* ---- a key that was seen before */
 
-static bool has_ended(const struct job *job)
-{
-    return jobd_state_final((enum jobd_state)job->state);
-}
-
 /* What the put, which has this extra, takes for the same job; NULL: there is none. */
 static struct job *same_job_locked(struct op *op, const struct admission *admission)
     REQUIRES(op->jobd->lock)
@@ -79,10 +74,10 @@ static struct job *same_job_locked(struct op *op, const struct admission *admiss
     if (extra->unique == JOBD_WHILE_WAITING)
         same = job_not_begun(job);
     else if (extra->unique == JOBD_WHILE_ACTIVE)
-        same = !has_ended(job);
+        same = !job_has_ended(job);
     else
         same = op->now_us < later_us(job->extra->came_us, extra->unique_us);
-    if (extra->replace && !has_ended(job) && !job_not_begun(job))
+    if (extra->replace && !job_has_ended(job) && !job_not_begun(job))
         same = false; /* it has begun: beside it a new one */
     return same ? job : NULL;
 }
@@ -176,7 +171,7 @@ static struct job_content content_locked(struct op *op, struct admission *admiss
                                          uint32_t number) REQUIRES(op->jobd->lock)
 {
     const struct jobd_put *put = admission_put(admission->put, number);
-    uint16_t usual = op->jobd->queues[queue_index(admission->put->queue)].attempts;
+    uint16_t usual = op->jobd->queues[jobd_queue_index(admission->put->queue)].attempts;
     bool by_wall = put->at_us > op->now_us;
     return (struct job_content){
         .payload = payload_of(admission->put, number),
@@ -196,7 +191,6 @@ static struct job *new_job_locked(struct op *op, struct admission *admission, ui
     struct jobs *jobs = &op->jobd->jobs;
     const struct job_content content = content_locked(op, admission, number);
     struct job *job = jobs_add(jobs, op->jobd->next_id++, content.payload, content.extra);
-    job->state = STATE_NEW;
     job->queue = (uint16_t)admission->put->queue;
     job->batched = admission->put->batch_len > 0;
     job->priority = content.priority;
@@ -333,7 +327,7 @@ static void drop_known_locked(struct op *op, struct admission *admission, uint32
     struct job_extra *own = admission->extra;
     admission->extra = own->next;
     own->next = NULL;
-    fair_quit_locked(op, &op->jobd->queues[queue_index(admission->put->queue)], own);
+    fair_quit_locked(op, &op->jobd->queues[jobd_queue_index(admission->put->queue)], own);
     extra_free(own);
     op_discard(op, payload_of(admission->put, number));
 }
@@ -405,7 +399,7 @@ static enum jobd_result let_in_locked(struct op *op, struct admission *admission
 
 static void quit_groups_locked(struct op *op, struct admission *admission) REQUIRES(op->jobd->lock)
 {
-    struct queue *queue = &op->jobd->queues[queue_index(admission->put->queue)];
+    struct queue *queue = &op->jobd->queues[jobd_queue_index(admission->put->queue)];
     for (struct job_extra *one = admission->extra; one != NULL; one = one->next)
         fair_quit_locked(op, queue, one);
 }
@@ -415,7 +409,7 @@ static void quit_groups_locked(struct op *op, struct admission *admission) REQUI
 static enum jobd_result join_groups_locked(struct op *op, struct admission *admission)
     REQUIRES(op->jobd->lock)
 {
-    struct queue *queue = &op->jobd->queues[queue_index(admission->put->queue)];
+    struct queue *queue = &op->jobd->queues[jobd_queue_index(admission->put->queue)];
     enum jobd_result result = JOBD_OK;
     if (!fair_has(queue, op->jobd->next_id))
         return JOBD_OK;
@@ -455,7 +449,8 @@ static enum jobd_result make_way_locked(struct op *op, struct admission *admissi
         if ((result = deliveries_admit_locked(op, admission->extra)) != JOBD_OK)
             return result;
         const uint32_t promises = extra_promise(admission->extra) != NULL;
-        /* Before the queue has none only where released leases have overfilled several queues. */
+        /* The queue has room, but all records may be taken: by several queues that hold more jobs
+         * than their capacity, as leases were released. */
         if (jobs - known.jobs + promises > jobs_spare(all) || !batches_have_room(&all->batches))
             return JOBD_FULL;
         if (admission->extra != NULL && admission->extra->unique_until_us != 0 &&
@@ -474,7 +469,7 @@ static enum jobd_result admit_locked(struct op *op, struct admission *admission)
     REQUIRES(op->jobd->lock)
 {
     const uint32_t number = admission->put->queue;
-    const struct queue *queue = &op->jobd->queues[queue_index(number)];
+    const struct queue *queue = &op->jobd->queues[jobd_queue_index(number)];
     uint32_t jobs = admission_jobs(admission->put);
     enum jobd_result result =
         queue->number == number ? admission_open_locked(op, queue) : JOBD_UNDECLARED;

@@ -18,6 +18,7 @@
 #include "engine/restore.h"
 #include "engine/said.h"
 #include "engine/share.h"
+#include "engine/stop.h"
 #include "engine/touched.h"
 #include "engine/transition.h"
 #include "engine/waiters.h"
@@ -45,7 +46,7 @@ void share_adopt_time(struct jobd *jobd, int64_t at_us)
 static uint32_t index_named(const struct jobd *jobd, const char *name)
 {
     uint32_t number = jobd_queue_named(jobd, name);
-    return number != JOBD_NO_QUEUE ? queue_index(number) : JOBD_NO_QUEUE;
+    return number != JOBD_NO_QUEUE ? jobd_queue_index(number) : JOBD_NO_QUEUE;
 }
 
 /* ---- a job: what few jobs have */
@@ -54,12 +55,10 @@ static uint32_t index_named(const struct jobd *jobd, const char *name)
 static void set_part(struct op *op, struct jobd_blob **part, const struct jobd_blob *bytes)
     REQUIRES(op->jobd->lock)
 {
-    struct jobs *jobs = &op->jobd->jobs;
-    size_t before = blob_weight(*part), after = blob_weight(bytes);
+    int64_t more = (int64_t)blob_weight(bytes) - (int64_t)blob_weight(*part);
     op_discard(op, *part);
     *part = restore_blob(bytes);
-    jobs->memory += after - before;
-    jobs->memory_living += after - before;
+    jobs_count(&op->jobd->jobs, more);
 }
 
 /* What its attempts have said; there is a record for it when they have. */
@@ -94,14 +93,12 @@ static bool set_extra_locked(struct op *op, struct job *job, const struct news *
     REQUIRES(op->jobd->lock)
 {
     static const struct jobd_put nothing;
-    struct jobs *jobs = &op->jobd->jobs;
     if (job->extra == NULL && news->has_extra) {
         job->extra = extra_new(&nothing, NULL);
         if (job->extra == NULL)
             return false;
         job->extra->job = job;
-        jobs->memory += extra_weight(job->extra);
-        jobs->memory_living += extra_weight(job->extra);
+        jobs_count(&op->jobd->jobs, (int64_t)extra_weight(job->extra));
     }
     if (job->extra == NULL)
         return true;
@@ -115,14 +112,6 @@ static bool set_extra_locked(struct op *op, struct job *job, const struct news *
 }
 
 /* ---- a job that runs */
-
-static void tell_holder(struct op *op, const struct job *job)
-{
-    verify(op->stops_len < OP_STOPS);
-    op->stops[op->stops_len++] =
-        (struct op_stop){.holder = job->holder,
-                         .task = {.id = job->id, .queue = job->queue, .attempt = job->attempt}};
-}
 
 /* A worker of this process that has run it since before all jobs were read again; NULL: none. */
 static struct jobd_waiter *holder_locked(struct op *op, struct job *job,
@@ -161,7 +150,7 @@ static enum share_result set_running_locked(struct op *op, struct job *job, cons
     job->holder = news->node == op->jobd->share->turns.node ? holder_locked(op, job, record) : NULL;
     if (job->holder != NULL) {
         if (job->stopping)
-            tell_holder(op, job);
+            stop_tell(op, job);
         return SHARE_OK;
     }
     job->elsewhere = true;
@@ -272,7 +261,7 @@ static bool goes_on_locked(struct op *op, struct job *job, const struct news *ne
                job->started_us != record->started_us) {
         return false;
     } else if (record->stopping && !job->stopping) {
-        tell_holder(op, job);
+        stop_tell(op, job);
     }
     restore_progress(job, record);
     job->stopping = record->stopping;
@@ -318,7 +307,7 @@ static enum share_result change_locked(struct op *op, struct job *job, const str
          fair_same_name(job, news->record.texts[JOBD_GROUP])))
         return stay_locked(op, job, news) ? SHARE_OK : SHARE_NO_MEMORY;
     if (job_runs_here(job))
-        tell_holder(op, job);
+        stop_tell(op, job);
     uint8_t before = job->state;
     transition_detach_locked(op, job);
     if (queue == JOBD_NO_QUEUE) { /* moved to one that is not known here */
@@ -378,7 +367,7 @@ static enum share_result adopt_gone_locked(struct op *op, const struct news *new
     struct job *job = jobs_find(jobs, news->record.id);
     if (job == NULL)
         return source->overlaps || op->jobd->share->strangers ? SHARE_OK : SHARE_WRONG;
-    if (!jobd_state_final((enum jobd_state)job->state))
+    if (!job_has_ended(job))
         return SHARE_WRONG;
     edges_job_gone(op, job);
     batches_lose(&jobs->batches, job);

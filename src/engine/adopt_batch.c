@@ -21,7 +21,7 @@ static enum share_result add_batch_locked(struct op *op, const struct news *news
     *added = batches_adopt(batches, record->id, record->batch_jobs);
     if (*added == NULL)
         return SHARE_WRONG;
-    (*added)->queue = (uint16_t)queue_index(queue);
+    (*added)->queue = (uint16_t)jobd_queue_index(queue);
     (*added)->created_us = record->created_us;
     edges_batch_back(op, *added);
     return SHARE_OK;

@@ -10,7 +10,7 @@
 static void describe_amend(const struct change *change, struct job_record *record)
 {
     const struct amended *amended = &change->amended;
-    record->state = amended->delayed ? JOBD_SCHEDULED : JOBD_QUEUED;
+    record->state = waits_as(NULL, amended->delayed);
     record->priority = amended->priority;
     record->ready_us = amended->ready_us;
     record->delayed = amended->delayed;
@@ -80,8 +80,7 @@ static struct amended amended_of(const struct op *op, const struct job *job,
         return amended;
     }
     amended.ready_us = amended.by_wall ? to->at_us : later_us(op->now_us, to->delay_us);
-    if (job->state != JOBD_BLOCKED)
-        amended.state = amended.delayed ? JOBD_SCHEDULED : JOBD_QUEUED;
+    amended.state = waits_as(job->extra, amended.delayed);
     return amended;
 }
 
@@ -95,7 +94,7 @@ static enum jobd_result may_change(const struct job *job)
 {
     if (job->state == JOBD_RUNNING)
         return JOBD_BEGUN;
-    if (jobd_state_final((enum jobd_state)job->state))
+    if (job_has_ended(job))
         return JOBD_FINISHED;
     if (job->commit_pending)
         return job->changing ? JOBD_CHANGING : JOBD_FINISHED;

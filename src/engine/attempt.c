@@ -255,7 +255,7 @@ static void describe_end(const struct change *change, struct job_record *record)
     if (to == JOBD_QUEUED) {
         record_nothing_said(record);
         record->attempt--;
-        record->state = record->delayed ? JOBD_SCHEDULED : JOBD_QUEUED;
+        record->state = waits_as(NULL, record->delayed);
     } else if (ending->has_outcome) {
         record_outcome(record, change);
     }

@@ -3,40 +3,12 @@
 
 #include <stdio.h>
 
-#include "engine/changes.h"
+#include "engine/cancel_kind.h"
 #include "engine/dispatch.h"
 #include "engine/transition.h"
 
-/* ---- the change: nobody asks for it, so it is tried until it is written. The error is the job's
- * by then; it is shown when the job has ended. */
-
-static void describe_orphan(const struct change *change, struct job_record *record)
-{
-    record->state = JOBD_CANCELLED;
-    record->started_us = 0;
-    record->finished_us = change->at_us;
-}
-
-static void apply_orphan_locked(struct op *op, struct change *change, struct job *job)
-    REQUIRES(op->jobd->lock)
-{
-    transition_end_waiting_locked(op, job, JOBD_CANCELLED, 0, change->at_us);
-}
-
-static void undo_orphan_locked(struct op *op, struct change *change, struct job *job)
-    REQUIRES(op->jobd->lock)
-{
-    (void)change;
-    transition_reinstate_locked(op, job);
-}
-
-static const struct change_kind orphan_kind = {.name = "orphan",
-                                               .row = ROW_SET,
-                                               .describe = describe_orphan,
-                                               .apply = apply_orphan_locked,
-                                               .undo = undo_orphan_locked};
-
-/* In place of the room that was counted for it. */
+/* The job has it before its end is written, in place of the room that was counted for it; it is
+ * shown when the job has ended. */
 static void set_error_locked(struct op *op, struct job *job, const struct edge *why)
     REQUIRES(op->jobd->lock)
 {

@@ -22,7 +22,7 @@ static void arm_locked(struct op *op, struct breaker *breaker) REQUIRES(op->jobd
 {
     breaker->probe_at_us = later_us(op->now_us, breaker->every_us);
     heap_remove(&op->jobd->probes, &breaker->due);
-    breaker->due.order = queue_index(container_of(breaker, struct queue, breaker)->number);
+    breaker->due.order = jobd_queue_index(container_of(breaker, struct queue, breaker)->number);
     heap_push(&op->jobd->probes, &breaker->due, breaker->probe_at_us);
 }
 

@@ -24,7 +24,7 @@ static enum jobd_result cancel_locked(struct op *op, struct job *job) REQUIRES(o
 {
     if (job->commit_pending && job->changing)
         return JOBD_CHANGING;
-    if (job->commit_pending || jobd_state_final((enum jobd_state)job->state))
+    if (job->commit_pending || job_has_ended(job))
         return JOBD_FINISHED;
     if (job->state == JOBD_RUNNING)
         return stop_locked(op, job);
@@ -47,24 +47,6 @@ enum jobd_result jobd_cancel(struct jobd *jobd, uint64_t id, struct jobd_waiter 
     }
     op_end(&op);
     return result;
-}
-
-/* ---- a queue */
-
-void jobd_pause(struct jobd *jobd, uint32_t number, bool paused, int64_t now_us)
-{
-    struct op op;
-    verify(queue_index(number) < jobd->queues_len);
-    struct queue *queue = &jobd->queues[queue_index(number)];
-    op_begin(&op, jobd, NULL, now_us);
-    if (queue->number == number) {
-        queue->paused = paused;
-        if (jobd->share != NULL)
-            share_touch_queue_locked(&op, queue);
-        rate_waits(&queue->rate, now_us);
-        dispatch_locked(&op, queue);
-    }
-    op_end(&op);
 }
 
 /* ---- all */

@@ -23,8 +23,32 @@ static void undo_cancel_locked(struct op *op, struct change *change, struct job 
     transition_reinstate_locked(op, job);
 }
 
+static void describe_expire(const struct change *change, struct job_record *record)
+{
+    describe_cancel(change, record);
+    record->expired = true;
+}
+
+static void apply_expire_locked(struct op *op, struct change *change, struct job *job)
+    REQUIRES(op->jobd->lock)
+{
+    job->expired = true;
+    op->jobd->queues[job->queue].expired++;
+    apply_cancel_locked(op, change, job);
+}
+
 const struct change_kind cancel_kind = {.name = "cancel",
                                         .row = ROW_SET,
                                         .describe = describe_cancel,
                                         .apply = apply_cancel_locked,
+                                        .undo = undo_cancel_locked};
+const struct change_kind orphan_kind = {.name = "orphan",
+                                        .row = ROW_SET,
+                                        .describe = describe_cancel,
+                                        .apply = apply_cancel_locked,
+                                        .undo = undo_cancel_locked};
+const struct change_kind expire_kind = {.name = "expire",
+                                        .row = ROW_SET,
+                                        .describe = describe_expire,
+                                        .apply = apply_expire_locked,
                                         .undo = undo_cancel_locked};

@@ -18,8 +18,8 @@
 void jobd_queue_retire(struct jobd *jobd, uint32_t number, int64_t now_us)
 {
     struct op op;
-    verify(queue_index(number) < jobd->queues_len);
-    struct queue *queue = &jobd->queues[queue_index(number)];
+    verify(jobd_queue_index(number) < jobd->queues_len);
+    struct queue *queue = &jobd->queues[jobd_queue_index(number)];
     op_begin(&op, jobd, NULL, now_us);
     if (queue->number == number && queue->phase == QUEUE_OPEN) {
         queue->phase = QUEUE_RETIRED;
@@ -43,10 +43,10 @@ static void set_terms_locked(struct op *op, struct queue *queue,
 int jobd_queue_change(struct jobd *jobd, uint32_t queue, const struct jobd_queue_config *config,
                       int64_t now_us)
 {
-    verify(queue_index(queue) < jobd->queues_len);
+    verify(jobd_queue_index(queue) < jobd->queues_len);
     if (!queue_terms_sound(config))
         return -EINVAL;
-    struct queue *changed = &jobd->queues[queue_index(queue)];
+    struct queue *changed = &jobd->queues[jobd_queue_index(queue)];
     struct op op;
     int error = regroup(jobd, changed, config, now_us);
     if (error != 0)
@@ -73,8 +73,8 @@ int jobd_queue_resize(struct jobd *jobd, uint32_t number, uint32_t capacity, uin
                       int64_t now_us)
 {
     struct op op;
-    verify(queue_index(number) < jobd->queues_len);
-    struct queue *queue = &jobd->queues[queue_index(number)];
+    verify(jobd_queue_index(number) < jobd->queues_len);
+    struct queue *queue = &jobd->queues[jobd_queue_index(number)];
     if (capacity == 0 || capacity > queue->capacity_max || workers > queue->workers_max)
         return -EINVAL;
     op_begin(&op, jobd, NULL, now_us);
@@ -167,19 +167,12 @@ static int add(struct jobd *jobd, struct queue *place, const struct jobd_queue_c
     struct op op;
     struct queue fresh = {.paused = false};
     const bool is_new = place == &jobd->queues[jobd->queues_len];
-    uint64_t workers = (uint64_t)config->workers_max * jobd->processes;
-    int error = queue_init(&fresh, config, (uint32_t)queue_running_max(workers, jobd->durable),
-                           jobd->leases_max);
-    if (error == 0 && config->by_group)
-        error = fair_init_on(&fresh, config, jobd->idle_groups_max);
+    int error = engine_queue_init(jobd, &fresh, config);
     if (error != 0) {
         queue_release(&fresh);
         return error;
     }
-    if (config->deliveries)
-        fresh.promised = &jobd->jobs.deliveries;
-    fresh.number =
-        is_new ? (uint32_t)(place - jobd->queues) : place->number + (1U << QUEUE_INDEX_BITS);
+    fresh.number = is_new ? (uint32_t)(place - jobd->queues) : place->number + JOBD_QUEUE_INDEXES;
     if (!is_new) {
         jobd->spare_capacity += place->capacity_max;
         jobd->spare_workers += place->workers_max;

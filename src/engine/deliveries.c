@@ -208,7 +208,7 @@ void deliveries_over_locked(struct op *op, struct job *job)
             return;
         source->extra->deliveries--;
         tell_others_locked(op, source);
-        if (jobd_state_final((enum jobd_state)source->state))
+        if (job_has_ended(source))
             deliveries_settle_locked(op, source);
         return;
     }
@@ -293,7 +293,7 @@ static enum jobd_result delivery_again_locked(struct op *op, const struct job *j
 {
     const struct job *source = source_job_locked(op, job->extra);
     size_t more = PIN_WEIGHT + (job->promised ? 0 : jobs_weight(job));
-    if (source != NULL && jobd_state_final((enum jobd_state)source->state) && !source->promised)
+    if (source != NULL && job_has_ended(source) && !source->promised)
         more += jobs_weight(source);
     if (!has_memory_locked(op, more))
         return JOBD_OUT_OF_MEMORY;
@@ -367,7 +367,6 @@ static struct job *enter_locked(struct op *op, struct job_extra *extra, int64_t 
     job->ready_us = shape.ready_us;
     job->queue = shape.queue;
     job->attempts = shape.attempts;
-    job->state = shape.state;
     job->priority = shape.priority;
     op->jobd->queues[job->queue].admitted++;
     op->delivers = true;
@@ -462,7 +461,7 @@ unsigned deliveries_describe_locked(struct op *op, const struct job *job,
                                     const struct job_record *record,
                                     struct job_record made[DELIVERIES_MAX])
 {
-    bool was = jobd_state_final((enum jobd_state)job->state), is = jobd_state_final(record->state);
+    bool was = job_has_ended(job), is = jobd_state_final(record->state);
     unsigned len = 0;
     if (was == is || job->state == STATE_NEW)
         return 0;
@@ -585,7 +584,7 @@ void deliveries_restored_locked(struct op *op)
     struct jobs *jobs = &op->jobd->jobs;
     for (struct job *job = jobs_above(jobs, 0), *next; job != NULL; job = next) {
         next = jobs_above(jobs, job->id);
-        if (jobd_state_final((enum jobd_state)job->state) && !job->commit_pending)
+        if (job_has_ended(job) && !job->commit_pending)
             deliveries_settle_locked(op, job);
     }
     for (uint32_t i = 0; i < jobs->batches.used; i++) {

@@ -27,7 +27,7 @@ void describe_content(struct job_record *record, const struct job_content *conte
     record->attempts = content->attempts;
     record->run_at_us = content->delayed ? content->ready_us : 0;
     record->at_us = content->by_wall ? content->ready_us : 0;
-    record->state = content->delayed ? JOBD_SCHEDULED : JOBD_QUEUED;
+    record->state = waits_as(NULL, content->delayed);
     record->ready_us = content->ready_us;
     record->delayed = content->delayed;
     record->by_wall = content->by_wall;

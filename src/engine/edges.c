@@ -70,7 +70,7 @@ static enum verdict verdict_of(struct jobs *jobs, const struct edge *edge)
 {
     const struct job *job = job_of(jobs, edge);
     const struct batch *batch = batch_of(jobs, edge);
-    if (job != NULL && !jobd_state_final((enum jobd_state)job->state))
+    if (job != NULL && !job_has_ended(job))
         return VERDICT_WAIT;
     if (job != NULL)
         return job->state == JOBD_DONE ? VERDICT_BEGIN : VERDICT_CANCEL;

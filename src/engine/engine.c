@@ -95,24 +95,31 @@ static int new_journal(struct journal *journal, const struct jobd_config *config
                : -EINVAL;
 }
 
-static int new_queue_locked(struct jobd *jobd, const struct jobd_queue_config *config,
-                            uint32_t leases_max) REQUIRES(jobd->lock)
+int engine_queue_init(const struct jobd *jobd, struct queue *queue,
+                      const struct jobd_queue_config *config)
+{
+    uint64_t workers = (uint64_t)queue_workers_max(config) * jobd->processes;
+    int error = queue_init(queue, config, (uint32_t)queue_running_max(workers, jobd->durable),
+                           config->undeclared ? 0 : jobd->leases_max);
+    if (config->deliveries)
+        queue->promised = &jobd->jobs.deliveries;
+    if (error == 0 && config->by_group)
+        error = fair_init_on(queue, config, jobd->idle_groups_max);
+    return error;
+}
+
+static int new_queue_locked(struct jobd *jobd, const struct jobd_queue_config *config)
+    REQUIRES(jobd->lock)
 {
     struct queue *queue = &jobd->queues[jobd->queues_len];
     struct jobd_queue_config own = *config;
     own.name = queue_names_keep(&jobd->names, config->name);
     if (own.name == NULL)
         return -ENOMEM;
-    uint64_t workers = (uint64_t)queue_workers_max(config) * jobd->processes;
-    int error = queue_init(queue, &own, (uint32_t)queue_running_max(workers, jobd->durable),
-                           config->undeclared ? 0 : leases_max);
-    if (config->deliveries) {
-        queue->promised = &jobd->jobs.deliveries;
+    int error = engine_queue_init(jobd, queue, &own);
+    if (config->deliveries)
         jobd->deliveries = jobd->queues_len;
-    }
     queue->number = jobd->queues_len++;
-    if (error == 0 && config->by_group)
-        error = fair_init_on(queue, config, jobd->idle_groups_max);
     if (error == 0)
         queue_names_append(&jobd->names, own.name, queue->number);
     return error;
@@ -125,7 +132,7 @@ static int new_queues_locked(struct jobd *jobd, const struct jobd_config *config
     jobd->queues = calloc(jobd->queues_max, sizeof *jobd->queues);
     int error = jobd->queues != NULL ? queue_names_init(&jobd->names, jobd->queues_max) : -ENOMEM;
     for (uint32_t i = 0; i < config->queues_len && error == 0; i++)
-        error = new_queue_locked(jobd, &config->queues[i], config->leases_max);
+        error = new_queue_locked(jobd, &config->queues[i]);
     return error == 0 ? queue_names_sort(&jobd->names) : error;
 }
 

@@ -82,6 +82,12 @@ static inline bool has_journal(const struct jobd *jobd)
     return jobd->durable && jobd->share == NULL;
 }
 
+/* A queue of this engine that has nothing yet but what its configuration says; its name is
+ * borrowed. 0 or -errno; fair_release() and queue_release() also undo a part. */
+__attribute__((warn_unused_result)) int engine_queue_init(const struct jobd *jobd,
+                                                          struct queue *queue,
+                                                          const struct jobd_queue_config *config);
+
 /* Locks. `waiter`: who asks, or NULL. */
 void op_begin(struct op *op, struct jobd *jobd, struct jobd_waiter *waiter, int64_t now_us)
     ACQUIRES(op->jobd->lock);

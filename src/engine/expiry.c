@@ -2,43 +2,10 @@
 #include "engine/expiry.h"
 
 #include "base/container.h"
-#include "engine/changes.h"
+#include "engine/cancel_kind.h"
 #include "engine/touched.h"
 #include "engine/dispatch.h"
 #include "engine/transition.h"
-
-/* ---- the change: nobody asks for it, so it is tried until it is written */
-
-static void describe_expire(const struct change *change, struct job_record *record)
-{
-    record->state = JOBD_CANCELLED;
-    record->expired = true;
-    record->started_us = 0;
-    record->finished_us = change->at_us;
-}
-
-static void apply_expire_locked(struct op *op, struct change *change, struct job *job)
-    REQUIRES(op->jobd->lock)
-{
-    job->expired = true;
-    op->jobd->queues[job->queue].expired++;
-    transition_end_waiting_locked(op, job, JOBD_CANCELLED, 0, change->at_us);
-}
-
-static void undo_expire_locked(struct op *op, struct change *change, struct job *job)
-    REQUIRES(op->jobd->lock)
-{
-    (void)change;
-    transition_reinstate_locked(op, job);
-}
-
-static const struct change_kind expire_kind = {.name = "expire",
-                                               .row = ROW_SET,
-                                               .describe = describe_expire,
-                                               .apply = apply_expire_locked,
-                                               .undo = undo_expire_locked};
-
-/* ---- when */
 
 /* The job that is due by now, or NULL. */
 static struct job *next_due_locked(struct op *op) REQUIRES(op->jobd->lock)
@@ -49,11 +16,6 @@ static struct job *next_due_locked(struct op *op) REQUIRES(op->jobd->lock)
     return container_of(due, struct job_extra, due)->job;
 }
 
-static bool has_ended(const struct job *job)
-{
-    return jobd_state_final((enum jobd_state)job->state);
-}
-
 /* Those of one queue that are due one after the other, as one change. */
 static void expire_some_locked(struct op *op, struct job *job, int *left) REQUIRES(op->jobd->lock)
 {
@@ -61,10 +23,11 @@ static void expire_some_locked(struct op *op, struct job *job, int *left) REQUIR
     struct queue *queue = &op->jobd->queues[job->queue];
     change_init(&change, op, &expire_kind, NULL);
     change.undo_on_failure = false;
-    for (; job != NULL && !has_ended(job) && &op->jobd->queues[job->queue] == queue && *left > 0;
-         --*left) {
+    while (job != NULL && !job_has_ended(job) && &op->jobd->queues[job->queue] == queue &&
+           *left > 0) {
         transition_withdraw_locked(op, job);
         change_add_job(&change, job);
+        --*left;
         job = next_due_locked(op);
     }
     (void)change_submit_locked(op, &change);
@@ -85,7 +48,7 @@ void expiry_tick_locked(struct op *op, int *left)
 {
     struct job *job;
     while (*left > 0 && !op->jobd->expiry_starved && (job = next_due_locked(op)) != NULL) {
-        if (has_ended(job))
+        if (job_has_ended(job))
             end_due_locked(op, job, left);
         else if (change_has_room_locked(op, NULL))
             expire_some_locked(op, job, left);

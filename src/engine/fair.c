@@ -436,7 +436,7 @@ void fair_moved_locked(struct op *op, struct job *job, unsigned from)
     struct queue *queue = &op->jobd->queues[job->queue];
     struct group *group = job->extra->group;
     bool runs = job->state == JOBD_RUNNING, ran = from == JOBD_RUNNING;
-    bool ends = jobd_state_final((enum jobd_state)job->state);
+    bool ends = job_has_ended(job);
     group->running += runs;
     group->running -= ran;
     group->waiting += ran && !ends;

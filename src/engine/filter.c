@@ -34,7 +34,7 @@ bool filter_spans(const struct jobd_filter *filter, uint64_t id)
 
 bool filter_matches(const struct jobd_filter *filter, const struct job *job)
 {
-    if ((filter->queue != JOBD_NO_QUEUE && queue_index(filter->queue) != job->queue) ||
+    if ((filter->queue != JOBD_NO_QUEUE && jobd_queue_index(filter->queue) != job->queue) ||
         (filter->state != JOBD_STATES && filter->state != job->state))
         return false;
     if (filter->batch != 0 && (!job->batched || !filter_spans(filter, job->id)))

@@ -34,7 +34,7 @@ void forget_add_locked(struct op *op, struct change *change, struct job *job)
 static enum jobd_result forget_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock)
 {
     struct change change;
-    if (!jobd_state_final((enum jobd_state)job->state) || job->commit_pending)
+    if (!job_has_ended(job) || job->commit_pending)
         return JOBD_NOT_FINAL;
     if (job->pins != 0)
         return JOBD_NEEDED;

@@ -18,8 +18,8 @@ uint32_t jobd_queue_named(const struct jobd *jobd, const char *name)
 
 static const struct queue *queue_at(const struct jobd *jobd, uint32_t number)
 {
-    verify(queue_index(number) < jobd->queues_len);
-    return &jobd->queues[queue_index(number)];
+    verify(jobd_queue_index(number) < jobd->queues_len);
+    return &jobd->queues[jobd_queue_index(number)];
 }
 
 bool jobd_queue_declared(const struct jobd *jobd, uint32_t queue)
@@ -176,7 +176,7 @@ static bool is_idle_for_others(const struct queue *queue)
 
 void jobd_stats(struct jobd *jobd, uint32_t number, int64_t now_us, struct jobd_stats *stats)
 {
-    const uint32_t index = queue_index(number);
+    const uint32_t index = jobd_queue_index(number);
     verify(index < jobd->queues_len);
     struct queue *queue = &jobd->queues[index];
     mutex_lock(&jobd->lock);
@@ -272,8 +272,8 @@ size_t jobd_busiest(struct jobd *jobd, uint32_t number, struct jobd_group *group
 {
     const struct group *list[JOBD_BUSIEST_MAX];
     size_t found = 0, max = len < JOBD_BUSIEST_MAX ? len : JOBD_BUSIEST_MAX;
-    verify(queue_index(number) < jobd->queues_len);
-    const struct queue *queue = &jobd->queues[queue_index(number)];
+    verify(jobd_queue_index(number) < jobd->queues_len);
+    const struct queue *queue = &jobd->queues[jobd_queue_index(number)];
     mutex_lock(&jobd->lock);
     if (queue->fair != NULL && queue->fair->on && max > 0)
         found = busiest_of(&queue->fair->groups, list, max);

@@ -202,9 +202,10 @@ void jobs_give_back(struct job *job, struct op *op)
     job->extra = NULL;
 }
 
-void jobs_forget(struct jobs *jobs, struct job *job, struct op *op)
+/* It has ended, and is forgotten. */
+static void forget(struct jobs *jobs, struct job *job, struct op *op)
 {
-    verify(jobd_state_final(job->state));
+    verify(job_has_ended(job));
     leave_remembered(jobs, job);
     take_out(jobs, job);
     if (op->jobd->share == NULL) /* else the others are told how it ended */
@@ -272,7 +273,7 @@ bool jobs_make_room(struct jobs *jobs, size_t bytes, struct op *op)
             first = oldest(jobs, AGE_FAILED);
         jobs->remembered[first->queue].forgotten_early++;
         op->forgot_early = true;
-        jobs_forget(jobs, first, op);
+        forget(jobs, first, op);
     }
     return true;
 }
@@ -299,7 +300,7 @@ struct job *jobs_add(struct jobs *jobs, uint64_t id, struct jobd_blob *payload,
         verify(jobs->records_used < jobs->records_max);
         job = &jobs->records[jobs->records_used++];
     }
-    *job = (struct job){.id = id, .payload = payload, .extra = extra};
+    *job = (struct job){.id = id, .payload = payload, .extra = extra, .state = STATE_NEW};
     if (extra != NULL) {
         extra->job = job;
         jobs->promises += extra->unique_until_us != 0;
@@ -307,8 +308,7 @@ struct job *jobs_add(struct jobs *jobs, uint64_t id, struct jobd_blob *payload,
     }
     TAILQ_INIT(&job->awaiting);
     verify(RB_INSERT(job_tree, &jobs->tree, job) == NULL);
-    jobs->memory += jobs_weight(job);
-    jobs->memory_living += jobs_weight(job);
+    jobs_count(jobs, (int64_t)jobs_weight(job));
     return job;
 }
 
@@ -362,8 +362,7 @@ void jobs_settle_batches(struct jobs *jobs)
 
 bool jobs_set(struct jobs *jobs, struct jobd_blob **part, struct jobd_blob *bytes, struct op *op)
 {
-    jobs->memory -= blob_weight(*part);
-    jobs->memory_living -= blob_weight(*part);
+    jobs_count(jobs, -(int64_t)blob_weight(*part));
     op_discard(op, *part);
     *part = NULL;
     if (bytes == NULL)
@@ -373,8 +372,7 @@ bool jobs_set(struct jobs *jobs, struct jobd_blob **part, struct jobd_blob *byte
         return false;
     }
     *part = bytes;
-    jobs->memory += blob_weight(bytes);
-    jobs->memory_living += blob_weight(bytes);
+    jobs_count(jobs, (int64_t)blob_weight(bytes));
     return true;
 }
 
@@ -447,14 +445,14 @@ static void remember_usually(struct jobs *jobs, struct job *job, struct op *op)
     struct job_list *ended = &remembered->ended[job->state];
     remember_one_more(jobs, job);
     if (remembered->len[job->state] > remembered->keep)
-        jobs_forget(jobs, TAILQ_FIRST(ended), op);
+        forget(jobs, TAILQ_FIRST(ended), op);
 }
 
 bool jobs_forget_due(struct jobs *jobs, int64_t now_us, struct op *op)
 {
     if (keep_next_end_us(jobs) > now_us)
         return false;
-    jobs_forget(jobs, keep_next(jobs), op);
+    forget(jobs, keep_next(jobs), op);
     return true;
 }
 
@@ -463,7 +461,7 @@ void jobs_end_due(struct jobs *jobs, struct job *job, struct op *op)
     bool lasts = job->promised && !ends_by_keep_for(jobs, job) &&
                  (job->extra->keep_us == 0 || job->extra->forget_us > op->now_us);
     if (!lasts) {
-        jobs_forget(jobs, job, op);
+        forget(jobs, job, op);
         return;
     }
     struct remembered *remembered = &jobs->remembered[job->queue];

@@ -130,7 +130,7 @@ struct job {
     uint32_t stops_pending;
     uint16_t queue;
     uint16_t attempt, attempts;
-    uint8_t state; /* transition.c alone writes it */
+    uint8_t state; /* transition.c alone changes it */
     uint8_t priority;
     uint8_t exit_code;
     uint8_t pins;     /* pins.h: while there is one it is not forgotten */
@@ -154,14 +154,25 @@ struct job {
 
 enum { STATE_NEW = JOBD_STATES };
 
+/* How a job waits that has this extra. NULL: as it is written down; that it is BLOCKED follows from
+ * its texts. */
+static inline enum jobd_state waits_as(const struct job_extra *extra, bool delayed)
+{
+    if (extra != NULL && extra->parents != NULL)
+        return JOBD_BLOCKED;
+    return delayed ? JOBD_SCHEDULED : JOBD_QUEUED;
+}
+
 /* The state it has, or will have as soon as its put is written. */
 static inline enum jobd_state job_state(const struct job *job)
 {
-    if (job->state != STATE_NEW)
-        return (enum jobd_state)job->state;
-    if (job->extra != NULL && job->extra->parents != NULL)
-        return JOBD_BLOCKED;
-    return job->delayed ? JOBD_SCHEDULED : JOBD_QUEUED;
+    return job->state != STATE_NEW ? (enum jobd_state)job->state
+                                   : waits_as(job->extra, job->delayed);
+}
+
+static inline bool job_has_ended(const struct job *job)
+{
+    return jobd_state_final((enum jobd_state)job->state);
 }
 
 /* Does a worker of this process run it? */
@@ -236,7 +247,7 @@ bool jobs_make_room(struct jobs *jobs, size_t bytes, struct op *op);
 /* Records that are free; and those of them that are not kept for deliveries. */
 uint32_t jobs_unused(const struct jobs *jobs);
 uint32_t jobs_spare(const struct jobs *jobs);
-/* A record for a new job; there must be one. Takes payload and extra. */
+/* A record for a new job, in STATE_NEW; there must be one. Takes payload and extra. */
 struct job *jobs_add(struct jobs *jobs, uint64_t id, struct jobd_blob *payload,
                      struct job_extra *extra);
 /* Makes it findable by its key, when it has one. */
@@ -283,8 +294,6 @@ void jobs_drop(struct jobs *jobs, struct job *job, struct op *op);
 void jobs_release_record(struct jobs *jobs, struct job *job);
 /* An ended job is due: it is forgotten; or may be from now on. */
 void jobs_end_due(struct jobs *jobs, struct job *job, struct op *op);
-/* An ended job is forgotten. */
-void jobs_forget(struct jobs *jobs, struct job *job, struct op *op);
 /* The job has become final; the oldest beyond `keep` are forgotten, perhaps this one. */
 void jobs_remember(struct jobs *jobs, struct job *job, struct op *op);
 /* The same, and none is forgotten. `promised`: whoever it has ended for has said so. */

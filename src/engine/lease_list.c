@@ -34,7 +34,7 @@ static bool look_at(const struct jobd_lease_filter *filter, const struct lease *
                     struct jobd_lease_info *info)
 {
     if (!is_held(lease) ||
-        (filter->queue != JOBD_NO_QUEUE && queue_index(filter->queue) != lease->job->queue))
+        (filter->queue != JOBD_NO_QUEUE && jobd_queue_index(filter->queue) != lease->job->queue))
         return false;
     *info = info_of(lease);
     return filter->worker == NULL || strcmp(filter->worker, info->worker) == 0;

@@ -59,7 +59,7 @@ void limits_place_locked(struct op *op, struct queue *queue)
     if (queue->limit_due.place != 0 && queue->limit_due.at_us == at_us)
         return;
     heap_remove(&op->jobd->limits, &queue->limit_due);
-    queue->limit_due.order = queue_index(queue->number);
+    queue->limit_due.order = jobd_queue_index(queue->number);
     if (at_us != JOBD_NEVER)
         heap_push(&op->jobd->limits, &queue->limit_due, at_us);
 }

@@ -115,7 +115,7 @@ static bool gather_locked(struct jobd *jobd, const struct jobd_filter *filter, s
         return false;
     for (uint32_t i = 0; i < jobd->queues_len; i++) {
         const struct queue *queue = &jobd->queues[i];
-        if (filter->queue != JOBD_NO_QUEUE && queue_index(filter->queue) != i)
+        if (filter->queue != JOBD_NO_QUEUE && jobd_queue_index(filter->queue) != i)
             continue;
         const struct remembered *remembered = &jobs->remembered[i];
         bool all = jobd_state_final(state)

@@ -21,7 +21,7 @@ static const char *const result_texts[JOBD_RESULTS] = {
     [JOBD_FINISHED] = "the job has ended",
     [JOBD_NOT_FINAL] = "the job has not ended",
     [JOBD_CONFLICT] = "the same key came with another payload",
-    [JOBD_REPEATED] = "was said before",
+    [JOBD_REPEATED] = "the same report came before",
     [JOBD_NO_LEASE] = "no such lease",
     [JOBD_LEASE_EXPIRED] = "the lease has ended",
     [JOBD_TIMEOUT] = "timed out",
@@ -35,12 +35,12 @@ static const char *const result_texts[JOBD_RESULTS] = {
     [JOBD_NO_SCHEDULE] = "no such schedule",
     [JOBD_SCHEDULE_FIXED] = "the schedule is in the configuration",
     [JOBD_TOO_MANY_SCHEDULES] = "too many schedules",
-    [JOBD_CALLBACKS_FULL] = "as many callbacks wait as may",
-    [JOBD_NO_CALLBACKS] = "nobody delivers callbacks",
+    [JOBD_CALLBACKS_FULL] = "too many callbacks wait",
+    [JOBD_NO_CALLBACKS] = "there is no queue for callbacks",
     [JOBD_RESERVED] = "the queue is for callbacks alone",
     [JOBD_NO_PARENT] = "no such job to wait for",
     [JOBD_NEEDED] = "others still need the job",
-    [JOBD_GROUP_FULL] = "as many jobs of the key wait as may",
+    [JOBD_GROUP_FULL] = "too many jobs of the key wait",
 };
 
 const char *jobd_state_name(enum jobd_state state)

@@ -19,7 +19,7 @@ static void count(struct jobs *jobs, bool more)
 /* Has it ended, and is not just about to be retried or forgotten? */
 static bool is_remembered(const struct job *job)
 {
-    return jobd_state_final((enum jobd_state)job->state) && !job->commit_pending;
+    return job_has_ended(job) && !job->commit_pending;
 }
 
 /* What others have changed is adopted: its place is theirs to say. */

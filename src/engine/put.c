@@ -14,7 +14,7 @@ static int64_t expires_us(const struct jobd *jobd, const struct jobd_put *put, i
 {
     if (put->terms != NULL && put->terms->expires_us != 0)
         return put->terms->expires_us;
-    int64_t usual_us = jobd->queues[queue_index(put->queue)].expires_us;
+    int64_t usual_us = jobd->queues[jobd_queue_index(put->queue)].expires_us;
     return usual_us > 0 ? later_us(now_us, usual_us) : 0;
 }
 
@@ -22,7 +22,7 @@ static int64_t expires_us(const struct jobd *jobd, const struct jobd_put *put, i
 static int64_t keep_us(const struct jobd *jobd, const struct jobd_put *put)
 {
     bool own = put->terms != NULL && put->terms->keep_us != 0;
-    return own ? put->terms->keep_us : jobd->queues[queue_index(put->queue)].keep_us;
+    return own ? put->terms->keep_us : jobd->queues[jobd_queue_index(put->queue)].keep_us;
 }
 
 static bool needs_extras(const struct jobd *jobd, const struct jobd_put *put)
@@ -72,6 +72,7 @@ int admission_extras(const struct jobd *jobd, struct admission *admission, int64
     }
     if (!has_batch_callback(put))
         return 0;
+    verify(admission->extra != NULL); /* that of its first job */
     admission->extra->promised = extra_for_delivery(put->batch_callback, put->trace);
     if (admission->extra->promised != NULL)
         return 0;
@@ -118,7 +119,7 @@ static enum jobd_result wait_for_room_locked(struct op *op, struct admission *ad
 {
     struct jobd_waiter *waiter = admission->waiter;
     enum jobd_result result =
-        wait_begin_locked(op, waiter, WAIT_ROOM, queue_index(admission->put->queue));
+        wait_begin_locked(op, waiter, WAIT_ROOM, jobd_queue_index(admission->put->queue));
     if (result == JOBD_PENDING) {
         waiting_of(waiter)->put = *admission->put;
         waiting_of(waiter)->extra = admission->extra;
@@ -130,7 +131,7 @@ static enum jobd_result wait_for_room_locked(struct op *op, struct admission *ad
 static enum jobd_result put_locked(struct op *op, struct admission *admission, bool for_room)
     REQUIRES(op->jobd->lock)
 {
-    struct queue *queue = &op->jobd->queues[queue_index(admission->put->queue)];
+    struct queue *queue = &op->jobd->queues[jobd_queue_index(admission->put->queue)];
     uint32_t jobs = admission_jobs(admission->put);
     admission->receipt->capacity = queue->capacity;
     enum jobd_result result = admission_locked(op, admission);
@@ -154,7 +155,7 @@ static enum jobd_result put_or_wait(struct jobd *jobd, struct admission *admissi
     const struct jobd_put *put = admission->put;
     struct jobd_waiter *waiter = admission->waiter;
     *admission->receipt = (struct jobd_receipt){.id = 0};
-    verify(queue_index(put->queue) < jobd->queues_len && put->priority < JOBD_PRIORITIES);
+    verify(jobd_queue_index(put->queue) < jobd->queues_len && put->priority < JOBD_PRIORITIES);
     verify(put->attempts <= JOBD_ATTEMPTS_MAX && put->timeout_us >= 0);
     verify(put->trace == NULL || strlen(put->trace) < JOBD_TRACE_SIZE);
     verify(put->key == NULL || (strlen(put->key) < JOBD_KEY_SIZE && put->batch_len == 0));

@@ -46,7 +46,7 @@ struct fair;
 
 struct queue {
     _Atomic(const char *) name; /* stays where it is, also when the next queue here has another */
-    _Atomic uint32_t number;    /* its index, and in the upper half which queue of that it is */
+    _Atomic uint32_t number;    /* its index, and above that which queue of it it is */
     _Atomic enum queue_phase phase;      /* written under the lock */
     _Atomic int64_t expires_us, keep_us; /* looked at without the lock: does a put need an extra? */
     uint32_t capacity, workers;
@@ -84,13 +84,6 @@ struct queue {
     const uint32_t *promised; /* it is for deliveries: so many have a place kept; else NULL */
     bool dispatch_needed;     /* a put_waiter left, perhaps in front of one who needs less room */
 };
-
-enum { QUEUE_INDEX_BITS = 16 };
-
-static inline uint32_t queue_index(uint32_t number)
-{
-    return number & ((1U << QUEUE_INDEX_BITS) - 1);
-}
 
 static inline struct token_rate rate_of(const struct jobd_limits *limits)
 {

@@ -17,7 +17,7 @@ static void move_locked(struct op *op, struct queue *queue, struct job *job)
         lane_leave_locked(op, queue, job);
     queue->fair->below = job->id + 1;
     bool is_retried = job->commit_pending && !job->forgetting;
-    if (!jobd_state_final((enum jobd_state)job->state) || is_retried)
+    if (!job_has_ended(job) || is_retried)
         fair_settle_locked(op, queue, job);
     if (in_lane)
         lane_enter_locked(op, queue, job);

@@ -91,7 +91,7 @@ static enum jobd_state state_of(const struct op *op, const struct job_record *re
 {
     if (record->state == JOBD_RUNNING || jobd_state_final(record->state))
         return record->state;
-    return record->delayed && record->ready_us > op->now_us ? JOBD_SCHEDULED : JOBD_QUEUED;
+    return waits_as(NULL, record->delayed && record->ready_us > op->now_us);
 }
 
 /* It waits, has not begun, and nobody has put it in again by hand. */
@@ -132,7 +132,6 @@ struct job *restore_new_locked(struct op *op, const struct job_record *record, u
     struct jobs *jobs = &op->jobd->jobs;
     verify(jobs_unused(jobs) > 0);
     struct job *job = jobs_add(jobs, record->id, restore_blob(record->payload), extra);
-    job->state = STATE_NEW;
     job->queue = queue;
     job->priority = record->priority;
     job->created_us = record->created_us;
@@ -172,10 +171,11 @@ static bool restore_locked(struct op *op, const struct job_record *record, uint1
         note_end_in_batch(&jobd->jobs.batches, job);
     }
     recall_lease_locked(op, job, record);
-    if (waits_for_others(record, state) && !edges_child_back(op, job, record->texts[JOBD_AFTER]))
-        return false;
-    if (job->extra != NULL && job->extra->parents != NULL)
-        state = JOBD_BLOCKED;
+    if (waits_for_others(record, state)) {
+        if (!edges_child_back(op, job, record->texts[JOBD_AFTER]))
+            return false;
+        state = waits_as(job->extra, state == JOBD_SCHEDULED);
+    }
     deliveries_restore_locked(op, job, jobd_state_final(state));
     transition_restore_locked(op, job, state);
     rate_waits(&jobd->queues[queue].rate, op->now_us); /* not since the process before */
@@ -202,7 +202,7 @@ void jobd_restore_batch(struct jobd *jobd, const struct batch_record *record)
                                                                    record->jobs, record->ended)
                                                  : NULL;
     if (batch != NULL) {
-        batch->queue = (uint16_t)queue_index(queue);
+        batch->queue = (uint16_t)jobd_queue_index(queue);
         batch->created_us = record->created_us;
         batch->finished_us = record->finished_us;
         edges_batch_back(&op, batch);

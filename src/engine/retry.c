@@ -99,7 +99,7 @@ static enum jobd_result retry_locked(struct op *op, struct job *job, struct jobd
     struct change change;
     struct queue *queue = &op->jobd->queues[job->queue];
     *receipt = (struct jobd_receipt){.capacity = queue->capacity, .waiting = queue_waiting(queue)};
-    if (!jobd_state_final((enum jobd_state)job->state) || job->commit_pending)
+    if (!job_has_ended(job) || job->commit_pending)
         return JOBD_NOT_FINAL;
     enum jobd_result result = admission_open_locked(op, queue);
     if (result == JOBD_OK)

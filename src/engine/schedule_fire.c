@@ -17,7 +17,7 @@ static bool is_busy_locked(struct op *op, const struct schedule_place *place)
     REQUIRES(op->jobd->lock)
 {
     const struct job *job = jobs_find(&op->jobd->jobs, place->last_job);
-    return job != NULL && !jobd_state_final((enum jobd_state)job->state);
+    return job != NULL && !job_has_ended(job);
 }
 
 /* All up to here has been seen to; what was missed leaves a gap. */

@@ -37,7 +37,7 @@ enum jobd_result schedule_put_make_locked(struct op *op, const struct schedule *
 enum jobd_result schedule_put_locked(struct op *op, struct schedule_put *put,
                                      struct jobd_receipt *receipt)
 {
-    struct queue *queue = &op->jobd->queues[queue_index(put->put.queue)];
+    struct queue *queue = &op->jobd->queues[jobd_queue_index(put->put.queue)];
     struct admission admission = {.put = &put->put,
                                   .waiter = op->waiter,
                                   .extra = put->extra,

@@ -131,7 +131,7 @@ static enum jobd_result sweep(struct jobd *jobd, struct sweep *sweep, struct job
 enum jobd_result jobd_purge(struct jobd *jobd, uint32_t queue, struct jobd_waiter *waiter,
                             int64_t now_us, uint32_t *purged)
 {
-    struct sweep all = {.queue = queue_index(queue), .to = JOBD_NO_QUEUE};
+    struct sweep all = {.queue = jobd_queue_index(queue), .to = JOBD_NO_QUEUE};
     verify(all.queue < jobd->queues_len);
     *purged = 0;
     if (jobd->queues[all.queue].number != queue)
@@ -144,7 +144,7 @@ enum jobd_result jobd_purge(struct jobd *jobd, uint32_t queue, struct jobd_waite
 enum jobd_result jobd_move(struct jobd *jobd, const struct jobd_route *route,
                            struct jobd_waiter *waiter, int64_t now_us, uint32_t *moved)
 {
-    struct sweep all = {.queue = queue_index(route->from), .to = queue_index(route->to)};
+    struct sweep all = {.queue = jobd_queue_index(route->from), .to = jobd_queue_index(route->to)};
     verify(all.queue < jobd->queues_len && all.to < jobd->queues_len);
     const struct queue *from = &jobd->queues[all.queue], *to = &jobd->queues[all.to];
     *moved = 0;

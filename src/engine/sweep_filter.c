@@ -63,7 +63,7 @@ static bool stop_one_locked(struct op *op, struct step *step, struct job *job)
 static bool change_locked(struct op *op, struct step *step, struct job *job)
     REQUIRES(op->jobd->lock)
 {
-    bool ended = jobd_state_final((enum jobd_state)job->state);
+    bool ended = job_has_ended(job);
     if (job->commit_pending)
         return false;
     if (step->sweep->what == JOBD_RETRY_ALL)
@@ -83,7 +83,7 @@ static bool change_locked(struct op *op, struct step *step, struct job *job)
 
 static bool is_meant(const struct sweep *sweep, const struct job *job)
 {
-    bool ended = jobd_state_final((enum jobd_state)job->state);
+    bool ended = job_has_ended(job);
     if (job->state == STATE_NEW || !filter_matches(sweep->filter, job))
         return false;
     if (sweep->what == JOBD_CANCEL_ALL)
@@ -107,7 +107,7 @@ static bool queue_is_there_locked(struct op *op, const struct jobd_filter *filte
     REQUIRES(op->jobd->lock)
 {
     return filter->queue == JOBD_NO_QUEUE ||
-           op->jobd->queues[queue_index(filter->queue)].number == filter->queue;
+           op->jobd->queues[jobd_queue_index(filter->queue)].number == filter->queue;
 }
 
 static bool look_locked(struct op *op, struct step *step) REQUIRES(op->jobd->lock)

@@ -11,7 +11,7 @@
 /* Can it be asked for a job? JOBD_OK, or why not. */
 static enum jobd_result ask_locked(struct op *op, uint32_t number) REQUIRES(op->jobd->lock)
 {
-    const struct queue *queue = &op->jobd->queues[queue_index(number)];
+    const struct queue *queue = &op->jobd->queues[jobd_queue_index(number)];
     if (queue->number != number || queue->phase > QUEUE_RETIRED)
         return JOBD_UNDECLARED;
     if (queue->promised != NULL && op->waiter->lease_us > 0)
@@ -23,7 +23,7 @@ static enum jobd_result ask_locked(struct op *op, uint32_t number) REQUIRES(op->
  */
 static enum jobd_result take_from_locked(struct op *op, uint32_t number) REQUIRES(op->jobd->lock)
 {
-    struct queue *queue = &op->jobd->queues[queue_index(number)];
+    struct queue *queue = &op->jobd->queues[jobd_queue_index(number)];
     enum jobd_result result = dispatch_take_locked(op, queue, op->waiter);
     if (result == JOBD_OK || result == JOBD_PENDING)
         dispatch_locked(op, queue); /* its place is free */
@@ -49,9 +49,9 @@ static enum jobd_result take_locked(struct op *op, const uint32_t *queues, uint3
     }
     if (op->waiter->at_once)
         return best;
-    result = wait_for_job_locked(op, op->waiter, queue_index(*queues), choice);
+    result = wait_for_job_locked(op, op->waiter, jobd_queue_index(*queues), choice);
     for (uint32_t i = 0; i < len; i++)
-        limits_await_locked(op, &op->jobd->queues[queue_index(queues[i])]);
+        limits_await_locked(op, &op->jobd->queues[jobd_queue_index(queues[i])]);
     return result;
 }
 
@@ -75,7 +75,7 @@ static enum jobd_result take(struct jobd *jobd, const uint32_t *queues, struct j
 enum jobd_result jobd_take(struct jobd *jobd, uint32_t queue, struct jobd_waiter *waiter,
                            int64_t now_us)
 {
-    verify(queue_index(queue) < jobd->queues_len);
+    verify(jobd_queue_index(queue) < jobd->queues_len);
     return take(jobd, &queue, NULL, waiter, now_us);
 }
 
@@ -84,7 +84,7 @@ enum jobd_result jobd_take_any(struct jobd *jobd, struct jobd_choice *choice,
 {
     verify(choice->len > 0 && choice->len <= JOBD_CHOICE_MAX && waiter->lease_us > 0);
     for (uint32_t i = 0; i < choice->len; i++)
-        verify(queue_index(choice->queues[i]) < jobd->queues_len);
+        verify(jobd_queue_index(choice->queues[i]) < jobd->queues_len);
     return take(jobd, choice->queues, choice, waiter, now_us);
 }
 

@@ -69,7 +69,7 @@ static void move_locked(struct op *op, struct job *job, enum jobd_state to) REQU
     struct queue *queue = queue_of(op, job);
     const unsigned from = job->state;
     verify((legal_moves[from] & TO(to)) != 0);
-    if (job->state != STATE_NEW && !jobd_state_final((enum jobd_state)job->state))
+    if (job->state != STATE_NEW && !job_has_ended(job))
         queue->in_state[job->state]--;
     if (jobd_state_final(to))
         queue->ended[to]++;
@@ -166,13 +166,6 @@ static void leave_place_locked(struct op *op, struct job *job) REQUIRES(op->jobd
         TAILQ_REMOVE(&queue->blocked, job, link);
 }
 
-static enum jobd_state waits_as(const struct job_extra *extra, bool delayed)
-{
-    if (extra != NULL && extra->parents != NULL)
-        return JOBD_BLOCKED;
-    return delayed ? JOBD_SCHEDULED : JOBD_QUEUED;
-}
-
 static void wait_locked(struct op *op, struct job *job, bool comes_back) REQUIRES(op->jobd->lock)
 {
     move_locked(op, job, waits_as(job->extra, job->delayed));
@@ -205,7 +198,7 @@ void transition_unblock_locked(struct op *op, struct job *job)
     parents_leave(op, job->extra);
     bool later = job->delayed && job->ready_us > op->now_us;
     job->ready_us = later ? job->ready_us : op->now_us;
-    move_locked(op, job, later ? JOBD_SCHEDULED : JOBD_QUEUED);
+    move_locked(op, job, waits_as(job->extra, later));
     enter_place_locked(op, job, true);
     events_note_locked(op, job);
     if (op->jobd->share != NULL)
@@ -262,7 +255,7 @@ void transition_detach_locked(struct op *op, struct job *job)
     else
         jobs_revive(&op->jobd->jobs, job);
     parents_leave(op, job->extra);
-    if (!jobd_state_final((enum jobd_state)job->state))
+    if (!job_has_ended(job))
         queue->in_state[job->state]--;
     if (job->batched)
         batches_detached(&op->jobd->jobs.batches, job);

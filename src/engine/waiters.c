@@ -44,7 +44,7 @@ static struct place *place_at(struct waiting *waiting, uint32_t i)
 static struct queue *queue_of_place(struct op *op, const struct waiting *waiting, uint32_t i)
 {
     uint32_t queue = waiting->choice != NULL ? waiting->choice->queues[i] : waiting->queue;
-    return &op->jobd->queues[queue_index(queue)];
+    return &op->jobd->queues[jobd_queue_index(queue)];
 }
 
 static void enter_places_locked(struct op *op, struct waiting *waiting) REQUIRES(op->jobd->lock)
@@ -184,7 +184,7 @@ void wait_for_disk_locked(struct op *op, struct jobd_waiter *waiter, struct chan
 enum jobd_result wait_next_for_end_locked(struct op *op, struct jobd_waiter *waiter,
                                           struct job *job)
 {
-    bool has_ended = jobd_state_final((enum jobd_state)job->state);
+    bool has_ended = job_has_ended(job);
     if (!has_ended && waiting_of(waiter)->kind != WAIT_NOT)
         wait_forget_locked(op, waiter);
     waiter->deadline_us = later_us(op->now_us, waiter->end_us);

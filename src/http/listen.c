@@ -16,8 +16,7 @@
 
 #include "base/problem.h"
 #include "base/text.h"
-
-#define UNIX_PREFIX "unix:"
+#include "base/url.h"
 
 enum { SYSTEMD_FIRST_FD = 3, BACKLOG = 4096 };
 
@@ -36,12 +35,6 @@ struct host_port {
     char port[8];
     uint16_t number;
 };
-
-static const char *unix_path(const char *address)
-{
-    size_t prefix = sizeof UNIX_PREFIX - 1;
-    return strncmp(address, UNIX_PREFIX, prefix) == 0 ? address + prefix : NULL;
-}
 
 static bool split(const char *address, struct host_port *parts)
 {
@@ -70,7 +63,7 @@ static bool split(const char *address, struct host_port *parts)
 
 bool listen_address_valid(const char *address)
 {
-    const char *path = unix_path(address);
+    const char *path = url_unix_path(address);
     struct host_port parts;
     if (path != NULL)
         return path[0] != '\0' && strlen(path) < sizeof((struct sockaddr_un *)NULL)->sun_path;
@@ -108,7 +101,7 @@ static int describe(struct listener *listener)
         snprintf(listener->name, sizeof listener->name, "[%s]:%u", host,
                  ntohs(address.v6.sin6_port));
     } else if (listener->local) {
-        snprintf(listener->name, sizeof listener->name, UNIX_PREFIX "%s", address.local.sun_path);
+        snprintf(listener->name, sizeof listener->name, "unix:%s", address.local.sun_path);
     } else {
         return -EAFNOSUPPORT;
     }
@@ -378,7 +371,7 @@ static enum listen_result open_address(struct listeners *listeners, const char *
                                        struct problem *problem)
 {
     struct host_port parts = {.number = 0};
-    const char *path = unix_path(address);
+    const char *path = url_unix_path(address);
     if (path != NULL)
         return open_unix(listeners, path, open, problem);
     if (!split(address, &parts))
@@ -412,7 +405,7 @@ enum listen_result listen_open(struct listeners *listeners, const char *address,
 enum listen_result listen_check(const char *address, bool open, struct problem *problem)
 {
     struct host_port parts = {.number = 0};
-    if (unix_path(address) != NULL || open)
+    if (url_unix_path(address) != NULL || open)
         return LISTEN_OK;
     if (!split(address, &parts))
         return not_an_address(problem);
@@ -434,8 +427,8 @@ enum listen_result listen_check(const char *address, bool open, struct problem *
 const char *listen_own_file(const struct listeners *listeners)
 {
     for (unsigned i = 0; i < listeners->len; i++)
-        if (listeners->of[i].inode != 0 && unix_path(listeners->of[i].name) != NULL)
-            return unix_path(listeners->of[i].name);
+        if (listeners->of[i].inode != 0 && url_unix_path(listeners->of[i].name) != NULL)
+            return url_unix_path(listeners->of[i].name);
     return NULL;
 }
 
@@ -443,7 +436,7 @@ void listen_remove_files(const struct listeners *listeners)
 {
     for (unsigned i = 0; i < listeners->len; i++) {
         const struct listener *listener = &listeners->of[i];
-        const char *path = unix_path(listener->name);
+        const char *path = url_unix_path(listener->name);
         struct stat status;
         if (path != NULL && listener->inode != 0 && lstat(path, &status) == 0 &&
             status.st_dev == listener->device && status.st_ino == listener->inode)

@@ -449,8 +449,10 @@ void ledger_free(struct ledger *ledger)
     ledger_disconnect(ledger);
     peers_end(ledger);
     presence_end(ledger);
-    mutex_release(&ledger->lock);
+    mutex_lock(&ledger->lock); /* nobody else sees it any more: for the analysis */
     free(ledger->queues);
+    mutex_unlock(&ledger->lock);
+    mutex_release(&ledger->lock);
     free(ledger->url);
     free(ledger->node_name);
     free(ledger->name);

@@ -76,12 +76,6 @@ struct jobd_pool {
 
 static _Thread_local struct worker *this_worker;
 
-/* The crew of a queue, by its number. */
-static uint32_t crew_of(uint32_t queue)
-{
-    return queue % (UINT16_MAX + 1);
-}
-
 /* ---- timer */
 
 static void poke(void *context)
@@ -445,7 +439,7 @@ static uint32_t keep_threads(struct worker *first, struct worker *end, uint32_t 
  * fewer then. */
 static int set_threads(struct jobd_pool *pool, uint32_t queue, uint32_t wanted)
 {
-    struct crew *crew = &pool->crews[crew_of(queue)];
+    struct crew *crew = &pool->crews[jobd_queue_index(queue)];
     struct worker *first = crew->workers, *end = crew->workers + crew->max;
     uint32_t threads = keep_threads(first, end, wanted);
     int error = 0;
@@ -475,8 +469,8 @@ int jobd_pool_start(struct jobd_pool *pool)
 
 int jobd_pool_resize(struct jobd_pool *pool, uint32_t queue, uint32_t capacity, uint32_t workers)
 {
-    struct crew *crew = &pool->crews[crew_of(queue)];
-    verify(crew_of(queue) < pool->crews_max && pool->timer_started);
+    struct crew *crew = &pool->crews[jobd_queue_index(queue)];
+    verify(jobd_queue_index(queue) < pool->crews_max && pool->timer_started);
     if (workers > crew->max)
         return -EINVAL;
     int error = set_threads(pool, queue, workers);
@@ -511,7 +505,7 @@ int jobd_pool_add(struct jobd_pool *pool, const struct jobd_queue_config *config
         crew_release(&crew);
     if (result < 0)
         return result;
-    struct crew *its = &pool->crews[crew_of(*queue)];
+    struct crew *its = &pool->crews[jobd_queue_index(*queue)];
     if (result == 0) {
         join_all(its);
         crew_release(its);

@@ -5,7 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define UNIX_PREFIX "unix:"
+#include "base/url.h"
+
 #define PATIENCE_MS 5000L /* connecting included */
 
 enum { URL_SIZE = 320 };
@@ -31,8 +32,7 @@ static size_t drop(char *bytes, size_t one, size_t size, void *context)
 
 static CURLcode set_up(CURL *curl, const char *address, bool tls)
 {
-    const size_t prefix = strlen(UNIX_PREFIX);
-    const char *path = strncmp(address, UNIX_PREFIX, prefix) == 0 ? address + prefix : NULL;
+    const char *path = url_unix_path(address);
     char url[URL_SIZE];
     make_url(path != NULL ? "localhost:80" : address, tls, url);
     CURLcode code = curl_easy_setopt(curl, CURLOPT_URL, url);

@@ -291,7 +291,7 @@ void *option_value(const struct option_spec *spec, const void *target)
     return (char *)(uintptr_t)target + spec->offset;
 }
 
-bool option_is_set(const struct option_spec *spec, const void *target)
+static bool is_set(const struct option_spec *spec, const void *target)
 {
     const char *bytes = option_value(spec, target);
     size_t i = 0;
@@ -389,7 +389,7 @@ void option_unset(const struct option_spec *spec, void *options)
 
 bool options_idle(const struct option_spec *spec, const struct queue_options *queue)
 {
-    return spec->runner != NULL && option_is_set(spec, queue) &&
+    return spec->runner != NULL && is_set(spec, queue) &&
            strcmp(options_runner(queue)->name, spec->runner) != 0;
 }
 
@@ -401,7 +401,7 @@ const struct option_spec *options_runner(const struct queue_options *queue)
             continue;
         if (table[i].default_value != NULL)
             usual = &table[i];
-        else if (option_is_set(&table[i], queue))
+        else if (is_set(&table[i], queue))
             return &table[i];
     }
     return usual;
@@ -438,7 +438,7 @@ bool options_any(enum option_target target, const void *options, unsigned flags)
     bool set = false;
     for (size_t i = 0; i < OPTIONS_LEN && !set; i++)
         set = table[i].target == target && (table[i].flags & flags) != 0 &&
-              option_is_set(&table[i], options);
+              is_set(&table[i], options);
     return set;
 }
 
@@ -465,7 +465,7 @@ static size_t files_of(enum option_target target, const void *options, const cha
     size_t len = 0;
     for (size_t i = 0; i < OPTIONS_LEN; i++)
         if (table[i].target == target && (table[i].flags & OPTION_REREAD) != 0 &&
-            option_is_set(&table[i], options))
+            is_set(&table[i], options))
             files[len++] = *(char *const *)option_value(&table[i], options);
     return len;
 }

@@ -116,9 +116,8 @@ const struct option_spec *options_table(size_t *len);
 
 /* Below, `target` says what `options` are: struct options, or struct queue_options. */
 
-/* Where its value is; is it set there? */
+/* Where its value is. */
 void *option_value(const struct option_spec *spec, const void *options);
-bool option_is_set(const struct option_spec *spec, const void *options);
 
 /* Where the value of the option with this name was said: valid as long as the options are. */
 const char *option_place(const struct option_places *places, const char *name);

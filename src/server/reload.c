@@ -19,6 +19,7 @@
 #include "server/notify.h"
 #include "server/option_sources.h"
 #include "server/option_types.h"
+#include "server/queue_config.h"
 #include "server/queue_runner.h"
 #include "server/sandbox.h"
 #include "server/server.h"
@@ -46,26 +47,6 @@ struct changes {
     struct identity *identity;
     struct callbacks_terms *callbacks;
 };
-
-void queue_terms(const struct queue_options *queue, struct jobd_queue_config *config)
-{
-    config->attempts = (uint32_t)queue->attempts;
-    config->timeout_us = queue->timeout_us;
-    config->backoff_min_us = queue->backoff.min_us;
-    config->backoff_max_us = queue->backoff.max_us;
-    config->breaker_failures = (uint32_t)queue->breaker.failures;
-    config->breaker_us = queue->breaker.probe_us;
-    config->limits = (struct jobd_limits){.running = (uint32_t)queue->running,
-                                          .starts = (uint32_t)queue->rate.starts,
-                                          .per_us = queue->rate.per_us};
-    config->by_group = queue->per_key.given;
-    config->group_limits = (struct jobd_limits){.running = (uint32_t)queue->per_key.running,
-                                                .starts = (uint32_t)queue->per_key.rate.starts,
-                                                .per_us = queue->per_key.rate.per_us};
-    config->group_waiting = (uint32_t)queue->per_key.waiting;
-    config->expires_us = queue->expires_us;
-    config->keep_us = queue->keep_us;
-}
 
 static void note(void *context, const char *option, bool live)
 {
@@ -212,18 +193,24 @@ static void release(struct changes *changes, uint32_t queues_len)
 
 /* ---- from here on nothing can fail */
 
+static uint64_t all_workers(const struct options *options)
+{
+    uint64_t all = 0;
+    for (uint32_t i = 0; i < options->queues_len; i++)
+        all += options->queues[i].workers;
+    return all;
+}
+
 /* Capacity and workers, as far as there is room. What is said is what can be done about it. */
 static void resize_queue(struct server *server, uint32_t index, const struct queue_options *fresh)
 {
     struct queue_options *queue = &server->options.queues[index];
     const uint32_t number = jobd_queue_named(server->jobd, queue->name);
-    const struct queue_room *room = &server->rooms[queue_place(number)];
+    const struct queue_room *room = &server->rooms[jobd_queue_index(number)];
     const uint64_t capacity = fresh->capacity, workers = fresh->workers;
-    uint64_t all = workers - queue->workers;
+    const uint64_t all = all_workers(&server->options) - queue->workers + workers;
     if (capacity == queue->capacity && workers == queue->workers)
         return;
-    for (uint32_t i = 0; i < server->options.queues_len; i++)
-        all += server->options.queues[i].workers;
     int error = workers <= queue->workers || descriptors_suffice(server->connections_max, all)
                     ? 0
                     : -EMFILE;
@@ -253,7 +240,6 @@ static void change_queue(struct server *server, uint32_t index, struct queue_opt
 {
     struct queue_options *queue = &server->options.queues[index];
     struct differences differences = {0};
-    struct jobd_queue_config terms = {.name = queue->name};
     resize_queue(server, index, fresh);
     options_compare(OF_QUEUE, queue, fresh, note, &differences);
     if (differences.fixed.used > 0)
@@ -262,14 +248,15 @@ static void change_queue(struct server *server, uint32_t index, struct queue_opt
     if (version == NULL)
         return;
     const uint32_t number = jobd_queue_named(server->jobd, queue->name);
-    queue_terms(fresh, &terms);
-    int error = jobd_queue_change(server->jobd, number, &terms, clock_now_us());
+    const struct jobd_queue_config config =
+        queue_config(fresh, &server->rooms[jobd_queue_index(number)]);
+    int error = jobd_queue_change(server->jobd, number, &config, clock_now_us());
     if (error != 0) {
         runner_version_free(version);
         log_warn("SIGHUP: queue %s: nothing changed: %s", queue->name, strerror(-error));
         return;
     }
-    runner_change(server->runners[queue_place(number)], version);
+    runner_change(server->runners[jobd_queue_index(number)], version);
     options_swap_live(queue, fresh);
     pass_headers_set(server->pass_headers, number, queue->pass_headers);
     if (differences.live.used > 0)
@@ -277,14 +264,6 @@ static void change_queue(struct server *server, uint32_t index, struct queue_opt
 }
 
 /* ---- queues that come and go */
-
-static uint64_t all_workers(const struct options *options)
-{
-    uint64_t all = 0;
-    for (uint32_t i = 0; i < options->queues_len; i++)
-        all += options->queues[i].workers;
-    return all;
-}
 
 static void say_not_added(const struct queue_options *queue, int error)
 {
@@ -302,15 +281,9 @@ static bool add_queue(struct server *server, const struct queue_options *queue,
                       struct runner **fresh)
 {
     const struct queue_room room = queue_room_of_added(queue);
-    struct jobd_queue_config config = {.name = queue->name,
-                                       .capacity = (uint32_t)queue->capacity,
-                                       .workers = (uint32_t)queue->workers,
-                                       .capacity_max = room.capacity,
-                                       .workers_max = room.workers,
-                                       .deliveries = queue->callbacks};
+    const struct jobd_queue_config config = queue_config(queue, &room);
     const struct jobd_runner runner = {.run = runner_run, .context = *fresh};
     uint32_t number;
-    queue_terms(queue, &config);
     int result =
         queue->workers == 0 || descriptors_suffice(server->connections_max,
                                                    all_workers(&server->options) + queue->workers)
@@ -320,12 +293,12 @@ static bool add_queue(struct server *server, const struct queue_options *queue,
         say_not_added(queue, result);
         return false;
     }
-    struct runner **place = &server->runners[queue_place(number)];
+    struct runner **place = &server->runners[jobd_queue_index(number)];
     if (result == 0) { /* no worker of one that was there before is left */
         runner_free(*place);
         *place = *fresh;
         *fresh = NULL;
-        server->rooms[queue_place(number)] = room;
+        server->rooms[jobd_queue_index(number)] = room;
     } else {
         runner_adopt(*place, fresh);
     }

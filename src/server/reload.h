@@ -5,13 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "jobd/queue.h"
-#include "server/options.h"
-
 struct server;
-
-/* A queue's settings as the engine takes them. */
-void queue_terms(const struct queue_options *queue, struct jobd_queue_config *config);
 
 /* Reads all sources again, and the files of tokens and certificate; what counts afterwards is in
  * server->options. All of it is read and made before any of it counts: a mistake is logged and

@@ -22,6 +22,7 @@
 #include "server/forgotten.h"
 #include "server/descriptors.h"
 #include "server/option_types.h"
+#include "server/queue_config.h"
 #include "server/queue_runner.h"
 #include "server/reload.h"
 #include "server/sandbox.h"
@@ -66,14 +67,8 @@ static int new_queue(struct server *server, uint32_t index, struct jobd_queue_co
     struct queue_runner runs;
     struct problem problem;
     server->rooms[index] = queue_room_of(queue);
-    *config = (struct jobd_queue_config){.name = queue->name,
-                                         .capacity = (uint32_t)queue->capacity,
-                                         .workers = (uint32_t)queue->workers,
-                                         .capacity_max = server->rooms[index].capacity,
-                                         .workers_max = server->rooms[index].workers,
-                                         .restored = waiting_on_disk(server, queue),
-                                         .deliveries = queue->callbacks};
-    queue_terms(queue, config);
+    *config = queue_config(queue, &server->rooms[index]);
+    config->restored = waiting_on_disk(server, queue);
     if (!queue_runner_open(&runs, &server->options, queue, &problem)) {
         log_error("%s", problem.text); /* it was good a moment ago */
         return -EAGAIN;

@@ -69,12 +69,6 @@ struct server {
     _Atomic int64_t forgotten_say_us; /* not before then again */
 };
 
-/* A queue's index in what the server has of it, by its number. */
-static inline uint32_t queue_place(uint32_t number)
-{
-    return number % (UINT16_MAX + 1);
-}
-
 /* Opens all, serves until a signal, closes all: the exit status. The user's mistake is one line on
  * standard error. Blocks; in the main thread. `server` has its arguments and options. */
 int server_main(struct server *server);

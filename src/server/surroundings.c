@@ -14,6 +14,7 @@
 #include "base/chars.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "base/url.h"
 #include "ledger/ledger.h"
 #include "run/command_check.h"
 #include "server/option_types.h"
@@ -225,10 +226,8 @@ static bool check_data(const struct options *options, struct problem *problem)
 
 static bool check_socket(const struct options *options, struct problem *problem)
 {
-    static const char prefix[] = "unix:";
-    if (strncmp(options->listen, prefix, strlen(prefix)) != 0)
-        return true;
-    return may_change_around(options->listen + strlen(prefix), problem) ||
+    const char *path = url_unix_path(options->listen);
+    return path == NULL || may_change_around(path, problem) ||
            problem_at(problem, option_place(&options->places, "listen"));
 }
 

@@ -5,6 +5,11 @@
 #include "store/database_inside.h"
 #include "store/schedules.h"
 
+/* What a job that has not ended, or has, has in its row of progress; the first may have none. */
+#define LIVES "coalesce(state, 0) < 3"
+#define ENDED "state >= 3"
+_Static_assert(JOBD_DONE == 3, "the first of the states that are ends, on disk");
+
 /* ---- writing */
 
 static enum database_result add_job(struct database *database, const struct job_record *record,
@@ -93,6 +98,16 @@ static enum database_result remove_rows(struct database *database, const struct 
                                  : result;
 }
 
+/* ---- pauses: of a queue that is paused there is a row in `meta` */
+
+static enum database_result pause_queue(struct database *database, const struct job_record *record,
+                                        struct problem *problem)
+{
+    const enum statement which = record->paused ? SQL_PAUSE : SQL_RESUME;
+    (void)sqlite3_bind_text(database->statements[which], 1, record->queue, -1, SQLITE_STATIC);
+    return database_step(database, which, -1, problem);
+}
+
 enum database_result database_change(struct database *database, enum row_kind kind,
                                      const struct job_record *record, struct problem *problem)
 {
@@ -114,6 +129,8 @@ enum database_result database_change(struct database *database, enum row_kind ki
     case ROW_UNSCHEDULE:
     case ROW_UNSCHEDULE_ALL:
         return schedules_change(database, kind, record->schedule, problem);
+    case ROW_PAUSE:
+        return pause_queue(database, record, problem);
     case ROW_REMOVE:
         return remove_rows(database, record, problem);
     case ROW_REMOVE_BATCH:
@@ -167,7 +184,7 @@ bool database_count(struct database *database,
 {
     struct count count = {each, context};
     const struct rows rows = {"count",
-                              "SELECT queue, count(*), sum(coalesce(state, 0) < 3)"
+                              "SELECT queue, count(*), sum(" LIVES ")"
                               " FROM job LEFT JOIN progress USING (id) GROUP BY queue",
                               count_row, &count};
     return each_row(database, &rows, problem);
@@ -178,7 +195,7 @@ bool database_promised(struct database *database, uint32_t *promised, struct pro
     int64_t jobs;
     if (!database_ask(database,
                       "SELECT (SELECT count(*) FROM job LEFT JOIN progress USING (id)"
-                      " WHERE coalesce(state, 0) < 3 AND callback <> '' AND source = 0)"
+                      " WHERE " LIVES " AND callback <> '' AND source = 0)"
                       " + (SELECT count(*) FROM batch WHERE callback <> '')",
                       &jobs)) {
         (void)database_failed(database, "promised", problem);
@@ -245,8 +262,33 @@ bool database_after(struct database *database, void (*each)(void *context, const
     struct afters afters = {each, context};
     const struct rows rows = {"after",
                               "SELECT after FROM job LEFT JOIN progress USING (id)"
-                              " WHERE after <> '' AND coalesce(state, 0) < 3",
+                              " WHERE after <> '' AND " LIVES,
                               after_row, &afters};
+    return each_row(database, &rows, problem);
+}
+
+struct pauses {
+    void (*each)(void *context, const char *queue);
+    void *context;
+};
+
+static bool pause_row(void *context, sqlite3_stmt *row)
+{
+    const struct pauses *pauses = context;
+    const char *queue = (const char *)sqlite3_column_text(row, 0);
+    if (queue != NULL)
+        pauses->each(pauses->context, queue);
+    return queue != NULL;
+}
+
+bool database_pauses(struct database *database, void (*each)(void *context, const char *queue),
+                     void *context, struct problem *problem)
+{
+    struct pauses pauses = {each, context};
+    const struct rows rows = {"pauses",
+                              "SELECT substr(name, 8) FROM meta"
+                              " WHERE name >= 'paused:' AND name < 'paused;'",
+                              pause_row, &pauses};
     return each_row(database, &rows, problem);
 }
 
@@ -291,10 +333,9 @@ static char *scan_text(bool ended)
 {
     char *job = columns_list(&job_table), *progress = columns_list(&progress_table), *text = NULL;
     if (job != NULL && progress != NULL)
-        text = sqlite3_mprintf("SELECT %s, %s FROM job LEFT JOIN progress USING (id) %s", job,
-                               progress,
-                               ended ? "WHERE state >= 3 ORDER BY finished, id"
-                                     : "WHERE coalesce(state, 0) < 3 ORDER BY job.id");
+        text = sqlite3_mprintf(
+            "SELECT %s, %s FROM job LEFT JOIN progress USING (id) %s", job, progress,
+            ended ? "WHERE " ENDED " ORDER BY finished, id" : "WHERE " LIVES " ORDER BY job.id");
     sqlite3_free(job);
     sqlite3_free(progress);
     return text;

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -121,6 +122,19 @@ static bool make_folder(const char *directory)
     return synced;
 }
 
+/* Where a jobd was killed, a command that it had just begun to start may hold the lock for a
+ * moment: until it is the command. */
+static bool lock_folder(int folder)
+{
+    enum { TRIES = 50, PAUSE_MS = 20 };
+    for (unsigned i = 0; flock(folder, LOCK_EX | LOCK_NB) != 0; i++) {
+        if (errno != EWOULDBLOCK || i == TRIES)
+            return false;
+        (void)poll(NULL, 0, PAUSE_MS);
+    }
+    return true;
+}
+
 /* The directory is made when it is missing, and nobody else's as long as we have it. */
 static int take_folder(const char *directory, struct problem *problem)
 {
@@ -129,7 +143,7 @@ static int take_folder(const char *directory, struct problem *problem)
         return -1;
     }
     int folder = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (folder >= 0 && flock(folder, LOCK_EX | LOCK_NB) == 0)
+    if (folder >= 0 && lock_folder(folder))
         return folder;
     (void)problem_set(problem, "%s: %s", directory,
                       folder >= 0 && errno == EWOULDBLOCK ? "in use by another jobd"

@@ -56,3 +56,5 @@ void times_kept(struct times *times);
  * marked by a sign. */
 struct job_record times_to_disk(const struct times *times, const struct job_record *record);
 struct job_record times_from_disk(const struct times *times, const struct job_record *record);
+/* The same of a batch, from disk: all of its times are another process's. */
+struct batch_record times_of_batch(const struct batch_record *record);

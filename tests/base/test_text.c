@@ -167,6 +167,26 @@ static void durations(void **state)
     read_rows(duration, rows, LEN(rows));
 }
 
+static void durations_are_written(void **state)
+{
+    static const struct {
+        int64_t us;
+        const char *text;
+    } rows[] = {{86400000000, "1d"}, {90000000000, "25h"},   {5400000000, "90m"}, {60000000, "1m"},
+                {61000000, "61s"},   {1500000, "1500ms"},    {1000, "1ms"},       {500, "0.500ms"},
+                {1500, "1.500ms"},   {1000001, "1000.001ms"}};
+    char text[TEXT_DURATION_SIZE];
+    int64_t us;
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        text_duration(rows[i].us, text);
+        assert_string_equal(text, rows[i].text);
+        assert_true(text_to_duration(text, &us));
+        assert_int_equal(us, rows[i].us);
+    }
+    text_duration(INT64_MAX, text); /* has room */
+}
+
 static void sizes(void **state)
 {
     static const struct row rows[] = {
@@ -476,6 +496,7 @@ int main(void)
         cmocka_unit_test(numbers),
         cmocka_unit_test(a_number_is_at_most_its_max),
         cmocka_unit_test(durations),
+        cmocka_unit_test(durations_are_written),
         cmocka_unit_test(sizes),
         cmocka_unit_test(times),
         cmocka_unit_test(moments),

@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* What the store keeps on a good disk, for how long, in how much space; and where. */
+#include <dirent.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -255,6 +260,51 @@ static void test_one_store_a_directory(void **state)
     drop_scene(&scene);
 }
 
+static unsigned times_open(const char *path)
+{
+    char link[300], target[PATH_MAX];
+    unsigned found = 0;
+    DIR *all = opendir("/proc/self/fd");
+    assert_non_null(all);
+    for (const struct dirent *entry; (entry = readdir(all)) != NULL;) {
+        snprintf(link, sizeof link, "/proc/self/fd/%s", entry->d_name);
+        ssize_t size = readlink(link, target, sizeof target - 1);
+        target[size > 0 ? size : 0] = '\0';
+        found += strcmp(target, path) == 0;
+    }
+    closedir(all);
+    return found;
+}
+
+static void *open_store(void *context)
+{
+    struct problem problem;
+    (void)context;
+    return store_open(folder, STORE_SYNC_COMMIT, &problem);
+}
+
+/* A command of the jobd that was killed is about to start, and has what that jobd had open. */
+static void test_who_is_about_to_go_is_waited_for(void **state)
+{
+    pthread_t opener;
+    char path[PATH_MAX];
+    void *store;
+    (void)state;
+    fresh_folder();
+    struct scene scene = open_scene(); /* makes it */
+    drop_scene(&scene);
+    assert_non_null(realpath(folder, path));
+    int held = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_int_equal(flock(held, LOCK_EX), 0);
+    assert_int_equal(pthread_create(&opener, NULL, open_store, NULL), 0);
+    while (times_open(path) < 2)
+        sched_yield();
+    close(held);
+    assert_int_equal(pthread_join(opener, &store), 0);
+    assert_non_null(store);
+    store_free(store);
+}
+
 static void test_no_directory_can_be_made(void **state)
 {
     struct problem problem;
@@ -284,6 +334,7 @@ int main(void)
         cmocka_unit_test(test_very_many_queues),
         cmocka_unit_test(test_no_name_is_an_address),
         cmocka_unit_test(test_one_store_a_directory),
+        cmocka_unit_test(test_who_is_about_to_go_is_waited_for),
         cmocka_unit_test(test_no_directory_can_be_made),
     };
     return cmocka_run_group_tests(tests, start, server_stop_all);

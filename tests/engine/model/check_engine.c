@@ -66,7 +66,7 @@ static void count_entries(struct jobd *jobd, struct change_list *list, const str
                           is_kind(change, "orphan");
             bool revives = is_kind(change, "retry") || is_kind(change, "forget");
             verify((leaves || revives) == job->commit_pending && changes == job->changing);
-            verify(revives == jobd_state_final((enum jobd_state)job->state));
+            verify(revives == job_has_ended(job));
             way->retrying += is_kind(change, "retry");
             way->forgetting += is_kind(change, "forget");
             way->entering += lets_in(change);
@@ -78,11 +78,11 @@ static void count_entries(struct jobd *jobd, struct change_list *list, const str
         if (job == NULL || (queue != NULL && &jobd->queues[job->queue] != queue))
             continue;
         if (is_kind(change, "retry")) {
-            verify(jobd_state_final((enum jobd_state)job->state) && job->commit_pending);
+            verify(job_has_ended(job) && job->commit_pending);
             way->retrying++;
         }
         if (is_kind(change, "replace")) {
-            verify(!jobd_state_final((enum jobd_state)job->state) && job->extra != NULL);
+            verify(!job_has_ended(job) && job->extra != NULL);
             verify((change->older == NULL) == (job->extra->replacing.first == change));
             verify((change->newer == NULL) == (job->extra->replacing.last == change));
             way->held += content_weight(&change->before);
@@ -135,8 +135,8 @@ static uint32_t takers_in(struct jobd *jobd, struct queue *queue) REQUIRES(jobd-
         for (uint32_t i = 0; choice != NULL && i < choice->len; i++) {
             const struct place *other = (const void *)&choice->hidden[i];
             first = first == NULL && other->waiting != NULL ? other : first;
-            asks =
-                asks || (other == place && &jobd->queues[queue_index(choice->queues[i])] == queue);
+            asks = asks ||
+                   (other == place && &jobd->queues[jobd_queue_index(choice->queues[i])] == queue);
         }
         verify(waiting->kind == WAIT_JOB && asks);
         count += (choice == NULL || first == place) && !waiter_of(place->waiting)->uncounted;
@@ -353,7 +353,7 @@ static uint32_t holders_of(struct jobd *jobd, int64_t source) REQUIRES(jobd->loc
 static void check_delivery(struct jobd *jobd, const struct job *job) REQUIRES(jobd->lock)
 {
     const struct job_extra *extra = job->extra;
-    bool is_final = jobd_state_final((enum jobd_state)job->state);
+    bool is_final = job_has_ended(job);
     if (extra->delivers) {
         verify(extra->source != 0 && job->queue == jobd->deliveries);
         verify(!extra->holds || !is_final || job->commit_pending);
@@ -407,7 +407,7 @@ static void check_records(struct jobd *jobd, struct census *census) REQUIRES(job
              promised = 0, promises = 0;
     struct job *job;
     RB_FOREACH (job, job_tree, &jobs->tree) {
-        bool is_final = jobd_state_final((enum jobd_state)job->state);
+        bool is_final = job_has_ended(job);
         bool retrying = is_final && job->commit_pending;
         if (job->state == STATE_NEW)
             census->entering++;
@@ -502,7 +502,7 @@ static void check_names(struct jobd *jobd) REQUIRES(jobd->lock)
     for (uint32_t i = 0; i < jobd->queues_len; i++) {
         const struct queue *queue = &jobd->queues[i];
         bool gone = queue->phase == QUEUE_GONE;
-        verify(queue_index(queue->number) == i);
+        verify(jobd_queue_index(queue->number) == i);
         verify((jobd_queue_named(jobd, queue->name) == queue->number) == !gone);
         there += !gone;
     }

@@ -18,7 +18,7 @@ static struct found count_jobs(struct jobd *jobd, const struct group *group) REQ
     RB_FOREACH (job, job_tree, &jobd->jobs.tree) {
         if (job->extra == NULL || job->extra->group != group)
             continue;
-        verify(!jobd_state_final((enum jobd_state)job->state) || job->commit_pending);
+        verify(!job_has_ended(job) || job->commit_pending);
         verify(strcmp(jobd_text(job->extra->words, JOBD_GROUP), group->name) == 0);
         *(job->state == JOBD_RUNNING ? &found.running : &found.waiting) += 1;
     }

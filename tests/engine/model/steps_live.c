@@ -74,7 +74,7 @@ static void read_events(struct model *model)
             enum jobd_state *state = &model->event_states[place_of(info->id)];
             verify(events[i].number == ++model->event_number);
             verify(may_follow(*state, info->state));
-            verify(events[i].queue % (UINT16_MAX + 1) == info->queue);
+            verify(jobd_queue_index(events[i].queue) == info->queue);
             *state = info->state;
         }
     } while (len == BATCH);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "api/put_lines.h"
+#include "api/lines.h"
 
 #include <string.h>
 
@@ -17,8 +17,8 @@ static bool next_line(const struct jobd_blob *body, size_t *at, const char **lin
     return true;
 }
 
-bool put_lines_next(const struct jobd_blob *body, size_t *at, uint32_t *number, const char **line,
-                    size_t *size)
+bool lines_next(const struct jobd_blob *body, size_t *at, uint32_t *number, const char **line,
+                size_t *size)
 {
     while (next_line(body, at, line, size)) {
         ++*number;
