@@ -444,8 +444,11 @@ JOBD_API JOBD_MUST_READ enum jobd_result jobd_move(struct jobd *jobd,
                                                    struct jobd_waiter *waiter, int64_t now_us,
                                                    uint32_t *moved);
 
-/* A paused queue takes jobs in and gives none out. */
-JOBD_API void jobd_pause(struct jobd *jobd, uint32_t queue, bool paused, int64_t now_us);
+/* A paused queue takes jobs in and gives none out; JOBD_NO_QUEUE: all of them. JOBD_OK,
+ * JOBD_UNDECLARED; with a store JOBD_PENDING: it is so when `waiter` is told JOBD_OK, and stays so
+ * over a restart. With a store and without a waiter: nobody is told. */
+JOBD_API enum jobd_result jobd_pause(struct jobd *jobd, uint32_t queue, bool paused,
+                                     struct jobd_waiter *waiter, int64_t now_us);
 
 /* ---- looking -------------------------------------------------------------------------------- */
 

@@ -53,35 +53,30 @@ static enum step answer_queue(struct call *call, enum jobd_result result)
 
 /* ---- pausing, purging, moving */
 
+static enum jobd_result pause(struct call *call, uint32_t queue, bool paused)
+{
+    return jobd_pause(call->api->jobd, queue, paused, &call->request->waiter, clock_now_us());
+}
+
 static enum jobd_result start_pause(struct call *call)
 {
-    jobd_pause(call->api->jobd, state_of(call)->queue, true, clock_now_us());
-    return JOBD_OK;
+    return pause(call, state_of(call)->queue, true);
 }
 
 static enum jobd_result start_resume(struct call *call)
 {
-    jobd_pause(call->api->jobd, state_of(call)->queue, false, clock_now_us());
-    return JOBD_OK;
+    return pause(call, state_of(call)->queue, false);
 }
 
 /* Queues that come in later are as the configuration has them. */
-static enum jobd_result pause_all(const struct call *call, bool paused)
-{
-    struct jobd *jobd = call->api->jobd;
-    for (uint32_t i = 0; i < jobd_queues_len(jobd); i++)
-        jobd_pause(jobd, i, paused, clock_now_us());
-    return JOBD_OK;
-}
-
 static enum jobd_result start_pause_all(struct call *call)
 {
-    return pause_all(call, true);
+    return pause(call, JOBD_NO_QUEUE, true);
 }
 
 static enum jobd_result start_resume_all(struct call *call)
 {
-    return pause_all(call, false);
+    return pause(call, JOBD_NO_QUEUE, false);
 }
 
 static enum jobd_result start_purge(struct call *call)

@@ -49,24 +49,6 @@ enum jobd_result jobd_cancel(struct jobd *jobd, uint64_t id, struct jobd_waiter 
     return result;
 }
 
-/* ---- a queue */
-
-void jobd_pause(struct jobd *jobd, uint32_t number, bool paused, int64_t now_us)
-{
-    struct op op;
-    verify(jobd_queue_index(number) < jobd->queues_len);
-    struct queue *queue = &jobd->queues[jobd_queue_index(number)];
-    op_begin(&op, jobd, NULL, now_us);
-    if (queue->number == number) {
-        queue->paused = paused;
-        if (jobd->share != NULL)
-            share_touch_queue_locked(&op, queue);
-        rate_waits(&queue->rate, now_us);
-        dispatch_locked(&op, queue);
-    }
-    op_end(&op);
-}
-
 /* ---- all */
 
 static struct job *next_to_stop_locked(struct op *op) REQUIRES(op->jobd->lock)

@@ -76,7 +76,11 @@ struct change {
         int64_t lease_us;      /* an extension */
         struct amended amended;
         uint64_t failures; /* a mark: the journal's, when its sweep began */
-        struct {           /* a repeated report: of this lease */
+        struct {           /* a pause: of this queue, or all: JOBD_NO_QUEUE */
+            uint32_t queue;
+            bool paused;
+        } pause;
+        struct { /* a repeated report: of this lease */
             const struct lease *lease;
             enum lease_report report;
         } repeated;
@@ -84,7 +88,7 @@ struct change {
     /* A replacement: what its job had before it, owned; and the job's others on their way. */
     struct job_content before;
     struct change *older, *newer;
-    struct queue *to; /* where its jobs go; NULL: they stay in their queue */
+    struct queue *to; /* where its jobs go, or who is paused; NULL: they stay in their queue */
     struct ending ending;
     struct job_extra *extra;    /* for what an attempt leaves; owned */
     struct schedule_step *step; /* of a schedule, with its jobs or alone; owned. NULL: none */

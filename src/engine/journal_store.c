@@ -8,6 +8,7 @@
 #include "engine/describe.h"
 #include "engine/dispatch.h"
 #include "engine/expiry.h"
+#include "engine/pause.h"
 #include "engine/replace.h"
 #include "engine/schedule_table.h"
 #include "engine/sweep.h"
@@ -203,7 +204,8 @@ static bool each_row(struct jobd *jobd, struct change *change, journal_row *each
             release(&row.record);
         }
     }
-    return good && each_step(jobd, change, each, context);
+    return good && each_step(jobd, change, each, context) &&
+           pause_each(jobd, change, each, context);
 }
 
 bool journal_each(struct jobd *jobd, journal_row *each, void *context)

@@ -60,6 +60,7 @@ struct job_record {
     bool expired;                    /* cancelled as its time was over */
     bool unexpiring;                 /* it does not expire any more, whatever expiry_us says */
     bool stopping;                   /* runs, and is to be cancelled */
+    bool paused;                     /* ROW_PAUSE alone */
     bool output_truncated;
     bool exited; /* exit_code counts */
     int exit_code;
@@ -114,10 +115,11 @@ enum row_kind {
     ROW_REMOVE,       /* it is forgotten: the id, and of a batch how it ended */
     ROW_REMOVE_BATCH, /* a batch is: its id alone */
     /* Of a schedule, which is all that counts of the record: */
-    ROW_SCHEDULE,      /* all of it, in place of what was */
-    ROW_SCHEDULE_STEP, /* of a known one: how far it is */
-    ROW_UNSCHEDULE,    /* it is deleted: the name alone */
-    ROW_UNSCHEDULE_ALL /* there are none: no schedule */
+    ROW_SCHEDULE,       /* all of it, in place of what was */
+    ROW_SCHEDULE_STEP,  /* of a known one: how far it is */
+    ROW_UNSCHEDULE,     /* it is deleted: the name alone */
+    ROW_UNSCHEDULE_ALL, /* there are none: no schedule */
+    ROW_PAUSE           /* of a queue, whose name counts, and `paused`: is it, from now on? */
 };
 
 /* A batch as a store keeps it: made by ROW_ADD of its first job, as large as that says and as old
@@ -158,6 +160,9 @@ bool journal_record(struct jobd *jobd, uint64_t id, journal_row *each, void *con
 /* The same for all schedules: ROW_UNSCHEDULE_ALL, and ROW_SCHEDULE for each. */
 bool journal_schedules(struct jobd *jobd, journal_row *each, void *context);
 
+/* And for all queues: ROW_PAUSE for each. */
+bool journal_pauses(struct jobd *jobd, journal_row *each, void *context);
+
 /* New jobs are refused with JOBD_STORE_FAILED, those that wait to be written included; or accepted
  * again. Everything else continues. */
 void journal_refuse(struct jobd *jobd, bool refuse, int64_t now_us);
@@ -171,6 +176,8 @@ void jobd_restore_after(struct jobd *jobd, const char *after);
 /* Brings a batch back, before its jobs and all others. The oldest must come first: among those
  * without jobs that counts. One for which there is no room is none any more. */
 void jobd_restore_batch(struct jobd *jobd, const struct batch_record *record);
+/* Brings a pause back, before the first use; of a queue that is not there none. */
+void jobd_restore_pause(struct jobd *jobd, const char *queue);
 /* All is back: what is not does not come. */
 void jobd_restored(struct jobd *jobd);
 

@@ -167,7 +167,7 @@ static void resume_all(struct jobd *jobd, int64_t now_us)
             continue;
         log_warn("queue %s is paused: resumed, to run its %llu waiting %s before the end",
                  jobd_queue_name(jobd, i), JOBS(waiting));
-        jobd_pause(jobd, i, false, now_us);
+        (void)jobd_pause(jobd, i, false, NULL, now_us);
     }
 }
 

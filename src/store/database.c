@@ -48,6 +48,8 @@ static const struct {
     [SQL_KEEP_TIMES] = {"INSERT INTO meta",
                         "INSERT OR REPLACE INTO meta VALUES"
                         " ('wall_us', ?), ('database_us', ?), ('serving_us', ?)"},
+    [SQL_PAUSE] = {"INSERT INTO meta", "INSERT OR REPLACE INTO meta VALUES ('paused:' || ?, 1)"},
+    [SQL_RESUME] = {"DELETE FROM meta", "DELETE FROM meta WHERE name = 'paused:' || ?"},
     [SQL_SCHEDULE] = {"INSERT INTO schedule", NULL},
     [SQL_PLACE] = {"INSERT INTO schedule_place", NULL},
     [SQL_REMOVE_SCHEDULE] = {"DELETE FROM schedule", "DELETE FROM schedule WHERE name = ?"},

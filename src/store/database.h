@@ -122,6 +122,10 @@ bool database_batches(struct database *database,
                       void (*each)(void *context, const struct batch_record *batch), void *context,
                       struct problem *problem);
 
+/* The names of the queues that are paused. False when the database cannot be read. */
+bool database_pauses(struct database *database, void (*each)(void *context, const char *queue),
+                     void *context, struct problem *problem);
+
 /* Of the jobs that have not ended, by id, each text JOBD_AFTER that there is. False when the
  * database cannot be read. */
 bool database_after(struct database *database, void (*each)(void *context, const char *after),

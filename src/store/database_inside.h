@@ -24,6 +24,8 @@ enum statement {
     SQL_RESERVE,
     SQL_KEEP_TIMES,
     SQL_MARK,
+    SQL_PAUSE,
+    SQL_RESUME,
     SQL_SCHEDULE,
     SQL_PLACE,
     SQL_REMOVE_SCHEDULE,

@@ -92,9 +92,9 @@ bool health_enter_full(struct store *store)
 static bool in_doubt(void *context, enum row_kind kind, const struct job_record *record)
 {
     struct store *store = context;
-    (void)kind;
-    if (record->schedule != NULL) {
-        store->schedules_in_doubt = true;
+    if (record->schedule != NULL || kind == ROW_PAUSE) {
+        store->schedules_in_doubt |= record->schedule != NULL;
+        store->pauses_in_doubt |= kind == ROW_PAUSE;
         return true;
     }
     if (store->in_doubt_len == store->in_doubt_max) {
@@ -216,6 +216,8 @@ static bool rewrite_in_doubt(struct store *store, struct database *database)
         good = journal_record(store->jobd, store->in_doubt[i], rewrite_record, &to);
     if (good && store->schedules_in_doubt)
         good = journal_schedules(store->jobd, rewrite_record, &to);
+    if (good && store->pauses_in_doubt)
+        good = journal_pauses(store->jobd, rewrite_record, &to);
     return good && database_commit(database, to.problem) == DATABASE_OK;
 }
 
@@ -275,7 +277,7 @@ static bool can_recover(struct store *store)
 static void recovered(struct store *store)
 {
     store->in_doubt_len = 0;
-    store->schedules_in_doubt = false;
+    store->schedules_in_doubt = store->pauses_in_doubt = false;
     store->shrinks = true; /* perhaps */
     move(store, HEALTH_GOOD, &(struct problem){.text = ""});
     journal_refuse(store->jobd, false, clock_now_us());

@@ -71,6 +71,12 @@ static void load_batch(void *context, const struct batch_record *record)
     jobd_restore_batch(loading->store->jobd, &back);
 }
 
+static void load_pause(void *context, const char *queue)
+{
+    const struct loading *loading = context;
+    jobd_restore_pause(loading->store->jobd, queue);
+}
+
 static bool load_and_write(void *context, uint64_t id, const struct job_record *record)
 {
     struct loading *loading = context;
@@ -133,7 +139,8 @@ bool store_load(struct store *store, struct jobd *jobd, int64_t now_us, struct p
         !database_scan(store->database, true, load_and_write, &loading, &store->problem) ||
         !write_changes(store) ||
         !database_scan(store->database, false, load_and_write, &loading, &store->problem) ||
-        !schedules_scan(store->database, load_schedule, &loading, &store->problem))
+        !schedules_scan(store->database, load_schedule, &loading, &store->problem) ||
+        !database_pauses(store->database, load_pause, &loading, &store->problem))
         return problem_set(problem, "%s: %s", store->path, store->problem.text);
     jobd_restored(jobd);
     report(&loading);

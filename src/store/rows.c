@@ -98,6 +98,16 @@ static enum database_result remove_rows(struct database *database, const struct 
                                  : result;
 }
 
+/* ---- pauses: of a queue that is paused there is a row in `meta` */
+
+static enum database_result pause_queue(struct database *database, const struct job_record *record,
+                                        struct problem *problem)
+{
+    const enum statement which = record->paused ? SQL_PAUSE : SQL_RESUME;
+    (void)sqlite3_bind_text(database->statements[which], 1, record->queue, -1, SQLITE_STATIC);
+    return database_step(database, which, -1, problem);
+}
+
 enum database_result database_change(struct database *database, enum row_kind kind,
                                      const struct job_record *record, struct problem *problem)
 {
@@ -119,6 +129,8 @@ enum database_result database_change(struct database *database, enum row_kind ki
     case ROW_UNSCHEDULE:
     case ROW_UNSCHEDULE_ALL:
         return schedules_change(database, kind, record->schedule, problem);
+    case ROW_PAUSE:
+        return pause_queue(database, record, problem);
     case ROW_REMOVE:
         return remove_rows(database, record, problem);
     case ROW_REMOVE_BATCH:
@@ -252,6 +264,31 @@ bool database_after(struct database *database, void (*each)(void *context, const
                               "SELECT after FROM job LEFT JOIN progress USING (id)"
                               " WHERE after <> '' AND " LIVES,
                               after_row, &afters};
+    return each_row(database, &rows, problem);
+}
+
+struct pauses {
+    void (*each)(void *context, const char *queue);
+    void *context;
+};
+
+static bool pause_row(void *context, sqlite3_stmt *row)
+{
+    const struct pauses *pauses = context;
+    const char *queue = (const char *)sqlite3_column_text(row, 0);
+    if (queue != NULL)
+        pauses->each(pauses->context, queue);
+    return queue != NULL;
+}
+
+bool database_pauses(struct database *database, void (*each)(void *context, const char *queue),
+                     void *context, struct problem *problem)
+{
+    struct pauses pauses = {each, context};
+    const struct rows rows = {"pauses",
+                              "SELECT substr(name, 8) FROM meta"
+                              " WHERE name >= 'paused:' AND name < 'paused;'",
+                              pause_row, &pauses};
     return each_row(database, &rows, problem);
 }
 

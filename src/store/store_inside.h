@@ -54,8 +54,8 @@ struct store {
     int64_t sync_us;           /* the log is to be synced then; JOBD_NEVER: it is */
     uint64_t *in_doubt;        /* jobs of which nobody knows what is on disk */
     size_t in_doubt_len, in_doubt_max;
-    bool all_in_doubt;       /* they are more than could be remembered */
-    bool schedules_in_doubt; /* some of them */
+    bool all_in_doubt;                        /* they are more than could be remembered */
+    bool schedules_in_doubt, pauses_in_doubt; /* some of them */
     struct times times;
     bool shrinks;      /* there is more space to give back, when nothing else is to be done, */
     int64_t shrink_us; /* but not before then */

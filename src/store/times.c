@@ -129,7 +129,7 @@ struct job_record times_from_disk(const struct times *times, const struct job_re
     back.came_us = so_long_ago(times, record->created_us);
     back.ended_us = record->finished_us != 0 ? so_long_ago(times, record->finished_us) : 0;
     back.expires_us = lease_end(times, record);
-    back.began_us = by_clock(record->began_us, -times->serving_ahead_us);
+    back.began_us = less(by_clock(record->began_us, -times->serving_ahead_us), times->now_us);
     back.wall_ahead_us = times->wall_ahead_us;
     if (!record->delayed && record->ready_us == 0)
         back.ready_us = so_long_ago(times, record->created_us);

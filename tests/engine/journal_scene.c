@@ -260,6 +260,14 @@ static bool write_change(void *context, enum row_kind kind, const struct job_rec
         schedule_disk_write(kind, change);
         return true;
     }
+    if (kind == ROW_PAUSE) {
+        if ((*left)-- == 0)
+            return false;
+        for (unsigned i = 0; i < QUEUES; i++) /* that of the deliveries is not looked at */
+            if (strcmp(change->queue, i == 0 ? "one" : "two") == 0)
+                disk.paused_next[i] = change->paused;
+        return true;
+    }
     const struct job_record on_disk = times_to_disk(&disk.times, change);
     const struct job_record *record = &on_disk;
     struct kept *kept = &disk.jobs[record->id];
@@ -377,6 +385,8 @@ size_t disk_write_group(struct jobd *jobd, size_t max, size_t fails_after, int64
     look_first(jobd);
     bool good = journal_each(jobd, write_change, &fails_after);
     end_transaction(good);
+    memcpy(good ? disk.paused : disk.paused_next, good ? disk.paused_next : disk.paused,
+           sizeof disk.paused);
     schedule_disk_end(good);
     if (good && times_due(&disk.times)) {
         disk.kept = times_now(&disk.times);
@@ -409,6 +419,8 @@ void disk_clear(void)
     disk.wanted = 0;
     disk.highest = 0;
     disk.limits = disk.two_undeclared = false;
+    memset(disk.paused, 0, sizeof disk.paused);
+    memset(disk.paused_next, 0, sizeof disk.paused_next);
     disk.wall_ahead_us = disk.written_us = 0;
     disk.times = (struct times){.now_us = 0};
     disk.kept = (struct kept_times){.wall_us = 0};
@@ -500,6 +512,9 @@ struct jobd *disk_restore(uint64_t first_id, int64_t now_us)
             restore(jobd, &disk.jobs[id], now_us);
     jobd_restored(jobd);
     schedule_disk_restore(jobd);
+    for (unsigned i = 0; i < QUEUES; i++)
+        if (disk.paused[i])
+            jobd_restore_pause(jobd, i == 0 ? "one" : "two");
     check_engine(jobd);
     return jobd;
 }

@@ -41,7 +41,8 @@ struct disk {
     int64_t to_tell[2]; /* an end that was written wants its deliveries as the next rows; 0: none */
     uint64_t highest;   /* id */
     bool limits;        /* of the queues of the next engine, see there */
-    bool two_undeclared; /* the second queue, when the next engine is made */
+    bool two_undeclared;                      /* the second queue, when the next engine is made */
+    bool paused[QUEUES], paused_next[QUEUES]; /* in the transaction */
     /* The clocks: how far the wall clock is ahead of the engine's; what was kept, and when the last
      * group was written. */
     int64_t wall_ahead_us, written_us, written_wall_us;

@@ -84,7 +84,7 @@ static void a_place_is_used_again_under_another_number(void **state)
     assert_int_equal(jobd_purge(jobd, first, NULL, 2, &moved), JOBD_UNDECLARED);
     const struct jobd_route route = {.from = 0, .to = first};
     assert_int_equal(jobd_move(jobd, &route, NULL, 2, &moved), JOBD_UNDECLARED);
-    jobd_pause(jobd, first, true, 2);
+    assert_int_equal(jobd_pause(jobd, first, true, NULL, 2), JOBD_UNDECLARED);
     jobd_queue_retire(jobd, first, 2);
     assert_false(jobd_queue_declared(jobd, first) || jobd_queue_gives(jobd, first));
     assert_int_equal(jobd_put(jobd, &(struct jobd_put){.queue = second}, NULL, 2, &receipt),

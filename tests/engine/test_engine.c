@@ -268,7 +268,7 @@ static void test_pause_and_purge(void **state)
     struct jobd *jobd = open_queue(600, 1, 1000, 100);
     struct person worker = person();
     (void)state;
-    jobd_pause(jobd, 0, true, 1);
+    assert_int_equal(jobd_pause(jobd, 0, true, NULL, 1), JOBD_OK);
     for (int i = 0; i < 600; i++)
         put_with(jobd,
                  (struct jobd_put){.priority = (uint8_t)(i % 8), .delay_us = i % 3 == 0 ? HOUR : 0},
@@ -278,7 +278,7 @@ static void test_pause_and_purge(void **state)
     check_engine(jobd);
     put(jobd, 3);
     assert_int_equal(worker.woken, 0);
-    jobd_pause(jobd, 0, false, 4);
+    assert_int_equal(jobd_pause(jobd, 0, false, NULL, 4), JOBD_OK);
     assert_int_equal(worker.woken, 1);
     finish(jobd, &worker.waiter.task, JOBD_DONE, 5);
     jobd_free(jobd);

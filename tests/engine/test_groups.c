@@ -255,7 +255,7 @@ static void test_room_in_a_group(void **state)
     const struct jobd_put put = {.terms = &terms, .batch = batch, .batch_len = 3};
     assert_int_equal(jobd_put(jobd, &put, NULL, 2 * SECOND, &receipt), JOBD_GROUP_FULL);
     assert_int_equal(receipt.room_in_us, JOBD_UNKNOWN_US);
-    jobd_pause(jobd, 0, true, 2 * SECOND);
+    assert_int_equal(jobd_pause(jobd, 0, true, NULL, 2 * SECOND), JOBD_OK);
     assert_int_equal(put_of(jobd, "a", 2 * SECOND, &receipt), JOBD_GROUP_FULL);
     assert_int_equal(receipt.room_in_us, JOBD_UNKNOWN_US);
     assert_int_equal(stats_of(jobd, 2 * SECOND).rejected, 5);

@@ -207,6 +207,12 @@ static void do_something(struct world *world)
     struct jobd_receipt receipt;
     uint32_t purged;
     unsigned which = below(world, 27);
+    if (who != NULL && below(world, 100) == 0) {
+        uint32_t queue = below(world, 4) == 0 ? JOBD_NO_QUEUE : below(world, QUEUES);
+        ask(who, 'k',
+            jobd_pause(world->jobd, queue, below(world, 3) == 0, &who->waiter, world->now_us));
+        return;
+    }
     if (who == NULL || which < 6) {
         do_work(world);
     } else if (which < 11) {
@@ -290,6 +296,16 @@ static void compare(struct world *world)
             verify(seen == there);
         else if (there == JOBD_RUNNING)
             verify(seen == JOBD_RUNNING);
+    }
+}
+
+/* When nothing is on its way, a queue is paused where it is on disk. */
+static void compare_pauses(struct world *world)
+{
+    struct jobd_stats stats;
+    for (uint32_t i = 0; journal_empty(world->jobd) && i < QUEUES; i++) {
+        jobd_stats(world->jobd, i, world->now_us, &stats);
+        verify(stats.paused == disk.paused[i]);
     }
 }
 
@@ -532,6 +548,7 @@ static void test_at_random(void **state)
         compare(&world);
         after_compare(&world);
         compare_contents(&world);
+        compare_pauses(&world);
         disk_compare_batches(world.jobd, world.next_id, world.now_us);
         compare_lists(&world);
         schedule_disk_compare(world.jobd);

@@ -431,10 +431,10 @@ static void a_pause_lasts_as_long_again(void **state)
     let_workers_take(shop);
     work_until(shop, START_US + 10 * SECOND);
     shop->full = false;
-    jobd_pause(shop->jobd, 0, true, shop->now_us);
+    assert_int_equal(jobd_pause(shop->jobd, 0, true, NULL, shop->now_us), JOBD_OK);
     work_until(shop, shop->now_us + 100 * SECOND);
     assert_int_equal(says_s(shop, 1), 60); /* as long as it is paused */
-    jobd_pause(shop->jobd, 0, false, shop->now_us);
+    assert_int_equal(jobd_pause(shop->jobd, 0, false, NULL, shop->now_us), JOBD_OK);
     shop->full = true;
     let_workers_take(shop);
     comes_true(shop, 10 * SECOND, 1, 0, 0);

@@ -140,7 +140,7 @@ static void a_late_end_keeps_what_was_appended(void **state)
     (void)put(jobd, 1);
     lease(jobd, "1", NULL, 2);
     (void)append(jobd, TOKEN("1"), "in time", 100);
-    jobd_pause(jobd, 0, true, 3);
+    assert_int_equal(jobd_pause(jobd, 0, true, NULL, 3), JOBD_OK);
     (void)jobd_tick(jobd, 20 * SECOND);
     assert_int_equal(end_with(jobd, TOKEN("1"), JOBD_DONE, NULL), JOBD_OK);
     assert_int_equal(state_of(jobd, 1), JOBD_DONE);

@@ -384,7 +384,8 @@ static void call_queue(struct member *member)
     else if (below(cluster, 2) == 0)
         (void)!jobd_move(member->jobd, &route, NULL, cluster->now_us, &swept);
     else
-        jobd_pause(member->jobd, route.from, below(cluster, 4) == 0, cluster->now_us);
+        verify(jobd_pause(member->jobd, route.from, below(cluster, 4) == 0, NULL,
+                          cluster->now_us) == JOBD_OK);
 }
 
 void cluster_call(struct member *member)

@@ -42,7 +42,6 @@ static struct news full_news(struct jobd_blob *payload, struct jobd_blob *output
                    .started_us = AT_US,
                    .finished_us = 1,
                    .expiry_us = AT_US + 9,
-                   .source = -9,
                    .delayed = true,
                    .by_wall = true,
                    .stopping = true,

@@ -105,6 +105,42 @@ static void all_of_a_job_comes_back(void **state)
     client_free(client);
 }
 
+static void assert_paused(struct client *client, bool paused)
+{
+    const cJSON *queue = client_json(client, "/queues/default");
+    assert_int_equal(cJSON_IsTrue(cJSON_GetObjectItem(queue, "paused")), paused);
+}
+
+static struct client *begin_again(struct server **server, struct client *client)
+{
+    kill_it(*server, client);
+    *server = start_durable("-q", "100", "--sleep", "1ms");
+    return client_new(*server);
+}
+
+static void a_pause_outlives_a_restart(void **state)
+{
+    (void)state;
+    fresh_folder();
+    struct server *server = start_durable("-q", "100", "--sleep", "1ms");
+    struct client *client = client_new(server);
+    assert_answer(client_post(client, "/queues/default/pause"), 200, "paused\n");
+    client = begin_again(&server, client);
+    assert_paused(client, true);
+    uint64_t id = client_put(client, "/do");
+    assert_answer(client_post(client, "/queues/default/resume"), 200, "resumed\n");
+    client_await_state(client, id, "done");
+    client = begin_again(&server, client);
+    assert_paused(client, false);
+    assert_answer(client_post(client, "/queues/pause"), 200, "paused\n");
+    client = begin_again(&server, client);
+    assert_paused(client, true);
+    id = client_put(client, "/do");
+    assert_answer(client_post(client, "/queues/resume"), 200, "resumed\n");
+    client_await_state(client, id, "done");
+    client_free(client);
+}
+
 static void a_lease_outlives_a_restart(void **state)
 {
     char room[256], path[300];
@@ -461,6 +497,7 @@ int main(void)
         DURABLE(what_is_remembered_has_an_end),
         DURABLE(a_killed_server_goes_on_where_it_was),
         DURABLE(all_of_a_job_comes_back),
+        DURABLE(a_pause_outlives_a_restart),
         DURABLE(a_lease_outlives_a_restart),
         DURABLE(a_stop_puts_back_what_runs_too_long),
         DURABLE(a_cancel_that_was_acknowledged_stays),

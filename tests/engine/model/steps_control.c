@@ -102,7 +102,7 @@ void model_step_pause(struct model *model)
 {
     unsigned queue = below(model, QUEUES);
     model->paused[queue] = below(model, 3) == 0;
-    jobd_pause(model->jobd, queue, model->paused[queue], model->now_us);
+    verify(jobd_pause(model->jobd, queue, model->paused[queue], NULL, model->now_us) == JOBD_OK);
     model_settle(model, queue);
 }
 
