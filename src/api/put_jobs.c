@@ -8,8 +8,10 @@
 #include "api/lines.h"
 #include "api/put_options.h"
 #include "api/respond.h"
+#include "base/base64.h"
 #include "base/json_walk.h"
 #include "base/text.h"
+#include "base/utf8.h"
 
 /* One job while its line is read. */
 struct draft {
@@ -187,7 +189,7 @@ static bool read_base64(struct draft *draft, const struct json_token *value)
 {
     size_t size;
     const char *text = peek_text(draft, value);
-    return !draft->has_payload && text != NULL && text_from_base64(text, *draft->texts, &size) &&
+    return !draft->has_payload && text != NULL && base64_read(text, *draft->texts, &size) &&
            keep_bytes(draft, *draft->texts, size, TYPE_BYTES);
 }
 
@@ -251,7 +253,7 @@ static bool is_wrong(struct draft *draft, const char *line, size_t size, char *w
     struct json_token name, value;
     unsigned seen = 0;
     size_t at = 0;
-    if (!text_is_utf8((const unsigned char *)line, size) || !json_is_object(line, size)) {
+    if (!utf8_valid((const unsigned char *)line, size) || !json_is_object(line, size)) {
         snprintf(why, room, "it is no JSON object");
         return true;
     }
