@@ -200,6 +200,7 @@ static void it_survives_a_kill(void **state)
     const cJSON *batch = client_json(client, gone);
     assert_counts(batch, "failed", COUNTS(5, 0, 0, 0, 3, 2, 0));
     assert_non_null(strstr(json_string(batch, "finished_at"), "T"));
+    assert_answer(client_post(client, "/queues/default/resume"), 200, NULL);
     snprintf(wait, sizeof wait, "%s?wait=20s", path);
     assert_counts(client_json(client, wait), "failed", COUNTS(3, 0, 0, 0, 1, 1, 1));
     assert_counts(client_json(client, gone), "failed", COUNTS(5, 0, 0, 0, 3, 2, 0));
