@@ -73,6 +73,7 @@ struct jobd_schedule_info {
     /* Instants that may have happened: up to the first, from the second (0: none) to after_us, and
      * between the last two. */
     int64_t floor_us, since_us, done_us[2];
+    int64_t back_us;          /* jobd_schedule_turn_back() is for a clock that shows less */
     int64_t last_us;          /* the last that has happened; 0: none */
     uint64_t last_job;        /* what came of it */
     uint64_t missed, skipped; /* instants without a job: too late or no room; as `alone` said */
@@ -133,8 +134,8 @@ struct jobd_firing {
 JOBD_API JOBD_MUST_READ enum jobd_result
 jobd_schedule_fire(struct jobd *jobd, const struct jobd_firing *firing, int64_t now_us);
 
-/* The wall clock shows less than since_us: it had been wrong when it passed over the instants
- * before that. They are taken when they come, but for those that have happened. JOBD_OK,
+/* The wall clock shows less than back_us: it had been wrong when it passed over the instants before
+ * that. They are taken when they come, but for those that have happened. JOBD_OK,
  * JOBD_NO_SCHEDULE; JOBD_REPEATED: it does not, or that was said before and is not over. */
 JOBD_API JOBD_MUST_READ enum jobd_result
 jobd_schedule_turn_back(struct jobd *jobd, const char *name, const struct jobd_moment *moment);

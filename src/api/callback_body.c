@@ -6,7 +6,7 @@
 
 #include "api/batch_json.h"
 #include "api/job_json.h"
-#include "base/text.h"
+#include "base/utf8.h"
 
 enum { OUTPUT_MAX = 4096 };
 
@@ -16,7 +16,7 @@ static bool add_output(const struct api *api, cJSON *job, const struct jobd_info
     if (info->output_bytes == 0 || info->output_bytes > OUTPUT_MAX ||
         jobd_get_blob(api->jobd, info->id, JOBD_OUTPUT, &output) != JOBD_OK || output == NULL)
         return true;
-    bool whole = output->size > OUTPUT_MAX || !text_is_utf8(output->bytes, output->size) ||
+    bool whole = output->size > OUTPUT_MAX || !utf8_valid(output->bytes, output->size) ||
                  json_add_bytes(job, "output", output->bytes, output->size);
     jobd_blob_unref(output);
     return whole;

@@ -33,7 +33,7 @@ static enum step parse_amend(struct call *call)
         put_options_expiry(call, &terms) == STEP_REPLY)
         return STEP_REPLY;
     if (!parameter_number(call, "priority", 0, JOBD_PRIORITIES - 1, &priority))
-        return respond_bad_value(call, "priority", "0 to 7");
+        return respond_bad_value(call, "priority", PRIORITY_VALUES);
     to->priority = (uint8_t)priority;
     to->expires_us = terms.expires_us;
     to->expires_by_wall = terms.expires_by_wall;

@@ -10,7 +10,9 @@
 
 #include "api/respond.h"
 #include "api/topics.h"
+#include "base/base64.h"
 #include "base/text.h"
+#include "base/utf8.h"
 
 enum {
     PIECE_BYTES = 1024, /* of output in an event */
@@ -37,8 +39,8 @@ static ssize_t read_bytes(struct reader *reader, char *to, size_t max) REQUIRES(
 static size_t binary_run(const unsigned char *bytes, size_t size)
 {
     size_t run = 1;
-    while (run < size && text_utf8_prefix(bytes + run, size - run) == 0 &&
-           !text_utf8_begun(bytes + run, size - run))
+    while (run < size && utf8_prefix(bytes + run, size - run) == 0 &&
+           !utf8_begun(bytes + run, size - run))
         run++;
     return run;
 }
@@ -53,7 +55,7 @@ static cJSON *text_data(const unsigned char *bytes, size_t size)
 
 static cJSON *binary_data(const unsigned char *bytes, size_t size)
 {
-    char *text = text_base64(bytes, size);
+    char *text = base64_text(bytes, size);
     cJSON *data = text != NULL ? cJSON_CreateObject() : NULL;
     if (data != NULL && cJSON_AddStringToObject(data, "base64", text) == NULL) {
         cJSON_Delete(data);
@@ -70,9 +72,9 @@ static bool output_event(struct follower *follower)
     const unsigned char *bytes = follower->output->bytes + follower->offset;
     size_t left = follower->bytes - follower->offset;
     size_t size = left < PIECE_BYTES ? left : PIECE_BYTES;
-    size_t text = text_utf8_prefix(bytes, size);
+    size_t text = utf8_prefix(bytes, size);
     char before[64];
-    if (text == 0 && size == left && !follower->ended && text_utf8_begun(bytes, size))
+    if (text == 0 && size == left && !follower->ended && utf8_begun(bytes, size))
         return true;
     size_t taken = text > 0 ? text : binary_run(bytes, size);
     snprintf(before, sizeof before, "id: %zu\nevent: output\ndata: ", follower->offset + taken);
@@ -184,9 +186,9 @@ static void set_type(struct call *call, const struct follower *follower)
 {
     const struct jobd_blob *output = follower->output;
     char *room = request_state(call->request, TYPE_ROOM);
-    size_t text = output != NULL ? text_utf8_prefix(output->bytes, follower->bytes) : 0;
+    size_t text = output != NULL ? utf8_prefix(output->bytes, follower->bytes) : 0;
     bool is_text = output == NULL || text == follower->bytes ||
-                   text_utf8_begun(output->bytes + text, follower->bytes - text);
+                   utf8_begun(output->bytes + text, follower->bytes - text);
     call->reply->type = is_text ? TYPE_TEXT : TYPE_BYTES;
     call->reply->unsafe = true;
     if (follower->ended && output != NULL && output->type[0] != '\0' &&

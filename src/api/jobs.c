@@ -9,7 +9,6 @@
 #include "api/job_json.h"
 #include "api/respond.h"
 #include "base/json_scan.h"
-#include "base/text.h"
 
 enum {
     PAGE_BYTES = 256 * 1024, /* of a list, about; LIST_MAX jobs without errors are fewer */

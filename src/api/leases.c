@@ -5,6 +5,7 @@
 #include "api/lease_values.h"
 #include "api/respond.h"
 #include "base/text.h"
+#include "base/utf8.h"
 #include "jobd/lease.h"
 
 struct lease_state {
@@ -114,7 +115,7 @@ static enum step parse_progress(struct call *call)
         return STEP_START;
     if (body->size > PROGRESS_MAX_BYTES)
         return respond_error(call, 413, "progress has at most 1024 bytes");
-    if (!text_is_utf8(body->bytes, body->size))
+    if (!utf8_valid(body->bytes, body->size))
         return respond_error(call, 400, "progress is no text: expected UTF-8 without NUL");
     return STEP_START;
 }

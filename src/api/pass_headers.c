@@ -9,6 +9,7 @@
 
 #include "api/respond.h"
 #include "base/lock.h"
+#include "base/utf8.h"
 #include "http/headers.h"
 #include "run/passed_fields.h"
 
@@ -68,7 +69,7 @@ static bool keep(void *context, struct field name, struct field value)
     if (name.size != strlen(kept->name) || strncasecmp(name.text, kept->name, name.size) != 0 ||
         value.size == 0)
         return true;
-    if (!text_is_utf8((const unsigned char *)value.text, value.size)) {
+    if (!utf8_valid((const unsigned char *)value.text, value.size)) {
         kept->wrong = kept->name;
         return false;
     }

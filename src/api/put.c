@@ -10,6 +10,7 @@
 #include "api/put_batch.h"
 #include "api/put_options.h"
 #include "api/respond.h"
+#include "base/utf8.h"
 #include "jobd/schedule.h"
 #include "run/callbacks.h"
 
@@ -208,7 +209,7 @@ static enum step failed(struct call *call, const struct jobd_info *info)
     struct jobd_blob *error = NULL;
     char *text = NULL;
     if (jobd_get_blob(call->api->jobd, info->id, JOBD_ERROR, &error) == JOBD_OK && error != NULL)
-        text = text_utf8(error->bytes, error->size);
+        text = utf8_repaired(error->bytes, error->size);
     jobd_blob_unref(error);
     const char *otherwise = info->state == JOBD_CANCELLED ? "cancelled" : "failed";
     enum step step = respond_error(call, 500, text != NULL ? text : otherwise);

@@ -8,10 +8,10 @@
 #include "api/lines.h"
 #include "api/put_options.h"
 #include "api/respond.h"
+#include "base/base64.h"
 #include "base/json_walk.h"
 #include "base/text.h"
-
-enum { TIMEOUT_MIN_US = 1000 };
+#include "base/utf8.h"
 
 /* One job while its line is read. */
 struct draft {
@@ -96,12 +96,12 @@ static bool read_attempts(struct draft *draft, const struct json_token *value)
 
 static bool read_timeout(struct draft *draft, const struct json_token *value)
 {
-    return read_duration(draft, value, TIMEOUT_MIN_US, &draft->put->timeout_us);
+    return read_duration(draft, value, JOB_TIME_MIN_US, &draft->put->timeout_us);
 }
 
 static bool read_keep(struct draft *draft, const struct json_token *value)
 {
-    return read_duration(draft, value, TIMEOUT_MIN_US, &draft->terms->keep_us);
+    return read_duration(draft, value, JOB_TIME_MIN_US, &draft->terms->keep_us);
 }
 
 static bool read_expires(struct draft *draft, const struct json_token *value)
@@ -189,14 +189,14 @@ static bool read_base64(struct draft *draft, const struct json_token *value)
 {
     size_t size;
     const char *text = peek_text(draft, value);
-    return !draft->has_payload && text != NULL && text_from_base64(text, *draft->texts, &size) &&
+    return !draft->has_payload && text != NULL && base64_read(text, *draft->texts, &size) &&
            keep_bytes(draft, *draft->texts, size, TYPE_BYTES);
 }
 
 /* ---- a line */
 
-#define DURATION "a duration like 250ms, 30s, 5m, 2h or 7d"
-#define WORD     "a string of 1 to 64 visible ASCII characters"
+#define STRING "a string of " WORD_VALUES
+#define TAGS   STRING ", or an array of " TAGS_VALUES
 
 static const struct member {
     const char *name, *allowed;
@@ -204,16 +204,16 @@ static const struct member {
 } members[] = {
     {"payload", "a string or another JSON value, or payload_base64, once", read_payload},
     {"payload_base64", "a string in Base64, or payload, once", read_base64},
-    {"delay", DURATION, read_delay},
-    {"at", "an RFC 3339 time like 2026-12-01T09:00:00Z", read_at},
-    {"priority", "0 to 7", read_priority},
-    {"attempts", "1 to 1000", read_attempts},
-    {"timeout", DURATION ", from 1ms", read_timeout},
-    {"expires", DURATION ", or an RFC 3339 time", read_expires},
-    {"keep", DURATION ", from 1ms", read_keep},
-    {"key", WORD, read_group},
-    {"tag", WORD ", or an array of at most 8", read_tags},
-    {"tags", WORD ", or an array of at most 8", read_tags},
+    {"delay", DURATION_VALUES, read_delay},
+    {"at", TIME_VALUES, read_at},
+    {"priority", PRIORITY_VALUES, read_priority},
+    {"attempts", ATTEMPTS_VALUES, read_attempts},
+    {"timeout", DURATION_VALUES ", from 1ms", read_timeout},
+    {"expires", DURATION_VALUES ", or an RFC 3339 time", read_expires},
+    {"keep", DURATION_VALUES ", from 1ms", read_keep},
+    {"key", STRING, read_group},
+    {"tag", TAGS, read_tags},
+    {"tags", TAGS, read_tags},
     {"idempotency_key", "a string of 1 to 255 visible ASCII characters", read_key},
 };
 
@@ -253,7 +253,7 @@ static bool is_wrong(struct draft *draft, const char *line, size_t size, char *w
     struct json_token name, value;
     unsigned seen = 0;
     size_t at = 0;
-    if (!text_is_utf8((const unsigned char *)line, size) || !json_is_object(line, size)) {
+    if (!utf8_valid((const unsigned char *)line, size) || !json_is_object(line, size)) {
         snprintf(why, room, "it is no JSON object");
         return true;
     }

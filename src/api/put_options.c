@@ -11,8 +11,6 @@
 #include "jobd/turns.h"
 #include "run/callbacks.h"
 
-enum { TIMEOUT_MIN_US = 1000 };
-
 /* ---- what it is put after */
 
 static const char AFTER_VALUES[] = "at most 32 paths of jobs or batches, like /jobs/17,/batches/3";
@@ -161,9 +159,9 @@ static enum step read_keep(struct call *call, struct jobd_terms *terms)
 {
     bool given = request_parameter(call->request, "keep") != NULL;
     if (parameter_duration(call, "keep", INT64_MAX, &terms->keep_us) &&
-        (!given || terms->keep_us >= TIMEOUT_MIN_US))
+        (!given || terms->keep_us >= JOB_TIME_MIN_US))
         return STEP_START;
-    return respond_bad_value(call, "keep", "a duration from 1ms, like 30s, 5m, 2h or 7d");
+    return respond_bad_value(call, "keep", JOB_TIME_VALUES);
 }
 
 /* What a key takes for the same job. */
@@ -267,18 +265,18 @@ enum step put_options_read(struct call *call, struct jobd_put *put, struct jobd_
         read_callback(call) == STEP_REPLY)
         return STEP_REPLY;
     if (!parameter_number(call, "priority", 0, JOBD_PRIORITIES - 1, &priority))
-        return respond_bad_value(call, "priority", "0 to 7");
+        return respond_bad_value(call, "priority", PRIORITY_VALUES);
     if (!parameter_number(call, "attempts", 1, JOBD_ATTEMPTS_MAX, &attempts))
-        return respond_bad_value(call, "attempts", "1 to 1000");
+        return respond_bad_value(call, "attempts", ATTEMPTS_VALUES);
     bool has_timeout = request_parameter(request, "timeout") != NULL; /* else the queue's */
     if (!parameter_duration(call, "timeout", INT64_MAX, &put->timeout_us) ||
-        (has_timeout && put->timeout_us < TIMEOUT_MIN_US))
-        return respond_bad_value(call, "timeout", "a duration from 1ms, like 30s, 5m, 2h or 7d");
+        (has_timeout && put->timeout_us < JOB_TIME_MIN_US))
+        return respond_bad_value(call, "timeout", JOB_TIME_VALUES);
     const char *group = request_parameter(request, "key");
     if (group != NULL && !text_is_word(group, JOBD_GROUP_SIZE))
         return respond_bad_value(call, "key", WORD_VALUES);
     if (!tags_good(request))
-        return respond_bad_value(call, "tag", WORD_VALUES ", and given at most 8 times");
+        return respond_bad_value(call, "tag", WORD_VALUES ", and given " TAGS_VALUES " times");
     put->priority = (uint8_t)priority;
     put->attempts = (uint32_t)attempts;
     const char *trace = call->request->trace;

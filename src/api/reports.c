@@ -9,8 +9,10 @@
 #include "api/lease_values.h"
 #include "api/lines.h"
 #include "api/respond.h"
+#include "base/base64.h"
 #include "base/json_walk.h"
 #include "base/text.h"
+#include "base/utf8.h"
 #include "jobd/lease.h"
 
 enum {
@@ -77,7 +79,7 @@ static bool open_source(const struct jobd_blob *body, struct source *source)
 {
     const char *text = (const char *)body->bytes;
     *source = (struct source){.body = body, .whole = {text, body->size}};
-    if (!text_is_utf8(body->bytes, body->size))
+    if (!utf8_valid(body->bytes, body->size))
         return false;
     while (source->whole.size > 0 && strchr(" \t\r\n", *source->whole.text) != NULL) {
         source->whole.text++;
@@ -190,7 +192,7 @@ static const char *read_output(const struct call *call, const struct json_token 
         bytes = own;
     }
     if (base64->size > 0) {
-        if (!decode(base64, own, &size) || !text_from_base64(own, own, &size))
+        if (!decode(base64, own, &size) || !base64_read(own, own, &size))
             return "output_base64 must be a string in Base64";
     } else if (is_text) {
         if (!json_decode(output, own, &size))

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "api/endpoint.h"
+#include "api/job_values.h"
 #include "base/json.h"
 
 /* An error, as text or as a problem. */
@@ -36,7 +37,6 @@ enum { BLOB_BYTES = sizeof(struct jobd_blob) + 16 };
 
 #define TIME_VALUES     "an RFC 3339 time like 2026-12-01T09:00:00Z"
 #define DURATION_VALUES "a duration like 250ms, 30s, 5m, 2h or 7d"
-#define WORD_VALUES     "1 to 64 visible ASCII characters"
 
 /* The moment that the wall clock calls so, as the engine takes it: never 0, which would be none. */
 int64_t moment_of_wall(int64_t wall_us);

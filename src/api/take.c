@@ -9,9 +9,11 @@
 #include "api/job_json.h"
 #include "api/lease_values.h"
 #include "api/respond.h"
+#include "base/base64.h"
 #include "base/container.h"
 #include "base/random.h"
 #include "base/text.h"
+#include "base/utf8.h"
 #include "jobd/lease.h"
 
 #define QUEUES_VALUES "1 to 16 names with commas between them, each once"
@@ -47,9 +49,9 @@ static bool add_payload(cJSON *job, const struct jobd_blob *payload)
     if (payload->type[0] != '\0' &&
         !json_add_bytes(job, "content_type", payload->type, strlen(payload->type)))
         return false;
-    bool is_text = text_is_utf8(payload->bytes, payload->size);
-    char *text = is_text ? text_utf8(payload->bytes, payload->size)
-                         : text_base64(payload->bytes, payload->size);
+    bool is_text = utf8_valid(payload->bytes, payload->size);
+    char *text = is_text ? utf8_repaired(payload->bytes, payload->size)
+                         : base64_text(payload->bytes, payload->size);
     bool whole = text != NULL &&
                  cJSON_AddStringToObject(job, is_text ? "payload" : "payload_base64", text) != NULL;
     free(text);

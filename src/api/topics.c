@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/text.h"
+#include "base/utf8.h"
 
 enum { LOOKS = 4 }; /* at a job in one turn */
 
@@ -142,7 +142,7 @@ static void see_end(struct topic *topic)
 
 static struct jobd_blob *progress_event(const struct jobd_blob *progress)
 {
-    char *text = progress != NULL ? text_utf8(progress->bytes, progress->size) : NULL;
+    char *text = progress != NULL ? utf8_repaired(progress->bytes, progress->size) : NULL;
     struct jobd_blob *event =
         text != NULL ? live_event("event: progress\ndata: ", cJSON_CreateString(text)) : NULL;
     free(text);

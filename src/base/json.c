@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/json_scan.h"
 #include "base/text.h"
+#include "base/utf8.h"
 
 bool json_add_int(cJSON *object, const char *name, int64_t value)
 {
@@ -19,7 +20,7 @@ bool json_add_int(cJSON *object, const char *name, int64_t value)
 
 bool json_add_bytes(cJSON *object, const char *name, const void *bytes, size_t size)
 {
-    char *text = text_utf8(bytes, size);
+    char *text = utf8_repaired(bytes, size);
     bool added = text != NULL && cJSON_AddStringToObject(object, name, text) != NULL;
     free(text);
     return added;

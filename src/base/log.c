@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/json_scan.h"
 #include "base/text.h"
+#include "base/utf8.h"
 
 enum { LINE_MAX_BYTES = 1024, ESCAPED_MAX_BYTES = 2 * LINE_MAX_BYTES };
 
@@ -40,7 +41,7 @@ static size_t character(const char *at)
         return char_is_printable(*at) ? 1 : 0;
     size_t size = bytes[0] < 0xe0 ? 2 : bytes[0] < 0xf0 ? 3 : 4;
     bool steers = bytes[0] == 0xc2 && bytes[1] < 0xa0;
-    return !steers && strnlen(at, size) == size && text_is_utf8(bytes, size) ? size : 0;
+    return !steers && strnlen(at, size) == size && utf8_valid(bytes, size) ? size : 0;
 }
 
 static char *escape(const char *message, char out[ESCAPED_MAX_BYTES])

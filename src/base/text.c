@@ -248,44 +248,6 @@ char *text_printable(const char *text, char *out, size_t size)
     return out;
 }
 
-/* Characters of UTF-8 (RFC 3629, section 4). */
-struct utf8 {
-    unsigned char first, last;   /* the first byte, from and to */
-    unsigned char second, until; /* the second, from and to; the others are 80 to BF */
-    size_t length;
-};
-
-/* Those that begin with this byte, NULL: there is none. */
-static const struct utf8 *utf8_of(unsigned char first)
-{
-    static const struct utf8 rows[] = {
-        {0x01, 0x7f, 0x00, 0x00, 1}, {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3},
-        {0xe1, 0xec, 0x80, 0xbf, 3}, {0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3},
-        {0xf0, 0xf0, 0x90, 0xbf, 4}, {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4},
-    };
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-        if (first >= rows[i].first && first <= rows[i].last)
-            return &rows[i];
-    return NULL;
-}
-
-/* So many of the bytes are as that character has them. */
-static size_t matching(const struct utf8 *of, const unsigned char *at, size_t size)
-{
-    size_t good = 1;
-    while (good < size && good < of->length && at[good] >= (good == 1 ? of->second : 0x80) &&
-           at[good] <= (good == 1 ? of->until : 0xbf))
-        good++;
-    return good;
-}
-
-/* Bytes of the character that begins here; 0 when none does. */
-static size_t character(const unsigned char *at, size_t size)
-{
-    const struct utf8 *of = utf8_of(at[0]);
-    return of != NULL && matching(of, at, size) == of->length ? of->length : 0;
-}
-
 bool text_is_name(const char *text)
 {
     enum { NAME_MAX_BYTES = 64 };
@@ -294,64 +256,6 @@ bool text_is_name(const char *text)
     size_t length = strnlen(text, NAME_MAX_BYTES + 1);
     return length > 0 && length <= NAME_MAX_BYTES && text[0] != '.' &&
            strspn(text, allowed) == length;
-}
-
-size_t text_utf8_prefix(const unsigned char *bytes, size_t size)
-{
-    size_t at = 0, length = 1;
-    for (; at < size && length > 0; at += length)
-        length = character(bytes + at, size - at);
-    return at;
-}
-
-bool text_utf8_begun(const unsigned char *bytes, size_t size)
-{
-    const struct utf8 *of = size > 0 ? utf8_of(bytes[0]) : NULL;
-    return of != NULL && size < of->length && matching(of, bytes, size) == size;
-}
-
-bool text_is_utf8(const unsigned char *bytes, size_t size)
-{
-    return text_utf8_prefix(bytes, size) == size;
-}
-
-char *text_utf8(const unsigned char *bytes, size_t size)
-{
-    static const char replacement[] = "\xef\xbf\xbd";
-    enum { LENGTH = sizeof replacement - 1 };
-    char *text = size < SIZE_MAX / LENGTH ? malloc(size * LENGTH + 1) : NULL;
-    char *out = text;
-    if (text == NULL)
-        return NULL;
-    for (size_t at = 0; at < size;) {
-        size_t length = character(bytes + at, size - at);
-        memcpy(out, length > 0 ? (const char *)bytes + at : replacement,
-               length > 0 ? length : LENGTH);
-        out += length > 0 ? length : LENGTH;
-        at += length > 0 ? length : 1;
-    }
-    *out = '\0';
-    return text;
-}
-
-char *text_base64(const unsigned char *bytes, size_t size)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    char *text = size < SIZE_MAX / 2 ? malloc((size + 2) / 3 * 4 + 1) : NULL;
-    char *out = text;
-    if (text == NULL)
-        return NULL;
-    for (size_t at = 0; at < size; at += 3) {
-        size_t left = size - at;
-        unsigned bits = (unsigned)bytes[at] << 16 | (left > 1 ? (unsigned)bytes[at + 1] << 8 : 0) |
-                        (left > 2 ? bytes[at + 2] : 0);
-        *out++ = digits[bits >> 18];
-        *out++ = digits[bits >> 12 & 63];
-        *out++ = left > 1 ? digits[bits >> 6 & 63] : '=';
-        *out++ = left > 2 ? digits[bits & 63] : '=';
-    }
-    *out = '\0';
-    return text;
 }
 
 char **text_words_copy(char *const *words)
@@ -369,37 +273,4 @@ char **text_words_copy(char *const *words)
     }
     copy[len] = NULL;
     return copy;
-}
-
-/* Of a character of Base64; -1 when it is none. */
-static int base64_digit(char c)
-{
-    if (c >= 'A' && c <= 'Z')
-        return c - 'A';
-    if (c >= 'a' && c <= 'z')
-        return c - 'a' + 26;
-    if (char_is_digit(c))
-        return c - '0' + 52;
-    return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
-bool text_from_base64(const char *text, void *out, size_t *size)
-{
-    unsigned char *bytes = out;
-    size_t length = strlen(text), used = 0, padding = 0;
-    while (padding < 2 && padding < length && text[length - 1 - padding] == '=')
-        padding++;
-    if (length % 4 != 0)
-        return false;
-    uint32_t bits = 0;
-    for (size_t i = 0; i < length - padding; i++) {
-        int digit = base64_digit(text[i]);
-        if (digit < 0)
-            return false;
-        bits = bits << 6 | (uint32_t)digit;
-        if (i % 4 > 0)
-            bytes[used++] = (unsigned char)(bits >> (6 - 2 * (i % 4)));
-    }
-    *size = used;
-    return padding == 0 || (bits & (padding == 1 ? 3 : 15)) == 0; /* one text for the same bytes */
 }

@@ -49,27 +49,8 @@ bool text_is_word(const char *text, size_t size);
  */
 bool text_is_name(const char *text);
 
-/* UTF-8 all through, and no byte 0? */
-bool text_is_utf8(const unsigned char *bytes, size_t size);
-
-/* UTF-8 as it is; in place of each byte that is not, or is 0, U+FFFD. From malloc(); NULL when
- * memory is short. */
-char *text_utf8(const unsigned char *bytes, size_t size);
-
-/* Bytes at the beginning that are whole characters of UTF-8, none of them a NUL. */
-size_t text_utf8_prefix(const unsigned char *bytes, size_t size);
-/* Are these the first bytes of one such character, but not all of it? */
-bool text_utf8_begun(const unsigned char *bytes, size_t size);
-
 /* A copy of such a list, NULL at the end, in one piece to be freed; NULL when memory is short. */
 char **text_words_copy(char *const *words);
-
-/* RFC 4648, section 4. From malloc(); NULL when memory is short. */
-char *text_base64(const unsigned char *bytes, size_t size);
-
-/* The other way round, with its padding: so many bytes at `out`, at most 3 for 4 characters; it may
- * be the text itself. False when it is no Base64. */
-bool text_from_base64(const char *text, void *out, size_t *size);
 
 /* A copy of `text` that can stand in a log line or an error: what is not printable ASCII becomes
  * \xNN, quotes and backslashes are escaped. What is longer than `size`, at least 4, is cut with

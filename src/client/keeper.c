@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "base/thread.h"
+#include "base/utf8.h"
 #include "client/backoff.h"
 
 enum {
@@ -86,7 +87,7 @@ void keeper_output(void *context, const void *bytes, size_t size)
 static bool is_text(const unsigned char *bytes, size_t size)
 {
     for (size_t cut = 0; cut < 4 && cut < size; cut++)
-        if (text_is_utf8(bytes, size - cut))
+        if (utf8_valid(bytes, size - cut))
             return true;
     return false;
 }

@@ -298,7 +298,7 @@ static enum share_result change_locked(struct op *op, struct job *job, const str
     if (is_as_it_was(job, news))
         return deliveries_adopt_locked(op, job, news) ? SHARE_OK : SHARE_NO_MEMORY;
     uint32_t queue =
-        news->record.queue[0] != '\0' ? jobd_queue_named(op->jobd, news->record.queue) : job->queue;
+        news->record.queue[0] != '\0' ? index_named(op->jobd, news->record.queue) : job->queue;
     if (queue == job->queue && goes_on_locked(op, job, news))
         return set_extra_locked(op, job, news) ? SHARE_OK : SHARE_NO_MEMORY;
     if (news->stays && job->state == JOBD_QUEUED && news->record.state == JOBD_QUEUED &&

@@ -3,13 +3,9 @@
 #include <string.h>
 
 #include "engine/engine.h"
+#include "engine/filter.h"
 #include "engine/said.h"
 #include "jobd/lease.h"
-
-enum {
-    LOOKS_AT_A_TIME = 256, /* bounds how long a listing holds the lock, */
-    LOOKS_MAX = 10000      /* and how long it takes */
-};
 
 /* Nobody can have a token whose lease is not written yet. */
 static bool is_held(const struct lease *lease)

@@ -6,11 +6,7 @@
 #include "engine/filter.h"
 #include "engine/job_info.h"
 
-enum {
-    LOOKS_AT_A_TIME = 256, /* bounds how long a listing holds the lock, */
-    LOOKS_MAX = 10000,     /* and how long it takes */
-    FEW = 1024             /* as many of a state are gathered at once */
-};
+enum { FEW = 1024 }; /* as many of a state are gathered at once */
 
 /* A page that is being filled, with one match more than asked for as the sign of a next one. */
 struct listing {

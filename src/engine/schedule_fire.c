@@ -149,9 +149,7 @@ static void turn_back(struct schedule_place *place, int64_t wall_us)
 static enum jobd_result turn_locked(struct op *op, struct schedule *schedule, int64_t wall_us)
     REQUIRES(op->jobd->lock)
 {
-    const struct schedule_place *place = &schedule->next.place;
-    bool in_gap = place->since_us == 0 || (wall_us < place->since_us && place->done_us[1] == 0);
-    if (!in_gap || latest_us(wall_us, place->floor_us) >= place->after_us)
+    if (wall_us >= schedule_back_us(&schedule->next.place))
         return JOBD_REPEATED;
     struct schedule_step *step = calloc(1, sizeof *step);
     if (step == NULL)

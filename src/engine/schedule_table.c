@@ -185,6 +185,7 @@ void schedule_info(const struct schedule *schedule, const struct schedule_state 
     info->floor_us = place->floor_us;
     info->since_us = place->since_us;
     memcpy(info->done_us, place->done_us, sizeof info->done_us);
+    info->back_us = schedule_back_us(place);
     info->last_us = place->last_us;
     info->last_job = place->last_job;
     info->missed = place->missed;

@@ -26,6 +26,15 @@ struct schedule_place {
     uint64_t last_job, missed, skipped;
 };
 
+/* A wall clock that shows less than this had passed over instants while it was wrong, and they can
+ * be taken when they come; INT64_MIN: none had, or that was said before and is not over. */
+static inline int64_t schedule_back_us(const struct schedule_place *place)
+{
+    if (place->floor_us >= place->after_us || (place->since_us != 0 && place->done_us[1] != 0))
+        return INT64_MIN;
+    return place->since_us != 0 ? place->since_us : place->after_us;
+}
+
 struct schedule_state {
     struct jobd_blob *terms; /* what was asked for, in one piece; NULL: there is none */
     struct jobd_blob *payload;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "base/utf8.h"
 
 enum { HEAD_SIZE = 256, SHOWN_SIZE = 160 };
 
@@ -98,7 +99,7 @@ static bool check_script(const char *path, struct problem *problem)
     if (size == 0)
         return wrong(problem, path, "is empty");
     if (strncmp(head, "#!", 2) != 0)
-        return !text_is_utf8((const unsigned char *)head, (size_t)size) ||
+        return !utf8_valid((const unsigned char *)head, (size_t)size) ||
                wrong(problem, path, "is a text whose first line does not begin with #!");
     read_interpreter(head, &interpreter);
     int error = refusal(interpreter);

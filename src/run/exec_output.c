@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "base/utf8.h"
 #include "base/verify.h"
 
 enum { FIRST_BYTES = 4096 };
@@ -96,7 +97,7 @@ struct jobd_blob *exec_output_take(struct exec_output *output)
     struct jobd_blob *taken = output->output;
     if (taken != NULL) {
         taken->size = output->used; /* whoever follows does not look at it */
-        if (text_is_utf8(taken->bytes, taken->size))
+        if (utf8_valid(taken->bytes, taken->size))
             taken->type = TYPE_TEXT;
     }
     atomic_fetch_sub(&held, output->room);

@@ -15,6 +15,7 @@
 #include "base/lock.h"
 #include "base/text.h"
 #include "base/url.h"
+#include "base/utf8.h"
 #include "run/http_client.h"
 #include "run/passed_fields.h"
 
@@ -274,7 +275,7 @@ static void append_text(char *text, const char *from)
 /* The same with bytes of any kind; none when memory is short. */
 static void append(char *text, const char *bytes, size_t size)
 {
-    char *from = text_utf8((const unsigned char *)bytes, whole_characters(bytes, size));
+    char *from = utf8_repaired((const unsigned char *)bytes, whole_characters(bytes, size));
     if (from != NULL)
         append_text(text, from);
     free(from);

@@ -120,9 +120,8 @@ static void say_missed(struct recur *recur, const struct entry *entry, uint64_t 
 
 static bool is_turned_back(const struct recur *recur, const struct entry *entry)
 {
-    bool in_gap =
-        entry->since_us == 0 || (recur->wall_us < entry->since_us && entry->done_us[1] == 0);
-    return !entry->paused && in_gap && recur->wall_us + BACK_US < entry->after_us;
+    return !entry->paused && recur->wall_us < entry->back_us &&
+           recur->wall_us + BACK_US < entry->after_us;
 }
 
 static void turn_back(struct recur *recur, struct jobd *jobd, struct entry *entry)
@@ -188,7 +187,7 @@ static void look(struct recur *recur, struct jobd *jobd, struct entry *entry,
     entry->paused = info->paused;
     bool is_back = !is_other && info->after_us < entry->after_us;
     entry->after_us = info->after_us;
-    entry->since_us = info->since_us;
+    entry->back_us = info->back_us;
     memcpy(entry->done_us, info->done_us, sizeof entry->done_us);
     if (is_other)
         read_plan(recur, entry, &info->schedule);

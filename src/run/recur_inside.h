@@ -31,9 +31,9 @@ struct entry {
      * `most` behind floor_us shall happen. Then the next comes. */
     int64_t after_us, taken_us, floor_us, next_us;
     uint32_t most;
-    int64_t since_us, done_us[2]; /* as the engine has it */
-    int64_t retry_us;             /* not before then; 0: nothing is to be tried again */
-    enum jobd_result refusal;     /* the last */
+    int64_t done_us[2], back_us; /* as the engine has it */
+    int64_t retry_us;            /* not before then; 0: nothing is to be tried again */
+    enum jobd_result refusal;    /* the last */
 };
 
 /* Any thread; does not block. */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/job_values.h"
 #include "base/plan.h"
 #include "base/text.h"
 #include "base/url_prefix.h"
@@ -64,7 +65,7 @@ static bool read_attempts(struct config_schedule *to, const cJSON *item)
 
 static bool read_duration(const cJSON *item, int64_t *us)
 {
-    return text_to_duration(text_of(item), us) && *us >= 1000;
+    return text_to_duration(text_of(item), us) && *us >= JOB_TIME_MIN_US;
 }
 
 static bool read_timeout(struct config_schedule *to, const cJSON *item)
@@ -142,12 +143,12 @@ static const struct key {
     {"queue", read_queue, "a string, the name of a queue"},
     {"payload", read_any, ""},
     {"content_type", read_later, "a string, a media type"},
-    {"priority", read_priority, "0 to 7"},
-    {"attempts", read_attempts, "1 to 1000"},
+    {"priority", read_priority, PRIORITY_VALUES},
+    {"attempts", read_attempts, ATTEMPTS_VALUES},
     {"timeout", read_timeout, "a string, a duration from 1ms, like \"30s\" or \"2h\""},
     {"expires", read_expires, "a string, a duration from 1ms, like \"30s\" or \"2h\""},
-    {"key", read_key, "a string of 1 to 64 visible ASCII characters"},
-    {"tag", read_tags, "up to 8 strings of 1 to 64 visible ASCII characters"},
+    {"key", read_key, "a string of " WORD_VALUES},
+    {"tag", read_tags, "strings of " WORD_VALUES ", " TAGS_VALUES},
     {"callback", read_callback, "a string, an http:// or https:// URL"},
     {"missed", read_missed, "once, skip or all"},
     {"overlap", read_overlap, "run or skip"},

@@ -263,6 +263,7 @@ static void it_survives_a_kill(void **state)
     client_free(client);
     server = start_again(arguments, server);
     client = client_new(server);
+    assert_answer(client_post(client, "/queues/default/resume"), 200, NULL);
     client_await_state(client, last, "done");
     assert_state(client, orphan, "blocked");
     assert_answer(client_post(client, "/queues/default/pause"), 200, NULL);
@@ -270,6 +271,7 @@ static void it_survives_a_kill(void **state)
     client_free(client);
     server = start_again(arguments, server);
     client = client_new(server);
+    assert_answer(client_post(client, "/queues/default/resume"), 200, NULL);
     client_await_state(client, own, "done");
     client_free(client);
 }

@@ -10,9 +10,11 @@
 
 #include <cmocka.h>
 
+#include "base/base64.h"
 #include "support/chance.h"
 #include "support/edge.h"
 #include "base/text.h"
+#include "base/utf8.h"
 
 enum { UNTOUCHED = 0x5a5a5a5a };
 #define MS        UINT64_C(1000)
@@ -434,10 +436,10 @@ static void bytes_become_utf8(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         const unsigned char *bytes = (const unsigned char *)rows[i].bytes;
-        char *text = text_utf8(bytes, rows[i].size);
+        char *text = utf8_repaired(bytes, rows[i].size);
         assert_non_null(text);
         assert_string_equal(text, rows[i].text);
-        assert_int_equal(text_is_utf8(bytes, rows[i].size), rows[i].sound);
+        assert_int_equal(utf8_valid(bytes, rows[i].size), rows[i].sound);
         free(text);
     }
 }
@@ -458,7 +460,7 @@ static void bytes_become_base64(void **state)
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        char *text = text_base64((const unsigned char *)rows[i][0], strlen(rows[i][0]));
+        char *text = base64_text((const unsigned char *)rows[i][0], strlen(rows[i][0]));
         assert_non_null(text);
         assert_string_equal(text, rows[i][1]);
         free(text);
@@ -476,9 +478,9 @@ static void base64_is_read(void **state)
         size_t read = 99;
         for (size_t i = 0; i < size; i++)
             bytes[i] = (unsigned char)(i * 37 + size);
-        char *text = text_base64(bytes, size);
+        char *text = base64_text(bytes, size);
         assert_non_null(text);
-        assert_true(text_from_base64(text, text, &read));
+        assert_true(base64_read(text, text, &read));
         assert_int_equal(read, size);
         assert_memory_equal(text, bytes, size);
         free(text);
@@ -486,7 +488,7 @@ static void base64_is_read(void **state)
     for (size_t i = 0; i < LEN(bad); i++) {
         unsigned char bytes[16];
         size_t read;
-        assert_false(text_from_base64(bad[i], bytes, &read));
+        assert_false(base64_read(bad[i], bytes, &read));
     }
 }
 

@@ -10,7 +10,7 @@ wrong() {
 
 # What stands in backquotes, a word a line; `name.[ch]` is two files.
 words=$(grep -o '`[^`]*`' $map | tr -d '`')
-files=$(echo "$words" | grep -E '^[a-z_./]+\.(c|h|\[ch\])$' | sed 's/\(.*\)\.\[ch\]$/\1.c\n\1.h/' | sort -u)
+files=$(echo "$words" | grep -E '^[a-z0-9_./]+\.(c|h|\[ch\])$' | sed 's/\(.*\)\.\[ch\]$/\1.c\n\1.h/' | sort -u)
 
 for file in $(git ls-files 'src/*/*.[ch]'); do
     name=${file##*/}

@@ -9,10 +9,12 @@
 #include <unistd.h>
 
 #include "api/auth.h"
+#include "base/base64.h"
 #include "base/log.h"
 #include "server/option_sources.h"
 #include "base/json_walk.h"
 #include "base/text.h"
+#include "base/utf8.h"
 #include "base/verify.h"
 
 enum { PATH_SIZE = 40, WORDS_MAX = 64 };
@@ -144,8 +146,8 @@ void fuzz_text(const uint8_t *bytes, size_t size)
     if (text_to_number(text, 1000, &number))
         verify(number <= 1000);
     verify(strlen(text_printable(text, shown, sizeof shown)) < sizeof shown);
-    char *utf8 = text_utf8(bytes, size), *base64 = text_base64(bytes, size);
-    verify(utf8 != NULL && text_is_utf8((const unsigned char *)utf8, strlen(utf8)));
+    char *utf8 = utf8_repaired(bytes, size), *base64 = base64_text(bytes, size);
+    verify(utf8 != NULL && utf8_valid((const unsigned char *)utf8, strlen(utf8)));
     verify(base64 != NULL && strlen(base64) == (size + 2) / 3 * 4);
     free(utf8);
     free(base64);
