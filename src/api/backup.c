@@ -4,7 +4,6 @@
  * body. */
 #include "api/endpoint.h"
 #include "api/respond.h"
-#include "base/verify.h"
 #include "store/backup.h"
 
 enum { AGAIN_S = 10 }; /* when another may be over */
@@ -95,11 +94,10 @@ static enum step refuse(struct call *call, enum backup_result why)
     case BACKUP_CLOSED:
         return respond_result(call, JOBD_CLOSED);
     case BACKUP_FAILING:
-        return respond_result(call, JOBD_STORE_FAILED);
-    case BACKUP_BEGUN:
+    case BACKUP_BEGUN: /* which is no refusal */
         break;
     }
-    verify(false);
+    return respond_result(call, JOBD_STORE_FAILED);
 }
 
 static enum step answer_backup(struct call *call, enum jobd_result result)
