@@ -100,6 +100,8 @@ static void test_kills_double_no_instant(void **state)
     struct client *client = client_new(server);
     put(client, "/schedules/all?every=1s&missed=all");
     put(client, "/schedules/one?every=1s");
+    /* Each has had an instant then, from which compare() counts. */
+    client_await_at_least(client, "jobd_schedule_instants_total{result=\"fired\"}", 3);
     client_free(client);
     for (unsigned i = 0; i < kills; i++) {
         /* near the instant, where there is most to be torn apart */
