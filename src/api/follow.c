@@ -226,7 +226,7 @@ static enum step read_place(struct call *call, struct follower *follower)
         return respond_bad_value(call, "Last-Event-ID", "a byte's offset");
     if (!events)
         there = request_range_from(call->request, &offset);
-    follower->offset = offset;
+    follower->offset = offset < SIZE_MAX ? (size_t)offset : SIZE_MAX; /* beyond any output */
     if (events)
         call->reply->type = TYPE_EVENTS;
     else

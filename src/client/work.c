@@ -135,7 +135,7 @@ static void attend(struct work *work, const struct signals *signals)
 static int serve(struct work *work, const struct signals *signals)
 {
     const struct client_options *options = work->options;
-    pthread_t *threads = calloc(options->workers, sizeof *threads);
+    pthread_t *threads = calloc((size_t)options->workers, sizeof *threads);
     if (threads == NULL)
         return EXIT_FAILED;
     log_info("jobd " JOBD_VERSION ": %llu %s for %s", (unsigned long long)options->workers,

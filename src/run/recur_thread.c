@@ -42,7 +42,8 @@ static bool wait_until(struct recur *recur, int64_t wall_us)
     if (at_us < 1)
         at_us = 1; /* no time would stop it */
     const struct itimerspec when = {
-        .it_value = {.tv_sec = at_us / CLOCK_SECOND_US, .tv_nsec = at_us % CLOCK_SECOND_US * 1000}};
+        .it_value = {.tv_sec = (time_t)(at_us / CLOCK_SECOND_US),
+                     .tv_nsec = (long)(at_us % CLOCK_SECOND_US * 1000)}};
     struct pollfd fds[] = {{.fd = recur->timer, .events = POLLIN},
                            {.fd = recur->event, .events = POLLIN}};
     int code =

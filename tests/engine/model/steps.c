@@ -44,7 +44,7 @@ static bool has_words(const struct jobd_terms *terms)
 
 /* What the queue says, or another moment, perhaps past. */
 static const struct jobd_terms *random_terms(struct model *model, unsigned queue,
-                                             struct jobd_terms *terms, char after[MODEL_AFTER_SIZE])
+                                             struct jobd_terms *terms, char *after)
 {
     int64_t usual_us = model_queues[queue].expires_us;
     *terms = (struct jobd_terms){.expires_us = usual_us > 0 ? model->now_us + usual_us : 0,
@@ -73,7 +73,7 @@ static struct jobd_put asked(const struct jobd_put *put)
 }
 
 static struct jobd_put random_put(struct model *model, struct jobd_blob *batch[BATCH_MAX],
-                                  struct jobd_terms *terms, char after[MODEL_AFTER_SIZE])
+                                  struct jobd_terms *terms, char *after)
 {
     static const char *const keys[KEYS] = {"a", "key", "ab", "A"};
     struct jobd_put put = {.queue = below(model, QUEUES),
