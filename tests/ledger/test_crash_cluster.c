@@ -25,7 +25,7 @@ enum {
     NODES = 3,
     CLIENTS = 4,
     KILLS = 10,
-    JOBS_MAX = 200000,
+    JOBS_MAX = 200000, /* as many are kept */
     LEASE_SIZE = 64,
     BATCH = 3,
     BATCHES_MAX = 50000
@@ -69,7 +69,7 @@ static struct server *start_node(unsigned i, const char *address)
     snprintf(data, sizeof data, "JOBD_DATA=%s", i == 0 ? way : url);
     return server_spawn(&(struct server_plan){
         .arguments =
-            (const char *const[]){"-l", address, "-w", "0", "-q", "10000", "--keep", "1000000",
+            (const char *const[]){"-l", address, "-w", "0", "-q", "10000", "--keep", "200000",
                                   "--memory", "256MiB", "--attempts", "1000", "-c", config, NULL},
         .environment = (const char *const[]){data, NULL}});
 }
