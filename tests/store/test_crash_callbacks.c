@@ -66,9 +66,12 @@ static void serve(int fd)
         return;
     bool refuses = receiver.requests++ % 7 == 3;
     const char *id = strstr(text, "\r\n\r\n{\"id\":");
-    verify(id != NULL && receiver.told_len < PROMISES_MAX);
-    if (!refuses)
-        receiver.told[receiver.told_len++] = strtoull(strchr(id, ':') + 1, NULL, 10);
+    const uint32_t len = receiver.told_len;
+    verify(id != NULL && len < PROMISES_MAX);
+    if (!refuses) {
+        receiver.told[len] = strtoull(strchr(id, ':') + 1, NULL, 10);
+        receiver.told_len = len + 1; /* now that it is whole */
+    }
     const char *answer = refuses ? bad : good;
     (void)!send(fd, answer, strlen(answer), MSG_NOSIGNAL);
 }
