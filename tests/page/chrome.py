@@ -129,9 +129,10 @@ class Page:
         return found["result"].get("value")
 
     def wait(self, condition):
-        """Until the expression is true: its value."""
+        """Until the expression is true, or a promise that it gives is: its value."""
         found = self.run("(async () => { for (const end = Date.now() + %d; Date.now() < end;) {"
-                         "const found = (() => { try { return %s; } catch { return false; } })(); if (found) return found instanceof Node || found;"
+                         "const found = await (async () => { try { return await (%s); } catch { return false; } })();"
+                         "if (found) return found instanceof Node || found;"
                          "await new Promise(done => setTimeout(done, 20)); } return false; })()"
                          % (PATIENCE_S * 1000, condition))
         if not found:
