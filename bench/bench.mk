@@ -29,6 +29,11 @@ bench-turns: $(B)/bench/turns  ## what it costs the engine that keys take turns:
 bench-streams: $(B)/jobd  ## what 2,000 who follow take of a server: ROUNDS, SECONDS
 	$(Q)python3 bench/streams.py $(B)/jobd $(or $(ROUNDS),5) $(or $(SECONDS),6)
 
+bench-cluster: $(B)/jobd $(B)/bench/load  ## several servers on one PostgreSQL, and how far they go: ROUNDS, SECONDS, JOBS
+	$(Q)python3 bench/cluster.py $(B) $(or $(ROUNDS),5) $(or $(SECONDS),6) $(or $(JOBS),1000000) >$(B)/bench/cluster.txt
+	$(Q)cat $(B)/bench/cluster.txt
+	$(Q)tail -n 1 $(B)/bench/cluster.txt >$(B)/bench/cluster.json && python3 bench/reckon.py $(B)/bench/cluster.json
+
 # A peer that cannot be built is left out; the results say so.
 bench-peers:
 	$(Q)mkdir -p $(B)/bench && rm -f $(B)/bench/go-peer $(B)/bench/rust-peer
@@ -50,4 +55,4 @@ $(BENCH_TOOLS) $(B)/bench/turns:
 
 -include $(wildcard $(B)/bench/*.d $(B)/bench/peers/*.d)
 
-.PHONY: bench bench-streams bench-turns bench-deps bench-readme bench-peers
+.PHONY: bench bench-cluster bench-streams bench-turns bench-deps bench-readme bench-peers
