@@ -454,7 +454,7 @@ static enum jobd_result make_way_locked(struct op *op, struct admission *admissi
         if (jobs - known.jobs + promises > jobs_spare(all) || !batches_have_room(&all->batches))
             return JOBD_FULL;
         if (admission->extra != NULL && admission->extra->unique_until_us != 0 &&
-            all->promises + jobs > all->promises_max)
+            all->retainable + jobs > all->retainable_max)
             return JOBD_OUT_OF_MEMORY;
         if ((result = join_groups_locked(op, admission)) != JOBD_OK)
             return result;

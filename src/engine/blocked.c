@@ -23,13 +23,13 @@ static void set_error_locked(struct op *op, struct job *job, const struct edge *
 
 /* ---- some at a time */
 
-struct step {
+struct orphan_step {
     struct change orphans; /* of one queue */
     struct queue *queue;   /* theirs */
     struct dispatch_set queues;
 };
 
-static void submit_locked(struct op *op, struct step *step) REQUIRES(op->jobd->lock)
+static void submit_locked(struct op *op, struct orphan_step *step) REQUIRES(op->jobd->lock)
 {
     if (step->orphans.rows > 0)
         (void)change_submit_locked(op, &step->orphans);
@@ -38,8 +38,8 @@ static void submit_locked(struct op *op, struct step *step) REQUIRES(op->jobd->l
 }
 
 /* False when the journal has no room for it. */
-static bool orphan_locked(struct op *op, struct step *step, struct job *job, const struct edge *why)
-    REQUIRES(op->jobd->lock)
+static bool orphan_locked(struct op *op, struct orphan_step *step, struct job *job,
+                          const struct edge *why) REQUIRES(op->jobd->lock)
 {
     struct queue *queue = &op->jobd->queues[job->queue];
     if (step->queue != queue)
@@ -60,7 +60,7 @@ static bool has_room_locked(struct op *op) REQUIRES(op->jobd->lock)
 }
 
 /* False when it must be looked at again, later. */
-static bool look_locked(struct op *op, struct step *step, struct parents *parents)
+static bool look_locked(struct op *op, struct orphan_step *step, struct parents *parents)
     REQUIRES(op->jobd->lock)
 {
     const struct edge *why;
@@ -107,7 +107,7 @@ static struct parents *next_locked(struct op *op) REQUIRES(op->jobd->lock)
 void blocked_tick_locked(struct op *op, int *left)
 {
     struct edges *edges = &op->jobd->edges;
-    struct step step = {.orphans.rows = 0, .queues.len = 0};
+    struct orphan_step step = {.orphans.rows = 0, .queues.len = 0};
     struct parents *parents;
     if (!edges_due(edges))
         return;

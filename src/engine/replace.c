@@ -155,7 +155,7 @@ enum jobd_result replace_locked(struct op *op, struct job *job, struct job_conte
     }
     carry_over(job->extra, content->extra);
     if ((job->extra->unique_until_us == 0 && content->extra->unique_until_us != 0 &&
-         jobs->promises >= jobs->promises_max) ||
+         jobs->retainable >= jobs->retainable_max) ||
         !jobs_hold_content(jobs, content, op)) {
         expect_none_locked(op, job, pinned);
         fair_quit_locked(op, &op->jobd->queues[job->queue], content->extra);

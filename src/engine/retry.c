@@ -62,7 +62,7 @@ static enum jobd_result join_group_locked(struct op *op, struct job *job) REQUIR
 {
     struct jobs *jobs = &op->jobd->jobs;
     struct queue *queue = &op->jobd->queues[job->queue];
-    const size_t more = job->promised ? 0 : jobs_weight(job);
+    const size_t more = job->retained ? 0 : jobs_weight(job);
     if (!fair_has(queue, job->id))
         return JOBD_OK;
     enum jobd_result result = fair_join_locked(op, queue, job->extra);

@@ -448,7 +448,7 @@ void share_describe_job(const struct jobd *jobd, const struct job *job, struct n
 {
     const struct job_content content = job_content(job);
     describe_job(jobd->queues[job->queue].name, job, &content, &news->record);
-    news->promised = job->promised;
+    news->retained = job->retained;
     news->has_extra = job->extra != NULL;
     deliveries_describe_news(job, news);
     if (job->state == JOBD_BLOCKED)
@@ -470,7 +470,7 @@ void share_describe_batch(const struct batch *batch, struct news *news)
     news->record.id = batch->id;
     news->record.finished_us = batch->finished_us;
     memcpy(news->ended, batch->gone, sizeof news->ended);
-    news->promised = batch->pins != 0;
+    news->retained = batch->pins != 0;
     deliveries_describe_batch_news(batch, news);
 }
 

@@ -104,7 +104,7 @@ bool share_ids(struct jobd *jobd, uint64_t **all, size_t *len)
         add_list(&ids, &jobd->queues[i].scheduled, BEFORE_TIME);
         add_list(&ids, &jobd->queues[i].blocked, 0);
         add_list(&ids, &jobd->queues[i].running, 0);
-        add_list(&ids, &jobd->jobs.remembered[i].promised, 0);
+        add_list(&ids, &jobd->jobs.remembered[i].retained, 0);
     }
     good = good && add_ended_locked(&op, &ids);
     op_end(&op);

@@ -41,7 +41,7 @@ struct node {
 };
 
 /* A job that a worker of this process runs, while the engine reads all jobs again. */
-struct run {
+struct own_run {
     uint64_t id;
     uint32_t attempt;
     int64_t started_us;
@@ -78,7 +78,7 @@ struct share {
     uint32_t nodes_len;
     int64_t own_until_us; /* as the others know it */
     bool renews, leaves;
-    struct run *runs, *ended; /* ended: in this turn */
+    struct own_run *runs, *ended; /* ended: in this turn */
     uint32_t runs_len, ended_len, runs_max;
     bool orphans; /* jobs that this process runs, as the others think */
 };
