@@ -67,7 +67,7 @@ static bool look_locked(struct op *op, struct orphan_step *step, struct parents 
     struct job *job = parents->job;
     if (job->state != JOBD_BLOCKED || job->commit_pending || job->extra->parents != parents)
         return true; /* it comes in, or waits, with these later; then it is looked at again */
-    enum verdict verdict = parents_verdict(&op->jobd->jobs, parents, &why);
+    enum verdict verdict = edges_verdict(&op->jobd->jobs, parents, &why);
     if (verdict == VERDICT_WAIT)
         return true;
     if (!has_room_locked(op))
@@ -116,7 +116,7 @@ void blocked_tick_locked(struct op *op, int *left)
         *left -= 1 + (int)parents->len / 8; /* so many are looked at for it */
         edges->starved = !look_locked(op, &step, parents);
         if (edges->starved)
-            parents_look_again(op, parents);
+            edges_look_again(op, parents);
     }
     submit_locked(op, &step);
     dispatch_noted_locked(op, &step.queues);
