@@ -13,7 +13,7 @@
 #include "support/temporary.h"
 
 enum {
-    PATIENCE_MS = 20000,
+    PATIENCE_MS = 60000,
     SERVER_ADDRESS_SIZE = 160,
     SERVER_LINE_SIZE = 1024,
     DESCRIPTORS_MAX = 4
