@@ -18,6 +18,7 @@
 #include "engine/restore.h"
 #include "engine/said.h"
 #include "engine/share.h"
+#include "engine/share_nodes.h"
 #include "engine/stop.h"
 #include "engine/touched.h"
 #include "engine/transition.h"

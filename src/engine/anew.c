@@ -4,6 +4,7 @@
 
 #include "engine/adopt.h"
 #include "engine/share.h"
+#include "engine/share_nodes.h"
 #include "engine/touched.h"
 #include "engine/transition.h"
 #include "engine/waiters.h"
