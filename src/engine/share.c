@@ -4,7 +4,7 @@
 #include "engine/blob.h"
 #include "engine/blocked.h"
 #include "engine/dispatch.h"
-#include "engine/keep.h"
+#include "engine/due.h"
 #include "engine/share_nodes.h"
 #include "engine/sweep.h"
 #include "engine/touched.h"
@@ -116,28 +116,14 @@ uint64_t share_next_id(struct jobd *jobd)
     return id;
 }
 
-static int64_t earlier_us(int64_t one_us, int64_t other_us)
-{
-    return one_us < other_us ? one_us : other_us;
-}
-
 int64_t share_due(struct jobd *jobd)
 {
     struct op op;
     op_begin(&op, jobd, NULL, 0);
     op.outside = true;
-    const struct due *tops[] = {heap_top(&jobd->jobs.dues), heap_top(&jobd->delays),
-                                heap_top(&jobd->leases.due), heap_top(&jobd->probes),
-                                heap_top(&jobd->limits)};
-    bool at_once = jobd->dispatch_needed || jobd->expiry_starved || jobd->journal.starved ||
-                   !TAILQ_EMPTY(&jobd->sweep_waiters) || edges_due(&jobd->edges) ||
-                   jobd->edges.starved;
-    int64_t at_us = earlier_us(share_nodes_due_locked(&op), keep_next_end_us(&jobd->jobs));
-    for (unsigned i = 0; i < sizeof tops / sizeof tops[0]; i++)
-        if (tops[i] != NULL && tops[i]->at_us < at_us)
-            at_us = tops[i]->at_us;
+    int64_t turn_us = due_turn_us_locked(&op), nodes_us = share_nodes_due_locked(&op);
     op_end(&op);
-    return at_once ? 0 : at_us;
+    return turn_us < nodes_us ? turn_us : nodes_us;
 }
 
 void share_leave(struct jobd *jobd)
