@@ -296,7 +296,7 @@ static void make_command(const struct server_plan *plan, const char *command[WOR
     size_t used = 0;
     for (size_t i = 0; plan->wrapper != NULL && plan->wrapper[i] != NULL; i++)
         command[used++] = plan->wrapper[i];
-    command[used++] = JOBD_BINARY;
+    command[used++] = plan->program != NULL ? plan->program : JOBD_BINARY;
     for (size_t i = 0; plan->arguments != NULL && plan->arguments[i] != NULL; i++) {
         assert_true(used + 1 < WORDS_MAX);
         command[used++] = plan->arguments[i];
