@@ -20,7 +20,7 @@ bench: $(B)/jobd $(BENCH_TOOLS) bench-peers  ## measure jobd beside its peers; r
 	  $(if $(SECONDS),--seconds $(SECONDS)) $(if $(WARMUP),--warmup $(WARMUP)) \
 	  $(if $(ONLY),--only $(ONLY)) $(if $(OUT),--out $(OUT))
 
-bench-readme:  ## put five rows of the last results into the README
+bench-readme:  ## put three rows of the last results into the README
 	$(Q)python3 bench/readme.py
 
 bench-turns: $(B)/bench/turns  ## what it costs the engine that keys take turns: JOBS, ROUNDS

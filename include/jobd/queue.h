@@ -215,7 +215,7 @@ enum jobd_text {
     JOBD_TEXTS
 };
 
-/* JOBD_AFTER is lines, `/jobs/17` or `/batches/3`, each with a line feed: the job waits, BLOCKED,
+/* JOBD_AFTER is lines, `job 17` or `batch 3`, each with a line feed: the job waits, BLOCKED,
  * until all of these have ended, and then as others do; it is cancelled as soon as one of them has
  * ended and is not done, with an error that names it. With this line in front it does not matter
  * how they end. They are asked as they are: one that was put in again before the job began to wait

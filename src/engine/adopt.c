@@ -18,6 +18,7 @@
 #include "engine/restore.h"
 #include "engine/said.h"
 #include "engine/share.h"
+#include "engine/share_nodes.h"
 #include "engine/stop.h"
 #include "engine/touched.h"
 #include "engine/transition.h"
@@ -119,7 +120,7 @@ static struct jobd_waiter *holder_locked(struct op *op, struct job *job,
 {
     struct share *share = op->jobd->share;
     for (uint32_t i = 0; i < share->runs_len; i++) {
-        struct run run = share->runs[i];
+        struct own_run run = share->runs[i];
         if (run.id != record->id || run.attempt != record->attempt ||
             run.started_us != record->started_us)
             continue;
@@ -192,7 +193,7 @@ static enum share_result place_locked(struct op *op, struct job *job, const stru
         transition_tell_end_locked(op, job);
         if ((job->pins & PIN_CHILDREN) != 0)
             edges_job_ended(op, job);
-        jobs_remember_all(&op->jobd->jobs, job, news->promised);
+        jobs_remember_all(&op->jobd->jobs, job, news->retained);
     }
     return SHARE_OK;
 }

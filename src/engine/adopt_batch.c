@@ -55,7 +55,7 @@ enum share_result adopt_batch_locked(struct op *op, const struct news *news,
         return drop_batch_locked(op, batch);
     if (!deliveries_adopt_batch_locked(op, batch, news))
         return SHARE_NO_MEMORY;
-    batches_set_gone(batches, batch, news->ended, news->promised);
+    batches_set_gone(batches, batch, news->ended, news->retained);
     batch->finished_us = news->record.finished_us;
     if (batch->finished_us != 0) {
         transition_tell_batch_locked(op, batch);

@@ -255,7 +255,7 @@ static enum jobd_result batch_again_locked(struct op *op, const struct job *job)
     if (batch->words == NULL)
         return JOBD_OK;
     if (deliveries_queue_locked(op, true) != NULL) {
-        size_t more = (job->promised ? 0 : jobs_weight(job)) + (batch->pins == 0 ? PIN_WEIGHT : 0);
+        size_t more = (job->retained ? 0 : jobs_weight(job)) + (batch->pins == 0 ? PIN_WEIGHT : 0);
         if (batch->pins == 0 && !pins_have_room(&op->jobd->jobs, 1))
             return JOBD_OUT_OF_MEMORY;
         struct job_extra *promised =
@@ -274,7 +274,7 @@ static enum jobd_result job_again_locked(struct op *op, struct job *job) REQUIRE
 {
     enum jobd_result result;
     const struct jobs *jobs = &op->jobd->jobs;
-    size_t more = (job->promised ? 0 : jobs_weight(job)) + (job->pins == 0 ? PIN_WEIGHT : 0);
+    size_t more = (job->retained ? 0 : jobs_weight(job)) + (job->pins == 0 ? PIN_WEIGHT : 0);
     if (job->pins == 0 && !pins_have_room(jobs, 1))
         return JOBD_OUT_OF_MEMORY;
     struct job_extra *promised =
@@ -292,8 +292,8 @@ static enum jobd_result delivery_again_locked(struct op *op, const struct job *j
     REQUIRES(op->jobd->lock)
 {
     const struct job *source = source_job_locked(op, job->extra);
-    size_t more = PIN_WEIGHT + (job->promised ? 0 : jobs_weight(job));
-    if (source != NULL && job_has_ended(source) && !source->promised)
+    size_t more = PIN_WEIGHT + (job->retained ? 0 : jobs_weight(job));
+    if (source != NULL && job_has_ended(source) && !source->retained)
         more += jobs_weight(source);
     if (!has_memory_locked(op, more))
         return JOBD_OUT_OF_MEMORY;

@@ -81,8 +81,8 @@ static enum verdict verdict_of(struct jobs *jobs, const struct edge *edge)
     return batch->in_state[JOBD_DONE] == batch->len ? VERDICT_BEGIN : VERDICT_CANCEL;
 }
 
-enum verdict parents_verdict(struct jobs *jobs, const struct parents *parents,
-                             const struct edge **why)
+enum verdict edges_verdict(struct jobs *jobs, const struct parents *parents,
+                           const struct edge **why)
 {
     enum verdict all = VERDICT_BEGIN;
     for (uint32_t i = 0; i < parents->len; i++) {
@@ -95,8 +95,8 @@ enum verdict parents_verdict(struct jobs *jobs, const struct parents *parents,
     return all;
 }
 
-enum jobd_result parents_check(struct jobs *jobs, const struct parents *parents,
-                               struct jobd_receipt *receipt)
+enum jobd_result edges_check(struct jobs *jobs, const struct parents *parents,
+                             struct jobd_receipt *receipt)
 {
     for (uint32_t i = 0; i < parents->len; i++) {
         const struct edge *edge = &parents->edges[i];
@@ -190,7 +190,7 @@ static bool same_parents(const struct parents *one, const struct parents *other)
     return same;
 }
 
-enum jobd_result parents_expect(struct op *op, struct parents *parents, const struct parents *like)
+enum jobd_result edges_expect(struct op *op, struct parents *parents, const struct parents *like)
 {
     enum jobd_result result = JOBD_OK;
     const bool known = like != NULL && same_parents(parents, like);
@@ -216,7 +216,7 @@ void edges_settle(struct op *op)
 
 /* ---- edges */
 
-void parents_link(struct parents *parents, struct job *job)
+void edges_link(struct parents *parents, struct job *job)
 {
     verify(parents->job == NULL);
     parents->job = job;
@@ -236,7 +236,7 @@ static void unlink_edge(struct op *op, struct edge *edge)
         drop(op, parent);
 }
 
-void parents_leave(struct op *op, struct job_extra *extra)
+void edges_leave(struct op *op, struct job_extra *extra)
 {
     struct parents *parents = extra != NULL ? extra->parents : NULL;
     if (parents == NULL)
@@ -252,10 +252,10 @@ void parents_leave(struct op *op, struct job_extra *extra)
 
 /* ---- what is to be looked at */
 
-void parents_look_again(struct op *op, struct parents *parents)
+void edges_look_again(struct op *op, struct parents *parents)
 {
     const struct edge *why;
-    if (parents->again || parents_verdict(&op->jobd->jobs, parents, &why) == VERDICT_WAIT)
+    if (parents->again || edges_verdict(&op->jobd->jobs, parents, &why) == VERDICT_WAIT)
         return;
     parents->again = true;
     TAILQ_INSERT_TAIL(&op->jobd->edges.again, parents, link);
@@ -346,13 +346,13 @@ bool edges_child_back(struct op *op, struct job *job, const char *text)
             parents->edges[len++] = parents->edges[i];
     }
     parents->len = len;
-    if (parents_verdict(&op->jobd->jobs, parents, &why) == VERDICT_BEGIN) {
+    if (edges_verdict(&op->jobd->jobs, parents, &why) == VERDICT_BEGIN) {
         free(parents);
         return true;
     }
     job->extra->parents = parents;
     jobs_count(&op->jobd->jobs, (int64_t)parents_weight(parents));
-    parents_link(parents, job);
+    edges_link(parents, job);
     return true;
 }
 
@@ -397,7 +397,7 @@ bool edges_adopt(struct op *op, struct job *job)
     if (good) {
         job->extra->parents = parents;
         jobs_count(&op->jobd->jobs, (int64_t)parents_weight(parents));
-        parents_link(parents, job);
+        edges_link(parents, job);
     } else {
         free(parents);
     }

@@ -53,7 +53,7 @@ struct edges {
     struct parent_tree tree;
     struct parent_list due;
     struct parents_list again;
-    struct parent_list fresh; /* by parents_expect(), until edges_settle() */
+    struct parent_list fresh; /* by edges_expect(), until edges_settle() */
     bool starved;             /* what is to be done waits for room in the journal */
 };
 
@@ -75,30 +75,30 @@ enum verdict {
 
 /* What becomes of who waits for these. *why, if it is cancelled: the one that has not ended well.
  */
-enum verdict parents_verdict(struct jobs *jobs, const struct parents *parents,
-                             const struct edge **why);
+enum verdict edges_verdict(struct jobs *jobs, const struct parents *parents,
+                           const struct edge **why);
 
 /* ---- coming in, in this order */
 
 /* Are all there, and seen? JOBD_OK; or JOBD_NO_PARENT, and which is on the receipt. */
-enum jobd_result parents_check(struct jobs *jobs, const struct parents *parents,
-                               struct jobd_receipt *receipt);
+enum jobd_result edges_check(struct jobs *jobs, const struct parents *parents,
+                             struct jobd_receipt *receipt);
 /* A record for each, pinned, with or without edges; what follows needs them. JOBD_OK;
  * JOBD_OUT_OF_MEMORY; or JOBD_NO_PARENT, where one was forgotten for want of memory. `like`, not
  * NULL: has the same, found before. */
-enum jobd_result parents_expect(struct op *op, struct parents *parents, const struct parents *like);
+enum jobd_result edges_expect(struct op *op, struct parents *parents, const struct parents *like);
 /* They are this job's, which waits for them; it need not have them yet. All are expected. */
-void parents_link(struct parents *parents, struct job *job);
+void edges_link(struct parents *parents, struct job *job);
 /* In the end, whatever became of it: of the fresh records those without edges are none. */
 void edges_settle(struct op *op);
 
 /* ---- and going */
 
 /* The extra, which is counted, has none any more. It may have had none. */
-void parents_leave(struct op *op, struct job_extra *extra);
+void edges_leave(struct op *op, struct job_extra *extra);
 
 /* Its job is to be looked at again, unless it has to wait. */
-void parents_look_again(struct op *op, struct parents *parents);
+void edges_look_again(struct op *op, struct parents *parents);
 /* A job with PIN_CHILDREN, or a batch, has ended: its children are to be looked at. */
 void edges_job_ended(struct op *op, const struct job *job);
 void edges_batch_ended(struct op *op, const struct batch *batch);

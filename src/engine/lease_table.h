@@ -37,7 +37,7 @@ struct leases {
     struct lease *all;
     uint32_t max, room, used; /* max: that may be held; room: records; used: so many of them were
                                  handed out at least once */
-    uint32_t held, promised;  /* promised: to takers who wait */
+    uint32_t held, reserved;  /* reserved: for takers who wait */
     struct lease_bucket *buckets; /* all that are known, by their tokens; a power of two of them */
     uint32_t buckets_mask;
     struct lease_list spare; /* those that are over, or never were */

@@ -6,13 +6,13 @@
 
 bool pins_have_room(const struct jobs *jobs, uint32_t more)
 {
-    return more <= jobs->promises_max && jobs->promises <= jobs->promises_max - more;
+    return more <= jobs->retainable_max && jobs->retainable <= jobs->retainable_max - more;
 }
 
 /* The first is there, or the last is gone. */
 static void count(struct jobs *jobs, bool more)
 {
-    jobs->promises += more ? 1 : UINT32_MAX;
+    jobs->retainable += more ? 1 : UINT32_MAX;
     jobs_count(jobs, more ? PIN_WEIGHT : -(int64_t)PIN_WEIGHT);
 }
 

@@ -5,8 +5,8 @@
  *
  * A pin is nowhere on disk: whoever set it does so again at a start, when the job comes back and
  * before it is remembered (restore.c) or, of a batch, before all jobs are back (jobd_restored). It
- * takes a record of those for
- * jobs that are promised (jobs->promises_max), so there is a bound, and some memory.
+ * takes one of
+ * jobs->retainable_max, so there is a bound, and some memory.
  *
  * Where queues are shared pins are in no news either: they follow from who waits, or delivers, as
  * each process knows it. But where an ended one stands among the others is whatever the news of it

@@ -45,7 +45,7 @@ static void apply_replace_locked(struct op *op, struct change *change, struct jo
     REQUIRES(op->jobd->lock)
 {
     job->extra->replacing = without(&job->extra->replacing, change);
-    parents_leave(op, change->before.extra);
+    edges_leave(op, change->before.extra);
     jobs_drop_content(&op->jobd->jobs, &change->before, op);
 }
 
@@ -66,7 +66,7 @@ static void undo_replace_locked(struct op *op, struct change *change, struct job
         transition_exchange_locked(op, job, &change->before);
     }
     job->extra->replacing = rest;
-    parents_leave(op, change->before.extra);
+    edges_leave(op, change->before.extra);
     jobs_drop_content(&op->jobd->jobs, &change->before, op);
 }
 
@@ -155,7 +155,7 @@ enum jobd_result replace_locked(struct op *op, struct job *job, struct job_conte
     }
     carry_over(job->extra, content->extra);
     if ((job->extra->unique_until_us == 0 && content->extra->unique_until_us != 0 &&
-         jobs->promises >= jobs->promises_max) ||
+         jobs->retainable >= jobs->retainable_max) ||
         !jobs_hold_content(jobs, content, op)) {
         expect_none_locked(op, job, pinned);
         fair_quit_locked(op, &op->jobd->queues[job->queue], content->extra);
@@ -166,7 +166,7 @@ enum jobd_result replace_locked(struct op *op, struct job *job, struct job_conte
     change.bytes = blob_weight(content->payload);
     change.before = *content;
     if (content->extra->parents != NULL)
-        parents_link(content->extra->parents, job);
+        edges_link(content->extra->parents, job);
     transition_exchange_locked(op, job, &change.before);
     *receipt = (struct jobd_receipt){.id = job->id,
                                      .state = job_state(job),

@@ -23,7 +23,7 @@ const char *model_after_some(struct model *model, char text[MODEL_AFTER_SIZE])
     if (below(model, 2) == 0)
         end = stpcpy(end, JOBD_AFTER_WHATEVER);
     for (unsigned len = 1 + below(model, PARENTS_MAX); len > 0; len--)
-        end += sprintf(end, "/jobs/%llu\n",
+        end += sprintf(end, "job %llu\n",
                        (unsigned long long)model->next_id - 1 - below(model, RECENT));
     return text;
 }

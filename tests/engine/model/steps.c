@@ -225,7 +225,7 @@ void model_step_put_wait(struct model *model)
     put_waiter->waits = result == JOBD_PENDING;
     if (settled) /* it waits for nobody, whatever becomes of these until it is in */
         for (char *at = put_waiter->after;
-             put_waiter->terms.texts[JOBD_AFTER] != NULL && (at = strstr(at, "/jobs/")) != NULL;)
+             put_waiter->terms.texts[JOBD_AFTER] != NULL && (at = strstr(at, "job ")) != NULL;)
             *at = '-';
     if (result == JOBD_OUT_OF_MEMORY || result == JOBD_FULL || result == JOBD_GROUP_FULL)
         model->rejected[put_waiter->queue] += model_jobs_of(&put_waiter->put);
