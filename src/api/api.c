@@ -172,6 +172,7 @@ bool api_authorize(struct request *request, struct reply *reply, void *context)
 {
     struct call call = {.api = context, .request = request, .reply = reply};
     const struct endpoint *endpoint = route_find(request, tables).endpoint;
+    request->endpoint = endpoint;
     request->body_unused = endpoint == NULL || !endpoint->has_body;
     if (endpoint == NULL)
         return true;
@@ -249,13 +250,14 @@ bool api_serve(struct request *request, struct reply *reply, void *context)
     if (request->resumed)
         return endpoint->answer(&call, request->waiter.result) == STEP_REPLY ||
                perform(&call, endpoint);
-    const struct route route = route_find(request, tables);
-    endpoint = route.endpoint;
-    if (endpoint == NULL) {
-        route_refuse(&call, &route);
-        return true;
+    if (endpoint == NULL) { /* else it was found before its body came */
+        const struct route route = route_find(request, tables);
+        endpoint = request->endpoint = route.endpoint;
+        if (endpoint == NULL) {
+            route_refuse(&call, &route);
+            return true;
+        }
     }
-    request->endpoint = endpoint;
     if (!has_to_look(&call, endpoint))
         return begin(&call, endpoint);
     request->abandoned = look_abandoned;

@@ -103,7 +103,7 @@ static enum jobd_result start_put(struct call *call)
     struct jobd_put put = state->put;
     struct jobd_receipt receipt;
     struct jobd_terms terms = state->terms;
-    struct put_words words = {.tags = ""};
+    struct put_words words;
     int64_t now_us = clock_now_us();
     put_options_words(request, &put, &terms, &words);
     request->body_offered = true;

@@ -116,7 +116,7 @@ static enum jobd_result start_put(struct call *call)
     struct jobd_schedule schedule;
     struct jobd_terms terms = {.expires_us = 0};
     struct jobd_put put = {.queue = 0};
-    struct put_words words = {.tags = ""};
+    struct put_words words;
     const struct jobd_moment moment = moment_now();
     if (read_schedule(call, &schedule, &terms) == STEP_REPLY) /* it was good a moment ago */
         return JOBD_OUT_OF_MEMORY;

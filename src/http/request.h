@@ -107,6 +107,8 @@ static inline bool request_body_taken(const struct request *request)
     return request->body_offered && request->waiter.accepted;
 }
 
+/* Has its query any parameter? Most have none, so that none need be asked for by its name. */
+bool request_has_parameters(const struct request *request);
 /* The value of a query parameter, "" without one; NULL when the parameter is not there. */
 const char *request_parameter(const struct request *request, const char *name);
 
