@@ -106,14 +106,14 @@ static bool authorize_call(struct call *call, const struct endpoint *endpoint)
         snprintf(detail, sizeof detail, "insufficient scope: %s is needed",
                  scope_name(endpoint->scope));
         (void)respond_error(call, 403, detail);
-        reply_field(call->reply, "WWW-Authenticate", "Bearer error=\"insufficient_scope\"");
+        reply_text(call->reply, "WWW-Authenticate", "Bearer", " error=\"insufficient_scope\"");
         break;
     case AUTH_UNKNOWN:
         (void)respond_error(call, 401,
                             token != NULL ? "the bearer token is not known"
                                           : "a bearer token is required");
-        reply_field(call->reply, "WWW-Authenticate", "Bearer%s",
-                    token != NULL ? " error=\"invalid_token\"" : "");
+        reply_text(call->reply, "WWW-Authenticate", "Bearer",
+                   token != NULL ? " error=\"invalid_token\"" : "");
         break;
     }
     return false;
@@ -278,5 +278,7 @@ int api_init(struct api *api)
         if (api->busy[seconds] == NULL)
             return -ENOMEM;
     }
-    return 0;
+    const struct reply done = {.status = 200, .type = TYPE_TEXT, .text = "done\n"};
+    api->done = http_share(api->http, &done);
+    return api->done != NULL ? 0 : -ENOMEM;
 }

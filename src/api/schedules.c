@@ -137,7 +137,7 @@ static enum step answer_put(struct call *call, enum jobd_result result)
     if (result != JOBD_OK)
         return respond_result(call, result);
     if (status == 201)
-        reply_field(call->reply, "Location", "/schedules/%s", call->request->subject);
+        reply_text(call->reply, "Location", "/schedules/", call->request->subject);
     if (!call->request->wants_json ||
         jobd_schedule_get(call->api->jobd, call->request->subject, &info) != JOBD_OK)
         return respond_word(call, status, lines[change]);
