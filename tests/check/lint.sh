@@ -46,7 +46,7 @@ grep -nE '"base/(log|clock|json)\.h"|<time\.h>' src/engine/* src/base/heap.* src
 grep -nE '\b(atoi|atol|strcat|strcpy|strncpy|sprintf|vsprintf|strtok|gets|alloca)\(' src/*.c src/*/*.[ch] && wrong "a forbidden function"
 
 # Pages of another site may read every field of a reply.
-for field in $(grep -ohE 'reply_field\([a-z>-]+, "[A-Za-z-]+"' src/*/*.c | sed 's/.*"\(.*\)"/\1/' | sort -u); do
+for field in $(grep -ohE 'reply_(field|text|number)\([a-z>-]+, "[A-Za-z-]+"' src/*/*.c | sed 's/.*"\(.*\)"/\1/' | sort -u); do
     sed -n '/Expose-Headers/,/}}/p' src/http/cors.c | grep -qE "[\" ]$field(,|\")" || wrong "src/http/cors.c does not expose $field"
 done
 
