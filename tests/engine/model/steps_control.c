@@ -12,16 +12,19 @@
 enum jobd_result model_retry_in_group(struct model *model, struct model_job *job)
 {
     unsigned group = model_group_of(job);
-    if (!model->limits[job->queue].by_group)
-        return JOBD_OK;
-    if (!model_group_has_room(model, job->queue, group, 1))
-        return JOBD_GROUP_FULL;
-    model_join(model, job->queue, group);
+    const bool joins = model->limits[job->queue].by_group;
     size_t more = job->promised ? 0 : model_job_bytes(job);
+    if (joins && !model_group_has_room(model, job->queue, group, 1))
+        return JOBD_GROUP_FULL;
+    if (joins)
+        model_join(model, job->queue, group);
     if (model_bytes(model, true) + more > MEMORY) {
-        model_quit(model, job->queue, group);
+        if (joins)
+            model_quit(model, job->queue, group);
         return JOBD_OUT_OF_MEMORY;
     }
+    if (!joins)
+        return JOBD_OK;
     job->state = JOBD_SCHEDULED;
     verify(model_make_room(model, 0));
     return JOBD_OK;
