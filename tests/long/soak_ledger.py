@@ -16,7 +16,7 @@ TRIP, PROBE_S, HANDS = 3, 0.2, 3  # the breaker of the service that is down at t
 # What each kind of request may be answered; 408 and 503 are for those who are slow or too many.
 ALWAYS = {408, 503}
 ALLOWED = {
-    "put": {200, 202, 413, 422, 429, 500}, "retry": {202, 404, 409, 429}, "delete": {200, 202, 404, 409},
+    "put": {200, 202, 409, 413, 422, 429, 500}, "retry": {202, 404, 409, 429}, "delete": {200, 202, 404, 409},
     "look": {200, 404}, "list": {200}, "take": {200, 204}, "lease": {200, 404, 409}, "queues": {200}, 
     "schedules": {200, 201, 202, 404, 429}, "child": {202, 400, 429}, "batch": {200, 404}, "bulk": {200}, "reports": {200},
     "leases": {200}, "patch": {200, 404, 409}, "callbacks": {200, 403}, "guest": {202, 404, 429},
