@@ -23,8 +23,6 @@ enum jobd_result model_retry_in_group(struct model *model, struct model_job *job
             model_quit(model, job->queue, group);
         return JOBD_OUT_OF_MEMORY;
     }
-    if (!joins)
-        return JOBD_OK;
     job->state = JOBD_SCHEDULED;
     verify(model_make_room(model, 0));
     return JOBD_OK;
