@@ -262,7 +262,10 @@ bool database_after(struct database *database, void (*each)(void *context, const
     struct afters afters = {each, context};
     const struct rows rows = {"after",
                               "SELECT after FROM job LEFT JOIN progress USING (id)"
-                              " WHERE after <> '' AND " LIVES,
+                              " WHERE after <> '' AND " LIVES
+                              " UNION ALL SELECT '/jobs/' || source || char(10)"
+                              " FROM job LEFT JOIN progress USING (id)"
+                              " WHERE source > 0 AND " LIVES,
                               after_row, &afters};
     return each_row(database, &rows, problem);
 }

@@ -112,6 +112,50 @@ static void ask_all(const struct server *server, bool takes)
     client_free(client);
 }
 
+/* What belongs together, comes again, and is told of; nobody is there to be told. */
+static void ask_plans(const struct server *server)
+{
+    static const char *const requests[][2] = {
+        {"POST", "/do?batch=lines&callback=http://127.0.0.1:1/told"},
+        {"PUT", "/schedules/s?every=1h&callback=http://127.0.0.1:1/told"},
+        {"POST", "/schedules/s/run"},
+        {"GET", "/schedules"},
+        {"DELETE", "/schedules/s"},
+        {"POST", "/jobs/retry?queue=default"},
+        {"DELETE", "/jobs?queue=callbacks&running=true"},
+        {"GET", "/jobs?queue=callbacks"},
+    };
+    struct client *client = client_new(server);
+    char path[256];
+    const struct answer *answer =
+        client_post(client, "/do?delay=1h&key=k&callback=http://127.0.0.1:1/told");
+    const unsigned long long id = answer_job(answer);
+    snprintf(path, sizeof path, "/do?after=/jobs/%llu&callback=http://127.0.0.1:1/told", id);
+    (void)client_post(client, path);
+    snprintf(path, sizeof path, "/jobs/%llu?delay=0s&expires=1h", id);
+    (void)client_send(client, "PATCH", path, NULL, NULL);
+    (void)client_send(client, "POST", "/do?unique=waiting&again=replace&delay=1h",
+                      FIELDS("Idempotency-Key: u"), "replaced");
+    snprintf(path, sizeof path, "/jobs/%llu?wait=20ms", id);
+    (void)client_get(client, path);
+    for (size_t i = 0; i < sizeof requests / sizeof requests[0]; i++)
+        (void)client_send(client, requests[i][0], requests[i][1], NULL,
+                          requests[i][0][0] == 'P' ? "a\nb\n" : NULL);
+    (void)client_post(client, "/queues/default/purge");
+    (void)client_post(client, "/queues/callbacks/purge");
+    client_free(client);
+}
+
+static void ask_local(const struct server *server)
+{
+    ask_all(server, false);
+}
+
+static void ask_remote(const struct server *server)
+{
+    ask_all(server, true);
+}
+
 static void assert_well(struct server *server)
 {
     assert_true(server_runs(server));
@@ -125,15 +169,15 @@ static void assert_well(struct server *server)
     client_free(client);
 }
 
-static void fail_in_turn(struct server *server, bool takes)
+static void fail_in_turn(struct server *server, void (*ask)(const struct server *server))
 {
     int64_t turns = number_from("FAULT_TURNS", 40), turn = 0;
-    ask_all(server, takes);
+    ask(server);
     assert_well(server);
     for (bool failed = true; failed && (turns == 0 || turn < turns);) {
         uint64_t before = atomic_load(&failing->allocations_failed);
         atomic_store(&failing->turn, ++turn);
-        ask_all(server, takes);
+        ask(server);
         calm();
         failed = atomic_load(&failing->allocations_failed) != before;
         assert_well(server);
@@ -148,25 +192,40 @@ static void each_allocation_fails(void **state)
     (void)state;
     if (SANITIZERS)
         skip();
-    fail_in_turn(START_FAILING("--sleep", "1ms"), false);
-    fail_in_turn(START_FAILING("-w", "0"), true);
-    fail_in_turn(START_FAILING("-w", "2", "--", "/bin/cat"), false);
+    fail_in_turn(START_FAILING("--sleep", "1ms"), ask_local);
+    fail_in_turn(START_FAILING("-w", "0"), ask_remote);
+    fail_in_turn(START_FAILING("-w", "2", "--", "/bin/cat"), ask_local);
     char url[SERVICE_URL_SIZE];
     int nobody = service_socket(url);
-    fail_in_turn(START_FAILING("--post", url), false);
+    fail_in_turn(START_FAILING("--post", url), ask_local);
     close(nobody);
-    fail_in_turn(START_FAILING("--sleep", "1ms", "-d", temporary_directory()), false);
+    fail_in_turn(START_FAILING("--sleep", "1ms", "-d", temporary_directory()), ask_local);
+}
+
+static void each_allocation_of_plans_fails(void **state)
+{
+    const char *allow = "http://127.0.0.1:1";
+    char data[256];
+    (void)state;
+    if (SANITIZERS)
+        skip();
+    snprintf(data, sizeof data, "%s/plans", temporary_directory());
+    fail_in_turn(START_FAILING("--sleep", "1ms", "-q", "20", "--callback-allow", allow), ask_plans);
+    fail_in_turn(START_FAILING("--sleep", "1ms", "-q", "20", "--callback-allow", allow, "-d", data),
+                 ask_plans);
 }
 
 static void fail_at_random(uint32_t permille, uint32_t every)
 {
-    struct server *server = START_FAILING("-w", "2", "-q", "100", "--", "/bin/cat");
+    struct server *server = START_FAILING("-w", "2", "-q", "100", "--callback-allow",
+                                          "http://127.0.0.1:1", "--", "/bin/cat");
     int64_t over_ms = now_ms() + number_from("FAULT_MS", 300);
     atomic_store(&failing->permille, permille);
     atomic_store(&failing->every, every);
-    do
+    do {
         ask_all(server, false);
-    while (now_ms() < over_ms);
+        ask_plans(server);
+    } while (now_ms() < over_ms);
     calm();
     assert_well(server);
     printf("failed at random: %llu allocations, %llu calls\n",
@@ -560,6 +619,7 @@ int main(void)
         TEST(a_body_goes_with_its_put),
         TEST(allocations_fail_at_random),
         TEST(each_allocation_fails),
+        TEST(each_allocation_of_plans_fails),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
