@@ -91,12 +91,23 @@ static const cJSON *parameter(const cJSON *operation, const char *in, const char
     return NULL;
 }
 
+/* What the path has already is no parameter beside it. */
+static bool is_in_path(const char *path, const char *name)
+{
+    char braced[64];
+    snprintf(braced, sizeof braced, "{%s}", name);
+    return strstr(path, braced) != NULL;
+}
+
 /* That of one method, which is taken out. */
 static void compare_operation(const struct endpoint *row, cJSON *path, const char *method)
 {
     cJSON *operation = item(path, method);
     int described = cJSON_GetArraySize(item(operation, "parameters"));
+    assert_true(json_string(operation, "operationId")[0] != '\0');
     for (int i = 0; i < ENDPOINT_PARAMETERS_MAX && row->parameters[i] != NULL; i++) {
+        if (is_in_path(path->string, row->parameters[i]))
+            continue;
         const cJSON *schema = item(parameter(operation, "query", row->parameters[i]), "schema");
         bool often = row->repeated != NULL && strcmp(row->repeated, row->parameters[i]) == 0;
         assert_int_equal(cJSON_HasObjectItem(schema, "items"), often);
@@ -203,6 +214,30 @@ static void no_name_comes_twice(void **state)
     cJSON_Delete(json);
 }
 
+/* As generators of clients need them for their functions. */
+static void operations_have_ids_of_their_own(void **state)
+{
+    const cJSON *paths, *path, *operation;
+    (void)state;
+    cJSON *json = openapi_json(tables, NULL), *ids = cJSON_CreateObject();
+    paths = item(json, "paths");
+    cJSON_ArrayForEach(path, paths)
+    {
+        cJSON_ArrayForEach(operation, path)
+        {
+            const char *id = json_string(operation, "operationId");
+            assert_int_equal(strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"),
+                             strlen(id));
+            assert_non_null(cJSON_AddTrueToObject(ids, id));
+        }
+    }
+    assert_unique_names(ids);
+    const cJSON *output = item(item(paths, "/jobs/{id}/output"), "get");
+    assert_string_equal(json_string(output, "operationId"), "jobsIdOutputGet");
+    cJSON_Delete(ids);
+    cJSON_Delete(json);
+}
+
 static void what_is_known_is_not_sent_again(void **state)
 {
     struct server *server = server_start("-w", "0");
@@ -220,9 +255,9 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_teardown(name, server_stop_all)
     const struct CMUnitTest tests[] = {
-        TEST(everything_is_described),         TEST(it_says_what_the_tables_say),
-        TEST(schemas_are_there_and_used),      TEST(no_name_comes_twice),
-        TEST(what_is_known_is_not_sent_again),
+        TEST(everything_is_described),          TEST(it_says_what_the_tables_say),
+        TEST(schemas_are_there_and_used),       TEST(no_name_comes_twice),
+        TEST(operations_have_ids_of_their_own), TEST(what_is_known_is_not_sent_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
