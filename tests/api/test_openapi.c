@@ -214,6 +214,33 @@ static void no_name_comes_twice(void **state)
     cJSON_Delete(json);
 }
 
+static const cJSON *schema_of(const cJSON *paths, const char *path, const char *in,
+                              const char *name)
+{
+    return item(parameter(item(item(paths, path), "get"), in, name), "schema");
+}
+
+/* What has one name, but is something of its own where it stands; and limits to the last digit. */
+static void values_are_those_that_are_taken(void **state)
+{
+    (void)state;
+    cJSON *described = openapi_json(tables, NULL);
+    char *text = cJSON_PrintUnformatted(described);
+    cJSON *json = cJSON_Parse(text);
+    const cJSON *paths = item(json, "paths");
+    assert_non_null(item(schema_of(paths, "/do", "query", "batch"), "enum"));
+    const cJSON *batch = schema_of(paths, "/jobs", "query", "batch");
+    assert_string_equal(json_string(batch, "type"), "integer");
+    assert_true(item(batch, "maximum")->valuedouble == 9007199254740991.0);
+    /* Ids of events are microseconds since 1970, 16 digits. */
+    assert_string_equal(
+        json_string(schema_of(paths, "/events", "header", "Last-Event-ID"), "pattern"),
+        "^[0-9]{0,19}$");
+    cJSON_free(text);
+    cJSON_Delete(json);
+    cJSON_Delete(described);
+}
+
 /* As generators of clients need them for their functions. */
 static void operations_have_ids_of_their_own(void **state)
 {
@@ -257,7 +284,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(everything_is_described),          TEST(it_says_what_the_tables_say),
         TEST(schemas_are_there_and_used),       TEST(no_name_comes_twice),
-        TEST(operations_have_ids_of_their_own), TEST(what_is_known_is_not_sent_again),
+        TEST(operations_have_ids_of_their_own), TEST(values_are_those_that_are_taken),
+        TEST(what_is_known_is_not_sent_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
