@@ -207,7 +207,7 @@ views.jobs = {
     const box = ({id}) => h('input', {type: 'checkbox', 'aria-label': 'Choose job ' + id, checked: chosen.has(id), onchange: () => { chosen.delete(id) || chosen.add(id); }});
     return [form, isAdmin() && bar(both('Chosen', chosen), filterOf(params) && both('All that match')),
       table(found.length ? jobs(found.length) : 'No job matches', ['', 'id', 'queue', 'state', 'came in', 'attempt', 'error', ''], found.map(job => [isAdmin() && box(job), jobLink(job.id), job.queue, stateOf(job),
-        [age(job.created_at), ' ago'], `${job.attempt} of ${job.attempts}`, h('div.wide', (job.error || '').split('\n')[0].slice(0, 200), job.state === 'blocked' && ['after ', others(job.after)]), jobButtons(job)])),
+        [age(job.created_at), ' ago'], `${job.attempt} of ${job.attempts}`, h('div.wide', (job.error || '').split('\n')[0].slice(0, 200), job.state === 'blocked' && job.after && ['after ', others(job.after)]), jobButtons(job)])),
       next && jobsOf({...params, after: next}, 'Go on →')];
   },
 };
