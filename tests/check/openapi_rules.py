@@ -47,6 +47,7 @@ BROKEN = [
     (r"(GET|POST) /do.*|PATCH /jobs/\{id\}", lambda q, case, body: "at" in q and "delay" in q),
     (r"(GET|POST) /do.*", lambda q, case, body: "again" in q and "unique" not in q),
     (r"(GET|POST) /do.*", lambda q, case, body: "if" in q and "after" not in q),
+    (r"(GET|POST) /do.*", lambda q, case, body: "unique" in q and "batch" not in q and "Idempotency-Key" not in (case.headers or {})),
     (r"PUT /schedules/\{name\}", lambda q, case, body: ("cron" in q) == ("every" in q)),
     (r"PUT /schedules/\{name\}", lambda q, case, body: "tz" in q and "cron" not in q),
     # At least one of several.
