@@ -11,6 +11,9 @@
 #include "engine/lanes.h"
 #include "engine/limits.h"
 
+/* Of a job with an output: its extra, its type and its errors. */
+enum { BESIDE_OUTPUT_BYTES = 4096 };
+
 uint32_t jobd_queue_named(const struct jobd *jobd, const char *name)
 {
     return queue_names_find(&jobd->names, name);
@@ -227,6 +230,14 @@ size_t jobd_memory(struct jobd *jobd)
     size_t bytes = jobd->jobs.memory;
     mutex_unlock(&jobd->lock);
     return bytes;
+}
+
+size_t jobd_output_room(struct jobd *jobd)
+{
+    mutex_lock(&jobd->lock);
+    size_t used = jobd->jobs.memory_living + BESIDE_OUTPUT_BYTES, max = jobd->jobs.memory_max;
+    mutex_unlock(&jobd->lock);
+    return used < max ? max - used : 0;
 }
 
 /* ---- the busiest groups of a queue */
