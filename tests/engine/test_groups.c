@@ -350,60 +350,12 @@ static void test_room_by_the_limit(void **state)
     jobd_free(jobd);
 }
 
-/* Puts jobs of so many bytes, each of a group of its own, as long as there is memory. */
-static void fill(struct jobd *jobd, size_t bytes)
-{
-    static unsigned groups;
-    enum jobd_result result = JOBD_OK;
-    while (result == JOBD_OK) {
-        char name[JOBD_GROUP_SIZE];
-        struct jobd_receipt receipt;
-        snprintf(name, sizeof name, "group%u", ++groups);
-        const struct jobd_terms terms = {.texts = {[JOBD_GROUP] = name}};
-        const struct jobd_put put = {.payload = jobd_blob_new(bytes, NULL), .terms = &terms};
-        assert_non_null(put.payload);
-        result = jobd_put(jobd, &put, NULL, SECOND, &receipt);
-        if (result != JOBD_OK)
-            jobd_blob_unref(put.payload);
-    }
-    assert_int_equal(result, JOBD_OUT_OF_MEMORY);
-}
-
-/* The records of groups that begin while jobs wait take more memory than there is; then nothing
- * that has ended lives again, also where it is in no group. */
-static void test_no_retry_beyond_the_memory(void **state)
-{
-    struct jobd_queue_config config = {.capacity = 5000};
-    struct jobd *jobd = open_with(&config);
-    struct jobd_receipt receipt;
-    const struct jobd_terms terms = {.unique = JOBD_FOR_SOME_TIME,
-                                     .unique_us = 1000 * (int64_t)SECOND};
-    const struct jobd_put put = {.queue = 1, .key = "k", .terms = &terms};
-    (void)state;
-    assert_int_equal(jobd_put(jobd, &put, NULL, SECOND, &receipt), JOBD_OK);
-    const uint64_t id = receipt.id;
-    assert_int_equal(jobd_cancel(jobd, id, NULL, SECOND), JOBD_OK);
-    fill(jobd, 1 << 20);
-    fill(jobd, 1 << 10);
-    fill(jobd, 1);
-    config.by_group = true;
-    assert_int_equal(jobd_queue_change(jobd, 0, &config, 2 * SECOND), 0);
-    assert_true(jobd_memory(jobd) > MEMORY);
-    assert_int_equal(jobd_retry(jobd, id, NULL, 2 * SECOND, &receipt), JOBD_OUT_OF_MEMORY);
-    check_engine(jobd);
-    jobd_cancel_all(jobd, 3 * SECOND);
-    assert_int_equal(jobd_retry(jobd, id, NULL, 3 * SECOND, &receipt), JOBD_OK);
-    jobd_cancel_all(jobd, 4 * SECOND);
-    jobd_free(jobd);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_many_are_purged),
         cmocka_unit_test(test_many_are_moved),
         cmocka_unit_test(test_many_begin_to_take_turns),
-        cmocka_unit_test(test_no_retry_beyond_the_memory),
         cmocka_unit_test(test_busiest),
         cmocka_unit_test(test_rate_is_remembered),
         cmocka_unit_test(test_who_waits_has_the_token),
