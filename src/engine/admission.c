@@ -235,7 +235,7 @@ static enum jobd_result check_parents_locked(struct op *op, struct admission *ad
          one = one->next) {
         if (one->parents == NULL)
             continue;
-        result = edges_check(jobs, one->parents, admission->receipt);
+        result = edges_check(op, one->parents, admission->receipt);
         if (result == JOBD_OK && edges_verdict(jobs, one->parents, &why) == VERDICT_BEGIN) {
             free(one->parents);
             one->parents = NULL;

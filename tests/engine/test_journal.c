@@ -8,7 +8,6 @@
 
 #include "engine/model/check_engine.h"
 #include "engine/journal_scene.h"
-#include "jobd/change.h"
 #include "jobd/lease.h"
 
 static uint64_t put(struct jobd *jobd, struct person *by, const char *key, int64_t now_us)
@@ -114,22 +113,17 @@ static void test_a_refusing_store_lets_jobs_end(void **state)
     disk_clear();
 }
 
-static struct person lease_of(struct jobd *jobd, uint32_t queue, const char *token, int64_t now_us)
+static struct person lease(struct jobd *jobd, const char *token, int64_t now_us)
 {
     struct person worker = person_new();
     worker.waiter.lease_us = 100;
     worker.waiter.at_once = true;
     strcpy(worker.waiter.token, token);
-    assert_int_equal(jobd_take(jobd, queue, &worker.waiter, now_us), JOBD_PENDING);
+    assert_int_equal(jobd_take(jobd, 0, &worker.waiter, now_us), JOBD_PENDING);
     disk_write_all(jobd, now_us);
     assert_int_equal(worker.waiter.result, JOBD_OK);
     jobd_blob_unref(worker.waiter.task.payload);
     return worker;
-}
-
-static struct person lease(struct jobd *jobd, const char *token, int64_t now_us)
-{
-    return lease_of(jobd, 0, token, now_us);
 }
 
 #define TOKEN "0123456789abcdef0123456789abcdef"
@@ -193,39 +187,6 @@ static uint64_t put_in(struct jobd *jobd, uint32_t queue, int64_t now_us)
                      JOBD_OK);
     disk_write_all(jobd, now_us);
     return receipt.id;
-}
-
-/* A job that waits again, as its lease has expired, is changed: a late report still counts in the
- * next process. */
-static void test_a_late_report_of_a_changed_job(void **state)
-{
-    const struct jobd_outcome done = {.state = JOBD_DONE};
-    (void)state;
-    for (unsigned how = 0; how < 3; how++) {
-        struct jobd *jobd = disk_open_engine(4, 0, 1);
-        struct person late = person_new();
-        uint64_t id = put_in(jobd, 1, 1);
-        (void)lease_of(jobd, 1, TOKEN, 2);
-        jobd_tick(jobd, 150);
-        disk_write_all(jobd, 150);
-        const struct jobd_amendment to = {
-            .to_priority = how == 0, .priority = 1, .start = how == 1};
-        const struct jobd_route route = {.from = 1, .to = 0};
-        uint32_t moved;
-        if (how < 2)
-            assert_int_equal(jobd_amend(jobd, id, &to, NULL, 151), JOBD_OK);
-        else
-            assert_int_equal(jobd_move(jobd, &route, NULL, 151, &moved), JOBD_OK);
-        disk_write_all(jobd, 151);
-        jobd_free(jobd);
-        jobd = disk_restore(100, 200);
-        assert_int_equal(jobd_lease_finish(jobd, TOKEN, &done, &late.waiter, 201), JOBD_PENDING);
-        disk_write_all(jobd, 201);
-        assert_int_equal(late.waiter.result, JOBD_OK);
-        assert_int_equal(state_of(jobd, id), JOBD_DONE);
-        jobd_free(jobd);
-        disk_clear();
-    }
 }
 
 /* Of two cancels of a job that runs one is not written: the other still says how its end is. */
@@ -596,7 +557,6 @@ int main(void)
         cmocka_unit_test(test_what_fails_was_never_asked),
         cmocka_unit_test(test_a_refusing_store_lets_jobs_end),
         cmocka_unit_test(test_a_lease_outlives_the_process),
-        cmocka_unit_test(test_a_late_report_of_a_changed_job),
         cmocka_unit_test(test_a_cancel_beside_one_that_fails),
         cmocka_unit_test(test_many_are_stopped_together),
         cmocka_unit_test(test_an_attempt_that_the_server_did_not_survive),
