@@ -102,11 +102,11 @@ static bool next_report(struct source *source, struct json_token *item)
 
 /* ---- one report */
 
-enum member { LEASE, OUTPUT, BASE64, TYPE, ERROR, DELAY, MEMBERS };
+enum member { LEASE, OUTPUT, BASE64, TYPE, ERROR, DELAY, EXIT_CODE, MEMBERS };
 
 static const char *const names[MEMBERS] = {
-    [LEASE] = "lease",       [OUTPUT] = "output", [BASE64] = "output_base64",
-    [TYPE] = "content_type", [ERROR] = "error",   [DELAY] = "delay"};
+    [LEASE] = "lease", [OUTPUT] = "output", [BASE64] = "output_base64", [TYPE] = "content_type",
+    [ERROR] = "error", [DELAY] = "delay",   [EXIT_CODE] = "exit_code"};
 
 static enum member member_named(const struct json_token *name)
 {
@@ -134,7 +134,7 @@ static const char *read_members(const struct json_token *item, struct json_token
         enum member member = member_named(&name);
         if (member == MEMBERS)
             wrong = "unknown member; there are lease, output, output_base64, content_type, error, "
-                    "delay";
+                    "delay, exit_code";
         else if (values[member].size > 0)
             wrong = "a member is given twice";
         else if (!is_null(&value))
@@ -234,6 +234,16 @@ static const char *read_token(const struct json_token *lease, char *scratch,
     return NULL;
 }
 
+static const char *read_exit_code(const struct json_token *value, struct jobd_outcome *outcome)
+{
+    uint64_t number = 0;
+    outcome->exited = value->size > 0;
+    if (outcome->exited && !json_read_number(value, EXIT_CODE_MAX, &number))
+        return "exit_code must be a number, 0 to 255";
+    outcome->exit_code = (int)number;
+    return NULL;
+}
+
 static const char *read_report(const struct call *call, const struct json_token *item,
                                char *scratch, struct report_entry *entry)
 {
@@ -246,6 +256,8 @@ static const char *read_report(const struct call *call, const struct json_token 
         return wrong;
     entry->report.token = entry->token;
     entry->report.outcome.state = JOBD_DONE;
+    if ((wrong = read_exit_code(&values[EXIT_CODE], &entry->report.outcome)) != NULL)
+        return wrong;
     if (values[OUTPUT].size > 0 && values[BASE64].size > 0)
         return "output and output_base64: only one of them";
     if (values[ERROR].size > 0)

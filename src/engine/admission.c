@@ -7,6 +7,7 @@
 #include "engine/blob.h"
 #include "engine/breaker.h"
 #include "engine/deliveries.h"
+#include "engine/edges.h"
 #include "engine/replace.h"
 #include "engine/room_estimate.h"
 #include "engine/changes.h"
@@ -147,7 +148,7 @@ void admission_undo_locked(struct op *op, struct change *change, struct job *job
     if (job->extra != NULL && job->extra->replacing.first != NULL)
         change_void_others_locked(op, job, change);
     fair_quit_locked(op, &op->jobd->queues[job->queue], job->extra);
-    edges_leave(op, job->extra);
+    edges_leave_locked(op, job->extra);
     jobs_drop(&op->jobd->jobs, job, op);
 }
 
@@ -244,7 +245,7 @@ static enum jobd_result check_parents_locked(struct op *op, struct admission *ad
     return result;
 }
 
-/* JOBD_OK, or as edges_expect(). */
+/* JOBD_OK, or as edges_expect_locked(). */
 static enum jobd_result expect_parents_locked(struct op *op, struct admission *admission)
     REQUIRES(op->jobd->lock)
 {
@@ -254,7 +255,7 @@ static enum jobd_result expect_parents_locked(struct op *op, struct admission *a
          one = one->next) {
         if (one->parents == NULL)
             continue;
-        result = edges_expect(op, one->parents, before);
+        result = edges_expect_locked(op, one->parents, before);
         before = one->parents;
     }
     return result;
@@ -505,7 +506,7 @@ static enum jobd_result admit_locked(struct op *op, struct admission *admission)
 enum jobd_result admission_locked(struct op *op, struct admission *admission)
 {
     enum jobd_result result = admit_locked(op, admission);
-    edges_settle(op);
+    edges_settle_locked(op);
     return result;
 }
 

@@ -9,6 +9,7 @@
 #include "engine/blob.h"
 #include "engine/deliveries.h"
 #include "engine/dispatch.h"
+#include "engine/edges.h"
 #include "engine/events.h"
 #include "engine/fair.h"
 #include "engine/histogram.h"
@@ -178,7 +179,7 @@ static enum share_result place_locked(struct op *op, struct job *job, const stru
     } else if (final) {
         job->started_us = record->started_us;
         job->finished_us = record->finished_us;
-    } else if (record->state == JOBD_BLOCKED && !edges_adopt(op, job)) {
+    } else if (record->state == JOBD_BLOCKED && !edges_adopt_locked(op, job)) {
         return SHARE_NO_MEMORY;
     }
     transition_restore_locked(op, job, record->state);
@@ -192,7 +193,7 @@ static enum share_result place_locked(struct op *op, struct job *job, const stru
     if (final) {
         transition_tell_end_locked(op, job);
         if ((job->pins & PIN_CHILDREN) != 0)
-            edges_job_ended(op, job);
+            edges_job_ended_locked(op, job);
         jobs_remember_all(&op->jobd->jobs, job, news->retained);
     }
     return SHARE_OK;
@@ -314,7 +315,7 @@ static enum share_result change_locked(struct op *op, struct job *job, const str
     if (queue == JOBD_NO_QUEUE) { /* moved to one that is not known here */
         op->jobd->share->strangers = true;
         transition_forsake_locked(op, job);
-        edges_job_gone(op, job);
+        edges_job_gone_locked(op, job);
         batches_lose(&op->jobd->jobs.batches, job);
         jobs_erase(&op->jobd->jobs, job, op);
         return SHARE_OK;
@@ -370,7 +371,7 @@ static enum share_result adopt_gone_locked(struct op *op, const struct news *new
         return source->overlaps || op->jobd->share->strangers ? SHARE_OK : SHARE_WRONG;
     if (!job_has_ended(job))
         return SHARE_WRONG;
-    edges_job_gone(op, job);
+    edges_job_gone_locked(op, job);
     batches_lose(&jobs->batches, job);
     jobs_remove(jobs, job, op);
     return SHARE_OK;

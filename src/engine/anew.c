@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "engine/adopt.h"
+#include "engine/edges.h"
 #include "engine/share.h"
 #include "engine/share_nodes.h"
 #include "engine/touched.h"
@@ -27,7 +28,7 @@ static void forget_job_locked(struct op *op, struct job *job) REQUIRES(op->jobd-
     if (job->state != STATE_NEW)
         transition_detach_locked(op, job);
     transition_forsake_locked(op, job);
-    edges_job_gone(op, job);
+    edges_job_gone_locked(op, job);
     batches_lose(&op->jobd->jobs.batches, job);
     jobs_erase(&op->jobd->jobs, job, op);
 }

@@ -5,6 +5,7 @@
 
 #include "engine/cancel_kind.h"
 #include "engine/dispatch.h"
+#include "engine/edges.h"
 #include "engine/transition.h"
 
 /* The job has it before its end is written, in place of the room that was counted for it; it is
@@ -116,7 +117,7 @@ void blocked_tick_locked(struct op *op, int *left)
         *left -= 1 + (int)parents->len / 8; /* so many are looked at for it */
         edges->starved = !look_locked(op, &step, parents);
         if (edges->starved)
-            edges_look_again(op, parents);
+            edges_look_again_locked(op, parents);
     }
     submit_locked(op, &step);
     dispatch_noted_locked(op, &step.queues);

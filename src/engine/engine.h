@@ -7,7 +7,7 @@
 
 #include "base/heap.h"
 #include "base/lock.h"
-#include "engine/edges.h"
+#include "engine/edge_table.h"
 #include "engine/events.h"
 #include "engine/failures.h"
 #include "engine/job_table.h"

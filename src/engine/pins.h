@@ -16,7 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "engine/job_table.h"
+#include "engine/engine.h"
 
 enum pin {
     PIN_CHILDREN = 1, /* others wait for its end, and a start must find how it ended */
@@ -31,11 +31,11 @@ bool pins_have_room(const struct jobs *jobs, uint32_t more);
 
 /* In whatever state; not one of which is just being written that it is forgotten (forgetting). An
  * ended one takes its memory as one that lives. */
-void pin_job(struct op *op, struct job *job, enum pin why);
+void pin_job_locked(struct op *op, struct job *job, enum pin why) REQUIRES(op->jobd->lock);
 /* It had this pin. When it was the last an ended job is the newest of those that are remembered; or
  * is forgotten by the next tick, where its own time is over. */
-void unpin_job(struct op *op, struct job *job, enum pin why);
+void unpin_job_locked(struct op *op, struct job *job, enum pin why) REQUIRES(op->jobd->lock);
 
 /* The same for a batch that is in, whose jobs may be forgotten. */
-void pin_batch(struct op *op, struct batch *batch, enum pin why);
-void unpin_batch(struct op *op, struct batch *batch, enum pin why);
+void pin_batch_locked(struct op *op, struct batch *batch, enum pin why) REQUIRES(op->jobd->lock);
+void unpin_batch_locked(struct op *op, struct batch *batch, enum pin why) REQUIRES(op->jobd->lock);

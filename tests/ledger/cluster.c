@@ -61,6 +61,7 @@ static void open_engine(struct cluster *cluster, struct member *member)
                                        .turns = &member->turns};
     verify(jobd_new(&member->jobd, &config) == 0);
     member->follower = (struct follower){.jobd = member->jobd, .own_node = cluster->nodes};
+    member->snapshot.format = ENTRY_FORMAT;
     cluster_open_actors(member);
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/verify.h"
 #include "engine/changes.h"
+#include "engine/edges.h"
 #include "engine/pins.h"
 
 static bool has_edge(const struct parent *parent, const struct edge *wanted)
