@@ -74,7 +74,7 @@ TEST_LIBS := -lcmocka
 
 # libjobd.a: what needs neither HTTP nor a disk.
 LIBRARY := $(wildcard src/engine/*.c) $(addprefix src/base/,clock.c heap.c pages.c rate.c ring.c token_bucket.c) \
-           $(addprefix src/run/,call.c pool.c report.c wait_sync.c)
+           $(addprefix src/run/,call.c call_group.c pool.c report.c wait_sync.c)
 LIBRARY_OBJECTS := $(LIBRARY:%.c=$(B)/%.o)
 SRC     := $(filter-out src/http/tls_none.c,$(wildcard src/*.c src/*/*.c))
 OBJECTS := $(SRC:%.c=$(B)/%.o)
