@@ -31,7 +31,7 @@ TEST_PACKAGES  := libcmocka-dev prometheus curl openssl python3 nodejs postgresq
 CHECK_PACKAGES := clang clang-19 clang-format clang-tidy libclang-rt-14-dev cppcheck mandoc systemd g++ gcc-11 \
                   gcc-aarch64-linux-gnu gcc-arm-linux-gnueabihf gcc-i686-linux-gnu libc6-dev-arm64-cross \
                   libc6-dev-armhf-cross libc6-dev-i386-cross dpkg-dev gcovr slowhttptest wrk buildah \
-                  debootstrap procps chromium fonts-dejavu-core nginx-light haproxy caddy qemu-user-static abigail-tools
+                  debootstrap procps chromium fonts-dejavu-core nginx-light haproxy caddy qemu-user-static abigail-tools ruby php-cli imagemagick
 
 # ---- flags
 
@@ -177,7 +177,23 @@ run: jobd  ## build and start it
 # With sanitizers its own tests are enough.
 LEDGER_TESTS := $(if $(SAN),,$(DURABLE_TESTS) $(patsubst %.c,$(B)/%,$(call tests_named,callbacks)))
 
-test: $(B)/jobd $(B)/tests/example build/default/tests/failing.so $(CHOSEN)  ## run all tests, or one with T=queues
+# Workers that are compiled, where there is a compiler.
+WORKERS := $(addprefix build/examples/,$(foreach w,go:worker-go rustc:worker-rs javac:worker.jar,$\
+             $(if $(shell command -v $(firstword $(subst :, ,$w))),$(lastword $(subst :, ,$w)))))
+
+build/examples/worker-go: tests/examples/worker.go
+	$(Q)mkdir -p $(@D)
+	$(Q)go build -o $@ $<
+
+build/examples/worker-rs: tests/examples/worker.rs
+	$(Q)mkdir -p $(@D)
+	$(Q)env -u MAKEFLAGS rustc -O -o $@ $<
+
+build/examples/worker.jar: tests/examples/Worker.java
+	$(Q)mkdir -p $(@D)/java
+	$(Q)javac -d $(@D)/java $< && jar --create --file $@ --main-class Worker -C $(@D)/java .
+
+test: $(B)/jobd $(B)/tests/example build/default/tests/failing.so $(WORKERS) $(CHOSEN)  ## run all tests, or one with T=queues
 	$(Q)sh tests/run.sh $(CHOSEN) $(if $(T),,--durable $(DURABLE_TESTS) --ledger $(LEDGER_TESTS))
 
 # ---- checks
