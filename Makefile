@@ -27,7 +27,7 @@ Q       := $(if $(V),,@)
 
 BUILD_PACKAGES := gcc libc6-dev binutils pkg-config libmicrohttpd-dev libcjson-dev libbsd-dev \
                   libcurl4-gnutls-dev libsqlite3-dev zlib1g-dev libgnutls28-dev nettle-dev libpq-dev
-TEST_PACKAGES  := libcmocka-dev prometheus curl openssl python3 nodejs postgresql-15 tzdata
+TEST_PACKAGES  := libcmocka-dev prometheus curl openssl python3 nodejs postgresql tzdata
 CHECK_PACKAGES := clang clang-19 clang-format clang-tidy libclang-rt-14-dev cppcheck mandoc systemd g++ gcc-11 \
                   gcc-aarch64-linux-gnu gcc-arm-linux-gnueabihf gcc-i686-linux-gnu libc6-dev-arm64-cross \
                   libc6-dev-armhf-cross libc6-dev-i386-cross dpkg-dev gcovr slowhttptest wrk buildah \
