@@ -73,6 +73,16 @@ LIBS     := $(shell $(PKG_CONFIG) --libs $(PACKAGES) 2>/dev/null || \
               echo -lmicrohttpd -lcjson -lcurl -lsqlite3 -lz -lgnutls -lnettle -lpq)
 TEST_LIBS := -lcmocka
 
+# `make deps run` where nothing is installed yet: once it is, this file is read again, as it asks compiler and libraries.
+ifneq ($(and $(filter deps,$(MAKECMDGOALS)),$(filter-out deps,$(MAKECMDGOALS))),)
+ifeq ($(and $(MACHINE),$(shell $(PKG_CONFIG) --exists $(PACKAGES) 2>/dev/null && echo all)),)
+include build/deps.mk
+build/deps.mk:
+	$(Q)$(MAKE) --no-print-directory deps
+	$(Q)mkdir -p $(@D) && : >$@
+endif
+endif
+
 # ---- what is made of what
 
 # libjobd: what needs neither HTTP nor a disk; and of that what jobd itself does not use.
