@@ -279,7 +279,7 @@ static int make(struct jobd_group *group, uint32_t calls) LOCK_ATTRIBUTE(no_thre
     group->event = -1;
     TAILQ_INIT(&group->ended);
     group->members = calloc(calls, sizeof *group->members);
-    group->by_id = calloc(places, sizeof(struct member *));
+    group->by_id = calloc((size_t)places, sizeof(struct member *));
     if (group->members == NULL || group->by_id == NULL)
         return -ENOMEM;
     int error = mutex_init(&group->lock);
