@@ -214,7 +214,7 @@ static void test_busiest(void **state)
 {
     const struct jobd_queue_config config = {.by_group = true};
     struct jobd *jobd = open_with(&config);
-    struct jobd_group list[JOBD_BUSIEST_MAX];
+    struct jobd_group_stats list[JOBD_BUSIEST_MAX];
     (void)state;
     assert_int_equal(jobd_busiest(jobd, 0, list, JOBD_BUSIEST_MAX), 0);
     put_many(jobd, MANY, 1);

@@ -202,7 +202,7 @@ void model_step_put_wait(struct model *model)
     put_waiter->is_in = false;
     put_waiter->waiter.end_us = 0;
     if (put_waiter->put.batch_len == 0 && below(model, 2) == 0)
-        put_waiter->waiter.end_us = 1 + below(model, 5000);
+        put_waiter->waiter.end_us = below(model, 4) == 0 ? JOBD_NEVER : 1 + below(model, 5000);
     put_waiter->waiter.wants_output = below(model, 2) == 0;
     bool room = model_waiters(model) < WAITERS_MAX;
     if (!room && is_followed(model, &put_waiter->put)) {
