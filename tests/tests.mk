@@ -38,6 +38,10 @@ check-manifests: $(B)/jobd  ## Compose, Kubernetes and Quadlet files, each by a 
 	$(Q)$(call needs,go)
 	$(Q)sh tests/check/manifests.sh $(B)/jobd build/tools
 
+check-journeys:  ## what the README shows, copied and pasted in a fresh Debian, and how long it takes (as root); SUITE, J
+	$(Q)$(call needs,debootstrap)
+	$(Q)python3 tests/check/journeys.py $(or $(SUITE),bookworm) $(J)
+
 check-proxies: $(B)/jobd  ## jobd behind nginx, HAProxy and Caddy, as jobd(7) has it
 	$(Q)$(call needs,nginx)
 	$(Q)$(call needs,haproxy)
@@ -88,4 +92,4 @@ fuzz: fuzzers  ## run each fuzzer for SECONDS=60, or with ONLY=http one of them
 
 -include $(FUZZ_OBJECTS:.o=.d)
 
-.PHONY: check-openapi check-client check-manifests check-proxies faults crash crash-cluster share-random crash-controls soak slow coverage fuzz fuzzers
+.PHONY: check-openapi check-client check-manifests check-journeys check-proxies faults crash crash-cluster share-random crash-controls soak slow coverage fuzz fuzzers
