@@ -124,7 +124,7 @@ $(LIBRARY_OBJECTS): PIC := $(LIBRARY_PIC)
 # A number of JSON, a double, is compared with numbers that have names; cmocka 2 wants other names
 # than cmocka 1 has.
 $(B)/tests/%.o: WARNINGS += -Wno-enum-float-conversion -Wno-deprecated-declarations
-$(B)/tests/%.o: BASE += -Itests -DJOBD_BINARY='"$(B)/jobd"' -DEXAMPLE_BINARY='"$(B)/tests/example"'
+$(B)/tests/%.o: BASE += -Itests -DJOBD_BINARY='"$(B)/jobd"' -DEXAMPLE_BINARY='"$(B)/tests/example"' -DNEWER_BINARY='"$(B)/tests/newer"'
 
 $(TESTS): %: %.o $(PARTS) $(HELPERS)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) $(TEST_LIBS)
@@ -133,7 +133,19 @@ $(B)/tests/example: tests/examples/example.c $(B)/libjobd.a
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -std=c11 $(SANITIZE) -Iinclude $(CFLAGS) $(LDFLAGS) -o $@ $^ -pthread
 
--include $(OBJECTS:.o=.d) $(TESTS:=.d) $(HELPERS:.o=.d)
+# A jobd that knows a newer format of what several servers share, for the test of two versions beside
+# each other.
+NEWER := $(patsubst src/%.c,$(B)/newer/src/%.o,$(wildcard src/ledger/*.c))
+
+$(B)/newer/%.o: %.c Makefile
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -DENTRY_FORMAT_NEWEST=2 -c -o $@ $<
+
+$(B)/tests/newer: $(filter-out $(B)/src/ledger/%,$(OBJECTS)) $(NEWER)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+-include $(OBJECTS:.o=.d) $(NEWER:.o=.d) $(TESTS:=.d) $(HELPERS:.o=.d)
 
 # ---- use
 
@@ -160,7 +172,7 @@ run: jobd  ## build and start it
 # With sanitizers its own tests are enough.
 LEDGER_TESTS := $(if $(SAN),,$(DURABLE_TESTS) $(patsubst %.c,$(B)/%,$(call tests_named,callbacks)))
 
-test: $(B)/jobd $(B)/tests/example build/default/tests/failing.so $(CHOSEN)  ## run all tests, or one with T=queues
+test: $(B)/jobd $(B)/tests/example $(B)/tests/newer build/default/tests/failing.so $(CHOSEN)  ## run all tests, or one with T=queues
 	$(Q)sh tests/run.sh $(CHOSEN) $(if $(T),,--durable $(DURABLE_TESTS) --ledger $(LEDGER_TESTS))
 
 # ---- checks
