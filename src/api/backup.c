@@ -119,8 +119,8 @@ static enum step answer_backup(struct call *call, enum jobd_result result)
     reply->stream = (struct reply_stream){
         .read = read_backup, .free = free_backup, .context = asked->backup, .size = bytes};
     asked->backup = NULL;
-    reply_field(reply, "Content-Disposition", "attachment; filename=\"jobd.db\"");
-    reply_field(reply, "Cache-Control", "no-store");
+    reply_text(reply, "Content-Disposition", "attachment; ", "filename=\"jobd.db\"");
+    reply_text(reply, "Cache-Control", "", "no-store");
     return STEP_REPLY;
 }
 

@@ -259,7 +259,7 @@ static struct output_follower *follower_of(struct call *call, uint64_t id)
         topic_show(follower, &view, NULL);
     }
     if (follower != NULL && follower->ended && view.truncated)
-        reply_field(call->reply, "Jobd-Output-Truncated", "true");
+        reply_text(call->reply, "Jobd-Output-Truncated", "", "true");
     jobd_view_release(&view);
     return follower;
 }
@@ -271,7 +271,7 @@ enum step follow_answer(struct call *call)
     if (follower == NULL)
         return STEP_REPLY;
     if (follower->attempt > 0)
-        reply_field(call->reply, "Jobd-Attempt", "%" PRIu32, follower->attempt);
+        reply_number(call->reply, "Jobd-Attempt", "", follower->attempt);
     live_fields(call);
     if (read_place(call, follower) == STEP_REPLY) {
         follower_free(follower);

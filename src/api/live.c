@@ -125,8 +125,8 @@ enum step live_refuse(struct call *call)
 
 void live_fields(struct call *call)
 {
-    reply_field(call->reply, "Cache-Control", "no-store");
-    reply_field(call->reply, "X-Accel-Buffering", "no");
+    reply_text(call->reply, "Cache-Control", "", "no-store");
+    reply_text(call->reply, "X-Accel-Buffering", "", "no");
 }
 
 struct jobd_blob *live_job_event(const struct api *api, const struct jobd_info *info,

@@ -91,16 +91,18 @@ void put_options_words(const struct request *request, struct jobd_put *put,
     struct tags tags = {.text = words->tags, .good = true};
     (void)request_key(request, words->key);
     put->key = words->key[0] != '\0' ? words->key : NULL;
+    put->terms = terms;
+    terms->texts[JOBD_HEADERS] = request->texts;
+    if (!request_has_parameters(request))
+        return;
     terms->texts[JOBD_GROUP] = request_parameter(request, "key");
     request_parameters(request, add_tag, &tags);
     words->tags[tags.used] = '\0';
     terms->texts[JOBD_TAGS] = words->tags;
-    terms->texts[JOBD_HEADERS] = request->texts;
     (void)after_text(request, words->after);
     terms->texts[JOBD_AFTER] = words->after;
     if (request_parameter(request, "batch") == NULL) /* else the batch's, not its jobs' */
         terms->texts[JOBD_CALLBACK] = request_parameter(request, "callback");
-    put->terms = terms;
 }
 
 /* ---- parameters */
@@ -259,7 +261,7 @@ static enum step read_after(struct call *call)
     return STEP_START;
 }
 
-enum step put_options_read(struct call *call, struct jobd_put *put, struct jobd_terms *terms)
+static enum step read_parameters(struct call *call, struct jobd_put *put, struct jobd_terms *terms)
 {
     const struct request *request = call->request;
     uint64_t priority = JOBD_PRIORITY_DEFAULT, attempts = 0;
@@ -283,7 +285,13 @@ enum step put_options_read(struct call *call, struct jobd_put *put, struct jobd_
         return respond_bad_value(call, "tag", WORD_VALUES ", and given " TAGS_VALUES " times");
     put->priority = (uint8_t)priority;
     put->attempts = (uint32_t)attempts;
+    return STEP_START;
+}
+
+enum step put_options_read(struct call *call, struct jobd_put *put, struct jobd_terms *terms)
+{
     const char *trace = call->request->trace;
     put->trace = trace[0] != '\0' && valid_trace(trace) ? trace : NULL;
-    return STEP_START;
+    put->priority = JOBD_PRIORITY_DEFAULT;
+    return request_has_parameters(call->request) ? read_parameters(call, put, terms) : STEP_START;
 }

@@ -61,6 +61,12 @@ enum jobd_result admission_check_locked(struct op *op, const struct queue *queue
 
 /* ---- a key that was seen before */
 
+/* No attempt of it has begun, and another start or another queue for it is being written. */
+static bool is_changing(const struct job *job)
+{
+    return job_waits(job) && job->attempt == 0 && job->changing;
+}
+
 /* What the put, which has this extra, takes for the same job; NULL: there is none. */
 static struct job *same_job_locked(struct op *op, const struct admission *admission)
     REQUIRES(op->jobd->lock)
@@ -73,12 +79,12 @@ static struct job *same_job_locked(struct op *op, const struct admission *admiss
         return job;
     bool same = true;
     if (extra->unique == JOBD_WHILE_WAITING)
-        same = job_not_begun(job);
+        same = job_not_begun(job) || is_changing(job);
     else if (extra->unique == JOBD_WHILE_ACTIVE)
         same = !job_has_ended(job);
     else
         same = op->now_us < later_us(job->extra->came_us, extra->unique_us);
-    if (extra->replace && !job_has_ended(job) && !job_not_begun(job))
+    if (extra->replace && !job_has_ended(job) && !job_not_begun(job) && !is_changing(job))
         same = false; /* it has begun: beside it a new one */
     return same ? job : NULL;
 }
@@ -230,7 +236,7 @@ static enum jobd_result check_parents_locked(struct op *op, struct admission *ad
          one = one->next) {
         if (one->parents == NULL)
             continue;
-        result = edges_check(jobs, one->parents, admission->receipt);
+        result = edges_check(op, one->parents, admission->receipt);
         if (result == JOBD_OK && edges_verdict(jobs, one->parents, &why) == VERDICT_BEGIN) {
             free(one->parents);
             one->parents = NULL;
@@ -481,6 +487,8 @@ static enum jobd_result admit_locked(struct op *op, struct admission *admission)
     struct job *same = same_job_locked(op, admission);
     if (same != NULL && admission->extra->replace && job_not_begun(same))
         return take_place_locked(op, admission, same);
+    if (same != NULL && admission->extra->replace && is_changing(same))
+        return JOBD_CHANGING;
     if (same != NULL)
         return repeat_locked(op, admission, same);
     result = check_parents_locked(op, admission);

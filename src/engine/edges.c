@@ -6,6 +6,7 @@
 
 #include "base/verify.h"
 #include "engine/engine.h"
+#include "engine/keep.h"
 #include "engine/pins.h"
 #include "engine/words.h"
 
@@ -95,12 +96,22 @@ enum verdict edges_verdict(struct jobs *jobs, const struct parents *parents,
     return all;
 }
 
-enum jobd_result edges_check(struct jobs *jobs, const struct parents *parents,
+/* Of a batch without jobs the time may be over, though it was not forgotten yet. */
+static bool is_there(struct op *op, const struct edge *edge)
+{
+    struct jobs *jobs = &op->jobd->jobs;
+    const struct batch *batch = batch_of(jobs, edge);
+    if (batch != NULL)
+        return keep_batch_until(jobs, batch) > op->now_us;
+    return job_of(jobs, edge) != NULL;
+}
+
+enum jobd_result edges_check(struct op *op, const struct parents *parents,
                              struct jobd_receipt *receipt)
 {
     for (uint32_t i = 0; i < parents->len; i++) {
         const struct edge *edge = &parents->edges[i];
-        if (job_of(jobs, edge) != NULL || batch_of(jobs, edge) != NULL)
+        if (is_there(op, edge))
             continue;
         receipt->id = edge->is_batch ? 0 : edge->id;
         receipt->batch = edge->is_batch ? edge->id : 0;

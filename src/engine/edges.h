@@ -34,7 +34,7 @@ enum verdict edges_verdict(struct jobs *jobs, const struct parents *parents,
 /* ---- coming in, in this order */
 
 /* Are all there, and seen? JOBD_OK; or JOBD_NO_PARENT, and which is on the receipt. */
-enum jobd_result edges_check(struct jobs *jobs, const struct parents *parents,
+enum jobd_result edges_check(struct op *op, const struct parents *parents,
                              struct jobd_receipt *receipt);
 /* A record for each, pinned, with or without edges; what follows needs them. JOBD_OK;
  * JOBD_OUT_OF_MEMORY; or JOBD_NO_PARENT, where one was forgotten for want of memory. `like`, not

@@ -60,6 +60,7 @@ struct jobd {
     bool expiry_starved GUARDED_BY(lock);  /* what is due waits for room in the journal */
     bool dispatch_needed GUARDED_BY(lock); /* in some queue: the next tick sees to it */
     int64_t ticks_at_us GUARDED_BY(lock);  /* what the last jobd_tick() said */
+    int64_t latest_us GUARDED_BY(lock);    /* when the last operation was */
     void (*on_earlier_deadline)(void *context);
     void *context;
     void (*on_forgotten_early)(void *context);

@@ -12,13 +12,6 @@
 #include "engine/parents.h"
 #include "engine/words.h"
 
-static int job_compare(const struct job *a, const struct job *b)
-{
-    return (a->id > b->id) - (a->id < b->id);
-}
-
-RB_GENERATE(job_tree, job, by_id, job_compare)
-
 /* Of the same key 0. */
 static int key_order(unsigned queue, const char *key, const struct job_extra *at)
 {
@@ -30,7 +23,7 @@ static int key_order(unsigned queue, const char *key, const struct job_extra *at
 static int key_compare(const struct job_extra *a, const struct job_extra *b)
 {
     int order = key_order(a->job->queue, a->key, b);
-    return order != 0 ? order : job_compare(a->job, b->job);
+    return order != 0 ? order : (a->job->id > b->job->id) - (a->job->id < b->job->id);
 }
 
 RB_GENERATE(key_tree, job_extra, by_key, key_compare)
@@ -78,33 +71,6 @@ void jobs_release(struct jobs *jobs)
     free(jobs->remembered);
     jobs->records = NULL;
     jobs->remembered = NULL;
-}
-
-struct job *jobs_find(struct jobs *jobs, uint64_t id)
-{
-    struct job key = {.id = id};
-    return RB_FIND(job_tree, &jobs->tree, &key);
-}
-
-struct job *jobs_seen(struct jobs *jobs, uint64_t id)
-{
-    struct job *job = jobs_find(jobs, id);
-    return job != NULL && job->state != STATE_NEW ? job : NULL;
-}
-
-struct job *jobs_above(struct jobs *jobs, uint64_t id)
-{
-    if (id == UINT64_MAX)
-        return NULL;
-    struct job key = {.id = id + 1};
-    return RB_NFIND(job_tree, &jobs->tree, &key);
-}
-
-struct job *jobs_below(struct jobs *jobs, uint64_t id)
-{
-    struct job key = {.id = id};
-    struct job *from = RB_NFIND(job_tree, &jobs->tree, &key);
-    return from != NULL ? RB_PREV(job_tree, &jobs->tree, from) : RB_MAX(job_tree, &jobs->tree);
 }
 
 static struct job_list *ages_of(struct jobs *jobs, const struct job *job)
@@ -180,7 +146,7 @@ static void take_out(struct jobs *jobs, struct job *job)
         batches_left(&jobs->batches, job);
         jobs_settle_batches(jobs);
     }
-    RB_REMOVE(job_tree, &jobs->tree, job);
+    jobs_leave_tree(jobs, job);
     jobs->memory -= jobs_weight(job);
     jobs->retainable -= job->pins != 0;
     if (job->extra == NULL)
@@ -307,7 +273,7 @@ struct job *jobs_add(struct jobs *jobs, uint64_t id, struct jobd_blob *payload,
         jobs->deliveries += extra_promise(extra) != NULL;
     }
     TAILQ_INIT(&job->awaiting);
-    verify(RB_INSERT(job_tree, &jobs->tree, job) == NULL);
+    jobs_enter_tree(jobs, job);
     jobs_count(jobs, (int64_t)jobs_weight(job));
     return job;
 }

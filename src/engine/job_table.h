@@ -209,6 +209,7 @@ struct jobs {
     struct job_list spare;
     uint32_t spare_len;
     struct job_tree tree;
+    struct job *newest;                  /* the last one in it, NULL: it is empty */
     struct key_tree keys;                /* of all that are remembered */
     uint32_t deliveries;                 /* that are promised: each has a record kept for it */
     uint32_t retainable, retainable_max; /* jobs that have unique_until_us; and that have pins */
@@ -241,6 +242,9 @@ struct job *jobs_seen(struct jobs *jobs, uint64_t id);
 struct job *jobs_above(struct jobs *jobs, uint64_t id);
 /* The one with the highest below it, or NULL. */
 struct job *jobs_below(struct jobs *jobs, uint64_t id);
+/* A job that no other has the id of is found by it from here on; and is not any more. */
+void jobs_enter_tree(struct jobs *jobs, struct job *job);
+void jobs_leave_tree(struct jobs *jobs, struct job *job);
 /* Forgets ended jobs until so many bytes more have room: done and cancelled ones first, the oldest
  * first, then failed ones. False, and nothing forgotten, when that cannot be. */
 bool jobs_make_room(struct jobs *jobs, size_t bytes, struct op *op);

@@ -4,6 +4,16 @@
 #include "engine/touched.h"
 #include "engine/waiters.h"
 
+/* Who has read the clock may have waited for the lock while others went on: what happens next is
+ * not earlier. Where queues are shared the turns say what time it is. */
+static int64_t not_before_locked(struct op *op) REQUIRES(op->jobd->lock)
+{
+    struct jobd *jobd = op->jobd;
+    if (jobd->share == NULL && op->now_us > jobd->latest_us)
+        jobd->latest_us = op->now_us;
+    return jobd->share == NULL ? jobd->latest_us : op->now_us;
+}
+
 void op_begin(struct op *op, struct jobd *jobd, struct jobd_waiter *waiter, int64_t now_us)
 {
     op->jobd = jobd;
@@ -16,6 +26,7 @@ void op_begin(struct op *op, struct jobd *jobd, struct jobd_waiter *waiter, int6
     op->stops_len = 0;
     TAILQ_INIT(&op->woken);
     mutex_lock(&op->jobd->lock);
+    op->now_us = not_before_locked(op);
 }
 
 /* What is left to be done in a turn, by whoever takes the next one; true when he has to know. */

@@ -187,7 +187,8 @@ enum jobd_result wait_next_for_end_locked(struct op *op, struct jobd_waiter *wai
     bool has_ended = job_has_ended(job);
     if (!has_ended && waiting_of(waiter)->kind != WAIT_NOT)
         wait_forget_locked(op, waiter);
-    waiter->deadline_us = later_us(op->now_us, waiter->end_us);
+    waiter->deadline_us =
+        waiter->end_us == JOBD_NEVER ? JOBD_NEVER : later_us(op->now_us, waiter->end_us);
     job_info(job, &waiter->info);
     if (!has_ended)
         return wait_for_job_end_locked(op, waiter, job);

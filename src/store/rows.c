@@ -12,11 +12,31 @@ _Static_assert(JOBD_DONE == 3, "the first of the states that are ends, on disk")
 
 /* ---- writing */
 
+static bool has_text(const struct job_record *record, enum jobd_text text)
+{
+    return record->texts[text] != NULL && record->texts[text][0] != '\0';
+}
+
+/* At a start all jobs are looked through for those that come after others, and those with a
+ * callback: but not where there has never been one. An index would cost each job. */
+static enum database_result note_links(struct database *database, const struct job_record *record,
+                                       struct problem *problem)
+{
+    bool links = has_text(record, JOBD_AFTER) || has_text(record, JOBD_CALLBACK);
+    if (!links || database->links_noted)
+        return DATABASE_OK;
+    database->linked = database->links_noted = true;
+    return database_step(database, SQL_NOTE_LINKS, 1, problem);
+}
+
 static enum database_result add_job(struct database *database, const struct job_record *record,
                                     struct problem *problem)
 {
     const bool plain = columns_plain(&job_table, record);
     const enum statement which = plain ? SQL_ADD_PLAIN : SQL_ADD;
+    const enum database_result result = plain ? DATABASE_OK : note_links(database, record, problem);
+    if (result != DATABASE_OK)
+        return result;
     columns_bind(&job_table, plain, database->statements[which], record);
     return database_step(database, which, 1, problem);
 }
@@ -192,17 +212,18 @@ bool database_count(struct database *database,
 
 bool database_promised(struct database *database, uint32_t *promised, struct problem *problem)
 {
-    int64_t jobs;
-    if (!database_ask(database,
-                      "SELECT (SELECT count(*) FROM job LEFT JOIN progress USING (id)"
-                      " WHERE " LIVES " AND callback <> '' AND source = 0)"
-                      " + (SELECT count(*) FROM batch WHERE callback <> '')",
-                      &jobs)) {
+    int64_t jobs = 0, batches;
+    bool good = database_ask(database, "SELECT count(*) FROM batch WHERE callback <> ''", &batches);
+    if (good && database->linked)
+        good = database_ask(database,
+                            "SELECT count(*) FROM job LEFT JOIN progress USING (id)"
+                            " WHERE " LIVES " AND callback <> '' AND source = 0",
+                            &jobs);
+    if (!good)
         (void)database_failed(database, "promised", problem);
-        return false;
-    }
-    *promised = jobs < UINT32_MAX ? (uint32_t)jobs : UINT32_MAX;
-    return true;
+    else
+        *promised = jobs + batches < UINT32_MAX ? (uint32_t)(jobs + batches) : UINT32_MAX;
+    return good;
 }
 
 struct batch_scan {
@@ -262,9 +283,12 @@ bool database_after(struct database *database, void (*each)(void *context, const
     struct afters afters = {each, context};
     const struct rows rows = {"after",
                               "SELECT after FROM job LEFT JOIN progress USING (id)"
-                              " WHERE after <> '' AND " LIVES,
+                              " WHERE after <> '' AND " LIVES
+                              " UNION ALL SELECT '/jobs/' || source || char(10)"
+                              " FROM job LEFT JOIN progress USING (id)"
+                              " WHERE source > 0 AND " LIVES,
                               after_row, &afters};
-    return each_row(database, &rows, problem);
+    return !database->linked || each_row(database, &rows, problem);
 }
 
 struct pauses {

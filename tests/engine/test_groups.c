@@ -2,6 +2,7 @@
 /* Groups that take turns: many of them, what they cost, what is said of them; and limits where
  * their effect over time counts. Random runs beside a model do the rest. */
 #include "engine/model/scene.h"
+#include "jobd/change.h"
 #include "jobd/lease.h"
 
 #include <stdio.h>
@@ -9,7 +10,7 @@
 
 enum { MANY = 700, MEMORY = 16 << 20 };
 
-static struct jobd *open_with(const struct jobd_queue_config *config)
+static struct jobd *open_keeping(const struct jobd_queue_config *config, uint32_t keep)
 {
     struct jobd *jobd = NULL;
     struct jobd_queue_config queues[] = {*config, {.name = "other", .capacity = 5000}};
@@ -17,13 +18,18 @@ static struct jobd *open_with(const struct jobd_queue_config *config)
     queues[0].capacity = 5000;
     const struct jobd_config whole = {.queues = queues,
                                       .queues_len = 2,
-                                      .keep = 0,
+                                      .keep = keep,
                                       .memory_bytes = MEMORY,
                                       .waiters_max = 16,
                                       .leases_max = 2000,
                                       .first_id = 1};
     assert_int_equal(jobd_new(&jobd, &whole), 0);
     return jobd;
+}
+
+static struct jobd *open_with(const struct jobd_queue_config *config)
+{
+    return open_keeping(config, 0);
 }
 
 static enum jobd_result put_of(struct jobd *jobd, const char *group, int64_t now_us,
@@ -157,11 +163,58 @@ static void test_many_begin_to_take_turns(void **state)
     jobd_free(jobd);
 }
 
+static enum jobd_result put_bytes(struct jobd *jobd, const char *group, size_t size)
+{
+    struct jobd_receipt receipt;
+    const struct jobd_terms terms = {.texts = {[JOBD_GROUP] = group}};
+    struct jobd_put put = {.priority = JOBD_PRIORITY_DEFAULT, .terms = &terms};
+    put.payload = jobd_blob_new(size, NULL);
+    assert_non_null(put.payload);
+    enum jobd_result result = jobd_put(jobd, &put, NULL, 1, &receipt);
+    return result;
+}
+
+/* Groups are let in where turns begin, beyond the memory: then nothing else is, until there is
+ * room. */
+static void test_no_retry_beyond_the_memory(void **state)
+{
+    const struct jobd_queue_config config = {.by_group = true};
+    struct jobd *jobd = open_keeping(&(const struct jobd_queue_config){.by_group = false}, 10);
+    struct jobd_receipt receipt;
+    const struct jobd_filter filter = {.queue = 1, .state = JOBD_STATES};
+    const uint64_t ended = 1;
+    unsigned jobs = 0;
+    (void)state;
+    const struct jobd_terms promised = {.unique = JOBD_FOR_SOME_TIME, .unique_us = 100 * SECOND};
+    const struct jobd_put one = {.queue = 1, .key = "k", .terms = &promised};
+    assert_int_equal(jobd_put(jobd, &one, NULL, 1, &receipt), JOBD_OK);
+    assert_int_equal(jobd_cancel(jobd, ended, NULL, 1), JOBD_OK);
+    for (size_t size = 1 << 14; size > 0; size /= 2)
+        for (; jobd_memory(jobd) + size + 2000 < MEMORY; jobs++) {
+            char name[JOBD_GROUP_SIZE];
+            snprintf(name, sizeof name, "group%u", jobs);
+            assert_int_equal(put_bytes(jobd, name, size), JOBD_OK);
+        }
+    assert_int_equal(jobd_queue_change(jobd, 0, &config, 2), 0);
+    check_engine(jobd);
+    assert_true(jobd_memory(jobd) > MEMORY);
+    assert_int_equal(jobd_retry(jobd, ended, NULL, 3, &receipt), JOBD_OUT_OF_MEMORY);
+    struct person clerk = person();
+    assert_int_equal(jobd_change_all(jobd, JOBD_RETRY_ALL, &filter, &clerk.waiter, 3), JOBD_OK);
+    assert_int_equal(clerk.waiter.tally.changed, 0);
+    check_engine(jobd);
+    jobd_cancel_all(jobd, 4);
+    assert_int_equal(jobd_retry(jobd, ended, NULL, 5, &receipt), JOBD_OK);
+    check_engine(jobd);
+    jobd_cancel_all(jobd, 6);
+    jobd_free(jobd);
+}
+
 static void test_busiest(void **state)
 {
     const struct jobd_queue_config config = {.by_group = true};
     struct jobd *jobd = open_with(&config);
-    struct jobd_group list[JOBD_BUSIEST_MAX];
+    struct jobd_group_stats list[JOBD_BUSIEST_MAX];
     (void)state;
     assert_int_equal(jobd_busiest(jobd, 0, list, JOBD_BUSIEST_MAX), 0);
     put_many(jobd, MANY, 1);
@@ -294,53 +347,6 @@ static void test_room_by_the_limit(void **state)
     finish(jobd, &worker.waiter.task, JOBD_DONE, 22 * SECOND);
     check_engine(jobd);
     jobd_cancel_all(jobd, 23 * SECOND);
-    jobd_free(jobd);
-}
-
-/* Puts jobs of so many bytes, each of a group of its own, as long as there is memory. */
-static void fill(struct jobd *jobd, size_t bytes)
-{
-    static unsigned groups;
-    enum jobd_result result = JOBD_OK;
-    while (result == JOBD_OK) {
-        char name[JOBD_GROUP_SIZE];
-        struct jobd_receipt receipt;
-        snprintf(name, sizeof name, "group%u", ++groups);
-        const struct jobd_terms terms = {.texts = {[JOBD_GROUP] = name}};
-        const struct jobd_put put = {.payload = jobd_blob_new(bytes, NULL), .terms = &terms};
-        assert_non_null(put.payload);
-        result = jobd_put(jobd, &put, NULL, SECOND, &receipt);
-        if (result != JOBD_OK)
-            jobd_blob_unref(put.payload);
-    }
-    assert_int_equal(result, JOBD_OUT_OF_MEMORY);
-}
-
-/* The records of groups that begin while jobs wait take more memory than there is; then nothing
- * that has ended lives again, also where it is in no group. */
-static void test_no_retry_beyond_the_memory(void **state)
-{
-    struct jobd_queue_config config = {.capacity = 5000};
-    struct jobd *jobd = open_with(&config);
-    struct jobd_receipt receipt;
-    const struct jobd_terms terms = {.unique = JOBD_FOR_SOME_TIME,
-                                     .unique_us = 1000 * (int64_t)SECOND};
-    const struct jobd_put put = {.queue = 1, .key = "k", .terms = &terms};
-    (void)state;
-    assert_int_equal(jobd_put(jobd, &put, NULL, SECOND, &receipt), JOBD_OK);
-    const uint64_t id = receipt.id;
-    assert_int_equal(jobd_cancel(jobd, id, NULL, SECOND), JOBD_OK);
-    fill(jobd, 1 << 20);
-    fill(jobd, 1 << 10);
-    fill(jobd, 1);
-    config.by_group = true;
-    assert_int_equal(jobd_queue_change(jobd, 0, &config, 2 * SECOND), 0);
-    assert_true(jobd_memory(jobd) > MEMORY);
-    assert_int_equal(jobd_retry(jobd, id, NULL, 2 * SECOND, &receipt), JOBD_OUT_OF_MEMORY);
-    check_engine(jobd);
-    jobd_cancel_all(jobd, 3 * SECOND);
-    assert_int_equal(jobd_retry(jobd, id, NULL, 3 * SECOND, &receipt), JOBD_OK);
-    jobd_cancel_all(jobd, 4 * SECOND);
     jobd_free(jobd);
 }
 

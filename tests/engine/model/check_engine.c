@@ -406,6 +406,7 @@ static void check_records(struct jobd *jobd, struct census *census) REQUIRES(job
     uint32_t keys = 0, spare = 0, living = 0, final = 0, remembered = 0, aged = 0, dues = 0,
              retained = 0, bounded = 0;
     struct job *job;
+    verify(jobs->newest == RB_MAX(job_tree, &jobs->tree));
     RB_FOREACH (job, job_tree, &jobs->tree) {
         bool is_final = job_has_ended(job);
         bool retrying = is_final && job->commit_pending;
