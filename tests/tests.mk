@@ -67,10 +67,10 @@ coverage:  ## run all tests, say which share of lines and branches in src/ they 
 	$(Q)gcovr -r . -f src/ --exclude-branches-by-pattern '.*verify\(.*' --sort-uncovered \
 	  --txt build/coverage/report.txt --print-summary build/coverage | grep -E '^(lines|branches)'
 
-FUZZERS := http engine settings options auth text cron url zone
+FUZZERS := http engine settings options auth text cron url zone entry
 FUZZ_OBJECTS := $(patsubst %.c,build/fuzz/%.o,$(filter-out src/main.c tests/fuzz/fuzz_main.c,\
                   $(SRC) $(wildcard tests/fuzz/fuzz_*.c tests/engine/model/*.c)))
-FUZZ_CC := clang $(BASE) -Itests -O1 -g -fno-sanitize-recover=all
+FUZZ_CC := clang $(BASE) -Itests $(INCLUDES) -O1 -g -fno-sanitize-recover=all
 
 # Only what is tested guides the fuzzers.
 build/fuzz/%.o: %.c Makefile tests/tests.mk
@@ -81,9 +81,11 @@ build/fuzz/run-%: tests/fuzz/fuzz_main.c $(FUZZ_OBJECTS)
 	$(Q)mkdir -p build/fuzz/found/$* build/fuzz/corpus/$*
 	$(Q)$(FUZZ_CC) -DFUZZED=fuzz_$* -fsanitize=fuzzer,address,undefined -o $@ $^ $(LIBS)
 
-fuzz: $(FUZZERS:%=build/fuzz/run-%)  ## run each fuzzer for SECONDS=60, or with ONLY=http one of them
+fuzzers: $(FUZZERS:%=build/fuzz/run-%)
+
+fuzz: fuzzers  ## run each fuzzer for SECONDS=60, or with ONLY=http one of them
 	$(Q)sh tests/fuzz/fuzz.sh $(or $(SECONDS),60) $(or $(ONLY),$(FUZZERS))
 
 -include $(FUZZ_OBJECTS:.o=.d)
 
-.PHONY: check-openapi check-client check-manifests check-proxies faults crash crash-cluster share-random crash-controls soak slow coverage fuzz
+.PHONY: check-openapi check-client check-manifests check-proxies faults crash crash-cluster share-random crash-controls soak slow coverage fuzz fuzzers

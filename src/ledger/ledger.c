@@ -238,8 +238,24 @@ static void end_turn(struct ledger *ledger)
     ledger->in_turn = false;
 }
 
-static enum ledger_result ledger_begin(void *context, struct ledger_fetch *fetch, int64_t *now_us,
-                                       struct problem *problem)
+/* What the row of jobd_head says. */
+static enum ledger_result read_head(const PGresult *result, struct ledger_turn *turn,
+                                    struct problem *problem)
+{
+    if (PQntuples(result) != 1) {
+        problem_set(problem, "jobd_head is empty");
+        return LEDGER_WRONG;
+    }
+    *turn = (struct ledger_turn){.now_us = number_at(result, 0, 1),
+                                 .format = (unsigned)number_at(result, 0, 0)};
+    if (turn->format >= ENTRY_FORMAT_FIRST && turn->format <= ENTRY_FORMAT)
+        return LEDGER_OK;
+    problem_set(problem, "a newer jobd has written there: start that");
+    return LEDGER_WRONG;
+}
+
+static enum ledger_result ledger_begin(void *context, struct ledger_fetch *fetch,
+                                       struct ledger_turn *turn, struct problem *problem)
 {
     enum { BEGIN, LOCK, NEXT, LEN };
     struct ledger *ledger = context;
@@ -253,12 +269,9 @@ static enum ledger_result ledger_begin(void *context, struct ledger_fetch *fetch
         return away(ledger, problem);
     enum ledger_result judged = answers(ledger, results, LEN, problem);
     ledger->in_turn = true;
-    if (judged == LEDGER_OK && PQntuples(results[LOCK]) != 1) {
-        problem_set(problem, "jobd_head is empty");
-        judged = LEDGER_WRONG;
-    }
+    if (judged == LEDGER_OK)
+        judged = read_head(results[LOCK], turn, problem);
     if (judged == LEDGER_OK) {
-        *now_us = number_at(results[LOCK], 0, 1);
         fetch->more = PQntuples(results[NEXT]) > 1;
         give_rows(results[NEXT], fetch);
     }

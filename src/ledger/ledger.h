@@ -56,6 +56,12 @@ struct ledger_part {
     size_t size;
 };
 
+/* What the database says as a turn begins. */
+struct ledger_turn {
+    int64_t now_us;  /* its clock */
+    unsigned format; /* in which entries are to be written */
+};
+
 typedef bool ledger_each_part(void *context, const struct ledger_part *part);
 
 /* `problem` says why a result is not LEDGER_OK. */
@@ -64,8 +70,8 @@ struct ledger_ops {
     enum ledger_result (*connect)(void *ledger, struct problem *problem);
     /* Rows without a turn, as they are now. */
     enum ledger_result (*fetch)(void *ledger, struct ledger_fetch *fetch, struct problem *problem);
-    /* A turn begins: waits for the lock, and gives rows. *now_us is the database's clock. */
-    enum ledger_result (*begin)(void *ledger, struct ledger_fetch *fetch, int64_t *now_us,
+    /* A turn begins: waits for the lock, and gives rows. */
+    enum ledger_result (*begin)(void *ledger, struct ledger_fetch *fetch, struct ledger_turn *turn,
                                 struct problem *problem);
     /* It ends: with all of these rows, which follow the last one; or without. */
     enum ledger_result (*append)(void *ledger, const struct ledger_row *rows, size_t len,

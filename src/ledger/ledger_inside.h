@@ -6,11 +6,17 @@
 #include <libpq-fe.h>
 
 #include "base/lock.h"
+#include "ledger/entry.h"
 #include "ledger/ledger.h"
 
 /* SQL for the first half of an advisory lock's key: those who share this log, and no others that
  * are in the same database. */
 #define LOCK_CLASS "'jobd_log'::regclass::oid::integer"
+
+/* The newest format that is known here, in SQL. */
+#define NEWEST           AS_TEXT(ENTRY_FORMAT_NEWEST)
+#define AS_TEXT(macro)   AS_TEXT_OF(macro)
+#define AS_TEXT_OF(text) #text
 
 enum { COMPARED_MAX = 16 };
 

@@ -8,7 +8,6 @@
 #include <time.h>
 
 #include "base/log.h"
-#include "ledger/entry.h"
 #include "ledger/ledger_inside.h"
 
 enum { TRY_AGAIN_MS = 200, VERSION_LEAST = 130000, ROUND_TRIPS = 5, ROUND_TRIP_MOST_US = 5000 };
@@ -154,7 +153,7 @@ static const char *const tables[] = {
     " format int NOT NULL, since timestamptz NOT NULL DEFAULT now(),"
     " seen timestamptz NOT NULL DEFAULT now(), queues text NOT NULL DEFAULT '')"
     " WITH (fillfactor = 50)",
-    "INSERT INTO jobd_head (format) VALUES (1)",
+    "INSERT INTO jobd_head (format) VALUES (" NEWEST ")",
 };
 
 /* In the schema where what has no schema is made. */
@@ -215,7 +214,8 @@ static bool take_number(struct ledger *ledger, struct problem *problem)
         ledger->connection,
         "WITH numbered AS"
         " (UPDATE jobd_head SET next_node = next_node + 1 RETURNING next_node - 1 AS id)"
-        " INSERT INTO jobd_node (id, name, version, format) SELECT id, $1, $2, 1 FROM numbered"
+        " INSERT INTO jobd_node (id, name, version, format) SELECT id, $1, $2, " NEWEST
+        " FROM numbered"
         " RETURNING id",
         2, NULL, values, NULL, NULL, 0);
     bool good = PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) == 1;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The rows of servers in the table jobd_node: this one's is kept, those of servers long gone are
  * removed, and those of others that are there are compared with it, as whoever has the turn goes by
- * its own limits. On the connection of presence.c; the turns' thread. */
+ * its own limits. They also say which format all of them can read. On the connection of presence.c;
+ * the turns' thread. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -126,6 +127,22 @@ static void compare_all(struct ledger *ledger, const char *own, const char *numb
     PQclear(result);
 }
 
+/* Servers of an older version that are there, or were within the hour, must be able to read what is
+ * written; when there is none, entries are written in the newest format. */
+static void raise_format(struct ledger *ledger)
+{
+    PGresult *result = ask(ledger,
+                           "UPDATE jobd_head SET format = " NEWEST " WHERE format < " NEWEST
+                           " AND NOT EXISTS (SELECT FROM jobd_node WHERE format < " NEWEST ")"
+                           " RETURNING format",
+                           0, NULL);
+    if (PQntuples(result) == 1)
+        log_info("%s: entries are written in format " NEWEST
+                 " from now on: an older jobd cannot read them",
+                 ledger->name);
+    PQclear(result);
+}
+
 void peers_tell(struct ledger *ledger)
 {
     char number[16];
@@ -139,14 +156,16 @@ void peers_tell(struct ledger *ledger)
         return;
     snprintf(number, sizeof number, "%d", (int)ledger->node);
     const char *const values[] = {number, ledger->node_name, JOBD_VERSION, own};
-    PQclear(ask(ledger,
-                "INSERT INTO jobd_node (id, name, version, format, queues) VALUES ($1, $2, $3, 1,"
-                " $4) ON CONFLICT (id) DO UPDATE SET seen = now(), queues = excluded.queues",
-                4, values));
+    PQclear(ask(
+        ledger,
+        "INSERT INTO jobd_node (id, name, version, format, queues) VALUES ($1, $2, $3, " NEWEST ","
+        " $4) ON CONFLICT (id) DO UPDATE SET seen = now(), queues = excluded.queues",
+        4, values));
     PQclear(ask(ledger,
                 "DELETE FROM jobd_node WHERE id <> $1 AND seen < now() - interval '1 hour'"
                 " AND NOT " IS_THERE,
                 1, values));
+    raise_format(ledger);
     compare_all(ledger, own, number);
     free(own);
 }

@@ -62,7 +62,7 @@ static enum ledger_result begin(struct snapshot *snapshot, struct follower *foll
         return LEDGER_REFUSED;
     }
     snapshot->state = SNAPSHOT_WRITES;
-    entry_begin(&snapshot->entry, ENTRY_FORMAT, 0, share_next_id(follower->jobd));
+    entry_begin(&snapshot->entry, snapshot->format, 0, share_next_id(follower->jobd));
     share_state(follower->jobd, add_news, &snapshot->entry);
     return write_part(snapshot, ops, ledger, problem);
 }
@@ -96,7 +96,7 @@ static enum ledger_result write_some(struct snapshot *snapshot, struct follower 
 {
     if (snapshot->at == snapshot->ids_len)
         return end(snapshot, follower, ops, ledger, problem);
-    entry_begin(&snapshot->entry, ENTRY_FORMAT, 0, share_next_id(follower->jobd));
+    entry_begin(&snapshot->entry, snapshot->format, 0, share_next_id(follower->jobd));
     while (snapshot->at < snapshot->ids_len && snapshot->entry.size < PART_BYTES) {
         size_t left = snapshot->ids_len - snapshot->at;
         size_t len = left < JOBS_AT_A_TIME ? left : JOBS_AT_A_TIME;

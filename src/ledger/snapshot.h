@@ -24,6 +24,7 @@ struct snapshot {
     uint64_t *ids;   /* of the jobs that are to be written */
     size_t ids_len, at;
     int32_t part;
+    unsigned format; /* in which it is to be written */
     struct entry entry;
     uint64_t bytes, last_bytes; /* of this one so far, of the one before */
     int64_t retry_us;           /* another process writes one: not before then again */

@@ -91,7 +91,7 @@ static void lose(struct turns *turns)
 static void begin_row(struct turns *turns)
 {
     struct entry *entry = &turns->entries[turns->rows_len++];
-    entry_begin(entry, ENTRY_FORMAT, turns->turn_at_us, turns->next_id);
+    entry_begin(entry, turns->format, turns->turn_at_us, turns->next_id);
 }
 
 static void end_row(struct turns *turns)
@@ -139,18 +139,19 @@ static enum ledger_result begin(struct turns *turns, struct problem *problem)
     const struct ledger_ops *ops = turns->config.ops;
     struct follower *follower = &turns->follower;
     struct ledger_fetch fetch = {.each = follower_row, .context = follower};
-    int64_t now_us = 0;
+    struct ledger_turn turn = {.now_us = 0};
     follower_begin(follower);
     fetch.from = follower_from(follower);
-    enum ledger_result result = ops->begin(turns->config.ledger, &fetch, &now_us, problem);
+    enum ledger_result result = ops->begin(turns->config.ledger, &fetch, &turn, problem);
     while (result == LEDGER_OK && follower_end(follower) == FOLLOW_OK && fetch.more) {
         follower_begin(follower);
         fetch.from = follower_from(follower);
         result = ops->fetch(turns->config.ledger, &fetch, problem);
     }
-    turns->turn_at_us = now_us > follower->at_us ? now_us : follower->at_us;
+    turns->turn_at_us = turn.now_us > follower->at_us ? turn.now_us : follower->at_us;
     if (result != LEDGER_OK)
         return result;
+    turns->format = turn.format;
     clock_follow(turns->turn_at_us, false);
     turns->ahead_us = clock_now_us() - turns->turn_at_us;
     if (follower->result == FOLLOW_OK)
@@ -254,9 +255,9 @@ void turn_resolve(struct turns *turns)
     struct problem problem;
     struct named named = {.ours = &turns->rows[0]};
     struct ledger_fetch fetch = {.from = named.ours->seq, .each = name_row, .context = &named};
-    int64_t now_us;
+    struct ledger_turn turn;
     enum ledger_result result =
-        turns->config.ops->begin(turns->config.ledger, &fetch, &now_us, &problem);
+        turns->config.ops->begin(turns->config.ledger, &fetch, &turn, &problem);
     if (!away_judge(turns, result, &problem))
         return;
     turns->config.ops->give_up(turns->config.ledger);
@@ -294,6 +295,7 @@ void turn_snapshot(struct turns *turns)
     struct problem problem;
     if (!snapshot_is_due(&turns->snapshot, &turns->follower, clock_now_us()))
         return;
+    turns->snapshot.format = turns->format;
     enum ledger_result result = snapshot_step(&turns->snapshot, &turns->follower, turns->config.ops,
                                               turns->config.ledger, &problem);
     if (result == LEDGER_AWAY)

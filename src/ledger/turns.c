@@ -186,6 +186,7 @@ struct turns *turns_new(const struct turns_config *config)
     turns_init(&turns->held);
     turns_init(&turns->looks);
     turns->try_after_us = TRY_US;
+    turns->format = ENTRY_FORMAT_FIRST;
     if (mailbox_init(&turns->mailbox) != 0) {
         free(turns);
         return NULL;

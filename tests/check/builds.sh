@@ -39,6 +39,10 @@ build debian binaries CFLAGS="$(dpkg-buildflags --get CFLAGS)" CPPFLAGS="$(dpkg-
 build lto binaries CFLAGS='-O2 -g -flto=auto -ffat-lto-objects -fexceptions -Wp,-U_FORTIFY_SOURCE,-D_FORTIFY_SOURCE=3' \
     LDFLAGS='-Wl,-z,relro -Wl,-z,now -flto=auto'
 
+# ---- what is only built by hand
+
+build fuzzers fuzzers
+
 # ---- other machines; their objects alone, with the headers of the libraries that are installed here
 
 mkdir -p $here/include

@@ -26,5 +26,7 @@ void fuzz_cron(const uint8_t *bytes, size_t size);
 void fuzz_url(const uint8_t *bytes, size_t size);
 /* A file of time zone data. */
 void fuzz_zone(const uint8_t *bytes, size_t size);
+/* What one turn has changed, as it stands in the log of several servers, without its checksum. */
+void fuzz_entry(const uint8_t *bytes, size_t size);
 /* Steps of the engine, compared with a model of it. */
 void fuzz_engine(const uint8_t *bytes, size_t size);

@@ -92,6 +92,12 @@ static void zone(void **state)
     replay("zone", fuzz_zone);
 }
 
+static void entry(void **state)
+{
+    (void)state;
+    replay("entry", fuzz_entry);
+}
+
 static void engine(void **state)
 {
     (void)state;
@@ -101,9 +107,10 @@ static void engine(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(http), cmocka_unit_test(settings), cmocka_unit_test(options),
-        cmocka_unit_test(auth), cmocka_unit_test(text),     cmocka_unit_test(engine),
-        cmocka_unit_test(cron), cmocka_unit_test(url),      cmocka_unit_test(zone),
+        cmocka_unit_test(http),  cmocka_unit_test(settings), cmocka_unit_test(options),
+        cmocka_unit_test(auth),  cmocka_unit_test(text),     cmocka_unit_test(engine),
+        cmocka_unit_test(cron),  cmocka_unit_test(url),      cmocka_unit_test(zone),
+        cmocka_unit_test(entry),
     };
     return cmocka_run_group_tests_name("corpora", tests, NULL, NULL);
 }

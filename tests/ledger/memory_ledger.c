@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/verify.h"
+#include "ledger/entry.h"
 
 void memory_ledger_init(struct memory_ledger *ledger, uint64_t rows_max)
 {
@@ -82,11 +83,11 @@ static enum ledger_result fetch(void *context, struct ledger_fetch *fetch, struc
     return LEDGER_OK;
 }
 
-static enum ledger_result begin(void *context, struct ledger_fetch *rows, int64_t *now_us,
+static enum ledger_result begin(void *context, struct ledger_fetch *rows, struct ledger_turn *turn,
                                 struct problem *problem)
 {
     const struct memory_ledger *ledger = context;
-    *now_us = ledger->now_us;
+    *turn = (struct ledger_turn){.now_us = ledger->now_us, .format = ENTRY_FORMAT};
     return fetch(context, rows, problem);
 }
 

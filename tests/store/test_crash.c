@@ -198,7 +198,7 @@ static const char *sync_when = "commit";
 static struct server *spawn_on(const char *folder)
 {
     const char *const arguments[] = {"-l",     "127.0.0.1:0", "-c",     config_file, "-d", folder,
-                                     "--keep", "1000000",     "--sync", sync_when,   NULL};
+                                     "--keep", "100000",      "--sync", sync_when,   NULL};
     return server_spawn(&(struct server_plan){.arguments = arguments});
 }
 

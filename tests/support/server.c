@@ -197,7 +197,7 @@ static void await_lines(struct server *server, enum stream stream, const char *t
     pthread_mutex_unlock(&server->lock);
     if (seen < count)
         fail_msg("%zu of %zu lines \"%s\" came; standard error:\n%s", seen, count, text,
-                 server->texts[ERR].size > 0 ? server->texts[ERR].bytes : "");
+                 server_output(server, ERR));
 }
 
 void server_await_line(struct server *server, enum stream stream, const char *text,
@@ -296,7 +296,7 @@ static void make_command(const struct server_plan *plan, const char *command[WOR
     size_t used = 0;
     for (size_t i = 0; plan->wrapper != NULL && plan->wrapper[i] != NULL; i++)
         command[used++] = plan->wrapper[i];
-    command[used++] = JOBD_BINARY;
+    command[used++] = plan->program != NULL ? plan->program : JOBD_BINARY;
     for (size_t i = 0; plan->arguments != NULL && plan->arguments[i] != NULL; i++) {
         assert_true(used + 1 < WORDS_MAX);
         command[used++] = plan->arguments[i];
@@ -463,7 +463,7 @@ static bool wait_for_output(struct server *server)
 int server_wait(struct server *server)
 {
     if (!wait_for_end(server, PATIENCE_MS) || !wait_for_output(server))
-        fail_msg("the server does not end; standard error:\n%s", server->texts[ERR].bytes);
+        fail_msg("the server does not end; standard error:\n%s", server_output(server, ERR));
     return server->code;
 }
 

@@ -13,7 +13,7 @@
 #include "support/temporary.h"
 
 enum {
-    PATIENCE_MS = 20000,
+    PATIENCE_MS = 60000,
     SERVER_ADDRESS_SIZE = 160,
     SERVER_LINE_SIZE = 1024,
     DESCRIPTORS_MAX = 4
@@ -26,6 +26,7 @@ struct server;
 struct server_plan {
     const char *const *arguments;   /* after the program's name; NULL at the end */
     const char *const *environment; /* additions, NAME=VALUE; NULL at the end, or NULL */
+    const char *program;            /* NULL: the jobd that is tested */
     const char *const *wrapper;     /* a command that runs the program; NULL at the end, or NULL */
     const int *descriptors;         /* become the process's, from 3 on */
     unsigned descriptors_len;       /* at most DESCRIPTORS_MAX */
