@@ -405,6 +405,7 @@ const struct endpoint report_endpoints[] = {
         .methods = METHOD_POST,
         .scope = SCOPE_WORK,
         .about = ABOUT_ANY,
+        .names_leases = true,
         .has_body = true,
         .summary = "Ends many attempts at once.",
         .answers = "200 Reports|application/x-ndjson",
