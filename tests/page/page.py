@@ -99,7 +99,7 @@ def stuck(chrome):
     await_trouble("2 jobs wait, as its service is down.", "broken", "#/jobs?queue=broken")
     await_trouble("1 failed in ten minutes, 0 done.", "failing", "#/jobs?queue=failing&state=failed")
     await_trouble("1 job waits, as others must end first.", "blocked", "#/jobs?queue=blocked&state=blocked")
-    assert page.run("document.querySelectorAll('.card.bad').length") == 7
+    page.wait("document.querySelectorAll('.card.bad').length === 7")
     page.picture(os.path.join(FOLDER, "stuck.png"))
     # From what is blocked to what it waits for, and to the button that helps.
     page.go("#/jobs?state=blocked")
