@@ -473,27 +473,38 @@ static void a_drain_waits_for_leases(void **state)
     client_free(client);
 }
 
+/* However many jobs there are. */
+static void so_many_leases_and_no_more(void **state)
+{
+    struct server *server = server_start("-w", "0", "--leases", "2");
+    struct client *client = client_new(server);
+    char path[300], lease[256];
+    (void)state;
+    for (int i = 0; i < 3; i++)
+        (void)client_put(client, "/do");
+    assert_answer(client_post(client, "/take"), 200, NULL);
+    answer_field(client_post(client, "/take"), "Location", lease);
+    const struct answer *answer = client_post(client, "/take");
+    assert_answer(answer, 503, "too many leases\n");
+    snprintf(path, sizeof path, "%s/done", lease);
+    assert_answer(client_post(client, path), 200, "done\n");
+    assert_answer(client_post(client, "/take"), 200, NULL);
+    client_free(client);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_teardown(name, server_stop_all)
     const struct CMUnitTest tests[] = {
-        TEST(a_job_is_taken_and_done),
-        TEST(an_exit_code_is_kept),
-        TEST(a_taker_is_told_the_terms),
-        TEST(tokens_that_are_none),
-        TEST(a_failed_attempt_goes_again),
-        TEST(a_released_attempt_does_not_count),
-        TEST(a_lease_that_ran_out_is_lost),
-        TEST(a_lease_is_extended),
-        TEST(a_cancelled_job_is_taken_away),
-        TEST(any_content_type_makes_json),
-        TEST(several_at_a_time),
-        TEST(several_make_no_huge_answer),
-        TEST(takers_are_served_in_their_order),
-        TEST(one_job_for_ten_thousand_takers),
-        TEST(takers_who_leave_get_nothing),
-        TEST(nothing_in_time_is_no_content),
-        TEST(a_drain_waits_for_leases),
+        TEST(a_job_is_taken_and_done),         TEST(an_exit_code_is_kept),
+        TEST(a_taker_is_told_the_terms),       TEST(tokens_that_are_none),
+        TEST(a_failed_attempt_goes_again),     TEST(a_released_attempt_does_not_count),
+        TEST(a_lease_that_ran_out_is_lost),    TEST(a_lease_is_extended),
+        TEST(a_cancelled_job_is_taken_away),   TEST(any_content_type_makes_json),
+        TEST(so_many_leases_and_no_more),      TEST(several_at_a_time),
+        TEST(several_make_no_huge_answer),     TEST(takers_are_served_in_their_order),
+        TEST(one_job_for_ten_thousand_takers), TEST(takers_who_leave_get_nothing),
+        TEST(nothing_in_time_is_no_content),   TEST(a_drain_waits_for_leases),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
