@@ -104,7 +104,7 @@ static void run_script(struct scene *scene)
     for (unsigned i = 0; i < JOBS; i++) {
         const uint64_t id = put_told(scene, NULL);
         note(id, false);
-        snprintf(after, sizeof after, "/jobs/%llu\n", (unsigned long long)id);
+        snprintf(after, sizeof after, "job %llu\n", (unsigned long long)id);
         if (id != 0 && i % 2 == 0)
             note(put_told(scene, after), true);
         if (id != 0 && i == JOBS - 1)
