@@ -27,8 +27,8 @@ def short(summary):
     if missing:
         sys.exit(f"{SUMMARY}: no row {missing[0]}")
     return (
-        summary.splitlines()[0]
-        + "\n\n"
+        summary.partition(". ")[0]
+        + ".\n\n"
         + line(["work", "measure", "median (least–most)"])
         + "|---|---|---|\n"
         + "".join(line([*row, found[row]]) for row in ROWS)

@@ -26,31 +26,14 @@ static char url[POSTGRES_URL_SIZE];
 
 /* ---- servers */
 
-static struct server *start_node(const char *const *arguments)
-{
-    enum { WORDS = 24 };
-    const char *all[WORDS] = {"-l", "127.0.0.1:0"};
-    char data[POSTGRES_URL_SIZE + 16];
-    size_t used = 2;
-    for (size_t i = 0; arguments[i] != NULL; i++) {
-        assert_true(used + 1 < WORDS);
-        all[used++] = arguments[i];
-    }
-    snprintf(data, sizeof data, "JOBD_DATA=%s", url);
-    struct server *server = server_spawn(
-        &(struct server_plan){.arguments = all, .environment = (const char *const[]){data, NULL}});
-    server_await_listening(server);
-    return server;
-}
-
-#define NODE(...) start_node((const char *const[]){__VA_ARGS__, NULL})
+#define NODE(...) postgres_server(url, (const char *const[]){__VA_ARGS__, NULL})
 
 /* The first with its own arguments, the others alike. */
 static void start_cluster(const char *const *first, const char *const *others)
 {
     postgres_fresh(url);
     for (unsigned i = 0; i < NODES; i++) {
-        nodes[i] = start_node(i == 0 ? first : others);
+        nodes[i] = postgres_server(url, i == 0 ? first : others);
         clients[i] = client_new(nodes[i]);
     }
 }

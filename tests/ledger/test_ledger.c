@@ -20,24 +20,7 @@ static char url[POSTGRES_URL_SIZE];
 
 /* ---- servers */
 
-static struct server *start_at(const char *const *arguments)
-{
-    enum { WORDS = 24 };
-    const char *all[WORDS] = {"-l", "127.0.0.1:0"};
-    char data[POSTGRES_URL_SIZE + 16];
-    size_t used = 2;
-    for (size_t i = 0; arguments[i] != NULL; i++) {
-        assert_true(used + 1 < WORDS);
-        all[used++] = arguments[i];
-    }
-    snprintf(data, sizeof data, "JOBD_DATA=%s", url);
-    struct server *server = server_spawn(
-        &(struct server_plan){.arguments = all, .environment = (const char *const[]){data, NULL}});
-    server_await_listening(server);
-    return server;
-}
-
-#define START(...) start_at((const char *const[]){__VA_ARGS__, NULL})
+#define START(...) postgres_server(url, (const char *const[]){__VA_ARGS__, NULL})
 
 /* What it says when it cannot start, for the caller to free; its exit code in *code. */
 static char *refusal(const char *const *arguments, int *code)

@@ -11,6 +11,8 @@
 
 #include <cmocka.h>
 
+#include "support/server.h"
+
 bool postgres_is_there(void)
 {
     return getenv("TEST_POSTGRES") != NULL;
@@ -44,4 +46,21 @@ void postgres_fresh(char url[POSTGRES_URL_SIZE])
     snprintf(url, POSTGRES_URL_SIZE,
              "postgres://jobd@/postgres?host=%s&options=-csearch_path%%3Dtest_%d_%u",
              getenv("TEST_POSTGRES"), process, made);
+}
+
+struct server *postgres_server(const char *url, const char *const *arguments)
+{
+    enum { WORDS = 24 };
+    const char *all[WORDS] = {"-l", "127.0.0.1:0"};
+    char data[POSTGRES_URL_SIZE + 16];
+    size_t used = 2;
+    for (size_t i = 0; arguments[i] != NULL; i++) {
+        assert_true(used + 1 < WORDS);
+        all[used++] = arguments[i];
+    }
+    snprintf(data, sizeof data, "JOBD_DATA=%s", url);
+    struct server *server = server_spawn(
+        &(struct server_plan){.arguments = all, .environment = (const char *const[]){data, NULL}});
+    server_await_listening(server);
+    return server;
 }

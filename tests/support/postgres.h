@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct server;
+
 enum { POSTGRES_URL_SIZE = 400 };
 
 /* False: there is none; the test is skipped. */
@@ -15,3 +17,6 @@ void postgres_fresh(char url[POSTGRES_URL_SIZE]);
 /* A statement in the schema of such an address, or "" for none; its first value, or "", copied.
  * Fails the test when that fails. */
 void postgres_ask(const char *url, const char *statement, char *value, size_t size);
+/* A server whose jobs are there, and which listens: with these arguments beside its address, up to
+ * NULL. */
+struct server *postgres_server(const char *url, const char *const *arguments);
