@@ -12,14 +12,14 @@
 #include "base/text.h"
 #include "run/callbacks.h"
 
-struct schedule_state {
+struct schedule_call {
     enum jobd_schedule_change change;
     uint64_t limit;
 };
 
-static struct schedule_state *state_of(const struct call *call)
+static struct schedule_call *state_of(const struct call *call)
 {
-    return request_state(call->request, sizeof(struct schedule_state));
+    return request_state(call->request, sizeof(struct schedule_call));
 }
 
 static const char *or_else(const char *text, const char *otherwise)

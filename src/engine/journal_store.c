@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/journal_store.h"
 
+#include <string.h>
+
 #include "engine/blob.h"
 #include "engine/blocked.h"
 #include "engine/changes.h"
@@ -120,7 +122,21 @@ static void rewind_change(struct change *change)
 struct row {
     struct job_record record, deliveries[DELIVERIES_MAX];
     unsigned deliveries_len;
+    char token[JOBD_TOKEN_SIZE];
 };
+
+/* The report of the lease that has expired may still come. */
+static void describe_expired_locked(struct op *op, const struct job *job, struct row *row)
+    REQUIRES(op->jobd->lock)
+{
+    if (job->attempt == 0 || !job_waits(job))
+        return;
+    const struct lease *lease = lease_expired(&op->jobd->leases, job);
+    if (lease == NULL)
+        return;
+    memcpy(row->token, lease->token, sizeof row->token);
+    row->record.token = row->token;
+}
 
 /* The change's next row; false when there is no other. */
 static bool next_row_locked(struct op *op, struct change *change, struct row *row)
@@ -133,6 +149,7 @@ static bool next_row_locked(struct op *op, struct change *change, struct row *ro
     change->next = change->job == NULL ? TAILQ_NEXT(job, link) : NULL;
     /* A replacement stands behind the put of its job. */
     describe(op->jobd, job, job->state == STATE_NEW, record);
+    describe_expired_locked(op, job, row);
     describe_batch_locked(op->jobd, job, record);
     if (change->kind->describe != NULL)
         change->kind->describe(change, record);

@@ -170,8 +170,9 @@ void journal_refuse(struct jobd *jobd, bool refuse, int64_t now_us);
 /* Nothing waits or is gathered. */
 bool journal_empty(struct jobd *jobd);
 
-/* First of all: of each job that waits, its text JOBD_AFTER, when it has one, so that what it names
- * is not forgotten while it comes back. */
+/* First of all: of each job that waits, its text JOBD_AFTER, when it has one, and of a delivery the
+ * path of the job that it tells of, in the same form, so that what they name is not forgotten while
+ * it comes back. */
 void jobd_restore_after(struct jobd *jobd, const char *after);
 /* Brings a batch back, before its jobs and all others. The oldest must come first: among those
  * without jobs that counts. One for which there is no room is none any more. */

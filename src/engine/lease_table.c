@@ -58,11 +58,30 @@ struct lease *lease_find(const struct leases *leases, const char *token)
     return NULL;
 }
 
+/* Ids follow each other. */
+static struct lease_bucket *bucket_of_job(const struct leases *leases, uint64_t id)
+{
+    return &leases->by_job[id & leases->buckets_mask];
+}
+
 static void enter(struct leases *leases, struct lease *lease)
 {
     const struct words words = words_of(lease->token);
     verify(lease_find(leases, lease->token) == NULL);
     LIST_INSERT_HEAD(bucket_of(leases, &words), lease, alike);
+    LIST_INSERT_HEAD(bucket_of_job(leases, lease->job_id), lease, of_job);
+}
+
+const struct lease *lease_expired(const struct leases *leases, const struct job *job)
+{
+    const struct lease *lease;
+    LIST_FOREACH(lease, bucket_of_job(leases, job->id), of_job)
+    {
+        if (lease->job_id == job->id && lease->attempt == job->attempt && lease->job == NULL &&
+            lease->report == LEASE_NO_REPORT)
+            return lease;
+    }
+    return NULL;
 }
 
 static int make_buckets(struct leases *leases)
@@ -71,8 +90,9 @@ static int make_buckets(struct leases *leases)
     while (len < leases->room)
         len *= 2;
     leases->buckets = calloc(len, sizeof *leases->buckets);
+    leases->by_job = calloc(len, sizeof *leases->by_job);
     leases->buckets_mask = (uint32_t)(len - 1);
-    return leases->buckets != NULL ? 0 : -ENOMEM;
+    return leases->buckets != NULL && leases->by_job != NULL ? 0 : -ENOMEM;
 }
 
 /* ---- the table */
@@ -99,6 +119,7 @@ void leases_release(struct leases *leases)
     jobd_blob_unref(leases->expired);
     jobd_blob_unref(leases->timed_out);
     free(leases->buckets);
+    free(leases->by_job);
     free(leases->all);
     *leases = (struct leases){.all = NULL};
 }
@@ -112,6 +133,7 @@ static struct lease *add(struct leases *leases, const struct job *job, const cha
         lease = TAILQ_FIRST(&leases->spare);
         TAILQ_REMOVE(&leases->spare, lease, link);
         LIST_REMOVE(lease, alike);
+        LIST_REMOVE(lease, of_job);
     }
     *lease = (struct lease){.due = {.order = (uint32_t)job->id},
                             .job_id = job->id,
@@ -156,8 +178,10 @@ struct lease *lease_adopt(struct leases *leases, struct job *job, const char *to
     if (known->job != NULL)
         return NULL;
     TAILQ_REMOVE(&leases->spare, known, link);
+    LIST_REMOVE(known, of_job);
     known->job = job;
     known->job_id = job->id;
+    LIST_INSERT_HEAD(bucket_of_job(leases, job->id), known, of_job);
     known->attempt = job->attempt;
     known->report = LEASE_NO_REPORT;
     heap_push(&leases->due, &known->due, until_us);
@@ -183,7 +207,9 @@ void lease_note(struct leases *leases, const struct lease *over)
 void leases_forget(struct leases *leases)
 {
     verify(leases->held == 0);
-    memset(leases->buckets, 0, (leases->buckets_mask + (size_t)1) * sizeof *leases->buckets);
+    const size_t bytes = (leases->buckets_mask + (size_t)1) * sizeof *leases->buckets;
+    memset(leases->buckets, 0, bytes);
+    memset(leases->by_job, 0, bytes);
     TAILQ_INIT(&leases->spare);
     leases->used = 0;
 }

@@ -17,7 +17,8 @@ enum lease_report { LEASE_NO_REPORT, LEASE_DONE, LEASE_FAILED, LEASE_RELEASED };
  * stays known until its record is needed, the first that ended first: so that a late or a repeated
  * report can be told from a stranger's. */
 struct lease {
-    LIST_ENTRY(lease) alike; /* those in the same bucket */
+    LIST_ENTRY(lease) alike;  /* those in the same bucket */
+    LIST_ENTRY(lease) of_job; /* those in the same bucket by their job */
     TAILQ_ENTRY(lease) link;
     struct due due;
     struct job *job;    /* NULL: over */
@@ -37,8 +38,9 @@ struct leases {
     struct lease *all;
     uint32_t max, room, used; /* max: that may be held; room: records; used: so many of them were
                                  handed out at least once */
-    uint32_t held, promised;  /* promised: to takers who wait */
+    uint32_t held, reserved;  /* reserved: for takers who wait */
     struct lease_bucket *buckets; /* all that are known, by their tokens; a power of two of them */
+    struct lease_bucket *by_job;  /* the same by their jobs' ids, as many */
     uint32_t buckets_mask;
     struct lease_list spare; /* those that are over, or never were */
     struct heap due;
@@ -64,5 +66,8 @@ struct lease *lease_adopt(struct leases *leases, struct job *job, const char *to
 void lease_note(struct leases *leases, const struct lease *over);
 /* None is known any more. */
 void leases_forget(struct leases *leases);
+/* Of a job that waits: the lease of its last attempt, when that has expired and is known; or NULL.
+ */
+const struct lease *lease_expired(const struct leases *leases, const struct job *job);
 /* The lease with this token, held or over; NULL when it is not known. */
 struct lease *lease_find(const struct leases *leases, const char *token);

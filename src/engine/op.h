@@ -18,7 +18,7 @@ struct jobd;
 struct waiting;
 
 TAILQ_HEAD(waiting_list, waiting);
-TAILQ_HEAD(place_list, place);
+TAILQ_HEAD(place_list, waiting_place);
 
 /* Jobs, waiters or rows that are handled before the lock is let go of, where there may be many. */
 enum { OP_STEPS = 256 };
@@ -33,7 +33,8 @@ struct op_stop {
 
 struct op {
     struct jobd *jobd;
-    int64_t now_us; /* 0 where nothing that the operation calls needs the time */
+    int64_t now_us; /* not before that of an earlier operation; op_begin() is given 0 where nothing
+                       that the operation calls needs the time */
     /* Who asks; NULL: nobody. The change of a verb is this waiter's; what a dispatch makes in the
      * same operation is its taker's or its putter's. */
     struct jobd_waiter *waiter;

@@ -126,8 +126,8 @@ bool database_batches(struct database *database,
 bool database_pauses(struct database *database, void (*each)(void *context, const char *queue),
                      void *context, struct problem *problem);
 
-/* Of the jobs that have not ended, by id, each text JOBD_AFTER that there is. False when the
- * database cannot be read. */
+/* Of the jobs that have not ended each text JOBD_AFTER that there is, and of deliveries the path of
+ * the job that they tell of, as such a text. False when the database cannot be read. */
 bool database_after(struct database *database, void (*each)(void *context, const char *after),
                     void *context, struct problem *problem);
 

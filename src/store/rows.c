@@ -226,14 +226,14 @@ bool database_promised(struct database *database, uint32_t *promised, struct pro
     return good;
 }
 
-struct batches {
+struct batch_scan {
     void (*each)(void *context, const struct batch_record *batch);
     void *context;
 };
 
 static bool batch_row(void *context, sqlite3_stmt *row)
 {
-    const struct batches *batches = context;
+    const struct batch_scan *batches = context;
     const char *queue = (const char *)sqlite3_column_text(row, 1);
     const char *callback = (const char *)sqlite3_column_text(row, 8);
     const struct batch_record record = {
@@ -255,7 +255,7 @@ bool database_batches(struct database *database,
                       void (*each)(void *context, const struct batch_record *batch), void *context,
                       struct problem *problem)
 {
-    struct batches batches = {each, context};
+    struct batch_scan batches = {each, context};
     const struct rows rows = {"batches",
                               "SELECT id, queue, jobs, created, done, failed, cancelled, finished,"
                               " callback FROM batch ORDER BY finished, id",
@@ -283,7 +283,10 @@ bool database_after(struct database *database, void (*each)(void *context, const
     struct afters afters = {each, context};
     const struct rows rows = {"after",
                               "SELECT after FROM job LEFT JOIN progress USING (id)"
-                              " WHERE after <> '' AND " LIVES,
+                              " WHERE after <> '' AND " LIVES
+                              " UNION ALL SELECT '/jobs/' || source || char(10)"
+                              " FROM job LEFT JOIN progress USING (id)"
+                              " WHERE source > 0 AND " LIVES,
                               after_row, &afters};
     return !database->linked || each_row(database, &rows, problem);
 }
@@ -313,7 +316,7 @@ bool database_pauses(struct database *database, void (*each)(void *context, cons
     return each_row(database, &rows, problem);
 }
 
-struct scan {
+struct job_scan {
     bool (*each)(void *context, uint64_t id, const struct job_record *record);
     void *context;
     struct problem *problem;
@@ -331,7 +334,7 @@ static void begin(struct job_record *record)
 /* The progress first: where it has no row, its id is zero too. */
 static bool scan_row(void *context, sqlite3_stmt *row)
 {
-    const struct scan *scan = context;
+    const struct job_scan *scan = context;
     const int progress = job_table.len;
     struct job_record record = {.id = 0};
     bool begun = sqlite3_column_type(row, progress) != SQLITE_NULL;
@@ -366,7 +369,7 @@ bool database_scan(struct database *database, bool ended,
                    bool (*each)(void *context, uint64_t id, const struct job_record *record),
                    void *context, struct problem *problem)
 {
-    struct scan scan = {each, context, problem};
+    struct job_scan scan = {each, context, problem};
     char *text = scan_text(ended);
     const struct rows rows = {"scan", text, scan_row, &scan};
     bool good =

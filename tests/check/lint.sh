@@ -17,7 +17,7 @@ for floor in $floors; do
     above="$above $floor"
 done
 # The library's own floors: the queues are the engine, the rest runs jobs.
-grep -lE '"jobd/(pool|call)\.h"' src/ledger/* src/store/* src/engine/* src/base/* && wrong "pool.h and call.h stand above that"
+grep -lE '"jobd/(pool|call|group)\.h"' src/ledger/* src/store/* src/engine/* src/base/* && wrong "pool.h, call.h and group.h stand above that"
 grep -nE '#include "(server|api|http|run|ledger|store)/' include/jobd/*.h && wrong "a public header includes what is not public"
 
 # A client has the options and signals of the process, runs commands, and knows nothing else of a server.

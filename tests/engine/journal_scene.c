@@ -489,6 +489,14 @@ static void restore(struct jobd *jobd, const struct kept *kept, int64_t now_us)
     verify(jobd_restore(jobd, &back, now_us));
 }
 
+/* What it needs of others. */
+static void restore_needed(struct jobd *jobd, const struct kept *kept)
+{
+    char path[40];
+    snprintf(path, sizeof path, "job %lld\n", (long long)kept->record.source);
+    jobd_restore_after(jobd, kept->record.source > 0 ? path : kept->after);
+}
+
 struct jobd *disk_restore(uint64_t first_id, int64_t now_us)
 {
     static struct kept *ended[IDS];
@@ -498,7 +506,7 @@ struct jobd *disk_restore(uint64_t first_id, int64_t now_us)
     times_begin(&disk.times, &disk.kept, now_us, now_us + disk.wall_ahead_us);
     for (uint64_t id = 1; id < IDS; id++)
         if (disk.jobs[id].there && !jobd_state_final(disk.jobs[id].record.state))
-            jobd_restore_after(jobd, disk.jobs[id].after);
+            restore_needed(jobd, &disk.jobs[id]);
     for (uint64_t id = 1; id < IDS; id++)
         restore_batch(jobd, id);
     for (uint64_t id = 1; id < IDS; id++)

@@ -140,6 +140,22 @@ static void compare(void)
 
 /* ---- steps */
 
+enum { AFTER_SIZE = 96, PARENTS_MOST = 3, RECENT = 12 };
+
+/* Some of the last jobs and batches, which may be forgotten; or NULL. */
+static const char *after_some(char text[AFTER_SIZE])
+{
+    char *end = text;
+    if (world.next_id <= RECENT || below(3) > 0)
+        return NULL;
+    if (below(2) == 0)
+        end = stpcpy(end, JOBD_AFTER_WHATEVER);
+    for (unsigned len = 1 + below(PARENTS_MOST); len > 0; len--)
+        end += sprintf(end, "/%s/%llu\n", below(3) == 0 ? "batches" : "jobs",
+                       (unsigned long long)world.next_id - 1 - below(RECENT));
+    return text;
+}
+
 static bool is_full(void)
 {
     return waiting_deliveries() + promised() >= CAPACITY;
@@ -149,9 +165,11 @@ static void put_one(void)
 {
     static const char *const keys[] = {NULL, NULL, "a", "b"};
     bool calls = below(2) == 0, full = is_full();
+    char after[AFTER_SIZE];
     struct jobd_receipt receipt;
-    struct jobd_terms terms = {.expires_us = below(4) == 0 ? world.now_us + 5 * UNIT_US : 0,
-                               .texts[JOBD_CALLBACK] = calls ? "u" : NULL};
+    struct jobd_terms terms = {
+        .expires_us = below(4) == 0 ? world.now_us + 5 * UNIT_US : 0,
+        .texts = {[JOBD_CALLBACK] = calls ? "u" : NULL, [JOBD_AFTER] = after_some(after)}};
     struct jobd_put put = {.queue = below(2),
                            .priority = (uint8_t)below(JOBD_PRIORITIES),
                            .key = keys[below(4)],
@@ -168,6 +186,8 @@ static void put_one(void)
     verify(!counts || !calls || !full);
     if (counts)
         world.ids[receipt.id].calls = calls;
+    if (!receipt.duplicate) /* it may have ended at once, as one that it waits for has failed */
+        world.ids[receipt.id].state = receipt.state;
 }
 
 static void put_batch(void)
@@ -175,10 +195,13 @@ static void put_batch(void)
     struct jobd_blob *none[BATCH_MAX] = {NULL};
     struct jobd_receipt receipt;
     bool calls = below(2) == 0, full = is_full();
+    char after[AFTER_SIZE];
+    const struct jobd_terms terms = {.texts[JOBD_AFTER] = after_some(after)};
     const struct jobd_put put = {.queue = below(2),
                                  .priority = JOBD_PRIORITY_DEFAULT,
                                  .batch = none,
                                  .batch_len = 1 + below(BATCH_MAX),
+                                 .terms = &terms,
                                  .batch_callback = calls ? "u" : NULL};
     enum jobd_result result = jobd_put(world.jobd, &put, NULL, world.now_us, &receipt);
     verify(result != JOBD_CALLBACKS_FULL || (calls && full));
@@ -225,18 +248,33 @@ static uint64_t any_id(void)
     return world.next_id > back ? world.next_id - back : 1;
 }
 
+static bool some_are_blocked(void)
+{
+    struct jobd_stats work, other;
+    jobd_stats(world.jobd, WORK, world.now_us, &work);
+    jobd_stats(world.jobd, OTHER, world.now_us, &other);
+    return work.blocked + other.blocked > 0;
+}
+
 static void change_one(void)
 {
     struct jobd_receipt receipt;
     uint64_t id = any_id();
     bool full = is_full();
     const struct known *known = &world.ids[id];
-    unsigned which = below(4);
-    if (which == 0) {
+    unsigned which = below(6);
+    if (which > 3) {
+        const struct jobd_amendment to = {.start = below(2) == 0,
+                                          .delay_us = (int64_t)below(3) * UNIT_US,
+                                          .to_priority = true,
+                                          .priority = (uint8_t)below(JOBD_PRIORITIES),
+                                          .expires_us = below(3) == 0 ? world.now_us + UNIT_US : 0};
+        (void)!jobd_amend(world.jobd, id, &to, NULL, world.now_us);
+    } else if (which == 0) {
         (void)jobd_cancel(world.jobd, id, NULL, world.now_us);
     } else if (which == 1) {
         enum jobd_result result = jobd_forget(world.jobd, id, NULL, world.now_us);
-        verify(result != JOBD_NEEDED || known->deliveries > 0);
+        verify(result != JOBD_NEEDED || known->deliveries > 0 || some_are_blocked());
     } else {
         enum jobd_result result = jobd_retry(world.jobd, id, NULL, world.now_us, &receipt);
         verify(result != JOBD_CALLBACKS_FULL || full);

@@ -440,6 +440,22 @@ static void test_bad_configurations(void **state)
     jobd_free(NULL);
 }
 
+/* Whoever reads the clock, and then waits for the lock, comes later than those who had it
+ * meanwhile. */
+static void test_time_does_not_go_back(void **state)
+{
+    struct jobd *jobd = open_queue(2, 1, 2, 1 << 20);
+    struct person worker = person();
+    struct jobd_info info;
+    (void)state;
+    assert_int_equal(put(jobd, 7 * SECOND), JOBD_OK);
+    const uint64_t id = take(jobd, &worker, 6 * SECOND);
+    finish(jobd, &worker.waiter.task, JOBD_DONE, 5 * SECOND);
+    assert_int_equal(jobd_get(jobd, id, &info), JOBD_OK);
+    assert_true(info.created_us <= info.started_us && info.started_us <= info.finished_us);
+    jobd_free(jobd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -460,6 +476,7 @@ int main(void)
         cmocka_unit_test(test_a_page_costs_little),
         cmocka_unit_test(test_a_rare_state_is_one_page),
         cmocka_unit_test(test_bad_configurations),
+        cmocka_unit_test(test_time_does_not_go_back),
     };
     return cmocka_run_group_tests_name("engine", tests, NULL, NULL);
 }

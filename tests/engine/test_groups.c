@@ -2,6 +2,7 @@
 /* Groups that take turns: many of them, what they cost, what is said of them; and limits where
  * their effect over time counts. Random runs beside a model do the rest. */
 #include "engine/model/scene.h"
+#include "jobd/change.h"
 #include "jobd/lease.h"
 
 #include <stdio.h>
@@ -9,7 +10,7 @@
 
 enum { MANY = 700, MEMORY = 16 << 20 };
 
-static struct jobd *open_with(const struct jobd_queue_config *config)
+static struct jobd *open_keeping(const struct jobd_queue_config *config, uint32_t keep)
 {
     struct jobd *jobd = NULL;
     struct jobd_queue_config queues[] = {*config, {.name = "other", .capacity = 5000}};
@@ -17,13 +18,18 @@ static struct jobd *open_with(const struct jobd_queue_config *config)
     queues[0].capacity = 5000;
     const struct jobd_config whole = {.queues = queues,
                                       .queues_len = 2,
-                                      .keep = 0,
+                                      .keep = keep,
                                       .memory_bytes = MEMORY,
                                       .waiters_max = 16,
                                       .leases_max = 2000,
                                       .first_id = 1};
     assert_int_equal(jobd_new(&jobd, &whole), 0);
     return jobd;
+}
+
+static struct jobd *open_with(const struct jobd_queue_config *config)
+{
+    return open_keeping(config, 0);
 }
 
 static enum jobd_result put_of(struct jobd *jobd, const char *group, int64_t now_us,
@@ -157,11 +163,58 @@ static void test_many_begin_to_take_turns(void **state)
     jobd_free(jobd);
 }
 
+static enum jobd_result put_bytes(struct jobd *jobd, const char *group, size_t size)
+{
+    struct jobd_receipt receipt;
+    const struct jobd_terms terms = {.texts = {[JOBD_GROUP] = group}};
+    struct jobd_put put = {.priority = JOBD_PRIORITY_DEFAULT, .terms = &terms};
+    put.payload = jobd_blob_new(size, NULL);
+    assert_non_null(put.payload);
+    enum jobd_result result = jobd_put(jobd, &put, NULL, 1, &receipt);
+    return result;
+}
+
+/* Groups are let in where turns begin, beyond the memory: then nothing else is, until there is
+ * room. */
+static void test_no_retry_beyond_the_memory(void **state)
+{
+    const struct jobd_queue_config config = {.by_group = true};
+    struct jobd *jobd = open_keeping(&(const struct jobd_queue_config){.by_group = false}, 10);
+    struct jobd_receipt receipt;
+    const struct jobd_filter filter = {.queue = 1, .state = JOBD_STATES};
+    const uint64_t ended = 1;
+    unsigned jobs = 0;
+    (void)state;
+    const struct jobd_terms promised = {.unique = JOBD_FOR_SOME_TIME, .unique_us = 100 * SECOND};
+    const struct jobd_put one = {.queue = 1, .key = "k", .terms = &promised};
+    assert_int_equal(jobd_put(jobd, &one, NULL, 1, &receipt), JOBD_OK);
+    assert_int_equal(jobd_cancel(jobd, ended, NULL, 1), JOBD_OK);
+    for (size_t size = 1 << 14; size > 0; size /= 2)
+        for (; jobd_memory(jobd) + size + 2000 < MEMORY; jobs++) {
+            char name[JOBD_GROUP_SIZE];
+            snprintf(name, sizeof name, "group%u", jobs);
+            assert_int_equal(put_bytes(jobd, name, size), JOBD_OK);
+        }
+    assert_int_equal(jobd_queue_change(jobd, 0, &config, 2), 0);
+    check_engine(jobd);
+    assert_true(jobd_memory(jobd) > MEMORY);
+    assert_int_equal(jobd_retry(jobd, ended, NULL, 3, &receipt), JOBD_OUT_OF_MEMORY);
+    struct person clerk = person();
+    assert_int_equal(jobd_change_all(jobd, JOBD_RETRY_ALL, &filter, &clerk.waiter, 3), JOBD_OK);
+    assert_int_equal(clerk.waiter.tally.changed, 0);
+    check_engine(jobd);
+    jobd_cancel_all(jobd, 4);
+    assert_int_equal(jobd_retry(jobd, ended, NULL, 5, &receipt), JOBD_OK);
+    check_engine(jobd);
+    jobd_cancel_all(jobd, 6);
+    jobd_free(jobd);
+}
+
 static void test_busiest(void **state)
 {
     const struct jobd_queue_config config = {.by_group = true};
     struct jobd *jobd = open_with(&config);
-    struct jobd_group list[JOBD_BUSIEST_MAX];
+    struct jobd_group_stats list[JOBD_BUSIEST_MAX];
     (void)state;
     assert_int_equal(jobd_busiest(jobd, 0, list, JOBD_BUSIEST_MAX), 0);
     put_many(jobd, MANY, 1);
@@ -308,6 +361,7 @@ int main(void)
         cmocka_unit_test(test_who_waits_has_the_token),
         cmocka_unit_test(test_room_in_a_group),
         cmocka_unit_test(test_room_by_the_limit),
+        cmocka_unit_test(test_no_retry_beyond_the_memory),
     };
     return cmocka_run_group_tests_name("groups", tests, NULL, NULL);
 }

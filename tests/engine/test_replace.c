@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "engine/journal_scene.h"
+#include "jobd/change.h"
 
 static void assert_payload_on_disk(uint64_t id, const char *payload)
 {
@@ -22,7 +23,10 @@ static enum jobd_result replace_with(struct jobd *jobd, struct person *who, cons
     struct jobd_receipt receipt;
     const struct jobd_put put = {.key = "k", .terms = &terms, .payload = jobd_blob_text(payload)};
     *who = person_new();
-    return jobd_put(jobd, &put, &who->waiter, 0, &receipt);
+    enum jobd_result result = jobd_put(jobd, &put, &who->waiter, 0, &receipt);
+    if (result != JOBD_OK && result != JOBD_PENDING)
+        jobd_blob_unref(put.payload);
+    return result;
 }
 
 static void assert_payload(struct jobd *jobd, uint64_t id, const char *payload)
@@ -56,6 +60,103 @@ static void test_what_fails_replaces_nothing(void **state)
     assert_int_equal(third.waiter.result, JOBD_STORE_FAILED);
     assert_payload(jobd, 1, "two");
     assert_payload_on_disk(1, "two");
+    jobd_free(jobd);
+    disk_clear();
+}
+
+static enum jobd_result keep_first(struct jobd *jobd, struct person *who)
+{
+    static const struct jobd_terms terms = {.unique = JOBD_WHILE_WAITING};
+    struct jobd_receipt receipt;
+    const struct jobd_put put = {.key = "k", .terms = &terms};
+    *who = person_new();
+    enum jobd_result result = jobd_put(jobd, &put, &who->waiter, 0, &receipt);
+    assert_true(result != JOBD_OK || (receipt.duplicate && receipt.id == 1));
+    return result;
+}
+
+/* While another change of the job is being written it is still the job with the key. */
+static void test_no_other_beside_a_change(void **state)
+{
+    struct jobd *jobd = disk_open_engine(4, 0, 1);
+    const struct jobd_amendment later = {.start = true, .delay_us = 1000};
+    const struct jobd_route route = {.from = 0, .to = 1};
+    struct person put, other = person_new();
+    uint32_t moved;
+    (void)state;
+    assert_int_equal(replace_with(jobd, &put, "one"), JOBD_PENDING);
+    disk_write_all(jobd, 0);
+    assert_int_equal(jobd_amend(jobd, 1, &later, &other.waiter, 0), JOBD_PENDING);
+    assert_int_equal(replace_with(jobd, &put, "two"), JOBD_CHANGING);
+    assert_int_equal(keep_first(jobd, &put), JOBD_OK);
+    disk_write_all(jobd, 0);
+    assert_int_equal(replace_with(jobd, &put, "three"), JOBD_PENDING);
+    disk_write_all(jobd, 0);
+    assert_payload_on_disk(1, "three");
+    assert_int_equal(state_of(jobd, 2), JOBD_STATES);
+    other = person_new();
+    assert_int_equal(jobd_move(jobd, &route, &other.waiter, 0, &moved), JOBD_PENDING);
+    assert_int_equal(keep_first(jobd, &put), JOBD_OK);
+    disk_write_all(jobd, 0);
+    assert_int_equal(replace_with(jobd, &put, "of its own"), JOBD_PENDING);
+    disk_write_all(jobd, 0);
+    assert_payload(jobd, 1, "three");
+    assert_payload(jobd, 2, "of its own");
+    jobd_free(jobd);
+    disk_clear();
+}
+
+/* A job of the key k; each call puts one, or replaces it. */
+static uint64_t put_told(struct jobd *jobd, const char *callback)
+{
+    const struct jobd_terms terms = {
+        .unique = JOBD_WHILE_WAITING, .replace = true, .texts = {[JOBD_CALLBACK] = callback}};
+    const struct jobd_put put = {.key = "k", .terms = &terms};
+    struct jobd_receipt receipt;
+    assert_int_equal(jobd_put(jobd, &put, NULL, 1, &receipt), JOBD_OK);
+    disk_write_all(jobd, 1);
+    return receipt.id;
+}
+
+static void run_one(struct jobd *jobd, uint32_t queue)
+{
+    const struct jobd_outcome done = {.state = JOBD_DONE};
+    struct person worker = person_new();
+    assert_int_equal(jobd_take(jobd, queue, &worker.waiter, 2), JOBD_PENDING);
+    disk_write_all(jobd, 2);
+    assert_int_equal(worker.waiter.result, JOBD_OK);
+    jobd_blob_unref(worker.waiter.task.payload);
+    jobd_finish(jobd, &worker.waiter.task, &done, 3);
+    disk_write_all(jobd, 3);
+}
+
+/* Its first end is still to be told, though its next one is not: until then it is not forgotten,
+ * in the next process either. */
+static void test_a_source_without_a_callback(void **state)
+{
+    struct jobd *jobd = disk_open_engine(4, 0, 1);
+    struct jobd_receipt receipt;
+    (void)state;
+    const uint64_t id = put_told(jobd, "https://app.example");
+    run_one(jobd, 0);
+    assert_int_equal(jobd_retry(jobd, id, NULL, 4, &receipt), JOBD_OK);
+    disk_write_all(jobd, 4);
+    assert_int_equal(put_told(jobd, NULL), id);
+    run_one(jobd, 0);
+    for (unsigned i = 0; i < KEEP; i++) {
+        assert_int_equal(jobd_put(jobd, &(struct jobd_put){.queue = 0}, NULL, 5, &receipt),
+                         JOBD_OK);
+        disk_write_all(jobd, 5);
+        run_one(jobd, 0);
+    }
+    assert_int_equal(state_of(jobd, id), JOBD_DONE);
+    jobd_free(jobd);
+    jobd = disk_restore(100, 10);
+    assert_int_equal(state_of(jobd, id), JOBD_DONE);
+    run_one(jobd, QUEUES);                           /* it is told */
+    assert_int_equal(state_of(jobd, id), JOBD_DONE); /* and remembered as if it had just ended */
+    assert_int_equal(jobd_forget(jobd, id, NULL, 11), JOBD_OK);
+    disk_write_all(jobd, 11);
     jobd_free(jobd);
     disk_clear();
 }
@@ -108,6 +209,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_fails_replaces_nothing),
+        cmocka_unit_test(test_no_other_beside_a_change),
+        cmocka_unit_test(test_a_source_without_a_callback),
         cmocka_unit_test(test_what_fails_has_not_begun),
         cmocka_unit_test(test_what_fails_twice_has_not_begun),
     };

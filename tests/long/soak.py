@@ -2,16 +2,18 @@
 """Minutes of mixed traffic against the binary: soak.py BINARY, with MINUTES, SEED and DATA=1 from the
 environment. Prints a summary and a verdict; the exit status is 0 when all was as it must be. With
 --self-test the checks are shown what they must complain of."""
-import asyncio, json, os, random, re, shutil, signal, socket, struct, subprocess, sys, tempfile, time
+import asyncio, json, os, random, re, shutil, signal, socket, struct, subprocess, sys, tempfile, time, zlib
 import http.client
+import soak_plans
+from soak_plans import BEAT, CALLBACKS, GUEST, OWN, TICK
 from soak_ledger import WEB_DESCRIPTORS, Ledger, children, descriptors, marked, rss_kib, sanitized, self_test
 
 QUEUES = ["now", "cat", "late", "far", "web"]
-TICK = "tick"  # for the jobs of schedules, which no client puts in
 BLIND = "blind"  # for those who leave before they are answered: only in it the counts may differ
 MAX_CONNECTIONS = 900
 IDLE_S = 20
-CROWD = {"polite": 300, "slow": 130, "rude": 120, "parked": 330, "worker": 80, "vanishing": 60}
+CROWD = {"polite": 300, "slow": 130, "rude": 120, "parked": 330, "worker": 80, "vanishing": 60,
+         "teller": 12, "graph": 12, "tenants": 6, "taker": 16, "clerk": 8}
 PROCESSES = 4
 
 
@@ -83,21 +85,24 @@ class Connection:
                 ledger.keyed[queue].add(location)
             else:
                 ledger.sure[queue] += entries
-            if location:
+            if location and queue not in OWN:
                 ledger.jobs.append((location, queue))
         if got.get("connection", "").lower() == "close":
             raise Cut
         return status, got, text
 
 
-class Soak:
+class Soak(soak_plans.Plans):
     def __init__(self, binary, minutes, data, seed):
         self.binary, self.seconds, self.data = binary, minutes * 60, data
         self.chance = random.Random(seed)
         self.ledger = Ledger()
         self.folder = tempfile.mkdtemp(prefix="jobd-soak-")
         self.mark = f"JOBD_SOAK_MARK={os.getpid()}.{seed}"
-        self.samples, self.running = [], True
+        self.samples, self.running, self.frail_down = [], True, False
+
+    def connection(self, kind):
+        return Connection(self, kind)
 
     # ---- the server
 
@@ -113,8 +118,10 @@ class Soak:
                 BLIND: {"sleep": "5ms", "capacity": 20},
                 TICK: {"sleep": "1ms", "capacity": 20},
                 "web": {"post": f"http://127.0.0.1:{self.web_port}/work", "timeout": "1s", "attempts": 3,
-                        "backoff": "10ms..200ms", "capacity": 200, "workers": 4}},
+                        "backoff": "10ms..200ms", "capacity": 200, "workers": 4, "pass-headers": ["X-Soak"]}},
             "schedules": {"fixed": {"every": "1s", "queue": TICK}}}
+        for key, value in self.configure_plans().items():
+            text[key] = {**text[key], **value} if key in text else value
         with open(f"{self.folder}/new.json", "w", encoding="ascii") as out:
             json.dump(text, out)
         os.rename(f"{self.folder}/new.json", f"{self.folder}/config.json")
@@ -144,19 +151,19 @@ class Soak:
             return log.read()
 
     async def web(self, reader, writer):
-        """The web service that does the jobs of one queue, now and then badly."""
+        """The web service that does the jobs of some queues, and is told of ends, now and then badly."""
         try:
             while True:
-                head = await reader.readuntil(b"\r\n\r\n")
-                found = re.search(rb"content-length: *(\d+)", head, re.I)
-                await reader.readexactly(int(found.group(1)) if found else 0)
-                dice = self.chance.random()
-                if dice < 0.05:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+                fields = {k.lower(): v.strip() for k, _, v in (line.partition(":") for line in head[1:] if line)}
+                body = await reader.readexactly(int(fields.get("content-length", 0)))
+                status = self.web_answer(head[0].split()[1], fields, body)
+                if status is None:
                     break
-                if dice < 0.1:
+                if self.chance.random() < 0.05:
                     await asyncio.sleep(self.chance.random() * 1.5)
-                status = b"500 No" if dice > 0.9 else b"503 Later" if dice > 0.8 else b"200 OK"
-                writer.write(b"HTTP/1.1 " + status + b"\r\nContent-Length: 4\r\n\r\ndone")
+                writer.write(f"HTTP/1.1 {status} So\r\nLocation: /elsewhere\r\n".encode() +
+                             (b"\r\n" if status == 204 else b"Content-Length: 4\r\n\r\ndone"))
                 await writer.drain()
         except (OSError, asyncio.IncompleteReadError):
             pass
@@ -201,6 +208,8 @@ class Soak:
                 query.append("again=" + chance.choice(["keep", "replace"]))
         elif kind < 0.35:
             fields += f"Prefer: wait={chance.randrange(1, 4)}\r\n"
+        if queue == "web" and "batch" not in "".join(query):
+            fields += f"X-Soak: {zlib.crc32(body)}\r\n"
         await c.ask("put", method, f"/do/{queue}" + "?" * bool(query) + "&".join(query), body, fields, entries,
                     queue, key, slow)
 
@@ -210,13 +219,16 @@ class Soak:
     async def about_job(self, c):
         chance = self.chance
         job, queue = self.some_job()
-        dice = chance.randrange(7)
+        dice, forget = chance.randrange(8), chance.choice(["", "?forget=true"]) if "/jobs/" in job else ""
         if dice < 4:
             await c.ask("look", chance.choice(["GET", "HEAD"]), job + ["", "?wait=1s", "/payload", "/output"][dice])
         elif dice == 4:
-            await c.ask("delete", "DELETE", job)
+            await c.ask("delete", "DELETE", job + forget)
         elif dice == 5:
             await c.ask("retry", "POST", job + "/retry", entries=1, queue=queue)
+        elif dice == 6 and "/jobs/" in job:
+            change = chance.choice(["delay=0s", "delay=300ms", "priority=1", "expires=1s", "at=2026-01-01T00:00:00Z"])
+            await c.ask("patch", "PATCH", f"{job}?{change}")
         else:
             state = chance.choice(["queued", "scheduled", "running", "done", "failed", "cancelled"])
             await c.ask("list", "GET", f"/jobs?queue={chance.choice(QUEUES)}&state={state}&limit={chance.randrange(1, 60)}")
@@ -250,7 +262,11 @@ class Soak:
         method, path = chance.choice([("PUT", f"{one}?{plan}&queue={TICK}")] * 3 + [
             ("DELETE", one), ("POST", one + "/run"), ("POST", one + "/pause"), ("POST", one + "/resume"), ("GET", one),
             ("GET", "/schedules")])
-        await c.ask("schedules", method, path)
+        runs = path.endswith("/run")
+        self.ledger.runs_unsure += runs
+        status, _, _ = await c.ask("schedules", method, path)
+        self.ledger.runs_unsure -= runs
+        self.ledger.runs += runs and status == 202
 
     async def polite(self, c):
         for _ in range(self.chance.randrange(1, 60)):
@@ -441,19 +457,21 @@ class Soak:
         for _ in range(240):
             try:
                 async with Connection(self, "settler") as c:
-                    await c.ask("schedules", "POST", "/schedules/fixed/pause")
+                    for name in ("fixed", "beat"):
+                        await c.ask("schedules", "POST", f"/schedules/{name}/pause")
                     for number in range(40):
                         await c.ask("schedules", "DELETE", f"/schedules/s{number}")
-                    for queue in QUEUES + [BLIND, TICK]:
-                        await c.ask("queues", "POST", f"/queues/{queue}/resume")
+                    await c.ask("queues", "POST", "/queues/resume")
+                    for queue in QUEUES + OWN + [BLIND, TICK, BEAT]:
                         await c.ask("queues", "POST", f"/queues/{queue}/purge")
                     _, _, text = await c.ask("queues", "GET", "/queues")
                     _, _, metrics = await c.ask("queues", "GET", "/metrics")
                 queues = json.loads(text)["queues"]
-                if not any(q[state] for q in queues for state in ("queued", "scheduled", "running")):
+                if not any(q[state] for q in queues for state in ("queued", "scheduled", "blocked", "running")):
+                    await self.judge_plans(queues, metrics, time.monotonic() - self.begin)
                     admitted = dict(re.findall(r'jobd_jobs_admitted_total\{queue="(\w+)"\} (\d+)', metrics.decode()))
                     return [(q["name"], int(admitted[q["name"]]), q["done"] + q["failed"] + q["cancelled"])
-                            for q in queues if q["name"] != TICK]
+                            for q in queues if q["name"] not in (TICK, BEAT, GUEST, CALLBACKS)]
             except (Cut, ValueError):
                 pass
             await asyncio.sleep(0.5)
@@ -479,11 +497,13 @@ class Soak:
 
     async def run(self):
         ledger = self.ledger
+        self.begin = time.monotonic()
         await self.start()
+        self.beat_began = await self.first_beat()
         before, self.quiet = descriptors(self.server.pid), False
         prober = asyncio.create_task(self.probe())
         await asyncio.sleep(0.5)
-        tasks = [asyncio.create_task(task()) for task in (self.measure, self.reread, self.kill_workers)]
+        tasks = [asyncio.create_task(task()) for task in (self.measure, self.reread, self.kill_workers, self.fail_at_times)]
         tasks += [asyncio.create_task(self.again(kind)) for kind, count in CROWD.items() for _ in range(count)]
         end = time.monotonic() + self.seconds
         while time.monotonic() < end and self.server.poll() is None:

@@ -20,6 +20,7 @@
 
 #include <cmocka.h>
 
+#include "server/fault_requests.h"
 #include "support/client.h"
 #include "support/failing.h"
 #include "support/server.h"
@@ -28,6 +29,7 @@
 #define HOST       "Host: localhost\r\n"
 #define LIBRARY    "build/default/tests/failing.so"
 #define QUEUE(of)  of "{queue=\"default\"}"
+#define FIRED      "jobd_schedule_instants_total{result=\"fired\"}"
 #define SANITIZERS (__SANITIZE_ADDRESS__ + __SANITIZE_THREAD__)
 #ifndef __SANITIZE_ADDRESS__
 #define __SANITIZE_ADDRESS__ 0
@@ -84,34 +86,6 @@ static void calm(void)
     atomic_store(&failing->every, 0);
 }
 
-/* Each kind of request, on a connection of its own; what is answered does not matter. */
-static void ask_all(const struct server *server, bool takes)
-{
-    static const char *const paths[] = {"/queues",  "/metrics",         "/jobs?limit=2",
-                                        "/healthz", "/jobs/1?wait=1ms", "/nothing"};
-    struct client *client = client_new(server);
-    char path[256];
-    (void)client_send(client, "POST", "/do?batch=lines", FIELDS("Accept: application/json"),
-                      "a\nb\n");
-    (void)client_send(client, "POST", "/do?block=1ms", FIELDS("Idempotency-Key: k"), "keyed");
-    const struct answer *answer = client_send(client, "POST", "/do", NULL, "payload");
-    snprintf(path, sizeof path, "/jobs/%llu?wait=20ms", (unsigned long long)answer_job(answer));
-    (void)client_get(client, path);
-    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++)
-        (void)client_get_json(client, paths[i]);
-    if (takes) {
-        char room[256];
-        answer = client_post(client, "/take?lease=100ms&wait=5ms");
-        snprintf(path, sizeof path, "%s/done", answer_field(answer, "Location", room));
-        if (answer->status == 200)
-            (void)client_send(client, "POST", path, NULL, "output");
-        (void)client_send(client, "POST", "/take?lease=100ms&max=2",
-                          FIELDS("Accept: application/json"), "");
-    }
-    (void)client_post(client, "/queues/default/purge");
-    client_free(client);
-}
-
 static void assert_well(struct server *server)
 {
     assert_true(server_runs(server));
@@ -125,15 +99,15 @@ static void assert_well(struct server *server)
     client_free(client);
 }
 
-static void fail_in_turn(struct server *server, bool takes)
+static void fail_in_turn(struct server *server, void (*ask)(const struct server *server))
 {
     int64_t turns = number_from("FAULT_TURNS", 40), turn = 0;
-    ask_all(server, takes);
+    ask(server);
     assert_well(server);
     for (bool failed = true; failed && (turns == 0 || turn < turns);) {
         uint64_t before = atomic_load(&failing->allocations_failed);
         atomic_store(&failing->turn, ++turn);
-        ask_all(server, takes);
+        ask(server);
         calm();
         failed = atomic_load(&failing->allocations_failed) != before;
         assert_well(server);
@@ -148,25 +122,40 @@ static void each_allocation_fails(void **state)
     (void)state;
     if (SANITIZERS)
         skip();
-    fail_in_turn(START_FAILING("--sleep", "1ms"), false);
-    fail_in_turn(START_FAILING("-w", "0"), true);
-    fail_in_turn(START_FAILING("-w", "2", "--", "/bin/cat"), false);
+    fail_in_turn(START_FAILING("--sleep", "1ms"), ask_local);
+    fail_in_turn(START_FAILING("-w", "0"), ask_remote);
+    fail_in_turn(START_FAILING("-w", "2", "--", "/bin/cat"), ask_local);
     char url[SERVICE_URL_SIZE];
     int nobody = service_socket(url);
-    fail_in_turn(START_FAILING("--post", url), false);
+    fail_in_turn(START_FAILING("--post", url), ask_local);
     close(nobody);
-    fail_in_turn(START_FAILING("--sleep", "1ms", "-d", temporary_directory()), false);
+    fail_in_turn(START_FAILING("--sleep", "1ms", "-d", temporary_directory()), ask_local);
+}
+
+static void each_allocation_of_plans_fails(void **state)
+{
+    const char *allow = "http://127.0.0.1:1";
+    char data[256];
+    (void)state;
+    if (SANITIZERS)
+        skip();
+    snprintf(data, sizeof data, "%s/plans", temporary_directory());
+    fail_in_turn(START_FAILING("--sleep", "1ms", "-q", "20", "--callback-allow", allow), ask_plans);
+    fail_in_turn(START_FAILING("--sleep", "1ms", "-q", "20", "--callback-allow", allow, "-d", data),
+                 ask_plans);
 }
 
 static void fail_at_random(uint32_t permille, uint32_t every)
 {
-    struct server *server = START_FAILING("-w", "2", "-q", "100", "--", "/bin/cat");
+    struct server *server = START_FAILING("-w", "2", "-q", "100", "--callback-allow",
+                                          "http://127.0.0.1:1", "--", "/bin/cat");
     int64_t over_ms = now_ms() + number_from("FAULT_MS", 300);
     atomic_store(&failing->permille, permille);
     atomic_store(&failing->every, every);
-    do
-        ask_all(server, false);
-    while (now_ms() < over_ms);
+    do {
+        ask_local(server);
+        ask_plans(server);
+    } while (now_ms() < over_ms);
     calm();
     assert_well(server);
     printf("failed at random: %llu allocations, %llu calls\n",
@@ -309,6 +298,30 @@ static void the_wall_clock_is_set(void **state)
         (void)server_wait(server);
         server_last_line(server, ERR, line);
         assert_near(line, time(NULL));
+    }
+}
+
+/* Also one that the kernel's own timers do not go by. */
+static void schedules_go_by_the_clock_that_is_shown(void **state)
+{
+    static const int64_t off_s[] = {0, YEAR_S, -YEAR_S};
+    (void)state;
+    if (SANITIZERS)
+        skip();
+    for (size_t i = 0; i < sizeof off_s / sizeof off_s[0]; i++) {
+        begins_ahead_s = off_s[i];
+        struct server *server = START_FAILING("-q", "100", "-w", "0");
+        begins_ahead_s = 0;
+        struct client *client = client_new(server);
+        assert_answer(client_send(client, "PUT", "/schedules/often?every=1s", NULL, ""), 201, NULL);
+        client_await_at_least(client, FIRED, 2);
+        assert_answer(client_send(client, "DELETE", "/schedules/often", NULL, NULL), 200, NULL);
+        double before = client_metric(client, FIRED);
+        assert_answer(client_send(client, "PUT", "/schedules/late?every=366d", NULL, ""), 201,
+                      NULL);
+        atomic_fetch_add(&failing->wall_ahead_s, 367 * DAY_S);
+        client_await_at_least(client, FIRED, before + 1);
+        client_free(client);
     }
 }
 
@@ -553,6 +566,7 @@ int main(void)
         TEST(without_descriptors_it_does_not_spin),
         TEST(the_wall_clock_jumps),
         TEST(the_wall_clock_is_set),
+        TEST(schedules_go_by_the_clock_that_is_shown),
         TEST(ids_at_any_time),
         TEST(delays_outlive_a_wrong_clock),
         TEST(leases_stand_still_meanwhile),
@@ -560,6 +574,7 @@ int main(void)
         TEST(a_body_goes_with_its_put),
         TEST(allocations_fail_at_random),
         TEST(each_allocation_fails),
+        TEST(each_allocation_of_plans_fails),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

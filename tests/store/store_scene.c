@@ -18,6 +18,7 @@
 #include "jobd/lease.h"
 
 char folder[160];
+bool scene_tells;
 static unsigned folders;
 
 void fresh_folder(void)
@@ -28,14 +29,22 @@ void fresh_folder(void)
 struct jobd *engine_for(struct store *store, uint32_t capacity, uint32_t keep)
 {
     struct jobd *jobd = NULL;
-    const struct jobd_queue_config queue = {.name = "default",
-                                            .capacity = capacity,
-                                            .workers = 1,
-                                            .attempts = 2,
-                                            .restored = store_waiting(store, "default")};
+    const struct jobd_queue_config queues[] = {
+        {.name = "default",
+         .capacity = capacity,
+         .workers = 1,
+         .attempts = 2,
+         .restored = store_waiting(store, "default")},
+        {.name = "callbacks",
+         .capacity = capacity,
+         .workers = 1,
+         .attempts = 2,
+         .restored = scene_tells ? store_waiting(store, "callbacks") : 0,
+         .deliveries = true},
+    };
     const struct jobd_schedule_config schedules = {.max = 8, .restored = store_schedules(store)};
-    assert_int_equal(jobd_new(&jobd, &(struct jobd_config){.queues = &queue,
-                                                           .queues_len = 1,
+    assert_int_equal(jobd_new(&jobd, &(struct jobd_config){.queues = queues,
+                                                           .queues_len = scene_tells ? 2 : 1,
                                                            .keep = keep,
                                                            .memory_bytes = 64 << 20,
                                                            .waiters_max = 64,

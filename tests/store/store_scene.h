@@ -15,6 +15,7 @@ struct scene {
 
 /* Of what is opened next. */
 extern char folder[160];
+extern bool scene_tells; /* there is a queue of callbacks, in which nobody works */
 
 void fresh_folder(void);
 struct jobd *engine_for(struct store *store, uint32_t capacity, uint32_t keep);

@@ -412,7 +412,7 @@ static void test_an_older_schema_is_migrated(void **state)
                 "ALTER TABLE progress DROP COLUMN worker;"
                 "ALTER TABLE progress DROP COLUMN progress;"
                 "ALTER TABLE job DROP COLUMN callback;"
-                "ALTER TABLE job DROP COLUMN source;"
+                "DROP INDEX job_source; ALTER TABLE job DROP COLUMN source;"
                 "PRAGMA user_version = 1");
     database = open_it();
     assert_true(database_scan(database, false, see, &seen, &problem));

@@ -235,11 +235,31 @@ static void very_many_move(void **state)
 
 #define TEST(test) cmocka_unit_test_teardown(test, server_stop_all)
 
+/* What somebody has stopped does not go on by itself, as the file was another one meanwhile. */
+static void test_a_pause_waits_for_its_queue(void **state)
+{
+    (void)state;
+    fresh("\"default\": {}, \"mail\": {}");
+    assert_answer(client_post(client, "/queues/mail/pause"), 200, "paused\n");
+    begin_anew("\"default\": {}");
+    assert_int_equal(client_get(client, "/queues/mail")->status, 404);
+    begin_anew("\"default\": {}, \"mail\": {}");
+    assert_true(cJSON_IsTrue(cJSON_GetObjectItem(client_json(client, "/queues/mail"), "paused")));
+    assert_answer(client_post(client, "/queues/mail/resume"), 200, "resumed\n");
+    begin_anew("\"default\": {}, \"mail\": {}");
+    assert_false(cJSON_IsTrue(cJSON_GetObjectItem(client_json(client, "/queues/mail"), "paused")));
+    end();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(it_can_be_seen),       TEST(what_waits_moves), TEST(a_key_that_is_known_there),
-        TEST(what_cannot_be_moved), TEST(very_many_move),
+        cmocka_unit_test(test_a_pause_waits_for_its_queue),
+        TEST(it_can_be_seen),
+        TEST(what_waits_moves),
+        TEST(a_key_that_is_known_there),
+        TEST(what_cannot_be_moved),
+        TEST(very_many_move),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -137,7 +137,7 @@ size_t model_bytes(const struct model *model, bool living_only)
         if (!model->jobs[i].forgotten &&
             (!living_only || !model_final(&model->jobs[i]) || model->jobs[i].promised))
             sum += model_job_bytes(&model->jobs[i]);
-    return sum + model_group_bytes(model);
+    return sum + model_group_bytes(model) + model_batch_bytes(model);
 }
 
 static bool has_own_time(const struct model_job *job)
@@ -219,7 +219,7 @@ void model_end(struct model *model, struct model_job *job, enum jobd_state state
             model_expect(&model->put_waiters[i], JOBD_OK, job->id);
     model_note_batch_end(model);
     model_after_ended(model, job);
-    job->promised = job->unique_until_us > model->now_us || job->pinned;
+    job->promised = job->unique_until_us > model->now_us || job->pin.pinned;
     if (!job->promised)
         remember(model, job);
 }

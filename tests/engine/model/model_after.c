@@ -14,7 +14,7 @@
 
 enum { RECENT = 12 };
 
-/* Some of the last jobs, which may be forgotten; or NULL. */
+/* Some of the last jobs and batches, which may be forgotten; or NULL. */
 const char *model_after_some(struct model *model, char text[MODEL_AFTER_SIZE])
 {
     char *end = text;
@@ -22,9 +22,13 @@ const char *model_after_some(struct model *model, char text[MODEL_AFTER_SIZE])
         return NULL;
     if (below(model, 2) == 0)
         end = stpcpy(end, JOBD_AFTER_WHATEVER);
-    for (unsigned len = 1 + below(model, PARENTS_MAX); len > 0; len--)
-        end += sprintf(end, "/jobs/%llu\n",
-                       (unsigned long long)model->next_id - 1 - below(model, RECENT));
+    for (unsigned len = 1 + below(model, PARENTS_MAX); len > 0; len--) {
+        uint64_t id = model->next_id - 1 - below(model, RECENT);
+        const bool is_batch = model->batches_len > 0 && below(model, 3) == 0;
+        if (is_batch)
+            id = model->batches[model->batches_len - 1 - below(model, 3) % model->batches_len].id;
+        end += sprintf(end, "%s %llu\n", is_batch ? "batch" : "job", (unsigned long long)id);
+    }
     return text;
 }
 
@@ -39,7 +43,8 @@ struct model_after model_after_of(const struct jobd_put *put)
     verify(parents->len <= PARENTS_MAX);
     after.whatever = parents->whatever;
     for (; after.len < parents->len; after.len++)
-        after.ids[after.len] = parents->edges[after.len].id;
+        after.parents[after.len] =
+            (struct model_parent){parents->edges[after.len].id, parents->edges[after.len].is_batch};
     after.bytes = parents_weight(parents);
     free(parents);
     return after;
@@ -49,25 +54,46 @@ struct model_after model_after_of(const struct jobd_put *put)
 
 enum { WAIT, BEGIN, CANCEL };
 
-static int verdict(struct model *model, const struct model_after *after, uint64_t *why)
+static int verdict_of(struct model *model, const struct model_parent *parent)
+{
+    bool ended, well;
+    if (parent->is_batch) {
+        ended = model_batch_over(model, model_find_batch(model, parent->id), &well);
+    } else {
+        const struct model_job *job = model_find(model, parent->id);
+        ended = model_final(job);
+        well = job->state == JOBD_DONE;
+    }
+    return !ended ? WAIT : well ? BEGIN : CANCEL;
+}
+
+static int verdict(struct model *model, const struct model_after *after,
+                   const struct model_parent **why)
 {
     int all = BEGIN;
     for (unsigned i = 0; i < after->len; i++) {
-        const struct model_job *parent = model_find(model, after->ids[i]);
-        *why = parent->id;
-        if (!model_final(parent))
-            all = WAIT;
-        else if (parent->state != JOBD_DONE && !after->whatever)
+        const int one = verdict_of(model, &after->parents[i]);
+        *why = &after->parents[i];
+        if (one == CANCEL && !after->whatever)
             return CANCEL;
+        all = one == WAIT ? WAIT : all;
     }
     return all;
 }
 
+static bool is_there(struct model *model, const struct model_parent *parent)
+{
+    if (!parent->is_batch)
+        return model_find(model, parent->id) != NULL;
+    const struct model_batch *batch = model_find_batch(model, parent->id);
+    return batch != NULL && model_batch_there(model, batch);
+}
+
 enum jobd_result model_after_check(struct model *model, struct model_after *after)
 {
-    uint64_t why;
+    const struct model_parent *why;
     for (unsigned i = 0; i < after->len; i++)
-        if (model_find(model, after->ids[i]) == NULL)
+        if (!is_there(model, &after->parents[i]))
             return JOBD_NO_PARENT;
     if (verdict(model, after, &why) == BEGIN)
         *after = (struct model_after){.len = 0};
@@ -76,26 +102,50 @@ enum jobd_result model_after_check(struct model *model, struct model_after *afte
 
 /* ---- parents are not forgotten */
 
-size_t model_after_bytes(const struct model_job *job)
+size_t model_pin_bytes(const struct model_pin *pin)
 {
-    return job->after.bytes + (job->pinned ? PIN_WEIGHT + sizeof(struct parent) : 0);
+    return pin->pinned ? PIN_WEIGHT + sizeof(struct parent) : 0;
 }
 
-static bool is_waited_for(const struct model *model, const struct model_job *parent)
+size_t model_after_bytes(const struct model_job *job)
 {
-    for (unsigned i = 0; i < model->jobs_len; i++) {
-        const struct model_job *child = &model->jobs[i];
-        for (unsigned k = 0; k < child->after.len; k++)
-            if (child->after.ids[k] == parent->id)
-                return true;
-    }
+    return job->after.bytes + model_pin_bytes(&job->pin);
+}
+
+static bool names(const struct model_job *job, const struct model_parent *parent)
+{
+    for (unsigned i = 0; i < job->after.len; i++)
+        if (job->after.parents[i].id == parent->id &&
+            job->after.parents[i].is_batch == parent->is_batch)
+            return true;
     return false;
 }
 
-static void unpin(struct model *model, struct model_job *job)
+static bool is_waited_for(const struct model *model, const struct model_parent *parent)
 {
-    job->pinned = false;
-    job->due = 0;
+    for (unsigned i = 0; i < model->jobs_len; i++)
+        if (names(&model->jobs[i], parent))
+            return true;
+    return false;
+}
+
+/* NULL: it is not there. */
+static struct model_pin *pin_of(struct model *model, const struct model_parent *parent)
+{
+    if (!is_there(model, parent))
+        return NULL;
+    return parent->is_batch ? &model_find_batch(model, parent->id)->pin
+                            : &model_find(model, parent->id)->pin;
+}
+
+static void unpin(struct model *model, const struct model_parent *parent)
+{
+    struct model_pin *pin = pin_of(model, parent);
+    pin->pinned = false;
+    pin->due = 0;
+    if (parent->is_batch)
+        return;
+    struct model_job *job = model_find(model, parent->id);
     if (model_final(job))
         model_remember_again(model, job);
 }
@@ -103,36 +153,60 @@ static void unpin(struct model *model, struct model_job *job)
 enum jobd_result model_after_expect(struct model *model, const struct model_after *after)
 {
     for (unsigned i = 0; i < after->len; i++) {
-        struct model_job *parent = model_find(model, after->ids[i]);
-        if (parent != NULL && parent->pinned)
+        const struct model_parent *parent = &after->parents[i];
+        struct model_pin *pin = pin_of(model, parent);
+        if (pin != NULL && pin->pinned)
             continue;
         if (!model_may_promise(model) ||
             !model_make_room(model, PIN_WEIGHT + sizeof(struct parent)))
             return JOBD_OUT_OF_MEMORY;
-        parent = model_find(model, after->ids[i]);
-        if (parent == NULL)
+        if ((pin = pin_of(model, parent)) == NULL)
             return JOBD_NO_PARENT;
-        parent->pinned = true;
-        parent->promised = model_final(parent);
-        parent->fresh = ++model->clock;
+        pin->pinned = true;
+        pin->fresh = ++model->clock;
+        if (!parent->is_batch) {
+            struct model_job *job = model_find(model, parent->id);
+            job->promised = model_final(job);
+        }
     }
     return JOBD_OK;
 }
 
+/* Of the jobs and batches, the one with the least of such numbers above 0; NULL: there is none. */
+static struct model_pin *least(struct model *model, unsigned (*number)(const struct model_pin *pin),
+                               struct model_parent *parent)
+{
+    struct model_pin *first = NULL;
+    for (unsigned i = 0; i < model->jobs_len + model->batches_len; i++) {
+        const bool is_batch = i >= model->jobs_len;
+        struct model_batch *batch = is_batch ? &model->batches[i - model->jobs_len] : NULL;
+        struct model_pin *pin = is_batch ? &batch->pin : &model->jobs[i].pin;
+        if (number(pin) == 0 || (first != NULL && number(pin) > number(first)))
+            continue;
+        first = pin;
+        *parent = (struct model_parent){is_batch ? batch->id : model->jobs[i].id, is_batch};
+    }
+    return first;
+}
+
+static unsigned fresh_of(const struct model_pin *pin)
+{
+    return pin->fresh;
+}
+
+static unsigned due_of(const struct model_pin *pin)
+{
+    return pin->due;
+}
+
 void model_after_settle(struct model *model)
 {
-    for (;;) {
-        struct model_job *first = NULL;
-        for (unsigned i = 0; i < model->jobs_len; i++) {
-            struct model_job *job = &model->jobs[i];
-            if (job->fresh != 0 && (first == NULL || job->fresh < first->fresh))
-                first = job;
-        }
-        if (first == NULL)
-            return;
+    struct model_parent parent;
+    struct model_pin *first;
+    while ((first = least(model, fresh_of, &parent)) != NULL) {
         first->fresh = 0;
-        if (!is_waited_for(model, first))
-            unpin(model, first);
+        if (!is_waited_for(model, &parent))
+            unpin(model, &parent);
     }
 }
 
@@ -153,9 +227,8 @@ void model_after_leave(struct model *model, struct model_job *job)
 void model_after_left(struct model *model, const struct model_after *before)
 {
     for (unsigned i = 0; i < before->len; i++) {
-        struct model_job *parent = model_find(model, before->ids[i]);
-        if (!is_waited_for(model, parent))
-            unpin(model, parent);
+        if (!is_waited_for(model, &before->parents[i]))
+            unpin(model, &before->parents[i]);
     }
 }
 
@@ -163,42 +236,46 @@ void model_after_left(struct model *model, const struct model_after *before)
 
 void model_after_look(struct model *model, struct model_job *job)
 {
-    uint64_t why;
+    const struct model_parent *why;
     if (job->again == 0 && verdict(model, &job->after, &why) != WAIT)
         job->again = ++model->clock;
 }
 
+static void ended(struct model *model, struct model_pin *pin)
+{
+    if (!pin->pinned)
+        return;
+    pin->cursor = 0;
+    if (pin->due == 0)
+        pin->due = ++model->clock;
+}
+
+/* Its batch's end comes first. */
 void model_after_ended(struct model *model, struct model_job *job)
 {
-    if (!job->pinned)
-        return;
-    job->cursor = 0;
-    if (job->due == 0)
-        job->due = ++model->clock;
+    bool well;
+    struct model_batch *batch = model_batch_of(model, job);
+    if (batch != NULL && model_batch_over(model, batch, &well))
+        ended(model, &batch->pin);
+    ended(model, &job->pin);
 }
 
-bool model_after_due(const struct model *model)
+bool model_after_due(struct model *model)
 {
+    struct model_parent parent;
     for (unsigned i = 0; i < model->jobs_len; i++)
-        if (model->jobs[i].again != 0 || model->jobs[i].due != 0)
+        if (model->jobs[i].again != 0)
             return true;
-    return false;
+    return least(model, due_of, &parent) != NULL;
 }
 
-static bool names(const struct model_job *job, uint64_t id)
-{
-    for (unsigned i = 0; i < job->after.len; i++)
-        if (job->after.ids[i] == id)
-            return true;
-    return false;
-}
-
-static struct model_job *next_child(struct model *model, const struct model_job *parent)
+static struct model_job *next_child(struct model *model, const struct model_parent *parent,
+                                    unsigned cursor)
 {
     struct model_job *next = NULL;
     for (unsigned i = 0; i < model->jobs_len; i++) {
         struct model_job *job = &model->jobs[i];
-        if (names(job, parent->id) && job->linked > parent->cursor &&
+        if (names(job, parent) && job->linked > cursor &&
             (next == NULL || job->linked < next->linked))
             next = job;
     }
@@ -208,27 +285,27 @@ static struct model_job *next_child(struct model *model, const struct model_job 
 /* Those to be looked at again first; then the children of who has ended first. */
 static struct model_job *next_to_look_at(struct model *model)
 {
-    struct model_job *again = NULL, *parent = NULL;
+    struct model_job *again = NULL;
+    struct model_parent parent;
+    struct model_pin *pin;
     for (unsigned i = 0; i < model->jobs_len; i++) {
         struct model_job *job = &model->jobs[i];
         if (job->again != 0 && (again == NULL || job->again < again->again))
             again = job;
-        if (job->due != 0 && (parent == NULL || job->due < parent->due))
-            parent = job;
     }
     if (again != NULL) {
         again->again = 0;
         return again;
     }
-    if (parent == NULL)
-        return NULL;
-    struct model_job *child = next_child(model, parent);
-    if (child == NULL) {
-        parent->due = 0;
-        return next_to_look_at(model);
+    while ((pin = least(model, due_of, &parent)) != NULL) {
+        struct model_job *child = next_child(model, &parent, pin->cursor);
+        if (child != NULL) {
+            pin->cursor = child->linked;
+            return child;
+        }
+        pin->due = 0;
     }
-    parent->cursor = child->linked;
-    return child;
+    return NULL;
 }
 
 /* Those of one queue that are to be cancelled, one after the other. */
@@ -247,12 +324,13 @@ static void cancel_all(struct model *model, struct orphans *orphans)
 }
 
 static void orphan(struct model *model, struct orphans *orphans, struct model_job *job,
-                   uint64_t why)
+                   const struct model_parent *why)
 {
     char text[80];
     if (orphans->len > 0 && orphans->list[0]->queue != job->queue)
         cancel_all(model, orphans);
-    snprintf(text, sizeof text, "a job it waits for failed: /jobs/%llu", (unsigned long long)why);
+    snprintf(text, sizeof text, "a job it waits for failed: /%s/%llu",
+             why->is_batch ? "batches" : "jobs", (unsigned long long)why->id);
     job->after.bytes -= model->error_room;
     job->error = 0;
     size_t bytes = strlen(text) + strlen("text/plain; charset=utf-8");
@@ -279,7 +357,7 @@ void model_after_tick(struct model *model)
     static struct orphans orphans;
     unsigned queues[JOBS_MAX], queues_len = 0;
     struct model_job *job;
-    uint64_t why;
+    const struct model_parent *why;
     while ((job = next_to_look_at(model)) != NULL) {
         int what = job->leaves ? WAIT : verdict(model, &job->after, &why);
         if (what == WAIT)

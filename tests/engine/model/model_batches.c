@@ -49,6 +49,46 @@ static const struct model_batch *any_batch(struct model *model)
     return &model->batches[back < model->batches_len ? model->batches_len - 1 - back : 0];
 }
 
+struct model_batch *model_find_batch(struct model *model, uint64_t id)
+{
+    for (unsigned i = model->batches_len; i > 0; i--)
+        if (model->batches[i - 1].id == id)
+            return &model->batches[i - 1];
+    return NULL;
+}
+
+size_t model_batch_bytes(const struct model *model)
+{
+    size_t sum = 0;
+    for (unsigned i = 0; i < model->batches_len; i++)
+        sum += model_pin_bytes(&model->batches[i].pin);
+    return sum;
+}
+
+/* Those without jobs the engine may have forgotten: it is asked. */
+bool model_batch_there(const struct model *model, const struct model_batch *batch)
+{
+    struct jobd_batch info;
+    return batch->pin.pinned || count(model, batch, &info) ||
+           jobd_get_batch(model->jobd, batch->id, model->now_us, &info) == JOBD_OK;
+}
+
+bool model_batch_over(const struct model *model, const struct model_batch *batch, bool *well)
+{
+    struct jobd_batch info;
+    (void)count(model, batch, &info);
+    *well = info.in_state[JOBD_DONE] == batch->len;
+    return info.finished_us != 0;
+}
+
+struct model_batch *model_batch_of(struct model *model, const struct model_job *job)
+{
+    for (unsigned i = model->batches_len; i > 0; i--)
+        if (is_of(job, &model->batches[i - 1]))
+            return &model->batches[i - 1];
+    return NULL;
+}
+
 void model_note_batch_end(struct model *model)
 {
     for (unsigned i = 0; i < BATCHERS; i++) {
@@ -100,8 +140,8 @@ static void compare_one(struct model *model, const struct model_batch *batch, un
     if (there)
         return;
     /* Those that lost their last job a while ago are pushed out by others. */
-    verify(!seen || expected.finished_us + KEEP_FOR_US > model->now_us);
-    kept[batch->queue] += seen;
+    verify(batch->pin.pinned ? seen : !seen || expected.finished_us + KEEP_FOR_US > model->now_us);
+    kept[batch->queue] += seen && !batch->pin.pinned;
 }
 
 static void compare_filter(struct model *model, const struct model_batch *batch, bool newest)

@@ -31,11 +31,23 @@ enum {
 
 /* Whom a job waits for; and what the record of that counts for, bytes. */
 enum { PARENTS_MAX = 3, MODEL_AFTER_SIZE = 128 };
+struct model_parent {
+    uint64_t id;
+    bool is_batch;
+};
+
 struct model_after {
-    uint64_t ids[PARENTS_MAX];
+    struct model_parent parents[PARENTS_MAX];
     unsigned len;
     bool whatever;
     size_t bytes;
+};
+
+/* Of one that others wait for, a job or a batch. */
+struct model_pin {
+    bool pinned;
+    unsigned due, cursor; /* they are to be looked at, those linked later than that */
+    unsigned fresh;       /* it is pinned for a put that is just being looked at */
 };
 
 struct model_job {
@@ -70,9 +82,7 @@ struct model_job {
     struct model_after after; /* BLOCKED: those */
     unsigned linked;          /* when it began to wait for them, by the model's clock */
     unsigned again;           /* it is to be looked at, since then; 0: it is not */
-    bool pinned;              /* others wait for it */
-    unsigned due, cursor;     /* they are to be looked at, those linked later than that */
-    unsigned fresh;           /* it is pinned for a put that is just being looked at */
+    struct model_pin pin;
 };
 
 enum { NO_REPORT, DONE_REPORT, FAILED_REPORT, RELEASED_REPORT };
@@ -87,6 +97,7 @@ struct model_batch {
     uint64_t id;
     unsigned len, queue;
     int64_t created_us;
+    struct model_pin pin;
 };
 
 /* Somebody who waits, in the engine and in the model. */
@@ -289,6 +300,7 @@ enum jobd_result model_after_expect(struct model *model, const struct model_afte
 void model_after_settle(struct model *model);
 /* Bytes, of who waits and of who is waited for. */
 size_t model_after_bytes(const struct model_job *job);
+size_t model_pin_bytes(const struct model_pin *pin);
 void model_after_link(struct model *model, struct model_job *job, const struct model_after *after);
 /* It waits for nobody any more; it waited for these. */
 void model_after_leave(struct model *model, struct model_job *job);
@@ -296,7 +308,7 @@ void model_after_left(struct model *model, const struct model_after *before);
 /* It begins to wait; it has ended. */
 void model_after_look(struct model *model, struct model_job *job);
 void model_after_ended(struct model *model, struct model_job *job);
-bool model_after_due(const struct model *model);
+bool model_after_due(struct model *model);
 void model_after_tick(struct model *model);
 
 /* ---- model_batches.c */
@@ -305,6 +317,16 @@ void model_after_tick(struct model *model);
 void model_add_batch(struct model *model, unsigned queue, unsigned len);
 /* A job has ended: whoever awaits the batch that it was the last of is told. */
 void model_note_batch_end(struct model *model);
+/* Bytes, of those that are waited for. */
+size_t model_batch_bytes(const struct model *model);
+/* NULL: there never was one. */
+struct model_batch *model_find_batch(struct model *model, uint64_t id);
+/* It may be waited for. */
+bool model_batch_there(const struct model *model, const struct model_batch *batch);
+/* All its jobs have ended; and `well`: all are done. */
+bool model_batch_over(const struct model *model, const struct model_batch *batch, bool *well);
+/* The one that the job came in with; NULL: none. */
+struct model_batch *model_batch_of(struct model *model, const struct model_job *job);
 void model_compare_batches(struct model *model);
 /* ---- model_turns.c: limits and turns */
 

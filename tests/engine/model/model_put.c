@@ -79,8 +79,10 @@ bool model_may_promise(const struct model *model)
     unsigned promises = 0;
     for (unsigned i = 0; i < model->jobs_len; i++) {
         promises += !model->jobs[i].forgotten && model->jobs[i].unique_until_us != 0;
-        promises += model->jobs[i].pinned;
+        promises += model->jobs[i].pin.pinned;
     }
+    for (unsigned i = 0; i < model->batches_len; i++)
+        promises += model->batches[i].pin.pinned;
     return promises < MEMORY / (model->promise + model->extra - 1);
 }
 

@@ -176,6 +176,15 @@ static bool is_followed(struct model *model, const struct jobd_put *put)
     return false;
 }
 
+static bool names_a_batch(const struct jobd_put *put)
+{
+    const struct model_after after = model_after_of(put);
+    for (unsigned i = 0; i < after.len; i++)
+        if (after.parents[i].is_batch)
+            return true;
+    return false;
+}
+
 void model_step_put_wait(struct model *model)
 {
     struct actor *put_waiter = &model->put_waiters[below(model, PUTTERS)];
@@ -183,13 +192,17 @@ void model_step_put_wait(struct model *model)
     if (put_waiter->waits)
         return;
     put_waiter->put = random_put(model, put_waiter->batch, &put_waiter->terms, put_waiter->after);
+    if (names_a_batch(&put_waiter->put)) { /* which may be forgotten until there is room */
+        model_drop_put(&put_waiter->put);
+        return;
+    }
     struct jobd_put ask = asked(&put_waiter->put);
     measure(&put_waiter->put, put_waiter->sizes);
     model_begin(model, put_waiter, put_waiter->put.queue);
     put_waiter->is_in = false;
     put_waiter->waiter.end_us = 0;
     if (put_waiter->put.batch_len == 0 && below(model, 2) == 0)
-        put_waiter->waiter.end_us = 1 + below(model, 5000);
+        put_waiter->waiter.end_us = below(model, 4) == 0 ? JOBD_NEVER : 1 + below(model, 5000);
     put_waiter->waiter.wants_output = below(model, 2) == 0;
     bool room = model_waiters(model) < WAITERS_MAX;
     if (!room && is_followed(model, &put_waiter->put)) {
@@ -225,7 +238,7 @@ void model_step_put_wait(struct model *model)
     put_waiter->waits = result == JOBD_PENDING;
     if (settled) /* it waits for nobody, whatever becomes of these until it is in */
         for (char *at = put_waiter->after;
-             put_waiter->terms.texts[JOBD_AFTER] != NULL && (at = strstr(at, "/jobs/")) != NULL;)
+             put_waiter->terms.texts[JOBD_AFTER] != NULL && (at = strstr(at, "job ")) != NULL;)
             *at = '-';
     if (result == JOBD_OUT_OF_MEMORY || result == JOBD_FULL || result == JOBD_GROUP_FULL)
         model->rejected[put_waiter->queue] += model_jobs_of(&put_waiter->put);

@@ -90,7 +90,7 @@ void model_step_forget(struct model *model)
     struct model_job *job = model_find(model, id);
     enum jobd_result expected = job == NULL         ? JOBD_NO_JOB
                                 : !model_final(job) ? JOBD_NOT_FINAL
-                                : job->pinned       ? JOBD_NEEDED
+                                : job->pin.pinned   ? JOBD_NEEDED
                                                     : JOBD_OK;
     if (below(model, 3) > 0) /* others must get old */
         return;
@@ -157,7 +157,7 @@ static void drop_all(struct model *model, const struct jobd_filter *filter, bool
     for (unsigned at = 0; (job = next_meant(model, filter, &at)) != NULL;) {
         bool stops = job->state == JOBD_RUNNING && running && !job->stopping;
         tally->matched++;
-        if (model_final(job) && job->pinned)
+        if (model_final(job) && job->pin.pinned)
             continue;
         tally->changed += stops || job->state != JOBD_RUNNING;
         if (model_final(job)) {

@@ -45,7 +45,7 @@ static int64_t own_moment(const struct model_job *job)
 {
     bool waits =
         job->state == JOBD_QUEUED || job->state == JOBD_SCHEDULED || job->state == JOBD_BLOCKED;
-    if (job->leaves || (job->pinned && model_final(job)))
+    if (job->leaves || (job->pin.pinned && model_final(job)))
         return JOBD_NEVER;
     if (waits && job->too_late_us != 0)
         return job->too_late_us;
