@@ -19,6 +19,7 @@ endif
 OBJCOPY ?= $(shell $(CC) -print-prog-name=objcopy)
 PKG_CONFIG ?= pkg-config
 VERSION := $(shell sed -n 's/^\#define JOBD_VERSION "\(.*\)"/\1/p' include/jobd/queue.h)
+SONAME  := libjobd.so.0
 B       := build/$(or $(SAN),default)
 Q       := $(if $(V),,@)
 
@@ -26,11 +27,11 @@ Q       := $(if $(V),,@)
 
 BUILD_PACKAGES := gcc libc6-dev binutils pkg-config libmicrohttpd-dev libcjson-dev libbsd-dev \
                   libcurl4-gnutls-dev libsqlite3-dev zlib1g-dev libgnutls28-dev nettle-dev libpq-dev
-TEST_PACKAGES  := libcmocka-dev prometheus curl openssl python3 nodejs postgresql-15 tzdata
+TEST_PACKAGES  := libcmocka-dev prometheus curl openssl python3 nodejs postgresql tzdata
 CHECK_PACKAGES := clang clang-19 clang-format clang-tidy libclang-rt-14-dev cppcheck mandoc systemd g++ gcc-11 \
                   gcc-aarch64-linux-gnu gcc-arm-linux-gnueabihf gcc-i686-linux-gnu libc6-dev-arm64-cross \
                   libc6-dev-armhf-cross libc6-dev-i386-cross dpkg-dev gcovr slowhttptest wrk buildah \
-                  debootstrap procps chromium fonts-dejavu-core nginx-light haproxy caddy qemu-user-static
+                  debootstrap procps chromium fonts-dejavu-core nginx-light haproxy caddy qemu-user-static abigail-tools ruby php-cli imagemagick
 
 # ---- flags
 
@@ -56,6 +57,8 @@ HARDENED := -fstack-protector-strong $(if $(filter arm%,$(MACHINE)),,-fstack-cla
             -fno-strict-overflow $(FORTIFY) $(if $(filter x86_64-%,$(MACHINE)),-fcf-protection=full)
 HARDEN   := $(if $(SAN),,$(HARDENED))
 HARDEN_LINK := $(if $(SAN),,-pie -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed)
+SHARED_LINK := -Wl,-soname,$(SONAME),--version-script,src/dist/libjobd.map,--no-undefined-version \
+               $(if $(SAN),,-Wl,-z,defs,-z,relro,-z,now,-z,noexecstack)
 # A program's objects; the library's may also become part of somebody's shared object. Within it
 # a call stays a call of its own function, so that this costs nothing.
 PIC      := -fPIE
@@ -70,11 +73,22 @@ LIBS     := $(shell $(PKG_CONFIG) --libs $(PACKAGES) 2>/dev/null || \
               echo -lmicrohttpd -lcjson -lcurl -lsqlite3 -lz -lgnutls -lnettle -lpq)
 TEST_LIBS := -lcmocka
 
+# `make deps run` where nothing is installed yet: once it is, this file is read again, as it asks compiler and libraries.
+ifneq ($(and $(filter deps,$(MAKECMDGOALS)),$(filter-out deps,$(MAKECMDGOALS))),)
+ifeq ($(and $(MACHINE),$(shell $(PKG_CONFIG) --exists $(PACKAGES) 2>/dev/null && echo all)),)
+include build/deps.mk
+build/deps.mk:
+	$(Q)$(MAKE) --no-print-directory deps
+	$(Q)mkdir -p $(@D) && : >$@
+endif
+endif
+
 # ---- what is made of what
 
-# libjobd.a: what needs neither HTTP nor a disk.
+# libjobd: what needs neither HTTP nor a disk; and of that what jobd itself does not use.
 LIBRARY := $(wildcard src/engine/*.c) $(addprefix src/base/,clock.c heap.c pages.c rate.c ring.c token_bucket.c) \
-           $(addprefix src/run/,call.c pool.c report.c wait_sync.c)
+           $(addprefix src/run/,call.c call_group.c pool.c report.c wait_sync.c)
+LIBRARY_ONLY := $(addprefix $(B)/src/run/,call.o call_group.o)
 LIBRARY_OBJECTS := $(LIBRARY:%.c=$(B)/%.o)
 SRC     := $(filter-out src/http/tls_none.c,$(wildcard src/*.c src/*/*.c))
 OBJECTS := $(SRC:%.c=$(B)/%.o)
@@ -90,17 +104,21 @@ CHOSEN  := $(if $(T),$(patsubst %.c,$(B)/%,$(or $(call tests_named,$(T)),$(error
 SOURCES := $(wildcard src/*.c src/*/*.[ch] include/jobd/*.h tests/*/*.[ch] tests/*/*/*.[ch] bench/*.[ch] bench/peers/*.[ch])
 
 # What libjobd.a is used by, for whoever links it.
-LIBRARY_EXAMPLES := tests/examples/example.c
+LIBRARY_EXAMPLES := $(addprefix tests/examples/,example.c group.cc group.py)
 
-MAN_PAGES := src/dist/jobd.1 src/dist/jobd.json.5 src/dist/jobd.7
+# A page for each public header, made from it.
+HEADERS   := $(sort $(wildcard include/jobd/*.h))
+HEADER_PAGES := $(HEADERS:include/jobd/%.h=$(B)/man/jobd_%.3)
+MAN_PAGES := src/dist/jobd.1 src/dist/jobd.3 src/dist/jobd.json.5 src/dist/jobd.7 $(HEADER_PAGES)
+MAN3DIR   := $(PREFIX)/share/man/man3
 
-all: jobd $(B)/libjobd.a  ## build ./jobd and libjobd.a
+all: jobd $(B)/libjobd.a $(B)/$(SONAME) $(HEADER_PAGES)  ## build ./jobd and libjobd
 
 jobd: $(B)/jobd
 	$(Q)cp --remove-destination $< $@ # it may be running
 
-$(B)/jobd: $(OBJECTS)
-	$(Q)$(CC) $(ALL_CFLAGS) $(HARDEN_LINK) $(LDFLAGS) -o $@ $(OBJECTS) $(LIBS)
+$(B)/jobd: $(filter-out $(LIBRARY_ONLY),$(OBJECTS))
+	$(Q)$(CC) $(ALL_CFLAGS) $(HARDEN_LINK) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 # With -flto gcc would put its own intermediate code there, in which nothing can be made local.
 NO_MORE_LTO := $(if $(findstring -flto,$(CFLAGS)),$(shell echo | \
@@ -113,9 +131,18 @@ $(B)/libjobd.a: $(LIBRARY_OBJECTS)
 	$(Q)$(OBJCOPY) --localize-hidden --remove-section=.group $(B)/libjobd.o
 	$(Q)rm -f $@ && $(AR) rcs $@ $(B)/libjobd.o
 
+# What others may call is listed in libjobd.map.
+$(B)/$(SONAME): $(LIBRARY_OBJECTS) src/dist/libjobd.map
+	$(Q)$(CC) $(LIBRARY_PIC) $(SANITIZE) $(CFLAGS) -shared -pthread $(SHARED_LINK) $(LDFLAGS) -o $@ $(LIBRARY_OBJECTS)
+
 $(B)/%.o: %.c Makefile
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
+
+$(HEADER_PAGES): $(B)/man/jobd_%.3: include/jobd/%.h src/dist/man3.awk src/dist/jobd.3
+	$(Q)mkdir -p $(@D)
+	$(Q)awk -v date="$$(sed -n 's/^\.Dd //p' src/dist/jobd.3)" -v others='jobd_call jobd_group jobd_pool jobd_queue' \
+	  -f src/dist/man3.awk $< >$@
 
 $(B)/src/api/page.o: $(wildcard src/api/page/*)
 $(B)/src/api/openapi.o: src/api/openapi/openapi.json
@@ -172,12 +199,28 @@ run: jobd  ## build and start it
 # With sanitizers its own tests are enough.
 LEDGER_TESTS := $(if $(SAN),,$(DURABLE_TESTS) $(patsubst %.c,$(B)/%,$(call tests_named,callbacks)))
 
-test: $(B)/jobd $(B)/tests/example $(B)/tests/newer build/default/tests/failing.so $(CHOSEN)  ## run all tests, or one with T=queues
+# Workers that are compiled, where there is a compiler.
+WORKERS := $(addprefix build/examples/,$(foreach w,go:worker-go rustc:worker-rs javac:worker.jar,$\
+             $(if $(shell command -v $(firstword $(subst :, ,$w))),$(lastword $(subst :, ,$w)))))
+
+build/examples/worker-go: tests/examples/worker.go
+	$(Q)mkdir -p $(@D)
+	$(Q)go build -o $@ $<
+
+build/examples/worker-rs: tests/examples/worker.rs
+	$(Q)mkdir -p $(@D)
+	$(Q)env -u MAKEFLAGS rustc -O -o $@ $<
+
+build/examples/worker.jar: tests/examples/Worker.java
+	$(Q)mkdir -p $(@D)/java
+	$(Q)javac -d $(@D)/java $< && jar --create --file $@ --main-class Worker -C $(@D)/java .
+
+test: $(B)/jobd $(B)/tests/example $(B)/tests/newer build/default/tests/failing.so $(WORKERS) $(CHOSEN)  ## run all tests, or one with T=queues
 	$(Q)sh tests/run.sh $(CHOSEN) $(if $(T),,--durable $(DURABLE_TESTS) --ledger $(LEDGER_TESTS))
 
 # ---- checks
 
-check: lint analyze check-man check-binary check-units check-install check-dist check-builds  ## all that can be checked, sanitizers included
+check: lint analyze check-man check-binary check-units check-install check-abi check-dist check-builds  ## all that can be checked, sanitizers included
 	$(Q)$(MAKE) --no-print-directory STRICT=1 test
 	$(Q)$(MAKE) --no-print-directory STRICT=1 -j2 SAN=address test
 	$(Q)$(MAKE) --no-print-directory STRICT=1 -j2 SAN=thread test
@@ -216,7 +259,7 @@ build/analysed/cppcheck.ok: Makefile $(wildcard src/*.c src/*/*.[ch] include/job
 	  --include=/usr/include/bsd/sys/tree.h -Iinclude -Isrc -D_GNU_SOURCE src
 	$(Q)touch $@
 
-check-man:  ## lint the man pages
+check-man: $(HEADER_PAGES)  ## lint the man pages
 	$(Q)mandoc -T lint -W warning $(MAN_PAGES) >&2
 
 check-binary: $(B)/jobd  ## the binary is hardened
@@ -230,6 +273,14 @@ check-install:  ## what is installed can be used from C, C++ and a plugin; unins
 	$(Q)CC='$(CC)' CXX='$(CXX)' sh tests/check/install.sh $(B)/root $(B)/installed
 	$(Q)$(MAKE) --no-print-directory uninstall DESTDIR=$(B)/root PREFIX=/usr
 	$(Q)test -z "$$(find $(B)/root ! -type d)"
+
+check-abi: $(B)/libjobd.a $(B)/$(SONAME)  ## libjobd.so has what is listed, and programs find all of it where it was
+	$(Q)sh tests/check/symbols.sh $(B) $(SONAME)
+	$(Q)$(call needs,abidw)
+	$(Q)python3 tests/check/abi.py $(B)/$(SONAME) tests/check/abi.txt
+
+abi: $(B)/$(SONAME)  ## write what check-abi compares with into tests/check/abi.txt
+	$(Q)python3 tests/check/abi.py --write $< tests/check/abi.txt
 
 COMPILERS ?= gcc gcc-11 clang clang-19
 
@@ -264,14 +315,16 @@ include src/dist/packages.mk
 # ---- for check-builds
 
 everything: binaries $(B)/tests/example $(TESTS) $(BENCH_TOOLS)
-binaries: $(B)/jobd $(B)/libjobd.a
-objects: $(OBJECTS) $(B)/libjobd.a
+binaries: $(B)/jobd $(B)/libjobd.a $(B)/$(SONAME)
+objects: $(OBJECTS) $(B)/libjobd.a $(B)/$(SONAME)
 
 # ---- install
 
 install: all  ## PREFIX=/usr/local, DESTDIR; LIBDIR, UNITDIR, ZSHDIR and EXAMPLEDIR below it
 	$(Q)install -D -m 755 jobd $(DESTDIR)$(PREFIX)/bin/jobd
 	$(Q)install -D -m 644 $(B)/libjobd.a $(DESTDIR)$(LIBDIR)/libjobd.a
+	$(Q)install -m 755 $(B)/$(SONAME) $(DESTDIR)$(LIBDIR)/$(SONAME)
+	$(Q)ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libjobd.so
 	$(Q)install -d $(DESTDIR)$(PREFIX)/include/jobd $(DESTDIR)$(LIBDIR)/pkgconfig
 	$(Q)install -m 644 include/jobd/*.h $(DESTDIR)$(PREFIX)/include/jobd
 	$(Q)printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$(LIBDIR:$(PREFIX)/%=$${prefix}/%)' 'includedir=$${prefix}/include' \
@@ -281,6 +334,9 @@ install: all  ## PREFIX=/usr/local, DESTDIR; LIBDIR, UNITDIR, ZSHDIR and EXAMPLE
 	$(Q)install -m 644 $(LIBRARY_EXAMPLES) $(DESTDIR)$(EXAMPLEDIR)
 	$(Q)for page in $(MAN_PAGES); do \
 	  install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/} || exit 1; done
+	$(Q)for page in $(notdir $(HEADER_PAGES)); do \
+	  for name in $$(sed -n '/^\.Nd/q; s/^\.Nm \([^ ]*\).*/\1/p' $(B)/man/$$page); do \
+	    [ $$name.3 = $$page ] || ln -sf $$page $(DESTDIR)$(MAN3DIR)/$$name.3 || exit 1; done; done
 	$(Q)install -D -m 644 src/dist/completions/jobd.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/jobd
 	$(Q)install -D -m 644 src/dist/completions/_jobd $(DESTDIR)$(ZSHDIR)/_jobd
 	$(Q)install -D -m 644 src/dist/completions/jobd.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/jobd.fish
@@ -291,8 +347,9 @@ install: all  ## PREFIX=/usr/local, DESTDIR; LIBDIR, UNITDIR, ZSHDIR and EXAMPLE
 	$(Q)install -m 644 src/dist/jobd.socket $(DESTDIR)$(UNITDIR)/jobd.socket
 
 uninstall:  ## remove what install put there
+	$(Q)find $(DESTDIR)$(MAN3DIR) -type l -lname 'jobd_*.3' -delete
 	$(Q)rm -rf $(DESTDIR)$(PREFIX)/include/jobd $(DESTDIR)$(PREFIX)/share/jobd
-	$(Q)rm -f $(DESTDIR)$(PREFIX)/bin/jobd $(DESTDIR)$(LIBDIR)/libjobd.a \
+	$(Q)rm -f $(DESTDIR)$(PREFIX)/bin/jobd $(addprefix $(DESTDIR)$(LIBDIR)/,libjobd.a libjobd.so $(SONAME)) \
 	  $(DESTDIR)$(LIBDIR)/pkgconfig/jobd.pc \
 	  $(addprefix $(DESTDIR)$(EXAMPLEDIR)/,$(notdir $(LIBRARY_EXAMPLES))) \
 	  $(DESTDIR)$(PREFIX)/share/bash-completion/completions/jobd \
@@ -307,7 +364,7 @@ clean:  ## remove all that was made
 help:  ## say this
 	$(Q)sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/\1\t\2/p' Makefile tests/tests.mk bench/bench.mk src/dist/*.mk | sort | awk -F'\t' '{printf "  %-15s %s\n", $$1, $$2}'
 
-.PHONY: all deps deps-check run test check lint analyze check-man check-binary check-units check-install \
+.PHONY: all deps deps-check run test check lint analyze check-man check-binary check-units check-install check-abi abi \
         check-builds everything binaries objects format man completions \
         install uninstall clean help
 .SECONDARY:

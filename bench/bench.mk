@@ -2,7 +2,7 @@
 #   QUICK=1 takes minutes in place of hours; ROUNDS, SECONDS and WARMUP override its protocol,
 #   ONLY=do,memory runs some parts, OUT=folder writes elsewhere
 
-BENCH_PACKAGES := wrk nginx beanstalkd gnuplot-nox python3 procps
+BENCH_PACKAGES := wrk nginx beanstalkd gnuplot-nox python3 procps libglib2.0-dev libuv1-dev
 BENCH_TOOLS    := $(B)/bench/load $(B)/bench/first_answer $(B)/bench/floor $(B)/bench/spawn_loop
 CARGO_LEAST    := 1.85
 
@@ -20,14 +20,29 @@ bench: $(B)/jobd $(BENCH_TOOLS) bench-peers  ## measure jobd beside its peers; r
 	  $(if $(SECONDS),--seconds $(SECONDS)) $(if $(WARMUP),--warmup $(WARMUP)) \
 	  $(if $(ONLY),--only $(ONLY)) $(if $(OUT),--out $(OUT))
 
-bench-readme:  ## put five rows of the last results into the README
+bench-readme:  ## put three rows of the last results into the README
 	$(Q)python3 bench/readme.py
 
 bench-turns: $(B)/bench/turns  ## what it costs the engine that keys take turns: JOBS, ROUNDS
 	$(Q)$(B)/bench/turns $(or $(JOBS),1000000) $(or $(ROUNDS),5)
 
+bench-calls: $(B)/bench/calls  ## a call that does nothing, beside GThreadPool, libuv and OpenMP: CALLS, ROUNDS
+	$(Q)printf 'who\tthreads\tcalls/s\tp50 us\tp99 us\n'; for threads in 1 2 4 8; do \
+	  $< $$threads $(or $(CALLS),200000) $(or $(ROUNDS),5) || exit 1; done
+
+# Needs libglib2.0-dev and libuv1-dev.
+CALLS_PEERS := glib-2.0 libuv
+$(B)/bench/calls.o: CPPFLAGS += -fopenmp $(shell $(PKG_CONFIG) --cflags-only-I $(CALLS_PEERS) 2>/dev/null | sed 's/-I/-isystem /g')
+$(B)/bench/calls: $(B)/bench/calls.o $(B)/libjobd.a
+	$(Q)$(CC) $(ALL_CFLAGS) -fopenmp $(LDFLAGS) -o $@ $^ $$($(PKG_CONFIG) --libs $(CALLS_PEERS))
+
 bench-streams: $(B)/jobd  ## what 2,000 who follow take of a server: ROUNDS, SECONDS
 	$(Q)python3 bench/streams.py $(B)/jobd $(or $(ROUNDS),5) $(or $(SECONDS),6)
+
+bench-cluster: $(B)/jobd $(B)/bench/load  ## several servers on one PostgreSQL, and how far they go: ROUNDS, SECONDS, JOBS
+	$(Q)python3 bench/cluster.py $(B) $(or $(ROUNDS),5) $(or $(SECONDS),6) $(or $(JOBS),1000000) >$(B)/bench/cluster.txt
+	$(Q)cat $(B)/bench/cluster.txt
+	$(Q)tail -n 1 $(B)/bench/cluster.txt >$(B)/bench/cluster.json && python3 bench/reckon.py $(B)/bench/cluster.json
 
 # A peer that cannot be built is left out; the results say so.
 bench-peers:
@@ -50,4 +65,4 @@ $(BENCH_TOOLS) $(B)/bench/turns:
 
 -include $(wildcard $(B)/bench/*.d $(B)/bench/peers/*.d)
 
-.PHONY: bench bench-streams bench-turns bench-deps bench-readme bench-peers
+.PHONY: bench bench-calls bench-cluster bench-streams bench-turns bench-deps bench-readme bench-peers

@@ -13,8 +13,6 @@ ROWS = [
     ("`/do`, 64 connections", "CPU a request, against nginx"),
     ("take + done, 64 clients", "CPU a job, against beanstalkd's reserve + delete"),
     ("durable put, 64 clients", "puts/s, against beanstalkd `-f0`"),
-    ("1,000,000 waiting jobs of 100 bytes", "memory each, payload included"),
-    ("from put to the worker's start, half load", "p99, seen from outside"),
 ]
 
 
@@ -43,7 +41,7 @@ def main():
     _, end, after = rest.partition(END)
     if not begin or not end:
         sys.exit(f"{readme}: the two marks are missing")
-    readme.write_text(before + begin + "\n" + short(SUMMARY.read_text()) + "\n" + end + after)
+    readme.write_text(before + begin + short(SUMMARY.read_text()) + end + after)
 
 
 if __name__ == "__main__":

@@ -42,6 +42,7 @@ JOBD_API void jobd_type_unref(struct jobd_type *type);
 JOBD_API struct jobd_blob *jobd_blob_new_typed(size_t size, struct jobd_type *type);
 /* The same as jobd_blob_new() with a text and its type. */
 JOBD_API struct jobd_blob *jobd_blob_text(const char *text);
+/* Another reference to it, for the caller. */
 JOBD_API struct jobd_blob *jobd_blob_ref(struct jobd_blob *blob);
 /* Gives a reference back; the last one frees. Takes NULL. */
 JOBD_API void jobd_blob_unref(struct jobd_blob *blob);

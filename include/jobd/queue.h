@@ -215,7 +215,7 @@ enum jobd_text {
     JOBD_TEXTS
 };
 
-/* JOBD_AFTER is lines, `/jobs/17` or `/batches/3`, each with a line feed: the job waits, BLOCKED,
+/* JOBD_AFTER is lines, `job 17` or `batch 3`, each with a line feed: the job waits, BLOCKED,
  * until all of these have ended, and then as others do; it is cancelled as soon as one of them has
  * ended and is not done, with an error that names it. With this line in front it does not matter
  * how they end. They are asked as they are: one that was put in again before the job began to wait
@@ -341,7 +341,7 @@ struct jobd_waiter {
     struct jobd_blob *worker;
     struct jobd_kept *kept; /* jobd_take(): of jobd/turns.h; NULL: none */
     /* jobd_put(), jobd_put_wait(): above 0 it waits for the end of its job too, for at most this
-     * long from when that is in; see there. */
+     * long from when that is in, JOBD_NEVER: however long; see there. */
     int64_t end_us;
     bool wants_output;        /* at the end of a job: its output too */
     struct jobd_batch *batch; /* jobd_await_batch(), in jobd/batch.h: filled in when it ends */
@@ -523,6 +523,11 @@ JOBD_API size_t jobd_list(struct jobd *jobd, const struct jobd_filter *filter,
 
 /* Bytes that count for memory_bytes. */
 JOBD_API size_t jobd_memory(struct jobd *jobd);
+
+/* The bytes of an output that there is room for now, where jobs that have ended are forgotten for
+ * it; others may be faster. Whoever has more keeps the first of them: what does not fit when its
+ * attempt ends is dropped as a whole. */
+JOBD_API size_t jobd_output_room(struct jobd *jobd);
 
 /* ---- working -------------------------------------------------------------------------------- */
 

@@ -64,7 +64,7 @@ JOBD_API void jobd_stats(struct jobd *jobd, uint32_t queue, int64_t now_us,
                          struct jobd_stats *stats);
 
 /* A group of a queue's jobs. */
-struct jobd_group {
+struct jobd_group_stats {
     char name[JOBD_GROUP_SIZE];
     uint32_t waiting, running;
 };
@@ -74,7 +74,7 @@ struct jobd_group {
 /* The groups of the queue that have the most jobs which wait or run, at most `len` of them, and
  * JOBD_BUSIEST_MAX, the busiest first: how many. Where more than a thousand are about equally busy,
  * some of those. */
-JOBD_API size_t jobd_busiest(struct jobd *jobd, uint32_t queue, struct jobd_group *groups,
+JOBD_API size_t jobd_busiest(struct jobd *jobd, uint32_t queue, struct jobd_group_stats *groups,
                              size_t len);
 
 #ifdef __cplusplus

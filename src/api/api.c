@@ -106,14 +106,14 @@ static bool authorize_call(struct call *call, const struct endpoint *endpoint)
         snprintf(detail, sizeof detail, "insufficient scope: %s is needed",
                  scope_name(endpoint->scope));
         (void)respond_error(call, 403, detail);
-        reply_field(call->reply, "WWW-Authenticate", "Bearer error=\"insufficient_scope\"");
+        reply_text(call->reply, "WWW-Authenticate", "Bearer", " error=\"insufficient_scope\"");
         break;
     case AUTH_UNKNOWN:
         (void)respond_error(call, 401,
                             token != NULL ? "the bearer token is not known"
                                           : "a bearer token is required");
-        reply_field(call->reply, "WWW-Authenticate", "Bearer%s",
-                    token != NULL ? " error=\"invalid_token\"" : "");
+        reply_text(call->reply, "WWW-Authenticate", "Bearer",
+                   token != NULL ? " error=\"invalid_token\"" : "");
         break;
     }
     return false;
@@ -172,6 +172,7 @@ bool api_authorize(struct request *request, struct reply *reply, void *context)
 {
     struct call call = {.api = context, .request = request, .reply = reply};
     const struct endpoint *endpoint = route_find(request, tables).endpoint;
+    request->endpoint = endpoint;
     request->body_unused = endpoint == NULL || !endpoint->has_body;
     if (endpoint == NULL)
         return true;
@@ -249,13 +250,14 @@ bool api_serve(struct request *request, struct reply *reply, void *context)
     if (request->resumed)
         return endpoint->answer(&call, request->waiter.result) == STEP_REPLY ||
                perform(&call, endpoint);
-    const struct route route = route_find(request, tables);
-    endpoint = route.endpoint;
-    if (endpoint == NULL) {
-        route_refuse(&call, &route);
-        return true;
+    if (endpoint == NULL) { /* else it was found before its body came */
+        const struct route route = route_find(request, tables);
+        endpoint = request->endpoint = route.endpoint;
+        if (endpoint == NULL) {
+            route_refuse(&call, &route);
+            return true;
+        }
     }
-    request->endpoint = endpoint;
     if (!has_to_look(&call, endpoint))
         return begin(&call, endpoint);
     request->abandoned = look_abandoned;
@@ -276,5 +278,7 @@ int api_init(struct api *api)
         if (api->busy[seconds] == NULL)
             return -ENOMEM;
     }
-    return 0;
+    const struct reply done = {.status = 200, .type = TYPE_TEXT, .text = "done\n"};
+    api->done = http_share(api->http, &done);
+    return api->done != NULL ? 0 : -ENOMEM;
 }

@@ -41,7 +41,9 @@ struct api {
     int64_t started_us;
     struct api_reload reload;
 
-    const struct shared_reply *busy[BUSY_SHARED + 1]; /* by seconds; api_init() makes them */
+    /* api_init() makes them. */
+    const struct shared_reply *busy[BUSY_SHARED + 1]; /* by seconds */
+    const struct shared_reply *done;                  /* that of an attempt */
 };
 
 /* 0 or -errno. There is nothing to release: what it makes ends with the HTTP server. */

@@ -11,14 +11,14 @@ enum { AGAIN_S = 10 }; /* when another may be over */
 #define TYPE_DATABASE "application/vnd.sqlite3"
 
 /* In request_state(). */
-struct asked {
+struct backup_call {
     struct store_backup *backup; /* NULL: none, or the reply's */
     enum backup_result begun;
 };
 
-static struct asked *asked_of(struct request *request)
+static struct backup_call *asked_of(struct request *request)
 {
-    return request_state(request, sizeof(struct asked));
+    return request_state(request, sizeof(struct backup_call));
 }
 
 /* ---- the store's answer */
@@ -72,7 +72,7 @@ static enum step parse_backup(struct call *call)
 static enum jobd_result start_backup(struct call *call)
 {
     struct request *request = call->request;
-    struct asked *asked = asked_of(request);
+    struct backup_call *asked = asked_of(request);
     if (request->method == METHOD_HEAD)
         return JOBD_OK;
     asked->backup = store_backup_new(call->api->store, made, request);
@@ -102,7 +102,7 @@ static enum step refuse(struct call *call, enum backup_result why)
 
 static enum step answer_backup(struct call *call, enum jobd_result result)
 {
-    struct asked *asked = asked_of(call->request);
+    struct backup_call *asked = asked_of(call->request);
     struct reply *reply = call->reply;
     struct problem problem;
     uint64_t bytes = 0;
@@ -119,8 +119,8 @@ static enum step answer_backup(struct call *call, enum jobd_result result)
     reply->stream = (struct reply_stream){
         .read = read_backup, .free = free_backup, .context = asked->backup, .size = bytes};
     asked->backup = NULL;
-    reply_field(reply, "Content-Disposition", "attachment; filename=\"jobd.db\"");
-    reply_field(reply, "Cache-Control", "no-store");
+    reply_text(reply, "Content-Disposition", "attachment; ", "filename=\"jobd.db\"");
+    reply_text(reply, "Cache-Control", "", "no-store");
     return STEP_REPLY;
 }
 

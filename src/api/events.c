@@ -16,8 +16,8 @@
 
 enum { BATCH = 256, GAP_SIZE = 96 };
 
-struct follower {
-    struct reader reader; /* first */
+struct event_follower {
+    struct live_reader reader; /* first */
     char queue[JOBD_QUEUE_NAME_MAX + 1];
     uint32_t number;       /* of that queue, JOBD_NO_QUEUE: there is none of the name now */
     enum jobd_state state; /* JOBD_STATES: all */
@@ -122,7 +122,7 @@ static bool begin_locked(struct live *live) REQUIRES(live->lock)
 /* ---- who follows */
 
 /* Some that it should have seen are gone: it goes on with change `to`. */
-static void tell_gap_locked(struct live *live, struct follower *follower, uint64_t to)
+static void tell_gap_locked(struct live *live, struct event_follower *follower, uint64_t to)
     REQUIRES(live->lock)
 {
     uint64_t id = live->frames.base + to - 1;
@@ -139,7 +139,7 @@ static void tell_gap_locked(struct live *live, struct follower *follower, uint64
     live->gaps++;
 }
 
-static bool wants(const struct follower *follower, const struct frame *frame)
+static bool wants(const struct event_follower *follower, const struct frame *frame)
 {
     return frame->text != NULL &&
            (follower->queue[0] == '\0' || frame->queue == follower->number) &&
@@ -147,9 +147,9 @@ static bool wants(const struct follower *follower, const struct frame *frame)
 }
 
 /* To the next change that it wants, if there is one. */
-static bool has_news(struct reader *reader) REQUIRES(reader->live->lock)
+static bool has_news(struct live_reader *reader) REQUIRES(reader->live->lock)
 {
-    struct follower *follower = container_of(reader, struct follower, reader);
+    struct event_follower *follower = container_of(reader, struct event_follower, reader);
     const struct frames *frames = &reader->live->frames;
     if (follower->queue[0] != '\0')
         follower->number = jobd_queue_named(reader->live->api->jobd, follower->queue);
@@ -163,7 +163,7 @@ static bool has_news(struct reader *reader) REQUIRES(reader->live->lock)
     return follower->gap[0] != '\0' || follower->next < frames->next;
 }
 
-static ssize_t read_gap(struct follower *follower, char *to, size_t max)
+static ssize_t read_gap(struct event_follower *follower, char *to, size_t max)
 {
     size_t size = strlen(follower->gap);
     ssize_t sent = live_copy(follower->gap, size, &follower->at, to, max);
@@ -172,7 +172,7 @@ static ssize_t read_gap(struct follower *follower, char *to, size_t max)
     return sent;
 }
 
-static ssize_t read_text(struct follower *follower, char *to, size_t max)
+static ssize_t read_text(struct event_follower *follower, char *to, size_t max)
 {
     struct jobd_blob *text = follower->text;
     ssize_t sent = live_copy((const char *)text->bytes, text->size, &follower->at, to, max);
@@ -183,9 +183,10 @@ static ssize_t read_text(struct follower *follower, char *to, size_t max)
     return sent;
 }
 
-static ssize_t read_events(struct reader *reader, char *to, size_t max) REQUIRES(reader->live->lock)
+static ssize_t read_events(struct live_reader *reader, char *to, size_t max)
+    REQUIRES(reader->live->lock)
 {
-    struct follower *follower = container_of(reader, struct follower, reader);
+    struct event_follower *follower = container_of(reader, struct event_follower, reader);
     const struct frames *frames = &reader->live->frames;
     if (follower->text == NULL && follower->gap[0] == '\0') {
         if (!has_news(reader))
@@ -199,9 +200,9 @@ static ssize_t read_events(struct reader *reader, char *to, size_t max) REQUIRES
     return follower->text != NULL ? read_text(follower, to, max) : read_gap(follower, to, max);
 }
 
-static void free_events(struct reader *reader) REQUIRES(reader->live->lock)
+static void free_events(struct live_reader *reader) REQUIRES(reader->live->lock)
 {
-    struct follower *follower = container_of(reader, struct follower, reader);
+    struct event_follower *follower = container_of(reader, struct event_follower, reader);
     reader->live->frames.readers--;
     jobd_blob_unref(follower->text);
     free(follower);
@@ -213,7 +214,7 @@ static const struct reader_kind events_kind = {
 /* ---- the endpoint */
 
 /* STEP_START: it is good. */
-static enum step read_filter(struct call *call, struct follower *follower)
+static enum step read_filter(struct call *call, struct event_follower *follower)
 {
     const char *queue = request_parameter(call->request, "queue");
     const char *state = request_parameter(call->request, "state");
@@ -229,7 +230,7 @@ static enum step read_filter(struct call *call, struct follower *follower)
 
 /* It begins with what comes now, or behind the last that it has seen. An id from elsewhere: before
  * all that there are. */
-static void place_locked(struct live *live, struct follower *follower, uint64_t last_id)
+static void place_locked(struct live *live, struct event_follower *follower, uint64_t last_id)
     REQUIRES(live->lock)
 {
     uint64_t newest = jobd_events_last(live->api->jobd), base = live->frames.base;
@@ -238,7 +239,7 @@ static void place_locked(struct live *live, struct follower *follower, uint64_t 
         follower->next = last_id >= base && last_id <= base + newest ? last_id - base + 1 : 0;
 }
 
-static bool enter_locked(struct live *live, struct follower *follower, uint64_t last_id,
+static bool enter_locked(struct live *live, struct event_follower *follower, uint64_t last_id,
                          struct reply *reply) REQUIRES(live->lock)
 {
     if (!begin_locked(live))
@@ -254,7 +255,7 @@ static bool enter_locked(struct live *live, struct follower *follower, uint64_t 
 static enum step answer_events(struct call *call, enum jobd_result result)
 {
     struct live *live = call->api->live;
-    struct follower *follower = calloc(1, sizeof *follower);
+    struct event_follower *follower = calloc(1, sizeof *follower);
     uint64_t last_id = 0;
     bool has_room, entered = false;
     (void)result;

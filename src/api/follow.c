@@ -24,9 +24,10 @@ enum {
 
 /* ---- a stream of bytes */
 
-static ssize_t read_bytes(struct reader *reader, char *to, size_t max) REQUIRES(reader->live->lock)
+static ssize_t read_bytes(struct live_reader *reader, char *to, size_t max)
+    REQUIRES(reader->live->lock)
 {
-    struct follower *follower = container_of(reader, struct follower, reader);
+    struct output_follower *follower = container_of(reader, struct output_follower, reader);
     if (follower->offset < follower->bytes)
         return live_copy((const char *)follower->output->bytes, follower->bytes, &follower->offset,
                          to, max);
@@ -67,7 +68,7 @@ static cJSON *binary_data(const unsigned char *bytes, size_t size)
 
 /* The next piece of output: false when memory is short. It has none yet where the piece is the
  * beginning of a character. */
-static bool output_event(struct follower *follower)
+static bool output_event(struct output_follower *follower)
 {
     const unsigned char *bytes = follower->output->bytes + follower->offset;
     size_t left = follower->bytes - follower->offset;
@@ -85,7 +86,7 @@ static bool output_event(struct follower *follower)
 }
 
 /* What there is to be said next, if anything is. False: no more. */
-static bool next_event(struct follower *follower)
+static bool next_event(struct output_follower *follower)
 {
     const struct topic *topic = follower->topic;
     follower->at = 0;
@@ -108,9 +109,10 @@ static bool next_event(struct follower *follower)
     return true;
 }
 
-static ssize_t read_events(struct reader *reader, char *to, size_t max) REQUIRES(reader->live->lock)
+static ssize_t read_events(struct live_reader *reader, char *to, size_t max)
+    REQUIRES(reader->live->lock)
 {
-    struct follower *follower = container_of(reader, struct follower, reader);
+    struct output_follower *follower = container_of(reader, struct output_follower, reader);
     if (follower->event == NULL && !next_event(follower))
         return STREAM_END;
     struct jobd_blob *event = follower->event;
@@ -124,15 +126,15 @@ static ssize_t read_events(struct reader *reader, char *to, size_t max) REQUIRES
 
 /* ---- streams */
 
-static bool has_news(struct reader *reader)
+static bool has_news(struct live_reader *reader)
 {
-    struct follower *follower = container_of(reader, struct follower, reader);
+    struct output_follower *follower = container_of(reader, struct output_follower, reader);
     bool news = follower->news;
     follower->news = false;
     return news;
 }
 
-static void follower_free(struct follower *follower)
+static void follower_free(struct output_follower *follower)
 {
     jobd_blob_unref(follower->output);
     jobd_blob_unref(follower->state);
@@ -143,9 +145,9 @@ static void follower_free(struct follower *follower)
     free(follower);
 }
 
-static void free_reader(struct reader *reader) REQUIRES(reader->live->lock)
+static void free_reader(struct live_reader *reader) REQUIRES(reader->live->lock)
 {
-    struct follower *follower = container_of(reader, struct follower, reader);
+    struct output_follower *follower = container_of(reader, struct output_follower, reader);
     TAILQ_REMOVE(&follower->topic->followers, follower, link);
     live_poke_locked(reader->live); /* the topic may go */
     follower_free(follower);
@@ -160,7 +162,7 @@ static const struct reader_kind bytes_kind = {.read = read_bytes,
 /* What has become of it. */
 enum entered { ENTERED, NO_ROOM, NO_MEMORY };
 
-static enum entered enter(struct call *call, struct follower *follower, uint64_t id)
+static enum entered enter(struct call *call, struct output_follower *follower, uint64_t id)
 {
     struct live *live = call->api->live;
     enum entered entered = NO_ROOM;
@@ -182,7 +184,7 @@ static enum entered enter(struct call *call, struct follower *follower, uint64_t
 /* ---- the endpoint */
 
 /* Its output's type, as far as it is known. */
-static void set_type(struct call *call, const struct follower *follower)
+static void set_type(struct call *call, const struct output_follower *follower)
 {
     const struct jobd_blob *output = follower->output;
     char *room = request_state(call->request, TYPE_ROOM);
@@ -197,7 +199,7 @@ static void set_type(struct call *call, const struct follower *follower)
 }
 
 /* The range that is asked for, 206; or 416. Without an end as long as the attempt goes on. */
-static enum step set_range(struct call *call, const struct follower *follower)
+static enum step set_range(struct call *call, const struct output_follower *follower)
 {
     size_t from = follower->offset, bytes = follower->bytes;
     if (follower->ended && from >= bytes) {
@@ -214,7 +216,7 @@ static enum step set_range(struct call *call, const struct follower *follower)
 }
 
 /* Where it begins, and in which form; STEP_START: that is good. */
-static enum step read_place(struct call *call, struct follower *follower)
+static enum step read_place(struct call *call, struct output_follower *follower)
 {
     uint64_t offset = 0;
     bool there = false;
@@ -234,7 +236,7 @@ static enum step read_place(struct call *call, struct follower *follower)
     return there && !events ? set_range(call, follower) : STEP_START;
 }
 
-static bool has_bearer(struct call *call, struct follower *follower, uint64_t id)
+static bool has_bearer(struct call *call, struct output_follower *follower, uint64_t id)
 {
     struct jobd *jobd = call->api->jobd;
     struct jobd_info info;
@@ -244,11 +246,11 @@ static bool has_bearer(struct call *call, struct follower *follower, uint64_t id
 }
 
 /* Who will follow it, as it is now. NULL: it has been answered. */
-static struct follower *follower_of(struct call *call, uint64_t id)
+static struct output_follower *follower_of(struct call *call, uint64_t id)
 {
     struct jobd_view view = {.seen = false};
     enum jobd_result result = jobd_follow(call->api->jobd, id, &view, NULL);
-    struct follower *follower = result == JOBD_OK ? calloc(1, sizeof *follower) : NULL;
+    struct output_follower *follower = result == JOBD_OK ? calloc(1, sizeof *follower) : NULL;
     if (follower == NULL) {
         (void)respond_result(call, result != JOBD_OK ? result : JOBD_OUT_OF_MEMORY);
     } else {
@@ -257,7 +259,7 @@ static struct follower *follower_of(struct call *call, uint64_t id)
         topic_show(follower, &view, NULL);
     }
     if (follower != NULL && follower->ended && view.truncated)
-        reply_field(call->reply, "Jobd-Output-Truncated", "true");
+        reply_text(call->reply, "Jobd-Output-Truncated", "", "true");
     jobd_view_release(&view);
     return follower;
 }
@@ -265,11 +267,11 @@ static struct follower *follower_of(struct call *call, uint64_t id)
 enum step follow_answer(struct call *call)
 {
     uint64_t id = path_id(call);
-    struct follower *follower = follower_of(call, id);
+    struct output_follower *follower = follower_of(call, id);
     if (follower == NULL)
         return STEP_REPLY;
     if (follower->attempt > 0)
-        reply_field(call->reply, "Jobd-Attempt", "%" PRIu32, follower->attempt);
+        reply_number(call->reply, "Jobd-Attempt", "", follower->attempt);
     live_fields(call);
     if (read_place(call, follower) == STEP_REPLY) {
         follower_free(follower);

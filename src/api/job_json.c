@@ -5,15 +5,32 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { LINE_SIZE = JOBD_TAG_SIZE };
+
+static void line_as_it_is(const char *line, int length, char text[LINE_SIZE])
+{
+    snprintf(text, LINE_SIZE, "%.*s", length, line);
+}
+
+/* From a line of JOBD_AFTER to the path. */
+static void line_as_path(const char *line, int length, char text[LINE_SIZE])
+{
+    static const char job[] = "job ", batch[] = "batch ";
+    bool is_job = strncmp(line, job, strlen(job)) == 0;
+    int name = (int)strlen(is_job ? job : batch);
+    snprintf(text, LINE_SIZE, "/%s/%.*s", is_job ? "jobs" : "batches", length - name, line + name);
+}
+
 /* An array of the lines; none where there are none. */
-static bool add_lines(cJSON *job, const char *name, const char *lines)
+static bool add_lines(cJSON *job, const char *name, const char *lines,
+                      void (*show)(const char *line, int length, char text[LINE_SIZE]))
 {
     cJSON *list = lines[0] != '\0' ? cJSON_AddArrayToObject(job, name) : NULL;
-    char line[JOBD_TAG_SIZE];
+    char line[LINE_SIZE];
     if (list == NULL)
         return lines[0] == '\0';
     for (const char *end; (end = strchr(lines, '\n')) != NULL; lines = end + 1) {
-        snprintf(line, sizeof line, "%.*s", (int)(end - lines), lines);
+        show(lines, (int)(end - lines), line);
         cJSON *text = cJSON_CreateString(line);
         if (text == NULL || !cJSON_AddItemToArray(list, text)) {
             cJSON_Delete(text);
@@ -25,15 +42,15 @@ static bool add_lines(cJSON *job, const char *name, const char *lines)
 
 bool job_json_tags(cJSON *job, const char *tags)
 {
-    return add_lines(job, "tags", tags);
+    return add_lines(job, "tags", tags, line_as_it_is);
 }
 
-/* The paths, without the line in front of them that may say how they must end. */
+/* Their paths, without the line in front of them that may say how they must end. */
 static bool add_after(cJSON *job, const char *after)
 {
     const size_t size = strlen(JOBD_AFTER_WHATEVER);
     bool whatever = strncmp(after, JOBD_AFTER_WHATEVER, size) == 0;
-    return add_lines(job, "after", after + (whatever ? size : 0));
+    return add_lines(job, "after", after + (whatever ? size : 0), line_as_path);
 }
 
 static bool add_all(cJSON *job, const struct jobd_blob *words)

@@ -108,7 +108,7 @@ static enum step answer_output(struct call *call, enum jobd_result result)
                              info.state == JOBD_RUNNING ? "no output yet: the job is running"
                                                         : "no output yet: the job is waiting");
     if (info.output_truncated)
-        reply_field(call->reply, "Jobd-Output-Truncated", "true");
+        reply_text(call->reply, "Jobd-Output-Truncated", "", "true");
     return answer_part(call, JOBD_OUTPUT);
 }
 

@@ -145,7 +145,7 @@ static enum jobd_result start_append(struct call *call)
 static enum step answer_append(struct call *call, enum jobd_result result)
 {
     if (state_of(call)->truncated)
-        reply_field(call->reply, "Jobd-Output-Truncated", "true");
+        reply_text(call->reply, "Jobd-Output-Truncated", "", "true");
     return respond_line(call, result);
 }
 
@@ -183,11 +183,21 @@ static enum step answer_extend(struct call *call, enum jobd_result result)
     if (result != JOBD_OK)
         return respond_result(call, result);
     text_time(clock_wall_us(until_us), expires);
-    reply_field(call->reply, "Jobd-Expires", "%s", expires);
+    reply_text(call->reply, "Jobd-Expires", "", expires);
     if (!call->request->wants_json)
         return respond_word(call, 200, "extended\n");
     cJSON *object = cJSON_CreateObject();
     return respond_json(call, 200, object, json_add_time(object, "expires_at", until_us));
+}
+
+/* What is asked for most is answered by a reply that is there already. */
+static enum step answer_done(struct call *call, enum jobd_result result)
+{
+    const struct request *request = call->request;
+    if (result != JOBD_OK || request->wants_json || request->cors_allowed)
+        return respond_line(call, result);
+    call->reply->shared = call->api->done;
+    return STEP_REPLY;
 }
 
 const struct endpoint lease_endpoints[] = {
@@ -202,7 +212,7 @@ const struct endpoint lease_endpoints[] = {
         .answers = "200 Status|text",
         .parse = parse_exit_code,
         .start = start_done,
-        .answer = respond_line,
+        .answer = answer_done,
         .line = "done\n",
     },
     {

@@ -10,24 +10,24 @@
 #include "base/clock.h"
 
 enum {
-    TURN_US = 20000, /* from one turn to the next, and so much more for each stream: */
+    ROUND_US = 20000, /* from one round to the next, and so much more for each stream: */
     TURN_EACH_US = 500,
-    BYTES_A_SECOND = 16 << 20, /* to all together, but at least these in a turn: */
+    BYTES_A_SECOND = 16 << 20, /* to all together, but at least these in a round: */
     TURN_BYTES_MIN = 8192
 };
 
 static const char comment[] = ":\n\n";
 
-/* ---- turns */
+/* ---- rounds */
 
-int64_t live_turn_us_locked(const struct live *live)
+int64_t live_round_us_locked(const struct live *live)
 {
-    return TURN_US + (int64_t)live->streams * TURN_EACH_US;
+    return ROUND_US + (int64_t)live->streams * TURN_EACH_US;
 }
 
-size_t live_turn_bytes_locked(const struct live *live)
+size_t live_round_bytes_locked(const struct live *live)
 {
-    int64_t all = live_turn_us_locked(live) * (BYTES_A_SECOND / 1000) / 1000;
+    int64_t all = live_round_us_locked(live) * (BYTES_A_SECOND / 1000) / 1000;
     size_t each = (size_t)all / (live->streams > 0 ? live->streams : 1);
     return each > TURN_BYTES_MIN ? each : TURN_BYTES_MIN;
 }
@@ -48,18 +48,18 @@ static void poke(void *context)
 
 /* ---- streams */
 
-static ssize_t read_locked(struct live *live, struct reader *reader, char *to, size_t max)
+static ssize_t read_locked(struct live *live, struct live_reader *reader, char *to, size_t max)
     REQUIRES(live->lock)
 {
     if (reader->over)
         return STREAM_END;
-    if (reader->turn_bytes == 0) {
+    if (reader->round_bytes == 0) {
         reader->hungry = true;
         live_poke_locked(live);
         return STREAM_LATER;
     }
     ssize_t size =
-        reader->kind->read(reader, to, max < reader->turn_bytes ? max : reader->turn_bytes);
+        reader->kind->read(reader, to, max < reader->round_bytes ? max : reader->round_bytes);
     int64_t now_us = clock_now_us();
     if (size == STREAM_LATER && reader->comments && now_us - reader->sent_us >= LIVE_COMMENT_US &&
         max >= sizeof comment - 1) {
@@ -67,7 +67,8 @@ static ssize_t read_locked(struct live *live, struct reader *reader, char *to, s
         size = sizeof comment - 1;
     }
     if (size > 0) {
-        reader->turn_bytes -= (size_t)size < reader->turn_bytes ? (size_t)size : reader->turn_bytes;
+        reader->round_bytes -=
+            (size_t)size < reader->round_bytes ? (size_t)size : reader->round_bytes;
         reader->sent_us = now_us;
     }
     return size;
@@ -75,7 +76,7 @@ static ssize_t read_locked(struct live *live, struct reader *reader, char *to, s
 
 static ssize_t read_stream(void *context, struct http_stream *stream, char *to, size_t max)
 {
-    struct reader *reader = context;
+    struct live_reader *reader = context;
     struct live *live = reader->live;
     mutex_lock(&live->lock);
     reader->stream = stream;
@@ -86,7 +87,7 @@ static ssize_t read_stream(void *context, struct http_stream *stream, char *to, 
 
 static void free_stream(void *context)
 {
-    struct reader *reader = context;
+    struct live_reader *reader = context;
     struct live *live = reader->live;
     mutex_lock(&live->lock);
     TAILQ_REMOVE(&live->readers, reader, link);
@@ -102,12 +103,12 @@ bool live_has_room_locked(const struct live *live)
     return live->streams < live->streams_max;
 }
 
-void live_enter_locked(struct live *live, struct reader *reader, struct reply *reply)
+void live_enter_locked(struct live *live, struct live_reader *reader, struct reply *reply)
 {
     reader->live = live;
     reader->over = !bearer_may(reader->bearer); /* it was let in a moment ago */
     live->streams++;
-    reader->turn_bytes = live_turn_bytes_locked(live);
+    reader->round_bytes = live_round_bytes_locked(live);
     if (reader->comments) /* one at once: the client sees that it is there */
         reader->sent_us = clock_now_us() - LIVE_COMMENT_US;
     TAILQ_INSERT_TAIL(&live->readers, reader, link);
@@ -124,8 +125,8 @@ enum step live_refuse(struct call *call)
 
 void live_fields(struct call *call)
 {
-    reply_field(call->reply, "Cache-Control", "no-store");
-    reply_field(call->reply, "X-Accel-Buffering", "no");
+    reply_text(call->reply, "Cache-Control", "", "no-store");
+    reply_text(call->reply, "X-Accel-Buffering", "", "no");
 }
 
 struct jobd_blob *live_job_event(const struct api *api, const struct jobd_info *info,

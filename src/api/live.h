@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* What goes on: /events, and output that is followed. Replies that are streams (http/stream.h), fed
- * by one thread, which reads from the engine once for all of them and wakes them in turns:
+ * by one thread, which reads from the engine once for all of them and wakes them in rounds:
  *
  *     engine ── changes of state ──> events.c ──┐
- *        └───── a job's output ────> follow.c ──┴──> turn: each stream that has something new is
+ *        └───── a job's output ────> follow.c ──┴──> round: each stream that has something new is
  *                                                    woken, and may send so many bytes
  *
- * Turns are the rarer the more streams there are, and so many bytes a second go out to all of them
+ * Rounds are the rarer the more streams there are, and so many bytes a second go out to all of them
  * together, so that thousands leave the server's other clients alone. A stream that has fallen
  * behind what is kept of the events is told so and goes on with the newest. */
 #pragma once

@@ -14,25 +14,25 @@
 #include "base/lock.h"
 #include "jobd/live.h"
 
-struct reader;
+struct live_reader;
 
 /* What is streamed; called with live->lock held. */
 struct reader_kind {
     /* As reply_stream.read. Not in the midst of what it has begun may it say STREAM_LATER: then a
      * comment may follow. */
-    ssize_t (*read)(struct reader *reader, char *to, size_t max);
-    /* A turn comes: is there something new for it? May move it over what it does not want. */
-    bool (*has_news)(struct reader *reader);
-    void (*free)(struct reader *reader); /* all of it; it is in no list any more */
+    ssize_t (*read)(struct live_reader *reader, char *to, size_t max);
+    /* A round comes: is there something new for it? May move it over what it does not want. */
+    bool (*has_news)(struct live_reader *reader);
+    void (*free)(struct live_reader *reader); /* all of it; it is in no list any more */
 };
 
 /* A stream, all guarded by live->lock. */
-struct reader {
+struct live_reader {
     const struct reader_kind *kind;
     struct live *live;
-    TAILQ_ENTRY(reader) link;
+    TAILQ_ENTRY(live_reader) link;
     struct http_stream *stream; /* to be woken; NULL: it has not been read yet */
-    size_t turn_bytes;          /* that it may still send in this turn */
+    size_t round_bytes;         /* that it may still send in this round */
     bool hungry;                /* it has more than that */
     bool comments;              /* server-sent events */
     bool over;                  /* its token does not let it follow any more */
@@ -71,7 +71,7 @@ struct live {
     struct condition changed;
     bool poked GUARDED_BY(lock), over GUARDED_BY(lock);
     bool tokens_changed GUARDED_BY(lock);
-    TAILQ_HEAD(, reader) readers GUARDED_BY(lock);
+    TAILQ_HEAD(, live_reader) readers GUARDED_BY(lock);
     uint32_t streams GUARDED_BY(lock);
     uint64_t gaps GUARDED_BY(lock);
     struct frames frames GUARDED_BY(lock);
@@ -80,15 +80,15 @@ struct live {
 
 enum { LIVE_COMMENT_US = 15000000 }; /* a stream of events says at least a comment so often */
 
-/* From one turn to the next, and how much each may send in it. */
-int64_t live_turn_us_locked(const struct live *live) REQUIRES(live->lock);
-size_t live_turn_bytes_locked(const struct live *live) REQUIRES(live->lock);
+/* From one round to the next, and how much each may send in it. */
+int64_t live_round_us_locked(const struct live *live) REQUIRES(live->lock);
+size_t live_round_bytes_locked(const struct live *live) REQUIRES(live->lock);
 /* There is something for the thread to do. */
 void live_poke_locked(struct live *live) REQUIRES(live->lock);
 /* Is there room for one more? */
 bool live_has_room_locked(const struct live *live) REQUIRES(live->lock);
 /* Makes it a stream, the reply's. */
-void live_enter_locked(struct live *live, struct reader *reader, struct reply *reply)
+void live_enter_locked(struct live *live, struct live_reader *reader, struct reply *reply)
     REQUIRES(live->lock);
 /* 503: there are too many streams. */
 enum step live_refuse(struct call *call);

@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: MIT */
-/* The thread that feeds the streams, in turns. */
+/* The thread that feeds the streams, in rounds. */
 #include "api/live_inside.h"
 
 #include "base/clock.h"
 #include "base/thread.h"
 
 /* Each that has something to say may. When the first will have to say a comment. */
-static int64_t take_turn_locked(struct live *live, int64_t now_us) REQUIRES(live->lock)
+static int64_t go_round_locked(struct live *live, int64_t now_us) REQUIRES(live->lock)
 {
     int64_t next_us = JOBD_NEVER;
-    size_t bytes = live_turn_bytes_locked(live);
-    struct reader *reader;
+    size_t bytes = live_round_bytes_locked(live);
+    struct live_reader *reader;
     TAILQ_FOREACH (reader, &live->readers, link) {
         bool quiet = reader->comments && now_us - reader->sent_us >= LIVE_COMMENT_US;
         bool news = reader->kind->has_news(reader);
         if (news || quiet || reader->hungry) {
-            reader->turn_bytes = bytes;
+            reader->round_bytes = bytes;
             reader->hungry = false;
             if (reader->stream != NULL)
                 http_stream_wake(reader->stream);
@@ -29,7 +29,7 @@ static int64_t take_turn_locked(struct live *live, int64_t now_us) REQUIRES(live
 
 static void judge_again_locked(struct live *live) REQUIRES(live->lock)
 {
-    struct reader *reader;
+    struct live_reader *reader;
     if (!live->tokens_changed)
         return;
     live->tokens_changed = false;
@@ -40,14 +40,14 @@ static void judge_again_locked(struct live *live) REQUIRES(live->lock)
     }
 }
 
-/* Until somebody pokes, but not before `turn_us`; or until `until_us`. False: it is over. */
-static bool wait_locked(struct live *live, int64_t turn_us, int64_t until_us) REQUIRES(live->lock)
+/* Until somebody pokes, but not before `round_us`; or until `until_us`. False: it is over. */
+static bool wait_locked(struct live *live, int64_t round_us, int64_t until_us) REQUIRES(live->lock)
 {
     bool in_time = true;
     while (!live->over && in_time) {
-        int64_t at_us = live->poked ? turn_us : until_us;
+        int64_t at_us = live->poked ? round_us : until_us;
         struct timespec at = clock_monotonic(at_us);
-        if (live->poked && clock_now_us() >= turn_us)
+        if (live->poked && clock_now_us() >= round_us)
             break;
         if (at_us == JOBD_NEVER)
             condition_wait(&live->changed, &live->lock);
@@ -61,17 +61,17 @@ static bool wait_locked(struct live *live, int64_t turn_us, int64_t until_us) RE
 static void *run(void *context)
 {
     struct live *live = context;
-    int64_t turn_us = 0, comment_us = JOBD_NEVER;
+    int64_t round_us = 0, comment_us = JOBD_NEVER;
     mutex_lock(&live->lock);
-    while (wait_locked(live, turn_us, comment_us)) {
+    while (wait_locked(live, round_us, comment_us)) {
         mutex_unlock(&live->lock);
         events_gather(live);
         follow_gather(live);
         mutex_lock(&live->lock);
         judge_again_locked(live);
         int64_t now_us = clock_now_us();
-        comment_us = take_turn_locked(live, now_us);
-        turn_us = now_us + live_turn_us_locked(live);
+        comment_us = go_round_locked(live, now_us);
+        round_us = now_us + live_round_us_locked(live);
     }
     mutex_unlock(&live->lock);
     return NULL;

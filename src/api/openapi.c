@@ -18,7 +18,7 @@ enum { NAME_SIZE = 96 };
 /* What is being made. */
 struct description {
     cJSON *whole, *paths;
-    cJSON *subjects, *parameters, *fields, *schemas; /* of openapi.json; the first three by name */
+    cJSON *subjects, *parameters, *fields, *bodies, *schemas; /* of openapi.json, by name or path */
     char *missing;
 };
 
@@ -63,10 +63,22 @@ static void template_of(const char *path, char out[NAME_SIZE])
 
 /* ---- parameters */
 
+/* cJSON prints 15 digits where those come near enough, which is not an id's limit. */
+static bool print_exactly(cJSON *schema)
+{
+    const cJSON *maximum = cJSON_GetObjectItemCaseSensitive(schema, "maximum");
+    char digits[24];
+    if (maximum == NULL || maximum->valuedouble < INT32_MAX)
+        return true;
+    snprintf(digits, sizeof digits, "%.0f", maximum->valuedouble);
+    return cJSON_ReplaceItemInObjectCaseSensitive(schema, "maximum", cJSON_CreateRaw(digits));
+}
+
 static bool add_parameter(cJSON *list, const cJSON *described, const char *in, const char *name)
 {
     cJSON *parameter = cJSON_Duplicate(described, true);
     return parameter != NULL && cJSON_AddItemToArray(list, parameter) &&
+           print_exactly(cJSON_GetObjectItemCaseSensitive(parameter, "schema")) &&
            cJSON_AddStringToObject(parameter, "name", name) != NULL &&
            cJSON_AddStringToObject(parameter, "in", in) != NULL &&
            (strcmp(in, "path") != 0 || cJSON_AddTrueToObject(parameter, "required") != NULL);
@@ -83,14 +95,14 @@ static bool repeat_last(const cJSON *list)
            cJSON_AddItemToObject(schema, "items", one);
 }
 
-/* `path name` where it means something of its own there, else the name. */
-static const cJSON *parameter_of(const struct description *description, const char *path,
-                                 const char *name)
+/* `path name` where it means something of its own there, else the name. With x-absent it is in the
+ * row of another path alone. */
+static const cJSON *described_as(const cJSON *all, const char *path, const char *name)
 {
     char own[2 * NAME_SIZE];
     snprintf(own, sizeof own, "%s %s", path, name);
-    const cJSON *found = cJSON_GetObjectItemCaseSensitive(description->parameters, own);
-    return found != NULL ? found : cJSON_GetObjectItemCaseSensitive(description->parameters, name);
+    const cJSON *found = cJSON_GetObjectItemCaseSensitive(all, own);
+    return found != NULL ? found : cJSON_GetObjectItemCaseSensitive(all, name);
 }
 
 static bool add_query(struct description *description, const struct endpoint *row, const char *path,
@@ -98,9 +110,11 @@ static bool add_query(struct description *description, const struct endpoint *ro
 {
     for (int i = 0; i < ENDPOINT_PARAMETERS_MAX && row->parameters[i] != NULL; i++) {
         const char *name = row->parameters[i];
-        const cJSON *described = parameter_of(description, path, name);
+        const cJSON *described = described_as(description->parameters, path, name);
         if (described == NULL)
             return miss(description, "parameter", name);
+        if (cJSON_HasObjectItem(described, "x-absent"))
+            continue;
         if (!add_parameter(list, described, "query", name))
             return false;
         if (row->repeated != NULL && strcmp(row->repeated, name) == 0 && !repeat_last(list))
@@ -109,11 +123,12 @@ static bool add_query(struct description *description, const struct endpoint *ro
     return true;
 }
 
-static bool add_fields(struct description *description, const struct endpoint *row, cJSON *list)
+static bool add_fields(struct description *description, const struct endpoint *row,
+                       const char *path, cJSON *list)
 {
     for (int i = 0; i < ENDPOINT_FIELDS_MAX && row->fields[i] != NULL; i++) {
         const char *name = row->fields[i];
-        const cJSON *field = cJSON_GetObjectItemCaseSensitive(description->fields, name);
+        const cJSON *field = described_as(description->fields, path, name);
         if (field == NULL)
             return miss(description, "field", name);
         if (!add_parameter(list, field, "header", name))
@@ -136,7 +151,7 @@ static bool add_parameters(struct description *description, const struct endpoin
         if (!add_parameter(list, described, "path", subject))
             return false;
     }
-    return add_query(description, row, path, list) && add_fields(description, row, list);
+    return add_query(description, row, path, list) && add_fields(description, row, path, list);
 }
 
 /* ---- answers */
@@ -231,10 +246,32 @@ static bool add_security(const struct endpoint *row, cJSON *operation)
 }
 
 /* Any bytes; generators of clients want a schema, which says nothing. */
-static bool add_body(cJSON *operation)
+static bool add_body(const struct description *description, const char *path, cJSON *operation)
 {
-    cJSON *content = object_in(object_in(operation, "requestBody"), "content");
-    return object_in(object_in(content, "*/*"), "schema") != NULL;
+    const cJSON *own = cJSON_GetObjectItemCaseSensitive(description->bodies, path);
+    cJSON *body = own != NULL ? cJSON_Duplicate(own, true) : cJSON_CreateObject();
+    if (!cJSON_AddItemToObject(operation, "requestBody", body)) {
+        cJSON_Delete(body);
+        return false;
+    }
+    return object_in(object_in(object_in(body, "content"), "*/*"), "schema") != NULL;
+}
+
+/* A name for it in generated clients: GET /jobs/{id}/output is jobsIdOutputGet. */
+static bool add_id(cJSON *operation, const char *path, const char *method)
+{
+    char id[NAME_SIZE + METHODS_SIZE];
+    size_t used = 0;
+    bool begins = false;
+    for (const char *at = path; *at != '\0' && used < NAME_SIZE; at++) {
+        if (isalnum((unsigned char)*at))
+            id[used++] = (char)(begins ? toupper((unsigned char)*at) : *at);
+        begins = !isalnum((unsigned char)*at) && used > 0;
+    }
+    snprintf(id + used, sizeof id - used, "%s%s", used > 0 ? "" : "root", method);
+    used += used > 0 ? 0 : strlen("root");
+    id[used] = (char)toupper((unsigned char)id[used]);
+    return cJSON_AddStringToObject(operation, "operationId", id) != NULL;
 }
 
 static bool add_operation(struct description *description, const struct endpoint *row,
@@ -248,8 +285,10 @@ static bool add_operation(struct description *description, const struct endpoint
         return miss(description, names, path);
     cJSON *operation = cJSON_AddObjectToObject(object_in(description->paths, path), names);
     return cJSON_AddStringToObject(operation, "summary", row->summary) != NULL &&
-           add_security(row, operation) && add_parameters(description, row, path, operation) &&
-           (!row->has_body || (method & (METHOD_POST | METHOD_PUT)) == 0 || add_body(operation)) &&
+           add_id(operation, path, names) && add_security(row, operation) &&
+           add_parameters(description, row, path, operation) &&
+           (!row->has_body || (method & (METHOD_POST | METHOD_PUT)) == 0 ||
+            add_body(description, path, operation)) &&
            add_answers(description, row, operation);
 }
 
@@ -276,6 +315,7 @@ static bool begin(struct description *description)
     description->subjects = cJSON_DetachItemFromObjectCaseSensitive(whole, "x-path-parameters");
     description->parameters = cJSON_DetachItemFromObjectCaseSensitive(whole, "x-parameters");
     description->fields = cJSON_DetachItemFromObjectCaseSensitive(whole, "x-fields");
+    description->bodies = cJSON_DetachItemFromObjectCaseSensitive(whole, "x-bodies");
     cJSON *version = cJSON_CreateString(JOBD_VERSION);
     return cJSON_ReplaceItemInObjectCaseSensitive(cJSON_GetObjectItemCaseSensitive(whole, "info"),
                                                   "version", version);
@@ -291,6 +331,7 @@ cJSON *openapi_json(const struct endpoint *const *tables, char missing[128])
     cJSON_Delete(description.subjects);
     cJSON_Delete(description.parameters);
     cJSON_Delete(description.fields);
+    cJSON_Delete(description.bodies);
     if (whole)
         return description.whole;
     cJSON_Delete(description.whole);

@@ -103,7 +103,7 @@ static enum jobd_result start_put(struct call *call)
     struct jobd_put put = state->put;
     struct jobd_receipt receipt;
     struct jobd_terms terms = state->terms;
-    struct put_words words = {.tags = ""};
+    struct put_words words;
     int64_t now_us = clock_now_us();
     put_options_words(request, &put, &terms, &words);
     request->body_offered = true;
@@ -181,13 +181,13 @@ static enum step admitted(struct call *call)
     call->request->job = receipt->id;
     if (call->request->batch_len > 0)
         return put_batch_admitted(call);
-    reply_field(reply, "Location", "/jobs/%" PRIu64, receipt->id);
+    reply_number(reply, "Location", "/jobs/", receipt->id);
     if (receipt->duplicate) {
-        reply_field(reply, "Jobd-Duplicate", "true");
-        reply_field(reply, "Jobd-State", "%s", jobd_state_name(receipt->state));
+        reply_text(reply, "Jobd-Duplicate", "", "true");
+        reply_text(reply, "Jobd-State", "", jobd_state_name(receipt->state));
     }
     if (receipt->replaced)
-        reply_field(reply, "Jobd-Replaced", "true");
+        reply_text(reply, "Jobd-Replaced", "", "true");
     if (!call->request->wants_json) {
         reply->status = 202;
         reply->text = "queued\n";
@@ -226,11 +226,11 @@ static enum step ended(struct call *call)
     struct jobd_blob *output = waiter->output;
     waiter->output = NULL;
     call->request->job = info->id;
-    reply_field(reply, "Location", "/jobs/%" PRIu64, info->id);
-    reply_field(reply, "Preference-Applied", "wait=%" PRIu64, request_wait_s(call->request));
-    reply_field(reply, "Jobd-State", "%s", jobd_state_name(info->state));
+    reply_number(reply, "Location", "/jobs/", info->id);
+    reply_number(reply, "Preference-Applied", "wait=", request_wait_s(call->request));
+    reply_text(reply, "Jobd-State", "", jobd_state_name(info->state));
     if (info->output_truncated)
-        reply_field(reply, "Jobd-Output-Truncated", "true");
+        reply_text(reply, "Jobd-Output-Truncated", "", "true");
     if (info->state == JOBD_DONE || (output != NULL && !call->request->wants_json))
         return respond_bytes(call, info->state == JOBD_DONE ? 200 : 500, output);
     jobd_blob_unref(output);
@@ -258,7 +258,7 @@ static enum step ended_without(struct call *call)
     struct jobd_waiter *waiter = &call->request->waiter;
     waiter->receipt.state = waiter->info.state;
     if (!waiter->receipt.duplicate)
-        reply_field(call->reply, "Jobd-State", "%s", jobd_state_name(waiter->info.state));
+        reply_text(call->reply, "Jobd-State", "", jobd_state_name(waiter->info.state));
     return admitted(call);
 }
 

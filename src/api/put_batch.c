@@ -158,7 +158,7 @@ enum step put_batch_admitted(struct call *call)
     uint32_t count = call->request->batch_len;
     reply->status = 202;
     if (receipt->batch != 0)
-        reply_field(reply, "Location", "/batches/%" PRIu64, receipt->batch);
+        reply_number(reply, "Location", "/batches/", receipt->batch);
     if (call->request->wants_json) {
         reply->type = TYPE_JSON;
         reply->owned = ids_text(receipt->id, count, jobs != NULL ? jobs->ids : NULL);

@@ -53,16 +53,6 @@ static bool read_duration(struct draft *draft, const struct json_token *value, i
     return text != NULL && text_to_duration(text, us) && *us >= min_us;
 }
 
-static bool read_number(const struct json_token *value, uint64_t min, uint64_t max,
-                        uint64_t *number)
-{
-    char digits[24];
-    if (value->size >= sizeof digits)
-        return false;
-    snprintf(digits, sizeof digits, "%.*s", (int)value->size, value->text);
-    return text_to_number(digits, max, number) && *number >= min;
-}
-
 static bool read_delay(struct draft *draft, const struct json_token *value)
 {
     draft->has_delay = true;
@@ -81,7 +71,7 @@ static bool read_at(struct draft *draft, const struct json_token *value)
 static bool read_priority(struct draft *draft, const struct json_token *value)
 {
     uint64_t number;
-    bool good = read_number(value, 0, JOBD_PRIORITIES - 1, &number);
+    bool good = json_read_number(value, JOBD_PRIORITIES - 1, &number);
     draft->put->priority = good ? (uint8_t)number : 0;
     return good;
 }
@@ -89,7 +79,7 @@ static bool read_priority(struct draft *draft, const struct json_token *value)
 static bool read_attempts(struct draft *draft, const struct json_token *value)
 {
     uint64_t number;
-    bool good = read_number(value, 1, JOBD_ATTEMPTS_MAX, &number);
+    bool good = json_read_number(value, JOBD_ATTEMPTS_MAX, &number) && number > 0;
     draft->put->attempts = good ? (uint32_t)number : 0;
     return good;
 }

@@ -15,17 +15,19 @@
 
 static const char AFTER_VALUES[] = "at most 32 paths of jobs or batches, like /jobs/17,/batches/3";
 
-/* Its path, as GET knows it, and nothing else. */
-static bool is_path(const char *path)
+/* The name that JOBD_AFTER has for what GET finds at this path; NULL: that is none. *id: as there.
+ */
+static const char *name_of(const char *path, const char **id)
 {
-    static const char *const subjects[] = {"/jobs/", "/batches/"};
-    uint64_t id;
-    for (size_t i = 0; i < sizeof subjects / sizeof subjects[0]; i++) {
-        size_t size = strlen(subjects[i]);
-        if (strncmp(path, subjects[i], size) == 0 && path[size] != '0')
-            return text_to_number(path + size, JOBD_ID_MAX, &id);
+    static const char *const paths[] = {"/jobs/", "/batches/"}, *const names[] = {"job ", "batch "};
+    uint64_t number;
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+        *id = path + strlen(paths[i]);
+        if (strncmp(path, paths[i], strlen(paths[i])) == 0 && **id != '0' &&
+            text_to_number(*id, JOBD_ID_MAX, &number))
+            return names[i];
     }
-    return false;
+    return NULL;
 }
 
 /* As JOBD_AFTER has it; "" when nothing is asked for. False when it is no such list. */
@@ -39,10 +41,12 @@ static bool after_text(const struct request *request, char text[PUT_AFTER_SIZE])
     if (rest != NULL && how != NULL && strcmp(how, "ended") == 0)
         end = stpcpy(end, JOBD_AFTER_WHATEVER);
     while (rest != NULL) {
+        const char *id;
         rest = next_word(rest, path, sizeof path);
-        if (!is_path(path) || count++ == JOBD_PARENTS_MAX)
+        const char *name = name_of(path, &id);
+        if (name == NULL || count++ == JOBD_PARENTS_MAX)
             return false;
-        end = stpcpy(stpcpy(end, path), "\n");
+        end = stpcpy(stpcpy(stpcpy(end, name), id), "\n");
     }
     return true;
 }
@@ -87,16 +91,18 @@ void put_options_words(const struct request *request, struct jobd_put *put,
     struct tags tags = {.text = words->tags, .good = true};
     (void)request_key(request, words->key);
     put->key = words->key[0] != '\0' ? words->key : NULL;
+    put->terms = terms;
+    terms->texts[JOBD_HEADERS] = request->texts;
+    if (!request_has_parameters(request))
+        return;
     terms->texts[JOBD_GROUP] = request_parameter(request, "key");
     request_parameters(request, add_tag, &tags);
     words->tags[tags.used] = '\0';
     terms->texts[JOBD_TAGS] = words->tags;
-    terms->texts[JOBD_HEADERS] = request->texts;
     (void)after_text(request, words->after);
     terms->texts[JOBD_AFTER] = words->after;
     if (request_parameter(request, "batch") == NULL) /* else the batch's, not its jobs' */
         terms->texts[JOBD_CALLBACK] = request_parameter(request, "callback");
-    put->terms = terms;
 }
 
 /* ---- parameters */
@@ -202,14 +208,14 @@ static const char *queue_named(const struct call *call, const char *path)
 }
 
 /* A token for one queue does not reach what is in another. */
-static bool may_name_all(const struct call *call, const char *text)
+static bool may_name_all(const struct call *call, const char *paths)
 {
-    char path[PUT_PATH_SIZE + 1];
+    char path[PUT_PATH_SIZE];
     size_t size;
     const char *token = request_token(call->request, &size);
-    for (const char *end; (end = strchr(text, '\n')) != NULL; text = end + 1) {
-        snprintf(path, sizeof path, "%.*s", (int)(end - text), text);
-        const char *queue = path[0] == '/' ? queue_named(call, path) : NULL;
+    while (paths != NULL) {
+        paths = next_word(paths, path, sizeof path);
+        const char *queue = queue_named(call, path);
         if (queue != NULL &&
             authorize_token(call->api->auth, token, size, SCOPE_PUT, queue) != AUTH_GOOD)
             return false;
@@ -250,12 +256,12 @@ static enum step read_after(struct call *call)
         return STEP_START;
     if (!after_text(call->request, text))
         return respond_bad_value(call, "after", AFTER_VALUES);
-    if (call->api->auth != NULL && !may_name_all(call, text))
+    if (call->api->auth != NULL && !may_name_all(call, after))
         return respond_error(call, 403, "insufficient scope: put is needed for what after names");
     return STEP_START;
 }
 
-enum step put_options_read(struct call *call, struct jobd_put *put, struct jobd_terms *terms)
+static enum step read_parameters(struct call *call, struct jobd_put *put, struct jobd_terms *terms)
 {
     const struct request *request = call->request;
     uint64_t priority = JOBD_PRIORITY_DEFAULT, attempts = 0;
@@ -279,7 +285,13 @@ enum step put_options_read(struct call *call, struct jobd_put *put, struct jobd_
         return respond_bad_value(call, "tag", WORD_VALUES ", and given " TAGS_VALUES " times");
     put->priority = (uint8_t)priority;
     put->attempts = (uint32_t)attempts;
+    return STEP_START;
+}
+
+enum step put_options_read(struct call *call, struct jobd_put *put, struct jobd_terms *terms)
+{
     const char *trace = call->request->trace;
     put->trace = trace[0] != '\0' && valid_trace(trace) ? trace : NULL;
-    return STEP_START;
+    put->priority = JOBD_PRIORITY_DEFAULT;
+    return request_has_parameters(call->request) ? read_parameters(call, put, terms) : STEP_START;
 }

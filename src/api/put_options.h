@@ -10,7 +10,7 @@ enum {
     PUT_AFTER_SIZE = sizeof JOBD_AFTER_WHATEVER + JOBD_PARENTS_MAX * PUT_PATH_SIZE
 };
 
-/* The texts that a put points to. */
+/* The texts that a put points to, as far as it has them: not to be cleared for each. */
 struct put_words {
     char key[JOBD_KEY_SIZE];
     char after[PUT_AFTER_SIZE];

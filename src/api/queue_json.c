@@ -42,7 +42,7 @@ static bool add_limits(cJSON *queue, const struct jobd_stats *stats)
            add_rate(per_key, of_key);
 }
 
-static bool add_key(cJSON *busiest, const struct jobd_group *group)
+static bool add_key(cJSON *busiest, const struct jobd_group_stats *group)
 {
     cJSON *key = cJSON_CreateObject();
     bool whole = cJSON_AddStringToObject(key, "key", group->name) != NULL &&
@@ -57,7 +57,7 @@ static bool add_key(cJSON *busiest, const struct jobd_group *group)
 bool queue_json_add_keys(const struct api *api, uint32_t number, const struct jobd_stats *stats,
                          cJSON *queue)
 {
-    struct jobd_group groups[JOBD_BUSIEST_MAX];
+    struct jobd_group_stats groups[JOBD_BUSIEST_MAX];
     if (queue == NULL || !stats->by_group)
         return queue != NULL;
     size_t len = jobd_busiest(api->jobd, number, groups, JOBD_BUSIEST_MAX);

@@ -23,7 +23,7 @@ enum {
 #define TYPE_LINES   "application/x-ndjson"
 #define LEASE_PREFIX "/leases/"
 
-struct entry {
+struct report_entry {
     struct json_token lease; /* as it stands in the body; size 0: there is none */
     struct jobd_report report;
     const char *wrong; /* NULL: nothing */
@@ -35,7 +35,7 @@ struct entry {
 struct reports {
     bool is_array;
     uint32_t len;
-    struct entry *entries;
+    struct report_entry *entries;
     struct jobd_report *reports; /* of the entries, for the engine */
     char *scratch;               /* as large as the body */
 };
@@ -102,11 +102,11 @@ static bool next_report(struct source *source, struct json_token *item)
 
 /* ---- one report */
 
-enum member { LEASE, OUTPUT, BASE64, TYPE, ERROR, DELAY, MEMBERS };
+enum member { LEASE, OUTPUT, BASE64, TYPE, ERROR, DELAY, EXIT_CODE, MEMBERS };
 
 static const char *const names[MEMBERS] = {
-    [LEASE] = "lease",       [OUTPUT] = "output", [BASE64] = "output_base64",
-    [TYPE] = "content_type", [ERROR] = "error",   [DELAY] = "delay"};
+    [LEASE] = "lease", [OUTPUT] = "output", [BASE64] = "output_base64", [TYPE] = "content_type",
+    [ERROR] = "error", [DELAY] = "delay",   [EXIT_CODE] = "exit_code"};
 
 static enum member member_named(const struct json_token *name)
 {
@@ -134,7 +134,7 @@ static const char *read_members(const struct json_token *item, struct json_token
         enum member member = member_named(&name);
         if (member == MEMBERS)
             wrong = "unknown member; there are lease, output, output_base64, content_type, error, "
-                    "delay";
+                    "delay, exit_code";
         else if (values[member].size > 0)
             wrong = "a member is given twice";
         else if (!is_null(&value))
@@ -234,8 +234,18 @@ static const char *read_token(const struct json_token *lease, char *scratch,
     return NULL;
 }
 
+static const char *read_exit_code(const struct json_token *value, struct jobd_outcome *outcome)
+{
+    uint64_t number = 0;
+    outcome->exited = value->size > 0;
+    if (outcome->exited && !json_read_number(value, EXIT_CODE_MAX, &number))
+        return "exit_code must be a number, 0 to 255";
+    outcome->exit_code = (int)number;
+    return NULL;
+}
+
 static const char *read_report(const struct call *call, const struct json_token *item,
-                               char *scratch, struct entry *entry)
+                               char *scratch, struct report_entry *entry)
 {
     struct json_token values[MEMBERS] = {{NULL, 0}};
     const char *wrong = read_members(item, values);
@@ -246,6 +256,8 @@ static const char *read_report(const struct call *call, const struct json_token 
         return wrong;
     entry->report.token = entry->token;
     entry->report.outcome.state = JOBD_DONE;
+    if ((wrong = read_exit_code(&values[EXIT_CODE], &entry->report.outcome)) != NULL)
+        return wrong;
     if (values[OUTPUT].size > 0 && values[BASE64].size > 0)
         return "output and output_base64: only one of them";
     if (values[ERROR].size > 0)
@@ -261,7 +273,7 @@ static const char *read_report(const struct call *call, const struct json_token 
 static struct reports *new_reports(struct request *request, uint32_t len)
 {
     size_t size = request->body->size;
-    size_t each = sizeof(struct entry) + sizeof(struct jobd_report);
+    size_t each = sizeof(struct report_entry) + sizeof(struct jobd_report);
     /* The outputs, and the leases in the answer, are no larger than the body. */
     size_t counted =
         sizeof(struct reports) + len * (each + BLOB_BYTES + ANSWER_BYTES) + 3 * (size + 1);
@@ -271,7 +283,7 @@ static struct reports *new_reports(struct request *request, uint32_t len)
     if (all == NULL)
         return NULL;
     all->len = len;
-    all->entries = (struct entry *)(void *)(all + 1);
+    all->entries = (struct report_entry *)(void *)(all + 1);
     all->reports = (struct jobd_report *)(void *)(all->entries + len);
     all->scratch = (char *)(all->reports + len);
     return all;
@@ -297,7 +309,7 @@ static enum step parse_reports(struct call *call)
         return respond_no_memory(call);
     all->is_array = source.is_array;
     for (uint32_t i = 0; i < len && next_report(&source, &item); i++) {
-        struct entry *entry = &all->entries[i];
+        struct report_entry *entry = &all->entries[i];
         entry->wrong = read_report(call, &item, all->scratch, entry);
         entry->report.result = entry->wrong == NULL ? JOBD_PENDING : JOBD_RESULTS;
         all->reports[i] = entry->report;
@@ -321,7 +333,7 @@ static bool conclude(struct reports *all, enum jobd_result result)
     bool again = false;
     for (uint32_t i = 0; i < all->len; i++) {
         struct jobd_report *report = &all->reports[i];
-        struct entry *entry = &all->entries[i];
+        struct report_entry *entry = &all->entries[i];
         bool open = report->result == JOBD_OK || report->result == JOBD_PENDING;
         entry->taken |= report->result == JOBD_OK;
         if (entry->asked && open && result != JOBD_OK)
@@ -331,7 +343,8 @@ static bool conclude(struct reports *all, enum jobd_result result)
     return again;
 }
 
-static unsigned status_of(const struct entry *entry, enum jobd_result result, const char **detail)
+static unsigned status_of(const struct report_entry *entry, enum jobd_result result,
+                          const char **detail)
 {
     *detail = entry->wrong;
     if (entry->wrong != NULL)
@@ -341,7 +354,8 @@ static unsigned status_of(const struct entry *entry, enum jobd_result result, co
     return result_status(result, detail);
 }
 
-static int write_answer(char *out, size_t size, const struct entry *entry, enum jobd_result result)
+static int write_answer(char *out, size_t size, const struct report_entry *entry,
+                        enum jobd_result result)
 {
     const char *detail;
     unsigned status = status_of(entry, result, &detail);

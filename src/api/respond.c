@@ -75,7 +75,7 @@ enum step respond_bytes(struct call *call, unsigned status, struct jobd_blob *by
 enum step respond_line(struct call *call, enum jobd_result result)
 {
     if (result == JOBD_REPEATED)
-        reply_field(call->reply, "Jobd-Repeated", "true");
+        reply_text(call->reply, "Jobd-Repeated", "", "true");
     return result == JOBD_OK || result == JOBD_REPEATED
                ? respond_word(call, 200, call->request->endpoint->line)
                : respond_result(call, result);

@@ -114,7 +114,7 @@ static bool check_parameter(void *context, const char *name, const char *value)
 bool route_knows_parameters(struct call *call)
 {
     const struct endpoint *endpoint = call->request->endpoint;
-    if (endpoint->any_parameter)
+    if (endpoint->any_parameter || !request_has_parameters(call->request))
         return true;
     struct parameter_check check = {.known = endpoint->parameters, .repeated = endpoint->repeated};
     request_parameters(call->request, check_parameter, &check);

@@ -12,14 +12,14 @@
 #include "base/text.h"
 #include "run/callbacks.h"
 
-struct schedule_state {
+struct schedule_call {
     enum jobd_schedule_change change;
     uint64_t limit;
 };
 
-static struct schedule_state *state_of(const struct call *call)
+static struct schedule_call *state_of(const struct call *call)
 {
-    return request_state(call->request, sizeof(struct schedule_state));
+    return request_state(call->request, sizeof(struct schedule_call));
 }
 
 static const char *or_else(const char *text, const char *otherwise)
@@ -116,7 +116,7 @@ static enum jobd_result start_put(struct call *call)
     struct jobd_schedule schedule;
     struct jobd_terms terms = {.expires_us = 0};
     struct jobd_put put = {.queue = 0};
-    struct put_words words = {.tags = ""};
+    struct put_words words;
     const struct jobd_moment moment = moment_now();
     if (read_schedule(call, &schedule, &terms) == STEP_REPLY) /* it was good a moment ago */
         return JOBD_OUT_OF_MEMORY;
@@ -137,7 +137,7 @@ static enum step answer_put(struct call *call, enum jobd_result result)
     if (result != JOBD_OK)
         return respond_result(call, result);
     if (status == 201)
-        reply_field(call->reply, "Location", "/schedules/%s", call->request->subject);
+        reply_text(call->reply, "Location", "/schedules/", call->request->subject);
     if (!call->request->wants_json ||
         jobd_schedule_get(call->api->jobd, call->request->subject, &info) != JOBD_OK)
         return respond_word(call, status, lines[change]);

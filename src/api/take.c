@@ -93,16 +93,16 @@ static enum step respond_taken(struct call *call)
     if (call->request->wants_json)
         return respond_json(call, 200, taken_json(call->api, taker), true);
     text_time(clock_wall_us(taker->task.expires_us), expires);
-    reply_field(reply, "Location", "/leases/%s", taker->token);
-    reply_field(reply, "Jobd-Id", "%" PRIu64, taker->task.id);
-    reply_field(reply, "Jobd-Queue", "%s", jobd_queue_name(call->api->jobd, taker->task.queue));
-    reply_field(reply, "Jobd-Attempt", "%" PRIu32, taker->task.attempt);
-    reply_field(reply, "Jobd-Attempts", "%" PRIu32, taker->task.attempts);
+    reply_text(reply, "Location", "/leases/", taker->token);
+    reply_number(reply, "Jobd-Id", "", taker->task.id);
+    reply_text(reply, "Jobd-Queue", "", jobd_queue_name(call->api->jobd, taker->task.queue));
+    reply_number(reply, "Jobd-Attempt", "", taker->task.attempt);
+    reply_number(reply, "Jobd-Attempts", "", taker->task.attempts);
     if (taker->task.timeout_us > 0)
         reply_field(reply, "Jobd-Timeout", "%" PRId64 "ms", taker->task.timeout_us / 1000);
     if (taker->info.trace[0] != '\0')
-        reply_field(reply, "traceparent", "%s", taker->info.trace);
-    reply_field(reply, "Jobd-Expires", "%s", expires);
+        reply_text(reply, "traceparent", "", taker->info.trace);
+    reply_text(reply, "Jobd-Expires", "", expires);
     return respond_bytes(call, 200, taker->task.payload);
 }
 

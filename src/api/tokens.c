@@ -17,13 +17,13 @@ enum {
     TOKENS_MAX = 1000 /* each is looked at for every request */
 };
 
-struct place {
+struct file_place {
     const char *path;
     unsigned line; /* 0: the file as a whole */
     struct problem *problem;
 };
 
-static bool wrong(const struct place *place, const char *what)
+static bool wrong(const struct file_place *place, const char *what)
 {
     if (place->line > 0)
         return problem_set(place->problem, "%s:%u: %s", place->path, place->line, what);
@@ -80,7 +80,7 @@ static bool read_token(const char *word, struct token *token)
 }
 
 /* An empty line or a comment leaves the scope open. */
-static bool read_line(const struct place *place, char *line, struct token *token)
+static bool read_line(const struct file_place *place, char *line, struct token *token)
 {
     static const char blanks[] = " \t\r\n";
     char *rest = NULL;
@@ -101,7 +101,7 @@ static bool read_line(const struct place *place, char *line, struct token *token
 
 /* The next line without its end; false at the end of the file, or when something is wrong: then
  * *good is false too. A byte 0 would cut a token, and what is left could be guessed. */
-static bool next_line(struct place *place, FILE *in, char line[LINE_SIZE], bool *good)
+static bool next_line(struct file_place *place, FILE *in, char line[LINE_SIZE], bool *good)
 {
     size_t size = 0;
     int c = getc(in);
@@ -126,7 +126,7 @@ static char *behind_bom(char *line, unsigned number)
     return line + (number == 1 && strncmp(line, bom, strlen(bom)) == 0 ? strlen(bom) : 0);
 }
 
-static bool read_lines(struct place *place, FILE *in, struct tokens *tokens)
+static bool read_lines(struct file_place *place, FILE *in, struct tokens *tokens)
 {
     char line[LINE_SIZE];
     bool good = true;
@@ -156,7 +156,7 @@ void tokens_free(struct tokens *tokens)
 
 struct tokens *tokens_read(const char *path, struct problem *problem)
 {
-    struct place place = {.path = path, .problem = problem};
+    struct file_place place = {.path = path, .problem = problem};
     struct stat status;
     FILE *in = fopen(path, "re");
     if (in == NULL || fstat(fileno(in), &status) != 0) {

@@ -11,7 +11,7 @@ enum { LOOKS = 4 }; /* at a job in one turn */
 /* ---- what a follower gets of what there is */
 
 /* The attempt has ended with another output than what was appended. */
-static bool is_another(const struct follower *follower, const struct jobd_blob *output,
+static bool is_another(const struct output_follower *follower, const struct jobd_blob *output,
                        size_t bytes)
 {
     size_t seen = follower->offset < follower->bytes ? follower->offset : follower->bytes;
@@ -19,7 +19,7 @@ static bool is_another(const struct follower *follower, const struct jobd_blob *
            (bytes < seen || memcmp(output->bytes, follower->output->bytes, seen) != 0);
 }
 
-static void take_output(struct follower *follower, struct jobd_blob *output, size_t bytes)
+static void take_output(struct output_follower *follower, struct jobd_blob *output, size_t bytes)
 {
     if (output == NULL || (!follower->ended && bytes < follower->bytes))
         return;
@@ -31,7 +31,8 @@ static void take_output(struct follower *follower, struct jobd_blob *output, siz
     follower->bytes = bytes;
 }
 
-void topic_show(struct follower *follower, const struct jobd_view *view, struct jobd_blob *former)
+void topic_show(struct output_follower *follower, const struct jobd_view *view,
+                struct jobd_blob *former)
 {
     size_t bytes = follower->bytes;
     bool same = view->attempt == follower->attempt;
@@ -209,7 +210,7 @@ static void tell(struct topic *topic)
     make_events(topic);
     mutex_lock(&topic->live->lock);
     topic->looked = true;
-    struct follower *follower;
+    struct output_follower *follower;
     TAILQ_FOREACH (follower, &topic->followers, link) {
         topic_show(follower, &topic->view, former);
         follower->news = true;

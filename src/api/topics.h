@@ -11,7 +11,7 @@
 #include "api/live_inside.h"
 #include "jobd/lease.h"
 
-struct follower;
+struct output_follower;
 
 /* What events have been made of. */
 struct seen {
@@ -35,16 +35,16 @@ struct topic {
     bool told;          /* `end` has the end, or there is no such job */
     bool ready;         /* to be looked at */
     bool looked;        /* it has been */
-    TAILQ_HEAD(, follower) followers;
+    TAILQ_HEAD(, output_follower) followers;
     /* Events; NULL: there is none. */
     struct jobd_blob *state, *ending; /* the job as it was last seen */
     struct jobd_blob *progress;
 };
 
-struct follower {
-    struct reader reader; /* first */
+struct output_follower {
+    struct live_reader reader; /* first */
     struct topic *topic;
-    TAILQ_ENTRY(follower) link;
+    TAILQ_ENTRY(output_follower) link;
     uint32_t attempt; /* whose output it is */
     bool begun, ended, news;
     struct jobd_blob *output; /* so far: its first `bytes` */
@@ -67,6 +67,7 @@ static inline void blob_set(struct jobd_blob **place, struct jobd_blob *blob)
 
 /* What the follower gets of what there is. `former`: the output of the attempt before, where
  * another one runs; else NULL. With live->lock held, or nobody else sees the follower. */
-void topic_show(struct follower *follower, const struct jobd_view *view, struct jobd_blob *former);
+void topic_show(struct output_follower *follower, const struct jobd_view *view,
+                struct jobd_blob *former);
 /* The one there is of that job, or a new one; NULL when memory is short. */
 struct topic *topic_locked(struct live *live, uint64_t id) REQUIRES(live->lock);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/json_walk.h"
 
-#include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/chars.h"
+#include "base/text.h"
 
 enum { DEPTH_MAX = 100 };
 
@@ -278,4 +279,13 @@ bool json_decode(const struct json_token *string, char *out, size_t *size)
     }
     *size = used;
     return true;
+}
+
+bool json_read_number(const struct json_token *value, uint64_t max, uint64_t *number)
+{
+    char digits[24];
+    if (value->size >= sizeof digits)
+        return false;
+    snprintf(digits, sizeof digits, "%.*s", (int)value->size, value->text);
+    return text_to_number(digits, max, number);
 }

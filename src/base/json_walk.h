@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* A value as it stands, blanks around it left out. */
 struct json_token {
@@ -27,3 +28,5 @@ bool json_next_item(const struct json_token *array, size_t *at, struct json_toke
 /* What a string says, in at most token->size - 2 bytes, without a NUL: how many; false when it has
  * half a surrogate pair, which is no character. */
 bool json_decode(const struct json_token *string, char *out, size_t *size);
+/* A number of digits alone, up to max; false when it is none. */
+bool json_read_number(const struct json_token *value, uint64_t max, uint64_t *number);

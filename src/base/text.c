@@ -50,6 +50,17 @@ bool text_to_number(const char *text, uint64_t max, uint64_t *number)
     return true;
 }
 
+const char *text_number(uint64_t number, char room[TEXT_NUMBER_SIZE])
+{
+    char *at = room + TEXT_NUMBER_SIZE - 1;
+    *at = '\0';
+    do {
+        *--at = (char)('0' + number % 10);
+        number /= 10;
+    } while (number > 0);
+    return at;
+}
+
 static const struct unit *unit_named(const struct unit *units, size_t len, const char *name)
 {
     for (size_t i = 0; i < len; i++)

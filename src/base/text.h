@@ -13,6 +13,11 @@
 /* Decimal digits only, at most `max`. */
 bool text_to_number(const char *text, uint64_t max, uint64_t *number);
 
+enum { TEXT_NUMBER_SIZE = sizeof "18446744073709551615" };
+
+/* In decimal; begins somewhere in `room`. */
+const char *text_number(uint64_t number, char room[TEXT_NUMBER_SIZE]);
+
 /* `250ms`, `30s`, `1.5m`, `2h`, `7d`: a number, up to three decimals, and a unit. */
 bool text_to_duration(const char *text, int64_t *us);
 

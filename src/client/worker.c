@@ -23,7 +23,7 @@
 
 enum { EXIT_FAILED = 1, FIELD_SIZE = 256, TRACE_SIZE = 128 };
 
-struct worker {
+struct work_loop {
     struct work *work;
     struct remote_line *line; /* to take and report */
     struct remote_line *keeps;
@@ -32,7 +32,7 @@ struct worker {
 };
 
 /* A job that was taken. */
-struct taken {
+struct taken_job {
     char lease[LEASE_PATH_SIZE];
     char queue[FIELD_SIZE];
     char trace[TRACE_SIZE];
@@ -61,13 +61,13 @@ static void give_up(struct work *work, const char *why)
 
 /* ---- a job */
 
-static bool field_number(struct worker *worker, const char *name, uint64_t max, uint64_t *number)
+static bool field_number(struct work_loop *worker, const char *name, uint64_t max, uint64_t *number)
 {
     char text[FIELD_SIZE];
     return remote_field(worker->line, name, text, sizeof text) && text_to_number(text, max, number);
 }
 
-static void read_payload(const struct http_answer *answer, struct taken *taken)
+static void read_payload(const struct http_answer *answer, struct taken_job *taken)
 {
     taken->cut = answer->cut;
     if (answer->size == 0)
@@ -81,7 +81,7 @@ static void read_payload(const struct http_answer *answer, struct taken *taken)
 
 /* The lease's path below the server's URL, in a Location that a proxy may have put its own path or
  * a whole URL before. False: there is none. */
-static bool read_lease(struct worker *worker, char lease[LEASE_PATH_SIZE])
+static bool read_lease(struct work_loop *worker, char lease[LEASE_PATH_SIZE])
 {
     char location[FIELD_SIZE];
     if (!remote_field(worker->line, "Location", location, sizeof location))
@@ -95,12 +95,13 @@ static bool read_lease(struct worker *worker, char lease[LEASE_PATH_SIZE])
 }
 
 /* False: this is no jobd's answer. */
-static bool read_job(struct worker *worker, const struct http_answer *answer, struct taken *taken)
+static bool read_job(struct work_loop *worker, const struct http_answer *answer,
+                     struct taken_job *taken)
 {
     struct remote_line *line = worker->line;
     char text[FIELD_SIZE];
     uint64_t attempt = 0;
-    *taken = (struct taken){.task = {.key = "", .trace = taken->trace}};
+    *taken = (struct taken_job){.task = {.key = "", .trace = taken->trace}};
     if (!read_lease(worker, taken->lease) ||
         !field_number(worker, "Jobd-Id", INT64_MAX, &taken->task.id) ||
         !field_number(worker, "Jobd-Attempt", UINT32_MAX, &attempt) ||
@@ -117,7 +118,7 @@ static bool read_job(struct worker *worker, const struct http_answer *answer, st
     return true;
 }
 
-static void pause_for(struct worker *worker, int64_t least_us)
+static void pause_for(struct work_loop *worker, int64_t least_us)
 {
     (void)backoff_wait(backoff_next(&worker->backoff, least_us), worker->work->drain);
 }
@@ -128,7 +129,7 @@ static bool is_final(long status)
     return status == 400 || status == 401 || status == 403 || status == 405;
 }
 
-static void say_refused(struct worker *worker, const struct http_answer *answer)
+static void say_refused(struct work_loop *worker, const struct http_answer *answer)
 {
     char said[REMOTE_SAID_SIZE];
     remote_said(answer, said);
@@ -142,7 +143,7 @@ static void say_refused(struct worker *worker, const struct http_answer *answer)
 }
 
 /* False: there is none at the moment. */
-static bool take(struct worker *worker, struct taken *taken)
+static bool take(struct work_loop *worker, struct taken_job *taken)
 {
     const struct remote_request request = {
         .path = worker->work->take_path, .timeout_us = TAKE_US, .stop_fd = worker->work->drain};
@@ -170,8 +171,8 @@ static bool take(struct worker *worker, struct taken *taken)
 enum reported { REPORTED, NOT_NOW, NOT_THIS, NEVER };
 
 /* One try. */
-static enum reported report_once(struct worker *worker, const struct taken *taken, const char *path,
-                                 struct jobd_blob *body, int64_t *wait_us)
+static enum reported report_once(struct work_loop *worker, const struct taken_job *taken,
+                                 const char *path, struct jobd_blob *body, int64_t *wait_us)
 {
     const struct remote_request request = {
         .path = path, .payload = body, .timeout_us = REPORT_US, .stop_fd = -1};
@@ -205,7 +206,7 @@ static enum reported report_once(struct worker *worker, const struct taken *take
 
 /* Until it is heard, or the lease is nobody's any more; while the workers end, no longer than the
  * server waits for a word. */
-static void report(struct worker *worker, const struct taken *taken, const char *path,
+static void report(struct work_loop *worker, const struct taken_job *taken, const char *path,
                    struct jobd_blob *body)
 {
     struct work *work = worker->work;
@@ -231,7 +232,7 @@ static void report(struct worker *worker, const struct taken *taken, const char 
     }
 }
 
-static void report_outcome(struct worker *worker, const struct taken *taken,
+static void report_outcome(struct work_loop *worker, const struct taken_job *taken,
                            const struct jobd_outcome *outcome)
 {
     char path[LEASE_PATH_SIZE + 64], exited[32] = "";
@@ -242,7 +243,7 @@ static void report_outcome(struct worker *worker, const struct taken *taken,
     report(worker, taken, path, done ? outcome->output : outcome->error);
 }
 
-static void run(struct worker *worker, struct taken *taken)
+static void run(struct work_loop *worker, struct taken_job *taken)
 {
     const struct client_options *options = worker->work->options;
     const struct exec_config config = {.command = (const char *const *)options->command,
@@ -273,7 +274,7 @@ static void run(struct worker *worker, struct taken *taken)
 
 /* ---- the thread */
 
-static bool open_worker(struct worker *worker)
+static bool open_worker(struct work_loop *worker)
 {
     const struct client_options *options = worker->work->options;
     worker->line = remote_line_new(worker->work->remote, PAYLOAD_MAX, false);
@@ -288,12 +289,12 @@ static bool open_worker(struct worker *worker)
 
 void *worker_run(void *context)
 {
-    struct worker worker = {.work = context};
+    struct work_loop worker = {.work = context};
     struct work *work = context;
     if (!open_worker(&worker))
         give_up(work, "short of memory or descriptors");
     while (!drains(work)) {
-        struct taken taken;
+        struct taken_job taken;
         if (!take(&worker, &taken))
             continue;
         log_debug("job %" PRIu64 ": attempt %" PRIu32 " begins", taken.task.id, taken.task.attempt);

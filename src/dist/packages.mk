@@ -18,7 +18,7 @@ deps-deb:  ## install what `make deb` and `make check-deb` need (Debian, as root
 	    $(BUILD_PACKAGES) $(DEB_PACKAGES); }
 
 # Debian's tools look into the environment: what this make was told is not for them.
-deb: $(ARCHIVE)  ## build Debian's packages jobd and libjobd-dev in build/deb; DEB_BUILD_OPTIONS
+deb: $(ARCHIVE)  ## build Debian's packages jobd, libjobd0 and libjobd-dev in build/deb; DEB_BUILD_OPTIONS
 	$(Q)rm -rf $(DEB) && mkdir -p $(DEB) && cp $(ARCHIVE) $(DEB)/jobd_$(VERSION).orig.tar.gz && \
 	  tar -xf $(ARCHIVE) -C $(DEB) && cp -r $(DEB)/jobd-$(VERSION)/src/dist/debian $(DEB)/jobd-$(VERSION)/debian
 	$(Q)cd $(DEB)/jobd-$(VERSION) && dpkg-parsechangelog -S Version | grep -q '^$(VERSION)-' || \

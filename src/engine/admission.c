@@ -7,6 +7,7 @@
 #include "engine/blob.h"
 #include "engine/breaker.h"
 #include "engine/deliveries.h"
+#include "engine/edges.h"
 #include "engine/replace.h"
 #include "engine/room_estimate.h"
 #include "engine/changes.h"
@@ -147,7 +148,7 @@ void admission_undo_locked(struct op *op, struct change *change, struct job *job
     if (job->extra != NULL && job->extra->replacing.first != NULL)
         change_void_others_locked(op, job, change);
     fair_quit_locked(op, &op->jobd->queues[job->queue], job->extra);
-    parents_leave(op, job->extra);
+    edges_leave_locked(op, job->extra);
     jobs_drop(&op->jobd->jobs, job, op);
 }
 
@@ -207,7 +208,7 @@ static struct job *new_job_locked(struct op *op, struct admission *admission, ui
     job->ready_us = content.ready_us;
     jobs_note_key(jobs, job);
     if (job->extra != NULL && job->extra->parents != NULL)
-        parents_link(job->extra->parents, job);
+        edges_link(job->extra->parents, job);
     deliveries_pin_locked(op, job);
     return job;
 }
@@ -235,8 +236,8 @@ static enum jobd_result check_parents_locked(struct op *op, struct admission *ad
          one = one->next) {
         if (one->parents == NULL)
             continue;
-        result = parents_check(op, one->parents, admission->receipt);
-        if (result == JOBD_OK && parents_verdict(jobs, one->parents, &why) == VERDICT_BEGIN) {
+        result = edges_check(op, one->parents, admission->receipt);
+        if (result == JOBD_OK && edges_verdict(jobs, one->parents, &why) == VERDICT_BEGIN) {
             free(one->parents);
             one->parents = NULL;
         }
@@ -244,7 +245,7 @@ static enum jobd_result check_parents_locked(struct op *op, struct admission *ad
     return result;
 }
 
-/* JOBD_OK, or as parents_expect(). */
+/* JOBD_OK, or as edges_expect_locked(). */
 static enum jobd_result expect_parents_locked(struct op *op, struct admission *admission)
     REQUIRES(op->jobd->lock)
 {
@@ -254,7 +255,7 @@ static enum jobd_result expect_parents_locked(struct op *op, struct admission *a
          one = one->next) {
         if (one->parents == NULL)
             continue;
-        result = parents_expect(op, one->parents, before);
+        result = edges_expect_locked(op, one->parents, before);
         before = one->parents;
     }
     return result;
@@ -460,7 +461,7 @@ static enum jobd_result make_way_locked(struct op *op, struct admission *admissi
         if (jobs - known.jobs + promises > jobs_spare(all) || !batches_have_room(&all->batches))
             return JOBD_FULL;
         if (admission->extra != NULL && admission->extra->unique_until_us != 0 &&
-            all->promises + jobs > all->promises_max)
+            all->retainable + jobs > all->retainable_max)
             return JOBD_OUT_OF_MEMORY;
         if ((result = join_groups_locked(op, admission)) != JOBD_OK)
             return result;
@@ -505,7 +506,7 @@ static enum jobd_result admit_locked(struct op *op, struct admission *admission)
 enum jobd_result admission_locked(struct op *op, struct admission *admission)
 {
     enum jobd_result result = admit_locked(op, admission);
-    edges_settle(op);
+    edges_settle_locked(op);
     return result;
 }
 

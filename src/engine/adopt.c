@@ -9,6 +9,7 @@
 #include "engine/blob.h"
 #include "engine/deliveries.h"
 #include "engine/dispatch.h"
+#include "engine/edges.h"
 #include "engine/events.h"
 #include "engine/fair.h"
 #include "engine/histogram.h"
@@ -18,6 +19,7 @@
 #include "engine/restore.h"
 #include "engine/said.h"
 #include "engine/share.h"
+#include "engine/share_nodes.h"
 #include "engine/stop.h"
 #include "engine/touched.h"
 #include "engine/transition.h"
@@ -119,7 +121,7 @@ static struct jobd_waiter *holder_locked(struct op *op, struct job *job,
 {
     struct share *share = op->jobd->share;
     for (uint32_t i = 0; i < share->runs_len; i++) {
-        struct run run = share->runs[i];
+        struct own_run run = share->runs[i];
         if (run.id != record->id || run.attempt != record->attempt ||
             run.started_us != record->started_us)
             continue;
@@ -177,7 +179,7 @@ static enum share_result place_locked(struct op *op, struct job *job, const stru
     } else if (final) {
         job->started_us = record->started_us;
         job->finished_us = record->finished_us;
-    } else if (record->state == JOBD_BLOCKED && !edges_adopt(op, job)) {
+    } else if (record->state == JOBD_BLOCKED && !edges_adopt_locked(op, job)) {
         return SHARE_NO_MEMORY;
     }
     transition_restore_locked(op, job, record->state);
@@ -191,8 +193,8 @@ static enum share_result place_locked(struct op *op, struct job *job, const stru
     if (final) {
         transition_tell_end_locked(op, job);
         if ((job->pins & PIN_CHILDREN) != 0)
-            edges_job_ended(op, job);
-        jobs_remember_all(&op->jobd->jobs, job, news->promised);
+            edges_job_ended_locked(op, job);
+        jobs_remember_all(&op->jobd->jobs, job, news->retained);
     }
     return SHARE_OK;
 }
@@ -313,7 +315,7 @@ static enum share_result change_locked(struct op *op, struct job *job, const str
     if (queue == JOBD_NO_QUEUE) { /* moved to one that is not known here */
         op->jobd->share->strangers = true;
         transition_forsake_locked(op, job);
-        edges_job_gone(op, job);
+        edges_job_gone_locked(op, job);
         batches_lose(&op->jobd->jobs.batches, job);
         jobs_erase(&op->jobd->jobs, job, op);
         return SHARE_OK;
@@ -369,7 +371,7 @@ static enum share_result adopt_gone_locked(struct op *op, const struct news *new
         return source->overlaps || op->jobd->share->strangers ? SHARE_OK : SHARE_WRONG;
     if (!job_has_ended(job))
         return SHARE_WRONG;
-    edges_job_gone(op, job);
+    edges_job_gone_locked(op, job);
     batches_lose(&jobs->batches, job);
     jobs_remove(jobs, job, op);
     return SHARE_OK;

@@ -2,6 +2,7 @@
 /* Batches as other processes have changed them. */
 #include "engine/adopt.h"
 #include "engine/deliveries.h"
+#include "engine/edges.h"
 #include "engine/touched.h"
 #include "engine/transition.h"
 #include "engine/waiters.h"
@@ -23,7 +24,7 @@ static enum share_result add_batch_locked(struct op *op, const struct news *news
         return SHARE_WRONG;
     (*added)->queue = (uint16_t)jobd_queue_index(queue);
     (*added)->created_us = record->created_us;
-    edges_batch_back(op, *added);
+    edges_batch_back_locked(op, *added);
     return SHARE_OK;
 }
 
@@ -33,7 +34,7 @@ static enum share_result drop_batch_locked(struct op *op, struct batch *batch)
     if (batch->there > 0)
         return SHARE_WRONG;
     wait_end_all_locked(op, &batch->awaiting, JOBD_STORE_FAILED);
-    edges_batch_gone(op, batch);
+    edges_batch_gone_locked(op, batch);
     batches_drop(&op->jobd->jobs.batches, batch);
     jobs_settle_batches(&op->jobd->jobs);
     return SHARE_OK;
@@ -55,11 +56,11 @@ enum share_result adopt_batch_locked(struct op *op, const struct news *news,
         return drop_batch_locked(op, batch);
     if (!deliveries_adopt_batch_locked(op, batch, news))
         return SHARE_NO_MEMORY;
-    batches_set_gone(batches, batch, news->ended, news->promised);
+    batches_set_gone(batches, batch, news->ended, news->retained);
     batch->finished_us = news->record.finished_us;
     if (batch->finished_us != 0) {
         transition_tell_batch_locked(op, batch);
-        edges_batch_ended(op, batch);
+        edges_batch_ended_locked(op, batch);
     }
     return SHARE_OK;
 }
@@ -71,7 +72,7 @@ bool adopt_forget_batch_locked(struct op *op)
     if (batch == NULL)
         return batches_take_forgotten(batches) != 0;
     wait_end_all_locked(op, &batch->awaiting, JOBD_STORE_FAILED);
-    edges_batch_gone(op, batch);
+    edges_batch_gone_locked(op, batch);
     batches_drop(batches, batch);
     jobs_settle_batches(&op->jobd->jobs);
     return true;

@@ -3,12 +3,14 @@
 #include <string.h>
 
 #include "engine/adopt.h"
+#include "engine/edges.h"
 #include "engine/share.h"
+#include "engine/share_nodes.h"
 #include "engine/touched.h"
 #include "engine/transition.h"
 #include "engine/waiters.h"
 
-static void keep_run(struct share *share, const struct run *run)
+static void keep_run(struct share *share, const struct own_run *run)
 {
     if (share->runs_len < share->runs_max)
         share->runs[share->runs_len++] = *run;
@@ -19,14 +21,14 @@ static void forget_job_locked(struct op *op, struct job *job) REQUIRES(op->jobd-
 {
     struct share *share = op->jobd->share;
     const struct touch *touch = &share->touches[job - op->jobd->jobs.records + 1];
-    const struct run run = {job->id, job->attempt, job->started_us, job->holder,
-                            job->requeue_on_stop};
+    const struct own_run run = {job->id, job->attempt, job->started_us, job->holder,
+                                job->requeue_on_stop};
     if (job_runs_here(job) && !(touch->is_in && touch->started))
         keep_run(share, &run);
     if (job->state != STATE_NEW)
         transition_detach_locked(op, job);
     transition_forsake_locked(op, job);
-    edges_job_gone(op, job);
+    edges_job_gone_locked(op, job);
     batches_lose(&op->jobd->jobs.batches, job);
     jobs_erase(&op->jobd->jobs, job, op);
 }
@@ -106,7 +108,7 @@ void share_remembered(struct jobd *jobd)
         share->anew = false;
         share->orphans |= share_runs_locked(&op, share->turns.node);
         if (more) {
-            struct run run = share->runs[--share->runs_len];
+            struct own_run run = share->runs[--share->runs_len];
             op.stops[op.stops_len++] = (struct op_stop){run.holder, run.holder->task};
         }
         op_end(&op);

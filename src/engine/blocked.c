@@ -5,6 +5,7 @@
 
 #include "engine/cancel_kind.h"
 #include "engine/dispatch.h"
+#include "engine/edges.h"
 #include "engine/transition.h"
 
 /* The job has it before its end is written, in place of the room that was counted for it; it is
@@ -23,13 +24,13 @@ static void set_error_locked(struct op *op, struct job *job, const struct edge *
 
 /* ---- some at a time */
 
-struct step {
+struct orphan_step {
     struct change orphans; /* of one queue */
     struct queue *queue;   /* theirs */
     struct dispatch_set queues;
 };
 
-static void submit_locked(struct op *op, struct step *step) REQUIRES(op->jobd->lock)
+static void submit_locked(struct op *op, struct orphan_step *step) REQUIRES(op->jobd->lock)
 {
     if (step->orphans.rows > 0)
         (void)change_submit_locked(op, &step->orphans);
@@ -38,8 +39,8 @@ static void submit_locked(struct op *op, struct step *step) REQUIRES(op->jobd->l
 }
 
 /* False when the journal has no room for it. */
-static bool orphan_locked(struct op *op, struct step *step, struct job *job, const struct edge *why)
-    REQUIRES(op->jobd->lock)
+static bool orphan_locked(struct op *op, struct orphan_step *step, struct job *job,
+                          const struct edge *why) REQUIRES(op->jobd->lock)
 {
     struct queue *queue = &op->jobd->queues[job->queue];
     if (step->queue != queue)
@@ -60,14 +61,14 @@ static bool has_room_locked(struct op *op) REQUIRES(op->jobd->lock)
 }
 
 /* False when it must be looked at again, later. */
-static bool look_locked(struct op *op, struct step *step, struct parents *parents)
+static bool look_locked(struct op *op, struct orphan_step *step, struct parents *parents)
     REQUIRES(op->jobd->lock)
 {
     const struct edge *why;
     struct job *job = parents->job;
     if (job->state != JOBD_BLOCKED || job->commit_pending || job->extra->parents != parents)
         return true; /* it comes in, or waits, with these later; then it is looked at again */
-    enum verdict verdict = parents_verdict(&op->jobd->jobs, parents, &why);
+    enum verdict verdict = edges_verdict(&op->jobd->jobs, parents, &why);
     if (verdict == VERDICT_WAIT)
         return true;
     if (!has_room_locked(op))
@@ -107,7 +108,7 @@ static struct parents *next_locked(struct op *op) REQUIRES(op->jobd->lock)
 void blocked_tick_locked(struct op *op, int *left)
 {
     struct edges *edges = &op->jobd->edges;
-    struct step step = {.orphans.rows = 0, .queues.len = 0};
+    struct orphan_step step = {.orphans.rows = 0, .queues.len = 0};
     struct parents *parents;
     if (!edges_due(edges))
         return;
@@ -116,7 +117,7 @@ void blocked_tick_locked(struct op *op, int *left)
         *left -= 1 + (int)parents->len / 8; /* so many are looked at for it */
         edges->starved = !look_locked(op, &step, parents);
         if (edges->starved)
-            parents_look_again(op, parents);
+            edges_look_again_locked(op, parents);
     }
     submit_locked(op, &step);
     dispatch_noted_locked(op, &step.queues);

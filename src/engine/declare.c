@@ -113,7 +113,7 @@ static bool is_free(struct jobd *jobd, const struct queue *queue)
 {
     mutex_lock(&jobd->lock);
     const struct remembered *remembered = &jobd->jobs.remembered[queue - jobd->queues];
-    bool any = queue->phase != QUEUE_GONE || remembered->promised_len > 0;
+    bool any = queue->phase != QUEUE_GONE || remembered->retained_len > 0;
     for (unsigned state = 0; state < JOBD_STATES; state++)
         any = any || remembered->len[state] > 0;
     mutex_unlock(&jobd->lock);

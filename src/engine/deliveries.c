@@ -65,7 +65,7 @@ size_t deliveries_weight(const struct job_extra *extra, bool batch)
 void deliveries_pin_locked(struct op *op, struct job *job)
 {
     if (extra_promise(job->extra) != NULL && (job->pins & PIN_CALLBACK) == 0)
-        pin_job(op, job, PIN_CALLBACK);
+        pin_job_locked(op, job, PIN_CALLBACK);
 }
 
 /* One more, behind the others. */
@@ -91,7 +91,7 @@ static void promise_batch_locked(struct op *op, struct batch *batch, struct job_
 void deliveries_begin_batch_locked(struct op *op, struct batch *batch, struct job_extra *promised)
 {
     batch->words = jobd_blob_ref(promised->words);
-    pin_batch(op, batch, PIN_CALLBACK);
+    pin_batch_locked(op, batch, PIN_CALLBACK);
     jobs_count(&op->jobd->jobs, (int64_t)blob_weight(batch->words));
     promise_batch_locked(op, batch, promised);
 }
@@ -112,7 +112,7 @@ static void settle_batch_locked(struct op *op, struct batch *batch) REQUIRES(op-
 {
     if ((batch->pins & PIN_CALLBACK) == 0 || batch->promised != NULL || batch->deliveries > 0)
         return;
-    unpin_batch(op, batch, PIN_CALLBACK);
+    unpin_batch_locked(op, batch, PIN_CALLBACK);
 }
 
 /* As many as it may end, as far as is known; perhaps it need not be pinned any more. */
@@ -152,7 +152,7 @@ static void hold_locked(struct op *op, struct job_extra *delivery, struct job *j
     REQUIRES(op->jobd->lock)
 {
     if ((job->pins & PIN_CALLBACK) == 0)
-        pin_job(op, job, PIN_CALLBACK);
+        pin_job_locked(op, job, PIN_CALLBACK);
     job->extra->deliveries++;
     delivery->holds = true;
     tell_others_locked(op, job);
@@ -162,7 +162,7 @@ static void hold_batch_locked(struct op *op, struct job_extra *delivery, struct 
     REQUIRES(op->jobd->lock)
 {
     if ((batch->pins & PIN_CALLBACK) == 0)
-        pin_batch(op, batch, PIN_CALLBACK);
+        pin_batch_locked(op, batch, PIN_CALLBACK);
     batch->deliveries++;
     delivery->holds = true;
     batches_note(&op->jobd->jobs.batches, batch);
@@ -193,7 +193,7 @@ void deliveries_settle_locked(struct op *op, struct job *job)
 {
     const struct job_extra *extra = job->extra;
     if ((job->pins & PIN_CALLBACK) != 0 && extra_promise(extra) == NULL && extra->deliveries == 0)
-        unpin_job(op, job, PIN_CALLBACK);
+        unpin_job_locked(op, job, PIN_CALLBACK);
 }
 
 void deliveries_over_locked(struct op *op, struct job *job)
@@ -255,7 +255,7 @@ static enum jobd_result batch_again_locked(struct op *op, const struct job *job)
     if (batch->words == NULL)
         return JOBD_OK;
     if (deliveries_queue_locked(op, true) != NULL) {
-        size_t more = (job->promised ? 0 : jobs_weight(job)) + (batch->pins == 0 ? PIN_WEIGHT : 0);
+        size_t more = (job->retained ? 0 : jobs_weight(job)) + (batch->pins == 0 ? PIN_WEIGHT : 0);
         if (batch->pins == 0 && !pins_have_room(&op->jobd->jobs, 1))
             return JOBD_OUT_OF_MEMORY;
         struct job_extra *promised =
@@ -263,7 +263,7 @@ static enum jobd_result batch_again_locked(struct op *op, const struct job *job)
         if (promised == NULL)
             return result;
         if ((batch->pins & PIN_CALLBACK) == 0)
-            pin_batch(op, batch, PIN_CALLBACK);
+            pin_batch_locked(op, batch, PIN_CALLBACK);
         promise_batch_locked(op, batch, promised);
     }
     batch->reviving++;
@@ -274,7 +274,7 @@ static enum jobd_result job_again_locked(struct op *op, struct job *job) REQUIRE
 {
     enum jobd_result result;
     const struct jobs *jobs = &op->jobd->jobs;
-    size_t more = (job->promised ? 0 : jobs_weight(job)) + (job->pins == 0 ? PIN_WEIGHT : 0);
+    size_t more = (job->retained ? 0 : jobs_weight(job)) + (job->pins == 0 ? PIN_WEIGHT : 0);
     if (job->pins == 0 && !pins_have_room(jobs, 1))
         return JOBD_OUT_OF_MEMORY;
     struct job_extra *promised =
@@ -282,7 +282,7 @@ static enum jobd_result job_again_locked(struct op *op, struct job *job) REQUIRE
     if (promised == NULL)
         return result;
     if ((job->pins & PIN_CALLBACK) == 0)
-        pin_job(op, job, PIN_CALLBACK);
+        pin_job_locked(op, job, PIN_CALLBACK);
     promise_job_locked(op, job, promised);
     return JOBD_OK;
 }
@@ -292,8 +292,8 @@ static enum jobd_result delivery_again_locked(struct op *op, const struct job *j
     REQUIRES(op->jobd->lock)
 {
     const struct job *source = source_job_locked(op, job->extra);
-    size_t more = PIN_WEIGHT + (job->promised ? 0 : jobs_weight(job));
-    if (source != NULL && job_has_ended(source) && !source->promised)
+    size_t more = PIN_WEIGHT + (job->retained ? 0 : jobs_weight(job));
+    if (source != NULL && job_has_ended(source) && !source->retained)
         more += jobs_weight(source);
     if (!has_memory_locked(op, more))
         return JOBD_OUT_OF_MEMORY;
@@ -502,9 +502,9 @@ bool deliveries_adopt_locked(struct op *op, struct job *job, const struct news *
     struct job_extra *extra = job->extra;
     const bool pinned = (job->pins & PIN_CALLBACK) != 0;
     if (news->pinned && !pinned)
-        pin_job(op, job, PIN_CALLBACK);
+        pin_job_locked(op, job, PIN_CALLBACK);
     if (!news->pinned && pinned)
-        unpin_job(op, job, PIN_CALLBACK);
+        unpin_job_locked(op, job, PIN_CALLBACK);
     if (extra == NULL)
         return true;
     extra->holds = extra->delivers && news->holds;
@@ -543,9 +543,9 @@ bool deliveries_adopt_batch_locked(struct op *op, struct batch *batch, const str
         strlen(trace) >= JOBD_TRACE_SIZE)
         return false;
     if (news->pinned && !pinned)
-        pin_batch(op, batch, PIN_CALLBACK);
+        pin_batch_locked(op, batch, PIN_CALLBACK);
     if (!news->pinned && pinned)
-        unpin_batch(op, batch, PIN_CALLBACK);
+        unpin_batch_locked(op, batch, PIN_CALLBACK);
     batch->deliveries = news->deliveries;
     while (batch->promised != NULL)
         extra_free(take_locked(op, &batch->promised));
@@ -574,7 +574,7 @@ void deliveries_restore_locked(struct op *op, struct job *job, bool ended)
         ended ? NULL : extra_for_delivery(callback_of(job), job->extra->trace);
     if (!ended && promised == NULL)
         return;
-    pin_job(op, job, PIN_CALLBACK); /* until its delivery has come back too */
+    pin_job_locked(op, job, PIN_CALLBACK); /* until its delivery has come back too */
     if (promised != NULL)
         promise_job_locked(op, job, promised);
 }

@@ -112,7 +112,7 @@ static enum jobd_result can_give_locked(struct op *op, const struct queue *queue
 static struct jobd_waiter *next_taker_locked(struct op *op, struct queue *queue,
                                              const struct job *job) REQUIRES(op->jobd->lock)
 {
-    struct place *place;
+    struct waiting_place *place;
     TAILQ_FOREACH (place, &queue->take_waiters, link)
         if (can_give_locked(op, queue, job, waiter_of(place->waiting)) == JOBD_OK)
             return waiter_of(place->waiting);
@@ -139,7 +139,7 @@ static struct jobd_waiter *next_putter(struct queue *queue)
 
 bool dispatch_is_needed(struct queue *queue)
 {
-    struct place *place;
+    struct waiting_place *place;
     if (next_putter(queue) != NULL)
         return true;
     if (!lanes_have_ready(queue) || queue->paused || limits_are_awaited(queue))

@@ -82,8 +82,8 @@ static enum verdict verdict_of(struct jobs *jobs, const struct edge *edge)
     return batch->in_state[JOBD_DONE] == batch->len ? VERDICT_BEGIN : VERDICT_CANCEL;
 }
 
-enum verdict parents_verdict(struct jobs *jobs, const struct parents *parents,
-                             const struct edge **why)
+enum verdict edges_verdict(struct jobs *jobs, const struct parents *parents,
+                           const struct edge **why)
 {
     enum verdict all = VERDICT_BEGIN;
     for (uint32_t i = 0; i < parents->len; i++) {
@@ -106,8 +106,8 @@ static bool is_there(struct op *op, const struct edge *edge)
     return job_of(jobs, edge) != NULL;
 }
 
-enum jobd_result parents_check(struct op *op, const struct parents *parents,
-                               struct jobd_receipt *receipt)
+enum jobd_result edges_check(struct op *op, const struct parents *parents,
+                             struct jobd_receipt *receipt)
 {
     for (uint32_t i = 0; i < parents->len; i++) {
         const struct edge *edge = &parents->edges[i];
@@ -142,13 +142,14 @@ static struct parent *add(struct op *op, const struct edge *edge)
 }
 
 static void attach(struct op *op, struct parent *parent, struct job *job, struct batch *batch)
+    REQUIRES(op->jobd->lock)
 {
     parent->job = job;
     parent->batch = batch;
     if (job != NULL)
-        pin_job(op, job, PIN_CHILDREN);
+        pin_job_locked(op, job, PIN_CHILDREN);
     else
-        pin_batch(op, batch, PIN_CHILDREN);
+        pin_batch_locked(op, batch, PIN_CHILDREN);
 }
 
 static void not_due(struct edges *edges, struct parent *parent)
@@ -158,20 +159,20 @@ static void not_due(struct edges *edges, struct parent *parent)
     parent->due = false;
 }
 
-static void drop(struct op *op, struct parent *parent)
+static void drop(struct op *op, struct parent *parent) REQUIRES(op->jobd->lock)
 {
     struct edges *edges = &op->jobd->edges;
     not_due(edges, parent);
     RB_REMOVE(parent_tree, &edges->tree, parent);
     if (parent->job != NULL)
-        unpin_job(op, parent->job, PIN_CHILDREN);
+        unpin_job_locked(op, parent->job, PIN_CHILDREN);
     if (parent->batch != NULL)
-        unpin_batch(op, parent->batch, PIN_CHILDREN);
+        unpin_batch_locked(op, parent->batch, PIN_CHILDREN);
     jobs_count(&op->jobd->jobs, -(int64_t)sizeof *parent);
     free(parent);
 }
 
-static enum jobd_result expect_one(struct op *op, struct edge *edge)
+static enum jobd_result expect_one(struct op *op, struct edge *edge) REQUIRES(op->jobd->lock)
 {
     struct jobs *jobs = &op->jobd->jobs;
     edge->parent = find(&op->jobd->edges, edge->id, edge->is_batch);
@@ -201,7 +202,8 @@ static bool same_parents(const struct parents *one, const struct parents *other)
     return same;
 }
 
-enum jobd_result parents_expect(struct op *op, struct parents *parents, const struct parents *like)
+enum jobd_result edges_expect_locked(struct op *op, struct parents *parents,
+                                     const struct parents *like)
 {
     enum jobd_result result = JOBD_OK;
     const bool known = like != NULL && same_parents(parents, like);
@@ -214,7 +216,7 @@ enum jobd_result parents_expect(struct op *op, struct parents *parents, const st
     return result;
 }
 
-void edges_settle(struct op *op)
+void edges_settle_locked(struct op *op)
 {
     struct edges *edges = &op->jobd->edges;
     struct parent *parent;
@@ -227,7 +229,7 @@ void edges_settle(struct op *op)
 
 /* ---- edges */
 
-void parents_link(struct parents *parents, struct job *job)
+void edges_link(struct parents *parents, struct job *job)
 {
     verify(parents->job == NULL);
     parents->job = job;
@@ -237,7 +239,7 @@ void parents_link(struct parents *parents, struct job *job)
     }
 }
 
-static void unlink_edge(struct op *op, struct edge *edge)
+static void unlink_edge(struct op *op, struct edge *edge) REQUIRES(op->jobd->lock)
 {
     struct parent *parent = edge->parent;
     if (parent->next == edge)
@@ -247,7 +249,7 @@ static void unlink_edge(struct op *op, struct edge *edge)
         drop(op, parent);
 }
 
-void parents_leave(struct op *op, struct job_extra *extra)
+void edges_leave_locked(struct op *op, struct job_extra *extra)
 {
     struct parents *parents = extra != NULL ? extra->parents : NULL;
     if (parents == NULL)
@@ -263,10 +265,10 @@ void parents_leave(struct op *op, struct job_extra *extra)
 
 /* ---- what is to be looked at */
 
-void parents_look_again(struct op *op, struct parents *parents)
+void edges_look_again_locked(struct op *op, struct parents *parents)
 {
     const struct edge *why;
-    if (parents->again || parents_verdict(&op->jobd->jobs, parents, &why) == VERDICT_WAIT)
+    if (parents->again || edges_verdict(&op->jobd->jobs, parents, &why) == VERDICT_WAIT)
         return;
     parents->again = true;
     TAILQ_INSERT_TAIL(&op->jobd->edges.again, parents, link);
@@ -282,19 +284,19 @@ static void ended(struct edges *edges, struct parent *parent)
     parent->due = true;
 }
 
-void edges_job_ended(struct op *op, const struct job *job)
+void edges_job_ended_locked(struct op *op, const struct job *job)
 {
     ended(&op->jobd->edges, find(&op->jobd->edges, job->id, false));
 }
 
-void edges_batch_ended(struct op *op, const struct batch *batch)
+void edges_batch_ended_locked(struct op *op, const struct batch *batch)
 {
     ended(&op->jobd->edges, find(&op->jobd->edges, batch->id, true));
 }
 
 /* ---- at a start */
 
-void edges_expect_back(struct op *op, const char *text)
+void edges_expect_back_locked(struct op *op, const char *text)
 {
     struct edge edge = {.id = 0};
     while (parents_next(&text, &edge))
@@ -302,7 +304,7 @@ void edges_expect_back(struct op *op, const char *text)
             (void)add(op, &edge);
 }
 
-void edges_job_back(struct op *op, struct job *job, bool final)
+void edges_job_back_locked(struct op *op, struct job *job, bool final)
 {
     if (RB_EMPTY(&op->jobd->edges.tree))
         return;
@@ -313,7 +315,7 @@ void edges_job_back(struct op *op, struct job *job, bool final)
         attach(op, parent, job, NULL);
 }
 
-void edges_batch_back(struct op *op, struct batch *batch)
+void edges_batch_back_locked(struct op *op, struct batch *batch)
 {
     struct parent *parent = find(&op->jobd->edges, batch->id, true);
     if (parent != NULL)
@@ -321,7 +323,7 @@ void edges_batch_back(struct op *op, struct batch *batch)
 }
 
 /* One that is not there is not waited for: it has no parent then. False when memory is short. */
-static bool find_back(struct op *op, struct edge *edge)
+static bool find_back(struct op *op, struct edge *edge) REQUIRES(op->jobd->lock)
 {
     struct jobs *jobs = &op->jobd->jobs;
     struct parent *parent = find(&op->jobd->edges, edge->id, edge->is_batch);
@@ -339,7 +341,7 @@ static bool find_back(struct op *op, struct edge *edge)
     return true;
 }
 
-bool edges_child_back(struct op *op, struct job *job, const char *text)
+bool edges_child_back_locked(struct op *op, struct job *job, const char *text)
 {
     struct parents *parents;
     const struct edge *why;
@@ -357,17 +359,17 @@ bool edges_child_back(struct op *op, struct job *job, const char *text)
             parents->edges[len++] = parents->edges[i];
     }
     parents->len = len;
-    if (parents_verdict(&op->jobd->jobs, parents, &why) == VERDICT_BEGIN) {
+    if (edges_verdict(&op->jobd->jobs, parents, &why) == VERDICT_BEGIN) {
         free(parents);
         return true;
     }
     job->extra->parents = parents;
     jobs_count(&op->jobd->jobs, (int64_t)parents_weight(parents));
-    parents_link(parents, job);
+    edges_link(parents, job);
     return true;
 }
 
-void edges_all_back(struct op *op)
+void edges_all_back_locked(struct op *op)
 {
     struct edges *edges = &op->jobd->edges;
     struct parent *parent, *next;
@@ -382,7 +384,7 @@ void edges_all_back(struct op *op)
 
 /* ---- as others have changed it */
 
-static bool adopt_edge(struct op *op, struct edge *edge)
+static bool adopt_edge(struct op *op, struct edge *edge) REQUIRES(op->jobd->lock)
 {
     struct jobs *jobs = &op->jobd->jobs;
     edge->parent = find(&op->jobd->edges, edge->id, edge->is_batch);
@@ -399,7 +401,7 @@ static bool adopt_edge(struct op *op, struct edge *edge)
     return true;
 }
 
-bool edges_adopt(struct op *op, struct job *job)
+bool edges_adopt_locked(struct op *op, struct job *job)
 {
     struct parents *parents = NULL;
     bool good = parents_new(jobd_text(job->extra->words, JOBD_AFTER), &parents);
@@ -408,26 +410,26 @@ bool edges_adopt(struct op *op, struct job *job)
     if (good) {
         job->extra->parents = parents;
         jobs_count(&op->jobd->jobs, (int64_t)parents_weight(parents));
-        parents_link(parents, job);
+        edges_link(parents, job);
     } else {
         free(parents);
     }
-    edges_settle(op);
+    edges_settle_locked(op);
     return good;
 }
 
-void edges_job_gone(struct op *op, struct job *job)
+void edges_job_gone_locked(struct op *op, struct job *job)
 {
     if ((job->pins & PIN_CHILDREN) == 0)
         return;
     find(&op->jobd->edges, job->id, false)->job = NULL;
-    unpin_job(op, job, PIN_CHILDREN);
+    unpin_job_locked(op, job, PIN_CHILDREN);
 }
 
-void edges_batch_gone(struct op *op, struct batch *batch)
+void edges_batch_gone_locked(struct op *op, struct batch *batch)
 {
     if ((batch->pins & PIN_CHILDREN) == 0)
         return;
     find(&op->jobd->edges, batch->id, true)->batch = NULL;
-    unpin_batch(op, batch, PIN_CHILDREN);
+    unpin_batch_locked(op, batch, PIN_CHILDREN);
 }

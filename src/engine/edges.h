@@ -17,55 +17,8 @@
  * that, and nothing calls itself. All of it counts in the memory. Under the engine's lock. */
 #pragma once
 
-#include <bsd/sys/queue.h>
-#include <bsd/sys/tree.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
+#include "engine/engine.h"
 #include "engine/parents.h"
-#include "jobd/queue.h"
-
-struct batch;
-struct job;
-struct job_extra;
-struct jobs;
-struct op;
-
-struct parent {
-    RB_ENTRY(parent) by_id;
-    uint64_t id;
-    bool is_batch;
-    bool due;                 /* it has ended: it is on the list, */
-    struct edge *next;        /* and its edges from here on are to be looked at */
-    TAILQ_ENTRY(parent) link; /* of that list; or it is fresh */
-    struct job *job;          /* NULL: it is a batch, or has not come back yet */
-    struct batch *batch;
-    struct edge_list edges;
-};
-
-TAILQ_HEAD(parent_list, parent);
-TAILQ_HEAD(parents_list, parents);
-RB_HEAD(parent_tree, parent);
-RB_PROTOTYPE(parent_tree, parent, by_id, parent_compare)
-
-struct edges {
-    struct parent_tree tree;
-    struct parent_list due;
-    struct parents_list again;
-    struct parent_list fresh; /* by parents_expect(), until edges_settle() */
-    bool starved;             /* what is to be done waits for room in the journal */
-};
-
-/* Is there something to be done, and room for it? The next tick sees to it. */
-static inline bool edges_due(const struct edges *edges)
-{
-    return !edges->starved && (!TAILQ_EMPTY(&edges->again) || !TAILQ_EMPTY(&edges->due));
-}
-
-void edges_init(struct edges *edges);
-/* Frees the parents; the jobs have theirs. */
-void edges_release(struct edges *edges);
 
 enum verdict {
     VERDICT_WAIT,   /* one of them has not ended */
@@ -75,53 +28,55 @@ enum verdict {
 
 /* What becomes of who waits for these. *why, if it is cancelled: the one that has not ended well.
  */
-enum verdict parents_verdict(struct jobs *jobs, const struct parents *parents,
-                             const struct edge **why);
+enum verdict edges_verdict(struct jobs *jobs, const struct parents *parents,
+                           const struct edge **why);
 
 /* ---- coming in, in this order */
 
 /* Are all there, and seen? JOBD_OK; or JOBD_NO_PARENT, and which is on the receipt. */
-enum jobd_result parents_check(struct op *op, const struct parents *parents,
-                               struct jobd_receipt *receipt);
+enum jobd_result edges_check(struct op *op, const struct parents *parents,
+                             struct jobd_receipt *receipt);
 /* A record for each, pinned, with or without edges; what follows needs them. JOBD_OK;
  * JOBD_OUT_OF_MEMORY; or JOBD_NO_PARENT, where one was forgotten for want of memory. `like`, not
  * NULL: has the same, found before. */
-enum jobd_result parents_expect(struct op *op, struct parents *parents, const struct parents *like);
+enum jobd_result edges_expect_locked(struct op *op, struct parents *parents,
+                                     const struct parents *like) REQUIRES(op->jobd->lock);
 /* They are this job's, which waits for them; it need not have them yet. All are expected. */
-void parents_link(struct parents *parents, struct job *job);
+void edges_link(struct parents *parents, struct job *job);
 /* In the end, whatever became of it: of the fresh records those without edges are none. */
-void edges_settle(struct op *op);
+void edges_settle_locked(struct op *op) REQUIRES(op->jobd->lock);
 
 /* ---- and going */
 
 /* The extra, which is counted, has none any more. It may have had none. */
-void parents_leave(struct op *op, struct job_extra *extra);
+void edges_leave_locked(struct op *op, struct job_extra *extra) REQUIRES(op->jobd->lock);
 
 /* Its job is to be looked at again, unless it has to wait. */
-void parents_look_again(struct op *op, struct parents *parents);
+void edges_look_again_locked(struct op *op, struct parents *parents) REQUIRES(op->jobd->lock);
 /* A job with PIN_CHILDREN, or a batch, has ended: its children are to be looked at. */
-void edges_job_ended(struct op *op, const struct job *job);
-void edges_batch_ended(struct op *op, const struct batch *batch);
+void edges_job_ended_locked(struct op *op, const struct job *job) REQUIRES(op->jobd->lock);
+void edges_batch_ended_locked(struct op *op, const struct batch *batch) REQUIRES(op->jobd->lock);
 
 /* ---- at a start */
 
 /* A job with this text will come back: what it names is not forgotten before; where memory is less
  * than it was one that has ended may be, and counts as done. */
-void edges_expect_back(struct op *op, const char *text);
+void edges_expect_back_locked(struct op *op, const char *text) REQUIRES(op->jobd->lock);
 /* A job, or a batch, is back, in no state yet. `final`: it has ended. */
-void edges_job_back(struct op *op, struct job *job, bool final);
-void edges_batch_back(struct op *op, struct batch *batch);
+void edges_job_back_locked(struct op *op, struct job *job, bool final) REQUIRES(op->jobd->lock);
+void edges_batch_back_locked(struct op *op, struct batch *batch) REQUIRES(op->jobd->lock);
 /* A job that waits is back: it has those of the parents of this text that it has to wait for. False
  * when memory is short. */
-bool edges_child_back(struct op *op, struct job *job, const char *text);
+bool edges_child_back_locked(struct op *op, struct job *job, const char *text)
+    REQUIRES(op->jobd->lock);
 /* All are: who is waited for by nobody is forgotten as others are. */
-void edges_all_back(struct op *op);
+void edges_all_back_locked(struct op *op) REQUIRES(op->jobd->lock);
 
 /* ---- as other processes have changed it: in any order, so what a job waits for may come later,
  * and is waited for meanwhile */
 
 /* The job, which has such a text, waits for all that it names. False when memory is short. */
-bool edges_adopt(struct op *op, struct job *job);
+bool edges_adopt_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock);
 /* A job, or a batch, is about to be no more, while perhaps some still wait for it. */
-void edges_job_gone(struct op *op, struct job *job);
-void edges_batch_gone(struct op *op, struct batch *batch);
+void edges_job_gone_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock);
+void edges_batch_gone_locked(struct op *op, struct batch *batch) REQUIRES(op->jobd->lock);

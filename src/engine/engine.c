@@ -34,10 +34,10 @@ struct size {
 };
 
 /* So many have room in the memory, where their records count too. */
-static uint32_t promises_max(const struct jobd_config *config)
+static uint32_t retainable_max(const struct jobd_config *config)
 {
     uint64_t fit = config->memory_bytes / (sizeof(struct job) + sizeof(struct job_extra));
-    return fit < PROMISES_MAX ? (uint32_t)fit : PROMISES_MAX;
+    return fit < RETAINABLE_MAX ? (uint32_t)fit : RETAINABLE_MAX;
 }
 
 /* As many as fit into an eighth of the memory. */
@@ -74,7 +74,7 @@ static bool measure(const struct jobd_config *config, struct size *size)
     workers *= config->turns != NULL ? NODES_MAX : 1;
     size->running = queue_running_max(workers, size->durable) + config->leases_max;
     size->records = jobd_records_needed(waiting, workers, config->leases_max, kept, size->durable);
-    size->promises = promises_max(config);
+    size->promises = retainable_max(config);
     if (size->records + size->promises < JOBD_RECORDS_MAX)
         size->records += size->promises;
     else
@@ -149,7 +149,7 @@ static int new_tables_locked(struct jobd *jobd, const struct jobd_config *config
                              config->keep);
     jobd->jobs.batches.durable = size->durable;
     jobd->jobs.batches.shared = config->turns != NULL;
-    jobd->jobs.promises_max = size->promises;
+    jobd->jobs.retainable_max = size->promises;
     for (uint32_t i = 0; i < jobd->queues_max && error == 0; i++)
         jobd->jobs.remembered[i].keep = config->keep;
     jobd->jobs.keep_for_us = config->keep_for_us;

@@ -7,7 +7,7 @@
 
 #include "base/heap.h"
 #include "base/lock.h"
-#include "engine/edges.h"
+#include "engine/edge_table.h"
 #include "engine/events.h"
 #include "engine/failures.h"
 #include "engine/job_table.h"
@@ -94,9 +94,3 @@ void op_begin(struct op *op, struct jobd *jobd, struct jobd_waiter *waiter, int6
     ACQUIRES(op->jobd->lock);
 /* Unlocks; then tells who was woken, frees, and lets the store, a runner and the timer know. */
 void op_end(struct op *op) RELEASES(op->jobd->lock);
-/* Is there a sweep that waits and can go on? The next tick sees to it. */
-bool op_sweep_due_locked(struct op *op) REQUIRES(op->jobd->lock);
-/* The next moment at which jobd_tick() has something to do, or JOBD_NEVER. */
-int64_t op_next_due_locked(struct op *op) REQUIRES(op->jobd->lock);
-/* The same for the deadlines of waiters alone. */
-int64_t op_next_deadline_locked(struct op *op) REQUIRES(op->jobd->lock);

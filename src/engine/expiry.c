@@ -5,15 +5,14 @@
 #include "engine/cancel_kind.h"
 #include "engine/touched.h"
 #include "engine/dispatch.h"
+#include "engine/due.h"
 #include "engine/transition.h"
 
 /* The job that is due by now, or NULL. */
 static struct job *next_due_locked(struct op *op) REQUIRES(op->jobd->lock)
 {
-    struct due *due = heap_top(&op->jobd->jobs.dues);
-    if (due == NULL || due->at_us > op->now_us)
-        return NULL;
-    return container_of(due, struct job_extra, due)->job;
+    struct due *due = due_first_locked(op, DUE_DATE);
+    return due != NULL ? container_of(due, struct job_extra, due)->job : NULL;
 }
 
 /* Those of one queue that are due one after the other, as one change. */

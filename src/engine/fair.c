@@ -206,7 +206,7 @@ void fair_leave_locked(struct op *op, struct queue *queue, struct job *job)
         review_locked(op, queue, group);
 }
 
-/* It has had its turn in this lane, where it has jobs. */
+/* It was served in this lane, where it has jobs. */
 static void go_behind(struct queue *queue, struct group *group, unsigned lane)
 {
     struct group_list *list = list_of(queue->fair, group, lane);
@@ -487,7 +487,7 @@ void fair_expect_no_more_locked(struct op *op, struct queue *to, struct job *job
         let_one_go_locked(op, to, group);
 }
 
-/* Its group may be another by now, or the queue's groups may take turns no longer. */
+/* Its group may be another by now, or the queue may serve its groups round robin no longer. */
 void fair_arrive_locked(struct op *op, struct queue *to, struct job *job)
 {
     fair_settle_locked(op, to, job);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The lanes of a queue whose groups take turns (jobd_queue_config.by_group), in place of its rings.
+/* The lanes of a queue whose groups are served round robin (jobd_queue_config.by_group), in place
+ * of its rings.
  *
  *     lane 3, eligible   b ──> a ──> ""        first a job of b, which goes behind "" then
  *             held       c                     at its limit: passed over, whatever waits there
@@ -7,7 +8,7 @@
  *     a's jobs           17 ──> 21             each group has its own, in the order they came
  *
  * A group is in a lane while it has jobs there: in one of two lists, as its limits allow. It goes
- * behind the others when it has had a turn, and when it comes back from its limit, which the end of
+ * behind the others when it was served, and when it comes back from its limit, which the end of
  * a job or its bucket brings about. So no step looks at more than one group. Jobs without a group
  * are those of one more, which has no limits.
  *
@@ -21,7 +22,7 @@
 struct fair {
     struct jobd_limits limits; /* of each group */
     uint32_t waiting_max;      /* 0: no limit */
-    bool on;                   /* groups take turns; false: they did once */
+    bool on;                   /* groups are served round robin; false: they were once */
     bool changing;             /* nothing is given out meanwhile */
     uint64_t below;            /* that holds for ids below this */
     struct groups groups;
@@ -48,13 +49,13 @@ static inline bool fair_has(const struct queue *queue, uint64_t id)
 
 /* ---- lanes: of jobs that fair_has() */
 
-/* The one whose turn it is; NULL: none in this lane may begin. */
+/* The first of the group that is served next; NULL: none in this lane may begin. */
 struct job *fair_first(const struct queue *queue, unsigned lane);
 void fair_enter_locked(struct op *op, struct queue *queue, struct job *job)
     REQUIRES(op->jobd->lock);
 void fair_leave_locked(struct op *op, struct queue *queue, struct job *job)
     REQUIRES(op->jobd->lock);
-/* The same for one that begins: its group has had its turn. */
+/* The same for one that begins: its group was served. */
 void fair_take_locked(struct op *op, struct queue *queue, struct job *job) REQUIRES(op->jobd->lock);
 /* The longest that one has waited, in a lane, of the first of at most *looks groups, which are
  * counted down. */

@@ -11,6 +11,9 @@
 #include "engine/lanes.h"
 #include "engine/limits.h"
 
+/* Of a job with an output: its extra, its type and its errors. */
+enum { BESIDE_OUTPUT_BYTES = 4096 };
+
 uint32_t jobd_queue_named(const struct jobd *jobd, const char *name)
 {
     return queue_names_find(&jobd->names, name);
@@ -229,6 +232,14 @@ size_t jobd_memory(struct jobd *jobd)
     return bytes;
 }
 
+size_t jobd_output_room(struct jobd *jobd)
+{
+    mutex_lock(&jobd->lock);
+    size_t used = jobd->jobs.memory_living + BESIDE_OUTPUT_BYTES, max = jobd->jobs.memory_max;
+    mutex_unlock(&jobd->lock);
+    return used < max ? max - used : 0;
+}
+
 /* ---- the busiest groups of a queue */
 
 enum { BUSIEST_LOOKS = 1024 };
@@ -268,7 +279,7 @@ static size_t busiest_of(const struct groups *groups, const struct group **list,
     return len;
 }
 
-size_t jobd_busiest(struct jobd *jobd, uint32_t number, struct jobd_group *groups, size_t len)
+size_t jobd_busiest(struct jobd *jobd, uint32_t number, struct jobd_group_stats *groups, size_t len)
 {
     const struct group *list[JOBD_BUSIEST_MAX];
     size_t found = 0, max = len < JOBD_BUSIEST_MAX ? len : JOBD_BUSIEST_MAX;
@@ -278,7 +289,8 @@ size_t jobd_busiest(struct jobd *jobd, uint32_t number, struct jobd_group *group
     if (queue->fair != NULL && queue->fair->on && max > 0)
         found = busiest_of(&queue->fair->groups, list, max);
     for (size_t i = 0; i < found; i++) {
-        groups[i] = (struct jobd_group){.waiting = list[i]->waiting, .running = list[i]->running};
+        groups[i] =
+            (struct jobd_group_stats){.waiting = list[i]->waiting, .running = list[i]->running};
         memcpy(groups[i].name, list[i]->name, strlen(list[i]->name) + 1);
     }
     mutex_unlock(&jobd->lock);

@@ -12,13 +12,6 @@
 #include "engine/parents.h"
 #include "engine/words.h"
 
-static int job_compare(const struct job *a, const struct job *b)
-{
-    return (a->id > b->id) - (a->id < b->id);
-}
-
-RB_GENERATE(job_tree, job, by_id, job_compare)
-
 /* Of the same key 0. */
 static int key_order(unsigned queue, const char *key, const struct job_extra *at)
 {
@@ -30,7 +23,7 @@ static int key_order(unsigned queue, const char *key, const struct job_extra *at
 static int key_compare(const struct job_extra *a, const struct job_extra *b)
 {
     int order = key_order(a->job->queue, a->key, b);
-    return order != 0 ? order : job_compare(a->job, b->job);
+    return order != 0 ? order : (a->job->id > b->job->id) - (a->job->id < b->job->id);
 }
 
 RB_GENERATE(key_tree, job_extra, by_key, key_compare)
@@ -51,7 +44,7 @@ int jobs_init(struct jobs *jobs, uint32_t records_max, uint32_t queues_len, size
         for (unsigned state = 0; state < JOBD_STATES; state++)
             TAILQ_INIT(&jobs->remembered[i].ended[state]);
     for (uint32_t i = 0; jobs->remembered != NULL && i < queues_len; i++)
-        TAILQ_INIT(&jobs->remembered[i].promised);
+        TAILQ_INIT(&jobs->remembered[i].retained);
     jobs->records = calloc(records_max, sizeof *jobs->records);
     jobs->expired = jobd_blob_text("expired");
     if (jobs->records == NULL || jobs->remembered == NULL || jobs->expired == NULL)
@@ -80,37 +73,10 @@ void jobs_release(struct jobs *jobs)
     jobs->remembered = NULL;
 }
 
-struct job *jobs_find(struct jobs *jobs, uint64_t id)
-{
-    struct job key = {.id = id};
-    return RB_FIND(job_tree, &jobs->tree, &key);
-}
-
-struct job *jobs_seen(struct jobs *jobs, uint64_t id)
-{
-    struct job *job = jobs_find(jobs, id);
-    return job != NULL && job->state != STATE_NEW ? job : NULL;
-}
-
-struct job *jobs_above(struct jobs *jobs, uint64_t id)
-{
-    if (id == UINT64_MAX)
-        return NULL;
-    struct job key = {.id = id + 1};
-    return RB_NFIND(job_tree, &jobs->tree, &key);
-}
-
-struct job *jobs_below(struct jobs *jobs, uint64_t id)
-{
-    struct job key = {.id = id};
-    struct job *from = RB_NFIND(job_tree, &jobs->tree, &key);
-    return from != NULL ? RB_PREV(job_tree, &jobs->tree, from) : RB_MAX(job_tree, &jobs->tree);
-}
-
 static struct job_list *ages_of(struct jobs *jobs, const struct job *job)
 {
     const struct job_extra *extra = job->extra;
-    /* Whose promise is over comes after others that ended later, but not among those that
+    /* One that is retained no longer comes after others that ended later, but not among those that
      * keep_for_us forgets by their order. */
     bool own = extra != NULL &&
                (extra->keep_us != 0 || (extra->unique_until_us != 0 && jobs->keep_for_us == 0));
@@ -146,11 +112,11 @@ static void leave_remembered(struct jobs *jobs, struct job *job)
     struct remembered *remembered = &jobs->remembered[job->queue];
     struct job_list *ages = ages_of(jobs, job);
     jobs_unwatch(jobs, job);
-    if (job->promised) {
-        TAILQ_REMOVE(&remembered->promised, job, link);
-        remembered->promised_len--;
+    if (job->retained) {
+        TAILQ_REMOVE(&remembered->retained, job, link);
+        remembered->retained_len--;
         jobs->memory_living -= jobs_weight(job);
-        job->promised = false;
+        job->retained = false;
     } else {
         TAILQ_REMOVE(&remembered->ended[job->state], job, link);
         remembered->len[job->state]--;
@@ -180,12 +146,12 @@ static void take_out(struct jobs *jobs, struct job *job)
         batches_left(&jobs->batches, job);
         jobs_settle_batches(jobs);
     }
-    RB_REMOVE(job_tree, &jobs->tree, job);
+    jobs_leave_tree(jobs, job);
     jobs->memory -= jobs_weight(job);
-    jobs->promises -= job->pins != 0;
+    jobs->retainable -= job->pins != 0;
     if (job->extra == NULL)
         return;
-    jobs->promises -= job->extra->unique_until_us != 0;
+    jobs->retainable -= job->extra->unique_until_us != 0;
     jobs->deliveries -= extra_promise(job->extra) != NULL;
     if (job->extra->key[0] != '\0')
         RB_REMOVE(key_tree, &jobs->keys, job->extra);
@@ -303,11 +269,11 @@ struct job *jobs_add(struct jobs *jobs, uint64_t id, struct jobd_blob *payload,
     *job = (struct job){.id = id, .payload = payload, .extra = extra, .state = STATE_NEW};
     if (extra != NULL) {
         extra->job = job;
-        jobs->promises += extra->unique_until_us != 0;
+        jobs->retainable += extra->unique_until_us != 0;
         jobs->deliveries += extra_promise(extra) != NULL;
     }
     TAILQ_INIT(&job->awaiting);
-    verify(RB_INSERT(job_tree, &jobs->tree, job) == NULL);
+    jobs_enter_tree(jobs, job);
     jobs_count(jobs, (int64_t)jobs_weight(job));
     return job;
 }
@@ -355,7 +321,7 @@ void jobs_settle_batches(struct jobs *jobs)
     size_t bytes = batches->freed_bytes + batches->freed_pins * sizeof(struct job);
     jobs_count(jobs, -(int64_t)bytes);
     jobs->deliveries -= batches->freed_promises;
-    jobs->promises -= batches->freed_pins;
+    jobs->retainable -= batches->freed_pins;
     batches->freed_bytes = 0;
     batches->freed_promises = batches->freed_pins = 0;
 }
@@ -376,25 +342,25 @@ bool jobs_set(struct jobs *jobs, struct jobd_blob **part, struct jobd_blob *byte
     return true;
 }
 
-/* When its promise is over others have ended later, so it cannot wait among them for the time that
- * is for all: it stays until both have passed. */
+/* When it is retained no longer others have ended later, so it cannot wait among them for the time
+ * that is for all: it stays until both have passed. */
 static bool ends_by_keep_for(const struct jobs *jobs, const struct job *job)
 {
-    return job->promised && job->extra->keep_us == 0 && jobs->keep_for_us > 0;
+    return job->retained && job->extra->keep_us == 0 && jobs->keep_for_us > 0;
 }
 
 /* One that ended before this process has its time already; one that is pinned is not due. */
 static void watch_end(struct jobs *jobs, struct job *job)
 {
     struct job_extra *extra = job->extra;
-    if (extra == NULL || (extra->keep_us == 0 && !job->promised))
+    if (extra == NULL || (extra->keep_us == 0 && !job->retained))
         return;
     if (job->finished_us > 0)
         extra->forget_us = later_us(job->finished_us, extra->keep_us);
     if (job->pins != 0)
         return;
     extra->due.order = (uint32_t)job->id;
-    int64_t at_us = job->promised ? extra->unique_until_us : extra->forget_us;
+    int64_t at_us = job->retained ? extra->unique_until_us : extra->forget_us;
     if (ends_by_keep_for(jobs, job) && keep_until(jobs, job) > at_us)
         at_us = keep_until(jobs, job);
     heap_push(&jobs->dues, &extra->due, at_us);
@@ -412,28 +378,28 @@ static void remember_one_more(struct jobs *jobs, struct job *job)
     remembered->len[job->state]++;
 }
 
-/* Its promise lasts. */
-static void remember_promised(struct jobs *jobs, struct job *job)
+/* It may not be forgotten yet. */
+static void remember_retained(struct jobs *jobs, struct job *job)
 {
     struct remembered *remembered = &jobs->remembered[job->queue];
-    TAILQ_INSERT_TAIL(&remembered->promised, job, link);
-    remembered->promised_len++;
+    TAILQ_INSERT_TAIL(&remembered->retained, job, link);
+    remembered->retained_len++;
     watch_end(jobs, job);
 }
 
-void jobs_remember_all(struct jobs *jobs, struct job *job, bool promised)
+void jobs_remember_all(struct jobs *jobs, struct job *job, bool retained)
 {
     verify(TAILQ_EMPTY(&job->awaiting));
-    job->promised = promised;
-    if (job->promised)
-        remember_promised(jobs, job);
+    job->retained = retained;
+    if (job->retained)
+        remember_retained(jobs, job);
     else
         remember_one_more(jobs, job);
 }
 
 void jobs_pins_changed(struct jobs *jobs, struct job *job)
 {
-    if (!job->promised)
+    if (!job->retained)
         jobs->memory_living += job->pins != 0 ? -sizeof *job : sizeof *job;
     jobs_unwatch(jobs, job);
     watch_end(jobs, job);
@@ -458,7 +424,7 @@ bool jobs_forget_due(struct jobs *jobs, int64_t now_us, struct op *op)
 
 void jobs_end_due(struct jobs *jobs, struct job *job, struct op *op)
 {
-    bool lasts = job->promised && !ends_by_keep_for(jobs, job) &&
+    bool lasts = job->retained && !ends_by_keep_for(jobs, job) &&
                  (job->extra->keep_us == 0 || job->extra->forget_us > op->now_us);
     if (!lasts) {
         forget(jobs, job, op);
@@ -466,9 +432,9 @@ void jobs_end_due(struct jobs *jobs, struct job *job, struct op *op)
     }
     struct remembered *remembered = &jobs->remembered[job->queue];
     jobs_unwatch(jobs, job);
-    TAILQ_REMOVE(&remembered->promised, job, link);
-    remembered->promised_len--;
-    job->promised = false;
+    TAILQ_REMOVE(&remembered->retained, job, link);
+    remembered->retained_len--;
+    job->retained = false;
     remember_usually(jobs, job, op);
 }
 
@@ -476,10 +442,10 @@ void jobs_remember(struct jobs *jobs, struct job *job, struct op *op)
 {
     verify(TAILQ_EMPTY(&job->awaiting));
     bool lasts = job->extra != NULL && job->extra->unique_until_us > op->now_us &&
-                 jobs->promises <= jobs->promises_max;
-    job->promised = lasts || job->pins != 0;
-    if (job->promised)
-        remember_promised(jobs, job);
+                 jobs->retainable <= jobs->retainable_max;
+    job->retained = lasts || job->pins != 0;
+    if (job->retained)
+        remember_retained(jobs, job);
     else
         remember_usually(jobs, job, op);
 }
@@ -502,7 +468,7 @@ void jobs_set_content(struct jobs *jobs, struct job *job, struct job_content *co
     jobs->memory -= jobs_weight(job);
     jobs->memory_living -= jobs_weight(job);
     if (before != NULL)
-        jobs->promises -= before->unique_until_us != 0;
+        jobs->retainable -= before->unique_until_us != 0;
     jobs->deliveries -= extra_promise(before) != NULL;
     if (before != NULL && before->key[0] != '\0')
         RB_REMOVE(key_tree, &jobs->keys, before);
@@ -514,7 +480,7 @@ void jobs_set_content(struct jobs *jobs, struct job *job, struct job_content *co
     if (job->extra == NULL)
         return;
     job->extra->job = job;
-    jobs->promises += job->extra->unique_until_us != 0;
+    jobs->retainable += job->extra->unique_until_us != 0;
     jobs->deliveries += extra_promise(job->extra) != NULL;
     jobs_note_key(jobs, job);
 }
@@ -538,7 +504,7 @@ void jobs_exchange(struct jobs *jobs, struct job *job, struct job_content *conte
 {
     struct job_content before = job_content(job);
     RB_REMOVE(key_tree, &jobs->keys, job->extra);
-    jobs->promises -= job->extra->unique_until_us != 0;
+    jobs->retainable -= job->extra->unique_until_us != 0;
     job->payload = content->payload;
     content->extra->deliveries = job->extra->deliveries;
     job->extra = content->extra;
@@ -550,7 +516,7 @@ void jobs_exchange(struct jobs *jobs, struct job *job, struct job_content *conte
     job->by_wall = content->by_wall;
     job->unexpiring = content->unexpiring;
     verify(RB_INSERT(key_tree, &jobs->keys, job->extra) == NULL);
-    jobs->promises += job->extra->unique_until_us != 0;
+    jobs->retainable += job->extra->unique_until_us != 0;
     *content = before;
 }
 

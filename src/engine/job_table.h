@@ -146,7 +146,7 @@ struct job {
     bool requeue_on_stop : 1;
     bool elsewhere : 1;
     bool by_wall : 1;    /* delayed until an instant of the wall clock */
-    bool promised : 1;   /* it has ended, and is not forgotten before unique_until_us, nor pinned */
+    bool retained : 1;   /* it has ended, and is not forgotten before unique_until_us, nor pinned */
     bool expired : 1;    /* cancelled, as its time was over */
     bool batched : 1;    /* it came in with others: batches_of() knows with which */
     bool unexpiring : 1; /* put in again by hand: it does not expire any more */
@@ -191,8 +191,8 @@ struct remembered {
     uint32_t keep;
     struct job_list ended[JOBD_STATES]; /* of the final states */
     uint32_t len[JOBD_STATES];
-    struct job_list promised; /* in none of these, nor in by_age: for some time, or pinned */
-    uint32_t promised_len;
+    struct job_list retained; /* in none of these, nor in by_age: for some time, or pinned */
+    uint32_t retained_len;
     uint64_t forgotten_early; /* before `keep` asks for it, as memory was short */
 };
 
@@ -200,7 +200,7 @@ struct remembered {
 enum { AGE_FAILED = 1, AGE_OWN = 2, AGES = 4 };
 
 /* Jobs that have ended and may not be forgotten, at most, however much memory there is. */
-enum { PROMISES_MAX = 1 << 20 };
+enum { RETAINABLE_MAX = 1 << 20 };
 
 /* All are allocated at start; a record not used before costs no memory. */
 struct jobs {
@@ -209,12 +209,13 @@ struct jobs {
     struct job_list spare;
     uint32_t spare_len;
     struct job_tree tree;
-    struct key_tree keys;            /* of all that are remembered */
-    uint32_t deliveries;             /* that are promised: each has a record kept for it */
-    uint32_t promises, promises_max; /* jobs that have unique_until_us; and that have pins */
-    struct heap dues;                /* of extras: see there */
-    struct jobd_blob *expired;       /* the error of a job that has */
-    struct remembered *remembered;   /* a queue's, by its index */
+    struct job *newest;                  /* the last one in it, NULL: it is empty */
+    struct key_tree keys;                /* of all that are remembered */
+    uint32_t deliveries;                 /* that are promised: each has a record kept for it */
+    uint32_t retainable, retainable_max; /* jobs that have unique_until_us; and that have pins */
+    struct heap dues;                    /* of extras: see there */
+    struct jobd_blob *expired;           /* the error of a job that has */
+    struct remembered *remembered;       /* a queue's, by its index */
     uint32_t queues_len;
     /* Of all queues, by AGE_FAILED and AGE_OWN, in the order of their ends. */
     struct job_list by_age[AGES];
@@ -241,6 +242,9 @@ struct job *jobs_seen(struct jobs *jobs, uint64_t id);
 struct job *jobs_above(struct jobs *jobs, uint64_t id);
 /* The one with the highest below it, or NULL. */
 struct job *jobs_below(struct jobs *jobs, uint64_t id);
+/* A job that no other has the id of is found by it from here on; and is not any more. */
+void jobs_enter_tree(struct jobs *jobs, struct job *job);
+void jobs_leave_tree(struct jobs *jobs, struct job *job);
 /* Forgets ended jobs until so many bytes more have room: done and cancelled ones first, the oldest
  * first, then failed ones. False, and nothing forgotten, when that cannot be. */
 bool jobs_make_room(struct jobs *jobs, size_t bytes, struct op *op);
@@ -296,8 +300,8 @@ void jobs_release_record(struct jobs *jobs, struct job *job);
 void jobs_end_due(struct jobs *jobs, struct job *job, struct op *op);
 /* The job has become final; the oldest beyond `keep` are forgotten, perhaps this one. */
 void jobs_remember(struct jobs *jobs, struct job *job, struct op *op);
-/* The same, and none is forgotten. `promised`: whoever it has ended for has said so. */
-void jobs_remember_all(struct jobs *jobs, struct job *job, bool promised);
+/* The same, and none is forgotten. `retained`: whoever it has ended for has said so. */
+void jobs_remember_all(struct jobs *jobs, struct job *job, bool retained);
 /* One that is remembered has its first pin, or has lost its last, which is counted as of a living
  * job; its place stays. */
 void jobs_pins_changed(struct jobs *jobs, struct job *job);

@@ -38,7 +38,7 @@ struct leases {
     struct lease *all;
     uint32_t max, room, used; /* max: that may be held; room: records; used: so many of them were
                                  handed out at least once */
-    uint32_t held, promised;  /* promised: to takers who wait */
+    uint32_t held, reserved;  /* reserved: for takers who wait */
     struct lease_bucket *buckets; /* all that are known, by their tokens; a power of two of them */
     struct lease_bucket *by_job;  /* the same by their jobs' ids, as many */
     uint32_t buckets_mask;

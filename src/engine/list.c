@@ -116,7 +116,7 @@ static bool gather_locked(struct jobd *jobd, const struct jobd_filter *filter, s
         const struct remembered *remembered = &jobs->remembered[i];
         bool all = jobd_state_final(state)
                        ? gather(few, &remembered->ended[state], remembered->len[state], filter) &&
-                             gather(few, &remembered->promised, remembered->promised_len, filter)
+                             gather(few, &remembered->retained, remembered->retained_len, filter)
                        : gather(few, list_of(queue, state), queue->in_state[state], filter);
         if (!all)
             return false;

@@ -39,7 +39,7 @@ struct news {
     /* NEWS_JOB */
     bool stays;     /* its place, in its lane or elsewhere, is as it was; so is, where it is not
                        fresh, all but what is said of callbacks */
-    bool promised;  /* it has ended, and is not forgotten yet, whatever comes; so NEWS_BATCH */
+    bool retained;  /* it has ended, and is not forgotten yet, whatever comes; so NEWS_BATCH */
     bool has_extra; /* it has a record of what few jobs have, which counts, even if empty */
     uint32_t node;  /* runs in a worker of this node; 0: it does not */
     /* Its attempts have said something: record.worker and record.progress, and the output so far,

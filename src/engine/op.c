@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/blob.h"
-#include "engine/engine.h"
-#include "engine/keep.h"
+#include "engine/due.h"
 #include "engine/touched.h"
 #include "engine/waiters.h"
 
@@ -30,44 +29,11 @@ void op_begin(struct op *op, struct jobd *jobd, struct jobd_waiter *waiter, int6
     op->now_us = not_before_locked(op);
 }
 
-bool op_sweep_due_locked(struct op *op)
-{
-    const struct jobd *jobd = op->jobd;
-    return !TAILQ_EMPTY(&jobd->sweep_waiters) &&
-           (!has_journal(jobd) || journal_has_room(&jobd->journal)) &&
-           (jobd->share == NULL || share_has_room(jobd->share));
-}
-
-int64_t op_next_due_locked(struct op *op)
-{
-    struct jobd *jobd = op->jobd;
-    if (jobd->dispatch_needed || op_sweep_due_locked(op) || edges_due(&jobd->edges))
-        return 0;
-    const struct due *tops[] = {jobd->expiry_starved ? NULL : heap_top(&jobd->jobs.dues),
-                                heap_top(&jobd->delays),
-                                heap_top(&jobd->leases.due),
-                                heap_top(&jobd->probes),
-                                heap_top(&jobd->limits),
-                                heap_top(&jobd->deadlines)};
-    int64_t at_us = keep_next_end_us(&jobd->jobs);
-    for (unsigned i = 0; i < sizeof tops / sizeof tops[0]; i++)
-        if (tops[i] != NULL && tops[i]->at_us < at_us)
-            at_us = tops[i]->at_us;
-    return at_us;
-}
-
-int64_t op_next_deadline_locked(struct op *op)
-{
-    const struct due *top = heap_top(&op->jobd->deadlines);
-    return top != NULL ? top->at_us : JOBD_NEVER;
-}
-
 /* What is left to be done in a turn, by whoever takes the next one; true when he has to know. */
 static bool wants_turn_locked(struct op *op) REQUIRES(op->jobd->lock)
 {
     struct share *share = op->jobd->share;
-    bool due = op->jobd->dispatch_needed || edges_due(&op->jobd->edges);
-    bool tell = due && !share->in_turn && !share->told_due;
+    bool tell = due_at_once_locked(op) && !share->in_turn && !share->told_due;
     share->told_due |= tell;
     return tell;
 }
@@ -78,7 +44,7 @@ void op_end(struct op *op)
     bool shared = jobd->share != NULL, wants_turn = shared && wants_turn_locked(op);
     if (shared)
         share_hold_locked(op);
-    int64_t next_us = shared ? op_next_deadline_locked(op) : op_next_due_locked(op);
+    int64_t next_us = shared ? due_deadline_us_locked(op) : due_tick_us_locked(op);
     bool earlier = next_us < jobd->ticks_at_us;
     if (earlier)
         jobd->ticks_at_us = next_us;

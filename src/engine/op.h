@@ -18,7 +18,7 @@ struct jobd;
 struct waiting;
 
 TAILQ_HEAD(waiting_list, waiting);
-TAILQ_HEAD(place_list, place);
+TAILQ_HEAD(place_list, waiting_place);
 
 /* Jobs, waiters or rows that are handled before the lock is let go of, where there may be many. */
 enum { OP_STEPS = 256 };

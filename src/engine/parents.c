@@ -10,7 +10,7 @@ enum { ERROR_ROOM = 128 }; /* of blocked.h's error, its blob included */
 
 bool parents_next(const char **text, struct edge *edge)
 {
-    static const char job[] = "/jobs/", batch[] = "/batches/";
+    static const char job[] = "job ", batch[] = "batch ";
     for (const char *end; (end = strchr(*text, '\n')) != NULL;) {
         const char *line = *text;
         *text = end + 1;
@@ -24,7 +24,7 @@ bool parents_next(const char **text, struct edge *edge)
     return false;
 }
 
-static uint32_t count_paths(const char *text)
+static uint32_t count_lines(const char *text)
 {
     struct edge edge;
     uint32_t len = 0;
@@ -44,7 +44,7 @@ static bool has(const struct parents *parents, const struct edge *edge)
 bool parents_new(const char *text, struct parents **parents)
 {
     struct edge edge = {.id = 0};
-    uint32_t most = text != NULL ? count_paths(text) : 0;
+    uint32_t most = text != NULL ? count_lines(text) : 0;
     *parents = NULL;
     if (most == 0)
         return true;
@@ -72,6 +72,6 @@ size_t parents_weight(const struct parents *parents)
 
 size_t parents_weight_of(const char *text)
 {
-    uint32_t len = text != NULL ? count_paths(text) : 0;
+    uint32_t len = text != NULL ? count_lines(text) : 0;
     return len > 0 ? weight(len, ERROR_ROOM) : 0;
 }

@@ -39,5 +39,6 @@ bool parents_new(const char *text, struct parents **parents);
 size_t parents_weight(const struct parents *parents);
 /* The same, of the text. */
 size_t parents_weight_of(const char *text);
-/* The next path of the text, whose id it fills in; *text goes behind it. False at the end. */
+/* The next line of the text that names one, whose id it fills in; *text goes behind it. False at
+ * the end. */
 bool parents_next(const char **text, struct edge *edge);

@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/pins.h"
 
-#include "engine/engine.h"
 #include "engine/touched.h"
 
 bool pins_have_room(const struct jobs *jobs, uint32_t more)
 {
-    return more <= jobs->promises_max && jobs->promises <= jobs->promises_max - more;
+    return more <= jobs->retainable_max && jobs->retainable <= jobs->retainable_max - more;
 }
 
 /* The first is there, or the last is gone. */
 static void count(struct jobs *jobs, bool more)
 {
-    jobs->promises += more ? 1 : UINT32_MAX;
+    jobs->retainable += more ? 1 : UINT32_MAX;
     jobs_count(jobs, more ? PIN_WEIGHT : -(int64_t)PIN_WEIGHT);
 }
 
@@ -23,12 +22,12 @@ static bool is_remembered(const struct job *job)
 }
 
 /* What others have changed is adopted: its place is theirs to say. */
-static bool adopts(const struct op *op)
+static bool adopts(const struct op *op) REQUIRES(op->jobd->lock)
 {
     return op->jobd->share != NULL && !op->jobd->share->in_turn;
 }
 
-static void set_pins(struct op *op, struct job *job, unsigned pins)
+static void set_pins(struct op *op, struct job *job, unsigned pins) REQUIRES(op->jobd->lock)
 {
     struct jobs *jobs = &op->jobd->jobs;
     const bool was = job->pins != 0, is = pins != 0;
@@ -40,15 +39,14 @@ static void set_pins(struct op *op, struct job *job, unsigned pins)
         jobs_pins_changed(jobs, job);
 }
 
-/* Its place among those that have ended is another. The lock is held, as for all here. */
-LOCK_ATTRIBUTE(no_thread_safety_analysis)
-static void tell_others(struct op *op, const struct job *job)
+/* Its place among those that have ended is another. */
+static void tell_others(struct op *op, const struct job *job) REQUIRES(op->jobd->lock)
 {
     if (op->jobd->share != NULL)
         share_touch_locked(op, job, ROW_SET);
 }
 
-void pin_job(struct op *op, struct job *job, enum pin why)
+void pin_job_locked(struct op *op, struct job *job, enum pin why)
 {
     struct jobs *jobs = &op->jobd->jobs;
     const bool first = job->pins == 0, remembered = first && is_remembered(job);
@@ -69,13 +67,13 @@ void pin_job(struct op *op, struct job *job, enum pin why)
 }
 
 /* One or the other may be forgotten. */
-static void tell_store(struct op *op)
+static void tell_store(struct op *op) REQUIRES(op->jobd->lock)
 {
     if (has_journal(op->jobd))
         op->tell_store |= journal_notify(&op->jobd->journal);
 }
 
-void unpin_job(struct op *op, struct job *job, enum pin why)
+void unpin_job_locked(struct op *op, struct job *job, enum pin why)
 {
     struct jobs *jobs = &op->jobd->jobs;
     const bool last = job->pins == (unsigned)why, remembered = last && is_remembered(job);
@@ -96,7 +94,7 @@ void unpin_job(struct op *op, struct job *job, enum pin why)
     tell_store(op);
 }
 
-void pin_batch(struct op *op, struct batch *batch, enum pin why)
+void pin_batch_locked(struct op *op, struct batch *batch, enum pin why)
 {
     struct jobs *jobs = &op->jobd->jobs;
     if (batch->pins == 0) {
@@ -107,7 +105,7 @@ void pin_batch(struct op *op, struct batch *batch, enum pin why)
     batch->pins |= (uint8_t)why;
 }
 
-void unpin_batch(struct op *op, struct batch *batch, enum pin why)
+void unpin_batch_locked(struct op *op, struct batch *batch, enum pin why)
 {
     struct jobs *jobs = &op->jobd->jobs;
     verify((batch->pins & (unsigned)why) != 0);

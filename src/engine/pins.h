@@ -5,8 +5,8 @@
  *
  * A pin is nowhere on disk: whoever set it does so again at a start, when the job comes back and
  * before it is remembered (restore.c) or, of a batch, before all jobs are back (jobd_restored). It
- * takes a record of those for
- * jobs that are promised (jobs->promises_max), so there is a bound, and some memory.
+ * takes one of
+ * jobs->retainable_max, so there is a bound, and some memory.
  *
  * Where queues are shared pins are in no news either: they follow from who waits, or delivers, as
  * each process knows it. But where an ended one stands among the others is whatever the news of it
@@ -16,7 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "engine/job_table.h"
+#include "engine/engine.h"
 
 enum pin {
     PIN_CHILDREN = 1, /* others wait for its end, and a start must find how it ended */
@@ -31,11 +31,11 @@ bool pins_have_room(const struct jobs *jobs, uint32_t more);
 
 /* In whatever state; not one of which is just being written that it is forgotten (forgetting). An
  * ended one takes its memory as one that lives. */
-void pin_job(struct op *op, struct job *job, enum pin why);
+void pin_job_locked(struct op *op, struct job *job, enum pin why) REQUIRES(op->jobd->lock);
 /* It had this pin. When it was the last an ended job is the newest of those that are remembered; or
  * is forgotten by the next tick, where its own time is over. */
-void unpin_job(struct op *op, struct job *job, enum pin why);
+void unpin_job_locked(struct op *op, struct job *job, enum pin why) REQUIRES(op->jobd->lock);
 
 /* The same for a batch that is in, whose jobs may be forgotten. */
-void pin_batch(struct op *op, struct batch *batch, enum pin why);
-void unpin_batch(struct op *op, struct batch *batch, enum pin why);
+void pin_batch_locked(struct op *op, struct batch *batch, enum pin why) REQUIRES(op->jobd->lock);
+void unpin_batch_locked(struct op *op, struct batch *batch, enum pin why) REQUIRES(op->jobd->lock);

@@ -70,7 +70,7 @@ struct queue {
     uint32_t leased;         /* of those that run */
     uint32_t elsewhere;      /* those that workers of other processes run */
     uint32_t end_pending;    /* of those that run in this process: their end is being written */
-    uint32_t put_pending;    /* places promised to jobs that are being written */
+    uint32_t put_pending;    /* places reserved for jobs that are being written */
     uint32_t cancel_pending; /* queued, but out of the ring: their cancel, or late end, is being
                                 written */
     uint32_t in_state[JOBD_STATES]; /* jobs at present; 0 for the final ones */

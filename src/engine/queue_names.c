@@ -59,14 +59,14 @@ void queue_names_append(struct queue_names *names, const char *name, uint32_t nu
     names->len++;
 }
 
-struct entry {
+struct queue_name {
     const char *name;
     uint32_t number;
 };
 
 static int entry_compare(const void *left, const void *right)
 {
-    const struct entry *a = left, *b = right;
+    const struct queue_name *a = left, *b = right;
     return strcmp(a->name, b->name);
 }
 
@@ -74,11 +74,11 @@ static int entry_compare(const void *left, const void *right)
 int queue_names_sort(struct queue_names *names)
 {
     const uint32_t len = names->len;
-    struct entry *entries = calloc(len > 0 ? len : 1, sizeof *entries);
+    struct queue_name *entries = calloc(len > 0 ? len : 1, sizeof *entries);
     if (entries == NULL)
         return -ENOMEM;
     for (uint32_t i = 0; i < len; i++)
-        entries[i] = (struct entry){names->names[i], names->numbers[i]};
+        entries[i] = (struct queue_name){names->names[i], names->numbers[i]};
     qsort(entries, len, sizeof *entries, entry_compare);
     for (uint32_t i = 0; i < len; i++) {
         names->names[i] = entries[i].name;

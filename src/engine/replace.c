@@ -5,6 +5,7 @@
 #include "engine/changes.h"
 #include "engine/deliveries.h"
 #include "engine/describe.h"
+#include "engine/edges.h"
 #include "engine/transition.h"
 #include "engine/fair.h"
 #include "engine/pins.h"
@@ -45,7 +46,7 @@ static void apply_replace_locked(struct op *op, struct change *change, struct jo
     REQUIRES(op->jobd->lock)
 {
     job->extra->replacing = without(&job->extra->replacing, change);
-    parents_leave(op, change->before.extra);
+    edges_leave_locked(op, change->before.extra);
     jobs_drop_content(&op->jobd->jobs, &change->before, op);
 }
 
@@ -66,7 +67,7 @@ static void undo_replace_locked(struct op *op, struct change *change, struct job
         transition_exchange_locked(op, job, &change->before);
     }
     job->extra->replacing = rest;
-    parents_leave(op, change->before.extra);
+    edges_leave_locked(op, change->before.extra);
     jobs_drop_content(&op->jobd->jobs, &change->before, op);
 }
 
@@ -123,7 +124,7 @@ static enum jobd_result expect_delivery_locked(struct op *op, struct job *job,
         return result;
     if (!jobs_make_room(jobs, PIN_WEIGHT, op))
         return JOBD_OUT_OF_MEMORY;
-    pin_job(op, job, PIN_CALLBACK);
+    pin_job_locked(op, job, PIN_CALLBACK);
     return JOBD_OK;
 }
 
@@ -132,7 +133,7 @@ static void expect_none_locked(struct op *op, struct job *job, bool was_pinned)
     REQUIRES(op->jobd->lock)
 {
     if (!was_pinned && (job->pins & PIN_CALLBACK) != 0)
-        unpin_job(op, job, PIN_CALLBACK);
+        unpin_job_locked(op, job, PIN_CALLBACK);
 }
 
 enum jobd_result replace_locked(struct op *op, struct job *job, struct job_content *content,
@@ -155,7 +156,7 @@ enum jobd_result replace_locked(struct op *op, struct job *job, struct job_conte
     }
     carry_over(job->extra, content->extra);
     if ((job->extra->unique_until_us == 0 && content->extra->unique_until_us != 0 &&
-         jobs->promises >= jobs->promises_max) ||
+         jobs->retainable >= jobs->retainable_max) ||
         !jobs_hold_content(jobs, content, op)) {
         expect_none_locked(op, job, pinned);
         fair_quit_locked(op, &op->jobd->queues[job->queue], content->extra);
@@ -166,7 +167,7 @@ enum jobd_result replace_locked(struct op *op, struct job *job, struct job_conte
     change.bytes = blob_weight(content->payload);
     change.before = *content;
     if (content->extra->parents != NULL)
-        parents_link(content->extra->parents, job);
+        edges_link(content->extra->parents, job);
     transition_exchange_locked(op, job, &change.before);
     *receipt = (struct jobd_receipt){.id = job->id,
                                      .state = job_state(job),

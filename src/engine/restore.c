@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "engine/attempt.h"
+#include "engine/edges.h"
 #include "engine/engine.h"
 #include "engine/journal_store.h"
 #include "engine/changes.h"
@@ -141,7 +142,7 @@ struct job *restore_new_locked(struct op *op, const struct job_record *record, u
     if (batch != NULL)
         batch->there++;
     jobs_note_key(jobs, job);
-    edges_job_back(op, job, jobd_state_final(record->state));
+    edges_job_back_locked(op, job, jobd_state_final(record->state));
     return job;
 }
 
@@ -172,7 +173,7 @@ static bool restore_locked(struct op *op, const struct job_record *record, uint1
     }
     recall_lease_locked(op, job, record);
     if (waits_for_others(record, state)) {
-        if (!edges_child_back(op, job, record->texts[JOBD_AFTER]))
+        if (!edges_child_back_locked(op, job, record->texts[JOBD_AFTER]))
             return false;
         state = waits_as(job->extra, state == JOBD_SCHEDULED);
     }
@@ -205,7 +206,7 @@ void jobd_restore_batch(struct jobd *jobd, const struct batch_record *record)
         batch->queue = (uint16_t)jobd_queue_index(queue);
         batch->created_us = record->created_us;
         batch->finished_us = record->finished_us;
-        edges_batch_back(&op, batch);
+        edges_batch_back_locked(&op, batch);
         if (promised != NULL)
             deliveries_begin_batch_locked(&op, batch, promised);
         promised = NULL;
@@ -218,7 +219,7 @@ void jobd_restore_after(struct jobd *jobd, const char *after)
 {
     struct op op;
     op_begin(&op, jobd, NULL, 0);
-    edges_expect_back(&op, after);
+    edges_expect_back_locked(&op, after);
     op_end(&op);
 }
 
@@ -227,7 +228,7 @@ void jobd_restored(struct jobd *jobd)
     struct op op;
     op_begin(&op, jobd, NULL, 0);
     batches_all_back(&jobd->jobs.batches);
-    edges_all_back(&op);
+    edges_all_back_locked(&op);
     jobs_settle_batches(&jobd->jobs);
     deliveries_restored_locked(&op);
     if (jobd->durable)

@@ -57,16 +57,15 @@ const struct change_kind retry_kind = {.name = "retry",
                                        .undo = undo_retry_locked,
                                        .is_put = true};
 
-/* The record of a group takes some memory. And what lives may have more than all of it already:
- * when turns begin in a queue, all its groups are let in. */
+/* The record of a group takes some memory. Where there were too few bytes for those of the jobs
+ * that wait, when groups began, the living may take more than there is. */
 static enum jobd_result join_group_locked(struct op *op, struct job *job) REQUIRES(op->jobd->lock)
 {
     struct jobs *jobs = &op->jobd->jobs;
     struct queue *queue = &op->jobd->queues[job->queue];
-    const size_t more = job->promised ? 0 : jobs_weight(job);
-    enum jobd_result result = JOBD_OK;
-    if (fair_has(queue, job->id))
-        result = fair_join_locked(op, queue, job->extra);
+    const size_t more = job->retained ? 0 : jobs_weight(job);
+    enum jobd_result result =
+        fair_has(queue, job->id) ? fair_join_locked(op, queue, job->extra) : JOBD_OK;
     if (result != JOBD_OK || jobs->memory_living + more <= jobs->memory_max)
         return result;
     fair_quit_locked(op, queue, job->extra);

@@ -7,6 +7,7 @@
 
 #include "base/verify.h"
 #include "engine/blob.h"
+#include "engine/texts.h"
 
 static int name_order(const struct schedule *a, const struct schedule *b)
 {
@@ -25,7 +26,7 @@ struct terms {
     enum jobd_late late;
     uint8_t priority;
     bool alone, fixed;
-    uint32_t at[TEXTS]; /* where each text begins, each with its NUL; 0: there is none */
+    uint32_t at[TEXTS]; /* where each text begins, texts.h */
 };
 
 static void texts_of(const struct jobd_schedule *schedule, const char *texts[TEXTS])
@@ -37,15 +38,9 @@ static void texts_of(const struct jobd_schedule *schedule, const char *texts[TEX
         texts[TEXT_JOBS + i] = schedule->texts[i];
 }
 
-static size_t size_of(const char *text)
-{
-    return text != NULL && text[0] != '\0' ? strlen(text) + 1 : 0;
-}
-
 struct jobd_blob *schedule_terms_new(const struct jobd_schedule *schedule)
 {
     const char *texts[TEXTS];
-    size_t used = sizeof(struct terms), size = used;
     struct terms terms = {.every_us = schedule->every_us,
                           .timeout_us = schedule->timeout_us,
                           .expires_us = schedule->expires_us,
@@ -55,26 +50,12 @@ struct jobd_blob *schedule_terms_new(const struct jobd_schedule *schedule)
                           .alone = schedule->alone,
                           .fixed = schedule->fixed};
     texts_of(schedule, texts);
-    for (unsigned i = 0; i < TEXTS; i++)
-        size += size_of(texts[i]);
-    struct jobd_blob *blob = jobd_blob_new(size, NULL);
+    struct jobd_blob *blob = jobd_blob_new(sizeof terms + texts_size(texts, TEXTS), NULL);
     if (blob == NULL)
         return NULL;
-    for (unsigned i = 0; i < TEXTS; i++) {
-        size_t bytes = size_of(texts[i]);
-        if (bytes == 0)
-            continue;
-        terms.at[i] = (uint32_t)used;
-        memcpy(blob->bytes + used, texts[i], bytes);
-        used += bytes;
-    }
+    texts_write(blob, sizeof terms, texts, TEXTS, terms.at);
     memcpy(blob->bytes, &terms, sizeof terms);
     return blob;
-}
-
-static const char *text_at(const struct jobd_blob *blob, uint32_t at)
-{
-    return at != 0 ? (const char *)blob->bytes + at : "";
 }
 
 struct jobd_schedule schedule_of(const char *name, const struct schedule_state *state)
@@ -82,10 +63,10 @@ struct jobd_schedule schedule_of(const char *name, const struct schedule_state *
     struct terms terms;
     memcpy(&terms, state->terms->bytes, sizeof terms);
     struct jobd_schedule schedule = {.name = name,
-                                     .cron = text_at(state->terms, terms.at[TEXT_CRON]),
-                                     .zone = text_at(state->terms, terms.at[TEXT_ZONE]),
+                                     .cron = texts_at(state->terms, terms.at[TEXT_CRON]),
+                                     .zone = texts_at(state->terms, terms.at[TEXT_ZONE]),
                                      .every_us = terms.every_us,
-                                     .queue = text_at(state->terms, terms.at[TEXT_QUEUE]),
+                                     .queue = texts_at(state->terms, terms.at[TEXT_QUEUE]),
                                      .priority = terms.priority,
                                      .attempts = terms.attempts,
                                      .timeout_us = terms.timeout_us,
@@ -95,7 +76,7 @@ struct jobd_schedule schedule_of(const char *name, const struct schedule_state *
                                      .alone = terms.alone,
                                      .fixed = terms.fixed};
     for (unsigned i = 0; i < JOBD_TEXTS; i++)
-        schedule.texts[i] = text_at(state->terms, terms.at[TEXT_JOBS + i]);
+        schedule.texts[i] = texts_at(state->terms, terms.at[TEXT_JOBS + i]);
     return schedule;
 }
 

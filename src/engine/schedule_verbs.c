@@ -42,14 +42,15 @@ static enum jobd_result room_locked(struct op *op) REQUIRES(op->jobd->lock)
 
 /* ---- put */
 
-struct asked {
+struct put_asked {
     const struct jobd_schedule *schedule;
     struct schedule_state state; /* its terms and payload; owned */
     int64_t wall_us;
 };
 
 /* It begins now, and takes nothing that has happened once more. */
-static struct schedule_place place_from(const struct schedule *before, const struct asked *asked)
+static struct schedule_place place_from(const struct schedule *before,
+                                        const struct put_asked *asked)
 {
     if (before->next.terms == NULL)
         return (struct schedule_place){.after_us = asked->wall_us};
@@ -61,7 +62,8 @@ static struct schedule_place place_from(const struct schedule *before, const str
 }
 
 /* What is there is compared with what is asked for. */
-static enum jobd_schedule_change compare(const struct schedule *there, const struct asked *asked)
+static enum jobd_schedule_change compare(const struct schedule *there,
+                                         const struct put_asked *asked)
 {
     if (there == NULL || there->next.terms == NULL)
         return JOBD_SCHEDULE_NEW;
@@ -72,7 +74,7 @@ static enum jobd_schedule_change compare(const struct schedule *there, const str
 }
 
 static enum jobd_result check_put_locked(struct op *op, const struct schedule *there,
-                                         const struct asked *asked) REQUIRES(op->jobd->lock)
+                                         const struct put_asked *asked) REQUIRES(op->jobd->lock)
 {
     struct jobd *jobd = op->jobd;
     const struct schedules *schedules = &jobd->schedules;
@@ -92,7 +94,7 @@ static enum jobd_result check_put_locked(struct op *op, const struct schedule *t
 }
 
 /* Takes the step, when it is submitted: then *step is NULL. */
-static enum jobd_result put_locked(struct op *op, const struct asked *asked,
+static enum jobd_result put_locked(struct op *op, const struct put_asked *asked,
                                    struct schedule_step **step, enum jobd_schedule_change *change)
     REQUIRES(op->jobd->lock)
 {
@@ -122,7 +124,7 @@ enum jobd_result jobd_schedule_put(struct jobd *jobd, const struct jobd_schedule
 {
     struct op op;
     struct schedule_step *step = NULL;
-    struct asked asked = {.schedule = schedule, .wall_us = moment->wall_us};
+    struct put_asked asked = {.schedule = schedule, .wall_us = moment->wall_us};
     verify(schedule->priority < JOBD_PRIORITIES && schedule->attempts <= JOBD_ATTEMPTS_MAX);
     asked.state.terms = schedule_terms_new(schedule);
     if (asked.state.terms == NULL || !step_new(&step)) {

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "engine/lanes.h"
+#include "engine/news_describe.h"
 #include "engine/share.h"
 #include "engine/touched.h"
 
@@ -104,7 +105,7 @@ bool share_ids(struct jobd *jobd, uint64_t **all, size_t *len)
         add_list(&ids, &jobd->queues[i].scheduled, BEFORE_TIME);
         add_list(&ids, &jobd->queues[i].blocked, 0);
         add_list(&ids, &jobd->queues[i].running, 0);
-        add_list(&ids, &jobd->jobs.remembered[i].promised, 0);
+        add_list(&ids, &jobd->jobs.remembered[i].retained, 0);
     }
     good = good && add_ended_locked(&op, &ids);
     op_end(&op);
@@ -137,13 +138,13 @@ static void tell_job_locked(struct op *op, const struct telling *telling, uint64
     const struct job *job = jobs_find(&op->jobd->jobs, id & ~BEFORE_TIME);
     if (job == NULL) /* it is forgotten by now */
         return;
-    share_describe_job(jobd, job, &news);
+    news_describe_job(jobd, job, &news);
     bool waited = (id & BEFORE_TIME) != 0;
     if (job->state == JOBD_QUEUED && (waited || (job->delayed && job->ready_us > telling->at_us)))
         news.record.state = JOBD_SCHEDULED;
     if (job->state == JOBD_RUNNING && !job->leased)
         news.node = job->elsewhere ? (uint32_t)job->node : jobd->share->turns.node;
-    share_tell_job_locked(op, job, &news, telling->each, telling->context);
+    news_give_job_locked(op, job, &news, telling->each, telling->context);
 }
 
 static void tell_batch_locked(struct op *op, const struct telling *telling, uint64_t id)
@@ -153,8 +154,8 @@ static void tell_batch_locked(struct op *op, const struct telling *telling, uint
     struct news news = {.kind = NEWS_BATCH, .fresh = true};
     if (batch == NULL)
         return;
-    share_describe_fresh_batch(op->jobd, batch, &news);
-    share_describe_batch(batch, &news);
+    news_describe_fresh_batch(op->jobd, batch, &news);
+    news_describe_batch(batch, &news);
     telling->each(telling->context, &news);
 }
 
@@ -163,7 +164,7 @@ static void tell_schedule_locked(struct op *op, const struct telling *telling, u
 {
     const struct schedule *schedule = &op->jobd->schedules.all[number & ~OF_SCHEDULE];
     struct news news = {.kind = NEWS_SCHEDULE, .fresh = true};
-    share_describe_schedule(schedule, &news);
+    news_describe_schedule(schedule, &news);
     if (!news.gone)
         telling->each(telling->context, &news);
 }
@@ -190,7 +191,7 @@ static void give_queue_locked(struct op *op, const struct queue *queue, share_ea
 {
     struct news news = {.kind = NEWS_QUEUE, .record = {.queue = queue->name}};
     (void)op;
-    share_describe_queue(queue, &news);
+    news_describe_queue(queue, &news);
     news.waited = queue->waited;
     news.ran = queue->ran;
     each(context, &news);

@@ -5,6 +5,7 @@
 #include "engine/sweep.h"
 
 #include "engine/changes.h"
+#include "engine/due.h"
 #include "engine/sweep_step.h"
 
 enum { STEPS_AT_ONCE = 40 }; /* of who waits, before the tick goes on with it */
@@ -55,7 +56,7 @@ static enum jobd_result wait_for_room_locked(struct op *op, const struct sweep *
 
 void sweep_resume_locked(struct op *op)
 {
-    while (op_sweep_due_locked(op)) {
+    while (due_sweep_locked(op)) {
         struct jobd_waiter *waiter = first_waiter(&op->jobd->sweep_waiters);
         struct sweep *sweep = &waiting_of(waiter)->sweep;
         if (op->jobd->journal.failures != sweep->failures) {

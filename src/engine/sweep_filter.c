@@ -11,7 +11,7 @@
 #include "engine/transition.h"
 
 /* A change of each kind, with the jobs of this step. */
-struct step {
+struct filter_step {
     struct sweep *sweep;
     struct change forgets, cancels, retries;
     struct dispatch_set queues;
@@ -19,7 +19,7 @@ struct step {
     bool ends; /* some have ended already: perhaps others are forgotten */
 };
 
-static void init(struct step *step, struct op *op, struct sweep *sweep)
+static void init(struct filter_step *step, struct op *op, struct sweep *sweep)
 {
     step->sweep = sweep;
     step->queues.len = 0;
@@ -31,7 +31,8 @@ static void init(struct step *step, struct op *op, struct sweep *sweep)
 
 /* ---- one job: has it changed? */
 
-static bool retry_locked(struct op *op, struct step *step, struct job *job) REQUIRES(op->jobd->lock)
+static bool retry_locked(struct op *op, struct filter_step *step, struct job *job)
+    REQUIRES(op->jobd->lock)
 {
     struct queue *queue = &op->jobd->queues[job->queue];
     if (admission_open_locked(op, queue) != JOBD_OK)
@@ -48,7 +49,7 @@ static bool retry_locked(struct op *op, struct step *step, struct job *job) REQU
 }
 
 /* It is a change of its own. */
-static bool stop_one_locked(struct op *op, struct step *step, struct job *job)
+static bool stop_one_locked(struct op *op, struct filter_step *step, struct job *job)
     REQUIRES(op->jobd->lock)
 {
     if (step->sweep->what != JOBD_STOP_ALL || job->stopping || job->stops_pending > 0)
@@ -60,7 +61,7 @@ static bool stop_one_locked(struct op *op, struct step *step, struct job *job)
     return stop_locked(op, job) == JOBD_STOPPING;
 }
 
-static bool change_locked(struct op *op, struct step *step, struct job *job)
+static bool change_locked(struct op *op, struct filter_step *step, struct job *job)
     REQUIRES(op->jobd->lock)
 {
     bool ended = job_has_ended(job);
@@ -93,7 +94,7 @@ static bool is_meant(const struct sweep *sweep, const struct job *job)
 
 /* ---- the next ones */
 
-static struct job *next_locked(struct op *op, struct step *step, struct job *job)
+static struct job *next_locked(struct op *op, struct filter_step *step, struct job *job)
     REQUIRES(op->jobd->lock)
 {
     struct job *next =
@@ -110,7 +111,7 @@ static bool queue_is_there_locked(struct op *op, const struct jobd_filter *filte
            op->jobd->queues[jobd_queue_index(filter->queue)].number == filter->queue;
 }
 
-static bool look_locked(struct op *op, struct step *step) REQUIRES(op->jobd->lock)
+static bool look_locked(struct op *op, struct filter_step *step) REQUIRES(op->jobd->lock)
 {
     struct sweep *sweep = step->sweep;
     if (!queue_is_there_locked(op, sweep->filter))
@@ -143,7 +144,7 @@ static void submit_locked(struct op *op, struct change *change) REQUIRES(op->job
 
 bool sweep_filter_locked(struct op *op, struct sweep *sweep)
 {
-    struct step step;
+    struct filter_step step;
     struct jobd_waiter *waiter = op->waiter;
     op->waiter = NULL; /* the mark has it */
     init(&step, op, sweep);

@@ -39,7 +39,7 @@ static const struct change_kind move_kind = {.name = "move",
 
 /* ---- the next jobs */
 
-struct step {
+struct queue_step {
     struct change change;
     struct sweep *sweep;
     size_t most;
@@ -65,7 +65,8 @@ static size_t room_in(const struct queue *queue)
 }
 
 /* Where memory is too short to move it no other is. */
-static void add_locked(struct op *op, struct step *step, struct job *job) REQUIRES(op->jobd->lock)
+static void add_locked(struct op *op, struct queue_step *step, struct job *job)
+    REQUIRES(op->jobd->lock)
 {
     struct queue *to = step->change.to;
     struct group *joins = NULL;
@@ -82,7 +83,7 @@ static void add_locked(struct op *op, struct step *step, struct job *job) REQUIR
     }
 }
 
-static void add_listed_locked(struct op *op, struct step *step, const struct job_list *list)
+static void add_listed_locked(struct op *op, struct queue_step *step, const struct job_list *list)
     REQUIRES(op->jobd->lock)
 {
     struct job *next = TAILQ_FIRST(list);
@@ -94,7 +95,7 @@ static void add_listed_locked(struct op *op, struct step *step, const struct job
     }
 }
 
-static void add_queued_locked(struct op *op, struct step *step) REQUIRES(op->jobd->lock)
+static void add_queued_locked(struct op *op, struct queue_step *step) REQUIRES(op->jobd->lock)
 {
     struct lane_walk *walk = &step->sweep->walk;
     struct queue *queue = queue_of(op, step->sweep);
@@ -110,7 +111,7 @@ static void add_queued_locked(struct op *op, struct step *step) REQUIRES(op->job
 }
 
 /* What can run now moves first. */
-static void add_jobs_locked(struct op *op, struct step *step) REQUIRES(op->jobd->lock)
+static void add_jobs_locked(struct op *op, struct queue_step *step) REQUIRES(op->jobd->lock)
 {
     const struct queue *queue = queue_of(op, step->sweep);
     if (step->change.to != NULL)
@@ -124,7 +125,7 @@ static void add_jobs_locked(struct op *op, struct step *step) REQUIRES(op->jobd-
 bool sweep_queue_locked(struct op *op, struct sweep *sweep)
 {
     struct queue *to = target_of(op, sweep);
-    struct step step = {.sweep = sweep, .most = OP_STEPS, .looks = OP_STEPS};
+    struct queue_step step = {.sweep = sweep, .most = OP_STEPS, .looks = OP_STEPS};
     if (sweep->walk.lane == JOBD_PRIORITIES) /* some may have come back meanwhile */
         sweep->walk = (struct lane_walk){.lane = 0};
     change_init(&step.change, op, to != NULL ? &move_kind : &cancel_kind, NULL);

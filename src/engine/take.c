@@ -39,7 +39,7 @@ static enum jobd_result take_locked(struct op *op, const uint32_t *queues, uint3
         result = ask_locked(op, queues[i]);
     if (result != JOBD_OK)
         return result;
-    if (op->waiter->lease_us > 0 && leases->held + leases->promised >= leases->max)
+    if (op->waiter->lease_us > 0 && leases->held + leases->reserved >= leases->max)
         return JOBD_TOO_MANY_LEASES;
     for (uint32_t i = 0; i < len; i++) {
         result = take_from_locked(op, queues[i]);

@@ -5,6 +5,7 @@
 #include "engine/blocked.h"
 #include "engine/breaker.h"
 #include "engine/dispatch.h"
+#include "engine/due.h"
 #include "engine/expiry.h"
 #include "engine/lease.h"
 #include "engine/fair.h"
@@ -73,29 +74,23 @@ static void forget_some_locked(struct op *op, int *left) REQUIRES(op->jobd->lock
 
 static int64_t tick_locked(struct op *op) REQUIRES(op->jobd->lock)
 {
-    /* Delays first: a job that becomes ready now is not missed by a taker whose time ends now. */
-    const struct {
-        struct heap *heap;
-        void (*handle)(struct op *op, struct due *due);
-    } rows[] = {{&op->jobd->delays, on_delay_locked},
-                {&op->jobd->leases.due, on_lease_locked},
-                {&op->jobd->probes, on_probe_locked},
-                {&op->jobd->limits, on_limit_locked},
-                {&op->jobd->deadlines, on_deadline_locked}};
+    static void (*const handle[DUE_KINDS])(struct op * op, struct due * due) = {
+        [DUE_DELAY] = on_delay_locked,       [DUE_LEASE] = on_lease_locked,
+        [DUE_PROBE] = on_probe_locked,       [DUE_LIMIT] = on_limit_locked,
+        [DUE_DEADLINE] = on_deadline_locked,
+    };
     int left = OP_STEPS;
     forget_some_locked(op, &left);
-    expiry_tick_locked(op, &left); /* first of what waits: what is due for both never begins */
+    expiry_tick_locked(op, &left);
     blocked_tick_locked(op, &left);
-    for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    for (enum due_kind kind = DUE_DATE + 1; kind < DUE_KINDS; kind++) {
         struct due *due;
-        while (left > 0 && (due = heap_top(rows[i].heap)) != NULL && due->at_us <= op->now_us) {
-            rows[i].handle(op, due);
-            left--;
-        }
+        for (; left > 0 && (due = due_first_locked(op, kind)) != NULL; left--)
+            handle[kind](op, due);
     }
     dispatch_where_needed_locked(op);
     sweep_resume_locked(op);
-    int64_t next_us = op_next_due_locked(op);
+    int64_t next_us = due_tick_us_locked(op);
     if (op->jobd->share == NULL)
         op->jobd->ticks_at_us = next_us;
     return next_us;
@@ -105,11 +100,9 @@ static int64_t tick_waiters_locked(struct op *op) REQUIRES(op->jobd->lock)
 {
     struct due *due;
     int left = OP_STEPS;
-    while (left > 0 && (due = heap_top(&op->jobd->deadlines)) != NULL && due->at_us <= op->now_us) {
+    for (; left > 0 && (due = due_first_locked(op, DUE_DEADLINE)) != NULL; left--)
         on_deadline_locked(op, due);
-        left--;
-    }
-    op->jobd->ticks_at_us = op_next_deadline_locked(op);
+    op->jobd->ticks_at_us = due_deadline_us_locked(op);
     return op->jobd->ticks_at_us;
 }
 

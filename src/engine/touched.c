@@ -139,8 +139,8 @@ void share_note_end_locked(struct op *op, const struct job *job)
 {
     struct share *share = op->jobd->share;
     if (share->ended_len < share->runs_max)
-        share->ended[share->ended_len++] =
-            (struct run){job->id, job->attempt, job->started_us, job->holder, job->requeue_on_stop};
+        share->ended[share->ended_len++] = (struct own_run){job->id, job->attempt, job->started_us,
+                                                            job->holder, job->requeue_on_stop};
 }
 
 bool share_has_room(const struct share *share)

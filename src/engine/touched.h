@@ -41,7 +41,7 @@ struct node {
 };
 
 /* A job that a worker of this process runs, while the engine reads all jobs again. */
-struct run {
+struct own_run {
     uint64_t id;
     uint32_t attempt;
     int64_t started_us;
@@ -78,7 +78,7 @@ struct share {
     uint32_t nodes_len;
     int64_t own_until_us; /* as the others know it */
     bool renews, leaves;
-    struct run *runs, *ended; /* ended: in this turn */
+    struct own_run *runs, *ended; /* ended: in this turn */
     uint32_t runs_len, ended_len, runs_max;
     bool orphans; /* jobs that this process runs, as the others think */
 };
@@ -99,24 +99,9 @@ void share_touch_behind_locked(struct op *op, const struct job *job) REQUIRES(op
 void share_touch_queue_locked(struct op *op, const struct queue *queue) REQUIRES(op->jobd->lock);
 /* A lease is over, or was reported on later. */
 void share_touch_lease_locked(struct op *op, const struct lease *lease) REQUIRES(op->jobd->lock);
-/* Do workers of that process run a job, as far as is known here? share.c. */
-bool share_runs_locked(struct op *op, uint32_t node) REQUIRES(op->jobd->lock);
 /* A worker of this process was given the job; it has ended its attempt. */
 void share_note_start_locked(struct op *op, const struct job *job) REQUIRES(op->jobd->lock);
 void share_note_end_locked(struct op *op, const struct job *job) REQUIRES(op->jobd->lock);
-/* What is told of a job, but for who runs it. share.c. */
-void share_describe_job(const struct jobd *jobd, const struct job *job, struct news *news);
-/* Tells of it, with what its attempts have said. share.c. */
-void share_tell_job_locked(struct op *op, const struct job *job, struct news *news,
-                           share_each_news *each, void *context) REQUIRES(op->jobd->lock);
-/* What is told of a batch that nobody knows, but for how its jobs are; and of any. share.c. */
-void share_describe_fresh_batch(const struct jobd *jobd, const struct batch *batch,
-                                struct news *news);
-void share_describe_batch(const struct batch *batch, struct news *news);
-/* All that is told of a schedule. share.c. */
-void share_describe_schedule(const struct schedule *schedule, struct news *news);
-/* What is told of a queue, but for its histograms. share.c. */
-void share_describe_queue(const struct queue *queue, struct news *news);
 /* Is there room for what somebody asks who could ask again? */
 bool share_has_room(const struct share *share);
 /* In a turn: this operation's waiters, and who is to stop, are told when it is over. */

@@ -29,6 +29,7 @@
 
 #include "engine/breaker.h"
 #include "engine/deliveries.h"
+#include "engine/edges.h"
 #include "engine/events.h"
 #include "engine/job_info.h"
 #include "engine/lanes.h"
@@ -140,7 +141,7 @@ static void enter_blocked_locked(struct op *op, struct job *job, bool comes_back
         TAILQ_INSERT_HEAD(&queue->blocked, job, link);
     else
         TAILQ_INSERT_TAIL(&queue->blocked, job, link);
-    parents_look_again(op, job->extra->parents);
+    edges_look_again_locked(op, job->extra->parents);
 }
 
 /* The place that its state gives it. */
@@ -195,7 +196,7 @@ void transition_due_locked(struct op *op, struct job *job)
 void transition_unblock_locked(struct op *op, struct job *job)
 {
     leave_place_locked(op, job);
-    parents_leave(op, job->extra);
+    edges_leave_locked(op, job->extra);
     bool later = job->delayed && job->ready_us > op->now_us;
     job->ready_us = later ? job->ready_us : op->now_us;
     move_locked(op, job, waits_as(job->extra, later));
@@ -254,7 +255,7 @@ void transition_detach_locked(struct op *op, struct job *job)
         transition_leave_running_locked(op, job);
     else
         jobs_revive(&op->jobd->jobs, job);
-    parents_leave(op, job->extra);
+    edges_leave_locked(op, job->extra);
     if (!job_has_ended(job))
         queue->in_state[job->state]--;
     if (job->batched)
@@ -394,7 +395,7 @@ static void end_in_batch_locked(struct op *op, const struct job *job) REQUIRES(o
     batch->finished_us = job->finished_us;
     batches_note(&op->jobd->jobs.batches, batch);
     if ((batch->pins & PIN_CHILDREN) != 0)
-        edges_batch_ended(op, batch);
+        edges_batch_ended_locked(op, batch);
     transition_tell_batch_locked(op, batch);
 }
 
@@ -418,7 +419,7 @@ void transition_finish_locked(struct op *op, struct job *job, enum jobd_state st
     if (job->batched)
         end_in_batch_locked(op, job);
     if ((job->pins & PIN_CHILDREN) != 0)
-        edges_job_ended(op, job);
+        edges_job_ended_locked(op, job);
     struct job *deliveries[DELIVERIES_MAX];
     const unsigned len = deliveries_make_locked(op, job, at_us, deliveries);
     deliveries_over_locked(op, job);
@@ -448,7 +449,7 @@ void transition_end_waiting_locked(struct op *op, struct job *job, enum jobd_sta
 {
     queue_of(op, job)->cancel_pending -= job->state == JOBD_QUEUED;
     job->commit_pending = false;
-    parents_leave(op, job->extra);
+    edges_leave_locked(op, job->extra);
     job->started_us = started_us;
     transition_finish_locked(op, job, state, at_us);
 }
@@ -520,7 +521,7 @@ void transition_exchange_locked(struct op *op, struct job *job, struct job_conte
     if (in_place && !stays)
         enter_place_locked(op, job, true);
     if (!waits && job->state != STATE_NEW)
-        parents_leave(op, job->extra); /* it has begun */
+        edges_leave_locked(op, job->extra); /* it has begun */
     if (in_place)
         jobs_watch(&op->jobd->jobs, job);
     if (moves)

@@ -35,9 +35,9 @@ static uint32_t places_len(const struct waiting *waiting)
     return waiting->choice != NULL ? waiting->choice->len : 1;
 }
 
-static struct place *place_at(struct waiting *waiting, uint32_t i)
+static struct waiting_place *place_at(struct waiting *waiting, uint32_t i)
 {
-    return waiting->choice != NULL ? (struct place *)(void *)&waiting->choice->hidden[i]
+    return waiting->choice != NULL ? (struct waiting_place *)(void *)&waiting->choice->hidden[i]
                                    : &waiting->place;
 }
 
@@ -50,7 +50,7 @@ static struct queue *queue_of_place(struct op *op, const struct waiting *waiting
 static void enter_places_locked(struct op *op, struct waiting *waiting) REQUIRES(op->jobd->lock)
 {
     for (uint32_t i = 0; i < places_len(waiting); i++) {
-        struct place *place = place_at(waiting, i);
+        struct waiting_place *place = place_at(waiting, i);
         struct queue *queue = queue_of_place(op, waiting, i);
         place->waiting = waiting;
         TAILQ_INSERT_TAIL(&queue->take_waiters, place, link);
@@ -60,7 +60,7 @@ static void enter_places_locked(struct op *op, struct waiting *waiting) REQUIRES
 static void leave_places_locked(struct op *op, struct waiting *waiting) REQUIRES(op->jobd->lock)
 {
     for (uint32_t i = 0; i < places_len(waiting); i++) {
-        struct place *place = place_at(waiting, i);
+        struct waiting_place *place = place_at(waiting, i);
         struct queue *queue = queue_of_place(op, waiting, i);
         if (place->waiting != NULL)
             TAILQ_REMOVE(&queue->take_waiters, place, link);
@@ -69,14 +69,14 @@ static void leave_places_locked(struct op *op, struct waiting *waiting) REQUIRES
 }
 
 /* False when it stands nowhere else. */
-static bool leave_place_locked(struct op *op, struct queue *queue, struct place *place)
+static bool leave_place_locked(struct op *op, struct queue *queue, struct waiting_place *place)
     REQUIRES(op->jobd->lock)
 {
     struct waiting *waiting = place->waiting;
     bool others = false;
     (void)op;
     for (uint32_t i = 0; i < places_len(waiting); i++) {
-        struct place *other = place_at(waiting, i);
+        struct waiting_place *other = place_at(waiting, i);
         others = others || (other != place && other->waiting != NULL);
     }
     if (!others)
@@ -98,7 +98,7 @@ static enum jobd_result begin_locked(struct op *op, struct jobd_waiter *waiter, 
     if (!waiter->uncounted && op->jobd->waiters == op->jobd->waiters_max)
         return JOBD_TOO_MANY_WAITERS;
     op->jobd->waiters += !waiter->uncounted;
-    op->jobd->leases.promised += kind == WAIT_JOB && waiter->lease_us > 0;
+    op->jobd->leases.reserved += kind == WAIT_JOB && waiter->lease_us > 0;
     waiting->kind = kind;
     waiter->result = JOBD_PENDING;
     if (waiter->deadline_us != JOBD_NEVER)
@@ -159,7 +159,7 @@ void wait_forget_locked(struct op *op, struct jobd_waiter *waiter)
         TAILQ_REMOVE(list, waiting, link);
     }
     heap_remove(&op->jobd->deadlines, &waiting->due);
-    op->jobd->leases.promised -= waiting->kind == WAIT_JOB && waiter->lease_us > 0;
+    op->jobd->leases.reserved -= waiting->kind == WAIT_JOB && waiter->lease_us > 0;
     waiting->kind = WAIT_NOT;
     extra_free(waiting->extra);
     waiting->extra = NULL;
@@ -187,7 +187,8 @@ enum jobd_result wait_next_for_end_locked(struct op *op, struct jobd_waiter *wai
     bool has_ended = job_has_ended(job);
     if (!has_ended && waiting_of(waiter)->kind != WAIT_NOT)
         wait_forget_locked(op, waiter);
-    waiter->deadline_us = later_us(op->now_us, waiter->end_us);
+    waiter->deadline_us =
+        waiter->end_us == JOBD_NEVER ? JOBD_NEVER : later_us(op->now_us, waiter->end_us);
     job_info(job, &waiter->info);
     if (!has_ended)
         return wait_for_job_end_locked(op, waiter, job);
@@ -211,14 +212,14 @@ void wait_end_all_locked(struct op *op, struct waiting_list *list, enum jobd_res
 
 void wait_end_takers_locked(struct op *op, struct queue *queue, enum jobd_result result)
 {
-    struct place *place;
+    struct waiting_place *place;
     while ((place = TAILQ_FIRST(&queue->take_waiters)) != NULL)
         wait_end_locked(op, waiter_of(place->waiting), result);
 }
 
 void wait_end_workers_locked(struct op *op, struct queue *queue, enum jobd_result result)
 {
-    struct place *place = TAILQ_FIRST(&queue->take_waiters), *next;
+    struct waiting_place *place = TAILQ_FIRST(&queue->take_waiters), *next;
     for (; place != NULL; place = next) {
         next = TAILQ_NEXT(place, link);
         if (waiter_of(place->waiting)->lease_us == 0)
@@ -228,7 +229,7 @@ void wait_end_workers_locked(struct op *op, struct queue *queue, enum jobd_resul
 
 void wait_leave_queue_locked(struct op *op, struct queue *queue, enum jobd_result result)
 {
-    struct place *place;
+    struct waiting_place *place;
     while ((place = TAILQ_FIRST(&queue->take_waiters)) != NULL)
         if (!leave_place_locked(op, queue, place))
             wait_end_locked(op, waiter_of(place->waiting), result);

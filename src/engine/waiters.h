@@ -58,12 +58,12 @@ struct sweep {
 };
 
 /* Where a taker stands in a queue's list. */
-struct place {
-    TAILQ_ENTRY(place) link;
+struct waiting_place {
+    TAILQ_ENTRY(waiting_place) link;
     struct waiting *waiting; /* who; NULL: nobody, any more */
 };
 
-_Static_assert(sizeof(struct place) <= sizeof(((struct jobd_choice *)NULL)->hidden[0]),
+_Static_assert(sizeof(struct waiting_place) <= sizeof(((struct jobd_choice *)NULL)->hidden[0]),
                "jobd/lease.h has too few bytes for it");
 
 /* The private half of a jobd_waiter, which has bytes for it: whoever copies or clears a whole
@@ -85,7 +85,7 @@ struct waiting {
         struct jobd_put put; /* WAIT_ROOM */
         struct sweep sweep;  /* WAIT_SWEEP */
         struct {             /* WAIT_JOB */
-            struct place place;
+            struct waiting_place place;
             struct jobd_choice *choice; /* NULL: `queue` alone, at `place` */
         };
     };

@@ -3,44 +3,28 @@
 
 #include <string.h>
 
-/* In front of the texts, each with its NUL: where it begins; 0: there is none. */
+#include "engine/texts.h"
+
+/* In front of the texts: where each begins. */
 struct index {
     uint32_t at[JOBD_TEXTS];
 };
 
-static size_t size_of(const char *text)
-{
-    return text != NULL && text[0] != '\0' ? strlen(text) + 1 : 0;
-}
-
 size_t words_weight(const char *const texts[JOBD_TEXTS])
 {
-    size_t size = 0;
-    for (unsigned i = 0; i < JOBD_TEXTS; i++)
-        size += size_of(texts[i]);
+    size_t size = texts_size(texts, JOBD_TEXTS);
     return size > 0 ? sizeof(struct index) + size : 0;
 }
 
 bool words_new(const char *const texts[JOBD_TEXTS], struct jobd_blob **words)
 {
-    size_t size = words_weight(texts), used = sizeof(struct index);
-    struct index index = {{0}};
-    *words = NULL;
-    if (size == 0)
-        return true;
-    struct jobd_blob *blob = jobd_blob_new(size, NULL);
-    if (blob == NULL)
-        return false;
-    for (unsigned i = 0; i < JOBD_TEXTS; i++) {
-        size_t bytes = size_of(texts[i]);
-        if (bytes == 0)
-            continue;
-        index.at[i] = (uint32_t)used;
-        memcpy(blob->bytes + used, texts[i], bytes);
-        used += bytes;
-    }
-    memcpy(blob->bytes, &index, sizeof index);
-    *words = blob;
+    struct index index;
+    size_t size = words_weight(texts);
+    *words = size > 0 ? jobd_blob_new(size, NULL) : NULL;
+    if (*words == NULL)
+        return size == 0;
+    texts_write(*words, sizeof index, texts, JOBD_TEXTS, index.at);
+    memcpy((*words)->bytes, &index, sizeof index);
     return true;
 }
 
@@ -50,5 +34,5 @@ const char *jobd_text(const struct jobd_blob *words, enum jobd_text text)
     if (words == NULL)
         return "";
     memcpy(&index, words->bytes, sizeof index);
-    return index.at[text] != 0 ? (const char *)words->bytes + index.at[text] : "";
+    return texts_at(words, index.at[text]);
 }

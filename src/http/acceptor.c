@@ -28,9 +28,9 @@ enum {
 #define NEVER INT64_MAX
 
 /* What an epoll event is about: the upper byte of its data, above a generation and a number. */
-enum topic { TOPIC_LISTENER, TOPIC_STOP, TOPIC_HANGUP, TOPIC_REFUSED };
+enum event_source { SOURCE_LISTENER, SOURCE_STOP, SOURCE_HANGUP, SOURCE_REFUSED };
 
-enum { GENERATION_SHIFT = 32, TOPIC_SHIFT = GENERATION_SHIFT + HANGUP_GENERATION_BITS };
+enum { GENERATION_SHIFT = 32, SOURCE_SHIFT = GENERATION_SHIFT + HANGUP_GENERATION_BITS };
 
 struct acceptor {
     struct acceptor_config config;
@@ -49,9 +49,9 @@ struct acceptor {
     struct rejects rejects;
 };
 
-static uint64_t about(enum topic topic, uint64_t what)
+static uint64_t about(enum event_source topic, uint64_t what)
 {
-    return (uint64_t)topic << TOPIC_SHIFT | what;
+    return (uint64_t)topic << SOURCE_SHIFT | what;
 }
 
 /* 0 or -errno. */
@@ -66,7 +66,7 @@ static int watch_listeners(struct acceptor *acceptor, int operation, uint32_t ev
     const struct listeners *listeners = acceptor->config.listeners;
     int error = 0;
     for (unsigned i = 0; i < listeners->len && error == 0; i++)
-        error = watch(acceptor, operation, listeners->of[i].fd, events, about(TOPIC_LISTENER, i));
+        error = watch(acceptor, operation, listeners->of[i].fd, events, about(SOURCE_LISTENER, i));
     return error;
 }
 
@@ -96,7 +96,7 @@ static void accept_one(struct acceptor *acceptor, const struct listener *listene
     if (acceptor->config.mute)
         close(fd);
     else
-        reject_send(&acceptor->rejects, acceptor->epoll, about(TOPIC_REFUSED, 0), fd, why);
+        reject_send(&acceptor->rejects, acceptor->epoll, about(SOURCE_REFUSED, 0), fd, why);
 }
 
 static bool is_passing(int error)
@@ -158,7 +158,7 @@ void acceptor_watch_hangup(struct acceptor *acceptor, struct conn *conn)
 {
     const uint32_t mask = (1U << HANGUP_GENERATION_BITS) - 1;
     uint64_t data =
-        about(TOPIC_HANGUP, (uint64_t)(conn->generation & mask) << GENERATION_SHIFT | conn->index);
+        about(SOURCE_HANGUP, (uint64_t)(conn->generation & mask) << GENERATION_SHIFT | conn->index);
     /* Without it a wait still ends at its deadline, and a stream when it is written to. */
     conn->hangup_watched =
         watch(acceptor, EPOLL_CTL_ADD, conn->fd, EPOLLRDHUP | EPOLLONESHOT, data) == 0;
@@ -176,22 +176,22 @@ void acceptor_unwatch_hangup(struct acceptor *acceptor, struct conn *conn)
 static void handle(struct acceptor *acceptor, uint64_t data)
 {
     uint32_t number = (uint32_t)data;
-    switch ((enum topic)(data >> TOPIC_SHIFT)) {
-    case TOPIC_LISTENER:
+    switch ((enum event_source)(data >> SOURCE_SHIFT)) {
+    case SOURCE_LISTENER:
         if (number < acceptor->config.listeners->len) /* not stopped */
             (void)accept_some(acceptor, &acceptor->config.listeners->of[number]);
         if (acceptor->sweep_ms == NEVER) /* there is somebody to look after */
             acceptor->sweep_ms = clock_coarse_ms() + SWEEP_MS;
         break;
-    case TOPIC_STOP:
+    case SOURCE_STOP:
         event_clear(acceptor->stop_event);
         acceptor->stop_ms = clock_coarse_ms() + LAST_CALL_MS;
         acceptor->sweep_ms = 0;
         break;
-    case TOPIC_HANGUP:
+    case SOURCE_HANGUP:
         deadlines_on_hangup(&acceptor->deadlines, number, (uint32_t)(data >> GENERATION_SHIFT));
         break;
-    case TOPIC_REFUSED:
+    case SOURCE_REFUSED:
         reject_read(&acceptor->rejects, number);
         break;
     }
@@ -199,7 +199,7 @@ static void handle(struct acceptor *acceptor, uint64_t data)
 
 static void sweep(struct acceptor *acceptor, int64_t now_ms)
 {
-    struct sweep found = deadlines_sweep(&acceptor->deadlines, now_ms);
+    struct connections_left found = deadlines_sweep(&acceptor->deadlines, now_ms);
     acceptor->over = found.over && acceptor->stopped;
     bool refused = reject_expire(&acceptor->rejects, acceptor->over ? NEVER : now_ms);
     if (found.closing)
@@ -252,7 +252,8 @@ static int prepare(struct acceptor *acceptor)
     acceptor->stop_event = event_new();
     if (acceptor->stop_event < 0)
         return acceptor->stop_event;
-    int error = watch(acceptor, EPOLL_CTL_ADD, acceptor->stop_event, EPOLLIN, about(TOPIC_STOP, 0));
+    int error =
+        watch(acceptor, EPOLL_CTL_ADD, acceptor->stop_event, EPOLLIN, about(SOURCE_STOP, 0));
     return error == 0 ? watch_listeners(acceptor, EPOLL_CTL_ADD, EPOLLIN) : error;
 }
 

@@ -43,12 +43,12 @@ static void refuse(struct exchange *exchange, const struct request_error *error)
 
 static struct jobd_blob *blob_with(const struct exchange *exchange, size_t room)
 {
-    char type[TYPE_SIZE] = "";
+    char type[TYPE_SIZE];
     const struct field *field = &exchange->headers.content_type;
-    if (field->size < sizeof type && field->size > 0) {
-        memcpy(type, field->text, field->size);
-        type[field->size] = '\0';
-    }
+    size_t size = field->size < sizeof type ? field->size : 0;
+    if (size > 0)
+        memcpy(type, field->text, size);
+    type[size] = '\0';
     return jobd_blob_new(room, type);
 }
 

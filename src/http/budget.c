@@ -25,9 +25,9 @@ size_t budget_used(const struct jobd_budget *budget)
 void budget_open(struct exchange *exchange)
 {
     struct request *request = &exchange->request;
-    request->body_account = (struct jobd_account){.budget = &exchange->loop->http->budget};
-    request->reply_account = request->body_account;
-    request->reply_account.uncounted = REPLY_UNCOUNTED;
+    struct jobd_budget *budget = &exchange->loop->http->budget;
+    request->body_account = (struct jobd_account){.budget = budget};
+    request->reply_account = (struct jobd_account){.budget = budget, .uncounted = REPLY_UNCOUNTED};
     request->waiter.account = &request->reply_account;
 }
 

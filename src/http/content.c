@@ -42,7 +42,7 @@ void reply_content(struct reply *reply, const struct request *request,
 {
     char has[1024];
     bool known = etag_listed(request_none_match(request, has, sizeof has), content->etag);
-    reply_field(reply, "ETag", "%s", content->etag);
+    reply_text(reply, "ETag", "", content->etag);
     reply->status = known ? 304 : 200;
     reply->type = content->type;
     reply->bytes = content->bytes; /* a 304 has the length of these, and no body */

@@ -142,13 +142,13 @@ static void sweep_locked(struct deadlines *deadlines, int64_t now_ms)
     probe_some_locked(deadlines);
 }
 
-struct sweep deadlines_sweep(struct deadlines *deadlines, int64_t now_ms)
+struct connections_left deadlines_sweep(struct deadlines *deadlines, int64_t now_ms)
 {
     mutex_lock(&deadlines->conns->lock);
     sweep_locked(deadlines, now_ms);
     int64_t give_up_ms = deadlines->closing_ms + deadlines->closing_wait_ms + GIVE_UP_MS;
-    struct sweep sweep = {.open = deadlines->conns->stats.open,
-                          .closing = deadlines->closing_ms != 0};
+    struct connections_left sweep = {.open = deadlines->conns->stats.open,
+                                     .closing = deadlines->closing_ms != 0};
     /* A cut connection is closed by the library; give up on one that is not. */
     sweep.over = sweep.closing && (sweep.open == 0 || now_ms > give_up_ms);
     mutex_unlock(&deadlines->conns->lock);

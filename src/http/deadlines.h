@@ -31,7 +31,7 @@ struct deadlines {
     int64_t closing_wait_ms GUARDED;
 };
 
-struct sweep {
+struct connections_left {
     uint32_t open; /* connections left */
     bool closing;
     bool over; /* closing has ended, or is given up */
@@ -42,7 +42,7 @@ struct sweep {
 void deadlines_close(struct deadlines *deadlines, int64_t wait_ms);
 
 /* Looks at all connections once. */
-struct sweep deadlines_sweep(struct deadlines *deadlines, int64_t now_ms);
+struct connections_left deadlines_sweep(struct deadlines *deadlines, int64_t now_ms);
 
 enum { HANGUP_GENERATION_BITS = 24 };
 

@@ -79,9 +79,7 @@ static void request_line(struct head *head, struct headers *headers, struct fiel
     head->method = word(&line);
     head->target = word(&line);
     head->version = line;
-    headers_begin(headers, line.size == VERSION_BYTES && line.text[VERSION_BYTES - 1] == '0'
-                               ? "HTTP/1.0"
-                               : "HTTP/1.1");
+    headers->http_1_0 = is(head->version, "HTTP/1.0");
     headers->bodiless = is(head->method, "HEAD");
     if (!headers_is_token(head->method.text, head->method.size) ||
         head->method.size > METHOD_MAX_BYTES || head->target.size == 0)
@@ -130,7 +128,7 @@ static void field_line(struct headers *headers, char *text, struct field line)
     } else {
         size_t name_size = (size_t)(colon - line.text);
         struct field value = value_of(text + (colon + 1 - text), line.size - name_size - 1);
-        headers_field(headers, line.text, name_size, value.text, value.size);
+        headers_field(headers, (struct field){line.text, name_size}, value);
     }
 }
 
@@ -138,7 +136,7 @@ bool head_read(struct head *head, struct headers *headers, char *text, size_t si
 {
     struct field rest = {text, size}, line;
     *head = (struct head){.parameters = 0};
-    headers_begin(headers, "HTTP/1.1");
+    headers_begin(headers);
     if (!next_line(&rest, headers, &line))
         return false;
     request_line(head, headers, line);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "http/headers.h"
 
+#include <stddef.h>
 #include <string.h>
 #include <strings.h>
 
@@ -18,14 +19,10 @@ void headers_refuse(struct headers *headers, unsigned status, const char *why)
     }
 }
 
+/* Upper or lower case is all the same. */
 static bool is(const char *text, size_t size, const char *word)
 {
-    if (size != strlen(word)) /* mostly: what is compared with is of another length */
-        return false;
-    for (size_t i = 0; i < size; i++)
-        if (char_lower(text[i]) != char_lower(word[i]))
-            return false;
-    return true;
+    return size == strlen(word) && strncasecmp(text, word, size) == 0;
 }
 
 static bool digits(const char *text, size_t size)
@@ -68,9 +65,9 @@ static bool read_length(const char *text, size_t size, uint64_t *length)
     return true;
 }
 
-void headers_begin(struct headers *headers, const char *version)
+void headers_begin(struct headers *headers)
 {
-    *headers = (struct headers){.http_1_0 = strcmp(version, "HTTP/1.0") == 0};
+    *headers = (struct headers){.http_1_0 = false};
 }
 
 static struct field trimmed(const char *text, size_t size)
@@ -102,10 +99,10 @@ static struct field cut(struct field *rest, char separator)
     return piece;
 }
 
-static void content_length(struct headers *headers, const char *value, size_t size)
+static void content_length(struct headers *headers, struct field field)
 {
     uint64_t length;
-    if (!read_length(value, size, &length))
+    if (!read_length(field.text, field.size, &length))
         headers_refuse(headers, 400, HEADERS_BAD_LENGTH);
     else if (headers->lengths++ > 0)
         headers_refuse(headers, 400, "more than one Content-Length");
@@ -127,24 +124,24 @@ static bool chunked_not_last(struct field list)
     return false;
 }
 
-static void transfer_encoding(struct headers *headers, const char *value, size_t size)
+static void transfer_encoding(struct headers *headers, struct field field)
 {
     if (headers->codings++ > 0)
         headers_refuse(headers, 400, "more than one Transfer-Encoding");
-    else if (chunked_not_last((struct field){value, size}))
+    else if (chunked_not_last(field))
         headers_refuse(headers, 400, "chunked must be the last transfer coding");
-    else if (!is(value, size, "chunked"))
+    else if (!is(field.text, field.size, "chunked"))
         headers_refuse(headers, 501, "the only Transfer-Encoding is chunked");
     headers->chunked = true;
 }
 
-static void host(struct headers *headers, const char *value, size_t size)
+static void host(struct headers *headers, struct field field)
 {
     if (headers->hosts++ > 0)
         headers_refuse(headers, 400, "more than one Host");
-    else if (!target_is_host(value, size))
+    else if (!target_is_host(field.text, field.size))
         headers_refuse(headers, 400, "invalid Host");
-    headers->host = (struct field){value, size};
+    headers->host = field;
 }
 
 /* Several fields are one list (RFC 9110, section 5.3); of it only counts who names JSON. */
@@ -154,11 +151,11 @@ static void accept_field(struct headers *headers, struct field field)
         headers->accept = field;
 }
 
-static void content_type(struct headers *headers, const char *value, size_t size)
+static void content_type(struct headers *headers, struct field field)
 {
-    if (size > TYPE_MAX_BYTES)
+    if (field.size > TYPE_MAX_BYTES)
         headers_refuse(headers, 400, "Content-Type is longer than 255 bytes");
-    headers->content_type = (struct field){value, size};
+    headers->content_type = field;
 }
 
 /* A second one makes a value that is nobody's: what marks a request must not be overruled. */
@@ -208,51 +205,75 @@ static void connection(struct headers *headers, struct field list)
     }
 }
 
-void headers_field(struct headers *headers, const char *name, size_t name_size, const char *value,
-                   size_t value_size)
+static void expect(struct headers *headers, struct field field)
 {
+    headers->expects = is(field.text, field.size, "100-continue");
+}
+
+static void cookie(struct headers *headers, struct field field)
+{
+    (void)field;
+    headers->has_cookies = true;
+}
+
+/* ---- the fields that mean something, what most requests have first */
+
+#define READ(name, read)                                                                           \
+    {                                                                                              \
+        name, sizeof(name) - 1, read, 0                                                            \
+    }
+#define ONLY_ONE(name, member)                                                                     \
+    {                                                                                              \
+        name, sizeof(name) - 1, NULL, offsetof(struct headers, member)                             \
+    }
+
+static const struct known_field {
+    const char *name;
+    size_t size;
+    void (*read)(struct headers *headers, struct field field); /* NULL: only_one() */
+    size_t member;                                             /* a struct field */
+} known_fields[] = {
+    READ("Host", host),
+    READ("Accept", accept_field),
+    READ("Content-Length", content_length),
+    READ("Content-Type", content_type),
+    READ("Transfer-Encoding", transfer_encoding),
+    ONLY_ONE("Content-Encoding", content_encoding),
+    READ("Idempotency-Key", idempotency_key),
+    READ("Prefer", prefer),
+    ONLY_ONE("traceparent", trace),
+    ONLY_ONE("Authorization", authorization),
+    ONLY_ONE("Origin", origin),
+    ONLY_ONE("Sec-Fetch-Site", fetch_site),
+    ONLY_ONE("If-None-Match", none_match),
+    ONLY_ONE("Range", range),
+    ONLY_ONE("Last-Event-ID", last_event),
+    READ("Connection", connection),
+    READ("Expect", expect),
+    READ("Cookie", cookie),
+};
+
+/* NULL: it is none of them. */
+static const struct known_field *known_field(const char *name, size_t size)
+{
+    for (size_t i = 0; i < sizeof known_fields / sizeof known_fields[0]; i++)
+        if (known_fields[i].size == size && strncasecmp(known_fields[i].name, name, size) == 0)
+            return &known_fields[i];
+    return NULL;
+}
+
+void headers_field(struct headers *headers, struct field name, struct field value)
+{
+    const struct known_field *known = known_field(name.text, name.size);
     headers->fields++;
-    if (!headers_is_token(name, name_size))
+    if (known == NULL && !headers_is_token(name.text, name.size))
         headers_refuse(headers, 400, "a header field's name is not a token");
-    if (!value_sound(value, value_size))
+    if (!value_sound(value.text, value.size))
         headers_refuse(headers, 400, "a header field has a control character");
-    struct field field = {value, value_size};
-    if (is(name, name_size, "Host"))
-        host(headers, value, value_size);
-    else if (is(name, name_size, "Accept"))
-        accept_field(headers, field);
-    else if (is(name, name_size, "Content-Length"))
-        content_length(headers, value, value_size);
-    else if (is(name, name_size, "Content-Type"))
-        content_type(headers, value, value_size);
-    else if (is(name, name_size, "Transfer-Encoding"))
-        transfer_encoding(headers, value, value_size);
-    else if (is(name, name_size, "Content-Encoding"))
-        only_one(&headers->content_encoding, field);
-    else if (is(name, name_size, "Idempotency-Key"))
-        idempotency_key(headers, field);
-    else if (is(name, name_size, "Prefer"))
-        prefer(headers, field);
-    else if (is(name, name_size, "traceparent"))
-        only_one(&headers->trace, field);
-    else if (is(name, name_size, "Authorization"))
-        only_one(&headers->authorization, field);
-    else if (is(name, name_size, "Origin"))
-        only_one(&headers->origin, field);
-    else if (is(name, name_size, "Sec-Fetch-Site"))
-        only_one(&headers->fetch_site, field);
-    else if (is(name, name_size, "If-None-Match"))
-        only_one(&headers->none_match, field);
-    else if (is(name, name_size, "Range"))
-        only_one(&headers->range, field);
-    else if (is(name, name_size, "Last-Event-ID"))
-        only_one(&headers->last_event, field);
-    else if (is(name, name_size, "Connection"))
-        connection(headers, field);
-    else if (is(name, name_size, "Expect"))
-        headers->expects = is(value, value_size, "100-continue");
-    else if (is(name, name_size, "Cookie"))
-        headers->has_cookies = true;
+    if (known != NULL && known->read != NULL)
+        known->read(headers, value);
+    else if (known != NULL)
+        only_one((struct field *)(void *)((char *)headers + known->member), value);
 }
 
 const char *headers_target(struct headers *headers, const char *target)

@@ -37,10 +37,9 @@ void headers_refuse(struct headers *headers, unsigned status, const char *why);
 /* Of the characters of HTTP's words, and not empty? */
 bool headers_is_token(const char *text, size_t size);
 
-/* `version` as in the request line. Then each field in turn, then headers_end(). */
-void headers_begin(struct headers *headers, const char *version);
-void headers_field(struct headers *headers, const char *name, size_t name_size, const char *value,
-                   size_t value_size);
+/* Of HTTP/1.1, unless http_1_0 is set then. Then each field in turn, then headers_end(). */
+void headers_begin(struct headers *headers);
+void headers_field(struct headers *headers, struct field name, struct field value);
 /* The path in a sound target, which may be a whole URI: then its authority counts as Host. After
  * the fields. */
 const char *headers_target(struct headers *headers, const char *target);

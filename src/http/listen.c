@@ -20,7 +20,7 @@
 
 enum { SYSTEMD_FIRST_FD = 3, BACKLOG = 4096 };
 
-union address {
+union socket_address {
     struct sockaddr any;
     struct sockaddr_in v4;
     struct sockaddr_in6 v6;
@@ -72,7 +72,7 @@ bool listen_address_valid(const char *address)
 
 /* ---- what the system says */
 
-static bool is_loopback(const union address *address)
+static bool is_loopback(const union socket_address *address)
 {
     if (address->any.sa_family == AF_INET)
         return ntohl(address->v4.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
@@ -85,7 +85,7 @@ static bool is_loopback(const union address *address)
 /* Fills in the listener from the socket itself: also right for port 0 and handed-over sockets. */
 static int describe(struct listener *listener)
 {
-    union address address;
+    union socket_address address;
     socklen_t size = sizeof address;
     memset(&address, 0, sizeof address);
     if (getsockname(listener->fd, &address.any, &size) != 0)
@@ -185,16 +185,16 @@ static enum listen_result take_over(struct listeners *listeners, unsigned count,
 /* ---- unix sockets */
 
 /* The path fits: listen_address_valid() has seen to that. */
-static union address unix_address(const char *path)
+static union socket_address unix_address(const char *path)
 {
-    union address address = {.local = {.sun_family = AF_UNIX}};
+    union socket_address address = {.local = {.sun_family = AF_UNIX}};
     snprintf(address.local.sun_path, sizeof address.local.sun_path, "%s", path);
     return address;
 }
 
 static bool is_listened_on(const char *path)
 {
-    union address address = unix_address(path);
+    union socket_address address = unix_address(path);
     /* Whoever listens but is too busy to accept is there all the same: never wait for that. */
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     bool refuses =
@@ -218,7 +218,7 @@ static int remove_stale(const char *path)
 }
 
 /* The file has its mode from its first moment on. 0 or -errno. */
-static int bind_unix(int fd, const union address *address, mode_t mode)
+static int bind_unix(int fd, const union socket_address *address, mode_t mode)
 {
     const mode_t former = umask(~mode & 0777);
     int error = bind(fd, &address->any, sizeof address->local) == 0 ? 0 : -errno;
@@ -229,7 +229,7 @@ static int bind_unix(int fd, const union address *address, mode_t mode)
 static enum listen_result open_unix(struct listeners *listeners, const char *path, bool open,
                                     struct problem *problem)
 {
-    union address address = unix_address(path);
+    union socket_address address = unix_address(path);
     int error = remove_stale(path);
     if (error != 0)
         return refused(problem, path, -error);
@@ -255,7 +255,7 @@ static enum listen_result open_unix(struct listeners *listeners, const char *pat
 
 /* ---- TCP */
 
-static void set_port(union address *address, in_port_t port)
+static void set_port(union socket_address *address, in_port_t port)
 {
     if (address->any.sa_family == AF_INET)
         address->v4.sin_port = port;
@@ -265,7 +265,7 @@ static void set_port(union address *address, in_port_t port)
 
 static in_port_t port_of(int fd)
 {
-    union address address;
+    union socket_address address;
     socklen_t size = sizeof address;
     memset(&address, 0, sizeof address);
     if (getsockname(fd, &address.any, &size) != 0)
@@ -274,7 +274,7 @@ static in_port_t port_of(int fd)
 }
 
 /* A listening socket, or -errno. */
-static int open_tcp(const union address *address, socklen_t size, bool all_interfaces)
+static int open_tcp(const union socket_address *address, socklen_t size, bool all_interfaces)
 {
     int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
@@ -294,12 +294,12 @@ static int open_tcp(const union address *address, socklen_t size, bool all_inter
 static enum listen_result open_all_interfaces(struct listeners *listeners, const char *name,
                                               in_port_t port, bool open, struct problem *problem)
 {
-    union address address = {.v6 = {.sin6_family = AF_INET6, .sin6_port = port}};
+    union socket_address address = {.v6 = {.sin6_family = AF_INET6, .sin6_port = port}};
     if (!open)
         return not_open(problem, name);
     int fd = open_tcp(&address, sizeof address.v6, true);
     if (fd == -EAFNOSUPPORT || fd == -EADDRNOTAVAIL) { /* a machine without IPv6 */
-        address = (union address){.v4 = {.sin_family = AF_INET, .sin_port = port}};
+        address = (union socket_address){.v4 = {.sin_family = AF_INET, .sin_port = port}};
         fd = open_tcp(&address, sizeof address.v4, true);
     }
     return fd < 0 ? refused(problem, name, -fd) : add(listeners, fd, open, problem);
@@ -323,7 +323,7 @@ static enum listen_result open_host(struct listeners *listeners, const char *nam
     int error = 0;
     for (const struct addrinfo *at = found; at != NULL && listeners->len < LISTENERS_MAX;
          at = at->ai_next) {
-        union address address;
+        union socket_address address;
         if (seen_before(found, at))
             continue;
         memcpy(&address, at->ai_addr, at->ai_addrlen);
@@ -414,7 +414,7 @@ enum listen_result listen_check(const char *address, bool open, struct problem *
     struct addrinfo *found;
     enum listen_result result = resolve(address, &parts, AI_PASSIVE, &found, problem);
     for (const struct addrinfo *at = found; at != NULL && result == LISTEN_OK; at = at->ai_next) {
-        union address place;
+        union socket_address place;
         memcpy(&place, at->ai_addr, at->ai_addrlen);
         if (!is_loopback(&place))
             result = not_open(problem, address);

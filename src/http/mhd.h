@@ -34,7 +34,7 @@ enum stage { STAGE_HEADER, STAGE_BODY, STAGE_SERVED, STAGE_PARKED };
  *
  *     loop:    BEGUN ── starts the wait ── suspends ── BEGUN to SUSPENDED; was it OVER, resumes
  *     waker:                    to OVER; was it SUSPENDED, resumes */
-enum wait { WAIT_BEGUN, WAIT_SUSPENDED, WAIT_OVER };
+enum parking { PARK_BEGUN, PARK_SUSPENDED, PARK_OVER };
 
 /* Why a request is refused before any endpoint sees it. */
 struct request_error {
@@ -50,7 +50,7 @@ struct exchange {
     struct conn *conn;
     struct MHD_Connection *connection;
     enum stage stage;
-    _Atomic enum wait wait;
+    _Atomic enum parking wait;
     struct quirk quirk;
     struct gate gate;
     const char *target; /* where the request line has it, for request_decode() alone */

@@ -10,9 +10,9 @@
 #include <unistd.h>
 
 enum {
-    LOOKS_A_TURN = 16,   /* so that many connections do not make a turn long */
-    IDLE_TURNS = 32,     /* a handshake has done what it could, and what came behind it is read */
-    WAKE_AT_A_TIME = 64, /* handshakes whose client has gone on */
+    LOOKS_AT_ONCE = 16,   /* so that many connections do not make an iteration long */
+    IDLE_ITERATIONS = 32, /* a handshake has done what it could, and what came behind it is read */
+    WAKE_AT_A_TIME = 64,  /* handshakes whose client has gone on */
 };
 
 int quirks_init(struct loop *loop)
@@ -36,12 +36,12 @@ void quirk_set(struct exchange *exchange, enum quirk_kind kind)
     if (exchange->quirk.kind != QUIRK_NONE)
         TAILQ_REMOVE(&quirks->exchanges[exchange->quirk.kind], exchange, quirk.entry);
     exchange->quirk.kind = kind;
-    exchange->quirk.turns = 0;
+    exchange->quirk.iterations = 0;
     if (kind != QUIRK_NONE)
         TAILQ_INSERT_TAIL(&quirks->exchanges[kind], exchange, quirk.entry);
 }
 
-/* ---- while TLS shakes hands: it is tried turn after turn until it is done, so between two
+/* ---- while TLS shakes hands: it is tried in each iteration until it is done, so between two
  * messages the connection sleeps */
 
 /* With TLS 1.3 the client has the last word of a handshake, and we have nothing to say to it. Who
@@ -59,11 +59,11 @@ static void look_at_handshake(struct exchange *exchange)
     struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP, .data.ptr = exchange};
     char byte;
     if (recv(exchange->conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0) {
-        exchange->quirk.turns = 0;
+        exchange->quirk.iterations = 0;
         return;
     }
     acknowledge(exchange->conn->fd);
-    if (++exchange->quirk.turns >= IDLE_TURNS &&
+    if (++exchange->quirk.iterations >= IDLE_ITERATIONS &&
         epoll_ctl(loop->quirks.sleepers, EPOLL_CTL_ADD, exchange->conn->fd, &event) == 0) {
         quirk_set(exchange, QUIRK_ASLEEP);
         MHD_suspend_connection(exchange->connection);
@@ -100,13 +100,13 @@ void quirks_wake_all(struct loop *loop)
         wake(exchange);
 }
 
-/* ---- each turn */
+/* ---- each iteration */
 
 static void look_at_some(struct loop *loop, enum quirk_kind kind,
                          void (*look)(struct exchange *exchange))
 {
     struct exchange *last = TAILQ_LAST(&loop->quirks.exchanges[kind], quirk_list), *exchange = NULL;
-    for (unsigned i = 0; i < LOOKS_A_TURN && exchange != last; i++) {
+    for (unsigned i = 0; i < LOOKS_AT_ONCE && exchange != last; i++) {
         exchange = TAILQ_FIRST(&loop->quirks.exchanges[kind]);
         TAILQ_REMOVE(&loop->quirks.exchanges[kind], exchange, quirk.entry);
         TAILQ_INSERT_TAIL(&loop->quirks.exchanges[kind], exchange, quirk.entry);
@@ -114,7 +114,7 @@ static void look_at_some(struct loop *loop, enum quirk_kind kind,
     }
 }
 
-void quirks_turn(struct loop *loop)
+void quirks_iteration(struct loop *loop)
 {
     look_at_some(loop, QUIRK_HANDSHAKE, look_at_handshake);
 }

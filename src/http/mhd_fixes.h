@@ -18,7 +18,8 @@ struct loop;
 
 enum quirk_kind {
     QUIRK_NONE,
-    QUIRK_HANDSHAKE, /* TLS is tried turn after turn, so between two messages it is put to sleep: */
+    QUIRK_HANDSHAKE, /* TLS is tried in each iteration, so between two messages it is put to sleep:
+                      */
     QUIRK_ASLEEP,    /* suspended, until its client goes on */
     QUIRKS
 };
@@ -26,7 +27,7 @@ enum quirk_kind {
 /* Of an exchange. */
 struct quirk {
     enum quirk_kind kind;
-    unsigned turns; /* of the loop, that changed nothing */
+    unsigned iterations; /* of the loop, that changed nothing */
     TAILQ_ENTRY(exchange) entry;
 };
 
@@ -39,8 +40,8 @@ struct quirks {
 /* 0 or -errno; quirks_release() is right after either. */
 int quirks_init(struct loop *loop);
 void quirks_release(struct loop *loop);
-/* After a turn of the daemon. */
-void quirks_turn(struct loop *loop);
+/* After an iteration of the daemon. */
+void quirks_iteration(struct loop *loop);
 /* `sleepers` is readable; or nobody may sleep any more. */
 void quirks_wake(struct loop *loop);
 void quirks_wake_all(struct loop *loop);
@@ -61,7 +62,7 @@ bool quirk_wake(struct exchange *exchange);
 #if !MHD_NEEDS_FIXES
 #define quirks_init(loop)         ((loop)->quirks.sleepers = -1, 0)
 #define quirks_release(loop)      ((void)(loop))
-#define quirks_turn(loop)         ((void)(loop))
+#define quirks_iteration(loop)    ((void)(loop))
 #define quirks_wake(loop)         ((void)(loop))
 #define quirks_wake_all(loop)     ((void)(loop))
 #define quirk_set(exchange, kind) ((void)(exchange))

@@ -478,7 +478,7 @@ void gate_release(struct exchange *exchange)
     let_go(exchange);
 }
 
-void gate_turn(struct loop *loop)
+void gate_iteration(struct loop *loop)
 {
     struct exchange *exchange;
     while ((exchange = TAILQ_FIRST(&loop->kicks)) != NULL) {

@@ -6,7 +6,7 @@
  * memory that it clears for each request, answers some mistakes twice and others not at all, and
  * hands out words, not what stood between them. So a header is held back until it is whole, read
  * by head.h to the letter, and refused here or passed on; a body is passed on up to its end, and
- * nothing that follows it before the next request has its turn.
+ * what follows it is held until the next request is to be read.
  *
  *     read ──> HEAD: whole? ─ no ──> held, until more comes
  *               │ yes: sound? ─ no ──> answered, SHUT: what still comes is thrown away
@@ -74,6 +74,6 @@ ssize_t gate_receive_tls(void *session, void *bytes, size_t size);
 void gate_next(struct exchange *exchange);
 /* Its connection has. */
 void gate_release(struct exchange *exchange);
-/* Before a turn of the daemon: what is held for requests that have their turn now makes their
+/* Before an iteration of the daemon: what is held for requests that come next makes their
  * connections ready once more, which libmicrohttpd takes for read empty. */
-void gate_turn(struct loop *loop);
+void gate_iteration(struct loop *loop);

@@ -149,9 +149,9 @@ static void *loop_main(void *context)
         }
         if ((polls[2].revents & POLLIN) != 0)
             quirks_wake(loop);
-        gate_turn(loop);
+        gate_iteration(loop);
         MHD_run(loop->daemon);
-        quirks_turn(loop);
+        quirks_iteration(loop);
     }
     quirks_wake_all(loop); /* libmicrohttpd must not end with one that is suspended */
     streams_resume_all(loop);

@@ -128,7 +128,7 @@ static enum MHD_Result begin(struct exchange *exchange, const char *target, cons
 static enum MHD_Result park(struct exchange *exchange)
 {
     struct http *http = exchange->loop->http;
-    enum wait begun = WAIT_BEGUN;
+    enum parking begun = PARK_BEGUN;
     /* Cut in the meantime: nobody is there to be told. */
     if (!conn_enter(exchange->conn, PHASE_PARKED) &&
         request_leave(http->config.jobd, &exchange->request))
@@ -139,7 +139,7 @@ static enum MHD_Result park(struct exchange *exchange)
     exchange->stage = STAGE_PARKED;
     atomic_fetch_add(&http->parked, 1);
     MHD_suspend_connection(exchange->connection);
-    if (!atomic_compare_exchange_strong(&exchange->wait, &begun, WAIT_SUSPENDED)) {
+    if (!atomic_compare_exchange_strong(&exchange->wait, &begun, PARK_SUSPENDED)) {
         MHD_resume_connection(exchange->connection);
         loop_wake(exchange->loop);
     } else if (exchange->request.watch_hangup) {
@@ -177,7 +177,7 @@ static enum MHD_Result serve_request(struct exchange *exchange, const char *path
     }
     exchange->request.path = path_in(exchange, path);
     exchange->request.source = exchange->connection;
-    atomic_store(&exchange->wait, WAIT_BEGUN);
+    atomic_store(&exchange->wait, PARK_BEGUN);
     return http->serve(&exchange->request, &reply, http->context) ? reply_send(exchange, &reply)
                                                                   : park(exchange);
 }
@@ -294,7 +294,7 @@ static void wake(struct jobd_waiter *waiter)
     struct exchange *exchange = container_of(waiter, struct exchange, request.waiter);
     struct loop *loop = exchange->loop;
     struct MHD_Connection *connection = exchange->connection;
-    if (atomic_exchange(&exchange->wait, WAIT_OVER) != WAIT_SUSPENDED)
+    if (atomic_exchange(&exchange->wait, PARK_OVER) != PARK_SUSPENDED)
         return;
     MHD_resume_connection(connection); /* from here on the exchange may be over */
     loop_wake(loop);

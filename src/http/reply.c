@@ -22,6 +22,27 @@ void reply_field(struct reply *reply, const char *name, const char *format, ...)
     reply->fields_used += name_size + (size_t)length + 1;
 }
 
+static void append(struct reply *reply, const char *bytes, size_t size)
+{
+    verify(reply->fields != NULL && size <= REPLY_FIELDS_BYTES - reply->fields_used);
+    memcpy(reply->fields + reply->fields_used, bytes, size);
+    reply->fields_used += size;
+}
+
+void reply_text(struct reply *reply, const char *name, const char *before, const char *text)
+{
+    verify(*before != '\0' || *text != '\0');
+    append(reply, name, strlen(name) + 1);
+    append(reply, before, strlen(before));
+    append(reply, text, strlen(text) + 1);
+}
+
+void reply_number(struct reply *reply, const char *name, const char *before, uint64_t number)
+{
+    char digits[TEXT_NUMBER_SIZE];
+    reply_text(reply, name, before, text_number(number, digits));
+}
+
 bool reply_next_field(const struct reply *reply, size_t *at, const char **name, const char **value)
 {
     if (*at >= reply->fields_used)

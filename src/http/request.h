@@ -107,6 +107,8 @@ static inline bool request_body_taken(const struct request *request)
     return request->body_offered && request->waiter.accepted;
 }
 
+/* Has its query any parameter? Most have none, so that none need be asked for by its name. */
+bool request_has_parameters(const struct request *request);
 /* The value of a query parameter, "" without one; NULL when the parameter is not there. */
 const char *request_parameter(const struct request *request, const char *name);
 
@@ -173,6 +175,10 @@ struct reply {
  * get is its author's to know, never a client's to choose. */
 __attribute__((format(printf, 3, 4))) void reply_field(struct reply *reply, const char *name,
                                                        const char *format, ...);
+/* The same without a format, as most replies need none: the value is what stands `before`, and the
+ * text or the number behind it. */
+void reply_text(struct reply *reply, const char *name, const char *before, const char *text);
+void reply_number(struct reply *reply, const char *name, const char *before, uint64_t number);
 /* One field after the other: starts with *at 0, false when there is none any more. */
 bool reply_next_field(const struct reply *reply, size_t *at, const char **name, const char **value);
 

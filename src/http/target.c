@@ -11,8 +11,10 @@ static const char scheme[] = "http://";
 bool target_is_sound(const char *target, size_t size)
 {
     for (size_t i = 0; i < size; i++) {
-        bool nul = target[i] == '%' && size - i >= 3 && memcmp(target + i, "%00", 3) == 0;
-        if (target[i] == ' ' || target[i] == '#' || !char_is_printable(target[i]) || nul)
+        const char c = target[i];
+        if (c <= ' ' || c > '~' || c == '#')
+            return false;
+        if (c == '%' && size - i >= 3 && memcmp(target + i, "%00", 3) == 0)
             return false;
     }
     return true;

@@ -114,7 +114,7 @@ static bool histogram_is_empty(const struct jobd_histogram *histogram)
 }
 
 /* False when it is the one that stands for nothing, and so is left out. */
-static bool is_something(const struct field *field, const void *value)
+static bool is_something(const struct entry_field *field, const void *value)
 {
     switch ((enum field_kind)field->kind) {
     case FIELD_U8:
@@ -138,7 +138,7 @@ static bool is_something(const struct field *field, const void *value)
     return false;
 }
 
-static void put_value(struct entry *entry, const struct field *field, const void *value)
+static void put_value(struct entry *entry, const struct entry_field *field, const void *value)
 {
     const char *text;
     switch ((enum field_kind)field->kind) {
@@ -177,7 +177,7 @@ static void put_value(struct entry *entry, const struct field *field, const void
     }
 }
 
-static bool has_field(const struct news *news, const struct field *field, unsigned format)
+static bool has_field(const struct news *news, const struct entry_field *field, unsigned format)
 {
     bool once = (field->items & ONCE) != 0;
     return (field->items & 1U << news->kind) != 0 && field->since <= format &&
@@ -200,7 +200,7 @@ void entry_add(struct entry *entry, const struct news *news)
     entry->items++;
     put_byte(entry, (unsigned)news->kind);
     for (size_t i = 0; i < entry_fields_len; i++) {
-        const struct field *field = &entry_fields[i];
+        const struct entry_field *field = &entry_fields[i];
         const void *value = (const char *)news + field->offset;
         if (!has_field(news, field, entry->format) || !is_something(field, value))
             continue;

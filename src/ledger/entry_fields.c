@@ -34,7 +34,7 @@
             offsetof(struct news, record.texts) + (text) * sizeof(const char *)                    \
     }
 
-const struct field entry_fields[] = {
+const struct entry_field entry_fields[] = {
     FIELD(1, record.id, JOB | GONE | LEASE | BATCH),
     FIELD(2, fresh, JOB | BATCH | SCHEDULE),
     FIELD(3, record.queue, JOB | QUEUE | BATCH),
@@ -89,7 +89,7 @@ const struct field entry_fields[] = {
     FIELD(52, record.errors, JOB),
     MOMENT(53, record.errors_us, JOB),
     MOMENT(54, record.unique_until_us, JOB | ONCE),
-    FIELD(55, promised, JOB | BATCH),
+    FIELD(55, retained, JOB | BATCH),
     FIELD(56, stays, JOB),
     TEXT(57, JOBD_HEADERS),
     TEXT(58, JOBD_SCHEDULE),
@@ -143,7 +143,7 @@ const struct field entry_fields[] = {
 
 const size_t entry_fields_len = sizeof entry_fields / sizeof entry_fields[0];
 
-enum wire wire_of(const struct field *field)
+enum wire_form wire_of(const struct entry_field *field)
 {
     switch ((enum field_kind)field->kind) {
     case FIELD_I32:

@@ -33,7 +33,7 @@ enum {
     SCHEDULE = 1 << NEWS_SCHEDULE
 };
 
-struct field {
+struct entry_field {
     uint8_t number; /* never changed, never used again */
     uint8_t since;  /* the format */
     uint8_t kind;   /* enum field_kind */
@@ -42,14 +42,14 @@ struct field {
 };
 
 /* How a value is written. */
-enum wire { WIRE_NUMBER, WIRE_SIGNED, WIRE_BYTES };
+enum wire_form { WIRE_NUMBER, WIRE_SIGNED, WIRE_BYTES };
 
 enum { USUAL_TYPES = 6, TYPE_WRITTEN_OUT = 255, CHECKSUM_SIZE = 4 };
 
-extern const struct field entry_fields[];
+extern const struct entry_field entry_fields[];
 extern const size_t entry_fields_len;
 /* Media types that most blobs have, as one byte; what is not here is written out. */
 extern const char *const entry_usual_types[USUAL_TYPES];
 
-enum wire wire_of(const struct field *field);
+enum wire_form wire_of(const struct entry_field *field);
 uint32_t entry_checksum(const unsigned char *bytes, size_t size);

@@ -105,8 +105,8 @@ static enum entry_result result_of(bool good)
     return good ? ENTRY_OK : ENTRY_DAMAGED;
 }
 
-static enum entry_result get_bytes_field(struct entry_reader *reader, const struct field *field,
-                                         void *value)
+static enum entry_result get_bytes_field(struct entry_reader *reader,
+                                         const struct entry_field *field, void *value)
 {
     struct entry_reader bytes;
     if (!get_bytes(reader, &bytes))
@@ -118,8 +118,8 @@ static enum entry_result get_bytes_field(struct entry_reader *reader, const stru
 }
 
 /* A number that does not fit its field is damage. */
-static bool store_number(const struct entry_reader *reader, const struct field *field, void *value,
-                         uint64_t number)
+static bool store_number(const struct entry_reader *reader, const struct entry_field *field,
+                         void *value, uint64_t number)
 {
     int64_t with_sign = unzigzag(number);
     switch ((enum field_kind)field->kind) {
@@ -152,7 +152,7 @@ static bool store_number(const struct entry_reader *reader, const struct field *
     return false;
 }
 
-static enum entry_result get_field(struct entry_reader *reader, const struct field *field,
+static enum entry_result get_field(struct entry_reader *reader, const struct entry_field *field,
                                    struct news *news)
 {
     void *value = (char *)news + field->offset;
@@ -172,12 +172,12 @@ static enum entry_result skip_field(struct entry_reader *reader, unsigned wire)
 }
 
 /* They are written in the order of the table: it is mostly the next one. NULL: not known. */
-static const struct field *field_numbered(uint64_t number, const struct field *from)
+static const struct entry_field *field_numbered(uint64_t number, const struct entry_field *from)
 {
-    for (const struct field *field = from; field < entry_fields + entry_fields_len; field++)
+    for (const struct entry_field *field = from; field < entry_fields + entry_fields_len; field++)
         if (field->number == number)
             return field;
-    for (const struct field *field = entry_fields; field < from; field++)
+    for (const struct entry_field *field = entry_fields; field < from; field++)
         if (field->number == number)
             return field;
     return NULL;
@@ -187,13 +187,13 @@ static enum entry_result get_fields(struct entry_reader *reader, struct news *ne
 {
     uint64_t tag;
     enum entry_result result = ENTRY_OK;
-    const struct field *next = entry_fields;
+    const struct entry_field *next = entry_fields;
     while (result == ENTRY_OK) {
         if (!get_number(reader, &tag))
             return ENTRY_DAMAGED;
         if (tag == 0)
             return ENTRY_OK;
-        const struct field *field = field_numbered(tag >> 2, next);
+        const struct entry_field *field = field_numbered(tag >> 2, next);
         if (field == NULL) {
             result = skip_field(reader, tag & 3);
             continue;

@@ -4,25 +4,23 @@
 
 #include <string.h>
 
-#include "run/wait_sync.h"
 #include "base/clock.h"
+#include "run/packed_call.h"
 #include "run/pool_share.h"
+#include "run/wait_sync.h"
 
 enum { CALLERS_MAX = 4096 }; /* threads that may wait for room at a time */
-
-struct packed_call {
-    void (*function)(void *);
-    void *argument; /* used when `bytes` is 0 */
-    size_t bytes;
-    unsigned char copy[] __attribute__((aligned(16)));
-};
 
 static void make_call(const struct jobd_task *task, struct jobd_outcome *outcome, void *context)
 {
     (void)outcome;
     (void)context;
     struct packed_call *call = (struct packed_call *)(void *)task->payload->bytes;
-    call->function(call->bytes > 0 ? (void *)call->copy : call->argument);
+    void *argument = call->bytes > 0 ? (void *)call->copy : call->argument;
+    if (call->result == NULL)
+        call->function(argument);
+    else
+        *call->result = call->returning(argument);
 }
 
 int jobd_call_open(struct jobd_pool **pool, uint32_t capacity, uint32_t workers)
@@ -50,25 +48,32 @@ int jobd_call_open(struct jobd_pool **pool, uint32_t capacity, uint32_t workers)
     return 0;
 }
 
-/* Puts `function(argument)`; `sync` NULL: does not wait for room. */
-static enum jobd_result put_call(struct jobd_pool *pool, const struct packed_call *what,
-                                 struct wait_sync *sync, int64_t until_us)
+struct jobd_blob *packed_call_new(const struct packed_call *what)
 {
     size_t bytes = what->bytes;
-    if (pool == NULL)
-        pool = pool_shared();
-    if (pool == NULL)
-        return JOBD_CLOSED;
     if (bytes > SIZE_MAX / 4)
-        return JOBD_OUT_OF_MEMORY;
+        return NULL;
     struct jobd_blob *payload = jobd_blob_new(sizeof(struct packed_call) + bytes, NULL);
     if (payload == NULL)
-        return JOBD_OUT_OF_MEMORY;
+        return NULL;
     struct packed_call *call = (struct packed_call *)(void *)payload->bytes;
     *call = *what;
     if (bytes > 0)
         memcpy(call->copy, what->argument, bytes);
+    return payload;
+}
 
+/* Puts `function(argument)`; `sync` NULL: does not wait for room. */
+static enum jobd_result put_call(struct jobd_pool *pool, const struct packed_call *what,
+                                 struct wait_sync *sync, int64_t until_us)
+{
+    if (pool == NULL)
+        pool = pool_shared();
+    if (pool == NULL)
+        return JOBD_CLOSED;
+    struct jobd_blob *payload = packed_call_new(what);
+    if (payload == NULL)
+        return JOBD_OUT_OF_MEMORY;
     struct jobd *jobd = jobd_pool_jobd(pool);
     struct jobd_put put = {.priority = JOBD_PRIORITY_DEFAULT, .payload = payload};
     struct jobd_receipt receipt;

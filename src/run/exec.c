@@ -54,7 +54,7 @@ _Static_assert((int)SPAWN_STACK_BYTES <= (int)ROOM_BYTES, "the room must do for 
 enum { INPUT, OUTPUT, ERRORS, PIPES };
 enum { WATCHED = PIPES, STOP, POLLS }; /* what is waited for beside them */
 
-enum phase { RUNS, SETTLES, ENDS, KILLS, OVER };
+enum run_phase { RUNS, SETTLES, ENDS, KILLS, OVER };
 
 /* Why a command that runs was told to end. */
 enum reason { REASON_NONE, REASON_STOP, REASON_TIMEOUT };
@@ -65,7 +65,7 @@ struct run {
     const struct exec_config *config;
     struct process_tree tree;
     enum spawn_step failed; /* of a command that could not be started */
-    enum phase phase;
+    enum run_phase phase;
     enum reason reason;
     int watched;         /* a pidfd of it, or of another that is left; -1: the kernel has none */
     int64_t deadline_us; /* of the phase */
@@ -284,7 +284,7 @@ static int start(struct run *run)
 
 /* ---- the phases */
 
-static void enter(struct run *run, enum phase phase, int64_t us)
+static void enter(struct run *run, enum run_phase phase, int64_t us)
 {
     run->phase = phase;
     run->deadline_us = us > 0 ? clock_after_us(us) : JOBD_NEVER;

@@ -50,6 +50,7 @@ static bool resize(struct exec_output *output, size_t room)
     return true;
 }
 
+/* Where twice as much is too much it is some of that: all of it is copied each time. */
 static bool grow(struct exec_output *output, size_t needed)
 {
     size_t next = output->room > 0 ? output->room * 2 : FIRST_BYTES;
@@ -59,7 +60,12 @@ static bool grow(struct exec_output *output, size_t needed)
         next = needed;
     if (next > output->max_bytes)
         next = output->max_bytes;
-    return resize(output, next) || resize(output, needed);
+    while (!resize(output, next)) {
+        if (next == needed)
+            return false;
+        next = needed + (next - needed) / 2;
+    }
+    return true;
 }
 
 bool exec_output_add(struct exec_output *output, const char *bytes, size_t size)

@@ -30,7 +30,7 @@ enum {
     POLL_MAX_MS = 60000
 };
 
-enum phase { BEGUN, RESOLVING, CONNECTING, ASKED };
+enum fetch_phase { BEGUN, RESOLVING, CONNECTING, ASKED };
 
 /* What has come of an answer. */
 struct coming {
@@ -50,7 +50,7 @@ struct http_client {
     CURL *easy;
     CURLM *multi; /* the line's own: it holds the connection */
     size_t keep_bytes;
-    enum phase phase;
+    enum fetch_phase phase;
     int64_t connect_until_us;
     bool under_way;  /* the easy handle is in the multi handle */
     bool given_up;   /* nothing may be sent any more */
@@ -64,7 +64,7 @@ struct http_client {
 
 /* ---- what libcurl calls */
 
-static void begin_connecting(struct http_client *line, enum phase phase)
+static void begin_connecting(struct http_client *line, enum fetch_phase phase)
 {
     if (line->phase == BEGUN || line->phase == ASKED) /* again: the kept connection was stale */
         line->connect_until_us = clock_after_us(HTTP_CONNECT_MS * INT64_C(1000));

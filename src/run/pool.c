@@ -280,6 +280,7 @@ static void *worker_main(void *context)
         begin_attempt(worker);
         runner->run(task, &outcome, runner->context);
         end_attempt(worker);
+        report_fit(jobd, &outcome);
         if (jobd_shared(jobd))
             report_keep(&worker->report, task, &outcome);
         else

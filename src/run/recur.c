@@ -31,12 +31,12 @@ enum {
 
 /* ---- what a plan says, but for what has happened already */
 
-static bool is_done(const struct entry *entry, int64_t at_us)
+static bool is_done(const struct recurrence *entry, int64_t at_us)
 {
     return at_us >= entry->done_us[0] && at_us <= entry->done_us[1];
 }
 
-static uint64_t count(const struct entry *entry, int64_t after_us, int64_t until_us)
+static uint64_t count(const struct recurrence *entry, int64_t after_us, int64_t until_us)
 {
     const int64_t from_us = entry->done_us[0] - 1, to_us = entry->done_us[1];
     uint64_t all = until_us > after_us ? plan_count(&entry->plan, after_us, until_us) : 0;
@@ -48,8 +48,8 @@ static uint64_t count(const struct entry *entry, int64_t after_us, int64_t until
 }
 
 /* The first of the last `most` instants; false when there is none. */
-static bool first_of(const struct entry *entry, uint32_t most, int64_t after_us, int64_t until_us,
-                     int64_t *at_us)
+static bool first_of(const struct recurrence *entry, uint32_t most, int64_t after_us,
+                     int64_t until_us, int64_t *at_us)
 {
     int64_t instants[RECUR_ALL_MAX];
     if (most == 0 || until_us <= after_us)
@@ -70,14 +70,14 @@ static int64_t less(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-static void due_at(struct recur *recur, struct entry *entry, int64_t wall_us)
+static void due_at(struct recur *recur, struct recurrence *entry, int64_t wall_us)
 {
     heap_remove(&recur->dues, &entry->due);
     if (wall_us != PLAN_NEVER)
         heap_push(&recur->dues, &entry->due, wall_us);
 }
 
-static void next_turn(struct recur *recur, struct entry *entry)
+static void next_turn(struct recur *recur, struct recurrence *entry)
 {
     int64_t at_us = entry->next_us;
     if (entry->retry_us != 0)
@@ -88,7 +88,7 @@ static void next_turn(struct recur *recur, struct entry *entry)
 /* ---- the log */
 
 __attribute__((format(printf, 3, 4))) static void
-say(struct recur *recur, const struct entry *entry, const char *format, ...)
+say(struct recur *recur, const struct recurrence *entry, const char *format, ...)
 {
     char text[200];
     va_list values;
@@ -106,7 +106,7 @@ say(struct recur *recur, const struct entry *entry, const char *format, ...)
     log_warn("schedule %s: %s", entry->name, text);
 }
 
-static void say_missed(struct recur *recur, const struct entry *entry, uint64_t missed)
+static void say_missed(struct recur *recur, const struct recurrence *entry, uint64_t missed)
 {
     const char *instants = text_plural(missed, "instant", "instants");
     if (entry->refusal != JOBD_OK)
@@ -118,13 +118,13 @@ static void say_missed(struct recur *recur, const struct entry *entry, uint64_t 
 
 /* ---- a clock that was put forward, and is back where it was before */
 
-static bool is_turned_back(const struct recur *recur, const struct entry *entry)
+static bool is_turned_back(const struct recur *recur, const struct recurrence *entry)
 {
     return !entry->paused && recur->wall_us < entry->back_us &&
            recur->wall_us + BACK_US < entry->after_us;
 }
 
-static void turn_back(struct recur *recur, struct jobd *jobd, struct entry *entry)
+static void turn_back(struct recur *recur, struct jobd *jobd, struct recurrence *entry)
 {
     const struct jobd_moment moment = {recur->now_us, recur->wall_us};
     entry->turns_back = is_turned_back(recur, entry);
@@ -139,14 +139,14 @@ static void turn_back(struct recur *recur, struct jobd *jobd, struct entry *entr
 
 /* ---- what has changed */
 
-static void forget(struct recur *recur, struct entry *entry)
+static void forget(struct recur *recur, struct recurrence *entry)
 {
     due_at(recur, entry, PLAN_NEVER);
     plan_release(&entry->plan);
-    *entry = (struct entry){.version = 0};
+    *entry = (struct recurrence){.version = 0};
 }
 
-static void read_plan(struct recur *recur, struct entry *entry,
+static void read_plan(struct recur *recur, struct recurrence *entry,
                       const struct jobd_schedule *schedule)
 {
     struct problem problem = {""};
@@ -160,7 +160,7 @@ static void read_plan(struct recur *recur, struct entry *entry,
 
 /* All instants up to `wall_us` have come: which of them shall happen. The last of them is late when
  * it is older than `late_us`. */
-static void take(struct entry *entry, int64_t wall_us, int64_t late_us)
+static void take(struct recurrence *entry, int64_t wall_us, int64_t late_us)
 {
     static const uint32_t most[] = {
         [JOBD_LATE_ONCE] = 1, [JOBD_LATE_SKIP] = 0, [JOBD_LATE_ALL] = RECUR_ALL_MAX};
@@ -174,7 +174,7 @@ static void take(struct entry *entry, int64_t wall_us, int64_t late_us)
     entry->next_us = plan_next(&entry->plan, wall_us);
 }
 
-static void look(struct recur *recur, struct jobd *jobd, struct entry *entry,
+static void look(struct recur *recur, struct jobd *jobd, struct recurrence *entry,
                  const struct jobd_schedule_info *info)
 {
     bool is_other = info->version != entry->version;
@@ -208,7 +208,7 @@ static void look(struct recur *recur, struct jobd *jobd, struct entry *entry,
 }
 
 /* A record may have become another's. */
-static void tell_watcher(const struct recur *recur, const struct entry *entry,
+static void tell_watcher(const struct recur *recur, const struct recurrence *entry,
                          const struct jobd_schedule_info *info)
 {
     bool there = info->terms != NULL;
@@ -226,7 +226,7 @@ static void look_at_changes(struct recur *recur, struct jobd *jobd)
     uint32_t number;
     while (jobd_schedule_changed(jobd, &number, &info)) {
         verify(number < recur->len);
-        struct entry *entry = &recur->entries[number];
+        struct recurrence *entry = &recur->entries[number];
         tell_watcher(recur, entry, &info);
         if (info.terms != NULL)
             look(recur, jobd, entry, &info);
@@ -239,7 +239,7 @@ static void look_at_changes(struct recur *recur, struct jobd *jobd)
 /* ---- an instant */
 
 /* RFC 3339, in whole seconds: no two instants are less than one apart. */
-static void write_key(const struct entry *entry, int64_t at_us, char key[KEY_SIZE])
+static void write_key(const struct recurrence *entry, int64_t at_us, char key[KEY_SIZE])
 {
     enum { SECONDS = sizeof "2026-01-31T23:59:59" - 1 };
     char time[TEXT_TIME_SIZE];
@@ -248,7 +248,7 @@ static void write_key(const struct entry *entry, int64_t at_us, char key[KEY_SIZ
 }
 
 /* This one, or none, and then all up to `until_us` is seen to. */
-static enum jobd_result fire(struct recur *recur, struct jobd *jobd, const struct entry *entry,
+static enum jobd_result fire(struct recur *recur, struct jobd *jobd, const struct recurrence *entry,
                              int64_t at_us, int64_t until_us)
 {
     char key[KEY_SIZE];
@@ -269,7 +269,7 @@ static enum jobd_result fire(struct recur *recur, struct jobd *jobd, const struc
 }
 
 /* True when there may be more to be done at once. */
-static bool go_on(struct recur *recur, struct entry *entry, enum jobd_result result,
+static bool go_on(struct recur *recur, struct recurrence *entry, enum jobd_result result,
                   int64_t seen_us)
 {
     switch (result) {
@@ -292,7 +292,7 @@ static bool go_on(struct recur *recur, struct entry *entry, enum jobd_result res
     }
 }
 
-static bool do_next(struct recur *recur, struct jobd *jobd, struct entry *entry)
+static bool do_next(struct recur *recur, struct jobd *jobd, struct recurrence *entry)
 {
     int64_t at_us = 0, until_us = entry->taken_us;
     int64_t low_us = entry->floor_us > entry->after_us ? entry->floor_us : entry->after_us;
@@ -308,7 +308,8 @@ static bool do_next(struct recur *recur, struct jobd *jobd, struct entry *entry)
 }
 
 /* How many times the engine was asked. */
-static unsigned handle(struct recur *recur, struct jobd *jobd, struct entry *entry, unsigned most)
+static unsigned handle(struct recur *recur, struct jobd *jobd, struct recurrence *entry,
+                       unsigned most)
 {
     unsigned asked = 1;
     if (entry->turns_back) {
@@ -334,7 +335,7 @@ static void see_clock(struct recur *recur, struct jobd *jobd, const struct jobd_
     recur->now_us = moment->now_us;
     recur->wall_us = moment->wall_us;
     for (uint32_t i = 0; i < recur->len && is_back; i++) {
-        struct entry *entry = &recur->entries[i];
+        struct recurrence *entry = &recur->entries[i];
         if (entry->version == 0 || !entry->planned)
             continue;
         if (entry->retry_us > recur->wall_us + RETRY_US)
@@ -347,7 +348,7 @@ static void see_clock(struct recur *recur, struct jobd *jobd, const struct jobd_
 static void reread(struct recur *recur, struct jobd *jobd)
 {
     for (uint32_t i = 0; i < recur->len; i++) {
-        struct entry *entry = &recur->entries[i];
+        struct recurrence *entry = &recur->entries[i];
         struct jobd_schedule_info info;
         if (entry->version == 0 || jobd_schedule_get(jobd, entry->name, &info) != JOBD_OK)
             continue;
@@ -388,7 +389,7 @@ int64_t recur_tick(struct recur *recur, struct jobd *jobd, const struct jobd_mom
     unsigned left = FIRINGS;
     see_all(recur, jobd, moment);
     while (left > 0 && (due = heap_top(&recur->dues)) != NULL && due->at_us <= moment->wall_us)
-        left -= handle(recur, jobd, container_of(due, struct entry, due), left);
+        left -= handle(recur, jobd, container_of(due, struct recurrence, due), left);
     return next_due_us(recur);
 }
 

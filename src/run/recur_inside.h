@@ -19,7 +19,7 @@
 enum { KEY_SIZE = JOBD_SCHEDULE_NAME_MAX + sizeof "@2026-01-31T23:59:59Z" };
 
 /* A schedule, by its number. Times are of the wall clock. */
-struct entry {
+struct recurrence {
     struct due due;
     char name[JOBD_SCHEDULE_NAME_MAX + 1];
     uint64_t version; /* 0: none, or it is looked at anew */
@@ -40,7 +40,7 @@ struct entry {
 void recur_wake(void *recur);
 
 struct recur {
-    struct entry *entries;
+    struct recurrence *entries;
     uint32_t len;
     struct heap dues;
     int64_t now_us, wall_us; /* of this tick, or the last */

@@ -16,14 +16,30 @@
 #define FAR_US (INT64_C(86400) * CLOCK_SECOND_US)
 /* The wall clock that we go by is as near to the system's as that. */
 #define ROUND_US 1000
+/* While there are schedules the clock is looked at as often: the kernel's timer does not know one
+ * that this process sees set to another time, as by faketime(1). */
+#define LOOK_US CLOCK_SECOND_US
+/* The two clocks go as much apart only when one is set. */
+#define STEP_US (CLOCK_SECOND_US / 2)
 /* After a turn that was lost, or that there was none. */
 #define AGAIN_US (CLOCK_SECOND_US / 4)
 
-static int64_t system_us(void)
+static int64_t read_us(clockid_t clock)
 {
     struct timespec now;
-    verify(clock_gettime(CLOCK_REALTIME, &now) == 0);
+    verify(clock_gettime(clock, &now) == 0);
     return now.tv_sec * CLOCK_SECOND_US + now.tv_nsec / 1000;
+}
+
+static int64_t system_us(void)
+{
+    return read_us(CLOCK_REALTIME);
+}
+
+/* What the wall clock is ahead of the one that cannot be set. */
+static int64_t apart_us(void)
+{
+    return system_us() - read_us(CLOCK_MONOTONIC);
 }
 
 /* Our wall clock is the database's then. */
@@ -32,31 +48,56 @@ static int64_t ahead_us(const struct recur *recur)
     return jobd_shared(recur->jobd) ? system_us() - clock_now_us() : 0;
 }
 
+/* The timer has gone off. True: as the clock was set. */
+static bool timer_was_set(const struct recur *recur)
+{
+    uint64_t expired;
+    bool is_none = read(recur->timer, &expired, sizeof expired) < 0;
+    verify(!is_none || errno == EAGAIN || errno == ECANCELED || errno == EINTR);
+    return is_none && errno == ECANCELED;
+}
+
+/* Until the clock shows this, or somebody wakes us. True: it was set. */
+static bool watch(const struct recur *recur, int64_t at_us, bool ends)
+{
+    const int64_t before_us = apart_us();
+    struct pollfd fds[] = {{.fd = recur->timer, .events = POLLIN},
+                           {.fd = recur->event, .events = POLLIN}};
+    int64_t left_us;
+    while ((left_us = at_us - system_us()) > 0) {
+        int64_t us = left_us < LOOK_US ? left_us : LOOK_US;
+        int ready = poll(fds, 2, ends ? (int)((us + 999) / 1000) : -1);
+        int64_t step_us = apart_us() - before_us;
+        verify(ready >= 0 || errno == EINTR);
+        if (step_us > STEP_US || step_us < -STEP_US)
+            return true;
+        if (ready > 0 && fds[0].revents != 0 && timer_was_set(recur))
+            return true;
+        if (ready > 0 && fds[0].revents != 0)
+            fds[0].fd = -1; /* too early, as the clock shows it */
+        if (ready > 0 && fds[1].revents != 0)
+            break;
+    }
+    return false;
+}
+
 /* Until the wall clock shows this, or is set, or a schedule has changed. True: it was set. */
 static bool wait_until(struct recur *recur, int64_t wall_us)
 {
     int64_t far_us = recur->wall_us + FAR_US;
     int64_t at_us = (wall_us < far_us ? wall_us : far_us) + ROUND_US + ahead_us(recur);
-    uint64_t expired;
-    bool was_set = false;
     if (at_us < 1)
         at_us = 1; /* no time would stop it */
     const struct itimerspec when = {
         .it_value = {.tv_sec = (time_t)(at_us / CLOCK_SECOND_US),
                      .tv_nsec = (long)(at_us % CLOCK_SECOND_US * 1000)}};
-    struct pollfd fds[] = {{.fd = recur->timer, .events = POLLIN},
-                           {.fd = recur->event, .events = POLLIN}};
     int code =
         timerfd_settime(recur->timer, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &when, NULL);
     verify(code == 0 || errno == ECANCELED);
-    if (code == 0 && poll(fds, 2, -1) < 0) /* else it was set just now */
-        verify(errno == EINTR);
-    if (read(recur->timer, &expired, sizeof expired) < 0) {
-        verify(errno == EAGAIN || errno == ECANCELED || errno == EINTR);
-        was_set = errno == ECANCELED;
-    }
+    bool was_set = code != 0 || watch(recur, at_us, wall_us != JOBD_NEVER);
+    was_set |= timer_was_set(recur);
     event_clear(recur->event);
-    return was_set || code != 0;
+    return was_set;
 }
 
 static struct jobd_moment moment_now(void)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "run/report.h"
 
+#include <string.h>
+
 #include "base/clock.h"
 
 static struct jobd_blob *ref(struct jobd_blob *blob)
@@ -25,6 +27,21 @@ static void over(struct jobd_turn *turn, enum jobd_result result)
     struct report *report = turn->context;
     report->sync->waiter.result = result;
     report->sync->waiter.wake(&report->sync->waiter);
+}
+
+void report_fit(struct jobd *jobd, struct jobd_outcome *outcome)
+{
+    struct jobd_blob *whole = outcome->output;
+    size_t room = whole != NULL ? jobd_output_room(jobd) : 0;
+    if (whole == NULL || whole->size <= room)
+        return;
+    for (int i = 0; i < 3 && room > 0 && (whole->bytes[room] & 0xc0) == 0x80; i++)
+        room--; /* no half character of UTF-8 */
+    outcome->output = jobd_blob_new(room, whole->type);
+    outcome->output_truncated = true;
+    if (outcome->output != NULL)
+        memcpy(outcome->output->bytes, whole->bytes, room);
+    jobd_blob_unref(whole);
 }
 
 void report_keep(struct report *report, const struct jobd_task *task,

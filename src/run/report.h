@@ -19,6 +19,9 @@ struct report {
     bool is_due;                 /* nobody may know of it yet */
 };
 
+/* Of an output the first bytes, where the engine has no room for all of them. Any thread. */
+void report_fit(struct jobd *jobd, struct jobd_outcome *outcome);
+
 /* The attempt of this task has ended so; takes the outcome's blobs. */
 void report_keep(struct report *report, const struct jobd_task *task,
                  const struct jobd_outcome *outcome);

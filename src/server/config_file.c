@@ -13,7 +13,7 @@
 
 enum { FILE_MAX_BYTES = 1 << 20, KEYS_SIZE = 768, PLACE_SIZE = 512 };
 
-struct reader {
+struct config_reader {
     const char *path, *place; /* where the path was said */
     char *text;
     cJSON *root;
@@ -21,23 +21,23 @@ struct reader {
     struct problem *problem;
 };
 
-static bool wrong(const struct reader *reader, const char *place, const char *what)
+static bool wrong(const struct config_reader *reader, const char *place, const char *what)
 {
     return problem_set(reader->problem, "%s: %s", place, what);
 }
 
-static bool wrong_at(const struct reader *reader, unsigned line, const char *what)
+static bool wrong_at(const struct config_reader *reader, unsigned line, const char *what)
 {
     return problem_set(reader->problem, "%s:%u: %s", reader->path, line, what);
 }
 
-static bool wrong_file(const struct reader *reader, const char *what)
+static bool wrong_file(const struct config_reader *reader, const char *what)
 {
     return problem_set(reader->problem, "%s: %s: %s", reader->place, reader->path, what);
 }
 
 /* `FILE:LINE: "KEY"`, the key shown printable. */
-static void place_of(const struct reader *reader, const cJSON *item, char out[PLACE_SIZE])
+static void place_of(const struct config_reader *reader, const cJSON *item, char out[PLACE_SIZE])
 {
     char key[96];
     snprintf(out, PLACE_SIZE, "%s:%u: \"%s\"", reader->path,
@@ -46,7 +46,7 @@ static void place_of(const struct reader *reader, const cJSON *item, char out[PL
 }
 
 /* cJSON would cut such a string, and what is left may be a value that nobody meant. */
-static bool has_no_nul(const struct reader *reader)
+static bool has_no_nul(const struct config_reader *reader)
 {
     size_t size;
     char key[96], shown[96];
@@ -76,7 +76,7 @@ static bool may_stand(const struct option_spec *spec, bool in_queue)
            (in_queue ? spec->target == OF_QUEUE : (spec->flags & OPTION_IN_QUEUE) == 0);
 }
 
-static bool unknown_key(const struct reader *reader, const char *place, bool in_queue)
+static bool unknown_key(const struct config_reader *reader, const char *place, bool in_queue)
 {
     char keys[KEYS_SIZE] = "";
     size_t used = 0, len;
@@ -108,8 +108,8 @@ static char *value_text(const cJSON *item, unsigned kinds)
     return strdup(number);
 }
 
-static bool read_setting(const struct reader *reader, const cJSON *item, struct settings *settings,
-                         bool in_queue)
+static bool read_setting(const struct config_reader *reader, const cJSON *item,
+                         struct settings *settings, bool in_queue)
 {
     char place[PLACE_SIZE];
     size_t i = 0, len;
@@ -134,7 +134,7 @@ static bool same_name(const struct config_queue *queue, const char *name)
     return queue->name != NULL && strcmp(queue->name, name) == 0;
 }
 
-static bool read_queue(const struct reader *reader, const cJSON *item)
+static bool read_queue(const struct config_reader *reader, const cJSON *item)
 {
     struct config_file *file = reader->file;
     char place[PLACE_SIZE];
@@ -163,7 +163,7 @@ static bool read_queue(const struct reader *reader, const cJSON *item)
     return true;
 }
 
-static bool read_queues(const struct reader *reader, const cJSON *item)
+static bool read_queues(const struct config_reader *reader, const cJSON *item)
 {
     struct config_file *file = reader->file;
     char place[PLACE_SIZE];
@@ -197,7 +197,7 @@ static char *place_copy(const void *context, const cJSON *item)
 
 /* ---- the file */
 
-static bool read_top(const struct reader *reader)
+static bool read_top(const struct config_reader *reader)
 {
     const cJSON *item;
     if (!cJSON_IsObject(reader->root))
@@ -218,7 +218,7 @@ static bool read_top(const struct reader *reader)
     return true;
 }
 
-static bool load(struct reader *reader)
+static bool load(struct config_reader *reader)
 {
     FILE *in = fopen(reader->path, "re");
     if (in == NULL)
@@ -249,7 +249,7 @@ static bool load(struct reader *reader)
 bool config_file_read(struct config_file *file, const char *path, const char *place,
                       struct problem *problem)
 {
-    struct reader reader = {.path = path, .place = place, .file = file, .problem = problem};
+    struct config_reader reader = {.path = path, .place = place, .file = file, .problem = problem};
     bool good = load(&reader) && has_no_nul(&reader) && read_top(&reader);
     cJSON_Delete(reader.root);
     free(reader.text);

@@ -14,13 +14,13 @@ enum { CONTENT_TYPE_MAX = 255 };
 
 #define LEN(rows) (sizeof(rows) / sizeof(rows)[0])
 
-struct reader {
+struct schedule_reader {
     config_place_of *place_of;
     const void *context;
     struct problem *problem;
 };
 
-static bool wrong(const struct reader *reader, const cJSON *item, const char *what)
+static bool wrong(const struct schedule_reader *reader, const cJSON *item, const char *what)
 {
     char *place = reader->place_of(reader->context, item);
     (void)problem_set(reader->problem, "%s: %s", place != NULL ? place : item->string, what);
@@ -156,7 +156,7 @@ static const struct key {
 
 /* ---- one schedule */
 
-static bool unknown_key(const struct reader *reader, const cJSON *item)
+static bool unknown_key(const struct schedule_reader *reader, const cJSON *item)
 {
     char text[300];
     int used = snprintf(text, sizeof text, "unknown key; allowed are");
@@ -175,7 +175,7 @@ static bool given_before(const cJSON *item)
     return false;
 }
 
-static bool read_key_value(const struct reader *reader, struct config_schedule *to,
+static bool read_key_value(const struct schedule_reader *reader, struct config_schedule *to,
                            const cJSON *item)
 {
     char text[160];
@@ -204,7 +204,8 @@ static bool copy(char **to, const char *text)
     return *to != NULL;
 }
 
-static bool read_plan(const struct reader *reader, struct config_schedule *to, const cJSON *item)
+static bool read_plan(const struct schedule_reader *reader, struct config_schedule *to,
+                      const cJSON *item)
 {
     const char *cron = string_in(item, "cron"), *tz = string_in(item, "tz");
     struct plan plan = {.every_us = 0};
@@ -219,7 +220,8 @@ static bool read_plan(const struct reader *reader, struct config_schedule *to, c
 }
 
 /* A string as it is; any other value as the text it is in JSON. */
-static bool read_payload(const struct reader *reader, struct config_schedule *to, const cJSON *item)
+static bool read_payload(const struct schedule_reader *reader, struct config_schedule *to,
+                         const cJSON *item)
 {
     const cJSON *payload = cJSON_GetObjectItemCaseSensitive(item, "payload");
     const char *type = string_in(item, "content_type");
@@ -239,7 +241,7 @@ static bool read_payload(const struct reader *reader, struct config_schedule *to
     return blob != NULL || wrong(reader, item, "out of memory");
 }
 
-static bool read_schedule(const struct reader *reader, struct config_schedule *to,
+static bool read_schedule(const struct schedule_reader *reader, struct config_schedule *to,
                           const cJSON *item)
 {
     const cJSON *child;
@@ -268,7 +270,7 @@ static bool read_schedule(const struct reader *reader, struct config_schedule *t
 bool config_schedules_read(struct config_schedules *schedules, const cJSON *item,
                            config_place_of *place_of, const void *context, struct problem *problem)
 {
-    const struct reader reader = {place_of, context, problem};
+    const struct schedule_reader reader = {place_of, context, problem};
     const cJSON *child;
     int len = cJSON_GetArraySize(item);
     if (schedules->of != NULL)

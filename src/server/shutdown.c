@@ -185,21 +185,48 @@ static uint64_t scheduled_after(struct jobd *jobd, uint32_t queue, int64_t until
     return later;
 }
 
+/* True: something was said. */
+static bool say_lost(const struct jobd *jobd, uint32_t queue, uint64_t jobs, const char *unless)
+{
+    if (jobs > 0)
+        log_warn("queue %s: %llu %s will be lost unless %s in --grace",
+                 jobd_queue_name(jobd, queue), JOBS(jobs), unless);
+    return jobs > 0;
+}
+
+static bool foretell_queue(struct server *server, uint32_t queue, int64_t now_us)
+{
+    struct jobd *jobd = server->jobd;
+    struct jobd_stats stats;
+    jobd_stats(jobd, queue, now_us, &stats);
+    uint64_t later =
+        stats.scheduled > 0 ? scheduled_after(jobd, queue, now_us + server->options.grace_us) : 0;
+    if (later > 0)
+        log_warn("queue %s: %llu scheduled %s will be lost: due after --grace",
+                 jobd_queue_name(jobd, queue), JOBS(later));
+    bool has_rate = stats.limits.starts > 0 || stats.group_limits.starts > 0;
+    if (stats.workers == 0)
+        return say_lost(jobd, queue, stats.queued + stats.leased, "remote workers finish") ||
+               later > 0;
+    if (stats.held)
+        return say_lost(jobd, queue, stats.queued + stats.scheduled - later,
+                        "its service is back") ||
+               later > 0;
+    return say_lost(jobd, queue, has_rate ? stats.held_back : 0, "its rate lets them begin") ||
+           later > 0;
+}
+
 /* Said at once, while somebody can still do something about it. */
 static void foretell(struct server *server, int64_t now_us)
 {
     struct jobd *jobd = server->jobd;
-    for (uint32_t i = 0; i < jobd_queues_len(jobd); i++) {
+    bool some = false;
+    for (uint32_t i = 0; i < jobd_queues_len(jobd); i++)
+        some |= foretell_queue(server, i, now_us);
+    for (uint32_t i = 0; some && i < jobd_queues_len(jobd); i++) {
         struct jobd_stats stats;
         jobd_stats(jobd, i, now_us, &stats);
-        uint64_t later =
-            stats.scheduled > 0 ? scheduled_after(jobd, i, now_us + server->options.grace_us) : 0;
-        if (later > 0)
-            log_warn("queue %s: %llu scheduled %s will be lost: due after --grace",
-                     jobd_queue_name(jobd, i), JOBS(later));
-        if (stats.workers == 0 && stats.queued + stats.leased > 0)
-            log_warn("queue %s: %llu %s will be lost unless remote workers finish in --grace",
-                     jobd_queue_name(jobd, i), JOBS(stats.queued + stats.leased));
+        (void)say_lost(jobd, i, stats.blocked, "those that they wait for end");
     }
 }
 

@@ -313,7 +313,7 @@ bool columns_plain(const struct table *table, const void *record)
 void columns_bind(const struct table *table, bool plain, sqlite3_stmt *statement,
                   const void *record)
 {
-    struct value values[COLUMNS_MAX] = {{.kind = VALUE_NULL}};
+    struct value values[COLUMNS_MAX];
     const int len = width(table, plain);
     for (int i = 0; i < len; i++)
         values[i] = value_of(&table->columns[i], record);
@@ -414,7 +414,7 @@ void columns_release(const struct table *table, void *record)
 
 bool columns_whole(const struct table *table, sqlite3_stmt *row, int first, const void *record)
 {
-    struct value values[COLUMNS_MAX] = {{.kind = VALUE_NULL}};
+    struct value values[COLUMNS_MAX];
     for (int i = 0; i < table->len; i++)
         values[i] = value_of(&table->columns[i], record);
     return sqlite3_column_int64(row, first + width(table, true) - 1) ==

@@ -45,6 +45,7 @@ static const struct {
     [SQL_REMOVE_BATCH] = {"DELETE FROM batch", "DELETE FROM batch WHERE id = ?"},
     [SQL_RESERVE] = {"INSERT INTO meta", "INSERT OR REPLACE INTO meta VALUES ('next_id', ?)"},
     [SQL_MARK] = {"INSERT INTO meta", "INSERT OR REPLACE INTO meta VALUES ('log', ?)"},
+    [SQL_NOTE_LINKS] = {"INSERT INTO meta", "INSERT OR REPLACE INTO meta VALUES ('links', 1)"},
     [SQL_KEEP_TIMES] = {"INSERT INTO meta",
                         "INSERT OR REPLACE INTO meta VALUES"
                         " ('wall_us', ?), ('database_us', ?), ('serving_us', ?)"},
@@ -109,7 +110,6 @@ static const char *const migrations[] = {
      "INTEGER NOT NULL,"
      " missed INTEGER NOT NULL, skipped INTEGER NOT NULL, crc INTEGER NOT NULL);"
      "ALTER TABLE job ADD COLUMN after TEXT NOT NULL DEFAULT '';"
-     "CREATE INDEX job_after ON job (id) WHERE after <> '';"
      "ALTER TABLE job ADD COLUMN callback TEXT NOT NULL DEFAULT '';"
      "ALTER TABLE job ADD COLUMN source INTEGER NOT NULL DEFAULT 0;"
      "CREATE INDEX job_source ON job (id) WHERE source > 0;"
@@ -197,6 +197,7 @@ void database_rollback(struct database *database)
 {
     struct problem ignored; /* what has led here is what counts */
     database->highest = 0;
+    database->links_noted = false;                     /* perhaps; twice does no harm */
     if (sqlite3_get_autocommit(database->handle) == 0) /* some errors have rolled back already */
         (void)database_step(database, SQL_ROLLBACK, -1, &ignored);
 }
@@ -365,10 +366,11 @@ static char *statement_text(enum statement which)
 
 static bool prepare(struct database *database, struct problem *problem)
 {
-    int64_t next_id;
+    int64_t next_id, links;
     sqlite3 *handle = database->handle;
     struct kept_times *times = &database->times;
     if (!database_ask(database, "SELECT value FROM meta WHERE name = 'next_id'", &next_id) ||
+        !database_ask(database, "SELECT value FROM meta WHERE name = 'links'", &links) ||
         !database_ask(database, "SELECT value FROM meta WHERE name = 'wall_us'", &times->wall_us) ||
         !database_ask(database, "SELECT value FROM meta WHERE name = 'database_us'",
                       &times->database_us) ||
@@ -380,6 +382,7 @@ static bool prepare(struct database *database, struct problem *problem)
         !database_ask(database, "SELECT max(id) + 1 FROM job WHERE id < 3 << 51", &next_id))
         return problem_set(problem, "%s", sqlite3_errmsg(handle));
     database->reserved = next_id > 0 ? (uint64_t)next_id : 1;
+    database->linked = database->links_noted = links != 0;
     for (int i = 0; i < SQL_STATEMENTS; i++) {
         char *text = statement_text((enum statement)i);
         int code = text != NULL

@@ -22,6 +22,7 @@ enum statement {
     SQL_COUNT_IN_BATCH,
     SQL_REMOVE_BATCH,
     SQL_RESERVE,
+    SQL_NOTE_LINKS,
     SQL_KEEP_TIMES,
     SQL_MARK,
     SQL_PAUSE,
@@ -41,6 +42,8 @@ struct database {
     uint64_t reserved, highest; /* ids: below this one they may be used; the highest that is */
     struct kept_times times;    /* as they were when it was opened */
     int log_pages, log_rest;    /* in the log; of those, such as a checkpoint leaves */
+    bool linked;                /* some job has come after others, or with a callback; */
+    bool links_noted;           /* in this file that is known to stand */
     bool marked;                /* the last commit has left the mark of wal.c */
     bool unsynced;              /* DATABASE_SYNC_OFF */
     const char *lost_log;       /* database_lost_log() */

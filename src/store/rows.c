@@ -12,11 +12,31 @@ _Static_assert(JOBD_DONE == 3, "the first of the states that are ends, on disk")
 
 /* ---- writing */
 
+static bool has_text(const struct job_record *record, enum jobd_text text)
+{
+    return record->texts[text] != NULL && record->texts[text][0] != '\0';
+}
+
+/* At a start all jobs are looked through for those that come after others, and those with a
+ * callback: but not where there has never been one. An index would cost each job. */
+static enum database_result note_links(struct database *database, const struct job_record *record,
+                                       struct problem *problem)
+{
+    bool links = has_text(record, JOBD_AFTER) || has_text(record, JOBD_CALLBACK);
+    if (!links || database->links_noted)
+        return DATABASE_OK;
+    database->linked = database->links_noted = true;
+    return database_step(database, SQL_NOTE_LINKS, 1, problem);
+}
+
 static enum database_result add_job(struct database *database, const struct job_record *record,
                                     struct problem *problem)
 {
     const bool plain = columns_plain(&job_table, record);
     const enum statement which = plain ? SQL_ADD_PLAIN : SQL_ADD;
+    const enum database_result result = plain ? DATABASE_OK : note_links(database, record, problem);
+    if (result != DATABASE_OK)
+        return result;
     columns_bind(&job_table, plain, database->statements[which], record);
     return database_step(database, which, 1, problem);
 }
@@ -192,27 +212,28 @@ bool database_count(struct database *database,
 
 bool database_promised(struct database *database, uint32_t *promised, struct problem *problem)
 {
-    int64_t jobs;
-    if (!database_ask(database,
-                      "SELECT (SELECT count(*) FROM job LEFT JOIN progress USING (id)"
-                      " WHERE " LIVES " AND callback <> '' AND source = 0)"
-                      " + (SELECT count(*) FROM batch WHERE callback <> '')",
-                      &jobs)) {
+    int64_t jobs = 0, batches;
+    bool good = database_ask(database, "SELECT count(*) FROM batch WHERE callback <> ''", &batches);
+    if (good && database->linked)
+        good = database_ask(database,
+                            "SELECT count(*) FROM job LEFT JOIN progress USING (id)"
+                            " WHERE " LIVES " AND callback <> '' AND source = 0",
+                            &jobs);
+    if (!good)
         (void)database_failed(database, "promised", problem);
-        return false;
-    }
-    *promised = jobs < UINT32_MAX ? (uint32_t)jobs : UINT32_MAX;
-    return true;
+    else
+        *promised = jobs + batches < UINT32_MAX ? (uint32_t)(jobs + batches) : UINT32_MAX;
+    return good;
 }
 
-struct batches {
+struct batch_scan {
     void (*each)(void *context, const struct batch_record *batch);
     void *context;
 };
 
 static bool batch_row(void *context, sqlite3_stmt *row)
 {
-    const struct batches *batches = context;
+    const struct batch_scan *batches = context;
     const char *queue = (const char *)sqlite3_column_text(row, 1);
     const char *callback = (const char *)sqlite3_column_text(row, 8);
     const struct batch_record record = {
@@ -234,7 +255,7 @@ bool database_batches(struct database *database,
                       void (*each)(void *context, const struct batch_record *batch), void *context,
                       struct problem *problem)
 {
-    struct batches batches = {each, context};
+    struct batch_scan batches = {each, context};
     const struct rows rows = {"batches",
                               "SELECT id, queue, jobs, created, done, failed, cancelled, finished,"
                               " callback FROM batch ORDER BY finished, id",
@@ -267,7 +288,7 @@ bool database_after(struct database *database, void (*each)(void *context, const
                               " FROM job LEFT JOIN progress USING (id)"
                               " WHERE source > 0 AND " LIVES,
                               after_row, &afters};
-    return each_row(database, &rows, problem);
+    return !database->linked || each_row(database, &rows, problem);
 }
 
 struct pauses {
@@ -295,7 +316,7 @@ bool database_pauses(struct database *database, void (*each)(void *context, cons
     return each_row(database, &rows, problem);
 }
 
-struct scan {
+struct job_scan {
     bool (*each)(void *context, uint64_t id, const struct job_record *record);
     void *context;
     struct problem *problem;
@@ -313,7 +334,7 @@ static void begin(struct job_record *record)
 /* The progress first: where it has no row, its id is zero too. */
 static bool scan_row(void *context, sqlite3_stmt *row)
 {
-    const struct scan *scan = context;
+    const struct job_scan *scan = context;
     const int progress = job_table.len;
     struct job_record record = {.id = 0};
     bool begun = sqlite3_column_type(row, progress) != SQLITE_NULL;
@@ -348,7 +369,7 @@ bool database_scan(struct database *database, bool ended,
                    bool (*each)(void *context, uint64_t id, const struct job_record *record),
                    void *context, struct problem *problem)
 {
-    struct scan scan = {each, context, problem};
+    struct job_scan scan = {each, context, problem};
     char *text = scan_text(ended);
     const struct rows rows = {"scan", text, scan_row, &scan};
     bool good =

@@ -61,14 +61,14 @@ bool schedules_count(struct database *database, uint32_t *count, struct problem 
     return true;
 }
 
-struct scan {
+struct schedule_scan {
     bool (*each)(void *context, const char *name, const struct schedule_record *record);
     void *context;
     struct problem *problem;
 };
 
 /* The place first: the texts of both are the name, which stays that of the schedule. */
-static bool scan_row(const struct scan *scan, sqlite3_stmt *row)
+static bool scan_row(const struct schedule_scan *scan, sqlite3_stmt *row)
 {
     const int place = schedule_table.len;
     struct schedule_record record = {.name = NULL};
@@ -101,7 +101,7 @@ bool schedules_scan(struct database *database,
                                  const struct schedule_record *record),
                     void *context, struct problem *problem)
 {
-    const struct scan scan = {each, context, problem};
+    const struct schedule_scan scan = {each, context, problem};
     sqlite3_stmt *row = NULL;
     char *text = scan_text();
     if (text == NULL)

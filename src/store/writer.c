@@ -43,14 +43,14 @@ static int64_t more(int64_t a, int64_t b)
 
 /* ---- a group */
 
-struct group {
+struct write_group {
     struct store *store;
     enum database_result result; /* of the last change */
 };
 
 static bool write_record(void *context, enum row_kind kind, const struct job_record *record)
 {
-    struct group *group = context;
+    struct write_group *group = context;
     struct store *store = group->store;
     const struct job_record on_disk = times_to_disk(&store->times, record);
     group->result = database_change(store->database, kind, &on_disk, &store->problem);
@@ -79,7 +79,7 @@ static enum database_result commit(struct store *store, bool keep_times)
 
 enum database_result writer_write_group(struct store *store)
 {
-    struct group group = {.store = store};
+    struct write_group group = {.store = store};
     enum database_result result = database_begin(store->database, &store->problem);
     if (result != DATABASE_OK)
         return result;
@@ -207,21 +207,21 @@ static int64_t next_us(struct store *store)
 
 /* ---- the thread */
 
-enum writer_wait { WAIT_WOKEN, WAIT_LATE, WAIT_OVER };
+enum writer_wake { WAKE_WOKEN, WAKE_LATE, WAKE_OVER };
 
 /* Until it is woken, or until then. */
-static enum writer_wait wait_until(struct store *store, int64_t at_us)
+static enum writer_wake wait_until(struct store *store, int64_t at_us)
 {
     struct timespec until = clock_monotonic(at_us);
-    enum writer_wait why = WAIT_WOKEN;
+    enum writer_wake why = WAKE_WOKEN;
     mutex_lock(&store->lock);
-    while (!store->woken && !store->over && why == WAIT_WOKEN)
+    while (!store->woken && !store->over && why == WAKE_WOKEN)
         if (at_us == JOBD_NEVER)
             condition_wait(&store->changed, &store->lock);
         else if (!condition_wait_until(&store->changed, &store->lock, &until))
-            why = WAIT_LATE;
+            why = WAKE_LATE;
     store->woken = false;
-    why = store->over ? WAIT_OVER : why;
+    why = store->over ? WAKE_OVER : why;
     mutex_unlock(&store->lock);
     return why;
 }
@@ -229,10 +229,10 @@ static enum writer_wait wait_until(struct store *store, int64_t at_us)
 static void *writer_main(void *context)
 {
     struct store *store = context;
-    enum writer_wait why = WAIT_WOKEN;
-    while (why != WAIT_OVER) {
-        housekeeping(store, why == WAIT_LATE && store->copy == NULL);
-        why = WAIT_WOKEN;
+    enum writer_wake why = WAKE_WOKEN;
+    while (why != WAKE_OVER) {
+        housekeeping(store, why == WAKE_LATE && store->copy == NULL);
+        why = WAKE_WOKEN;
         bool wrote = write_next(store);
         backup_go_on(store);
         if (!wrote || health_now(store) != HEALTH_GOOD)

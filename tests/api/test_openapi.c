@@ -91,12 +91,23 @@ static const cJSON *parameter(const cJSON *operation, const char *in, const char
     return NULL;
 }
 
+/* What the path has already is no parameter beside it. */
+static bool is_in_path(const char *path, const char *name)
+{
+    char braced[64];
+    snprintf(braced, sizeof braced, "{%s}", name);
+    return strstr(path, braced) != NULL;
+}
+
 /* That of one method, which is taken out. */
 static void compare_operation(const struct endpoint *row, cJSON *path, const char *method)
 {
     cJSON *operation = item(path, method);
     int described = cJSON_GetArraySize(item(operation, "parameters"));
+    assert_true(json_string(operation, "operationId")[0] != '\0');
     for (int i = 0; i < ENDPOINT_PARAMETERS_MAX && row->parameters[i] != NULL; i++) {
+        if (is_in_path(path->string, row->parameters[i]))
+            continue;
         const cJSON *schema = item(parameter(operation, "query", row->parameters[i]), "schema");
         bool often = row->repeated != NULL && strcmp(row->repeated, row->parameters[i]) == 0;
         assert_int_equal(cJSON_HasObjectItem(schema, "items"), often);
@@ -203,6 +214,57 @@ static void no_name_comes_twice(void **state)
     cJSON_Delete(json);
 }
 
+static const cJSON *schema_of(const cJSON *paths, const char *path, const char *in,
+                              const char *name)
+{
+    return item(parameter(item(item(paths, path), "get"), in, name), "schema");
+}
+
+/* What has one name, but is something of its own where it stands; and limits to the last digit. */
+static void values_are_those_that_are_taken(void **state)
+{
+    (void)state;
+    cJSON *described = openapi_json(tables, NULL);
+    char *text = cJSON_PrintUnformatted(described);
+    cJSON *json = cJSON_Parse(text);
+    const cJSON *paths = item(json, "paths");
+    assert_non_null(item(schema_of(paths, "/do", "query", "batch"), "enum"));
+    const cJSON *batch = schema_of(paths, "/jobs", "query", "batch");
+    assert_string_equal(json_string(batch, "type"), "integer");
+    assert_true(item(batch, "maximum")->valuedouble == 9007199254740991.0);
+    /* Ids of events are microseconds since 1970, 16 digits. */
+    assert_string_equal(
+        json_string(schema_of(paths, "/events", "header", "Last-Event-ID"), "pattern"),
+        "^[0-9]{0,19}$");
+    cJSON_free(text);
+    cJSON_Delete(json);
+    cJSON_Delete(described);
+}
+
+/* As generators of clients need them for their functions. */
+static void operations_have_ids_of_their_own(void **state)
+{
+    const cJSON *paths, *path, *operation;
+    (void)state;
+    cJSON *json = openapi_json(tables, NULL), *ids = cJSON_CreateObject();
+    paths = item(json, "paths");
+    cJSON_ArrayForEach(path, paths)
+    {
+        cJSON_ArrayForEach(operation, path)
+        {
+            const char *id = json_string(operation, "operationId");
+            assert_int_equal(strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"),
+                             strlen(id));
+            assert_non_null(cJSON_AddTrueToObject(ids, id));
+        }
+    }
+    assert_unique_names(ids);
+    const cJSON *output = item(item(paths, "/jobs/{id}/output"), "get");
+    assert_string_equal(json_string(output, "operationId"), "jobsIdOutputGet");
+    cJSON_Delete(ids);
+    cJSON_Delete(json);
+}
+
 static void what_is_known_is_not_sent_again(void **state)
 {
     struct server *server = server_start("-w", "0");
@@ -220,8 +282,9 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_teardown(name, server_stop_all)
     const struct CMUnitTest tests[] = {
-        TEST(everything_is_described),         TEST(it_says_what_the_tables_say),
-        TEST(schemas_are_there_and_used),      TEST(no_name_comes_twice),
+        TEST(everything_is_described),          TEST(it_says_what_the_tables_say),
+        TEST(schemas_are_there_and_used),       TEST(no_name_comes_twice),
+        TEST(operations_have_ids_of_their_own), TEST(values_are_those_that_are_taken),
         TEST(what_is_known_is_not_sent_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -351,7 +351,7 @@ static void lines_are_answered_line_by_line(void **state)
              "{\"lease\":\"%s\",\"output\":\"one \\u00fc\"}\n"
              "{\"lease\":\"/leases/00\",\"output\":\"nobody's\"}\r\n"
              "\n"
-             "{\"error\":\"no\", \"delay\":\"1s\", \"lease\":\"%s\"}\n"
+             "{\"error\":\"no\", \"delay\":\"1s\", \"lease\":\"%s\", \"exit_code\":70}\n"
              "what is this?\n"
              "{\"lease\":\"%s\",\"output\":{\"a\":1.50}}",
              leases[0], leases[1], leases[2]);
@@ -368,6 +368,7 @@ static void lines_are_answered_line_by_line(void **state)
     assert_output(client, ids[0], "one \xc3\xbc", false);
     assert_string_equal(json_string(client_job(client, ids[1]), "state"), "failed");
     assert_string_equal(json_string(client_job(client, ids[1]), "error"), "no");
+    assert_true(json_number(client_job(client, ids[1]), "exit_code") == 70);
     assert_output(client, ids[2], "{\"a\":1.50}", false);
     for (int i = 0; i < 3; i++)
         free(leases[i]);
@@ -424,6 +425,8 @@ static void what_is_no_report_is_named(void **state)
         {"{\"lease\":\"a\",\"error\":7}", "error must be"},
         {"{\"lease\":\"a\",\"error\":\"x\",\"delay\":\"8d\"}", "delay must be"},
         {"{\"lease\":\"a\",\"delay\":\"1s\"}", "delay goes with error"},
+        {"{\"lease\":\"a\",\"exit_code\":256}", "exit_code must be"},
+        {"{\"lease\":\"a\",\"exit_code\":\"1\"}", "exit_code must be"},
     };
     struct server *server = start("");
     struct client *client = client_new(server);

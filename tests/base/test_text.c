@@ -100,7 +100,7 @@ static void numbers(void **state)
 
 static void a_number_is_at_most_its_max(void **state)
 {
-    static const uint64_t maxima[] = {0, 1, 65535, UINT64_C(1) << 53, UINT64_MAX - 1};
+    static const uint64_t maxima[] = {0, 1, 9, 10, 65535, UINT64_C(1) << 53, UINT64_MAX - 1};
     (void)state;
     for (size_t i = 0; i < LEN(maxima); i++) {
         char text[32];
@@ -111,6 +111,8 @@ static void a_number_is_at_most_its_max(void **state)
         snprintf(text, sizeof text, "%llu", (unsigned long long)maxima[i]);
         assert_true(text_to_number(text, maxima[i], &value));
         assert_int_equal(value, maxima[i]);
+        char room[TEXT_NUMBER_SIZE];
+        assert_string_equal(text_number(maxima[i], room), text);
     }
 }
 

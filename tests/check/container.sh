@@ -40,8 +40,9 @@ base() {
         buildah rm "$base" >/dev/null && rm -rf "$scratch/debian"
 }
 
+# Without a machine to itself, or a network, it may take for ever.
 build() {
-    buildah build --pull-never --format docker --platform "linux/$for" -t jobd . >"$scratch/log" 2>&1 || { tail "$scratch/log"; false; }
+    timeout "$((${MINUTES:-60} * 60))" buildah build --pull-never --format docker --platform "linux/$for" -t jobd . >"$scratch/log" 2>&1 || { tail "$scratch/log"; false; }
 }
 
 has() { # a field of the image, and what it must be

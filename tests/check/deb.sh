@@ -1,5 +1,5 @@
 #!/bin/sh
-# Debian's packages: lintian finds no error and no warning; libjobd-dev can be used; and in a Debian that a real
+# Debian's packages: lintian finds no error and no warning; libjobd0 and libjobd-dev can be used; and in a Debian that a real
 # systemd has booted, without a network, jobd is installed, upgraded, removed and purged.
 # tests/check/deb.sh FOLDER, which `make deb` made, as root. CC, CXX.
 set -u
@@ -28,7 +28,8 @@ uses_flags() {
 }
 
 library() {
-    mkdir "$scratch/library" && dpkg-deb -x "$debs"/libjobd-dev_*.deb "$scratch/library" &&
+    mkdir "$scratch/library" && dpkg-deb -x "$debs"/libjobd0_*.deb "$scratch/library" &&
+        dpkg-deb -x "$debs"/libjobd-dev_*.deb "$scratch/library" &&
         sh tests/check/install.sh "$scratch/library" "$scratch/out"
 }
 
@@ -72,7 +73,7 @@ boot() {
 
 check 'lintian' lints
 check "Debian's flags" uses_flags
-check 'libjobd-dev' library
+check 'libjobd0 and libjobd-dev' library
 check 'a Debian' prepare || exit 1
 check 'under systemd' boot
 [ $failed = 0 ]

@@ -17,7 +17,7 @@ for floor in $floors; do
     above="$above $floor"
 done
 # The library's own floors: the queues are the engine, the rest runs jobs.
-grep -lE '"jobd/(pool|call)\.h"' src/ledger/* src/store/* src/engine/* src/base/* && wrong "pool.h and call.h stand above that"
+grep -lE '"jobd/(pool|call|group)\.h"' src/ledger/* src/store/* src/engine/* src/base/* && wrong "pool.h, call.h and group.h stand above that"
 grep -nE '#include "(server|api|http|run|ledger|store)/' include/jobd/*.h && wrong "a public header includes what is not public"
 
 # A client has the options and signals of the process, runs commands, and knows nothing else of a server.
@@ -46,7 +46,7 @@ grep -nE '"base/(log|clock|json)\.h"|<time\.h>' src/engine/* src/base/heap.* src
 grep -nE '\b(atoi|atol|strcat|strcpy|strncpy|sprintf|vsprintf|strtok|gets|alloca)\(' src/*.c src/*/*.[ch] && wrong "a forbidden function"
 
 # Pages of another site may read every field of a reply.
-for field in $(grep -ohE 'reply_field\([a-z>-]+, "[A-Za-z-]+"' src/*/*.c | sed 's/.*"\(.*\)"/\1/' | sort -u); do
+for field in $(grep -ohE 'reply_(field|text|number)\([a-z>-]+, "[A-Za-z-]+"' src/*/*.c | sed 's/.*"\(.*\)"/\1/' | sort -u); do
     sed -n '/Expose-Headers/,/}}/p' src/http/cors.c | grep -qE "[\" ]$field(,|\")" || wrong "src/http/cors.c does not expose $field"
 done
 

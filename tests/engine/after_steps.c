@@ -23,8 +23,8 @@ void after_some(struct world *world, char text[KEPT_AFTER_SIZE])
     if (below(world, 2) == 0)
         end = stpcpy(end, JOBD_AFTER_WHATEVER);
     for (unsigned len = 1 + below(world, 3); len > 0; len--) {
-        const char *what = below(world, 5) == 0 ? "batches" : "jobs";
-        end += sprintf(end, "/%s/%llu\n", what,
+        const char *what = below(world, 5) == 0 ? "batch" : "job";
+        end += sprintf(end, "%s %llu\n", what,
                        (unsigned long long)world->next_id - 1 - below(world, RECENT));
     }
 }

@@ -493,7 +493,7 @@ static void restore(struct jobd *jobd, const struct kept *kept, int64_t now_us)
 static void restore_needed(struct jobd *jobd, const struct kept *kept)
 {
     char path[40];
-    snprintf(path, sizeof path, "/jobs/%lld\n", (long long)kept->record.source);
+    snprintf(path, sizeof path, "job %lld\n", (long long)kept->record.source);
     jobd_restore_after(jobd, kept->record.source > 0 ? path : kept->after);
 }
 

@@ -39,14 +39,14 @@ static uint64_t put_after(struct jobd *jobd, const char *lines)
 static uint64_t after_one(struct jobd *jobd, uint64_t id)
 {
     char line[64];
-    snprintf(line, sizeof line, "/jobs/%llu\n", (unsigned long long)id);
+    snprintf(line, sizeof line, "job %llu\n", (unsigned long long)id);
     return put_after(jobd, line);
 }
 
 static uint64_t after_two(struct jobd *jobd, const char *how, uint64_t one, uint64_t other)
 {
     char lines[96];
-    snprintf(lines, sizeof lines, "%s/jobs/%llu\n/jobs/%llu\n", how, (unsigned long long)one,
+    snprintf(lines, sizeof lines, "%sjob %llu\njob %llu\n", how, (unsigned long long)one,
              (unsigned long long)other);
     return put_after(jobd, lines);
 }
@@ -149,16 +149,16 @@ static void who_is_not_there_is_named(void **state)
     struct jobd_receipt receipt;
     (void)state;
     assert_int_equal(put(jobd, 1), JOBD_OK);
-    assert_int_equal(put_lines(jobd, (struct jobd_put){.queue = 0}, "/jobs/1\n/jobs/7\n", &receipt),
+    assert_int_equal(put_lines(jobd, (struct jobd_put){.queue = 0}, "job 1\njob 7\n", &receipt),
                      JOBD_NO_PARENT);
     assert_int_equal(receipt.id, 7);
-    assert_int_equal(put_lines(jobd, (struct jobd_put){.queue = 0}, "/batches/1\n", &receipt),
+    assert_int_equal(put_lines(jobd, (struct jobd_put){.queue = 0}, "batch 1\n", &receipt),
                      JOBD_NO_PARENT);
     assert_int_equal(receipt.id, 0);
     assert_int_equal(receipt.batch, 1);
     check_engine(jobd);
     (void)run_one(jobd, JOBD_DONE); /* and is forgotten */
-    assert_int_equal(put_lines(jobd, (struct jobd_put){.queue = 0}, "/jobs/1\n", &receipt),
+    assert_int_equal(put_lines(jobd, (struct jobd_put){.queue = 0}, "job 1\n", &receipt),
                      JOBD_NO_PARENT);
     jobd_free(jobd);
 }
@@ -214,7 +214,7 @@ static void it_counts_as_one_that_waits(void **state)
     assert_int_equal(count, 2);
     assert_int_equal(state_of(jobd, last), JOBD_CANCELLED);
     /* It expires as others do. */
-    const struct jobd_terms terms = {.texts = {[JOBD_AFTER] = "/jobs/5\n"}, .expires_us = 120};
+    const struct jobd_terms terms = {.texts = {[JOBD_AFTER] = "job 5\n"}, .expires_us = 120};
     assert_int_equal(put(jobd, 105), JOBD_OK);
     assert_int_equal(jobd_put(jobd, &(struct jobd_put){.terms = &terms}, NULL, 106, &receipt),
                      JOBD_OK);
@@ -234,10 +234,10 @@ static void a_batch_is_waited_for(void **state)
     struct jobd_receipt receipt;
     (void)state;
     assert_int_equal(put_lines(jobd, put, NULL, &receipt), JOBD_OK);
-    assert_int_equal(put_lines(jobd, put, "/batches/1\n", &receipt), JOBD_OK);
+    assert_int_equal(put_lines(jobd, put, "batch 1\n", &receipt), JOBD_OK);
     assert_int_equal(receipt.state, JOBD_BLOCKED);
     check_engine(jobd);
-    uint64_t last = put_after(jobd, "/batches/3\n");
+    uint64_t last = put_after(jobd, "batch 3\n");
     (void)run_one(jobd, JOBD_DONE);
     tick(jobd);
     assert_int_equal(blocked(jobd), 3);
@@ -260,10 +260,10 @@ static void it_may_be_replaced(void **state)
 {
     struct jobd *jobd = open_one(10);
     const struct jobd_terms blocks = {
-        .texts = {[JOBD_AFTER] = "/jobs/1\n"}, .unique = JOBD_WHILE_WAITING, .replace = true};
+        .texts = {[JOBD_AFTER] = "job 1\n"}, .unique = JOBD_WHILE_WAITING, .replace = true};
     const struct jobd_terms plain = {.unique = JOBD_WHILE_WAITING, .replace = true};
     const struct jobd_terms wrong = {
-        .texts = {[JOBD_AFTER] = "/jobs/9\n"}, .unique = JOBD_WHILE_WAITING, .replace = true};
+        .texts = {[JOBD_AFTER] = "job 9\n"}, .unique = JOBD_WHILE_WAITING, .replace = true};
     const struct jobd_put puts[] = {{.key = "k", .terms = &plain},
                                     {.key = "k", .terms = &blocks},
                                     {.key = "k", .terms = &blocks, .priority = 1},
@@ -303,7 +303,7 @@ static void a_large_diamond_is_worked_off_in_steps(void **state)
     for (unsigned i = 0; i < MANY; i += JOBD_PARENTS_MAX) {
         char lines[JOBD_PARENTS_MAX * 32], *end = lines;
         for (unsigned one = i; one < MANY && one < i + JOBD_PARENTS_MAX; one++)
-            end += sprintf(end, "/jobs/%u\n", one + 2);
+            end += sprintf(end, "job %u\n", one + 2);
         last = put_after(jobd, lines);
     }
     assert_int_equal(blocked(jobd), MANY + (MANY + JOBD_PARENTS_MAX - 1) / JOBD_PARENTS_MAX);
@@ -346,7 +346,7 @@ static void memory_bounds_it(void **state)
     (void)state;
     assert_int_equal(put(jobd, 1), JOBD_OK);
     for (; result == JOBD_OK; count++) {
-        result = put_lines(jobd, (struct jobd_put){.queue = 0}, "/jobs/1\n", &receipt);
+        result = put_lines(jobd, (struct jobd_put){.queue = 0}, "job 1\n", &receipt);
         check_engine(jobd);
     }
     assert_int_equal(result, JOBD_OUT_OF_MEMORY);

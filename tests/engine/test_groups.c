@@ -214,7 +214,7 @@ static void test_busiest(void **state)
 {
     const struct jobd_queue_config config = {.by_group = true};
     struct jobd *jobd = open_with(&config);
-    struct jobd_group list[JOBD_BUSIEST_MAX];
+    struct jobd_group_stats list[JOBD_BUSIEST_MAX];
     (void)state;
     assert_int_equal(jobd_busiest(jobd, 0, list, JOBD_BUSIEST_MAX), 0);
     put_many(jobd, MANY, 1);
@@ -356,12 +356,12 @@ int main(void)
         cmocka_unit_test(test_many_are_purged),
         cmocka_unit_test(test_many_are_moved),
         cmocka_unit_test(test_many_begin_to_take_turns),
-        cmocka_unit_test(test_no_retry_beyond_the_memory),
         cmocka_unit_test(test_busiest),
         cmocka_unit_test(test_rate_is_remembered),
         cmocka_unit_test(test_who_waits_has_the_token),
         cmocka_unit_test(test_room_in_a_group),
         cmocka_unit_test(test_room_by_the_limit),
+        cmocka_unit_test(test_no_retry_beyond_the_memory),
     };
     return cmocka_run_group_tests_name("groups", tests, NULL, NULL);
 }

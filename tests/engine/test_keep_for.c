@@ -61,7 +61,7 @@ static void test_no_job_is_put_after_a_forgotten_batch(void **state)
                                        .waiters_max = 4,
                                        .first_id = 1};
     const struct jobd_put one = {.batch = &none, .batch_len = 1};
-    const struct jobd_terms after = {.texts[JOBD_AFTER] = "/batches/1\n"};
+    const struct jobd_terms after = {.texts[JOBD_AFTER] = "batch 1\n"};
     const struct jobd_put other = {.terms = &after};
     (void)state;
     assert_int_equal(jobd_new(&jobd, &config), 0);

@@ -38,7 +38,7 @@ static void pin(struct jobd *jobd, uint64_t id, int64_t now_us)
     op_begin(&op, jobd, NULL, now_us);
     assert_true(pins_have_room(&jobd->jobs, 1));
     assert_true(jobs_make_room(&jobd->jobs, PIN_WEIGHT, &op));
-    pin_job(&op, jobs_find(&jobd->jobs, id), OURS);
+    pin_job_locked(&op, jobs_find(&jobd->jobs, id), OURS);
     op_end(&op);
     check_engine(jobd);
 }
@@ -47,7 +47,7 @@ static void unpin(struct jobd *jobd, uint64_t id, int64_t now_us)
 {
     struct op op;
     op_begin(&op, jobd, NULL, now_us);
-    unpin_job(&op, jobs_find(&jobd->jobs, id), OURS);
+    unpin_job_locked(&op, jobs_find(&jobd->jobs, id), OURS);
     op_end(&op);
     check_engine(jobd);
 }
@@ -196,14 +196,14 @@ static void a_pinned_batch_outlives_its_jobs(void **state)
     (void)state;
     uint64_t id = ended_batch(jobd, 1);
     op_begin(&op, jobd, NULL, 1);
-    pin_batch(&op, batches_seen(&jobd->jobs.batches, id), OURS);
+    pin_batch_locked(&op, batches_seen(&jobd->jobs.batches, id), OURS);
     op_end(&op);
     check_engine(jobd);
     for (unsigned i = 0; i <= KEEP; i++)
         (void)ended_batch(jobd, 2);
     assert_true(has_batch(jobd, id, 2 * (int64_t)KEEP_FOR));
     op_begin(&op, jobd, NULL, 3);
-    unpin_batch(&op, batches_seen(&jobd->jobs.batches, id), OURS);
+    unpin_batch_locked(&op, batches_seen(&jobd->jobs.batches, id), OURS);
     op_end(&op);
     check_engine(jobd);
     assert_true(has_batch(jobd, id, 3));

@@ -16,23 +16,30 @@
 #include "support/server.h"
 #include "support/service.h"
 
-enum { KINDS = 3, URL_SIZE = SERVER_ADDRESS_SIZE + 16 };
+enum { KINDS = 8, URL_SIZE = SERVER_ADDRESS_SIZE + 16 };
 
+/* Those that are compiled are where there is a compiler. */
 static const struct kind {
     const char *command, *file;
-} kinds[KINDS] = {{"sh", "worker.sh"}, {"python3", "worker.py"}, {"node", "worker.mjs"}};
+} kinds[KINDS] = {
+    {"sh", "tests/examples/worker.sh"},    {"python3", "tests/examples/worker.py"},
+    {"node", "tests/examples/worker.mjs"}, {"ruby", "tests/examples/worker.rb"},
+    {"php", "tests/examples/worker.php"},  {"env", "build/examples/worker-go"},
+    {"java", "build/examples/worker.jar"}, {"env", "build/examples/worker-rs"},
+};
 
 #define EACH_KIND(kind)                                                                            \
     for (const struct kind *kind = kinds; kind < kinds + KINDS; kind++)                            \
-        if (is_there(kind->command))
+        if (is_there(kind))
 
-static bool is_there(const char *command)
+static bool is_there(const struct kind *kind)
 {
     char check[64];
-    snprintf(check, sizeof check, "command -v %s >/dev/null", command);
-    if (system(check) == 0)
+    snprintf(check, sizeof check, "command -v %s >/dev/null", kind->command);
+    bool file = access(kind->file, R_OK) == 0;
+    if (file && system(check) == 0)
         return true;
-    print_message("skipped: there is no %s\n", command);
+    print_message("skipped: there is no %s\n", file ? kind->command : kind->file);
     return false;
 }
 
@@ -40,11 +47,23 @@ static bool is_there(const char *command)
 static struct server *start_worker(const struct kind *kind, const char *jobd, const char *token)
 {
     static char place[URL_SIZE + 8], secret[64], temporary[256], here[512], script[600];
-    const char *const wrapper[] = {
-        "env",     "-u",  "JOBD", "-u",          "TOKEN", "-C", temporary_directory(),
-        temporary, place, secret, kind->command, script,  NULL};
+    bool is_jar = strcmp(kind->command, "java") == 0;
+    const char *const wrapper[] = {"env",
+                                   "-u",
+                                   "JOBD",
+                                   "-u",
+                                   "TOKEN",
+                                   "-C",
+                                   temporary_directory(),
+                                   temporary,
+                                   place,
+                                   secret,
+                                   kind->command,
+                                   is_jar ? "-jar" : script,
+                                   script,
+                                   NULL};
     assert_non_null(getcwd(here, sizeof here));
-    snprintf(script, sizeof script, "%s/tests/examples/%s", here, kind->file);
+    snprintf(script, sizeof script, "%s/%s", here, kind->file);
     snprintf(temporary, sizeof temporary, "TMPDIR=%s", temporary_directory());
     snprintf(place, sizeof place, "%s=%s", jobd != NULL ? "JOBD" : "NONE", jobd);
     snprintf(secret, sizeof secret, "%s=%s", token != NULL ? "TOKEN" : "NONE", token);

@@ -24,13 +24,15 @@ static void add(struct headers *headers, const char *name, const char *value)
 {
     size_t size = value != NULL ? strlen(value) : 0;
     if (value != NULL)
-        headers_field(headers, name, strlen(name), edges_copy(group_edges(), value, size), size);
+        headers_field(headers, (struct field){name, strlen(name)},
+                      (struct field){edges_copy(group_edges(), value, size), size});
 }
 
 static void begin(struct headers *headers, const char *host)
 {
     group_edges()->used = 0;
-    headers_begin(headers, "HTTP/1.0");
+    headers_begin(headers);
+    headers->http_1_0 = true;
     add(headers, "Host", host);
 }
 

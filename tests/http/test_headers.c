@@ -22,8 +22,9 @@ static void add(struct headers *headers, const char *name, size_t name_size, con
                 size_t value_size)
 {
     const char *name_copy = edges_copy(group_edges(), name, name_size);
-    headers_field(headers, name_copy, name_size, edges_copy(group_edges(), value, value_size),
-                  value_size);
+    const char *value_copy = edges_copy(group_edges(), value, value_size);
+    headers_field(headers, (struct field){name_copy, name_size},
+                  (struct field){value_copy, value_size});
 }
 
 /* `fields` are lines as in a request, `target` may be NULL. */
@@ -31,7 +32,8 @@ static bool read_request(struct headers *headers, const char *version, const cha
                          const char *target)
 {
     group_edges()->used = 0;
-    headers_begin(headers, version);
+    headers_begin(headers);
+    headers->http_1_0 = strcmp(version, "HTTP/1.0") == 0;
     for (const char *line = fields; *line != '\0';) {
         size_t size = strcspn(line, "\n"), name = strcspn(line, ":");
         size_t value = line[name + 1] == ' ' ? name + 2 : name + 1;
@@ -70,7 +72,6 @@ static void one_meaning_or_none(void **state)
         {"X-Host: a\n", 400, no_host, NULL},
         {"Hos: a\n", 400, no_host, NULL},
         {"", 0, NULL, "HTTP/1.0"},
-        {"", 400, no_host, "HTTP/1.00"},
         {HOST HOST, 400, host_twice, NULL},
         {HOST "X: y\nhost: b\n", 400, host_twice, NULL},
         {HOST HOST, 400, host_twice, "HTTP/1.0"},
@@ -186,7 +187,8 @@ static void each_byte_of_names_and_values(void **state)
             {text, 3, "one", in_token}, {"one", 3, text, in_value}, {"Host", 4, text, in_host}};
         for (size_t i = 0; i < LEN(fields); i++) {
             group_edges()->used = 0;
-            headers_begin(&headers, "HTTP/1.0");
+            headers_begin(&headers);
+            headers.http_1_0 = true;
             add(&headers, fields[i].name, fields[i].size, fields[i].value, 3);
             if (headers_end(&headers) != fields[i].good)
                 fail_msg("byte %u in field %zu", c, i);
@@ -210,7 +212,8 @@ static void a_length_is_read_exactly(void **state)
     (void)state;
     for (size_t i = 0; i < LEN(rows); i++) {
         group_edges()->used = 0;
-        headers_begin(&headers, "HTTP/1.0");
+        headers_begin(&headers);
+        headers.http_1_0 = true;
         add(&headers, "Content-Length", 14, rows[i].text, strlen(rows[i].text));
         assert_true(headers_end(&headers));
         assert_int_equal(headers.length, rows[i].length);
@@ -228,7 +231,8 @@ static void a_content_type_has_255_bytes(void **state)
     memset(type, 'x', sizeof type);
     for (size_t size = 0; size <= sizeof type; size++) {
         group_edges()->used = 0;
-        headers_begin(&headers, "HTTP/1.0");
+        headers_begin(&headers);
+        headers.http_1_0 = true;
         add(&headers, "Content-Type", 12, type, size);
         assert_int_equal(headers_end(&headers), size <= 255);
         assert_int_equal(headers.content_type.size, size);

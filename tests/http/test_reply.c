@@ -52,7 +52,7 @@ static struct {
 static void fill_fields(struct reply *reply)
 {
     char filler[REPLY_FIELDS_BYTES];
-    reply_field(reply, "Content-Security-Policy", "%s", POLICY);
+    reply_text(reply, "Content-Security-Policy", "", POLICY);
     size_t left = REPLY_FIELDS_BYTES - reply->fields_used - sizeof "Filler";
     memset(filler, 'f', left);
     filler[left - 1] = '\0';
@@ -75,7 +75,7 @@ static bool serve(struct request *request, struct reply *reply, void *context)
         reply->text = "text\n";
         fill_fields(reply);
     } else if (strcmp(request->path, "/content") == 0) {
-        reply_field(reply, "Cache-Control", "no-cache");
+        reply_text(reply, "Cache-Control", "no-", "cache");
         reply_content(reply, request, &server.content);
     } else {
         reply->shared = server.shared[strtoul(request->path + 1, NULL, 10)];
@@ -97,7 +97,7 @@ static void share_all(void)
         char fields[REPLY_FIELDS_BYTES];
         struct reply reply = {
             .status = 200, .type = TYPE_TEXT, .text = "shared\n", .fields = fields};
-        reply_field(&reply, "Number", "%zu", i);
+        reply_number(&reply, "Number", "", i);
         server.shared[i] = http_share(server.http, &reply);
         assert_non_null(server.shared[i]);
     }
@@ -242,7 +242,7 @@ static void one_field_too_many_ends_the_process(void **state)
         (void)signal(SIGABRT, SIG_DFL);
         (void)dup2(pipes[1], STDERR_FILENO);
         fill_fields(&reply);
-        reply_field(&reply, "One", "more");
+        reply_text(&reply, "One", "", "more");
         _exit(0);
     }
     close(pipes[1]);

@@ -61,6 +61,7 @@ static void open_engine(struct cluster *cluster, struct member *member)
                                        .turns = &member->turns};
     verify(jobd_new(&member->jobd, &config) == 0);
     member->follower = (struct follower){.jobd = member->jobd, .own_node = cluster->nodes};
+    member->snapshot.format = ENTRY_FORMAT;
     cluster_open_actors(member);
 }
 
@@ -128,6 +129,7 @@ static void step_snapshot(struct member *member)
     for (unsigned i = 0; i < MEMBERS && member->snapshot.state == SNAPSHOT_IDLE; i++)
         if (member->cluster->members[i].snapshot.state != SNAPSHOT_IDLE)
             return;
+    member->snapshot.format = ENTRY_FORMAT;
     if (member->follower.seq > 0)
         verify(snapshot_step(&member->snapshot, &member->follower, &memory_ops,
                              &member->cluster->ledger, &problem) == LEDGER_OK);

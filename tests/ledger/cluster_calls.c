@@ -189,8 +189,8 @@ static void some_parents(struct actor *actor)
         bool is_batch = batch != 0 && below(cluster, 2) == 0;
         struct jobd_info info;
         if (jobd_get(jobd, id, &info) == JOBD_OK || is_batch || below(cluster, 20) == 0)
-            end += sprintf(end, "/%s/%" PRIu64 "\n", is_batch ? "batches" : "jobs",
-                           is_batch ? batch : id);
+            end +=
+                sprintf(end, "%s %" PRIu64 "\n", is_batch ? "batch" : "job", is_batch ? batch : id);
     }
     actor->terms.texts[JOBD_AFTER] = actor->after;
 }

@@ -109,7 +109,7 @@ static void compare_jobs(struct jobd *one, struct jobd *other) REQUIRES(one->loc
         const struct job_content mine = job_content(a), theirs = job_content(b);
         describe_job(one->queues[a->queue].name, a, &mine, &first);
         describe_job(other->queues[b->queue].name, b, &theirs, &second);
-        verify(a->promised == b->promised && first.unique_until_us == second.unique_until_us);
+        verify(a->retained == b->retained && first.unique_until_us == second.unique_until_us);
         verify(a->pins == b->pins);
         compare_parents(a->extra, b->extra);
         compare_callbacks(a->extra, b->extra);
@@ -284,7 +284,7 @@ void cluster_compare(struct jobd *one, struct jobd *other)
     compare_batches(&one->jobs.batches, &other->jobs.batches);
     compare_batches(&other->jobs.batches, &one->jobs.batches);
     compare_schedules(&one->schedules, &other->schedules);
-    verify(one->jobs.promises == other->jobs.promises);
+    verify(one->jobs.retainable == other->jobs.retainable);
     verify(one->jobs.deliveries == other->jobs.deliveries);
     verify(one->jobs.memory - groups_memory(one) == other->jobs.memory - groups_memory(other));
     verify(one->jobs.memory_living - groups_memory(one) ==

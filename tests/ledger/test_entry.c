@@ -33,7 +33,7 @@ static struct news full_news(struct jobd_blob *payload, struct jobd_blob *output
                    .timeout_us = 1,
                    .key = "a key",
                    .trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
-                   .texts = {"group", "one\ntwo\n", "Accept: all\n", "nightly", "/jobs/17\n",
+                   .texts = {"group", "one\ntwo\n", "Accept: all\n", "nightly", "job 17\n",
                              "http://a/"},
                    .payload = payload,
                    .state = JOBD_RUNNING,

@@ -59,6 +59,58 @@ def asked(page, text):
 # ---- what is tried
 
 
+def stuck(chrome):
+    """Who has never seen it finds the queues that are stuck, why, and what helps."""
+    page = chrome.page(URL)
+
+    def await_trouble(text, of, follow=None):
+        """It is said so, and where the link leads to."""
+        page.await_text(f"{of}: {text}")
+        line = f"[...document.querySelectorAll('.trouble li')].find(e => e.innerText.startsWith({json.dumps(of + ': ' + text)}))"
+        assert page.run(f"({line}).className") == ("warn" if of in ("blocked", "paused") else "")
+        if follow:
+            page.run(f"({line}).querySelector('a').click()") # it may move at any time
+            page.wait(f"location.hash === {json.dumps(follow)}")
+            page.go("#/")
+
+    # What has waited for a minute, without a minute's wait.
+    page.run("""window.really = fetch; window.fetch = async (...args) => {
+        const reply = await really(...args);
+        if (!String(args[0]).startsWith('status')) return reply;
+        return new Response((await reply.text()).replace(/"oldest_age_ms":[1-9][0-9]*/g, '"oldest_age_ms":61000'), reply);
+    }; 0""")
+    ask("POST", "queues/paused/pause")
+    parent = put("do/paused")
+    for name in ("nobody", "one", "keys", "keys", "rate", "busy"):
+        for _ in range(2):
+            put(f"do/{name}?key=acme")
+    for name in ("one", "keys", "rate", "busy"):
+        ask("POST", f"take/{name}?lease=1h")
+    await_state(put("do/failing"), "failed")
+    for _ in range(2):
+        put("do/broken")
+    blocked = put(f"do/blocked?after=/jobs/{parent}")
+    await_trouble("1 job waits, as it is paused.", "paused")
+    await_trouble("2 jobs wait, as nobody takes them.", "nobody", "#/workers")
+    await_trouble("1 job waits, as only 1 may run.", "one", "#/jobs?queue=one&state=running")
+    await_trouble("3 jobs wait, as acme is at its limit.", "keys", "#/jobs?queue=keys&state=running")
+    await_trouble("1 job waits, as its rate is at its limit.", "rate", "#/jobs?queue=rate&state=running")
+    await_trouble("1 job waits, as it ends 0 a second.", "busy", "#/jobs?queue=busy&state=running")
+    await_trouble("2 jobs wait, as its service is down.", "broken", "#/jobs?queue=broken")
+    await_trouble("1 failed in ten minutes, 0 done.", "failing", "#/jobs?queue=failing&state=failed")
+    await_trouble("1 job waits, as others must end first.", "blocked", "#/jobs?queue=blocked&state=blocked")
+    assert page.run("document.querySelectorAll('.card.bad').length") == 7
+    page.picture(os.path.join(FOLDER, "stuck.png"))
+    # From what is blocked to what it waits for, and to the button that helps.
+    page.go("#/jobs?state=blocked")
+    page.press(f"/jobs/{parent}")
+    page.await_text(f"Job {parent}")
+    page.go("#/")
+    page.press("Resume paused")
+    await_state(blocked, "done")
+    return page
+
+
 def queues(chrome):
     for _ in range(3):
         put()
@@ -67,7 +119,7 @@ def queues(chrome):
     assert page.run("document.title") == "Queues · jobd"
     assert page.run("document.querySelectorAll('svg').length") == 4, "two charts a queue"
     page.press("Pause default")
-    page.await_text("is paused: 3 jobs wait.")
+    page.await_text("default: 3 jobs wait, as it is paused.")
     assert queue()["paused"]
     page.press("Resume default")
     page.wait("!document.body.innerText.includes('is paused')")
@@ -92,9 +144,9 @@ def queues(chrome):
     for _ in range(5):
         put("do?key=tenant7")
     page.await_text("tenant7 at its limit")
-    page.await_text("is paused and full: it turns jobs away.")
+    page.await_text("default: 5 jobs wait and more are turned away, as it is paused.")
     page.press("Resume default")
-    page.await_text("is full, and nobody takes its jobs.")
+    page.await_text("default: 5 jobs wait and more are turned away, as nobody takes them.")
     # Updates can be stopped, and go on.
     page.press("Live")
     page.wait("document.getElementById('live').innerText === 'Stopped'")
@@ -419,7 +471,7 @@ def many(chrome):
     page.await_text("13 queues")
     assert page.run("document.querySelectorAll('tbody tr').length") == 13
     page.press("Pause q3")
-    page.await_text("q3 is paused")
+    page.await_text("q3: 0 jobs wait, as it is paused.")
     page.run("window.drawn = 0; new MutationObserver(() => window.drawn++).observe(document.querySelector('main'), {childList: true})")
     begun = time.monotonic()
     for n in range(1000):
@@ -447,7 +499,7 @@ def looks(chrome):
     if not axe:
         print("skipped: there is no axe-core; make deps-check brings it where there is npm")
     page = chrome.page(URL)
-    page.await_text("is paused and full")
+    page.await_text("7 jobs wait and more are turned away, as it is paused.")
     found = []
     for dark in (False, True):
         for width in (390, 1280):

@@ -64,6 +64,24 @@ static void queues_are_paused_resumed_and_purged(void **state)
     browse("queues", server_address(start(TWO)));
 }
 
+static void a_stuck_queue_says_why(void **state)
+{
+    (void)state;
+    browse("stuck",
+           server_address(start(
+               "{\"queues\": {\"default\": {\"workers\": 0},"
+               "\"paused\": {\"capacity\": 9, \"sleep\": \"1ms\"},"
+               "\"nobody\": {\"capacity\": 9, \"workers\": 0},"
+               "\"one\": {\"capacity\": 9, \"workers\": 0, \"running\": 1},"
+               "\"keys\": {\"capacity\": 9, \"workers\": 0, \"per_key\": {\"running\": 1}},"
+               "\"rate\": {\"capacity\": 9, \"workers\": 0, \"rate\": \"1/1h\"},"
+               "\"busy\": {\"capacity\": 9, \"workers\": 0},"
+               "\"broken\": {\"capacity\": 9, \"post\": \"http://127.0.0.1:1/\", \"attempts\": 9,"
+               " \"backoff\": \"1ms..1ms\", \"breaker\": \"1/1h\"},"
+               "\"failing\": {\"capacity\": 9, \"exec\": [\"false\"]},"
+               "\"blocked\": {\"capacity\": 9, \"sleep\": \"1ms\"}}}")));
+}
+
 static void it_is_used_by_keys_alone(void **state)
 {
     (void)state;
@@ -200,6 +218,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_teardown(name, server_stop_all)
     const struct CMUnitTest tests[] = {
         TEST(queues_are_paused_resumed_and_purged),
+        TEST(a_stuck_queue_says_why),
         TEST(it_is_used_by_keys_alone),
         TEST(jobs_are_found_retried_and_cancelled),
         TEST(a_job_shows_all_of_itself),

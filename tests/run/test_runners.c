@@ -167,6 +167,30 @@ static void output_past_the_limit_is_cut(void **state)
     client_free(client);
 }
 
+/* What fits is kept, however little is left of --memory. */
+static void output_past_the_memory_is_cut(void **state)
+{
+    struct server *server =
+        start(COMMAND("--memory", "100KiB", "--output-limit", "100KiB", "-q", "2", "--", "sh", "-c",
+                      "head -c 200000 /dev/zero | tr '\\0' x"));
+    struct client *client = client_new(server);
+    static char payload[50001];
+    (void)state;
+    for (int attempt = 0; attempt < 2; attempt++) {
+        const struct answer *answer = client_send(client, "POST", "/do", WAIT, NULL);
+        assert_int_equal(answer->status, 200);
+        assert_field(answer, "Jobd-Output-Truncated", "true");
+        assert_in_range(answer->size, 90 * 1024, 100 * 1024);
+        assert_true(client_metric(client, "jobd_payload_bytes") <= 100 * 1024);
+    }
+    memset(payload, 'x', sizeof payload - 1);
+    assert_int_equal(client_send(client, "POST", "/do?delay=1h", NULL, payload)->status, 202);
+    const struct answer *answer = client_send(client, "POST", "/do", WAIT, NULL);
+    assert_field(answer, "Jobd-Output-Truncated", "true");
+    assert_in_range(answer->size, 40 * 1024, 100 * 1024 - 50000);
+    client_free(client);
+}
+
 /* What has ended goes, the oldest first, before anything that waits. */
 static void outputs_count_for_memory(void **state)
 {
@@ -359,6 +383,7 @@ int main(void)
         TEST(a_command_that_fails_is_tried_again),
         TEST(a_running_command_is_cancelled),
         TEST(output_past_the_limit_is_cut),
+        TEST(output_past_the_memory_is_cut),
         TEST(outputs_count_for_memory),
         TEST(any_bytes_are_an_error),
         TEST(a_drain_ends_commands),

@@ -29,6 +29,7 @@
 #define HOST       "Host: localhost\r\n"
 #define LIBRARY    "build/default/tests/failing.so"
 #define QUEUE(of)  of "{queue=\"default\"}"
+#define FIRED      "jobd_schedule_instants_total{result=\"fired\"}"
 #define SANITIZERS (__SANITIZE_ADDRESS__ + __SANITIZE_THREAD__)
 #ifndef __SANITIZE_ADDRESS__
 #define __SANITIZE_ADDRESS__ 0
@@ -300,6 +301,30 @@ static void the_wall_clock_is_set(void **state)
     }
 }
 
+/* Also one that the kernel's own timers do not go by. */
+static void schedules_go_by_the_clock_that_is_shown(void **state)
+{
+    static const int64_t off_s[] = {0, YEAR_S, -YEAR_S};
+    (void)state;
+    if (SANITIZERS)
+        skip();
+    for (size_t i = 0; i < sizeof off_s / sizeof off_s[0]; i++) {
+        begins_ahead_s = off_s[i];
+        struct server *server = START_FAILING("-q", "100", "-w", "0");
+        begins_ahead_s = 0;
+        struct client *client = client_new(server);
+        assert_answer(client_send(client, "PUT", "/schedules/often?every=1s", NULL, ""), 201, NULL);
+        client_await_at_least(client, FIRED, 2);
+        assert_answer(client_send(client, "DELETE", "/schedules/often", NULL, NULL), 200, NULL);
+        double before = client_metric(client, FIRED);
+        assert_answer(client_send(client, "PUT", "/schedules/late?every=366d", NULL, ""), 201,
+                      NULL);
+        atomic_fetch_add(&failing->wall_ahead_s, 367 * DAY_S);
+        client_await_at_least(client, FIRED, before + 1);
+        client_free(client);
+    }
+}
+
 /* A clock far ahead makes no id that nobody can ask for; and one that was made is no reason for
  * more. */
 static void ids_at_any_time(void **state)
@@ -541,6 +566,7 @@ int main(void)
         TEST(without_descriptors_it_does_not_spin),
         TEST(the_wall_clock_jumps),
         TEST(the_wall_clock_is_set),
+        TEST(schedules_go_by_the_clock_that_is_shown),
         TEST(ids_at_any_time),
         TEST(delays_outlive_a_wrong_clock),
         TEST(leases_stand_still_meanwhile),

@@ -15,6 +15,7 @@
 
 #include "support/client.h"
 #include "support/server.h"
+#include "support/temporary.h"
 
 #define WORDS(...) ((const char *const[]){__VA_ARGS__, NULL})
 
@@ -336,6 +337,38 @@ static void a_drain_says_at_once_what_it_cannot_finish(void **state)
     assert_int_equal(server_wait(server), 1);
 }
 
+/* The same of what a service that is down, or a limit, holds back, and of what waits for that. */
+static void a_drain_says_at_once_what_is_held_back(void **state)
+{
+    static const char *const said[] = {
+        "queue down: 2 jobs will be lost unless its service is back in --grace",
+        "queue slow: 1 job will be lost unless its rate lets them begin in --grace",
+        "queue default: 1 job will be lost unless those that they wait for end in --grace"};
+    const char *config =
+        temporary_file("jobd.json", "{\"queues\": {\"default\": {\"sleep\": \"1ms\"},"
+                                    " \"down\": {\"post\": \"http://127.0.0.1:1/\","
+                                    " \"breaker\": \"1/1h\", \"attempts\": 5},"
+                                    " \"slow\": {\"sleep\": \"1ms\", \"rate\": \"1/1h\"}}}");
+    struct server *server = server_start("--config", config, "--grace", "10m");
+    struct client *client = client_new(server);
+    char line[SERVER_LINE_SIZE], path[64];
+    (void)state;
+    client_put(client, "/do/down");
+    client_await_metric(client, "jobd_queue_held{queue=\"down\"}", 1);
+    client_put(client, "/do/down");
+    client_put(client, "/do/slow");
+    uint64_t held = client_put(client, "/do/slow");
+    client_await_metric(client, "jobd_jobs_done_total{queue=\"slow\"}", 1);
+    snprintf(path, sizeof path, "/do?after=/jobs/%llu", (unsigned long long)held);
+    client_put(client, path);
+    client_free(client);
+    server_signal(server, SIGTERM);
+    for (size_t i = 0; i < sizeof said / sizeof said[0]; i++)
+        server_await_line(server, ERR, said[i], line);
+    server_signal(server, SIGTERM);
+    assert_int_equal(server_wait(server), 1);
+}
+
 /* A limit on the size of files is an error of the disk, not the end. */
 static void files_may_not_grow(void **state)
 {
@@ -543,6 +576,7 @@ int main(void)
         TEST(after_the_grace_jobs_are_lost),
         TEST(a_drain_resumes_what_is_paused),
         TEST(a_drain_says_at_once_what_it_cannot_finish),
+        TEST(a_drain_says_at_once_what_is_held_back),
         TEST(files_may_not_grow),
         TEST(a_second_signal_ends_at_once),
         TEST(parked_requests_do_not_hold_the_end_up),

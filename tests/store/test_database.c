@@ -407,7 +407,7 @@ static void test_an_older_schema_is_migrated(void **state)
                 "ALTER TABLE progress DROP COLUMN errors_at;"
                 "DROP TABLE batch;"
                 "ALTER TABLE job DROP COLUMN schedule; DROP TABLE schedule;"
-                "DROP INDEX job_after; ALTER TABLE job DROP COLUMN after;"
+                "ALTER TABLE job DROP COLUMN after;"
                 "DROP TABLE schedule_place;"
                 "ALTER TABLE progress DROP COLUMN worker;"
                 "ALTER TABLE progress DROP COLUMN progress;"
@@ -419,6 +419,55 @@ static void test_an_older_schema_is_migrated(void **state)
     assert_int_equal(seen.len, 1);
     database_close(database);
     change_file("SELECT state, created_at FROM jobs");
+}
+
+static void count_after(void *context, const char *after)
+{
+    assert_string_equal(after, "/jobs/1\n");
+    ++*(int *)context;
+}
+
+static void links_are(struct database *database, int after, uint32_t promised)
+{
+    int found = 0;
+    uint32_t promises = 99;
+    assert_true(database_after(database, count_after, &found, &problem));
+    assert_true(database_promised(database, &promises, &problem));
+    assert_int_equal(found, after);
+    assert_int_equal(promises, promised);
+}
+
+/* They are looked for only where there has been one: that is noted with the first. */
+static void test_those_that_come_after_others_are_found(void **state)
+{
+    struct job_record plain = job(1), one = job(2), other = job(3);
+    (void)state;
+    one.texts[JOBD_AFTER] = "/jobs/1\n";
+    other.texts[JOBD_CALLBACK] = "http://a/";
+    fresh_path();
+    struct database *database = open_it();
+    add(database, &plain);
+    links_are(database, 0, 0);
+    assert_int_equal(database_begin(database, &problem), DATABASE_OK);
+    assert_int_equal(database_change(database, ROW_ADD, &one, &problem), DATABASE_OK);
+    database_rollback(database); /* the note too */
+    add(database, &one);
+    database_close(database);
+    database = open_it();
+    links_are(database, 1, 0);
+    add(database, &other);
+    database_close(database);
+    database = open_it();
+    links_are(database, 1, 1);
+    database_close(database);
+
+    fresh_path();
+    database = open_it();
+    add(database, &other);
+    database_close(database);
+    database = open_it();
+    links_are(database, 0, 1);
+    database_close(database);
 }
 
 static void test_damage_is_refused(void **state)
@@ -477,6 +526,7 @@ int main(void)
         cmocka_unit_test(test_others_files_are_refused),
         cmocka_unit_test(test_a_newer_schema_is_refused),
         cmocka_unit_test(test_an_older_schema_is_migrated),
+        cmocka_unit_test(test_those_that_come_after_others_are_found),
         cmocka_unit_test(test_damage_is_refused),
         cmocka_unit_test(test_another_process_has_it),
         cmocka_unit_test(test_only_its_owner_reads_it),

@@ -1,11 +1,8 @@
 'use strict';
-// Texts of jobs become textContent. Addresses are relative, for a path of a proxy.
-
 const $ = id => document.getElementById(id), main = $('main');
 const STATES = ['queued', 'scheduled', 'blocked', 'running', 'done', 'failed', 'cancelled'];
 const SHOWN_MAX = 65536, STATUS_MS = 10000, BUSY_MS = 2000, EVENTS_MS = 60000;
 
-// An element: its tag.classes; attributes (texts) and properties, if any; children.
 function h(what, ...kids) {
   const [tag, classes] = what.split('.');
   const e = document.createElementNS('http://www.w3.org/' + (/svg|poly/.test(tag) ? '2000/svg' : '1999/xhtml'), tag);
@@ -15,7 +12,6 @@ function h(what, ...kids) {
   e.append(...kids.flat(9).filter(Boolean));
   return e;
 }
-// `of` tells those of one name apart, where they are not seen, and for refresh().
 const button = (text, onclick, of, kind = '') => h('button' + kind, {onclick, 'aria-label': `${text} ${of}`}, text);
 const pre = (label, text) => h('pre', {tabIndex: 0, role: 'region', 'aria-label': label}, text);
 const bar = (...kids) => h('div.row', kids), apart = (...kids) => h('div.row apart', kids);
@@ -24,6 +20,7 @@ const table = (caption, heads, rows) => h('div.scroll', {tabIndex: 0}, h('table'
 const fields = (kind, list) => h('dl.' + kind, list.map(([name, value]) => h('div', h('dt', name), h('dd', value))));
 const link = (href, ...kids) => h('a', {href: '#/' + href}, kids);
 const jobLink = id => link('jobs/' + id, String(id)), jobsOf = (values, text) => link('jobs' + query(values), text);
+const others = paths => paths.map(path => [path.startsWith('/batches/') ? jobsOf({batch: path.slice(9)}, path) : link(path.slice(1), path), ' ']);
 
 const number = n => (n || 0).toLocaleString('en'), jobs = (n, what = 'job') => `${number(n)} ${what}${n === 1 ? '' : 's'}`;
 const round = n => n < 10 ? Math.round(n * 10) / 10 : Math.round(n);
@@ -32,8 +29,7 @@ const bytes = n => scaled(n, [[2 ** 30, 'GiB'], [2 ** 20, 'MiB'], [1024, 'KiB'],
 const duration = ms => scaled(ms, [[864e5, 'd'], [36e5, 'h'], [6e4, 'min'], [1e3, 's'], 'ms']);
 const time = (iso, text) => h('time', {title: iso}, text || new Date(iso).toLocaleString());
 const age = iso => time(iso, duration(Date.now() - Date.parse(iso)));
-const given = values => Object.entries(values).filter(([, value]) => value);
-const query = values => given(values).length ? '?' + new URLSearchParams(given(values)) : '';
+const query = values => String(new URLSearchParams(Object.entries(values).filter(([, value]) => value))).replace(/^./, '?$&');
 
 function say(...text) {
   $('said').replaceChildren(...text);
@@ -52,7 +48,7 @@ async function send(method, path, {accept = 'application/json', headers, ...more
   gone(true);
   if (reply.ok) return reply;
   const text = await reply.text(), error = new Error(text || reply.statusText);
-  try { error.message = JSON.parse(text).detail; } catch { /* a proxy's answer */ }
+  try { error.message = JSON.parse(text).detail; } catch {}
   error.status = reply.status;
   if (error.status === 401 && sent === token) askToken(error.message);
   throw error;
@@ -70,7 +66,6 @@ async function act(method, path, of, more) {
   return 0;
 }
 
-// Server-sent events, by fetch() as EventSource sends no token.
 async function* events(path, signal) {
   const reader = (await send('GET', path, {accept: 'text/event-stream', signal})).body.getReader(), decoder = new TextDecoder();
   for (let rest = '', part; !(part = await reader.read()).done;) {
@@ -100,7 +95,6 @@ $('token').onclose = () => {
 };
 $('login').onclick = () => askToken('Kept by this page alone.');
 
-// Before harm: the thing and the number; what has the focus changes nothing.
 function ask(text, verb) {
   $('asked').textContent = text;
   $('yes').textContent = verb;
@@ -115,17 +109,22 @@ const waits = q => q.queued + q.scheduled + (q.blocked || 0), isGone = q => q.de
 const isBroken = q => /open/.test(q.breaker), isFull = q => q.capacity && waits(q) >= q.capacity;
 const words = q => [q.paused && bad('paused'), isBroken(q) && bad('broken'), isGone(q) && bad('undeclared'), isFull(q) && bad('full')];
 
-// Is it bad, what and why, and what helps.
+const atLimit = q => (q.keys?.busiest || []).filter(k => k.running >= q.per_key.running || k.waiting >= q.per_key.waiting).map(k => k.key);
+
 function troubles(q) {
-  const full = isFull(q), n = jobs(waits(q)), failed = sum(q.history.failed), done = sum(q.history.done);
+  const {failed, done} = q.history, n = waits(q), look = state => jobsOf({queue: q.name, state}, 'Look'), full = isFull(q);
+  const [why, help, mild] = isGone(q) ? ['it is no longer declared']
+    : q.paused ? ['it is paused', isAdmin() && pauseButton(q), true]
+      : isBroken(q) ? ['its service is down', look()]
+        : q.blocked === n && !q.running ? ['others must end first', look('blocked'), true]
+          : !full && (q.oldest_age_ms < 6e4 || sum([...done.slice(-6), ...failed.slice(-6)])) ? []
+            : q.held_back ? [q.running >= q.running_limit ? `only ${q.running_limit} may run` : (atLimit(q).join(', ') || 'its rate') + ' is at its limit', look('running')]
+              : q.running ? [`it ends ${round(q.drain_per_s)} a second`, look('running')]
+                : ['nobody takes them', link('workers', 'Workers')];
   return [
-    isGone(q) && waits(q) && [true, `is not declared any more: ${n} wait.`],
-    isBroken(q) && [true, 'holds its jobs back: its service is down.'],
-    q.paused ? [full, full ? 'is paused and full: it turns jobs away.' : `is paused: ${n} wait.`, isAdmin() && pauseButton(q)]
-      : full ? [true, q.running ? `is full: jobs come faster than they are done, ${round(q.drain_per_s)} a second.` : 'is full, and nobody takes its jobs.']
-        : q.queued && !q.running && q.oldest_age_ms > 6e4 && [true, `has ${n} and nobody who takes them, for ${duration(q.oldest_age_ms)}.`],
-    failed && [failed >= done, `failed ${number(failed)} times in ten minutes, ${number(done)} done.`, jobsOf({queue: q.name, state: 'failed'}, 'Look')],
-  ].filter(Boolean).map(([isBad, ...text]) => [isBad, h('b', q.name), ' ', ...text]);
+    why && (n || q.paused) && [full || !mild, `${jobs(n)} wait${n === 1 ? 's' : ''}${full ? ' and more are turned away' : ''}, as ${why}.`, help],
+    sum(failed) && [sum(failed) >= sum(done), `${number(sum(failed))} failed in ten minutes, ${number(sum(done))} done.`, look('failed')],
+  ].filter(Boolean).map(([isBad, ...text]) => [isBad, h('b', q.name), ': ', ...text]);
 }
 
 function chart(history, names, per, unit) {
@@ -147,7 +146,7 @@ const places = q => `${number(waits(q))} of ${number(q.capacity)}`;
 
 const card = q => h(troubles(q).some(([isBad]) => isBad) ? 'section.card bad' : 'section.card', {'aria-label': q.name}, apart(h('h2', queueLink(q.name)), h('span.row', words(q))),
   h('div', h('meter', {max: q.capacity || 1, high: q.capacity * 0.9, optimum: 0, value: waits(q), 'aria-label': 'places taken'}), h('div.dim', `${places(q)} places · ${jobs(q.workers, 'worker')}`),
-    (q.keys?.busiest || []).filter(k => k.running >= q.per_key.running || k.waiting >= q.per_key.waiting).map(k => [bad(k.key + ' at its limit'), ' '])),
+    atLimit(q).map(key => [bad(key + ' at its limit'), ' '])),
   fields('figures', figures(q)), chart(q.history, ['done', 'failed', 'rejected'], 10, 'a second'), chart({waiting: [...q.history.waiting.slice(1), waits(q)]}, ['waiting'], 1), queueButtons(q));
 const queueTable = queues => table(`${queues.length} queues`, ['queue', '', 'places', ...figures(queues[0]).map(([name]) => name), ''],
   queues.map(q => [queueLink(q.name), words(q), places(q), ...figures(q).map(([, value]) => value), queueButtons(q)]));
@@ -176,7 +175,6 @@ views[''] = {
 
 const filterOf = ({queue, state, tag, key, batch}) => query({queue, state, tag, key, batch}), chosen = new Set();
 
-// By their ids; or all that match, in one request.
 async function bulk(verb, method, path, end, params, ids) {
   const found = ids ? {jobs: ids} : await get(`jobs${filterOf(params)}&limit=1000`), n = jobs(found.jobs.length) + (found.next ? ' and more' : '');
   if (!found.jobs.length || !await ask(`${verb} ${n}?${end && ' Those that have ended are forgotten.'}`, `${verb} ${n}`)) return;
@@ -209,7 +207,7 @@ views.jobs = {
     const box = ({id}) => h('input', {type: 'checkbox', 'aria-label': 'Choose job ' + id, checked: chosen.has(id), onchange: () => { chosen.delete(id) || chosen.add(id); }});
     return [form, isAdmin() && bar(both('Chosen', chosen), filterOf(params) && both('All that match')),
       table(found.length ? jobs(found.length) : 'No job matches', ['', 'id', 'queue', 'state', 'came in', 'attempt', 'error', ''], found.map(job => [isAdmin() && box(job), jobLink(job.id), job.queue, stateOf(job),
-        [age(job.created_at), ' ago'], `${job.attempt} of ${job.attempts}`, h('div.wide', (job.error || '').split('\n')[0].slice(0, 200)), jobButtons(job)])),
+        [age(job.created_at), ' ago'], `${job.attempt} of ${job.attempts}`, h('div.wide', (job.error || '').split('\n')[0].slice(0, 200), job.state === 'blocked' && job.after && ['after ', others(job.after)]), jobButtons(job)])),
       next && jobsOf({...params, after: next}, 'Go on →')];
   },
 };
@@ -223,16 +221,14 @@ async function panel(job, what) {
   const save = () => h('a', {href: URL.createObjectURL(new Blob([data], {type})), download: `job-${job.id}-${what}`}).click();
   let text;
   try {
-    text = new TextDecoder('utf-8', {fatal: true}).decode(data.subarray(0, SHOWN_MAX), {stream: true}); // a character may be cut
-    // JSON is indented where no number would be another one then.
+    text = new TextDecoder('utf-8', {fatal: true}).decode(data.subarray(0, SHOWN_MAX), {stream: true});
     const bare = json => json.replace(/\s/g, ''), value = JSON.parse(type.includes('json') && text);
     if (value && bare(JSON.stringify(value)) === bare(text)) text = JSON.stringify(value, null, 2);
-  } catch { /* other text, or bytes */ }
+  } catch {}
   return [apart(h('h2', what), h('span.row dim', `${bytes(data.length)} ${type}`, what === 'output' && job.output_truncated && bad('cut'), button('Save', save, what))),
     pre(what, text == null || text.includes('\0') ? hex(data) : text), data.length > SHOWN_MAX && h('p.dim', 'Save it to see all.')];
 }
 
-// What a job that runs says, as it comes.
 let live = {};
 function follow(job) {
   if (live.id === job.id) return live.section;
@@ -263,7 +259,7 @@ views.job = {
   draw([job, parts]) {
     const at = name => Date.parse(job[name]), runs = job.state === 'running' && seesData();
     const value = (name, of = [].concat(job[name]), [filter] = name.match(/^(queue|key|batch|tag)/) || []) => filter ? of.map(value => [jobsOf({[filter]: value}, String(value)), ' '])
-      : name === 'state' ? stateOf(job) : name === 'schedule' ? link('schedules', of) : name === 'after' ? of.map(path => [path.startsWith('/batches/') ? jobsOf({batch: path.slice(9)}, path) : link(path.slice(1), path), ' '])
+      : name === 'state' ? stateOf(job) : name === 'schedule' ? link('schedules', of) : name === 'after' ? others(of)
         : name.endsWith('_at') ? time(of) : name.endsWith('_bytes') ? bytes(job[name]) : String(of);
     if (!runs) follow({});
     return [jobButtons(job),
@@ -299,7 +295,7 @@ views.workers = {
 views.put = {
   title: 'Put a job in',
   load: loadStatus,
-  still: true, // what is being written stays
+  still: true,
   draw() {
     const field = (name, placeholder) => h('label', name, h('input', {name, placeholder, size: 12})), curl = pre('curl');
     const form = h('form.put', {oninput: show, onsubmit(event) {
@@ -325,7 +321,6 @@ views.put = {
 
 let route, updates = true, dirty, drawn = 0, loading, again;
 
-// The focus stays on what has the same name.
 async function refresh(first) {
   const of = route, {view, params, id, title} = of;
   if (view.still && !first) return;
@@ -335,7 +330,7 @@ async function refresh(first) {
   try {
     if (!status) await loadStatus();
     const found = await view.load(params, id), active = document.activeElement, name = e => e.ariaLabel || e.href || e;
-    if (of !== route || (!first && main.querySelector('input:not([type=checkbox]):focus,select:focus,:active'))) return; // is being written, or pressed
+    if (of !== route || (!first && main.querySelector('input:not([type=checkbox]):focus,select:focus,:active'))) return;
     const mine = main.contains(active), scrolled = main.querySelector('.scroll')?.scrollLeft;
     main.replaceChildren(title, ...view.draw(found, params, id).flat(9).filter(Boolean));
     if (scrolled) main.querySelector('.scroll').scrollLeft = scrolled;
@@ -361,7 +356,6 @@ function open() {
   refresh(true);
 }
 
-// Events, however many, only say that a tick is to draw.
 let stream, listened = 0;
 async function listen() {
   stream = new AbortController();
@@ -369,7 +363,7 @@ async function listen() {
   try {
     for await (const [name, data] of events('events' + query({queue: status?.queue}), stream.signal)) dirty ||= name === 'gap' || (data && (!route.view.concerns || route.view.concerns(data, route.params, route.id)));
   } catch (error) {
-    if (error.status) listened += EVENTS_MS; // no room for one more, or too old a server
+    if (error.status) listened += EVENTS_MS;
   }
   stream = null;
 }

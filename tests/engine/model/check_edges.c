@@ -4,6 +4,7 @@
 
 #include "base/verify.h"
 #include "engine/changes.h"
+#include "engine/edges.h"
 #include "engine/pins.h"
 
 static bool has_edge(const struct parent *parent, const struct edge *wanted)
@@ -42,7 +43,7 @@ static void check_blocked(struct jobd *jobd, const struct job *job) REQUIRES(job
 {
     const struct edge *why;
     const struct parents *parents = job->extra->parents;
-    bool seen = parents->again || parents_verdict(&jobd->jobs, parents, &why) == VERDICT_WAIT;
+    bool seen = parents->again || edges_verdict(&jobd->jobs, parents, &why) == VERDICT_WAIT;
     for (uint32_t i = 0; i < parents->len && !seen; i++) {
         const struct edge *edge = &parents->edges[i];
         const struct edge *next = edge->parent->due ? edge->parent->next : NULL;

@@ -126,14 +126,14 @@ static uint32_t waiters_in(struct waiting_list *list, enum wait_kind kind)
 static uint32_t takers_in(struct jobd *jobd, struct queue *queue) REQUIRES(jobd->lock)
 {
     uint32_t count = 0;
-    struct place *place;
+    struct waiting_place *place;
     TAILQ_FOREACH (place, &queue->take_waiters, link) {
         const struct waiting *waiting = place->waiting;
         const struct jobd_choice *choice = waiting->choice;
-        const struct place *first = NULL;
+        const struct waiting_place *first = NULL;
         bool asks = choice == NULL && &jobd->queues[waiting->queue] == queue;
         for (uint32_t i = 0; choice != NULL && i < choice->len; i++) {
-            const struct place *other = (const void *)&choice->hidden[i];
+            const struct waiting_place *other = (const void *)&choice->hidden[i];
             first = first == NULL && other->waiting != NULL ? other : first;
             asks = asks ||
                    (other == place && &jobd->queues[jobd_queue_index(choice->queues[i])] == queue);
@@ -295,7 +295,7 @@ static void check_queue(struct jobd *jobd, struct queue *queue, struct census *c
     bool idle = here - queue->end_pending < queue->workers && here < 2 * queue->workers;
     bool no_probe = queue->breaker.probe != 0 || queue->breaker.due.place != 0;
     check_breaker(jobd, queue);
-    struct place *place;
+    struct waiting_place *place;
     struct waiting *putter = TAILQ_FIRST(&queue->put_waiters);
     TAILQ_FOREACH (place, &queue->take_waiters, link) {
         const struct jobd_waiter *taker = waiter_of(place->waiting);
@@ -319,17 +319,17 @@ static void check_queue(struct jobd *jobd, struct queue *queue, struct census *c
 static uint32_t count_remembered(const struct remembered *remembered, uint32_t queue)
 {
     uint32_t all = 0;
-    const struct job *promised;
-    TAILQ_FOREACH (promised, &remembered->promised, link) {
-        verify(promised->promised && promised->queue == queue);
+    const struct job *retained;
+    TAILQ_FOREACH (retained, &remembered->retained, link) {
+        verify(retained->retained && retained->queue == queue);
         all++;
     }
-    verify(all == remembered->promised_len);
+    verify(all == remembered->retained_len);
     for (unsigned state = 0; state < JOBD_STATES; state++) {
         uint32_t len = 0;
         const struct job *job;
         TAILQ_FOREACH (job, &remembered->ended[state], link) {
-            verify(job->state == state && job->queue == queue && !job->promised);
+            verify(job->state == state && job->queue == queue && !job->retained);
             len++;
         }
         verify(len == remembered->len[state] && len <= remembered->keep);
@@ -404,8 +404,9 @@ static void check_records(struct jobd *jobd, struct census *census) REQUIRES(job
 {
     struct jobs *jobs = &jobd->jobs;
     uint32_t keys = 0, spare = 0, living = 0, final = 0, remembered = 0, aged = 0, dues = 0,
-             promised = 0, promises = 0;
+             retained = 0, bounded = 0;
     struct job *job;
+    verify(jobs->newest == RB_MAX(job_tree, &jobs->tree));
     RB_FOREACH (job, job_tree, &jobs->tree) {
         bool is_final = job_has_ended(job);
         bool retrying = is_final && job->commit_pending;
@@ -418,17 +419,17 @@ static void check_records(struct jobd *jobd, struct census *census) REQUIRES(job
             census->waiters += waiters_of_job(job);
         check_said(job);
         census->memory += jobs_weight(job);
-        census->memory_living += is_final && !retrying && !job->promised ? 0 : jobs_weight(job);
-        promised += job->promised;
-        promises += job->extra != NULL && job->extra->unique_until_us != 0;
-        promises += job->pins != 0;
-        verify(job->pins == 0 || !is_final || retrying || job->promised);
+        census->memory_living += is_final && !retrying && !job->retained ? 0 : jobs_weight(job);
+        retained += job->retained;
+        bounded += job->extra != NULL && job->extra->unique_until_us != 0;
+        bounded += job->pins != 0;
+        verify(job->pins == 0 || !is_final || retrying || job->retained);
         verify(job->pins == 0 || !job->forgetting);
         verify(job->attempt <= job->attempts);
         bool expires = job_waits(job) && !job->commit_pending && job->extra != NULL &&
                        job->extra->expires_us != 0;
         expires |= is_final && !retrying && job->extra != NULL && job->pins == 0 &&
-                   (job->extra->keep_us != 0 || job->promised);
+                   (job->extra->keep_us != 0 || job->retained);
         verify(expires == (job->extra != NULL && job->extra->due.place != 0));
         verify(job->extra == NULL || job->extra->job == job);
         dues += expires;
@@ -460,11 +461,11 @@ static void check_records(struct jobd *jobd, struct census *census) REQUIRES(job
         }
     check_deliveries(jobd, census);
     const uint32_t batches = check_pinned_batches(jobd);
-    promises += batches;
+    bounded += batches;
     census->memory += batches * (size_t)PIN_WEIGHT;
     census->memory_living += batches * (size_t)PIN_WEIGHT;
-    verify(promises == jobs->promises && promises <= jobs->promises_max);
-    verify(aged + promised == remembered && dues == jobs->dues.length);
+    verify(bounded == jobs->retainable && bounded <= jobs->retainable_max);
+    verify(aged + retained == remembered && dues == jobs->dues.length);
     check_heap(&jobs->dues);
     verify(final == remembered + census->retrying);
     verify(jobs->reviving == census->retrying);
@@ -472,7 +473,7 @@ static void check_records(struct jobd *jobd, struct census *census) REQUIRES(job
     verify(living == census->in_state[JOBD_QUEUED] + census->in_state[JOBD_SCHEDULED] +
                          census->in_state[JOBD_BLOCKED] + census->in_state[JOBD_RUNNING]);
     verify(census->leased == jobd->leases.held && census->leased == jobd->leases.due.length);
-    verify(jobd->share != NULL || census->leased + jobd->leases.promised <= jobd->leases.max);
+    verify(jobd->share != NULL || census->leased + jobd->leases.reserved <= jobd->leases.max);
     const struct way all = count_ways(jobd, NULL);
     census->memory += all.held + census->memory_groups;
     census->memory_living += all.held + census->memory_groups;

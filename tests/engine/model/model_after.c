@@ -27,7 +27,7 @@ const char *model_after_some(struct model *model, char text[MODEL_AFTER_SIZE])
         const bool is_batch = model->batches_len > 0 && below(model, 3) == 0;
         if (is_batch)
             id = model->batches[model->batches_len - 1 - below(model, 3) % model->batches_len].id;
-        end += sprintf(end, "/%s/%llu\n", is_batch ? "batches" : "jobs", (unsigned long long)id);
+        end += sprintf(end, "%s %llu\n", is_batch ? "batch" : "job", (unsigned long long)id);
     }
     return text;
 }

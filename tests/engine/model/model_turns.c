@@ -489,7 +489,7 @@ static unsigned held_back(const struct model *model, unsigned queue)
 
 static void compare_busiest(const struct model *model, unsigned queue, uint32_t groups)
 {
-    struct jobd_group list[JOBD_BUSIEST_MAX];
+    struct jobd_group_stats list[JOBD_BUSIEST_MAX];
     size_t len = jobd_busiest(model->jobd, queue, list, JOBD_BUSIEST_MAX);
     uint32_t before = UINT32_MAX;
     verify(len == groups);

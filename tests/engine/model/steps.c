@@ -202,7 +202,7 @@ void model_step_put_wait(struct model *model)
     put_waiter->is_in = false;
     put_waiter->waiter.end_us = 0;
     if (put_waiter->put.batch_len == 0 && below(model, 2) == 0)
-        put_waiter->waiter.end_us = 1 + below(model, 5000);
+        put_waiter->waiter.end_us = below(model, 4) == 0 ? JOBD_NEVER : 1 + below(model, 5000);
     put_waiter->waiter.wants_output = below(model, 2) == 0;
     bool room = model_waiters(model) < WAITERS_MAX;
     if (!room && is_followed(model, &put_waiter->put)) {
@@ -238,7 +238,7 @@ void model_step_put_wait(struct model *model)
     put_waiter->waits = result == JOBD_PENDING;
     if (settled) /* it waits for nobody, whatever becomes of these until it is in */
         for (char *at = put_waiter->after;
-             put_waiter->terms.texts[JOBD_AFTER] != NULL && (at = strstr(at, "/jobs/")) != NULL;)
+             put_waiter->terms.texts[JOBD_AFTER] != NULL && (at = strstr(at, "job ")) != NULL;)
             *at = '-';
     if (result == JOBD_OUT_OF_MEMORY || result == JOBD_FULL || result == JOBD_GROUP_FULL)
         model->rejected[put_waiter->queue] += model_jobs_of(&put_waiter->put);

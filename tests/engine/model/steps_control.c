@@ -12,14 +12,14 @@
 enum jobd_result model_retry_in_group(struct model *model, struct model_job *job)
 {
     unsigned group = model_group_of(job);
-    const bool joins = model->limits[job->queue].by_group;
-    size_t more = job->promised ? 0 : model_job_bytes(job);
-    if (joins && !model_group_has_room(model, job->queue, group, 1))
+    bool grouped = model->limits[job->queue].by_group;
+    if (grouped && !model_group_has_room(model, job->queue, group, 1))
         return JOBD_GROUP_FULL;
-    if (joins)
+    if (grouped)
         model_join(model, job->queue, group);
+    size_t more = job->promised ? 0 : model_job_bytes(job);
     if (model_bytes(model, true) + more > MEMORY) {
-        if (joins)
+        if (grouped)
             model_quit(model, job->queue, group);
         return JOBD_OUT_OF_MEMORY;
     }
