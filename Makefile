@@ -225,11 +225,12 @@ check: lint analyze check-man check-binary check-units check-install check-abi c
 	$(Q)$(MAKE) --no-print-directory STRICT=1 -j2 SAN=address test
 	$(Q)$(MAKE) --no-print-directory STRICT=1 -j2 SAN=thread test
 
-lint: $(OBJECTS)  ## format, floors, circles, forbidden functions; that the soak's checks can complain
+lint: $(OBJECTS) $(B)/libjobd.a $(B)/$(SONAME)  ## format, floors, circles, forbidden functions; that the soak's checks can complain
 	$(Q)clang-format --dry-run -Werror $(SOURCES)
 	$(Q)sh tests/check/lint.sh
 	$(Q)sh tests/check/circles.sh $(OBJECTS)
 	$(Q)sh tests/check/map.sh
+	$(Q)sh tests/check/symbols.sh $(B) $(SONAME)
 	$(Q)python3 tests/long/soak.py --self-test
 
 TIDY := -*,bugprone-*,clang-analyzer-*,-bugprone-easily-swappable-parameters,$\
@@ -274,8 +275,7 @@ check-install:  ## what is installed can be used from C, C++ and a plugin; unins
 	$(Q)$(MAKE) --no-print-directory uninstall DESTDIR=$(B)/root PREFIX=/usr
 	$(Q)test -z "$$(find $(B)/root ! -type d)"
 
-check-abi: $(B)/libjobd.a $(B)/$(SONAME)  ## libjobd.so has what is listed, and programs find all of it where it was
-	$(Q)sh tests/check/symbols.sh $(B) $(SONAME)
+check-abi: $(B)/$(SONAME)  ## programs that use libjobd.so find all of it where it was
 	$(Q)$(call needs,abidw)
 	$(Q)python3 tests/check/abi.py $(B)/$(SONAME) tests/check/abi.txt
 

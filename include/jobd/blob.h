@@ -52,11 +52,12 @@ JOBD_API void jobd_blob_unref(struct jobd_blob *blob);
  * What somebody brings along, and what is needed to tell him, is counted before it is there. */
 
 /* Bytes that many have at a time: some for all of them, some only for those who empty the queues,
- * so that who fills them cannot take the last. Whoever is alone in either may have more than there
- * is, so that nothing is too large for ever. Any thread, no lock. */
+ * so that who fills them cannot take the last, and some for those who say that they do, as anybody
+ * can. Whoever is alone in one of these may have more than there is, so that nothing is too large
+ * for ever. Any thread, no lock. */
 struct jobd_budget {
-    size_t common, reserve; /* at most; set before anything is counted */
-    size_t common_used, reserve_used;
+    size_t common, reserve, claims; /* at most; set before anything is counted */
+    size_t common_used, reserve_used, claims_used;
     uint32_t awaited; /* private: takers wait until some is given back */
 };
 
@@ -66,9 +67,10 @@ struct jobd_account {
     struct jobd_budget *budget; /* borrowed */
     size_t uncounted;           /* up to so many bytes are: they go with whatever it belongs to */
     bool empties;               /* a queue: the reserve is for it too */
+    bool claims;                /* that it empties one: so is what is for who says so */
 
-    size_t bytes;           /* it has, counted or not */
-    size_t common, reserve; /* private: of the counted ones */
+    size_t bytes;                    /* it has, counted or not */
+    size_t common, reserve, claimed; /* private: of the counted ones */
 };
 
 /* So many more; false, and nothing is changed, when there are not so many. */

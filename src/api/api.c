@@ -167,7 +167,8 @@ static bool has_to_look(const struct call *call, const struct endpoint *endpoint
     return jobd_shared(call->api->jobd) && (endpoint->looks || reads || filters || follows);
 }
 
-/* A body may have the reserve when it ends an attempt, not when it only says so: anybody can. */
+/* A body may have the reserve when it ends an attempt; when it only says so, as anybody can, what
+ * is for those. */
 bool api_authorize(struct request *request, struct reply *reply, void *context)
 {
     struct call call = {.api = context, .request = request, .reply = reply};
@@ -178,6 +179,7 @@ bool api_authorize(struct request *request, struct reply *reply, void *context)
         return true;
     if (endpoint->about == ABOUT_LEASE && endpoint->has_body)
         request->body_account.empties = jobd_lease_known(call.api->jobd, request->subject);
+    request->body_account.claims = endpoint->names_leases;
     return (is_about_one(endpoint) && has_to_look(&call, endpoint)) ||
            authorize_call(&call, endpoint);
 }

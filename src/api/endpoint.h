@@ -62,6 +62,7 @@ struct endpoint {
     const char *parameters[ENDPOINT_PARAMETERS_MAX]; /* the ones there are */
     const char *repeated;                            /* of them the one that may come often */
     bool any_parameter;                              /* of whatever others add to the address */
+    bool names_leases;                               /* in its body, to end attempts */
     bool has_body;   /* reads the request's; else that takes no memory */
     bool looks;      /* it changes nothing */
     bool is_figures; /* looks, and answers also while it cannot know the newest */

@@ -354,38 +354,41 @@ static unsigned status_of(const struct report_entry *entry, enum jobd_result res
     return result_status(result, detail);
 }
 
-static int write_answer(char *out, size_t size, const struct report_entry *entry,
-                        enum jobd_result result)
+static void write_answer(struct json_out *out, const struct report_entry *entry,
+                         enum jobd_result result)
 {
     const char *detail;
     unsigned status = status_of(entry, result, &detail);
     const struct json_token none = {"null", 4};
     const struct json_token *lease = entry->lease.size > 0 ? &entry->lease : &none;
-    return snprintf(out, size, "{\"lease\":%.*s,\"status\":%u%s%s%s%s}", (int)lease->size,
-                    lease->text, status, result == JOBD_REPEATED ? ",\"repeated\":true" : "",
-                    detail != NULL ? ",\"detail\":\"" : "", detail != NULL ? detail : "",
-                    detail != NULL ? "\"" : "");
+    json_out_open(out, NULL, '{');
+    json_out_raw(out, "lease", lease->text, lease->size);
+    json_out_int(out, "status", status);
+    if (result == JOBD_REPEATED)
+        json_out_raw(out, "repeated", "true", 4);
+    if (detail != NULL)
+        json_out_text(out, "detail", detail);
+    json_out_close(out, '}');
 }
 
 static enum step respond_reports(struct call *call, const struct reports *all)
 {
     bool array = all->is_array || call->request->wants_json;
-    size_t size = all->len * (size_t)ANSWER_BYTES + call->request->body->size + 8, used = 0;
-    char *text = malloc(size);
-    if (text == NULL)
-        return respond_no_memory(call);
-    used += (size_t)snprintf(text, size, "%s", array ? "[" : "");
+    struct json_out out;
+    json_out_begin(&out, all->len * (size_t)ANSWER_BYTES + call->request->body->size + 8);
+    if (array)
+        json_out_open(&out, NULL, '[');
     for (uint32_t i = 0; i < all->len; i++) {
-        if (i > 0)
-            used += (size_t)snprintf(text + used, size - used, "%s", array ? "," : "\n");
-        used += (size_t)write_answer(text + used, size - used, &all->entries[i],
-                                     all->reports[i].result);
+        if (i > 0 && !array)
+            json_out_next_line(&out);
+        write_answer(&out, &all->entries[i], all->reports[i].result);
     }
-    (void)snprintf(text + used, size - used, "%s\n", array ? "]" : "");
-    call->reply->status = 200;
-    call->reply->type = array ? TYPE_JSON : TYPE_LINES;
-    call->reply->owned = text;
-    return STEP_REPLY;
+    if (array)
+        json_out_close(&out, ']');
+    enum step step = respond_written(call, &out);
+    if (!array && call->reply->status == 200)
+        call->reply->type = TYPE_LINES;
+    return step;
 }
 
 static enum step answer_reports(struct call *call, enum jobd_result result)
@@ -402,6 +405,7 @@ const struct endpoint report_endpoints[] = {
         .methods = METHOD_POST,
         .scope = SCOPE_WORK,
         .about = ABOUT_ANY,
+        .names_leases = true,
         .has_body = true,
         .summary = "Ends many attempts at once.",
         .answers = "200 Reports|application/x-ndjson",

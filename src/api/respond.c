@@ -33,6 +33,17 @@ enum step respond_json(struct call *call, unsigned status, cJSON *object, bool w
     return STEP_REPLY;
 }
 
+enum step respond_written(struct call *call, struct json_out *out)
+{
+    char *text = json_out_line(out);
+    if (text == NULL)
+        return respond_no_memory(call);
+    call->reply->status = 200;
+    call->reply->type = TYPE_JSON;
+    call->reply->owned = text;
+    return STEP_REPLY;
+}
+
 enum step respond_printed(struct call *call, const char *format, ...)
 {
     va_list values;

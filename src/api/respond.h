@@ -8,7 +8,7 @@
 
 #include "api/endpoint.h"
 #include "api/job_values.h"
-#include "base/json.h"
+#include "base/json_out.h"
 
 /* An error, as text or as a problem. */
 enum step respond_error(struct call *call, unsigned status, const char *detail);
@@ -21,6 +21,8 @@ unsigned result_status(enum jobd_result result, const char **detail);
 enum step respond_bad_value(struct call *call, const char *name, const char *allowed);
 /* Takes `object`, which may be NULL or incomplete (`whole` false) when memory was short. */
 enum step respond_json(struct call *call, unsigned status, cJSON *object, bool whole);
+/* 200 and what has been written. */
+enum step respond_written(struct call *call, struct json_out *out);
 /* 200 and a line of text, as printf() would have it. */
 __attribute__((format(printf, 2, 3))) enum step respond_printed(struct call *call,
                                                                 const char *format, ...);

@@ -42,46 +42,65 @@ static struct take_state *state_of(struct request *request)
 
 /* ---- answers */
 
-static bool add_payload(cJSON *job, const struct jobd_blob *payload)
+static void write_payload(struct json_out *out, const struct jobd_blob *payload)
 {
-    if (payload == NULL)
-        return cJSON_AddStringToObject(job, "payload", "") != NULL;
-    if (payload->type[0] != '\0' &&
-        !json_add_bytes(job, "content_type", payload->type, strlen(payload->type)))
-        return false;
-    bool is_text = utf8_valid(payload->bytes, payload->size);
-    char *text = is_text ? utf8_repaired(payload->bytes, payload->size)
-                         : base64_text(payload->bytes, payload->size);
-    bool whole = text != NULL &&
-                 cJSON_AddStringToObject(job, is_text ? "payload" : "payload_base64", text) != NULL;
+    if (payload == NULL) {
+        json_out_text(out, "payload", "");
+        return;
+    }
+    if (payload->type[0] != '\0')
+        json_out_bytes(out, "content_type", payload->type, strlen(payload->type));
+    if (utf8_valid(payload->bytes, payload->size)) {
+        json_out_bytes(out, "payload", payload->bytes, payload->size);
+        return;
+    }
+    char *text = base64_text(payload->bytes, payload->size);
+    if (text != NULL)
+        json_out_text(out, "payload_base64", text);
+    else
+        out->short_memory = true;
     free(text);
-    return whole;
+}
+
+/* What few jobs have. */
+static void write_words(struct json_out *out, const struct api *api, uint64_t id)
+{
+    cJSON *words = cJSON_CreateObject();
+    bool whole = words != NULL && job_json_words_of(api, words, id);
+    json_out_members(out, whole ? words : NULL);
+    cJSON_Delete(words);
 }
 
 /* Gives the task's payload back. */
-static cJSON *taken_json(const struct api *api, const struct jobd_waiter *taker)
+static void write_taken(struct json_out *out, const struct api *api,
+                        const struct jobd_waiter *taker)
 {
     const struct jobd_task *task = &taker->task;
-    const char *trace = taker->info.trace, *queue = jobd_queue_name(api->jobd, task->queue);
-    char location[48];
-    snprintf(location, sizeof location, "/leases/%s", taker->token);
-    cJSON *job = cJSON_CreateObject();
-    bool whole =
-        json_add_int(job, "id", (int64_t)task->id) &&
-        cJSON_AddStringToObject(job, "lease", location) != NULL &&
-        cJSON_AddStringToObject(job, "queue", queue) != NULL &&
-        json_add_int(job, "attempt", task->attempt) &&
-        json_add_int(job, "attempts", task->attempts) &&
-        (task->timeout_us == 0 || json_add_int(job, "timeout_ms", task->timeout_us / 1000)) &&
-        json_add_time(job, "expires_at", task->expires_us) &&
-        (trace[0] == '\0' || cJSON_AddStringToObject(job, "trace", trace) != NULL) &&
-        (!taker->info.has_words || job_json_words_of(api, job, task->id)) &&
-        add_payload(job, task->payload);
+    const char *trace = taker->info.trace;
+    char location[sizeof "/leases/" + JOBD_TOKEN_SIZE];
+    stpcpy(stpcpy(location, "/leases/"), taker->token);
+    json_out_open(out, NULL, '{');
+    json_out_int(out, "id", (int64_t)task->id);
+    json_out_text(out, "lease", location);
+    json_out_text(out, "queue", jobd_queue_name(api->jobd, task->queue));
+    json_out_int(out, "attempt", task->attempt);
+    json_out_int(out, "attempts", task->attempts);
+    if (task->timeout_us != 0)
+        json_out_int(out, "timeout_ms", task->timeout_us / 1000);
+    json_out_time(out, "expires_at", task->expires_us);
+    if (trace[0] != '\0')
+        json_out_text(out, "trace", trace);
+    if (taker->info.has_words)
+        write_words(out, api, task->id);
+    write_payload(out, task->payload);
+    json_out_close(out, '}');
     jobd_blob_unref(task->payload);
-    if (whole)
-        return job;
-    cJSON_Delete(job);
-    return NULL;
+}
+
+/* Of one of them, mostly. */
+static size_t taken_room(const struct jobd_waiter *taker)
+{
+    return taker->task.payload_bytes + 320;
 }
 
 static enum step respond_taken(struct call *call)
@@ -90,8 +109,12 @@ static enum step respond_taken(struct call *call)
     struct reply *reply = call->reply;
     char expires[TEXT_TIME_SIZE];
     call->request->job = taker->task.id;
-    if (call->request->wants_json)
-        return respond_json(call, 200, taken_json(call->api, taker), true);
+    if (call->request->wants_json) {
+        struct json_out out;
+        json_out_begin(&out, taken_room(taker));
+        write_taken(&out, call->api, taker);
+        return respond_written(call, &out);
+    }
     text_time(clock_wall_us(taker->task.expires_us), expires);
     reply_text(reply, "Location", "/leases/", taker->token);
     reply_number(reply, "Jobd-Id", "", taker->task.id);
@@ -201,9 +224,11 @@ static enum step respond_several(struct call *call)
     struct take_state *state = state_of(request);
     struct takers *takers = state->takers;
     request->job = request->waiter.task.id;
-    cJSON *list = cJSON_CreateObject();
-    cJSON *jobs = cJSON_AddArrayToObject(list, "jobs");
-    bool whole = cJSON_AddItemToArray(jobs, taken_json(call->api, &request->waiter));
+    struct json_out out;
+    json_out_begin(&out, taken_room(&request->waiter));
+    json_out_open(&out, NULL, '{');
+    json_out_open(&out, "jobs", '[');
+    write_taken(&out, call->api, &request->waiter);
     struct taken *in_order = NULL, *taken, *next;
     for (taken = takers->first; taken != NULL; taken = next) {
         next = taken->next;
@@ -213,10 +238,12 @@ static enum step respond_several(struct call *call)
     takers->first = in_order;
     for (taken = in_order; taken != NULL; taken = taken->next)
         if (taken->waiter.result == JOBD_OK)
-            whole = cJSON_AddItemToArray(jobs, taken_json(call->api, &taken->waiter)) && whole;
+            write_taken(&out, call->api, &taken->waiter);
+    json_out_close(&out, ']');
+    json_out_close(&out, '}');
     release_takers(takers);
     state->takers = NULL;
-    return respond_json(call, 200, list, whole);
+    return respond_written(call, &out);
 }
 
 /* A job goes back in a turn of its own: nobody waits for that. */

@@ -39,6 +39,8 @@ static size_t matching(const struct utf8 *of, const unsigned char *at, size_t si
 /* Bytes of the character that begins here; 0 when none does. */
 static size_t character(const unsigned char *at, size_t size)
 {
+    if (at[0] > 0 && at[0] < 0x80) /* nearly all */
+        return 1;
     const struct utf8 *of = utf8_of(at[0]);
     return of != NULL && matching(of, at, size) == of->length ? of->length : 0;
 }

@@ -154,8 +154,9 @@ static const struct option_spec work_table[] = {
      .help = "take jobs of these queues, a,b,c: the first that has one",
      .more = "Take jobs of these queues, at most 16 names with commas between them: of the first "
              "one that has any."},
-    {"workers", .letter = 'n', .type = &type_number, FIELD(workers), .min = 1, .max = 256,
-     .argument = "N", .default_value = "1", .help = "how many commands run at a time",
+    {"workers", .letter = 'n', .type = &type_number, FIELD(workers), .min = 1,
+     .max = CLIENT_WORKERS_MAX, .argument = "N", .default_value = "1",
+     .help = "how many commands run at a time",
      .more = "How many commands run at a time, at most 256."},
     {"worker", .type = &type_worker, FIELD(worker), .flags = OPTION_VARIABLE, .argument = "NAME",
      .unset = "the host's name", .help = "its name, for the server to show",

@@ -11,6 +11,8 @@
 
 struct option_spec;
 
+enum { CLIENT_WORKERS_MAX = 256 };
+
 struct client_options {
     bool help;
     char **urls; /* NULL at the end */

@@ -25,6 +25,7 @@ enum { EXIT_FAILED = 1, FIELD_SIZE = 256, TRACE_SIZE = 128 };
 
 struct work_loop {
     struct work *work;
+    _Atomic uint64_t *job;    /* its own in work->jobs */
     struct remote_line *line; /* to take and report */
     struct remote_line *keeps;
     struct keeper *keeper;
@@ -243,6 +244,26 @@ static void report_outcome(struct work_loop *worker, const struct taken_job *tak
     report(worker, taken, path, done ? outcome->output : outcome->error);
 }
 
+/* The command of its last attempt, which the server has given up, is still being stopped here: it
+ * is somebody's next when that is gone. */
+static bool is_not_over(const struct work_loop *worker, uint64_t job)
+{
+    const struct work *work = worker->work;
+    bool runs = false;
+    for (size_t i = 0; i < work->options->workers; i++)
+        runs |= atomic_load(&work->jobs[i]) == job;
+    return runs;
+}
+
+static void give_back(struct work_loop *worker, const struct taken_job *taken)
+{
+    char path[LEASE_PATH_SIZE + 64];
+    log_info("job %" PRIu64 ": its last attempt is still being stopped: given back for a second",
+             taken->task.id);
+    snprintf(path, sizeof path, "%s/release?delay=1s", taken->lease);
+    report(worker, taken, path, NULL);
+}
+
 static void run(struct work_loop *worker, struct taken_job *taken)
 {
     const struct client_options *options = worker->work->options;
@@ -289,16 +310,23 @@ static bool open_worker(struct work_loop *worker)
 
 void *worker_run(void *context)
 {
-    struct work_loop worker = {.work = context};
     struct work *work = context;
+    struct work_loop worker = {.work = work, .job = &work->jobs[atomic_fetch_add(&work->begun, 1)]};
     if (!open_worker(&worker))
         give_up(work, "short of memory or descriptors");
     while (!drains(work)) {
         struct taken_job taken;
         if (!take(&worker, &taken))
             continue;
-        log_debug("job %" PRIu64 ": attempt %" PRIu32 " begins", taken.task.id, taken.task.attempt);
-        run(&worker, &taken);
+        if (is_not_over(&worker, taken.task.id)) {
+            give_back(&worker, &taken);
+        } else {
+            log_debug("job %" PRIu64 ": attempt %" PRIu32 " begins", taken.task.id,
+                      taken.task.attempt);
+            atomic_store(worker.job, taken.task.id);
+            run(&worker, &taken);
+            atomic_store(worker.job, 0);
+        }
         jobd_blob_unref(taken.task.payload);
     }
     keeper_free(worker.keeper);

@@ -5,6 +5,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "client/client_options.h"
 #include "client/remote.h"
@@ -17,8 +18,10 @@ struct work {
     int drain;        /* an event, readable from the moment when nothing is to be taken any more */
     int over;         /* an event: the last worker has ended */
     atomic_uint left; /* workers that have not ended */
-    atomic_bool gave_up; /* and has said why */
-    atomic_int code;     /* the exit status, as far as it is known */
+    atomic_bool gave_up;                       /* and has said why */
+    atomic_int code;                           /* the exit status, as far as it is known */
+    atomic_uint begun;                         /* workers */
+    _Atomic uint64_t jobs[CLIENT_WORKERS_MAX]; /* whose commands they have; 0: none */
 };
 
 /* No more jobs are taken. Any thread. */

@@ -40,6 +40,8 @@ bool jobd_charge(struct jobd_account *account, size_t bytes)
     else if (account->empties &&
              use(&budget->reserve_used, budget->reserve, account->reserve, more))
         account->reserve += more;
+    else if (account->claims && use(&budget->claims_used, budget->claims, account->claimed, more))
+        account->claimed += more;
     else
         return false;
     account->bytes += bytes;
@@ -67,6 +69,7 @@ bool jobd_trim(struct jobd_account *account, size_t bytes)
     if (less == 0)
         return false;
     less -= give_back(&budget->reserve_used, &account->reserve, less);
+    less -= give_back(&budget->claims_used, &account->claimed, less);
     less -= give_back(&budget->common_used, &account->common, less);
     verify(less == 0);
     return __atomic_load_n(&budget->awaited, __ATOMIC_SEQ_CST) != 0;

@@ -7,20 +7,9 @@
 #include "engine/describe.h"
 #include "engine/news.h"
 #include "engine/pins.h"
+#include "engine/promises.h"
 #include "engine/touched.h"
 #include "engine/words.h"
-
-/* ---- the queue */
-
-struct queue *deliveries_queue_locked(struct op *op, bool new)
-{
-    struct queue *queue =
-        op->jobd->deliveries != JOBD_NO_QUEUE ? &op->jobd->queues[op->jobd->deliveries] : NULL;
-    if (queue == NULL || queue->promised == NULL)
-        return NULL;
-    enum queue_phase phase = queue->phase;
-    return phase == QUEUE_OPEN || (phase == QUEUE_RETIRED && !new) ? queue : NULL;
-}
 
 /* What goes in now would wait for nobody. */
 static bool is_over_locked(struct op *op) REQUIRES(op->jobd->lock)
@@ -34,17 +23,11 @@ static bool has_room_locked(struct op *op, const struct queue *queue) REQUIRES(o
            jobs_spare(&op->jobd->jobs) > 0;
 }
 
-/* ---- promises */
-
-static const char *callback_of(const struct job *job)
-{
-    const struct job_extra *extra = job->extra;
-    return extra != NULL && !extra->delivers ? jobd_text(extra->words, JOBD_CALLBACK) : "";
-}
+/* ---- a put */
 
 enum jobd_result deliveries_admit_locked(struct op *op, const struct job_extra *extra)
 {
-    const struct queue *queue = deliveries_queue_locked(op, true);
+    const struct queue *queue = promise_queue_locked(op, true);
     if (extra_promise(extra) == NULL)
         return JOBD_OK;
     if (queue == NULL)
@@ -68,75 +51,12 @@ void deliveries_pin_locked(struct op *op, struct job *job)
         pin_job_locked(op, job, PIN_CALLBACK);
 }
 
-/* One more, behind the others. */
-static void add_promise_locked(struct op *op, struct batch *batch, struct job_extra *promised)
-    REQUIRES(op->jobd->lock)
-{
-    struct jobs *jobs = &op->jobd->jobs;
-    struct job_extra **last = &batch->promised;
-    while (*last != NULL)
-        last = &(*last)->next;
-    *last = promised;
-    jobs->deliveries++;
-    jobs_count(jobs, (int64_t)extra_weight(promised));
-}
-
-static void promise_batch_locked(struct op *op, struct batch *batch, struct job_extra *promised)
-    REQUIRES(op->jobd->lock)
-{
-    add_promise_locked(op, batch, promised);
-    batches_note(&op->jobd->jobs.batches, batch);
-}
-
 void deliveries_begin_batch_locked(struct op *op, struct batch *batch, struct job_extra *promised)
 {
     batch->words = jobd_blob_ref(promised->words);
     pin_batch_locked(op, batch, PIN_CALLBACK);
     jobs_count(&op->jobd->jobs, (int64_t)blob_weight(batch->words));
     promise_batch_locked(op, batch, promised);
-}
-
-/* The promise in this place is the caller's, and counts no longer. */
-static struct job_extra *take_locked(struct op *op, struct job_extra **place)
-    REQUIRES(op->jobd->lock)
-{
-    struct job_extra *promised = *place;
-    *place = promised->next;
-    promised->next = NULL;
-    op->jobd->jobs.deliveries--;
-    jobs_count(&op->jobd->jobs, -(int64_t)extra_weight(promised));
-    return promised;
-}
-
-static void settle_batch_locked(struct op *op, struct batch *batch) REQUIRES(op->jobd->lock)
-{
-    if ((batch->pins & PIN_CALLBACK) == 0 || batch->promised != NULL || batch->deliveries > 0)
-        return;
-    unpin_batch_locked(op, batch, PIN_CALLBACK);
-}
-
-/* As many as it may end, as far as is known; perhaps it need not be pinned any more. */
-static void trim_batch_locked(struct op *op, struct batch *batch) REQUIRES(op->jobd->lock)
-{
-    bool ends = !batches_over(batch) && deliveries_queue_locked(op, false) != NULL;
-    struct job_extra **place = &batch->promised;
-    for (uint32_t most = batch->reviving + ends; most > 0 && *place != NULL; most--)
-        place = &(*place)->next;
-    if (*place != NULL)
-        batches_note(&op->jobd->jobs.batches, batch);
-    while (*place != NULL)
-        extra_free(take_locked(op, place));
-    settle_batch_locked(op, batch);
-}
-
-/* A job that lives, or is pinned, is promised one. */
-static void promise_job_locked(struct op *op, struct job *job, struct job_extra *promised)
-    REQUIRES(op->jobd->lock)
-{
-    struct jobs *jobs = &op->jobd->jobs;
-    job->extra->promised = promised;
-    jobs->deliveries++;
-    jobs_count(jobs, (int64_t)extra_weight(promised));
 }
 
 /* ---- its source is pinned */
@@ -217,7 +137,7 @@ void deliveries_over_locked(struct op *op, struct job *job)
         return;
     batch->deliveries--;
     batches_note(&op->jobd->jobs.batches, batch);
-    settle_batch_locked(op, batch);
+    promise_settle_batch_locked(op, batch);
 }
 
 /* ---- an ended job is retried */
@@ -235,7 +155,7 @@ static struct job_extra *again_locked(struct op *op, const char *callback, const
 {
     struct job_extra *promised = NULL;
     *result = JOBD_CALLBACKS_FULL;
-    if (has_room_locked(op, deliveries_queue_locked(op, true))) {
+    if (has_room_locked(op, promise_queue_locked(op, true))) {
         promised = extra_for_delivery(callback, trace);
         *result = JOBD_OUT_OF_MEMORY;
     }
@@ -254,7 +174,7 @@ static enum jobd_result batch_again_locked(struct op *op, const struct job *job)
     enum jobd_result result;
     if (batch->words == NULL)
         return JOBD_OK;
-    if (deliveries_queue_locked(op, true) != NULL) {
+    if (promise_queue_locked(op, true) != NULL) {
         size_t more = (job->retained ? 0 : jobs_weight(job)) + (batch->pins == 0 ? PIN_WEIGHT : 0);
         if (batch->pins == 0 && !pins_have_room(&op->jobd->jobs, 1))
             return JOBD_OUT_OF_MEMORY;
@@ -278,7 +198,7 @@ static enum jobd_result job_again_locked(struct op *op, struct job *job) REQUIRE
     if (job->pins == 0 && !pins_have_room(jobs, 1))
         return JOBD_OUT_OF_MEMORY;
     struct job_extra *promised =
-        again_locked(op, callback_of(job), job->extra->trace, more, &result);
+        again_locked(op, promise_callback(job), job->extra->trace, more, &result);
     if (promised == NULL)
         return result;
     if ((job->pins & PIN_CALLBACK) == 0)
@@ -307,7 +227,7 @@ static void end_reviving_locked(struct op *op, const struct job *job) REQUIRES(o
     if (batch == NULL || batch->words == NULL)
         return;
     batch->reviving--;
-    trim_batch_locked(op, batch);
+    promise_trim_batch_locked(op, batch);
 }
 
 enum jobd_result deliveries_again_locked(struct op *op, struct job *job)
@@ -317,7 +237,7 @@ enum jobd_result deliveries_again_locked(struct op *op, struct job *job)
         return result;
     if (job->extra != NULL && job->extra->delivers)
         result = delivery_again_locked(op, job);
-    else if (callback_of(job)[0] != '\0' && deliveries_queue_locked(op, true) != NULL)
+    else if (promise_callback(job)[0] != '\0' && promise_queue_locked(op, true) != NULL)
         result = job_again_locked(op, job);
     if (result != JOBD_OK)
         end_reviving_locked(op, job);
@@ -333,7 +253,7 @@ void deliveries_not_revived_locked(struct op *op, struct job *job)
 {
     end_reviving_locked(op, job);
     if (extra_promise(job->extra) != NULL)
-        extra_free(take_locked(op, &job->extra->promised));
+        extra_free(promise_take_locked(op, &job->extra->promised));
     deliveries_over_locked(op, job);
 }
 
@@ -376,7 +296,7 @@ static struct job *enter_locked(struct op *op, struct job_extra *extra, int64_t 
 /* Is somebody to be told? Else the promise is void. */
 static bool is_told_locked(struct op *op) REQUIRES(op->jobd->lock)
 {
-    return deliveries_queue_locked(op, false) != NULL && !is_over_locked(op);
+    return promise_queue_locked(op, false) != NULL && !is_over_locked(op);
 }
 
 static struct job *make_for_batch_locked(struct op *op, const struct job *job, int64_t at_us)
@@ -385,15 +305,15 @@ static struct job *make_for_batch_locked(struct op *op, const struct job *job, i
     struct batch *batch = batches_of(&op->jobd->jobs.batches, job->id);
     if (batch->promised == NULL || !batches_over(batch))
         return NULL;
-    struct job_extra *promised = take_locked(op, &batch->promised);
+    struct job_extra *promised = promise_take_locked(op, &batch->promised);
     if (!is_told_locked(op)) {
         extra_free(promised);
-        trim_batch_locked(op, batch);
+        promise_trim_batch_locked(op, batch);
         return NULL;
     }
     promised->source = -(int64_t)batch->id;
     hold_batch_locked(op, promised, batch);
-    trim_batch_locked(op, batch);
+    promise_trim_batch_locked(op, batch);
     return enter_locked(op, promised, at_us);
 }
 
@@ -402,7 +322,7 @@ static struct job *make_for_job_locked(struct op *op, struct job *job, int64_t a
 {
     if (extra_promise(job->extra) == NULL)
         return NULL;
-    struct job_extra *promised = take_locked(op, &job->extra->promised);
+    struct job_extra *promised = promise_take_locked(op, &job->extra->promised);
     if (!is_told_locked(op)) {
         extra_free(promised);
         return NULL;
@@ -512,10 +432,10 @@ bool deliveries_adopt_locked(struct op *op, struct job *job, const struct news *
     if (extra->delivers || (extra->promised != NULL) == news->promises)
         return true;
     if (!news->promises) {
-        extra_free(take_locked(op, &extra->promised));
+        extra_free(promise_take_locked(op, &extra->promised));
         return true;
     }
-    struct job_extra *promised = extra_for_delivery(callback_of(job), extra->trace);
+    struct job_extra *promised = extra_for_delivery(promise_callback(job), extra->trace);
     if (promised == NULL)
         return false;
     promise_job_locked(op, job, promised);
@@ -548,12 +468,12 @@ bool deliveries_adopt_batch_locked(struct op *op, struct batch *batch, const str
         unpin_batch_locked(op, batch, PIN_CALLBACK);
     batch->deliveries = news->deliveries;
     while (batch->promised != NULL)
-        extra_free(take_locked(op, &batch->promised));
+        extra_free(promise_take_locked(op, &batch->promised));
     if (!news->promises)
         return true;
     struct job_extra *promised = extra_for_delivery(jobd_text(batch->words, JOBD_CALLBACK), trace);
     if (promised != NULL)
-        add_promise_locked(op, batch, promised);
+        promise_add_locked(op, batch, promised);
     return promised != NULL;
 }
 
@@ -567,11 +487,11 @@ void deliveries_restore_locked(struct op *op, struct job *job, bool ended)
             hold_again_locked(op, job->extra);
         return;
     }
-    if (callback_of(job)[0] == '\0' || deliveries_queue_locked(op, false) == NULL ||
+    if (promise_callback(job)[0] == '\0' || promise_queue_locked(op, false) == NULL ||
         !pins_have_room(jobs, 1))
         return;
     struct job_extra *promised =
-        ended ? NULL : extra_for_delivery(callback_of(job), job->extra->trace);
+        ended ? NULL : extra_for_delivery(promise_callback(job), job->extra->trace);
     if (!ended && promised == NULL)
         return;
     pin_job_locked(op, job, PIN_CALLBACK); /* until its delivery has come back too */
@@ -590,6 +510,6 @@ void deliveries_restored_locked(struct op *op)
     for (uint32_t i = 0; i < jobs->batches.used; i++) {
         struct batch *batch = &jobs->batches.records[i];
         if (batch->words != NULL)
-            trim_batch_locked(op, batch);
+            promise_trim_batch_locked(op, batch);
     }
 }

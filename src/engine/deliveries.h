@@ -24,10 +24,6 @@
 struct job_record;
 struct news;
 
-/* The queue that takes them; `new`: also those that are promised from now on. NULL: there is none.
- */
-struct queue *deliveries_queue_locked(struct op *op, bool new) REQUIRES(op->jobd->lock);
-
 /* May this put, whose first extra has it, be promised its delivery, beside the room for its jobs?
  * JOBD_OK, also where there is none; JOBD_CALLBACKS_FULL, JOBD_NO_CALLBACKS or JOBD_OUT_OF_MEMORY.
  */

@@ -2,7 +2,7 @@
 #include "engine/refuse.h"
 
 #include "engine/breaker.h"
-#include "engine/deliveries.h"
+#include "engine/promises.h"
 #include "engine/limits.h"
 #include "engine/room_estimate.h"
 
@@ -25,7 +25,7 @@ static enum jobd_busy busy_of(enum jobd_result result)
 static void refuse_callback_locked(struct op *op, struct jobd_receipt *receipt)
     REQUIRES(op->jobd->lock)
 {
-    struct queue *queue = deliveries_queue_locked(op, true);
+    struct queue *queue = promise_queue_locked(op, true);
     receipt->busy = JOBD_BUSY_CALLBACKS;
     receipt->room_in_us = JOBD_UNKNOWN_US;
     if (queue == NULL)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "engine/schedule_put.h"
 
-#include "engine/deliveries.h"
+#include "engine/promises.h"
 #include "engine/dispatch.h"
 #include "engine/schedule.h"
 
@@ -19,7 +19,7 @@ enum jobd_result schedule_put_make_locked(struct op *op, const struct schedule *
     for (unsigned i = 0; i < JOBD_TEXTS; i++)
         put->terms.texts[i] = asked.texts[i];
     put->terms.texts[JOBD_SCHEDULE] = schedule->name;
-    if (deliveries_queue_locked(op, true) == NULL) /* the job is wanted all the same */
+    if (promise_queue_locked(op, true) == NULL) /* the job is wanted all the same */
         put->terms.texts[JOBD_CALLBACK] = NULL;
     put->put = (struct jobd_put){.queue = queue,
                                  .priority = asked.priority,

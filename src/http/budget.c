@@ -7,19 +7,22 @@
 
 enum {
     RESERVE_PART = 4,      /* of the budget, one of so many */
+    CLAIMS_PART = 8,       /* of that */
     REPLY_UNCOUNTED = 4096 /* of a reply: as its connection, bounded by how many there may be */
 };
 
 void budget_init(struct jobd_budget *budget, size_t bytes)
 {
-    *budget = (struct jobd_budget){.reserve = bytes / RESERVE_PART};
-    budget->common = bytes - budget->reserve;
+    size_t kept = bytes / RESERVE_PART;
+    *budget = (struct jobd_budget){.common = bytes - kept, .claims = kept / CLAIMS_PART};
+    budget->reserve = kept - budget->claims;
 }
 
 size_t budget_used(const struct jobd_budget *budget)
 {
     return __atomic_load_n(&budget->common_used, __ATOMIC_RELAXED) +
-           __atomic_load_n(&budget->reserve_used, __ATOMIC_RELAXED);
+           __atomic_load_n(&budget->reserve_used, __ATOMIC_RELAXED) +
+           __atomic_load_n(&budget->claims_used, __ATOMIC_RELAXED);
 }
 
 void budget_open(struct exchange *exchange)

@@ -334,7 +334,12 @@ static void very_many_are_dropped(void **state)
     assert_non_null(lines);
     for (size_t i = 0; i < JOBS; i++)
         memcpy(lines + 2 * i, "x\n", 3);
-    assert_int_equal(client_send(client, "POST", "/do?batch=lines", NULL, lines)->status, 202);
+    /* A turn that holds a database up for too long is undone, on a machine that is busy. */
+    int64_t deadline_ms = now_ms() + PATIENCE_MS;
+    long status;
+    while ((status = client_send(client, "POST", "/do?batch=lines", NULL, lines)->status) == 503)
+        look_again(deadline_ms, "jobs of a batch let in");
+    assert_int_equal(status, 202);
     free(lines);
     assert_bulk(drop_all(client, "?state=queued"), JOBS, JOBS, 0);
     assert_bulk(client_post(client, "/jobs/retry"), 100, 100, 0);

@@ -195,6 +195,26 @@ static void schemas_are_there_and_used(void **state)
     cJSON_Delete(json);
 }
 
+/* What is not described is no member: else nobody would find that something is missing. */
+static void assert_closed(const cJSON *schema)
+{
+    const cJSON *one;
+    if (cJSON_GetObjectItemCaseSensitive(schema, "properties") != NULL)
+        assert_true(cJSON_IsFalse(item(schema, "additionalProperties")));
+    cJSON_ArrayForEach(one, schema)
+    {
+        assert_closed(one);
+    }
+}
+
+static void answers_have_no_other_members(void **state)
+{
+    (void)state;
+    cJSON *json = openapi_json(tables, NULL);
+    assert_closed(item(item(json, "components"), "schemas"));
+    cJSON_Delete(json);
+}
+
 /* Each object's members have names of their own. */
 static void assert_unique_names(const cJSON *in)
 {
@@ -282,10 +302,10 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_teardown(name, server_stop_all)
     const struct CMUnitTest tests[] = {
-        TEST(everything_is_described),          TEST(it_says_what_the_tables_say),
-        TEST(schemas_are_there_and_used),       TEST(no_name_comes_twice),
-        TEST(operations_have_ids_of_their_own), TEST(values_are_those_that_are_taken),
-        TEST(what_is_known_is_not_sent_again),
+        TEST(everything_is_described),         TEST(it_says_what_the_tables_say),
+        TEST(schemas_are_there_and_used),      TEST(no_name_comes_twice),
+        TEST(answers_have_no_other_members),   TEST(operations_have_ids_of_their_own),
+        TEST(values_are_those_that_are_taken), TEST(what_is_known_is_not_sent_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

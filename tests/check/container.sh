@@ -3,8 +3,9 @@
 # tests/check/container.sh [amd64|arm64], from the top of the tree, as root. The base image is Debian's own, made by
 # debootstrap. What is for another machine is run by qemu-user.
 set -u
+. "$(dirname "$0")/say.sh"
 for=${1:-$(dpkg --print-architecture)}
-scratch=$(mktemp -d) failed=0 container='' server=''
+scratch=$(mktemp -d) container='' server=''
 # A storage of its own; nothing of it stays.
 export CONTAINERS_STORAGE_CONF="$scratch/storage.conf" BUILDAH_ISOLATION=chroot
 printf '[storage]\ndriver = "vfs"\nrunroot = "%s/run"\ngraphroot = "%s/graph"\n' "$scratch" "$scratch" \
@@ -18,17 +19,6 @@ leave() {
     rm -rf "$scratch"
 }
 trap leave EXIT
-
-check() { # what, and a command that must succeed
-    what=$1
-    shift
-    if "$@"; then
-        echo "[       OK ] $what"
-    else
-        echo "[  FAILED  ] $what"
-        failed=$((failed + 1))
-    fi
-}
 
 # buildah of Debian 12 knows no FROM --platform and wants a base for that machine: so it is said to be one, though its
 # programs are this machine's, as the Containerfile has it.

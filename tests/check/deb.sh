@@ -3,20 +3,10 @@
 # systemd has booted, without a network, jobd is installed, upgraded, removed and purged.
 # tests/check/deb.sh FOLDER, which `make deb` made, as root. CC, CXX.
 set -u
-debs=$1 failed=0
+. "$(dirname "$0")/say.sh"
+debs=$1
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-
-check() { # what, and a command that must succeed
-    what=$1
-    shift
-    if "$@"; then
-        echo "[       OK ] $what"
-    else
-        echo "[  FAILED  ] $what"
-        failed=$((failed + 1))
-    fi
-}
 
 lints() { lintian --allow-root --fail-on error,warning "$debs"/*.changes; }
 
@@ -45,7 +35,7 @@ prepare() {
     mkdir "$scratch/root/check" &&
         cp "$debs"/jobd_*.deb "$scratch/root/check/first.deb" &&
         dpkg-deb --root-owner-group -b "$scratch/later" "$scratch/root/check/later.deb" >/dev/null &&
-        cp tests/check/deb_inside.sh "$scratch/root/check" &&
+        cp tests/check/deb_inside.sh tests/check/say.sh "$scratch/root/check" &&
         cat >"$scratch/root/etc/systemd/system/check.service" <<END
 [Unit]
 SuccessAction=exit

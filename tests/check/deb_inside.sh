@@ -2,18 +2,7 @@
 # Inside a Debian that systemd has booted: first.deb and later.deb beside this file are installed, upgraded, removed,
 # purged; what a user sees of it is checked.
 cd "$(dirname "$0")" || exit 1
-failed=0
-
-check() { # what, and a command that must succeed
-    what=$1
-    shift
-    if "$@"; then
-        echo "[       OK ] $what"
-    else
-        echo "[  FAILED  ] $what"
-        failed=$((failed + 1))
-    fi
-}
+. ./say.sh
 
 apt() { apt-get -qq -y --no-install-recommends "$@" >log.apt 2>&1 || { cat log.apt; false; }; }
 says() { [ "$(curl -s "http://127.0.0.1:8080$1")" = "$2" ]; }

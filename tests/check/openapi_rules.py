@@ -59,6 +59,7 @@ BROKEN = [
     # At least one of several.
     (r"PATCH /jobs/\{id\}", lambda q, case, body: not {"delay", "at", "priority", "expires"} & set(q)),
     (r"DELETE /jobs", lambda q, case, body: not set(q) - {"running"}),
+    (r"POST /queues/\{queue\}/move", lambda q, case, body: q.get("to") in (None, case.path_parameters["queue"])),
     # A range's lower end comes first.
     (r"PUT /schedules/\{name\}", lambda q, case, body: not ranges_go_up(q.get("cron", ""))),
     # A list with commas has each of its queues once.
@@ -131,9 +132,14 @@ def ask(method, path, body=None):
         return {}
 
 
+def put(path, body=b"x"):
+    """Whatever was paused before."""
+    ask("POST", "/queues/resume")
+    return ask("POST", path, body)
+
+
 def lease():
-    ask("POST", "/queues/mail/resume")
-    ask("POST", "/do/mail", b"x")
+    put("/do/mail")
     return ask("POST", "/take/mail").get("lease", "").rsplit("/", 1)[-1]
 
 
@@ -145,8 +151,8 @@ def schedule():
 # What is there, of what a path may name.
 REAL = {
     "queue": lambda: "mail",
-    "id": lambda: ask("POST", "/do", b"x").get("id"),
-    "batch": lambda: ask("POST", "/do?batch=lines", b"x\ny").get("batch"),
+    "id": lambda: put("/do").get("id"),
+    "batch": lambda: put("/do?batch=lines", b"x\ny").get("ids", [None])[0],
     "token": lease,
     "name": schedule,
 }

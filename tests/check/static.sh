@@ -2,21 +2,11 @@
 # The static file: needs no other, is small, and does all its work in a root that holds nothing else.
 # tests/check/static.sh FILE MAX_BYTES, as root for chroot. EMULATOR is the static file that runs another machine's,
 # such as qemu-aarch64-static; unset for this one's.
-file=$1 max=$2 failed=0
+. "$(dirname "$0")/say.sh"
+file=$1 max=$2
 root=$(mktemp -d) server='' service=''
 jobd=${EMULATOR:+/emulator }/jobd
 trap '[ -z "$server$service" ] || kill $server $service 2>/dev/null; wait; rm -rf "$root"' EXIT
-
-check() { # what, and a command that must succeed
-    what=$1
-    shift
-    if "$@"; then
-        echo "[       OK ] $what"
-    else
-        echo "[  FAILED  ] $what"
-        failed=$((failed + 1))
-    fi
-}
 
 needs_nothing() { ! readelf -d "$file" | grep -q NEEDED && ! readelf -l "$file" | grep -q INTERP; }
 is_small() { [ "$(stat -c %s "$file")" -le "$max" ]; }

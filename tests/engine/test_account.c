@@ -41,6 +41,27 @@ static void a_budget_has_two_parts(void **state)
     assert_int_equal(budget.common_used + budget.reserve_used, 0);
 }
 
+/* And takes nothing from who does. */
+static void who_claims_to_empty_has_a_part(void **state)
+{
+    struct jobd_budget budget = {.common = 10, .reserve = 20, .claims = 5};
+    struct jobd_account claims = {.budget = &budget, .claims = true}, other = claims,
+                        puts = {.budget = &budget}, done = {.budget = &budget, .empties = true};
+    (void)state;
+    assert_true(jobd_charge(&puts, 10));
+    assert_true(jobd_charge(&claims, 4));
+    assert_true(jobd_charge(&other, 1));
+    assert_false(jobd_charge(&other, 1));
+    assert_true(jobd_charge(&done, 21)); /* alone in the reserve */
+    (void)jobd_trim(&claims, 0);
+    assert_int_equal(budget.claims_used, 1);
+    assert_true(jobd_charge(&other, 5));
+    (void)jobd_trim(&other, 0);
+    (void)jobd_trim(&puts, 0);
+    (void)jobd_trim(&done, 0);
+    assert_int_equal(budget.common_used + budget.reserve_used + budget.claims_used, 0);
+}
+
 static void who_is_alone_may_have_more(void **state)
 {
     struct jobd_budget budget = {.common = 75, .reserve = 25};
@@ -235,6 +256,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_budget_has_two_parts),
+        cmocka_unit_test(who_claims_to_empty_has_a_part),
         cmocka_unit_test(who_is_alone_may_have_more),
         cmocka_unit_test(little_is_not_counted),
         cmocka_unit_test(a_taker_waits_for_room),

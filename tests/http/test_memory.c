@@ -93,6 +93,24 @@ static void take_and_end(struct client *client, const char *const *fields, const
     assert_answer(client_send(client, "POST", path, NULL, body), 200, NULL);
 }
 
+/* The same, by the report for many. */
+static void take_and_report(struct client *client, unsigned jobs)
+{
+    enum { OUTPUT = 8000 };
+    char location[256], head[400];
+    for (unsigned i = 0; i < jobs; i++) {
+        const struct answer *answer = client_post(client, "/take");
+        assert_int_equal(answer->status, 200);
+        answer_field(answer, "Location", location);
+        snprintf(head, sizeof head, "{\"lease\":\"%s\",\"output\":\"", location);
+        char *report = raw_filled(head, 'o', OUTPUT, "\"}");
+        answer = client_send(client, "POST", "/leases/done", NULL, report);
+        assert_int_equal(answer->status, 200);
+        assert_non_null(strstr(answer->body, "\"status\":200"));
+        free(report);
+    }
+}
+
 static void fill(struct client *client, unsigned jobs, const char *body)
 {
     for (unsigned i = 0; i < jobs; i++)
@@ -103,7 +121,7 @@ static void fill(struct client *client, unsigned jobs, const char *body)
 /* While these hold all they may have, jobs are taken and ended, with bodies as large. */
 static void a_way_out_is_left_by(struct server *server, struct client *client, const char *request)
 {
-    enum { MANY = 20, JOBS = 4 };
+    enum { MANY = 20, JOBS = 6 };
     int fds[MANY];
     char *body = raw_filled("", 'o', BODY, "");
     fill(client, JOBS, body);
@@ -113,15 +131,17 @@ static void a_way_out_is_left_by(struct server *server, struct client *client, c
     while (client_metric(client, BYTES) < 11 * BODY)
         look_again(deadline_ms, "the memory to be taken");
     assert_int_equal(client_send(client, "POST", "/do", NULL, body)->status, 503);
-    for (int i = 0; i < JOBS; i++)
+    for (int i = 0; i < 4; i++)
         take_and_end(client, i % 2 == 0 ? NULL : FIELDS("Accept: application/json"), body);
+    if (strstr(request, "/leases/done") == NULL)
+        take_and_report(client, 2);
     close_all(fds, MANY);
     free(body);
 }
 
 static void who_waits_for_room_leaves_a_way_out(void **state)
 {
-    struct server *server = start("--memory", "1MiB", "-q", "4");
+    struct server *server = start("--memory", "1MiB", "-q", "6");
     struct client *client = client_new(server);
     (void)state;
     char *request = post_of("/do?block=1h", "", BODY, BODY);
@@ -132,7 +152,7 @@ static void who_waits_for_room_leaves_a_way_out(void **state)
 
 static void unfinished_bodies_leave_a_way_out(void **state)
 {
-    struct server *server = start("--memory", "1MiB", "-q", "4");
+    struct server *server = start("--memory", "1MiB", "-q", "6");
     struct client *client = client_new(server);
     (void)state;
     char *request = post_of("/do", "", BODY, BODY - 1);
@@ -144,10 +164,22 @@ static void unfinished_bodies_leave_a_way_out(void **state)
 /* Anybody can say that he ends an attempt: whose lease is none has no part in what is kept. */
 static void unknown_leases_leave_a_way_out(void **state)
 {
-    struct server *server = start("--memory", "1MiB", "-q", "4");
+    struct server *server = start("--memory", "1MiB", "-q", "6");
     struct client *client = client_new(server);
     (void)state;
     char *request = post_of("/leases/0123456789abcdef0123456789abcdef/done", "", BODY, BODY - 1);
+    a_way_out_is_left_by(server, client, request);
+    free(request);
+    client_free(client);
+}
+
+/* Whose leases they would name nobody knows yet. */
+static void unfinished_reports_leave_a_way_out(void **state)
+{
+    struct server *server = start("--memory", "1MiB", "-q", "6");
+    struct client *client = client_new(server);
+    (void)state;
+    char *request = post_of("/leases/done", "", BODY, BODY - 1);
     a_way_out_is_left_by(server, client, request);
     free(request);
     client_free(client);
@@ -386,6 +418,7 @@ int main(void)
         TEST(who_waits_for_room_leaves_a_way_out),
         TEST(unfinished_bodies_leave_a_way_out),
         TEST(unknown_leases_leave_a_way_out),
+        TEST(unfinished_reports_leave_a_way_out),
         TEST(who_does_not_read_leaves_a_way_out),
         TEST(bodies_that_are_not_read_take_no_memory),
         TEST(who_is_alone_is_served),

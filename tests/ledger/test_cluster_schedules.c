@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "ledger/ticks.h"
 #include "support/client.h"
 #include "support/postgres.h"
 #include "support/server.h"
@@ -90,44 +91,13 @@ static void one_is_known_everywhere(void **state)
 
 /* ---- instants */
 
-/* Seconds since the day began. */
-static int seconds_of(const char *time)
-{
-    int hour, minute, second;
-    assert_int_equal(sscanf(time, "%*d-%*d-%*dT%2d:%2d:%2d", &hour, &minute, &second), 3);
-    return (hour * 60 + minute) * 60 + second;
-}
-
-/* The one that comes first, as an answer to its PUT says. */
-static int put_ticking(struct client *client, const char *path)
-{
-    const struct answer *answer =
-        client_send(client, "PUT", path, FIELDS("Accept: application/json"), NULL);
-    assert_int_equal(answer->status, 201);
-    const char *next = strstr(answer->body, "\"next\":[\"");
-    assert_non_null(next);
-    return seconds_of(next + strlen("\"next\":[\""));
-}
-
-/* Each second from the first to the last has one job. */
-static void assert_each_once(struct client *client, int first)
-{
-    assert_answer(client_post(client, "/schedules/tick/pause"), 200, "paused\n");
-    const cJSON *schedule = client_json(client, "/schedules/tick");
-    const cJSON *last = cJSON_GetObjectItem(schedule, "last");
-    int seconds = seconds_of(json_string(last, "at")) - first + 1;
-    assert_true(json_number(schedule, "missed") == 0);
-    assert_int_equal(json_number(client_json(client, "/queues/default"), "queued"),
-                     seconds < 0 ? seconds + 86400 : seconds);
-}
-
 static void an_instant_happens_once(void **state)
 {
     (void)state;
     start_cluster();
-    int first = put_ticking(clients[1], "/schedules/tick?every=1s&missed=all");
+    const struct ticks ticks = ticks_begin(clients[1], "every=1s&missed=all", "default");
     await_jobs(clients[0], 3);
-    assert_each_once(clients[2], first);
+    (void)ticks_end(clients[2], &ticks);
     double fired = 0;
     for (unsigned i = 0; i < NODES; i++)
         fired += client_metric(clients[i], "jobd_schedule_instants_total{result=\"fired\"}");
@@ -138,7 +108,7 @@ static void others_go_on(void **state)
 {
     (void)state;
     start_cluster();
-    int first = put_ticking(clients[0], "/schedules/tick?every=1s&missed=all");
+    const struct ticks ticks = ticks_begin(clients[0], "every=1s&missed=all", "default");
     for (unsigned i = 0; i + 1 < NODES; i++) {
         double jobs = json_number(client_json(clients[2], "/queues/default"), "queued");
         await_jobs(clients[2], jobs + 1);
@@ -146,7 +116,7 @@ static void others_go_on(void **state)
         (void)server_wait(nodes[i]);
         await_jobs(clients[2], jobs + 3);
     }
-    assert_each_once(clients[2], first);
+    (void)ticks_end(clients[2], &ticks);
 }
 
 /* Nobody was there meanwhile. */

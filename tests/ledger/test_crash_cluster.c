@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "base/verify.h"
+#include "ledger/ticks.h"
 #include "support/chance.h"
 #include "support/client.h"
 #include "support/postgres.h"
@@ -226,40 +227,6 @@ static void *be_a_client(void *context)
     return NULL;
 }
 
-/* ---- a schedule of every second */
-
-/* Seconds since the day began. */
-static int seconds_of(const char *time)
-{
-    int hour, minute, second;
-    assert_int_equal(sscanf(time, "%*d-%*d-%*dT%2d:%2d:%2d", &hour, &minute, &second), 3);
-    return (hour * 60 + minute) * 60 + second;
-}
-
-/* The instant that comes first, as the answer says. */
-static int put_schedule(struct client *client)
-{
-    static const char path[] = "/schedules/tick?every=1s&missed=all&queue=ticks";
-    const struct answer *answer =
-        client_send(client, "PUT", path, FIELDS("Accept: application/json"), NULL);
-    assert_int_equal(answer->status, 201);
-    const char *next = strstr(answer->body, "\"next\":[\"");
-    assert_non_null(next);
-    return seconds_of(next + strlen("\"next\":[\""));
-}
-
-/* No instant was missed, and none happened twice. */
-static void check_schedule(struct client *client, int first)
-{
-    assert_answer(client_post(client, "/schedules/tick/pause"), 200, "paused\n");
-    const cJSON *schedule = client_json(client, "/schedules/tick");
-    int last = seconds_of(json_string(cJSON_GetObjectItem(schedule, "last"), "at"));
-    int seconds = (last - first + 86400) % 86400 + 1;
-    assert_int_equal(json_number(schedule, "missed"), 0);
-    assert_int_equal(json_number(client_json(client, "/queues/ticks"), "queued"), seconds);
-    print_message("%d instants\n", seconds);
-}
-
 /* ---- what became of it */
 
 static bool is_done(struct client *client, uint64_t id)
@@ -385,7 +352,8 @@ static void nothing_acknowledged_is_lost(void **state)
         for (unsigned j = 0; j < NODES; j++)
             workers[i].clients[j] = client_new(nodes[j]);
     }
-    int first = put_schedule(workers[0].clients[0]);
+    const struct ticks ticks =
+        ticks_begin(workers[0].clients[0], "every=1s&missed=all&queue=ticks", "ticks");
     for (unsigned i = 0; i < CLIENTS; i++)
         assert_int_equal(pthread_create(&workers[i].thread, NULL, be_a_client, &workers[i]), 0);
     for (unsigned i = 0; i < kills; i++) {
@@ -398,7 +366,7 @@ static void nothing_acknowledged_is_lost(void **state)
     int64_t deadline_ms = now_ms() + PATIENCE_MS;
     while (client_get(workers[0].clients[0], "/readyz")->status != 200)
         look_again(deadline_ms, "the first server is ready");
-    check_schedule(workers[0].clients[0], first);
+    print_message("%d instants\n", ticks_end(workers[0].clients[0], &ticks));
     check_all(workers[0].clients[0]);
     check_batches(workers[0].clients[0]);
     for (unsigned i = 0; i < CLIENTS; i++)

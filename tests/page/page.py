@@ -53,7 +53,7 @@ def words(page):
 def asked(page, text):
     """The dialog before harm: it says this, and what has the focus changes nothing."""
     page.wait(f"document.querySelector('#ask[open]')?.innerText.includes({json.dumps(text)})")
-    assert page.run("document.activeElement.innerText") == "Keep as it is"
+    page.wait("document.activeElement.innerText === 'Keep as it is'")
 
 
 # ---- what is tried
@@ -67,9 +67,9 @@ def stuck(chrome):
         """It is said so, and where the link leads to."""
         page.await_text(f"{of}: {text}")
         line = f"[...document.querySelectorAll('.trouble li')].find(e => e.innerText.startsWith({json.dumps(of + ': ' + text)}))"
-        assert page.run(f"({line}).className") == ("warn" if of in ("blocked", "paused") else "")
+        page.wait(f"({line}).className === {json.dumps('warn' if of in ('blocked', 'paused') else '')}")
         if follow:
-            page.run(f"({line}).querySelector('a').click()") # it may move at any time
+            page.wait(f"(({line}).querySelector('a').click(), true)") # it may move at any time
             page.wait(f"location.hash === {json.dumps(follow)}")
             page.go("#/")
 
@@ -99,7 +99,7 @@ def stuck(chrome):
     await_trouble("2 jobs wait, as its service is down.", "broken", "#/jobs?queue=broken")
     await_trouble("1 failed in ten minutes, 0 done.", "failing", "#/jobs?queue=failing&state=failed")
     await_trouble("1 job waits, as others must end first.", "blocked", "#/jobs?queue=blocked&state=blocked")
-    assert page.run("document.querySelectorAll('.card.bad').length") == 7
+    page.wait("document.querySelectorAll('.card.bad').length === 7")
     page.picture(os.path.join(FOLDER, "stuck.png"))
     # From what is blocked to what it waits for, and to the button that helps.
     page.go("#/jobs?state=blocked")
@@ -116,8 +116,8 @@ def queues(chrome):
         put()
     page = chrome.page(URL)
     page.await_text("3 of 5 places")
-    assert page.run("document.title") == "Queues · jobd"
-    assert page.run("document.querySelectorAll('svg').length") == 4, "two charts a queue"
+    page.wait("document.title === 'Queues · jobd'")
+    page.wait("document.querySelectorAll('svg').length === 4") # two charts a queue
     page.press("Pause default")
     page.await_text("default: 3 jobs wait, as it is paused.")
     assert queue()["paused"]
@@ -138,7 +138,7 @@ def queues(chrome):
     page.press("Cancel 3 jobs")
     page.await_text("0 of 5 places")
     assert queue()["queued"] == 0
-    assert page.run("document.activeElement.id") == "main", "the focus is where one can go on"
+    page.wait("document.activeElement.id === 'main'") # the focus is where one can go on
     # Full and paused is worse than paused.
     ask("POST", "queues/default/pause")
     for _ in range(5):
@@ -161,7 +161,7 @@ def keys(chrome):
     page = chrome.page(URL)
     page.await_text("1 of 5 places")
     page.key("Tab")
-    assert page.run("document.activeElement.className") == "skip"
+    page.wait("document.activeElement.className === 'skip'")
     page.key("Enter")
     for key, title in (("j", "Jobs"), ("p", "Put"), ("w", "Workers"), ("s", "Schedules"), ("q", "Queues")):
         page.key(key)
@@ -180,7 +180,7 @@ def jobs(chrome):
     ids = [put(f"do/mail?tag=t{n % 2}&key=k{n % 3}") for n in range(60)]
     page = chrome.page(URL + "#/jobs")
     page.await_text("50 jobs")
-    assert page.run("document.querySelector('tbody a').innerText") == str(ids[-1]), "the newest first"
+    page.wait(f"document.querySelector('tbody a').innerText === '{ids[-1]}'") # the newest first
     page.press("Go on →")
     page.await_text("10 jobs")
     # The filter is in the address.
@@ -345,7 +345,7 @@ def putting(chrome):
     page.press("Put it in")
     page.await_text("priority")
     page.wait("document.getElementById('said').innerText.includes('0 to 7')")
-    assert page.run("document.querySelector('textarea').value") == "it's a letter"
+    page.wait("document.querySelector('textarea').value === 'it\\'s a letter'")
     return page
 
 
@@ -469,7 +469,7 @@ def many(chrome):
     """From 13 queues on a table; and it draws at most 4 times a second, however much happens."""
     page = chrome.page(URL)
     page.await_text("13 queues")
-    assert page.run("document.querySelectorAll('tbody tr').length") == 13
+    page.wait("document.querySelectorAll('tbody tr').length === 13")
     page.press("Pause q3")
     page.await_text("q3: 0 jobs wait, as it is paused.")
     page.run("window.drawn = 0; new MutationObserver(() => window.drawn++).observe(document.querySelector('main'), {childList: true})")

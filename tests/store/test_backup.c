@@ -264,47 +264,60 @@ static int finish_fetching(int fd, struct raw *raw)
     return jobs;
 }
 
+/* A server with large jobs, whose backup is being fetched. */
+struct fetching {
+    struct server *server;
+    struct client *client;
+    struct raw *raw;
+    int fd;
+};
+
+static struct fetching start_fetching(void)
+{
+    struct fetching all = {.raw = calloc(1, sizeof *all.raw)};
+    assert_non_null(all.raw);
+    fresh_folder();
+    all.server = start();
+    all.client = client_new(all.server);
+    put_large(all.client, 200);
+    all.fd = begin_fetching(all.server, all.raw);
+    return all;
+}
+
+static void end_fetching(struct fetching *all)
+{
+    close(all->fd);
+    free(all->raw);
+    client_free(all->client);
+}
+
 /* What comes while it is fetched is not in it, and does not wait for that. */
 static void a_copy_is_of_one_moment(void **state)
 {
-    struct raw *raw = calloc(1, sizeof *raw);
+    struct fetching all = start_fetching();
     (void)state;
-    fresh_folder();
-    struct server *server = start();
-    struct client *client = client_new(server);
-    put_large(client, 200);
-    int fd = begin_fetching(server, raw);
-    put_large(client, 20);
-    client_await_metric(client, "jobd_queue_queued{queue=\"default\"}", 220);
-    assert_int_equal(finish_fetching(fd, raw), 200);
-    close(fd);
-    await_nothing_left(server);
-    free(raw);
-    client_free(client);
+    put_large(all.client, 20);
+    client_await_metric(all.client, "jobd_queue_queued{queue=\"default\"}", 220);
+    assert_int_equal(finish_fetching(all.fd, all.raw), 200);
+    await_nothing_left(all.server);
+    end_fetching(&all);
 }
 
 /* ---- one at a time */
 
 static void there_is_one_at_a_time(void **state)
 {
-    struct raw *raw = calloc(1, sizeof *raw);
+    struct fetching all = start_fetching();
     (void)state;
-    fresh_folder();
-    struct server *server = start();
-    struct client *client = client_new(server);
-    put_large(client, 200);
-    int fd = begin_fetching(server, raw);
-    const struct answer *answer = client_get(client, "/backup");
+    const struct answer *answer = client_get(all.client, "/backup");
     assert_answer(answer, 503, "another backup is being made or fetched\n");
     assert_field(answer, "Retry-After", "10");
-    assert_int_equal(client_send(client, "HEAD", "/backup", NULL, NULL)->status, 200);
-    close(fd); /* it goes away: the next is let in */
-    await_nothing_left(server);
-    fd = begin_fetching(server, raw);
-    assert_int_equal(finish_fetching(fd, raw), 200);
-    close(fd);
-    free(raw);
-    client_free(client);
+    assert_int_equal(client_send(all.client, "HEAD", "/backup", NULL, NULL)->status, 200);
+    close(all.fd); /* it goes away: the next is let in */
+    await_nothing_left(all.server);
+    all.fd = begin_fetching(all.server, all.raw);
+    assert_int_equal(finish_fetching(all.fd, all.raw), 200);
+    end_fetching(&all);
 }
 
 /* Before it was made, while it is, when it has been. */
@@ -331,18 +344,11 @@ static void clients_leave_at_any_moment(void **state)
 
 static void a_server_that_ends_does_not_wait(void **state)
 {
-    struct raw *raw = calloc(1, sizeof *raw);
+    struct fetching all = start_fetching();
     (void)state;
-    fresh_folder();
-    struct server *server = start();
-    struct client *client = client_new(server);
-    put_large(client, 200);
-    int fd = begin_fetching(server, raw);
-    server_signal(server, SIGTERM);
-    assert_int_equal(server_wait(server), 0);
-    close(fd);
-    free(raw);
-    client_free(client);
+    server_signal(all.server, SIGTERM);
+    assert_int_equal(server_wait(all.server), 0);
+    end_fetching(&all);
 }
 
 /* ---- a full disk */

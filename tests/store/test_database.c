@@ -423,7 +423,7 @@ static void test_an_older_schema_is_migrated(void **state)
 
 static void count_after(void *context, const char *after)
 {
-    assert_string_equal(after, "/jobs/1\n");
+    assert_string_equal(after, "job 1\n");
     ++*(int *)context;
 }
 
@@ -442,7 +442,7 @@ static void test_those_that_come_after_others_are_found(void **state)
 {
     struct job_record plain = job(1), one = job(2), other = job(3);
     (void)state;
-    one.texts[JOBD_AFTER] = "/jobs/1\n";
+    one.texts[JOBD_AFTER] = "job 1\n";
     other.texts[JOBD_CALLBACK] = "http://a/";
     fresh_path();
     struct database *database = open_it();

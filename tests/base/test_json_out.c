@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+/* What is written as it comes, beside the same as a tree. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "base/json_out.h"
+
+/* Takes both. */
+static void same(struct json_out *out, cJSON *tree)
+{
+    char *written = json_out_line(out), *printed = json_text(tree);
+    assert_non_null(written);
+    assert_non_null(printed);
+    assert_string_equal(written, printed);
+    free(written);
+    free(printed);
+    cJSON_Delete(tree);
+}
+
+static void strings(void **state)
+{
+    static const char *const rows[] = {"",
+                                       "a",
+                                       "\"",
+                                       "\\\"\\",
+                                       "a\"b",
+                                       "\b\f\n\r\t",
+                                       "\x01\x1f\x7f",
+                                       "</script>",
+                                       "gr\xc3\xbc\xc3\x9f",
+                                       "\xf0\x9f\x98\x80",
+                                       "tail\n"};
+    struct json_out out;
+    cJSON *tree = cJSON_CreateArray();
+    (void)state;
+    json_out_begin(&out, 1);
+    json_out_open(&out, NULL, '[');
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        json_out_text(&out, NULL, rows[i]);
+        json_out_bytes(&out, NULL, rows[i], strlen(rows[i]));
+        cJSON_AddItemToArray(tree, cJSON_CreateString(rows[i]));
+        cJSON_AddItemToArray(tree, cJSON_CreateString(rows[i]));
+    }
+    for (char c = 1; c < ' '; c++) {
+        const char text[] = {'x', c, 'y', '\0'};
+        json_out_text(&out, NULL, text);
+        cJSON_AddItemToArray(tree, cJSON_CreateString(text));
+    }
+    json_out_close(&out, ']');
+    same(&out, tree);
+}
+
+static void bytes_that_are_no_text(void **state)
+{
+    struct json_out out;
+    cJSON *tree = cJSON_CreateObject();
+    (void)state;
+    json_out_begin(&out, 0);
+    json_out_open(&out, NULL, '{');
+    json_out_bytes(&out, "nul", "a\0b", 3);
+    json_out_bytes(&out, "half", "\xc3", 1);
+    json_out_bytes(&out, "none", "", 0);
+    json_out_close(&out, '}');
+    assert_true(json_add_bytes(tree, "nul", "a\0b", 3));
+    assert_true(json_add_bytes(tree, "half", "\xc3", 1));
+    assert_true(json_add_bytes(tree, "none", "", 0));
+    same(&out, tree);
+}
+
+static void numbers_and_times(void **state)
+{
+    static const int64_t rows[] = {0, 1, -1, 9, 10, INT64_MAX, INT64_MIN};
+    struct json_out out;
+    cJSON *tree = cJSON_CreateObject();
+    const int64_t now_us = clock_now_us();
+    (void)state;
+    json_out_begin(&out, 64);
+    json_out_open(&out, NULL, '{');
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        json_out_int(&out, "n", rows[i]);
+        assert_true(json_add_int(tree, "n", rows[i]));
+    }
+    json_out_time(&out, "at", now_us);
+    assert_true(json_add_time(tree, "at", now_us));
+    json_out_close(&out, '}');
+    same(&out, tree);
+}
+
+static void commas(void **state)
+{
+    struct json_out out;
+    cJSON *inner = cJSON_CreateObject(), *nothing = cJSON_CreateObject();
+    (void)state;
+    assert_true(json_add_int(inner, "a", 1) && json_add_int(inner, "b", 2));
+    json_out_begin(&out, 64);
+    json_out_open(&out, NULL, '{');
+    json_out_members(&out, nothing);
+    json_out_open(&out, "none", '[');
+    json_out_close(&out, ']');
+    json_out_members(&out, nothing);
+    json_out_open(&out, "list", '[');
+    for (int i = 0; i < 2; i++) {
+        json_out_open(&out, NULL, '{');
+        json_out_members(&out, inner);
+        json_out_raw(&out, "c", "null", 4);
+        json_out_close(&out, '}');
+    }
+    json_out_close(&out, ']');
+    json_out_int(&out, "end", 1);
+    json_out_close(&out, '}');
+    char *line = json_out_line(&out);
+    assert_string_equal(line, "{\"none\":[],\"list\":[{\"a\":1,\"b\":2,\"c\":null},"
+                              "{\"a\":1,\"b\":2,\"c\":null}],\"end\":1}\n");
+    free(line);
+    cJSON_Delete(inner);
+    cJSON_Delete(nothing);
+}
+
+static void short_memory_is_said_at_the_end(void **state)
+{
+    struct json_out out;
+    (void)state;
+    json_out_begin(&out, 16);
+    json_out_open(&out, NULL, '{');
+    json_out_members(&out, NULL);
+    json_out_close(&out, '}');
+    assert_null(json_out_line(&out));
+}
+
+static void lines(void **state)
+{
+    struct json_out out;
+    (void)state;
+    json_out_begin(&out, 1);
+    json_out_int(&out, NULL, 1);
+    json_out_next_line(&out);
+    json_out_open(&out, NULL, '{');
+    json_out_close(&out, '}');
+    char *text = json_out_line(&out);
+    assert_string_equal(text, "1\n{}\n");
+    free(text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(strings),
+        cmocka_unit_test(bytes_that_are_no_text),
+        cmocka_unit_test(numbers_and_times),
+        cmocka_unit_test(commas),
+        cmocka_unit_test(lines),
+        cmocka_unit_test(short_memory_is_said_at_the_end),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
