@@ -284,7 +284,7 @@ bool database_after(struct database *database, void (*each)(void *context, const
     const struct rows rows = {"after",
                               "SELECT after FROM job LEFT JOIN progress USING (id)"
                               " WHERE after <> '' AND " LIVES
-                              " UNION ALL SELECT '/jobs/' || source || char(10)"
+                              " UNION ALL SELECT 'job ' || source || char(10)"
                               " FROM job LEFT JOIN progress USING (id)"
                               " WHERE source > 0 AND " LIVES,
                               after_row, &afters};

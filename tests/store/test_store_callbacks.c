@@ -156,7 +156,9 @@ static void check(const struct picture *now, const char *what, unsigned nth)
                      (unsigned long long)job->id,
                      job->state != JOBD_STATES ? jobd_state_name(job->state) : "gone", job->told);
         if (job->child && job->state == JOBD_DONE && now->jobs[i - 1].state != JOBD_DONE && i != 1)
-            fail_msg("%s %u: a job is done, that behind which it comes is not", what, nth);
+            fail_msg("%s %u: job %llu is done, %llu, behind which it comes, is %s", what, nth,
+                     (unsigned long long)job->id, (unsigned long long)now->jobs[i - 1].id,
+                     jobd_state_name(now->jobs[i - 1].state));
     }
     if (now->batch != 0 && now->batch_told != now->batch_over)
         fail_msg("%s %u: %u tell of the batch, which is over: %d", what, nth, now->batch_told,
