@@ -334,7 +334,7 @@ async function refresh(first) {
     const mine = main.contains(active), scrolled = main.querySelector('.scroll')?.scrollLeft;
     main.replaceChildren(title, ...view.draw(found, params, id).flat(9).filter(Boolean));
     if (scrolled) main.querySelector('.scroll').scrollLeft = scrolled;
-    if (first && drawn || mine) ([...main.querySelectorAll('a,button,input,pre')].find(e => mine && name(e) === name(active)) || main).focus({preventScroll: true});
+    if (first && drawn && active !== $('id') || mine) ([...main.querySelectorAll('a,button,input,pre')].find(e => mine && name(e) === name(active)) || main).focus({preventScroll: true});
   } catch (error) {
     if (of === route && error.status) main.replaceChildren(title, h('p', {role: 'alert'}, (error.status === 403 ? 'This token may not see that: ' : '') + error.message));
     else if (!/TypeError|AbortError/.test(error.name)) throw error;
