@@ -105,6 +105,7 @@ static enum jobd_result start_put(struct call *call)
     struct jobd_terms terms = state->terms;
     struct put_words words;
     int64_t now_us = clock_now_us();
+    words.key[0] = words.tags[0] = '\0'; /* all else of them stays as it is: they are long */
     put_options_words(request, &put, &terms, &words);
     request->body_offered = true;
     waiter->deadline_us = now_us + state->block_us;

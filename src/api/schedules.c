@@ -120,6 +120,7 @@ static enum jobd_result start_put(struct call *call)
     const struct jobd_moment moment = moment_now();
     if (read_schedule(call, &schedule, &terms) == STEP_REPLY) /* it was good a moment ago */
         return JOBD_OUT_OF_MEMORY;
+    words.key[0] = words.tags[0] = '\0';
     put_options_words(call->request, &put, &terms, &words);
     memcpy(schedule.texts, terms.texts, sizeof schedule.texts);
     return jobd_schedule_put(call->api->jobd, &schedule, &call->request->waiter, &moment,

@@ -52,7 +52,7 @@ bool text_to_number(const char *text, uint64_t max, uint64_t *number)
 
 const char *text_number(uint64_t number, char room[TEXT_NUMBER_SIZE])
 {
-    char *at = room + TEXT_NUMBER_SIZE - 1;
+    char *at = &room[TEXT_NUMBER_SIZE - 1];
     *at = '\0';
     do {
         *--at = (char)('0' + number % 10);

@@ -18,7 +18,7 @@ size_t words_weight(const char *const texts[JOBD_TEXTS])
 
 bool words_new(const char *const texts[JOBD_TEXTS], struct jobd_blob **words)
 {
-    struct index index;
+    struct index index = {.at = {0}};
     size_t size = words_weight(texts);
     *words = size > 0 ? jobd_blob_new(size, NULL) : NULL;
     if (*words == NULL)
