@@ -144,8 +144,10 @@ def lease():
 
 
 def schedule():
-    ask("PUT", "/schedules/hourly?cron=@hourly")
-    return "hourly"
+    """A new one: what has been deleted does not come back."""
+    name = f"hourly-{next(schedules)}"
+    ask("PUT", f"/schedules/{name}?cron=@hourly")
+    return name
 
 
 # What is there, of what a path may name.
@@ -156,7 +158,7 @@ REAL = {
     "token": lease,
     "name": schedule,
 }
-turn = itertools.count()
+turn, schedules = itertools.count(), itertools.count()
 
 
 @schemathesis.hook
