@@ -11,6 +11,7 @@ the same machine: what holds elsewhere is CPU a job, and the bytes of its log.
 
 The last lines are what bench/reckon.py begins with."""
 
+import atexit
 import http.client
 import json
 import os
@@ -103,6 +104,7 @@ class Server:
         self.process = subprocess.Popen(
             [f"{BUILD}/jobd", *OPTIONS], env=environment, stdout=subprocess.DEVNULL, stderr=self.log
         )
+        atexit.register(self.process.kill)  # when a round fails
         found = None
         while not found:
             if self.process.poll() is not None:
