@@ -524,9 +524,9 @@ JOBD_API size_t jobd_list(struct jobd *jobd, const struct jobd_filter *filter,
 /* Bytes that count for memory_bytes. */
 JOBD_API size_t jobd_memory(struct jobd *jobd);
 
-/* The bytes of an output that there is room for now, where jobs that have ended are forgotten for
- * it; others may be faster. Whoever has more keeps the first of them: what does not fit when its
- * attempt ends is dropped as a whole. */
+/* How many bytes of an output have room at this moment, when jobs that have ended are forgotten to
+ * make it; others may be faster. Whoever has more keeps the first of them: what does not fit when
+ * its attempt ends is dropped as a whole. */
 JOBD_API size_t jobd_output_room(struct jobd *jobd);
 
 /* ---- working -------------------------------------------------------------------------------- */
