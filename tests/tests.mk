@@ -57,6 +57,10 @@ soak:  ## mixed traffic for MINUTES=10, under both sanitizers, SAN=thread alone 
 	    python3 tests/long/soak.py build/$$san/jobd || exit 1; \
 	done
 
+# Plain, so that memory can be judged; SAN=address or SAN=thread otherwise.
+soak-cluster: $(B)/jobd  ## the same against three servers with one PostgreSQL, for MINUTES=10; SEED
+	$(Q)MINUTES=$(or $(MINUTES),10) SEED=$(SEED) python3 tests/long/soak_cluster.py $(B)/jobd
+
 slow: $(B)/jobd  ## 500 slow clients against a limit of 300, wrk beside 400
 	$(Q)$(call needs,slowhttptest)
 	$(Q)$(call needs,wrk)
@@ -92,4 +96,4 @@ fuzz: fuzzers  ## run each fuzzer for SECONDS=60, or with ONLY=http one of them
 
 -include $(FUZZ_OBJECTS:.o=.d)
 
-.PHONY: check-openapi check-client check-manifests check-journeys check-proxies faults crash crash-cluster share-random crash-controls soak slow coverage fuzz fuzzers
+.PHONY: check-openapi check-client check-manifests check-journeys check-proxies faults crash crash-cluster share-random crash-controls soak soak-cluster slow coverage fuzz fuzzers

@@ -236,7 +236,8 @@ static const struct statement {
     const char *name, *text;
 } statements[] = {
     {"begin", "BEGIN ISOLATION LEVEL READ COMMITTED"},
-    {"lock", "SELECT format, " NOW " FROM jobd_head FOR UPDATE"},
+    /* The clock as it is once the lock is had: beside FOR UPDATE it would be that of before. */
+    {"lock", "SELECT format, " NOW " FROM (SELECT format FROM jobd_head FOR UPDATE) AS locked"},
     {"next",
      "SELECT seq, node, turn, at, body FROM jobd_log WHERE seq >= $1 ORDER BY seq LIMIT 64"},
     /* As many as are about 4 MiB, so that nobody needs memory for more. */

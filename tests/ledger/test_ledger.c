@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 #include "support/server.h"
 
 static char url[POSTGRES_URL_SIZE];
+static atomic_bool over; /* whoever goes on and on may end */
 
 /* ---- servers */
 
@@ -146,6 +148,46 @@ static void what_differs_is_said(void **state)
                       "queue default: capacity=30 attempts=3 here, capacity=20 attempts=1 at first",
                       line);
     assert_int_equal(server_count_lines(alike, ERR, "at first"), 0);
+}
+
+/* ---- time */
+
+static void *put_on(void *context)
+{
+    struct client *client = client_new(context);
+    while (!atomic_load(&over))
+        assert_answer(client_send(client, "POST", "/do", NULL, "x"), 202, NULL);
+    client_free(client);
+    return NULL;
+}
+
+/* Not the time when it began to wait for the others: what they did meanwhile was before it. */
+static void a_turn_is_later_than_those_it_waited_for(void **state)
+{
+    char later[8];
+    pthread_t putter;
+    (void)state;
+    postgres_fresh(url);
+    struct server *server = START("-w", "0", "-q", "1000000");
+    atomic_store(&over, false);
+    assert_int_equal(pthread_create(&putter, NULL, put_on, server), 0);
+    postgres_ask(url,
+                 "DO $$ BEGIN PERFORM 1 FROM jobd_head FOR UPDATE;"
+                 " WHILE NOT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND pg_backend_pid() ="
+                 " ANY (pg_blocking_pids(pid))) LOOP PERFORM pg_sleep(0.001); END LOOP;"
+                 " CREATE TABLE released AS SELECT coalesce(max(seq), 0) AS seq,"
+                 " (extract(epoch FROM clock_timestamp()) * 1000000)::int8 AS at FROM jobd_log;"
+                 "END $$",
+                 NULL, 0);
+    await_count("SELECT count(*) FROM jobd_log JOIN released ON jobd_log.seq = released.seq + 1",
+                "1");
+    atomic_store(&over, true);
+    assert_int_equal(pthread_join(putter, NULL), 0);
+    postgres_ask(url,
+                 "SELECT jobd_log.at >= released.at FROM jobd_log JOIN released"
+                 " ON jobd_log.seq = released.seq + 1",
+                 later, sizeof later);
+    assert_string_equal(later, "t");
 }
 
 /* ---- connections end */
@@ -311,6 +353,7 @@ int main(void)
         LEDGER_TEST(a_sync_of_a_second_is_refused),
         LEDGER_TEST(servers_long_gone_have_no_rows),
         LEDGER_TEST(what_differs_is_said),
+        LEDGER_TEST(a_turn_is_later_than_those_it_waited_for),
         LEDGER_TEST(a_lost_connection_loses_nothing),
         LEDGER_TEST(a_database_may_be_away),
         LEDGER_TEST(the_log_does_not_grow_for_ever),
