@@ -26,6 +26,9 @@ share-random: $(B)/tests/ledger/test_share_random  ## three engines with the sam
 crash-controls:  ## faults that the tests of durability must find
 	$(Q)sh tests/long/controls.sh
 
+crash-cluster-controls:  ## the same for those of several servers with one PostgreSQL
+	$(Q)sh tests/long/controls.sh cluster
+
 # ---- what tools make of it
 
 check-openapi: $(B)/jobd  ## schemathesis finds no answer that /openapi.json does not describe; EXAMPLES
@@ -96,4 +99,4 @@ fuzz: fuzzers  ## run each fuzzer for SECONDS=60, or with ONLY=http one of them
 
 -include $(FUZZ_OBJECTS:.o=.d)
 
-.PHONY: check-openapi check-client check-manifests check-journeys check-proxies faults crash crash-cluster share-random crash-controls soak soak-cluster slow coverage fuzz fuzzers
+.PHONY: check-openapi check-client check-manifests check-journeys check-proxies faults crash crash-cluster share-random crash-controls crash-cluster-controls soak soak-cluster slow coverage fuzz fuzzers
