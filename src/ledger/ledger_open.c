@@ -252,9 +252,15 @@ static const struct statement {
     {"claim", "UPDATE jobd_head SET writer = $1, writer_until = " NOW " + 60000000"
               " WHERE writer_until < " NOW " RETURNING writer"},
     {"keep", "INSERT INTO jobd_snapshot VALUES ($1, $2, $3)"},
-    {"trim", "DELETE FROM jobd_log WHERE seq IN"
-             " (SELECT seq FROM jobd_log WHERE seq < $1 ORDER BY seq LIMIT 1000)"},
-    {"drop", "DELETE FROM jobd_snapshot WHERE from_seq < $1"},
+    /* By numbers, from where the last trimming has ended: whoever searches for the first row goes
+     * over all that were deleted, as long as somebody holds a snapshot of the database. A part -2
+     * says where that is. */
+    {"trim", "DELETE FROM jobd_log WHERE seq >= $1 AND seq < $2"},
+    {"first", "SELECT coalesce((SELECT max(from_seq) FROM jobd_snapshot WHERE part = -2),"
+              " (SELECT min(seq) FROM jobd_log), 1)"},
+    {"trimmed", "WITH before AS (DELETE FROM jobd_snapshot WHERE part = -2 AND from_seq < $1)"
+                " INSERT INTO jobd_snapshot VALUES ($1, -2, '') ON CONFLICT DO NOTHING"},
+    {"drop", "DELETE FROM jobd_snapshot WHERE from_seq < $1 AND part >= -1"},
     {"find", "SELECT from_seq, part, body FROM jobd_snapshot WHERE part = -1"
              " ORDER BY from_seq DESC LIMIT 1"},
     {"part", "SELECT from_seq, part, body FROM jobd_snapshot WHERE from_seq = $1 AND part = $2"},

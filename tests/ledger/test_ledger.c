@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "ledger/ledger.h"
 #include "support/client.h"
 #include "support/postgres.h"
 #include "support/server.h"
@@ -342,6 +343,67 @@ static void the_log_does_not_grow_for_ever(void **state)
     client_free(client);
 }
 
+/* ---- what goes from it */
+
+static struct ledger *open_ledger(void)
+{
+    struct problem problem;
+    struct ledger *ledger = ledger_open(
+        &(struct ledger_options){.url = url, .node = "test", .sync = true}, 0, &problem);
+    if (ledger == NULL)
+        fail_msg("%s", problem.text);
+    return ledger;
+}
+
+static void append_rows(struct ledger *ledger, uint64_t from, uint64_t to)
+{
+    enum { AT_ONCE = 50 };
+    struct problem problem;
+    struct ledger_turn turn;
+    for (uint64_t seq = from; seq <= to; seq += AT_ONCE) {
+        struct ledger_row rows[AT_ONCE];
+        struct ledger_fetch fetch = {.from = to + 1};
+        for (unsigned i = 0; i < AT_ONCE; i++)
+            rows[i] = (struct ledger_row){
+                .seq = seq + i, .body = (const unsigned char *)"row", .size = 3};
+        assert_int_equal(ledger_ops.begin(ledger, &fetch, &turn, &problem), LEDGER_OK);
+        assert_int_equal(ledger_ops.append(ledger, rows, AT_ONCE, &problem), LEDGER_OK);
+    }
+}
+
+/* All rows before that, or only so many steps of it. */
+static void trim(struct ledger *ledger, uint64_t from, unsigned steps)
+{
+    struct problem problem;
+    bool more = true;
+    for (; more && steps > 0; steps--)
+        assert_int_equal(ledger_ops.trim(ledger, from, &more, &problem), LEDGER_OK);
+}
+
+/* The next one begins where the last one has ended, whoever that was; but not where one was left
+ * half done. */
+static void each_trimming_goes_on_from_the_last(void **state)
+{
+    enum { ALL = 100 };
+    (void)state;
+    postgres_fresh(url);
+    struct ledger *one = open_ledger(), *other = open_ledger();
+    append_rows(one, 1, 4000);
+    trim(one, 3000, 2);
+    assert_int_equal(rows("SELECT min(seq) FROM jobd_log"), 1001);
+    trim(other, 3100, ALL);
+    assert_int_equal(rows("SELECT min(seq) FROM jobd_log"), 3100);
+    assert_int_equal(rows("SELECT from_seq FROM jobd_snapshot WHERE part = -2"), 3100);
+    append_rows(one, 4001, 5000);
+    trim(one, 4500, ALL);
+    trim(other, 4500, ALL);
+    assert_int_equal(rows("SELECT min(seq) FROM jobd_log"), 4500);
+    assert_int_equal(rows("SELECT count(*) FROM jobd_log"), 501);
+    assert_int_equal(rows("SELECT count(*) FROM jobd_snapshot"), 1);
+    ledger_free(one);
+    ledger_free(other);
+}
+
 int main(void)
 {
 #define LEDGER_TEST(f) cmocka_unit_test_teardown(f, server_stop_all)
@@ -357,6 +419,7 @@ int main(void)
         LEDGER_TEST(a_lost_connection_loses_nothing),
         LEDGER_TEST(a_database_may_be_away),
         LEDGER_TEST(the_log_does_not_grow_for_ever),
+        LEDGER_TEST(each_trimming_goes_on_from_the_last),
     };
     if (!postgres_is_there())
         return 0;

@@ -12,7 +12,7 @@ from soak_server import Server
 QUEUES = ["now", "cat", "late", "far", "web"]
 BLIND = "blind"  # for those who leave before they are answered: only in it the counts may differ
 MAX_CONNECTIONS = 900
-IDLE_S = 20
+HEADER_S, IDLE_S = 3, 20
 CROWD = {"polite": 300, "slow": 130, "rude": 120, "parked": 330, "worker": 80, "vanishing": 60,
          "teller": 12, "graph": 12, "tenants": 6, "taker": 16, "clerk": 8}
 PROCESSES = 4
@@ -116,7 +116,7 @@ class Soak(soak_plans.Plans):
 
     def configure(self):
         text = {
-            "capacity": 2000, "workers": 2, "max-connections": MAX_CONNECTIONS, "header-timeout": "3s",
+            "capacity": 2000, "workers": 2, "max-connections": MAX_CONNECTIONS, "header-timeout": f"{HEADER_S}s",
             "idle-timeout": f"{IDLE_S}s", "keep": 300, "memory": "16MiB", "max-body": "16KiB", "output-limit": "4KiB",
             "grace": "60s", "queues": {
                 "now": {"sleep": self.chance.choice(["0ms", "1ms"])},
@@ -405,18 +405,19 @@ class Soak(soak_plans.Plans):
         last = time.monotonic()
         while not self.quiet:
             async with Connection(self, "prober") as c:
+                patience = HEADER_S  # of the server, until it has seen a request
                 while not self.quiet:
                     begin = time.monotonic()
                     try:
                         status, _, _ = await asyncio.wait_for(c.ask("health", "GET", "/healthz"), 5)
                     except (Cut, asyncio.TimeoutError) as error:
-                        if time.monotonic() - last > IDLE_S:
+                        if time.monotonic() - last > patience:
                             break
                         self.ledger.judge_probe(type(error).__name__)
                         return
                     self.ledger.judge_probe(status)
                     self.ledger.probe_worst = max(self.ledger.probe_worst, time.monotonic() - begin)
-                    last = begin
+                    last, patience = begin, IDLE_S
                     await asyncio.sleep(0.1)
             last = time.monotonic()
 
