@@ -38,6 +38,7 @@ struct ledger {
     uint64_t trims_to;     /* the row up to which it trims, 0: it does not, */
     uint64_t trims_at;     /* and the next one to go */
     int64_t round_trip_us; /* as it was at the start */
+    bool replicated;       /* to a synchronous standby */
 
     /* peers.c */
     int64_t peers_at_ms; /* not before then again */

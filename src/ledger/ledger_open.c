@@ -113,6 +113,7 @@ static bool look_at_settings(struct ledger *ledger, const PGresult *result, stru
     if (PQgetisnull(result, 0, CHECK_SCHEMA))
         return problem_set(problem, "the search_path names no schema that is there");
     ledger->now_us = strtoll(PQgetvalue(result, 0, CHECK_NOW), NULL, 10);
+    ledger->replicated = PQgetvalue(result, 0, CHECK_STANDBYS)[0] != '\0';
     return true;
 }
 
@@ -333,6 +334,10 @@ static void warn_of_way(const struct ledger *ledger)
     if (ledger->round_trip_us > ROUND_TRIP_MOST_US)
         log_warn("%s: a round trip takes %lld ms: all servers wait for each turn of this one",
                  ledger->name, (long long)(ledger->round_trip_us + 500) / 1000);
+    if (!ledger->replicated)
+        log_warn("%s: no synchronous standby: who loses this server loses the newest jobs with it, "
+                 "unless its storage is replicated",
+                 ledger->name);
     if (!is_near(PQhost(ledger->connection)) && !is_verified(ledger))
         log_warn("%s: sslmode does not verify the server: who is in between can read and change "
                  "all jobs; say sslmode=verify-full",

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A server and its PostgreSQL: what is refused at the start, connections that end, a database that
- * is away and comes back, a log that does not grow for ever. */
+/* A server and its PostgreSQL: connections that end, a database that is away and comes back, a log
+ * that does not grow for ever. */
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -24,83 +24,6 @@ static atomic_bool over; /* whoever goes on and on may end */
 /* ---- servers */
 
 #define START(...) postgres_server(url, (const char *const[]){__VA_ARGS__, NULL})
-
-/* What it says when it cannot start, for the caller to free; its exit code in *code. */
-static char *refusal(const char *const *arguments, int *code)
-{
-    char data[POSTGRES_URL_SIZE + 16], *out, *err;
-    snprintf(data, sizeof data, "JOBD_DATA=%s", url);
-    *code = server_run(arguments, (const char *const[]){data, NULL}, &out, &err);
-    free(out);
-    return err;
-}
-
-static void assert_refused(const char *why)
-{
-    int code;
-    char *text = refusal(FIELDS("-l", "127.0.0.1:0"), &code);
-    assert_int_equal(code, 1);
-    if (strstr(text, why) == NULL)
-        fail_msg("\"%s\" does not say \"%s\"", text, why);
-    assert_ptr_equal(strchr(text, '\n'), text + strlen(text) - 1); /* one line */
-    free(text);
-}
-
-/* ---- the start */
-
-static void tables_of_others_are_left_alone(void **state)
-{
-    (void)state;
-    postgres_fresh(url);
-    postgres_ask(url, "CREATE TABLE jobd_head (other int)", NULL, 0);
-    assert_refused("the table jobd_head there is not jobd's");
-}
-
-static void a_newer_format_is_left_alone(void **state)
-{
-    (void)state;
-    postgres_fresh(url);
-    struct server *server = START("-w", "0");
-    server_signal(server, SIGTERM);
-    assert_int_equal(server_wait(server), 0);
-    postgres_ask(url, "UPDATE jobd_head SET format = 99", NULL, 0);
-    assert_refused("a newer jobd has written there: start that");
-}
-
-static void no_schema_is_named(void **state)
-{
-    (void)state;
-    snprintf(url, sizeof url, "postgres://jobd@/postgres?host=%s&options=-csearch_path%%3Dnowhere",
-             getenv("TEST_POSTGRES"));
-    assert_refused("the search_path names no schema that is there");
-}
-
-static void an_address_is_never_shown(void **state)
-{
-    int code;
-    (void)state;
-    snprintf(url, sizeof url, "postgres://me:hidden@[::1/base?nothing");
-    char *text = refusal(FIELDS("--check"), &code);
-    assert_int_not_equal(code, 0);
-    assert_null(strstr(text, "hidden"));
-    free(text);
-    postgres_fresh(url);
-    struct server *server = START("-w", "0");
-    char *log = server_output(server, ERR);
-    assert_null(strstr(log, "search_path"));
-    free(log);
-}
-
-static void a_sync_of_a_second_is_refused(void **state)
-{
-    int code;
-    (void)state;
-    postgres_fresh(url);
-    char *text = refusal(FIELDS("-l", "127.0.0.1:0", "--sync", "1s"), &code);
-    assert_int_not_equal(code, 0);
-    assert_non_null(strstr(text, "sync"));
-    free(text);
-}
 
 /* ---- rows of servers */
 
@@ -408,11 +331,6 @@ int main(void)
 {
 #define LEDGER_TEST(f) cmocka_unit_test_teardown(f, server_stop_all)
     const struct CMUnitTest tests[] = {
-        LEDGER_TEST(tables_of_others_are_left_alone),
-        LEDGER_TEST(a_newer_format_is_left_alone),
-        LEDGER_TEST(no_schema_is_named),
-        LEDGER_TEST(an_address_is_never_shown),
-        LEDGER_TEST(a_sync_of_a_second_is_refused),
         LEDGER_TEST(servers_long_gone_have_no_rows),
         LEDGER_TEST(what_differs_is_said),
         LEDGER_TEST(a_turn_is_later_than_those_it_waited_for),
