@@ -20,6 +20,9 @@ crash: $(B)/jobd $(B)/tests/store/test_crash $(B)/tests/store/test_crash_schedul
 crash-cluster: $(B)/jobd $(B)/tests/ledger/test_crash_cluster  ## kill three servers and their PostgreSQL again and again; KILLS
 	$(Q)KILLS=$(or $(KILLS),100) sh tests/run.sh $(B)/tests/ledger/test_crash_cluster
 
+failover: $(B)/jobd  ## three servers, a load, one killed, a standby promoted: counts agree to the last job; SECONDS
+	$(Q)SECONDS=$(or $(SECONDS),30) python3 tests/long/failover.py $(B)/jobd
+
 share-random: $(B)/tests/ledger/test_share_random  ## three engines with the same queues, driven at random, must know the same; TURNS, SEED
 	$(Q)TURNS=$(or $(TURNS),100000000) sh tests/run.sh $(B)/tests/ledger/test_share_random
 
@@ -99,4 +102,4 @@ fuzz: fuzzers  ## run each fuzzer for SECONDS=60, or with ONLY=http one of them
 
 -include $(FUZZ_OBJECTS:.o=.d)
 
-.PHONY: check-openapi check-client check-manifests check-journeys check-proxies faults crash crash-cluster share-random crash-controls crash-cluster-controls soak soak-cluster slow coverage fuzz fuzzers
+.PHONY: check-openapi check-client check-manifests check-journeys check-proxies faults crash crash-cluster failover share-random crash-controls crash-cluster-controls soak soak-cluster slow coverage fuzz fuzzers
