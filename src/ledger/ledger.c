@@ -527,9 +527,6 @@ static enum ledger_result ledger_read_part(void *context, const struct ledger_pa
     add_parameter(&values, &from, sizeof from);
     add_parameter(&values, &number, sizeof number);
     enum ledger_result judged = ask(context, "part", &values, &result, problem);
-    if (judged == LEDGER_OK && PQntuples(result) != 1)
-        judged =
-            problem_set(problem, "a part of the snapshot is missing") ? LEDGER_OK : LEDGER_WRONG;
     if (judged == LEDGER_OK)
         give_part(result, each, each_context);
     PQclear(result);

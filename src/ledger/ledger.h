@@ -95,7 +95,8 @@ struct ledger_ops {
                                     struct problem *problem);
     /* Rows before this one, and snapshots, go, some at a time; *more are left. */
     enum ledger_result (*trim)(void *ledger, uint64_t from, bool *more, struct problem *problem);
-    /* The last part of the newest one that is whole, if there is one; and any other. */
+    /* The last part of the newest one that is whole, if there is one; and any other that is there.
+     */
     enum ledger_result (*find_part)(void *ledger, ledger_each_part *each, void *context,
                                     struct problem *problem);
     enum ledger_result (*read_part)(void *ledger, const struct ledger_part *part,

@@ -170,32 +170,66 @@ static bool read_whole(void *context, const struct ledger_part *part)
     return true;
 }
 
+struct reading {
+    struct follower *follower;
+    bool came;
+};
+
 static bool read_part(void *context, const struct ledger_part *part)
 {
-    return follower_part(context, part->body, part->size);
+    struct reading *reading = context;
+    reading->came = true;
+    return follower_part(reading->follower, part->body, part->size);
 }
 
-/* Without one the follower stands at the beginning. */
-static enum ledger_result load(struct follower *follower, const struct ledger_ops *ops,
-                               void *ledger, struct problem *problem)
+/* All of its parts; none is a snapshot as well. They are gone when there is a newer one. */
+static enum ledger_result read_parts(struct follower *follower, const struct ledger_part *whole,
+                                     const struct ledger_ops *ops, void *ledger,
+                                     struct problem *problem)
 {
-    struct ledger_part whole = {.part = 0};
-    enum ledger_result result = ops->find_part(ledger, read_whole, &whole, problem);
-    for (int32_t i = 0; i < whole.part && result == LEDGER_OK && follower->result == FOLLOW_OK; i++)
-        result = ops->read_part(ledger, &(struct ledger_part){.from = whole.from, .part = i},
-                                read_part, follower, problem);
-    if (whole.part > 0)
-        follower_stand_at(follower, whole.from, whole.to);
+    enum ledger_result result = LEDGER_OK;
+    for (int32_t i = 0; i < whole->part && result == LEDGER_OK && follower->result == FOLLOW_OK;
+         i++) {
+        struct reading reading = {.follower = follower};
+        result = ops->read_part(ledger, &(struct ledger_part){.from = whole->from, .part = i},
+                                read_part, &reading, problem);
+        if (result == LEDGER_OK && !reading.came) {
+            follower->result = FOLLOW_LOST;
+            (void)problem_set(&follower->problem, "a part of the snapshot is missing");
+        }
+    }
+    if (whole->part > 0 && follower->result == FOLLOW_OK)
+        follower_stand_at(follower, whole->from, whole->to);
+    return result;
+}
+
+/* From that snapshot on; without one from the beginning. */
+static enum ledger_result read_from(struct follower *follower, const struct ledger_part *whole,
+                                    const struct ledger_ops *ops, void *ledger,
+                                    struct problem *problem)
+{
+    follower_forget(follower);
+    enum ledger_result result = read_parts(follower, whole, ops, ledger, problem);
+    if (result == LEDGER_OK && follower->result == FOLLOW_OK)
+        result = follower_catch_up(follower, ops, ledger, problem);
     return result;
 }
 
 enum ledger_result snapshot_anew(struct follower *follower, const struct ledger_ops *ops,
                                  void *ledger, struct problem *problem)
 {
-    follower_forget(follower);
-    enum ledger_result result = load(follower, ops, ledger, problem);
-    if (result == LEDGER_OK && follower->result == FOLLOW_OK)
-        result = follower_catch_up(follower, ops, ledger, problem);
+    struct ledger_part whole = {.part = 0};
+    uint64_t before;
+    bool again;
+    enum ledger_result result = ops->find_part(ledger, read_whole, &whole, problem);
+    do {
+        if (result == LEDGER_OK)
+            result = read_from(follower, &whole, ops, ledger, problem);
+        before = whole.from;
+        again = result == LEDGER_OK && follower->result == FOLLOW_LOST;
+        if (again) /* what was still to be read is gone, as another has written a newer one? */
+            result = ops->find_part(ledger, read_whole, &whole, problem);
+    } while (again && result == LEDGER_OK && whole.from > before);
     if (result == LEDGER_OK && follower->result == FOLLOW_OK)
         share_remembered(follower->jobd);
     return result;

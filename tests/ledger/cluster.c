@@ -76,12 +76,63 @@ static void close_engine(struct member *member)
 
 /* ---- the log */
 
+/* Who reads all again, so that another may write a snapshot meanwhile; NULL: nobody, or that has
+ * happened. */
+static struct member *reads;
+
+static void write_snapshot(struct member *member)
+{
+    struct problem problem;
+    member->snapshot.format = ENTRY_FORMAT;
+    do
+        (void)snapshot_step(&member->snapshot, &member->follower, &memory_ops,
+                            &member->cluster->ledger, &problem);
+    while (member->snapshot.state != SNAPSHOT_IDLE); /* refused: there is one from there */
+}
+
+/* What the reader is about to read goes, as there is a newer snapshot: where one is being written,
+ * it becomes whole. */
+static void race(void)
+{
+    if (reads == NULL || below(reads->cluster, 3) != 0)
+        return;
+    struct cluster *cluster = reads->cluster;
+    struct member *writer = &cluster->members[below(cluster, MEMBERS)];
+    for (unsigned i = 0; i < MEMBERS; i++)
+        if (cluster->members[i].snapshot.state != SNAPSHOT_IDLE)
+            writer = &cluster->members[i];
+    if (writer != reads && writer->jobd != NULL && writer->follower.seq > 0)
+        write_snapshot(writer);
+    reads = NULL;
+}
+
+static enum ledger_result find_and_race(void *ledger, ledger_each_part *each, void *context,
+                                        struct problem *problem)
+{
+    enum ledger_result result = memory_ops.find_part(ledger, each, context, problem);
+    race();
+    return result;
+}
+
+static enum ledger_result race_and_read(void *ledger, const struct ledger_part *part,
+                                        ledger_each_part *each, void *context,
+                                        struct problem *problem)
+{
+    race();
+    return memory_ops.read_part(ledger, part, each, context, problem);
+}
+
 /* All is read again, from the last snapshot on. */
 static void read_anew(struct member *member)
 {
     struct problem problem;
     struct follower *follower = &member->follower;
-    verify(snapshot_anew(follower, &memory_ops, &member->cluster->ledger, &problem) == LEDGER_OK);
+    struct ledger_ops ops = memory_ops;
+    ops.find_part = find_and_race;
+    ops.read_part = race_and_read;
+    reads = member;
+    verify(snapshot_anew(follower, &ops, &member->cluster->ledger, &problem) == LEDGER_OK);
+    reads = NULL;
     verify(follower->result == FOLLOW_OK);
     snapshot_abandon(&member->snapshot);
 }
@@ -141,9 +192,9 @@ static void step_snapshot(struct member *member)
         if (member->cluster->members[i].snapshot.state != SNAPSHOT_IDLE)
             return;
     member->snapshot.format = ENTRY_FORMAT;
-    if (member->follower.seq > 0)
-        verify(snapshot_step(&member->snapshot, &member->follower, &memory_ops,
-                             &member->cluster->ledger, &problem) == LEDGER_OK);
+    if (member->follower.seq > 0) /* refused: there is one from there */
+        (void)snapshot_step(&member->snapshot, &member->follower, &memory_ops,
+                            &member->cluster->ledger, &problem);
 }
 
 /* ---- turns */

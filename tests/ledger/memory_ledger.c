@@ -154,8 +154,10 @@ static enum ledger_result keep_part(void *context, const struct ledger_part *par
                                     struct problem *problem)
 {
     struct memory_ledger *ledger = context;
+    for (const struct memory_part *other = ledger->parts; other != NULL; other = other->next)
+        if (other->part.from == part->from && other->part.part == part->part)
+            return problem_set(problem, "there is such a part") ? LEDGER_OK : LEDGER_REFUSED;
     struct memory_part *own = malloc(sizeof *own);
-    (void)problem;
     verify(own != NULL);
     own->part = *part;
     own->part.body = copy_body(part->body, part->size);
@@ -199,9 +201,10 @@ static enum ledger_result read_part(void *context, const struct ledger_part *wan
     const struct memory_ledger *ledger = context;
     const struct memory_part *part = ledger->parts;
     (void)problem;
-    while (part->part.from != wanted->from || part->part.part != wanted->part)
+    while (part != NULL && (part->part.from != wanted->from || part->part.part != wanted->part))
         part = part->next;
-    (void)each(each_context, &part->part);
+    if (part != NULL)
+        (void)each(each_context, &part->part);
     return LEDGER_OK;
 }
 

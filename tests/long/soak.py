@@ -2,7 +2,7 @@
 """Minutes of mixed traffic against the binary: soak.py BINARY, with MINUTES, SEED and DATA=1 from the
 environment. Prints a summary and a verdict; the exit status is 0 when all was as it must be. With
 --self-test the checks are shown what they must complain of."""
-import asyncio, json, os, random, re, shutil, signal, socket, struct, subprocess, sys, tempfile, time, zlib
+import asyncio, json, os, random, re, shutil, socket, struct, subprocess, sys, tempfile, time, zlib
 import http.client
 import soak_plans
 from soak_plans import BEAT, CALLBACKS, GUEST, OWN, TICK
@@ -102,7 +102,7 @@ class Soak(soak_plans.Plans):
         self.folder = tempfile.mkdtemp(prefix="jobd-soak-")
         self.mark = f"JOBD_SOAK_MARK={os.getpid()}.{seed}"
         self.running, self.quiet, self.frail_down = True, False, False
-        self.servers = []
+        self.servers, self.hosts = [], set()
 
     def connection(self, kind):
         return Connection(self, kind)
@@ -114,7 +114,8 @@ class Soak(soak_plans.Plans):
         """That of some server."""
         return self.chance.choice(self.servers).port
 
-    def configure(self):
+    def configure(self, number):
+        """A new file, for that server."""
         text = {
             "capacity": 2000, "workers": 2, "max-connections": MAX_CONNECTIONS, "header-timeout": f"{HEADER_S}s",
             "idle-timeout": f"{IDLE_S}s", "keep": 300, "memory": "16MiB", "max-body": "16KiB", "output-limit": "4KiB",
@@ -128,16 +129,15 @@ class Soak(soak_plans.Plans):
                 "web": {"post": f"http://127.0.0.1:{self.web_port}/work", "timeout": "1s", "attempts": 3,
                         "backoff": "10ms..200ms", "capacity": 200, "workers": 4, "pass-headers": ["X-Soak"]}},
             "schedules": {"fixed": {"every": "1s", "queue": TICK}}}
-        for key, value in self.configure_plans().items():
+        for key, value in self.configure_plans(number).items():
             text[key] = {**text[key], **value} if key in text else value
         with open(f"{self.folder}/new.json", "w", encoding="ascii") as out:
             json.dump(text, out)
-        os.rename(f"{self.folder}/new.json", f"{self.folder}/config.json")
+        return f"{self.folder}/new.json"
 
     async def start(self):
         self.web_server = await asyncio.start_server(self.web, "127.0.0.1", 0)
         self.web_port = self.web_server.sockets[0].getsockname()[1]
-        self.configure()
         await self.start_servers()
 
     async def start_servers(self):
@@ -430,8 +430,7 @@ class Soak(soak_plans.Plans):
     async def reread(self):
         while self.running:
             await asyncio.sleep(5 + 5 * self.chance.random())
-            self.configure()
-            self.chance.choice(self.servers).process.send_signal(signal.SIGHUP)
+            self.chance.choice(self.servers).reread()
             self.ledger.reread += 1
 
     async def kill_workers(self):

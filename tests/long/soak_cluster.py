@@ -20,6 +20,7 @@ class ClusterSoak(soak.Soak):
         super().__init__(binary, minutes, False, seed)
         self.database = tempfile.mkdtemp(prefix="jobd-soak-postgres-")
         os.chmod(self.database, 0o755)
+        self.hosts = {1}  # it knows all jobs that there are, so that it can write snapshots
         self.phase, self.sizes, self.waits = "before", {}, {}
 
     def postgres(self, what):

@@ -9,7 +9,7 @@ BEAT = "beat"  # for one schedule, whose instants are counted
 TELL, GRAPH, TURNS, PACED, FRAIL = "tell", "graph", "turns", "paced", "frail"
 PAIR = ["here", "there"]  # between these two jobs are moved
 CALLBACKS = "callbacks"
-GUEST = "guest"  # comes and goes
+GUEST = "guest"  # comes and goes, but at servers that are its hosts
 OWN = [TELL, GRAPH, TURNS, PACED, FRAIL] + PAIR
 RATE = 20  # jobs a second
 SECRET = "whsec_" + "c29hayBzb2FrIHNvYWsgc29hayBzb2FrIHNvYWs="
@@ -23,7 +23,7 @@ def wall(text):
 class Plans:
     """Part of the soak: the same ledger, chance and connections."""
 
-    def configure_plans(self):
+    def configure_plans(self, number):
         """The queues, and what the server needs beside."""
         with open(f"{self.folder}/secret", "w", encoding="ascii") as out:
             out.write(SECRET + "\n")
@@ -40,7 +40,7 @@ class Plans:
             CALLBACKS: {"backoff": "10ms..200ms", "timeout": "5s", "capacity": 3000}}
         for queue in PAIR:
             queues[queue] = {"sleep": "1ms", "capacity": self.chance.choice([150, 250])}
-        if self.chance.random() < 0.5:
+        if number in self.hosts or self.chance.random() < 0.5:
             queues[GUEST] = {"sleep": "1ms"}
         return {"callback-allow": web + "/told", "callback-secret": f"{self.folder}/secret", "queues": queues,
                 "schedules": {"beat": {"every": "1s", "queue": BEAT, "callback": web + "/told"}}}

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """A server of the soak tests."""
-import asyncio, os, re, subprocess, sys
+import asyncio, os, re, signal, subprocess, sys
 from soak_ledger import WEB_DESCRIPTORS, children, descriptors
 
 
@@ -9,7 +9,9 @@ class Server:
 
     def __init__(self, soak, number, *where):
         self.log_path, self.samples = f"{soak.folder}/log{number}", []
-        command = [soak.binary, "-l", "127.0.0.1:0", "-c", f"{soak.folder}/config.json", *where]
+        self.soak, self.number, self.config = soak, number, f"{soak.folder}/config{number}.json"
+        os.rename(soak.configure(number), self.config)
+        command = [soak.binary, "-l", "127.0.0.1:0", "-c", self.config, *where]
         name, _, value = soak.mark.partition("=")
         environment = dict(os.environ, ASAN_OPTIONS="quarantine_size_mb=16", TSAN_OPTIONS="history_size=2")
         environment[name] = value
@@ -24,6 +26,11 @@ class Server:
     def log(self):
         with open(self.log_path, "rb") as log:
             return log.read()
+
+    def reread(self):
+        """A configuration that may be another."""
+        os.rename(self.soak.configure(self.number), self.config)
+        self.process.send_signal(signal.SIGHUP)
 
     async def listens(self):
         for _ in range(600):
