@@ -51,9 +51,7 @@ bool due_sweep_locked(struct op *op)
 
 bool due_at_once_locked(struct op *op)
 {
-    const struct share *share = op->jobd->share;
-    return op->jobd->dispatch_needed || edges_due(&op->jobd->edges) ||
-           (share != NULL && share->outdated);
+    return op->jobd->dispatch_needed || edges_due(&op->jobd->edges);
 }
 
 int64_t due_tick_us_locked(struct op *op)

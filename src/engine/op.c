@@ -33,7 +33,8 @@ void op_begin(struct op *op, struct jobd *jobd, struct jobd_waiter *waiter, int6
 static bool wants_turn_locked(struct op *op) REQUIRES(op->jobd->lock)
 {
     struct share *share = op->jobd->share;
-    bool tell = due_at_once_locked(op) && !share->in_turn && !share->told_due;
+    bool due = due_at_once_locked(op) || share->outdated;
+    bool tell = due && !share->in_turn && !share->told_due;
     share->told_due |= tell;
     return tell;
 }

@@ -129,7 +129,8 @@ int64_t share_due(struct jobd *jobd)
     struct op op;
     op_begin(&op, jobd, NULL, 0);
     op.outside = true;
-    int64_t turn_us = due_turn_us_locked(&op), nodes_us = share_nodes_due_locked(&op);
+    int64_t turn_us = jobd->share->outdated ? 0 : due_turn_us_locked(&op);
+    int64_t nodes_us = share_nodes_due_locked(&op);
     op_end(&op);
     return turn_us < nodes_us ? turn_us : nodes_us;
 }

@@ -86,7 +86,10 @@ static enum ledger_result fetch(void *context, struct ledger_fetch *fetch, struc
 static enum ledger_result begin(void *context, struct ledger_fetch *rows, struct ledger_turn *turn,
                                 struct problem *problem)
 {
-    const struct memory_ledger *ledger = context;
+    struct memory_ledger *ledger = context;
+    void (*on_begin)(void) = atomic_exchange(&ledger->on_begin, NULL);
+    if (on_begin != NULL)
+        on_begin();
     *turn = (struct ledger_turn){.now_us = ledger->now_us, .format = ENTRY_FORMAT};
     return fetch(context, rows, problem);
 }

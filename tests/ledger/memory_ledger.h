@@ -32,6 +32,8 @@ struct memory_ledger {
     struct memory_part *parts;
     int64_t now_us;
     atomic_uint fetches, waits; /* so far */
+    /* Called once, as the next turn begins; NULL: nothing is. In that thread. */
+    void (*_Atomic on_begin)(void);
 };
 
 extern const struct ledger_ops memory_ops;

@@ -28,6 +28,7 @@ struct scene {
     struct jobd_pool *pool;
     struct jobd *jobd;
     atomic_uint runs;
+    uint32_t queues; /* that it begins with */
 };
 
 static struct scene scene;
@@ -45,12 +46,14 @@ static void ended(void *context, const char *why)
     fail_msg("%s", why);
 }
 
+static const struct jobd_queue_config other_queue = {.name = "other", .capacity = 10};
+
 /* A process with so many workers; the log stays from one to the next. */
 static void begin(uint32_t workers, uint32_t node)
 {
     struct problem problem;
-    const struct jobd_queue_config queue = {
-        .name = "q", .capacity = 100, .workers = workers, .attempts = 3};
+    const struct jobd_queue_config queues[] = {
+        {.name = "q", .capacity = 100, .workers = workers, .attempts = 3}, other_queue};
     const struct jobd_runner runner = {.run = run_job};
     scene.ledger.now_us = clock_now_us();
     scene.turns = turns_new(&(struct turns_config){.ops = &memory_ops,
@@ -59,8 +62,10 @@ static void begin(uint32_t workers, uint32_t node)
                                                    .name = "memory",
                                                    .on_end = ended});
     assert_non_null(scene.turns);
-    const struct jobd_config config = {.queues = &queue,
-                                       .queues_len = 1,
+    const struct jobd_config config = {.queues = queues,
+                                       .queues_len = scene.queues,
+                                       .spare_queues = 1,
+                                       .spare_capacity = 100,
                                        .keep = 100,
                                        .memory_bytes = 1 << 20,
                                        .waiters_max = 10,
@@ -88,6 +93,7 @@ static int open_scene(void **state)
     (void)state;
     memset(&scene, 0, sizeof scene);
     memory_ledger_init(&scene.ledger, 1000);
+    scene.queues = 1;
     begin(0, 1);
     return 0;
 }
@@ -303,6 +309,42 @@ static void test_an_idle_one_reads_now_and_then(void **state)
     assert_in_range(atomic_load(&scene.ledger.fetches) - fetches, 0, ENOUGH - 1);
 }
 
+static enum jobd_result put_other(struct asker *asker)
+{
+    struct jobd_receipt receipt;
+    const struct jobd_put put = {.queue = 1, .payload = jobd_blob_text("hello")};
+    return jobd_put(scene.jobd, &put, &asker->sync.waiter, clock_now_us(), &receipt);
+}
+
+static void add_other(void)
+{
+    uint32_t number;
+    assert_int_equal(jobd_queue_add(scene.jobd, &other_queue, clock_now_us(), &number), 0);
+}
+
+/* As a turn begins: what was left out of it is read before anything is done in it. */
+static void test_a_queue_may_come_at_any_moment(void **state)
+{
+    struct asker asker;
+    struct jobd_stats stats;
+    (void)state;
+    end();
+    scene.queues = 2;
+    begin(0, 2);
+    assert_int_equal(ask(&asker, put_other, FAULT_NONE), JOBD_OK);
+    wait_sync_release(&asker.sync);
+    end();
+    scene.queues = 1;
+    begin(0, 3);
+    atomic_store(&scene.ledger.on_begin, add_other);
+    assert_int_equal(ask(&asker, put, FAULT_NONE), JOBD_OK);
+    look(&asker);
+    jobd_stats(scene.jobd, 1, clock_now_us(), &stats);
+    jobd_looked(scene.jobd);
+    assert_int_equal(stats.queued, 1);
+    wait_sync_release(&asker.sync);
+}
+
 int main(void)
 {
 #define TURNS_TEST(f) cmocka_unit_test_setup_teardown(f, open_scene, close_scene)
@@ -315,6 +357,7 @@ int main(void)
         TURNS_TEST(test_a_result_that_is_lost_is_said_again),
         TURNS_TEST(test_another_process_goes_on),
         TURNS_TEST(test_an_idle_one_reads_now_and_then),
+        TURNS_TEST(test_a_queue_may_come_at_any_moment),
     };
     return cmocka_run_group_tests_name("turns", tests, NULL, NULL);
 }
