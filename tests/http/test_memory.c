@@ -13,14 +13,8 @@
 #include <cmocka.h>
 
 #include "support/client.h"
+#include "support/sanitizers.h"
 #include "support/server.h"
-
-#ifndef __SANITIZE_ADDRESS__
-#define __SANITIZE_ADDRESS__ 0
-#endif
-#ifndef __SANITIZE_THREAD__
-#define __SANITIZE_THREAD__ 0
-#endif
 
 #define HOST  "Host: localhost\r\n"
 #define BYTES "jobd_request_bytes"
@@ -52,7 +46,7 @@ static long resident_kib(const struct server *server)
     while (fgets(line, sizeof line, status) != NULL && sscanf(line, "VmRSS: %ld kB", &kib) != 1)
         ;
     fclose(status);
-    return __SANITIZE_ADDRESS__ || __SANITIZE_THREAD__ ? 0 : kib;
+    return SANITIZERS ? 0 : kib;
 }
 
 /* Sends and does not read. */
