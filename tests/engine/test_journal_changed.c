@@ -23,17 +23,6 @@ static uint64_t put(struct jobd *jobd, int64_t now_us)
     return receipt.id;
 }
 
-static void lease(struct jobd *jobd, const char *token, int64_t now_us)
-{
-    struct person worker = person_new();
-    worker.waiter.lease_us = 100;
-    worker.waiter.at_once = true;
-    strcpy(worker.waiter.token, token);
-    assert_int_equal(jobd_take(jobd, 1, &worker.waiter, now_us), JOBD_PENDING);
-    disk_write_all(jobd, now_us);
-    assert_int_equal(worker.waiter.result, JOBD_OK);
-}
-
 /* A job that waits again, as its lease has expired, is changed: a late report still counts in the
  * next process. */
 static void test_a_late_report_of_a_changed_job(void **state)
@@ -44,7 +33,7 @@ static void test_a_late_report_of_a_changed_job(void **state)
         struct jobd *jobd = disk_open_engine(4, 0, 1);
         struct person late = person_new();
         uint64_t id = put(jobd, 1);
-        lease(jobd, TOKEN, 2);
+        (void)disk_lease(jobd, 1, TOKEN, 2);
         jobd_tick(jobd, 150);
         disk_write_all(jobd, 150);
         const struct jobd_amendment to = {
