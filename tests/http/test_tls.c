@@ -197,8 +197,8 @@ static void the_last_word_is_acknowledged_at_once(void **state)
     (void)state;
     if (SANITIZERS)
         skip();
-    struct server *server = failing_spawn(
-        (const char *const[]){"--tls-cert", certificate, "--tls-key", key, "-w", "0", NULL}, 0);
+    struct server *server =
+        failing_spawn(WORDS("--tls-cert", certificate, "--tls-key", key, "-w", "0"), 0);
     server_await_listening(server);
     snprintf(command, sizeof command, "openssl s_client -tls1_3 -connect %s >/dev/null 2>&1",
              server_address(server));

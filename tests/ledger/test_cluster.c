@@ -462,8 +462,7 @@ static void jobs_of_one_that_was_killed_run_elsewhere(void **state)
                   (const char *const[]){"-w", "0", NULL});
     uint64_t id = client_put(clients[1], "/do?attempts=2");
     client_await_state(clients[2], id, "running");
-    server_signal(nodes[0], SIGKILL);
-    (void)server_wait(nodes[0]);
+    server_kill(nodes[0]);
     client_await_state(clients[2], id, "queued");
     assert_true(json_number(client_job(clients[1], id), "attempt") == 1);
     assert_string_equal(json_string(client_job(clients[1], id), "error"),

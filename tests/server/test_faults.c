@@ -47,7 +47,7 @@ static struct server *start_failing(const char *const *arguments, int64_t ahead_
     return server;
 }
 
-#define START_AHEAD(ahead_s, ...) start_failing((const char *const[]){__VA_ARGS__, NULL}, ahead_s)
+#define START_AHEAD(ahead_s, ...) start_failing(WORDS(__VA_ARGS__), ahead_s)
 #define START_FAILING(...)        START_AHEAD(0, __VA_ARGS__)
 
 static void calm(void)
@@ -329,8 +329,7 @@ static struct server *start_at(int64_t ahead_s, const char *folder)
 static void kill_it(struct server *server, struct client *client)
 {
     client_free(client);
-    server_signal(server, SIGKILL);
-    (void)server_wait(server);
+    server_kill(server);
 }
 
 /* A stored time makes no job wait longer than was asked for, whatever the clock was when it was

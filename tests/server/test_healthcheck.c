@@ -15,8 +15,6 @@
 #include "support/client.h"
 #include "support/server.h"
 
-#define WORDS(...) ((const char *const[]){__VA_ARGS__, NULL})
-
 static void a_busy_server_lives(void **state)
 {
     enum { CONNECTIONS = 2 };
