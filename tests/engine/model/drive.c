@@ -143,8 +143,8 @@ static void measure(struct model *model)
     const struct jobd_terms terms = {.unique = JOBD_FOR_SOME_TIME, .unique_us = 1};
     model->extra = measure_put(&(struct jobd_put){.trace = ""});
     model->said = measure_said(model->extra);
-    model->promise = measure_put(&(struct jobd_put){.key = "k", .terms = &terms}) -
-                     measure_put(&(struct jobd_put){.key = "k"});
+    model->retained = measure_put(&(struct jobd_put){.key = "k", .terms = &terms}) -
+                      measure_put(&(struct jobd_put){.key = "k"});
     model->error_room = 128;
     const struct jobd_terms group = {.texts = {[JOBD_GROUP] = "g"}};
     model->group = measure_put(&(struct jobd_put){.queue = 1, .terms = &group}) -

@@ -157,8 +157,7 @@ enum jobd_result model_after_expect(struct model *model, const struct model_afte
         struct model_pin *pin = pin_of(model, parent);
         if (pin != NULL && pin->pinned)
             continue;
-        if (!model_may_promise(model) ||
-            !model_make_room(model, PIN_WEIGHT + sizeof(struct parent)))
+        if (!model_may_retain(model) || !model_make_room(model, PIN_WEIGHT + sizeof(struct parent)))
             return JOBD_OUT_OF_MEMORY;
         if ((pin = pin_of(model, parent)) == NULL)
             return JOBD_NO_PARENT;
@@ -166,7 +165,7 @@ enum jobd_result model_after_expect(struct model *model, const struct model_afte
         pin->fresh = ++model->clock;
         if (!parent->is_batch) {
             struct model_job *job = model_find(model, parent->id);
-            job->promised = model_final(job);
+            job->retained = model_final(job);
         }
     }
     return JOBD_OK;
