@@ -200,7 +200,8 @@ struct jobd_info {
     bool has_worker, has_progress;
     bool exited; /* exit_code counts */
     int exit_code;
-    int64_t source; /* a delivery: of this job's end it tells; below 0: of this batch's; 0: none */
+    int64_t
+        source; /* a delivery: the job whose end it tells of; below 0: the batch; 0: it is none */
     char trace[JOBD_TRACE_SIZE]; /* "": none */
 };
 
@@ -402,9 +403,8 @@ JOBD_API JOBD_MUST_READ enum jobd_result jobd_put(struct jobd *jobd, const struc
  * JOBD_PENDING, and the waiter is woken with JOBD_OK and its receipt, or with JOBD_TIMEOUT,
  * JOBD_GROUP_FULL, JOBD_CALLBACKS_FULL, JOBD_OUT_OF_MEMORY, JOBD_CLOSED or JOBD_CONFLICT and
  * nothing taken: a group, or a queue of deliveries, that is full is not waited for, as others would
- * wait behind it. JOBD_TOO_MANY_WAITERS when it cannot
- * even wait. What was offered has been taken when waiter->accepted says so, which it may
- * from the moment of JOBD_PENDING on. */
+ * wait behind it. JOBD_TOO_MANY_WAITERS when it cannot even wait. What was offered has been taken
+ * when waiter->accepted says so, which it may from the moment of JOBD_PENDING on. */
 JOBD_API JOBD_MUST_READ enum jobd_result jobd_put_wait(struct jobd *jobd,
                                                        const struct jobd_put *put,
                                                        struct jobd_waiter *waiter, int64_t now_us,

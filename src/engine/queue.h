@@ -111,7 +111,8 @@ uint32_t queue_workers_max(const struct jobd_queue_config *config);
 /* Of an attempt of this job; 0: none. */
 int64_t queue_timeout_us(const struct queue *queue, const struct job *job);
 uint32_t queue_waiting(const struct queue *queue);
-/* So many may wait that do not yet: puts that are being written, and promised deliveries. */
+/* How many are still to come that have a place: puts that are being written, and promised
+ * deliveries. */
 uint32_t queue_expected(const struct queue *queue);
 /* Nothing waits or runs, and nothing is on its way in. */
 bool queue_empty(const struct queue *queue);

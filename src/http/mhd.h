@@ -185,7 +185,7 @@ void proxied_end(struct exchange *exchange);
 
 /* Its first bytes have come. Once more does nothing. */
 void access_begin(struct exchange *exchange);
-/* So much of it has come: its first line, as far as that is there. */
+/* Its first `size` bytes have come, with the first line, or a part of that. */
 void access_request(struct exchange *exchange, const char *text, size_t size);
 /* What it is answered; a part more of a reply that is a stream. */
 void access_reply(struct exchange *exchange, unsigned status, uint64_t bytes);
