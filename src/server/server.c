@@ -137,10 +137,9 @@ static int new_pool(struct server *server)
             .waiters_max = server->connections_max,
             .leases_max = (uint32_t)options->leases_max,
             .first_id = first_id(server->store),
-            .on_forgotten_early = forgotten_note,
-            .forgotten_context = server,
-            .on_journal_ready = server->store != NULL ? store_wake : NULL,
-            .journal_context = server->store,
+            .on_forgotten_early = {.call = forgotten_note, .context = server},
+            .on_journal_ready = {.call = server->store != NULL ? store_wake : NULL,
+                                 .context = server->store},
             .schedules = &schedules,
             .turns = server->turns != NULL ? turns_of(server->turns) : NULL,
         };

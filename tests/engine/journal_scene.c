@@ -471,7 +471,7 @@ struct jobd *disk_open_engine(uint32_t capacity, uint32_t restored, uint64_t fir
                                        .leases_max = LEASES,
                                        .schedules = &schedules,
                                        .first_id = first_id,
-                                       .on_journal_ready = wanted};
+                                       .on_journal_ready = {.call = wanted}};
     verify(jobd_new(&jobd, &config) == 0);
     return jobd;
 }

@@ -51,8 +51,8 @@ struct jobd *engine_for(struct store *store, uint32_t capacity, uint32_t keep)
                                                            .leases_max = 64,
                                                            .first_id = store_first_id(store),
                                                            .schedules = &schedules,
-                                                           .on_journal_ready = store_wake,
-                                                           .journal_context = store}),
+                                                           .on_journal_ready = {.call = store_wake,
+                                                                                .context = store}}),
                      0);
     return jobd;
 }

@@ -180,8 +180,7 @@ void model_drive(struct chance *chance, unsigned steps)
                                        .waiters_max = WAITERS_MAX,
                                        .leases_max = LEASES_MAX,
                                        .first_id = 1,
-                                       .on_event = model_note_event,
-                                       .event_context = model};
+                                       .on_event = {.call = model_note_event, .context = model}};
     verify(jobd_new(&model->jobd, &config) == 0);
     for (unsigned i = 0; i < steps && model->jobs_len < JOBS_MAX - 8 && !chance_over(chance); i++) {
         take_one_step(model);
