@@ -35,20 +35,7 @@ static bool digits(const char *text, size_t size)
 
 bool headers_is_token(const char *text, size_t size)
 {
-    for (size_t i = 0; i < size; i++)
-        if (!char_is_token(text[i]))
-            return false;
-    return size > 0;
-}
-
-static bool value_sound(const char *text, size_t size)
-{
-    for (size_t i = 0; i < size; i++) {
-        unsigned char c = (unsigned char)text[i];
-        if ((c < 0x20 && c != '\t') || c == 0x7f)
-            return false;
-    }
-    return true;
+    return size > 0 && chars_span(text, size, CHARS_TOKEN) == size;
 }
 
 static bool read_length(const char *text, size_t size, uint64_t *length)
@@ -268,7 +255,7 @@ void headers_field(struct headers *headers, struct field name, struct field valu
     headers->fields++;
     if (known == NULL && !headers_is_token(name.text, name.size))
         headers_refuse(headers, 400, "a header field's name is not a token");
-    if (!value_sound(value.text, value.size))
+    if (chars_span(value.text, value.size, CHARS_TEXT) < value.size)
         headers_refuse(headers, 400, "a header field has a control character");
     if (known != NULL && known->read != NULL)
         known->read(headers, value);

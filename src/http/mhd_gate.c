@@ -296,7 +296,7 @@ static void refuse_unfinished(const struct wire *wire)
     bool bodiless = waiting(gate) >= 5 && memcmp(text, "HEAD ", 5) == 0;
     wire->exchange->headers = (struct headers){.bodiless = bodiless};
     access_request(wire->exchange, text, waiting(gate));
-    if (*text != '\r' && !char_is_token(*text))
+    if (*text != '\r' && !char_is(*text, CHARS_TOKEN))
         refuse(wire, 400, "that is no HTTP/1.1");
     else if (waiting(gate) > METHOD_MAX_BYTES && memchr(text, ' ', METHOD_MAX_BYTES + 1) == NULL)
         refuse(wire, 400, HEAD_BAD_LINE);
