@@ -333,12 +333,12 @@ void headers_trace(const struct headers *headers, char *out, size_t size)
 
 bool headers_key(const struct headers *headers, char *out, size_t size)
 {
-    struct field key = trimmed(headers->key.text, headers->key.size);
-    bool quoted = key.size >= 2 && key.text[0] == '"' && key.text[key.size - 1] == '"';
-    size_t used = 0, at = quoted ? 1 : 0, end = quoted ? key.size - 1 : key.size;
     out[0] = '\0';
     if (headers->keys == 0)
         return true;
+    struct field key = trimmed(headers->key.text, headers->key.size);
+    bool quoted = key.size >= 2 && key.text[0] == '"' && key.text[key.size - 1] == '"';
+    size_t used = 0, at = quoted ? 1 : 0, end = quoted ? key.size - 1 : key.size;
     for (; at < end && used + 1 < size; at++) {
         bool escaped = quoted && key.text[at] == '\\' && at + 1 < end;
         char c = key.text[at += escaped];

@@ -239,6 +239,7 @@ void *request_begins(void *context, const char *target, struct MHD_Connection *c
     exchange->refused = NULL;
     request_reset(&exchange->request);
     budget_open(exchange);
+    exchange->request.has_parameters = exchange->parameters > 0;
     exchange->request.wants_job = exchange->access_open;
     if (conn_phase(exchange->conn) != PHASE_HEADER)
         (void)conn_enter(exchange->conn, PHASE_HEADER); /* begin() sees a cut */

@@ -61,16 +61,9 @@ static const struct exchange *exchange_with(const struct request *request)
                                                    offsetof(struct exchange, request));
 }
 
-bool request_has_parameters(const struct request *request)
-{
-    return exchange_with(request)->parameters > 0;
-}
-
-const char *request_parameter(const struct request *request, const char *name)
+const char *request_query(const struct request *request, const char *name)
 {
     const char *value = NULL;
-    if (!request_has_parameters(request))
-        return NULL;
     if (MHD_lookup_connection_value_n(request->source, MHD_GET_ARGUMENT_KIND, name, strlen(name),
                                       &value, NULL) != MHD_YES)
         return NULL;
@@ -95,7 +88,7 @@ void request_parameters(const struct request *request,
                         void *context)
 {
     struct pairs pairs = {each, context};
-    if (request_has_parameters(request))
+    if (request->has_parameters)
         MHD_get_connection_values(request->source, MHD_GET_ARGUMENT_KIND, one_pair, &pairs);
 }
 

@@ -42,7 +42,8 @@ void methods_list(unsigned set, char out[METHODS_SIZE]);
  * in and the waiter's wake(). What it points to is valid during the handler's call, or as said. */
 struct request {
     enum method method;
-    const char *path; /* without the query, percent-decoded */
+    const char *path;    /* without the query, percent-decoded */
+    bool has_parameters; /* in its query: most have none, so that none need be asked for */
     bool wants_json;
     bool cors_allowed; /* from a page of --cors-origin, whose replies say so: none of them is shared
                         */
@@ -107,10 +108,13 @@ static inline bool request_body_taken(const struct request *request)
     return request->body_offered && request->waiter.accepted;
 }
 
-/* Has its query any parameter? Most have none, so that none need be asked for by its name. */
-bool request_has_parameters(const struct request *request);
-/* The value of a query parameter, "" without one; NULL when the parameter is not there. */
-const char *request_parameter(const struct request *request, const char *name);
+/* The value of a query parameter, "" without one; NULL when the parameter is not there. The second
+ * one looks it up also where there is none. */
+const char *request_query(const struct request *request, const char *name);
+static inline const char *request_parameter(const struct request *request, const char *name)
+{
+    return request->has_parameters ? request_query(request, name) : NULL;
+}
 
 /* Does its Accept field name this type itself, not by a star? */
 bool request_accepts(const struct request *request, const char *type);
