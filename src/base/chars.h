@@ -55,7 +55,16 @@ static inline bool char_is(char c, enum chars_class chars)
     return (chars_classes[(unsigned char)c] & chars) != 0;
 }
 
-/* How many bytes at the front are of this class. */
+/* How many bytes at the front are of this class, where one that is not comes sooner or later. */
+static inline size_t chars_count(const char *text, enum chars_class chars)
+{
+    size_t count = 0;
+    while (char_is(text[count], chars))
+        count++;
+    return count;
+}
+
+/* The same of no more than `size` bytes. */
 static inline size_t chars_span(const char *text, size_t size, enum chars_class chars)
 {
     size_t at = 0;

@@ -118,30 +118,58 @@ static struct field value_of(char *text, size_t size)
     return (struct field){text + before, size - before};
 }
 
-static void field_line(struct headers *headers, char *text, struct field line)
+/* Reads the field at *at, and goes on to the line behind it; false when it is not sound. A
+ * header's last byte is a line feed, so that each of these searches has an end. */
+static bool next_field(char **at, struct field *name, struct field *value)
 {
+    char *line = *at;
+    const size_t colon = chars_count(line, CHARS_TOKEN);
+    if (colon == 0 || line[colon] != ':')
+        return false;
+    const size_t size = chars_count(line + colon + 1, CHARS_TEXT), end = colon + 1 + size;
+    if (line[end] != '\r' || line[end + 1] != '\n')
+        return false;
+    *name = (struct field){line, colon};
+    *value = value_of(line + colon + 1, size);
+    *at = line + end + 2;
+    return true;
+}
+
+/* It is none. */
+static void refuse_field(struct headers *headers, struct field rest)
+{
+    struct field line;
+    if (!next_line(&rest, headers, &line))
+        return;
     const char *colon = memchr(line.text, ':', line.size);
-    if (is_blank(*line.text)) {
+    if (is_blank(*line.text))
         headers_refuse(headers, 400, "a header field goes on in the next line");
-    } else if (colon == NULL) {
+    else if (colon == NULL)
         headers_refuse(headers, 400, "a line of the header has no colon");
-    } else {
-        size_t name_size = (size_t)(colon - line.text);
-        struct field value = value_of(text + (colon + 1 - text), line.size - name_size - 1);
-        headers_field(headers, (struct field){line.text, name_size}, value);
-    }
+    else if (!headers_is_token(line.text, (size_t)(colon - line.text)))
+        headers_refuse(headers, 400, "a header field's name is not a token");
+    else
+        headers_refuse(headers, 400, "a header field has a control character");
+}
+
+static bool is_empty_line(const char *line)
+{
+    return line[0] == '\r' && line[1] == '\n';
 }
 
 bool head_read(struct head *head, struct headers *headers, char *text, size_t size)
 {
-    struct field rest = {text, size}, line;
+    struct field rest = {text, size}, line, name, value;
     *head = (struct head){.parameters = 0};
     headers_begin(headers);
     if (!next_line(&rest, headers, &line))
         return false;
     request_line(head, headers, line);
-    while (headers->status == 0 && next_line(&rest, headers, &line) && line.size > 0)
-        field_line(headers, text, line);
+    for (char *at = text + line.size + 2; headers->status == 0 && !is_empty_line(at);)
+        if (next_field(&at, &name, &value))
+            headers_field(headers, name, value);
+        else
+            refuse_field(headers, (struct field){at, size - (size_t)(at - text)});
     return headers_end(headers);
 }
 
