@@ -40,11 +40,16 @@ void methods_list(unsigned set, char out[METHODS_SIZE])
 
 /* ---- from one request to the next */
 
+/* Of what stands behind it a request fills in what it reads, and the engine has its own part. */
+enum { CLEARED_BYTES = offsetof(struct request, waiter.info) };
+
 void request_reset(struct request *request)
 {
     void (*wake)(struct jobd_waiter * waiter) = request->waiter.wake;
-    memset(request, 0, sizeof *request);
+    memset(request, 0, CLEARED_BYTES);
     request->waiter.wake = wake;
+    request->waiter.output = NULL;
+    request->trace[0] = request->subject[0] = '\0';
 }
 
 bool request_leave(struct jobd *jobd, struct request *request)

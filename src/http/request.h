@@ -47,7 +47,6 @@ struct request {
     bool wants_json;
     bool cors_allowed; /* from a page of --cors-origin, whose replies say so: none of them is shared
                         */
-    char trace[JOBD_TRACE_SIZE]; /* its traceparent, "" without */
 
     /* For the access log: is it asked, and the endpoint's answer: the job it is about, 0: none. */
     bool wants_job;
@@ -68,9 +67,7 @@ struct request {
      * from before it is made. The admitter may let the body have the reserve. */
     struct jobd_account body_account, reply_account;
 
-    /* While it waits for something, nobody may touch it until the waiter is woken. */
-    struct jobd_waiter waiter;
-    struct jobd_turn turn; /* or its turn is, where queues are shared */
+    struct jobd_turn turn; /* it waits for its turn, where queues are shared */
     /* Ends the wait of a waiter that is not the engine's: true, as jobd_cancel_wait() says. Called
      * in another thread, with the connections' lock held. NULL: it is the engine's. */
     bool (*leave)(struct request *request);
@@ -86,13 +83,20 @@ struct request {
 
     /* The endpoint's own. */
     const struct endpoint *endpoint;
-    char subject[REQUEST_SUBJECT_SIZE]; /* what the path names: a queue, a job, a lease */
     union {
         max_align_t aligned;
         unsigned char bytes[REQUEST_STATE_BYTES];
     } state; /* request_state() */
 
     void *source; /* the HTTP library's */
+
+    /* While it waits for something, nobody may touch it until the waiter is woken. Its info is not
+     * zeros when the request begins: that is filled in when it is woken. */
+    struct jobd_waiter waiter;
+
+    /* Texts, "" when it begins. */
+    char trace[JOBD_TRACE_SIZE];        /* its traceparent */
+    char subject[REQUEST_SUBJECT_SIZE]; /* what the path names: a queue, a job, a lease */
 };
 
 /* Room for what the endpoint must know while the request waits: `size` bytes, zeros at first. */
