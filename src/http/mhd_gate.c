@@ -74,7 +74,7 @@ static void refuse(const struct wire *wire, unsigned status, const char *why)
     char answer[CANNED_SIZE];
     exchange->gate.state = GATE_SHUT;
     exchange->gate.shut_ms = clock_coarse_ms() + SHUT_MS;
-    if (!conn_enter(exchange->conn, PHASE_CUT))
+    if (!exchange_enter(exchange, PHASE_CUT))
         return;
     reply_count(exchange->loop->http, status);
     access_begin(exchange);
@@ -277,7 +277,7 @@ static void enter_header(struct exchange *exchange)
     enum phase phase = conn_phase(exchange->conn);
     access_begin(exchange);
     if (phase == PHASE_IDLE || phase == PHASE_NEW)
-        (void)conn_enter(exchange->conn, PHASE_HEADER); /* a cut shows when it is served */
+        (void)exchange_enter(exchange, PHASE_HEADER); /* a cut shows when it is served */
 }
 
 static size_t leading_lines(const char *bytes, size_t size)
