@@ -8,12 +8,12 @@
 
 static const char scheme[] = "http://";
 
-bool target_is_sound(const char *target, size_t size)
+size_t target_count(const char *text)
 {
-    size_t at = chars_span(target, size, CHARS_TARGET);
-    while (at < size && target[at] == '%' && (size - at < 3 || memcmp(target + at, "%00", 3) != 0))
-        at += 1 + chars_span(target + at + 1, size - at - 1, CHARS_TARGET);
-    return at == size;
+    size_t count = chars_count(text, CHARS_TARGET);
+    while (text[count] == '%' && !(text[count + 1] == '0' && text[count + 2] == '0'))
+        count += 1 + chars_count(text + count + 1, CHARS_TARGET);
+    return count;
 }
 
 static bool is_encoded(const char *text, size_t size)
