@@ -267,7 +267,8 @@ static void end_request(struct exchange *exchange)
     exchange->request.release = NULL;
     access_end(exchange);
     proxied_end(exchange);
-    stream_end(exchange);
+    if (exchange->stream != NULL)
+        stream_end(exchange);
     quirk_set(exchange, QUIRK_NONE);
     body_drop(exchange);
     jobd_blob_unref(exchange->request.waiter.output); /* nobody has answered with it */

@@ -139,8 +139,6 @@ bool stream_resume_cut(struct exchange *exchange)
 void stream_end(struct exchange *exchange)
 {
     struct http_stream *stream = exchange->stream;
-    if (stream == NULL)
-        return;
     struct loop *loop = stream->loop;
     acceptor_unwatch_hangup(loop->http->acceptor, exchange->conn);
     bound_unsent(exchange, 0);
