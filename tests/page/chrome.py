@@ -182,6 +182,17 @@ class Page:
         with open(path, "wb") as file:
             file.write(base64.b64decode(data))
 
+    def requests(self, path):
+        """How many it has made whose path ends so."""
+        self.run("0")
+        return sum(event.get("sessionId") == self.session and event["method"] == "Network.requestWillBeSent"
+                   and event["params"]["request"]["url"].split("?")[0].endswith(path) for event in self.chrome.events)
+
+    def heap(self):
+        """Bytes that its script holds."""
+        self.call("HeapProfiler.collectGarbage")
+        return self.call("Runtime.getHeapUsage")["usedSize"]
+
     def complaints(self, but=()):
         """Errors, exceptions and reports of the policy; without those that contain one of `but`."""
         self.run("0")
