@@ -84,11 +84,9 @@ class Chrome:
     def downloaded(self, name):
         """Waits for a file whose name begins so: what is in it."""
         deadline = time.monotonic() + PATIENCE_S
-        while True:
-            event = self.message(deadline)
-            self.events.append(event)
-            if event.get("method") == "Page.downloadProgress" and event["params"]["state"] == "completed":
-                break
+        while not any(event.get("method") == "Page.downloadProgress" and event["params"]["state"] == "completed"
+                      for event in self.events): # it may have come while a call was answered
+            self.events.append(self.message(deadline))
         path, = [file for file in os.listdir(self.downloads) if file.startswith(name)]
         with open(os.path.join(self.downloads, path), "rb") as file:
             return file.read()
