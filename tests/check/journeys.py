@@ -81,12 +81,12 @@ class Root:
 
     def end_children(self):
         """Also the server: the next one wants its port."""
-        for child in self.children:
+        for child in self.children: # each with all of its session: its jobs are groups of their own
+            subprocess.run(["pkill", "-TERM", "-s", str(child.pid)], check=False)
             try:
-                os.killpg(child.pid, signal.SIGTERM)
                 child.wait(30)
-            except (ProcessLookupError, subprocess.TimeoutExpired):
-                os.killpg(child.pid, signal.SIGKILL)
+            except subprocess.TimeoutExpired:
+                subprocess.run(["pkill", "-KILL", "-s", str(child.pid)], check=False)
         self.children.clear()
         deadline = time.monotonic() + 60
         while answers() and time.monotonic() < deadline:
@@ -282,11 +282,11 @@ def a_backup(root):
     shell = root.shell()
     run(shell, "PATH=.:$PATH; rm -rf /tmp/first restored")
     run(shell, "jobd -d /tmp/first -w 0 &")
-    run(shell, "curl -s -d letter localhost:8080/do")
+    run(shell, "id=$(curl -si -d letter localhost:8080/do | tr -d '\\r' | sed -n 's,^Location: /jobs/,,p')")
     fetch, = displays("jobd.7", "acknowledged before is in it")
     run(shell, "{ " + fetch.rstrip() + "; } >/tmp/log 2>&1 &\n" + elsewhere(8081))
-    said = run(shell, "curl -s localhost:8081/queues/default")
-    if '"queued":1' not in said:
+    said = run(shell, "curl -s 'localhost:8081/jobs/'$id'?wait=5s' >/dev/null; curl -s localhost:8081/queues/default")
+    if '"done":1' not in said:
         raise SystemExit(said + run(shell, "cat /tmp/log"))
     end_jobs(root, shell)
 
