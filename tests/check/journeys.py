@@ -338,6 +338,8 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended")) # and cleans up
     suite = sys.argv[1] if len(sys.argv) > 1 else "bookworm"
     chosen = sys.argv[2:]
+    if answers():
+        sys.exit("somebody listens on port 8080 already")
     begun = time.monotonic()
     root = Root(suite)
     print(f"a fresh {suite}: {time.monotonic() - begun:.0f} s", flush=True)
