@@ -61,7 +61,6 @@ struct asker {
     long status;
     uint64_t job;
     char location[256];
-    int64_t took_ms;
 };
 
 static struct asker askers[ASKERS_MAX];
@@ -69,13 +68,11 @@ static struct asker askers[ASKERS_MAX];
 static void *ask(void *context)
 {
     struct asker *asker = context;
-    int64_t begun_ms = now_ms();
     const struct answer *answer =
         client_send(asker->client, asker->method, asker->path, asker->fields, asker->body);
     asker->status = answer->status;
     asker->job = answer_job(answer);
     answer_field(answer, "Location", asker->location);
-    asker->took_ms = now_ms() - begun_ms;
     return NULL;
 }
 
@@ -208,7 +205,6 @@ static void room_made_elsewhere_lets_in(void **state)
     free(take(clients[2], "/take"));
     end_asking(1);
     assert_int_equal(askers[0].status, 202);
-    assert_true(askers[0].took_ms < PATIENCE_MS);
 }
 
 static void parked_takers_get_one_job_each(void **state)
@@ -526,8 +522,7 @@ static void jobs_of_one_that_was_killed_run_elsewhere(void **state)
                   (const char *const[]){"-w", "0", NULL});
     uint64_t id = client_put(clients[1], "/do?attempts=2");
     client_await_state(clients[2], id, "running");
-    server_signal(nodes[0], SIGKILL);
-    (void)server_wait(nodes[0]);
+    server_kill(nodes[0]);
     client_await_state(clients[2], id, "queued");
     assert_true(json_number(client_job(clients[1], id), "attempt") == 1);
     assert_string_equal(json_string(client_job(clients[1], id), "error"),
