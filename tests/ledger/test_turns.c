@@ -54,7 +54,7 @@ static void begin(uint32_t workers, uint32_t node)
     struct problem problem;
     const struct jobd_queue_config queues[] = {
         {.name = "q", .capacity = 100, .workers = workers, .attempts = 3}, other_queue};
-    const struct jobd_runner runner = {.run = run_job};
+    const struct jobd_runner runners[] = {{.run = run_job}, {.run = run_job}};
     scene.ledger.now_us = clock_now_us();
     scene.turns = turns_new(&(struct turns_config){.ops = &memory_ops,
                                                    .ledger = &scene.ledger,
@@ -72,7 +72,7 @@ static void begin(uint32_t workers, uint32_t node)
                                        .leases_max = 10,
                                        .first_id = 1,
                                        .turns = turns_of(scene.turns)};
-    assert_int_equal(jobd_pool_new(&scene.pool, &config, &runner), 0);
+    assert_int_equal(jobd_pool_new(&scene.pool, &config, runners), 0);
     scene.jobd = jobd_pool_jobd(scene.pool);
     assert_true(turns_load(scene.turns, scene.jobd, &problem));
     assert_int_equal(turns_start(scene.turns), 0);
