@@ -97,9 +97,27 @@ void share_forget(struct jobd *jobd)
     op_end(&op);
 }
 
+/* Those for which they wait may have been gone already when the snapshot was written. Nobody else
+ * changes the list. */
+static void look_at_blocked(struct jobd *jobd, struct queue *queue)
+{
+    struct job *job = TAILQ_FIRST(&queue->blocked);
+    while (job != NULL) {
+        struct op op;
+        op_begin(&op, jobd, NULL, 0);
+        for (int left = OP_STEPS; left > 0 && job != NULL; left--) {
+            edges_look_again_locked(&op, job->extra->parents);
+            job = TAILQ_NEXT(job, link);
+        }
+        op_end(&op);
+    }
+}
+
 void share_remembered(struct jobd *jobd)
 {
     bool more = true;
+    for (uint32_t i = 0; i < jobd->queues_len; i++)
+        look_at_blocked(jobd, &jobd->queues[i]);
     while (more) {
         struct op op;
         op_begin(&op, jobd, NULL, 0);
