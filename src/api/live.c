@@ -171,8 +171,7 @@ int live_new(struct live **live, uint32_t streams_max, struct jobd_config *confi
     TAILQ_INIT(&new->readers);
     TAILQ_INIT(&new->topics);
     mutex_unlock(&new->lock);
-    config->on_event = poke;
-    config->event_context = new;
+    config->on_event = (struct jobd_hook){.call = poke, .context = new};
     *live = new;
     return 0;
 }

@@ -226,6 +226,7 @@ static void a_cancelled_job_is_stopped(void **state)
     await_no_process(pid);
     server_await_lines(worker, ERR, "stopped: it is cancelled", 1);
     assert_string_equal(json_string(client_job(client, id), "state"), "cancelled");
+    server_await_lines(worker, ERR, "stopped: it is cancelled, or given to another worker", 1);
     assert_int_equal(worker_end(worker), 0);
     client_free(client);
 }
@@ -241,6 +242,7 @@ static void a_job_that_takes_too_long_is_stopped(void **state)
     client_await_state(client, id, "failed");
     await_no_process(pid);
     assert_non_null(strstr(json_string(client_job(client, id), "error"), "timed out"));
+    server_await_lines(worker, ERR, "stopped at its time limit", 1);
     assert_int_equal(worker_end(worker), 0);
     client_free(client);
 }
@@ -392,8 +394,7 @@ static void assert_next_is(const char *job, const struct service_step *second, c
     const char *request = service_request(service, &size);
     if (strncmp(request, wanted, strlen(wanted)) != 0)
         fail_msg("not %s but %s", wanted, request);
-    server_signal(worker, SIGKILL);
-    (void)server_wait(worker);
+    server_kill(worker);
     service_stop(service);
 }
 
@@ -554,8 +555,7 @@ static void workers_that_are_killed(void **state)
         struct server *worker =
             worker_spawn(worker_url(server), FIELDS("-n", "2", "--lease", "1s"), "sleep 0.02; cat");
         client_await_at_least(client, "jobd_queue_running{queue=\"default\"}", 1);
-        server_signal(worker, SIGKILL);
-        assert_int_equal(server_wait(worker), 128 + SIGKILL);
+        server_kill(worker);
         server_forget(worker);
     }
     struct server *worker = worker_spawn(worker_url(server), FIELDS("-n", "2"), "cat");
