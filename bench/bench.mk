@@ -26,9 +26,8 @@ bench-readme:  ## put three rows of the last results into the README
 bench-turns: $(B)/bench/turns  ## what it costs the engine that keys take turns: JOBS, ROUNDS
 	$(Q)$(B)/bench/turns $(or $(JOBS),1000000) $(or $(ROUNDS),5)
 
-bench-calls: $(B)/bench/calls  ## a call that does nothing, beside GThreadPool, libuv and OpenMP: CALLS, ROUNDS
-	$(Q)printf 'who\tthreads\tcalls/s\tp50 us\tp99 us\n'; for threads in 1 2 4 8; do \
-	  $< $$threads $(or $(CALLS),200000) $(or $(ROUNDS),5) || exit 1; done
+bench-calls: $(B)/bench/calls  ## a call that does nothing, beside GThreadPool, libuv and OpenMP; results/calls.md: ROUNDS, CALLS
+	$(Q)python3 bench/calls.py $< $(or $(OUT),bench/results) $(or $(ROUNDS),5) $(or $(CALLS),200000)
 
 # Needs libglib2.0-dev and libuv1-dev.
 CALLS_PEERS := glib-2.0 libuv

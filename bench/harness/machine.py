@@ -68,18 +68,24 @@ def _siblings():
     )
 
 
-def facts(jobd):
-    """Name and value, for the head of the results."""
+def facts_of_machine():
+    """Name and value, for the head of any results."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     virtual = any(line.startswith("flags") and " hypervisor " in line + " " for line in open("/proc/cpuinfo"))
     return [
         ("date", datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")),
         ("processor", f"{_processor()}, {len(_cores)} cores{', a virtual machine' if virtual else ''}"),
-        ("cores used", f"server {SERVER_CORE}, load {LOAD_CORE}; as the system says they {_siblings()}"),
         ("memory", f"{memory:.0f} GiB"),
         ("kernel", platform.release()),
-        ("jobd", _first_line(jobd, "--version")),
         ("C compiler", _first_line("cc", "--version")),
+    ]
+
+
+def facts(jobd):
+    """Those of a server and its peers besides."""
+    return facts_of_machine() + [
+        ("cores used", f"server {SERVER_CORE}, load {LOAD_CORE}; as the system says they {_siblings()}"),
+        ("jobd", _first_line(jobd, "--version")),
         ("libmicrohttpd", _package("libmicrohttpd12") or _package("libmicrohttpd-dev")),
         ("nginx", _package("nginx") or "missing"),
         ("Go", _first_line("go", "version") or "missing"),

@@ -10,6 +10,7 @@
 #include "client/work.h"
 #include "run/http_client.h"
 #include "server/option_help.h"
+#include "server/option_variables.h"
 
 enum { EXIT_FAILED = 1, EXIT_WRONG = 2 };
 
@@ -38,8 +39,11 @@ static int run(const struct client_command *command, char **words)
         (void)problem_set(&problem, "libcurl cannot start");
         code = wrong(command, &problem, EXIT_FAILED);
     } else {
-        log_setup((enum log_format)options.log_format, (enum log_level)options.log_level);
-        code = strcmp(command->name, "work") == 0 ? work_main(&options) : top_main(&options);
+        bool works = strcmp(command->name, "work") == 0;
+        if (works)
+            log_setup((enum log_format)options.log_format, (enum log_level)options.log_level);
+        variables_warn(&(struct variable_reader){command->specs, command->len, command->name});
+        code = works ? work_main(&options) : top_main(&options);
     }
     client_options_release(command, &options);
     if (fflush(stdout) != 0 || ferror(stdout) != 0)

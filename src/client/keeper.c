@@ -14,6 +14,7 @@
 #include "base/thread.h"
 #include "base/utf8.h"
 #include "client/backoff.h"
+#include "jobd/queue.h"
 
 enum {
     PIECE_BYTES = 32768,    /* of one request, less where the server takes less */
@@ -42,6 +43,7 @@ struct keeper {
     size_t sent, piece;
     bool enough; /* the server keeps no more of it */
     bool lost;   /* also for whoever has ended it */
+    int64_t lost_at_us;
     struct backoff backoff;
     int64_t extend_us, look_us, send_us; /* not before then */
 };
@@ -124,6 +126,7 @@ static bool ask(struct keeper *keeper, const char *what, struct jobd_blob *paylo
     bool answered = end == REMOTE_ANSWERED;
     if (answered && (answer->status == 409 || answer->status == 404)) {
         keeper->lost = true;
+        keeper->lost_at_us = clock_now_us();
         event_set(keeper->stop);
     }
     if (answered && answer->status == 200) {
@@ -284,6 +287,7 @@ int keeper_begin(struct keeper *keeper, const char *lease)
     keeper->sent = 0;
     keeper->piece = PIECE_BYTES;
     keeper->enough = keeper->lost = false;
+    keeper->lost_at_us = JOBD_NEVER;
     backoff_reset(&keeper->backoff);
     keeper->extend_us = clock_after_us(keeper->lease_us / EXTENDS);
     keeper->look_us = clock_after_us(LOOK_US);
@@ -304,4 +308,9 @@ bool keeper_end(struct keeper *keeper)
     event_set(keeper->wake);
     pthread_join(keeper->thread, NULL);
     return !keeper->lost;
+}
+
+int64_t keeper_lost_at_us(const struct keeper *keeper)
+{
+    return keeper->lost_at_us;
 }

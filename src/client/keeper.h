@@ -31,6 +31,8 @@ void keeper_output(void *keeper, const void *bytes, size_t size);
 /* The command has ended. False: the lease was lost, and nothing is to be reported. Blocks for a
  * request that is under way. */
 bool keeper_end(struct keeper *keeper);
+/* After that: when it was found to be lost, by the clock; JOBD_NEVER when it was not. */
+int64_t keeper_lost_at_us(const struct keeper *keeper);
 
 /* Then: sends what of the output has not been sent, where it is not the body of a report; as much
  * as goes without a failure. Blocks. */

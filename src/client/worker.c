@@ -37,7 +37,9 @@ struct taken_job {
     char lease[LEASE_PATH_SIZE];
     char queue[FIELD_SIZE];
     char trace[TRACE_SIZE];
-    bool cut; /* there was no memory for all of the payload */
+    bool cut;            /* there was no memory for all of the payload */
+    int64_t limit_at_us; /* when its time is over; JOBD_NEVER: it has no limit */
+    bool timed_out;      /* its command was stopped then */
     struct jobd_task task;
 };
 
@@ -113,6 +115,8 @@ static bool read_job(struct work_loop *worker, const struct http_answer *answer,
     if (remote_field(line, "Jobd-Timeout", text, sizeof text) &&
         !text_to_duration(text, &taken->task.timeout_us))
         return false;
+    taken->limit_at_us =
+        taken->task.timeout_us > 0 ? clock_after_us(taken->task.timeout_us) : JOBD_NEVER;
     if (!remote_field(line, "traceparent", taken->trace, sizeof taken->trace))
         taken->trace[0] = '\0';
     read_payload(answer, taken);
@@ -171,6 +175,13 @@ static bool take(struct work_loop *worker, struct taken_job *taken)
 
 enum reported { REPORTED, NOT_NOW, NOT_THIS, NEVER };
 
+static void say_stopped(const struct taken_job *taken)
+{
+    log_info("job %" PRIu64 ": stopped%s", taken->task.id,
+             taken->timed_out ? " at its time limit"
+                              : ": it is cancelled, or given to another worker");
+}
+
 /* One try. */
 static enum reported report_once(struct work_loop *worker, const struct taken_job *taken,
                                  const char *path, struct jobd_blob *body, int64_t *wait_us)
@@ -193,7 +204,10 @@ static enum reported report_once(struct work_loop *worker, const struct taken_jo
     case 405:
     case 409:
         remote_said(&answer, said);
-        log_warn("job %" PRIu64 ": its end does not count: %s", taken->task.id, said);
+        if (taken->timed_out) /* which the server knew before */
+            say_stopped(taken);
+        else
+            log_warn("job %" PRIu64 ": its end does not count: %s", taken->task.id, said);
         return NEVER;
     case 401:
     case 403:
@@ -280,14 +294,16 @@ static void run(struct work_loop *worker, struct taken_job *taken)
         report_outcome(worker, taken, &outcome);
     } else {
         exec_attempt(&taken->task, &outcome, &config, keeper_stop_descriptor(worker->keeper));
+        bool late = clock_now_us() >= taken->limit_at_us;
         bool ours = keeper_end(worker->keeper) && outcome.state != JOBD_CANCELLED;
+        taken->timed_out = late && outcome.state != JOBD_DONE &&
+                           keeper_lost_at_us(worker->keeper) >= taken->limit_at_us;
         if (ours && outcome.state == JOBD_FAILED)
             keeper_send_rest(worker->keeper);
         if (ours)
             report_outcome(worker, taken, &outcome);
         else
-            log_info("job %" PRIu64 ": stopped: it is cancelled, or given to another worker",
-                     taken->task.id);
+            say_stopped(taken);
     }
     jobd_blob_unref(outcome.output);
     jobd_blob_unref(outcome.error);

@@ -226,6 +226,8 @@ check-static: static  ## the static file is static, small, and works alone in an
 
 check-container:  ## the image is built, with buildah, and works (Debian, as root); FOR=arm64
 	$(Q)$(call needs,buildah)
+	$(Q)$(call needs,podman)
+	$(Q)$(call needs,runc)
 	$(Q)$(call needs,debootstrap)
 	$(Q)sh tests/check/container.sh $(FOR)
 

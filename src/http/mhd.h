@@ -85,6 +85,7 @@ struct loop {
     struct http *http;
     struct MHD_Daemon *daemon;
     int events, wakeup; /* the daemon's epoll descriptor; an eventfd that ends a poll() */
+    int64_t now_ms;     /* by clock_coarse_ms(), when this turn of it began */
     pthread_t thread;
     bool started;
     atomic_bool over, woken; /* woken: and has not looked yet */
@@ -134,6 +135,12 @@ void loop_wake(struct loop *loop);
 void loop_take_wakeup(struct loop *loop);
 
 /* ---- mhd_exchange.c: in the loop's thread */
+
+/* As conn_enter(), by the time of this turn of the loop. */
+static inline bool exchange_enter(struct exchange *exchange, enum phase phase)
+{
+    return conn_enter(exchange->conn, phase, exchange->loop->now_ms);
+}
 
 /* NULL: none. */
 struct exchange *exchange_of(struct MHD_Connection *connection);

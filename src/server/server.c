@@ -28,6 +28,7 @@
 #include "server/sandbox.h"
 #include "server/shutdown.h"
 #include "server/surroundings.h"
+#include "server/option_variables.h"
 
 /* Ids count microseconds from here at the start of a server, so that they go on rising when one
  * that remembers nothing is started again: fewer than a million jobs a second came in between. They
@@ -454,7 +455,9 @@ static void close_all(struct server *server)
 /* What is allowed and risky is said once nothing is wrong: a mistake is one line. */
 static void warn(const struct options *options, struct auth *auth, struct tls *tls)
 {
-    surroundings_warn_variables();
+    struct variable_reader reader = {.command = NULL};
+    reader.specs = options_table(&reader.len);
+    variables_warn(&reader);
     if (auth != NULL)
         auth_warn(auth);
     if (tls != NULL)

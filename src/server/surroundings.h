@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* What the options rely on and the server itself does not open when it starts: commands,
- * directories, the names of variables. */
+ * directories. */
 #pragma once
 
 #include "base/problem.h"
 #include "server/options.h"
 
-/* Logs each variable that looks like an option that is not there: it means nothing, and somebody
- * believes that it does. */
-void surroundings_warn_variables(void);
 /* Logs each queue whose command cannot be started, and each secret of one that others can read. */
 void surroundings_warn_runners(const struct options *options);
 /* Could a server with these options run its jobs, keep its jobs, make its socket? Opens and

@@ -115,4 +115,5 @@ check 'drains' stop
 check 'starts again' start read_only
 check 'has kept the job on its volume' keeps 1
 check 'drains' stop
+sh tests/check/podman.sh build/tools || failed=1
 [ $failed = 0 ]

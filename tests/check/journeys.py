@@ -4,8 +4,8 @@
 
 tests/check/journeys.py [SUITE [JOURNEY...]], from the top of the tree, as root; bookworm, and all of them, where it is
 not said. Each journey is what stands in a section: its files are written as they are shown, its commands run one after
-the other, and what is shown must come out, but for numbers of jobs and times. Ports 8080 and 3000 of this machine must be
-free. A table of minutes comes last."""
+the other, and what is shown must come out, but for numbers of jobs and times. Ports 8080, 8081, 8443 and 3000 of this
+machine must be free. A table of minutes comes last."""
 import http.server
 import os
 import re
@@ -35,6 +35,14 @@ def section(name):
 
 def block(kind, name, number=0):
     return re.findall(rf"^```{kind}\n(.*?)^```$", section(name), re.M | re.S)[number]
+
+
+def displays(page, about):
+    """What a page of the manual shows below a line that begins so, up to where another thing is shown."""
+    text = read("src/dist/" + page).partition("\n" + about)[2]
+    text = text.partition("\n.Pp\n")[0]
+    return [shown.replace("\\e", "\\").replace("\\&", "")
+            for shown in re.findall(r"^\.Bd -literal[^\n]*\n(.*?)^\.Ed", text, re.M | re.S)]
 
 
 class Root:
@@ -73,12 +81,12 @@ class Root:
 
     def end_children(self):
         """Also the server: the next one wants its port."""
-        for child in self.children:
+        for child in self.children: # each with all of its session: its jobs are groups of their own
+            subprocess.run(["pkill", "-TERM", "-s", str(child.pid)], check=False)
             try:
-                os.killpg(child.pid, signal.SIGTERM)
                 child.wait(30)
-            except (ProcessLookupError, subprocess.TimeoutExpired):
-                os.killpg(child.pid, signal.SIGKILL)
+            except subprocess.TimeoutExpired:
+                subprocess.run(["pkill", "-KILL", "-s", str(child.pid)], check=False)
         self.children.clear()
         deadline = time.monotonic() + 60
         while answers() and time.monotonic() < deadline:
@@ -110,6 +118,12 @@ def run(shell, command):
     if background:
         await_server(shell)
     return "".join(lines)
+
+
+def end_jobs(root, shell):
+    """Of the shell, with all that they have begun."""
+    run(shell, "kill -- $(jobs -p | sed s/^/-/) 2>/dev/null; wait")
+    root.end_children()
 
 
 def answers():
@@ -167,10 +181,11 @@ def paste(root, session, prepared="", told=lambda remark, job: None):
         command = re.sub(r"/jobs/\d{12,}", lambda shown: last[-1] if last else shown.group(), command)
         said = run(shell, command)
         last += re.findall(r"/jobs/\d+", said)
-        if not command.rstrip().endswith("&") and alike(said) != alike(shown):
+        if command.rstrip().endswith("&"):
+            said = run(shell, "cat /tmp/log") if shown else ""
+        if alike(said) != alike(shown):
             raise SystemExit(f"{command}shows {shown!r}, not {said!r}")
-    run(shell, "kill %1; wait")
-    root.end_children()
+    end_jobs(root, shell)
 
 
 def shell_lines(root, text, wanted=None, tree="jobd"):
@@ -182,8 +197,7 @@ def shell_lines(root, text, wanted=None, tree="jobd"):
             raise SystemExit(f"{line}: {said[-2000:]}")
     if wanted is not None and not re.search(wanted, said):
         raise SystemExit(f"not {wanted!r} but {said[-2000:]}")
-    run(shell, "kill %1 2>/dev/null; wait")
-    root.end_children()
+    end_jobs(root, shell)
 
 
 # ---- journeys
@@ -243,8 +257,39 @@ def every_night(root):
     paste(root, "$ ./jobd &\n" + block("console", "Every night"))
 
 
+def surviving(root):
+    paste(root, block("console", "Surviving kill -9"), prepared="cp work.sh work.sh.before")
+    shell_lines(root, "mv work.sh.before work.sh")
+
+
+def elsewhere(port):
+    return f"until curl -ks https://localhost:{port}/healthz || curl -s localhost:{port}/healthz; do sleep 0.1; done"
+
+
 def tokens(root):
-    paste(root, block("console", "Tokens"))
+    shell = root.shell()
+    run(shell, 'PATH=.:$PATH')
+    server, = displays("jobd.1", "Reachable from other machines, with tokens and TLS")
+    worker, put = displays("jobd.1", "A machine of workers for it")
+    for text, ready in ((server, elsewhere(8443)), (worker, ":")):
+        run(shell, "{ " + text.rstrip() + "; } >>/tmp/log 2>&1 &\n" + ready)
+    said = run(shell, put)
+    if not re.search("job .*6 bytes", said):
+        raise SystemExit(said + run(shell, "cat /tmp/log"))
+    end_jobs(root, shell)
+
+
+def a_backup(root):
+    shell = root.shell()
+    run(shell, "PATH=.:$PATH; rm -rf /tmp/first restored")
+    run(shell, "jobd -d /tmp/first -w 0 &")
+    run(shell, "id=$(curl -si -d letter localhost:8080/do | tr -d '\\r' | sed -n 's,^Location: /jobs/,,p')")
+    fetch, = displays("jobd.7", "acknowledged before is in it")
+    run(shell, "{ " + fetch.rstrip() + "; } >/tmp/log 2>&1 &\n" + elsewhere(8081))
+    said = run(shell, "curl -s 'localhost:8081/jobs/'$id'?wait=5s' >/dev/null; curl -s localhost:8081/queues/default")
+    if '"done":1' not in said:
+        raise SystemExit(said + run(shell, "cat /tmp/log"))
+    end_jobs(root, shell)
 
 
 def jobd_work(root):
@@ -281,7 +326,9 @@ JOURNEYS = {
     "own workers, by hand": own_workers,
     "`jobd work`": jobd_work,
     "every night": every_night,
-    "tokens": tokens,
+    "surviving kill -9": surviving,
+    "tokens and TLS": tokens,
+    "a backup": a_backup,
     "a program with the library": the_library,
     "Debian's packages": packages,
     "one static file": static_file,
@@ -292,6 +339,8 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended")) # and cleans up
     suite = sys.argv[1] if len(sys.argv) > 1 else "bookworm"
     chosen = sys.argv[2:]
+    if answers():
+        sys.exit("somebody listens on port 8080 already")
     begun = time.monotonic()
     root = Root(suite)
     print(f"a fresh {suite}: {time.monotonic() - begun:.0f} s", flush=True)

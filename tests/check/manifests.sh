@@ -6,6 +6,7 @@
 set -u
 jobd=$1 tools=$(mkdir -p "$2" && cd "$2" && pwd) failed=0
 scratch=$(mktemp -d)
+. "$(dirname "$0")/quadlet.sh"
 trap 'rm -rf "$scratch"' EXIT
 VALIDATE=sigs.k8s.io/kubectl-validate@v0.0.4
 COMPOSE=github.com/compose-spec/compose-go/v2/cmd@v2.16.2
@@ -33,21 +34,6 @@ with_go() { # a program that is built once
     [ -x "$tools/$1" ] || GOBIN=$tools go install "$2"
 }
 
-# apt with lists of its own; the generator needs no other package than libc.
-quadlet_of_debian() (
-    [ -x "$tools/quadlet/usr/libexec/podman/quadlet" ] && return
-    mkdir -p "$tools/apt/lists/partial" "$tools/apt/cache/archives/partial" &&
-        echo 'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian trixie main' \
-            >"$tools/apt/sources.list" && cd "$tools/apt" || return
-    for step in update 'download podman libc6'; do
-        apt-get -qq -o Dir::Etc::SourceList="$PWD/sources.list" -o Dir::Etc::SourceParts=/dev/null \
-            -o Dir::State::Lists="$PWD/lists" -o Dir::Cache="$PWD/cache" -o APT::Sandbox::User="$(id -un)" $step ||
-            return
-    done
-    for deb in ./*.deb; do dpkg-deb -x "$deb" "$tools/quadlet" || return; done
-    rm -rf "$tools/apt"
-)
-
 # ---- what is read
 
 compose() { # a file, and what becomes of its text; the tool reads no .env
@@ -57,13 +43,6 @@ compose() { # a file, and what becomes of its text; the tool reads no .env
 
 kubernetes() { # what becomes of its text
     sed "$1" src/dist/kubernetes.yaml >"$scratch/kubernetes.yaml" && "$tools/kubectl-validate" "$scratch/kubernetes.yaml"
-}
-
-quadlet() { # what becomes of its text; writes the unit
-    libraries=$tools/quadlet/usr/lib/$(dpkg-architecture -qDEB_HOST_MULTIARCH)
-    mkdir -p "$scratch/units" && sed "$1" src/dist/jobd.container >"$scratch/units/jobd.container" &&
-        QUADLET_UNIT_DIRS=$scratch/units "$libraries"/ld-linux-*.so.* --library-path "$libraries" \
-            "$tools/quadlet/usr/libexec/podman/quadlet" -dryrun >"$scratch/unit"
 }
 
 # Podman itself need not be there.

@@ -137,11 +137,25 @@ static void put_zsh_option(FILE *out, const struct option_spec *spec, const char
     fputs("' \\\n", out);
 }
 
+/* The names of the commands. */
+static void put_words(FILE *out, const char *between)
+{
+    for (size_t i = 1; i < commands_len; i++)
+        fprintf(out, "%s%s", i > 1 ? between : "", commands[i].name);
+}
+
 static void put_zsh(FILE *out)
 {
     fputs("#compdef jobd\n# Completions of jobd(1) for zsh, written by make completions.\n"
           "local command=\n"
-          "((CURRENT > 2)) && command=$words[2]\n"
+          "if ((CURRENT > 2)) && [[ $words[2] == (",
+          out);
+    put_words(out, "|");
+    fputs(") ]]; then\n"
+          "    command=$words[2]\n"
+          "    shift words\n"
+          "    ((CURRENT--))\n"
+          "fi\n"
           "case $command in\n",
           out);
     for (size_t i = 1; i <= commands_len; i++) {
@@ -154,14 +168,13 @@ static void put_zsh(FILE *out)
                 put_zsh_option(out, spec, "-", letter);
             put_zsh_option(out, spec, "--", spec->name);
         }
-        if (i < commands_len) {
-            fprintf(out, "            '1:command:(%s)' '*::command:_normal' ;;\n", command->name);
-            continue;
+        fputs("            ", out);
+        if (i == commands_len) {
+            fputs("'1::command:(", out);
+            put_words(out, " ");
+            fputs(")' ", out);
         }
-        fputs("            '1::command:(", out);
-        for (size_t k = 1; k < commands_len; k++)
-            fprintf(out, "%s%s", k > 1 ? " " : "", commands[k].name);
-        fputs(")' '*::command:_normal' ;;\n", out);
+        fputs("'*:::command:_normal' ;;\n", out);
     }
     fputs("esac\n", out);
 }
@@ -244,8 +257,27 @@ static void they_are_what_the_tables_say(void **state)
     check("src/dist/completions/jobd.fish", put_fish);
 }
 
-/* Asks bash what it would offer. */
-static void bash_offers_them(void **state)
+/* What each shell makes of a line when TAB is pressed behind it, by a script that ends with 0 when
+ * $LINE comes to $OFFER. */
+static const struct shell {
+    const char *name, *script;
+} bash = {"bash", "bash -c '. src/dist/completions/jobd.bash; COMP_WORDS=($LINE); "
+                  "COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); "
+                  "_jobd; [ \"${COMPREPLY[*]}\" = \"$OFFER\" ]'"},
+  fish = {"fish",
+          "fish --no-config -c 'source src/dist/completions/jobd.fish; complete -C $LINE' | "
+          "cut -f 1 | grep -qx -e \"$OFFER\""},
+  zsh = {"zsh", "zsh -f tests/client/zsh_line.zsh \"$LINE\" | grep -q -e \" $OFFER $\""};
+
+static void assert_offers(const struct shell *shell, const char *line, const char *offer)
+{
+    setenv("LINE", line, 1);
+    setenv("OFFER", offer, 1);
+    if (system(shell->script) != 0)
+        fail_msg("for %s %s does not offer %s", line, shell->name, offer);
+}
+
+static void offers_them(const struct shell *shell)
 {
     static const struct {
         const char *line, *offer;
@@ -253,17 +285,34 @@ static void bash_offers_them(void **state)
                 {"jobd --cap", "--capacity"},
                 {"jobd work --kill", "--kill-after"},
                 {"jobd --log-format js", "json"},
+                {"jobd work -n 4 --log-format js", "json"},
                 {"jobd top --eve", "--every"}};
-    (void)state;
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        char command[512];
-        snprintf(command, sizeof command,
-                 "bash -c '. src/dist/completions/jobd.bash; COMP_WORDS=(%s); "
-                 "COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _jobd; [ \"${COMPREPLY[*]}\" = %s ]'",
-                 rows[i].line, rows[i].offer);
-        if (system(command) != 0)
-            fail_msg("for %s bash does not offer %s", rows[i].line, rows[i].offer);
+    char command[64];
+    snprintf(command, sizeof command, "command -v %s >/dev/null", shell->name);
+    if (system(command) != 0) {
+        print_message("skipped: there is no %s\n", shell->name);
+        skip();
     }
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        assert_offers(shell, rows[i].line, rows[i].offer);
+}
+
+static void bash_offers_them(void **state)
+{
+    (void)state;
+    offers_them(&bash);
+}
+
+static void fish_offers_them(void **state)
+{
+    (void)state;
+    offers_them(&fish);
+}
+
+static void zsh_offers_them(void **state)
+{
+    (void)state;
+    offers_them(&zsh);
 }
 
 int main(void)
@@ -271,6 +320,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(they_are_what_the_tables_say),
         cmocka_unit_test(bash_offers_them),
+        cmocka_unit_test(fish_offers_them),
+        cmocka_unit_test(zsh_offers_them),
     };
     commands[0].name = "";
     commands[0].specs = options_table(&commands[0].len);

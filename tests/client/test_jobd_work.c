@@ -226,6 +226,7 @@ static void a_cancelled_job_is_stopped(void **state)
     await_no_process(pid);
     server_await_lines(worker, ERR, "stopped: it is cancelled", 1);
     assert_string_equal(json_string(client_job(client, id), "state"), "cancelled");
+    server_await_lines(worker, ERR, "stopped: it is cancelled, or given to another worker", 1);
     assert_int_equal(worker_end(worker), 0);
     client_free(client);
 }
@@ -241,6 +242,7 @@ static void a_job_that_takes_too_long_is_stopped(void **state)
     client_await_state(client, id, "failed");
     await_no_process(pid);
     assert_non_null(strstr(json_string(client_job(client, id), "error"), "timed out"));
+    server_await_lines(worker, ERR, "stopped at its time limit", 1);
     assert_int_equal(worker_end(worker), 0);
     client_free(client);
 }

@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "api/live_scene.h"
 #include "support/client.h"
 #include "support/failing_server.h"
 #include "support/sanitizers.h"
@@ -385,6 +386,93 @@ static void health_of_a_busy_server(void **state)
     close(fd);
 }
 
+/* ---- streams */
+
+/* What curl prints of an answer as it comes. */
+static FILE *stream(const struct server *server, const char *path)
+{
+    char command[1024];
+    snprintf(command, sizeof command, "exec curl -sN --cacert %s 'https://%s%s'", certificate,
+             server_address(server), path);
+    FILE *out = popen(command, "re");
+    assert_non_null(out);
+    return out;
+}
+
+static void assert_line(FILE *out, const char *wanted)
+{
+    char line[4096];
+    do
+        assert_non_null(fgets(line, sizeof line, out));
+    while (strstr(line, wanted) == NULL);
+}
+
+/* Each line is there before the next one is printed. */
+static void a_line_comes_when_it_is_printed(void **state)
+{
+    struct speaker speaker;
+    char room[1024], path[64], line[32];
+    (void)state;
+    speaker_open(&speaker, "says");
+    struct server *server = server_start("--tls-cert", certificate, "--tls-key", key, "-q", "100",
+                                         "--", "sh", "-c", speaker_command(&speaker, room));
+    struct client *client = client_new_tls(server, certificate);
+    FILE *events = stream(server, "/events");
+    assert_line(events, ":\n");
+    uint64_t job = client_put(client, "/do");
+    snprintf(path, sizeof path, "/jobs/%llu/output?follow", (unsigned long long)job);
+    FILE *output = stream(server, path);
+    assert_line(events, "\"state\":\"queued\"");
+    assert_line(events, "\"state\":\"running\"");
+    for (int i = 0; i < 5; i++) {
+        snprintf(line, sizeof line, "echo line %d", i);
+        speaker_say(&speaker, line);
+        assert_line(output, line + strlen("echo "));
+    }
+    speaker_say(&speaker, "exit 0");
+    assert_line(events, "\"state\":\"done\"");
+    assert_null(fgets(line, sizeof line, output));
+    assert_int_equal(pclose(output), 0);
+    server_signal(server, SIGTERM); /* a drain ends streams */
+    while (fgets(room, sizeof room, events) != NULL)
+        ;
+    (void)pclose(events);
+    client_free(client);
+    close(speaker.fd);
+}
+
+/* Its pipe is full, so it reads no more; who reads gets each event. */
+static void who_stops_reading_is_cut(void **state)
+{
+    struct server *server =
+        server_start("--tls-cert", certificate, "--tls-key", key, "-w", "0", "-q", "1000000",
+                     "--memory", "1GiB", "--header-timeout", "200ms", "--idle-timeout", "200ms");
+    struct client *client = client_new_tls(server, certificate);
+    FILE *lazy = stream(server, "/events"), *good = stream(server, "/events?state=scheduled");
+    char path[512], tag[64];
+    (void)state;
+    assert_line(good, ":\n");
+    client_await_metric(client, "jobd_streams", 2);
+    snprintf(path, sizeof path, "/do?batch=lines&tag=%060d&tag=1%059d", 0, 0);
+    char *lines = raw_filled("", '\n', 400, "");
+    for (int i = 0; i < 400; i += 2)
+        lines[i] = 'x';
+    int64_t deadline_ms = now_ms() + PATIENCE_MS;
+    while (client_metric(client, "jobd_streams_cut_total") < 1) {
+        assert_int_equal(client_send(client, "POST", path, NULL, lines)->status, 202);
+        look_again(deadline_ms, "the cut");
+    }
+    client_await_metric(client, "jobd_streams", 1);
+    snprintf(tag, sizeof tag, "\"id\":%llu,",
+             (unsigned long long)client_put(client, "/do?delay=1h"));
+    assert_line(good, tag);
+    free(lines);
+    server_signal(server, SIGTERM);
+    (void)pclose(lazy);
+    (void)pclose(good);
+    client_free(client);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, server_stop_all)
@@ -402,6 +490,8 @@ int main(void)
         TEST(files_that_are_wrong),
         TEST(health_over_tls),
         TEST(health_of_a_busy_server),
+        TEST(a_line_comes_when_it_is_printed),
+        TEST(who_stops_reading_is_cut),
     };
     if (system("command -v openssl >/dev/null") != 0) {
         print_message("[  SKIPPED ] there is no openssl\n");

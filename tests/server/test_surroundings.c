@@ -92,6 +92,54 @@ static void a_server_warns_of_them_too(void **state)
     assert_int_equal(server_count_lines(server, ERR, "JOBD_TOKENFILE"), 1);
 }
 
+/* Its own are few, and the others' are no mistake; what it reads on the command line alone is said.
+ */
+static void a_client_warns_of_them_too(void **state)
+{
+    static const struct {
+        const char *entry, *line; /* NULL: none */
+    } rows[] = {
+        {"JOBD_URLS=http://127.0.0.1:1",
+         "JOBD_URLS: there is no such option, it is ignored; is JOBD_URL meant?"},
+        {"JOBD_SERVER=http://127.0.0.1:1", "is JOBD_URL meant?"},
+        {"JOBD_HOST=127.0.0.1", "is JOBD_URL meant?"},
+        {"JOBD_TOKENFILE=x", "is JOBD_TOKEN_FILE meant?"},
+        {"JOBD_CA_FILE=x", "is JOBD_CA meant?"},
+        {"JOBD_CAPACTIY=3", NULL},
+        {"JOBD_CAPACITY=3", NULL},
+        {"JOBD_LISTEN=:8080", NULL},
+        {"JOBD_QUEUE=mail", NULL},
+        {"JOBD_PORT=tcp://10.0.0.1:8080", NULL},
+        {"JOBD_SERVICE_HOST=10.0.0.1", NULL},
+        {"JOBD_HEADER_X_URL=x", NULL},
+        {"JOBD_EVERY=2s", "JOBD_EVERY: jobd top does not read it, but has --every"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char *out, *err;
+        assert_int_equal(
+            server_run(WORDS("top", "--url", "unix:/nowhere"), WORDS(rows[i].entry), &out, &err),
+            1);
+        if (rows[i].line != NULL ? strstr(err, rows[i].line) == NULL : strstr(err, "warn") != NULL)
+            fail_msg("%s: %s", rows[i].entry, err);
+        free(out);
+        free(err);
+    }
+    struct server *worker = server_spawn(&(struct server_plan){
+        .arguments = WORDS("work", "--url", "unix:/nowhere", "--", "true"),
+        .environment = WORDS("JOBD_URL=http://127.0.0.1:1", "JOBD_WORKR=a", "JOBD_WORKERS=3")});
+    server_await_lines(worker, ERR,
+                       "warn JOBD_WORKR: there is no such option, it is ignored; is "
+                       "JOBD_WORKER meant?",
+                       1);
+    server_await_lines(worker, ERR,
+                       "warn JOBD_WORKERS: jobd work does not read it, but has --workers", 1);
+    server_await_lines(worker, ERR, "1 worker for unix:/nowhere", 1);
+    server_signal(worker, SIGTERM);
+    assert_int_equal(server_wait(worker), 0);
+    assert_int_equal(server_count_lines(worker, ERR, "JOBD_URL"), 0);
+}
+
 static void empty_variables_are_not_there(void **state)
 {
     char *out, *err;
@@ -274,6 +322,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(misspelled_variables_are_named),
         TEST(a_server_warns_of_them_too),
+        TEST(a_client_warns_of_them_too),
         TEST(empty_variables_are_not_there),
         TEST(commands_are_checked),
         TEST(a_server_says_it_once_and_when_it_is_told_to_look_again),
