@@ -231,20 +231,31 @@ check-container:  ## the image is built, with buildah, and works (Debian, as roo
 	$(Q)$(call needs,debootstrap)
 	$(Q)sh tests/check/container.sh $(FOR)
 
-# The tests from outside, with the static file as what they start.
-STATIC_TESTS := $(or $(T),cors do exec gate jobs keys_exec keys_post limits post post_ends put queues raw reload runners who_asks work process healthcheck)
+# All tests with musl, and the static file as what they start; but for those of what it does without, which is to serve
+# TLS, of what is preloaded into it, and of other programs than it.
+STATIC_OUT   := $(notdir $(basename $(wildcard tests/dist/test_*.c tests/examples/test_*.c tests/page/test_*.c)))
+STATIC_TESTS := $(if $(T),$(call tests_named,$T),$(foreach t,$(ALL_TESTS),$(if $(filter $(STATIC_OUT),$(notdir $(basename $t))),,$t)))
+STATIC_PROGRAMS := $(STATIC_TESTS:%.c=$(STATIC)/%)
+LEAST_cmocka := 1.1.5
+CMOCKA_HAS   := STDLIB_H STRING_H STDINT_H INTTYPES_H TIME_H SIGNAL_H SETJMP_H MALLOC_H STRSIGNAL SNPRINTF VSNPRINTF \
+                CLOCK_GETTIME CLOCK_REALTIME STRUCT_TIMESPEC GCC_THREAD_LOCAL_STORAGE
 
-$(STATIC)/tests/%.o: tests/%.c Makefile
+$(STATIC)/tests/cmocka.o: $(STATIC)/source/cmocka/unpacked
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(BASE) -Itests -DJOBD_BINARY='"$(STATIC)/jobd"' -DEXAMPLE_BINARY='"$(B)/tests/example"' \
-	  $(INCLUDES) $(WARNINGS) $(HARDEN) $(PIC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+	$(Q)cp $(<D)/tree/include/*.h $(STATIC)/include/
+	$(Q)$(STATIC_CC) $(STATIC_FLAGS) -I$(<D)/tree/include $(CMOCKA_HAS:%=-DHAVE_%=1) -c -o $@ $(<D)/tree/src/cmocka.c
 
-STATIC_PROGRAMS := $(patsubst %.c,$(STATIC)/%,$(call tests_named,$(STATIC_TESTS)))
+$(STATIC)/tests/%.o: tests/%.c Makefile src/dist/static.mk $(STATIC)/tests/cmocka.o $(STATIC)/include/bsd
+	$(Q)mkdir -p $(@D)
+	$(Q)$(STATIC_CC) $(BASE) -Itests -DJOBD_BINARY='"$(STATIC)/jobd"' -DEXAMPLE_BINARY='"$(B)/tests/example"' \
+	  -DNEWER_BINARY='"$(B)/tests/newer"' -Wall -isystem $(STATIC)/include \
+	  -DCURL_STATICLIB $(STATIC_FLAGS) -c -o $@ $<
 
-$(STATIC_PROGRAMS): %: %.o $(PARTS) $(HELPERS:$(B)/%=$(STATIC)/%)
-	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) $(TEST_LIBS)
+$(STATIC_PROGRAMS): %: %.o $(STATIC_OBJECTS) $(HELPERS:$(B)/%=$(STATIC)/%)
+	$(Q)$(STATIC_CC) -static -Wl,--gc-sections -o $@ $< $(filter-out $(STATIC)/src/main.o,$(STATIC_OBJECTS)) \
+	  $(HELPERS:$(B)/%=$(STATIC)/%) $(STATIC_PARTS:%=$(STATIC)/parts/%.a) $(STATIC)/tests/cmocka.o
 
-test-static: static $(B)/tests/example $(STATIC_PROGRAMS)  ## the tests from outside against it; T=raw for one
+test-static: static $(B)/tests/example $(B)/tests/newer $(STATIC_PROGRAMS)  ## the tests with musl, of it; T=raw for one
 	$(Q)sh tests/run.sh $(STATIC_PROGRAMS) $(if $(T),,--durable \
 	  $(filter $(STATIC_PROGRAMS),$(DURABLE_TESTS:$(B)/%=$(STATIC)/%)))
 

@@ -160,7 +160,8 @@ def steps(session):
 
 def alike(text):
     text = text.replace("\r", "")
-    text = re.sub(r"^\[\d+\].*\n", "", text, flags=re.M) # what bash says of what runs in the background
+    # What bash says of what runs in the background.
+    text = re.sub(r"^(\[\d+\]|bash: line \d+: +\d+ Killed).*\n", "", text, flags=re.M)
     text = re.sub(r"\b\d{4}-\d\d-\d\dT[\d:.]+Z", "TIME", text)
     text = re.sub(r"\b\d{12,}\b", "ID", text)
     return re.sub(r"\b\d+ ms\b", "MS", text).split()
