@@ -125,6 +125,38 @@ def reckon(nodes, clients, cost, **where):
     return len(took) / us * 1e6, took[len(took) // 2], *shares
 
 
+# ---- what somebody needs
+
+PEAK = 3  # of the busiest hour, in averages of the day
+NEAR, REGION, FAR = ("near", 200, 500), ("standby", 1000, 2000), ("far", 5000, 2000)
+
+
+def least(rate, nodes, cost):
+    """The fewest clients with whom so many lives a second are done, and what they then meet; None: no number is enough."""
+    clients, most = nodes, 512 * nodes
+    while True:
+        got, median, used, _ = reckon(nodes, clients, cost)
+        if got / OPS_OF_A_LIFE >= rate:
+            return median / 1000, 4 * used
+        if clients == most:
+            return None
+        clients = min(most, max(clients + 1, clients * 5 // 4))
+
+
+def needs(figures):
+    """In one table: so many jobs a day, by two servers, of which one is there should the other fail; what a put waits, and
+    the cores of each server."""
+    print(f"\n| jobs a day | a second, at {PEAK} times the average | " + " | ".join(
+        f"way {way / 1000:g} ms, commit {commit / 1000:g} ms" for _, way, commit in (NEAR, REGION, FAR)) + " |")
+    print("|" + "---|" * 5)
+    for day in (1e6, 1e7, 1e8, 2.5e8, 5e8, 1e9):
+        rate, cells = PEAK * day / 86400, []
+        for _, way_us, commit_us in (NEAR, REGION, FAR):
+            met = least(rate, 2, {**figures, "way_us": way_us, "commit_us": commit_us})
+            cells.append(f"{met[0]:.1f} ms, {'under 0.1' if met[1] < 0.05 else f'{met[1]:.1f}'} cores" if met else "too much")
+        print(f"| {day / 1e6:g} million | {rate:,.0f} | " + " | ".join(cells) + " |")
+
+
 def main():
     figures = json.load(open(sys.argv[1])) if len(sys.argv) > 1 else USUAL
     print(f"a way there and back {figures['way_us']} µs, a commit {figures['commit_us']}, an operation "
@@ -144,6 +176,7 @@ def main():
                 f"{way_us / 1000:7.1f} {commit_us / 1000:10.1f} {logs:5} {nodes:8} {lives:9.0f} {day:>7}"
                 f" {median / 1000:10.1f} {100 * used:6.0f} % {100 * database:7.0f} %"
             )
+    needs(figures)
 
 
 main()

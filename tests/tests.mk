@@ -20,11 +20,17 @@ crash: $(B)/jobd $(B)/tests/store/test_crash $(B)/tests/store/test_crash_schedul
 crash-cluster: $(B)/jobd $(B)/tests/ledger/test_crash_cluster  ## kill three servers and their PostgreSQL again and again; KILLS
 	$(Q)KILLS=$(or $(KILLS),100) sh tests/run.sh $(B)/tests/ledger/test_crash_cluster
 
+failover: $(B)/jobd  ## three servers, a load, one killed, a standby promoted: counts agree to the last job; SECONDS
+	$(Q)SECONDS=$(or $(SECONDS),30) python3 tests/long/failover.py $(B)/jobd
+
 share-random: $(B)/tests/ledger/test_share_random  ## three engines with the same queues, driven at random, must know the same; TURNS, SEED
 	$(Q)TURNS=$(or $(TURNS),100000000) sh tests/run.sh $(B)/tests/ledger/test_share_random
 
 crash-controls:  ## faults that the tests of durability must find
 	$(Q)sh tests/long/controls.sh
+
+crash-cluster-controls:  ## the same for those of several servers with one PostgreSQL
+	$(Q)sh tests/long/controls.sh cluster
 
 # ---- what tools make of it
 
@@ -56,6 +62,10 @@ soak:  ## mixed traffic for MINUTES=10, under both sanitizers, SAN=thread alone 
 	  MINUTES=$(or $(MINUTES),10) SEED=$(SEED) DATA=$$([ $$san = thread ] || echo 1) \
 	    python3 tests/long/soak.py build/$$san/jobd || exit 1; \
 	done
+
+# Plain, so that memory can be judged; SAN=address or SAN=thread otherwise.
+soak-cluster: $(B)/jobd  ## the same against three servers with one PostgreSQL, for MINUTES=10; SEED
+	$(Q)MINUTES=$(or $(MINUTES),10) SEED=$(SEED) python3 tests/long/soak_cluster.py $(B)/jobd
 
 slow: $(B)/jobd  ## 500 slow clients against a limit of 300, wrk beside 400
 	$(Q)$(call needs,slowhttptest)
@@ -92,4 +102,4 @@ fuzz: fuzzers  ## run each fuzzer for SECONDS=60, or with ONLY=http one of them
 
 -include $(FUZZ_OBJECTS:.o=.d)
 
-.PHONY: check-openapi check-client check-manifests check-journeys check-proxies faults crash crash-cluster share-random crash-controls soak slow coverage fuzz fuzzers
+.PHONY: check-openapi check-client check-manifests check-journeys check-proxies faults crash crash-cluster failover share-random crash-controls crash-cluster-controls soak soak-cluster slow coverage fuzz fuzzers

@@ -73,10 +73,11 @@ struct jobd_account {
     size_t common, reserve, claimed; /* private: of the counted ones */
 };
 
-/* So many more; false, and nothing is changed, when there are not so many. */
+/* Counts so many bytes more; false, and nothing is changed, when the budget has no room for them.
+ */
 JOBD_API JOBD_MUST_READ bool jobd_charge(struct jobd_account *account, size_t bytes);
-/* It has no more than so many from here on. True: takers wait for them, and jobd_take_again() is
- * due. */
+/* Gives back all that the account has beyond so many bytes. True: takers wait for room, and
+ * jobd_take_again() is to be called. */
 JOBD_API bool jobd_trim(struct jobd_account *account, size_t bytes);
 
 #ifdef __cplusplus

@@ -17,6 +17,8 @@ extern "C" {
  * answer was lost: nothing is changed then, and nothing taken. But JOBD_DONE after the lease has
  * expired counts, with JOBD_OK, while the job still waits for its next attempt. */
 
+/* The attempt has ended like this, as by jobd_finish(), and the lease with it. Output and error are
+ * taken with JOBD_OK and JOBD_PENDING alone. */
 JOBD_API JOBD_MUST_READ enum jobd_result jobd_lease_finish(struct jobd *jobd, const char *token,
                                                            const struct jobd_outcome *outcome,
                                                            struct jobd_waiter *waiter,

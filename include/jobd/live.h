@@ -14,8 +14,9 @@ extern "C" {
 
 /* A job when it had just come to a state; with a journal, once that is written. */
 struct jobd_event {
-    uint64_t number; /* counts up from 1 */
-    uint32_t queue;  /* its number, as jobd_queue_named() says it */
+    uint64_t number;     /* counts up from 1 */
+    uint32_t queue;      /* its number, as jobd_queue_named() says it */
+    enum jobd_state was; /* the state it came from; JOBD_STATES: it is new */
     struct jobd_info info;
 };
 

@@ -25,7 +25,7 @@ struct jobd_runner {
 struct jobd_pool;
 
 /* Makes the queues; runners[i] belongs to config->queues[i] (both borrowed until return;
- * `on_earlier_deadline` must be NULL, it is the pool's). No thread runs yet. 0 and *pool, or
+ * nobody may be told `on_earlier_deadline` but the pool). No thread runs yet. 0 and *pool, or
  * -errno. */
 JOBD_API JOBD_MUST_READ int jobd_pool_new(struct jobd_pool **pool, const struct jobd_config *config,
                                           const struct jobd_runner *runners);

@@ -76,6 +76,14 @@ struct jobd_queue_config {
     bool deliveries;
 };
 
+/* Whoever is told that something has happened. Called from within the verb that made it happen, in
+ * any thread, with no lock held: it must not block, nor, unless that is said, call back into this
+ * engine. `call` NULL: nobody is told. */
+struct jobd_hook {
+    void (*call)(void *context);
+    void *context;
+};
+
 struct jobd_config {
     const struct jobd_queue_config *queues; /* borrowed until jobd_new() returns */
     uint32_t queues_len;                    /* at least 1; a queue is named by its index here */
@@ -89,27 +97,20 @@ struct jobd_config {
     uint32_t waiters_max; /* jobd_waiters at a time, those that are uncounted not counted */
     uint32_t leases_max;  /* jobs that may be leased at a time */
     uint64_t first_id;    /* from 1 to JOBD_FIRST_ID_MAX; ids count on from here */
-    /* Called when something became due earlier than the last jobd_tick() said. In any thread, with
-     * no lock held; must neither block nor call back into this engine. May be NULL. */
-    void (*on_earlier_deadline)(void *context);
-    void *context;
-    /* Called when ended jobs had to be forgotten before `keep` asks for it, as memory_bytes was
-     * used up: jobd_stats says how many. In any thread, with no lock held. May be NULL. */
-    void (*on_forgotten_early)(void *context);
-    void *forgotten_context;
-    /* Not NULL: there is a journal, which a store writes down, and verbs end when it has. Called,
-     * as `on_earlier_deadline` is, when something waits there again. */
-    void (*on_journal_ready)(void *context);
-    void *journal_context;
-    /* Not NULL: called, as `on_earlier_deadline` is, when jobs have failed and jobd_failures(), in
-     * jobd/failures.h, has something to say. `failed_attempts`: also of attempts that will be tried
-     * again. */
-    void (*on_failure)(void *context);
-    void *failure_context;
+    /* Something became due earlier than the last jobd_tick() said. */
+    struct jobd_hook on_earlier_deadline;
+    /* Ended jobs had to be forgotten before `keep` asks for it, as memory_bytes was used up. It may
+     * call jobd_stats(), which says how many. */
+    struct jobd_hook on_forgotten_early;
+    /* Something waits in the journal, which a store writes down: with this hook there is one, and
+     * verbs end when their changes are written. */
+    struct jobd_hook on_journal_ready;
+    /* Jobs have failed, and jobd_failures(), in jobd/failures.h, has something to say.
+     * `failed_attempts`: also of attempts that will be tried again. */
+    struct jobd_hook on_failure;
     bool failed_attempts;
-    /* Called, as `on_earlier_deadline` is, when jobd_events() has something to say. May be NULL. */
-    void (*on_event)(void *context);
-    void *event_context;
+    /* jobd_events(), in jobd/live.h, has something to say. */
+    struct jobd_hook on_event;
     const struct jobd_schedule_config *schedules; /* of jobd/schedule.h; NULL: there are none */
     const struct jobd_turns *turns; /* of jobd/turns.h: others have the same queues; or NULL */
 };
@@ -200,7 +201,8 @@ struct jobd_info {
     bool has_worker, has_progress;
     bool exited; /* exit_code counts */
     int exit_code;
-    int64_t source; /* a delivery: of this job's end it tells; below 0: of this batch's; 0: none */
+    int64_t
+        source; /* a delivery: the job whose end it tells of; below 0: the batch; 0: it is none */
     char trace[JOBD_TRACE_SIZE]; /* "": none */
 };
 
@@ -402,9 +404,8 @@ JOBD_API JOBD_MUST_READ enum jobd_result jobd_put(struct jobd *jobd, const struc
  * JOBD_PENDING, and the waiter is woken with JOBD_OK and its receipt, or with JOBD_TIMEOUT,
  * JOBD_GROUP_FULL, JOBD_CALLBACKS_FULL, JOBD_OUT_OF_MEMORY, JOBD_CLOSED or JOBD_CONFLICT and
  * nothing taken: a group, or a queue of deliveries, that is full is not waited for, as others would
- * wait behind it. JOBD_TOO_MANY_WAITERS when it cannot
- * even wait. What was offered has been taken when waiter->accepted says so, which it may
- * from the moment of JOBD_PENDING on. */
+ * wait behind it. JOBD_TOO_MANY_WAITERS when it cannot even wait. What was offered has been taken
+ * when waiter->accepted says so, which it may from the moment of JOBD_PENDING on. */
 JOBD_API JOBD_MUST_READ enum jobd_result jobd_put_wait(struct jobd *jobd,
                                                        const struct jobd_put *put,
                                                        struct jobd_waiter *waiter, int64_t now_us,

@@ -23,11 +23,8 @@ extern "C" {
 
 /* Of an engine; borrowed until jobd_new() returns. */
 struct jobd_schedule_config {
-    uint32_t max, restored; /* that may be there; as many as are restored may be more */
-    /* Called when jobd_schedule_changed() has something to say: in any thread, with no lock held;
-     * must neither block nor call back into this engine. May be NULL. */
-    void (*on_change)(void *context);
-    void *context;
+    uint32_t max, restored;     /* that may be there; as many as are restored may be more */
+    struct jobd_hook on_change; /* jobd_schedule_changed() has something to say */
 };
 
 /* What becomes of instants that come while nobody looks; the engine only keeps it. */

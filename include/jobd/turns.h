@@ -56,7 +56,7 @@ struct jobd_turns {
     void (*enter)(void *context, struct jobd_turn *turn);
     bool (*leave)(void *context, struct jobd_turn *turn, struct jobd_waiter *waiter);
     void (*looked)(void *context);
-    /* There is something to be done in a turn. As `on_earlier_deadline`. */
+    /* There is something to be done in a turn. As a jobd_hook. */
     void (*due)(void *context);
     void *context;
     uint32_t node; /* this process, among those that share them: from 1 */

@@ -92,12 +92,10 @@ static enum auth_verdict authorize(const struct call *call, const struct endpoin
 }
 
 /* False when it has been answered instead. */
-static bool authorize_call(struct call *call, const struct endpoint *endpoint)
+static bool authorize_bearer(struct call *call, const struct endpoint *endpoint)
 {
     char detail[64];
     size_t size;
-    if (call->api->auth == NULL || endpoint->scope == SCOPE_OPEN)
-        return true;
     const char *token = request_token(call->request, &size);
     switch (authorize(call, endpoint, token, size)) {
     case AUTH_GOOD:
@@ -117,6 +115,12 @@ static bool authorize_call(struct call *call, const struct endpoint *endpoint)
         break;
     }
     return false;
+}
+
+static bool authorize_call(struct call *call, const struct endpoint *endpoint)
+{
+    return call->api->auth == NULL || endpoint->scope == SCOPE_OPEN ||
+           authorize_bearer(call, endpoint);
 }
 
 /* ---- in turns, where queues are shared */
@@ -160,11 +164,13 @@ static bool is_about_one(const struct endpoint *endpoint)
  * what a put comes after too; a retry reads its job, a filter its batch. */
 static bool has_to_look(const struct call *call, const struct endpoint *endpoint)
 {
+    if (!jobd_shared(call->api->jobd))
+        return false;
     bool reads = is_about_one(endpoint) && (call->api->auth != NULL || endpoint->parse != NULL);
     bool filters =
         endpoint->about == ABOUT_FILTER && request_parameter(call->request, "batch") != NULL;
     bool follows = call->api->auth != NULL && request_parameter(call->request, "after") != NULL;
-    return jobd_shared(call->api->jobd) && (endpoint->looks || reads || filters || follows);
+    return endpoint->looks || reads || filters || follows;
 }
 
 /* A body may have the reserve when it ends an attempt; when it only says so, as anybody can, what
@@ -220,7 +226,8 @@ static bool begin(struct call *call, const struct endpoint *endpoint)
 {
     call->request->abandoned = endpoint->abandoned;
     note_job(call, endpoint);
-    if (!authorize_call(call, endpoint) || !route_knows_parameters(call) ||
+    if (!authorize_call(call, endpoint) ||
+        (call->request->has_parameters && !route_knows_parameters(call)) ||
         (endpoint->parse != NULL && endpoint->parse(call) == STEP_REPLY))
         return true;
     return perform(call, endpoint);

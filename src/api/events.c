@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "api/job_filter.h"
+#include "api/job_json.h"
 #include "api/respond.h"
 #include "base/clock.h"
 #include "jobd/live.h"
@@ -62,7 +63,14 @@ static struct jobd_blob *text_of(const struct live *live, const struct jobd_even
 {
     char before[48];
     snprintf(before, sizeof before, "id: %" PRIu64 "\ndata: ", base + event->number);
-    return live_job_event(live->api, &event->info, before, false);
+    cJSON *job = job_json(live->api, &event->info);
+    bool whole = event->was == JOBD_STATES ||
+                 cJSON_AddStringToObject(job, "was", jobd_state_name(event->was)) != NULL;
+    if (!whole) {
+        cJSON_Delete(job);
+        return NULL;
+    }
+    return live_event(before, job);
 }
 
 void events_gather(struct live *live)

@@ -166,3 +166,17 @@ cJSON *job_json(const struct api *api, const struct jobd_info *info)
     }
     return job;
 }
+
+bool job_json_row(const struct api *api, const struct jobd_info *info, cJSON **job)
+{
+    struct jobd_info now;
+    *job = job_json(api, info);
+    if (*job == NULL)
+        return false;
+    /* No id is used twice: one that is there now was there for each of its texts. */
+    if (jobd_get(api->jobd, info->id, &now) != JOBD_OK) {
+        cJSON_Delete(*job);
+        *job = NULL;
+    }
+    return true;
+}

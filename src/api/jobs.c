@@ -160,8 +160,11 @@ static enum step reply_list(struct call *call, const struct jobd_info *infos, si
             next = infos[i - 1].id;
             break;
         }
-        cJSON *job = job_json(call->api, &infos[i]);
-        whole = job != NULL && cJSON_AddItemToArray(jobs, job);
+        cJSON *job;
+        whole = job_json_row(call->api, &infos[i], &job);
+        if (job == NULL)
+            continue;
+        whole = cJSON_AddItemToArray(jobs, job);
         bytes += JOB_BYTES + text_bytes(job, "error") + text_bytes(job, "progress");
     }
     if (whole)

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/job_json.h"
 #include "api/respond.h"
 #include "base/clock.h"
 
@@ -129,17 +128,6 @@ void live_fields(struct call *call)
     reply_text(call->reply, "X-Accel-Buffering", "", "no");
 }
 
-struct jobd_blob *live_job_event(const struct api *api, const struct jobd_info *info,
-                                 const char *before, bool errors)
-{
-    cJSON *job = job_json(api, info);
-    if (job != NULL && errors && info->has_errors && !job_json_errors_of(api, job, info->id)) {
-        cJSON_Delete(job);
-        return NULL;
-    }
-    return live_event(before, job);
-}
-
 struct jobd_blob *live_event(const char *before, cJSON *data)
 {
     char *text = data != NULL ? json_text(data) : NULL;
@@ -183,8 +171,7 @@ int live_new(struct live **live, uint32_t streams_max, struct jobd_config *confi
     TAILQ_INIT(&new->readers);
     TAILQ_INIT(&new->topics);
     mutex_unlock(&new->lock);
-    config->on_event = poke;
-    config->event_context = new;
+    config->on_event = (struct jobd_hook){.call = poke, .context = new};
     *live = new;
     return 0;
 }
@@ -204,6 +191,14 @@ void live_judge_again(struct live *live)
     live->tokens_changed = true;
     live_poke_locked(live);
     mutex_unlock(&live->lock);
+}
+
+uint64_t live_last_event(struct live *live)
+{
+    mutex_lock(&live->lock);
+    uint64_t base = live->frames.base;
+    mutex_unlock(&live->lock);
+    return base > 0 ? base + jobd_events_last(live->api->jobd) : 0;
 }
 
 void live_stats(struct live *live, struct live_stats *stats)

@@ -32,6 +32,9 @@ void live_free(struct live *live);
 /* Tokens were replaced: who may not follow any more comes to an end. Any thread; does not block. */
 void live_judge_again(struct live *live);
 
+/* The id of the last change of state, as /events has it; 0: nobody has followed them yet. */
+uint64_t live_last_event(struct live *live);
+
 struct live_stats {
     uint32_t streams;
     uint64_t gaps; /* told to those who follow events */

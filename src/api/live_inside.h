@@ -99,9 +99,6 @@ void live_fields(struct call *call);
 
 /* An event: what stands before its data, and that, taken. NULL when memory is short, or data is. */
 struct jobd_blob *live_event(const char *before, cJSON *data);
-/* The same of a job. */
-struct jobd_blob *live_job_event(const struct api *api, const struct jobd_info *info,
-                                 const char *before, bool errors);
 /* Of the text, from *at on, as much as there is room for. */
 ssize_t live_copy(const char *text, size_t size, size_t *at, char *to, size_t max);
 

@@ -14,15 +14,24 @@
  *     ask()        before harm: the thing and the number; what has the focus changes nothing
  *     troubles()   what is wrong with a queue: whether it is bad, what and why, what helps. A queue
  *                  is stuck when a job has been ready for a minute and none has ended in that time
+ *     recent()     the chart's last point: the last sample of the server's history, and what has
+ *                  ended since. No event tells what was turned away
+ *     count()      figures go on from /status, which says the id of the last event in them
  *     bulk()       jobs by their ids; or all that match, in one request
  *     panel()      text, of which a last character may be cut; JSON is indented where no number
  *                  would be another one then; else bytes
  *     follow()     what a job that runs says, as it comes
  *     still        a view that is not drawn again: what is being written stays
- *     refresh()    the focus stays on what has the same name; nothing is drawn while somebody
- *                  writes, or presses
- *     listen()     events, however many, only say that a tick is to draw; later again where there
- *                  is no room for one more stream */
+ *     concerns()   does an event change what the view shows? One without it is asked for again
+ *                  with each /status: what workers do with leases no event tells
+ *     draw()       the focus stays on what has the same name; nothing is drawn while somebody
+ *                  writes, or presses. Four times as long as it took nothing is drawn again
+ *     load()       /status when it is 10 s old, and what the view shows when that has changed. What
+ *                  is wrong is told as /status has it, so that no button moves meanwhile
+ *     renew()      at once, after what the user did, and when events begin to come
+ *     listen()     events wait while something is asked for: so none is counted twice. Later again
+ *                  where there is no room for one more stream
+ *     tick()       draws what events have changed, at most 4 times a second */
 #pragma once
 
 /* Once, before it is served. */

@@ -103,11 +103,14 @@ static enum step keep_text(struct call *call, const struct kept *kept)
     return request->texts != NULL ? STEP_START : respond_no_memory(call);
 }
 
+bool pass_headers_any(struct pass_headers *headers, uint32_t queue)
+{
+    return headers != NULL && atomic_load(names_of(headers, queue)) != NULL;
+}
+
 enum step pass_headers_read(struct call *call, uint32_t queue)
 {
     struct pass_headers *headers = call->api->pass_headers;
-    if (headers == NULL || atomic_load(names_of(headers, queue)) == NULL)
-        return STEP_START;
     struct kept kept = {.used = 0};
     mutex_lock(&headers->lock);
     char *const *name = atomic_load(names_of(headers, queue));

@@ -16,6 +16,7 @@ void pass_headers_free(struct pass_headers *headers); /* takes NULL */
  * requests in other threads; blocks for no longer than one of them reads its header. */
 void pass_headers_set(struct pass_headers *headers, uint32_t queue, char *const *names);
 
-/* Reads those that the queue keeps into request->texts. STEP_REPLY: it has been answered, as they
- * are too large, or no text. Costs nothing where the queue keeps none. */
+/* Does the queue keep any? `headers` may be NULL. Then they are read into request->texts;
+ * STEP_REPLY: it has been answered, as they are too large, or no text. */
+bool pass_headers_any(struct pass_headers *headers, uint32_t queue);
 enum step pass_headers_read(struct call *call, uint32_t queue);

@@ -47,8 +47,10 @@ static enum step parse_put(struct call *call)
         return respond_error(call, 400,
                              "Idempotency-Key must be 1 to 255 visible ASCII characters");
     if (put_options_read(call, put, &state->terms) == STEP_REPLY ||
-        pass_headers_read(call, put->queue) == STEP_REPLY ||
-        put_batch_read(call, put, &state->terms, key[0] != '\0') == STEP_REPLY)
+        (pass_headers_any(call->api->pass_headers, put->queue) &&
+         pass_headers_read(call, put->queue) == STEP_REPLY) ||
+        (request_parameter(request, "batch") != NULL &&
+         put_batch_read(call, put, &state->terms, key[0] != '\0') == STEP_REPLY))
         return STEP_REPLY;
     if (state->terms.unique != JOBD_WHILE_KNOWN && key[0] == '\0')
         return respond_error(call, 400, "unique needs an Idempotency-Key");

@@ -111,8 +111,6 @@ enum step put_batch_read(struct call *call, struct jobd_put *put, const struct j
     struct request *request = call->request;
     const char *batch = request_parameter(request, "batch");
     struct jobd_stats stats;
-    if (batch == NULL)
-        return STEP_START;
     put->batch_callback = request_parameter(request, "callback");
     bool lines = strcmp(batch, "lines") == 0;
     if (!lines && strcmp(batch, "jobs") != 0)

@@ -6,8 +6,8 @@
 #include "api/endpoint.h"
 #include "jobd/queue.h"
 
-/* Makes the jobs of the body, when the request asks for a batch; `put` and `terms` are what it says
- * of all of them. STEP_REPLY: something is wrong, and has been answered. */
+/* Makes the jobs of the body, as the parameter `batch`, which is there, says; `put` and `terms` are
+ * what it says of all of them. STEP_REPLY: something is wrong, and has been answered. */
 enum step put_batch_read(struct call *call, struct jobd_put *put, const struct jobd_terms *terms,
                          bool has_key);
 /* All are in: their ids. */

@@ -91,9 +91,11 @@ void put_options_words(const struct request *request, struct jobd_put *put,
     struct tags tags = {.text = words->tags, .good = true};
     (void)request_key(request, words->key);
     put->key = words->key[0] != '\0' ? words->key : NULL;
+    if (!request->has_parameters && request->texts == NULL)
+        return;
     put->terms = terms;
     terms->texts[JOBD_HEADERS] = request->texts;
-    if (!request_has_parameters(request))
+    if (!request->has_parameters)
         return;
     terms->texts[JOBD_GROUP] = request_parameter(request, "key");
     request_parameters(request, add_tag, &tags);
@@ -293,5 +295,5 @@ enum step put_options_read(struct call *call, struct jobd_put *put, struct jobd_
     const char *trace = call->request->trace;
     put->trace = trace[0] != '\0' && valid_trace(trace) ? trace : NULL;
     put->priority = JOBD_PRIORITY_DEFAULT;
-    return request_has_parameters(call->request) ? read_parameters(call, put, terms) : STEP_START;
+    return call->request->has_parameters ? read_parameters(call, put, terms) : STEP_START;
 }

@@ -30,6 +30,6 @@ enum step put_options_start(struct call *call, int64_t *delay_us, int64_t *at_us
 enum step put_options_expiry(struct call *call, struct jobd_terms *terms);
 
 /* Fills in the texts, which have been checked: they are the request's, or stand in `words`. The put
- * has these terms then. */
+ * has these terms then; none where the request says nothing of its job. */
 void put_options_words(const struct request *request, struct jobd_put *put,
                        struct jobd_terms *terms, struct put_words *words);

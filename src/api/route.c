@@ -9,33 +9,35 @@
 
 /* ---- paths */
 
-static bool path_matches(const char *pattern, const char *path, char subject[REQUEST_SUBJECT_SIZE])
+enum fit { FIT_NONE, FIT_STAR, FIT_WRITTEN_OUT };
+
+static enum fit path_fit(const char *pattern, const char *path, char subject[REQUEST_SUBJECT_SIZE])
 {
+    enum fit fit = FIT_WRITTEN_OUT;
     subject[0] = '\0';
     for (; *pattern != '\0'; pattern++) {
         if (*pattern != '*') {
             if (*path++ != *pattern)
-                return false;
+                return FIT_NONE;
             continue;
         }
         size_t length = strcspn(path, "/%"); /* an encoded slash has stayed one */
         if (length == 0 || length >= REQUEST_SUBJECT_SIZE)
-            return false;
+            return FIT_NONE;
         memcpy(subject, path, length);
         subject[length] = '\0';
         path += length;
+        fit = FIT_STAR;
     }
-    return *path == '\0';
+    return *path == '\0' ? fit : FIT_NONE;
 }
-
-enum fit { FIT_NONE, FIT_STAR, FIT_WRITTEN_OUT };
 
 static enum fit fit_of(const struct endpoint *endpoint, struct request *request)
 {
-    for (int i = 0; i < ENDPOINT_PATHS_MAX && endpoint->paths[i] != NULL; i++)
-        if (path_matches(endpoint->paths[i], request->path, request->subject))
-            return strchr(endpoint->paths[i], '*') != NULL ? FIT_STAR : FIT_WRITTEN_OUT;
-    return FIT_NONE;
+    enum fit fit = FIT_NONE;
+    for (int i = 0; i < ENDPOINT_PATHS_MAX && endpoint->paths[i] != NULL && fit == FIT_NONE; i++)
+        fit = path_fit(endpoint->paths[i], request->path, request->subject);
+    return fit;
 }
 
 struct route route_find(struct request *request, const struct endpoint *const *tables)
@@ -114,7 +116,7 @@ static bool check_parameter(void *context, const char *name, const char *value)
 bool route_knows_parameters(struct call *call)
 {
     const struct endpoint *endpoint = call->request->endpoint;
-    if (endpoint->any_parameter || !request_has_parameters(call->request))
+    if (endpoint->any_parameter)
         return true;
     struct parameter_check check = {.known = endpoint->parameters, .repeated = endpoint->repeated};
     request_parameters(call->request, check_parameter, &check);

@@ -18,6 +18,6 @@ struct route {
 struct route route_find(struct request *request, const struct endpoint *const *tables);
 /* Answers a request that has no endpoint. */
 void route_refuse(struct call *call, const struct route *route);
-/* Does the request's endpoint know all of its parameters, and is each given once? Else it is
- * answered. */
+/* A request that has parameters: does its endpoint know all of them, and is each given once? Else
+ * it is answered. */
 bool route_knows_parameters(struct call *call);

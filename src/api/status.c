@@ -6,6 +6,7 @@
 #include "api/endpoint.h"
 #include "api/ready.h"
 #include "api/history.h"
+#include "api/live.h"
 #include "api/queue_json.h"
 #include "api/respond.h"
 #include "ledger/turns.h"
@@ -92,6 +93,7 @@ static enum step answer_status(struct call *call, enum jobd_result result)
     char only[JOBD_QUEUE_NAME_MAX + 1];
     enum scope scope = scope_of(call, only);
     cJSON *status = cJSON_CreateObject();
+    uint64_t last_event = live_last_event(api->live);
     (void)result;
     bool whole =
         cJSON_AddStringToObject(status, "version", JOBD_VERSION) != NULL &&
@@ -100,6 +102,7 @@ static enum step answer_status(struct call *call, enum jobd_result result)
         add_store(api, status) &&
         cJSON_AddStringToObject(status, "scope", scope_name(scope)) != NULL &&
         (only[0] == '\0' || cJSON_AddStringToObject(status, "queue", only) != NULL) &&
+        (last_event == 0 || json_add_int(status, "last_event", (int64_t)last_event)) &&
         add_queues(api, status, only);
     return respond_json(call, 200, status, whole);
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/job_json.h"
 #include "base/utf8.h"
 
 enum { LOOKS = 4 }; /* at a job in one turn */
@@ -170,6 +171,17 @@ static bool info_of(struct topic *topic, struct jobd_info *info)
     return true;
 }
 
+static struct jobd_blob *job_event(const struct api *api, const struct jobd_info *info,
+                                   const char *before)
+{
+    cJSON *job = job_json(api, info);
+    if (job != NULL && info->has_errors && !job_json_errors_of(api, job, info->id)) {
+        cJSON_Delete(job);
+        return NULL;
+    }
+    return live_event(before, job);
+}
+
 /* Makes events of what has changed, one of each for all who follow. */
 static void make_events(struct topic *topic)
 {
@@ -183,8 +195,8 @@ static void make_events(struct topic *topic)
         replace(topic, &topic->progress, progress_event(view->progress));
     blob_set(&seen->progress, view->progress);
     if (moved && info_of(topic, &info)) {
-        replace(topic, &topic->state, live_job_event(api, &info, "event: state\ndata: ", true));
-        replace(topic, &topic->ending, live_job_event(api, &info, "event: end\ndata: ", true));
+        replace(topic, &topic->state, job_event(api, &info, "event: state\ndata: "));
+        replace(topic, &topic->ending, job_event(api, &info, "event: end\ndata: "));
     }
     seen->any = true;
     seen->state = view->state;

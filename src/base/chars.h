@@ -3,7 +3,7 @@
 #pragma once
 
 #include <stdbool.h>
-#include <string.h>
+#include <stddef.h>
 
 static inline bool char_is_digit(char c)
 {
@@ -34,15 +34,41 @@ static inline int char_hex(char c)
     return low >= 'a' && low <= 'f' ? low - 'a' + 10 : -1;
 }
 
-/* Of HTTP's words (RFC 9110, section 5.6.2). */
-static inline bool char_is_token(char c)
-{
-    return char_is_alpha(c) || char_is_digit(c) ||
-           (c != '\0' && strchr("-!#$%&'*+.^_`|~", c) != NULL);
-}
-
 /* Printable, the blank included. */
 static inline bool char_is_printable(char c)
 {
     return c >= ' ' && c <= '~';
+}
+
+/* Of HTTP, where each byte of a header is looked at: classes, as bits. */
+enum chars_class {
+    CHARS_TOKEN = 1 << 0,      /* its words (RFC 9110, section 5.6.2) */
+    CHARS_TEXT = 1 << 1,       /* the value of a field: no control character but the tab */
+    CHARS_TARGET = 1 << 2,     /* a request's target: printable, no blank, no # and no % */
+    CHARS_UNRESERVED = 1 << 3, /* a name in a URI (RFC 3986, section 2.3) */
+};
+
+extern const unsigned char chars_classes[256];
+
+static inline bool char_is(char c, enum chars_class chars)
+{
+    return (chars_classes[(unsigned char)c] & chars) != 0;
+}
+
+/* How many bytes at the front are of this class, where one that is not comes sooner or later. */
+static inline size_t chars_count(const char *text, enum chars_class chars)
+{
+    size_t count = 0;
+    while (char_is(text[count], chars))
+        count++;
+    return count;
+}
+
+/* The same of no more than `size` bytes. */
+static inline size_t chars_span(const char *text, size_t size, enum chars_class chars)
+{
+    size_t at = 0;
+    while (at < size && char_is(text[at], chars))
+        at++;
+    return at;
 }

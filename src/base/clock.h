@@ -19,7 +19,7 @@ int64_t clock_now_us(void);
  * database's clock then. */
 void clock_follow(int64_t us, bool first);
 
-/* So long from now; INT64_MAX, for ever, when that is beyond all time. */
+/* The moment that is `us` from now; INT64_MAX, for ever, when that is beyond all time. */
 int64_t clock_after_us(int64_t us);
 
 /* Until then, rounded up, for poll(): 0 when it is past, -1 for INT64_MAX, INT_MAX at most. */

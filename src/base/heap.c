@@ -67,11 +67,6 @@ void heap_push(struct heap *heap, struct due *due, int64_t at_us)
     sift_up(heap, due);
 }
 
-struct due *heap_top(const struct heap *heap)
-{
-    return heap->length > 0 ? heap->items[1] : NULL;
-}
-
 const struct due *heap_nth(const struct heap *heap, uint64_t n)
 {
     uint32_t next[HEAP_NTH_MAX + 1] = {1}, len = 1; /* places that may have the next one */

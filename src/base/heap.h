@@ -4,6 +4,7 @@
  * its own. */
 #pragma once
 
+#include <stddef.h>
 #include <stdint.h>
 
 /* A moment at which something is due. */
@@ -28,7 +29,10 @@ void heap_release(struct heap *heap);
 void heap_push(struct heap *heap, struct due *due, int64_t at_us);
 
 /* The earliest, or NULL. */
-struct due *heap_top(const struct heap *heap);
+static inline struct due *heap_top(const struct heap *heap)
+{
+    return heap->length > 0 ? heap->items[1] : NULL;
+}
 
 /* The nth earliest, in some n * n steps, of a heap that is not empty; the last one or the
  * HEAP_NTH_MAXth when n is more than that. */

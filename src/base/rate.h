@@ -17,9 +17,9 @@ struct rate {
     int64_t last_us;       /* when a job was last taken; 0: never */
     int64_t since_us;      /* jobs have waited without a break since then, or since last_us */
     double gap_us;         /* from take to take, each gap weighed by its length; 0: not known */
-    double takes, span_us; /* of late: so many in so long */
-    double run_us,
-        spread_us; /* how long a job runs, weighed so too, and how far most are from it */
+    double takes, span_us; /* recent ones, and the time that they are counted over */
+    double run_us;         /* how long a job runs, weighed in the same way, */
+    double spread_us;      /* and how far most are from that */
 };
 
 /* A job waits and none did before; or the queue was paused or resumed. */

@@ -491,8 +491,7 @@ static enum jobd_result admit_locked(struct op *op, struct admission *admission)
         return JOBD_CHANGING;
     if (same != NULL)
         return repeat_locked(op, admission, same);
-    result = check_parents_locked(op, admission);
-    if (result != JOBD_OK)
+    if (admission->extra != NULL && (result = check_parents_locked(op, admission)) != JOBD_OK)
         return result;
     result = make_way_locked(op, admission, queue, jobs);
     if (result == JOBD_OK)

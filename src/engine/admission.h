@@ -30,7 +30,7 @@ const struct jobd_put *admission_put(const struct jobd_put *put, uint32_t number
 /* Of one put. */
 uint32_t admission_jobs(const struct jobd_put *put);
 
-/* So many more may wait in the queue. */
+/* How many more may wait in the queue. */
 uint32_t admission_room(const struct queue *queue);
 /* JOBD_OK, JOBD_UNDECLARED or JOBD_CLOSED. */
 enum jobd_result admission_open_locked(struct op *op, const struct queue *queue)

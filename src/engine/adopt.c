@@ -189,7 +189,7 @@ static enum share_result place_locked(struct op *op, struct job *job, const stru
         fair_begun_locked(op, queue, job);
     }
     if (job->state != before)
-        events_note_locked(op, job);
+        events_note_locked(op, job, (enum jobd_state)before);
     if (final) {
         transition_tell_end_locked(op, job);
         if ((job->pins & PIN_CHILDREN) != 0)

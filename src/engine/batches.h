@@ -97,8 +97,8 @@ void batches_all_back(struct batches *batches);
 
 /* One that others have let in, none of whose jobs is there yet; as batches_restore(). */
 struct batch *batches_adopt(struct batches *batches, uint64_t id, uint32_t len);
-/* So many of its jobs are forgotten, by their final states; when all are it is kept, behind those
- * that were before, or held. */
+/* This is how many of its jobs are forgotten, by their final states; when all are it is kept,
+ * behind those that were before, or held. */
 void batches_set_gone(struct batches *batches, struct batch *batch,
                       const uint32_t gone[JOBD_STATES], bool held);
 /* A job leaves the state it is in, for STATE_NEW. */

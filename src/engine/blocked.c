@@ -6,6 +6,7 @@
 #include "engine/cancel_kind.h"
 #include "engine/dispatch.h"
 #include "engine/edges.h"
+#include "engine/pins.h"
 #include "engine/transition.h"
 
 /* The job has it before its end is written, in place of the room that was counted for it; it is
@@ -51,6 +52,9 @@ static bool orphan_locked(struct op *op, struct orphan_step *step, struct job *j
     set_error_locked(op, job, why);
     transition_withdraw_locked(op, job);
     change_add_job(&step->orphans, job);
+    job->extra->parents->orphaned = true;
+    if ((job->pins & PIN_CHILDREN) != 0)
+        edges_job_ended_locked(op, job);
     return true;
 }
 

@@ -29,7 +29,7 @@ static void arm_locked(struct op *op, struct breaker *breaker) REQUIRES(op->jobd
 static void say_locked(struct op *op, struct breaker *breaker) REQUIRES(op->jobd->lock)
 {
     breaker->changed_us = op->now_us;
-    if (op->jobd->on_failure == NULL)
+    if (op->jobd->on_failure.call == NULL)
         return;
     op->jobd->breakers_unsaid += !breaker->unsaid;
     breaker->unsaid = true;

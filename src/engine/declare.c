@@ -10,6 +10,7 @@
 #include "engine/limits.h"
 #include "engine/regroup.h"
 #include "engine/fair.h"
+#include "engine/touched.h"
 #include "jobd/declare.h"
 #include "engine/waiters.h"
 
@@ -161,6 +162,15 @@ static void forget_groups(struct jobd *jobd, struct queue *queue, int64_t now_us
     }
 }
 
+/* It has its name. Jobs that others have put in before are not here. */
+static void name_locked(struct op *op, const struct queue *queue) REQUIRES(op->jobd->lock)
+{
+    struct share *share = op->jobd->share;
+    queue_names_add(&op->jobd->names, queue->name, queue->number);
+    if (share != NULL)
+        share->outdated |= share->strangers;
+}
+
 static int add(struct jobd *jobd, struct queue *place, const struct jobd_queue_config *config,
                int64_t now_us)
 {
@@ -189,7 +199,7 @@ static int add(struct jobd *jobd, struct queue *place, const struct jobd_queue_c
     queue_replace(place, &fresh);
     jobd->jobs.remembered[place - jobd->queues].forgotten_early = 0;
     jobd->queues_len += is_new;
-    queue_names_add(&jobd->names, place->name, place->number);
+    name_locked(&op, place);
     if (config->deliveries)
         jobd->deliveries = (uint32_t)(place - jobd->queues);
     op_end(&op);
@@ -210,7 +220,7 @@ static int revive(struct jobd *jobd, struct queue *queue, const struct jobd_queu
         return error;
     op_begin(&op, jobd, NULL, now_us);
     if (queue->phase == QUEUE_GONE)
-        queue_names_add(&jobd->names, queue->name, queue->number);
+        name_locked(&op, queue);
     queue->phase = QUEUE_OPEN;
     queue->capacity = config->capacity;
     queue->workers = config->workers;

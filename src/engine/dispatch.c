@@ -36,7 +36,7 @@ static void apply_start_locked(struct op *op, struct change *change, struct job 
     job->start_pending = false;
     if (change->waiter != NULL && job->leased)
         tell_lease_locked(op, job, change->waiter);
-    events_note_locked(op, job);
+    events_note_locked(op, job, JOBD_QUEUED);
     if (change->waiter == NULL && !job->commit_pending) /* nobody is there any more to be told */
         (void)attempt_release_locked(op, job, 0);
 }

@@ -51,7 +51,9 @@ bool due_sweep_locked(struct op *op)
 
 bool due_at_once_locked(struct op *op)
 {
-    return op->jobd->dispatch_needed || edges_due(&op->jobd->edges);
+    const struct share *share = op->jobd->share;
+    return op->jobd->dispatch_needed || edges_due(&op->jobd->edges) ||
+           (share != NULL && share->outdated);
 }
 
 int64_t due_tick_us_locked(struct op *op)

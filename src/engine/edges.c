@@ -66,13 +66,20 @@ static bool is_to_come(const struct edge *edge)
     return is_linked(edge) && edge->parent->job == NULL && edge->parent->batch == NULL;
 }
 
+/* Its cancellation is in the journal, where nothing undoes it: what depends on that may follow it
+ * there. */
+static bool is_orphaned(const struct job *job)
+{
+    return job->extra != NULL && job->extra->parents != NULL && job->extra->parents->orphaned;
+}
+
 /* One that is forgotten counts as done. */
 static enum verdict verdict_of(struct jobs *jobs, const struct edge *edge)
 {
     const struct job *job = job_of(jobs, edge);
     const struct batch *batch = batch_of(jobs, edge);
     if (job != NULL && !job_has_ended(job))
-        return VERDICT_WAIT;
+        return is_orphaned(job) && !edge->parents->whatever ? VERDICT_CANCEL : VERDICT_WAIT;
     if (job != NULL)
         return job->state == JOBD_DONE ? VERDICT_BEGIN : VERDICT_CANCEL;
     if (batch == NULL)

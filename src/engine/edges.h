@@ -14,7 +14,10 @@
  * Whether a job may begin is always asked of its parents as they are, never counted: one that has
  * ended and was put in again is waited for again. When a parent ends, its record is put on a list,
  * and blocked.h looks at its children, some at a time; so however many there are, nobody waits for
- * that, and nothing calls itself. All of it counts in the memory. Under the engine's lock. */
+ * that, and nothing calls itself. A child that is cancelled is a parent whose end is certain,
+ * though it is not written yet: its own children follow in the same journal, not behind the next
+ * commit, so that a chain takes as few commits as its jobs need. All of it counts in the memory.
+ * Under the engine's lock. */
 #pragma once
 
 #include "engine/engine.h"
@@ -53,7 +56,8 @@ void edges_leave_locked(struct op *op, struct job_extra *extra) REQUIRES(op->job
 
 /* Its job is to be looked at again, unless it has to wait. */
 void edges_look_again_locked(struct op *op, struct parents *parents) REQUIRES(op->jobd->lock);
-/* A job with PIN_CHILDREN, or a batch, has ended: its children are to be looked at. */
+/* A job with PIN_CHILDREN, or a batch, has ended: its children are to be looked at. A job also when
+ * it is orphaned, before its end is written. */
 void edges_job_ended_locked(struct op *op, const struct job *job) REQUIRES(op->jobd->lock);
 void edges_batch_ended_locked(struct op *op, const struct batch *batch) REQUIRES(op->jobd->lock);
 

@@ -69,7 +69,7 @@ static bool measure(const struct jobd_config *config, struct size *size)
     waiting += config->spare_capacity;
     workers += config->spare_workers;
     kept += 3 * (uint64_t)config->keep * config->spare_queues;
-    size->durable = config->on_journal_ready != NULL || config->turns != NULL;
+    size->durable = config->on_journal_ready.call != NULL || config->turns != NULL;
     size->here = queue_running_max(workers, size->durable);
     workers *= config->turns != NULL ? NODES_MAX : 1;
     size->running = queue_running_max(workers, size->durable) + config->leases_max;
@@ -88,7 +88,7 @@ static int new_journal(struct journal *journal, const struct jobd_config *config
                        const struct size *size)
 {
     uint64_t reserved = 2 * size->running + ENTRIES_MORE, max = reserved + config->waiters_max;
-    if (config->on_journal_ready == NULL)
+    if (config->on_journal_ready.call == NULL)
         return journal_init(journal, 0, 0);
     return max + ENTRIES_MORE < UINT32_MAX
                ? journal_init(journal, (uint32_t)max + ENTRIES_MORE, (uint32_t)reserved)
@@ -185,19 +185,12 @@ static void set_up_locked(struct jobd *jobd, const struct jobd_config *config) R
     jobd->spare_capacity = config->spare_capacity;
     jobd->spare_workers = config->spare_workers;
     jobd->on_earlier_deadline = config->on_earlier_deadline;
-    jobd->context = config->context;
     jobd->on_forgotten_early = config->on_forgotten_early;
-    jobd->forgotten_context = config->forgotten_context;
     jobd->on_journal_ready = config->on_journal_ready;
-    jobd->journal_context = config->journal_context;
-    if (config->schedules != NULL) {
+    if (config->schedules != NULL)
         jobd->on_schedule = config->schedules->on_change;
-        jobd->schedule_context = config->schedules->context;
-    }
     jobd->on_failure = config->on_failure;
-    jobd->failure_context = config->failure_context;
     jobd->on_event = config->on_event;
-    jobd->event_context = config->event_context;
     jobd->ticks_at_us = JOBD_NEVER;
     edges_init(&jobd->edges);
     TAILQ_INIT(&jobd->idle_waiters);

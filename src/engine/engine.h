@@ -61,20 +61,10 @@ struct jobd {
     bool dispatch_needed GUARDED_BY(lock); /* in some queue: the next tick sees to it */
     int64_t ticks_at_us GUARDED_BY(lock);  /* what the last jobd_tick() said */
     int64_t latest_us GUARDED_BY(lock);    /* when the last operation was */
-    void (*on_earlier_deadline)(void *context);
-    void *context;
-    void (*on_forgotten_early)(void *context);
-    void *forgotten_context;
-    void (*on_journal_ready)(void *context); /* something waits in the journal */
-    void *journal_context;
-    void (*on_schedule)(void *context); /* NULL: there are none, or nobody is told */
-    void *schedule_context;
     struct failures failures GUARDED_BY(lock);
     struct events events GUARDED_BY(lock);
-    void (*on_event)(void *context);
-    void *event_context;
-    void (*on_failure)(void *context);
-    void *failure_context;
+    struct jobd_hook on_earlier_deadline, on_forgotten_early, on_journal_ready, on_failure,
+        on_event, on_schedule; /* of the configuration, and that of schedules */
 };
 
 /* Do changes wait until they are written, or are they applied at once? */

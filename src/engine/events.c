@@ -16,7 +16,8 @@ static void show_locked(struct op *op) REQUIRES(op->jobd->lock)
     events->visible = events->written;
 }
 
-void events_note_locked(struct op *op, const struct job *job) REQUIRES(op->jobd->lock)
+void events_note_locked(struct op *op, const struct job *job, enum jobd_state was)
+    REQUIRES(op->jobd->lock)
 {
     struct events *events = &op->jobd->events;
     if (events->ring == NULL)
@@ -26,6 +27,7 @@ void events_note_locked(struct op *op, const struct job *job) REQUIRES(op->jobd-
     struct jobd_event *event = &events->ring[events->written++ % JOBD_EVENTS_MAX];
     event->number = events->written;
     event->queue = op->jobd->queues[job->queue].number;
+    event->was = was;
     job_info(job, &event->info);
     if (op->jobd->share == NULL || !op->jobd->share->in_turn)
         show_locked(op);

@@ -19,6 +19,7 @@ struct events {
 
 /* A turn of a shared engine is over: what it has changed counts, or is lost. */
 void events_settle_locked(struct op *op, bool lost);
-/* Of a job whose state has changed and is as it will be seen; that it runs, when that is written.
- * When it could not be written the job is noted as queued once more. The engine's lock is held. */
-void events_note_locked(struct op *op, const struct job *job);
+/* Of a job whose state has changed from `was` and is as it will be seen; that it runs, when that is
+ * written. When it could not be written the job is noted as queued once more. The engine's lock is
+ * held. */
+void events_note_locked(struct op *op, const struct job *job, enum jobd_state was);

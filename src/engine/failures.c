@@ -10,7 +10,7 @@
 
 int failures_init(struct failures *failures, const struct jobd_config *config)
 {
-    if (config->on_failure == NULL)
+    if (config->on_failure.call == NULL)
         return 0;
     failures->attempts = config->failed_attempts;
     failures->all = calloc(FAILURES_MAX, sizeof *failures->all);

@@ -12,6 +12,10 @@
  * a job or its bucket brings about. So no step looks at more than one group. Jobs without a group
  * are those of one more, which has no limits.
  *
+ * Where queues are shared a group that is served elsewhere goes behind here, too. So no other is
+ * served twice while its jobs stand in a lane and nothing happens to them; else the order may be
+ * another elsewhere, as a turn tells what has become of a job, and not each step.
+ *
  * While by_group comes or goes (regroup.h), the queue's jobs below an id are where they shall be,
  * and the others still where they were. Under the engine's lock. */
 #pragma once

@@ -38,6 +38,12 @@ static bool wants_turn_locked(struct op *op) REQUIRES(op->jobd->lock)
     return tell;
 }
 
+static void call(const struct jobd_hook *hook)
+{
+    if (hook->call != NULL)
+        hook->call(hook->context);
+}
+
 void op_end(struct op *op)
 {
     struct jobd *jobd = op->jobd;
@@ -52,7 +58,7 @@ void op_end(struct op *op)
 
     struct waiting *waiting;
     if (op->tell_store)
-        jobd->on_journal_ready(jobd->journal_context);
+        call(&jobd->on_journal_ready);
     while ((waiting = TAILQ_FIRST(&op->woken)) != NULL) {
         TAILQ_REMOVE(&op->woken, waiting, link);
         struct jobd_waiter *waiter = waiter_of(waiting);
@@ -68,16 +74,16 @@ void op_end(struct op *op)
         if (stop->holder->stop != NULL)
             stop->holder->stop(stop->holder, &stop->task);
     }
-    if (op->forgot_early && jobd->on_forgotten_early != NULL)
-        jobd->on_forgotten_early(jobd->forgotten_context);
-    if (earlier && jobd->on_earlier_deadline != NULL)
-        jobd->on_earlier_deadline(jobd->context);
+    if (op->forgot_early)
+        call(&jobd->on_forgotten_early);
+    if (earlier)
+        call(&jobd->on_earlier_deadline);
     if (op->tell_schedules)
-        jobd->on_schedule(jobd->schedule_context);
+        call(&jobd->on_schedule);
     if (op->tell_failure)
-        jobd->on_failure(jobd->failure_context);
-    if (op->tell_event && jobd->on_event != NULL)
-        jobd->on_event(jobd->event_context);
+        call(&jobd->on_failure);
+    if (op->tell_event)
+        call(&jobd->on_event);
     if (wants_turn)
         jobd->share->turns.due(jobd->share->turns.context);
 }

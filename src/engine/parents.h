@@ -27,6 +27,7 @@ struct parents {
     TAILQ_ENTRY(parents) link; /* to be looked at again, */
     bool again;                /* as it is */
     bool whatever;             /* it does not matter how they end */
+    bool orphaned;             /* its job is cancelled for one of them, which is being written */
     uint32_t len;
     size_t error_room; /* bytes that are counted for the error it may end with */
     struct edge edges[];

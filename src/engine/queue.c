@@ -105,21 +105,10 @@ bool queue_empty(const struct queue *queue)
     return queue_waiting(queue) + queue->in_state[JOBD_RUNNING] + queue_expected(queue) == 0;
 }
 
-uint32_t queue_expected(const struct queue *queue)
-{
-    return queue->put_pending + (queue->promised != NULL ? *queue->promised : 0);
-}
-
 int64_t queue_timeout_us(const struct queue *queue, const struct job *job)
 {
     bool own = job->extra != NULL && job->extra->timeout_us > 0;
     return own ? job->extra->timeout_us : queue->timeout_us;
-}
-
-uint32_t queue_waiting(const struct queue *queue)
-{
-    return queue->in_state[JOBD_QUEUED] + queue->in_state[JOBD_SCHEDULED] +
-           queue->in_state[JOBD_BLOCKED];
 }
 
 uint32_t queue_ready(const struct queue *queue)

@@ -110,9 +110,17 @@ uint32_t queue_waiting_max(const struct jobd_queue_config *config);
 uint32_t queue_workers_max(const struct jobd_queue_config *config);
 /* Of an attempt of this job; 0: none. */
 int64_t queue_timeout_us(const struct queue *queue, const struct job *job);
-uint32_t queue_waiting(const struct queue *queue);
-/* So many may wait that do not yet: puts that are being written, and promised deliveries. */
-uint32_t queue_expected(const struct queue *queue);
+static inline uint32_t queue_waiting(const struct queue *queue)
+{
+    return queue->in_state[JOBD_QUEUED] + queue->in_state[JOBD_SCHEDULED] +
+           queue->in_state[JOBD_BLOCKED];
+}
+/* How many are still to come that have a place: puts that are being written, and promised
+ * deliveries. */
+static inline uint32_t queue_expected(const struct queue *queue)
+{
+    return queue->put_pending + (queue->promised != NULL ? *queue->promised : 0);
+}
 /* Nothing waits or runs, and nothing is on its way in. */
 bool queue_empty(const struct queue *queue);
 /* In place of one that is empty, and whose place in the heaps is free, comes a fresh one, which has

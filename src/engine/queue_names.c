@@ -90,18 +90,22 @@ int queue_names_sort(struct queue_names *names)
 
 /* ---- while others look */
 
-/* Of the first that is not before it, in `len`. */
-static uint32_t place_of(const struct queue_names *names, const char *name, uint32_t len)
+/* Its place, in `len`, or the one where it would be. */
+static uint32_t place_of(const struct queue_names *names, const char *name, uint32_t len,
+                         bool *found)
 {
     uint32_t from = 0, to = len;
-    while (from < to) {
+    *found = false;
+    while (from < to && !*found) {
         uint32_t middle = from + (to - from) / 2;
-        if (strcmp(names->names[middle], name) < 0)
+        int order = strcmp(names->names[middle], name);
+        *found = order == 0;
+        if (order < 0)
             from = middle + 1;
         else
             to = middle;
     }
-    return from;
+    return *found ? to : from;
 }
 
 static void put_at(struct queue_names *names, uint32_t place, const char *name, uint32_t number)
@@ -113,7 +117,8 @@ static void put_at(struct queue_names *names, uint32_t place, const char *name, 
 void queue_names_add(struct queue_names *names, const char *name, uint32_t number)
 {
     verify(names->len < names->max);
-    const uint32_t place = place_of(names, name, names->len);
+    bool found;
+    const uint32_t place = place_of(names, name, names->len, &found);
     names->version++;
     for (uint32_t i = names->len; i > place; i--)
         put_at(names, i, names->names[i - 1], names->numbers[i - 1]);
@@ -124,8 +129,9 @@ void queue_names_add(struct queue_names *names, const char *name, uint32_t numbe
 
 void queue_names_remove(struct queue_names *names, const char *name)
 {
-    const uint32_t place = place_of(names, name, names->len);
-    if (place == names->len || strcmp(names->names[place], name) != 0)
+    bool found;
+    const uint32_t place = place_of(names, name, names->len, &found);
+    if (!found)
         return;
     names->version++;
     for (uint32_t i = place; i + 1 < names->len; i++)
@@ -139,8 +145,8 @@ uint32_t queue_names_find(const struct queue_names *names, const char *name)
     uint32_t before, number;
     do {
         before = names->version;
-        const uint32_t len = names->len, place = place_of(names, name, len);
-        bool found = place < len && strcmp(names->names[place], name) == 0;
+        bool found;
+        const uint32_t place = place_of(names, name, names->len, &found);
         number = found ? names->numbers[place] : JOBD_NO_QUEUE;
     } while ((before & 1) != 0 || before != names->version);
     return number;

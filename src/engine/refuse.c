@@ -48,16 +48,17 @@ void admission_refuse_locked(struct op *op, struct queue *queue, uint32_t jobs,
     const bool full = result == JOBD_FULL;
     if (!full && result != JOBD_OUT_OF_MEMORY && result != JOBD_GROUP_FULL)
         return;
+    const bool served = is_served(queue, op->now_us);
     queue->rejected += jobs;
     receipt->busy = busy_of(result);
     receipt->room_in_us = JOBD_UNKNOWN_US;
     if (queue->paused)
         receipt->busy = full ? JOBD_BUSY_PAUSED : receipt->busy;
-    else if (!is_served(queue, op->now_us))
+    else if (!served)
         receipt->busy = full ? JOBD_BUSY_NO_WORKERS : receipt->busy;
     else if (full && limits_rate_holds(queue, op->now_us))
         receipt->busy = JOBD_BUSY_RATE;
-    if (queue->paused || !is_served(queue, op->now_us) || breaker_holds(queue))
+    if (queue->paused || !served || breaker_holds(queue))
         return; /* when what is down will be back, nobody knows */
     receipt->room_in_us =
         result == JOBD_GROUP_FULL ? group_room_us : room_in_us(queue, op->now_us, places);

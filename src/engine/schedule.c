@@ -17,7 +17,7 @@ void schedule_set_next_locked(struct op *op, struct schedule *schedule,
     schedule_state_set(op, &schedule->next, state);
     jobs_count(jobs, (int64_t)after - (int64_t)before);
     schedules_note(schedules, schedule);
-    op->tell_schedules = op->jobd->on_schedule != NULL;
+    op->tell_schedules = true;
 }
 
 static void begin_locked(struct op *op, const struct schedule_step *step) REQUIRES(op->jobd->lock)

@@ -103,7 +103,7 @@ bool share_is_empty(struct jobd *jobd)
 bool share_is_full(struct jobd *jobd)
 {
     mutex_lock(&jobd->lock);
-    bool full = !share_has_room(jobd->share);
+    bool full = !share_has_room(jobd->share) || jobd->share->outdated;
     mutex_unlock(&jobd->lock);
     return full;
 }
@@ -114,6 +114,14 @@ uint64_t share_next_id(struct jobd *jobd)
     uint64_t id = jobd->next_id;
     mutex_unlock(&jobd->lock);
     return id;
+}
+
+bool share_is_outdated(struct jobd *jobd)
+{
+    mutex_lock(&jobd->lock);
+    bool outdated = jobd->share->outdated;
+    mutex_unlock(&jobd->lock);
+    return outdated;
 }
 
 int64_t share_due(struct jobd *jobd)

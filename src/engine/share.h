@@ -40,6 +40,9 @@ void share_end(struct jobd *jobd, bool lost);
 bool share_ids(struct jobd *jobd, uint64_t **ids, size_t *len);
 /* Are they all there are? Not where other processes have queues that are not known here. */
 bool share_is_whole(struct jobd *jobd);
+/* One of these may have come since then: share_forget(), and all is to be read, before there is
+ * another turn. */
+bool share_is_outdated(struct jobd *jobd);
 struct share_ids {
     const uint64_t *ids;
     size_t len;

@@ -52,6 +52,7 @@ struct own_run {
 struct share {
     struct jobd_turns turns;
     bool strangers;   /* jobs of queues that are not known here are left out */
+    bool outdated;    /* such a queue may be known by now: all has to be read again */
     bool in_turn;     /* verbs may change something, and whoever they wake is held */
     bool stays;       /* what a job was put with is replaced, but not its place */
     bool anew;        /* all is being read again */

@@ -65,10 +65,12 @@ static void check_room(const struct queue *queue)
     verify(queue_waiting(queue) + queue->in_state[JOBD_RUNNING] <= queue->room);
 }
 
-static void move_locked(struct op *op, struct job *job, enum jobd_state to) REQUIRES(op->jobd->lock)
+/* The state that it leaves. */
+static enum jobd_state move_locked(struct op *op, struct job *job, enum jobd_state to)
+    REQUIRES(op->jobd->lock)
 {
     struct queue *queue = queue_of(op, job);
-    const unsigned from = job->state;
+    const enum jobd_state from = (enum jobd_state)job->state;
     verify((legal_moves[from] & TO(to)) != 0);
     if (job->state != STATE_NEW && !job_has_ended(job))
         queue->in_state[job->state]--;
@@ -83,6 +85,7 @@ static void move_locked(struct op *op, struct job *job, enum jobd_state to) REQU
         fair_moved_locked(op, job, from);
     said_tell_locked(op, job);
     check_room(queue);
+    return from;
 }
 
 /* ---- lanes and delays */
@@ -169,10 +172,10 @@ static void leave_place_locked(struct op *op, struct job *job) REQUIRES(op->jobd
 
 static void wait_locked(struct op *op, struct job *job, bool comes_back) REQUIRES(op->jobd->lock)
 {
-    move_locked(op, job, waits_as(job->extra, job->delayed));
+    const enum jobd_state was = move_locked(op, job, waits_as(job->extra, job->delayed));
     jobs_watch(&op->jobd->jobs, job);
     enter_place_locked(op, job, comes_back);
-    events_note_locked(op, job);
+    events_note_locked(op, job, was);
 }
 
 /* ---- coming in */
@@ -185,9 +188,9 @@ void transition_enter_locked(struct op *op, struct job *job)
 void transition_due_locked(struct op *op, struct job *job)
 {
     leave_delays_locked(op, job);
-    move_locked(op, job, JOBD_QUEUED);
+    const enum jobd_state was = move_locked(op, job, JOBD_QUEUED);
     enter_lane_locked(op, job);
-    events_note_locked(op, job);
+    events_note_locked(op, job, was);
     if (op->jobd->share != NULL && op->jobd->share->in_turn)
         share_touch_behind_locked(op, job);
 }
@@ -199,9 +202,9 @@ void transition_unblock_locked(struct op *op, struct job *job)
     edges_leave_locked(op, job->extra);
     bool later = job->delayed && job->ready_us > op->now_us;
     job->ready_us = later ? job->ready_us : op->now_us;
-    move_locked(op, job, waits_as(job->extra, later));
+    const enum jobd_state was = move_locked(op, job, waits_as(job->extra, later));
     enter_place_locked(op, job, true);
-    events_note_locked(op, job);
+    events_note_locked(op, job, was);
     if (op->jobd->share != NULL)
         share_touch_locked(op, job, ROW_SET);
 }
@@ -325,7 +328,7 @@ void transition_start_locked(struct op *op, struct job *job, struct jobd_waiter 
     struct queue *queue = queue_of(op, job);
     lane_take_locked(op, queue, job);
     limits_started(queue, op->now_us);
-    move_locked(op, job, JOBD_RUNNING);
+    (void)move_locked(op, job, JOBD_RUNNING);
     jobs_unwatch(&op->jobd->jobs, job);
     job->started_us = op->now_us;
     job->attempt++;
@@ -411,10 +414,10 @@ void transition_tell_end_locked(struct op *op, struct job *job)
 
 void transition_finish_locked(struct op *op, struct job *job, enum jobd_state state, int64_t at_us)
 {
-    move_locked(op, job, state);
+    const enum jobd_state was = move_locked(op, job, state);
     job->finished_us = at_us;
     job->stopping = false;
-    events_note_locked(op, job);
+    events_note_locked(op, job, was);
     transition_tell_end_locked(op, job);
     if (job->batched)
         end_in_batch_locked(op, job);
@@ -470,12 +473,12 @@ void transition_reinstate_locked(struct op *op, struct job *job)
 void transition_amend_locked(struct op *op, struct job *job, enum jobd_state state)
 {
     queue_of(op, job)->cancel_pending -= job->state == JOBD_QUEUED;
-    bool moves = job->state != state;
-    if (moves)
-        move_locked(op, job, state);
+    const enum jobd_state was = (enum jobd_state)job->state;
+    if (was != state)
+        (void)move_locked(op, job, state);
     wait_again_locked(op, job);
-    if (moves)
-        events_note_locked(op, job);
+    if (was != state)
+        events_note_locked(op, job, was);
 }
 
 void transition_move_locked(struct op *op, struct job *job, uint16_t queue)
@@ -514,9 +517,10 @@ void transition_exchange_locked(struct op *op, struct job *job, struct job_conte
         leave_place_locked(op, job);
     queue->cancel_pending -= waits && !in_place && job->state == JOBD_QUEUED;
     fair_exchange_locked(op, queue, job, content);
-    bool moves = waits && job->state != to;
+    const enum jobd_state was = (enum jobd_state)job->state;
+    bool moves = waits && was != to;
     if (moves)
-        move_locked(op, job, to);
+        (void)move_locked(op, job, to);
     queue->cancel_pending += waits && !in_place && job->state == JOBD_QUEUED;
     if (in_place && !stays)
         enter_place_locked(op, job, true);
@@ -525,5 +529,5 @@ void transition_exchange_locked(struct op *op, struct job *job, struct job_conte
     if (in_place)
         jobs_watch(&op->jobd->jobs, job);
     if (moves)
-        events_note_locked(op, job);
+        events_note_locked(op, job, was);
 }

@@ -60,9 +60,9 @@ static enum chunk_state next_in_extension(enum chunk_state state, char c)
     case CHUNK_EXTENSION_BLANK:
         return c == ';' ? CHUNK_EXTENSION : is_blank(c) ? state : CHUNK_BAD;
     case CHUNK_EXTENSION:
-        return is_blank(c) ? state : char_is_token(c) ? CHUNK_NAME : CHUNK_BAD;
+        return is_blank(c) ? state : char_is(c, CHARS_TOKEN) ? CHUNK_NAME : CHUNK_BAD;
     case CHUNK_NAME:
-        if (char_is_token(c))
+        if (char_is(c, CHARS_TOKEN))
             return state;
         return c == '=' ? CHUNK_EQUALS : is_blank(c) ? CHUNK_NAME_BLANK : behind_extension(c);
     case CHUNK_NAME_BLANK:
@@ -71,12 +71,12 @@ static enum chunk_state next_in_extension(enum chunk_state state, char c)
                : is_blank(c) ? state
                              : CHUNK_BAD;
     case CHUNK_EQUALS:
-        return c == '"'           ? CHUNK_QUOTED
-               : is_blank(c)      ? state
-               : char_is_token(c) ? CHUNK_VALUE
-                                  : CHUNK_BAD;
+        return c == '"'                  ? CHUNK_QUOTED
+               : is_blank(c)             ? state
+               : char_is(c, CHARS_TOKEN) ? CHUNK_VALUE
+                                         : CHUNK_BAD;
     case CHUNK_VALUE:
-        return char_is_token(c) ? state : behind_extension(c);
+        return char_is(c, CHARS_TOKEN) ? state : behind_extension(c);
     case CHUNK_QUOTED:
         return c == '"'     ? CHUNK_QUOTED_END
                : c == '\\'  ? CHUNK_ESCAPED
@@ -93,9 +93,9 @@ static enum chunk_state next_in_trailer(enum chunk_state state, char c)
 {
     switch (state) {
     case CHUNK_TRAILER:
-        return c == '\r' ? CHUNK_LAST_LF : char_is_token(c) ? CHUNK_TRAILER_NAME : CHUNK_BAD;
+        return c == '\r' ? CHUNK_LAST_LF : char_is(c, CHARS_TOKEN) ? CHUNK_TRAILER_NAME : CHUNK_BAD;
     case CHUNK_TRAILER_NAME:
-        return c == ':' ? CHUNK_TRAILER_VALUE : char_is_token(c) ? state : CHUNK_BAD;
+        return c == ':' ? CHUNK_TRAILER_VALUE : char_is(c, CHARS_TOKEN) ? state : CHUNK_BAD;
     case CHUNK_TRAILER_VALUE:
         return c == '\r' ? CHUNK_TRAILER_LF : is_text(c) ? state : CHUNK_BAD;
     default:

@@ -4,7 +4,6 @@
 #include <poll.h>
 #include <sys/socket.h>
 
-#include "base/clock.h"
 #include "base/verify.h"
 
 enum { PHASE_BITS = 8 }; /* of the word; the deadline stands above them */
@@ -82,10 +81,10 @@ static int64_t lasts_ms(const struct conn_times *times, enum phase phase)
     return 0;
 }
 
-bool conn_enter(struct conn *conn, enum phase phase)
+bool conn_enter(struct conn *conn, enum phase phase, int64_t now_ms)
 {
     int64_t ms = lasts_ms(conn->times, phase);
-    int64_t fresh_ms = ms > 0 ? clock_coarse_ms() + ms : 0, deadline_ms;
+    int64_t fresh_ms = ms > 0 ? now_ms + ms : 0, deadline_ms;
     struct conn_state seen = conn_state(conn);
     do {
         if (seen.phase == PHASE_CUT)

@@ -97,9 +97,9 @@ enum phase conn_phase(const struct conn *conn);
  * when it was another by now; then *seen is that one. Any thread. */
 bool conn_move(struct conn *conn, struct conn_state *seen, enum phase phase, int64_t deadline_ms);
 
-/* It enters a phase, or this one anew, with the deadline of that; false when it was cut before. In
- * the loop's thread. */
-bool conn_enter(struct conn *conn, enum phase phase);
+/* It enters a phase, or this one anew, with the deadline of that, now by clock_coarse_ms(); false
+ * when it was cut before. In the loop's thread. */
+bool conn_enter(struct conn *conn, enum phase phase, int64_t now_ms);
 
 /* In PHASE_REPLY: the reply has so many bytes, and time for them is added. In the loop's thread. */
 void conn_extend_deadline(struct conn *conn, size_t bytes);

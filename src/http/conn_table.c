@@ -104,7 +104,7 @@ struct conn *conn_open_locked(struct conn_table *table, int fd, const struct soc
     conn->address = address;
     conn->of_proxy = of_proxy;
     table->by_fd[fd] = conn;
-    verify(conn_enter(conn, PHASE_NEW));
+    verify(conn_enter(conn, PHASE_NEW, clock_coarse_ms()));
     return conn;
 }
 

@@ -9,8 +9,6 @@
 #include "base/verify.h"
 #include "http/target.h"
 
-enum { VERSION_BYTES = sizeof "HTTP/1.1" - 1 };
-
 size_t head_end(const char *text, size_t size, size_t from)
 {
     const char *at = text + (from > 3 ? from - 3 : 0), *end = text + size;
@@ -22,42 +20,6 @@ size_t head_end(const char *text, size_t size, size_t from)
             return (size_t)(at + 2 - text);
     }
     return 0;
-}
-
-/* Cuts a line off the front; false when it does not end as it must. */
-static bool next_line(struct field *rest, struct headers *headers, struct field *line)
-{
-    const char *end = memchr(rest->text, '\n', rest->size);
-    size_t size = end != NULL ? (size_t)(end - rest->text) : 0;
-    if (size == 0 || end[-1] != '\r') {
-        headers_refuse(headers, 400, "a line of the header does not end in CR and LF");
-        return false;
-    }
-    *line = (struct field){rest->text, size - 1};
-    *rest = (struct field){end + 1, rest->size - size - 1};
-    return true;
-}
-
-/* Up to the next blank, of which there is one. */
-static struct field word(struct field *line)
-{
-    const char *blank = memchr(line->text, ' ', line->size);
-    size_t size = blank != NULL ? (size_t)(blank - line->text) : line->size;
-    struct field found = {line->text, size};
-    size_t used = blank != NULL ? size + 1 : size;
-    *line = (struct field){line->text + used, line->size - used};
-    return found;
-}
-
-static void check_version(struct headers *headers, struct field version)
-{
-    const char *v = version.text;
-    bool sound = version.size == VERSION_BYTES && memcmp(v, "HTTP/", 5) == 0 &&
-                 char_is_digit(v[5]) && v[6] == '.' && char_is_digit(v[7]);
-    if (!sound)
-        headers_refuse(headers, 400, HEAD_BAD_LINE);
-    else if (v[5] != '1')
-        headers_refuse(headers, 505, "the version must be HTTP/1.1 or HTTP/1.0");
 }
 
 static bool is(struct field field, const char *word)
@@ -74,28 +36,73 @@ static unsigned count_parameters(struct field target)
     return count;
 }
 
-static void request_line(struct head *head, struct headers *headers, struct field line)
+/* ---- the request line: its words in turn, each returning where the next one begins, or NULL when
+ * it was refused. A header's last byte is a line feed, so that each search has an end. */
+
+static const char *read_method(struct head *head, struct headers *headers, const char *at)
 {
-    head->method = word(&line);
-    head->target = word(&line);
-    head->version = line;
-    headers->http_1_0 = is(head->version, "HTTP/1.0");
-    headers->bodiless = is(head->method, "HEAD");
-    if (!headers_is_token(head->method.text, head->method.size) ||
-        head->method.size > METHOD_MAX_BYTES || head->target.size == 0)
+    head->method = (struct field){at, chars_count(at, CHARS_TOKEN)};
+    const size_t size = head->method.size;
+    if (size == 0 || size > METHOD_MAX_BYTES || at[size] != ' ') {
         headers_refuse(headers, 400, HEAD_BAD_LINE);
-    check_version(headers, head->version);
+        return NULL;
+    }
+    headers->bodiless = is(head->method, "HEAD");
+    return at + size + 1;
+}
+
+static const char *read_target(struct head *head, struct headers *headers, const char *at)
+{
+    head->target = (struct field){at, target_count(at)};
+    const size_t size = head->target.size;
+    if (size > 0 && at[size] == ' ')
+        return at + size + 1;
+    if (at[size] == ' ' || at[size] == '\r' || at[size] == '\n')
+        headers_refuse(headers, 400, HEAD_BAD_LINE);
+    else
+        headers_refuse(headers, 400,
+                       "the request's target has a byte that must be percent-encoded, or a NUL");
+    return NULL;
+}
+
+static const char *read_version(struct head *head, struct headers *headers, const char *at,
+                                const char *end)
+{
+    enum { SIZE = sizeof "HTTP/1.1" - 1 };
+    head->version = (struct field){at, SIZE};
+    headers->http_1_0 = end - at > SIZE && memcmp(at, "HTTP/1.0", SIZE) == 0;
+    bool sound = end - at > SIZE + 1 && memcmp(at, "HTTP/", 5) == 0 && char_is_digit(at[5]) &&
+                 at[6] == '.' && char_is_digit(at[7]) && at[8] == '\r' && at[9] == '\n';
+    if (sound && at[5] == '1')
+        return at + SIZE + 2;
+    if (sound)
+        headers_refuse(headers, 505, "the version must be HTTP/1.1 or HTTP/1.0");
+    else
+        headers_refuse(headers, 400, HEAD_BAD_LINE);
+    return NULL;
+}
+
+static const char *request_line(struct head *head, struct headers *headers, const char *at,
+                                const char *end)
+{
+    at = read_method(head, headers, at);
+    if (at != NULL)
+        at = read_target(head, headers, at);
+    if (at != NULL)
+        at = read_version(head, headers, at, end);
+    if (at == NULL)
+        return NULL;
     if (is(head->method, "CONNECT"))
         headers_refuse(headers, 501, "CONNECT is for proxies");
     if (is(head->target, "*") && !is(head->method, "OPTIONS"))
         headers_refuse(headers, 400, "the target * is for OPTIONS alone");
-    if (!target_is_sound(head->target.text, head->target.size))
-        headers_refuse(headers, 400,
-                       "the request's target has a byte that must be percent-encoded, or a NUL");
     if (!target_host_is_sound(head->target.text, head->target.size))
         headers_refuse(headers, 400, "the target's host is not a host");
     head->parameters = count_parameters(head->target);
+    return at;
 }
+
+/* ---- fields */
 
 static bool is_blank(char c)
 {
@@ -118,30 +125,71 @@ static struct field value_of(char *text, size_t size)
     return (struct field){text + before, size - before};
 }
 
-static void field_line(struct headers *headers, char *text, struct field line)
+/* Reads the field at *at, and goes on to the line behind it; false when it is not sound. */
+static bool next_field(char **at, struct field *name, struct field *value)
 {
-    const char *colon = memchr(line.text, ':', line.size);
-    if (is_blank(*line.text)) {
-        headers_refuse(headers, 400, "a header field goes on in the next line");
-    } else if (colon == NULL) {
-        headers_refuse(headers, 400, "a line of the header has no colon");
-    } else {
-        size_t name_size = (size_t)(colon - line.text);
-        struct field value = value_of(text + (colon + 1 - text), line.size - name_size - 1);
-        headers_field(headers, (struct field){line.text, name_size}, value);
+    char *line = *at;
+    const size_t colon = chars_count(line, CHARS_TOKEN);
+    if (colon == 0 || line[colon] != ':')
+        return false;
+    const size_t size = chars_count(line + colon + 1, CHARS_TEXT), end = colon + 1 + size;
+    if (line[end] != '\r' || line[end + 1] != '\n')
+        return false;
+    *name = (struct field){line, colon};
+    *value = value_of(line + colon + 1, size);
+    *at = line + end + 2;
+    return true;
+}
+
+/* Cuts a line off the front; false when it does not end as it must. */
+static bool next_line(struct field *rest, struct headers *headers, struct field *line)
+{
+    const char *end = memchr(rest->text, '\n', rest->size);
+    size_t size = end != NULL ? (size_t)(end - rest->text) : 0;
+    if (size == 0 || end[-1] != '\r') {
+        headers_refuse(headers, 400, "a line of the header does not end in CR and LF");
+        return false;
     }
+    *line = (struct field){rest->text, size - 1};
+    *rest = (struct field){end + 1, rest->size - size - 1};
+    return true;
+}
+
+/* It is none. */
+static void refuse_field(struct headers *headers, struct field rest)
+{
+    struct field line;
+    if (!next_line(&rest, headers, &line))
+        return;
+    const char *colon = memchr(line.text, ':', line.size);
+    if (is_blank(*line.text))
+        headers_refuse(headers, 400, "a header field goes on in the next line");
+    else if (colon == NULL)
+        headers_refuse(headers, 400, "a line of the header has no colon");
+    else if (!headers_is_token(line.text, (size_t)(colon - line.text)))
+        headers_refuse(headers, 400, "a header field's name is not a token");
+    else
+        headers_refuse(headers, 400, "a header field has a control character");
+}
+
+static bool is_empty_line(const char *line)
+{
+    return line[0] == '\r' && line[1] == '\n';
 }
 
 bool head_read(struct head *head, struct headers *headers, char *text, size_t size)
 {
-    struct field rest = {text, size}, line;
+    struct field name, value;
     *head = (struct head){.parameters = 0};
     headers_begin(headers);
-    if (!next_line(&rest, headers, &line))
+    const char *fields = request_line(head, headers, text, text + size);
+    if (fields == NULL)
         return false;
-    request_line(head, headers, line);
-    while (headers->status == 0 && next_line(&rest, headers, &line) && line.size > 0)
-        field_line(headers, text, line);
+    for (char *at = text + (fields - text); headers->status == 0 && !is_empty_line(at);)
+        if (next_field(&at, &name, &value))
+            headers_field(headers, name, value);
+        else
+            refuse_field(headers, (struct field){at, size - (size_t)(at - text)});
     return headers_end(headers);
 }
 

@@ -37,7 +37,8 @@ void headers_refuse(struct headers *headers, unsigned status, const char *why);
 /* Of the characters of HTTP's words, and not empty? */
 bool headers_is_token(const char *text, size_t size);
 
-/* Of HTTP/1.1, unless http_1_0 is set then. Then each field in turn, then headers_end(). */
+/* Of HTTP/1.1, unless http_1_0 is set then. Then each field in turn, whose name is a token and
+ * whose value has no control character, then headers_end(). */
 void headers_begin(struct headers *headers);
 void headers_field(struct headers *headers, struct field name, struct field value);
 /* The path in a sound target, which may be a whole URI: then its authority counts as Host. After

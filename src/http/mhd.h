@@ -85,6 +85,7 @@ struct loop {
     struct http *http;
     struct MHD_Daemon *daemon;
     int events, wakeup; /* the daemon's epoll descriptor; an eventfd that ends a poll() */
+    int64_t now_ms;     /* by clock_coarse_ms(), when this turn of it began */
     pthread_t thread;
     bool started;
     atomic_bool over, woken; /* woken: and has not looked yet */
@@ -134,6 +135,12 @@ void loop_wake(struct loop *loop);
 void loop_take_wakeup(struct loop *loop);
 
 /* ---- mhd_exchange.c: in the loop's thread */
+
+/* As conn_enter(), by the time of this turn of the loop. */
+static inline bool exchange_enter(struct exchange *exchange, enum phase phase)
+{
+    return conn_enter(exchange->conn, phase, exchange->loop->now_ms);
+}
 
 /* NULL: none. */
 struct exchange *exchange_of(struct MHD_Connection *connection);
@@ -185,7 +192,7 @@ void proxied_end(struct exchange *exchange);
 
 /* Its first bytes have come. Once more does nothing. */
 void access_begin(struct exchange *exchange);
-/* So much of it has come: its first line, as far as that is there. */
+/* Its first `size` bytes have come, with the first line, or a part of that. */
 void access_request(struct exchange *exchange, const char *text, size_t size);
 /* What it is answered; a part more of a reply that is a stream. */
 void access_reply(struct exchange *exchange, unsigned status, uint64_t bytes);

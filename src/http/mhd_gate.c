@@ -74,7 +74,7 @@ static void refuse(const struct wire *wire, unsigned status, const char *why)
     char answer[CANNED_SIZE];
     exchange->gate.state = GATE_SHUT;
     exchange->gate.shut_ms = clock_coarse_ms() + SHUT_MS;
-    if (!conn_enter(exchange->conn, PHASE_CUT))
+    if (!exchange_enter(exchange, PHASE_CUT))
         return;
     reply_count(exchange->loop->http, status);
     access_begin(exchange);
@@ -277,7 +277,7 @@ static void enter_header(struct exchange *exchange)
     enum phase phase = conn_phase(exchange->conn);
     access_begin(exchange);
     if (phase == PHASE_IDLE || phase == PHASE_NEW)
-        (void)conn_enter(exchange->conn, PHASE_HEADER); /* a cut shows when it is served */
+        (void)exchange_enter(exchange, PHASE_HEADER); /* a cut shows when it is served */
 }
 
 static size_t leading_lines(const char *bytes, size_t size)
@@ -296,7 +296,7 @@ static void refuse_unfinished(const struct wire *wire)
     bool bodiless = waiting(gate) >= 5 && memcmp(text, "HEAD ", 5) == 0;
     wire->exchange->headers = (struct headers){.bodiless = bodiless};
     access_request(wire->exchange, text, waiting(gate));
-    if (*text != '\r' && !char_is_token(*text))
+    if (*text != '\r' && !char_is(*text, CHARS_TOKEN))
         refuse(wire, 400, "that is no HTTP/1.1");
     else if (waiting(gate) > METHOD_MAX_BYTES && memchr(text, ' ', METHOD_MAX_BYTES + 1) == NULL)
         refuse(wire, 400, HEAD_BAD_LINE);

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/event.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -141,6 +142,7 @@ static void *loop_main(void *context)
                                  {.fd = loop->quirks.sleepers, .events = POLLIN}};
         if (poll(polls, 3, patience_ms(loop)) < 0 && errno != EINTR)
             (void)poll(NULL, 0, REST_MS); /* the limit on open files is below 2 */
+        loop->now_ms = clock_coarse_ms();
         if ((polls[1].revents & POLLIN) != 0) {
             loop_take_wakeup(loop);
             take_in(loop);

@@ -16,7 +16,7 @@
 static enum MHD_Result refuse(struct exchange *exchange, const struct request_error *error)
 {
     struct reply reply = {.close = true, .retry_after_s = error->status == 503};
-    if (!conn_enter(exchange->conn, PHASE_REPLY))
+    if (!exchange_enter(exchange, PHASE_REPLY))
         return MHD_NO;
     reply_error(&reply, headers_want_json(&exchange->headers), error->status, error->why);
     return reply_send(exchange, &reply);
@@ -99,9 +99,9 @@ static enum MHD_Result begin_body(struct exchange *exchange, const char *target)
     struct reply reply = {.status = 500, .type = TYPE_TEXT, .fields = fields};
     if (!admitted(exchange, target, &reply)) {
         reply.close = true;
-        return conn_enter(exchange->conn, PHASE_REPLY) ? reply_send(exchange, &reply) : MHD_NO;
+        return exchange_enter(exchange, PHASE_REPLY) ? reply_send(exchange, &reply) : MHD_NO;
     }
-    if (!conn_enter(exchange->conn, PHASE_BODY))
+    if (!exchange_enter(exchange, PHASE_BODY))
         return MHD_NO;
     return MHD_YES;
 }
@@ -130,7 +130,7 @@ static enum MHD_Result park(struct exchange *exchange)
     struct http *http = exchange->loop->http;
     enum parking begun = PARK_BEGUN;
     /* Cut in the meantime: nobody is there to be told. */
-    if (!conn_enter(exchange->conn, PHASE_PARKED) &&
+    if (!exchange_enter(exchange, PHASE_PARKED) &&
         request_leave(http->config.jobd, &exchange->request))
         return MHD_NO;
     /* Where there are turns, its own may just be filling in the request. */
@@ -171,7 +171,7 @@ static enum MHD_Result serve_request(struct exchange *exchange, const char *path
     if (exchange->refused != NULL)
         return refuse(exchange, exchange->refused);
     /* Before anything is done for it: who was cut must not get a job in. */
-    if (!conn_enter(exchange->conn, PHASE_REPLY)) {
+    if (!exchange_enter(exchange, PHASE_REPLY)) {
         abandon(exchange);
         return MHD_NO;
     }
@@ -239,9 +239,10 @@ void *request_begins(void *context, const char *target, struct MHD_Connection *c
     exchange->refused = NULL;
     request_reset(&exchange->request);
     budget_open(exchange);
+    exchange->request.has_parameters = exchange->parameters > 0;
     exchange->request.wants_job = exchange->access_open;
     if (conn_phase(exchange->conn) != PHASE_HEADER)
-        (void)conn_enter(exchange->conn, PHASE_HEADER); /* begin() sees a cut */
+        (void)exchange_enter(exchange, PHASE_HEADER); /* begin() sees a cut */
     return exchange;
 }
 
@@ -266,7 +267,8 @@ static void end_request(struct exchange *exchange)
     exchange->request.release = NULL;
     access_end(exchange);
     proxied_end(exchange);
-    stream_end(exchange);
+    if (exchange->stream != NULL)
+        stream_end(exchange);
     quirk_set(exchange, QUIRK_NONE);
     body_drop(exchange);
     jobd_blob_unref(exchange->request.waiter.output); /* nobody has answered with it */
@@ -286,7 +288,7 @@ void request_ended(void *context, struct MHD_Connection *connection, void **requ
         return;
     end_request(exchange);
     *request = NULL;
-    (void)conn_enter(exchange->conn, PHASE_IDLE);
+    (void)exchange_enter(exchange, PHASE_IDLE);
 }
 
 static void wake(struct jobd_waiter *waiter)

@@ -42,7 +42,7 @@ static void bound_unsent(const struct exchange *exchange, int bytes)
 static ssize_t suspend(struct http_stream *stream)
 {
     struct exchange *exchange = stream->exchange;
-    if (!conn_enter(exchange->conn, PHASE_STREAM_PARKED))
+    if (!exchange_enter(exchange, PHASE_STREAM_PARKED))
         return MHD_CONTENT_READER_END_WITH_ERROR;
     stream->suspended = true;
     atomic_fetch_add(&stream->loop->http->streams_parked, 1);
@@ -69,7 +69,7 @@ static ssize_t read_part(void *context, uint64_t at, char *to, size_t max)
 {
     struct http_stream *stream = context;
     (void)at;
-    if (stream->exchange == NULL || !conn_enter(stream->exchange->conn, PHASE_STREAM))
+    if (stream->exchange == NULL || !exchange_enter(stream->exchange, PHASE_STREAM))
         return MHD_CONTENT_READER_END_WITH_ERROR;
     if (atomic_load(&stream->loop->http->draining) && !is_sized(stream))
         return MHD_CONTENT_READER_END_OF_STREAM;
@@ -139,8 +139,6 @@ bool stream_resume_cut(struct exchange *exchange)
 void stream_end(struct exchange *exchange)
 {
     struct http_stream *stream = exchange->stream;
-    if (stream == NULL)
-        return;
     struct loop *loop = stream->loop;
     acceptor_unwatch_hangup(loop->http->acceptor, exchange->conn);
     bound_unsent(exchange, 0);
@@ -216,7 +214,7 @@ struct MHD_Response *stream_response(struct exchange *exchange, const struct rep
     struct MHD_Response *response = NULL;
     bool head = exchange->request.method == METHOD_HEAD;
     /* In its phase before it is watched: a hang-up is told once. */
-    if (!head && conn_enter(exchange->conn, PHASE_STREAM))
+    if (!head && exchange_enter(exchange, PHASE_STREAM))
         response = body_of(exchange, reply);
     if (response == NULL)
         reply->free(reply->context);

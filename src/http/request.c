@@ -40,11 +40,16 @@ void methods_list(unsigned set, char out[METHODS_SIZE])
 
 /* ---- from one request to the next */
 
+/* Of what stands behind it a request fills in what it reads, and the engine has its own part. */
+enum { CLEARED_BYTES = offsetof(struct request, waiter.info) };
+
 void request_reset(struct request *request)
 {
     void (*wake)(struct jobd_waiter * waiter) = request->waiter.wake;
-    memset(request, 0, sizeof *request);
+    memset(request, 0, CLEARED_BYTES);
     request->waiter.wake = wake;
+    request->waiter.output = NULL;
+    request->trace[0] = request->subject[0] = '\0';
 }
 
 bool request_leave(struct jobd *jobd, struct request *request)
@@ -61,16 +66,9 @@ static const struct exchange *exchange_with(const struct request *request)
                                                    offsetof(struct exchange, request));
 }
 
-bool request_has_parameters(const struct request *request)
-{
-    return exchange_with(request)->parameters > 0;
-}
-
-const char *request_parameter(const struct request *request, const char *name)
+const char *request_query(const struct request *request, const char *name)
 {
     const char *value = NULL;
-    if (!request_has_parameters(request))
-        return NULL;
     if (MHD_lookup_connection_value_n(request->source, MHD_GET_ARGUMENT_KIND, name, strlen(name),
                                       &value, NULL) != MHD_YES)
         return NULL;
@@ -95,7 +93,7 @@ void request_parameters(const struct request *request,
                         void *context)
 {
     struct pairs pairs = {each, context};
-    if (request_has_parameters(request))
+    if (request->has_parameters)
         MHD_get_connection_values(request->source, MHD_GET_ARGUMENT_KIND, one_pair, &pairs);
 }
 

@@ -42,11 +42,11 @@ void methods_list(unsigned set, char out[METHODS_SIZE]);
  * in and the waiter's wake(). What it points to is valid during the handler's call, or as said. */
 struct request {
     enum method method;
-    const char *path; /* without the query, percent-decoded */
+    const char *path;    /* without the query, percent-decoded */
+    bool has_parameters; /* in its query: most have none, so that none need be asked for */
     bool wants_json;
     bool cors_allowed; /* from a page of --cors-origin, whose replies say so: none of them is shared
                         */
-    char trace[JOBD_TRACE_SIZE]; /* its traceparent, "" without */
 
     /* For the access log: is it asked, and the endpoint's answer: the job it is about, 0: none. */
     bool wants_job;
@@ -67,9 +67,7 @@ struct request {
      * from before it is made. The admitter may let the body have the reserve. */
     struct jobd_account body_account, reply_account;
 
-    /* While it waits for something, nobody may touch it until the waiter is woken. */
-    struct jobd_waiter waiter;
-    struct jobd_turn turn; /* or its turn is, where queues are shared */
+    struct jobd_turn turn; /* it waits for its turn, where queues are shared */
     /* Ends the wait of a waiter that is not the engine's: true, as jobd_cancel_wait() says. Called
      * in another thread, with the connections' lock held. NULL: it is the engine's. */
     bool (*leave)(struct request *request);
@@ -85,13 +83,20 @@ struct request {
 
     /* The endpoint's own. */
     const struct endpoint *endpoint;
-    char subject[REQUEST_SUBJECT_SIZE]; /* what the path names: a queue, a job, a lease */
     union {
         max_align_t aligned;
         unsigned char bytes[REQUEST_STATE_BYTES];
     } state; /* request_state() */
 
     void *source; /* the HTTP library's */
+
+    /* While it waits for something, nobody may touch it until the waiter is woken. Its info is not
+     * zeros when the request begins: that is filled in when it is woken. */
+    struct jobd_waiter waiter;
+
+    /* Texts, "" when it begins. */
+    char trace[JOBD_TRACE_SIZE];        /* its traceparent */
+    char subject[REQUEST_SUBJECT_SIZE]; /* what the path names: a queue, a job, a lease */
 };
 
 /* Room for what the endpoint must know while the request waits: `size` bytes, zeros at first. */
@@ -107,10 +112,13 @@ static inline bool request_body_taken(const struct request *request)
     return request->body_offered && request->waiter.accepted;
 }
 
-/* Has its query any parameter? Most have none, so that none need be asked for by its name. */
-bool request_has_parameters(const struct request *request);
-/* The value of a query parameter, "" without one; NULL when the parameter is not there. */
-const char *request_parameter(const struct request *request, const char *name);
+/* The value of a query parameter, "" without one; NULL when the parameter is not there. The second
+ * one looks it up also where there is none. */
+const char *request_query(const struct request *request, const char *name);
+static inline const char *request_parameter(const struct request *request, const char *name)
+{
+    return request->has_parameters ? request_query(request, name) : NULL;
+}
 
 /* Does its Accept field name this type itself, not by a star? */
 bool request_accepts(const struct request *request, const char *type);

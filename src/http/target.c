@@ -8,21 +8,12 @@
 
 static const char scheme[] = "http://";
 
-bool target_is_sound(const char *target, size_t size)
+size_t target_count(const char *text)
 {
-    for (size_t i = 0; i < size; i++) {
-        const char c = target[i];
-        if (c <= ' ' || c > '~' || c == '#')
-            return false;
-        if (c == '%' && size - i >= 3 && memcmp(target + i, "%00", 3) == 0)
-            return false;
-    }
-    return true;
-}
-
-static bool is_unreserved(char c)
-{
-    return char_is_alpha(c) || char_is_digit(c) || (c != '\0' && strchr("-._~", c) != NULL);
+    size_t count = chars_count(text, CHARS_TARGET);
+    while (text[count] == '%' && !(text[count + 1] == '0' && text[count + 2] == '0'))
+        count += 1 + chars_count(text + count + 1, CHARS_TARGET);
+    return count;
 }
 
 static bool is_encoded(const char *text, size_t size)
@@ -33,9 +24,9 @@ static bool is_encoded(const char *text, size_t size)
 /* How many bytes the name at the front has; 0: there is none. */
 static size_t name_size(const char *text, size_t size)
 {
-    size_t at = 0;
-    while (at < size && (is_unreserved(text[at]) || is_encoded(text + at, size - at)))
-        at += text[at] == '%' ? 3 : 1;
+    size_t at = chars_span(text, size, CHARS_UNRESERVED);
+    while (is_encoded(text + at, size - at))
+        at += 3 + chars_span(text + at + 3, size - at - 3, CHARS_UNRESERVED);
     return at;
 }
 
@@ -43,7 +34,7 @@ static size_t name_size(const char *text, size_t size)
 static size_t address_size(const char *text, size_t size)
 {
     size_t at = 1;
-    while (at < size && (is_unreserved(text[at]) || text[at] == ':' || text[at] == '%'))
+    while (at < size && (char_is(text[at], CHARS_UNRESERVED) || text[at] == ':' || text[at] == '%'))
         at++;
     return at > 1 && at < size && text[at] == ']' ? at + 1 : 0;
 }

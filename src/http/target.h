@@ -5,9 +5,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* As it came: nothing but visible ASCII (RFC 3986, section 2), no fragment, and no NUL,
- * encoded? */
-bool target_is_sound(const char *target, size_t size);
+/* As it came: how many bytes at the front may stand in one, which is visible ASCII (RFC 3986,
+ * section 2), without a fragment, and without a NUL, encoded. One that may not comes in the end. */
+size_t target_count(const char *text);
 /* A host as in the Host field (RFC 9110, section 7.2), perhaps with a port: a name of letters,
  * digits, -._~ and %XX, or an address in brackets? */
 bool target_is_host(const char *text, size_t size);

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { APPEND_MAX = 64 /* rows of one turn */ };
+enum { APPEND_MAX = 64 /* rows of one turn */, TRIM_MAX = 1000 /* at a time */ };
 
 /* ---- waiting for the socket */
 
@@ -442,20 +442,55 @@ static enum ledger_result ledger_keep_part(void *context, const struct ledger_pa
     return judged;
 }
 
+/* One of the statements that take rows' numbers, and say nothing. */
+static enum ledger_result tell_rows(struct ledger *ledger, const char *name, const uint64_t *rows,
+                                    int len, struct problem *problem)
+{
+    struct parameters values = {.len = 0};
+    uint64_t numbers[2];
+    PGresult *result;
+    for (int i = 0; i < len; i++) {
+        numbers[i] = htobe64(rows[i]);
+        add_parameter(&values, &numbers[i], sizeof numbers[i]);
+    }
+    enum ledger_result judged = ask(ledger, name, &values, &result, problem);
+    PQclear(result);
+    return judged;
+}
+
+static enum ledger_result begin_trimming(struct ledger *ledger, uint64_t from,
+                                         struct problem *problem)
+{
+    PGresult *result;
+    enum ledger_result judged = tell_rows(ledger, "drop", &from, 1, problem);
+    if (judged != LEDGER_OK)
+        return judged;
+    judged = ask(ledger, "first", NULL, &result, problem);
+    if (judged == LEDGER_OK) {
+        ledger->trims_at = (uint64_t)number_at(result, 0, 0);
+        ledger->trims_to = from;
+    }
+    PQclear(result);
+    return judged;
+}
+
 static enum ledger_result ledger_trim(void *context, uint64_t from, bool *more,
                                       struct problem *problem)
 {
-    struct parameters values = {.len = 0};
-    uint64_t seq = htobe64(from);
-    PGresult *result;
-    add_parameter(&values, &seq, sizeof seq);
-    enum ledger_result judged = ask(context, "drop", &values, &result, problem);
-    PQclear(result);
-    if (judged != LEDGER_OK)
-        return judged;
-    judged = ask(context, "trim", &values, &result, problem);
-    *more = judged == LEDGER_OK && strcmp(PQcmdTuples(result), "0") != 0;
-    PQclear(result);
+    struct ledger *ledger = context;
+    *more = true;
+    if (ledger->trims_to != from)
+        return begin_trimming(ledger, from, problem);
+    *more = ledger->trims_at < from;
+    if (!*more) {
+        ledger->trims_to = 0;
+        return tell_rows(ledger, "trimmed", &from, 1, problem);
+    }
+    uint64_t end = from - ledger->trims_at > TRIM_MAX ? ledger->trims_at + TRIM_MAX : from;
+    const uint64_t rows[] = {ledger->trims_at, end};
+    enum ledger_result judged = tell_rows(ledger, "trim", rows, 2, problem);
+    if (judged == LEDGER_OK)
+        ledger->trims_at = end;
     return judged;
 }
 

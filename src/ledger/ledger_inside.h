@@ -35,7 +35,10 @@ struct ledger {
     char channel[32];      /* of NOTIFY */
     unsigned unread;       /* flights whose answers nobody waits for, and that must be read first */
     bool in_turn;          /* a transaction is open */
+    uint64_t trims_to;     /* the row up to which it trims, 0: it does not, */
+    uint64_t trims_at;     /* and the next one to go */
     int64_t round_trip_us; /* as it was at the start */
+    bool replicated;       /* to a synchronous standby */
 
     /* peers.c */
     int64_t peers_at_ms; /* not before then again */

@@ -113,6 +113,7 @@ static bool look_at_settings(struct ledger *ledger, const PGresult *result, stru
     if (PQgetisnull(result, 0, CHECK_SCHEMA))
         return problem_set(problem, "the search_path names no schema that is there");
     ledger->now_us = strtoll(PQgetvalue(result, 0, CHECK_NOW), NULL, 10);
+    ledger->replicated = PQgetvalue(result, 0, CHECK_STANDBYS)[0] != '\0';
     return true;
 }
 
@@ -236,7 +237,8 @@ static const struct statement {
     const char *name, *text;
 } statements[] = {
     {"begin", "BEGIN ISOLATION LEVEL READ COMMITTED"},
-    {"lock", "SELECT format, " NOW " FROM jobd_head FOR UPDATE"},
+    /* The clock as it is once the lock is had: beside FOR UPDATE it would be that of before. */
+    {"lock", "SELECT format, " NOW " FROM (SELECT format FROM jobd_head FOR UPDATE) AS locked"},
     {"next",
      "SELECT seq, node, turn, at, body FROM jobd_log WHERE seq >= $1 ORDER BY seq LIMIT 64"},
     /* As many as are about 4 MiB, so that nobody needs memory for more. */
@@ -251,9 +253,15 @@ static const struct statement {
     {"claim", "UPDATE jobd_head SET writer = $1, writer_until = " NOW " + 60000000"
               " WHERE writer_until < " NOW " RETURNING writer"},
     {"keep", "INSERT INTO jobd_snapshot VALUES ($1, $2, $3)"},
-    {"trim", "DELETE FROM jobd_log WHERE seq IN"
-             " (SELECT seq FROM jobd_log WHERE seq < $1 ORDER BY seq LIMIT 1000)"},
-    {"drop", "DELETE FROM jobd_snapshot WHERE from_seq < $1"},
+    /* By numbers, from where the last trimming has ended: whoever searches for the first row goes
+     * over all that were deleted, as long as somebody holds a snapshot of the database. A part -2
+     * says where that is. */
+    {"trim", "DELETE FROM jobd_log WHERE seq >= $1 AND seq < $2"},
+    {"first", "SELECT coalesce((SELECT max(from_seq) FROM jobd_snapshot WHERE part = -2),"
+              " (SELECT min(seq) FROM jobd_log), 1)"},
+    {"trimmed", "WITH before AS (DELETE FROM jobd_snapshot WHERE part = -2 AND from_seq < $1)"
+                " INSERT INTO jobd_snapshot VALUES ($1, -2, '') ON CONFLICT DO NOTHING"},
+    {"drop", "DELETE FROM jobd_snapshot WHERE from_seq < $1 AND part >= -1"},
     {"find", "SELECT from_seq, part, body FROM jobd_snapshot WHERE part = -1"
              " ORDER BY from_seq DESC LIMIT 1"},
     {"part", "SELECT from_seq, part, body FROM jobd_snapshot WHERE from_seq = $1 AND part = $2"},
@@ -326,6 +334,10 @@ static void warn_of_way(const struct ledger *ledger)
     if (ledger->round_trip_us > ROUND_TRIP_MOST_US)
         log_warn("%s: a round trip takes %lld ms: all servers wait for each turn of this one",
                  ledger->name, (long long)(ledger->round_trip_us + 500) / 1000);
+    if (!ledger->replicated)
+        log_warn("%s: no synchronous standby: who loses this server loses the newest jobs with it, "
+                 "unless its storage is replicated",
+                 ledger->name);
     if (!is_near(PQhost(ledger->connection)) && !is_verified(ledger))
         log_warn("%s: sslmode does not verify the server: who is in between can read and change "
                  "all jobs; say sslmode=verify-full",

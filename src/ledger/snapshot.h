@@ -6,6 +6,8 @@
  *     part 0, 1, ...   entries (entry.h): queues, nodes and leases, then jobs in their order
  *     part -1          written last: it is whole; how many parts; the entry that was the last then
  *
+ * (A part -2 is the ledger's own, see ledger_open.c.)
+ *
  * For the turns' thread. */
 #pragma once
 

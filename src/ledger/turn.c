@@ -28,6 +28,11 @@ static enum ledger_result read_anew(struct turns *turns, struct problem *problem
     return result;
 }
 
+static void say_why(const struct turns *turns)
+{
+    log_error("%s: %s: all jobs are read again", turns->config.name, turns->follower.problem.text);
+}
+
 /* The rows that came were not what they should be: all is read again, once. */
 static enum ledger_result mend(struct turns *turns, struct problem *problem)
 {
@@ -38,7 +43,7 @@ static enum ledger_result mend(struct turns *turns, struct problem *problem)
         *problem = follower->problem;
         return LEDGER_WRONG;
     }
-    log_error("%s: %s: all jobs are read again", turns->config.name, follower->problem.text);
+    say_why(turns);
     return read_anew(turns, problem);
 }
 
@@ -278,8 +283,13 @@ bool turn_catch_up(struct turns *turns)
         follower_catch_up(&turns->follower, turns->config.ops, turns->config.ledger, &problem);
     if (!away_judge(turns, result, &problem))
         return false;
-    if (turns->follower.result == FOLLOW_OK)
+    if (turns->follower.result == FOLLOW_OK) {
+        mutex_lock(&turns->lock);
+        turns->stats.adopted = turns->follower.adopted;
+        mutex_unlock(&turns->lock);
         return true;
+    }
+    say_why(turns);
     turns->needs_anew = true;
     return false;
 }

@@ -116,6 +116,13 @@ static bool catch_up(struct turns *turns)
     return looked;
 }
 
+/* All is read again when a queue has come whose jobs were left out so far. */
+static bool needs_anew(struct turns *turns)
+{
+    turns->needs_anew = turns->needs_anew || share_is_outdated(turns->jobd);
+    return turns->needs_anew;
+}
+
 static void do_next(struct turns *turns)
 {
     const struct mail mail = mailbox_look(&turns->mailbox);
@@ -158,7 +165,7 @@ static void *turns_main(void *context)
             wait_away(turns);
         else if (turns->in_doubt)
             turn_resolve(turns);
-        else if (turns->needs_anew)
+        else if (needs_anew(turns))
             turn_anew(turns);
         else
             do_next(turns);

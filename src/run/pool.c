@@ -375,14 +375,13 @@ static void crew_release(struct crew *crew)
 int jobd_pool_new(struct jobd_pool **pool, const struct jobd_config *config,
                   const struct jobd_runner *runners)
 {
-    if (config->on_earlier_deadline != NULL || config->queues_len == 0)
+    if (config->on_earlier_deadline.call != NULL || config->queues_len == 0)
         return -EINVAL;
     struct jobd_pool *new = calloc(1, sizeof *new);
     if (new == NULL)
         return -ENOMEM;
     struct jobd_config own = *config;
-    own.on_earlier_deadline = poke;
-    own.context = new;
+    own.on_earlier_deadline = (struct jobd_hook){.call = poke, .context = new};
     int error = jobd_new(&new->jobd, &own);
     if (error != 0)
         goto fail;

@@ -411,8 +411,7 @@ int recur_new(struct recur **recur, struct jobd_schedule_config *config)
         recur_free(new);
         return error;
     }
-    config->on_change = recur_wake;
-    config->context = new;
+    config->on_change = (struct jobd_hook){.call = recur_wake, .context = new};
     *recur = new;
     return 0;
 }

@@ -2,16 +2,15 @@
 #include "run/sleep.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <poll.h>
 #include <stdatomic.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/text.h"
 #include "run/runner.h"
 
 enum { LOOK_EVERY_MS = 100 };
@@ -40,17 +39,16 @@ static bool await_reader(void)
 /* One write a line: lines of several workers do not mix, and nothing waits in a buffer. */
 static bool say_done(uint64_t id)
 {
-    char line[48];
-    int length = snprintf(line, sizeof line, "done job %" PRIu64 "\n", id);
+    char digits[TEXT_NUMBER_SIZE], line[sizeof "done job \n" + sizeof digits];
+    const char *end = stpcpy(stpcpy(stpcpy(line, "done job "), text_number(id, digits)), "\n");
     const char *at = line;
-    while (length > 0) {
-        ssize_t written = write(STDOUT_FILENO, at, (size_t)length);
+    while (at < end) {
+        ssize_t written = write(STDOUT_FILENO, at, (size_t)(end - at));
         if (written < 0 && (errno == EINTR || (errno == EAGAIN && await_reader())))
             continue;
         if (written < 0)
             return false;
         at += written;
-        length -= (int)written;
     }
     return true;
 }

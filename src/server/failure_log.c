@@ -186,8 +186,7 @@ int failure_log_init(struct failure_log *log, struct jobd_config *config)
         return error;
     }
     log->made = true;
-    config->on_failure = poke;
-    config->failure_context = log;
+    config->on_failure = (struct jobd_hook){.call = poke, .context = log};
     config->failed_attempts = log_writes(LOG_DEBUG);
     return 0;
 }

@@ -33,7 +33,7 @@ struct breaker_terms {
     int64_t probe_us;
 };
 
-/* So many starts in a time. 0: no limit. */
+/* At most so many starts in per_us. 0: no limit. */
 struct rate_terms {
     uint64_t starts;
     int64_t per_us;

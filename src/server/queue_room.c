@@ -57,7 +57,7 @@ void queue_room_spare(struct jobd_config *config)
            (config->queues_len + spare > UINT16_MAX ||
             jobd_records_needed(waiting, workers, config->leases_max,
                                 kept + 3 * (uint64_t)config->keep * spare,
-                                config->on_journal_ready != NULL) >= JOBD_RECORDS_MAX / 2))
+                                config->on_journal_ready.call != NULL) >= JOBD_RECORDS_MAX / 2))
         spare /= 2;
     if (spare == 0)
         return;

@@ -108,6 +108,40 @@ static uint32_t restored_schedules(const struct server *server)
     return server->store != NULL ? store_schedules(server->store) : 0;
 }
 
+/* The engine with its threads; whoever has to be told of something gets into its configuration. 0
+ * or -errno. */
+static int open_pool(struct server *server, const struct jobd_queue_config *queues, uint32_t len,
+                     const struct jobd_runner *runners)
+{
+    const struct options *options = &server->options;
+    struct jobd_schedule_config schedules = {
+        .max = (uint32_t)options->schedules_max,
+        .restored = restored_schedules(server),
+    };
+    struct jobd_config config = {
+        .queues = queues,
+        .queues_len = len,
+        .keep = (uint32_t)options->keep,
+        .keep_for_us = options->keep_for_us,
+        .memory_bytes = (size_t)options->memory_bytes,
+        .waiters_max = server->connections_max,
+        .leases_max = (uint32_t)options->leases_max,
+        .first_id = first_id(server->store),
+        .on_forgotten_early = {.call = forgotten_note, .context = server},
+        .on_journal_ready = {.call = server->store != NULL ? store_wake : NULL,
+                             .context = server->store},
+        .schedules = &schedules,
+        .turns = server->turns != NULL ? turns_of(server->turns) : NULL,
+    };
+    queue_room_spare(&config);
+    int error = recur_new(&server->recur, &schedules);
+    if (error == 0)
+        error = failure_log_init(&server->failures, &config);
+    if (error == 0)
+        error = live_new(&server->live, (uint32_t)options->streams_max, &config);
+    return error == 0 ? jobd_pool_new(&server->pool, &config, runners) : error;
+}
+
 static int new_pool(struct server *server)
 {
     const struct options *options = &server->options;
@@ -119,42 +153,13 @@ static int new_pool(struct server *server)
     server->queues_max = UINT16_MAX;
     server->runners = calloc(server->queues_max, sizeof(struct runner *));
     server->rooms = calloc(server->queues_max, sizeof *server->rooms);
-    int error = -ENOMEM;
-    if (queues != NULL && runners != NULL && server->runners != NULL && server->rooms != NULL) {
-        error = 0;
-        for (uint32_t i = 0; i < options->queues_len && error == 0; i++)
-            error = new_queue(server, i, &queues[i], &runners[i]);
-        uint32_t len = error == 0 ? add_undeclared(server, queues) : 0;
-        struct jobd_schedule_config schedules = {
-            .max = (uint32_t)options->schedules_max,
-            .restored = restored_schedules(server),
-        };
-        struct jobd_config config = {
-            .queues = queues,
-            .queues_len = len,
-            .keep = (uint32_t)options->keep,
-            .keep_for_us = options->keep_for_us,
-            .memory_bytes = (size_t)options->memory_bytes,
-            .waiters_max = server->connections_max,
-            .leases_max = (uint32_t)options->leases_max,
-            .first_id = first_id(server->store),
-            .on_forgotten_early = forgotten_note,
-            .forgotten_context = server,
-            .on_journal_ready = server->store != NULL ? store_wake : NULL,
-            .journal_context = server->store,
-            .schedules = &schedules,
-            .turns = server->turns != NULL ? turns_of(server->turns) : NULL,
-        };
-        queue_room_spare(&config);
-        if (error == 0)
-            error = recur_new(&server->recur, &schedules);
-        if (error == 0)
-            error = failure_log_init(&server->failures, &config);
-        if (error == 0)
-            error = live_new(&server->live, (uint32_t)options->streams_max, &config);
-        if (error == 0)
-            error = jobd_pool_new(&server->pool, &config, runners);
-    }
+    bool good =
+        queues != NULL && runners != NULL && server->runners != NULL && server->rooms != NULL;
+    int error = good ? 0 : -ENOMEM;
+    for (uint32_t i = 0; i < options->queues_len && error == 0; i++)
+        error = new_queue(server, i, &queues[i], &runners[i]);
+    if (error == 0)
+        error = open_pool(server, queues, add_undeclared(server, queues), runners);
     free(queues);
     free(runners);
     return error;

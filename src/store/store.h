@@ -47,8 +47,8 @@ uint32_t store_schedules(const struct store *store);
 /* Ids below this may have been given out: what jobd_config.first_id must not be below. */
 uint64_t store_first_id(struct store *store);
 
-/* For jobd_config.on_journal_ready, with the store as journal_context: wakes the writer. Any
- * thread; does not block. */
+/* For jobd_config.on_journal_ready, with the store as its context: wakes the writer. Any thread;
+ * does not block. */
 void store_wake(void *store);
 
 /* Brings all jobs back into the engine. Says its progress in the log when it takes long, and names

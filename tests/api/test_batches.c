@@ -13,8 +13,6 @@
 #include "support/client.h"
 #include "support/server.h"
 
-#define WORDS(...) ((const char *const[]){__VA_ARGS__, NULL})
-
 enum { PATH_SIZE = 96 };
 
 /* The path of the batch that these lines are. */
@@ -191,8 +189,7 @@ static void it_survives_a_kill(void **state)
     put_lines(client, "/do?batch=lines", "good\nbad\ngood\n", path);
     snprintf(wait, sizeof wait, "/jobs/%llu", (unsigned long long)id_in(path) + 2);
     assert_int_equal(client_send(client, "DELETE", wait, NULL, NULL)->status, 200);
-    server_signal(server, SIGKILL);
-    (void)server_wait(server);
+    server_kill(server);
     client_free(client);
     server = server_spawn(&(struct server_plan){.arguments = arguments});
     server_await_listening(server);

@@ -11,7 +11,6 @@
 
 #include <cmocka.h>
 
-#include "run/webhook_sign.h"
 #include "support/client.h"
 #include "support/server.h"
 #include "support/service.h"
@@ -58,46 +57,11 @@ static const char *config(const char *prefixes, const char *keys, const char *mo
     return temporary_file("jobd.json", text);
 }
 
-static const char *body_of(struct service *service)
-{
-    size_t size;
-    const char *body = strstr(service_request(service, &size), "\r\n\r\n");
-    assert_non_null(body);
-    return body + 4;
-}
-
 static cJSON *told(struct service *service)
 {
-    cJSON *json = cJSON_Parse(body_of(service));
+    cJSON *json = cJSON_Parse(service_body(service));
     assert_non_null(json);
     return json;
-}
-
-static const char *sent(struct service *service, const char *name, char value[512])
-{
-    size_t size;
-    char begin[80];
-    snprintf(begin, sizeof begin, "\r\n%s: ", name);
-    const char *at = strstr(service_request(service, &size), begin);
-    value[0] = '\0';
-    if (at != NULL)
-        snprintf(value, 512, "%.*s", (int)strcspn(at + strlen(begin), "\r"), at + strlen(begin));
-    return value;
-}
-
-static void assert_signed(struct service *service, const char *secret)
-{
-    char id[512], at[512], signature[512], expected[WEBHOOK_SIGNATURE_SIZE];
-    struct webhook_key key;
-    const char *body = body_of(service);
-    assert_true(webhook_key_parse(&key, secret));
-    sent(service, "webhook-id", id);
-    const struct webhook_message message = {.id = id,
-                                            .at_s = atoll(sent(service, "webhook-timestamp", at)),
-                                            .body = body,
-                                            .size = strlen(body)};
-    webhook_sign(&key, &message, expected);
-    assert_string_equal(sent(service, "webhook-signature", signature), expected);
 }
 
 /* The id of the only job of the queue of callbacks. */
@@ -113,7 +77,7 @@ static uint64_t delivery_of(struct client *client)
 static void the_end_of_a_job_is_told(void **state)
 {
     struct service *service = service_start();
-    char host[SERVICE_URL_SIZE], path[TEXT_SIZE], value[512];
+    char host[SERVICE_URL_SIZE], path[TEXT_SIZE], value[SERVICE_FIELD_SIZE];
     (void)state;
     struct server *server =
         server_start("--callback-allow", host_of(service, host), "--callback-secret",
@@ -127,10 +91,10 @@ static void the_end_of_a_job_is_told(void **state)
     service_await(service, SERVICE_REQUESTS, 1);
     size_t size;
     assert_non_null(strstr(service_request(service, &size), "POST /hooks/end HTTP/1.1\r\n"));
-    assert_string_equal(sent(service, "Content-Type", value), "application/json");
+    assert_string_equal(service_field(service, "Content-Type", value), "application/json");
     assert_non_null(
-        strstr(sent(service, "traceparent", value), "0af7651916cd43dd8448eb211c80319c"));
-    assert_signed(service, SECRET);
+        strstr(service_field(service, "traceparent", value), "0af7651916cd43dd8448eb211c80319c"));
+    service_assert_signed(service, SECRET);
     cJSON *body = told(service);
     assert_true(json_number(body, "id") == (double)id);
     assert_string_equal(json_string(body, "state"), "done");
@@ -347,7 +311,8 @@ static void there_is_room_for_all_that_is_promised(void **state)
 static void a_service_that_is_ill_is_asked_again(void **state)
 {
     struct service *service = service_start();
-    char host[SERVICE_URL_SIZE], path[TEXT_SIZE], prefix[TEXT_SIZE], id[512], value[512];
+    char host[SERVICE_URL_SIZE], path[TEXT_SIZE], prefix[TEXT_SIZE], id[SERVICE_FIELD_SIZE],
+        value[SERVICE_FIELD_SIZE];
     (void)state;
     service_script(service,
                    SERVICE_SCRIPT({.answer = "HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n"},
@@ -361,10 +326,10 @@ static void a_service_that_is_ill_is_asked_again(void **state)
     struct client *client = client_new(server);
     (void)client_send(client, "POST", path_to(service, "", path), NULL, "x");
     service_await(service, SERVICE_REQUESTS, 1);
-    sent(service, "webhook-id", id);
+    service_field(service, "webhook-id", id);
     uint64_t delivery = delivery_of(client);
     client_await_state(client, delivery, "done");
-    assert_string_equal(sent(service, "webhook-id", value), id);
+    assert_string_equal(service_field(service, "webhook-id", value), id);
     size_t size;
     assert_non_null(strstr(service_request(service, &size), "POST /hooks/end "));
     assert_true(json_number(client_job(client, delivery), "attempt") == 4);
@@ -432,7 +397,7 @@ static void prefixes_and_secret_are_read_again(void **state)
     struct client *client = client_new(server);
     (void)client_send(client, "POST", path_to(service, "", path), NULL, "x");
     service_await(service, SERVICE_REQUESTS, 1);
-    assert_signed(service, SECRET);
+    service_assert_signed(service, SECRET);
     client_await_state(client, delivery_of(client), "done");
     /* another secret */
     secret_file(OTHER);
@@ -440,7 +405,7 @@ static void prefixes_and_secret_are_read_again(void **state)
     server_await_lines(server, ERR, "configuration reloaded", 1);
     (void)client_send(client, "POST", path, NULL, "x");
     service_await(service, SERVICE_REQUESTS, 2);
-    assert_signed(service, OTHER);
+    service_assert_signed(service, OTHER);
     /* a bad one changes nothing */
     secret_file("none");
     server_signal(server, SIGHUP);
@@ -448,7 +413,7 @@ static void prefixes_and_secret_are_read_again(void **state)
     assert_non_null(strstr(line, "callback-secret"));
     (void)client_send(client, "POST", path, NULL, "x");
     service_await(service, SERVICE_REQUESTS, 3);
-    assert_signed(service, OTHER);
+    service_assert_signed(service, OTHER);
     /* a prefix that is gone: what waits is not told */
     secret_file(SECRET);
     assert_int_equal(client_post(client, "/queues/callbacks/pause")->status, 200);

@@ -81,6 +81,36 @@ static void of_a_queue_or_a_state(void **state)
     client_free(client);
 }
 
+/* With the figures of /status, and what each job was before, they can be counted on. */
+static void they_go_on_from_what_status_says(void **state)
+{
+    struct server *server = server_start("-w", "0", "-q", "9");
+    struct client *client = client_new(server);
+    char path[64];
+    (void)state;
+    uint64_t job = client_put(client, "/do");
+    assert_null(cJSON_GetObjectItem(client_json(client, "/status"), "last_event"));
+    struct feed *feed = events(server, "", "");
+    uint64_t first = client_put(client, "/do?delay=1h");
+    uint64_t id = assert_next(feed, first, "scheduled");
+    assert_null(strstr(feed->text, "\"was\""));
+    assert_true((uint64_t)json_number(client_json(client, "/status"), "last_event") == id);
+    snprintf(path, sizeof path, "/jobs/%" PRIu64, first);
+    assert_int_equal(client_send(client, "DELETE", path, NULL, NULL)->status, 200);
+    assert_int_equal(assert_next(feed, first, "cancelled"), id + 1);
+    assert_non_null(strstr(feed->text, "\"was\":\"scheduled\""));
+    snprintf(path, sizeof path, "/jobs/%" PRIu64 "/retry", first);
+    assert_int_equal(client_post(client, path)->status, 202);
+    (void)assert_next(feed, first, "queued");
+    assert_non_null(strstr(feed->text, "\"was\":\"cancelled\""));
+    assert_int_equal(client_post(client, "/take")->status, 200);
+    (void)assert_next(feed, job, "running");
+    assert_non_null(strstr(feed->text, "\"was\":\"queued\""));
+    assert_true((uint64_t)json_number(client_json(client, "/status"), "last_event") == id + 3);
+    feed_close(feed);
+    client_free(client);
+}
+
 /* Who comes again with the last id that he has seen gets what came since, also when nobody was
  * there meanwhile. */
 static void it_goes_on_where_it_was(void **state)
@@ -255,6 +285,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(each_change_is_the_jobs_json, server_stop_all),
+        cmocka_unit_test_teardown(they_go_on_from_what_status_says, server_stop_all),
         cmocka_unit_test_teardown(of_a_queue_or_a_state, server_stop_all),
         cmocka_unit_test_teardown(it_goes_on_where_it_was, server_stop_all),
         cmocka_unit_test_teardown(what_is_missed_is_said, server_stop_all),

@@ -257,8 +257,7 @@ static void what_ran_before_counts(void **state)
     put_some(client, "/do?key=b", 1);
     assert_order(client, "/take?lease=10m", "a");
     client_free(client);
-    server_signal(server, SIGKILL);
-    (void)server_wait(server);
+    server_kill(server);
     server = server_start("-c", config);
     client = client_new(server);
     assert_order(client, "/take", "b");

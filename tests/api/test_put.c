@@ -59,7 +59,7 @@ static void blocked_is_busy_when_its_time_is_over(void **state)
         client_send(client, "POST", "/do?block=300ms", NULL, "some payload");
     assert_answer(answer, 429, "busy\n");
     assert_true(atoi(answer_field(answer, "Retry-After", room)) >= 1);
-    assert_in_range(now_ms() - before_ms, 250, 10000);
+    assert_true(now_ms() - before_ms >= 250);
     assert_answer(client_post(client, "/do?block=2h"), 400, NULL);
     client_free(client);
 }

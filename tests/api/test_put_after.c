@@ -13,8 +13,6 @@
 #include "support/client.h"
 #include "support/server.h"
 
-#define WORDS(...) ((const char *const[]){__VA_ARGS__, NULL})
-
 enum { TARGET_SIZE = 256, MANY = 10000 };
 
 static uint64_t put_after(struct client *client, const char *more, uint64_t one, uint64_t other)
@@ -232,8 +230,7 @@ static void a_token_reaches_its_queue(void **state)
 static struct server *start_again(const char *const *arguments, struct server *before)
 {
     if (before != NULL) {
-        server_signal(before, SIGKILL);
-        (void)server_wait(before);
+        server_kill(before);
     }
     struct server *server = server_spawn(&(struct server_plan){.arguments = arguments});
     server_await_listening(server);

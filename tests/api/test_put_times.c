@@ -156,15 +156,6 @@ static void what_is_no_expiry_is_refused(void **state)
 
 /* ---- keep */
 
-static void await_forgotten(struct client *client, uint64_t id)
-{
-    char path[64];
-    int64_t deadline_ms = now_ms() + PATIENCE_MS;
-    snprintf(path, sizeof path, "/jobs/%llu", (unsigned long long)id);
-    while (client_get(client, path)->status != 404)
-        look_again(deadline_ms, "a job to be forgotten");
-}
-
 static void a_job_is_kept_for_some_time(void **state)
 {
     const char *config = temporary_file(
@@ -174,8 +165,8 @@ static void a_job_is_kept_for_some_time(void **state)
     struct client *client = client_new(server);
     (void)state;
     uint64_t usual = client_put(client, "/do"), lasts = client_put(client, "/do/brief?keep=1h");
-    await_forgotten(client, client_put(client, "/do?keep=1ms"));
-    await_forgotten(client, client_put(client, "/do/brief"));
+    client_await_forgotten(client, client_put(client, "/do?keep=1ms"));
+    client_await_forgotten(client, client_put(client, "/do/brief"));
     client_await_state(client, usual, "done");
     client_await_state(client, lasts, "done");
     assert_answer(client_post(client, "/do?keep=0s"), 400,

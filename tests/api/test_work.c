@@ -448,7 +448,7 @@ static void nothing_in_time_is_no_content(void **state)
     (void)state;
     int64_t before_ms = now_ms();
     assert_answer(client_post(client, "/take?wait=200ms"), 204, "");
-    assert_in_range(now_ms() - before_ms, 150, 10000);
+    assert_true(now_ms() - before_ms >= 150);
     client_free(client);
 }
 

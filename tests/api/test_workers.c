@@ -2,7 +2,6 @@
 /* Workers elsewhere that ask several queues, have a name, say how far they are, and report much at
  * once. */
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -309,8 +308,7 @@ static void it_is_there_after_a_restart(void **state)
     assert_answer(say(client, lease, "/progress", "half"), 200, NULL);
     assert_answer(say(client, lease, "/extend", NULL), 200, NULL);
     client_free(client);
-    server_signal(server, SIGKILL);
-    (void)server_wait(server);
+    server_kill(server);
     server = server_start_with(arguments);
     client = client_new(server);
     assert_string_equal(json_string(client_job(client, id), "worker"), "box7");
@@ -318,8 +316,7 @@ static void it_is_there_after_a_restart(void **state)
     assert_answer(say(client, lease, "/output", "the rest"), 200, NULL);
     assert_answer(say(client, lease, "/done", NULL), 200, NULL);
     client_free(client);
-    server_signal(server, SIGKILL);
-    (void)server_wait(server);
+    server_kill(server);
     server = server_start_with(arguments);
     client = client_new(server);
     assert_output(client, id, "the rest", false);

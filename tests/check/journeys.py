@@ -167,8 +167,8 @@ def alike(text):
     return re.sub(r"\b\d+ ms\b", "MS", text).split()
 
 
-def paste(root, session, prepared="", told=lambda remark: None):
-    """`told` does what a remark in it says. The id of a job is the one that was said last."""
+def paste(root, session, prepared="", told=lambda remark, job: None):
+    """`told` does what a remark in it says; the job is the one that was said last, "" before the first."""
     shell, last = root.shell(), []
     run(shell, prepared or ":")
     for command, shown in steps(session):
@@ -177,7 +177,7 @@ def paste(root, session, prepared="", told=lambda remark: None):
             run(shell, f"cat >{name} <<'END'\n{shown}END\nchmod +x {name}")
             continue
         if command.startswith("# "):
-            told(command)
+            told(command, last[-1] if last else "")
             continue
         command = re.sub(r"/jobs/\d{12,}", lambda shown: last[-1] if last else shown.group(), command)
         said = run(shell, command)
@@ -232,21 +232,22 @@ class Service(http.server.BaseHTTPRequestHandler):
 def a_web_service(root):
     running = []
 
-    def told(remark):
+    def told(remark, job):
         if remark.endswith("stops\n"):
             running[0].shutdown()
             running.pop().server_close()
         else:
             running.append(http.server.ThreadingHTTPServer(("127.0.0.1", 3000), Service))
             threading.Thread(target=running[0].serve_forever, daemon=True).start()
-            time.sleep(10 if "again" in remark else 0) # until it is tried again
+            if job: # is tried again
+                urllib.request.urlopen(f"http://localhost:8080{job}?wait=1m").close()
 
-    told("it starts")
+    told("it starts\n", "")
     try:
         paste(root, block("console", "A web service"), told=told)
     finally:
         if running:
-            told("it stops\n")
+            told("it stops\n", "")
 
 
 def own_workers(root):

@@ -394,8 +394,7 @@ static void assert_next_is(const char *job, const struct service_step *second, c
     const char *request = service_request(service, &size);
     if (strncmp(request, wanted, strlen(wanted)) != 0)
         fail_msg("not %s but %s", wanted, request);
-    server_signal(worker, SIGKILL);
-    (void)server_wait(worker);
+    server_kill(worker);
     service_stop(service);
 }
 
@@ -556,8 +555,7 @@ static void workers_that_are_killed(void **state)
         struct server *worker =
             worker_spawn(worker_url(server), FIELDS("-n", "2", "--lease", "1s"), "sleep 0.02; cat");
         client_await_at_least(client, "jobd_queue_running{queue=\"default\"}", 1);
-        server_signal(worker, SIGKILL);
-        assert_int_equal(server_wait(worker), 128 + SIGKILL);
+        server_kill(worker);
         server_forget(worker);
     }
     struct server *worker = worker_spawn(worker_url(server), FIELDS("-n", "2"), "cat");

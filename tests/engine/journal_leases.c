@@ -111,3 +111,16 @@ void do_with_lease(struct world *world, struct person *who)
         ask(who, 'd', result);
     }
 }
+
+struct person disk_lease(struct jobd *jobd, uint32_t queue, const char *token, int64_t now_us)
+{
+    struct person worker = person_new();
+    worker.waiter.lease_us = 100;
+    worker.waiter.at_once = true;
+    strcpy(worker.waiter.token, token);
+    verify(jobd_take(jobd, queue, &worker.waiter, now_us) == JOBD_PENDING);
+    disk_write_all(jobd, now_us);
+    verify(worker.waiter.result == JOBD_OK);
+    jobd_blob_unref(worker.waiter.task.payload);
+    return worker;
+}

@@ -19,7 +19,7 @@ static const char *queue_name(const char *name)
     return names[i];
 }
 
-static struct jobd_blob *share(const struct jobd_blob *blob)
+struct jobd_blob *disk_share(const struct jobd_blob *blob)
 {
     union {
         const struct jobd_blob *read;
@@ -31,7 +31,7 @@ static struct jobd_blob *share(const struct jobd_blob *blob)
 static void replace(struct jobd_blob **place, const struct jobd_blob *blob)
 {
     struct jobd_blob *before = *place;
-    *place = share(blob);
+    *place = disk_share(blob);
     jobd_blob_unref(before);
 }
 
@@ -84,12 +84,12 @@ static void remember_for_undo(uint64_t id)
     struct kept *copy = malloc(sizeof *copy);
     verify(copy != NULL);
     *copy = disk.jobs[id];
-    copy->payload = share(copy->payload);
-    copy->output = share(copy->output);
-    copy->error = share(copy->error);
-    copy->errors = share(copy->errors);
-    copy->worker = share(copy->worker);
-    copy->progress = share(copy->progress);
+    copy->payload = disk_share(copy->payload);
+    copy->output = disk_share(copy->output);
+    copy->error = disk_share(copy->error);
+    copy->errors = disk_share(copy->errors);
+    copy->worker = disk_share(copy->worker);
+    copy->progress = disk_share(copy->progress);
     disk.undo[id] = copy;
 }
 
@@ -471,7 +471,7 @@ struct jobd *disk_open_engine(uint32_t capacity, uint32_t restored, uint64_t fir
                                        .leases_max = LEASES,
                                        .schedules = &schedules,
                                        .first_id = first_id,
-                                       .on_journal_ready = wanted};
+                                       .on_journal_ready = {.call = wanted}};
     verify(jobd_new(&jobd, &config) == 0);
     return jobd;
 }

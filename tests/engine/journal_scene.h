@@ -62,6 +62,9 @@ struct jobd *disk_open_engine(uint32_t capacity, uint32_t restored, uint64_t fir
 /* An engine from what the disk has, in a process that begins now. */
 struct jobd *disk_restore(uint64_t first_id, int64_t now_us);
 
+/* A reference to a blob that is only lent. */
+struct jobd_blob *disk_share(const struct jobd_blob *blob);
+
 /* One group: written whole, or failed after so many changes. How many it had. */
 size_t disk_write_group(struct jobd *jobd, size_t max, size_t fails_after, int64_t now_us);
 void disk_write_all(struct jobd *jobd, int64_t now_us);
@@ -90,6 +93,9 @@ struct person {
 unsigned reports_on_disk(const struct person *who);
 /* Woken, it is held to what is on disk at that moment. */
 struct person person_new(void);
+
+/* A worker that has a job of the queue by this token; written. It would expire after 100 us. */
+struct person disk_lease(struct jobd *jobd, uint32_t queue, const char *token, int64_t now_us);
 
 /* JOBD_STATES: there is no such job. */
 static inline enum jobd_state state_of(struct jobd *jobd, uint64_t id)

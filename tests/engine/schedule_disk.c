@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/verify.h"
+#include "engine/journal_scene.h"
 
 const char *const schedule_names[SCHEDULES] = {"a", "b", "c", "d"};
 
@@ -38,15 +39,6 @@ void schedule_disk_key(unsigned schedule, int64_t at_us, char key[32])
     snprintf(key, 32, "%s@%lld", schedule_names[schedule], (long long)(at_us / INSTANT_US));
 }
 
-static struct jobd_blob *share(const struct jobd_blob *blob)
-{
-    union {
-        const struct jobd_blob *read;
-        struct jobd_blob *shared;
-    } as = {.read = blob};
-    return blob != NULL ? jobd_blob_ref(as.shared) : NULL;
-}
-
 static void keep_texts(struct kept_schedule *kept)
 {
     kept->record.texts[JOBD_TAGS] = kept->tags;
@@ -60,7 +52,7 @@ static void begin_group(void)
     in_group = true;
     memcpy(before, table, sizeof before);
     for (unsigned i = 0; i < SCHEDULES; i++)
-        (void)share(before[i].payload);
+        (void)disk_share(before[i].payload);
 }
 
 static void keep_all(struct kept_schedule *kept, unsigned number,
@@ -69,7 +61,7 @@ static void keep_all(struct kept_schedule *kept, unsigned number,
     struct jobd_blob *former = kept->payload;
     kept->there = true;
     kept->record = *record;
-    kept->payload = share(record->payload);
+    kept->payload = disk_share(record->payload);
     snprintf(kept->tags, sizeof kept->tags, "%s",
              record->texts[JOBD_TAGS] != NULL ? record->texts[JOBD_TAGS] : "");
     kept->record.name = schedule_names[number];

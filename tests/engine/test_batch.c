@@ -134,7 +134,7 @@ static struct jobd *open_durable(void)
                                        .memory_bytes = 1000,
                                        .waiters_max = 16,
                                        .first_id = 1,
-                                       .on_journal_ready = wanted};
+                                       .on_journal_ready = {.call = wanted}};
     assert_int_equal(jobd_new(&jobd, &config), 0);
     return jobd;
 }

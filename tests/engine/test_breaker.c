@@ -36,7 +36,7 @@ static struct jobd *open_with(uint32_t workers, uint32_t failures)
         .waiters_max = 16,
         .leases_max = 4,
         .first_id = 1,
-        .on_failure = on_failure,
+        .on_failure = {.call = on_failure},
     };
     told = 0;
     assert_int_equal(jobd_new(&jobd, &config), 0);

@@ -113,19 +113,6 @@ static void test_a_refusing_store_lets_jobs_end(void **state)
     disk_clear();
 }
 
-static struct person lease(struct jobd *jobd, const char *token, int64_t now_us)
-{
-    struct person worker = person_new();
-    worker.waiter.lease_us = 100;
-    worker.waiter.at_once = true;
-    strcpy(worker.waiter.token, token);
-    assert_int_equal(jobd_take(jobd, 0, &worker.waiter, now_us), JOBD_PENDING);
-    disk_write_all(jobd, now_us);
-    assert_int_equal(worker.waiter.result, JOBD_OK);
-    jobd_blob_unref(worker.waiter.task.payload);
-    return worker;
-}
-
 #define TOKEN "0123456789abcdef0123456789abcdef"
 
 static void test_a_lease_outlives_the_process(void **state)
@@ -136,7 +123,7 @@ static void test_a_lease_outlives_the_process(void **state)
     (void)state;
     uint64_t id = put(jobd, &one, NULL, 1);
     disk_write_all(jobd, 1);
-    (void)lease(jobd, TOKEN, 2);
+    (void)disk_lease(jobd, 0, TOKEN, 2);
     jobd_free(jobd);
 
     jobd = disk_restore(100, 50);
@@ -162,7 +149,7 @@ static void test_a_lease_outlives_the_process(void **state)
     one = person_new();
     id = put(jobd, &one, NULL, 1);
     disk_write_all(jobd, 1);
-    (void)lease(jobd, TOKEN, 2);
+    (void)disk_lease(jobd, 0, TOKEN, 2);
     jobd_free(jobd);
     jobd = disk_restore(100, 500);
     jobd_tick(jobd, 500);

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* Waiting jobs that are changed, and the disk. */
+/* Waiting jobs that are changed, or cancelled as others have ended, and the disk. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
 
 #include "engine/journal_scene.h"
+#include "engine/model/check_engine.h"
 #include "jobd/change.h"
 #include "jobd/lease.h"
 
@@ -23,17 +25,6 @@ static uint64_t put(struct jobd *jobd, int64_t now_us)
     return receipt.id;
 }
 
-static void lease(struct jobd *jobd, const char *token, int64_t now_us)
-{
-    struct person worker = person_new();
-    worker.waiter.lease_us = 100;
-    worker.waiter.at_once = true;
-    strcpy(worker.waiter.token, token);
-    assert_int_equal(jobd_take(jobd, 1, &worker.waiter, now_us), JOBD_PENDING);
-    disk_write_all(jobd, now_us);
-    assert_int_equal(worker.waiter.result, JOBD_OK);
-}
-
 /* A job that waits again, as its lease has expired, is changed: a late report still counts in the
  * next process. */
 static void test_a_late_report_of_a_changed_job(void **state)
@@ -44,7 +35,7 @@ static void test_a_late_report_of_a_changed_job(void **state)
         struct jobd *jobd = disk_open_engine(4, 0, 1);
         struct person late = person_new();
         uint64_t id = put(jobd, 1);
-        lease(jobd, TOKEN, 2);
+        (void)disk_lease(jobd, 1, TOKEN, 2);
         jobd_tick(jobd, 150);
         disk_write_all(jobd, 150);
         const struct jobd_amendment to = {
@@ -67,10 +58,55 @@ static void test_a_late_report_of_a_changed_job(void **state)
     }
 }
 
+/* Each behind the one before; the last waits for it whatever becomes of it. */
+static uint64_t put_chain(struct jobd *jobd, unsigned len)
+{
+    struct jobd_receipt receipt = {.id = 0};
+    char after[64];
+    for (unsigned i = 0; i < len; i++) {
+        snprintf(after, sizeof after, "%sjob %llu\n", i == len - 1 ? JOBD_AFTER_WHATEVER : "",
+                 (unsigned long long)receipt.id);
+        const struct jobd_terms terms = {.texts = {[JOBD_AFTER] = after}};
+        const struct jobd_put put = {.queue = i % QUEUES, .terms = i > 0 ? &terms : NULL};
+        assert_int_equal(jobd_put(jobd, &put, NULL, 1, &receipt), JOBD_OK);
+        disk_write_all(jobd, 1);
+    }
+    return receipt.id;
+}
+
+/* However long a chain is, it is cancelled in one commit behind that of its first. */
+static void test_a_chain_is_cancelled_in_one_commit(void **state)
+{
+    enum { LEN = 10 };
+    struct jobd *jobd = disk_open_engine(12, 0, 1);
+    struct person one = person_new();
+    (void)state;
+    uint64_t last = put_chain(jobd, LEN);
+    one.waits = true;
+    assert_int_equal(jobd_cancel(jobd, last - LEN + 1, &one.waiter, 2), JOBD_PENDING);
+    assert_int_equal(disk_write_group(jobd, 64, SIZE_MAX, 2), 1);
+    (void)jobd_tick(jobd, 3);
+    check_engine(jobd);
+    assert_int_equal(state_of(jobd, last - LEN + 2), JOBD_BLOCKED);
+    assert_int_equal(disk_write_group(jobd, 64, 3, 3), LEN - 2); /* fails */
+    check_engine(jobd);
+    assert_int_equal(state_of(jobd, last), JOBD_BLOCKED);
+    assert_int_equal(disk_write_group(jobd, 64, SIZE_MAX, 4), LEN - 2);
+    check_engine(jobd);
+    assert_int_equal(state_of(jobd, last - 1), JOBD_CANCELLED);
+    assert_int_equal(state_of(jobd, last), JOBD_BLOCKED);
+    (void)jobd_tick(jobd, 5);
+    assert_int_equal(state_of(jobd, last), JOBD_QUEUED);
+    assert_true(journal_empty(jobd));
+    jobd_free(jobd);
+    disk_clear();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_late_report_of_a_changed_job),
+        cmocka_unit_test(test_a_chain_is_cancelled_in_one_commit),
     };
-    return cmocka_run_group_tests_name("changed jobs and the disk", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("what is changed, and the disk", tests, NULL, NULL);
 }

@@ -26,7 +26,7 @@ static struct jobd *open_told(uint32_t capacity)
                                        .memory_bytes = 1 << 20,
                                        .waiters_max = 16,
                                        .first_id = 1,
-                                       .on_event = note};
+                                       .on_event = {.call = note}};
     assert_int_equal(jobd_new(&jobd, &config), 0);
     told = 0;
     return jobd;

@@ -28,7 +28,7 @@ static int set_up(void **state)
 {
     const struct jobd_queue_config queue = {
         .name = "default", .capacity = CAPACITY, .workers = 1, .attempts = 1};
-    const struct jobd_schedule_config schedules = {.max = SCHEDULES, .on_change = tell};
+    const struct jobd_schedule_config schedules = {.max = SCHEDULES, .on_change = {.call = tell}};
     const struct jobd_config config = {.queues = &queue,
                                        .queues_len = 1,
                                        .keep = 10,

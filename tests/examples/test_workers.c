@@ -225,7 +225,7 @@ static void away_for_long(void **state)
     workers[len++] = start_worker(kind, url, NULL);
     for (int i = 0; i < len; i++) {
         server_await_lines(workers[i], ERR, "", TRIES);
-        assert_in_range(now_ms() - begun_ms, LEAST_MS, PATIENCE_MS);
+        assert_true(now_ms() - begun_ms >= LEAST_MS);
         assert_in_range(server_count_lines(workers[i], ERR, ""), TRIES, 2 * TRIES);
         end_worker(workers[i]);
     }

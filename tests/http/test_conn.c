@@ -25,7 +25,7 @@ static struct conn conn_in(const enum phase *steps, size_t len)
 {
     struct conn conn = {.times = &times};
     for (size_t i = 0; i < len; i++)
-        assert_true(conn_enter(&conn, steps[i]));
+        assert_true(conn_enter(&conn, steps[i], clock_coarse_ms()));
     return conn;
 }
 #define CONN_IN(...)                                                                               \
@@ -110,7 +110,7 @@ static void test_first_header(void **state)
     struct conn conn = {.times = &times};
     struct conn_state seen = conn_state(&conn);
     assert_true(conn_move(&conn, &seen, PHASE_NEW, 17));
-    assert_true(conn_enter(&conn, PHASE_HEADER));
+    assert_true(conn_enter(&conn, PHASE_HEADER, clock_coarse_ms()));
     assert_int_equal(conn_state(&conn).deadline_ms, 17);
 }
 
@@ -120,8 +120,8 @@ static void test_cut_is_final(void **state)
     struct conn conn = CONN_IN(TO_REPLY);
     struct conn_state seen = conn_state(&conn), old = seen;
     assert_true(conn_move(&conn, &seen, PHASE_CUT, 5));
-    assert_false(conn_enter(&conn, PHASE_STREAM));
-    assert_false(conn_enter(&conn, PHASE_IDLE));
+    assert_false(conn_enter(&conn, PHASE_STREAM, clock_coarse_ms()));
+    assert_false(conn_enter(&conn, PHASE_IDLE, clock_coarse_ms()));
     conn_extend_deadline(&conn, 1000);
     assert_false(conn_move(&conn, &old, PHASE_PARKED, 0)); /* not what was seen */
     assert_int_equal(old.phase, PHASE_CUT);
@@ -159,7 +159,7 @@ static void test_one_wins(void **state)
         struct conn_state seen = conn_state(&contested);
         assert_true(conn_move(&contested, &seen, PHASE_NEW, 1));
         pthread_barrier_wait(&line);
-        bool entered = conn_enter(&contested, PHASE_HEADER);
+        bool entered = conn_enter(&contested, PHASE_HEADER, clock_coarse_ms());
         pthread_barrier_wait(&line);
         assert_true(entered != was_cut);
         assert_int_equal(conn_phase(&contested), entered ? PHASE_HEADER : PHASE_CUT);

@@ -141,6 +141,47 @@ static void what_is_sound(void **state)
     }
 }
 
+/* RFC 9110, sections 5.1 and 5.5, byte by byte. */
+static void each_byte_of_names_and_values(void **state)
+{
+    (void)state;
+    for (unsigned c = 0; c < 256; c++) {
+        char name[] = LINE HOST "x?y: z\r\n" END, value[] = LINE HOST "z: x?y\r\n" END;
+        bool in_name = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+                       (c != 0 && strchr("!#$%&'*+-.^_`|~", (int)c) != NULL);
+        bool in_value = c == '\t' || (c >= ' ' && c != 0x7f);
+        *strchr(name, '?') = *strchr(value, '?') = (char)c;
+        if (read_bytes(BYTES(name)) != (in_name || c == ':')) /* which ends it */
+            fail_msg("byte %u in a name", c);
+        if (read_bytes(BYTES(value)) != in_value)
+            fail_msg("byte %u in a value", c);
+    }
+}
+
+static void what_is_said_of_a_line(void **state)
+{
+    static const struct {
+        const char *line, *why;
+    } rows[] = {
+        {"X: y\n", "a line of the header does not end in CR and LF"},
+        {"\n", "a line of the header does not end in CR and LF"},
+        {" X: y\r\n", "a header field goes on in the next line"},
+        {"X\r\n", "a line of the header has no colon"},
+        {": y\r\n", "a header field's name is not a token"},
+        {"X Y: z\r\n", "a header field's name is not a token"},
+        {"Host : a\r\n", "a header field's name is not a token"},
+        {"X: a\rb\r\n", "a header field has a control character"},
+        {"Transfer-Encoding: \vchunked\r\n", "a header field has a control character"},
+    };
+    char text[128];
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        int size = snprintf(text, sizeof text, LINE HOST "%s" END, rows[i].line);
+        assert_false(read_bytes(text, (size_t)size));
+        assert_string_equal(headers.why, rows[i].why);
+    }
+}
+
 static void assert_words(struct field field, const char *words)
 {
     assert_int_equal(field.size, strlen(words));
@@ -209,6 +250,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(where_it_ends),
         cmocka_unit_test(what_is_sound),
+        cmocka_unit_test(each_byte_of_names_and_values),
+        cmocka_unit_test(what_is_said_of_a_line),
         cmocka_unit_test(what_it_says),
         cmocka_unit_test(blanks_behind_a_value_stand_in_front_of_it),
         cmocka_unit_test(shortened_it_says_the_same),

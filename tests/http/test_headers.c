@@ -56,9 +56,7 @@ static void one_meaning_or_none(void **state)
                       behind[] = "chunked must be the last transfer coding",
                       coding[] = "the only Transfer-Encoding is chunked",
                       both[] = "both Content-Length and Transfer-Encoding",
-                      in_1_0[] = "Transfer-Encoding in HTTP/1.0",
-                      name[] = "a header field's name is not a token",
-                      control[] = "a header field has a control character";
+                      in_1_0[] = "Transfer-Encoding in HTTP/1.0";
     static const struct {
         const char *fields;
         unsigned status;
@@ -130,20 +128,10 @@ static void one_meaning_or_none(void **state)
         {HOST "Transfer-Encoding: chunkedx\n", 501, coding, NULL},
         {HOST "Transfer-Encoding: identity\n", 501, coding, NULL},
         {HOST "Transfer-Encoding:\n", 501, coding, NULL},
-        {HOST "Transfer-Encoding: \vchunked\n", 400, control, NULL},
         {HOST "Transfer-Encoding: chunked\nContent-Length: 5\n", 400, both, NULL},
         {HOST "Content-Length: 0\nTransfer-Encoding: chunked\n", 400, both, NULL},
         {HOST "Transfer-Encoding: chunked\n", 400, in_1_0, "HTTP/1.0"},
 
-        {HOST ": y\n", 400, name, NULL},
-        {HOST "X Y: z\n", 400, name, NULL},
-        {HOST "X : y\n", 400, name, NULL},
-        {HOST " X: y\n", 400, name, NULL},
-        {"Host : a\n", 400, name, NULL},
-        {HOST "X: a\rb\n", 400, control, NULL},
-        {HOST "X: a\x01"
-              "b\n",
-         400, control, NULL},
         {HOST "X: a\tb\n", 0, NULL, NULL},
         {HOST "X:\n", 0, NULL, NULL},
         {HOST "X: gr\xc3\xbc\xc3\x9f\n", 0, NULL, NULL},
@@ -166,33 +154,20 @@ static void one_meaning_or_none(void **state)
     assert_int_equal(wrong, 0);
 }
 
-/* RFC 9110, sections 5.1 and 5.5, byte by byte. */
-static void each_byte_of_names_and_values(void **state)
+/* RFC 3986, section 3.2.2, byte by byte. */
+static void each_byte_of_a_host(void **state)
 {
     struct headers headers;
     (void)state;
     for (unsigned c = 0; c < 256; c++) {
         const char text[] = {'x', (char)c, 'y'};
-        bool alphanumeric =
-            (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
-        bool in_token = alphanumeric || (c != 0 && strchr("!#$%&'*+-.^_`|~", (int)c) != NULL);
-        bool in_host = alphanumeric || (c != 0 && strchr("-._~", (int)c) != NULL);
-        bool in_value = c == '\t' || (c >= ' ' && c != 0x7f);
-        struct {
-            const char *name;
-            size_t size;
-            const char *value;
-            bool good;
-        } fields[] = {
-            {text, 3, "one", in_token}, {"one", 3, text, in_value}, {"Host", 4, text, in_host}};
-        for (size_t i = 0; i < LEN(fields); i++) {
-            group_edges()->used = 0;
-            headers_begin(&headers);
-            headers.http_1_0 = true;
-            add(&headers, fields[i].name, fields[i].size, fields[i].value, 3);
-            if (headers_end(&headers) != fields[i].good)
-                fail_msg("byte %u in field %zu", c, i);
-        }
+        bool good = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+                    (c != 0 && strchr("-._~", (int)c) != NULL);
+        group_edges()->used = 0;
+        headers_begin(&headers);
+        add(&headers, "Host", 4, text, sizeof text);
+        if (headers_end(&headers) != good)
+            fail_msg("byte %u", c);
     }
 }
 
@@ -429,7 +404,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_meaning_or_none),
-        cmocka_unit_test(each_byte_of_names_and_values),
+        cmocka_unit_test(each_byte_of_a_host),
         cmocka_unit_test(a_length_is_read_exactly),
         cmocka_unit_test(a_content_type_has_255_bytes),
         cmocka_unit_test(targets),

@@ -54,7 +54,7 @@ static void a_dribbled_header_is_cut_off(void **state)
     dribble(fd, text);
     raw_read_until_close(fd, &raw);
     assert_int_equal(raw_status(raw.text), 408);
-    assert_in_range(now_ms() - before_ms, 450, 10000);
+    assert_true(now_ms() - before_ms >= 450);
     close(fd);
     free(text);
     assert_int_equal(client_metric(client, "jobd_connections_cut_total"), 1);
@@ -126,7 +126,7 @@ static void an_idle_connection_is_closed(void **state)
     int64_t before_ms = now_ms();
     raw_read_until_close(fd, &raw);
     assert_int_equal(raw.size, 0); /* without a word: it would be taken for the next answer */
-    assert_in_range(now_ms() - before_ms, 200, 10000);
+    assert_true(now_ms() - before_ms >= 200);
     close(fd);
 }
 

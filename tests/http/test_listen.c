@@ -21,8 +21,6 @@
 #include "support/client.h"
 #include "support/server.h"
 
-#define WORDS(...) ((const char *const[]){__VA_ARGS__, NULL})
-
 static void health_over_tcp(void **state)
 {
     char address[SERVER_ADDRESS_SIZE];
@@ -108,8 +106,7 @@ static void a_stale_socket_is_replaced(void **state)
     struct stat status;
     (void)state;
     struct server *server = start_at(address);
-    server_signal(server, SIGKILL);
-    assert_int_equal(server_wait(server), 128 + SIGKILL);
+    server_kill(server);
     assert_int_equal(lstat(path, &status), 0);
     server = start_at(address);
     assert_int_equal(server_health(address), 0);

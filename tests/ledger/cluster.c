@@ -28,7 +28,8 @@ static const struct jobd_queue_config queues[QUEUES + 1] = {
      .attempts = 3,
      .timeout_us = 900000,
      .backoff_min_us = 1,
-     .backoff_max_us = 5000},
+     .backoff_max_us = 5000,
+     .by_group = true},
     {.name = "callbacks",
      .capacity = 8,
      .workers = 2,
@@ -96,30 +97,40 @@ static void catch_up(struct member *member)
     verify(follower->result == FOLLOW_OK);
 }
 
+struct writing {
+    struct entry entry;
+    struct cluster *cluster;
+};
+
 static void add_news(void *context, const struct news *news)
 {
-    entry_add(context, news);
+    struct writing *writing = context;
+    entry_add(&writing->entry, news);
+    cluster_note_news(writing->cluster, news);
 }
 
 static void append(struct member *member)
 {
     struct cluster *cluster = member->cluster;
-    struct entry entry = {.bytes = NULL};
+    struct writing writing = {.cluster = cluster};
     struct problem problem;
-    entry_begin(&entry, ENTRY_FORMAT, cluster->now_us, share_next_id(member->jobd));
-    share_each(member->jobd, cluster->now_us, add_news, &entry);
-    verify(entry_end(&entry) && share_is_empty(member->jobd));
-    if (!member->lost && entry.items > 0) {
+    entry_begin(&writing.entry, ENTRY_FORMAT, cluster->now_us, share_next_id(member->jobd));
+    share_each(member->jobd, cluster->now_us, add_news, &writing);
+    verify(entry_end(&writing.entry) && share_is_empty(member->jobd));
+    if (!member->lost && writing.entry.items > 0) {
         const struct ledger_row row = {.seq = member->follower.seq + 1,
                                        .node = member->turns.node,
                                        .turn = ++member->turn,
                                        .at_us = cluster->now_us,
-                                       .body = entry.bytes,
-                                       .size = entry.size};
+                                       .body = writing.entry.bytes,
+                                       .size = writing.entry.size};
         verify(memory_ops.append(&cluster->ledger, &row, 1, &problem) == LEDGER_OK);
         follower_own(&member->follower, &row);
+        cluster_check_order(member);
     }
-    entry_release(&entry);
+    cluster->order.news_len = 0;
+    cluster->order.some_gone = false;
+    entry_release(&writing.entry);
 }
 
 /* The next piece of one. While one goes on no other is begun. */

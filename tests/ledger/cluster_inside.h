@@ -21,6 +21,8 @@ enum {
     TOKENS = 64, /* that somebody remembers */
     CALLS_MAX = 12,
     AFTER_SIZE = 160,
+    GROUPS = 3, /* of jobs, those without one included */
+    NEWS_MAX = 256,
     ROWS_MAX = 1 << 16
 };
 
@@ -55,6 +57,17 @@ struct member {
     unsigned stops;
 };
 
+/* Of the groups of a queue that has no limits for them, by lane: in which of all turns they were
+ * served last, and since which they stand there without anything having happened to them; 0: they
+ * do not. */
+struct turn_order {
+    uint64_t served[GROUPS][JOBD_PRIORITIES], stands[GROUPS][JOBD_PRIORITIES];
+    uint64_t turn;
+    uint64_t news[NEWS_MAX]; /* jobs that this turn has changed */
+    unsigned news_len;
+    bool some_gone;
+};
+
 struct cluster {
     struct chance *chance;
     int64_t now_us;
@@ -65,6 +78,7 @@ struct cluster {
     unsigned token_at;
     uint64_t tokens_made;
     struct jobd_blob *worker;
+    struct turn_order order;
 };
 
 static inline unsigned below(struct cluster *cluster, unsigned bound)
@@ -76,6 +90,9 @@ static inline unsigned below(struct cluster *cluster, unsigned bound)
 void cluster_call(struct member *member);
 void cluster_call_schedule(struct member *member);
 void cluster_look_at_schedules(struct member *member);
+/* This is part of its turn; and that is all, it is in the log. */
+void cluster_note_news(struct cluster *cluster, const struct news *news);
+void cluster_check_order(struct member *member);
 /* Its turn is over: those whose calls have ended are told. */
 void cluster_tell(struct member *member);
 /* Looks, which are possible at any time. */

@@ -112,8 +112,7 @@ static void others_go_on(void **state)
     for (unsigned i = 0; i + 1 < NODES; i++) {
         double jobs = json_number(client_json(clients[2], "/queues/default"), "queued");
         await_jobs(clients[2], jobs + 1);
-        server_signal(nodes[i], SIGKILL);
-        (void)server_wait(nodes[i]);
+        server_kill(nodes[i]);
         await_jobs(clients[2], jobs + 3);
     }
     (void)ticks_end(clients[2], &ticks);

@@ -79,8 +79,7 @@ static void kill_node(unsigned i)
 {
     char address[SERVER_ADDRESS_SIZE];
     snprintf(address, sizeof address, "%s", server_address(nodes[i]));
-    server_signal(nodes[i], SIGKILL);
-    (void)server_wait(nodes[i]);
+    server_kill(nodes[i]);
     server_forget(nodes[i]);
     nodes[i] = start_node(i, address);
     server_await_listening(nodes[i]);

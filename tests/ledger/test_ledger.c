@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* A server and its PostgreSQL: what is refused at the start, connections that end, a database that
- * is away and comes back, a log that does not grow for ever. */
+/* A server and its PostgreSQL: connections that end, a database that is away and comes back, a log
+ * that does not grow for ever. */
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,92 +13,17 @@
 
 #include <cmocka.h>
 
+#include "ledger/ledger.h"
 #include "support/client.h"
 #include "support/postgres.h"
 #include "support/server.h"
 
 static char url[POSTGRES_URL_SIZE];
+static atomic_bool over; /* whoever goes on and on may end */
 
 /* ---- servers */
 
 #define START(...) postgres_server(url, (const char *const[]){__VA_ARGS__, NULL})
-
-/* What it says when it cannot start, for the caller to free; its exit code in *code. */
-static char *refusal(const char *const *arguments, int *code)
-{
-    char data[POSTGRES_URL_SIZE + 16], *out, *err;
-    snprintf(data, sizeof data, "JOBD_DATA=%s", url);
-    *code = server_run(arguments, (const char *const[]){data, NULL}, &out, &err);
-    free(out);
-    return err;
-}
-
-static void assert_refused(const char *why)
-{
-    int code;
-    char *text = refusal(FIELDS("-l", "127.0.0.1:0"), &code);
-    assert_int_equal(code, 1);
-    if (strstr(text, why) == NULL)
-        fail_msg("\"%s\" does not say \"%s\"", text, why);
-    assert_ptr_equal(strchr(text, '\n'), text + strlen(text) - 1); /* one line */
-    free(text);
-}
-
-/* ---- the start */
-
-static void tables_of_others_are_left_alone(void **state)
-{
-    (void)state;
-    postgres_fresh(url);
-    postgres_ask(url, "CREATE TABLE jobd_head (other int)", NULL, 0);
-    assert_refused("the table jobd_head there is not jobd's");
-}
-
-static void a_newer_format_is_left_alone(void **state)
-{
-    (void)state;
-    postgres_fresh(url);
-    struct server *server = START("-w", "0");
-    server_signal(server, SIGTERM);
-    assert_int_equal(server_wait(server), 0);
-    postgres_ask(url, "UPDATE jobd_head SET format = 99", NULL, 0);
-    assert_refused("a newer jobd has written there: start that");
-}
-
-static void no_schema_is_named(void **state)
-{
-    (void)state;
-    snprintf(url, sizeof url, "postgres://jobd@/postgres?host=%s&options=-csearch_path%%3Dnowhere",
-             getenv("TEST_POSTGRES"));
-    assert_refused("the search_path names no schema that is there");
-}
-
-static void an_address_is_never_shown(void **state)
-{
-    int code;
-    (void)state;
-    snprintf(url, sizeof url, "postgres://me:hidden@[::1/base?nothing");
-    char *text = refusal(FIELDS("--check"), &code);
-    assert_int_not_equal(code, 0);
-    assert_null(strstr(text, "hidden"));
-    free(text);
-    postgres_fresh(url);
-    struct server *server = START("-w", "0");
-    char *log = server_output(server, ERR);
-    assert_null(strstr(log, "search_path"));
-    free(log);
-}
-
-static void a_sync_of_a_second_is_refused(void **state)
-{
-    int code;
-    (void)state;
-    postgres_fresh(url);
-    char *text = refusal(FIELDS("-l", "127.0.0.1:0", "--sync", "1s"), &code);
-    assert_int_not_equal(code, 0);
-    assert_non_null(strstr(text, "sync"));
-    free(text);
-}
 
 /* ---- rows of servers */
 
@@ -146,6 +72,46 @@ static void what_differs_is_said(void **state)
                       "queue default: capacity=30 attempts=3 here, capacity=20 attempts=1 at first",
                       line);
     assert_int_equal(server_count_lines(alike, ERR, "at first"), 0);
+}
+
+/* ---- time */
+
+static void *put_on(void *context)
+{
+    struct client *client = client_new(context);
+    while (!atomic_load(&over))
+        assert_answer(client_send(client, "POST", "/do", NULL, "x"), 202, NULL);
+    client_free(client);
+    return NULL;
+}
+
+/* Not the time when it began to wait for the others: what they did meanwhile was before it. */
+static void a_turn_is_later_than_those_it_waited_for(void **state)
+{
+    char later[8];
+    pthread_t putter;
+    (void)state;
+    postgres_fresh(url);
+    struct server *server = START("-w", "0", "-q", "1000000");
+    atomic_store(&over, false);
+    assert_int_equal(pthread_create(&putter, NULL, put_on, server), 0);
+    postgres_ask(url,
+                 "DO $$ BEGIN PERFORM 1 FROM jobd_head FOR UPDATE;"
+                 " WHILE NOT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND pg_backend_pid() ="
+                 " ANY (pg_blocking_pids(pid))) LOOP PERFORM pg_sleep(0.001); END LOOP;"
+                 " CREATE TABLE released AS SELECT coalesce(max(seq), 0) AS seq,"
+                 " (extract(epoch FROM clock_timestamp()) * 1000000)::int8 AS at FROM jobd_log;"
+                 "END $$",
+                 NULL, 0);
+    await_count("SELECT count(*) FROM jobd_log JOIN released ON jobd_log.seq = released.seq + 1",
+                "1");
+    atomic_store(&over, true);
+    assert_int_equal(pthread_join(putter, NULL), 0);
+    postgres_ask(url,
+                 "SELECT jobd_log.at >= released.at FROM jobd_log JOIN released"
+                 " ON jobd_log.seq = released.seq + 1",
+                 later, sizeof later);
+    assert_string_equal(later, "t");
 }
 
 /* ---- connections end */
@@ -300,20 +266,78 @@ static void the_log_does_not_grow_for_ever(void **state)
     client_free(client);
 }
 
+/* ---- what goes from it */
+
+static struct ledger *open_ledger(void)
+{
+    struct problem problem;
+    struct ledger *ledger = ledger_open(
+        &(struct ledger_options){.url = url, .node = "test", .sync = true}, 0, &problem);
+    if (ledger == NULL)
+        fail_msg("%s", problem.text);
+    return ledger;
+}
+
+static void append_rows(struct ledger *ledger, uint64_t from, uint64_t to)
+{
+    enum { AT_ONCE = 50 };
+    struct problem problem;
+    struct ledger_turn turn;
+    for (uint64_t seq = from; seq <= to; seq += AT_ONCE) {
+        struct ledger_row rows[AT_ONCE];
+        struct ledger_fetch fetch = {.from = to + 1};
+        for (unsigned i = 0; i < AT_ONCE; i++)
+            rows[i] = (struct ledger_row){
+                .seq = seq + i, .body = (const unsigned char *)"row", .size = 3};
+        assert_int_equal(ledger_ops.begin(ledger, &fetch, &turn, &problem), LEDGER_OK);
+        assert_int_equal(ledger_ops.append(ledger, rows, AT_ONCE, &problem), LEDGER_OK);
+    }
+}
+
+/* All rows before that, or only so many steps of it. */
+static void trim(struct ledger *ledger, uint64_t from, unsigned steps)
+{
+    struct problem problem;
+    bool more = true;
+    for (; more && steps > 0; steps--)
+        assert_int_equal(ledger_ops.trim(ledger, from, &more, &problem), LEDGER_OK);
+}
+
+/* The next one begins where the last one has ended, whoever that was; but not where one was left
+ * half done. */
+static void each_trimming_goes_on_from_the_last(void **state)
+{
+    enum { ALL = 100 };
+    (void)state;
+    postgres_fresh(url);
+    struct ledger *one = open_ledger(), *other = open_ledger();
+    append_rows(one, 1, 4000);
+    trim(one, 3000, 2);
+    assert_int_equal(rows("SELECT min(seq) FROM jobd_log"), 1001);
+    trim(other, 3100, ALL);
+    assert_int_equal(rows("SELECT min(seq) FROM jobd_log"), 3100);
+    assert_int_equal(rows("SELECT from_seq FROM jobd_snapshot WHERE part = -2"), 3100);
+    append_rows(one, 4001, 5000);
+    trim(one, 4500, ALL);
+    trim(other, 4500, ALL);
+    assert_int_equal(rows("SELECT min(seq) FROM jobd_log"), 4500);
+    assert_int_equal(rows("SELECT count(*) FROM jobd_log"), 501);
+    assert_int_equal(rows("SELECT count(*) FROM jobd_snapshot"), 1);
+    ledger_free(one);
+    ledger_free(other);
+}
+
 int main(void)
 {
 #define LEDGER_TEST(f) cmocka_unit_test_teardown(f, server_stop_all)
     const struct CMUnitTest tests[] = {
-        LEDGER_TEST(tables_of_others_are_left_alone),
-        LEDGER_TEST(a_newer_format_is_left_alone),
-        LEDGER_TEST(no_schema_is_named),
-        LEDGER_TEST(an_address_is_never_shown),
-        LEDGER_TEST(a_sync_of_a_second_is_refused),
         LEDGER_TEST(servers_long_gone_have_no_rows),
         LEDGER_TEST(what_differs_is_said),
+        LEDGER_TEST(a_turn_is_later_than_those_it_waited_for),
         LEDGER_TEST(a_lost_connection_loses_nothing),
         LEDGER_TEST(a_database_may_be_away),
         LEDGER_TEST(the_log_does_not_grow_for_ever),
+        LEDGER_TEST(each_trimming_goes_on_from_the_last),
     };
     if (!postgres_is_there())
         return 0;

@@ -6,12 +6,13 @@ import asyncio, json, os, random, re, shutil, signal, socket, struct, subprocess
 import http.client
 import soak_plans
 from soak_plans import BEAT, CALLBACKS, GUEST, OWN, TICK
-from soak_ledger import WEB_DESCRIPTORS, Ledger, children, descriptors, marked, rss_kib, sanitized, self_test
+from soak_ledger import Ledger, descriptors, marked, rss_kib, sanitized, self_test
+from soak_server import Server
 
 QUEUES = ["now", "cat", "late", "far", "web"]
 BLIND = "blind"  # for those who leave before they are answered: only in it the counts may differ
 MAX_CONNECTIONS = 900
-IDLE_S = 20
+HEADER_S, IDLE_S = 3, 20
 CROWD = {"polite": 300, "slow": 130, "rude": 120, "parked": 330, "worker": 80, "vanishing": 60,
          "teller": 12, "graph": 12, "tenants": 6, "taker": 16, "clerk": 8}
 PROCESSES = 4
@@ -22,12 +23,13 @@ class Cut(Exception):
 
 
 class Connection:
-    def __init__(self, soak, kind):
+    def __init__(self, soak, kind, port=None):
         self.soak, self.ledger, self.kind, self.writer = soak, soak.ledger, kind, None
+        self.port = port or soak.port
 
     async def __aenter__(self):
         self.reader, self.writer = await asyncio.wait_for(
-            asyncio.open_connection("127.0.0.1", self.soak.port, limit=1 << 20), 30)
+            asyncio.open_connection("127.0.0.1", self.port, limit=1 << 20), 30)
         self.ledger.connections += 1
         self.ledger.connections_max = max(self.ledger.connections_max, self.ledger.connections)
         return self
@@ -99,16 +101,22 @@ class Soak(soak_plans.Plans):
         self.ledger = Ledger()
         self.folder = tempfile.mkdtemp(prefix="jobd-soak-")
         self.mark = f"JOBD_SOAK_MARK={os.getpid()}.{seed}"
-        self.samples, self.running, self.frail_down = [], True, False
+        self.running, self.quiet, self.frail_down = True, False, False
+        self.servers = []
 
     def connection(self, kind):
         return Connection(self, kind)
 
     # ---- the server
 
+    @property
+    def port(self):
+        """That of some server."""
+        return self.chance.choice(self.servers).port
+
     def configure(self):
         text = {
-            "capacity": 2000, "workers": 2, "max-connections": MAX_CONNECTIONS, "header-timeout": "3s",
+            "capacity": 2000, "workers": 2, "max-connections": MAX_CONNECTIONS, "header-timeout": f"{HEADER_S}s",
             "idle-timeout": f"{IDLE_S}s", "keep": 300, "memory": "16MiB", "max-body": "16KiB", "output-limit": "4KiB",
             "grace": "60s", "queues": {
                 "now": {"sleep": self.chance.choice(["0ms", "1ms"])},
@@ -130,25 +138,11 @@ class Soak(soak_plans.Plans):
         self.web_server = await asyncio.start_server(self.web, "127.0.0.1", 0)
         self.web_port = self.web_server.sockets[0].getsockname()[1]
         self.configure()
-        command = [self.binary, "-l", "127.0.0.1:0", "-c", f"{self.folder}/config.json"]
-        command += ["-d", f"{self.folder}/data"] if self.data else []
-        name, _, value = self.mark.partition("=")
-        environment = dict(os.environ, ASAN_OPTIONS="quarantine_size_mb=16", TSAN_OPTIONS="history_size=2")
-        environment[name] = value
-        with open(f"{self.folder}/log", "wb") as log:
-            self.server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log,
-                                           env=environment)
-        for _ in range(600):
-            await asyncio.sleep(0.1)
-            found = re.search(rb"listening on 127\.0\.0\.1:(\d+)", self.log())
-            if found:
-                self.port = int(found.group(1))
-                return
-        sys.exit(f"the server did not start: {self.log()!r}")
+        await self.start_servers()
 
-    def log(self):
-        with open(f"{self.folder}/log", "rb") as log:
-            return log.read()
+    async def start_servers(self):
+        self.servers = [Server(self, 1, *(["-d", f"{self.folder}/data"] if self.data else []))]
+        await self.servers[0].listens()
 
     async def web(self, reader, writer):
         """The web service that does the jobs of some queues, and is told of ends, now and then badly."""
@@ -411,31 +405,33 @@ class Soak(soak_plans.Plans):
         last = time.monotonic()
         while not self.quiet:
             async with Connection(self, "prober") as c:
+                patience = HEADER_S  # of the server, until it has seen a request
                 while not self.quiet:
                     begin = time.monotonic()
                     try:
                         status, _, _ = await asyncio.wait_for(c.ask("health", "GET", "/healthz"), 5)
                     except (Cut, asyncio.TimeoutError) as error:
-                        if time.monotonic() - last > IDLE_S:
+                        if time.monotonic() - last > patience:
                             break
                         self.ledger.judge_probe(type(error).__name__)
                         return
                     self.ledger.judge_probe(status)
                     self.ledger.probe_worst = max(self.ledger.probe_worst, time.monotonic() - begin)
-                    last = begin
+                    last, patience = begin, IDLE_S
                     await asyncio.sleep(0.1)
             last = time.monotonic()
 
     async def measure(self):
         while self.running:
-            self.samples.append(rss_kib(self.server.pid))
+            for server in self.servers:
+                server.samples.append(rss_kib(server.pid))
             await asyncio.sleep(2)
 
     async def reread(self):
         while self.running:
             await asyncio.sleep(5 + 5 * self.chance.random())
             self.configure()
-            self.server.send_signal(signal.SIGHUP)
+            self.chance.choice(self.servers).process.send_signal(signal.SIGHUP)
             self.ledger.reread += 1
 
     async def kill_workers(self):
@@ -465,11 +461,11 @@ class Soak(soak_plans.Plans):
                     for queue in QUEUES + OWN + [BLIND, TICK, BEAT]:
                         await c.ask("queues", "POST", f"/queues/{queue}/purge")
                     _, _, text = await c.ask("queues", "GET", "/queues")
-                    _, _, metrics = await c.ask("queues", "GET", "/metrics")
+                metrics = await self.metrics()
                 queues = json.loads(text)["queues"]
                 if not any(q[state] for q in queues for state in ("queued", "scheduled", "blocked", "running")):
                     await self.judge_plans(queues, metrics, time.monotonic() - self.begin)
-                    admitted = dict(re.findall(r'jobd_jobs_admitted_total\{queue="(\w+)"\} (\d+)', metrics.decode()))
+                    admitted = dict(re.findall(r'jobd_jobs_admitted_total\{queue="(\w+)"\} (\d+)', metrics[0]))
                     return [(q["name"], int(admitted[q["name"]]), q["done"] + q["failed"] + q["cancelled"])
                             for q in queues if q["name"] not in (TICK, BEAT, GUEST, CALLBACKS)]
             except (Cut, ValueError):
@@ -478,35 +474,43 @@ class Soak(soak_plans.Plans):
         self.ledger.fault("the queues did not become empty in two minutes")
         return []
 
-    async def stop(self, before):
-        ledger, pid = self.ledger, self.server.pid
-        for _ in range(60):  # until what the clients have left is closed
-            if descriptors(pid) <= before + WEB_DESCRIPTORS and children(pid) == 0:
-                break
-            await asyncio.sleep(0.5)
-        ledger.judge_descriptors(before, descriptors(pid))
-        ledger.judge_children(children(pid), "when nothing runs")
-        self.server.terminate()
-        try:
-            status = await asyncio.to_thread(self.server.wait, 90)
-        except subprocess.TimeoutExpired:
-            self.server.kill()
-            status = "none in 90 s"
-        ledger.judge_end(status, self.log(), f"{self.folder}/log")
-        ledger.judge_children(marked(self.mark), "behind it")
+    async def metrics(self):
+        """What each server says."""
+        texts = []
+        for server in self.servers:
+            async with Connection(self, "settler", server.port) as c:
+                _, _, text = await c.ask("queues", "GET", "/metrics")
+                texts.append(text.decode())
+        return texts
+
+    async def stop(self):
+        for server in self.servers:
+            await server.stop(self.ledger)
+        self.ledger.judge_children(marked(self.mark), "behind it")
+
+    def tasks(self):
+        """What goes on beside the clients."""
+        return [self.measure, self.reread, self.kill_workers, self.fail_at_times]
+
+    async def judge_more(self, counts):
+        """Before the servers end."""
+
+    def ended(self):
+        return [server for server in self.servers if server.process.poll() is not None]
 
     async def run(self):
         ledger = self.ledger
         self.begin = time.monotonic()
         await self.start()
         self.beat_began = await self.first_beat()
-        before, self.quiet = descriptors(self.server.pid), False
+        for server in self.servers:
+            server.descriptors = descriptors(server.pid)
         prober = asyncio.create_task(self.probe())
         await asyncio.sleep(0.5)
-        tasks = [asyncio.create_task(task()) for task in (self.measure, self.reread, self.kill_workers, self.fail_at_times)]
+        tasks = [asyncio.create_task(task()) for task in self.tasks()]
         tasks += [asyncio.create_task(self.again(kind)) for kind, count in CROWD.items() for _ in range(count)]
         end = time.monotonic() + self.seconds
-        while time.monotonic() < end and self.server.poll() is None:
+        while time.monotonic() < end and not self.ended():
             await asyncio.sleep(1)
         self.running = False
         _, late = await asyncio.wait(tasks, timeout=90)
@@ -515,21 +519,23 @@ class Soak(soak_plans.Plans):
                 task.cancel()
             elif task.exception():
                 ledger.fault(f"the driver itself: {task.exception()!r}")
-        if self.server.poll() is not None:
-            ledger.fault(f"the server ended by itself: {self.server.poll()}; {self.folder}/log")
-            memory = ""
-        else:
-            memory = ledger.judge_memory(self.samples, "sanitized" if sanitized(self.binary) else "plain")
+        memory = []
+        for server in self.ended():
+            ledger.fault(f"the server ended by itself: {server.process.poll()}; {server.log_path}")
+        if not self.ended():
+            kind = "sanitized" if sanitized(self.binary) else "plain"
+            memory = [ledger.judge_memory(server.samples, kind) for server in self.servers]
             counts = await self.settle()
             self.quiet = True
             await prober
             for queue, admitted, ended in counts:
                 ledger.judge_counts(queue, admitted, ended)
-            await self.stop(before)
+            await self.judge_more(counts)
+            await self.stop()
         print(f"{self.seconds / 60:g} minutes; requests", dict(ledger.requests))
         print("statuses", dict(sorted(ledger.statuses.items())))
         print(f"connections {ledger.connections_max} at most; {ledger.resets} resets, {ledger.cuts} cut, {ledger.killed} "
-              f"workers killed, {ledger.reread} SIGHUP, /healthz at worst {ledger.probe_worst * 1000:.0f} ms; {memory}")
+              f"workers killed, {ledger.reread} SIGHUP, /healthz at worst {ledger.probe_worst * 1000:.0f} ms; {'; '.join(memory)}")
         if not ledger.faults:
             shutil.rmtree(self.folder)
         for text, count in ledger.faults.items():

@@ -9,6 +9,11 @@ WEB_DESCRIPTORS = 11 * 3 + 2  # what libcurl keeps open in the workers that ask 
 REPORTS = re.compile(rb"ERROR: AddressSanitizer|runtime error|WARNING: ThreadSanitizer|LeakSanitizer"
                      rb"|broken invariant|Assertion")
 
+# Of the log that servers share: it is trimmed when it has grown by so much, or by twice a snapshot; what comes until
+# that is done; and how much room its table may take where nothing holds up the vacuum.
+MIB = 1 << 20
+LOG_MIB, LATE_MIB, TABLE_MIB = 64, 48, 256
+
 FINAL = ("done", "failed", "cancelled")
 PER_KEY, AT_ONCE = 2, [6, 8]  # of the queue with turns
 TRIP, PROBE_S, HANDS = 3, 0.2, 3  # the breaker of the service that is down at times, and how many ask it
@@ -244,15 +249,36 @@ class Ledger:
         if begun > rate * (1 + seconds):
             self.fault(f"{begun} jobs have begun in {seconds:.1f} s at {rate} a second")
 
-    def judge_breaker(self, asked, seconds):
-        """A service that was down for so long."""
-        most = TRIP + HANDS + seconds / PROBE_S + 2
+    def judge_breaker(self, asked, seconds, servers=1):
+        """A service that was down for so long: each server finds that out by itself."""
+        most = servers * (TRIP + HANDS + seconds / PROBE_S + 2)
         if asked > most:
             self.fault(f"a service that was down for {seconds:.1f} s was asked {asked} times, {most:.0f} at most")
 
     def judge_keys(self, left):
         if left:
             self.fault(f"{left} keys are left of jobs that have ended")
+
+
+    # ---- several servers, one database
+
+    def judge_log(self, log, snapshots):
+        """Bytes of the entries that are in the log, and of the snapshots."""
+        if log > max(LOG_MIB * MIB, 2 * snapshots) + LATE_MIB * MIB:
+            self.fault(f"the log has {log // MIB} MiB, snapshots {snapshots // MIB}")
+
+    def judge_tables(self, before, held, after):
+        """Bytes that the tables take: samples before somebody holds a snapshot of the database, while what is deleted
+        cannot go, and when it can again."""
+        if max(before, default=0) > TABLE_MIB * MIB:
+            self.fault(f"the tables take {max(before) // MIB} MiB")
+        if held and max(after, default=0) > max(held) + TABLE_MIB * MIB:
+            self.fault(f"the tables took {max(held) // MIB} MiB while a snapshot was held, and {max(after) // MIB} after it")
+
+    def judge_alike(self, name, answers):
+        """What servers that share their queues say of the same."""
+        if any(one != answers[0] for one in answers):
+            self.fault(f"{name} differs: {answers}")
 
 
 # ---- the checks checked
@@ -395,7 +421,11 @@ BAD_PLANS = [
     ("61 instants, 60", judged("judge_instants", 60, 10, 70)), ("61 instants, 62", judged("judge_instants", 62, 10, 70)),
     ("7 to 7 instants and runs, 6", judged("judge_fired", 7, 6)), ("7 to 7 instants and runs, 8", judged("judge_fired", 7, 8)),
     ("221 jobs have begun", judged("judge_rate", 221, 20, 10)), ("asked 14 times", judged("judge_breaker", 14, 1)),
-    ("1 keys are left", judged("judge_keys", 1)),
+    ("1 keys are left", judged("judge_keys", 1)), ("asked 27 times", judged("judge_breaker", 27, 1, 2)),
+    ("the log has 113 MiB", judged("judge_log", 113 * MIB, 30 * MIB)),
+    ("the tables take 257", judged("judge_tables", [9 * MIB, 257 * MIB], [], [])),
+    ("and 557 after it", judged("judge_tables", [], [300 * MIB], [557 * MIB, 9])),
+    ("a differs: [1, 1, 2]", judged("judge_alike", "a", [1, 1, 2])),
 ]
 GOOD_PLANS = [
     moved(2, 0, 9, 11), moved(2, 1, 9, 10), calls(4, 1, 2, 6, 6), calls(4, 1, 2, 7, 7), told("failed", True),
@@ -406,6 +436,8 @@ GOOD_PLANS = [
     judged("judge_output", b"a", b"a", b"b", b"b"), judged("judge_many", {"matched": 2, "changed": 2}),
     judged("judge_pages", [(2, True), (1, True)], "newest"), judged("judge_instants", 61, 10, 70),
     judged("judge_fired", 7, 7), judged("judge_rate", 220, 20, 10), judged("judge_breaker", 13, 1), judged("judge_keys", 0),
+    judged("judge_breaker", 26, 1, 2), judged("judge_log", 112 * MIB, 30 * MIB), judged("judge_log", 200 * MIB, 90 * MIB),
+    judged("judge_tables", [9 * MIB], [900 * MIB], [900 * MIB]), judged("judge_alike", "a", [1, 1, 1]),
 ]
 
 

@@ -71,7 +71,7 @@ class Plans:
             asked, begin, self.frail_down = self.ledger.frail_asked, time.monotonic(), True
             await asyncio.sleep(1 + 4 * self.chance.random())
             self.frail_down = False
-            self.ledger.judge_breaker(self.ledger.frail_asked - asked, time.monotonic() - begin)
+            self.ledger.judge_breaker(self.ledger.frail_asked - asked, time.monotonic() - begin, len(self.servers))
 
     # ---- who is told
 
@@ -280,11 +280,11 @@ class Plans:
             await asyncio.sleep(0.05)
 
     async def judge_plans(self, queues, metrics, seconds):
-        """When nothing waits or runs any more."""
+        """When nothing waits or runs any more; `metrics` of each server."""
         ledger, by = self.ledger, {queue["name"]: queue for queue in queues}
-        text = metrics.decode()
+        text = metrics[0]
         admitted = {name: int(number) for name, number in re.findall(r'jobd_jobs_admitted_total\{queue="(\w+)"\} (\d+)', text)}
-        fired = int(re.search(r'instants_total\{result="fired"\} (\d+)', text).group(1))
+        fired = sum(int(re.search(r'instants_total\{result="fired"\} (\d+)', one).group(1)) for one in metrics)
         async with self.connection("settler") as c:
             beat = await self.job(c, "/schedules/beat")
         ledger.judge_instants(admitted[BEAT] + beat["missed"], self.beat_began, wall(beat["last"]["at"]))

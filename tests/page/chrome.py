@@ -84,11 +84,9 @@ class Chrome:
     def downloaded(self, name):
         """Waits for a file whose name begins so: what is in it."""
         deadline = time.monotonic() + PATIENCE_S
-        while True:
-            event = self.message(deadline)
-            self.events.append(event)
-            if event.get("method") == "Page.downloadProgress" and event["params"]["state"] == "completed":
-                break
+        while not any(event.get("method") == "Page.downloadProgress" and event["params"]["state"] == "completed"
+                      for event in self.events): # it may have come while a call was answered
+            self.events.append(self.message(deadline))
         path, = [file for file in os.listdir(self.downloads) if file.startswith(name)]
         with open(os.path.join(self.downloads, path), "rb") as file:
             return file.read()
@@ -181,6 +179,17 @@ class Page:
         data = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=whole, **clip)["data"]
         with open(path, "wb") as file:
             file.write(base64.b64decode(data))
+
+    def requests(self, path):
+        """How many it has made whose path ends so."""
+        self.run("0")
+        return sum(event.get("sessionId") == self.session and event["method"] == "Network.requestWillBeSent"
+                   and event["params"]["request"]["url"].split("?")[0].endswith(path) for event in self.chrome.events)
+
+    def heap(self):
+        """Bytes that its script holds."""
+        self.call("HeapProfiler.collectGarbage")
+        return self.call("Runtime.getHeapUsage")["usedSize"]
 
     def complaints(self, but=()):
         """Errors, exceptions and reports of the policy; without those that contain one of `but`."""

@@ -9,41 +9,15 @@ import json
 import os
 import sys
 import time
-import urllib.error
 import urllib.parse
-import urllib.request
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from chrome import Chrome, PATIENCE_S  # noqa: E402
+from changes import flood, live  # noqa: E402,F401
+from chrome import Chrome  # noqa: E402
+from scene import FOLDER, NAME, URL, ask, await_state, put, queue  # noqa: E402
 
-NAME, ADDRESS, FOLDER = sys.argv[1:4]
-URL = f"http://{ADDRESS}/"
 HOSTILE = "<img src=x onerror='window.hacked=1'><script>window.hacked=1</script>"
 AXE = "build/axe/node_modules/axe-core/axe.min.js"
-
-
-def ask(method, path, body=None, **fields):
-    """The answer to a request, as JSON where it is; of a refusal, its status."""
-    fields = {"Accept": "application/json", **{name.replace("_", "-"): value for name, value in fields.items()}}
-    request = urllib.request.Request(URL + path, body.encode() if isinstance(body, str) else body, fields, method=method)
-    try:
-        with urllib.request.urlopen(request, timeout=PATIENCE_S) as reply:
-            text = reply.read()
-    except urllib.error.HTTPError as error:
-        return error.code
-    return json.loads(text) if text[:1] in b"{[" else text
-
-
-def put(path="do", body="x", **fields):
-    return ask("POST", path, body, **fields)["id"]
-
-
-def await_state(job, state):
-    assert ask("GET", f"jobs/{job}?wait=30s")["state"] == state
-
-
-def queue(name="default"):
-    return ask("GET", "queues/" + name)
 
 
 def words(page):

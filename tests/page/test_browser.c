@@ -156,6 +156,22 @@ static void thirteen_queues_are_a_table(void **state)
     browse("many", server_address(start(file)));
 }
 
+static void figures_move_without_asking(void **state)
+{
+    (void)state;
+    browse("live", server_address(start("{\"queues\": {"
+                                        "\"default\": {\"capacity\": 100, \"workers\": 0},"
+                                        "\"mail\": {\"capacity\": 9, \"workers\": 0}}}")));
+}
+
+static void a_flood_of_changes_does_not_freeze_it(void **state)
+{
+    (void)state;
+    browse("flood", server_address(start("{\"queues\": {"
+                                         "\"default\": {\"capacity\": 20000, \"workers\": 0},"
+                                         "\"mail\": {\"capacity\": 9, \"workers\": 0}}}")));
+}
+
 static void it_can_be_read_by_everybody(void **state)
 {
     (void)state;
@@ -229,6 +245,8 @@ int main(void)
         TEST(scripts_stay_text),
         TEST(a_server_that_is_gone_is_awaited),
         TEST(thirteen_queues_are_a_table),
+        TEST(figures_move_without_asking),
+        TEST(a_flood_of_changes_does_not_freeze_it),
         TEST(it_can_be_read_by_everybody),
         TEST(it_works_below_a_path),
     };

@@ -18,7 +18,6 @@
 #include "support/client.h"
 #include "support/server.h"
 
-#define WORDS(...)   ((const char *const[]){__VA_ARGS__, NULL})
 #define COMMAND(...) WORDS("-l", "127.0.0.1:0", __VA_ARGS__)
 #define WAIT         FIELDS("Prefer: wait=15")
 

@@ -15,8 +15,7 @@
 #include "support/client.h"
 #include "support/server.h"
 
-#define WORDS(...) ((const char *const[]){__VA_ARGS__, NULL})
-#define WAIT       FIELDS("Prefer: wait=15")
+#define WAIT FIELDS("Prefer: wait=15")
 
 enum { TEXT_SIZE = 2048 };
 

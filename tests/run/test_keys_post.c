@@ -12,15 +12,13 @@
 
 #include <cmocka.h>
 
-#include "run/webhook_sign.h"
 #include "support/client.h"
 #include "support/server.h"
 #include "support/service.h"
 
-#define WORDS(...) ((const char *const[]){__VA_ARGS__, NULL})
-#define WAIT       FIELDS("Prefer: wait=15")
-#define SECRET     "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-#define OTHER      "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
+#define WAIT   FIELDS("Prefer: wait=15")
+#define SECRET "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+#define OTHER  "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 
 enum { TEXT_SIZE = 2048 };
 
@@ -41,25 +39,11 @@ static const char *secret_file(const char *name, const char *text)
 }
 
 /* The value of a field of the last request; "" when it is not there. */
-static const char *sent(struct service *service, const char *name, char value[512])
-{
-    size_t size;
-    const char *request = service_request(service, &size), *end = strstr(request, "\r\n\r\n");
-    char begin[80];
-    snprintf(begin, sizeof begin, "\r\n%s: ", name);
-    const char *at = strstr(request, begin);
-    value[0] = '\0';
-    if (at != NULL && at < end)
-        snprintf(value, 512, "%.*s", (int)strcspn(at + strlen(begin), "\r"), at + strlen(begin));
-    assert_true(at == NULL || strstr(at + 2, begin) == NULL);
-    return value;
-}
-
 static void fields_and_secrets(void **state)
 {
     struct service *service = service_start();
     const char *token = secret_file("token", " Bearer first \n");
-    char keys[TEXT_SIZE], value[512], line[SERVER_LINE_SIZE];
+    char keys[TEXT_SIZE], value[SERVICE_FIELD_SIZE], line[SERVER_LINE_SIZE];
     (void)state;
     snprintf(keys, sizeof keys,
              "\"headers\": {\"X-Tenant\": \"seven\", \"Authorization\": \"@%s\", "
@@ -69,49 +53,35 @@ static void fields_and_secrets(void **state)
         server_start("--config", config(service_url(service), keys), "--log-level", "debug");
     struct client *client = client_new(server);
     assert_int_equal(client_send(client, "POST", "/do", WAIT, "x")->status, 200);
-    assert_string_equal(sent(service, "X-Tenant", value), "seven");
-    assert_string_equal(sent(service, "Authorization", value), "Bearer first");
-    assert_string_equal(sent(service, "User-Agent", value), "mailer");
-    assert_string_equal(sent(service, "webhook-id", value), "");
+    assert_string_equal(service_field(service, "X-Tenant", value), "seven");
+    assert_string_equal(service_field(service, "Authorization", value), "Bearer first");
+    assert_string_equal(service_field(service, "User-Agent", value), "mailer");
+    assert_string_equal(service_field(service, "webhook-id", value), "");
     /* Read again, and kept where it cannot be. */
     secret_file("token", "Bearer second");
     server_signal(server, SIGHUP);
     server_await_line(server, ERR, "configuration reloaded", line);
     assert_int_equal(client_send(client, "POST", "/do", WAIT, "x")->status, 200);
-    assert_string_equal(sent(service, "Authorization", value), "Bearer second");
+    assert_string_equal(service_field(service, "Authorization", value), "Bearer second");
     secret_file("token", "two\nlines");
     server_signal(server, SIGHUP);
     server_await_line(server, ERR, "nothing is changed", line);
     assert_non_null(strstr(line, "\"headers\": queue default: "));
     assert_non_null(strstr(line, "/token: holds what no field may have"));
     assert_int_equal(client_send(client, "POST", "/do", WAIT, "x")->status, 200);
-    assert_string_equal(sent(service, "Authorization", value), "Bearer second");
+    assert_string_equal(service_field(service, "Authorization", value), "Bearer second");
     assert_int_equal(server_count_lines(server, ERR, "first"), 0);
     assert_int_equal(server_count_lines(server, ERR, "second"), 0);
     client_free(client);
     service_stop(service);
 }
 
-/* As who receives it would check it. */
-static void assert_signed(struct service *service, const char *secret, const char *body)
-{
-    char id[512], at[512], signature[512], expected[WEBHOOK_SIGNATURE_SIZE];
-    struct webhook_key key;
-    assert_true(webhook_key_parse(&key, secret));
-    sent(service, "webhook-id", id);
-    const struct webhook_message message = {.id = id,
-                                            .at_s = atoll(sent(service, "webhook-timestamp", at)),
-                                            .body = body,
-                                            .size = strlen(body)};
-    webhook_sign(&key, &message, expected);
-    assert_string_equal(sent(service, "webhook-signature", signature), expected);
-}
-
 static void requests_are_signed(void **state)
 {
     struct service *service = service_start();
     const char *path = secret_file("secret", SECRET "\n");
-    char keys[TEXT_SIZE], id[512], again[512], value[512], line[SERVER_LINE_SIZE];
+    char keys[TEXT_SIZE], id[SERVICE_FIELD_SIZE], again[SERVICE_FIELD_SIZE],
+        value[SERVICE_FIELD_SIZE], line[SERVER_LINE_SIZE];
     (void)state;
     snprintf(keys, sizeof keys, "\"sign\": \"%s\", \"attempts\": 2, \"backoff\": \"1ms..2ms\"",
              path);
@@ -124,19 +94,22 @@ static void requests_are_signed(void **state)
     const struct answer *answer = client_send(client, "POST", "/do", NULL, "pay\nload");
     uint64_t job = answer_job(answer);
     client_await_state(client, job, "done");
-    assert_signed(service, SECRET, "pay\nload");
+    service_assert_signed(service, SECRET);
+    assert_string_equal(service_body(service), "pay\nload");
     snprintf(again, sizeof again, "jobd-%llu", (unsigned long long)job);
-    assert_string_equal(sent(service, "webhook-id", id), again);
-    assert_string_equal(sent(service, "Jobd-Attempt", value), "2");
-    int64_t at_s = atoll(sent(service, "webhook-timestamp", value));
+    assert_string_equal(service_field(service, "webhook-id", id), again);
+    assert_string_equal(service_field(service, "Jobd-Attempt", value), "2");
+    int64_t at_s = atoll(service_field(service, "webhook-timestamp", value));
     assert_true(at_s >= before_s && at_s <= (int64_t)time(NULL));
     assert_int_equal(client_send(client, "GET", "/do", WAIT, NULL)->status, 200);
-    assert_signed(service, SECRET, "");
+    service_assert_signed(service, SECRET);
+    assert_string_equal(service_body(service), "");
     secret_file("secret", OTHER);
     server_signal(server, SIGHUP);
     server_await_line(server, ERR, "configuration reloaded", line);
     assert_int_equal(client_send(client, "POST", "/do", WAIT, "x")->status, 200);
-    assert_signed(service, OTHER, "x");
+    service_assert_signed(service, OTHER);
+    assert_string_equal(service_body(service), "x");
     client_free(client);
     service_stop(service);
 }
@@ -288,7 +261,7 @@ static void what_is_wrong_is_named(void **state)
 static void where_they_may_stand(void **state)
 {
     struct service *service = service_start();
-    char text[TEXT_SIZE], value[512], *out, *err;
+    char text[TEXT_SIZE], value[SERVICE_FIELD_SIZE], *out, *err;
     (void)state;
     assert_int_equal(server_run(WORDS("--sign", "x"), NULL, &out, &err), 2);
     assert_non_null(strstr(err, "--sign: no such option"));
@@ -301,7 +274,7 @@ static void where_they_may_stand(void **state)
     struct server *server = server_start("--config", temporary_file("jobd.json", text));
     struct client *client = client_new(server);
     assert_int_equal(client_send(client, "POST", "/do", WAIT, "x")->status, 200);
-    assert_string_equal(sent(service, "X", value), "top");
+    assert_string_equal(service_field(service, "X", value), "top");
     client_free(client);
     service_stop(service);
 }

@@ -14,7 +14,6 @@
 #include "support/server.h"
 #include "support/service.h"
 
-#define WORDS(...) ((const char *const[]){__VA_ARGS__, NULL})
 #define GITHUB                                                                                     \
     "X-GitHub-Event: push", "x-hub-signature-256: sha256=757107ea0eb2509fc211221cce984b8a",        \
         "X-GitHub-Delivery: 72d3162e-cc78-11e3-81ab-4c9367dc0958"
@@ -134,8 +133,7 @@ static void they_go_with_the_job(void **state)
                                  FIELDS("Idempotency-Key: k", "X-GitHub-Event: push"), "4")
                          ->status,
                      202);
-    server_signal(server, SIGKILL);
-    (void)server_wait(server);
+    server_kill(server);
     client_free(client);
     server = server_spawn(&(struct server_plan){.arguments = arguments});
     server_await_listening(server);

@@ -18,7 +18,6 @@
 #include "support/server.h"
 #include "support/service.h"
 
-#define WORDS(...)   ((const char *const[]){__VA_ARGS__, NULL})
 #define LISTEN       "-l", "127.0.0.1:0"
 #define WAIT         FIELDS("Prefer: wait=15")
 #define COMMAND(...) WORDS(LISTEN, "--backoff", "1ms..2ms", __VA_ARGS__)

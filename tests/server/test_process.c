@@ -17,8 +17,6 @@
 #include "support/server.h"
 #include "support/temporary.h"
 
-#define WORDS(...) ((const char *const[]){__VA_ARGS__, NULL})
-
 /* ---- options */
 
 /* It ends with 2 and nothing but this line. */

@@ -119,8 +119,7 @@ static void jobs_are_kept_on_disk(void **state)
     struct client *client = client_new(server);
     uint64_t id = client_put(client, "/do");
     client_free(client);
-    server_signal(server, SIGKILL);
-    server_wait(server);
+    server_kill(server);
     server = server_spawn(&plan);
     server_await_listening(server);
     client = client_new(server);

@@ -14,8 +14,6 @@
 #include "support/client.h"
 #include "support/server.h"
 
-#define WORDS(...) ((const char *const[]){__VA_ARGS__, NULL})
-
 static void each_ends_it_in_order(void **state)
 {
     const struct {

@@ -14,8 +14,6 @@
 #include "support/client.h"
 #include "support/server.h"
 
-#define WORDS(...) ((const char *const[]){__VA_ARGS__, NULL})
-
 static size_t count(const char *text, const char *word)
 {
     size_t times = 0;

@@ -51,8 +51,8 @@ struct jobd *engine_for(struct store *store, uint32_t capacity, uint32_t keep)
                                                            .leases_max = 64,
                                                            .first_id = store_first_id(store),
                                                            .schedules = &schedules,
-                                                           .on_journal_ready = store_wake,
-                                                           .journal_context = store}),
+                                                           .on_journal_ready = {.call = store_wake,
+                                                                                .context = store}}),
                      0);
     return jobd;
 }
@@ -156,4 +156,34 @@ const char *payload_of(struct jobd *jobd, uint64_t id, char out[16])
     out[payload->size] = '\0';
     jobd_blob_unref(payload);
     return out;
+}
+
+static void run_script(const struct script *script, enum flaw flaw, unsigned nth)
+{
+    fresh_folder();
+    flaky_plan(FLAW_NONE, 0);
+    struct scene scene = open_scene();
+    flaky_plan(flaw, nth);
+    script->run(&scene);
+    if (flaw == FLAW_WRITE || flaw == FLAW_SYNC)
+        await_health(&scene);
+    script->look(&scene);
+    drop_scene(&scene);
+}
+
+void at_every(const struct script *script, enum flaw flaw)
+{
+    static const char *const names[] = {[FLAW_WRITE] = "write",
+                                        [FLAW_SYNC] = "sync",
+                                        [FLAW_TEAR] = "torn write",
+                                        [FLAW_DEAD] = "last write"};
+    run_script(script, FLAW_NONE, 0);
+    const unsigned calls = flaw == FLAW_SYNC ? flaky_syncs() : flaky_writes();
+    script->compare(true, "no flaw", 0);
+    assert_true(calls > script->calls);
+    for (unsigned nth = 1; nth <= calls; nth++) {
+        run_script(script, flaw, nth);
+        flaky_plan(FLAW_NONE, 0);
+        script->compare(flaw == FLAW_WRITE || flaw == FLAW_SYNC, names[flaw], nth);
+    }
 }

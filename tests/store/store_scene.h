@@ -4,6 +4,7 @@
 
 #include "jobd/queue.h"
 #include "run/wait_sync.h"
+#include "store/flaky_vfs.h"
 #include "store/store.h"
 
 enum { CAPACITY = 100, KEEP = 50, PUTS = 12 };
@@ -31,3 +32,17 @@ enum jobd_result cancel(struct scene *scene, uint64_t id);
 uint64_t lease(struct scene *scene, unsigned number, char token[JOBD_TOKEN_SIZE]);
 enum jobd_result finish(struct scene *scene, const char *token, enum jobd_state state);
 const char *payload_of(struct jobd *jobd, uint64_t id, char out[16]);
+
+/* ---- a script whose disk fails at each of its calls in turn */
+
+struct script {
+    void (*run)(struct scene *scene);
+    void (*look)(struct scene *scene); /* at the end, before the scene is dropped */
+    /* What is in the directory then. `strict`: what has not been seen must not be there. */
+    void (*compare)(bool strict, const char *what, unsigned nth);
+    unsigned calls; /* more than that are made while all is well */
+};
+
+/* Once while all is well, then with the flaw at its first call, at its second, and so on. Where the
+ * disk gets well again the health is awaited before the script looks. */
+void at_every(const struct script *script, enum flaw flaw);

@@ -8,7 +8,6 @@
 #include <poll.h>
 #include <sched.h>
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -211,8 +210,7 @@ static struct server *start_on(const char *folder)
 
 static void kill_server(struct server *server)
 {
-    server_signal(server, SIGKILL);
-    assert_int_equal(server_wait(server), 128 + SIGKILL);
+    server_kill(server);
     server_forget(server);
     ledger.kills++;
 }

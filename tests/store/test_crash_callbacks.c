@@ -164,8 +164,7 @@ static void one_life(const char *folder, const char *config)
     int64_t deadline_ms = now_ms() + PATIENCE_MS;
     while (promised_len < until)
         look_again(deadline_ms, "jobs to be let in");
-    server_signal(server, SIGKILL);
-    assert_int_equal(server_wait(server), 128 + SIGKILL);
+    server_kill(server);
     assert_int_equal(pthread_join(putter, NULL), 0);
     client_free(client);
     server_forget(server);

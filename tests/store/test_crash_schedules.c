@@ -32,8 +32,7 @@ static struct server *start_on(const char *folder)
 
 static void kill_server(struct server *server)
 {
-    server_signal(server, SIGKILL);
-    assert_int_equal(server_wait(server), 128 + SIGKILL);
+    server_kill(server);
     server_forget(server);
 }
 

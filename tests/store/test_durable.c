@@ -41,8 +41,7 @@ static struct server *start_with(const char *const *more)
 
 static void kill_it(struct server *server, struct client *client)
 {
-    server_signal(server, SIGKILL);
-    assert_int_equal(server_wait(server), 128 + SIGKILL);
+    server_kill(server);
     client_free(client);
 }
 
@@ -452,15 +451,6 @@ static void queues_that_are_not_declared_stay(void **state)
     client_free(client);
 }
 
-static void await_forgotten(struct client *client, uint64_t id)
-{
-    char path[64];
-    int64_t deadline_ms = now_ms() + PATIENCE_MS;
-    snprintf(path, sizeof path, "/jobs/%llu", (unsigned long long)id);
-    while (client_get(client, path)->status != 404)
-        look_again(deadline_ms, "a job to be forgotten");
-}
-
 static void what_is_remembered_has_an_end(void **state)
 {
     char path[64];
@@ -473,9 +463,9 @@ static void what_is_remembered_has_an_end(void **state)
     kill_it(server, client);
     server = start_durable("--sleep", "0ms", "--keep-for", "50ms");
     client = client_new(server);
-    await_forgotten(client, id);
+    client_await_forgotten(client, id);
     uint64_t later = client_put(client, "/do");
-    await_forgotten(client, later);
+    client_await_forgotten(client, later);
     client_await_metric(client, "jobd_payload_bytes", 0);
     server_signal(server, SIGTERM);
     assert_int_equal(server_wait(server), 0);

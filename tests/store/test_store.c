@@ -16,7 +16,6 @@
 #include "run/wait_sync.h"
 #include "base/clock.h"
 #include "store/database.h"
-#include "store/flaky_vfs.h"
 #include "engine/journal_store.h"
 #include "base/log.h"
 #include "support/server.h"
@@ -93,59 +92,57 @@ static void compare(const struct ledger *ledger, bool strict, const char *what, 
     drop_scene(&scene);
 }
 
-static void at_every(enum flaw flaw, unsigned (*count)(void), bool recovers, const char *what)
+static struct ledger last;
+static unsigned refusals; /* of puts, in all runs */
+
+static void run_last(struct scene *scene)
 {
-    struct ledger ledger;
-    fresh_folder();
-    flaky_plan(FLAW_NONE, 0);
-    struct scene scene = open_scene();
-    run_script(&scene, &ledger);
-    unsigned most = count(), refused = 0;
-    drop_scene(&scene);
-    compare(&ledger, true, "no flaw", 0);
-    assert_true(most > 20);
-    for (unsigned nth = 1; nth <= most; nth++) {
-        fresh_folder();
-        flaky_plan(FLAW_NONE, 0);
-        scene = open_scene();
-        flaky_plan(flaw, nth);
-        run_script(&scene, &ledger);
-        bool struck = flaky_struck();
-        if (recovers)
-            await_health(&scene);
-        for (unsigned i = 0; i < PUTS; i++)
-            refused += ledger.ids[i] == 0;
-        drop_scene(&scene);
-        flaky_plan(FLAW_NONE, 0);
-        compare(&ledger, recovers, what, nth);
-        if (!struck)
-            break;
-    }
-    assert_true(refused > 0); /* the flaw can be seen */
+    run_script(scene, &last);
+}
+
+static void count_refused(struct scene *scene)
+{
+    (void)scene;
+    for (unsigned i = 0; i < PUTS; i++)
+        refusals += last.ids[i] == 0;
+}
+
+static void compare_last(bool strict, const char *what, unsigned nth)
+{
+    compare(&last, strict, what, nth);
+}
+
+static void strike_at_every(enum flaw flaw)
+{
+    static const struct script script = {
+        .run = run_last, .look = count_refused, .compare = compare_last, .calls = 20};
+    refusals = 0;
+    at_every(&script, flaw);
+    assert_true(refusals > 0); /* the flaw can be seen */
 }
 
 static void test_every_write_failing(void **state)
 {
     (void)state;
-    at_every(FLAW_WRITE, flaky_writes, true, "write");
+    strike_at_every(FLAW_WRITE);
 }
 
 static void test_every_sync_failing(void **state)
 {
     (void)state;
-    at_every(FLAW_SYNC, flaky_syncs, true, "sync");
+    strike_at_every(FLAW_SYNC);
 }
 
 static void test_every_write_torn(void **state)
 {
     (void)state;
-    at_every(FLAW_TEAR, flaky_writes, false, "torn write");
+    strike_at_every(FLAW_TEAR);
 }
 
 static void test_the_disk_dies_at_every_write(void **state)
 {
     (void)state;
-    at_every(FLAW_DEAD, flaky_writes, false, "last write");
+    strike_at_every(FLAW_DEAD);
 }
 
 /* ---- the power fails, and what was not synced gets to the disk in part */

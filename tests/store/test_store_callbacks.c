@@ -13,7 +13,6 @@
 #include "base/log.h"
 #include "engine/journal_store.h"
 #include "jobd/batch.h"
-#include "store/flaky_vfs.h"
 #include "store/store_scene.h"
 #include "support/server.h"
 
@@ -144,6 +143,12 @@ static void look(struct scene *scene, struct picture *now)
                       batch.finished_us != 0;
 }
 
+static void look_at_last(struct scene *scene)
+{
+    settle(scene);
+    look(scene, &picture);
+}
+
 /* Each end has been told of; the first job's perhaps twice. */
 static void check(const struct picture *now, const char *what, unsigned nth)
 {
@@ -172,6 +177,8 @@ static void compare(bool strict, const char *what, unsigned nth)
     struct scene scene = open_scene();
     look(&scene, &now);
     check(&now, what, nth);
+    if (nth == 0)
+        assert_true(now.len > JOBS && now.batch_over);
     for (unsigned i = 0; i < now.len; i++) {
         const struct seen *before = &picture.jobs[i];
         const bool moved = now.jobs[i].state != before->state || now.jobs[i].told != before->told;
@@ -183,50 +190,25 @@ static void compare(bool strict, const char *what, unsigned nth)
     drop_scene(&scene);
 }
 
-static void at_every(enum flaw flaw, unsigned (*count)(void), bool recovers, const char *what)
-{
-    fresh_folder();
-    flaky_plan(FLAW_NONE, 0);
-    struct scene scene = open_scene();
-    run_script(&scene);
-    look(&scene, &picture);
-    const unsigned most = count();
-    drop_scene(&scene);
-    check(&picture, "no flaw", 0);
-    compare(true, "no flaw", 0);
-    assert_true(most > ENDS && picture.len > JOBS && picture.batch_over);
-    for (unsigned nth = 1; nth <= most; nth++) {
-        fresh_folder();
-        flaky_plan(FLAW_NONE, 0);
-        scene = open_scene();
-        flaky_plan(flaw, nth);
-        run_script(&scene);
-        if (recovers)
-            await_health(&scene);
-        settle(&scene);
-        look(&scene, &picture);
-        drop_scene(&scene);
-        flaky_plan(FLAW_NONE, 0);
-        compare(recovers, what, nth);
-    }
-}
+static const struct script script = {
+    .run = run_script, .look = look_at_last, .compare = compare, .calls = ENDS};
 
 static void test_every_write_failing(void **state)
 {
     (void)state;
-    at_every(FLAW_WRITE, flaky_writes, true, "write");
+    at_every(&script, FLAW_WRITE);
 }
 
 static void test_every_sync_failing(void **state)
 {
     (void)state;
-    at_every(FLAW_SYNC, flaky_syncs, true, "sync");
+    at_every(&script, FLAW_SYNC);
 }
 
 static void test_every_write_torn(void **state)
 {
     (void)state;
-    at_every(FLAW_TEAR, flaky_writes, false, "torn write");
+    at_every(&script, FLAW_TEAR);
 }
 
 int main(void)

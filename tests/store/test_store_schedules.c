@@ -12,7 +12,6 @@
 #include "base/log.h"
 #include "engine/journal_store.h"
 #include "jobd/schedule.h"
-#include "store/flaky_vfs.h"
 #include "store/store_scene.h"
 #include "support/server.h"
 
@@ -24,6 +23,8 @@ struct last {
     int64_t after_us;
     uint64_t job, fired;
 };
+
+static struct last seen;
 
 static void settle(struct scene *scene)
 {
@@ -81,9 +82,16 @@ static struct last look(struct scene *scene)
     return last;
 }
 
-/* `strict`: what was not seen is not there. */
-static void compare(const struct last *before, bool strict, const char *what, unsigned nth)
+static void look_at_last(struct scene *scene)
 {
+    settle(scene);
+    seen = look(scene);
+}
+
+/* `strict`: what was not seen is not there. */
+static void compare(bool strict, const char *what, unsigned nth)
+{
+    const struct last *before = &seen;
     struct scene scene = open_scene();
     const struct last now = look(&scene);
     struct jobd_info infos[2 * INSTANTS];
@@ -98,54 +106,32 @@ static void compare(const struct last *before, bool strict, const char *what, un
         fail_msg("%s %u: up to %lld with %zu jobs; it was %lld with %llu", what, nth,
                  (long long)now.after_us, jobs, (long long)before->after_us,
                  (unsigned long long)before->fired);
+    if (nth == 0)
+        assert_int_equal(before->fired, INSTANTS);
     if (now.job != 0 && infos[jobs - 1].id != now.job)
         fail_msg("%s %u: the last instant has no job", what, nth);
     drop_scene(&scene);
 }
 
-static void at_every(enum flaw flaw, unsigned (*count)(void), bool recovers, const char *what)
-{
-    fresh_folder();
-    flaky_plan(FLAW_NONE, 0);
-    struct scene scene = open_scene();
-    run_script(&scene);
-    struct last last = look(&scene);
-    unsigned most = count();
-    drop_scene(&scene);
-    compare(&last, true, "no flaw", 0);
-    assert_true(most > INSTANTS && last.fired == INSTANTS);
-    for (unsigned nth = 1; nth <= most; nth++) {
-        fresh_folder();
-        flaky_plan(FLAW_NONE, 0);
-        scene = open_scene();
-        flaky_plan(flaw, nth);
-        run_script(&scene);
-        if (recovers)
-            await_health(&scene);
-        settle(&scene);
-        last = look(&scene);
-        drop_scene(&scene);
-        flaky_plan(FLAW_NONE, 0);
-        compare(&last, recovers, what, nth);
-    }
-}
+static const struct script script = {
+    .run = run_script, .look = look_at_last, .compare = compare, .calls = INSTANTS};
 
 static void test_every_write_failing(void **state)
 {
     (void)state;
-    at_every(FLAW_WRITE, flaky_writes, true, "write");
+    at_every(&script, FLAW_WRITE);
 }
 
 static void test_every_sync_failing(void **state)
 {
     (void)state;
-    at_every(FLAW_SYNC, flaky_syncs, true, "sync");
+    at_every(&script, FLAW_SYNC);
 }
 
 static void test_every_write_torn(void **state)
 {
     (void)state;
-    at_every(FLAW_TEAR, flaky_writes, false, "torn write");
+    at_every(&script, FLAW_TEAR);
 }
 
 int main(void)

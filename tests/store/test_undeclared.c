@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Queues that have jobs on disk and are declared no more: they can be seen, and emptied. */
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,8 +33,7 @@ static void begin(const char *queues)
 static void end(void)
 {
     client_free(client);
-    server_signal(server, SIGKILL);
-    (void)server_wait(server);
+    server_kill(server);
 }
 
 static void begin_anew(const char *queues)

@@ -248,6 +248,15 @@ void client_await_state(struct client *client, uint64_t id, const char *state)
         look_again(deadline_ms, state);
 }
 
+void client_await_forgotten(struct client *client, uint64_t id)
+{
+    char path[64];
+    int64_t deadline_ms = now_ms() + PATIENCE_MS;
+    snprintf(path, sizeof path, "/jobs/%llu", (unsigned long long)id);
+    while (client_get(client, path)->status != 404)
+        look_again(deadline_ms, "a job to be forgotten");
+}
+
 double client_metric(struct client *client, const char *words)
 {
     const struct answer *answer = client_get(client, "/metrics");

@@ -56,6 +56,7 @@ const cJSON *client_job(struct client *client, uint64_t id);
 /* POSTs to the path, which must be let in; the job's id. */
 uint64_t client_put(struct client *client, const char *path);
 void client_await_state(struct client *client, uint64_t id, const char *state);
+void client_await_forgotten(struct client *client, uint64_t id);
 /* The value of the one line of /metrics that begins with these words. */
 double client_metric(struct client *client, const char *words);
 void client_await_metric(struct client *client, const char *words, double value);

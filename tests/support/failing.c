@@ -9,6 +9,8 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -181,6 +183,15 @@ EXPORT ssize_t write(int fd, const void *bytes, size_t size)
         size = size > 1 ? size / 2 : size;
     }
     return real(fd, bytes, size);
+}
+
+EXPORT int setsockopt(int fd, int level, int option, const void *value, socklen_t size)
+{
+    REAL(setsockopt, int, int, int, int, const void *, socklen_t);
+    int result = real(fd, level, option, value, size);
+    if (result == 0 && level == IPPROTO_TCP && option == TCP_QUICKACK)
+        atomic_fetch_add(&failing->acknowledged, 1);
+    return result;
 }
 
 /* ---- the clock */

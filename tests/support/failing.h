@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What failing.so, preloaded into a server, does on command: a test maps the same file. */
+/* What failing.so, preloaded into a server, does on command, and what it has counted: a test maps
+ * the same file. */
 #pragma once
 
 #include <stdatomic.h>
@@ -13,6 +14,7 @@ struct failing {
     _Atomic uint32_t every;    /* this often a call fails; 0: never */
     _Atomic uint32_t calls;    /* made meanwhile */
     _Atomic uint64_t allocations_failed, calls_failed;
-    _Atomic int64_t live;         /* blocks allocated and not freed */
-    _Atomic int64_t wall_ahead_s; /* what CLOCK_REALTIME is wrong by */
+    _Atomic uint64_t acknowledged; /* TCP_QUICKACK was set so often */
+    _Atomic int64_t live;          /* blocks allocated and not freed */
+    _Atomic int64_t wall_ahead_s;  /* what CLOCK_REALTIME is wrong by */
 };

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "support/proxy.h"
 
+#include <arpa/inet.h>
 #include <poll.h>
 #include <pthread.h>
+#include <netinet/in.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +24,7 @@ struct proxy {
     int listener, event;
     int pairs[PAIRS_MAX][2]; /* client and server */
     unsigned len;
+    int delay_ms;
     atomic_bool blocked, over;
     pthread_t thread;
     char buffer[BUFFER_SIZE];
@@ -69,6 +72,8 @@ static bool forward(struct proxy *proxy, const int pair[2], const struct pollfd 
         if (polls[side].revents == 0)
             continue;
         ssize_t size = read(pair[side], proxy->buffer, BUFFER_SIZE);
+        struct pollfd end = {.fd = proxy->event, .events = POLLIN};
+        (void)poll(&end, 1, proxy->delay_ms);
         if (size <= 0 || !write_all(pair[1 - side], proxy->buffer, size))
             return false;
     }
@@ -110,18 +115,43 @@ static void *run(void *context)
     return NULL;
 }
 
-struct proxy *proxy_new(const char *directory, const char *target)
+static struct proxy *new_to(const char *target, int family, int delay_ms)
 {
     struct proxy *proxy = calloc(1, sizeof *proxy);
-    verify(proxy != NULL && mkdir(directory, 0755) == 0);
-    proxy->own = address_in(directory);
+    verify(proxy != NULL);
     proxy->target = address_in(target);
+    proxy->delay_ms = delay_ms;
     proxy->event = event_new();
-    proxy->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    proxy->listener = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     verify(proxy->event >= 0 && proxy->listener >= 0);
-    verify(bind(proxy->listener, (const struct sockaddr *)&proxy->own, sizeof proxy->own) == 0);
+    return proxy;
+}
+
+static void begin(struct proxy *proxy)
+{
     verify(listen(proxy->listener, 16) == 0);
     verify(pthread_create(&proxy->thread, NULL, run, proxy) == 0);
+}
+
+struct proxy *proxy_new(const char *directory, const char *target)
+{
+    struct proxy *proxy = new_to(target, AF_UNIX, 0);
+    verify(mkdir(directory, 0755) == 0);
+    proxy->own = address_in(directory);
+    verify(bind(proxy->listener, (const struct sockaddr *)&proxy->own, sizeof proxy->own) == 0);
+    begin(proxy);
+    return proxy;
+}
+
+struct proxy *proxy_new_far(const char *target, int delay_ms, uint16_t *port)
+{
+    struct proxy *proxy = new_to(target, AF_INET, delay_ms);
+    struct sockaddr_in own = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof own;
+    verify(bind(proxy->listener, (const struct sockaddr *)&own, size) == 0);
+    verify(getsockname(proxy->listener, (struct sockaddr *)&own, &size) == 0);
+    *port = ntohs(own.sin_port);
+    begin(proxy);
     return proxy;
 }
 
@@ -140,6 +170,7 @@ void proxy_free(struct proxy *proxy)
     verify(pthread_join(proxy->thread, NULL) == 0);
     close(proxy->listener);
     close(proxy->event);
-    (void)unlink(proxy->own.sun_path);
+    if (proxy->own.sun_path[0] != '\0')
+        (void)unlink(proxy->own.sun_path);
     free(proxy);
 }

@@ -539,6 +539,12 @@ static bool end_well(struct server *server)
     return good;
 }
 
+void server_kill(struct server *server)
+{
+    server_signal(server, SIGKILL);
+    assert_int_equal(server_wait(server), 128 + SIGKILL);
+}
+
 void server_forget(struct server *server)
 {
     size_t i = 0;

@@ -23,6 +23,8 @@ enum stream { OUT, ERR };
 
 struct server;
 
+#define WORDS(...) ((const char *const[]){__VA_ARGS__, NULL})
+
 struct server_plan {
     const char *const *arguments;   /* after the program's name; NULL at the end */
     const char *const *environment; /* additions, NAME=VALUE; NULL at the end, or NULL */
@@ -49,7 +51,7 @@ int server_health(const char *address);
 struct server *server_start_with(const char *const *arguments);
 /* Whether such servers keep their jobs on disk: the tests are run a second time so. */
 bool server_durable(void);
-#define server_start(...) server_start_with((const char *const[]){__VA_ARGS__, NULL})
+#define server_start(...) server_start_with(WORDS(__VA_ARGS__))
 
 /* Waits until it listens. */
 void server_await_listening(struct server *server);
@@ -79,6 +81,8 @@ void server_close_output(struct server *server);
 void server_signal(struct server *server, int number);
 /* Each of its threads stands still when this returns, until it is sent SIGCONT. */
 void server_suspend(struct server *server);
+/* By SIGKILL; waits for its end. */
+void server_kill(struct server *server);
 /* Waits for its end and for all its output. The exit code, or 128 + the signal that ended it. */
 int server_wait(struct server *server);
 bool server_runs(struct server *server);

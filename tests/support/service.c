@@ -22,8 +22,9 @@
 #include <cmocka.h>
 
 #include "base/lock.h"
-#include "support/server.h"
 #include "base/verify.h"
+#include "run/webhook_sign.h"
+#include "support/server.h"
 
 enum { CONNECTIONS = 16, STEPS = 4, REQUEST_SIZE = 6 * 1024 * 1024, FILLER_SIZE = 1024 * 1024 };
 
@@ -316,4 +317,42 @@ void service_stop(struct service *service)
     free(service->request);
     free(service->copy);
     free(service);
+}
+
+const char *service_body(struct service *service)
+{
+    size_t size;
+    const char *end = strstr(service_request(service, &size), "\r\n\r\n");
+    assert_non_null(end);
+    return end + 4;
+}
+
+const char *service_field(struct service *service, const char *name, char value[SERVICE_FIELD_SIZE])
+{
+    size_t size;
+    const char *request = service_request(service, &size), *end = strstr(request, "\r\n\r\n");
+    char begin[80];
+    snprintf(begin, sizeof begin, "\r\n%s: ", name);
+    const char *at = strstr(request, begin);
+    value[0] = '\0';
+    if (at != NULL && at < end)
+        snprintf(value, SERVICE_FIELD_SIZE, "%.*s", (int)strcspn(at + strlen(begin), "\r"),
+                 at + strlen(begin));
+    assert_true(at == NULL || strstr(at + 2, begin) == NULL);
+    return value;
+}
+
+void service_assert_signed(struct service *service, const char *secret)
+{
+    char id[SERVICE_FIELD_SIZE], at[SERVICE_FIELD_SIZE], signature[SERVICE_FIELD_SIZE];
+    char expected[WEBHOOK_SIGNATURE_SIZE];
+    struct webhook_key key;
+    assert_true(webhook_key_parse(&key, secret));
+    service_field(service, "webhook-id", id);
+    service_field(service, "webhook-timestamp", at);
+    const char *body = service_body(service);
+    const struct webhook_message message = {
+        .id = id, .at_s = atoll(at), .body = body, .size = strlen(body)};
+    webhook_sign(&key, &message, expected);
+    assert_string_equal(service_field(service, "webhook-signature", signature), expected);
 }

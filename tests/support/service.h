@@ -10,7 +10,7 @@
 
 #define OK_EMPTY "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
-enum { SERVICE_URL_SIZE = 64 };
+enum { SERVICE_URL_SIZE = 64, SERVICE_FIELD_SIZE = 512 };
 
 /* What it has seen up to now. */
 enum service_count {
@@ -48,6 +48,13 @@ void service_await(struct service *service, enum service_count what, unsigned at
 
 /* The last request and how long it is, with a NUL behind it; a copy, valid until the next call. */
 const char *service_request(struct service *service, size_t *size);
+/* Its body, as such a copy. */
+const char *service_body(struct service *service);
+/* The value of a field of its header, which must not be there twice; "": it is not there. */
+const char *service_field(struct service *service, const char *name,
+                          char value[SERVICE_FIELD_SIZE]);
+/* Its signature is good, as who receives it would check it. */
+void service_assert_signed(struct service *service, const char *secret);
 
 /* A socket bound to a free port, at which nobody listens, and its URL. */
 int service_socket(char url[SERVICE_URL_SIZE]);

@@ -1,7 +1,6 @@
-'use strict';
 const $ = id => document.getElementById(id), main = $('main');
 const STATES = ['queued', 'scheduled', 'blocked', 'running', 'done', 'failed', 'cancelled'];
-const SHOWN_MAX = 65536, STATUS_MS = 10000, BUSY_MS = 2000, EVENTS_MS = 60000;
+const SHOWN_MAX = 65536, STATUS_MS = 10000, AGAIN_MS = 2000;
 
 function h(what, ...kids) {
   const [tag, classes] = what.split('.');
@@ -23,7 +22,7 @@ const jobLink = id => link('jobs/' + id, String(id)), jobsOf = (values, text) =>
 const others = paths => paths.map(path => [path.startsWith('/batches/') ? jobsOf({batch: path.slice(9)}, path) : link(path.slice(1), path), ' ']);
 
 const number = n => (n || 0).toLocaleString('en'), jobs = (n, what = 'job') => `${number(n)} ${what}${n === 1 ? '' : 's'}`;
-const round = n => n < 10 ? Math.round(n * 10) / 10 : Math.round(n);
+const round = n => +n.toFixed(n < 10);
 const scaled = (n, units) => { const [size, unit] = units.find(([size]) => n >= size) || [1, units.at(-1)]; return `${round(n / size)} ${unit}`; };
 const bytes = n => scaled(n, [[2 ** 30, 'GiB'], [2 ** 20, 'MiB'], [1024, 'KiB'], 'B']);
 const duration = ms => scaled(ms, [[864e5, 'd'], [36e5, 'h'], [6e4, 'min'], [1e3, 's'], 'ms']);
@@ -36,8 +35,6 @@ function say(...text) {
   clearTimeout(say.timer);
   say.timer = setTimeout(say, 6000);
 }
-
-// ---- the server
 
 let token = sessionStorage.jobd || '', status;
 
@@ -60,22 +57,23 @@ async function act(method, path, of, more) {
   try {
     const {id, state, status, purged, changed = purged} = await (await send(method, path, more)).json();
     say(id ? jobLink(id) : of, ': ', state || status || changed + ' changed');
-    refresh();
+    renew();
     return 1;
   } catch (error) { say(error.message); }
   return 0;
 }
 
 async function* events(path, signal) {
-  const reader = (await send('GET', path, {accept: 'text/event-stream', signal})).body.getReader(), decoder = new TextDecoder();
+  const reader = (await send('GET', path, {accept: 'text/event-stream', signal})).body.pipeThrough(new TextDecoderStream()).getReader();
   for (let rest = '', part; !(part = await reader.read()).done;) {
-    const found = (rest + decoder.decode(part.value, {stream: true})).split('\n\n');
+    const found = (rest + part.value).split('\n\n');
     rest = found.pop();
-    for (const text of found) yield ['event', 'data'].map(name => text.match(`(?:^|\n)${name}: ?(.*)`)?.[1]);
+    for (const text of found) {
+      const {event, data, id} = Object.fromEntries(text.split('\n').map(line => line.split(/: (.*)/)));
+      yield [event, data && JSON.parse(data), id];
+    }
   }
 }
-
-// ---- tokens
 
 const isAdmin = () => status.scope === 'admin', seesData = () => status.scope !== 'read';
 
@@ -102,10 +100,8 @@ function ask(text, verb) {
   return new Promise(resolve => { $('yes').onclick = resolve; });
 }
 
-// ---- queues
-
 const sum = list => list.reduce((a, b) => a + b, 0), bad = text => h('span.tag bad', text);
-const waits = q => q.queued + q.scheduled + (q.blocked || 0), isGone = q => q.declared === false;
+const waits = q => q.queued + q.scheduled + q.blocked, isGone = q => q.declared === false;
 const isBroken = q => /open/.test(q.breaker), isFull = q => q.capacity && waits(q) >= q.capacity;
 const words = q => [q.paused && bad('paused'), isBroken(q) && bad('broken'), isGone(q) && bad('undeclared'), isFull(q) && bad('full')];
 
@@ -127,11 +123,14 @@ function troubles(q) {
   ].filter(Boolean).map(([isBad, ...text]) => [isBad, h('b', q.name), ': ', ...text]);
 }
 
-function chart(history, names, per, unit) {
-  const max = Math.max(1, ...names.flatMap(name => history[name]));
+function recent(q, name, last = q.history[name].at(-1) || 0) {
+  return name === 'waiting' ? waits(q) : name === 'rejected' ? last : (last + q[name] - q.then[name]) / (1 + (Date.now() - asked) / STATUS_MS);
+}
+function chart(q, names, per, unit) {
+  const lists = names.map(name => [...q.history[name].slice(-59), recent(q, name)]), max = Math.max(1, ...lists.flat());
   return h('figure', h('svg', {viewBox: '0 0 59 44', preserveAspectRatio: 'none', 'aria-hidden': 'true'},
-    names.map(name => h('polyline.' + name, {points: String(history[name].map((v, at, list) => [60 - list.length + at, 42 - 40 * v / max]))}))),
-  h('figcaption.dim', names.map(name => [h('span.' + name, `${name} ${round((history[name].at(-1) || 0) / per)}`), ' ']), unit));
+    lists.map((list, of) => h('polyline.' + names[of], {points: String(list.map((v, at) => [60 - list.length + at, 42 - 40 * v / max]))}))),
+  h('figcaption.dim', names.map((name, of) => [h('span.' + name, `${name} ${round(lists[of].at(-1) / per)}`), ' ']), unit));
 }
 
 const pauseButton = q => button(q.paused ? 'Resume' : 'Pause', () => act('POST', `queues/${q.name}/${q.paused ? 'resume' : 'pause'}`, q.name), q.name);
@@ -140,39 +139,49 @@ const queueButtons = q => isAdmin() && bar(pauseButton(q), waits(q) > 0 && butto
   if (await ask(`Cancel all ${n} that wait in ${q.name}? They will not run.`, 'Cancel ' + n)) act('POST', `queues/${q.name}/purge`, q.name);
 }, q.name, '.harm'));
 const queueLink = name => jobsOf({queue: name}, name);
-const figures = q => [...STATES.slice(0, 6).filter(state => state in q).map(state => [state, jobsOf({queue: q.name, state}, number(q[state]))]),
+const figures = q => [...STATES.slice(0, 6).map(state => [state, jobsOf({queue: q.name, state}, number(q[state]))]),
   ['oldest', q.queued ? duration(q.oldest_age_ms) : '–'], ['rejected', number(q.rejected)]];
 const places = q => `${number(waits(q))} of ${number(q.capacity)}`;
 
-const card = q => h(troubles(q).some(([isBad]) => isBad) ? 'section.card bad' : 'section.card', {'aria-label': q.name}, apart(h('h2', queueLink(q.name)), h('span.row', words(q))),
+const card = q => h('section.card' + (troubles(q.then).some(([isBad]) => isBad) ? ' bad' : ''), {'aria-label': q.name}, apart(h('h2', queueLink(q.name)), h('span.row', words(q))),
   h('div', h('meter', {max: q.capacity || 1, high: q.capacity * 0.9, optimum: 0, value: waits(q), 'aria-label': 'places taken'}), h('div.dim', `${places(q)} places · ${jobs(q.workers, 'worker')}`),
     atLimit(q).map(key => [bad(key + ' at its limit'), ' '])),
-  fields('figures', figures(q)), chart(q.history, ['done', 'failed', 'rejected'], 10, 'a second'), chart({waiting: [...q.history.waiting.slice(1), waits(q)]}, ['waiting'], 1), queueButtons(q));
+  fields('figures', figures(q)), chart(q, ['done', 'failed', 'rejected'], 10, 'a second'), chart(q, ['waiting'], 1), queueButtons(q));
 const queueTable = queues => table(`${queues.length} queues`, ['queue', '', 'places', ...figures(queues[0]).map(([name]) => name), ''],
   queues.map(q => [queueLink(q.name), words(q), places(q), ...figures(q).map(([, value]) => value), queueButtons(q)]));
 
 async function loadStatus() {
+  asked = Date.now();
   status = await get('status');
+  for (const q of status.queues) q.then = {...q};
   const {memory: m, connections: c, store: s} = status;
   $('server').textContent = [`jobd ${status.version}`, `up ${duration(status.uptime_s * 1e3)}`, `memory ${bytes(m.used)} of ${bytes(m.limit)}`, `${c.open} of ${c.limit} connections`,
     s.bytes == null ? `jobs in ${s.kind}` : `disk ${s.state}, ${bytes(s.bytes)}`, (status.queue || !isAdmin()) && `token: ${status.scope} ${status.queue || ''}`].filter(Boolean).join(' · ');
-  document.querySelector('[href="#/put"]').hidden = !/admin|put/.test(status.scope);
+  $('mayput').hidden = !/admin|put/.test(status.scope);
+}
+
+function count({queue, state, was}, id) {
+  const q = status?.queues.find(q => q.name === queue);
+  if (!q || id <= status.last_event) return;
+  if (STATES.indexOf(was) < 4 && q[was]) q[was]--;
+  q[state]++;
+  moved ||= !route.view.load;
 }
 
 const views = {};
 
 views[''] = {
   title: 'Queues',
-  load: loadStatus,
   draw() {
-    const {queues, ready, reason} = status, found = queues.flatMap(troubles).sort((a, b) => b[0] - a[0]);
+    const {queues, ready, reason} = status, found = queues.flatMap(q => troubles(q.then)).sort((a, b) => b[0] - a[0]);
     if (!ready && reason !== 'full') found.unshift([true, `The server takes no new jobs: ${reason}.`]);
     return [h('ul.trouble', found.map(([isBad, ...text]) => h(isBad ? 'li' : 'li.warn', text))), queues.length > 12 ? queueTable(queues) : h('div.cards', queues.map(card))];
   },
 };
 
-// ---- jobs
-
+const namesOf = queues => queues.map(q => q.name);
+const pick = (name, values, chosen = {}) => h('label', name, h('select', {name}, values.map(v => h('option', {value: v, selected: chosen[name] === v}, v || 'all'))));
+const field = (name, placeholder, chosen = {}) => h('label', name, h('input', {name, placeholder, size: 12, value: chosen[name] || ''}));
 const filterOf = ({queue, state, tag, key, batch}) => query({queue, state, tag, key, batch}), chosen = new Set();
 
 async function bulk(verb, method, path, end, params, ids) {
@@ -183,7 +192,6 @@ async function bulk(verb, method, path, end, params, ids) {
   for (const id of ids) good += await act(method, `jobs/${id}${path || end}`, id);
   chosen.clear();
   say(`${good} of ${ids.length} changed`);
-  refresh();
 }
 
 const stateOf = job => h('b.' + job.state, job.stopping ? 'stopping' : job.state);
@@ -196,12 +204,10 @@ views.jobs = {
   title: 'Jobs',
   load: params => get('jobs' + query({order: 'newest', limit: 50, queue: status.queue, ...params})),
   draw({jobs: found, next}, params) {
-    const pick = (name, values) => h('label', name, h('select', {name}, values.map(v => h('option', {value: v, selected: params[name] === v}, v || 'all'))));
-    const field = name => h('label', name, h('input', {name, size: 12, value: params[name] || ''}));
-    const form = h('form.filter', {onchange: event => event.target.matches('select') && form.requestSubmit(), onsubmit(event) {
+    const form = h('form', {onchange: event => event.target.matches('select') && form.requestSubmit(), onsubmit(event) {
       event.preventDefault();
       location.hash = '#/jobs' + query(Object.fromEntries(new FormData(form)));
-    }}, pick('queue', ['', ...status.queues.map(q => q.name)]), pick('state', ['', ...STATES]), field('tag'), field('key'), pick('order', ['newest', 'oldest']), h('button', 'Show'));
+    }}, pick('queue', ['', ...namesOf(status.queues)], params), pick('state', ['', ...STATES], params), field('tag', '', params), field('key', '', params), pick('order', ['newest', 'oldest'], params), h('button', 'Show'));
     const both = (of, ids) => [of + ':', button('Retry…', () => bulk('Retry', 'POST', '/retry', '', params, ids && [...ids]), of),
       button('Cancel…', () => bulk('Cancel', 'DELETE', '', '?forget=true', params, ids && [...ids]), of, '.harm')];
     const box = ({id}) => h('input', {type: 'checkbox', 'aria-label': 'Choose job ' + id, checked: chosen.has(id), onchange: () => { chosen.delete(id) || chosen.add(id); }});
@@ -210,9 +216,8 @@ views.jobs = {
         [age(job.created_at), ' ago'], `${job.attempt} of ${job.attempts}`, h('div.wide', (job.error || '').split('\n')[0].slice(0, 200), job.state === 'blocked' && job.after && ['after ', others(job.after)]), jobButtons(job)])),
       next && jobsOf({...params, after: next}, 'Go on →')];
   },
+  concerns: ({queue, state, was}, {params: p}) => (p.queue || queue) === queue && [state, was, undefined].includes(p.state),
 };
-
-// ---- one job
 
 const hex = data => [...data.slice(0, SHOWN_MAX / 4)].map(b => b.toString(16).padStart(2, 0) + ' ').join('').replace(/.{1,48}/g, (row, at) =>
   `${(at / 3).toString(16).padStart(6, 0)}  ${row.padEnd(49)}${row.replace(/.. /g, b => String.fromCharCode('0x' + b).replace(/[^ -~]/, '.'))}\n`);
@@ -238,15 +243,14 @@ function follow(job) {
   const out = pre('output, live'), progress = h('p'), box = h('input', {type: 'checkbox', checked: true}), mine = live;
   (async () => {
     for await (const [name, data] of events(`jobs/${job.id}/output?follow`, mine.stop.signal)) {
-      const value = data && JSON.parse(data);
-      if (name === 'output') out.textContent = (out.textContent + (value.base64 || value)).slice(-SHOWN_MAX);
-      if (name === 'progress') progress.textContent = value;
+      if (name === 'output') out.textContent = (out.textContent + (data.base64 || data)).slice(-SHOWN_MAX);
+      if (name === 'progress') progress.textContent = data;
       if (box.checked) out.scrollTop = out.scrollHeight;
       if (name === 'end') break;
     }
     live = {};
-    refresh();
-  })().catch(() => { mine.ended = true; });
+    renew();
+  })().catch(() => {});
   return live.section = [apart(h('h2', 'output'), h('label.row', box, 'Follow')), progress, out];
 }
 
@@ -269,10 +273,8 @@ views.job = {
       job.errors?.length > 1 && [h('h2', 'attempts that failed'), job.errors.map(e => [h('p.dim', `attempt ${e.attempt}, `, time(e.at)), pre('error of attempt ' + e.attempt, e.error)])],
       runs && follow(job), parts];
   },
-  concerns: (text, params, id) => text.includes(`"id":${id},`),
+  concerns: (job, {id}) => job.id == id,
 };
-
-// ---- the rest
 
 views.schedules = {
   title: 'Schedules',
@@ -294,14 +296,13 @@ views.workers = {
 
 views.put = {
   title: 'Put a job in',
-  load: loadStatus,
   still: true,
   draw() {
-    const field = (name, placeholder) => h('label', name, h('input', {name, placeholder, size: 12})), curl = pre('curl');
+    const curl = pre('curl');
     const form = h('form.put', {oninput: show, onsubmit(event) {
       event.preventDefault();
       act('POST', ...request());
-    }}, h('label', 'queue', h('select', {name: 'queue'}, status.queues.filter(q => !isGone(q)).map(q => h('option', q.name)))), h('label', 'payload', h('textarea', {name: 'payload'})),
+    }}, pick('queue', namesOf(status.queues.filter(q => !isGone(q)))), h('label', 'payload', h('textarea', {name: 'payload'})),
     bar(field('type', 'text/plain'), field('delay', '30s'), field('priority', '0 to 7'), field('key', '')), h('div', h('button', 'Put it in')));
     function request() {
       const {queue, payload, type, ...options} = Object.fromEntries(new FormData(form));
@@ -312,37 +313,48 @@ views.put = {
       curl.textContent = `curl ${token && '-H "Authorization: Bearer $TOKEN" '}-H ${quote('Content-Type: ' + headers['Content-Type'])} --data-binary ${quote(body)} ${quote(new URL(path, document.baseURI).href)}`;
     }
     show();
-    const copy = () => navigator.clipboard.writeText(curl.textContent).then(() => say('Copied'), error => say(error.message));
+    const copy = () => navigator.clipboard.writeText(curl.textContent).then(() => say('Copied'), say);
     return [form, apart(h('h2', 'The same with curl'), button('Copy', copy, 'it')), curl];
   },
 };
 
-// ---- views
+let route, updates = true, dirty, moved, drawn = 0, asked = 0, loaded, loading;
 
-let route, updates = true, dirty, drawn = 0, loading, again;
+function draw(first) {
+  const {view, params, id, title, found} = route, begun = Date.now(), active = document.activeElement, name = e => e.ariaLabel || e.href || e;
+  if (!status || !found || !first && (view.still || main.querySelector('input:not([type=checkbox]):focus,select:focus,:active'))) return;
+  moved = false;
+  const mine = main.contains(active), scrolled = main.querySelector('.scroll')?.scrollLeft;
+  main.replaceChildren(title, ...view.draw(found, params, id).flat(9).filter(Boolean));
+  if (scrolled) main.querySelector('.scroll').scrollLeft = scrolled;
+  if (first && drawn && active !== $('id') || mine) ([...main.querySelectorAll('a,button,input,pre')].find(e => mine && name(e) === name(active)) || main).focus({preventScroll: true});
+  drawn = Date.now() + 4 * (Date.now() - begun);
+}
 
-async function refresh(first) {
-  const of = route, {view, params, id, title} = of;
-  if (view.still && !first) return;
-  if (loading && !first) { again = true; return; }
-  loading = true;
-  dirty = again = false;
+async function load(first) {
+  const of = route, {view, params, id} = of;
+  loaded = Date.now();
   try {
-    if (!status) await loadStatus();
-    const found = await view.load(params, id), active = document.activeElement, name = e => e.ariaLabel || e.href || e;
-    if (of !== route || (!first && main.querySelector('input:not([type=checkbox]):focus,select:focus,:active'))) return;
-    const mine = main.contains(active), scrolled = main.querySelector('.scroll')?.scrollLeft;
-    main.replaceChildren(title, ...view.draw(found, params, id).flat(9).filter(Boolean));
-    if (scrolled) main.querySelector('.scroll').scrollLeft = scrolled;
-    if (first && drawn && active !== $('id') || mine) ([...main.querySelectorAll('a,button,input,pre')].find(e => mine && name(e) === name(active)) || main).focus({preventScroll: true});
+    if (!status || loaded - asked > STATUS_MS) await loadStatus();
+    if (first || dirty || !stream || !view.concerns) {
+      dirty = false;
+      of.found = await view.load?.(params, id) || {};
+    }
   } catch (error) {
-    if (of === route && error.status) main.replaceChildren(title, h('p', {role: 'alert'}, (error.status === 403 ? 'This token may not see that: ' : '') + error.message));
-    else if (!/TypeError|AbortError/.test(error.name)) throw error;
-  } finally {
-    loading = false;
-    drawn = Date.now();
+    dirty = !error.status;
+    if (dirty) asked = 0;
+    else if (of === route) of.found = main.replaceChildren(of.title, h('p', {role: 'alert'}, error.message));
   }
-  if (again) refresh();
+  moved = true;
+  if (of === route) draw(first);
+}
+function refresh(first) {
+  if (first || !loading) loading = load(first).finally(() => { loading = null; });
+}
+function renew() {
+  asked = loaded = 0;
+  dirty = true;
+  refresh();
 }
 
 function open() {
@@ -358,20 +370,28 @@ function open() {
 
 let stream, listened = 0;
 async function listen() {
+  let heard;
   stream = new AbortController();
-  listened = Date.now() + BUSY_MS;
+  listened = Date.now() + AGAIN_MS;
   try {
-    for await (const [name, data] of events('events' + query({queue: status?.queue}), stream.signal)) dirty ||= name === 'gap' || (data && (!route.view.concerns || route.view.concerns(data, route.params, route.id)));
+    for await (const [name, job, id] of events('events' + query({queue: status?.queue}), stream.signal)) {
+      await loading;
+      heard ||= !renew();
+      dirty ||= name || job && (!route.view.concerns || route.view.concerns(job, route));
+      if (job) count(job, id);
+    }
   } catch (error) {
-    if (error.status) listened += EVENTS_MS;
+    if (error.status) listened += STATUS_MS;
   }
   stream = null;
 }
 
 function tick() {
   if (!updates || document.hidden) return stream?.abort();
-  if (!stream && Date.now() > listened) listen();
-  if (Date.now() - drawn > (dirty || !$('gone').hidden ? BUSY_MS : STATUS_MS)) refresh();
+  const now = Date.now();
+  if (!stream && now > listened) listen();
+  if (now - loaded > AGAIN_MS && (dirty || now - asked > STATUS_MS)) refresh();
+  else if (moved && now > drawn) draw();
 }
 
 $('live').onclick = () => {
@@ -386,8 +406,7 @@ $('goto').onsubmit = event => {
 };
 document.onkeydown = event => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches('input,textarea,select') || document.querySelector('dialog[open]')) return;
-  const view = {q: '', j: 'jobs', s: 'schedules', w: 'workers', p: 'put'}[event.key];
-  if (view != null) location.hash = '#/' + view;
+  [...document.querySelectorAll('nav a')].find(a => a.text[0].toLowerCase() === event.key)?.click();
   if (event.key === '/') {
     event.preventDefault();
     $('id').focus();

@@ -69,7 +69,7 @@ static void compare_jobs(struct model *model)
         verify(info.state == job->state && info.queue == job->queue &&
                info.attempt == job->attempt && info.payload_bytes == job->payload &&
                info.output_bytes == job->output && info.stopping == job->stopping &&
-               info.expires_us == job->too_late_us && info.has_worker == (job->worker > 0) &&
+               info.expires_us == job->expiry_us && info.has_worker == (job->worker > 0) &&
                info.has_progress == (job->progress > 0));
     }
 }

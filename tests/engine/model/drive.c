@@ -143,8 +143,8 @@ static void measure(struct model *model)
     const struct jobd_terms terms = {.unique = JOBD_FOR_SOME_TIME, .unique_us = 1};
     model->extra = measure_put(&(struct jobd_put){.trace = ""});
     model->said = measure_said(model->extra);
-    model->promise = measure_put(&(struct jobd_put){.key = "k", .terms = &terms}) -
-                     measure_put(&(struct jobd_put){.key = "k"});
+    model->retained = measure_put(&(struct jobd_put){.key = "k", .terms = &terms}) -
+                      measure_put(&(struct jobd_put){.key = "k"});
     model->error_room = 128;
     const struct jobd_terms group = {.texts = {[JOBD_GROUP] = "g"}};
     model->group = measure_put(&(struct jobd_put){.queue = 1, .terms = &group}) -
@@ -180,8 +180,7 @@ void model_drive(struct chance *chance, unsigned steps)
                                        .waiters_max = WAITERS_MAX,
                                        .leases_max = LEASES_MAX,
                                        .first_id = 1,
-                                       .on_event = model_note_event,
-                                       .event_context = model};
+                                       .on_event = {.call = model_note_event, .context = model}};
     verify(jobd_new(&model->jobd, &config) == 0);
     for (unsigned i = 0; i < steps && model->jobs_len < JOBS_MAX - 8 && !chance_over(chance); i++) {
         take_one_step(model);

@@ -75,7 +75,7 @@ unsigned model_waiting(const struct model *model, unsigned queue)
            model_count(model, queue, JOBD_BLOCKED);
 }
 
-unsigned model_leased(const struct model *model)
+unsigned model_leases_held(const struct model *model)
 {
     unsigned found = 0;
     for (unsigned i = 0; i < model->jobs_len; i++)
@@ -83,7 +83,7 @@ unsigned model_leased(const struct model *model)
     return found;
 }
 
-unsigned model_promised(const struct model *model)
+unsigned model_leases_reserved(const struct model *model)
 {
     unsigned found = 0;
     for (unsigned i = 0; i < LEASERS; i++)
@@ -102,7 +102,7 @@ static unsigned running_here(const struct model *model, unsigned queue)
 
 unsigned model_waiters(const struct model *model)
 {
-    unsigned found = model_promised(model);
+    unsigned found = model_leases_reserved(model);
     for (unsigned i = 0; i < TAKERS; i++)
         found += model->takers[i].waits;
     for (unsigned i = 0; i < PUTTERS; i++)
@@ -135,7 +135,7 @@ size_t model_bytes(const struct model *model, bool living_only)
     size_t sum = 0;
     for (unsigned i = 0; i < model->jobs_len; i++)
         if (!model->jobs[i].forgotten &&
-            (!living_only || !model_final(&model->jobs[i]) || model->jobs[i].promised))
+            (!living_only || !model_final(&model->jobs[i]) || model->jobs[i].retained))
             sum += model_job_bytes(&model->jobs[i]);
     return sum + model_group_bytes(model) + model_batch_bytes(model);
 }
@@ -153,7 +153,7 @@ static struct model_job *oldest_end(struct model *model, const struct model_job 
     struct model_job *oldest = NULL;
     for (unsigned i = 0; i < model->jobs_len; i++) {
         struct model_job *job = &model->jobs[i];
-        if (!job->forgotten && model_final(job) && !job->promised && which(job, like) &&
+        if (!job->forgotten && model_final(job) && !job->retained && which(job, like) &&
             (oldest == NULL || job->ended < oldest->ended))
             oldest = job;
     }
@@ -194,7 +194,7 @@ static void remember(struct model *model, const struct model_job *job)
 {
     unsigned remembered = 0;
     for (unsigned i = 0; i < model->jobs_len; i++)
-        remembered += !model->jobs[i].forgotten && !model->jobs[i].promised &&
+        remembered += !model->jobs[i].forgotten && !model->jobs[i].retained &&
                       model_final(&model->jobs[i]) && kept_with(&model->jobs[i], job);
     if (remembered > KEEP)
         oldest_end(model, job, kept_with)->forgotten = true;
@@ -219,15 +219,15 @@ void model_end(struct model *model, struct model_job *job, enum jobd_state state
             model_expect(&model->put_waiters[i], JOBD_OK, job->id);
     model_note_batch_end(model);
     model_after_ended(model, job);
-    job->promised = job->unique_until_us > model->now_us || job->pin.pinned;
-    if (!job->promised)
+    job->retained = job->unique_until_us > model->now_us || job->pin.pinned;
+    if (!job->retained)
         remember(model, job);
 }
 
 void model_remember_again(struct model *model, struct model_job *job)
 {
-    job->promised = job->unique_until_us > model->now_us;
-    if (job->promised)
+    job->retained = job->unique_until_us > model->now_us;
+    if (job->retained)
         return;
     job->ended = ++model->clock;
     remember(model, job);
@@ -247,9 +247,9 @@ bool model_forget_due(struct model *model, bool forget)
     return true;
 }
 
-void model_promise_over(struct model *model, struct model_job *job)
+void model_retention_over(struct model *model, struct model_job *job)
 {
-    job->promised = false;
+    job->retained = false;
     job->ended = ++model->clock;
     if (job->keep_us == 0 || job->ended_us + job->keep_us <= model->now_us)
         job->forgotten = true;
@@ -271,9 +271,9 @@ bool model_make_room(struct model *model, size_t size)
     return true;
 }
 
-bool model_too_late(const struct model *model, const struct model_job *job)
+bool model_has_expired(const struct model *model, const struct model_job *job)
 {
-    return job->too_late_us != 0 && job->too_late_us <= model->now_us;
+    return job->expiry_us != 0 && job->expiry_us <= model->now_us;
 }
 
 /* One that is too late hides those behind it, until the next tick. */
@@ -282,7 +282,7 @@ static struct model_job *next_job(struct model *model, unsigned queue)
     struct model_job *first = NULL;
     for (unsigned lane = 0; lane < JOBD_PRIORITIES && first == NULL; lane++) {
         first = model_first_in(model, queue, lane);
-        if (first != NULL && model_too_late(model, first))
+        if (first != NULL && model_has_expired(model, first))
             first = NULL;
     }
     return first;
@@ -478,7 +478,7 @@ static void go_again(struct model *model, struct model_job *job, int64_t retry_i
     const struct jobd_queue_config *queue = &model_queues[job->queue];
     struct jobd_info info;
     if (jobd_get(model->jobd, job->id, &info) != JOBD_OK) { /* it has expired, and is forgotten */
-        verify(model_too_late(model, job));
+        verify(model_has_expired(model, job));
         info.run_at_us = model->now_us + queue->backoff_max_us;
         retry_in_us = 0;
     }

@@ -54,14 +54,16 @@ struct model_after model_after_of(const struct jobd_put *put)
 
 enum { WAIT, BEGIN, CANCEL };
 
-static int verdict_of(struct model *model, const struct model_parent *parent)
+/* One that is just being cancelled as an orphan has as good as ended, badly; but who is to begin
+ * whatever becomes of it waits. */
+static int verdict_of(struct model *model, const struct model_parent *parent, bool whatever)
 {
     bool ended, well;
     if (parent->is_batch) {
         ended = model_batch_over(model, model_find_batch(model, parent->id), &well);
     } else {
         const struct model_job *job = model_find(model, parent->id);
-        ended = model_final(job);
+        ended = model_final(job) || (job->leaves && !whatever);
         well = job->state == JOBD_DONE;
     }
     return !ended ? WAIT : well ? BEGIN : CANCEL;
@@ -72,7 +74,7 @@ static int verdict(struct model *model, const struct model_after *after,
 {
     int all = BEGIN;
     for (unsigned i = 0; i < after->len; i++) {
-        const int one = verdict_of(model, &after->parents[i]);
+        const int one = verdict_of(model, &after->parents[i], after->whatever);
         *why = &after->parents[i];
         if (one == CANCEL && !after->whatever)
             return CANCEL;
@@ -157,8 +159,7 @@ enum jobd_result model_after_expect(struct model *model, const struct model_afte
         struct model_pin *pin = pin_of(model, parent);
         if (pin != NULL && pin->pinned)
             continue;
-        if (!model_may_promise(model) ||
-            !model_make_room(model, PIN_WEIGHT + sizeof(struct parent)))
+        if (!model_may_retain(model) || !model_make_room(model, PIN_WEIGHT + sizeof(struct parent)))
             return JOBD_OUT_OF_MEMORY;
         if ((pin = pin_of(model, parent)) == NULL)
             return JOBD_NO_PARENT;
@@ -166,7 +167,7 @@ enum jobd_result model_after_expect(struct model *model, const struct model_afte
         pin->fresh = ++model->clock;
         if (!parent->is_batch) {
             struct model_job *job = model_find(model, parent->id);
-            job->promised = model_final(job);
+            job->retained = model_final(job);
         }
     }
     return JOBD_OK;
@@ -338,6 +339,7 @@ static void orphan(struct model *model, struct orphans *orphans, struct model_jo
         job->error = bytes;
     job->leaves = true;
     orphans->list[orphans->len++] = job;
+    ended(model, &job->pin);
 }
 
 static void unblock(struct model *model, struct model_job *job)

@@ -58,9 +58,9 @@ struct model_job {
     unsigned token; /* above 0: leased */
     int64_t expires_us;
     int64_t started_us, timeout_us; /* 0: none */
-    int64_t ready_us, too_late_us, keep_us, ended_us;
+    int64_t ready_us, expiry_us, keep_us, ended_us;
     int64_t came_us, unique_until_us;
-    bool promised;                        /* it has ended, and is not forgotten before that */
+    bool retained;                        /* it has ended, and is not forgotten before that */
     size_t payload, output, error, extra; /* bytes */
     struct {
         unsigned attempt;
@@ -199,7 +199,7 @@ struct model {
     struct model_lease over[TOKENS_MAX]; /* leases that are over and known, the first first */
     unsigned over_from, over_to;         /* of those */
     unsigned leases_used;
-    size_t promise;    /* and what it counts for when its key is not forgotten for some time */
+    size_t retained;   /* and what it counts for when its key is not forgotten for some time */
     size_t group;      /* what a group counts for, beside its name */
     size_t extra;      /* what a job with output or error counts for, beside them */
     size_t said;       /* and one whose attempts say something */
@@ -225,9 +225,9 @@ struct model_job *model_find(struct model *model, uint64_t id);
 unsigned model_count(const struct model *model, unsigned queue, enum jobd_state state);
 /* Those that take a slot of the queue's capacity. */
 unsigned model_waiting(const struct model *model, unsigned queue);
-/* Jobs that are leased, and leases that are promised to those who wait for a job. */
-unsigned model_leased(const struct model *model);
-unsigned model_promised(const struct model *model);
+/* Jobs that are leased, and leases that are reserved for those who wait for a job. */
+unsigned model_leases_held(const struct model *model);
+unsigned model_leases_reserved(const struct model *model);
 /* All who wait, for whatever it is. */
 unsigned model_waiters(const struct model *model);
 /* Bytes of the last errors. */
@@ -246,8 +246,6 @@ struct actor *model_first_putter(struct model *model, unsigned queue);
 bool model_holds(const struct model *model, unsigned queue);
 bool model_can_give(struct model *model, unsigned queue, const struct actor *take_waiter);
 
-/* Forgets what has ended until so many bytes more have room; false when that is not enough. */
-bool model_make_room(struct model *model, size_t size);
 /* Its wait is over; the engine must have woken it, with this. */
 void model_expect(struct actor *actor, enum jobd_result result, uint64_t id);
 /* A new job. */
@@ -256,14 +254,14 @@ void model_add(struct model *model, const struct jobd_put *put, size_t size);
 enum jobd_result model_admit_jobs(struct model *model, const struct jobd_put *put, uint64_t *ids);
 enum jobd_result model_admit(struct model *model, const struct jobd_put *put,
                              const size_t sizes[BATCH_MAX], uint64_t *id);
-/* One may be promised, or pinned, more. */
-bool model_may_promise(const struct model *model);
+/* One may be retained, or pinned, more. */
+bool model_may_retain(const struct model *model);
 /* Nothing keeps an ended job, but that it is remembered. */
 void model_remember_again(struct model *model, struct model_job *job);
 /* One that ended too long ago is forgotten; false when there is none. */
 bool model_forget_due(struct model *model, bool forget);
-/* The promise of a job that has ended is over. */
-void model_promise_over(struct model *model, struct model_job *job);
+/* The time for which a job that has ended was retained is over. */
+void model_retention_over(struct model *model, struct model_job *job);
 /* A job is in, new or not: what its put_waiter, who may wait for its end too, is told. */
 enum jobd_result model_let_in(struct model *model, struct actor *put_waiter, uint64_t id);
 void model_give(struct model *model, unsigned queue, struct actor *take_waiter);
@@ -278,12 +276,12 @@ void model_attempt_ended(struct model *model, struct model_job *job,
                          const struct jobd_outcome *outcome, int output, int error);
 /* A job that ran waits again, at once or later. */
 void model_go_back(struct model *model, struct model_job *job, int64_t in_us);
-/* The report that an outcome is. */
 /* Of a lease that lasts so long from now, but no longer than the attempt may. */
 int64_t model_lease_end(const struct model *model, const struct model_job *job, int64_t us);
+/* The report that an outcome is. */
 unsigned model_report(const struct jobd_outcome *outcome);
-/* Has its time passed? Then it is given to nobody. */
-bool model_too_late(const struct model *model, const struct model_job *job);
+/* Has it expired? Then it is given to nobody. */
+bool model_has_expired(const struct model *model, const struct model_job *job);
 /* Serves who waits, until nobody is left who can be served. */
 void model_settle(struct model *model, unsigned queue);
 /* Does anybody wait for a job of the queue? */
@@ -328,6 +326,7 @@ bool model_batch_over(const struct model *model, const struct model_batch *batch
 /* The one that the job came in with; NULL: none. */
 struct model_batch *model_batch_of(struct model *model, const struct model_job *job);
 void model_compare_batches(struct model *model);
+
 /* ---- model_turns.c: limits and turns */
 
 struct model_limits model_limits_of(const struct jobd_queue_config *config);

@@ -62,9 +62,9 @@ static int64_t unique_until(const struct jobd_put *put, int64_t came_us)
 }
 
 /* What a job counts for beside its bytes. */
-static size_t model_extra(const struct model *model, const struct jobd_put *put, bool promise)
+static size_t model_extra(const struct model *model, const struct jobd_put *put, bool retained)
 {
-    size_t words = 0, record = promise ? model->promise : 0,
+    size_t words = 0, record = retained ? model->retained : 0,
            key = put->key != NULL ? strlen(put->key) : 0;
     for (unsigned i = 0; put->terms != NULL && i < JOBD_TEXTS; i++)
         words += put->terms->texts[i] != NULL ? strlen(put->terms->texts[i]) + 1 : 0;
@@ -74,16 +74,16 @@ static size_t model_extra(const struct model *model, const struct jobd_put *put,
     return needed ? model->extra + key + words + record : 0;
 }
 
-bool model_may_promise(const struct model *model)
+bool model_may_retain(const struct model *model)
 {
-    unsigned promises = 0;
+    unsigned retained = 0;
     for (unsigned i = 0; i < model->jobs_len; i++) {
-        promises += !model->jobs[i].forgotten && model->jobs[i].unique_until_us != 0;
-        promises += model->jobs[i].pin.pinned;
+        retained += !model->jobs[i].forgotten && model->jobs[i].unique_until_us != 0;
+        retained += model->jobs[i].pin.pinned;
     }
     for (unsigned i = 0; i < model->batches_len; i++)
-        promises += model->batches[i].pin.pinned;
-    return promises < MEMORY / (model->promise + model->extra - 1);
+        retained += model->batches[i].pin.pinned;
+    return retained < MEMORY / (model->retained + model->extra - 1);
 }
 
 static void add(struct model *model, const struct jobd_put *put, size_t size,
@@ -100,7 +100,7 @@ static void add(struct model *model, const struct jobd_put *put, size_t size,
         .state = ready_us > model->now_us ? JOBD_SCHEDULED : JOBD_QUEUED,
         .ready_us = ready_us,
         .keep_us = put->terms != NULL ? put->terms->keep_us : 0,
-        .too_late_us = put->terms != NULL ? put->terms->expires_us : 0,
+        .expiry_us = put->terms != NULL ? put->terms->expires_us : 0,
         .attempts = put->attempts > 0 ? put->attempts : usual,
         .payload = size,
         .timeout_us = put->timeout_us,
@@ -158,7 +158,7 @@ static enum jobd_result replace(struct model *model, struct model_job *job,
         return JOBD_GROUP_FULL;
     if (changes)
         model_join(model, put->queue, group);
-    if ((until_us != 0 && job->unique_until_us == 0 && !model_may_promise(model)) ||
+    if ((until_us != 0 && job->unique_until_us == 0 && !model_may_retain(model)) ||
         !model_make_room(model, size + extra + after->bytes)) {
         model_quit(model, put->queue, group);
         return JOBD_OUT_OF_MEMORY;
@@ -179,7 +179,7 @@ static enum jobd_result replace(struct model *model, struct model_job *job,
     job->priority = put->priority;
     job->attempts = put->attempts > 0 ? put->attempts : usual;
     job->timeout_us = put->timeout_us;
-    job->too_late_us = put->terms->expires_us;
+    job->expiry_us = put->terms->expires_us;
     job->keep_us = put->terms->keep_us;
     job->unique_until_us = until_us;
     job->extra = extra;
@@ -200,8 +200,8 @@ static enum jobd_result admit(struct model *model, const struct jobd_put *put,
     struct model_after after = model_after_of(put);
     enum jobd_result result;
     struct model_job *same = model_same(model, put);
-    bool promise = unique_until(put, 1) != 0;
-    size_t size = model_jobs_of(put) * model_extra(model, put, promise);
+    bool retained = unique_until(put, 1) != 0;
+    size_t size = model_jobs_of(put) * model_extra(model, put, retained);
     if (same != NULL) {
         *id = same->id;
         if (unique_of(put) == JOBD_WHILE_KNOWN)
@@ -220,7 +220,7 @@ static enum jobd_result admit(struct model *model, const struct jobd_put *put,
         return JOBD_FULL;
     for (unsigned i = 0; i < model_jobs_of(put); i++)
         size += sizes[i];
-    if (promise && !model_may_promise(model))
+    if (retained && !model_may_retain(model))
         return JOBD_OUT_OF_MEMORY;
     if (!model_group_has_room(model, put->queue, group_of(put), model_jobs_of(put)))
         return JOBD_GROUP_FULL;

@@ -49,7 +49,7 @@ static bool amend(struct model *model, struct model_job *job, const struct jobd_
     if (to->to_priority)
         job->priority = to->priority;
     if (to->expires_us != 0)
-        job->too_late_us = to->expires_us;
+        job->expiry_us = to->expires_us;
     return moves || to->expires_us != 0;
 }
 

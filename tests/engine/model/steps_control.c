@@ -17,7 +17,7 @@ enum jobd_result model_retry_in_group(struct model *model, struct model_job *job
         return JOBD_GROUP_FULL;
     if (grouped)
         model_join(model, job->queue, group);
-    size_t more = job->promised ? 0 : model_job_bytes(job);
+    size_t more = job->retained ? 0 : model_job_bytes(job);
     if (model_bytes(model, true) + more > MEMORY) {
         if (grouped)
             model_quit(model, job->queue, group);
@@ -31,8 +31,8 @@ enum jobd_result model_retry_in_group(struct model *model, struct model_job *job
 void model_retried(struct model *model, struct model_job *job)
 {
     job->state = JOBD_QUEUED;
-    job->too_late_us = 0;
-    job->promised = false;
+    job->expiry_us = 0;
+    job->retained = false;
     job->attempt = 0;
     job->output = job->error = 0;
     model_say_forget(job);

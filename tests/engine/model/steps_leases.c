@@ -55,7 +55,7 @@ static void choose(struct model *model, struct actor *leaser)
 void model_step_lease_any(struct model *model)
 {
     bool room = model_waiters(model) < WAITERS_MAX, gone = false;
-    bool free_lease = model_leased(model) + model_promised(model) < LEASES_MAX;
+    bool free_lease = model_leases_held(model) + model_leases_reserved(model) < LEASES_MAX;
     struct actor *leaser = begin_lease(model, 0);
     unsigned from = QUEUES;
     if (leaser == NULL)
@@ -90,7 +90,7 @@ void model_step_lease(struct model *model)
 {
     unsigned queue = below(model, QUEUES);
     bool room = model_waiters(model) < WAITERS_MAX;
-    bool free_lease = model_leased(model) + model_promised(model) < LEASES_MAX;
+    bool free_lease = model_leases_held(model) + model_leases_reserved(model) < LEASES_MAX;
     struct actor *leaser = begin_lease(model, queue);
     if (leaser == NULL)
         return;

@@ -73,6 +73,7 @@ static void read_events(struct model *model)
             const struct jobd_info *info = &events[i].info;
             enum jobd_state *state = &model->event_states[place_of(info->id)];
             verify(events[i].number == ++model->event_number);
+            verify(events[i].was == *state);
             verify(may_follow(*state, info->state));
             verify(jobd_queue_index(events[i].queue) == info->queue);
             *state = info->state;

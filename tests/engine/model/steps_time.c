@@ -47,9 +47,9 @@ static int64_t own_moment(const struct model_job *job)
         job->state == JOBD_QUEUED || job->state == JOBD_SCHEDULED || job->state == JOBD_BLOCKED;
     if (job->leaves || (job->pin.pinned && model_final(job)))
         return JOBD_NEVER;
-    if (waits && job->too_late_us != 0)
-        return job->too_late_us;
-    if (job->promised && !job->forgotten) {
+    if (waits && job->expiry_us != 0)
+        return job->expiry_us;
+    if (job->retained && !job->forgotten) {
         int64_t kept_us = job->keep_us == 0 ? job->ended_us + KEEP_FOR_US : 0;
         return job->unique_until_us > kept_us ? job->unique_until_us : kept_us;
     }
@@ -91,8 +91,8 @@ static void expire_jobs(struct model *model)
     struct model_job *due;
     while ((due = next_own_moment(model)) != NULL) {
         if (model_final(due)) {
-            if (due->promised)
-                model_promise_over(model, due);
+            if (due->retained)
+                model_retention_over(model, due);
             else
                 due->forgotten = true;
             continue;
