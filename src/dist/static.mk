@@ -141,7 +141,7 @@ $(STATIC)/parts/curl.a: $(STATIC)/source/curl/unpacked $(STATIC)/parts/mbedtls.a
 	  --without-libssh2 --without-libgsasl --without-ca-path \
 	  --enable-threaded-resolver --enable-ipv6 \
 	  $(addprefix --disable-,alt-svc aws cookies crypto-auth dict doh file ftp get-easy-options \
-	    gopher headers-api hsts imap kerberos-auth ldap ldaps manual mime mqtt netrc ntlm \
+	    gopher hsts imap kerberos-auth ldap ldaps manual mime mqtt netrc ntlm \
 	    pop3 progress-meter rtsp smb smtp socketpair telnet tftp tls-srp verbose \
 	    websockets) && $(MAKE) -C lib libcurl.la; } >../log 2>&1 || { tail ../log; exit 1; }
 	$(Q)cp $(<D)/tree/include/curl/*.h $(STATIC)/include/curl/
@@ -231,10 +231,11 @@ check-container:  ## the image is built, with buildah, and works (Debian, as roo
 	$(Q)$(call needs,debootstrap)
 	$(Q)sh tests/check/container.sh $(FOR)
 
-# All tests with musl, and the static file as what they start; but for those of other programs than it, and one that
-# needs more of zlib than is in it.
-STATIC_OUT   := test_page $(notdir $(basename $(wildcard tests/dist/test_*.c tests/examples/test_*.c tests/page/test_*.c)))
-STATIC_TESTS := $(if $(T),$(call tests_named,$T),$(foreach t,$(ALL_TESTS),$(if $(filter $(STATIC_OUT),$(notdir $(basename $t))),,$t)))
+# All tests with musl, and the static file as what they start; but for those of other programs than it, of TLS, of what is
+# preloaded, and one that needs more of zlib than is in it.
+STATIC_OUT   := tests/api/test_page.c tests/http/test_tls.c $(wildcard tests/dist/test_*.c tests/examples/test_*.c tests/page/test_*.c)
+STATIC_TESTS := $(if $(T),$(call tests_named,$T),$(filter-out $(STATIC_OUT) $(if $(filter test-static,$(MAKECMDGOALS)),$\
+                  $(shell grep -l support/failing tests/*/test_*.c)),$(ALL_TESTS)))
 STATIC_PROGRAMS := $(STATIC_TESTS:%.c=$(STATIC)/%)
 LEAST_cmocka := 1.1.5
 CMOCKA_HAS   := STDLIB_H STRING_H STDINT_H INTTYPES_H TIME_H SIGNAL_H SETJMP_H MALLOC_H STRSIGNAL SNPRINTF VSNPRINTF \

@@ -287,9 +287,9 @@ def a_backup(root):
     run(shell, "id=$(curl -si -d letter localhost:8080/do | tr -d '\\r' | sed -n 's,^Location: /jobs/,,p')")
     fetch, = displays("jobd.7", "acknowledged before is in it")
     run(shell, "{ " + fetch.rstrip() + "; } >/tmp/log 2>&1 &\n" + elsewhere(8081))
-    said = run(shell, "curl -s 'localhost:8081/jobs/'$id'?wait=5s' >/dev/null; curl -s localhost:8081/queues/default")
-    if '"done":1' not in said:
-        raise SystemExit(said + run(shell, "cat /tmp/log"))
+    said = run(shell, "curl -s localhost:8081/jobs/$id?wait=20s")
+    if '"state":"done"' not in said:
+        raise SystemExit(said + run(shell, "echo job $id; cat /tmp/log"))
     end_jobs(root, shell)
 
 
