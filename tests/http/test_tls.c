@@ -446,7 +446,7 @@ static void who_stops_reading_is_cut(void **state)
 {
     struct server *server =
         server_start("--tls-cert", certificate, "--tls-key", key, "-w", "0", "-q", "1000000",
-                     "--memory", "1GiB", "--header-timeout", "200ms", "--idle-timeout", "200ms");
+                     "--memory", "1GiB", "--header-timeout", "4s", "--idle-timeout", "1s");
     struct client *client = client_new_tls(server, certificate);
     FILE *lazy = stream(server, "/events"), *good = stream(server, "/events?state=scheduled");
     char path[512], tag[64];
