@@ -31,8 +31,8 @@ TEST_PACKAGES  := libcmocka-dev prometheus curl openssl python3 nodejs postgresq
 CHECK_PACKAGES := clang clang-19 clang-format clang-tidy libclang-rt-14-dev cppcheck mandoc systemd g++ gcc-11 \
                   gcc-aarch64-linux-gnu gcc-arm-linux-gnueabihf gcc-i686-linux-gnu libc6-dev-arm64-cross \
                   libc6-dev-armhf-cross libc6-dev-i386-cross dpkg-dev gcovr slowhttptest wrk buildah \
-                  debootstrap procps chromium fonts-dejavu-core nginx-light haproxy caddy qemu-user-static abigail-tools ruby php-cli imagemagick zsh fish \
-                  podman runc catatonit
+                  debootstrap procps chromium fonts-dejavu-core nginx-light haproxy caddy qemu-user-static \
+                  abigail-tools ruby php-cli imagemagick zsh fish podman runc catatonit
 
 # ---- flags
 

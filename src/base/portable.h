@@ -14,13 +14,21 @@ static inline int portable_pidfd(pid_t pid)
     return (int)syscall(SYS_pidfd_open, pid, 0);
 }
 
-/* KILL for SIGKILL; where libc has no such names, how it describes the signal. */
+/* KILL for SIGKILL, and ? for one without a name. */
 static inline const char *portable_signal_name(int number)
 {
 #ifdef __GLIBC__
     const char *name = sigabbrev_np(number);
 #else
-    const char *name = strsignal(number);
+    static const char *const names[] = {
+        [SIGHUP] = "HUP",   [SIGINT] = "INT",   [SIGQUIT] = "QUIT", [SIGILL] = "ILL",
+        [SIGTRAP] = "TRAP", [SIGABRT] = "ABRT", [SIGBUS] = "BUS",   [SIGFPE] = "FPE",
+        [SIGKILL] = "KILL", [SIGUSR1] = "USR1", [SIGSEGV] = "SEGV", [SIGUSR2] = "USR2",
+        [SIGPIPE] = "PIPE", [SIGALRM] = "ALRM", [SIGTERM] = "TERM", [SIGVTALRM] = "VTALRM",
+        [SIGPROF] = "PROF", [SIGPOLL] = "POLL", [SIGPWR] = "PWR",   [SIGSYS] = "SYS",
+        [SIGXCPU] = "XCPU", [SIGXFSZ] = "XFSZ"};
+    const size_t len = sizeof names / sizeof names[0];
+    const char *name = number > 0 && (size_t)number < len ? names[number] : NULL;
 #endif
     return name != NULL ? name : "?";
 }

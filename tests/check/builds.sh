@@ -55,4 +55,20 @@ for machine in aarch64-linux-gnu arm-linux-gnueabihf i686-linux-gnu; do
         failed=1
     fi
 done
+
+# ---- what is not Linux: a sentence, before anything is compiled
+
+mkdir -p $here
+printf '#!/bin/sh\n[ "$1" = -dumpmachine ] && echo x86_64-unknown-freebsd14.1\n' >$here/elsewhere-cc
+chmod +x $here/elsewhere-cc
+if ${MAKE:-make} --no-print-directory B=$here/elsewhere CC=$here/elsewhere-cc binaries >$here/elsewhere.log 2>&1; then
+    echo "[  FAILED  ] it builds for FreeBSD"
+    failed=1
+elif grep -q 'jobd is for Linux, and this compiler for x86_64-unknown-freebsd14.1: there is no epoll' $here/elsewhere.log; then
+    echo "[       OK ] another system is told so"
+else
+    tail -n 3 $here/elsewhere.log
+    echo "[  FAILED  ] another system is told something else"
+    failed=1
+fi
 exit $failed

@@ -160,7 +160,8 @@ def steps(session):
 
 def alike(text):
     text = text.replace("\r", "")
-    text = re.sub(r"^\[\d+\].*\n", "", text, flags=re.M) # what bash says of what runs in the background
+    # What bash says of what runs in the background.
+    text = re.sub(r"^(\[\d+\]|bash: line \d+: +\d+ Killed).*\n", "", text, flags=re.M)
     text = re.sub(r"\b\d{4}-\d\d-\d\dT[\d:.]+Z", "TIME", text)
     text = re.sub(r"\b\d{12,}\b", "ID", text)
     return re.sub(r"\b\d+ ms\b", "MS", text).split()
@@ -286,9 +287,9 @@ def a_backup(root):
     run(shell, "id=$(curl -si -d letter localhost:8080/do | tr -d '\\r' | sed -n 's,^Location: /jobs/,,p')")
     fetch, = displays("jobd.7", "acknowledged before is in it")
     run(shell, "{ " + fetch.rstrip() + "; } >/tmp/log 2>&1 &\n" + elsewhere(8081))
-    said = run(shell, "curl -s 'localhost:8081/jobs/'$id'?wait=5s' >/dev/null; curl -s localhost:8081/queues/default")
-    if '"done":1' not in said:
-        raise SystemExit(said + run(shell, "cat /tmp/log"))
+    said = run(shell, "curl -s localhost:8081/jobs/$id?wait=20s")
+    if '"state":"done"' not in said:
+        raise SystemExit(said + run(shell, "echo job $id; cat /tmp/log"))
     end_jobs(root, shell)
 
 

@@ -44,6 +44,11 @@ waits() { # until the job has ended well, and says what it put out
 }
 
 is_healthy() { chroot "$root" $jobd -l "$address" --health; }
+works() { # as another machine would: its own program is all that there is
+    chroot "$root" $jobd work --url "http://$address" -- $jobd -V 2>"$root.err" &
+    worker=$!
+    waits "$(chroot "$root" $jobd -V)" || { cat "$root.err"; kill $worker; false; } && kill $worker && wait $worker
+}
 is_kept() { "$@" && [ -s "$root/data/jobd.db" ]; }
 no_tls() {
     chroot "$root" $jobd --tls-cert /c --tls-key /k 2>"$root.err"
@@ -117,6 +122,9 @@ check 'says that it serves no TLS' no_tls
 check 'starts again' start
 check 'refuses a folded line' refuses 'X: a\r\n b'
 check 'refuses a NUL' refuses 'X: a\0b'
+check 'drains' stop
+check 'starts without workers' start -w 0
+check 'works for it' works
 check 'drains' stop
 rm -f "$root.out" "$root.err"
 [ $failed = 0 ]

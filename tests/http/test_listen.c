@@ -61,7 +61,7 @@ static void a_unix_socket(void **state)
     assert_int_equal(server_health(address), 0);
 
     char *out, *err, wanted[256]; /* a live one is not taken away */
-    snprintf(wanted, sizeof wanted, "jobd: --listen: %s: Address already in use\n", path);
+    snprintf(wanted, sizeof wanted, "jobd: --listen: %s: %s\n", path, strerror(EADDRINUSE));
     assert_int_equal(server_run(WORDS("-l", address), NULL, &out, &err), 1);
     assert_string_equal(err, wanted);
     free(out);
@@ -134,7 +134,7 @@ static void a_busy_socket_is_not_taken_away(void **state)
         waiting[count] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     } while (connect(waiting[count++], (struct sockaddr *)&of, sizeof of) == 0);
     assert_int_equal(errno, EAGAIN);
-    snprintf(wanted, sizeof wanted, "jobd: --listen: %s: Address already in use\n", path);
+    snprintf(wanted, sizeof wanted, "jobd: --listen: %s: %s\n", path, strerror(EADDRINUSE));
     assert_int_equal(server_run(WORDS("-l", address), NULL, &out, &err), 1);
     assert_string_equal(err, wanted);
     free(out);
@@ -187,7 +187,7 @@ static void an_address_in_use(void **state)
     (void)state;
     assert_true(fd >= 0);
     assert_int_equal(server_run(WORDS("-l", address), NULL, &out, &err), 1);
-    snprintf(wanted, sizeof wanted, "jobd: --listen: %s: Address already in use\n", address);
+    snprintf(wanted, sizeof wanted, "jobd: --listen: %s: %s\n", address, strerror(EADDRINUSE));
     assert_string_equal(err, wanted);
     free(out);
     free(err);

@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -19,6 +18,7 @@
 
 #include <cmocka.h>
 
+#include "base/portable.h"
 #include "support/postgres.h"
 
 extern char **environ;
@@ -138,13 +138,22 @@ static void *read_all(void *context)
     return NULL;
 }
 
+static void init_growth(pthread_cond_t *grown)
+{
+    pthread_condattr_t monotonic;
+    assert_int_equal(pthread_condattr_init(&monotonic), 0);
+    assert_int_equal(pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC), 0);
+    assert_int_equal(pthread_cond_init(grown, &monotonic), 0);
+    pthread_condattr_destroy(&monotonic);
+}
+
 /* With the lock held: waits for more to come. False when none will, or the deadline is over. */
 static bool wait_for_growth(struct server *server, int64_t deadline_ms)
 {
     struct timespec until = {.tv_sec = (time_t)(deadline_ms / 1000),
                              .tv_nsec = (long)(deadline_ms % 1000 * 1000000)};
     return !server->over && now_ms() < deadline_ms &&
-           (pthread_cond_clockwait(&server->grown, &server->lock, CLOCK_MONOTONIC, &until) == 0 ||
+           (pthread_cond_timedwait(&server->grown, &server->lock, &until) == 0 ||
             now_ms() < deadline_ms);
 }
 
@@ -330,7 +339,7 @@ static void watch(struct server *server, const int outputs[2])
     server->texts[ERR].fd = outputs[ERR];
     assert_int_equal(pipe2(server->bell, O_CLOEXEC), 0);
     assert_int_equal(pthread_mutex_init(&server->lock, NULL), 0);
-    assert_int_equal(pthread_cond_init(&server->grown, NULL), 0);
+    init_growth(&server->grown);
     assert_int_equal(pthread_create(&server->reader, NULL, read_all, server), 0);
 }
 
@@ -349,7 +358,7 @@ struct server *server_spawn(const struct server_plan *plan)
     assert_true(server->pid >= 0);
     if (server->pid == 0)
         become(plan, command, environment, (const int[]){out[1], err[1]});
-    server->pidfd = pidfd_open(server->pid, 0);
+    server->pidfd = portable_pidfd(server->pid);
     servers[servers_len++] = server;
     close(out[1]);
     close(err[1]);
