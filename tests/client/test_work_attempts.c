@@ -14,7 +14,7 @@
 /* Its time is over, but it ignores SIGTERM, and another worker is free. */
 static void the_next_attempt_waits_for_the_last(void **state)
 {
-    struct server *server = start_queue("--attempts", "2", "--timeout", "500ms");
+    struct server *server = start_queue("--attempts", "2", "--timeout", "3s");
     struct client *client = client_new(server);
     char script[512];
     (void)state;
