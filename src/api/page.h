@@ -16,7 +16,8 @@
  *                  is stuck when a job has been ready for a minute and none has ended in that time
  *     recent()     the chart's last point: the last sample of the server's history, and what has
  *                  ended since. No event tells what was turned away
- *     count()      figures go on from /status, which says the id of the last event in them
+ *     count()      figures go on from /status, which says the id of the last event in them; behind
+ *                  a gap they are right again with the next one
  *     bulk()       jobs by their ids; or all that match, in one request
  *     panel()      text, of which a last character may be cut; JSON is indented where no number
  *                  would be another one then; else bytes

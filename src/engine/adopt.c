@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* What other processes have changed becomes what this one knows. Nothing follows from it here: no
  * job is given out, none is forgotten but those that were, nobody is let in. */
+#include "engine/adopt.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/container.h"
-#include "engine/adopt.h"
 #include "engine/blob.h"
 #include "engine/deliveries.h"
 #include "engine/dispatch.h"

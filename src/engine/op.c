@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+#include "engine/op.h"
+
 #include "engine/blob.h"
 #include "engine/due.h"
 #include "engine/touched.h"
@@ -44,6 +46,51 @@ static void call(const struct jobd_hook *hook)
         hook->call(hook->context);
 }
 
+/* ---- what is left to be done without the lock */
+
+static void wake_all(struct op *op)
+{
+    struct waiting *waiting;
+    while ((waiting = TAILQ_FIRST(&op->woken)) != NULL) {
+        TAILQ_REMOVE(&op->woken, waiting, link);
+        struct jobd_waiter *waiter = waiter_of(waiting);
+        waiter->wake(waiter); /* after that it is no longer ours to touch */
+    }
+}
+
+static void free_garbage(struct op *op)
+{
+    while (op->garbage != NULL) {
+        struct jobd_blob *blob = op->garbage;
+        op->garbage = blob->link.next;
+        blob_free(blob);
+    }
+}
+
+static void stop_holders(const struct op *op)
+{
+    for (unsigned i = 0; i < op->stops_len; i++) {
+        const struct op_stop *stop = &op->stops[i];
+        if (stop->holder->stop != NULL)
+            stop->holder->stop(stop->holder, &stop->task);
+    }
+}
+
+static void call_hooks(const struct op *op, bool earlier)
+{
+    const struct jobd *jobd = op->jobd;
+    if (op->forgot_early)
+        call(&jobd->on_forgotten_early);
+    if (earlier)
+        call(&jobd->on_earlier_deadline);
+    if (op->tell_schedules)
+        call(&jobd->on_schedule);
+    if (op->tell_failure)
+        call(&jobd->on_failure);
+    if (op->tell_event)
+        call(&jobd->on_event);
+}
+
 void op_end(struct op *op)
 {
     struct jobd *jobd = op->jobd;
@@ -56,34 +103,12 @@ void op_end(struct op *op)
         jobd->ticks_at_us = next_us;
     mutex_unlock(&op->jobd->lock);
 
-    struct waiting *waiting;
     if (op->tell_store)
         call(&jobd->on_journal_ready);
-    while ((waiting = TAILQ_FIRST(&op->woken)) != NULL) {
-        TAILQ_REMOVE(&op->woken, waiting, link);
-        struct jobd_waiter *waiter = waiter_of(waiting);
-        waiter->wake(waiter); /* after that it is no longer ours to touch */
-    }
-    while (op->garbage != NULL) {
-        struct jobd_blob *blob = op->garbage;
-        op->garbage = blob->link.next;
-        blob_free(blob);
-    }
-    for (unsigned i = 0; i < op->stops_len; i++) {
-        struct op_stop *stop = &op->stops[i];
-        if (stop->holder->stop != NULL)
-            stop->holder->stop(stop->holder, &stop->task);
-    }
-    if (op->forgot_early)
-        call(&jobd->on_forgotten_early);
-    if (earlier)
-        call(&jobd->on_earlier_deadline);
-    if (op->tell_schedules)
-        call(&jobd->on_schedule);
-    if (op->tell_failure)
-        call(&jobd->on_failure);
-    if (op->tell_event)
-        call(&jobd->on_event);
+    wake_all(op);
+    free_garbage(op);
+    stop_holders(op);
+    call_hooks(op, earlier);
     if (wants_turn)
         jobd->share->turns.due(jobd->share->turns.context);
 }

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Bringing back what a store has kept. */
+#include "engine/restore.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,7 +11,6 @@
 #include "engine/journal_store.h"
 #include "engine/changes.h"
 #include "engine/deliveries.h"
-#include "engine/restore.h"
 #include "engine/transition.h"
 #include "engine/words.h"
 

@@ -147,6 +147,13 @@ void conn_end(struct conn_table *table, struct conn *conn)
     mutex_unlock(&table->lock);
 }
 
+/* They have the lock until then. */
+void conn_await_cut(struct conn_table *table)
+{
+    mutex_lock(&table->lock);
+    mutex_unlock(&table->lock);
+}
+
 bool conn_is_stuck(struct conn_table *table, const struct conn *conn, uint32_t generation)
 {
     mutex_lock(&table->lock);

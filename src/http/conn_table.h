@@ -64,6 +64,9 @@ bool conn_claim(struct conn_table *table, struct conn *conn, const struct sockad
 void conn_unclaim(struct conn_table *table, struct conn *conn);
 /* It is about to close it. */
 void conn_end(struct conn_table *table, struct conn *conn);
+/* Whoever cuts connections at this moment has told their clients why when it returns. Blocks for as
+ * long as they are looked through. */
+void conn_await_cut(struct conn_table *table);
 /* Is this the connection that was cut, and still there? In the thread that would end it the answer
  * holds until it does. */
 bool conn_is_stuck(struct conn_table *table, const struct conn *conn, uint32_t generation);

@@ -12,12 +12,20 @@
 
 /* ---- refusals */
 
+/* It was cut, by somebody who may be just about to tell its client why: it is closed behind that.
+ */
+static enum MHD_Result end_cut(struct exchange *exchange)
+{
+    conn_await_cut(&exchange->loop->http->conns);
+    return MHD_NO;
+}
+
 /* An error before any endpoint. */
 static enum MHD_Result refuse(struct exchange *exchange, const struct request_error *error)
 {
     struct reply reply = {.close = true, .retry_after_s = error->status == 503};
     if (!exchange_enter(exchange, PHASE_REPLY))
-        return MHD_NO;
+        return end_cut(exchange);
     reply_error(&reply, headers_want_json(&exchange->headers), error->status, error->why);
     return reply_send(exchange, &reply);
 }
@@ -99,11 +107,10 @@ static enum MHD_Result begin_body(struct exchange *exchange, const char *target)
     struct reply reply = {.status = 500, .type = TYPE_TEXT, .fields = fields};
     if (!admitted(exchange, target, &reply)) {
         reply.close = true;
-        return exchange_enter(exchange, PHASE_REPLY) ? reply_send(exchange, &reply) : MHD_NO;
+        return exchange_enter(exchange, PHASE_REPLY) ? reply_send(exchange, &reply)
+                                                     : end_cut(exchange);
     }
-    if (!exchange_enter(exchange, PHASE_BODY))
-        return MHD_NO;
-    return MHD_YES;
+    return exchange_enter(exchange, PHASE_BODY) ? MHD_YES : end_cut(exchange);
 }
 
 /* The header is complete, and sound. Whoever is refused here is answered at once and cut off; a
@@ -173,7 +180,7 @@ static enum MHD_Result serve_request(struct exchange *exchange, const char *path
     /* Before anything is done for it: who was cut must not get a job in. */
     if (!exchange_enter(exchange, PHASE_REPLY)) {
         abandon(exchange);
-        return MHD_NO;
+        return end_cut(exchange);
     }
     exchange->request.path = path_in(exchange, path);
     exchange->request.source = exchange->connection;
@@ -199,7 +206,7 @@ enum MHD_Result request_handle(void *context, struct MHD_Connection *connection,
         if (*data_size > 0) {
             body_add(exchange, data, *data_size);
             *data_size = 0;
-            return conn_phase(exchange->conn) != PHASE_CUT ? MHD_YES : MHD_NO;
+            return conn_phase(exchange->conn) != PHASE_CUT ? MHD_YES : end_cut(exchange);
         }
         if (data != NULL) /* an empty body with another request behind it: not the last call yet */
             return MHD_YES;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
+#include "ledger/turns_inside.h"
+
 #include <stdlib.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/thread.h"
-#include "ledger/turns_inside.h"
 
 #define AWAY_US (2 * CLOCK_SECOND_US) /* then nobody waits for the database any more */
 #define BEAT_US CLOCK_SECOND_US       /* a bell that was not heard is made up for by then */

@@ -2,6 +2,8 @@
 /* The file: transactions, and opening, in this order: are all parts of it there; is it ours and
  * whole; set what must be so, and read it back; migrate the schema; prepare every statement, once.
  */
+#include "store/database_inside.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -11,7 +13,6 @@
 #include <unistd.h>
 
 #include "store/columns.h"
-#include "store/database_inside.h"
 #include "store/schedule_columns.h"
 
 enum {

@@ -249,7 +249,7 @@ function follow(job) {
       if (name === 'end') break;
     }
     live = {};
-    renew();
+    dirty = true;
   })().catch(() => {});
   return live.section = [apart(h('h2', 'output'), h('label.row', box, 'Follow')), progress, out];
 }
@@ -389,7 +389,7 @@ async function listen() {
 function tick() {
   if (!updates || document.hidden) return stream?.abort();
   const now = Date.now();
-  if (!stream && now > listened) listen();
+  if (!stream && status && now > listened) listen();
   if (now - loaded > AGAIN_MS && (dirty || now - asked > STATUS_MS)) refresh();
   else if (moved && now > drawn) draw();
 }
