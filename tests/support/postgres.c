@@ -38,10 +38,16 @@ void postgres_ask(const char *url, const char *statement, char *value, size_t si
 void postgres_fresh(char url[POSTGRES_URL_SIZE])
 {
     static unsigned made;
-    char statement[100];
+    char statement[200];
     int process = (int)getpid();
     assert_true(postgres_is_there());
-    snprintf(statement, sizeof statement, "CREATE SCHEMA test_%d_%u", process, ++made);
+    /* One that is there is of a test that has ended, whose number the system has given away again.
+     */
+    snprintf(statement, sizeof statement,
+             "SET client_min_messages TO warning; DROP SCHEMA IF EXISTS test_%d_%u CASCADE; "
+             "CREATE SCHEMA test_%d_%u",
+             process, made + 1, process, made + 1);
+    made++;
     postgres_ask(NULL, statement, NULL, 0);
     snprintf(url, POSTGRES_URL_SIZE,
              "postgres://jobd@/postgres?host=%s&options=-csearch_path%%3Dtest_%d_%u",
