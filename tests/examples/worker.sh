@@ -1,10 +1,10 @@
 #!/bin/sh
 # A worker: takes jobs, upper-cases each payload. TOKEN is its bearer token, if the server wants one.
 : "${JOBD:?is not set: where is the server, as http://localhost:8080}"
-own=$(mktemp -d) && cd "$own" || exit
-curl=
-trap '[ -z "$curl" ] || kill "$curl"; rm -rf "$own"' EXIT
+own= curl=
+trap '[ -z "$curl" ] || { kill "$curl"; wait "$curl"; }; rm -rf "$own"' EXIT
 trap 'exit 1' HUP INT TERM
+own=$(mktemp -d) && cd "$own" || exit
 echo "${TOKEN:+Authorization: Bearer $TOKEN}" >token
 
 # A shell hears of a signal while it waits, but not while it runs something.
