@@ -370,6 +370,10 @@ static void await(sem_t *semaphore)
 static void post_to_hanging_name(struct scene *scene)
 {
     char url[80];
+    if (dlsym(RTLD_NEXT, "getaddrinfo") == NULL) {
+        print_message("the program is one file: behind this lookup there is no other\n");
+        skip();
+    }
     assert_int_equal(sem_init(&lookup_begun, 0, 0), 0);
     assert_int_equal(sem_init(&lookup_goes_on, 0, 0), 0);
     assert_int_equal(sem_init(&lookup_over, 0, 0), 0);
