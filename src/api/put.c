@@ -139,7 +139,18 @@ static enum jobd_result start_run(struct call *call)
 
 /* ---- answers */
 
-static enum step busy(struct call *call)
+/* Whole seconds, as Retry-After has them. */
+static uint64_t retry_after_s(const struct jobd_receipt *receipt)
+{
+    uint64_t us = (uint64_t)receipt->room_in_us;
+    uint64_t seconds = us / CLOCK_SECOND_US + (us % CLOCK_SECOND_US > 0);
+    if (seconds < 1)
+        return 1;
+    return seconds < RETRY_AFTER_MAX_S ? seconds : RETRY_AFTER_MAX_S;
+}
+
+/* For who wants to know more of a 429. */
+static enum step busy_problem(struct call *call)
 {
     static const char *const reasons[] = {
         [JOBD_BUSY_FULL] = "full",     [JOBD_BUSY_MEMORY] = "memory",
@@ -147,22 +158,6 @@ static enum step busy(struct call *call)
         [JOBD_BUSY_RATE] = "rate",     [JOBD_BUSY_GROUP] = "key",
         [JOBD_BUSY_CALLBACKS] = "full"};
     const struct jobd_receipt *receipt = &call->request->waiter.receipt;
-    uint64_t us = (uint64_t)receipt->room_in_us;
-    uint64_t seconds = us / CLOCK_SECOND_US + (us % CLOCK_SECOND_US > 0);
-    if (seconds < 1)
-        seconds = 1;
-    if (seconds > RETRY_AFTER_MAX_S)
-        seconds = RETRY_AFTER_MAX_S;
-    if (!call->request->wants_json && !call->request->cors_allowed && seconds <= BUSY_SHARED) {
-        call->reply->shared = call->api->busy[seconds];
-        return STEP_REPLY;
-    }
-    call->reply->retry_after_s = seconds;
-    if (!call->request->wants_json) {
-        call->reply->status = 429;
-        call->reply->text = "busy\n";
-        return STEP_REPLY;
-    }
     cJSON *problem = reply_problem(429, "busy");
     const char *queue = receipt->busy == JOBD_BUSY_CALLBACKS
                             ? CALLBACKS_QUEUE
@@ -175,6 +170,23 @@ static enum step busy(struct call *call)
     if (whole)
         call->reply->type = TYPE_PROBLEM;
     return step;
+}
+
+/* 429. What is asked for most is answered by a reply that is there already. */
+static enum step busy(struct call *call)
+{
+    struct reply *reply = call->reply;
+    uint64_t seconds = retry_after_s(&call->request->waiter.receipt);
+    if (!call->request->wants_json && !call->request->cors_allowed && seconds <= BUSY_SHARED) {
+        reply->shared = call->api->busy[seconds];
+        return STEP_REPLY;
+    }
+    reply->retry_after_s = seconds;
+    if (call->request->wants_json)
+        return busy_problem(call);
+    reply->status = 429;
+    reply->text = "busy\n";
+    return STEP_REPLY;
 }
 
 static enum step admitted(struct call *call)

@@ -328,7 +328,7 @@ static void ledger_give_up(void *context)
     end_turn(context);
 }
 
-static void ledger_ring(void *context, uint64_t seq)
+static void ledger_notify(void *context, uint64_t seq)
 {
     struct ledger *ledger = context;
     struct parameters values = {.len = 0};
@@ -336,10 +336,10 @@ static void ledger_ring(void *context, uint64_t seq)
     snprintf(text, sizeof text, "%" PRIu64, seq);
     add_parameter(&values, ledger->channel, strlen(ledger->channel));
     add_parameter(&values, text, strlen(text));
-    send_alone(ledger, "bell", &values);
+    send_alone(ledger, "notify", &values);
 }
 
-/* What has come in already; the highest number rung with. */
+/* What has come in already; the highest number that others have notified of. */
 static uint64_t heard(struct ledger *ledger)
 {
     uint64_t highest = 0;
@@ -544,7 +544,7 @@ const struct ledger_ops ledger_ops = {
     .begin = ledger_begin,
     .append = ledger_append,
     .give_up = ledger_give_up,
-    .ring = ledger_ring,
+    .notify = ledger_notify,
     .wait = ledger_wait,
     .beat = ledger_beat,
     .look_for = ledger_look_for,

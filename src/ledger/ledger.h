@@ -78,9 +78,9 @@ struct ledger_ops {
                                  struct problem *problem);
     void (*give_up)(void *ledger);
     /* Lets the others know that there is this row. Does not wait. */
-    void (*ring)(void *ledger, uint64_t seq);
-    /* Waits until others have rung, or `event` is readable, or the time is over (-1: never). The
-     * highest number that others have rung with, 0: none since the last call. */
+    void (*notify)(void *ledger, uint64_t seq);
+    /* Waits until others have notified, or `event` is readable, or the time is over (-1: never).
+     * The highest number that they have named, 0: none since the last call. */
     uint64_t (*wait)(void *ledger, int event, int timeout_ms);
 
     /* Now and then: lets others see that this process is there. */

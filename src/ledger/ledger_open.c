@@ -268,7 +268,7 @@ static const struct statement {
     {"commit", "COMMIT"},
     {"rollback", "ROLLBACK"},
     /* Without waiting for the disk: NOTIFY holds a lock of the whole server meanwhile. */
-    {"bell", "SELECT set_config('synchronous_commit', 'off', true), pg_notify($1, $2)"},
+    {"notify", "SELECT set_config('synchronous_commit', 'off', true), pg_notify($1, $2)"},
     {NULL, NULL},
 };
 

@@ -34,7 +34,7 @@ static void say_why(const struct turns *turns)
 }
 
 /* The rows that came were not what they should be: all is read again, once. */
-static enum ledger_result mend(struct turns *turns, struct problem *problem)
+static enum ledger_result read_anew_if_lost(struct turns *turns, struct problem *problem)
 {
     const struct follower *follower = &turns->follower;
     if (follower->result == FOLLOW_OK)
@@ -63,14 +63,14 @@ static void count(struct turns *turns, bool lost)
 }
 
 /* The others are told that there is more, but not so often that they do nothing else. */
-void turn_ring(struct turns *turns)
+void turn_notify(struct turns *turns)
 {
     int64_t now_us = clock_now_us();
-    if (!turns->wants_bell || now_us < turns->bell_us + BELL_US)
+    if (!turns->must_notify || now_us < turns->notify_us + NOTIFY_US)
         return;
-    turns->wants_bell = false;
-    turns->bell_us = now_us;
-    turns->config.ops->ring(turns->config.ledger, turns->follower.seq);
+    turns->must_notify = false;
+    turns->notify_us = now_us;
+    turns->config.ops->notify(turns->config.ledger, turns->follower.seq);
 }
 
 static void conclude(struct turns *turns, bool lost)
@@ -163,7 +163,7 @@ static enum ledger_result begin(struct turns *turns, struct problem *problem)
         return LEDGER_OK;
     ops->give_up(turns->config.ledger);
     turns->needs_anew = true;
-    return mend(turns, problem);
+    return read_anew_if_lost(turns, problem);
 }
 
 bool turns_over(struct turns *turns, int64_t *at_us)
@@ -176,7 +176,7 @@ bool turns_over(struct turns *turns, int64_t *at_us)
 }
 
 /* Who was not there for long enough does not run its jobs any more. */
-static void bury(struct turns *turns)
+static void end_runs_of_absent(struct turns *turns)
 {
     for (uint32_t i = 0; i < turns->absent_len; i++)
         if (turns->absent[i].times >= ABSENT_TIMES)
@@ -190,7 +190,7 @@ static void run_calls(struct turns *turns)
     mailbox_await_lookers(&turns->mailbox);
     turns->turn++;
     share_begin(turns->jobd, turns->turn_at_us);
-    bury(turns);
+    end_runs_of_absent(turns);
     while (left > 0 && !share_is_full(turns->jobd) && mailbox_run(&turns->mailbox, &turns->held))
         left--;
     if (turns_over(turns, &at_us) && left == CALLS_MAX) {
@@ -216,8 +216,8 @@ static void append(struct turns *turns)
         away_note(turns, &problem);
     } else if (result == LEDGER_OK) {
         conclude(turns, false);
-        turns->wants_bell = true;
-        turn_ring(turns);
+        turns->must_notify = true;
+        turn_notify(turns);
     } else {
         lose(turns);
         (void)away_judge(turns, result, &problem);
@@ -270,7 +270,7 @@ void turn_resolve(struct turns *turns)
         conclude(turns, false);
     else
         lose(turns);
-    turns->wants_bell |= named.mine;
+    turns->must_notify |= named.mine;
 }
 
 /* ---- without a turn */

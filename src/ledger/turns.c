@@ -8,7 +8,7 @@
 #include "base/thread.h"
 
 #define AWAY_US (2 * CLOCK_SECOND_US) /* then nobody waits for the database any more */
-#define BEAT_US CLOCK_SECOND_US       /* a bell that was not heard is made up for by then */
+#define BEAT_US CLOCK_SECOND_US       /* a notification that was lost is made up for by then */
 
 /* ---- what others may ask */
 
@@ -84,9 +84,10 @@ static void wait_until(struct turns *turns, int64_t at_us)
 {
     int64_t left_us = at_us - clock_now_us();
     int timeout_ms = left_us <= 0 ? 0 : (int)((left_us + 999) / 1000);
-    uint64_t rung = turns->config.ops->wait(turns->config.ledger, turns->mailbox.event, timeout_ms);
-    if (rung > turns->rung)
-        turns->rung = rung;
+    uint64_t notified =
+        turns->config.ops->wait(turns->config.ledger, turns->mailbox.event, timeout_ms);
+    if (notified > turns->notified)
+        turns->notified = notified;
 }
 
 static int64_t later_than(int64_t at_us, int64_t us)
@@ -108,12 +109,12 @@ static void wait_away(struct turns *turns)
                               turns->try_at_us > now_us ? turns->try_at_us : now_us + TRY_US));
 }
 
-/* Whatever has rung is known then, also when it was nothing. */
+/* Whatever others have notified of is known then, also when it was nothing. */
 static bool catch_up(struct turns *turns)
 {
     bool looked = turn_catch_up(turns);
     if (looked)
-        turns->rung = turns->follower.seq;
+        turns->notified = turns->follower.seq;
     return looked;
 }
 
@@ -138,21 +139,21 @@ static void do_next(struct turns *turns)
         turns->looks = mailbox_take_looks(&turns->mailbox);
     if (mail.calls || due_us <= now_us || over)
         looked = turn_take(turns) && !turns->in_doubt;
-    else if (turns->looks.len > 0 || turns->rung > turns->follower.seq)
+    else if (turns->looks.len > 0 || turns->notified > turns->follower.seq)
         looked = catch_up(turns);
     else if (!snapshot_is_due(&turns->snapshot, &turns->follower, now_us))
         wait_until(turns, earlier(earlier(due_us, now_us + BEAT_US),
-                                  turns->wants_bell ? turns->bell_us + BELL_US : JOBD_NEVER));
+                                  turns->must_notify ? turns->notify_us + NOTIFY_US : JOBD_NEVER));
     if (looked)
         tell_looks(turns, false);
     if (turns->connected)
-        turn_ring(turns);
+        turn_notify(turns);
     if (turns->connected && !turns->in_doubt && !turns->needs_anew)
         turn_snapshot(turns);
     if (turns->connected && !turns->in_doubt && !turns->needs_anew)
         turn_beat(turns);
     if (clock_now_us() - now_us >= BEAT_US) /* nothing was heard: perhaps it was not said */
-        turns->rung = turns->follower.seq + 1;
+        turns->notified = turns->follower.seq + 1;
 }
 
 static void *turns_main(void *context)

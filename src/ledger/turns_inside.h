@@ -13,8 +13,8 @@
 #include "ledger/snapshot.h"
 #include "ledger/turns.h"
 
-#define TRY_US  (CLOCK_SECOND_US / 10) /* until the next try, the first time */
-#define BELL_US 2000                   /* between two bells, at least */
+#define TRY_US    (CLOCK_SECOND_US / 10) /* until the next try, the first time */
+#define NOTIFY_US 2000                   /* between two notifications, at least */
 
 enum { ROWS_MAX = 64, OTHERS_MAX = 16 };
 
@@ -53,10 +53,10 @@ struct turns {
     bool lasting;       /* away for so long that nobody waits */
     bool left, gave_up; /* left: the last turn is over */
     int64_t away_since_us, try_at_us, try_after_us;
-    int64_t ahead_us; /* of this process's clock, before that of the database */
-    int64_t bell_us;  /* the last one */
-    bool wants_bell;
-    uint64_t rung; /* others have appended so far */
+    int64_t ahead_us;  /* of this process's clock, before that of the database */
+    int64_t notify_us; /* the last one */
+    bool must_notify;
+    uint64_t notified; /* others have appended so far */
     uint64_t next_id;
 
     struct mutex lock;
@@ -93,5 +93,5 @@ void turn_beat(struct turns *turns);
 /* The next piece of a snapshot, if one is due. */
 void turn_snapshot(struct turns *turns);
 /* The others are told that there is more, when it is time. */
-void turn_ring(struct turns *turns);
+void turn_notify(struct turns *turns);
 bool turns_over(struct turns *turns, int64_t *at_us);

@@ -117,7 +117,7 @@ static void give_up(void *context)
     (void)context;
 }
 
-static void ring(void *context, uint64_t seq)
+static void notify(void *context, uint64_t seq)
 {
     (void)context, (void)seq;
 }
@@ -217,7 +217,7 @@ const struct ledger_ops memory_ops = {
     .begin = begin,
     .append = append,
     .give_up = give_up,
-    .ring = ring,
+    .notify = notify,
     .wait = wait_for,
     .beat = beat,
     .look_for = look_for,

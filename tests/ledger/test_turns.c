@@ -297,7 +297,7 @@ static void test_another_process_goes_on(void **state)
     wait_sync_release(&asker.sync);
 }
 
-/* When nothing is heard for a while it looks whether a bell was lost, once. */
+/* When nothing is heard for a while it looks whether a notification was lost, once. */
 static void test_an_idle_one_reads_now_and_then(void **state)
 {
     enum { WAITS = 4, ENOUGH = 100 };
