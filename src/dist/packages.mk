@@ -1,5 +1,6 @@
 # The source archive and Debian's packages, both of the last commit; part of the Makefile above.
 
+DEB_OPTIONS  := $(or $(DEB_BUILD_OPTIONS),nocheck)
 DEB_PACKAGES := build-essential debhelper debootstrap dpkg-dev git lintian systemd systemd-container
 ARCHIVE := build/jobd-$(VERSION).tar.gz
 DEB     := build/deb
@@ -24,7 +25,8 @@ deb: $(ARCHIVE)  ## build Debian's packages jobd, libjobd0 and libjobd-dev in bu
 	$(Q)cd $(DEB)/jobd-$(VERSION) && dpkg-parsechangelog -S Version | grep -q '^$(VERSION)-' || \
 	  { echo 'src/dist/debian/changelog is of another version than $(VERSION)'; exit 1; }
 	$(Q)cd $(DEB)/jobd-$(VERSION) && env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL \
-	  DEB_BUILD_OPTIONS='$(or $(DEB_BUILD_OPTIONS),nocheck)' dpkg-buildpackage -us -uc -j$(shell nproc) \
+	  DEB_BUILD_OPTIONS='$(DEB_OPTIONS)' DEB_BUILD_PROFILES='$(filter nocheck,$(DEB_OPTIONS))' \
+	  dpkg-buildpackage -us -uc -j$(shell nproc) \
 	  >../build.log 2>&1 || { tail -n 20 ../build.log; exit 1; }
 	$(Q)ls $(DEB)/*.deb
 

@@ -67,11 +67,12 @@ $(STATIC)/src/%.o: src/%.c Makefile src/dist/static.mk $(STATIC_PARTS:%=$(STATIC
 	$(Q)mkdir -p $(@D)
 	$(Q)$(STATIC_CC) $(BASE) $(WARNINGS) -isystem $(STATIC)/include -DCURL_STATICLIB $(STATIC_FLAGS) -c -o $@ $<
 
-# The kernel's headers, and no more than these of the C library of BSD: others would bring glibc's.
+# The kernel's headers, and no more than these of the C library of BSD, wherever Debian has them: others would bring
+# glibc's.
+BSD_HEADERS := cdefs.h queue.h tree.h
 $(STATIC)/include/bsd:
 	$(Q)mkdir -p $@/sys $(STATIC)/include/sys
-	$(Q)cp /usr/include/bsd/sys/cdefs.h /usr/include/bsd/sys/queue.h \
-	  /usr/include/bsd/sys/tree.h $@/sys
+	$(Q)cp $(BSD_HEADERS:%=$(or $(firstword $(wildcard /usr/include/bsd /usr/include/*/bsd)),/usr/include/bsd)/sys/%) $@/sys
 	$(Q): >$(STATIC)/include/sys/cdefs.h
 	$(Q)cp -r $(KERNEL)/linux $(KERNEL)/asm-generic $(STATIC)/include/
 	$(Q)cp -r $(KERNEL)/$(if $(CROSS),,$(shell $(CC) -print-multiarch)/)asm $(STATIC)/include/
