@@ -74,8 +74,8 @@ $(STATIC)/include/bsd:
 	$(Q)mkdir -p $@/sys $(STATIC)/include/sys
 	$(Q)cp $(BSD_HEADERS:%=$(or $(firstword $(wildcard /usr/include/bsd /usr/include/*/bsd)),/usr/include/bsd)/sys/%) $@/sys
 	$(Q): >$(STATIC)/include/sys/cdefs.h
-	$(Q)cp -r $(KERNEL)/linux $(KERNEL)/asm-generic $(STATIC)/include/
-	$(Q)cp -r $(KERNEL)/$(if $(CROSS),,$(shell $(CC) -print-multiarch)/)asm $(STATIC)/include/
+	$(Q)cp -rL $(KERNEL)/linux $(KERNEL)/asm-generic $(STATIC)/include/
+	$(Q)cp -rL $(KERNEL)/$(if $(CROSS),,$(shell $(CC) -print-multiarch)/)asm $(STATIC)/include/
 	$(Q)touch $@
 
 # musl for another machine, with a wrapper around the compiler for it.
