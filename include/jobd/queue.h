@@ -201,8 +201,8 @@ struct jobd_info {
     bool has_worker, has_progress;
     bool exited; /* exit_code counts */
     int exit_code;
-    int64_t
-        source; /* a delivery: the job whose end it tells of; below 0: the batch; 0: it is none */
+    /* A delivery: it tells of the end of this job; below 0: of this batch; 0: it is none. */
+    int64_t source;
     char trace[JOBD_TRACE_SIZE]; /* "": none */
 };
 

@@ -52,22 +52,12 @@ bool text_to_number(const char *text, uint64_t max, uint64_t *number)
 
 const char *text_number(uint64_t number, char room[TEXT_NUMBER_SIZE])
 {
-    static const char pairs[] = "00010203040506070809"
-                                "10111213141516171819"
-                                "20212223242526272829"
-                                "30313233343536373839"
-                                "40414243444546474849"
-                                "50515253545556575859"
-                                "60616263646566676869"
-                                "70717273747576777879"
-                                "80818283848586878889"
-                                "90919293949596979899";
     char *at = &room[TEXT_NUMBER_SIZE - 1];
     *at = '\0';
-    for (; number >= 10; number /= 100)
-        at = memcpy(at - 2, &pairs[number % 100 * 2], 2);
-    if (number > 0 || *at == '\0')
-        *--at = (char)('0' + number);
+    do {
+        *--at = (char)('0' + number % 10);
+        number /= 10;
+    } while (number > 0);
     return at;
 }
 

@@ -22,13 +22,13 @@
 #include "server/forgotten.h"
 #include "server/descriptors.h"
 #include "server/option_types.h"
+#include "server/option_variables.h"
 #include "server/queue_config.h"
 #include "server/queue_runner.h"
 #include "server/reload.h"
 #include "server/sandbox.h"
 #include "server/shutdown.h"
 #include "server/surroundings.h"
-#include "server/option_variables.h"
 
 /* Ids count microseconds from here at the start of a server, so that they go on rising when one
  * that remembers nothing is started again: fewer than a million jobs a second came in between. They

@@ -234,7 +234,7 @@ def job(chrome):
         page.await_text(f"Job {done}")
         page.await_text(shown)
     # One that runs.
-    runs = put("do", "echo begun; trap 'exit 0' TERM; while :; do sleep 0.05; done")
+    runs = put("do", "echo begun; trap 'kill $!; exit 0' TERM; sleep 600 & wait")
     page.go(f"#/jobs/{runs}")
     page.wait("document.querySelector('b.running')")
     page.await_text("begun")
@@ -391,7 +391,7 @@ def hostile(chrome):
     page = chrome.page(URL)
     bad = put(f"do?tag={quoted}&key={quoted}", f"cat <<'E'\n{HOSTILE}\nE\necho \"{HOSTILE}\" >&2; exit 1")
     await_state(bad, "failed")
-    runs = put("do", f"cat <<'E'\n{HOSTILE}\nE\ntrap 'exit 0' TERM; while :; do sleep 0.05; done")
+    runs = put("do", f"cat <<'E'\n{HOSTILE}\nE\ntrap 'kill $!; exit 0' TERM; sleep 600 & wait")
     for view in (f"#/jobs/{bad}", "#/jobs", f"#/jobs?tag={quoted}", f"#/jobs/{runs}"):
         page.go(view)
         page.wait("document.querySelector('main h1')")
@@ -488,7 +488,7 @@ def looks(chrome):
     for _ in range(7):
         put("do/slow")
     put("do/reports?delay=1h&tag=nightly&key=tenant7", "report")
-    runs = put("do/default", "for i in 1 2 3; do echo line $i; done; trap 'exit 0' TERM; while :; do sleep 0.05; done")
+    runs = put("do/default", "for i in 1 2 3; do echo line $i; done; trap 'kill $!; exit 0' TERM; sleep 600 & wait")
     views = {"queues": "#/", "jobs": "#/jobs", "failed": f"#/jobs/{failed}", "running": f"#/jobs/{runs}",
              "schedules": "#/schedules", "workers": "#/workers", "put": "#/put"}
     axe = open(AXE, encoding="utf-8").read() if os.path.exists(AXE) else None
