@@ -11,7 +11,8 @@ UNITDIR ?= $(PREFIX)/lib/systemd/system
 ZSHDIR  ?= $(PREFIX)/share/zsh/site-functions
 EXAMPLEDIR ?= $(PREFIX)/share/doc/jobd/examples
 CC      ?= cc
-CFLAGS  ?= -O2 -g
+# Under sanitizers only what their reports print, lines: whole, the tests' files fill 3 GB.
+CFLAGS  ?= -O2 -g$(if $(SAN),1)
 # Those that belong to the compiler.
 ifeq ($(origin AR),default)
 AR      := $(shell $(CC) -print-prog-name=ar)

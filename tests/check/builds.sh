@@ -17,11 +17,11 @@ build() { # a name, what to make, make's arguments
     fi
 }
 
-# ---- other compilers, all there is
+# ---- other compilers, all there is; without debug information, a gigabyte each
 
 for compiler in "$@"; do
     if command -v "$compiler" >/dev/null; then
-        build "$compiler" everything CC="$compiler"
+        build "$compiler" everything CC="$compiler" CFLAGS=-O2
     else
         echo "$compiler is missing: make deps-check, or install $compiler"
         failed=1

@@ -15,6 +15,7 @@
 #include "run/wait_sync.h"
 #include "store/database.h"
 #include "support/server.h"
+#include "support/temporary.h"
 #include "jobd/lease.h"
 
 char folder[160];
@@ -23,6 +24,7 @@ static unsigned folders;
 
 void fresh_folder(void)
 {
+    temporary_remove_all();
     snprintf(folder, sizeof folder, "%s/store-%u", temporary_directory(), ++folders);
 }
 

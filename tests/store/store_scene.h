@@ -18,6 +18,7 @@ struct scene {
 extern char folder[160];
 extern bool scene_tells; /* there is a queue of callbacks, in which nobody works */
 
+/* A name in `folder` that no store has yet; the one before goes, with all in it. */
 void fresh_folder(void);
 struct jobd *engine_for(struct store *store, uint32_t capacity, uint32_t keep);
 struct scene open_scene(void);
