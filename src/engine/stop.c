@@ -10,9 +10,11 @@ void stop_tell(struct op *op, const struct job *job)
     if (job->elsewhere) /* there it is told */
         return;
     verify(op->stops_len < OP_STOPS);
-    op->stops[op->stops_len++] =
-        (struct op_stop){.holder = job->holder,
-                         .task = {.id = job->id, .queue = job->queue, .attempt = job->attempt}};
+    op->stops[op->stops_len++] = (struct op_stop){.holder = job->holder,
+                                                  .task = {.id = job->id,
+                                                           .queue = job->queue,
+                                                           .attempt = job->attempt,
+                                                           .started_us = job->started_us}};
 }
 
 static void describe_stop(const struct change *change, struct job_record *record)

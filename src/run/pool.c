@@ -32,6 +32,13 @@ enum { STORE_REST_US = 200000 };
 
 enum presence { IDLE, WORKING, LEAVING, GONE };
 
+/* Which attempt: its number comes again, after a retry or when one went back uncounted. */
+struct attempt {
+    uint64_t id;
+    uint32_t number;
+    int64_t started_us;
+};
+
 struct worker {
     struct wait_sync sync;
     struct report report; /* where queues are shared; and what its job has */
@@ -44,10 +51,8 @@ struct worker {
     /* By sync.lock. */
     enum presence presence GUARDED;
     bool runs GUARDED; /* this attempt: */
-    uint64_t run_id GUARDED;
-    uint32_t run_attempt GUARDED;
-    uint64_t stop_id GUARDED; /* this attempt was told to stop */
-    uint32_t stop_attempt GUARDED;
+    struct attempt run GUARDED;
+    struct attempt stop GUARDED; /* was told to stop */
 };
 
 struct timer {
@@ -117,16 +122,27 @@ static void *timer_main(void *context)
 
 /* ---- workers */
 
+static struct attempt attempt_of(const struct jobd_task *task)
+{
+    return (struct attempt){task->id, task->attempt, task->started_us};
+}
+
+static bool same_attempt(const struct attempt *one, const struct attempt *other)
+{
+    return one->id == other->id && one->number == other->number &&
+           one->started_us == other->started_us;
+}
+
 static void stop(struct jobd_waiter *waiter, const struct jobd_task *task)
 {
     struct worker *worker = container_of(waiter, struct worker, sync.waiter);
+    const struct attempt attempt = attempt_of(task);
     mutex_lock(&worker->sync.lock);
-    if (worker->runs && (worker->run_id != task->id || worker->run_attempt != task->attempt)) {
+    if (worker->runs && !same_attempt(&worker->run, &attempt)) {
         mutex_unlock(&worker->sync.lock); /* that one has ended meanwhile */
         return;
     }
-    worker->stop_id = task->id;
-    worker->stop_attempt = task->attempt;
+    worker->stop = attempt;
     condition_signal(&worker->sync.changed);
     event_set(worker->stop_event);
     mutex_unlock(&worker->sync.lock);
@@ -134,18 +150,16 @@ static void stop(struct jobd_waiter *waiter, const struct jobd_task *task)
 
 static bool stopping_locked(const struct worker *worker) REQUIRES(worker->sync.lock)
 {
-    const struct jobd_task *task = &worker->sync.waiter.task;
-    return worker->stop_id == task->id && worker->stop_attempt == task->attempt;
+    const struct attempt now = attempt_of(&worker->sync.waiter.task);
+    return same_attempt(&worker->stop, &now);
 }
 
 /* A stop for an attempt before this one must not be heard from here on. */
 static void begin_attempt(struct worker *worker)
 {
-    const struct jobd_task *task = &worker->sync.waiter.task;
     mutex_lock(&worker->sync.lock);
     worker->runs = true;
-    worker->run_id = task->id;
-    worker->run_attempt = task->attempt;
+    worker->run = attempt_of(&worker->sync.waiter.task);
     if (!stopping_locked(worker))
         event_clear(worker->stop_event);
     mutex_unlock(&worker->sync.lock);

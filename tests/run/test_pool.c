@@ -16,6 +16,7 @@
 #include "jobd/call.h"
 #include "base/lock.h"
 #include "base/verify.h"
+#include "run/wait_sync.h"
 
 enum { SECOND_US = 1000000, PATIENCE_US = 20 * SECOND_US };
 
@@ -238,10 +239,13 @@ static void test_none_lost_none_twice(void **state)
 
 /* ---- stopping */
 
+static _Atomic unsigned stopped_early; /* attempts that were told so before they had begun */
+
 static void sleep_long(const struct jobd_task *task, struct jobd_outcome *outcome, void *context)
 {
     struct pollfd stop = {.fd = jobd_stop_descriptor(), .events = POLLIN};
     (void)task;
+    atomic_fetch_add(&stopped_early, jobd_stopping() || poll(&stop, 1, 0) != 0);
     door_wait(context);
     if (!jobd_sleep(3600 * (int64_t)SECOND_US) && jobd_stopping() && poll(&stop, 1, 0) == 1)
         outcome->state = JOBD_CANCELLED;
@@ -294,6 +298,36 @@ static void test_cancel_reaches_the_runner(void **state)
     assert_int_equal(jobd_get(jobd, 20, &info), JOBD_OK);
     assert_int_equal(info.state, JOBD_CANCELLED);
     jobd_pool_free(pool);
+    door_release(&door);
+}
+
+/* Its first attempt was told to stop; the one after a retry has the same number. */
+static void test_a_retry_is_not_stopped(void **state)
+{
+    enum { RETRIES = 10 };
+    struct door door;
+    struct jobd_receipt receipt;
+    struct jobd_info info;
+    struct wait_sync ended;
+    (void)state;
+    atomic_store(&stopped_early, 0);
+    door_init(&door);
+    door_open(&door);
+    assert_int_equal(wait_sync_init(&ended), 0);
+    struct jobd_pool *pool = open_sleepers(&door, 1);
+    struct jobd *jobd = jobd_pool_jobd(pool);
+    uint64_t id = put_one(pool, 0);
+    for (unsigned i = 1; i <= RETRIES; i++) {
+        door_gather(&door, i);
+        assert_int_equal(jobd_cancel(jobd, id, NULL, jobd_now_us()), JOBD_STOPPING);
+        if (jobd_await(jobd, id, &ended.waiter, &info) == JOBD_PENDING)
+            assert_int_equal(wait_sync_until(&ended, jobd, JOBD_NEVER), JOBD_OK);
+        assert_int_equal(jobd_retry(jobd, id, NULL, jobd_now_us(), &receipt), JOBD_OK);
+    }
+    door_gather(&door, RETRIES + 1);
+    jobd_pool_free(pool);
+    assert_int_equal(atomic_load(&stopped_early), 0);
+    wait_sync_release(&ended);
     door_release(&door);
 }
 
@@ -376,6 +410,7 @@ int main(void)
         cmocka_unit_test(test_any_signature),
         cmocka_unit_test(test_none_lost_none_twice),
         cmocka_unit_test(test_cancel_reaches_the_runner),
+        cmocka_unit_test(test_a_retry_is_not_stopped),
         cmocka_unit_test(test_timer_starts_what_is_due),
         cmocka_unit_test(test_workers_always_wait),
         cmocka_unit_test(test_free_before_start),
