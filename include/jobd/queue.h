@@ -571,6 +571,11 @@ JOBD_API void jobd_cancel_all(struct jobd *jobd, int64_t now_us);
  */
 JOBD_API void jobd_stop_takers(struct jobd *jobd);
 
+/* Whoever waits until a time waits no longer, as if it had come: JOBD_TIMEOUT, which later calls
+ * that would wait until a time return at once. For when nothing runs any more that could end what
+ * they wait for. */
+JOBD_API void jobd_stop_waits(struct jobd *jobd);
+
 #ifdef __cplusplus
 }
 #endif

@@ -49,6 +49,7 @@ struct jobd {
     bool closed GUARDED_BY(lock);           /* jobd_close() */
     bool cancelling GUARDED_BY(lock);       /* jobd_cancel_all() */
     bool takers_stopped GUARDED_BY(lock);   /* jobd_stop_takers() */
+    bool waits_stopped GUARDED_BY(lock);    /* jobd_stop_waits() */
     struct heap delays GUARDED_BY(lock);    /* of queues, by their earliest scheduled job */
     struct heap deadlines GUARDED_BY(lock); /* of waiters */
     struct heap probes GUARDED_BY(lock);    /* of queues that hold their jobs back */

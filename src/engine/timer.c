@@ -119,6 +119,21 @@ int64_t jobd_tick_waiters(struct jobd *jobd, int64_t now_us)
     return next_us;
 }
 
+void jobd_stop_waits(struct jobd *jobd)
+{
+    bool more;
+    do {
+        struct op op;
+        op_begin(&op, jobd, NULL, 0);
+        op.outside = true;
+        jobd->waits_stopped = true;
+        for (int left = OP_STEPS; left > 0 && heap_top(&jobd->deadlines) != NULL; left--)
+            on_deadline_locked(&op, heap_top(&jobd->deadlines));
+        more = heap_top(&jobd->deadlines) != NULL;
+        op_end(&op);
+    } while (more);
+}
+
 int64_t jobd_tick(struct jobd *jobd, int64_t now_us)
 {
     struct op op;

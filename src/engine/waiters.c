@@ -95,6 +95,8 @@ static enum jobd_result begin_locked(struct op *op, struct jobd_waiter *waiter, 
     struct waiting *waiting = waiting_of(waiter);
     verify(waiting->kind == WAIT_NOT && waiter->wake != NULL);
     verify(!waiter->uncounted || waiter->deadline_us == JOBD_NEVER);
+    if (op->jobd->waits_stopped && waiter->deadline_us != JOBD_NEVER)
+        return JOBD_TIMEOUT;
     if (!waiter->uncounted && op->jobd->waiters == op->jobd->waiters_max)
         return JOBD_TOO_MANY_WAITERS;
     op->jobd->waiters += !waiter->uncounted;
@@ -185,11 +187,13 @@ enum jobd_result wait_next_for_end_locked(struct op *op, struct jobd_waiter *wai
                                           struct job *job)
 {
     bool has_ended = job_has_ended(job);
-    if (!has_ended && waiting_of(waiter)->kind != WAIT_NOT)
-        wait_forget_locked(op, waiter);
     waiter->deadline_us =
         waiter->end_us == JOBD_NEVER ? JOBD_NEVER : later_us(op->now_us, waiter->end_us);
     job_info(job, &waiter->info);
+    if (!has_ended && op->jobd->waits_stopped && waiter->deadline_us != JOBD_NEVER)
+        return JOBD_TIMEOUT;
+    if (!has_ended && waiting_of(waiter)->kind != WAIT_NOT)
+        wait_forget_locked(op, waiter);
     if (!has_ended)
         return wait_for_job_end_locked(op, waiter, job);
     job_output_for(job, waiter);

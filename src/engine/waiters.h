@@ -112,7 +112,8 @@ static inline struct jobd_waiter *first_waiter(struct waiting_list *list)
     return first != NULL ? waiter_of(first) : NULL;
 }
 
-/* JOBD_PENDING or JOBD_TOO_MANY_WAITERS. WAIT_END: for `job`. */
+/* JOBD_PENDING; JOBD_TOO_MANY_WAITERS; or JOBD_TIMEOUT, after jobd_stop_waits(). WAIT_END: for
+ * `job`. */
 enum jobd_result wait_for_job_end_locked(struct op *op, struct jobd_waiter *waiter, struct job *job)
     REQUIRES(op->jobd->lock);
 /* The same for a batch: WAIT_BATCH. */
@@ -132,7 +133,8 @@ enum jobd_result wait_begin_locked(struct op *op, struct jobd_waiter *waiter, en
 void wait_for_disk_locked(struct op *op, struct jobd_waiter *waiter, struct change *change)
     REQUIRES(op->jobd->lock);
 /* The end of its job, for a waiter with `end_us`, whatever it waited for before: JOBD_OK, it has
- * ended; JOBD_PENDING; or JOBD_TOO_MANY_WAITERS when it did not wait before. */
+ * ended; JOBD_PENDING; JOBD_TIMEOUT, after jobd_stop_waits(), and it waits for what it did before;
+ * or JOBD_TOO_MANY_WAITERS when it did not wait before. */
 enum jobd_result wait_next_for_end_locked(struct op *op, struct jobd_waiter *waiter,
                                           struct job *job) REQUIRES(op->jobd->lock);
 

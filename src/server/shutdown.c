@@ -303,6 +303,7 @@ int serve_until_signal(struct server *server)
     log_info("%s", name);
     drain(server);
     jobd_pool_stop(server->pool);
+    jobd_stop_waits(server->jobd); /* for what the next start goes on with */
     forgotten_conclude(server);
     if (server->store != NULL)
         store_backup_close(server->store);

@@ -309,6 +309,27 @@ static void test_abandon_tells_all(void **state)
     jobd_free(jobd);
 }
 
+static void test_waits_have_an_end(void **state)
+{
+    struct jobd *jobd = open_queue(4, 0, 10, 100);
+    struct jobd_info info;
+    struct person early = person(), late = person(), untimed = person();
+    (void)state;
+    put(jobd, 1);
+    early.waiter.deadline_us = late.waiter.deadline_us = 1000;
+    assert_int_equal(jobd_await(jobd, 1, &early.waiter, &info), JOBD_PENDING);
+    assert_int_equal(jobd_await(jobd, 1, &untimed.waiter, &info), JOBD_PENDING);
+    jobd_stop_waits(jobd);
+    assert_int_equal(early.woken, 1);
+    assert_int_equal(early.waiter.result, JOBD_TIMEOUT);
+    assert_int_equal(untimed.woken, 0);
+    assert_int_equal(jobd_await(jobd, 1, &late.waiter, &info), JOBD_TIMEOUT);
+    assert_int_equal(jobd_cancel(jobd, 1, NULL, 2), JOBD_OK);
+    assert_int_equal(untimed.woken, 1);
+    assert_int_equal(jobd_await(jobd, 1, &late.waiter, &info), JOBD_OK);
+    jobd_free(jobd);
+}
+
 static void test_list_pages(void **state)
 {
     struct jobd *jobd = open_queue(1000, 1, 1000, 100);
@@ -472,6 +493,7 @@ int main(void)
         cmocka_unit_test(test_retry_after_is_measured),
         cmocka_unit_test(test_pause_and_purge),
         cmocka_unit_test(test_abandon_tells_all),
+        cmocka_unit_test(test_waits_have_an_end),
         cmocka_unit_test(test_list_pages),
         cmocka_unit_test(test_a_page_costs_little),
         cmocka_unit_test(test_a_rare_state_is_one_page),

@@ -168,6 +168,47 @@ static void a_lease_outlives_a_restart(void **state)
     client_free(client);
 }
 
+/* The job is for the next start: who waits for its end is told how it is. */
+static void a_stop_answers_who_waits(void **state)
+{
+    enum { WAITING = 4 };
+    static const int expected[WAITING] = {200, 200, 202, 202};
+    static struct raw raw;
+    char asks[WAITING][200];
+    int fds[WAITING];
+    (void)state;
+    fresh_folder();
+    struct server *server = start_durable("-q", "100", "-w", "0");
+    struct client *client = client_new(server);
+    const struct answer *answer =
+        client_send(client, "POST", "/do", FIELDS("Idempotency-Key: first"), NULL);
+    unsigned long long id = answer_job(answer);
+    assert_int_equal(client_send(client, "POST", "/do?batch=lines", NULL, "a\nb\n")->status, 202);
+    snprintf(asks[0], sizeof *asks, "GET /jobs/%llu?wait=10m HTTP/1.1\r\nHost: localhost\r\n\r\n",
+             id);
+    snprintf(asks[1], sizeof *asks,
+             "GET /batches/%llu?wait=10m HTTP/1.1\r\nHost: localhost\r\n\r\n", id + 1);
+    for (int i = 2; i < WAITING; i++)
+        snprintf(
+            asks[i], sizeof *asks,
+            "POST /do HTTP/1.1\r\nHost: localhost\r\nPrefer: wait=600\r\nIdempotency-Key: %s\r\n"
+            "Content-Length: 0\r\n\r\n",
+            i == 2 ? "second" : "first");
+    for (int i = 0; i < WAITING; i++) {
+        fds[i] = raw_connect(server);
+        assert_true(raw_send(fds[i], asks[i]));
+    }
+    client_await_metric(client, "jobd_requests_parked", WAITING);
+    server_signal(server, SIGTERM);
+    for (int i = 0; i < WAITING; i++) {
+        raw_read_answer(fds[i], &raw);
+        assert_int_equal(raw_status(raw.text), expected[i]);
+        close(fds[i]);
+    }
+    assert_int_equal(server_wait(server), 0);
+    client_free(client);
+}
+
 static void a_stop_puts_back_what_runs_too_long(void **state)
 {
     (void)state;
@@ -489,6 +530,7 @@ int main(void)
         DURABLE(all_of_a_job_comes_back),
         DURABLE(a_pause_outlives_a_restart),
         DURABLE(a_lease_outlives_a_restart),
+        DURABLE(a_stop_answers_who_waits),
         DURABLE(a_stop_puts_back_what_runs_too_long),
         DURABLE(a_cancel_that_was_acknowledged_stays),
         DURABLE(who_waits_for_an_end_waits_for_the_disk),
