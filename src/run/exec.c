@@ -96,6 +96,7 @@ static void judge(const struct run *run, int status, struct jobd_outcome *outcom
     const char *between = errors[0] != '\0' ? ": " : "";
     if (run->reason == REASON_STOP) {
         outcome->state = JOBD_CANCELLED;
+        outcome->error = errors[0] != '\0' ? jobd_blob_text(errors) : NULL;
     } else if (run->reason == REASON_TIMEOUT) {
         fail(outcome, "timed out after %" PRId64 " ms%s%s", run->task->timeout_us / 1000, between,
              errors);
@@ -111,6 +112,8 @@ static void judge(const struct run *run, int status, struct jobd_outcome *outcom
         outcome->exit_code = WEXITSTATUS(status);
         if (outcome->exit_code != 0)
             fail(outcome, "%s", errors[0] != '\0' ? errors : "exited with a non-zero status");
+        else if (errors[0] != '\0')
+            outcome->error = jobd_blob_text(errors);
     }
 }
 

@@ -14,10 +14,13 @@
  * inherits no descriptor but its three. Its queue may give it another directory, user and nice
  * value, and more variables.
  *
- *     exit 0                         done; standard output is the output, text when it is UTF-8
- *     another exit code, a signal    a failed attempt; the end of standard error is the error
+ *     exit 0                         done
+ *     another exit code, a signal    a failed attempt
  *     too late, told to stop         TERM to all that descends from it, KILL after a while to what
  *                                    is left: the command's own end takes no time from the rest
+ *
+ * However it ends, standard output is the output, text when it is UTF-8, and the end of standard
+ * error is the error, behind what jobd itself has to say.
  *
  * When the command has ended by itself, what others of it write is read until both pipes end, but
  * for at most a second: then the output counts as cut. Whatever is left is killed. The attempt ends

@@ -40,6 +40,8 @@ static bool is_private(const char *entry)
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (is_variable(entry, names[i]))
             return true;
+    if (is_variable(entry, "JOBD_DATA") && strstr(entry, "://") != NULL)
+        return true; /* it may have a password */
     /* Of the job that jobd itself may run in; but there is an option whose variable begins so. */
     return strncmp(entry, OF_A_FIELD, strlen(OF_A_FIELD)) == 0 &&
            !is_variable(entry, "JOBD_HEADER_TIMEOUT");

@@ -89,9 +89,9 @@ static const struct option_spec table[] = {
      .more = "Run this command for each job, without a shell. It gets the payload on standard "
              "input, and JOBD_ID, JOBD_QUEUE, JOBD_ATTEMPT, JOBD_CONTENT_TYPE and TRACEPARENT in "
              "the environment. Exit status 0 means success. What it writes to standard output "
-             "is the output of the job; when it fails, the end of what it wrote to standard "
-             "error is the reason. In the configuration file it is the key `exec`, an array of "
-             "strings."},
+             "is the output of the job, and the end of what it writes to standard error is its "
+             "error, also when it succeeds. In the configuration file it is the key `exec`, an "
+             "array of strings."},
     {"attempts", .type = &type_number, QUEUE(attempts), .flags = OPTION_LIVE, .min = 1,
      .max = JOBD_ATTEMPTS_MAX, .argument = "N", .default_value = "1",
      .help = "how often a job is tried before it fails",

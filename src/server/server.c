@@ -475,7 +475,8 @@ static bool give_up_rights(const struct server *server, struct problem *problem)
     if (files == NULL)
         return problem_set(problem, "start: out of memory");
     struct sandbox sandbox = {
-        .secrets = options_any(OF_SERVER, options, OPTION_SECRET),
+        .secrets = options_any(OF_SERVER, options, OPTION_SECRET) ||
+                   (options->data != NULL && ledger_is_url(options->data)),
         .files = files,
         .database = server->store != NULL ? store_path(server->store) : NULL,
         .log = options->access_log != NULL && strcmp(options->access_log, "-") != 0

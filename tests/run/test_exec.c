@@ -45,7 +45,7 @@ static void text_is_called_text(void **state)
     run(SHELL("printf 'gr\\303\\274n'; echo quiet >&2"));
     assert_bytes(outcome.output, "gr\303\274n");
     assert_string_equal(outcome.output->type, "text/plain; charset=utf-8");
-    assert_null(outcome.error);
+    assert_bytes(outcome.error, "quiet");
     assert_true(outcome.exited);
     assert_int_equal(outcome.exit_code, 0);
     run(SHELL("printf 'gr\\374n'"));
@@ -57,6 +57,7 @@ static void what_the_environment_says(void **state)
     struct jobd_blob *payload = jobd_blob_new(0, "text/x");
     (void)state;
     assert_int_equal(setenv("JOBD_TOKEN_FILE", "/secret", 1), 0);
+    assert_int_equal(setenv("JOBD_DATA", "postgres://jobd:secret@host/jobd", 1), 0);
     assert_int_equal(setenv("LISTEN_FDS", "1", 1), 0);
     assert_int_equal(setenv("TRACEPARENT", "another", 1), 0);
     assert_int_equal(setenv("USUAL", "stays", 1), 0);
@@ -118,6 +119,19 @@ static void the_end_of_standard_error(void **state)
     assert_false(error_has("line 100\n"));
 }
 
+/* Also of one that has ended well. */
+static void standard_error_is_kept(void **state)
+{
+    (void)state;
+    run(SHELL("echo out; echo warned >&2"));
+    assert_int_equal(outcome.state, JOBD_DONE);
+    assert_bytes(outcome.output, "out\n");
+    assert_bytes(outcome.error, "warned");
+    run(SHELL("echo out"));
+    assert_int_equal(outcome.state, JOBD_DONE);
+    assert_null(outcome.error);
+}
+
 static void output_is_bounded(void **state)
 {
     const struct exec_config config = {.command =
@@ -170,7 +184,9 @@ static void who_ignores_term_is_killed(void **state)
 
 static void who_is_told_to_stop(void **state)
 {
-    const struct exec_config config = {.command = SHELL("trap 'exit 0' TERM; sleep 600 & wait"),
+    const struct exec_config config = {.command =
+                                           SHELL("trap 'echo bye >&2; exit 0' TERM; sleep 600 & "
+                                                 "wait"),
                                        .queue = "q",
                                        .output_max_bytes = 1000,
                                        .kill_after_us = 10 * SECOND_US};
@@ -249,6 +265,7 @@ int main(void)
         TEST(codes_and_signals),
         TEST(what_cannot_be_started),
         TEST(the_end_of_standard_error),
+        TEST(standard_error_is_kept),
         TEST(output_is_bounded),
         TEST(input_that_is_not_read),
         TEST(too_late),
