@@ -10,12 +10,15 @@
 
 enum { OUTPUT_MAX = 4096 };
 
+/* That of a job that is done is there, if only empty. */
 static bool add_output(const struct api *api, cJSON *job, const struct jobd_info *info)
 {
     struct jobd_blob *output = NULL;
-    if (info->output_bytes == 0 || info->output_bytes > OUTPUT_MAX ||
-        jobd_get_blob(api->jobd, info->id, JOBD_OUTPUT, &output) != JOBD_OK || output == NULL)
+    if (info->output_bytes > OUTPUT_MAX ||
+        jobd_get_blob(api->jobd, info->id, JOBD_OUTPUT, &output) != JOBD_OK)
         return true;
+    if (output == NULL)
+        return info->state != JOBD_DONE || cJSON_AddStringToObject(job, "output", "") != NULL;
     bool whole = output->size > OUTPUT_MAX || !utf8_valid(output->bytes, output->size) ||
                  json_add_bytes(job, "output", output->bytes, output->size);
     jobd_blob_unref(output);

@@ -189,6 +189,15 @@ static enum step busy(struct call *call)
     return STEP_REPLY;
 }
 
+/* The job is one that was there before, as it was or with what came now. */
+static void say_whose(struct reply *reply, const struct jobd_receipt *receipt)
+{
+    if (receipt->duplicate)
+        reply_text(reply, "Jobd-Duplicate", "", "true");
+    if (receipt->replaced)
+        reply_text(reply, "Jobd-Replaced", "", "true");
+}
+
 static enum step admitted(struct call *call)
 {
     struct reply *reply = call->reply;
@@ -197,12 +206,9 @@ static enum step admitted(struct call *call)
     if (call->request->batch_len > 0)
         return put_batch_admitted(call);
     reply_number(reply, "Location", "/jobs/", receipt->id);
-    if (receipt->duplicate) {
-        reply_text(reply, "Jobd-Duplicate", "", "true");
+    say_whose(reply, receipt);
+    if (receipt->duplicate)
         reply_text(reply, "Jobd-State", "", jobd_state_name(receipt->state));
-    }
-    if (receipt->replaced)
-        reply_text(reply, "Jobd-Replaced", "", "true");
     if (!call->request->wants_json) {
         reply->status = 202;
         reply->text = "queued\n";
@@ -246,6 +252,7 @@ static enum step ended(struct call *call)
     reply_text(reply, "Jobd-State", "", jobd_state_name(info->state));
     if (info->output_truncated)
         reply_text(reply, "Jobd-Output-Truncated", "", "true");
+    say_whose(reply, &waiter->receipt);
     if (info->state == JOBD_DONE || (output != NULL && !call->request->wants_json))
         return respond_bytes(call, info->state == JOBD_DONE ? 200 : 500, output);
     jobd_blob_unref(output);

@@ -142,9 +142,10 @@ static void see_end(struct topic *topic)
     view->output_bytes = view->output->size;
 }
 
+/* NULL: what was said before is taken back. */
 static struct jobd_blob *progress_event(const struct jobd_blob *progress)
 {
-    char *text = progress != NULL ? utf8_repaired(progress->bytes, progress->size) : NULL;
+    char *text = progress != NULL ? utf8_repaired(progress->bytes, progress->size) : strdup("");
     struct jobd_blob *event =
         text != NULL ? live_event("event: progress\ndata: ", cJSON_CreateString(text)) : NULL;
     free(text);

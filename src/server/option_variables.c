@@ -189,7 +189,7 @@ void variables_warn(const struct variable_reader *reader)
         char name[NAME_SIZE];
         size_t length = strcspn(*entry, "=");
         if (strncasecmp(*entry, PREFIX, strlen(PREFIX)) != 0 || length >= sizeof name ||
-            (*entry)[length] == '\0')
+            (*entry)[length] == '\0' || (*entry)[length + 1] == '\0') /* an empty one is none */
             continue;
         snprintf(name, sizeof name, "%.*s", (int)length, *entry);
         if (!is_of_a_service(name, *entry + length + 1) && !is_of_a_command(name))

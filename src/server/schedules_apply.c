@@ -161,7 +161,7 @@ bool config_schedules_apply(const struct config_schedules *schedules, struct job
     if (!good)
         log_error("schedules of the configuration: the database is away");
     else if (applying.changed > 0)
-        log_info("schedules of the configuration: %zu, %u of them new or changed%s", schedules->len,
+        log_info("schedules of the configuration: %zu, %u new, changed or gone%s", schedules->len,
                  applying.changed, jobd_shared(jobd) ? ", on all servers" : "");
     wait_sync_release(&applying.sync);
     free(applying.names);

@@ -286,6 +286,8 @@ static void of_a_remote_worker(void **state)
     snprintf(path, sizeof path, "%s/progress", lease);
     assert_int_equal(client_send(client, "POST", path, NULL, "half of it")->status, 200);
     (void)feed_await(feed, "event: progress\ndata: \"half of it\"\n\n");
+    assert_int_equal(client_send(client, "POST", path, NULL, "")->status, 200); /* taken back */
+    (void)feed_await(feed, "event: progress\ndata: \"\"\n\n");
     snprintf(path, sizeof path, "%s/output", lease);
     assert_int_equal(client_send(client, "POST", path, NULL, " more")->status, 200);
     (void)feed_await(feed, "id: 9\nevent: output\ndata: \" more\"\n\n");

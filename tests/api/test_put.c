@@ -272,6 +272,10 @@ static void a_duplicate_says_that_it_is_one(void **state)
     assert_true(cJSON_IsTrue(cJSON_GetObjectItem(job, "duplicate")));
     assert_string_equal(json_string(job, "state"), "done");
     cJSON_Delete(job);
+    answer =
+        client_send(client, "POST", "/do", FIELDS("Idempotency-Key: k", "Prefer: wait=10"), "one");
+    assert_int_equal(answer->status, 200);
+    assert_field(answer, "Jobd-Duplicate", "true");
     client_free(client);
 }
 

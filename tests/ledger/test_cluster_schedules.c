@@ -166,7 +166,7 @@ static void the_last_file_counts(void **state)
     assert_string_equal(json_string(client_json(clients[0], "/schedules/b"), "every"), "5m");
     nodes[1] = start_node(one);
     clients[1] = client_new(nodes[1]);
-    assert_int_equal(server_count_lines(nodes[1], ERR, "new or changed"), 0);
+    assert_int_equal(server_count_lines(nodes[1], ERR, "new, changed or gone"), 0);
     nodes[2] = start_node(other);
     clients[2] = client_new(nodes[2]);
     for (unsigned i = 0; i < NODES; i++) {

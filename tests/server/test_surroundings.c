@@ -36,6 +36,7 @@ static void misspelled_variables_are_named(void **state)
         {"JOBD_TLSCERT=x", "JOBD_TLS_CERT"},
         {"JOBD_CAPACTIY=3", "JOBD_CAPACITY"},
         {"JOBD_CAPACITY_=3", "JOBD_CAPACITY"},
+        {"JOBD_CAPACTIY=", NULL},
         {"JOBD_ATTEMPS=3", "JOBD_ATTEMPTS"},
         {"JOBD_DATA_DIR=/x", "JOBD_DATA"},
         {"JOBD_DATADIR=/x", "JOBD_DATA"},
