@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "api/openapi.h"
 
-#include <ctype.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +8,7 @@
 
 #include "api/embed.h"
 #include "api/respond.h"
+#include "base/chars.h"
 #include "http/content.h"
 
 EMBED(openapi_base, "src/api/openapi/openapi.json");
@@ -264,13 +264,14 @@ static bool add_id(cJSON *operation, const char *path, const char *method)
     size_t used = 0;
     bool begins = false;
     for (const char *at = path; *at != '\0' && used < NAME_SIZE; at++) {
-        if (isalnum((unsigned char)*at))
-            id[used++] = (char)(begins ? toupper((unsigned char)*at) : *at);
-        begins = !isalnum((unsigned char)*at) && used > 0;
+        bool plain = char_is_alpha(*at) || char_is_digit(*at);
+        if (plain)
+            id[used++] = begins ? char_upper(*at) : *at;
+        begins = !plain && used > 0;
     }
     snprintf(id + used, sizeof id - used, "%s%s", used > 0 ? "" : "root", method);
     used += used > 0 ? 0 : strlen("root");
-    id[used] = (char)toupper((unsigned char)id[used]);
+    id[used] = char_upper(id[used]);
     return cJSON_AddStringToObject(operation, "operationId", id) != NULL;
 }
 
@@ -280,7 +281,7 @@ static bool add_operation(struct description *description, const struct endpoint
     char names[METHODS_SIZE];
     methods_list(method, names);
     for (char *at = names; *at != '\0'; at++)
-        *at = (char)tolower((unsigned char)*at);
+        *at = char_lower(*at);
     if (row->summary == NULL || row->answers == NULL)
         return miss(description, names, path);
     cJSON *operation = cJSON_AddObjectToObject(object_in(description->paths, path), names);

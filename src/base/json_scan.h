@@ -17,6 +17,9 @@ unsigned json_line(const char *text, const cJSON *root, const cJSON *item);
  * and its *size in `text`; NULL when there is none. */
 const char *json_cut_key(const char *text, size_t *size);
 
+/* The letter that stands for this character behind a backslash: n for a line feed; 0: none does. */
+char json_escape_letter(char c);
+
 /* Bytes that the string takes as JSON, its quotes included. */
 size_t json_string_bytes(const char *string);
 

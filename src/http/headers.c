@@ -59,11 +59,11 @@ void headers_begin(struct headers *headers)
 
 static struct field trimmed(const char *text, size_t size)
 {
-    while (size > 0 && (*text == ' ' || *text == '\t')) {
+    while (size > 0 && char_is_blank(*text)) {
         text++;
         size--;
     }
-    while (size > 0 && (text[size - 1] == ' ' || text[size - 1] == '\t'))
+    while (size > 0 && char_is_blank(text[size - 1]))
         size--;
     return (struct field){text, size};
 }

@@ -17,6 +17,7 @@
 #include <strings.h>
 #include <sys/socket.h>
 
+#include "base/chars.h"
 #include "base/clock.h"
 #include "base/verify.h"
 
@@ -104,15 +105,15 @@ static void read_retry_after(struct coming *coming, const char *field, size_t si
     int64_t seconds = 0;
     if (size < sizeof name || strncasecmp(field, name, sizeof name - 1) != 0)
         return;
-    while (at < end && (*at == ' ' || *at == '\t'))
+    while (at < end && char_is_blank(*at))
         at++;
     const char *digits = at;
-    for (; at < end && *at >= '0' && *at <= '9'; at++)
+    for (; at < end && char_is_digit(*at); at++)
         if (seconds <= HTTP_RETRY_AFTER_MAX_S)
             seconds = seconds * 10 + (*at - '0');
     while (at < end && strchr(" \t\r\n", *at) != NULL)
         at++;
-    if (at == end && digits < end && *digits >= '0' && *digits <= '9')
+    if (at == end && digits < end && char_is_digit(*digits))
         coming->wait_for_s = seconds < HTTP_RETRY_AFTER_MAX_S ? seconds : HTTP_RETRY_AFTER_MAX_S;
 }
 
@@ -313,21 +314,15 @@ bool http_client_reset(struct http_client *line)
 
 bool http_client_name_ok(const char *name)
 {
-    size_t length = strlen(name);
-    return length > 0 && strspn(name, "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
-                                      "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == length;
+    return *name != '\0' && name[chars_count(name, CHARS_TOKEN)] == '\0';
 }
 
 bool http_client_value_ok(const char *value)
 {
     bool blank = true;
-    for (; *value != '\0'; value++) {
-        unsigned char c = (unsigned char)*value;
-        if ((c < 0x20 && c != '\t') || c == 0x7f)
-            return false;
-        blank = blank && (c == ' ' || c == '\t');
-    }
-    return !blank;
+    for (; char_is(*value, CHARS_TEXT); value++)
+        blank = blank && char_is_blank(*value);
+    return *value == '\0' && !blank;
 }
 
 bool http_client_line(struct http_client *line, const char *text)
