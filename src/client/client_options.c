@@ -20,10 +20,10 @@
 #define DAY    (86400 * SECOND)
 #define GIB    (UINT64_C(1) << 30)
 
-/* ---- kinds of values that the server has not */
+/* ---- kinds of values that the server does not have */
 
-/* One of a list that grows: such an option may be given several times, and its variable has several
- * with blanks between them. */
+/* Adds to a list that grows: the option may be given several times, and its variable may hold
+ * several URLs with blanks between them. */
 static bool add_url(char ***list, const char *url)
 {
     size_t len = 0;
