@@ -159,8 +159,7 @@ static enum step answer_bulk(struct call *call, enum jobd_result result)
     cJSON *object = cJSON_CreateObject();
     bool whole = json_add_int(object, "matched", (int64_t)tally->matched) &&
                  json_add_int(object, "changed", (int64_t)tally->changed) &&
-                 (tally->next != 0 ? json_add_int(object, "next", (int64_t)tally->next)
-                                   : cJSON_AddNullToObject(object, "next") != NULL);
+                 add_next(object, tally->next);
     return respond_json(call, 200, object, whole);
 }
 

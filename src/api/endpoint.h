@@ -29,7 +29,6 @@ enum {
 
 #define WAIT_MAX_US (INT64_C(3600) * CLOCK_SECOND_US)
 #define WAIT_VALUES "a duration of at most 1h, like 250ms, 30s or 5m"
-#define JOB_ID_MAX  JOBD_ID_MAX
 
 /* One request on its way through its endpoint. */
 struct call {
@@ -55,7 +54,7 @@ enum about {
 };
 
 struct endpoint {
-    const char *paths[ENDPOINT_PATHS_MAX]; /* `*` stands for one piece, the request's subject */
+    const char *paths[ENDPOINT_PATHS_MAX]; /* `*` is any one segment, the request's subject */
     unsigned methods;                      /* of enum method */
     enum scope scope;                      /* that a token needs */
     enum about about;

@@ -221,8 +221,9 @@ static const struct reader_kind events_kind = {
 
 /* ---- the endpoint */
 
-/* STEP_START: it is good. */
-static enum step read_filter(struct call *call, struct event_follower *follower)
+/* Which changes are followed, and behind which: STEP_START; STEP_REPLY: what is wrong with the
+ * request has been answered. */
+static enum step read_request(struct call *call, struct event_follower *follower, uint64_t *last_id)
 {
     const char *queue = request_parameter(call->request, "queue");
     const char *state = request_parameter(call->request, "state");
@@ -232,6 +233,8 @@ static enum step read_filter(struct call *call, struct event_follower *follower)
         return respond_bad_value(call, "queue", "the name of a queue");
     if (state != NULL && follower->state == JOBD_STATES)
         return respond_bad_value(call, "state", STATE_VALUES);
+    if (!request_last_event(call->request, &follower->resumes, last_id))
+        return respond_bad_value(call, "Last-Event-ID", "an id of GET /events");
     snprintf(follower->queue, sizeof follower->queue, "%s", queue != NULL ? queue : "");
     return STEP_START;
 }
@@ -260,41 +263,53 @@ static bool enter_locked(struct live *live, struct event_follower *follower, uin
     return true;
 }
 
+/* One that has not entered. */
+static void drop_follower(struct event_follower *follower)
+{
+    bearer_free(follower->reader.bearer);
+    free(follower);
+}
+
+/* Who will follow, as the request says; NULL: it has been answered. */
+static struct event_follower *follower_of(struct call *call, uint64_t *last_id)
+{
+    struct event_follower *follower = calloc(1, sizeof *follower);
+    if (follower == NULL) {
+        (void)respond_no_memory(call);
+        return NULL;
+    }
+    if (read_request(call, follower, last_id) == STEP_REPLY) {
+        drop_follower(follower);
+        return NULL;
+    }
+    const char *queue = follower->queue[0] != '\0' ? follower->queue : NULL;
+    if (!bearer_of(call, queue, &follower->reader.bearer)) {
+        (void)respond_no_memory(call);
+        drop_follower(follower);
+        return NULL;
+    }
+    return follower;
+}
+
 static enum step answer_events(struct call *call, enum jobd_result result)
 {
     struct live *live = call->api->live;
-    struct event_follower *follower = calloc(1, sizeof *follower);
     uint64_t last_id = 0;
-    bool has_room, entered = false;
+    struct event_follower *follower = follower_of(call, &last_id);
     (void)result;
     if (follower == NULL)
-        return respond_no_memory(call);
-    if (read_filter(call, follower) == STEP_REPLY)
-        goto refused;
-    if (!bearer_of(call, follower->queue[0] != '\0' ? follower->queue : NULL,
-                   &follower->reader.bearer)) {
-        (void)respond_no_memory(call);
-        goto refused;
-    }
-    if (!request_last_event(call->request, &follower->resumes, &last_id)) {
-        (void)respond_bad_value(call, "Last-Event-ID", "an id of GET /events");
-        goto refused;
-    }
-    mutex_lock(&live->lock);
-    has_room = live_has_room_locked(live);
-    if (has_room)
-        entered = enter_locked(live, follower, last_id, call->reply);
-    mutex_unlock(&live->lock);
-    if (entered) {
-        call->reply->status = 200;
-        call->reply->type = TYPE_EVENTS;
-        live_fields(call);
         return STEP_REPLY;
+    mutex_lock(&live->lock);
+    bool has_room = live_has_room_locked(live);
+    bool entered = has_room && enter_locked(live, follower, last_id, call->reply);
+    mutex_unlock(&live->lock);
+    if (!entered) {
+        drop_follower(follower);
+        return has_room ? respond_no_memory(call) : live_refuse(call);
     }
-    (void)(has_room ? respond_no_memory(call) : live_refuse(call));
-refused:
-    bearer_free(follower->reader.bearer);
-    free(follower);
+    call->reply->status = 200;
+    call->reply->type = TYPE_EVENTS;
+    live_fields(call);
     return STEP_REPLY;
 }
 

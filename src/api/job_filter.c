@@ -36,7 +36,7 @@ static enum step read_batch(struct call *call, struct jobd_filter *filter)
 {
     struct jobd_batch batch;
     bool given = request_parameter(call->request, "batch") != NULL;
-    if (!parameter_number(call, "batch", 1, JOB_ID_MAX, &filter->batch))
+    if (!parameter_number(call, "batch", 1, JOBD_ID_MAX, &filter->batch))
         return respond_bad_value(call, "batch", "a batch's id");
     if (given && jobd_get_batch(call->api->jobd, filter->batch, clock_now_us(), &batch) == JOBD_OK)
         filter->batch_jobs = batch.ids;

@@ -136,7 +136,7 @@ static enum step parse_list(struct call *call)
         return respond_bad_value(call, "order", "oldest or newest");
     if (parameter_limit(call, &state->limit) == STEP_REPLY)
         return STEP_REPLY;
-    if (!parameter_number(call, "after", 0, JOB_ID_MAX, &filter->after))
+    if (!parameter_number(call, "after", 0, JOBD_ID_MAX, &filter->after))
         return respond_bad_value(call, "after", "a job's id");
     return STEP_START;
 }
@@ -167,10 +167,7 @@ static enum step reply_list(struct call *call, const struct jobd_info *infos, si
         whole = cJSON_AddItemToArray(jobs, job);
         bytes += JOB_BYTES + text_bytes(job, "error") + text_bytes(job, "progress");
     }
-    if (whole)
-        whole = next != 0 ? json_add_int(list, "next", (int64_t)next)
-                          : cJSON_AddNullToObject(list, "next") != NULL;
-    return respond_json(call, 200, list, whole);
+    return respond_json(call, 200, list, whole && add_next(list, next));
 }
 
 static enum step answer_list(struct call *call, enum jobd_result result)

@@ -70,10 +70,7 @@ static enum step answer_leases(struct call *call, enum jobd_result result)
     for (size_t i = 0; i < len && whole; i++)
         whole = cJSON_AddItemToArray(leases, lease_json(call->api, &infos[i]));
     free(infos);
-    if (whole)
-        whole = next != 0 ? json_add_int(list, "next", (int64_t)next)
-                          : cJSON_AddNullToObject(list, "next") != NULL;
-    return respond_json(call, 200, list, whole);
+    return respond_json(call, 200, list, whole && add_next(list, next));
 }
 
 const struct endpoint lease_list_endpoints[] = {

@@ -10,7 +10,7 @@
 #include "api/put_jobs.h"
 #include "api/respond.h"
 
-enum { ID_BYTES = 17 }; /* of a job's id and a comma: JOB_ID_MAX has 16 digits */
+enum { ID_BYTES = 17 }; /* of a job's id and a comma: JOBD_ID_MAX has 16 digits */
 
 /* ---- reading the request */
 

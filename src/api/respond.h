@@ -61,6 +61,9 @@ bool parameter_duration(struct call *call, const char *name, int64_t max_us, int
 bool parameter_bool(struct call *call, const char *name, bool *value);
 bool parameter_number(struct call *call, const char *name, uint64_t min, uint64_t max,
                       uint64_t *number);
+/* Adds `next` to a page of a list: the id to go on after, null for 0. False when memory is short.
+ */
+bool add_next(cJSON *page, uint64_t next);
 /* `limit`: how many a page of a list has at most. STEP_REPLY when its value is bad. */
 enum { LIST_DEFAULT = 100, LIST_MAX = 1000 };
 enum step parameter_limit(struct call *call, uint64_t *limit);

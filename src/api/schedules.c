@@ -11,6 +11,7 @@
 #include "base/plan.h"
 #include "base/text.h"
 #include "run/callbacks.h"
+#include "run/recur.h"
 
 struct schedule_call {
     enum jobd_schedule_change change;
@@ -25,12 +26,6 @@ static struct schedule_call *state_of(const struct call *call)
 static const char *or_else(const char *text, const char *otherwise)
 {
     return text != NULL ? text : otherwise;
-}
-
-static struct jobd_moment moment_now(void)
-{
-    int64_t now_us = clock_now_us();
-    return (struct jobd_moment){now_us, clock_wall_us(now_us)};
 }
 
 /* ---- put */
@@ -117,7 +112,7 @@ static enum jobd_result start_put(struct call *call)
     struct jobd_terms terms = {.expires_us = 0};
     struct jobd_put put = {.queue = 0};
     struct put_words words;
-    const struct jobd_moment moment = moment_now();
+    const struct jobd_moment moment = recur_moment();
     if (read_schedule(call, &schedule, &terms) == STEP_REPLY) /* it was good a moment ago */
         return JOBD_OUT_OF_MEMORY;
     words.key[0] = words.tags[0] = '\0';
@@ -217,7 +212,7 @@ static enum jobd_result start_delete(struct call *call)
 
 static enum jobd_result pause_it(struct call *call, bool paused)
 {
-    const struct jobd_moment moment = moment_now();
+    const struct jobd_moment moment = recur_moment();
     return jobd_schedule_pause(call->api->jobd, call->request->subject, paused,
                                &call->request->waiter, &moment);
 }

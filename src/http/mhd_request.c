@@ -317,44 +317,45 @@ void request_hung_up(struct exchange *exchange)
     loop_wake(loop);
 }
 
-void connection_changed(void *context, struct MHD_Connection *connection, void **socket_context,
-                        enum MHD_ConnectionNotificationCode what)
+static void connection_closed(struct loop *loop, void **socket_context)
 {
-    struct loop *loop = context;
-    if (what == MHD_CONNECTION_NOTIFY_CLOSED) {
-        struct exchange *exchange = *socket_context;
-        atomic_fetch_sub(&loop->connections, 1);
-        if (exchange != NULL) {
-            *socket_context = NULL;
-            end_request(exchange); /* libmicrohttpd may have closed it without saying so before */
-            access_close(exchange);
-            exchange_set_at(loop->http, exchange->conn->fd, NULL);
-            gate_release(exchange);
-            conn_end(&loop->http->conns, exchange->conn);
-        }
+    struct exchange *exchange = *socket_context;
+    atomic_fetch_sub(&loop->connections, 1);
+    if (exchange == NULL)
         return;
-    }
+    *socket_context = NULL;
+    end_request(exchange); /* libmicrohttpd may have closed it without saying so before */
+    access_close(exchange);
+    exchange_set_at(loop->http, exchange->conn->fd, NULL);
+    gate_release(exchange);
+    conn_end(&loop->http->conns, exchange->conn);
+}
+
+/* It stays with the connection's entry in the table. NULL when memory is short. */
+static struct exchange *exchange_for(struct conn *conn)
+{
+    struct exchange *exchange = conn->owner != NULL ? conn->owner : calloc(1, sizeof *exchange);
+    if (exchange != NULL)
+        exchange->request.waiter.wake = wake;
+    conn->owner = exchange;
+    return exchange;
+}
+
+static void connection_started(struct loop *loop, struct MHD_Connection *connection,
+                               void **socket_context)
+{
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
     loop->saw_start = true;
     struct conn *conn =
         info != NULL ? conn_start(&loop->http->conns, info->connect_fd, loop) : NULL;
-    if (conn == NULL) {
-        /* The acceptor gave it up before we came to it, and looks after it no more. */
+    struct exchange *exchange = conn != NULL ? exchange_for(conn) : NULL;
+    if (exchange == NULL) { /* memory is short, or the acceptor gave it up before we came to it */
         if (info != NULL)
             shutdown(info->connect_fd, SHUT_RDWR);
-        return;
-    }
-    struct exchange *exchange = conn->owner;
-    if (exchange == NULL) {
-        exchange = calloc(1, sizeof *exchange);
-        if (exchange == NULL) {
-            shutdown(info->connect_fd, SHUT_RDWR);
+        if (conn != NULL)
             conn_end(&loop->http->conns, conn);
-            return;
-        }
-        exchange->request.waiter.wake = wake;
-        conn->owner = exchange;
+        return;
     }
     exchange->loop = loop;
     exchange->conn = conn;
@@ -364,4 +365,13 @@ void connection_changed(void *context, struct MHD_Connection *connection, void *
     exchange_set_at(loop->http, conn->fd, exchange);
     if (loop->http->config.tls)
         quirk_set(exchange, QUIRK_HANDSHAKE);
+}
+
+void connection_changed(void *context, struct MHD_Connection *connection, void **socket_context,
+                        enum MHD_ConnectionNotificationCode what)
+{
+    if (what == MHD_CONNECTION_NOTIFY_CLOSED)
+        connection_closed(context, socket_context);
+    else
+        connection_started(context, connection, socket_context);
 }

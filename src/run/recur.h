@@ -49,6 +49,9 @@ int64_t recur_tick(struct recur *recur, struct jobd *jobd, const struct jobd_mom
 /* The same but for what changes something: recur_tick() is to be called then, perhaps at once. */
 int64_t recur_look(struct recur *recur, struct jobd *jobd, const struct jobd_moment *moment);
 
+/* Both clocks, as they are now. Any thread. */
+struct jobd_moment recur_moment(void);
+
 /* 0 or -errno. */
 __attribute__((warn_unused_result)) int recur_start(struct recur *recur, struct jobd *jobd);
 /* No instant is taken from here on. Does not block. */

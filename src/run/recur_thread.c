@@ -100,7 +100,7 @@ static bool wait_until(struct recur *recur, int64_t wall_us)
     return was_set;
 }
 
-static struct jobd_moment moment_now(void)
+struct jobd_moment recur_moment(void)
 {
     int64_t now_us = clock_now_us();
     return (struct jobd_moment){now_us, clock_wall_us(now_us)};
@@ -111,7 +111,7 @@ static struct jobd_moment moment_now(void)
 static enum jobd_result run(struct jobd_turn *turn)
 {
     struct recur *recur = turn->context;
-    const struct jobd_moment moment = moment_now();
+    const struct jobd_moment moment = recur_moment();
     if (!atomic_load(&recur->over))
         recur->next_us = recur_tick(recur, recur->jobd, &moment);
     return JOBD_OK;
@@ -120,8 +120,7 @@ static enum jobd_result run(struct jobd_turn *turn)
 static void over(struct jobd_turn *turn, enum jobd_result result)
 {
     struct recur *recur = turn->context;
-    recur->sync.waiter.result = result;
-    recur->sync.waiter.wake(&recur->sync.waiter);
+    wait_sync_end(&recur->sync, result);
 }
 
 /* Is it time, or has the clock been set, by as much as only a turn will tell? */
@@ -142,7 +141,7 @@ static void *recur_main(void *context)
     struct recur *recur = context;
     bool was_set = false;
     while (!atomic_load(&recur->over)) {
-        const struct jobd_moment moment = moment_now();
+        const struct jobd_moment moment = recur_moment();
         int64_t next_us = jobd_shared(recur->jobd) ? tick_in_turn(recur, &moment, was_set)
                                                    : recur_tick(recur, recur->jobd, &moment);
         if (next_us > moment.wall_us && !atomic_load(&recur->over))

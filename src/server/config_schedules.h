@@ -32,8 +32,8 @@ bool config_schedules_read(struct config_schedules *schedules, const cJSON *item
                            config_place_of *place_of, const void *context, struct problem *problem);
 void config_schedules_release(struct config_schedules *schedules);
 
-/* Does the queue of each take jobs in, and is its callback allowed? As options_take() and
- * options_allow() say. */
+/* Does the queue of each take jobs in, and is its callback allowed? As options_takes_jobs() and
+ * options_allows_callback() say. */
 bool config_schedules_check(const struct config_schedules *schedules,
                             bool (*takes)(const void *context, const char *queue),
                             bool (*allows)(const void *context, const char *callback),

@@ -413,8 +413,8 @@ static bool take_schedules(struct options *options, struct sources *sources)
                            "--schedules",
                            option_place(&options->places, "schedules"), options->schedules.len,
                            (unsigned long long)options->schedules_max);
-    return config_schedules_check(&options->schedules, options_take, options_allow, options,
-                                  sources->problem);
+    return config_schedules_check(&options->schedules, options_takes_jobs, options_allows_callback,
+                                  options, sources->problem);
 }
 
 bool options_read(struct options *options, int argc, char **argv, struct problem *problem)

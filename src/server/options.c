@@ -407,7 +407,7 @@ const struct option_spec *options_runner(const struct queue_options *queue)
     return usual;
 }
 
-bool options_declare(const void *options, const char *queue)
+bool options_has_queue(const void *options, const char *queue)
 {
     const struct options *all = options;
     bool declared = false;
@@ -416,7 +416,7 @@ bool options_declare(const void *options, const char *queue)
     return declared;
 }
 
-bool options_take(const void *options, const char *queue)
+bool options_takes_jobs(const void *options, const char *queue)
 {
     const struct options *all = options;
     bool takes = false;
@@ -425,7 +425,7 @@ bool options_take(const void *options, const char *queue)
     return takes;
 }
 
-bool options_allow(const void *options, const char *callback)
+bool options_allows_callback(const void *options, const char *callback)
 {
     char *const *prefix = ((const struct options *)options)->callback_allow;
     while (prefix != NULL && *prefix != NULL && !url_prefix_allows(*prefix, callback))

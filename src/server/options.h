@@ -145,12 +145,12 @@ bool options_idle(const struct option_spec *spec, const struct queue_options *qu
 /* The value as if it had not been set; it is released. */
 void option_unset(const struct option_spec *spec, void *options);
 
-/* Is there a queue with this name? `options`: a const struct options *. */
-bool options_declare(const void *options, const char *queue);
-/* The same: may others put jobs into it? Not into the queue of callbacks. */
-bool options_take(const void *options, const char *queue);
-/* Does one of the prefixes allow this callback? */
-bool options_allow(const void *options, const char *callback);
+/* In the next three `options` is a const struct options *. Is there a queue with this name? */
+bool options_has_queue(const void *options, const char *queue);
+/* Is there one into which clients may put jobs? The queue of callbacks is not. */
+bool options_takes_jobs(const void *options, const char *queue);
+/* Does a prefix of --callback-allow allow this URL? */
+bool options_allows_callback(const void *options, const char *callback);
 /* Is an option set that has one of these flags, of enum option_flag? */
 bool options_any(enum option_target target, const void *options, unsigned flags);
 /* What runs the jobs of this queue: the option with OPTION_RUNNER that is set, or the one that has

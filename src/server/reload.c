@@ -87,10 +87,10 @@ struct both {
 };
 
 /* A queue that is new in the file, or gone from it, is still one a token may be for. */
-static bool both_declare(const void *context, const char *queue)
+static bool either_has_queue(const void *context, const char *queue)
 {
     const struct both *both = context;
-    return options_declare(both->now, queue) || options_declare(both->then, queue);
+    return options_has_queue(both->now, queue) || options_has_queue(both->then, queue);
 }
 
 static bool read_files(struct changes *changes, const struct server *server,
@@ -99,7 +99,8 @@ static bool read_files(struct changes *changes, const struct server *server,
     const struct both both = {&server->options, &changes->options};
     if (server->auth != NULL) {
         changes->tokens = auth_read(server->auth, problem);
-        if (changes->tokens == NULL || !tokens_check(changes->tokens, both_declare, &both, problem))
+        if (changes->tokens == NULL ||
+            !tokens_check(changes->tokens, either_has_queue, &both, problem))
             return false;
     }
     changes->callbacks = callback_terms_read(&changes->options, problem);

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/problem.h"
 #include "base/secret.h"
+#include "base/text.h"
 #include "run/exec_output.h"
 #include "server/alike.h"
 #include "server/callback_terms.h"
@@ -275,7 +276,7 @@ static bool open_auth(const struct options *options, struct auth **auth, struct 
     if (options->token_file == NULL)
         return true;
     return (auth_open(auth, options->token_file, problem) &&
-            tokens_check(auth_tokens(*auth), options_declare, options, problem)) ||
+            tokens_check(auth_tokens(*auth), options_has_queue, options, problem)) ||
            problem_at(problem, option_place(&options->places, "token-file"));
 }
 
@@ -538,8 +539,8 @@ int server_check(const struct options *options)
     log_setup((enum log_format)options->log_format, (enum log_level)options->log_level);
     if (good && surroundings_check(options, &problem)) {
         warn(options, auth, tls);
-        printf("the configuration is good: %u queue%s\n", options->queues_len,
-               options->queues_len == 1 ? "" : "s");
+        printf("the configuration is good: %u %s\n", options->queues_len,
+               text_plural(options->queues_len, "queue", "queues"));
     } else {
         good = false;
         fprintf(stderr, "jobd: %s\n", problem.text);
