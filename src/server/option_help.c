@@ -62,8 +62,8 @@ void options_help(FILE *out)
     option_help_table(out, specs, len);
     fputs("\n"
           "Each option down to --config can also be set by a variable, JOBD_CAPACITY for\n"
-          "--capacity, and each but --config by a key of the configuration file. The\n"
-          "command is JOBD_EXEC, or the key \"exec\": a JSON array of strings. The command\n"
-          "line overrides the environment, which overrides the file.\n",
+          "--capacity, and each but --config and --schedules by a key of the configuration\n"
+          "file. The command is JOBD_EXEC, or the key \"exec\": a JSON array of strings. The\n"
+          "command line overrides the environment, which overrides the file.\n",
           out);
 }
