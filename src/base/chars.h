@@ -61,7 +61,8 @@ static inline bool char_is(char c, enum chars_class chars)
     return (chars_classes[(unsigned char)c] & chars) != 0;
 }
 
-/* How many bytes at the front are of this class, where one that is not comes sooner or later. */
+/* How many bytes at the front are of this class. The text must have one that is not, such as a
+ * NUL. */
 static inline size_t chars_count(const char *text, enum chars_class chars)
 {
     size_t count = 0;
@@ -70,7 +71,7 @@ static inline size_t chars_count(const char *text, enum chars_class chars)
     return count;
 }
 
-/* The same of no more than `size` bytes. */
+/* The same for a text of `size` bytes, which needs no such end. */
 static inline size_t chars_span(const char *text, size_t size, enum chars_class chars)
 {
     size_t at = 0;
