@@ -12,8 +12,7 @@ struct process_stats {
     uint32_t threads;
     uint64_t fds_max; /* descriptors that may be open */
     uint64_t fds;     /* descriptors that are open */
-    bool fds_known; /* if that can be known: some kernels hide it from a process without core dumps
-                     */
+    bool fds_known;   /* some kernels hide it from a process without core dumps */
 };
 
 /* False when /proc cannot be read. Any thread; reads /proc, which waits for no disk. */

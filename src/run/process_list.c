@@ -182,11 +182,11 @@ static void sort(struct process_list *list)
         qsort(list->of, list->len, sizeof *list->of, by_id);
 }
 
-/* In a namespace whose /proc is not mounted, the numbers there mean others. */
+/* Where /proc is that of another process namespace, its numbers are those of other processes. */
 static bool is_our_proc(void)
 {
     char text[24] = "";
-    return readlink("/proc/self", text, sizeof text - 1) > 0 && atoll(text) == getpid();
+    return readlink("/proc/self", text, sizeof text - 1) > 0 && strtol(text, NULL, 10) == getpid();
 }
 
 bool process_list_all(struct process_list *list)

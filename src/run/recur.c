@@ -25,8 +25,7 @@ enum {
 
 #define RETRY_US INT64_C(250000)
 #define BACK_US  CLOCK_SECOND_US /* less is no step of the clock */
-/* At the start of one of several servers: so long another may take until it has taken an instant.
- */
+/* At the start of one of several servers: how long another one may take to take an instant. */
 #define OTHERS_US (5 * CLOCK_SECOND_US)
 
 /* ---- what a plan says, but for what has happened already */

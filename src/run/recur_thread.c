@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The thread of schedules: waits for the next instant by the wall clock, and sees when that is set.
- */
+/* The thread of schedules: waits for the next instant by the wall clock, and notices when it is
+ * set. */
 #include <errno.h>
 #include <poll.h>
 #include <sys/timerfd.h>
@@ -14,14 +14,14 @@
 
 /* Far away the kernel's numbers end; nothing is lost by looking once a day. */
 #define FAR_US (INT64_C(86400) * CLOCK_SECOND_US)
-/* The wall clock that we go by is as near to the system's as that. */
+/* How far the wall clock that we go by may be from the system's. */
 #define ROUND_US 1000
 /* While there are schedules the clock is looked at as often: the kernel's timer does not know one
  * that this process sees set to another time, as by faketime(1). */
 #define LOOK_US CLOCK_SECOND_US
-/* The two clocks go as much apart only when one is set. */
+/* The wall and the monotonic clock move apart by this much only when the former is set. */
 #define STEP_US (CLOCK_SECOND_US / 2)
-/* After a turn that was lost, or that there was none. */
+/* When to try again after a turn that was lost. */
 #define AGAIN_US (CLOCK_SECOND_US / 4)
 
 static int64_t read_us(clockid_t clock)
@@ -36,13 +36,14 @@ static int64_t system_us(void)
     return read_us(CLOCK_REALTIME);
 }
 
-/* What the wall clock is ahead of the one that cannot be set. */
+/* How far the wall clock is ahead of the monotonic one: that changes when it is set. */
 static int64_t apart_us(void)
 {
     return system_us() - read_us(CLOCK_MONOTONIC);
 }
 
-/* Our wall clock is the database's then. */
+/* How far the system's wall clock is ahead of ours, which is the database's where queues are
+ * shared. */
 static int64_t ahead_us(const struct recur *recur)
 {
     return jobd_shared(recur->jobd) ? system_us() - clock_now_us() : 0;
