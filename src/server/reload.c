@@ -413,9 +413,9 @@ bool reopen_access_log(struct server *server, const char *signal)
         return false;
     int error = line_writer_reopen(server->access_log);
     if (error == 0)
-        log_info("%s: %s is opened anew", signal, path);
+        log_info("%s: %s is opened again", signal, path);
     else
-        log_error("%s: %s: %s: the file before goes on", signal, path, strerror(-error));
+        log_error("%s: %s: %s: the former file is still used", signal, path, strerror(-error));
     return true;
 }
 
