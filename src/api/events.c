@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* GET /events: each change of state, as the job's JSON. From when somebody first follows, the
- * engine keeps the last ones, also while nobody does: they are made into text when somebody is
- * there, once for all who follow. */
+/* GET /events: each change of state, as the job's JSON. Once somebody has followed them, the engine
+ * keeps the last ones, even while nobody does. They become text only while somebody follows, once
+ * for all of them. */
 #include "api/live_inside.h"
 
 #include <inttypes.h>
@@ -106,8 +106,8 @@ void events_release(struct live *live)
     mutex_unlock(&live->lock);
 }
 
-/* False when memory is short. Ids are above those of a server before: its changes were fewer than
- * the microseconds that have passed. */
+/* Begins to keep changes. False when memory is short. Ids begin with the wall clock's microseconds:
+ * so they are above those of a server that ran before, which had fewer changes than that. */
 static bool begin_locked(struct live *live) REQUIRES(live->lock)
 {
     struct frames *frames = &live->frames;
@@ -129,7 +129,7 @@ static bool begin_locked(struct live *live) REQUIRES(live->lock)
 
 /* ---- who follows */
 
-/* Some that it should have seen are gone: it goes on with change `to`. */
+/* Changes that it should have got are lost: tells it so, and goes on with change `to`. */
 static void tell_gap_locked(struct live *live, struct event_follower *follower, uint64_t to)
     REQUIRES(live->lock)
 {
@@ -154,7 +154,7 @@ static bool wants(const struct event_follower *follower, const struct frame *fra
            (follower->state == JOBD_STATES || frame->state == follower->state);
 }
 
-/* To the next change that it wants, if there is one. */
+/* Moves on to the next change that it wants, if there is one. */
 static bool has_news(struct live_reader *reader) REQUIRES(reader->live->lock)
 {
     struct event_follower *follower = container_of(reader, struct event_follower, reader);
@@ -221,8 +221,8 @@ static const struct reader_kind events_kind = {
 
 /* ---- the endpoint */
 
-/* Which changes are followed, and behind which: STEP_START; STEP_REPLY: what is wrong with the
- * request has been answered. */
+/* Reads which changes the request follows, and after which id. STEP_REPLY: something is wrong with
+ * it, and the reply says what. */
 static enum step read_request(struct call *call, struct event_follower *follower, uint64_t *last_id)
 {
     const char *queue = request_parameter(call->request, "queue");
@@ -239,8 +239,8 @@ static enum step read_request(struct call *call, struct event_follower *follower
     return STEP_START;
 }
 
-/* It begins with what comes now, or behind the last that it has seen. An id from elsewhere: before
- * all that there are. */
+/* It begins with the next change, or after the last one that it has seen. An id that is none of
+ * this server's counts as older than all: it will be told of a gap. */
 static void place_locked(struct live *live, struct event_follower *follower, uint64_t last_id)
     REQUIRES(live->lock)
 {
@@ -263,14 +263,14 @@ static bool enter_locked(struct live *live, struct event_follower *follower, uin
     return true;
 }
 
-/* One that has not entered. */
+/* Frees one that has not entered. */
 static void drop_follower(struct event_follower *follower)
 {
     bearer_free(follower->reader.bearer);
     free(follower);
 }
 
-/* Who will follow, as the request says; NULL: it has been answered. */
+/* A follower for the request; NULL: it has been answered with an error. */
 static struct event_follower *follower_of(struct call *call, uint64_t *last_id)
 {
     struct event_follower *follower = calloc(1, sizeof *follower);
@@ -320,7 +320,7 @@ const struct endpoint event_endpoints[] = {
         .scope = SCOPE_READ,
         .about = ABOUT_FILTER,
         .parameters = {"queue", "state"},
-        .summary = "Each change of a job's state, as it comes.",
+        .summary = "Streams the changes of jobs' states, as they come.",
         .answers = "200 text/event-stream",
         .fields = {"Last-Event-ID"},
         .answer = answer_events,

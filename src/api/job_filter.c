@@ -4,7 +4,7 @@
 #include "api/respond.h"
 #include "base/text.h"
 
-/* A time, or so long ago. */
+/* A time, or a duration before now. */
 static bool read_moment(const struct call *call, const char *name, int64_t now_us, int64_t *us)
 {
     const char *value = request_parameter(call->request, name);
@@ -31,7 +31,7 @@ static enum step read_words(struct call *call, struct jobd_filter *filter)
     return STEP_START;
 }
 
-/* One that is not known has no jobs. */
+/* A queue that does not exist has no jobs. */
 static enum step read_batch(struct call *call, struct jobd_filter *filter)
 {
     struct jobd_batch batch;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Who has what. Tokens are not shown: whoever may look may not end the attempts of others. */
+/* Lists which worker has which job. The leases' tokens are left out: a reader must not be able to
+ * end the attempts of others. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -80,7 +81,7 @@ const struct endpoint lease_list_endpoints[] = {
         .scope = SCOPE_READ,
         .about = ABOUT_FILTER,
         .parameters = {"queue", "worker", "limit", "after"},
-        .summary = "Who has which job.",
+        .summary = "Lists the leases: which worker has which job.",
         .answers = "200 Leases",
         .parse = parse_leases,
         .looks = true,

@@ -63,7 +63,7 @@ static void template_of(const char *path, char out[NAME_SIZE])
 
 /* ---- parameters */
 
-/* cJSON prints 15 digits where those come near enough, which is not an id's limit. */
+/* cJSON prints 15 digits, which are too few for the largest id. */
 static bool print_exactly(cJSON *schema)
 {
     const cJSON *maximum = cJSON_GetObjectItemCaseSensitive(schema, "maximum");
@@ -84,7 +84,7 @@ static bool add_parameter(cJSON *list, const cJSON *described, const char *in, c
            (strcmp(in, "path") != 0 || cJSON_AddTrueToObject(parameter, "required") != NULL);
 }
 
-/* One that may come often is a list of its values. */
+/* A parameter that may be given more than once is described as a list of its values. */
 static bool repeat_last(const cJSON *list)
 {
     cJSON *parameter = cJSON_GetArrayItem(list, cJSON_GetArraySize(list) - 1);
@@ -156,9 +156,8 @@ static bool add_parameters(struct description *description, const struct endpoin
 
 /* ---- answers */
 
-/* What `schema` refers to becomes one of several: where the next one goes. NULL when memory is
- * short.
- */
+/* Makes what `schema` refers to one of several, and returns where to put the next one. NULL when
+ * memory is short. */
 static cJSON *another_of(cJSON *schema)
 {
     cJSON *former = cJSON_DetachItemFromObjectCaseSensitive(schema, "$ref");
@@ -387,7 +386,7 @@ const struct endpoint openapi_endpoints[] = {
         .scope = SCOPE_OPEN,
         .looks = true,
         .any_parameter = true,
-        .summary = "This description.",
+        .summary = "Shows this description.",
         .answers = "200 OpenApi, 304",
         .fields = {"If-None-Match"},
         .answer = answer_openapi,

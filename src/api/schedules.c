@@ -61,7 +61,7 @@ static enum step read_rules(struct call *call, struct jobd_schedule *schedule)
     return STEP_START;
 }
 
-/* What all of its jobs have; the terms are for put_options_words(). */
+/* What all of its jobs share; the terms are for put_options_words(). */
 static enum step read_job(struct call *call, struct jobd_schedule *schedule,
                           struct jobd_terms *terms)
 {
@@ -234,7 +234,7 @@ const struct endpoint schedule_endpoints[] = {
         .scope = SCOPE_READ,
         .looks = true,
         .parameters = {"limit", "after"},
-        .summary = "All schedules.",
+        .summary = "Lists all schedules.",
         .answers = "200 Schedules",
         .parse = parse_list,
         .answer = answer_list,
@@ -244,7 +244,7 @@ const struct endpoint schedule_endpoints[] = {
         .methods = GET_OR_HEAD,
         .scope = SCOPE_READ,
         .looks = true,
-        .summary = "A schedule.",
+        .summary = "Shows a schedule.",
         .answers = "200 Schedule",
         .answer = answer_get,
     },
@@ -266,7 +266,7 @@ const struct endpoint schedule_endpoints[] = {
         .paths = {"/schedules/*"},
         .methods = METHOD_DELETE,
         .scope = SCOPE_ADMIN,
-        .summary = "Deletes it.",
+        .summary = "Deletes a schedule.",
         .answers = "200 Status|text",
         .start = start_delete,
         .answer = respond_line,
@@ -276,7 +276,7 @@ const struct endpoint schedule_endpoints[] = {
         .paths = {"/schedules/*/pause"},
         .methods = METHOD_POST,
         .scope = SCOPE_ADMIN,
-        .summary = "It puts no more jobs in.",
+        .summary = "Pauses a schedule: it puts no more jobs in.",
         .answers = "200 Status|text",
         .start = start_pause,
         .answer = respond_line,
@@ -286,7 +286,7 @@ const struct endpoint schedule_endpoints[] = {
         .paths = {"/schedules/*/resume"},
         .methods = METHOD_POST,
         .scope = SCOPE_ADMIN,
-        .summary = "It does again.",
+        .summary = "Resumes a schedule.",
         .answers = "200 Status|text",
         .start = start_resume,
         .answer = respond_line,
