@@ -72,7 +72,7 @@ static void put_string(struct json_out *out, const unsigned char *bytes, size_t 
     put_char(out, '"');
 }
 
-/* What stands before a value. */
+/* Writes what stands before a value: comma and name. */
 static void put_name(struct json_out *out, const char *name)
 {
     if (out->goes_on)

@@ -37,7 +37,7 @@ static const char *after_string(const char *at)
     return *at == '"' ? at + 1 : at;
 }
 
-/* What a string is, by what stands behind it. */
+/* Is a string a key or a value? What stands behind it says so. */
 static bool is_key(const char *behind)
 {
     return behind[strspn(behind, " \t\r\n")] == ':';

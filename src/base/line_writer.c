@@ -299,7 +299,7 @@ int line_writer_start(struct line_writer *writer)
     return error;
 }
 
-/* False: the thread hangs in a write. */
+/* False: the thread still hangs in a write. */
 static bool await_end(struct line_writer *writer, int64_t wait_us)
 {
     struct timespec until = clock_monotonic(clock_after_us(wait_us));

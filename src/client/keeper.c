@@ -93,7 +93,7 @@ static bool is_text(const unsigned char *bytes, size_t size)
     return false;
 }
 
-/* What comes next; NULL: nothing, or no memory. */
+/* The next thing to send; NULL: nothing, or memory is short. */
 static struct jobd_blob *next_piece(struct keeper *keeper)
 {
     struct jobd_blob *piece = NULL;
@@ -113,7 +113,7 @@ static struct jobd_blob *next_piece(struct keeper *keeper)
 
 /* ---- requests */
 
-/* True: it was done. Whatever the server says of itself, and not of the lease, is temporary. */
+/* True: it was done. An error that is about the server, not about the lease, is temporary. */
 static bool ask(struct keeper *keeper, const char *what, struct jobd_blob *payload,
                 struct http_answer *answer)
 {
@@ -136,7 +136,7 @@ static bool ask(struct keeper *keeper, const char *what, struct jobd_blob *paylo
     return false;
 }
 
-/* Later, then. */
+/* Tries again later. */
 static int64_t later(struct keeper *keeper, const struct http_answer *answer)
 {
     return clock_after_us(backoff_next(&keeper->backoff, answer->wait_for_s * CLOCK_SECOND_US));

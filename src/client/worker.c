@@ -128,7 +128,7 @@ static void pause_for(struct work_loop *worker, int64_t least_us)
     (void)backoff_wait(backoff_next(&worker->backoff, least_us), worker->work->drain);
 }
 
-/* It will not be better by itself. */
+/* An error that will not go away by itself. */
 static bool is_final(long status)
 {
     return status == 400 || status == 401 || status == 403 || status == 405;
@@ -182,7 +182,7 @@ static void say_stopped(const struct taken_job *taken)
                               : ": it is cancelled, or given to another worker");
 }
 
-/* One try. */
+/* Tries once to report it. */
 static enum reported report_once(struct work_loop *worker, const struct taken_job *taken,
                                  const char *path, struct jobd_blob *body, int64_t *wait_us)
 {

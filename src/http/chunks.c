@@ -17,7 +17,7 @@ void chunks_begin(struct chunks *chunks)
     *chunks = (struct chunks){.state = CHUNK_SIZE};
 }
 
-/* Behind a size, or behind an extension that is whole. */
+/* What may follow a size, or an extension that is complete. */
 static enum chunk_state behind_part(char c)
 {
     return c == '\r'          ? CHUNK_LINE_END
@@ -124,7 +124,7 @@ static enum chunk_state next(struct chunks *chunks, char c)
     }
 }
 
-/* Is this byte, which has brought us here from that state, the library's as well? */
+/* Does the library get this byte too, which has led from that state to this one? */
 static bool is_passed_on(enum chunk_state before, enum chunk_state now)
 {
     switch (now) {

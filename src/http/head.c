@@ -104,7 +104,7 @@ static const char *request_line(struct head *head, struct headers *headers, cons
 
 /* ---- fields */
 
-/* Without the blanks around it, of which those behind it are moved in front. */
+/* Takes the blanks off the value; those behind it are moved in front of it. */
 static struct field value_of(char *text, size_t size)
 {
     size_t behind = 0;

@@ -97,8 +97,8 @@ static void content_length(struct headers *headers, struct field field)
         headers->length = length;
 }
 
-/* Behind chunked nothing may come (RFC 9112, section 6.3, rule 4): nobody could tell where it ends.
- */
+/* chunked must be the last coding (RFC 9112, section 6.3, rule 4), or nobody could tell where the
+ * body ends. */
 static bool chunked_not_last(struct field list)
 {
     bool seen = false;

@@ -474,9 +474,9 @@ bool http_client_answer_field(struct http_client *client, const char *name, char
     return true;
 }
 
-/* A kept connection that the service has closed meanwhile: nothing of an answer has come, so the
- * request may go out again. libcurl sees to that itself, but not when the end comes while a large
- * body is going out. */
+/* Was it a kept connection that the service had closed meanwhile? Nothing of an answer has come, so
+ * the request may be sent again. libcurl does so itself, but not when the connection ends while a
+ * large body is being sent. */
 static bool was_stale(const struct http_client *client, CURLcode code)
 {
     long connects = 1;

@@ -34,7 +34,8 @@ struct post {
     struct webhook_key key;
     size_t output_max_bytes;
     struct mutex lock;
-    /* The last used first, so that those which are not needed go unused, and are closed. */
+    /* The last used comes first, so that connections which are not needed stay unused, and are
+     * closed. */
     struct connection *ready GUARDED_BY(lock);
     struct connection *hanging GUARDED_BY(lock); /* in a lookup that nobody waits for any more */
 };
@@ -170,7 +171,7 @@ static bool add_type(struct http_client *web, const struct jobd_blob *payload)
                              known ? payload->type : "application/octet-stream");
 }
 
-/* The time is that of this attempt, by the wall clock: who checks it wants it to be recent. */
+/* The time is that of this attempt, by the wall clock: receivers refuse one that is not recent. */
 static bool add_signature(struct http_client *web, const struct post_message *letter,
                           const struct jobd_task *task)
 {
@@ -324,8 +325,8 @@ static void take_output(struct jobd_outcome *outcome, const struct http_answer *
     }
 }
 
-/* The service is not at its best, or not yet; anything else would fail the next time too. A 403
- * that says when to come again is a limit: so do some services answer in place of 429. */
+/* Is the failure temporary? Other answers would be the same next time. A 403 that says when to come
+ * again is a rate limit: some services answer so in place of 429. */
 static bool may_pass(const struct http_answer *answer)
 {
     long status = answer->status;
@@ -333,7 +334,7 @@ static bool may_pass(const struct http_answer *answer)
            (status == 403 && answer->says_when);
 }
 
-/* Neither is it the service that answers so, but what stands in front of it. */
+/* No answer at all; or 502 to 504, which a proxy in front of the service gives. */
 static bool is_down(const struct http_answer *answer)
 {
     long status = answer->status;
@@ -361,7 +362,7 @@ static void judge(struct jobd_outcome *outcome, const struct http_answer *answer
     outcome->down = outcome->state == JOBD_FAILED && is_down(answer);
 }
 
-/* The connection's last message may have gone elsewhere. */
+/* The connection's last message may have gone to another URL. */
 static bool aim(const struct post *post, struct connection *connection,
                 const struct post_message *message)
 {

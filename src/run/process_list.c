@@ -113,8 +113,8 @@ static bool has_entry(const char *bytes, size_t size, const char *text)
     return false;
 }
 
-/* Its new memory is there, and does not say yet where the arguments and the environment are: no
- * program is without both. */
+/* Is the process inside execve()? Then it has its new memory, in which arguments and environment
+ * are still empty; no program lacks both otherwise. */
 static bool becomes_another(pid_t id)
 {
     char byte;

@@ -49,7 +49,7 @@ static int64_t ahead_us(const struct recur *recur)
     return jobd_shared(recur->jobd) ? system_us() - clock_now_us() : 0;
 }
 
-/* The timer has gone off. True: as the clock was set. */
+/* The timer has gone off. True: because the clock was set. */
 static bool timer_was_set(const struct recur *recur)
 {
     uint64_t expired;
@@ -124,7 +124,8 @@ static void over(struct jobd_turn *turn, enum jobd_result result)
     wait_sync_end(&recur->sync, result);
 }
 
-/* Is it time, or has the clock been set, by as much as only a turn will tell? */
+/* Takes a turn only when an instant has come, or the clock was set: how far, only the turn
+ * tells. */
 static int64_t tick_in_turn(struct recur *recur, const struct jobd_moment *moment, bool was_set)
 {
     int64_t next_us = recur_look(recur, recur->jobd, moment);

@@ -16,7 +16,7 @@
 
 enum { LINES_A_SECOND = 10, BATCH = 16 };
 
-/* Of one kind of line. */
+/* The state of one kind of line. */
 struct pace {
     int64_t written_us[LINES_A_SECOND]; /* the last ones */
     unsigned oldest;
@@ -89,7 +89,7 @@ static int64_t write_rest(struct paces *paces, int64_t now_us, bool all)
     return next_us;
 }
 
-/* All that the engine has to say. */
+/* Fetches all that the engine has to report. */
 static void write_failures(struct jobd *jobd, struct paces *paces)
 {
     struct jobd_failure failures[BATCH];

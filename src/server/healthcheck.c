@@ -11,7 +11,7 @@
 
 enum { URL_SIZE = 320 };
 
-/* A server on all interfaces is asked over loopback. */
+/* A server that listens on all interfaces is asked through the loopback interface. */
 static void make_url(const char *address, bool tls, char url[URL_SIZE])
 {
     const char *scheme = tls ? "https" : "http", *port = strrchr(address, ':');
